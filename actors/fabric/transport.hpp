@@ -1,0 +1,73 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/fabric/buffer.hpp"
+#include "storage/result.hpp"
+
+namespace ds::fabric {
+
+/// Where a process of the cluster listens. `id` is random and new for every start of a process, so that a process that
+/// comes back under the same host and port is another one.
+struct ProcessAddress {
+  std::uint64_t id = 0;
+  std::string host;  ///< a numeric IPv4 or IPv6 address
+  std::uint16_t port = 0;
+  bool operator==(const ProcessAddress&) const = default;
+};
+
+/// Who receives a frame.
+enum class Channel : std::uint8_t { actors = 1, collective = 2 };
+
+struct TransportOptions {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;  ///< 0: any free port
+  std::string secret;      ///< the cluster's; proven both ways before any frame is delivered
+  std::chrono::milliseconds heartbeat_interval{500};
+  std::chrono::milliseconds heartbeat_timeout{3000};  ///< a silent peer is lost after this
+  std::chrono::milliseconds handshake_timeout{5000};
+  std::size_t max_frame_bytes = std::size_t{2} << 30;
+  std::size_t max_queued_bytes = std::size_t{512} << 20;  ///< a peer; a send beyond it fails with `resource_exhausted`
+  std::size_t max_unproven_peers = 256;                   ///< connections that have not proven the secret yet
+};
+
+/// Moves frames between processes over UCX. One UCX worker, one progress thread that owns it.
+///
+/// Frames from one process to another arrive once, in the order sent, or the peer is reported lost. Peers that
+/// do not know the secret, and malformed or oversized frames, close that connection and nothing else.
+class Transport {
+ public:
+  /// A frame: the first part is small and serialised, the others are memory that travels without a copy on the way out.
+  using Parts = std::vector<Buffer>;
+  /// Called on the progress thread; must not block.
+  using OnFrame = std::function<void(const ProcessAddress& from, Parts parts)>;
+  using OnLost = std::function<void(const ProcessAddress& peer, const Error& why)>;
+
+  static Result<std::unique_ptr<Transport>> start(const TransportOptions& options);
+  virtual ~Transport() = default;  ///< closes every connection; peers learn of it at once
+
+  virtual const ProcessAddress& self() const = 0;
+
+  /// Set before the first frame of the channel can arrive. Replacing one waits until no call of the old is running.
+  virtual void on_frame(Channel channel, OnFrame handler) = 0;
+
+  /// Calls `handler` once for each connection lost: the peer died, fell silent, closed, broke the protocol, could not be
+  /// reached, or is another process than `to.id` said. Returns a token for `remove_on_lost`.
+  virtual std::uint64_t add_on_lost(OnLost handler) = 0;
+  virtual void remove_on_lost(std::uint64_t token) = 0;
+
+  /// Queues a frame; connects first when there is no connection. Thread-safe, never blocks. An `ok` means queued: when
+  /// the frame cannot be delivered, the peer is reported lost.
+  virtual Result<void> send(const ProcessAddress& to, Channel channel, Parts parts) = 0;
+
+  /// Gives a peer up now: closes the connection and reports it lost.
+  virtual void drop(const ProcessAddress& peer, const Error& why) = 0;
+};
+
+}  // namespace ds::fabric

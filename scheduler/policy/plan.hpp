@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "scheduler/spec/job_spec.hpp"
+
+namespace ds::scheduler {
+
+/// A machine as the scheduler sees it.
+struct NodeView {
+  std::string id;
+  std::uint32_t slots = 0;
+  std::uint64_t memory_bytes = 0;
+  bool available = true;  ///< false: down or draining, nothing new is placed there
+};
+
+/// A worker that holds slots, from the moment it is ordered until its process is known to be gone.
+struct Lease {
+  std::uint64_t worker = 0;  ///< never used twice
+  std::string job;
+  std::string node;
+  std::uint32_t slots = 1;
+  std::uint64_t memory_bytes = 0;
+  bool releasing = false;  ///< told to stop; counts as used, not as one of the job's workers
+};
+
+/// A job that wants workers.
+struct Demand {
+  std::string job;
+  std::uint64_t order = 0;  ///< of submission; smaller is first
+  WorkerCount workers;
+  std::uint32_t slots = 1;  ///< a worker
+  std::uint64_t memory_bytes = 0;  ///< a worker
+  bool held = false;        ///< may not start now (backing off after a crash)
+};
+
+struct Placement {
+  std::string job;
+  std::string node;
+  std::uint32_t count = 0;
+};
+
+struct Release {
+  std::string job;
+  std::uint64_t worker = 0;
+};
+
+/// Why a job waits. `code` is one of the interface's: `no_capacity_now`, `never_fits`, `priority_behind`, `memory`,
+/// `drain`, `backoff_restart`, `gang_partial`.
+struct Reason {
+  std::string code;
+  std::string text;                   ///< one sentence with the numbers compared
+  std::vector<std::string> blocking;  ///< jobs in the way
+};
+
+struct Wait {
+  std::string job;
+  std::vector<Reason> reasons;
+};
+
+/// Carried out front to back it never promises a slot twice: placements use only what is free now.
+struct Plan {
+  std::vector<Release> releases;
+  std::vector<Placement> placements;
+  std::vector<Wait> waits;  ///< one for each demand that has no worker and gets none
+};
+
+/// First come, first served, in gangs, elastic between `min` and `max`.
+///
+/// Jobs are taken in `order`. Each first gets its minimum whole or nothing; a job that could not fit even on the empty
+/// cluster is passed over (`never_fits`), any other that must wait keeps those behind it from starting, so that a big
+/// gang is not starved. What is left goes one worker at a time to the started job with the fewest, up to its maximum.
+/// A waiting minimum takes the workers above their minimum from the jobs that have them (newest worker first, from the
+/// job with the most), never more than needed. A job with fewer live workers than its minimum (after a loss) is
+/// refilled before any other grows. Workers are packed: onto the node where the job already runs, then onto the fullest node
+/// that has room. Pure: equal input, equal plan.
+Plan plan_first_come_first_served(std::span<const NodeView> nodes, std::span<const Lease> leases,
+                                  std::span<const Demand> demands);
+
+}  // namespace ds::scheduler
