@@ -1,0 +1,285 @@
+#include "actors/job/gang.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ds::job {
+
+Gang::Gang(Options options)
+    : options_(std::move(options)),
+      recovering_(options_.recovering),
+      generation_(options_.generation),
+      members_(options_.members) {}
+
+Gang::Worker* Gang::find(std::uint64_t worker) {
+  const auto found = workers_.find(worker);
+  return found == workers_.end() ? nullptr : &found->second;
+}
+
+void Gang::enter(Stage stage, Time now) {
+  stage_ = stage;
+  entered_ = now;
+}
+
+void Gang::set_checkpoint(std::uint64_t step) { checkpoint_step_ = std::max(checkpoint_step_, step); }
+
+GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
+  GangActions actions;
+  std::map<std::uint64_t, Worker> next;
+  for (const auto& lease : leases) {
+    auto known = workers_.find(lease.worker);
+    Worker worker = known == workers_.end() ? Worker{} : known->second;
+    if (known == workers_.end()) worker.leased_at = now;
+    worker.releasing = lease.releasing;
+    next.emplace(lease.worker, worker);
+  }
+  workers_ = std::move(next);
+  std::erase_if(awaited_, [&](auto worker) { return !workers_.contains(worker); });
+  // One that was told to leave before it could ever help has nothing to hand over.
+  for (auto& [id, worker] : workers_) {
+    if (worker.releasing && worker.present && !worker.ready) actions.push_back(StopWorker{id});
+  }
+  reconsider(actions, now);
+  return actions;
+}
+
+GangActions Gang::on_hello(std::uint64_t worker, const WorkerStatus& status, Time now) {
+  GangActions actions;
+  auto* known = find(worker);
+  if (known == nullptr || known->lost || stage_ == Stage::finished) return {StopWorker{worker}};
+  if (known->releasing && !known->ready && status.phase != WorkerPhase::training) return {StopWorker{worker}};
+  known->present = true;
+  known->status = status;
+  if (status.phase == WorkerPhase::fresh) {
+    actions.push_back(AssignWorker{worker});
+    return actions;
+  }
+  if (status.phase == WorkerPhase::finished) return on_finished(worker, generation_, status.step);
+  if (!known->ready) last_ready_ = now;
+  known->ready = true;
+  if (stage_ == Stage::pausing) {
+    if (status.generation >= generation_) {  // it obeyed a head whose last generation was never recorded
+      begin_pause(actions, now, "a worker came back");
+    } else {
+      awaited_.insert(worker);
+      actions.push_back(PauseWorker{worker, generation_});
+    }
+  }
+  reconsider(actions, now);
+  return actions;
+}
+
+std::vector<std::uint64_t> Gang::candidates() const {
+  std::vector<std::uint64_t> found;
+  for (const auto& [id, worker] : workers_) {
+    if (worker.ready && !worker.releasing && !worker.lost) found.push_back(id);
+  }
+  // More members than logical ranks would leave some with nothing to do.
+  if (found.size() > options_.logical_ranks) found.resize(options_.logical_ranks);
+  return found;
+}
+
+bool Gang::can_gather(Time now) const {
+  const auto ready = candidates().size();
+  if (ready < options_.min_workers) return false;
+  const bool all_ready = std::all_of(workers_.begin(), workers_.end(), [](const auto& entry) {
+    return entry.second.ready || entry.second.releasing || entry.second.lost;
+  });
+  return all_ready || now - last_ready_ >= options_.gather_limit;
+}
+
+bool Gang::must_change() const { return stuck_ || candidates() != members_; }
+
+void Gang::reconsider(GangActions& actions, Time now) {
+  switch (stage_) {
+    case Stage::gathering:
+      take_back_or_gather(actions, now);
+      break;
+    case Stage::pausing:
+      if (awaited_.empty()) finish_pause(actions, now);
+      break;
+    case Stage::recording:
+    case Stage::joining: {
+      const bool whole = std::all_of(members_.begin(), members_.end(), [&](auto member) {
+        const auto* worker = find(member);
+        return worker != nullptr && !worker->lost;
+      });
+      if (!whole || stuck_) begin_pause(actions, now, "a worker was lost while the gang was forming");
+      break;
+    }
+    case Stage::training:
+      if (must_change()) begin_pause(actions, now, stuck_ ? "a worker was lost" : "the gang changes its size");
+      break;
+    case Stage::finished:
+      break;
+  }
+}
+
+void Gang::take_back_or_gather(GangActions& actions, Time now) {
+  if (recovering_) {
+    const bool all_heard = std::all_of(workers_.begin(), workers_.end(), [](const auto& entry) {
+      return entry.second.present || entry.second.releasing || entry.second.lost;
+    });
+    if (!all_heard) return;
+    recovering_ = false;
+    const bool same_gang = !members_.empty() && candidates() == members_ &&
+                           std::all_of(members_.begin(), members_.end(), [&](auto member) {
+                             const auto& status = find(member)->status;
+                             return status.phase == WorkerPhase::training && status.generation == generation_;
+                           });
+    if (same_gang) {
+      enter(Stage::training, now);
+      actions.push_back(ShowPhase{ShowPhase::training, "taken back after the head restarted"});
+      return;
+    }
+  }
+  if (can_gather(now)) begin_pause(actions, now, "the gang forms");
+}
+
+void Gang::begin_pause(GangActions& actions, Time now, const std::string& why) {
+  stuck_ = false;
+  for (const auto& [id, worker] : workers_) generation_ = std::max(generation_, worker.status.generation);
+  ++generation_;
+  enter(Stage::pausing, now);
+  awaited_.clear();
+  actions.push_back(ShowPhase{members_.empty() ? ShowPhase::starting : ShowPhase::resizing, why});
+  for (const auto& [id, worker] : workers_) {
+    // One that is being released may be the only one with the newest state: it stays until the others have it.
+    if (!worker.ready || worker.lost) continue;
+    awaited_.insert(id);
+    actions.push_back(PauseWorker{id, generation_});
+  }
+  if (awaited_.empty()) enter(Stage::gathering, now);
+}
+
+GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now) {
+  GangActions actions;
+  auto* known = find(worker);
+  if (known == nullptr || stage_ != Stage::pausing || generation != generation_) return actions;
+  known->status = {WorkerPhase::ready, generation, step};
+  awaited_.erase(worker);
+  reconsider(actions, now);
+  return actions;
+}
+
+void Gang::finish_pause(GangActions& actions, Time now) {
+  auto members = candidates();
+  if (members.size() < options_.min_workers) {
+    enter(Stage::gathering, now);
+    actions.push_back(ShowPhase{ShowPhase::starting, "waits for enough workers"});
+    return;
+  }
+  resume_step_ = checkpoint_step_;
+  for (const auto& [id, worker] : workers_) {
+    if (worker.ready && !worker.lost) resume_step_ = std::max(resume_step_, worker.status.step);
+  }
+  members_ = std::move(members);
+  enter(Stage::recording, now);
+  actions.push_back(RecordGeneration{generation_, members_, resume_step_});
+}
+
+GangActions Gang::on_recorded(std::uint64_t generation, Time now) {
+  GangActions actions;
+  if (stage_ != Stage::recording || generation != generation_) return actions;
+  begin_join(actions, now);
+  return actions;
+}
+
+void Gang::begin_join(GangActions& actions, Time now) {
+  std::uint64_t source = 0;
+  for (const auto& [id, worker] : workers_) {
+    if (worker.ready && !worker.lost && worker.status.step == resume_step_) source = id;
+  }
+  enter(Stage::joining, now);
+  awaited_ = {members_.begin(), members_.end()};
+  const auto ranges =
+      collective::assign_logical_ranks(options_.logical_ranks, static_cast<std::uint32_t>(members_.size()));
+  for (std::uint32_t rank = 0; rank < members_.size(); ++rank) {
+    const auto id = members_[rank];
+    actions.push_back(JoinWorker{id, generation_, rank, members_, ranges, resume_step_, source,
+                                 find(id)->status.step != resume_step_});
+  }
+}
+
+GangActions Gang::on_joined(std::uint64_t worker, std::uint64_t generation, Time now) {
+  GangActions actions;
+  auto* known = find(worker);
+  if (known == nullptr || stage_ != Stage::joining || generation != generation_) return actions;
+  known->status = {WorkerPhase::ready, generation, resume_step_};
+  awaited_.erase(worker);
+  if (!awaited_.empty()) return actions;
+  enter(Stage::training, now);
+  for (const auto member : members_) {
+    find(member)->status.phase = WorkerPhase::training;
+    actions.push_back(StartWorker{member, generation_});
+  }
+  for (const auto& [id, leaving] : workers_) {
+    if (leaving.releasing && leaving.present) actions.push_back(StopWorker{id});
+  }
+  actions.push_back(ShowPhase{ShowPhase::training, {}});
+  reconsider(actions, now);
+  return actions;
+}
+
+GangActions Gang::on_stuck(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now) {
+  GangActions actions;
+  auto* known = find(worker);
+  if (known == nullptr || generation != generation_) return actions;
+  known->status = {WorkerPhase::ready, generation, step};
+  if (stage_ == Stage::joining || stage_ == Stage::training) stuck_ = true;
+  reconsider(actions, now);
+  return actions;
+}
+
+void Gang::lose(std::uint64_t worker, const std::string& why, GangActions& actions) {
+  auto* known = find(worker);
+  if (known == nullptr || known->lost) return;
+  known->lost = true;
+  known->ready = false;
+  known->present = false;
+  awaited_.erase(worker);
+  // The process may live on behind a cut; it must be gone before its slots are given again.
+  actions.push_back(KillWorker{worker, why});
+}
+
+GangActions Gang::on_lost(std::uint64_t worker, Time now) {
+  GangActions actions;
+  if (stage_ == Stage::finished) return actions;
+  lose(worker, "its connection was lost", actions);
+  reconsider(actions, now);
+  return actions;
+}
+
+GangActions Gang::on_finished(std::uint64_t worker, std::uint64_t generation, std::uint64_t step) {
+  if (stage_ == Stage::finished || find(worker) == nullptr || generation != generation_) return {};
+  stage_ = Stage::finished;
+  return {FinishJob{step}};
+}
+
+GangActions Gang::on_tick(Time now) {
+  GangActions actions;
+  if (stage_ == Stage::finished) return actions;
+  std::vector<std::pair<std::uint64_t, std::string>> late;
+  for (const auto& [id, worker] : workers_) {
+    if (!worker.ready && !worker.lost && !worker.releasing && now - worker.leased_at >= options_.ready_limit) {
+      late.emplace_back(id, "it was not ready in time");
+    }
+  }
+  const auto limit = stage_ == Stage::pausing ? options_.pause_limit : options_.join_limit;
+  if ((stage_ == Stage::pausing || stage_ == Stage::joining) && now - entered_ >= limit) {
+    for (const auto id : awaited_) {
+      late.emplace_back(id, stage_ == Stage::pausing ? "it did not pause in time" : "it did not join in time");
+    }
+  }
+  for (const auto& [id, why] : late) lose(id, why, actions);
+  if (stage_ == Stage::gathering && now - entered_ >= options_.join_limit) {
+    // Nobody was found to take their state over; their slots may be the ones that the gang waits for.
+    for (const auto& [id, worker] : workers_) {
+      if (worker.releasing && worker.present) actions.push_back(StopWorker{id});
+    }
+  }
+  reconsider(actions, now);
+  return actions;
+}
+
+}  // namespace ds::job

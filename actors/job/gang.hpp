@@ -1,0 +1,142 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "actors/collective/communicator.hpp"
+
+namespace ds::job {
+
+/// What a worker process says of itself.
+enum class WorkerPhase : std::uint8_t {
+  fresh,     ///< has no job yet
+  ready,     ///< has data, model and a whole state at `step`; trains in no generation
+  training,  ///< trains in `generation`
+  finished,  ///< all steps done and the last checkpoint committed
+};
+
+struct WorkerStatus {
+  WorkerPhase phase = WorkerPhase::fresh;
+  std::uint64_t generation = 0;  ///< newest obeyed
+  std::uint64_t step = 0;        ///< committed
+  bool operator==(const WorkerStatus&) const = default;
+};
+
+/// A worker that the ledger says is this job's.
+struct GangLease {
+  std::uint64_t worker = 0;
+  bool releasing = false;
+};
+
+// What the gang wants done, in order.
+struct AssignWorker { std::uint64_t worker = 0; };  ///< give it the job
+struct PauseWorker { std::uint64_t worker = 0, generation = 0; };
+/// Make the generation durable, then call `on_recorded`.
+struct RecordGeneration { std::uint64_t generation = 0; std::vector<std::uint64_t> members; std::uint64_t step = 0; };
+/// Send the member its place. `source` is the worker that has the state of `step`; 0: the checkpoint store.
+struct JoinWorker {
+  std::uint64_t worker = 0, generation = 0;
+  std::uint32_t rank = 0;
+  std::vector<std::uint64_t> members;
+  std::vector<collective::RankRange> ranges;
+  std::uint64_t step = 0;
+  std::uint64_t source = 0;
+  bool needs_state = false;
+};
+struct StartWorker { std::uint64_t worker = 0, generation = 0; };
+struct StopWorker { std::uint64_t worker = 0; };  ///< its work is over; it exits by itself
+struct KillWorker { std::uint64_t worker = 0; std::string why; };
+struct FinishJob { std::uint64_t step = 0; };
+/// The job's visible state changed.
+struct ShowPhase { enum Value { starting, training, resizing } value = starting; std::string why; };
+
+using GangAction = std::variant<AssignWorker, PauseWorker, RecordGeneration, JoinWorker, StartWorker, StopWorker, KillWorker,
+                                FinishJob, ShowPhase>;
+using GangActions = std::vector<GangAction>;
+
+/// Forms the generations of one job's gang: who trains, with which logical ranks, from which step.
+///
+/// A generation is formed in four rounds: every worker pauses at a step boundary and says its step; the generation is made
+/// durable; every member joins (those behind fetch the newest member's state; only when no worker is past the newest
+/// checkpoint is that read); all start. A loss at any point begins the next generation. Steps are the same bits on every worker, so
+/// it does not matter who has the newest. Pure: time comes in through `on_tick`; the same calls give the same actions.
+class Gang {
+ public:
+  struct Options {
+    std::uint32_t logical_ranks = 1;
+    std::uint32_t min_workers = 1;
+    std::uint64_t generation = 0;             ///< newest recorded; 0: none
+    std::vector<std::uint64_t> members;       ///< of that generation
+    bool recovering = false;                  ///< a new head takes a running job back
+    std::chrono::milliseconds gather_limit{10'000};  ///< how long a whole minimum waits for the rest to get ready
+    std::chrono::milliseconds pause_limit{60'000};
+    std::chrono::milliseconds join_limit{180'000};
+    std::chrono::milliseconds ready_limit{300'000};  ///< from lease to ready
+  };
+  using Time = std::chrono::milliseconds;  ///< since any fixed moment
+
+  explicit Gang(Options options);
+
+  /// The ledger's leases of this job, as a whole, whenever they change. A worker that is not in it is gone.
+  GangActions set_leases(const std::vector<GangLease>& leases, Time now);
+  GangActions on_hello(std::uint64_t worker, const WorkerStatus& status, Time now);
+  /// The newest committed checkpoint's step; never smaller than before.
+  void set_checkpoint(std::uint64_t step);
+  GangActions on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now);
+  GangActions on_recorded(std::uint64_t generation, Time now);
+  GangActions on_joined(std::uint64_t worker, std::uint64_t generation, Time now);
+  /// A member cannot go on in this generation (a collective failed, or its join did); it waits for the next.
+  GangActions on_stuck(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now);
+  /// The connection to the worker is gone.
+  GangActions on_lost(std::uint64_t worker, Time now);
+  GangActions on_finished(std::uint64_t worker, std::uint64_t generation, std::uint64_t step);
+  GangActions on_tick(Time now);
+
+  std::uint64_t generation() const { return generation_; }
+  const std::vector<std::uint64_t>& members() const { return members_; }
+  bool is_training() const { return stage_ == Stage::training; }
+  bool is_finished() const { return stage_ == Stage::finished; }
+
+ private:
+  enum class Stage { gathering, pausing, recording, joining, training, finished };
+  struct Worker {
+    bool releasing = false;
+    bool present = false;  ///< said hello and was not lost
+    bool ready = false;    ///< has a state
+    bool lost = false;     ///< must be killed; never comes back
+    WorkerStatus status;
+    Time leased_at{0};
+  };
+
+  void reconsider(GangActions& actions, Time now);
+  bool can_gather(Time now) const;
+  bool must_change() const;
+  void begin_pause(GangActions& actions, Time now, const std::string& why);
+  void finish_pause(GangActions& actions, Time now);
+  void begin_join(GangActions& actions, Time now);
+  void lose(std::uint64_t worker, const std::string& why, GangActions& actions);
+  void take_back_or_gather(GangActions& actions, Time now);
+  std::vector<std::uint64_t> candidates() const;
+  Worker* find(std::uint64_t worker);
+  void enter(Stage stage, Time now);
+
+  Options options_;
+  Stage stage_ = Stage::gathering;
+  bool recovering_ = false;
+  bool stuck_ = false;
+  std::uint64_t generation_ = 0;
+  std::vector<std::uint64_t> members_;
+  std::map<std::uint64_t, Worker> workers_;
+  std::set<std::uint64_t> awaited_;
+  std::uint64_t resume_step_ = 0;
+  std::uint64_t checkpoint_step_ = 0;
+  Time entered_{0};
+  Time last_ready_{0};
+};
+
+}  // namespace ds::job

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "actors/fabric/fabric.hpp"
+
+namespace ds::messages {
+
+/// A `ds-actor` process that a node agent supervises.
+struct RunningWorker {
+  std::uint64_t worker = 0;
+  std::string job;
+  std::int32_t pid = 0;
+  bool operator==(const RunningWorker&) const = default;
+};
+
+/// What a node agent says first to every head it meets; answered with `NodeWelcome` or `NodeRefused`.
+struct NodeHello {
+  std::string name;     ///< an identifier, unique in the cluster
+  std::string address;  ///< of its fabric listener, `host:port`
+  std::int32_t pid = 0;
+  std::uint32_t slots = 0;
+  std::uint64_t memory_bytes = 0;
+  std::vector<std::string> gpus;
+  std::vector<RunningWorker> running;
+  fabric::ActorAddress agent;
+  bool operator==(const NodeHello&) const = default;
+};
+
+/// The node is in. It ends every process that is not in `keep`, and reports each exit.
+struct NodeWelcome {
+  std::vector<std::uint64_t> keep;
+  bool operator==(const NodeWelcome&) const = default;
+};
+
+struct NodeRefused {
+  std::string why;
+  bool operator==(const NodeRefused&) const = default;
+};
+
+struct StartWorker {
+  std::uint64_t worker = 0;
+  std::string job;
+  bool operator==(const StartWorker&) const = default;
+};
+
+/// Ends the process now. Harmless when it is gone already.
+struct KillWorker {
+  std::uint64_t worker = 0;
+  std::string why;
+  bool operator==(const KillWorker&) const = default;
+};
+
+struct WorkerStarted {
+  std::uint64_t worker = 0;
+  std::int32_t pid = 0;
+  bool operator==(const WorkerStarted&) const = default;
+};
+
+/// The process is gone and was waited for.
+struct WorkerExited {
+  std::uint64_t worker = 0;
+  std::string text;      ///< `exit code 0`, `killed by signal 9 (Killed)`
+  bool clean = false;    ///< exit code 0
+  bool outside = false;  ///< SIGKILL or SIGTERM: something outside the job ended it
+  bool operator==(const WorkerExited&) const = default;
+};
+
+/// Output of a worker, whole lines where possible. The node sends the next only after `LogTaken`.
+struct LogLines {
+  std::string job;
+  std::uint64_t worker = 0;
+  std::string text;
+  bool operator==(const LogLines&) const = default;
+};
+
+struct LogTaken {
+  bool operator==(const LogTaken&) const = default;
+};
+
+template <class I> auto inspect(I& f, RunningWorker& x) { return f(x.worker, x.job, x.pid); }
+template <class I> auto inspect(I& f, NodeHello& x) {
+  return f(x.name, x.address, x.pid, x.slots, x.memory_bytes, x.gpus, x.running, x.agent);
+}
+template <class I> auto inspect(I& f, NodeWelcome& x) { return f(x.keep); }
+template <class I> auto inspect(I& f, NodeRefused& x) { return f(x.why); }
+template <class I> auto inspect(I& f, StartWorker& x) { return f(x.worker, x.job); }
+template <class I> auto inspect(I& f, KillWorker& x) { return f(x.worker, x.why); }
+template <class I> auto inspect(I& f, WorkerStarted& x) { return f(x.worker, x.pid); }
+template <class I> auto inspect(I& f, WorkerExited& x) { return f(x.worker, x.text, x.clean, x.outside); }
+template <class I> auto inspect(I& f, LogLines& x) { return f(x.job, x.worker, x.text); }
+template <class I> auto inspect(I&, LogTaken&) -> typename I::result_type { return {}; }
+
+}  // namespace ds::messages

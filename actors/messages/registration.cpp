@@ -1,0 +1,41 @@
+#include "actors/messages/registration.hpp"
+
+#include "actors/fabric/message_types.hpp"
+#include "actors/messages/node.hpp"
+#include "actors/messages/worker.hpp"
+
+namespace ds::messages {
+
+void register_messages(caf::actor_system_config& config) {
+  using fabric::add_message;
+  add_message<WorkerHello>(config, "ds::WorkerHello");
+  add_message<AssignJob>(config, "ds::AssignJob");
+  add_message<PauseGang>(config, "ds::PauseGang");
+  add_message<GangPaused>(config, "ds::GangPaused");
+  add_message<JoinGang>(config, "ds::JoinGang");
+  add_message<GangJoined>(config, "ds::GangJoined");
+  add_message<StartSteps>(config, "ds::StartSteps");
+  add_message<GangStuck>(config, "ds::GangStuck");
+  add_message<FetchState>(config, "ds::FetchState");
+  add_message<StateReply>(config, "ds::StateReply");
+  add_message<StepReport>(config, "ds::StepReport");
+  add_message<EvaluationReport>(config, "ds::EvaluationReport");
+  add_message<SaveCheckpoint>(config, "ds::SaveCheckpoint");
+  add_message<CheckpointSaved>(config, "ds::CheckpointSaved");
+  add_message<TrainingFinished>(config, "ds::TrainingFinished");
+  add_message<JobImpossible>(config, "ds::JobImpossible");
+  add_message<StopWorker>(config, "ds::StopWorker");
+  add_message<ExportOrder>(config, "ds::ExportOrder");
+  add_message<ExportDone>(config, "ds::ExportDone");
+  add_message<NodeHello>(config, "ds::NodeHello");
+  add_message<NodeWelcome>(config, "ds::NodeWelcome");
+  add_message<NodeRefused>(config, "ds::NodeRefused");
+  add_message<StartWorker>(config, "ds::StartWorker");
+  add_message<KillWorker>(config, "ds::KillWorker");
+  add_message<WorkerStarted>(config, "ds::WorkerStarted");
+  add_message<WorkerExited>(config, "ds::WorkerExited");
+  add_message<LogLines>(config, "ds::LogLines");
+  add_message<LogTaken>(config, "ds::LogTaken");
+}
+
+}  // namespace ds::messages

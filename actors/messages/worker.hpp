@@ -1,0 +1,195 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "actors/fabric/buffer.hpp"
+#include "actors/fabric/fabric.hpp"
+#include "actors/fabric/real.hpp"
+
+namespace ds::messages {
+
+/// What a worker says first to every head it meets. The head answers with `AssignJob`, `ExportOrder`, `PauseGang` or `StopWorker`.
+struct WorkerHello {
+  std::uint64_t worker = 0;  ///< the number the node agent started it with
+  std::string job;
+  fabric::ActorAddress actor;
+  std::uint8_t phase = 0;         ///< `job::WorkerPhase`
+  std::uint64_t generation = 0;   ///< newest obeyed
+  std::uint64_t step = 0;         ///< committed
+  std::uint64_t total_steps = 0;  ///< 0 while fresh
+  std::uint64_t steps_per_epoch = 0;
+  bool operator==(const WorkerHello&) const = default;
+};
+
+/// Gives a fresh worker its job; it says hello again once it has read the data and built the model.
+struct AssignJob {
+  std::string job, file, directory, text;
+  bool operator==(const AssignJob&) const = default;
+};
+
+/// Stop at a step boundary and answer `GangPaused`. Older generations than the newest obeyed are ignored.
+struct PauseGang {
+  std::uint64_t generation = 0;
+  bool operator==(const PauseGang&) const = default;
+};
+
+struct GangPaused {
+  std::uint64_t worker = 0, generation = 0, step = 0;
+  bool operator==(const GangPaused&) const = default;
+};
+
+struct GangMember {
+  std::uint64_t worker = 0;
+  fabric::ActorAddress actor;
+  std::uint32_t first = 0, last = 0;  ///< logical ranks [first, last)
+  bool operator==(const GangMember&) const = default;
+};
+
+/// Gives a worker its place in a generation. Sent to all workers of the gang or to none.
+///
+/// A worker ignores an order whose `generation` is older than the newest it has obeyed; that is what makes a late or repeated
+/// message harmless. It answers `GangJoined` once its state is that of `step`, fetched from `source` when it is not there yet.
+struct JoinGang {
+  std::string job;
+  std::uint64_t generation = 0;
+  std::uint32_t rank = 0;           ///< this worker's place in `members`
+  std::vector<GangMember> members;  ///< in rank order; their ranges cover all logical ranks once
+  std::uint64_t step = 0;
+  fabric::ActorAddress source;
+  bool operator==(const JoinGang&) const = default;
+};
+
+struct GangJoined {
+  std::uint64_t worker = 0, generation = 0;
+  bool operator==(const GangJoined&) const = default;
+};
+
+/// All members have joined: run steps.
+struct StartSteps {
+  std::uint64_t generation = 0;
+  bool operator==(const StartSteps&) const = default;
+};
+
+/// The worker cannot go on in this generation; its state is whole at `step`.
+struct GangStuck {
+  std::uint64_t worker = 0, generation = 0, step = 0;
+  std::string why;
+  bool operator==(const GangStuck&) const = default;
+};
+
+/// Asks a paused worker, or the head's checkpoint store, for the state of `step`. Answered with `StateReply` or an error.
+struct FetchState {
+  std::string job;
+  std::uint64_t step = 0;
+  bool operator==(const FetchState&) const = default;
+};
+
+struct StateReply {
+  std::uint64_t step = 0;
+  std::string description;
+  std::vector<std::string> names;  ///< of `tensors`, in order
+  std::vector<Buffer> tensors;
+  std::string error;  ///< not empty: there is no state, and why
+  bool operator==(const StateReply&) const = default;
+};
+
+/// From rank 0, at most ten a second and for the last step of each epoch.
+struct StepReport {
+  std::uint64_t worker = 0, generation = 0, step = 0, epoch = 0;
+  Real loss, samples_per_second;
+  std::map<std::string, Real> phase_seconds;  ///< mean of a step since the last report: data, forward, backward, reduce, optimizer
+  bool operator==(const StepReport&) const = default;
+};
+
+struct EvaluationReport {
+  std::uint64_t worker = 0, generation = 0, step = 0;
+  Real loss, accuracy, majority_accuracy;
+  bool operator==(const EvaluationReport&) const = default;
+};
+
+/// A request to the head; answered with `CheckpointSaved` once it is durable.
+struct SaveCheckpoint {
+  std::string job;
+  std::uint64_t worker = 0, generation = 0;
+  std::map<std::string, Real> metrics;
+  StateReply state;
+  bool operator==(const SaveCheckpoint&) const = default;
+};
+
+struct CheckpointSaved {
+  std::string job;
+  std::uint64_t step = 0;
+  std::string error;  ///< not empty: it was not saved, and why
+  bool operator==(const CheckpointSaved&) const = default;
+};
+
+/// All steps are done and the last checkpoint is durable. Repeated to every new head until `StopWorker` comes.
+struct TrainingFinished {
+  std::uint64_t worker = 0, generation = 0, step = 0;
+  bool operator==(const TrainingFinished&) const = default;
+};
+
+/// The job cannot be run, now or later: its data, file or model is wrong.
+struct JobImpossible {
+  std::uint64_t worker = 0;
+  std::string why;
+  bool operator==(const JobImpossible&) const = default;
+};
+
+/// Exit now; nothing more is wanted.
+struct StopWorker {
+  std::uint64_t worker = 0;
+  bool operator==(const StopWorker&) const = default;
+};
+
+/// Turns a state into a file's bytes; for a worker process that was started for this alone.
+struct ExportOrder {
+  std::string format;
+  StateReply state;
+  bool operator==(const ExportOrder&) const = default;
+};
+
+struct ExportDone {
+  std::uint64_t worker = 0;
+  Buffer file;
+  std::string error;
+  bool operator==(const ExportDone&) const = default;
+};
+
+template <class I> auto inspect(I& f, WorkerHello& x) {
+  return f(x.worker, x.job, x.actor, x.phase, x.generation, x.step, x.total_steps, x.steps_per_epoch);
+}
+template <class I> auto inspect(I& f, AssignJob& x) { return f(x.job, x.file, x.directory, x.text); }
+template <class I> auto inspect(I& f, PauseGang& x) { return f(x.generation); }
+template <class I> auto inspect(I& f, GangPaused& x) { return f(x.worker, x.generation, x.step); }
+template <class I> auto inspect(I& f, GangMember& x) { return f(x.worker, x.actor, x.first, x.last); }
+template <class I> auto inspect(I& f, JoinGang& x) {
+  return f(x.job, x.generation, x.rank, x.members, x.step, x.source);
+}
+template <class I> auto inspect(I& f, GangJoined& x) { return f(x.worker, x.generation); }
+template <class I> auto inspect(I& f, StartSteps& x) { return f(x.generation); }
+template <class I> auto inspect(I& f, GangStuck& x) { return f(x.worker, x.generation, x.step, x.why); }
+template <class I> auto inspect(I& f, FetchState& x) { return f(x.job, x.step); }
+template <class I> auto inspect(I& f, StateReply& x) {
+  return f(x.step, x.description, x.names, x.tensors, x.error);
+}
+template <class I> auto inspect(I& f, StepReport& x) {
+  return f(x.worker, x.generation, x.step, x.epoch, x.loss, x.samples_per_second, x.phase_seconds);
+}
+template <class I> auto inspect(I& f, EvaluationReport& x) {
+  return f(x.worker, x.generation, x.step, x.loss, x.accuracy, x.majority_accuracy);
+}
+template <class I> auto inspect(I& f, SaveCheckpoint& x) {
+  return f(x.job, x.worker, x.generation, x.metrics, x.state);
+}
+template <class I> auto inspect(I& f, CheckpointSaved& x) { return f(x.job, x.step, x.error); }
+template <class I> auto inspect(I& f, TrainingFinished& x) { return f(x.worker, x.generation, x.step); }
+template <class I> auto inspect(I& f, JobImpossible& x) { return f(x.worker, x.why); }
+template <class I> auto inspect(I& f, StopWorker& x) { return f(x.worker); }
+template <class I> auto inspect(I& f, ExportOrder& x) { return f(x.format, x.state); }
+template <class I> auto inspect(I& f, ExportDone& x) { return f(x.worker, x.file, x.error); }
+
+}  // namespace ds::messages

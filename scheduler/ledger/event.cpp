@@ -1,0 +1,97 @@
+#include "scheduler/ledger/event.hpp"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace ds::scheduler {
+
+NLOHMANN_JSON_SERIALIZE_ENUM(JobState, {
+                                           {JobState::queued, "QUEUED"},
+                                           {JobState::starting, "STARTING"},
+                                           {JobState::running, "RUNNING"},
+                                           {JobState::resizing, "RESIZING"},
+                                           {JobState::preempted, "PREEMPTED"},
+                                           {JobState::paused, "PAUSED"},
+                                           {JobState::succeeded, "SUCCEEDED"},
+                                           {JobState::failed, "FAILED"},
+                                           {JobState::cancelled, "CANCELLED"},
+                                       })
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSubmitted, job, key, file, directory, text)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseGranted, worker, job, node, slots, memory_bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseReleasing, worker)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseEnded, worker)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GenerationFormed, job, generation, members, step)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobStateChanged, job, state, reason)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CancelRequested, job)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSized, job, total_steps, steps_per_epoch)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EvaluationRecorded, job, step, loss, accuracy, majority_accuracy)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointCommitted, job, step)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerCrashed, job, worker, in_a_row, retry_at_ms)
+
+namespace {
+
+template <class T>
+constexpr const char* kTypeName = nullptr;
+template <>
+constexpr const char* kTypeName<JobSubmitted> = "job_submitted";
+template <>
+constexpr const char* kTypeName<LeaseGranted> = "lease_granted";
+template <>
+constexpr const char* kTypeName<LeaseReleasing> = "lease_releasing";
+template <>
+constexpr const char* kTypeName<LeaseEnded> = "lease_ended";
+template <>
+constexpr const char* kTypeName<GenerationFormed> = "generation_formed";
+template <>
+constexpr const char* kTypeName<JobStateChanged> = "job_state_changed";
+template <>
+constexpr const char* kTypeName<CancelRequested> = "cancel_requested";
+template <>
+constexpr const char* kTypeName<JobSized> = "job_sized";
+template <>
+constexpr const char* kTypeName<EvaluationRecorded> = "evaluation_recorded";
+template <>
+constexpr const char* kTypeName<CheckpointCommitted> = "checkpoint_committed";
+template <>
+constexpr const char* kTypeName<WorkerCrashed> = "worker_crashed";
+
+template <std::size_t... I>
+bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body, std::index_sequence<I...>) {
+  const auto try_type = [&]<class T>(T value) {
+    if (type != kTypeName<T>) return false;
+    fields.get_to(value);
+    body = std::move(value);
+    return true;
+  };
+  return (try_type(std::variant_alternative_t<I, Event::Body>{}) || ...);
+}
+
+}  // namespace
+
+std::string to_text(const Event& event) {
+  nlohmann::json document{{"at", event.at_ms}, {"by", event.by}, {"why", event.why}};
+  std::visit(
+      [&]<class T>(const T& body) {
+        document["type"] = kTypeName<T>;
+        document["fields"] = body;
+      },
+      event.body);
+  // Replacing invalid UTF-8 instead of throwing: a reason may quote what a user's program printed.
+  return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::optional<Event> event_from(std::string_view text) {
+  try {
+    const auto document = nlohmann::json::parse(text);
+    Event event{document.at("at"), document.at("by"), document.at("why"), {}};
+    if (!read_body(document.at("type"), document.at("fields"), event.body,
+                   std::make_index_sequence<std::variant_size_v<Event::Body>>())) {
+      return std::nullopt;
+    }
+    return event;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace ds::scheduler

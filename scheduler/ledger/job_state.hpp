@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace ds::scheduler {
+
+/// Where a job stands. The diagram is in `scheduler/README.md`.
+enum class JobState {
+  queued,     ///< waits for its gang's slots
+  starting,   ///< slots are leased, workers start and form the first generation
+  running,    ///< a generation trains
+  resizing,   ///< the gang changes: between two generations
+  preempted,  ///< lost its slots to a more urgent job
+  paused,     ///< stopped by its owner
+  succeeded,
+  failed,
+  cancelled,
+};
+
+/// `QUEUED`, `STARTING`, …: as the interface spells them.
+std::string_view to_string(JobState state);
+std::optional<JobState> job_state_from(std::string_view text);
+
+/// True for `succeeded`, `failed` and `cancelled`, which never change again.
+bool is_end(JobState state);
+
+/// The transitions a job may make; anything else is a fault of ours.
+bool is_legal(JobState from, JobState to);
+
+}  // namespace ds::scheduler

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scheduler/ledger/event.hpp"
+#include "scheduler/policy/plan.hpp"
+#include "scheduler/spec/job_spec.hpp"
+
+namespace ds::scheduler {
+
+/// All that the head knows of one job and must know again after a restart.
+struct JobRecord {
+  std::string id;
+  JobSpec spec;
+  std::string key, file, directory, text;
+  std::uint64_t order = 0;  ///< of submission, from 1
+  std::int64_t submitted_ms = 0, started_ms = 0, ended_ms = 0;  ///< 0: not yet
+  JobState state = JobState::queued;
+  std::string reason;
+  bool cancel_requested = false;
+  std::uint64_t generation = 0;
+  std::vector<std::uint64_t> members;  ///< workers of `generation`, in rank order
+  std::uint64_t step = 0;              ///< committed steps known to be reached
+  std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
+  std::uint64_t checkpoint_step = 0;
+  std::uint32_t restarts = 0;        ///< workers that crashed, over the job's life
+  std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step
+  std::int64_t retry_at_ms = 0;
+  std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
+};
+
+/// The jobs and leases that a sequence of events leads to. A plain value: no clock, no I/O.
+class Ledger {
+ public:
+  /// Applies one event. False when it contradicts what is known (unknown job, illegal transition, lease granted
+  /// twice, …): then nothing changed, and the event must not be written.
+  bool apply(const Event& event);
+
+  /// A text that `restore` turns into an equal ledger.
+  std::string snapshot() const;
+  static std::optional<Ledger> restore(std::string_view snapshot);
+
+  const JobRecord* find(std::string_view job) const;
+  const JobRecord* find_by_key(std::string_view key) const;
+  /// Jobs that `name_or_id` names: the one with this id, else all of this name.
+  std::vector<const JobRecord*> match(std::string_view name_or_id) const;
+  const std::map<std::string, JobRecord, std::less<>>& jobs() const { return jobs_; }
+  const std::map<std::uint64_t, Lease>& leases() const { return leases_; }
+  std::vector<Lease> leases_of(std::string_view job) const;
+  std::vector<Lease> leases_on(std::string_view node) const;
+
+  /// Numbers that were never used, not even by a lease that ended.
+  std::uint64_t next_worker() const { return next_worker_; }
+
+  /// What the policy needs: the jobs that may have workers now. Reads the job's clock from `now_ms`.
+  std::vector<Demand> demands(std::int64_t now_ms) const;
+
+ private:
+  bool on(const Event& event, const JobSubmitted& body);
+  bool on(const Event& event, const LeaseGranted& body);
+  bool on(const Event& event, const LeaseReleasing& body);
+  bool on(const Event& event, const LeaseEnded& body);
+  bool on(const Event& event, const GenerationFormed& body);
+  bool on(const Event& event, const JobStateChanged& body);
+  bool on(const Event& event, const CancelRequested& body);
+  bool on(const Event& event, const JobSized& body);
+  bool on(const Event& event, const EvaluationRecorded& body);
+  bool on(const Event& event, const CheckpointCommitted& body);
+  bool on(const Event& event, const WorkerCrashed& body);
+  JobRecord* active(std::string_view job);
+
+  std::map<std::string, JobRecord, std::less<>> jobs_;
+  std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job
+  std::map<std::uint64_t, Lease> leases_;
+  std::uint64_t next_order_ = 1;
+  std::uint64_t next_worker_ = 1;
+};
+
+}  // namespace ds::scheduler
