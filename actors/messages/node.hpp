@@ -77,6 +77,7 @@ struct LogLines {
 };
 
 struct LogTaken {
+  std::uint64_t worker = 0;
   bool operator==(const LogTaken&) const = default;
 };
 
@@ -91,6 +92,6 @@ template <class I> auto inspect(I& f, KillWorker& x) { return f(x.worker, x.why)
 template <class I> auto inspect(I& f, WorkerStarted& x) { return f(x.worker, x.pid); }
 template <class I> auto inspect(I& f, WorkerExited& x) { return f(x.worker, x.text, x.clean, x.outside); }
 template <class I> auto inspect(I& f, LogLines& x) { return f(x.job, x.worker, x.text); }
-template <class I> auto inspect(I&, LogTaken&) -> typename I::result_type { return {}; }
+template <class I> auto inspect(I& f, LogTaken& x) { return f(x.worker); }
 
 }  // namespace ds::messages

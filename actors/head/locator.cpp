@@ -1,0 +1,40 @@
+#include "actors/head/locator.hpp"
+
+#include <fmt/format.h>
+
+#include <caf/all.hpp>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "actors/gateway/http_server.hpp"
+
+namespace ds::head {
+
+Result<fabric::ActorAddress> locate_head(const std::string& host_port, std::chrono::milliseconds timeout) {
+  const auto response = gateway::http_get(host_port, "/api/v1/cluster", timeout);
+  if (!response) return tl::unexpected(response.error());
+  try {
+    const auto fabric = nlohmann::json::parse(response->body).at("fabric");
+    const auto id = std::stoull(fabric.at("id").get<std::string>());
+    return fabric::ActorAddress{{id, fabric.at("host"), fabric.at("port")}, fabric::kHeadActor};
+  } catch (const std::exception&) {
+    return fail(ErrorCode::unavailable, fmt::format("what answers at {} is not a ds-head", host_port),
+                "give the address that ds-head printed when it started");
+  }
+}
+
+void search_head(caf::actor_system& system, std::string host_port, caf::actor receiver,
+                 std::shared_ptr<std::atomic<bool>> stop) {
+  system.spawn<caf::detached>([host_port = std::move(host_port), receiver = std::move(receiver),
+                               stop = std::move(stop)](caf::blocking_actor*) {
+    while (!stop->load()) {
+      if (const auto head = locate_head(host_port, std::chrono::seconds(2))) {
+        caf::anon_send(receiver, HeadFound{*head});
+        return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    }
+  });
+}
+
+}  // namespace ds::head

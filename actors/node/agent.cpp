@@ -1,0 +1,245 @@
+#include "actors/node/agent.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <caf/all.hpp>
+#include <map>
+
+#include "actors/head/locator.hpp"
+#include "actors/messages/node.hpp"
+#include "actors/node/log_buffer.hpp"
+
+namespace ds::node {
+
+using namespace messages;
+
+/// Local message: something happened to a worker's process.
+struct WorkerEvent {
+  ProcessEvent event;
+};
+
+/// Local message: the spawner is gone, so nothing can be supervised any more.
+struct SpawnerGone {};
+
+struct RetryHello {};
+
+}  // namespace ds::node
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::WorkerEvent)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::SpawnerGone)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::RetryHello)
+
+namespace ds::node {
+namespace {
+
+/// How often a name that is taken is asked for again: the head may not have noticed yet that its last owner died.
+constexpr int kMaxRefusals = 20;
+
+WorkerExited describe_exit(std::uint64_t worker, int status) {
+  WorkerExited exited{worker, {}, false, false};
+  if (WIFEXITED(status)) {
+    exited.clean = WEXITSTATUS(status) == 0;
+    exited.text = fmt::format("exit code {}", WEXITSTATUS(status));
+  } else if (WIFSIGNALED(status)) {
+    const int signal_number = WTERMSIG(status);
+    exited.outside = signal_number == SIGKILL || signal_number == SIGTERM;
+    exited.text = fmt::format("killed by signal {} ({})", signal_number, sigdescr_np(signal_number));
+  }
+  return exited;
+}
+
+class Agent : public caf::event_based_actor {
+ public:
+  Agent(caf::actor_config& config, fabric::Fabric& fabric, Spawner& spawner, AgentOptions options,
+        std::shared_ptr<std::atomic<bool>> stop)
+      : event_based_actor(config),
+        fabric_(fabric),
+        spawner_(spawner),
+        options_(std::move(options)),
+        stop_(std::move(stop)) {}
+
+  caf::behavior make_behavior() override {
+    set_down_handler([this](caf::down_msg& down) {
+      if (head_ && down.source == head_.address()) on_head_lost();
+    });
+    find_head();
+    return {
+        [this](const head::HeadFound& found) { on_head_found(found.head); },
+        [this](const NodeWelcome& welcome) { on_welcome(welcome); },
+        [this](const NodeRefused& refused) { on_refused(refused); },
+        [this](RetryHello) { say_hello(); },
+        [this](const StartWorker& order) { start_worker(order); },
+        [this](const messages::KillWorker& order) { kill_worker(order); },
+        [this](const LogTaken& taken) { on_log_taken(taken); },
+        [this](const WorkerEvent& happened) {
+          std::visit([this](const auto& event) { on_process(event); }, happened.event);
+        },
+        [this](SpawnerGone) {
+          if (stop_->load()) return;
+          spdlog::error("the node's spawner process is gone: its workers have ended, this node ends too");
+          options_.leave(1);
+        },
+    };
+  }
+
+ private:
+  struct Running {
+    std::string job;
+    int pid = 0;  ///< 0: not started yet
+    LogBuffer log;
+    bool exited = false;
+  };
+
+  void find_head() { head::search_head(system(), options_.head, this, stop_); }
+
+  void on_head_found(const fabric::ActorAddress& address) {
+    head_ = fabric_.resolve(address);
+    monitor(head_);
+    say_hello();
+  }
+
+  void say_hello() {
+    if (!head_) return;
+    NodeHello hello;
+    hello.name = options_.name;
+    hello.address = fmt::format("{}:{}", fabric_.self().host, fabric_.self().port);
+    hello.pid = getpid();
+    hello.slots = options_.slots;
+    hello.memory_bytes = options_.machine.memory_bytes;
+    hello.gpus = options_.machine.gpus;
+    hello.agent = fabric_.address_of(this);
+    for (const auto& [worker, running] : workers_) {
+      if (!running.exited) hello.running.push_back({worker, running.job, running.pid});
+    }
+    send(head_, std::move(hello));
+  }
+
+  void on_welcome(const NodeWelcome& welcome) {
+    registered_ = true;
+    refusals_ = 0;
+    spdlog::info("registered with the head at {} as {} with {} slots", options_.head, options_.name, options_.slots);
+    for (const auto& [worker, running] : workers_) {
+      const bool kept = std::find(welcome.keep.begin(), welcome.keep.end(), worker) != welcome.keep.end();
+      if (!kept && !running.exited) spawner_.kill(worker);
+    }
+    for (auto& [worker, running] : workers_) {
+      running.log.on_new_head();
+      send_log(worker, running);
+    }
+  }
+
+  void on_refused(const NodeRefused& refused) {
+    registered_ = false;
+    if (++refusals_ > kMaxRefusals) {
+      spdlog::error("the head refused this node: {}", refused.why);
+      options_.leave(1);
+      return;
+    }
+    if (refusals_ == 1) spdlog::warn("the head refused this node, trying again: {}", refused.why);
+    delayed_send(this, std::chrono::milliseconds(500), RetryHello{});
+  }
+
+  void on_head_lost() {
+    if (stop_->load()) return;
+    spdlog::warn("the head is gone; {} workers go on while it is looked for", workers_.size());
+    head_ = nullptr;
+    registered_ = false;
+    find_head();
+  }
+
+  void start_worker(const StartWorker& order) {
+    if (workers_.contains(order.worker)) return;
+    auto& running = workers_[order.worker];
+    running.job = order.job;
+    const std::vector<std::string> arguments{options_.actor_program, "--head",   options_.head,
+                                             "--secret-file",        options_.secret_file,
+                                             "--worker",             std::to_string(order.worker),
+                                             "--job",                order.job};
+    if (const auto spawned = spawner_.spawn(order.worker, arguments); !spawned) {
+      spdlog::error("worker {} of job {} cannot be started: {}", order.worker, order.job, spawned.error().message);
+      report({order.worker, spawned.error().message, false, false});
+      workers_.erase(order.worker);
+    }
+  }
+
+  void kill_worker(const messages::KillWorker& order) {
+    const auto found = workers_.find(order.worker);
+    if (found == workers_.end() || found->second.exited) {
+      report({order.worker, "was not running", true, true});
+      return;
+    }
+    spdlog::info("ends worker {} of job {}: {}", order.worker, found->second.job, order.why);
+    spawner_.kill(order.worker);
+  }
+
+  void on_process(const ProcessStarted& started) {
+    const auto found = workers_.find(started.worker);
+    if (found == workers_.end()) return;
+    found->second.pid = started.pid;
+    if (registered_) send(head_, WorkerStarted{started.worker, started.pid});
+  }
+
+  void on_process(const ProcessOutput& output) {
+    const auto found = workers_.find(output.worker);
+    if (found == workers_.end()) return;
+    found->second.log.add(output.bytes);
+    send_log(output.worker, found->second);
+  }
+
+  void on_process(const ProcessExited& exited) {
+    const auto found = workers_.find(exited.worker);
+    if (found == workers_.end()) return;
+    found->second.exited = true;
+    auto report_of_exit = describe_exit(exited.worker, exited.status);
+    spdlog::info("worker {} of job {} ended: {}", exited.worker, found->second.job, report_of_exit.text);
+    report(std::move(report_of_exit));
+    if (found->second.log.is_drained()) workers_.erase(found);
+  }
+
+  /// While there is no head, the list in the next hello says the same.
+  void report(WorkerExited exited) {
+    if (registered_) send(head_, std::move(exited));
+  }
+
+  void send_log(std::uint64_t worker, Running& running) {
+    if (!registered_) return;
+    if (auto text = running.log.take()) send(head_, LogLines{running.job, worker, std::move(*text)});
+  }
+
+  void on_log_taken(const LogTaken& taken) {
+    const auto found = workers_.find(taken.worker);
+    if (found == workers_.end()) return;
+    found->second.log.on_taken();
+    send_log(taken.worker, found->second);
+    if (found->second.exited && found->second.log.is_drained()) workers_.erase(found);
+  }
+
+  fabric::Fabric& fabric_;
+  Spawner& spawner_;
+  AgentOptions options_;
+  std::shared_ptr<std::atomic<bool>> stop_;
+  caf::actor head_;
+  bool registered_ = false;
+  int refusals_ = 0;
+  std::map<std::uint64_t, Running> workers_;
+};
+
+}  // namespace
+
+caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Spawner& spawner, AgentOptions options,
+                       std::shared_ptr<std::atomic<bool>> stop) {
+  return caf::actor_cast<caf::actor>(
+      system.spawn<Agent>(std::ref(fabric), std::ref(spawner), std::move(options), std::move(stop)));
+}
+
+void forward_events(Spawner& spawner, const caf::actor& agent) {
+  while (auto event = spawner.wait_event()) caf::anon_send(agent, WorkerEvent{std::move(*event)});
+  caf::anon_send(agent, SpawnerGone{});
+}
+
+}  // namespace ds::node

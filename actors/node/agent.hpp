@@ -1,0 +1,37 @@
+#pragma once
+
+#include <atomic>
+#include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "actors/fabric/fabric.hpp"
+#include "actors/node/machine.hpp"
+#include "actors/node/spawner.hpp"
+#include "storage/result.hpp"
+
+namespace ds::node {
+
+struct AgentOptions {
+  std::string head;         ///< HTTP address, `HOST:PORT`
+  std::string name;
+  std::string secret_file;  ///< handed on to workers
+  std::string actor_program;  ///< path of `ds-actor`
+  std::uint32_t slots = 1;
+  Machine machine;
+  std::function<void(int code)> leave;  ///< called when the node must end, from an actor's thread
+};
+
+/// The node's actor: registers with the head (again after every loss of it), starts and ends workers on its orders, and
+/// reports exits and output. Workers go on while there is no head.
+///
+/// Feed it the spawner's events with `forward_events`.
+caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Spawner& spawner, AgentOptions options,
+                       std::shared_ptr<std::atomic<bool>> stop);
+
+/// Sends each event of the spawner to the agent, until the spawner is gone. Runs on the caller's thread.
+void forward_events(Spawner& spawner, const caf::actor& agent);
+
+}  // namespace ds::node

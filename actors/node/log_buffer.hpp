@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ds::node {
+
+/// Output of one worker on its way to the head: one piece under way at a time, the rest waits here.
+///
+/// Bounded: beyond `kMaxBytes` the oldest half is dropped and a line says how much, so that a node that the head cannot
+/// take from neither grows nor stops its workers.
+class LogBuffer {
+ public:
+  static constexpr std::size_t kMaxBytes = 1 << 20;
+  static constexpr std::size_t kPieceBytes = 64 << 10;
+
+  void add(std::string_view bytes);
+
+  /// The next piece (whole lines where possible), unless one is under way or there is nothing.
+  std::optional<std::string> take();
+  void on_taken() { under_way_.clear(); busy_ = false; }
+
+  /// The head is another one now: what was under way goes again.
+  void on_new_head();
+
+  bool is_drained() const { return !busy_ && waiting_.empty(); }
+
+ private:
+  std::string waiting_;
+  std::string under_way_;
+  bool busy_ = false;
+};
+
+}  // namespace ds::node

@@ -1,0 +1,219 @@
+// What runs in the spawner's process: plain system calls, no threads, no library that dislikes `fork`.
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <vector>
+
+#include "actors/node/spawner_wire.hpp"
+
+namespace ds::node {
+
+bool send_packet(int socket, const SpawnerPacket& packet, bool* would_block) {
+  std::string bytes(1 + sizeof packet.worker, static_cast<char>(packet.kind));
+  std::memcpy(bytes.data() + 1, &packet.worker, sizeof packet.worker);
+  bytes += packet.payload;
+  const int flags = MSG_NOSIGNAL | (would_block != nullptr ? MSG_DONTWAIT : 0);
+  ssize_t sent = 0;
+  do {
+    sent = send(socket, bytes.data(), bytes.size(), flags);
+  } while (sent < 0 && errno == EINTR);
+  if (would_block != nullptr) *would_block = sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  return sent == static_cast<ssize_t>(bytes.size());
+}
+
+std::optional<SpawnerPacket> receive_packet(int socket) {
+  std::string bytes(SpawnerPacket::kMaxBytes + 64, '\0');
+  ssize_t size = 0;
+  do {
+    size = recv(socket, bytes.data(), bytes.size(), 0);
+  } while (size < 0 && errno == EINTR);
+  SpawnerPacket packet;
+  if (size < static_cast<ssize_t>(1 + sizeof packet.worker)) return std::nullopt;
+  packet.kind = static_cast<SpawnerPacket::Kind>(bytes[0]);
+  std::memcpy(&packet.worker, bytes.data() + 1, sizeof packet.worker);
+  packet.payload.assign(bytes, 1 + sizeof packet.worker, static_cast<std::size_t>(size) - 1 - sizeof packet.worker);
+  return packet;
+}
+
+namespace {
+
+struct Child {
+  pid_t pid = 0;
+  int output = -1;  ///< our end of its output pipe; -1 once it is closed
+};
+
+class SpawnerProcess {
+ public:
+  explicit SpawnerProcess(int socket) : socket_(socket), self_(getpid()) {}
+
+  int run() {
+    prepare();
+    while (true) {
+      if (!flush() || !wait_and_serve()) break;
+    }
+    end_all();
+    return 0;
+  }
+
+ private:
+  void prepare() {
+    // A terminal's Ctrl-C reaches the whole foreground group; only our parent's end may end us.
+    for (const int signal_number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal_number, SIG_IGN);
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, nullptr);
+    signals_ = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    prctl(PR_SET_NAME, "ds-spawner");
+  }
+
+  bool wait_and_serve() {
+    std::vector<pollfd> polled{{socket_, POLLIN, 0}, {signals_, POLLIN, 0}};
+    std::vector<std::uint64_t> workers;
+    if (!outgoing_.empty()) {
+      polled[0].events |= POLLOUT;  // and no output is read until the parent has taken what there is
+    } else {
+      for (const auto& [worker, child] : children_) {
+        if (child.output < 0) continue;
+        polled.push_back({child.output, POLLIN, 0});
+        workers.push_back(worker);
+      }
+    }
+    if (poll(polled.data(), polled.size(), -1) < 0) return errno == EINTR;
+    for (std::size_t i = 0; i < workers.size(); ++i) {
+      if (polled[i + 2].revents != 0) read_output(workers[i]);
+    }
+    if ((polled[1].revents & POLLIN) != 0) reap();
+    if ((polled[0].revents & POLLIN) != 0) return serve_parent();
+    return (polled[0].revents & (POLLHUP | POLLERR)) == 0;
+  }
+
+  bool serve_parent() {
+    const auto packet = receive_packet(socket_);
+    if (!packet) return false;
+    if (packet->kind == SpawnerPacket::Kind::spawn) {
+      spawn(packet->worker, packet->payload);
+    } else if (packet->kind == SpawnerPacket::Kind::kill) {
+      const auto child = children_.find(packet->worker);
+      if (child != children_.end()) ::kill(-child->second.pid, SIGKILL);
+    }
+    return true;
+  }
+
+  void spawn(std::uint64_t worker, std::string& arguments) {
+    std::vector<char*> argv;
+    for (std::size_t at = 0; at < arguments.size(); at += std::strlen(arguments.data() + at) + 1) {
+      argv.push_back(arguments.data() + at);
+    }
+    argv.push_back(nullptr);
+    std::array<int, 2> output{};
+    if (pipe2(output.data(), O_CLOEXEC) != 0) return report_failed_start(worker);
+    const pid_t pid = fork();
+    if (pid == 0) become(argv, output[1]);
+    close(output[1]);
+    if (pid < 0) {
+      close(output[0]);
+      return report_failed_start(worker);
+    }
+    setpgid(pid, pid);  // in both processes: whoever comes first
+    fcntl(output[0], F_SETFL, O_NONBLOCK);
+    children_[worker] = {pid, output[0]};
+    outgoing_.push_back({SpawnerPacket::Kind::started, worker, std::to_string(pid)});
+  }
+
+  [[noreturn]] void become(std::vector<char*>& argv, int output) {
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != self_) _exit(127);  // the spawner died before the line above took effect
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    for (const int signal_number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal_number, SIG_DFL);
+    const int nothing = open("/dev/null", O_RDONLY);
+    dup2(nothing, STDIN_FILENO);
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+    close_range(3, ~0U, 0);
+    execv(argv[0], argv.data());
+    dprintf(STDERR_FILENO, "cannot start %s: %s\n", argv[0], strerror(errno));
+    _exit(127);
+  }
+
+  void report_failed_start(std::uint64_t worker) {
+    outgoing_.push_back({SpawnerPacket::Kind::exited, worker, std::to_string(127 << 8)});
+  }
+
+  /// Reads what there is, at most one packet's worth; false when the pipe has nothing more now.
+  bool read_output(std::uint64_t worker) {
+    auto& child = children_.at(worker);
+    std::string bytes(32 << 10, '\0');
+    const ssize_t size = read(child.output, bytes.data(), bytes.size());
+    if (size > 0) {
+      bytes.resize(static_cast<std::size_t>(size));
+      outgoing_.push_back({SpawnerPacket::Kind::output, worker, std::move(bytes)});
+      return true;
+    }
+    if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
+      close(child.output);
+      child.output = -1;
+    }
+    return false;
+  }
+
+  void reap() {
+    signalfd_siginfo ignored{};
+    while (read(signals_, &ignored, sizeof ignored) > 0) {
+    }
+    for (auto child = children_.begin(); child != children_.end();) {
+      int status = 0;
+      if (waitpid(child->second.pid, &status, WNOHANG) != child->second.pid) {
+        ++child;
+        continue;
+      }
+      ::kill(-child->second.pid, SIGKILL);  // whatever it started itself
+      while (child->second.output >= 0 && read_output(child->first)) {
+      }
+      if (child->second.output >= 0) close(child->second.output);
+      outgoing_.push_back({SpawnerPacket::Kind::exited, child->first, std::to_string(status)});
+      child = children_.erase(child);
+    }
+  }
+
+  /// Sends what the parent can take now; false when the parent is gone.
+  bool flush() {
+    while (!outgoing_.empty()) {
+      bool would_block = false;
+      if (!send_packet(socket_, outgoing_.front(), &would_block)) return would_block;
+      outgoing_.pop_front();
+    }
+    return true;
+  }
+
+  void end_all() {
+    for (const auto& [worker, child] : children_) ::kill(-child.pid, SIGKILL);
+    for (const auto& [worker, child] : children_) waitpid(child.pid, nullptr, 0);
+  }
+
+  int socket_;
+  pid_t self_;
+  int signals_ = -1;
+  std::map<std::uint64_t, Child> children_;
+  std::deque<SpawnerPacket> outgoing_;
+};
+
+}  // namespace
+
+int run_spawner(int socket) { return SpawnerProcess(socket).run(); }
+
+}  // namespace ds::node

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ds::node {
+
+/// One packet between a node agent and its spawner: a kind, the worker it is about, and bytes.
+struct SpawnerPacket {
+  enum class Kind : char { spawn = 's', kill = 'k', started = 'S', output = 'O', exited = 'X' };
+  static constexpr std::size_t kMaxBytes = 64 << 10;
+
+  Kind kind = Kind::kill;
+  std::uint64_t worker = 0;
+  std::string payload;
+};
+
+/// False when the socket is closed or full (`would_block` then tells which, if given).
+bool send_packet(int socket, const SpawnerPacket& packet, bool* would_block = nullptr);
+
+/// nullopt when the socket is closed.
+std::optional<SpawnerPacket> receive_packet(int socket);
+
+/// The spawner's whole life: serves `socket` until it closes, then kills every worker. Returns the exit code.
+int run_spawner(int socket);
+
+}  // namespace ds::node

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "actors/collective/communicator.hpp"
+#include "actors/train/session.hpp"
+
+namespace ds::worker {
+
+/// What the trainer tells its actor. All are called on the trainer's thread; none may block.
+struct TrainerEvents {
+  std::function<void(std::uint64_t total_steps, std::uint64_t steps_per_epoch)> on_ready;
+  std::function<void(const Error&)> on_impossible;  ///< the job's data, file or model is wrong; nothing more happens
+  std::function<void(std::uint64_t generation, std::uint64_t step)> on_paused;
+  std::function<void(std::uint64_t generation)> on_joined;
+  std::function<void(std::uint64_t generation, std::uint64_t step, const Error&)> on_stuck;
+  std::function<void(std::uint64_t generation, const train::StepResult&)> on_step;
+  std::function<void(std::uint64_t generation, const train::EvaluationResult&)> on_evaluated;
+  /// A checkpoint is due; rank 0 only. `last`: all steps are done, the job is finished once this one is durable.
+  std::function<void(std::uint64_t generation, train::StateImage, std::map<std::string, double> metrics, bool last)>
+      on_checkpoint;
+};
+
+/// A worker's place in a generation.
+struct TrainerPlace {
+  std::uint64_t generation = 0;
+  std::uint32_t rank = 0;
+  std::vector<collective::RankRange> ranges;
+  std::shared_ptr<collective::Exchange> exchange;  ///< null for a gang of one
+  std::optional<train::StateImage> state;          ///< to take over first; none: the state is there already
+};
+
+/// One worker's training thread: runs steps between a `start` and the next `pause`, and answers through events.
+///
+/// It has no clock, no messages and no files of its own, and never waits for anything but its members' collectives, which `pause`
+/// and `stop` abort. Orders of a generation older than the newest obeyed are ignored. Methods: any thread.
+class Trainer {
+ public:
+  explicit Trainer(TrainerEvents events);
+  ~Trainer();  ///< stops at the next micro-batch and joins the thread
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+
+  void assign(scheduler::JobSpec spec);
+  void pause(std::uint64_t generation);
+  void join(TrainerPlace place);
+  void start(std::uint64_t generation);
+
+  /// Calls `use` with a copy of the state on the trainer's thread, between steps of a pause; with nullopt when it has none yet.
+  void read_state(std::function<void(std::optional<train::StateImage>)> use);
+
+  struct Position {
+    bool ready = false;     ///< has a session
+    bool training = false;  ///< between start and the end of the generation
+    std::uint64_t generation = 0, step = 0, total_steps = 0, steps_per_epoch = 0;
+  };
+  Position position() const;
+
+ private:
+  using Order = std::function<void()>;
+
+  void run();
+  void push(Order order);
+  void create_session(const scheduler::JobSpec& spec);
+  void enter(TrainerPlace place);
+  void train(std::uint64_t generation);
+  bool finish_boundary(std::uint64_t generation, bool resumed);
+  bool evaluate(std::uint64_t generation, std::map<std::string, double>& metrics);
+  bool is_current(std::uint64_t generation) const;
+  void be_stuck(std::uint64_t generation, const Error& why);
+  void publish_position(bool training);
+
+  TrainerEvents events_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Order> orders_;
+  bool stopping_ = false;
+  std::uint64_t newest_ = 0;  ///< generation of the newest order
+  std::shared_ptr<collective::Exchange> exchange_;
+  Position position_;
+
+  // Only the trainer's thread touches these.
+  scheduler::JobSpec spec_;
+  std::unique_ptr<train::TrainingSession> session_;
+  std::unique_ptr<collective::Communicator> communicator_;
+  std::uint64_t joined_ = 0;
+  std::uint32_t rank_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace ds::worker
