@@ -9,6 +9,7 @@ namespace ds::messages {
 void register_messages(caf::actor_system_config& config) {
   using fabric::add_message;
   add_message<WorkerHello>(config, "ds::WorkerHello");
+  add_message<HelloTaken>(config, "ds::HelloTaken");
   add_message<AssignJob>(config, "ds::AssignJob");
   add_message<PauseGang>(config, "ds::PauseGang");
   add_message<GangPaused>(config, "ds::GangPaused");

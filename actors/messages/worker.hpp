@@ -24,6 +24,12 @@ struct WorkerHello {
   bool operator==(const WorkerHello&) const = default;
 };
 
+/// The head that is to be talked to has the worker on its list; its sender is the job's master from now on.
+struct HelloTaken {
+  std::uint64_t worker = 0;
+  bool operator==(const HelloTaken&) const = default;
+};
+
 /// Gives a fresh worker its job; it says hello again once it has read the data and built the model.
 struct AssignJob {
   std::string job, file, directory, text;
@@ -162,6 +168,7 @@ struct ExportDone {
 template <class I> auto inspect(I& f, WorkerHello& x) {
   return f(x.worker, x.job, x.actor, x.phase, x.generation, x.step, x.total_steps, x.steps_per_epoch);
 }
+template <class I> auto inspect(I& f, HelloTaken& x) { return f(x.worker); }
 template <class I> auto inspect(I& f, AssignJob& x) { return f(x.job, x.file, x.directory, x.text); }
 template <class I> auto inspect(I& f, PauseGang& x) { return f(x.generation); }
 template <class I> auto inspect(I& f, GangPaused& x) { return f(x.worker, x.generation, x.step); }
