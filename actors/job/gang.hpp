@@ -87,6 +87,8 @@ class Gang {
   GangActions on_hello(std::uint64_t worker, const WorkerStatus& status, Time now);
   /// The newest committed checkpoint's step; never smaller than before.
   void set_checkpoint(std::uint64_t step);
+  /// The versions after `step` turned out to be damaged: the newest that can be read is this one (0: none).
+  void reset_checkpoint(std::uint64_t step) { checkpoint_step_ = step; }
   GangActions on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now);
   GangActions on_recorded(std::uint64_t generation, Time now);
   GangActions on_joined(std::uint64_t worker, std::uint64_t generation, Time now);

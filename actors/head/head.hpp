@@ -1,0 +1,39 @@
+#pragma once
+
+#include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "actors/fabric/fabric.hpp"
+#include "actors/gateway/http_server.hpp"
+#include "actors/head/serial_thread.hpp"
+#include "storage/checkpoint/checkpoint_store.hpp"
+#include "storage/log/log_store.hpp"
+#include "storage/state/journal.hpp"
+
+namespace ds::head {
+
+/// What the head's actor works with; all outlive it.
+struct HeadParts {
+  fabric::Fabric* fabric = nullptr;
+  storage::StateJournal* journal = nullptr;
+  storage::CheckpointStore* checkpoints = nullptr;
+  storage::LogStore* logs = nullptr;
+  SerialThread* checkpoint_thread = nullptr;
+  SerialThread* log_thread = nullptr;
+  std::string version;
+  std::function<void(const Error&)> die;  ///< the journal failed: nothing may be acknowledged any more
+};
+
+/// The head's actor: owns the ledger, decides by the policy, and makes every decision durable before anybody hears of it.
+///
+/// It publishes itself as `fabric::kHeadActor`. Starts from what the journal recovered; jobs that ran go on running.
+/// Errors: `data_loss` when the journal's contents cannot be understood.
+Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts);
+
+/// Answers one HTTP request with the head's actor. Any thread; never blocks on the actor.
+void handle_request(const caf::actor& head, gateway::HttpRequest request, gateway::Respond respond);
+
+}  // namespace ds::head

@@ -1,0 +1,126 @@
+#include "actors/head/head_actor.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+namespace ds::head {
+namespace {
+
+/// How long a new head waits for the nodes of the old one before their leases end.
+constexpr auto kGrace = std::chrono::seconds(15);
+constexpr auto kScheduleInterval = std::chrono::seconds(1);
+constexpr std::uint64_t kCompactBytes = 16 << 20;
+
+}  // namespace
+
+Head::Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger)
+    : event_based_actor(config), parts_(std::move(parts)), ledger_(std::move(ledger)) {}
+
+std::int64_t Head::now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+caf::behavior Head::make_behavior() {
+  set_down_handler([this](caf::down_msg& down) {
+    for (const auto& [name, node] : nodes_) {
+      if (node.agent.address() == down.source) return on_node_down(std::string(name));
+    }
+  });
+  parts_.fabric->publish(fabric::kHeadActor, this);
+  for (const auto& [id, job] : ledger_.jobs()) {
+    if (!scheduler::is_end(job.state) && !ledger_.leases_of(id).empty()) ensure_master(id, true);
+  }
+  in_grace_ = !ledger_.leases().empty();
+  if (in_grace_) delayed_send(this, kGrace, Run{[](Head& head) { head.on_grace_over(); }});
+  schedule_soon();
+  delayed_send(this, kScheduleInterval, caf::tick_atom::value);
+  return {
+      [this](const Run& run) { run.action(*this); },
+      [this](caf::tick_atom) {
+        schedule();
+        compact_if_due();
+        delayed_send(this, kScheduleInterval, caf::tick_atom::value);
+      },
+      [this](const messages::NodeHello& hello) { on_node_hello(hello); },
+      [this](const messages::WorkerStarted& started) { on_worker_started(started); },
+      [this](const messages::WorkerExited& exited) { on_worker_exited(exited); },
+      [this](const messages::LogLines& lines) { on_log(lines); },
+      [this](const messages::WorkerHello& hello) { on_worker_hello(hello); },
+      [this](const messages::FetchState& request) { return on_fetch(request); },
+      [this](const messages::ExportDone& done) { on_export_done(done); },
+  };
+}
+
+scheduler::Event Head::event(std::string by, std::string why, scheduler::Event::Body body) const {
+  return {now_ms(), std::move(by), std::move(why), std::move(body)};
+}
+
+void Head::commit(std::vector<scheduler::Event> events, std::function<void()> effect) {
+  std::vector<std::string> texts;
+  for (const auto& one : events) {
+    if (ledger_.apply(one)) {
+      texts.push_back(scheduler::to_text(one));
+    } else {
+      spdlog::debug("left out, because the ledger knows better: {}", scheduler::to_text(one));
+    }
+  }
+  if (!texts.empty()) {
+    const auto number = ++appended_;
+    parts_.journal->append(std::move(texts), [self = caf::actor_cast<caf::actor>(this), number](Result<void> written) {
+      const auto error = written ? std::nullopt : std::optional(written.error());
+      caf::anon_send(self, Run{[number, error](Head& head) { head.on_durable(number, error); }});
+    });
+  }
+  if (effect) when_durable(std::move(effect));
+}
+
+void Head::when_durable(std::function<void()> effect) {
+  // What is not durable yet must not be seen by anybody: a crash would take it back.
+  if (durable_ == appended_) return effect();
+  effects_.emplace_back(appended_, std::move(effect));
+}
+
+void Head::on_durable(std::uint64_t number, const std::optional<Error>& error) {
+  if (error) return parts_.die(*error);
+  durable_ = number;
+  while (!effects_.empty() && effects_.front().first <= durable_) {
+    auto effect = std::move(effects_.front().second);
+    effects_.pop_front();
+    effect();
+  }
+}
+
+void Head::compact_if_due() {
+  if (parts_.journal->bytes_since_snapshot() < kCompactBytes) return;
+  parts_.journal->compact(ledger_.snapshot(), [self = caf::actor_cast<caf::actor>(this)](Result<void> written) {
+    if (written) return;
+    caf::anon_send(self, Run{[error = written.error()](Head& head) { head.parts_.die(error); }});
+  });
+}
+
+Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts) {
+  auto recovered = parts.journal->take_recovered();
+  scheduler::Ledger ledger;
+  if (recovered.snapshot) {
+    auto restored = scheduler::Ledger::restore(*recovered.snapshot);
+    if (!restored) {
+      return fail(ErrorCode::data_loss, "the state journal's snapshot cannot be read by this version",
+                  "start the version of ds-head that wrote it");
+    }
+    ledger = std::move(*restored);
+  }
+  for (std::size_t i = 0; i < recovered.events.size(); ++i) {
+    const auto event = scheduler::event_from(recovered.events[i]);
+    if (!event || !ledger.apply(*event)) {
+      return fail(ErrorCode::data_loss,
+                  fmt::format("event {} of the state journal cannot be applied: {}", i + 1, recovered.events[i]),
+                  "start the version of ds-head that wrote it");
+    }
+  }
+  spdlog::info("the journal holds {} jobs and {} leases", ledger.jobs().size(), ledger.leases().size());
+  return caf::actor_cast<caf::actor>(system.spawn<Head>(parts, std::move(ledger)));
+}
+
+}  // namespace ds::head

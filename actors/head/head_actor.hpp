@@ -1,0 +1,148 @@
+#pragma once
+
+// Private to actors/head: the class behind `spawn_head`, whose parts live in several files.
+
+#include <spdlog/spdlog.h>
+
+#include <caf/all.hpp>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "actors/head/head.hpp"
+#include "actors/head/submission.hpp"
+#include "actors/head/views.hpp"
+#include "actors/job/master.hpp"
+#include "actors/messages/node.hpp"
+#include "actors/messages/worker.hpp"
+#include "scheduler/ledger/ledger.hpp"
+#include "scheduler/policy/plan.hpp"
+
+namespace ds::head {
+
+class Head;
+
+/// Local message: something to do on the head's actor, from another thread.
+struct Run {
+  std::function<void(Head&)> action;
+};
+
+}  // namespace ds::head
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::head::Run)
+
+namespace ds::head {
+
+/// A checkpoint as it travels; takes the memory over.
+messages::StateReply to_state(storage::Checkpoint checkpoint);
+
+class Head : public caf::event_based_actor {
+ public:
+  Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger);
+  caf::behavior make_behavior() override;
+
+  // ---- HTTP (head_api.cpp) ----
+  void answer(const gateway::HttpRequest& request, const gateway::Respond& respond);
+  void submit(Submission submission, const gateway::Respond& respond);
+
+ private:
+  struct Node {
+    NodeEntry entry;
+    std::uint64_t process = 0;  ///< fabric id of its process
+    caf::actor agent;
+    std::set<std::uint64_t> strangers;  ///< processes it must end before it gets work
+  };
+  struct Job {
+    caf::actor master;
+    LiveJob live;
+    std::vector<scheduler::Reason> waits;
+  };
+  struct Errand {  ///< an export under way in a process of its own
+    std::string job, format, node;
+    messages::StateReply state;
+    gateway::Respond respond;
+  };
+
+  // ---- journal (head_actor.cpp) ----
+  /// Applies the events, makes them durable, then runs `effect`. Events that contradict the ledger are left out.
+  void commit(std::vector<scheduler::Event> events, std::function<void()> effect = {});
+  scheduler::Event event(std::string by, std::string why, scheduler::Event::Body body) const;
+  void when_durable(std::function<void()> effect);
+  void on_durable(std::uint64_t number, const std::optional<Error>& error);
+  void compact_if_due();
+  template <class Action>
+  void post_from_thread(Action action) {
+    caf::anon_send(caf::actor_cast<caf::actor>(this), Run{std::move(action)});
+  }
+
+  // ---- nodes and leases (head_cluster.cpp) ----
+  void on_node_hello(const messages::NodeHello& hello);
+  void on_node_down(const std::string& name);
+  void on_worker_started(const messages::WorkerStarted& started);
+  void on_worker_exited(const messages::WorkerExited& exited);
+  void on_log(const messages::LogLines& lines);
+  void on_grace_over();
+  void schedule_soon();
+  void schedule();
+  void end_leases(const std::vector<std::uint64_t>& workers, const std::string& why);
+  std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease, const messages::WorkerExited& exited) const;
+  void kill_worker(std::uint64_t worker, const std::string& why);
+  Node* find_node_of(std::uint64_t worker);
+
+  // ---- jobs (head_jobs.cpp) ----
+  void on_worker_hello(const messages::WorkerHello& hello);
+  void ensure_master(const std::string& job, bool recovering);
+  void tell_leases(const std::string& job);
+  void on_note(const std::string& job, const job::MasterNote& note);
+  void note(const std::string& job, const job::RecordGeneration& record);
+  void note(const std::string& job, const job::ShowPhase& phase);
+  void note(const std::string& job, const job::KillWorker& kill);
+  void note(const std::string& job, const job::FinishJob& finish);
+  void note(const std::string& job, const job::JobSizeKnown& size);
+  void note(const std::string& job, const job::JobImpossible& impossible);
+  void note(const std::string& job, const messages::StepReport& report);
+  void note(const std::string& job, const messages::EvaluationReport& report);
+  void set_state(const std::string& job, scheduler::JobState state, const std::string& by, const std::string& why);
+  void end_job(const std::string& job, scheduler::JobState state, const std::string& by, const std::string& why);
+  void save_checkpoint(const std::string& job, messages::SaveCheckpoint checkpoint,
+                       std::function<void(std::string)> done);
+  caf::response_promise on_fetch(const messages::FetchState& request);
+
+  // ---- HTTP (head_api.cpp) ----
+  const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
+  nlohmann::json view(const scheduler::JobRecord& job, bool whole) const;
+  std::string wait_reason(const scheduler::JobRecord& job) const;
+  void answer_job(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
+                  const gateway::Respond& respond);
+  void answer_nodes(const gateway::Respond& respond);
+  void cancel(const scheduler::JobRecord& job, const gateway::Respond& respond);
+  void answer_logs(const scheduler::JobRecord& job, const gateway::HttpRequest& request, const gateway::Respond& respond);
+  void answer_checkpoints(const scheduler::JobRecord& job, const gateway::Respond& respond);
+  void start_export(const scheduler::JobRecord& job, const gateway::HttpRequest& request, const gateway::Respond& respond);
+  void on_export_state(std::uint64_t errand, Result<storage::Checkpoint> checkpoint);
+  void on_export_done(const messages::ExportDone& done);
+  void fail_errand(std::uint64_t errand, const Error& why);
+
+  static std::int64_t now_ms();
+
+  HeadParts parts_;
+  scheduler::Ledger ledger_;
+  std::map<std::string, Node> nodes_;
+  std::map<std::string, Job> jobs_;  ///< those that have not ended
+  std::map<std::uint64_t, std::int32_t> pids_;
+  std::map<std::uint64_t, Errand> errands_;
+  std::uint64_t next_errand_ = std::uint64_t{1} << 63;  ///< never a lease's number
+  bool in_grace_ = true;  ///< just started: nodes that are not back yet are waited for
+  bool schedule_is_due_ = false;
+
+  std::uint64_t appended_ = 0;  ///< commits handed to the journal
+  std::uint64_t durable_ = 0;   ///< commits it has confirmed
+  std::deque<std::pair<std::uint64_t, std::function<void()>>> effects_;  ///< by the commit they wait for
+};
+
+}  // namespace ds::head

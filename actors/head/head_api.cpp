@@ -1,0 +1,294 @@
+// The HTTP API of `clients/openapi.yaml`.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <random>
+
+#include "actors/head/head_actor.hpp"
+
+namespace ds::head {
+namespace {
+
+using namespace scheduler;
+
+constexpr std::size_t kMaxLogBytes = 256 << 10;
+constexpr std::size_t kMaxErrands = 4;
+constexpr auto kErrandLimit = std::chrono::seconds(110);
+
+/// The parts between slashes after `/api/v1/`.
+std::vector<std::string> split_route(const std::string& path) {
+  constexpr std::string_view kPrefix = "/api/v1/";
+  std::vector<std::string> parts;
+  if (!path.starts_with(kPrefix)) return parts;
+  for (std::size_t at = kPrefix.size(); at <= path.size();) {
+    auto end = path.find('/', at);
+    if (end == std::string::npos) end = path.size();
+    parts.push_back(path.substr(at, end - at));
+    at = end + 1;
+  }
+  return parts;
+}
+
+std::optional<std::uint64_t> number_in_query(const gateway::HttpRequest& request, const std::string& name,
+                                             std::uint64_t otherwise) {
+  const auto found = request.query.find(name);
+  if (found == request.query.end()) return otherwise;
+  std::uint64_t value = 0;
+  const auto& text = found->second;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// `NAME-` and six characters that nobody can mistake for others.
+std::string make_job_id(const std::string& name, const Ledger& ledger) {
+  static constexpr std::string_view kAlphabet = "23456789abcdefghjkmnpqrstuvwxyz";
+  std::random_device random;
+  while (true) {
+    auto id = name.substr(0, 56) + "-";
+    for (int i = 0; i < 6; ++i) id += kAlphabet[random() % kAlphabet.size()];
+    if (ledger.find(id) == nullptr) return id;
+  }
+}
+
+gateway::HttpResponse wrong_method(const char* allowed) {
+  auto response = json_response(
+      {{"error", {{"code", "bad_request"}, {"message", fmt::format("this route takes {}", allowed)}, {"hint", ""}}}}, 405);
+  response.headers.emplace_back("Allow", allowed);
+  return response;
+}
+
+}  // namespace
+
+void handle_request(const caf::actor& head, gateway::HttpRequest request, gateway::Respond respond) {
+  if (request.path == "/healthz") return respond({200, "ok\n", "text/plain", {}});
+  if (request.path == "/api/v1/jobs" && request.method == "POST") {
+    auto checked = check_submission(request);
+    if (auto* refused = std::get_if<gateway::HttpResponse>(&checked)) return respond(std::move(*refused));
+    caf::anon_send(head, Run{[submission = std::get<Submission>(std::move(checked)), respond](Head& it) {
+                     it.submit(submission, respond);
+                   }});
+    return;
+  }
+  caf::anon_send(head, Run{[request = std::move(request), respond = std::move(respond)](Head& it) {
+                   it.answer(request, respond);
+                 }});
+}
+
+void Head::submit(Submission submission, const gateway::Respond& respond) {
+  const auto* known = submission.key.empty() ? nullptr : ledger_.find_by_key(submission.key);
+  if (known != nullptr) {
+    return when_durable([this, respond, id = known->id] { respond(json_response(view(*ledger_.find(id), false))); });
+  }
+  if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
+  const auto id = make_job_id(submission.spec.name, ledger_);
+  commit({event("user", "submitted",
+                JobSubmitted{id, submission.key, submission.file, submission.directory, submission.text})},
+         [this, respond, id] {
+           respond(json_response(view(*ledger_.find(id), false), 201));
+           schedule_soon();
+         });
+  jobs_[id];
+}
+
+void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& respond) {
+  const auto route = split_route(request.path);
+  if (route.size() == 1 && route[0] == "cluster") {
+    const auto& self = parts_.fabric->self();
+    return respond(json_response(
+        {{"cluster", "ds"},
+         {"version", parts_.version},
+         {"fabric", {{"id", std::to_string(self.id)}, {"host", self.host}, {"port", self.port}}}}));
+  }
+  if (route.size() == 1 && route[0] == "nodes") {
+    if (request.method != "GET") return respond(wrong_method("GET"));
+    return answer_nodes(respond);
+  }
+  if (route.size() == 1 && route[0] == "jobs") {
+    if (request.method != "GET") return respond(wrong_method("GET, POST"));
+    return when_durable([this, respond] {
+      std::vector<const JobRecord*> jobs;
+      for (const auto& [id, job] : ledger_.jobs()) jobs.push_back(&job);
+      std::sort(jobs.begin(), jobs.end(), [](const auto* a, const auto* b) { return a->order < b->order; });
+      auto list = nlohmann::json::array();
+      for (const auto* job : jobs) list.push_back(view(*job, false));
+      respond(json_response(list));
+    });
+  }
+  if ((route.size() == 2 || route.size() == 3) && route[0] == "jobs") {
+    return answer_job(request, route[1], route.size() == 3 ? route[2] : "", respond);
+  }
+  respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
+}
+
+void Head::answer_job(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
+                      const gateway::Respond& respond) {
+  const auto* job = resolve_job(name, respond);
+  if (job == nullptr) return;
+  const bool changes = verb == "cancel";
+  if (request.method != (changes ? "POST" : "GET")) return respond(wrong_method(changes ? "POST" : "GET"));
+  if (verb == "cancel") return cancel(*job, respond);
+  if (verb == "logs") return answer_logs(*job, request, respond);
+  if (verb == "checkpoints") return answer_checkpoints(*job, respond);
+  if (verb == "export") return start_export(*job, request, respond);
+  if (!verb.empty() && verb != "why") {
+    return respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
+  }
+  when_durable([this, respond, id = job->id, verb] {
+    const auto& record = *ledger_.find(id);
+    if (verb.empty()) return respond(json_response(view(record, true)));
+    const auto live = jobs_.find(id);
+    const auto waits = live == jobs_.end() ? std::vector<Reason>{} : live->second.waits;
+    respond(json_response(why_view(record, waits)));
+  });
+}
+
+const JobRecord* Head::resolve_job(const std::string& name, const gateway::Respond& respond) const {
+  const auto found = ledger_.match(name);
+  if (found.size() == 1) return found.front();
+  if (found.empty()) {
+    respond(error_response({ErrorCode::not_found, fmt::format("there is no job {}", name),
+                            "`ds-submit list` shows the jobs there are"}));
+    return nullptr;
+  }
+  std::string ids;
+  for (const auto* job : found) ids += (ids.empty() ? "" : ", ") + job->id;
+  respond(error_response({ErrorCode::already_exists, fmt::format("{} jobs are named {}: {}", found.size(), name, ids),
+                          "name one by its id"}));
+  return nullptr;
+}
+
+std::string Head::wait_reason(const JobRecord& job) const {
+  if (job.state != JobState::queued) return {};
+  const auto live = jobs_.find(job.id);
+  if (live == jobs_.end() || live->second.waits.empty()) return in_grace_ ? "the head has just started" : "";
+  return live->second.waits.front().text;
+}
+
+nlohmann::json Head::view(const JobRecord& job, bool whole) const {
+  const auto live = jobs_.find(job.id);
+  return job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason(job), ledger_, pids_, whole);
+}
+
+void Head::answer_nodes(const gateway::Respond& respond) {
+  when_durable([this, respond] {
+    auto list = nlohmann::json::array();
+    for (const auto& [name, node] : nodes_) {
+      std::uint32_t used = 0;
+      for (const auto& lease : ledger_.leases_on(name)) used += lease.slots;
+      list.push_back(node_view(node.entry, used));
+    }
+    respond(json_response(list));
+  });
+}
+
+void Head::cancel(const JobRecord& job, const gateway::Respond& respond) {
+  if (is_end(job.state) && job.state != JobState::cancelled) {
+    return respond(error_response({ErrorCode::conflict,
+                                   fmt::format("job {} has ended already: {}", job.id, to_string(job.state)), {}}));
+  }
+  const auto id = job.id;
+  if (!is_end(job.state)) {
+    commit({event("user", "cancelled", CancelRequested{id})});
+    end_job(id, JobState::cancelled, "user", "cancelled by its owner");
+  }
+  when_durable([this, respond, id] { respond(json_response(view(*ledger_.find(id), true))); });
+}
+
+void Head::answer_logs(const JobRecord& job, const gateway::HttpRequest& request, const gateway::Respond& respond) {
+  const auto offset = number_in_query(request, "offset", 0);
+  const auto limit = number_in_query(request, "limit", kMaxLogBytes);
+  if (!offset || !limit) {
+    return respond(error_response({ErrorCode::invalid_argument, "offset and limit are numbers of bytes", {}}));
+  }
+  const auto bytes = static_cast<std::size_t>(std::min<std::uint64_t>(*limit, kMaxLogBytes));
+  // A job's log may still grow for a moment after its end: it has ended for readers when its workers are gone.
+  const bool ended = is_end(job.state) && ledger_.leases_of(job.id).empty();
+  const bool queued =
+      parts_.log_thread->post([logs = parts_.logs, id = job.id, offset = *offset, bytes, ended, respond] {
+        const auto part = logs->read(id, offset, bytes);
+        if (!part) return respond(error_response(part.error()));
+        respond(json_response({{"offset", part->offset},
+                               {"next", part->next},
+                               {"text", part->text},
+                               {"ended", ended && part->text.empty()}}));
+      });
+  if (!queued) respond(error_response({ErrorCode::unavailable, "the head is busy with logs", "try again"}));
+}
+
+void Head::answer_checkpoints(const JobRecord& job, const gateway::Respond& respond) {
+  const bool queued = parts_.checkpoint_thread->post([store = parts_.checkpoints, id = job.id, respond] {
+    const auto entries = store->list(id);
+    respond(entries ? json_response(checkpoints_view(*entries)) : error_response(entries.error()));
+  });
+  if (!queued) respond(error_response({ErrorCode::unavailable, "the head is busy with checkpoints", "try again"}));
+}
+
+void Head::start_export(const JobRecord& job, const gateway::HttpRequest& request, const gateway::Respond& respond) {
+  const auto found = request.query.find("format");
+  const std::string format = found == request.query.end() ? "torchscript" : found->second;
+  if (format != "torchscript" && format != "state_dict" && format != "safetensors") {
+    return respond(error_response({ErrorCode::invalid_argument, fmt::format("there is no export format {}", format),
+                                   "torchscript, state_dict or safetensors"}));
+  }
+  if (errands_.size() >= kMaxErrands) {
+    return respond(error_response({ErrorCode::unavailable, "too many exports are under way", "try again"}));
+  }
+  const auto step = number_in_query(request, "step", 0);
+  if (!step) return respond(error_response({ErrorCode::invalid_argument, "step is a number", {}}));
+  const auto errand = next_errand_++;
+  errands_[errand] = {job.id, format, {}, {}, respond};
+  const auto self = caf::actor_cast<caf::actor>(this);
+  const bool queued = parts_.checkpoint_thread->post([store = parts_.checkpoints, self, errand, id = job.id, step = *step] {
+    auto checkpoint = [&]() -> Result<storage::Checkpoint> {
+      if (step != 0) return store->load(id, step);
+      auto newest = store->load_newest(id, nullptr);
+      if (!newest) return tl::unexpected(newest.error());
+      if (*newest) return std::move(**newest);
+      return fail(ErrorCode::not_found, fmt::format("job {} has no checkpoint yet", id), "wait for its first one");
+    }();
+    const auto shared = std::make_shared<Result<storage::Checkpoint>>(std::move(checkpoint));
+    caf::anon_send(self, Run{[errand, shared](Head& head) { head.on_export_state(errand, std::move(*shared)); }});
+  });
+  if (!queued) return fail_errand(errand, {ErrorCode::unavailable, "the head is busy with checkpoints", "try again"});
+  delayed_send(this, kErrandLimit, Run{[errand](Head& head) {
+                 head.fail_errand(errand, {ErrorCode::deadline_exceeded, "the export took too long", "try again"});
+               }});
+}
+
+void Head::on_export_state(std::uint64_t errand, Result<storage::Checkpoint> checkpoint) {
+  const auto found = errands_.find(errand);
+  if (found == errands_.end()) return;
+  if (!checkpoint) return fail_errand(errand, checkpoint.error());
+  if (nodes_.empty()) {
+    return fail_errand(errand, {ErrorCode::unavailable, "no node is up to run the export on", "start a ds-node"});
+  }
+  found->second.state = to_state(std::move(*checkpoint));
+  // A model is a program and is only ever loaded in a process of its own, never in the head.
+  const auto& node = nodes_.begin()->second;
+  found->second.node = node.entry.name;
+  send(node.agent, messages::StartWorker{errand, found->second.job});
+}
+
+void Head::on_export_done(const messages::ExportDone& done) {
+  const auto found = errands_.find(done.worker);
+  if (found == errands_.end()) return;
+  if (!done.error.empty()) return fail_errand(done.worker, {ErrorCode::internal, done.error, {}});
+  found->second.respond({200, std::string(done.file.text()), "application/octet-stream", {}});
+  found->second.respond = [](const gateway::HttpResponse&) {};
+  fail_errand(done.worker, {});
+}
+
+void Head::fail_errand(std::uint64_t errand, const Error& why) {
+  const auto found = errands_.find(errand);
+  if (found == errands_.end()) return;
+  const auto node = nodes_.find(found->second.node);
+  if (node != nodes_.end()) send(node->second.agent, messages::KillWorker{errand, "its export is over"});
+  const auto respond = std::move(found->second.respond);
+  errands_.erase(found);
+  respond(error_response(why));
+}
+
+}  // namespace ds::head

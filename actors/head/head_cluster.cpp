@@ -1,0 +1,255 @@
+// Nodes, leases and the policy.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "actors/head/head_actor.hpp"
+
+namespace ds::head {
+namespace {
+
+using namespace scheduler;
+
+/// A worker that something outside its job ended (a machine's operator, the kernel) says little about the job, but
+/// a job that is killed for ever must not start for ever.
+constexpr std::uint32_t kMaxOutsideKillsInARow = 20;
+constexpr std::int64_t kBackoffMs = 5'000;
+constexpr std::int64_t kMaxBackoffMs = 300'000;
+
+std::int64_t backoff_ms(std::uint32_t crashes_in_a_row) {
+  return std::min(kMaxBackoffMs, kBackoffMs << std::min(crashes_in_a_row - 1, 10U));
+}
+
+std::string worker_text(std::uint64_t worker) { return fmt::format("worker {}", worker); }
+
+}  // namespace
+
+void Head::on_node_hello(const messages::NodeHello& hello) {
+  const auto agent = parts_.fabric->resolve(hello.agent);
+  const auto known = nodes_.find(hello.name);
+  if (!is_identifier(hello.name)) {
+    return send(agent, messages::NodeRefused{"the node's name is not an identifier"});
+  }
+  if (known != nodes_.end() && known->second.process != hello.agent.process.id) {
+    return send(agent, messages::NodeRefused{fmt::format("a node named {} is registered already (pid {} at {})",
+                                                         hello.name, known->second.entry.pid,
+                                                         known->second.entry.address)});
+  }
+  auto& node = nodes_[hello.name];
+  node.entry = {hello.name, hello.address, "UP", hello.pid, hello.slots, hello.memory_bytes, hello.gpus};
+  node.process = hello.agent.process.id;
+  if (node.agent != agent) monitor(agent);
+  node.agent = agent;
+  node.strangers.clear();
+
+  std::vector<std::uint64_t> keep;
+  std::set<std::uint64_t> running;
+  for (const auto& worker : hello.running) {
+    running.insert(worker.worker);
+    const auto lease = ledger_.leases().find(worker.worker);
+    const bool ours = lease != ledger_.leases().end() && lease->second.node == hello.name && !lease->second.releasing;
+    if (ours || errands_.contains(worker.worker)) {
+      keep.push_back(worker.worker);
+      pids_[worker.worker] = worker.pid;
+    } else {
+      node.strangers.insert(worker.worker);
+    }
+  }
+  std::vector<std::uint64_t> gone;
+  for (const auto& lease : ledger_.leases_on(hello.name)) {
+    if (!running.contains(lease.worker)) gone.push_back(lease.worker);
+  }
+  spdlog::info("node {} is up: {} slots, {} workers kept, {} gone", hello.name, hello.slots, keep.size(), gone.size());
+  end_leases(gone, fmt::format("it was gone when node {} registered", hello.name));
+  when_durable([this, agent, keep] { send(agent, messages::NodeWelcome{keep}); });
+  schedule_soon();
+}
+
+void Head::on_node_down(const std::string& name) {
+  spdlog::warn("node {} is down", name);
+  nodes_.erase(name);
+  std::vector<std::uint64_t> lost;
+  for (const auto& lease : ledger_.leases_on(name)) lost.push_back(lease.worker);
+  end_leases(lost, fmt::format("node {} is down", name));
+  for (auto errand = errands_.begin(); errand != errands_.end();) {
+    const auto id = errand->first;
+    const bool here = errand->second.node == name;
+    ++errand;
+    if (here) fail_errand(id, {ErrorCode::unavailable, fmt::format("node {} went down meanwhile", name), "try again"});
+  }
+  schedule_soon();
+}
+
+void Head::on_grace_over() {
+  in_grace_ = false;
+  std::vector<std::uint64_t> lost;
+  for (const auto& [worker, lease] : ledger_.leases()) {
+    if (!nodes_.contains(lease.node)) lost.push_back(worker);
+  }
+  end_leases(lost, "its node did not come back after the head restarted");
+  schedule_soon();
+}
+
+void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::string& why) {
+  std::vector<Event> events;
+  std::set<std::string> touched;
+  for (const auto worker : workers) {
+    const auto lease = ledger_.leases().find(worker);
+    if (lease == ledger_.leases().end()) continue;
+    touched.insert(lease->second.job);
+    pids_.erase(worker);
+    events.push_back(event("head", why, LeaseEnded{worker}));
+  }
+  if (events.empty()) return;
+  commit(std::move(events));
+  for (const auto& job : touched) tell_leases(job);
+}
+
+void Head::on_worker_started(const messages::WorkerStarted& started) { pids_[started.worker] = started.pid; }
+
+Head::Node* Head::find_node_of(std::uint64_t worker) {
+  const auto lease = ledger_.leases().find(worker);
+  if (lease == ledger_.leases().end()) return nullptr;
+  const auto node = nodes_.find(lease->second.node);
+  return node == nodes_.end() ? nullptr : &node->second;
+}
+
+std::optional<Event> Head::crash_event(const Lease& lease, const messages::WorkerExited& exited) const {
+  const auto* job = ledger_.find(lease.job);
+  if (job == nullptr || is_end(job->state) || lease.releasing) return std::nullopt;
+  const auto in_a_row = job->crashes_in_a_row + 1;
+  const auto retry_at = exited.outside ? 0 : now_ms() + backoff_ms(in_a_row);
+  return event(worker_text(lease.worker), exited.text, WorkerCrashed{lease.job, lease.worker, in_a_row, retry_at});
+}
+
+void Head::on_worker_exited(const messages::WorkerExited& exited) {
+  pids_.erase(exited.worker);
+  for (auto& [name, node] : nodes_) node.strangers.erase(exited.worker);
+  if (errands_.contains(exited.worker)) {
+    return fail_errand(exited.worker, {ErrorCode::unavailable, "the export's process ended: " + exited.text, "try again"});
+  }
+  const auto found = ledger_.leases().find(exited.worker);
+  if (found == ledger_.leases().end()) return schedule_soon();
+  const auto lease = found->second;
+  std::vector<Event> events;
+  auto crash = crash_event(lease, exited);
+  if (crash) events.push_back(*crash);
+  events.push_back(event("node " + lease.node, exited.text, LeaseEnded{lease.worker}));
+  commit(std::move(events));
+  tell_leases(lease.job);
+  if (crash) {
+    const auto* job = ledger_.find(lease.job);
+    const auto limit = exited.outside ? kMaxOutsideKillsInARow : job->spec.restart_limit;
+    if (job->crashes_in_a_row > limit) {
+      end_job(lease.job, JobState::failed, worker_text(lease.worker),
+              fmt::format("worker {} on node {} ended with {}, for the {}th time without a committed step in between; "
+                          "its last words are in the job's log",
+                          lease.worker, lease.node, exited.text, job->crashes_in_a_row));
+    }
+  }
+  schedule_soon();
+}
+
+void Head::on_log(const messages::LogLines& lines) {
+  std::string text;
+  for (std::size_t at = 0; at < lines.text.size();) {
+    auto end = lines.text.find('\n', at);
+    if (end == std::string::npos) end = lines.text.size();
+    text += fmt::format("[worker {}] {}\n", lines.worker, std::string_view(lines.text).substr(at, end - at));
+    at = end + 1;
+  }
+  const auto node = caf::actor_cast<caf::actor>(current_sender());
+  const auto worker = lines.worker;
+  const bool queued = ledger_.find(lines.job) != nullptr &&
+                      parts_.log_thread->post([logs = parts_.logs, job = lines.job, text = std::move(text), node, worker] {
+                        if (const auto written = logs->append(job, text); !written) {
+                          spdlog::error("the log of job {} is not written: {}", job, written.error().message);
+                        }
+                        caf::anon_send(node, messages::LogTaken{worker});
+                      });
+  if (!queued) send(node, messages::LogTaken{worker});
+}
+
+void Head::kill_worker(std::uint64_t worker, const std::string& why) {
+  const auto lease = ledger_.leases().find(worker);
+  if (lease == ledger_.leases().end()) return;
+  const auto job = lease->second.job;
+  commit({event("head", why, LeaseReleasing{worker})}, [this, worker, why] {
+    if (const auto* node = find_node_of(worker)) send(node->agent, messages::KillWorker{worker, why});
+  });
+  tell_leases(job);
+}
+
+void Head::schedule_soon() {
+  if (schedule_is_due_) return;
+  schedule_is_due_ = true;
+  // Events that arrive together are planned for together.
+  delayed_send(this, std::chrono::milliseconds(5), Run{[](Head& head) { head.schedule(); }});
+}
+
+void Head::schedule() {
+  schedule_is_due_ = false;
+  std::vector<NodeView> views;
+  for (const auto& [name, node] : nodes_) {
+    views.push_back({name, node.entry.slots, node.entry.memory_bytes, node.strangers.empty()});
+  }
+  std::vector<Lease> leases;
+  std::set<std::string> away;  // nodes that may come back with their workers
+  for (const auto& [worker, lease] : ledger_.leases()) {
+    leases.push_back(lease);
+    if (!nodes_.contains(lease.node)) away.insert(lease.node);
+  }
+  for (const auto& name : away) views.push_back({name, 0, 0, false});
+  const auto demands = ledger_.demands(now_ms());
+  const auto plan = plan_first_come_first_served(views, leases, demands);
+
+  for (auto& [id, job] : jobs_) job.waits.clear();
+  for (const auto& wait : plan.waits) jobs_[wait.job].waits = wait.reasons;
+  if (in_grace_) return;  // the slots of nodes that are not back yet are not known to be free or lost
+
+  std::set<std::string> touched;
+  std::vector<Event> events;
+  for (const auto& release : plan.releases) {
+    events.push_back(event("scheduler", "another job's minimum needs the slots", LeaseReleasing{release.worker}));
+    touched.insert(release.job);
+  }
+  struct Order {
+    std::uint64_t worker;
+    std::string job, node;
+  };
+  std::vector<Order> orders;
+  auto next_worker = ledger_.next_worker();
+  for (const auto& placement : plan.placements) {
+    const auto* job = ledger_.find(placement.job);
+    const auto& resources = job->spec.resources;
+    for (std::uint32_t i = 0; i < placement.count; ++i) {
+      events.push_back(event("scheduler", fmt::format("fits on node {}", placement.node),
+                             LeaseGranted{next_worker, placement.job, placement.node, resources.cpus,
+                                          resources.memory_bytes}));
+      orders.push_back({next_worker++, placement.job, placement.node});
+    }
+    if (job->state == JobState::queued && touched.insert(placement.job).second) {
+      events.push_back(event("scheduler", "its gang has slots",
+                             JobStateChanged{placement.job, JobState::starting, "its workers start"}));
+    }
+    touched.insert(placement.job);
+  }
+  if (!events.empty()) {
+    commit(std::move(events), [this, orders] {
+      for (const auto& order : orders) {
+        const auto node = nodes_.find(order.node);
+        const auto lease = ledger_.leases().find(order.worker);
+        // The node went down meanwhile, or the job was ended.
+        if (node == nodes_.end() || lease == ledger_.leases().end() || lease->second.releasing) continue;
+        send(node->second.agent, messages::StartWorker{order.worker, order.job});
+      }
+    });
+  }
+  for (const auto& job : touched) {
+    ensure_master(job, false);
+    tell_leases(job);
+  }
+}
+
+}  // namespace ds::head

@@ -1,0 +1,226 @@
+// Jobs, their masters and their checkpoints.
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "actors/head/head_actor.hpp"
+
+namespace ds::head {
+namespace {
+
+using namespace scheduler;
+
+/// How long a worker of an ended job may take to leave by itself.
+constexpr auto kLeaveLimit = std::chrono::seconds(5);
+
+std::string master_text(const std::string& job) { return "job master of " + job; }
+
+}  // namespace
+
+void Head::on_worker_hello(const messages::WorkerHello& hello) {
+  const auto worker = parts_.fabric->resolve(hello.actor);
+  if (const auto errand = errands_.find(hello.worker); errand != errands_.end()) {
+    return send(worker, messages::ExportOrder{errand->second.format, errand->second.state});
+  }
+  const auto lease = ledger_.leases().find(hello.worker);
+  const auto job = lease == ledger_.leases().end() ? jobs_.end() : jobs_.find(lease->second.job);
+  if (job == jobs_.end() || !job->second.master) return send(worker, messages::StopWorker{hello.worker});
+  job->second.live.step = std::max(job->second.live.step, hello.step);
+  send(job->second.master, hello);
+}
+
+void Head::ensure_master(const std::string& id, bool recovering) {
+  auto& job = jobs_[id];
+  if (job.master) return;
+  const auto* record = ledger_.find(id);
+  job::MasterOptions options;
+  options.job = id;
+  options.file = record->file;
+  options.directory = record->directory;
+  options.text = record->text;
+  options.gang.logical_ranks = record->spec.logical_ranks();
+  options.gang.min_workers = record->spec.workers.min;
+  options.gang.generation = record->generation;
+  options.gang.members = record->members;
+  options.gang.recovering = recovering;
+  options.checkpoint_step = record->checkpoint_step;
+  options.checkpoints = {parts_.fabric->self(), fabric::kHeadActor};
+  const auto self = caf::actor_cast<caf::actor>(this);
+  options.tell_head = [self, id](job::MasterNote note) {
+    caf::anon_send(self, Run{[id, note = std::move(note)](Head& head) { head.on_note(id, note); }});
+  };
+  options.save = [self, id](messages::SaveCheckpoint checkpoint, std::function<void(std::string)> done) {
+    caf::anon_send(self, Run{[id, checkpoint = std::move(checkpoint), done = std::move(done)](Head& head) {
+                     head.save_checkpoint(id, checkpoint, done);
+                   }});
+  };
+  job.master = job::spawn_master(system(), *parts_.fabric, std::move(options));
+  tell_leases(id);
+}
+
+void Head::tell_leases(const std::string& id) {
+  const auto* record = ledger_.find(id);
+  if (record == nullptr || is_end(record->state)) return;
+  std::vector<job::GangLease> leases;
+  for (const auto& lease : ledger_.leases_of(id)) leases.push_back({lease.worker, lease.releasing});
+  if (leases.empty() && record->state != JobState::queued) {
+    set_state(id, JobState::queued, "head", "it lost its workers and waits for slots");
+  }
+  const auto job = jobs_.find(id);
+  if (job != jobs_.end() && job->second.master) send(job->second.master, job::LeasesChanged{std::move(leases)});
+}
+
+void Head::on_note(const std::string& id, const job::MasterNote& one) {
+  const auto* record = ledger_.find(id);
+  if (record == nullptr || is_end(record->state)) return;  // what a master says after its job's end is late
+  std::visit([&](const auto& body) { note(id, body); }, one);
+}
+
+void Head::note(const std::string& id, const job::RecordGeneration& record) {
+  if (record.generation <= ledger_.find(id)->generation) return;
+  commit({event(master_text(id), "the gang changed",
+                GenerationFormed{id, record.generation, record.members, record.step})},
+         [this, id, generation = record.generation] {
+           const auto job = jobs_.find(id);
+           if (job != jobs_.end()) send(job->second.master, job::GenerationDurable{generation});
+         });
+}
+
+void Head::note(const std::string& id, const job::ShowPhase& phase) {
+  const auto* record = ledger_.find(id);
+  if (phase.value == job::ShowPhase::training) {
+    const auto workers = record->members.size();
+    return set_state(id, JobState::running, master_text(id),
+                     fmt::format("trains with {} worker{}", workers, workers == 1 ? "" : "s"));
+  }
+  if (record->state == JobState::queued) return;
+  set_state(id, phase.value == job::ShowPhase::starting ? JobState::starting : JobState::resizing, master_text(id),
+            phase.why);
+}
+
+void Head::note(const std::string&, const job::KillWorker& kill) { kill_worker(kill.worker, kill.why); }
+
+void Head::note(const std::string& id, const job::FinishJob& finish) {
+  end_job(id, JobState::succeeded, master_text(id), fmt::format("all {} steps are done", finish.step));
+}
+
+void Head::note(const std::string& id, const job::JobSizeKnown& size) {
+  const auto* record = ledger_.find(id);
+  if (record->total_steps == size.total_steps && record->steps_per_epoch == size.steps_per_epoch) return;
+  commit({event(master_text(id), "a worker read the data", JobSized{id, size.total_steps, size.steps_per_epoch})});
+}
+
+void Head::note(const std::string& id, const job::JobImpossible& impossible) {
+  end_job(id, JobState::failed, fmt::format("worker {}", impossible.worker), impossible.why);
+}
+
+void Head::note(const std::string& id, const messages::StepReport& report) {
+  auto& live = jobs_[id].live;
+  live.step = report.step;
+  live.loss = report.loss;
+  live.has_loss = true;
+  live.samples_per_second = report.samples_per_second;
+  live.phase_seconds.clear();
+  for (const auto& [phase, seconds] : report.phase_seconds) live.phase_seconds[phase] = seconds;
+}
+
+void Head::note(const std::string& id, const messages::EvaluationReport& report) {
+  commit({event(fmt::format("worker {}", report.worker), "evaluated",
+                EvaluationRecorded{id, report.step, report.loss, report.accuracy, report.majority_accuracy})});
+}
+
+void Head::set_state(const std::string& id, JobState state, const std::string& by, const std::string& why) {
+  commit({event(by, why, JobStateChanged{id, state, why})});
+}
+
+void Head::end_job(const std::string& id, JobState state, const std::string& by, const std::string& why) {
+  std::vector<Event> events{event(by, why, JobStateChanged{id, state, why})};
+  for (const auto& lease : ledger_.leases_of(id)) {
+    if (!lease.releasing) events.push_back(event("head", "its job ended", LeaseReleasing{lease.worker}));
+  }
+  spdlog::info("job {}: {}: {}", id, to_string(state), why);
+  commit(std::move(events), [this, id] {
+    const auto job = jobs_.find(id);
+    if (job == jobs_.end()) return;
+    if (job->second.master) send(job->second.master, job::EndJob{});
+    jobs_.erase(job);
+  });
+  delayed_send(this, kLeaveLimit, Run{[id](Head& head) {
+                 for (const auto& lease : head.ledger_.leases_of(id)) {
+                   const auto* node = head.find_node_of(lease.worker);
+                   if (node != nullptr) {
+                     head.send(node->agent, messages::KillWorker{lease.worker, "its job ended"});
+                   }
+                 }
+               }});
+  schedule_soon();
+}
+
+void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint checkpoint,
+                           std::function<void(std::string)> done) {
+  const auto* record = ledger_.find(id);
+  if (record == nullptr || is_end(record->state)) return done("the job has ended");
+  const storage::Retention retention{record->spec.checkpoint.keep_last, record->spec.checkpoint.keep_best, "accuracy"};
+  const auto self = caf::actor_cast<caf::actor>(this);
+  const auto work = [store = parts_.checkpoints, self, id, checkpoint = std::move(checkpoint), retention, done,
+                     time_ms = now_ms()] {
+    const auto& state = checkpoint.state;
+    storage::CheckpointEntry entry{state.step, 0, time_ms, {}};
+    for (const auto& [name, value] : checkpoint.metrics) entry.metrics[name] = value;
+    std::vector<storage::NamedBytes> tensors;
+    for (std::size_t i = 0; i < state.names.size() && i < state.tensors.size(); ++i) {
+      tensors.push_back({state.names[i], state.tensors[i].bytes()});
+      entry.bytes += state.tensors[i].size();
+    }
+    if (const auto saved = store->save(id, entry, state.description, tensors); !saved) {
+      spdlog::error("job {}: the checkpoint of step {} is not saved: {}", id, state.step, saved.error().message);
+      return done(saved.error().message);
+    }
+    if (const auto pruned = store->prune(id, retention); !pruned) {
+      spdlog::warn("job {}: old checkpoints are not removed: {}", id, pruned.error().message);
+    }
+    caf::anon_send(self, Run{[id, step = state.step, done](Head& head) {
+                     head.commit({head.event(master_text(id), "saved", CheckpointCommitted{id, step})},
+                                 [done] { done({}); });
+                   }});
+  };
+  if (!parts_.checkpoint_thread->post(work)) done("too many checkpoints wait to be written");
+}
+
+caf::response_promise Head::on_fetch(const messages::FetchState& request) {
+  auto promise = make_response_promise();
+  const auto self = caf::actor_cast<caf::actor>(this);
+  const auto deliver = [self, promise](messages::StateReply reply) {
+    caf::anon_send(self, Run{[promise, reply = std::move(reply)](Head&) mutable { promise.deliver(reply); }});
+  };
+  const auto work = [store = parts_.checkpoints, self, request, deliver] {
+    auto checkpoint = store->load(request.job, request.step);
+    if (checkpoint) return deliver(to_state(std::move(*checkpoint)));
+    std::vector<Error> skipped;
+    const auto newest = store->load_newest(request.job, &skipped);
+    const auto step = newest && *newest ? (*newest)->entry.step : 0;
+    spdlog::error("job {}: the checkpoint of step {} cannot be read ({}); the newest whole one is of step {}", request.job,
+                  request.step, checkpoint.error().message, step);
+    caf::anon_send(self, Run{[job = request.job, step](Head& head) {
+                     const auto found = head.jobs_.find(job);
+                     if (found != head.jobs_.end() && found->second.master) {
+                       head.send(found->second.master, job::CheckpointDamaged{step});
+                     }
+                   }});
+    deliver({0, {}, {}, {}, checkpoint.error().message});
+  };
+  if (!parts_.checkpoint_thread->post(work)) promise.deliver(messages::StateReply{0, {}, {}, {}, "the head is busy"});
+  return promise;
+}
+
+messages::StateReply to_state(storage::Checkpoint checkpoint) {
+  messages::StateReply reply{checkpoint.entry.step, std::move(checkpoint.description), {}, {}, {}};
+  for (auto& [name, bytes] : checkpoint.tensors) {
+    reply.names.push_back(name);
+    const auto block = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+    reply.tensors.emplace_back(block, std::span(*block));
+  }
+  return reply;
+}
+
+}  // namespace ds::head

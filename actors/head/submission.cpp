@@ -1,0 +1,103 @@
+#include "actors/head/submission.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "actors/head/views.hpp"
+#include "storage/dataset/csv.hpp"
+
+namespace ds::head {
+namespace {
+
+constexpr std::size_t kMaxTextBytes = 64 << 10;
+constexpr int kMaxJsonDepth = 32;
+constexpr std::size_t kMaxKeyBytes = 128;
+
+/// Parses a control body: bounded depth, no key twice.
+Result<nlohmann::json> parse_body(const std::string& body) {
+  std::vector<std::set<std::string>> keys;
+  std::string problem;
+  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
+    using Event = nlohmann::json::parse_event_t;
+    if (depth > kMaxJsonDepth) problem = fmt::format("the body is nested deeper than {} levels", kMaxJsonDepth);
+    if (event == Event::object_start) keys.emplace_back();
+    if (event == Event::object_end && !keys.empty()) keys.pop_back();
+    if (event == Event::key && !keys.empty() && !keys.back().insert(parsed.get<std::string>()).second) {
+      problem = fmt::format("the body has the key \"{}\" twice", parsed.get<std::string>());
+    }
+    return problem.empty();
+  };
+  try {
+    auto document = nlohmann::json::parse(body, watch);
+    if (!problem.empty()) return fail(ErrorCode::invalid_argument, problem);
+    if (!document.is_object()) return fail(ErrorCode::invalid_argument, "the body is not a JSON object");
+    return document;
+  } catch (const nlohmann::json::exception& error) {
+    if (!problem.empty()) return fail(ErrorCode::invalid_argument, problem);
+    return fail(ErrorCode::invalid_argument, fmt::format("the body is not JSON: {}", error.what()));
+  }
+}
+
+/// `field` without its last part until the file names it, so that an error points at the nearest line there is.
+scheduler::Mark nearest_mark(const scheduler::ParsedJob& job, std::string field) {
+  while (true) {
+    const auto found = job.marks.find(field);
+    if (found != job.marks.end()) return found->second;
+    const auto dot = field.rfind('.');
+    if (dot == std::string::npos) return {};
+    field.resize(dot);
+  }
+}
+
+void check_source(const scheduler::ParsedJob& job, const scheduler::CsvSource& source, const std::string& field,
+                  std::vector<scheduler::SpecError>& errors) {
+  const auto checked = storage::check_labelled_text(source.path, source.text_column, source.label_column);
+  if (checked) return;
+  errors.push_back(
+      {field, nearest_mark(job, field + ".source"), checked.error().message, checked.error().hint});
+}
+
+}  // namespace
+
+std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::HttpRequest& request) {
+  auto body = parse_body(request.body);
+  if (!body) return error_response(body.error());
+  Submission submission;
+  for (const auto& [name, target] : {std::pair{"file", &submission.file}, std::pair{"directory", &submission.directory},
+                                     std::pair{"text", &submission.text}}) {
+    const auto found = body->find(name);
+    if (found == body->end() || !found->is_string()) {
+      return error_response(
+          {ErrorCode::invalid_argument, fmt::format("the body needs \"{}\", a string", name), {}});
+    }
+    found->get_to(*target);
+  }
+  if (submission.text.size() > kMaxTextBytes) {
+    return error_response({ErrorCode::invalid_argument, "the job file is larger than 64 KiB", {}});
+  }
+  if (submission.directory.empty() || submission.directory.front() != '/') {
+    return error_response({ErrorCode::invalid_argument, "\"directory\" must be an absolute path", {}});
+  }
+  const auto key = request.headers.find("idempotency-key");
+  if (key != request.headers.end()) submission.key = key->second;
+  if (submission.key.size() > kMaxKeyBytes) {
+    return error_response({ErrorCode::invalid_argument, "Idempotency-Key is longer than 128 bytes", {}});
+  }
+  auto parsed = scheduler::parse_job_file(submission.text, submission.directory);
+  if (auto* errors = std::get_if<std::vector<scheduler::SpecError>>(&parsed)) {
+    return invalid_job_response(*errors, submission.file);
+  }
+  auto& job = std::get<scheduler::ParsedJob>(parsed);
+  std::vector<scheduler::SpecError> errors;
+  check_source(job, job.spec.data.train, "data.train", errors);
+  if (job.spec.data.validate) check_source(job, *job.spec.data.validate, "data.validate", errors);
+  if (!errors.empty()) return invalid_job_response(errors, submission.file);
+  submission.spec = std::move(job.spec);
+  return submission;
+}
+
+}  // namespace ds::head

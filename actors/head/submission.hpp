@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "actors/gateway/http_server.hpp"
+#include "scheduler/spec/job_file.hpp"
+#include "storage/result.hpp"
+
+namespace ds::head {
+
+/// A job that may be accepted: its file is right, and so is what can be told of its data in a moment.
+struct Submission {
+  std::string key;  ///< idempotency key, may be empty
+  std::string file, directory, text;
+  scheduler::JobSpec spec;
+};
+
+/// Checks the body of `POST /api/v1/jobs`. Reads the beginning of the data files, so it runs on the gateway's threads.
+/// The alternative is the answer to give.
+std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::HttpRequest& request);
+
+}  // namespace ds::head

@@ -1,0 +1,167 @@
+#include "actors/head/views.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+
+namespace ds::head {
+namespace {
+
+using nlohmann::json;
+
+json workers_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledger,
+                  const std::map<std::uint64_t, std::int32_t>& pids) {
+  json workers = json::array();
+  for (const auto& lease : ledger.leases_of(job.id)) {
+    const auto member = std::find(job.members.begin(), job.members.end(), lease.worker);
+    const auto pid = pids.find(lease.worker);
+    json worker{{"worker", lease.worker}, {"node", lease.node}, {"rank", nullptr}, {"pid", nullptr}, {"state", "STARTING"}};
+    if (member != job.members.end()) {
+      worker["rank"] = member - job.members.begin();
+      worker["state"] = "TRAINING";
+    }
+    if (lease.releasing) worker["state"] = "LEAVING";
+    if (pid != pids.end()) worker["pid"] = pid->second;
+    workers.push_back(std::move(worker));
+  }
+  return workers;
+}
+
+json metrics_view(const scheduler::JobRecord& job, const LiveJob* live) {
+  json metrics = json::object();
+  if (live != nullptr && live->has_loss) {
+    metrics["loss"] = live->loss;
+    metrics["samples_per_s"] = live->samples_per_second;
+    if (!live->phase_seconds.empty()) metrics["phase_seconds"] = live->phase_seconds;
+  }
+  if (!job.evaluations.empty()) {
+    const auto& newest = job.evaluations.back();
+    metrics["accuracy"] = newest.accuracy;
+    metrics["majority_accuracy"] = newest.majority_accuracy;
+    metrics["validation_loss"] = newest.loss;
+    if (!metrics.contains("loss")) metrics["loss"] = newest.loss;
+  }
+  return metrics;
+}
+
+std::string iso_time(std::int64_t unix_ms) {
+  const std::time_t seconds = unix_ms / 1000;
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(seconds));
+}
+
+json or_null(std::int64_t time_ms) { return time_ms == 0 ? json(nullptr) : json(time_ms); }
+
+}  // namespace
+
+json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::string& wait_reason,
+              const scheduler::Ledger& ledger, const std::map<std::uint64_t, std::int32_t>& pids, bool whole) {
+  const auto step = std::max(job.step, live != nullptr ? live->step : 0);
+  json view{{"id", job.id},
+            {"name", job.spec.name},
+            {"kind", "train"},
+            {"tenant", job.spec.tenant},
+            {"state", to_string(job.state)},
+            {"reason", wait_reason.empty() ? job.reason : wait_reason},
+            {"step", step},
+            {"total_steps", job.total_steps},
+            {"steps_per_epoch", job.steps_per_epoch},
+            {"epoch", job.steps_per_epoch == 0 ? 0 : step / job.steps_per_epoch},
+            {"generation", job.generation},
+            {"metrics", metrics_view(job, live)},
+            {"restarts", job.restarts},
+            {"checkpoint", job.checkpoint_step == 0 ? json(nullptr) : json{{"step", job.checkpoint_step}}},
+            {"workers_min", job.spec.workers.min},
+            {"workers_max", job.spec.workers.max},
+            {"submitted_ms", job.submitted_ms},
+            {"started_ms", or_null(job.started_ms)},
+            {"ended_ms", or_null(job.ended_ms)}};
+  if (!whole) return view;
+  view["workers"] = workers_view(job, ledger, pids);
+  view["roles"] = json::array({{{"role", "job-master"}, {"node", "head"}, {"pid", getpid()}}});
+  view["evaluations"] = json::array();
+  for (const auto& e : job.evaluations) {
+    view["evaluations"].push_back({{"epoch", job.steps_per_epoch == 0 ? 0 : e.step / job.steps_per_epoch},
+                                   {"step", e.step},
+                                   {"loss", e.loss},
+                                   {"accuracy", e.accuracy},
+                                   {"majority_accuracy", e.majority_accuracy}});
+  }
+  return view;
+}
+
+json node_view(const NodeEntry& node, std::uint32_t slots_used) {
+  return {{"id", node.name},           {"address", node.address}, {"state", node.state},
+          {"slots", node.slots},       {"slots_used", slots_used}, {"gpus", node.gpus},
+          {"memory_bytes", node.memory_bytes}, {"pid", node.pid}};
+}
+
+json checkpoints_view(std::span<const storage::CheckpointEntry> entries) {
+  const storage::CheckpointEntry* best = nullptr;
+  for (const auto& entry : entries) {
+    const auto accuracy = entry.metrics.find("accuracy");
+    if (accuracy == entry.metrics.end()) continue;
+    if (best == nullptr || accuracy->second >= best->metrics.at("accuracy")) best = &entry;
+  }
+  json view = json::array();
+  for (const auto& entry : entries) {
+    view.push_back({{"step", entry.step},
+                    {"bytes", entry.bytes},
+                    {"time", iso_time(entry.time_ms)},
+                    {"metrics", entry.metrics},
+                    {"best", &entry == best}});
+  }
+  return view;
+}
+
+json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons) {
+  json list = json::array();
+  for (const auto& reason : reasons) {
+    list.push_back({{"code", reason.code}, {"text", reason.text}, {"blocking", reason.blocking}});
+  }
+  return {{"state", to_string(job.state)}, {"reasons", list}, {"expected_start", nullptr}};
+}
+
+gateway::HttpResponse json_response(const json& document, int status) {
+  return {status, document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n", "application/json", {}};
+}
+
+gateway::HttpResponse error_response(const Error& error) {
+  struct Row {
+    ErrorCode code;
+    int status;
+    const char* name;
+  };
+  static constexpr Row kRows[] = {
+      {ErrorCode::invalid_argument, 400, "bad_request"},     {ErrorCode::not_found, 404, "not_found"},
+      {ErrorCode::already_exists, 409, "ambiguous"},         {ErrorCode::permission_denied, 403, "not_allowed"},
+      {ErrorCode::conflict, 409, "conflict"},                {ErrorCode::resource_exhausted, 507, "resource_exhausted"},
+      {ErrorCode::unavailable, 503, "unavailable"},          {ErrorCode::deadline_exceeded, 504, "deadline_exceeded"},
+      {ErrorCode::cancelled, 503, "unavailable"},            {ErrorCode::unsupported, 501, "unsupported"},
+  };
+  int status = 500;
+  const char* name = "internal";
+  for (const auto& row : kRows) {
+    if (row.code == error.code) std::tie(status, name) = std::pair(row.status, row.name);
+  }
+  return json_response({{"error", {{"code", name}, {"message", error.message}, {"hint", error.hint}}}}, status);
+}
+
+gateway::HttpResponse invalid_job_response(std::span<const scheduler::SpecError> errors, const std::string& file) {
+  json details = json::array();
+  for (const auto& error : errors) {
+    details.push_back({{"field", error.field},
+                       {"line", error.mark.line},
+                       {"column", error.mark.column},
+                       {"message", error.message},
+                       {"hint", error.hint}});
+  }
+  const auto message = errors.size() == 1 ? fmt::format("{} is not a valid job", file)
+                                          : fmt::format("{} is not a valid job: {} errors", file, errors.size());
+  return json_response(
+      {{"error", {{"code", "invalid_job"}, {"message", message}, {"hint", ""}, {"details", details}}}}, 422);
+}
+
+}  // namespace ds::head

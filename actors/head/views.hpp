@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "actors/gateway/http_server.hpp"
+#include "scheduler/ledger/ledger.hpp"
+#include "scheduler/spec/job_file.hpp"
+#include "storage/checkpoint/checkpoint_store.hpp"
+#include "storage/result.hpp"
+
+namespace ds::head {
+
+/// What is known of a running job beyond the ledger; lost with the head and told again by the workers.
+struct LiveJob {
+  std::uint64_t step = 0;
+  double loss = 0;
+  double samples_per_second = 0;
+  bool has_loss = false;
+  std::map<std::string, double> phase_seconds;
+};
+
+/// A node that is registered now.
+struct NodeEntry {
+  std::string name, address, state = "UP";
+  std::int32_t pid = 0;
+  std::uint32_t slots = 0;
+  std::uint64_t memory_bytes = 0;
+  std::vector<std::string> gpus;
+};
+
+// The documents of `clients/openapi.yaml`. Pure.
+
+/// `pids`: by worker, as far as known. `whole`: with workers and evaluations, as for one job.
+nlohmann::json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::string& wait_reason,
+                        const scheduler::Ledger& ledger, const std::map<std::uint64_t, std::int32_t>& pids, bool whole);
+nlohmann::json node_view(const NodeEntry& node, std::uint32_t slots_used);
+nlohmann::json checkpoints_view(std::span<const storage::CheckpointEntry> entries);
+nlohmann::json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons);
+
+gateway::HttpResponse json_response(const nlohmann::json& document, int status = 200);
+/// The HTTP answer for a failure: the status follows from the code.
+gateway::HttpResponse error_response(const Error& error);
+gateway::HttpResponse invalid_job_response(std::span<const scheduler::SpecError> errors, const std::string& file);
+
+}  // namespace ds::head

@@ -1,0 +1,170 @@
+#include "actors/job/master.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <caf/all.hpp>
+#include <chrono>
+#include <map>
+
+namespace ds::job {
+
+struct Tick {};
+struct SaveOutcome {
+  std::function<void()> deliver;
+};
+
+}  // namespace ds::job
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::job::Tick)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::job::SaveOutcome)
+
+namespace ds::job {
+namespace {
+
+using namespace messages;
+
+constexpr auto kTick = std::chrono::milliseconds(1000);
+
+class Master : public caf::event_based_actor {
+ public:
+  Master(caf::actor_config& config, fabric::Fabric& fabric, MasterOptions options)
+      : event_based_actor(config), fabric_(fabric), options_(std::move(options)), gang_(options_.gang) {
+    gang_.set_checkpoint(options_.checkpoint_step);
+  }
+
+  caf::behavior make_behavior() override {
+    set_down_handler([this](caf::down_msg& down) { on_down(down.source); });
+    delayed_send(this, kTick, Tick{});
+    return {
+        [this](const LeasesChanged& changed) { carry_out(gang_.set_leases(changed.leases, now())); },
+        [this](const GenerationDurable& durable) { carry_out(gang_.on_recorded(durable.generation, now())); },
+        [this](const CheckpointDamaged& damaged) { gang_.reset_checkpoint(damaged.step); },
+        [this](const EndJob&) { end(); },
+        [this](const WorkerHello& hello) { on_hello(hello); },
+        [this](const GangPaused& paused) {
+          carry_out(gang_.on_paused(paused.worker, paused.generation, paused.step, now()));
+        },
+        [this](const GangJoined& joined) { carry_out(gang_.on_joined(joined.worker, joined.generation, now())); },
+        [this](const GangStuck& stuck) {
+          spdlog::info("job {}: worker {} stopped at step {}: {}", options_.job, stuck.worker, stuck.step, stuck.why);
+          carry_out(gang_.on_stuck(stuck.worker, stuck.generation, stuck.step, now()));
+        },
+        [this](const TrainingFinished& finished) {
+          carry_out(gang_.on_finished(finished.worker, finished.generation, finished.step));
+        },
+        [this](const messages::JobImpossible& impossible) {
+          options_.tell_head(JobImpossible{impossible.worker, impossible.why});
+        },
+        [this](const StepReport& report) {
+          if (report.generation == gang_.generation()) options_.tell_head(report);
+        },
+        [this](const EvaluationReport& report) {
+          if (report.generation == gang_.generation()) options_.tell_head(report);
+        },
+        [this](const SaveCheckpoint& checkpoint) { return on_save(checkpoint); },
+        [this](const SaveOutcome& outcome) { outcome.deliver(); },
+        [this](Tick) {
+          carry_out(gang_.on_tick(now()));
+          delayed_send(this, kTick, Tick{});
+        },
+    };
+  }
+
+ private:
+  struct Contact {
+    fabric::ActorAddress address;
+    caf::actor actor;
+  };
+
+  static Gang::Time now() {
+    return std::chrono::duration_cast<Gang::Time>(std::chrono::steady_clock::now().time_since_epoch());
+  }
+
+  void on_hello(const WorkerHello& hello) {
+    auto actor = fabric_.resolve(hello.actor);
+    const auto known = contacts_.find(hello.worker);
+    if (known == contacts_.end() || known->second.actor != actor) monitor(actor);
+    contacts_[hello.worker] = {hello.actor, actor};
+    send(actor, HelloTaken{hello.worker});
+    if (hello.total_steps > 0) options_.tell_head(JobSizeKnown{hello.total_steps, hello.steps_per_epoch});
+    const WorkerStatus status{static_cast<WorkerPhase>(hello.phase), hello.generation, hello.step};
+    carry_out(gang_.on_hello(hello.worker, status, now()));
+  }
+
+  void on_down(const caf::actor_addr& source) {
+    for (auto contact = contacts_.begin(); contact != contacts_.end(); ++contact) {
+      if (contact->second.actor.address() != source) continue;
+      const auto worker = contact->first;
+      contacts_.erase(contact);
+      spdlog::info("job {}: worker {} was lost", options_.job, worker);
+      carry_out(gang_.on_lost(worker, now()));
+      return;
+    }
+  }
+
+  caf::response_promise on_save(const SaveCheckpoint& checkpoint) {
+    auto promise = make_response_promise();
+    const auto step = checkpoint.state.step;
+    // The outcome comes on the store's thread; the promise may only be used on this actor.
+    options_.save(checkpoint, [this, self = caf::actor_cast<caf::actor>(this), promise, step,
+                               job = options_.job](std::string error) mutable {
+      caf::anon_send(self, SaveOutcome{[this, promise, step, job, error = std::move(error)]() mutable {
+                       if (error.empty()) gang_.set_checkpoint(step);
+                       promise.deliver(CheckpointSaved{job, step, error});
+                     }});
+    });
+    return promise;
+  }
+
+  void end() {
+    for (const auto& [worker, contact] : contacts_) send(contact.actor, messages::StopWorker{worker});
+    quit();
+  }
+
+  void carry_out(const GangActions& actions) {
+    for (const auto& action : actions) std::visit([this](const auto& one) { act(one); }, action);
+  }
+
+  template <class Message>
+  void tell(std::uint64_t worker, Message message) {
+    const auto contact = contacts_.find(worker);
+    if (contact != contacts_.end()) send(contact->second.actor, std::move(message));
+  }
+
+  void act(const AssignWorker& action) {
+    tell(action.worker, AssignJob{options_.job, options_.file, options_.directory, options_.text});
+  }
+  void act(const PauseWorker& action) { tell(action.worker, PauseGang{action.generation}); }
+  void act(const StartWorker& action) { tell(action.worker, StartSteps{action.generation}); }
+  void act(const StopWorker& action) { tell(action.worker, messages::StopWorker{action.worker}); }
+  void act(const RecordGeneration& action) { options_.tell_head(action); }
+  void act(const ShowPhase& action) { options_.tell_head(action); }
+  void act(const FinishJob& action) { options_.tell_head(action); }
+  void act(const KillWorker& action) { options_.tell_head(action); }
+
+  void act(const JoinWorker& action) {
+    JoinGang order{options_.job, action.generation, action.rank, {}, action.step, options_.checkpoints};
+    for (std::size_t i = 0; i < action.members.size(); ++i) {
+      const auto contact = contacts_.find(action.members[i]);
+      if (contact == contacts_.end()) return;  // lost just now; its down message begins the next generation
+      order.members.push_back(
+          {action.members[i], contact->second.address, action.ranges[i].first, action.ranges[i].last});
+    }
+    const auto source = contacts_.find(action.source);
+    if (source != contacts_.end()) order.source = source->second.address;
+    tell(action.worker, std::move(order));
+  }
+
+  fabric::Fabric& fabric_;
+  MasterOptions options_;
+  Gang gang_;
+  std::map<std::uint64_t, Contact> contacts_;
+};
+
+}  // namespace
+
+caf::actor spawn_master(caf::actor_system& system, fabric::Fabric& fabric, MasterOptions options) {
+  return caf::actor_cast<caf::actor>(system.spawn<Master>(std::ref(fabric), std::move(options)));
+}
+
+}  // namespace ds::job
