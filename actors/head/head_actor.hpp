@@ -127,6 +127,8 @@ class Head : public caf::event_based_actor {
   void on_export_state(std::uint64_t errand, Result<storage::Checkpoint> checkpoint);
   void on_export_done(const messages::ExportDone& done);
   void fail_errand(std::uint64_t errand, const Error& why);
+  /// Ends its process; the answer is still to be given (empty when there is no such errand).
+  gateway::Respond end_errand(std::uint64_t errand);
 
   static std::int64_t now_ms();
 

@@ -273,22 +273,24 @@ void Head::on_export_state(std::uint64_t errand, Result<storage::Checkpoint> che
 }
 
 void Head::on_export_done(const messages::ExportDone& done) {
-  const auto found = errands_.find(done.worker);
-  if (found == errands_.end()) return;
-  if (!done.error.empty()) return fail_errand(done.worker, {ErrorCode::internal, done.error, {}});
-  found->second.respond({200, std::string(done.file.text()), "application/octet-stream", {}});
-  found->second.respond = [](const gateway::HttpResponse&) {};
-  fail_errand(done.worker, {});
+  const auto respond = end_errand(done.worker);
+  if (!respond) return;
+  if (!done.error.empty()) return respond(error_response({ErrorCode::internal, done.error, {}}));
+  respond({200, std::string(done.file.text()), "application/octet-stream", {}});
 }
 
 void Head::fail_errand(std::uint64_t errand, const Error& why) {
+  if (const auto respond = end_errand(errand)) respond(error_response(why));
+}
+
+gateway::Respond Head::end_errand(std::uint64_t errand) {
   const auto found = errands_.find(errand);
-  if (found == errands_.end()) return;
+  if (found == errands_.end()) return {};
   const auto node = nodes_.find(found->second.node);
   if (node != nodes_.end()) send(node->second.agent, messages::KillWorker{errand, "its export is over"});
-  const auto respond = std::move(found->second.respond);
+  auto respond = std::move(found->second.respond);
   errands_.erase(found);
-  respond(error_response(why));
+  return respond;
 }
 
 }  // namespace ds::head

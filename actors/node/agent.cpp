@@ -159,7 +159,8 @@ class Agent : public caf::event_based_actor {
     const std::vector<std::string> arguments{options_.actor_program, "--head",   options_.head,
                                              "--secret-file",        options_.secret_file,
                                              "--worker",             std::to_string(order.worker),
-                                             "--job",                order.job};
+                                             "--job",                order.job,
+                                             "--listen",             options_.host};
     if (const auto spawned = spawner_.spawn(order.worker, arguments); !spawned) {
       spdlog::error("worker {} of job {} cannot be started: {}", order.worker, order.job, spawned.error().message);
       report({order.worker, spawned.error().message, false, false});

@@ -19,6 +19,7 @@ struct AgentOptions {
   std::string name;
   std::string secret_file;  ///< handed on to workers
   std::string actor_program;  ///< path of `ds-actor`
+  std::string host;           ///< address that workers listen on
   std::uint32_t slots = 1;
   Machine machine;
   std::function<void(int code)> leave;  ///< called when the node must end, from an actor's thread

@@ -1,0 +1,63 @@
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <cstdlib>
+
+#include "actors/collective/transport_exchange.hpp"
+#include "actors/fabric/fabric.hpp"
+#include "actors/messages/registration.hpp"
+#include "actors/programs/program.hpp"
+#include "actors/worker/worker_actor.hpp"
+
+namespace {
+
+using namespace ds;
+using namespace ds::programs;
+
+struct Arguments {
+  std::string head, secret_file, job, host = "127.0.0.1";
+  std::uint64_t worker = 0;
+};
+
+Result<void> run(const Arguments& arguments) {
+  const auto secret = load_secret(arguments.secret_file, false);
+  if (!secret) return tl::unexpected(secret.error());
+  fabric::TransportOptions options;
+  options.host = arguments.host;
+  options.secret = *secret;
+  auto started = fabric::Transport::start(options);
+  if (!started) return tl::unexpected(started.error());
+  const std::shared_ptr<fabric::Transport> transport = std::move(*started);
+  caf::actor_system_config config;
+  fabric::configure(config);
+  messages::register_messages(config);
+  caf::actor_system system(config);
+  fabric::Fabric fabric(system, transport);
+  collective::ExchangeHub exchanges(transport);
+  const auto worker = worker::spawn_worker(system, fabric, exchanges,
+                                           {arguments.head, arguments.worker, arguments.job, [] { request_end(); }});
+  wait_for_signal();
+  // All that counts is with the head; whatever still runs here may stop in the middle.
+  spdlog::shutdown();
+  std::_Exit(0);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app{"One worker process of a job; ds-node starts it."};
+  app.set_version_flag("--version", DS_VERSION);
+  app.add_option("--head", arguments.head)->required();
+  app.add_option("--secret-file", arguments.secret_file)->required();
+  app.add_option("--worker", arguments.worker)->required();
+  app.add_option("--job", arguments.job)->required();
+  app.add_option("--listen", arguments.host);
+  CLI11_PARSE(app, argc, argv);
+  block_end_signals();
+  set_up_logging("ds-actor");
+  const auto result = run(arguments);
+  return result ? 0 : report_failure("ds-actor", result.error());
+}

@@ -1,0 +1,107 @@
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
+#include <cstdlib>
+
+#include "actors/fabric/fabric.hpp"
+#include "actors/gateway/http_server.hpp"
+#include "actors/head/head.hpp"
+#include "actors/messages/registration.hpp"
+#include "actors/programs/program.hpp"
+#include "storage/state/data_directory.hpp"
+
+namespace {
+
+using namespace ds;
+using namespace ds::programs;
+
+struct Arguments {
+  std::string data_dir;
+  std::string listen = "127.0.0.1:8080";
+  std::string insecure_listen;
+};
+
+constexpr std::size_t kMaxDiskTasks = 10'000;
+
+Result<void> run(const Arguments& arguments) {
+  const bool insecure = !arguments.insecure_listen.empty();
+  const auto listen = parse_host_port(insecure ? arguments.insecure_listen : arguments.listen);
+  if (!listen) return tl::unexpected(listen.error());
+  if (auto allowed = check_listen_address(listen->host, insecure); !allowed) return allowed;
+  auto directory = storage::DataDirectory::acquire(arguments.data_dir);
+  if (!directory) return tl::unexpected(directory.error());
+  const auto secret = load_secret(directory->path() / "cluster.secret", true);
+  if (!secret) return tl::unexpected(secret.error());
+  auto journal = storage::StateJournal::open(directory->path() / "journal");
+  if (!journal) return tl::unexpected(journal.error());
+  auto checkpoints = storage::CheckpointStore::open(directory->path() / "checkpoints");
+  if (!checkpoints) return tl::unexpected(checkpoints.error());
+  storage::LogStore logs(directory->path() / "logs");
+
+  fabric::TransportOptions transport_options;
+  transport_options.host = listen->host;
+  transport_options.secret = *secret;
+  auto transport = fabric::Transport::start(transport_options);
+  if (!transport) return tl::unexpected(transport.error());
+
+  caf::actor_system_config config;
+  fabric::configure(config);
+  messages::register_messages(config);
+  head::SerialThread checkpoint_thread(kMaxDiskTasks);
+  head::SerialThread log_thread(kMaxDiskTasks);
+  caf::actor_system system(config);
+  fabric::Fabric fabric(system, std::shared_ptr<fabric::Transport>(std::move(*transport)));
+
+  head::HeadParts parts{&fabric, journal->get(), checkpoints->get(), &logs, &checkpoint_thread, &log_thread,
+                        DS_VERSION, [](const Error& error) {
+                          spdlog::critical("the state journal cannot be written, so nothing can be promised any more: {}. {}",
+                                           error.message, error.hint);
+                          std::_Exit(1);
+                        }};
+  const auto actor = head::spawn_head(system, parts);
+  if (!actor) return tl::unexpected(actor.error());
+
+  gateway::HttpServerOptions http;
+  http.host = listen->host;
+  http.port = listen->port;
+  auto server = gateway::HttpServer::start(http, [head = *actor](gateway::HttpRequest request, gateway::Respond respond) {
+    head::handle_request(head, std::move(request), std::move(respond));
+  });
+  if (!server) {
+    caf::anon_send_exit(*actor, caf::exit_reason::kill);
+    return tl::unexpected(server.error());
+  }
+  const auto address = fmt::format("{}:{}", listen->host, (*server)->port());
+  if (auto written = replace_file(directory->path() / "address", address + "\n"); !written) return written;
+  fmt::print("ds-head: listening on http://{}\n", address);
+  std::fflush(stdout);
+  wait_for_signal();
+  spdlog::info("ds-head ends; jobs go on and are taken back by the next one");
+  // Nothing needs saving: every acknowledged change is durable already, and a clean end is the same as any other.
+  spdlog::shutdown();
+  std::fflush(stdout);
+  std::_Exit(0);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app{"The head of a ds cluster: HTTP API, scheduler, job masters, checkpoints and state."};
+  app.set_version_flag("--version", DS_VERSION);
+  app.add_option("--data-dir", arguments.data_dir, "Where state, checkpoints and logs are kept")->required();
+  app.add_option("--listen", arguments.listen, "HOST:PORT of the HTTP API, on loopback; port 0 takes any free one")
+      ->capture_default_str();
+  app.add_option("--insecure-listen", arguments.insecure_listen,
+                 "HOST:PORT that other machines can reach, although there are no tokens and no TLS yet");
+  CLI11_PARSE(app, argc, argv);
+  block_end_signals();
+  set_up_logging("ds-head");
+  const auto result = run(arguments);
+  return result ? 0 : report_failure("ds-head", result.error());
+}
