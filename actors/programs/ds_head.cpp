@@ -4,8 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
-#include <caf/exit_reason.hpp>
-#include <caf/send.hpp>
 #include <cstdlib>
 
 #include "actors/fabric/fabric.hpp"
@@ -72,10 +70,8 @@ Result<void> run(const Arguments& arguments) {
   auto server = gateway::HttpServer::start(http, [head = *actor](gateway::HttpRequest request, gateway::Respond respond) {
     head::handle_request(head, std::move(request), std::move(respond));
   });
-  if (!server) {
-    caf::anon_send_exit(*actor, caf::exit_reason::kill);
-    return tl::unexpected(server.error());
-  }
+  // The actors that run already are not waited for: none has told anybody anything.
+  if (!server) std::_Exit(report_failure("ds-head", server.error()));
   const auto address = fmt::format("{}:{}", listen->host, (*server)->port());
   if (auto written = replace_file(directory->path() / "address", address + "\n"); !written) return written;
   fmt::print("ds-head: listening on http://{}\n", address);

@@ -1,0 +1,200 @@
+#include "actors/job/gang.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace ds::job {
+namespace {
+
+using std::chrono::milliseconds;
+
+template <class Action>
+std::vector<Action> of(const GangActions& actions) {
+  std::vector<Action> found;
+  for (const auto& action : actions) {
+    if (const auto* one = std::get_if<Action>(&action)) found.push_back(*one);
+  }
+  return found;
+}
+
+Gang::Options options(std::uint32_t logical_ranks, std::uint32_t min_workers) {
+  Gang::Options chosen;
+  chosen.logical_ranks = logical_ranks;
+  chosen.min_workers = min_workers;
+  return chosen;
+}
+
+const WorkerStatus kReady{WorkerPhase::ready, 0, 0};
+
+/// Brings a fresh gang of `workers` (1, 2, …) to training.
+void form(Gang& gang, std::uint64_t workers) {
+  std::vector<GangLease> leases;
+  for (std::uint64_t id = 1; id <= workers; ++id) leases.push_back({id, false});
+  gang.set_leases(leases, milliseconds(0));
+  for (std::uint64_t id = 1; id <= workers; ++id) gang.on_hello(id, kReady, milliseconds(0));
+  for (std::uint64_t id = 1; id <= workers; ++id) gang.on_paused(id, gang.generation(), 0, milliseconds(0));
+  gang.on_recorded(gang.generation(), milliseconds(0));
+  for (std::uint64_t id = 1; id <= workers; ++id) gang.on_joined(id, gang.generation(), milliseconds(0));
+  ASSERT_TRUE(gang.is_training());
+}
+
+TEST(Gang, GivesAFreshWorkerItsJob) {
+  Gang gang(options(4, 1));
+  gang.set_leases({{7, false}}, milliseconds(0));
+  const auto actions = gang.on_hello(7, {WorkerPhase::fresh, 0, 0}, milliseconds(0));
+  ASSERT_EQ(of<AssignWorker>(actions).size(), 1U);
+  EXPECT_EQ(of<AssignWorker>(actions)[0].worker, 7U);
+}
+
+TEST(Gang, StopsAWorkerThatHasNoLease) {
+  Gang gang(options(4, 1));
+  EXPECT_EQ(of<StopWorker>(gang.on_hello(9, kReady, milliseconds(0))).size(), 1U);
+}
+
+TEST(Gang, WaitsForAllLeasedWorkersBeforeItForms) {
+  Gang gang(options(4, 1));
+  gang.set_leases({{1, false}, {2, false}}, milliseconds(0));
+  EXPECT_TRUE(of<PauseWorker>(gang.on_hello(1, kReady, milliseconds(0))).empty());
+  EXPECT_EQ(of<PauseWorker>(gang.on_hello(2, kReady, milliseconds(0))).size(), 2U);
+}
+
+TEST(Gang, FormsWithItsMinimumWhenTheRestTakesTooLong) {
+  Gang gang(options(4, 1));
+  gang.set_leases({{1, false}, {2, false}}, milliseconds(0));
+  gang.on_hello(1, kReady, milliseconds(0));
+  EXPECT_TRUE(of<PauseWorker>(gang.on_tick(milliseconds(9'999))).empty());
+  EXPECT_EQ(of<PauseWorker>(gang.on_tick(milliseconds(10'000))).size(), 1U);
+}
+
+TEST(Gang, NeverFormsBelowItsMinimum) {
+  Gang gang(options(4, 2));
+  gang.set_leases({{1, false}}, milliseconds(0));
+  gang.on_hello(1, kReady, milliseconds(0));
+  EXPECT_TRUE(of<PauseWorker>(gang.on_tick(milliseconds(100'000))).empty());
+}
+
+TEST(Gang, RecordsAGenerationBeforeAnybodyJoinsIt) {
+  Gang gang(options(4, 1));
+  gang.set_leases({{1, false}}, milliseconds(0));
+  gang.on_hello(1, kReady, milliseconds(0));
+  const auto paused = gang.on_paused(1, gang.generation(), 0, milliseconds(0));
+  ASSERT_EQ(of<RecordGeneration>(paused).size(), 1U);
+  EXPECT_TRUE(of<JoinWorker>(paused).empty());
+  const auto recorded = gang.on_recorded(gang.generation(), milliseconds(0));
+  ASSERT_EQ(of<JoinWorker>(recorded).size(), 1U);
+  EXPECT_FALSE(of<JoinWorker>(recorded)[0].needs_state);
+}
+
+TEST(Gang, GoesOnFromTheNewestStepOfTheSurvivors) {
+  Gang gang(options(4, 1));
+  form(gang, 3);
+  gang.on_lost(2, milliseconds(1));
+  gang.on_paused(1, gang.generation(), 41, milliseconds(1));
+  const auto paused = gang.on_paused(3, gang.generation(), 42, milliseconds(1));
+  ASSERT_EQ(of<RecordGeneration>(paused).size(), 1U);
+  EXPECT_EQ(of<RecordGeneration>(paused)[0].step, 42U);
+  const auto joins = of<JoinWorker>(gang.on_recorded(gang.generation(), milliseconds(1)));
+  ASSERT_EQ(joins.size(), 2U);
+  EXPECT_TRUE(joins[0].needs_state);
+  EXPECT_EQ(joins[0].source, 3U);
+  EXPECT_FALSE(joins[1].needs_state);
+}
+
+TEST(Gang, ReadsTheCheckpointOnlyWhenNoSurvivorIsPastIt) {
+  Gang gang(options(2, 1));
+  gang.set_checkpoint(100);
+  gang.set_leases({{1, false}}, milliseconds(0));
+  gang.on_hello(1, kReady, milliseconds(0));
+  gang.on_paused(1, gang.generation(), 0, milliseconds(0));
+  const auto joins = of<JoinWorker>(gang.on_recorded(gang.generation(), milliseconds(0)));
+  ASSERT_EQ(joins.size(), 1U);
+  EXPECT_EQ(joins[0].step, 100U);
+  EXPECT_EQ(joins[0].source, 0U);
+  EXPECT_TRUE(joins[0].needs_state);
+}
+
+TEST(Gang, KillsAWorkerWhoseConnectionIsLost) {
+  Gang gang(options(2, 1));
+  form(gang, 2);
+  EXPECT_EQ(of<KillWorker>(gang.on_lost(1, milliseconds(1))).size(), 1U);
+  EXPECT_EQ(of<StopWorker>(gang.on_hello(1, kReady, milliseconds(2))).size(), 1U);
+}
+
+TEST(Gang, LetsALeavingWorkerHandItsStateOverBeforeItStops) {
+  Gang gang(options(4, 1));
+  form(gang, 2);
+  auto actions = gang.set_leases({{1, true}, {2, false}}, milliseconds(1));
+  EXPECT_EQ(of<PauseWorker>(actions).size(), 2U);
+  EXPECT_TRUE(of<StopWorker>(actions).empty());
+  gang.on_paused(1, gang.generation(), 11, milliseconds(1));
+  gang.on_paused(2, gang.generation(), 10, milliseconds(1));
+  const auto joins = of<JoinWorker>(gang.on_recorded(gang.generation(), milliseconds(1)));
+  ASSERT_EQ(joins.size(), 1U);
+  EXPECT_EQ(joins[0].source, 1U);
+  actions = gang.on_joined(2, gang.generation(), milliseconds(1));
+  ASSERT_EQ(of<StopWorker>(actions).size(), 1U);
+  EXPECT_EQ(of<StopWorker>(actions)[0].worker, 1U);
+  EXPECT_TRUE(gang.is_training());
+}
+
+TEST(Gang, KillsAWorkerThatDoesNotPauseInTime) {
+  Gang gang(options(4, 1));
+  form(gang, 2);
+  gang.on_stuck(1, gang.generation(), 5, milliseconds(1));
+  gang.on_paused(1, gang.generation(), 5, milliseconds(1));
+  const auto late = of<KillWorker>(gang.on_tick(milliseconds(60'001)));
+  ASSERT_EQ(late.size(), 1U);
+  EXPECT_EQ(late[0].worker, 2U);
+}
+
+TEST(Gang, TakesATrainingGangBackAsItIs) {
+  auto recovering = options(4, 1);
+  recovering.generation = 5;
+  recovering.members = {1, 2};
+  recovering.recovering = true;
+  Gang gang(recovering);
+  gang.set_leases({{1, false}, {2, false}}, milliseconds(0));
+  gang.on_hello(1, {WorkerPhase::training, 5, 77}, milliseconds(0));
+  EXPECT_FALSE(gang.is_training());
+  const auto actions = gang.on_hello(2, {WorkerPhase::training, 5, 77}, milliseconds(0));
+  EXPECT_TRUE(gang.is_training());
+  EXPECT_TRUE(of<PauseWorker>(actions).empty());
+}
+
+TEST(Gang, BeginsANewGenerationWhenAMemberWasLostWithTheOldHead) {
+  auto recovering = options(4, 1);
+  recovering.generation = 5;
+  recovering.members = {1, 2};
+  recovering.recovering = true;
+  Gang gang(recovering);
+  gang.set_leases({{1, false}, {2, false}}, milliseconds(0));
+  gang.on_hello(1, {WorkerPhase::ready, 5, 77}, milliseconds(0));
+  const auto actions = gang.set_leases({{1, false}}, milliseconds(1));
+  ASSERT_EQ(of<PauseWorker>(actions).size(), 1U);
+  EXPECT_EQ(of<PauseWorker>(actions)[0].generation, 6U);
+}
+
+TEST(Gang, NeverUsesAGenerationThatAWorkerHasObeyed) {
+  auto recovering = options(4, 1);
+  recovering.generation = 5;
+  recovering.members = {1};
+  recovering.recovering = true;
+  Gang gang(recovering);
+  gang.set_leases({{1, false}}, milliseconds(0));
+  const auto actions = gang.on_hello(1, {WorkerPhase::ready, 9, 3}, milliseconds(0));
+  ASSERT_EQ(of<PauseWorker>(actions).size(), 1U);
+  EXPECT_EQ(of<PauseWorker>(actions)[0].generation, 10U);
+}
+
+TEST(Gang, EndsOnceWhenItsLastCheckpointIsDurable) {
+  Gang gang(options(2, 1));
+  form(gang, 2);
+  EXPECT_EQ(of<FinishJob>(gang.on_finished(1, gang.generation(), 50)).size(), 1U);
+  EXPECT_TRUE(gang.on_finished(1, gang.generation(), 50).empty());
+  EXPECT_TRUE(gang.on_lost(2, milliseconds(1)).empty());
+}
+
+}  // namespace
+}  // namespace ds::job
