@@ -100,7 +100,7 @@ class SpawnerProcess {
   }
 
   bool serve_parent() {
-    const auto packet = receive_packet(socket_);
+    auto packet = receive_packet(socket_);
     if (!packet) return false;
     if (packet->kind == SpawnerPacket::Kind::spawn) {
       spawn(packet->worker, packet->payload);

@@ -1,0 +1,199 @@
+#include "scheduler/ledger/ledger.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace ds::scheduler {
+namespace {
+
+constexpr const char* kJobText = R"(
+version: 1
+kind: train
+name: intents
+workers: {min: 1, max: 4}
+model: {zoo: text_classifier}
+data:
+  train: {source: train.csv, format: csv, columns: {text: utterance, label: intent}}
+until: {epochs: 2}
+)";
+
+Event event(Event::Body body, std::int64_t at_ms = 1) { return {at_ms, "test", "because", std::move(body)}; }
+
+JobSubmitted submitted(const std::string& job, const std::string& key = {}) {
+  return {job, key, "job.yaml", "/data", kJobText};
+}
+
+Ledger with_job(const std::string& job = "intents-1") {
+  Ledger ledger;
+  EXPECT_TRUE(ledger.apply(event(submitted(job, "key-" + job), 1000)));
+  return ledger;
+}
+
+TEST(Ledger, KnowsASubmittedJobByIdNameAndKey) {
+  const auto ledger = with_job();
+  ASSERT_NE(ledger.find("intents-1"), nullptr);
+  EXPECT_EQ(ledger.find("intents-1")->spec.data.train.path, "/data/train.csv");
+  EXPECT_EQ(ledger.find("intents-1")->submitted_ms, 1000);
+  EXPECT_EQ(ledger.match("intents").size(), 1U);
+  EXPECT_EQ(ledger.find_by_key("key-intents-1"), ledger.find("intents-1"));
+  EXPECT_EQ(ledger.find_by_key("other"), nullptr);
+}
+
+TEST(Ledger, TakesAnIdempotencyKeyOnce) {
+  auto ledger = with_job("intents-1");
+  EXPECT_FALSE(ledger.apply(event(submitted("intents-2", "key-intents-1"))));
+  EXPECT_EQ(ledger.find("intents-2"), nullptr);
+}
+
+TEST(Ledger, NeverChangesAnEndState) {
+  for (const auto end : {JobState::succeeded, JobState::failed, JobState::cancelled}) {
+    auto ledger = with_job();
+    ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::starting, ""})));
+    ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", end, "over"}, 77)));
+    EXPECT_EQ(ledger.find("intents-1")->ended_ms, 77);
+    for (const auto next : {JobState::queued, JobState::running, JobState::succeeded, JobState::failed}) {
+      EXPECT_FALSE(ledger.apply(event(JobStateChanged{"intents-1", next, "again"})));
+    }
+    EXPECT_EQ(ledger.find("intents-1")->state, end);
+  }
+}
+
+TEST(Ledger, GrantsNothingToAJobThatIsToBeCancelled) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(CancelRequested{"intents-1"})));
+  EXPECT_FALSE(ledger.apply(event(LeaseGranted{1, "intents-1", "node-1", 1, 0})));
+  EXPECT_TRUE(ledger.demands(0).empty());
+}
+
+TEST(Ledger, UsesNoWorkerNumberTwice) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{5, "intents-1", "node-1", 1, 0})));
+  EXPECT_FALSE(ledger.apply(event(LeaseGranted{5, "intents-1", "node-2", 1, 0})));
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{5})));
+  EXPECT_FALSE(ledger.apply(event(LeaseGranted{5, "intents-1", "node-1", 1, 0})));
+  EXPECT_EQ(ledger.next_worker(), 6U);
+}
+
+TEST(Ledger, KeepsALeaseUntilItsProcessIsGone) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "intents-1", "node-1", 1, 0})));
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{1})));
+  EXPECT_FALSE(ledger.apply(event(LeaseReleasing{1})));
+  ASSERT_EQ(ledger.leases_on("node-1").size(), 1U);
+  EXPECT_TRUE(ledger.leases_on("node-1")[0].releasing);
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{1})));
+  EXPECT_TRUE(ledger.leases().empty());
+}
+
+TEST(Ledger, RefusesAGenerationThatIsNotNewer) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"intents-1", 3, {1, 2}, 10})));
+  EXPECT_FALSE(ledger.apply(event(GenerationFormed{"intents-1", 3, {1}, 20})));
+  EXPECT_EQ(ledger.find("intents-1")->members, (std::vector<std::uint64_t>{1, 2}));
+}
+
+TEST(Ledger, ForgivesCrashesOnceStepsAreCommitted) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 2, 500})));
+  EXPECT_EQ(ledger.find("intents-1")->crashes_in_a_row, 2U);
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"intents-1", 1, {1}, 0})));
+  EXPECT_EQ(ledger.find("intents-1")->crashes_in_a_row, 2U);
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"intents-1", 2, {1}, 7})));
+  EXPECT_EQ(ledger.find("intents-1")->crashes_in_a_row, 0U);
+  EXPECT_EQ(ledger.find("intents-1")->restarts, 1U);
+}
+
+TEST(Ledger, HoldsAJobThatBacksOff) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 1, 500})));
+  EXPECT_TRUE(ledger.demands(499).at(0).held);
+  EXPECT_FALSE(ledger.demands(500).at(0).held);
+}
+
+TEST(Ledger, RecordsAnEvaluationOnce) {
+  auto ledger = with_job();
+  EXPECT_TRUE(ledger.apply(event(EvaluationRecorded{"intents-1", 10, 0.5, 0.9, 0.1})));
+  EXPECT_FALSE(ledger.apply(event(EvaluationRecorded{"intents-1", 10, 0.5, 0.9, 0.1})));
+  EXPECT_EQ(ledger.find("intents-1")->evaluations.size(), 1U);
+}
+
+TEST(Ledger, LetsTheNewestCheckpointNeverGetOlder) {
+  auto ledger = with_job();
+  EXPECT_TRUE(ledger.apply(event(CheckpointCommitted{"intents-1", 200})));
+  EXPECT_FALSE(ledger.apply(event(CheckpointCommitted{"intents-1", 100})));
+  EXPECT_EQ(ledger.find("intents-1")->checkpoint_step, 200U);
+}
+
+TEST(Event, ComesBackFromItsText) {
+  const std::vector<Event::Body> bodies{
+      submitted("a", "k"),
+      LeaseGranted{1, "a", "n", 2, 3},
+      LeaseReleasing{4},
+      LeaseEnded{5},
+      GenerationFormed{"a", 6, {7, 8}, 9},
+      JobStateChanged{"a", JobState::resizing, "why \"so\"\n"},
+      CancelRequested{"a"},
+      JobSized{"a", 10, 11},
+      EvaluationRecorded{"a", 12, 0.1, 1.0 / 3.0, 1e-300},
+      CheckpointCommitted{"a", 13},
+      WorkerCrashed{"a", 14, 15, 16},
+  };
+  ASSERT_EQ(bodies.size(), std::variant_size_v<Event::Body>);
+  for (const auto& body : bodies) {
+    const auto original = event(body, 1234567890123);
+    EXPECT_EQ(event_from(to_text(original)), original) << to_text(original);
+  }
+}
+
+TEST(Event, RefusesWhatItDidNotWrite) {
+  for (const char* text : {"", "{}", "[]", "nonsense", R"({"at":1,"by":"","why":"","type":"other","fields":{}})",
+                           R"({"at":1,"by":"","why":"","type":"lease_ended","fields":{}})"}) {
+    EXPECT_EQ(event_from(text), std::nullopt) << text;
+  }
+}
+
+/// A random event, sensible or not.
+Event random_event(std::mt19937_64& random) {
+  const auto job = "job-" + std::to_string(random() % 4);
+  const std::uint64_t number = random() % 12;
+  switch (random() % 11) {
+    case 0: return event(submitted(job, "key-" + std::to_string(random() % 5)));
+    case 1: return event(LeaseGranted{number, job, "node-1", 1, 0});
+    case 2: return event(LeaseReleasing{number});
+    case 3: return event(LeaseEnded{number});
+    case 4: return event(GenerationFormed{job, number, {number}, number});
+    case 5: return event(JobStateChanged{job, static_cast<JobState>(random() % 9), "r"});
+    case 6: return random() % 8 == 0 ? event(CancelRequested{job}) : event(LeaseEnded{number});
+    case 7: return event(JobSized{job, 10, 5});
+    case 8: return event(EvaluationRecorded{job, number, 1, 0.5, 0.25});
+    case 9: return event(CheckpointCommitted{job, number});
+    default: return event(WorkerCrashed{job, number, 1, 9});
+  }
+}
+
+TEST(Ledger, IsTheSameAfterAReplayAndAfterASnapshot) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    Ledger ledger, replayed;
+    for (int i = 0; i < 200; ++i) {
+      const auto one = random_event(random);
+      const auto before = ledger.snapshot();
+      if (ledger.apply(one)) {
+        ASSERT_TRUE(replayed.apply(*event_from(to_text(one))));
+      } else {
+        ASSERT_EQ(ledger.snapshot(), before) << "a refused event changed something: " << to_text(one);
+      }
+      if (i == 100) {
+        auto restored = Ledger::restore(ledger.snapshot());
+        ASSERT_TRUE(restored);
+        replayed = *restored;
+      }
+    }
+    ASSERT_EQ(replayed.snapshot(), ledger.snapshot());
+  }
+}
+
+}  // namespace
+}  // namespace ds::scheduler
