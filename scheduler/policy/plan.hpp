@@ -32,51 +32,66 @@ struct Demand {
   std::string job;
   std::uint64_t order = 0;  ///< of submission; smaller is first
   WorkerCount workers;
-  std::uint32_t slots = 1;  ///< a worker
+  std::uint32_t slots = 1;         ///< a worker
   std::uint64_t memory_bytes = 0;  ///< a worker
-  bool held = false;        ///< may not start now (backing off after a crash)
+  bool held = false;               ///< may not start now (backing off after a crash)
 };
 
 struct Placement {
   std::string job;
   std::string node;
   std::uint32_t count = 0;
+  bool operator==(const Placement&) const = default;
 };
 
 struct Release {
   std::string job;
   std::uint64_t worker = 0;
+  bool operator==(const Release&) const = default;
 };
 
-/// Why a job waits. `code` is one of the interface's: `no_capacity_now`, `never_fits`, `priority_behind`, `memory`,
-/// `drain`, `backoff_restart`, `gang_partial`.
+/// Why a job waits. `code` is one of the interface's: `no_capacity_now`, `never_fits`, `priority_behind`,
+/// `memory`, `drain`, `backoff_restart`, `gang_partial`.
 struct Reason {
   std::string code;
   std::string text;                   ///< one sentence with the numbers compared
   std::vector<std::string> blocking;  ///< jobs in the way
+  bool operator==(const Reason&) const = default;
 };
 
 struct Wait {
   std::string job;
   std::vector<Reason> reasons;
+  bool operator==(const Wait&) const = default;
 };
 
 /// Carried out front to back it never promises a slot twice: placements use only what is free now.
 struct Plan {
   std::vector<Release> releases;
   std::vector<Placement> placements;
-  std::vector<Wait> waits;  ///< one for each demand that has no worker and gets none
+  std::vector<Wait> waits;  ///< one for each demand that has fewer workers than its minimum and gets none
+  bool operator==(const Plan&) const = default;
 };
 
 /// First come, first served, in gangs, elastic between `min` and `max`.
 ///
-/// Jobs are taken in `order`. Each first gets its minimum whole or nothing; a job that could not fit even on the empty
-/// cluster is passed over (`never_fits`), any other that must wait keeps those behind it from starting, so that a big
-/// gang is not starved. What is left goes one worker at a time to the started job with the fewest, up to its maximum.
-/// A waiting minimum takes the workers above their minimum from the jobs that have them (newest worker first, from the
-/// job with the most), never more than needed. A job with fewer live workers than its minimum (after a loss) is
-/// refilled before any other grows. Workers are packed: onto the node where the job already runs, then onto the fullest node
-/// that has room. Pure: equal input, equal plan.
+/// Jobs are taken in `order` (equals by id). Each first gets its minimum whole or nothing; a job that could
+/// not fit even on the empty cluster is passed over (`never_fits`, or `drain` if it would with all nodes
+/// available), so is one that is held; any other that must wait keeps those behind it from starting, so that
+/// a big gang is not starved. What is left goes one worker at a time to the started job with the fewest, up
+/// to its maximum.
+///
+/// A waiting minimum takes the workers above their minimum from the jobs that have them (newest worker first,
+/// from the job with the most), never more than needed, and none if that would not be enough. What is
+/// released for it, or is releasing already, is kept for it in the plans until it is free.
+///
+/// A job with fewer live workers than its minimum (after a loss) keeps them and is refilled, whole or not at
+/// all, in its turn and before any other grows; those ahead of it do not keep it back, since they may wait
+/// for the workers that it has.
+///
+/// Workers are packed: onto the node where the job already runs, then onto the fullest node that has room. A
+/// lease on a node that is not listed, or whose job has no demand, is counted but never released. Jobs' and
+/// workers' ids are unique. Pure: equal input, equal plan.
 Plan plan_first_come_first_served(std::span<const NodeView> nodes, std::span<const Lease> leases,
                                   std::span<const Demand> demands);
 

@@ -20,7 +20,7 @@ struct Mark {
 
 /// One thing that is wrong with a job file.
 struct SpecError {
-  std::string field;    ///< dotted path, `optimizer.lr`; empty for a syntax error
+  std::string field;  ///< dotted path, `optimizer.lr`; empty for a syntax error
   Mark mark;
   std::string message;  ///< `expected a number, got "fast"`
   std::string hint;     ///< nearest known key, allowed values; may be empty
@@ -29,15 +29,18 @@ struct SpecError {
 
 struct ParsedJob {
   JobSpec spec;
-  std::map<std::string, Mark> marks;  ///< where each field that the file names stands, by dotted path
+  std::map<std::string, Mark> marks;  ///< by dotted path: where the value of each field in the file stands;
+                                      ///< of mappings and lists, their key
 };
 
 /// Parses the text of a job file (YAML, of which JSON is a part).
 ///
-/// Relative paths are taken from `directory`. Unknown fields, duplicate keys, wrong types, values out of range
-/// and fields of the format that this version does not support are errors; all of them are reported, not only the
-/// first. Aliases, more than 32 levels and more than 64 KiB are refused. Pure: reads no file but its arguments.
-std::variant<ParsedJob, std::vector<SpecError>> parse_job_file(std::string_view text, std::string_view directory);
+/// Relative paths are taken from `directory`. Unknown fields, duplicate keys, wrong types, values out of
+/// range and fields of the format that this version does not support are errors; all of them are reported,
+/// not only the first. Aliases, more than 32 levels and more than 64 KiB are refused. Pure: reads no file but
+/// its arguments.
+std::variant<ParsedJob, std::vector<SpecError>> parse_job_file(std::string_view text,
+                                                               std::string_view directory);
 
 /// `file:line:column: field: message` and the hint, as one line each; what a user sees.
 std::string format_spec_error(const SpecError& error, std::string_view file);

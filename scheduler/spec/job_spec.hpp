@@ -48,8 +48,8 @@ struct ModelSpec {
 };
 
 struct BatchSpec {
-  std::uint32_t global = 128;     ///< samples a step over all logical ranks
-  std::uint32_t accumulate = 1;   ///< micro-batches that one logical rank's share is run in
+  std::uint32_t global = 128;    ///< samples a step over all logical ranks
+  std::uint32_t accumulate = 1;  ///< micro-batches that one logical rank's share is run in
   bool operator==(const BatchSpec&) const = default;
 };
 

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "scheduler/spec/job_file.hpp"
+
+namespace ds::scheduler {
+
+/// What reading a job file found out: the errors in the order of finding, and where fields stand.
+class Findings {
+ public:
+  /// `mark` is the line and column the message is about.
+  void add_error(std::string field, Mark mark, std::string message, std::string hint = {});
+  void add_mark(std::string field, Mark mark) { marks_.emplace(std::move(field), mark); }
+
+  /// The mark of `field`, else of the nearest section around it, else of the start of the file.
+  Mark mark_of(std::string_view field) const;
+  /// Whether an error is about `field` or something inside it.
+  bool has_error_in(std::string_view field) const;
+  bool empty() const { return errors_.empty(); }
+
+  /// The errors in file order, the first `limit` of them.
+  std::vector<SpecError> take_errors(std::size_t limit);
+  std::map<std::string, Mark> take_marks() { return std::move(marks_); }
+
+ private:
+  std::vector<SpecError> errors_;
+  std::map<std::string, Mark> marks_;
+};
+
+}  // namespace ds::scheduler

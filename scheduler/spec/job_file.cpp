@@ -1,0 +1,111 @@
+#include "scheduler/spec/job_file.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "scheduler/spec/job_keys.hpp"
+#include "scheduler/spec/job_sections.hpp"
+#include "scheduler/spec/utf8.hpp"
+#include "scheduler/spec/yaml_document.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+constexpr std::size_t kMaxErrors = 50;
+
+/// A name for a job whose file gives none: the kind and 32 bits of the text's FNV-1a hash.
+std::string name_after(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  std::string name = "train-";
+  for (int shift = 60; shift >= 32; shift -= 4) name += "0123456789abcdef"[(hash >> shift) & 0xFU];
+  return name;
+}
+
+/// Refuses a file of another version or kind. Alone, because its other fields would only be misread.
+std::optional<SpecError> refuse_other_format(const YamlNode& root) {
+  for (const YamlEntry& entry : root.entries) {
+    const YamlNode& value = entry.value;
+    const bool is_scalar = value.kind == YamlNode::Kind::scalar;
+    if (entry.key == "version" && (!is_scalar || value.is_quoted || value.text != "1")) {
+      return SpecError{"version", value.mark, "expected 1, got " + describe(value),
+                       "this version reads job files of version 1 only"};
+    }
+    const bool is_other_kind =
+        is_scalar && std::any_of(keys::kKinds.begin(), keys::kKinds.end(), [&](const Known& kind) {
+          return kind.name == value.text && kind.support == Known::Support::not_yet;
+        });
+    if (entry.key == "kind" && is_other_kind) {
+      return SpecError{"kind", value.mark, to_quoted(value.text) + " is not supported by this version yet",
+                       "use train"};
+    }
+  }
+  return std::nullopt;
+}
+
+/// Rules between fields; each is skipped when one of its fields is faulty already.
+void check_rules(const JobSpec& spec, Findings& findings) {
+  const bool workers_known = !findings.has_error_in("workers");
+  if (workers_known && spec.workers.min > spec.workers.max) {
+    findings.add_error("workers.min", findings.mark_of("workers.min"),
+                       "expected at most workers.max (" + std::to_string(spec.workers.max) + "), got " +
+                           std::to_string(spec.workers.min));
+  }
+  const std::uint64_t samples_needed = std::uint64_t{spec.workers.max} * spec.batch.accumulate;
+  if (workers_known && !findings.has_error_in("batch") && spec.batch.global < samples_needed) {
+    findings.add_error(
+        "batch.global", findings.mark_of("batch.global"),
+        "expected at least " + std::to_string(samples_needed) + ", got " + std::to_string(spec.batch.global),
+        "each of workers.max (" + std::to_string(spec.workers.max) + ") shares needs a sample in each of " +
+            std::to_string(spec.batch.accumulate) + " micro-batches");
+  }
+  const bool until_known = !findings.has_error_in("until");
+  if (until_known && spec.until.epochs.has_value() == spec.until.steps.has_value()) {
+    findings.add_error("until", findings.mark_of("until"),
+                       spec.until.epochs ? "expected one of epochs and steps, got both"
+                                         : "expected epochs or steps, got neither",
+                       "such as {epochs: 5}");
+  }
+}
+
+}  // namespace
+
+std::variant<ParsedJob, std::vector<SpecError>> parse_job_file(std::string_view text,
+                                                               std::string_view directory) {
+  auto document = parse_yaml(text);
+  if (auto* error = std::get_if<SpecError>(&document)) return std::vector{std::move(*error)};
+  const YamlNode& root = std::get<YamlNode>(document);
+  if (root.kind != YamlNode::Kind::mapping) {
+    return std::vector{
+        SpecError{"", root.mark, "expected a mapping, got " + describe(root), "such as kind: train"}};
+  }
+  if (auto error = refuse_other_format(root)) return std::vector{*std::move(error)};
+  Findings findings;
+  ParsedJob job;
+  job.spec.name = name_after(text);
+  const Section section(root, "", root.mark, keys::kTrain, findings);
+  section.require("kind", "such as train");
+  std::string kind;
+  section.read_choice("kind", kind, keys::kKinds);
+  read_train_job(section, directory, job.spec);
+  check_rules(job.spec, findings);
+  if (!findings.empty()) return findings.take_errors(kMaxErrors);
+  job.marks = findings.take_marks();
+  return job;
+}
+
+std::string format_spec_error(const SpecError& error, std::string_view file) {
+  std::string out(file);
+  if (error.mark.line != 0) {
+    out += ":" + std::to_string(error.mark.line) + ":" + std::to_string(error.mark.column);
+  }
+  out += ": ";
+  if (!error.field.empty()) out += error.field + ": ";
+  out += error.message;
+  if (!error.hint.empty()) out += "\n  " + error.hint;
+  return out;
+}
+
+}  // namespace ds::scheduler

@@ -1,0 +1,298 @@
+#include "scheduler/spec/job_sections.hpp"
+
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "scheduler/spec/identifier.hpp"
+#include "scheduler/spec/job_keys.hpp"
+#include "scheduler/spec/scalars.hpp"
+#include "scheduler/spec/utf8.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+constexpr WholeRange kWorkerRange{1, 1024};
+constexpr WholeRange kStepRange{1, 1'000'000'000'000};
+constexpr std::size_t kMaxLabels = 32;
+constexpr std::uint64_t kMinMemory = 1ULL << 20;
+constexpr std::uint64_t kMaxMemory = 1ULL << 50;
+
+constexpr RealRange kAboveZero{.low_open = true, .words = "above 0"};
+constexpr RealRange kNotNegative{.words = "from 0"};
+constexpr RealRange kBelowOne{.high = 1, .high_open = true, .words = "from 0 to below 1"};
+
+void read_labels(const Section& root, std::map<std::string, std::string>& labels) {
+  const YamlNode* node = root.find("labels");
+  if (node == nullptr) return;
+  Findings& findings = root.findings();
+  if (node->kind != YamlNode::Kind::mapping) {
+    root.fail("labels", "expected a mapping, got " + describe(*node), "such as {team: search}");
+    return;
+  }
+  if (node->entries.size() > kMaxLabels) {
+    root.fail("labels", "expected at most " + std::to_string(kMaxLabels) + " labels, got " +
+                            std::to_string(node->entries.size()));
+    return;
+  }
+  std::set<std::string_view> seen;
+  for (const YamlEntry& entry : node->entries) {
+    const std::string path = join_path("labels", entry.key);
+    if (!is_identifier(entry.key)) {
+      findings.add_error(path, entry.key_mark, "expected a name, got " + to_quoted(entry.key),
+                         "a label's name has 1 to 63 of a-z, 0-9, '.', '_', '-'");
+    } else if (!seen.insert(entry.key).second) {
+      findings.add_error(path, entry.key_mark, "given twice");
+    } else if (auto value = read_text(entry.value, path, {.may_be_empty = true}, findings)) {
+      findings.add_mark(path, entry.value.mark);
+      labels.emplace(entry.key, *std::move(value));
+    }
+  }
+}
+
+void read_resources(const Section& root, Resources& resources) {
+  const auto section = root.open("resources", keys::kResources);
+  if (!section) return;
+  section->read("cpus", resources.cpus, {1, 1024});
+  const YamlNode* memory = section->find("memory");
+  if (memory == nullptr) return;
+  const auto bytes = memory->kind == YamlNode::Kind::scalar ? parse_size(memory->text) : std::nullopt;
+  if (!bytes) {
+    section->fail("memory", "expected a size, got " + describe(*memory), "such as 512Mi or 8Gi");
+  } else if (*bytes < kMinMemory || *bytes > kMaxMemory) {
+    section->fail("memory", "expected a size from 1Mi to 1Pi, got " + describe(*memory),
+                  "a size without a unit is in bytes; such as 512Mi or 8Gi");
+  } else {
+    resources.memory_bytes = *bytes;
+  }
+}
+
+void read_workers(const Section& root, WorkerCount& workers) {
+  const YamlNode* node = root.find("workers");
+  if (node == nullptr) return;
+  if (node->kind != YamlNode::Kind::mapping) {
+    root.read("workers", workers.max, kWorkerRange);
+    workers.min = workers.max;
+    return;
+  }
+  const auto section = root.open("workers", keys::kWorkers);
+  section->require("max", "such as {min: 1, max: 4}");
+  section->read("min", workers.min, kWorkerRange);
+  section->read("max", workers.max, kWorkerRange);
+  std::uint32_t preferred = workers.max;
+  section->read("preferred", preferred, kWorkerRange);
+  if (preferred != workers.max && !root.findings().has_error_in("workers")) {
+    section->fail(
+        "preferred",
+        "expected " + std::to_string(workers.max) + " (workers.max), got " + std::to_string(preferred),
+        "a job grows to its maximum; other values are not supported by this version yet");
+  }
+}
+
+void read_model(const Section& root, ModelSpec& model) {
+  root.require("model", "such as {zoo: text_classifier}");
+  const auto section = root.open("model", keys::kModel);
+  if (!section) return;
+  if (!section->has("torchscript")) section->require("zoo", "such as text_classifier");
+  section->read_choice("zoo", model.zoo, keys::kZoo);
+  section->read("width", model.width, {1, 8192});
+  section->read("dropout", model.dropout, kBelowOne);
+}
+
+/// Reads `data.train` or `data.validate`.
+void read_source(const Section& data, std::string_view key, std::string_view directory, CsvSource& source) {
+  const auto section = data.open(key, keys::kSource);
+  if (!section) return;
+  section->require("source", "the path of a CSV file");
+  section->require("columns", "such as {text: utterance, label: intent}");
+  std::string path;
+  section->read_text("source", path, {.max_bytes = 4096});
+  if (path.find("://") != std::string::npos) {
+    section->fail("source", "expected the path of a file, got " + to_quoted(path),
+                  "other sources are not supported by this version yet");
+  } else if (!path.empty()) {
+    source.path = (std::filesystem::path(directory) / path).lexically_normal().string();
+  }
+  std::string format;
+  section->read_choice("format", format, keys::kFormats);
+  const auto columns = section->open("columns", keys::kColumns);
+  if (!columns) return;
+  columns->require("text", "the name of the column with the text");
+  columns->require("label", "the name of the column with the label");
+  columns->read_text("text", source.text_column, {});
+  columns->read_text("label", source.label_column, {});
+}
+
+/// Reads one item of `data.transforms`; returns its place in the list of known ones, none when it is faulty.
+std::optional<std::size_t> read_transform(const YamlNode& node, const std::string& path, DataSpec& data,
+                                          Findings& findings) {
+  if (node.kind != YamlNode::Kind::mapping || node.entries.size() != 1) {
+    const std::string got = node.kind == YamlNode::Kind::mapping
+                                ? "a mapping of " + std::to_string(node.entries.size()) + " keys"
+                                : describe(node);
+    findings.add_error(path, node.mark, "expected one transform with its settings, got " + got,
+                       "such as tokenize: {vocabulary: 8000}");
+    return std::nullopt;
+  }
+  const Section item(node, path, node.mark, keys::kTransforms, findings);
+  if (item.has("tokenize")) {
+    if (const auto tokenize = item.open("tokenize", keys::kTokenize)) {
+      tokenize->read("vocabulary", data.vocabulary, {3, 10'000'000});
+    }
+    return 0;
+  }
+  if (item.has("pad_sequences")) {
+    if (const auto pad = item.open("pad_sequences", keys::kPadSequences)) {
+      pad->read("length", data.length, {3, 65'536});
+    }
+    return 1;
+  }
+  return std::nullopt;
+}
+
+void read_transforms(const Section& section, DataSpec& data) {
+  const YamlNode* list = section.find("transforms");
+  if (list == nullptr) return;
+  if (list->kind != YamlNode::Kind::sequence) {
+    section.fail("transforms", "expected a list, got " + describe(*list),
+                 "such as [tokenize: {vocabulary: 8000}]");
+    return;
+  }
+  std::array<bool, keys::kTransforms.size()> seen{};
+  for (std::size_t i = 0; i < list->items.size(); ++i) {
+    const YamlNode& node = list->items[i];
+    const std::string path = section.path_of("transforms") + "[" + std::to_string(i) + "]";
+    DataSpec read = data;
+    const auto which = read_transform(node, path, read, section.findings());
+    if (!which) continue;
+    const std::string name = join_path(path, keys::kTransforms[*which].name);
+    if (seen[*which]) {
+      section.findings().add_error(name, node.mark, "given twice", "each transform is applied once");
+    } else if (*which == 0 && seen[1]) {
+      section.findings().add_error(name, node.mark, "expected before pad_sequences",
+                                   "texts are cut into tokens first");
+    } else {
+      data = read;
+    }
+    seen[*which] = true;
+  }
+}
+
+void read_data(const Section& root, std::string_view directory, DataSpec& data) {
+  constexpr const char* kExample =
+      "such as {train: {source: train.csv, columns: {text: utterance, label: intent}}}";
+  root.require("data", kExample);
+  const auto section = root.open("data", keys::kData);
+  if (!section) return;
+  section->require("train", "such as {source: train.csv, columns: {text: utterance, label: intent}}");
+  read_source(*section, "train", directory, data.train);
+  if (section->has("validate")) read_source(*section, "validate", directory, data.validate.emplace());
+  read_transforms(*section, data);
+  section->read("shuffle", data.shuffle);
+}
+
+void read_betas(const Section& section, OptimizerSpec& optimizer) {
+  section.read("beta1", optimizer.beta1, kBelowOne);
+  section.read("beta2", optimizer.beta2, kBelowOne);
+  const YamlNode* betas = section.find("betas");
+  if (betas == nullptr) return;
+  if (section.has("beta1") || section.has("beta2")) {
+    section.fail("betas", "given beside beta1 or beta2", "keep one of the two spellings");
+  } else if (betas->kind != YamlNode::Kind::sequence || betas->items.size() != 2) {
+    section.fail(
+        "betas",
+        "expected a list of two numbers, got " + (betas->kind == YamlNode::Kind::sequence
+                                                      ? "a list of " + std::to_string(betas->items.size())
+                                                      : describe(*betas)),
+        "such as [0.9, 0.999]");
+  } else {
+    const std::string path = section.path_of("betas");
+    Findings& findings = section.findings();
+    optimizer.beta1 = read_real(betas->items[0], path + "[0]", kBelowOne, findings).value_or(optimizer.beta1);
+    optimizer.beta2 = read_real(betas->items[1], path + "[1]", kBelowOne, findings).value_or(optimizer.beta2);
+  }
+}
+
+void read_optimizer(const Section& root, OptimizerSpec& optimizer) {
+  const auto section = root.open("optimizer", keys::kOptimizer);
+  if (!section) return;
+  section->read_choice("name", optimizer.name, keys::kOptimizers);
+  section->read("lr", optimizer.lr, kAboveZero);
+  read_betas(*section, optimizer);
+  section->read("eps", optimizer.eps, kAboveZero);
+  section->read("weight_decay", optimizer.weight_decay, kNotNegative);
+}
+
+void read_until(const Section& root, Until& until) {
+  root.require("until", "such as {epochs: 5}");
+  const auto section = root.open("until", keys::kUntil);
+  if (!section) return;
+  std::uint32_t epochs = 0;
+  std::uint64_t steps = 0;
+  section->read("epochs", epochs, {1, 1'000'000});
+  section->read("steps", steps, kStepRange);
+  if (epochs != 0) until.epochs = epochs;
+  if (steps != 0) until.steps = steps;
+}
+
+/// Reads `200 steps` or `200`.
+void read_checkpoint_interval(const Section& section, std::uint64_t& every) {
+  const YamlNode* node = section.find("every");
+  if (node == nullptr) return;
+  if (node->kind == YamlNode::Kind::scalar && is_duration(node->text)) {
+    section.fail("every", "durations are not supported by this version yet", "such as 200 steps");
+    return;
+  }
+  YamlNode number = *node;
+  for (const std::string_view unit : {" steps", " step"}) {
+    if (number.text.ends_with(unit)) {
+      number.text.resize(number.text.size() - unit.size());
+      number.is_quoted = false;  // "200 steps" is a text in YAML anyway
+      break;
+    }
+  }
+  if (parse_whole(number.text).fault == NumberFault::not_a_number || number.is_quoted) {
+    section.fail("every", "expected a number of steps, got " + describe(*node), "such as 200 steps");
+    return;
+  }
+  every = read_whole(number, section.path_of("every"), kStepRange, section.findings()).value_or(every);
+}
+
+void read_checkpoint(const Section& root, CheckpointSpec& checkpoint) {
+  const auto section = root.open("checkpoint", keys::kCheckpoint);
+  if (!section) return;
+  read_checkpoint_interval(*section, checkpoint.every_steps);
+  section->read("keep_last", checkpoint.keep_last, {1, 1000});
+  section->read("keep_best", checkpoint.keep_best, {0, 1000});
+}
+
+}  // namespace
+
+void read_train_job(const Section& root, std::string_view directory, JobSpec& spec) {
+  root.read_identifier("name", spec.name);
+  root.read_identifier("tenant", spec.tenant);
+  root.read_text("description", spec.description,
+                 {.max_bytes = 4096, .may_be_empty = true, .may_have_lines = true});
+  read_labels(root, spec.labels);
+  read_resources(root, spec.resources);
+  read_workers(root, spec.workers);
+  root.read("restart", spec.restart_limit, {0, 1000});
+  read_model(root, spec.model);
+  read_data(root, directory, spec.data);
+  if (const auto batch = root.open("batch", keys::kBatch)) {
+    batch->read("global", spec.batch.global, {1, 1'048'576});
+    batch->read("accumulate", spec.batch.accumulate, {1, 1024});
+  }
+  read_optimizer(root, spec.optimizer);
+  root.read_choice("loss", spec.loss, keys::kLosses);
+  root.read_choice("strategy", spec.strategy, keys::kStrategies);
+  root.read_choice("precision", spec.precision, keys::kPrecisions);
+  read_until(root, spec.until);
+  read_checkpoint(root, spec.checkpoint);
+  root.read("seed", spec.seed, {});
+}
+
+}  // namespace ds::scheduler

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string_view>
+
+#include "scheduler/spec/job_spec.hpp"
+#include "scheduler/spec/section.hpp"
+
+namespace ds::scheduler {
+
+/// Reads the fields of a `train` job into `spec`, `version`, `kind` aside. Faults go to the section's
+/// findings, and leave the field at its default.
+void read_train_job(const Section& root, std::string_view directory, JobSpec& spec);
+
+}  // namespace ds::scheduler

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ds::scheduler {
+
+/// What went wrong when a text was read as a number.
+enum class NumberFault { none, not_a_number, not_whole, octal, out_of_range, not_finite };
+
+template <class T>
+struct ParsedNumber {
+  T value{};
+  NumberFault fault = NumberFault::none;
+};
+
+/// Reads decimal digits; no sign but `-`, no leading zero (`octal`: other YAML readers take 010 for 8), no
+/// exponent. A negative number is `out_of_range`.
+ParsedNumber<std::uint64_t> parse_whole(std::string_view text);
+
+/// Reads a finite decimal number as YAML 1.2 writes it: `1e-3`, `.5`, `2.`; `.inf` and `.nan` are
+/// `not_finite`.
+ParsedNumber<double> parse_real(std::string_view text);
+
+/// Bytes of a size: digits and nothing or one of Ki, Mi, Gi, Ti, Pi (powers of 1024). None when it is no such
+/// size, or is more than 2^63.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+
+/// The shortest exact form that `parse_size` reads: `8Gi`, `1536Mi`, `1000`.
+std::string to_size_text(std::uint64_t bytes);
+
+/// Whether `text` is a duration as job files write them: digits and one of `ms`, `s`, `m`, `h`, `d`.
+bool is_duration(std::string_view text);
+
+}  // namespace ds::scheduler

@@ -1,0 +1,242 @@
+#include "scheduler/spec/yaml_document.hpp"
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include "scheduler/spec/utf8.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+/// Stops the parser from inside its callbacks; never leaves this file.
+struct Refusal {
+  SpecError error;
+};
+
+/// Turns the parser's positions, bytes counted from 0, into lines and characters counted from 1 inside the
+/// text.
+class LineIndex {
+ public:
+  explicit LineIndex(std::string_view text) : text_(text) {
+    starts_.push_back(0);
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] == '\n') starts_.push_back(i + 1);
+    }
+  }
+
+  Mark at(std::size_t line, std::size_t column) const {
+    line = std::min(line, starts_.size() - 1);
+    const std::size_t start = starts_[line];
+    std::size_t end = line + 1 < starts_.size() ? starts_[line + 1] - 1 : text_.size();
+    if (end > start && text_[end - 1] == '\r') --end;
+    const std::string_view before = text_.substr(start, std::min(column, end - start));
+    const auto characters = std::count_if(before.begin(), before.end(), [](char c) {
+      return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+    });
+    return {line + 1, static_cast<std::size_t>(characters) + 1};
+  }
+
+  Mark at_offset(std::size_t offset) const {
+    const auto next = std::upper_bound(starts_.begin(), starts_.end(), offset);
+    const auto line = static_cast<std::size_t>(next - starts_.begin()) - 1;
+    return at(line, offset - starts_[line]);
+  }
+
+  Mark at(const YAML::Mark& mark) const {
+    if (mark.line < 0 || mark.column < 0) return {};
+    return at(static_cast<std::size_t>(mark.line), static_cast<std::size_t>(mark.column));
+  }
+
+  /// Whether a null found at `mark` was written there, and is not the absence of a value before the next
+  /// token.
+  bool names_null(const YAML::Mark& mark) const {
+    if (mark.line < 0 || mark.column < 0 || static_cast<std::size_t>(mark.line) >= starts_.size())
+      return false;
+    const std::size_t offset =
+        starts_[static_cast<std::size_t>(mark.line)] + static_cast<std::size_t>(mark.column);
+    return offset < text_.size() && std::string_view("~nN").find(text_[offset]) != std::string_view::npos;
+  }
+
+ private:
+  std::string_view text_;
+  std::vector<std::size_t> starts_;
+};
+
+/// Builds the tree out of the parser's events, and refuses what job files do without before any of it is
+/// stored.
+class TreeBuilder final : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(const LineIndex& lines) : lines_(lines) {}
+
+  std::optional<YamlNode> take_root() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ > 1) refuse(lines_.at(mark), "a job file holds one document, this is a second one");
+  }
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    refuse_anchor(mark, anchor);
+    YamlNode node;
+    node.mark = lines_.at(mark);
+    const bool has_key = !open_.empty() && open_.back().key.has_value();
+    if (has_key && (!lines_.names_null(mark) || node.mark.line != open_.back().key_mark.line)) {
+      node.mark = open_.back().key_mark;
+    }
+    add(std::move(node));
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    refuse(lines_.at(mark), "aliases (*name) are not allowed in a job file", "write the value out");
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    refuse_anchor(mark, anchor);
+    if (!tag.empty() && tag != "?" && tag != "!") refuse_tag(mark);
+    YamlNode node;
+    node.kind = YamlNode::Kind::scalar;
+    node.mark = lines_.at(mark);
+    node.text = value;
+    node.is_quoted = tag == "!";
+    add(std::move(node));
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(YamlNode::Kind::sequence, mark, tag, anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open(YamlNode::Kind::mapping, mark, tag, anchor);
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Frame {
+    YamlNode node;
+    std::optional<std::string> key;  ///< of a mapping: the key whose value comes next
+    Mark key_mark;
+  };
+
+  [[noreturn]] static void refuse(Mark mark, std::string message, std::string hint = {}) {
+    throw Refusal{{"", mark, std::move(message), std::move(hint)}};
+  }
+  void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) const {
+    if (anchor != 0)
+      refuse(lines_.at(mark), "anchors (&name) are not allowed in a job file", "write the value out");
+  }
+  [[noreturn]] void refuse_tag(const YAML::Mark& mark) const {
+    refuse(lines_.at(mark), "tags (!name) are not allowed in a job file", "remove the tag");
+  }
+
+  void open(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+    refuse_anchor(mark, anchor);
+    if (!tag.empty() && tag != "?") refuse_tag(mark);
+    if (!open_.empty() && expects_key(open_.back())) refuse_key(lines_.at(mark));
+    // The parser recurses for each level, so going on would end in a stack overflow.
+    if (open_.size() >= static_cast<std::size_t>(kMaxYamlDepth)) {
+      refuse(lines_.at(mark), "more than " + std::to_string(kMaxYamlDepth) + " levels of nesting");
+    }
+    Frame frame;
+    frame.node.kind = kind;
+    frame.node.mark = lines_.at(mark);
+    open_.push_back(std::move(frame));
+  }
+
+  void close() {
+    YamlNode node = std::move(open_.back().node);
+    open_.pop_back();
+    add(std::move(node));
+  }
+
+  static bool expects_key(const Frame& frame) {
+    return frame.node.kind == YamlNode::Kind::mapping && !frame.key.has_value();
+  }
+  [[noreturn]] static void refuse_key(Mark mark) { refuse(mark, "expected a name before the colon"); }
+
+  void add(YamlNode node) {
+    if (open_.empty()) {
+      root_ = std::move(node);
+      return;
+    }
+    Frame& frame = open_.back();
+    if (frame.node.kind == YamlNode::Kind::sequence) {
+      frame.node.items.push_back(std::move(node));
+    } else if (!frame.key.has_value()) {
+      if (node.kind != YamlNode::Kind::scalar) refuse_key(node.mark);
+      frame.key = std::move(node.text);
+      frame.key_mark = node.mark;
+    } else {
+      frame.node.entries.push_back({std::move(*frame.key), frame.key_mark, std::move(node)});
+      frame.key.reset();
+    }
+  }
+
+  const LineIndex& lines_;
+  std::vector<Frame> open_;
+  std::optional<YamlNode> root_;
+  int documents_ = 0;
+};
+
+/// What is wrong with the bytes themselves. Byte 4 among them: yaml-cpp takes it for the end of the file.
+std::optional<SpecError> find_bad_byte(std::string_view text, const LineIndex& lines) {
+  if (text.size() > kMaxYamlBytes) {
+    return SpecError{"",
+                     {1, 1},
+                     "a job file may have " + std::to_string(kMaxYamlBytes) + " bytes, this one has " +
+                         std::to_string(text.size()),
+                     ""};
+  }
+  const auto control = std::find_if(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20U && c != '\t' && c != '\n' && c != '\r') || byte == 0x7FU;
+  });
+  const std::size_t offset = static_cast<std::size_t>(control - text.begin());
+  const std::size_t invalid = find_invalid_utf8(text).value_or(text.size());
+  if (invalid < offset) {
+    return SpecError{"", lines.at_offset(invalid), "the file is not UTF-8 here", "save it as UTF-8"};
+  }
+  if (control == text.end()) return std::nullopt;
+  if (*control == '\0') return SpecError{"", lines.at_offset(offset), "a NUL byte is not allowed", ""};
+  return SpecError{"", lines.at_offset(offset),
+                   "control character " + to_quoted(text.substr(offset, 1)) + " is not allowed", ""};
+}
+
+}  // namespace
+
+std::variant<YamlNode, SpecError> parse_yaml(std::string_view text) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  const LineIndex lines(text);
+  if (auto error = find_bad_byte(text, lines)) return *std::move(error);
+  TreeBuilder builder(lines);
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(builder)) {
+    }
+  } catch (Refusal& refusal) {
+    return std::move(refusal.error);
+  } catch (const YAML::Exception& error) {
+    // The parser quotes single bytes of the file, which may be half a character.
+    const bool is_safe = !find_invalid_utf8(error.msg) && !has_control_character(error.msg, false);
+    return SpecError{"", lines.at(error.mark),
+                     "YAML syntax error: " + (is_safe ? error.msg : to_quoted(error.msg)), ""};
+  } catch (const std::exception& error) {
+    return SpecError{"", {}, std::string("YAML syntax error: ") + error.what(), ""};
+  }
+  if (auto root = builder.take_root()) return *std::move(root);
+  return SpecError{"", {1, 1}, "the job file is empty", ""};
+}
+
+}  // namespace ds::scheduler

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "scheduler/policy/plan.hpp"
+
+namespace ds::scheduler::testing {
+
+/// A cluster that carries plans out, for tests: what the ledger, the nodes and the workers do together.
+struct ClusterModel {
+  std::vector<NodeView> nodes;
+  std::vector<Lease> leases;
+  std::vector<Demand> demands;
+  std::uint64_t next_worker = 1;
+
+  void add_node(std::string id, std::uint32_t slots, std::uint64_t memory = 1ULL << 40) {
+    nodes.push_back({std::move(id), slots, memory, true});
+  }
+  void add_job(std::string job, WorkerCount workers, std::uint32_t slots = 1, std::uint64_t memory = 0) {
+    demands.push_back({std::move(job), demands.size(), workers, slots, memory, false});
+  }
+
+  const Demand& demand(const std::string& job) const {
+    return *std::find_if(demands.begin(), demands.end(), [&](const Demand& d) { return d.job == job; });
+  }
+  Demand& demand(const std::string& job) { return const_cast<Demand&>(std::as_const(*this).demand(job)); }
+  NodeView& node(const std::string& id) {
+    return *std::find_if(nodes.begin(), nodes.end(), [&](const NodeView& n) { return n.id == id; });
+  }
+
+  Plan plan() const { return plan_first_come_first_served(nodes, leases, demands); }
+
+  void carry_out(const Plan& plan) {
+    for (const Release& release : plan.releases) {
+      for (Lease& lease : leases) {
+        if (lease.worker == release.worker) lease.releasing = true;
+      }
+    }
+    for (const Placement& placement : plan.placements) {
+      for (std::uint32_t i = 0; i < placement.count; ++i) start_worker(placement.job, placement.node);
+    }
+  }
+  void start_worker(const std::string& job, const std::string& node) {
+    const Demand& wanted = demand(job);
+    leases.push_back({next_worker++, job, node, wanted.slots, wanted.memory_bytes, false});
+  }
+  void finish_releases() {
+    std::erase_if(leases, [](const Lease& lease) { return lease.releasing; });
+  }
+  void lose_worker(std::uint64_t worker) {
+    std::erase_if(leases, [&](const Lease& lease) { return lease.worker == worker; });
+  }
+  void lose_node(const std::string& id) {
+    std::erase_if(leases, [&](const Lease& lease) { return lease.node == id; });
+    std::erase_if(nodes, [&](const NodeView& node) { return node.id == id; });
+  }
+  void end_job(const std::string& job) {
+    std::erase_if(leases, [&](const Lease& lease) { return lease.job == job; });
+    std::erase_if(demands, [&](const Demand& d) { return d.job == job; });
+  }
+
+  /// Plans, carries out and lets releases finish until nothing changes; how many rounds it took, `limit` if
+  /// more.
+  int settle(int limit = 100) {
+    for (int round = 0; round < limit; ++round) {
+      const Plan next = plan();
+      if (next.releases.empty() && next.placements.empty()) return round;
+      carry_out(next);
+      finish_releases();
+    }
+    return limit;
+  }
+
+  std::uint32_t live(const std::string& job) const {
+    return static_cast<std::uint32_t>(std::count_if(leases.begin(), leases.end(), [&](const Lease& lease) {
+      return lease.job == job && !lease.releasing;
+    }));
+  }
+  std::uint32_t live_on(const std::string& job, const std::string& node) const {
+    return static_cast<std::uint32_t>(std::count_if(leases.begin(), leases.end(), [&](const Lease& lease) {
+      return lease.job == job && lease.node == node && !lease.releasing;
+    }));
+  }
+};
+
+/// The codes of a job's reasons in a plan; empty when it does not wait.
+inline std::vector<std::string> codes_of(const Plan& plan, const std::string& job) {
+  std::vector<std::string> codes;
+  for (const Wait& wait : plan.waits) {
+    if (wait.job != job) continue;
+    for (const Reason& reason : wait.reasons) codes.push_back(reason.code);
+  }
+  return codes;
+}
+
+}  // namespace ds::scheduler::testing

@@ -1,0 +1,379 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+
+#include "scheduler/policy/plan.hpp"
+#include "tests/unit/scheduler/cluster_model.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using Random = std::mt19937_64;
+using testing::ClusterModel;
+
+constexpr std::uint64_t kSeeds = 3000;
+constexpr std::uint64_t kGi = 1ULL << 30;
+
+std::uint32_t between(Random& random, std::uint32_t low, std::uint32_t high) {
+  return std::uniform_int_distribution<std::uint32_t>(low, high)(random);
+}
+
+void add_random_job(ClusterModel& cluster, Random& random, int number) {
+  const std::uint32_t min = between(random, 1, 4);
+  const std::uint32_t max = between(random, 0, 2) == 0 ? min : min + between(random, 0, 5);
+  cluster.add_job("job" + std::to_string(number), {min, max},
+                  between(random, 0, 3) == 0 ? between(random, 1, 3) : 1, between(random, 0, 3) * kGi);
+  Demand& demand = cluster.demands.back();
+  demand.order = static_cast<std::uint64_t>(number);
+  demand.held = between(random, 0, 9) == 0;
+}
+
+ClusterModel random_cluster(Random& random) {
+  ClusterModel cluster;
+  const std::uint32_t nodes = between(random, 0, 5);
+  for (std::uint32_t i = 0; i < nodes; ++i) {
+    cluster.add_node("node" + std::to_string(i), between(random, 0, 8), between(random, 0, 16) * kGi);
+    cluster.nodes.back().available = between(random, 0, 9) != 0;
+  }
+  const std::uint32_t jobs = between(random, 0, 8);
+  for (std::uint32_t i = 0; i < jobs; ++i) add_random_job(cluster, random, static_cast<int>(i));
+  return cluster;
+}
+
+/// Something happens to the cluster that the scheduler has no say in.
+void disturb(ClusterModel& cluster, Random& random, int step) {
+  switch (between(random, 0, 7)) {
+    case 0:
+      if (!cluster.leases.empty()) {
+        cluster.lose_worker(
+            cluster.leases[between(random, 0, static_cast<std::uint32_t>(cluster.leases.size()) - 1)].worker);
+      }
+      break;
+    case 1:
+      if (!cluster.nodes.empty()) {
+        cluster.lose_node(
+            cluster.nodes[between(random, 0, static_cast<std::uint32_t>(cluster.nodes.size()) - 1)].id);
+      }
+      break;
+    case 2:
+      if (!cluster.nodes.empty()) {
+        NodeView& node =
+            cluster.nodes[between(random, 0, static_cast<std::uint32_t>(cluster.nodes.size()) - 1)];
+        node.available = !node.available;
+      }
+      break;
+    case 3:
+      if (!cluster.demands.empty()) {
+        cluster.end_job(
+            cluster.demands[between(random, 0, static_cast<std::uint32_t>(cluster.demands.size()) - 1)].job);
+      }
+      break;
+    case 4:
+      cluster.add_node("new" + std::to_string(step), between(random, 1, 8), 16 * kGi);
+      break;
+    case 5:
+      if (!cluster.demands.empty()) {
+        Demand& demand =
+            cluster.demands[between(random, 0, static_cast<std::uint32_t>(cluster.demands.size()) - 1)];
+        demand.held = !demand.held;
+      }
+      break;
+    case 6:
+      cluster.finish_releases();
+      break;
+    default:
+      add_random_job(cluster, random, 100 + step);
+      break;
+  }
+}
+
+struct Use {
+  std::uint64_t slots = 0;
+  std::uint64_t memory = 0;
+};
+
+/// What a plan leaves on each node, counted here and not with the code under test.
+std::map<std::string, Use> count_use(const ClusterModel& cluster, const Plan& plan) {
+  std::map<std::string, Use> use;
+  for (const Lease& lease : cluster.leases) {
+    use[lease.node].slots += lease.slots;
+    use[lease.node].memory += lease.memory_bytes;
+  }
+  for (const Placement& placement : plan.placements) {
+    const Demand& demand = cluster.demand(placement.job);
+    use[placement.node].slots += std::uint64_t{placement.count} * demand.slots;
+    use[placement.node].memory += placement.count * demand.memory_bytes;
+  }
+  return use;
+}
+
+std::uint64_t count_room(const ClusterModel& cluster, std::map<std::string, Use> use, const Demand& demand) {
+  std::uint64_t room = 0;
+  for (const NodeView& node : cluster.nodes) {
+    if (!node.available) continue;
+    Use& used = use[node.id];
+    while (used.slots + demand.slots <= node.slots &&
+           used.memory + demand.memory_bytes <= node.memory_bytes) {
+      used.slots += demand.slots;
+      used.memory += demand.memory_bytes;
+      ++room;
+    }
+  }
+  return room;
+}
+
+std::map<std::string, std::uint32_t> count_placed(const Plan& plan) {
+  std::map<std::string, std::uint32_t> placed;
+  for (const Placement& placement : plan.placements) placed[placement.job] += placement.count;
+  return placed;
+}
+
+bool waits(const Plan& plan, const std::string& job) {
+  return std::any_of(plan.waits.begin(), plan.waits.end(), [&](const Wait& wait) { return wait.job == job; });
+}
+
+/// Whether the job would have its minimum, with the workers that it has where they are, if all other jobs
+/// were gone.
+bool can_ever_run(const ClusterModel& cluster, const Demand& demand) {
+  std::map<std::string, Use> own;
+  for (const Lease& lease : cluster.leases) {
+    if (lease.job != demand.job || lease.releasing) continue;
+    own[lease.node].slots += lease.slots;
+    own[lease.node].memory += lease.memory_bytes;
+  }
+  return cluster.live(demand.job) + count_room(cluster, own, demand) >= demand.workers.min;
+}
+
+/// No node is promised more than it has left, and nothing is placed where nothing may be.
+void expect_no_slot_twice(const ClusterModel& cluster, const Plan& plan) {
+  const auto use = count_use(cluster, plan);
+  for (const Placement& placement : plan.placements) {
+    const auto node = std::find_if(cluster.nodes.begin(), cluster.nodes.end(),
+                                   [&](const NodeView& n) { return n.id == placement.node; });
+    ASSERT_NE(node, cluster.nodes.end());
+    EXPECT_TRUE(node->available);
+    EXPECT_GT(placement.count, 0U);
+    EXPECT_LE(use.at(placement.node).slots, node->slots);
+    EXPECT_LE(use.at(placement.node).memory, node->memory_bytes);
+  }
+}
+
+/// Gangs whole or not at all, nobody above its maximum, held jobs left alone.
+void expect_gangs_kept_whole(const ClusterModel& cluster, const Plan& plan) {
+  for (const auto& [job, count] : count_placed(plan)) {
+    const Demand& demand = cluster.demand(job);
+    EXPECT_GE(cluster.live(job) + count, demand.workers.min) << job;
+    EXPECT_LE(cluster.live(job) + count, demand.workers.max) << job;
+    EXPECT_FALSE(demand.held) << job;
+  }
+}
+
+void expect_releases_only_above_the_minimum(const ClusterModel& cluster, const Plan& plan) {
+  std::map<std::string, std::uint32_t> released;
+  std::set<std::uint64_t> workers;
+  for (const Release& release : plan.releases) {
+    EXPECT_TRUE(workers.insert(release.worker).second) << "released twice";
+    const auto lease = std::find_if(cluster.leases.begin(), cluster.leases.end(),
+                                    [&](const Lease& l) { return l.worker == release.worker; });
+    ASSERT_NE(lease, cluster.leases.end());
+    EXPECT_EQ(lease->job, release.job);
+    EXPECT_FALSE(lease->releasing);
+    ++released[release.job];
+  }
+  const auto placed = count_placed(plan);
+  for (const auto& [job, count] : released) {
+    const Demand& demand = cluster.demand(job);
+    EXPECT_LT(demand.workers.min, demand.workers.max) << job << " is not elastic";
+    EXPECT_GE(cluster.live(job), demand.workers.min + count) << job;
+    EXPECT_FALSE(placed.contains(job)) << job << " shrinks and grows at once";
+  }
+  if (!plan.releases.empty()) {
+    EXPECT_FALSE(plan.waits.empty()) << "released for nobody";
+  }
+}
+
+/// The first in the line starts when it fits, and nobody behind it starts before.
+void expect_first_come_first_served(const ClusterModel& cluster, const Plan& plan) {
+  std::vector<Demand> line(cluster.demands);
+  std::sort(line.begin(), line.end(), [](const Demand& a, const Demand& b) { return a.order < b.order; });
+  const auto placed = count_placed(plan);
+  bool must_wait = false;
+  for (const Demand& demand : line) {
+    const std::uint32_t live = cluster.live(demand.job);
+    if (live == 0 && placed.contains(demand.job)) {
+      EXPECT_FALSE(must_wait) << demand.job << " overtakes";
+    }
+    if (!waits(plan, demand.job) || demand.held || !can_ever_run(cluster, demand)) continue;
+    if (!must_wait && live == 0) {
+      EXPECT_LT(count_room(cluster, count_use(cluster, plan), demand), demand.workers.min)
+          << demand.job << " waits beside idle slots";
+    }
+    must_wait = true;
+  }
+}
+
+/// With nobody waiting, no slot is idle that a started job could use.
+void expect_nothing_idle(const ClusterModel& cluster, const Plan& plan) {
+  if (!plan.waits.empty() || !plan.releases.empty()) return;
+  const auto placed = count_placed(plan);
+  for (const Demand& demand : cluster.demands) {
+    const auto added = placed.find(demand.job);
+    const std::uint32_t workers = cluster.live(demand.job) + (added == placed.end() ? 0 : added->second);
+    if (demand.held || workers >= demand.workers.max) continue;
+    EXPECT_EQ(count_room(cluster, count_use(cluster, plan), demand), 0U) << demand.job << " could grow";
+  }
+}
+
+/// Whoever has less than its minimum has a reason, with numbers, and nobody else has.
+void expect_reasons(const ClusterModel& cluster, const Plan& plan) {
+  const std::set<std::string> codes{"no_capacity_now", "never_fits",      "priority_behind", "memory",
+                                    "drain",           "backoff_restart", "gang_partial"};
+  const auto placed = count_placed(plan);
+  for (const Demand& demand : cluster.demands) {
+    const auto added = placed.find(demand.job);
+    const std::uint32_t workers = cluster.live(demand.job) + (added == placed.end() ? 0 : added->second);
+    EXPECT_EQ(waits(plan, demand.job), workers < demand.workers.min) << demand.job;
+  }
+  for (const Wait& wait : plan.waits) {
+    EXPECT_FALSE(wait.reasons.empty()) << wait.job;
+    const Demand& demand = cluster.demand(wait.job);
+    const auto found = testing::codes_of(plan, wait.job);
+    const auto has = [&](const std::string& code) {
+      return std::count(found.begin(), found.end(), code) == 1;
+    };
+    EXPECT_EQ(has("backoff_restart"), demand.held) << wait.job;
+    EXPECT_EQ(has("gang_partial"), cluster.live(wait.job) > 0) << wait.job;
+    EXPECT_EQ(has("never_fits") || has("drain"), !demand.held && !can_ever_run(cluster, demand)) << wait.job;
+    for (const Reason& reason : wait.reasons) {
+      EXPECT_TRUE(codes.contains(reason.code)) << reason.code;
+      EXPECT_NE(reason.text.find_first_of("0123456789"), std::string::npos) << reason.text;
+      EXPECT_EQ(std::count(reason.blocking.begin(), reason.blocking.end(), wait.job), 0)
+          << "is in its own way";
+    }
+  }
+}
+
+/// Giving back any single release would leave somebody waiting without room.
+void expect_no_needless_release(const ClusterModel& cluster, const Plan& plan) {
+  const auto waiting_for_room = [](const Plan& p) {
+    std::set<std::string> jobs;
+    for (const Wait& wait : p.waits) {
+      for (const Reason& reason : wait.reasons) {
+        if (reason.text.find("it starts when") != std::string::npos) jobs.insert(wait.job);
+      }
+    }
+    return jobs;
+  };
+  const auto served = waiting_for_room(plan);
+  if (plan.releases.empty() || served.size() != 1 || plan.waits.size() != 1)
+    return;  // one waits: easy to count
+  const Demand& demand = cluster.demand(*served.begin());
+  for (const Release& kept : plan.releases) {
+    std::map<std::string, Use> use;
+    for (const Lease& lease : cluster.leases) {
+      const bool goes =
+          lease.releasing || std::any_of(plan.releases.begin(), plan.releases.end(), [&](const Release& r) {
+            return r.worker == lease.worker && r.worker != kept.worker;
+          });
+      if (goes) continue;
+      use[lease.node].slots += lease.slots;
+      use[lease.node].memory += lease.memory_bytes;
+    }
+    // What grows in the same plan uses only what the waiting job does not need: it is not counted.
+    std::map<std::string, std::uint32_t> minimum_left;
+    for (const Demand& other : cluster.demands) {
+      minimum_left[other.job] = other.workers.min - std::min(other.workers.min, cluster.live(other.job));
+    }
+    for (const Placement& placement : plan.placements) {
+      const Demand& other = cluster.demand(placement.job);
+      const std::uint32_t count = std::min(placement.count, minimum_left[placement.job]);
+      minimum_left[placement.job] -= count;
+      use[placement.node].slots += std::uint64_t{count} * other.slots;
+      use[placement.node].memory += count * other.memory_bytes;
+    }
+    EXPECT_LT(cluster.live(demand.job) + count_room(cluster, use, demand), demand.workers.min)
+        << "worker " << kept.worker;
+  }
+}
+
+void expect_sound(const ClusterModel& cluster, const Plan& plan) {
+  EXPECT_EQ(plan, cluster.plan()) << "equal input, equal plan";
+  expect_no_slot_twice(cluster, plan);
+  expect_gangs_kept_whole(cluster, plan);
+  expect_releases_only_above_the_minimum(cluster, plan);
+  expect_first_come_first_served(cluster, plan);
+  expect_nothing_idle(cluster, plan);
+  expect_reasons(cluster, plan);
+  expect_no_needless_release(cluster, plan);
+}
+
+TEST(PlanProperty, EveryPlanOfALivingClusterIsSound) {
+  std::size_t releases = 0;
+  std::size_t refills = 0;
+  for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+    Random random(seed);
+    ClusterModel cluster = random_cluster(random);
+    for (int step = 0; step < 25; ++step) {
+      const Plan plan = cluster.plan();
+      expect_sound(cluster, plan);
+      if (HasFailure()) FAIL() << "seed " << seed << ", step " << step;
+      releases += plan.releases.size();
+      for (const auto& [job, count] : count_placed(plan)) {
+        const std::uint32_t live = cluster.live(job);
+        if (live > 0 && live < cluster.demand(job).workers.min) ++refills;
+      }
+      cluster.carry_out(plan);
+      disturb(cluster, random, step);
+    }
+  }
+  EXPECT_GT(releases, 100U) << "the clusters are too roomy to try shrinking";
+  EXPECT_GT(refills, 100U) << "too few losses to try refilling";
+}
+
+TEST(PlanProperty, ADisturbedClusterSettlesInAFewRounds) {
+  for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+    Random random(seed);
+    ClusterModel cluster = random_cluster(random);
+    for (int step = 0; step < 8; ++step) {
+      const int rounds = cluster.settle();
+      ASSERT_LE(rounds, 12) << "seed " << seed << ", step " << step;
+      ASSERT_TRUE(cluster.plan().releases.empty());
+      for (int i = 0; i < 3; ++i) disturb(cluster, random, step * 3 + i);
+    }
+  }
+}
+
+TEST(PlanProperty, TheOrderOfTheInputDoesNotMatterToWhoGetsHowMany) {
+  for (std::uint64_t seed = 0; seed < 500; ++seed) {
+    Random random(seed);
+    ClusterModel cluster = random_cluster(random);
+    ClusterModel shuffled = cluster;
+    std::shuffle(shuffled.demands.begin(), shuffled.demands.end(), random);
+    EXPECT_EQ(cluster.plan(), shuffled.plan()) << "seed " << seed;
+  }
+}
+
+/// All jobs end in turn; none is forgotten.
+TEST(PlanProperty, EveryJobThatCanRunRunsInTheEnd) {
+  for (std::uint64_t seed = 0; seed < 1000; ++seed) {
+    Random random(seed);
+    ClusterModel cluster = random_cluster(random);
+    for (Demand& demand : cluster.demands) demand.held = false;
+    std::erase_if(cluster.demands, [&](const Demand& demand) { return !can_ever_run(cluster, demand); });
+    while (!cluster.demands.empty()) {
+      cluster.settle();
+      const auto running =
+          std::find_if(cluster.demands.begin(), cluster.demands.end(),
+                       [&](const Demand& demand) { return cluster.live(demand.job) >= demand.workers.min; });
+      ASSERT_NE(running, cluster.demands.end()) << "seed " << seed << ": all wait for ever";
+      cluster.end_job(std::string(running->job));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ds::scheduler
