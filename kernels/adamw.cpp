@@ -55,8 +55,7 @@ template <class T>
 void step_spans(std::span<T> parameters, std::span<const T> gradient, std::span<T> first_moment,
                 std::span<T> second_moment, const AdamwOptions& options, std::uint64_t step) {
   const std::size_t count = parameters.size();
-  const bool fits =
-      gradient.size() == count && first_moment.size() == count && second_moment.size() == count;
+  const bool fits = gradient.size() == count && first_moment.size() == count && second_moment.size() == count;
   if (!fits || step == 0) std::abort();
   update(parameters.data(), gradient.data(), first_moment.data(), second_moment.data(), count,
          factors_of<T>(options, step));

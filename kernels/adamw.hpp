@@ -17,12 +17,13 @@ struct AdamwOptions {
 
 /// One AdamW step, in the order of operations of PyTorch's single-tensor `AdamW` (amsgrad and maximize off).
 ///
-/// `step` counts from 1. All spans have the same length and do not overlap; the moments start as zeros. Scalars are computed in
-/// double and rounded once to the element type; elements are independent of each other, so any cut of the vector gives the
-/// same bits. Pure apart from its spans; any thread.
+/// `step` counts from 1. All spans have the same length and do not overlap; the moments start as zeros.
+/// Scalars are computed in double and rounded once to the element type; elements are independent of each
+/// other, so any cut of the vector gives the same bits. Pure apart from its spans; any thread.
 void adamw_step(std::span<float> parameters, std::span<const float> gradient, std::span<float> first_moment,
                 std::span<float> second_moment, const AdamwOptions& options, std::uint64_t step);
-void adamw_step(std::span<double> parameters, std::span<const double> gradient, std::span<double> first_moment,
-                std::span<double> second_moment, const AdamwOptions& options, std::uint64_t step);
+void adamw_step(std::span<double> parameters, std::span<const double> gradient,
+                std::span<double> first_moment, std::span<double> second_moment, const AdamwOptions& options,
+                std::uint64_t step);
 
 }  // namespace ds::kernels

@@ -19,7 +19,11 @@ void add_spans(std::span<T> accumulator, std::span<const T> other) {
 
 }  // namespace
 
-void add_into(std::span<float> accumulator, std::span<const float> other) { add_spans(accumulator, other); }
-void add_into(std::span<double> accumulator, std::span<const double> other) { add_spans(accumulator, other); }
+void add_into(std::span<float> accumulator, std::span<const float> other) {
+  add_spans(accumulator, other);
+}
+void add_into(std::span<double> accumulator, std::span<const double> other) {
+  add_spans(accumulator, other);
+}
 
 }  // namespace ds::kernels

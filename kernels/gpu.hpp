@@ -14,10 +14,11 @@ struct Gpu {
   bool operator==(const Gpu&) const = default;
 };
 
-/// The GPUs there are. Empty when there is none, no driver, or the build has no CUDA: none of these is an error.
+/// The GPUs there are. Empty when there is none, no driver, or the build has no CUDA: none of these is an
+/// error.
 ///
-/// Creates no context on a device, but initialises the CUDA driver, which does not survive a `fork` without `exec`.
-/// Takes up to seconds the first time; any thread.
+/// Creates no context on a device, but initialises the CUDA driver, which does not survive a `fork` without
+/// `exec`. Takes up to seconds the first time; any thread.
 std::vector<Gpu> list_gpus();
 
 }  // namespace ds::kernels

@@ -2,6 +2,8 @@
 
 namespace ds::kernels {
 
-std::vector<Gpu> list_gpus() { return {}; }
+std::vector<Gpu> list_gpus() {
+  return {};
+}
 
 }  // namespace ds::kernels
