@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -25,14 +26,25 @@ class LogStore {
   static constexpr std::size_t kSegments = 4;
 
   explicit LogStore(std::filesystem::path directory);
+  LogStore(LogStore&&) noexcept;
+  LogStore& operator=(LogStore&&) noexcept;
+  ~LogStore();
 
-  /// `job` is an identifier, never a path.
+  /// `job` is an identifier, never a path (`invalid_argument`). A character whose bytes are split between two appends is
+  /// stored escaped: cut with `complete_utf8_prefix` ("storage/text/utf8.hpp") what comes out of a pipe.
   Result<void> append(std::string_view job, std::string_view text);
+
+  /// At most `limit` bytes (and at least one character) from `offset` on, never a part of a character. A job without a log
+  /// has an empty one; an offset behind the end gives nothing and the end as `next`.
   Result<LogPart> read(std::string_view job, std::uint64_t offset, std::size_t limit) const;
+
+  /// Deletes the job's log; no error when there is none.
   Result<void> remove(std::string_view job);
 
  private:
+  class OpenSegments;
   std::filesystem::path directory_;
+  std::unique_ptr<OpenSegments> open_;
 };
 
 /// Replaces control characters (other than newline and tab) by `\xNN`; keeps UTF-8, escapes bytes that are not.
