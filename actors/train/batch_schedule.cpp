@@ -1,0 +1,20 @@
+#include "actors/train/batch_schedule.hpp"
+
+#include <algorithm>
+
+namespace ds::train {
+
+Positions part_of(Positions whole, std::uint64_t part, std::uint64_t parts) {
+  return {whole.first + whole.size() * part / parts, whole.first + whole.size() * (part + 1) / parts};
+}
+
+std::uint64_t BatchSchedule::total_steps(const scheduler::Until& until) const {
+  return until.steps ? *until.steps : until.epochs.value_or(0) * steps_per_epoch();
+}
+
+BatchSchedule::Batch BatchSchedule::batch_after(std::uint64_t committed) const {
+  const std::uint64_t first = committed % steps_per_epoch() * global_;
+  return {committed / steps_per_epoch(), {first, std::min(first + global_, samples_)}};
+}
+
+}  // namespace ds::train

@@ -1,0 +1,29 @@
+#include "kernels/add_into.hpp"
+
+#include <cstddef>
+#include <cstdlib>
+
+namespace ds::kernels {
+namespace {
+
+template <class T>
+void add(T* __restrict accumulator, const T* __restrict other, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) accumulator[i] += other[i];
+}
+
+template <class T>
+void add_spans(std::span<T> accumulator, std::span<const T> other) {
+  if (accumulator.size() != other.size()) std::abort();
+  add(accumulator.data(), other.data(), accumulator.size());
+}
+
+}  // namespace
+
+void add_into(std::span<float> accumulator, std::span<const float> other) {
+  add_spans(accumulator, other);
+}
+void add_into(std::span<double> accumulator, std::span<const double> other) {
+  add_spans(accumulator, other);
+}
+
+}  // namespace ds::kernels

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <span>
+
+namespace ds::kernels {
+
+/// Adds `other` to `accumulator`, element by element: `accumulator[i] = accumulator[i] + other[i]`.
+///
+/// One rounding an element and no reordering, so the result does not depend on the build or the processor.
+/// The spans have the same length and do not overlap. Pure apart from `accumulator`; any thread.
+void add_into(std::span<float> accumulator, std::span<const float> other);
+void add_into(std::span<double> accumulator, std::span<const double> other);
+
+}  // namespace ds::kernels

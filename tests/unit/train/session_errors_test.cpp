@@ -1,0 +1,107 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/train/training_job.hpp"
+
+namespace ds::train {
+namespace {
+
+class SessionErrors : public TrainingJob {
+ protected:
+  static Error refusal(const scheduler::JobSpec& spec) {
+    const auto session = TrainingSession::create(spec);
+    if (session) throw std::runtime_error("the job was accepted");
+    return session.error();
+  }
+};
+
+TEST_F(SessionErrors, NameTheFileWhenItIsMissing) {
+  scheduler::JobSpec spec = job();
+  spec.data.train.path = folder_ / "nowhere.csv";
+  const Error error = refusal(spec);
+  EXPECT_EQ(error.code, ErrorCode::not_found);
+  EXPECT_NE(error.message.find("nowhere.csv"), std::string::npos) << error.message;
+}
+
+TEST_F(SessionErrors, NameTheColumnThatIsMissing) {
+  scheduler::JobSpec spec = job();
+  spec.data.train.label_column = "lable";
+  const Error error = refusal(spec);
+  EXPECT_EQ(error.code, ErrorCode::invalid_argument);
+  EXPECT_NE(error.message.find("lable"), std::string::npos) << error.message;
+}
+
+TEST_F(SessionErrors, ComeFromTheValidationFileToo) {
+  scheduler::JobSpec spec = job();
+  spec.data.validate->path = write("bad.csv", "text,label\na,b,c\n");
+  const Error error = refusal(spec);
+  EXPECT_EQ(error.code, ErrorCode::invalid_argument);
+  EXPECT_NE(error.message.find("bad.csv"), std::string::npos) << error.message;
+}
+
+TEST_F(SessionErrors, SayThatOneLabelIsTooFew) {
+  scheduler::JobSpec spec = job();
+  spec.data.train.path = write("one.csv", "text,label\na,x\nb,x\n");
+  const Error error = refusal(spec);
+  EXPECT_EQ(error.code, ErrorCode::invalid_argument);
+  EXPECT_NE(error.message.find("1 label in column \"label\""), std::string::npos) << error.message;
+  EXPECT_NE(error.message.find("at least 2"), std::string::npos) << error.message;
+}
+
+TEST_F(SessionErrors, NameTheFieldOfASpecThatCannotBeTrained) {
+  const std::vector<std::pair<std::string, std::function<void(scheduler::JobSpec&)>>> changes{
+      {"model.zoo", [](auto& spec) { spec.model.zoo = "resnet"; }},
+      {"model.width", [](auto& spec) { spec.model.width = 0; }},
+      {"model.dropout", [](auto& spec) { spec.model.dropout = 1; }},
+      {"pad_sequences.length", [](auto& spec) { spec.data.length = 0; }},
+      {"tokenize.vocabulary", [](auto& spec) { spec.data.vocabulary = 2; }},
+      {"batch.global", [](auto& spec) { spec.batch.global = 0; }},
+      {"batch.accumulate", [](auto& spec) { spec.batch.accumulate = 0; }},
+      {"optimizer.name", [](auto& spec) { spec.optimizer.name = "sgd"; }},
+      {"precision", [](auto& spec) { spec.precision = "bf16"; }},
+      {"strategy", [](auto& spec) { spec.strategy = "parameter_server"; }},
+      {"loss", [](auto& spec) { spec.loss = "hinge"; }},
+      {"until", [](auto& spec) { spec.until = {}; }}};
+  for (const auto& [field, change] : changes) {
+    scheduler::JobSpec spec = job();
+    change(spec);
+    const Error error = refusal(spec);
+    EXPECT_EQ(error.code, ErrorCode::invalid_argument) << field;
+    EXPECT_NE(error.message.find(field), std::string::npos) << error.message;
+  }
+}
+
+TEST_F(SessionErrors, RefuseAGangWithAnotherNumberOfLogicalRanks) {
+  const auto session = open(job());
+  collective::Communicator wrong(3);
+  EXPECT_FALSE(session->run_step(wrong));
+  EXPECT_FALSE(session->evaluate(wrong));
+}
+
+TEST_F(SessionErrors, SayThatThereIsNoValidationSet) {
+  scheduler::JobSpec spec = job();
+  spec.data.validate.reset();
+  const auto session = open(spec);
+  EXPECT_FALSE(session->has_validation());
+  collective::Communicator one(spec.logical_ranks());
+  const auto result = session->evaluate(one);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::conflict);
+}
+
+TEST_F(SessionErrors, DoNotComeFromRowsWithoutWordsOrUnknownLabels) {
+  scheduler::JobSpec spec = job();
+  spec.data.train.path = write("odd.csv", "text,label\n...,x\n\"\",y\nword,x\n");
+  spec.data.validate->path = write("unseen.csv", "text,label\nword,x\n?,z\nnever seen,x\nword,z\n");
+  const auto session = open(spec);
+  collective::Communicator one(spec.logical_ranks());
+  ASSERT_TRUE(session->run_step(one));
+  const auto result = session->evaluate(one);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->samples, 4U);
+  EXPECT_LE(result->accuracy, 0.5) << "a label that training does not know cannot be judged right";
+  EXPECT_DOUBLE_EQ(result->majority_accuracy, 0.5);
+  EXPECT_TRUE(std::isfinite(result->loss));
+}
+
+}  // namespace
+}  // namespace ds::train

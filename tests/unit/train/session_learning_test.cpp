@@ -1,0 +1,56 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/train/training_job.hpp"
+
+namespace ds::train {
+namespace {
+
+class SessionLearning : public TrainingJob {
+ protected:
+  static EvaluationResult learn(const scheduler::JobSpec& spec) {
+    const auto session = open(spec);
+    collective::Communicator one(spec.logical_ranks());
+    while (session->step() < session->total_steps()) {
+      const auto step = session->run_step(one);
+      if (!step) throw std::runtime_error(step.error().message);
+    }
+    const auto result = session->evaluate(one);
+    if (!result) throw std::runtime_error(result.error().message);
+    return *result;
+  }
+};
+
+TEST_F(SessionLearning, IsFarAboveTheMajorityOnASmallGeneratedSet) {
+  scheduler::JobSpec spec = job(600);
+  spec.until = {.epochs = 6, .steps = std::nullopt};
+  const EvaluationResult result = learn(spec);
+  EXPECT_LT(result.majority_accuracy, 0.7);
+  EXPECT_GT(result.accuracy, 0.95);
+  EXPECT_LT(result.loss, 0.3);
+}
+
+TEST_F(SessionLearning, IsFarAboveTheMajorityOnRealQuestions) {
+  const char* folder = std::getenv("DS_TEST_DATA");
+  const std::filesystem::path data =
+      std::filesystem::path(folder != nullptr ? folder : "../shared/data") / "banking77";
+  if (!std::filesystem::exists(data / "train.csv")) {
+    GTEST_SKIP() << data / "train.csv"
+                 << " is not here; DS_TEST_DATA names the folder that holds banking77/";
+  }
+  scheduler::JobSpec spec = job();
+  spec.data.train = {data / "train.csv", "text", "category"};
+  spec.data.validate = scheduler::CsvSource{data / "test.csv", "text", "category"};
+  spec.data.vocabulary = 4000;
+  spec.data.length = 24;
+  spec.model.width = 64;
+  spec.batch.global = 64;
+  spec.optimizer.lr = 3e-3;
+  spec.until = {.epochs = 3, .steps = std::nullopt};
+  const EvaluationResult result = learn(spec);
+  EXPECT_LT(result.majority_accuracy, 0.02);
+  EXPECT_GT(result.accuracy, 0.7) << "77 classes, loss " << result.loss;
+  std::cout << "accuracy " << result.accuracy << ", majority " << result.majority_accuracy << "\n";
+}
+
+}  // namespace
+}  // namespace ds::train

@@ -1,0 +1,161 @@
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "tests/unit/train/training_job.hpp"
+
+namespace ds::train {
+namespace {
+
+class SessionState : public TrainingJob {};
+
+TEST_F(SessionState, StartsAtStepZeroAndCountsStepsAndEpochs) {
+  scheduler::JobSpec spec = job(150);
+  spec.until = {.epochs = 2, .steps = std::nullopt};
+  const auto session = open(spec);
+  EXPECT_EQ(session->step(), 0U);
+  EXPECT_EQ(session->steps_per_epoch(), 5U);
+  EXPECT_EQ(session->total_steps(), 10U);
+  EXPECT_TRUE(session->has_validation());
+  collective::Communicator one(spec.logical_ranks());
+  std::uint64_t samples = 0;
+  for (std::uint64_t step = 1; step <= 10; ++step) {
+    const auto result = session->run_step(one);
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_EQ(result->step, step);
+    EXPECT_EQ(result->epoch, (step - 1) / 5);
+    EXPECT_GT(result->loss, 0);
+    EXPECT_GT(result->forward_seconds, 0);
+    EXPECT_GT(result->backward_seconds, 0);
+    samples += result->samples;
+  }
+  EXPECT_EQ(samples, 300U);
+  const auto beyond = session->run_step(one);
+  ASSERT_FALSE(beyond);
+  EXPECT_EQ(beyond.error().code, ErrorCode::conflict);
+}
+
+TEST_F(SessionState, IsCopiedOrBorrowedAsAsked) {
+  const scheduler::JobSpec spec = job();
+  const auto session = open(spec);
+  const StateImage copied = session->image(true), borrowed = session->image(false);
+  EXPECT_EQ(copied.tensors, borrowed.tensors);
+  collective::Communicator one(spec.logical_ranks());
+  ASSERT_TRUE(session->run_step(one));
+  EXPECT_NE(copied.tensors, borrowed.tensors) << "the borrowed one shows the session's memory";
+  EXPECT_EQ(session->image(false).step, 1U);
+}
+
+TEST_F(SessionState, IsUntouchedByAStepThatFails) {
+  const scheduler::JobSpec spec = job();
+  const auto session = open(spec);
+  {
+    collective::Communicator one(spec.logical_ranks());
+    ASSERT_TRUE(session->run_step(one));
+  }
+  const StateImage before = session->image(true);
+  const auto exchanges = collective::make_local_exchanges(2);
+  exchanges[1]->abort({ErrorCode::cancelled, "generation 1 ended", ""});
+  collective::Communicator ended(exchanges[0], collective::assign_logical_ranks(spec.logical_ranks(), 2));
+  const auto failed = session->run_step(ended);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, ErrorCode::cancelled);
+  EXPECT_EQ(session->image(false).tensors, before.tensors);
+  EXPECT_EQ(session->step(), 1U);
+  collective::Communicator again(spec.logical_ranks());
+  ASSERT_TRUE(session->run_step(again));
+  EXPECT_EQ(session->image(true).tensors, train(spec, 1, 2).tensors);
+}
+
+TEST_F(SessionState, IsUntouchedByALossThatIsNotFinite) {
+  scheduler::JobSpec spec = job();
+  spec.optimizer.lr = 1e30;
+  spec.optimizer.weight_decay = 0;
+  const auto session = open(spec);
+  collective::Communicator one(spec.logical_ranks());
+  for (int i = 0; i < 20; ++i) {
+    const StateImage before = session->image(true);
+    const auto result = session->run_step(one);
+    if (result) continue;
+    EXPECT_EQ(result.error().code, ErrorCode::invalid_argument);
+    EXPECT_NE(result.error().message.find("step " + std::to_string(before.step + 1)), std::string::npos)
+        << result.error().message;
+    EXPECT_EQ(session->image(false).tensors, before.tensors);
+    EXPECT_EQ(session->step(), before.step);
+    return;
+  }
+  FAIL() << "the loss stayed finite";
+}
+
+TEST_F(SessionState, IsRefusedWhenTheTrainingFileChanged) {
+  const scheduler::JobSpec spec = job();
+  const StateImage image = train(spec, 1, 1);
+  write("train.csv", sentences(150, 99));
+  const auto session = open(spec);
+  const StateImage before = session->image(true);
+  const Result<void> restored = session->restore(image);
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().code, ErrorCode::conflict);
+  EXPECT_NE(restored.error().message.find("sha256"), std::string::npos) << restored.error().message;
+  EXPECT_EQ(session->image(false).tensors, before.tensors);
+}
+
+TEST_F(SessionState, IsRefusedWhenTheModelOrTheEncodingDiffers) {
+  const scheduler::JobSpec spec = job();
+  const StateImage image = train(spec, 1, 1);
+  scheduler::JobSpec other = spec;
+  other.model.width = 8;
+  Result<void> restored = open(other)->restore(image);
+  ASSERT_FALSE(restored);
+  EXPECT_NE(restored.error().message.find("model.width is 8 in the job and 16 in the state"),
+            std::string::npos);
+  other = spec;
+  other.data.length = 9;
+  restored = open(other)->restore(image);
+  ASSERT_FALSE(restored);
+  EXPECT_NE(restored.error().message.find("pad_sequences.length"), std::string::npos);
+}
+
+TEST_F(SessionState, IsRefusedWhenATensorIsMissingOrShort) {
+  const scheduler::JobSpec spec = job();
+  const auto session = open(spec);
+  StateImage image = session->image(true);
+  image.tensors.pop_back();
+  EXPECT_EQ(session->restore(image).error().code, ErrorCode::data_loss);
+  image = session->image(true);
+  image.tensors[1].second = image.tensors[1].second.slice(4, image.tensors[1].second.size() - 4);
+  EXPECT_EQ(session->restore(image).error().code, ErrorCode::data_loss);
+  image = session->image(true);
+  image.description.resize(image.description.size() / 2);
+  EXPECT_EQ(session->restore(image).error().code, ErrorCode::data_loss);
+}
+
+TEST_F(SessionState, CanBeRestoredFromMemoryThatIsNotAligned) {
+  const scheduler::JobSpec spec = job();
+  const StateImage image = train(spec, 1, 2);
+  StateImage shifted = image;
+  for (auto& [name, bytes] : shifted.tensors) {
+    const Buffer inner = bytes;
+    const Buffer outer = Buffer::make(inner.size() + 1, [&](std::span<std::byte> out) {
+      std::memcpy(out.data() + 1, inner.bytes().data(), inner.size());
+    });
+    bytes = outer.slice(1, inner.size());
+  }
+  const auto session = open(spec);
+  ASSERT_TRUE(session->restore(shifted));
+  EXPECT_EQ(session->image(false).tensors, image.tensors);
+  EXPECT_TRUE(safetensors(shifted) == safetensors(image));
+}
+
+TEST_F(SessionState, GoesOnInAnotherThread) {
+  const scheduler::JobSpec spec = job();
+  const auto session = open(spec);
+  collective::Communicator one(spec.logical_ranks());
+  for (int i = 0; i < 3; ++i) {
+    std::thread([&] { EXPECT_TRUE(session->run_step(one)); }).join();
+  }
+  EXPECT_EQ(session->image(false).tensors, train(spec, 1, 3).tensors);
+}
+
+}  // namespace
+}  // namespace ds::train

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>  // mkdtemp is POSIX's
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "actors/collective/communicator.hpp"
+#include "actors/train/session.hpp"
+#include "tests/unit/collective/gang_of_threads.hpp"
+
+namespace ds::train {
+
+/// A temporary folder, and training jobs on generated files in it.
+class TrainingJob : public ::testing::Test {
+ protected:
+  TrainingJob() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "ds-train-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
+    folder_ = pattern;
+  }
+  ~TrainingJob() override {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+
+  std::string write(const std::string& name, const std::string& content) const {
+    std::ofstream(folder_ / name, std::ios::binary) << content;
+    return (folder_ / name).string();
+  }
+
+  /// Sentences of common words with, somewhere, one word that tells the class: learnable, but not from the
+  /// first word alone.
+  static std::string sentences(std::size_t rows, std::uint32_t seed, std::size_t classes = 3) {
+    std::mt19937 generator(seed);
+    std::string csv = "id,text,label\n";
+    for (std::size_t row = 0; row < rows; ++row) {
+      const std::size_t label = generator() % 4 == 0 ? 0 : generator() % classes;
+      const std::size_t length = 3 + generator() % 10, telling = generator() % length;
+      csv += std::to_string(row) + ",\"";
+      for (std::size_t i = 0; i < length; ++i) {
+        if (i > 0) csv += i % 5 == 0 ? ", " : " ";
+        csv += i == telling ? "Clue" + std::to_string(label) + "x" + std::to_string(generator() % 4)
+                            : "word" + std::to_string(generator() % 60);
+      }
+      csv += "\",class " + std::to_string(label) + "\n";
+    }
+    return csv;
+  }
+
+  /// A small job with dropout and four logical ranks over `rows` sentences.
+  scheduler::JobSpec job(std::size_t rows = 150) const {
+    scheduler::JobSpec spec;
+    spec.name = "small";
+    spec.workers = {1, 4};
+    spec.model.width = 16;
+    spec.model.dropout = 0.2;
+    spec.data.train = {write("train.csv", sentences(rows, 1)), "text", "label"};
+    spec.data.validate = scheduler::CsvSource{write("validate.csv", sentences(90, 2)), "text", "label"};
+    spec.data.length = 12;
+    spec.batch.global = 32;
+    spec.optimizer.lr = 1e-2;
+    spec.until.steps = 1000;
+    spec.seed = 7;
+    return spec;
+  }
+
+  static std::unique_ptr<TrainingSession> open(const scheduler::JobSpec& spec) {
+    auto session = TrainingSession::create(spec);
+    if (!session) throw std::runtime_error(session.error().message);
+    return *std::move(session);
+  }
+
+  /// Runs `steps` steps with `members` workers from `start` (none: from the seed), and gives the last
+  /// worker's state. Fails the test when two workers end with different states.
+  static StateImage train(const scheduler::JobSpec& spec, std::uint32_t members, std::uint64_t steps,
+                          const StateImage* start = nullptr) {
+    std::vector<StateImage> images(members);
+    collective::run_gang(collective::assign_logical_ranks(spec.logical_ranks(), members),
+                         [&](collective::Communicator& communicator) {
+                           const auto session = open(spec);
+                           if (start != nullptr) {
+                             EXPECT_TRUE(session->restore(*start));
+                           }
+                           for (std::uint64_t i = 0; i < steps; ++i) {
+                             const auto step = session->run_step(communicator);
+                             ASSERT_TRUE(step) << step.error().message;
+                           }
+                           images[communicator.rank()] = session->image(true);
+                         });
+    for (const StateImage& image : images) EXPECT_EQ(image.tensors, images.back().tensors);
+    return images.back();
+  }
+
+  static Buffer safetensors(const StateImage& image) {
+    auto bytes = export_model(image, ExportFormat::safetensors);
+    if (!bytes) throw std::runtime_error(bytes.error().message);
+    return *std::move(bytes);
+  }
+
+  std::filesystem::path folder_;
+};
+
+}  // namespace ds::train
