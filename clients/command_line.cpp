@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -31,6 +32,18 @@ struct Arguments {
   bool follow = false;
   bool purge = false;
 };
+
+/// Takes one of `words`, and suggests the nearest for another.
+CLI::Validator one_of(const std::vector<std::string>& words) {
+  const auto check = [words](std::string& given) {
+    if (std::find(words.begin(), words.end(), given) != words.end()) return std::string();
+    std::string list;
+    for (const auto& word : words) list += (list.empty() ? "" : ", ") + word;
+    const std::string nearest = nearest_word(given, words);
+    return fmt::format("expected one of {}, got '{}'{}", list, given, nearest.empty() ? "" : "; did you mean " + nearest + "?");
+  };
+  return {check, "", ""};
+}
 
 using Command = std::function<ExitCode(const CommandContext&)>;
 
@@ -62,7 +75,7 @@ class CommandLine {
  private:
   void add_shared(CLI::App& app, bool output) {
     app.add_option("--head", arguments_.head, "address of the head, HOST:PORT")->option_text("HOST:PORT");
-    const auto formats = CLI::IsMember({"table", "json"});
+    const auto formats = one_of({"table", "json"});
     if (output) app.add_option("-o,--output", arguments_.format, "table or json")->check(formats)->option_text("FORMAT");
   }
 
@@ -118,7 +131,7 @@ class CommandLine {
         [this](const auto& context) { return export_job(context, arguments_.job, arguments_.export_format, arguments_.export_file); },
         false);
     exporting->add_option("--format", arguments_.export_format, "torchscript, state_dict or safetensors")->required()
-        ->check(CLI::IsMember({"torchscript", "state_dict", "safetensors"}))->option_text("FORMAT");
+        ->check(one_of({"torchscript", "state_dict", "safetensors"}))->option_text("FORMAT");
     exporting->add_option("-o", arguments_.export_file, "the file to write")->required()->option_text("FILE");
     add("version", "print the version", show_version);
   }
@@ -178,7 +191,8 @@ void show_failure(const Failure& failure, bool json) {
     write_err(nlohmann::json{{"error", error}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
     return;
   }
-  std::string text = failure.code == "invalid_job" ? failure.message : "ds-submit: " + failure.message;
+  if (!failure.rendered.empty()) return write_err(failure.rendered);
+  std::string text = "ds-submit: " + failure.message;
   while (text.ends_with('\n')) text.pop_back();
   text += "\n";
   if (!failure.hint.empty()) text += "  hint: " + failure.hint + "\n";

@@ -42,8 +42,10 @@ void check_text(const JobFile& file) {
     const std::string_view before = std::string_view(file.text).substr(0, *at);
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
     const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
-    throw Failure(ExitCode::job_invalid, "invalid_job",
-                  fmt::format("{}:{}:{}: not UTF-8 text", file.shown, line, column), "save the file as UTF-8");
+    Failure failure(ExitCode::job_invalid, "invalid_job", file.shown + " is not UTF-8 text", "save the file as UTF-8");
+    failure.details.push_back({{"field", ""}, {"line", line}, {"column", column}, {"message", "not UTF-8 text"}, {"hint", failure.hint}});
+    failure.rendered = format_spec_errors(failure.details, file.shown, before);
+    throw failure;
   }
 }
 
@@ -85,8 +87,7 @@ nlohmann::json submit_job(ApiClient& api, const JobFile& file) {
       return api.post("/api/v1/jobs", body, {{"Idempotency-Key", key}});
     } catch (Failure& failure) {
       if (failure.code == "invalid_job" && !failure.details.empty()) {
-        failure.message = format_spec_errors(failure.details, file.shown, file.text);
-        failure.hint.clear();  // each error has its own
+        failure.rendered = format_spec_errors(failure.details, file.shown, file.text);
         throw;
       }
       if (failure.exit_code != ExitCode::no_server || steady_clock::now() >= deadline) throw;
