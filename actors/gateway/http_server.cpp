@@ -1,0 +1,170 @@
+#include "actors/gateway/http_server.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <thread>
+#include <vector>
+
+#include "actors/gateway/session.hpp"
+
+namespace ds::gateway {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+// Connections beyond the bound that are told so at one time; more than these are closed without a word.
+constexpr std::size_t kMaxRefused = 64;
+constexpr std::chrono::milliseconds kAcceptRetry{50};
+
+Result<asio::ip::address> parse_host(std::string host) {
+  if (host == "localhost") host = "127.0.0.1";
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  error_code error;
+  const auto address = asio::ip::make_address(host, error);
+  if (error) {
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not an address to listen on", host),
+                "give a numeric address such as 127.0.0.1, or localhost");
+  }
+  return address;
+}
+
+std::string to_text(const tcp::endpoint& endpoint) {
+  const auto host = endpoint.address().to_string();
+  return fmt::format(fmt::runtime(endpoint.address().is_v6() ? "[{}]:{}" : "{}:{}"), host, endpoint.port());
+}
+
+Error to_error(const error_code& error, const tcp::endpoint& endpoint) {
+  const std::string place = to_text(endpoint);
+  if (error == asio::error::address_in_use) {
+    return {ErrorCode::already_exists, place + " is in use",
+            fmt::format("choose another port (0 takes any free one), or stop the program that listens there "
+                        "(ss -ltnp 'sport = :{}' names it)",
+                        endpoint.port())};
+  }
+  if (error == boost::system::errc::address_not_available) {
+    return {ErrorCode::invalid_argument, place + " is not an address of this machine",
+            "ip address lists those there are; 127.0.0.1 always is"};
+  }
+  if (error == asio::error::access_denied) {
+    return {ErrorCode::permission_denied, "not allowed to listen on " + place, "choose a port above 1023"};
+  }
+  return {ErrorCode::internal, fmt::format("cannot listen on {}: {}", place, error.message()), ""};
+}
+
+// Asio opens sockets without it, and a child that keeps one would keep the port in use after us.
+void close_on_exec(int descriptor) { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
+
+class Listener final : public HttpServer {
+ public:
+  Listener(const HttpServerOptions& options, Handler handler)
+      : core_(std::make_shared<ServerCore>(options, std::move(handler))),
+        work_(core_->io.get_executor()),
+        acceptor_(asio::make_strand(core_->io)),
+        retry_(acceptor_.get_executor()) {}
+
+  ~Listener() override {
+    {
+      const std::lock_guard lock(core_->mutex);
+      core_->stopping = true;
+      // A session whose last owner is letting go of it at this moment is past saving and ends by itself.
+      for (Session* session : core_->sessions) {
+        if (const auto alive = session->weak_from_this().lock()) {
+          alive->close();
+          closing_.push_back(alive);  // not released here: its destructor takes the lock we hold
+        }
+      }
+      asio::post(acceptor_.get_executor(), [this] {
+        error_code ignored;
+        acceptor_.close(ignored);
+        retry_.cancel();
+      });
+    }
+    closing_.clear();
+    work_.reset();
+    for (auto& thread : threads_) thread.join();
+  }
+
+  std::uint16_t port() const override { return port_; }
+
+  Result<void> listen() {
+    const auto address = parse_host(core_->options.host);
+    if (!address) return tl::unexpected(address.error());
+    const tcp::endpoint endpoint(*address, core_->options.port);
+    error_code error;
+    acceptor_.open(endpoint.protocol(), error);
+    if (!error) close_on_exec(acceptor_.native_handle());
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (error) return tl::unexpected(to_error(error, endpoint));
+    port_ = acceptor_.local_endpoint().port();
+    return {};
+  }
+
+  void run() {
+    asio::post(acceptor_.get_executor(), [this] { accept(); });
+    const std::size_t count = std::max<std::size_t>(1, core_->options.threads);
+    for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { core_->io.run(); });
+  }
+
+ private:
+  void accept() {
+    acceptor_.async_accept(asio::make_strand(core_->io), [this](const error_code& error, tcp::socket socket) {
+      if (!acceptor_.is_open()) return;
+      if (!error) {
+        serve(std::move(socket));
+        return accept();
+      }
+      // Out of descriptors, most likely: the connection stays in the backlog until some are free again.
+      retry_.expires_after(kAcceptRetry);
+      retry_.async_wait([this](const error_code&) {
+        if (acceptor_.is_open()) accept();
+      });
+    });
+  }
+
+  void serve(tcp::socket socket) {
+    close_on_exec(socket.native_handle());
+    error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    const auto session = std::make_shared<Session>(core_, std::move(socket));
+    bool refuse = false;
+    {
+      const std::lock_guard lock(core_->mutex);
+      if (core_->stopping) return;
+      refuse = core_->sessions.size() - core_->refused >= core_->options.max_connections;
+      if (refuse && core_->refused >= kMaxRefused) return;
+      if (refuse) ++core_->refused;
+      core_->sessions.insert(session.get());
+    }
+    refuse ? session->start_refusing() : session->start();
+  }
+
+  std::shared_ptr<ServerCore> core_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  tcp::acceptor acceptor_;
+  asio::steady_timer retry_;
+  std::uint16_t port_ = 0;
+  std::vector<std::thread> threads_;
+  std::vector<std::shared_ptr<Session>> closing_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<HttpServer>> HttpServer::start(const HttpServerOptions& options, Handler handler) {
+  auto listener = std::make_unique<Listener>(options, std::move(handler));
+  if (auto listening = listener->listen(); !listening) return tl::unexpected(listening.error());
+  listener->run();
+  return listener;
+}
+
+}  // namespace ds::gateway

@@ -1,0 +1,316 @@
+#include "actors/gateway/session.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/string.hpp>
+#include <cctype>
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+#include "actors/gateway/error_response.hpp"
+#include "actors/gateway/request_target.hpp"
+#include "actors/gateway/response_head.hpp"
+
+namespace ds::gateway {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+constexpr std::size_t kReadBytes = 16 << 10;
+// After a refusal the client may still be sending; closing at once would reset the connection and take the answer
+// with it. So much, for so long, is read and thrown away.
+constexpr std::size_t kDrainBytes = 1 << 20;
+constexpr std::chrono::milliseconds kDrainTime{1000};
+
+template <class View>
+std::string to_string(const View& view) {
+  return std::string(view.data(), view.size());
+}
+
+std::string to_lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+HttpRequest take_request(http::request<http::string_body>&& message, RequestTarget target) {
+  HttpRequest request;
+  request.method = to_string(message.method_string());
+  if (request.method == "HEAD") request.method = "GET";
+  request.path = std::move(target.path);
+  request.query = std::move(target.query);
+  for (const auto& field : message) {
+    auto [place, fresh] = request.headers.emplace(to_lower(to_string(field.name_string())), to_string(field.value()));
+    if (!fresh) place->second += ", " + to_string(field.value());
+  }
+  request.body = std::move(message.body());
+  return request;
+}
+
+}  // namespace
+
+/// What a `Respond` holds: the first call wins, and none keeps the connection alive.
+struct Session::Answer {
+  std::weak_ptr<Session> session;
+  std::uint64_t request;
+  std::atomic<bool> used{false};
+
+  void operator()(HttpResponse response) {
+    if (used.exchange(true)) return;
+    const auto target = session.lock();
+    if (!target) return;
+    const std::lock_guard lock(target->core_->mutex);
+    if (target->core_->stopping) return;
+    asio::post(target->socket_.get_executor(),
+               [target, number = request, answer = std::move(response)]() mutable {
+                 target->on_answer(number, std::move(answer));
+               });
+  }
+};
+
+Session::Session(std::shared_ptr<ServerCore> core, asio::ip::tcp::socket socket)
+    : core_(std::move(core)), socket_(std::move(socket)), timer_(socket_.get_executor()) {}
+
+Session::~Session() {
+  const std::lock_guard lock(core_->mutex);
+  core_->sessions.erase(this);
+  if (refusing_) --core_->refused;
+}
+
+void Session::start() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->begin_request(); });
+}
+
+void Session::start_refusing() {
+  refusing_ = true;
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    if (self->phase_ == Phase::closed) return;
+    self->refuse(503, "unavailable", "this server has all the connections that it accepts",
+                 "close idle connections or try again in a moment");
+  });
+}
+
+void Session::close() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->shut(); });
+}
+
+// ---- reading ----------------------------------------------------------------------------------
+
+void Session::begin_request() {
+  if (phase_ == Phase::closed) return;
+  parser_.emplace();
+  parser_->header_limit(static_cast<std::uint32_t>(core_->options.max_header_bytes));
+  parser_->body_limit(core_->options.max_body_bytes);
+  keep_alive_ = head_only_ = false;
+  if (buffer_.size() > 0) {  // pipelined
+    phase_ = Phase::head;
+    arm(core_->options.header_timeout);
+    return parse();
+  }
+  phase_ = Phase::idle;
+  arm(first_ ? core_->options.header_timeout : core_->options.idle_timeout);
+  read_more();
+}
+
+void Session::read_more() {
+  socket_.async_read_some(buffer_.prepare(kReadBytes), [self = shared_from_this()](const error_code& error,
+                                                                                    std::size_t bytes) {
+    self->on_read(error, bytes);
+  });
+}
+
+void Session::on_read(const error_code& error, std::size_t bytes) {
+  if (phase_ == Phase::closed) return;
+  if (timed_out_) {
+    if (phase_ == Phase::idle) return shut();
+    return refuse(408, "bad_request", "the request did not arrive in time", "send it without pauses");
+  }
+  if (error) return shut();
+  buffer_.commit(bytes);
+  if (phase_ == Phase::idle) {
+    phase_ = Phase::head;
+    arm(core_->options.header_timeout);
+  }
+  parse();
+}
+
+void Session::parse() {
+  while (!parser_->is_done()) {
+    error_code error;
+    const std::size_t used = parser_->put(buffer_.data(), error);
+    buffer_.consume(used);
+    if (error == http::error::need_more) {
+      // Only an unfinished head or chunk header waits here, so more than this is a client that never ends one.
+      if (buffer_.size() > core_->options.max_header_bytes + kReadBytes) {
+        return on_parse_error(http::error::header_limit);
+      }
+      return read_more();
+    }
+    if (error) return on_parse_error(error);
+    if (phase_ == Phase::head && parser_->is_header_done()) {
+      phase_ = Phase::body;
+      return on_head();
+    }
+    if (!parser_->is_done() && buffer_.size() == 0) return read_more();
+  }
+  on_request();
+}
+
+void Session::on_parse_error(const error_code& error) {
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+    return refuse(431, "bad_request",
+                  "the request's headers are larger than " + std::to_string(core_->options.max_header_bytes) + " bytes");
+  }
+  if (error == http::error::body_limit) {
+    return refuse(413, "bad_request",
+                  "the request's body is larger than " + std::to_string(core_->options.max_body_bytes) + " bytes");
+  }
+  refuse(400, "bad_request", "this is not a valid HTTP/1.1 request: " + error.message());
+}
+
+void Session::on_head() {
+  const auto& head = parser_->get();
+  keep_alive_ = head.keep_alive();
+  head_only_ = head.method() == http::verb::head;
+  const bool has_length = head.count(http::field::content_length) > 0;
+  const bool has_coding = head.count(http::field::transfer_encoding) > 0;
+  if (has_length && has_coding) {
+    return refuse(400, "bad_request", "Content-Length and Transfer-Encoding cannot stand together", "send one of the two");
+  }
+  if (has_coding && (!parser_->chunked() || head.version() < 11 ||
+                     !boost::beast::iequals(head[http::field::transfer_encoding], "chunked"))) {
+    return refuse(400, "bad_request", "the only Transfer-Encoding known here is chunked, in HTTP/1.1");
+  }
+  if (head.count(http::field::content_length) > 1 || head.count(http::field::host) > 1 ||
+      (head.version() >= 11 && head.count(http::field::host) == 0)) {
+    return refuse(400, "bad_request", "an HTTP/1.1 request has one Host header and at most one Content-Length");
+  }
+  if (parser_->content_length() && *parser_->content_length() > core_->options.max_body_bytes) {
+    return on_parse_error(http::error::body_limit);
+  }
+  arm(core_->options.idle_timeout);
+  if (head.count(http::field::expect) > 0) {
+    if (!boost::beast::iequals(head[http::field::expect], "100-continue")) {
+      return refuse(417, "bad_request", "the only expectation known here is 100-continue");
+    }
+    if (!parser_->is_done() && buffer_.size() == 0 && head.version() >= 11) return send_continue();
+  }
+  parse();
+}
+
+void Session::send_continue() {
+  head_ = "HTTP/1.1 100 Continue\r\n\r\n";
+  asio::async_write(socket_, asio::buffer(head_), [self = shared_from_this()](const error_code& error, std::size_t) {
+    if (self->phase_ == Phase::closed) return;
+    if (error || self->timed_out_) return self->shut();
+    self->read_more();
+  });
+}
+
+// ---- answering --------------------------------------------------------------------------------
+
+void Session::on_request() {
+  auto message = parser_->release();
+  auto target = parse_request_target(std::string_view(message.target().data(), message.target().size()));
+  if (!target) return refuse(400, "bad_request", target.error().message, target.error().hint);
+
+  phase_ = Phase::answering;
+  first_ = false;
+  const auto answer = std::make_shared<Answer>();
+  answer->session = weak_from_this();
+  answer->request = ++request_;
+  arm(core_->options.answer_timeout);  // its completion is what keeps this session alive meanwhile
+  try {
+    core_->handler(take_request(std::move(message), std::move(*target)),
+                   [answer](HttpResponse response) { (*answer)(std::move(response)); });
+  } catch (const std::exception& error) {
+    (*answer)(error_response(500, "internal", std::string("the request could not be handled: ") + error.what()));
+  }
+}
+
+void Session::on_answer(std::uint64_t request, HttpResponse response) {
+  if (phase_ != Phase::answering || request != request_) return;  // too late: it was answered with 504
+  send(std::move(response));
+}
+
+void Session::refuse(int status, std::string_view code, std::string_view message, std::string_view hint) {
+  keep_alive_ = false;
+  send(error_response(status, code, message, hint));
+}
+
+void Session::send(HttpResponse response) {
+  phase_ = Phase::writing;
+  timed_out_ = false;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  head_ = format_response_head(response, keep_alive_, std::chrono::duration_cast<std::chrono::seconds>(now).count());
+  body_ = head_only_ || !status_has_body(response.status) ? std::string() : std::move(response.body);
+  written_ = 0;
+  write_more();
+}
+
+void Session::write_more() {
+  const std::size_t from_head = std::min(written_, head_.size());
+  const std::size_t from_body = written_ - from_head;
+  const std::array<asio::const_buffer, 2> parts{asio::buffer(head_) + from_head, asio::buffer(body_) + from_body};
+  arm(core_->options.idle_timeout);  // a slow reader may take long, one that has stopped may not
+  socket_.async_write_some(parts, [self = shared_from_this()](const error_code& error, std::size_t bytes) {
+    if (self->phase_ == Phase::closed) return;
+    if (error || self->timed_out_) return self->shut();
+    self->written_ += bytes;
+    if (self->written_ < self->head_.size() + self->body_.size()) return self->write_more();
+    self->on_written();
+  });
+}
+
+void Session::on_written() {
+  body_ = std::string();
+  if (keep_alive_) return begin_request();
+  error_code ignored;
+  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  phase_ = Phase::draining;
+  buffer_.clear();
+  arm(kDrainTime);
+  drain();
+}
+
+void Session::drain() {
+  socket_.async_read_some(buffer_.prepare(kReadBytes), [self = shared_from_this()](const error_code& error,
+                                                                                    std::size_t bytes) {
+    if (self->phase_ == Phase::closed) return;
+    self->drained_ += bytes;
+    if (error || self->timed_out_ || self->drained_ > kDrainBytes) return self->shut();
+    self->drain();
+  });
+}
+
+// ---- deadlines --------------------------------------------------------------------------------
+
+void Session::arm(std::chrono::milliseconds timeout) {
+  timer_.expires_after(timeout);
+  timer_.async_wait([self = shared_from_this(), round = ++timer_round_](const error_code&) {
+    if (round == self->timer_round_ && self->phase_ != Phase::closed) self->on_deadline();
+  });
+}
+
+void Session::on_deadline() {
+  if (phase_ == Phase::answering) {
+    return refuse(504, "unavailable", "the request was not answered in time", "try again in a moment");
+  }
+  timed_out_ = true;
+  error_code ignored;
+  socket_.cancel(ignored);
+}
+
+void Session::shut() {
+  phase_ = Phase::closed;
+  error_code ignored;
+  socket_.close(ignored);
+  timer_.cancel();
+}
+
+}  // namespace ds::gateway

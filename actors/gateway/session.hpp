@@ -1,0 +1,96 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "actors/gateway/http_server.hpp"
+
+namespace ds::gateway {
+
+class Session;
+
+/// What the listener and its sessions share. Lives until the last of them, and the last `Respond`, is gone.
+struct ServerCore {
+  ServerCore(HttpServerOptions server_options, Handler server_handler)
+      : options(std::move(server_options)), handler(std::move(server_handler)) {}
+
+  const HttpServerOptions options;
+  const Handler handler;
+  boost::asio::io_context io;
+
+  std::mutex mutex;             ///< guards what follows
+  bool stopping = false;        ///< once set, nothing is posted to `io` any more
+  std::set<Session*> sessions;  ///< open connections
+  std::size_t refused = 0;      ///< of them, those that only get their 503
+};
+
+/// One connection: reads a request, hands it to the handler, writes the answer, and again.
+///
+/// All members run on the connection's strand; exactly one asynchronous read or write is under way at a time, so a
+/// deadline that fires can cancel it and every completion sees `timed_out_`.
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(std::shared_ptr<ServerCore> core, boost::asio::ip::tcp::socket socket);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  void start();              ///< begins to serve
+  void start_refusing();     ///< answers 503 and closes
+  void close();              ///< from any thread; what is under way ends at once
+
+ private:
+  enum class Phase { idle, head, body, answering, writing, draining, closed };
+  struct Answer;
+
+  void read_more();
+  void on_read(const boost::system::error_code& error, std::size_t bytes);
+  void begin_request();
+  void parse();
+  void on_parse_error(const boost::system::error_code& error);
+  void on_head();
+  void send_continue();
+  void on_request();
+  void on_answer(std::uint64_t request, HttpResponse response);
+  void refuse(int status, std::string_view code, std::string_view message, std::string_view hint = {});
+  void send(HttpResponse response);
+  void write_more();
+  void on_written();
+  void drain();
+  void arm(std::chrono::milliseconds timeout);
+  void on_deadline();
+  void shut();
+
+  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+
+  std::shared_ptr<ServerCore> core_;
+  boost::asio::ip::tcp::socket socket_;
+  boost::asio::steady_timer timer_;
+  std::uint64_t timer_round_ = 0;  ///< tells a deadline that was replaced from the one that holds
+  boost::beast::flat_buffer buffer_;
+  std::optional<Parser> parser_;
+  Phase phase_ = Phase::idle;
+  bool timed_out_ = false;
+  bool refusing_ = false;
+  bool keep_alive_ = false;
+  bool head_only_ = false;
+  bool first_ = true;
+  std::uint64_t request_ = 0;  ///< number of the request being answered
+  std::string head_;
+  std::string body_;
+  std::size_t written_ = 0;   ///< of head_ and body_ together
+  std::size_t drained_ = 0;
+};
+
+}  // namespace ds::gateway

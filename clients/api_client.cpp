@@ -1,0 +1,119 @@
+#include "clients/api_client.hpp"
+
+#include <fmt/format.h>
+#include <httplib.h>
+
+#include <algorithm>
+
+#include "clients/failure.hpp"
+#include "clients/json_fields.hpp"
+
+namespace ds::clients {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kConnectTimeout_s = 5;
+// Longer than the head's own limit for an answer, so that its 504 comes through.
+constexpr int kReadTimeout_s = 130;
+constexpr std::size_t kMaxErrorBytes = 256 << 10;
+
+[[noreturn]] void throw_unreachable(const HeadAddress& head, httplib::Error error) {
+  if (error == httplib::Error::Read || error == httplib::Error::Write) {
+    throw Failure(ExitCode::no_server, "no_server",
+                  fmt::format("the connection to the head at {} broke before it answered", head.text()),
+                  "try again; ds-submit nodes shows whether it is back");
+  }
+  throw Failure(ExitCode::no_server, "no_server", fmt::format("no head answers at {}", head.text()),
+                head.local ? "ds-submit up starts the local cluster again"
+                           : "check the address and that ds-head runs there; ds-submit up starts a cluster on this machine");
+}
+
+[[noreturn]] void throw_answer(const HeadAddress& head, int status, const std::string& body) {
+  const json answer = json::parse(body, nullptr, false);
+  const std::string code = text_at(answer, "error.code");
+  const std::string message = text_at(answer, "error.message");
+  if (code.empty() && message.empty()) {
+    throw Failure(exit_code_for_answer(status, ""), "bad_answer",
+                  fmt::format("{} answered with status {} and no error that ds-submit knows", head.text(), status),
+                  "check that a ds-head of this version listens there");
+  }
+  Failure failure(exit_code_for_answer(status, code), code, message, text_at(answer, "error.hint"));
+  failure.details = array_at(answer, "error.details");
+  throw failure;
+}
+
+json parse_answer(const HeadAddress& head, const httplib::Result& result) {
+  if (!result) throw_unreachable(head, result.error());
+  if (result->status < 200 || result->status >= 300) throw_answer(head, result->status, result->body);
+  json answer = json::parse(result->body, nullptr, false);
+  if (answer.is_discarded()) {
+    throw Failure(ExitCode::unexpected, "bad_answer", head.text() + " did not answer with JSON",
+                  "check that a ds-head listens there");
+  }
+  return answer;
+}
+
+}  // namespace
+
+struct ApiClient::Connection {
+  explicit Connection(HeadAddress address) : head(std::move(address)), http(head.host, head.port) {
+    http.set_keep_alive(true);
+    http.set_url_encode(false);  // paths are encoded here already
+    http.set_connection_timeout(kConnectTimeout_s);
+    http.set_read_timeout(kReadTimeout_s);
+    http.set_write_timeout(kReadTimeout_s);
+  }
+
+  HeadAddress head;
+  httplib::Client http;
+};
+
+ApiClient::ApiClient(HeadAddress head) : connection_(std::make_unique<Connection>(std::move(head))) {}
+ApiClient::~ApiClient() = default;
+
+const HeadAddress& ApiClient::head() const { return connection_->head; }
+
+json ApiClient::get(const std::string& path) {
+  return parse_answer(connection_->head, connection_->http.Get(path));
+}
+
+json ApiClient::post(const std::string& path, const json& body, const std::map<std::string, std::string>& headers) {
+  httplib::Headers fields(headers.begin(), headers.end());
+  return parse_answer(connection_->head, connection_->http.Post(path, fields, body.dump(), "application/json"));
+}
+
+void ApiClient::download(const std::string& path, const std::function<bool(std::string_view)>& sink) {
+  int status = 0;
+  std::string error_body;
+  bool stopped = false;
+  const auto result = connection_->http.Get(
+      path,
+      [&](const httplib::Response& response) {
+        status = response.status;
+        return true;
+      },
+      [&](const char* data, std::size_t size) {
+        if (status != 200) {
+          error_body.append(data, std::min(size, kMaxErrorBytes - std::min(kMaxErrorBytes, error_body.size())));
+          return true;
+        }
+        stopped = !sink(std::string_view(data, size));
+        return !stopped;
+      });
+  if (stopped) return;
+  if (!result) throw_unreachable(connection_->head, result.error());
+  if (result->status != 200) throw_answer(connection_->head, result->status, error_body);
+}
+
+std::string encode_segment(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '_' || c == '.' || c == '~';
+    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return out;
+}
+
+}  // namespace ds::clients

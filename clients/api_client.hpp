@@ -1,0 +1,41 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "clients/connection.hpp"
+
+namespace ds::clients {
+
+/// Calls the HTTP API of `openapi.yaml`. Every call blocks until the answer is there and throws `Failure` for anything
+/// but a success: with `no_server` or `timed_out` when the head was not reached, else as `exit_code_for_answer` says.
+class ApiClient {
+ public:
+  explicit ApiClient(HeadAddress head);
+  ~ApiClient();
+  ApiClient(const ApiClient&) = delete;
+  ApiClient& operator=(const ApiClient&) = delete;
+
+  const HeadAddress& head() const;
+
+  nlohmann::json get(const std::string& path);
+  nlohmann::json post(const std::string& path, const nlohmann::json& body,
+                      const std::map<std::string, std::string>& headers = {});
+
+  /// Hands the bytes of an answer to `sink` as they come; it returns false to stop early.
+  void download(const std::string& path, const std::function<bool(std::string_view)>& sink);
+
+ private:
+  struct Connection;
+  std::unique_ptr<Connection> connection_;
+};
+
+/// Percent-encodes `text` for use as one segment of a path or one value of a query.
+std::string encode_segment(std::string_view text);
+
+}  // namespace ds::clients

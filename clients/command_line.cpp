@@ -1,0 +1,240 @@
+#include "clients/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "clients/commands.hpp"
+#include "clients/failure.hpp"
+#include "clients/output.hpp"
+#include "clients/suggestion.hpp"
+
+namespace ds::clients {
+namespace {
+
+/// Everything the command line can say; filled in by the parser.
+struct Arguments {
+  std::string head;
+  std::string format = "table";
+  std::string file;
+  std::string job;
+  std::string export_format;
+  std::string export_file;
+  int nodes = 2;
+  int slots = 2;
+  int patience_s = 60;
+  bool follow = false;
+  bool purge = false;
+};
+
+/// Takes one of `words`, and suggests the nearest for another.
+CLI::Validator one_of(const std::vector<std::string>& words) {
+  const auto check = [words](std::string& given) {
+    if (std::find(words.begin(), words.end(), given) != words.end()) return std::string();
+    std::string list;
+    for (const auto& word : words) list += (list.empty() ? "" : ", ") + word;
+    const std::string nearest = nearest_word(given, words);
+    return fmt::format("expected one of {}, got '{}'{}", list, given, nearest.empty() ? "" : "; did you mean " + nearest + "?");
+  };
+  return {check, "", ""};
+}
+
+using Command = std::function<ExitCode(const CommandContext&)>;
+
+/// The parser with its subcommands, and what to call for the one that was given.
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.require_subcommand(0, 1);
+    add_shared(app_, true);
+    app_.set_version_flag("--version", [] { return std::string("ds-submit " DS_VERSION); });
+    app_.footer("Exit codes: 0 done (and the job succeeded, where it was waited for), 1 unexpected, 2 usage, 3 job file\n"
+                "invalid, 4 not found, 5 not allowed, 6 refused by a quota, 7 cannot be placed, 8 timed out, 9 no head,\n"
+                "10 conflict, 100 job failed, 101 not finished, 103 job cancelled, 130 interrupted (the job goes on).\n"
+                "The head is --head, else DS_HEAD, else the cluster that ds-submit up started.");
+    add_cluster_commands();
+    add_job_commands();
+  }
+
+  CLI::App& app() { return app_; }
+  const Arguments& arguments() const { return arguments_; }
+
+  const Command* chosen() const {
+    for (const auto& [subcommand, command] : commands_) {
+      if (subcommand->parsed()) return &command;
+    }
+    return nullptr;
+  }
+
+ private:
+  void add_shared(CLI::App& app, bool output) {
+    app.add_option("--head", arguments_.head, "address of the head, HOST:PORT")->option_text("HOST:PORT");
+    const auto formats = one_of({"table", "json"});
+    if (output) app.add_option("-o,--output", arguments_.format, "table or json")->check(formats)->option_text("FORMAT");
+  }
+
+  CLI::App* add(const std::string& name, const std::string& description, Command command, bool output = true) {
+    CLI::App* subcommand = app_.add_subcommand(name, description);
+    add_shared(*subcommand, output);
+    commands_.emplace_back(subcommand, std::move(command));
+    return subcommand;
+  }
+
+  CLI::App* add_for_job(const std::string& name, const std::string& description, Command command, bool output = true) {
+    CLI::App* subcommand = add(name, description, std::move(command), output);
+    subcommand->add_option("JOB", arguments_.job, "the job's id or name")->required();
+    return subcommand;
+  }
+
+  void add_patience(CLI::App* subcommand) {
+    subcommand->add_option("--patience", arguments_.patience_s, "seconds that the head may be away while following")
+        ->check(CLI::Range(0, 86400))->option_text("SECONDS");
+  }
+
+  void add_cluster_commands() {
+    auto* up = add("up", "start a cluster on this machine, or what of it is not running",
+                   [this](const auto& context) { return bring_up(context, arguments_.nodes, arguments_.slots); });
+    up->add_option("--nodes", arguments_.nodes, "how many nodes (2)")->check(CLI::Range(1, 64))->option_text("N");
+    up->add_option("--slots", arguments_.slots, "slots a node offers (2)")->check(CLI::Range(1, 1024))->option_text("N");
+    auto* down = add("down", "stop the cluster of this machine; jobs and checkpoints are kept",
+                     [this](const auto& context) { return take_down(context, arguments_.purge); });
+    down->add_flag("--purge", arguments_.purge, "remove jobs and checkpoints too");
+    add("nodes", "list the nodes", list_nodes);
+  }
+
+  void add_job_commands() {
+    auto* run = add("run", "submit a job file and follow the job to its end",
+                    [this](const auto& context) { return run_job(context, arguments_.file); });
+    run->add_option("-f,--file", arguments_.file, "job file; - reads standard input")->required()->option_text("FILE");
+    add_patience(run);
+    auto* submit = add("submit", "submit a job file and print the job's id",
+                       [this](const auto& context) { return submit_job_file(context, arguments_.file); });
+    submit->add_option("-f,--file", arguments_.file, "job file; - reads standard input")->required()->option_text("FILE");
+    add("list", "list the jobs", list_jobs);
+    add_for_job("status", "show one job", [this](const auto& context) { return show_job(context, arguments_.job); });
+    auto* logs = add_for_job("logs", "print a job's log",
+                             [this](const auto& context) { return show_logs(context, arguments_.job, arguments_.follow); });
+    logs->add_flag("-f,--follow", arguments_.follow, "go on until the job has ended");
+    add_patience(logs);
+    add_for_job("cancel", "stop a job for good", [this](const auto& context) { return cancel_job(context, arguments_.job); });
+    add_for_job("checkpoints", "list a job's checkpoints",
+                [this](const auto& context) { return list_checkpoints(context, arguments_.job); });
+    add_for_job("why", "say what keeps a job waiting", [this](const auto& context) { return explain_wait(context, arguments_.job); });
+    auto* exporting = add_for_job(
+        "export", "write a job's trained model to a file",
+        [this](const auto& context) { return export_job(context, arguments_.job, arguments_.export_format, arguments_.export_file); },
+        false);
+    exporting->add_option("--format", arguments_.export_format, "torchscript, state_dict or safetensors")->required()
+        ->check(one_of({"torchscript", "state_dict", "safetensors"}))->option_text("FORMAT");
+    exporting->add_option("-o", arguments_.export_file, "the file to write")->required()->option_text("FILE");
+    add("version", "print the version", show_version);
+  }
+
+  Arguments arguments_;
+  CLI::App app_{"ds-submit: run training jobs on a ds cluster", "ds-submit"};
+  std::vector<std::pair<CLI::App*, Command>> commands_;
+};
+
+/// What follows `-o` may not have been parsed when the error is about the command line itself.
+bool asks_for_json(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "-ojson" || argument == "--output=json" || argument == "-o=json") return true;
+    if ((argument == "-o" || argument == "--output") && i + 1 < argc && std::string_view(argv[i + 1]) == "json") return true;
+  }
+  return false;
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* option : app.get_options()) {
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+    for (const auto& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return names;
+}
+
+Failure to_failure(const CLI::ParseError& error, const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  const CLI::App& here = chosen.empty() ? app : *chosen.front();
+  const std::string help = "ds-submit " + (chosen.empty() ? std::string() : here.get_name() + " ") + "--help shows what there is";
+  const auto extra = app.remaining(true);
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError) || extra.empty()) {
+    return {ExitCode::usage, "usage", error.what(), help};
+  }
+  const std::string word = extra.front().substr(0, extra.front().find('='));
+  if (word.starts_with('-')) {
+    const std::string nearest = nearest_word(word, option_names(here));
+    return {ExitCode::usage, "usage", fmt::format("unknown option '{}'", word),
+            nearest.empty() ? help : fmt::format("did you mean {}?", nearest)};
+  }
+  if (!chosen.empty()) {
+    return {ExitCode::usage, "usage", fmt::format("{} does not take '{}'", here.get_name(), word), help};
+  }
+  std::vector<std::string> names;
+  for (const auto* subcommand : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(subcommand->get_name());
+  const std::string nearest = nearest_word(word, names);
+  return {ExitCode::usage, "usage", fmt::format("unknown command '{}'", word),
+          nearest.empty() ? help : fmt::format("did you mean ds-submit {}?", nearest)};
+}
+
+void show_failure(const Failure& failure, bool json) {
+  if (json) {
+    nlohmann::json error{{"code", failure.code}, {"message", failure.message}, {"hint", failure.hint}};
+    if (!failure.details.empty()) error["details"] = failure.details;
+    write_err(nlohmann::json{{"error", error}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    return;
+  }
+  if (!failure.rendered.empty()) return write_err(failure.rendered);
+  std::string text = "ds-submit: " + failure.message;
+  while (text.ends_with('\n')) text.pop_back();
+  text += "\n";
+  if (!failure.hint.empty()) text += "  hint: " + failure.hint + "\n";
+  write_err(text);
+}
+
+ExitCode run_parsed(const CommandLine& line, bool json) {
+  const Command* command = line.chosen();
+  if (command == nullptr) {
+    throw Failure(ExitCode::usage, "usage", "no command given", "ds-submit --help lists them; ds-submit run -f job.yaml runs a job");
+  }
+  CommandContext context;
+  context.head = line.arguments().head;
+  context.json = json;
+  context.terminal = look_at_terminal();
+  context.patience = std::chrono::seconds(line.arguments().patience_s);
+  return (*command)(context);
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  bool json = asks_for_json(argc, argv);
+  try {
+    CommandLine line;
+    try {
+      line.app().parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      if (error.get_exit_code() != 0) throw to_failure(error, line.app());
+      const bool version = dynamic_cast<const CLI::CallForVersion*>(&error) != nullptr;
+      write_out(version ? std::string(error.what()) + "\n" : line.app().help());
+      return 0;
+    }
+    json = line.arguments().format == "json";
+    return static_cast<int>(run_parsed(line, json));
+  } catch (const Failure& failure) {
+    show_failure(failure, json);
+    return static_cast<int>(failure.exit_code);
+  } catch (const std::exception& error) {
+    show_failure(Failure(ExitCode::unexpected, "internal", error.what()), json);
+    return static_cast<int>(ExitCode::unexpected);
+  }
+}
+
+}  // namespace ds::clients

@@ -1,0 +1,173 @@
+#include "clients/commands.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "clients/api_client.hpp"
+#include "clients/download.hpp"
+#include "clients/failure.hpp"
+#include "clients/follow.hpp"
+#include "clients/follow_report.hpp"
+#include "clients/interrupt.hpp"
+#include "clients/job_submission.hpp"
+#include "clients/job_view.hpp"
+#include "clients/json_fields.hpp"
+#include "clients/printable.hpp"
+#include "clients/time_text.hpp"
+
+namespace ds::clients {
+namespace {
+
+using nlohmann::json;
+
+std::int64_t now_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+std::string job_path(const std::string& job, const std::string& rest = {}) {
+  if (job.empty()) throw Failure(ExitCode::usage, "usage", "the job's id or name is empty", "ds-submit list shows them");
+  return "/api/v1/jobs/" + encode_segment(job) + rest;
+}
+
+void write_json(const json& document) {
+  write_out(document.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+/// Asks one question and shows the answer, as it came or for a person.
+template <class Format>
+ExitCode show(const CommandContext& context, const std::string& path, const Format& format) {
+  ApiClient api(find_head(context.head));
+  const json answer = api.get(path);
+  context.json ? write_json(answer) : write_out(format(answer));
+  return ExitCode::done;
+}
+
+std::string ways_back(const std::string& id) {
+  return fmt::format("  see how it goes  ds-submit status {0}\n  follow its log   ds-submit logs -f {0}\n"
+                     "  stop it          ds-submit cancel {0}\n", id);
+}
+
+}  // namespace
+
+ExitCode run_job(const CommandContext& context, const std::string& file) {
+  const JobFile job_file = read_job_file(file);
+  ApiClient api(find_head(context.head));
+  set_interrupt_message("\ninterrupted while submitting; ds-submit list shows whether the job got through\n");
+  const json submitted = submit_job(api, job_file);
+  const std::string id = printable_line(text_at(submitted, "id"));
+  set_interrupt_message(fmt::format("\ninterrupted; the job goes on\n{}", ways_back(id)));
+  write_err(fmt::format("submitted {} as {}; Ctrl-C leaves it running\n{}",
+                        printable_line(text_at(submitted, "name")), id, ways_back(id)));
+  try {
+    const json job = follow_job(api, id, context.terminal, context.patience);
+    set_interrupt_message("");
+    context.json ? write_json(job) : write_out(format_outcome(job));
+    return exit_code_for_state(text_at(job, "state"));
+  } catch (Failure& failure) {
+    if (failure.exit_code == ExitCode::no_server) {
+      failure.hint = fmt::format("the job goes on without us; when the head is back: ds-submit status {}", id);
+    }
+    throw;
+  }
+}
+
+ExitCode submit_job_file(const CommandContext& context, const std::string& file) {
+  const JobFile job_file = read_job_file(file);
+  ApiClient api(find_head(context.head));
+  set_interrupt_message("\ninterrupted while submitting; ds-submit list shows whether the job got through\n");
+  const json submitted = submit_job(api, job_file);
+  const std::string id = printable_line(text_at(submitted, "id"));
+  if (context.json) {
+    write_json(submitted);
+  } else {
+    write_out(id + "\n");
+    write_err(fmt::format("submitted {}\n{}", printable_line(text_at(submitted, "name")), ways_back(id)));
+  }
+  return ExitCode::done;
+}
+
+ExitCode list_jobs(const CommandContext& context) {
+  return show(context, "/api/v1/jobs",
+              [&](const json& jobs) { return format_jobs(jobs, now_ms(), context.terminal.colour_out); });
+}
+
+ExitCode show_job(const CommandContext& context, const std::string& job) {
+  return show(context, job_path(job),
+              [&](const json& answer) { return format_job(answer, now_ms(), context.terminal.colour_out); });
+}
+
+ExitCode show_logs(const CommandContext& context, const std::string& job, bool follow) {
+  if (follow && context.json) {
+    throw Failure(ExitCode::usage, "usage", "a log that is followed is text, not one JSON document",
+                  "leave -f or -o json out");
+  }
+  const std::string path = job_path(job, "/logs");
+  ApiClient api(find_head(context.head));
+  if (!context.json) {
+    copy_logs(api, job, follow, context.terminal, context.patience);
+    return ExitCode::done;
+  }
+  json whole;
+  std::string text;
+  std::int64_t offset = 0;
+  for (;;) {
+    whole = api.get(fmt::format("{}?offset={}", path, offset));
+    text += text_at(whole, "text");
+    const std::int64_t next = integer_at(whole, "next", offset);
+    if (next <= offset) break;
+    offset = next;
+  }
+  whole["offset"] = 0;
+  whole["text"] = std::move(text);
+  write_json(whole);
+  return ExitCode::done;
+}
+
+ExitCode cancel_job(const CommandContext& context, const std::string& job) {
+  ApiClient api(find_head(context.head));
+  const json answer = api.post(job_path(job, "/cancel"), json::object());
+  if (context.json) {
+    write_json(answer);
+  } else {
+    write_out(printable_line(text_at(answer, "name") + " " + text_at(answer, "id") + ": " + text_at(answer, "state")) + "\n");
+  }
+  return ExitCode::done;
+}
+
+ExitCode list_nodes(const CommandContext& context) {
+  return show(context, "/api/v1/nodes",
+              [&](const json& nodes) { return format_nodes(nodes, context.terminal.colour_out); });
+}
+
+ExitCode list_checkpoints(const CommandContext& context, const std::string& job) {
+  return show(context, job_path(job, "/checkpoints"),
+              [&](const json& answer) { return format_checkpoints(answer, context.terminal.colour_out); });
+}
+
+ExitCode explain_wait(const CommandContext& context, const std::string& job) {
+  return show(context, job_path(job, "/why"),
+              [&](const json& answer) { return format_why(answer, context.terminal.colour_out); });
+}
+
+ExitCode export_job(const CommandContext& context, const std::string& job, const std::string& format,
+                    const std::string& file) {
+  const std::string path = job_path(job, "/export?format=" + encode_segment(format));
+  ApiClient api(find_head(context.head));
+  const std::uint64_t bytes = download_to_file(api, path, file);
+  if (context.json) {
+    write_json({{"file", file}, {"format", format}, {"bytes", bytes}});
+  } else {
+    write_err(fmt::format("wrote {} ({}, {})\n", file, format, format_bytes(static_cast<std::int64_t>(bytes))));
+  }
+  return ExitCode::done;
+}
+
+ExitCode show_version(const CommandContext& context) {
+  context.json ? write_json({{"version", DS_VERSION}}) : write_out("ds-submit " DS_VERSION "\n");
+  return ExitCode::done;
+}
+
+}  // namespace ds::clients

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "clients/exit_code.hpp"
+#include "clients/output.hpp"
+
+namespace ds::clients {
+
+/// What every command gets from the command line.
+struct CommandContext {
+  std::string head;   ///< option `--head`; empty when not given
+  bool json = false;  ///< `-o json`: one document on standard output
+  Terminal terminal;
+  std::chrono::seconds patience{60};  ///< how long a head may be away while something is followed
+};
+
+// The commands of `ds-submit`. Each writes its result to standard output, talk to standard error, and throws `Failure`.
+ExitCode run_job(const CommandContext& context, const std::string& file);
+ExitCode submit_job_file(const CommandContext& context, const std::string& file);
+ExitCode list_jobs(const CommandContext& context);
+ExitCode show_job(const CommandContext& context, const std::string& job);
+ExitCode show_logs(const CommandContext& context, const std::string& job, bool follow);
+ExitCode cancel_job(const CommandContext& context, const std::string& job);
+ExitCode list_nodes(const CommandContext& context);
+ExitCode list_checkpoints(const CommandContext& context, const std::string& job);
+ExitCode explain_wait(const CommandContext& context, const std::string& job);
+ExitCode export_job(const CommandContext& context, const std::string& job, const std::string& format,
+                    const std::string& file);
+ExitCode show_version(const CommandContext& context);
+
+ExitCode bring_up(const CommandContext& context, int nodes, int slots);
+ExitCode take_down(const CommandContext& context, bool purge);
+
+}  // namespace ds::clients

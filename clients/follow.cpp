@@ -1,0 +1,111 @@
+#include "clients/follow.hpp"
+
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "clients/exit_code.hpp"
+#include "clients/failure.hpp"
+#include "clients/follow_report.hpp"
+#include "clients/json_fields.hpp"
+#include "clients/printable.hpp"
+
+namespace ds::clients {
+namespace {
+
+using nlohmann::json;
+using std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kPollPause{300};
+constexpr std::chrono::milliseconds kRetryPause{500};
+constexpr double kLineEvery_s = 5;  // off a terminal, when nothing else happens
+constexpr std::size_t kLogPart = 256 << 10;
+constexpr std::string_view kClearLine = "\r\x1b[K";
+
+double seconds_since(steady_clock::time_point begin) {
+  return std::chrono::duration<double>(steady_clock::now() - begin).count();
+}
+
+bool head_is_away(const Failure& failure) {
+  return failure.exit_code == ExitCode::no_server || failure.exit_code == ExitCode::timed_out;
+}
+
+}  // namespace
+
+json ask_with_patience(const HeadAddress& head, std::chrono::seconds patience, const std::function<json()>& ask) {
+  const auto begin = steady_clock::now();
+  bool told = false;
+  for (;;) {
+    try {
+      json answer = ask();
+      if (told) write_err("the head is back\n");
+      return answer;
+    } catch (const Failure& failure) {
+      if (!head_is_away(failure) || steady_clock::now() - begin >= patience) throw;
+    }
+    if (!told) {
+      write_err(fmt::format("the head at {} does not answer; trying for {} s (jobs go on meanwhile)\n", head.text(),
+                            patience.count()));
+    }
+    told = true;
+    std::this_thread::sleep_for(kRetryPause);
+  }
+}
+
+json follow_job(ApiClient& api, const std::string& job, const Terminal& terminal, std::chrono::seconds patience) {
+  const std::string path = "/api/v1/jobs/" + encode_segment(job);
+  const bool moving = terminal.err_is_terminal;
+  const auto begin = steady_clock::now();
+  FollowReport report;
+  double last_line_s = 0;
+  std::int64_t last_step = -1;
+  for (;;) {
+    const json now = ask_with_patience(api.head(), patience, [&] {
+      try {
+        return api.get(path);
+      } catch (const Failure&) {
+        if (moving) write_err(kClearLine);  // what is said next begins on a line of its own
+        throw;
+      }
+    });
+    const double now_s = seconds_since(begin);
+    const auto lines = report.observe(now, now_s);
+    if (moving && !lines.empty()) write_err(kClearLine);
+    for (const auto& line : lines) write_err(line + "\n");
+    if (is_end_state(text_at(now, "state"))) {
+      if (moving) write_err(kClearLine);
+      return now;
+    }
+    if (moving) {
+      write_err(std::string(kClearLine) + report.progress(terminal.width - 1));
+    } else if (!lines.empty()) {
+      last_line_s = now_s;
+    } else if (now_s - last_line_s >= kLineEvery_s && integer_at(now, "step") != last_step) {
+      write_err(report.progress(std::nullopt) + "\n");
+      last_line_s = now_s;
+      last_step = integer_at(now, "step");
+    }
+    std::this_thread::sleep_for(kPollPause);
+  }
+}
+
+void copy_logs(ApiClient& api, const std::string& job, bool follow, const Terminal& terminal,
+               std::chrono::seconds patience) {
+  std::int64_t offset = 0;
+  for (;;) {
+    const std::string path =
+        fmt::format("/api/v1/jobs/{}/logs?offset={}&limit={}", encode_segment(job), offset, kLogPart);
+    const json part = follow ? ask_with_patience(api.head(), patience, [&] { return api.get(path); }) : api.get(path);
+    const std::string text = text_at(part, "text");
+    write_out(terminal.out_is_terminal ? printable_text(text) : text);
+    const std::int64_t next = integer_at(part, "next", offset);
+    const bool more = next > offset;
+    offset = next;
+    if (more) continue;
+    const auto ended = part.find("ended");
+    if (!follow || (ended != part.end() && ended->is_boolean() && ended->get<bool>())) return;
+    std::this_thread::sleep_for(kPollPause);
+  }
+}
+
+}  // namespace ds::clients

@@ -1,0 +1,101 @@
+#include "clients/job_submission.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include "clients/failure.hpp"
+#include "clients/idempotency_key.hpp"
+#include "clients/output.hpp"
+#include "clients/printable.hpp"
+#include "clients/spec_error_view.hpp"
+
+namespace ds::clients {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::size_t kMaxBytes = 64 << 10;  // what the head takes
+constexpr std::chrono::seconds kRetryTime{10};
+constexpr std::chrono::milliseconds kRetryPause{250};
+
+std::string read_all(std::istream& in) {
+  std::string text(kMaxBytes + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  return text;
+}
+
+void check_text(const JobFile& file) {
+  if (file.text.size() > kMaxBytes) {
+    throw Failure(ExitCode::job_invalid, "invalid_job", file.shown + ": a job file has at most 64 KiB",
+                  "is this the right file?");
+  }
+  if (const auto at = find_invalid_utf8(file.text)) {
+    const std::string_view before = std::string_view(file.text).substr(0, *at);
+    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+    const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
+    Failure failure(ExitCode::job_invalid, "invalid_job", file.shown + " is not UTF-8 text", "save the file as UTF-8");
+    failure.details.push_back({{"field", ""}, {"line", line}, {"column", column}, {"message", "not UTF-8 text"}, {"hint", failure.hint}});
+    failure.rendered = format_spec_errors(failure.details, file.shown, before);
+    throw failure;
+  }
+}
+
+}  // namespace
+
+JobFile read_job_file(const std::string& path) {
+  JobFile file;
+  if (path == "-") {
+    file.shown = file.name = "stdin";
+    file.directory = std::filesystem::current_path().string();
+    file.text = read_all(std::cin);
+  } else {
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error)) {
+      throw Failure(ExitCode::job_invalid, "invalid_job", path + " is a directory", "name the job file in it");
+    }
+    std::ifstream in(path, std::ios::binary);
+    if (!in) {
+      throw Failure(ExitCode::job_invalid, "invalid_job", fmt::format("cannot read {}: {}", path, std::strerror(errno)),
+                    "ds-submit run -f FILE; - reads standard input");
+    }
+    const auto whole = std::filesystem::absolute(path).lexically_normal();
+    file.shown = path;
+    file.name = whole.filename().string();
+    file.directory = whole.parent_path().string();
+    file.text = read_all(in);
+  }
+  check_text(file);
+  return file;
+}
+
+nlohmann::json submit_job(ApiClient& api, const JobFile& file) {
+  const nlohmann::json body{{"file", file.name}, {"directory", file.directory}, {"text", file.text}};
+  const std::string key = make_idempotency_key();
+  const auto deadline = steady_clock::now() + kRetryTime;
+  bool told = false;
+  for (;;) {
+    try {
+      return api.post("/api/v1/jobs", body, {{"Idempotency-Key", key}});
+    } catch (Failure& failure) {
+      if (failure.code == "invalid_job" && !failure.details.empty()) {
+        failure.rendered = format_spec_errors(failure.details, file.shown, file.text);
+        throw;
+      }
+      if (failure.exit_code != ExitCode::no_server || steady_clock::now() >= deadline) throw;
+    }
+    if (!told) write_err(fmt::format("no answer from {}; trying for {} s\n", api.head().text(), kRetryTime.count()));
+    told = true;
+    std::this_thread::sleep_for(kRetryPause);
+  }
+}
+
+}  // namespace ds::clients

@@ -1,0 +1,161 @@
+#include "clients/job_view.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "clients/json_fields.hpp"
+#include "clients/printable.hpp"
+#include "clients/progress_line.hpp"
+#include "clients/text_table.hpp"
+#include "clients/time_text.hpp"
+
+namespace ds::clients {
+namespace {
+
+using nlohmann::json;
+
+std::string format_part(const json& job) {
+  const std::int64_t total = integer_at(job, "total_steps");
+  if (total <= 0) return "-";
+  return fmt::format("{}/{}", format_count(integer_at(job, "step")), format_count(total));
+}
+
+std::string format_percent(const json& object, const std::string& path) {
+  const auto value = number_at(object, path);
+  return value ? fmt::format("{:.1f}%", *value * 100) : "-";
+}
+
+std::string format_ago(std::int64_t then_ms, std::int64_t now_ms) {
+  return then_ms > 0 ? format_duration((now_ms - then_ms) / 1000) + " ago" : "-";
+}
+
+Cell state_cell(const json& object) {
+  const std::string state = text_at(object, "state");
+  return {state, colour_of_state(state)};
+}
+
+void add_line(std::string& out, std::string_view name, const std::string& value) {
+  if (!value.empty()) out += fmt::format("{:<11} {}\n", name, value);
+}
+
+std::string format_places(const json& places, const std::string& what, bool coloured) {
+  if (places.empty()) return {};
+  std::vector<std::vector<Cell>> rows;
+  for (const auto& place : places) {
+    const std::string name = what == "RANK" ? std::to_string(integer_at(place, "rank")) : text_at(place, "role");
+    rows.push_back({{name}, {text_at(place, "node")}, {std::to_string(integer_at(place, "pid")), Colour::none, true}, state_cell(place)});
+  }
+  return "\n" + format_table({what, "NODE", "PID", "STATE"}, rows, coloured);
+}
+
+std::string format_evaluations(const json& evaluations, bool coloured) {
+  if (evaluations.empty()) return {};
+  std::vector<std::vector<Cell>> rows;
+  for (const auto& evaluation : evaluations) {
+    const auto loss = number_at(evaluation, "loss");
+    rows.push_back({{std::to_string(integer_at(evaluation, "epoch")), Colour::none, true},
+                    {format_count(integer_at(evaluation, "step")), Colour::none, true},
+                    {loss ? fmt::format("{:.3f}", *loss) : "-", Colour::none, true},
+                    {format_percent(evaluation, "accuracy"), Colour::none, true},
+                    {format_percent(evaluation, "majority_accuracy"), Colour::none, true}});
+  }
+  return "\n" + format_table({"EPOCH", "STEP", "LOSS", "ACCURACY", "BASELINE"}, rows, coloured);
+}
+
+}  // namespace
+
+std::string format_jobs(const json& jobs, std::int64_t now_ms, bool coloured) {
+  if (jobs.empty()) return "no jobs yet; ds-submit run -f job.yaml starts one\n";
+  std::vector<std::vector<Cell>> rows;
+  for (const auto& job : jobs) {
+    rows.push_back({{text_at(job, "id")},
+                    {text_at(job, "name")},
+                    {text_at(job, "tenant")},
+                    state_cell(job),
+                    {format_part(job), Colour::none, true},
+                    {format_percent(job, "metrics.accuracy"), Colour::none, true},
+                    {format_ago(integer_at(job, "submitted_ms"), now_ms), Colour::none, true},
+                    {text_at(job, "reason")}});
+  }
+  return format_table({"ID", "NAME", "TENANT", "STATE", "STEP", "ACCURACY", "SUBMITTED", "REASON"}, rows, coloured);
+}
+
+std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
+  const std::string state = printable_line(text_at(job, "state"));
+  std::string out;
+  add_line(out, "job", printable_line(text_at(job, "name") + "  " + text_at(job, "id")));
+  add_line(out, "state", coloured ? colour_text(state, colour_of_state(state)) : state);
+  add_line(out, "reason", printable_line(text_at(job, "reason")));
+  add_line(out, "kind", printable_line(text_at(job, "kind")));
+  add_line(out, "tenant", printable_line(text_at(job, "tenant")));
+  if (integer_at(job, "total_steps") > 0) add_line(out, "progress", format_progress(job, std::nullopt, std::nullopt));
+  const std::int64_t minimum = integer_at(job, "workers_min");
+  const std::int64_t maximum = integer_at(job, "workers_max");
+  if (maximum > 0) {
+    add_line(out, "workers", fmt::format("{} now, {} to {} wanted", array_at(job, "workers").size(), minimum, maximum));
+  }
+  add_line(out, "generation", std::to_string(integer_at(job, "generation")));
+  add_line(out, "restarts", std::to_string(integer_at(job, "restarts")));
+  const std::int64_t checkpoint = integer_at(job, "checkpoint.step", -1);
+  if (checkpoint >= 0) add_line(out, "checkpoint", "step " + format_count(checkpoint));
+  add_line(out, "submitted", format_ago(integer_at(job, "submitted_ms"), now_ms));
+  const std::int64_t started = integer_at(job, "started_ms");
+  const std::int64_t ended = integer_at(job, "ended_ms");
+  if (started > 0) add_line(out, "started", format_ago(started, now_ms));
+  if (ended > 0) add_line(out, "ended", format_ago(ended, now_ms));
+  out += format_places(array_at(job, "workers"), "RANK", coloured);
+  out += format_places(array_at(job, "roles"), "ROLE", coloured);
+  return out + format_evaluations(array_at(job, "evaluations"), coloured);
+}
+
+std::string format_nodes(const json& nodes, bool coloured) {
+  if (nodes.empty()) return "no nodes; ds-submit up starts some here, ds-node --head HOST:PORT joins one\n";
+  std::vector<std::vector<Cell>> rows;
+  for (const auto& node : nodes) {
+    rows.push_back({{text_at(node, "id")},
+                    {text_at(node, "address")},
+                    state_cell(node),
+                    {fmt::format("{}/{}", integer_at(node, "slots_used"), integer_at(node, "slots")), Colour::none, true},
+                    {std::to_string(integer_at(node, "gpus")), Colour::none, true},
+                    {format_bytes(integer_at(node, "memory_bytes")), Colour::none, true},
+                    {std::to_string(integer_at(node, "pid")), Colour::none, true}});
+  }
+  return format_table({"NODE", "ADDRESS", "STATE", "SLOTS", "GPUS", "MEMORY", "PID"}, rows, coloured);
+}
+
+std::string format_checkpoints(const json& checkpoints, bool coloured) {
+  if (checkpoints.empty()) return "no checkpoint yet\n";
+  std::vector<std::vector<Cell>> rows;
+  for (const auto& checkpoint : checkpoints) {
+    const auto loss = number_at(checkpoint, "metrics.loss");
+    if (!checkpoint.is_object()) continue;
+    const auto best = checkpoint.find("best");
+    rows.push_back({{format_count(integer_at(checkpoint, "step")), Colour::none, true},
+                    {format_bytes(integer_at(checkpoint, "bytes")), Colour::none, true},
+                    {text_at(checkpoint, "time")},
+                    {loss ? fmt::format("{:.3f}", *loss) : "-", Colour::none, true},
+                    {format_percent(checkpoint, "metrics.accuracy"), Colour::none, true},
+                    {best != checkpoint.end() && best->is_boolean() && best->get<bool>() ? "best" : "", Colour::green}});
+  }
+  return format_table({"STEP", "SIZE", "TIME", "LOSS", "ACCURACY", ""}, rows, coloured);
+}
+
+std::string format_why(const json& why, bool coloured) {
+  const std::string state = printable_line(text_at(why, "state"));
+  std::string out = (coloured ? colour_text(state, colour_of_state(state)) : state) + "\n";
+  const auto& reasons = array_at(why, "reasons");
+  if (reasons.empty()) out += "nothing keeps this job from running\n";
+  for (const auto& reason : reasons) {
+    out += fmt::format("  {}: {}\n", printable_line(text_at(reason, "code")), printable_line(text_at(reason, "text")));
+    std::string names;
+    for (const auto& job : array_at(reason, "blocking")) {
+      if (job.is_string()) names += (names.empty() ? "" : ", ") + job.get<std::string>();
+    }
+    if (!names.empty()) out += fmt::format("    in the way: {}\n", printable_line(names));
+  }
+  return out;
+}
+
+}  // namespace ds::clients

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace ds::clients {
+
+/// The head's answers as a person reads them; each ends with a newline. Pure: `now_ms` is milliseconds since 1970.
+std::string format_jobs(const nlohmann::json& jobs, std::int64_t now_ms, bool coloured);
+std::string format_job(const nlohmann::json& job, std::int64_t now_ms, bool coloured);
+std::string format_nodes(const nlohmann::json& nodes, bool coloured);
+std::string format_checkpoints(const nlohmann::json& checkpoints, bool coloured);
+std::string format_why(const nlohmann::json& why, bool coloured);
+
+}  // namespace ds::clients

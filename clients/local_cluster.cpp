@@ -1,0 +1,277 @@
+#include "clients/local_cluster.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <sstream>
+#include <thread>
+
+#include "clients/api_client.hpp"
+#include "clients/failure.hpp"
+#include "clients/json_fields.hpp"
+#include "clients/output.hpp"
+#include "clients/printable.hpp"
+
+namespace ds::clients {
+namespace {
+
+constexpr std::chrono::seconds kReadyTime{60};
+constexpr std::chrono::seconds kNodesStopTime{10};
+constexpr std::chrono::seconds kStopTime{15};
+constexpr std::chrono::milliseconds kPollPause{50};
+constexpr std::size_t kShownLogLines = 12;
+constexpr std::string_view kHead = "head";
+
+std::string node_name(int number) { return fmt::format("node-{}", number); }
+
+std::filesystem::path find_program(const std::string& name) {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const auto program = self.parent_path() / name;
+  if (error || ::access(program.c_str(), X_OK) != 0) {
+    throw Failure(ExitCode::unexpected, "local", fmt::format("{} is not beside ds-submit in {}", name, self.parent_path().string()),
+                  "build or install all programs: cmake --build --preset release");
+  }
+  return program;
+}
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (!error) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);  // secrets live there
+  if (error) {
+    throw Failure(ExitCode::unexpected, "local", fmt::format("cannot make {}: {}", folder.string(), error.message()),
+                  "set DS_HOME to a directory that you may write to");
+  }
+}
+
+/// The node that `entry` of the API describes lives: the head may still list one that died before.
+bool describes_living_node(const nlohmann::json& entry, const std::string& name) {
+  const std::string state = text_at(entry, "state");
+  if (text_at(entry, "id") != name || state == "DOWN") return false;
+  const auto pid = static_cast<pid_t>(integer_at(entry, "pid"));
+  return pid <= 0 || ::kill(pid, 0) == 0 || errno == EPERM;
+}
+
+}  // namespace
+
+std::string format_cluster_shape(const ClusterShape& shape) {
+  return fmt::format("nodes {}\nslots {}\n", shape.nodes, shape.slots);
+}
+
+std::optional<ClusterShape> parse_cluster_shape(const std::string& text) {
+  std::istringstream in(text);
+  std::string nodes;
+  std::string slots;
+  ClusterShape shape;
+  if (!(in >> nodes >> shape.nodes >> slots >> shape.slots) || nodes != "nodes" || slots != "slots") return std::nullopt;
+  return shape;
+}
+
+LocalCluster::LocalCluster(LocalHome home) : home_(std::move(home)) {}
+
+LocalCluster::~LocalCluster() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+/// The lock file also marks the folder as ours: only such a folder is ever purged.
+bool LocalCluster::lock(bool create) {
+  lock_ = ::open(home_.lock_file().c_str(), O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
+  if (lock_ < 0 && errno == ENOENT && !create) return false;
+  if (lock_ < 0) {
+    throw Failure(ExitCode::unexpected, "local",
+                  fmt::format("cannot open {}: {}", home_.lock_file().string(), std::strerror(errno)),
+                  "set DS_HOME to a directory that you may write to");
+  }
+  const auto deadline = Clock::now() + kReadyTime + kStopTime;
+  bool told = false;
+  while (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    if (Clock::now() >= deadline) {
+      throw Failure(ExitCode::conflict, "conflict", "another ds-submit up or down does not come to an end");
+    }
+    if (!told) write_err("waiting for another ds-submit up or down to finish\n");
+    told = true;
+    std::this_thread::sleep_for(kPollPause);
+  }
+  return true;
+}
+
+void LocalCluster::prepare_folders() {
+  std::error_code error;
+  const bool ours = std::filesystem::exists(home_.lock_file(), error);
+  if (!ours && !std::filesystem::is_empty(home_.head_dir(), error) && !error) {
+    throw Failure(ExitCode::conflict, "conflict",
+                  fmt::format("{} exists and was not made by ds-submit up", home_.head_dir().string()),
+                  "set DS_HOME to a directory of its own");
+  }
+  make_folder(home_.root);
+  lock(true);
+  make_folder(home_.run_dir());
+}
+
+LocalCluster::Members LocalCluster::living_members() const {
+  Members living;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(home_.run_dir(), error)) {
+    if (entry.path().extension() != ".pid") continue;
+    const auto text = read_small_file(entry.path());
+    const auto record = text ? parse_member_record(*text) : std::nullopt;
+    if (record && is_alive(*record)) living[entry.path().stem().string()] = *record;
+  }
+  return living;
+}
+
+void LocalCluster::start(const std::string& name, const std::string& program, const std::vector<std::string>& arguments) {
+  const auto record = start_member(find_program(program), arguments, home_.log_file(name), home_.run_dir());
+  started_[name] = members_[name] = record;
+  write_small_file(home_.pid_file(name), format_member_record(record));
+}
+
+void LocalCluster::fail_with_log(const std::string& name, const std::string& what) const {
+  const std::string lines = printable_text(read_last_lines(home_.log_file(name), kShownLogLines));
+  throw Failure(ExitCode::unexpected, "local", fmt::format("{} {}{}{}", name, what, lines.empty() ? "" : "; it said last:\n", lines),
+                "the whole log is " + home_.log_file(name).string());
+}
+
+void LocalCluster::check_members() const {
+  for (const auto& [name, record] : members_) {
+    if (is_alive(record)) continue;
+    const std::string end = describe_end(record);
+    fail_with_log(name, end.empty() ? "died while the cluster was starting" : "ended with " + end + " while the cluster was starting");
+  }
+}
+
+std::string LocalCluster::start_head(Clock::time_point deadline) {
+  const std::string listen = read_small_file(home_.address_file()).value_or("127.0.0.1:0");
+  const auto ready_file = home_.head_dir() / "address";
+  std::error_code ignored;
+  std::filesystem::remove(ready_file, ignored);  // of the head before; the new one writes it when it is ready
+  start(std::string(kHead), "ds-head", {"--data-dir", home_.head_dir().string(), "--listen", listen});
+  for (;;) {
+    const auto address = read_small_file(ready_file);
+    if (address && !address->empty()) {
+      write_small_file(home_.address_file(), *address + "\n");
+      return *address;
+    }
+    check_members();
+    if (Clock::now() >= deadline) fail_with_log(std::string(kHead), "was not ready in time");
+    std::this_thread::sleep_for(kPollPause);
+  }
+}
+
+void LocalCluster::wait_for_nodes(const std::string& address, const ClusterShape& shape, Clock::time_point deadline) {
+  ApiClient api(parse_head_address(address, home_.address_file().string()));
+  for (;;) {
+    std::string missing;
+    try {
+      const auto nodes = api.get("/api/v1/nodes");
+      for (int i = 1; i <= shape.nodes && missing.empty(); ++i) {
+        bool there = false;
+        for (const auto& node : nodes) there = there || describes_living_node(node, node_name(i));
+        if (!there) missing = node_name(i);
+      }
+      if (missing.empty()) return;
+    } catch (const Failure& failure) {
+      if (failure.exit_code != ExitCode::no_server && failure.exit_code != ExitCode::timed_out) throw;
+      missing = kHead;
+    }
+    check_members();
+    if (Clock::now() >= deadline) {
+      fail_with_log(missing, missing == kHead ? "does not answer" : "did not register with the head in time");
+    }
+    std::this_thread::sleep_for(kPollPause);
+  }
+}
+
+LocalCluster::Up LocalCluster::up(const ClusterShape& shape) {
+  prepare_folders();
+  members_ = living_members();
+  const auto running = parse_cluster_shape(read_small_file(home_.shape_file()).value_or(""));
+  if (!members_.empty() && running && *running != shape) {
+    throw Failure(ExitCode::conflict, "conflict",
+                  fmt::format("a local cluster with {} nodes of {} slots is up already", running->nodes, running->slots),
+                  "ds-submit down stops it; jobs and checkpoints are kept");
+  }
+  write_small_file(home_.shape_file(), format_cluster_shape(shape));
+  const auto deadline = Clock::now() + kReadyTime;
+  try {
+    Up result;
+    const bool head_lives = members_.count(std::string(kHead)) > 0;
+    const auto remembered = read_small_file(home_.address_file());
+    result.address = head_lives && remembered ? *remembered : start_head(deadline);
+    for (int i = 1; i <= shape.nodes; ++i) {
+      if (members_.count(node_name(i)) > 0) continue;
+      start(node_name(i), "ds-node", {"--head", result.address, "--secret-file", (home_.head_dir() / "cluster.secret").string(),
+                                      "--name", node_name(i), "--slots", std::to_string(shape.slots)});
+    }
+    wait_for_nodes(result.address, shape, deadline);
+    for (const auto& [name, record] : started_) result.started.push_back(name);
+    return result;
+  } catch (...) {
+    stop_members(started_);
+    forget(started_);
+    throw;
+  }
+}
+
+void LocalCluster::stop_members(const Members& members) {
+  const auto begin = Clock::now();
+  const auto any_alive = [&](bool head) {
+    for (const auto& [name, record] : members) {
+      if ((name == kHead) == head && is_alive(record)) return true;
+    }
+    return false;
+  };
+  const auto stop = [&](bool head, std::chrono::seconds until) {
+    for (const auto& [name, record] : members) {
+      if ((name == kHead) == head) signal_member(record, SIGTERM);
+    }
+    while (any_alive(head) && Clock::now() - begin < until) std::this_thread::sleep_for(kPollPause);
+  };
+  stop(false, kNodesStopTime);
+  stop(true, kStopTime);
+  for (const auto& [name, record] : members) {
+    if (!is_alive(record)) continue;
+    write_err(fmt::format("{} (pid {}) does not stop; killing it\n", name, record.pid));
+    signal_member(record, SIGKILL);
+  }
+  const auto kill_deadline = Clock::now() + kStopTime;  // a process in a stuck disk call can outlive even SIGKILL
+  while ((any_alive(false) || any_alive(true)) && Clock::now() < kill_deadline) std::this_thread::sleep_for(kPollPause);
+}
+
+void LocalCluster::forget(const Members& members) {
+  std::error_code ignored;
+  for (const auto& [name, record] : members) {
+    describe_end(record);  // reaps it where it was our child
+    if (!is_alive(record)) std::filesystem::remove(home_.pid_file(name), ignored);
+  }
+}
+
+std::vector<std::string> LocalCluster::down(bool purge) {
+  if (!lock(false)) return {};
+  const Members members = living_members();
+  stop_members(members);
+  std::vector<std::string> stopped;
+  for (const auto& [name, record] : members) {
+    if (is_alive(record)) {
+      throw Failure(ExitCode::unexpected, "local", fmt::format("{} (pid {}) cannot be stopped", name, record.pid),
+                    "it probably hangs in a call of the kernel; try again later");
+    }
+    stopped.push_back(name);
+  }
+  std::error_code error;
+  std::filesystem::remove_all(home_.run_dir(), error);
+  if (purge && !error) std::filesystem::remove_all(home_.head_dir(), error);
+  if (purge && !error) std::filesystem::remove(home_.lock_file(), error);
+  if (error) throw Failure(ExitCode::unexpected, "local", "cannot remove files in " + home_.root.string() + ": " + error.message());
+  if (purge) std::filesystem::remove(home_.root, error);  // stays when something else is in it
+  return stopped;
+}
+
+}  // namespace ds::clients

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "clients/local_home.hpp"
+#include "clients/member_process.hpp"
+
+namespace ds::clients {
+
+/// How many nodes a local cluster has and what each offers.
+struct ClusterShape {
+  int nodes = 2;
+  int slots = 2;
+  bool operator==(const ClusterShape&) const = default;
+};
+
+/// The text of `run/shape`: `nodes N\nslots N\n`.
+std::string format_cluster_shape(const ClusterShape& shape);
+std::optional<ClusterShape> parse_cluster_shape(const std::string& text);
+
+/// The embedded cluster of this machine: one head and some nodes as processes of their own, remembered in files under a
+/// `LocalHome`. One object at a time does something (a lock file); all members throw `Failure`.
+class LocalCluster {
+ public:
+  explicit LocalCluster(LocalHome home);
+  ~LocalCluster();
+  LocalCluster(const LocalCluster&) = delete;
+  LocalCluster& operator=(const LocalCluster&) = delete;
+
+  struct Up {
+    std::string address;               ///< HOST:PORT of the head
+    std::vector<std::string> started;  ///< members that were not running before; empty: it was up already
+  };
+  /// Starts what is not running and returns once the head knows all nodes. A head that died comes back on the port it
+  /// had, because nodes look for it there. Another shape than the running one is a conflict. When a member dies
+  /// meanwhile, what this call started is stopped again and the failure shows that member's last log lines.
+  Up up(const ClusterShape& shape);
+
+  /// Stops nodes, then the head: SIGTERM, and SIGKILL for what is left after 15 s. Keeps jobs and checkpoints unless
+  /// `purge`. Returns the members that were running.
+  std::vector<std::string> down(bool purge);
+
+  const LocalHome& home() const { return home_; }
+
+ private:
+  using Members = std::map<std::string, MemberRecord>;
+  using Clock = std::chrono::steady_clock;
+
+  bool lock(bool create);
+  void prepare_folders();
+  Members living_members() const;
+  void start(const std::string& name, const std::string& program, const std::vector<std::string>& arguments);
+  std::string start_head(Clock::time_point deadline);
+  void wait_for_nodes(const std::string& address, const ClusterShape& shape, Clock::time_point deadline);
+  void check_members() const;
+  [[noreturn]] void fail_with_log(const std::string& name, const std::string& what) const;
+  void stop_members(const Members& members);
+  void forget(const Members& members);
+
+  LocalHome home_;
+  int lock_ = -1;
+  Members started_;
+  Members members_;  ///< all that should be alive while `up` waits
+};
+
+}  // namespace ds::clients

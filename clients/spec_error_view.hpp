@@ -1,0 +1,20 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace ds::clients {
+
+/// Shows what is wrong with a job file, each error with the line it stands in and a caret under its column:
+///
+///     job.yaml:7:12: optimizer.lr: expected a number, got "fast"
+///         7 | optimizer: {name: adamw, lr: fast}
+///           |                              ^
+///       hint: for example 1e-3
+///
+/// `details` is the array of the head's `invalid_job` error; lines and columns count from 1, columns in bytes, 0 or
+/// missing means unknown. `text` is the file as it was sent. Pure.
+std::string format_spec_errors(const nlohmann::json& details, std::string_view file, std::string_view text);
+
+}  // namespace ds::clients

@@ -1,0 +1,81 @@
+#include "clients/job_view.hpp"
+
+#include <gtest/gtest.h>
+
+namespace ds::clients {
+namespace {
+
+using nlohmann::json;
+
+TEST(JobView, ListsJobs) {
+  const json jobs = json::parse(R"([
+    {"id":"j-1","name":"intents","tenant":"nlp","state":"RUNNING","step":5,"total_steps":1000,
+     "metrics":{"accuracy":0.5},"submitted_ms":1000,"reason":""},
+    {"id":"j-2","name":"big","tenant":"default","state":"QUEUED","step":0,"total_steps":0,"metrics":null,
+     "submitted_ms":60000,"reason":"needs 8 slots"}])");
+  EXPECT_EQ(format_jobs(jobs, 61000, false),
+            "ID   NAME     TENANT   STATE       STEP  ACCURACY  SUBMITTED  REASON\n"
+            "j-1  intents  nlp      RUNNING  5/1,000     50.0%  1m00s ago\n"
+            "j-2  big      default  QUEUED         -         -     1s ago  needs 8 slots\n");
+  EXPECT_NE(format_jobs(json::array(), 0, false).find("ds-submit run"), std::string::npos);
+}
+
+TEST(JobView, ShowsOneJobWithItsWorkersAndEvaluations) {
+  const json job = json::parse(R"({"id":"j-1","name":"intents","kind":"train","tenant":"nlp","state":"RUNNING","reason":"",
+    "step":50,"total_steps":100,"epoch":1,"steps_per_epoch":50,"generation":2,"restarts":1,"workers_min":1,"workers_max":4,
+    "workers":[{"rank":0,"node":"node-1","pid":77,"state":"RUNNING"}],"roles":[{"role":"job_master","node":"head","pid":12}],
+    "evaluations":[{"epoch":1,"step":50,"loss":0.25,"accuracy":0.9,"majority_accuracy":0.2}],
+    "checkpoint":{"step":40},"submitted_ms":1000,"started_ms":2000,"ended_ms":0,"metrics":{}})");
+  EXPECT_EQ(format_job(job, 61000, false),
+            "job         intents  j-1\n"
+            "state       RUNNING\n"
+            "kind        train\n"
+            "tenant      nlp\n"
+            "progress    RUNNING  50%  step 50/100  epoch 2/2  1 worker\n"
+            "workers     1 now, 1 to 4 wanted\n"
+            "generation  2\n"
+            "restarts    1\n"
+            "checkpoint  step 40\n"
+            "submitted   1m00s ago\n"
+            "started     59s ago\n"
+            "\n"
+            "RANK  NODE    PID  STATE\n"
+            "0     node-1   77  RUNNING\n"
+            "\n"
+            "ROLE        NODE  PID  STATE\n"
+            "job_master  head   12\n"
+            "\n"
+            "EPOCH  STEP   LOSS  ACCURACY  BASELINE\n"
+            "    1    50  0.250     90.0%     20.0%\n");
+}
+
+TEST(JobView, ListsNodesAndCheckpoints) {
+  EXPECT_EQ(format_nodes(json::parse(R"([{"id":"node-1","address":"127.0.0.1:4000","state":"UP","slots":2,"slots_used":1,
+                                          "gpus":0,"memory_bytes":4294967296,"pid":9}])"), false),
+            "NODE    ADDRESS         STATE  SLOTS  GPUS   MEMORY  PID\n"
+            "node-1  127.0.0.1:4000  UP       1/2     0  4.0 GiB    9\n");
+  EXPECT_EQ(format_checkpoints(json::parse(R"([{"step":200,"bytes":1048576,"time":"2026-01-01T00:00:00Z",
+                                                "metrics":{"loss":0.5,"accuracy":0.75},"best":true}])"), false),
+            "STEP     SIZE  TIME                   LOSS  ACCURACY\n"
+            " 200  1.0 MiB  2026-01-01T00:00:00Z  0.500     75.0%  best\n");
+}
+
+TEST(JobView, SaysWhatIsInTheWay) {
+  EXPECT_EQ(format_why(json::parse(R"({"state":"QUEUED","reasons":[{"code":"no_capacity_now","text":"needs 4 slots, 1 is free",
+                                       "blocking":["j-1","j-2"]}],"expected_start":null})"), false),
+            "QUEUED\n  no_capacity_now: needs 4 slots, 1 is free\n    in the way: j-1, j-2\n");
+  EXPECT_EQ(format_why(json::parse(R"({"state":"RUNNING","reasons":[]})"), false),
+            "RUNNING\nnothing keeps this job from running\n");
+}
+
+TEST(JobView, SurvivesAnswersOfAnotherShape) {
+  const json odd = json::parse(R"([null, 5, {"id":7,"metrics":[],"state":{}}])");
+  EXPECT_FALSE(format_jobs(odd, 0, false).empty());
+  EXPECT_FALSE(format_nodes(odd, false).empty());
+  EXPECT_FALSE(format_checkpoints(odd, false).empty());
+  EXPECT_FALSE(format_why(odd, false).empty());
+  EXPECT_FALSE(format_job(odd, 0, false).empty());
+}
+
+}  // namespace
+}  // namespace ds::clients

@@ -1,0 +1,17 @@
+#include "clients/local_cluster.hpp"
+
+#include <gtest/gtest.h>
+
+namespace ds::clients {
+namespace {
+
+TEST(LocalCluster, RemembersItsShape) {
+  const ClusterShape shape{3, 8};
+  EXPECT_EQ(parse_cluster_shape(format_cluster_shape(shape)), shape);
+  for (const char* bad : {"", "nodes", "nodes x\nslots 2", "slots 2\nnodes 3", "nodes 2"}) {
+    EXPECT_EQ(parse_cluster_shape(bad), std::nullopt) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace ds::clients

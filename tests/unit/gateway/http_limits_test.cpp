@@ -1,0 +1,206 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
+
+#include "actors/gateway/http_server.hpp"
+#include "tests/unit/gateway/echo_server.hpp"
+#include "tests/unit/gateway/raw_client.hpp"
+
+namespace ds::gateway::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// Sends `bytes` and expects `status` with the JSON body of an error, then the end of the connection.
+void expect_refused(std::uint16_t port, std::string_view bytes, int status) {
+  SCOPED_TRACE(bytes.substr(0, 200));
+  RawClient client(port);
+  client.send(bytes);
+  const auto response = client.receive();
+  EXPECT_EQ(response.status, status);
+  const auto body = nlohmann::json::parse(response.body, nullptr, false);
+  ASSERT_FALSE(body.is_discarded()) << response.body;
+  EXPECT_TRUE(body.at("error").at("code").is_string());
+  EXPECT_FALSE(body.at("error").at("message").get<std::string>().empty());
+  EXPECT_TRUE(body.at("error").at("hint").is_string());
+  EXPECT_EQ(response.headers.at("connection"), "close");
+  EXPECT_TRUE(client.closed_by_server());
+}
+
+TEST(HttpLimits, RefusesWhatIsNotHttp) {
+  const auto server = start_server();
+  for (const std::string_view garbage : {
+           std::string_view("hello\r\n\r\n"), std::string_view("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 \r\n\r\n", 16),
+           std::string_view("GET / HTTP/2.0\r\nHost: x\r\n\r\n"), std::string_view("GET  / HTTP/1.1\r\nHost: x\r\n\r\n"),
+           std::string_view("GET / HTTP/1.1\r\nHost : x\r\n\r\n"), std::string_view("GET / HTTP/1.1\r\nHo\0st: x\r\n\r\n", 28),
+           std::string_view("GET / HTTP/1.1\r\n\r\n"), std::string_view("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+           std::string_view("GET nowhere HTTP/1.1\r\nHost: x\r\n\r\n"),
+           std::string_view("GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n"),
+           std::string_view("GET /?a=1&a=2 HTTP/1.1\r\nHost: x\r\n\r\n"),
+           std::string_view("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"),
+           std::string_view("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n"),
+           std::string_view("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+       }) {
+    expect_refused(server->port(), garbage, 400);
+  }
+}
+
+TEST(HttpLimits, RefusesABodyWhoseLengthIsToldTwice) {
+  const auto server = start_server();
+  const std::string start = "POST / HTTP/1.1\r\nHost: x\r\n";
+  const std::string body = "\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+  expect_refused(server->port(), start + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" + body, 400);
+  expect_refused(server->port(), start + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n" + body, 400);
+  expect_refused(server->port(), start + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", 400);
+  expect_refused(server->port(), start + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nabcde", 400);
+  expect_refused(server->port(), start + "Transfer-Encoding: gzip, chunked\r\n" + body, 400);
+  expect_refused(server->port(), start + "Transfer-Encoding: identity\r\n" + body, 400);
+  expect_refused(server->port(), "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n" + body, 400);
+}
+
+TEST(HttpLimits, RefusesHugeHeaders) {
+  const auto server = start_server();
+  const std::string start = "GET / HTTP/1.1\r\nHost: x\r\n";
+  expect_refused(server->port(), start + "X: " + std::string(9000, 'a') + "\r\n\r\n", 431);
+  expect_refused(server->port(), "GET /" + std::string(1'000'000, 'a'), 431);
+  std::string many = start;
+  for (int i = 0; i < 2000; ++i) many += fmt::format("X-{}: y\r\n", i);
+  expect_refused(server->port(), many + "\r\n", 431);
+}
+
+TEST(HttpLimits, TakesHeadersJustUnderTheLimit) {
+  const auto server = start_server();
+  RawClient client(server->port());
+  client.send("GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(8000, 'a') + "\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 200);
+}
+
+TEST(HttpLimits, RefusesABodyOverTheLimitBeforeItIsSent) {
+  HttpServerOptions options;
+  options.max_body_bytes = 1000;
+  const auto server = start_server(answer_echo, options);
+  const std::string start = "POST / HTTP/1.1\r\nHost: x\r\n";
+  RawClient fits(server->port());
+  fits.send(start + "Content-Length: 1000\r\n\r\n" + std::string(1000, 'a'));
+  EXPECT_EQ(fits.receive().status, 200);
+  expect_refused(server->port(), start + "Content-Length: 1001\r\n\r\n", 413);
+  expect_refused(server->port(), start + "Content-Length: 1001\r\nExpect: 100-continue\r\n\r\n", 413);
+  expect_refused(server->port(), start + "Content-Length: 900000\r\n\r\n" + std::string(900'000, 'a'), 413);
+  expect_refused(server->port(), start + "Transfer-Encoding: chunked\r\n\r\n3E9\r\n" + std::string(1001, 'a'), 413);
+  std::string small_chunks = start + "Transfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 30; ++i) small_chunks += "32\r\n" + std::string(50, 'a') + "\r\n";
+  expect_refused(server->port(), small_chunks, 413);
+  expect_refused(server->port(), start + "Transfer-Encoding: chunked\r\n\r\n1;" + std::string(100'000, 'x'), 431);
+  expect_refused(server->port(), start + "Expect: tea\r\n\r\n", 417);
+}
+
+TEST(HttpLimits, GivesUpOnHeadersThatComeTooSlowly) {
+  HttpServerOptions options;
+  options.header_timeout = milliseconds(200);
+  const auto server = start_server(answer_echo, options);
+  RawClient slow(server->port());
+  std::atomic<bool> refused{false};
+  std::thread dripping([&] {  // a byte now and then must not put the deadline off
+    slow.send("GET / HTTP/1.1\r\nX: ");
+    while (!refused && slow.send("a")) std::this_thread::sleep_for(milliseconds(20));
+  });
+  EXPECT_EQ(slow.receive().status, 408);
+  refused = true;
+  dripping.join();
+  RawClient silent(server->port());
+  EXPECT_TRUE(silent.closed_by_server());
+}
+
+TEST(HttpLimits, GivesUpOnABodyThatDoesNotCome) {
+  HttpServerOptions options;
+  options.idle_timeout = milliseconds(200);
+  const auto server = start_server(answer_echo, options);
+  RawClient client(server->port());
+  client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+  EXPECT_EQ(client.receive().status, 408);
+  EXPECT_TRUE(client.closed_by_server());
+}
+
+TEST(HttpLimits, ClosesAnIdleConnectionWithoutAWord) {
+  HttpServerOptions options;
+  options.idle_timeout = milliseconds(200);
+  const auto server = start_server(answer_echo, options);
+  RawClient client(server->port());
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_TRUE(client.closed_by_server());
+}
+
+TEST(HttpLimits, ClosesOnAReaderThatHasStopped) {
+  HttpServerOptions options;
+  options.idle_timeout = milliseconds(200);
+  const auto server = start_server(
+      [](const HttpRequest&, const Respond& respond) {
+        HttpResponse response;
+        response.body.assign(64 << 20, 'a');
+        respond(std::move(response));
+      },
+      options);
+  RawClient client(server->port());
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  // Nothing is read until the server has given up, which shows as a write that fails.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  bool open = true;
+  while (open && std::chrono::steady_clock::now() < deadline) {
+    open = client.send("x");
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  EXPECT_FALSE(open);
+}
+
+TEST(HttpLimits, Answers504WhenTheHandlerNeverDoes) {
+  HttpServerOptions options;
+  options.answer_timeout = milliseconds(200);
+  Respond kept;
+  const auto server = start_server([&](const HttpRequest&, Respond respond) { kept = std::move(respond); }, options);
+  expect_refused(server->port(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 504);
+  kept({});  // too late, and harmless
+  expect_refused(server->port(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 504);
+}
+
+TEST(HttpLimits, TellsConnectionsBeyondTheBound) {
+  HttpServerOptions options;
+  options.max_connections = 3;
+  const auto server = start_server(answer_echo, options);
+  std::vector<std::unique_ptr<RawClient>> held;
+  for (int i = 0; i < 3; ++i) {
+    held.push_back(std::make_unique<RawClient>(server->port()));
+    held.back()->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    ASSERT_EQ(held.back()->receive().status, 200);
+  }
+  expect_refused(server->port(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 503);
+  held.pop_back();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  int status = 503;
+  while (status == 503 && std::chrono::steady_clock::now() < deadline) {
+    RawClient next(server->port());
+    next.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    status = next.receive().status;
+  }
+  EXPECT_EQ(status, 200);
+}
+
+TEST(HttpLimits, KeepsServingAfterManyBrokenConnections) {
+  const auto server = start_server();
+  for (int i = 0; i < 300; ++i) {
+    RawClient client(server->port());
+    client.send(i % 2 == 0 ? "GET / HT" : "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc");
+  }
+  RawClient client(server->port());
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 200);
+}
+
+}  // namespace
+}  // namespace ds::gateway::testing
