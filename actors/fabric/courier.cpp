@@ -10,8 +10,8 @@ namespace {
 
 // What UCX may hold of one connection at once. More would not be faster, and the receiver takes memory for all of it.
 constexpr std::size_t kMaxPostedBytes = std::size_t{32} << 20;
-constexpr std::size_t kMaxPostedFrames = 1024;
-constexpr std::size_t kMaxEarlyFrames = 4096;  // waiting for one that was sent before them
+// How far a small frame may overtake a big one that UCX still fetches; the receiver keeps what comes early.
+constexpr std::uint64_t kMaxOvertaking = 1024;
 // While a big frame is being fetched heartbeats queue behind it; that much time more is given, as on a slow network.
 constexpr std::size_t kSlowestBytesPerSecond = 10'000'000;
 
@@ -21,16 +21,17 @@ std::string name_of(const ProcessAddress& address) {
 
 }  // namespace
 
-Courier::Courier(const TransportOptions& options, ProcessAddress self, UcxWorker& ucx, CommandQueue& commands,
+Courier::Courier(const TransportOptions& options, Door& door, UcxWorker& ucx, CommandQueue& commands,
                  HandlerTable& handlers)
     : options_(options),
-      self_(std::move(self)),
+      self_(door.self()),
+      door_(door),
       ucx_(ucx),
       commands_(commands),
       handlers_(handlers),
       last_tick_(Clock::now()) {}
 
-TransportCounters Courier::counters() const { return {delivered_, lost_, refused_}; }
+TransportCounters Courier::counters() const { return {delivered_, lost_, refused_ + door_.refused()}; }
 
 // ---- commands -----------------------------------------------------------------------------------
 
@@ -49,7 +50,7 @@ void Courier::on_send(SendCommand command, Clock::time_point now) {
   }
   Peer& peer = peer_for(to);
   peer.queue.push_back(std::move(command));
-  if (peer.connections.empty()) {
+  if (peer.connections.empty() && peer.call == 0) {
     connect(peer, now);
   } else {
     pump(peer);
@@ -68,24 +69,12 @@ void Courier::on_event(UcxEvent event, Clock::time_point now) {
   } else if (const auto* sent = std::get_if<FrameSent>(&event)) {
     Connection* connection = find(sent->endpoint);
     if (connection == nullptr) return;
-    --connection->posted_frames;
+    if (sent->type != FrameType::heartbeat) connection->posted.erase(sent->sequence);
     connection->posted_bytes -= sent->bytes;
     if (connection->peer == nullptr) return;
     pump(*connection->peer);
     if (shutting_down_) wind_down(*connection->peer);
   }
-}
-
-void Courier::on_accepted(EndpointAccepted event, Clock::time_point now) {
-  auto connection = std::make_unique<Connection>();
-  connection->endpoint = event.endpoint;
-  connection->side = Connection::Side::server;
-  connection->from = std::move(event.from);
-  connection->opened = connection->heard = connection->spoke = now;
-  const bool full = unproven_servers() >= options_.max_unproven_peers;
-  connections_[event.endpoint] = std::move(connection);
-  if (shutting_down_) return refuse(event.endpoint, {ErrorCode::unavailable, "this process ends", {}});
-  if (full) refuse(event.endpoint, {ErrorCode::resource_exhausted, "too many connections that have not proven the secret", {}});
 }
 
 void Courier::on_arrived(FrameArrived event, Clock::time_point now) {
@@ -95,7 +84,7 @@ void Courier::on_arrived(FrameArrived event, Clock::time_point now) {
   connection->heard = now;
   if (event.header.type == FrameType::heartbeat) return;
   const std::uint64_t sequence = event.header.sequence;
-  if (sequence < connection->next_delivered || connection->early.size() >= kMaxEarlyFrames ||
+  if (sequence < connection->next_delivered || sequence - connection->next_delivered > kMaxOvertaking ||
       !connection->early.emplace(sequence, std::move(event)).second) {
     return break_connection(endpoint, {ErrorCode::invalid_argument, "a frame's sequence number repeats or jumps", {}});
   }
@@ -112,13 +101,16 @@ void Courier::on_arrived(FrameArrived event, Clock::time_point now) {
 }
 
 void Courier::handle(Connection& connection, FrameArrived& frame) {
-  if (connection.phase != Connection::Phase::proven) return handle_handshake(connection, frame);
-  if (frame.header.type == FrameType::data) return on_data(connection, frame);
-  if (frame.header.type == FrameType::goodbye) {
+  const FrameType type = frame.header.type;
+  const bool server = connection.side == Connection::Side::server;
+  if (!connection.proven && server && type == FrameType::enter) return on_enter(connection, frame);
+  if (!connection.proven && !server && type == FrameType::welcome) return on_welcome(connection, frame);
+  if (connection.proven && type == FrameType::data) return on_data(connection, frame);
+  if (connection.proven && type == FrameType::goodbye) {
     say_goodbye(connection);
     return lose(*connection.peer, {ErrorCode::unavailable, "the process ended", {}});
   }
-  break_connection(connection.endpoint, {ErrorCode::invalid_argument, "a handshake frame after the handshake", {}});
+  break_connection(connection.endpoint, {ErrorCode::invalid_argument, "a frame out of turn", {}});
 }
 
 void Courier::on_data(Connection& connection, FrameArrived& frame) {
@@ -152,7 +144,7 @@ void Courier::on_tick(Clock::time_point now) {
   std::vector<std::pair<EndpointId, Error>> silent;
   for (auto& [endpoint, connection] : connections_) {
     if (excused) connection->heard += stood_still;
-    if (connection->phase != Connection::Phase::proven) {
+    if (!connection->proven) {
       if (now - connection->opened > options_.handshake_timeout) {
         silent.push_back({endpoint, {ErrorCode::deadline_exceeded, "the handshake did not end in time", {}}});
       }
@@ -167,6 +159,8 @@ void Courier::on_tick(Clock::time_point now) {
     }
   }
   for (const auto& [endpoint, why] : silent) break_connection(endpoint, why);
+  for (DoorEvent& event : door_.on_tick(now)) on_door(std::move(event), now);
+  expect_nobody_after(now);
 }
 
 // ---- sending ------------------------------------------------------------------------------------
@@ -174,13 +168,15 @@ void Courier::on_tick(Clock::time_point now) {
 void Courier::post(Connection& connection, FrameType type, std::vector<std::byte> body, Clock::time_point now) {
   FrameHeader header;
   header.type = type;
-  if (type != FrameType::heartbeat) header.sequence = connection.next_sent++;
+  if (type != FrameType::heartbeat) {
+    header.sequence = connection.next_sent++;
+    connection.posted.insert(header.sequence);
+  }
   std::vector<Buffer> parts;
   if (!body.empty()) {
     header.part_sizes = {body.size()};
     parts = {Buffer::copy_of(body)};
   }
-  ++connection.posted_frames;
   connection.posted_bytes += body.size();
   connection.spoke = now;
   ucx_.send(connection.endpoint, header, std::move(parts));
@@ -191,14 +187,16 @@ void Courier::pump(Peer& peer) {
   if (connection == nullptr || connection->goodbye_sent) return;
   while (!peer.queue.empty()) {
     SendCommand& next = peer.queue.front();
-    const bool room = connection->posted_frames < kMaxPostedFrames && connection->posted_bytes + next.bytes <= kMaxPostedBytes;
-    if (!room && connection->posted_frames != 0) return;
+    if (!connection->posted.empty() && (connection->next_sent - *connection->posted.begin() >= kMaxOvertaking ||
+                                        connection->posted_bytes + next.bytes > kMaxPostedBytes)) {
+      return;
+    }
     FrameHeader header;
     header.type = FrameType::data;
     header.channel = static_cast<std::uint8_t>(next.channel);
     header.sequence = connection->next_sent++;
     for (const Buffer& part : next.parts) header.part_sizes.push_back(part.size());
-    ++connection->posted_frames;
+    connection->posted.insert(header.sequence);
     connection->posted_bytes += next.bytes;
     connection->spoke = Clock::now();
     ucx_.send(connection->endpoint, header, std::move(next.parts), std::move(next.ticket));
@@ -218,12 +216,6 @@ Connection* Courier::find(EndpointId endpoint) {
   return found == connections_.end() ? nullptr : found->second.get();
 }
 
-std::size_t Courier::unproven_servers() const {
-  return static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(), [](const auto& entry) {
-    return entry.second->side == Connection::Side::server && entry.second->phase != Connection::Phase::proven;
-  }));
-}
-
 Peer* Courier::find_peer(const ProcessAddress& address) {
   std::uint64_t id = address.id;
   if (id == 0) {
@@ -235,6 +227,16 @@ Peer* Courier::find_peer(const ProcessAddress& address) {
   }
   auto found = peers_.find(id);
   return found == peers_.end() ? nullptr : found->second.get();
+}
+
+Peer* Courier::find_caller(SessionId call) {
+  for (const auto& entry : peers_) {
+    if (entry.second->call == call) return entry.second.get();
+  }
+  for (const auto& entry : nameless_) {
+    if (entry.second->call == call) return entry.second.get();
+  }
+  return nullptr;
 }
 
 Peer& Courier::peer_for(const ProcessAddress& address) {
@@ -259,6 +261,8 @@ Peer& Courier::name_peer(Peer& nameless, const ProcessAddress& address) {
   // It had connected to us meanwhile, or we to it under another address: the two become one.
   place->aliases.insert(place->aliases.end(), owned->aliases.begin(), owned->aliases.end());
   for (auto& command : owned->queue) place->queue.push_back(std::move(command));
+  if (owned->call != 0) std::swap(place->call, owned->call);
+  if (owned->call != 0) door_.hang_up(owned->call);
   for (EndpointId endpoint : owned->connections) {
     place->connections.push_back(endpoint);
     find(endpoint)->peer = place.get();
@@ -266,21 +270,7 @@ Peer& Courier::name_peer(Peer& nameless, const ProcessAddress& address) {
   return *place;
 }
 
-void Courier::connect(Peer& peer, Clock::time_point now) {
-  auto endpoint = ucx_.connect(peer.address.host, peer.address.port);
-  if (!endpoint) return lose(peer, endpoint.error());
-  auto connection = std::make_unique<Connection>();
-  connection->endpoint = *endpoint;
-  connection->from = fmt::format("{} port {}", peer.address.host, peer.address.port);
-  connection->wanted = peer.address.id;
-  connection->peer = &peer;
-  connection->opened = connection->heard = now;
-  connection->handshake.client = self_.id;
-  connection->handshake.client_nonce = random_nonce();
-  peer.connections.push_back(*endpoint);
-  Connection& placed = *(connections_[*endpoint] = std::move(connection));
-  post(placed, FrameType::hello, encode_hello({self_, placed.handshake.client_nonce, placed.wanted}), now);
-}
+void Courier::connect(Peer& peer, Clock::time_point now) { peer.call = door_.call(peer.address, now); }
 
 void Courier::break_connection(EndpointId endpoint, const Error& why) {
   Connection* connection = find(endpoint);
@@ -293,13 +283,10 @@ void Courier::break_connection(EndpointId endpoint, const Error& why) {
 }
 
 void Courier::refuse(EndpointId endpoint, const Error& why) {
-  constexpr std::size_t kMaxWarned = 1024;
   Connection* connection = find(endpoint);
   if (connection == nullptr) return;
   ++refused_;
-  if (warned_.size() < kMaxWarned && warned_.insert(connection->from).second) {
-    spdlog::warn("fabric: refused a connection from {}: {} (said once for this host)", connection->from, why.message);
-  }
+  spdlog::debug("fabric: refused a UCX connection from {}: {}", connection->from, why.message);
   ucx_.close(endpoint);
   connections_.erase(endpoint);
 }
@@ -311,6 +298,7 @@ void Courier::lose(Peer& peer, const Error& why) {
   } else {
     lost = std::move(peers_.extract(peer.address.id).mapped());
   }
+  if (lost->call != 0) door_.hang_up(lost->call);
   for (EndpointId endpoint : lost->connections) {
     ucx_.close(endpoint);
     connections_.erase(endpoint);
@@ -332,6 +320,9 @@ void Courier::lose(Peer& peer, const Error& why) {
 
 void Courier::begin_shutdown() {
   shutting_down_ = true;
+  door_.close_to_strangers();
+  expected_.clear();
+  ucx_.stop_listening();
   std::vector<EndpointId> strangers;
   for (const auto& [endpoint, connection] : connections_) {
     if (connection->peer == nullptr) strangers.push_back(endpoint);
@@ -347,13 +338,13 @@ void Courier::begin_shutdown() {
 }
 
 void Courier::wind_down(Peer& peer) {
-  if (!peer.queue.empty()) return;
+  if (!peer.queue.empty() && (peer.call != 0 || !peer.connections.empty())) return;
   bool waits = false;
   for (EndpointId endpoint : peer.connections) {
     Connection* connection = find(endpoint);
-    if (connection->phase != Connection::Phase::proven) continue;
+    if (!connection->proven) continue;
     waits = true;
-    if (connection->posted_frames == 0) say_goodbye(*connection);
+    if (connection->posted.empty()) say_goodbye(*connection);
   }
   if (!waits) lose(peer, {ErrorCode::cancelled, "this process ends", {}});
 }

@@ -37,7 +37,7 @@ Result<FrameHeader> decode_frame_header(std::span<const std::byte> block, std::u
   if (version != kFrameVersion) {
     return fail(ErrorCode::invalid_argument, fmt::format("frame header: version {}, this program speaks {}", version, kFrameVersion));
   }
-  if (type < static_cast<std::uint8_t>(FrameType::hello) || type > static_cast<std::uint8_t>(FrameType::goodbye)) {
+  if (type < static_cast<std::uint8_t>(FrameType::enter) || type > static_cast<std::uint8_t>(FrameType::goodbye)) {
     return fail(ErrorCode::invalid_argument, fmt::format("frame header: unknown type {}", type));
   }
   if (reserved != 0) return fail(ErrorCode::invalid_argument, "frame header: reserved bytes are not zero");

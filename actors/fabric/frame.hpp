@@ -12,7 +12,7 @@ namespace ds::fabric {
 inline constexpr std::uint8_t kFrameVersion = 1;
 inline constexpr std::size_t kMaxParts = 64;
 
-enum class FrameType : std::uint8_t { hello = 1, challenge, proof, welcome, data, heartbeat, goodbye };
+enum class FrameType : std::uint8_t { enter = 1, welcome, data, heartbeat, goodbye };
 
 /// What stands before the parts of every frame, in the active message's own header.
 ///

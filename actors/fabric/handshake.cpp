@@ -83,6 +83,13 @@ std::vector<std::byte> encode_challenge(const Challenge& challenge) {
   return out.take();
 }
 
+std::vector<std::byte> encode_enter(const Enter& enter) {
+  WireWriter out;
+  out.bytes(enter.client_nonce);
+  out.bytes(enter.proof);
+  return out.take();
+}
+
 Result<Hello> decode_hello(std::span<const std::byte> block) {
   WireReader in(block);
   Hello hello;
@@ -105,6 +112,15 @@ Result<Challenge> decode_challenge(std::span<const std::byte> block) {
   return challenge;
 }
 
+Result<Enter> decode_enter(std::span<const std::byte> block) {
+  WireReader in(block);
+  Enter enter;
+  read_block(in, enter.client_nonce);
+  read_block(in, enter.proof);
+  if (!in.complete()) return fail(ErrorCode::invalid_argument, "handshake: malformed entry");
+  return enter;
+}
+
 Result<Proof> decode_proof(std::span<const std::byte> block) {
   WireReader in(block);
   Proof proof{};
@@ -115,6 +131,9 @@ Result<Proof> decode_proof(std::span<const std::byte> block) {
 
 Proof prove_server(std::string_view secret, const Handshake& handshake) { return prove(secret, "ds server", handshake); }
 Proof prove_client(std::string_view secret, const Handshake& handshake) { return prove(secret, "ds client", handshake); }
+
+Proof prove_entering(std::string_view secret, const Handshake& handshake) { return prove(secret, "ds enter", handshake); }
+Proof prove_entered(std::string_view secret, const Handshake& handshake) { return prove(secret, "ds entered", handshake); }
 
 bool same_proof(const Proof& a, const Proof& b) { return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0; }
 

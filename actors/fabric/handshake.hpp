@@ -18,10 +18,13 @@ namespace ds::fabric {
 //   HELLO {address, nonce_c, wanted id}   ->
 //                                         <-    CHALLENGE {address, nonce_s, proof of the server}
 //   PROOF {proof of the client}           ->
-//                                         <-    WELCOME {}
+//                                         <-    WELCOME {UCX port}
+//   ... then over UCX:
+//   ENTER {nonce_c, proof of entering}    ->
+//                                         <-    WELCOME {proof of having entered}
 //
 // A proof is HMAC-SHA256 under the secret over a label, both nonces and both ids. The labels differ, so that
-// neither side's proof can be sent back to it; the nonces are fresh, so that a recorded handshake is worthless.
+// no proof can be sent back or used in another place; the nonces are fresh, so that a recorded handshake is worthless.
 
 using Nonce = std::array<std::byte, 32>;
 using Proof = std::array<std::byte, 32>;
@@ -33,6 +36,13 @@ struct Hello {
   bool operator==(const Hello&) const = default;
 };
 
+/// The first frame over UCX.
+struct Enter {
+  Nonce client_nonce{};
+  Proof proof{};
+  bool operator==(const Enter&) const = default;
+};
+
 struct Challenge {
   ProcessAddress server;
   Nonce nonce{};
@@ -42,9 +52,11 @@ struct Challenge {
 
 std::vector<std::byte> encode_hello(const Hello& hello);
 std::vector<std::byte> encode_challenge(const Challenge& challenge);
+std::vector<std::byte> encode_enter(const Enter& enter);
 /// The decoders read what came from anybody and refuse (`invalid_argument`) everything that is not exactly one message.
 Result<Hello> decode_hello(std::span<const std::byte> block);
 Result<Challenge> decode_challenge(std::span<const std::byte> block);
+Result<Enter> decode_enter(std::span<const std::byte> block);
 Result<Proof> decode_proof(std::span<const std::byte> block);
 
 /// Both sides of a handshake as each end sees them.
@@ -57,6 +69,9 @@ struct Handshake {
 
 Proof prove_server(std::string_view secret, const Handshake& handshake);
 Proof prove_client(std::string_view secret, const Handshake& handshake);
+/// The two that tie the UCX connection to the handshake before it.
+Proof prove_entering(std::string_view secret, const Handshake& handshake);
+Proof prove_entered(std::string_view secret, const Handshake& handshake);
 /// Compares in a time that does not depend on where they differ.
 bool same_proof(const Proof& a, const Proof& b);
 

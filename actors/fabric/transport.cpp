@@ -71,22 +71,30 @@ class UcxTransport final : public Transport {
   CommandQueue commands_;
   HandlerTable handlers_;
   std::atomic<bool> stopping_{false};
+  std::unique_ptr<Door> door_;
   std::unique_ptr<UcxWorker> ucx_;  // lives and dies on thread_
   std::unique_ptr<Courier> courier_;
   Clock::time_point next_tick_;
+  bool look_at_door_ = false;
   std::thread thread_;
 };
 
 void UcxTransport::run(std::promise<Result<void>>& opened) {
   pthread_setname_np(pthread_self(), "ds-fabric");
-  auto ucx = UcxWorker::open(options_.host, options_.port);
+  auto door = Door::open(options_, {random_process_id(), options_.host, options_.port});
+  if (!door) {
+    opened.set_value(tl::unexpected(door.error()));
+    return;
+  }
+  auto ucx = UcxWorker::open(options_.host);
   if (!ucx) {
     opened.set_value(tl::unexpected(ucx.error()));
     return;
   }
+  door_ = std::move(*door);
   ucx_ = std::move(*ucx);
-  self_ = {random_process_id(), options_.host, ucx_->port()};
-  courier_ = std::make_unique<Courier>(options_, self_, *ucx_, commands_, handlers_);
+  self_ = door_->self();
+  courier_ = std::make_unique<Courier>(options_, *door_, *ucx_, commands_, handlers_);
   opened.set_value({});
 
   int idle_rounds = 0;
@@ -112,7 +120,15 @@ bool UcxTransport::work() {
     courier_->on_command(std::move(command), now);
     worked = true;
   }
+  // The door is rarely knocked at: asked when the thread woke, and at each tick.
+  if (std::exchange(look_at_door_, false)) {
+    for (DoorEvent& event : door_->work()) {
+      courier_->on_door(std::move(event), now);
+      worked = true;
+    }
+  }
   if (now >= next_tick_) {
+    look_at_door_ = true;
     courier_->on_tick(now);
     next_tick_ = now + options_.heartbeat_interval / 4;
   }
@@ -123,10 +139,11 @@ void UcxTransport::wait() {
   if (!commands_.about_to_wait()) return;
   if (ucx_->arm() && !stopping_) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - Clock::now());
-    pollfd fds[2] = {{ucx_->event_fd(), POLLIN, 0}, {commands_.wake_fd(), POLLIN, 0}};
-    ::poll(fds, 2, std::max(0, static_cast<int>(left.count())));
+    pollfd fds[3] = {{ucx_->event_fd(), POLLIN, 0}, {commands_.wake_fd(), POLLIN, 0}, {door_->fd(), POLLIN, 0}};
+    ::poll(fds, 3, std::max(0, static_cast<int>(left.count())));
   }
   commands_.waited();
+  look_at_door_ = true;
 }
 
 void UcxTransport::finish() {
@@ -134,6 +151,7 @@ void UcxTransport::finish() {
   courier_->begin_shutdown();
   const auto deadline = Clock::now() + kGoodbyeLimit;
   while (!courier_->drained() && Clock::now() < deadline) {
+    look_at_door_ = true;
     if (!work()) std::this_thread::sleep_for(50us);
   }
   courier_->close_all();

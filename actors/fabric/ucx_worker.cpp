@@ -45,6 +45,8 @@ struct UcxWorker::State {
   struct Sending {
     State* state = nullptr;
     EndpointId endpoint = 0;
+    FrameType type{};
+    std::uint64_t sequence = 0;
     std::vector<std::byte> header;
     std::vector<Buffer> parts;
     std::vector<ucp_dt_iov_t> list;
@@ -67,7 +69,8 @@ struct UcxWorker::State {
   ucp_worker_h worker = nullptr;
   ucp_listener_h listener = nullptr;
   int event_fd = -1;
-  std::uint16_t port = 0;
+  SocketAddress host;
+  std::uint16_t port = 0;  // of the listener
   EndpointId next_endpoint = 1;
   bool lanes_logged = false;
   std::unordered_map<EndpointId, Endpoint> endpoints;
@@ -78,10 +81,10 @@ struct UcxWorker::State {
   std::vector<ucp_conn_request_h> waiting;
   std::vector<UcxEvent> events;
 
-  Result<void> open(const std::string& host, std::uint16_t wanted_port);
+  Result<void> open(const std::string& wanted_host);
   Result<void> open_context(const SocketAddress& address);
   Result<void> open_worker();
-  Result<void> listen(const SocketAddress& address);
+  Result<void> listen();
   Result<EndpointId> create_endpoint(ucp_ep_params_t& params);
   void accept_waiting();
   void log_lanes(ucp_ep_h handle);
@@ -102,12 +105,13 @@ struct UcxWorker::State {
 
 // ---- opening ------------------------------------------------------------------------------------
 
-Result<void> UcxWorker::State::open(const std::string& host, std::uint16_t wanted_port) {
+Result<void> UcxWorker::State::open(const std::string& wanted_host) {
   // UCX reports each lost peer at its own level on standard output; we report it ourselves.
   if (std::getenv("UCX_LOG_LEVEL") == nullptr) ucs_global_opts_set_value("LOG_LEVEL", "fatal");
-  return to_socket_address(host, wanted_port).and_then([&](const SocketAddress& address) {
-    return open_context(address).and_then([&] { return open_worker(); }).and_then([&] { return listen(address); });
-  });
+  auto address = to_socket_address(wanted_host, 0);
+  if (!address) return tl::unexpected(address.error());
+  host = *address;
+  return open_context(host).and_then([&] { return open_worker(); });
 }
 
 Result<void> UcxWorker::State::open_context(const SocketAddress& address) {
@@ -152,17 +156,16 @@ Result<void> UcxWorker::State::open_worker() {
   return {};
 }
 
-Result<void> UcxWorker::State::listen(const SocketAddress& address) {
+Result<void> UcxWorker::State::listen() {
   ucp_listener_params_t params{};
   params.field_mask = UCP_LISTENER_PARAM_FIELD_SOCK_ADDR | UCP_LISTENER_PARAM_FIELD_CONN_HANDLER;
-  params.sockaddr.addr = address.get();
-  params.sockaddr.addrlen = address.length;
+  params.sockaddr.addr = host.get();
+  params.sockaddr.addrlen = host.length;
   params.conn_handler.cb = &on_connection;
   params.conn_handler.arg = this;
   if (auto status = ucp_listener_create(worker, &params, &listener); status != UCS_OK) {
-    Error error = ucx_error(fmt::format("listening on {} port {}", host_of(address.storage), port_of(address.storage)), status);
-    error.hint = "is the port in use, or the address not one of this machine's?";
-    return tl::unexpected(std::move(error));
+    listener = nullptr;
+    return tl::unexpected(ucx_error(fmt::format("listening on {}", host_of(host.storage)), status));
   }
   ucp_listener_attr_t attr{};
   attr.field_mask = UCP_LISTENER_ATTR_FIELD_SOCKADDR;
@@ -241,7 +244,7 @@ void UcxWorker::State::log_lanes(ucp_ep_h handle) {
 // ---- sending ------------------------------------------------------------------------------------
 
 void UcxWorker::State::finish(Sending* frame) {
-  events.emplace_back(FrameSent{frame->endpoint, frame->bytes});
+  events.emplace_back(FrameSent{frame->endpoint, frame->type, frame->sequence, frame->bytes});
   sending.erase(frame);
   delete frame;
 }
@@ -259,6 +262,8 @@ void UcxWorker::send(EndpointId endpoint, const FrameHeader& header, std::vector
   auto* frame = new State::Sending;
   frame->state = state_.get();
   frame->endpoint = endpoint;
+  frame->type = header.type;
+  frame->sequence = header.sequence;
   frame->header = encode_frame_header(header);
   frame->parts = std::move(parts);
   frame->ticket = std::move(ticket);
@@ -371,13 +376,24 @@ void UcxWorker::State::finish(Receiving* frame, ucs_status_t status) {
 UcxWorker::UcxWorker(std::unique_ptr<State> state) : state_(std::move(state)) {}
 UcxWorker::~UcxWorker() = default;
 
-Result<std::unique_ptr<UcxWorker>> UcxWorker::open(const std::string& host, std::uint16_t port) {
+Result<std::unique_ptr<UcxWorker>> UcxWorker::open(const std::string& host) {
   auto state = std::make_unique<State>();
-  if (auto opened = state->open(host, port); !opened) return tl::unexpected(opened.error());
+  if (auto opened = state->open(host); !opened) return tl::unexpected(opened.error());
   return std::unique_ptr<UcxWorker>(new UcxWorker(std::move(state)));
 }
 
-std::uint16_t UcxWorker::port() const { return state_->port; }
+Result<std::uint16_t> UcxWorker::listen() {
+  if (state_->listener == nullptr) {
+    if (auto listening = state_->listen(); !listening) return tl::unexpected(listening.error());
+  }
+  return state_->port;
+}
+
+void UcxWorker::stop_listening() {
+  for (ucp_conn_request_h request : std::exchange(state_->waiting, {})) ucp_listener_reject(state_->listener, request);
+  if (state_->listener != nullptr) ucp_listener_destroy(std::exchange(state_->listener, nullptr));
+}
+
 int UcxWorker::event_fd() const { return state_->event_fd; }
 
 Result<EndpointId> UcxWorker::connect(const std::string& host, std::uint16_t port) {

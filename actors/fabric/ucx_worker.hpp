@@ -36,23 +36,27 @@ struct EndpointBroken {
 /// UCX gave the memory of a frame back, delivered or not.
 struct FrameSent {
   EndpointId endpoint = 0;
+  FrameType type{};
+  std::uint64_t sequence = 0;
   std::size_t bytes = 0;
 };
 using UcxEvent = std::variant<EndpointAccepted, FrameArrived, EndpointBroken, FrameSent>;
 
-/// Owns a UCX context, worker and listener. All calls belong to the thread that called `open`, the destructor too.
+/// Owns a UCX context and worker. All calls belong to the thread that called `open`, the destructor too.
 ///
 /// What happens is kept as values and fetched with `take_events`, so that no code of ours runs inside a callback of UCX.
 class UcxWorker {
  public:
-  /// Listens on `host` (numeric) and `port` (0: any) and uses only the network device that has this address: with several,
-  /// UCX 1.13 may answer over one that the other end can't be reached by, and hangs.
-  static Result<std::unique_ptr<UcxWorker>> open(const std::string& host, std::uint16_t port);
+  /// Uses only the network device that has the address `host` (numeric): with several, UCX 1.13 may answer over one that the
+  /// other end can't be reached by, and hangs.
+  static Result<std::unique_ptr<UcxWorker>> open(const std::string& host);
   ~UcxWorker();
   UcxWorker(const UcxWorker&) = delete;
   UcxWorker& operator=(const UcxWorker&) = delete;
 
-  std::uint16_t port() const;
+  /// Listens on a free port of the host, which it returns; the same as long as it listens. See `Door` for why not always.
+  Result<std::uint16_t> listen();
+  void stop_listening();
 
   /// Begins to connect; failure comes later as `EndpointBroken`.
   Result<EndpointId> connect(const std::string& host, std::uint16_t port);
