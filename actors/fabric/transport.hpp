@@ -37,6 +37,13 @@ struct TransportOptions {
   std::size_t max_unproven_peers = 256;                   ///< connections that have not proven the secret yet
 };
 
+/// Since the start of the process; for metrics and tests.
+struct TransportCounters {
+  std::uint64_t frames_delivered = 0;
+  std::uint64_t peers_lost = 0;
+  std::uint64_t connections_refused = 0;  ///< ended before they proved the secret
+};
+
 /// Moves frames between processes over UCX. One UCX worker, one progress thread that owns it.
 ///
 /// Frames from one process to another arrive once, in the order sent, or the peer is reported lost. Peers that
@@ -50,24 +57,32 @@ class Transport {
   using OnLost = std::function<void(const ProcessAddress& peer, const Error& why)>;
 
   static Result<std::unique_ptr<Transport>> start(const TransportOptions& options);
-  virtual ~Transport() = default;  ///< closes every connection; peers learn of it at once
+  /// Sends what is queued for at most a second, says goodbye and closes every connection; peers learn of it at once. Takes 2 s at
+  /// the most. Must not run on the progress thread, that is within a handler.
+  virtual ~Transport() = default;
 
   virtual const ProcessAddress& self() const = 0;
 
   /// Set before the first frame of the channel can arrive. Replacing one waits until no call of the old is running.
   virtual void on_frame(Channel channel, OnFrame handler) = 0;
 
-  /// Calls `handler` once for each connection lost: the peer died, fell silent, closed, broke the protocol, could not be
-  /// reached, or is another process than `to.id` said. Returns a token for `remove_on_lost`.
+  /// Calls `handler` once for each peer lost: it died, fell silent, closed, broke the protocol, could not be
+  /// reached, or is another process than `to.id` said. Frames that were queued for it are gone; a later `send` connects anew.
+  /// Who sent to an address without id is told under that address too. Runs on the progress thread; must not block.
+  /// Returns a token for `remove_on_lost`, which waits until no call is running.
   virtual std::uint64_t add_on_lost(OnLost handler) = 0;
   virtual void remove_on_lost(std::uint64_t token) = 0;
 
-  /// Queues a frame; connects first when there is no connection. Thread-safe, never blocks. An `ok` means queued: when
-  /// the frame cannot be delivered, the peer is reported lost.
+  /// Queues a frame; connects first when there is no connection. `to.id` 0 means whatever process listens there. Thread-safe,
+  /// never blocks. An `ok` means queued: when the frame cannot be delivered, the peer is reported lost. Fails with
+  /// `invalid_argument` for a frame above the limits (64 parts, `max_frame_bytes`), with `resource_exhausted` when more than
+  /// `max_queued_bytes` wait for the peer; a single frame may exceed that when nothing else waits.
   virtual Result<void> send(const ProcessAddress& to, Channel channel, Parts parts) = 0;
 
   /// Gives a peer up now: closes the connection and reports it lost.
   virtual void drop(const ProcessAddress& peer, const Error& why) = 0;
+
+  virtual TransportCounters counters() const { return {}; }
 };
 
 }  // namespace ds::fabric

@@ -1,0 +1,108 @@
+#include "actors/fabric/command_queue.hpp"
+
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <system_error>
+
+namespace ds::fabric {
+namespace {
+
+constexpr std::size_t kFrameOverhead = 256;  // so that empty frames are bounded too
+
+class Ticket {
+ public:
+  Ticket(std::shared_ptr<Backlog> backlog, std::size_t bytes) : backlog_(std::move(backlog)), bytes_(bytes) {}
+  ~Ticket() { backlog_->bytes -= bytes_; }
+  Ticket(const Ticket&) = delete;
+  Ticket& operator=(const Ticket&) = delete;
+
+ private:
+  std::shared_ptr<Backlog> backlog_;
+  std::size_t bytes_;
+};
+
+int open_eventfd() {
+  const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+  return fd;
+}
+
+}  // namespace
+
+CommandQueue::CommandQueue(std::size_t max_backlog_bytes)
+    : max_backlog_bytes_(max_backlog_bytes), wake_fd_(open_eventfd()) {}
+
+CommandQueue::~CommandQueue() { ::close(wake_fd_); }
+
+Result<void> CommandQueue::push_send(const ProcessAddress& to, Channel channel, Transport::Parts parts) {
+  SendCommand command{to, channel, std::move(parts), 0, {}, {}};
+  for (const Buffer& part : command.parts) command.bytes += part.size();
+  const std::size_t cost = command.bytes + kFrameOverhead;
+  {
+    std::lock_guard lock(mutex_);
+    auto& backlog = backlogs_[PeerKey(to)];
+    if (!backlog) backlog = std::make_shared<Backlog>();
+    const std::size_t queued = backlog->bytes;
+    if (queued != 0 && queued + cost > max_backlog_bytes_) {
+      return fail(ErrorCode::resource_exhausted,
+                  fmt::format("{} bytes already wait for the process at {} port {}, at most {}", queued, to.host, to.port,
+                              max_backlog_bytes_),
+                  "the receiver is slower than the sender: send less, or wait for answers");
+    }
+    backlog->bytes += cost;
+    command.ticket = std::make_shared<Ticket>(backlog, cost);
+    command.backlog = backlog;
+    commands_.emplace_back(std::move(command));
+  }
+  wake_if_waiting();
+  return {};
+}
+
+void CommandQueue::push_drop(const ProcessAddress& peer, const Error& why) {
+  {
+    std::lock_guard lock(mutex_);
+    commands_.emplace_back(DropCommand{peer, why});
+  }
+  wake_if_waiting();
+}
+
+void CommandQueue::wake() {
+  const std::uint64_t one = 1;
+  // It can only fail when the counter is full, and then the descriptor is readable anyway.
+  [[maybe_unused]] auto written = ::write(wake_fd_, &one, sizeof(one));
+}
+
+void CommandQueue::wake_if_waiting() {
+  if (waiting_.exchange(false)) wake();
+}
+
+std::vector<Command> CommandQueue::take() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(commands_, {});
+}
+
+void CommandQueue::retire(const PeerKey& peer) {
+  std::lock_guard lock(mutex_);
+  auto found = backlogs_.find(peer);
+  if (found == backlogs_.end()) return;
+  found->second->retired = true;
+  backlogs_.erase(found);
+}
+
+bool CommandQueue::about_to_wait() {
+  waiting_ = true;
+  std::lock_guard lock(mutex_);
+  if (commands_.empty()) return true;
+  waiting_ = false;
+  return false;
+}
+
+void CommandQueue::waited() {
+  waiting_ = false;
+  std::uint64_t count = 0;
+  [[maybe_unused]] auto read = ::read(wake_fd_, &count, sizeof(count));
+}
+
+}  // namespace ds::fabric

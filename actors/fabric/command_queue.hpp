@@ -1,0 +1,79 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "actors/fabric/transport.hpp"
+
+namespace ds::fabric {
+
+/// Whom a frame is for: the process id, or where to connect when the id is not known yet.
+struct PeerKey {
+  explicit PeerKey(const ProcessAddress& address)
+      : id(address.id), host(address.id == 0 ? address.host : std::string()), port(address.id == 0 ? address.port : 0) {}
+  auto operator<=>(const PeerKey&) const = default;
+  std::uint64_t id;
+  std::string host;
+  std::uint16_t port;
+};
+
+/// What waits for one peer, from its first frame until it is lost; a frame queued before the loss is never sent after it.
+struct Backlog {
+  std::atomic<std::size_t> bytes{0};
+  std::atomic<bool> retired{false};
+};
+
+struct SendCommand {
+  ProcessAddress to;
+  Channel channel{};
+  Transport::Parts parts;
+  std::size_t bytes = 0;
+  std::shared_ptr<Backlog> backlog;
+  std::shared_ptr<void> ticket;  ///< gives the bytes back to the backlog when the frame is gone
+};
+struct DropCommand {
+  ProcessAddress peer;
+  Error why;
+};
+using Command = std::variant<SendCommand, DropCommand>;
+
+/// Carries commands from any thread to the progress thread and wakes it.
+class CommandQueue {
+ public:
+  explicit CommandQueue(std::size_t max_backlog_bytes);
+  ~CommandQueue();
+  CommandQueue(const CommandQueue&) = delete;
+  CommandQueue& operator=(const CommandQueue&) = delete;
+
+  /// Fails with `resource_exhausted` when the peer's backlog is full. A frame of any size fits into an empty one.
+  Result<void> push_send(const ProcessAddress& to, Channel channel, Transport::Parts parts);
+  void push_drop(const ProcessAddress& peer, const Error& why);
+  void wake();
+
+  /// The rest is for the progress thread alone.
+  std::vector<Command> take();
+  /// Forgets the backlog of a lost peer: frames queued in it are void, later ones start a new one.
+  void retire(const PeerKey& peer);
+  int wake_fd() const { return wake_fd_; }
+  /// Call before waiting on `wake_fd`; false when there are commands, and then don't wait.
+  bool about_to_wait();
+  void waited();
+
+ private:
+  void wake_if_waiting();
+
+  const std::size_t max_backlog_bytes_;
+  const int wake_fd_;
+  std::atomic<bool> waiting_{false};
+  std::mutex mutex_;
+  std::vector<Command> commands_;
+  std::map<PeerKey, std::shared_ptr<Backlog>> backlogs_;
+};
+
+}  // namespace ds::fabric

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "actors/fabric/command_queue.hpp"
+#include "actors/fabric/connection.hpp"
+#include "actors/fabric/door.hpp"
+#include "actors/fabric/handler_table.hpp"
+#include "actors/fabric/ucx_worker.hpp"
+
+namespace ds::fabric {
+
+/// The transport's protocol: entry, queues, order, heartbeats and loss. Lives on the progress thread; the counters can be
+/// read from anywhere.
+class Courier {
+ public:
+  Courier(const TransportOptions& options, Door& door, UcxWorker& ucx, CommandQueue& commands, HandlerTable& handlers);
+  Courier(const Courier&) = delete;
+  Courier& operator=(const Courier&) = delete;
+
+  void on_command(Command command, Clock::time_point now);
+  void on_event(UcxEvent event, Clock::time_point now);
+  void on_door(DoorEvent event, Clock::time_point now);
+  /// Sends due heartbeats and gives up who fell silent. Call it at least every quarter of the heartbeat interval.
+  void on_tick(Clock::time_point now);
+
+  /// From here on nothing is delivered or reported; what is queued still goes out, then a goodbye.
+  void begin_shutdown();
+  /// Everything went out and every peer said goodbye too, or is gone.
+  bool drained() const { return connections_.empty() && peers_.empty() && nameless_.empty(); }
+  void close_all();
+
+  TransportCounters counters() const;
+
+ private:
+  // entry
+  void on_entered(const DoorEntered& event, Clock::time_point now);
+  void on_opened(const DoorOpened& event, Clock::time_point now);
+  void on_shut(const DoorShut& event);
+  void on_accepted(EndpointAccepted event, Clock::time_point now);
+  void on_enter(Connection& connection, const FrameArrived& frame);
+  void on_welcome(Connection& connection, const FrameArrived& frame);
+  void admit(Connection& connection);
+  void expect_nobody_after(Clock::time_point now);
+
+  // frames
+  void on_arrived(FrameArrived event, Clock::time_point now);
+  void handle(Connection& connection, FrameArrived& frame);
+  void on_data(Connection& connection, FrameArrived& frame);
+  void on_send(SendCommand command, Clock::time_point now);
+  void post(Connection& connection, FrameType type, std::vector<std::byte> body, Clock::time_point now);
+  void pump(Peer& peer);
+  void say_goodbye(Connection& connection);
+  void wind_down(Peer& peer);
+
+  // peers
+  Peer& peer_for(const ProcessAddress& address);
+  Peer* find_peer(const ProcessAddress& address);
+  Peer* find_caller(SessionId call);
+  Peer& name_peer(Peer& nameless, const ProcessAddress& address);
+  void connect(Peer& peer, Clock::time_point now);
+  void break_connection(EndpointId endpoint, const Error& why);
+  void refuse(EndpointId endpoint, const Error& why);
+  void lose(Peer& peer, const Error& why);
+  Connection* find(EndpointId endpoint);
+
+  struct Expected {
+    ProcessAddress client;
+    Handshake handshake;
+    Clock::time_point deadline;
+  };
+
+  const TransportOptions options_;
+  const ProcessAddress self_;
+  Door& door_;
+  UcxWorker& ucx_;
+  CommandQueue& commands_;
+  HandlerTable& handlers_;
+  bool shutting_down_ = false;
+  Clock::time_point last_tick_;
+  std::unordered_map<EndpointId, std::unique_ptr<Connection>> connections_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Peer>> peers_;
+  std::map<PeerKey, std::unique_ptr<Peer>> nameless_;  ///< reached by an address without id, not yet proven
+  std::map<PeerKey, std::uint64_t> aliases_;
+  std::map<Nonce, Expected> expected_;  ///< proved themselves at the door and are about to come over UCX, by their nonce
+  std::atomic<std::uint64_t> refused_{0};
+  std::atomic<std::uint64_t> lost_{0};
+  std::atomic<std::uint64_t> delivered_{0};
+};
+
+}  // namespace ds::fabric

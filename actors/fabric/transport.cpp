@@ -1,0 +1,177 @@
+#include "actors/fabric/transport.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <pthread.h>
+
+#include <future>
+#include <thread>
+
+#include "actors/fabric/courier.hpp"
+#include "actors/fabric/socket_address.hpp"
+
+namespace ds::fabric {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kGoodbyeLimit = 1000ms;  // what is queued at the end may take this long to go out
+constexpr auto kSettleLimit = 500ms;    // then UCX may take this long to give our memory back
+constexpr int kSpins = 64;              // empty rounds before the thread sleeps; about as long as a loopback round trip
+
+class UcxTransport final : public Transport {
+ public:
+  explicit UcxTransport(const TransportOptions& options) : options_(options), commands_(options.max_queued_bytes) {}
+
+  ~UcxTransport() override {
+    stopping_ = true;
+    commands_.wake();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  Result<void> launch() {
+    std::promise<Result<void>> opened;
+    auto result = opened.get_future();
+    thread_ = std::thread([this, &opened] { run(opened); });
+    return result.get();
+  }
+
+  const ProcessAddress& self() const override { return self_; }
+
+  void on_frame(Channel channel, OnFrame handler) override { handlers_.set_on_frame(channel, std::move(handler)); }
+  std::uint64_t add_on_lost(OnLost handler) override { return handlers_.add_on_lost(std::move(handler)); }
+  void remove_on_lost(std::uint64_t token) override { handlers_.remove_on_lost(token); }
+
+  Result<void> send(const ProcessAddress& to, Channel channel, Parts parts) override {
+    if (parts.size() > kMaxParts) {
+      return fail(ErrorCode::invalid_argument, fmt::format("a frame of {} parts, at most {}", parts.size(), kMaxParts));
+    }
+    std::size_t left = options_.max_frame_bytes;
+    for (const Buffer& part : parts) {
+      if (part.size() > left) {
+        return fail(ErrorCode::invalid_argument, fmt::format("a frame of more than {} bytes", options_.max_frame_bytes));
+      }
+      left -= part.size();
+    }
+    return commands_.push_send(to, channel, std::move(parts));
+  }
+
+  void drop(const ProcessAddress& peer, const Error& why) override { commands_.push_drop(peer, why); }
+
+  TransportCounters counters() const override { return courier_->counters(); }
+
+ private:
+  void run(std::promise<Result<void>>& opened);
+  bool work();
+  void wait();
+  void finish();
+
+  const TransportOptions options_;
+  ProcessAddress self_;
+  CommandQueue commands_;
+  HandlerTable handlers_;
+  std::atomic<bool> stopping_{false};
+  std::unique_ptr<Door> door_;
+  std::unique_ptr<UcxWorker> ucx_;  // lives and dies on thread_
+  std::unique_ptr<Courier> courier_;
+  Clock::time_point next_tick_;
+  bool look_at_door_ = false;
+  std::thread thread_;
+};
+
+void UcxTransport::run(std::promise<Result<void>>& opened) {
+  pthread_setname_np(pthread_self(), "ds-fabric");
+  auto door = Door::open(options_, {random_process_id(), options_.host, options_.port});
+  if (!door) {
+    opened.set_value(tl::unexpected(door.error()));
+    return;
+  }
+  auto ucx = UcxWorker::open(options_.host);
+  if (!ucx) {
+    opened.set_value(tl::unexpected(ucx.error()));
+    return;
+  }
+  door_ = std::move(*door);
+  ucx_ = std::move(*ucx);
+  self_ = door_->self();
+  courier_ = std::make_unique<Courier>(options_, *door_, *ucx_, commands_, handlers_);
+  opened.set_value({});
+
+  int idle_rounds = 0;
+  while (!stopping_) {
+    if (work()) {
+      idle_rounds = 0;
+    } else if (++idle_rounds > kSpins) {
+      wait();
+    }
+  }
+  finish();
+}
+
+// One round: what UCX did, what others ask for, what is due.
+bool UcxTransport::work() {
+  bool worked = ucx_->progress();
+  const auto now = Clock::now();
+  for (UcxEvent& event : ucx_->take_events()) {
+    courier_->on_event(std::move(event), now);
+    worked = true;
+  }
+  for (Command& command : commands_.take()) {
+    courier_->on_command(std::move(command), now);
+    worked = true;
+  }
+  // The door is rarely knocked at: asked when the thread woke, and at each tick.
+  if (std::exchange(look_at_door_, false)) {
+    for (DoorEvent& event : door_->work()) {
+      courier_->on_door(std::move(event), now);
+      worked = true;
+    }
+  }
+  if (now >= next_tick_) {
+    look_at_door_ = true;
+    courier_->on_tick(now);
+    next_tick_ = now + options_.heartbeat_interval / 4;
+  }
+  return worked;
+}
+
+void UcxTransport::wait() {
+  if (!commands_.about_to_wait()) return;
+  if (ucx_->arm() && !stopping_) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - Clock::now());
+    pollfd fds[3] = {{ucx_->event_fd(), POLLIN, 0}, {commands_.wake_fd(), POLLIN, 0}, {door_->fd(), POLLIN, 0}};
+    ::poll(fds, 3, std::max(0, static_cast<int>(left.count())));
+  }
+  commands_.waited();
+  look_at_door_ = true;
+}
+
+void UcxTransport::finish() {
+  work();
+  courier_->begin_shutdown();
+  const auto deadline = Clock::now() + kGoodbyeLimit;
+  while (!courier_->drained() && Clock::now() < deadline) {
+    look_at_door_ = true;
+    if (!work()) std::this_thread::sleep_for(50us);
+  }
+  courier_->close_all();
+  ucx_->settle(kSettleLimit);
+  ucx_.reset();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> Transport::start(const TransportOptions& options) {
+  if (options.host == "0.0.0.0" || options.host == "::") {
+    return fail(ErrorCode::invalid_argument, fmt::format("cannot listen on {}: others connect to this address", options.host),
+                "name one of this machine's addresses");
+  }
+  if (options.heartbeat_interval.count() <= 0 || options.heartbeat_timeout < 2 * options.heartbeat_interval) {
+    return fail(ErrorCode::invalid_argument, "the heartbeat timeout must be at least twice its interval");
+  }
+  auto transport = std::make_unique<UcxTransport>(options);
+  if (auto launched = transport->launch(); !launched) return tl::unexpected(launched.error());
+  return transport;
+}
+
+}  // namespace ds::fabric

@@ -1,0 +1,471 @@
+#include "actors/fabric/ucx_worker.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <ucp/api/ucp.h>
+#include <ucs/config/global_opts.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "actors/fabric/socket_address.hpp"
+
+namespace ds::fabric {
+namespace {
+
+constexpr unsigned kFrameMessage = 1;               // our only kind of active message
+constexpr std::size_t kUnprovenLimit = 1024;        // the largest handshake frame is far smaller
+constexpr std::size_t kMaxWaitingConnections = 64;  // accepted but not yet fetched as events
+
+Error ucx_error(const std::string& what, ucs_status_t status) {
+  ErrorCode code = ErrorCode::unavailable;
+  if (status == UCS_ERR_NO_MEMORY || status == UCS_ERR_NO_RESOURCE) code = ErrorCode::resource_exhausted;
+  return Error{code, fmt::format("{}: {}", what, ucs_status_string(status)), {}};
+}
+
+// The argument of an endpoint's error handler; lives until the endpoint is closed for good.
+struct ErrorTarget {
+  void* state = nullptr;
+  EndpointId endpoint = 0;
+};
+
+struct Endpoint {
+  ucp_ep_h handle = nullptr;
+  std::unique_ptr<ErrorTarget> target;
+  std::size_t receive_limit = kUnprovenLimit;
+  std::size_t receiving = 0;
+};
+
+}  // namespace
+
+struct UcxWorker::State {
+  // What UCX holds while it sends: header, parts and the list that points at them.
+  struct Sending {
+    State* state = nullptr;
+    EndpointId endpoint = 0;
+    FrameType type{};
+    std::uint64_t sequence = 0;
+    std::vector<std::byte> header;
+    std::vector<Buffer> parts;
+    std::vector<ucp_dt_iov_t> list;
+    std::shared_ptr<void> ticket;
+    std::size_t bytes = 0;
+  };
+  struct Receiving {
+    State* state = nullptr;
+    EndpointId endpoint = 0;
+    FrameHeader header;
+    std::shared_ptr<std::byte[]> block;
+    std::size_t bytes = 0;
+  };
+  struct Closing {
+    ucs_status_ptr_t request = nullptr;
+    std::unique_ptr<ErrorTarget> target;
+  };
+
+  ucp_context_h context = nullptr;
+  ucp_worker_h worker = nullptr;
+  ucp_listener_h listener = nullptr;
+  int event_fd = -1;
+  SocketAddress host;
+  std::uint16_t port = 0;  // of the listener
+  EndpointId next_endpoint = 1;
+  bool lanes_logged = false;
+  std::unordered_map<EndpointId, Endpoint> endpoints;
+  std::unordered_map<ucp_ep_h, EndpointId> by_handle;
+  std::unordered_set<Sending*> sending;
+  std::unordered_set<Receiving*> receiving;
+  std::vector<Closing> closing;
+  std::vector<ucp_conn_request_h> waiting;
+  std::vector<UcxEvent> events;
+
+  Result<void> open(const std::string& wanted_host);
+  Result<void> open_context(const SocketAddress& address);
+  Result<void> open_worker();
+  Result<void> listen();
+  Result<EndpointId> create_endpoint(ucp_ep_params_t& params);
+  void accept_waiting();
+  void log_lanes(ucp_ep_h handle);
+  void broken(EndpointId endpoint, Error why);
+  void finish(Sending* frame);
+  void finish(Receiving* frame, ucs_status_t status);
+  ucs_status_t arrived(EndpointId endpoint, FrameHeader header, void* data, std::size_t length, bool announced);
+  void reap_closing();
+  ~State();
+
+  static void on_connection(ucp_conn_request_h request, void* self);
+  static void on_error(void* target, ucp_ep_h handle, ucs_status_t status);
+  static void on_sent(void* request, ucs_status_t status, void* frame);
+  static void on_received(void* request, ucs_status_t status, std::size_t length, void* frame);
+  static ucs_status_t on_message(void* self, const void* header, std::size_t header_length, void* data,
+                                 std::size_t length, const ucp_am_recv_param_t* param);
+};
+
+// ---- opening ------------------------------------------------------------------------------------
+
+Result<void> UcxWorker::State::open(const std::string& wanted_host) {
+  // UCX reports each lost peer at its own level on standard output; we report it ourselves.
+  if (std::getenv("UCX_LOG_LEVEL") == nullptr) ucs_global_opts_set_value("LOG_LEVEL", "fatal");
+  auto address = to_socket_address(wanted_host, 0);
+  if (!address) return tl::unexpected(address.error());
+  host = *address;
+  return open_context(host).and_then([&] { return open_worker(); });
+}
+
+Result<void> UcxWorker::State::open_context(const SocketAddress& address) {
+  ucp_config_t* config = nullptr;
+  if (auto status = ucp_config_read(nullptr, nullptr, &config); status != UCS_OK) {
+    return tl::unexpected(ucx_error("reading UCX's configuration", status));
+  }
+  // Peer-failure mode excludes shared memory anyway; naming the lanes keeps surprises out.
+  if (std::getenv("UCX_TLS") == nullptr) ucp_config_modify(config, "TLS", "tcp,self");
+  if (std::getenv("UCX_MAX_RNDV_LANES") == nullptr) ucp_config_modify(config, "MAX_RNDV_LANES", "1");
+  const std::string device = device_of(address);
+  if (std::getenv("UCX_NET_DEVICES") == nullptr && !device.empty()) {
+    ucp_config_modify(config, "NET_DEVICES", device.c_str());
+  }
+  ucp_params_t params{};
+  params.field_mask = UCP_PARAM_FIELD_FEATURES;
+  params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
+  auto status = ucp_init(&params, config, &context);
+  ucp_config_release(config);
+  if (status != UCS_OK) return tl::unexpected(ucx_error("starting UCX", status));
+  return {};
+}
+
+Result<void> UcxWorker::State::open_worker() {
+  ucp_worker_params_t params{};
+  params.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE;
+  params.thread_mode = UCS_THREAD_MODE_SINGLE;
+  if (auto status = ucp_worker_create(context, &params, &worker); status != UCS_OK) {
+    return tl::unexpected(ucx_error("creating the UCX worker", status));
+  }
+  ucp_am_handler_param_t handler{};
+  handler.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG;
+  handler.id = kFrameMessage;
+  handler.cb = &on_message;
+  handler.arg = this;
+  if (auto status = ucp_worker_set_am_recv_handler(worker, &handler); status != UCS_OK) {
+    return tl::unexpected(ucx_error("registering the receiver of frames", status));
+  }
+  if (auto status = ucp_worker_get_efd(worker, &event_fd); status != UCS_OK) {
+    return tl::unexpected(ucx_error("asking UCX for its event descriptor", status));
+  }
+  return {};
+}
+
+Result<void> UcxWorker::State::listen() {
+  ucp_listener_params_t params{};
+  params.field_mask = UCP_LISTENER_PARAM_FIELD_SOCK_ADDR | UCP_LISTENER_PARAM_FIELD_CONN_HANDLER;
+  params.sockaddr.addr = host.get();
+  params.sockaddr.addrlen = host.length;
+  params.conn_handler.cb = &on_connection;
+  params.conn_handler.arg = this;
+  if (auto status = ucp_listener_create(worker, &params, &listener); status != UCS_OK) {
+    listener = nullptr;
+    return tl::unexpected(ucx_error(fmt::format("listening on {}", host_of(host.storage)), status));
+  }
+  ucp_listener_attr_t attr{};
+  attr.field_mask = UCP_LISTENER_ATTR_FIELD_SOCKADDR;
+  if (auto status = ucp_listener_query(listener, &attr); status != UCS_OK) {
+    return tl::unexpected(ucx_error("asking UCX for the listener's port", status));
+  }
+  port = port_of(attr.sockaddr);
+  return {};
+}
+
+// ---- endpoints ----------------------------------------------------------------------------------
+
+Result<EndpointId> UcxWorker::State::create_endpoint(ucp_ep_params_t& params) {
+  const EndpointId id = next_endpoint++;
+  auto target = std::make_unique<ErrorTarget>(ErrorTarget{this, id});
+  params.field_mask |= UCP_EP_PARAM_FIELD_ERR_HANDLER | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE;
+  params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
+  params.err_handler.cb = &on_error;
+  params.err_handler.arg = target.get();
+  ucp_ep_h handle = nullptr;
+  if (auto status = ucp_ep_create(worker, &params, &handle); status != UCS_OK) {
+    return tl::unexpected(ucx_error("connecting", status));
+  }
+  endpoints[id] = Endpoint{handle, std::move(target)};
+  by_handle[handle] = id;
+  return id;
+}
+
+void UcxWorker::State::on_connection(ucp_conn_request_h request, void* self) {
+  auto& state = *static_cast<State*>(self);
+  if (state.waiting.size() >= kMaxWaitingConnections) {
+    ucp_listener_reject(state.listener, request);
+    return;
+  }
+  state.waiting.push_back(request);
+}
+
+void UcxWorker::State::accept_waiting() {
+  for (ucp_conn_request_h request : std::exchange(waiting, {})) {
+    ucp_conn_request_attr_t attr{};
+    attr.field_mask = UCP_CONN_REQUEST_ATTR_FIELD_CLIENT_ADDR;
+    std::string from = ucp_conn_request_query(request, &attr) == UCS_OK ? host_of(attr.client_address) : "unknown";
+    ucp_ep_params_t params{};
+    params.field_mask = UCP_EP_PARAM_FIELD_CONN_REQUEST;
+    params.conn_request = request;
+    if (auto endpoint = create_endpoint(params)) {
+      events.emplace_back(EndpointAccepted{*endpoint, std::move(from)});
+    } else {
+      spdlog::debug("fabric: could not accept a connection from {}: {}", from, endpoint.error().message);
+    }
+  }
+}
+
+void UcxWorker::State::broken(EndpointId endpoint, Error why) {
+  events.emplace_back(EndpointBroken{endpoint, std::move(why)});
+}
+
+void UcxWorker::State::on_error(void* target, ucp_ep_h, ucs_status_t status) {
+  const EndpointId endpoint = static_cast<ErrorTarget*>(target)->endpoint;
+  auto& state = *static_cast<State*>(static_cast<ErrorTarget*>(target)->state);
+  if (state.endpoints.count(endpoint) != 0) state.broken(endpoint, ucx_error("connection lost", status));
+}
+
+void UcxWorker::State::log_lanes(ucp_ep_h handle) {
+  if (std::exchange(lanes_logged, true) || !spdlog::should_log(spdlog::level::debug)) return;
+  char* text = nullptr;
+  std::size_t size = 0;
+  std::FILE* stream = open_memstream(&text, &size);
+  if (stream == nullptr) return;
+  ucp_ep_print_info(handle, stream);
+  std::fclose(stream);
+  spdlog::debug("fabric: UCX chose these lanes:\n{}", std::string_view(text, size));
+  std::free(text);
+}
+
+// ---- sending ------------------------------------------------------------------------------------
+
+void UcxWorker::State::finish(Sending* frame) {
+  events.emplace_back(FrameSent{frame->endpoint, frame->type, frame->sequence, frame->bytes});
+  sending.erase(frame);
+  delete frame;
+}
+
+void UcxWorker::State::on_sent(void* request, ucs_status_t, void* frame) {
+  auto* done = static_cast<Sending*>(frame);
+  done->state->finish(done);
+  ucp_request_free(request);
+}
+
+void UcxWorker::send(EndpointId endpoint, const FrameHeader& header, std::vector<Buffer> parts,
+                     std::shared_ptr<void> ticket) {
+  auto found = state_->endpoints.find(endpoint);
+  if (found == state_->endpoints.end()) return;
+  auto* frame = new State::Sending;
+  frame->state = state_.get();
+  frame->endpoint = endpoint;
+  frame->type = header.type;
+  frame->sequence = header.sequence;
+  frame->header = encode_frame_header(header);
+  frame->parts = std::move(parts);
+  frame->ticket = std::move(ticket);
+  for (const Buffer& part : frame->parts) {
+    frame->bytes += part.size();
+    if (!part.empty()) frame->list.push_back({const_cast<std::byte*>(part.bytes().data()), part.size()});
+  }
+  state_->sending.insert(frame);
+
+  ucp_request_param_t param{};
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
+  param.flags = UCP_AM_SEND_FLAG_REPLY;
+  param.cb.send = &State::on_sent;
+  param.user_data = frame;
+  const void* data = nullptr;
+  std::size_t count = 0;
+  if (frame->list.size() == 1) {
+    data = frame->list[0].buffer;
+    count = frame->list[0].length;
+  } else if (!frame->list.empty()) {
+    param.op_attr_mask |= UCP_OP_ATTR_FIELD_DATATYPE;
+    param.datatype = ucp_dt_make_iov();
+    data = frame->list.data();
+    count = frame->list.size();
+  }
+  auto request = ucp_am_send_nbx(found->second.handle, kFrameMessage, frame->header.data(), frame->header.size(), data,
+                                 count, &param);
+  if (UCS_PTR_IS_ERR(request)) {
+    state_->broken(endpoint, ucx_error("sending", UCS_PTR_STATUS(request)));
+    state_->finish(frame);
+  } else if (request == nullptr) {
+    state_->finish(frame);
+  }
+}
+
+// ---- receiving ----------------------------------------------------------------------------------
+
+ucs_status_t UcxWorker::State::on_message(void* self, const void* header, std::size_t header_length, void* data,
+                                          std::size_t length, const ucp_am_recv_param_t* param) {
+  auto& state = *static_cast<State*>(self);
+  if ((param->recv_attr & UCP_AM_RECV_ATTR_FIELD_REPLY_EP) == 0) return UCS_OK;
+  auto id = state.by_handle.find(param->reply_ep);
+  if (id == state.by_handle.end()) return UCS_OK;
+  auto decoded = decode_frame_header({static_cast<const std::byte*>(header), header_length},
+                                     state.endpoints[id->second].receive_limit);
+  if (decoded && decoded->total_bytes() != length) {
+    decoded = fail(ErrorCode::invalid_argument, "frame header: its part sizes are not the frame's");
+  }
+  if (!decoded) {
+    state.broken(id->second, decoded.error());
+    return UCS_OK;
+  }
+  const bool announced = (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0;
+  return state.arrived(id->second, std::move(*decoded), data, length, announced);
+}
+
+ucs_status_t UcxWorker::State::arrived(EndpointId endpoint, FrameHeader header, void* data, std::size_t length,
+                                       bool announced) {
+  if (!announced) {
+    // Eager frames are small once connected, and what UCX lent us ends with this call.
+    Buffer block = Buffer::copy_of({static_cast<const std::byte*>(data), length});
+    events.emplace_back(FrameArrived{endpoint, std::move(header), std::move(block)});
+    return UCS_OK;
+  }
+  std::shared_ptr<std::byte[]> block;
+  try {
+    block = std::make_shared_for_overwrite<std::byte[]>(length);
+  } catch (const std::bad_alloc&) {
+    broken(endpoint, Error{ErrorCode::resource_exhausted, fmt::format("no memory for a frame of {} bytes", length), {}});
+    return UCS_OK;
+  }
+  auto* frame = new Receiving{this, endpoint, std::move(header), block, length};
+  receiving.insert(frame);
+  endpoints[endpoint].receiving += length;
+  ucp_request_param_t param{};
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
+  param.cb.recv_am = &on_received;
+  param.user_data = frame;
+  auto request = ucp_am_recv_data_nbx(worker, data, block.get(), length, &param);
+  if (UCS_PTR_IS_ERR(request)) {
+    finish(frame, UCS_PTR_STATUS(request));
+  } else if (request == nullptr) {
+    finish(frame, UCS_OK);
+  }
+  return UCS_INPROGRESS;  // the descriptor is UCX's again
+}
+
+void UcxWorker::State::on_received(void* request, ucs_status_t status, std::size_t, void* frame) {
+  auto* done = static_cast<Receiving*>(frame);
+  done->state->finish(done, status);
+  ucp_request_free(request);
+}
+
+void UcxWorker::State::finish(Receiving* frame, ucs_status_t status) {
+  if (auto found = endpoints.find(frame->endpoint); found != endpoints.end()) {
+    found->second.receiving -= frame->bytes;
+    if (status == UCS_OK) {
+      const std::span<const std::byte> bytes(frame->block.get(), frame->bytes);
+      events.emplace_back(FrameArrived{frame->endpoint, std::move(frame->header), Buffer(frame->block, bytes)});
+    } else {
+      broken(frame->endpoint, ucx_error("receiving", status));
+    }
+  }
+  receiving.erase(frame);
+  delete frame;
+}
+
+// ---- the calls ----------------------------------------------------------------------------------
+
+UcxWorker::UcxWorker(std::unique_ptr<State> state) : state_(std::move(state)) {}
+UcxWorker::~UcxWorker() = default;
+
+Result<std::unique_ptr<UcxWorker>> UcxWorker::open(const std::string& host) {
+  auto state = std::make_unique<State>();
+  if (auto opened = state->open(host); !opened) return tl::unexpected(opened.error());
+  return std::unique_ptr<UcxWorker>(new UcxWorker(std::move(state)));
+}
+
+Result<std::uint16_t> UcxWorker::listen() {
+  if (state_->listener == nullptr) {
+    if (auto listening = state_->listen(); !listening) return tl::unexpected(listening.error());
+  }
+  return state_->port;
+}
+
+void UcxWorker::stop_listening() {
+  for (ucp_conn_request_h request : std::exchange(state_->waiting, {})) ucp_listener_reject(state_->listener, request);
+  if (state_->listener != nullptr) ucp_listener_destroy(std::exchange(state_->listener, nullptr));
+}
+
+int UcxWorker::event_fd() const { return state_->event_fd; }
+
+Result<EndpointId> UcxWorker::connect(const std::string& host, std::uint16_t port) {
+  auto address = to_socket_address(host, port);
+  if (!address) return tl::unexpected(address.error());
+  ucp_ep_params_t params{};
+  params.field_mask = UCP_EP_PARAM_FIELD_FLAGS | UCP_EP_PARAM_FIELD_SOCK_ADDR;
+  params.flags = UCP_EP_PARAMS_FLAGS_CLIENT_SERVER;
+  params.sockaddr.addr = address->get();
+  params.sockaddr.addrlen = address->length;
+  return state_->create_endpoint(params);
+}
+
+void UcxWorker::set_receive_limit(EndpointId endpoint, std::size_t bytes) {
+  auto found = state_->endpoints.find(endpoint);
+  if (found == state_->endpoints.end()) return;
+  found->second.receive_limit = bytes;
+  state_->log_lanes(found->second.handle);
+}
+
+std::size_t UcxWorker::receiving_bytes(EndpointId endpoint) const {
+  auto found = state_->endpoints.find(endpoint);
+  return found == state_->endpoints.end() ? 0 : found->second.receiving;
+}
+
+void UcxWorker::close(EndpointId endpoint) {
+  auto found = state_->endpoints.find(endpoint);
+  if (found == state_->endpoints.end()) return;
+  ucp_ep_h handle = found->second.handle;
+  auto target = std::move(found->second.target);
+  state_->endpoints.erase(found);
+  state_->by_handle.erase(handle);
+  ucp_request_param_t param{};
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+  param.flags = UCP_EP_CLOSE_FLAG_FORCE;
+  auto request = ucp_ep_close_nbx(handle, &param);
+  if (UCS_PTR_IS_PTR(request)) state_->closing.push_back({request, std::move(target)});
+}
+
+void UcxWorker::State::reap_closing() {
+  std::erase_if(closing, [](const Closing& one) {
+    if (ucp_request_check_status(one.request) == UCS_INPROGRESS) return false;
+    ucp_request_free(one.request);
+    return true;
+  });
+}
+
+bool UcxWorker::progress() {
+  const bool worked = ucp_worker_progress(state_->worker) != 0;
+  if (!state_->waiting.empty()) state_->accept_waiting();
+  if (!state_->closing.empty()) state_->reap_closing();
+  return worked;
+}
+
+std::vector<UcxEvent> UcxWorker::take_events() { return std::exchange(state_->events, {}); }
+
+bool UcxWorker::arm() { return ucp_worker_arm(state_->worker) == UCS_OK; }
+
+void UcxWorker::settle(std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  auto busy = [&] { return !state_->sending.empty() || !state_->receiving.empty() || !state_->closing.empty(); };
+  while (busy() && std::chrono::steady_clock::now() < deadline) progress();
+}
+
+UcxWorker::State::~State() {
+  for (ucp_conn_request_h request : waiting) ucp_listener_reject(listener, request);
+  if (listener != nullptr) ucp_listener_destroy(listener);
+  if (worker != nullptr) ucp_worker_destroy(worker);
+  if (context != nullptr) ucp_cleanup(context);
+  // Only now is UCX done with memory whose requests never completed.
+  for (Sending* frame : sending) delete frame;
+  for (Receiving* frame : receiving) delete frame;
+}
+
+}  // namespace ds::fabric

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ds::fabric {
+
+/// Appends little-endian integers and bytes to a block.
+class WireWriter {
+ public:
+  template <class Int>
+  void integer(Int value) {
+    for (std::size_t i = 0; i < sizeof(Int); ++i) {
+      block_.push_back(static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * i)));
+    }
+  }
+  void bytes(std::span<const std::byte> raw) { block_.insert(block_.end(), raw.begin(), raw.end()); }
+  /// A 16-bit length, then the text; cuts what is longer.
+  void text(std::string_view value) {
+    value = value.substr(0, 0xffff);
+    integer(static_cast<std::uint16_t>(value.size()));
+    bytes(std::as_bytes(std::span(value)));
+  }
+
+  const std::vector<std::byte>& block() const { return block_; }
+  std::vector<std::byte> take() { return std::move(block_); }
+
+ private:
+  std::vector<std::byte> block_;
+};
+
+/// Reads what a `WireWriter` wrote. A read past the end gives zeros and makes `ok()` false for good.
+class WireReader {
+ public:
+  explicit WireReader(std::span<const std::byte> block) : rest_(block) {}
+
+  template <class Int>
+  Int integer() {
+    std::uint64_t value = 0;
+    auto raw = bytes(sizeof(Int));
+    for (std::size_t i = 0; i < raw.size(); ++i) value |= std::to_integer<std::uint64_t>(raw[i]) << (8 * i);
+    return static_cast<Int>(value);
+  }
+  std::span<const std::byte> bytes(std::size_t count) {
+    if (count > rest_.size()) {
+      ok_ = false;
+      rest_ = {};
+      return {};
+    }
+    auto head = rest_.first(count);
+    rest_ = rest_.subspan(count);
+    return head;
+  }
+  std::string text() {
+    auto raw = bytes(integer<std::uint16_t>());
+    return {reinterpret_cast<const char*>(raw.data()), raw.size()};
+  }
+
+  bool ok() const { return ok_; }
+  /// Nothing was missing and nothing is left.
+  bool complete() const { return ok_ && rest_.empty(); }
+
+ private:
+  std::span<const std::byte> rest_;
+  bool ok_ = true;
+};
+
+}  // namespace ds::fabric

@@ -1,0 +1,420 @@
+#include "actors/fabric/transport.hpp"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <numeric>
+#include <random>
+#include <thread>
+
+#include "tests/unit/fabric/peer_process.hpp"
+#include "tests/unit/fabric/waiting.hpp"
+
+namespace ds::fabric {
+namespace {
+
+using namespace std::chrono_literals;
+
+TransportOptions options(const std::string& secret = "secret") {
+  TransportOptions result;
+  result.secret = secret;
+  return result;
+}
+
+struct Frame {
+  ProcessAddress from;
+  Transport::Parts parts;
+};
+struct Loss {
+  ProcessAddress peer;
+  Error why;
+};
+
+/// A transport whose frames and losses are kept.
+struct Station {
+  explicit Station(TransportOptions with = options()) {
+    auto started = Transport::start(with);
+    if (!started) throw std::runtime_error(started.error().message);
+    transport = std::move(*started);
+    transport->on_frame(Channel::actors, [this](const ProcessAddress& from, Transport::Parts parts) {
+      frames.put({from, std::move(parts)});
+    });
+    transport->add_on_lost([this](const ProcessAddress& peer, const Error& why) { losses.put({peer, why}); });
+  }
+  ~Station() { transport.reset(); }
+  const ProcessAddress& self() const { return transport->self(); }
+  Result<void> send(const ProcessAddress& to, Transport::Parts parts) {
+    return transport->send(to, Channel::actors, std::move(parts));
+  }
+
+  Inbox<Frame> frames;
+  Inbox<Loss> losses;
+  std::unique_ptr<Transport> transport;
+};
+
+Buffer pattern(std::size_t size, unsigned seed) {
+  return Buffer::make(size, [&](std::span<std::byte> out) {
+    std::mt19937 random(seed);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::byte>(i % 997 == 0 ? random() : i * 31 + seed);
+  });
+}
+
+Transport::Parts text(std::string_view words) { return {Buffer::copy_of(words)}; }
+
+// Sends raw bytes to a port, as somebody would who knows nothing of us.
+void send_raw(std::uint16_t port, std::string_view bytes) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  ASSERT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  std::size_t sent = 0;
+  while (sent < bytes.size()) {
+    const auto count = ::send(socket, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (count <= 0) break;  // it hung up on us, as it may
+    sent += static_cast<std::size_t>(count);
+  }
+  ::close(socket);
+}
+
+std::uint16_t unused_port() {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  EXPECT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length);
+  ::close(socket);
+  return ntohs(address.sin_port);
+}
+
+TEST(Transport, DeliversFramesOfAllSizesInOrderAndWhole) {
+  Station a;
+  Station b;
+  const std::size_t sizes[] = {0, 1, 4096, 1 << 20, 33 << 20, 100, 70000, 8192, 0, 5};
+  unsigned seed = 0;
+  std::vector<Transport::Parts> sent;
+  for (std::size_t size : sizes) {
+    for (std::size_t parts = 0; parts < 4; ++parts) {
+      Transport::Parts frame;
+      for (std::size_t part = 0; part < parts; ++part) frame.push_back(pattern(part == 1 ? size : size / 3, ++seed));
+      sent.push_back(frame);
+      ASSERT_TRUE(a.send(b.self(), frame));
+    }
+  }
+  for (const auto& frame : sent) {
+    auto got = b.frames.take();
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->from, a.self());
+    ASSERT_EQ(got->parts.size(), frame.size());
+    for (std::size_t i = 0; i < frame.size(); ++i) EXPECT_TRUE(got->parts[i] == frame[i]) << frame[i].size();
+  }
+  EXPECT_EQ(a.losses.size() + b.losses.size(), 0u);
+}
+
+TEST(Transport, KeepsTheOrderOfTenThousandMixedFramesFromManyThreads) {
+  Station a;
+  Station b;
+  constexpr int kThreads = 4;
+  constexpr int kEach = 2500;
+  std::vector<std::thread> senders;
+  for (int t = 0; t < kThreads; ++t) {
+    senders.emplace_back([&, t] {
+      for (int i = 0; i < kEach; ++i) {
+        Transport::Parts frame = text(std::to_string(t) + " " + std::to_string(i));
+        if (i % 100 == 0) frame.push_back(pattern(200'000, 1));
+        while (!a.send(b.self(), frame)) std::this_thread::yield();
+      }
+    });
+  }
+  std::vector<int> next(kThreads, 0);
+  for (int i = 0; i < kThreads * kEach; ++i) {
+    auto got = b.frames.take();
+    ASSERT_TRUE(got);
+    int thread = 0;
+    int number = 0;
+    ASSERT_EQ(std::sscanf(std::string(got->parts[0].text()).c_str(), "%d %d", &thread, &number), 2);
+    ASSERT_EQ(number, next[static_cast<std::size_t>(thread)]++);
+  }
+  for (auto& sender : senders) sender.join();
+}
+
+TEST(Transport, TwoProcessesThatConnectAtOnceStayConnected) {
+  for (int round = 0; round < 5; ++round) {
+    Station a;
+    Station b;
+    ASSERT_TRUE(a.send(b.self(), text("from a")));
+    ASSERT_TRUE(b.send(a.self(), text("from b")));
+    for (int i = 0; i < 50; ++i) {
+      ASSERT_TRUE(a.send(b.self(), text(std::to_string(i))));
+      ASSERT_TRUE(b.send(a.self(), text(std::to_string(i))));
+    }
+    for (Station* station : {&a, &b}) {
+      ASSERT_TRUE(station->frames.take());
+      for (int i = 0; i < 50; ++i) {
+        auto got = station->frames.take();
+        ASSERT_TRUE(got);
+        EXPECT_EQ(got->parts[0].text(), std::to_string(i));
+      }
+      EXPECT_EQ(station->losses.size(), 0u);
+    }
+  }
+}
+
+TEST(Transport, FindsOutWhoListensAtAnAddressWithoutId) {
+  Station a;
+  Station b;
+  ProcessAddress nameless = b.self();
+  nameless.id = 0;
+  ASSERT_TRUE(a.send(nameless, text("who are you")));
+  ASSERT_TRUE(a.send(nameless, text("again")));
+  EXPECT_EQ(b.frames.take()->parts[0].text(), "who are you");
+  ASSERT_TRUE(b.send(a.self(), text("b")));
+  EXPECT_EQ(a.frames.take()->from, b.self());
+  EXPECT_EQ(b.frames.take()->parts[0].text(), "again");
+  const ProcessAddress named = b.self();
+  b.transport.reset();
+  EXPECT_EQ(a.losses.take()->peer, named);
+  EXPECT_EQ(a.losses.take()->peer, nameless);
+}
+
+TEST(Transport, RefusesAProcessWithAnotherSecret) {
+  Station a;
+  Station b(options("another"));
+  ASSERT_TRUE(a.send(b.self(), text("hello")));
+  auto loss = a.losses.take();
+  ASSERT_TRUE(loss);
+  EXPECT_EQ(loss->peer.id, b.self().id);
+  EXPECT_EQ(loss->why.code, ErrorCode::permission_denied);
+  EXPECT_EQ(b.frames.size(), 0u);
+  Station friend_of_b(options("another"));
+  ASSERT_TRUE(friend_of_b.send(b.self(), text("welcome")));
+  EXPECT_EQ(b.frames.take()->parts[0].text(), "welcome");
+}
+
+TEST(Transport, SurvivesGarbageAtItsPort) {
+  Station a;
+  Station b;
+  std::mt19937 random(7);
+  for (int round = 0; round < 20; ++round) {
+    std::string garbage(static_cast<std::size_t>(round) * 997, '\0');
+    for (char& c : garbage) c = static_cast<char>(random());
+    send_raw(b.self().port, garbage);
+  }
+  send_raw(b.self().port, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  send_raw(b.self().port, std::string(100'000, '\xff'));
+  ASSERT_TRUE(a.send(b.self(), text("still here?")));
+  auto got = b.frames.take();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->parts[0].text(), "still here?");
+}
+
+TEST(Transport, ReportsAnAddressWhereNobodyListens) {
+  Station a;
+  const ProcessAddress nobody{42, "127.0.0.1", unused_port()};
+  ASSERT_TRUE(a.send(nobody, text("hello?")));
+  auto loss = a.losses.take();
+  ASSERT_TRUE(loss);
+  EXPECT_EQ(loss->peer, nobody);
+}
+
+TEST(Transport, RefusesAnotherProcessAtTheAddress) {
+  Station a;
+  Station b;
+  ProcessAddress predecessor = b.self();
+  predecessor.id ^= 1;
+  ASSERT_TRUE(a.send(predecessor, text("for your predecessor")));
+  auto loss = a.losses.take();
+  ASSERT_TRUE(loss);
+  EXPECT_EQ(loss->peer, predecessor);
+  EXPECT_EQ(loss->why.code, ErrorCode::unavailable);
+  ASSERT_TRUE(a.send(b.self(), text("for you")));
+  EXPECT_EQ(b.frames.take()->parts[0].text(), "for you");
+  EXPECT_EQ(b.frames.size(), 0u);
+}
+
+TEST(Transport, PeersLearnAtOnceThatItEnds) {
+  Station a;
+  auto b = std::make_unique<Station>();
+  const ProcessAddress address = b->self();
+  ASSERT_TRUE(a.send(address, text("hello")));
+  ASSERT_TRUE(b->frames.take());
+  b.reset();
+  auto loss = a.losses.take();
+  ASSERT_TRUE(loss);
+  EXPECT_EQ(loss->peer, address);
+  EXPECT_FALSE(a.losses.take(50ms));
+}
+
+TEST(Transport, ReportsAKilledPeerOnce) {
+  PeerProcess peer("echo");
+  Station a;
+  ASSERT_TRUE(a.send(peer.address(), text("hello")));
+  ASSERT_TRUE(a.frames.take());
+  peer.kill();
+  auto loss = a.losses.take();
+  ASSERT_TRUE(loss);
+  EXPECT_EQ(loss->peer, peer.address());
+  EXPECT_FALSE(a.losses.take(100ms));
+  ASSERT_TRUE(a.send(peer.address(), text("are you back?")));
+  loss = a.losses.take();
+  ASSERT_TRUE(loss);
+  EXPECT_EQ(loss->peer, peer.address());
+}
+
+TEST(Transport, ReportsAPeerThatDiesUnderLoadOnceAndReleasesItsFrames) {
+  PeerProcess peer("echo");
+  Station a;
+  auto owner = std::make_shared<int>(0);
+  std::vector<std::byte> memory(4 << 20);
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_TRUE(a.send(peer.address(), {Buffer::copy_of("x"), Buffer(owner, memory)}));
+    if (i == 20) {
+      ASSERT_TRUE(a.frames.take());
+    }
+    if (i == 30) peer.kill();
+  }
+  std::size_t losses = 0;
+  while (owner.use_count() > 1) {
+    ASSERT_TRUE(a.losses.take());
+    ++losses;
+    const auto deadline = std::chrono::steady_clock::now() + 1s;
+    while (owner.use_count() > 1 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  }
+  EXPECT_LE(losses, 2u);  // the second is of a connection attempt by frames that were queued after the first loss
+}
+
+TEST(Transport, GivesUpAPeerThatIsStopped) {
+  TransportOptions quick = options();
+  quick.heartbeat_interval = 50ms;
+  quick.heartbeat_timeout = 400ms;
+  PeerProcess peer("echo");
+  Station a(quick);
+  ASSERT_TRUE(a.send(peer.address(), text("hello")));
+  ASSERT_TRUE(a.frames.take());
+  EXPECT_FALSE(a.losses.take(50ms));
+  peer.signal(SIGSTOP);
+  auto loss = a.losses.take();
+  ASSERT_TRUE(loss);
+  EXPECT_EQ(loss->why.code, ErrorCode::deadline_exceeded);
+  peer.signal(SIGCONT);
+}
+
+TEST(Transport, KeepsAnIdleConnectionBeyondItsTimeout) {
+  TransportOptions quick = options();
+  quick.heartbeat_interval = 100ms;
+  quick.heartbeat_timeout = 1500ms;
+  Station a(quick);
+  Station b(quick);
+  ASSERT_TRUE(a.send(b.self(), text("1")));
+  ASSERT_TRUE(b.frames.take());
+  EXPECT_FALSE(a.losses.take(3s));
+  EXPECT_EQ(b.losses.size(), 0u);
+}
+
+TEST(Transport, BoundsWhatWaitsForAPeer) {
+  TransportOptions small = options();
+  small.max_queued_bytes = 1 << 20;
+  PeerProcess peer("echo");
+  Station a(small);
+  ASSERT_TRUE(a.send(peer.address(), text("hello")));
+  ASSERT_TRUE(a.frames.take());
+  peer.signal(SIGSTOP);
+  const Buffer chunk = pattern(100'000, 3);
+  Result<void> result;
+  int accepted = 0;
+  // The kernel's own socket buffers take some before ours fill up.
+  while ((result = a.send(peer.address(), {chunk})) && accepted < 1000) ++accepted;
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::resource_exhausted);
+  // Another peer is not held back.
+  Station b;
+  ASSERT_TRUE(a.send(b.self(), {chunk}));
+  ASSERT_TRUE(b.frames.take());
+  peer.signal(SIGCONT);
+  for (int i = 0; i < accepted; ++i) ASSERT_TRUE(a.frames.take());
+}
+
+TEST(Transport, RefusesFramesBeyondItsLimits) {
+  TransportOptions small = options();
+  small.max_frame_bytes = 1000;
+  Station a(small);
+  Station b;
+  EXPECT_EQ(a.send(b.self(), {pattern(600, 1), pattern(401, 2)}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(a.send(b.self(), Transport::Parts(65)).error().code, ErrorCode::invalid_argument);
+  EXPECT_TRUE(a.send(b.self(), {pattern(600, 1), pattern(400, 2)}));
+  ASSERT_TRUE(b.frames.take());
+  // What comes in has the same limit: the sender is dropped, and comes back with a frame that fits.
+  ASSERT_TRUE(b.send(a.self(), {pattern(1001, 1)}));
+  EXPECT_TRUE(a.losses.take());
+  EXPECT_TRUE(b.losses.take());
+  ASSERT_TRUE(b.send(a.self(), {pattern(1000, 1)}));
+  EXPECT_TRUE(a.frames.take());
+}
+
+TEST(Transport, DropsAPeerOnRequest) {
+  Station a;
+  Station b;
+  ASSERT_TRUE(a.send(b.self(), text("hello")));
+  ASSERT_TRUE(b.frames.take());
+  a.transport->drop(b.self(), Error{ErrorCode::cancelled, "had enough", {}});
+  auto loss = a.losses.take();
+  ASSERT_TRUE(loss);
+  EXPECT_EQ(loss->why.message, "had enough");
+  EXPECT_EQ(b.losses.take()->peer, a.self());
+  ASSERT_TRUE(a.send(b.self(), text("again")));
+  EXPECT_TRUE(b.frames.take());
+}
+
+TEST(Transport, EndsThoughFramesWaitForAStoppedPeer) {
+  PeerProcess peer("echo");
+  const Buffer chunk = pattern(8 << 20, 3);
+  auto before = std::chrono::steady_clock::now();
+  {
+    Station a;
+    ASSERT_TRUE(a.send(peer.address(), text("hello")));
+    ASSERT_TRUE(a.frames.take());
+    peer.signal(SIGSTOP);
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(a.send(peer.address(), {chunk}));
+    before = std::chrono::steady_clock::now();
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - before, kPatience);
+}
+
+TEST(Transport, SendsWhatWasQueuedBeforeItEnds) {
+  Station b;
+  {
+    Station a;
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(a.send(b.self(), {pattern(1 << 20, static_cast<unsigned>(i))}));
+  }
+  for (unsigned i = 0; i < 20; ++i) {
+    auto got = b.frames.take();
+    ASSERT_TRUE(got) << i;
+    EXPECT_TRUE(got->parts[0] == pattern(1 << 20, i));
+  }
+}
+
+TEST(Transport, DeliversToItself) {
+  Station a;
+  ASSERT_TRUE(a.send(a.self(), text("note to self")));
+  EXPECT_EQ(a.frames.take()->parts[0].text(), "note to self");
+}
+
+TEST(Transport, SaysWhyItCannotStart) {
+  TransportOptions wrong = options();
+  wrong.host = "0.0.0.0";
+  EXPECT_EQ(Transport::start(wrong).error().code, ErrorCode::invalid_argument);
+  wrong.host = "localhost";
+  EXPECT_EQ(Transport::start(wrong).error().code, ErrorCode::invalid_argument);
+  Station a;
+  wrong = options();
+  wrong.port = a.self().port;
+  EXPECT_FALSE(Transport::start(wrong));
+}
+
+}  // namespace
+}  // namespace ds::fabric
