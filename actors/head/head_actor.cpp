@@ -49,7 +49,7 @@ caf::behavior Head::make_behavior() {
       [this](const messages::LogLines& lines) { on_log(lines); },
       [this](const messages::WorkerHello& hello) { on_worker_hello(hello); },
       [this](const messages::FetchState& request) { return on_fetch(request); },
-      [this](const messages::ExportDone& done) { on_export_done(done); },
+      [this](const messages::ExportDone& exported) { on_export_done(exported); },
   };
 }
 

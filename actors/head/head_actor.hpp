@@ -110,7 +110,7 @@ class Head : public caf::event_based_actor {
   void set_state(const std::string& job, scheduler::JobState state, const std::string& by, const std::string& why);
   void end_job(const std::string& job, scheduler::JobState state, const std::string& by, const std::string& why);
   void save_checkpoint(const std::string& job, messages::SaveCheckpoint checkpoint,
-                       std::function<void(std::string)> done);
+                       std::function<void(std::string)> when_saved);
   caf::response_promise on_fetch(const messages::FetchState& request);
 
   // ---- HTTP (head_api.cpp) ----
@@ -125,7 +125,7 @@ class Head : public caf::event_based_actor {
   void answer_checkpoints(const scheduler::JobRecord& job, const gateway::Respond& respond);
   void start_export(const scheduler::JobRecord& job, const gateway::HttpRequest& request, const gateway::Respond& respond);
   void on_export_state(std::uint64_t errand, Result<storage::Checkpoint> checkpoint);
-  void on_export_done(const messages::ExportDone& done);
+  void on_export_done(const messages::ExportDone& exported);
   void fail_errand(std::uint64_t errand, const Error& why);
   /// Ends its process; the answer is still to be given (empty when there is no such errand).
   gateway::Respond end_errand(std::uint64_t errand);

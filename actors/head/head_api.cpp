@@ -272,11 +272,11 @@ void Head::on_export_state(std::uint64_t errand, Result<storage::Checkpoint> che
   send(node.agent, messages::StartWorker{errand, found->second.job});
 }
 
-void Head::on_export_done(const messages::ExportDone& done) {
-  const auto respond = end_errand(done.worker);
+void Head::on_export_done(const messages::ExportDone& exported) {
+  const auto respond = end_errand(exported.worker);
   if (!respond) return;
-  if (!done.error.empty()) return respond(error_response({ErrorCode::internal, done.error, {}}));
-  respond({200, std::string(done.file.text()), "application/octet-stream", {}});
+  if (!exported.error.empty()) return respond(error_response({ErrorCode::internal, exported.error, {}}));
+  respond({200, std::string(exported.file.text()), "application/octet-stream", {}});
 }
 
 void Head::fail_errand(std::uint64_t errand, const Error& why) {

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "actors/head/head_actor.hpp"
+#include "scheduler/spec/identifier.hpp"
 
 namespace ds::head {
 namespace {

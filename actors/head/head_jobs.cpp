@@ -49,9 +49,9 @@ void Head::ensure_master(const std::string& id, bool recovering) {
   options.tell_head = [self, id](job::MasterNote note) {
     caf::anon_send(self, Run{[id, note = std::move(note)](Head& head) { head.on_note(id, note); }});
   };
-  options.save = [self, id](messages::SaveCheckpoint checkpoint, std::function<void(std::string)> done) {
-    caf::anon_send(self, Run{[id, checkpoint = std::move(checkpoint), done = std::move(done)](Head& head) {
-                     head.save_checkpoint(id, checkpoint, done);
+  options.save = [self, id](messages::SaveCheckpoint checkpoint, std::function<void(std::string)> when_saved) {
+    caf::anon_send(self, Run{[id, checkpoint = std::move(checkpoint), when_saved = std::move(when_saved)](Head& head) {
+                     head.save_checkpoint(id, checkpoint, when_saved);
                    }});
   };
   job.master = job::spawn_master(system(), *parts_.fabric, std::move(options));
@@ -157,12 +157,12 @@ void Head::end_job(const std::string& id, JobState state, const std::string& by,
 }
 
 void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint checkpoint,
-                           std::function<void(std::string)> done) {
+                           std::function<void(std::string)> when_saved) {
   const auto* record = ledger_.find(id);
-  if (record == nullptr || is_end(record->state)) return done("the job has ended");
+  if (record == nullptr || is_end(record->state)) return when_saved("the job has ended");
   const storage::Retention retention{record->spec.checkpoint.keep_last, record->spec.checkpoint.keep_best, "accuracy"};
   const auto self = caf::actor_cast<caf::actor>(this);
-  const auto work = [store = parts_.checkpoints, self, id, checkpoint = std::move(checkpoint), retention, done,
+  const auto work = [store = parts_.checkpoints, self, id, checkpoint = std::move(checkpoint), retention, when_saved,
                      time_ms = now_ms()] {
     const auto& state = checkpoint.state;
     storage::CheckpointEntry entry{state.step, 0, time_ms, {}};
@@ -174,17 +174,17 @@ void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint check
     }
     if (const auto saved = store->save(id, entry, state.description, tensors); !saved) {
       spdlog::error("job {}: the checkpoint of step {} is not saved: {}", id, state.step, saved.error().message);
-      return done(saved.error().message);
+      return when_saved(saved.error().message);
     }
     if (const auto pruned = store->prune(id, retention); !pruned) {
       spdlog::warn("job {}: old checkpoints are not removed: {}", id, pruned.error().message);
     }
-    caf::anon_send(self, Run{[id, step = state.step, done](Head& head) {
+    caf::anon_send(self, Run{[id, step = state.step, when_saved](Head& head) {
                      head.commit({head.event(master_text(id), "saved", CheckpointCommitted{id, step})},
-                                 [done] { done({}); });
+                                 [when_saved] { when_saved({}); });
                    }});
   };
-  if (!parts_.checkpoint_thread->post(work)) done("too many checkpoints wait to be written");
+  if (!parts_.checkpoint_thread->post(work)) when_saved("too many checkpoints wait to be written");
 }
 
 caf::response_promise Head::on_fetch(const messages::FetchState& request) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "actors/fabric/buffer.hpp"
+#include "actors/fabric/buffer_inspect.hpp"
 #include "actors/fabric/fabric.hpp"
 #include "actors/fabric/real.hpp"
 

@@ -77,6 +77,8 @@ class RocksJournal final : public StateJournal {
     enqueue({JournalRecord::Kind::snapshot, std::move(payload), std::move(on_durable), false});
   }
 
+  Result<void> check_room() const override { return require_free_bytes(directory_, limits_.reserve_bytes); }
+
   std::uint64_t bytes_since_snapshot() const override { return bytes_since_snapshot_; }
 
  private:

@@ -42,6 +42,9 @@ class StateJournal {
   /// Replaces all events appended before this call by `snapshot`, atomically with respect to crashes.
   virtual void compact(std::string snapshot, OnDurable on_durable) = 0;
 
+  /// `resource_exhausted` when less than the reserve of disk is free: appends would fail. Any thread.
+  virtual Result<void> check_room() const = 0;
+
   /// Bytes of events since the last snapshot, to decide when to compact.
   virtual std::uint64_t bytes_since_snapshot() const = 0;
 };
