@@ -1,0 +1,129 @@
+// The project's strongest test: whatever is killed, added, removed or restarted, the final weights are the same to the bit.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <random>
+
+#include "tests/integration/cluster.hpp"
+
+namespace ds::tests {
+namespace {
+
+constexpr int kEpochs = 8;  // of 63 steps
+
+/// The weights of a run that nobody disturbed, computed once for all tests of this process.
+const std::string& undisturbed_weights() {
+  static const std::string weights = [] {
+    Cluster cluster;
+    cluster.start_head();
+    cluster.start_node("node-1", 1);
+    const auto job = cluster.submit_job(write_job(cluster.path() / "data", "intents", kEpochs, 1, 4));
+    EXPECT_TRUE(cluster.wait_for_state(job, "SUCCEEDED")) << cluster.logs();
+    return cluster.exported_weights(job);
+  }();
+  return weights;
+}
+
+std::uint64_t seed() {
+  static const std::uint64_t chosen = std::random_device{}();
+  return chosen;
+}
+
+class SameBits : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    RecordProperty("seed", std::to_string(seed()));
+    cluster_.start_head();
+    cluster_.start_node("node-1", 2);
+    cluster_.start_node("node-2", 2);
+    ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  }
+
+  void submit() {
+    job_ = cluster_.submit_job(write_job(cluster_.path() / "data", "intents", kEpochs, 1, 4));
+    ASSERT_TRUE(cluster_.wait_for_step(job_, 1)) << cluster_.logs();
+  }
+
+  std::uint64_t step() { return cluster_.status(job_).at("step"); }
+  bool advances_to(std::uint64_t step) { return cluster_.wait_for_step(job_, step); }
+  std::size_t count_of(const char* state) {
+    std::size_t count = 0;
+    const auto now = cluster_.status(job_);
+    if (!now.is_object()) return 0;
+    for (const auto& worker : now.at("workers")) count += worker.at("state") == state ? 1 : 0;
+    return count;
+  }
+
+  void expect_same_bits() {
+    ASSERT_TRUE(cluster_.wait_for_state(job_, "SUCCEEDED")) << cluster_.logs();
+    const auto weights = cluster_.exported_weights(job_);
+    ASSERT_FALSE(weights.empty());
+    EXPECT_TRUE(weights == undisturbed_weights()) << "seed " << seed() << cluster_.logs();
+  }
+
+  Cluster cluster_;
+  std::string job_;
+};
+
+TEST_F(SameBits, WithFourWorkersInsteadOfOne) {
+  submit();
+  expect_same_bits();
+}
+
+TEST_F(SameBits, WhenWorkersAreKilledAtRandomSteps) {
+  submit();
+  std::mt19937_64 random(seed());
+  for (int kills = 0; kills < 4; ++kills) {
+    const auto pids = cluster_.worker_pids(job_);
+    ASSERT_FALSE(pids.empty()) << cluster_.logs();
+    kill(pids[random() % pids.size()], SIGKILL);
+    ASSERT_TRUE(advances_to(step() + 10 + random() % 60)) << cluster_.logs();
+  }
+  EXPECT_GE(cluster_.status(job_).at("restarts"), 1);
+  expect_same_bits();
+}
+
+TEST_F(SameBits, WhenNodesJoinAndLeaveMeanwhile) {
+  submit();
+  cluster_.node("node-2").kill_and_wait();
+  cluster_.forget_node("node-2");
+  ASSERT_TRUE(cluster_.wait_for_nodes(1)) << cluster_.logs();
+  ASSERT_TRUE(advances_to(step() + 20)) << cluster_.logs();
+  cluster_.start_node("node-3", 2);
+  ASSERT_TRUE(wait_until([&] { return count_of("TRAINING") == 4 || cluster_.status(job_).at("state") == "SUCCEEDED"; }))
+      << cluster_.logs();
+  cluster_.node("node-1").signal(SIGTERM);
+  EXPECT_EQ(cluster_.node("node-1").wait(), 0);
+  cluster_.forget_node("node-1");
+  expect_same_bits();
+}
+
+TEST_F(SameBits, WhenTheHeadIsKilledAndTheJobGoesOnWithoutIt) {
+  submit();
+  const auto before = cluster_.worker_pids(job_);
+  const auto generation = cluster_.status(job_).at("generation");
+  cluster_.head().kill_and_wait();
+  for (const int pid : before) EXPECT_TRUE(is_running(pid));
+  cluster_.start_head();
+  ASSERT_TRUE(cluster_.wait_for_state(job_, "RUNNING") || cluster_.wait_for_state(job_, "SUCCEEDED")) << cluster_.logs();
+  EXPECT_EQ(cluster_.status(job_).at("generation"), generation) << "the gang was not taken back as it was";
+  expect_same_bits();
+}
+
+TEST_F(SameBits, WhenEverythingIsKilledAndStartedAgain) {
+  submit();
+  ASSERT_TRUE(wait_until([&] { return cluster_.status(job_).at("checkpoint").is_object(); })) << cluster_.logs();
+  const auto workers = cluster_.worker_pids(job_);
+  cluster_.head().kill_and_wait();
+  cluster_.node("node-1").kill_and_wait();
+  cluster_.node("node-2").kill_and_wait();
+  for (const int pid : workers) EXPECT_TRUE(wait_until([&] { return !is_running(pid); })) << pid << " is an orphan";
+  cluster_.start_head();
+  cluster_.start_node("node-1", 2);
+  cluster_.start_node("node-2", 2);
+  expect_same_bits();
+  EXPECT_GT(cluster_.status(job_).at("generation"), 1);
+}
+
+}  // namespace
+}  // namespace ds::tests
