@@ -35,7 +35,8 @@ inline constexpr std::uint64_t kHeadActor = 1;
 /// `resolve` returns; a lost process turns into `down` and `exit` messages and failed requests, once each.
 class Fabric {
  public:
-  /// `transport` must outlive nothing of the fabric; the fabric takes its `actors` channel.
+  struct State;  ///< for the fabric's own sources
+  /// Takes the transport's `actors` channel. Destroy the fabric before `system`: then its proxies die, pending requests fail.
   Fabric(caf::actor_system& system, std::shared_ptr<Transport> transport);
   ~Fabric();
   Fabric(const Fabric&) = delete;
@@ -54,7 +55,6 @@ class Fabric {
   caf::actor resolve(const ActorAddress& address);
 
  private:
-  struct State;
   std::shared_ptr<State> state_;
 };
 

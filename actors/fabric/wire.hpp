@@ -61,6 +61,7 @@ class WireReader {
   }
 
   bool ok() const { return ok_; }
+  std::size_t left() const { return rest_.size(); }
   /// Nothing was missing and nothing is left.
   bool complete() const { return ok_ && rest_.empty(); }
 
