@@ -17,7 +17,8 @@ class Exchange {
   /// Queues `bytes` for rank `to`; never waits for it.
   virtual Result<void> send(std::uint32_t to, std::uint64_t tag, Buffer bytes) = 0;
 
-  /// Waits for what `from` sent with `tag`, each sent buffer being received once. Fails once `abort` was called or a member was lost.
+  /// Waits for what `from` sent with `tag`, each sent buffer being received once. Fails once `abort` was
+  /// called or a member was lost.
   virtual Result<Buffer> receive(std::uint32_t from, std::uint64_t tag) = 0;
 
   /// Makes every present and later call fail with `why`. Thread-safe; the first reason stays.

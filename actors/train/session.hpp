@@ -14,11 +14,14 @@
 
 namespace ds::train {
 
-/// Everything that training needs to go on from `step`, and all that an export needs. The same bits on every worker.
+/// Everything that training needs to go on from `step`, and all that an export needs. The same bits on every
+/// worker.
 struct StateImage {
   std::uint64_t step = 0;   ///< committed steps
-  std::string description;  ///< JSON: model and its sizes, names, shapes and offsets of the parameters, vocabulary, labels, data fingerprint
-  std::vector<std::pair<std::string, Buffer>> tensors;  ///< `parameters`, `first_moment`, `second_moment`: float32, flat
+  std::string description;  ///< JSON: model and its sizes, names, shapes and offsets of the parameters,
+                            ///< vocabulary, labels, data fingerprint
+  std::vector<std::pair<std::string, Buffer>>
+      tensors;  ///< `parameters`, `first_moment`, `second_moment`: float32, flat
 };
 
 struct StepResult {
@@ -26,7 +29,8 @@ struct StepResult {
   std::uint64_t epoch = 0;  ///< the epoch this step belonged to, from 0
   double loss = 0;          ///< mean over the global batch
   std::uint64_t samples = 0;
-  double data_seconds = 0, forward_seconds = 0, backward_seconds = 0, reduce_seconds = 0, optimizer_seconds = 0;
+  double data_seconds = 0, forward_seconds = 0, backward_seconds = 0, reduce_seconds = 0,
+         optimizer_seconds = 0;
 };
 
 struct EvaluationResult {
@@ -39,11 +43,13 @@ struct EvaluationResult {
 
 /// One worker's side of data-parallel training. Not thread-safe: one thread at a time, any thread.
 ///
-/// The outcome is a function of the job and its data alone: the number of workers, and when it changes, leave no trace.
+/// The outcome is a function of the job and its data alone: the number of workers, and when it changes, leave
+/// no trace.
 class TrainingSession {
  public:
   /// Reads the data, builds vocabulary and model, and initialises the parameters from the seed (step 0).
-  /// Errors name file:line:column or the job file's field, and are `invalid_argument` when another try cannot help.
+  /// Errors name file:line:column or the job file's field, and are `invalid_argument` when another try cannot
+  /// help.
   static Result<std::unique_ptr<TrainingSession>> create(const scheduler::JobSpec& spec);
   virtual ~TrainingSession() = default;
 
@@ -52,14 +58,17 @@ class TrainingSession {
   virtual std::uint64_t steps_per_epoch() const = 0;
   virtual bool has_validation() const = 0;
 
-  /// The state as it is now. `copy`: memory of its own, else it borrows the session's and is valid until the next step.
+  /// The state as it is now. `copy`: memory of its own, else it borrows the session's and is valid until the
+  /// next step.
   virtual StateImage image(bool copy) const = 0;
 
-  /// Takes over a state; `conflict` when it belongs to other data or another model (says which and what to do).
+  /// Takes over a state; `conflict` when it belongs to other data or another model (says which and what to
+  /// do).
   virtual Result<void> restore(const StateImage& state) = 0;
 
-  /// Runs one step for the hosted logical ranks and commits it. On failure (a member died, the generation ended) the state is that of
-  /// before the step, whole. A loss that is not finite fails with `invalid_argument` and names the step.
+  /// Runs one step for the hosted logical ranks and commits it. On failure (a member died, the generation
+  /// ended) the state is that of before the step, whole. A loss that is not finite fails with
+  /// `invalid_argument` and names the step.
   virtual Result<StepResult> run_step(collective::Communicator& communicator) = 0;
 
   /// Evaluates on the validation set, shared between the members; changes no state.
@@ -68,8 +77,8 @@ class TrainingSession {
 
 enum class ExportFormat { torchscript, state_dict, safetensors };
 
-/// Turns a state into a file's bytes. `torchscript` loads in PyTorch without our code and carries vocabulary and labels
-/// as extra files; equal states give equal bytes in `safetensors`.
+/// Turns a state into a file's bytes. `torchscript` loads in PyTorch without our code and carries vocabulary
+/// and labels as extra files; equal states give equal bytes in `safetensors`.
 Result<Buffer> export_model(const StateImage& state, ExportFormat format);
 
 }  // namespace ds::train

@@ -219,8 +219,9 @@ Result<TextClassifier::Verdict> TextClassifier::evaluate(const TokenBatch& batch
 
 Result<Buffer> TextClassifier::to_torchscript(const std::map<std::string, std::string>& extra_files) {
   return guarded("exporting to TorchScript", [&]() -> Result<Buffer> {
-    const at::NoGradGuard without_gradient;
-    const torch::jit::Module module = make_module(torch_->shape, torch_->copies());
+    const NamedTensors parameters = torch_->copies();
+    for (const auto& [name, tensor] : parameters) tensor.set_requires_grad(true);  // for whoever trains on
+    const torch::jit::Module module = make_module(torch_->shape, parameters);
     std::ostringstream out;
     module.save(out, torch::jit::ExtraFilesMap(extra_files.begin(), extra_files.end()));
     return buffer_of(std::move(out).str());

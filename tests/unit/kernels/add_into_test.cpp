@@ -36,8 +36,12 @@ void expect_same_as_one_by_one() {
   }
 }
 
-TEST(AddInto, GivesTheSumsOfOneElementAtATimeInFloat) { expect_same_as_one_by_one<float>(); }
-TEST(AddInto, GivesTheSumsOfOneElementAtATimeInDouble) { expect_same_as_one_by_one<double>(); }
+TEST(AddInto, GivesTheSumsOfOneElementAtATimeInFloat) {
+  expect_same_as_one_by_one<float>();
+}
+TEST(AddInto, GivesTheSumsOfOneElementAtATimeInDouble) {
+  expect_same_as_one_by_one<double>();
+}
 
 TEST(AddInto, KeepsSubnormalsInfinitiesAndTheSignOfZero) {
   const float infinity = std::numeric_limits<float>::infinity();

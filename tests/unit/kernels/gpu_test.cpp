@@ -21,7 +21,9 @@ TEST(ListGpus, NamesEveryGpuOnce) {
   }
 }
 
-TEST(ListGpus, SaysTheSameTwice) { EXPECT_EQ(list_gpus(), list_gpus()); }
+TEST(ListGpus, SaysTheSameTwice) {
+  EXPECT_EQ(list_gpus(), list_gpus());
+}
 
 }  // namespace
 }  // namespace ds::kernels

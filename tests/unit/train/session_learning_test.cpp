@@ -32,7 +32,7 @@ TEST_F(SessionLearning, IsFarAboveTheMajorityOnASmallGeneratedSet) {
 TEST_F(SessionLearning, IsFarAboveTheMajorityOnRealQuestions) {
   const char* folder = std::getenv("DS_TEST_DATA");
   const std::filesystem::path data =
-      std::filesystem::path(folder != nullptr ? folder : "../shared/data") / "banking77";
+      std::filesystem::path(folder != nullptr ? folder : DS_SOURCE_DIR "/../shared/data") / "banking77";
   if (!std::filesystem::exists(data / "train.csv")) {
     GTEST_SKIP() << data / "train.csv"
                  << " is not here; DS_TEST_DATA names the folder that holds banking77/";
