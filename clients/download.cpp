@@ -75,10 +75,12 @@ class TemporaryFile {
 }  // namespace
 
 std::uint64_t download_to_file(ApiClient& api, const std::string& path, const std::filesystem::path& named) {
+  std::filesystem::path target = named;
   std::error_code error;
-  // A link stays a link: what it points to is replaced.
-  const auto target = std::filesystem::is_symlink(named, error) ? std::filesystem::canonical(named, error) : named;
-  if (error) throw Failure(ExitCode::unexpected, "local", named.string() + " is a link that leads nowhere");
+  if (std::filesystem::is_symlink(std::filesystem::symlink_status(named, error))) {
+    target = std::filesystem::canonical(named, error);  // a link stays a link: what it points to is replaced
+    if (error) throw Failure(ExitCode::unexpected, "local", named.string() + " is a link that leads nowhere");
+  }
   ::mode_t mode = default_mode();
   struct stat existing {};
   if (::stat(target.c_str(), &existing) == 0) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "clients/exit_code.hpp"
 #include "clients/json_fields.hpp"
 #include "clients/printable.hpp"
 #include "clients/time_text.hpp"
@@ -37,9 +38,12 @@ std::vector<std::string> FollowReport::observe(const nlohmann::json& job, double
   job_ = job;
   eta_.observe(integer_at(job, "step"), now_s);
   std::vector<std::string> lines;
+  // The last evaluation comes before the end that it led to, everything else after the state it happened in.
+  const bool ended = is_end_state(text_at(job, "state"));
+  if (!ended) observe_state(lines);
   observe_gang(lines);
   observe_epochs(lines);
-  observe_state(lines);
+  if (ended) observe_state(lines);
   return lines;
 }
 

@@ -52,7 +52,8 @@ void install_interrupt_handlers() {
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction before {};
     ::sigaction(number, nullptr, &before);
-    if (before.sa_handler == SIG_IGN) continue;  // nohup, or a background job of a plain shell
+    // nohup is obeyed. A shell's `&` also ignores SIGINT, but whoever sends it to this process means it.
+    if (before.sa_handler == SIG_IGN && number != SIGINT) continue;
     ::sigaction(number, &action, nullptr);
   }
   std::signal(SIGPIPE, SIG_IGN);

@@ -23,6 +23,8 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 constexpr std::size_t kReadBytes = 16 << 10;
+// At most so much is offered to the kernel at once: some look at all that they are offered for every piece they take.
+constexpr std::size_t kWriteBytes = 256 << 10;
 // After a refusal the client may still be sending; closing at once would reset the connection and take the answer
 // with it. So much, for so long, is read and thrown away.
 constexpr std::size_t kDrainBytes = 1 << 20;
@@ -256,7 +258,8 @@ void Session::send(HttpResponse response) {
 void Session::write_more() {
   const std::size_t from_head = std::min(written_, head_.size());
   const std::size_t from_body = written_ - from_head;
-  const std::array<asio::const_buffer, 2> parts{asio::buffer(head_) + from_head, asio::buffer(body_) + from_body};
+  const std::array<asio::const_buffer, 2> parts{asio::buffer(head_) + from_head,
+                                                 asio::buffer(asio::buffer(body_) + from_body, kWriteBytes)};
   arm(core_->options.idle_timeout);  // a slow reader may take long, one that has stopped may not
   socket_.async_write_some(parts, [self = shared_from_this()](const error_code& error, std::size_t bytes) {
     if (self->phase_ == Phase::closed) return;

@@ -52,7 +52,7 @@ TEST(FollowReport, SaysWhenTheGangChanges) {
   json job = job_in("RUNNING");
   job["generation"] = 1;
   job["workers"] = {{{"rank", 0}}, {{"rank", 1}}};
-  EXPECT_EQ(report.observe(job, 0), (Lines{"training with 2 workers (generation 1)", "RUNNING"}));
+  EXPECT_EQ(report.observe(job, 0), (Lines{"RUNNING", "training with 2 workers (generation 1)"}));
   job["generation"] = 2;
   job["workers"] = {{{"rank", 0}}};
   EXPECT_EQ(report.observe(job, 1), Lines{"training with 1 worker (generation 2)"});
