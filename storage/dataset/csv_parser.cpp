@@ -52,9 +52,10 @@ Result<void> CsvParser::finish() {
 }
 
 Result<void> CsvParser::take(char byte) {
+  if (utf8_.between_characters()) first_byte_ = static_cast<std::uint8_t>(byte);
   const Utf8Checker::Step step = utf8_.next(static_cast<std::uint8_t>(byte));
   if (step == Utf8Checker::Step::invalid)
-    return fail_at(here_, fmt::format("byte 0x{:02X} is not UTF-8", static_cast<std::uint8_t>(byte)),
+    return fail_at(here_, fmt::format("byte 0x{:02X} is not UTF-8", first_byte_),
                    "Save the file as UTF-8, for example with: iconv -f WINDOWS-1252 -t UTF-8");
   Result<void> taken;
   if (state_ == State::quoted && byte == '"')

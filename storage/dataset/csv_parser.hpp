@@ -60,6 +60,7 @@ class CsvParser {
   OnRow on_row_;
   State state_ = State::field_start;
   Utf8Checker utf8_;
+  std::uint8_t first_byte_ = 0;  // of the character at `here_`
   std::vector<CsvField> row_;
   CsvField field_;
   bool field_was_quoted_ = false;
