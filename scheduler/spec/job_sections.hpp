@@ -11,4 +11,7 @@ namespace ds::scheduler {
 /// findings, and leave the field at its default.
 void read_train_job(const Section& root, std::string_view directory, JobSpec& spec);
 
+/// Reads the section `data` of a `train` job; paths are taken from `directory`.
+void read_data(const Section& root, std::string_view directory, DataSpec& data);
+
 }  // namespace ds::scheduler

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <utility>
 
+#include "scheduler/spec/line_index.hpp"
 #include "scheduler/spec/utf8.hpp"
 
 namespace ds::scheduler {
@@ -20,54 +21,22 @@ struct Refusal {
   SpecError error;
 };
 
-/// Turns the parser's positions, bytes counted from 0, into lines and characters counted from 1 inside the
-/// text.
-class LineIndex {
- public:
-  explicit LineIndex(std::string_view text) : text_(text) {
-    starts_.push_back(0);
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      if (text[i] == '\n') starts_.push_back(i + 1);
-    }
-  }
+bool is_inside(const YAML::Mark& mark) {
+  return mark.line >= 0 && mark.column >= 0;
+}
 
-  Mark at(std::size_t line, std::size_t column) const {
-    line = std::min(line, starts_.size() - 1);
-    const std::size_t start = starts_[line];
-    std::size_t end = line + 1 < starts_.size() ? starts_[line + 1] - 1 : text_.size();
-    if (end > start && text_[end - 1] == '\r') --end;
-    const std::string_view before = text_.substr(start, std::min(column, end - start));
-    const auto characters = std::count_if(before.begin(), before.end(), [](char c) {
-      return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
-    });
-    return {line + 1, static_cast<std::size_t>(characters) + 1};
-  }
+Mark mark_at(const LineIndex& lines, const YAML::Mark& mark) {
+  if (!is_inside(mark)) return {};
+  return lines.at(static_cast<std::size_t>(mark.line), static_cast<std::size_t>(mark.column));
+}
 
-  Mark at_offset(std::size_t offset) const {
-    const auto next = std::upper_bound(starts_.begin(), starts_.end(), offset);
-    const auto line = static_cast<std::size_t>(next - starts_.begin()) - 1;
-    return at(line, offset - starts_[line]);
-  }
-
-  Mark at(const YAML::Mark& mark) const {
-    if (mark.line < 0 || mark.column < 0) return {};
-    return at(static_cast<std::size_t>(mark.line), static_cast<std::size_t>(mark.column));
-  }
-
-  /// Whether a null found at `mark` was written there, and is not the absence of a value before the next
-  /// token.
-  bool names_null(const YAML::Mark& mark) const {
-    if (mark.line < 0 || mark.column < 0 || static_cast<std::size_t>(mark.line) >= starts_.size())
-      return false;
-    const std::size_t offset =
-        starts_[static_cast<std::size_t>(mark.line)] + static_cast<std::size_t>(mark.column);
-    return offset < text_.size() && std::string_view("~nN").find(text_[offset]) != std::string_view::npos;
-  }
-
- private:
-  std::string_view text_;
-  std::vector<std::size_t> starts_;
-};
+/// Whether a null found at `mark` was written there, and is not the absence of a value before the next token.
+bool names_null(const LineIndex& lines, const YAML::Mark& mark) {
+  if (!is_inside(mark)) return false;
+  const auto rest =
+      lines.text_from(static_cast<std::size_t>(mark.line), static_cast<std::size_t>(mark.column));
+  return rest.starts_with('~') || rest.starts_with('n') || rest.starts_with('N');
+}
 
 /// Builds the tree out of the parser's events, and refuses what job files do without before any of it is
 /// stored.
@@ -78,23 +47,24 @@ class TreeBuilder final : public YAML::EventHandler {
   std::optional<YamlNode> take_root() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1) refuse(lines_.at(mark), "a job file holds one document, this is a second one");
+    if (++documents_ > 1)
+      refuse(mark_at(lines_, mark), "a job file holds one document, this is a second one");
   }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     refuse_anchor(mark, anchor);
     YamlNode node;
-    node.mark = lines_.at(mark);
+    node.mark = mark_at(lines_, mark);
     const bool has_key = !open_.empty() && open_.back().key.has_value();
-    if (has_key && (!lines_.names_null(mark) || node.mark.line != open_.back().key_mark.line)) {
+    if (has_key && (!names_null(lines_, mark) || node.mark.line != open_.back().key_mark.line)) {
       node.mark = open_.back().key_mark;
     }
     add(std::move(node));
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    refuse(lines_.at(mark), "aliases (*name) are not allowed in a job file", "write the value out");
+    refuse(mark_at(lines_, mark), "aliases (*name) are not allowed in a job file", "write the value out");
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -103,7 +73,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (!tag.empty() && tag != "?" && tag != "!") refuse_tag(mark);
     YamlNode node;
     node.kind = YamlNode::Kind::scalar;
-    node.mark = lines_.at(mark);
+    node.mark = mark_at(lines_, mark);
     node.text = value;
     node.is_quoted = tag == "!";
     add(std::move(node));
@@ -133,23 +103,23 @@ class TreeBuilder final : public YAML::EventHandler {
   }
   void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) const {
     if (anchor != 0)
-      refuse(lines_.at(mark), "anchors (&name) are not allowed in a job file", "write the value out");
+      refuse(mark_at(lines_, mark), "anchors (&name) are not allowed in a job file", "write the value out");
   }
   [[noreturn]] void refuse_tag(const YAML::Mark& mark) const {
-    refuse(lines_.at(mark), "tags (!name) are not allowed in a job file", "remove the tag");
+    refuse(mark_at(lines_, mark), "tags (!name) are not allowed in a job file", "remove the tag");
   }
 
   void open(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     refuse_anchor(mark, anchor);
     if (!tag.empty() && tag != "?") refuse_tag(mark);
-    if (!open_.empty() && expects_key(open_.back())) refuse_key(lines_.at(mark));
+    if (!open_.empty() && expects_key(open_.back())) refuse_key(mark_at(lines_, mark));
     // The parser recurses for each level, so going on would end in a stack overflow.
     if (open_.size() >= static_cast<std::size_t>(kMaxYamlDepth)) {
-      refuse(lines_.at(mark), "more than " + std::to_string(kMaxYamlDepth) + " levels of nesting");
+      refuse(mark_at(lines_, mark), "more than " + std::to_string(kMaxYamlDepth) + " levels of nesting");
     }
     Frame frame;
     frame.node.kind = kind;
-    frame.node.mark = lines_.at(mark);
+    frame.node.mark = mark_at(lines_, mark);
     open_.push_back(std::move(frame));
   }
 
@@ -230,7 +200,7 @@ std::variant<YamlNode, SpecError> parse_yaml(std::string_view text) {
   } catch (const YAML::Exception& error) {
     // The parser quotes single bytes of the file, which may be half a character.
     const bool is_safe = !find_invalid_utf8(error.msg) && !has_control_character(error.msg, false);
-    return SpecError{"", lines.at(error.mark),
+    return SpecError{"", mark_at(lines, error.mark),
                      "YAML syntax error: " + (is_safe ? error.msg : to_quoted(error.msg)), ""};
   } catch (const std::exception& error) {
     return SpecError{"", {}, std::string("YAML syntax error: ") + error.what(), ""};

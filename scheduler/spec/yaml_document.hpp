@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -31,7 +32,7 @@ struct YamlEntry {
 };
 
 /// Most bytes and levels of mappings and sequences that `parse_yaml` takes.
-inline constexpr std::size_t kMaxYamlBytes = 64 * 1024;
+inline constexpr std::size_t kMaxYamlBytes = 65'536;
 inline constexpr int kMaxYamlDepth = 32;
 
 /// Parses one document in UTF-8. Fails with the first syntax error, or the first use of what job files do

@@ -162,6 +162,18 @@ TEST(FirstComeFirstServed, TakesNoMoreThanNeededFromTheLargestJobNewestWorkerFir
             "stopping is gone");
 }
 
+TEST(FirstComeFirstServed, TakesFromTheYoungerOfTwoEquallyLargeJobs) {
+  ClusterModel cluster;
+  cluster.add_node("n1", 4);
+  cluster.add_job("older", {1, 2});
+  cluster.add_job("younger", {1, 2});
+  cluster.settle();
+  cluster.add_job("late", {1, 1});
+  const Plan plan = cluster.plan();
+  ASSERT_EQ(plan.releases.size(), 1U);
+  EXPECT_EQ(plan.releases[0].job, "younger");
+}
+
 TEST(FirstComeFirstServed, AsksOnlyOnceForTheRoomOfAWaitingJob) {
   ClusterModel cluster;
   cluster.add_node("n1", 4);

@@ -15,7 +15,7 @@ namespace {
 using Random = std::mt19937_64;
 using testing::ClusterModel;
 
-constexpr std::uint64_t kSeeds = 3000;
+constexpr std::uint64_t kSeeds = 2000;
 constexpr std::uint64_t kGi = 1ULL << 30;
 
 std::uint32_t between(Random& random, std::uint32_t low, std::uint32_t high) {
