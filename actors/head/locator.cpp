@@ -9,6 +9,11 @@
 #include "actors/gateway/http_server.hpp"
 
 namespace ds::head {
+namespace {
+
+constexpr auto kRetry = std::chrono::milliseconds(250);
+
+}  // namespace
 
 Result<fabric::ActorAddress> locate_head(const std::string& host_port, std::chrono::milliseconds timeout) {
   const auto response = gateway::http_get(host_port, "/api/v1/cluster", timeout);
@@ -25,16 +30,19 @@ Result<fabric::ActorAddress> locate_head(const std::string& host_port, std::chro
 
 void search_head(caf::actor_system& system, std::string host_port, caf::actor receiver,
                  std::shared_ptr<std::atomic<bool>> stop) {
-  system.spawn<caf::detached>([host_port = std::move(host_port), receiver = std::move(receiver),
-                               stop = std::move(stop)](caf::blocking_actor*) {
-    while (!stop->load()) {
-      if (const auto head = locate_head(host_port, std::chrono::seconds(2))) {
-        caf::anon_send(receiver, HeadFound{*head});
-        return;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(250));
-    }
-  });
+  // The arguments are passed, not captured: for a function without any, CAF 0.17 dereferences a null tuple.
+  system.spawn<caf::detached>(
+      [](caf::blocking_actor*, const std::string& address, const caf::actor& finder,
+         const std::shared_ptr<std::atomic<bool>>& end) {
+        while (!end->load()) {
+          if (const auto head = locate_head(address, std::chrono::seconds(2))) {
+            caf::anon_send(finder, HeadFound{*head});
+            return;
+          }
+          std::this_thread::sleep_for(kRetry);
+        }
+      },
+      std::move(host_port), std::move(receiver), std::move(stop));
 }
 
 }  // namespace ds::head

@@ -196,7 +196,11 @@ class Worker : public caf::event_based_actor {
       processes.push_back(member.actor.process);
     }
     if (processes.size() > 1) {
-      place.exchange = exchanges_.make(order.job, order.generation, order.rank, std::move(processes));
+      auto exchange = exchanges_.make(order.job, order.generation, order.rank, std::move(processes));
+      if (!exchange) {
+        return on_stuck({options_.worker, order.generation, trainer_.position().step, exchange.error().message});
+      }
+      place.exchange = std::move(*exchange);
     }
     rank_ = order.rank;
     meter_ = {};
@@ -241,18 +245,18 @@ class Worker : public caf::event_based_actor {
   void on_export(const ExportOrder& order) {
     // Torch works on a thread of its own; the process ends when the head has the file.
     std::thread([this, order] {
-      ExportDone done{options_.worker, {}, {}};
+      ExportDone exported{options_.worker, {}, {}};
       const auto format = order.format == "torchscript"  ? train::ExportFormat::torchscript
                           : order.format == "state_dict" ? train::ExportFormat::state_dict
                                                          : train::ExportFormat::safetensors;
       auto file = train::export_model(to_image(order.state), format);
       if (file) {
-        done.file = std::move(*file);
+        exported.file = std::move(*file);
       } else {
-        done.error = file.error().message;
+        exported.error = file.error().message;
       }
-      post([this, done] {
-        if (head_) send(head_, done);
+      post([this, exported] {
+        if (head_) send(head_, exported);
       });
     }).detach();
   }
