@@ -70,7 +70,8 @@ class TransportExchange final : public Exchange {
       deliver(rank_, tag, std::move(bytes));
       return {};
     }
-    return transport_->send(members_[to], Channel::collective, {encode({gang_, rank_, tag}), std::move(bytes)});
+    return transport_->send(members_[to], Channel::collective,
+                            {encode({gang_, rank_, tag}), std::move(bytes)});
   }
 
   Result<Buffer> receive(std::uint32_t from, std::uint64_t tag) override {
@@ -110,7 +111,8 @@ class TransportExchange final : public Exchange {
 
   void on_frame(const ProcessAddress& process, const FrameHead& head, Buffer bytes) {
     if (head.from >= members_.size() || members_[head.from].id != process.id) {
-      spdlog::debug("collective: dropped a frame from process {:016x}, which is not rank {}", process.id, head.from);
+      spdlog::debug("collective: dropped a frame from process {:016x}, which is not rank {}", process.id,
+                    head.from);
       return;
     }
     deliver(head.from, head.tag, std::move(bytes));
@@ -119,7 +121,9 @@ class TransportExchange final : public Exchange {
   void on_lost(const ProcessAddress& process, const Error& why) {
     for (std::uint32_t member = 0; member < members_.size(); ++member) {
       if (member == rank_ || members_[member].id != process.id) continue;
-      abort({ErrorCode::unavailable, fmt::format("rank {} of {} was lost: {}", member, gang_.first, why.message), {}});
+      abort({ErrorCode::unavailable,
+             fmt::format("rank {} of {} was lost: {}", member, gang_.first, why.message),
+             {}});
     }
   }
 
@@ -149,7 +153,8 @@ class TransportExchange final : public Exchange {
       }
     }
     abort({ErrorCode::resource_exhausted,
-           fmt::format("more than {} bytes wait to be received in {}", max_unreceived_bytes_, gang_.first), {}});
+           fmt::format("more than {} bytes wait to be received in {}", max_unreceived_bytes_, gang_.first),
+           {}});
   }
 
   const std::shared_ptr<Transport> transport_;
@@ -175,7 +180,8 @@ struct ExchangeHub::State {
   void on_frame(const ProcessAddress& from, Transport::Parts parts) {
     auto head = parts.empty() || parts.size() > 2 ? std::nullopt : decode(parts[0]);
     if (!head) {
-      return transport->drop(from, Error{ErrorCode::invalid_argument, "it sent a malformed collective frame", {}});
+      return transport->drop(from,
+                             Error{ErrorCode::invalid_argument, "it sent a malformed collective frame", {}});
     }
     if (parts.size() == 1) return;
     std::shared_ptr<TransportExchange> exchange;
@@ -184,7 +190,8 @@ struct ExchangeHub::State {
       if (auto found = exchanges.find(head->gang); found != exchanges.end()) exchange = found->second.lock();
     }
     if (!exchange) {
-      spdlog::debug("collective: dropped a frame for {} generation {}, unknown here", head->gang.first, head->gang.second);
+      spdlog::debug("collective: dropped a frame for {} generation {}, unknown here", head->gang.first,
+                    head->gang.second);
       return;
     }
     exchange->on_frame(from, *head, std::move(parts[1]));
@@ -204,35 +211,41 @@ ExchangeHub::ExchangeHub(std::shared_ptr<Transport> transport, std::size_t max_u
     : state_(std::make_shared<State>()) {
   state_->transport = std::move(transport);
   state_->max_unreceived_bytes = max_unreceived_bytes;
-  state_->transport->on_frame(Channel::collective, [state = state_.get()](const ProcessAddress& from, Transport::Parts parts) {
-    state->on_frame(from, std::move(parts));
-  });
-  lost_token_ = state_->transport->add_on_lost([state = state_.get()](const ProcessAddress& peer, const Error& why) {
-    for (const auto& exchange : state->alive()) exchange->on_lost(peer, why);
-  });
+  state_->transport->on_frame(Channel::collective,
+                              [state = state_.get()](const ProcessAddress& from, Transport::Parts parts) {
+                                state->on_frame(from, std::move(parts));
+                              });
+  lost_token_ =
+      state_->transport->add_on_lost([state = state_.get()](const ProcessAddress& peer, const Error& why) {
+        for (const auto& exchange : state->alive()) exchange->on_lost(peer, why);
+      });
 }
 
 ExchangeHub::~ExchangeHub() {
   state_->transport->on_frame(Channel::collective, nullptr);
   state_->transport->remove_on_lost(lost_token_);
-  for (const auto& exchange : state_->alive()) exchange->abort({ErrorCode::cancelled, "this process ends", {}});
+  for (const auto& exchange : state_->alive())
+    exchange->abort({ErrorCode::cancelled, "this process ends", {}});
 }
 
-Result<std::shared_ptr<Exchange>> ExchangeHub::make(const std::string& job, std::uint64_t generation, std::uint32_t rank,
-                                                    std::vector<ProcessAddress> members) {
+Result<std::shared_ptr<Exchange>> ExchangeHub::make(const std::string& job, std::uint64_t generation,
+                                                    std::uint32_t rank, std::vector<ProcessAddress> members) {
   if (rank >= members.size()) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: rank {} in a gang of {}", job, rank, members.size()));
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: rank {} in a gang of {}", job, rank, members.size()));
   }
   for (const ProcessAddress& member : members) {
-    if (member.id == 0) return fail(ErrorCode::invalid_argument, fmt::format("{}: a member without a process id", job));
+    if (member.id == 0)
+      return fail(ErrorCode::invalid_argument, fmt::format("{}: a member without a process id", job));
   }
-  auto exchange = std::make_shared<TransportExchange>(state_->transport, GangKey{job, generation}, rank, std::move(members),
-                                                      state_->max_unreceived_bytes);
+  auto exchange = std::make_shared<TransportExchange>(state_->transport, GangKey{job, generation}, rank,
+                                                      std::move(members), state_->max_unreceived_bytes);
   {
     std::lock_guard lock(state_->mutex);
     std::erase_if(state_->exchanges, [](const auto& entry) { return entry.second.expired(); });
     if (!state_->exchanges.emplace(GangKey{job, generation}, exchange).second) {
-      return fail(ErrorCode::already_exists, fmt::format("{}: generation {} has an exchange already", job, generation));
+      return fail(ErrorCode::already_exists,
+                  fmt::format("{}: generation {} has an exchange already", job, generation));
     }
   }
   exchange->connect_all();

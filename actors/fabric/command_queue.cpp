@@ -34,7 +34,9 @@ int open_eventfd() {
 CommandQueue::CommandQueue(std::size_t max_backlog_bytes)
     : max_backlog_bytes_(max_backlog_bytes), wake_fd_(open_eventfd()) {}
 
-CommandQueue::~CommandQueue() { ::close(wake_fd_); }
+CommandQueue::~CommandQueue() {
+  ::close(wake_fd_);
+}
 
 Result<void> CommandQueue::push_send(const ProcessAddress& to, Channel channel, Transport::Parts parts) {
   SendCommand command{to, channel, std::move(parts), 0, {}, {}};
@@ -47,8 +49,8 @@ Result<void> CommandQueue::push_send(const ProcessAddress& to, Channel channel, 
     const std::size_t queued = backlog->bytes;
     if (queued != 0 && queued + cost > max_backlog_bytes_) {
       return fail(ErrorCode::resource_exhausted,
-                  fmt::format("{} bytes already wait for the process at {} port {}, at most {}", queued, to.host, to.port,
-                              max_backlog_bytes_),
+                  fmt::format("{} bytes already wait for the process at {} port {}, at most {}", queued,
+                              to.host, to.port, max_backlog_bytes_),
                   "the receiver is slower than the sender: send less, or wait for answers");
     }
     backlog->bytes += cost;

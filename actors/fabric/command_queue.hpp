@@ -16,14 +16,17 @@ namespace ds::fabric {
 /// Whom a frame is for: the process id, or where to connect when the id is not known yet.
 struct PeerKey {
   explicit PeerKey(const ProcessAddress& address)
-      : id(address.id), host(address.id == 0 ? address.host : std::string()), port(address.id == 0 ? address.port : 0) {}
+      : id(address.id),
+        host(address.id == 0 ? address.host : std::string()),
+        port(address.id == 0 ? address.port : 0) {}
   auto operator<=>(const PeerKey&) const = default;
   std::uint64_t id;
   std::string host;
   std::uint16_t port;
 };
 
-/// What waits for one peer, from its first frame until it is lost; a frame queued before the loss is never sent after it.
+/// What waits for one peer, from its first frame until it is lost; a frame queued before the loss is never
+/// sent after it.
 struct Backlog {
   std::atomic<std::size_t> bytes{0};
   std::atomic<bool> retired{false};
@@ -51,7 +54,8 @@ class CommandQueue {
   CommandQueue(const CommandQueue&) = delete;
   CommandQueue& operator=(const CommandQueue&) = delete;
 
-  /// Fails with `resource_exhausted` when the peer's backlog is full. A frame of any size fits into an empty one.
+  /// Fails with `resource_exhausted` when the peer's backlog is full. A frame of any size fits into an empty
+  /// one.
   Result<void> push_send(const ProcessAddress& to, Channel channel, Transport::Parts parts);
   void push_drop(const ProcessAddress& peer, const Error& why);
   void wake();

@@ -9,7 +9,8 @@
 namespace ds::fabric {
 
 void configure(caf::actor_system_config& config) {
-  // Work stealing polls, then sleeps up to 10 ms, and an ask to an idle actor pays for it; sharing wakes at once.
+  // Work stealing polls, then sleeps up to 10 ms, and an ask to an idle actor pays for it; sharing wakes at
+  // once.
   config.set("scheduler.policy", caf::atom("sharing"));
   config.set("scheduler.max-threads", std::max<std::size_t>(4, std::thread::hardware_concurrency()));
   config.set("logger.verbosity", caf::atom("quiet"));

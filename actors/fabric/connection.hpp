@@ -23,15 +23,15 @@ struct Connection {
 
   EndpointId endpoint = 0;
   Side side = Side::client;
-  bool proven = false;     ///< tied to a handshake in which both sides proved the secret
-  std::string from;        ///< where it came from, for the log
-  Handshake handshake;     ///< a client's
-  Peer* peer = nullptr;    ///< a client's from the start, a server's once proven
+  bool proven = false;   ///< tied to a handshake in which both sides proved the secret
+  std::string from;      ///< where it came from, for the log
+  Handshake handshake;   ///< a client's
+  Peer* peer = nullptr;  ///< a client's from the start, a server's once proven
 
-  std::uint64_t next_sent = 0;       ///< sequence of the next frame out
-  std::uint64_t next_delivered = 0;  ///< sequence of the next frame to handle
+  std::uint64_t next_sent = 0;                  ///< sequence of the next frame out
+  std::uint64_t next_delivered = 0;             ///< sequence of the next frame to handle
   std::map<std::uint64_t, FrameArrived> early;  ///< arrived before one that comes first
-  std::set<std::uint64_t> posted;    ///< sequences of the frames given to UCX and not back yet
+  std::set<std::uint64_t> posted;               ///< sequences of the frames given to UCX and not back yet
   std::size_t posted_bytes = 0;
 
   Clock::time_point opened;
@@ -40,14 +40,15 @@ struct Connection {
   bool goodbye_sent = false;
 };
 
-/// Another process. There may be two connections when both sides connected at the same moment: we send on one, always the same.
+/// Another process. There may be two connections when both sides connected at the same moment: we send on
+/// one, always the same.
 struct Peer {
   ProcessAddress address;               ///< id 0 until a handshake tells it
   std::vector<ProcessAddress> aliases;  ///< addresses without id under which we reached it too
   SessionId call = 0;                   ///< we are calling at its door; 0: we are not
   std::vector<EndpointId> connections;
-  EndpointId sender = 0;                ///< the connection that we send on; 0: none is proven yet
-  std::deque<SendCommand> queue;        ///< not posted yet
+  EndpointId sender = 0;          ///< the connection that we send on; 0: none is proven yet
+  std::deque<SendCommand> queue;  ///< not posted yet
 };
 
 }  // namespace ds::fabric

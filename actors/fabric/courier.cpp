@@ -8,11 +8,13 @@
 namespace ds::fabric {
 namespace {
 
-// What UCX may hold of one connection at once. More would not be faster, and the receiver takes memory for all of it.
+// What UCX may hold of one connection at once. More would not be faster, and the receiver takes memory for
+// all of it.
 constexpr std::size_t kMaxPostedBytes = std::size_t{32} << 20;
 // How far a small frame may overtake a big one that UCX still fetches; the receiver keeps what comes early.
 constexpr std::uint64_t kMaxOvertaking = 1024;
-// While a big frame is being fetched heartbeats queue behind it; that much time more is given, as on a slow network.
+// While a big frame is being fetched heartbeats queue behind it; that much time more is given, as on a slow
+// network.
 constexpr std::size_t kSlowestBytesPerSecond = 10'000'000;
 
 std::string name_of(const ProcessAddress& address) {
@@ -31,7 +33,9 @@ Courier::Courier(const TransportOptions& options, Door& door, UcxWorker& ucx, Co
       handlers_(handlers),
       last_tick_(Clock::now()) {}
 
-TransportCounters Courier::counters() const { return {delivered_, lost_, refused_ + door_.refused()}; }
+TransportCounters Courier::counters() const {
+  return {delivered_, lost_, refused_ + door_.refused()};
+}
 
 // ---- commands -----------------------------------------------------------------------------------
 
@@ -86,7 +90,8 @@ void Courier::on_arrived(FrameArrived event, Clock::time_point now) {
   const std::uint64_t sequence = event.header.sequence;
   if (sequence < connection->next_delivered || sequence - connection->next_delivered > kMaxOvertaking ||
       !connection->early.emplace(sequence, std::move(event)).second) {
-    return break_connection(endpoint, {ErrorCode::invalid_argument, "a frame's sequence number repeats or jumps", {}});
+    return break_connection(endpoint,
+                            {ErrorCode::invalid_argument, "a frame's sequence number repeats or jumps", {}});
   }
   // A frame that is handled may end its connection, so it is looked up again each time.
   while (connection != nullptr) {
@@ -116,7 +121,8 @@ void Courier::handle(Connection& connection, FrameArrived& frame) {
 void Courier::on_data(Connection& connection, FrameArrived& frame) {
   const auto channel = static_cast<Channel>(frame.header.channel);
   if (channel != Channel::actors && channel != Channel::collective) {
-    return break_connection(connection.endpoint, {ErrorCode::invalid_argument, "a frame for an unknown channel", {}});
+    return break_connection(connection.endpoint,
+                            {ErrorCode::invalid_argument, "a frame for an unknown channel", {}});
   }
   if (shutting_down_) return;
   Transport::Parts parts;
@@ -150,10 +156,13 @@ void Courier::on_tick(Clock::time_point now) {
       }
       continue;
     }
-    const auto allowance = std::chrono::milliseconds(ucx_.receiving_bytes(endpoint) * 1000 / kSlowestBytesPerSecond);
+    const auto allowance =
+        std::chrono::milliseconds(ucx_.receiving_bytes(endpoint) * 1000 / kSlowestBytesPerSecond);
     if (now - connection->heard > options_.heartbeat_timeout + allowance) {
       const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now - connection->heard).count();
-      silent.push_back({endpoint, {ErrorCode::deadline_exceeded, fmt::format("nothing was heard from it for {} ms", ms), {}}});
+      silent.push_back(
+          {endpoint,
+           {ErrorCode::deadline_exceeded, fmt::format("nothing was heard from it for {} ms", ms), {}}});
     } else if (now - connection->spoke >= options_.heartbeat_interval) {
       post(*connection, FrameType::heartbeat, {}, now);
     }
@@ -165,7 +174,8 @@ void Courier::on_tick(Clock::time_point now) {
 
 // ---- sending ------------------------------------------------------------------------------------
 
-void Courier::post(Connection& connection, FrameType type, std::vector<std::byte> body, Clock::time_point now) {
+void Courier::post(Connection& connection, FrameType type, std::vector<std::byte> body,
+                   Clock::time_point now) {
   FrameHeader header;
   header.type = type;
   if (type != FrameType::heartbeat) {
@@ -187,8 +197,9 @@ void Courier::pump(Peer& peer) {
   if (connection == nullptr || connection->goodbye_sent) return;
   while (!peer.queue.empty()) {
     SendCommand& next = peer.queue.front();
-    if (!connection->posted.empty() && (connection->next_sent - *connection->posted.begin() >= kMaxOvertaking ||
-                                        connection->posted_bytes + next.bytes > kMaxPostedBytes)) {
+    if (!connection->posted.empty() &&
+        (connection->next_sent - *connection->posted.begin() >= kMaxOvertaking ||
+         connection->posted_bytes + next.bytes > kMaxPostedBytes)) {
       return;
     }
     FrameHeader header;
@@ -270,7 +281,9 @@ Peer& Courier::name_peer(Peer& nameless, const ProcessAddress& address) {
   return *place;
 }
 
-void Courier::connect(Peer& peer, Clock::time_point now) { peer.call = door_.call(peer.address, now); }
+void Courier::connect(Peer& peer, Clock::time_point now) {
+  peer.call = door_.call(peer.address, now);
+}
 
 void Courier::break_connection(EndpointId endpoint, const Error& why) {
   Connection* connection = find(endpoint);

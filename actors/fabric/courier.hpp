@@ -14,18 +14,20 @@
 
 namespace ds::fabric {
 
-/// The transport's protocol: entry, queues, order, heartbeats and loss. Lives on the progress thread; the counters can be
-/// read from anywhere.
+/// The transport's protocol: entry, queues, order, heartbeats and loss. Lives on the progress thread; the
+/// counters can be read from anywhere.
 class Courier {
  public:
-  Courier(const TransportOptions& options, Door& door, UcxWorker& ucx, CommandQueue& commands, HandlerTable& handlers);
+  Courier(const TransportOptions& options, Door& door, UcxWorker& ucx, CommandQueue& commands,
+          HandlerTable& handlers);
   Courier(const Courier&) = delete;
   Courier& operator=(const Courier&) = delete;
 
   void on_command(Command command, Clock::time_point now);
   void on_event(UcxEvent event, Clock::time_point now);
   void on_door(DoorEvent event, Clock::time_point now);
-  /// Sends due heartbeats and gives up who fell silent. Call it at least every quarter of the heartbeat interval.
+  /// Sends due heartbeats and gives up who fell silent. Call it at least every quarter of the heartbeat
+  /// interval.
   void on_tick(Clock::time_point now);
 
   /// From here on nothing is delivered or reported; what is queued still goes out, then a goodbye.
@@ -86,7 +88,8 @@ class Courier {
   std::unordered_map<std::uint64_t, std::unique_ptr<Peer>> peers_;
   std::map<PeerKey, std::unique_ptr<Peer>> nameless_;  ///< reached by an address without id, not yet proven
   std::map<PeerKey, std::uint64_t> aliases_;
-  std::map<Nonce, Expected> expected_;  ///< proved themselves at the door and are about to come over UCX, by their nonce
+  std::map<Nonce, Expected>
+      expected_;  ///< proved themselves at the door and are about to come over UCX, by their nonce
   std::atomic<std::uint64_t> refused_{0};
   std::atomic<std::uint64_t> lost_{0};
   std::atomic<std::uint64_t> delivered_{0};

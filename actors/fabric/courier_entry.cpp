@@ -21,7 +21,8 @@ void Courier::on_door(DoorEvent event, Clock::time_point now) {
 void Courier::on_entered(const DoorEntered& event, Clock::time_point now) {
   auto port = ucx_.listen();
   if (!port || expected_.size() >= options_.max_unproven_peers) {
-    spdlog::warn("fabric: cannot let process {:016x} in: {}", event.client.id, port ? "too many at once" : port.error().message);
+    spdlog::warn("fabric: cannot let process {:016x} in: {}", event.client.id,
+                 port ? "too many at once" : port.error().message);
     return door_.hang_up(event.session);
   }
   expected_[event.handshake.client_nonce] = {event.client, event.handshake, now + options_.handshake_timeout};
@@ -53,7 +54,8 @@ void Courier::on_enter(Connection& connection, const FrameArrived& frame) {
 
   Peer& peer = peer_for(client.client);
   if (peer.connections.size() >= kMaxConnectionsAPeer) {
-    return refuse(connection.endpoint, {ErrorCode::conflict, "it has more connections to this process than it needs", {}});
+    return refuse(connection.endpoint,
+                  {ErrorCode::conflict, "it has more connections to this process than it needs", {}});
   }
   connection.peer = &peer;
   peer.connections.push_back(connection.endpoint);
@@ -100,7 +102,9 @@ void Courier::on_shut(const DoorShut& event) {
 void Courier::on_welcome(Connection& connection, const FrameArrived& frame) {
   auto proof = decode_proof(frame.data.bytes());
   if (!proof || !same_proof(*proof, prove_entered(options_.secret, connection.handshake))) {
-    return break_connection(connection.endpoint, {ErrorCode::permission_denied, "it is not the process that answered the door", {}});
+    return break_connection(
+        connection.endpoint,
+        {ErrorCode::permission_denied, "it is not the process that answered the door", {}});
   }
   admit(connection);
 }

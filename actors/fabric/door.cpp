@@ -28,7 +28,9 @@ Error io_error(const std::string& what) {
   return {ErrorCode::unavailable, fmt::format("{}: {}", what, std::strerror(errno)), {}};
 }
 
-tl::unexpected<Error> broken_rule(const char* what) { return fail(ErrorCode::invalid_argument, what); }
+tl::unexpected<Error> broken_rule(const char* what) {
+  return fail(ErrorCode::invalid_argument, what);
+}
 
 }  // namespace
 
@@ -51,7 +53,8 @@ struct Door::Session {
 
 // ---- listening ----------------------------------------------------------------------------------
 
-Door::Door(const TransportOptions& options, ProcessAddress self) : options_(options), self_(std::move(self)) {}
+Door::Door(const TransportOptions& options, ProcessAddress self)
+    : options_(options), self_(std::move(self)) {}
 
 Door::~Door() {
   sessions_.clear();
@@ -92,7 +95,8 @@ void Door::accept_all(std::vector<DoorEvent>& events) {
   while (listener_ >= 0) {
     sockaddr_storage from{};
     socklen_t length = sizeof(from);
-    const int fd = ::accept4(listener_, reinterpret_cast<sockaddr*>(&from), &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int fd =
+        ::accept4(listener_, reinterpret_cast<sockaddr*>(&from), &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) return;
     auto session = std::make_unique<Session>();
     session->id = next_session_++;
@@ -104,7 +108,8 @@ void Door::accept_all(std::vector<DoorEvent>& events) {
     watch(*session, EPOLLIN);
     sessions_[id] = std::move(session);
     if (++strangers_ > options_.max_unproven_peers) {
-      end(id, {ErrorCode::resource_exhausted, "too many connections that have not proven the secret", {}}, events);
+      end(id, {ErrorCode::resource_exhausted, "too many connections that have not proven the secret", {}},
+          events);
     }
   }
 }
@@ -121,7 +126,8 @@ void Door::watch(Session& session, unsigned wanted) {
   epoll_event event{};
   event.events = wanted;
   event.data.u64 = session.id;
-  if (epoll_ctl(epoll_, EPOLL_CTL_MOD, session.fd, &event) != 0) epoll_ctl(epoll_, EPOLL_CTL_ADD, session.fd, &event);
+  if (epoll_ctl(epoll_, EPOLL_CTL_MOD, session.fd, &event) != 0)
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, session.fd, &event);
 }
 
 SessionId Door::call(const ProcessAddress& to, Clock::time_point now) {
@@ -135,7 +141,8 @@ SessionId Door::call(const ProcessAddress& to, Clock::time_point now) {
   session->handshake.client_nonce = random_nonce();
   if (auto address = to_socket_address(to.host, to.port)) {
     session->fd = ::socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (session->fd >= 0 && (::connect(session->fd, address->get(), address->length) == 0 || errno == EINPROGRESS)) {
+    if (session->fd >= 0 &&
+        (::connect(session->fd, address->get(), address->length) == 0 || errno == EINPROGRESS)) {
       watch(*session, EPOLLOUT);
     } else {
       session->deadline = now;  // the next tick reports it
@@ -155,10 +162,13 @@ void Door::welcome(SessionId id, std::uint16_t ucx_port) {
   body.integer(ucx_port);
   found->second->waiting = Session::Waiting::hangup;  // the client closes when it has read this
   std::vector<DoorEvent> events;
-  if (auto written = write_message(*found->second, kWelcome, body.block()); !written) end(id, written.error(), events);
+  if (auto written = write_message(*found->second, kWelcome, body.block()); !written)
+    end(id, written.error(), events);
 }
 
-void Door::hang_up(SessionId id) { sessions_.erase(id); }
+void Door::hang_up(SessionId id) {
+  sessions_.erase(id);
+}
 
 void Door::end(SessionId id, const Error& why, std::vector<DoorEvent>& events) {
   auto found = sessions_.find(id);
@@ -175,7 +185,8 @@ void Door::end(SessionId id, const Error& why, std::vector<DoorEvent>& events) {
   const bool said = std::find(warned_.begin(), warned_.end(), session->from) != warned_.end();
   if (said || warned_.size() >= kMaxWarned) return;
   warned_.push_back(session->from);
-  spdlog::warn("fabric: refused a connection from {}: {} (said once for this host)", session->from, why.message);
+  spdlog::warn("fabric: refused a connection from {}: {} (said once for this host)", session->from,
+               why.message);
 }
 
 std::vector<DoorEvent> Door::on_tick(Clock::time_point now) {
@@ -185,7 +196,8 @@ std::vector<DoorEvent> Door::on_tick(Clock::time_point now) {
   }
   std::vector<DoorEvent> events;
   for (SessionId id : late) {
-    end(id, {ErrorCode::deadline_exceeded, fmt::format("{} did not answer in time", sessions_[id]->from), {}}, events);
+    end(id, {ErrorCode::deadline_exceeded, fmt::format("{} did not answer in time", sessions_[id]->from), {}},
+        events);
   }
   return events;
 }
@@ -216,7 +228,8 @@ void Door::serve(Session& session, unsigned ready, std::vector<DoorEvent>& event
     }
     session.waiting = Session::Waiting::challenge;
     watch(session, EPOLLIN);
-    auto said = write_message(session, kHello, encode_hello({self_, session.handshake.client_nonce, session.wanted}));
+    auto said =
+        write_message(session, kHello, encode_hello({self_, session.handshake.client_nonce, session.wanted}));
     if (!said) end(id, said.error(), events);
     return;
   }
@@ -234,9 +247,11 @@ Result<void> Door::read_some(Session& session) {
   const auto count = ::recv(session.fd, chunk, sizeof(chunk), 0);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return {};
   if (count < 0) return tl::unexpected(io_error(fmt::format("talking to {}", session.from)));
-  if (count == 0) return fail(ErrorCode::unavailable, fmt::format("{} hung up during the handshake", session.from));
+  if (count == 0)
+    return fail(ErrorCode::unavailable, fmt::format("{} hung up during the handshake", session.from));
   session.input.insert(session.input.end(), chunk, chunk + count);
-  if (session.input.size() > 2 * (kHeadBytes + kMaxBody)) return broken_rule("too many bytes before the handshake ended");
+  if (session.input.size() > 2 * (kHeadBytes + kMaxBody))
+    return broken_rule("too many bytes before the handshake ended");
   return {};
 }
 
@@ -284,8 +299,9 @@ Result<void> Door::on_hello(Session& session, std::span<const std::byte> body) {
   session.remote = hello->client;
   session.handshake = {hello->client.id, self_.id, hello->nonce, random_nonce()};
   session.waiting = Session::Waiting::proof;
-  return write_message(session, kChallenge, encode_challenge({self_, session.handshake.server_nonce,
-                                                              prove_server(options_.secret, session.handshake)}));
+  return write_message(session, kChallenge,
+                       encode_challenge({self_, session.handshake.server_nonce,
+                                         prove_server(options_.secret, session.handshake)}));
 }
 
 Result<void> Door::on_challenge(Session& session, std::span<const std::byte> body) {
@@ -295,18 +311,20 @@ Result<void> Door::on_challenge(Session& session, std::span<const std::byte> bod
   session.handshake.server = challenge->server.id;
   session.handshake.server_nonce = challenge->nonce;
   if (!same_proof(challenge->proof, prove_server(options_.secret, session.handshake))) {
-    return fail(ErrorCode::permission_denied, fmt::format("{} does not know this cluster's secret", session.from),
+    return fail(ErrorCode::permission_denied,
+                fmt::format("{} does not know this cluster's secret", session.from),
                 "start both processes with the same secret");
   }
   if (session.wanted != 0 && session.wanted != challenge->server.id) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("another process ({:016x}) listens at {} now", challenge->server.id, session.from));
+    return fail(ErrorCode::unavailable, fmt::format("another process ({:016x}) listens at {} now",
+                                                    challenge->server.id, session.from));
   }
   session.waiting = Session::Waiting::welcome;
   return write_message(session, kProof, prove_client(options_.secret, session.handshake));
 }
 
-Result<void> Door::on_proof(Session& session, std::span<const std::byte> body, std::vector<DoorEvent>& events) {
+Result<void> Door::on_proof(Session& session, std::span<const std::byte> body,
+                            std::vector<DoorEvent>& events) {
   auto proof = decode_proof(body);
   if (!proof || !same_proof(*proof, prove_client(options_.secret, session.handshake))) {
     return fail(ErrorCode::permission_denied, "it does not know this cluster's secret",
@@ -317,7 +335,8 @@ Result<void> Door::on_proof(Session& session, std::span<const std::byte> body, s
   return {};
 }
 
-Result<void> Door::on_welcome(Session& session, std::span<const std::byte> body, std::vector<DoorEvent>& events) {
+Result<void> Door::on_welcome(Session& session, std::span<const std::byte> body,
+                              std::vector<DoorEvent>& events) {
   WireReader in(body);
   const auto port = in.integer<std::uint16_t>();
   if (!in.complete() || port == 0) return broken_rule("handshake: malformed welcome");

@@ -37,11 +37,13 @@ struct DoorShut {
 };
 using DoorEvent = std::variant<DoorEntered, DoorOpened, DoorShut>;
 
-/// The published port: a plain TCP listener where processes prove the secret to each other before UCX sees a byte of theirs.
+/// The published port: a plain TCP listener where processes prove the secret to each other before UCX sees a
+/// byte of theirs.
 ///
-/// UCX 1.13's own listener ends the process when it reads bytes that are not UCX's (an assertion in tcp_sockcm), so it is only
-/// opened, on a port of its own, while somebody who has proven himself is about to come. What strangers send here is bounded
-/// in size, time and number. Non-blocking; all calls belong to one thread.
+/// UCX 1.13's own listener ends the process when it reads bytes that are not UCX's (an assertion in
+/// tcp_sockcm), so it is only opened, on a port of its own, while somebody who has proven himself is about to
+/// come. What strangers send here is bounded in size, time and number. Non-blocking; all calls belong to one
+/// thread.
 class Door {
  public:
   /// `self.port` 0 picks a free one.

@@ -28,11 +28,14 @@ Fabric::~Fabric() {
   state_->close();
 }
 
-const ProcessAddress& Fabric::self() const { return state_->transport->self(); }
+const ProcessAddress& Fabric::self() const {
+  return state_->transport->self();
+}
 
 void Fabric::publish(std::uint64_t number, const caf::actor& actor) {
   if (number == 0 || number >= kFirstActorNumber) {
-    spdlog::critical("fabric: {} is no number for a published actor; they go from 1 to {}", number, kFirstActorNumber - 1);
+    spdlog::critical("fabric: {} is no number for a published actor; they go from 1 to {}", number,
+                     kFirstActorNumber - 1);
     std::abort();
   }
   std::lock_guard lock(state_->mutex);
@@ -43,14 +46,17 @@ ActorAddress Fabric::address_of(const caf::actor& actor) {
   return actor ? state_->export_actor(caf::actor_cast<caf::strong_actor_ptr>(actor)) : ActorAddress{};
 }
 
-caf::actor Fabric::resolve(const ActorAddress& address) { return caf::actor_cast<caf::actor>(state_->resolve(address)); }
+caf::actor Fabric::resolve(const ActorAddress& address) {
+  return caf::actor_cast<caf::actor>(state_->resolve(address));
+}
 
 // ---- proxies ------------------------------------------------------------------------------------
 
-caf::strong_actor_ptr Fabric::State::make_proxy(const ActorAddress& address, std::uint64_t number, bool alive) {
+caf::strong_actor_ptr Fabric::State::make_proxy(const ActorAddress& address, std::uint64_t number,
+                                                bool alive) {
   caf::actor_config config;
-  auto proxy = caf::make_actor<Proxy, caf::strong_actor_ptr>(system.next_actor_id(), caf::node_id{}, &system, config,
-                                                             weak_from_this(), address, number);
+  auto proxy = caf::make_actor<Proxy, caf::strong_actor_ptr>(system.next_actor_id(), caf::node_id{}, &system,
+                                                             config, weak_from_this(), address, number);
   if (!alive) static_cast<Proxy*>(proxy->get())->kill_proxy(nullptr, caf::exit_reason::unknown);
   return proxy;
 }

@@ -47,7 +47,8 @@ void Fabric::State::on_frame(const ProcessAddress& from, const std::vector<Buffe
   } catch (const std::exception& exception) {
     what = exception.what();
   }
-  transport->drop(from, Error{ErrorCode::invalid_argument, fmt::format("it sent a malformed actor frame: {}", what), {}});
+  transport->drop(
+      from, Error{ErrorCode::invalid_argument, fmt::format("it sent a malformed actor frame: {}", what), {}});
 }
 
 caf::error Fabric::State::read_frame(const ProcessAddress& from, const std::vector<Buffer>& parts) {
@@ -91,14 +92,16 @@ caf::error Fabric::State::on_message(const Envelope& envelope, MessageReader& re
   if (!target) {
     spdlog::debug("fabric: a message for actor {}, which is not here", envelope.target);
     if (sender && id.is_request()) {
-      sender->enqueue(nullptr, id.response_id(), caf::make_message(caf::make_error(caf::sec::request_receiver_down)), nullptr);
+      sender->enqueue(nullptr, id.response_id(),
+                      caf::make_message(caf::make_error(caf::sec::request_receiver_down)), nullptr);
     }
     return caf::none;
   }
   if (id.is_response()) pending.forget(target->id(), id);
   caf::mailbox_element::forwarding_stack stages;
   for (const ActorAddress& stage : envelope.stages) stages.push_back(resolve(stage));
-  target->enqueue(caf::make_mailbox_element(std::move(sender), id, std::move(stages), std::move(content)), nullptr);
+  target->enqueue(caf::make_mailbox_element(std::move(sender), id, std::move(stages), std::move(content)),
+                  nullptr);
   return caf::none;
 }
 
@@ -109,12 +112,14 @@ void Fabric::State::on_watch(const ProcessAddress& from, const Envelope& envelop
   }
   auto target = find_local(envelope.target);
   if (!target) return on_watched_exit(from, envelope.number, caf::exit_reason::unknown);
-  target->get()->attach_functor([weak = weak_from_this(), from, number = envelope.number](const caf::error& reason) {
-    if (auto state = weak.lock()) state->on_watched_exit(from, number, reason);
-  });
+  target->get()->attach_functor(
+      [weak = weak_from_this(), from, number = envelope.number](const caf::error& reason) {
+        if (auto state = weak.lock()) state->on_watched_exit(from, number, reason);
+      });
 }
 
-void Fabric::State::on_watched_exit(const ProcessAddress& watcher, std::uint64_t number, const caf::error& reason) {
+void Fabric::State::on_watched_exit(const ProcessAddress& watcher, std::uint64_t number,
+                                    const caf::error& reason) {
   {
     std::lock_guard lock(mutex);
     if (watched.erase({watcher.id, number}) == 0) return;  // the watcher's process is lost
@@ -142,7 +147,8 @@ void Fabric::State::on_exit(const Envelope& envelope, const caf::error& reason) 
   auto target = find_local(envelope.target);
   if (!target) return;
   caf::exit_msg exit{caf::actor_cast<caf::actor_addr>(resolve(envelope.source)), reason};
-  target->enqueue(nullptr, caf::make_message_id(caf::message_priority::high), caf::make_message(std::move(exit)), nullptr);
+  target->enqueue(nullptr, caf::make_message_id(caf::message_priority::high),
+                  caf::make_message(std::move(exit)), nullptr);
 }
 
 void Fabric::State::on_link(const Envelope& envelope, bool unlink) {
@@ -150,9 +156,11 @@ void Fabric::State::on_link(const Envelope& envelope, bool unlink) {
   auto target = find_local(envelope.target);
   if (!source || !target) return;  // the other side learns of the target's end by its watch
   if (unlink) {
-    source->get()->detach(caf::default_attachable::observe_token{target->get()->address(), caf::default_attachable::link});
+    source->get()->detach(
+        caf::default_attachable::observe_token{target->get()->address(), caf::default_attachable::link});
   } else {
-    source->get()->attach(caf::default_attachable::make_link(source->get()->address(), target->get()->address()));
+    source->get()->attach(
+        caf::default_attachable::make_link(source->get()->address(), target->get()->address()));
   }
 }
 

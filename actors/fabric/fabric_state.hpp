@@ -69,10 +69,12 @@ struct Fabric::State : std::enable_shared_from_this<Fabric::State> {
   std::map<std::uint64_t, caf::strong_actor_ptr> published;
   std::unordered_map<std::uint64_t, caf::weak_actor_ptr> exports;
   std::size_t sweep_exports_at = 64;
-  std::map<std::pair<PeerKey, std::uint64_t>, std::uint64_t> proxy_numbers;  ///< process and actor to the proxy's number
+  std::map<std::pair<PeerKey, std::uint64_t>, std::uint64_t>
+      proxy_numbers;  ///< process and actor to the proxy's number
   std::unordered_map<std::uint64_t, Remote> proxies;
   std::uint64_t next_number = 1;
-  std::set<std::pair<std::uint64_t, std::uint64_t>> watched;  ///< by process id, under the number that it chose
+  std::set<std::pair<std::uint64_t, std::uint64_t>>
+      watched;  ///< by process id, under the number that it chose
 };
 
 }  // namespace ds::fabric

@@ -35,21 +35,25 @@ Result<FrameHeader> decode_frame_header(std::span<const std::byte> block, std::u
   header.sequence = in.integer<std::uint64_t>();
   if (!in.ok()) return fail(ErrorCode::invalid_argument, "frame header: too short");
   if (version != kFrameVersion) {
-    return fail(ErrorCode::invalid_argument, fmt::format("frame header: version {}, this program speaks {}", version, kFrameVersion));
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("frame header: version {}, this program speaks {}", version, kFrameVersion));
   }
-  if (type < static_cast<std::uint8_t>(FrameType::enter) || type > static_cast<std::uint8_t>(FrameType::goodbye)) {
+  if (type < static_cast<std::uint8_t>(FrameType::enter) ||
+      type > static_cast<std::uint8_t>(FrameType::goodbye)) {
     return fail(ErrorCode::invalid_argument, fmt::format("frame header: unknown type {}", type));
   }
   if (reserved != 0) return fail(ErrorCode::invalid_argument, "frame header: reserved bytes are not zero");
   if (parts > kMaxParts) {
-    return fail(ErrorCode::invalid_argument, fmt::format("frame header: {} parts, at most {}", parts, kMaxParts));
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("frame header: {} parts, at most {}", parts, kMaxParts));
   }
   header.type = static_cast<FrameType>(type);
   std::uint64_t left = max_frame_bytes;
   for (std::size_t i = 0; i < parts; ++i) {
     const auto size = in.integer<std::uint64_t>();
     if (size > left) {
-      return fail(ErrorCode::invalid_argument, fmt::format("frame header: more than {} bytes", max_frame_bytes));
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("frame header: more than {} bytes", max_frame_bytes));
     }
     left -= size;
     header.part_sizes.push_back(size);

@@ -16,8 +16,8 @@ enum class FrameType : std::uint8_t { enter = 1, welcome, data, heartbeat, goodb
 
 /// What stands before the parts of every frame, in the active message's own header.
 ///
-/// On the wire, little-endian: version u8, type u8, channel u8, number of parts u8, reserved u32 = 0, sequence u64, then
-/// the size of each part as u64.
+/// On the wire, little-endian: version u8, type u8, channel u8, number of parts u8, reserved u32 = 0,
+/// sequence u64, then the size of each part as u64.
 struct FrameHeader {
   FrameType type = FrameType::heartbeat;
   std::uint8_t channel = 0;    ///< of a `data` frame; 0 in the others
@@ -31,8 +31,9 @@ struct FrameHeader {
 
 std::vector<std::byte> encode_frame_header(const FrameHeader& header);
 
-/// Reads a header that came from anybody. Refuses (`invalid_argument`) another version, unknown types, more than `kMaxParts`
-/// parts, parts that sum to more than `max_frame_bytes`, and any byte too many or too few. Pure.
+/// Reads a header that came from anybody. Refuses (`invalid_argument`) another version, unknown types, more
+/// than `kMaxParts` parts, parts that sum to more than `max_frame_bytes`, and any byte too many or too few.
+/// Pure.
 Result<FrameHeader> decode_frame_header(std::span<const std::byte> block, std::uint64_t max_frame_bytes);
 
 }  // namespace ds::fabric

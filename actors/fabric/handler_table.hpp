@@ -9,8 +9,8 @@
 
 namespace ds::fabric {
 
-/// The functions that a transport calls. Replacing or removing one waits until no call of it is running, except from
-/// within that call.
+/// The functions that a transport calls. Replacing or removing one waits until no call of it is running,
+/// except from within that call.
 class HandlerTable {
  public:
   void set_on_frame(Channel channel, Transport::OnFrame handler);
@@ -22,7 +22,8 @@ class HandlerTable {
   void report_lost(const ProcessAddress& peer, const Error& why);
 
  private:
-  // Recursive, for handlers that change the table; held while a handler runs, which is what replacing waits for.
+  // Recursive, for handlers that change the table; held while a handler runs, which is what replacing waits
+  // for.
   std::recursive_mutex mutex_;
   std::map<Channel, std::shared_ptr<Transport::OnFrame>> on_frame_;
   std::map<std::uint64_t, std::shared_ptr<Transport::OnLost>> on_lost_;

@@ -36,8 +36,11 @@ void read_block(WireReader& in, std::array<std::byte, N>& out) {
 }
 
 bool plausible(const ProcessAddress& address) {
-  auto numeric = [](char c) { return std::string_view("0123456789abcdefABCDEF.:%").find(c) != std::string_view::npos; };
-  return address.id != 0 && address.port != 0 && !address.host.empty() && address.host.size() <= kMaxHostLength &&
+  auto numeric = [](char c) {
+    return std::string_view("0123456789abcdefABCDEF.:%").find(c) != std::string_view::npos;
+  };
+  return address.id != 0 && address.port != 0 && !address.host.empty() &&
+         address.host.size() <= kMaxHostLength &&
          std::all_of(address.host.begin(), address.host.end(), numeric);
 }
 
@@ -53,8 +56,9 @@ Proof prove(std::string_view secret, std::string_view label, const Handshake& ha
   const auto& block = text.block();
   // OpenSSL refuses a null key even when its length is 0.
   const char* key = secret.empty() ? "" : secret.data();
-  if (HMAC(EVP_sha256(), key, static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(block.data()),
-           block.size(), reinterpret_cast<unsigned char*>(proof.data()), &length) == nullptr ||
+  if (HMAC(EVP_sha256(), key, static_cast<int>(secret.size()),
+           reinterpret_cast<const unsigned char*>(block.data()), block.size(),
+           reinterpret_cast<unsigned char*>(proof.data()), &length) == nullptr ||
       length != proof.size()) {
     std::abort();  // without HMAC there is no way to tell friend from foe
   }
@@ -62,7 +66,8 @@ Proof prove(std::string_view secret, std::string_view label, const Handshake& ha
 }
 
 void fill_random(std::span<std::byte> out) {
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(out.size())) != 1) std::abort();
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(out.size())) != 1)
+    std::abort();
 }
 
 }  // namespace
@@ -96,7 +101,8 @@ Result<Hello> decode_hello(std::span<const std::byte> block) {
   hello.client = read_address(in);
   read_block(in, hello.nonce);
   hello.wanted = in.integer<std::uint64_t>();
-  if (!in.complete() || !plausible(hello.client)) return fail(ErrorCode::invalid_argument, "handshake: malformed hello");
+  if (!in.complete() || !plausible(hello.client))
+    return fail(ErrorCode::invalid_argument, "handshake: malformed hello");
   return hello;
 }
 
@@ -129,13 +135,23 @@ Result<Proof> decode_proof(std::span<const std::byte> block) {
   return proof;
 }
 
-Proof prove_server(std::string_view secret, const Handshake& handshake) { return prove(secret, "ds server", handshake); }
-Proof prove_client(std::string_view secret, const Handshake& handshake) { return prove(secret, "ds client", handshake); }
+Proof prove_server(std::string_view secret, const Handshake& handshake) {
+  return prove(secret, "ds server", handshake);
+}
+Proof prove_client(std::string_view secret, const Handshake& handshake) {
+  return prove(secret, "ds client", handshake);
+}
 
-Proof prove_entering(std::string_view secret, const Handshake& handshake) { return prove(secret, "ds enter", handshake); }
-Proof prove_entered(std::string_view secret, const Handshake& handshake) { return prove(secret, "ds entered", handshake); }
+Proof prove_entering(std::string_view secret, const Handshake& handshake) {
+  return prove(secret, "ds enter", handshake);
+}
+Proof prove_entered(std::string_view secret, const Handshake& handshake) {
+  return prove(secret, "ds entered", handshake);
+}
 
-bool same_proof(const Proof& a, const Proof& b) { return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0; }
+bool same_proof(const Proof& a, const Proof& b) {
+  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
 
 Nonce random_nonce() {
   Nonce nonce{};

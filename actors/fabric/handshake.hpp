@@ -24,7 +24,8 @@ namespace ds::fabric {
 //                                         <-    WELCOME {proof of having entered}
 //
 // A proof is HMAC-SHA256 under the secret over a label, both nonces and both ids. The labels differ, so that
-// no proof can be sent back or used in another place; the nonces are fresh, so that a recorded handshake is worthless.
+// no proof can be sent back or used in another place; the nonces are fresh, so that a recorded handshake is
+// worthless.
 
 using Nonce = std::array<std::byte, 32>;
 using Proof = std::array<std::byte, 32>;
@@ -53,7 +54,8 @@ struct Challenge {
 std::vector<std::byte> encode_hello(const Hello& hello);
 std::vector<std::byte> encode_challenge(const Challenge& challenge);
 std::vector<std::byte> encode_enter(const Enter& enter);
-/// The decoders read what came from anybody and refuse (`invalid_argument`) everything that is not exactly one message.
+/// The decoders read what came from anybody and refuse (`invalid_argument`) everything that is not exactly
+/// one message.
 Result<Hello> decode_hello(std::span<const std::byte> block);
 Result<Challenge> decode_challenge(std::span<const std::byte> block);
 Result<Enter> decode_enter(std::span<const std::byte> block);

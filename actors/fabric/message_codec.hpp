@@ -9,7 +9,8 @@
 
 namespace ds::fabric {
 
-/// Writes a message into one block, and `Buffer`s beside it. Unlike CAF's binary serializer it keeps every bit of a float.
+/// Writes a message into one block, and `Buffer`s beside it. Unlike CAF's binary serializer it keeps every
+/// bit of a float.
 class MessageWriter final : public caf::serializer {
  public:
   explicit MessageWriter(caf::actor_system& system) : caf::serializer(system) {}
@@ -45,7 +46,8 @@ class MessageWriter final : public caf::serializer {
   std::vector<Buffer> buffers_;
 };
 
-/// Reads what a `MessageWriter` wrote. Never reads past the block and never takes memory for more elements than it has bytes.
+/// Reads what a `MessageWriter` wrote. Never reads past the block and never takes memory for more elements
+/// than it has bytes.
 class MessageReader final : public caf::deserializer {
  public:
   /// `parts` must outlive the reader.

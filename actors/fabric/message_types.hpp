@@ -21,7 +21,8 @@ struct FieldTypes {
   static constexpr bool reads_state = true;
   static constexpr bool writes_state = false;
   template <class... Fields>
-  auto operator()(Fields&&...) -> std::bool_constant<(contains_raw_float<std::remove_cvref_t<Fields>>() || ...)>;
+  auto operator()(Fields&&...)
+      -> std::bool_constant<(contains_raw_float<std::remove_cvref_t<Fields>>() || ...)>;
 };
 
 template <class T>
@@ -32,7 +33,8 @@ concept HasFields = requires(FieldTypes& f, T& x) {
 template <class T>
 struct TupleHasRawFloat;
 template <template <class...> class Tuple, class... Ts>
-struct TupleHasRawFloat<Tuple<Ts...>> : std::bool_constant<(contains_raw_float<std::remove_cv_t<Ts>>() || ...)> {};
+struct TupleHasRawFloat<Tuple<Ts...>>
+    : std::bool_constant<(contains_raw_float<std::remove_cv_t<Ts>>() || ...)> {};
 
 /// Looks through nested structs, containers, pairs, tuples and optionals.
 template <class T>
@@ -45,7 +47,10 @@ constexpr bool contains_raw_float() {
     return contains_raw_float<std::remove_cvref_t<std::ranges::range_reference_t<T>>>();
   } else if constexpr (requires { std::tuple_size<T>::value; }) {
     return TupleHasRawFloat<T>::value;
-  } else if constexpr (requires(T x) { *x; typename T::value_type; }) {
+  } else if constexpr (requires(T x) {
+                         *x;
+                         typename T::value_type;
+                       }) {
     return contains_raw_float<typename T::value_type>();
   } else {
     return false;
@@ -54,11 +59,12 @@ constexpr bool contains_raw_float() {
 
 /// Registers a message type under a name that every process uses for it.
 ///
-/// Messages are plain structs with equality and `template <class Inspector> auto inspect(Inspector& f, T& x) { return f(x.a, x.b); }`.
-/// Raw floats in them do not compile; carry a `ds::Real`.
+/// Messages are plain structs with equality and `template <class Inspector> auto inspect(Inspector& f, T& x)
+/// { return f(x.a, x.b); }`. Raw floats in them do not compile; carry a `ds::Real`.
 template <class T>
 void add_message(caf::actor_system_config& config, const char* name) {
-  static_assert(!contains_raw_float<T>(), "a message must not carry a raw float: CAF corrupts some values; use ds::Real");
+  static_assert(!contains_raw_float<T>(),
+                "a message must not carry a raw float: CAF corrupts some values; use ds::Real");
   config.add_message_type<T>(name);
 }
 

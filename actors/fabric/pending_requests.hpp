@@ -9,15 +9,17 @@
 
 namespace ds::fabric {
 
-/// Requests that went to other processes and have not been answered, so that they can fail when the process is lost.
+/// Requests that went to other processes and have not been answered, so that they can fail when the process
+/// is lost.
 ///
-/// Bounded: beyond `kMaxPending` requests are not tracked and fail by their own timeout. Thread-safe.
+/// Keeps their senders alive meanwhile, as the receiver's mailbox does locally. Bounded: beyond `kMaxPending`
+/// requests are not tracked and fail by their own timeout. Thread-safe.
 class PendingRequests {
  public:
   static constexpr std::size_t kMaxPending = 65536;
 
   struct Request {
-    caf::weak_actor_ptr sender;
+    caf::strong_actor_ptr sender;
     caf::message_id id;
     std::uint64_t proxy = 0;  ///< what it was sent through
   };
@@ -38,7 +40,10 @@ class PendingRequests {
     std::size_t operator()(const Key& key) const { return key.sender * 0x9e3779b97f4a7c15u ^ key.request; }
   };
 
+  void sweep(std::vector<Request>& gone);
+
   std::mutex mutex_;
+  std::size_t sweep_at_ = 256;
   std::unordered_map<Key, Request, Hash> requests_;
 };
 

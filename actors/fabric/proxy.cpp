@@ -12,10 +12,12 @@
 
 namespace ds::fabric {
 
-Proxy::Proxy(caf::actor_config& config, std::weak_ptr<Fabric::State> state, ActorAddress address, std::uint64_t number)
+Proxy::Proxy(caf::actor_config& config, std::weak_ptr<Fabric::State> state, ActorAddress address,
+             std::uint64_t number)
     : caf::actor_proxy(config), state_(std::move(state)), address_(std::move(address)), number_(number) {}
 
-void Proxy::answer(const caf::strong_actor_ptr& sender, caf::message_id id, caf::error why, caf::execution_unit* context) {
+void Proxy::answer(const caf::strong_actor_ptr& sender, caf::message_id id, caf::error why,
+                   caf::execution_unit* context) {
   if (!sender || !id.is_request()) return;
   sender->enqueue(ctrl(), id.response_id(), caf::make_message(std::move(why)), context);
 }
@@ -49,8 +51,8 @@ void Proxy::forward(Fabric::State& state, caf::mailbox_element& what, caf::execu
   auto error = writer(envelope);
   if (!error) error = caf::message::save(writer, static_cast<const caf::mailbox_element&>(what).content());
   if (error) {
-    spdlog::error("fabric: cannot send a message to actor {} of process {:016x}: {}", address_.actor, address_.process.id,
-                  state.system.render(error));
+    spdlog::error("fabric: cannot send a message to actor {} of process {:016x}: {}", address_.actor,
+                  address_.process.id, state.system.render(error));
   } else if (!state.send_parts(address_.process, writer.take_parts())) {
     error = caf::sec::request_receiver_down;
   }
@@ -65,7 +67,8 @@ void Proxy::forward_exit(Fabric::State& state, const caf::mailbox_element& what)
   envelope.kind = Kind::exit;
   envelope.target = address_.actor;
   if (auto source = caf::actor_cast<caf::strong_actor_ptr>(exit.source)) {
-    // A linked actor's end reaches the other process as `Kind::down`, because `Kind::link` made it watch; not twice.
+    // A linked actor's end reaches the other process as `Kind::down`, because `Kind::link` made it watch; not
+    // twice.
     const auto* dying = static_cast<caf::monitorable_actor*>(source->get());
     if (dying->getf(caf::abstract_actor::is_terminated_flag)) return;
     envelope.source = state.export_actor(source);
@@ -106,7 +109,7 @@ void Proxy::kill_proxy(caf::execution_unit* context, caf::error reason) {
   auto state = state_.lock();
   if (!state) return;
   for (const auto& request : state->pending.take(number_)) {
-    answer(request.sender.lock(), request.id, caf::sec::request_receiver_down, context);
+    answer(request.sender, request.id, caf::sec::request_receiver_down, context);
   }
 }
 

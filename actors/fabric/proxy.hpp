@@ -8,10 +8,12 @@
 
 namespace ds::fabric {
 
-/// Stands for an actor of another process: what it gets is sent there. Dies when that actor or its process does.
+/// Stands for an actor of another process: what it gets is sent there. Dies when that actor or its process
+/// does.
 class Proxy final : public caf::actor_proxy {
  public:
-  Proxy(caf::actor_config& config, std::weak_ptr<Fabric::State> state, ActorAddress address, std::uint64_t number);
+  Proxy(caf::actor_config& config, std::weak_ptr<Fabric::State> state, ActorAddress address,
+        std::uint64_t number);
 
   const ActorAddress& address_there() const { return address_; }
   const char* name() const override { return "fabric.proxy"; }
@@ -24,7 +26,8 @@ class Proxy final : public caf::actor_proxy {
  private:
   void forward(Fabric::State& state, caf::mailbox_element& what, caf::execution_unit* context);
   void forward_exit(Fabric::State& state, const caf::mailbox_element& what);
-  void answer(const caf::strong_actor_ptr& sender, caf::message_id id, caf::error why, caf::execution_unit* context);
+  void answer(const caf::strong_actor_ptr& sender, caf::message_id id, caf::error why,
+              caf::execution_unit* context);
 
   const std::weak_ptr<Fabric::State> state_;
   const ActorAddress address_;

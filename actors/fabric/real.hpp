@@ -6,7 +6,8 @@
 
 namespace ds {
 
-/// A double in a message. CAF 0.17 corrupts infinities, NaNs, subnormals and -0.0; this travels as its IEEE bits.
+/// A double in a message. CAF 0.17 corrupts infinities, NaNs, subnormals and -0.0; this travels as its IEEE
+/// bits.
 ///
 /// Two `Real`s are equal when their bits are; compared with a `double` it is a number like any other.
 class Real {
@@ -28,6 +29,8 @@ class Real {
   std::uint64_t bits_ = 0;
 };
 
-inline std::string to_string(Real x) { return std::to_string(static_cast<double>(x)); }
+inline std::string to_string(Real x) {
+  return std::to_string(static_cast<double>(x));
+}
 
 }  // namespace ds

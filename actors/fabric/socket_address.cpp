@@ -57,9 +57,10 @@ std::uint16_t port_of(const sockaddr_storage& address) {
 
 std::string host_of(const sockaddr_storage& address) {
   char text[INET6_ADDRSTRLEN] = "";
-  const void* raw = address.ss_family == AF_INET6
-                        ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr)
-                        : static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&address)->sin_addr);
+  const void* raw =
+      address.ss_family == AF_INET6
+          ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr)
+          : static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&address)->sin_addr);
   inet_ntop(address.ss_family, raw, text, sizeof(text));
   return text;
 }

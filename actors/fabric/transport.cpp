@@ -17,11 +17,12 @@ using namespace std::chrono_literals;
 
 constexpr auto kGoodbyeLimit = 1000ms;  // what is queued at the end may take this long to go out
 constexpr auto kSettleLimit = 500ms;    // then UCX may take this long to give our memory back
-constexpr int kSpins = 64;              // empty rounds before the thread sleeps; about as long as a loopback round trip
+constexpr int kSpins = 64;  // empty rounds before the thread sleeps; about as long as a loopback round trip
 
 class UcxTransport final : public Transport {
  public:
-  explicit UcxTransport(const TransportOptions& options) : options_(options), commands_(options.max_queued_bytes) {}
+  explicit UcxTransport(const TransportOptions& options)
+      : options_(options), commands_(options.max_queued_bytes) {}
 
   ~UcxTransport() override {
     stopping_ = true;
@@ -38,18 +39,22 @@ class UcxTransport final : public Transport {
 
   const ProcessAddress& self() const override { return self_; }
 
-  void on_frame(Channel channel, OnFrame handler) override { handlers_.set_on_frame(channel, std::move(handler)); }
+  void on_frame(Channel channel, OnFrame handler) override {
+    handlers_.set_on_frame(channel, std::move(handler));
+  }
   std::uint64_t add_on_lost(OnLost handler) override { return handlers_.add_on_lost(std::move(handler)); }
   void remove_on_lost(std::uint64_t token) override { handlers_.remove_on_lost(token); }
 
   Result<void> send(const ProcessAddress& to, Channel channel, Parts parts) override {
     if (parts.size() > kMaxParts) {
-      return fail(ErrorCode::invalid_argument, fmt::format("a frame of {} parts, at most {}", parts.size(), kMaxParts));
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("a frame of {} parts, at most {}", parts.size(), kMaxParts));
     }
     std::size_t left = options_.max_frame_bytes;
     for (const Buffer& part : parts) {
       if (part.size() > left) {
-        return fail(ErrorCode::invalid_argument, fmt::format("a frame of more than {} bytes", options_.max_frame_bytes));
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("a frame of more than {} bytes", options_.max_frame_bytes));
       }
       left -= part.size();
     }
@@ -139,7 +144,8 @@ void UcxTransport::wait() {
   if (!commands_.about_to_wait()) return;
   if (ucx_->arm() && !stopping_) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - Clock::now());
-    pollfd fds[3] = {{ucx_->event_fd(), POLLIN, 0}, {commands_.wake_fd(), POLLIN, 0}, {door_->fd(), POLLIN, 0}};
+    pollfd fds[3] = {
+        {ucx_->event_fd(), POLLIN, 0}, {commands_.wake_fd(), POLLIN, 0}, {door_->fd(), POLLIN, 0}};
     ::poll(fds, 3, std::max(0, static_cast<int>(left.count())));
   }
   commands_.waited();
@@ -163,7 +169,8 @@ void UcxTransport::finish() {
 
 Result<std::unique_ptr<Transport>> Transport::start(const TransportOptions& options) {
   if (options.host == "0.0.0.0" || options.host == "::") {
-    return fail(ErrorCode::invalid_argument, fmt::format("cannot listen on {}: others connect to this address", options.host),
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("cannot listen on {}: others connect to this address", options.host),
                 "name one of this machine's addresses");
   }
   if (options.heartbeat_interval.count() <= 0 || options.heartbeat_timeout < 2 * options.heartbeat_interval) {

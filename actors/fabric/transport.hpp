@@ -13,8 +13,8 @@
 
 namespace ds::fabric {
 
-/// Where a process of the cluster listens. `id` is random and new for every start of a process, so that a process that
-/// comes back under the same host and port is another one.
+/// Where a process of the cluster listens. `id` is random and new for every start of a process, so that a
+/// process that comes back under the same host and port is another one.
 struct ProcessAddress {
   std::uint64_t id = 0;
   std::string host;  ///< a numeric IPv4 or IPv6 address
@@ -33,8 +33,9 @@ struct TransportOptions {
   std::chrono::milliseconds heartbeat_timeout{3000};  ///< a silent peer is lost after this
   std::chrono::milliseconds handshake_timeout{5000};
   std::size_t max_frame_bytes = std::size_t{2} << 30;
-  std::size_t max_queued_bytes = std::size_t{512} << 20;  ///< a peer; a send beyond it fails with `resource_exhausted`
-  std::size_t max_unproven_peers = 256;                   ///< connections that have not proven the secret yet
+  std::size_t max_queued_bytes = std::size_t{512}
+                                 << 20;  ///< a peer; a send beyond it fails with `resource_exhausted`
+  std::size_t max_unproven_peers = 256;  ///< connections that have not proven the secret yet
 };
 
 /// Since the start of the process; for metrics and tests.
@@ -46,37 +47,41 @@ struct TransportCounters {
 
 /// Moves frames between processes over UCX. One UCX worker, one progress thread that owns it.
 ///
-/// Frames from one process to another arrive once, in the order sent, or the peer is reported lost. Peers that
-/// do not know the secret, and malformed or oversized frames, close that connection and nothing else.
+/// Frames from one process to another arrive once, in the order sent, or the peer is reported lost. Peers
+/// that do not know the secret, and malformed or oversized frames, close that connection and nothing else.
 class Transport {
  public:
-  /// A frame: the first part is small and serialised, the others are memory that travels without a copy on the way out.
+  /// A frame: the first part is small and serialised, the others are memory that travels without a copy on
+  /// the way out.
   using Parts = std::vector<Buffer>;
   /// Called on the progress thread; must not block.
   using OnFrame = std::function<void(const ProcessAddress& from, Parts parts)>;
   using OnLost = std::function<void(const ProcessAddress& peer, const Error& why)>;
 
   static Result<std::unique_ptr<Transport>> start(const TransportOptions& options);
-  /// Sends what is queued for at most a second, says goodbye and closes every connection; peers learn of it at once. Takes 2 s at
-  /// the most. Must not run on the progress thread, that is within a handler.
+  /// Sends what is queued for at most a second, says goodbye and closes every connection; peers learn of it
+  /// at once. Takes 2 s at the most. Must not run on the progress thread, that is within a handler.
   virtual ~Transport() = default;
 
   virtual const ProcessAddress& self() const = 0;
 
-  /// Set before the first frame of the channel can arrive. Replacing one waits until no call of the old is running.
+  /// Set before the first frame of the channel can arrive. Replacing one waits until no call of the old is
+  /// running.
   virtual void on_frame(Channel channel, OnFrame handler) = 0;
 
   /// Calls `handler` once for each peer lost: it died, fell silent, closed, broke the protocol, could not be
-  /// reached, or is another process than `to.id` said. Frames that were queued for it are gone; a later `send` connects anew.
-  /// Who sent to an address without id is told under that address too. Runs on the progress thread; must not block.
-  /// Returns a token for `remove_on_lost`, which waits until no call is running.
+  /// reached, or is another process than `to.id` said. Frames that were queued for it are gone; a later
+  /// `send` connects anew. Who sent to an address without id is told under that address too. Runs on the
+  /// progress thread; must not block. Returns a token for `remove_on_lost`, which waits until no call is
+  /// running.
   virtual std::uint64_t add_on_lost(OnLost handler) = 0;
   virtual void remove_on_lost(std::uint64_t token) = 0;
 
-  /// Queues a frame; connects first when there is no connection. `to.id` 0 means whatever process listens there. Thread-safe,
-  /// never blocks. An `ok` means queued: when the frame cannot be delivered, the peer is reported lost. Fails with
-  /// `invalid_argument` for a frame above the limits (64 parts, `max_frame_bytes`), with `resource_exhausted` when more than
-  /// `max_queued_bytes` wait for the peer; a single frame may exceed that when nothing else waits.
+  /// Queues a frame; connects first when there is no connection. `to.id` 0 means whatever process listens
+  /// there. Thread-safe, never blocks. An `ok` means queued: when the frame cannot be delivered, the peer is
+  /// reported lost. Fails with `invalid_argument` for a frame above the limits (64 parts, `max_frame_bytes`),
+  /// with `resource_exhausted` when more than `max_queued_bytes` wait for the peer; a single frame may exceed
+  /// that when nothing else waits.
   virtual Result<void> send(const ProcessAddress& to, Channel channel, Parts parts) = 0;
 
   /// Gives a peer up now: closes the connection and reports it lost.

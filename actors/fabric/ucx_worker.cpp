@@ -91,7 +91,8 @@ struct UcxWorker::State {
   void broken(EndpointId endpoint, Error why);
   void finish(Sending* frame);
   void finish(Receiving* frame, ucs_status_t status);
-  ucs_status_t arrived(EndpointId endpoint, FrameHeader header, void* data, std::size_t length, bool announced);
+  ucs_status_t arrived(EndpointId endpoint, FrameHeader header, void* data, std::size_t length,
+                       bool announced);
   void reap_closing();
   ~State();
 
@@ -143,7 +144,8 @@ Result<void> UcxWorker::State::open_worker() {
     return tl::unexpected(ucx_error("creating the UCX worker", status));
   }
   ucp_am_handler_param_t handler{};
-  handler.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG;
+  handler.field_mask =
+      UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG;
   handler.id = kFrameMessage;
   handler.cb = &on_message;
   handler.arg = this;
@@ -207,7 +209,8 @@ void UcxWorker::State::accept_waiting() {
   for (ucp_conn_request_h request : std::exchange(waiting, {})) {
     ucp_conn_request_attr_t attr{};
     attr.field_mask = UCP_CONN_REQUEST_ATTR_FIELD_CLIENT_ADDR;
-    std::string from = ucp_conn_request_query(request, &attr) == UCS_OK ? host_of(attr.client_address) : "unknown";
+    std::string from =
+        ucp_conn_request_query(request, &attr) == UCS_OK ? host_of(attr.client_address) : "unknown";
     ucp_ep_params_t params{};
     params.field_mask = UCP_EP_PARAM_FIELD_CONN_REQUEST;
     params.conn_request = request;
@@ -289,8 +292,8 @@ void UcxWorker::send(EndpointId endpoint, const FrameHeader& header, std::vector
     data = frame->list.data();
     count = frame->list.size();
   }
-  auto request = ucp_am_send_nbx(found->second.handle, kFrameMessage, frame->header.data(), frame->header.size(), data,
-                                 count, &param);
+  auto request = ucp_am_send_nbx(found->second.handle, kFrameMessage, frame->header.data(),
+                                 frame->header.size(), data, count, &param);
   if (UCS_PTR_IS_ERR(request)) {
     state_->broken(endpoint, ucx_error("sending", UCS_PTR_STATUS(request)));
     state_->finish(frame);
@@ -301,8 +304,8 @@ void UcxWorker::send(EndpointId endpoint, const FrameHeader& header, std::vector
 
 // ---- receiving ----------------------------------------------------------------------------------
 
-ucs_status_t UcxWorker::State::on_message(void* self, const void* header, std::size_t header_length, void* data,
-                                          std::size_t length, const ucp_am_recv_param_t* param) {
+ucs_status_t UcxWorker::State::on_message(void* self, const void* header, std::size_t header_length,
+                                          void* data, std::size_t length, const ucp_am_recv_param_t* param) {
   auto& state = *static_cast<State*>(self);
   if ((param->recv_attr & UCP_AM_RECV_ATTR_FIELD_REPLY_EP) == 0) return UCS_OK;
   auto id = state.by_handle.find(param->reply_ep);
@@ -320,8 +323,8 @@ ucs_status_t UcxWorker::State::on_message(void* self, const void* header, std::s
   return state.arrived(id->second, std::move(*decoded), data, length, announced);
 }
 
-ucs_status_t UcxWorker::State::arrived(EndpointId endpoint, FrameHeader header, void* data, std::size_t length,
-                                       bool announced) {
+ucs_status_t UcxWorker::State::arrived(EndpointId endpoint, FrameHeader header, void* data,
+                                       std::size_t length, bool announced) {
   if (!announced) {
     // Eager frames are small once connected, and what UCX lent us ends with this call.
     Buffer block = Buffer::copy_of({static_cast<const std::byte*>(data), length});
@@ -332,7 +335,9 @@ ucs_status_t UcxWorker::State::arrived(EndpointId endpoint, FrameHeader header, 
   try {
     block = std::make_shared_for_overwrite<std::byte[]>(length);
   } catch (const std::bad_alloc&) {
-    broken(endpoint, Error{ErrorCode::resource_exhausted, fmt::format("no memory for a frame of {} bytes", length), {}});
+    broken(
+        endpoint,
+        Error{ErrorCode::resource_exhausted, fmt::format("no memory for a frame of {} bytes", length), {}});
     return UCS_OK;
   }
   auto* frame = new Receiving{this, endpoint, std::move(header), block, length};
@@ -362,7 +367,8 @@ void UcxWorker::State::finish(Receiving* frame, ucs_status_t status) {
     found->second.receiving -= frame->bytes;
     if (status == UCS_OK) {
       const std::span<const std::byte> bytes(frame->block.get(), frame->bytes);
-      events.emplace_back(FrameArrived{frame->endpoint, std::move(frame->header), Buffer(frame->block, bytes)});
+      events.emplace_back(
+          FrameArrived{frame->endpoint, std::move(frame->header), Buffer(frame->block, bytes)});
     } else {
       broken(frame->endpoint, ucx_error("receiving", status));
     }
@@ -390,11 +396,14 @@ Result<std::uint16_t> UcxWorker::listen() {
 }
 
 void UcxWorker::stop_listening() {
-  for (ucp_conn_request_h request : std::exchange(state_->waiting, {})) ucp_listener_reject(state_->listener, request);
+  for (ucp_conn_request_h request : std::exchange(state_->waiting, {}))
+    ucp_listener_reject(state_->listener, request);
   if (state_->listener != nullptr) ucp_listener_destroy(std::exchange(state_->listener, nullptr));
 }
 
-int UcxWorker::event_fd() const { return state_->event_fd; }
+int UcxWorker::event_fd() const {
+  return state_->event_fd;
+}
 
 Result<EndpointId> UcxWorker::connect(const std::string& host, std::uint16_t port) {
   auto address = to_socket_address(host, port);
@@ -448,13 +457,19 @@ bool UcxWorker::progress() {
   return worked;
 }
 
-std::vector<UcxEvent> UcxWorker::take_events() { return std::exchange(state_->events, {}); }
+std::vector<UcxEvent> UcxWorker::take_events() {
+  return std::exchange(state_->events, {});
+}
 
-bool UcxWorker::arm() { return ucp_worker_arm(state_->worker) == UCS_OK; }
+bool UcxWorker::arm() {
+  return ucp_worker_arm(state_->worker) == UCS_OK;
+}
 
 void UcxWorker::settle(std::chrono::milliseconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
-  auto busy = [&] { return !state_->sending.empty() || !state_->receiving.empty() || !state_->closing.empty(); };
+  auto busy = [&] {
+    return !state_->sending.empty() || !state_->receiving.empty() || !state_->closing.empty();
+  };
   while (busy() && std::chrono::steady_clock::now() < deadline) progress();
 }
 

@@ -22,7 +22,8 @@ struct EndpointAccepted {
   EndpointId endpoint = 0;
   std::string from;  ///< numeric host of the other end
 };
-/// A frame arrived whole. Frames of an endpoint may arrive out of order: a small one overtakes one that is still being fetched.
+/// A frame arrived whole. Frames of an endpoint may arrive out of order: a small one overtakes one that is
+/// still being fetched.
 struct FrameArrived {
   EndpointId endpoint = 0;
   FrameHeader header;
@@ -44,26 +45,29 @@ using UcxEvent = std::variant<EndpointAccepted, FrameArrived, EndpointBroken, Fr
 
 /// Owns a UCX context and worker. All calls belong to the thread that called `open`, the destructor too.
 ///
-/// What happens is kept as values and fetched with `take_events`, so that no code of ours runs inside a callback of UCX.
+/// What happens is kept as values and fetched with `take_events`, so that no code of ours runs inside a
+/// callback of UCX.
 class UcxWorker {
  public:
-  /// Uses only the network device that has the address `host` (numeric): with several, UCX 1.13 may answer over one that the
-  /// other end can't be reached by, and hangs.
+  /// Uses only the network device that has the address `host` (numeric): with several, UCX 1.13 may answer
+  /// over one that the other end can't be reached by, and hangs.
   static Result<std::unique_ptr<UcxWorker>> open(const std::string& host);
   ~UcxWorker();
   UcxWorker(const UcxWorker&) = delete;
   UcxWorker& operator=(const UcxWorker&) = delete;
 
-  /// Listens on a free port of the host, which it returns; the same as long as it listens. See `Door` for why not always.
+  /// Listens on a free port of the host, which it returns; the same as long as it listens. See `Door` for why
+  /// not always.
   Result<std::uint16_t> listen();
   void stop_listening();
 
   /// Begins to connect; failure comes later as `EndpointBroken`.
   Result<EndpointId> connect(const std::string& host, std::uint16_t port);
 
-  /// Posts a frame. `parts` and `ticket` stay referenced until UCX is done with them, also when the other end is dead; then
-  /// `FrameSent` comes. Does nothing for an endpoint that is closed.
-  void send(EndpointId endpoint, const FrameHeader& header, std::vector<Buffer> parts, std::shared_ptr<void> ticket = {});
+  /// Posts a frame. `parts` and `ticket` stay referenced until UCX is done with them, also when the other end
+  /// is dead; then `FrameSent` comes. Does nothing for an endpoint that is closed.
+  void send(EndpointId endpoint, const FrameHeader& header, std::vector<Buffer> parts,
+            std::shared_ptr<void> ticket = {});
 
   /// Frames of more bytes break the endpoint before memory is taken for them. 1 KiB until set.
   void set_receive_limit(EndpointId endpoint, std::size_t bytes);

@@ -1,4 +1,5 @@
-// A second process for the tests: an echo actor under number 1, until its standard input ends. Mode "ask N" measures instead.
+// A second process for the tests: an echo actor under number 1, until its standard input ends. Mode "ask N"
+// measures instead.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>

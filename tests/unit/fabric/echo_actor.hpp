@@ -17,6 +17,7 @@ inline caf::behavior echo(caf::stateful_actor<EchoState>* self, Fabric* fabric) 
       [](Ping ping) { return Ping{ping.number + 1}; },
       [](const Everything& everything) { return everything; },
       [](const Buffer& buffer) { return buffer; },
+      [](Ping, Ping) {},  // answers with nothing
       [self](const Stop&) { self->quit(caf::exit_reason::user_shutdown); },
       [self, fabric](const Ask& ask) -> caf::result<caf::message> {
         if (ask.what == "fail") return caf::make_error(caf::sec::runtime_error, "as asked");

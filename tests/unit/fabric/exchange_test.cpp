@@ -49,7 +49,8 @@ TEST(TransportExchange, MovesBuffersBetweenAllRanksByTag) {
   for (std::uint32_t from = 0; from < 3; ++from) {
     for (std::uint32_t to = 0; to < 3; ++to) {
       for (std::uint64_t tag : {2, 1}) {
-        ASSERT_TRUE(gang.exchanges[from]->send(to, tag, Buffer::copy_of(std::to_string(from) + std::to_string(tag))));
+        ASSERT_TRUE(
+            gang.exchanges[from]->send(to, tag, Buffer::copy_of(std::to_string(from) + std::to_string(tag))));
       }
     }
   }
@@ -65,9 +66,10 @@ TEST(TransportExchange, MovesBuffersBetweenAllRanksByTag) {
 TEST(TransportExchange, KeepsTheOrderWithinATagAndMovesLargeBuffers) {
   Gang gang(2);
   for (int i = 0; i < 5; ++i) {
-    ASSERT_TRUE(gang.exchanges[0]->send(1, 7, Buffer::make(std::size_t{9} << 20, [&](std::span<std::byte> out) {
-      std::fill(out.begin(), out.end(), static_cast<std::byte>(i));
-    })));
+    ASSERT_TRUE(
+        gang.exchanges[0]->send(1, 7, Buffer::make(std::size_t{9} << 20, [&](std::span<std::byte> out) {
+                                  std::fill(out.begin(), out.end(), static_cast<std::byte>(i));
+                                })));
   }
   for (int i = 0; i < 5; ++i) {
     auto got = gang.exchanges[1]->receive(0, 7);

@@ -19,7 +19,8 @@ using test::Everything;
 using test::Ping;
 using test::Stop;
 
-// With none at all, CAF 0.17 dereferences a null tuple of arguments, which the standard library's assertions catch.
+// With none at all, CAF 0.17 dereferences a null tuple of arguments, which the standard library's assertions
+// catch.
 constexpr int kNoArgument = 0;
 
 struct Configuration : caf::actor_system_config {
@@ -48,7 +49,9 @@ struct Site {
     actors.push_back(system.spawn(test::echo, fabric.get()));
     return actors.back();
   }
-  caf::actor proxy_of(const caf::actor& actor, Site& site) { return fabric->resolve(site.fabric->address_of(actor)); }
+  caf::actor proxy_of(const caf::actor& actor, Site& site) {
+    return fabric->resolve(site.fabric->address_of(actor));
+  }
 
   std::shared_ptr<Transport> transport;
   Configuration config;
@@ -58,11 +61,13 @@ struct Site {
 };
 
 template <class Answer, class... Question>
-std::variant<std::monostate, Answer, caf::error> ask(Site& site, const caf::actor& whom, Question... question) {
+std::variant<std::monostate, Answer, caf::error> ask(Site& site, const caf::actor& whom,
+                                                     Question... question) {
   std::variant<std::monostate, Answer, caf::error> result;
   caf::scoped_actor self(site.system);
   self->request(whom, kPatience, question...)
-      .receive([&](const Answer& answer) { result = answer; }, [&](const caf::error& error) { result = error; });
+      .receive([&](const Answer& answer) { result = answer; },
+               [&](const caf::error& error) { result = error; });
   return result;
 }
 
@@ -93,16 +98,18 @@ struct Watcher {
     caf::error reason;
   };
   Watcher(Site& site, const caf::actor& whom, bool monitor, bool link) {
-    actor = site.system.spawn([this, whom, monitor, link](caf::event_based_actor* self, int) -> caf::behavior {
-      self->set_down_handler([this](caf::down_msg& down) { notices.put({"down", down.reason}); });
-      self->set_exit_handler([this, self](caf::exit_msg& exit) {
-        if (exit.reason == caf::exit_reason::kill) return self->quit();
-        notices.put({"exit", exit.reason});
-      });
-      if (monitor) self->monitor(whom);
-      if (link) self->link_to(whom);
-      return {[](Ping ping) { return ping; }};
-    }, kNoArgument);
+    actor = site.system.spawn(
+        [this, whom, monitor, link](caf::event_based_actor* self, int) -> caf::behavior {
+          self->set_down_handler([this](caf::down_msg& down) { notices.put({"down", down.reason}); });
+          self->set_exit_handler([this, self](caf::exit_msg& exit) {
+            if (exit.reason == caf::exit_reason::kill) return self->quit();
+            notices.put({"exit", exit.reason});
+          });
+          if (monitor) self->monitor(whom);
+          if (link) self->link_to(whom);
+          return {[](Ping ping) { return ping; }};
+        },
+        kNoArgument);
     site.actors.push_back(actor);
     expect<Ping>(site, actor, Ping{});  // it has monitored by now
   }
@@ -150,8 +157,16 @@ TEST(Fabric, EveryDoubleArrivesAsItLeft) {
   Site a;
   Site b;
   auto remote = a.proxy_of(b.echo(), b);
-  std::vector<std::uint64_t> bits = {0, 1, 0x8000000000000000, 0x7ff0000000000000, 0xfff0000000000000, 0x7ff0000000000001,
-                                     0x7ff8000000000000, 0xfff8dead0000beef, 0x000fffffffffffff, 0x0010000000000000};
+  std::vector<std::uint64_t> bits = {0,
+                                     1,
+                                     0x8000000000000000,
+                                     0x7ff0000000000000,
+                                     0xfff0000000000000,
+                                     0x7ff0000000000001,
+                                     0x7ff8000000000000,
+                                     0xfff8dead0000beef,
+                                     0x000fffffffffffff,
+                                     0x0010000000000000};
   for (std::uint64_t half = 0; half < 0x10000; ++half) bits.push_back(half << 48 | 0x5555);
   std::mt19937_64 random(1);
   while (bits.size() < 1'100'000) bits.push_back(random());
@@ -189,7 +204,8 @@ TEST(Fabric, ResolvesItsOwnActorsToThemselves) {
   a.fabric->publish(7, local);
   EXPECT_EQ(a.fabric->resolve({a.fabric->self(), 7}), local);
   EXPECT_FALSE(a.fabric->resolve({}));
-  EXPECT_TRUE(expect_error(a, a.fabric->resolve({a.fabric->self(), 8}), Ping{}) == caf::sec::request_receiver_down);
+  EXPECT_TRUE(expect_error(a, a.fabric->resolve({a.fabric->self(), 8}), Ping{}) ==
+              caf::sec::request_receiver_down);
 }
 
 TEST(Fabric, GivesTheSameProxyForTheSameAddress) {
@@ -209,13 +225,45 @@ TEST(Fabric, CarriesErrorReplies) {
   EXPECT_NE(a.system.render(error).find("as asked"), std::string::npos);
 }
 
+TEST(Fabric, CarriesEmptyReplies) {
+  Site a;
+  Site b;
+  auto remote = a.proxy_of(b.echo(), b);
+  caf::scoped_actor self(a.system);
+  bool answered = false;
+  self->request(remote, kPatience, Ping{1}, Ping{2})
+      .receive([&] { answered = true; }, [](const caf::error&) {});
+  EXPECT_TRUE(answered);
+}
+
+TEST(Fabric, AnActorThatOnlyWaitsForAnAnswerStaysAlive) {
+  Site a;
+  Site b;
+  auto remote = a.proxy_of(b.echo(), b);
+  Inbox<std::uint64_t> answers;
+  // Nobody holds a handle to it.
+  a.system.spawn(
+      [&](caf::event_based_actor* self, int) {
+        self->request(remote, caf::infinite, Ping{1}).then([&, self](Ping first) {
+          answers.put(first.number);
+          self->request(remote, caf::infinite, Ping{first}).then([&](Ping second) {
+            answers.put(second.number);
+          });
+        });
+      },
+      kNoArgument);
+  EXPECT_EQ(answers.take(), 2u);
+  EXPECT_EQ(answers.take(), 3u);
+}
+
 TEST(Fabric, ARequestTimesOutByItself) {
   Site a;
   Site b;
   auto remote = a.proxy_of(b.echo(), b);
   caf::scoped_actor self(a.system);
   caf::error error;
-  self->request(remote, 50ms, Ask{"never", {}}).receive([](Ping) { FAIL(); }, [&](const caf::error& e) { error = e; });
+  self->request(remote, 50ms, Ask{"never", {}})
+      .receive([](Ping) { FAIL(); }, [&](const caf::error& e) { error = e; });
   EXPECT_TRUE(error == caf::sec::request_timeout) << a.system.render(error);
 }
 
@@ -229,7 +277,8 @@ TEST(Fabric, AnUnexpectedMessageIsAnErrorAsItIsLocally) {
 TEST(Fabric, ARequestToAnActorThatIsNotThereFailsAtOnce) {
   Site a;
   Site b;
-  EXPECT_TRUE(expect_error(a, a.fabric->resolve({b.fabric->self(), 999'999}), Ping{}) == caf::sec::request_receiver_down);
+  EXPECT_TRUE(expect_error(a, a.fabric->resolve({b.fabric->self(), 999'999}), Ping{}) ==
+              caf::sec::request_receiver_down);
   auto actor = b.echo();
   auto remote = a.proxy_of(actor, b);
   Watcher watcher(a, remote, true, false);
@@ -287,10 +336,12 @@ TEST(Fabric, LinksWorkInBothDirectionsOnce) {
   {  // the local one ends
     Watcher there(b, b.echo(), false, false);
     auto remote = a.proxy_of(there.actor, b);
-    auto here = a.system.spawn([remote](caf::event_based_actor* self, int) -> caf::behavior {
-      self->link_to(remote);
-      return {[self](const Stop&) { self->quit(caf::exit_reason::out_of_workers); }};
-    }, kNoArgument);
+    auto here = a.system.spawn(
+        [remote](caf::event_based_actor* self, int) -> caf::behavior {
+          self->link_to(remote);
+          return {[self](const Stop&) { self->quit(caf::exit_reason::out_of_workers); }};
+        },
+        kNoArgument);
     caf::anon_send(here, Stop{});
     auto notice = there.notices.take();
     ASSERT_TRUE(notice);
@@ -321,14 +372,16 @@ TEST(Fabric, AKilledProcessFailsEveryPendingRequestOnceAndTellsMonitorsAndLinks)
   constexpr int kRequests = 100;
   Inbox<caf::error> failures;
   Inbox<Ping> ready;
-  auto asker = a.system.spawn([&](caf::event_based_actor* self, int) -> caf::behavior {
-    for (int i = 0; i < kRequests; ++i) {
-      self->request(remote, caf::infinite, Ask{"never", {}})
-          .then([](Ping) {}, [&](const caf::error& error) { failures.put(error); });
-    }
-    self->request(remote, caf::infinite, Ping{1}).then([&](Ping ping) { ready.put(ping); });
-    return {[](Ping ping) { return ping; }};
-  }, kNoArgument);
+  auto asker = a.system.spawn(
+      [&](caf::event_based_actor* self, int) -> caf::behavior {
+        for (int i = 0; i < kRequests; ++i) {
+          self->request(remote, caf::infinite, Ask{"never", {}})
+              .then([](Ping) {}, [&](const caf::error& error) { failures.put(error); });
+        }
+        self->request(remote, caf::infinite, Ping{1}).then([&](Ping ping) { ready.put(ping); });
+        return {[](Ping ping) { return ping; }};
+      },
+      kNoArgument);
   a.actors.push_back(asker);
   ASSERT_TRUE(ready.take());
   peer.kill();
@@ -383,9 +436,11 @@ TEST(Fabric, KeepsTheOrderOfMessages) {
   Site a;
   Site b;
   Inbox<std::uint64_t> got;
-  auto counter = b.system.spawn([&](caf::event_based_actor*, int) -> caf::behavior {
-    return {[&](const Ping& ping) { got.put(ping.number); }, [](const Buffer&) {}};
-  }, kNoArgument);
+  auto counter = b.system.spawn(
+      [&](caf::event_based_actor*, int) -> caf::behavior {
+        return {[&](const Ping& ping) { got.put(ping.number); }, [](const Buffer&) {}};
+      },
+      kNoArgument);
   b.actors.push_back(counter);
   auto remote = a.proxy_of(counter, b);
   caf::scoped_actor self(a.system);

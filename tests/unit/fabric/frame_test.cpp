@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::uint64_t kLimit = 1 << 20;
 
-FrameHeader example() { return {FrameType::data, 2, 77, {0, 1, 4096}}; }
+FrameHeader example() {
+  return {FrameType::data, 2, 77, {0, 1, 4096}};
+}
 
 TEST(FrameHeader, ComesBackAsItWasWritten) {
   const FrameHeader header = example();

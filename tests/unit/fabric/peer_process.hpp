@@ -17,8 +17,8 @@ extern char** environ;
 
 namespace ds::fabric {
 
-/// A second process (transport_peer.cpp) that ends with this object. It says its address on its standard output and ends when its
-/// standard input does.
+/// A second process (transport_peer.cpp) that ends with this object. It says its address on its standard
+/// output and ends when its standard input does.
 class PeerProcess {
  public:
   explicit PeerProcess(const std::string& mode, const std::string& secret = "secret") {

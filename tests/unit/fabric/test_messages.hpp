@@ -57,8 +57,8 @@ struct Everything {
 };
 template <class Inspector>
 auto inspect(Inspector& f, Everything& x) {
-  return f(x.yes, x.u8, x.i8, x.u16, x.i16, x.u32, x.i32, x.u64, x.i64, x.colour, x.text, x.real, x.reals, x.raw, x.texts,
-           x.pings, x.metrics, x.buffer, x.buffers);
+  return f(x.yes, x.u8, x.i8, x.u16, x.i16, x.u32, x.i32, x.u64, x.i64, x.colour, x.text, x.real, x.reals,
+           x.raw, x.texts, x.pings, x.metrics, x.buffer, x.buffers);
 }
 
 struct Stop {

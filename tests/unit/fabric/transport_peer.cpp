@@ -20,7 +20,8 @@ int main(int argc, char** argv) {
     // A full queue ends this process, so that a test sees it.
     if (!(*transport)->send(from, Channel::actors, std::move(parts))) std::_Exit(3);
   });
-  std::printf("%llu %u\n", static_cast<unsigned long long>((*transport)->self().id), (*transport)->self().port);
+  std::printf("%llu %u\n", static_cast<unsigned long long>((*transport)->self().id),
+              (*transport)->self().port);
   std::fflush(stdout);
   while (std::getchar() != EOF) {
   }

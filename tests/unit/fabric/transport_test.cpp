@@ -57,11 +57,14 @@ struct Station {
 Buffer pattern(std::size_t size, unsigned seed) {
   return Buffer::make(size, [&](std::span<std::byte> out) {
     std::mt19937 random(seed);
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::byte>(i % 997 == 0 ? random() : i * 31 + seed);
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = static_cast<std::byte>(i % 997 == 0 ? random() : i * 31 + seed);
   });
 }
 
-Transport::Parts text(std::string_view words) { return {Buffer::copy_of(words)}; }
+Transport::Parts text(std::string_view words) {
+  return {Buffer::copy_of(words)};
+}
 
 // Sends raw bytes to a port, as somebody would who knows nothing of us.
 void send_raw(std::uint16_t port, std::string_view bytes) {
@@ -101,7 +104,8 @@ TEST(Transport, DeliversFramesOfAllSizesInOrderAndWhole) {
   for (std::size_t size : sizes) {
     for (std::size_t parts = 0; parts < 4; ++parts) {
       Transport::Parts frame;
-      for (std::size_t part = 0; part < parts; ++part) frame.push_back(pattern(part == 1 ? size : size / 3, ++seed));
+      for (std::size_t part = 0; part < parts; ++part)
+        frame.push_back(pattern(part == 1 ? size : size / 3, ++seed));
       sent.push_back(frame);
       ASSERT_TRUE(a.send(b.self(), frame));
     }
@@ -285,7 +289,8 @@ TEST(Transport, ReportsAPeerThatDiesUnderLoadOnceAndReleasesItsFrames) {
     const auto deadline = std::chrono::steady_clock::now() + 1s;
     while (owner.use_count() > 1 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   }
-  EXPECT_LE(losses, 2u);  // the second is of a connection attempt by frames that were queued after the first loss
+  EXPECT_LE(losses,
+            2u);  // the second is of a connection attempt by frames that were queued after the first loss
 }
 
 TEST(Transport, GivesUpAPeerThatIsStopped) {
