@@ -13,9 +13,8 @@ bool is_job_id(std::string_view job) {
   constexpr std::size_t kMaxSize = 127;
   const auto is_letter_or_digit = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   if (job.empty() || job.size() > kMaxSize || !is_letter_or_digit(job.front())) return false;
-  return std::all_of(job.begin(), job.end(), [&](char c) {
-    return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
-  });
+  return std::all_of(job.begin(), job.end(),
+                     [&](char c) { return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 Result<void> require_job_id(std::string_view job) {

@@ -11,7 +11,9 @@ namespace ds::storage {
 
 namespace {
 
-std::string_view to_view(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+std::string_view to_view(const rocksdb::Slice& slice) {
+  return {slice.data(), slice.size()};
+}
 
 tl::unexpected<Error> fail_with_record(const Error& cause, const std::string& what,
                                        const std::filesystem::path& directory) {
@@ -22,8 +24,8 @@ tl::unexpected<Error> fail_with_record(const Error& cause, const std::string& wh
 
 /// Calls `visit(key, value)` for every key that begins with `prefix`, in order, until one fails.
 template <class Visit>
-Result<void> for_each(rocksdb::DB& database, const std::string& prefix, const std::filesystem::path& directory,
-                      Visit&& visit) {
+Result<void> for_each(rocksdb::DB& database, const std::string& prefix,
+                      const std::filesystem::path& directory, Visit&& visit) {
   rocksdb::ReadOptions options;
   options.verify_checksums = true;
   options.fill_cache = false;
@@ -38,7 +40,8 @@ Result<void> for_each(rocksdb::DB& database, const std::string& prefix, const st
 
 }  // namespace
 
-Result<VersionIndex> CheckpointDatabase::verify(const std::filesystem::path& directory, const DatabaseTuning& tuning) {
+Result<VersionIndex> CheckpointDatabase::verify(const std::filesystem::path& directory,
+                                                const DatabaseTuning& tuning) {
   auto database = open_database_read_only(directory, tuning);
   if (!database) return tl::unexpected<Error>(database.error());
   VersionIndex index;
@@ -46,10 +49,12 @@ Result<VersionIndex> CheckpointDatabase::verify(const std::filesystem::path& dir
     std::string job;
     std::uint64_t step = 0;
     if (!parse_manifest_key(key, &job, &step))
-      return fail_with_damage(fmt::format("the checkpoints in {} hold a manifest without a job", directory.string()));
+      return fail_with_damage(
+          fmt::format("the checkpoints in {} hold a manifest without a job", directory.string()));
     auto manifest = decode_manifest(key, value);
     if (!manifest)
-      return fail_with_record(manifest.error(), fmt::format("the manifest of checkpoint {} of {}", step, job), directory);
+      return fail_with_record(manifest.error(), fmt::format("the manifest of checkpoint {} of {}", step, job),
+                              directory);
     index.add(job, *manifest);
     return {};
   };
@@ -105,12 +110,14 @@ Result<void> CheckpointDatabase::write_chunks(std::uint64_t commit, std::span<co
                                               std::size_t batch_bytes) {
   if (chunks.empty()) return {};
   std::vector<Sha256> sums;
-  std::transform(chunks.begin(), chunks.end(), std::back_inserter(sums), [](const auto& chunk) { return chunk.first; });
+  std::transform(chunks.begin(), chunks.end(), std::back_inserter(sums),
+                 [](const auto& chunk) { return chunk.first; });
   const std::string key = to_intent_key(commit);
   rocksdb::WriteBatch batch;
   rocksdb::Status status = batch.Put(key, encode_intent(key, sums));
   for (std::size_t i = 0; i < chunks.size() && status.ok(); ++i) {
-    status = batch.Put(to_chunk_key(chunks[i].first), rocksdb::Slice(chunks[i].second.data(), chunks[i].second.size()));
+    status = batch.Put(to_chunk_key(chunks[i].first),
+                       rocksdb::Slice(chunks[i].second.data(), chunks[i].second.size()));
     if (!status.ok() || (batch.GetDataSize() < batch_bytes && i + 1 < chunks.size())) continue;
     status = database_->Write({}, &batch);
     batch.Clear();
@@ -128,7 +135,8 @@ Result<void> CheckpointDatabase::commit(const std::string& job, const Manifest& 
   for (const Sha256& chunk : freed)
     if (status.ok()) status = batch.Delete(to_chunk_key(chunk));
   rocksdb::WriteOptions options;
-  options.sync = true;  // syncs every earlier write of the log too, so the chunks are on the disk before the manifest counts
+  options.sync = true;  // syncs every earlier write of the log too, so the chunks are on the disk before the
+                        // manifest counts
   if (status.ok()) status = database_->Write(options, &batch);
   if (!status.ok()) return fail_with_status(status, "cannot commit a checkpoint in", directory_);
   return {};
@@ -171,7 +179,8 @@ class CheckpointDatabase::Reading {
     if (status.IsNotFound()) return fail(ErrorCode::not_found, fmt::format("there is no {}", what_));
     if (!status.ok()) return fail_with_status(status, fmt::format("cannot read {} in", what_), directory_);
     auto manifest = decode_manifest(key, to_view(value));
-    if (!manifest) return fail_with_record(manifest.error(), fmt::format("the manifest of {}", what_), directory_);
+    if (!manifest)
+      return fail_with_record(manifest.error(), fmt::format("the manifest of {}", what_), directory_);
     Checkpoint checkpoint;
     checkpoint.entry = std::move(manifest->entry);
     checkpoint.description = std::move(manifest->description);
@@ -193,7 +202,8 @@ class CheckpointDatabase::Reading {
     for (std::size_t i = 0; i < tensor.chunks.size(); ++i) {
       rocksdb::PinnableSlice chunk;
       const rocksdb::Status status = get(to_chunk_key(tensor.chunks[i]), &chunk);
-      const std::string where = fmt::format("{}, tensor \"{}\", part {} of {},", what_, tensor.name, i + 1, tensor.chunks.size());
+      const std::string where =
+          fmt::format("{}, tensor \"{}\", part {} of {},", what_, tensor.name, i + 1, tensor.chunks.size());
       // A part that is not there was lost: nothing deletes it while a manifest refers to it.
       if (status.IsNotFound())
         return fail_with_damage(fmt::format("{} is missing in {}", where, directory_.string()));
@@ -201,7 +211,8 @@ class CheckpointDatabase::Reading {
       const std::size_t offset = i * kChunkBytes;
       const std::size_t expected = std::min<std::size_t>(kChunkBytes, bytes.size() - offset);
       if (chunk.size() != expected || sha256(to_view(chunk)) != tensor.chunks[i])
-        return fail_with_damage(fmt::format("{} in {} is damaged: its checksum does not match", where, directory_.string()));
+        return fail_with_damage(
+            fmt::format("{} in {} is damaged: its checksum does not match", where, directory_.string()));
       std::memcpy(bytes.data() + offset, chunk.data(), expected);
     }
     return bytes;

@@ -77,7 +77,8 @@ class RocksCheckpointStore final : public CheckpointStore {
     return checkpoint;
   }
 
-  Result<std::optional<Checkpoint>> load_newest(const std::string& job, std::vector<Error>* skipped) const override {
+  Result<std::optional<Checkpoint>> load_newest(const std::string& job,
+                                                std::vector<Error>* skipped) const override {
     auto entries = list(job);
     if (!entries) return tl::unexpected<Error>(entries.error());
     std::optional<Error> first;
@@ -118,13 +119,15 @@ class RocksCheckpointStore final : public CheckpointStore {
     manifest.entry.bytes = 0;
     for (const NamedBytes& tensor : tensors) {
       if (!names.insert(tensor.name).second)
-        return fail(ErrorCode::invalid_argument, fmt::format("two tensors of a checkpoint are named \"{}\"", tensor.name));
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("two tensors of a checkpoint are named \"{}\"", tensor.name));
       TensorChunks cut{tensor.name, tensor.bytes.size(), {}};
       const std::string_view bytes = to_view(tensor.bytes);
       for (std::size_t offset = 0; offset < bytes.size(); offset += kChunkBytes) {
         const std::string_view chunk = bytes.substr(offset, kChunkBytes);
         const Sha256& sum = cut.chunks.emplace_back(sha256(chunk));
-        // A stored chunk is compared, not trusted: were it damaged, this version would be too, with the good bytes at hand.
+        // A stored chunk is compared, not trusted: were it damaged, this version would be too, with the good
+        // bytes at hand.
         if (seen.insert(sum).second && !(index_.refers_to(sum) && database_.holds({sum, chunk})))
           missing.emplace_back(sum, chunk);
       }
@@ -141,8 +144,8 @@ class RocksCheckpointStore final : public CheckpointStore {
     return require_free_bytes(directory_, limits_.reserve_bytes + 2 * bytes);
   }
 
-  /// Drops all of a job's versions but `kept`. The mark goes first: should we die before the database follows, a version
-  /// too many is there, which the next prune drops, instead of one that seems lost.
+  /// Drops all of a job's versions but `kept`. The mark goes first: should we die before the database
+  /// follows, a version too many is there, which the next prune drops, instead of one that seems lost.
   Result<void> drop(const std::string& job, const std::vector<CheckpointEntry>& entries,
                     const std::set<std::uint64_t>& kept) {
     CommittedSteps remaining = index_.committed_steps(job);
@@ -188,11 +191,13 @@ Result<void> check_marks(const CommitMarks& marks, const VersionIndex& index, bo
     for (const auto& [step, commit] : marked) {
       const auto found = there.find(step);
       if (found != there.end() && found->second >= commit) continue;
-      return fail(ErrorCode::data_loss,
-                  fmt::format("{} {} checkpoint {} of {}, which was committed", database.string(),
-                              database_exists ? "lost" : "is missing, and with it", step, job),
-                  fmt::format("Nothing was changed. Restore the directory from a copy, or delete {} to go on without it.",
-                              marks.file_of(job).string()));
+      return fail(
+          ErrorCode::data_loss,
+          fmt::format("{} {} checkpoint {} of {}, which was committed", database.string(),
+                      database_exists ? "lost" : "is missing, and with it", step, job),
+          fmt::format(
+              "Nothing was changed. Restore the directory from a copy, or delete {} to go on without it.",
+              marks.file_of(job).string()));
     }
   }
   return {};

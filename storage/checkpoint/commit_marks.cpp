@@ -25,8 +25,9 @@ std::string encode(const std::string& job, const CommittedSteps& steps) {
 
 Result<CommittedSteps> decode(const std::filesystem::path& file, const std::string& content) {
   const auto damaged = [&](const char* how) {
-    return fail(ErrorCode::data_loss, fmt::format("{} is damaged: {}", file.string(), how),
-                "Restore it from a copy, or delete this one file to go on with the versions that the database has.");
+    return fail(
+        ErrorCode::data_loss, fmt::format("{} is damaged: {}", file.string(), how),
+        "Restore it from a copy, or delete this one file to go on with the versions that the database has.");
   };
   const std::size_t sum_at = content.rfind("sha256 ");
   if (sum_at == std::string::npos) return damaged("it has no checksum");
@@ -72,7 +73,9 @@ Result<std::map<std::string, CommittedSteps>> CommitMarks::read_all() const {
   return marks;
 }
 
-std::filesystem::path CommitMarks::file_of(const std::string& job) const { return directory_ / (job + kExtension); }
+std::filesystem::path CommitMarks::file_of(const std::string& job) const {
+  return directory_ / (job + kExtension);
+}
 
 Result<void> CommitMarks::write(const std::string& job, const CommittedSteps& steps) const {
   if (steps.empty()) return remove_file(file_of(job));

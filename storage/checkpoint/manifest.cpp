@@ -18,7 +18,8 @@ Result<ByteReader> open_value(std::string_view key, std::string_view value) {
   ByteReader reader(body);
   const std::uint8_t version = reader.u8();
   if (version > kVersion)
-    return fail(ErrorCode::unsupported, fmt::format("it has format {}, this program knows {}", version, kVersion),
+    return fail(ErrorCode::unsupported,
+                fmt::format("it has format {}, this program knows {}", version, kVersion),
                 "Start the newer version of the program.");
   return reader;
 }
@@ -35,9 +36,13 @@ std::string to_manifest_key(std::string_view job, std::uint64_t step) {
   return fmt::format("m/{}/", job) + to_big_endian(step);
 }
 
-std::string to_chunk_key(const Sha256& sum) { return std::string("c/").append(to_view(sum)); }
+std::string to_chunk_key(const Sha256& sum) {
+  return std::string("c/").append(to_view(sum));
+}
 
-std::string to_intent_key(std::uint64_t commit) { return "p/" + to_big_endian(commit); }
+std::string to_intent_key(std::uint64_t commit) {
+  return "p/" + to_big_endian(commit);
+}
 
 bool parse_manifest_key(std::string_view key, std::string* job, std::uint64_t* step) {
   constexpr std::size_t kAround = 2 + 1 + 8;
@@ -52,7 +57,8 @@ std::string encode_manifest(std::string_view key, const Manifest& manifest) {
   writer.u8(kVersion).u64(manifest.commit).u64(manifest.entry.step);
   writer.u64(static_cast<std::uint64_t>(manifest.entry.time_ms));
   writer.u32(static_cast<std::uint32_t>(manifest.entry.metrics.size()));
-  for (const auto& [name, value] : manifest.entry.metrics) writer.text(name).u64(std::bit_cast<std::uint64_t>(value));
+  for (const auto& [name, value] : manifest.entry.metrics)
+    writer.text(name).u64(std::bit_cast<std::uint64_t>(value));
   writer.text(manifest.description);
   writer.u32(static_cast<std::uint32_t>(manifest.tensors.size()));
   for (const TensorChunks& tensor : manifest.tensors) {
@@ -103,6 +109,8 @@ Result<std::vector<Sha256>> decode_intent(std::string_view key, std::string_view
   return chunks;
 }
 
-std::uint64_t count_chunks(std::uint64_t bytes) { return bytes / kChunkBytes + (bytes % kChunkBytes != 0 ? 1 : 0); }
+std::uint64_t count_chunks(std::uint64_t bytes) {
+  return bytes / kChunkBytes + (bytes % kChunkBytes != 0 ? 1 : 0);
+}
 
 }  // namespace ds::storage

@@ -41,7 +41,8 @@ std::string encode_manifest(std::string_view key, const Manifest& manifest);
 /// Errors: `data_loss`, `unsupported`. The caller adds where it was.
 Result<Manifest> decode_manifest(std::string_view key, std::string_view value);
 
-/// The chunks that a save is about to write: what a later start deletes again if no manifest came to refer to them.
+/// The chunks that a save is about to write: what a later start deletes again if no manifest came to refer to
+/// them.
 std::string encode_intent(std::string_view key, const std::vector<Sha256>& chunks);
 Result<std::vector<Sha256>> decode_intent(std::string_view key, std::string_view value);
 

@@ -9,7 +9,8 @@ namespace ds::storage {
 
 namespace {
 
-/// Whether `entry` was evaluated. A metric that is not a number ranks nowhere: comparing it would order nothing.
+/// Whether `entry` was evaluated. A metric that is not a number ranks nowhere: comparing it would order
+/// nothing.
 bool has_metric(const CheckpointEntry& entry, const std::string& metric) {
   const auto found = entry.metrics.find(metric);
   return found != entry.metrics.end() && !std::isnan(found->second);
@@ -17,7 +18,8 @@ bool has_metric(const CheckpointEntry& entry, const std::string& metric) {
 
 }  // namespace
 
-std::vector<std::uint64_t> choose_kept_steps(std::span<const CheckpointEntry> entries, const Retention& retention) {
+std::vector<std::uint64_t> choose_kept_steps(std::span<const CheckpointEntry> entries,
+                                             const Retention& retention) {
   std::vector<CheckpointEntry> newest_first(entries.begin(), entries.end());
   std::sort(newest_first.begin(), newest_first.end(),
             [](const auto& left, const auto& right) { return left.step > right.step; });

@@ -34,7 +34,8 @@ void VersionIndex::drop(const std::string& job, std::uint64_t step) {
   if (steps->second.empty()) versions_.erase(steps);
 }
 
-std::vector<Sha256> VersionIndex::chunks_freed_by(const std::string& job, const std::vector<std::uint64_t>& dropped,
+std::vector<Sha256> VersionIndex::chunks_freed_by(const std::string& job,
+                                                  const std::vector<std::uint64_t>& dropped,
                                                   const Manifest* added) const {
   std::unordered_map<Sha256, std::uint64_t, SumHash> lost;
   for (const std::uint64_t step : dropped) {
@@ -68,7 +69,9 @@ CommittedSteps VersionIndex::committed_steps(const std::string& job) const {
   return committed;
 }
 
-bool VersionIndex::contains(const std::string& job, std::uint64_t step) const { return find(job, step) != nullptr; }
+bool VersionIndex::contains(const std::string& job, std::uint64_t step) const {
+  return find(job, step) != nullptr;
+}
 
 const VersionIndex::Version* VersionIndex::find(const std::string& job, std::uint64_t step) const {
   const auto steps = versions_.find(job);

@@ -12,8 +12,8 @@
 
 namespace ds::storage {
 
-/// All committed versions and how many of their tensors' places each chunk fills: about 100 bytes of memory a stored MiB.
-/// Not thread-safe.
+/// All committed versions and how many of their tensors' places each chunk fills: about 100 bytes of memory a
+/// stored MiB. Not thread-safe.
 class VersionIndex {
  public:
   void add(const std::string& job, const Manifest& manifest);

@@ -8,7 +8,8 @@ namespace ds::storage {
 
 namespace {
 
-// OpenSSL's digest functions fail only when memory or the provider is gone; no caller could go on without a sum.
+// OpenSSL's digest functions fail only when memory or the provider is gone; no caller could go on without a
+// sum.
 void require(int outcome) {
   if (outcome != 1) std::abort();
 }
@@ -42,7 +43,9 @@ Sha256 Sha256Hasher::finish() {
   return sum;
 }
 
-Sha256 sha256(std::string_view bytes) { return Sha256Hasher().add(bytes).finish(); }
+Sha256 sha256(std::string_view bytes) {
+  return Sha256Hasher().add(bytes).finish();
+}
 
 std::string to_hex(const Sha256& sum) {
   constexpr char kDigits[] = "0123456789abcdef";

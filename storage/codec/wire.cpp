@@ -36,10 +36,18 @@ std::uint64_t ByteReader::little_endian(std::size_t size) {
   return value;
 }
 
-std::uint8_t ByteReader::u8() { return static_cast<std::uint8_t>(little_endian(1)); }
-std::uint32_t ByteReader::u32() { return static_cast<std::uint32_t>(little_endian(4)); }
-std::uint64_t ByteReader::u64() { return little_endian(8); }
-std::string_view ByteReader::text() { return raw(u32()); }
+std::uint8_t ByteReader::u8() {
+  return static_cast<std::uint8_t>(little_endian(1));
+}
+std::uint32_t ByteReader::u32() {
+  return static_cast<std::uint32_t>(little_endian(4));
+}
+std::uint64_t ByteReader::u64() {
+  return little_endian(8);
+}
+std::string_view ByteReader::text() {
+  return raw(u32());
+}
 
 std::string_view ByteReader::raw(std::size_t size) {
   if (!ok_ || size > rest_.size()) {

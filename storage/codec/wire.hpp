@@ -9,7 +9,8 @@
 
 namespace ds::storage {
 
-/// Builds the byte strings of our on-disk formats: integers little-endian, texts with a 32-bit length before them.
+/// Builds the byte strings of our on-disk formats: integers little-endian, texts with a 32-bit length before
+/// them.
 class ByteWriter {
  public:
   ByteWriter& u8(std::uint8_t value);
@@ -25,8 +26,8 @@ class ByteWriter {
   std::string bytes_;
 };
 
-/// Reads them back. After the first read past the end every read gives zeros and `ok()` is false, so a whole record is
-/// read first and checked once.
+/// Reads them back. After the first read past the end every read gives zeros and `ok()` is false, so a whole
+/// record is read first and checked once.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : rest_(bytes) {}
@@ -53,8 +54,8 @@ class ByteReader {
 std::string to_big_endian(std::uint64_t value);
 std::uint64_t from_big_endian(std::string_view eight_bytes);
 
-/// Puts SHA-256 over (`key`, `body`) behind `body`. The key is part of it, so that a value that turns up under another
-/// key does not pass.
+/// Puts SHA-256 over (`key`, `body`) behind `body`. The key is part of it, so that a value that turns up
+/// under another key does not pass.
 std::string seal(std::string_view key, std::string body);
 
 /// The body of a sealed value, or nothing when the sum does not match.

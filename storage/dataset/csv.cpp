@@ -40,7 +40,8 @@ class LabelledTextReader {
     auto finished = parser_.finish();
     if (!finished) return finished;
     if (!saw_bytes_) return parser_.fail_at({1, 1}, "the file is empty", expected_header());
-    if (!has_header_) return parser_.fail_at({1, 1}, "the file holds nothing but blank lines", expected_header());
+    if (!has_header_)
+      return parser_.fail_at({1, 1}, "the file holds nothing but blank lines", expected_header());
     if (out_.texts.empty()) return parser_.fail_at({header_line_ + 1, 1}, "no row after the header");
     return {};
   }
@@ -48,22 +49,27 @@ class LabelledTextReader {
   bool has_header() const { return has_header_; }
   bool has_row() const { return !out_.texts.empty(); }
   LabelledText take() { return std::move(out_); }
-  tl::unexpected<Error> fail_at(TextPosition at, std::string_view message) const { return parser_.fail_at(at, message); }
+  tl::unexpected<Error> fail_at(TextPosition at, std::string_view message) const {
+    return parser_.fail_at(at, message);
+  }
 
  private:
   std::string expected_header() const {
-    return fmt::format("The first line names the columns, \"{}\" and \"{}\" among them.", text_column_, label_column_);
+    return fmt::format("The first line names the columns, \"{}\" and \"{}\" among them.", text_column_,
+                       label_column_);
   }
 
   Result<void> take_row(std::vector<CsvField>& fields, TextPosition end) {
     if (!has_header_) return take_header(fields, end);
     if (fields.size() != columns_) {
       const TextPosition at = fields.size() > columns_ ? fields[columns_].at : end;
-      return parser_.fail_at(at, fmt::format("expected {} fields as in the header, got {}", columns_, fields.size()),
-                             "A field that holds a comma or a newline must be in quotes.");
+      return parser_.fail_at(
+          at, fmt::format("expected {} fields as in the header, got {}", columns_, fields.size()),
+          "A field that holds a comma or a newline must be in quotes.");
     }
     if (fields[label_index_].text.empty())
-      return parser_.fail_at(fields[label_index_].at, fmt::format("the label (column \"{}\") is empty", label_column_));
+      return parser_.fail_at(fields[label_index_].at,
+                             fmt::format("the label (column \"{}\") is empty", label_column_));
     out_.labels.push_back(fields[label_index_].text);
     out_.texts.push_back(std::move(fields[text_index_].text));
     return {};
@@ -73,7 +79,8 @@ class LabelledTextReader {
     has_header_ = true;
     header_line_ = end.line;
     columns_ = fields.size();
-    for (const auto& [column, index] : {std::pair(&text_column_, &text_index_), std::pair(&label_column_, &label_index_)}) {
+    for (const auto& [column, index] :
+         {std::pair(&text_column_, &text_index_), std::pair(&label_column_, &label_index_)}) {
       const auto found = find_column(fields, *column);
       if (!found) return tl::unexpected<Error>(found.error());
       *index = *found;
@@ -85,7 +92,8 @@ class LabelledTextReader {
     std::optional<std::size_t> found;
     for (std::size_t i = 0; i < fields.size(); ++i) {
       if (fields[i].text != column) continue;
-      if (found) return parser_.fail_at(fields[i].at, fmt::format("the header has the column \"{}\" twice", column));
+      if (found)
+        return parser_.fail_at(fields[i].at, fmt::format("the header has the column \"{}\" twice", column));
       found = i;
     }
     if (found) return *found;
@@ -100,7 +108,8 @@ class LabelledTextReader {
     const std::optional<std::string> nearest = find_nearest_name(column, names);
     const std::size_t shown = std::min(names.size(), kMaxShown);
     std::string hint = nearest ? fmt::format("Did you mean \"{}\"? ", *nearest) : "";
-    hint += fmt::format("The columns are: {}{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+    hint += fmt::format("The columns are: {}{}",
+                        fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
                         shown < names.size() ? ", …" : "");
     return hint;
   }

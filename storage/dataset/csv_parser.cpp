@@ -21,7 +21,8 @@ tl::unexpected<Error> CsvParser::fail_at(TextPosition at, std::string_view messa
 
 Result<void> CsvParser::feed(std::string_view bytes) {
   for (const char byte : bytes) {
-    if (bytes_seen_ < kByteOrderMark.size() && bytes_seen_ == held_.size() && byte == kByteOrderMark[held_.size()]) {
+    if (bytes_seen_ < kByteOrderMark.size() && bytes_seen_ == held_.size() &&
+        byte == kByteOrderMark[held_.size()]) {
       held_ += byte;
       ++bytes_seen_;
       if (held_ == kByteOrderMark) held_.clear();
@@ -45,7 +46,8 @@ Result<void> CsvParser::finish() {
   }
   if (!utf8_.between_characters()) return fail_at(here_, "the file ends inside a UTF-8 character");
   if (state_ == State::quoted)
-    return fail_at(field_.at, "this quote is never closed", "Close the field with a quote, or double a quote that is meant as text.");
+    return fail_at(field_.at, "this quote is never closed",
+                   "Close the field with a quote, or double a quote that is meant as text.");
   if (state_ == State::return_seen) return fail_at(row_end_, "a carriage return without a newline behind it");
   const bool at_line_start = row_.empty() && state_ == State::field_start;
   return at_line_start ? Result<void>() : end_row();
@@ -72,7 +74,8 @@ Result<void> CsvParser::take(char byte) {
 
 Result<void> CsvParser::take_outside_quotes(char byte) {
   if (state_ == State::return_seen && byte != '\n')
-    return fail_at(row_end_, "a carriage return without a newline behind it", "Save the file with LF or CRLF line ends.");
+    return fail_at(row_end_, "a carriage return without a newline behind it",
+                   "Save the file with LF or CRLF line ends.");
   if (byte == ',') return end_field();
   if (byte == '\n') return end_row();
   if (byte == '\r') {
@@ -110,15 +113,18 @@ Result<void> CsvParser::take_after_quote(char byte) {
 
 Result<void> CsvParser::put(char byte) {
   if (field_.text.size() >= kMaxFieldBytes)
-    return fail_at(field_.at, fmt::format("a field of more than {} MiB", kMaxFieldBytes >> 20), "Is a quote left open?");
+    return fail_at(field_.at, fmt::format("a field of more than {} MiB", kMaxFieldBytes >> 20),
+                   "Is a quote left open?");
   field_.text += byte;
   return {};
 }
 
 Result<void> CsvParser::end_field() {
-  const bool is_empty_start = state_ == State::field_start || (state_ == State::return_seen && field_.text.empty());
+  const bool is_empty_start =
+      state_ == State::field_start || (state_ == State::return_seen && field_.text.empty());
   if (is_empty_start && !field_was_quoted_) field_.at = state_ == State::return_seen ? row_end_ : here_;
-  if (row_.size() >= kMaxFields) return fail_at(here_, fmt::format("a row of more than {} fields", kMaxFields));
+  if (row_.size() >= kMaxFields)
+    return fail_at(here_, fmt::format("a row of more than {} fields", kMaxFields));
   row_.push_back(std::exchange(field_, {}));
   field_was_quoted_ = false;
   state_ = State::field_start;

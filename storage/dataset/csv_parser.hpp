@@ -24,12 +24,14 @@ struct CsvField {
 
 /// A strict RFC 4180 state machine, fed in pieces of any size; it also refuses bytes that are not UTF-8.
 ///
-/// Ours, because no packaged library can do it: fast-cpp-csv-parser (libfccp-dev) splits at newlines first, so a quoted
-/// field cannot hold one, and wants the columns at compile time; libcsv reports no positions, trims blanks and takes lone
-/// carriage returns for line ends unless told otherwise, and has had no release since 2013.
+/// Ours, because no packaged library can do it: fast-cpp-csv-parser (libfccp-dev) splits at newlines first,
+/// so a quoted field cannot hold one, and wants the columns at compile time; libcsv reports no positions,
+/// trims blanks and takes lone carriage returns for line ends unless told otherwise, and has had no release
+/// since 2013.
 class CsvParser {
  public:
-  /// Takes a row's fields, at least one; the position is where the row ends. It may move the texts out. An error stops the parser.
+  /// Takes a row's fields, at least one; the position is where the row ends. It may move the texts out. An
+  /// error stops the parser.
   using OnRow = std::function<Result<void>(std::vector<CsvField>& fields, TextPosition end)>;
 
   static constexpr std::size_t kMaxFieldBytes = 16U << 20;
@@ -64,10 +66,10 @@ class CsvParser {
   std::vector<CsvField> row_;
   CsvField field_;
   bool field_was_quoted_ = false;
-  TextPosition here_;      // of the character that the next byte belongs to
-  TextPosition row_end_;   // where the carriage return stood
+  TextPosition here_;     // of the character that the next byte belongs to
+  TextPosition row_end_;  // where the carriage return stood
   std::uint64_t bytes_seen_ = 0;
-  std::string held_;       // the first bytes, until they are known not to be a byte order mark
+  std::string held_;  // the first bytes, until they are known not to be a byte order mark
 };
 
 }  // namespace ds::storage

@@ -9,7 +9,9 @@ namespace ds::storage {
 
 namespace {
 
-char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 /// How many characters must be put in, taken out or replaced to make one of the other (Levenshtein).
 std::size_t count_edits(std::string_view left, std::string_view right) {
@@ -29,7 +31,8 @@ std::size_t count_edits(std::string_view left, std::string_view right) {
 }  // namespace
 
 std::optional<std::string> find_nearest_name(std::string_view name, std::span<const std::string> candidates) {
-  constexpr std::size_t kMaxNameBytes = 128;  // nobody mistypes longer ones, and the table grows with the square
+  constexpr std::size_t kMaxNameBytes =
+      128;  // nobody mistypes longer ones, and the table grows with the square
   if (name.size() > kMaxNameBytes) return std::nullopt;
   std::optional<std::string> nearest;
   std::size_t fewest = std::max<std::size_t>(2, name.size() / 3) + 1;

@@ -17,7 +17,9 @@ namespace ds::storage {
 namespace {
 
 // Fixed width, so that a reader never meets a half-written number.
-std::string to_pid_line(pid_t pid) { return fmt::format("{:<20}\n", pid); }
+std::string to_pid_line(pid_t pid) {
+  return fmt::format("{:<20}\n", pid);
+}
 
 std::string read_owner(int descriptor) {
   char line[21] = {};
@@ -55,6 +57,8 @@ FileLock::~FileLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-int FileLock::release() { return std::exchange(descriptor_, -1); }
+int FileLock::release() {
+  return std::exchange(descriptor_, -1);
+}
 
 }  // namespace ds::storage

@@ -6,8 +6,9 @@
 
 namespace ds::storage {
 
-/// An exclusive lock on a file, held by this object and released by the kernel when the process ends however it ends.
-/// The file holds the owner's pid for the person who meets the lock; it stays when the lock is released.
+/// An exclusive lock on a file, held by this object and released by the kernel when the process ends however
+/// it ends. The file holds the owner's pid for the person who meets the lock; it stays when the lock is
+/// released.
 class FileLock {
  public:
   /// Never waits. Errors: `conflict` (held; names the pid), `permission_denied` (the file cannot be written).

@@ -59,7 +59,8 @@ bool write_all(int descriptor, std::string_view content) {
 
 }  // namespace
 
-tl::unexpected<Error> fail_with_errno(int error_number, std::string_view what, const std::filesystem::path& file) {
+tl::unexpected<Error> fail_with_errno(int error_number, std::string_view what,
+                                      const std::filesystem::path& file) {
   return fail(to_code(error_number),
               fmt::format("{} {}: {}", what, file.string(), std::generic_category().message(error_number)));
 }
@@ -76,7 +77,8 @@ Result<std::string> read_file(const std::filesystem::path& file, std::size_t lim
     if (size == 0) return content;
     content.append(buffer, static_cast<std::size_t>(size));
     if (content.size() > limit)
-      return fail(ErrorCode::data_loss, fmt::format("{} is longer than its format allows ({} bytes)", file.string(), limit));
+      return fail(ErrorCode::data_loss,
+                  fmt::format("{} is longer than its format allows ({} bytes)", file.string(), limit));
   }
 }
 
@@ -111,7 +113,8 @@ Result<void> make_directory(const std::filesystem::path& directory) {
   if (error) return fail_with_errno(error.value(), "cannot create the directory", parent);
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
     return fail_with_errno(errno, "cannot create the directory", directory);
-  if (!std::filesystem::is_directory(directory, error)) return fail_with_errno(ENOTDIR, "cannot use", directory);
+  if (!std::filesystem::is_directory(directory, error))
+    return fail_with_errno(ENOTDIR, "cannot use", directory);
   return sync_directory(parent);
 }
 
@@ -120,13 +123,15 @@ Result<void> sync_directory(const std::filesystem::path& directory) {
   const Descriptor descriptor(::open(named.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (descriptor.number() < 0) return fail_with_errno(errno, "cannot open", named);
   // Some file systems cannot sync a directory and say so with EINVAL; they need no sync.
-  if (::fsync(descriptor.number()) != 0 && errno != EINVAL) return fail_with_errno(errno, "cannot sync", named);
+  if (::fsync(descriptor.number()) != 0 && errno != EINVAL)
+    return fail_with_errno(errno, "cannot sync", named);
   return {};
 }
 
 Result<void> require_free_bytes(const std::filesystem::path& directory, std::uint64_t needed) {
   struct statvfs disk = {};
-  if (::statvfs(directory.c_str(), &disk) != 0) return fail_with_errno(errno, "cannot ask for the free space of", directory);
+  if (::statvfs(directory.c_str(), &disk) != 0)
+    return fail_with_errno(errno, "cannot ask for the free space of", directory);
   const std::uint64_t free = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
   if (free >= needed) return {};
   return fail(ErrorCode::resource_exhausted,

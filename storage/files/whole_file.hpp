@@ -9,9 +9,11 @@
 
 namespace ds::storage {
 
-/// A failure of the operating system as ours: EACCES, EPERM, EROFS and ENOTDIR are `permission_denied`, ENOENT is
-/// `not_found`, ENOSPC and EDQUOT and EMFILE are `resource_exhausted`, the rest `internal`. The message names `file`.
-tl::unexpected<Error> fail_with_errno(int error_number, std::string_view what, const std::filesystem::path& file);
+/// A failure of the operating system as ours: EACCES, EPERM, EROFS and ENOTDIR are `permission_denied`,
+/// ENOENT is `not_found`, ENOSPC and EDQUOT and EMFILE are `resource_exhausted`, the rest `internal`. The
+/// message names `file`.
+tl::unexpected<Error> fail_with_errno(int error_number, std::string_view what,
+                                      const std::filesystem::path& file);
 
 /// Reads a file of at most `limit` bytes; a larger one is `data_loss`, because our files have known sizes.
 Result<std::string> read_file(const std::filesystem::path& file, std::size_t limit);
@@ -28,11 +30,12 @@ Result<void> make_directory(const std::filesystem::path& directory);
 /// Makes the entries of a directory durable.
 Result<void> sync_directory(const std::filesystem::path& directory);
 
-/// Fails with `resource_exhausted`, naming numbers and the directory, when fewer than `needed` bytes are free for us there.
+/// Fails with `resource_exhausted`, naming numbers and the directory, when fewer than `needed` bytes are free
+/// for us there.
 Result<void> require_free_bytes(const std::filesystem::path& directory, std::uint64_t needed);
 
-/// Free space that is never used. RocksDB aborts the process when the disk is full, and again at every start until
-/// there is room, so we stop earlier.
+/// Free space that is never used. RocksDB aborts the process when the disk is full, and again at every start
+/// until there is room, so we stop earlier.
 inline constexpr std::uint64_t kReserveBytes = 64ULL << 20;
 
 /// Less than the reserve, so that a head that stopped at its reserve can be started to clean up.

@@ -11,7 +11,8 @@
 #include "storage/log/segments.hpp"
 #include "storage/text/utf8.hpp"
 
-// Readers take no lock: segments only grow, and one that is deleted under a reader counts as dropped before it came.
+// Readers take no lock: segments only grow, and one that is deleted under a reader counts as dropped before
+// it came.
 
 namespace ds::storage {
 
@@ -47,7 +48,8 @@ Result<bool> read_segment(const Segment& segment, std::uint64_t from, std::size_
 /// Cuts what is not whole characters off both ends; `part.next` says where to go on.
 void trim_to_characters(LogPart& part, std::size_t limit) {
   std::size_t front = 0;
-  while (front < part.text.size() && front < kMaxCharacterBytes - 1 && (part.text[front] & 0xC0) == 0x80) ++front;
+  while (front < part.text.size() && front < kMaxCharacterBytes - 1 && (part.text[front] & 0xC0) == 0x80)
+    ++front;
   part.text.erase(0, front);
   part.offset += front;
   std::size_t size = complete_utf8_prefix(std::string_view(part.text).substr(0, limit));

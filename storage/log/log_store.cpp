@@ -50,7 +50,8 @@ class Tail {
   std::uint64_t bytes_;
 };
 
-Result<std::shared_ptr<Tail>> open_tail(const std::filesystem::path& folder, std::uint64_t first, std::uint64_t bytes) {
+Result<std::shared_ptr<Tail>> open_tail(const std::filesystem::path& folder, std::uint64_t first,
+                                        std::uint64_t bytes) {
   const std::filesystem::path file = to_segment_file(folder, first);
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (descriptor < 0) return fail_with_errno(errno, "cannot open", file);
@@ -74,7 +75,8 @@ std::string_view take_front(std::string_view text, std::uint64_t room) {
 
 }  // namespace
 
-/// The tails used last, so that a chatty job costs one `write` a line and a thousand jobs cost no thousand descriptors.
+/// The tails used last, so that a chatty job costs one `write` a line and a thousand jobs cost no thousand
+/// descriptors.
 class LogStore::OpenSegments {
  public:
   static constexpr std::size_t kMaxOpen = 32;

@@ -17,12 +17,13 @@ namespace {
 rocksdb::Options make_options(const DatabaseTuning& tuning) {
   rocksdb::Options options;
   if (tuning.env != nullptr) options.env = tuning.env;
-  // The default mode drops everything behind a flipped bit in the log without a word; this one refuses, and lets only
-  // an incomplete record at the very end pass, which is what a killed process leaves.
+  // The default mode drops everything behind a flipped bit in the log without a word; this one refuses, and
+  // lets only an incomplete record at the very end pass, which is what a killed process leaves.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.track_and_verify_wals_in_manifest = true;
   options.paranoid_checks = true;
-  options.compression = rocksdb::kNoCompression;  // sums are taken of what is stored, and tensors hardly shrink
+  options.compression =
+      rocksdb::kNoCompression;  // sums are taken of what is stored, and tensors hardly shrink
   options.write_buffer_size = tuning.write_buffer_bytes;
   options.max_write_buffer_number = 2;
   options.max_total_wal_size = 4 * tuning.write_buffer_bytes;
@@ -54,7 +55,8 @@ ErrorCode to_code(const rocksdb::Status& status) {
   return damage ? ErrorCode::data_loss : ErrorCode::internal;
 }
 
-constexpr char kDamageHint[] = "Nothing was changed. Restore the directory from a copy, or move it away to begin anew.";
+constexpr char kDamageHint[] =
+    "Nothing was changed. Restore the directory from a copy, or move it away to begin anew.";
 
 }  // namespace
 
@@ -66,7 +68,8 @@ Result<bool> has_database(const std::filesystem::path& directory) {
   if (error) return fail_with_errno(error.value(), "cannot list", directory);
   for (; entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     if (is_log_or_table(entry->path()))
-      return fail_with_damage(fmt::format("{} is missing, though {} is there", (directory / "CURRENT").string(),
+      return fail_with_damage(fmt::format("{} is missing, though {} is there",
+                                          (directory / "CURRENT").string(),
                                           entry->path().filename().string()));
   }
   return false;
@@ -75,7 +78,8 @@ Result<bool> has_database(const std::filesystem::path& directory) {
 Result<std::unique_ptr<rocksdb::DB>> open_database_read_only(const std::filesystem::path& directory,
                                                              const DatabaseTuning& tuning) {
   rocksdb::DB* database = nullptr;
-  const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(make_options(tuning), directory.string(), &database);
+  const rocksdb::Status status =
+      rocksdb::DB::OpenForReadOnly(make_options(tuning), directory.string(), &database);
   if (!status.ok()) return fail_with_status(status, "cannot verify the database", directory);
   return std::unique_ptr<rocksdb::DB>(database);
 }

@@ -30,8 +30,8 @@ std::optional<std::uint32_t> parse_version(std::string_view content) {
   return version;
 }
 
-/// Writes VERSION into a directory that has none. A directory that lost it is safe too: the stores in it carry their own
-/// format versions.
+/// Writes VERSION into a directory that has none. A directory that lost it is safe too: the stores in it
+/// carry their own format versions.
 Result<void> check_version(const std::filesystem::path& directory) {
   const std::filesystem::path file = directory / "VERSION";
   auto content = read_file(file, 64);
@@ -40,20 +40,24 @@ Result<void> check_version(const std::filesystem::path& directory) {
   if (!content) return tl::unexpected<Error>(content.error());
   const std::optional<std::uint32_t> version = parse_version(*content);
   if (!version)
-    return fail(ErrorCode::data_loss, fmt::format("{} is damaged: expected \"{}NUMBER\"", file.string(), kPrefix),
-                fmt::format("If this program wrote the directory, put \"{}{}\" into that file.", kPrefix, kVersion));
+    return fail(
+        ErrorCode::data_loss, fmt::format("{} is damaged: expected \"{}NUMBER\"", file.string(), kPrefix),
+        fmt::format("If this program wrote the directory, put \"{}{}\" into that file.", kPrefix, kVersion));
   if (*version > kVersion)
-    return fail(ErrorCode::unsupported,
-                fmt::format("the data directory {} was written by a newer version (format {}, this program knows {})",
-                            directory.string(), *version, kVersion),
-                "Start the newer version of the program, or choose another directory.");
+    return fail(
+        ErrorCode::unsupported,
+        fmt::format("the data directory {} was written by a newer version (format {}, this program knows {})",
+                    directory.string(), *version, kVersion),
+        "Start the newer version of the program, or choose another directory.");
   return {};
 }
 
-/// Failing to make or lock files there is, to whoever starts the program, one thing: the directory cannot be used.
+/// Failing to make or lock files there is, to whoever starts the program, one thing: the directory cannot be
+/// used.
 Error about(const std::filesystem::path& directory, const Error& cause) {
   if (cause.code != ErrorCode::permission_denied) return cause;
-  return {cause.code, fmt::format("the data directory {} is not writable: {}", directory.string(), cause.message),
+  return {cause.code,
+          fmt::format("the data directory {} is not writable: {}", directory.string(), cause.message),
           "Choose another directory, or give this user the right to write there."};
 }
 
@@ -63,7 +67,8 @@ Result<DataDirectory> DataDirectory::acquire(const std::filesystem::path& direct
   auto made = make_directory(directory);
   if (!made) return tl::unexpected<Error>(about(directory, made.error()));
   if (::faccessat(AT_FDCWD, directory.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0)
-    return tl::unexpected<Error>(about(directory, fail_with_errno(errno, "cannot write to", directory).value()));
+    return tl::unexpected<Error>(
+        about(directory, fail_with_errno(errno, "cannot write to", directory).value()));
   auto lock = FileLock::acquire(directory / "LOCK");
   if (!lock) return tl::unexpected<Error>(about(directory, lock.error()));
   auto checked = check_version(directory);

@@ -44,7 +44,8 @@ std::optional<Slot> decode(std::string_view content, std::size_t index) {
 
 }  // namespace
 
-HighWater::HighWater(std::filesystem::path file, int descriptor) : file_(std::move(file)), descriptor_(descriptor) {}
+HighWater::HighWater(std::filesystem::path file, int descriptor)
+    : file_(std::move(file)), descriptor_(descriptor) {}
 
 HighWater::HighWater(HighWater&& other) noexcept
     : file_(std::move(other.file_)),
@@ -76,11 +77,13 @@ Result<HighWater> HighWater::open(const std::filesystem::path& file) {
     newest = slot;
     newest_index = index;
   }
-  if (!newest) return fail_with_damage(fmt::format("{} is damaged: its checksum does not match", file.string()));
+  if (!newest)
+    return fail_with_damage(fmt::format("{} is damaged: its checksum does not match", file.string()));
   if (newest->version > kVersion)
-    return fail(ErrorCode::unsupported,
-                fmt::format("{} has format {}, this program knows {}", file.string(), newest->version, kVersion),
-                "Start the newer version of the program.");
+    return fail(
+        ErrorCode::unsupported,
+        fmt::format("{} has format {}, this program knows {}", file.string(), newest->version, kVersion),
+        "Start the newer version of the program.");
   HighWater high_water(file, ::open(file.c_str(), O_RDWR | O_CLOEXEC));
   if (high_water.descriptor_ < 0) return fail_with_errno(errno, "cannot open", file);
   high_water.mark_ = newest->mark;

@@ -16,10 +16,12 @@ struct ChainEnd {
   bool operator==(const ChainEnd&) const = default;
 };
 
-/// The file that remembers how far the journal had come, outside the database, so that a database which lost records can
-/// be told from one that never had them. It may lag behind the database by the last commit, never run ahead of it.
+/// The file that remembers how far the journal had come, outside the database, so that a database which lost
+/// records can be told from one that never had them. It may lag behind the database by the last commit, never
+/// run ahead of it.
 ///
-/// Two slots are written in turn: a write that is torn by a power cut damages one of them at most. Not thread-safe.
+/// Two slots are written in turn: a write that is torn by a power cut damages one of them at most. Not
+/// thread-safe.
 class HighWater {
  public:
   /// Makes the file, at the beginning of a chain, durably. To be called before the database exists.

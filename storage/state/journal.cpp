@@ -57,7 +57,8 @@ class RocksJournal final : public StateJournal {
     }
     wake_writer_.notify_one();
     writer_.join();
-    // A mark that is not synced only lags after a power cut, so a failure here costs nothing that was promised.
+    // A mark that is not synced only lags after a power cut, so a failure here costs nothing that was
+    // promised.
     (void)high_water_.sync();
     database_->Close().PermitUncheckedError();
   }
@@ -135,9 +136,10 @@ class RocksJournal final : public StateJournal {
     for (Waiting& record : group) {
       if (!record.on_durable) continue;
       if (record.refused)
-        record.on_durable(fail(ErrorCode::resource_exhausted,
-                               fmt::format("too many records wait for the state journal in {}", directory_.string()),
-                               "The disk is slow or stuck; try again later."));
+        record.on_durable(
+            fail(ErrorCode::resource_exhausted,
+                 fmt::format("too many records wait for the state journal in {}", directory_.string()),
+                 "The disk is slow or stuck; try again later."));
       else
         record.on_durable(outcome);
     }
@@ -159,7 +161,8 @@ class RocksJournal final : public StateJournal {
         bytes_since_snapshot += count_bytes(record.payload);
       }
       if (status.ok()) status = batch.Put(to_record_key(end.seq), value);
-      if (!status.ok()) return fail_with_status(status, "cannot prepare a record of the state journal in", directory_);
+      if (!status.ok())
+        return fail_with_status(status, "cannot prepare a record of the state journal in", directory_);
     }
     if (end == end_) return {};
     // The log and later the table hold the batch, so it may need its size twice.
@@ -168,19 +171,23 @@ class RocksJournal final : public StateJournal {
     rocksdb::WriteOptions options;
     options.sync = true;
     const rocksdb::Status status = database_->Write(options, &batch);
-    if (!status.ok()) return stop(fail_with_status(status, "cannot write the state journal in", directory_).value());
+    if (!status.ok())
+      return stop(fail_with_status(status, "cannot write the state journal in", directory_).value());
     end_ = end;
     bytes_since_snapshot_ = bytes_since_snapshot;
-    // These records are durable whatever becomes of the mark; without marks, though, later losses would go unnoticed.
+    // These records are durable whatever becomes of the mark; without marks, though, later losses would go
+    // unnoticed.
     const auto raised = high_water_.raise(end_);
     if (!raised) (void)stop(raised.error());
     return {};
   }
 
-  /// Refuses everything from now on: after a failed sync nobody knows what is on the disk until it is read again.
+  /// Refuses everything from now on: after a failed sync nobody knows what is on the disk until it is read
+  /// again.
   Result<void> stop(const Error& cause) {
-    failure_ = Error{cause.code, fmt::format("the state journal stopped after a failed write: {}", cause.message),
-                     "Repair the disk and start the program again; it then reads what is there."};
+    failure_ =
+        Error{cause.code, fmt::format("the state journal stopped after a failed write: {}", cause.message),
+              "Repair the disk and start the program again; it then reads what is there."};
     return tl::unexpected<Error>(*failure_);
   }
 
@@ -213,12 +220,14 @@ Result<HighWater> open_mark(const std::filesystem::path& directory, bool has_rec
   if (std::filesystem::exists(file, error)) {
     auto mark = HighWater::open(file);
     if (mark && mark->mark().seq > 0 && !has_records)
-      return fail_with_damage(fmt::format("the state journal's database {} is missing: {} records were acknowledged",
-                                          (directory / "db").string(), mark->mark().seq));
+      return fail_with_damage(
+          fmt::format("the state journal's database {} is missing: {} records were acknowledged",
+                      (directory / "db").string(), mark->mark().seq));
     return mark;
   }
   if (has_records)
-    return fail_with_damage(fmt::format("{} is missing, though the state journal's database is there", file.string()));
+    return fail_with_damage(
+        fmt::format("{} is missing, though the state journal's database is there", file.string()));
   return HighWater::create(file);
 }
 
@@ -243,14 +252,16 @@ Result<OpenJournal> open_parts(const std::filesystem::path& directory, const Jou
   const auto end = read_chain_end(**database, database_directory);
   if (!end) return tl::unexpected<Error>(end.error());
   if (*end != chain.end)
-    return fail_with_damage(fmt::format("the state journal in {} changed when it was opened: record {} became {}",
-                                        database_directory.string(), chain.end.seq, end->seq));
+    return fail_with_damage(
+        fmt::format("the state journal in {} changed when it was opened: record {} became {}",
+                    database_directory.string(), chain.end.seq, end->seq));
   return OpenJournal{std::move(*lock), std::move(*high_water), std::move(*database), std::move(chain)};
 }
 
 }  // namespace
 
-Result<std::unique_ptr<StateJournal>> open_journal(const std::filesystem::path& directory, const JournalLimits& limits) {
+Result<std::unique_ptr<StateJournal>> open_journal(const std::filesystem::path& directory,
+                                                   const JournalLimits& limits) {
   auto made = make_directory(directory);
   if (!made) return tl::unexpected<Error>(made.error());
   auto parts = open_parts(directory, limits);

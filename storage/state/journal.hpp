@@ -14,9 +14,9 @@ namespace ds::storage {
 
 /// The durable, ordered log of everything the head has decided. Format: `storage/FORMAT.md`.
 ///
-/// Records carry a sequence number and a hash chain; a high-water mark outside the database tells a journal that lost
-/// records from one that never had them. Any damaged byte makes `open` fail with `data_loss` and the file's name.
-/// A directory written by a newer version is refused with `unsupported`. Thread-safe.
+/// Records carry a sequence number and a hash chain; a high-water mark outside the database tells a journal
+/// that lost records from one that never had them. Any damaged byte makes `open` fail with `data_loss` and
+/// the file's name. A directory written by a newer version is refused with `unsupported`. Thread-safe.
 class StateJournal {
  public:
   struct Recovered {
@@ -34,9 +34,10 @@ class StateJournal {
   /// What was found on disk; moved out, so the second call returns nothing.
   virtual Recovered take_recovered() = 0;
 
-  /// Appends events as one atomic record, in the order of the calls, and returns at once. Records that wait together
-  /// are committed by one synced write. Fails through `on_durable` with `resource_exhausted` when less than the reserve (64 MiB)
-  /// of disk is free or when 65,536 records wait; after any failed sync every later append fails.
+  /// Appends events as one atomic record, in the order of the calls, and returns at once. Records that wait
+  /// together are committed by one synced write. Fails through `on_durable` with `resource_exhausted` when
+  /// less than the reserve (64 MiB) of disk is free or when 65,536 records wait; after any failed sync every
+  /// later append fails.
   virtual void append(std::vector<std::string> events, OnDurable on_durable) = 0;
 
   /// Replaces all events appended before this call by `snapshot`, atomically with respect to crashes.

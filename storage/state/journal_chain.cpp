@@ -23,7 +23,8 @@ std::unique_ptr<rocksdb::Iterator> make_iterator(rocksdb::DB& database) {
 Result<JournalRecord> read_record(const rocksdb::Iterator& at, const std::filesystem::path& directory) {
   auto record = decode_record({at.key().data(), at.key().size()}, {at.value().data(), at.value().size()});
   if (record) return record;
-  const std::string message = fmt::format("the state journal in {} is damaged: {}", directory.string(), record.error().message);
+  const std::string message =
+      fmt::format("the state journal in {} is damaged: {}", directory.string(), record.error().message);
   if (record.error().code == ErrorCode::data_loss) return fail_with_damage(message);
   return fail(record.error().code, message, record.error().hint);
 }
@@ -50,15 +51,17 @@ Result<void> follow(VerifiedChain& chain, JournalRecord record, const std::files
 
 }  // namespace
 
-Result<VerifiedChain> verify_chain(rocksdb::DB& database, const ChainEnd& mark, const std::filesystem::path& directory) {
+Result<VerifiedChain> verify_chain(rocksdb::DB& database, const ChainEnd& mark,
+                                   const std::filesystem::path& directory) {
   VerifiedChain chain;
   const auto records = make_iterator(database);
   for (records->SeekToFirst(); records->Valid(); records->Next()) {
     auto record = read_record(*records, directory);
     if (!record) return tl::unexpected<Error>(record.error());
     if (record->seq == mark.seq && record->hash != mark.hash)
-      return fail_with_damage(fmt::format("record {} of the state journal in {} is not the one that was acknowledged",
-                                          mark.seq, directory.string()));
+      return fail_with_damage(
+          fmt::format("record {} of the state journal in {} is not the one that was acknowledged", mark.seq,
+                      directory.string()));
     auto followed = follow(chain, std::move(*record), directory);
     if (!followed) return tl::unexpected<Error>(followed.error());
   }

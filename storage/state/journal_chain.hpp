@@ -20,11 +20,13 @@ struct VerifiedChain {
   std::uint64_t bytes_since_snapshot = 0;
 };
 
-/// Reads all records of `database`, checks that each names its predecessor, and that the chain passes through `mark`.
-/// Errors: `data_loss` and `unsupported`, naming `directory`.
-Result<VerifiedChain> verify_chain(rocksdb::DB& database, const ChainEnd& mark, const std::filesystem::path& directory);
+/// Reads all records of `database`, checks that each names its predecessor, and that the chain passes through
+/// `mark`. Errors: `data_loss` and `unsupported`, naming `directory`.
+Result<VerifiedChain> verify_chain(rocksdb::DB& database, const ChainEnd& mark,
+                                   const std::filesystem::path& directory);
 
-/// The last record alone, to make sure that opening for writing changed nothing; the default when there is none.
+/// The last record alone, to make sure that opening for writing changed nothing; the default when there is
+/// none.
 Result<ChainEnd> read_chain_end(rocksdb::DB& database, const std::filesystem::path& directory);
 
 }  // namespace ds::storage

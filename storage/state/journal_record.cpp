@@ -15,9 +15,12 @@ constexpr std::size_t kKeyBytes = 8;
 
 }  // namespace
 
-std::string to_record_key(std::uint64_t seq) { return to_big_endian(seq); }
+std::string to_record_key(std::uint64_t seq) {
+  return to_big_endian(seq);
+}
 
-std::string encode_next_record(ChainEnd& end, JournalRecord::Kind kind, std::span<const std::string> payload) {
+std::string encode_next_record(ChainEnd& end, JournalRecord::Kind kind,
+                               std::span<const std::string> payload) {
   ByteWriter writer;
   writer.u8(kVersion).u8(static_cast<std::uint8_t>(kind)).raw(to_view(end.hash));
   writer.u32(static_cast<std::uint32_t>(payload.size()));

@@ -11,7 +11,8 @@
 
 namespace ds::storage {
 
-/// One link of the journal's chain: its hash covers its number, its kind, its payload and its predecessor's hash.
+/// One link of the journal's chain: its hash covers its number, its kind, its payload and its predecessor's
+/// hash.
 struct JournalRecord {
   enum class Kind : std::uint8_t { events = 0, snapshot = 1 };
 

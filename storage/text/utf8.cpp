@@ -15,7 +15,8 @@ Utf8Checker::Step Utf8Checker::next(std::uint8_t byte) {
   }
   if (byte < 0x80) return Step::complete;
   if (byte < 0xC2 || byte > 0xF4) return Step::invalid;
-  // The first continuation byte has narrower bounds where an overlong form, a surrogate or too large a number begins.
+  // The first continuation byte has narrower bounds where an overlong form, a surrogate or too large a number
+  // begins.
   if (byte == 0xE0) low_ = 0xA0;
   if (byte == 0xED) high_ = 0x9F;
   if (byte == 0xF0) low_ = 0x90;

@@ -27,7 +27,8 @@ class Utf8Checker {
 /// Length of the valid character at the front of `text`, or 0 when there is none (or it is cut off).
 std::size_t utf8_character_size(std::string_view text);
 
-/// Length of the longest prefix that does not end inside a character. For readers of pipes: keep the rest for the next turn.
+/// Length of the longest prefix that does not end inside a character. For readers of pipes: keep the rest for
+/// the next turn.
 std::size_t complete_utf8_prefix(std::string_view text);
 
 }  // namespace ds::storage

@@ -20,14 +20,15 @@ using ds::ErrorCode;
 
 namespace {
 
-std::unique_ptr<CheckpointStore> open_or_throw(const fs::path& directory, const CheckpointLimits& limits = {}) {
+std::unique_ptr<CheckpointStore> open_or_throw(const fs::path& directory,
+                                               const CheckpointLimits& limits = {}) {
   auto store = open_checkpoint_store(directory, limits);
   if (!store) throw std::runtime_error(store.error().message);
   return std::move(*store);
 }
 
-ds::Result<void> save_tensor(CheckpointStore& store, const std::string& job, std::uint64_t step, double accuracy,
-                             const std::vector<std::byte>& tensor) {
+ds::Result<void> save_tensor(CheckpointStore& store, const std::string& job, std::uint64_t step,
+                             double accuracy, const std::vector<std::byte>& tensor) {
   const std::vector<NamedBytes> tensors = {{"tensor", tensor}};
   return store.save(job, {step, 0, 1, {{"accuracy", accuracy}}}, "", tensors);
 }
@@ -41,7 +42,8 @@ std::vector<std::uint64_t> steps_of(const CheckpointStore& store, const std::str
 
 std::size_t count_keys(const fs::path& directory, const std::string& prefix) {
   rocksdb::DB* opened = nullptr;
-  if (!rocksdb::DB::OpenForReadOnly({}, (directory / "db").string(), &opened).ok()) throw std::runtime_error("open");
+  if (!rocksdb::DB::OpenForReadOnly({}, (directory / "db").string(), &opened).ok())
+    throw std::runtime_error("open");
   const std::unique_ptr<rocksdb::DB> database(opened);
   const std::unique_ptr<rocksdb::Iterator> at(database->NewIterator({}));
   std::size_t count = 0;
@@ -162,7 +164,8 @@ TEST(CheckpointStore, FallsBackToTheNewestVersionThatIsWhole) {
   const TemporaryFolder folder;
   {
     const auto store = open_or_throw(folder.path());
-    for (std::uint64_t step = 1; step <= 3; ++step) ASSERT_TRUE(save_tensor(*store, "job", step, 0, make_tensor(step, 50)));
+    for (std::uint64_t step = 1; step <= 3; ++step)
+      ASSERT_TRUE(save_tensor(*store, "job", step, 0, make_tensor(step, 50)));
   }
   overwrite_chunk(folder.path(), make_tensor(3, 50));
   {
@@ -194,11 +197,13 @@ TEST(CheckpointStore, NoticesThatTheDatabaseLostAVersionAndTakesTheHintToGoOn) {
   const TemporaryFolder folder;
   for (std::uint64_t step = 1; step <= 2; ++step)
     ASSERT_TRUE(save_tensor(*open_or_throw(folder.path()), "job", step, 0, make_tensor(step, 50)));
-  edit(folder.path(), [](rocksdb::DB& database) { ASSERT_TRUE(database.Delete({}, to_manifest_key("job", 2)).ok()); });
+  edit(folder.path(),
+       [](rocksdb::DB& database) { ASSERT_TRUE(database.Delete({}, to_manifest_key("job", 2)).ok()); });
   const auto refused = CheckpointStore::open(folder.path());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::data_loss);
-  EXPECT_NE(refused.error().message.find((folder.path() / "db").string() + " lost checkpoint 2 of job"), std::string::npos)
+  EXPECT_NE(refused.error().message.find((folder.path() / "db").string() + " lost checkpoint 2 of job"),
+            std::string::npos)
       << refused.error().message;
   const fs::path mark = folder.path() / "marks" / "job.mark";
   ASSERT_NE(refused.error().hint.find("delete " + mark.string()), std::string::npos);
@@ -209,7 +214,8 @@ TEST(CheckpointStore, NoticesThatTheDatabaseLostAVersionAndTakesTheHintToGoOn) {
 TEST(CheckpointStore, CollectsChunksOfASaveThatNeverCameToItsCommit) {
   const TemporaryFolder folder;
   ASSERT_TRUE(save_tensor(*open_or_throw(folder.path()), "job", 1, 0, make_tensor(1, 50)));
-  // What a process leaves that dies between its chunks and its manifest: one chunk of its own, one that a version shares.
+  // What a process leaves that dies between its chunks and its manifest: one chunk of its own, one that a
+  // version shares.
   edit(folder.path(), [](rocksdb::DB& database) {
     const auto shared = make_tensor(1, 50);
     const Sha256 shared_sum = sha256({reinterpret_cast<const char*>(shared.data()), shared.size()});
@@ -268,7 +274,8 @@ TEST(Retention, KeepsTheUnionOfTheLastAndTheBest) {
   const auto entry = [](std::uint64_t step, double accuracy) {
     return CheckpointEntry{step, 0, 0, {{"accuracy", accuracy}}};
   };
-  const std::vector<CheckpointEntry> entries = {entry(1, 0.9), entry(2, 0.9), entry(3, 0.1), entry(4, NAN), {5, 0, 0, {}}};
+  const std::vector<CheckpointEntry> entries = {
+      entry(1, 0.9), entry(2, 0.9), entry(3, 0.1), entry(4, NAN), {5, 0, 0, {}}};
   using Steps = std::vector<std::uint64_t>;
   EXPECT_EQ(choose_kept_steps(entries, {1, 1, "accuracy"}), (Steps{2, 5}));
   EXPECT_EQ(choose_kept_steps(entries, {1, 2, "accuracy"}), (Steps{1, 2, 5}));

@@ -36,7 +36,9 @@ class CsvFile {
   fs::path path_;
 };
 
-std::string error_of(const std::string& content) { return CsvFile(content).error_of_reading(); }
+std::string error_of(const std::string& content) {
+  return CsvFile(content).error_of_reading();
+}
 
 std::string quote(const std::string& field) {
   std::string quoted = "\"";
@@ -47,7 +49,8 @@ std::string quote(const std::string& field) {
 }  // namespace
 
 TEST(Csv, ReadsColumnsByName) {
-  const CsvFile file("id,label,text\r\n1,spam,\"buy, now\"\r\n2,ham,\"she said \"\"hi\"\"\nand left\"\r\n\n3,ham,\n");
+  const CsvFile file(
+      "id,label,text\r\n1,spam,\"buy, now\"\r\n2,ham,\"she said \"\"hi\"\"\nand left\"\r\n\n3,ham,\n");
   const auto table = read_labelled_text(file.path(), "text", "label");
   ASSERT_TRUE(table) << table.error().message;
   EXPECT_EQ(table->texts, (std::vector<std::string>{"buy, now", "she said \"hi\"\nand left", ""}));
@@ -66,7 +69,8 @@ TEST(Csv, PassesOverAByteOrderMarkAndNeedsNoNewlineAtTheEnd) {
 
 TEST(Csv, SaysWhereARowIsRagged) {
   EXPECT_EQ(error_of("text,label\na,b\nc\n"), "data.csv:3:2: expected 2 fields as in the header, got 1");
-  EXPECT_EQ(error_of("text,label\na,b\r\nc,d,e\r\n"), "data.csv:3:5: expected 2 fields as in the header, got 3");
+  EXPECT_EQ(error_of("text,label\na,b\r\nc,d,e\r\n"),
+            "data.csv:3:5: expected 2 fields as in the header, got 3");
   EXPECT_EQ(error_of("text,label\n\"x\ny\",b\nä,\n"), "data.csv:4:3: the label (column \"label\") is empty");
   EXPECT_EQ(error_of("text,label\na,b\nc"), "data.csv:3:2: expected 2 fields as in the header, got 1");
   EXPECT_EQ(error_of("text,label\na,\"\"\n"), "data.csv:2:3: the label (column \"label\") is empty");
@@ -74,7 +78,8 @@ TEST(Csv, SaysWhereARowIsRagged) {
 
 TEST(Csv, SaysWhereAQuoteIsWrong) {
   EXPECT_EQ(error_of("text,label\na,b\nc,\"d\ne,f\n"), "data.csv:3:3: this quote is never closed");
-  EXPECT_EQ(error_of("text,label\nsay \"hi\",b\n"), "data.csv:2:5: a quote inside a field that does not begin with one");
+  EXPECT_EQ(error_of("text,label\nsay \"hi\",b\n"),
+            "data.csv:2:5: a quote inside a field that does not begin with one");
   EXPECT_EQ(error_of("text,label\n\"a\" ,b\n"),
             "data.csv:2:4: text behind a closing quote, where a comma or the line's end should be");
 }
@@ -105,7 +110,8 @@ TEST(Csv, SuggestsTheNearestColumn) {
     EXPECT_NE(error.message.find("data.csv:1:1: the header has no column \"intent\""), std::string::npos);
     EXPECT_EQ(error.hint, "Did you mean \"intend\"? The columns are: utterance, intend");
   }
-  EXPECT_EQ(error_of("text,label,label\na,b,c\n"), "data.csv:1:12: the header has the column \"label\" twice");
+  EXPECT_EQ(error_of("text,label,label\na,b,c\n"),
+            "data.csv:1:12: the header has the column \"label\" twice");
 }
 
 TEST(Csv, TellsAMissingFileFromADirectory) {
@@ -117,7 +123,8 @@ TEST(Csv, TellsAMissingFileFromADirectory) {
 
 TEST(Csv, ChecksOnlyTheBeginning) {
   EXPECT_TRUE(check_labelled_text(CsvFile("text,label\na,b\nragged\n").path(), "text", "label"));
-  EXPECT_TRUE(check_labelled_text(CsvFile("text,label\n" + std::string(100'000, 'x') + ",b\n").path(), "text", "label"));
+  EXPECT_TRUE(check_labelled_text(CsvFile("text,label\n" + std::string(100'000, 'x') + ",b\n").path(), "text",
+                                  "label"));
   EXPECT_FALSE(check_labelled_text(CsvFile("text,label\nragged\n").path(), "text", "label"));
   EXPECT_FALSE(check_labelled_text(CsvFile("text,label\n").path(), "text", "label"));
   EXPECT_FALSE(check_labelled_text(CsvFile("").path(), "text", "label"));
@@ -135,7 +142,8 @@ TEST(Csv, ReadsBackEveryTableThatWasWrittenWithQuotes) {
     for (auto& row : table) {
       for (std::size_t i = 0; i < columns; ++i) {
         for (std::size_t n = random() % 6; n > 0; --n) row[i] += pieces[random() % pieces.size()];
-        const bool needs_quotes = row[i].find_first_of("\",\n\r") != std::string::npos || (columns == 1 && row[i].empty());
+        const bool needs_quotes =
+            row[i].find_first_of("\",\n\r") != std::string::npos || (columns == 1 && row[i].empty());
         written += (i == 0 ? "" : ",") + (needs_quotes || random() % 2 == 0 ? quote(row[i]) : row[i]);
       }
       written += random() % 2 == 0 ? "\n" : "\r\n";

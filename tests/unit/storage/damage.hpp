@@ -19,7 +19,7 @@ struct Damage {
 /// Every file of the store: removed, truncated to several sizes, flipped at `flips` places spread over it.
 std::vector<Damage> list_damages(const std::filesystem::path& directory, std::uint64_t flips);
 
-/// Lets the probe judge a copy of `original` after each damage, and expects every verdict to be "correct" or a `data_loss`
-/// refusal that names the directory.
+/// Lets the probe judge a copy of `original` after each damage, and expects every verdict to be "correct" or
+/// a `data_loss` refusal that names the directory.
 void expect_no_silent_damage(const std::filesystem::path& original, const std::string& probe_command,
                              const std::vector<Damage>& damages);

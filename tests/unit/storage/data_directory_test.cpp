@@ -16,7 +16,9 @@ using ds::storage::DataDirectory;
 
 namespace {
 
-void write_file(const fs::path& file, const std::string& content) { std::ofstream(file) << content; }
+void write_file(const fs::path& file, const std::string& content) {
+  std::ofstream(file) << content;
+}
 
 }  // namespace
 
@@ -43,7 +45,8 @@ TEST(DataDirectory, IsHeldByOneAtATimeAndNamesItsHolder) {
   const auto second = DataDirectory::acquire(folder.path());
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::conflict);
-  EXPECT_NE(second.error().message.find(std::to_string(::getpid())), std::string::npos) << second.error().message;
+  EXPECT_NE(second.error().message.find(std::to_string(::getpid())), std::string::npos)
+      << second.error().message;
   first.reset();
   EXPECT_TRUE(DataDirectory::acquire(folder.path()));
 }
@@ -59,7 +62,8 @@ TEST(DataDirectory, RefusesANewerVersionAndNamesBoth) {
 }
 
 TEST(DataDirectory, RefusesADamagedVersionAndNamesTheFile) {
-  for (const std::string content : {"", "ds-data\n", "ds-data x\n", "ds-data 1", "ds-data 0\n", "es-data 1\n", "ds-data 1 \n"}) {
+  for (const std::string content :
+       {"", "ds-data\n", "ds-data x\n", "ds-data 1", "ds-data 0\n", "es-data 1\n", "ds-data 1 \n"}) {
     const TemporaryFolder folder;
     write_file(folder.path() / "VERSION", content);
     const auto directory = DataDirectory::acquire(folder.path());

@@ -16,7 +16,7 @@ TEST(StateJournal, RecoversOrRefusesAfterAnyFileWasDamaged) {
   const TemporaryFolder folder;
   const fs::path original = folder.path() / "journal";
   write_example_journal(original);
-  expect_no_silent_damage(original, "judge-journal", list_damages(original, 9));
+  expect_no_silent_damage(original, "judge-journal", list_damages(original, 5));
 }
 
 TEST(StateJournal, RefusesWhenItsWholeDatabaseIsGone) {
@@ -104,7 +104,7 @@ TEST(CheckpointStore, RecoversOrRefusesAfterAnyFileWasDamaged) {
   const TemporaryFolder folder;
   const fs::path original = folder.path() / "checkpoints";
   write_example_checkpoints(original);
-  expect_no_silent_damage(original, "judge-checkpoints", list_damages(original, 9));
+  expect_no_silent_damage(original, "judge-checkpoints", list_damages(original, 5));
 }
 
 TEST(CheckpointStore, RefusesWhenItsWholeDatabaseIsGone) {

@@ -23,7 +23,8 @@ namespace {
 
 using Events = std::vector<std::string>;
 
-std::unique_ptr<StateJournal> open_or_throw(const std::filesystem::path& directory, const JournalLimits& limits = {}) {
+std::unique_ptr<StateJournal> open_or_throw(const std::filesystem::path& directory,
+                                            const JournalLimits& limits = {}) {
   auto journal = ds::storage::open_journal(directory, limits);
   if (!journal) throw std::runtime_error(journal.error().message);
   return std::move(*journal);
@@ -130,7 +131,8 @@ TEST(StateJournal, TakesAppendsFromSeveralThreadsAndFromItsCallbacks) {
     for (int t = 0; t < 4; ++t)
       threads.emplace_back([&journal] {
         for (int i = 0; i < 100; ++i)
-          journal->append({"outer"}, [&journal](const Result<void>&) { journal->append({"inner"}, nullptr); });
+          journal->append({"outer"},
+                          [&journal](const Result<void>&) { journal->append({"inner"}, nullptr); });
       });
     for (std::thread& thread : threads) thread.join();
     // The callbacks of all outer events have run when an event that was appended after them is durable.
@@ -145,7 +147,8 @@ TEST(StateJournal, IsHeldByOneAtATime) {
   const auto second = StateJournal::open(folder.path());
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::conflict);
-  EXPECT_NE(second.error().message.find(std::to_string(::getpid())), std::string::npos) << second.error().message;
+  EXPECT_NE(second.error().message.find(std::to_string(::getpid())), std::string::npos)
+      << second.error().message;
 }
 
 TEST(StateJournal, RefusesAppendsBelowTheDiskReserveAndGoesOnWhenThereIsRoom) {
@@ -215,6 +218,7 @@ TEST(StateJournal, RefusesRecordsOfANewerFormat) {
   ASSERT_TRUE(ds::storage::decode_record(key, value));
   value[0] = 2;
   EXPECT_EQ(ds::storage::decode_record(key, value).error().code, ErrorCode::data_loss);
-  const std::string newer = ds::storage::seal(key, value.substr(0, value.size() - sizeof(ds::storage::Sha256)));
+  const std::string newer =
+      ds::storage::seal(key, value.substr(0, value.size() - sizeof(ds::storage::Sha256)));
   EXPECT_EQ(ds::storage::decode_record(key, newer).error().code, ErrorCode::unsupported);
 }

@@ -38,7 +38,8 @@ TEST(LogStore, ReadsBackInPartsOfAnySizeWithoutCuttingCharacters) {
     ASSERT_TRUE(store.append("job-1", line));
     expected += line;
   }
-  for (const std::size_t limit : {1UL, 2UL, 3UL, 5UL, 64UL, 100'000UL}) EXPECT_EQ(read_all(store, "job-1", 0, limit), expected);
+  for (const std::size_t limit : {1UL, 2UL, 3UL, 5UL, 64UL, 100'000UL})
+    EXPECT_EQ(read_all(store, "job-1", 0, limit), expected);
 }
 
 TEST(LogStore, GoesOnAfterReopening) {
@@ -94,9 +95,11 @@ TEST(LogStore, KeepsJobsApartAndFewFilesOpen) {
   const TemporaryFolder folder;
   LogStore store(folder.path());
   for (int round = 0; round < 2; ++round)
-    for (int job = 0; job < 200; ++job) ASSERT_TRUE(store.append("job-" + std::to_string(job), std::to_string(job) + "\n"));
+    for (int job = 0; job < 200; ++job)
+      ASSERT_TRUE(store.append("job-" + std::to_string(job), std::to_string(job) + "\n"));
   for (int job = 0; job < 200; ++job)
-    EXPECT_EQ(read_all(store, "job-" + std::to_string(job), 0, 100), std::to_string(job) + "\n" + std::to_string(job) + "\n");
+    EXPECT_EQ(read_all(store, "job-" + std::to_string(job), 0, 100),
+              std::to_string(job) + "\n" + std::to_string(job) + "\n");
   int open_logs = 0;
   for (const fs::directory_entry& descriptor : fs::directory_iterator("/proc/self/fd")) {
     std::error_code closed;  // the descriptor that lists the folder is gone by now
@@ -148,7 +151,7 @@ TEST(EscapeControlCharacters, LeavesTextAndShowsTheRest) {
   EXPECT_EQ(escape_control_characters("plain\ttext\ngrün 🙂"), "plain\ttext\ngrün 🙂");
   EXPECT_EQ(escape_control_characters("\x1b[31mred\r"), "\\x1B[31mred\\x0D");
   EXPECT_EQ(escape_control_characters(std::string("\0\x7f", 2)), "\\x00\\x7F");
-  EXPECT_EQ(escape_control_characters("\xC2\x9B"), "\\xC2\\x9B");          // the one-character form of ESC [
+  EXPECT_EQ(escape_control_characters("\xC2\x9B"), "\\xC2\\x9B");  // the one-character form of ESC [
   EXPECT_EQ(escape_control_characters("a\xFFz\xC3"), "a\\xFFz\\xC3");
   EXPECT_EQ(escape_control_characters("\xC0\xAF\xED\xA0\x80"), "\\xC0\\xAF\\xED\\xA0\\x80");
 }

@@ -1,9 +1,9 @@
 // The process that a storage test damages or kills instead of itself.
 //
-//   storage_probe judge-journal      reads directories from standard input, answers each with a verdict on one line
-//   storage_probe judge-checkpoints  the same for checkpoint stores
-//   storage_probe append DIR         appends events without end, prints the number of each that became durable
-//   storage_probe save DIR           saves checkpoints without end, prints the step of each that was committed
+//   storage_probe judge-journal      reads directories from standard input, answers each with a verdict on
+//   one line storage_probe judge-checkpoints  the same for checkpoint stores storage_probe append DIR appends
+//   events without end, prints the number of each that became durable storage_probe save DIR           saves
+//   checkpoints without end, prints the step of each that was committed
 
 #include <unistd.h>
 
@@ -37,10 +37,11 @@ int append_without_end(const std::filesystem::path& directory) {
     while (waiting >= 8) std::this_thread::yield();
     ++waiting;
     ++number;
-    (*journal)->append({"event " + std::to_string(number)}, [&waiting, number](const ds::Result<void>& outcome) {
-      print_line(outcome ? std::to_string(number) : "refused " + outcome.error().message);
-      --waiting;
-    });
+    (*journal)->append({"event " + std::to_string(number)},
+                       [&waiting, number](const ds::Result<void>& outcome) {
+                         print_line(outcome ? std::to_string(number) : "refused " + outcome.error().message);
+                         --waiting;
+                       });
   }
 }
 
@@ -53,7 +54,8 @@ int save_without_end(const std::filesystem::path& directory) {
     ++step;
     const auto saved = save_example(**store, "killed", step);
     print_line(saved ? std::to_string(step) : "refused " + saved.error().message);
-    if (step % 5 == 0) (void)(*store)->prune("killed", {.keep_last = 3, .keep_best = 1, .best_metric = "accuracy"});
+    if (step % 5 == 0)
+      (void)(*store)->prune("killed", {.keep_last = 3, .keep_best = 1, .best_metric = "accuracy"});
   }
 }
 

@@ -38,14 +38,20 @@ std::string on_one_line(const Error& error) {
 }
 
 CheckpointEntry make_entry(std::uint64_t step) {
-  return {step, 0, static_cast<std::int64_t>(1'700'000'000'000 + step), {{"accuracy", 0.25 + static_cast<double>(step) / 1000}}};
+  return {step,
+          0,
+          static_cast<std::int64_t>(1'700'000'000'000 + step),
+          {{"accuracy", 0.25 + static_cast<double>(step) / 1000}}};
 }
 
 std::vector<std::pair<std::string, std::vector<std::byte>>> make_tensors(std::uint64_t step) {
-  return {{"embedding", make_tensor(7, kLargeTensorBytes)}, {"weight", make_tensor(step, kSmallTensorBytes)}, {"empty", {}}};
+  return {{"embedding", make_tensor(7, kLargeTensorBytes)},
+          {"weight", make_tensor(step, kSmallTensorBytes)},
+          {"empty", {}}};
 }
 
-std::string judge_job(const CheckpointStore& store, const std::string& job, const std::vector<std::uint64_t>& steps) {
+std::string judge_job(const CheckpointStore& store, const std::string& job,
+                      const std::vector<std::uint64_t>& steps) {
   const auto entries = store.list(job);
   if (!entries) return "WRONG list of " + job + ": " + entries.error().message;
   std::vector<std::uint64_t> listed;
@@ -55,7 +61,8 @@ std::string judge_job(const CheckpointStore& store, const std::string& job, cons
   std::string refusal;
   for (const std::uint64_t step : steps) {
     const auto checkpoint = store.load(job, step);
-    if (!checkpoint && checkpoint.error().code != ds::ErrorCode::data_loss) return "WRONG " + on_one_line(checkpoint.error());
+    if (!checkpoint && checkpoint.error().code != ds::ErrorCode::data_loss)
+      return "WRONG " + on_one_line(checkpoint.error());
     if (!checkpoint) refusal = on_one_line(checkpoint.error());
     if (!checkpoint) continue;
     const std::string difference = compare_with_example(*checkpoint, job);

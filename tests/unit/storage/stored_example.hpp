@@ -21,7 +21,8 @@ void write_example_journal(const std::filesystem::path& directory);
 std::vector<std::byte> make_tensor(std::uint64_t seed, std::size_t size);
 
 /// Saves the example's version `step` of `job`.
-ds::Result<void> save_example(ds::storage::CheckpointStore& store, const std::string& job, std::uint64_t step);
+ds::Result<void> save_example(ds::storage::CheckpointStore& store, const std::string& job,
+                              std::uint64_t step);
 
 /// Writes checkpoints of two jobs, in tables and in the log.
 void write_example_checkpoints(const std::filesystem::path& directory);
