@@ -24,9 +24,11 @@ constexpr std::size_t kMaxErrorBytes = 256 << 10;
                   fmt::format("the connection to the head at {} broke before it answered", head.text()),
                   "try again; ds-submit nodes shows whether it is back");
   }
-  throw Failure(ExitCode::no_server, "no_server", fmt::format("no head answers at {}", head.text()),
-                head.local ? "ds-submit up starts the local cluster again"
-                           : "check the address and that ds-head runs there; ds-submit up starts a cluster on this machine");
+  throw Failure(
+      ExitCode::no_server, "no_server", fmt::format("no head answers at {}", head.text()),
+      head.local
+          ? "ds-submit up starts the local cluster again"
+          : "check the address and that ds-head runs there; ds-submit up starts a cluster on this machine");
 }
 
 [[noreturn]] void throw_answer(const HeadAddress& head, int status, const std::string& body) {
@@ -34,9 +36,10 @@ constexpr std::size_t kMaxErrorBytes = 256 << 10;
   const std::string code = text_at(answer, "error.code");
   const std::string message = text_at(answer, "error.message");
   if (code.empty() && message.empty()) {
-    throw Failure(exit_code_for_answer(status, ""), "bad_answer",
-                  fmt::format("{} answered with status {} and no error that ds-submit knows", head.text(), status),
-                  "check that a ds-head of this version listens there");
+    throw Failure(
+        exit_code_for_answer(status, ""), "bad_answer",
+        fmt::format("{} answered with status {} and no error that ds-submit knows", head.text(), status),
+        "check that a ds-head of this version listens there");
   }
   Failure failure(exit_code_for_answer(status, code), code, message, text_at(answer, "error.hint"));
   failure.details = array_at(answer, "error.details");
@@ -72,15 +75,19 @@ struct ApiClient::Connection {
 ApiClient::ApiClient(HeadAddress head) : connection_(std::make_unique<Connection>(std::move(head))) {}
 ApiClient::~ApiClient() = default;
 
-const HeadAddress& ApiClient::head() const { return connection_->head; }
+const HeadAddress& ApiClient::head() const {
+  return connection_->head;
+}
 
 json ApiClient::get(const std::string& path) {
   return parse_answer(connection_->head, connection_->http.Get(path));
 }
 
-json ApiClient::post(const std::string& path, const json& body, const std::map<std::string, std::string>& headers) {
+json ApiClient::post(const std::string& path, const json& body,
+                     const std::map<std::string, std::string>& headers) {
   httplib::Headers fields(headers.begin(), headers.end());
-  return parse_answer(connection_->head, connection_->http.Post(path, fields, body.dump(), "application/json"));
+  return parse_answer(connection_->head,
+                      connection_->http.Post(path, fields, body.dump(), "application/json"));
 }
 
 void ApiClient::download(const std::string& path, const std::function<bool(std::string_view)>& sink) {
@@ -95,7 +102,8 @@ void ApiClient::download(const std::string& path, const std::function<bool(std::
       },
       [&](const char* data, std::size_t size) {
         if (status != 200) {
-          error_body.append(data, std::min(size, kMaxErrorBytes - std::min(kMaxErrorBytes, error_body.size())));
+          error_body.append(data,
+                            std::min(size, kMaxErrorBytes - std::min(kMaxErrorBytes, error_body.size())));
           return true;
         }
         stopped = !sink(std::string_view(data, size));
@@ -109,8 +117,8 @@ void ApiClient::download(const std::string& path, const std::function<bool(std::
 std::string encode_segment(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                       c == '_' || c == '.' || c == '~';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.' || c == '~';
     out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return out;

@@ -12,8 +12,9 @@
 
 namespace ds::clients {
 
-/// Calls the HTTP API of `openapi.yaml`. Every call blocks until the answer is there and throws `Failure` for anything
-/// but a success: with `no_server` or `timed_out` when the head was not reached, else as `exit_code_for_answer` says.
+/// Calls the HTTP API of `openapi.yaml`. Every call blocks until the answer is there and throws `Failure` for
+/// anything but a success: with `no_server` or `timed_out` when the head was not reached, else as
+/// `exit_code_for_answer` says.
 class ApiClient {
  public:
   explicit ApiClient(HeadAddress head);

@@ -22,16 +22,22 @@ ExitCode bring_up(const CommandContext& context, int nodes, int slots) {
   set_interrupt_message("\ninterrupted; ds-submit up goes on, ds-submit down stops what was started\n");
   const auto up = cluster.up({nodes, slots});
   if (context.json) {
-    write_out(nlohmann::json{{"head", up.address}, {"nodes", nodes}, {"slots", slots}, {"started", up.started},
+    write_out(nlohmann::json{{"head", up.address},
+                             {"nodes", nodes},
+                             {"slots", slots},
+                             {"started", up.started},
                              {"home", cluster.home().root.string()}}
-                  .dump(2) + "\n");
+                  .dump(2) +
+              "\n");
     return ExitCode::done;
   }
-  const std::string size = fmt::format("{} node{} of {} slot{}", nodes, nodes == 1 ? "" : "s", slots, slots == 1 ? "" : "s");
+  const std::string size =
+      fmt::format("{} node{} of {} slot{}", nodes, nodes == 1 ? "" : "s", slots, slots == 1 ? "" : "s");
   if (up.started.empty()) {
     write_out(fmt::format("the cluster is up already at http://{} ({})\n", up.address, size));
   } else {
-    write_err(fmt::format("started {}; logs and pid files are in {}\n", join(up.started), cluster.home().run_dir().string()));
+    write_err(fmt::format("started {}; logs and pid files are in {}\n", join(up.started),
+                          cluster.home().run_dir().string()));
     write_out(fmt::format("the cluster is up at http://{} ({})\n", up.address, size));
   }
   return ExitCode::done;
@@ -41,14 +47,19 @@ ExitCode take_down(const CommandContext& context, bool purge) {
   LocalCluster cluster(find_local_home());
   const auto stopped = cluster.down(purge);
   if (context.json) {
-    write_out(nlohmann::json{{"stopped", stopped}, {"purged", purge}, {"home", cluster.home().root.string()}}.dump(2) + "\n");
+    write_out(
+        nlohmann::json{{"stopped", stopped}, {"purged", purge}, {"home", cluster.home().root.string()}}.dump(
+            2) +
+        "\n");
     return ExitCode::done;
   }
   write_out(stopped.empty() ? "no local cluster was up\n" : fmt::format("stopped {}\n", join(stopped)));
   std::error_code error;
   if (std::filesystem::exists(cluster.home().head_dir(), error)) {
-    write_err(fmt::format("jobs and checkpoints stay in {}; ds-submit up goes on with them, ds-submit down --purge removes them\n",
-                          cluster.home().head_dir().string()));
+    write_err(
+        fmt::format("jobs and checkpoints stay in {}; ds-submit up goes on with them, ds-submit down --purge "
+                    "removes them\n",
+                    cluster.home().head_dir().string()));
   }
   return ExitCode::done;
 }

@@ -40,7 +40,8 @@ CLI::Validator one_of(const std::vector<std::string>& words) {
     std::string list;
     for (const auto& word : words) list += (list.empty() ? "" : ", ") + word;
     const std::string nearest = nearest_word(given, words);
-    return fmt::format("expected one of {}, got '{}'{}", list, given, nearest.empty() ? "" : "; did you mean " + nearest + "?");
+    return fmt::format("expected one of {}, got '{}'{}", list, given,
+                       nearest.empty() ? "" : "; did you mean " + nearest + "?");
   };
   return {check, "", ""};
 }
@@ -54,10 +55,14 @@ class CommandLine {
     app_.require_subcommand(0, 1);
     add_shared(app_, true);
     app_.set_version_flag("--version", [] { return std::string("ds-submit " DS_VERSION); });
-    app_.footer("Exit codes: 0 done (and the job succeeded, where it was waited for), 1 unexpected, 2 usage, 3 job file\n"
-                "invalid, 4 not found, 5 not allowed, 6 refused by a quota, 7 cannot be placed, 8 timed out, 9 no head,\n"
-                "10 conflict, 100 job failed, 101 not finished, 103 job cancelled, 130 interrupted (the job goes on).\n"
-                "The head is --head, else DS_HEAD, else the cluster that ds-submit up started.");
+    app_.footer(
+        "Exit codes: 0 done (and the job succeeded, where it was waited for), 1 unexpected, 2 usage, 3 job "
+        "file\n"
+        "invalid, 4 not found, 5 not allowed, 6 refused by a quota, 7 cannot be placed, 8 timed out, 9 no "
+        "head,\n"
+        "10 conflict, 100 job failed, 101 not finished, 103 job cancelled, 130 interrupted (the job goes "
+        "on).\n"
+        "The head is --head, else DS_HEAD, else the cluster that ds-submit up started.");
     add_cluster_commands();
     add_job_commands();
   }
@@ -76,32 +81,44 @@ class CommandLine {
   void add_shared(CLI::App& app, bool output) {
     app.add_option("--head", arguments_.head, "address of the head, HOST:PORT")->option_text("HOST:PORT");
     const auto formats = one_of({"table", "json"});
-    if (output) app.add_option("-o,--output", arguments_.format, "table or json")->check(formats)->option_text("FORMAT");
+    if (output)
+      app.add_option("-o,--output", arguments_.format, "table or json")
+          ->check(formats)
+          ->option_text("FORMAT");
   }
 
-  CLI::App* add(const std::string& name, const std::string& description, Command command, bool output = true) {
+  CLI::App* add(const std::string& name, const std::string& description, Command command,
+                bool output = true) {
     CLI::App* subcommand = app_.add_subcommand(name, description);
     add_shared(*subcommand, output);
     commands_.emplace_back(subcommand, std::move(command));
     return subcommand;
   }
 
-  CLI::App* add_for_job(const std::string& name, const std::string& description, Command command, bool output = true) {
+  CLI::App* add_for_job(const std::string& name, const std::string& description, Command command,
+                        bool output = true) {
     CLI::App* subcommand = add(name, description, std::move(command), output);
     subcommand->add_option("JOB", arguments_.job, "the job's id or name")->required();
     return subcommand;
   }
 
   void add_patience(CLI::App* subcommand) {
-    subcommand->add_option("--patience", arguments_.patience_s, "seconds that the head may be away while following")
-        ->check(CLI::Range(0, 86400))->option_text("SECONDS");
+    subcommand
+        ->add_option("--patience", arguments_.patience_s, "seconds that the head may be away while following")
+        ->check(CLI::Range(0, 86400))
+        ->option_text("SECONDS");
   }
 
   void add_cluster_commands() {
-    auto* up = add("up", "start a cluster on this machine, or what of it is not running",
-                   [this](const auto& context) { return bring_up(context, arguments_.nodes, arguments_.slots); });
-    up->add_option("--nodes", arguments_.nodes, "how many nodes (2)")->check(CLI::Range(1, 64))->option_text("N");
-    up->add_option("--slots", arguments_.slots, "slots a node offers (2)")->check(CLI::Range(1, 1024))->option_text("N");
+    auto* up =
+        add("up", "start a cluster on this machine, or what of it is not running",
+            [this](const auto& context) { return bring_up(context, arguments_.nodes, arguments_.slots); });
+    up->add_option("--nodes", arguments_.nodes, "how many nodes (2)")
+        ->check(CLI::Range(1, 64))
+        ->option_text("N");
+    up->add_option("--slots", arguments_.slots, "slots a node offers (2)")
+        ->check(CLI::Range(1, 1024))
+        ->option_text("N");
     auto* down = add("down", "stop the cluster of this machine; jobs and checkpoints are kept",
                      [this](const auto& context) { return take_down(context, arguments_.purge); });
     down->add_flag("--purge", arguments_.purge, "remove jobs and checkpoints too");
@@ -111,27 +128,39 @@ class CommandLine {
   void add_job_commands() {
     auto* run = add("run", "submit a job file and follow the job to its end",
                     [this](const auto& context) { return run_job(context, arguments_.file); });
-    run->add_option("-f,--file", arguments_.file, "job file; - reads standard input")->required()->option_text("FILE");
+    run->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
+        ->required()
+        ->option_text("FILE");
     add_patience(run);
     auto* submit = add("submit", "submit a job file and print the job's id",
                        [this](const auto& context) { return submit_job_file(context, arguments_.file); });
-    submit->add_option("-f,--file", arguments_.file, "job file; - reads standard input")->required()->option_text("FILE");
+    submit->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
+        ->required()
+        ->option_text("FILE");
     add("list", "list the jobs", list_jobs);
-    add_for_job("status", "show one job", [this](const auto& context) { return show_job(context, arguments_.job); });
-    auto* logs = add_for_job("logs", "print a job's log",
-                             [this](const auto& context) { return show_logs(context, arguments_.job, arguments_.follow); });
+    add_for_job("status", "show one job",
+                [this](const auto& context) { return show_job(context, arguments_.job); });
+    auto* logs = add_for_job("logs", "print a job's log", [this](const auto& context) {
+      return show_logs(context, arguments_.job, arguments_.follow);
+    });
     logs->add_flag("-f,--follow", arguments_.follow, "go on until the job has ended");
     add_patience(logs);
-    add_for_job("cancel", "stop a job for good", [this](const auto& context) { return cancel_job(context, arguments_.job); });
+    add_for_job("cancel", "stop a job for good",
+                [this](const auto& context) { return cancel_job(context, arguments_.job); });
     add_for_job("checkpoints", "list a job's checkpoints",
                 [this](const auto& context) { return list_checkpoints(context, arguments_.job); });
-    add_for_job("why", "say what keeps a job waiting", [this](const auto& context) { return explain_wait(context, arguments_.job); });
+    add_for_job("why", "say what keeps a job waiting",
+                [this](const auto& context) { return explain_wait(context, arguments_.job); });
     auto* exporting = add_for_job(
         "export", "write a job's trained model to a file",
-        [this](const auto& context) { return export_job(context, arguments_.job, arguments_.export_format, arguments_.export_file); },
+        [this](const auto& context) {
+          return export_job(context, arguments_.job, arguments_.export_format, arguments_.export_file);
+        },
         false);
-    exporting->add_option("--format", arguments_.export_format, "torchscript, state_dict or safetensors")->required()
-        ->check(one_of({"torchscript", "state_dict", "safetensors"}))->option_text("FORMAT");
+    exporting->add_option("--format", arguments_.export_format, "torchscript, state_dict or safetensors")
+        ->required()
+        ->check(one_of({"torchscript", "state_dict", "safetensors"}))
+        ->option_text("FORMAT");
     exporting->add_option("-o", arguments_.export_file, "the file to write")->required()->option_text("FILE");
     add("version", "print the version", show_version);
   }
@@ -146,7 +175,9 @@ bool asks_for_json(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "-ojson" || argument == "--output=json" || argument == "-o=json") return true;
-    if ((argument == "-o" || argument == "--output") && i + 1 < argc && std::string_view(argv[i + 1]) == "json") return true;
+    if ((argument == "-o" || argument == "--output") && i + 1 < argc &&
+        std::string_view(argv[i + 1]) == "json")
+      return true;
   }
   return false;
 }
@@ -163,7 +194,8 @@ std::vector<std::string> option_names(const CLI::App& app) {
 Failure to_failure(const CLI::ParseError& error, const CLI::App& app) {
   const auto chosen = app.get_subcommands();
   const CLI::App& here = chosen.empty() ? app : *chosen.front();
-  const std::string help = "ds-submit " + (chosen.empty() ? std::string() : here.get_name() + " ") + "--help shows what there is";
+  const std::string help =
+      "ds-submit " + (chosen.empty() ? std::string() : here.get_name() + " ") + "--help shows what there is";
   const auto extra = app.remaining(true);
   if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError) || extra.empty()) {
     return {ExitCode::usage, "usage", error.what(), help};
@@ -178,7 +210,8 @@ Failure to_failure(const CLI::ParseError& error, const CLI::App& app) {
     return {ExitCode::usage, "usage", fmt::format("{} does not take '{}'", here.get_name(), word), help};
   }
   std::vector<std::string> names;
-  for (const auto* subcommand : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(subcommand->get_name());
+  for (const auto* subcommand : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(subcommand->get_name());
   const std::string nearest = nearest_word(word, names);
   return {ExitCode::usage, "usage", fmt::format("unknown command '{}'", word),
           nearest.empty() ? help : fmt::format("did you mean ds-submit {}?", nearest)};
@@ -188,7 +221,9 @@ void show_failure(const Failure& failure, bool json) {
   if (json) {
     nlohmann::json error{{"code", failure.code}, {"message", failure.message}, {"hint", failure.hint}};
     if (!failure.details.empty()) error["details"] = failure.details;
-    write_err(nlohmann::json{{"error", error}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    write_err(
+        nlohmann::json{{"error", error}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+        "\n");
     return;
   }
   if (!failure.rendered.empty()) return write_err(failure.rendered);
@@ -202,7 +237,8 @@ void show_failure(const Failure& failure, bool json) {
 ExitCode run_parsed(const CommandLine& line, bool json) {
   const Command* command = line.chosen();
   if (command == nullptr) {
-    throw Failure(ExitCode::usage, "usage", "no command given", "ds-submit --help lists them; ds-submit run -f job.yaml runs a job");
+    throw Failure(ExitCode::usage, "usage", "no command given",
+                  "ds-submit --help lists them; ds-submit run -f job.yaml runs a job");
   }
   CommandContext context;
   context.head = line.arguments().head;

@@ -28,7 +28,8 @@ std::int64_t now_ms() {
 }
 
 std::string job_path(const std::string& job, const std::string& rest = {}) {
-  if (job.empty()) throw Failure(ExitCode::usage, "usage", "the job's id or name is empty", "ds-submit list shows them");
+  if (job.empty())
+    throw Failure(ExitCode::usage, "usage", "the job's id or name is empty", "ds-submit list shows them");
   return "/api/v1/jobs/" + encode_segment(job) + rest;
 }
 
@@ -46,8 +47,10 @@ ExitCode show(const CommandContext& context, const std::string& path, const Form
 }
 
 std::string ways_back(const std::string& id) {
-  return fmt::format("  see how it goes  ds-submit status {0}\n  follow its log   ds-submit logs -f {0}\n"
-                     "  stop it          ds-submit cancel {0}\n", id);
+  return fmt::format(
+      "  see how it goes  ds-submit status {0}\n  follow its log   ds-submit logs -f {0}\n"
+      "  stop it          ds-submit cancel {0}\n",
+      id);
 }
 
 }  // namespace
@@ -68,7 +71,8 @@ ExitCode run_job(const CommandContext& context, const std::string& file) {
     return exit_code_for_state(text_at(job, "state"));
   } catch (Failure& failure) {
     if (failure.exit_code == ExitCode::no_server) {
-      failure.hint = fmt::format("the job goes on without us; when the head is back: ds-submit status {}", id);
+      failure.hint =
+          fmt::format("the job goes on without us; when the head is back: ds-submit status {}", id);
     }
     throw;
   }
@@ -132,7 +136,9 @@ ExitCode cancel_job(const CommandContext& context, const std::string& job) {
   if (context.json) {
     write_json(answer);
   } else {
-    write_out(printable_line(text_at(answer, "name") + " " + text_at(answer, "id") + ": " + text_at(answer, "state")) + "\n");
+    write_out(printable_line(text_at(answer, "name") + " " + text_at(answer, "id") + ": " +
+                             text_at(answer, "state")) +
+              "\n");
   }
   return ExitCode::done;
 }
@@ -160,7 +166,8 @@ ExitCode export_job(const CommandContext& context, const std::string& job, const
   if (context.json) {
     write_json({{"file", file}, {"format", format}, {"bytes", bytes}});
   } else {
-    write_err(fmt::format("wrote {} ({}, {})\n", file, format, format_bytes(static_cast<std::int64_t>(bytes))));
+    write_err(
+        fmt::format("wrote {} ({}, {})\n", file, format, format_bytes(static_cast<std::int64_t>(bytes))));
   }
   return ExitCode::done;
 }

@@ -16,7 +16,8 @@ struct CommandContext {
   std::chrono::seconds patience{60};  ///< how long a head may be away while something is followed
 };
 
-// The commands of `ds-submit`. Each writes its result to standard output, talk to standard error, and throws `Failure`.
+// The commands of `ds-submit`. Each writes its result to standard output, talk to standard error, and throws
+// `Failure`.
 ExitCode run_job(const CommandContext& context, const std::string& file);
 ExitCode submit_job_file(const CommandContext& context, const std::string& file);
 ExitCode list_jobs(const CommandContext& context);

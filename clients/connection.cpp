@@ -16,8 +16,8 @@ std::string HeadAddress::text() const {
 HeadAddress parse_head_address(const std::string& text, const std::string& source) {
   std::string rest = text;
   if (rest.starts_with("https://")) {
-    throw Failure(ExitCode::usage, "usage", source + ": this version speaks plain HTTP only, got '" + text + "'",
-                  "give HOST:PORT");
+    throw Failure(ExitCode::usage, "usage",
+                  source + ": this version speaks plain HTTP only, got '" + text + "'", "give HOST:PORT");
   }
   if (rest.starts_with("http://")) rest = rest.substr(7);
   if (rest.ends_with('/')) rest.pop_back();

@@ -13,8 +13,10 @@
 namespace ds::clients {
 namespace {
 
-[[noreturn]] void throw_errno(const std::string& what, const std::filesystem::path& file, const std::string& hint = {}) {
-  throw Failure(ExitCode::unexpected, "local", what + " " + file.string() + ": " + std::strerror(errno), hint);
+[[noreturn]] void throw_errno(const std::string& what, const std::filesystem::path& file,
+                              const std::string& hint = {}) {
+  throw Failure(ExitCode::unexpected, "local", what + " " + file.string() + ": " + std::strerror(errno),
+                hint);
 }
 
 /// A file beside the target, gone unless `keep_as` was called.
@@ -24,7 +26,8 @@ class TemporaryFile {
     const auto folder = target.has_parent_path() ? target.parent_path() : std::filesystem::path(".");
     path_ = std::filesystem::absolute(folder / ("." + target.filename().string() + ".XXXXXX")).string();
     descriptor_ = ::mkostemp(path_.data(), O_CLOEXEC);
-    if (descriptor_ < 0) throw_errno("cannot write in", folder, "choose a directory that exists and that you may write to");
+    if (descriptor_ < 0)
+      throw_errno("cannot write in", folder, "choose a directory that exists and that you may write to");
     set_interrupt_cleanup(path_);
   }
   ~TemporaryFile() {
@@ -53,7 +56,8 @@ class TemporaryFile {
     if (::close(descriptor) != 0) throw_errno("cannot write", path_);
     if (::rename(path_.c_str(), target.c_str()) != 0) throw_errno("cannot write", target);
     kept_ = true;
-    const int folder = ::open(std::filesystem::path(path_).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int folder =
+        ::open(std::filesystem::path(path_).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder >= 0) {
       ::fsync(folder);  // the file is whole either way; this makes its name last too
       ::close(folder);
@@ -85,7 +89,8 @@ std::uint64_t download_to_file(ApiClient& api, const std::string& path, const st
   struct stat existing {};
   if (::stat(target.c_str(), &existing) == 0) {
     if (!S_ISREG(existing.st_mode)) {
-      throw Failure(ExitCode::usage, "usage", named.string() + " is not a regular file", "give -o the name of a file");
+      throw Failure(ExitCode::usage, "usage", named.string() + " is not a regular file",
+                    "give -o the name of a file");
     }
     mode = existing.st_mode & 0777;
   }

@@ -6,18 +6,27 @@ ExitCode exit_code_for_answer(int http_status, std::string_view code) {
   if (code == "invalid_job") return ExitCode::job_invalid;
   if (code == "unplaceable") return ExitCode::unplaceable;
   switch (http_status) {
-    case 400: return ExitCode::usage;
+    case 400:
+      return ExitCode::usage;
     case 401:
-    case 403: return ExitCode::not_allowed;
-    case 404: return ExitCode::not_found;
+    case 403:
+      return ExitCode::not_allowed;
+    case 404:
+      return ExitCode::not_found;
     case 408:
-    case 504: return ExitCode::timed_out;
-    case 409: return ExitCode::conflict;
-    case 422: return ExitCode::job_invalid;
+    case 504:
+      return ExitCode::timed_out;
+    case 409:
+      return ExitCode::conflict;
+    case 422:
+      return ExitCode::job_invalid;
     case 429:
-    case 507: return ExitCode::quota;
-    case 503: return ExitCode::no_server;
-    default: return ExitCode::unexpected;
+    case 507:
+      return ExitCode::quota;
+    case 503:
+      return ExitCode::no_server;
+    default:
+      return ExitCode::unexpected;
   }
 }
 

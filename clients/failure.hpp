@@ -21,9 +21,9 @@ class Failure : public std::exception {
   ExitCode exit_code;
   std::string code;
   std::string message;
-  std::string rendered;                                 ///< shown to a person instead of message and hint, if not empty
-  std::string hint;                                     ///< what to do; may be empty
-  nlohmann::json details = nlohmann::json::array();     ///< of `invalid_job`: where in the file
+  std::string rendered;  ///< shown to a person instead of message and hint, if not empty
+  std::string hint;      ///< what to do; may be empty
+  nlohmann::json details = nlohmann::json::array();  ///< of `invalid_job`: where in the file
 };
 
 }  // namespace ds::clients

@@ -32,7 +32,8 @@ bool head_is_away(const Failure& failure) {
 
 }  // namespace
 
-json ask_with_patience(const HeadAddress& head, std::chrono::seconds patience, const std::function<json()>& ask) {
+json ask_with_patience(const HeadAddress& head, std::chrono::seconds patience,
+                       const std::function<json()>& ask) {
   const auto begin = steady_clock::now();
   bool told = false;
   for (;;) {
@@ -44,15 +45,16 @@ json ask_with_patience(const HeadAddress& head, std::chrono::seconds patience, c
       if (!head_is_away(failure) || steady_clock::now() - begin >= patience) throw;
     }
     if (!told) {
-      write_err(fmt::format("the head at {} does not answer; trying for {} s (jobs go on meanwhile)\n", head.text(),
-                            patience.count()));
+      write_err(fmt::format("the head at {} does not answer; trying for {} s (jobs go on meanwhile)\n",
+                            head.text(), patience.count()));
     }
     told = true;
     std::this_thread::sleep_for(kRetryPause);
   }
 }
 
-json follow_job(ApiClient& api, const std::string& job, const Terminal& terminal, std::chrono::seconds patience) {
+json follow_job(ApiClient& api, const std::string& job, const Terminal& terminal,
+                std::chrono::seconds patience) {
   const std::string path = "/api/v1/jobs/" + encode_segment(job);
   const bool moving = terminal.err_is_terminal;
   const auto begin = steady_clock::now();
@@ -95,7 +97,8 @@ void copy_logs(ApiClient& api, const std::string& job, bool follow, const Termin
   for (;;) {
     const std::string path =
         fmt::format("/api/v1/jobs/{}/logs?offset={}&limit={}", encode_segment(job), offset, kLogPart);
-    const json part = follow ? ask_with_patience(api.head(), patience, [&] { return api.get(path); }) : api.get(path);
+    const json part =
+        follow ? ask_with_patience(api.head(), patience, [&] { return api.get(path); }) : api.get(path);
     const std::string text = text_at(part, "text");
     write_out(terminal.out_is_terminal ? printable_text(text) : text);
     const std::int64_t next = integer_at(part, "next", offset);

@@ -10,13 +10,13 @@
 
 namespace ds::clients {
 
-/// Calls `ask` until the head answers. When it does not, says so once and tries again for `patience`, then throws
-/// what it met last. Errors that the head itself gave are thrown at once.
+/// Calls `ask` until the head answers. When it does not, says so once and tries again for `patience`, then
+/// throws what it met last. Errors that the head itself gave are thrown at once.
 nlohmann::json ask_with_patience(const HeadAddress& head, std::chrono::seconds patience,
                                  const std::function<nlohmann::json()>& ask);
 
-/// Polls `job` to its end and shows on standard error how it goes: on a terminal a bar that moves, elsewhere a line an
-/// event and one every few seconds. Returns the job in its end state.
+/// Polls `job` to its end and shows on standard error how it goes: on a terminal a bar that moves, elsewhere
+/// a line an event and one every few seconds. Returns the job in its end state.
 nlohmann::json follow_job(ApiClient& api, const std::string& job, const Terminal& terminal,
                           std::chrono::seconds patience);
 

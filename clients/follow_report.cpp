@@ -16,7 +16,8 @@ std::string format_evaluation(const nlohmann::json& evaluation) {
   std::string line = fmt::format("epoch {} evaluated at step {}", integer_at(evaluation, "epoch"),
                                  format_count(integer_at(evaluation, "step")));
   if (const auto loss = number_at(evaluation, "loss")) line += fmt::format(": loss {:.3f}", *loss);
-  if (const auto accuracy = number_at(evaluation, "accuracy")) line += fmt::format(", accuracy {:.1f}%", *accuracy * 100);
+  if (const auto accuracy = number_at(evaluation, "accuracy"))
+    line += fmt::format(", accuracy {:.1f}%", *accuracy * 100);
   if (const auto majority = number_at(evaluation, "majority_accuracy")) {
     line += fmt::format(" (always the most frequent label: {:.1f}%)", *majority * 100);
   }
@@ -50,7 +51,8 @@ std::vector<std::string> FollowReport::observe(const nlohmann::json& job, double
 void FollowReport::observe_state(std::vector<std::string>& lines) {
   const std::string state = printable_line(text_at(job_, "state"));
   const std::string reason = printable_line(text_at(job_, "reason"));
-  // A RUNNING job's reason tells how it came to its size and changes with every plan; it is not what keeps it.
+  // A RUNNING job's reason tells how it came to its size and changes with every plan; it is not what keeps
+  // it.
   const bool waits = state != "RUNNING";
   if (state != state_ || (waits && reason != reason_)) {
     lines.push_back(reason.empty() || !waits ? state : state + ": " + reason);
@@ -62,8 +64,8 @@ void FollowReport::observe_state(std::vector<std::string>& lines) {
 void FollowReport::observe_gang(std::vector<std::string>& lines) {
   const std::int64_t restarts = integer_at(job_, "restarts");
   if (restarts > restarts_) {
-    lines.push_back(fmt::format("workers were lost and replaced (restart {}), going on from step {}", restarts,
-                                format_count(integer_at(job_, "step"))));
+    lines.push_back(fmt::format("workers were lost and replaced (restart {}), going on from step {}",
+                                restarts, format_count(integer_at(job_, "step"))));
   }
   restarts_ = restarts;
   const std::int64_t generation = integer_at(job_, "generation");
@@ -71,7 +73,8 @@ void FollowReport::observe_gang(std::vector<std::string>& lines) {
   if (text_at(job_, "state") != "RUNNING") return;
   if (workers > 0 && (generation != generation_ || workers != workers_)) {
     if (workers != workers_) {
-      lines.push_back(fmt::format("training with {} worker{} (generation {})", workers, workers == 1 ? "" : "s", generation));
+      lines.push_back(fmt::format("training with {} worker{} (generation {})", workers,
+                                  workers == 1 ? "" : "s", generation));
     }
     generation_ = generation;
     workers_ = workers;
@@ -86,7 +89,8 @@ void FollowReport::observe_epochs(std::vector<std::string>& lines) {
     lines.push_back(format_evaluation(evaluation));
   }
   const std::int64_t epoch = integer_at(job_, "epoch");
-  if (epoch > epoch_ && evaluated_step_ < 0) lines.push_back(format_progress(job_, std::nullopt, std::nullopt));
+  if (epoch > epoch_ && evaluated_step_ < 0)
+    lines.push_back(format_progress(job_, std::nullopt, std::nullopt));
   epoch_ = std::max(epoch, epoch_);
 }
 
@@ -102,12 +106,14 @@ std::string format_outcome(const nlohmann::json& job) {
   if (state != "SUCCEEDED" && !reason.empty()) out += ": " + reason;
   const std::int64_t started = integer_at(job, "started_ms");
   const std::int64_t ended = integer_at(job, "ended_ms");
-  if (started > 0 && ended >= started) out += fmt::format(" after {}", format_duration((ended - started) / 1000));
+  if (started > 0 && ended >= started)
+    out += fmt::format(" after {}", format_duration((ended - started) / 1000));
   out += "\n";
   if (const auto accuracy = final_number(job, "accuracy")) {
     out += fmt::format("accuracy   {:.1f}%", *accuracy * 100);
     if (const auto majority = final_number(job, "majority_accuracy")) {
-      out += fmt::format(" on held-out data; always answering the most frequent label gives {:.1f}%", *majority * 100);
+      out += fmt::format(" on held-out data; always answering the most frequent label gives {:.1f}%",
+                         *majority * 100);
     }
     out += "\n";
   }

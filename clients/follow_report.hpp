@@ -13,8 +13,9 @@ namespace ds::clients {
 /// Turns the job as it is polled into what somebody who watches wants to read. No I/O and no clock.
 class FollowReport {
  public:
-  /// Lines worth keeping since the last call: a change of state or of the reason to wait, a new gang, an evaluation
-  /// (once each), the finished epochs of a job without evaluations. `now_s` may be any clock that only grows.
+  /// Lines worth keeping since the last call: a change of state or of the reason to wait, a new gang, an
+  /// evaluation (once each), the finished epochs of a job without evaluations. `now_s` may be any clock that
+  /// only grows.
   std::vector<std::string> observe(const nlohmann::json& job, double now_s);
 
   /// The line that moves, see `format_progress`; of the job observed last.
@@ -36,8 +37,8 @@ class FollowReport {
   EtaEstimate eta_;
 };
 
-/// What a job came to, as lines for standard output: state, held-out accuracy against the majority baseline, the
-/// checkpoint, and what to do next. Pure.
+/// What a job came to, as lines for standard output: state, held-out accuracy against the majority baseline,
+/// the checkpoint, and what to do next. Pure.
 std::string format_outcome(const nlohmann::json& job);
 
 }  // namespace ds::clients

@@ -11,7 +11,8 @@
 namespace ds::clients {
 namespace {
 
-/// Text that a signal handler can read at any moment: two buffers, of which `current` is never being written to.
+/// Text that a signal handler can read at any moment: two buffers, of which `current` is never being written
+/// to.
 template <std::size_t Size>
 struct HandlerText {
   std::array<std::array<char, Size>, 2> buffers{};
@@ -59,7 +60,11 @@ void install_interrupt_handlers() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-void set_interrupt_message(const std::string& message) { message_text.set(message); }
-void set_interrupt_cleanup(const std::string& path) { cleanup_path.set(path); }
+void set_interrupt_message(const std::string& message) {
+  message_text.set(message);
+}
+void set_interrupt_cleanup(const std::string& path) {
+  cleanup_path.set(path);
+}
 
 }  // namespace ds::clients

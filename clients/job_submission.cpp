@@ -42,8 +42,13 @@ void check_text(const JobFile& file) {
     const std::string_view before = std::string_view(file.text).substr(0, *at);
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
     const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
-    Failure failure(ExitCode::job_invalid, "invalid_job", file.shown + " is not UTF-8 text", "save the file as UTF-8");
-    failure.details.push_back({{"field", ""}, {"line", line}, {"column", column}, {"message", "not UTF-8 text"}, {"hint", failure.hint}});
+    Failure failure(ExitCode::job_invalid, "invalid_job", file.shown + " is not UTF-8 text",
+                    "save the file as UTF-8");
+    failure.details.push_back({{"field", ""},
+                               {"line", line},
+                               {"column", column},
+                               {"message", "not UTF-8 text"},
+                               {"hint", failure.hint}});
     failure.rendered = format_spec_errors(failure.details, file.shown, before);
     throw failure;
   }
@@ -60,11 +65,13 @@ JobFile read_job_file(const std::string& path) {
   } else {
     std::error_code error;
     if (std::filesystem::is_directory(path, error)) {
-      throw Failure(ExitCode::job_invalid, "invalid_job", path + " is a directory", "name the job file in it");
+      throw Failure(ExitCode::job_invalid, "invalid_job", path + " is a directory",
+                    "name the job file in it");
     }
     std::ifstream in(path, std::ios::binary);
     if (!in) {
-      throw Failure(ExitCode::job_invalid, "invalid_job", fmt::format("cannot read {}: {}", path, std::strerror(errno)),
+      throw Failure(ExitCode::job_invalid, "invalid_job",
+                    fmt::format("cannot read {}: {}", path, std::strerror(errno)),
                     "ds-submit run -f FILE; - reads standard input");
     }
     const auto whole = std::filesystem::absolute(path).lexically_normal();
@@ -92,7 +99,8 @@ nlohmann::json submit_job(ApiClient& api, const JobFile& file) {
       }
       if (failure.exit_code != ExitCode::no_server || steady_clock::now() >= deadline) throw;
     }
-    if (!told) write_err(fmt::format("no answer from {}; trying for {} s\n", api.head().text(), kRetryTime.count()));
+    if (!told)
+      write_err(fmt::format("no answer from {}; trying for {} s\n", api.head().text(), kRetryTime.count()));
     told = true;
     std::this_thread::sleep_for(kRetryPause);
   }

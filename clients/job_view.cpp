@@ -44,8 +44,12 @@ std::string format_places(const json& places, const std::string& what, bool colo
   if (places.empty()) return {};
   std::vector<std::vector<Cell>> rows;
   for (const auto& place : places) {
-    const std::string name = what == "RANK" ? std::to_string(integer_at(place, "rank")) : text_at(place, "role");
-    rows.push_back({{name}, {text_at(place, "node")}, {std::to_string(integer_at(place, "pid")), Colour::none, true}, state_cell(place)});
+    const std::string name =
+        what == "RANK" ? std::to_string(integer_at(place, "rank")) : text_at(place, "role");
+    rows.push_back({{name},
+                    {text_at(place, "node")},
+                    {std::to_string(integer_at(place, "pid")), Colour::none, true},
+                    state_cell(place)});
   }
   return "\n" + format_table({what, "NODE", "PID", "STATE"}, rows, coloured);
 }
@@ -79,7 +83,8 @@ std::string format_jobs(const json& jobs, std::int64_t now_ms, bool coloured) {
                     {format_ago(integer_at(job, "submitted_ms"), now_ms), Colour::none, true},
                     {text_at(job, "reason")}});
   }
-  return format_table({"ID", "NAME", "TENANT", "STATE", "STEP", "ACCURACY", "SUBMITTED", "REASON"}, rows, coloured);
+  return format_table({"ID", "NAME", "TENANT", "STATE", "STEP", "ACCURACY", "SUBMITTED", "REASON"}, rows,
+                      coloured);
 }
 
 std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
@@ -90,11 +95,13 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
   add_line(out, "reason", printable_line(text_at(job, "reason")));
   add_line(out, "kind", printable_line(text_at(job, "kind")));
   add_line(out, "tenant", printable_line(text_at(job, "tenant")));
-  if (integer_at(job, "total_steps") > 0) add_line(out, "progress", format_progress(job, std::nullopt, std::nullopt));
+  if (integer_at(job, "total_steps") > 0)
+    add_line(out, "progress", format_progress(job, std::nullopt, std::nullopt));
   const std::int64_t minimum = integer_at(job, "workers_min");
   const std::int64_t maximum = integer_at(job, "workers_max");
   if (maximum > 0) {
-    add_line(out, "workers", fmt::format("{} now, {} to {} wanted", array_at(job, "workers").size(), minimum, maximum));
+    add_line(out, "workers",
+             fmt::format("{} now, {} to {} wanted", array_at(job, "workers").size(), minimum, maximum));
   }
   add_line(out, "generation", std::to_string(integer_at(job, "generation")));
   add_line(out, "restarts", std::to_string(integer_at(job, "restarts")));
@@ -117,7 +124,8 @@ std::string format_nodes(const json& nodes, bool coloured) {
     rows.push_back({{text_at(node, "id")},
                     {text_at(node, "address")},
                     state_cell(node),
-                    {fmt::format("{}/{}", integer_at(node, "slots_used"), integer_at(node, "slots")), Colour::none, true},
+                    {fmt::format("{}/{}", integer_at(node, "slots_used"), integer_at(node, "slots")),
+                     Colour::none, true},
                     {std::to_string(integer_at(node, "gpus")), Colour::none, true},
                     {format_bytes(integer_at(node, "memory_bytes")), Colour::none, true},
                     {std::to_string(integer_at(node, "pid")), Colour::none, true}});
@@ -132,12 +140,13 @@ std::string format_checkpoints(const json& checkpoints, bool coloured) {
     const auto loss = number_at(checkpoint, "metrics.loss");
     if (!checkpoint.is_object()) continue;
     const auto best = checkpoint.find("best");
-    rows.push_back({{format_count(integer_at(checkpoint, "step")), Colour::none, true},
-                    {format_bytes(integer_at(checkpoint, "bytes")), Colour::none, true},
-                    {text_at(checkpoint, "time")},
-                    {loss ? fmt::format("{:.3f}", *loss) : "-", Colour::none, true},
-                    {format_percent(checkpoint, "metrics.accuracy"), Colour::none, true},
-                    {best != checkpoint.end() && best->is_boolean() && best->get<bool>() ? "best" : "", Colour::green}});
+    rows.push_back(
+        {{format_count(integer_at(checkpoint, "step")), Colour::none, true},
+         {format_bytes(integer_at(checkpoint, "bytes")), Colour::none, true},
+         {text_at(checkpoint, "time")},
+         {loss ? fmt::format("{:.3f}", *loss) : "-", Colour::none, true},
+         {format_percent(checkpoint, "metrics.accuracy"), Colour::none, true},
+         {best != checkpoint.end() && best->is_boolean() && best->get<bool>() ? "best" : "", Colour::green}});
   }
   return format_table({"STEP", "SIZE", "TIME", "LOSS", "ACCURACY", ""}, rows, coloured);
 }
@@ -148,7 +157,8 @@ std::string format_why(const json& why, bool coloured) {
   const auto& reasons = array_at(why, "reasons");
   if (reasons.empty()) out += "nothing keeps this job from running\n";
   for (const auto& reason : reasons) {
-    out += fmt::format("  {}: {}\n", printable_line(text_at(reason, "code")), printable_line(text_at(reason, "text")));
+    out += fmt::format("  {}: {}\n", printable_line(text_at(reason, "code")),
+                       printable_line(text_at(reason, "text")));
     std::string names;
     for (const auto& job : array_at(reason, "blocking")) {
       if (job.is_string()) names += (names.empty() ? "" : ", ") + job.get<std::string>();

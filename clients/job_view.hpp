@@ -6,7 +6,8 @@
 
 namespace ds::clients {
 
-/// The head's answers as a person reads them; each ends with a newline. Pure: `now_ms` is milliseconds since 1970.
+/// The head's answers as a person reads them; each ends with a newline. Pure: `now_ms` is milliseconds since
+/// 1970.
 std::string format_jobs(const nlohmann::json& jobs, std::int64_t now_ms, bool coloured);
 std::string format_job(const nlohmann::json& job, std::int64_t now_ms, bool coloured);
 std::string format_nodes(const nlohmann::json& nodes, bool coloured);

@@ -7,8 +7,8 @@
 
 namespace ds::clients {
 
-/// Reads fields of the head's answers. A field that is missing, null or of another type counts as absent: an answer of
-/// a newer or older head must not end the client. `path` is dotted: `metrics.loss`.
+/// Reads fields of the head's answers. A field that is missing, null or of another type counts as absent: an
+/// answer of a newer or older head must not end the client. `path` is dotted: `metrics.loss`.
 std::optional<double> number_at(const nlohmann::json& object, std::string_view path);
 std::int64_t integer_at(const nlohmann::json& object, std::string_view path, std::int64_t otherwise = 0);
 std::string text_at(const nlohmann::json& object, std::string_view path);  ///< empty when absent

@@ -28,14 +28,17 @@ constexpr std::chrono::milliseconds kPollPause{50};
 constexpr std::size_t kShownLogLines = 12;
 constexpr std::string_view kHead = "head";
 
-std::string node_name(int number) { return fmt::format("node-{}", number); }
+std::string node_name(int number) {
+  return fmt::format("node-{}", number);
+}
 
 std::filesystem::path find_program(const std::string& name) {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   const auto program = self.parent_path() / name;
   if (error || ::access(program.c_str(), X_OK) != 0) {
-    throw Failure(ExitCode::unexpected, "local", fmt::format("{} is not beside ds-submit in {}", name, self.parent_path().string()),
+    throw Failure(ExitCode::unexpected, "local",
+                  fmt::format("{} is not beside ds-submit in {}", name, self.parent_path().string()),
                   "build or install all programs: cmake --build --preset release");
   }
   return program;
@@ -44,9 +47,11 @@ std::filesystem::path find_program(const std::string& name) {
 void make_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (!error) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);  // secrets live there
+  if (!error)
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);  // secrets live there
   if (error) {
-    throw Failure(ExitCode::unexpected, "local", fmt::format("cannot make {}: {}", folder.string(), error.message()),
+    throw Failure(ExitCode::unexpected, "local",
+                  fmt::format("cannot make {}: {}", folder.string(), error.message()),
                   "set DS_HOME to a directory that you may write to");
   }
 }
@@ -70,7 +75,8 @@ std::optional<ClusterShape> parse_cluster_shape(const std::string& text) {
   std::string nodes;
   std::string slots;
   ClusterShape shape;
-  if (!(in >> nodes >> shape.nodes >> slots >> shape.slots) || nodes != "nodes" || slots != "slots") return std::nullopt;
+  if (!(in >> nodes >> shape.nodes >> slots >> shape.slots) || nodes != "nodes" || slots != "slots")
+    return std::nullopt;
   return shape;
 }
 
@@ -127,7 +133,8 @@ LocalCluster::Members LocalCluster::living_members() const {
   return living;
 }
 
-void LocalCluster::start(const std::string& name, const std::string& program, const std::vector<std::string>& arguments) {
+void LocalCluster::start(const std::string& name, const std::string& program,
+                         const std::vector<std::string>& arguments) {
   const auto record = start_member(find_program(program), arguments, home_.log_file(name), home_.run_dir());
   started_[name] = members_[name] = record;
   write_small_file(home_.pid_file(name), format_member_record(record));
@@ -135,7 +142,8 @@ void LocalCluster::start(const std::string& name, const std::string& program, co
 
 void LocalCluster::fail_with_log(const std::string& name, const std::string& what) const {
   const std::string lines = printable_text(read_last_lines(home_.log_file(name), kShownLogLines));
-  throw Failure(ExitCode::unexpected, "local", fmt::format("{} {}{}{}", name, what, lines.empty() ? "" : "; it said last:\n", lines),
+  throw Failure(ExitCode::unexpected, "local",
+                fmt::format("{} {}{}{}", name, what, lines.empty() ? "" : "; it said last:\n", lines),
                 "the whole log is " + home_.log_file(name).string());
 }
 
@@ -143,7 +151,8 @@ void LocalCluster::check_members() const {
   for (const auto& [name, record] : members_) {
     if (is_alive(record)) continue;
     const std::string end = describe_end(record);
-    fail_with_log(name, end.empty() ? "died while the cluster was starting" : "ended with " + end + " while the cluster was starting");
+    fail_with_log(name, end.empty() ? "died while the cluster was starting"
+                                    : "ended with " + end + " while the cluster was starting");
   }
 }
 
@@ -165,7 +174,8 @@ std::string LocalCluster::start_head(Clock::time_point deadline) {
   }
 }
 
-void LocalCluster::wait_for_nodes(const std::string& address, const ClusterShape& shape, Clock::time_point deadline) {
+void LocalCluster::wait_for_nodes(const std::string& address, const ClusterShape& shape,
+                                  Clock::time_point deadline) {
   ApiClient api(parse_head_address(address, home_.address_file().string()));
   for (;;) {
     std::string missing;
@@ -195,7 +205,8 @@ LocalCluster::Up LocalCluster::up(const ClusterShape& shape) {
   const auto running = parse_cluster_shape(read_small_file(home_.shape_file()).value_or(""));
   if (!members_.empty() && running && *running != shape) {
     throw Failure(ExitCode::conflict, "conflict",
-                  fmt::format("a local cluster with {} nodes of {} slots is up already", running->nodes, running->slots),
+                  fmt::format("a local cluster with {} nodes of {} slots is up already", running->nodes,
+                              running->slots),
                   "ds-submit down stops it; jobs and checkpoints are kept");
   }
   write_small_file(home_.shape_file(), format_cluster_shape(shape));
@@ -207,8 +218,9 @@ LocalCluster::Up LocalCluster::up(const ClusterShape& shape) {
     result.address = head_lives && remembered ? *remembered : start_head(deadline);
     for (int i = 1; i <= shape.nodes; ++i) {
       if (members_.count(node_name(i)) > 0) continue;
-      start(node_name(i), "ds-node", {"--head", result.address, "--secret-file", (home_.head_dir() / "cluster.secret").string(),
-                                      "--name", node_name(i), "--slots", std::to_string(shape.slots)});
+      start(node_name(i), "ds-node",
+            {"--head", result.address, "--secret-file", (home_.head_dir() / "cluster.secret").string(),
+             "--name", node_name(i), "--slots", std::to_string(shape.slots)});
     }
     wait_for_nodes(result.address, shape, deadline);
     for (const auto& [name, record] : started_) result.started.push_back(name);
@@ -241,8 +253,10 @@ void LocalCluster::stop_members(const Members& members) {
     write_err(fmt::format("{} (pid {}) does not stop; killing it\n", name, record.pid));
     signal_member(record, SIGKILL);
   }
-  const auto kill_deadline = Clock::now() + kStopTime;  // a process in a stuck disk call can outlive even SIGKILL
-  while ((any_alive(false) || any_alive(true)) && Clock::now() < kill_deadline) std::this_thread::sleep_for(kPollPause);
+  const auto kill_deadline =
+      Clock::now() + kStopTime;  // a process in a stuck disk call can outlive even SIGKILL
+  while ((any_alive(false) || any_alive(true)) && Clock::now() < kill_deadline)
+    std::this_thread::sleep_for(kPollPause);
 }
 
 void LocalCluster::forget(const Members& members) {
@@ -260,7 +274,8 @@ std::vector<std::string> LocalCluster::down(bool purge) {
   std::vector<std::string> stopped;
   for (const auto& [name, record] : members) {
     if (is_alive(record)) {
-      throw Failure(ExitCode::unexpected, "local", fmt::format("{} (pid {}) cannot be stopped", name, record.pid),
+      throw Failure(ExitCode::unexpected, "local",
+                    fmt::format("{} (pid {}) cannot be stopped", name, record.pid),
                     "it probably hangs in a call of the kernel; try again later");
     }
     stopped.push_back(name);
@@ -269,7 +284,9 @@ std::vector<std::string> LocalCluster::down(bool purge) {
   std::filesystem::remove_all(home_.run_dir(), error);
   if (purge && !error) std::filesystem::remove_all(home_.head_dir(), error);
   if (purge && !error) std::filesystem::remove(home_.lock_file(), error);
-  if (error) throw Failure(ExitCode::unexpected, "local", "cannot remove files in " + home_.root.string() + ": " + error.message());
+  if (error)
+    throw Failure(ExitCode::unexpected, "local",
+                  "cannot remove files in " + home_.root.string() + ": " + error.message());
   if (purge) std::filesystem::remove(home_.root, error);  // stays when something else is in it
   return stopped;
 }

@@ -24,8 +24,8 @@ struct ClusterShape {
 std::string format_cluster_shape(const ClusterShape& shape);
 std::optional<ClusterShape> parse_cluster_shape(const std::string& text);
 
-/// The embedded cluster of this machine: one head and some nodes as processes of their own, remembered in files under a
-/// `LocalHome`. One object at a time does something (a lock file); all members throw `Failure`.
+/// The embedded cluster of this machine: one head and some nodes as processes of their own, remembered in
+/// files under a `LocalHome`. One object at a time does something (a lock file); all members throw `Failure`.
 class LocalCluster {
  public:
   explicit LocalCluster(LocalHome home);
@@ -37,13 +37,14 @@ class LocalCluster {
     std::string address;               ///< HOST:PORT of the head
     std::vector<std::string> started;  ///< members that were not running before; empty: it was up already
   };
-  /// Starts what is not running and returns once the head knows all nodes. A head that died comes back on the port it
-  /// had, because nodes look for it there. Another shape than the running one is a conflict. When a member dies
-  /// meanwhile, what this call started is stopped again and the failure shows that member's last log lines.
+  /// Starts what is not running and returns once the head knows all nodes. A head that died comes back on the
+  /// port it had, because nodes look for it there. Another shape than the running one is a conflict. When a
+  /// member dies meanwhile, what this call started is stopped again and the failure shows that member's last
+  /// log lines.
   Up up(const ClusterShape& shape);
 
-  /// Stops nodes, then the head: SIGTERM, and SIGKILL for what is left after 15 s. Keeps jobs and checkpoints unless
-  /// `purge`. Returns the members that were running.
+  /// Stops nodes, then the head: SIGTERM, and SIGKILL for what is left after 15 s. Keeps jobs and checkpoints
+  /// unless `purge`. Returns the members that were running.
   std::vector<std::string> down(bool purge);
 
   const LocalHome& home() const { return home_; }

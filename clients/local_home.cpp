@@ -25,10 +25,12 @@ LocalHome find_local_home() {
   std::filesystem::path root = environment("DS_HOME");
   if (root.empty()) {
     std::filesystem::path state = environment("XDG_STATE_HOME");
-    if (state.empty() || state.is_relative()) {  // relative ones are to be ignored, says the XDG specification
+    if (state.empty() ||
+        state.is_relative()) {  // relative ones are to be ignored, says the XDG specification
       const std::string home = environment("HOME");
       if (home.empty()) {
-        throw Failure(ExitCode::usage, "usage", "no place for the local cluster: DS_HOME and HOME are both unset",
+        throw Failure(ExitCode::usage, "usage",
+                      "no place for the local cluster: DS_HOME and HOME are both unset",
                       "set DS_HOME to a directory");
       }
       state = std::filesystem::path(home) / ".local" / "state";

@@ -6,20 +6,24 @@
 
 namespace ds::clients {
 
-/// Where the local cluster keeps its things: `head/` is the head's data directory, `run/` lasts from `up` to `down`.
+/// Where the local cluster keeps its things: `head/` is the head's data directory, `run/` lasts from `up` to
+/// `down`.
 struct LocalHome {
   std::filesystem::path root;  ///< absolute
 
   std::filesystem::path head_dir() const { return root / "head"; }
   std::filesystem::path run_dir() const { return root / "run"; }
-  std::filesystem::path address_file() const { return run_dir() / "address"; }  ///< HOST:PORT, kept when the head dies
+  std::filesystem::path address_file() const {
+    return run_dir() / "address";
+  }  ///< HOST:PORT, kept when the head dies
   std::filesystem::path shape_file() const { return run_dir() / "shape"; }
   std::filesystem::path pid_file(const std::string& member) const { return run_dir() / (member + ".pid"); }
   std::filesystem::path log_file(const std::string& member) const { return run_dir() / (member + ".log"); }
   std::filesystem::path lock_file() const { return root / "lock"; }
 };
 
-/// DS_HOME, else XDG_STATE_HOME/ds, else HOME/.local/state/ds. Throws `Failure` when none of the three is set.
+/// DS_HOME, else XDG_STATE_HOME/ds, else HOME/.local/state/ds. Throws `Failure` when none of the three is
+/// set.
 LocalHome find_local_home();
 
 /// A file's text without its last newline; none when it cannot be read or is larger than 64 KiB.

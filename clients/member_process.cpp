@@ -39,13 +39,15 @@ class SpawnSettings {
   SpawnSettings(const std::filesystem::path& log, const std::filesystem::path& folder) {
     ::posix_spawn_file_actions_init(&actions_);
     ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    ::posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    ::posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND,
+                                       0600);
     ::posix_spawn_file_actions_adddup2(&actions_, STDOUT_FILENO, STDERR_FILENO);
     // A pipe of the caller's shell that stayed open in a daemon would keep the shell waiting for its end.
     ::posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
     ::posix_spawn_file_actions_addchdir_np(&actions_, folder.c_str());
     ::posix_spawnattr_init(&attributes_);
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    ::posix_spawnattr_setflags(&attributes_,
+                               POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     sigset_t signals;
     sigfillset(&signals);
     ::posix_spawnattr_setsigdefault(&attributes_, &signals);
@@ -103,7 +105,8 @@ MemberRecord start_member(const std::filesystem::path& program, const std::vecto
   argv.push_back(nullptr);
   const SpawnSettings settings(log, folder);
   pid_t pid = 0;
-  const int error = ::posix_spawn(&pid, name.c_str(), settings.actions(), settings.attributes(), argv.data(), environ);
+  const int error =
+      ::posix_spawn(&pid, name.c_str(), settings.actions(), settings.attributes(), argv.data(), environ);
   if (error != 0) {
     throw Failure(ExitCode::unexpected, "local", "cannot start " + name + ": " + std::strerror(error),
                   "its output would go to " + log.string());

@@ -11,8 +11,8 @@
 
 namespace ds::clients {
 
-/// A process that we started earlier. The number alone may belong to a stranger by now; with the moment it started
-/// (clock ticks since boot) it does not.
+/// A process that we started earlier. The number alone may belong to a stranger by now; with the moment it
+/// started (clock ticks since boot) it does not.
 struct MemberRecord {
   pid_t pid = 0;
   std::uint64_t start_ticks = 0;
@@ -30,8 +30,9 @@ struct ProcessStat {
 };
 std::optional<ProcessStat> parse_process_stat(const std::string& text);
 
-/// Starts `program` apart from us: own session, nothing on standard input, output appended to `log` (emptied first when
-/// larger than 8 MiB), default signals, no descriptor of ours, working directory `folder`. Throws `Failure`.
+/// Starts `program` apart from us: own session, nothing on standard input, output appended to `log` (emptied
+/// first when larger than 8 MiB), default signals, no descriptor of ours, working directory `folder`. Throws
+/// `Failure`.
 MemberRecord start_member(const std::filesystem::path& program, const std::vector<std::string>& arguments,
                           const std::filesystem::path& log, const std::filesystem::path& folder);
 

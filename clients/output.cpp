@@ -47,10 +47,13 @@ void write_out(std::string_view text) {
   const int error = write_all(STDOUT_FILENO, text);
   if (error == EPIPE) ::_exit(128 + 13);
   if (error != 0) {
-    throw Failure(ExitCode::unexpected, "local", std::string("cannot write to standard output: ") + std::strerror(error));
+    throw Failure(ExitCode::unexpected, "local",
+                  std::string("cannot write to standard output: ") + std::strerror(error));
   }
 }
 
-void write_err(std::string_view text) { write_all(STDERR_FILENO, text); }
+void write_err(std::string_view text) {
+  write_all(STDERR_FILENO, text);
+}
 
 }  // namespace ds::clients

@@ -15,8 +15,8 @@ struct Terminal {
 
 Terminal look_at_terminal();
 
-/// Data: to standard output, at once. A reader that has gone (`| head`) ends the program with 141, as a shell shows it;
-/// a full disk is a `Failure`.
+/// Data: to standard output, at once. A reader that has gone (`| head`) ends the program with 141, as a shell
+/// shows it; a full disk is a `Failure`.
 void write_out(std::string_view text);
 
 /// Talk: to standard error, at once. What cannot be written there is lost.

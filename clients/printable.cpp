@@ -3,8 +3,12 @@
 namespace ds::clients {
 namespace {
 
-bool is_control(unsigned char c) { return c < 0x20 || c == 0x7f; }
-bool continues(unsigned char c) { return (c & 0xc0) == 0x80; }
+bool is_control(unsigned char c) {
+  return c < 0x20 || c == 0x7f;
+}
+bool continues(unsigned char c) {
+  return (c & 0xc0) == 0x80;
+}
 
 // C1 controls are two bytes in UTF-8 (c2 80 … c2 9f), and terminals obey them too.
 bool begins_c1(std::string_view text, std::size_t at) {

@@ -6,8 +6,8 @@
 
 namespace ds::clients {
 
-/// `text` with control characters shown as `?` (tabs and newlines as spaces), so that nothing a job or its file says can
-/// steer the terminal or break a table.
+/// `text` with control characters shown as `?` (tabs and newlines as spaces), so that nothing a job or its
+/// file says can steer the terminal or break a table.
 std::string printable_line(std::string_view text);
 
 /// As `printable_line`, keeping newlines and tabs: for logs on a terminal.

@@ -38,7 +38,8 @@ std::string format_excerpt(std::string_view text, std::size_t number, std::size_
   const std::string shown = std::string(mark) + printable_line(line);
   const std::size_t indent = display_width(mark) + display_width(printable_line(line.substr(0, before)));
   const std::string label = fmt::format("{:>5}", number);
-  return fmt::format("{} | {}\n{:{}} | {:{}}^\n", label, cut_to_width(shown, kShownBytes + 1), "", label.size(), "", indent);
+  return fmt::format("{} | {}\n{:{}} | {:{}}^\n", label, cut_to_width(shown, kShownBytes + 1), "",
+                     label.size(), "", indent);
 }
 
 }  // namespace

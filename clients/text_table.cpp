@@ -9,12 +9,18 @@ namespace {
 
 const char* escape_of(Colour colour) {
   switch (colour) {
-    case Colour::green: return "\x1b[32m";
-    case Colour::yellow: return "\x1b[33m";
-    case Colour::red: return "\x1b[31m";
-    case Colour::cyan: return "\x1b[36m";
-    case Colour::faint: return "\x1b[2m";
-    case Colour::none: break;
+    case Colour::green:
+      return "\x1b[32m";
+    case Colour::yellow:
+      return "\x1b[33m";
+    case Colour::red:
+      return "\x1b[31m";
+    case Colour::cyan:
+      return "\x1b[36m";
+    case Colour::faint:
+      return "\x1b[2m";
+    case Colour::none:
+      break;
   }
   return "";
 }

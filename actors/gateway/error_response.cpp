@@ -4,7 +4,8 @@
 
 namespace ds::gateway {
 
-HttpResponse error_response(int status, std::string_view code, std::string_view message, std::string_view hint) {
+HttpResponse error_response(int status, std::string_view code, std::string_view message,
+                            std::string_view hint) {
   nlohmann::ordered_json error;
   error["code"] = code;
   error["message"] = message;

@@ -50,8 +50,8 @@ class Exchange {
  public:
   Exchange(HostPort target, const std::string& path)
       : target_(std::move(target)),
-        request_(fmt::format("GET {} HTTP/1.1\r\nHost: {}:{}\r\nAccept: */*\r\nConnection: close\r\n\r\n", path,
-                             target_.host, target_.port)) {
+        request_(fmt::format("GET {} HTTP/1.1\r\nHost: {}:{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+                             path, target_.host, target_.port)) {
     parser_.body_limit(kMaxBodyBytes);
     parser_.eager(true);
   }
@@ -59,16 +59,19 @@ class Exchange {
   /// False when the time was over first.
   bool run(std::chrono::milliseconds timeout) {
     error_code error;
-    const auto address = asio::ip::make_address(target_.host == "localhost" ? "127.0.0.1" : target_.host, error);
+    const auto address =
+        asio::ip::make_address(target_.host == "localhost" ? "127.0.0.1" : target_.host, error);
     if (!error) {
-      socket_.async_connect({address, target_.port}, [this](const error_code& failure) { on_connected(failure); });
+      socket_.async_connect({address, target_.port},
+                            [this](const error_code& failure) { on_connected(failure); });
     } else {
       resolver_.async_resolve(target_.host, std::to_string(target_.port),
                               [this](const error_code& failure, const tcp::resolver::results_type& found) {
                                 if (failure) return finish(failure);
-                                asio::async_connect(socket_, found, [this](const error_code& refused, const tcp::endpoint&) {
-                                  on_connected(refused);
-                                });
+                                asio::async_connect(socket_, found,
+                                                    [this](const error_code& refused, const tcp::endpoint&) {
+                                                      on_connected(refused);
+                                                    });
                               });
     }
     io_.run_for(timeout);
@@ -81,7 +84,8 @@ class Exchange {
     auto message = parser_.release();
     HttpResponse response;
     response.status = static_cast<int>(message.result_int());
-    response.content_type = std::string(message[http::field::content_type].data(), message[http::field::content_type].size());
+    response.content_type =
+        std::string(message[http::field::content_type].data(), message[http::field::content_type].size());
     for (const auto& field : message) {
       response.headers.emplace_back(std::string(field.name_string().data(), field.name_string().size()),
                                     std::string(field.value().data(), field.value().size()));
@@ -93,9 +97,8 @@ class Exchange {
  private:
   void on_connected(const error_code& error) {
     if (error) return finish(error);
-    asio::async_write(socket_, asio::buffer(request_), [this](const error_code& failure, std::size_t) {
-      failure ? finish(failure) : read();
-    });
+    asio::async_write(socket_, asio::buffer(request_),
+                      [this](const error_code& failure, std::size_t) { failure ? finish(failure) : read(); });
   }
 
   void read() {
@@ -142,10 +145,12 @@ Result<HttpResponse> http_get(const std::string& host_port, const std::string& p
   }
   Exchange exchange(std::move(*target), path);
   if (!exchange.run(timeout)) {
-    return fail(ErrorCode::deadline_exceeded, fmt::format("{} did not answer within {} ms", host_port, timeout.count()));
+    return fail(ErrorCode::deadline_exceeded,
+                fmt::format("{} did not answer within {} ms", host_port, timeout.count()));
   }
   if (exchange.error()) {
-    return fail(ErrorCode::unavailable, fmt::format("{} cannot be asked: {}", host_port, exchange.error().message()),
+    return fail(ErrorCode::unavailable,
+                fmt::format("{} cannot be asked: {}", host_port, exchange.error().message()),
                 "check the address and that the program runs");
   }
   return exchange.take_response();

@@ -61,7 +61,9 @@ Error to_error(const error_code& error, const tcp::endpoint& endpoint) {
 }
 
 // Asio opens sockets without it, and a child that keeps one would keep the port in use after us.
-void close_on_exec(int descriptor) { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
+void close_on_exec(int descriptor) {
+  ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+}
 
 class Listener final : public HttpServer {
  public:

@@ -29,39 +29,46 @@ struct HttpResponse {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-/// Answers one request; callable from any thread, once. Never called: the client gets 504 after `answer_timeout`.
+/// Answers one request; callable from any thread, once. Never called: the client gets 504 after
+/// `answer_timeout`.
 using Respond = std::function<void(HttpResponse)>;
-/// Called on the gateway's threads; must not block them for long. A HEAD request arrives as GET; the server leaves the
-/// body of the answer out. What it throws becomes a 500.
+/// Called on the gateway's threads; must not block them for long. A HEAD request arrives as GET; the server
+/// leaves the body of the answer out. What it throws becomes a 500.
 using Handler = std::function<void(HttpRequest, Respond)>;
 
 struct HttpServerOptions {
   std::string host = "127.0.0.1";  ///< numeric address or `localhost`
-  std::uint16_t port = 0;  ///< 0: any free port
+  std::uint16_t port = 0;          ///< 0: any free port
   std::size_t threads = 2;
   std::size_t max_header_bytes = 8 << 10;
   std::size_t max_body_bytes = 128 << 10;
   std::size_t max_connections = 1024;  ///< beyond: 503 and closed
-  std::chrono::milliseconds header_timeout{10'000};   ///< from the first byte (or the connection) to the last header
-  std::chrono::milliseconds idle_timeout{30'000};     ///< between requests, for a body, and for a reader that takes nothing
+  std::chrono::milliseconds header_timeout{
+      10'000};  ///< from the first byte (or the connection) to the last header
+  std::chrono::milliseconds idle_timeout{
+      30'000};  ///< between requests, for a body, and for a reader that takes nothing
   std::chrono::milliseconds answer_timeout{120'000};  ///< for the handler
 };
 
 /// HTTP/1.1 with keep-alive and pipelining (requests of one connection are handled one after another).
 ///
-/// What is not a valid request gets a JSON error (`error_response`) and the connection is closed: 400, 408 too slow,
-/// 413 and 431 too large, 417; `Content-Length` together with `Transfer-Encoding` is refused. Threads are its own;
-/// members may be called from any of them, the destructor from none of them (it joins them).
+/// What is not a valid request gets a JSON error (`error_response`) and the connection is closed: 400, 408
+/// too slow, 413 and 431 too large, 417; `Content-Length` together with `Transfer-Encoding` is refused.
+/// Threads are its own; members may be called from any of them, the destructor from none of them (it joins
+/// them).
 class HttpServer {
  public:
-  /// Errors: `already_exists` (port in use; names host:port and what to do), `invalid_argument` (host not an address).
+  /// Errors: `already_exists` (port in use; names host:port and what to do), `invalid_argument` (host not an
+  /// address).
   static Result<std::unique_ptr<HttpServer>> start(const HttpServerOptions& options, Handler handler);
   virtual ~HttpServer() = default;  ///< stops listening, closes connections, joins the threads
   virtual std::uint16_t port() const = 0;
 };
 
-/// One blocking GET of `http://HOST:PORT/path`, for programs of the cluster that look the head up. Any status is a
-/// response, not an error. Errors: `invalid_argument`, `unavailable`, `deadline_exceeded`. `timeout` covers all of it.
-Result<HttpResponse> http_get(const std::string& host_port, const std::string& path, std::chrono::milliseconds timeout);
+/// One blocking GET of `http://HOST:PORT/path`, for programs of the cluster that look the head up. Any status
+/// is a response, not an error. Errors: `invalid_argument`, `unavailable`, `deadline_exceeded`. `timeout`
+/// covers all of it.
+Result<HttpResponse> http_get(const std::string& host_port, const std::string& path,
+                              std::chrono::milliseconds timeout);
 
 }  // namespace ds::gateway

@@ -12,8 +12,8 @@ std::string_view reason_phrase(int status);
 
 /// Status line and header lines, ended by the empty line.
 ///
-/// `now` is seconds since 1970 for the Date header. Line breaks inside a handler's header values become spaces,
-/// so that no value can begin a header of its own. Pure.
+/// `now` is seconds since 1970 for the Date header. Line breaks inside a handler's header values become
+/// spaces, so that no value can begin a header of its own. Pure.
 std::string format_response_head(const HttpResponse& response, bool keep_alive, std::int64_t now);
 
 /// 1xx, 204 and 304 have no body and no length, whatever the handler put there.

@@ -23,10 +23,11 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 constexpr std::size_t kReadBytes = 16 << 10;
-// At most so much is offered to the kernel at once: some look at all that they are offered for every piece they take.
+// At most so much is offered to the kernel at once: some look at all that they are offered for every piece
+// they take.
 constexpr std::size_t kWriteBytes = 256 << 10;
-// After a refusal the client may still be sending; closing at once would reset the connection and take the answer
-// with it. So much, for so long, is read and thrown away.
+// After a refusal the client may still be sending; closing at once would reset the connection and take the
+// answer with it. So much, for so long, is read and thrown away.
 constexpr std::size_t kDrainBytes = 1 << 20;
 constexpr std::chrono::milliseconds kDrainTime{1000};
 
@@ -47,7 +48,8 @@ HttpRequest take_request(http::request<http::string_body>&& message, RequestTarg
   request.path = std::move(target.path);
   request.query = std::move(target.query);
   for (const auto& field : message) {
-    auto [place, fresh] = request.headers.emplace(to_lower(to_string(field.name_string())), to_string(field.value()));
+    auto [place, fresh] =
+        request.headers.emplace(to_lower(to_string(field.name_string())), to_string(field.value()));
     if (!fresh) place->second += ", " + to_string(field.value());
   }
   request.body = std::move(message.body());
@@ -120,10 +122,10 @@ void Session::begin_request() {
 }
 
 void Session::read_more() {
-  socket_.async_read_some(buffer_.prepare(kReadBytes), [self = shared_from_this()](const error_code& error,
-                                                                                    std::size_t bytes) {
-    self->on_read(error, bytes);
-  });
+  socket_.async_read_some(buffer_.prepare(kReadBytes),
+                          [self = shared_from_this()](const error_code& error, std::size_t bytes) {
+                            self->on_read(error, bytes);
+                          });
 }
 
 void Session::on_read(const error_code& error, std::size_t bytes) {
@@ -147,7 +149,8 @@ void Session::parse() {
     const std::size_t used = parser_->put(buffer_.data(), error);
     buffer_.consume(used);
     if (error == http::error::need_more) {
-      // Only an unfinished head or chunk header waits here, so more than this is a client that never ends one.
+      // Only an unfinished head or chunk header waits here, so more than this is a client that never ends
+      // one.
       if (buffer_.size() > core_->options.max_header_bytes + kReadBytes) {
         return on_parse_error(http::error::header_limit);
       }
@@ -166,11 +169,13 @@ void Session::parse() {
 void Session::on_parse_error(const error_code& error) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
     return refuse(431, "bad_request",
-                  "the request's headers are larger than " + std::to_string(core_->options.max_header_bytes) + " bytes");
+                  "the request's headers are larger than " + std::to_string(core_->options.max_header_bytes) +
+                      " bytes");
   }
   if (error == http::error::body_limit) {
-    return refuse(413, "bad_request",
-                  "the request's body is larger than " + std::to_string(core_->options.max_body_bytes) + " bytes");
+    return refuse(
+        413, "bad_request",
+        "the request's body is larger than " + std::to_string(core_->options.max_body_bytes) + " bytes");
   }
   refuse(400, "bad_request", "this is not a valid HTTP/1.1 request: " + error.message());
 }
@@ -182,7 +187,8 @@ void Session::on_head() {
   const bool has_length = head.count(http::field::content_length) > 0;
   const bool has_coding = head.count(http::field::transfer_encoding) > 0;
   if (has_length && has_coding) {
-    return refuse(400, "bad_request", "Content-Length and Transfer-Encoding cannot stand together", "send one of the two");
+    return refuse(400, "bad_request", "Content-Length and Transfer-Encoding cannot stand together",
+                  "send one of the two");
   }
   if (has_coding && (!parser_->chunked() || head.version() < 11 ||
                      !boost::beast::iequals(head[http::field::transfer_encoding], "chunked"))) {
@@ -190,7 +196,8 @@ void Session::on_head() {
   }
   if (head.count(http::field::content_length) > 1 || head.count(http::field::host) > 1 ||
       (head.version() >= 11 && head.count(http::field::host) == 0)) {
-    return refuse(400, "bad_request", "an HTTP/1.1 request has one Host header and at most one Content-Length");
+    return refuse(400, "bad_request",
+                  "an HTTP/1.1 request has one Host header and at most one Content-Length");
   }
   if (parser_->content_length() && *parser_->content_length() > core_->options.max_body_bytes) {
     return on_parse_error(http::error::body_limit);
@@ -207,11 +214,12 @@ void Session::on_head() {
 
 void Session::send_continue() {
   head_ = "HTTP/1.1 100 Continue\r\n\r\n";
-  asio::async_write(socket_, asio::buffer(head_), [self = shared_from_this()](const error_code& error, std::size_t) {
-    if (self->phase_ == Phase::closed) return;
-    if (error || self->timed_out_) return self->shut();
-    self->read_more();
-  });
+  asio::async_write(socket_, asio::buffer(head_),
+                    [self = shared_from_this()](const error_code& error, std::size_t) {
+                      if (self->phase_ == Phase::closed) return;
+                      if (error || self->timed_out_) return self->shut();
+                      self->read_more();
+                    });
 }
 
 // ---- answering --------------------------------------------------------------------------------
@@ -231,7 +239,8 @@ void Session::on_request() {
     core_->handler(take_request(std::move(message), std::move(*target)),
                    [answer](HttpResponse response) { (*answer)(std::move(response)); });
   } catch (const std::exception& error) {
-    (*answer)(error_response(500, "internal", std::string("the request could not be handled: ") + error.what()));
+    (*answer)(
+        error_response(500, "internal", std::string("the request could not be handled: ") + error.what()));
   }
 }
 
@@ -249,7 +258,8 @@ void Session::send(HttpResponse response) {
   phase_ = Phase::writing;
   timed_out_ = false;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  head_ = format_response_head(response, keep_alive_, std::chrono::duration_cast<std::chrono::seconds>(now).count());
+  head_ = format_response_head(response, keep_alive_,
+                               std::chrono::duration_cast<std::chrono::seconds>(now).count());
   body_ = head_only_ || !status_has_body(response.status) ? std::string() : std::move(response.body);
   written_ = 0;
   write_more();
@@ -259,7 +269,7 @@ void Session::write_more() {
   const std::size_t from_head = std::min(written_, head_.size());
   const std::size_t from_body = written_ - from_head;
   const std::array<asio::const_buffer, 2> parts{asio::buffer(head_) + from_head,
-                                                 asio::buffer(asio::buffer(body_) + from_body, kWriteBytes)};
+                                                asio::buffer(asio::buffer(body_) + from_body, kWriteBytes)};
   arm(core_->options.idle_timeout);  // a slow reader may take long, one that has stopped may not
   socket_.async_write_some(parts, [self = shared_from_this()](const error_code& error, std::size_t bytes) {
     if (self->phase_ == Phase::closed) return;
@@ -282,13 +292,14 @@ void Session::on_written() {
 }
 
 void Session::drain() {
-  socket_.async_read_some(buffer_.prepare(kReadBytes), [self = shared_from_this()](const error_code& error,
-                                                                                    std::size_t bytes) {
-    if (self->phase_ == Phase::closed) return;
-    self->drained_ += bytes;
-    if (error || self->timed_out_ || self->drained_ > kDrainBytes) return self->shut();
-    self->drain();
-  });
+  socket_.async_read_some(buffer_.prepare(kReadBytes),
+                          [self = shared_from_this()](const error_code& error, std::size_t bytes) {
+                            if (self->phase_ == Phase::closed) return;
+                            self->drained_ += bytes;
+                            if (error || self->timed_out_ || self->drained_ > kDrainBytes)
+                              return self->shut();
+                            self->drain();
+                          });
 }
 
 // ---- deadlines --------------------------------------------------------------------------------

@@ -37,8 +37,8 @@ struct ServerCore {
 
 /// One connection: reads a request, hands it to the handler, writes the answer, and again.
 ///
-/// All members run on the connection's strand; exactly one asynchronous read or write is under way at a time, so a
-/// deadline that fires can cancel it and every completion sees `timed_out_`.
+/// All members run on the connection's strand; exactly one asynchronous read or write is under way at a time,
+/// so a deadline that fires can cancel it and every completion sees `timed_out_`.
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(std::shared_ptr<ServerCore> core, boost::asio::ip::tcp::socket socket);
@@ -46,9 +46,9 @@ class Session : public std::enable_shared_from_this<Session> {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  void start();              ///< begins to serve
-  void start_refusing();     ///< answers 503 and closes
-  void close();              ///< from any thread; what is under way ends at once
+  void start();           ///< begins to serve
+  void start_refusing();  ///< answers 503 and closes
+  void close();           ///< from any thread; what is under way ends at once
 
  private:
   enum class Phase { idle, head, body, answering, writing, draining, closed };
@@ -89,7 +89,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::uint64_t request_ = 0;  ///< number of the request being answered
   std::string head_;
   std::string body_;
-  std::size_t written_ = 0;   ///< of head_ and body_ together
+  std::size_t written_ = 0;  ///< of head_ and body_ together
   std::size_t drained_ = 0;
 };
 

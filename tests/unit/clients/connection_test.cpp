@@ -16,7 +16,8 @@ TEST(Connection, TakesTheUsualWaysToWriteAnAddress) {
 }
 
 TEST(Connection, RefusesWhatIsNoAddressAndSaysWhereItWasGiven) {
-  for (const char* bad : {"", "host", ":80", "host:", "host:0", "host:65536", "host:8o", "https://host:1", "user@host:1", "host/x:1"}) {
+  for (const char* bad : {"", "host", ":80", "host:", "host:0", "host:65536", "host:8o", "https://host:1",
+                          "user@host:1", "host/x:1"}) {
     try {
       parse_head_address(bad, "DS_HEAD");
       ADD_FAILURE() << bad;

@@ -24,7 +24,8 @@ TEST(ExitCode, IsZeroOnlyForAJobThatSucceeded) {
   EXPECT_EQ(static_cast<int>(exit_code_for_state("SUCCEEDED")), 0);
   EXPECT_EQ(static_cast<int>(exit_code_for_state("FAILED")), 100);
   EXPECT_EQ(static_cast<int>(exit_code_for_state("CANCELLED")), 103);
-  for (const char* state : {"QUEUED", "STARTING", "RUNNING", "RESIZING", "PREEMPTED", "PAUSED", "", "SOMETHING_NEW"}) {
+  for (const char* state :
+       {"QUEUED", "STARTING", "RUNNING", "RESIZING", "PREEMPTED", "PAUSED", "", "SOMETHING_NEW"}) {
     EXPECT_EQ(static_cast<int>(exit_code_for_state(state)), 101) << state;
     EXPECT_FALSE(is_end_state(state)) << state;
   }

@@ -9,9 +9,19 @@ using nlohmann::json;
 using Lines = std::vector<std::string>;
 
 json job_in(const std::string& state, const std::string& reason = "") {
-  return {{"id", "j1"}, {"name", "intents"}, {"state", state}, {"reason", reason}, {"step", 0}, {"total_steps", 100},
-          {"epoch", 0}, {"steps_per_epoch", 50}, {"generation", 0}, {"restarts", 0}, {"workers", json::array()},
-          {"evaluations", json::array()}, {"metrics", json::object()}};
+  return {{"id", "j1"},
+          {"name", "intents"},
+          {"state", state},
+          {"reason", reason},
+          {"step", 0},
+          {"total_steps", 100},
+          {"epoch", 0},
+          {"steps_per_epoch", 50},
+          {"generation", 0},
+          {"restarts", 0},
+          {"workers", json::array()},
+          {"evaluations", json::array()},
+          {"metrics", json::object()}};
 }
 
 TEST(FollowReport, SaysAStateOnceAndAgainWhenItsReasonChanges) {
@@ -29,9 +39,10 @@ TEST(FollowReport, SaysEachEvaluationOnce) {
   report.observe(job, 0);
   job["step"] = 50;
   job["epoch"] = 1;
-  job["evaluations"] = {{{"epoch", 1}, {"step", 50}, {"loss", 0.5}, {"accuracy", 0.8}, {"majority_accuracy", 0.25}}};
-  EXPECT_EQ(report.observe(job, 1),
-            Lines{"epoch 1 evaluated at step 50: loss 0.500, accuracy 80.0% (always the most frequent label: 25.0%)"});
+  job["evaluations"] = {
+      {{"epoch", 1}, {"step", 50}, {"loss", 0.5}, {"accuracy", 0.8}, {"majority_accuracy", 0.25}}};
+  EXPECT_EQ(report.observe(job, 1), Lines{"epoch 1 evaluated at step 50: loss 0.500, accuracy 80.0% (always "
+                                          "the most frequent label: 25.0%)"});
   EXPECT_EQ(report.observe(job, 2), Lines{});
   job["evaluations"].push_back({{"epoch", 2}, {"step", 100}});
   EXPECT_EQ(report.observe(job, 3), Lines{"epoch 2 evaluated at step 100"});
@@ -58,7 +69,8 @@ TEST(FollowReport, SaysWhenTheGangChanges) {
   EXPECT_EQ(report.observe(job, 1), Lines{"training with 1 worker (generation 2)"});
   job["restarts"] = 1;
   job["step"] = 20;
-  EXPECT_EQ(report.observe(job, 2), Lines{"workers were lost and replaced (restart 1), going on from step 20"});
+  EXPECT_EQ(report.observe(job, 2),
+            Lines{"workers were lost and replaced (restart 1), going on from step 20"});
 }
 
 TEST(FollowReport, TellsTheOutcomeAgainstTheBaseline) {

@@ -21,7 +21,8 @@ TEST(JobView, ListsJobs) {
 }
 
 TEST(JobView, ShowsOneJobWithItsWorkersAndEvaluations) {
-  const json job = json::parse(R"({"id":"j-1","name":"intents","kind":"train","tenant":"nlp","state":"RUNNING","reason":"",
+  const json job =
+      json::parse(R"({"id":"j-1","name":"intents","kind":"train","tenant":"nlp","state":"RUNNING","reason":"",
     "step":50,"total_steps":100,"epoch":1,"steps_per_epoch":50,"generation":2,"restarts":1,"workers_min":1,"workers_max":4,
     "workers":[{"rank":0,"node":"node-1","pid":77,"state":"RUNNING"}],"roles":[{"role":"job_master","node":"head","pid":12}],
     "evaluations":[{"epoch":1,"step":50,"loss":0.25,"accuracy":0.9,"majority_accuracy":0.2}],
@@ -50,20 +51,28 @@ TEST(JobView, ShowsOneJobWithItsWorkersAndEvaluations) {
 }
 
 TEST(JobView, ListsNodesAndCheckpoints) {
-  EXPECT_EQ(format_nodes(json::parse(R"([{"id":"node-1","address":"127.0.0.1:4000","state":"UP","slots":2,"slots_used":1,
-                                          "gpus":0,"memory_bytes":4294967296,"pid":9}])"), false),
-            "NODE    ADDRESS         STATE  SLOTS  GPUS   MEMORY  PID\n"
-            "node-1  127.0.0.1:4000  UP       1/2     0  4.0 GiB    9\n");
+  EXPECT_EQ(
+      format_nodes(
+          json::parse(R"([{"id":"node-1","address":"127.0.0.1:4000","state":"UP","slots":2,"slots_used":1,
+                                          "gpus":0,"memory_bytes":4294967296,"pid":9}])"),
+          false),
+      "NODE    ADDRESS         STATE  SLOTS  GPUS   MEMORY  PID\n"
+      "node-1  127.0.0.1:4000  UP       1/2     0  4.0 GiB    9\n");
   EXPECT_EQ(format_checkpoints(json::parse(R"([{"step":200,"bytes":1048576,"time":"2026-01-01T00:00:00Z",
-                                                "metrics":{"loss":0.5,"accuracy":0.75},"best":true}])"), false),
+                                                "metrics":{"loss":0.5,"accuracy":0.75},"best":true}])"),
+                               false),
             "STEP     SIZE  TIME                   LOSS  ACCURACY\n"
             " 200  1.0 MiB  2026-01-01T00:00:00Z  0.500     75.0%  best\n");
 }
 
 TEST(JobView, SaysWhatIsInTheWay) {
-  EXPECT_EQ(format_why(json::parse(R"({"state":"QUEUED","reasons":[{"code":"no_capacity_now","text":"needs 4 slots, 1 is free",
-                                       "blocking":["j-1","j-2"]}],"expected_start":null})"), false),
-            "QUEUED\n  no_capacity_now: needs 4 slots, 1 is free\n    in the way: j-1, j-2\n");
+  EXPECT_EQ(
+      format_why(
+          json::parse(
+              R"({"state":"QUEUED","reasons":[{"code":"no_capacity_now","text":"needs 4 slots, 1 is free",
+                                       "blocking":["j-1","j-2"]}],"expected_start":null})"),
+          false),
+      "QUEUED\n  no_capacity_now: needs 4 slots, 1 is free\n    in the way: j-1, j-2\n");
   EXPECT_EQ(format_why(json::parse(R"({"state":"RUNNING","reasons":[]})"), false),
             "RUNNING\nnothing keeps this job from running\n");
 }

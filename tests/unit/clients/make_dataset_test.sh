@@ -51,7 +51,9 @@ done
 cp "$folder/licences/ONE-1" "$folder/licences/ONE-2"
 ln -s ONE-2 "$folder/licences/LINK"
 "$tool" --out "$folder/lic" --licences "$folder/licences" 2>"$folder/said"
-grep -qF 'that stand under several labels' "$folder/said" && grep -qF ', 0 that' "$folder/said" || fail "$(cat "$folder/said")"
+grep -qF ', 0 that stand under several labels' "$folder/said" || fail "$(cat "$folder/said")"
 [ "$(cat "$folder"/lic/*.csv | grep -c ',"ONE"$')" = 52 ] || fail "wrong number of sentences: $(cat "$folder/said")"
 [ "$(cat "$folder"/lic/*.csv | grep -c '^"We grant no warranty for .*","TWO"$')" = 26 ] || fail "list numbers were kept"
-[ -z "$(sort "$folder/lic/train.csv" "$folder/lic/test.csv" | uniq -d | grep -v '^sentence,licence$')" ] || fail "a text is on both sides"
+if sort "$folder/lic/train.csv" "$folder/lic/test.csv" | uniq -d | grep -qv '^sentence,licence$'; then
+  fail "a text is on both sides"
+fi

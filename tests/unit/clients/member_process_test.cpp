@@ -31,7 +31,8 @@ class MemberProcess : public ::testing::Test {
   std::string wait_for_end(const MemberRecord& record) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     std::string end;
-    while ((end = describe_end(record)).empty() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    while ((end = describe_end(record)).empty() && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::yield();
     return end;
   }
 
@@ -46,7 +47,9 @@ class MemberProcess : public ::testing::Test {
 };
 
 TEST_F(MemberProcess, RunsInASessionOfItsOwnWithItsOutputInTheLog) {
-  const auto record = run("cat; echo out; echo err >&2; pwd; [ \"$(cut -d' ' -f6 /proc/$$/stat)\" = $$ ] && echo leads; ls /proc/$$/fd | wc -l");
+  const auto record =
+      run("cat; echo out; echo err >&2; pwd; [ \"$(cut -d' ' -f6 /proc/$$/stat)\" = $$ ] && echo leads; ls "
+          "/proc/$$/fd | wc -l");
   EXPECT_EQ(wait_for_end(record), "status 0");
   const std::string text = log();
   EXPECT_EQ(text.rfind("out\nerr\n" + fs::canonical(folder_).string() + "\nleads\n", 0), 0u) << text;
@@ -113,12 +116,14 @@ TEST_F(MemberProcess, ReadsTheLastLinesOfALog) {
 TEST(MemberRecord, SurvivesItsFile) {
   const MemberRecord record{4711, 123456789012345};
   EXPECT_EQ(parse_member_record(format_member_record(record)), record);
-  for (const char* bad : {"", "12", "x 1", "12 34 56", "0 5", "1 5", "-3 5"}) EXPECT_EQ(parse_member_record(bad), std::nullopt) << bad;
+  for (const char* bad : {"", "12", "x 1", "12 34 56", "0 5", "1 5", "-3 5"})
+    EXPECT_EQ(parse_member_record(bad), std::nullopt) << bad;
 }
 
 TEST(ProcessStat, IsReadWhateverTheProcessIsCalled) {
   const auto stat = parse_process_stat(
-      "77 (a) b (c)) S 1 77 77 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 200 18446744073709551615 1 1");
+      "77 (a) b (c)) S 1 77 77 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 200 18446744073709551615 1 "
+      "1");
   ASSERT_TRUE(stat);
   EXPECT_EQ(stat->state, 'S');
   EXPECT_EQ(stat->start_ticks, 987654u);

@@ -10,14 +10,20 @@ namespace {
 using nlohmann::json;
 
 json training_job() {
-  return {{"state", "RUNNING"}, {"step", 900}, {"total_steps", 2000}, {"epoch", 2}, {"steps_per_epoch", 400},
-          {"workers", {{{"rank", 0}}, {{"rank", 1}}}}, {"reason", ""},
+  return {{"state", "RUNNING"},
+          {"step", 900},
+          {"total_steps", 2000},
+          {"epoch", 2},
+          {"steps_per_epoch", 400},
+          {"workers", {{{"rank", 0}}, {{"rank", 1}}}},
+          {"reason", ""},
           {"metrics", {{"loss", 0.4123}, {"accuracy", 0.871}, {"samples_per_s", 5231.4}}}};
 }
 
 TEST(ProgressLine, TellsAllThatAWatcherWants) {
   EXPECT_EQ(format_progress(training_job(), 42, 160),
-            "RUNNING [#########...........]  45%  step 900/2,000  epoch 3/5  loss 0.412  accuracy 87.1%  2 workers  "
+            "RUNNING [#########...........]  45%  step 900/2,000  epoch 3/5  loss 0.412  accuracy 87.1%  2 "
+            "workers  "
             "5,231 samples/s  ETA 42s");
 }
 
@@ -32,12 +38,17 @@ TEST(ProgressLine, HasNoBarOffATerminal) {
 }
 
 TEST(ProgressLine, ShowsWhyAJobWaits) {
-  EXPECT_EQ(format_progress({{"state", "QUEUED"}, {"reason", "needs 8 slots, the cluster has 4"}, {"step", 0}, {"total_steps", 100}}, std::nullopt, 80),
+  EXPECT_EQ(format_progress({{"state", "QUEUED"},
+                             {"reason", "needs 8 slots, the cluster has 4"},
+                             {"step", 0},
+                             {"total_steps", 100}},
+                            std::nullopt, 80),
             "QUEUED  needs 8 slots, the cluster has 4");
 }
 
 TEST(ProgressLine, LeavesOutWhatIsNotKnown) {
-  EXPECT_EQ(format_progress({{"state", "RUNNING"}, {"step", 0}, {"total_steps", 10}, {"metrics", nullptr}}, std::nullopt, std::nullopt),
+  EXPECT_EQ(format_progress({{"state", "RUNNING"}, {"step", 0}, {"total_steps", 10}, {"metrics", nullptr}},
+                            std::nullopt, std::nullopt),
             "RUNNING   0%  step 0/10");
   EXPECT_EQ(format_progress(json::object(), std::nullopt, 80), "");
 }

@@ -7,10 +7,15 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kFile = "version: 1\nkind: train\noptimizer: {name: adamw, lr: fast}\r\nname: \"größe\" x\n";
+const std::string kFile =
+    "version: 1\nkind: train\noptimizer: {name: adamw, lr: fast}\r\nname: \"größe\" x\n";
 
 TEST(SpecErrorView, PutsACaretUnderTheColumn) {
-  const json details{{{"field", "optimizer.lr"}, {"line", 3}, {"column", 30}, {"message", "expected a number, got \"fast\""}, {"hint", "for example 1e-3"}}};
+  const json details{{{"field", "optimizer.lr"},
+                      {"line", 3},
+                      {"column", 30},
+                      {"message", "expected a number, got \"fast\""},
+                      {"hint", "for example 1e-3"}}};
   EXPECT_EQ(format_spec_errors(details, "job.yaml", kFile),
             "job.yaml:3:30: optimizer.lr: expected a number, got \"fast\"\n"
             "    3 | optimizer: {name: adamw, lr: fast}\n"
@@ -19,7 +24,8 @@ TEST(SpecErrorView, PutsACaretUnderTheColumn) {
 }
 
 TEST(SpecErrorView, CountsCharactersBeforeTheCaret) {
-  const json details{{{"field", ""}, {"line", 4}, {"column", 17}, {"message", "unexpected text"}, {"hint", ""}}};
+  const json details{
+      {{"field", ""}, {"line", 4}, {"column", 17}, {"message", "unexpected text"}, {"hint", ""}}};
   EXPECT_EQ(format_spec_errors(details, "a/b.yaml", kFile),
             "a/b.yaml:4:17: unexpected text\n"
             "    4 | name: \"größe\" x\n"
@@ -55,7 +61,9 @@ TEST(SpecErrorView, PassesNoEscapeSequenceOn) {
 }
 
 TEST(SpecErrorView, SurvivesDetailsOfAnotherShape) {
-  EXPECT_EQ(format_spec_errors(json::parse(R"([null, 3, {"line": "x", "column": -1, "message": 5}])"), "j", "t"), "j: \nj: \nj: \n");
+  EXPECT_EQ(
+      format_spec_errors(json::parse(R"([null, 3, {"line": "x", "column": -1, "message": 5}])"), "j", "t"),
+      "j: \nj: \nj: \n");
 }
 
 }  // namespace

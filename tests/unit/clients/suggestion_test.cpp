@@ -5,7 +5,8 @@
 namespace ds::clients {
 namespace {
 
-const std::vector<std::string> kCommands{"up", "down", "run", "submit", "list", "status", "logs", "cancel", "checkpoints"};
+const std::vector<std::string> kCommands{"up",     "down", "run",    "submit",     "list",
+                                         "status", "logs", "cancel", "checkpoints"};
 
 TEST(Suggestion, IsTheWordThatWasMeant) {
   EXPECT_EQ(nearest_word("lits", kCommands), "list");

@@ -6,7 +6,10 @@ namespace ds::clients {
 namespace {
 
 TEST(TextTable, AlignsColumnsToTheirWidestField) {
-  EXPECT_EQ(format_table({"ID", "STATE", "N"}, {{{"a"}, {"RUNNING"}, {"5", Colour::none, true}}, {{"größe"}, {"Q"}, {"1,000", Colour::none, true}}}, false),
+  EXPECT_EQ(format_table({"ID", "STATE", "N"},
+                         {{{"a"}, {"RUNNING"}, {"5", Colour::none, true}},
+                          {{"größe"}, {"Q"}, {"1,000", Colour::none, true}}},
+                         false),
             "ID     STATE        N\n"
             "a      RUNNING      5\n"
             "größe  Q        1,000\n");

@@ -17,7 +17,8 @@ inline void answer_echo(const HttpRequest& request, const Respond& respond) {
   respond(std::move(response));
 }
 
-inline std::unique_ptr<HttpServer> start_server(Handler handler = answer_echo, const HttpServerOptions& options = {}) {
+inline std::unique_ptr<HttpServer> start_server(Handler handler = answer_echo,
+                                                const HttpServerOptions& options = {}) {
   auto server = HttpServer::start(options, std::move(handler));
   if (!server) {
     ADD_FAILURE() << server.error().message;

@@ -17,7 +17,8 @@ using std::chrono::seconds;
 TEST(HttpGet, GetsAPage) {
   const auto server = start_server();
   for (const char* host : {"127.0.0.1", "localhost"}) {
-    const auto response = http_get(fmt::format("{}:{}", host, server->port()), "/api/v1/cluster?x=1", seconds(30));
+    const auto response =
+        http_get(fmt::format("{}:{}", host, server->port()), "/api/v1/cluster?x=1", seconds(30));
     ASSERT_TRUE(response) << response.error().message;
     EXPECT_EQ(response->status, 200);
     EXPECT_EQ(response->content_type, "text/plain");
@@ -56,7 +57,8 @@ TEST(HttpGet, GivesUpOnAServerThatIsSilent) {
   ASSERT_EQ(::listen(listener, 1), 0);
   socklen_t size = sizeof address;
   ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-  const auto response = http_get(fmt::format("127.0.0.1:{}", ntohs(address.sin_port)), "/", milliseconds(200));
+  const auto response =
+      http_get(fmt::format("127.0.0.1:{}", ntohs(address.sin_port)), "/", milliseconds(200));
   ::close(listener);
   ASSERT_FALSE(response);
   EXPECT_EQ(response.error().code, ErrorCode::deadline_exceeded);

@@ -36,10 +36,14 @@ void expect_refused(std::uint16_t port, std::string_view bytes, int status) {
 TEST(HttpLimits, RefusesWhatIsNotHttp) {
   const auto server = start_server();
   for (const std::string_view garbage : {
-           std::string_view("hello\r\n\r\n"), std::string_view("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 \r\n\r\n", 16),
-           std::string_view("GET / HTTP/2.0\r\nHost: x\r\n\r\n"), std::string_view("GET  / HTTP/1.1\r\nHost: x\r\n\r\n"),
-           std::string_view("GET / HTTP/1.1\r\nHost : x\r\n\r\n"), std::string_view("GET / HTTP/1.1\r\nHo\0st: x\r\n\r\n", 28),
-           std::string_view("GET / HTTP/1.1\r\n\r\n"), std::string_view("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+           std::string_view("hello\r\n\r\n"),
+           std::string_view("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 \r\n\r\n", 16),
+           std::string_view("GET / HTTP/2.0\r\nHost: x\r\n\r\n"),
+           std::string_view("GET  / HTTP/1.1\r\nHost: x\r\n\r\n"),
+           std::string_view("GET / HTTP/1.1\r\nHost : x\r\n\r\n"),
+           std::string_view("GET / HTTP/1.1\r\nHo\0st: x\r\n\r\n", 28),
+           std::string_view("GET / HTTP/1.1\r\n\r\n"),
+           std::string_view("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
            std::string_view("GET nowhere HTTP/1.1\r\nHost: x\r\n\r\n"),
            std::string_view("GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n"),
            std::string_view("GET /?a=1&a=2 HTTP/1.1\r\nHost: x\r\n\r\n"),
@@ -92,11 +96,13 @@ TEST(HttpLimits, RefusesABodyOverTheLimitBeforeItIsSent) {
   expect_refused(server->port(), start + "Content-Length: 1001\r\n\r\n", 413);
   expect_refused(server->port(), start + "Content-Length: 1001\r\nExpect: 100-continue\r\n\r\n", 413);
   expect_refused(server->port(), start + "Content-Length: 900000\r\n\r\n" + std::string(900'000, 'a'), 413);
-  expect_refused(server->port(), start + "Transfer-Encoding: chunked\r\n\r\n3E9\r\n" + std::string(1001, 'a'), 413);
+  expect_refused(server->port(), start + "Transfer-Encoding: chunked\r\n\r\n3E9\r\n" + std::string(1001, 'a'),
+                 413);
   std::string small_chunks = start + "Transfer-Encoding: chunked\r\n\r\n";
   for (int i = 0; i < 30; ++i) small_chunks += "32\r\n" + std::string(50, 'a') + "\r\n";
   expect_refused(server->port(), small_chunks, 413);
-  expect_refused(server->port(), start + "Transfer-Encoding: chunked\r\n\r\n1;" + std::string(100'000, 'x'), 431);
+  expect_refused(server->port(), start + "Transfer-Encoding: chunked\r\n\r\n1;" + std::string(100'000, 'x'),
+                 431);
   expect_refused(server->port(), start + "Expect: tea\r\n\r\n", 417);
 }
 
@@ -163,7 +169,8 @@ TEST(HttpLimits, Answers504WhenTheHandlerNeverDoes) {
   HttpServerOptions options;
   options.answer_timeout = milliseconds(200);
   Respond kept;
-  const auto server = start_server([&](const HttpRequest&, Respond respond) { kept = std::move(respond); }, options);
+  const auto server =
+      start_server([&](const HttpRequest&, Respond respond) { kept = std::move(respond); }, options);
   expect_refused(server->port(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 504);
   kept({});  // too late, and harmless
   expect_refused(server->port(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 504);

@@ -35,7 +35,8 @@ TEST(HttpServer, AnswersARequest) {
 TEST(HttpServer, PutsARequestTogetherThatArrivesByteByByte) {
   const auto server = start_server();
   RawClient client(server->port());
-  for (const char byte : std::string_view("POST /a%20b?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")) {
+  for (const char byte :
+       std::string_view("POST /a%20b?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")) {
     ASSERT_TRUE(client.send(std::string_view(&byte, 1)));
   }
   EXPECT_EQ(client.receive().body, "POST /a b abc");
@@ -44,7 +45,8 @@ TEST(HttpServer, PutsARequestTogetherThatArrivesByteByByte) {
 TEST(HttpServer, ReadsAChunkedBody) {
   const auto server = start_server();
   RawClient client(server->port());
-  client.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n");
+  client.send(
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n");
   EXPECT_EQ(client.receive().body, "POST / abcde");
   client.send(kGet);
   EXPECT_EQ(client.receive().status, 200);
@@ -57,7 +59,8 @@ TEST(HttpServer, HandsOverQueryAndHeaders) {
     respond({});
   });
   RawClient client(server->port());
-  client.send("GET /p?offset=10&name=a+b%2Bc HTTP/1.1\r\nHost: x\r\nIdempotency-Key: K1\r\nX-A: 1\r\nX-A: 2\r\n\r\n");
+  client.send(
+      "GET /p?offset=10&name=a+b%2Bc HTTP/1.1\r\nHost: x\r\nIdempotency-Key: K1\r\nX-A: 1\r\nX-A: 2\r\n\r\n");
   ASSERT_EQ(client.receive().status, 200);
   EXPECT_EQ(seen->query.at("offset"), "10");
   EXPECT_EQ(seen->query.at("name"), "a b+c");
@@ -78,7 +81,8 @@ TEST(HttpServer, AnswersPipelinedRequestsInOrder) {
   const auto server = start_server();
   RawClient client(server->port());
   std::string requests;
-  for (int i = 0; i < 200; ++i) requests += fmt::format("POST /{} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nb", i);
+  for (int i = 0; i < 200; ++i)
+    requests += fmt::format("POST /{} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nb", i);
   ASSERT_TRUE(client.send(requests));
   for (int i = 0; i < 200; ++i) ASSERT_EQ(client.receive().body, fmt::format("POST /{} b", i));
 }
@@ -171,7 +175,8 @@ TEST(HttpServer, TakesOnlyTheFirstAnswer) {
 }
 
 TEST(HttpServer, TurnsAnExceptionOfTheHandlerIntoA500) {
-  const auto server = start_server([](const HttpRequest&, const Respond&) { throw std::runtime_error("no disk"); });
+  const auto server =
+      start_server([](const HttpRequest&, const Respond&) { throw std::runtime_error("no disk"); });
   RawClient client(server->port());
   client.send(kGet);
   const auto response = client.receive();

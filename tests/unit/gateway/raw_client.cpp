@@ -40,7 +40,9 @@ bool RawClient::send(std::string_view bytes) {
   return true;
 }
 
-void RawClient::finish_sending() { ::shutdown(descriptor_, SHUT_WR); }
+void RawClient::finish_sending() {
+  ::shutdown(descriptor_, SHUT_WR);
+}
 
 bool RawClient::fill() {
   std::array<char, 64 << 10> chunk;

@@ -13,8 +13,8 @@ struct RawResponse {
   std::string body;
 };
 
-/// A blocking client made of plain socket calls, so that the server is judged by something it shares no code with.
-/// Waits at most 30 s for anything; a failure shows as a response with status 0.
+/// A blocking client made of plain socket calls, so that the server is judged by something it shares no code
+/// with. Waits at most 30 s for anything; a failure shows as a response with status 0.
 class RawClient {
  public:
   explicit RawClient(std::uint16_t port);
@@ -25,7 +25,7 @@ class RawClient {
   bool send(std::string_view bytes);  ///< false when the other side is gone
   void finish_sending();
   RawResponse receive(bool has_body = true);  ///< one response; 1xx count as responses without a body
-  bool closed_by_server();                    ///< waits for the end of the stream; false when bytes come instead
+  bool closed_by_server();  ///< waits for the end of the stream; false when bytes come instead
 
  private:
   bool fill();

@@ -9,7 +9,8 @@ TEST(RequestTarget, TakesPathAndQueryApart) {
   const auto target = parse_request_target("/jobs/a%2Fb+c?limit=10&flag&name=x%20y+z&empty=#part");
   ASSERT_TRUE(target);
   EXPECT_EQ(target->path, "/jobs/a/b+c");
-  const std::map<std::string, std::string> expected{{"limit", "10"}, {"flag", ""}, {"name", "x y z"}, {"empty", ""}};
+  const std::map<std::string, std::string> expected{
+      {"limit", "10"}, {"flag", ""}, {"name", "x y z"}, {"empty", ""}};
   EXPECT_EQ(target->query, expected);
 }
 
