@@ -175,8 +175,11 @@ std::string check_include(std::string_view path, const Include& include) {
                          std::find(rule->may_use.begin(), rule->may_use.end(), target) != rule->may_use.end();
     if (allowed) return {};
     const auto others = rule == nullptr ? std::string{} : join(std::span(rule->may_use).subspan(1));
-    return std::string(folder) + "/ may not include " + std::string(target) + "/, of ours it uses " +
-           (others.empty() ? "nothing" : others);
+    std::string text(folder);
+    text += "/ may not include ";
+    text += target;
+    text += "/, of ours it uses ";
+    return text += others.empty() ? "nothing" : others;
   }
   if (include.in_quotes) return "files of ours are included by their path from the root";
   return {};
