@@ -164,9 +164,11 @@ std::string check_include(std::string_view path, const Include& include) {
     if (!starts_with_one_of(include.name, rule.headers)) continue;
     if (path.starts_with(rule.only_in) && !starts_with_one_of(path, rule.not_in)) return {};
     std::string text(rule.library);
-    text += " is included only in " + std::string(rule.only_in);
+    text += " is included only in ";
+    text += rule.only_in;
     const std::string but = join(rule.not_in);
-    return but.empty() ? text : text + " and there not in " + but;
+    if (!but.empty()) text += " and there not in ";
+    return text += but;
   }
   const std::string_view target = top_folder(include.name);
   if (target == kTests || find_folder(target) != nullptr) {
