@@ -8,9 +8,11 @@
 #include <cstddef>
 #include <optional>
 #include <sstream>
+#include <string>
 #include <utility>
 
 #include "scheduler/spec/line_index.hpp"
+#include "scheduler/spec/syntax_hint.hpp"
 #include "scheduler/spec/utf8.hpp"
 
 namespace ds::scheduler {
@@ -48,7 +50,8 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1)
-      refuse(mark_at(lines_, mark), "a job file holds one document, this is a second one");
+      refuse(mark_at(lines_, mark), "a job file holds one document, this is a second one",
+             "remove it, or check the indentation");
   }
   void OnDocumentEnd() override {}
 
@@ -132,7 +135,9 @@ class TreeBuilder final : public YAML::EventHandler {
   static bool expects_key(const Frame& frame) {
     return frame.node.kind == YamlNode::Kind::mapping && !frame.key.has_value();
   }
-  [[noreturn]] static void refuse_key(Mark mark) { refuse(mark, "expected a name before the colon"); }
+  [[noreturn]] static void refuse_key(Mark mark) {
+    refuse(mark, "expected a name before the colon", "a name is plain text; is a [ or { not closed?");
+  }
 
   void add(YamlNode node) {
     if (open_.empty()) {
@@ -157,6 +162,17 @@ class TreeBuilder final : public YAML::EventHandler {
   std::optional<YamlNode> root_;
   int documents_ = 0;
 };
+
+SpecError to_spec_error(const YAML::Exception& error, const LineIndex& lines) {
+  // The parser quotes single bytes of the file, which may be half a character.
+  const bool is_safe = !find_invalid_utf8(error.msg) && !has_control_character(error.msg, false);
+  const std::string_view line = is_inside(error.mark)
+                                    ? lines.text_from(static_cast<std::size_t>(error.mark.line), 0)
+                                    : std::string_view{};
+  return {"", mark_at(lines, error.mark),
+          "YAML syntax error: " + (is_safe ? error.msg : to_quoted(error.msg)),
+          hint_for_syntax(error.msg, line)};
+}
 
 /// What is wrong with the bytes themselves. Byte 4 among them: yaml-cpp takes it for the end of the file.
 std::optional<SpecError> find_bad_byte(std::string_view text, const LineIndex& lines) {
@@ -191,17 +207,15 @@ std::variant<YamlNode, SpecError> parse_yaml(std::string_view text) {
   if (auto error = find_bad_byte(text, lines)) return *std::move(error);
   TreeBuilder builder(lines);
   try {
-    std::istringstream stream{std::string(text)};
+    // A quote that is never closed is an error to yaml-cpp 0.7 only if the file does not end in a line's end.
+    std::istringstream stream{std::string(text) + "\n#"};
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (Refusal& refusal) {
     return std::move(refusal.error);
   } catch (const YAML::Exception& error) {
-    // The parser quotes single bytes of the file, which may be half a character.
-    const bool is_safe = !find_invalid_utf8(error.msg) && !has_control_character(error.msg, false);
-    return SpecError{"", mark_at(lines, error.mark),
-                     "YAML syntax error: " + (is_safe ? error.msg : to_quoted(error.msg)), ""};
+    return to_spec_error(error, lines);
   } catch (const std::exception& error) {
     return SpecError{"", {}, std::string("YAML syntax error: ") + error.what(), ""};
   }

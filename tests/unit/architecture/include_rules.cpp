@@ -164,9 +164,11 @@ std::string check_include(std::string_view path, const Include& include) {
     if (!starts_with_one_of(include.name, rule.headers)) continue;
     if (path.starts_with(rule.only_in) && !starts_with_one_of(path, rule.not_in)) return {};
     std::string text(rule.library);
-    text += " is included only in " + std::string(rule.only_in);
+    text += " is included only in ";
+    text += rule.only_in;
     const std::string but = join(rule.not_in);
-    return but.empty() ? text : text + " and there not in " + but;
+    if (!but.empty()) text += " and there not in ";
+    return text += but;
   }
   const std::string_view target = top_folder(include.name);
   if (target == kTests || find_folder(target) != nullptr) {
@@ -175,8 +177,11 @@ std::string check_include(std::string_view path, const Include& include) {
                          std::find(rule->may_use.begin(), rule->may_use.end(), target) != rule->may_use.end();
     if (allowed) return {};
     const auto others = rule == nullptr ? std::string{} : join(std::span(rule->may_use).subspan(1));
-    return std::string(folder) + "/ may not include " + std::string(target) + "/, of ours it uses " +
-           (others.empty() ? "nothing" : others);
+    std::string text(folder);
+    text += "/ may not include ";
+    text += target;
+    text += "/, of ours it uses ";
+    return text += others.empty() ? "nothing" : others;
   }
   if (include.in_quotes) return "files of ours are included by their path from the root";
   return {};

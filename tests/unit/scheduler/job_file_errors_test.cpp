@@ -269,15 +269,44 @@ TEST(JobFileErrors, RefuseYamlThatJobFilesDoWithout) {
        {"f:20:8: tags (!name) are not allowed in a job file\n  remove the tag"}},
       {"seed: 7\n",
        "seed: 7\n---\nseed: 8\n",
-       {"f:23:1: a job file holds one document, this is a second one"}},
-      {"{epochs: 5}", "{[a]: 5}", {"f:20:9: expected a name before the colon"}},
-      {"{epochs: 5}", "{~: 5}", {"f:20:9: expected a name before the colon"}},
+       {"f:23:1: a job file holds one document, this is a second one\n  remove it, or check the "
+        "indentation"}},
+      {"{epochs: 5}",
+       "{[a]: 5}",
+       {"f:20:9: expected a name before the colon\n  a name is plain text; is a [ or { not closed?"}},
+      {"{epochs: 5}",
+       "{~: 5}",
+       {"f:20:9: expected a name before the colon\n  a name is plain text; is a [ or { not closed?"}},
       {"nlp", "n\x04p", {"f:4:10: control character \"\\x04\" is not allowed"}},
       {"nlp", "\xC3\xA9\xFF", {"f:4:10: the file is not UTF-8 here\n  save it as UTF-8"}},
-      {"{epochs: 5}", "{epochs: 5", {"f:21:11: YAML syntax error: end of map flow not found"}},
   });
   EXPECT_EQ(errors_of(std::string_view("a: \0", 4)),
             std::vector<std::string>{"f:1:4: a NUL byte is not allowed"});
+}
+
+TEST(JobFileErrors, SayWhatMayBeWrongWithTheSyntax) {
+  expect_faults({
+      {"{epochs: 5}",
+       "{epochs: 5",
+       {"f:21:11: YAML syntax error: end of map flow not found\n  a { is not closed, or a comma is missing"}},
+      {"seed: 7",
+       "description: \"seven",
+       {"f:23:1: YAML syntax error: illegal EOF in scalar\n  a quote is not closed"}},
+      {"seed: 7",
+       "description: 'seven",
+       {"f:23:1: YAML syntax error: illegal EOF in scalar\n  a quote is not closed"}},
+      {"  shuffle",
+       "\tshuffle",
+       {"f:14:2: YAML syntax error: end of map not found\n  indent with spaces, not with tabs"}},
+      {"nlp",
+       "a: b",
+       {"f:4:10: YAML syntax error: illegal map value\n"
+        "  check the indentation; a value with a colon and a space inside needs quotes"}},
+      {"nlp",
+       "@nlp",
+       {"f:4:9: YAML syntax error: unknown token\n  a value that starts with @, ` or % needs quotes"}},
+      {"nlp", "\"\\q\"", {"f:4:12: YAML syntax error: unknown escape character: q"}},
+  });
 }
 
 TEST(JobFileErrors, CountColumnsInCharacters) {
@@ -292,15 +321,19 @@ TEST(JobFileErrors, CountColumnsInCharacters) {
 }
 
 TEST(JobFileErrors, ReportAllFaultsInFileOrder) {
-  EXPECT_EQ(errors_of("until: {epochs: x}\nworkers: {min: 3, max: 2}\nkind: train\nbogus: 1\n"
-                      "data: {train: {source: [], columns: {text: t}}}\n"),
-            (std::vector<std::string>{"f:1:1: model: required, but missing\n  such as {zoo: text_classifier}",
-                                      "f:1:17: until.epochs: expected a number, got \"x\"",
-                                      "f:2:16: workers.min: expected at most workers.max (2), got 3",
-                                      "f:4:1: bogus: unknown field\n  " + kKnownAtTheRoot,
-                                      "f:5:24: data.train.source: expected text, got a list",
-                                      "f:5:28: data.train.columns.label: required, but missing\n  the name "
-                                      "of the column with the label"}));
+  const std::string text =
+      "until: {epochs: x}\nworkers: {min: 3, max: 2}\nkind: train\nbogus: 1\n"
+      "data: {train: {source: [], columns: {text: t}}}\n";
+  const std::string no_label =
+      "f:5:28: data.train.columns.label: required, but missing\n  the name of the column with the label";
+  const std::vector<std::string> expected{
+      "f:1:1: model: required, but missing\n  such as {zoo: text_classifier}",
+      "f:1:17: until.epochs: expected a number, got \"x\"",
+      "f:2:16: workers.min: expected at most workers.max (2), got 3",
+      "f:4:1: bogus: unknown field\n  " + kKnownAtTheRoot,
+      "f:5:24: data.train.source: expected text, got a list",
+      no_label};
+  EXPECT_EQ(errors_of(text), expected);
 }
 
 TEST(JobFileErrors, StopAtFifty) {
@@ -320,14 +353,14 @@ TEST(JobFileErrors, SayWhenThereIsNoMapping) {
 }
 
 TEST(JobFileErrors, RefuseTooManyBytesAndLevels) {
-  EXPECT_EQ(errors_of(std::string(64 * 1024 + 1, '#')),
+  EXPECT_EQ(errors_of(std::string(65'537, '#')),
             std::vector<std::string>{"f:1:1: a job file may have 65536 bytes, this one has 65537"});
   const std::vector<std::string> too_deep{"f:1:33: more than 32 levels of nesting"};
   EXPECT_EQ(errors_of(std::string(33, '[') + std::string(33, ']')), too_deep);
   EXPECT_EQ(errors_of(std::string(60'000, '[')).size(), 1U);
   EXPECT_EQ(errors_of(std::string(32, '[') + std::string(32, ']')),
             std::vector<std::string>{"f:1:1: expected a mapping, got a list\n  such as kind: train"});
-  EXPECT_EQ(errors_of(std::string(100 * 1024, '[')).size(), 1U);
+  EXPECT_EQ(errors_of(std::string(102'400, '[')).size(), 1U);
   for (const std::string_view opening : {"- ", "? ", "{a: ", "[{", "{? ", "[? ", "- - ? "}) {
     std::string text;
     while (text.size() + opening.size() < 60'000) text += opening;
