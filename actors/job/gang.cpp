@@ -35,9 +35,11 @@ GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
   }
   workers_ = std::move(next);
   std::erase_if(awaited_, [&](auto worker) { return !workers_.contains(worker); });
-  // One that was told to leave before it could ever help has nothing to hand over.
+  // One that was told to leave before it could ever help has nothing to hand over, and when all leave there is nobody to
+  // hand it to.
+  const bool all_leave = std::all_of(workers_.begin(), workers_.end(), [](const auto& w) { return w.second.releasing; });
   for (auto& [id, worker] : workers_) {
-    if (worker.releasing && worker.present && !worker.ready) actions.push_back(StopWorker{id});
+    if (worker.releasing && worker.present && (!worker.ready || all_leave)) actions.push_back(StopWorker{id});
   }
   reconsider(actions, now);
   return actions;

@@ -112,7 +112,7 @@ bool GangPlanner::place(Job& job, std::uint32_t count) {
 bool GangPlanner::make_room(const Job& job, std::uint32_t count) {
   std::vector<const Lease*> chosen;
   while (count_later(job.size) < count) {
-    Job* victim = choose_victim();
+    Job* victim = choose_victim(job);
     if (victim == nullptr) {
       for (const Lease* lease : chosen) take_back(*lease);
       return false;
@@ -134,14 +134,27 @@ bool GangPlanner::make_room(const Job& job, std::uint32_t count) {
   return true;
 }
 
-/// Of the jobs above their minimum the one with the most workers; the youngest of equals.
-GangPlanner::Job* GangPlanner::choose_victim() {
-  Job* victim = nullptr;
+/// Whether `job` is a gang below its minimum that makes no progress with what it holds, and whose turn comes after
+/// the beneficiary's or never. If such gangs kept their workers, two of them could wait for each other for ever.
+bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) const {
+  if (job.workers == 0 || job.workers >= job.needed) return false;
+  if (!job.demand->held && count_placeable(job.size) >= job.needed - job.workers) return false;  // refilled at once
+  return std::tie(job.demand->order, job.demand->job) >
+             std::tie(beneficiary.demand->order, beneficiary.demand->job) ||
+         !is_feasible(job);
+}
+
+/// The youngest stalled gang; else, of the jobs above their minimum, the one with the most workers, the youngest of
+/// equals.
+GangPlanner::Job* GangPlanner::choose_victim(const Job& beneficiary) {
+  Job* stalled = nullptr;
+  Job* richest = nullptr;
   for (Job& job : jobs_) {
-    if (job.workers <= job.needed || newest_on_available_node(job) == nullptr) continue;
-    if (victim == nullptr || job.workers >= victim->workers) victim = &job;
+    if (job.demand == beneficiary.demand || newest_on_available_node(job) == nullptr) continue;
+    if (is_stalled_before(job, beneficiary)) stalled = &job;
+    if (job.workers > job.needed && (richest == nullptr || job.workers >= richest->workers)) richest = &job;
   }
-  return victim;
+  return stalled != nullptr ? stalled : richest;
 }
 
 const Lease* GangPlanner::newest_on_available_node(const Job& job) const {

@@ -45,8 +45,8 @@ class GangPlanner {
   /// Places `count` workers, all or none; false when they do not fit now.
   bool place(Job& job, std::uint32_t count);
 
-  /// Sees to it that `count` workers will fit when all that is releasing is gone, by releasing workers above
-  /// the minimum of other jobs where necessary, and keeps that room for the job. False, and nothing changed,
+  /// Sees to it that `count` workers will fit when all that is releasing is gone, by releasing workers of stalled
+  /// gangs and then those above the minimum of other jobs where necessary, and keeps that room for the job. False, and nothing changed,
   /// when even all of them would not do.
   bool make_room(const Job& job, std::uint32_t count);
 
@@ -65,7 +65,8 @@ class GangPlanner {
   std::uint64_t count_alone(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
   template <class RoomOf>
   std::optional<std::size_t> choose_node(const Job& job, RoomOf room_of) const;
-  Job* choose_victim();
+  Job* choose_victim(const Job& beneficiary);
+  bool is_stalled_before(const Job& job, const Job& beneficiary) const;
   const Lease* newest_on_available_node(const Job& job) const;
   void drop_needless(std::vector<const Lease*>& chosen, const WorkerSize& size, std::uint32_t count);
   void release(Job& victim, const Lease& lease);

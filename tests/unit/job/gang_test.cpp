@@ -139,6 +139,13 @@ TEST(Gang, LetsALeavingWorkerHandItsStateOverBeforeItStops) {
   EXPECT_TRUE(gang.is_training());
 }
 
+TEST(Gang, StopsAtOnceWhenAllItsWorkersMustLeave) {
+  Gang gang(options(4, 2));
+  form(gang, 2);
+  const auto actions = gang.set_leases({{1, true}, {2, true}}, milliseconds(1));
+  EXPECT_EQ(of<StopWorker>(actions).size(), 2U);
+}
+
 TEST(Gang, KillsAWorkerThatDoesNotPauseInTime) {
   Gang gang(options(4, 1));
   form(gang, 2);

@@ -260,6 +260,25 @@ TEST(FirstComeFirstServed, KeepsTheWorkersOfAGangThatCannotBeRefilled) {
   EXPECT_EQ(cluster.plan().placements, (std::vector<Placement>{{"gang", "n3", 1}}));
 }
 
+TEST(FirstComeFirstServed, GivesTheWorkersOfAStalledGangToAnEarlierOne) {
+  ClusterModel cluster;
+  cluster.add_node("n1", 2);
+  cluster.add_node("n2", 2);
+  cluster.add_job("older", {2, 2});
+  cluster.add_job("younger", {2, 2});
+  cluster.settle();
+  cluster.lose_worker(cluster.leases.front().worker);
+  cluster.lose_worker(cluster.leases.back().worker);
+  cluster.nodes[0].slots = 1;
+  cluster.nodes[1].slots = 1;
+  const Plan plan = cluster.plan();
+  ASSERT_EQ(plan.releases.size(), 1U);
+  EXPECT_EQ(plan.releases[0].job, "younger");
+  cluster.settle();
+  EXPECT_EQ(cluster.live("older"), 2U);
+  EXPECT_EQ(cluster.live("younger"), 0U);
+}
+
 TEST(FirstComeFirstServed, RefillsAGangThoughAnEarlierJobWaitsForItsWorkers) {
   ClusterModel cluster;
   cluster.add_node("n1", 4);
