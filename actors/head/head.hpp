@@ -27,10 +27,11 @@ struct HeadParts {
   std::function<void(const Error&)> die;  ///< the journal failed: nothing may be acknowledged any more
 };
 
-/// The head's actor: owns the ledger, decides by the policy, and makes every decision durable before anybody hears of it.
+/// The head's actor: owns the ledger, decides by the policy, and makes every decision durable before anybody
+/// hears of it.
 ///
-/// It publishes itself as `fabric::kHeadActor`. Starts from what the journal recovered; jobs that ran go on running.
-/// Errors: `data_loss` when the journal's contents cannot be understood.
+/// It publishes itself as `fabric::kHeadActor`. Starts from what the journal recovered; jobs that ran go on
+/// running. Errors: `data_loss` when the journal's contents cannot be understood.
 Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts);
 
 /// Answers one HTTP request with the head's actor. Any thread; never blocks on the actor.

@@ -18,7 +18,8 @@ Head::Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger)
     : event_based_actor(config), parts_(std::move(parts)), ledger_(std::move(ledger)) {}
 
 std::int64_t Head::now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
 
@@ -68,10 +69,11 @@ void Head::commit(std::vector<scheduler::Event> events, std::function<void()> ef
   }
   if (!texts.empty()) {
     const auto number = ++appended_;
-    parts_.journal->append(std::move(texts), [self = caf::actor_cast<caf::actor>(this), number](Result<void> written) {
-      const auto error = written ? std::nullopt : std::optional(written.error());
-      caf::anon_send(self, Run{[number, error](Head& head) { head.on_durable(number, error); }});
-    });
+    parts_.journal->append(
+        std::move(texts), [self = caf::actor_cast<caf::actor>(this), number](Result<void> written) {
+          const auto error = written ? std::nullopt : std::optional(written.error());
+          caf::anon_send(self, Run{[number, error](Head& head) { head.on_durable(number, error); }});
+        });
   }
   if (effect) when_durable(std::move(effect));
 }
@@ -94,10 +96,11 @@ void Head::on_durable(std::uint64_t number, const std::optional<Error>& error) {
 
 void Head::compact_if_due() {
   if (parts_.journal->bytes_since_snapshot() < kCompactBytes) return;
-  parts_.journal->compact(ledger_.snapshot(), [self = caf::actor_cast<caf::actor>(this)](Result<void> written) {
-    if (written) return;
-    caf::anon_send(self, Run{[error = written.error()](Head& head) { head.parts_.die(error); }});
-  });
+  parts_.journal->compact(
+      ledger_.snapshot(), [self = caf::actor_cast<caf::actor>(this)](Result<void> written) {
+        if (written) return;
+        caf::anon_send(self, Run{[error = written.error()](Head& head) { head.parts_.die(error); }});
+      });
 }
 
 Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts) {
@@ -114,9 +117,10 @@ Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts)
   for (std::size_t i = 0; i < recovered.events.size(); ++i) {
     const auto event = scheduler::event_from(recovered.events[i]);
     if (!event || !ledger.apply(*event)) {
-      return fail(ErrorCode::data_loss,
-                  fmt::format("event {} of the state journal cannot be applied: {}", i + 1, recovered.events[i]),
-                  "start the version of ds-head that wrote it");
+      return fail(
+          ErrorCode::data_loss,
+          fmt::format("event {} of the state journal cannot be applied: {}", i + 1, recovered.events[i]),
+          "start the version of ds-head that wrote it");
     }
   }
   spdlog::info("the journal holds {} jobs and {} leases", ledger.jobs().size(), ledger.leases().size());

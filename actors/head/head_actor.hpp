@@ -69,7 +69,8 @@ class Head : public caf::event_based_actor {
   };
 
   // ---- journal (head_actor.cpp) ----
-  /// Applies the events, makes them durable, then runs `effect`. Events that contradict the ledger are left out.
+  /// Applies the events, makes them durable, then runs `effect`. Events that contradict the ledger are left
+  /// out.
   void commit(std::vector<scheduler::Event> events, std::function<void()> effect = {});
   scheduler::Event event(std::string by, std::string why, scheduler::Event::Body body) const;
   void when_durable(std::function<void()> effect);
@@ -90,7 +91,8 @@ class Head : public caf::event_based_actor {
   void schedule_soon();
   void schedule();
   void end_leases(const std::vector<std::uint64_t>& workers, const std::string& why);
-  std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease, const messages::WorkerExited& exited) const;
+  std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease,
+                                              const messages::WorkerExited& exited) const;
   void kill_worker(std::uint64_t worker, const std::string& why);
   Node* find_node_of(std::uint64_t worker);
 
@@ -107,8 +109,10 @@ class Head : public caf::event_based_actor {
   void note(const std::string& job, const job::JobImpossible& impossible);
   void note(const std::string& job, const messages::StepReport& report);
   void note(const std::string& job, const messages::EvaluationReport& report);
-  void set_state(const std::string& job, scheduler::JobState state, const std::string& by, const std::string& why);
-  void end_job(const std::string& job, scheduler::JobState state, const std::string& by, const std::string& why);
+  void set_state(const std::string& job, scheduler::JobState state, const std::string& by,
+                 const std::string& why);
+  void end_job(const std::string& job, scheduler::JobState state, const std::string& by,
+               const std::string& why);
   void save_checkpoint(const std::string& job, messages::SaveCheckpoint checkpoint,
                        std::function<void(std::string)> when_saved);
   caf::response_promise on_fetch(const messages::FetchState& request);
@@ -121,9 +125,11 @@ class Head : public caf::event_based_actor {
                   const gateway::Respond& respond);
   void answer_nodes(const gateway::Respond& respond);
   void cancel(const scheduler::JobRecord& job, const gateway::Respond& respond);
-  void answer_logs(const scheduler::JobRecord& job, const gateway::HttpRequest& request, const gateway::Respond& respond);
+  void answer_logs(const scheduler::JobRecord& job, const gateway::HttpRequest& request,
+                   const gateway::Respond& respond);
   void answer_checkpoints(const scheduler::JobRecord& job, const gateway::Respond& respond);
-  void start_export(const scheduler::JobRecord& job, const gateway::HttpRequest& request, const gateway::Respond& respond);
+  void start_export(const scheduler::JobRecord& job, const gateway::HttpRequest& request,
+                    const gateway::Respond& respond);
   void on_export_state(std::uint64_t errand, Result<storage::Checkpoint> checkpoint);
   void on_export_done(const messages::ExportDone& exported);
   void fail_errand(std::uint64_t errand, const Error& why);
@@ -142,8 +148,8 @@ class Head : public caf::event_based_actor {
   bool in_grace_ = true;  ///< just started: nodes that are not back yet are waited for
   bool schedule_is_due_ = false;
 
-  std::uint64_t appended_ = 0;  ///< commits handed to the journal
-  std::uint64_t durable_ = 0;   ///< commits it has confirmed
+  std::uint64_t appended_ = 0;                                           ///< commits handed to the journal
+  std::uint64_t durable_ = 0;                                            ///< commits it has confirmed
   std::deque<std::pair<std::uint64_t, std::function<void()>>> effects_;  ///< by the commit they wait for
 };
 

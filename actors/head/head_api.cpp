@@ -55,7 +55,9 @@ std::string make_job_id(const std::string& name, const Ledger& ledger) {
 
 gateway::HttpResponse wrong_method(const char* allowed) {
   auto response = json_response(
-      {{"error", {{"code", "bad_request"}, {"message", fmt::format("this route takes {}", allowed)}, {"hint", ""}}}}, 405);
+      {{"error",
+        {{"code", "bad_request"}, {"message", fmt::format("this route takes {}", allowed)}, {"hint", ""}}}},
+      405);
   response.headers.emplace_back("Allow", allowed);
   return response;
 }
@@ -80,7 +82,8 @@ void handle_request(const caf::actor& head, gateway::HttpRequest request, gatewa
 void Head::submit(Submission submission, const gateway::Respond& respond) {
   const auto* known = submission.key.empty() ? nullptr : ledger_.find_by_key(submission.key);
   if (known != nullptr) {
-    return when_durable([this, respond, id = known->id] { respond(json_response(view(*ledger_.find(id), false))); });
+    return when_durable(
+        [this, respond, id = known->id] { respond(json_response(view(*ledger_.find(id), false))); });
   }
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
   const auto id = make_job_id(submission.spec.name, ledger_);
@@ -155,7 +158,8 @@ const JobRecord* Head::resolve_job(const std::string& name, const gateway::Respo
   }
   std::string ids;
   for (const auto* job : found) ids += (ids.empty() ? "" : ", ") + job->id;
-  respond(error_response({ErrorCode::already_exists, fmt::format("{} jobs are named {}: {}", found.size(), name, ids),
+  respond(error_response({ErrorCode::already_exists,
+                          fmt::format("{} jobs are named {}: {}", found.size(), name, ids),
                           "name one by its id"}));
   return nullptr;
 }
@@ -169,7 +173,8 @@ std::string Head::wait_reason(const JobRecord& job) const {
 
 nlohmann::json Head::view(const JobRecord& job, bool whole) const {
   const auto live = jobs_.find(job.id);
-  return job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason(job), ledger_, pids_, whole);
+  return job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason(job), ledger_, pids_,
+                  whole);
 }
 
 void Head::answer_nodes(const gateway::Respond& respond) {
@@ -187,7 +192,8 @@ void Head::answer_nodes(const gateway::Respond& respond) {
 void Head::cancel(const JobRecord& job, const gateway::Respond& respond) {
   if (is_end(job.state) && job.state != JobState::cancelled) {
     return respond(error_response({ErrorCode::conflict,
-                                   fmt::format("job {} has ended already: {}", job.id, to_string(job.state)), {}}));
+                                   fmt::format("job {} has ended already: {}", job.id, to_string(job.state)),
+                                   {}}));
   }
   const auto id = job.id;
   if (!is_end(job.state)) {
@@ -197,14 +203,17 @@ void Head::cancel(const JobRecord& job, const gateway::Respond& respond) {
   when_durable([this, respond, id] { respond(json_response(view(*ledger_.find(id), true))); });
 }
 
-void Head::answer_logs(const JobRecord& job, const gateway::HttpRequest& request, const gateway::Respond& respond) {
+void Head::answer_logs(const JobRecord& job, const gateway::HttpRequest& request,
+                       const gateway::Respond& respond) {
   const auto offset = number_in_query(request, "offset", 0);
   const auto limit = number_in_query(request, "limit", kMaxLogBytes);
   if (!offset || !limit) {
-    return respond(error_response({ErrorCode::invalid_argument, "offset and limit are numbers of bytes", {}}));
+    return respond(
+        error_response({ErrorCode::invalid_argument, "offset and limit are numbers of bytes", {}}));
   }
   const auto bytes = static_cast<std::size_t>(std::min<std::uint64_t>(*limit, kMaxLogBytes));
-  // A job's log may still grow for a moment after its end: it has ended for readers when its workers are gone.
+  // A job's log may still grow for a moment after its end: it has ended for readers when its workers are
+  // gone.
   const bool ended = is_end(job.state) && ledger_.leases_of(job.id).empty();
   const bool queued =
       parts_.log_thread->post([logs = parts_.logs, id = job.id, offset = *offset, bytes, ended, respond] {
@@ -223,15 +232,18 @@ void Head::answer_checkpoints(const JobRecord& job, const gateway::Respond& resp
     const auto entries = store->list(id);
     respond(entries ? json_response(checkpoints_view(*entries)) : error_response(entries.error()));
   });
-  if (!queued) respond(error_response({ErrorCode::unavailable, "the head is busy with checkpoints", "try again"}));
+  if (!queued)
+    respond(error_response({ErrorCode::unavailable, "the head is busy with checkpoints", "try again"}));
 }
 
-void Head::start_export(const JobRecord& job, const gateway::HttpRequest& request, const gateway::Respond& respond) {
+void Head::start_export(const JobRecord& job, const gateway::HttpRequest& request,
+                        const gateway::Respond& respond) {
   const auto found = request.query.find("format");
   const std::string format = found == request.query.end() ? "torchscript" : found->second;
   if (format != "torchscript" && format != "state_dict" && format != "safetensors") {
-    return respond(error_response({ErrorCode::invalid_argument, fmt::format("there is no export format {}", format),
-                                   "torchscript, state_dict or safetensors"}));
+    return respond(
+        error_response({ErrorCode::invalid_argument, fmt::format("there is no export format {}", format),
+                        "torchscript, state_dict or safetensors"}));
   }
   if (errands_.size() >= kMaxErrands) {
     return respond(error_response({ErrorCode::unavailable, "too many exports are under way", "try again"}));
@@ -241,21 +253,26 @@ void Head::start_export(const JobRecord& job, const gateway::HttpRequest& reques
   const auto errand = next_errand_++;
   errands_[errand] = {job.id, format, {}, {}, respond};
   const auto self = caf::actor_cast<caf::actor>(this);
-  const bool queued = parts_.checkpoint_thread->post([store = parts_.checkpoints, self, errand, id = job.id, step = *step] {
-    auto checkpoint = [&]() -> Result<storage::Checkpoint> {
-      if (step != 0) return store->load(id, step);
-      auto newest = store->load_newest(id, nullptr);
-      if (!newest) return tl::unexpected(newest.error());
-      if (*newest) return std::move(**newest);
-      return fail(ErrorCode::not_found, fmt::format("job {} has no checkpoint yet", id), "wait for its first one");
-    }();
-    const auto shared = std::make_shared<Result<storage::Checkpoint>>(std::move(checkpoint));
-    caf::anon_send(self, Run{[errand, shared](Head& head) { head.on_export_state(errand, std::move(*shared)); }});
-  });
-  if (!queued) return fail_errand(errand, {ErrorCode::unavailable, "the head is busy with checkpoints", "try again"});
-  delayed_send(this, kErrandLimit, Run{[errand](Head& head) {
-                 head.fail_errand(errand, {ErrorCode::deadline_exceeded, "the export took too long", "try again"});
-               }});
+  const bool queued =
+      parts_.checkpoint_thread->post([store = parts_.checkpoints, self, errand, id = job.id, step = *step] {
+        auto checkpoint = [&]() -> Result<storage::Checkpoint> {
+          if (step != 0) return store->load(id, step);
+          auto newest = store->load_newest(id, nullptr);
+          if (!newest) return tl::unexpected(newest.error());
+          if (*newest) return std::move(**newest);
+          return fail(ErrorCode::not_found, fmt::format("job {} has no checkpoint yet", id),
+                      "wait for its first one");
+        }();
+        const auto shared = std::make_shared<Result<storage::Checkpoint>>(std::move(checkpoint));
+        caf::anon_send(
+            self, Run{[errand, shared](Head& head) { head.on_export_state(errand, std::move(*shared)); }});
+      });
+  if (!queued)
+    return fail_errand(errand, {ErrorCode::unavailable, "the head is busy with checkpoints", "try again"});
+  delayed_send(
+      this, kErrandLimit, Run{[errand](Head& head) {
+        head.fail_errand(errand, {ErrorCode::deadline_exceeded, "the export took too long", "try again"});
+      }});
 }
 
 void Head::on_export_state(std::uint64_t errand, Result<storage::Checkpoint> checkpoint) {
@@ -263,7 +280,8 @@ void Head::on_export_state(std::uint64_t errand, Result<storage::Checkpoint> che
   if (found == errands_.end()) return;
   if (!checkpoint) return fail_errand(errand, checkpoint.error());
   if (nodes_.empty()) {
-    return fail_errand(errand, {ErrorCode::unavailable, "no node is up to run the export on", "start a ds-node"});
+    return fail_errand(errand,
+                       {ErrorCode::unavailable, "no node is up to run the export on", "start a ds-node"});
   }
   found->second.state = to_state(std::move(*checkpoint));
   // A model is a program and is only ever loaded in a process of its own, never in the head.

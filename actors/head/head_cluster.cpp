@@ -12,8 +12,8 @@ namespace {
 
 using namespace scheduler;
 
-/// A worker that something outside its job ended (a machine's operator, the kernel) says little about the job, but
-/// a job that is killed for ever must not start for ever.
+/// A worker that something outside its job ended (a machine's operator, the kernel) says little about the
+/// job, but a job that is killed for ever must not start for ever.
 constexpr std::uint32_t kMaxOutsideKillsInARow = 20;
 constexpr std::int64_t kBackoffMs = 5'000;
 constexpr std::int64_t kMaxBackoffMs = 300'000;
@@ -22,7 +22,9 @@ std::int64_t backoff_ms(std::uint32_t crashes_in_a_row) {
   return std::min(kMaxBackoffMs, kBackoffMs << std::min(crashes_in_a_row - 1, 10U));
 }
 
-std::string worker_text(std::uint64_t worker) { return fmt::format("worker {}", worker); }
+std::string worker_text(std::uint64_t worker) {
+  return fmt::format("worker {}", worker);
+}
 
 }  // namespace
 
@@ -33,9 +35,9 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
     return send(agent, messages::NodeRefused{"the node's name is not an identifier"});
   }
   if (known != nodes_.end() && known->second.process != hello.agent.process.id) {
-    return send(agent, messages::NodeRefused{fmt::format("a node named {} is registered already (pid {} at {})",
-                                                         hello.name, known->second.entry.pid,
-                                                         known->second.entry.address)});
+    return send(agent, messages::NodeRefused{
+                           fmt::format("a node named {} is registered already (pid {} at {})", hello.name,
+                                       known->second.entry.pid, known->second.entry.address)});
   }
   auto& node = nodes_[hello.name];
   node.entry = {hello.name, hello.address, "UP", hello.pid, hello.slots, hello.memory_bytes, hello.gpus};
@@ -49,7 +51,8 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   for (const auto& worker : hello.running) {
     running.insert(worker.worker);
     const auto lease = ledger_.leases().find(worker.worker);
-    const bool ours = lease != ledger_.leases().end() && lease->second.node == hello.name && !lease->second.releasing;
+    const bool ours =
+        lease != ledger_.leases().end() && lease->second.node == hello.name && !lease->second.releasing;
     if (ours || errands_.contains(worker.worker)) {
       keep.push_back(worker.worker);
       pids_[worker.worker] = worker.pid;
@@ -61,7 +64,8 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   for (const auto& lease : ledger_.leases_on(hello.name)) {
     if (!running.contains(lease.worker)) gone.push_back(lease.worker);
   }
-  spdlog::info("node {} is up: {} slots, {} workers kept, {} gone", hello.name, hello.slots, keep.size(), gone.size());
+  spdlog::info("node {} is up: {} slots, {} workers kept, {} gone", hello.name, hello.slots, keep.size(),
+               gone.size());
   end_leases(gone, fmt::format("it was gone when node {} registered", hello.name));
   when_durable([this, agent, keep] { send(agent, messages::NodeWelcome{keep}); });
   schedule_soon();
@@ -77,7 +81,9 @@ void Head::on_node_down(const std::string& name) {
     const auto id = errand->first;
     const bool here = errand->second.node == name;
     ++errand;
-    if (here) fail_errand(id, {ErrorCode::unavailable, fmt::format("node {} went down meanwhile", name), "try again"});
+    if (here)
+      fail_errand(id,
+                  {ErrorCode::unavailable, fmt::format("node {} went down meanwhile", name), "try again"});
   }
   schedule_soon();
 }
@@ -107,7 +113,9 @@ void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::stri
   for (const auto& job : touched) tell_leases(job);
 }
 
-void Head::on_worker_started(const messages::WorkerStarted& started) { pids_[started.worker] = started.pid; }
+void Head::on_worker_started(const messages::WorkerStarted& started) {
+  pids_[started.worker] = started.pid;
+}
 
 Head::Node* Head::find_node_of(std::uint64_t worker) {
   const auto lease = ledger_.leases().find(worker);
@@ -121,14 +129,16 @@ std::optional<Event> Head::crash_event(const Lease& lease, const messages::Worke
   if (job == nullptr || is_end(job->state) || lease.releasing) return std::nullopt;
   const auto in_a_row = job->crashes_in_a_row + 1;
   const auto retry_at = exited.outside ? 0 : now_ms() + backoff_ms(in_a_row);
-  return event(worker_text(lease.worker), exited.text, WorkerCrashed{lease.job, lease.worker, in_a_row, retry_at});
+  return event(worker_text(lease.worker), exited.text,
+               WorkerCrashed{lease.job, lease.worker, in_a_row, retry_at});
 }
 
 void Head::on_worker_exited(const messages::WorkerExited& exited) {
   pids_.erase(exited.worker);
   for (auto& [name, node] : nodes_) node.strangers.erase(exited.worker);
   if (errands_.contains(exited.worker)) {
-    return fail_errand(exited.worker, {ErrorCode::unavailable, "the export's process ended: " + exited.text, "try again"});
+    return fail_errand(exited.worker,
+                       {ErrorCode::unavailable, "the export's process ended: " + exited.text, "try again"});
   }
   const auto found = ledger_.leases().find(exited.worker);
   if (found == ledger_.leases().end()) return schedule_soon();
@@ -143,10 +153,12 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
     const auto* job = ledger_.find(lease.job);
     const auto limit = exited.outside ? kMaxOutsideKillsInARow : job->spec.restart_limit;
     if (job->crashes_in_a_row > limit) {
-      end_job(lease.job, JobState::failed, worker_text(lease.worker),
-              fmt::format("worker {} on node {} ended with {}, for the {}th time without a committed step in between; "
-                          "its last words are in the job's log",
-                          lease.worker, lease.node, exited.text, job->crashes_in_a_row));
+      end_job(
+          lease.job, JobState::failed, worker_text(lease.worker),
+          fmt::format(
+              "worker {} on node {} ended with {}, for the {}th time without a committed step in between; "
+              "its last words are in the job's log",
+              lease.worker, lease.node, exited.text, job->crashes_in_a_row));
     }
   }
   schedule_soon();
@@ -162,13 +174,14 @@ void Head::on_log(const messages::LogLines& lines) {
   }
   const auto node = caf::actor_cast<caf::actor>(current_sender());
   const auto worker = lines.worker;
-  const bool queued = ledger_.find(lines.job) != nullptr &&
-                      parts_.log_thread->post([logs = parts_.logs, job = lines.job, text = std::move(text), node, worker] {
-                        if (const auto written = logs->append(job, text); !written) {
-                          spdlog::error("the log of job {} is not written: {}", job, written.error().message);
-                        }
-                        caf::anon_send(node, messages::LogTaken{worker});
-                      });
+  const bool queued =
+      ledger_.find(lines.job) != nullptr &&
+      parts_.log_thread->post([logs = parts_.logs, job = lines.job, text = std::move(text), node, worker] {
+        if (const auto written = logs->append(job, text); !written) {
+          spdlog::error("the log of job {} is not written: {}", job, written.error().message);
+        }
+        caf::anon_send(node, messages::LogTaken{worker});
+      });
   if (!queued) send(node, messages::LogTaken{worker});
 }
 
@@ -212,7 +225,8 @@ void Head::schedule() {
   std::set<std::string> touched;
   std::vector<Event> events;
   for (const auto& release : plan.releases) {
-    events.push_back(event("scheduler", "another job's minimum needs the slots", LeaseReleasing{release.worker}));
+    events.push_back(
+        event("scheduler", "another job's minimum needs the slots", LeaseReleasing{release.worker}));
     touched.insert(release.job);
   }
   struct Order {
@@ -225,9 +239,9 @@ void Head::schedule() {
     const auto* job = ledger_.find(placement.job);
     const auto& resources = job->spec.resources;
     for (std::uint32_t i = 0; i < placement.count; ++i) {
-      events.push_back(event("scheduler", fmt::format("fits on node {}", placement.node),
-                             LeaseGranted{next_worker, placement.job, placement.node, resources.cpus,
-                                          resources.memory_bytes}));
+      events.push_back(event(
+          "scheduler", fmt::format("fits on node {}", placement.node),
+          LeaseGranted{next_worker, placement.job, placement.node, resources.cpus, resources.memory_bytes}));
       orders.push_back({next_worker++, placement.job, placement.node});
     }
     if (job->state == JobState::queued && touched.insert(placement.job).second) {

@@ -13,7 +13,9 @@ using namespace scheduler;
 /// How long a worker of an ended job may take to leave by itself.
 constexpr auto kLeaveLimit = std::chrono::seconds(5);
 
-std::string master_text(const std::string& job) { return "job master of " + job; }
+std::string master_text(const std::string& job) {
+  return "job master of " + job;
+}
 
 }  // namespace
 
@@ -49,10 +51,10 @@ void Head::ensure_master(const std::string& id, bool recovering) {
   options.tell_head = [self, id](job::MasterNote note) {
     caf::anon_send(self, Run{[id, note = std::move(note)](Head& head) { head.on_note(id, note); }});
   };
-  options.save = [self, id](messages::SaveCheckpoint checkpoint, std::function<void(std::string)> when_saved) {
-    caf::anon_send(self, Run{[id, checkpoint = std::move(checkpoint), when_saved = std::move(when_saved)](Head& head) {
-                     head.save_checkpoint(id, checkpoint, when_saved);
-                   }});
+  options.save = [self, id](messages::SaveCheckpoint checkpoint,
+                            std::function<void(std::string)> when_saved) {
+    caf::anon_send(self, Run{[id, checkpoint = std::move(checkpoint), when_saved = std::move(when_saved)](
+                                 Head& head) { head.save_checkpoint(id, checkpoint, when_saved); }});
   };
   job.master = job::spawn_master(system(), *parts_.fabric, std::move(options));
   tell_leases(id);
@@ -67,7 +69,8 @@ void Head::tell_leases(const std::string& id) {
     set_state(id, JobState::queued, "head", "it lost its workers and waits for slots");
   }
   const auto job = jobs_.find(id);
-  if (job != jobs_.end() && job->second.master) send(job->second.master, job::LeasesChanged{std::move(leases)});
+  if (job != jobs_.end() && job->second.master)
+    send(job->second.master, job::LeasesChanged{std::move(leases)});
 }
 
 void Head::on_note(const std::string& id, const job::MasterNote& one) {
@@ -94,11 +97,13 @@ void Head::note(const std::string& id, const job::ShowPhase& phase) {
                      fmt::format("trains with {} worker{}", workers, workers == 1 ? "" : "s"));
   }
   if (record->state == JobState::queued) return;
-  set_state(id, phase.value == job::ShowPhase::starting ? JobState::starting : JobState::resizing, master_text(id),
-            phase.why);
+  set_state(id, phase.value == job::ShowPhase::starting ? JobState::starting : JobState::resizing,
+            master_text(id), phase.why);
 }
 
-void Head::note(const std::string&, const job::KillWorker& kill) { kill_worker(kill.worker, kill.why); }
+void Head::note(const std::string&, const job::KillWorker& kill) {
+  kill_worker(kill.worker, kill.why);
+}
 
 void Head::note(const std::string& id, const job::FinishJob& finish) {
   end_job(id, JobState::succeeded, master_text(id), fmt::format("all {} steps are done", finish.step));
@@ -107,7 +112,8 @@ void Head::note(const std::string& id, const job::FinishJob& finish) {
 void Head::note(const std::string& id, const job::JobSizeKnown& size) {
   const auto* record = ledger_.find(id);
   if (record->total_steps == size.total_steps && record->steps_per_epoch == size.steps_per_epoch) return;
-  commit({event(master_text(id), "a worker read the data", JobSized{id, size.total_steps, size.steps_per_epoch})});
+  commit({event(master_text(id), "a worker read the data",
+                JobSized{id, size.total_steps, size.steps_per_epoch})});
 }
 
 void Head::note(const std::string& id, const job::JobImpossible& impossible) {
@@ -125,8 +131,9 @@ void Head::note(const std::string& id, const messages::StepReport& report) {
 }
 
 void Head::note(const std::string& id, const messages::EvaluationReport& report) {
-  commit({event(fmt::format("worker {}", report.worker), "evaluated",
-                EvaluationRecorded{id, report.step, report.loss, report.accuracy, report.majority_accuracy})});
+  commit(
+      {event(fmt::format("worker {}", report.worker), "evaluated",
+             EvaluationRecorded{id, report.step, report.loss, report.accuracy, report.majority_accuracy})});
 }
 
 void Head::set_state(const std::string& id, JobState state, const std::string& by, const std::string& why) {
@@ -160,10 +167,11 @@ void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint check
                            std::function<void(std::string)> when_saved) {
   const auto* record = ledger_.find(id);
   if (record == nullptr || is_end(record->state)) return when_saved("the job has ended");
-  const storage::Retention retention{record->spec.checkpoint.keep_last, record->spec.checkpoint.keep_best, "accuracy"};
+  const storage::Retention retention{record->spec.checkpoint.keep_last, record->spec.checkpoint.keep_best,
+                                     "accuracy"};
   const auto self = caf::actor_cast<caf::actor>(this);
-  const auto work = [store = parts_.checkpoints, self, id, checkpoint = std::move(checkpoint), retention, when_saved,
-                     time_ms = now_ms()] {
+  const auto work = [store = parts_.checkpoints, self, id, checkpoint = std::move(checkpoint), retention,
+                     when_saved, time_ms = now_ms()] {
     const auto& state = checkpoint.state;
     storage::CheckpointEntry entry{state.step, 0, time_ms, {}};
     for (const auto& [name, value] : checkpoint.metrics) entry.metrics[name] = value;
@@ -173,7 +181,8 @@ void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint check
       entry.bytes += state.tensors[i].size();
     }
     if (const auto saved = store->save(id, entry, state.description, tensors); !saved) {
-      spdlog::error("job {}: the checkpoint of step {} is not saved: {}", id, state.step, saved.error().message);
+      spdlog::error("job {}: the checkpoint of step {} is not saved: {}", id, state.step,
+                    saved.error().message);
       return when_saved(saved.error().message);
     }
     if (const auto pruned = store->prune(id, retention); !pruned) {
@@ -199,8 +208,8 @@ caf::response_promise Head::on_fetch(const messages::FetchState& request) {
     std::vector<Error> skipped;
     const auto newest = store->load_newest(request.job, &skipped);
     const auto step = newest && *newest ? (*newest)->entry.step : 0;
-    spdlog::error("job {}: the checkpoint of step {} cannot be read ({}); the newest whole one is of step {}", request.job,
-                  request.step, checkpoint.error().message, step);
+    spdlog::error("job {}: the checkpoint of step {} cannot be read ({}); the newest whole one is of step {}",
+                  request.job, request.step, checkpoint.error().message, step);
     caf::anon_send(self, Run{[job = request.job, step](Head& head) {
                      const auto found = head.jobs_.find(job);
                      if (found != head.jobs_.end() && found->second.master) {
@@ -209,7 +218,8 @@ caf::response_promise Head::on_fetch(const messages::FetchState& request) {
                    }});
     deliver({0, {}, {}, {}, checkpoint.error().message});
   };
-  if (!parts_.checkpoint_thread->post(work)) promise.deliver(messages::StateReply{0, {}, {}, {}, "the head is busy"});
+  if (!parts_.checkpoint_thread->post(work))
+    promise.deliver(messages::StateReply{0, {}, {}, {}, "the head is busy"});
   return promise;
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
-#include <atomic>
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <chrono>
 #include <memory>
@@ -21,8 +21,8 @@ struct HeadFound {
   fabric::ActorAddress head;
 };
 
-/// Looks for the head until it answers, four times a second, on a thread of its own, then sends `HeadFound` to `receiver`.
-/// Gives up silently once `stop` is set; the receiver's process may only end after that.
+/// Looks for the head until it answers, four times a second, on a thread of its own, then sends `HeadFound`
+/// to `receiver`. Gives up silently once `stop` is set; the receiver's process may only end after that.
 void search_head(caf::actor_system& system, std::string host_port, caf::actor receiver,
                  std::shared_ptr<std::atomic<bool>> stop);
 

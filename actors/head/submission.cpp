@@ -23,7 +23,8 @@ Result<nlohmann::json> parse_body(const std::string& body) {
   std::string problem;
   const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
     using Event = nlohmann::json::parse_event_t;
-    if (depth > kMaxJsonDepth) problem = fmt::format("the body is nested deeper than {} levels", kMaxJsonDepth);
+    if (depth > kMaxJsonDepth)
+      problem = fmt::format("the body is nested deeper than {} levels", kMaxJsonDepth);
     if (event == Event::object_start) keys.emplace_back();
     if (event == Event::object_end && !keys.empty()) keys.pop_back();
     if (event == Event::key && !keys.empty() && !keys.back().insert(parsed.get<std::string>()).second) {
@@ -42,7 +43,8 @@ Result<nlohmann::json> parse_body(const std::string& body) {
   }
 }
 
-/// `field` without its last part until the file names it, so that an error points at the nearest line there is.
+/// `field` without its last part until the file names it, so that an error points at the nearest line there
+/// is.
 scheduler::Mark nearest_mark(const scheduler::ParsedJob& job, std::string field) {
   while (true) {
     const auto found = job.marks.find(field);
@@ -53,8 +55,8 @@ scheduler::Mark nearest_mark(const scheduler::ParsedJob& job, std::string field)
   }
 }
 
-void check_source(const scheduler::ParsedJob& job, const scheduler::CsvSource& source, const std::string& field,
-                  std::vector<scheduler::SpecError>& errors) {
+void check_source(const scheduler::ParsedJob& job, const scheduler::CsvSource& source,
+                  const std::string& field, std::vector<scheduler::SpecError>& errors) {
   const auto checked = storage::check_labelled_text(source.path, source.text_column, source.label_column);
   if (checked) return;
   errors.push_back(
@@ -67,8 +69,9 @@ std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::
   auto body = parse_body(request.body);
   if (!body) return error_response(body.error());
   Submission submission;
-  for (const auto& [name, target] : {std::pair{"file", &submission.file}, std::pair{"directory", &submission.directory},
-                                     std::pair{"text", &submission.text}}) {
+  for (const auto& [name, target] :
+       {std::pair{"file", &submission.file}, std::pair{"directory", &submission.directory},
+        std::pair{"text", &submission.text}}) {
     const auto found = body->find(name);
     if (found == body->end() || !found->is_string()) {
       return error_response(

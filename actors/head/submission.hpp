@@ -16,8 +16,8 @@ struct Submission {
   scheduler::JobSpec spec;
 };
 
-/// Checks the body of `POST /api/v1/jobs`. Reads the beginning of the data files, so it runs on the gateway's threads.
-/// The alternative is the answer to give.
+/// Checks the body of `POST /api/v1/jobs`. Reads the beginning of the data files, so it runs on the gateway's
+/// threads. The alternative is the answer to give.
 std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::HttpRequest& request);
 
 }  // namespace ds::head

@@ -18,7 +18,11 @@ json workers_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledg
   for (const auto& lease : ledger.leases_of(job.id)) {
     const auto member = std::find(job.members.begin(), job.members.end(), lease.worker);
     const auto pid = pids.find(lease.worker);
-    json worker{{"worker", lease.worker}, {"node", lease.node}, {"rank", nullptr}, {"pid", nullptr}, {"state", "STARTING"}};
+    json worker{{"worker", lease.worker},
+                {"node", lease.node},
+                {"rank", nullptr},
+                {"pid", nullptr},
+                {"state", "STARTING"}};
     if (member != job.members.end()) {
       worker["rank"] = member - job.members.begin();
       worker["state"] = "TRAINING";
@@ -52,12 +56,15 @@ std::string iso_time(std::int64_t unix_ms) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(seconds));
 }
 
-json or_null(std::int64_t time_ms) { return time_ms == 0 ? json(nullptr) : json(time_ms); }
+json or_null(std::int64_t time_ms) {
+  return time_ms == 0 ? json(nullptr) : json(time_ms);
+}
 
 }  // namespace
 
 json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::string& wait_reason,
-              const scheduler::Ledger& ledger, const std::map<std::uint64_t, std::int32_t>& pids, bool whole) {
+              const scheduler::Ledger& ledger, const std::map<std::uint64_t, std::int32_t>& pids,
+              bool whole) {
   const auto step = std::max(job.step, live != nullptr ? live->step : 0);
   json view{{"id", job.id},
             {"name", job.spec.name},
@@ -93,9 +100,14 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
 }
 
 json node_view(const NodeEntry& node, std::uint32_t slots_used) {
-  return {{"id", node.name},           {"address", node.address}, {"state", node.state},
-          {"slots", node.slots},       {"slots_used", slots_used}, {"gpus", node.gpus},
-          {"memory_bytes", node.memory_bytes}, {"pid", node.pid}};
+  return {{"id", node.name},
+          {"address", node.address},
+          {"state", node.state},
+          {"slots", node.slots},
+          {"slots_used", slots_used},
+          {"gpus", node.gpus},
+          {"memory_bytes", node.memory_bytes},
+          {"pid", node.pid}};
 }
 
 json checkpoints_view(std::span<const storage::CheckpointEntry> entries) {
@@ -125,7 +137,8 @@ json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason
 }
 
 gateway::HttpResponse json_response(const json& document, int status) {
-  return {status, document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n", "application/json", {}};
+  return {
+      status, document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n", "application/json", {}};
 }
 
 gateway::HttpResponse error_response(const Error& error) {
@@ -135,21 +148,28 @@ gateway::HttpResponse error_response(const Error& error) {
     const char* name;
   };
   static constexpr Row kRows[] = {
-      {ErrorCode::invalid_argument, 400, "bad_request"},     {ErrorCode::not_found, 404, "not_found"},
-      {ErrorCode::already_exists, 409, "ambiguous"},         {ErrorCode::permission_denied, 403, "not_allowed"},
-      {ErrorCode::conflict, 409, "conflict"},                {ErrorCode::resource_exhausted, 507, "resource_exhausted"},
-      {ErrorCode::unavailable, 503, "unavailable"},          {ErrorCode::deadline_exceeded, 504, "deadline_exceeded"},
-      {ErrorCode::cancelled, 503, "unavailable"},            {ErrorCode::unsupported, 501, "unsupported"},
+      {ErrorCode::invalid_argument, 400, "bad_request"},
+      {ErrorCode::not_found, 404, "not_found"},
+      {ErrorCode::already_exists, 409, "ambiguous"},
+      {ErrorCode::permission_denied, 403, "not_allowed"},
+      {ErrorCode::conflict, 409, "conflict"},
+      {ErrorCode::resource_exhausted, 507, "resource_exhausted"},
+      {ErrorCode::unavailable, 503, "unavailable"},
+      {ErrorCode::deadline_exceeded, 504, "deadline_exceeded"},
+      {ErrorCode::cancelled, 503, "unavailable"},
+      {ErrorCode::unsupported, 501, "unsupported"},
   };
   int status = 500;
   const char* name = "internal";
   for (const auto& row : kRows) {
     if (row.code == error.code) std::tie(status, name) = std::pair(row.status, row.name);
   }
-  return json_response({{"error", {{"code", name}, {"message", error.message}, {"hint", error.hint}}}}, status);
+  return json_response({{"error", {{"code", name}, {"message", error.message}, {"hint", error.hint}}}},
+                       status);
 }
 
-gateway::HttpResponse invalid_job_response(std::span<const scheduler::SpecError> errors, const std::string& file) {
+gateway::HttpResponse invalid_job_response(std::span<const scheduler::SpecError> errors,
+                                           const std::string& file) {
   json details = json::array();
   for (const auto& error : errors) {
     details.push_back({{"field", error.field},
@@ -158,8 +178,9 @@ gateway::HttpResponse invalid_job_response(std::span<const scheduler::SpecError>
                        {"message", error.message},
                        {"hint", error.hint}});
   }
-  const auto message = errors.size() == 1 ? fmt::format("{} is not a valid job", file)
-                                          : fmt::format("{} is not a valid job: {} errors", file, errors.size());
+  const auto message = errors.size() == 1
+                           ? fmt::format("{} is not a valid job", file)
+                           : fmt::format("{} is not a valid job: {} errors", file, errors.size());
   return json_response(
       {{"error", {{"code", "invalid_job"}, {"message", message}, {"hint", ""}, {"details", details}}}}, 422);
 }

@@ -37,7 +37,8 @@ struct NodeEntry {
 
 /// `pids`: by worker, as far as known. `whole`: with workers and evaluations, as for one job.
 nlohmann::json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::string& wait_reason,
-                        const scheduler::Ledger& ledger, const std::map<std::uint64_t, std::int32_t>& pids, bool whole);
+                        const scheduler::Ledger& ledger, const std::map<std::uint64_t, std::int32_t>& pids,
+                        bool whole);
 nlohmann::json node_view(const NodeEntry& node, std::uint32_t slots_used);
 nlohmann::json checkpoints_view(std::span<const storage::CheckpointEntry> entries);
 nlohmann::json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons);
@@ -45,6 +46,7 @@ nlohmann::json why_view(const scheduler::JobRecord& job, std::span<const schedul
 gateway::HttpResponse json_response(const nlohmann::json& document, int status = 200);
 /// The HTTP answer for a failure: the status follows from the code.
 gateway::HttpResponse error_response(const Error& error);
-gateway::HttpResponse invalid_job_response(std::span<const scheduler::SpecError> errors, const std::string& file);
+gateway::HttpResponse invalid_job_response(std::span<const scheduler::SpecError> errors,
+                                           const std::string& file);
 
 }  // namespace ds::head

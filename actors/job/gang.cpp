@@ -21,7 +21,9 @@ void Gang::enter(Stage stage, Time now) {
   entered_ = now;
 }
 
-void Gang::set_checkpoint(std::uint64_t step) { checkpoint_step_ = std::max(checkpoint_step_, step); }
+void Gang::set_checkpoint(std::uint64_t step) {
+  checkpoint_step_ = std::max(checkpoint_step_, step);
+}
 
 GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
   GangActions actions;
@@ -35,9 +37,10 @@ GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
   }
   workers_ = std::move(next);
   std::erase_if(awaited_, [&](auto worker) { return !workers_.contains(worker); });
-  // One that was told to leave before it could ever help has nothing to hand over, and when all leave there is nobody to
-  // hand it to.
-  const bool all_leave = std::all_of(workers_.begin(), workers_.end(), [](const auto& w) { return w.second.releasing; });
+  // One that was told to leave before it could ever help has nothing to hand over, and when all leave there
+  // is nobody to hand it to.
+  const bool all_leave =
+      std::all_of(workers_.begin(), workers_.end(), [](const auto& w) { return w.second.releasing; });
   for (auto& [id, worker] : workers_) {
     if (worker.releasing && worker.present && (!worker.ready || all_leave)) actions.push_back(StopWorker{id});
   }
@@ -90,7 +93,9 @@ bool Gang::can_gather(Time now) const {
   return all_ready || now - last_ready_ >= options_.gather_limit;
 }
 
-bool Gang::must_change() const { return stuck_ || candidates() != members_; }
+bool Gang::must_change() const {
+  return stuck_ || candidates() != members_;
+}
 
 void Gang::reconsider(GangActions& actions, Time now) {
   switch (stage_) {
@@ -110,7 +115,8 @@ void Gang::reconsider(GangActions& actions, Time now) {
       break;
     }
     case Stage::training:
-      if (must_change()) begin_pause(actions, now, stuck_ ? "a worker was lost" : "the gang changes its size");
+      if (must_change())
+        begin_pause(actions, now, stuck_ ? "a worker was lost" : "the gang changes its size");
       break;
     case Stage::finished:
       break;
@@ -146,7 +152,8 @@ void Gang::begin_pause(GangActions& actions, Time now, const std::string& why) {
   awaited_.clear();
   actions.push_back(ShowPhase{members_.empty() ? ShowPhase::starting : ShowPhase::resizing, why});
   for (const auto& [id, worker] : workers_) {
-    // One that is being released may be the only one with the newest state: it stays until the others have it.
+    // One that is being released may be the only one with the newest state: it stays until the others have
+    // it.
     if (!worker.ready || worker.lost) continue;
     awaited_.insert(id);
     actions.push_back(PauseWorker{id, generation_});
@@ -263,14 +270,16 @@ GangActions Gang::on_tick(Time now) {
   if (stage_ == Stage::finished) return actions;
   std::vector<std::pair<std::uint64_t, std::string>> late;
   for (const auto& [id, worker] : workers_) {
-    if (!worker.ready && !worker.lost && !worker.releasing && now - worker.leased_at >= options_.ready_limit) {
+    if (!worker.ready && !worker.lost && !worker.releasing &&
+        now - worker.leased_at >= options_.ready_limit) {
       late.emplace_back(id, "it was not ready in time");
     }
   }
   const auto limit = stage_ == Stage::pausing ? options_.pause_limit : options_.join_limit;
   if ((stage_ == Stage::pausing || stage_ == Stage::joining) && now - entered_ >= limit) {
     for (const auto id : awaited_) {
-      late.emplace_back(id, stage_ == Stage::pausing ? "it did not pause in time" : "it did not join in time");
+      late.emplace_back(id,
+                        stage_ == Stage::pausing ? "it did not pause in time" : "it did not join in time");
     }
   }
   for (const auto& [id, why] : late) lose(id, why, actions);

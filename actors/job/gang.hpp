@@ -34,10 +34,18 @@ struct GangLease {
 };
 
 // What the gang wants done, in order.
-struct AssignWorker { std::uint64_t worker = 0; };  ///< give it the job
-struct PauseWorker { std::uint64_t worker = 0, generation = 0; };
+struct AssignWorker {
+  std::uint64_t worker = 0;
+};  ///< give it the job
+struct PauseWorker {
+  std::uint64_t worker = 0, generation = 0;
+};
 /// Make the generation durable, then call `on_recorded`.
-struct RecordGeneration { std::uint64_t generation = 0; std::vector<std::uint64_t> members; std::uint64_t step = 0; };
+struct RecordGeneration {
+  std::uint64_t generation = 0;
+  std::vector<std::uint64_t> members;
+  std::uint64_t step = 0;
+};
 /// Send the member its place. `source` is the worker that has the state of `step`; 0: the checkpoint store.
 struct JoinWorker {
   std::uint64_t worker = 0, generation = 0;
@@ -48,32 +56,46 @@ struct JoinWorker {
   std::uint64_t source = 0;
   bool needs_state = false;
 };
-struct StartWorker { std::uint64_t worker = 0, generation = 0; };
-struct StopWorker { std::uint64_t worker = 0; };  ///< its work is over; it exits by itself
-struct KillWorker { std::uint64_t worker = 0; std::string why; };
-struct FinishJob { std::uint64_t step = 0; };
+struct StartWorker {
+  std::uint64_t worker = 0, generation = 0;
+};
+struct StopWorker {
+  std::uint64_t worker = 0;
+};  ///< its work is over; it exits by itself
+struct KillWorker {
+  std::uint64_t worker = 0;
+  std::string why;
+};
+struct FinishJob {
+  std::uint64_t step = 0;
+};
 /// The job's visible state changed.
-struct ShowPhase { enum Value { starting, training, resizing } value = starting; std::string why; };
+struct ShowPhase {
+  enum Value { starting, training, resizing } value = starting;
+  std::string why;
+};
 
-using GangAction = std::variant<AssignWorker, PauseWorker, RecordGeneration, JoinWorker, StartWorker, StopWorker, KillWorker,
-                                FinishJob, ShowPhase>;
+using GangAction = std::variant<AssignWorker, PauseWorker, RecordGeneration, JoinWorker, StartWorker,
+                                StopWorker, KillWorker, FinishJob, ShowPhase>;
 using GangActions = std::vector<GangAction>;
 
 /// Forms the generations of one job's gang: who trains, with which logical ranks, from which step.
 ///
-/// A generation is formed in four rounds: every worker pauses at a step boundary and says its step; the generation is made
-/// durable; every member joins (those behind fetch the newest member's state; only when no worker is past the newest
-/// checkpoint is that read); all start. A loss at any point begins the next generation. Steps are the same bits on every worker, so
-/// it does not matter who has the newest. Pure: time comes in through `on_tick`; the same calls give the same actions.
+/// A generation is formed in four rounds: every worker pauses at a step boundary and says its step; the
+/// generation is made durable; every member joins (those behind fetch the newest member's state; only when no
+/// worker is past the newest checkpoint is that read); all start. A loss at any point begins the next
+/// generation. Steps are the same bits on every worker, so it does not matter who has the newest. Pure: time
+/// comes in through `on_tick`; the same calls give the same actions.
 class Gang {
  public:
   struct Options {
     std::uint32_t logical_ranks = 1;
     std::uint32_t min_workers = 1;
-    std::uint64_t generation = 0;             ///< newest recorded; 0: none
-    std::vector<std::uint64_t> members;       ///< of that generation
-    bool recovering = false;                  ///< a new head takes a running job back
-    std::chrono::milliseconds gather_limit{10'000};  ///< how long a whole minimum waits for the rest to get ready
+    std::uint64_t generation = 0;        ///< newest recorded; 0: none
+    std::vector<std::uint64_t> members;  ///< of that generation
+    bool recovering = false;             ///< a new head takes a running job back
+    std::chrono::milliseconds gather_limit{
+        10'000};  ///< how long a whole minimum waits for the rest to get ready
     std::chrono::milliseconds pause_limit{60'000};
     std::chrono::milliseconds join_limit{180'000};
     std::chrono::milliseconds ready_limit{300'000};  ///< from lease to ready

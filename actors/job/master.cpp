@@ -44,9 +44,12 @@ class Master : public caf::event_based_actor {
         [this](const GangPaused& paused) {
           carry_out(gang_.on_paused(paused.worker, paused.generation, paused.step, now()));
         },
-        [this](const GangJoined& joined) { carry_out(gang_.on_joined(joined.worker, joined.generation, now())); },
+        [this](const GangJoined& joined) {
+          carry_out(gang_.on_joined(joined.worker, joined.generation, now()));
+        },
         [this](const GangStuck& stuck) {
-          spdlog::info("job {}: worker {} stopped at step {}: {}", options_.job, stuck.worker, stuck.step, stuck.why);
+          spdlog::info("job {}: worker {} stopped at step {}: {}", options_.job, stuck.worker, stuck.step,
+                       stuck.why);
           carry_out(gang_.on_stuck(stuck.worker, stuck.generation, stuck.step, now()));
         },
         [this](const TrainingFinished& finished) {

@@ -17,33 +17,44 @@ namespace ds::job {
 
 // ---- what the head tells a job's master (local messages) ----------------------------------------
 
-struct LeasesChanged { std::vector<GangLease> leases; };
-struct GenerationDurable { std::uint64_t generation = 0; };
+struct LeasesChanged {
+  std::vector<GangLease> leases;
+};
+struct GenerationDurable {
+  std::uint64_t generation = 0;
+};
 /// Versions after `step` are damaged; the job may only go back to this one.
-struct CheckpointDamaged { std::uint64_t step = 0; };
+struct CheckpointDamaged {
+  std::uint64_t step = 0;
+};
 /// The job is over: workers are stopped and the master ends.
 struct EndJob {};
 
 // ---- what a job's master tells the head ---------------------------------------------------------
 
-struct JobSizeKnown { std::uint64_t total_steps = 0, steps_per_epoch = 0; };
-struct JobImpossible { std::uint64_t worker = 0; std::string why; };
+struct JobSizeKnown {
+  std::uint64_t total_steps = 0, steps_per_epoch = 0;
+};
+struct JobImpossible {
+  std::uint64_t worker = 0;
+  std::string why;
+};
 
-using MasterNote = std::variant<RecordGeneration, ShowPhase, KillWorker, FinishJob, JobSizeKnown, JobImpossible,
-                                messages::StepReport, messages::EvaluationReport>;
+using MasterNote = std::variant<RecordGeneration, ShowPhase, KillWorker, FinishJob, JobSizeKnown,
+                                JobImpossible, messages::StepReport, messages::EvaluationReport>;
 
 struct MasterOptions {
   std::string job, file, directory, text;
   Gang::Options gang;
   std::uint64_t checkpoint_step = 0;
-  fabric::ActorAddress checkpoints;  ///< answers `FetchState`
+  fabric::ActorAddress checkpoints;           ///< answers `FetchState`
   std::function<void(MasterNote)> tell_head;  ///< called on the master's thread
   /// Saves and calls back (any thread) with an empty text, or with why not.
   std::function<void(messages::SaveCheckpoint, std::function<void(std::string)>)> save;
 };
 
-/// One job's master: carries the gang's decisions to its workers and their answers back. It holds no state that the
-/// ledger or the workers do not have, so a new head makes a new one.
+/// One job's master: carries the gang's decisions to its workers and their answers back. It holds no state
+/// that the ledger or the workers do not have, so a new head makes a new one.
 caf::actor spawn_master(caf::actor_system& system, fabric::Fabric& fabric, MasterOptions options);
 
 }  // namespace ds::job

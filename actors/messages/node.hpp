@@ -81,17 +81,45 @@ struct LogTaken {
   bool operator==(const LogTaken&) const = default;
 };
 
-template <class I> auto inspect(I& f, RunningWorker& x) { return f(x.worker, x.job, x.pid); }
-template <class I> auto inspect(I& f, NodeHello& x) {
+template <class I>
+auto inspect(I& f, RunningWorker& x) {
+  return f(x.worker, x.job, x.pid);
+}
+template <class I>
+auto inspect(I& f, NodeHello& x) {
   return f(x.name, x.address, x.pid, x.slots, x.memory_bytes, x.gpus, x.running, x.agent);
 }
-template <class I> auto inspect(I& f, NodeWelcome& x) { return f(x.keep); }
-template <class I> auto inspect(I& f, NodeRefused& x) { return f(x.why); }
-template <class I> auto inspect(I& f, StartWorker& x) { return f(x.worker, x.job); }
-template <class I> auto inspect(I& f, KillWorker& x) { return f(x.worker, x.why); }
-template <class I> auto inspect(I& f, WorkerStarted& x) { return f(x.worker, x.pid); }
-template <class I> auto inspect(I& f, WorkerExited& x) { return f(x.worker, x.text, x.clean, x.outside); }
-template <class I> auto inspect(I& f, LogLines& x) { return f(x.job, x.worker, x.text); }
-template <class I> auto inspect(I& f, LogTaken& x) { return f(x.worker); }
+template <class I>
+auto inspect(I& f, NodeWelcome& x) {
+  return f(x.keep);
+}
+template <class I>
+auto inspect(I& f, NodeRefused& x) {
+  return f(x.why);
+}
+template <class I>
+auto inspect(I& f, StartWorker& x) {
+  return f(x.worker, x.job);
+}
+template <class I>
+auto inspect(I& f, KillWorker& x) {
+  return f(x.worker, x.why);
+}
+template <class I>
+auto inspect(I& f, WorkerStarted& x) {
+  return f(x.worker, x.pid);
+}
+template <class I>
+auto inspect(I& f, WorkerExited& x) {
+  return f(x.worker, x.text, x.clean, x.outside);
+}
+template <class I>
+auto inspect(I& f, LogLines& x) {
+  return f(x.job, x.worker, x.text);
+}
+template <class I>
+auto inspect(I& f, LogTaken& x) {
+  return f(x.worker);
+}
 
 }  // namespace ds::messages

@@ -11,7 +11,8 @@
 
 namespace ds::messages {
 
-/// What a worker says first to every head it meets. The head answers with `AssignJob`, `ExportOrder`, `PauseGang` or `StopWorker`.
+/// What a worker says first to every head it meets. The head answers with `AssignJob`, `ExportOrder`,
+/// `PauseGang` or `StopWorker`.
 struct WorkerHello {
   std::uint64_t worker = 0;  ///< the number the node agent started it with
   std::string job;
@@ -56,8 +57,9 @@ struct GangMember {
 
 /// Gives a worker its place in a generation. Sent to all workers of the gang or to none.
 ///
-/// A worker ignores an order whose `generation` is older than the newest it has obeyed; that is what makes a late or repeated
-/// message harmless. It answers `GangJoined` once its state is that of `step`, fetched from `source` when it is not there yet.
+/// A worker ignores an order whose `generation` is older than the newest it has obeyed; that is what makes a
+/// late or repeated message harmless. It answers `GangJoined` once its state is that of `step`, fetched from
+/// `source` when it is not there yet.
 struct JoinGang {
   std::string job;
   std::uint64_t generation = 0;
@@ -86,7 +88,8 @@ struct GangStuck {
   bool operator==(const GangStuck&) const = default;
 };
 
-/// Asks a paused worker, or the head's checkpoint store, for the state of `step`. Answered with `StateReply` or an error.
+/// Asks a paused worker, or the head's checkpoint store, for the state of `step`. Answered with `StateReply`
+/// or an error.
 struct FetchState {
   std::string job;
   std::uint64_t step = 0;
@@ -106,7 +109,8 @@ struct StateReply {
 struct StepReport {
   std::uint64_t worker = 0, generation = 0, step = 0, epoch = 0;
   Real loss, samples_per_second;
-  std::map<std::string, Real> phase_seconds;  ///< mean of a step since the last report: data, forward, backward, reduce, optimizer
+  std::map<std::string, Real>
+      phase_seconds;  ///< mean of a step since the last report: data, forward, backward, reduce, optimizer
   bool operator==(const StepReport&) const = default;
 };
 
@@ -132,7 +136,8 @@ struct CheckpointSaved {
   bool operator==(const CheckpointSaved&) const = default;
 };
 
-/// All steps are done and the last checkpoint is durable. Repeated to every new head until `StopWorker` comes.
+/// All steps are done and the last checkpoint is durable. Repeated to every new head until `StopWorker`
+/// comes.
 struct TrainingFinished {
   std::uint64_t worker = 0, generation = 0, step = 0;
   bool operator==(const TrainingFinished&) const = default;
@@ -165,38 +170,89 @@ struct ExportDone {
   bool operator==(const ExportDone&) const = default;
 };
 
-template <class I> auto inspect(I& f, WorkerHello& x) {
+template <class I>
+auto inspect(I& f, WorkerHello& x) {
   return f(x.worker, x.job, x.actor, x.phase, x.generation, x.step, x.total_steps, x.steps_per_epoch);
 }
-template <class I> auto inspect(I& f, HelloTaken& x) { return f(x.worker); }
-template <class I> auto inspect(I& f, AssignJob& x) { return f(x.job, x.file, x.directory, x.text); }
-template <class I> auto inspect(I& f, PauseGang& x) { return f(x.generation); }
-template <class I> auto inspect(I& f, GangPaused& x) { return f(x.worker, x.generation, x.step); }
-template <class I> auto inspect(I& f, GangMember& x) { return f(x.worker, x.actor, x.first, x.last); }
-template <class I> auto inspect(I& f, JoinGang& x) {
+template <class I>
+auto inspect(I& f, HelloTaken& x) {
+  return f(x.worker);
+}
+template <class I>
+auto inspect(I& f, AssignJob& x) {
+  return f(x.job, x.file, x.directory, x.text);
+}
+template <class I>
+auto inspect(I& f, PauseGang& x) {
+  return f(x.generation);
+}
+template <class I>
+auto inspect(I& f, GangPaused& x) {
+  return f(x.worker, x.generation, x.step);
+}
+template <class I>
+auto inspect(I& f, GangMember& x) {
+  return f(x.worker, x.actor, x.first, x.last);
+}
+template <class I>
+auto inspect(I& f, JoinGang& x) {
   return f(x.job, x.generation, x.rank, x.members, x.step, x.source);
 }
-template <class I> auto inspect(I& f, GangJoined& x) { return f(x.worker, x.generation); }
-template <class I> auto inspect(I& f, StartSteps& x) { return f(x.generation); }
-template <class I> auto inspect(I& f, GangStuck& x) { return f(x.worker, x.generation, x.step, x.why); }
-template <class I> auto inspect(I& f, FetchState& x) { return f(x.job, x.step); }
-template <class I> auto inspect(I& f, StateReply& x) {
+template <class I>
+auto inspect(I& f, GangJoined& x) {
+  return f(x.worker, x.generation);
+}
+template <class I>
+auto inspect(I& f, StartSteps& x) {
+  return f(x.generation);
+}
+template <class I>
+auto inspect(I& f, GangStuck& x) {
+  return f(x.worker, x.generation, x.step, x.why);
+}
+template <class I>
+auto inspect(I& f, FetchState& x) {
+  return f(x.job, x.step);
+}
+template <class I>
+auto inspect(I& f, StateReply& x) {
   return f(x.step, x.description, x.names, x.tensors, x.error);
 }
-template <class I> auto inspect(I& f, StepReport& x) {
+template <class I>
+auto inspect(I& f, StepReport& x) {
   return f(x.worker, x.generation, x.step, x.epoch, x.loss, x.samples_per_second, x.phase_seconds);
 }
-template <class I> auto inspect(I& f, EvaluationReport& x) {
+template <class I>
+auto inspect(I& f, EvaluationReport& x) {
   return f(x.worker, x.generation, x.step, x.loss, x.accuracy, x.majority_accuracy);
 }
-template <class I> auto inspect(I& f, SaveCheckpoint& x) {
+template <class I>
+auto inspect(I& f, SaveCheckpoint& x) {
   return f(x.job, x.worker, x.generation, x.metrics, x.state);
 }
-template <class I> auto inspect(I& f, CheckpointSaved& x) { return f(x.job, x.step, x.error); }
-template <class I> auto inspect(I& f, TrainingFinished& x) { return f(x.worker, x.generation, x.step); }
-template <class I> auto inspect(I& f, JobImpossible& x) { return f(x.worker, x.why); }
-template <class I> auto inspect(I& f, StopWorker& x) { return f(x.worker); }
-template <class I> auto inspect(I& f, ExportOrder& x) { return f(x.format, x.state); }
-template <class I> auto inspect(I& f, ExportDone& x) { return f(x.worker, x.file, x.error); }
+template <class I>
+auto inspect(I& f, CheckpointSaved& x) {
+  return f(x.job, x.step, x.error);
+}
+template <class I>
+auto inspect(I& f, TrainingFinished& x) {
+  return f(x.worker, x.generation, x.step);
+}
+template <class I>
+auto inspect(I& f, JobImpossible& x) {
+  return f(x.worker, x.why);
+}
+template <class I>
+auto inspect(I& f, StopWorker& x) {
+  return f(x.worker);
+}
+template <class I>
+auto inspect(I& f, ExportOrder& x) {
+  return f(x.format, x.state);
+}
+template <class I>
+auto inspect(I& f, ExportDone& x) {
+  return f(x.worker, x.file, x.error);
+}
 
 }  // namespace ds::messages

@@ -37,7 +37,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::RetryHello)
 namespace ds::node {
 namespace {
 
-/// How often a name that is taken is asked for again: the head may not have noticed yet that its last owner died.
+/// How often a name that is taken is asked for again: the head may not have noticed yet that its last owner
+/// died.
 constexpr int kMaxRefusals = 20;
 
 WorkerExited describe_exit(std::uint64_t worker, int status) {
@@ -122,7 +123,8 @@ class Agent : public caf::event_based_actor {
   void on_welcome(const NodeWelcome& welcome) {
     registered_ = true;
     refusals_ = 0;
-    spdlog::info("registered with the head at {} as {} with {} slots", options_.head, options_.name, options_.slots);
+    spdlog::info("registered with the head at {} as {} with {} slots", options_.head, options_.name,
+                 options_.slots);
     for (const auto& [worker, running] : workers_) {
       const bool kept = std::find(welcome.keep.begin(), welcome.keep.end(), worker) != welcome.keep.end();
       if (!kept && !running.exited) spawner_.kill(worker);
@@ -156,13 +158,20 @@ class Agent : public caf::event_based_actor {
     if (workers_.contains(order.worker)) return;
     auto& running = workers_[order.worker];
     running.job = order.job;
-    const std::vector<std::string> arguments{options_.actor_program, "--head",   options_.head,
-                                             "--secret-file",        options_.secret_file,
-                                             "--worker",             std::to_string(order.worker),
-                                             "--job",                order.job,
-                                             "--listen",             options_.host};
+    const std::vector<std::string> arguments{options_.actor_program,
+                                             "--head",
+                                             options_.head,
+                                             "--secret-file",
+                                             options_.secret_file,
+                                             "--worker",
+                                             std::to_string(order.worker),
+                                             "--job",
+                                             order.job,
+                                             "--listen",
+                                             options_.host};
     if (const auto spawned = spawner_.spawn(order.worker, arguments); !spawned) {
-      spdlog::error("worker {} of job {} cannot be started: {}", order.worker, order.job, spawned.error().message);
+      spdlog::error("worker {} of job {} cannot be started: {}", order.worker, order.job,
+                    spawned.error().message);
       report({order.worker, spawned.error().message, false, false});
       workers_.erase(order.worker);
     }
@@ -232,8 +241,8 @@ class Agent : public caf::event_based_actor {
 
 }  // namespace
 
-caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Spawner& spawner, AgentOptions options,
-                       std::shared_ptr<std::atomic<bool>> stop) {
+caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Spawner& spawner,
+                       AgentOptions options, std::shared_ptr<std::atomic<bool>> stop) {
   return caf::actor_cast<caf::actor>(
       system.spawn<Agent>(std::ref(fabric), std::ref(spawner), std::move(options), std::move(stop)));
 }

@@ -15,9 +15,9 @@
 namespace ds::node {
 
 struct AgentOptions {
-  std::string head;         ///< HTTP address, `HOST:PORT`
+  std::string head;  ///< HTTP address, `HOST:PORT`
   std::string name;
-  std::string secret_file;  ///< handed on to workers
+  std::string secret_file;    ///< handed on to workers
   std::string actor_program;  ///< path of `ds-actor`
   std::string host;           ///< address that workers listen on
   std::uint32_t slots = 1;
@@ -25,12 +25,12 @@ struct AgentOptions {
   std::function<void(int code)> leave;  ///< called when the node must end, from an actor's thread
 };
 
-/// The node's actor: registers with the head (again after every loss of it), starts and ends workers on its orders, and
-/// reports exits and output. Workers go on while there is no head.
+/// The node's actor: registers with the head (again after every loss of it), starts and ends workers on its
+/// orders, and reports exits and output. Workers go on while there is no head.
 ///
 /// Feed it the spawner's events with `forward_events`.
-caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Spawner& spawner, AgentOptions options,
-                       std::shared_ptr<std::atomic<bool>> stop);
+caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Spawner& spawner,
+                       AgentOptions options, std::shared_ptr<std::atomic<bool>> stop);
 
 /// Sends each event of the spawner to the agent, until the spawner is gone. Runs on the caller's thread.
 void forward_events(Spawner& spawner, const caf::actor& agent);

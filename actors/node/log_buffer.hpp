@@ -9,8 +9,8 @@ namespace ds::node {
 
 /// Output of one worker on its way to the head: one piece under way at a time, the rest waits here.
 ///
-/// Bounded: beyond `kMaxBytes` the oldest half is dropped and a line says how much, so that a node that the head cannot
-/// take from neither grows nor stops its workers.
+/// Bounded: beyond `kMaxBytes` the oldest half is dropped and a line says how much, so that a node that the
+/// head cannot take from neither grows nor stops its workers.
 class LogBuffer {
  public:
   static constexpr std::size_t kMaxBytes = 1 << 20;
@@ -20,7 +20,10 @@ class LogBuffer {
 
   /// The next piece (whole lines where possible), unless one is under way or there is nothing.
   std::optional<std::string> take();
-  void on_taken() { under_way_.clear(); busy_ = false; }
+  void on_taken() {
+    under_way_.clear();
+    busy_ = false;
+  }
 
   /// The head is another one now: what was under way goes again.
   void on_new_head();

@@ -22,7 +22,8 @@ Result<std::unique_ptr<Spawner>> Spawner::start() {
     return fail(ErrorCode::internal, fmt::format("cannot make a socket pair: {}", std::strerror(errno)));
   }
   const int pid = fork();
-  if (pid < 0) return fail(ErrorCode::resource_exhausted, fmt::format("cannot fork: {}", std::strerror(errno)));
+  if (pid < 0)
+    return fail(ErrorCode::resource_exhausted, fmt::format("cannot fork: {}", std::strerror(errno)));
   if (pid == 0) {
     ::close(sockets[0]);
     _exit(run_spawner(sockets[1]));
@@ -37,7 +38,9 @@ Spawner::~Spawner() {
   ::close(socket_);
 }
 
-void Spawner::close() { shutdown(socket_, SHUT_RDWR); }
+void Spawner::close() {
+  shutdown(socket_, SHUT_RDWR);
+}
 
 Result<void> Spawner::spawn(std::uint64_t worker, const std::vector<std::string>& arguments) {
   SpawnerPacket packet{SpawnerPacket::Kind::spawn, worker, {}};
@@ -48,11 +51,14 @@ Result<void> Spawner::spawn(std::uint64_t worker, const std::vector<std::string>
   if (packet.payload.size() > SpawnerPacket::kMaxBytes) {
     return fail(ErrorCode::invalid_argument, "the worker's command line is longer than 64 KiB");
   }
-  if (!send_packet(socket_, packet)) return fail(ErrorCode::unavailable, "the node's spawner process is gone");
+  if (!send_packet(socket_, packet))
+    return fail(ErrorCode::unavailable, "the node's spawner process is gone");
   return {};
 }
 
-void Spawner::kill(std::uint64_t worker) { send_packet(socket_, {SpawnerPacket::Kind::kill, worker, {}}); }
+void Spawner::kill(std::uint64_t worker) {
+  send_packet(socket_, {SpawnerPacket::Kind::kill, worker, {}});
+}
 
 Result<ProcessEvent> Spawner::wait_event() {
   while (const auto packet = receive_packet(socket_)) {

@@ -10,18 +10,27 @@
 
 namespace ds::node {
 
-struct ProcessStarted { std::uint64_t worker = 0; int pid = 0; };
-struct ProcessOutput { std::uint64_t worker = 0; std::string bytes; };
+struct ProcessStarted {
+  std::uint64_t worker = 0;
+  int pid = 0;
+};
+struct ProcessOutput {
+  std::uint64_t worker = 0;
+  std::string bytes;
+};
 /// The process was waited for and its process group is gone. `status` as from `waitpid`.
-struct ProcessExited { std::uint64_t worker = 0; int status = 0; };
+struct ProcessExited {
+  std::uint64_t worker = 0;
+  int status = 0;
+};
 using ProcessEvent = std::variant<ProcessStarted, ProcessOutput, ProcessExited>;
 
 /// A small process that starts and reaps the node's workers.
 ///
-/// It is forked before its parent touches UCX, CUDA or threads, none of which survive a `fork`. When the parent dies, however it
-/// dies, the spawner sees its socket close and kills every worker's process group; when the spawner dies, the kernel kills the workers
-/// (parent-death signal). Output is read only as fast as the parent takes it, so a chatty worker waits instead of
-/// filling memory.
+/// It is forked before its parent touches UCX, CUDA or threads, none of which survive a `fork`. When the
+/// parent dies, however it dies, the spawner sees its socket close and kills every worker's process group;
+/// when the spawner dies, the kernel kills the workers (parent-death signal). Output is read only as fast as
+/// the parent takes it, so a chatty worker waits instead of filling memory.
 class Spawner {
  public:
   /// Forks. Call first in `main`, before any thread exists.
@@ -30,7 +39,8 @@ class Spawner {
   Spawner(const Spawner&) = delete;
   Spawner& operator=(const Spawner&) = delete;
 
-  /// Starts `arguments[0]` with standard input from /dev/null and its output to `ProcessOutput` events. Any thread.
+  /// Starts `arguments[0]` with standard input from /dev/null and its output to `ProcessOutput` events. Any
+  /// thread.
   Result<void> spawn(std::uint64_t worker, const std::vector<std::string>& arguments);
 
   /// Sends SIGKILL to the worker's process group; nothing when it is gone. Any thread.

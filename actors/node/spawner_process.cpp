@@ -42,7 +42,8 @@ std::optional<SpawnerPacket> receive_packet(int socket) {
   if (size < static_cast<ssize_t>(1 + sizeof packet.worker)) return std::nullopt;
   packet.kind = static_cast<SpawnerPacket::Kind>(bytes[0]);
   std::memcpy(&packet.worker, bytes.data() + 1, sizeof packet.worker);
-  packet.payload.assign(bytes, 1 + sizeof packet.worker, static_cast<std::size_t>(size) - 1 - sizeof packet.worker);
+  packet.payload.assign(bytes, 1 + sizeof packet.worker,
+                        static_cast<std::size_t>(size) - 1 - sizeof packet.worker);
   return packet;
 }
 
@@ -214,6 +215,8 @@ class SpawnerProcess {
 
 }  // namespace
 
-int run_spawner(int socket) { return SpawnerProcess(socket).run(); }
+int run_spawner(int socket) {
+  return SpawnerProcess(socket).run();
+}
 
 }  // namespace ds::node

@@ -36,8 +36,8 @@ Result<void> run(const Arguments& arguments) {
   caf::actor_system system(config);
   fabric::Fabric fabric(system, transport);
   collective::ExchangeHub exchanges(transport);
-  const auto worker = worker::spawn_worker(system, fabric, exchanges,
-                                           {arguments.head, arguments.worker, arguments.job, [] { request_end(); }});
+  const auto worker = worker::spawn_worker(
+      system, fabric, exchanges, {arguments.head, arguments.worker, arguments.job, [] { request_end(); }});
   wait_for_signal();
   // All that counts is with the head; whatever still runs here may stop in the middle.
   spdlog::shutdown();

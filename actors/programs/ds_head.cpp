@@ -55,21 +55,29 @@ Result<void> run(const Arguments& arguments) {
   caf::actor_system system(config);
   fabric::Fabric fabric(system, std::shared_ptr<fabric::Transport>(std::move(*transport)));
 
-  head::HeadParts parts{&fabric, journal->get(), checkpoints->get(), &logs, &checkpoint_thread, &log_thread,
-                        DS_VERSION, [](const Error& error) {
-                          spdlog::critical("the state journal cannot be written, so nothing can be promised any more: {}. {}",
-                                           error.message, error.hint);
-                          std::_Exit(1);
-                        }};
+  head::HeadParts parts{
+      &fabric,
+      journal->get(),
+      checkpoints->get(),
+      &logs,
+      &checkpoint_thread,
+      &log_thread,
+      DS_VERSION,
+      [](const Error& error) {
+        spdlog::critical("the state journal cannot be written, so nothing can be promised any more: {}. {}",
+                         error.message, error.hint);
+        std::_Exit(1);
+      }};
   const auto actor = head::spawn_head(system, parts);
   if (!actor) return tl::unexpected(actor.error());
 
   gateway::HttpServerOptions http;
   http.host = listen->host;
   http.port = listen->port;
-  auto server = gateway::HttpServer::start(http, [head = *actor](gateway::HttpRequest request, gateway::Respond respond) {
-    head::handle_request(head, std::move(request), std::move(respond));
-  });
+  auto server = gateway::HttpServer::start(
+      http, [head = *actor](gateway::HttpRequest request, gateway::Respond respond) {
+        head::handle_request(head, std::move(request), std::move(respond));
+      });
   // The actors that run already are not waited for: none has told anybody anything.
   if (!server) std::_Exit(report_failure("ds-head", server.error()));
   const auto address = fmt::format("{}:{}", listen->host, (*server)->port());
@@ -78,7 +86,8 @@ Result<void> run(const Arguments& arguments) {
   std::fflush(stdout);
   wait_for_signal();
   spdlog::info("ds-head ends; jobs go on and are taken back by the next one");
-  // Nothing needs saving: every acknowledged change is durable already, and a clean end is the same as any other.
+  // Nothing needs saving: every acknowledged change is durable already, and a clean end is the same as any
+  // other.
   spdlog::shutdown();
   std::fflush(stdout);
   std::_Exit(0);
@@ -91,7 +100,8 @@ int main(int argc, char** argv) {
   CLI::App app{"The head of a ds cluster: HTTP API, scheduler, job masters, checkpoints and state."};
   app.set_version_flag("--version", DS_VERSION);
   app.add_option("--data-dir", arguments.data_dir, "Where state, checkpoints and logs are kept")->required();
-  app.add_option("--listen", arguments.listen, "HOST:PORT of the HTTP API, on loopback; port 0 takes any free one")
+  app.add_option("--listen", arguments.listen,
+                 "HOST:PORT of the HTTP API, on loopback; port 0 takes any free one")
       ->capture_default_str();
   app.add_option("--insecure-listen", arguments.insecure_listen,
                  "HOST:PORT that other machines can reach, although there are no tokens and no TLS yet");

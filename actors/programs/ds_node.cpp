@@ -50,7 +50,8 @@ Result<int> run(Arguments arguments, node::Spawner& spawner) {
   if (const auto head = parse_host_port(arguments.head); !head) return tl::unexpected(head.error());
   if (arguments.name.empty()) arguments.name = default_name();
   if (!scheduler::is_identifier(arguments.name)) {
-    return fail(ErrorCode::invalid_argument, fmt::format("--name: \"{}\" is not an identifier", arguments.name),
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("--name: \"{}\" is not an identifier", arguments.name),
                 "up to 63 of a-z 0-9 . _ -, beginning with a letter or digit");
   }
   const auto secret = load_secret(arguments.secret_file, false);
@@ -73,7 +74,8 @@ Result<int> run(Arguments arguments, node::Spawner& spawner) {
   options.head = arguments.head;
   options.name = arguments.name;
   options.secret_file = std::filesystem::absolute(arguments.secret_file).string();
-  options.actor_program = (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ds-actor").string();
+  options.actor_program =
+      (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ds-actor").string();
   options.host = host;
   options.machine = node::inspect_machine();
   options.slots = arguments.slots != 0 ? arguments.slots : options.machine.cores;
@@ -101,12 +103,14 @@ int main(int argc, char** argv) {
   CLI::App app{"A machine of a ds cluster: reports what it has and runs the workers the head orders."};
   app.set_version_flag("--version", DS_VERSION);
   app.add_option("--head", arguments.head, "HOST:PORT of ds-head")->capture_default_str();
-  app.add_option("--secret-file", arguments.secret_file, "The cluster's secret: cluster.secret in ds-head's data directory")
+  app.add_option("--secret-file", arguments.secret_file,
+                 "The cluster's secret: cluster.secret in ds-head's data directory")
       ->required();
   app.add_option("--name", arguments.name, "Unique in the cluster; the host's name when not given");
   app.add_option("--slots", arguments.slots, "CPU slots to offer; the number of cores when not given")
       ->check(CLI::Range(1, 4096));
-  app.add_option("--listen", arguments.host, "Address for messages of the cluster, on loopback")->capture_default_str();
+  app.add_option("--listen", arguments.host, "Address for messages of the cluster, on loopback")
+      ->capture_default_str();
   app.add_option("--insecure-listen", arguments.insecure_host,
                  "Address that other machines can reach, although messages are not encrypted yet");
   CLI11_PARSE(app, argc, argv);

@@ -35,10 +35,12 @@ sigset_t end_signals() {
 Result<void> write_new_file(const std::filesystem::path& file, const std::string& content) {
   const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (descriptor < 0) {
-    return fail(ErrorCode::permission_denied, fmt::format("cannot write {}: {}", file.string(), std::strerror(errno)));
+    return fail(ErrorCode::permission_denied,
+                fmt::format("cannot write {}: {}", file.string(), std::strerror(errno)));
   }
-  const bool whole = write(descriptor, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
-                     fsync(descriptor) == 0;
+  const bool whole =
+      write(descriptor, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
+      fsync(descriptor) == 0;
   close(descriptor);
   if (!whole) return fail(ErrorCode::resource_exhausted, fmt::format("cannot write {}", file.string()));
   return {};
@@ -73,19 +75,22 @@ bool is_loopback(const std::string& host) {
 
 Result<void> check_listen_address(const std::string& host, bool insecure) {
   std::array<unsigned char, sizeof(in6_addr)> parsed{};
-  if (inet_pton(AF_INET, host.c_str(), parsed.data()) != 1 && inet_pton(AF_INET6, host.c_str(), parsed.data()) != 1) {
+  if (inet_pton(AF_INET, host.c_str(), parsed.data()) != 1 &&
+      inet_pton(AF_INET6, host.c_str(), parsed.data()) != 1) {
     return fail(ErrorCode::invalid_argument, fmt::format("{} is not a numeric address", host));
   }
   if (host == "0.0.0.0" || host == "::") {
-    return fail(ErrorCode::invalid_argument, fmt::format("{} is no address that others could connect to", host),
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{} is no address that others could connect to", host),
                 "name the address of the interface that the cluster's machines share");
   }
   if (is_loopback(host) || insecure) return {};
-  return fail(ErrorCode::permission_denied,
-              fmt::format("{} can be reached from other machines, and the cluster has no tokens and no TLS yet: "
-                          "whoever reaches it can run jobs and read data",
-                          host),
-              "use a loopback address, or --insecure-listen on a network where you trust everybody");
+  return fail(
+      ErrorCode::permission_denied,
+      fmt::format("{} can be reached from other machines, and the cluster has no tokens and no TLS yet: "
+                  "whoever reaches it can run jobs and read data",
+                  host),
+      "use a loopback address, or --insecure-listen on a network where you trust everybody");
 }
 
 Result<std::string> load_secret(const std::filesystem::path& file, bool create) {
@@ -100,7 +105,8 @@ Result<std::string> load_secret(const std::filesystem::path& file, bool create) 
   std::ifstream stream(file);
   std::string secret;
   if (!stream || !(stream >> secret) || secret.size() < kSecretBytes) {
-    return fail(ErrorCode::permission_denied, fmt::format("cannot read the cluster's secret from {}", file.string()),
+    return fail(ErrorCode::permission_denied,
+                fmt::format("cannot read the cluster's secret from {}", file.string()),
                 "it is the file cluster.secret in the data directory of ds-head");
   }
   return secret;
@@ -112,7 +118,8 @@ Result<void> replace_file(const std::filesystem::path& file, const std::string& 
   if (auto written = write_new_file(next, content); !written) return written;
   std::error_code error;
   std::filesystem::rename(next, file, error);
-  if (error) return fail(ErrorCode::internal, fmt::format("cannot write {}: {}", file.string(), error.message()));
+  if (error)
+    return fail(ErrorCode::internal, fmt::format("cannot write {}: {}", file.string(), error.message()));
   return {};
 }
 
@@ -137,7 +144,9 @@ void wait_for_signal() {
   sigwait(&signals, &got);
 }
 
-void request_end() { kill(getpid(), SIGTERM); }
+void request_end() {
+  kill(getpid(), SIGTERM);
+}
 
 int report_failure(const std::string& program, const Error& error) {
   fmt::print(stderr, "{}: {}\n", program, error.message);

@@ -18,8 +18,8 @@ Result<HostPort> parse_host_port(const std::string& text);
 /// True for 127.0.0.0/8, ::1 and `localhost`.
 bool is_loopback(const std::string& host);
 
-/// Refuses an address that others can reach, saying why, unless it was asked for as an insecure one. A wildcard address is refused
-/// always: others must be able to connect to it.
+/// Refuses an address that others can reach, saying why, unless it was asked for as an insecure one. A
+/// wildcard address is refused always: others must be able to connect to it.
 Result<void> check_listen_address(const std::string& host, bool insecure);
 
 /// Reads the cluster's secret; makes one (mode 0600) when `create` is set and there is none.

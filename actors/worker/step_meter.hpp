@@ -9,7 +9,8 @@
 
 namespace ds::worker {
 
-/// Condenses steps into at most ten reports a second. Times are for people; nothing that is computed depends on them.
+/// Condenses steps into at most ten reports a second. Times are for people; nothing that is computed depends
+/// on them.
 class StepMeter {
  public:
   void add(const train::StepResult& result);

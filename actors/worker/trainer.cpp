@@ -45,9 +45,12 @@ Trainer::Position Trainer::position() const {
 
 void Trainer::publish_position(bool training) {
   std::lock_guard lock(mutex_);
-  position_ = {session_ != nullptr, training,
-               newest_,             session_ ? session_->step() : 0,
-               session_ ? session_->total_steps() : 0, session_ ? session_->steps_per_epoch() : 0};
+  position_ = {session_ != nullptr,
+               training,
+               newest_,
+               session_ ? session_->step() : 0,
+               session_ ? session_->total_steps() : 0,
+               session_ ? session_->steps_per_epoch() : 0};
 }
 
 void Trainer::assign(scheduler::JobSpec spec) {
@@ -144,8 +147,9 @@ void Trainer::train(std::uint64_t generation) {
   }
 }
 
-/// What is due at the step just reached: evaluation at the end of an epoch and of the job, a checkpoint every so often.
-/// A gang that resumes at such a step does it again, because its predecessor may have died before it was through.
+/// What is due at the step just reached: evaluation at the end of an epoch and of the job, a checkpoint every
+/// so often. A gang that resumes at such a step does it again, because its predecessor may have died before
+/// it was through.
 bool Trainer::finish_boundary(std::uint64_t generation, bool resumed) {
   const auto step = session_->step();
   if (step == 0) return true;
@@ -172,9 +176,7 @@ bool Trainer::evaluate(std::uint64_t generation, std::map<std::string, double>& 
 }
 
 void Trainer::read_state(std::function<void(std::optional<train::StateImage>)> use) {
-  push([this, use = std::move(use)] {
-    use(session_ ? std::optional(session_->image(true)) : std::nullopt);
-  });
+  push([this, use = std::move(use)] { use(session_ ? std::optional(session_->image(true)) : std::nullopt); });
 }
 
 }  // namespace ds::worker

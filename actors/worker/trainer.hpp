@@ -20,14 +20,17 @@ namespace ds::worker {
 /// What the trainer tells its actor. All are called on the trainer's thread; none may block.
 struct TrainerEvents {
   std::function<void(std::uint64_t total_steps, std::uint64_t steps_per_epoch)> on_ready;
-  std::function<void(const Error&)> on_impossible;  ///< the job's data, file or model is wrong; nothing more happens
+  std::function<void(const Error&)>
+      on_impossible;  ///< the job's data, file or model is wrong; nothing more happens
   std::function<void(std::uint64_t generation, std::uint64_t step)> on_paused;
   std::function<void(std::uint64_t generation)> on_joined;
   std::function<void(std::uint64_t generation, std::uint64_t step, const Error&)> on_stuck;
   std::function<void(std::uint64_t generation, const train::StepResult&)> on_step;
   std::function<void(std::uint64_t generation, const train::EvaluationResult&)> on_evaluated;
-  /// A checkpoint is due; rank 0 only. `last`: all steps are done, the job is finished once this one is durable.
-  std::function<void(std::uint64_t generation, train::StateImage, std::map<std::string, double> metrics, bool last)>
+  /// A checkpoint is due; rank 0 only. `last`: all steps are done, the job is finished once this one is
+  /// durable.
+  std::function<void(std::uint64_t generation, train::StateImage, std::map<std::string, double> metrics,
+                     bool last)>
       on_checkpoint;
 };
 
@@ -40,10 +43,12 @@ struct TrainerPlace {
   std::optional<train::StateImage> state;          ///< to take over first; none: the state is there already
 };
 
-/// One worker's training thread: runs steps between a `start` and the next `pause`, and answers through events.
+/// One worker's training thread: runs steps between a `start` and the next `pause`, and answers through
+/// events.
 ///
-/// It has no clock, no messages and no files of its own, and never waits for anything but its members' collectives, which `pause`
-/// and `stop` abort. Orders of a generation older than the newest obeyed are ignored. Methods: any thread.
+/// It has no clock, no messages and no files of its own, and never waits for anything but its members'
+/// collectives, which `pause` and `stop` abort. Orders of a generation older than the newest obeyed are
+/// ignored. Methods: any thread.
 class Trainer {
  public:
   explicit Trainer(TrainerEvents events);
@@ -56,7 +61,8 @@ class Trainer {
   void join(TrainerPlace place);
   void start(std::uint64_t generation);
 
-  /// Calls `use` with a copy of the state on the trainer's thread, between steps of a pause; with nullopt when it has none yet.
+  /// Calls `use` with a copy of the state on the trainer's thread, between steps of a pause; with nullopt
+  /// when it has none yet.
   void read_state(std::function<void(std::optional<train::StateImage>)> use);
 
   struct Position {

@@ -62,7 +62,8 @@ struct PendingCheckpoint {
 
 class Worker : public caf::event_based_actor {
  public:
-  Worker(caf::actor_config& config, fabric::Fabric& fabric, collective::ExchangeHub& exchanges, WorkerOptions options)
+  Worker(caf::actor_config& config, fabric::Fabric& fabric, collective::ExchangeHub& exchanges,
+         WorkerOptions options)
       : event_based_actor(config),
         fabric_(fabric),
         exchanges_(exchanges),
@@ -168,13 +169,15 @@ class Worker : public caf::event_based_actor {
 
   void on_assign(const AssignJob& job) {
     auto parsed = scheduler::parse_job_file(job.text, job.directory);
-    if (auto* file = std::get_if<scheduler::ParsedJob>(&parsed)) return trainer_.assign(std::move(file->spec));
+    if (auto* file = std::get_if<scheduler::ParsedJob>(&parsed))
+      return trainer_.assign(std::move(file->spec));
     const auto& first = std::get<std::vector<scheduler::SpecError>>(parsed).front();
     on_impossible({ErrorCode::invalid_argument, scheduler::format_spec_error(first, job.file), {}});
   }
 
   void on_impossible(const Error& why) {
-    impossible_ = JobImpossible{options_.worker, why.hint.empty() ? why.message : why.message + " (" + why.hint + ")"};
+    impossible_ =
+        JobImpossible{options_.worker, why.hint.empty() ? why.message : why.message + " (" + why.hint + ")"};
     spdlog::error("{}", impossible_->why);
     tell_master(*impossible_);
   }
@@ -198,14 +201,16 @@ class Worker : public caf::event_based_actor {
     if (processes.size() > 1) {
       auto exchange = exchanges_.make(order.job, order.generation, order.rank, std::move(processes));
       if (!exchange) {
-        return on_stuck({options_.worker, order.generation, trainer_.position().step, exchange.error().message});
+        return on_stuck(
+            {options_.worker, order.generation, trainer_.position().step, exchange.error().message});
       }
       place.exchange = std::move(*exchange);
     }
     rank_ = order.rank;
     meter_ = {};
-    spdlog::info("generation {}: rank {} of {}, logical ranks {} to {}, step {}", order.generation, order.rank,
-                 order.members.size(), place.ranges[order.rank].first, place.ranges[order.rank].last - 1, order.step);
+    spdlog::info("generation {}: rank {} of {}, logical ranks {} to {}, step {}", order.generation,
+                 order.rank, order.members.size(), place.ranges[order.rank].first,
+                 place.ranges[order.rank].last - 1, order.step);
     if (trainer_.position().step == order.step) return trainer_.join(std::move(place));
     fetch_state(order, std::move(place));
   }

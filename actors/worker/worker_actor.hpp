@@ -18,7 +18,8 @@ struct WorkerOptions {
   std::function<void()> leave;  ///< called when nothing more is wanted of the process
 };
 
-/// The actor of one worker process: carries the head's orders to the trainer and the trainer's news to the head.
+/// The actor of one worker process: carries the head's orders to the trainer and the trainer's news to the
+/// head.
 ///
 /// Training goes on while there is no head; what the head must know is said again to the next one.
 caf::actor spawn_worker(caf::actor_system& system, fabric::Fabric& fabric, collective::ExchangeHub& exchanges,

@@ -56,7 +56,8 @@ template <>
 constexpr const char* kTypeName<WorkerCrashed> = "worker_crashed";
 
 template <std::size_t... I>
-bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body, std::index_sequence<I...>) {
+bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,
+               std::index_sequence<I...>) {
   const auto try_type = [&]<class T>(T value) {
     if (type != kTypeName<T>) return false;
     fields.get_to(value);

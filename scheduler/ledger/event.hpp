@@ -82,7 +82,8 @@ struct CheckpointCommitted {
   bool operator==(const CheckpointCommitted&) const = default;
 };
 
-/// A worker crashed; `in_a_row` counts those since the last committed step. The job waits until `retry_at_ms`.
+/// A worker crashed; `in_a_row` counts those since the last committed step. The job waits until
+/// `retry_at_ms`.
 struct WorkerCrashed {
   std::string job;
   std::uint64_t worker = 0;
@@ -91,10 +92,12 @@ struct WorkerCrashed {
   bool operator==(const WorkerCrashed&) const = default;
 };
 
-/// One change of state, with who made it and why: the audit record and the journal's record are the same thing.
+/// One change of state, with who made it and why: the audit record and the journal's record are the same
+/// thing.
 struct Event {
-  using Body = std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
-                            CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed>;
+  using Body =
+      std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
+                   CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -42,13 +42,17 @@ bool is_legal(JobState from, JobState to) {
   if (is_end(from) || from == to) return false;
   if (is_end(to)) return to != JobState::succeeded || (from != JobState::queued && from != JobState::paused);
   switch (from) {
-    case JobState::queued: return to == JobState::starting || to == JobState::paused;
+    case JobState::queued:
+      return to == JobState::starting || to == JobState::paused;
     case JobState::starting:
     case JobState::running:
-    case JobState::resizing: return true;
+    case JobState::resizing:
+      return true;
     case JobState::preempted:
-    case JobState::paused: return to == JobState::queued || to == JobState::starting;
-    default: return false;
+    case JobState::paused:
+      return to == JobState::queued || to == JobState::starting;
+    default:
+      return false;
   }
 }
 

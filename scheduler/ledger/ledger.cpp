@@ -17,7 +17,8 @@ JobRecord* Ledger::active(std::string_view job) {
 }
 
 bool Ledger::on(const Event& event, const JobSubmitted& body) {
-  if (body.job.empty() || jobs_.contains(body.job) || (!body.key.empty() && keys_.contains(body.key))) return false;
+  if (body.job.empty() || jobs_.contains(body.job) || (!body.key.empty() && keys_.contains(body.key)))
+    return false;
   auto parsed = parse_job_file(body.text, body.directory);
   auto* job_file = std::get_if<ParsedJob>(&parsed);
   if (job_file == nullptr) return false;
@@ -50,7 +51,9 @@ bool Ledger::on(const Event&, const LeaseReleasing& body) {
   return true;
 }
 
-bool Ledger::on(const Event&, const LeaseEnded& body) { return leases_.erase(body.worker) == 1; }
+bool Ledger::on(const Event&, const LeaseEnded& body) {
+  return leases_.erase(body.worker) == 1;
+}
 
 bool Ledger::on(const Event&, const GenerationFormed& body) {
   auto* job = active(body.job);
@@ -156,8 +159,8 @@ std::vector<Demand> Ledger::demands(std::int64_t now_ms) const {
   std::vector<Demand> wanted;
   for (const auto& [id, job] : jobs_) {
     if (is_end(job.state) || job.state == JobState::paused || job.cancel_requested) continue;
-    wanted.push_back({id, job.order, job.spec.workers, job.spec.resources.cpus, job.spec.resources.memory_bytes,
-                      job.retry_at_ms > now_ms});
+    wanted.push_back({id, job.order, job.spec.workers, job.spec.resources.cpus,
+                      job.spec.resources.memory_bytes, job.retry_at_ms > now_ms});
   }
   std::sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
   return wanted;

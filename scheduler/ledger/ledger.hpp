@@ -18,17 +18,17 @@ struct JobRecord {
   std::string id;
   JobSpec spec;
   std::string key, file, directory, text;
-  std::uint64_t order = 0;  ///< of submission, from 1
+  std::uint64_t order = 0;                                      ///< of submission, from 1
   std::int64_t submitted_ms = 0, started_ms = 0, ended_ms = 0;  ///< 0: not yet
   JobState state = JobState::queued;
   std::string reason;
   bool cancel_requested = false;
   std::uint64_t generation = 0;
-  std::vector<std::uint64_t> members;  ///< workers of `generation`, in rank order
-  std::uint64_t step = 0;              ///< committed steps known to be reached
+  std::vector<std::uint64_t> members;                  ///< workers of `generation`, in rank order
+  std::uint64_t step = 0;                              ///< committed steps known to be reached
   std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
   std::uint64_t checkpoint_step = 0;
-  std::uint32_t restarts = 0;        ///< workers that crashed, over the job's life
+  std::uint32_t restarts = 0;          ///< workers that crashed, over the job's life
   std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step
   std::int64_t retry_at_ms = 0;
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
@@ -37,8 +37,8 @@ struct JobRecord {
 /// The jobs and leases that a sequence of events leads to. A plain value: no clock, no I/O.
 class Ledger {
  public:
-  /// Applies one event. False when it contradicts what is known (unknown job, illegal transition, lease granted
-  /// twice, …): then nothing changed, and the event must not be written.
+  /// Applies one event. False when it contradicts what is known (unknown job, illegal transition, lease
+  /// granted twice, …): then nothing changed, and the event must not be written.
   bool apply(const Event& event);
 
   /// A text that `restore` turns into an equal ledger.

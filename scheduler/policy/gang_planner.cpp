@@ -134,18 +134,20 @@ bool GangPlanner::make_room(const Job& job, std::uint32_t count) {
   return true;
 }
 
-/// Whether `job` is a gang below its minimum that makes no progress with what it holds, and whose turn comes after
-/// the beneficiary's or never. If such gangs kept their workers, two of them could wait for each other for ever.
+/// Whether `job` is a gang below its minimum that makes no progress with what it holds, and whose turn comes
+/// after the beneficiary's or never. If such gangs kept their workers, two of them could wait for each other
+/// for ever.
 bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) const {
   if (job.workers == 0 || job.workers >= job.needed) return false;
-  if (!job.demand->held && count_placeable(job.size) >= job.needed - job.workers) return false;  // refilled at once
+  if (!job.demand->held && count_placeable(job.size) >= job.needed - job.workers)
+    return false;  // refilled at once
   return std::tie(job.demand->order, job.demand->job) >
              std::tie(beneficiary.demand->order, beneficiary.demand->job) ||
          !is_feasible(job);
 }
 
-/// The youngest stalled gang; else, of the jobs above their minimum, the one with the most workers, the youngest of
-/// equals.
+/// The youngest stalled gang; else, of the jobs above their minimum, the one with the most workers, the
+/// youngest of equals.
 GangPlanner::Job* GangPlanner::choose_victim(const Job& beneficiary) {
   Job* stalled = nullptr;
   Job* richest = nullptr;

@@ -45,9 +45,9 @@ class GangPlanner {
   /// Places `count` workers, all or none; false when they do not fit now.
   bool place(Job& job, std::uint32_t count);
 
-  /// Sees to it that `count` workers will fit when all that is releasing is gone, by releasing workers of stalled
-  /// gangs and then those above the minimum of other jobs where necessary, and keeps that room for the job. False, and nothing changed,
-  /// when even all of them would not do.
+  /// Sees to it that `count` workers will fit when all that is releasing is gone, by releasing workers of
+  /// stalled gangs and then those above the minimum of other jobs where necessary, and keeps that room for
+  /// the job. False, and nothing changed, when even all of them would not do.
   bool make_room(const Job& job, std::uint32_t count);
 
   /// What the job, which waits, was compared with; `ahead`, `room_is_coming` and `releasing` are left to the

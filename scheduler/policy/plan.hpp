@@ -87,8 +87,9 @@ struct Plan {
 ///
 /// A job with fewer live workers than its minimum (after a loss) keeps them and is refilled, whole or not at
 /// all, in its turn and before any other grows; those ahead of it do not keep it back, since they may wait
-/// for the workers that it has. When it cannot be refilled now, and an earlier job waits or it could never be refilled,
-/// its workers go to the waiting job before any others: two gangs that keep what they have could wait for ever.
+/// for the workers that it has. When it cannot be refilled now, and an earlier job waits or it could never be
+/// refilled, its workers go to the waiting job before any others: two gangs that keep what they have could
+/// wait for ever.
 ///
 /// Workers are packed: onto the node where the job already runs, then onto the fullest node that has room. A
 /// lease on a node that is not listed, or whose job has no demand, is counted but never released. Jobs' and

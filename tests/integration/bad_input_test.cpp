@@ -66,7 +66,8 @@ class BadInput : public ::testing::Test {
     write_file(folder() / "train.csv", csv);
     const auto outcome = run(good_);
     EXPECT_EQ(outcome.code, code) << outcome.out << outcome.err;
-    EXPECT_TRUE(std::regex_search(outcome.out + outcome.err, std::regex(pattern))) << pattern << "\n" << outcome.err;
+    EXPECT_TRUE(std::regex_search(outcome.out + outcome.err, std::regex(pattern))) << pattern << "\n"
+                                                                                   << outcome.err;
   }
 
   Cluster cluster_;
@@ -130,8 +131,11 @@ TEST_F(BadInput, UnknownJobsAndCommandsAreErrors) {
     EXPECT_EQ(outcome.code, 4) << verb << outcome.err;
     EXPECT_NE(outcome.err.find("no-such-job"), std::string::npos) << outcome.err;
   }
-  EXPECT_EQ(cluster_.submit({"export", "no-such-job", "--format", "safetensors", "-o",
-                             (cluster_.path() / "x").string()}).code, 4);
+  EXPECT_EQ(cluster_
+                .submit({"export", "no-such-job", "--format", "safetensors", "-o",
+                         (cluster_.path() / "x").string()})
+                .code,
+            4);
   EXPECT_FALSE(std::filesystem::exists(cluster_.path() / "x"));
   EXPECT_EQ(cluster_.submit({"statsu", "x"}).code, 2);
   const auto json = cluster_.submit({"status", "no-such-job", "-o", "json"});
@@ -147,8 +151,8 @@ TEST_F(BadInput, AnEndedJobCannotBeCancelled) {
 }
 
 TEST_F(BadInput, ASecondHeadOnTheSameDirectoryIsRefused) {
-  const auto second = run_program({program("ds-head").string(), "--data-dir", (cluster_.path() / "head").string(),
-                                   "--listen", "127.0.0.1:0"});
+  const auto second = run_program({program("ds-head").string(), "--data-dir",
+                                   (cluster_.path() / "head").string(), "--listen", "127.0.0.1:0"});
   EXPECT_NE(second.code, 0);
   EXPECT_NE(second.err.find(std::to_string(cluster_.head().pid())), std::string::npos) << second.err;
 }
@@ -161,8 +165,8 @@ TEST_F(BadInput, ASecondNodeOfTheSameNameIsRefused) {
 }
 
 TEST_F(BadInput, APortInUseIsNamed) {
-  const auto second = run_program({program("ds-head").string(), "--data-dir", (cluster_.path() / "other").string(),
-                                   "--listen", cluster_.address()});
+  const auto second = run_program({program("ds-head").string(), "--data-dir",
+                                   (cluster_.path() / "other").string(), "--listen", cluster_.address()});
   EXPECT_NE(second.code, 0);
   EXPECT_NE(second.err.find(cluster_.address() + " is in use"), std::string::npos) << second.err;
 }
@@ -172,8 +176,9 @@ TEST_F(BadInput, ANodeWithAnotherSecretIsKeptOut) {
   Process node({program("ds-node").string(), "--head", cluster_.address(), "--secret-file",
                 (cluster_.path() / "secret").string(), "--name", "stranger"},
                cluster_.path() / "stranger.log");
-  EXPECT_TRUE(wait_until([&] { return read_file(cluster_.path() / "stranger.log").find("secret") != std::string::npos; }))
-      << cluster_.logs();
+  EXPECT_TRUE(wait_until([&] {
+    return read_file(cluster_.path() / "stranger.log").find("secret") != std::string::npos;
+  })) << cluster_.logs();
   EXPECT_EQ(cluster_.json({"nodes"}).size(), 1U);
 }
 
@@ -185,7 +190,8 @@ TEST(DsHead, RefusesDataDirectoriesItMustNotUse) {
   EXPECT_NE(unwritable.err.find("/proc/ds"), std::string::npos) << unwritable.err;
   std::filesystem::create_directories(folder.path() / "newer");
   write_file(folder.path() / "newer/VERSION", "ds-data 999\n");
-  const auto newer = run_program({head, "--data-dir", (folder.path() / "newer").string(), "--listen", "127.0.0.1:0"});
+  const auto newer =
+      run_program({head, "--data-dir", (folder.path() / "newer").string(), "--listen", "127.0.0.1:0"});
   EXPECT_NE(newer.code, 0);
   EXPECT_NE(newer.err.find("999"), std::string::npos) << newer.err;
 }

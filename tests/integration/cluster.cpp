@@ -27,8 +27,8 @@ std::string read_file(const std::filesystem::path& file) {
 }
 
 /// Starts a program in a process group of its own that dies with this process.
-int start(const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment, int out,
-          int err) {
+int start(const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment,
+          int out, int err) {
   std::vector<char*> argv;
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -71,7 +71,9 @@ Process& Process::operator=(Process&& other) noexcept {
   return *this;
 }
 
-Process::~Process() { kill_and_wait(); }
+Process::~Process() {
+  kill_and_wait();
+}
 
 void Process::signal(int number) const {
   if (pid_ > 0) kill(pid_, number);
@@ -100,7 +102,8 @@ std::filesystem::path program(const std::string& name) {
   return std::filesystem::read_symlink("/proc/self/exe").parent_path() / name;
 }
 
-Outcome run_program(const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment) {
+Outcome run_program(const std::vector<std::string>& arguments,
+                    const std::map<std::string, std::string>& environment) {
   std::array<int, 2> out{}, err{};
   if (pipe2(out.data(), O_CLOEXEC) != 0 || pipe2(err.data(), O_CLOEXEC) != 0) return {};
   const int pid = start(arguments, environment, out[1], err[1]);
@@ -118,7 +121,8 @@ Outcome run_program(const std::vector<std::string>& arguments, const std::map<st
       if (size <= 0) {
         one.fd = -1;
       } else {
-        (&one == polled.data() ? outcome.out : outcome.err).append(bytes.data(), static_cast<std::size_t>(size));
+        (&one == polled.data() ? outcome.out : outcome.err)
+            .append(bytes.data(), static_cast<std::size_t>(size));
       }
     }
   }
@@ -147,7 +151,9 @@ bool is_running(int pid) {
   return state != 'Z' && state != 'X';
 }
 
-Cluster::Cluster() { std::filesystem::create_directories(path() / "exports"); }
+Cluster::Cluster() {
+  std::filesystem::create_directories(path() / "exports");
+}
 
 void Cluster::start_head() {
   const auto listen = address_.empty() ? "127.0.0.1:0" : address_;
@@ -164,15 +170,17 @@ void Cluster::start_head() {
 }
 
 void Cluster::start_node(const std::string& name, int slots) {
-  nodes_[name] = Process({program("ds-node").string(), "--head", address_, "--secret-file",
-                          (path() / "head/cluster.secret").string(), "--name", name, "--slots", std::to_string(slots)},
-                         path() / (name + ".log"));
+  nodes_[name] =
+      Process({program("ds-node").string(), "--head", address_, "--secret-file",
+               (path() / "head/cluster.secret").string(), "--name", name, "--slots", std::to_string(slots)},
+              path() / (name + ".log"));
 }
 
 Outcome Cluster::submit(const std::vector<std::string>& arguments) const {
   std::vector<std::string> command{program("ds-submit").string()};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  return run_program(command, {{"DS_HEAD", address_}, {"NO_COLOR", "1"}, {"DS_HOME", (path() / "home").string()}});
+  return run_program(command,
+                     {{"DS_HEAD", address_}, {"NO_COLOR", "1"}, {"DS_HOME", (path() / "home").string()}});
 }
 
 nlohmann::json Cluster::json(const std::vector<std::string>& arguments) const {
@@ -235,14 +243,15 @@ std::string Cluster::logs() const {
   const auto jobs = path() / "head/logs";
   if (std::filesystem::exists(jobs)) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(jobs)) {
-      if (entry.is_regular_file()) all << "\n==> " << entry.path().string() << "\n" << read_file(entry.path());
+      if (entry.is_regular_file())
+        all << "\n==> " << entry.path().string() << "\n" << read_file(entry.path());
     }
   }
   return all.str();
 }
 
-std::filesystem::path write_job(const std::filesystem::path& folder, const std::string& name, int epochs, int min_workers,
-                                int max_workers) {
+std::filesystem::path write_job(const std::filesystem::path& folder, const std::string& name, int epochs,
+                                int min_workers, int max_workers) {
   std::filesystem::create_directories(folder);
   static constexpr std::array kTopics{"weather", "music", "money", "travel"};
   std::mt19937 random(1);
@@ -264,17 +273,18 @@ std::filesystem::path write_job(const std::filesystem::path& folder, const std::
     }
   }
   const auto job = folder / (name + ".yaml");
-  std::ofstream(job) << "version: 1\nkind: train\nname: " << name << "\n"
-                     << "resources: {cpus: 1, memory: 256Mi}\n"
-                     << "workers: {min: " << min_workers << ", max: " << max_workers << "}\n"
-                     << "model: {zoo: text_classifier, width: 64, dropout: 0.1}\n"
-                     << "data:\n"
-                     << "  train: {source: train.csv, format: csv, columns: {text: text, label: topic}}\n"
-                     << "  validate: {source: test.csv, format: csv, columns: {text: text, label: topic}}\n"
-                     << "  transforms:\n    - tokenize: {vocabulary: 1000}\n    - pad_sequences: {length: 16}\n"
-                     << "batch: {global: 32}\noptimizer: {name: adamw, lr: 1e-3}\nloss: cross_entropy\n"
-                     << "strategy: allreduce\nuntil: {epochs: " << epochs << "}\n"
-                     << "checkpoint: {every: 20 steps, keep_last: 3, keep_best: 1}\nseed: 7\n";
+  std::ofstream(job)
+      << "version: 1\nkind: train\nname: " << name << "\n"
+      << "resources: {cpus: 1, memory: 256Mi}\n"
+      << "workers: {min: " << min_workers << ", max: " << max_workers << "}\n"
+      << "model: {zoo: text_classifier, width: 64, dropout: 0.1}\n"
+      << "data:\n"
+      << "  train: {source: train.csv, format: csv, columns: {text: text, label: topic}}\n"
+      << "  validate: {source: test.csv, format: csv, columns: {text: text, label: topic}}\n"
+      << "  transforms:\n    - tokenize: {vocabulary: 1000}\n    - pad_sequences: {length: 16}\n"
+      << "batch: {global: 32}\noptimizer: {name: adamw, lr: 1e-3}\nloss: cross_entropy\n"
+      << "strategy: allreduce\nuntil: {epochs: " << epochs << "}\n"
+      << "checkpoint: {every: 20 steps, keep_last: 3, keep_best: 1}\nseed: 7\n";
   return job;
 }
 

@@ -53,10 +53,12 @@ class Process {
 std::filesystem::path program(const std::string& name);
 
 /// Runs a program to its end (two minutes at most).
-Outcome run_program(const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment = {});
+Outcome run_program(const std::vector<std::string>& arguments,
+                    const std::map<std::string, std::string>& environment = {});
 
 /// Polls until `condition` holds; false after `limit`.
-bool wait_until(const std::function<bool()>& condition, std::chrono::seconds limit = std::chrono::seconds(120));
+bool wait_until(const std::function<bool()>& condition,
+                std::chrono::seconds limit = std::chrono::seconds(120));
 
 bool is_running(int pid);
 
@@ -72,7 +74,8 @@ class Cluster {
   void forget_node(const std::string& name) { nodes_.erase(name); }
 
   Outcome submit(const std::vector<std::string>& arguments) const;  ///< `ds-submit ARGUMENTS`
-  nlohmann::json json(const std::vector<std::string>& arguments) const;  ///< the same with `-o json`; null on failure
+  nlohmann::json json(
+      const std::vector<std::string>& arguments) const;  ///< the same with `-o json`; null on failure
 
   std::string submit_job(const std::filesystem::path& file) const;
   nlohmann::json status(const std::string& job) const { return json({"status", job}); }
@@ -95,8 +98,9 @@ class Cluster {
   std::map<std::string, Process> nodes_;
 };
 
-/// Writes `train.csv`, `test.csv` and `job.yaml` into `folder`: a small text set that can be learnt, and a job for it. Returns the job file.
-std::filesystem::path write_job(const std::filesystem::path& folder, const std::string& name, int epochs, int min_workers,
-                                int max_workers);
+/// Writes `train.csv`, `test.csv` and `job.yaml` into `folder`: a small text set that can be learnt, and a
+/// job for it. Returns the job file.
+std::filesystem::path write_job(const std::filesystem::path& folder, const std::string& name, int epochs,
+                                int min_workers, int max_workers);
 
 }  // namespace ds::tests

@@ -14,7 +14,8 @@ namespace {
 std::set<std::string> names_in(const std::filesystem::path& folder) {
   std::set<std::string> names;
   std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) names.insert(entry.path().filename());
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    names.insert(entry.path().filename());
   return names;
 }
 
@@ -27,9 +28,10 @@ std::set<int> processes_of(const std::string& folder) {
     const std::string all{std::istreambuf_iterator<char>(command), {}};
     const std::string variables{std::istreambuf_iterator<char>(environment), {}};
     const int pid = std::stoi(name);
-    const bool ours = all.find("/ds-head") != std::string::npos || all.find("/ds-node") != std::string::npos ||
-                      all.find("/ds-actor") != std::string::npos;
-    if (ours && (all.find(folder) != std::string::npos || variables.find(folder) != std::string::npos)) found.insert(pid);
+    const bool ours = all.find("/ds-head") != std::string::npos ||
+                      all.find("/ds-node") != std::string::npos || all.find("/ds-actor") != std::string::npos;
+    if (ours && (all.find(folder) != std::string::npos || variables.find(folder) != std::string::npos))
+      found.insert(pid);
   }
   return found;
 }
@@ -126,7 +128,8 @@ TEST_F(Jobs, AreListedWhileOthersTrain) {
 
 TEST_F(Jobs, GoOnWhenTheirFollowerIsInterrupted) {
   const auto log = cluster_.path() / "run.txt";
-  Process run({program("ds-submit").string(), "run", "-f", job(500).string()}, log, {{"DS_HEAD", cluster_.address()}});
+  Process run({program("ds-submit").string(), "run", "-f", job(500).string()}, log,
+              {{"DS_HEAD", cluster_.address()}});
   ASSERT_TRUE(wait_until([&] {
     const auto list = cluster_.json({"list"});
     return list.is_array() && list.size() == 1 && list[0].at("state") == "RUNNING";
@@ -155,10 +158,12 @@ TEST_F(Jobs, StartNothingAfterAnAcknowledgedCancel) {
 
 TEST_F(Jobs, ShrinkSoThatAnotherCanStart) {
   const auto first = cluster_.submit_job(write_job(cluster_.path() / "data", "first", 500, 1, 4));
-  ASSERT_TRUE(wait_until([&] { return cluster_.status(first).at("workers").size() == 4; })) << cluster_.logs();
+  ASSERT_TRUE(wait_until([&] { return cluster_.status(first).at("workers").size() == 4; }))
+      << cluster_.logs();
   const auto second = cluster_.submit_job(write_job(cluster_.path() / "data", "second", 2, 2, 2));
   EXPECT_TRUE(cluster_.wait_for_state(second, "SUCCEEDED")) << cluster_.logs();
-  EXPECT_TRUE(wait_until([&] { return cluster_.status(first).at("workers").size() == 4; })) << cluster_.logs();
+  EXPECT_TRUE(wait_until([&] { return cluster_.status(first).at("workers").size() == 4; }))
+      << cluster_.logs();
 }
 
 TEST_F(Jobs, ExportInThreeFormats) {

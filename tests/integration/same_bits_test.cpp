@@ -1,4 +1,5 @@
-// The project's strongest test: whatever is killed, added, removed or restarted, the final weights are the same to the bit.
+// The project's strongest test: whatever is killed, added, removed or restarted, the final weights are the
+// same to the bit.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -90,8 +91,9 @@ TEST_F(SameBits, WhenNodesJoinAndLeaveMeanwhile) {
   ASSERT_TRUE(cluster_.wait_for_nodes(1)) << cluster_.logs();
   ASSERT_TRUE(advances_to(step() + 20)) << cluster_.logs();
   cluster_.start_node("node-3", 2);
-  ASSERT_TRUE(wait_until([&] { return count_of("TRAINING") == 4 || cluster_.status(job_).at("state") == "SUCCEEDED"; }))
-      << cluster_.logs();
+  ASSERT_TRUE(wait_until([&] {
+    return count_of("TRAINING") == 4 || cluster_.status(job_).at("state") == "SUCCEEDED";
+  })) << cluster_.logs();
   cluster_.node("node-1").signal(SIGTERM);
   EXPECT_EQ(cluster_.node("node-1").wait(), 0);
   cluster_.forget_node("node-1");
@@ -105,19 +107,22 @@ TEST_F(SameBits, WhenTheHeadIsKilledAndTheJobGoesOnWithoutIt) {
   cluster_.head().kill_and_wait();
   for (const int pid : before) EXPECT_TRUE(is_running(pid));
   cluster_.start_head();
-  ASSERT_TRUE(cluster_.wait_for_state(job_, "RUNNING") || cluster_.wait_for_state(job_, "SUCCEEDED")) << cluster_.logs();
+  ASSERT_TRUE(cluster_.wait_for_state(job_, "RUNNING") || cluster_.wait_for_state(job_, "SUCCEEDED"))
+      << cluster_.logs();
   EXPECT_EQ(cluster_.status(job_).at("generation"), generation) << "the gang was not taken back as it was";
   expect_same_bits();
 }
 
 TEST_F(SameBits, WhenEverythingIsKilledAndStartedAgain) {
   submit();
-  ASSERT_TRUE(wait_until([&] { return cluster_.status(job_).at("checkpoint").is_object(); })) << cluster_.logs();
+  ASSERT_TRUE(wait_until([&] { return cluster_.status(job_).at("checkpoint").is_object(); }))
+      << cluster_.logs();
   const auto workers = cluster_.worker_pids(job_);
   cluster_.head().kill_and_wait();
   cluster_.node("node-1").kill_and_wait();
   cluster_.node("node-2").kill_and_wait();
-  for (const int pid : workers) EXPECT_TRUE(wait_until([&] { return !is_running(pid); })) << pid << " is an orphan";
+  for (const int pid : workers)
+    EXPECT_TRUE(wait_until([&] { return !is_running(pid); })) << pid << " is an orphan";
   cluster_.start_head();
   cluster_.start_node("node-1", 2);
   cluster_.start_node("node-2", 2);

@@ -1,5 +1,5 @@
-// The real state machine against simulated workers, seeded: losses, growth, leaving and restarts of the head at random moments.
-// A failure names the seed; run that one with --gtest_filter and DS_SEED=N.
+// The real state machine against simulated workers, seeded: losses, growth, leaving and restarts of the head
+// at random moments. A failure names the seed; run that one with --gtest_filter and DS_SEED=N.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -173,7 +173,8 @@ class Simulation {
     EXPECT_GE(order.step, worker.step) << "committed steps were thrown away";
     const auto source = workers_.find(order.source);
     if (worker.step != order.step) {
-      const bool from_worker = source != workers_.end() && source->second.alive && source->second.step == order.step;
+      const bool from_worker =
+          source != workers_.end() && source->second.alive && source->second.step == order.step;
       if (!from_worker && (order.source != 0 || checkpoint_ != order.step)) {
         return take(gang_.on_stuck(id, order.generation, worker.step, now_));
       }
@@ -188,7 +189,9 @@ class Simulation {
     for (const auto member : worker.members) {
       const auto other = workers_.find(member);
       if (other == workers_.end() || other->second.generation != order.generation) continue;
-      EXPECT_LE(other->second.step > worker.step ? other->second.step - worker.step : worker.step - other->second.step, 1U);
+      EXPECT_LE(other->second.step > worker.step ? other->second.step - worker.step
+                                                 : worker.step - other->second.step,
+                1U);
     }
   }
 

@@ -18,7 +18,9 @@ data:
 until: {epochs: 2}
 )";
 
-Event event(Event::Body body, std::int64_t at_ms = 1) { return {at_ms, "test", "because", std::move(body)}; }
+Event event(Event::Body body, std::int64_t at_ms = 1) {
+  return {at_ms, "test", "because", std::move(body)};
+}
 
 JobSubmitted submitted(const std::string& job, const std::string& key = {}) {
   return {job, key, "job.yaml", "/data", kJobText};
@@ -147,8 +149,9 @@ TEST(Event, ComesBackFromItsText) {
 }
 
 TEST(Event, RefusesWhatItDidNotWrite) {
-  for (const char* text : {"", "{}", "[]", "nonsense", R"({"at":1,"by":"","why":"","type":"other","fields":{}})",
-                           R"({"at":1,"by":"","why":"","type":"lease_ended","fields":{}})"}) {
+  for (const char* text :
+       {"", "{}", "[]", "nonsense", R"({"at":1,"by":"","why":"","type":"other","fields":{}})",
+        R"({"at":1,"by":"","why":"","type":"lease_ended","fields":{}})"}) {
     EXPECT_EQ(event_from(text), std::nullopt) << text;
   }
 }
@@ -158,17 +161,28 @@ Event random_event(std::mt19937_64& random) {
   const auto job = "job-" + std::to_string(random() % 4);
   const std::uint64_t number = random() % 12;
   switch (random() % 11) {
-    case 0: return event(submitted(job, "key-" + std::to_string(random() % 5)));
-    case 1: return event(LeaseGranted{number, job, "node-1", 1, 0});
-    case 2: return event(LeaseReleasing{number});
-    case 3: return event(LeaseEnded{number});
-    case 4: return event(GenerationFormed{job, number, {number}, number});
-    case 5: return event(JobStateChanged{job, static_cast<JobState>(random() % 9), "r"});
-    case 6: return random() % 8 == 0 ? event(CancelRequested{job}) : event(LeaseEnded{number});
-    case 7: return event(JobSized{job, 10, 5});
-    case 8: return event(EvaluationRecorded{job, number, 1, 0.5, 0.25});
-    case 9: return event(CheckpointCommitted{job, number});
-    default: return event(WorkerCrashed{job, number, 1, 9});
+    case 0:
+      return event(submitted(job, "key-" + std::to_string(random() % 5)));
+    case 1:
+      return event(LeaseGranted{number, job, "node-1", 1, 0});
+    case 2:
+      return event(LeaseReleasing{number});
+    case 3:
+      return event(LeaseEnded{number});
+    case 4:
+      return event(GenerationFormed{job, number, {number}, number});
+    case 5:
+      return event(JobStateChanged{job, static_cast<JobState>(random() % 9), "r"});
+    case 6:
+      return random() % 8 == 0 ? event(CancelRequested{job}) : event(LeaseEnded{number});
+    case 7:
+      return event(JobSized{job, 10, 5});
+    case 8:
+      return event(EvaluationRecorded{job, number, 1, 0.5, 0.25});
+    case 9:
+      return event(CheckpointCommitted{job, number});
+    default:
+      return event(WorkerCrashed{job, number, 1, 9});
   }
 }
 

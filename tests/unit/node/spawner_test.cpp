@@ -24,13 +24,16 @@ struct Life {
 Life wait_for_exit(Spawner& spawner, std::uint64_t worker) {
   Life life;
   while (auto event = spawner.wait_event()) {
-    if (const auto* started = std::get_if<ProcessStarted>(&*event); started != nullptr && started->worker == worker) {
+    if (const auto* started = std::get_if<ProcessStarted>(&*event);
+        started != nullptr && started->worker == worker) {
       life.pid = started->pid;
     }
-    if (const auto* output = std::get_if<ProcessOutput>(&*event); output != nullptr && output->worker == worker) {
+    if (const auto* output = std::get_if<ProcessOutput>(&*event);
+        output != nullptr && output->worker == worker) {
       life.output += output->bytes;
     }
-    if (const auto* exited = std::get_if<ProcessExited>(&*event); exited != nullptr && exited->worker == worker) {
+    if (const auto* exited = std::get_if<ProcessExited>(&*event);
+        exited != nullptr && exited->worker == worker) {
       life.status = exited->status;
       return life;
     }
