@@ -8,8 +8,7 @@ namespace ds::train {
 std::vector<std::string> distinct_labels(std::span<const std::string> labels) {
   std::vector<std::string> distinct(labels.begin(), labels.end());
   std::ranges::sort(distinct);
-  const auto rest = std::ranges::unique(distinct);
-  distinct.erase(rest.begin(), rest.end());
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
   return distinct;
 }
 

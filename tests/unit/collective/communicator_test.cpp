@@ -172,6 +172,7 @@ TEST(AssignLogicalRanks, CoversAllOnceWithSizesThatDifferByOneAtMost) {
 }
 
 TEST(CommunicatorDeathTest, RefusesRangesWithAGap) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a sanitizer has threads of its own
   const auto exchanges = make_local_exchanges(2);
   EXPECT_DEATH(Communicator(exchanges[0], {{0, 1}, {2, 3}}), "");
 }

@@ -1,4 +1,6 @@
+#include <ATen/core/ivalue.h>  // first: clang 14 wants the type whole before a vector of it
 #include <gtest/gtest.h>
+
 #include <torch/script.h>
 
 #include <cstdlib>
