@@ -1,0 +1,65 @@
+#!/bin/sh
+# Checks what ds-submit (the first argument) does before it talks to a head: exit codes, the two streams, suggestions.
+set -eu
+submit=$1
+folder=$(mktemp -d "${TMPDIR:-/tmp}/ds-command-line.XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+DS_HOME=$folder/home
+export DS_HOME
+unset DS_HEAD
+
+fail() { echo "$1" >&2; exit 1; }
+expect() {  # expect CODE TEXT_ON_STDERR ARGUMENT...
+  code=$1 said=$2
+  shift 2
+  status=0
+  "$submit" "$@" >"$folder/out" 2>"$folder/err" </dev/null || status=$?
+  [ "$status" = "$code" ] || fail "ds-submit $*: expected exit code $code, got $status: $(cat "$folder/err")"
+  [ -z "$said" ] || grep -qF -- "$said" "$folder/err" || fail "ds-submit $*: expected '$said' on standard error, got: $(cat "$folder/err")"
+  [ "$code" = 0 ] || [ ! -s "$folder/out" ] || fail "ds-submit $*: an error wrote to standard output: $(cat "$folder/out")"
+  ! grep -q "$(printf '\033')" "$folder/out" "$folder/err" || fail "ds-submit $*: colour off a terminal"
+}
+
+expect 2 'no command given'
+expect 2 'did you mean ds-submit list?' lits
+expect 2 'did you mean --head?' list --haed x
+expect 2 "expected one of table, json, got 'jsn'; did you mean json?" list -o jsn
+expect 2 'did you mean torchscript?' export j --format torchscrpt -o f
+expect 2 'JOB is required' status
+expect 2 "status does not take 'b'" status a b
+expect 2 "--head: expected HOST:PORT, got 'nowhere'" list --head nowhere
+expect 2 'not in range' up --nodes 0
+expect 2 'leave -f or -o json out' logs -f j -o json
+expect 9 'ds-submit up' list
+expect 9 'no head answers at 127.0.0.1:1' status j --head 127.0.0.1:1
+expect 3 'cannot read' run -f "$folder/none.yaml"
+expect 3 'is a directory' submit -f "$folder"
+printf 'kind: train\nname: \377\n' >"$folder/latin.yaml"
+expect 3 'latin.yaml:2:7: not UTF-8 text' submit -f "$folder/latin.yaml"
+head -c 70000 /dev/zero | tr '\0' 'a' >"$folder/large.yaml"
+expect 3 'at most 64 KiB' submit -f "$folder/large.yaml"
+
+# With -o json an error is one object, a usage error too.
+for arguments in 'lits -o json' 'list -o json' 'status j --head 127.0.0.1:1 -o json'; do
+  # shellcheck disable=SC2086
+  "$submit" $arguments >"$folder/out" 2>"$folder/err" && fail "ds-submit $arguments succeeded"
+  [ "$(wc -l <"$folder/err")" = 1 ] || fail "ds-submit $arguments: more than one line"
+  grep -q '^{"error":{"code":".*","hint":".*","message":".*"}}$' "$folder/err" || fail "ds-submit $arguments: $(cat "$folder/err")"
+done
+
+# A head named in the environment is asked, and --head goes before it.
+DS_HEAD=127.0.0.1:2 expect 9 '127.0.0.1:2' list
+DS_HEAD=127.0.0.1:2 expect 9 '127.0.0.1:1' list --head 127.0.0.1:1
+
+expect 0 '' version
+grep -q '^ds-submit [0-9]' "$folder/out" || fail "no version"
+expect 0 '' --help
+grep -q 'checkpoints' "$folder/out" || fail "no help"
+expect 0 '' down
+grep -q 'no local cluster was up' "$folder/out" || fail "down: $(cat "$folder/out")"
+[ ! -e "$DS_HOME" ] || fail "down made $DS_HOME"
+mkdir -p "$DS_HOME/head"
+: >"$DS_HOME/head/mine"
+expect 10 'was not made by ds-submit up' up
+expect 0 '' down --purge
+[ -e "$DS_HOME/head/mine" ] || fail "down --purge removed a folder that was not ours"
