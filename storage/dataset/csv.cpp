@@ -104,6 +104,7 @@ class LabelledTextReader {
   static std::string describe_columns(const std::vector<CsvField>& fields, const std::string& column) {
     constexpr std::size_t kMaxShown = 20;
     std::vector<std::string> names;
+    names.reserve(fields.size());
     for (const CsvField& field : fields) names.push_back(escape_control_characters(field.text));
     const std::optional<std::string> nearest = find_nearest_name(column, names);
     const std::size_t shown = std::min(names.size(), kMaxShown);
