@@ -78,9 +78,9 @@ class BadInput : public ::testing::Test {
 TEST_F(BadInput, JobFilesAreRefusedWithTheirPlace) {
   expect_refused(good_ + "labels: [1, 2\n", "intents.yaml:[0-9]+:[0-9]+: ");
   expect_refused(replaced(good_, "lr: 1e-3", "lr: fast"),
-                 "intents.yaml:12:31: optimizer.lr: expected a number, got \"fast\"");
+                 "intents.yaml:14:30: optimizer.lr: expected a number, got \"fast\"");
   expect_refused(replaced(good_, "workers:", "wrokers:"), "intents.yaml:5:1: wrokers: .*\n(.*\n)*.*workers");
-  expect_refused(replaced(good_, "global: 32", "global: [32]"), "intents.yaml:11:17: batch.global");
+  expect_refused(replaced(good_, "global: 32", "global: [32]"), "intents.yaml:13:17: batch.global");
   expect_refused(replaced(good_, "min: 1, max: 2", "min: 3, max: 2"), "intents.yaml:5:[0-9]+: workers");
   expect_refused("", "intents.yaml");
 }
