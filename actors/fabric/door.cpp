@@ -167,7 +167,10 @@ void Door::welcome(SessionId id, std::uint16_t ucx_port) {
 }
 
 void Door::hang_up(SessionId id) {
-  sessions_.erase(id);
+  auto found = sessions_.find(id);
+  if (found == sessions_.end()) return;
+  if (found->second->stranger) --strangers_;
+  sessions_.erase(found);
 }
 
 void Door::end(SessionId id, const Error& why, std::vector<DoorEvent>& events) {

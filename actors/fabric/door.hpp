@@ -41,9 +41,9 @@ using DoorEvent = std::variant<DoorEntered, DoorOpened, DoorShut>;
 /// byte of theirs.
 ///
 /// UCX 1.13's own listener ends the process when it reads bytes that are not UCX's (an assertion in
-/// tcp_sockcm), so it is only opened, on a port of its own, while somebody who has proven himself is about to
-/// come. What strangers send here is bounded in size, time and number. Non-blocking; all calls belong to one
-/// thread.
+/// tcp_sockcm), so it only hears anything, on a port of its own, while somebody who has proven himself is
+/// about to come. What strangers send here is bounded in size, time and number. Non-blocking; all calls
+/// belong to one thread.
 class Door {
  public:
   /// `self.port` 0 picks a free one.
@@ -58,7 +58,7 @@ class Door {
   SessionId call(const ProcessAddress& to, Clock::time_point now);
   /// Tells a client that entered where UCX listens.
   void welcome(SessionId session, std::uint16_t ucx_port);
-  /// Forgets a call; no event of it follows.
+  /// Forgets a session; no event of it follows.
   void hang_up(SessionId session);
   /// No more strangers.
   void close_to_strangers();

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "actors/fabric/own_sockets.hpp"
 #include "actors/fabric/socket_address.hpp"
 
 namespace ds::fabric {
@@ -68,6 +69,8 @@ struct UcxWorker::State {
   ucp_context_h context = nullptr;
   ucp_worker_h worker = nullptr;
   ucp_listener_h listener = nullptr;
+  int listener_fd = -1;   // UCX's, to make it deaf
+  bool refusing = false;  // whoever still comes over UCX
   int event_fd = -1;
   SocketAddress host;
   std::uint16_t port = 0;  // of the listener
@@ -175,6 +178,10 @@ Result<void> UcxWorker::State::listen() {
     return tl::unexpected(ucx_error("asking UCX for the listener's port", status));
   }
   port = port_of(attr.sockaddr);
+  listener_fd = find_listener(port);
+  if (listener_fd < 0) {
+    spdlog::warn("fabric: UCX's listener on port {} was not found; it stays open to strangers", port);
+  }
   return {};
 }
 
@@ -207,6 +214,10 @@ void UcxWorker::State::on_connection(ucp_conn_request_h request, void* self) {
 
 void UcxWorker::State::accept_waiting() {
   for (ucp_conn_request_h request : std::exchange(waiting, {})) {
+    if (refusing) {
+      ucp_listener_reject(listener, request);
+      continue;
+    }
     ucp_conn_request_attr_t attr{};
     attr.field_mask = UCP_CONN_REQUEST_ATTR_FIELD_CLIENT_ADDR;
     std::string from =
@@ -391,14 +402,17 @@ Result<std::unique_ptr<UcxWorker>> UcxWorker::open(const std::string& host) {
 Result<std::uint16_t> UcxWorker::listen() {
   if (state_->listener == nullptr) {
     if (auto listening = state_->listen(); !listening) return tl::unexpected(listening.error());
+  } else if (state_->listener_fd >= 0) {
+    undeafen(state_->listener_fd);
   }
   return state_->port;
 }
 
 void UcxWorker::stop_listening() {
-  for (ucp_conn_request_h request : std::exchange(state_->waiting, {}))
-    ucp_listener_reject(state_->listener, request);
-  if (state_->listener != nullptr) ucp_listener_destroy(std::exchange(state_->listener, nullptr));
+  if (state_->listener_fd >= 0 && !deafen(state_->listener_fd)) {
+    spdlog::warn("fabric: UCX's listener on port {} stays open to strangers: {}", state_->port,
+                 std::strerror(errno));
+  }
 }
 
 int UcxWorker::event_fd() const {
@@ -466,11 +480,16 @@ bool UcxWorker::arm() {
 }
 
 void UcxWorker::settle(std::chrono::milliseconds limit) {
+  stop_listening();
+  state_->refusing = true;
   const auto deadline = std::chrono::steady_clock::now() + limit;
   auto busy = [&] {
     return !state_->sending.empty() || !state_->receiving.empty() || !state_->closing.empty();
   };
-  while (busy() && std::chrono::steady_clock::now() < deadline) progress();
+  // A connection that UCX accepted, but whose first bytes are still to come, must be gone before the listener
+  // is destroyed: UCX's own thread would follow a pointer to it.
+  auto half_open = [&] { return state_->listener != nullptr && count_accepted(state_->port) != 0; };
+  while ((busy() || half_open()) && std::chrono::steady_clock::now() < deadline) progress();
 }
 
 UcxWorker::State::~State() {

@@ -56,9 +56,11 @@ class UcxWorker {
   UcxWorker(const UcxWorker&) = delete;
   UcxWorker& operator=(const UcxWorker&) = delete;
 
-  /// Listens on a free port of the host, which it returns; the same as long as it listens. See `Door` for why
-  /// not always.
+  /// Listens on a free port of the host, which it returns; always the same. See `Door` for why not all the
+  /// time.
   Result<std::uint16_t> listen();
+  /// Makes the kernel drop what comes to that port. The listener itself stays: destroying it while a
+  /// connection is half open makes UCX 1.13 use it after it was freed.
   void stop_listening();
 
   /// Begins to connect; failure comes later as `EndpointBroken`.
@@ -87,7 +89,8 @@ class UcxWorker {
   /// False when there is work already: call `progress` again instead of waiting.
   bool arm();
 
-  /// Progresses until UCX holds no memory of ours any more or `limit` has passed.
+  /// For the end, before the destructor: refuses whoever comes and progresses until UCX holds no memory of
+  /// ours any more or `limit` has passed.
   void settle(std::chrono::milliseconds limit);
 
  private:
