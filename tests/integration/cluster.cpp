@@ -151,6 +151,17 @@ bool is_running(int pid) {
   return state != 'Z' && state != 'X';
 }
 
+long processor_ticks(int pid) {
+  const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+  if (stat.empty()) return 0;
+  std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+  std::string skipped;
+  for (int i = 0; i < 11; ++i) fields >> skipped;
+  long user = 0, system = 0;
+  fields >> user >> system;
+  return user + system;
+}
+
 Cluster::Cluster() {
   std::filesystem::create_directories(path() / "exports");
 }

@@ -29,7 +29,7 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// A child process that is killed, with its group, at the end of its owner's life.
+/// A child process that is killed at the end of its owner's life.
 class Process {
  public:
   Process() = default;
@@ -61,6 +61,9 @@ bool wait_until(const std::function<bool()>& condition,
                 std::chrono::seconds limit = std::chrono::seconds(120));
 
 bool is_running(int pid);
+
+/// Processor time that a process has used, in clock ticks; 0 when it is gone.
+long processor_ticks(int pid);
 
 /// Real `ds-head` and `ds-node` processes in a folder of their own, used through `ds-submit` as a user would.
 class Cluster {

@@ -2,15 +2,20 @@
 // same to the bit.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <numeric>
 #include <random>
+#include <regex>
+#include <sstream>
 
 #include "tests/integration/cluster.hpp"
 
 namespace ds::tests {
 namespace {
 
-constexpr int kEpochs = 8;  // of 63 steps
+constexpr int kEpochs = 16;
+constexpr std::uint64_t kSteps = kEpochs * 63;
 
 /// The weights of a run that nobody disturbed, computed once for all tests of this process.
 const std::string& undisturbed_weights() {
@@ -68,6 +73,8 @@ class SameBits : public ::testing::Test {
 
 TEST_F(SameBits, WithFourWorkersInsteadOfOne) {
   submit();
+  ASSERT_TRUE(wait_until([&] { return count_of("TRAINING") == 4; })) << cluster_.logs();
+  EXPECT_EQ(cluster_.status(job_).at("total_steps"), kSteps);
   expect_same_bits();
 }
 
@@ -75,12 +82,12 @@ TEST_F(SameBits, WhenWorkersAreKilledAtRandomSteps) {
   submit();
   std::mt19937_64 random(seed());
   for (int kills = 0; kills < 4; ++kills) {
-    const auto pids = cluster_.worker_pids(job_);
-    ASSERT_FALSE(pids.empty()) << cluster_.logs();
-    kill(pids[random() % pids.size()], SIGKILL);
     ASSERT_TRUE(advances_to(step() + 10 + random() % 60)) << cluster_.logs();
+    const auto pids = cluster_.worker_pids(job_);
+    ASSERT_FALSE(pids.empty()) << "the job was over too early" << cluster_.logs();
+    kill(pids[random() % pids.size()], SIGKILL);
   }
-  EXPECT_GE(cluster_.status(job_).at("restarts"), 1);
+  ASSERT_TRUE(wait_until([&] { return cluster_.status(job_).at("restarts") == 4; })) << cluster_.logs();
   expect_same_bits();
 }
 
@@ -89,34 +96,46 @@ TEST_F(SameBits, WhenNodesJoinAndLeaveMeanwhile) {
   cluster_.node("node-2").kill_and_wait();
   cluster_.forget_node("node-2");
   ASSERT_TRUE(cluster_.wait_for_nodes(1)) << cluster_.logs();
-  ASSERT_TRUE(advances_to(step() + 20)) << cluster_.logs();
+  ASSERT_TRUE(wait_until([&] { return count_of("TRAINING") == 2; })) << cluster_.logs();
   cluster_.start_node("node-3", 2);
-  ASSERT_TRUE(wait_until([&] {
-    return count_of("TRAINING") == 4 || cluster_.status(job_).at("state") == "SUCCEEDED";
-  })) << cluster_.logs();
+  ASSERT_TRUE(wait_until([&] { return count_of("TRAINING") == 4; })) << cluster_.logs();
   cluster_.node("node-1").signal(SIGTERM);
   EXPECT_EQ(cluster_.node("node-1").wait(), 0);
   cluster_.forget_node("node-1");
+  ASSERT_TRUE(wait_until([&] { return count_of("TRAINING") == 2; })) << cluster_.logs();
   expect_same_bits();
 }
 
 TEST_F(SameBits, WhenTheHeadIsKilledAndTheJobGoesOnWithoutIt) {
   submit();
-  const auto before = cluster_.worker_pids(job_);
-  const auto generation = cluster_.status(job_).at("generation");
+  ASSERT_TRUE(wait_until([&] { return count_of("TRAINING") == 4; })) << cluster_.logs();
+  const auto before = cluster_.status(job_);
+  const auto workers = cluster_.worker_pids(job_);
   cluster_.head().kill_and_wait();
-  for (const int pid : before) EXPECT_TRUE(is_running(pid));
+  const auto worked = [&] {
+    return std::accumulate(workers.begin(), workers.end(), 0L,
+                           [](long sum, int pid) { return sum + processor_ticks(pid); });
+  };
+  const auto ticks = worked();
+  ASSERT_TRUE(wait_until([&] { return worked() > ticks + sysconf(_SC_CLK_TCK); }))
+      << "nothing trains without a head";
   cluster_.start_head();
-  ASSERT_TRUE(cluster_.wait_for_state(job_, "RUNNING") || cluster_.wait_for_state(job_, "SUCCEEDED"))
-      << cluster_.logs();
-  EXPECT_EQ(cluster_.status(job_).at("generation"), generation) << "the gang was not taken back as it was";
+  ASSERT_TRUE(wait_until([&] {
+    const auto now = cluster_.status(job_);
+    return now.is_object() && now.at("step") > before.at("step") && now.at("workers").size() == 4;
+  })) << cluster_.logs();
   expect_same_bits();
+  EXPECT_EQ(cluster_.status(job_).at("generation"), before.at("generation"))
+      << "the gang was not taken back as it was";
+  EXPECT_EQ(cluster_.status(job_).at("restarts"), 0);
 }
 
 TEST_F(SameBits, WhenEverythingIsKilledAndStartedAgain) {
   submit();
   ASSERT_TRUE(wait_until([&] { return cluster_.status(job_).at("checkpoint").is_object(); }))
       << cluster_.logs();
+  const auto checkpoint = cluster_.status(job_).at("checkpoint").at("step").get<std::uint64_t>();
+  const auto generation = cluster_.status(job_).at("generation").get<std::uint64_t>();
   const auto workers = cluster_.worker_pids(job_);
   cluster_.head().kill_and_wait();
   cluster_.node("node-1").kill_and_wait();
@@ -127,7 +146,16 @@ TEST_F(SameBits, WhenEverythingIsKilledAndStartedAgain) {
   cluster_.start_node("node-1", 2);
   cluster_.start_node("node-2", 2);
   expect_same_bits();
-  EXPECT_GT(cluster_.status(job_).at("generation"), 1);
+  std::uint64_t resumed_at = 0;
+  std::istringstream log(cluster_.submit({"logs", job_}).out);
+  static const std::regex kJoined("generation ([0-9]+): rank 0 .*, step ([0-9]+)");
+  for (std::string line; std::getline(log, line);) {
+    std::smatch match;
+    if (!std::regex_search(line, match, kJoined) || std::stoull(match[1]) <= generation) continue;
+    resumed_at = std::stoull(match[2]);
+    break;
+  }
+  EXPECT_GE(resumed_at, checkpoint) << "it did not go on from its checkpoint" << cluster_.logs();
 }
 
 }  // namespace
