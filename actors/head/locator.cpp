@@ -11,7 +11,7 @@
 namespace ds::head {
 namespace {
 
-constexpr auto kRetry = std::chrono::milliseconds(250);
+constexpr auto kRetry = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -34,12 +34,13 @@ void search_head(caf::actor_system& system, std::string host_port, caf::actor re
   system.spawn<caf::detached>(
       [](caf::blocking_actor*, const std::string& address, const caf::actor& finder,
          const std::shared_ptr<std::atomic<bool>>& end) {
+        // A pause first: whoever is here again has just lost a head, or was not let in by it.
         while (!end->load()) {
+          std::this_thread::sleep_for(kRetry);
           if (const auto head = locate_head(address, std::chrono::seconds(2))) {
             caf::anon_send(finder, HeadFound{*head});
             return;
           }
-          std::this_thread::sleep_for(kRetry);
         }
       },
       std::move(host_port), std::move(receiver), std::move(stop));

@@ -32,8 +32,13 @@ GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
     auto known = workers_.find(lease.worker);
     Worker worker = known == workers_.end() ? Worker{} : known->second;
     if (known == workers_.end()) worker.leased_at = now;
+    if (lease.releasing && !worker.releasing) worker.releasing_at = now;
     worker.releasing = lease.releasing;
     next.emplace(lease.worker, worker);
+  }
+  if (recovering_ && !recovering_since_) recovering_since_ = now;
+  for (const auto& [id, worker] : workers_) {
+    if (worker.present && !next.contains(id)) actions.push_back(StopWorker{id});  // in case it lives on somewhere
   }
   workers_ = std::move(next);
   std::erase_if(awaited_, [&](auto worker) { return !workers_.contains(worker); });
@@ -111,11 +116,11 @@ void Gang::reconsider(GangActions& actions, Time now) {
         const auto* worker = find(member);
         return worker != nullptr && !worker->lost;
       });
-      if (!whole || stuck_) begin_pause(actions, now, "a worker was lost while the gang was forming");
+      if (!whole || (stuck_ && now >= retry_at_)) begin_pause(actions, now, "a worker was lost while the gang was forming");
       break;
     }
     case Stage::training:
-      if (must_change())
+      if (must_change() && now >= retry_at_)
         begin_pause(actions, now, stuck_ ? "a worker was lost" : "the gang changes its size");
       break;
     case Stage::finished:
@@ -164,7 +169,14 @@ void Gang::begin_pause(GangActions& actions, Time now, const std::string& why) {
 GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now) {
   GangActions actions;
   auto* known = find(worker);
-  if (known == nullptr || stage_ != Stage::pausing || generation != generation_) return actions;
+  if (known == nullptr || generation < generation_ || stage_ == Stage::finished) return actions;
+  if (generation > generation_) {
+    // It obeyed the order of an earlier head after it said hello to this one.
+    known->status = {WorkerPhase::ready, generation, step};
+    if (stage_ != Stage::gathering) begin_pause(actions, now, "a worker had stopped for an earlier head");
+    return actions;
+  }
+  if (stage_ != Stage::pausing) return actions;
   known->status = {WorkerPhase::ready, generation, step};
   awaited_.erase(worker);
   reconsider(actions, now);
@@ -230,19 +242,39 @@ GangActions Gang::on_joined(std::uint64_t worker, std::uint64_t generation, Time
   return actions;
 }
 
-GangActions Gang::on_stuck(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now) {
+GangActions Gang::on_stuck(std::uint64_t worker, std::uint64_t generation, std::uint64_t step,
+                           const std::string& why, Time now) {
   GangActions actions;
   auto* known = find(worker);
   if (known == nullptr || generation != generation_) return actions;
   known->status = {WorkerPhase::ready, generation, step};
-  if (stage_ == Stage::joining || stage_ == Stage::training) stuck_ = true;
+  if (stage_ == Stage::joining || stage_ == Stage::training) {
+    stuck_ = true;
+    count_fruitless(step, why, actions, now);
+    if (stage_ == Stage::finished) return actions;
+  }
   reconsider(actions, now);
   return actions;
+}
+
+/// The loss of a member explains why the others got stuck, and a step shows that it works: neither counts.
+void Gang::count_fruitless(std::uint64_t step, const std::string& why, GangActions& actions, Time now) {
+  if (step > resume_step_) fruitless_ = 0;
+  if (step > resume_step_ || counted_generation_ == generation_) return;
+  counted_generation_ = generation_;
+  if (++fruitless_ >= options_.fruitless_limit) {
+    stage_ = Stage::finished;
+    actions.push_back(FailJob{why});
+    return;
+  }
+  if (fruitless_ > 1) retry_at_ = now + std::chrono::milliseconds(250 << std::min(fruitless_, 7U));
 }
 
 void Gang::lose(std::uint64_t worker, const std::string& why, GangActions& actions) {
   auto* known = find(worker);
   if (known == nullptr || known->lost) return;
+  fruitless_ = 0;
+  retry_at_ = Time(0);
   known->lost = true;
   known->ready = false;
   known->present = false;
@@ -273,6 +305,16 @@ GangActions Gang::on_tick(Time now) {
     if (!worker.ready && !worker.lost && !worker.releasing &&
         now - worker.leased_at >= options_.ready_limit) {
       late.emplace_back(id, "it was not ready in time");
+    }
+  }
+  for (const auto& [id, worker] : workers_) {
+    const bool unheard = !worker.present && !worker.releasing && !worker.lost;
+    if (recovering_ && recovering_since_ && unheard && now - *recovering_since_ >= options_.recover_limit) {
+      late.emplace_back(id, "it was not heard of after the head restarted");
+    }
+    // Even one that never came up, or whose gang never formed again, must be gone some day.
+    if (worker.releasing && !worker.lost && now - worker.releasing_at >= options_.pause_limit + options_.join_limit) {
+      late.emplace_back(id, "it did not leave in time");
     }
   }
   const auto limit = stage_ == Stage::pausing ? options_.pause_limit : options_.join_limit;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
@@ -69,6 +70,10 @@ struct KillWorker {
 struct FinishJob {
   std::uint64_t step = 0;
 };
+/// It fails the same way each time; trying on helps nobody.
+struct FailJob {
+  std::string why;
+};
 /// The job's visible state changed.
 struct ShowPhase {
   enum Value { starting, training, resizing } value = starting;
@@ -76,7 +81,7 @@ struct ShowPhase {
 };
 
 using GangAction = std::variant<AssignWorker, PauseWorker, RecordGeneration, JoinWorker, StartWorker,
-                                StopWorker, KillWorker, FinishJob, ShowPhase>;
+                                StopWorker, KillWorker, FinishJob, FailJob, ShowPhase>;
 using GangActions = std::vector<GangAction>;
 
 /// Forms the generations of one job's gang: who trains, with which logical ranks, from which step.
@@ -98,7 +103,9 @@ class Gang {
         10'000};  ///< how long a whole minimum waits for the rest to get ready
     std::chrono::milliseconds pause_limit{60'000};
     std::chrono::milliseconds join_limit{180'000};
-    std::chrono::milliseconds ready_limit{300'000};  ///< from lease to ready
+    std::chrono::milliseconds ready_limit{300'000};   ///< from lease to ready
+    std::chrono::milliseconds recover_limit{20'000};  ///< for a new head to hear from the workers of the old one
+    std::uint32_t fruitless_limit = 8;  ///< generations in a row that got stuck at once, with no member lost
   };
   using Time = std::chrono::milliseconds;  ///< since any fixed moment
 
@@ -115,7 +122,10 @@ class Gang {
   GangActions on_recorded(std::uint64_t generation, Time now);
   GangActions on_joined(std::uint64_t worker, std::uint64_t generation, Time now);
   /// A member cannot go on in this generation (a collective failed, or its join did); it waits for the next.
-  GangActions on_stuck(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now);
+  /// When that happens again and again with no step and no loss in between, the next try waits longer each time, and in
+  /// the end the job fails with the last `why`.
+  GangActions on_stuck(std::uint64_t worker, std::uint64_t generation, std::uint64_t step,
+                       const std::string& why, Time now);
   /// The connection to the worker is gone.
   GangActions on_lost(std::uint64_t worker, Time now);
   GangActions on_finished(std::uint64_t worker, std::uint64_t generation, std::uint64_t step);
@@ -135,6 +145,7 @@ class Gang {
     bool lost = false;     ///< must be killed; never comes back
     WorkerStatus status;
     Time leased_at{0};
+    Time releasing_at{0};
   };
 
   void reconsider(GangActions& actions, Time now);
@@ -143,6 +154,7 @@ class Gang {
   void begin_pause(GangActions& actions, Time now, const std::string& why);
   void finish_pause(GangActions& actions, Time now);
   void begin_join(GangActions& actions, Time now);
+  void count_fruitless(std::uint64_t step, const std::string& why, GangActions& actions, Time now);
   void lose(std::uint64_t worker, const std::string& why, GangActions& actions);
   void take_back_or_gather(GangActions& actions, Time now);
   std::vector<std::uint64_t> candidates() const;
@@ -161,6 +173,10 @@ class Gang {
   std::uint64_t checkpoint_step_ = 0;
   Time entered_{0};
   Time last_ready_{0};
+  std::optional<Time> recovering_since_;
+  std::uint64_t counted_generation_ = 0;  ///< newest that was counted as fruitless or not
+  std::uint32_t fruitless_ = 0;
+  Time retry_at_{0};
 };
 
 }  // namespace ds::job

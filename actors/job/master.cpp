@@ -6,6 +6,8 @@
 #include <chrono>
 #include <map>
 
+#include "actors/fabric/end_process.hpp"
+
 namespace ds::job {
 
 struct Tick {};
@@ -33,6 +35,7 @@ class Master : public caf::event_based_actor {
   }
 
   caf::behavior make_behavior() override {
+    fabric::end_process_on_exception(*this, "the master of job " + options_.job);
     set_down_handler([this](caf::down_msg& down) { on_down(down.source); });
     delayed_send(this, kTick, Tick{});
     return {
@@ -50,7 +53,7 @@ class Master : public caf::event_based_actor {
         [this](const GangStuck& stuck) {
           spdlog::info("job {}: worker {} stopped at step {}: {}", options_.job, stuck.worker, stuck.step,
                        stuck.why);
-          carry_out(gang_.on_stuck(stuck.worker, stuck.generation, stuck.step, now()));
+          carry_out(gang_.on_stuck(stuck.worker, stuck.generation, stuck.step, stuck.why, now()));
         },
         [this](const TrainingFinished& finished) {
           carry_out(gang_.on_finished(finished.worker, finished.generation, finished.step));
@@ -89,9 +92,21 @@ class Master : public caf::event_based_actor {
     if (known == contacts_.end() || known->second.actor != actor) monitor(actor);
     contacts_[hello.worker] = {hello.actor, actor};
     send(actor, HelloTaken{hello.worker});
+    if (!hello.fingerprint.empty() && !agrees(hello)) return;
     if (hello.total_steps > 0) options_.tell_head(JobSizeKnown{hello.total_steps, hello.steps_per_epoch});
     const WorkerStatus status{static_cast<WorkerPhase>(hello.phase), hello.generation, hello.step};
     carry_out(gang_.on_hello(hello.worker, status, now()));
+  }
+
+  /// All workers must read the same data into the same model; a file that changed in between would go unnoticed else.
+  bool agrees(const WorkerHello& hello) {
+    if (fingerprint_.empty()) fingerprint_ = hello.fingerprint;
+    if (hello.fingerprint == fingerprint_) return true;
+    options_.tell_head(JobImpossible{
+        hello.worker, "worker " + std::to_string(hello.worker) +
+                          " reads other training data, or another model, than the job's first worker did: a file changed "
+                          "meanwhile, or is another one on its node"});
+    return false;
   }
 
   void on_down(const caf::actor_addr& source) {
@@ -143,6 +158,7 @@ class Master : public caf::event_based_actor {
   void act(const RecordGeneration& action) { options_.tell_head(action); }
   void act(const ShowPhase& action) { options_.tell_head(action); }
   void act(const FinishJob& action) { options_.tell_head(action); }
+  void act(const FailJob& action) { options_.tell_head(JobImpossible{0, action.why}); }
   void act(const KillWorker& action) { options_.tell_head(action); }
 
   void act(const JoinWorker& action) {
@@ -162,6 +178,7 @@ class Master : public caf::event_based_actor {
   MasterOptions options_;
   Gang gang_;
   std::map<std::uint64_t, Contact> contacts_;
+  std::string fingerprint_;  ///< of the data and model of the first worker that said hello
 };
 
 }  // namespace

@@ -22,6 +22,7 @@ struct WorkerHello {
   std::uint64_t step = 0;         ///< committed
   std::uint64_t total_steps = 0;  ///< 0 while fresh
   std::uint64_t steps_per_epoch = 0;
+  std::string fingerprint;  ///< of data and model; the same for all workers of a job, empty while fresh
   bool operator==(const WorkerHello&) const = default;
 };
 
@@ -172,7 +173,7 @@ struct ExportDone {
 
 template <class I>
 auto inspect(I& f, WorkerHello& x) {
-  return f(x.worker, x.job, x.actor, x.phase, x.generation, x.step, x.total_steps, x.steps_per_epoch);
+  return f(x.worker, x.job, x.actor, x.phase, x.generation, x.step, x.total_steps, x.steps_per_epoch, x.fingerprint);
 }
 template <class I>
 auto inspect(I& f, HelloTaken& x) {

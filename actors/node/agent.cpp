@@ -10,6 +10,7 @@
 #include <caf/all.hpp>
 #include <map>
 
+#include "actors/fabric/end_process.hpp"
 #include "actors/head/locator.hpp"
 #include "actors/messages/node.hpp"
 #include "actors/node/log_buffer.hpp"
@@ -49,7 +50,9 @@ WorkerExited describe_exit(std::uint64_t worker, int status) {
   } else if (WIFSIGNALED(status)) {
     const int signal_number = WTERMSIG(status);
     exited.outside = signal_number == SIGKILL || signal_number == SIGTERM;
-    exited.text = fmt::format("killed by signal {} ({})", signal_number, sigdescr_np(signal_number));
+    const char* description = sigdescr_np(signal_number);
+    exited.text = fmt::format("killed by signal {} ({})", signal_number,
+                              description == nullptr ? "real-time" : description);
   }
   return exited;
 }
@@ -65,6 +68,7 @@ class Agent : public caf::event_based_actor {
         stop_(std::move(stop)) {}
 
   caf::behavior make_behavior() override {
+    fabric::end_process_on_exception(*this, "the node agent");
     set_down_handler([this](caf::down_msg& down) {
       if (head_ && down.source == head_.address()) on_head_lost();
     });
@@ -97,6 +101,7 @@ class Agent : public caf::event_based_actor {
   };
 
   void find_head() { head::search_head(system(), options_.head, this, stop_); }
+
 
   void on_head_found(const fabric::ActorAddress& address) {
     head_ = fabric_.resolve(address);
@@ -191,7 +196,7 @@ class Agent : public caf::event_based_actor {
     const auto found = workers_.find(started.worker);
     if (found == workers_.end()) return;
     found->second.pid = started.pid;
-    if (registered_) send(head_, WorkerStarted{started.worker, started.pid});
+    if (head_) send(head_, WorkerStarted{started.worker, started.pid});
   }
 
   void on_process(const ProcessOutput& output) {
@@ -211,9 +216,9 @@ class Agent : public caf::event_based_actor {
     if (found->second.log.is_drained()) workers_.erase(found);
   }
 
-  /// While there is no head, the list in the next hello says the same.
+  /// While there is no head, the list in the next hello says the same. Once that is sent, what follows is news.
   void report(WorkerExited exited) {
-    if (registered_) send(head_, std::move(exited));
+    if (head_) send(head_, std::move(exited));
   }
 
   void send_log(std::uint64_t worker, Running& running) {

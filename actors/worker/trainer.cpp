@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "storage/codec/sha256.hpp"
+
 namespace ds::worker {
 
 Trainer::Trainer(TrainerEvents events) : events_(std::move(events)), thread_([this] { run(); }) {}
@@ -50,7 +52,8 @@ void Trainer::publish_position(bool training) {
                newest_,
                session_ ? session_->step() : 0,
                session_ ? session_->total_steps() : 0,
-               session_ ? session_->steps_per_epoch() : 0};
+               session_ ? session_->steps_per_epoch() : 0,
+               fingerprint_};
 }
 
 void Trainer::assign(scheduler::JobSpec spec) {
@@ -63,6 +66,7 @@ void Trainer::create_session(const scheduler::JobSpec& spec) {
   auto session = train::TrainingSession::create(spec);
   if (!session) return events_.on_impossible(session.error());
   session_ = std::move(*session);
+  fingerprint_ = storage::to_hex(storage::sha256(session_->image(false).description));
   publish_position(false);
   events_.on_ready(session_->total_steps(), session_->steps_per_epoch());
 }

@@ -69,6 +69,7 @@ class Trainer {
     bool ready = false;     ///< has a session
     bool training = false;  ///< between start and the end of the generation
     std::uint64_t generation = 0, step = 0, total_steps = 0, steps_per_epoch = 0;
+    std::string fingerprint;  ///< of data and model, which all workers of a job must share
   };
   Position position() const;
 
@@ -98,6 +99,7 @@ class Trainer {
   // Only the trainer's thread touches these.
   scheduler::JobSpec spec_;
   std::unique_ptr<train::TrainingSession> session_;
+  std::string fingerprint_;
   std::unique_ptr<collective::Communicator> communicator_;
   std::uint64_t joined_ = 0;
   std::uint32_t rank_ = 0;

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <caf/all.hpp>
 #include <chrono>
 #include <optional>
 #include <thread>
 
+#include "actors/fabric/end_process.hpp"
 #include "actors/head/locator.hpp"
 #include "actors/job/gang.hpp"
 #include "actors/messages/worker.hpp"
@@ -72,6 +74,7 @@ class Worker : public caf::event_based_actor {
         trainer_(make_events()) {}
 
   caf::behavior make_behavior() override {
+    fabric::end_process_on_exception(*this, "the worker");
     set_down_handler([this](caf::down_msg& down) {
       if (head_ && down.source == head_.address()) on_head_lost();
     });
@@ -149,11 +152,13 @@ class Worker : public caf::event_based_actor {
     if (!head_) return;
     const auto at = trainer_.position();
     auto phase = job::WorkerPhase::fresh;
-    if (at.ready) phase = at.training ? job::WorkerPhase::training : job::WorkerPhase::ready;
+    // Once a newer generation was ordered the trainer is about to stop, whatever it still says.
+    const bool trains = at.training && at.generation == newest_;
+    if (at.ready) phase = trains ? job::WorkerPhase::training : job::WorkerPhase::ready;
     if (finished_) phase = job::WorkerPhase::finished;
     send(head_, WorkerHello{options_.worker, options_.job, fabric_.address_of(this),
-                            static_cast<std::uint8_t>(phase), at.generation, at.step, at.total_steps,
-                            at.steps_per_epoch});
+                            static_cast<std::uint8_t>(phase), std::max(at.generation, newest_), at.step, at.total_steps,
+                            at.steps_per_epoch, at.fingerprint});
   }
 
   /// What the last head may not have heard.

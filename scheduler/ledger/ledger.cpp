@@ -98,6 +98,7 @@ bool Ledger::on(const Event&, const EvaluationRecorded& body) {
   // A step evaluated again (after a failure between evaluating and committing) gives the same numbers.
   if (!job->evaluations.empty() && job->evaluations.back().step >= body.step) return false;
   job->evaluations.push_back(body);
+  if (body.step > job->step) job->crashes_in_a_row = 0;
   job->step = std::max(job->step, body.step);
   return true;
 }
@@ -105,8 +106,8 @@ bool Ledger::on(const Event&, const EvaluationRecorded& body) {
 bool Ledger::on(const Event&, const CheckpointCommitted& body) {
   auto* job = active(body.job);
   if (job == nullptr || body.step < job->checkpoint_step) return false;
+  if (body.step > job->checkpoint_step) job->crashes_in_a_row = 0;
   job->checkpoint_step = body.step;
-  if (body.step > job->step) job->crashes_in_a_row = 0;
   job->step = std::max(job->step, body.step);
   return true;
 }
@@ -116,6 +117,7 @@ bool Ledger::on(const Event&, const WorkerCrashed& body) {
   if (job == nullptr) return false;
   ++job->restarts;
   job->crashes_in_a_row = body.in_a_row;
+  job->crash_bound = next_worker_;
   job->retry_at_ms = body.retry_at_ms;
   return true;
 }
@@ -195,6 +197,7 @@ json to_json(const JobRecord& job) {
           {"checkpoint_step", job.checkpoint_step},
           {"restarts", job.restarts},
           {"crashes", job.crashes_in_a_row},
+          {"crash_bound", job.crash_bound},
           {"retry_at", job.retry_at_ms},
           {"evaluations", evaluations}};
 }
@@ -221,6 +224,7 @@ JobRecord job_from(const json& from) {
   from.at("checkpoint_step").get_to(job.checkpoint_step);
   from.at("restarts").get_to(job.restarts);
   from.at("crashes").get_to(job.crashes_in_a_row);
+  from.at("crash_bound").get_to(job.crash_bound);
   from.at("retry_at").get_to(job.retry_at_ms);
   for (const auto& e : from.at("evaluations")) {
     job.evaluations.push_back({job.id, e.at(0), e.at(1), e.at(2), e.at(3)});

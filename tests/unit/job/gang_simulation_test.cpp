@@ -144,7 +144,7 @@ class Simulation {
       const bool there = other != workers_.end() && other->second.alive;
       if (!there || other->second.generation > worker.generation) {  // the collective fails
         worker.phase = WorkerPhase::ready;
-        return take(gang_.on_stuck(id, worker.generation, worker.step, now_));
+        return take(gang_.on_stuck(id, worker.generation, worker.step, "lost", now_));
       }
       // Nobody can be ahead of a member that has not contributed to the step yet.
       if (other->second.generation == worker.generation && other->second.step < worker.step) return;
@@ -176,7 +176,7 @@ class Simulation {
       const bool from_worker =
           source != workers_.end() && source->second.alive && source->second.step == order.step;
       if (!from_worker && (order.source != 0 || checkpoint_ != order.step)) {
-        return take(gang_.on_stuck(id, order.generation, worker.step, now_));
+        return take(gang_.on_stuck(id, order.generation, worker.step, "no state", now_));
       }
     }
     worker.step = order.step;
@@ -208,6 +208,7 @@ class Simulation {
   }
   void on(const FinishJob&) { finished_ = true; }
   void on(const ShowPhase&) {}
+  void on(const FailJob& fail) { ADD_FAILURE() << fail.why; }
   void on(const KillWorker& kill) {
     const auto worker = workers_.find(kill.worker);
     if (worker != workers_.end()) worker->second.alive = false;

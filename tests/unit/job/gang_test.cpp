@@ -149,7 +149,7 @@ TEST(Gang, StopsAtOnceWhenAllItsWorkersMustLeave) {
 TEST(Gang, KillsAWorkerThatDoesNotPauseInTime) {
   Gang gang(options(4, 1));
   form(gang, 2);
-  gang.on_stuck(1, gang.generation(), 5, milliseconds(1));
+  gang.on_stuck(1, gang.generation(), 5, "", milliseconds(1));
   gang.on_paused(1, gang.generation(), 5, milliseconds(1));
   const auto late = of<KillWorker>(gang.on_tick(milliseconds(60'001)));
   ASSERT_EQ(late.size(), 1U);
@@ -193,6 +193,93 @@ TEST(Gang, NeverUsesAGenerationThatAWorkerHasObeyed) {
   const auto actions = gang.on_hello(1, {WorkerPhase::ready, 9, 3}, milliseconds(0));
   ASSERT_EQ(of<PauseWorker>(actions).size(), 1U);
   EXPECT_EQ(of<PauseWorker>(actions)[0].generation, 10U);
+}
+
+TEST(Gang, BeginsAgainWhenAWorkerObeyedAnEarlierHeadAfterItsHello) {
+  auto recovering = options(4, 1);
+  recovering.generation = 5;
+  recovering.members = {1};
+  recovering.recovering = true;
+  Gang gang(recovering);
+  gang.set_leases({{1, false}}, milliseconds(0));
+  gang.on_hello(1, {WorkerPhase::training, 5, 3}, milliseconds(0));
+  ASSERT_TRUE(gang.is_training());
+  const auto actions = gang.on_paused(1, 6, 4, milliseconds(1));
+  ASSERT_EQ(of<PauseWorker>(actions).size(), 1U);
+  EXPECT_EQ(of<PauseWorker>(actions)[0].generation, 7U);
+}
+
+TEST(Gang, GivesUpWorkersThatANewHeadNeverHearsOf) {
+  auto recovering = options(4, 1);
+  recovering.generation = 5;
+  recovering.members = {1, 2};
+  recovering.recovering = true;
+  Gang gang(recovering);
+  gang.set_leases({{1, false}, {2, false}}, milliseconds(0));
+  gang.on_hello(1, {WorkerPhase::ready, 5, 3}, milliseconds(0));
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(19'999))).empty());
+  const auto actions = gang.on_tick(milliseconds(20'000));
+  ASSERT_EQ(of<KillWorker>(actions).size(), 1U);
+  EXPECT_EQ(of<KillWorker>(actions)[0].worker, 2U);
+  EXPECT_EQ(of<PauseWorker>(actions).size(), 1U);
+}
+
+TEST(Gang, KillsALeavingWorkerThatNeverComesUp) {
+  Gang gang(options(4, 1));
+  gang.set_leases({{1, true}, {2, false}}, milliseconds(0));
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(239'999))).empty());
+  EXPECT_EQ(of<KillWorker>(gang.on_tick(milliseconds(240'000))).size(), 1U);
+}
+
+/// Lets the only worker get stuck without a step, and forms the next generation; the actions of the report.
+GangActions get_stuck(Gang& gang, milliseconds& now) {
+  auto actions = gang.on_stuck(1, gang.generation(), 0, "out of memory", now);
+  if (!of<FailJob>(actions).empty()) return actions;
+  now += milliseconds(40'000);
+  gang.on_tick(now);
+  gang.on_paused(1, gang.generation(), 0, now);
+  gang.on_recorded(gang.generation(), now);
+  gang.on_joined(1, gang.generation(), now);
+  EXPECT_TRUE(gang.is_training());
+  return actions;
+}
+
+TEST(Gang, FailsAJobThatGetsStuckAgainAndAgain) {
+  Gang gang(options(4, 1));
+  form(gang, 1);
+  milliseconds now(1);
+  for (int i = 0; i < 7; ++i) ASSERT_TRUE(of<FailJob>(get_stuck(gang, now)).empty());
+  const auto failed = of<FailJob>(get_stuck(gang, now));
+  ASSERT_EQ(failed.size(), 1U);
+  EXPECT_EQ(failed[0].why, "out of memory");
+}
+
+TEST(Gang, WaitsLongerBeforeEachFruitlessTry) {
+  Gang gang(options(4, 1));
+  form(gang, 1);
+  milliseconds now(1);
+  get_stuck(gang, now);
+  EXPECT_TRUE(of<PauseWorker>(gang.on_stuck(1, gang.generation(), 0, "", now)).empty());
+  EXPECT_TRUE(of<PauseWorker>(gang.on_tick(now + milliseconds(999))).empty());
+  EXPECT_EQ(of<PauseWorker>(gang.on_tick(now + milliseconds(1000))).size(), 1U);
+}
+
+TEST(Gang, DoesNotBlameAJobForTheWorkersItLoses) {
+  Gang gang(options(4, 1));
+  form(gang, 2);
+  for (std::uint64_t lost = 2; lost < 40; ++lost) {
+    const milliseconds now(lost);
+    EXPECT_TRUE(of<FailJob>(gang.on_stuck(1, gang.generation(), 0, "a member was lost", now)).empty());
+    gang.on_lost(lost, now);
+    gang.set_leases({{1, false}, {lost + 1, false}}, now);
+    gang.on_hello(lost + 1, kReady, now);
+    gang.on_paused(1, gang.generation(), 0, now);
+    gang.on_paused(lost + 1, gang.generation(), 0, now);
+    gang.on_recorded(gang.generation(), now);
+    gang.on_joined(1, gang.generation(), now);
+    gang.on_joined(lost + 1, gang.generation(), now);
+    ASSERT_TRUE(gang.is_training());
+  }
 }
 
 TEST(Gang, EndsOnceWhenItsLastCheckpointIsDurable) {

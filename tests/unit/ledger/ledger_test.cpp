@@ -106,6 +106,16 @@ TEST(Ledger, ForgivesCrashesOnceStepsAreCommitted) {
   EXPECT_EQ(ledger.find("intents-1")->restarts, 1U);
 }
 
+TEST(Ledger, ForgivesCrashesOnceACheckpointIsCommittedEvenAfterItsEvaluation) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 2, 500})));
+  ASSERT_TRUE(ledger.apply(event(EvaluationRecorded{"intents-1", 10, 0.5, 0.9, 0.1})));
+  EXPECT_EQ(ledger.find("intents-1")->crashes_in_a_row, 0U);
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 1, 500})));
+  ASSERT_TRUE(ledger.apply(event(CheckpointCommitted{"intents-1", 10})));
+  EXPECT_EQ(ledger.find("intents-1")->crashes_in_a_row, 0U);
+}
+
 TEST(Ledger, HoldsAJobThatBacksOff) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 1, 500})));

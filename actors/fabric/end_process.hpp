@@ -1,0 +1,30 @@
+#pragma once
+
+#include <spdlog/spdlog.h>
+
+#include <caf/error.hpp>
+#include <caf/scheduled_actor.hpp>
+#include <cstdlib>
+#include <exception>
+#include <string>
+
+namespace ds::fabric {
+
+/// Ends the process when a handler of `actor` throws.
+///
+/// By default CAF would end the actor alone and leave a process that does nothing; whoever supervises a process can only
+/// see, and restart, one that ended.
+inline void end_process_on_exception(caf::scheduled_actor& actor, const std::string& name) {
+  actor.set_exception_handler([name](caf::scheduled_actor*, std::exception_ptr& thrown) -> caf::error {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& exception) {
+      spdlog::critical("{} failed and ends its process: {}", name, exception.what());
+    } catch (...) {
+      spdlog::critical("{} failed and ends its process", name);
+    }
+    std::_Exit(1);
+  });
+}
+
+}  // namespace ds::fabric
