@@ -12,8 +12,8 @@ namespace ds::fabric {
 
 /// Ends the process when a handler of `actor` throws.
 ///
-/// By default CAF would end the actor alone and leave a process that does nothing; whoever supervises a process can only
-/// see, and restart, one that ended.
+/// By default CAF would end the actor alone and leave a process that does nothing; whoever supervises a
+/// process can only see, and restart, one that ended.
 inline void end_process_on_exception(caf::scheduled_actor& actor, const std::string& name) {
   actor.set_exception_handler([name](caf::scheduled_actor*, std::exception_ptr& thrown) -> caf::error {
     try {

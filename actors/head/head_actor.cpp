@@ -4,6 +4,8 @@
 
 #include <chrono>
 
+#include "actors/fabric/end_process.hpp"
+
 namespace ds::head {
 namespace {
 
@@ -24,15 +26,14 @@ std::int64_t Head::now_ms() {
 }
 
 caf::behavior Head::make_behavior() {
+  fabric::end_process_on_exception(*this, "the head");
   set_down_handler([this](caf::down_msg& down) {
     for (const auto& [name, node] : nodes_) {
       if (node.agent.address() == down.source) return on_node_down(std::string(name));
     }
   });
   parts_.fabric->publish(fabric::kHeadActor, this);
-  for (const auto& [id, job] : ledger_.jobs()) {
-    if (!scheduler::is_end(job.state) && !ledger_.leases_of(id).empty()) ensure_master(id, true);
-  }
+  take_jobs_back();
   in_grace_ = !ledger_.leases().empty();
   if (in_grace_) delayed_send(this, kGrace, Run{[](Head& head) { head.on_grace_over(); }});
   schedule_soon();
@@ -54,6 +55,23 @@ caf::behavior Head::make_behavior() {
   };
 }
 
+/// Goes on with what a former head began: it may have died between any two records.
+void Head::take_jobs_back() {
+  std::vector<std::string> active;
+  for (const auto& [id, job] : ledger_.jobs()) {
+    if (!scheduler::is_end(job.state)) active.push_back(id);
+  }
+  for (const auto& id : active) {
+    if (ledger_.find(id)->cancel_requested) {
+      end_job(id, scheduler::JobState::cancelled, "user", "cancelled by its owner");
+    } else if (ledger_.leases_of(id).empty()) {
+      tell_leases(id);
+    } else {
+      ensure_master(id, true);
+    }
+  }
+}
+
 scheduler::Event Head::event(std::string by, std::string why, scheduler::Event::Body body) const {
   return {now_ms(), std::move(by), std::move(why), std::move(body)};
 }
@@ -61,10 +79,13 @@ scheduler::Event Head::event(std::string by, std::string why, scheduler::Event::
 void Head::commit(std::vector<scheduler::Event> events, std::function<void()> effect) {
   std::vector<std::string> texts;
   for (const auto& one : events) {
-    if (ledger_.apply(one)) {
-      texts.push_back(scheduler::to_text(one));
+    // What is applied is what a later head will read: text that is not UTF-8 changes on the way.
+    auto text = scheduler::to_text(one);
+    const auto as_read = scheduler::event_from(text);
+    if (as_read && ledger_.apply(*as_read)) {
+      texts.push_back(std::move(text));
     } else {
-      spdlog::debug("left out, because the ledger knows better: {}", scheduler::to_text(one));
+      spdlog::debug("left out, because the ledger knows better: {}", text);
     }
   }
   if (!texts.empty()) {
@@ -95,12 +116,19 @@ void Head::on_durable(std::uint64_t number, const std::optional<Error>& error) {
 }
 
 void Head::compact_if_due() {
-  if (parts_.journal->bytes_since_snapshot() < kCompactBytes) return;
-  parts_.journal->compact(
-      ledger_.snapshot(), [self = caf::actor_cast<caf::actor>(this)](Result<void> written) {
-        if (written) return;
-        caf::anon_send(self, Run{[error = written.error()](Head& head) { head.parts_.die(error); }});
-      });
+  if (is_compacting_ || parts_.journal->bytes_since_snapshot() < kCompactBytes) return;
+  is_compacting_ = true;
+  const auto self = caf::actor_cast<caf::actor>(this);
+  parts_.journal->compact(ledger_.snapshot(), [self](Result<void> written) {
+    const auto error = written ? std::nullopt : std::optional(written.error());
+    caf::anon_send(self, Run{[error](Head& head) {
+                     head.is_compacting_ = false;
+                     if (!error) return;
+                     // Too much waits, or the disk is too full for a snapshot: events may still have room.
+                     if (error->code != ErrorCode::resource_exhausted) return head.parts_.die(*error);
+                     spdlog::warn("the state journal is not compacted for now: {}", error->message);
+                   }});
+  });
 }
 
 Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts) {

@@ -76,10 +76,7 @@ class Head : public caf::event_based_actor {
   void when_durable(std::function<void()> effect);
   void on_durable(std::uint64_t number, const std::optional<Error>& error);
   void compact_if_due();
-  template <class Action>
-  void post_from_thread(Action action) {
-    caf::anon_send(caf::actor_cast<caf::actor>(this), Run{std::move(action)});
-  }
+  void take_jobs_back();
 
   // ---- nodes and leases (head_cluster.cpp) ----
   void on_node_hello(const messages::NodeHello& hello);
@@ -111,8 +108,9 @@ class Head : public caf::event_based_actor {
   void note(const std::string& job, const messages::EvaluationReport& report);
   void set_state(const std::string& job, scheduler::JobState state, const std::string& by,
                  const std::string& why);
+  /// `first`: what led to the end, written with it as one record.
   void end_job(const std::string& job, scheduler::JobState state, const std::string& by,
-               const std::string& why);
+               const std::string& why, std::vector<scheduler::Event> first = {});
   void save_checkpoint(const std::string& job, messages::SaveCheckpoint checkpoint,
                        std::function<void(std::string)> when_saved);
   caf::response_promise on_fetch(const messages::FetchState& request);
@@ -143,10 +141,13 @@ class Head : public caf::event_based_actor {
   std::map<std::string, Node> nodes_;
   std::map<std::string, Job> jobs_;  ///< those that have not ended
   std::map<std::uint64_t, std::int32_t> pids_;
+  std::set<std::uint64_t>
+      suspects_;  ///< workers killed because they were lost or late: their exit is a crash
   std::map<std::uint64_t, Errand> errands_;
   std::uint64_t next_errand_ = std::uint64_t{1} << 63;  ///< never a lease's number
   bool in_grace_ = true;  ///< just started: nodes that are not back yet are waited for
   bool schedule_is_due_ = false;
+  bool is_compacting_ = false;
 
   std::uint64_t appended_ = 0;                                           ///< commits handed to the journal
   std::uint64_t durable_ = 0;                                            ///< commits it has confirmed

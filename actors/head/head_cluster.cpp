@@ -22,6 +22,11 @@ std::int64_t backoff_ms(std::uint32_t crashes_in_a_row) {
   return std::min(kMaxBackoffMs, kBackoffMs << std::min(crashes_in_a_row - 1, 10U));
 }
 
+/// Nothing in a worker ends it cleanly unasked: then it was a signal that it obeyed.
+bool is_outside(const messages::WorkerExited& exited) {
+  return exited.outside || exited.clean;
+}
+
 std::string worker_text(std::uint64_t worker) {
   return fmt::format("worker {}", worker);
 }
@@ -106,6 +111,7 @@ void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::stri
     if (lease == ledger_.leases().end()) continue;
     touched.insert(lease->second.job);
     pids_.erase(worker);
+    suspects_.erase(worker);
     events.push_back(event("head", why, LeaseEnded{worker}));
   }
   if (events.empty()) return;
@@ -126,9 +132,13 @@ Head::Node* Head::find_node_of(std::uint64_t worker) {
 
 std::optional<Event> Head::crash_event(const Lease& lease, const messages::WorkerExited& exited) const {
   const auto* job = ledger_.find(lease.job);
-  if (job == nullptr || is_end(job->state) || lease.releasing) return std::nullopt;
-  const auto in_a_row = job->crashes_in_a_row + 1;
-  const auto retry_at = exited.outside ? 0 : now_ms() + backoff_ms(in_a_row);
+  if (job == nullptr || is_end(job->state)) return std::nullopt;
+  // A worker whose death the others noticed first is being released already, and has crashed all the same.
+  if (lease.releasing && !suspects_.contains(lease.worker)) return std::nullopt;
+  // Workers that were there at the last crash count as the same one: one cause may end them all.
+  const bool counts = job->crashes_in_a_row == 0 || lease.worker >= job->crash_bound;
+  const auto in_a_row = job->crashes_in_a_row + (counts ? 1 : 0);
+  const auto retry_at = is_outside(exited) ? 0 : now_ms() + backoff_ms(in_a_row);
   return event(worker_text(lease.worker), exited.text,
                WorkerCrashed{lease.job, lease.worker, in_a_row, retry_at});
 }
@@ -144,22 +154,23 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   if (found == ledger_.leases().end()) return schedule_soon();
   const auto lease = found->second;
   std::vector<Event> events;
-  auto crash = crash_event(lease, exited);
+  const auto crash = crash_event(lease, exited);
+  suspects_.erase(exited.worker);
   if (crash) events.push_back(*crash);
   events.push_back(event("node " + lease.node, exited.text, LeaseEnded{lease.worker}));
-  commit(std::move(events));
-  tell_leases(lease.job);
-  if (crash) {
-    const auto* job = ledger_.find(lease.job);
-    const auto limit = exited.outside ? kMaxOutsideKillsInARow : job->spec.restart_limit;
-    if (job->crashes_in_a_row > limit) {
-      end_job(
-          lease.job, JobState::failed, worker_text(lease.worker),
-          fmt::format(
-              "worker {} on node {} ended with {}, for the {}th time without a committed step in between; "
-              "its last words are in the job's log",
-              lease.worker, lease.node, exited.text, job->crashes_in_a_row));
-    }
+  const auto in_a_row = crash ? std::get<WorkerCrashed>(crash->body).in_a_row : 0;
+  const auto limit =
+      is_outside(exited) ? kMaxOutsideKillsInARow : ledger_.find(lease.job)->spec.restart_limit;
+  if (in_a_row > limit) {
+    end_job(
+        lease.job, JobState::failed, worker_text(lease.worker),
+        fmt::format("worker {} on node {} ended with {}, crash {} without a committed step in between; its "
+                    "last words are in the job's log",
+                    lease.worker, lease.node, exited.text, in_a_row),
+        std::move(events));
+  } else {
+    commit(std::move(events));
+    tell_leases(lease.job);
   }
   schedule_soon();
 }
@@ -255,8 +266,11 @@ void Head::schedule() {
       for (const auto& order : orders) {
         const auto node = nodes_.find(order.node);
         const auto lease = ledger_.leases().find(order.worker);
-        // The node went down meanwhile, or the job was ended.
-        if (node == nodes_.end() || lease == ledger_.leases().end() || lease->second.releasing) continue;
+        if (node == nodes_.end() || lease == ledger_.leases().end()) continue;  // went down meanwhile
+        if (lease->second.releasing) {  // taken back before it was started
+          end_leases({order.worker}, "it was not started");
+          continue;
+        }
         send(node->second.agent, messages::StartWorker{order.worker, order.job});
       }
     });

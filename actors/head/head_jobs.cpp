@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 
 #include "actors/head/head_actor.hpp"
 
@@ -68,9 +69,11 @@ void Head::tell_leases(const std::string& id) {
   if (leases.empty() && record->state != JobState::queued) {
     set_state(id, JobState::queued, "head", "it lost its workers and waits for slots");
   }
-  const auto job = jobs_.find(id);
-  if (job != jobs_.end() && job->second.master)
-    send(job->second.master, job::LeasesChanged{std::move(leases)});
+  // Workers obey the master at once; what it bases orders on must not be taken back by a crash of the head.
+  when_durable([this, id, leases] {
+    const auto job = jobs_.find(id);
+    if (job != jobs_.end() && job->second.master) send(job->second.master, job::LeasesChanged{leases});
+  });
 }
 
 void Head::on_note(const std::string& id, const job::MasterNote& one) {
@@ -102,6 +105,8 @@ void Head::note(const std::string& id, const job::ShowPhase& phase) {
 }
 
 void Head::note(const std::string&, const job::KillWorker& kill) {
+  const auto lease = ledger_.leases().find(kill.worker);
+  if (lease != ledger_.leases().end() && !lease->second.releasing) suspects_.insert(kill.worker);
   kill_worker(kill.worker, kill.why);
 }
 
@@ -117,7 +122,8 @@ void Head::note(const std::string& id, const job::JobSizeKnown& size) {
 }
 
 void Head::note(const std::string& id, const job::JobImpossible& impossible) {
-  end_job(id, JobState::failed, fmt::format("worker {}", impossible.worker), impossible.why);
+  const auto by = impossible.worker == 0 ? master_text(id) : fmt::format("worker {}", impossible.worker);
+  end_job(id, JobState::failed, by, impossible.why);
 }
 
 void Head::note(const std::string& id, const messages::StepReport& report) {
@@ -131,6 +137,12 @@ void Head::note(const std::string& id, const messages::StepReport& report) {
 }
 
 void Head::note(const std::string& id, const messages::EvaluationReport& report) {
+  if (!std::isfinite(report.loss)) {
+    return end_job(id, JobState::failed, fmt::format("worker {}", report.worker),
+                   fmt::format("training diverged: the validation loss at step {} is not a finite number; a "
+                               "smaller optimizer.lr may help",
+                               report.step));
+  }
   commit(
       {event(fmt::format("worker {}", report.worker), "evaluated",
              EvaluationRecorded{id, report.step, report.loss, report.accuracy, report.majority_accuracy})});
@@ -140,8 +152,12 @@ void Head::set_state(const std::string& id, JobState state, const std::string& b
   commit({event(by, why, JobStateChanged{id, state, why})});
 }
 
-void Head::end_job(const std::string& id, JobState state, const std::string& by, const std::string& why) {
-  std::vector<Event> events{event(by, why, JobStateChanged{id, state, why})};
+void Head::end_job(const std::string& id, JobState state, const std::string& by, const std::string& why,
+                   std::vector<Event> first) {
+  const auto* record = ledger_.find(id);
+  if (record == nullptr || !is_legal(record->state, state)) return commit(std::move(first));
+  auto events = std::move(first);
+  events.push_back(event(by, why, JobStateChanged{id, state, why}));
   for (const auto& lease : ledger_.leases_of(id)) {
     if (!lease.releasing) events.push_back(event("head", "its job ended", LeaseReleasing{lease.worker}));
   }

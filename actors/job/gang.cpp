@@ -38,7 +38,8 @@ GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
   }
   if (recovering_ && !recovering_since_) recovering_since_ = now;
   for (const auto& [id, worker] : workers_) {
-    if (worker.present && !next.contains(id)) actions.push_back(StopWorker{id});  // in case it lives on somewhere
+    if (worker.present && !next.contains(id))
+      actions.push_back(StopWorker{id});  // in case it lives on somewhere
   }
   workers_ = std::move(next);
   std::erase_if(awaited_, [&](auto worker) { return !workers_.contains(worker); });
@@ -116,7 +117,8 @@ void Gang::reconsider(GangActions& actions, Time now) {
         const auto* worker = find(member);
         return worker != nullptr && !worker->lost;
       });
-      if (!whole || (stuck_ && now >= retry_at_)) begin_pause(actions, now, "a worker was lost while the gang was forming");
+      if (!whole || (stuck_ && now >= retry_at_))
+        begin_pause(actions, now, "a worker was lost while the gang was forming");
       break;
     }
     case Stage::training:
@@ -313,7 +315,8 @@ GangActions Gang::on_tick(Time now) {
       late.emplace_back(id, "it was not heard of after the head restarted");
     }
     // Even one that never came up, or whose gang never formed again, must be gone some day.
-    if (worker.releasing && !worker.lost && now - worker.releasing_at >= options_.pause_limit + options_.join_limit) {
+    if (worker.releasing && !worker.lost &&
+        now - worker.releasing_at >= options_.pause_limit + options_.join_limit) {
       late.emplace_back(id, "it did not leave in time");
     }
   }

@@ -103,8 +103,9 @@ class Gang {
         10'000};  ///< how long a whole minimum waits for the rest to get ready
     std::chrono::milliseconds pause_limit{60'000};
     std::chrono::milliseconds join_limit{180'000};
-    std::chrono::milliseconds ready_limit{300'000};   ///< from lease to ready
-    std::chrono::milliseconds recover_limit{20'000};  ///< for a new head to hear from the workers of the old one
+    std::chrono::milliseconds ready_limit{300'000};  ///< from lease to ready
+    std::chrono::milliseconds recover_limit{
+        20'000};                        ///< for a new head to hear from the workers of the old one
     std::uint32_t fruitless_limit = 8;  ///< generations in a row that got stuck at once, with no member lost
   };
   using Time = std::chrono::milliseconds;  ///< since any fixed moment
@@ -122,8 +123,8 @@ class Gang {
   GangActions on_recorded(std::uint64_t generation, Time now);
   GangActions on_joined(std::uint64_t worker, std::uint64_t generation, Time now);
   /// A member cannot go on in this generation (a collective failed, or its join did); it waits for the next.
-  /// When that happens again and again with no step and no loss in between, the next try waits longer each time, and in
-  /// the end the job fails with the last `why`.
+  /// When that happens again and again with no step and no loss in between, the next try waits longer each
+  /// time, and in the end the job fails with the last `why`.
   GangActions on_stuck(std::uint64_t worker, std::uint64_t generation, std::uint64_t step,
                        const std::string& why, Time now);
   /// The connection to the worker is gone.

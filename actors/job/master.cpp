@@ -98,14 +98,16 @@ class Master : public caf::event_based_actor {
     carry_out(gang_.on_hello(hello.worker, status, now()));
   }
 
-  /// All workers must read the same data into the same model; a file that changed in between would go unnoticed else.
+  /// All workers must read the same data into the same model; a file that changed in between would go
+  /// unnoticed else.
   bool agrees(const WorkerHello& hello) {
     if (fingerprint_.empty()) fingerprint_ = hello.fingerprint;
     if (hello.fingerprint == fingerprint_) return true;
     options_.tell_head(JobImpossible{
-        hello.worker, "worker " + std::to_string(hello.worker) +
-                          " reads other training data, or another model, than the job's first worker did: a file changed "
-                          "meanwhile, or is another one on its node"});
+        hello.worker,
+        "worker " + std::to_string(hello.worker) +
+            " reads other training data, or another model, than the job's first worker did: a file changed "
+            "meanwhile, or is another one on its node"});
     return false;
   }
 

@@ -102,7 +102,6 @@ class Agent : public caf::event_based_actor {
 
   void find_head() { head::search_head(system(), options_.head, this, stop_); }
 
-
   void on_head_found(const fabric::ActorAddress& address) {
     head_ = fabric_.resolve(address);
     monitor(head_);
@@ -216,7 +215,8 @@ class Agent : public caf::event_based_actor {
     if (found->second.log.is_drained()) workers_.erase(found);
   }
 
-  /// While there is no head, the list in the next hello says the same. Once that is sent, what follows is news.
+  /// While there is no head, the list in the next hello says the same. Once that is sent, what follows is
+  /// news.
   void report(WorkerExited exited) {
     if (head_) send(head_, std::move(exited));
   }

@@ -157,8 +157,8 @@ class Worker : public caf::event_based_actor {
     if (at.ready) phase = trains ? job::WorkerPhase::training : job::WorkerPhase::ready;
     if (finished_) phase = job::WorkerPhase::finished;
     send(head_, WorkerHello{options_.worker, options_.job, fabric_.address_of(this),
-                            static_cast<std::uint8_t>(phase), std::max(at.generation, newest_), at.step, at.total_steps,
-                            at.steps_per_epoch, at.fingerprint});
+                            static_cast<std::uint8_t>(phase), std::max(at.generation, newest_), at.step,
+                            at.total_steps, at.steps_per_epoch, at.fingerprint});
   }
 
   /// What the last head may not have heard.
