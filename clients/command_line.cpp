@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -24,8 +25,9 @@ struct Arguments {
   std::string format = "table";
   std::string file;
   std::string job;
-  std::string export_format;
+  std::string export_format = "torchscript";
   std::string export_file;
+  std::uint64_t export_step = 0;
   int nodes = 2;
   int slots = 2;
   int patience_s = 60;
@@ -154,13 +156,20 @@ class CommandLine {
     auto* exporting = add_for_job(
         "export", "write a job's trained model to a file",
         [this](const auto& context) {
-          return export_job(context, arguments_.job, arguments_.export_format, arguments_.export_file);
+          return export_job(context, arguments_.job, arguments_.export_format, arguments_.export_step,
+                            arguments_.export_file);
         },
         false);
-    exporting->add_option("--format", arguments_.export_format, "torchscript, state_dict or safetensors")
-        ->required()
+    exporting
+        ->add_option("--format", arguments_.export_format,
+                     "torchscript (when not given), state_dict or safetensors")
         ->check(one_of({"torchscript", "state_dict", "safetensors"}))
         ->option_text("FORMAT");
+    exporting
+        ->add_option("--step", arguments_.export_step,
+                     "of which checkpoint (the newest); ds-submit checkpoints lists them")
+        ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()))
+        ->option_text("N");
     exporting->add_option("-o", arguments_.export_file, "the file to write")->required()->option_text("FILE");
     add("version", "print the version", show_version);
   }

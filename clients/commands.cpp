@@ -159,8 +159,9 @@ ExitCode explain_wait(const CommandContext& context, const std::string& job) {
 }
 
 ExitCode export_job(const CommandContext& context, const std::string& job, const std::string& format,
-                    const std::string& file) {
-  const std::string path = job_path(job, "/export?format=" + encode_segment(format));
+                    std::uint64_t step, const std::string& file) {
+  std::string path = job_path(job, "/export?format=" + encode_segment(format));
+  if (step != 0) path += fmt::format("&step={}", step);
   ApiClient api(find_head(context.head));
   const std::uint64_t bytes = download_to_file(api, path, file);
   if (context.json) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 #include "clients/exit_code.hpp"
@@ -27,8 +28,9 @@ ExitCode cancel_job(const CommandContext& context, const std::string& job);
 ExitCode list_nodes(const CommandContext& context);
 ExitCode list_checkpoints(const CommandContext& context, const std::string& job);
 ExitCode explain_wait(const CommandContext& context, const std::string& job);
+/// `step` 0: the newest checkpoint.
 ExitCode export_job(const CommandContext& context, const std::string& job, const std::string& format,
-                    const std::string& file);
+                    std::uint64_t step, const std::string& file);
 ExitCode show_version(const CommandContext& context);
 
 ExitCode bring_up(const CommandContext& context, int nodes, int slots);

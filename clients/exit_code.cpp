@@ -21,10 +21,9 @@ ExitCode exit_code_for_answer(int http_status, std::string_view code) {
     case 422:
       return ExitCode::job_invalid;
     case 429:
-    case 507:
       return ExitCode::quota;
-    case 503:
-      return ExitCode::no_server;
+    case 503:  // with an error body it is a head that lives and says what is the matter
+      return code.empty() ? ExitCode::no_server : ExitCode::unexpected;
     default:
       return ExitCode::unexpected;
   }

@@ -26,4 +26,10 @@ class Failure : public std::exception {
   nlohmann::json details = nlohmann::json::array();  ///< of `invalid_job`: where in the file
 };
 
+/// The head was not reached, was too slow or too busy: the same request may succeed in a moment.
+inline bool may_pass(const Failure& failure) {
+  return failure.exit_code == ExitCode::no_server || failure.exit_code == ExitCode::timed_out ||
+         failure.code == "unavailable";
+}
+
 }  // namespace ds::clients

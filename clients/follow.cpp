@@ -26,10 +26,6 @@ double seconds_since(steady_clock::time_point begin) {
   return std::chrono::duration<double>(steady_clock::now() - begin).count();
 }
 
-bool head_is_away(const Failure& failure) {
-  return failure.exit_code == ExitCode::no_server || failure.exit_code == ExitCode::timed_out;
-}
-
 }  // namespace
 
 json ask_with_patience(const HeadAddress& head, std::chrono::seconds patience,
@@ -42,7 +38,7 @@ json ask_with_patience(const HeadAddress& head, std::chrono::seconds patience,
       if (told) write_err("the head is back\n");
       return answer;
     } catch (const Failure& failure) {
-      if (!head_is_away(failure) || steady_clock::now() - begin >= patience) throw;
+      if (!may_pass(failure) || steady_clock::now() - begin >= patience) throw;
     }
     if (!told) {
       write_err(fmt::format("the head at {} does not answer; trying for {} s (jobs go on meanwhile)\n",

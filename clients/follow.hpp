@@ -10,8 +10,8 @@
 
 namespace ds::clients {
 
-/// Calls `ask` until the head answers. When it does not, says so once and tries again for `patience`, then
-/// throws what it met last. Errors that the head itself gave are thrown at once.
+/// Calls `ask` until the head answers. When it does not, or has no time, says so once and tries again for
+/// `patience`, then throws what it met last. Errors that will not pass are thrown at once.
 nlohmann::json ask_with_patience(const HeadAddress& head, std::chrono::seconds patience,
                                  const std::function<nlohmann::json()>& ask);
 

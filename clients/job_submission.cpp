@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <thread>
 
 #include "clients/failure.hpp"
@@ -41,7 +42,7 @@ void check_text(const JobFile& file) {
   if (const auto at = find_invalid_utf8(file.text)) {
     const std::string_view before = std::string_view(file.text).substr(0, *at);
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
-    const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
+    const std::size_t column = display_width(before.substr(before.rfind('\n') + 1)) + 1;  // npos + 1 is 0
     Failure failure(ExitCode::job_invalid, "invalid_job", file.shown + " is not UTF-8 text",
                     "save the file as UTF-8");
     failure.details.push_back({{"field", ""},
@@ -87,8 +88,8 @@ JobFile read_job_file(const std::string& path) {
 nlohmann::json submit_job(ApiClient& api, const JobFile& file) {
   const nlohmann::json body{{"file", file.name}, {"directory", file.directory}, {"text", file.text}};
   const std::string key = make_idempotency_key();
-  const auto deadline = steady_clock::now() + kRetryTime;
-  bool told = false;
+  std::optional<steady_clock::time_point>
+      deadline;  // from the first try on, which may itself have taken long
   for (;;) {
     try {
       return api.post("/api/v1/jobs", body, {{"Idempotency-Key", key}});
@@ -97,11 +98,12 @@ nlohmann::json submit_job(ApiClient& api, const JobFile& file) {
         failure.rendered = format_spec_errors(failure.details, file.shown, file.text);
         throw;
       }
-      if (failure.exit_code != ExitCode::no_server || steady_clock::now() >= deadline) throw;
+      if (!may_pass(failure) || (deadline && steady_clock::now() >= *deadline)) throw;
+      if (!deadline) {
+        deadline = steady_clock::now() + kRetryTime;
+        write_err(fmt::format("{}; trying for {} s\n", printable_line(failure.message), kRetryTime.count()));
+      }
     }
-    if (!told)
-      write_err(fmt::format("no answer from {}; trying for {} s\n", api.head().text(), kRetryTime.count()));
-    told = true;
     std::this_thread::sleep_for(kRetryPause);
   }
 }

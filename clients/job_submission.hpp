@@ -19,9 +19,9 @@ struct JobFile {
 /// larger than 64 KiB, or is not UTF-8 (naming line and column).
 JobFile read_job_file(const std::string& path);
 
-/// Submits and returns `{"id","name","state"}`. A head that cannot be reached is tried again for 10 s with
-/// the same idempotency key, so that a lost answer makes no second job. A job file that the head refuses ends
-/// in a `Failure` whose message shows each error with its line.
+/// Submits and returns `{"id","name","state"}`. A head that cannot be reached, is too busy or too slow is
+/// tried again for 10 s with the same idempotency key, so that a lost answer makes no second job. A job file
+/// that the head refuses ends in a `Failure` whose message shows each error with its line.
 nlohmann::json submit_job(ApiClient& api, const JobFile& file);
 
 }  // namespace ds::clients

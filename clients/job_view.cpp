@@ -40,15 +40,20 @@ void add_line(std::string& out, std::string_view name, const std::string& value)
   if (!value.empty()) out += fmt::format("{:<11} {}\n", name, value);
 }
 
+/// `-` for what is not known yet: the rank of a worker that has no place in the gang, a pid not told.
+std::string format_number(const json& object, const std::string& field) {
+  const auto value = number_at(object, field);
+  return value ? std::to_string(static_cast<std::int64_t>(*value)) : "-";
+}
+
 std::string format_places(const json& places, const std::string& what, bool coloured) {
   if (places.empty()) return {};
   std::vector<std::vector<Cell>> rows;
   for (const auto& place : places) {
-    const std::string name =
-        what == "RANK" ? std::to_string(integer_at(place, "rank")) : text_at(place, "role");
+    const std::string name = what == "RANK" ? format_number(place, "rank") : text_at(place, "role");
     rows.push_back({{name},
                     {text_at(place, "node")},
-                    {std::to_string(integer_at(place, "pid")), Colour::none, true},
+                    {format_number(place, "pid"), Colour::none, true},
                     state_cell(place)});
   }
   return "\n" + format_table({what, "NODE", "PID", "STATE"}, rows, coloured);
@@ -126,11 +131,13 @@ std::string format_nodes(const json& nodes, bool coloured) {
                     state_cell(node),
                     {fmt::format("{}/{}", integer_at(node, "slots_used"), integer_at(node, "slots")),
                      Colour::none, true},
-                    {std::to_string(integer_at(node, "gpus")), Colour::none, true},
+                    {format_number(node, "cores"), Colour::none, true},
+                    {std::to_string(array_at(node, "gpus").size()), Colour::none, true},
                     {format_bytes(integer_at(node, "memory_bytes")), Colour::none, true},
                     {std::to_string(integer_at(node, "pid")), Colour::none, true}});
   }
-  return format_table({"NODE", "ADDRESS", "STATE", "SLOTS", "GPUS", "MEMORY", "PID"}, rows, coloured);
+  return format_table({"NODE", "ADDRESS", "STATE", "SLOTS", "CORES", "GPUS", "MEMORY", "PID"}, rows,
+                      coloured);
 }
 
 std::string format_checkpoints(const json& checkpoints, bool coloured) {

@@ -23,10 +23,20 @@ std::string_view line_of(std::string_view text, std::size_t number) {
   return text;
 }
 
+/// Where the character `number`, counted from 0, begins; the end of `line` when it has fewer.
+std::size_t byte_of_character(std::string_view line, std::size_t number) {
+  std::size_t at = 0;
+  for (; at < line.size(); ++at) {
+    const bool continues = (static_cast<unsigned char>(line[at]) & 0xc0) == 0x80;
+    if (!continues && number-- == 0) break;
+  }
+  return at;
+}
+
 std::string format_excerpt(std::string_view text, std::size_t number, std::size_t column) {
   std::string_view line = line_of(text, number);
   if (line.empty()) return {};
-  std::size_t before = std::min(column - 1, line.size());
+  std::size_t before = byte_of_character(line, column - 1);
   std::string_view mark;
   if (line.size() > kShownBytes) {
     std::size_t begin = before > kShownBytes / 2 ? before - kShownBytes / 2 : 0;

@@ -14,7 +14,7 @@ namespace ds::clients {
 ///       hint: for example 1e-3
 ///
 /// `details` is the array of the head's `invalid_job` error; lines and columns count from 1, columns in
-/// bytes, 0 or missing means unknown. `text` is the file as it was sent. Pure.
+/// characters, 0 or missing means unknown. `text` is the file as it was sent. Pure.
 std::string format_spec_errors(const nlohmann::json& details, std::string_view file, std::string_view text);
 
 }  // namespace ds::clients

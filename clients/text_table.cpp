@@ -46,7 +46,7 @@ std::string colour_text(const std::string& text, Colour colour) {
 
 Colour colour_of_state(const std::string& state) {
   if (state == "SUCCEEDED" || state == "UP") return Colour::green;
-  if (state == "FAILED" || state == "DOWN") return Colour::red;
+  if (state == "FAILED") return Colour::red;
   if (state == "CANCELLED") return Colour::faint;
   if (state == "RUNNING") return Colour::cyan;
   return Colour::yellow;

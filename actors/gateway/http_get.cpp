@@ -7,8 +7,8 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <charconv>
 
+#include "actors/gateway/host_port.hpp"
 #include "actors/gateway/http_server.hpp"
 
 namespace ds::gateway {
@@ -22,36 +22,13 @@ using boost::system::error_code;
 constexpr std::size_t kMaxBodyBytes = 16 << 20;
 constexpr std::size_t kReadBytes = 16 << 10;
 
-struct HostPort {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-Result<HostPort> parse_host_port(const std::string& text) {
-  const auto colon = text.rfind(':');
-  HostPort result;
-  if (colon != std::string::npos && colon > 0) {
-    result.host = text.substr(0, colon);
-    const char* end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data() + colon + 1, end, result.port);
-    if (parsed.ec == std::errc() && parsed.ptr == end && result.port != 0) {
-      if (result.host.size() > 2 && result.host.front() == '[' && result.host.back() == ']') {
-        result.host = result.host.substr(1, result.host.size() - 2);
-      }
-      return result;
-    }
-  }
-  return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not an address of the form HOST:PORT", text),
-              "for example 127.0.0.1:8080");
-}
-
 /// One exchange, driven by `run`; the deadline lies over all of it.
 class Exchange {
  public:
-  Exchange(HostPort target, const std::string& path)
+  Exchange(HostPort target, const std::string& host_port, const std::string& path)
       : target_(std::move(target)),
-        request_(fmt::format("GET {} HTTP/1.1\r\nHost: {}:{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
-                             path, target_.host, target_.port)) {
+        request_(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\nConnection: close\r\n\r\n", path,
+                             host_port)) {
     parser_.body_limit(kMaxBodyBytes);
     parser_.eager(true);
   }
@@ -59,8 +36,7 @@ class Exchange {
   /// False when the time was over first.
   bool run(std::chrono::milliseconds timeout) {
     error_code error;
-    const auto address =
-        asio::ip::make_address(target_.host == "localhost" ? "127.0.0.1" : target_.host, error);
+    const auto address = asio::ip::make_address(target_.host, error);
     if (!error) {
       socket_.async_connect({address, target_.port},
                             [this](const error_code& failure) { on_connected(failure); });
@@ -140,10 +116,15 @@ Result<HttpResponse> http_get(const std::string& host_port, const std::string& p
                               std::chrono::milliseconds timeout) {
   auto target = parse_host_port(host_port);
   if (!target) return tl::unexpected(target.error());
+  if (target->port == 0) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("nobody can be asked at port 0, got \"{}\"", host_port),
+                "for example 127.0.0.1:8080");
+  }
   if (!path.starts_with('/') || path.find_first_of(" \r\n") != std::string::npos) {
     return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not a path to ask for", path));
   }
-  Exchange exchange(std::move(*target), path);
+  Exchange exchange(std::move(*target), host_port, path);
   if (!exchange.run(timeout)) {
     return fail(ErrorCode::deadline_exceeded,
                 fmt::format("{} did not answer within {} ms", host_port, timeout.count()));

@@ -41,6 +41,7 @@ struct HttpServerOptions {
   std::uint16_t port = 0;          ///< 0: any free port
   std::size_t threads = 2;
   std::size_t max_header_bytes = 8 << 10;
+  /// Twice the 64 KiB that a job file may have: as a JSON string its quotes and newlines take two bytes each.
   std::size_t max_body_bytes = 128 << 10;
   std::size_t max_connections = 1024;  ///< beyond: 503 and closed
   std::chrono::milliseconds header_timeout{

@@ -313,7 +313,7 @@ void Session::arm(std::chrono::milliseconds timeout) {
 
 void Session::on_deadline() {
   if (phase_ == Phase::answering) {
-    return refuse(504, "unavailable", "the request was not answered in time", "try again in a moment");
+    return refuse(504, "deadline_exceeded", "the request was not answered in time", "try again in a moment");
   }
   timed_out_ = true;
   error_code ignored;

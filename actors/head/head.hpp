@@ -23,7 +23,9 @@ struct HeadParts {
   storage::LogStore* logs = nullptr;
   SerialThread* checkpoint_thread = nullptr;
   SerialThread* log_thread = nullptr;
+  SerialThread* check_thread = nullptr;  ///< reads the files that submitted jobs name
   std::string version;
+  std::string cluster_id;
   std::function<void(const Error&)> die;  ///< the journal failed: nothing may be acknowledged any more
 };
 

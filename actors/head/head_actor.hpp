@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "actors/head/head.hpp"
@@ -48,7 +49,9 @@ class Head : public caf::event_based_actor {
 
   // ---- HTTP (head_api.cpp) ----
   void answer(const gateway::HttpRequest& request, const gateway::Respond& respond);
-  void submit(Submission submission, const gateway::Respond& respond);
+  void on_submission_checked(const std::string& key,
+                             const std::variant<Submission, gateway::HttpResponse>& checked,
+                             const gateway::Respond& respond);
 
  private:
   struct Node {
@@ -121,6 +124,9 @@ class Head : public caf::event_based_actor {
   std::string wait_reason(const scheduler::JobRecord& job) const;
   void answer_job(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
                   const gateway::Respond& respond);
+  void submit(const gateway::HttpRequest& request, const gateway::Respond& respond);
+  /// False when no job was made with this key.
+  bool answer_known(const std::string& key, const gateway::Respond& respond);
   void answer_nodes(const gateway::Respond& respond);
   void cancel(const scheduler::JobRecord& job, const gateway::Respond& respond);
   void answer_logs(const scheduler::JobRecord& job, const gateway::HttpRequest& request,

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <random>
 
+#include "actors/gateway/error_response.hpp"
 #include "actors/head/head_actor.hpp"
 
 namespace ds::head {
@@ -54,10 +55,7 @@ std::string make_job_id(const std::string& name, const Ledger& ledger) {
 }
 
 gateway::HttpResponse wrong_method(const char* allowed) {
-  auto response = json_response(
-      {{"error",
-        {{"code", "bad_request"}, {"message", fmt::format("this route takes {}", allowed)}, {"hint", ""}}}},
-      405);
+  auto response = gateway::error_response(405, "bad_request", fmt::format("this route takes {}", allowed));
   response.headers.emplace_back("Allow", allowed);
   return response;
 }
@@ -66,25 +64,40 @@ gateway::HttpResponse wrong_method(const char* allowed) {
 
 void handle_request(const caf::actor& head, gateway::HttpRequest request, gateway::Respond respond) {
   if (request.path == "/healthz") return respond({200, "ok\n", "text/plain", {}});
-  if (request.path == "/api/v1/jobs" && request.method == "POST") {
-    auto checked = check_submission(request);
-    if (auto* refused = std::get_if<gateway::HttpResponse>(&checked)) return respond(std::move(*refused));
-    caf::anon_send(head, Run{[submission = std::get<Submission>(std::move(checked)), respond](Head& it) {
-                     it.submit(submission, respond);
-                   }});
-    return;
-  }
   caf::anon_send(head, Run{[request = std::move(request), respond = std::move(respond)](Head& it) {
                    it.answer(request, respond);
                  }});
 }
 
-void Head::submit(Submission submission, const gateway::Respond& respond) {
-  const auto* known = submission.key.empty() ? nullptr : ledger_.find_by_key(submission.key);
-  if (known != nullptr) {
-    return when_durable(
-        [this, respond, id = known->id] { respond(json_response(view(*ledger_.find(id), false))); });
-  }
+bool Head::answer_known(const std::string& key, const gateway::Respond& respond) {
+  const auto* known = key.empty() ? nullptr : ledger_.find_by_key(key);
+  if (known == nullptr) return false;
+  when_durable([this, respond, id = known->id] { respond(json_response(view(*ledger_.find(id), false))); });
+  return true;
+}
+
+void Head::submit(const gateway::HttpRequest& request, const gateway::Respond& respond) {
+  // The key goes first: a job that was accepted stays accepted, whatever became of its files since.
+  if (answer_known(idempotency_key(request), respond)) return;
+  const auto self = caf::actor_cast<caf::actor>(this);
+  const bool queued = parts_.check_thread->post([self, request, respond] {
+    const auto checked =
+        std::make_shared<const std::variant<Submission, gateway::HttpResponse>>(check_submission(request));
+    caf::anon_send(self, Run{[key = idempotency_key(request), checked, respond](Head& head) {
+                     head.on_submission_checked(key, *checked, respond);
+                   }});
+  });
+  if (!queued)
+    respond(error_response({ErrorCode::unavailable, "the head is busy with other submissions", "try again"}));
+}
+
+void Head::on_submission_checked(const std::string& key,
+                                 const std::variant<Submission, gateway::HttpResponse>& checked,
+                                 const gateway::Respond& respond) {
+  // The same request may have come twice and been accepted while this one was checked.
+  if (answer_known(key, respond)) return;
+  if (const auto* refused = std::get_if<gateway::HttpResponse>(&checked)) return respond(*refused);
+  const auto& submission = std::get<Submission>(checked);
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
   const auto id = make_job_id(submission.spec.name, ledger_);
   commit({event("user", "submitted",
@@ -99,9 +112,10 @@ void Head::submit(Submission submission, const gateway::Respond& respond) {
 void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& respond) {
   const auto route = split_route(request.path);
   if (route.size() == 1 && route[0] == "cluster") {
+    if (request.method != "GET") return respond(wrong_method("GET"));
     const auto& self = parts_.fabric->self();
     return respond(json_response(
-        {{"cluster", "ds"},
+        {{"cluster", parts_.cluster_id},
          {"version", parts_.version},
          {"fabric", {{"id", std::to_string(self.id)}, {"host", self.host}, {"port", self.port}}}}));
   }
@@ -110,6 +124,7 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
     return answer_nodes(respond);
   }
   if (route.size() == 1 && route[0] == "jobs") {
+    if (request.method == "POST") return submit(request, respond);
     if (request.method != "GET") return respond(wrong_method("GET, POST"));
     return when_durable([this, respond] {
       std::vector<const JobRecord*> jobs;
@@ -207,11 +222,13 @@ void Head::answer_logs(const JobRecord& job, const gateway::HttpRequest& request
                        const gateway::Respond& respond) {
   const auto offset = number_in_query(request, "offset", 0);
   const auto limit = number_in_query(request, "limit", kMaxLogBytes);
-  if (!offset || !limit) {
-    return respond(
-        error_response({ErrorCode::invalid_argument, "offset and limit are numbers of bytes", {}}));
+  if (!offset || !limit || *limit == 0 || *limit > kMaxLogBytes) {
+    return respond(error_response(
+        {ErrorCode::invalid_argument,
+         fmt::format("offset and limit are numbers of bytes, limit from 1 to {}", kMaxLogBytes),
+         {}}));
   }
-  const auto bytes = static_cast<std::size_t>(std::min<std::uint64_t>(*limit, kMaxLogBytes));
+  const auto bytes = static_cast<std::size_t>(*limit);
   // A job's log may still grow for a moment after its end: it has ended for readers when its workers are
   // gone.
   const bool ended = is_end(job.state) && ledger_.leases_of(job.id).empty();
@@ -280,8 +297,9 @@ void Head::on_export_state(std::uint64_t errand, Result<storage::Checkpoint> che
   if (found == errands_.end()) return;
   if (!checkpoint) return fail_errand(errand, checkpoint.error());
   if (nodes_.empty()) {
-    return fail_errand(errand,
-                       {ErrorCode::unavailable, "no node is up to run the export on", "start a ds-node"});
+    const auto respond = end_errand(errand);
+    return respond(
+        gateway::error_response(503, "unplaceable", "no node is up to run the export on", "start a ds-node"));
   }
   found->second.state = to_state(std::move(*checkpoint));
   // A model is a program and is only ever loaded in a process of its own, never in the head.

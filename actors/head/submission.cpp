@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -63,9 +64,7 @@ void check_source(const scheduler::ParsedJob& job, const scheduler::CsvSource& s
       {field, nearest_mark(job, field + ".source"), checked.error().message, checked.error().hint});
 }
 
-}  // namespace
-
-std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::HttpRequest& request) {
+std::variant<Submission, gateway::HttpResponse> check_request(const gateway::HttpRequest& request) {
   auto body = parse_body(request.body);
   if (!body) return error_response(body.error());
   Submission submission;
@@ -85,8 +84,7 @@ std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::
   if (submission.directory.empty() || submission.directory.front() != '/') {
     return error_response({ErrorCode::invalid_argument, "\"directory\" must be an absolute path", {}});
   }
-  const auto key = request.headers.find("idempotency-key");
-  if (key != request.headers.end()) submission.key = key->second;
+  submission.key = idempotency_key(request);
   if (submission.key.size() > kMaxKeyBytes) {
     return error_response({ErrorCode::invalid_argument, "Idempotency-Key is longer than 128 bytes", {}});
   }
@@ -101,6 +99,22 @@ std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::
   if (!errors.empty()) return invalid_job_response(errors, submission.file);
   submission.spec = std::move(job.spec);
   return submission;
+}
+
+}  // namespace
+
+std::string idempotency_key(const gateway::HttpRequest& request) {
+  const auto key = request.headers.find("idempotency-key");
+  return key == request.headers.end() ? std::string() : key->second;
+}
+
+std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::HttpRequest& request) {
+  try {
+    return check_request(request);
+  } catch (const std::exception& error) {
+    return error_response(
+        {ErrorCode::internal, fmt::format("the job could not be checked: {}", error.what()), {}});
+  }
 }
 
 }  // namespace ds::head

@@ -16,8 +16,11 @@ struct Submission {
   scheduler::JobSpec spec;
 };
 
-/// Checks the body of `POST /api/v1/jobs`. Reads the beginning of the data files, so it runs on the gateway's
-/// threads. The alternative is the answer to give.
+/// The key that a client gave its submission; empty when it gave none.
+std::string idempotency_key(const gateway::HttpRequest& request);
+
+/// Checks the body of `POST /api/v1/jobs`. Reads the beginning of the data files, so it may block and never
+/// runs on an actor's thread. The alternative is the answer to give. Throws nothing.
 std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::HttpRequest& request);
 
 }  // namespace ds::head

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <ctime>
 
+#include "actors/gateway/error_response.hpp"
+
 namespace ds::head {
 namespace {
 
@@ -85,9 +87,11 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
             {"submitted_ms", job.submitted_ms},
             {"started_ms", or_null(job.started_ms)},
             {"ended_ms", or_null(job.ended_ms)}};
+  view["roles"] = json::array();
+  if (!is_end(job.state))
+    view["roles"].push_back({{"role", "job-master"}, {"node", "head"}, {"pid", getpid()}});
   if (!whole) return view;
   view["workers"] = workers_view(job, ledger, pids);
-  view["roles"] = json::array({{{"role", "job-master"}, {"node", "head"}, {"pid", getpid()}}});
   view["evaluations"] = json::array();
   for (const auto& e : job.evaluations) {
     view["evaluations"].push_back({{"epoch", job.steps_per_epoch == 0 ? 0 : e.step / job.steps_per_epoch},
@@ -100,14 +104,9 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
 }
 
 json node_view(const NodeEntry& node, std::uint32_t slots_used) {
-  return {{"id", node.name},
-          {"address", node.address},
-          {"state", node.state},
-          {"slots", node.slots},
-          {"slots_used", slots_used},
-          {"gpus", node.gpus},
-          {"memory_bytes", node.memory_bytes},
-          {"pid", node.pid}};
+  return {{"id", node.name},     {"address", node.address},           {"state", node.state},
+          {"slots", node.slots}, {"slots_used", slots_used},          {"cores", node.cores},
+          {"gpus", node.gpus},   {"memory_bytes", node.memory_bytes}, {"pid", node.pid}};
 }
 
 json checkpoints_view(std::span<const storage::CheckpointEntry> entries) {
@@ -164,8 +163,7 @@ gateway::HttpResponse error_response(const Error& error) {
   for (const auto& row : kRows) {
     if (row.code == error.code) std::tie(status, name) = std::pair(row.status, row.name);
   }
-  return json_response({{"error", {{"code", name}, {"message", error.message}, {"hint", error.hint}}}},
-                       status);
+  return gateway::error_response(status, name, error.message, error.hint);
 }
 
 gateway::HttpResponse invalid_job_response(std::span<const scheduler::SpecError> errors,

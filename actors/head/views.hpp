@@ -30,7 +30,8 @@ struct NodeEntry {
   std::int32_t pid = 0;
   std::uint32_t slots = 0;
   std::uint64_t memory_bytes = 0;
-  std::vector<std::string> gpus;
+  std::vector<std::string> gpus;  ///< names
+  std::uint32_t cores = 0;        ///< that its workers may run on
 };
 
 // The documents of `clients/openapi.yaml`. Pure.

@@ -22,6 +22,7 @@ struct NodeHello {
   std::string address;  ///< of its fabric listener, `host:port`
   std::int32_t pid = 0;
   std::uint32_t slots = 0;
+  std::uint32_t cores = 0;  ///< that its workers may run on
   std::uint64_t memory_bytes = 0;
   std::vector<std::string> gpus;
   std::vector<RunningWorker> running;
@@ -87,7 +88,7 @@ auto inspect(I& f, RunningWorker& x) {
 }
 template <class I>
 auto inspect(I& f, NodeHello& x) {
-  return f(x.name, x.address, x.pid, x.slots, x.memory_bytes, x.gpus, x.running, x.agent);
+  return f(x.name, x.address, x.pid, x.slots, x.cores, x.memory_bytes, x.gpus, x.running, x.agent);
 }
 template <class I>
 auto inspect(I& f, NodeWelcome& x) {

@@ -115,6 +115,7 @@ class Agent : public caf::event_based_actor {
     hello.address = fmt::format("{}:{}", fabric_.self().host, fabric_.self().port);
     hello.pid = getpid();
     hello.slots = options_.slots;
+    hello.cores = options_.machine.cores;
     hello.memory_bytes = options_.machine.memory_bytes;
     hello.gpus = options_.machine.gpus;
     hello.agent = fabric_.address_of(this);

@@ -7,10 +7,12 @@
 #include <cstdlib>
 
 #include "actors/fabric/fabric.hpp"
+#include "actors/gateway/host_port.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/head/head.hpp"
 #include "actors/messages/registration.hpp"
 #include "actors/programs/program.hpp"
+#include "storage/files/whole_file.hpp"
 #include "storage/state/data_directory.hpp"
 
 namespace {
@@ -25,16 +27,19 @@ struct Arguments {
 };
 
 constexpr std::size_t kMaxDiskTasks = 10'000;
+constexpr std::size_t kMaxChecks = 256;  // each holds a request's body
 
 Result<void> run(const Arguments& arguments) {
   const bool insecure = !arguments.insecure_listen.empty();
-  const auto listen = parse_host_port(insecure ? arguments.insecure_listen : arguments.listen);
+  const auto listen = gateway::parse_host_port(insecure ? arguments.insecure_listen : arguments.listen);
   if (!listen) return tl::unexpected(listen.error());
   if (auto allowed = check_listen_address(listen->host, insecure); !allowed) return allowed;
   auto directory = storage::DataDirectory::acquire(arguments.data_dir);
   if (!directory) return tl::unexpected(directory.error());
   const auto secret = load_secret(directory->path() / "cluster.secret", true);
   if (!secret) return tl::unexpected(secret.error());
+  const auto cluster_id = load_cluster_id(directory->path() / "cluster.id");
+  if (!cluster_id) return tl::unexpected(cluster_id.error());
   auto journal = storage::StateJournal::open(directory->path() / "journal");
   if (!journal) return tl::unexpected(journal.error());
   auto checkpoints = storage::CheckpointStore::open(directory->path() / "checkpoints");
@@ -52,6 +57,7 @@ Result<void> run(const Arguments& arguments) {
   messages::register_messages(config);
   head::SerialThread checkpoint_thread(kMaxDiskTasks);
   head::SerialThread log_thread(kMaxDiskTasks);
+  head::SerialThread check_thread(kMaxChecks);
   caf::actor_system system(config);
   fabric::Fabric fabric(system, std::shared_ptr<fabric::Transport>(std::move(*transport)));
 
@@ -62,7 +68,9 @@ Result<void> run(const Arguments& arguments) {
       &logs,
       &checkpoint_thread,
       &log_thread,
+      &check_thread,
       DS_VERSION,
+      *cluster_id,
       [](const Error& error) {
         spdlog::critical("the state journal cannot be written, so nothing can be promised any more: {}. {}",
                          error.message, error.hint);
@@ -81,7 +89,8 @@ Result<void> run(const Arguments& arguments) {
   // The actors that run already are not waited for: none has told anybody anything.
   if (!server) std::_Exit(report_failure("ds-head", server.error()));
   const auto address = fmt::format("{}:{}", listen->host, (*server)->port());
-  if (auto written = replace_file(directory->path() / "address", address + "\n"); !written) return written;
+  if (auto written = storage::replace_file(directory->path() / "address", address + "\n"); !written)
+    return written;
   fmt::print("ds-head: listening on http://{}\n", address);
   std::fflush(stdout);
   wait_for_signal();

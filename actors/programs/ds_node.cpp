@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "actors/fabric/fabric.hpp"
+#include "actors/gateway/host_port.hpp"
 #include "actors/messages/registration.hpp"
 #include "actors/node/agent.hpp"
 #include "actors/node/machine.hpp"
@@ -47,7 +48,7 @@ Result<int> run(Arguments arguments, node::Spawner& spawner) {
   const bool insecure = !arguments.insecure_host.empty();
   const auto host = insecure ? arguments.insecure_host : arguments.host;
   if (auto allowed = check_listen_address(host, insecure); !allowed) return tl::unexpected(allowed.error());
-  if (const auto head = parse_host_port(arguments.head); !head) return tl::unexpected(head.error());
+  if (const auto head = gateway::parse_host_port(arguments.head); !head) return tl::unexpected(head.error());
   if (arguments.name.empty()) arguments.name = default_name();
   if (!scheduler::is_identifier(arguments.name)) {
     return fail(ErrorCode::invalid_argument,

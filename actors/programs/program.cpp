@@ -1,29 +1,28 @@
 #include "actors/programs/program.hpp"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/rand.h>
 #include <signal.h>
 #include <spdlog/cfg/helpers.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
-#include <iterator>
+#include <vector>
+
+#include "storage/files/whole_file.hpp"
 
 namespace ds::programs {
 namespace {
 
 constexpr std::size_t kSecretBytes = 32;
+constexpr std::size_t kClusterIdBytes = 8;
+constexpr std::size_t kMaxIdFileBytes = 256;
 
 sigset_t end_signals() {
   sigset_t signals;
@@ -32,40 +31,16 @@ sigset_t end_signals() {
   return signals;
 }
 
-Result<void> write_new_file(const std::filesystem::path& file, const std::string& content) {
-  const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (descriptor < 0) {
-    return fail(ErrorCode::permission_denied,
-                fmt::format("cannot write {}: {}", file.string(), std::strerror(errno)));
-  }
-  const bool whole =
-      write(descriptor, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
-      fsync(descriptor) == 0;
-  close(descriptor);
-  if (!whole) return fail(ErrorCode::resource_exhausted, fmt::format("cannot write {}", file.string()));
-  return {};
+Result<void> write_random(const std::filesystem::path& file, std::size_t bytes) {
+  std::vector<unsigned char> random(bytes);
+  if (RAND_bytes(random.data(), static_cast<int>(bytes)) != 1)
+    return fail(ErrorCode::internal, "no random numbers");
+  std::string text;
+  for (const auto byte : random) text += fmt::format("{:02x}", byte);
+  return storage::replace_file(file, text + "\n");
 }
 
 }  // namespace
-
-Result<HostPort> parse_host_port(const std::string& text) {
-  const auto colon = text.rfind(':');
-  HostPort parsed;
-  if (colon != std::string::npos) {
-    parsed.host = text.substr(0, colon);
-    if (parsed.host.size() > 2 && parsed.host.front() == '[' && parsed.host.back() == ']') {
-      parsed.host = parsed.host.substr(1, parsed.host.size() - 2);
-    }
-    const auto* end = text.data() + text.size();
-    const auto [stopped, error] = std::from_chars(text.data() + colon + 1, end, parsed.port);
-    if (error == std::errc() && stopped == end && !parsed.host.empty()) {
-      if (parsed.host == "localhost") parsed.host = "127.0.0.1";
-      return parsed;
-    }
-  }
-  return fail(ErrorCode::invalid_argument, fmt::format("expected HOST:PORT, got \"{}\"", text),
-              "for example 127.0.0.1:8080");
-}
 
 bool is_loopback(const std::string& host) {
   in_addr v4{};
@@ -96,11 +71,7 @@ Result<void> check_listen_address(const std::string& host, bool insecure) {
 Result<std::string> load_secret(const std::filesystem::path& file, bool create) {
   std::error_code error;
   if (create && !std::filesystem::exists(file, error)) {
-    std::array<unsigned char, kSecretBytes> random{};
-    if (RAND_bytes(random.data(), random.size()) != 1) return fail(ErrorCode::internal, "no random numbers");
-    std::string text;
-    for (const auto byte : random) text += fmt::format("{:02x}", byte);
-    if (auto written = replace_file(file, text + "\n"); !written) return tl::unexpected(written.error());
+    if (auto written = write_random(file, kSecretBytes); !written) return tl::unexpected(written.error());
   }
   std::ifstream stream(file);
   std::string secret;
@@ -112,15 +83,19 @@ Result<std::string> load_secret(const std::filesystem::path& file, bool create) 
   return secret;
 }
 
-Result<void> replace_file(const std::filesystem::path& file, const std::string& content) {
-  auto next = file;
-  next += ".new";
-  if (auto written = write_new_file(next, content); !written) return written;
+Result<std::string> load_cluster_id(const std::filesystem::path& file) {
   std::error_code error;
-  std::filesystem::rename(next, file, error);
-  if (error)
-    return fail(ErrorCode::internal, fmt::format("cannot write {}: {}", file.string(), error.message()));
-  return {};
+  if (!std::filesystem::exists(file, error)) {
+    if (auto written = write_random(file, kClusterIdBytes); !written) return tl::unexpected(written.error());
+  }
+  auto id = storage::read_file(file, kMaxIdFileBytes);
+  if (!id) return id;
+  while (!id->empty() && id->back() == '\n') id->pop_back();
+  if (id->empty() || id->find_first_not_of("0123456789abcdef") != std::string::npos) {
+    return fail(ErrorCode::data_loss, fmt::format("{} does not hold the cluster's id", file.string()),
+                "delete the file: a new id is made, and nothing else depends on the old one");
+  }
+  return id;
 }
 
 void set_up_logging(const std::string& program) {

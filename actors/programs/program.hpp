@@ -1,19 +1,11 @@
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <string>
 
 #include "storage/result.hpp"
 
 namespace ds::programs {
-
-/// `HOST:PORT` in two parts; IPv6 as `[::1]:80`. `invalid_argument` says what is wrong with `text`.
-struct HostPort {
-  std::string host;
-  std::uint16_t port = 0;
-};
-Result<HostPort> parse_host_port(const std::string& text);
 
 /// True for 127.0.0.0/8, ::1 and `localhost`.
 bool is_loopback(const std::string& host);
@@ -25,8 +17,8 @@ Result<void> check_listen_address(const std::string& host, bool insecure);
 /// Reads the cluster's secret; makes one (mode 0600) when `create` is set and there is none.
 Result<std::string> load_secret(const std::filesystem::path& file, bool create);
 
-/// Writes a small file so that readers see all of it or none.
-Result<void> replace_file(const std::filesystem::path& file, const std::string& content);
+/// Reads the cluster's id; makes a random one when there is none.
+Result<std::string> load_cluster_id(const std::filesystem::path& file);
 
 /// Logs to standard error; the level comes from `DS_LOG_LEVEL` (info when it is not set).
 void set_up_logging(const std::string& program);

@@ -26,6 +26,7 @@ expect 2 'did you mean --head?' list --haed x
 expect 2 "expected one of table, json, got 'jsn'; did you mean json?" list -o jsn
 expect 2 'did you mean torchscript?' export j --format torchscrpt -o f
 expect 2 'JOB is required' status
+expect 2 '--step' export j --step 0 -o f
 expect 2 "status does not take 'b'" status a b
 expect 2 "--head: expected HOST:PORT, got 'nowhere'" list --head nowhere
 expect 2 'not in range' up --nodes 0

@@ -24,7 +24,7 @@ TEST(JobView, ShowsOneJobWithItsWorkersAndEvaluations) {
   const json job =
       json::parse(R"({"id":"j-1","name":"intents","kind":"train","tenant":"nlp","state":"RUNNING","reason":"",
     "step":50,"total_steps":100,"epoch":1,"steps_per_epoch":50,"generation":2,"restarts":1,"workers_min":1,"workers_max":4,
-    "workers":[{"rank":0,"node":"node-1","pid":77,"state":"RUNNING"}],"roles":[{"role":"job_master","node":"head","pid":12}],
+    "workers":[{"rank":0,"node":"node-1","pid":77,"state":"TRAINING"},{"rank":null,"node":"node-2","pid":null,"state":"STARTING"}],"roles":[{"role":"job_master","node":"head","pid":12}],
     "evaluations":[{"epoch":1,"step":50,"loss":0.25,"accuracy":0.9,"majority_accuracy":0.2}],
     "checkpoint":{"step":40},"submitted_ms":1000,"started_ms":2000,"ended_ms":0,"metrics":{}})");
   EXPECT_EQ(format_job(job, 61000, false),
@@ -32,8 +32,8 @@ TEST(JobView, ShowsOneJobWithItsWorkersAndEvaluations) {
             "state       RUNNING\n"
             "kind        train\n"
             "tenant      nlp\n"
-            "progress    RUNNING  50%  step 50/100  epoch 2/2  1 worker\n"
-            "workers     1 now, 1 to 4 wanted\n"
+            "progress    RUNNING  50%  step 50/100  epoch 2/2  2 workers\n"
+            "workers     2 now, 1 to 4 wanted\n"
             "generation  2\n"
             "restarts    1\n"
             "checkpoint  step 40\n"
@@ -41,7 +41,8 @@ TEST(JobView, ShowsOneJobWithItsWorkersAndEvaluations) {
             "started     59s ago\n"
             "\n"
             "RANK  NODE    PID  STATE\n"
-            "0     node-1   77  RUNNING\n"
+            "0     node-1   77  TRAINING\n"
+            "-     node-2    -  STARTING\n"
             "\n"
             "ROLE        NODE  PID  STATE\n"
             "job_master  head   12\n"
@@ -54,10 +55,10 @@ TEST(JobView, ListsNodesAndCheckpoints) {
   EXPECT_EQ(
       format_nodes(
           json::parse(R"([{"id":"node-1","address":"127.0.0.1:4000","state":"UP","slots":2,"slots_used":1,
-                                          "gpus":0,"memory_bytes":4294967296,"pid":9}])"),
+                                          "cores":8,"gpus":["H200","H200"],"memory_bytes":4294967296,"pid":9}])"),
           false),
-      "NODE    ADDRESS         STATE  SLOTS  GPUS   MEMORY  PID\n"
-      "node-1  127.0.0.1:4000  UP       1/2     0  4.0 GiB    9\n");
+      "NODE    ADDRESS         STATE  SLOTS  CORES  GPUS   MEMORY  PID\n"
+      "node-1  127.0.0.1:4000  UP       1/2      8     2  4.0 GiB    9\n");
   EXPECT_EQ(format_checkpoints(json::parse(R"([{"step":200,"bytes":1048576,"time":"2026-01-01T00:00:00Z",
                                                 "metrics":{"loss":0.5,"accuracy":0.75},"best":true}])"),
                                false),

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "clients/printable.hpp"
+
 namespace ds::clients {
 namespace {
 
@@ -25,9 +27,9 @@ TEST(SpecErrorView, PutsACaretUnderTheColumn) {
 
 TEST(SpecErrorView, CountsCharactersBeforeTheCaret) {
   const json details{
-      {{"field", ""}, {"line", 4}, {"column", 17}, {"message", "unexpected text"}, {"hint", ""}}};
+      {{"field", ""}, {"line", 4}, {"column", 15}, {"message", "unexpected text"}, {"hint", ""}}};
   EXPECT_EQ(format_spec_errors(details, "a/b.yaml", kFile),
-            "a/b.yaml:4:17: unexpected text\n"
+            "a/b.yaml:4:15: unexpected text\n"
             "    4 | name: \"größe\" x\n"
             "      |               ^\n");
 }
@@ -53,6 +55,21 @@ TEST(SpecErrorView, CutsALongLineAroundTheColumn) {
   // The ellipsis is three bytes wide and one column.
   EXPECT_EQ(excerpt.at(below.find('^') + 2), '!');
   EXPECT_LT(excerpt.size(), 120u);
+}
+
+TEST(SpecErrorView, CutsALongLineBetweenCharacters) {
+  std::string text;
+  for (int i = 0; i < 300; ++i) text += "漢";
+  text += "!";
+  const json details{{{"line", 1}, {"column", 301}, {"message", "here"}}};
+  const std::string shown = format_spec_errors(details, "j", text);
+  const auto bang = shown.find('!');
+  ASSERT_NE(bang, std::string::npos);
+  EXPECT_EQ(find_invalid_utf8(shown), std::nullopt);
+  const auto line = shown.rfind('\n', bang) + 1;
+  const auto caret = shown.find('^');
+  const auto below = shown.rfind('\n', caret) + 1;
+  EXPECT_EQ(display_width(shown.substr(line, bang - line)), caret - below);
 }
 
 TEST(SpecErrorView, PassesNoEscapeSequenceOn) {

@@ -1,0 +1,177 @@
+#include "actors/head/submission.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/storage/temporary_folder.hpp"
+
+namespace ds::head {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kJobText = R"(version: 1
+kind: train
+name: intents
+model: {zoo: text_classifier}
+data:
+  train: {source: train.csv, format: csv, columns: {text: utterance, label: intent}}
+  validate: {source: test.csv, format: csv, columns: {text: utterance, label: intent}}
+until: {epochs: 2}
+)";
+
+class SubmissionTest : public ::testing::Test {
+ protected:
+  SubmissionTest() {
+    write("train.csv", "utterance,intent\nhello,greeting\n");
+    write("test.csv", "utterance,intent\nbye,farewell\n");
+  }
+
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_.path() / name) << text;
+  }
+
+  json body() const {
+    return {{"file", "job.yaml"}, {"directory", folder_.path().string()}, {"text", kJobText}};
+  }
+
+  /// The error that a request is answered with; null when it is accepted.
+  static json refuse(const std::string& text, int status, const std::string& key = "key") {
+    gateway::HttpRequest request;
+    request.body = text;
+    request.headers["idempotency-key"] = key;
+    const auto checked = check_submission(request);
+    const auto* response = std::get_if<gateway::HttpResponse>(&checked);
+    if (response == nullptr) return nullptr;
+    EXPECT_EQ(response->status, status) << response->body;
+    return json::parse(response->body).at("error");
+  }
+
+  /// The message of a refusal with `bad_request`.
+  static std::string refuse_request(const std::string& text, const std::string& key = "key") {
+    const auto error = refuse(text, 400, key);
+    if (error.is_null()) return "accepted";
+    EXPECT_EQ(error.at("code"), "bad_request");
+    return error.at("message");
+  }
+
+  const TemporaryFolder folder_;
+};
+
+TEST_F(SubmissionTest, AcceptsARightJob) {
+  gateway::HttpRequest request;
+  request.body = body().dump();
+  request.headers["idempotency-key"] = "key-1";
+  const auto checked = check_submission(request);
+  ASSERT_TRUE(std::holds_alternative<Submission>(checked)) << std::get<gateway::HttpResponse>(checked).body;
+  const auto& submission = std::get<Submission>(checked);
+  EXPECT_EQ(submission.key, "key-1");
+  EXPECT_EQ(submission.file, "job.yaml");
+  EXPECT_EQ(submission.text, kJobText);
+  EXPECT_EQ(submission.spec.name, "intents");
+  EXPECT_EQ(submission.spec.data.train.path, (folder_.path() / "train.csv").string());
+}
+
+TEST_F(SubmissionTest, AcceptsARequestWithoutAKey) {
+  gateway::HttpRequest request;
+  request.body = body().dump();
+  const auto checked = check_submission(request);
+  ASSERT_TRUE(std::holds_alternative<Submission>(checked));
+  EXPECT_EQ(std::get<Submission>(checked).key, "");
+}
+
+TEST_F(SubmissionTest, RefusesWhatIsNoJsonObject) {
+  EXPECT_NE(refuse_request("").find("not JSON"), std::string::npos);
+  EXPECT_NE(refuse_request("{").find("not JSON"), std::string::npos);
+  EXPECT_NE(refuse_request("{\"file\": \"\xff\"}").find("not JSON"), std::string::npos);
+  EXPECT_EQ(refuse_request("[]"), "the body is not a JSON object");
+}
+
+TEST_F(SubmissionTest, RefusesAKeyThatStandsTwice) {
+  EXPECT_EQ(refuse_request(R"({"file":"a","file":"b"})"), "the body has the key \"file\" twice");
+  EXPECT_EQ(refuse_request(R"({"x":{"y":1,"y":2}})"), "the body has the key \"y\" twice");
+  // The same key in two objects is none that stands twice.
+  EXPECT_EQ(refuse_request(R"({"x":{"y":1},"z":[{"y":1},{"y":2}]})"), "the body needs \"file\", a string");
+}
+
+TEST_F(SubmissionTest, RefusesABodyThatIsNestedTooDeeply) {
+  const auto nested = [](int levels) {
+    return "{\"x\":" + std::string(static_cast<std::size_t>(levels), '[') +
+           std::string(static_cast<std::size_t>(levels), ']') + "}";
+  };
+  EXPECT_EQ(refuse_request(nested(10)), "the body needs \"file\", a string");
+  EXPECT_EQ(refuse_request(nested(40)), "the body is nested deeper than 32 levels");
+  EXPECT_EQ(refuse_request(nested(60'000)), "the body is nested deeper than 32 levels");
+}
+
+TEST_F(SubmissionTest, RefusesABodyWithoutAFieldOrWithAnotherType) {
+  for (const std::string field : {"file", "directory", "text"}) {
+    auto without = body();
+    without.erase(field);
+    EXPECT_EQ(refuse_request(without.dump()), "the body needs \"" + field + "\", a string");
+    auto wrong = body();
+    wrong[field] = 5;
+    EXPECT_EQ(refuse_request(wrong.dump()), "the body needs \"" + field + "\", a string");
+  }
+}
+
+TEST_F(SubmissionTest, RefusesARelativeDirectory) {
+  for (const std::string directory : {"", ".", "data", "../data"}) {
+    auto relative = body();
+    relative["directory"] = directory;
+    EXPECT_EQ(refuse_request(relative.dump()), "\"directory\" must be an absolute path");
+  }
+}
+
+TEST_F(SubmissionTest, RefusesAHugeText) {
+  auto huge = body();
+  std::string text = kJobText;
+  text += "#" + std::string((64 << 10) - text.size() - 1, 'x');
+  huge["text"] = text;
+  EXPECT_EQ(refuse(huge.dump(), 200), nullptr);
+  huge["text"] = text + "x";
+  EXPECT_EQ(refuse_request(huge.dump()), "the job file is larger than 64 KiB");
+}
+
+TEST_F(SubmissionTest, RefusesALongKey) {
+  EXPECT_EQ(refuse(body().dump(), 200, std::string(128, 'k')), nullptr);
+  EXPECT_EQ(refuse_request(body().dump(), std::string(129, 'k')), "Idempotency-Key is longer than 128 bytes");
+}
+
+TEST_F(SubmissionTest, TellsWhereAJobFileIsWrong) {
+  auto wrong = body();
+  wrong["text"] = std::string(kJobText) + "optimizer: {name: adamw, lr: fast}\n";
+  const auto error = refuse(wrong.dump(), 422);
+  ASSERT_EQ(error.at("code"), "invalid_job");
+  ASSERT_EQ(error.at("details").size(), 1U);
+  EXPECT_EQ(error.at("details").at(0).at("field"), "optimizer.lr");
+  EXPECT_EQ(error.at("details").at(0).at("line"), 9);
+  EXPECT_EQ(error.at("details").at(0).at("column"), 30);
+}
+
+TEST_F(SubmissionTest, TellsWhichDataIsWrongAndWhereTheFileNamesIt) {
+  std::filesystem::remove(folder_.path() / "train.csv");
+  write("test.csv", "utterance,topic\nbye,farewell\n");
+  const auto error = refuse(body().dump(), 422);
+  ASSERT_EQ(error.at("code"), "invalid_job");
+  ASSERT_EQ(error.at("details").size(), 2U);
+  EXPECT_EQ(error.at("details").at(0).at("field"), "data.train");
+  EXPECT_EQ(error.at("details").at(0).at("line"), 6);
+  EXPECT_NE(error.at("details").at(0).at("message").get<std::string>().find("train.csv"), std::string::npos);
+  EXPECT_EQ(error.at("details").at(1).at("field"), "data.validate");
+  EXPECT_EQ(error.at("details").at(1).at("line"), 7);
+  EXPECT_NE(error.at("details").at(1).at("message").get<std::string>().find("intent"), std::string::npos);
+}
+
+TEST(IdempotencyKey, IsEmptyWhenThereIsNone) {
+  gateway::HttpRequest request;
+  EXPECT_EQ(idempotency_key(request), "");
+  request.headers["idempotency-key"] = "k";
+  EXPECT_EQ(idempotency_key(request), "k");
+}
+
+}  // namespace
+}  // namespace ds::head
