@@ -212,8 +212,8 @@ void Head::cancel(const JobRecord& job, const gateway::Respond& respond) {
   }
   const auto id = job.id;
   if (!is_end(job.state)) {
-    commit({event("user", "cancelled", CancelRequested{id})});
-    end_job(id, JobState::cancelled, "user", "cancelled by its owner");
+    end_job(id, JobState::cancelled, "user", "cancelled by its owner",
+            {event("user", "cancelled", CancelRequested{id})});
   }
   when_durable([this, respond, id] { respond(json_response(view(*ledger_.find(id), true))); });
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -85,6 +86,9 @@ std::variant<Submission, gateway::HttpResponse> check_request(const gateway::Htt
     return error_response({ErrorCode::invalid_argument, "\"directory\" must be an absolute path", {}});
   }
   submission.key = idempotency_key(request);
+  if (!std::all_of(submission.key.begin(), submission.key.end(), [](char c) { return c > ' ' && c < 0x7f; })) {
+    return error_response({ErrorCode::invalid_argument, "Idempotency-Key is not printable ASCII", {}});
+  }
   if (submission.key.size() > kMaxKeyBytes) {
     return error_response({ErrorCode::invalid_argument, "Idempotency-Key is longer than 128 bytes", {}});
   }

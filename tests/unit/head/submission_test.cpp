@@ -141,6 +141,12 @@ TEST_F(SubmissionTest, RefusesALongKey) {
   EXPECT_EQ(refuse_request(body().dump(), std::string(129, 'k')), "Idempotency-Key is longer than 128 bytes");
 }
 
+TEST_F(SubmissionTest, RefusesAKeyThatWouldNotSurviveTheJournal) {
+  for (const char* key : {"\xff", "\xfe\xfe", "a b", "a\nb", "\x7f"}) {
+    EXPECT_NE(refuse_request(body().dump(), key).find("printable ASCII"), std::string::npos) << key;
+  }
+}
+
 TEST_F(SubmissionTest, TellsWhereAJobFileIsWrong) {
   auto wrong = body();
   wrong["text"] = std::string(kJobText) + "optimizer: {name: adamw, lr: fast}\n";
