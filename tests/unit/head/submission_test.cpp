@@ -23,9 +23,9 @@ data:
 until: {epochs: 2}
 )";
 
-class SubmissionTest : public ::testing::Test {
+class JobSubmission : public ::testing::Test {
  protected:
-  SubmissionTest() {
+  JobSubmission() {
     write("train.csv", "utterance,intent\nhello,greeting\n");
     write("test.csv", "utterance,intent\nbye,farewell\n");
   }
@@ -61,7 +61,7 @@ class SubmissionTest : public ::testing::Test {
   const TemporaryFolder folder_;
 };
 
-TEST_F(SubmissionTest, AcceptsARightJob) {
+TEST_F(JobSubmission, AcceptsARightJob) {
   gateway::HttpRequest request;
   request.body = body().dump();
   request.headers["idempotency-key"] = "key-1";
@@ -75,7 +75,7 @@ TEST_F(SubmissionTest, AcceptsARightJob) {
   EXPECT_EQ(submission.spec.data.train.path, (folder_.path() / "train.csv").string());
 }
 
-TEST_F(SubmissionTest, AcceptsARequestWithoutAKey) {
+TEST_F(JobSubmission, AcceptsARequestWithoutAKey) {
   gateway::HttpRequest request;
   request.body = body().dump();
   const auto checked = check_submission(request);
@@ -83,21 +83,21 @@ TEST_F(SubmissionTest, AcceptsARequestWithoutAKey) {
   EXPECT_EQ(std::get<Submission>(checked).key, "");
 }
 
-TEST_F(SubmissionTest, RefusesWhatIsNoJsonObject) {
+TEST_F(JobSubmission, RefusesWhatIsNoJsonObject) {
   EXPECT_NE(refuse_request("").find("not JSON"), std::string::npos);
   EXPECT_NE(refuse_request("{").find("not JSON"), std::string::npos);
   EXPECT_NE(refuse_request("{\"file\": \"\xff\"}").find("not JSON"), std::string::npos);
   EXPECT_EQ(refuse_request("[]"), "the body is not a JSON object");
 }
 
-TEST_F(SubmissionTest, RefusesAKeyThatStandsTwice) {
+TEST_F(JobSubmission, RefusesAKeyThatStandsTwice) {
   EXPECT_EQ(refuse_request(R"({"file":"a","file":"b"})"), "the body has the key \"file\" twice");
   EXPECT_EQ(refuse_request(R"({"x":{"y":1,"y":2}})"), "the body has the key \"y\" twice");
   // The same key in two objects is none that stands twice.
   EXPECT_EQ(refuse_request(R"({"x":{"y":1},"z":[{"y":1},{"y":2}]})"), "the body needs \"file\", a string");
 }
 
-TEST_F(SubmissionTest, RefusesABodyThatIsNestedTooDeeply) {
+TEST_F(JobSubmission, RefusesABodyThatIsNestedTooDeeply) {
   const auto nested = [](int levels) {
     return "{\"x\":" + std::string(static_cast<std::size_t>(levels), '[') +
            std::string(static_cast<std::size_t>(levels), ']') + "}";
@@ -107,7 +107,7 @@ TEST_F(SubmissionTest, RefusesABodyThatIsNestedTooDeeply) {
   EXPECT_EQ(refuse_request(nested(60'000)), "the body is nested deeper than 32 levels");
 }
 
-TEST_F(SubmissionTest, RefusesABodyWithoutAFieldOrWithAnotherType) {
+TEST_F(JobSubmission, RefusesABodyWithoutAFieldOrWithAnotherType) {
   for (const std::string field : {"file", "directory", "text"}) {
     auto without = body();
     without.erase(field);
@@ -118,7 +118,7 @@ TEST_F(SubmissionTest, RefusesABodyWithoutAFieldOrWithAnotherType) {
   }
 }
 
-TEST_F(SubmissionTest, RefusesARelativeDirectory) {
+TEST_F(JobSubmission, RefusesARelativeDirectory) {
   for (const std::string directory : {"", ".", "data", "../data"}) {
     auto relative = body();
     relative["directory"] = directory;
@@ -126,7 +126,7 @@ TEST_F(SubmissionTest, RefusesARelativeDirectory) {
   }
 }
 
-TEST_F(SubmissionTest, RefusesAHugeText) {
+TEST_F(JobSubmission, RefusesAHugeText) {
   auto huge = body();
   std::string text = kJobText;
   text += "#" + std::string((64 << 10) - text.size() - 1, 'x');
@@ -136,18 +136,18 @@ TEST_F(SubmissionTest, RefusesAHugeText) {
   EXPECT_EQ(refuse_request(huge.dump()), "the job file is larger than 64 KiB");
 }
 
-TEST_F(SubmissionTest, RefusesALongKey) {
+TEST_F(JobSubmission, RefusesALongKey) {
   EXPECT_EQ(refuse(body().dump(), 200, std::string(128, 'k')), nullptr);
   EXPECT_EQ(refuse_request(body().dump(), std::string(129, 'k')), "Idempotency-Key is longer than 128 bytes");
 }
 
-TEST_F(SubmissionTest, RefusesAKeyThatWouldNotSurviveTheJournal) {
+TEST_F(JobSubmission, RefusesAKeyThatWouldNotSurviveTheJournal) {
   for (const char* key : {"\xff", "\xfe\xfe", "a b", "a\nb", "\x7f"}) {
     EXPECT_NE(refuse_request(body().dump(), key).find("printable ASCII"), std::string::npos) << key;
   }
 }
 
-TEST_F(SubmissionTest, TellsWhereAJobFileIsWrong) {
+TEST_F(JobSubmission, TellsWhereAJobFileIsWrong) {
   auto wrong = body();
   wrong["text"] = std::string(kJobText) + "optimizer: {name: adamw, lr: fast}\n";
   const auto error = refuse(wrong.dump(), 422);
@@ -158,7 +158,7 @@ TEST_F(SubmissionTest, TellsWhereAJobFileIsWrong) {
   EXPECT_EQ(error.at("details").at(0).at("column"), 30);
 }
 
-TEST_F(SubmissionTest, TellsWhichDataIsWrongAndWhereTheFileNamesIt) {
+TEST_F(JobSubmission, TellsWhichDataIsWrongAndWhereTheFileNamesIt) {
   std::filesystem::remove(folder_.path() / "train.csv");
   write("test.csv", "utterance,topic\nbye,farewell\n");
   const auto error = refuse(body().dump(), 422);
