@@ -1,5 +1,6 @@
 # Reads a CSV file (RFC 4180: quoted fields, doubled quotes, newlines inside quotes; LF or CRLF) and prints a line
 # `label <tab> text` for each row; tabs and newlines inside a field become spaces. Stops at the first row that is broken.
+# Reads bytes (LC_ALL=C).
 BEGIN {
   file = ENVIRON["FILE_NAME"]
   text_column = ENVIRON["TEXT_COLUMN"]
@@ -7,6 +8,10 @@ BEGIN {
 }
 
 NR == 1 { sub(/^\357\273\277/, "") }  # byte order mark
+
+/[\200-\377]/ && !is_utf8($0) {
+  stop(NR, "not UTF-8 text; for a file in a Windows code page, make a copy with: iconv -f WINDOWS-1252 -t UTF-8")
+}
 
 {
   if (!open) { record = $0; begin = NR } else record = record "\n" $0
@@ -27,6 +32,18 @@ function stop(line, message) {
   close("cat >&2")
   failed = 1
   exit 1
+}
+
+# Well-formed sequences only (RFC 3629): nothing overlong, no surrogates, nothing above U+10FFFF.
+function is_utf8(line) {
+  gsub(/[\302-\337][\200-\277]/, ".", line)
+  gsub(/[\341-\354\356\357][\200-\277][\200-\277]/, ".", line)
+  gsub(/\340[\240-\277][\200-\277]/, ".", line)
+  gsub(/\355[\200-\237][\200-\277]/, ".", line)
+  gsub(/\360[\220-\277][\200-\277][\200-\277]/, ".", line)
+  gsub(/[\361-\363][\200-\277][\200-\277][\200-\277]/, ".", line)
+  gsub(/\364[\200-\217][\200-\277][\200-\277]/, ".", line)
+  return line !~ /[\200-\377]/
 }
 
 function row(record,    count) {
