@@ -68,7 +68,7 @@ class Master : public caf::event_based_actor {
           if (report.generation == gang_.generation()) options_.tell_head(report);
         },
         [this](const SaveCheckpoint& checkpoint) { return on_save(checkpoint); },
-        [this](const SaveOutcome& outcome) { outcome.deliver(); },
+        [](const SaveOutcome& outcome) { outcome.deliver(); },
         [this](Tick) {
           carry_out(gang_.on_tick(now()));
           delayed_send(this, kTick, Tick{});

@@ -89,7 +89,7 @@ class Worker : public caf::event_based_actor {
         [this](const FetchState& request) { return on_fetch(request); },
         [this](const ExportOrder& order) { on_export(order); },
         [this](const StopWorker&) { options_.leave(); },
-        [this](const Run& run) { run.action(); },
+        [](const Run& run) { run.action(); },
     };
   }
 
