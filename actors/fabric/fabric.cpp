@@ -104,7 +104,7 @@ void Fabric::State::on_lost(const ProcessAddress& peer) {
     for (const auto& [number, remote] : proxies) {
       if (PeerKey(remote.address.process) == PeerKey(peer)) dead.emplace_back(number, remote.proxy);
     }
-    std::erase_if(watched, [&](const auto& entry) { return entry.first == peer.id; });
+    std::erase_if(watched, [&](const auto& entry) { return entry.first.first == peer.id; });
   }
   for (const auto& [number, proxy] : dead) kill(proxy, number, caf::exit_reason::remote_link_unreachable);
 }

@@ -106,24 +106,34 @@ caf::error Fabric::State::on_message(const Envelope& envelope, MessageReader& re
 }
 
 void Fabric::State::on_watch(const ProcessAddress& from, const Envelope& envelope) {
+  auto target = find_local(envelope.target);
+  if (!target) return tell_down(from, envelope.number, caf::exit_reason::unknown);
+  const caf::actor_id id = target->id();
   {
     std::lock_guard lock(mutex);
-    if (!watched.emplace(from.id, envelope.number).second) return;
+    if (!watched.emplace(std::pair(from.id, envelope.number), Watch{from, id}).second) return;
+    if (!watched_actors.insert(id).second) return;
   }
-  auto target = find_local(envelope.target);
-  if (!target) return on_watched_exit(from, envelope.number, caf::exit_reason::unknown);
-  target->get()->attach_functor(
-      [weak = weak_from_this(), from, number = envelope.number](const caf::error& reason) {
-        if (auto state = weak.lock()) state->on_watched_exit(from, number, reason);
-      });
+  target->get()->attach_functor([weak = weak_from_this(), id](const caf::error& reason) {
+    if (auto state = weak.lock()) state->on_watched_exit(id, reason);
+  });
 }
 
-void Fabric::State::on_watched_exit(const ProcessAddress& watcher, std::uint64_t number,
-                                    const caf::error& reason) {
+void Fabric::State::on_watched_exit(caf::actor_id target, const caf::error& reason) {
+  std::vector<std::pair<ProcessAddress, std::uint64_t>> watchers;
   {
     std::lock_guard lock(mutex);
-    if (watched.erase({watcher.id, number}) == 0) return;  // the watcher's process is lost
+    watched_actors.erase(target);
+    std::erase_if(watched, [&](const auto& entry) {
+      const auto& [key, watch] = entry;
+      if (watch.target == target) watchers.emplace_back(watch.watcher, key.second);
+      return watch.target == target;
+    });
   }
+  for (const auto& [watcher, number] : watchers) tell_down(watcher, number, reason);
+}
+
+void Fabric::State::tell_down(const ProcessAddress& watcher, std::uint64_t number, const caf::error& reason) {
   Envelope down;
   down.kind = Kind::down;
   down.number = number;

@@ -53,7 +53,8 @@ struct Fabric::State : std::enable_shared_from_this<Fabric::State> {
   void on_down(const ProcessAddress& from, std::uint64_t number, const caf::error& reason);
   void on_exit(const Envelope& envelope, const caf::error& reason);
   void on_link(const Envelope& envelope, bool unlink);
-  void on_watched_exit(const ProcessAddress& watcher, std::uint64_t number, const caf::error& reason);
+  void on_watched_exit(caf::actor_id target, const caf::error& reason);
+  void tell_down(const ProcessAddress& watcher, std::uint64_t number, const caf::error& reason);
 
   caf::actor_system& system;
   const std::shared_ptr<Transport> transport;
@@ -73,8 +74,13 @@ struct Fabric::State : std::enable_shared_from_this<Fabric::State> {
       proxy_numbers;  ///< process and actor to the proxy's number
   std::unordered_map<std::uint64_t, Remote> proxies;
   std::uint64_t next_number = 1;
-  std::set<std::pair<std::uint64_t, std::uint64_t>>
-      watched;  ///< by process id, under the number that it chose
+  struct Watch {
+    ProcessAddress watcher;
+    caf::actor_id target = 0;
+  };
+  std::map<std::pair<std::uint64_t, std::uint64_t>, Watch>
+      watched;                             ///< by process id, under the number that it chose
+  std::set<caf::actor_id> watched_actors;  ///< that carry our functor: one each, however many watch
 };
 
 }  // namespace ds::fabric

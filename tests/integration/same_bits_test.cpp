@@ -130,6 +130,29 @@ TEST_F(SameBits, WhenTheHeadIsKilledAndTheJobGoesOnWithoutIt) {
   EXPECT_EQ(cluster_.status(job_).at("restarts"), 0);
 }
 
+TEST_F(SameBits, WhenAWorkerStopsAndNeverGoesOn) {
+  submit();
+  ASSERT_TRUE(wait_until([&] { return count_of("TRAINING") == 4; })) << cluster_.logs();
+  const int stopped = cluster_.worker_pids(job_).at(1);
+  kill(stopped, SIGSTOP);
+  EXPECT_TRUE(wait_until([&] { return !is_running(stopped); })) << "nobody ended it" << cluster_.logs();
+  expect_same_bits();
+}
+
+TEST_F(SameBits, WhenTheHeadFallsSilentForAWhile) {
+  submit();
+  ASSERT_TRUE(wait_until([&] { return cluster_.status(job_).at("checkpoint").is_object(); }))
+      << cluster_.logs();
+  cluster_.head().signal(SIGSTOP);
+  EXPECT_TRUE(wait_until([&] {
+    const auto logs = cluster_.logs();
+    return logs.find("ds-node warning: the head is gone") != std::string::npos;
+  })) << cluster_.logs();
+  cluster_.head().signal(SIGCONT);
+  ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  expect_same_bits();
+}
+
 TEST_F(SameBits, WhenEverythingIsKilledAndStartedAgain) {
   submit();
   ASSERT_TRUE(wait_until([&] { return cluster_.status(job_).at("checkpoint").is_object(); }))
