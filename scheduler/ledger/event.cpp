@@ -5,17 +5,13 @@
 
 namespace ds::scheduler {
 
-NLOHMANN_JSON_SERIALIZE_ENUM(JobState, {
-                                           {JobState::queued, "QUEUED"},
-                                           {JobState::starting, "STARTING"},
-                                           {JobState::running, "RUNNING"},
-                                           {JobState::resizing, "RESIZING"},
-                                           {JobState::preempted, "PREEMPTED"},
-                                           {JobState::paused, "PAUSED"},
-                                           {JobState::succeeded, "SUCCEEDED"},
-                                           {JobState::failed, "FAILED"},
-                                           {JobState::cancelled, "CANCELLED"},
-                                       })
+static void to_json(nlohmann::json& json, JobState state) {
+  json = to_string(state);
+}
+static void from_json(const nlohmann::json& json, JobState& state) {
+  state = job_state_from(json.get_ref<const std::string&>()).value();
+}
+
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSubmitted, job, key, file, directory, text)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseGranted, worker, job, node, slots, memory_bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseReleasing, worker)
@@ -90,7 +86,7 @@ std::optional<Event> event_from(std::string_view text) {
       return std::nullopt;
     }
     return event;
-  } catch (const nlohmann::json::exception&) {
+  } catch (const std::exception&) {  // json's, or a state that this version does not know
     return std::nullopt;
   }
 }

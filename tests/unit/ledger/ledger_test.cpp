@@ -159,9 +159,11 @@ TEST(Event, ComesBackFromItsText) {
 }
 
 TEST(Event, RefusesWhatItDidNotWrite) {
-  for (const char* text :
-       {"", "{}", "[]", "nonsense", R"({"at":1,"by":"","why":"","type":"other","fields":{}})",
-        R"({"at":1,"by":"","why":"","type":"lease_ended","fields":{}})"}) {
+  for (
+      const char* text :
+      {"", "{}", "[]", "nonsense", R"({"at":1,"by":"","why":"","type":"other","fields":{}})",
+       R"({"at":1,"by":"","why":"","type":"job_state_changed","fields":{"job":"a","reason":"","state":"DONE"}})",
+       R"({"at":1,"by":"","why":"","type":"lease_ended","fields":{}})"}) {
     EXPECT_EQ(event_from(text), std::nullopt) << text;
   }
 }
