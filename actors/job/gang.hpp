@@ -135,7 +135,6 @@ class Gang {
   std::uint64_t generation() const { return generation_; }
   const std::vector<std::uint64_t>& members() const { return members_; }
   bool is_training() const { return stage_ == Stage::training; }
-  bool is_finished() const { return stage_ == Stage::finished; }
 
  private:
   enum class Stage { gathering, pausing, recording, joining, training, finished };
