@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "actors/fabric/block_pool.hpp"
+
 namespace ds {
 
 /// Reference-counted bytes that nobody changes any more; copies share the memory.
@@ -18,10 +20,11 @@ class Buffer {
   Buffer(std::shared_ptr<const void> owner, std::span<const std::byte> bytes)
       : owner_(std::move(owner)), bytes_(bytes) {}
 
-  /// Allocates `size` bytes that are not zeroed; `fill` receives them before they become immutable.
+  /// Takes `size` bytes that are not zeroed, large ones from a pool; `fill` receives them before they become
+  /// immutable.
   template <class Fill>
   static Buffer make(std::size_t size, Fill&& fill) {
-    auto block = std::make_shared_for_overwrite<std::byte[]>(size);
+    auto block = fabric::take_block(size);
     std::byte* memory = block.get();
     std::forward<Fill>(fill)(std::span<std::byte>(memory, size));
     return Buffer(std::move(block), std::span<const std::byte>(memory, size));

@@ -4,7 +4,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <system_error>
+
+#include "actors/fabric/local_link.hpp"
 
 namespace ds::fabric {
 namespace {
@@ -29,6 +32,11 @@ int open_eventfd() {
   return fd;
 }
 
+void give(LocalLink& link, SendCommand command) {
+  link.send(FrameType::data, static_cast<std::uint8_t>(command.channel), command.stream,
+            std::move(command.parts), std::move(command.ticket));
+}
+
 }  // namespace
 
 CommandQueue::CommandQueue(std::size_t max_backlog_bytes)
@@ -38,10 +46,12 @@ CommandQueue::~CommandQueue() {
   ::close(wake_fd_);
 }
 
-Result<void> CommandQueue::push_send(const ProcessAddress& to, Channel channel, Transport::Parts parts) {
-  SendCommand command{to, channel, std::move(parts), 0, {}, {}};
+Result<void> CommandQueue::push_send(const ProcessAddress& to, Channel channel, Transport::Parts parts,
+                                     Stream stream) {
+  SendCommand command{to, channel, stream, std::move(parts), 0, {}, {}};
   for (const Buffer& part : command.parts) command.bytes += part.size();
   const std::size_t cost = command.bytes + kFrameOverhead;
+  std::shared_ptr<LocalLink> link;
   {
     std::lock_guard lock(mutex_);
     auto& backlog = backlogs_[PeerKey(to)];
@@ -55,11 +65,37 @@ Result<void> CommandQueue::push_send(const ProcessAddress& to, Channel channel, 
     }
     backlog->bytes += cost;
     command.ticket = std::make_shared<Ticket>(backlog, cost);
-    command.backlog = backlog;
-    commands_.emplace_back(std::move(command));
+    link = backlog->link;
+    if (!link) {
+      command.backlog = backlog;
+      commands_.emplace_back(std::move(command));
+    }
   }
-  wake_if_waiting();
+  if (link) {
+    give(*link, std::move(command));
+  } else {
+    wake_if_waiting();
+  }
   return {};
+}
+
+void CommandQueue::attach(const std::vector<ProcessAddress>& addresses,
+                          const std::shared_ptr<LocalLink>& link, std::deque<SendCommand> queued) {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Backlog>> theirs;
+  for (const ProcessAddress& address : addresses) {
+    auto& backlog = backlogs_[PeerKey(address)];
+    if (!backlog) backlog = std::make_shared<Backlog>();
+    theirs.push_back(backlog);
+  }
+  for (SendCommand& command : queued) give(*link, std::move(command));
+  std::erase_if(commands_, [&](Command& command) {
+    auto* send = std::get_if<SendCommand>(&command);
+    if (send == nullptr || std::find(theirs.begin(), theirs.end(), send->backlog) == theirs.end()) return false;
+    give(*link, std::move(*send));
+    return true;
+  });
+  for (const auto& backlog : theirs) backlog->link = link;
 }
 
 void CommandQueue::push_drop(const ProcessAddress& peer, const Error& why) {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,16 +26,20 @@ struct PeerKey {
   std::uint16_t port;
 };
 
+class LocalLink;
+
 /// What waits for one peer, from its first frame until it is lost; a frame queued before the loss is never
 /// sent after it.
 struct Backlog {
   std::atomic<std::size_t> bytes{0};
   std::atomic<bool> retired{false};
+  std::shared_ptr<LocalLink> link;  ///< where frames go at once, without the progress thread
 };
 
 struct SendCommand {
   ProcessAddress to;
   Channel channel{};
+  Stream stream = kInOrder;
   Transport::Parts parts;
   std::size_t bytes = 0;
   std::shared_ptr<Backlog> backlog;
@@ -46,7 +51,8 @@ struct DropCommand {
 };
 using Command = std::variant<SendCommand, DropCommand>;
 
-/// Carries commands from any thread to the progress thread and wakes it.
+/// Carries commands from any thread to the progress thread and wakes it; frames for a peer on this host go
+/// straight into its link once it is attached.
 class CommandQueue {
  public:
   explicit CommandQueue(std::size_t max_backlog_bytes);
@@ -56,12 +62,15 @@ class CommandQueue {
 
   /// Fails with `resource_exhausted` when the peer's backlog is full. A frame of any size fits into an empty
   /// one.
-  Result<void> push_send(const ProcessAddress& to, Channel channel, Transport::Parts parts);
+  Result<void> push_send(const ProcessAddress& to, Channel channel, Transport::Parts parts, Stream stream);
   void push_drop(const ProcessAddress& peer, const Error& why);
   void wake();
 
   /// The rest is for the progress thread alone.
   std::vector<Command> take();
+  /// From here on frames for these addresses go into `link`, after `queued` and what was pushed before.
+  void attach(const std::vector<ProcessAddress>& addresses, const std::shared_ptr<LocalLink>& link,
+              std::deque<SendCommand> queued);
   /// Forgets the backlog of a lost peer: frames queued in it are void, later ones start a new one.
   void retire(const PeerKey& peer);
   int wake_fd() const { return wake_fd_; }

@@ -3,21 +3,22 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "actors/fabric/command_queue.hpp"
 #include "actors/fabric/door.hpp"
+#include "actors/fabric/frame_order.hpp"
 #include "actors/fabric/handshake.hpp"
+#include "actors/fabric/local_link.hpp"
 #include "actors/fabric/ucx_worker.hpp"
 
 namespace ds::fabric {
 
 struct Peer;
 
-/// One endpoint and where its counters stand.
+/// One endpoint. On one host the rest is in its link, over UCX here.
 struct Connection {
   enum class Side { client, server };
 
@@ -28,10 +29,12 @@ struct Connection {
   Handshake handshake;   ///< a client's
   Peer* peer = nullptr;  ///< a client's from the start, a server's once proven
 
-  std::uint64_t next_sent = 0;                  ///< sequence of the next frame out
-  std::uint64_t next_delivered = 0;             ///< sequence of the next frame to handle
-  std::map<std::uint64_t, FrameArrived> early;  ///< arrived before one that comes first
-  std::set<std::uint64_t> posted;               ///< sequences of the frames given to UCX and not back yet
+  std::shared_ptr<LocalLink> link;   ///< none over UCX
+  std::uint64_t peer_heartbeat = 0;  ///< of the link, when last looked at
+
+  FrameNumbers numbers;            ///< of the frames out
+  FrameOrder<FrameArrived> order;  ///< of the frames in
+  std::set<std::uint64_t> posted;  ///< sequences of the frames given to UCX and not back yet
   std::size_t posted_bytes = 0;
 
   Clock::time_point opened;

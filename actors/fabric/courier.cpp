@@ -11,8 +11,6 @@ namespace {
 // What UCX may hold of one connection at once. More would not be faster, and the receiver takes memory for
 // all of it.
 constexpr std::size_t kMaxPostedBytes = std::size_t{32} << 20;
-// How far a small frame may overtake a big one that UCX still fetches; the receiver keeps what comes early.
-constexpr std::uint64_t kMaxOvertaking = 1024;
 // While a big frame is being fetched heartbeats queue behind it; that much time more is given, as on a slow
 // network.
 constexpr std::size_t kSlowestBytesPerSecond = 10'000'000;
@@ -23,18 +21,21 @@ std::string name_of(const ProcessAddress& address) {
 
 }  // namespace
 
-Courier::Courier(const TransportOptions& options, Door& door, UcxWorker& ucx, CommandQueue& commands,
-                 HandlerTable& handlers)
+Courier::Courier(const TransportOptions& options, Door& door, LocalLanes& lanes, UcxWorker& ucx,
+                 CommandQueue& commands, HandlerTable& handlers)
     : options_(options),
       self_(door.self()),
       door_(door),
+      lanes_(lanes),
       ucx_(ucx),
       commands_(commands),
       handlers_(handlers),
-      last_tick_(Clock::now()) {}
+      last_tick_(Clock::now()),
+      surroundings_{handlers, options.max_frame_bytes, commands.wake_fd()},
+      poller_(lanes.page()) {}
 
 TransportCounters Courier::counters() const {
-  return {delivered_, lost_, refused_ + door_.refused()};
+  return {delivered_ + surroundings_.delivered, lost_, refused_ + door_.refused()};
 }
 
 // ---- commands -----------------------------------------------------------------------------------
@@ -53,6 +54,11 @@ void Courier::on_send(SendCommand command, Clock::time_point now) {
     return;
   }
   Peer& peer = peer_for(to);
+  if (Connection* sender = find(peer.sender); sender != nullptr && sender->link) {
+    // Under an address that is not attached to the link, or pushed before it was.
+    return sender->link->send(FrameType::data, static_cast<std::uint8_t>(command.channel), command.stream,
+                              std::move(command.parts), std::move(command.ticket));
+  }
   peer.queue.push_back(std::move(command));
   if (peer.connections.empty() && peer.call == 0) {
     connect(peer, now);
@@ -87,21 +93,24 @@ void Courier::on_arrived(FrameArrived event, Clock::time_point now) {
   if (connection == nullptr) return;
   connection->heard = now;
   if (event.header.type == FrameType::heartbeat) return;
-  const std::uint64_t sequence = event.header.sequence;
-  if (sequence < connection->next_delivered || sequence - connection->next_delivered > kMaxOvertaking ||
-      !connection->early.emplace(sequence, std::move(event)).second) {
+  using Place = FrameOrder<FrameArrived>::Place;
+  FrameNumber number = event.header.number;
+  const Place place = connection->order.put(number, event);
+  if (place == Place::refused) {
     return break_connection(endpoint,
                             {ErrorCode::invalid_argument, "a frame's sequence number repeats or jumps", {}});
   }
+  if (place == Place::waits) return;
   // A frame that is handled may end its connection, so it is looked up again each time.
   while (connection != nullptr) {
-    auto next = connection->early.find(connection->next_delivered);
-    if (next == connection->early.end()) return;
-    FrameArrived frame = std::move(next->second);
-    connection->early.erase(next);
-    ++connection->next_delivered;
-    handle(*connection, frame);
+    handle(*connection, event);
     connection = find(endpoint);
+    if (connection == nullptr) return;
+    connection->order.handled(number);
+    auto next = connection->order.take_ready();
+    if (!next) return;
+    number = next->first;
+    event = std::move(next->second);
   }
 }
 
@@ -146,29 +155,35 @@ void Courier::on_tick(Clock::time_point now) {
   const auto stood_still = now - last_tick_;
   const bool excused = stood_still > options_.heartbeat_interval;
   last_tick_ = now;
+  lanes_.page().heartbeat.fetch_add(1, std::memory_order_relaxed);  // what peers on this host look at
 
   std::vector<std::pair<EndpointId, Error>> silent;
   for (auto& [endpoint, connection] : connections_) {
     if (excused) connection->heard += stood_still;
+    if (connection->link) {
+      const std::uint64_t beat = connection->link->peer_heartbeat();
+      if (std::exchange(connection->peer_heartbeat, beat) != beat) connection->heard = now;
+    }
     if (!connection->proven) {
       if (now - connection->opened > options_.handshake_timeout) {
         silent.push_back({endpoint, {ErrorCode::deadline_exceeded, "the handshake did not end in time", {}}});
       }
       continue;
     }
-    const auto allowance =
-        std::chrono::milliseconds(ucx_.receiving_bytes(endpoint) * 1000 / kSlowestBytesPerSecond);
+    const std::size_t receiving = connection->link ? 0 : ucx_.receiving_bytes(endpoint);
+    const auto allowance = std::chrono::milliseconds(receiving * 1000 / kSlowestBytesPerSecond);
     if (now - connection->heard > options_.heartbeat_timeout + allowance) {
       const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now - connection->heard).count();
       silent.push_back(
           {endpoint,
            {ErrorCode::deadline_exceeded, fmt::format("nothing was heard from it for {} ms", ms), {}}});
-    } else if (now - connection->spoke >= options_.heartbeat_interval) {
+    } else if (!connection->link && now - connection->spoke >= options_.heartbeat_interval) {
       post(*connection, FrameType::heartbeat, {}, now);
     }
   }
   for (const auto& [endpoint, why] : silent) break_connection(endpoint, why);
   for (DoorEvent& event : door_.on_tick(now)) on_door(std::move(event), now);
+  for (LaneEvent& event : lanes_.on_tick(now)) on_lane(std::move(event), now);
   expect_nobody_after(now);
 }
 
@@ -179,8 +194,8 @@ void Courier::post(Connection& connection, FrameType type, std::vector<std::byte
   FrameHeader header;
   header.type = type;
   if (type != FrameType::heartbeat) {
-    header.sequence = connection.next_sent++;
-    connection.posted.insert(header.sequence);
+    header.number = connection.numbers.next(kInOrder);
+    connection.posted.insert(header.number.sequence);
   }
   std::vector<Buffer> parts;
   if (!body.empty()) {
@@ -194,20 +209,20 @@ void Courier::post(Connection& connection, FrameType type, std::vector<std::byte
 
 void Courier::pump(Peer& peer) {
   Connection* connection = find(peer.sender);
-  if (connection == nullptr || connection->goodbye_sent) return;
+  if (connection == nullptr || connection->link || connection->goodbye_sent) return;
   while (!peer.queue.empty()) {
     SendCommand& next = peer.queue.front();
     if (!connection->posted.empty() &&
-        (connection->next_sent - *connection->posted.begin() >= kMaxOvertaking ||
+        (connection->numbers.sequence() - *connection->posted.begin() >= kMaxOvertaking ||
          connection->posted_bytes + next.bytes > kMaxPostedBytes)) {
       return;
     }
     FrameHeader header;
     header.type = FrameType::data;
     header.channel = static_cast<std::uint8_t>(next.channel);
-    header.sequence = connection->next_sent++;
+    header.number = connection->numbers.next(next.stream);
     for (const Buffer& part : next.parts) header.part_sizes.push_back(part.size());
-    connection->posted.insert(header.sequence);
+    connection->posted.insert(header.number.sequence);
     connection->posted_bytes += next.bytes;
     connection->spoke = Clock::now();
     ucx_.send(connection->endpoint, header, std::move(next.parts), std::move(next.ticket));
@@ -217,6 +232,7 @@ void Courier::pump(Peer& peer) {
 
 void Courier::say_goodbye(Connection& connection) {
   if (std::exchange(connection.goodbye_sent, true)) return;
+  if (connection.link) return connection.link->send(FrameType::goodbye, 0, kInOrder, {}, {});
   post(connection, FrameType::goodbye, {}, Clock::now());
 }
 
@@ -299,9 +315,54 @@ void Courier::refuse(EndpointId endpoint, const Error& why) {
   Connection* connection = find(endpoint);
   if (connection == nullptr) return;
   ++refused_;
-  spdlog::debug("fabric: refused a UCX connection from {}: {}", connection->from, why.message);
-  ucx_.close(endpoint);
+  spdlog::debug("fabric: refused a connection from {}: {}", connection->from, why.message);
+  close_endpoint(endpoint);
+}
+
+void Courier::close_endpoint(EndpointId endpoint) {
+  if ((endpoint & kLocalEndpoint) == 0) {
+    ucx_.close(endpoint);
+  } else {
+    lanes_.close(endpoint);
+    if (Connection* connection = find(endpoint); connection != nullptr && connection->link) {
+      connection->link->close();
+      poller_.remove(*connection->link);
+    }
+  }
   connections_.erase(endpoint);
+}
+
+// ---- links --------------------------------------------------------------------------------------
+
+void Courier::on_lane_broken(const LaneBroken& event) {
+  Connection* connection = find(event.endpoint);
+  if (connection == nullptr) {
+    ++refused_;
+    return lanes_.close(event.endpoint);
+  }
+  if (!connection->link) return break_connection(event.endpoint, event.why);
+  // What it sent before its end still counts. Another thread may be polling just now; closing waits for it.
+  while (connection->link->poll()) {
+  }
+  const LocalLink::Trouble trouble = connection->link->trouble();
+  break_connection(event.endpoint, trouble.ending == LocalLink::Ending::none ? event.why : trouble.why);
+}
+
+bool Courier::on_link_troubles() {
+  if (!surroundings_.attention.exchange(false)) return false;
+  std::vector<std::pair<EndpointId, LocalLink::Trouble>> troubles;
+  for (const auto& [endpoint, connection] : connections_) {
+    if (!connection->link) continue;
+    auto trouble = connection->link->trouble();
+    if (trouble.ending != LocalLink::Ending::none) troubles.emplace_back(endpoint, std::move(trouble));
+  }
+  for (const auto& [endpoint, trouble] : troubles) {
+    Connection* connection = find(endpoint);
+    if (connection == nullptr) continue;
+    if (trouble.ending == LocalLink::Ending::goodbye) say_goodbye(*connection);
+    break_connection(endpoint, trouble.why);
+  }
+  return true;
 }
 
 void Courier::lose(Peer& peer, const Error& why) {
@@ -312,10 +373,7 @@ void Courier::lose(Peer& peer, const Error& why) {
     lost = std::move(peers_.extract(peer.address.id).mapped());
   }
   if (lost->call != 0) door_.hang_up(lost->call);
-  for (EndpointId endpoint : lost->connections) {
-    ucx_.close(endpoint);
-    connections_.erase(endpoint);
-  }
+  for (EndpointId endpoint : lost->connections) close_endpoint(endpoint);
   commands_.retire(PeerKey(lost->address));
   for (const ProcessAddress& alias : lost->aliases) {
     aliases_.erase(PeerKey(alias));
@@ -334,16 +392,14 @@ void Courier::lose(Peer& peer, const Error& why) {
 void Courier::begin_shutdown() {
   shutting_down_ = true;
   door_.close_to_strangers();
+  lanes_.close_to_strangers();
   expected_.clear();
   ucx_.stop_listening();
   std::vector<EndpointId> strangers;
   for (const auto& [endpoint, connection] : connections_) {
     if (connection->peer == nullptr) strangers.push_back(endpoint);
   }
-  for (EndpointId endpoint : strangers) {
-    ucx_.close(endpoint);
-    connections_.erase(endpoint);
-  }
+  for (EndpointId endpoint : strangers) close_endpoint(endpoint);
   std::vector<Peer*> all;
   for (const auto& entry : peers_) all.push_back(entry.second.get());
   for (const auto& entry : nameless_) all.push_back(entry.second.get());
@@ -357,14 +413,26 @@ void Courier::wind_down(Peer& peer) {
     Connection* connection = find(endpoint);
     if (!connection->proven) continue;
     waits = true;
-    if (connection->posted.empty()) say_goodbye(*connection);
+    if (is_drained(*connection)) say_goodbye(*connection);
   }
   if (!waits) lose(peer, {ErrorCode::cancelled, "this process ends", {}});
 }
 
+bool Courier::is_drained(const Connection& connection) const {
+  return connection.link ? connection.link->drained() : connection.posted.empty();
+}
+
+void Courier::wind_down_links() {
+  std::vector<Peer*> theirs;
+  for (const auto& entry : peers_) {
+    const Connection* sender = find(entry.second->sender);
+    if (sender != nullptr && sender->link && !sender->goodbye_sent) theirs.push_back(entry.second.get());
+  }
+  for (Peer* peer : theirs) wind_down(*peer);
+}
+
 void Courier::close_all() {
-  for (const auto& entry : connections_) ucx_.close(entry.first);
-  connections_.clear();
+  while (!connections_.empty()) close_endpoint(connections_.begin()->first);
   peers_.clear();
   nameless_.clear();
 }

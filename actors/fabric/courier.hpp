@@ -10,6 +10,8 @@
 #include "actors/fabric/connection.hpp"
 #include "actors/fabric/door.hpp"
 #include "actors/fabric/handler_table.hpp"
+#include "actors/fabric/link_poller.hpp"
+#include "actors/fabric/local_lanes.hpp"
 #include "actors/fabric/ucx_worker.hpp"
 
 namespace ds::fabric {
@@ -18,20 +20,27 @@ namespace ds::fabric {
 /// counters can be read from anywhere.
 class Courier {
  public:
-  Courier(const TransportOptions& options, Door& door, UcxWorker& ucx, CommandQueue& commands,
-          HandlerTable& handlers);
+  Courier(const TransportOptions& options, Door& door, LocalLanes& lanes, UcxWorker& ucx,
+          CommandQueue& commands, HandlerTable& handlers);
   Courier(const Courier&) = delete;
   Courier& operator=(const Courier&) = delete;
 
   void on_command(Command command, Clock::time_point now);
   void on_event(UcxEvent event, Clock::time_point now);
   void on_door(DoorEvent event, Clock::time_point now);
+  void on_lane(LaneEvent event, Clock::time_point now);
+  /// Deals with links that ended; true when there was one.
+  bool on_link_troubles();
+  /// The links; any thread may poll them.
+  LinkPoller& links() { return poller_; }
   /// Sends due heartbeats and gives up who fell silent. Call it at least every quarter of the heartbeat
   /// interval.
   void on_tick(Clock::time_point now);
 
   /// From here on nothing is delivered or reported; what is queued still goes out, then a goodbye.
   void begin_shutdown();
+  /// While shutting down: says goodbye over links that have sent all they had.
+  void wind_down_links();
   /// Everything went out and every peer said goodbye too, or is gone.
   bool drained() const { return connections_.empty() && peers_.empty() && nameless_.empty(); }
   void close_all();
@@ -46,6 +55,13 @@ class Courier {
   void on_accepted(EndpointAccepted event, Clock::time_point now);
   void on_enter(Connection& connection, const FrameArrived& frame);
   void on_welcome(Connection& connection, const FrameArrived& frame);
+  void on_lane_entering(const LaneEntering& event, Clock::time_point now);
+  void on_lane_welcomed(const LaneWelcomed& event);
+  void on_lane_broken(const LaneBroken& event);
+  Result<Peer*> let_in(const Enter& enter, Proof& entered);
+  Result<EndpointId> connect_to(const DoorOpened& server, const std::string& host);
+  void begin_link(Connection& connection, LinkEnds ends);
+  void attach_link(Peer& peer);
   void admit(Connection& connection);
   void expect_nobody_after(Clock::time_point now);
 
@@ -58,6 +74,7 @@ class Courier {
   void pump(Peer& peer);
   void say_goodbye(Connection& connection);
   void wind_down(Peer& peer);
+  bool is_drained(const Connection& connection) const;
 
   // peers
   Peer& peer_for(const ProcessAddress& address);
@@ -69,6 +86,9 @@ class Courier {
   void refuse(EndpointId endpoint, const Error& why);
   void lose(Peer& peer, const Error& why);
   Connection* find(EndpointId endpoint);
+  Connection& add_connection(EndpointId endpoint, Connection::Side side, std::string from,
+                             Clock::time_point now);
+  void close_endpoint(EndpointId endpoint);
 
   struct Expected {
     ProcessAddress client;
@@ -79,6 +99,7 @@ class Courier {
   const TransportOptions options_;
   const ProcessAddress self_;
   Door& door_;
+  LocalLanes& lanes_;
   UcxWorker& ucx_;
   CommandQueue& commands_;
   HandlerTable& handlers_;
@@ -89,7 +110,9 @@ class Courier {
   std::map<PeerKey, std::unique_ptr<Peer>> nameless_;  ///< reached by an address without id, not yet proven
   std::map<PeerKey, std::uint64_t> aliases_;
   std::map<Nonce, Expected>
-      expected_;  ///< proved themselves at the door and are about to come over UCX, by their nonce
+      expected_;  ///< proved themselves at the door and are about to come in, by their nonce
+  LinkSurroundings surroundings_;
+  LinkPoller poller_;
   std::atomic<std::uint64_t> refused_{0};
   std::atomic<std::uint64_t> lost_{0};
   std::atomic<std::uint64_t> delivered_{0};

@@ -155,14 +155,12 @@ SessionId Door::call(const ProcessAddress& to, Clock::time_point now) {
   return id;
 }
 
-void Door::welcome(SessionId id, std::uint16_t ucx_port) {
+void Door::welcome(SessionId id, const Welcome& welcome) {
   auto found = sessions_.find(id);
   if (found == sessions_.end()) return;
-  WireWriter body;
-  body.integer(ucx_port);
   found->second->waiting = Session::Waiting::hangup;  // the client closes when it has read this
   std::vector<DoorEvent> events;
-  if (auto written = write_message(*found->second, kWelcome, body.block()); !written)
+  if (auto written = write_message(*found->second, kWelcome, encode_welcome(welcome)); !written)
     end(id, written.error(), events);
 }
 
@@ -340,10 +338,9 @@ Result<void> Door::on_proof(Session& session, std::span<const std::byte> body,
 
 Result<void> Door::on_welcome(Session& session, std::span<const std::byte> body,
                               std::vector<DoorEvent>& events) {
-  WireReader in(body);
-  const auto port = in.integer<std::uint16_t>();
-  if (!in.complete() || port == 0) return broken_rule("handshake: malformed welcome");
-  events.emplace_back(DoorOpened{session.id, session.remote, session.handshake, port});
+  auto welcome = decode_welcome(body);
+  if (!welcome) return tl::unexpected(welcome.error());
+  events.emplace_back(DoorOpened{session.id, session.remote, session.handshake, std::move(*welcome)});
   sessions_.erase(session.id);
   return {};
 }

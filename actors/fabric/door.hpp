@@ -23,12 +23,12 @@ struct DoorEntered {
   ProcessAddress client;
   Handshake handshake;
 };
-/// Our call was answered: UCX can be reached at `ucx_port` of the host that was called.
+/// Our call was answered: the server can be reached as `welcome` says, UCX on the host that was called.
 struct DoorOpened {
   SessionId session = 0;
   ProcessAddress server;
   Handshake handshake;
-  std::uint16_t ucx_port = 0;
+  Welcome welcome;
 };
 /// Our call failed.
 struct DoorShut {
@@ -56,8 +56,8 @@ class Door {
 
   /// Begins to call `to`; `DoorOpened` or `DoorShut` follows.
   SessionId call(const ProcessAddress& to, Clock::time_point now);
-  /// Tells a client that entered where UCX listens.
-  void welcome(SessionId session, std::uint16_t ucx_port);
+  /// Tells a client that entered how to come in.
+  void welcome(SessionId session, const Welcome& welcome);
   /// Forgets a session; no event of it follows.
   void hang_up(SessionId session);
   /// No more strangers.

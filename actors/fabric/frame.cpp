@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
 #include <numeric>
 
 #include "actors/fabric/wire.hpp"
@@ -12,16 +13,27 @@ std::uint64_t FrameHeader::total_bytes() const {
   return std::accumulate(part_sizes.begin(), part_sizes.end(), std::uint64_t{0});
 }
 
+void encode_frame_header(const FrameHeader& header, std::byte* out) {
+  const auto put = [&out](auto value) {
+    std::memcpy(out, &value, sizeof(value));
+    out += sizeof(value);
+  };
+  put(kFrameVersion);
+  put(static_cast<std::uint8_t>(header.type));
+  put(header.channel);
+  put(static_cast<std::uint8_t>(header.part_sizes.size()));
+  put(header.number.stream);
+  put(std::uint8_t{0});
+  put(std::uint16_t{0});
+  put(header.number.sequence);
+  put(header.number.in_stream);
+  for (std::uint64_t size : header.part_sizes) put(size);
+}
+
 std::vector<std::byte> encode_frame_header(const FrameHeader& header) {
-  WireWriter out;
-  out.integer(kFrameVersion);
-  out.integer(static_cast<std::uint8_t>(header.type));
-  out.integer(header.channel);
-  out.integer(static_cast<std::uint8_t>(header.part_sizes.size()));
-  out.integer(std::uint32_t{0});
-  out.integer(header.sequence);
-  for (std::uint64_t size : header.part_sizes) out.integer(size);
-  return out.take();
+  std::vector<std::byte> block(frame_header_bytes(header.part_sizes.size()));
+  encode_frame_header(header, block.data());
+  return block;
 }
 
 Result<FrameHeader> decode_frame_header(std::span<const std::byte> block, std::uint64_t max_frame_bytes) {
@@ -31,8 +43,10 @@ Result<FrameHeader> decode_frame_header(std::span<const std::byte> block, std::u
   FrameHeader header;
   header.channel = in.integer<std::uint8_t>();
   const auto parts = in.integer<std::uint8_t>();
-  const auto reserved = in.integer<std::uint32_t>();
-  header.sequence = in.integer<std::uint64_t>();
+  header.number.stream = in.integer<std::uint8_t>();
+  const auto reserved = in.integer<std::uint8_t>() | in.integer<std::uint16_t>();
+  header.number.sequence = in.integer<std::uint64_t>();
+  header.number.in_stream = in.integer<std::uint64_t>();
   if (!in.ok()) return fail(ErrorCode::invalid_argument, "frame header: too short");
   if (version != kFrameVersion) {
     return fail(ErrorCode::invalid_argument,
@@ -48,6 +62,7 @@ Result<FrameHeader> decode_frame_header(std::span<const std::byte> block, std::u
                 fmt::format("frame header: {} parts, at most {}", parts, kMaxParts));
   }
   header.type = static_cast<FrameType>(type);
+  header.part_sizes.reserve(parts);
   std::uint64_t left = max_frame_bytes;
   for (std::size_t i = 0; i < parts; ++i) {
     const auto size = in.integer<std::uint64_t>();

@@ -5,9 +5,8 @@
 namespace ds::fabric {
 
 void HandlerTable::set_on_frame(Channel channel, Transport::OnFrame handler) {
-  auto fresh = handler ? std::make_shared<Transport::OnFrame>(std::move(handler)) : nullptr;
-  std::lock_guard lock(mutex_);
-  on_frame_[channel] = std::move(fresh);
+  std::unique_lock lock(frame_mutex_);
+  on_frame_[channel] = std::move(handler);
 }
 
 std::uint64_t HandlerTable::add_on_lost(Transport::OnLost handler) {
@@ -21,12 +20,11 @@ void HandlerTable::remove_on_lost(std::uint64_t token) {
   on_lost_.erase(token);
 }
 
-bool HandlerTable::deliver(Channel channel, const ProcessAddress& from, Transport::Parts parts) {
-  std::lock_guard lock(mutex_);
+bool HandlerTable::deliver(Channel channel, const ProcessAddress& from, Transport::Parts parts) const {
+  std::shared_lock lock(frame_mutex_);
   auto found = on_frame_.find(channel);
   if (found == on_frame_.end() || !found->second) return false;
-  auto handler = found->second;  // stays whole when the call replaces it
-  (*handler)(from, std::move(parts));
+  found->second(from, std::move(parts));
   return true;
 }
 

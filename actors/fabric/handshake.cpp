@@ -95,6 +95,14 @@ std::vector<std::byte> encode_enter(const Enter& enter) {
   return out.take();
 }
 
+std::vector<std::byte> encode_welcome(const Welcome& welcome) {
+  WireWriter out;
+  out.integer(welcome.ucx_port);
+  out.text(welcome.lane.host);
+  out.text(welcome.lane.name);
+  return out.take();
+}
+
 Result<Hello> decode_hello(std::span<const std::byte> block) {
   WireReader in(block);
   Hello hello;
@@ -125,6 +133,18 @@ Result<Enter> decode_enter(std::span<const std::byte> block) {
   read_block(in, enter.proof);
   if (!in.complete()) return fail(ErrorCode::invalid_argument, "handshake: malformed entry");
   return enter;
+}
+
+Result<Welcome> decode_welcome(std::span<const std::byte> block) {
+  WireReader in(block);
+  Welcome welcome;
+  welcome.ucx_port = in.integer<std::uint16_t>();
+  welcome.lane.host = in.text();
+  welcome.lane.name = in.text();
+  if (!in.complete() || welcome.ucx_port == 0) {
+    return fail(ErrorCode::invalid_argument, "handshake: malformed welcome");
+  }
+  return welcome;
 }
 
 Result<Proof> decode_proof(std::span<const std::byte> block) {

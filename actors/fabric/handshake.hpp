@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,8 +19,8 @@ namespace ds::fabric {
 //   HELLO {address, nonce_c, wanted id}   ->
 //                                         <-    CHALLENGE {address, nonce_s, proof of the server}
 //   PROOF {proof of the client}           ->
-//                                         <-    WELCOME {UCX port}
-//   ... then over UCX:
+//                                         <-    WELCOME {UCX port, local socket}
+//   ... then over the local socket on the same host, over UCX from elsewhere:
 //   ENTER {nonce_c, proof of entering}    ->
 //                                         <-    WELCOME {proof of having entered}
 //
@@ -37,11 +38,25 @@ struct Hello {
   bool operator==(const Hello&) const = default;
 };
 
-/// The first frame over UCX.
+/// The first thing over the local socket or UCX.
 struct Enter {
   Nonce client_nonce{};
   Proof proof{};
   bool operator==(const Enter&) const = default;
+};
+
+/// Where processes of the same host can reach this one.
+struct LaneAddress {
+  std::string host;  ///< equal where sockets are shared; empty: not offered
+  std::string name;  ///< of a Unix socket in the abstract namespace
+  bool operator==(const LaneAddress&) const = default;
+};
+
+/// The last message of the door.
+struct Welcome {
+  std::uint16_t ucx_port = 0;
+  LaneAddress lane;
+  bool operator==(const Welcome&) const = default;
 };
 
 struct Challenge {
@@ -54,11 +69,13 @@ struct Challenge {
 std::vector<std::byte> encode_hello(const Hello& hello);
 std::vector<std::byte> encode_challenge(const Challenge& challenge);
 std::vector<std::byte> encode_enter(const Enter& enter);
+std::vector<std::byte> encode_welcome(const Welcome& welcome);
 /// The decoders read what came from anybody and refuse (`invalid_argument`) everything that is not exactly
 /// one message.
 Result<Hello> decode_hello(std::span<const std::byte> block);
 Result<Challenge> decode_challenge(std::span<const std::byte> block);
 Result<Enter> decode_enter(std::span<const std::byte> block);
+Result<Welcome> decode_welcome(std::span<const std::byte> block);
 Result<Proof> decode_proof(std::span<const std::byte> block);
 
 /// Both sides of a handshake as each end sees them.

@@ -45,7 +45,7 @@ class UcxTransport final : public Transport {
   std::uint64_t add_on_lost(OnLost handler) override { return handlers_.add_on_lost(std::move(handler)); }
   void remove_on_lost(std::uint64_t token) override { handlers_.remove_on_lost(token); }
 
-  Result<void> send(const ProcessAddress& to, Channel channel, Parts parts) override {
+  Result<void> send(const ProcessAddress& to, Channel channel, Parts parts, Stream stream) override {
     if (parts.size() > kMaxParts) {
       return fail(ErrorCode::invalid_argument,
                   fmt::format("a frame of {} parts, at most {}", parts.size(), kMaxParts));
@@ -58,10 +58,16 @@ class UcxTransport final : public Transport {
       }
       left -= part.size();
     }
-    return commands_.push_send(to, channel, std::move(parts));
+    return commands_.push_send(to, channel, std::move(parts), stream);
   }
 
   void drop(const ProcessAddress& peer, const Error& why) override { commands_.push_drop(peer, why); }
+
+  bool poll() override { return courier_->links().poll(); }
+  void begin_polling() override { courier_->links().begin(); }
+  void end_polling() override {
+    if (!courier_->links().end()) commands_.wake();
+  }
 
   TransportCounters counters() const override { return courier_->counters(); }
 
@@ -77,10 +83,12 @@ class UcxTransport final : public Transport {
   HandlerTable handlers_;
   std::atomic<bool> stopping_{false};
   std::unique_ptr<Door> door_;
+  std::unique_ptr<LocalLanes> lanes_;
   std::unique_ptr<UcxWorker> ucx_;  // lives and dies on thread_
   std::unique_ptr<Courier> courier_;
   Clock::time_point next_tick_;
   bool look_at_door_ = false;
+  bool polling_ = false;
   std::thread thread_;
 };
 
@@ -96,10 +104,16 @@ void UcxTransport::run(std::promise<Result<void>>& opened) {
     opened.set_value(tl::unexpected(ucx.error()));
     return;
   }
+  auto lanes = LocalLanes::open(options_, commands_.wake_fd());
+  if (!lanes) {
+    opened.set_value(tl::unexpected(lanes.error()));
+    return;
+  }
   door_ = std::move(*door);
+  lanes_ = std::move(*lanes);
   ucx_ = std::move(*ucx);
   self_ = door_->self();
-  courier_ = std::make_unique<Courier>(options_, *door_, *ucx_, commands_, handlers_);
+  courier_ = std::make_unique<Courier>(options_, *door_, *lanes_, *ucx_, commands_, handlers_);
   opened.set_value({});
 
   int idle_rounds = 0;
@@ -115,18 +129,25 @@ void UcxTransport::run(std::promise<Result<void>>& opened) {
 
 // One round: what UCX did, what others ask for, what is due.
 bool UcxTransport::work() {
+  if (!std::exchange(polling_, true)) courier_->links().begin();
   bool worked = ucx_->progress();
   const auto now = Clock::now();
   for (UcxEvent& event : ucx_->take_events()) {
     courier_->on_event(std::move(event), now);
     worked = true;
   }
+  worked |= courier_->links().poll();
+  worked |= courier_->on_link_troubles();
   for (Command& command : commands_.take()) {
     courier_->on_command(std::move(command), now);
     worked = true;
   }
-  // The door is rarely knocked at: asked when the thread woke, and at each tick.
+  // The doors are rarely knocked at: asked when the thread woke, and at each tick.
   if (std::exchange(look_at_door_, false)) {
+    for (LaneEvent& event : lanes_->work()) {
+      courier_->on_lane(std::move(event), now);
+      worked = true;
+    }
     for (DoorEvent& event : door_->work()) {
       courier_->on_door(std::move(event), now);
       worked = true;
@@ -142,11 +163,14 @@ bool UcxTransport::work() {
 
 void UcxTransport::wait() {
   if (!commands_.about_to_wait()) return;
-  if (ucx_->arm() && !stopping_) {
+  polling_ = false;
+  if (courier_->links().end() && ucx_->arm() && !stopping_) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - Clock::now());
-    pollfd fds[3] = {
-        {ucx_->event_fd(), POLLIN, 0}, {commands_.wake_fd(), POLLIN, 0}, {door_->fd(), POLLIN, 0}};
-    ::poll(fds, 3, std::max(0, static_cast<int>(left.count())));
+    pollfd fds[4] = {{ucx_->event_fd(), POLLIN, 0},
+                     {commands_.wake_fd(), POLLIN, 0},
+                     {door_->fd(), POLLIN, 0},
+                     {lanes_->fd(), POLLIN, 0}};
+    ::poll(fds, 4, std::max(0, static_cast<int>(left.count())));
   }
   commands_.waited();
   look_at_door_ = true;
@@ -158,6 +182,7 @@ void UcxTransport::finish() {
   const auto deadline = Clock::now() + kGoodbyeLimit;
   while (!courier_->drained() && Clock::now() < deadline) {
     look_at_door_ = true;
+    courier_->wind_down_links();
     if (!work()) std::this_thread::sleep_for(50us);
   }
   courier_->close_all();

@@ -25,6 +25,12 @@ struct ProcessAddress {
 /// Who receives a frame.
 enum class Channel : std::uint8_t { actors = 1, collective = 2 };
 
+/// Which lanes a transport may use.
+enum class Lanes : std::uint8_t {
+  automatic,  ///< shared memory to processes of the same host, the network to others
+  network     ///< the network to all
+};
+
 struct TransportOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  ///< 0: any free port
@@ -35,6 +41,10 @@ struct TransportOptions {
   std::size_t max_frame_bytes = std::size_t{2} << 30;
   std::size_t max_queued_bytes = std::size_t{512}
                                  << 20;  ///< a peer; a send beyond it fails with `resource_exhausted`
+  Lanes lanes = Lanes::automatic;
+  /// On one host, read large parts straight out of the sender's memory (process_vm_readv). Where the system
+  /// forbids it, or without this, they go through shared memory, which costs one more copy.
+  bool read_peer_memory = true;
   std::size_t max_unproven_peers = 256;  ///< connections that have not proven the secret yet
 };
 
@@ -45,16 +55,23 @@ struct TransportCounters {
   std::uint64_t connections_refused = 0;  ///< ended before they proved the secret
 };
 
-/// Moves frames between processes over UCX. One UCX worker, one progress thread that owns it.
+/// Frames that may overtake each other belong to different streams, 1 to 255. What is sent as `kInOrder`
+/// arrives after all that was sent before it.
+using Stream = std::uint8_t;
+inline constexpr Stream kInOrder = 0;
+
+/// Moves frames between processes: over shared memory on one host, over UCX to others. One progress thread
+/// owns the connections.
 ///
-/// Frames from one process to another arrive once, in the order sent, or the peer is reported lost. Peers
-/// that do not know the secret, and malformed or oversized frames, close that connection and nothing else.
+/// The frames of a stream from one process to another arrive once, in the order sent, or the peer is reported
+/// lost. Peers that do not know the secret, and malformed or oversized frames, close that connection and
+/// nothing else.
 class Transport {
  public:
   /// A frame: the first part is small and serialised, the others are memory that travels without a copy on
   /// the way out.
   using Parts = std::vector<Buffer>;
-  /// Called on the progress thread; must not block.
+  /// Called on the progress thread or on one that polls; must not block.
   using OnFrame = std::function<void(const ProcessAddress& from, Parts parts)>;
   using OnLost = std::function<void(const ProcessAddress& peer, const Error& why)>;
 
@@ -66,7 +83,7 @@ class Transport {
   virtual const ProcessAddress& self() const = 0;
 
   /// Set before the first frame of the channel can arrive. Replacing one waits until no call of the old is
-  /// running.
+  /// running, so it must not happen within such a call.
   virtual void on_frame(Channel channel, OnFrame handler) = 0;
 
   /// Calls `handler` once for each peer lost: it died, fell silent, closed, broke the protocol, could not be
@@ -82,10 +99,19 @@ class Transport {
   /// reported lost. Fails with `invalid_argument` for a frame above the limits (64 parts, `max_frame_bytes`),
   /// with `resource_exhausted` when more than `max_queued_bytes` wait for the peer; a single frame may exceed
   /// that when nothing else waits.
-  virtual Result<void> send(const ProcessAddress& to, Channel channel, Parts parts) = 0;
+  virtual Result<void> send(const ProcessAddress& to, Channel channel, Parts parts,
+                            Stream stream = kInOrder) = 0;
 
   /// Gives a peer up now: closes the connection and reports it lost.
   virtual void drop(const ProcessAddress& peer, const Error& why) = 0;
+
+  /// Delivers on the calling thread what processes of this host have sent, if no other thread is at it. True
+  /// when there was something.
+  virtual bool poll() = 0;
+  /// Brackets the time in which a thread calls `poll` again and again: meanwhile nobody wakes the progress
+  /// thread for what comes over shared memory, which saves two context switches a message.
+  virtual void begin_polling() = 0;
+  virtual void end_polling() = 0;
 
   virtual TransportCounters counters() const { return {}; }
 };

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "actors/fabric/block_pool.hpp"
 #include "actors/fabric/own_sockets.hpp"
 #include "actors/fabric/socket_address.hpp"
 
@@ -277,7 +278,7 @@ void UcxWorker::send(EndpointId endpoint, const FrameHeader& header, std::vector
   frame->state = state_.get();
   frame->endpoint = endpoint;
   frame->type = header.type;
-  frame->sequence = header.sequence;
+  frame->sequence = header.number.sequence;
   frame->header = encode_frame_header(header);
   frame->parts = std::move(parts);
   frame->ticket = std::move(ticket);
@@ -344,7 +345,7 @@ ucs_status_t UcxWorker::State::arrived(EndpointId endpoint, FrameHeader header, 
   }
   std::shared_ptr<std::byte[]> block;
   try {
-    block = std::make_shared_for_overwrite<std::byte[]>(length);
+    block = take_block(length);
   } catch (const std::bad_alloc&) {
     broken(
         endpoint,

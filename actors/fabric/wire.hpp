@@ -1,7 +1,9 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,14 +11,18 @@
 
 namespace ds::fabric {
 
+static_assert(std::endian::native == std::endian::little, "integers are copied as they lie in memory");
+
 /// Appends little-endian integers and bytes to a block.
 class WireWriter {
  public:
+  WireWriter() = default;
+  /// Takes memory for `expected` bytes at once.
+  explicit WireWriter(std::size_t expected) { block_.reserve(expected); }
+
   template <class Int>
   void integer(Int value) {
-    for (std::size_t i = 0; i < sizeof(Int); ++i) {
-      block_.push_back(static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * i)));
-    }
+    bytes(std::as_bytes(std::span(&value, 1)));
   }
   void bytes(std::span<const std::byte> raw) { block_.insert(block_.end(), raw.begin(), raw.end()); }
   /// A 16-bit length, then the text; cuts what is longer.
@@ -40,10 +46,10 @@ class WireReader {
 
   template <class Int>
   Int integer() {
-    std::uint64_t value = 0;
+    Int value{};
     auto raw = bytes(sizeof(Int));
-    for (std::size_t i = 0; i < raw.size(); ++i) value |= std::to_integer<std::uint64_t>(raw[i]) << (8 * i);
-    return static_cast<Int>(value);
+    if (!raw.empty()) std::memcpy(&value, raw.data(), sizeof(Int));
+    return value;
   }
   std::span<const std::byte> bytes(std::size_t count) {
     if (count > rest_.size()) {

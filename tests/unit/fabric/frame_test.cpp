@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint64_t kLimit = 1 << 20;
 
 FrameHeader example() {
-  return {FrameType::data, 2, 77, {0, 1, 4096}};
+  return {FrameType::data, 2, {77, 5, 9}, {0, 1, 4096}};
 }
 
 TEST(FrameHeader, ComesBackAsItWasWritten) {

@@ -1,0 +1,51 @@
+#include "actors/fabric/link_poller.hpp"
+
+#include <algorithm>
+
+namespace ds::fabric {
+
+void LinkPoller::add(std::shared_ptr<LocalLink> link) {
+  std::lock_guard lock(links_mutex_);
+  links_.push_back(std::move(link));
+  ++changes_;
+}
+
+void LinkPoller::remove(const LocalLink& link) {
+  std::lock_guard lock(links_mutex_);
+  std::erase_if(links_, [&](const auto& one) { return one.get() == &link; });
+  ++changes_;
+}
+
+// Under poll_mutex_. A copy, because links come and go while they are polled.
+const LinkPoller::Links& LinkPoller::current() {
+  if (changes_.load(std::memory_order_acquire) != seen_changes_) {
+    std::lock_guard lock(links_mutex_);
+    seen_ = links_;
+    seen_changes_ = changes_;
+  }
+  return seen_;
+}
+
+bool LinkPoller::poll() {
+  std::unique_lock lock(poll_mutex_, std::try_to_lock);
+  if (!lock) return false;
+  bool worked = false;
+  for (const auto& link : current()) {
+    if (!link->idle() && link->poll()) worked = true;
+  }
+  return worked;
+}
+
+void LinkPoller::begin() {
+  if (pollers_.fetch_add(1) == 0) page_.asleep.store(0, std::memory_order_relaxed);
+}
+
+bool LinkPoller::end() {
+  if (pollers_.fetch_sub(1) != 1) return true;
+  page_.asleep.store(1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::lock_guard lock(poll_mutex_);
+  return std::all_of(current().begin(), current().end(), [](const auto& link) { return link->idle(); });
+}
+
+}  // namespace ds::fabric

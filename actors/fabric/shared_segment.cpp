@@ -1,0 +1,61 @@
+#include "actors/fabric/shared_segment.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace ds::fabric {
+namespace {
+
+constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+tl::unexpected<Error> os_error(const char* what) {
+  const auto code = errno == ENOMEM || errno == EMFILE || errno == ENFILE ? ErrorCode::resource_exhausted
+                                                                         : ErrorCode::unavailable;
+  return fail(code, fmt::format("{}: {}", what, std::strerror(errno)));
+}
+
+}  // namespace
+
+OwnedFd::~OwnedFd() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+SharedSegment::~SharedSegment() {
+  if (!bytes_.empty()) ::munmap(bytes_.data(), bytes_.size());
+}
+
+Result<SharedSegment> SharedSegment::map(OwnedFd fd, std::size_t size) {
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  if (memory == MAP_FAILED) return os_error("mapping shared memory");
+  SharedSegment segment;
+  segment.fd_ = std::move(fd);
+  segment.bytes_ = {static_cast<std::byte*>(memory), size};
+  return segment;
+}
+
+Result<SharedSegment> SharedSegment::create(const char* label, std::size_t size) {
+  OwnedFd fd(::memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd) return os_error("memfd_create");
+  if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return os_error("sizing shared memory");
+  if (::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) return os_error("sealing shared memory");
+  return map(std::move(fd), size);
+}
+
+Result<SharedSegment> SharedSegment::attach(OwnedFd fd, std::size_t size) {
+  struct stat status {};
+  const int seals = ::fcntl(fd.get(), F_GET_SEALS);
+  if (seals < 0 || (seals & kSeals) != kSeals || ::fstat(fd.get(), &status) != 0 ||
+      static_cast<std::size_t>(status.st_size) != size) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("that is not a sealed shared segment of {} bytes", size));
+  }
+  return map(std::move(fd), size);
+}
+
+}  // namespace ds::fabric

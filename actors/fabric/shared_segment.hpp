@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "storage/result.hpp"
+
+namespace ds::fabric {
+
+/// A descriptor that closes itself.
+class OwnedFd {
+ public:
+  OwnedFd() = default;
+  explicit OwnedFd(int fd) : fd_(fd) {}
+  OwnedFd(OwnedFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  OwnedFd& operator=(OwnedFd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~OwnedFd();
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+/// Memory that two processes see, without a name: it exists as long as somebody maps it or holds its
+/// descriptor.
+///
+/// Its size is sealed, so that nobody can cut it off under the other one's hands.
+class SharedSegment {
+ public:
+  SharedSegment() = default;
+  SharedSegment(SharedSegment&& other) noexcept
+      : fd_(std::move(other.fd_)), bytes_(std::exchange(other.bytes_, {})) {}
+  SharedSegment& operator=(SharedSegment&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~SharedSegment();
+
+  /// Makes and maps one of `size` zero bytes; `label` shows up in /proc/PID/maps.
+  static Result<SharedSegment> create(const char* label, std::size_t size);
+  /// Maps one that another process made. `invalid_argument` unless it has exactly `size` bytes and is sealed.
+  static Result<SharedSegment> attach(OwnedFd fd, std::size_t size);
+
+  std::span<std::byte> bytes() const { return bytes_; }
+  /// To be passed to another process; -1 once `forget_descriptor` was called.
+  int fd() const { return fd_.get(); }
+  /// The mapping is enough from here on.
+  void forget_descriptor() { fd_ = OwnedFd(); }
+
+ private:
+  static Result<SharedSegment> map(OwnedFd fd, std::size_t size);
+
+  OwnedFd fd_;
+  std::span<std::byte> bytes_;
+};
+
+}  // namespace ds::fabric
