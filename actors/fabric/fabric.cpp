@@ -7,6 +7,7 @@
 #include <caf/make_actor.hpp>
 
 #include "actors/fabric/fabric_state.hpp"
+#include "actors/fabric/polling_scheduler.hpp"
 #include "actors/fabric/proxy.hpp"
 
 namespace ds::fabric {
@@ -20,9 +21,15 @@ Fabric::Fabric(caf::actor_system& system, std::shared_ptr<Transport> transport)
   state_->lost_token = state_->transport->add_on_lost([weak](const ProcessAddress& peer, const Error&) {
     if (auto state = weak.lock()) state->on_lost(peer);
   });
+  if (auto* scheduler = dynamic_cast<PollingScheduler*>(&system.scheduler())) {
+    scheduler->data().set_transport(state_->transport);
+  }
 }
 
 Fabric::~Fabric() {
+  if (auto* scheduler = dynamic_cast<PollingScheduler*>(&state_->system.scheduler())) {
+    scheduler->data().set_transport(nullptr);
+  }
   state_->transport->on_frame(Channel::actors, nullptr);
   state_->transport->remove_on_lost(state_->lost_token);
   state_->close();

@@ -10,13 +10,14 @@
 
 #include "actors/fabric/fabric_state.hpp"
 #include "actors/fabric/message_codec.hpp"
+#include "actors/fabric/polling_scheduler.hpp"
 
 namespace ds::fabric {
 
 // ---- out ----------------------------------------------------------------------------------------
 
-bool Fabric::State::send_parts(const ProcessAddress& to, std::vector<Buffer> parts) {
-  auto sent = transport->send(to, Channel::actors, std::move(parts));
+bool Fabric::State::send_parts(const ProcessAddress& to, std::vector<Buffer> parts, Stream stream) {
+  auto sent = transport->send(to, Channel::actors, std::move(parts), stream);
   if (sent) return true;
   spdlog::warn("fabric: {}", sent.error().message);
   // A message that is left out must not go unnoticed: order and completeness are the connection's promise.
@@ -27,13 +28,13 @@ bool Fabric::State::send_parts(const ProcessAddress& to, std::vector<Buffer> par
 bool Fabric::State::send(const ProcessAddress& to, const Envelope& envelope) {
   MessageWriter writer(system);
   if (writer(envelope)) return false;
-  return send_parts(to, writer.take_parts());
+  return send_parts(to, writer.take_parts(), kInOrder);
 }
 
 bool Fabric::State::send(const ProcessAddress& to, const Envelope& envelope, const caf::error& reason) {
   MessageWriter writer(system);
   if (writer(envelope, reason)) return false;
-  return send_parts(to, writer.take_parts());
+  return send_parts(to, writer.take_parts(), kInOrder);
 }
 
 // ---- in -----------------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ caf::error Fabric::State::on_message(const Envelope& envelope, MessageReader& re
   caf::mailbox_element::forwarding_stack stages;
   for (const ActorAddress& stage : envelope.stages) stages.push_back(resolve(stage));
   target->enqueue(caf::make_mailbox_element(std::move(sender), id, std::move(stages), std::move(content)),
-                  nullptr);
+                  polling_worker());
   return caf::none;
 }
 

@@ -43,7 +43,7 @@ struct Fabric::State : std::enable_shared_from_this<Fabric::State> {
   // frames out (fabric_frames.cpp); false when the frame could not be queued
   bool send(const ProcessAddress& to, const Envelope& envelope, const caf::error& reason);
   bool send(const ProcessAddress& to, const Envelope& envelope);
-  bool send_parts(const ProcessAddress& to, std::vector<Buffer> parts);
+  bool send_parts(const ProcessAddress& to, std::vector<Buffer> parts, Stream stream);
 
   // frames in (fabric_frames.cpp)
   void on_frame(const ProcessAddress& from, const std::vector<Buffer>& parts);

@@ -12,6 +12,16 @@
 
 namespace ds::fabric {
 
+namespace {
+
+// Messages between two actors stay in order; those of other pairs need not wait for them. Everything else
+// about an actor, its end above all, comes after what it sent, hence goes in order with everything.
+Stream stream_between(std::uint64_t source, std::uint64_t target) {
+  return static_cast<Stream>(1 + (source * 31 + target) % 255);
+}
+
+}  // namespace
+
 Proxy::Proxy(caf::actor_config& config, std::weak_ptr<Fabric::State> state, ActorAddress address,
              std::uint64_t number)
     : caf::actor_proxy(config), state_(std::move(state)), address_(std::move(address)), number_(number) {}
@@ -53,7 +63,8 @@ void Proxy::forward(Fabric::State& state, caf::mailbox_element& what, caf::execu
   if (error) {
     spdlog::error("fabric: cannot send a message to actor {} of process {:016x}: {}", address_.actor,
                   address_.process.id, state.system.render(error));
-  } else if (!state.send_parts(address_.process, writer.take_parts())) {
+  } else if (!state.send_parts(address_.process, writer.take_parts(),
+                               stream_between(envelope.source.actor, address_.actor))) {
     error = caf::sec::request_receiver_down;
   }
   if (!error || !what.sender) return;
