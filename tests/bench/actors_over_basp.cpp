@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   if (argc < 4) bench::fail("usage: stealing|sharing HELPERS serve|drive …");
   caf::actor_system_config config;
   config.load<caf::io::middleman>();
-  config.set("scheduler.policy", caf::atom_from_string(argv[1]));
+  config.set("scheduler.policy", caf::atom_from_string(std::string(argv[1])));
   config.set("middleman.workers", static_cast<std::size_t>(std::atoi(argv[2])));
   config.set("logger.verbosity", caf::atom("quiet"));
   bench::add_messages(config);

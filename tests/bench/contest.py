@@ -52,7 +52,7 @@ class Results:
         name, ours = self.best("ours")
         peer_name, peer = self.best("peer")
         row = {
-            "suite": suite, "case": self.case.name, "ours": ours, "peer": peer, "peer_name": peer_name,
+            "suite": suite, "case": self.case.name, "ours": ours, "ours_name": name, "peer": peer, "peer_name": peer_name,
             "unit": self.case.unit, "ratio": self._better_by(ours, peer),
         }
         if self.case.must:
@@ -66,8 +66,6 @@ class Results:
         limit = self.best("limit")
         if limit:
             row.update(limit=limit[1], limit_name=limit[0], ours_of_limit=self._better_by(ours, limit[1]))
-        if len([c for c in self.case.contenders if c.role == "ours"]) > 1:
-            row["ours_name"] = name
         row["rounds"] = self.values
         return row
 

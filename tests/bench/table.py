@@ -2,7 +2,7 @@
 
 import json
 
-COLUMNS = ("case", "ours", "peer", "unit", "ratio", "must", "limit", "of limit", "peer is", "limit is", "against each")
+COLUMNS = ("case", "ours", "peer", "unit", "ratio", "must", "limit", "of limit", "ours is", "peer is", "limit is", "against each")
 
 
 def to_json(row):
@@ -23,7 +23,7 @@ def _cells(row):
     return (
         row["case"], _number(row["ours"]), _number(row["peer"]), row["unit"], f"{row['ratio']:.2f}",
         f"{row['must']:g}" if "must" in row else "", _number(row["limit"]) if "limit" in row else "",
-        f"{row['ours_of_limit']:.0%}" if "limit" in row else "", row["peer_name"], row.get("limit_name", ""),
+        f"{row['ours_of_limit']:.0%}" if "limit" in row else "", row["ours_name"], row["peer_name"], row.get("limit_name", ""),
         _each(row),
     )
 
