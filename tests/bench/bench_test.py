@@ -1,0 +1,124 @@
+"""The runner's own arithmetic, tables and tidiness, on recorded numbers. Run by CTest."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import unittest
+
+from contest import Case, Contender, race
+from processes import Failure, Processes
+from table import to_json, to_table
+
+
+def recorded(role, name, values):
+    numbers = iter(values)
+    return Contender(role, name, lambda: next(numbers))
+
+
+def latency_row():
+    return race(Case("ask", "µs", True, [
+        recorded("ours", "ds", [9, 10, 900, 11, 8]),
+        recorded("peer", "BASP, default", [300, 310, 290, 5000, 305]),
+        recorded("peer", "BASP, sharing", [100, 120, 100, 90, 4000]),
+        recorded("limit", "ucx_perftest, tags", [2, 2.5, 2.5, 3, 9]),
+    ], must=10, must_against={"BASP, default": 40}), 5).row("fabric")
+
+
+class Rows(unittest.TestCase):
+    def test_medians_ignore_one_bad_round_and_the_best_setting_of_the_peer_counts(self):
+        row = latency_row()
+        self.assertEqual((row["ours"], row["peer"], row["peer_name"]), (10, 100, "BASP, sharing"))
+        self.assertEqual((row["ratio"], row["must"]), (10, 10))
+
+    def test_a_limit_is_a_share_that_we_reach(self):
+        row = latency_row()
+        self.assertEqual((row["limit"], row["limit_name"], row["ours_of_limit"]), (2.5, "ucx_perftest, tags", 0.25))
+
+    def test_ratios_above_one_are_better_for_rates_too(self):
+        row = race(Case("send", "messages/s", False, [
+            recorded("ours", "ds", [50, 60, 70]), recorded("peer", "BASP", [20, 30, 40])]), 3).row("fabric")
+        self.assertEqual(row["ratio"], 2)
+        self.assertNotIn("limit", row)
+
+    def test_each_family_of_peers_is_compared_by_its_best_and_a_setting_by_name(self):
+        row = race(Case("sum", "µs", True, [
+            recorded("ours", "ds", [10]), recorded("peer", "Gloo, ring", [500]), recorded("peer", "Gloo, tree", [400]),
+            recorded("peer", "Open MPI", [5])], must_against={"Gloo, ring": 1}), 1).row("allreduce")
+        self.assertEqual(row["against"], {"Gloo": 40, "Gloo, ring": 50, "Open MPI": 0.5})
+
+    def test_contenders_alternate(self):
+        order = []
+        contenders = [Contender("peer", name, lambda name=name: order.append(name) or 1.0) for name in "abc"]
+        race(Case("x", "s", True, contenders), 2)
+        self.assertEqual("".join(order), "abcabc")
+
+
+class Prints(unittest.TestCase):
+    def test_json_is_one_line_with_the_agreed_keys(self):
+        text = to_json(latency_row())
+        self.assertNotIn("\n", text)
+        self.assertLessEqual({"suite", "case", "ours", "peer", "peer_name", "unit", "ratio"}, json.loads(text).keys())
+
+    def test_the_table_lines_up(self):
+        lines = to_table([latency_row()]).splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertEqual(lines[0].index("peer is"), lines[1].index("BASP, sharing"))
+        self.assertIn("25%", lines[1])
+
+
+class LeavesNoProcess(unittest.TestCase):
+    # A shell whose child has a process group of its own, as mpirun's have.
+    NEST = ["bash", "-c", "set -m; sleep 600 & echo $!; wait"]
+
+    def assert_gone(self, pid):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                    if file.read().rpartition(")")[2].split()[0] == "Z":
+                        return
+            except OSError:
+                return
+            time.sleep(0.01)
+        self.fail(f"process {pid} is left")
+
+    def test_when_a_contender_fails(self):
+        with self.assertRaisesRegex(Failure, "(?s)exit code 3.*out of luck"):
+            with Processes() as processes:
+                nest = processes.start(self.NEST)
+                pid = int(nest.stdout.readline())
+                processes.wait([nest, processes.start(["sh", "-c", "echo out of luck >&2; exit 3"])], 60)
+        self.assert_gone(pid)
+
+    def test_when_it_takes_too_long(self):
+        with self.assertRaisesRegex(Failure, "still running after"):
+            with Processes() as processes:
+                nest = processes.start(self.NEST)
+                pid = int(nest.stdout.readline())
+                processes.wait([nest], 0.1)
+        self.assert_gone(pid)
+
+    def test_when_interrupted(self):
+        program = ("from processes import Processes\n"
+                   "with Processes() as processes:\n"
+                   f"    nest = processes.start({self.NEST!r})\n"
+                   "    print(nest.stdout.readline().decode().strip(), flush=True)\n"
+                   "    processes.wait([nest], 600)\n")
+        child = subprocess.Popen([sys.executable, "-B", "-c", program], stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL, cwd=os.path.dirname(__file__))
+        pid = int(child.stdout.readline())
+        child.send_signal(2)
+        self.assertNotEqual(child.wait(60), 0)
+        child.stdout.close()
+        self.assert_gone(pid)
+
+    def test_a_program_that_is_not_there_is_named(self):
+        with self.assertRaisesRegex(Failure, "cannot start /no/such/program"):
+            with Processes() as processes:
+                processes.run(["/no/such/program"], 10)
+
+
+if __name__ == "__main__":
+    unittest.main()
