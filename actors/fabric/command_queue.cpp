@@ -33,8 +33,8 @@ int open_eventfd() {
 }
 
 void give(LocalLink& link, SendCommand command) {
-  link.send(FrameType::data, static_cast<std::uint8_t>(command.channel), command.stream,
-            std::move(command.parts), std::move(command.ticket));
+  link.sender().send(FrameType::data, static_cast<std::uint8_t>(command.channel), command.stream,
+                     std::move(command.parts), std::move(command.ticket));
 }
 
 }  // namespace
@@ -107,9 +107,7 @@ void CommandQueue::push_drop(const ProcessAddress& peer, const Error& why) {
 }
 
 void CommandQueue::wake() {
-  const std::uint64_t one = 1;
-  // It can only fail when the counter is full, and then the descriptor is readable anyway.
-  [[maybe_unused]] auto written = ::write(wake_fd_, &one, sizeof(one));
+  wake_by(wake_fd_);
 }
 
 void CommandQueue::wake_if_waiting() {

@@ -56,7 +56,7 @@ void Courier::on_send(SendCommand command, Clock::time_point now) {
   Peer& peer = peer_for(to);
   if (Connection* sender = find(peer.sender); sender != nullptr && sender->link) {
     // Under an address that is not attached to the link, or pushed before it was.
-    return sender->link->send(FrameType::data, static_cast<std::uint8_t>(command.channel), command.stream,
+    return sender->link->sender().send(FrameType::data, static_cast<std::uint8_t>(command.channel), command.stream,
                               std::move(command.parts), std::move(command.ticket));
   }
   peer.queue.push_back(std::move(command));
@@ -232,7 +232,7 @@ void Courier::pump(Peer& peer) {
 
 void Courier::say_goodbye(Connection& connection) {
   if (std::exchange(connection.goodbye_sent, true)) return;
-  if (connection.link) return connection.link->send(FrameType::goodbye, 0, kInOrder, {}, {});
+  if (connection.link) return connection.link->sender().send(FrameType::goodbye, 0, kInOrder, {}, {});
   post(connection, FrameType::goodbye, {}, Clock::now());
 }
 
@@ -344,23 +344,23 @@ void Courier::on_lane_broken(const LaneBroken& event) {
   // What it sent before its end still counts. Another thread may be polling just now; closing waits for it.
   while (connection->link->poll()) {
   }
-  const LocalLink::Trouble trouble = connection->link->trouble();
-  break_connection(event.endpoint, trouble.ending == LocalLink::Ending::none ? event.why : trouble.why);
+  const LinkEnding ending = connection->link->ending();
+  break_connection(event.endpoint, ending.kind == LinkEnding::Kind::none ? event.why : ending.why);
 }
 
-bool Courier::on_link_troubles() {
+bool Courier::on_link_endings() {
   if (!surroundings_.attention.exchange(false)) return false;
-  std::vector<std::pair<EndpointId, LocalLink::Trouble>> troubles;
+  std::vector<std::pair<EndpointId, LinkEnding>> endings;
   for (const auto& [endpoint, connection] : connections_) {
     if (!connection->link) continue;
-    auto trouble = connection->link->trouble();
-    if (trouble.ending != LocalLink::Ending::none) troubles.emplace_back(endpoint, std::move(trouble));
+    auto ending = connection->link->ending();
+    if (ending.kind != LinkEnding::Kind::none) endings.emplace_back(endpoint, std::move(ending));
   }
-  for (const auto& [endpoint, trouble] : troubles) {
+  for (const auto& [endpoint, ending] : endings) {
     Connection* connection = find(endpoint);
     if (connection == nullptr) continue;
-    if (trouble.ending == LocalLink::Ending::goodbye) say_goodbye(*connection);
-    break_connection(endpoint, trouble.why);
+    if (ending.kind == LinkEnding::Kind::goodbye) say_goodbye(*connection);
+    break_connection(endpoint, ending.why);
   }
   return true;
 }
@@ -419,7 +419,7 @@ void Courier::wind_down(Peer& peer) {
 }
 
 bool Courier::is_drained(const Connection& connection) const {
-  return connection.link ? connection.link->drained() : connection.posted.empty();
+  return connection.link ? connection.link->sender().drained() : connection.posted.empty();
 }
 
 void Courier::wind_down_links() {

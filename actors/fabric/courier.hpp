@@ -30,7 +30,7 @@ class Courier {
   void on_door(DoorEvent event, Clock::time_point now);
   void on_lane(LaneEvent event, Clock::time_point now);
   /// Deals with links that ended; true when there was one.
-  bool on_link_troubles();
+  bool on_link_endings();
   /// The links; any thread may poll them.
   LinkPoller& links() { return poller_; }
   /// Sends due heartbeats and gives up who fell silent. Call it at least every quarter of the heartbeat

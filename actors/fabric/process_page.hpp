@@ -14,6 +14,9 @@ struct ProcessPage {
   alignas(64) std::atomic<std::uint64_t> heartbeat{0};  ///< moves while the progress thread lives
 };
 
+/// Makes an eventfd readable.
+void wake_by(int eventfd);
+
 /// Another process's page and the descriptor that wakes its progress thread.
 class PeerBell {
  public:
@@ -24,13 +27,12 @@ class PeerBell {
     // Orders what was written before with the reader's last look after it said that it sleeps.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     auto& asleep = page().asleep;
-    if (asleep.load(std::memory_order_relaxed) != 0 && asleep.exchange(0) != 0) wake();
+    if (asleep.load(std::memory_order_relaxed) != 0 && asleep.exchange(0) != 0) wake_by(doorbell_.get());
   }
   std::uint64_t heartbeat() const { return page().heartbeat.load(std::memory_order_relaxed); }
 
  private:
   ProcessPage& page() const { return *reinterpret_cast<ProcessPage*>(page_.bytes().data()); }
-  void wake();
 
   SharedSegment page_;
   OwnedFd doorbell_;

@@ -137,7 +137,7 @@ bool UcxTransport::work() {
     worked = true;
   }
   worked |= courier_->links().poll();
-  worked |= courier_->on_link_troubles();
+  worked |= courier_->on_link_endings();
   for (Command& command : commands_.take()) {
     courier_->on_command(std::move(command), now);
     worked = true;
