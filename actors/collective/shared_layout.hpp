@@ -15,8 +15,9 @@ inline constexpr std::uint32_t kMaxGroup = 64;
 inline constexpr std::size_t kInlineBytes = std::size_t{16} << 10;
 /// Results at least that large, written straight to where they belong, go around the caches.
 inline constexpr std::size_t kStreamBytes = std::size_t{4} << 20;
-/// Half a staging area: what of a large vector is under way at a time. Two of these fit the cache of a core.
-inline constexpr std::size_t kStageBytes = std::size_t{256} << 10;
+/// Half a staging area: what of a large vector is under way at a time. Small enough for the caches, large enough that
+/// waiting for members that share processors does not dominate.
+inline constexpr std::size_t kStageBytes = std::size_t{512} << 10;
 
 /// Where vectors lie that peers may use straight.
 struct SegmentPlace {
@@ -76,8 +77,8 @@ struct ControlLayout {
   static constexpr std::size_t kInline = kHeader;
   static constexpr std::size_t kStages = kInline + kMaxOperationsInFlight * kInlineBytes;
   static constexpr std::size_t kBytes = kStages + kMaxOperationsInFlight * 4 * kStageBytes;
-  /// Touched ahead: what members that have few operations in flight use.
-  static constexpr std::size_t kTouched = kStages + 2 * 4 * kStageBytes;
+  /// Touched ahead: what small operations use. The rest is when it is needed, if ever.
+  static constexpr std::size_t kTouched = kInline + 2 * kInlineBytes;
 
   static constexpr std::size_t inline_area(std::size_t slot) { return kInline + slot * kInlineBytes; }
   static constexpr std::size_t input_stage(std::size_t slot, std::size_t half) {
