@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -53,7 +54,14 @@ class Hub {
   void abort(Error why) {
     const std::lock_guard lock(mutex_);
     if (!aborted_) aborted_ = std::move(why);
+    is_aborted_.store(true, std::memory_order_release);
     for (Mailbox& mailbox : mailboxes_) mailbox.arrived.notify_all();
+  }
+
+  std::optional<Error> aborted() {
+    if (!is_aborted_.load(std::memory_order_acquire)) return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    return aborted_;
   }
 
   void leave(std::uint32_t rank) {
@@ -74,6 +82,7 @@ class Hub {
   std::mutex mutex_;
   std::deque<Mailbox> mailboxes_;
   std::optional<Error> aborted_;
+  std::atomic<bool> is_aborted_{false};
 };
 
 class LocalExchange final : public Exchange {
@@ -92,6 +101,8 @@ class LocalExchange final : public Exchange {
     return hub_->receive(rank_, from, tag);
   }
   void abort(Error why) override { hub_->abort(std::move(why)); }
+  void abort_everywhere(Error why) override { hub_->abort(std::move(why)); }
+  std::optional<Error> aborted() const override { return hub_->aborted(); }
 
  private:
   std::shared_ptr<Hub> hub_;

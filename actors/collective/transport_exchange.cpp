@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -20,11 +22,15 @@ using fabric::Transport;
 
 using GangKey = std::pair<std::string, std::uint64_t>;  // job and generation
 
-// The first part of a frame. A frame without a second part only makes the connection.
+enum class FrameKind : std::uint8_t { connect, data, abort };
+
+// The first part of a frame. The second is what was sent, or why the gang ends; one that only makes the connection
+// has none.
 struct FrameHead {
   GangKey gang;
   std::uint32_t from = 0;
   std::uint64_t tag = 0;
+  FrameKind kind = FrameKind::data;
 };
 
 Buffer encode(const FrameHead& head) {
@@ -33,6 +39,7 @@ Buffer encode(const FrameHead& head) {
   out.integer(head.gang.second);
   out.integer(head.from);
   out.integer(head.tag);
+  out.integer(static_cast<std::uint8_t>(head.kind));
   return Buffer::copy_of(std::span<const std::byte>(out.block()));
 }
 
@@ -43,8 +50,27 @@ std::optional<FrameHead> decode(const Buffer& part) {
   head.gang.second = in.integer<std::uint64_t>();
   head.from = in.integer<std::uint32_t>();
   head.tag = in.integer<std::uint64_t>();
-  if (!in.complete()) return {};
+  const auto kind = in.integer<std::uint8_t>();
+  if (!in.complete() || kind > static_cast<std::uint8_t>(FrameKind::abort)) return {};
+  head.kind = static_cast<FrameKind>(kind);
   return head;
+}
+
+Buffer encode(const Error& why) {
+  constexpr std::size_t kLongestText = 16 << 10;
+  fabric::WireWriter out;
+  out.integer(static_cast<std::uint8_t>(why.code));
+  out.text(std::string_view(why.message).substr(0, kLongestText));
+  out.text(std::string_view(why.hint).substr(0, kLongestText));
+  return Buffer::copy_of(std::span<const std::byte>(out.block()));
+}
+
+Error decode_error(const Buffer& part) {
+  fabric::WireReader in(part.bytes());
+  const auto code = std::min(in.integer<std::uint8_t>(), static_cast<std::uint8_t>(ErrorCode::internal));
+  Error why{static_cast<ErrorCode>(code), in.text(), in.text()};
+  if (!in.complete()) return {ErrorCode::cancelled, "a member ended the gang", {}};
+  return why;
 }
 
 class TransportExchange final : public Exchange {
@@ -71,7 +97,7 @@ class TransportExchange final : public Exchange {
       return {};
     }
     return transport_->send(members_[to], Channel::collective,
-                            {encode({gang_, rank_, tag}), std::move(bytes)});
+                            {encode({gang_, rank_, tag, FrameKind::data}), std::move(bytes)});
   }
 
   Result<Buffer> receive(std::uint32_t from, std::uint64_t tag) override {
@@ -94,6 +120,7 @@ class TransportExchange final : public Exchange {
     std::lock_guard lock(mutex_);
     if (aborted_) return;
     aborted_ = std::move(why);
+    is_aborted_.store(true, std::memory_order_release);
     unreceived_bytes_ = 0;
     for (auto& entry : boxes_) {
       entry.second.buffers.clear();
@@ -101,10 +128,27 @@ class TransportExchange final : public Exchange {
     }
   }
 
+  void abort_everywhere(Error why) override {
+    const Buffer reason = encode(why);
+    abort(std::move(why));
+    for (std::uint32_t member = 0; member < members_.size(); ++member) {
+      if (member == rank_) continue;
+      // Whoever cannot be reached is lost, and so learns that this process is.
+      static_cast<void>(transport_->send(members_[member], Channel::collective,
+                                         {encode({gang_, rank_, 0, FrameKind::abort}), reason}));
+    }
+  }
+
+  std::optional<Error> aborted() const override {
+    if (!is_aborted_.load(std::memory_order_acquire)) return std::nullopt;
+    std::lock_guard lock(mutex_);
+    return aborted_;
+  }
+
   void connect_all() {
     for (std::uint32_t member = 0; member < members_.size(); ++member) {
       if (member == rank_) continue;
-      auto sent = transport_->send(members_[member], Channel::collective, {encode({gang_, rank_, 0})});
+      auto sent = transport_->send(members_[member], Channel::collective, {encode({gang_, rank_, 0, FrameKind::connect})});
       if (!sent) abort(sent.error());
     }
   }
@@ -115,6 +159,7 @@ class TransportExchange final : public Exchange {
                     head.from);
       return;
     }
+    if (head.kind == FrameKind::abort) return abort(decode_error(bytes));
     deliver(head.from, head.tag, std::move(bytes));
   }
 
@@ -163,10 +208,11 @@ class TransportExchange final : public Exchange {
   const std::vector<ProcessAddress> members_;
   const std::size_t max_unreceived_bytes_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, Box> boxes_;  ///< by sender and tag
   std::size_t unreceived_bytes_ = 0;
   std::optional<Error> aborted_;
+  std::atomic<bool> is_aborted_{false};
 };
 
 }  // namespace

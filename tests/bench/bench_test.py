@@ -66,6 +66,7 @@ class Prints(unittest.TestCase):
         self.assertEqual(len(lines), 2)
         self.assertEqual(lines[0].index("peer is"), lines[1].index("BASP, sharing"))
         self.assertIn("25%", lines[1])
+        self.assertNotIn("ours is", lines[0])  # there is only one
 
 
 class LeavesNoProcess(unittest.TestCase):

@@ -37,10 +37,11 @@ class Results:
     values: dict = field(default_factory=dict)
 
     def best(self, role, who=None):
-        """Name and median of the best contender of a role (of that name or family); nothing when there is none."""
+        """Name and median of the best contender of a role, and of that name or family; None without any."""
         medians = {
             contender.name: statistics.median(self.values[contender.name])
-            for contender in self.case.contenders if contender.role == role and who in (None, contender.name, contender.family)
+            for contender in self.case.contenders
+            if contender.role == role and who in (None, contender.name, contender.family)
         }
         if not medians:
             return None
@@ -52,15 +53,14 @@ class Results:
         name, ours = self.best("ours")
         peer_name, peer = self.best("peer")
         row = {
-            "suite": suite, "case": self.case.name, "ours": ours, "ours_name": name, "peer": peer, "peer_name": peer_name,
-            "unit": self.case.unit, "ratio": self._better_by(ours, peer),
+            "suite": suite, "case": self.case.name, "ours": ours, "ours_name": name, "peer": peer,
+            "peer_name": peer_name, "unit": self.case.unit, "ratio": self._better_by(ours, peer),
         }
         if self.case.must:
             row["must"] = self.case.must
         families = {contender.family for contender in self.case.contenders if contender.role == "peer"}
-        row["against"] = {
-            who: self._better_by(ours, self.best("peer", who)[1]) for who in sorted(families | set(self.case.must_against))
-        }
+        shown = sorted(families | set(self.case.must_against))
+        row["against"] = {who: self._better_by(ours, self.best("peer", who)[1]) for who in shown}
         if self.case.must_against:
             row["must_against"] = self.case.must_against
         limit = self.best("limit")

@@ -2,7 +2,8 @@
 
 import json
 
-COLUMNS = ("case", "ours", "peer", "unit", "ratio", "must", "limit", "of limit", "ours is", "peer is", "limit is", "against each")
+COLUMNS = (
+    "case", "ours", "peer", "unit", "ratio", "must", "limit", "of limit", "ours is", "peer is", "limit is", "against each")
 
 
 def to_json(row):
@@ -10,21 +11,22 @@ def to_json(row):
 
 
 def to_table(rows):
-    lines = [COLUMNS] + [_cells(row) for row in rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
+    """Columns in which nothing stands are left out."""
+    columns = [column for column in zip(COLUMNS, *(_cells(row) for row in rows)) if any(column[1:])]
     numeric = {"ours", "peer", "ratio", "must", "limit", "of limit"}
-    return "\n".join(
-        "  ".join(cell.rjust(width) if name in numeric else cell.ljust(width)
-                  for cell, width, name in zip(line, widths, COLUMNS)).rstrip()
-        for line in lines)
+    aligned = []
+    for column in columns:
+        width = max(len(cell) for cell in column)
+        aligned.append([cell.rjust(width) if column[0] in numeric else cell.ljust(width) for cell in column])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*aligned))
 
 
 def _cells(row):
     return (
         row["case"], _number(row["ours"]), _number(row["peer"]), row["unit"], f"{row['ratio']:.2f}",
         f"{row['must']:g}" if "must" in row else "", _number(row["limit"]) if "limit" in row else "",
-        f"{row['ours_of_limit']:.0%}" if "limit" in row else "", row["ours_name"], row["peer_name"], row.get("limit_name", ""),
-        _each(row),
+        f"{row['ours_of_limit']:.0%}" if "limit" in row else "",
+        row["ours_name"] if row["ours_name"] != "ds" else "", row["peer_name"], row.get("limit_name", ""), _each(row),
     )
 
 
