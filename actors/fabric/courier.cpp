@@ -35,7 +35,7 @@ Courier::Courier(const TransportOptions& options, Door& door, LocalLanes& lanes,
       poller_(lanes.page()) {}
 
 TransportCounters Courier::counters() const {
-  return {delivered_ + surroundings_.delivered, lost_, refused_ + door_.refused()};
+  return {delivered_ + surroundings_.delivered, lost_, refused_ + door_.refused() + lanes_.refused()};
 }
 
 // ---- commands -----------------------------------------------------------------------------------
@@ -336,10 +336,7 @@ void Courier::close_endpoint(EndpointId endpoint) {
 
 void Courier::on_lane_broken(const LaneBroken& event) {
   Connection* connection = find(event.endpoint);
-  if (connection == nullptr) {
-    ++refused_;
-    return lanes_.close(event.endpoint);
-  }
+  if (connection == nullptr) return lanes_.close(event.endpoint);
   if (!connection->link) return break_connection(event.endpoint, event.why);
   // What it sent before its end still counts. Another thread may be polling just now; closing waits for it.
   while (connection->link->poll()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -95,7 +96,7 @@ class Door {
   std::size_t strangers_ = 0;
   std::unordered_map<SessionId, std::unique_ptr<Session>> sessions_;
   std::vector<std::string> warned_;  ///< hosts whose refusal was logged
-  std::uint64_t refused_ = 0;
+  std::atomic<std::uint64_t> refused_{0};
 };
 
 }  // namespace ds::fabric

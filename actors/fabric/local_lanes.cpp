@@ -1,6 +1,7 @@
 #include "actors/fabric/local_lanes.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -169,7 +170,10 @@ void LocalLanes::accept_all() {
   while (listener_) {
     OwnedFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) return;
-    if (strangers_ >= options_.max_unproven_peers) continue;
+    if (strangers_ >= options_.max_unproven_peers) {
+      refuse_stranger({ErrorCode::resource_exhausted, "too many that have not proven the secret", {}});
+      continue;
+    }
     auto session = std::make_unique<Session>();
     session->id = next_++;
     session->socket = std::move(socket);
@@ -179,6 +183,11 @@ void LocalLanes::accept_all() {
     ++strangers_;
     sessions_[session->id] = std::move(session);
   }
+}
+
+void LocalLanes::refuse_stranger(const Error& why) {
+  if (refused_.fetch_add(1) != 0) return;
+  spdlog::warn("fabric: refused a connection from this host: {} (said once)", why.message);
 }
 
 void LocalLanes::close_to_strangers() {
@@ -341,6 +350,7 @@ std::vector<LaneEvent> LocalLanes::work() {
     const bool reads = session.waiting == Session::Waiting::enter || session.waiting == Session::Waiting::welcome;
     Result<LaneEvent> event = reads ? read_packet(session)
                                     : Result<LaneEvent>(fail(ErrorCode::unavailable, "the process ended"));
+    if (!event && session.waiting == Session::Waiting::enter) refuse_stranger(event.error());
     events.push_back(event ? std::move(*event) : LaneEvent(LaneBroken{session.id, event.error()}));
   }
   return events;
@@ -350,8 +360,9 @@ std::vector<LaneEvent> LocalLanes::on_tick(Clock::time_point now) {
   std::vector<LaneEvent> events;
   for (const auto& [id, session] : sessions_) {
     if (session->waiting == Session::Waiting::hangup || now < session->deadline) continue;
-    events.emplace_back(LaneBroken{
-        id, {ErrorCode::deadline_exceeded, "the handshake on this host did not end in time", {}}});
+    const Error late{ErrorCode::deadline_exceeded, "the handshake on this host did not end in time", {}};
+    if (session->waiting == Session::Waiting::enter) refuse_stranger(late);
+    events.emplace_back(LaneBroken{id, late});
   }
   return events;
 }

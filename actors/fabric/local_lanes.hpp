@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -62,6 +63,9 @@ class LocalLanes {
   void close(EndpointId endpoint);
   void close_to_strangers();
 
+  /// Strangers that were sent away before they said anything of use. From any thread.
+  std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+
   /// Readable when `work` has something to do.
   int fd() const { return epoll_.get(); }
   std::vector<LaneEvent> work();
@@ -75,6 +79,7 @@ class LocalLanes {
   Result<void> watch(Session& session);
   Result<LaneEvent> read_packet(Session& session);
   Result<void> take_descriptors(Session& session, std::vector<OwnedFd> descriptors);
+  void refuse_stranger(const Error& why);
   bool probe(const Session& session, std::uint64_t address, const Proof& expected) const;
   LinkEnds ends_of(Session& session);
 
@@ -86,6 +91,7 @@ class LocalLanes {
   OwnedFd listener_;
   EndpointId next_ = kLocalEndpoint + 1;
   std::size_t strangers_ = 0;
+  std::atomic<std::uint64_t> refused_{0};
   std::unordered_map<EndpointId, std::unique_ptr<Session>> sessions_;
 };
 
