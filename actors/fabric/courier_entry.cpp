@@ -163,8 +163,11 @@ void Courier::on_lane_welcomed(const LaneWelcomed& event) {
 }
 
 void Courier::begin_link(Connection& connection, LinkEnds ends) {
+  const char* large = (ends.abilities & kMapsBlocks) != 0    ? "mapped"
+                      : (ends.abilities & kReadsMemory) != 0 ? "read from its memory"
+                                                             : "through the ring";
   spdlog::debug("fabric: shared memory with process {:016x}, large parts {}", connection.peer->address.id,
-                ends.reads_peer ? "read from its memory" : "through the ring");
+                large);
   connection.link = std::make_shared<LocalLink>(surroundings_, std::move(ends), connection.peer->address);
   connection.peer_heartbeat = connection.link->peer_heartbeat();
   admit(connection);

@@ -31,7 +31,7 @@ struct LinkEnds {
   std::unique_ptr<PeerBell> bell;
   OwnedFd socket;  ///< hangs up when the peer ends, however it ends
   pid_t pid = 0;
-  bool reads_peer = false;  ///< process_vm_readv was seen to work
+  std::uint32_t abilities = 0;  ///< `ReaderAbility` bits: what was seen to work with the peer's memory
 
   RingControl& out_control() const { return client ? rings().to_server : rings().to_client; }
   RingControl& in_control() const { return client ? rings().to_client : rings().to_server; }

@@ -66,7 +66,7 @@ LinkReceiver::LinkReceiver(LinkSurroundings& surroundings, std::shared_ptr<LinkE
       sender_(std::move(sender)),
       peer_(std::move(peer)),
       reader_(ends_->in_control(), ends_->in_ring()) {
-  ends_->in_control().reader_fetches.store(ends_->reads_peer ? 1 : 0, std::memory_order_release);
+  ends_->in_control().reader_abilities.store(ends_->abilities, std::memory_order_release);
 }
 
 bool LinkReceiver::poll() {
@@ -144,7 +144,7 @@ Result<void> LinkReceiver::read_whole(std::span<const std::byte> payload) {
 Result<void> LinkReceiver::read_announced(std::span<const std::byte> payload) {
   auto header = read_header(payload);
   if (!header) return tl::unexpected(header.error());
-  if (!ends_->reads_peer) return malformed("it announces memory that can't be read");
+  if ((ends_->abilities & kReadsMemory) == 0) return malformed("it announces memory that can't be read");
   const std::size_t count = header->part_sizes.size();
   if (payload.size() < count * sizeof(PartPlace)) return malformed("an announcement without places");
   Fetch fetch;
@@ -225,6 +225,7 @@ Result<void> LinkReceiver::fetch_some(std::size_t& budget) {
 }
 
 Result<void> LinkReceiver::borrow(Fetch& fetch, const PartPlace& place, std::size_t size) {
+  if ((ends_->abilities & kMapsBlocks) == 0) return malformed("it lends a block that can't be mapped");
   if (place.at > place.block_bytes || size > place.block_bytes - place.at) {
     return malformed("it lends more than the block has");
   }

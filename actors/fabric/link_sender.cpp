@@ -36,8 +36,7 @@ void LinkSender::send(FrameType type, std::uint8_t channel, Stream stream, Trans
   out.parts = std::move(parts);
   out.ticket = std::move(ticket);
   if (out.bytes > kInlineBytes) {
-    const bool reads = ends_->out_control().reader_fetches.load(std::memory_order_acquire) != 0;
-    out.kind = reads ? kAnnounced : kBegin;
+    out.kind = (reader_abilities() & kReadsMemory) != 0 ? kAnnounced : kBegin;
   }
   std::vector<Out> finished;
   {
@@ -163,7 +162,7 @@ PartPlace LinkSender::place_of(const Buffer& part, std::size_t& lent) const {
   if (part.size() < kPlacedFrom) return place;
   place.where = PartPlace::Where::memory;
   place.at = reinterpret_cast<std::uint64_t>(part.bytes().data());
-  if (lent_ + lent + part.size() > kMaxLentBytes) return place;
+  if ((reader_abilities() & kMapsBlocks) == 0 || lent_ + lent + part.size() > kMaxLentBytes) return place;
   if (auto shared = find_shared_part(part.bytes())) {
     place = {PartPlace::Where::block, shared->fd, shared->offset, shared->block, shared->block_bytes};
     lent += part.size();

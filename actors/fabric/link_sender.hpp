@@ -58,6 +58,9 @@ class LinkSender {
     bool taken = false;
   };
 
+  std::uint32_t reader_abilities() const {
+    return ends_->out_control().reader_abilities.load(std::memory_order_acquire);
+  }
   void queue(Out& out);
   void pump();
   bool write(Out& out);

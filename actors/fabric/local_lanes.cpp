@@ -1,5 +1,6 @@
 #include "actors/fabric/local_lanes.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
@@ -111,7 +112,7 @@ struct LocalLanes::Session {
   SharedSegment page;
   OwnedFd bell;
   std::unique_ptr<Proof> probe;  ///< what the other side tries to read in our memory
-  bool reads_peer = false;
+  std::uint32_t abilities = 0;
 };
 
 LocalLanes::LocalLanes(const TransportOptions& options, int doorbell)
@@ -251,14 +252,19 @@ Result<void> LocalLanes::take_descriptors(Session& session, std::vector<OwnedFd>
 }
 
 // Whether we may read the other process's memory, and whether it is the process we think: it said where its
-// proof lies.
-bool LocalLanes::probe(const Session& session, std::uint64_t address, const Proof& expected) const {
-  if (!options_.read_peer_memory || session.pid <= 0) return false;
+// proof lies. As `ReaderAbility` bits.
+std::uint32_t LocalLanes::probe(const Session& session, std::uint64_t address, const Proof& expected) const {
+  if (!options_.read_peer_memory || session.pid <= 0) return 0;
   Proof found{};
   const iovec to{found.data(), found.size()};
   const iovec from{reinterpret_cast<void*>(address), found.size()};
-  return ::process_vm_readv(session.pid, &to, 1, &from, 1, 0) == static_cast<ssize_t>(found.size()) &&
-         same_proof(found, expected);
+  if (::process_vm_readv(session.pid, &to, 1, &from, 1, 0) != static_cast<ssize_t>(found.size()) ||
+      !same_proof(found, expected)) {
+    return 0;
+  }
+  const OwnedFd blocks(
+      ::open(fmt::format("/proc/{}/fd", session.pid).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return blocks ? kReadsMemory | kMapsBlocks : kReadsMemory;
 }
 
 Result<LaneEvent> LocalLanes::read_packet(Session& session) {
@@ -279,13 +285,13 @@ Result<LaneEvent> LocalLanes::read_packet(Session& session) {
   if (entering) {
     auto enter = decode_enter(said);
     if (!enter) return tl::unexpected(enter.error());
-    session.reads_peer = probe(session, address, enter->proof);
+    session.abilities = probe(session, address, enter->proof);
     session.waiting = Session::Waiting::verdict;
     return LaneEntering{session.id, *enter};
   }
   auto proof = decode_proof(said);
   if (!proof) return tl::unexpected(proof.error());
-  session.reads_peer = probe(session, address, *proof);
+  session.abilities = probe(session, address, *proof);
   session.waiting = Session::Waiting::opening;
   return LaneWelcomed{session.id, *proof};
 }
@@ -321,7 +327,7 @@ LinkEnds LocalLanes::ends_of(Session& session) {
   ends.bell = std::make_unique<PeerBell>(std::move(session.page), std::move(session.bell));
   ends.socket = std::move(session.socket);
   ends.pid = session.pid;
-  ends.reads_peer = session.reads_peer;
+  ends.abilities = session.abilities;
   return ends;
 }
 

@@ -80,7 +80,7 @@ class LocalLanes {
   Result<LaneEvent> read_packet(Session& session);
   Result<void> take_descriptors(Session& session, std::vector<OwnedFd> descriptors);
   void refuse_stranger(const Error& why);
-  bool probe(const Session& session, std::uint64_t address, const Proof& expected) const;
+  std::uint32_t probe(const Session& session, std::uint64_t address, const Proof& expected) const;
   LinkEnds ends_of(Session& session);
 
   const TransportOptions& options_;

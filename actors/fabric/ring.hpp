@@ -14,9 +14,12 @@ struct RingControl {
   alignas(64) std::atomic<std::uint64_t> head{0};  ///< bytes written so far
   alignas(64) std::atomic<std::uint64_t> tail{0};  ///< bytes read so far
   alignas(64) std::atomic<std::uint32_t> writer_waits{0};  ///< the writer wants to know when there is room
-  std::atomic<std::uint32_t> reader_fetches{0};  ///< the reader can read the writer's memory by itself
+  std::atomic<std::uint32_t> reader_abilities{0};  ///< what the reader can do by itself: `ReaderAbility`
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+/// Bits of `RingControl::reader_abilities`.
+enum ReaderAbility : std::uint32_t { kReadsMemory = 1, kMapsBlocks = 2 };
 
 /// Writes records into a byte ring of a power-of-two size that one other process reads.
 ///

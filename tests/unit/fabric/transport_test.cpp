@@ -40,12 +40,13 @@ class TransportOver : public testing::TestWithParam<Way> {
   TransportOptions ours() const { return over(GetParam()); }
 };
 
+std::string name_of(const testing::TestParamInfo<Way>& info) {
+  const char* names[] = {"LentBlocks", "ReadMemory", "Fragments", "Network"};
+  return names[static_cast<int>(info.param)];
+}
+
 INSTANTIATE_TEST_SUITE_P(EveryWay, TransportOver,
-                         testing::Values(Way::lent, Way::read, Way::fragments, Way::network),
-                         [](const testing::TestParamInfo<Way>& way) {
-                           const char* names[] = {"LentBlocks", "ReadMemory", "Fragments", "Network"};
-                           return std::string(names[static_cast<int>(way.param)]);
-                         });
+                         testing::Values(Way::lent, Way::read, Way::fragments, Way::network), name_of);
 
 struct Frame {
   ProcessAddress from;
