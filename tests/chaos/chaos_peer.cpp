@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
   // The standard output is for the driver. Losses are what this test is about, they need no log.
   spdlog::set_default_logger(
       std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::stderr_sink_mt>()));
-  spdlog::set_level(spdlog::level::warn);
+  spdlog::set_level(spdlog::level::err);
   const std::size_t slot = std::stoul(argv[1]);
   Journal journal(argv[3]);
   PeerTable peers;
