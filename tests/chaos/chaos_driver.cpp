@@ -97,11 +97,11 @@ class Chaos {
 void Chaos::start(std::size_t index) {
   Slot& slot = slots_[index];
   slot.incarnation = incarnations_.size();
-  slot.process =
-      std::make_unique<PeerProcess>(program_,
-                                    std::vector<std::string>{std::to_string(index), std::to_string(slot.port),
-                                                             journal_of(slot.incarnation).string()},
-                                    mark_);
+  slot.process = std::make_unique<PeerProcess>(
+      program_,
+      std::vector<std::string>{std::to_string(index), "127.0.0.1", std::to_string(slot.port),
+                               journal_of(slot.incarnation).string()},
+      mark_);
   Incarnation born;
   born.slot = index;
   born.pid = slot.process->pid();
@@ -118,7 +118,8 @@ void Chaos::start(std::size_t index) {
 void Chaos::introduce() {
   for (std::size_t index = 0; index < kSlots; ++index) {
     if (slots_[index].state != Slot::State::dead)
-      everybody(fmt::format("peer {} {} {}", index, incarnation(slots_[index]).id, slots_[index].port));
+      everybody(
+          fmt::format("peer {} {} 127.0.0.1 {}", index, incarnation(slots_[index]).id, slots_[index].port));
   }
   if (sending_) everybody("start");
 }

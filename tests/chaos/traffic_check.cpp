@@ -118,6 +118,29 @@ std::string TrafficCheck::name(const Way& way) const {
                      way.stream < 0 ? "raw" : fmt::format("actor stream {}", way.stream));
 }
 
+std::uint64_t TrafficCheck::arrived(std::uint64_t from, std::uint64_t to) const {
+  std::uint64_t count = 0;
+  for (const auto& [way, last] : arrived_) count += way.from == from && way.to == to ? last.count : 0;
+  return count;
+}
+
+std::vector<std::int64_t> TrafficCheck::losses(std::uint64_t who, std::uint64_t whom) const {
+  std::vector<std::int64_t> times;
+  if (auto found = losses_.find({who, whom}); found != losses_.end()) {
+    for (const Loss& loss : found->second) times.push_back(loss.time_ns);
+  }
+  return times;
+}
+
+std::vector<std::int64_t> TrafficCheck::fired(std::uint64_t who, std::uint64_t whom) const {
+  std::vector<std::int64_t> times;
+  for (const auto& [key, watch] : watches_) {
+    if (key.first == who && watch.peer == whom)
+      times.insert(times.end(), watch.fired.begin(), watch.fired.end());
+  }
+  return times;
+}
+
 // ---- judging ------------------------------------------------------------------------------------
 
 std::vector<std::string> TrafficCheck::unsettled(const std::vector<std::uint64_t>& living) const {
@@ -242,8 +265,7 @@ std::string TrafficCheck::summary(const std::vector<Incarnation>& all) const {
     const std::int64_t told = watch.fired.front();
     // Only who was awake, and watched before.
     if (watch.set_ns < peer->killed_ns && told > peer->killed_ns &&
-        !slept(*watcher, peer->killed_ns - kAftermath, told, 0) &&
-        !slept(*peer, peer->killed_ns - kAftermath, told, 0))
+        !slept(*watcher, peer->killed_ns, told, 0))
       seen.push_back((told - peer->killed_ns) / 1'000'000);
   }
   std::sort(seen.begin(), seen.end());

@@ -37,6 +37,13 @@ class TrafficCheck {
   /// All journals were read to their ends: the findings, each a sentence.
   std::vector<std::string> findings(const std::vector<Incarnation>& all) const;
 
+  /// How many messages of all kinds arrived.
+  std::uint64_t arrived(std::uint64_t from, std::uint64_t to) const;
+  /// When `who` reported `whom` lost.
+  std::vector<std::int64_t> losses(std::uint64_t who, std::uint64_t whom) const;
+  /// When the monitors of `who` on `whom` fired.
+  std::vector<std::int64_t> fired(std::uint64_t who, std::uint64_t whom) const;
+
   /// For the summary.
   std::string summary(const std::vector<Incarnation>& all) const;
 
