@@ -1,0 +1,337 @@
+// Chaos over the fabric: 4 processes exchange checked traffic while they are killed, stopped and restarted at
+// random.
+//
+//   fabric_chaos [--seconds 60] [--seed NUMBER] [--keep FOLDER]
+//
+// Ends with 0 when nothing was found. A failure prints the seed and the command that repeats it. With --keep
+// the journals stay.
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <fstream>
+#include <memory>
+#include <random>
+#include <sstream>
+#include <thread>
+
+#include "tests/chaos/peer_process.hpp"
+#include "tests/chaos/peer_table.hpp"
+#include "tests/chaos/traffic_check.hpp"
+
+namespace ds::chaos {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kMillisecond = 1'000'000;
+constexpr auto kPatience = 60s;
+constexpr auto kCalm = 7s;  ///< after the last fault; what comes of it is over then
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kMemoryTells = false;  ///< a sanitizer keeps freed memory
+#else
+constexpr bool kMemoryTells = true;
+#endif
+
+struct Slot {
+  enum class State { running, stopped, dead };
+  State state = State::dead;
+  std::unique_ptr<PeerProcess> process;
+  std::size_t incarnation = 0;  ///< index
+  std::uint16_t port = 0;
+  std::int64_t next_ns = 0;  ///< when it wakes or starts again
+  Holdings at_first;         ///< when all were connected for the first time
+};
+
+class Chaos {
+ public:
+  Chaos(std::uint64_t seed, fs::path folder, fs::path program)
+      : random_(seed), folder_(std::move(folder)), program_(std::move(program)) {}
+
+  void run(std::chrono::seconds duration);
+  const std::vector<std::string>& findings() const { return findings_; }
+
+ private:
+  void start(std::size_t slot);
+  void introduce();
+  void everybody(const std::string& line);
+  void connect_all();
+  void disturb(std::int64_t now);
+  void recover(std::int64_t now, bool all);
+  void look(std::int64_t now);
+  void settle();
+  void end();
+  void judge_memory();
+  void read_journals();
+  fs::path journal_of(std::size_t incarnation) const {
+    return folder_ / fmt::format("journal-{}", incarnation);
+  }
+  Incarnation& incarnation(const Slot& slot) { return incarnations_[slot.incarnation]; }
+  void find(std::string what) { findings_.push_back(std::move(what)); }
+  std::int64_t draw(std::int64_t from_ms, std::int64_t to_ms) {
+    return (from_ms + static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(to_ms - from_ms))) *
+           kMillisecond;
+  }
+
+  std::mt19937_64 random_;
+  const fs::path folder_;
+  const fs::path program_;
+  const std::string mark_ = fmt::format("DS_CHAOS_RUN={}-{}", getpid(), now_ns());
+  bool sending_ = false;
+  std::array<Slot, kSlots> slots_;
+  std::vector<Incarnation> incarnations_;
+  std::map<std::size_t, std::vector<std::pair<std::int64_t, std::size_t>>> resident_;  ///< by incarnation
+  std::int64_t next_look_ns_ = 0;
+  std::size_t faults_ = 0;
+  TrafficCheck check_;
+  std::vector<std::string> findings_;
+};
+
+// ---- processes ----------------------------------------------------------------------------------
+
+void Chaos::start(std::size_t index) {
+  Slot& slot = slots_[index];
+  slot.incarnation = incarnations_.size();
+  slot.process = std::make_unique<PeerProcess>(
+      program_,
+      std::vector<std::string>{std::to_string(index), "127.0.0.1", std::to_string(slot.port),
+                               journal_of(slot.incarnation).string()},
+      mark_);
+  Incarnation born;
+  born.slot = index;
+  born.pid = slot.process->pid();
+  born.started_ns = now_ns();
+  auto address = slot.process->hear(kPatience);
+  if (!address) throw std::runtime_error(fmt::format("process {} did not start", slot.incarnation));
+  if (!(std::istringstream(*address) >> born.id >> slot.port))
+    throw std::runtime_error("a process began with: " + *address);
+  incarnations_.push_back(born);
+  slot.state = Slot::State::running;
+}
+
+// Tells everybody about everybody; what they know already changes nothing.
+void Chaos::introduce() {
+  for (std::size_t index = 0; index < kSlots; ++index) {
+    if (slots_[index].state != Slot::State::dead)
+      everybody(
+          fmt::format("peer {} {} 127.0.0.1 {}", index, incarnation(slots_[index]).id, slots_[index].port));
+  }
+  if (sending_) everybody("start");
+}
+
+void Chaos::everybody(const std::string& line) {
+  for (Slot& slot : slots_) {
+    if (slot.state != Slot::State::dead) slot.process->say(line);
+  }
+}
+
+// ---- faults -------------------------------------------------------------------------------------
+
+void Chaos::disturb(std::int64_t now) {
+  const std::size_t index = random_() % kSlots;
+  Slot& slot = slots_[index];
+  const auto kind = random_() % 10;
+  if (slot.state != Slot::State::running) return;
+  ++faults_;
+  if (kind < 3 && index != 0) {  // the first is never killed, so that one process sees all of it
+    incarnation(slot).killed_ns = now_ns();
+    slot.process->signal(SIGKILL);
+    slot.process->wait(kPatience);
+    slot.state = Slot::State::dead;
+    slot.next_ns = now + draw(0, 1500);
+    return;
+  }
+  incarnation(slot).stops.push_back({now_ns(), 0});
+  slot.process->signal(SIGSTOP);
+  slot.state = Slot::State::stopped;
+  // Below the half of the time-out, or well above it.
+  slot.next_ns = now + (kind < 7 ? draw(20, 500) : draw(2500, 4500));
+}
+
+void Chaos::recover(std::int64_t now, bool all) {
+  for (std::size_t index = 0; index < kSlots; ++index) {
+    Slot& slot = slots_[index];
+    if (slot.state == Slot::State::running || (!all && now < slot.next_ns)) continue;
+    if (slot.state == Slot::State::stopped) {
+      slot.process->signal(SIGCONT);
+      incarnation(slot).stops.back().to_ns = now_ns();
+      slot.state = Slot::State::running;
+    } else {
+      start(index);
+      introduce();
+    }
+  }
+}
+
+void Chaos::look(std::int64_t now) {
+  if (now < next_look_ns_) return;
+  next_look_ns_ = now + 500 * kMillisecond;
+  for (Slot& slot : slots_) {
+    if (slot.state == Slot::State::dead) continue;
+    if (auto status = slot.process->wait(0s)) {
+      throw std::runtime_error(fmt::format("process {:016x} ended by itself with {}", incarnation(slot).id,
+                                           WIFSIGNALED(*status)
+                                               ? fmt::format("signal {}", WTERMSIG(*status))
+                                               : fmt::format("code {}", WEXITSTATUS(*status))));
+    }
+    resident_[slot.incarnation].emplace_back(now, resident_bytes(slot.process->pid()));
+  }
+}
+
+// ---- the course ---------------------------------------------------------------------------------
+
+void Chaos::connect_all() {
+  for (std::size_t index = 0; index < kSlots; ++index) start(index);
+  sending_ = true;
+  introduce();
+  std::this_thread::sleep_for(3s);
+  for (Slot& slot : slots_) slot.at_first = holdings_of(slot.process->pid());
+}
+
+void Chaos::run(std::chrono::seconds duration) {
+  connect_all();
+  const std::int64_t end_ns = now_ns() + std::chrono::nanoseconds(duration).count();
+  std::int64_t next_fault = now_ns();
+  for (std::int64_t now = now_ns(); now < end_ns; now = now_ns()) {
+    if (now >= next_fault) {
+      disturb(now);
+      next_fault = now + draw(50, 1200);
+    }
+    recover(now, false);
+    look(now);
+    std::this_thread::sleep_for(10ms);
+  }
+  recover(now_ns(), true);
+  for (const std::int64_t calm_ns = now_ns() + std::chrono::nanoseconds(kCalm).count(); now_ns() < calm_ns;) {
+    look(now_ns());
+    std::this_thread::sleep_for(100ms);
+  }
+  settle();
+  judge_memory();
+  for (auto& finding : check_.findings(incarnations_)) find(std::move(finding));
+  end();
+}
+
+void Chaos::settle() {
+  sending_ = false;
+  everybody("stop");
+  for (Slot& slot : slots_) {
+    if (slot.process->hear(kPatience) != "stopped")
+      find(fmt::format("process {:016x} does not stop sending", incarnation(slot).id));
+  }
+  std::vector<std::uint64_t> living;
+  for (Slot& slot : slots_) living.push_back(incarnation(slot).id);
+  std::vector<std::string> waits;
+  for (const std::int64_t limit = now_ns() + 30'000 * kMillisecond; now_ns() < limit;) {
+    read_journals();
+    waits = check_.unsettled(living);
+    if (waits.empty()) return;
+    look(now_ns());
+    std::this_thread::sleep_for(200ms);
+  }
+  for (auto& wait : waits) find(fmt::format("30 s after the end: {}", wait));
+}
+
+void Chaos::read_journals() {
+  for (std::size_t i = 0; i < incarnations_.size(); ++i) check_.read(incarnations_[i].id, journal_of(i));
+}
+
+void Chaos::end() {
+  const auto before = incarnations_.size();
+  for (Slot& slot : slots_) slot.process->close_input();
+  for (Slot& slot : slots_) {
+    auto status = slot.process->wait(kPatience);
+    if (!status || !WIFEXITED(*status) || WEXITSTATUS(*status) != 0)
+      find(fmt::format("process {:016x} did not end cleanly", incarnation(slot).id));
+  }
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    std::ifstream environment(entry.path() / "environ");
+    const std::string all{std::istreambuf_iterator<char>(environment), {}};
+    if (all.find(mark_) != std::string::npos)
+      find(fmt::format("process {} is left", entry.path().filename().string()));
+  }
+  fmt::print("{} faults, {} processes; {}\n", faults_, before, check_.summary(incarnations_));
+}
+
+void Chaos::judge_memory() {
+  for (Slot& slot : slots_) {
+    const Holdings held = holdings_of(slot.process->pid());
+    fmt::print("process {}: {} descriptors, {} mappings, {} of shared memory, {} MiB\n", slot.incarnation,
+               held.descriptors, held.mappings, held.shared, resident_bytes(slot.process->pid()) >> 20);
+    if (held.named != 0) find(fmt::format("process {:016x} uses named shared memory", incarnation(slot).id));
+    if (slot.incarnation >= kSlots) continue;  // it began in the middle
+    // Two processes that connect at the same moment keep two connections.
+    if (held.descriptors > slot.at_first.descriptors + 16 || held.shared > slot.at_first.shared + 8 ||
+        held.mappings > slot.at_first.mappings + 250) {
+      find(fmt::format(
+          "process {:016x} holds more than at first: {} descriptors, were {}; {} mappings, were {}; {} of "
+          "shared memory, were {}",
+          incarnation(slot).id, held.descriptors, slot.at_first.descriptors, held.mappings,
+          slot.at_first.mappings, held.shared, slot.at_first.shared));
+    }
+  }
+  for (const auto& [index, samples] : resident_) {
+    constexpr std::size_t kWarm = 10, kEnough = 40;  // samples, two a second
+    if (!kMemoryTells || samples.size() < kEnough) continue;
+    std::size_t early = 0, late = 0;
+    const std::size_t third = (samples.size() - kWarm) / 3;
+    for (std::size_t i = 0; i < third; ++i) {
+      early = std::max(early, samples[kWarm + i].second);
+      late = std::max(late, samples[samples.size() - 1 - i].second);
+    }
+    if (late > early + early / 2 + (std::size_t{96} << 20)) {
+      find(fmt::format("the memory of process {:016x} grew from {} to {} MiB", incarnations_[index].id,
+                       early >> 20, late >> 20));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ds::chaos
+
+int main(int argc, char** argv) {
+  namespace fs = std::filesystem;
+  int seconds = 60;
+  std::uint64_t seed = 0;
+  std::string keep;
+  CLI::App app("chaos over the fabric");
+  app.add_option("--seconds", seconds, "of chaos")->check(CLI::Range(1, 86400));
+  app.add_option("--seed", seed, "repeats a course; 0: another each time");
+  app.add_option("--keep", keep, "a new folder for the journals, which stays");
+  CLI11_PARSE(app, argc, argv);
+  signal(SIGPIPE, SIG_IGN);
+  if (seed == 0) seed = std::random_device{}() | 1u;
+
+  const fs::path self = fs::read_symlink("/proc/self/exe");
+  std::string folder = keep;
+  if (folder.empty()) {
+    folder = (fs::temp_directory_path() / "ds-chaos-XXXXXX").string();
+    if (mkdtemp(folder.data()) == nullptr) return 1;
+  } else {
+    fs::create_directories(folder);
+  }
+  const std::string repeat = fmt::format("{} --seconds {} --seed {}", self.string(), seconds, seed);
+  fmt::print("seed {}; repeat it with: {}\n", seed, repeat);
+  std::fflush(stdout);
+  std::vector<std::string> findings;
+  {
+    ds::chaos::Chaos chaos(seed, folder, self.parent_path() / "chaos_peer");
+    try {
+      chaos.run(std::chrono::seconds(seconds));
+    } catch (const std::exception& exception) {
+      findings.push_back(exception.what());
+    }
+    findings.insert(findings.end(), chaos.findings().begin(), chaos.findings().end());
+  }
+  if (keep.empty()) fs::remove_all(folder);
+  if (findings.empty()) return 0;
+  constexpr std::size_t kShown = 30;
+  for (std::size_t i = 0; i < findings.size() && i < kShown; ++i) fmt::print("found: {}\n", findings[i]);
+  fmt::print("{} findings with seed {}; repeat it with: {}\n", findings.size(), seed, repeat);
+  return 1;
+}
