@@ -23,7 +23,7 @@ constexpr std::size_t kMinBlocks = 3;
 
 /// Small whole numbers, whose sums are exact in any order.
 float value(std::uint32_t rank, std::size_t i) {
-  return static_cast<float>((i * 7 + i / 1000 + rank * 3) % 17);
+  return static_cast<float>((i * 7 + i / 1000 + std::size_t{rank} * 3) % 17);
 }
 
 double seconds_since(Clock::time_point start) {

@@ -3,7 +3,8 @@
 import json
 
 COLUMNS = (
-    "case", "ours", "peer", "unit", "ratio", "must", "limit", "of limit", "ours is", "peer is", "limit is", "against each")
+    "case", "ours", "peer", "unit", "ratio", "must", "limit", "of limit", "ours is", "peer is", "limit is",
+    "against each")
 
 
 def to_json(row):
