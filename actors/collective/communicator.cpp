@@ -109,43 +109,43 @@ Result<SharedMemory> Communicator::allocate(std::size_t bytes) {
 
 Result<void> Communicator::all_reduce(std::span<const ConstVector> inputs, Vector output,
                                       CallOptions options) {
-  return state_->run({Kind::all_reduce, inputs, output, 0, options});
+  return state_->run({Kind::all_reduce, inputs, output, output.elements, 0, options});
 }
 Operation Communicator::start_all_reduce(std::span<const ConstVector> inputs, Vector output,
                                          CallOptions options) {
-  return state_->start({Kind::all_reduce, inputs, output, 0, options});
+  return state_->start({Kind::all_reduce, inputs, output, output.elements, 0, options});
 }
 
 Result<void> Communicator::reduce_scatter(std::span<const ConstVector> inputs, Vector output,
-                                          CallOptions options) {
-  return state_->run({Kind::reduce_scatter, inputs, output, 0, options});
+                                          std::size_t elements, CallOptions options) {
+  return state_->run({Kind::reduce_scatter, inputs, output, elements, 0, options});
 }
 Operation Communicator::start_reduce_scatter(std::span<const ConstVector> inputs, Vector output,
-                                             CallOptions options) {
-  return state_->start({Kind::reduce_scatter, inputs, output, 0, options});
+                                             std::size_t elements, CallOptions options) {
+  return state_->start({Kind::reduce_scatter, inputs, output, elements, 0, options});
 }
 
 Result<void> Communicator::all_gather(ConstVector slice, Vector whole, CallOptions options) {
-  return state_->run({Kind::all_gather, std::span(&slice, 1), whole, 0, options});
+  return state_->run({Kind::all_gather, std::span(&slice, 1), whole, whole.elements, 0, options});
 }
 Operation Communicator::start_all_gather(ConstVector slice, Vector whole, CallOptions options) {
-  return state_->start({Kind::all_gather, std::span(&slice, 1), whole, 0, options});
+  return state_->start({Kind::all_gather, std::span(&slice, 1), whole, whole.elements, 0, options});
 }
 
 Result<void> Communicator::broadcast(Vector vector, std::uint32_t root, CallOptions options) {
-  const ConstVector own = vector.as_const();
-  return state_->run({Kind::broadcast, std::span(&own, 1), vector, root, options});
+  const ConstVector own = vector;
+  return state_->run({Kind::broadcast, std::span(&own, 1), vector, vector.elements, root, options});
 }
 Operation Communicator::start_broadcast(Vector vector, std::uint32_t root, CallOptions options) {
-  const ConstVector own = vector.as_const();
-  return state_->start({Kind::broadcast, std::span(&own, 1), vector, root, options});
+  const ConstVector own = vector;
+  return state_->start({Kind::broadcast, std::span(&own, 1), vector, vector.elements, root, options});
 }
 
 Result<void> Communicator::barrier(CallOptions options) {
-  return state_->run({Kind::barrier, {}, {}, 0, options});
+  return state_->run({Kind::barrier, {}, {}, 0, 0, options});
 }
 Operation Communicator::start_barrier(CallOptions options) {
-  return state_->start({Kind::barrier, {}, {}, 0, options});
+  return state_->start({Kind::barrier, {}, {}, 0, 0, options});
 }
 
 void Communicator::abort(Error why) {

@@ -105,10 +105,10 @@ class Communicator {
   }
   /// In place.
   Result<void> all_reduce(Vector in_out, CallOptions options = {}) {
-    return all_reduce(in_out.as_const(), in_out, options);
+    return all_reduce(ConstVector(in_out), in_out, options);
   }
   Operation start_all_reduce(Vector in_out, CallOptions options = {}) {
-    return start_all_reduce(in_out.as_const(), in_out, options);
+    return start_all_reduce(ConstVector(in_out), in_out, options);
   }
 
   /// Writes logical rank `logical`'s vector into `out` (all of it).
@@ -121,15 +121,17 @@ class Communicator {
   Result<void> all_reduce(std::span<float> sum, const Produce<float>& produce);
   Result<void> all_reduce(std::span<double> sum, const Produce<double>& produce);
 
-  /// `output` gets slice `rank()` of what `all_reduce` would give; in place it is that slice of an input.
-  Result<void> reduce_scatter(std::span<const ConstVector> inputs, Vector output, CallOptions options = {});
-  Operation start_reduce_scatter(std::span<const ConstVector> inputs, Vector output,
+  /// `output` gets slice `rank()` of what `all_reduce` of vectors of `elements` elements would give; in place
+  /// it is that slice of an input.
+  Result<void> reduce_scatter(std::span<const ConstVector> inputs, Vector output, std::size_t elements,
+                              CallOptions options = {});
+  Operation start_reduce_scatter(std::span<const ConstVector> inputs, Vector output, std::size_t elements,
                                  CallOptions options = {});
   Result<void> reduce_scatter(ConstVector input, Vector output, CallOptions options = {}) {
-    return reduce_scatter(std::span(&input, 1), output, options);
+    return reduce_scatter(std::span(&input, 1), output, input.elements, options);
   }
   Operation start_reduce_scatter(ConstVector input, Vector output, CallOptions options = {}) {
-    return start_reduce_scatter(std::span(&input, 1), output, options);
+    return start_reduce_scatter(std::span(&input, 1), output, input.elements, options);
   }
 
   /// `slice` is slice `rank()` of a vector, `whole` gets all of it; in place `slice` lies in `whole` already.

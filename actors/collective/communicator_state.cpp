@@ -56,9 +56,7 @@ Signature Communicator::State::signature_of(const Request& request) const {
   signature.op = reduces(request.kind) ? request.options.op : ReduceOperator::sum;
   signature.type = request.output.type;
   signature.root = request.root;
-  signature.elements = request.output.elements;
-  if (request.kind == Kind::reduce_scatter && !request.inputs.empty())
-    signature.elements = request.inputs[0].elements;
+  signature.elements = request.elements;
   return signature;
 }
 

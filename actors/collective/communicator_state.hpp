@@ -20,6 +20,7 @@ struct Request {
   Kind kind = Kind::barrier;
   std::span<const ConstVector> inputs;
   Vector output;
+  std::size_t elements = 0;  ///< of the whole vector
   std::uint32_t root = 0;
   CallOptions options;
 };

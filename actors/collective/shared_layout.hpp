@@ -15,8 +15,8 @@ inline constexpr std::uint32_t kMaxGroup = 64;
 inline constexpr std::size_t kInlineBytes = std::size_t{16} << 10;
 /// Results at least that large, written straight to where they belong, go around the caches.
 inline constexpr std::size_t kStreamBytes = std::size_t{4} << 20;
-/// Half a staging area: what of a large vector is under way at a time. Small enough for the caches, large enough that
-/// waiting for members that share processors does not dominate.
+/// Half a staging area: what of a large vector is under way at a time. Small enough for the caches, large
+/// enough that waiting for members that share processors does not dominate.
 inline constexpr std::size_t kStageBytes = std::size_t{512} << 10;
 
 /// Where vectors lie that peers may use straight.

@@ -397,7 +397,8 @@ void SharedOperation::copy_out(std::size_t chunk) {
 }
 
 std::size_t SharedOperation::result_bytes(std::size_t result) const {
-  return reduces_input() ? group_.plan_.results[result].element_bytes(task_.signature.type) : element_bytes();
+  if (!reduces_input() || group_.plan_.whole) return element_bytes();
+  return group_.plan_.results[result].element_bytes(task_.signature.type);
 }
 
 const std::byte* SharedOperation::input_stage(std::uint32_t member, std::uint32_t owner, std::size_t subtree,

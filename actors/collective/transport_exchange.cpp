@@ -24,8 +24,8 @@ using GangKey = std::pair<std::string, std::uint64_t>;  // job and generation
 
 enum class FrameKind : std::uint8_t { connect, data, abort };
 
-// The first part of a frame. The second is what was sent, or why the gang ends; one that only makes the connection
-// has none.
+// The first part of a frame. The second is what was sent, or why the gang ends; one that only makes the
+// connection has none.
 struct FrameHead {
   GangKey gang;
   std::uint32_t from = 0;
@@ -148,7 +148,8 @@ class TransportExchange final : public Exchange {
   void connect_all() {
     for (std::uint32_t member = 0; member < members_.size(); ++member) {
       if (member == rank_) continue;
-      auto sent = transport_->send(members_[member], Channel::collective, {encode({gang_, rank_, 0, FrameKind::connect})});
+      auto sent = transport_->send(members_[member], Channel::collective,
+                                   {encode({gang_, rank_, 0, FrameKind::connect})});
       if (!sent) abort(sent.error());
     }
   }

@@ -52,7 +52,7 @@ struct Vector {
                kernels::element_type_of<std::ranges::range_value_t<Range>>()) {}
 
   std::size_t bytes() const { return elements * kernels::size_of(type); }
-  ConstVector as_const() const { return {data, elements, type}; }
+  operator ConstVector() const { return {data, elements, type}; }  // NOLINT(google-explicit-constructor)
 };
 
 }  // namespace ds::collective

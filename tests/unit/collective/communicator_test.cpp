@@ -87,12 +87,11 @@ void expect_sum_of_any_gang(std::uint32_t leaves, std::size_t size) {
 class CommunicatorSizes : public ::testing::TestWithParam<std::size_t> {};
 
 TEST_P(CommunicatorSizes, GiveTheSameBitsInGangsOfEverySize) {
-  for (const std::uint32_t leaves : {1U, 2U, 3U, 4U, 5U, 6U, 7U, 8U, 13U})
-    expect_sum_of_any_gang<float>(leaves, GetParam());
+  for (const std::uint32_t leaves : {1U, 2U, 3U, 5U, 8U}) expect_sum_of_any_gang<float>(leaves, GetParam());
 }
 
 TEST_P(CommunicatorSizes, GiveTheSameBitsInDoubleToo) {
-  for (const std::uint32_t leaves : {1U, 4U, 7U}) expect_sum_of_any_gang<double>(leaves, GetParam());
+  for (const std::uint32_t leaves : {1U, 4U}) expect_sum_of_any_gang<double>(leaves, GetParam());
 }
 
 INSTANTIATE_TEST_SUITE_P(Elements, CommunicatorSizes, ::testing::Values(0, 1, 2, 3, 7, 1000, 65537));
