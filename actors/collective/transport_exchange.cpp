@@ -73,6 +73,12 @@ Error decode_error(const Buffer& part) {
   return why;
 }
 
+// Buffers with one tag stay in order; others, and an abort, need not wait for them.
+constexpr fabric::Stream kAbortStream = 255;
+fabric::Stream stream_of(std::uint64_t tag) {
+  return static_cast<fabric::Stream>(1 + tag * 0x9e3779b97f4a7c15u % 254);
+}
+
 class TransportExchange final : public Exchange {
  public:
   TransportExchange(std::shared_ptr<Transport> transport, GangKey gang, std::uint32_t rank,
@@ -97,7 +103,7 @@ class TransportExchange final : public Exchange {
       return {};
     }
     return transport_->send(members_[to], Channel::collective,
-                            {encode({gang_, rank_, tag, FrameKind::data}), std::move(bytes)});
+                            {encode({gang_, rank_, tag, FrameKind::data}), std::move(bytes)}, stream_of(tag));
   }
 
   Result<Buffer> receive(std::uint32_t from, std::uint64_t tag) override {
@@ -135,7 +141,7 @@ class TransportExchange final : public Exchange {
       if (member == rank_) continue;
       // Whoever cannot be reached is lost, and so learns that this process is.
       static_cast<void>(transport_->send(members_[member], Channel::collective,
-                                         {encode({gang_, rank_, 0, FrameKind::abort}), reason}));
+                                         {encode({gang_, rank_, 0, FrameKind::abort}), reason}, kAbortStream));
     }
   }
 

@@ -338,9 +338,7 @@ void Courier::on_lane_broken(const LaneBroken& event) {
   Connection* connection = find(event.endpoint);
   if (connection == nullptr) return lanes_.close(event.endpoint);
   if (!connection->link) return break_connection(event.endpoint, event.why);
-  // What it sent before its end still counts. Another thread may be polling just now; closing waits for it.
-  while (connection->link->poll()) {
-  }
+  poller_.drain(*connection->link);  // what it sent before its end still counts
   const LinkEnding ending = connection->link->ending();
   break_connection(event.endpoint, ending.kind == LinkEnding::Kind::none ? event.why : ending.why);
 }

@@ -36,6 +36,12 @@ bool LinkPoller::poll() {
   return worked;
 }
 
+void LinkPoller::drain(LocalLink& link) {
+  std::lock_guard lock(poll_mutex_);
+  while (link.poll()) {
+  }
+}
+
 void LinkPoller::begin() {
   if (pollers_.fetch_add(1) == 0) page_.asleep.store(0, std::memory_order_relaxed);
 }

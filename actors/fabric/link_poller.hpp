@@ -23,6 +23,8 @@ class LinkPoller {
 
   /// Polls every link once; false when nothing came or another thread polls.
   bool poll();
+  /// Polls one link until nothing comes any more, whoever polls.
+  void drain(LocalLink& link);
   /// Between `begin` and `end` a thread polls again and again, so peers need not ring the doorbell.
   void begin();
   /// False when something came in just before peers were told: then somebody has to poll once more.

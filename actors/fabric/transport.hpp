@@ -71,7 +71,7 @@ class Transport {
   /// A frame: the first part is small and serialised, the others are memory that travels without a copy on
   /// the way out.
   using Parts = std::vector<Buffer>;
-  /// Called on the progress thread or on one that polls; must not block.
+  /// Called on the progress thread and on those that poll, for different peers at once; must not block.
   using OnFrame = std::function<void(const ProcessAddress& from, Parts parts)>;
   using OnLost = std::function<void(const ProcessAddress& peer, const Error& why)>;
 
