@@ -132,6 +132,12 @@ std::vector<std::int64_t> TrafficCheck::losses(std::uint64_t who, std::uint64_t 
   return times;
 }
 
+std::int64_t TrafficCheck::last_loss_ns() const {
+  std::int64_t last = 0;
+  for (const auto& entry : losses_) last = std::max(last, entry.second.back().time_ns);
+  return last;
+}
+
 std::vector<std::int64_t> TrafficCheck::fired(std::uint64_t who, std::uint64_t whom) const {
   std::vector<std::int64_t> times;
   for (const auto& [key, watch] : watches_) {
