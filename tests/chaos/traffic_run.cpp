@@ -115,7 +115,8 @@ std::vector<std::string> TrafficRun::settle() {
   std::vector<std::string> found;
   // A connection that was half made during a fault may still be lost a time-out later, and so void what is
   // under way.
-  const bool quiet = eventually([&] { return now_ns() - check_.last_loss_ns() >= kQuiet; }) && flows();
+  const bool quiet =
+      eventually([&] { return now_ns() - check_.last_loss_ns(living()) >= kQuiet; }) && flows();
   if (!quiet) found.push_back("losses do not end");
   everybody("stop");
   for (const Slot& slot : slots_) {
