@@ -132,6 +132,16 @@ std::vector<std::int64_t> TrafficCheck::losses(std::uint64_t who, std::uint64_t 
   return times;
 }
 
+std::int64_t TrafficCheck::last_loss_ns(const std::vector<std::uint64_t>& living) const {
+  std::int64_t last = 0;
+  for (std::uint64_t who : living) {
+    for (std::uint64_t whom : living) {
+      for (std::int64_t time : losses(who, whom)) last = std::max(last, time);
+    }
+  }
+  return last;
+}
+
 std::vector<std::int64_t> TrafficCheck::fired(std::uint64_t who, std::uint64_t whom) const {
   std::vector<std::int64_t> times;
   for (const auto& [key, watch] : watches_) {

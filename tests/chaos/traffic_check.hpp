@@ -41,6 +41,7 @@ class TrafficCheck {
   std::uint64_t arrived(std::uint64_t from, std::uint64_t to) const;
   /// When `who` reported `whom` lost.
   std::vector<std::int64_t> losses(std::uint64_t who, std::uint64_t whom) const;
+  std::int64_t last_loss_ns(const std::vector<std::uint64_t>& living) const;  ///< among them; 0: none
   /// When the monitors of `who` on `whom` fired.
   std::vector<std::int64_t> fired(std::uint64_t who, std::uint64_t whom) const;
 

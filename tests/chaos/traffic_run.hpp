@@ -39,7 +39,8 @@ class TrafficRun {
                   std::chrono::seconds patience = std::chrono::seconds(60));
   /// Waits until messages arrive, from now on, in all directions.
   bool flows();
-  /// Stops all traffic and waits until everything has arrived: what was found, nothing when all is well.
+  /// Waits until what a fault left behind is over, stops all traffic and waits until everything has arrived:
+  /// what was found, nothing when all is well.
   std::vector<std::string> settle();
 
   const TrafficCheck& check() const { return check_; }
