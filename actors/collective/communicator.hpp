@@ -62,9 +62,10 @@ enum class Path { alone, exchange, shared_memory, hierarchy };
 /// vectors do not overlap. Vectors belong to the operation until it is done; outputs are unspecified when it
 /// failed.
 ///
-/// After a failure, the loss of a member or `abort` the communicator is dead: what is in flight and every
-/// later call fails. Form a new one over a new exchange. Thread-safe; who starts untagged operations on
-/// several threads has to order them. One object a generation; its destructor cancels what is in flight.
+/// After a failure, the loss of a member or `abort` the communicator is dead on all members: what is in
+/// flight and every later call fails, and so may an operation that just succeeded elsewhere. Form a new one
+/// over a new exchange. Thread-safe; who starts untagged operations on several threads has to order them. One
+/// object a generation; its destructor cancels what is in flight.
 class Communicator {
  public:
   /// `ranges[r]` is what rank r hosts; they cover [0, logical ranks) once, in order. Connects at the first

@@ -62,7 +62,6 @@ GroupPlan plan_group(std::span<const RankRange> ranges, std::uint32_t leaves) {
   Folding folding = fold(nodes, leaves);
   for (std::size_t i = 0; i < plan.inputs.size(); ++i) plan.inputs[i].combines = folding.combines[i];
   plan.results = std::move(folding.runs);
-  plan.whole = plan.results.size() == 1 && plan.results.front().leaves == leaves;
   return plan;
 }
 

@@ -47,7 +47,6 @@ struct GroupPlan {
   std::vector<MemberPlan> members;
   std::vector<Input> inputs;
   std::vector<FoldedRun> results;
-  bool whole = false;              ///< the group hosts all leaves: its result is the operation's
   std::uint32_t max_subtrees = 0;  ///< of a member
 };
 

@@ -220,7 +220,7 @@ void SharedOperation::reduce_inline(std::size_t result, Slice elements, void* ou
   }
   void* outputs[] = {output};
   kernels::reduce_tree({task_.signature.type, task_.signature.op, inputs, outputs, elements.size(),
-                        group_.plan_.whole || !run.accumulated(), false});
+                        finishes() || !run.accumulated(), false});
 }
 
 void SharedOperation::gather_inline() {
@@ -353,7 +353,7 @@ void SharedOperation::reduce_piece(std::size_t result, Piece part, std::size_t c
     inputs.push_back({data, input.accumulated, input.combines});
   }
   kernels::reduce_tree({task_.signature.type, task_.signature.op, inputs, piece_outputs(result, part, chunk),
-                        part.count, group_.plan_.whole || !run.accumulated(), stream_});
+                        part.count, finishes() || !run.accumulated(), stream_});
 }
 
 void SharedOperation::copy_own_piece(Piece part, std::size_t chunk) {
@@ -397,7 +397,7 @@ void SharedOperation::copy_out(std::size_t chunk) {
 }
 
 std::size_t SharedOperation::result_bytes(std::size_t result) const {
-  if (!reduces_input() || group_.plan_.whole) return element_bytes();
+  if (!reduces_input() || finishes()) return element_bytes();
   return group_.plan_.results[result].element_bytes(task_.signature.type);
 }
 

@@ -72,6 +72,8 @@ class SharedOperation {
                                std::size_t chunk) const;
   std::byte* output_stage(std::uint32_t member, std::size_t result, std::size_t chunk) const;
   bool receives() const;
+  /// Whether the group's results are the operation's; else they go on to other hosts.
+  bool finishes() const { return task_.delivery != Delivery::first; }
   bool reduces_input() const { return reduces(task_.signature.kind); }
 
   SharedGroup& group_;

@@ -87,7 +87,8 @@ class TransportExchange final : public Exchange {
         gang_(std::move(gang)),
         rank_(rank),
         members_(std::move(members)),
-        max_unreceived_bytes_(max_unreceived_bytes) {}
+        max_unreceived_bytes_(max_unreceived_bytes),
+        lost_(members_.size()) {}
 
   std::uint32_t rank() const override { return rank_; }
   std::uint32_t world_size() const override { return static_cast<std::uint32_t>(members_.size()); }
@@ -138,7 +139,7 @@ class TransportExchange final : public Exchange {
     const Buffer reason = encode(why);
     abort(std::move(why));
     for (std::uint32_t member = 0; member < members_.size(); ++member) {
-      if (member == rank_) continue;
+      if (member == rank_ || is_lost(member)) continue;
       // Whoever cannot be reached is lost, and so learns that this process is.
       static_cast<void>(transport_->send(members_[member], Channel::collective,
                                          {encode({gang_, rank_, 0, FrameKind::abort}), reason}, kAbortStream));
@@ -173,6 +174,10 @@ class TransportExchange final : public Exchange {
   void on_lost(const ProcessAddress& process, const Error& why) {
     for (std::uint32_t member = 0; member < members_.size(); ++member) {
       if (member == rank_ || members_[member].id != process.id) continue;
+      {
+        std::lock_guard lock(mutex_);
+        lost_[member] = true;
+      }
       abort({ErrorCode::unavailable,
              fmt::format("rank {} of {} was lost: {}", member, gang_.first, why.message),
              {}});
@@ -185,6 +190,11 @@ class TransportExchange final : public Exchange {
     std::condition_variable changed;
     int waiting = 0;
   };
+
+  bool is_lost(std::uint32_t member) const {
+    std::lock_guard lock(mutex_);
+    return lost_[member];
+  }
 
   Result<void> check_rank(std::uint32_t rank) const {
     if (rank < members_.size()) return {};
@@ -218,6 +228,7 @@ class TransportExchange final : public Exchange {
   mutable std::mutex mutex_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, Box> boxes_;  ///< by sender and tag
   std::size_t unreceived_bytes_ = 0;
+  std::vector<bool> lost_;  ///< members that must not be connected to again
   std::optional<Error> aborted_;
   std::atomic<bool> is_aborted_{false};
 };

@@ -93,6 +93,19 @@ TEST_P(ExchangeContract, EndsWaitingAndLaterCallsWithTheFirstReasonOfAbort) {
   EXPECT_EQ(sent.error().code, ErrorCode::cancelled);
 }
 
+TEST_P(ExchangeContract, TellsEverybodyWhenItIsToAbortEverywhere) {
+  const auto gang = make(3);
+  EXPECT_EQ(gang[0]->aborted(), std::nullopt);
+  const Error why{ErrorCode::conflict, "generation 5 begins", "join it"};
+  gang[2]->abort_everywhere(why);
+  for (const auto& member : gang) {
+    const Result<Buffer> received = member->receive((member->rank() + 1) % 3, 1);
+    ASSERT_FALSE(received);
+    EXPECT_EQ(received.error(), why);
+    EXPECT_EQ(member->aborted(), why);
+  }
+}
+
 TEST_P(ExchangeContract, TellsTheOthersThatAMemberWasLost) {
   auto gang = make(2);
   auto received = std::async(std::launch::async, [&] { return gang[1]->receive(0, 5); });

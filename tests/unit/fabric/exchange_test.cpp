@@ -90,6 +90,22 @@ TEST(TransportExchange, AbortWakesWhoWaitsAndTheFirstReasonStays) {
   EXPECT_EQ(gang.exchanges[0]->receive(1, 2).error().code, ErrorCode::conflict);
 }
 
+TEST(TransportExchange, AbortStaysWithItsMemberUnlessItIsToReachEverybody) {
+  Gang gang(3);
+  gang.exchanges[0]->abort({ErrorCode::cancelled, "only here", {}});
+  ASSERT_TRUE(gang.exchanges[1]->send(2, 1, Buffer::copy_of("still")));
+  EXPECT_EQ(gang.exchanges[2]->receive(1, 1)->text(), "still");
+  EXPECT_FALSE(gang.exchanges[1]->aborted());
+
+  auto waiting = std::async(std::launch::async, [&] { return gang.exchanges[2]->receive(0, 1); });
+  const Error why{ErrorCode::conflict, "rank 1 disagrees", "ask it"};
+  gang.exchanges[1]->abort_everywhere(why);
+  EXPECT_EQ(gang.exchanges[1]->aborted(), why);
+  EXPECT_EQ(waiting.get().error(), why);
+  EXPECT_EQ(gang.exchanges[2]->aborted(), why);
+  EXPECT_EQ(gang.exchanges[0]->aborted()->message, "only here") << "the first reason stays";
+}
+
 TEST(TransportExchange, TheLossOfAMemberNamesItsRank) {
   PeerProcess peer("echo");
   auto transport = start();
