@@ -34,9 +34,10 @@ DeviceResult<void> checked(int device, const char* doing, cudaError_t error) {
 class OnDevice {
  public:
   explicit OnDevice(int device) {
-    if (cudaGetDevice(&before_) != cudaSuccess) before_ = device;
-    if (before_ != device) cudaSetDevice(device);
-    changed_ = before_ != device;
+    error_ = cudaGetDevice(&before_);
+    if (error_ != cudaSuccess || before_ == device) return;
+    error_ = cudaSetDevice(device);
+    changed_ = error_ == cudaSuccess;
   }
   OnDevice(const OnDevice&) = delete;
   OnDevice& operator=(const OnDevice&) = delete;
@@ -44,9 +45,12 @@ class OnDevice {
     if (changed_) cudaSetDevice(before_);
   }
 
+  cudaError_t error() const { return error_; }
+
  private:
   int before_ = 0;
   bool changed_ = false;
+  cudaError_t error_ = cudaSuccess;
 };
 
 class CudaQueue final : public DeviceQueue {
@@ -141,6 +145,7 @@ class CudaDevice final : public Device {
   DeviceResult<std::shared_ptr<void>> allocate(std::size_t bytes) override {
     if (bytes == 0) return std::shared_ptr<void>();
     const OnDevice here(device_);
+    if (here.error() != cudaSuccess) return failure(device_, "use it", here.error());
     void* memory = nullptr;
     return checked(device_, "allocate memory", cudaMalloc(&memory, bytes)).map([&] {
       return std::shared_ptr<void>(memory, [device = device_](void* mine) {
@@ -152,6 +157,8 @@ class CudaDevice final : public Device {
 
   DeviceResult<void> copy(void* to, const void* from, std::size_t bytes) override {
     const OnDevice here(device_);
+    if (here.error() != cudaSuccess) return failure(device_, "use it", here.error());
+    if (bytes == 0) return {};
     if (const cudaError_t copied = cudaMemcpy(to, from, bytes, cudaMemcpyDefault); copied != cudaSuccess)
       return failure(device_, "copy", copied);
     // A copy within the GPU may return early.
@@ -160,6 +167,7 @@ class CudaDevice final : public Device {
 
   DeviceResult<DeviceMark> mark(DeviceStream stream) override {
     const OnDevice here(device_);
+    if (here.error() != cudaSuccess) return failure(device_, "use it", here.error());
     cudaEvent_t event = nullptr;
     const cudaError_t made = cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
     if (made != cudaSuccess) return failure(device_, "mark a stream", made);
@@ -170,6 +178,7 @@ class CudaDevice final : public Device {
 
   DeviceResult<std::unique_ptr<DeviceQueue>> open_queue() override {
     const OnDevice here(device_);
+    if (here.error() != cudaSuccess) return failure(device_, "use it", here.error());
     cudaStream_t stream = nullptr;
     // Not one that the default stream holds up.
     const cudaError_t made = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
