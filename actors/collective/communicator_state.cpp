@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <exception>
 
-#include "actors/collective/agreement.hpp"
+#include "actors/collective/call_mistake.hpp"
 
 namespace ds::collective {
 namespace {
@@ -61,30 +61,8 @@ Signature Communicator::State::signature_of(const Request& request) const {
 }
 
 std::optional<Error> Communicator::State::find_mistake(const Request& request) const {
-  const Signature signature = signature_of(request);
-  const auto refuse = [&](const std::string& what) {
-    return Error{ErrorCode::invalid_argument,
-                 fmt::format("rank {} called {} wrongly: {}", rank, describe(signature), what),
-                 {}};
-  };
-  const Slice own = slice_of(signature.elements, world_size(), rank);
-  if (request.kind == Kind::broadcast && request.root >= world_size())
-    return refuse(fmt::format("there are {} members", world_size()));
-  const std::size_t inputs = reduces(request.kind) ? hosted().size() : request.inputs.size();
-  if (request.inputs.size() != inputs)
-    return refuse(fmt::format("{} inputs for {} logical ranks", request.inputs.size(), inputs));
-  for (const ConstVector& input : request.inputs) {
-    const std::size_t elements = request.kind == Kind::all_gather ? own.size() : signature.elements;
-    if (input.type != signature.type)
-      return refuse(fmt::format("an input is of {}", kernels::name_of(input.type)));
-    if (input.elements != elements)
-      return refuse(fmt::format("an input has {} elements where {} belong", input.elements, elements));
-  }
-  if (request.kind == Kind::reduce_scatter && !request.inputs.empty() &&
-      request.output.elements != own.size())
-    return refuse(
-        fmt::format("the output has {} elements where {} belong", request.output.elements, own.size()));
-  return std::nullopt;
+  return collective::find_mistake(
+      signature_of(request), {rank, world_size(), hosted().size(), request.inputs, request.output.elements});
 }
 
 Result<OperationName> Communicator::State::begin(std::optional<std::uint32_t> tag) {
