@@ -49,7 +49,7 @@ void LinkPoller::begin() {
 bool LinkPoller::end() {
   if (pollers_.fetch_sub(1) != 1) return true;
   page_.asleep.store(1, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   std::lock_guard lock(poll_mutex_);
   return std::all_of(current().begin(), current().end(), [](const auto& link) { return link->idle(); });
 }

@@ -313,7 +313,7 @@ void LinkReceiver::handle(In& frame) {
 }
 
 void LinkReceiver::tell_writer() {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   auto& asked = ends_->in_control().writer_waits;
   if (asked.load(std::memory_order_relaxed) != 0 && asked.exchange(0) != 0) ends_->bell->ring();
 }

@@ -127,7 +127,7 @@ bool LinkSender::reader_freed_room() {
   if (asked.load(std::memory_order_relaxed) != 0) return false;
   const std::uint64_t before = tail.load(std::memory_order_relaxed);
   asked.store(1, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   return tail.load(std::memory_order_relaxed) != before;
 }
 

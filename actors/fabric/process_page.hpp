@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "actors/fabric/ring.hpp"
 #include "actors/fabric/shared_segment.hpp"
 
 namespace ds::fabric {
@@ -25,7 +26,7 @@ class PeerBell {
   /// Call after something became visible in shared memory.
   void ring() {
     // Orders what was written before with the reader's last look after it said that it sleeps.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    full_fence();
     auto& asleep = page().asleep;
     if (asleep.load(std::memory_order_relaxed) != 0 && asleep.exchange(0) != 0) wake_by(doorbell_.get());
   }

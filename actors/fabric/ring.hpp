@@ -18,6 +18,16 @@ struct RingControl {
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
+/// What was written before is visible to who looks after his own fence. ThreadSanitizer knows no fences.
+inline void full_fence() {
+#if defined(__SANITIZE_THREAD__)
+  static std::atomic<int> everybody{0};
+  everybody.fetch_add(1, std::memory_order_seq_cst);
+#else
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
+}
+
 /// Bits of `RingControl::reader_abilities`.
 enum ReaderAbility : std::uint32_t { kReadsMemory = 1, kMapsBlocks = 2 };
 
