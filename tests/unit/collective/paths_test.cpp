@@ -157,9 +157,12 @@ TEST(CommunicatorResources, DoNotGrowWithTheNumberOfOperations) {
       }
     };
     work(100);
-    const std::size_t before = resident_kib(), files = count_open_files();
+    [[maybe_unused]] const std::size_t before = resident_kib();
+    const std::size_t files = count_open_files();
     work(500);
+#if !defined(__SANITIZE_ADDRESS__)  // which keeps what was freed
     EXPECT_LT(resident_kib(), before + 8 * 1024);
+#endif
     EXPECT_LE(count_open_files(), files + 2) << "the other member may be ahead or behind";
   });
 }
