@@ -1,11 +1,13 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <utility>
 
 namespace ds::chaos {
 
@@ -54,6 +56,24 @@ class Journal {
     record.time_ns = now_ns();
     if (::write(fd_, &record, sizeof(record)) != sizeof(record)) std::abort();
   }
+
+ private:
+  int fd_;
+};
+
+/// Where a process's journal lies: memory that its starter owns, because a disk may hold up who writes to it.
+class JournalMemory {
+ public:
+  JournalMemory() : fd_(::memfd_create("journal", MFD_CLOEXEC)) {
+    if (fd_ < 0) std::abort();
+  }
+  ~JournalMemory() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  JournalMemory(JournalMemory&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  JournalMemory& operator=(JournalMemory&&) = delete;
+
+  int fd() const { return fd_; }
 
  private:
   int fd_;
