@@ -64,8 +64,11 @@ class Journal {
 /// Where a process's journal lies: memory that its starter owns, because a disk may hold up who writes to it.
 class JournalMemory {
  public:
-  JournalMemory() : fd_(::memfd_create("journal", MFD_CLOEXEC)) {
+  JournalMemory() {
+    const int low = ::memfd_create("journal", MFD_CLOEXEC);
+    fd_ = ::fcntl(low, F_DUPFD_CLOEXEC, 10);  // out of the way of what a child gets
     if (fd_ < 0) std::abort();
+    ::close(low);
   }
   ~JournalMemory() {
     if (fd_ >= 0) ::close(fd_);
@@ -76,7 +79,7 @@ class JournalMemory {
   int fd() const { return fd_; }
 
  private:
-  int fd_;
+  int fd_ = -1;
 };
 
 }  // namespace ds::chaos
