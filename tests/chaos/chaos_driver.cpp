@@ -50,11 +50,11 @@ struct Slot {
 
 class Chaos {
  public:
-  Chaos(std::uint64_t seed, fs::path folder, fs::path program)
-      : random_(seed), folder_(std::move(folder)), program_(std::move(program)) {}
+  Chaos(std::uint64_t seed, fs::path program) : random_(seed), program_(std::move(program)) {}
 
   void run(std::chrono::seconds duration);
   const std::vector<std::string>& findings() const { return findings_; }
+  void keep_journals(const fs::path& folder) const;
 
  private:
   void start(std::size_t slot);
@@ -68,9 +68,6 @@ class Chaos {
   void end();
   void judge_memory();
   void read_journals();
-  fs::path journal_of(std::size_t incarnation) const {
-    return folder_ / fmt::format("journal-{}", incarnation);
-  }
   Incarnation& incarnation(const Slot& slot) { return incarnations_[slot.incarnation]; }
   void find(std::string what) { findings_.push_back(std::move(what)); }
   std::int64_t draw(std::int64_t from_ms, std::int64_t to_ms) {
@@ -79,12 +76,12 @@ class Chaos {
   }
 
   std::mt19937_64 random_;
-  const fs::path folder_;
   const fs::path program_;
   const std::string mark_ = fmt::format("DS_CHAOS_RUN={}-{}", getpid(), now_ns());
   bool sending_ = false;
   std::array<Slot, kSlots> slots_;
   std::vector<Incarnation> incarnations_;
+  std::vector<JournalMemory> journals_;                                                ///< theirs
   std::map<std::size_t, std::vector<std::pair<std::int64_t, std::size_t>>> resident_;  ///< by incarnation
   std::int64_t next_look_ns_ = 0;
   std::size_t faults_ = 0;
@@ -97,11 +94,11 @@ class Chaos {
 void Chaos::start(std::size_t index) {
   Slot& slot = slots_[index];
   slot.incarnation = incarnations_.size();
+  JournalMemory journal;
   slot.process = std::make_unique<PeerProcess>(
       program_,
-      std::vector<std::string>{std::to_string(index), "127.0.0.1", std::to_string(slot.port),
-                               journal_of(slot.incarnation).string()},
-      mark_);
+      std::vector<std::string>{std::to_string(index), "127.0.0.1", std::to_string(slot.port), "/dev/fd/3"},
+      mark_, journal.fd());
   Incarnation born;
   born.slot = index;
   born.pid = slot.process->pid();
@@ -111,6 +108,7 @@ void Chaos::start(std::size_t index) {
   if (!(std::istringstream(*address) >> born.id >> slot.port))
     throw std::runtime_error("a process began with: " + *address);
   incarnations_.push_back(born);
+  journals_.push_back(std::move(journal));
   slot.state = Slot::State::running;
 }
 
@@ -238,7 +236,16 @@ void Chaos::settle() {
 }
 
 void Chaos::read_journals() {
-  for (std::size_t i = 0; i < incarnations_.size(); ++i) check_.read(incarnations_[i].id, journal_of(i));
+  for (std::size_t i = 0; i < incarnations_.size(); ++i) check_.read(incarnations_[i].id, journals_[i]);
+}
+
+void Chaos::keep_journals(const fs::path& folder) const {
+  fs::create_directories(folder);
+  for (std::size_t i = 0; i < journals_.size(); ++i) {
+    fs::copy_file(fmt::format("/proc/self/fd/{}", journals_[i].fd()),
+                  folder / fmt::format("{}-{:016x}", i, incarnations_[i].id),
+                  fs::copy_options::overwrite_existing);
+  }
 }
 
 void Chaos::end() {
@@ -302,33 +309,26 @@ int main(int argc, char** argv) {
   CLI::App app("chaos over the fabric");
   app.add_option("--seconds", seconds, "of chaos")->check(CLI::Range(1, 86400));
   app.add_option("--seed", seed, "repeats a course; 0: another each time");
-  app.add_option("--keep", keep, "a new folder for the journals, which stays");
+  app.add_option("--keep", keep, "a folder that gets the journals");
   CLI11_PARSE(app, argc, argv);
   signal(SIGPIPE, SIG_IGN);
   if (seed == 0) seed = std::random_device{}() | 1u;
 
   const fs::path self = fs::read_symlink("/proc/self/exe");
-  std::string folder = keep;
-  if (folder.empty()) {
-    folder = (fs::temp_directory_path() / "ds-chaos-XXXXXX").string();
-    if (mkdtemp(folder.data()) == nullptr) return 1;
-  } else {
-    fs::create_directories(folder);
-  }
   const std::string repeat = fmt::format("{} --seconds {} --seed {}", self.string(), seconds, seed);
   fmt::print("seed {}; repeat it with: {}\n", seed, repeat);
   std::fflush(stdout);
   std::vector<std::string> findings;
   {
-    ds::chaos::Chaos chaos(seed, folder, self.parent_path() / "chaos_peer");
+    ds::chaos::Chaos chaos(seed, self.parent_path() / "chaos_peer");
     try {
       chaos.run(std::chrono::seconds(seconds));
     } catch (const std::exception& exception) {
       findings.push_back(exception.what());
     }
+    if (!keep.empty()) chaos.keep_journals(keep);
     findings.insert(findings.end(), chaos.findings().begin(), chaos.findings().end());
   }
-  if (keep.empty()) fs::remove_all(folder);
   if (findings.empty()) return 0;
   constexpr std::size_t kShown = 30;
   for (std::size_t i = 0; i < findings.size() && i < kShown; ++i) fmt::print("found: {}\n", findings[i]);

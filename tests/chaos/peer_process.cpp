@@ -41,7 +41,7 @@ std::size_t resident_bytes(int pid) {
 }
 
 PeerProcess::PeerProcess(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-                         const std::string& mark) {
+                         const std::string& mark, int inherited) {
   int input[2];
   int output[2];
   if (pipe2(input, O_CLOEXEC) != 0 || pipe2(output, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
@@ -49,6 +49,8 @@ PeerProcess::PeerProcess(const std::filesystem::path& program, const std::vector
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, input[0], 0);
   posix_spawn_file_actions_adddup2(&actions, output[1], 1);
+  if (inherited == 3) throw std::logic_error("a descriptor cannot be put where it is");
+  if (inherited >= 0) posix_spawn_file_actions_adddup2(&actions, inherited, 3);
   std::vector<std::string> words = {program};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;

@@ -23,8 +23,9 @@ std::size_t resident_bytes(int pid);
 /// pipes.
 class PeerProcess {
  public:
+  /// `mark` is put into its environment; `inherited`, when there is one, is its descriptor 3.
   PeerProcess(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-              const std::string& mark);
+              const std::string& mark, int inherited = -1);
   ~PeerProcess();
   PeerProcess(const PeerProcess&) = delete;
   PeerProcess& operator=(const PeerProcess&) = delete;

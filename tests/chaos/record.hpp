@@ -1,11 +1,13 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <utility>
 
 namespace ds::chaos {
 
@@ -57,6 +59,27 @@ class Journal {
 
  private:
   int fd_;
+};
+
+/// Where a process's journal lies: memory that its starter owns, because a disk may hold up who writes to it.
+class JournalMemory {
+ public:
+  JournalMemory() {
+    const int low = ::memfd_create("journal", MFD_CLOEXEC);
+    fd_ = ::fcntl(low, F_DUPFD_CLOEXEC, 10);  // out of the way of what a child gets
+    if (fd_ < 0) std::abort();
+    ::close(low);
+  }
+  ~JournalMemory() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  JournalMemory(JournalMemory&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  JournalMemory& operator=(JournalMemory&&) = delete;
+
+  int fd() const { return fd_; }
+
+ private:
+  int fd_ = -1;
 };
 
 }  // namespace ds::chaos

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 
 namespace ds::chaos {
 namespace {
@@ -37,12 +36,16 @@ bool slept(const Incarnation& process, std::int64_t from_ns, std::int64_t to_ns,
 
 // ---- reading ------------------------------------------------------------------------------------
 
-void TrafficCheck::read(std::uint64_t id, const std::filesystem::path& journal) {
-  std::ifstream in(journal, std::ios::binary);
-  std::uint64_t& offset = offsets_[id];
-  in.seekg(static_cast<std::streamoff>(offset));
-  for (Record record; in.read(reinterpret_cast<char*>(&record), sizeof(record)); offset += sizeof(record))
-    take(id, record);
+void TrafficCheck::read(std::uint64_t id, const JournalMemory& journal) {
+  std::int64_t& offset = offsets_[id];
+  std::vector<Record> chunk(4096);
+  while (true) {
+    const auto bytes = ::pread(journal.fd(), chunk.data(), chunk.size() * sizeof(Record), offset);
+    const std::int64_t whole = bytes / static_cast<std::int64_t>(sizeof(Record));
+    if (whole <= 0) return;
+    for (std::int64_t i = 0; i < whole; ++i) take(id, chunk[static_cast<std::size_t>(i)]);
+    offset += whole * static_cast<std::int64_t>(sizeof(Record));
+  }
 }
 
 void TrafficCheck::take(std::uint64_t id, const Record& record) {

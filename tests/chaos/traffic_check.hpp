@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
@@ -29,7 +28,7 @@ struct Incarnation {
 class TrafficCheck {
  public:
   /// Reads what was added to the journal of process `id`.
-  void read(std::uint64_t id, const std::filesystem::path& journal);
+  void read(std::uint64_t id, const JournalMemory& journal);
 
   /// What `living` processes still wait for after all of them were told to stop sending; empty when nothing.
   std::vector<std::string> unsettled(const std::vector<std::uint64_t>& living) const;
@@ -94,7 +93,7 @@ class TrafficCheck {
   void judge_requests(const std::vector<Incarnation>& all, std::vector<std::string>& found) const;
   void judge_watches(const std::vector<Incarnation>& all, std::vector<std::string>& found) const;
 
-  std::map<std::uint64_t, std::uint64_t> offsets_;
+  std::map<std::uint64_t, std::int64_t> offsets_;
   std::map<Way, Arrived> arrived_;
   std::map<Way, Total> totals_;
   std::vector<Gap> gaps_;

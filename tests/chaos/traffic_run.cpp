@@ -19,14 +19,10 @@ constexpr std::int64_t kQuiet = 3'000'000'000;
 
 TrafficRun::TrafficRun(std::filesystem::path program) : program_(std::move(program)) {
   signal(SIGPIPE, SIG_IGN);
-  std::string name = (std::filesystem::temp_directory_path() / "ds-traffic-XXXXXX").string();
-  folder_ = mkdtemp(name.data());
 }
 
 TrafficRun::~TrafficRun() {
   for (Slot& slot : slots_) slot.process.reset();
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
 }
 
 void TrafficRun::start(std::size_t index, const std::string& host, const std::vector<std::string>& before) {
@@ -34,11 +30,12 @@ void TrafficRun::start(std::size_t index, const std::string& host, const std::ve
   slot.incarnation = incarnations_.size();
   slot.host = host;
   std::vector<std::string> command = before;
-  command.insert(command.end(), {program_.string(), std::to_string(index), host, std::to_string(slot.port),
-                                 (folder_ / std::to_string(slot.incarnation)).string()});
+  command.insert(command.end(),
+                 {program_.string(), std::to_string(index), host, std::to_string(slot.port), "/dev/fd/3"});
+  JournalMemory journal;
   const std::string program = command.front();
   command.erase(command.begin());
-  slot.process = std::make_unique<PeerProcess>(program, command, "DS_CHAOS_RUN=single");
+  slot.process = std::make_unique<PeerProcess>(program, command, "DS_CHAOS_RUN=single", journal.fd());
   Incarnation born;
   born.slot = index;
   born.pid = slot.process->pid();
@@ -48,6 +45,7 @@ void TrafficRun::start(std::size_t index, const std::string& host, const std::ve
     throw std::runtime_error(
         fmt::format("a process did not start on {}; it said '{}'", host, address.value_or("")));
   incarnations_.push_back(born);
+  journals_.push_back(std::move(journal));
 }
 
 void TrafficRun::introduce() {
@@ -144,8 +142,7 @@ std::vector<std::uint64_t> TrafficRun::living() const {
 }
 
 void TrafficRun::read() {
-  for (std::size_t i = 0; i < incarnations_.size(); ++i)
-    check_.read(incarnations_[i].id, folder_ / std::to_string(i));
+  for (std::size_t i = 0; i < incarnations_.size(); ++i) check_.read(incarnations_[i].id, journals_[i]);
 }
 
 }  // namespace ds::chaos

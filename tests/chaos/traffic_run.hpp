@@ -59,9 +59,9 @@ class TrafficRun {
   void read();
 
   std::filesystem::path program_;
-  std::filesystem::path folder_;
   std::array<Slot, kSlots> slots_;
   std::vector<Incarnation> incarnations_;
+  std::vector<JournalMemory> journals_;  ///< theirs
   TrafficCheck check_;
 };
 
