@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "actors/collective/exchange_path.hpp"
+#include "actors/collective/flat_route.hpp"
 #include "actors/collective/hierarchy_route.hpp"
 #include "actors/collective/host_layout.hpp"
 #include "actors/collective/neighbour_socket.hpp"
@@ -22,59 +23,6 @@ constexpr std::uint32_t kControlSegment = 0xFFFFFFFF;
 std::uint64_t round_tag(std::uint64_t round) {
   return ~std::uint64_t{0} - round;
 }
-
-class ExchangeRoute final : public Route {
- public:
-  explicit ExchangeRoute(ExchangePath path, std::uint32_t world_size)
-      : path_(std::move(path)), world_size_(world_size) {}
-  Path path() const override { return Path::exchange; }
-  void abort(const Error&) override {}
-  Result<void> run(const Call& call, Interruption&) override {
-    std::vector<Slice> owned;
-    append_ownership(call.signature, world_size_, owned);
-    Task task{call.signature,
-              call.name,
-              0,
-              Delivery::everyone,
-              owned,
-              call.contribution,
-              std::span(&call.output, 1),
-              call.failure};
-    if (call.signature.kind == Kind::reduce_scatter) task.delivery = Delivery::owner;
-    return path_.run(task);
-  }
-
- private:
-  ExchangePath path_;
-  std::uint32_t world_size_;
-};
-
-class SharedRoute final : public Route {
- public:
-  SharedRoute(std::unique_ptr<SharedGroup> group, std::uint32_t world_size)
-      : group_(std::move(group)), world_size_(world_size) {}
-  Path path() const override { return Path::shared_memory; }
-  void abort(const Error& why) override { group_->abort(why); }
-  Result<void> run(const Call& call, Interruption& interruption) override {
-    thread_local std::vector<Slice> owned;  // kept, so that steady work allocates nothing
-    owned.clear();
-    append_ownership(call.signature, world_size_, owned);
-    Task task{call.signature,
-              call.name,
-              0,
-              Delivery::everyone,
-              owned,
-              call.contribution,
-              std::span(&call.output, 1),
-              call.failure};
-    if (call.signature.kind == Kind::reduce_scatter) task.delivery = Delivery::owner;
-    return group_->run(task, interruption);
-  }
-
- private:
-  std::unique_ptr<SharedGroup> group_;
-  std::uint32_t world_size_;
-};
 
 /// What a member tells all others first.
 struct Hello {
@@ -261,7 +209,7 @@ class RouteConnection {
     std::vector<std::uint32_t> members(exchange_->world_size());
     for (std::uint32_t rank = 0; rank < members.size(); ++rank) members[rank] = rank;
     ExchangePath path(exchange_, std::move(members), rank_, plan_group(ranges_, ranges_.back().last));
-    return std::make_unique<ExchangeRoute>(std::move(path), exchange_->world_size());
+    return make_flat_route(std::move(path), exchange_->world_size());
   }
 
   std::unique_ptr<SharedGroup> make_group() {
@@ -276,7 +224,7 @@ class RouteConnection {
   }
 
   std::unique_ptr<Route> make_shared_route() {
-    if (hosts_->size() == 1) return std::make_unique<SharedRoute>(make_group(), exchange_->world_size());
+    if (hosts_->size() == 1) return make_flat_route(make_group(), exchange_->world_size());
     std::vector<RankRange> hosted;
     std::vector<std::uint32_t> first_ranks;
     std::uint32_t own = 0;

@@ -34,6 +34,9 @@ class SharedOperation {
     std::size_t count;
   };
 
+  /// Empty; kept between operations, so that steady work allocates nothing.
+  static std::vector<kernels::TreeInput>& tree_inputs();
+
   bool is_small() const;
   Result<void> describe_own();
   Result<void> choose_own_places();
