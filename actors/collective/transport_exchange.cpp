@@ -142,7 +142,8 @@ class TransportExchange final : public Exchange {
       if (member == rank_ || is_lost(member)) continue;
       // Whoever cannot be reached is lost, and so learns that this process is.
       static_cast<void>(transport_->send(members_[member], Channel::collective,
-                                         {encode({gang_, rank_, 0, FrameKind::abort}), reason}, kAbortStream));
+                                         {encode({gang_, rank_, 0, FrameKind::abort}), reason},
+                                         kAbortStream));
     }
   }
 

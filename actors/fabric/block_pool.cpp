@@ -35,7 +35,8 @@ class Pool {
     if (!block) block = make(bytes);
     std::byte* memory = block->memory();
     Block* lent = block.get();
-    std::shared_ptr<std::byte[]> owner(memory, [this, lent](std::byte*) { give_back(std::unique_ptr<Block>(lent)); });
+    std::shared_ptr<std::byte[]> owner(memory,
+                                       [this, lent](std::byte*) { give_back(std::unique_ptr<Block>(lent)); });
     block.release();
     return owner;
   }

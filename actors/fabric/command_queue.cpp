@@ -91,7 +91,8 @@ void CommandQueue::attach(const std::vector<ProcessAddress>& addresses,
   for (SendCommand& command : queued) give(*link, std::move(command));
   std::erase_if(commands_, [&](Command& command) {
     auto* send = std::get_if<SendCommand>(&command);
-    if (send == nullptr || std::find(theirs.begin(), theirs.end(), send->backlog) == theirs.end()) return false;
+    if (send == nullptr || std::find(theirs.begin(), theirs.end(), send->backlog) == theirs.end())
+      return false;
     give(*link, std::move(*send));
     return true;
   });

@@ -56,8 +56,8 @@ void Courier::on_send(SendCommand command, Clock::time_point now) {
   Peer& peer = peer_for(to);
   if (Connection* sender = find(peer.sender); sender != nullptr && sender->link) {
     // Under an address that is not attached to the link, or pushed before it was.
-    return sender->link->sender().send(FrameType::data, static_cast<std::uint8_t>(command.channel), command.stream,
-                              std::move(command.parts), std::move(command.ticket));
+    return sender->link->sender().send(FrameType::data, static_cast<std::uint8_t>(command.channel),
+                                       command.stream, std::move(command.parts), std::move(command.ticket));
   }
   peer.queue.push_back(std::move(command));
   if (peer.connections.empty() && peer.call == 0) {

@@ -70,9 +70,8 @@ Result<Peer*> Courier::let_in(const Enter& enter, Proof& entered) {
 
 void Courier::on_enter(Connection& connection, const FrameArrived& frame) {
   Proof proof{};
-  auto peer = decode_enter(frame.data.bytes()).and_then([&](const Enter& enter) {
-    return let_in(enter, proof);
-  });
+  auto peer =
+      decode_enter(frame.data.bytes()).and_then([&](const Enter& enter) { return let_in(enter, proof); });
   if (!peer) return refuse(connection.endpoint, peer.error());
   connection.peer = *peer;
   connection.peer->connections.push_back(connection.endpoint);

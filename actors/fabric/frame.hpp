@@ -17,12 +17,12 @@ enum class FrameType : std::uint8_t { enter = 1, welcome, data, heartbeat, goodb
 
 /// What stands before the parts of every frame, in the active message's own header.
 ///
-/// On the wire, little-endian: version u8, type u8, channel u8, number of parts u8, stream u8, reserved u8 u16
-/// = 0, sequence u64, sequence in the stream u64, then the size of each part as u64.
+/// On the wire, little-endian: version u8, type u8, channel u8, number of parts u8, stream u8, reserved u8
+/// u16 = 0, sequence u64, sequence in the stream u64, then the size of each part as u64.
 struct FrameHeader {
   FrameType type = FrameType::heartbeat;
-  std::uint8_t channel = 0;   ///< of a `data` frame; 0 in the others
-  FrameNumber number;         ///< 0 in heartbeats
+  std::uint8_t channel = 0;  ///< of a `data` frame; 0 in the others
+  FrameNumber number;        ///< 0 in heartbeats
   std::vector<std::uint64_t> part_sizes;
 
   bool operator==(const FrameHeader&) const = default;

@@ -12,11 +12,11 @@ namespace ds::fabric {
 
 /// Where a frame stands among those of its connection and direction.
 ///
-/// Frames of one stream are handled in the order sent. A frame of stream 0 comes after every frame sent before
-/// it, of whatever stream. Frames of different streams may overtake each other: a small message does not
-/// wait for somebody else's big one.
+/// Frames of one stream are handled in the order sent. A frame of stream 0 comes after every frame sent
+/// before it, of whatever stream. Frames of different streams may overtake each other: a small message does
+/// not wait for somebody else's big one.
 struct FrameNumber {
-  std::uint64_t sequence = 0;   ///< counts all frames from 0
+  std::uint64_t sequence = 0;  ///< counts all frames from 0
   std::uint8_t stream = 0;
   std::uint64_t in_stream = 0;  ///< counts the frames of the stream from 0
   bool operator==(const FrameNumber&) const = default;
@@ -50,8 +50,8 @@ class FrameOrder {
   };
 
   Place put(const FrameNumber& number, Frame& frame) {
-    if (number.sequence < low_ || number.sequence - low_ > kMaxOvertaking || ahead_.count(number.sequence) != 0 ||
-        number.in_stream < next_in_stream_[number.stream]) {
+    if (number.sequence < low_ || number.sequence - low_ > kMaxOvertaking ||
+        ahead_.count(number.sequence) != 0 || number.in_stream < next_in_stream_[number.stream]) {
       return Place::refused;
     }
     if (may_go(number)) return waiting_.count(number.sequence) == 0 ? Place::ready : Place::refused;

@@ -30,11 +30,11 @@ Result<LentMemory::Mapping> map_block(const PartPlace& place, const LinkEnds& en
   const int seals = ::fcntl(fd.get(), F_GET_SEALS);
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || ::fstat(fd.get(), &status) != 0 ||
       static_cast<std::uint64_t>(status.st_size) != place.block_bytes) {
-    return fail(ErrorCode::invalid_argument, "it lends memory that is not a sealed segment of the size it said");
+    return fail(ErrorCode::invalid_argument,
+                "it lends memory that is not a sealed segment of the size it said");
   }
   // All pages at once: a fault for each would cost more than a copy.
-  void* memory =
-      ::mmap(nullptr, place.block_bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd.get(), 0);
+  void* memory = ::mmap(nullptr, place.block_bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd.get(), 0);
   if (memory == MAP_FAILED) {
     return fail(ErrorCode::resource_exhausted, fmt::format("mapping its memory: {}", std::strerror(errno)));
   }

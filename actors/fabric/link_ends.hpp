@@ -70,9 +70,9 @@ enum LinkRecord : std::uint32_t { kWhole = 1, kAnnounced, kBegin, kFragment, kTa
 struct PartPlace {
   enum class Where : std::uint32_t { here = 0, memory, block };
   Where where = Where::here;
-  std::int32_t fd = -1;           ///< of the block, in the sender's process
-  std::uint64_t at = 0;           ///< address in the sender's memory; offset in the block
-  std::uint64_t block = 0;        ///< the sender's number for it
+  std::int32_t fd = -1;     ///< of the block, in the sender's process
+  std::uint64_t at = 0;     ///< address in the sender's memory; offset in the block
+  std::uint64_t block = 0;  ///< the sender's number for it
   std::uint64_t block_bytes = 0;
 };
 static_assert(sizeof(PartPlace) == 32);

@@ -213,8 +213,7 @@ Result<EndpointId> LocalLanes::connect(const LaneAddress& address, const Enter& 
   session->socket = OwnedFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   sockaddr_un name{};
   const socklen_t length = to_address(address.name, name);
-  if (!session->socket ||
-      ::connect(session->socket.get(), reinterpret_cast<sockaddr*>(&name), length) != 0) {
+  if (!session->socket || ::connect(session->socket.get(), reinterpret_cast<sockaddr*>(&name), length) != 0) {
     return os_error("connecting to a local socket");
   }
   auto memory = SharedSegment::create("ds-link", LinkMemory::bytes());
@@ -275,8 +274,7 @@ Result<LaneEvent> LocalLanes::read_packet(Session& session) {
   const bool entering = session.waiting == Session::Waiting::enter;
   const auto said = in.bytes(entering ? sizeof(Nonce) + sizeof(Proof) : sizeof(Proof));
   const auto address = in.integer<std::uint64_t>();
-  if (!in.complete() || version != kVersion ||
-      (!entering && session.waiting != Session::Waiting::welcome)) {
+  if (!in.complete() || version != kVersion || (!entering && session.waiting != Session::Waiting::welcome)) {
     return fail(ErrorCode::invalid_argument, "that is not the local handshake");
   }
   if (auto taken = take_descriptors(session, std::move(packet->descriptors)); !taken) {
@@ -353,9 +351,10 @@ std::vector<LaneEvent> LocalLanes::work() {
     auto found = sessions_.find(ready[i].data.u64);
     if (found == sessions_.end()) continue;
     Session& session = *found->second;
-    const bool reads = session.waiting == Session::Waiting::enter || session.waiting == Session::Waiting::welcome;
-    Result<LaneEvent> event = reads ? read_packet(session)
-                                    : Result<LaneEvent>(fail(ErrorCode::unavailable, "the process ended"));
+    const bool reads =
+        session.waiting == Session::Waiting::enter || session.waiting == Session::Waiting::welcome;
+    Result<LaneEvent> event =
+        reads ? read_packet(session) : Result<LaneEvent>(fail(ErrorCode::unavailable, "the process ended"));
     if (!event && session.waiting == Session::Waiting::enter) refuse_stranger(event.error());
     events.push_back(event ? std::move(*event) : LaneEvent(LaneBroken{session.id, event.error()}));
   }

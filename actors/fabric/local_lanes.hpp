@@ -40,8 +40,8 @@ using LaneEvent = std::variant<LaneEntering, LaneWelcomed, LaneBroken>;
 /// came through the door and pass each other the descriptors of their shared memory.
 ///
 /// The socket stays open as long as the connection does, because its hang-up is how the death of the other
-/// process is seen, at once and however it died. Nothing has a name that could outlive its owner. Non-blocking;
-/// all calls belong to one thread.
+/// process is seen, at once and however it died. Nothing has a name that could outlive its owner.
+/// Non-blocking; all calls belong to one thread.
 class LocalLanes {
  public:
   /// Peers wake this process through `doorbell`, an eventfd of the caller's.

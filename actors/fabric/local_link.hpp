@@ -13,9 +13,10 @@ namespace ds::fabric {
 /// A proven connection to a process of the same host, over shared memory. Thread-safe.
 ///
 /// Small frames are copied through a ring. Parts of larger ones stay where they are: the receiver maps the
-/// block they lie in (`take_block`) and looks at it without a copy, or reads them straight out of the sender's
-/// memory into a block of its own, in slices between which small frames go on; where neither is allowed they
-/// come in fragments through the ring. What does not fit into the ring waits in the sender's queue.
+/// block they lie in (`take_block`) and looks at it without a copy, or reads them straight out of the
+/// sender's memory into a block of its own, in slices between which small frames go on; where neither is
+/// allowed they come in fragments through the ring. What does not fit into the ring waits in the sender's
+/// queue.
 class LocalLink {
  public:
   LocalLink(LinkSurroundings& surroundings, LinkEnds ends, const ProcessAddress& peer)

@@ -40,8 +40,8 @@ class SpinBudget {
 /// CAF's scheduler with one difference to its `sharing` policy: one of the idle threads polls the transport,
 /// so that a message from another process of this host runs its actor on the thread that received it.
 ///
-/// A message then costs no wake-up at all while both processes are busy with each other. The thread that polls
-/// gives the processor to others between its looks, gives up after `SpinBudget::limit` and sleeps; the
+/// A message then costs no wake-up at all while both processes are busy with each other. The thread that
+/// polls gives the processor to others between its looks, gives up after `SpinBudget::limit` and sleeps; the
 /// transport's progress thread receives then, as it does while all threads run actors.
 class PollingShare : public caf::policy::unprofiled {
  public:

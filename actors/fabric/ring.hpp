@@ -11,8 +11,8 @@ namespace ds::fabric {
 
 /// The shared counters of a ring, in memory that both processes map. All zero at the start.
 struct RingControl {
-  alignas(64) std::atomic<std::uint64_t> head{0};  ///< bytes written so far
-  alignas(64) std::atomic<std::uint64_t> tail{0};  ///< bytes read so far
+  alignas(64) std::atomic<std::uint64_t> head{0};          ///< bytes written so far
+  alignas(64) std::atomic<std::uint64_t> tail{0};          ///< bytes read so far
   alignas(64) std::atomic<std::uint32_t> writer_waits{0};  ///< the writer wants to know when there is room
   std::atomic<std::uint32_t> reader_abilities{0};  ///< what the reader can do by itself: `ReaderAbility`
 };

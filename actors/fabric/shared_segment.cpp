@@ -16,7 +16,7 @@ constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 tl::unexpected<Error> os_error(const char* what) {
   const auto code = errno == ENOMEM || errno == EMFILE || errno == ENFILE ? ErrorCode::resource_exhausted
-                                                                         : ErrorCode::unavailable;
+                                                                          : ErrorCode::unavailable;
   return fail(code, fmt::format("{}: {}", what, std::strerror(errno)));
 }
 

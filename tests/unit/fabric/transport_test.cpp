@@ -461,7 +461,8 @@ TEST_P(TransportOver, SendsWhatWasQueuedBeforeItEnds) {
   Station b(ours());
   {
     Station a(ours());
-    for (int i = 0; i < 20; ++i) ASSERT_TRUE(a.send(b.self(), {pattern_for(GetParam(), 1 << 20, static_cast<unsigned>(i))}));
+    for (int i = 0; i < 20; ++i)
+      ASSERT_TRUE(a.send(b.self(), {pattern_for(GetParam(), 1 << 20, static_cast<unsigned>(i))}));
   }
   for (unsigned i = 0; i < 20; ++i) {
     auto got = b.frames.take();
@@ -562,7 +563,8 @@ TEST(Transport, LeavesNoSegmentAndNoDescriptorBehind) {
     std::ifstream maps("/proc/self/maps");
     std::size_t found = 0;
     for (std::string line; std::getline(maps, line);) {
-      found += line.find("memfd:ds-link") != std::string::npos || line.find("memfd:ds-page") != std::string::npos;
+      found +=
+          line.find("memfd:ds-link") != std::string::npos || line.find("memfd:ds-page") != std::string::npos;
     }
     return found;
   };
