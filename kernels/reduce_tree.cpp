@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
@@ -42,7 +43,7 @@ inline T extreme(T a, T b) {
     const bool wins = op == ReduceOperator::minimum ? a < b : a > b;
     T result = wins ? a : b;
     result = a == b ? same : result;
-    return a != a ? a : result;
+    return std::isnan(a) ? a : result;
   }
 }
 
@@ -56,8 +57,11 @@ inline T combine(T a, T b) {
 
 template <class T>
 inline T canonical(T value) {
-  if constexpr (std::is_integral_v<T>) return value;
-  return value != value ? std::numeric_limits<T>::quiet_NaN() : value;
+  if constexpr (std::is_integral_v<T>) {
+    return value;
+  } else {
+    return std::isnan(value) ? std::numeric_limits<T>::quiet_NaN() : value;
+  }
 }
 
 /// `out` may be `left`: element i is read before it is written, and no other is touched.
