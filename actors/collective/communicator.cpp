@@ -75,8 +75,10 @@ Communicator::Communicator(std::shared_ptr<Exchange> exchange, std::vector<RankR
   state_ = std::make_shared<State>(std::move(exchange), std::move(ranges), std::move(options));
 }
 
-Communicator::Communicator(std::shared_ptr<Exchange> exchange, CommunicatorOptions options)
-    : state_(std::make_shared<State>(exchange, one_each(exchange), std::move(options))) {}
+Communicator::Communicator(std::shared_ptr<Exchange> exchange, CommunicatorOptions options) {
+  std::vector<RankRange> ranges = one_each(exchange);
+  state_ = std::make_shared<State>(std::move(exchange), std::move(ranges), std::move(options));
+}
 
 Communicator::Communicator(std::uint32_t logical_ranks)
     : state_(std::make_shared<State>(nullptr, std::vector<RankRange>{{0, logical_ranks}},
@@ -148,7 +150,7 @@ Operation Communicator::start_barrier(CallOptions options) {
   return state_->start({Kind::barrier, {}, {}, 0, 0, options});
 }
 
-void Communicator::abort(Error why) {
+void Communicator::abort(const Error& why) {
   state_->abort(why);
 }
 

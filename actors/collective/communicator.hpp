@@ -148,7 +148,7 @@ class Communicator {
   Operation start_barrier(CallOptions options = {});
 
   /// Ends the communicator on all members: what is in flight and every later call fails with `why`.
-  void abort(Error why);
+  void abort(const Error& why);
 
  private:
   struct State;

@@ -39,7 +39,9 @@ class SharedSegment {
   struct Identity {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
-    auto operator<=>(const Identity&) const = default;
+    bool operator<(const Identity& other) const {
+      return device != other.device ? device < other.device : inode < other.inode;
+    }
   };
   struct Registry;
   static Registry& registry();

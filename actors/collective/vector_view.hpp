@@ -47,7 +47,9 @@ struct Vector {
   Vector(void* first, std::size_t count, ElementType of) : data(first), elements(count), type(of) {}
   template <ElementRange Range>
   requires(!std::is_const_v<std::remove_reference_t<std::ranges::range_reference_t<Range>>>)
-      Vector(Range&& range)  // NOLINT(google-explicit-constructor): a view, like std::span
+      // A view, no range itself.
+      // NOLINTNEXTLINE(bugprone-forwarding-reference-overload)
+      Vector(Range&& range)
       : Vector(std::ranges::data(range), std::ranges::size(range),
                kernels::element_type_of<std::ranges::range_value_t<Range>>()) {}
 
