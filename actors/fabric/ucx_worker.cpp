@@ -131,6 +131,10 @@ Result<void> UcxWorker::State::open_context(const SocketAddress& address) {
   if (std::getenv("UCX_NET_DEVICES") == nullptr && !device.empty()) {
     ucp_config_modify(config, "NET_DEVICES", device.c_str());
   }
+  // UCX 1.13 prefers a device's IPv4 address and then copies an IPv6 one into memory of its size.
+  if (std::getenv("UCX_TCP_AF_PRIO") == nullptr) {
+    ucp_config_modify(config, "TCP_AF_PRIO", address.get()->sa_family == AF_INET6 ? "inet6" : "inet");
+  }
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES;
   params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
