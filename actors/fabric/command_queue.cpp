@@ -1,6 +1,7 @@
 #include "actors/fabric/command_queue.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -81,6 +82,11 @@ Result<void> CommandQueue::push_send(const ProcessAddress& to, Channel channel, 
 
 void CommandQueue::attach(const std::vector<ProcessAddress>& addresses,
                           const std::shared_ptr<LocalLink>& link, std::deque<SendCommand> queued) {
+  std::vector<Transport::Parts> kept;  // let go after the lock: their owners may do anything
+  const auto pass_on = [&](SendCommand& command) {
+    kept.push_back(command.parts);
+    give(*link, std::move(command));
+  };
   std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Backlog>> theirs;
   for (const ProcessAddress& address : addresses) {
@@ -88,12 +94,12 @@ void CommandQueue::attach(const std::vector<ProcessAddress>& addresses,
     if (!backlog) backlog = std::make_shared<Backlog>();
     theirs.push_back(backlog);
   }
-  for (SendCommand& command : queued) give(*link, std::move(command));
+  for (SendCommand& command : queued) pass_on(command);
   std::erase_if(commands_, [&](Command& command) {
     auto* send = std::get_if<SendCommand>(&command);
     if (send == nullptr || std::find(theirs.begin(), theirs.end(), send->backlog) == theirs.end())
       return false;
-    give(*link, std::move(*send));
+    pass_on(*send);
     return true;
   });
   for (const auto& backlog : theirs) backlog->link = link;
@@ -102,6 +108,13 @@ void CommandQueue::attach(const std::vector<ProcessAddress>& addresses,
 void CommandQueue::push_drop(const ProcessAddress& peer, const Error& why) {
   {
     std::lock_guard lock(mutex_);
+    // What is sent from here on stands behind the drop, and so is void.
+    if (auto found = backlogs_.find(PeerKey(peer)); found != backlogs_.end() && found->second->link) {
+      const std::shared_ptr<LocalLink> link = found->second->link;
+      for (auto& entry : backlogs_) {
+        if (entry.second->link == link) entry.second->link.reset();
+      }
+    }
     commands_.emplace_back(DropCommand{peer, why});
   }
   wake_if_waiting();
@@ -138,6 +151,9 @@ bool CommandQueue::about_to_wait() {
 
 void CommandQueue::waited() {
   waiting_ = false;
+  // Others hold this descriptor too, so it is asked before it is read.
+  pollfd readable{wake_fd_, POLLIN, 0};
+  if (::poll(&readable, 1, 0) <= 0) return;
   std::uint64_t count = 0;
   [[maybe_unused]] auto read = ::read(wake_fd_, &count, sizeof(count));
 }

@@ -338,9 +338,17 @@ void Courier::on_lane_broken(const LaneBroken& event) {
   Connection* connection = find(event.endpoint);
   if (connection == nullptr) return lanes_.close(event.endpoint);
   if (!connection->link) return break_connection(event.endpoint, event.why);
-  poller_.drain(*connection->link);  // what it sent before its end still counts
+  drain_links(connection->peer);
   const LinkEnding ending = connection->link->ending();
   break_connection(event.endpoint, ending.kind == LinkEnding::Kind::none ? event.why : ending.why);
+}
+
+// What a peer sent before its end still counts.
+void Courier::drain_links(const Peer* peer) {
+  if (peer == nullptr) return;
+  for (EndpointId endpoint : peer->connections) {
+    if (Connection* one = find(endpoint); one->link) poller_.drain(*one->link);
+  }
 }
 
 bool Courier::on_link_endings() {
@@ -354,7 +362,10 @@ bool Courier::on_link_endings() {
   for (const auto& [endpoint, ending] : endings) {
     Connection* connection = find(endpoint);
     if (connection == nullptr) continue;
-    if (ending.kind == LinkEnding::Kind::goodbye) say_goodbye(*connection);
+    if (ending.kind == LinkEnding::Kind::goodbye) {
+      drain_links(connection->peer);
+      say_goodbye(*connection);
+    }
     break_connection(endpoint, ending.why);
   }
   return true;
@@ -386,6 +397,7 @@ void Courier::lose(Peer& peer, const Error& why) {
 
 void Courier::begin_shutdown() {
   shutting_down_ = true;
+  surroundings_.closing = true;
   door_.close_to_strangers();
   lanes_.close_to_strangers();
   expected_.clear();
@@ -404,11 +416,16 @@ void Courier::begin_shutdown() {
 void Courier::wind_down(Peer& peer) {
   if (!peer.queue.empty() && (peer.call != 0 || !peer.connections.empty())) return;
   bool waits = false;
+  bool drained = true;
   for (EndpointId endpoint : peer.connections) {
-    Connection* connection = find(endpoint);
+    const Connection* connection = find(endpoint);
     if (!connection->proven) continue;
     waits = true;
-    if (is_drained(*connection)) say_goodbye(*connection);
+    drained = drained && is_drained(*connection);
+  }
+  // A goodbye on one connection ends the others too, so it waits for all.
+  for (EndpointId endpoint : peer.connections) {
+    if (drained && find(endpoint)->proven) say_goodbye(*find(endpoint));
   }
   if (!waits) lose(peer, {ErrorCode::cancelled, "this process ends", {}});
 }

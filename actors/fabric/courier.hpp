@@ -60,6 +60,7 @@ class Courier {
   void on_lane_broken(const LaneBroken& event);
   Result<Peer*> let_in(const Enter& enter, Proof& entered);
   Result<EndpointId> connect_to(const DoorOpened& server, const std::string& host);
+  void drain_links(const Peer* peer);
   void begin_link(Connection& connection, LinkEnds ends);
   void attach_link(Peer& peer);
   void admit(Connection& connection);

@@ -106,7 +106,10 @@ void Courier::on_opened(const DoorOpened& event, Clock::time_point now) {
   if (peer == nullptr) return;
   peer->call = 0;
   const std::string host = peer->address.host;
-  if (peer->address.id == 0) peer = &name_peer(*peer, event.server);
+  if (peer->address.id == 0) {
+    peer = &name_peer(*peer, event.server);
+    attach_link(*peer);  // when it had connected to us meanwhile
+  }
   auto endpoint = connect_to(event, host);
   if (!endpoint) return lose(*peer, endpoint.error());
   const bool local = (*endpoint & kLocalEndpoint) != 0;

@@ -22,7 +22,7 @@ class Mapped {
 
 Result<LentMemory::Mapping> map_block(const PartPlace& place, const LinkEnds& ends) {
   const std::string path = fmt::format("/proc/{}/fd/{}", ends.pid, place.fd);
-  OwnedFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  OwnedFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd) return fail(ErrorCode::unavailable, fmt::format("mapping its memory: {}", std::strerror(errno)));
   // Its process number can't have become another's as long as the socket has not hung up.
   if (ends.peer_is_gone()) return fail(ErrorCode::unavailable, "the process ended");

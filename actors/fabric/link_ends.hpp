@@ -54,6 +54,7 @@ struct LinkSurroundings {
   std::size_t max_frame_bytes = 0;
   int wake_fd = -1;
   std::atomic<bool> attention{false};
+  std::atomic<bool> closing{false};  ///< nothing is delivered any more
   std::atomic<std::uint64_t> delivered{0};
 };
 
@@ -76,5 +77,8 @@ struct PartPlace {
   std::uint64_t block_bytes = 0;
 };
 static_assert(sizeof(PartPlace) == 32);
+
+/// A block is lent only for a part that fills a good share of it.
+inline constexpr std::size_t kMostBlockForPart = 2;
 
 }  // namespace ds::fabric

@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace ds::fabric {
+namespace {
+
+constexpr int kMostRounds = 4096;
+
+}  // namespace
 
 void LinkPoller::add(std::shared_ptr<LocalLink> link) {
   std::lock_guard lock(links_mutex_);
@@ -38,7 +43,8 @@ bool LinkPoller::poll() {
 
 void LinkPoller::drain(LocalLink& link) {
   std::lock_guard lock(poll_mutex_);
-  while (link.poll()) {
+  // More than a ring and the frames announced in it can't be left of a process that has ended.
+  for (int rounds = 0; rounds < kMostRounds && link.poll(); ++rounds) {
   }
 }
 

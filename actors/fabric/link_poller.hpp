@@ -23,7 +23,7 @@ class LinkPoller {
 
   /// Polls every link once; false when nothing came or another thread polls.
   bool poll();
-  /// Polls one link until nothing comes any more, whoever polls.
+  /// Polls one link, whose peer has ended, until nothing comes any more.
   void drain(LocalLink& link);
   /// Between `begin` and `end` a thread polls again and again, so peers need not ring the doorbell.
   void begin();

@@ -80,6 +80,10 @@ bool LinkReceiver::poll() {
     read_records();
     worked = true;
   }
+  if (next_seen_ - order_.low() >= kMaxOvertaking && fetches_.empty() && !assembly_ &&
+      ending_.kind == LinkEnding::Kind::none) {
+    end(LinkEnding::Kind::broken, {ErrorCode::invalid_argument, "it left a frame out", {}});
+  }
   fetching_.store(!fetches_.empty(), std::memory_order_relaxed);
   tell_writer();
   return worked;
@@ -226,6 +230,7 @@ Result<void> LinkReceiver::fetch_some(std::size_t& budget) {
 
 Result<void> LinkReceiver::borrow(Fetch& fetch, const PartPlace& place, std::size_t size) {
   if ((ends_->abilities & kMapsBlocks) == 0) return malformed("it lends a block that can't be mapped");
+  if (place.block_bytes > kMostBlockForPart * size) return malformed("it lends far more than the part needs");
   if (place.at > place.block_bytes || size > place.block_bytes - place.at) {
     return malformed("it lends more than the block has");
   }
@@ -305,6 +310,7 @@ void LinkReceiver::handle(In& frame) {
     return end(LinkEnding::Kind::broken, {ErrorCode::invalid_argument, "a frame out of turn", {}});
   }
   if (frame.lent) sender_->acknowledge(kTaken, frame.header.number.sequence);
+  if (surroundings_.closing) return;
   if (surroundings_.handlers.deliver(channel, peer_, std::move(frame.parts))) {
     surroundings_.delivered.fetch_add(1, std::memory_order_relaxed);
   } else {

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kPlacedFrom = 1024;  // smaller parts are copied into the announcement
 constexpr std::size_t kFragmentBytes = std::size_t{32} << 10;
+constexpr int kMostFragments = 8;  // in one go
 // In fragments a frame is overtaken less far than the receiver allows, so that it always goes on reading.
 constexpr std::uint64_t kMaxOvertakingFragments = kMaxOvertaking / 2;
 
@@ -20,8 +21,8 @@ std::byte* put(std::byte* to, const Buffer& part) {
 
 }  // namespace
 
-LinkSender::LinkSender(std::shared_ptr<LinkEnds> ends)
-    : ends_(std::move(ends)), writer_(ends_->out_control(), ends_->out_ring()) {}
+LinkSender::LinkSender(std::shared_ptr<LinkEnds> ends, int wake_fd)
+    : ends_(std::move(ends)), wake_fd_(wake_fd), writer_(ends_->out_control(), ends_->out_ring()) {}
 
 void LinkSender::send(FrameType type, std::uint8_t channel, Stream stream, Transport::Parts parts,
                       std::shared_ptr<void> ticket) {
@@ -85,8 +86,10 @@ void LinkSender::queue(Out& out) {
 }
 
 bool LinkSender::may_overtake(const Out& out) const {
-  return out.kind == kReleased || out.kind == kTaken || bulk_.empty() ||
-         out.header.number.sequence - bulk_.front().header.number.sequence < kMaxOvertakingFragments;
+  if (out.kind == kReleased || out.kind == kTaken || bulk_.empty()) return true;
+  const std::uint64_t sequence = out.header.number.sequence;
+  const std::uint64_t bulk = bulk_.front().header.number.sequence;
+  return sequence < bulk || sequence - bulk < kMaxOvertakingFragments;
 }
 
 void LinkSender::pump_waiting() {
@@ -102,7 +105,8 @@ void LinkSender::pump_waiting() {
 }
 
 void LinkSender::pump() {
-  for (;;) {
+  more_.store(false, std::memory_order_relaxed);
+  for (int fragments = 0;;) {
     if (!pending_.empty() && may_overtake(pending_.front())) {
       if (write(pending_.front())) {
         finished_.push_back(std::move(pending_.front()));
@@ -112,7 +116,13 @@ void LinkSender::pump() {
     } else if (bulk_.empty()) {
       waits_for_room_.store(false, std::memory_order_relaxed);
       return;
+    } else if (fragments == kMostFragments) {
+      // The rest another time: others want to send, and to be heard.
+      more_.store(true, std::memory_order_relaxed);
+      waits_for_room_.store(true, std::memory_order_relaxed);
+      return wake_by(wake_fd_);
     } else if (write_fragment()) {
+      ++fragments;
       continue;
     }
     if (!reader_freed_room()) return;
@@ -123,17 +133,16 @@ void LinkSender::pump() {
 bool LinkSender::reader_freed_room() {
   waits_for_room_.store(true, std::memory_order_relaxed);
   auto& asked = ends_->out_control().writer_waits;
-  auto& tail = ends_->out_control().tail;
   if (asked.load(std::memory_order_relaxed) != 0) return false;
-  const std::uint64_t before = tail.load(std::memory_order_relaxed);
-  asked.store(1, std::memory_order_relaxed);
+  asked.store(1, std::memory_order_release);
   full_fence();
-  return tail.load(std::memory_order_relaxed) != before;
+  return ends_->out_control().tail.load(std::memory_order_relaxed) != writer_.known_tail();
 }
 
 bool LinkSender::got_room() const {
-  return waits_for_room_.load(std::memory_order_relaxed) &&
-         ends_->out_control().writer_waits.load(std::memory_order_relaxed) == 0;
+  return more_.load(std::memory_order_relaxed) ||
+         (waits_for_room_.load(std::memory_order_relaxed) &&
+          ends_->out_control().writer_waits.load(std::memory_order_relaxed) == 0);
 }
 
 bool LinkSender::write(Out& out) {
@@ -162,11 +171,15 @@ PartPlace LinkSender::place_of(const Buffer& part, std::size_t& lent) const {
   if (part.size() < kPlacedFrom) return place;
   place.where = PartPlace::Where::memory;
   place.at = reinterpret_cast<std::uint64_t>(part.bytes().data());
-  if ((reader_abilities() & kMapsBlocks) == 0 || lent_ + lent + part.size() > kMaxLentBytes) return place;
-  if (auto shared = find_shared_part(part.bytes())) {
-    place = {PartPlace::Where::block, shared->fd, shared->offset, shared->block, shared->block_bytes};
-    lent += part.size();
+  if ((reader_abilities() & kMapsBlocks) == 0) return place;
+  auto shared = find_shared_part(part.bytes());
+  // The receiver maps the whole block, so a small part of a big one is better copied.
+  if (!shared || shared->block_bytes > kMostBlockForPart * part.size() ||
+      lent_ + lent + shared->block_bytes > kMaxLentBytes) {
+    return place;
   }
+  lent += shared->block_bytes;
+  place = {PartPlace::Where::block, shared->fd, shared->offset, shared->block, shared->block_bytes};
   return place;
 }
 

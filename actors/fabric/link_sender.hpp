@@ -25,7 +25,8 @@ class LinkSender {
   /// Frames up to here are copied through the ring.
   static constexpr std::size_t kInlineBytes = std::size_t{16} << 10;
 
-  explicit LinkSender(std::shared_ptr<LinkEnds> ends);
+  /// `wake_fd` wakes this process when there is more to send than one call may.
+  LinkSender(std::shared_ptr<LinkEnds> ends, int wake_fd);
   LinkSender(const LinkSender&) = delete;
   LinkSender& operator=(const LinkSender&) = delete;
 
@@ -72,6 +73,7 @@ class LinkSender {
   bool reader_freed_room();
 
   const std::shared_ptr<LinkEnds> ends_;
+  const int wake_fd_;
   mutable std::mutex mutex_;
   bool closed_ = false;
   RingWriter writer_;
@@ -85,6 +87,7 @@ class LinkSender {
   std::size_t untaken_ = 0;
   std::size_t lent_ = 0;
   std::atomic<bool> waits_for_room_{false};
+  std::atomic<bool> more_{false};  ///< fragments that could go on
 };
 
 }  // namespace ds::fabric

@@ -1,6 +1,5 @@
 #include "actors/fabric/local_lanes.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
@@ -21,8 +20,9 @@ namespace ds::fabric {
 namespace {
 
 // Packets: version u8, then
-//   enter    (client): Enter, address of the proof in the sender's memory u64; the rings, the page, the bell
-//   welcome  (server): Proof, address of it in the sender's memory u64; the page, the bell
+//   enter    (client): Enter, address of the proof in the sender's memory u64,
+//                       number of the page's descriptor there u32; with the rings, the page, the bell
+//   welcome  (server): Proof, the same two; with the page, the bell
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kMaxPacket = 128;
 constexpr std::size_t kMaxDescriptors = 3;
@@ -224,6 +224,7 @@ Result<EndpointId> LocalLanes::connect(const LaneAddress& address, const Enter& 
   packet.integer(kVersion);
   packet.bytes(encode_enter(enter));
   packet.integer(reinterpret_cast<std::uint64_t>(session->probe.get()));
+  packet.integer(static_cast<std::uint32_t>(page_.fd()));
   return send_packet(session->socket.get(), packet, {session->memory.fd(), page_.fd(), doorbell_})
       .and_then([&] { return watch(*session); })
       .map([&] {
@@ -252,18 +253,21 @@ Result<void> LocalLanes::take_descriptors(Session& session, std::vector<OwnedFd>
 
 // Whether we may read the other process's memory, and whether it is the process we think: it said where its
 // proof lies. As `ReaderAbility` bits.
-std::uint32_t LocalLanes::probe(const Session& session, std::uint64_t address, const Proof& expected) const {
+std::uint32_t LocalLanes::probe(const Session& session, const Claim& claim, const Proof& expected) const {
   if (!options_.read_peer_memory || session.pid <= 0) return 0;
   Proof found{};
   const iovec to{found.data(), found.size()};
-  const iovec from{reinterpret_cast<void*>(address), found.size()};
+  const iovec from{reinterpret_cast<void*>(claim.proof_address), found.size()};
   if (::process_vm_readv(session.pid, &to, 1, &from, 1, 0) != static_cast<ssize_t>(found.size()) ||
       !same_proof(found, expected)) {
     return 0;
   }
-  const OwnedFd blocks(
-      ::open(fmt::format("/proc/{}/fd", session.pid).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return blocks ? kReadsMemory | kMapsBlocks : kReadsMemory;
+  struct stat there {};
+  struct stat passed {};
+  const std::string page = fmt::format("/proc/{}/fd/{}", session.pid, claim.page_fd);
+  const bool maps = ::stat(page.c_str(), &there) == 0 && ::fstat(session.page.fd(), &passed) == 0 &&
+                    there.st_dev == passed.st_dev && there.st_ino == passed.st_ino;
+  return maps ? kReadsMemory | kMapsBlocks : kReadsMemory;
 }
 
 Result<LaneEvent> LocalLanes::read_packet(Session& session) {
@@ -273,7 +277,7 @@ Result<LaneEvent> LocalLanes::read_packet(Session& session) {
   const auto version = in.integer<std::uint8_t>();
   const bool entering = session.waiting == Session::Waiting::enter;
   const auto said = in.bytes(entering ? sizeof(Nonce) + sizeof(Proof) : sizeof(Proof));
-  const auto address = in.integer<std::uint64_t>();
+  const Claim claim{in.integer<std::uint64_t>(), in.integer<std::uint32_t>()};
   if (!in.complete() || version != kVersion || (!entering && session.waiting != Session::Waiting::welcome)) {
     return fail(ErrorCode::invalid_argument, "that is not the local handshake");
   }
@@ -283,13 +287,13 @@ Result<LaneEvent> LocalLanes::read_packet(Session& session) {
   if (entering) {
     auto enter = decode_enter(said);
     if (!enter) return tl::unexpected(enter.error());
-    session.abilities = probe(session, address, enter->proof);
+    session.abilities = probe(session, claim, enter->proof);
     session.waiting = Session::Waiting::verdict;
     return LaneEntering{session.id, *enter};
   }
   auto proof = decode_proof(said);
   if (!proof) return tl::unexpected(proof.error());
-  session.abilities = probe(session, address, *proof);
+  session.abilities = probe(session, claim, *proof);
   session.waiting = Session::Waiting::opening;
   return LaneWelcomed{session.id, *proof};
 }
@@ -303,6 +307,7 @@ Result<LinkEnds> LocalLanes::accept(EndpointId endpoint, const Proof& proof) {
   packet.integer(kVersion);
   packet.bytes(proof);
   packet.integer(reinterpret_cast<std::uint64_t>(session.probe.get()));
+  packet.integer(static_cast<std::uint32_t>(page_.fd()));
   auto sent = send_packet(session.socket.get(), packet, {page_.fd(), doorbell_});
   if (!sent) return tl::unexpected(sent.error());
   return ends_of(session);

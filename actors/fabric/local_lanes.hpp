@@ -80,7 +80,11 @@ class LocalLanes {
   Result<LaneEvent> read_packet(Session& session);
   Result<void> take_descriptors(Session& session, std::vector<OwnedFd> descriptors);
   void refuse_stranger(const Error& why);
-  std::uint32_t probe(const Session& session, std::uint64_t address, const Proof& expected) const;
+  struct Claim {
+    std::uint64_t proof_address = 0;
+    std::uint32_t page_fd = 0;
+  };
+  std::uint32_t probe(const Session& session, const Claim& claim, const Proof& expected) const;
   LinkEnds ends_of(Session& session);
 
   const TransportOptions& options_;

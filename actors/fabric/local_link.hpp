@@ -21,7 +21,7 @@ class LocalLink {
  public:
   LocalLink(LinkSurroundings& surroundings, LinkEnds ends, const ProcessAddress& peer)
       : ends_(std::make_shared<LinkEnds>(std::move(ends))),
-        sender_(std::make_shared<LinkSender>(ends_)),
+        sender_(std::make_shared<LinkSender>(ends_, surroundings.wake_fd)),
         receiver_(surroundings, ends_, sender_, peer) {}
   LocalLink(const LocalLink&) = delete;
   LocalLink& operator=(const LocalLink&) = delete;

@@ -71,8 +71,9 @@ caf::resumable* PollingShare::coordinator_data::dequeue(caf::execution_unit* wor
     const bool polls = transport_ && !somebody_polls_;
     if (polls) {
       somebody_polls_ = true;
+      const SpinBudget::Duration limit = spin_.limit();
       lock.unlock();
-      caf::resumable* job = poll(worker);
+      caf::resumable* job = poll(worker, limit);
       if (job != nullptr) return job;
       lock.lock();
       if (!jobs_.empty()) continue;
@@ -86,10 +87,11 @@ caf::resumable* PollingShare::coordinator_data::dequeue(caf::execution_unit* wor
 }
 
 // Looks for work until there is some or it does not pay any more; then nobody polls.
-caf::resumable* PollingShare::coordinator_data::poll(caf::execution_unit* worker) {
+caf::resumable* PollingShare::coordinator_data::poll(caf::execution_unit* worker,
+                                                     SpinBudget::Duration limit) {
   this_thread_polls_for = worker;
   transport_->begin_polling();
-  const auto until = Clock::now() + spin_.limit();
+  const auto until = Clock::now() + limit;
   for (int look = 1; waiting_jobs_.load(std::memory_order_acquire) == 0; ++look) {
     if (transport_->poll()) continue;
     if (look % kLooksBetweenYields == 0) {

@@ -57,7 +57,7 @@ class PollingShare : public caf::policy::unprofiled {
     caf::resumable* try_dequeue();
 
    private:
-    caf::resumable* poll(caf::execution_unit* worker);
+    caf::resumable* poll(caf::execution_unit* worker, SpinBudget::Duration limit);
     caf::resumable* take();
 
     std::mutex mutex_;

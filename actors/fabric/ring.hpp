@@ -57,6 +57,9 @@ class RingWriter {
     return memory_.data() + start + 8;
   }
 
+  /// Where the reader was when `reserve` last found no room.
+  std::uint64_t known_tail() const { return known_tail_; }
+
   void commit() {
     head_ = next_head_;
     control_.head.store(head_, std::memory_order_release);

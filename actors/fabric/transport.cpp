@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kGoodbyeLimit = 1000ms;  // what is queued at the end may take this long to go out
 constexpr auto kSettleLimit = 500ms;    // then UCX may take this long to give our memory back
+constexpr auto kDoorPause = 2ms;        // a busy thread looks at its doors this often
 constexpr int kSpins = 64;  // empty rounds before the thread sleeps; about as long as a loopback round trip
 
 class UcxTransport final : public Transport {
@@ -88,6 +89,7 @@ class UcxTransport final : public Transport {
   std::unique_ptr<Courier> courier_;
   Clock::time_point next_tick_;
   bool look_at_door_ = false;
+  Clock::time_point looked_at_door_;
   bool polling_ = false;
   std::thread thread_;
 };
@@ -142,8 +144,9 @@ bool UcxTransport::work() {
     courier_->on_command(std::move(command), now);
     worked = true;
   }
-  // The doors are rarely knocked at: asked when the thread woke, and at each tick.
-  if (std::exchange(look_at_door_, false)) {
+  // The doors are rarely knocked at: asked when the thread woke, and now and then.
+  if (std::exchange(look_at_door_, false) || now - looked_at_door_ >= kDoorPause) {
+    looked_at_door_ = now;
     for (LaneEvent& event : lanes_->work()) {
       courier_->on_lane(std::move(event), now);
       worked = true;

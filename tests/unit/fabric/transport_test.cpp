@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <numeric>
 #include <random>
 #include <thread>
@@ -490,6 +491,35 @@ TEST_P(TransportOver, ASmallFrameOfAnotherStreamNeedNotWaitForABigOne) {
   EXPECT_EQ(order.back(), "after all");
   std::erase(order, "another's");
   EXPECT_EQ(order, (std::vector<std::string>{"big", "after the big one", "after all"}));
+}
+
+TEST_P(TransportOver, KeepsTheOrderOfWhatPilesUpBeforeASlowReceiver) {
+  Station a(ours());
+  Station b(ours());
+  std::promise<void> go;
+  auto may_go = go.get_future().share();
+  b.transport->on_frame(Channel::actors, [&, may_go](const ProcessAddress& from, Transport::Parts parts) {
+    may_go.wait();
+    b.frames.put({from, std::move(parts)});
+  });
+  std::size_t sent = 0;
+  const auto send = [&](std::size_t padding) {
+    Transport::Parts frame = text(std::to_string(sent));
+    if (padding != 0) frame.push_back(pattern_for(GetParam(), padding, 1));
+    ASSERT_TRUE(a.send(b.self(), frame));
+    ++sent;
+  };
+  for (int i = 0; i < 5000; ++i) send(100);
+  send(20'000);
+  send(0);
+  for (int i = 0; i < 1100; ++i) send(20'000);
+  go.set_value();
+  for (std::size_t i = 0; i < sent; ++i) {
+    auto got = b.frames.take();
+    ASSERT_TRUE(got) << i;
+    ASSERT_EQ(got->parts[0].text(), std::to_string(i));
+  }
+  EXPECT_EQ(a.losses.size() + b.losses.size(), 0u);
 }
 
 TEST(Transport, LendsABlockWithoutACopyAndKeepsItWholeUntilTheReceiverLetsGo) {
