@@ -120,6 +120,9 @@ Result<void> UcxWorker::State::open(const std::string& wanted_host) {
 }
 
 Result<void> UcxWorker::State::open_context(const SocketAddress& address) {
+  // UCX 1.13 prefers a device's IPv4 address and then copies an IPv6 one into memory of its size; it listens to
+  // the environment only.
+  if (address.get()->sa_family == AF_INET6) ::setenv("UCX_TCP_AF_PRIO", "inet6", 0);
   ucp_config_t* config = nullptr;
   if (auto status = ucp_config_read(nullptr, nullptr, &config); status != UCS_OK) {
     return tl::unexpected(ucx_error("reading UCX's configuration", status));
@@ -130,10 +133,6 @@ Result<void> UcxWorker::State::open_context(const SocketAddress& address) {
   const std::string device = device_of(address);
   if (std::getenv("UCX_NET_DEVICES") == nullptr && !device.empty()) {
     ucp_config_modify(config, "NET_DEVICES", device.c_str());
-  }
-  // UCX 1.13 prefers a device's IPv4 address and then copies an IPv6 one into memory of its size.
-  if (std::getenv("UCX_TCP_AF_PRIO") == nullptr) {
-    ucp_config_modify(config, "TCP_AF_PRIO", address.get()->sa_family == AF_INET6 ? "inet6" : "inet");
   }
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES;
