@@ -6,6 +6,14 @@
 namespace ds::collective {
 namespace {
 
+// The call as one step of all members; `owned` is filled and must outlive the task.
+Task task_of(const Call& call, std::uint32_t world_size, std::vector<Slice>& owned) {
+  append_ownership(call.signature, world_size, owned);
+  const auto delivery = call.signature.kind == Kind::reduce_scatter ? Delivery::owner : Delivery::everyone;
+  return {call.signature, call.name, 0, delivery, owned, call.contribution, std::span(&call.output, 1),
+          call.failure};
+}
+
 class ExchangeRoute final : public Route {
  public:
   explicit ExchangeRoute(ExchangePath path, std::uint32_t world_size)
@@ -14,17 +22,7 @@ class ExchangeRoute final : public Route {
   void abort(const Error&) override {}
   Result<void> run(const Call& call, Interruption&) override {
     std::vector<Slice> owned;
-    append_ownership(call.signature, world_size_, owned);
-    Task task{call.signature,
-              call.name,
-              0,
-              Delivery::everyone,
-              owned,
-              call.contribution,
-              std::span(&call.output, 1),
-              call.failure};
-    if (call.signature.kind == Kind::reduce_scatter) task.delivery = Delivery::owner;
-    return path_.run(task);
+    return path_.run(task_of(call, world_size_, owned));
   }
 
  private:
@@ -41,17 +39,7 @@ class SharedRoute final : public Route {
   Result<void> run(const Call& call, Interruption& interruption) override {
     thread_local std::vector<Slice> owned;  // kept, so that steady work allocates nothing
     owned.clear();
-    append_ownership(call.signature, world_size_, owned);
-    Task task{call.signature,
-              call.name,
-              0,
-              Delivery::everyone,
-              owned,
-              call.contribution,
-              std::span(&call.output, 1),
-              call.failure};
-    if (call.signature.kind == Kind::reduce_scatter) task.delivery = Delivery::owner;
-    return group_->run(task, interruption);
+    return group_->run(task_of(call, world_size_, owned), interruption);
   }
 
  private:
