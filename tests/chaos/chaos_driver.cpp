@@ -85,6 +85,7 @@ class Chaos {
   void end();
   void judge_memory();
   void read_journals();
+  bool everybody_hears_everybody() const;
   Incarnation& incarnation(const Slot& slot) { return incarnations_[slot.incarnation]; }
   void find(std::string what) { findings_.push_back(std::move(what)); }
   std::int64_t draw(std::int64_t from_ms, std::int64_t to_ms) {
@@ -205,7 +206,22 @@ void Chaos::connect_all() {
   for (std::size_t index = 0; index < kSlots; ++index) start(index);
   sending_ = true;
   introduce();
-  std::this_thread::sleep_for(3s);
+  // Faults hit traffic that flows, not processes that are still connecting.
+  for (const std::int64_t limit = now_ns() + std::chrono::nanoseconds(kPatience).count(); now_ns() < limit;) {
+    read_journals();
+    if (everybody_hears_everybody()) return;
+    std::this_thread::sleep_for(10ms);
+  }
+  find("no traffic between all processes in time");
+}
+
+bool Chaos::everybody_hears_everybody() const {
+  for (const Incarnation& from : incarnations_) {
+    for (const Incarnation& to : incarnations_) {
+      if (from.id != to.id && check_.arrived(from.id, to.id) < 100) return false;
+    }
+  }
+  return true;
 }
 
 void Chaos::run(std::chrono::seconds duration) {
