@@ -155,7 +155,7 @@ void Courier::on_tick(Clock::time_point now) {
   const auto stood_still = now - last_tick_;
   const bool excused = stood_still > options_.heartbeat_interval;
   last_tick_ = now;
-  lanes_.page().heartbeat.fetch_add(1, std::memory_order_relaxed);  // what peers on this host look at
+  lanes_.pulse().heartbeat.fetch_add(1, std::memory_order_relaxed);  // what peers on this host look at
 
   std::vector<std::pair<EndpointId, Error>> silent;
   for (auto& [endpoint, connection] : connections_) {

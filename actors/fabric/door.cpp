@@ -97,7 +97,12 @@ void Door::accept_all(std::vector<DoorEvent>& events) {
     socklen_t length = sizeof(from);
     const int fd =
         ::accept4(listener_, reinterpret_cast<sockaddr*>(&from), &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) return;
+    if (fd < 0) {
+      // What waits keeps the listener readable: without a pause its thread would spin until somebody closes a
+      // file.
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) listen_for(0);
+      return;
+    }
     auto session = std::make_unique<Session>();
     session->id = next_session_++;
     session->fd = fd;
@@ -112,6 +117,13 @@ void Door::accept_all(std::vector<DoorEvent>& events) {
           events);
     }
   }
+}
+
+void Door::listen_for(unsigned wanted) {
+  epoll_event event{};
+  event.events = wanted;
+  event.data.u64 = kListenerSession;
+  if (epoll_ctl(epoll_, EPOLL_CTL_MOD, listener_, &event) == 0) paused_ = wanted == 0;
 }
 
 void Door::close_to_strangers() {
@@ -191,6 +203,7 @@ void Door::end(SessionId id, const Error& why, std::vector<DoorEvent>& events) {
 }
 
 std::vector<DoorEvent> Door::on_tick(Clock::time_point now) {
+  if (paused_ && listener_ >= 0) listen_for(EPOLLIN);
   std::vector<SessionId> late;
   for (const auto& [id, session] : sessions_) {
     if (now >= session->deadline) late.push_back(id);

@@ -77,6 +77,7 @@ class Door {
   Door(const TransportOptions& options, ProcessAddress self);
   Result<void> listen();
   void accept_all(std::vector<DoorEvent>& events);
+  void listen_for(unsigned wanted);
   void serve(Session& session, unsigned ready, std::vector<DoorEvent>& events);
   Result<void> read_some(Session& session);
   Result<bool> take_message(Session& session, std::vector<DoorEvent>& events);
@@ -92,6 +93,7 @@ class Door {
   ProcessAddress self_;
   int epoll_ = -1;
   int listener_ = -1;
+  bool paused_ = false;  ///< no descriptor was left: the next tick listens again
   SessionId next_session_ = 1;
   std::size_t strangers_ = 0;
   std::unordered_map<SessionId, std::unique_ptr<Session>> sessions_;

@@ -1,5 +1,8 @@
 #include "actors/fabric/link_sender.hpp"
 
+#include <sys/uio.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -13,6 +16,16 @@ constexpr std::size_t kFragmentBytes = std::size_t{32} << 10;
 constexpr int kMostFragments = 8;  // in one go
 // In fragments a frame is overtaken less far than the receiver allows, so that it always goes on reading.
 constexpr std::uint64_t kMaxOvertakingFragments = kMaxOvertaking / 2;
+
+// Whether another process could read it: the kernel refuses that for memory of devices, pinned pages of a GPU
+// among it, and tells us by the same means.
+bool readable_by_others(const Buffer& part) {
+  if (part.size() < kPlacedFrom) return true;  // it is copied
+  std::byte first{};
+  const iovec to{&first, 1};
+  const iovec from{const_cast<std::byte*>(part.bytes().data()), 1};
+  return ::process_vm_readv(::getpid(), &to, 1, &from, 1, 0) == 1;
+}
 
 std::byte* put(std::byte* to, const Buffer& part) {
   if (!part.empty()) std::memcpy(to, part.bytes().data(), part.size());
@@ -37,7 +50,8 @@ void LinkSender::send(FrameType type, std::uint8_t channel, Stream stream, Trans
   out.parts = std::move(parts);
   out.ticket = std::move(ticket);
   if (out.bytes > kInlineBytes) {
-    out.kind = (reader_abilities() & kReadsMemory) != 0 ? kAnnounced : kBegin;
+    const bool reads = (reader_abilities() & kReadsMemory) != 0;
+    out.kind = reads && std::ranges::all_of(out.parts, readable_by_others) ? kAnnounced : kBegin;
   }
   std::vector<Out> finished;
   {

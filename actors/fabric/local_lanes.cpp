@@ -21,11 +21,12 @@ namespace {
 
 // Packets: version u8, then
 //   enter    (client): Enter, address of the proof in the sender's memory u64,
-//                       number of the page's descriptor there u32; with the rings, the page, the bell
-//   welcome  (server): Proof, the same two; with the page, the bell
+//                       number of the page's descriptor there u32; with the rings, the page, the pulse, the
+//                       bell
+//   welcome  (server): Proof, the same two; with the page, the pulse, the bell
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kMaxPacket = 128;
-constexpr std::size_t kMaxDescriptors = 3;
+constexpr std::size_t kMaxDescriptors = 4;
 
 tl::unexpected<Error> os_error(const char* what) {
   return fail(ErrorCode::unavailable, fmt::format("{}: {}", what, std::strerror(errno)));
@@ -110,6 +111,7 @@ struct LocalLanes::Session {
   pid_t pid = 0;
   SharedSegment memory;
   SharedSegment page;
+  SharedSegment pulse;
   OwnedFd bell;
   std::unique_ptr<Proof> probe;  ///< what the other side tries to read in our memory
   std::uint32_t abilities = 0;
@@ -127,6 +129,9 @@ Result<std::unique_ptr<LocalLanes>> LocalLanes::open(const TransportOptions& opt
   auto page = SharedSegment::create("ds-page", ProcessPage::kBytes);
   if (!page) return tl::unexpected(page.error());
   lanes->page_ = std::move(*page);
+  auto pulse = SharedSegment::create("ds-pulse", ProcessPulse::kBytes, SharedSegment::Writers::maker);
+  if (!pulse) return tl::unexpected(pulse.error());
+  lanes->pulse_ = std::move(*pulse);
   lanes->page().asleep = 1;
   lanes->epoll_ = OwnedFd(epoll_create1(EPOLL_CLOEXEC));
   if (!lanes->epoll_) return os_error("epoll_create1");
@@ -170,7 +175,12 @@ Result<void> LocalLanes::watch(Session& session) {
 void LocalLanes::accept_all() {
   while (listener_) {
     OwnedFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket) return;
+    if (!socket) {
+      // What waits keeps the listener readable: without a pause the thread would spin until somebody closes a
+      // file.
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) listen_for(0);
+      return;
+    }
     if (strangers_ >= options_.max_unproven_peers) {
       refuse_stranger({ErrorCode::resource_exhausted, "too many that have not proven the secret", {}});
       continue;
@@ -184,6 +194,13 @@ void LocalLanes::accept_all() {
     ++strangers_;
     sessions_[session->id] = std::move(session);
   }
+}
+
+void LocalLanes::listen_for(unsigned wanted) {
+  epoll_event event{};
+  event.events = wanted;
+  event.data.u64 = 0;
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener_.get(), &event) == 0) paused_ = wanted == 0;
 }
 
 void LocalLanes::refuse_stranger(const Error& why) {
@@ -225,7 +242,8 @@ Result<EndpointId> LocalLanes::connect(const LaneAddress& address, const Enter& 
   packet.bytes(encode_enter(enter));
   packet.integer(reinterpret_cast<std::uint64_t>(session->probe.get()));
   packet.integer(static_cast<std::uint32_t>(page_.fd()));
-  return send_packet(session->socket.get(), packet, {session->memory.fd(), page_.fd(), doorbell_})
+  return send_packet(session->socket.get(), packet,
+                     {session->memory.fd(), page_.fd(), pulse_.fd(), doorbell_})
       .and_then([&] { return watch(*session); })
       .map([&] {
         const EndpointId id = session->id;
@@ -236,12 +254,19 @@ Result<EndpointId> LocalLanes::connect(const LaneAddress& address, const Enter& 
 
 Result<void> LocalLanes::take_descriptors(Session& session, std::vector<OwnedFd> descriptors) {
   const bool with_rings = session.waiting == Session::Waiting::enter;
-  if (descriptors.size() != (with_rings ? 3 : 2)) {
+  if (descriptors.size() != (with_rings ? 4 : 3)) {
     return fail(ErrorCode::invalid_argument, "the local handshake lacks descriptors");
   }
-  session.bell = std::move(descriptors.back());
-  descriptors.pop_back();
-  auto page = SharedSegment::attach(std::move(descriptors.back()), ProcessPage::kBytes);
+  const auto take = [&descriptors] {
+    OwnedFd last = std::move(descriptors.back());
+    descriptors.pop_back();
+    return last;
+  };
+  session.bell = take();
+  auto pulse = SharedSegment::attach(take(), ProcessPulse::kBytes, SharedSegment::Writers::maker);
+  if (!pulse) return tl::unexpected(pulse.error());
+  session.pulse = std::move(*pulse);
+  auto page = SharedSegment::attach(take(), ProcessPage::kBytes);
   if (!page) return tl::unexpected(page.error());
   session.page = std::move(*page);
   if (!with_rings) return {};
@@ -308,7 +333,7 @@ Result<LinkEnds> LocalLanes::accept(EndpointId endpoint, const Proof& proof) {
   packet.bytes(proof);
   packet.integer(reinterpret_cast<std::uint64_t>(session.probe.get()));
   packet.integer(static_cast<std::uint32_t>(page_.fd()));
-  auto sent = send_packet(session.socket.get(), packet, {page_.fd(), doorbell_});
+  auto sent = send_packet(session.socket.get(), packet, {page_.fd(), pulse_.fd(), doorbell_});
   if (!sent) return tl::unexpected(sent.error());
   return ends_of(session);
 }
@@ -324,10 +349,12 @@ LinkEnds LocalLanes::ends_of(Session& session) {
   if (std::exchange(session.stranger, false)) --strangers_;
   session.memory.forget_descriptor();
   session.page.forget_descriptor();
+  session.pulse.forget_descriptor();
   LinkEnds ends;
   ends.client = session.client;
   ends.memory = std::move(session.memory);
-  ends.bell = std::make_unique<PeerBell>(std::move(session.page), std::move(session.bell));
+  ends.bell =
+      std::make_unique<PeerBell>(std::move(session.page), std::move(session.pulse), std::move(session.bell));
   ends.socket = std::move(session.socket);
   ends.pid = session.pid;
   ends.abilities = session.abilities;
@@ -367,6 +394,7 @@ std::vector<LaneEvent> LocalLanes::work() {
 }
 
 std::vector<LaneEvent> LocalLanes::on_tick(Clock::time_point now) {
+  if (paused_ && listener_) listen_for(EPOLLIN);
   std::vector<LaneEvent> events;
   for (const auto& [id, session] : sessions_) {
     if (session->waiting == Session::Waiting::hangup || now < session->deadline) continue;

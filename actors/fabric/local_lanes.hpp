@@ -53,6 +53,7 @@ class LocalLanes {
   /// What a peer needs to connect; `host` tells it whether it can.
   const LaneAddress& address() const { return address_; }
   ProcessPage& page() { return *reinterpret_cast<ProcessPage*>(page_.bytes().data()); }
+  ProcessPulse& pulse() { return *reinterpret_cast<ProcessPulse*>(pulse_.bytes().data()); }
 
   /// Whether the process at `address` can be reached this way.
   bool reaches(const LaneAddress& address) const;
@@ -76,6 +77,7 @@ class LocalLanes {
   LocalLanes(const TransportOptions& options, int doorbell);
   Result<void> listen();
   void accept_all();
+  void listen_for(unsigned wanted);
   Result<void> watch(Session& session);
   Result<LaneEvent> read_packet(Session& session);
   Result<void> take_descriptors(Session& session, std::vector<OwnedFd> descriptors);
@@ -91,8 +93,10 @@ class LocalLanes {
   const int doorbell_;
   LaneAddress address_;
   SharedSegment page_;
+  SharedSegment pulse_;
   OwnedFd epoll_;
   OwnedFd listener_;
+  bool paused_ = false;  ///< no descriptor was left: the next tick listens again
   EndpointId next_ = kLocalEndpoint + 1;
   std::size_t strangers_ = 0;
   std::atomic<std::uint64_t> refused_{0};

@@ -8,20 +8,27 @@
 
 namespace ds::fabric {
 
-/// What a process shows to all others of its host, in a segment of its own. All zero at the start.
+/// What a process shares with all others of its host, in a segment of its own; they all may write. All zero
+/// at the start.
 struct ProcessPage {
   static constexpr std::size_t kBytes = 4096;
-  alignas(64) std::atomic<std::uint32_t> asleep{0};     ///< nobody looks at the rings: ring the doorbell
-  alignas(64) std::atomic<std::uint64_t> heartbeat{0};  ///< moves while the progress thread lives
+  alignas(64) std::atomic<std::uint32_t> asleep{0};  ///< nobody looks at the rings: ring the doorbell
+};
+
+/// What a process shows to them, which it alone can write: no peer can keep a dead process alive for others.
+struct ProcessPulse {
+  static constexpr std::size_t kBytes = 4096;
+  std::atomic<std::uint64_t> heartbeat{0};  ///< moves while the progress thread lives
 };
 
 /// Makes an eventfd readable.
 void wake_by(int eventfd);
 
-/// Another process's page and the descriptor that wakes its progress thread.
+/// Another process's page and pulse, and the descriptor that wakes its progress thread.
 class PeerBell {
  public:
-  PeerBell(SharedSegment page, OwnedFd doorbell) : page_(std::move(page)), doorbell_(std::move(doorbell)) {}
+  PeerBell(SharedSegment page, SharedSegment pulse, OwnedFd doorbell)
+      : page_(std::move(page)), pulse_(std::move(pulse)), doorbell_(std::move(doorbell)) {}
 
   /// Call after something became visible in shared memory.
   void ring() {
@@ -30,12 +37,16 @@ class PeerBell {
     auto& asleep = page().asleep;
     if (asleep.load(std::memory_order_relaxed) != 0 && asleep.exchange(0) != 0) wake_by(doorbell_.get());
   }
-  std::uint64_t heartbeat() const { return page().heartbeat.load(std::memory_order_relaxed); }
+  std::uint64_t heartbeat() const {
+    return reinterpret_cast<const ProcessPulse*>(pulse_.bytes().data())
+        ->heartbeat.load(std::memory_order_relaxed);
+  }
 
  private:
   ProcessPage& page() const { return *reinterpret_cast<ProcessPage*>(page_.bytes().data()); }
 
   SharedSegment page_;
+  SharedSegment pulse_;  // read-only
   OwnedFd doorbell_;
 };
 

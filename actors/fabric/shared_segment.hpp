@@ -42,10 +42,13 @@ class SharedSegment {
   }
   ~SharedSegment();
 
+  enum class Writers { all, maker };
+
   /// Makes and maps one of `size` zero bytes; `label` shows up in /proc/PID/maps.
-  static Result<SharedSegment> create(const char* label, std::size_t size);
-  /// Maps one that another process made. `invalid_argument` unless it has exactly `size` bytes and is sealed.
-  static Result<SharedSegment> attach(OwnedFd fd, std::size_t size);
+  static Result<SharedSegment> create(const char* label, std::size_t size, Writers writers = Writers::all);
+  /// Maps one that another process made, read-only if the maker alone may write. `invalid_argument` unless it
+  /// has exactly `size` bytes and is sealed so.
+  static Result<SharedSegment> attach(OwnedFd fd, std::size_t size, Writers writers = Writers::all);
 
   std::span<std::byte> bytes() const { return bytes_; }
   /// To be passed to another process; -1 once `forget_descriptor` was called.
@@ -54,7 +57,7 @@ class SharedSegment {
   void forget_descriptor() { fd_ = OwnedFd(); }
 
  private:
-  static Result<SharedSegment> map(OwnedFd fd, std::size_t size);
+  static Result<SharedSegment> map(OwnedFd fd, std::size_t size, int protection);
 
   OwnedFd fd_;
   std::span<std::byte> bytes_;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,10 +45,20 @@ auto inspect(Inspector& f, CountNotes& x) {
   return f(x.sent);
 }
 
+/// Before a buffer: for the actor beside the one that answers questions, whom it must not hold up.
+struct Aside {
+  std::uint64_t number = 0;
+};
+template <class Inspector>
+auto inspect(Inspector& f, Aside& x) {
+  return f(x.number);
+}
+
 inline void add_messages(caf::actor_system_config& config) {
   config.add_message_type<Question>("ds::bench::Question");
   config.add_message_type<Note>("ds::bench::Note");
   config.add_message_type<CountNotes>("ds::bench::CountNotes");
+  config.add_message_type<Aside>("ds::bench::Aside");
 }
 
 [[noreturn]] inline void fail(const std::string& why) {
@@ -74,9 +85,21 @@ struct Tally {
   std::uint64_t notes = 0;
 };
 
+/// Takes buffers beside the actor that answers, and looks at their first page only.
+template <class Bytes>
+caf::behavior take_aside(caf::event_based_actor*) {
+  return {
+      [](const Bytes& bytes) {
+        const auto all = view(bytes);
+        return Question{digest(all.first(std::min<std::size_t>(all.size(), 4096)))};
+      },
+  };
+}
+
 /// The actor that is measured against.
 template <class Bytes>
 caf::behavior serve(caf::stateful_actor<Tally>* self) {
+  auto beside = self->template spawn<caf::linked>(take_aside<Bytes>);
   return {
       [](Question question) { return question; },
       [self](Note note) {
@@ -84,6 +107,7 @@ caf::behavior serve(caf::stateful_actor<Tally>* self) {
       },
       [self](CountNotes) { return Question{self->state.notes}; },
       [](const Bytes& bytes) { return Question{digest(view(bytes))}; },
+      [self, beside](Aside, const Bytes& bytes) { return self->delegate(beside, bytes); },
   };
 }
 
@@ -114,9 +138,10 @@ class Period {
 struct Driver {
   caf::actor server;
   Period period{0};
-  caf::message block;              ///< made once, sent again and again
+  std::function<caf::message()> next_block;
   std::uint64_t block_digest = 0;  ///< what the server must answer to it
   std::size_t block_bytes = 0;
+  bool tail = false;  ///< the value is the 99th percentile, not the median
   std::vector<double> samples;
   std::uint64_t sent = 0;
   std::uint64_t counted = 0;  ///< acknowledged since the measurement began
@@ -141,8 +166,8 @@ inline void ask_next(DriverActor* self) {
             if (driver.period.measuring()) driver.samples.push_back(us);
             if (!driver.period.over()) return ask_next(self);
             std::sort(driver.samples.begin(), driver.samples.end());
-            std::printf("{\"value\": %.3f, \"p99\": %.3f}\n", driver.samples[driver.samples.size() / 2],
-                        driver.samples[driver.samples.size() * 99 / 100]);
+            const std::size_t count = driver.samples.size();
+            std::printf("{\"value\": %.3f}\n", driver.samples[driver.tail ? count * 99 / 100 : count / 2]);
             self->quit();
           },
           give_up(self));
@@ -182,7 +207,7 @@ inline constexpr int kBlocksInFlight = 4;
 inline void send_block(DriverActor* self) {
   Driver& state = self->state;
   ++state.in_flight;
-  self->request(state.server, caf::infinite, state.block)
+  self->request(state.server, caf::infinite, state.next_block())
       .then(
           [self](Question answer) {
             Driver& driver = self->state;
@@ -206,7 +231,8 @@ inline void send_block(DriverActor* self) {
 }
 
 struct Work {
-  std::string what;  ///< ask, send or buffer
+  std::string
+      what;  ///< ask, send, buffer (one again and again), fresh (buffers), beside (ask beside buffers)
   double seconds = 1;
   std::size_t bytes = 0;  ///< of a buffer
 };
@@ -217,19 +243,23 @@ void drive(caf::actor_system& system, const caf::actor& server, const Work& work
   std::vector<char> content(work.bytes);
   for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 131 + (i >> 8));
   const std::uint64_t expected = digest(view(content));
+  const auto make_block = [&] { return caf::make_message(make_bytes(content)); };
+  const bool beside = work.what == "beside";
   auto driver = [&, server](DriverActor* self) {
     Driver& state = self->state;
     state.server = server;
     state.period = Period(work.seconds);
     self->monitor(server);
     self->set_down_handler([](caf::down_msg&) { fail("the server is gone"); });
-    if (work.what == "ask") {
+    if (work.what == "ask" || beside) {
+      state.tail = beside;
       state.samples.reserve(std::size_t{1} << 20);
       ask_next(self);
     } else if (work.what == "send") {
       for (int i = 0; i < kBatchesInFlight; ++i) send_batch(self);
-    } else if (work.what == "buffer") {
-      state.block = caf::make_message(make_bytes(content));
+    } else if (work.what == "buffer" || work.what == "fresh") {
+      state.next_block = make_block;
+      if (work.what == "buffer") state.next_block = [block = make_block()] { return block; };
       state.block_digest = expected;
       state.block_bytes = content.size();
       for (int i = 0; i < kBlocksInFlight; ++i) send_block(self);
@@ -237,9 +267,22 @@ void drive(caf::actor_system& system, const caf::actor& server, const Work& work
       fail("unknown work: " + work.what);
     }
   };
+  auto stream = [&, server](DriverActor* self) {
+    Driver& state = self->state;
+    state.server = server;
+    state.period = Period(1e9);  // until it is killed
+    state.next_block = [&] { return caf::make_message(Aside{}, make_bytes(content)); };
+    state.block_digest = digest(view(content).first(std::min<std::size_t>(content.size(), 4096)));
+    for (int i = 0; i < 2; ++i) send_block(self);
+  };
+  caf::actor streaming;
+  if (beside) streaming = system.spawn(stream);
   auto actor = system.spawn(driver);
   caf::scoped_actor waiter(system);
   waiter->wait_for(actor);
+  if (!streaming) return;
+  caf::anon_send_exit(streaming, caf::exit_reason::kill);
+  waiter->wait_for(streaming);
 }
 
 /// `serve` or `drive WHAT SECONDS BYTES ADDRESS`, from argument `first` on.
@@ -249,7 +292,7 @@ inline bool wants_to_serve(int argc, char** argv, int first) {
 
 inline Work parse_work(int argc, char** argv, int first) {
   if (argc != first + 5 || std::string(argv[first]) != "drive") {
-    fail("usage: serve | drive ask|send|buffer SECONDS BYTES ADDRESS");
+    fail("usage: serve | drive ask|send|buffer|fresh|beside SECONDS BYTES ADDRESS");
   }
   return {argv[first + 1], std::atof(argv[first + 2]), std::strtoull(argv[first + 3], nullptr, 10)};
 }

@@ -20,11 +20,11 @@ LANES = {"shared memory": "sm,self", "TCP": "tcp"}
 
 
 def cases(programs, seconds):
-    def contenders(what, size=0):
-        ours = [programs / "bench_actors_fabric"]
+    def contenders(what, size=0, *settings):
+        ours = [programs / "bench_actors_fabric", *settings]
         yield Contender("ours", "ds", lambda: _actors(ours, what, size, seconds))
-        for name, settings in BASP.items():
-            peer = [programs / "bench_actors_basp", *settings]
+        for name, way in BASP.items():
+            peer = [programs / "bench_actors_basp", *way]
             yield Contender("peer", name, lambda peer=peer: _actors(peer, what, size, seconds))
 
     def limits(measure):
@@ -38,11 +38,22 @@ def cases(programs, seconds):
         rate = lambda *where: _ucx_gigabytes(*where, size)
         return Case(name, "GB/s", False, [*contenders("buffer", size), *limits(rate)], must=8)
 
+    def fresh(name, mebibytes):
+        return Case(name, "GB/s", False, [*contenders("fresh", mebibytes << 20)])
+
+    # The 99th percentile of asks beside a stream of buffers, two in flight, to another actor of the process.
+    def beside(name, *settings):
+        return Case(name, "µs", True, [*contenders("beside", 16 << 20, *settings)])
+
     return [
         Case("ask_8", "µs", True, [*contenders("ask"), *limits(_ucx_round_trip)], must=10),
         Case("send_8", "messages/s", False, [*contenders("send")], must=5),
         buffer("buffer_1m", 1),
         buffer("buffer_16m", 16),
+        fresh("buffer_1m_fresh", 1),
+        fresh("buffer_16m_fresh", 16),
+        beside("ask_8_beside_16m"),
+        beside("ask_8_beside_16m_tcp", "network"),
     ]
 
 

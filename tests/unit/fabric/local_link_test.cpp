@@ -1,8 +1,12 @@
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "actors/fabric/process_page.hpp"
 #include "tests/unit/fabric/station.hpp"
 
 namespace ds::fabric {
@@ -54,6 +58,52 @@ TEST(LocalLink, AReceiverThatKeepsEverythingDoesNotBlockTheSender) {
   EXPECT_EQ(a.losses.size() + b.losses.size(), 0u);
 }
 
+/// A page that this process can read and no other one: the kernel's own, mapped into every process.
+std::span<const std::byte> page_for_us_alone() {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("[vvar]") == std::string::npos) continue;
+    const auto at = reinterpret_cast<const std::byte*>(std::stoull(line, nullptr, 16));
+    std::byte copy{};
+    const iovec to{&copy, 1};
+    const iovec from{const_cast<std::byte*>(at), 1};
+    if (::process_vm_readv(::getpid(), &to, 1, &from, 1, 0) < 0) return {at, 4096};
+  }
+  return {};
+}
+
+TEST(LocalLink, MemoryThatNoOtherProcessCanReadComesInFragments) {
+  const auto unreadable = page_for_us_alone();
+  if (unreadable.empty()) GTEST_SKIP() << "this system has no such page";
+  Station a;
+  Station b;
+  for (unsigned round = 0; round < 5; ++round) {
+    const Buffer beside = pattern(1 << 20, round);
+    ASSERT_TRUE(a.send(b.self(), {beside, Buffer(nullptr, unreadable)}));
+    auto got = b.frames.take();
+    ASSERT_TRUE(got);
+    EXPECT_TRUE(got->parts[0] == beside);
+    EXPECT_EQ(got->parts[1].size(), unreadable.size());
+  }
+  EXPECT_EQ(a.losses.size() + b.losses.size(), 0u);
+}
+
+TEST(LocalLink, NobodyElseCanMoveAHeartbeat) {
+  auto pulse = SharedSegment::create("ds-pulse", ProcessPulse::kBytes, SharedSegment::Writers::maker);
+  ASSERT_TRUE(pulse);
+  pulse->bytes()[0] = std::byte{7};
+  EXPECT_EQ(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, pulse->fd(), 0), MAP_FAILED);
+  auto theirs =
+      SharedSegment::attach(OwnedFd(::dup(pulse->fd())), ProcessPulse::kBytes, SharedSegment::Writers::maker);
+  ASSERT_TRUE(theirs);
+  EXPECT_EQ(theirs->bytes()[0], std::byte{7});
+  EXPECT_NE(::mprotect(theirs->bytes().data(), 4096, PROT_READ | PROT_WRITE), 0);
+  auto open = SharedSegment::create("ds-page", ProcessPulse::kBytes);
+  ASSERT_TRUE(open);
+  EXPECT_FALSE(
+      SharedSegment::attach(OwnedFd(::dup(open->fd())), ProcessPulse::kBytes, SharedSegment::Writers::maker));
+}
+
 TEST(LocalLink, APollingThreadReceivesByItself) {
   Station a;
   Station b;
@@ -81,8 +131,8 @@ TEST(LocalLink, LeavesNoSegmentAndNoDescriptorBehind) {
     std::ifstream maps("/proc/self/maps");
     std::size_t found = 0;
     for (std::string line; std::getline(maps, line);) {
-      found +=
-          line.find("memfd:ds-link") != std::string::npos || line.find("memfd:ds-page") != std::string::npos;
+      for (const char* label : {"memfd:ds-link", "memfd:ds-page", "memfd:ds-pulse"})
+        found += line.find(label) != std::string::npos;
     }
     return found;
   };
