@@ -35,7 +35,6 @@ struct Connection {
   FrameNumbers numbers;            ///< of the frames out
   FrameOrder<FrameArrived> order;  ///< of the frames in
   std::set<std::uint64_t> posted;  ///< sequences of the frames given to UCX and not back yet
-  std::size_t posted_bytes = 0;
 
   Clock::time_point opened;
   Clock::time_point heard;

@@ -8,9 +8,6 @@
 namespace ds::fabric {
 namespace {
 
-// What UCX may hold of one connection at once. More would not be faster, and the receiver takes memory for
-// all of it.
-constexpr std::size_t kMaxPostedBytes = std::size_t{32} << 20;
 // While a big frame is being fetched heartbeats queue behind it; that much time more is given, as on a slow
 // network.
 constexpr std::size_t kSlowestBytesPerSecond = 10'000'000;
@@ -80,7 +77,6 @@ void Courier::on_event(UcxEvent event, Clock::time_point now) {
     Connection* connection = find(sent->endpoint);
     if (connection == nullptr) return;
     if (sent->type != FrameType::heartbeat) connection->posted.erase(sent->sequence);
-    connection->posted_bytes -= sent->bytes;
     if (connection->peer == nullptr) return;
     pump(*connection->peer);
     if (shutting_down_) wind_down(*connection->peer);
@@ -202,7 +198,6 @@ void Courier::post(Connection& connection, FrameType type, std::vector<std::byte
     header.part_sizes = {body.size()};
     parts = {Buffer::copy_of(body)};
   }
-  connection.posted_bytes += body.size();
   connection.spoke = now;
   ucx_.send(connection.endpoint, header, std::move(parts));
 }
@@ -213,8 +208,7 @@ void Courier::pump(Peer& peer) {
   while (!peer.queue.empty()) {
     SendCommand& next = peer.queue.front();
     if (!connection->posted.empty() &&
-        (connection->numbers.sequence() - *connection->posted.begin() >= kMaxOvertaking ||
-         connection->posted_bytes + next.bytes > kMaxPostedBytes)) {
+        connection->numbers.sequence() - *connection->posted.begin() >= kMaxOvertaking) {
       return;
     }
     FrameHeader header;
@@ -223,7 +217,6 @@ void Courier::pump(Peer& peer) {
     header.number = connection->numbers.next(next.stream);
     for (const Buffer& part : next.parts) header.part_sizes.push_back(part.size());
     connection->posted.insert(header.number.sequence);
-    connection->posted_bytes += next.bytes;
     connection->spoke = Clock::now();
     ucx_.send(connection->endpoint, header, std::move(next.parts), std::move(next.ticket));
     peer.queue.pop_front();

@@ -12,12 +12,14 @@ constexpr int kMostRounds = 4096;
 void LinkPoller::add(std::shared_ptr<LocalLink> link) {
   std::lock_guard lock(links_mutex_);
   links_.push_back(std::move(link));
+  count_ = links_.size();
   ++changes_;
 }
 
 void LinkPoller::remove(const LocalLink& link) {
   std::lock_guard lock(links_mutex_);
   std::erase_if(links_, [&](const auto& one) { return one.get() == &link; });
+  count_ = links_.size();
   ++changes_;
 }
 
@@ -48,8 +50,9 @@ void LinkPoller::drain(LocalLink& link) {
   }
 }
 
-void LinkPoller::begin() {
+bool LinkPoller::begin() {
   if (pollers_.fetch_add(1) == 0) page_.asleep.store(0, std::memory_order_relaxed);
+  return count_.load(std::memory_order_relaxed) != 0;
 }
 
 bool LinkPoller::end() {

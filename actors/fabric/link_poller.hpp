@@ -26,7 +26,10 @@ class LinkPoller {
   /// Polls one link, whose peer has ended, until nothing comes any more.
   void drain(LocalLink& link);
   /// Between `begin` and `end` a thread polls again and again, so peers need not ring the doorbell.
-  void begin();
+  /// False when there is no link.
+  bool begin();
+  /// Somebody is between `begin` and `end`, besides the caller.
+  bool others_poll() const { return pollers_.load(std::memory_order_relaxed) > 1; }
   /// False when something came in just before peers were told: then somebody has to poll once more.
   bool end();
 
@@ -39,6 +42,7 @@ class LinkPoller {
 
   std::mutex links_mutex_;
   Links links_;
+  std::atomic<std::size_t> count_{0};
   std::atomic<std::uint64_t> changes_{0};
 
   std::mutex poll_mutex_;  ///< held by who polls

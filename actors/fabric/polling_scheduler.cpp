@@ -90,9 +90,9 @@ caf::resumable* PollingShare::coordinator_data::dequeue(caf::execution_unit* wor
 caf::resumable* PollingShare::coordinator_data::poll(caf::execution_unit* worker,
                                                      SpinBudget::Duration limit) {
   this_thread_polls_for = worker;
-  transport_->begin_polling();
+  const bool pays = transport_->begin_polling();
   const auto until = Clock::now() + limit;
-  for (int look = 1; waiting_jobs_.load(std::memory_order_acquire) == 0; ++look) {
+  for (int look = 1; pays && waiting_jobs_.load(std::memory_order_acquire) == 0; ++look) {
     if (transport_->poll()) continue;
     if (look % kLooksBetweenYields == 0) {
       if (Clock::now() >= until) break;

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include <future>
 #include <thread>
 
 #include "actors/fabric/courier.hpp"
 #include "actors/fabric/socket_address.hpp"
+#include "actors/fabric/spin_budget.hpp"
 
 namespace ds::fabric {
 namespace {
@@ -18,7 +20,7 @@ using namespace std::chrono_literals;
 constexpr auto kGoodbyeLimit = 1000ms;  // what is queued at the end may take this long to go out
 constexpr auto kSettleLimit = 500ms;    // then UCX may take this long to give our memory back
 constexpr auto kDoorPause = 2ms;        // a busy thread looks at its doors this often
-constexpr int kSpins = 64;  // empty rounds before the thread sleeps; about as long as a loopback round trip
+constexpr int kRoundsBetweenYields = 8;
 
 class UcxTransport final : public Transport {
  public:
@@ -65,7 +67,7 @@ class UcxTransport final : public Transport {
   void drop(const ProcessAddress& peer, const Error& why) override { commands_.push_drop(peer, why); }
 
   bool poll() override { return courier_->links().poll(); }
-  void begin_polling() override { courier_->links().begin(); }
+  bool begin_polling() override { return courier_->links().begin(); }
   void end_polling() override {
     if (!courier_->links().end()) commands_.wake();
   }
@@ -75,6 +77,7 @@ class UcxTransport final : public Transport {
  private:
   void run(std::promise<Result<void>>& opened);
   bool work();
+  bool look_longer();
   void wait();
   void finish();
 
@@ -91,6 +94,7 @@ class UcxTransport final : public Transport {
   bool look_at_door_ = false;
   Clock::time_point looked_at_door_;
   bool polling_ = false;
+  SpinBudget spin_;
   std::thread thread_;
 };
 
@@ -118,15 +122,26 @@ void UcxTransport::run(std::promise<Result<void>>& opened) {
   courier_ = std::make_unique<Courier>(options_, *door_, *lanes_, *ucx_, commands_, handlers_);
   opened.set_value({});
 
-  int idle_rounds = 0;
   while (!stopping_) {
-    if (work()) {
-      idle_rounds = 0;
-    } else if (++idle_rounds > kSpins) {
-      wait();
-    }
+    if (!work() && !look_longer()) wait();
   }
   finish();
+}
+
+// Looks for work as long as that pays, if no other thread does. True when there was some.
+bool UcxTransport::look_longer() {
+  if (courier_->links().others_poll()) return false;
+  const auto until = Clock::now() + spin_.limit();
+  for (int round = 1; !stopping_; ++round) {
+    if (work()) {
+      spin_.on_found();
+      return true;
+    }
+    if (round % kRoundsBetweenYields != 0) continue;
+    if (Clock::now() >= until) return false;
+    sched_yield();
+  }
+  return false;
 }
 
 // One round: what UCX did, what others ask for, what is due.
@@ -173,7 +188,9 @@ void UcxTransport::wait() {
                      {commands_.wake_fd(), POLLIN, 0},
                      {door_->fd(), POLLIN, 0},
                      {lanes_->fd(), POLLIN, 0}};
+    const auto asleep = Clock::now();
     ::poll(fds, 4, std::max(0, static_cast<int>(left.count())));
+    spin_.on_slept(Clock::now() - asleep);
   }
   commands_.waited();
   look_at_door_ = true;

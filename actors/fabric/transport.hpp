@@ -109,8 +109,9 @@ class Transport {
   /// when there was something.
   virtual bool poll() = 0;
   /// Brackets the time in which a thread calls `poll` again and again: meanwhile nobody wakes the progress
-  /// thread for what comes over shared memory, which saves two context switches a message.
-  virtual void begin_polling() = 0;
+  /// thread for what comes over shared memory, which saves two context switches a message. False when there
+  /// is no such peer, so that polling is of no use.
+  virtual bool begin_polling() = 0;
   virtual void end_polling() = 0;
 
   virtual TransportCounters counters() const { return {}; }

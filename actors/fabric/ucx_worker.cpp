@@ -44,6 +44,10 @@ Result<void> UcxWorker::State::open_context(const SocketAddress& address) {
   }
   // Peer-failure mode excludes shared memory anyway; naming the lanes keeps surprises out.
   if (std::getenv("UCX_TLS") == nullptr) ucp_config_modify(config, "TLS", "tcp,self");
+  if (std::getenv("UCX_RNDV_THRESH") == nullptr) {
+    // Whole frames at once, pieces by rendezvous.
+    ucp_config_modify(config, "RNDV_THRESH", std::to_string(kLargestWhole + 1).c_str());
+  }
   if (std::getenv("UCX_MAX_RNDV_LANES") == nullptr) ucp_config_modify(config, "MAX_RNDV_LANES", "1");
   const std::string device = device_of(address);
   if (std::getenv("UCX_NET_DEVICES") == nullptr && !device.empty()) {
@@ -68,11 +72,13 @@ Result<void> UcxWorker::State::open_worker() {
   ucp_am_handler_param_t handler{};
   handler.field_mask =
       UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG;
-  handler.id = kFrameMessage;
-  handler.cb = &on_message;
   handler.arg = this;
-  if (auto status = ucp_worker_set_am_recv_handler(worker, &handler); status != UCS_OK) {
-    return tl::unexpected(ucx_error("registering the receiver of frames", status));
+  for (const auto& [id, receiver] : {std::pair{kFrameMessage, &on_message}, {kPieceMessage, &on_piece}}) {
+    handler.id = id;
+    handler.cb = receiver;
+    if (auto status = ucp_worker_set_am_recv_handler(worker, &handler); status != UCS_OK) {
+      return tl::unexpected(ucx_error("registering the receiver of frames", status));
+    }
   }
   if (auto status = ucp_worker_get_efd(worker, &event_fd); status != UCS_OK) {
     return tl::unexpected(ucx_error("asking UCX for its event descriptor", status));
@@ -117,7 +123,9 @@ Result<EndpointId> UcxWorker::State::create_endpoint(ucp_ep_params_t& params) {
   if (auto status = ucp_ep_create(worker, &params, &handle); status != UCS_OK) {
     return tl::unexpected(ucx_error("connecting", status));
   }
-  endpoints[id] = Endpoint{handle, std::move(target)};
+  Endpoint& endpoint = endpoints[id];
+  endpoint.handle = handle;
+  endpoint.target = std::move(target);
   by_handle[handle] = id;
   return id;
 }
@@ -231,6 +239,7 @@ std::size_t UcxWorker::receiving_bytes(EndpointId endpoint) const {
 void UcxWorker::close(EndpointId endpoint) {
   auto found = state_->endpoints.find(endpoint);
   if (found == state_->endpoints.end()) return;
+  state_->abandon(found->second);
   ucp_ep_h handle = found->second.handle;
   auto target = std::move(found->second.target);
   state_->endpoints.erase(found);
@@ -285,6 +294,7 @@ UcxWorker::State::~State() {
   if (context != nullptr) ucp_cleanup(context);
   // Only now is UCX done with memory whose requests never completed.
   for (Sending* frame : sending) delete frame;
+  for (Piece* piece : sending_pieces) delete piece;
   for (Receiving* frame : receiving) delete frame;
 }
 

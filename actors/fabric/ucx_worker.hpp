@@ -39,7 +39,6 @@ struct FrameSent {
   EndpointId endpoint = 0;
   FrameType type{};
   std::uint64_t sequence = 0;
-  std::size_t bytes = 0;
 };
 using UcxEvent = std::variant<EndpointAccepted, FrameArrived, EndpointBroken, FrameSent>;
 
@@ -65,6 +64,9 @@ class UcxWorker {
 
   /// Begins to connect; failure comes later as `EndpointBroken`.
   Result<EndpointId> connect(const std::string& host, std::uint16_t port);
+
+  /// Larger frames go in pieces, a few at a time, which smaller frames overtake.
+  static constexpr std::size_t kLargestWhole = std::size_t{32} << 10;
 
   /// Posts a frame. `parts` and `ticket` stay referenced until UCX is done with them, also when the other end
   /// is dead; then `FrameSent` comes. Does nothing for an endpoint that is closed.

@@ -167,7 +167,9 @@ inline void ask_next(DriverActor* self) {
             if (!driver.period.over()) return ask_next(self);
             std::sort(driver.samples.begin(), driver.samples.end());
             const std::size_t count = driver.samples.size();
-            std::printf("{\"value\": %.3f}\n", driver.samples[driver.tail ? count * 99 / 100 : count / 2]);
+            const double median = driver.samples[count / 2], tail = driver.samples[count * 99 / 100];
+            std::printf("{\"value\": %.3f, \"median\": %.3f, \"p99\": %.3f}\n", driver.tail ? tail : median,
+                        median, tail);
             self->quit();
           },
           give_up(self));

@@ -317,7 +317,7 @@ void Chaos::judge_memory() {
       late.raise_to(samples[samples.size() - 1 - i]);
     }
     // Two processes that connect at the same moment may keep two connections.
-    if (late.held.descriptors > early.held.descriptors + 16 || late.held.shared > early.held.shared + 24 ||
+    if (late.held.descriptors > early.held.descriptors + 16 || late.held.shared > early.held.shared + 36 ||
         late.held.mappings > early.held.mappings + 100) {
       find(
           fmt::format("process {:016x} holds ever more: {} descriptors, were {}; {} mappings, were {}; {} of "

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "actors/fabric/polling_scheduler.hpp"
+#include "actors/fabric/spin_budget.hpp"
 
 namespace ds::fabric {
 namespace {
