@@ -137,7 +137,7 @@ TEST(FabricStopped, AStoppedReceiverHoldsBackItsOwnSendersOnly) {
     ASSERT_TRUE(sender.frames.take());
   }
   stopped.signal(SIGSTOP);
-  const std::size_t before = resident_bytes();
+  [[maybe_unused]] const std::size_t before = resident_bytes();
   std::vector<char> accepted;
   int refused = 0;
   std::chrono::nanoseconds slowest{0};
