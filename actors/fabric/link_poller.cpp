@@ -59,8 +59,10 @@ bool LinkPoller::end() {
   if (pollers_.fetch_sub(1) != 1) return true;
   page_.asleep.store(1, std::memory_order_relaxed);
   full_fence();
-  std::lock_guard lock(poll_mutex_);
-  return std::all_of(current().begin(), current().end(), [](const auto& link) { return link->idle(); });
+  // Who polls may have looked just before something came, and the mutex is not fair: no waiting for it here.
+  const std::unique_lock lock(poll_mutex_, std::try_to_lock);
+  return lock &&
+         std::all_of(current().begin(), current().end(), [](const auto& link) { return link->idle(); });
 }
 
 }  // namespace ds::fabric

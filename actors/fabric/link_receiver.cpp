@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kSliceBytes = std::size_t{256} << 10;  // read at a time; some ten microseconds
 constexpr std::size_t kPollBytes = std::size_t{1} << 20;     // read in one call of `poll`
-constexpr int kPollRecords = 512;
+constexpr int kPollRecords = 512;                            // likewise: its thread has a heart to beat
 
 tl::unexpected<Error> malformed(const char* what) {
   return fail(ErrorCode::invalid_argument, what);
@@ -72,12 +72,13 @@ LinkReceiver::LinkReceiver(LinkSurroundings& surroundings, std::shared_ptr<LinkE
 bool LinkReceiver::poll() {
   std::lock_guard lock(mutex_);
   if (closed_ || ending_.kind != LinkEnding::Kind::none) return false;
-  bool worked = read_records();
+  int records = kPollRecords;
+  bool worked = read_records(records);
   std::size_t budget = kPollBytes;
   // Between two slices of something big, what is small goes on.
   while (!fetches_.empty() && budget != 0 && ending_.kind == LinkEnding::Kind::none) {
     if (auto fetched = fetch_some(budget); !fetched) end(LinkEnding::Kind::broken, fetched.error());
-    read_records();
+    read_records(records);
     worked = true;
   }
   if (next_seen_ - order_.low() >= kMaxOvertaking && fetches_.empty() && !assembly_ &&
@@ -91,20 +92,21 @@ bool LinkReceiver::poll() {
 
 // ---- records ------------------------------------------------------------------------------------
 
-bool LinkReceiver::read_records() {
-  int records = 0;
-  while (records < kPollRecords && ending_.kind == LinkEnding::Kind::none &&
-         next_seen_ - order_.low() < kMaxOvertaking) {
+// Reads `most` records, which it counts down; false when there was none.
+bool LinkReceiver::read_records(int& most) {
+  bool worked = false;
+  while (most > 0 && ending_.kind == LinkEnding::Kind::none && next_seen_ - order_.low() < kMaxOvertaking) {
     auto record = reader_.peek();
     if (!record) break;
     if (auto read = read_record(*record); !read) end(LinkEnding::Kind::broken, read.error());
     reader_.pop();
-    ++records;
+    --most;
+    worked = true;
   }
   if (reader_.corrupt() && ending_.kind == LinkEnding::Kind::none) {
     end(LinkEnding::Kind::broken, {ErrorCode::invalid_argument, "its ring holds no records any more", {}});
   }
-  return records != 0;
+  return worked;
 }
 
 Result<void> LinkReceiver::read_record(const RingReader::Record& record) {

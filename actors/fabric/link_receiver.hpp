@@ -67,7 +67,7 @@ class LinkReceiver {
     std::size_t bytes = 0;
   };
 
-  bool read_records();
+  bool read_records(int& most);
   Result<void> read_record(const RingReader::Record& record);
   Result<void> read_whole(std::span<const std::byte> payload);
   Result<void> read_announced(std::span<const std::byte> payload);

@@ -196,8 +196,10 @@ TEST_P(TransportOver, ASmallFrameOfAnotherStreamNeedNotWaitForABigOne) {
 }
 
 TEST_P(TransportOver, KeepsTheOrderOfWhatPilesUpBeforeASlowReceiver) {
-  Station a(ours());
-  Station b(ours());
+  TransportOptions patient = ours();
+  patient.heartbeat_timeout = 60s;  // its handler blocks the progress thread, which no handler should
+  Station a(patient);
+  Station b(patient);
   std::promise<void> go;
   auto may_go = go.get_future().share();
   b.transport->on_frame(Channel::actors, [&, may_go](const ProcessAddress& from, Transport::Parts parts) {
