@@ -264,11 +264,12 @@ Result<void> check_spec(const scheduler::JobSpec& spec) {
   };
   if (spec.model.zoo != "text_classifier")
     return refuse("model.zoo", fmt::format("no model \"{}\", there is text_classifier", spec.model.zoo));
-  if (spec.model.width == 0) return refuse("model.width", "must be at least 1");
-  if (!(spec.model.dropout >= 0 && spec.model.dropout < 1))
-    return refuse("model.dropout", "must be in [0, 1)");
-  if (spec.data.length == 0) return refuse("data.transforms.pad_sequences.length", "must be at least 1");
-  if (spec.data.vocabulary <= Vocabulary::kReserved)
+  const Result<TextJob> job = to_text_job(spec);
+  if (!job) return tl::unexpected(job.error());
+  if (job->width == 0) return refuse("model.width", "must be at least 1");
+  if (!(job->dropout >= 0 && job->dropout < 1)) return refuse("model.dropout", "must be in [0, 1)");
+  if (job->length == 0) return refuse("data.transforms.pad_sequences.length", "must be at least 1");
+  if (job->vocabulary <= Vocabulary::kReserved)
     return refuse("data.transforms.tokenize.vocabulary", "must be at least 3: two are reserved");
   if (spec.batch.global == 0) return refuse("batch.global", "must be at least 1");
   if (spec.batch.accumulate == 0) return refuse("batch.accumulate", "must be at least 1");
@@ -276,12 +277,14 @@ Result<void> check_spec(const scheduler::JobSpec& spec) {
   if (spec.resources.cpus == 0) return refuse("resources.cpus", "must be at least 1");
   if (spec.optimizer.name != "adamw")
     return refuse("optimizer.name", fmt::format("no optimizer \"{}\", there is adamw", spec.optimizer.name));
-  if (spec.loss != "cross_entropy")
-    return refuse("loss", fmt::format("no loss \"{}\", there is cross_entropy", spec.loss));
+  if (spec.optimizer.clip_norm || spec.optimizer.clip_value)
+    return refuse("optimizer", "gradients are not clipped");
+  if (spec.schedule != scheduler::ScheduleSpec{}) return refuse("schedule", "the rate is constant");
+  if (spec.loss != std::vector{scheduler::LossTerm{}}) return refuse("loss", "there is cross_entropy");
   if (spec.precision != "fp32")
     return refuse("precision", fmt::format("no precision \"{}\", there is fp32", spec.precision));
-  if (spec.strategy != "allreduce")
-    return refuse("strategy", fmt::format("no strategy \"{}\", there is allreduce", spec.strategy));
+  if (spec.strategy.name != "allreduce")
+    return refuse("strategy", fmt::format("no strategy \"{}\", there is allreduce", spec.strategy.name));
   if (spec.until.epochs.has_value() == spec.until.steps.has_value())
     return refuse("until", "needs either epochs or steps");
   return {};
