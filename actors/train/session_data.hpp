@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "actors/train/encoded_rows.hpp"
 #include "actors/train/state_description.hpp"
@@ -9,6 +10,19 @@
 #include "storage/result.hpp"
 
 namespace ds::train {
+
+/// The settings of a job that trains `text_classifier` on CSV files.
+struct TextJob {
+  std::string train, validate;  ///< paths; no validation set: empty
+  std::string text_column, label_column;
+  std::string validate_text_column, validate_label_column;
+  std::uint32_t vocabulary = 8000, length = 32;
+  std::uint32_t width = 128;
+  double dropout = 0.1;
+};
+
+/// Takes the settings out of a job. Errors name the field that no `text_classifier` on CSV files has.
+Result<TextJob> to_text_job(const scheduler::JobSpec& spec);
 
 /// A job's data sets as numbers, and the description of what is trained on them.
 struct SessionData {

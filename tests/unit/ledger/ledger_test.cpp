@@ -35,7 +35,7 @@ Ledger with_job(const std::string& job = "intents-1") {
 TEST(Ledger, KnowsASubmittedJobByIdNameAndKey) {
   const auto ledger = with_job();
   ASSERT_NE(ledger.find("intents-1"), nullptr);
-  EXPECT_EQ(ledger.find("intents-1")->spec.data.train.path, "/data/train.csv");
+  EXPECT_EQ(ledger.find("intents-1")->spec.data.train.paths, std::vector<std::string>{"/data/train.csv"});
   EXPECT_EQ(ledger.find("intents-1")->submitted_ms, 1000);
   EXPECT_EQ(ledger.match("intents").size(), 1U);
   EXPECT_EQ(ledger.find_by_key("key-intents-1"), ledger.find("intents-1"));

@@ -63,7 +63,7 @@ class PlainTorch : public TrainingJob {};
 
 TEST_F(PlainTorch, TrainsToTheSameParametersInAnOrdinaryLoop) {
   scheduler::JobSpec spec = job();
-  spec.model.dropout = 0;
+  spec.model.settings["dropout"] = {0};
   spec.optimizer.lr = 1e-3;
   spec.optimizer.weight_decay = 0.1;
   constexpr std::uint64_t kSteps = 12;  // two epochs and a bit

@@ -62,7 +62,7 @@ TEST_F(SessionBits, DependOnSeedDropoutAndShuffle) {
   other.seed = 8;
   EXPECT_NE(train(other, 1, 3).tensors, base.tensors);
   other = spec;
-  other.model.dropout = 0;
+  other.model.settings["dropout"] = {0};
   EXPECT_NE(train(other, 1, 3).tensors, base.tensors);
   other = spec;
   other.data.shuffle = false;
