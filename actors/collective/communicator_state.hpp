@@ -57,6 +57,7 @@ struct Communicator::State final : public Interruption {
   const std::vector<RankRange> ranges;
   const CommunicatorOptions options;
   const std::uint32_t rank;
+  const std::uint64_t serial = next_serial();
   const std::shared_ptr<SegmentPool> segments = std::make_shared<SegmentPool>();
 
   std::mutex connect_mutex;

@@ -11,6 +11,7 @@
 
 #include "actors/train/batch_feed.hpp"
 #include "actors/train/batch_schedule.hpp"
+#include "actors/train/bucket_reducer.hpp"
 #include "actors/train/optimizer.hpp"
 #include "actors/train/progress.hpp"
 #include "actors/train/session_parts.hpp"
@@ -60,9 +61,13 @@ class Session final : public TrainingSession {
   std::optional<MicroBatch> batch_after(const MicroBatch& one, collective::RankRange hosted) const;
   Positions positions_of(const MicroBatch& which) const;
   Result<data::Batch> make_batch(const MicroBatch& which) const;
+  Result<void> sum_up(collective::Communicator& communicator, const Batch& batch, StepResult& result);
+  Result<void> sum_up_in_buckets(collective::Communicator& communicator, const Batch& batch,
+                                 StepResult& result);
   Result<void> compute_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
-                             StepResult& result);
-  Result<double> compute_micro_batch(const MicroBatch& which, double divisor, StepResult& result);
+                             const Model::OnReady& on_ready, StepResult& result);
+  Result<double> compute_micro_batch(const MicroBatch& which, double divisor, const Model::OnReady& on_ready,
+                                     StepResult& result);
   Result<bool> judge_sums();
   void put_back_buffers();
 
@@ -73,7 +78,11 @@ class Session final : public TrainingSession {
   const data::SampleOrder order_;
   Model& model_;
   Optimizer optimizer_;
-  StepVector vector_;
+  const StepVector vector_;
+  std::vector<float> sum_memory_;       ///< where the members share none
+  collective::SharedMemory shared_;     ///< of the communicator `shared_of_`
+  std::uint64_t shared_of_ = 0;
+  std::span<float> sum_;  ///< of the step: in one of these
   std::vector<float> buffers_;          ///< the committed ones: the model's move while a share is computed
   std::vector<std::int64_t> counters_;  ///< likewise
   Progress progress_;
@@ -213,10 +222,7 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   const Batch batch = schedule_.batch_after(step_);
   StepResult result;
   const Clock::time_point begin = Clock::now();
-  const collective::Communicator::Produce<float> produce = [&](std::uint32_t logical, std::span<float> out) {
-    return compute_share(batch, logical, out, result);
-  };
-  const Result<void> done = communicator.all_reduce(vector_.sum(), produce);
+  const Result<void> done = sum_up(communicator, batch, result);
   put_back_buffers();
   if (!done) return tl::unexpected(done.error());
   const double computed = result.data_seconds + result.forward_seconds + result.backward_seconds;
@@ -229,8 +235,8 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   result.learning_rate = spec_.optimizer.lr * learning_rate_factor(spec_, step_, total_steps());
   if (result.updated) {
     const std::uint64_t updates = step_ - static_cast<std::uint64_t>(progress_.skipped) + 1;
-    optimizer_.apply(model_.parameters(), vector_.gradients(), result.learning_rate, updates);
-    vector_.move(buffers_, counters_);
+    optimizer_.apply(model_.parameters(), vector_.gradients(sum_), result.learning_rate, updates);
+    vector_.move(sum_, buffers_, counters_);
     put_back_buffers();
   } else {
     ++progress_.skipped;
@@ -239,36 +245,87 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   result.step = ++step_;
   expecting_->second = step_;
   result.epoch = batch.epoch;
-  result.loss = vector_.loss();
+  result.loss = StepVector::loss(sum_);
   result.samples = batch.positions.size();
   return result;
 }
 
-/// The gradient and the loss of one logical rank's share of the batch. A share may be empty.
+Result<void> Session::sum_up(collective::Communicator& communicator, const Batch& batch, StepResult& result) {
+  // All members must go the same way, so this asks for what they all know.
+  const bool one_each = communicator.world_size() == communicator.logical_ranks();
+  if (one_each && communicator.world_size() > 1) return sum_up_in_buckets(communicator, batch, result);
+  sum_memory_.resize(vector_.size());
+  sum_ = sum_memory_;
+  const collective::Communicator::Produce<float> produce = [&](std::uint32_t logical, std::span<float> out) {
+    const Result<void> computed = compute_share(batch, logical, out, {}, result);
+    if (computed) std::ranges::copy(model_.gradients(), out.begin());
+    return computed;
+  };
+  return communicator.all_reduce(sum_, produce);
+}
+
+/// The first buckets are on their way while the backward pass still works on the others.
+Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, const Batch& batch,
+                                        StepResult& result) {
+  if (shared_of_ != communicator.serial()) {
+    shared_ = {};
+    const auto memory = communicator.allocate(vector_.size() * sizeof(float));
+    if (!memory) return tl::unexpected(memory.error());
+    shared_ = *memory;
+    shared_of_ = communicator.serial();
+  }
+  sum_ = shared_.as<float>().first(vector_.size());
+  const std::span<float> gradients = vector_.gradients(sum_);
+  BucketReducer reducer(communicator, sum_, gradients.size());
+  const Model::OnReady on_ready = [&](std::uint64_t first, std::uint64_t last) {
+    const auto part = model_.gradients().subspan(first, last - first);
+    std::ranges::copy(part, gradients.begin() + static_cast<std::ptrdiff_t>(first));
+    reducer.ready_from(first);
+  };
+  const std::uint32_t logical = communicator.hosted().first;
+  const Result<void> computed = compute_share(batch, logical, sum_, on_ready, result);
+  if (!computed) {
+    communicator.abort(computed.error());  // the others wait for this share
+    return computed;
+  }
+  return reducer.finish();
+}
+
+/// The gradient and the loss of one logical rank's share of the batch, into the model and behind the gradients of
+/// `out`. A share may be empty.
 Result<void> Session::compute_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
-                                    StepResult& result) {
+                                    const Model::OnReady& on_ready, StepResult& result) {
   const std::uint32_t ranks = spec_.logical_ranks();
   const auto is_active = [&](std::uint32_t rank) { return part_of(batch.positions, rank, ranks).size() != 0; };
   put_back_buffers();
   std::ranges::fill(model_.gradients(), 0.0F);
   double loss = 0;
+  std::uint64_t unready = model_.gradients().size();
+  const Model::OnReady told = [&](std::uint64_t first, std::uint64_t last) {
+    unready = first;
+    on_ready(first, last);
+  };
   for (std::uint32_t micro = 0; micro < spec_.batch.accumulate; ++micro) {
     const MicroBatch which{step_, logical, micro};
     if (positions_of(which).size() == 0) continue;
-    const auto part = compute_micro_batch(which, static_cast<double>(batch.positions.size()), result);
+    const bool last = on_ready && micro + 1 == spec_.batch.accumulate;
+    const auto part = compute_micro_batch(which, static_cast<double>(batch.positions.size()),
+                                          last ? told : Model::OnReady(), result);
     if (!part) return tl::unexpected(part.error());
     loss += *part;
   }
+  if (on_ready && unready != 0) on_ready(0, unready);  // there was no last micro-batch
   std::uint32_t active = 0, first_active = ranks;
   for (std::uint32_t rank = ranks; rank-- > 0;) {
     if (is_active(rank)) ++active, first_active = rank;
   }
-  vector_.contribute(model_.gradients(), buffers_, model_.buffers(), std::max(active, 1U),
+  vector_.write_rest(buffers_, model_.buffers(), std::max(active, 1U),
                      logical == first_active ? model_.counters().data() : nullptr, loss, out);
   return {};
 }
 
-Result<double> Session::compute_micro_batch(const MicroBatch& which, double divisor, StepResult& result) {
+Result<double> Session::compute_micro_batch(const MicroBatch& which, double divisor,
+                                            const Model::OnReady& on_ready, StepResult& result) {
   const Clock::time_point begin = Clock::now();
   const Result<data::Batch> batch = feed_.take(which);
   if (!batch) return tl::unexpected(batch.error());
@@ -277,7 +334,7 @@ Result<double> Session::compute_micro_batch(const MicroBatch& which, double divi
   if (batch->rows == 0) return 0.0;
   const data::RandomStream random(spec_.seed, data::Stream::dropout,
                                   {which.step, which.logical_rank, which.micro});
-  const auto made = model_.accumulate(*batch, random.bits(0), divisor, 1.0, {});
+  const auto made = model_.accumulate(*batch, random.bits(0), divisor, 1.0, on_ready);
   if (!made) return tl::unexpected(made.error());
   result.forward_seconds += made->forward_seconds;
   result.backward_seconds += made->backward_seconds;
@@ -288,11 +345,11 @@ Result<double> Session::compute_micro_batch(const MicroBatch& which, double divi
 /// parameters. Not the loss alone is looked at, for a gradient that is not finite would spoil them.
 Result<bool> Session::judge_sums() {
   const auto is_finite = [](float value) { return std::isfinite(value); };
-  const auto bad = std::ranges::find_if_not(vector_.sum(), is_finite);
-  if (bad == vector_.sum().end()) return true;
+  const auto bad = std::ranges::find_if_not(sum_, is_finite);
+  if (bad == sum_.end()) return true;
   if (spec_.on_nan.skip && progress_.skipped < static_cast<double>(spec_.on_nan.most)) return false;
-  const bool loss = !std::isfinite(vector_.loss());
-  const auto place = static_cast<std::uint64_t>(bad - vector_.sum().begin());
+  const bool loss = !std::isfinite(StepVector::loss(sum_));
+  const auto place = static_cast<std::uint64_t>(bad - sum_.begin());
   std::string what = loss ? "the loss" : "a buffer of the model";
   for (const TensorSlot& slot : model_.parameter_slots()) {
     if (place < slot.offset || place >= slot.offset + slot.size) continue;

@@ -11,6 +11,8 @@
 namespace ds::train {
 namespace {
 
+constexpr std::size_t kMaxModuleBytes = std::size_t{4} << 30;
+
 tl::unexpected<Error> refuse(const char* field, const std::string& problem, const std::string& hint = {}) {
   return fail(ErrorCode::invalid_argument, fmt::format("{}: {}", field, problem), hint);
 }
@@ -105,7 +107,7 @@ Result<SessionParts> make_parts(const scheduler::JobSpec& spec) {
   ModelRequest request = request_for(spec, *parts.training);
   if (const auto fits = check_metrics(spec, request.classes); !fits) return tl::unexpected(fits.error());
   if (!spec.model.torchscript.empty()) {
-    const auto bytes = storage::read_whole_file(spec.model.torchscript);
+    const auto bytes = storage::read_file(spec.model.torchscript, kMaxModuleBytes);
     if (!bytes) return tl::unexpected(bytes.error());
     parts.module = Buffer::copy_of(std::string_view(*bytes));
     parts.description.module_sha256 = storage::to_hex(storage::sha256(*bytes));

@@ -98,6 +98,7 @@ ModelRequest request_from(const Json& model, const Json& data) {
 StateDescription from_json(const Json& json) {
   StateDescription description;
   description.request = request_from(json.at("model"), json.at("data"));
+  description.request.model.plugin = json.at("plugin");
   description.module_sha256 = json.at("model").at("module_sha256");
   description.parameters = slots_from(json.at("parameters"));
   description.buffers = slots_from(json.at("buffers"));
@@ -130,6 +131,7 @@ bool StateDescription::operator==(const StateDescription& other) const {
 std::string to_json(const StateDescription& description) {
   return dump({{"format", kFormat},
                {"model", model_json(description)},
+               {"plugin", description.request.model.plugin},
                {"parameters", slots_json(description.parameters)},
                {"buffers", slots_json(description.buffers)},
                {"counters", slots_json(description.counters)},

@@ -18,7 +18,7 @@ struct DataIdentity {
 
 /// `StateImage::description` as a value: all that is needed to use the tensors without the job's files.
 struct StateDescription {
-  ModelRequest request;  ///< `threads`, `seed` and the paths of files are no part of it
+  ModelRequest request;  ///< `threads`, `seed` and the TorchScript file's path are no part of it
   std::string module_sha256;  ///< of the TorchScript file; empty: a model of the zoo
   std::vector<TensorSlot> parameters, buffers, counters;
   DataIdentity data;

@@ -1,7 +1,5 @@
 #include "actors/train/step_vector.hpp"
 
-#include <algorithm>
-
 namespace ds::train {
 namespace {
 
@@ -9,10 +7,9 @@ constexpr unsigned kHalf = 24;
 
 }  // namespace
 
-void StepVector::contribute(std::span<const float> gradients, std::span<const float> before,
-                            std::span<const float> after, std::uint32_t active, const std::int64_t* counters,
-                            double loss, std::span<float> out) const {
-  auto at = std::ranges::copy(gradients, out.begin()).out;
+void StepVector::write_rest(std::span<const float> before, std::span<const float> after, std::uint32_t active,
+                            const std::int64_t* counters, double loss, std::span<float> all) const {
+  float* at = all.data() + sizes_.parameters;
   const auto share = static_cast<float>(active);
   for (std::size_t i = 0; i < sizes_.buffers; ++i) *at++ = (after[i] - before[i]) / share;
   for (std::size_t i = 0; i < sizes_.counters; ++i) {
@@ -23,8 +20,9 @@ void StepVector::contribute(std::span<const float> gradients, std::span<const fl
   *at = static_cast<float>(loss);
 }
 
-void StepVector::move(std::span<float> buffers, std::span<std::int64_t> counters) const {
-  const float* at = sum_.data() + sizes_.parameters;
+void StepVector::move(std::span<const float> sum, std::span<float> buffers,
+                      std::span<std::int64_t> counters) const {
+  const float* at = sum.data() + sizes_.parameters;
   for (float& value : buffers) value += *at++;
   for (std::int64_t& value : counters) {
     const auto high = static_cast<std::int64_t>(*at++);

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 namespace ds::train {
 
@@ -19,27 +18,22 @@ class StepVector {
     std::size_t parameters = 0, buffers = 0, counters = 0;
   };
 
-  explicit StepVector(Sizes sizes) : sizes_(sizes), sum_(size()) {}
+  explicit StepVector(Sizes sizes) : sizes_(sizes) {}
 
   std::size_t size() const { return sizes_.parameters + sizes_.buffers + 2 * sizes_.counters + 1; }
-  std::span<float> sum() { return sum_; }
-
   std::span<float> gradients(std::span<float> all) const { return all.first(sizes_.parameters); }
-  std::span<float> gradients() { return gradients(sum_); }
-  float loss() const { return sum_.back(); }
+  static float loss(std::span<const float> all) { return all.back(); }
 
-  /// What one logical rank contributes to `out`: `before` and `after` are the buffers around its share, which
-  /// counts as one of `active` ranks; `counters` are null unless it is the first of them.
-  void contribute(std::span<const float> gradients, std::span<const float> before,
-                  std::span<const float> after, std::uint32_t active, const std::int64_t* counters,
-                  double loss, std::span<float> out) const;
+  /// Writes what one logical rank contributes behind its gradients: `before` and `after` are the buffers around
+  /// its share, which counts as one of `active` ranks; `counters` are null unless it is the first of them.
+  void write_rest(std::span<const float> before, std::span<const float> after, std::uint32_t active,
+                  const std::int64_t* counters, double loss, std::span<float> all) const;
 
   /// Moves the buffers and counters that were before the step by what was summed.
-  void move(std::span<float> buffers, std::span<std::int64_t> counters) const;
+  void move(std::span<const float> sum, std::span<float> buffers, std::span<std::int64_t> counters) const;
 
  private:
   Sizes sizes_;
-  std::vector<float> sum_;
 };
 
 }  // namespace ds::train
