@@ -52,7 +52,7 @@ inline constexpr auto kTrain = std::to_array<Known>({
     {"replicas"},
     {"compression"},
     {"validate"},
-    {"early_stop", kNotYet},
+    {"early_stop"},
     {"checkpoint"},
     {"seed"},
 });
@@ -130,7 +130,7 @@ inline constexpr auto kValidate = std::to_array<Known>({{"every"}, {"metrics"}})
 inline constexpr auto kMetrics = std::to_array<Known>({{"accuracy"}, {"f1"}, {"auc"}, {"dice"}});
 inline constexpr auto kGoals = std::to_array<Known>({{"loss"}, {"accuracy"}, {"f1"}, {"auc"}, {"dice"}});
 inline constexpr auto kEarlyStop = std::to_array<Known>({{"metric"}, {"patience"}, {"min_delta"}});
-inline constexpr auto kUntil = std::to_array<Known>({{"epochs"}, {"steps"}, {"metric", kNotYet}});
+inline constexpr auto kUntil = std::to_array<Known>({{"epochs"}, {"steps"}, {"metric"}});
 inline constexpr auto kCheckpoint = std::to_array<Known>({{"every"}, {"keep_last"}, {"keep_best"}});
 
 inline constexpr auto kPrecisions = std::to_array<Known>({{"fp32"}, {"bf16"}, {"fp16", kNotYet}});

@@ -56,7 +56,7 @@ def cases(programs, seconds):
                     for rank in range(ranks)]
 
         def torch(folder):
-            return [["python3", HERE / "train_torch.py", model, rank, ranks, steps, folder, DATA]
+            return [["/usr/bin/python3", HERE / "train_torch.py", model, rank, ranks, steps, folder, DATA]
                     for rank in range(ranks)]
 
         peer = "PyTorch" if ranks == 1 else "PyTorch DDP, Gloo"
@@ -80,7 +80,7 @@ def _run(commands):
     environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
         with Processes() as processes:
-            export = ["python3", HERE / "train_torch.py", "export", 0, 1, 1, folder, DATA]
+            export = ["/usr/bin/python3", HERE / "train_torch.py", "export", 0, 1, 1, folder, DATA]
             processes.run(export, 120)
             children = [processes.start(command, environment) for command in commands(folder)]
             processes.wait(children, 300)

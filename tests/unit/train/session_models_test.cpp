@@ -91,7 +91,7 @@ class Net(torch.nn.Module):
         return self.output(self.dropout(x.flatten(1)))
 torch.jit.script(Net()).save(sys.argv[1])
 )");
-    const std::string command = "python3 '" + script + "' '" + path + "' 2>/dev/null";
+    const std::string command = "/usr/bin/python3 '" + script + "' '" + path + "' 2>/dev/null";
     return std::system(command.c_str()) == 0 ? path : "";
   }
 
