@@ -7,8 +7,9 @@ from pathlib import Path
 
 from contest import Case, Contender
 from processes import Failure, Processes
+from suites import recovery
 
-TARGETS = ("bench_train_ds",)
+TARGETS = ("bench_train_ds", "ds-head", "ds-node", "ds-actor", "ds-submit")
 
 HERE = Path(__file__).resolve().parent.parent
 DATA = HERE.parent.parent.parent / "shared" / "data"
@@ -71,6 +72,7 @@ def cases(programs, seconds):
         case("two_workers_mlp", "mlp", 2, 1.5),
         case("two_workers_cnn", "cnn", 2, 1),
         case("two_workers_transformer", "transformer", 2, 1),
+        recovery.case(programs),
     ]
 
 
