@@ -29,6 +29,7 @@ struct Request {
 struct Communicator::State final : public Interruption {
   State(std::shared_ptr<Exchange> exchange, std::vector<RankRange> ranges, CommunicatorOptions options);
 
+  static std::uint64_t next_serial();
   std::uint32_t world_size() const { return static_cast<std::uint32_t>(ranges.size()); }
   RankRange hosted() const { return ranges[rank]; }
 

@@ -4,14 +4,14 @@
 #include <cmath>
 #include <numbers>
 
-#include "actors/train/random_stream.hpp"
+#include "actors/data/random_stream.hpp"
 
 namespace ds::train {
 
 void write_initial_values(const std::vector<ScriptText::Parameter>& parameters, std::uint64_t seed,
                           std::span<float> out) {
-  const RandomStream random(seed, Stream::initial_parameters, {});
-  const RandomStream angles(seed, Stream::initial_parameters, {1});
+  const data::RandomStream random(seed, data::Stream::initial_parameters, {});
+  const data::RandomStream angles(seed, data::Stream::initial_parameters, {1});
   // Box and Muller's way; 1 - uniform lies in (0, 1].
   const auto normal = [&](std::uint64_t at) {
     return std::sqrt(-2 * std::log(1 - random.uniform(at))) *

@@ -13,7 +13,7 @@
 #include <sstream>
 #include <vector>
 
-#include "actors/train/random_stream.hpp"
+#include "actors/data/random_stream.hpp"
 
 namespace ds::train {
 namespace {
@@ -66,7 +66,7 @@ void use_threads(int threads) {
 }
 
 void seed_torch(std::uint64_t seed) {
-  const RandomStream mixed(seed, Stream::dropout, {});
+  const data::RandomStream mixed(seed, data::Stream::dropout, {});
   at::Generator generator = at::detail::getDefaultCPUGenerator();
   const std::lock_guard<std::mutex> lock(generator.mutex());
   generator.set_current_seed(mixed.bits(0) & 0xFFFFFFFFU);
