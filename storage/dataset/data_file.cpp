@@ -161,7 +161,7 @@ Result<std::string_view> DataFile::view(std::uint64_t offset, std::size_t size, 
     if (!taken) return tl::unexpected(taken.error());
     return std::string_view(pin.joined);
   }
-  if (pin.file != this || pin.number != number || !pin.piece) {
+  if (pin.file != number_ || pin.number != number || !pin.piece) {
     PieceCache::Piece piece = cache_->find(number_, number);
     if (!piece) {
       const auto length = std::min<std::uint64_t>(PieceCache::kPieceBytes, size_ - begin);
@@ -171,7 +171,7 @@ Result<std::string_view> DataFile::view(std::uint64_t offset, std::size_t size, 
       piece = std::move(fresh);
       cache_->put(number_, number, piece);
     }
-    pin.file = this;
+    pin.file = number_;
     pin.number = number;
     pin.piece = std::move(piece);
   }

@@ -59,7 +59,7 @@ class PieceCache {
 
 /// Keeps alive what `DataFile::view` gave out; one a thread, used again and again.
 struct FilePin {
-  const void* file = nullptr;
+  std::uint64_t file = 0;
   std::uint64_t number = 0;
   PieceCache::Piece piece;
   std::string joined;  ///< what lay on a border of two pieces

@@ -1,10 +1,10 @@
-#include "actors/train/sample_order.hpp"
+#include "actors/data/sample_order.hpp"
 
 #include <algorithm>
 
-#include "actors/train/keyed_permutation.hpp"
+#include "actors/data/keyed_permutation.hpp"
 
-namespace ds::train {
+namespace ds::data {
 
 SampleOrder::SampleOrder(std::uint64_t samples, std::uint64_t seed, bool shuffle, Sizes sizes)
     : samples_(samples), seed_(seed), shuffle_(shuffle), sizes_(sizes) {}
@@ -39,4 +39,4 @@ std::uint64_t SampleOrder::within_blocks(std::uint64_t epoch, std::uint64_t plac
   return permute(place / sizes_.block) * sizes_.block + place % sizes_.block;
 }
 
-}  // namespace ds::train
+}  // namespace ds::data

@@ -1,8 +1,8 @@
-#include "actors/train/keyed_permutation.hpp"
+#include "actors/data/keyed_permutation.hpp"
 
 #include <bit>
 
-namespace ds::train {
+namespace ds::data {
 namespace {
 
 /// More than the four of the theory: its bounds say little about halves of a few bits.
@@ -35,4 +35,4 @@ std::uint64_t KeyedPermutation::encipher(std::uint64_t value) const {
   return left << half_bits_ | right;
 }
 
-}  // namespace ds::train
+}  // namespace ds::data
