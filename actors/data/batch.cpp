@@ -17,7 +17,8 @@ std::size_t bytes_of(Element element) {
 }
 
 const HostTensor* Batch::find(const std::string& name) const {
-  const auto found = std::ranges::find(fields, name, &std::pair<std::string, HostTensor>::first);
+  const auto found =
+      std::ranges::find(fields, name, [](const auto& field) -> const std::string& { return field.first; });
   return found == fields.end() ? nullptr : &found->second;
 }
 
