@@ -13,7 +13,7 @@
 #include "actors/train/sample_order.hpp"
 #include "actors/train/session_data.hpp"
 #include "actors/train/text_classifier.hpp"
-#include "kernels/adamw.hpp"
+#include "kernels/optimizer.hpp"
 
 namespace ds::train {
 namespace {
@@ -160,9 +160,11 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
 
   const Clock::time_point optimizer_begin = Clock::now();
   const scheduler::OptimizerSpec& o = spec_.optimizer;
-  kernels::adamw_step(
-      model_->parameters(), std::span<const float>(flat_.sum).first(model_->parameters().size()),
-      flat_.first_moment, flat_.second_moment, {o.lr, o.beta1, o.beta2, o.eps, o.weight_decay}, step_ + 1);
+  const std::array<std::span<float>, 2> moments{flat_.first_moment, flat_.second_moment};
+  kernels::optimizer_step(
+      {.lr = o.lr, .beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay},
+      step_ + 1, model_->parameters(), std::span<const float>(flat_.sum).first(model_->parameters().size()),
+      moments);
   result.optimizer_seconds = seconds_since(optimizer_begin);
   result.step = ++step_;
   result.epoch = batch.epoch;
