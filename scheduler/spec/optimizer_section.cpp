@@ -29,16 +29,18 @@ bool owns(const Owned& field, const std::string& name) {
 /// Reports fields that `name` does not have; `all` are those of the section.
 void refuse_foreign(const Section& section, const std::string& name, std::span<const Owned> owned,
                     std::span<const Known> all) {
-  std::string takes;
+  std::string takes = name + " takes";
+  const char* separator = " ";
   for (const Known& key : all) {
     const auto field =
         std::find_if(owned.begin(), owned.end(), [&](const Owned& o) { return o.key == key.name; });
     if (key.name == "name" || (field != owned.end() && !owns(*field, name))) continue;
-    takes += (takes.empty() ? "" : ", ") + std::string(key.name);
+    takes.append(separator).append(key.name);
+    separator = ", ";
   }
   for (const Owned& field : owned) {
     if (!section.has(field.key) || owns(field, name)) continue;
-    section.fail(field.key, name + " has no " + std::string(field.key), name + " takes " + takes);
+    section.fail(field.key, name + " has no " + std::string(field.key), takes);
   }
 }
 

@@ -17,7 +17,7 @@ struct Fault {
 void expect_faults(const std::vector<Fault>& faults) {
   for (const Fault& fault : faults) {
     std::vector<std::string> errors;
-    for (std::string error : testing::read_settings(testing::text_job_with(fault.section)).errors) {
+    for (const std::string& error : testing::read_settings(testing::text_job_with(fault.section)).errors) {
       errors.push_back(error.substr(error.find(": ") + 2));
     }
     EXPECT_EQ(errors, fault.errors) << "in\n" << testing::text_job_with(fault.section);
