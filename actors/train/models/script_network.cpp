@@ -17,6 +17,27 @@
 namespace ds::train {
 namespace {
 
+/// Gives tensors memory of their own while it lives: an archive writes the whole memory that a view lies in.
+/// (A module's deepcopy() takes views of one memory for one tensor.)
+class OwnMemory {
+ public:
+  OwnMemory(const std::vector<NamedTensor>& parameters, const std::vector<NamedTensor>& buffers) {
+    const at::NoGradGuard without_gradient;
+    for (const auto* tensors : {&parameters, &buffers}) {
+      for (const auto& [name, tensor] : *tensors) views_.emplace_back(tensor, tensor.detach());
+    }
+    for (auto& [tensor, view] : views_) tensor.set_data(view.clone());
+  }
+  ~OwnMemory() {
+    for (auto& [tensor, view] : views_) tensor.set_data(view);
+  }
+  OwnMemory(const OwnMemory&) = delete;
+  OwnMemory& operator=(const OwnMemory&) = delete;
+
+ private:
+  std::vector<std::pair<at::Tensor, at::Tensor>> views_;
+};
+
 /// A TorchScript module, from whatever source. The graph's executor does not optimise, so that the
 /// thousandth call computes the bits of the first.
 class ScriptNetwork final : public Network {
@@ -61,16 +82,10 @@ class ScriptNetwork final : public Network {
   }
 
   Result<std::string> to_torchscript(const std::map<std::string, std::string>& extra_files) override {
-    torch::jit::Module copy = [&] {
-      const at::NoGradGuard without_gradient;
-      return module_.deepcopy();  // an archive writes the whole memory that a view lies in
-    }();
-    const std::vector<NamedTensor> ours = parameters(), theirs = listed(copy.named_parameters());
-    for (std::size_t i = 0; i < ours.size(); ++i)
-      theirs[i].tensor.set_requires_grad(ours[i].tensor.requires_grad());  // for whoever trains on
-    copy.eval();
+    train(false);
+    const OwnMemory apart(parameters(), buffers());
     std::ostringstream out;
-    copy.save(out, torch::jit::ExtraFilesMap(extra_files.begin(), extra_files.end()));
+    module_.save(out, torch::jit::ExtraFilesMap(extra_files.begin(), extra_files.end()));
     return std::move(out).str();
   }
 
