@@ -20,7 +20,8 @@ std::string format_evaluation(const nlohmann::json& evaluation) {
                                  format_count(integer_at(evaluation, "step")));
   if (const auto loss = number_at(evaluation, "loss")) line += fmt::format(": loss {:.3f}", *loss);
   for (const char* name : kShares) {
-    if (const auto share = number_at(evaluation, name)) line += fmt::format(", {} {:.1f}%", name, *share * 100);
+    if (const auto share = number_at(evaluation, name))
+      line += fmt::format(", {} {:.1f}%", name, *share * 100);
   }
   if (const auto majority = number_at(evaluation, "majority_accuracy")) {
     line += fmt::format(" (always the most frequent label: {:.1f}%)", *majority * 100);

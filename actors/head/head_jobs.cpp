@@ -147,9 +147,8 @@ void Head::note(const std::string& id, const messages::EvaluationReport& report)
   for (const auto& [name, value] : report.metrics) {
     if (std::isfinite(value)) metrics[name] = value;
   }
-  commit(
-      {event(fmt::format("worker {}", report.worker), "evaluated",
-             EvaluationRecorded{id, report.step, report.loss, metrics, report.majority_accuracy})});
+  commit({event(fmt::format("worker {}", report.worker), "evaluated",
+                EvaluationRecorded{id, report.step, report.loss, metrics, report.majority_accuracy})});
 }
 
 void Head::set_state(const std::string& id, JobState state, const std::string& by, const std::string& why) {

@@ -25,9 +25,9 @@ struct MicroBatch {
 
 /// Makes batches ahead of need, on a thread of its own.
 ///
-/// At most `kAhead` batches and about `kAheadBytes` wait (one may exceed it); beyond that nothing is made until
-/// one is taken. What it was told to expect and is asked for otherwise is made at once, by the caller. One
-/// consumer.
+/// At most `kAhead` batches and about `kAheadBytes` wait (one may exceed it); beyond that nothing is made
+/// until one is taken. What it was told to expect and is asked for otherwise is made at once, by the caller.
+/// One consumer.
 class BatchFeed {
  public:
   static constexpr std::size_t kAhead = 8;

@@ -33,8 +33,8 @@ void BucketReducer::ready_from(std::size_t first) {
   while (next_ > 1 && bounds_[next_ - 1] >= first) {
     --next_;
     const auto bucket = vector_.subspan(bounds_[next_], bounds_[next_ + 1] - bounds_[next_]);
-    operations_.push_back(communicator_.start_all_reduce(
-        collective::Vector(bucket), {.tag = static_cast<std::uint32_t>(next_)}));
+    operations_.push_back(communicator_.start_all_reduce(collective::Vector(bucket),
+                                                         {.tag = static_cast<std::uint32_t>(next_)}));
   }
 }
 

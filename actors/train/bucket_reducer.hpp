@@ -10,8 +10,8 @@ namespace ds::train {
 
 /// How a vector is cut into buckets that are reduced one by one. Pure.
 ///
-/// Parts of about `kLeast` elements or more, at most `kMost` of them. The same on every member, for they depend on
-/// the number of gradients alone.
+/// Parts of about `kLeast` elements or more, at most `kMost` of them. The same on every member, for they
+/// depend on the number of gradients alone.
 struct Buckets {
   static constexpr std::size_t kLeast = std::size_t{1} << 20;
   static constexpr std::size_t kMost = 8;
@@ -24,8 +24,8 @@ struct Buckets {
 /// Training", VLDB 2020). In place, in memory that the members share. One step's work; one thread.
 class BucketReducer {
  public:
-  /// `vector` comes from `communicator.allocate`; its first `gradients` elements are gradients, the rest is small
-  /// and complete when `finish` is called.
+  /// `vector` comes from `communicator.allocate`; its first `gradients` elements are gradients, the rest is
+  /// small and complete when `finish` is called.
   BucketReducer(collective::Communicator& communicator, std::span<float> vector, std::size_t gradients);
   /// Waits for what was started; after an error that can take until the communicator is aborted.
   ~BucketReducer();

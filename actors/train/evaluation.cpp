@@ -59,8 +59,7 @@ Result<EvaluationResult> evaluate_model(const SessionParts& parts, collective::C
     std::ranges::fill(out, 0.0);
     const auto scores = out.subspan(sums, with_auc ? rows * classes : 0);
     Judging judging{parts, MetricSums(classes), scores, out.subspan(sums + scores.size())};
-    const Result<void> judged =
-        judging.judge(part_of({0, rows}, logical, parts.spec.logical_ranks()));
+    const Result<void> judged = judging.judge(part_of({0, rows}, logical, parts.spec.logical_ranks()));
     if (judged) std::ranges::copy(judging.sums.values(), out.begin());
     return judged;
   };

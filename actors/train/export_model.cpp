@@ -21,13 +21,14 @@ namespace {
 
 /// One flat vector of a state, aligned.
 template <class T>
-Result<std::vector<T>> values_of(const StateImage& state, const char* name, const std::vector<TensorSlot>& slots) {
+Result<std::vector<T>> values_of(const StateImage& state, const char* name,
+                                 const std::vector<TensorSlot>& slots) {
   const std::size_t count = slots.empty() ? 0 : slots.back().offset + slots.back().size;
   const auto found = std::ranges::find(state.tensors, name, &std::pair<std::string, Buffer>::first);
   const std::size_t bytes = found == state.tensors.end() ? 0 : found->second.size();
   if (bytes != count * sizeof(T)) {
-    return fail(ErrorCode::data_loss, fmt::format("the state's {} has {} bytes where its model needs {}", name,
-                                                  bytes, count * sizeof(T)));
+    return fail(ErrorCode::data_loss, fmt::format("the state's {} has {} bytes where its model needs {}",
+                                                  name, bytes, count * sizeof(T)));
   }
   std::vector<T> values(count);
   if (count != 0) std::memcpy(values.data(), found->second.bytes().data(), bytes);
@@ -50,7 +51,8 @@ Result<StateValues> values_of(const StateImage& state, const StateDescription& d
 }
 
 /// Counters too, as float32: safetensors of ours hold nothing else, and they count batches.
-Buffer safetensors_of(const StateImage& state, const StateDescription& description, const StateValues& values) {
+Buffer safetensors_of(const StateImage& state, const StateDescription& description,
+                      const StateValues& values) {
   std::vector<NamedFloats> tensors;
   const std::vector<float> counters(values.counters.begin(), values.counters.end());
   const auto add = [&](const std::vector<TensorSlot>& slots, std::span<const float> all) {
@@ -114,7 +116,8 @@ Result<std::unique_ptr<Model>> model_of(const StateImage& state, const StateDesc
   request.threads = 1;
   if (description.module_sha256.empty()) return Model::create(request);
   const auto found = std::ranges::find(state.tensors, "module", &std::pair<std::string, Buffer>::first);
-  if (found == state.tensors.end()) return fail(ErrorCode::data_loss, "the state lacks its TorchScript module");
+  if (found == state.tensors.end())
+    return fail(ErrorCode::data_loss, "the state lacks its TorchScript module");
   const auto file = ModuleFile::write(found->second);
   if (!file) return tl::unexpected(file.error());
   request.model.torchscript = file->path();

@@ -10,14 +10,14 @@ namespace ds::train {
 
 /// What a step depends on besides the tensors: a part of the state, the same on every worker. Pure.
 struct Progress {
-  double skipped = 0;        ///< steps that changed nothing because something was not finite
-  double judged_step = 0;    ///< the last evaluation that counted
-  double evaluations = 0;    ///< that counted
-  double best = 0;           ///< of early stopping's metric
-  double best_evaluation = 0;///< its number
-  double ended = 0;          ///< 1: an evaluation ended training
-  double scale = 0;          ///< the loss scaler's; 0: none
-  double clean_steps = 0;    ///< since the scale changed
+  double skipped = 0;          ///< steps that changed nothing because something was not finite
+  double judged_step = 0;      ///< the last evaluation that counted
+  double evaluations = 0;      ///< that counted
+  double best = 0;             ///< of early stopping's metric
+  double best_evaluation = 0;  ///< its number
+  double ended = 0;            ///< 1: an evaluation ended training
+  double scale = 0;            ///< the loss scaler's; 0: none
+  double clean_steps = 0;      ///< since the scale changed
 
   static constexpr std::size_t kCount = 8;
   std::array<double, kCount> values() const;

@@ -9,6 +9,8 @@
 #include <optional>
 #include <utility>
 
+#include "actors/data/random_stream.hpp"
+#include "actors/data/sample_order.hpp"
 #include "actors/train/batch_feed.hpp"
 #include "actors/train/batch_schedule.hpp"
 #include "actors/train/bucket_reducer.hpp"
@@ -16,6 +18,8 @@
 #include "actors/train/progress.hpp"
 #include "actors/train/session_parts.hpp"
 #include "actors/train/step_vector.hpp"
+#include "kernels/gradient.hpp"
+#include "scheduler/spec/schedule_factor.hpp"
 
 namespace ds::train {
 namespace {
@@ -79,10 +83,10 @@ class Session final : public TrainingSession {
   Model& model_;
   Optimizer optimizer_;
   const StepVector vector_;
-  std::vector<float> sum_memory_;       ///< where the members share none
-  collective::SharedMemory shared_;     ///< of the communicator `shared_of_`
+  std::vector<float> sum_memory_;    ///< where the members share none
+  collective::SharedMemory shared_;  ///< of the communicator `shared_of_`
   std::uint64_t shared_of_ = 0;
-  std::span<float> sum_;  ///< of the step: in one of these
+  std::span<float> sum_;                ///< of the step: in one of these
   std::vector<float> buffers_;          ///< the committed ones: the model's move while a share is computed
   std::vector<std::int64_t> counters_;  ///< likewise
   Progress progress_;
@@ -100,7 +104,8 @@ StateImage Session::image(bool copy) const {
     const auto bytes = std::as_bytes(std::span(values));
     return copy ? Buffer::copy_of(bytes) : Buffer(nullptr, bytes);
   };
-  StateImage image{step_, description_, {{"parameters", buffer(std::as_const(model_).parameters())}}};
+  StateImage image{
+      step_, description_, {{"parameters", buffer(std::span<const float>(model_.parameters()))}}};
   for (const auto& [name, values] : std::as_const(optimizer_).state())
     image.tensors.emplace_back(name, buffer(values));
   if (!buffers_.empty()) image.tensors.emplace_back("buffers", buffer(std::span(buffers_)));
@@ -131,8 +136,8 @@ Result<void> Session::restore(const StateImage& state) {
     const auto found = std::ranges::find(state.tensors, name, &std::pair<std::string, Buffer>::first);
     const std::size_t size = found == state.tensors.end() ? 0 : found->second.size();
     if (size != bytes.size()) {
-      return fail(ErrorCode::data_loss, fmt::format("the state's {} has {} bytes where {} belong", name, size,
-                                                    bytes.size()));
+      return fail(ErrorCode::data_loss,
+                  fmt::format("the state's {} has {} bytes where {} belong", name, size, bytes.size()));
     }
     sources.push_back(&found->second);
   }
@@ -196,8 +201,8 @@ void Session::expect_batches(const collective::Communicator& communicator) {
 Result<data::Batch> Session::make_batch(const MicroBatch& which) const {
   const std::uint64_t epoch = schedule_.batch_after(which.step).epoch;
   const Positions positions = positions_of(which);
-  const Positions share = part_of(schedule_.batch_after(which.step).positions, which.logical_rank,
-                                  spec_.logical_ranks());
+  const Positions share =
+      part_of(schedule_.batch_after(which.step).positions, which.logical_rank, spec_.logical_ranks());
   std::vector<std::uint64_t> samples;
   samples.reserve(positions.size());
   for (std::uint64_t at = positions.first; at < positions.last; ++at)
@@ -215,8 +220,7 @@ Result<void> Session::check_members(const collective::Communicator& communicator
 }
 
 Result<StepResult> Session::run_step(collective::Communicator& communicator) {
-  if (finished())
-    return fail(ErrorCode::conflict, fmt::format("the job is done: it ran {} steps", step_));
+  if (finished()) return fail(ErrorCode::conflict, fmt::format("the job is done: it ran {} steps", step_));
   if (const Result<void> fits = check_members(communicator); !fits) return tl::unexpected(fits.error());
   expect_batches(communicator);
   const Batch batch = schedule_.batch_after(step_);
@@ -232,7 +236,8 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   const Result<bool> good = judge_sums();
   if (!good) return tl::unexpected(good.error());
   result.updated = *good;
-  result.learning_rate = spec_.optimizer.lr * learning_rate_factor(spec_, step_, total_steps());
+  result.learning_rate =
+      spec_.optimizer.lr * scheduler::schedule_factor(spec_.schedule, step_, total_steps());
   if (result.updated) {
     const std::uint64_t updates = step_ - static_cast<std::uint64_t>(progress_.skipped) + 1;
     optimizer_.apply(model_.parameters(), vector_.gradients(sum_), result.learning_rate, updates);
@@ -291,12 +296,14 @@ Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, 
   return reducer.finish();
 }
 
-/// The gradient and the loss of one logical rank's share of the batch, into the model and behind the gradients of
-/// `out`. A share may be empty.
+/// The gradient and the loss of one logical rank's share of the batch, into the model and behind the
+/// gradients of `out`. A share may be empty.
 Result<void> Session::compute_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
                                     const Model::OnReady& on_ready, StepResult& result) {
   const std::uint32_t ranks = spec_.logical_ranks();
-  const auto is_active = [&](std::uint32_t rank) { return part_of(batch.positions, rank, ranks).size() != 0; };
+  const auto is_active = [&](std::uint32_t rank) {
+    return part_of(batch.positions, rank, ranks).size() != 0;
+  };
   put_back_buffers();
   std::ranges::fill(model_.gradients(), 0.0F);
   double loss = 0;
@@ -341,25 +348,24 @@ Result<double> Session::compute_micro_batch(const MicroBatch& which, double divi
   return made->loss;
 }
 
-/// Looks at the sums, which are the same on all members: so they decide alike. True when the step may change the
-/// parameters. Not the loss alone is looked at, for a gradient that is not finite would spoil them.
+/// Looks at the sums, which are the same on all members: so they decide alike. True when the step may change
+/// the parameters. Not the loss alone is looked at, for a gradient that is not finite would spoil them.
 Result<bool> Session::judge_sums() {
-  const auto is_finite = [](float value) { return std::isfinite(value); };
-  const auto bad = std::ranges::find_if_not(sum_, is_finite);
-  if (bad == sum_.end()) return true;
+  const auto bad = kernels::find_not_finite(sum_);
+  if (!bad) return true;
   if (spec_.on_nan.skip && progress_.skipped < static_cast<double>(spec_.on_nan.most)) return false;
   const bool loss = !std::isfinite(StepVector::loss(sum_));
-  const auto place = static_cast<std::uint64_t>(bad - sum_.begin());
   std::string what = loss ? "the loss" : "a buffer of the model";
   for (const TensorSlot& slot : model_.parameter_slots()) {
-    if (place < slot.offset || place >= slot.offset + slot.size) continue;
+    if (*bad < slot.offset || *bad >= slot.offset + slot.size) continue;
     what = loss ? fmt::format("the loss, and the gradient of {},", slot.name)
                 : fmt::format("the gradient of {}", slot.name);
   }
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("step {}: {} is not finite: training diverged{}", step_ + 1, what,
-                          spec_.on_nan.skip ? fmt::format(", after {} skipped steps", progress_.skipped) : ""),
-              "lower optimizer.lr, or set optimizer.clip_norm");
+  return fail(
+      ErrorCode::invalid_argument,
+      fmt::format("step {}: {} is not finite: training diverged{}", step_ + 1, what,
+                  spec_.on_nan.skip ? fmt::format(", after {} skipped steps", progress_.skipped) : ""),
+      "lower optimizer.lr, or set optimizer.clip_norm");
 }
 
 // ---- evaluation -----------------------------------------------------------------------------------
@@ -373,8 +379,7 @@ bool Session::evaluation_due() const {
 }
 
 Result<EvaluationResult> Session::evaluate(collective::Communicator& communicator) {
-  if (!has_validation())
-    return fail(ErrorCode::conflict, "the job has no validation set (data.validate)");
+  if (!has_validation()) return fail(ErrorCode::conflict, "the job has no validation set (data.validate)");
   if (const Result<void> fits = check_members(communicator); !fits) return tl::unexpected(fits.error());
   Result<EvaluationResult> result = evaluate_model(parts_, communicator);
   if (!result) return result;

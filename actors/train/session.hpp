@@ -18,8 +18,8 @@ namespace ds::train {
 /// worker.
 struct StateImage {
   std::uint64_t step = 0;   ///< committed steps
-  std::string description;  ///< JSON: model and its sizes, names, shapes and offsets of the tensors, vocabulary,
-                            ///< labels, data fingerprint (`StateDescription`)
+  std::string description;  ///< JSON: model and its sizes, names, shapes and offsets of the tensors,
+                            ///< vocabulary, labels, data fingerprint (`StateDescription`)
   /// Flat vectors by name: `parameters`, `buffers`, the optimizer's (float32), `counters` (int64), `progress`
   /// (float64: what else a step depends on), and for a TorchScript job `module`, the file's bytes.
   std::vector<std::pair<std::string, Buffer>> tensors;
@@ -41,7 +41,8 @@ struct EvaluationResult {
   std::uint64_t step = 0;
   double loss = 0;
   std::map<std::string, double> metrics;  ///< those of `validate.metrics`; shares are in [0, 1]
-  double majority_accuracy = 0;  ///< of always answering the most frequent label of the training set; 0: no classes
+  double majority_accuracy =
+      0;  ///< of always answering the most frequent label of the training set; 0: no classes
   std::uint64_t samples = 0;
 };
 

@@ -57,7 +57,8 @@ Result<void> check_metrics(const scheduler::JobSpec& spec, std::uint32_t classes
   return {};
 }
 
-/// On the validation set, of always answering the most frequent label of the training set, the first of equals.
+/// On the validation set, of always answering the most frequent label of the training set, the first of
+/// equals.
 double majority_accuracy(const data::Dataset& training, const data::Dataset& validation) {
   const auto& counts = training.class_counts();
   if (counts.empty() || validation.size() == 0) return 0;
@@ -94,8 +95,9 @@ Result<SessionParts> make_parts(const scheduler::JobSpec& spec) {
   parts.training = *std::move(training);
   const data::Preprocessing& learnt = parts.training->preprocessing();
   if (learnt.labels.size() == 1) {
-    return refuse("data.train", fmt::format("all samples have the label \"{}\", a classifier needs at least 2",
-                                            learnt.labels.front()),
+    return refuse("data.train",
+                  fmt::format("all samples have the label \"{}\", a classifier needs at least 2",
+                              learnt.labels.front()),
                   "choose another label column, or a file whose rows have different labels");
   }
   if (spec.data.validate) {

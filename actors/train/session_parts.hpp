@@ -30,7 +30,4 @@ Result<EvaluationResult> evaluate_model(const SessionParts& parts, collective::C
 /// The metrics that an evaluation gives: those asked for, or those that fit the loss.
 std::vector<std::string> metric_names(const scheduler::JobSpec& spec, std::uint32_t classes);
 
-/// The factor on `optimizer.lr` at the step after `committed` ones. Pure.
-double learning_rate_factor(const scheduler::JobSpec& spec, std::uint64_t committed, std::uint64_t total_steps);
-
 }  // namespace ds::train

@@ -54,25 +54,23 @@ Json model_json(const StateDescription& description) {
                     {"label_smoothing", term.label_smoothing},
                     {"classes", term.classes}});
   }
-  return {{"zoo", request.model.zoo},       {"module_sha256", description.module_sha256},
+  return {{"zoo", request.model.zoo},           {"module_sha256", description.module_sha256},
           {"settings", request.model.settings}, {"loss", std::move(loss)},
-          {"classes", request.classes},     {"vocabulary", request.vocabulary},
+          {"classes", request.classes},         {"vocabulary", request.vocabulary},
           {"precision", request.precision}};
 }
 
 Json fields_json(const std::vector<data::FieldShape>& fields) {
   Json list = Json::array();
   for (const data::FieldShape& field : fields) {
-    list.push_back({{"name", field.name},
-                    {"element", static_cast<int>(field.element)},
-                    {"shape", field.shape}});
+    list.push_back(
+        {{"name", field.name}, {"element", static_cast<int>(field.element)}, {"shape", field.shape}});
   }
   return list;
 }
 
 Json data_json(const StateDescription& description) {
-  return {{"fingerprint", description.data.fingerprint},
-          {"fields", fields_json(description.request.fields)}};
+  return {{"fingerprint", description.data.fingerprint}, {"fields", fields_json(description.request.fields)}};
 }
 
 /// Throws what the JSON library throws for a missing field or another type.
@@ -118,7 +116,8 @@ void compare(const std::string& path, const Json& job, const Json& state, std::v
   Json names = job;
   names.update(state);
   for (const auto& [name, ignored] : names.items()) {
-    compare(path.empty() ? name : path + "." + name, job.value(name, Json()), state.value(name, Json()), found);
+    compare(path.empty() ? name : path + "." + name, job.value(name, Json()), state.value(name, Json()),
+            found);
   }
 }
 
@@ -176,9 +175,10 @@ Result<void> check_same_training(const StateDescription& job, const StateDescrip
                 "give the job the model that it was first submitted with, or submit a new job");
   }
   if (!(job == state))
-    return fail(ErrorCode::conflict,
-                "the state has another vocabulary, other labels or other tensors than the same job gives here",
-                "run the job with the version of the program that began it, or submit a new job");
+    return fail(
+        ErrorCode::conflict,
+        "the state has another vocabulary, other labels or other tensors than the same job gives here",
+        "run the job with the version of the program that began it, or submit a new job");
   return {};
 }
 

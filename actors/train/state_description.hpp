@@ -11,14 +11,14 @@ namespace ds::train {
 
 /// What decides the meaning of a sample: two states with equal ones were trained on the same numbers.
 struct DataIdentity {
-  std::string fingerprint;             ///< `Dataset::fingerprint` of the training set
-  data::Preprocessing preprocessing;   ///< vocabulary and labels, by number
+  std::string fingerprint;            ///< `Dataset::fingerprint` of the training set
+  data::Preprocessing preprocessing;  ///< vocabulary and labels, by number
   bool operator==(const DataIdentity&) const = default;
 };
 
 /// `StateImage::description` as a value: all that is needed to use the tensors without the job's files.
 struct StateDescription {
-  ModelRequest request;  ///< `threads`, `seed` and the TorchScript file's path are no part of it
+  ModelRequest request;       ///< `threads`, `seed` and the TorchScript file's path are no part of it
   std::string module_sha256;  ///< of the TorchScript file; empty: a model of the zoo
   std::vector<TensorSlot> parameters, buffers, counters;
   DataIdentity data;
@@ -32,7 +32,8 @@ std::string to_json(const StateDescription& description);
 /// format.
 Result<StateDescription> to_state_description(const std::string& json);
 
-/// `conflict`, with each difference in words, unless `state` belongs to the model and the data of `job`. Pure.
+/// `conflict`, with each difference in words, unless `state` belongs to the model and the data of `job`.
+/// Pure.
 Result<void> check_same_training(const StateDescription& job, const StateDescription& state);
 
 }  // namespace ds::train

@@ -151,8 +151,9 @@ void Trainer::train(std::uint64_t generation) {
   }
 }
 
-/// What is due at the step just reached: an evaluation, a checkpoint at the end of an epoch and every so often. A gang that resumes at such a step does it again, because its predecessor may have died before
-/// it was through.
+/// What is due at the step just reached: an evaluation, a checkpoint at the end of an epoch and every so
+/// often. A gang that resumes at such a step does it again, because its predecessor may have died before it
+/// was through.
 bool Trainer::finish_boundary(std::uint64_t generation, bool resumed) {
   const auto step = session_->step();
   if (step == 0) return true;

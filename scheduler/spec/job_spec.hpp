@@ -56,8 +56,8 @@ struct JobSpec {
   bool operator==(const JobSpec&) const = default;
 };
 
-/// What makes one checkpoint of a job better than another: the first metric of `validate`, or the one that fits
-/// the loss.
+/// What makes one checkpoint of a job better than another: the first metric of `validate`, or the one that
+/// fits the loss.
 Goal best_goal(const JobSpec& spec);
 
 }  // namespace ds::scheduler

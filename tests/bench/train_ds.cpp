@@ -73,11 +73,12 @@ int main(int argc, char** argv) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   if (rank == 0) {
     const double each = 1e3 / steps;  // milliseconds a step
-    std::printf("{\"value\": %.1f, \"data_ms\": %.3f, \"forward_ms\": %.3f, \"backward_ms\": %.3f, "
-                "\"reduce_ms\": %.3f, \"optimizer_ms\": %.3f}\n",
-                static_cast<double>(sum.samples) / elapsed.count(), sum.data_seconds * each,
-                sum.forward_seconds * each, sum.backward_seconds * each, sum.reduce_seconds * each,
-                sum.optimizer_seconds * each);
+    std::printf(
+        "{\"value\": %.1f, \"data_ms\": %.3f, \"forward_ms\": %.3f, \"backward_ms\": %.3f, "
+        "\"reduce_ms\": %.3f, \"optimizer_ms\": %.3f}\n",
+        static_cast<double>(sum.samples) / elapsed.count(), sum.data_seconds * each,
+        sum.forward_seconds * each, sum.backward_seconds * each, sum.reduce_seconds * each,
+        sum.optimizer_seconds * each);
     std::fflush(stdout);
   }
   std::_Exit(0);

@@ -151,8 +151,8 @@ TEST(Views, ShowsWhatIsKnownOfAJobsProgress) {
 
 TEST(Views, ShowsTheNewestEvaluationAndCheckpoint) {
   auto ledger = make_running_ledger();
-  for (const Event::Body& body : std::vector<Event::Body>{EvaluationRecorded{"j-1", 50, 0.75, {{"accuracy", 0.5}}, 0.25},
-                                                          CheckpointCommitted{"j-1", 50}}) {
+  for (const Event::Body& body : std::vector<Event::Body>{
+           EvaluationRecorded{"j-1", 50, 0.75, {{"accuracy", 0.5}}, 0.25}, CheckpointCommitted{"j-1", 50}}) {
     ASSERT_TRUE(ledger.apply({3000, "test", "", body}));
   }
   const auto view = view_of(ledger, true);

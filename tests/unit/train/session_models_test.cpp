@@ -30,7 +30,8 @@ class SessionModels : public TrainingJob, public testing::WithParamInterface<Rec
   }
 
   /// The two files of an IDX set: 12x12 images with a bright bar, whose place is the class.
-  std::pair<std::string, std::string> images(const std::string& name, std::size_t rows, std::uint32_t seed) const {
+  std::pair<std::string, std::string> images(const std::string& name, std::size_t rows,
+                                             std::uint32_t seed) const {
     std::mt19937 generator(seed);
     const auto number = [](std::uint32_t value) {
       std::string bytes;
@@ -119,7 +120,8 @@ torch.jit.script(Net()).save(sys.argv[1])
       use_images(spec);
       spec.model.settings = {{"blocks", {1, 1}}, {"width", {4}}};
     } else if (name == "transformer") {
-      spec.model.settings = {{"layers", {1}}, {"width", {16}}, {"heads", {2}}, {"feed_forward", {32}}, {"dropout", {0.1}}};
+      spec.model.settings = {
+          {"layers", {1}}, {"width", {16}}, {"heads", {2}}, {"feed_forward", {32}}, {"dropout", {0.1}}};
     } else {
       spec.model.settings = {{"layers", {1}}, {"width", {12}}, {"dropout", {0.1}}, {"bidirectional", {1}}};
     }
@@ -132,15 +134,16 @@ std::string name_of(const testing::TestParamInfo<Recipe>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, SessionModels,
-                         testing::Values(Recipe{"mlp"}, Recipe{"resnet"}, Recipe{"transformer"}, Recipe{"lstm"},
-                                         Recipe{"torchscript"}, Recipe{"resnet", "bf16"},
+                         testing::Values(Recipe{"mlp"}, Recipe{"resnet"}, Recipe{"transformer"},
+                                         Recipe{"lstm"}, Recipe{"torchscript"}, Recipe{"resnet", "bf16"},
                                          Recipe{"transformer", "bf16"}, Recipe{"lstm", "bf16"},
                                          Recipe{"torchscript", "bf16"}),
                          name_of);
 
 TEST_P(SessionModels, EndWithTheSameBitsWhateverTheGangAndItsChanges) {
   const scheduler::JobSpec spec = recipe();
-  if (spec.model.zoo.empty() && spec.model.torchscript.empty()) GTEST_SKIP() << "python3-torch is not installed";
+  if (spec.model.zoo.empty() && spec.model.torchscript.empty())
+    GTEST_SKIP() << "python3-torch is not installed";
   constexpr std::uint64_t kSteps = 7;  // more than an epoch
   const StateImage alone = train(spec, 1, kSteps);
   const Buffer weights = safetensors(alone);
@@ -156,7 +159,8 @@ TEST_P(SessionModels, EndWithTheSameBitsWhateverTheGangAndItsChanges) {
 
 TEST_P(SessionModels, LearnWhatIsThereToLearn) {
   scheduler::JobSpec spec = recipe();
-  if (spec.model.zoo.empty() && spec.model.torchscript.empty()) GTEST_SKIP() << "python3-torch is not installed";
+  if (spec.model.zoo.empty() && spec.model.torchscript.empty())
+    GTEST_SKIP() << "python3-torch is not installed";
   spec.optimizer.lr = 1e-2;
   const auto session = open(spec);
   collective::Communicator one(spec.logical_ranks());
