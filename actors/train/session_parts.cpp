@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
+#include "actors/data/vocabulary.hpp"
 #include "storage/codec/sha256.hpp"
 #include "storage/files/whole_file.hpp"
 
@@ -25,6 +27,14 @@ Result<void> check_spec(const scheduler::JobSpec& spec) {
   if (spec.batch.accumulate == 0) return refuse("batch.accumulate", "must be at least 1");
   if (spec.workers.max == 0) return refuse("workers.max", "must be at least 1");
   if (spec.resources.cpus == 0) return refuse("resources.cpus", "must be at least 1");
+  for (const scheduler::TransformSpec& transform : spec.data.transforms) {
+    const auto* tokenize = std::get_if<scheduler::Tokenize>(&transform.what);
+    const auto* pad = std::get_if<scheduler::PadSequences>(&transform.what);
+    if (tokenize != nullptr && tokenize->vocabulary <= data::Vocabulary::kReserved)
+      return refuse("data.transforms.tokenize.vocabulary", "must be at least 3: two are reserved");
+    if (pad != nullptr && pad->length == 0)
+      return refuse("data.transforms.pad_sequences.length", "must be at least 1");
+  }
   if (spec.loss.empty()) return refuse("loss", "needs at least one term");
   if (spec.strategy.name != "allreduce")
     return refuse("strategy", fmt::format("no strategy \"{}\", there is allreduce", spec.strategy.name));

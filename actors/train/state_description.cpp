@@ -116,8 +116,7 @@ void compare(const std::string& path, const Json& job, const Json& state, std::v
   Json names = job;
   names.update(state);
   for (const auto& [name, ignored] : names.items()) {
-    compare(path.empty() ? name : path + "." + name, job.value(name, Json()), state.value(name, Json()),
-            found);
+    compare(path + "." + name, job.value(name, Json()), state.value(name, Json()), found);
   }
 }
 
@@ -150,8 +149,11 @@ Result<StateDescription> to_state_description(const std::string& json) {
                   "use the version of the program that wrote it, or a newer one");
     }
     StateDescription description = from_json(parsed);
-    const bool consistent = are_gapless(description.parameters) && are_gapless(description.buffers) &&
-                            are_gapless(description.counters) && !description.parameters.empty();
+    const bool consistent =
+        are_gapless(description.parameters) && are_gapless(description.buffers) &&
+        are_gapless(description.counters) && !description.parameters.empty() &&
+        description.request.vocabulary == description.data.preprocessing.vocabulary.size() &&
+        description.request.classes == description.data.preprocessing.labels.size();
     if (!consistent) return fail(ErrorCode::data_loss, "the description of the state contradicts itself");
     return description;
   } catch (const Json::exception& e) {
@@ -162,8 +164,8 @@ Result<StateDescription> to_state_description(const std::string& json) {
 
 Result<void> check_same_training(const StateDescription& job, const StateDescription& state) {
   std::vector<std::string> data, model;
-  compare("", data_json(job), data_json(state), data);
-  compare("", model_json(job), model_json(state), model);
+  compare("data", data_json(job), data_json(state), data);
+  compare("model", model_json(job), model_json(state), model);
   if (!data.empty()) {
     return fail(
         ErrorCode::conflict, fmt::format("the state was trained on other data: {}", fmt::join(data, "; ")),

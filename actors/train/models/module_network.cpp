@@ -35,7 +35,7 @@ class ModuleNetwork final : public Network {
 }  // namespace
 
 Result<std::unique_ptr<Network>> make_module_network(const ModuleMaker& maker, const ModelRequest& request) {
-  seed_torch(request.seed);
+  const auto turn = seed_torch(request.seed);
   Result<std::shared_ptr<PluginModule>> module = maker(request);
   if (!module) return tl::unexpected(module.error());
   if (*module == nullptr)

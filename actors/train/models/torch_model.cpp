@@ -211,7 +211,7 @@ Result<void> TorchModel::try_out() {
                  ErrorCode::invalid_argument, [&]() -> Result<void> {
                    const at::AutoGradMode with_gradient(true);
                    network_->train(false);
-                   seed_torch(0);
+                   const auto turn = seed_torch(0);
                    const at::Tensor output = forward(inputs);
                    network_->settle();
                    tensors_.check();
@@ -248,8 +248,9 @@ Result<Model::Contribution> TorchModel::accumulate(const data::Batch& batch, std
       if (const Result<void> fits = check_labels(label); !fits) return tl::unexpected(fits.error());
       const at::AutoGradMode with_gradient(true);
       network_->train(true);
-      seed_torch(random_seed);
+      auto turn = seed_torch(random_seed);
       const at::Tensor output = loss_->to_output(forward(rows->inputs));
+      turn.unlock();  // the backward pass draws nothing
       const at::Tensor loss = loss_->sum(output, label).div(divisor);
       made.loss = loss.item<float>();
       const Clock::time_point middle = Clock::now();
@@ -280,7 +281,7 @@ Result<Model::Judgement> TorchModel::judge(const data::Batch& batch, bool with_s
     if (const Result<void> fits = check_labels(label); !fits) return tl::unexpected(fits.error());
     const at::NoGradGuard without_gradient;
     network_->train(false);
-    seed_torch(0);
+    const auto turn = seed_torch(0);
     const at::Tensor output = loss_->to_output(forward(rows->inputs));
     network_->settle();
     verdict.loss = loss_->sum(output, label).item<float>();

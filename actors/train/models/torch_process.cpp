@@ -65,11 +65,14 @@ void use_threads(int threads) {
   used = threads;
 }
 
-void seed_torch(std::uint64_t seed) {
+std::unique_lock<std::mutex> seed_torch(std::uint64_t seed) {
+  static std::mutex one_draws;
+  std::unique_lock<std::mutex> turn(one_draws);
   const data::RandomStream mixed(seed, data::Stream::dropout, {});
   at::Generator generator = at::detail::getDefaultCPUGenerator();
   const std::lock_guard<std::mutex> lock(generator.mutex());
   generator.set_current_seed(mixed.bits(0) & 0xFFFFFFFFU);
+  return turn;
 }
 
 std::string shorten_trace(const std::string& message) {

@@ -43,21 +43,26 @@ TEST_F(SessionErrors, SayThatOneLabelIsTooFew) {
   spec.data.train.paths = {write("one.csv", "text,label\na,x\nb,x\n")};
   const Error error = refusal(spec);
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
-  EXPECT_NE(error.message.find("1 label in column \"label\""), std::string::npos) << error.message;
+  EXPECT_NE(error.message.find("have the label \"x\""), std::string::npos) << error.message;
   EXPECT_NE(error.message.find("at least 2"), std::string::npos) << error.message;
 }
 
 TEST_F(SessionErrors, NameTheFieldOfASpecThatCannotBeTrained) {
   const std::vector<std::pair<std::string, std::function<void(scheduler::JobSpec&)>>> changes{
-      {"model.zoo", [](auto& spec) { spec.model.zoo = "resnet"; }},
+      {"model.zoo", [](auto& spec) { spec.model.zoo = "resnext"; }},
+      {"model", [](auto& spec) { spec.model.torchscript = "/also.pt"; }},
       {"model.width", [](auto& spec) { spec.model.settings["width"] = {0}; }},
       {"model.dropout", [](auto& spec) { spec.model.settings["dropout"] = {1}; }},
-      {"pad_sequences.length", [](auto& spec) { spec.data.transforms = texts(8000, 0); }},
-      {"tokenize.vocabulary", [](auto& spec) { spec.data.transforms = texts(2, 12); }},
+      {"data.transforms", [](auto& spec) { spec.data.transforms = texts(8000, 0); }},
+      {"data.transforms", [](auto& spec) { spec.data.transforms = texts(2, 12); }},
       {"batch.global", [](auto& spec) { spec.batch.global = 0; }},
       {"batch.accumulate", [](auto& spec) { spec.batch.accumulate = 0; }},
-      {"optimizer.name", [](auto& spec) { spec.optimizer.name = "sgd"; }},
-      {"precision", [](auto& spec) { spec.precision = "bf16"; }},
+      {"precision", [](auto& spec) { spec.precision = "fp16"; }},
+      {"early_stop", [](auto& spec) { spec.early_stop.emplace(), spec.data.validate.reset(); }},
+      {"early_stop.metric",
+       [](auto& spec) {
+         spec.early_stop = {{"f1", true}, 3, 0};
+       }},
       {"strategy", [](auto& spec) { spec.strategy.name = "parameter_server"; }},
       {"loss", [](auto& spec) { spec.loss[0].name = "hinge"; }},
       {"until", [](auto& spec) { spec.until = {}; }}};
@@ -98,7 +103,8 @@ TEST_F(SessionErrors, DoNotComeFromRowsWithoutWordsOrUnknownLabels) {
   const auto result = session->evaluate(one);
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_EQ(result->samples, 4U);
-  EXPECT_LE(result->accuracy, 0.5) << "a label that training does not know cannot be judged right";
+  EXPECT_LE(result->metrics.at("accuracy"), 0.5)
+      << "a label that training does not know cannot be judged right";
   EXPECT_DOUBLE_EQ(result->majority_accuracy, 0.5);
   EXPECT_TRUE(std::isfinite(result->loss));
 }

@@ -1,8 +1,8 @@
-#include "actors/train/vocabulary.hpp"
+#include "actors/data/vocabulary.hpp"
 
 #include <gtest/gtest.h>
 
-namespace ds::train {
+namespace ds::data {
 namespace {
 
 std::vector<std::string> words_in(std::string_view text) {
@@ -60,4 +60,4 @@ TEST(Vocabulary, DoesNotTakeTextForAReservedWord) {
 }
 
 }  // namespace
-}  // namespace ds::train
+}  // namespace ds::data

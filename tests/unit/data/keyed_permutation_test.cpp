@@ -1,4 +1,4 @@
-#include "actors/train/keyed_permutation.hpp"
+#include "actors/data/keyed_permutation.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <set>
 #include <vector>
 
-namespace ds::train {
+namespace ds::data {
 namespace {
 
 std::vector<std::uint64_t> values_of(std::uint64_t size, std::uint64_t key) {
@@ -62,4 +62,4 @@ TEST(KeyedPermutation, SendsAPlaceAboutEquallyOftenEverywhere) {
 }
 
 }  // namespace
-}  // namespace ds::train
+}  // namespace ds::data

@@ -1,11 +1,11 @@
-#include "actors/train/sample_order.hpp"
+#include "actors/data/sample_order.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <vector>
 
-namespace ds::train {
+namespace ds::data {
 namespace {
 
 std::vector<std::uint64_t> epoch_of(const SampleOrder& order, std::uint64_t samples, std::uint64_t epoch) {
@@ -79,4 +79,4 @@ TEST(SampleOrder, LeavesFewNeighboursTogether) {
 }
 
 }  // namespace
-}  // namespace ds::train
+}  // namespace ds::data
