@@ -9,11 +9,10 @@
 
 #include <mutex>
 #include <new>
-#include <regex>
-#include <sstream>
-#include <vector>
+#include <string>
 
 #include "actors/data/random_stream.hpp"
+#include "actors/train/models/script_trace.hpp"
 
 namespace ds::train {
 namespace {
@@ -22,21 +21,6 @@ bool is_out_of_memory(const std::string& message) {
   return message.find("can't allocate memory") != std::string::npos ||
          message.find("not enough memory") != std::string::npos ||
          message.find("out of memory") != std::string::npos;
-}
-
-/// The layer that a line of the trace calls: `(conv1).forward(x, )`, `self.conv1(x)` or
-/// `torch.linear(x, self.fc.weight, …)`.
-std::string layer_in(const std::string& line) {
-  static const std::regex kForms(
-      R"re(\((\w+)\)\.forward|self\.([\w.]+)\(|self\.([\w.]+)\.weight|getattr\(self\.(\w+), "(\d+)"\))re");
-  std::smatch found;
-  if (!std::regex_search(line, found, kForms)) return "";
-  std::string name;
-  for (std::size_t group = 1; group < found.size(); ++group) {
-    if (!found[group].matched) continue;
-    name += (name.empty() ? "" : ".") + found[group].str();
-  }
-  return name.ends_with(".forward") ? name.substr(0, name.size() - 8) : name;
 }
 
 }  // namespace
@@ -73,28 +57,6 @@ std::unique_lock<std::mutex> seed_torch(std::uint64_t seed) {
   const std::lock_guard<std::mutex> lock(generator.mutex());
   generator.set_current_seed(mixed.bits(0) & 0xFFFFFFFFU);
   return turn;
-}
-
-std::string shorten_trace(const std::string& message) {
-  if (message.find("TorchScript") == std::string::npos) return message;
-  std::string layer, previous, reason;
-  std::istringstream lines(message);
-  for (std::string line; std::getline(lines, line);) {
-    const std::size_t error = line.find("Error: ");
-    if (line.find("<--- HERE") != std::string::npos) {
-      const std::string called = layer_in(previous);
-      if (!called.empty()) layer += (layer.empty() ? "" : ".") + called;
-    } else if (line.find("Traceback of TorchScript, original code") != std::string::npos) {
-      if (!layer.empty()) previous.clear(), layer.clear();  // the same calls again, in the user's words
-    } else if (reason.empty() && error != std::string::npos && line.find(' ') == error + 6) {
-      reason = line.substr(error + 7);
-    } else if (!reason.empty() && !line.empty()) {
-      reason += ' ' + line;
-    }
-    previous = line;
-  }
-  if (reason.empty()) return message;
-  return layer.empty() ? reason : fmt::format("layer {}: {}", layer, reason);
 }
 
 Error to_error(const std::exception& thrown, std::string_view what, ErrorCode code) {

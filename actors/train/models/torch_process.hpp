@@ -26,9 +26,6 @@ void use_threads(int threads);
 /// interpreter's trace only the layer and the last line are left.
 Error to_error(const std::exception& thrown, std::string_view what, ErrorCode code);
 
-/// The layer and the reason in what TorchScript's interpreter throws. Pure.
-std::string shorten_trace(const std::string& message);
-
 /// Runs `body`, and turns what torch throws into an error of ours.
 template <class Body>
 auto guarded(std::string_view what, ErrorCode code, Body&& body) -> decltype(body()) {

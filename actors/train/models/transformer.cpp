@@ -22,15 +22,15 @@ void add_attention(ScriptText& text, const std::string& layer, const Sizes& size
   text.parameters.push_back({layer + ".in_proj_bias", {3 * sizes.width}, Initial::constant(0)});
   text.source += fmt::format(
       "    parts = torch.linear(x, {}, {}).reshape([-1, {}, 3, {}, {}]).permute([2, 0, 3, 1, 4])\n"
-      "    attention = torch.matmul(parts[0], parts[1].transpose(-2, -1)) * {}\n"
-      "    attention = torch.softmax(attention.to(6).masked_fill(absent, -1e30), -1)\n",
+      "    query, key, value = torch.unbind(parts)\n"
+      "    attention = torch.matmul(query * {}, key.transpose(-2, -1))\n"
+      "    attention = torch.softmax(attention.to(6).masked_fill_(absent, -1e30), -1)\n",
       member(layer + ".in_proj_weight"), member(layer + ".in_proj_bias"), sizes.length, sizes.heads,
       sizes.width / sizes.heads,
       1 / std::sqrt(static_cast<double>(sizes.width) / static_cast<double>(sizes.heads)));
   text.source += dropout_line("attention", sizes.dropout);
-  text.source +=
-      fmt::format("    y = torch.matmul(attention, parts[2]).transpose(1, 2).reshape([-1, {}, {}])\n",
-                  sizes.length, sizes.width);
+  text.source += fmt::format("    y = torch.matmul(attention, value).transpose(1, 2).reshape([-1, {}, {}])\n",
+                             sizes.length, sizes.width);
   text.source +=
       fmt::format("    y = {}\n", add_linear(text, layer + ".out_proj", sizes.width, sizes.width, "y"));
   text.parameters.back().initial = Initial::constant(0);  // of its bias

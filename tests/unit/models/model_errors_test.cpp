@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "actors/train/models/torch_process.hpp"
+#include "actors/train/models/script_trace.hpp"
 #include "tests/unit/models/samples.hpp"
 
 namespace ds::train {
@@ -138,6 +138,11 @@ TEST(ModelErrors, ShortenTheTraceOfAnInterpreterToLayerAndReason) {
                           "            ~~~~~~~~~~~ <--- HERE\n"
                           "RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x36 and 100x3)\n"),
             "layer fc: mat1 and mat2 shapes cannot be multiplied (1x36 and 100x3)");
+  EXPECT_EQ(shorten_trace("Traceback of TorchScript, original code (most recent call last):\n"
+                          "    y = torch.conv2d(x, getattr(self.layer1, \"0\").conv1.weight, None)\n"
+                          "        ~~~~~~~~~~~~ <--- HERE\n"
+                          "RuntimeError: one\nand two\n"),
+            "layer layer1.0: one and two");
   EXPECT_EQ(shorten_trace("something else"), "something else");
 }
 
