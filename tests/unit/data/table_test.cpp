@@ -19,7 +19,8 @@ DataSpec text_spec(const std::string& path, std::uint32_t length = 4) {
 TEST(CsvSource, MakesTokensAndClassesOfQuotedAndMultiLineRows) {
   const DataFolder folder;
   const auto data = open_or_fail(text_spec(folder.write(
-      "a.csv", "id,label,text\r\n1,spam,\"Buy, now\"\r\n\r\n2,ham,\"she said \"\"buy\"\"\nand left\"\r\n3,ham,")));
+      "a.csv",
+      "id,label,text\r\n1,spam,\"Buy, now\"\r\n\r\n2,ham,\"she said \"\"buy\"\"\nand left\"\r\n3,ham,")));
   ASSERT_NE(data, nullptr);
   EXPECT_EQ(data->size(), 3U);
   EXPECT_EQ(data->preprocessing().labels, (std::vector<std::string>{"ham", "spam"}));
@@ -123,10 +124,10 @@ TEST(TsvSource, SplitsAtTabs) {
 TEST(JsonLines, ReadsTextsNumbersAndArrays) {
   const DataFolder folder;
   DataSpec spec;
-  spec.train = {
-      .paths = {folder.write("a.jsonl", "{\"t\":\"a \\u00e4\",\"v\":[1,[2,3]],\"y\":true}\n\n"
-                                        "{\"y\":false,\"v\":[4,5,6],\"t\":\"\"}\n")},
-      .columns = {{"label", {"y"}}, {"text", {"t"}}, {"features", {"v"}}}};
+  spec.train = {.paths = {folder.write("a.jsonl",
+                                       "{\"t\":\"a \\u00e4\",\"v\":[1,[2,3]],\"y\":true}\n\n"
+                                       "{\"y\":false,\"v\":[4,5,6],\"t\":\"\"}\n")},
+                .columns = {{"label", {"y"}}, {"text", {"t"}}, {"features", {"v"}}}};
   spec.transforms = {transform(Tokenize{}), transform(PadSequences{2})};
   auto data = open_or_fail(spec);
   ASSERT_NE(data, nullptr);
@@ -144,7 +145,8 @@ TEST(JsonLines, ReadsTextsNumbersAndArrays) {
   EXPECT_EQ(error("[1]"), "a.jsonl:2:1: expected a JSON object");
   EXPECT_EQ(error("{\"t\":\"a\",\"v\":1}"), "a.jsonl:2:1: the object has no \"y\"");
   EXPECT_EQ(error("{\"t\":1,\"v\":1,\"y\":1}"), "a.jsonl:2:1: \"t\" is no text");
-  EXPECT_EQ(error("{\"t\":\"\",\"v\":null,\"y\":1}"), "a.jsonl:2:1: \"v\" is no number nor an array of numbers");
+  EXPECT_EQ(error("{\"t\":\"\",\"v\":null,\"y\":1}"),
+            "a.jsonl:2:1: \"v\" is no number nor an array of numbers");
 }
 
 TEST(TextSource, TakesALineForASampleAndItsLabelFromAnotherFile) {
