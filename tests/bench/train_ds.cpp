@@ -29,7 +29,7 @@ T must(Result<T> result) {
 scheduler::JobSpec read_job(const std::string& path) {
   std::ifstream file(path);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  auto parsed = scheduler::parse_job_file(text, path, "/");
+  auto parsed = scheduler::parse_job_file(text, "/");
   if (const auto* job = std::get_if<scheduler::ParsedJob>(&parsed)) return job->spec;
   give_up(path + ": " + std::get<std::vector<scheduler::SpecError>>(parsed).front().message);
 }

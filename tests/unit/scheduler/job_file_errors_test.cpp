@@ -23,7 +23,7 @@ const std::string kKnownAtTheRoot =
     "known here: version, kind, name, labels, description, tenant, queue, priority, preemptible, resources, "
     "workers, "
     "gang, placement, restart, model, data, batch, optimizer, schedule, loss, until, precision, on_nan, "
-    "strategy, consistency, staleness, servers, replicas, compression, validate, checkpoint, seed";
+    "strategy, consistency, staleness, servers, replicas, compression, validate, early_stop, checkpoint, seed";
 const std::string kKnownInOptimizer =
     "known here: name, lr, momentum, nesterov, beta1, beta2, betas, eps, weight_decay, clip_norm, clip_value";
 
@@ -110,7 +110,7 @@ TEST(JobFileErrors, PointAtTheKeyOfAnUnknownFieldAndSuggestTheNearest) {
        {"f:12:7: data.transforms[0].tokenise: unknown field\n  did you mean \"tokenize\"?"}},
       {"{epochs: 5}",
        "{epochs: 5, <<: 6}",
-       {"f:20:20: until.\"<<\": unknown field\n  known here: epochs, steps"}},
+       {"f:20:20: until.\"<<\": unknown field\n  known here: epochs, steps, metric"}},
   });
 }
 
@@ -153,15 +153,11 @@ TEST(JobFileErrors, RefuseWhatThisVersionDoesNotRun) {
        "version: 2",
        {"f:1:10: version: expected 1, got 2\n  this version reads job files of version 1 only"}},
       {"cpus: 1", "gpu: H200:1", {"f:5:13: resources.gpu: not supported by this version yet\n  remove it"}},
-      {"seed: 7", "early_stop: {}", {"f:22:1: early_stop: not supported by this version yet\n  remove it"}},
       {"seed: 7", "env: {A: b}", {"f:22:1: env: not supported by this version yet\n  remove it"}},
       {"seed: 7", "deadline: 2h", {"f:22:1: deadline: not supported by this version yet\n  remove it"}},
       {"zoo: text_classifier, width: 128",
        "init_from: m.pt",
        {"f:7:9: model.init_from: not supported by this version yet\n  remove it"}},
-      {"epochs: 5",
-       "epochs: 5, metric: {accuracy: 0.9}",
-       {"f:20:20: until.metric: not supported by this version yet\n  remove it"}},
       {"fp32",
        "fp16",
        {"f:19:12: precision: \"fp16\" is not supported by this version yet\n  use fp32, bf16"}},
