@@ -109,6 +109,9 @@ TEST(ModelErrors, SayWhereAPrecisionIsPossible) {
 }
 
 TEST(ModelErrors, SayThatMemoryIsOut) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "AddressSanitizer ends the process at an allocation of this size";
+#endif
   ModelRequest request = mlp();
   request.model.settings["hidden"] = {1 << 20, 1 << 20};  // 4 TiB
   const Error error = error_of(request);
