@@ -12,12 +12,17 @@
 namespace ds::clients {
 namespace {
 
+/// What an evaluation may hold besides its loss.
+constexpr std::array<const char*, 4> kShares{"accuracy", "f1", "auc", "dice"};
+
 std::string format_evaluation(const nlohmann::json& evaluation) {
   std::string line = fmt::format("epoch {} evaluated at step {}", integer_at(evaluation, "epoch"),
                                  format_count(integer_at(evaluation, "step")));
   if (const auto loss = number_at(evaluation, "loss")) line += fmt::format(": loss {:.3f}", *loss);
-  if (const auto accuracy = number_at(evaluation, "accuracy"))
-    line += fmt::format(", accuracy {:.1f}%", *accuracy * 100);
+  for (const char* name : kShares) {
+    if (const auto share = number_at(evaluation, name))
+      line += fmt::format(", {} {:.1f}%", name, *share * 100);
+  }
   if (const auto majority = number_at(evaluation, "majority_accuracy")) {
     line += fmt::format(" (always the most frequent label: {:.1f}%)", *majority * 100);
   }
@@ -109,12 +114,13 @@ std::string format_outcome(const nlohmann::json& job) {
   if (started > 0 && ended >= started)
     out += fmt::format(" after {}", format_duration((ended - started) / 1000));
   out += "\n";
-  if (const auto accuracy = final_number(job, "accuracy")) {
-    out += fmt::format("accuracy   {:.1f}%", *accuracy * 100);
-    if (const auto majority = final_number(job, "majority_accuracy")) {
-      out += fmt::format(" on held-out data; always answering the most frequent label gives {:.1f}%",
-                         *majority * 100);
-    }
+  for (const std::string name : kShares) {
+    const auto share = final_number(job, name);
+    if (!share) continue;
+    out += fmt::format("{:<10} {:.1f}% on held-out data", name, *share * 100);
+    const auto majority = final_number(job, "majority_accuracy");
+    if (name == "accuracy" && majority)
+      out += fmt::format("; always answering the most frequent label gives {:.1f}%", *majority * 100);
     out += "\n";
   }
   const std::int64_t checkpoint = integer_at(job, "checkpoint.step", -1);

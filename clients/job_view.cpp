@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "clients/json_fields.hpp"
@@ -59,18 +60,31 @@ std::string format_places(const json& places, const std::string& what, bool colo
   return "\n" + format_table({what, "NODE", "PID", "STATE"}, rows, coloured);
 }
 
+/// What an evaluation may hold besides its loss, and the column's title.
+constexpr std::array<std::pair<const char*, const char*>, 5> kShares{{{"accuracy", "ACCURACY"},
+                                                                      {"f1", "F1"},
+                                                                      {"auc", "AUC"},
+                                                                      {"dice", "DICE"},
+                                                                      {"majority_accuracy", "BASELINE"}}};
+
 std::string format_evaluations(const json& evaluations, bool coloured) {
   if (evaluations.empty()) return {};
+  std::vector<std::string> head{"EPOCH", "STEP", "LOSS"};
+  std::vector<std::string> shares;  // the columns after these
+  for (const auto& [name, title] : kShares) {
+    if (number_at(evaluations.front(), name)) shares.emplace_back(name), head.emplace_back(title);
+  }
   std::vector<std::vector<Cell>> rows;
   for (const auto& evaluation : evaluations) {
     const auto loss = number_at(evaluation, "loss");
-    rows.push_back({{std::to_string(integer_at(evaluation, "epoch")), Colour::none, true},
-                    {format_count(integer_at(evaluation, "step")), Colour::none, true},
-                    {loss ? fmt::format("{:.3f}", *loss) : "-", Colour::none, true},
-                    {format_percent(evaluation, "accuracy"), Colour::none, true},
-                    {format_percent(evaluation, "majority_accuracy"), Colour::none, true}});
+    auto& row = rows.emplace_back();
+    row.push_back({std::to_string(integer_at(evaluation, "epoch")), Colour::none, true});
+    row.push_back({format_count(integer_at(evaluation, "step")), Colour::none, true});
+    row.push_back({loss ? fmt::format("{:.3f}", *loss) : "-", Colour::none, true});
+    for (const std::string& name : shares)
+      row.push_back({format_percent(evaluation, name), Colour::none, true});
   }
-  return "\n" + format_table({"EPOCH", "STEP", "LOSS", "ACCURACY", "BASELINE"}, rows, coloured);
+  return "\n" + format_table(head, rows, coloured);
 }
 
 }  // namespace

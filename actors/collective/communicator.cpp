@@ -97,6 +97,9 @@ std::uint32_t Communicator::logical_ranks() const {
 std::uint32_t Communicator::rank() const {
   return state_->rank;
 }
+std::uint64_t Communicator::serial() const {
+  return state_->serial;
+}
 std::uint32_t Communicator::world_size() const {
   return state_->world_size();
 }

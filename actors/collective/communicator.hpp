@@ -84,6 +84,8 @@ class Communicator {
   std::uint32_t logical_ranks() const;
   std::uint32_t rank() const;
   std::uint32_t world_size() const;
+  /// Never used twice in a process, unlike an address.
+  std::uint64_t serial() const;
 
   /// Agrees with all members where data travels, which the first operation does otherwise. Collective.
   Result<Path> connect();

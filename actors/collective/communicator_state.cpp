@@ -40,6 +40,11 @@ std::vector<const void*> addresses_of(std::span<const ConstVector> inputs) {
 
 }  // namespace
 
+std::uint64_t Communicator::State::next_serial() {
+  static std::atomic<std::uint64_t> serial{0};
+  return ++serial;
+}
+
 Communicator::State::State(std::shared_ptr<Exchange> through, std::vector<RankRange> hosted_by,
                            CommunicatorOptions chosen)
     : exchange(std::move(through)),

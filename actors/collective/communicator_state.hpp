@@ -29,6 +29,7 @@ struct Request {
 struct Communicator::State final : public Interruption {
   State(std::shared_ptr<Exchange> exchange, std::vector<RankRange> ranges, CommunicatorOptions options);
 
+  static std::uint64_t next_serial();
   std::uint32_t world_size() const { return static_cast<std::uint32_t>(ranges.size()); }
   RankRange hosted() const { return ranges[rank]; }
 
@@ -57,6 +58,7 @@ struct Communicator::State final : public Interruption {
   const std::vector<RankRange> ranges;
   const CommunicatorOptions options;
   const std::uint32_t rank;
+  const std::uint64_t serial = next_serial();
   const std::shared_ptr<SegmentPool> segments = std::make_shared<SegmentPool>();
 
   std::mutex connect_mutex;

@@ -32,10 +32,14 @@ struct Draw {
   std::uint64_t first = 0;  ///< place of the batch's first sample in the logical rank's share of the step
 };
 
+class Transform;
+
 struct DatasetOptions {
   std::filesystem::path
       index_directory;        ///< where offset indices are kept; empty: beside the data, else nowhere
   std::uint32_t threads = 1;  ///< for building an index or learning a vocabulary
+  std::vector<std::shared_ptr<Transform>>
+      further;  ///< of your own ("actors/data/transform.hpp"), applied behind the spec's; for one data set
 };
 
 /// A source and the transforms that make its records tensors. Immutable; any thread.

@@ -245,10 +245,11 @@ void Head::answer_logs(const JobRecord& job, const gateway::HttpRequest& request
 }
 
 void Head::answer_checkpoints(const JobRecord& job, const gateway::Respond& respond) {
-  const bool queued = parts_.checkpoint_thread->post([store = parts_.checkpoints, id = job.id, respond] {
-    const auto entries = store->list(id);
-    respond(entries ? json_response(checkpoints_view(*entries)) : error_response(entries.error()));
-  });
+  const bool queued = parts_.checkpoint_thread->post(
+      [store = parts_.checkpoints, id = job.id, goal = scheduler::best_goal(job.spec), respond] {
+        const auto entries = store->list(id);
+        respond(entries ? json_response(checkpoints_view(*entries, goal)) : error_response(entries.error()));
+      });
   if (!queued)
     respond(error_response({ErrorCode::unavailable, "the head is busy with checkpoints", "try again"}));
 }

@@ -143,9 +143,12 @@ void Head::note(const std::string& id, const messages::EvaluationReport& report)
                                "smaller optimizer.lr may help",
                                report.step));
   }
-  commit(
-      {event(fmt::format("worker {}", report.worker), "evaluated",
-             EvaluationRecorded{id, report.step, report.loss, report.accuracy, report.majority_accuracy})});
+  std::map<std::string, double> metrics;
+  for (const auto& [name, value] : report.metrics) {
+    if (std::isfinite(value)) metrics[name] = value;
+  }
+  commit({event(fmt::format("worker {}", report.worker), "evaluated",
+                EvaluationRecorded{id, report.step, report.loss, metrics, report.majority_accuracy})});
 }
 
 void Head::set_state(const std::string& id, JobState state, const std::string& by, const std::string& why) {
@@ -183,8 +186,9 @@ void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint check
                            std::function<void(std::string)> when_saved) {
   const auto* record = ledger_.find(id);
   if (record == nullptr || is_end(record->state)) return when_saved("the job has ended");
+  const scheduler::Goal goal = scheduler::best_goal(record->spec);
   const storage::Retention retention{record->spec.checkpoint.keep_last, record->spec.checkpoint.keep_best,
-                                     "accuracy"};
+                                     goal.metric, goal.larger};
   const auto self = caf::actor_cast<caf::actor>(this);
   const auto work = [store = parts_.checkpoints, self, id, checkpoint = std::move(checkpoint), retention,
                      when_saved, time_ms = now_ms()] {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <vector>
 
 #include "actors/head/views.hpp"
@@ -57,9 +58,25 @@ scheduler::Mark nearest_mark(const scheduler::ParsedJob& job, std::string field)
   }
 }
 
-void check_source(const scheduler::ParsedJob& job, const scheduler::CsvSource& source,
+/// The column of `field`, when it is made of one alone.
+const std::string* column_of(const scheduler::SourceSpec& source, std::string_view field) {
+  for (const scheduler::FieldColumns& columns : source.columns)
+    if (columns.field == field && columns.columns.size() == 1) return &columns.columns.front();
+  return nullptr;
+}
+
+/// Looks into a source that is one plain CSV file of texts; others are looked at by the workers.
+void check_source(const scheduler::ParsedJob& job, const scheduler::SourceSpec& source,
                   const std::string& field, std::vector<scheduler::SpecError>& errors) {
-  const auto checked = storage::check_labelled_text(source.path, source.text_column, source.label_column);
+  const std::string* text = column_of(source, "text");
+  const std::string* label = column_of(source, "label");
+  const bool is_plain = source.format == "csv" && source.header && source.paths.size() == 1 &&
+                        source.columns.size() == 2 && text != nullptr && label != nullptr;
+  if (!is_plain) return;
+  const std::string& path = source.paths.front();
+  if (path.ends_with(".gz") || path.ends_with(".zst") || path.find_first_of("*?[") != std::string::npos)
+    return;
+  const auto checked = storage::check_labelled_text(path, *text, *label);
   if (checked) return;
   errors.push_back(
       {field, nearest_mark(job, field + ".source"), checked.error().message, checked.error().hint});
@@ -86,7 +103,8 @@ std::variant<Submission, gateway::HttpResponse> check_request(const gateway::Htt
     return error_response({ErrorCode::invalid_argument, "\"directory\" must be an absolute path", {}});
   }
   submission.key = idempotency_key(request);
-  if (!std::all_of(submission.key.begin(), submission.key.end(), [](char c) { return c > ' ' && c < 0x7f; })) {
+  if (!std::all_of(submission.key.begin(), submission.key.end(),
+                   [](char c) { return c > ' ' && c < 0x7f; })) {
     return error_response({ErrorCode::invalid_argument, "Idempotency-Key is not printable ASCII", {}});
   }
   if (submission.key.size() > kMaxKeyBytes) {

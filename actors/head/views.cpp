@@ -45,8 +45,8 @@ json metrics_view(const scheduler::JobRecord& job, const LiveJob* live) {
   }
   if (!job.evaluations.empty()) {
     const auto& newest = job.evaluations.back();
-    metrics["accuracy"] = newest.accuracy;
-    metrics["majority_accuracy"] = newest.majority_accuracy;
+    for (const auto& [name, value] : newest.metrics) metrics[name] = value;
+    if (newest.majority_accuracy > 0) metrics["majority_accuracy"] = newest.majority_accuracy;
     metrics["validation_loss"] = newest.loss;
     if (!metrics.contains("loss")) metrics["loss"] = newest.loss;
   }
@@ -94,11 +94,12 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
   view["workers"] = workers_view(job, ledger, pids);
   view["evaluations"] = json::array();
   for (const auto& e : job.evaluations) {
-    view["evaluations"].push_back({{"epoch", job.steps_per_epoch == 0 ? 0 : e.step / job.steps_per_epoch},
-                                   {"step", e.step},
-                                   {"loss", e.loss},
-                                   {"accuracy", e.accuracy},
-                                   {"majority_accuracy", e.majority_accuracy}});
+    json one{{"epoch", job.steps_per_epoch == 0 ? 0 : e.step / job.steps_per_epoch},
+             {"step", e.step},
+             {"loss", e.loss}};
+    for (const auto& [name, value] : e.metrics) one[name] = value;
+    if (e.majority_accuracy > 0) one["majority_accuracy"] = e.majority_accuracy;
+    view["evaluations"].push_back(std::move(one));
   }
   return view;
 }
@@ -109,12 +110,13 @@ json node_view(const NodeEntry& node, std::uint32_t slots_used) {
           {"gpus", node.gpus},   {"memory_bytes", node.memory_bytes}, {"pid", node.pid}};
 }
 
-json checkpoints_view(std::span<const storage::CheckpointEntry> entries) {
+json checkpoints_view(std::span<const storage::CheckpointEntry> entries, const scheduler::Goal& goal) {
   const storage::CheckpointEntry* best = nullptr;
   for (const auto& entry : entries) {
-    const auto accuracy = entry.metrics.find("accuracy");
-    if (accuracy == entry.metrics.end()) continue;
-    if (best == nullptr || accuracy->second >= best->metrics.at("accuracy")) best = &entry;
+    const auto metric = entry.metrics.find(goal.metric);
+    if (metric == entry.metrics.end()) continue;
+    const double most = best == nullptr ? metric->second : best->metrics.at(goal.metric);
+    if (goal.larger ? metric->second >= most : metric->second <= most) best = &entry;
   }
   json view = json::array();
   for (const auto& entry : entries) {

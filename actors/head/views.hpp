@@ -41,7 +41,8 @@ nlohmann::json job_view(const scheduler::JobRecord& job, const LiveJob* live, co
                         const scheduler::Ledger& ledger, const std::map<std::uint64_t, std::int32_t>& pids,
                         bool whole);
 nlohmann::json node_view(const NodeEntry& node, std::uint32_t slots_used);
-nlohmann::json checkpoints_view(std::span<const storage::CheckpointEntry> entries);
+nlohmann::json checkpoints_view(std::span<const storage::CheckpointEntry> entries,
+                                const scheduler::Goal& goal);
 nlohmann::json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons);
 
 gateway::HttpResponse json_response(const nlohmann::json& document, int status = 200);

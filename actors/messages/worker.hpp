@@ -117,7 +117,9 @@ struct StepReport {
 
 struct EvaluationReport {
   std::uint64_t worker = 0, generation = 0, step = 0;
-  Real loss, accuracy, majority_accuracy;
+  Real loss;
+  std::map<std::string, Real> metrics;
+  Real majority_accuracy;  ///< 0: the label is no class
   bool operator==(const EvaluationReport&) const = default;
 };
 
@@ -225,7 +227,7 @@ auto inspect(I& f, StepReport& x) {
 }
 template <class I>
 auto inspect(I& f, EvaluationReport& x) {
-  return f(x.worker, x.generation, x.step, x.loss, x.accuracy, x.majority_accuracy);
+  return f(x.worker, x.generation, x.step, x.loss, x.metrics, x.majority_accuracy);
 }
 template <class I>
 auto inspect(I& f, SaveCheckpoint& x) {

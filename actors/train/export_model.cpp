@@ -1,53 +1,127 @@
 #include <fmt/format.h>
+#include <stdlib.h>  // mkstemp is POSIX's
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "actors/data/vocabulary.hpp"
+#include "actors/train/model.hpp"
 #include "actors/train/safetensors.hpp"
 #include "actors/train/session.hpp"
 #include "actors/train/state_description.hpp"
-#include "actors/train/text_classifier.hpp"
-#include "actors/train/vocabulary.hpp"
+#include "storage/files/whole_file.hpp"
 
 namespace ds::train {
 namespace {
 
-/// The parameters of a state, aligned.
-Result<std::vector<float>> parameters_of(const StateImage& state, const ModelShape& shape) {
-  const auto found = std::ranges::find(state.tensors, "parameters", &std::pair<std::string, Buffer>::first);
-  if (found == state.tensors.end()) return fail(ErrorCode::data_loss, "the state has no parameters");
-  const std::uint64_t count = parameter_count(shape);
-  if (found->second.size() != count * sizeof(float)) {
-    return fail(ErrorCode::data_loss,
-                fmt::format("the state's parameters have {} bytes where its model needs {}",
-                            found->second.size(), count * sizeof(float)));
+/// One flat vector of a state, aligned.
+template <class T>
+Result<std::vector<T>> values_of(const StateImage& state, const char* name,
+                                 const std::vector<TensorSlot>& slots) {
+  const std::size_t count = slots.empty() ? 0 : slots.back().offset + slots.back().size;
+  const auto found = std::ranges::find(state.tensors, name, &std::pair<std::string, Buffer>::first);
+  const std::size_t bytes = found == state.tensors.end() ? 0 : found->second.size();
+  if (bytes != count * sizeof(T)) {
+    return fail(ErrorCode::data_loss, fmt::format("the state's {} has {} bytes where its model needs {}",
+                                                  name, bytes, count * sizeof(T)));
   }
-  std::vector<float> parameters(count);
-  std::memcpy(parameters.data(), found->second.bytes().data(), found->second.size());
-  return parameters;
+  std::vector<T> values(count);
+  if (count != 0) std::memcpy(values.data(), found->second.bytes().data(), bytes);
+  return values;
 }
 
-Buffer safetensors_of(const StateImage& state, const ModelShape& shape, std::span<const float> parameters) {
+struct StateValues {
+  std::vector<float> parameters, buffers;
+  std::vector<std::int64_t> counters;
+};
+
+Result<StateValues> values_of(const StateImage& state, const StateDescription& description) {
+  auto parameters = values_of<float>(state, "parameters", description.parameters);
+  if (!parameters) return tl::unexpected(parameters.error());
+  auto buffers = values_of<float>(state, "buffers", description.buffers);
+  if (!buffers) return tl::unexpected(buffers.error());
+  auto counters = values_of<std::int64_t>(state, "counters", description.counters);
+  if (!counters) return tl::unexpected(counters.error());
+  return StateValues{*std::move(parameters), *std::move(buffers), *std::move(counters)};
+}
+
+/// Counters too, as float32: safetensors of ours hold nothing else, and they count batches.
+Buffer safetensors_of(const StateImage& state, const StateDescription& description,
+                      const StateValues& values) {
   std::vector<NamedFloats> tensors;
-  for (const ParameterSlot& slot : parameter_slots(shape)) {
-    tensors.push_back({slot.name, slot.shape, parameters.subspan(slot.offset, slot.size)});
-  }
+  const std::vector<float> counters(values.counters.begin(), values.counters.end());
+  const auto add = [&](const std::vector<TensorSlot>& slots, std::span<const float> all) {
+    for (const TensorSlot& slot : slots)
+      tensors.push_back({slot.name, slot.shape, all.subspan(slot.offset, slot.size)});
+  };
+  add(description.parameters, values.parameters);
+  add(description.buffers, values.buffers);
+  add(description.counters, counters);
   return to_safetensors(std::move(tensors), {{"format", "pt"}, {"description", state.description}});
 }
 
-/// What a reader of the archive needs besides the model to turn text into numbers and numbers into labels.
+/// What a reader of the archive needs besides the model to turn samples into numbers and numbers into labels.
 std::map<std::string, std::string> extra_files_of(const StateDescription& description) {
-  const nlohmann::json preprocessing{{"length", description.model.length},
-                                     {"lower_case", "ascii"},
-                                     {"word", "[A-Za-z0-9\\x80-\\xff]+ over UTF-8 bytes"},
-                                     {"pad", Vocabulary::kPadding},
-                                     {"unknown", Vocabulary::kUnknown}};
-  return {{"vocabulary.json", nlohmann::json(description.vocabulary).dump()},
-          {"labels.json", nlohmann::json(description.labels).dump()},
-          {"preprocessing.json", preprocessing.dump()}};
+  std::map<std::string, std::string> files;
+  const data::Preprocessing& learnt = description.data.preprocessing;
+  if (!learnt.labels.empty()) files["labels.json"] = nlohmann::json(learnt.labels).dump();
+  nlohmann::json preprocessing{{"fields", nlohmann::json::array()}};
+  for (const data::FieldShape& field : description.request.fields)
+    preprocessing["fields"].push_back({{"name", field.name}, {"shape", field.shape}});
+  if (!learnt.vocabulary.empty()) {
+    files["vocabulary.json"] = nlohmann::json(learnt.vocabulary).dump();
+    preprocessing["length"] = description.request.fields.front().shape.front();
+    preprocessing["lower_case"] = "ascii";
+    preprocessing["word"] = "[A-Za-z0-9\\x80-\\xff]+ over UTF-8 bytes";
+    preprocessing["pad"] = data::Vocabulary::kPadding;
+    preprocessing["unknown"] = data::Vocabulary::kUnknown;
+    if (!learnt.merges.empty()) files["merges.json"] = nlohmann::json(learnt.merges).dump();
+  }
+  files["preprocessing.json"] = preprocessing.dump();
+  return files;
+}
+
+/// The TorchScript file that a state carries, as a file again while this lives.
+class ModuleFile {
+ public:
+  static Result<ModuleFile> write(const Buffer& bytes) {
+    std::string path = (std::filesystem::temp_directory_path() / "ds-module-XXXXXX").string();
+    const int file = ::mkstemp(path.data());
+    if (file < 0) return storage::fail_with_errno(errno, "making a temporary file", path);
+    ::close(file);
+    ModuleFile made(path);
+    const auto written = storage::replace_file(path, bytes.text());
+    if (!written) return tl::unexpected(written.error());
+    return made;
+  }
+  ModuleFile(ModuleFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  ModuleFile& operator=(ModuleFile&&) = delete;
+  ~ModuleFile() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit ModuleFile(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+Result<std::unique_ptr<Model>> model_of(const StateImage& state, const StateDescription& description) {
+  ModelRequest request = description.request;
+  request.threads = 1;
+  if (description.module_sha256.empty()) return Model::create(request);
+  const auto found = std::ranges::find(state.tensors, "module", &std::pair<std::string, Buffer>::first);
+  if (found == state.tensors.end())
+    return fail(ErrorCode::data_loss, "the state lacks its TorchScript module");
+  const auto file = ModuleFile::write(found->second);
+  if (!file) return tl::unexpected(file.error());
+  request.model.torchscript = file->path();
+  return Model::create(request);
 }
 
 }  // namespace
@@ -55,13 +129,18 @@ std::map<std::string, std::string> extra_files_of(const StateDescription& descri
 Result<Buffer> export_model(const StateImage& state, ExportFormat format) {
   const Result<StateDescription> description = to_state_description(state.description);
   if (!description) return tl::unexpected(description.error());
-  const ModelShape& shape = description->model;
-  const Result<std::vector<float>> parameters = parameters_of(state, shape);
-  if (!parameters) return tl::unexpected(parameters.error());
-  if (format == ExportFormat::safetensors) return safetensors_of(state, shape, *parameters);
-  Result<std::unique_ptr<TextClassifier>> model = TextClassifier::create(shape, 1);
+  const Result<StateValues> values = values_of(state, *description);
+  if (!values) return tl::unexpected(values.error());
+  if (format == ExportFormat::safetensors) return safetensors_of(state, *description, *values);
+  const Result<std::unique_ptr<Model>> model = model_of(state, *description);
   if (!model) return tl::unexpected(model.error());
-  std::ranges::copy(*parameters, (*model)->parameters().begin());
+  const bool fits = (*model)->parameter_slots() == description->parameters &&
+                    (*model)->buffer_slots() == description->buffers &&
+                    (*model)->counter_slots() == description->counters;
+  if (!fits) return fail(ErrorCode::data_loss, "the state's tensors are not those of its model");
+  std::ranges::copy(values->parameters, (*model)->parameters().begin());
+  std::ranges::copy(values->buffers, (*model)->buffers().begin());
+  std::ranges::copy(values->counters, (*model)->counters().begin());
   if (format == ExportFormat::state_dict) return (*model)->to_state_dict();
   return (*model)->to_torchscript(extra_files_of(*description));
 }

@@ -30,8 +30,8 @@ struct ModelRequest {
   std::vector<scheduler::LossTerm> loss;
   std::vector<data::FieldShape> fields;  ///< of a batch; `label` is what the loss compares with, the others
                                          ///< are the arguments of `forward`, in order
-  std::uint32_t classes = 0;       ///< 0: the label is no class
-  std::uint32_t vocabulary = 0;    ///< tokens that there are; 0: no text
+  std::uint32_t classes = 0;             ///< 0: the label is no class
+  std::uint32_t vocabulary = 0;          ///< tokens that there are; 0: no text
   std::string precision = "fp32";  ///< fp32, bf16: autocast of the forward pass, parameters stay float32
   std::uint32_t threads = 1;
   std::uint64_t seed = 0;  ///< of the initial parameters
@@ -40,8 +40,9 @@ struct ModelRequest {
 /// A model and its loss, with torch out of sight. One thread at a time, any thread.
 ///
 /// Parameters, gradients and buffers are each one flat vector, which the model's tensors are views of: who
-/// writes there changes the model. Everything is a function of the arguments: random layers draw from a
-/// generator that each call seeds.
+/// writes there changes the model. Parameters and floating-point buffers that are not float32 in a user's
+/// file are converted to it; frozen parameters count as buffers. Everything is a function of the arguments:
+/// random layers draw from a generator that each call seeds.
 class Model {
  public:
   /// Errors are `invalid_argument` and name the job file's field, the layer and both shapes when something

@@ -3,17 +3,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <utility>
 
+#include "actors/data/random_stream.hpp"
+#include "actors/data/sample_order.hpp"
+#include "actors/train/batch_feed.hpp"
 #include "actors/train/batch_schedule.hpp"
-#include "actors/train/sample_order.hpp"
-#include "actors/train/session_data.hpp"
-#include "actors/train/text_classifier.hpp"
-#include "kernels/adamw.hpp"
+#include "actors/train/bucket_reducer.hpp"
+#include "actors/train/optimizer.hpp"
+#include "actors/train/progress.hpp"
+#include "actors/train/session_parts.hpp"
+#include "actors/train/step_vector.hpp"
+#include "kernels/gradient.hpp"
+#include "scheduler/spec/schedule_factor.hpp"
 
 namespace ds::train {
 namespace {
@@ -24,60 +30,29 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-constexpr std::uint64_t kEvaluationRows = 256;
-
-/// Rows gathered for the model.
-struct GatheredRows {
-  std::vector<std::int64_t> words;
-  std::vector<std::int64_t> labels;
-
-  void clear() { words.clear(), labels.clear(); }
-  void append(const EncodedRows& rows, std::uint64_t row) {
-    const auto of_row = rows.words_of(row);
-    words.insert(words.end(), of_row.begin(), of_row.end());
-    labels.push_back(rows.labels[row]);
-  }
-  TokenBatch batch() const { return {words, labels}; }
-};
-
-/// Everything of a session that has the parameters' length.
-struct FlatState {
-  std::vector<float> first_moment;
-  std::vector<float> second_moment;
-  std::vector<float> sum;  ///< of the gradients of all logical ranks, and at its end of their losses
-};
-
 class Session final : public TrainingSession {
  public:
-  Session(const scheduler::JobSpec& spec, SessionData data, std::unique_ptr<TextClassifier> model)
-      : spec_(spec),
-        data_(std::move(data)),
-        description_(to_json(data_.description)),
-        schedule_(data_.training.size(), spec.batch.global),
-        order_(data_.training.size(), spec.seed, spec.data.shuffle),
-        model_(std::move(model)) {
-    const std::size_t count = model_->parameters().size();
-    flat_ = {std::vector<float>(count), std::vector<float>(count), std::vector<float>(count + 1)};
-    write_initial_parameters(data_.description.model, spec.seed, model_->parameters());
-  }
+  explicit Session(SessionParts parts)
+      : parts_(std::move(parts)),
+        spec_(parts_.spec),
+        description_(to_json(parts_.description)),
+        schedule_(parts_.training->size(), spec_.batch.global),
+        order_(parts_.training->size(), spec_.seed, spec_.data.shuffle),
+        model_(*parts_.model),
+        optimizer_(spec_.optimizer, model_.parameters().size()),
+        vector_({model_.parameters().size(), model_.buffers().size(), model_.counters().size()}),
+        buffers_(model_.buffers().begin(), model_.buffers().end()),
+        counters_(model_.counters().begin(), model_.counters().end()),
+        feed_([this](const MicroBatch& which) { return make_batch(which); }) {}
 
   std::uint64_t step() const override { return step_; }
   std::uint64_t total_steps() const override { return schedule_.total_steps(spec_.until); }
   std::uint64_t steps_per_epoch() const override { return schedule_.steps_per_epoch(); }
-  bool has_validation() const override { return data_.validation.has_value(); }
+  bool has_validation() const override { return parts_.validation != nullptr; }
+  bool finished() const override { return step_ >= total_steps() || progress_.ended != 0; }
+  bool evaluation_due() const override;
 
-  StateImage image(bool copy) const override {
-    const auto buffer = [&](std::span<const float> values) {
-      const auto bytes = std::as_bytes(values);
-      return copy ? Buffer::copy_of(bytes) : Buffer(nullptr, bytes);
-    };
-    return {step_,
-            description_,
-            {{"parameters", buffer(model_->parameters())},
-             {"first_moment", buffer(flat_.first_moment)},
-             {"second_moment", buffer(flat_.second_moment)}}};
-  }
-
+  StateImage image(bool copy) const override;
   Result<void> restore(const StateImage& state) override;
   Result<StepResult> run_step(collective::Communicator& communicator) override;
   Result<EvaluationResult> evaluate(collective::Communicator& communicator) override;
@@ -86,55 +61,157 @@ class Session final : public TrainingSession {
   using Batch = BatchSchedule::Batch;
 
   Result<void> check_members(const collective::Communicator& communicator) const;
+  void expect_batches(const collective::Communicator& communicator);
+  std::optional<MicroBatch> batch_after(const MicroBatch& one, collective::RankRange hosted) const;
+  Positions positions_of(const MicroBatch& which) const;
+  Result<data::Batch> make_batch(const MicroBatch& which) const;
+  Result<void> sum_up(collective::Communicator& communicator, const Batch& batch, StepResult& result);
+  Result<void> sum_up_in_buckets(collective::Communicator& communicator, const Batch& batch,
+                                 StepResult& result);
   Result<void> compute_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
-                             StepResult& times);
-  Result<double> compute_micro_batch(const Batch& batch, Positions positions, std::uint32_t logical,
-                                     std::uint32_t micro_batch, StepResult& times);
-  Result<void> check_finite() const;
-  Result<void> judge_share(std::uint32_t logical, std::span<double> out);
+                             const Model::OnReady& on_ready, StepResult& result);
+  Result<double> compute_micro_batch(const MicroBatch& which, double divisor, const Model::OnReady& on_ready,
+                                     StepResult& result);
+  Result<bool> judge_sums();
+  void put_back_buffers();
 
-  scheduler::JobSpec spec_;
-  SessionData data_;
-  std::string description_;
-  BatchSchedule schedule_;
-  SampleOrder order_;
-  std::unique_ptr<TextClassifier> model_;
-  FlatState flat_;
+  const SessionParts parts_;
+  const scheduler::JobSpec& spec_;
+  const std::string description_;
+  const BatchSchedule schedule_;
+  const data::SampleOrder order_;
+  Model& model_;
+  Optimizer optimizer_;
+  const StepVector vector_;
+  std::vector<float> sum_memory_;    ///< where the members share none
+  collective::SharedMemory shared_;  ///< of the communicator `shared_of_`
+  std::uint64_t shared_of_ = 0;
+  std::span<float> sum_;                ///< of the step: in one of these
+  std::vector<float> buffers_;          ///< the committed ones: the model's move while a share is computed
+  std::vector<std::int64_t> counters_;  ///< likewise
+  Progress progress_;
+  mutable std::array<double, Progress::kCount> progress_values_{};  ///< lent to images
   std::uint64_t step_ = 0;
-  GatheredRows rows_;        // kept for its memory
-  std::vector<float> mask_;  // likewise
+  /// What the feed expects: the generation's ranks, and the step that follows without a jump.
+  std::optional<std::pair<collective::RankRange, std::uint64_t>> expecting_;
+  BatchFeed feed_;  // last: its thread uses the others
 };
+
+// ---- state ----------------------------------------------------------------------------------------
+
+StateImage Session::image(bool copy) const {
+  const auto buffer = [&](auto values) {
+    const auto bytes = std::as_bytes(std::span(values));
+    return copy ? Buffer::copy_of(bytes) : Buffer(nullptr, bytes);
+  };
+  StateImage image{
+      step_, description_, {{"parameters", buffer(std::span<const float>(model_.parameters()))}}};
+  for (const auto& [name, values] : std::as_const(optimizer_).state())
+    image.tensors.emplace_back(name, buffer(values));
+  if (!buffers_.empty()) image.tensors.emplace_back("buffers", buffer(std::span(buffers_)));
+  if (!counters_.empty()) image.tensors.emplace_back("counters", buffer(std::span(counters_)));
+  progress_values_ = progress_.values();
+  image.tensors.emplace_back("progress", buffer(std::span(std::as_const(progress_values_))));
+  if (!parts_.module.empty()) image.tensors.emplace_back("module", parts_.module);
+  return image;
+}
 
 Result<void> Session::restore(const StateImage& state) {
   if (state.description != description_) {
     const Result<StateDescription> theirs = to_state_description(state.description);
     if (!theirs) return tl::unexpected(theirs.error());
-    const Result<void> same = check_same_training(data_.description, *theirs);
+    const Result<void> same = check_same_training(parts_.description, *theirs);
     if (!same) return same;
   }
-  const std::array<std::pair<const char*, std::span<float>>, 3> targets{
-      {{"parameters", model_->parameters()},
-       {"first_moment", flat_.first_moment},
-       {"second_moment", flat_.second_moment}}};
-  std::array<const Buffer*, 3> sources{};
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    const auto found =
-        std::ranges::find(state.tensors, targets[i].first, &std::pair<std::string, Buffer>::first);
+  std::array<double, Progress::kCount> progress{};
+  std::vector<std::pair<std::string, std::span<std::byte>>> targets{
+      {"parameters", std::as_writable_bytes(model_.parameters())}};
+  for (const auto& [name, values] : optimizer_.state())
+    targets.emplace_back(name, std::as_writable_bytes(values));
+  if (!buffers_.empty()) targets.emplace_back("buffers", std::as_writable_bytes(std::span(buffers_)));
+  if (!counters_.empty()) targets.emplace_back("counters", std::as_writable_bytes(std::span(counters_)));
+  targets.emplace_back("progress", std::as_writable_bytes(std::span(progress)));
+  std::vector<const Buffer*> sources;
+  for (const auto& [name, bytes] : targets) {
+    const auto found = std::ranges::find(state.tensors, name, &std::pair<std::string, Buffer>::first);
     const std::size_t size = found == state.tensors.end() ? 0 : found->second.size();
-    if (size != targets[i].second.size_bytes()) {
-      return fail(ErrorCode::data_loss, fmt::format("the state's {} has {} bytes where {} belong",
-                                                    targets[i].first, size, targets[i].second.size_bytes()));
+    if (size != bytes.size()) {
+      return fail(ErrorCode::data_loss,
+                  fmt::format("the state's {} has {} bytes where {} belong", name, size, bytes.size()));
     }
-    sources[i] = &found->second;
+    sources.push_back(&found->second);
   }
   // Only now, so that a state that is refused leaves this one whole. Moved, because the image may be this
   // session's own.
   for (std::size_t i = 0; i < targets.size(); ++i) {
-    std::memmove(targets[i].second.data(), sources[i]->bytes().data(), targets[i].second.size_bytes());
+    if (!targets[i].second.empty())
+      std::memmove(targets[i].second.data(), sources[i]->bytes().data(), targets[i].second.size());
   }
+  progress_ = Progress::of(progress);
+  put_back_buffers();
   step_ = state.step;
+  expecting_.reset();
   return {};
 }
+
+void Session::put_back_buffers() {
+  std::ranges::copy(buffers_, model_.buffers().begin());
+  std::ranges::copy(counters_, model_.counters().begin());
+}
+
+// ---- batches --------------------------------------------------------------------------------------
+
+Positions Session::positions_of(const MicroBatch& which) const {
+  const Batch batch = schedule_.batch_after(which.step);
+  const Positions share = part_of(batch.positions, which.logical_rank, spec_.logical_ranks());
+  return part_of(share, which.micro, spec_.batch.accumulate);
+}
+
+std::optional<MicroBatch> Session::batch_after(const MicroBatch& one, collective::RankRange hosted) const {
+  MicroBatch next = one;
+  do {
+    if (++next.micro == spec_.batch.accumulate) {
+      next.micro = 0;
+      if (++next.logical_rank == hosted.last) {
+        next.logical_rank = hosted.first;
+        if (++next.step >= total_steps()) return {};
+      }
+    }
+  } while (positions_of(next).size() == 0);
+  return next;
+}
+
+/// Ahead of need the feed makes what this worker will want as long as its ranks and steps go on.
+void Session::expect_batches(const collective::Communicator& communicator) {
+  const collective::RankRange hosted = communicator.hosted();
+  const auto wanted = std::pair(hosted, step_);
+  const bool goes_on = expecting_ && expecting_->first == hosted && expecting_->second == step_;
+  if (!goes_on && hosted.first < hosted.last) {
+    MicroBatch first{step_, hosted.first, 0};
+    const auto next = [this, hosted](const MicroBatch& one) { return batch_after(one, hosted); };
+    if (positions_of(first).size() != 0) {
+      feed_.expect(first, next);
+    } else if (const auto later = batch_after(first, hosted)) {
+      feed_.expect(*later, next);
+    }
+  }
+  expecting_ = wanted;
+}
+
+Result<data::Batch> Session::make_batch(const MicroBatch& which) const {
+  const std::uint64_t epoch = schedule_.batch_after(which.step).epoch;
+  const Positions positions = positions_of(which);
+  const Positions share =
+      part_of(schedule_.batch_after(which.step).positions, which.logical_rank, spec_.logical_ranks());
+  std::vector<std::uint64_t> samples;
+  samples.reserve(positions.size());
+  for (std::uint64_t at = positions.first; at < positions.last; ++at)
+    samples.push_back(order_.sample_at(epoch, at));
+  const data::Draw draw{spec_.seed, which.step, which.logical_rank, positions.first - share.first};
+  return parts_.training->make_batch(samples, draw);
+}
+
+// ---- steps ----------------------------------------------------------------------------------------
 
 Result<void> Session::check_members(const collective::Communicator& communicator) const {
   if (communicator.logical_ranks() == spec_.logical_ranks()) return {};
@@ -143,161 +220,185 @@ Result<void> Session::check_members(const collective::Communicator& communicator
 }
 
 Result<StepResult> Session::run_step(collective::Communicator& communicator) {
-  if (step_ >= total_steps())
-    return fail(ErrorCode::conflict, fmt::format("the job is done: it ran all {} steps", total_steps()));
+  if (finished()) return fail(ErrorCode::conflict, fmt::format("the job is done: it ran {} steps", step_));
   if (const Result<void> fits = check_members(communicator); !fits) return tl::unexpected(fits.error());
+  expect_batches(communicator);
   const Batch batch = schedule_.batch_after(step_);
   StepResult result;
   const Clock::time_point begin = Clock::now();
-  const collective::Communicator::Produce<float> produce = [&](std::uint32_t logical, std::span<float> out) {
-    return compute_share(batch, logical, out, result);
-  };
-  Result<void> done = communicator.all_reduce(std::span<float>(flat_.sum), produce);
-  if (done) done = check_finite();
+  const Result<void> done = sum_up(communicator, batch, result);
+  put_back_buffers();
   if (!done) return tl::unexpected(done.error());
   const double computed = result.data_seconds + result.forward_seconds + result.backward_seconds;
   result.reduce_seconds = std::max(0.0, seconds_since(begin) - computed);
 
   const Clock::time_point optimizer_begin = Clock::now();
-  const scheduler::OptimizerSpec& o = spec_.optimizer;
-  kernels::adamw_step(
-      model_->parameters(), std::span<const float>(flat_.sum).first(model_->parameters().size()),
-      flat_.first_moment, flat_.second_moment, {o.lr, o.beta1, o.beta2, o.eps, o.weight_decay}, step_ + 1);
+  const Result<bool> good = judge_sums();
+  if (!good) return tl::unexpected(good.error());
+  result.updated = *good;
+  result.learning_rate =
+      spec_.optimizer.lr * scheduler::schedule_factor(spec_.schedule, step_, total_steps());
+  if (result.updated) {
+    const std::uint64_t updates = step_ - static_cast<std::uint64_t>(progress_.skipped) + 1;
+    optimizer_.apply(model_.parameters(), vector_.gradients(sum_), result.learning_rate, updates);
+    vector_.move(sum_, buffers_, counters_);
+    put_back_buffers();
+  } else {
+    ++progress_.skipped;
+  }
   result.optimizer_seconds = seconds_since(optimizer_begin);
   result.step = ++step_;
+  expecting_->second = step_;
   result.epoch = batch.epoch;
-  result.loss = flat_.sum.back();
+  result.loss = StepVector::loss(sum_);
   result.samples = batch.positions.size();
   return result;
 }
 
-/// The gradient and the loss of one logical rank's share of the batch. A share may be empty.
+Result<void> Session::sum_up(collective::Communicator& communicator, const Batch& batch, StepResult& result) {
+  // All members must go the same way, so this asks for what they all know.
+  const bool one_each = communicator.world_size() == communicator.logical_ranks();
+  if (one_each && communicator.world_size() > 1) return sum_up_in_buckets(communicator, batch, result);
+  sum_memory_.resize(vector_.size());
+  sum_ = sum_memory_;
+  const collective::Communicator::Produce<float> produce = [&](std::uint32_t logical, std::span<float> out) {
+    const Result<void> computed = compute_share(batch, logical, out, {}, result);
+    if (computed) std::ranges::copy(model_.gradients(), out.begin());
+    return computed;
+  };
+  return communicator.all_reduce(sum_, produce);
+}
+
+/// The first buckets are on their way while the backward pass still works on the others.
+Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, const Batch& batch,
+                                        StepResult& result) {
+  if (shared_of_ != communicator.serial()) {
+    shared_ = {};
+    const auto memory = communicator.allocate(vector_.size() * sizeof(float));
+    if (!memory) return tl::unexpected(memory.error());
+    shared_ = *memory;
+    shared_of_ = communicator.serial();
+  }
+  sum_ = shared_.as<float>().first(vector_.size());
+  const std::span<float> gradients = vector_.gradients(sum_);
+  BucketReducer reducer(communicator, sum_, gradients.size());
+  const Model::OnReady on_ready = [&](std::uint64_t first, std::uint64_t last) {
+    const auto part = model_.gradients().subspan(first, last - first);
+    std::ranges::copy(part, gradients.begin() + static_cast<std::ptrdiff_t>(first));
+    reducer.ready_from(first);
+  };
+  const std::uint32_t logical = communicator.hosted().first;
+  const Result<void> computed = compute_share(batch, logical, sum_, on_ready, result);
+  if (!computed) {
+    communicator.abort(computed.error());  // the others wait for this share
+    return computed;
+  }
+  return reducer.finish();
+}
+
+/// The gradient and the loss of one logical rank's share of the batch, into the model and behind the
+/// gradients of `out`. A share may be empty.
 Result<void> Session::compute_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
-                                    StepResult& times) {
-  const std::span<float> gradients = model_->gradients();
-  std::ranges::fill(gradients, 0.0F);
-  const Positions share = part_of(batch.positions, logical, spec_.logical_ranks());
+                                    const Model::OnReady& on_ready, StepResult& result) {
+  const std::uint32_t ranks = spec_.logical_ranks();
+  const auto is_active = [&](std::uint32_t rank) {
+    return part_of(batch.positions, rank, ranks).size() != 0;
+  };
+  put_back_buffers();
+  std::ranges::fill(model_.gradients(), 0.0F);
   double loss = 0;
+  std::uint64_t unready = model_.gradients().size();
+  const Model::OnReady told = [&](std::uint64_t first, std::uint64_t last) {
+    unready = first;
+    on_ready(first, last);
+  };
   for (std::uint32_t micro = 0; micro < spec_.batch.accumulate; ++micro) {
-    const Positions positions = part_of(share, micro, spec_.batch.accumulate);
-    if (positions.size() == 0) continue;
-    const Result<double> part = compute_micro_batch(batch, positions, logical, micro, times);
+    const MicroBatch which{step_, logical, micro};
+    if (positions_of(which).size() == 0) continue;
+    const bool last = on_ready && micro + 1 == spec_.batch.accumulate;
+    const auto part = compute_micro_batch(which, static_cast<double>(batch.positions.size()),
+                                          last ? told : Model::OnReady(), result);
     if (!part) return tl::unexpected(part.error());
     loss += *part;
   }
-  std::ranges::copy(gradients, out.begin());
-  out.back() = static_cast<float>(loss);
+  if (on_ready && unready != 0) on_ready(0, unready);  // there was no last micro-batch
+  std::uint32_t active = 0, first_active = ranks;
+  for (std::uint32_t rank = ranks; rank-- > 0;) {
+    if (is_active(rank)) ++active, first_active = rank;
+  }
+  vector_.write_rest(buffers_, model_.buffers(), std::max(active, 1U),
+                     logical == first_active ? model_.counters().data() : nullptr, loss, out);
   return {};
 }
 
-Result<double> Session::compute_micro_batch(const Batch& batch, Positions positions, std::uint32_t logical,
-                                            std::uint32_t micro_batch, StepResult& times) {
+Result<double> Session::compute_micro_batch(const MicroBatch& which, double divisor,
+                                            const Model::OnReady& on_ready, StepResult& result) {
   const Clock::time_point begin = Clock::now();
-  rows_.clear();
-  for (std::uint64_t at = positions.first; at < positions.last; ++at)
-    rows_.append(data_.training, order_.sample_at(batch.epoch, at));
-  const ModelShape& shape = data_.description.model;
-  if (shape.dropout > 0) {
-    mask_.resize(positions.size() * shape.width);
-    write_dropout_mask(shape.dropout, spec_.seed, step_, logical, micro_batch, mask_);
-  }
-  times.data_seconds += seconds_since(begin);
-  const auto made = model_->accumulate(rows_.batch(), mask_, static_cast<double>(batch.positions.size()));
+  const Result<data::Batch> batch = feed_.take(which);
+  if (!batch) return tl::unexpected(batch.error());
+  result.data_seconds += seconds_since(begin);
+  result.bad_records += batch->skipped;
+  if (batch->rows == 0) return 0.0;
+  const data::RandomStream random(spec_.seed, data::Stream::dropout,
+                                  {which.step, which.logical_rank, which.micro});
+  const auto made = model_.accumulate(*batch, random.bits(0), divisor, 1.0, on_ready);
   if (!made) return tl::unexpected(made.error());
-  times.forward_seconds += made->forward_seconds;
-  times.backward_seconds += made->backward_seconds;
+  result.forward_seconds += made->forward_seconds;
+  result.backward_seconds += made->backward_seconds;
   return made->loss;
 }
 
-/// Looks at the sums, which are the same on all members: so they decide alike. Not the loss alone, for a
-/// gradient that is not finite would spoil the parameters.
-Result<void> Session::check_finite() const {
-  const auto is_finite = [](float value) { return std::isfinite(value); };
-  if (std::ranges::all_of(flat_.sum, is_finite)) return {};
-  const bool loss = !std::isfinite(flat_.sum.back());
+/// Looks at the sums, which are the same on all members: so they decide alike. True when the step may change
+/// the parameters. Not the loss alone is looked at, for a gradient that is not finite would spoil them.
+Result<bool> Session::judge_sums() {
+  const auto bad = kernels::find_not_finite(sum_);
+  if (!bad) return true;
+  if (spec_.on_nan.skip && progress_.skipped < static_cast<double>(spec_.on_nan.most)) return false;
+  const bool loss = !std::isfinite(StepVector::loss(sum_));
+  std::string what = loss ? "the loss" : "a buffer of the model";
+  for (const TensorSlot& slot : model_.parameter_slots()) {
+    if (*bad < slot.offset || *bad >= slot.offset + slot.size) continue;
+    what = loss ? fmt::format("the loss, and the gradient of {},", slot.name)
+                : fmt::format("the gradient of {}", slot.name);
+  }
   return fail(
       ErrorCode::invalid_argument,
-      fmt::format("step {}: the {} is not finite: training diverged", step_ + 1, loss ? "loss" : "gradient"),
-      "lower optimizer.lr");
+      fmt::format("step {}: {} is not finite: training diverged{}", step_ + 1, what,
+                  spec_.on_nan.skip ? fmt::format(", after {} skipped steps", progress_.skipped) : ""),
+      "lower optimizer.lr, or set optimizer.clip_norm");
+}
+
+// ---- evaluation -----------------------------------------------------------------------------------
+
+bool Session::evaluation_due() const {
+  if (!has_validation() || step_ == 0) return false;
+  if (finished()) return true;
+  const scheduler::ValidateSpec& rule = spec_.validate;
+  if (rule.every_steps) return step_ % *rule.every_steps == 0;
+  return step_ % (steps_per_epoch() * rule.every_epochs) == 0;
 }
 
 Result<EvaluationResult> Session::evaluate(collective::Communicator& communicator) {
-  if (!data_.validation) return fail(ErrorCode::conflict, "the job has no validation set (data.validate)");
+  if (!has_validation()) return fail(ErrorCode::conflict, "the job has no validation set (data.validate)");
   if (const Result<void> fits = check_members(communicator); !fits) return tl::unexpected(fits.error());
-  std::array<double, 3> sum{};  // loss, rows with a known label, rows judged right
-  const collective::Communicator::Produce<double> produce =
-      [&](std::uint32_t logical, std::span<double> out) { return judge_share(logical, out); };
-  const Result<void> done = communicator.all_reduce(std::span<double>(sum), produce);
-  if (!done) return tl::unexpected(done.error());
-  EvaluationResult result;
-  result.step = step_;
-  result.samples = data_.validation->size();
-  result.loss = sum[0] / std::max(1.0, sum[1]);
-  result.accuracy = sum[2] / static_cast<double>(result.samples);
-  result.majority_accuracy = data_.majority_accuracy;
-  return result;
-}
-
-/// A row whose label the training set does not have is judged wrong and has no loss.
-Result<void> Session::judge_share(std::uint32_t logical, std::span<double> out) {
-  const EncodedRows& rows = *data_.validation;
-  std::ranges::fill(out, 0.0);
-  const Positions share = part_of({0, rows.size()}, logical, spec_.logical_ranks());
-  for (std::uint64_t first = share.first; first < share.last; first += kEvaluationRows) {
-    rows_.clear();
-    for (std::uint64_t row = first; row < std::min(first + kEvaluationRows, share.last); ++row)
-      rows_.append(rows, row);
-    const auto verdict = model_->evaluate(rows_.batch());
-    if (!verdict) return tl::unexpected(verdict.error());
-    out[0] += verdict->loss;
-    out[1] += static_cast<double>(rows_.labels.size() - static_cast<std::size_t>(std::ranges::count(
-                                                            rows_.labels, EncodedRows::kUnknownLabel)));
-    out[2] += static_cast<double>(verdict->correct);
-  }
-  return {};
-}
-
-/// What this version can train; the job file's parser allows no more, but a session may be made without it.
-Result<void> check_spec(const scheduler::JobSpec& spec) {
-  const auto refuse = [](const char* field, const std::string& problem) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: {}", field, problem));
+  Result<EvaluationResult> result = evaluate_model(parts_, communicator);
+  if (!result) return result;
+  result->step = step_;
+  const auto value_of = [&](const scheduler::Goal& goal) {
+    return goal.metric == "loss" ? result->loss : result->metrics.at(goal.metric);
   };
-  if (spec.model.zoo != "text_classifier")
-    return refuse("model.zoo", fmt::format("no model \"{}\", there is text_classifier", spec.model.zoo));
-  if (spec.model.width == 0) return refuse("model.width", "must be at least 1");
-  if (!(spec.model.dropout >= 0 && spec.model.dropout < 1))
-    return refuse("model.dropout", "must be in [0, 1)");
-  if (spec.data.length == 0) return refuse("data.transforms.pad_sequences.length", "must be at least 1");
-  if (spec.data.vocabulary <= Vocabulary::kReserved)
-    return refuse("data.transforms.tokenize.vocabulary", "must be at least 3: two are reserved");
-  if (spec.batch.global == 0) return refuse("batch.global", "must be at least 1");
-  if (spec.batch.accumulate == 0) return refuse("batch.accumulate", "must be at least 1");
-  if (spec.workers.max == 0) return refuse("workers.max", "must be at least 1");
-  if (spec.resources.cpus == 0) return refuse("resources.cpus", "must be at least 1");
-  if (spec.optimizer.name != "adamw")
-    return refuse("optimizer.name", fmt::format("no optimizer \"{}\", there is adamw", spec.optimizer.name));
-  if (spec.loss != "cross_entropy")
-    return refuse("loss", fmt::format("no loss \"{}\", there is cross_entropy", spec.loss));
-  if (spec.precision != "fp32")
-    return refuse("precision", fmt::format("no precision \"{}\", there is fp32", spec.precision));
-  if (spec.strategy != "allreduce")
-    return refuse("strategy", fmt::format("no strategy \"{}\", there is allreduce", spec.strategy));
-  if (spec.until.epochs.has_value() == spec.until.steps.has_value())
-    return refuse("until", "needs either epochs or steps");
-  return {};
+  if (spec_.early_stop) judge(progress_, step_, value_of(spec_.early_stop->goal), *spec_.early_stop);
+  if (spec_.until.metric && reaches(*spec_.until.metric, value_of(*spec_.until.metric), spec_.until.target))
+    progress_.ended = 1;
+  return result;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<TrainingSession>> TrainingSession::create(const scheduler::JobSpec& spec) {
-  const Result<void> supported = check_spec(spec);
-  if (!supported) return tl::unexpected(supported.error());
-  Result<SessionData> data = load_session_data(spec);
-  if (!data) return tl::unexpected(data.error());
-  Result<std::unique_ptr<TextClassifier>> model =
-      TextClassifier::create(data->description.model, spec.resources.cpus);
-  if (!model) return tl::unexpected(model.error());
-  return std::make_unique<Session>(spec, *std::move(data), *std::move(model));
+  Result<SessionParts> parts = make_parts(spec);
+  if (!parts) return tl::unexpected(parts.error());
+  return std::make_unique<Session>(*std::move(parts));
 }
 
 }  // namespace ds::train

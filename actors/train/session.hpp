@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,17 +18,21 @@ namespace ds::train {
 /// worker.
 struct StateImage {
   std::uint64_t step = 0;   ///< committed steps
-  std::string description;  ///< JSON: model and its sizes, names, shapes and offsets of the parameters,
-                            ///< vocabulary, labels, data fingerprint
-  std::vector<std::pair<std::string, Buffer>>
-      tensors;  ///< `parameters`, `first_moment`, `second_moment`: float32, flat
+  std::string description;  ///< JSON: model and its sizes, names, shapes and offsets of the tensors,
+                            ///< vocabulary, labels, data fingerprint (`StateDescription`)
+  /// Flat vectors by name: `parameters`, `buffers`, the optimizer's (float32), `counters` (int64), `progress`
+  /// (float64: what else a step depends on), and for a TorchScript job `module`, the file's bytes.
+  std::vector<std::pair<std::string, Buffer>> tensors;
 };
 
 struct StepResult {
   std::uint64_t step = 0;   ///< committed steps, this one included
   std::uint64_t epoch = 0;  ///< the epoch this step belonged to, from 0
   double loss = 0;          ///< mean over the global batch
+  double learning_rate = 0;
   std::uint64_t samples = 0;
+  std::uint64_t bad_records = 0;  ///< left out of this step, by the hosted logical ranks
+  bool updated = true;            ///< false: the gradient was not finite and the step changed nothing
   double data_seconds = 0, forward_seconds = 0, backward_seconds = 0, reduce_seconds = 0,
          optimizer_seconds = 0;
 };
@@ -36,8 +40,9 @@ struct StepResult {
 struct EvaluationResult {
   std::uint64_t step = 0;
   double loss = 0;
-  double accuracy = 0;           ///< in [0, 1]
-  double majority_accuracy = 0;  ///< of always answering the most frequent label of the training set
+  std::map<std::string, double> metrics;  ///< those of `validate.metrics`; shares are in [0, 1]
+  double majority_accuracy =
+      0;  ///< of always answering the most frequent label of the training set; 0: no classes
   std::uint64_t samples = 0;
 };
 
@@ -47,9 +52,9 @@ struct EvaluationResult {
 /// no trace.
 class TrainingSession {
  public:
-  /// Reads the data, builds vocabulary and model, and initialises the parameters from the seed (step 0).
-  /// Errors name file:line:column or the job file's field, and are `invalid_argument` when another try cannot
-  /// help.
+  /// Opens the data, learns the vocabulary, and builds the model, its parameters initialised from the seed
+  /// (step 0). Errors name file:line:column or the job file's field, and are `invalid_argument` when another
+  /// try cannot help.
   static Result<std::unique_ptr<TrainingSession>> create(const scheduler::JobSpec& spec);
   virtual ~TrainingSession() = default;
 
@@ -57,6 +62,10 @@ class TrainingSession {
   virtual std::uint64_t total_steps() const = 0;
   virtual std::uint64_t steps_per_epoch() const = 0;
   virtual bool has_validation() const = 0;
+  /// All steps are done, or an evaluation ended training early.
+  virtual bool finished() const = 0;
+  /// An evaluation is due after the step just committed.
+  virtual bool evaluation_due() const = 0;
 
   /// The state as it is now. `copy`: memory of its own, else it borrows the session's and is valid until the
   /// next step.
@@ -67,11 +76,12 @@ class TrainingSession {
   virtual Result<void> restore(const StateImage& state) = 0;
 
   /// Runs one step for the hosted logical ranks and commits it. On failure (a member died, the generation
-  /// ended) the state is that of before the step, whole. A loss that is not finite fails with
-  /// `invalid_argument` and names the step.
+  /// ended) the state is that of before the step, whole. A loss or gradient that is not finite fails with
+  /// `invalid_argument` and names the step and the first bad tensor, or is skipped as `on_nan` allows.
   virtual Result<StepResult> run_step(collective::Communicator& communicator) = 0;
 
-  /// Evaluates on the validation set, shared between the members; changes no state.
+  /// Evaluates on the validation set, shared between the members. Changes nothing but whether training has
+  /// ended early.
   virtual Result<EvaluationResult> evaluate(collective::Communicator& communicator) = 0;
 };
 

@@ -135,7 +135,7 @@ void Trainer::be_stuck(std::uint64_t generation, const Error& why) {
 void Trainer::train(std::uint64_t generation) {
   publish_position(true);
   if (!finish_boundary(generation, true)) return;
-  while (session_->step() < session_->total_steps()) {
+  while (!session_->finished()) {
     if (!is_current(generation)) return publish_position(false);
     const auto result = session_->run_step(*communicator_);
     if (!result) {
@@ -151,17 +151,17 @@ void Trainer::train(std::uint64_t generation) {
   }
 }
 
-/// What is due at the step just reached: evaluation at the end of an epoch and of the job, a checkpoint every
-/// so often. A gang that resumes at such a step does it again, because its predecessor may have died before
-/// it was through.
+/// What is due at the step just reached: an evaluation, a checkpoint at the end of an epoch and every so
+/// often. A gang that resumes at such a step does it again, because its predecessor may have died before it
+/// was through.
 bool Trainer::finish_boundary(std::uint64_t generation, bool resumed) {
   const auto step = session_->step();
   if (step == 0) return true;
-  const bool last = step == session_->total_steps();
   const bool epoch_ends = step % session_->steps_per_epoch() == 0;
   const bool save_due = step % spec_.checkpoint.every_steps == 0 && !resumed;
   std::map<std::string, double> metrics;
-  if ((last || epoch_ends) && session_->has_validation() && !evaluate(generation, metrics)) return false;
+  if (session_->evaluation_due() && !evaluate(generation, metrics)) return false;
+  const bool last = session_->finished();  // an evaluation may end training
   if (rank_ == 0 && (last || epoch_ends || save_due)) {
     events_.on_checkpoint(generation, session_->image(true), std::move(metrics), last);
   }
@@ -174,7 +174,8 @@ bool Trainer::evaluate(std::uint64_t generation, std::map<std::string, double>& 
     be_stuck(generation, result.error());
     return false;
   }
-  metrics = {{"loss", result->loss}, {"accuracy", result->accuracy}};
+  metrics = result->metrics;
+  metrics["loss"] = result->loss;
   events_.on_evaluated(generation, *result);
   return true;
 }

@@ -292,8 +292,10 @@ class Worker : public caf::event_based_actor {
 
   void on_evaluated(std::uint64_t generation, const train::EvaluationResult& result) {
     if (rank_ != 0) return;
-    tell_master(EvaluationReport{options_.worker, generation, result.step, result.loss, result.accuracy,
-                                 result.majority_accuracy});
+    EvaluationReport report{options_.worker, generation, result.step,
+                            result.loss,     {},         result.majority_accuracy};
+    for (const auto& [name, value] : result.metrics) report.metrics.emplace(name, value);
+    tell_master(std::move(report));
   }
 
   void save_next() {

@@ -20,7 +20,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GenerationFormed, job, generation, members, s
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobStateChanged, job, state, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CancelRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSized, job, total_steps, steps_per_epoch)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EvaluationRecorded, job, step, loss, accuracy, majority_accuracy)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EvaluationRecorded, job, step, loss, metrics, majority_accuracy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointCommitted, job, step)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerCrashed, job, worker, in_a_row, retry_at_ms)
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -72,7 +73,9 @@ struct JobSized {
 struct EvaluationRecorded {
   std::string job;
   std::uint64_t step = 0;
-  double loss = 0, accuracy = 0, majority_accuracy = 0;
+  double loss = 0;
+  std::map<std::string, double> metrics;  ///< `accuracy`, `f1`, …
+  double majority_accuracy = 0;           ///< 0: the label is no class
   bool operator==(const EvaluationRecorded&) const = default;
 };
 

@@ -40,7 +40,8 @@ bool is_end(JobState state) {
 
 bool is_legal(JobState from, JobState to) {
   if (is_end(from) || from == to) return false;
-  // A queued job may have succeeded: its last worker can die right after its last checkpoint was made durable.
+  // A queued job may have succeeded: its last worker can die right after its last checkpoint was made
+  // durable.
   if (is_end(to)) return to != JobState::succeeded || from != JobState::paused;
   switch (from) {
     case JobState::queued:

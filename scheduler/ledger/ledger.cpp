@@ -175,7 +175,7 @@ using nlohmann::json;
 json to_json(const JobRecord& job) {
   json evaluations = json::array();
   for (const auto& e : job.evaluations) {
-    evaluations.push_back({e.step, e.loss, e.accuracy, e.majority_accuracy});
+    evaluations.push_back({e.step, e.loss, e.metrics, e.majority_accuracy});
   }
   return {{"id", job.id},
           {"key", job.key},

@@ -1,11 +1,16 @@
 #include "scheduler/spec/findings.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace ds::scheduler {
 
 void Findings::add_error(std::string field, Mark mark, std::string message, std::string hint) {
   errors_.push_back({std::move(field), mark, std::move(message), std::move(hint)});
+}
+
+void Findings::add_unsupported(std::string field, Mark mark, std::string message, std::string hint) {
+  unsupported_.push_back({std::move(field), mark, std::move(message), std::move(hint)});
 }
 
 Mark Findings::mark_of(std::string_view field) const {
@@ -27,6 +32,9 @@ bool Findings::has_error_in(std::string_view field) const {
 }
 
 std::vector<SpecError> Findings::take_errors(std::size_t limit) {
+  errors_.insert(errors_.end(), std::make_move_iterator(unsupported_.begin()),
+                 std::make_move_iterator(unsupported_.end()));
+  unsupported_.clear();
   std::stable_sort(errors_.begin(), errors_.end(), [](const SpecError& a, const SpecError& b) {
     return std::pair(a.mark.line, a.mark.column) < std::pair(b.mark.line, b.mark.column);
   });

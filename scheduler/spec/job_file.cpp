@@ -45,31 +45,6 @@ std::optional<SpecError> refuse_other_format(const YamlNode& root) {
   return std::nullopt;
 }
 
-/// Rules between fields; each is skipped when one of its fields is faulty already.
-void check_rules(const JobSpec& spec, Findings& findings) {
-  const bool workers_known = !findings.has_error_in("workers");
-  if (workers_known && spec.workers.min > spec.workers.max) {
-    findings.add_error("workers.min", findings.mark_of("workers.min"),
-                       "expected at most workers.max (" + std::to_string(spec.workers.max) + "), got " +
-                           std::to_string(spec.workers.min));
-  }
-  const std::uint64_t samples_needed = std::uint64_t{spec.workers.max} * spec.batch.accumulate;
-  if (workers_known && !findings.has_error_in("batch") && spec.batch.global < samples_needed) {
-    findings.add_error(
-        "batch.global", findings.mark_of("batch.global"),
-        "expected at least " + std::to_string(samples_needed) + ", got " + std::to_string(spec.batch.global),
-        "each of workers.max (" + std::to_string(spec.workers.max) + ") shares needs a sample in each of " +
-            std::to_string(spec.batch.accumulate) + " micro-batches");
-  }
-  const bool until_known = !findings.has_error_in("until");
-  if (until_known && spec.until.epochs.has_value() == spec.until.steps.has_value()) {
-    findings.add_error("until", findings.mark_of("until"),
-                       spec.until.epochs ? "expected one of epochs and steps, got both"
-                                         : "expected epochs or steps, got neither",
-                       "such as {epochs: 5}");
-  }
-}
-
 }  // namespace
 
 std::variant<ParsedJob, std::vector<SpecError>> parse_job_file(std::string_view text,
@@ -90,7 +65,6 @@ std::variant<ParsedJob, std::vector<SpecError>> parse_job_file(std::string_view 
   std::string kind;
   section.read_choice("kind", kind, keys::kKinds);
   read_train_job(section, directory, job.spec);
-  check_rules(job.spec, findings);
   if (!findings.empty()) return findings.take_errors(kMaxErrors);
   job.marks = findings.take_marks();
   return job;

@@ -40,41 +40,104 @@ inline constexpr auto kTrain = std::to_array<Known>({
     {"data"},
     {"batch"},
     {"optimizer"},
-    {"schedule", kNotYet},
+    {"schedule"},
     {"loss"},
     {"until"},
     {"precision"},
+    {"on_nan"},
     {"strategy"},
-    {"consistency", kNotYet},
-    {"staleness", kNotYet},
-    {"validate", kNotYet},
-    {"early_stop", kNotYet},
+    {"consistency"},
+    {"staleness"},
+    {"servers"},
+    {"replicas"},
+    {"compression"},
+    {"validate"},
+    {"early_stop"},
     {"checkpoint"},
     {"seed"},
 });
 
 inline constexpr auto kResources = std::to_array<Known>({{"cpus"}, {"memory"}, {"gpu", kNotYet}});
 inline constexpr auto kWorkers = std::to_array<Known>({{"min"}, {"max"}, {"preferred"}});
-inline constexpr auto kModel =
-    std::to_array<Known>({{"zoo"}, {"width"}, {"dropout"}, {"torchscript", kNotYet}, {"init_from", kNotYet}});
-inline constexpr auto kZoo = std::to_array<Known>({{"text_classifier"}});
 
-inline constexpr auto kData = std::to_array<Known>({{"train"}, {"validate"}, {"transforms"}, {"shuffle"}});
-inline constexpr auto kSource = std::to_array<Known>({{"source"}, {"format"}, {"columns"}});
-inline constexpr auto kFormats = std::to_array<Known>({{"csv"}});
-inline constexpr auto kColumns = std::to_array<Known>({{"text"}, {"label"}});
-inline constexpr auto kTransforms = std::to_array<Known>({{"tokenize"}, {"pad_sequences"}});  // in this order
-inline constexpr auto kTokenize = std::to_array<Known>({{"vocabulary"}});
-inline constexpr auto kPadSequences = std::to_array<Known>({{"length"}});
+/// Keys of `model`; the settings of each model of ours are in `zoo_settings.cpp`.
+inline constexpr auto kModel =
+    std::to_array<Known>({{"zoo"}, {"torchscript"}, {"plugin"}, {"init_from", kNotYet}});
+inline constexpr auto kZoo =
+    std::to_array<Known>({{"text_classifier"}, {"mlp"}, {"resnet"}, {"transformer"}, {"lstm"}, {"unet"}});
+
+inline constexpr auto kData =
+    std::to_array<Known>({{"train"}, {"validate"}, {"transforms"}, {"shuffle"}, {"on_bad_record"}});
+inline constexpr auto kSource = std::to_array<Known>(
+    {{"source"}, {"format"}, {"columns"}, {"header"}, {"labels"}, {"shape"}, {"element"}, {"records"}});
+inline constexpr auto kFormats = std::to_array<Known>(
+    {{"csv"}, {"tsv"}, {"jsonl"}, {"text"}, {"idx"}, {"image_folder"}, {"npy"}, {"npz"}, {"nifti"}, {"raw"}});
+/// The fields that a sample may have.
+inline constexpr auto kFields = std::to_array<Known>({{"text"}, {"features"}, {"image"}, {"label"}});
+inline constexpr auto kElements = std::to_array<Known>(
+    {{"uint8"}, {"int8"}, {"uint16"}, {"int16"}, {"uint32"}, {"int32"}, {"int64"}, {"float32"}, {"float64"}});
+inline constexpr auto kRecords = std::to_array<Known>({{"from"}, {"to"}});
+
+inline constexpr auto kTransforms = std::to_array<Known>({{"tokenize"},
+                                                          {"pad_sequences"},
+                                                          {"normalize"},
+                                                          {"one_hot"},
+                                                          {"resize"},
+                                                          {"crop"},
+                                                          {"flip"},
+                                                          {"rotate"},
+                                                          {"elastic_deform"},
+                                                          {"noise"}});
+inline constexpr auto kTokenize = std::to_array<Known>({{"vocabulary"}, {"method"}, {"field"}});
+inline constexpr auto kTokenizers = std::to_array<Known>({{"word"}, {"byte_pair"}});
+inline constexpr auto kPadSequences = std::to_array<Known>({{"length"}, {"field"}});
+inline constexpr auto kNormalize = std::to_array<Known>({{"mean"}, {"deviation"}, {"per_sample"}, {"field"}});
+inline constexpr auto kOneHot = std::to_array<Known>({{"classes"}, {"field"}});
+inline constexpr auto kResize = std::to_array<Known>({{"size"}, {"field"}});
+inline constexpr auto kCrop = std::to_array<Known>({{"size"}, {"padding"}, {"random"}, {"field"}});
+inline constexpr auto kFlip = std::to_array<Known>({{"axes"}, {"probability"}, {"field"}});
+inline constexpr auto kAxes = std::to_array<Known>({{"horizontal"}, {"vertical"}, {"depth"}});
+inline constexpr auto kRotate = std::to_array<Known>({{"degrees"}, {"field"}});
+inline constexpr auto kElasticDeform = std::to_array<Known>({{"alpha"}, {"sigma"}, {"field"}});
+inline constexpr auto kNoise = std::to_array<Known>({{"deviation"}, {"field"}});
+
+/// `on_bad_record` and `on_nan`: one of the words, or `{skip: N}`.
+inline constexpr auto kTolerances = std::to_array<Known>({{"fail"}, {"skip"}});
+inline constexpr auto kTolerance = std::to_array<Known>({{"skip"}});
 
 inline constexpr auto kBatch = std::to_array<Known>({{"global"}, {"accumulate"}});
-inline constexpr auto kOptimizer =
-    std::to_array<Known>({{"name"}, {"lr"}, {"beta1"}, {"beta2"}, {"betas"}, {"eps"}, {"weight_decay"}});
-inline constexpr auto kOptimizers = std::to_array<Known>({{"adamw"}});
-inline constexpr auto kLosses = std::to_array<Known>({{"cross_entropy"}});
-inline constexpr auto kStrategies = std::to_array<Known>({{"allreduce"}, {"parameter_server", kNotYet}});
-inline constexpr auto kPrecisions = std::to_array<Known>({{"fp32"}, {"bf16", kNotYet}, {"fp16", kNotYet}});
-inline constexpr auto kUntil = std::to_array<Known>({{"epochs"}, {"steps"}, {"metric", kNotYet}});
+inline constexpr auto kOptimizer = std::to_array<Known>({{"name"},
+                                                         {"lr"},
+                                                         {"momentum"},
+                                                         {"nesterov"},
+                                                         {"beta1"},
+                                                         {"beta2"},
+                                                         {"betas"},
+                                                         {"eps"},
+                                                         {"weight_decay"},
+                                                         {"clip_norm"},
+                                                         {"clip_value"}});
+inline constexpr auto kOptimizers = std::to_array<Known>({{"sgd"}, {"adam"}, {"adamw"}});
+inline constexpr auto kSchedule =
+    std::to_array<Known>({{"name"}, {"warmup"}, {"final"}, {"every"}, {"factor"}, {"at"}});
+inline constexpr auto kSchedules = std::to_array<Known>({{"constant"}, {"linear"}, {"cosine"}, {"step"}});
+inline constexpr auto kLosses =
+    std::to_array<Known>({{"cross_entropy"}, {"bce"}, {"mse"}, {"dice"}, {"focal"}});
+inline constexpr auto kLoss =
+    std::to_array<Known>({{"name"}, {"weight"}, {"gamma"}, {"label_smoothing"}, {"classes"}});
+
+inline constexpr auto kValidate = std::to_array<Known>({{"every"}, {"metrics"}});
+inline constexpr auto kMetrics = std::to_array<Known>({{"accuracy"}, {"f1"}, {"auc"}, {"dice"}});
+inline constexpr auto kGoals = std::to_array<Known>({{"loss"}, {"accuracy"}, {"f1"}, {"auc"}, {"dice"}});
+inline constexpr auto kEarlyStop = std::to_array<Known>({{"metric"}, {"patience"}, {"min_delta"}});
+inline constexpr auto kUntil = std::to_array<Known>({{"epochs"}, {"steps"}, {"metric"}});
 inline constexpr auto kCheckpoint = std::to_array<Known>({{"every"}, {"keep_last"}, {"keep_best"}});
+
+inline constexpr auto kPrecisions = std::to_array<Known>({{"fp32"}, {"bf16"}, {"fp16", kNotYet}});
+inline constexpr auto kStrategies = std::to_array<Known>({{"allreduce"}, {"parameter_server", kNotYet}});
+inline constexpr auto kConsistencies = std::to_array<Known>({{"sync"}, {"bounded"}, {"async"}});
+inline constexpr auto kCompression = std::to_array<Known>({{"name"}, {"share"}});
+inline constexpr auto kCompressions =
+    std::to_array<Known>({{"none"}, {"float16"}, {"bfloat16"}, {"int8"}, {"top_k"}});
 
 }  // namespace ds::scheduler::keys

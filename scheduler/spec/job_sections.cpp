@@ -14,14 +14,9 @@ namespace ds::scheduler {
 namespace {
 
 constexpr WholeRange kWorkerRange{1, 1024};
-constexpr WholeRange kStepRange{1, 1'000'000'000'000};
 constexpr std::size_t kMaxLabels = 32;
 constexpr std::uint64_t kMinMemory = 1ULL << 20;
 constexpr std::uint64_t kMaxMemory = 1ULL << 50;
-
-constexpr RealRange kAboveZero{.low_open = true, .words = "above 0"};
-constexpr RealRange kNotNegative{.words = "from 0"};
-constexpr RealRange kBelowOne{.high = 1, .high_open = true, .words = "from 0 to below 1"};
 
 void read_labels(const Section& root, std::map<std::string, std::string>& labels) {
   const YamlNode* node = root.find("labels");
@@ -90,87 +85,10 @@ void read_workers(const Section& root, WorkerCount& workers) {
   }
 }
 
-void read_model(const Section& root, ModelSpec& model) {
-  root.require("model", "such as {zoo: text_classifier}");
-  const auto section = root.open("model", keys::kModel);
-  if (!section) return;
-  if (!section->has("torchscript")) section->require("zoo", "such as text_classifier");
-  section->read_choice("zoo", model.zoo, keys::kZoo);
-  section->read("width", model.width, {1, 8192});
-  section->read("dropout", model.dropout, kBelowOne);
-}
-
-void read_betas(const Section& section, OptimizerSpec& optimizer) {
-  section.read("beta1", optimizer.beta1, kBelowOne);
-  section.read("beta2", optimizer.beta2, kBelowOne);
-  const YamlNode* betas = section.find("betas");
-  if (betas == nullptr) return;
-  if (section.has("beta1") || section.has("beta2")) {
-    section.fail("betas", "given beside beta1 or beta2", "keep one of the two spellings");
-  } else if (betas->kind != YamlNode::Kind::sequence || betas->items.size() != 2) {
-    section.fail(
-        "betas",
-        "expected a list of two numbers, got " + (betas->kind == YamlNode::Kind::sequence
-                                                      ? "a list of " + std::to_string(betas->items.size())
-                                                      : describe(*betas)),
-        "such as [0.9, 0.999]");
-  } else {
-    const std::string path = section.path_of("betas");
-    Findings& findings = section.findings();
-    optimizer.beta1 = read_real(betas->items[0], path + "[0]", kBelowOne, findings).value_or(optimizer.beta1);
-    optimizer.beta2 = read_real(betas->items[1], path + "[1]", kBelowOne, findings).value_or(optimizer.beta2);
-  }
-}
-
-void read_optimizer(const Section& root, OptimizerSpec& optimizer) {
-  const auto section = root.open("optimizer", keys::kOptimizer);
-  if (!section) return;
-  section->read_choice("name", optimizer.name, keys::kOptimizers);
-  section->read("lr", optimizer.lr, kAboveZero);
-  read_betas(*section, optimizer);
-  section->read("eps", optimizer.eps, kAboveZero);
-  section->read("weight_decay", optimizer.weight_decay, kNotNegative);
-}
-
-void read_until(const Section& root, Until& until) {
-  root.require("until", "such as {epochs: 5}");
-  const auto section = root.open("until", keys::kUntil);
-  if (!section) return;
-  std::uint32_t epochs = 0;
-  std::uint64_t steps = 0;
-  section->read("epochs", epochs, {1, 1'000'000});
-  section->read("steps", steps, kStepRange);
-  if (epochs != 0) until.epochs = epochs;
-  if (steps != 0) until.steps = steps;
-}
-
-/// Reads `200 steps` or `200`.
-void read_checkpoint_interval(const Section& section, std::uint64_t& every) {
-  const YamlNode* node = section.find("every");
-  if (node == nullptr) return;
-  if (node->kind == YamlNode::Kind::scalar && is_duration(node->text)) {
-    section.fail("every", "durations are not supported by this version yet", "such as 200 steps");
-    return;
-  }
-  YamlNode number = *node;
-  for (const std::string_view unit : {" steps", " step"}) {
-    if (number.text.ends_with(unit)) {
-      number.text.resize(number.text.size() - unit.size());
-      number.is_quoted = false;  // "200 steps" is a text in YAML anyway
-      break;
-    }
-  }
-  if (parse_whole(number.text).fault == NumberFault::not_a_number || number.is_quoted) {
-    section.fail("every", "expected a number of steps, got " + describe(*node), "such as 200 steps");
-    return;
-  }
-  every = read_whole(number, section.path_of("every"), kStepRange, section.findings()).value_or(every);
-}
-
 void read_checkpoint(const Section& root, CheckpointSpec& checkpoint) {
   const auto section = root.open("checkpoint", keys::kCheckpoint);
   if (!section) return;
-  read_checkpoint_interval(*section, checkpoint.every_steps);
+  section->read_steps("every", checkpoint.every_steps, kStepRange);
   section->read("keep_last", checkpoint.keep_last, {1, 1000});
   section->read("keep_best", checkpoint.keep_best, {0, 1000});
 }
@@ -186,19 +104,24 @@ void read_train_job(const Section& root, std::string_view directory, JobSpec& sp
   read_resources(root, spec.resources);
   read_workers(root, spec.workers);
   root.read("restart", spec.restart_limit, {0, 1000});
-  read_model(root, spec.model);
+  read_model(root, directory, spec.model);
   read_data(root, directory, spec.data);
   if (const auto batch = root.open("batch", keys::kBatch)) {
     batch->read("global", spec.batch.global, {1, 1'048'576});
     batch->read("accumulate", spec.batch.accumulate, {1, 1024});
   }
   read_optimizer(root, spec.optimizer);
-  root.read_choice("loss", spec.loss, keys::kLosses);
-  root.read_choice("strategy", spec.strategy, keys::kStrategies);
+  read_schedule(root, spec.schedule);
+  read_loss(root, spec.loss);
+  read_strategy(root, spec.strategy);
   root.read_choice("precision", spec.precision, keys::kPrecisions);
+  read_tolerance(root, "on_nan", spec.on_nan);
+  read_validate(root, spec.validate);
+  read_early_stop(root, spec.early_stop);
   read_until(root, spec.until);
   read_checkpoint(root, spec.checkpoint);
   root.read("seed", spec.seed, {});
+  check_rules(root, spec);
 }
 
 }  // namespace ds::scheduler

@@ -1,17 +1,54 @@
 #pragma once
 
+#include <limits>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "scheduler/spec/job_spec.hpp"
 #include "scheduler/spec/section.hpp"
 
+/// The readers of the sections of a `train` job. Faults go to the section's findings, and leave the field at
+/// its default. `root` is the section around; paths are taken from `directory`.
 namespace ds::scheduler {
 
-/// Reads the fields of a `train` job into `spec`, `version`, `kind` aside. Faults go to the section's
-/// findings, and leave the field at its default.
+inline constexpr WholeRange kStepRange{1, 1'000'000'000'000};
+inline constexpr RealRange kAnyReal{.low = -std::numeric_limits<double>::max(), .words = ""};
+inline constexpr RealRange kAboveZero{.low_open = true, .words = "above 0"};
+inline constexpr RealRange kNotNegative{.words = "from 0"};
+inline constexpr RealRange kBelowOne{.high = 1, .high_open = true, .words = "from 0 to below 1"};
+inline constexpr RealRange kUpToOne{.high = 1, .words = "from 0 to 1"};
+inline constexpr RealRange kShare{.low_open = true, .high = 1, .words = "above 0 to 1"};
+
+/// Reads all fields but `version` and `kind`, then checks the rules between them.
 void read_train_job(const Section& root, std::string_view directory, JobSpec& spec);
 
-/// Reads the section `data` of a `train` job; paths are taken from `directory`.
 void read_data(const Section& root, std::string_view directory, DataSpec& data);
+/// Reads `train` or `validate` of `data`.
+void read_source(const Section& data, std::string_view key, std::string_view directory, SourceSpec& source);
+/// Reads `data.transforms`.
+void read_transforms(const Section& data, std::vector<TransformSpec>& transforms);
+/// Puts in the transforms that texts need to become numbers, where the list does without.
+void complete_text_transforms(std::vector<TransformSpec>& transforms);
+
+void read_model(const Section& root, std::string_view directory, ModelSpec& model);
+void read_loss(const Section& root, std::vector<LossTerm>& terms);
+void read_optimizer(const Section& root, OptimizerSpec& optimizer);
+void read_schedule(const Section& root, ScheduleSpec& schedule);
+void read_validate(const Section& root, ValidateSpec& validate);
+void read_early_stop(const Section& root, std::optional<EarlyStop>& early_stop);
+void read_until(const Section& root, Until& until);
+void read_strategy(const Section& root, StrategySpec& strategy);
+/// Reads `fail`, `skip` or `{skip: N}`.
+void read_tolerance(const Section& section, std::string_view key, Tolerance& tolerance);
+/// Reads the path of one file that the job needs.
+void read_file(const Section& section, std::string_view key, std::string_view directory, std::string& path);
+/// `path` made absolute; none when it is an address (`s3://…`), which is reported at `field`.
+std::optional<std::string> resolve_path(const std::string& path, std::string_view directory,
+                                        const std::string& field, Mark mark, Findings& findings);
+
+/// Reports fields that contradict each other; a rule is skipped when one of its fields is faulty already.
+void check_rules(const Section& root, const JobSpec& spec);
 
 }  // namespace ds::scheduler

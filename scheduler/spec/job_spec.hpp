@@ -4,6 +4,9 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "scheduler/spec/train_spec.hpp"
 
 namespace ds::scheduler {
 
@@ -23,60 +26,6 @@ struct Resources {
   bool operator==(const Resources&) const = default;
 };
 
-/// A CSV file with one text and one label column.
-struct CsvSource {
-  std::string path;  ///< absolute
-  std::string text_column;
-  std::string label_column;
-  bool operator==(const CsvSource&) const = default;
-};
-
-struct DataSpec {
-  CsvSource train;
-  std::optional<CsvSource> validate;  ///< none: no evaluation
-  std::uint32_t vocabulary = 8000;    ///< `tokenize`: most frequent words kept, the reserved ones included
-  std::uint32_t length = 32;          ///< `pad_sequences`: tokens a row, longer rows are cut
-  bool shuffle = true;
-  bool operator==(const DataSpec&) const = default;
-};
-
-struct ModelSpec {
-  std::string zoo = "text_classifier";
-  std::uint32_t width = 128;  ///< size of the embedding and of the hidden layer
-  double dropout = 0.1;       ///< in [0, 1)
-  bool operator==(const ModelSpec&) const = default;
-};
-
-struct BatchSpec {
-  std::uint32_t global = 128;    ///< samples a step over all logical ranks
-  std::uint32_t accumulate = 1;  ///< micro-batches that one logical rank's share is run in
-  bool operator==(const BatchSpec&) const = default;
-};
-
-struct OptimizerSpec {
-  std::string name = "adamw";
-  double lr = 1e-3;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double eps = 1e-8;
-  double weight_decay = 0.01;
-  bool operator==(const OptimizerSpec&) const = default;
-};
-
-/// When training ends: exactly one of the two is set.
-struct Until {
-  std::optional<std::uint32_t> epochs;
-  std::optional<std::uint64_t> steps;
-  bool operator==(const Until&) const = default;
-};
-
-struct CheckpointSpec {
-  std::uint64_t every_steps = 200;
-  std::uint32_t keep_last = 3;
-  std::uint32_t keep_best = 1;  ///< by validation accuracy
-  bool operator==(const CheckpointSpec&) const = default;
-};
-
 /// A job as its file describes it, defaults filled in. A plain value; see `parse_job_file`.
 struct JobSpec {
   JobKind kind = JobKind::train;
@@ -86,15 +35,19 @@ struct JobSpec {
   std::string tenant = "default";
   Resources resources;
   WorkerCount workers;
-  ModelSpec model;
   DataSpec data;
+  ModelSpec model;
+  std::vector<LossTerm> loss{LossTerm{}};  ///< at least one
   BatchSpec batch;
   OptimizerSpec optimizer;
-  std::string loss = "cross_entropy";
-  std::string strategy = "allreduce";
-  std::string precision = "fp32";
+  ScheduleSpec schedule;
+  ValidateSpec validate;
+  std::optional<EarlyStop> early_stop;
   Until until;
   CheckpointSpec checkpoint;
+  StrategySpec strategy;
+  std::string precision = "fp32";   ///< fp32, bf16, fp16
+  Tolerance on_nan;                 ///< steps whose loss or gradient is not finite
   std::uint32_t restart_limit = 3;  ///< crashes in a row without a committed step before the job fails
   std::uint64_t seed = 0;
 
@@ -102,5 +55,9 @@ struct JobSpec {
   std::uint32_t logical_ranks() const { return workers.max; }
   bool operator==(const JobSpec&) const = default;
 };
+
+/// What makes one checkpoint of a job better than another: the first metric of `validate`, or the one that
+/// fits the loss.
+Goal best_goal(const JobSpec& spec);
 
 }  // namespace ds::scheduler

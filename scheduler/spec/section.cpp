@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::string_view kNotYet = "not supported by this version yet";
 
+}  // namespace
+
 const Known* find_known(std::string_view name, std::span<const Known> known) {
   const auto found = std::find_if(known.begin(), known.end(), [&](const Known& k) { return k.name == name; });
   return found == known.end() ? nullptr : &*found;
@@ -26,8 +28,6 @@ std::string list_names(std::span<const Known> known) {
   }
   return names;
 }
-
-}  // namespace
 
 Section::Section(const YamlNode& mapping, std::string path, Mark key_mark, std::span<const Known> keys,
                  Findings& findings)
@@ -53,7 +53,7 @@ void Section::check_entry(const YamlEntry& entry, std::span<const Known> keys) {
   const bool is_scalar = entry.value.kind == YamlNode::Kind::scalar;
   findings_.add_mark(path, is_scalar ? entry.value.mark : entry.key_mark);
   if (known->support == Known::Support::not_yet) {
-    findings_.add_error(path, entry.key_mark, std::string(kNotYet), "remove it");
+    findings_.add_unsupported(path, entry.key_mark, std::string(kNotYet), "remove it");
   } else if (known->support == Known::Support::only && (!is_scalar || entry.value.text != known->only)) {
     findings_.add_error(path, entry.value.mark,
                         "expected " + std::string(known->only) + ", got " + describe(entry.value),
@@ -77,7 +77,9 @@ void Section::require(std::string_view key, std::string hint) const {
 }
 
 void Section::fail(std::string_view key, std::string message, std::string hint) const {
-  findings_.add_error(path_of(key), find(key)->mark, std::move(message), std::move(hint));
+  const YamlNode* node = find(key);
+  findings_.add_error(path_of(key), node == nullptr ? key_mark_ : node->mark, std::move(message),
+                      std::move(hint));
 }
 
 void Section::read(std::string_view key, std::uint64_t& out, WholeRange range) const {
@@ -126,18 +128,7 @@ void Section::read_identifier(std::string_view key, std::string& out) const {
 void Section::read_choice(std::string_view key, std::string& out, std::span<const Known> choices) const {
   const YamlNode* node = find(key);
   if (node == nullptr) return;
-  const Known* known = node->kind == YamlNode::Kind::scalar ? find_known(node->text, choices) : nullptr;
-  const std::string names = list_names(choices);
-  if (known == nullptr) {
-    const bool several = names.find(',') != std::string::npos;
-    const std::string hint = node->kind == YamlNode::Kind::scalar ? suggest(node->text, choices) : "";
-    fail(key, "expected " + std::string(several ? "one of " : "") + names + ", got " + describe(*node),
-         hint.starts_with("known") ? "" : hint);
-  } else if (known->support == Known::Support::not_yet) {
-    fail(key, to_quoted(node->text) + " is " + std::string(kNotYet), "use " + names);
-  } else {
-    out = node->text;
-  }
+  if (auto word = scheduler::read_choice(*node, path_of(key), choices, findings_)) out = *std::move(word);
 }
 
 std::optional<Section> Section::open(std::string_view key, std::span<const Known> keys) const {

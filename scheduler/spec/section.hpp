@@ -42,6 +42,12 @@ struct RealRange {
   std::string_view words;  ///< the range in a message: "above 0"
 };
 
+/// How many items a list may have.
+struct CountRange {
+  std::size_t low = 1;
+  std::size_t high = 1024;
+};
+
 struct TextRule {
   std::size_t max_bytes = 256;
   bool may_be_empty = false;
@@ -77,10 +83,21 @@ class Section {
   void read_identifier(std::string_view key, std::string& out) const;
   void read_choice(std::string_view key, std::string& out, std::span<const Known> choices) const;
 
+  // Lists; a single value stands for a list of it alone. One faulty item leaves `out` as it is.
+  void read_texts(std::string_view key, std::vector<std::string>& out, TextRule rule, CountRange count) const;
+  void read_choices(std::string_view key, std::vector<std::string>& out,
+                    std::span<const Known> choices) const;
+  void read_reals(std::string_view key, std::vector<double>& out, RealRange range, CountRange count) const;
+  void read_wholes(std::string_view key, std::vector<std::uint64_t>& out, WholeRange range,
+                   CountRange count) const;
+
+  /// A number of steps: `200 steps` or `200`.
+  void read_steps(std::string_view key, std::uint64_t& out, WholeRange range) const;
+
   /// The mapping at `key`; none when it is absent, or no mapping, which is reported.
   std::optional<Section> open(std::string_view key, std::span<const Known> keys) const;
 
-  /// Reports `message` about the value of `key`, which is there.
+  /// Reports `message` about the value of `key`, or about the section when it has none.
   void fail(std::string_view key, std::string message, std::string hint = {}) const;
 
  private:
@@ -100,6 +117,15 @@ std::optional<double> read_real(const YamlNode& node, const std::string& path, R
                                 Findings& findings);
 std::optional<std::string> read_text(const YamlNode& node, const std::string& path, TextRule rule,
                                      Findings& findings);
+
+std::optional<std::string> read_choice(const YamlNode& node, const std::string& path,
+                                       std::span<const Known> choices, Findings& findings);
+
+/// The entry of `known` with that name, or null.
+const Known* find_known(std::string_view name, std::span<const Known> known);
+
+/// The names that this version runs, for a message: `a, b, c`.
+std::string list_names(std::span<const Known> known);
 
 /// `section.key`; a key that is no plain word is quoted.
 std::string join_path(std::string_view section, std::string_view key);

@@ -85,6 +85,27 @@ std::optional<std::string> read_text(const YamlNode& node, const std::string& pa
   return std::nullopt;
 }
 
+std::optional<std::string> read_choice(const YamlNode& node, const std::string& path,
+                                       std::span<const Known> choices, Findings& findings) {
+  const bool is_scalar = node.kind == YamlNode::Kind::scalar;
+  const Known* known = is_scalar ? find_known(node.text, choices) : nullptr;
+  const std::string names = list_names(choices);
+  if (known == nullptr) {
+    const bool several = names.find(',') != std::string::npos;
+    const std::string hint = is_scalar ? suggest(node.text, choices) : "";
+    findings.add_error(
+        path, node.mark,
+        "expected " + std::string(several ? "one of " : "") + names + ", got " + describe(node),
+        hint.starts_with("known") ? "" : hint);
+    return std::nullopt;
+  }
+  if (known->support == Known::Support::not_yet) {
+    findings.add_unsupported(path, node.mark, to_quoted(node.text) + " is not supported by this version yet",
+                             "use " + names);
+  }
+  return node.text;
+}
+
 std::string describe(const YamlNode& node) {
   switch (node.kind) {
     case YamlNode::Kind::null:

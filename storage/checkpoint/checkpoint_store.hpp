@@ -40,7 +40,8 @@ struct Checkpoint {
 struct Retention {
   std::uint32_t keep_last = 3;
   std::uint32_t keep_best = 1;
-  std::string best_metric = "accuracy";  ///< larger is better
+  std::string best_metric = "accuracy";
+  bool larger_is_better = true;
 };
 
 /// Checkpoints of all jobs in one RocksDB. Format: `storage/FORMAT.md`.

@@ -32,7 +32,9 @@ std::vector<std::uint64_t> choose_kept_steps(std::span<const CheckpointEntry> en
                [&](const auto& entry) { return has_metric(entry, retention.best_metric); });
   // Stable, so that of equal metrics the newer stays in front.
   std::stable_sort(best_first.begin(), best_first.end(), [&](const auto& left, const auto& right) {
-    return left.metrics.at(retention.best_metric) > right.metrics.at(retention.best_metric);
+    const double ours = left.metrics.at(retention.best_metric),
+                 theirs = right.metrics.at(retention.best_metric);
+    return retention.larger_is_better ? ours > theirs : ours < theirs;
   });
   const std::size_t best = std::min<std::size_t>(retention.keep_best, best_first.size());
   for (std::size_t i = 0; i < best; ++i) kept.insert(best_first[i].step);

@@ -12,7 +12,8 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 }  // namespace
 
-CsvParser::CsvParser(std::string name, OnRow on_row) : name_(std::move(name)), on_row_(std::move(on_row)) {}
+CsvParser::CsvParser(std::string name, OnRow on_row, char separator, TextPosition start)
+    : name_(std::move(name)), on_row_(std::move(on_row)), separator_(separator), here_(start) {}
 
 tl::unexpected<Error> CsvParser::fail_at(TextPosition at, std::string_view message, std::string hint) const {
   return fail(ErrorCode::invalid_argument, fmt::format("{}:{}:{}: {}", name_, at.line, at.column, message),
@@ -76,7 +77,7 @@ Result<void> CsvParser::take_outside_quotes(char byte) {
   if (state_ == State::return_seen && byte != '\n')
     return fail_at(row_end_, "a carriage return without a newline behind it",
                    "Save the file with LF or CRLF line ends.");
-  if (byte == ',') return end_field();
+  if (byte == separator_) return end_field();
   if (byte == '\n') return end_row();
   if (byte == '\r') {
     row_end_ = here_;
@@ -101,10 +102,13 @@ Result<void> CsvParser::take_after_quote(char byte) {
     state_ = State::quoted;
     return put(byte);
   }
-  if (byte == ',') return end_field();
+  if (byte == separator_) return end_field();
   if (byte == '\n') return end_row();
   if (byte != '\r')
-    return fail_at(here_, "text behind a closing quote, where a comma or the line's end should be",
+    return fail_at(here_,
+                   separator_ == ','
+                       ? "text behind a closing quote, where a comma or the line's end should be"
+                       : "text behind a closing quote, where a tab or the line's end should be",
                    "Double a quote that is meant as text.");
   row_end_ = here_;
   state_ = State::return_seen;

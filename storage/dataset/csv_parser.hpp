@@ -37,8 +37,8 @@ class CsvParser {
   static constexpr std::size_t kMaxFieldBytes = 16U << 20;
   static constexpr std::size_t kMaxFields = 65'536;
 
-  /// `name` begins the messages of errors (`name:line:column: …`).
-  CsvParser(std::string name, OnRow on_row);
+  /// `name` begins the messages of errors (`name:line:column: …`). `start` is the place of the first byte.
+  CsvParser(std::string name, OnRow on_row, char separator = ',', TextPosition start = {});
 
   Result<void> feed(std::string_view bytes);
   /// Says that no more bytes come: ends the last row.
@@ -60,6 +60,7 @@ class CsvParser {
 
   std::string name_;
   OnRow on_row_;
+  char separator_;
   State state_ = State::field_start;
   Utf8Checker utf8_;
   std::uint8_t first_byte_ = 0;  // of the character at `here_`

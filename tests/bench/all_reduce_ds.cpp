@@ -1,40 +1,15 @@
 // One rank of ours. The first argument says where the vectors lie: in memory that the communicator shares
 // ("shared") or anywhere ("ordinary").
-#include <chrono>
-#include <fstream>
-#include <thread>
 #include <vector>
 
 #include "actors/collective/communicator.hpp"
 #include "actors/collective/transport_exchange.hpp"
 #include "tests/bench/all_reduce_race.hpp"
+#include "tests/bench/meeting.hpp"
 
 using namespace ds;
 
 namespace {
-
-/// Tells the others where this rank listens and learns where they do, through files.
-std::vector<fabric::ProcessAddress> meet(const bench::Race& race, const fabric::ProcessAddress& self) {
-  const std::string path = race.folder + "/address.";
-  const std::string mine = path + std::to_string(race.rank);
-  {
-    std::ofstream file(mine + ".new");
-    file << self.id << ' ' << self.port << '\n';
-  }
-  if (std::rename((mine + ".new").c_str(), mine.c_str()) != 0) bench::fail("cannot write " + mine);
-  std::vector<fabric::ProcessAddress> members(race.ranks);
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  for (std::uint32_t rank = 0; rank < race.ranks; ++rank) {
-    members[rank].host = "127.0.0.1";
-    for (;;) {
-      std::ifstream file(path + std::to_string(rank));
-      if (file >> members[rank].id >> members[rank].port) break;
-      if (std::chrono::steady_clock::now() > deadline) bench::fail("another rank did not come in 60 s");
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
-  return members;
-}
 
 class Ours : public bench::Contender {
  public:
@@ -82,7 +57,7 @@ int main(int argc, char** argv) {
   auto started = fabric::Transport::start(options);
   if (!started) bench::fail(started.error().message);
   std::shared_ptr<fabric::Transport> transport = std::move(*started);
-  const auto members = meet(race, transport->self());
+  const auto members = bench::meet(race.folder, race.rank, race.ranks, transport->self());
   collective::ExchangeHub hub(transport);
   auto exchange = hub.make("benchmark", 1, race.rank, members);
   if (!exchange) bench::fail(exchange.error().message);

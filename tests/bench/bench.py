@@ -9,12 +9,13 @@ from pathlib import Path
 import contest
 import suites.allreduce
 import suites.fabric
+import suites.train
 import table
 from processes import Failure, Processes
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"
-SUITES = {"fabric": suites.fabric, "allreduce": suites.allreduce}
+SUITES = {"fabric": suites.fabric, "allreduce": suites.allreduce, "train": suites.train}
 
 
 def build(targets):

@@ -72,7 +72,7 @@ TEST_F(JobSubmission, AcceptsARightJob) {
   EXPECT_EQ(submission.file, "job.yaml");
   EXPECT_EQ(submission.text, kJobText);
   EXPECT_EQ(submission.spec.name, "intents");
-  EXPECT_EQ(submission.spec.data.train.path, (folder_.path() / "train.csv").string());
+  EXPECT_EQ(submission.spec.data.train.paths, std::vector{(folder_.path() / "train.csv").string()});
 }
 
 TEST_F(JobSubmission, AcceptsARequestWithoutAKey) {

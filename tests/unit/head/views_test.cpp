@@ -151,8 +151,8 @@ TEST(Views, ShowsWhatIsKnownOfAJobsProgress) {
 
 TEST(Views, ShowsTheNewestEvaluationAndCheckpoint) {
   auto ledger = make_running_ledger();
-  for (const Event::Body& body : std::vector<Event::Body>{EvaluationRecorded{"j-1", 50, 0.75, 0.5, 0.25},
-                                                          CheckpointCommitted{"j-1", 50}}) {
+  for (const Event::Body& body : std::vector<Event::Body>{
+           EvaluationRecorded{"j-1", 50, 0.75, {{"accuracy", 0.5}}, 0.25}, CheckpointCommitted{"j-1", 50}}) {
     ASSERT_TRUE(ledger.apply({3000, "test", "", body}));
   }
   const auto view = view_of(ledger, true);
@@ -197,13 +197,13 @@ TEST(Views, ANodeHasTheFieldsThatScriptsRelyOn) {
   EXPECT_EQ(view.at("gpus"), json({"H200", "H200"}));
 }
 
-TEST(Views, OneCheckpointIsTheBestByAccuracy) {
+TEST(Views, OneCheckpointIsTheBestByTheJobsGoal) {
   const std::vector<storage::CheckpointEntry> entries{
       {50, 1000, 1'767'225'600'000, {{"accuracy", 0.5}}},
       {100, 1000, 1'767'225'601'000, {{"accuracy", 0.75}}},
       {150, 1000, 1'767'225'602'000, {}},
   };
-  const auto view = checkpoints_view(entries);
+  const auto view = checkpoints_view(entries, {"accuracy", true});
   ASSERT_EQ(view.size(), 3U);
   for (const auto& checkpoint : view) {
     expect_fields(checkpoint, {{"step", {kUnsigned}},
@@ -217,7 +217,10 @@ TEST(Views, OneCheckpointIsTheBestByAccuracy) {
   EXPECT_EQ(view.at(1).at("best"), true);
   EXPECT_EQ(view.at(2).at("best"), false);
   EXPECT_EQ(view.at(1).at("metrics").at("accuracy").type(), kFloat);
-  EXPECT_EQ(checkpoints_view({}), json::array());
+  const auto by_less = checkpoints_view(entries, {"accuracy", false});
+  EXPECT_EQ(by_less.at(0).at("best"), true);
+  EXPECT_EQ(by_less.at(1).at("best"), false);
+  EXPECT_EQ(checkpoints_view({}, {"accuracy", true}), json::array());
 }
 
 TEST(Views, WhySaysCodeSentenceAndTheJobsInTheWay) {

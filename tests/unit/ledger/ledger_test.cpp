@@ -35,7 +35,7 @@ Ledger with_job(const std::string& job = "intents-1") {
 TEST(Ledger, KnowsASubmittedJobByIdNameAndKey) {
   const auto ledger = with_job();
   ASSERT_NE(ledger.find("intents-1"), nullptr);
-  EXPECT_EQ(ledger.find("intents-1")->spec.data.train.path, "/data/train.csv");
+  EXPECT_EQ(ledger.find("intents-1")->spec.data.train.paths, std::vector<std::string>{"/data/train.csv"});
   EXPECT_EQ(ledger.find("intents-1")->submitted_ms, 1000);
   EXPECT_EQ(ledger.match("intents").size(), 1U);
   EXPECT_EQ(ledger.find_by_key("key-intents-1"), ledger.find("intents-1"));
@@ -109,7 +109,7 @@ TEST(Ledger, ForgivesCrashesOnceStepsAreCommitted) {
 TEST(Ledger, ForgivesCrashesOnceACheckpointIsCommittedEvenAfterItsEvaluation) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 2, 500})));
-  ASSERT_TRUE(ledger.apply(event(EvaluationRecorded{"intents-1", 10, 0.5, 0.9, 0.1})));
+  ASSERT_TRUE(ledger.apply(event(EvaluationRecorded{"intents-1", 10, 0.5, {{"accuracy", 0.9}}, 0.1})));
   EXPECT_EQ(ledger.find("intents-1")->crashes_in_a_row, 0U);
   ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 1, 500})));
   ASSERT_TRUE(ledger.apply(event(CheckpointCommitted{"intents-1", 10})));
@@ -125,8 +125,8 @@ TEST(Ledger, HoldsAJobThatBacksOff) {
 
 TEST(Ledger, RecordsAnEvaluationOnce) {
   auto ledger = with_job();
-  EXPECT_TRUE(ledger.apply(event(EvaluationRecorded{"intents-1", 10, 0.5, 0.9, 0.1})));
-  EXPECT_FALSE(ledger.apply(event(EvaluationRecorded{"intents-1", 10, 0.5, 0.9, 0.1})));
+  EXPECT_TRUE(ledger.apply(event(EvaluationRecorded{"intents-1", 10, 0.5, {{"accuracy", 0.9}}, 0.1})));
+  EXPECT_FALSE(ledger.apply(event(EvaluationRecorded{"intents-1", 10, 0.5, {{"accuracy", 0.9}}, 0.1})));
   EXPECT_EQ(ledger.find("intents-1")->evaluations.size(), 1U);
 }
 
@@ -147,7 +147,7 @@ TEST(Event, ComesBackFromItsText) {
       JobStateChanged{"a", JobState::resizing, "why \"so\"\n"},
       CancelRequested{"a"},
       JobSized{"a", 10, 11},
-      EvaluationRecorded{"a", 12, 0.1, 1.0 / 3.0, 1e-300},
+      EvaluationRecorded{"a", 12, 0.1, {{"accuracy", 1.0 / 3.0}}, 1e-300},
       CheckpointCommitted{"a", 13},
       WorkerCrashed{"a", 14, 15, 16},
   };
@@ -190,7 +190,7 @@ Event random_event(std::mt19937_64& random) {
     case 7:
       return event(JobSized{job, 10, 5});
     case 8:
-      return event(EvaluationRecorded{job, number, 1, 0.5, 0.25});
+      return event(EvaluationRecorded{job, number, 1, {{"accuracy", 0.5}}, 0.25});
     case 9:
       return event(CheckpointCommitted{job, number});
     default:

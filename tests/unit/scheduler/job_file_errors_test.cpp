@@ -22,8 +22,10 @@ std::vector<std::string> errors_of(std::string_view text) {
 const std::string kKnownAtTheRoot =
     "known here: version, kind, name, labels, description, tenant, queue, priority, preemptible, resources, "
     "workers, "
-    "gang, placement, restart, model, data, batch, optimizer, loss, until, precision, strategy, checkpoint, "
-    "seed";
+    "gang, placement, restart, model, data, batch, optimizer, schedule, loss, until, precision, on_nan, "
+    "strategy, consistency, staleness, servers, replicas, compression, validate, early_stop, checkpoint, seed";
+const std::string kKnownInOptimizer =
+    "known here: name, lr, momentum, nesterov, beta1, beta2, betas, eps, weight_decay, clip_norm, clip_value";
 
 /// A change to a good file and what it must lead to.
 struct Fault {
@@ -99,7 +101,7 @@ TEST(JobFileErrors, PointAtTheKeyOfAnUnknownFieldAndSuggestTheNearest) {
       {"seed: 7", "banana: 7", {"f:22:1: banana: unknown field\n  " + kKnownAtTheRoot}},
       {"length: 32",
        "width: 32",
-       {"f:13:23: data.transforms[1].pad_sequences.width: unknown field\n  known here: length"}},
+       {"f:13:23: data.transforms[1].pad_sequences.width: unknown field\n  known here: length, field"}},
       {"cpus: 1",
        "\"cpu\\e[31ms\": 1",
        {"f:5:13: resources.\"cpu\\x1b[31ms\": unknown field\n  known here: cpus, memory"}},
@@ -108,7 +110,7 @@ TEST(JobFileErrors, PointAtTheKeyOfAnUnknownFieldAndSuggestTheNearest) {
        {"f:12:7: data.transforms[0].tokenise: unknown field\n  did you mean \"tokenize\"?"}},
       {"{epochs: 5}",
        "{epochs: 5, <<: 6}",
-       {"f:20:20: until.\"<<\": unknown field\n  known here: epochs, steps"}},
+       {"f:20:20: until.\"<<\": unknown field\n  known here: epochs, steps, metric"}},
   });
 }
 
@@ -126,10 +128,12 @@ TEST(JobFileErrors, PointAtTheSectionThatLacksAField) {
       {"until: {epochs: 5}\n", "", {"f:1:1: until: required, but missing\n  such as {epochs: 5}"}},
       {"source: train.csv, ",
        "",
-       {"f:9:3: data.train.source: required, but missing\n  the path of a CSV file"}},
+       {"f:9:3: data.train.source: required, but missing\n  the path of a file, a folder or a glob, or a "
+        "list "
+        "of them"}},
       {"text: utterance, ",
        "",
-       {"f:9:46: data.train.columns.text: required, but missing\n  the name of the column with the text"}},
+       {"f:9:55: data.train.columns: expected a column for the model beside label\n  such as text: COLUMN"}},
       {"min: 1, max: 4", "min: 1", {"f:6:1: workers.max: required, but missing\n  such as {min: 1, max: 4}"}},
       {"{zoo: text_classifier, width: 128}",
        "{}",
@@ -149,18 +153,14 @@ TEST(JobFileErrors, RefuseWhatThisVersionDoesNotRun) {
        "version: 2",
        {"f:1:10: version: expected 1, got 2\n  this version reads job files of version 1 only"}},
       {"cpus: 1", "gpu: H200:1", {"f:5:13: resources.gpu: not supported by this version yet\n  remove it"}},
-      {"seed: 7",
-       "schedule: {name: cosine}",
-       {"f:22:1: schedule: not supported by this version yet\n  remove it"}},
       {"seed: 7", "env: {A: b}", {"f:22:1: env: not supported by this version yet\n  remove it"}},
       {"seed: 7", "deadline: 2h", {"f:22:1: deadline: not supported by this version yet\n  remove it"}},
       {"zoo: text_classifier, width: 128",
-       "torchscript: m.pt",
-       {"f:7:9: model.torchscript: not supported by this version yet\n  remove it"}},
-      {"epochs: 5",
-       "epochs: 5, metric: x",
-       {"f:20:20: until.metric: not supported by this version yet\n  remove it"}},
-      {"fp32", "bf16", {"f:19:12: precision: \"bf16\" is not supported by this version yet\n  use fp32"}},
+       "init_from: m.pt",
+       {"f:7:9: model.init_from: not supported by this version yet\n  remove it"}},
+      {"fp32",
+       "fp16",
+       {"f:19:12: precision: \"fp16\" is not supported by this version yet\n  use fp32, bf16"}},
       {"allreduce",
        "parameter_server",
        {"f:18:11: strategy: \"parameter_server\" is not supported by this version yet\n  use allreduce"}},
@@ -189,9 +189,17 @@ TEST(JobFileErrors, PointAtAValueOfTheWrongKind) {
       {"{name: adamw, lr: 1e-3}",
        "adamw",
        {"f:16:12: optimizer: expected a mapping, got \"adamw\"\n"
-        "  known here: name, lr, beta1, beta2, betas, eps, weight_decay"}},
-      {"adamw", "adam", {"f:16:19: optimizer.name: expected adamw, got \"adam\"\n  did you mean \"adamw\"?"}},
-      {"format: csv", "format: parquet", {"f:9:41: data.train.format: expected csv, got \"parquet\""}},
+        "  " +
+        kKnownInOptimizer}},
+      {"adamw",
+       "adamx",
+       {"f:16:19: optimizer.name: expected one of sgd, adam, adamw, got \"adamx\"\n  did you mean "
+        "\"adam\"?"}},
+      {"format: csv",
+       "format: parquet",
+       {"f:9:41: data.train.format: expected one of csv, tsv, jsonl, text, idx, image_folder, npy, npz, "
+        "nifti, "
+        "raw, got \"parquet\""}},
       {"name: intents",
        "name: Intents/../x",
        {"f:3:7: name: expected a name, got \"Intents/../x\"\n"
@@ -314,10 +322,11 @@ TEST(JobFileErrors, CountColumnsInCharacters) {
   expect_faults({{"{name: adamw, lr: 1e-3}",
                   "{name: adamw, \"größe\": 1}",
                   {"f:16:26: optimizer.\"größe\": unknown field\n"
-                   "  known here: name, lr, beta1, beta2, betas, eps, weight_decay"}},
+                   "  " +
+                   kKnownInOptimizer}},
                  {"{text: utterance, label: intent}",
                   "{text: äöü, label: []}",
-                  {"f:9:74: data.train.columns.label: expected text, got a list"}}});
+                  {"f:9:74: data.train.columns.label: expected a list of 1 to 1024, got a list of 0"}}});
 }
 
 TEST(JobFileErrors, ReportAllFaultsInFileOrder) {
@@ -331,7 +340,7 @@ TEST(JobFileErrors, ReportAllFaultsInFileOrder) {
       "f:1:17: until.epochs: expected a number, got \"x\"",
       "f:2:16: workers.min: expected at most workers.max (2), got 3",
       "f:4:1: bogus: unknown field\n  " + kKnownAtTheRoot,
-      "f:5:24: data.train.source: expected text, got a list",
+      "f:5:24: data.train.source: expected a list of 1 to 1024, got a list of 0",
       no_label};
   EXPECT_EQ(errors_of(text), expected);
 }

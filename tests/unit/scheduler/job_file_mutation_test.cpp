@@ -72,7 +72,11 @@ void expect_sane(const std::string& text, int& accepted) {
     EXPECT_GE(job->spec.batch.global, job->spec.workers.max);
     EXPECT_GT(job->spec.optimizer.lr, 0);
     EXPECT_NE(job->spec.until.epochs.has_value(), job->spec.until.steps.has_value());
-    EXPECT_TRUE(job->spec.data.train.path.starts_with("/"));
+    for (const std::string& path : job->spec.data.train.paths) EXPECT_TRUE(path.starts_with("/"));
+    EXPECT_FALSE(job->spec.data.train.paths.empty());
+    EXPECT_FALSE(job->spec.loss.empty());
+    EXPECT_NE(job->spec.model.zoo.empty(), job->spec.model.torchscript.empty());
+    EXPECT_FALSE(job->spec.data.train.format.empty());
     for (const auto& [field, mark] : job->marks) expect_inside(mark, text);
     return;
   }
@@ -98,6 +102,19 @@ TEST(JobFileMutation, LeadsToAJobOrToErrorsInsideTheFile) {
     if (HasFailure()) FAIL() << "seed " << seed << ", file:\n" << text;
   }
   EXPECT_GT(accepted, 100) << "the mutations are too wild to reach beyond the syntax";
+  EXPECT_LT(accepted, 9'000) << "the mutations are too tame";
+}
+
+TEST(JobFileMutation, OfARichFileLeadsToAJobOrToErrorsInsideIt) {
+  int accepted = 0;
+  for (std::uint64_t seed = 0; seed < 10'000; ++seed) {
+    Random random(seed);
+    std::string text(testing::kRichJob);
+    for (std::size_t edits = below(random, 4); edits > 0; --edits) mutate(text, random);
+    expect_sane(text, accepted);
+    if (HasFailure()) FAIL() << "seed " << seed << ", file:\n" << text;
+  }
+  EXPECT_GT(accepted, 2'500) << "a quarter of the files is not changed at all";
   EXPECT_LT(accepted, 9'000) << "the mutations are too tame";
 }
 

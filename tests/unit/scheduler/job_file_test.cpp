@@ -32,21 +32,39 @@ JobSpec parse_least_and(const std::string& more) {
   return parse_good(std::string(kLeast) + more).spec;
 }
 
-CsvSource csv(std::string path) {
-  return {std::move(path), "utterance", "intent"};
+SourceSpec csv(std::string path, std::string text, std::string label) {
+  SourceSpec source;
+  source.paths = {std::move(path)};
+  source.format = "csv";
+  source.columns = {{"text", {std::move(text)}}, {"label", {std::move(label)}}};
+  return source;
+}
+
+/// What texts need, when the file does not say otherwise.
+std::vector<TransformSpec> text_transforms(std::uint32_t vocabulary = 8000, std::uint32_t length = 32) {
+  return {{Tokenize{"word", vocabulary}, {}}, {PadSequences{length}, {}}};
+}
+
+JobSpec text_job() {
+  JobSpec spec;
+  spec.model.zoo = "text_classifier";
+  spec.model.settings = {{"width", {128}}, {"dropout", {0.1}}};
+  spec.data.transforms = text_transforms();
+  spec.optimizer.weight_decay = 0.01;
+  return spec;
 }
 
 TEST(JobFile, ReadsTheExampleOfTheInterface) {
-  JobSpec expected;
+  JobSpec expected = text_job();
   expected.name = "intents";
   expected.tenant = "nlp";
   expected.resources = {1, 2ULL << 30};
   expected.workers = {1, 4};
-  expected.model = {"text_classifier", 128, 0.1};
-  expected.data = {csv("/jobs/train.csv"), csv("/jobs/test.csv"), 8000, 32, true};
+  expected.data.train = csv("/jobs/train.csv", "utterance", "intent");
+  expected.data.validate = csv("/jobs/test.csv", "utterance", "intent");
   expected.batch = {128, 1};
   expected.optimizer.lr = 1e-3;
-  expected.until = {5, std::nullopt};
+  expected.until.epochs = 5;
   expected.checkpoint = {200, 3, 1};
   expected.seed = 7;
   EXPECT_EQ(parse_good(std::string(testing::kExampleJob)).spec, expected);
@@ -59,10 +77,10 @@ TEST(JobFile, ReadsJson) {
              "transforms": [{"tokenize": {"vocabulary": 50}}], "shuffle": false},
     "resources": {"memory": "512Mi"}, "until": {"steps": 3}, "seed": 18446744073709551615})")
                            .spec;
-  EXPECT_EQ(spec.model.width, 16U);
-  EXPECT_EQ(spec.model.dropout, 0.5);
-  EXPECT_EQ(spec.data.train.path, "/d/a.csv");
-  EXPECT_EQ(spec.data.vocabulary, 50U);
+  const std::map<std::string, std::vector<double>> settings{{"width", {16}}, {"dropout", {0.5}}};
+  EXPECT_EQ(spec.model.settings, settings);
+  EXPECT_EQ(spec.data.train.paths, std::vector<std::string>{"/d/a.csv"});
+  EXPECT_EQ(spec.data.transforms, text_transforms(50));
   EXPECT_FALSE(spec.data.shuffle);
   EXPECT_EQ(spec.resources.memory_bytes, 512ULL << 20);
   EXPECT_EQ(spec.seed, 18446744073709551615ULL);
@@ -79,9 +97,9 @@ TEST(JobFile, ReadsJsonOnOneLongLine) {
 }
 
 TEST(JobFile, FillsInDefaults) {
-  JobSpec expected;
+  JobSpec expected = text_job();
   expected.name = parse_least_and("").name;
-  expected.data.train = {"/jobs/a.csv", "t", "l"};
+  expected.data.train = csv("/jobs/a.csv", "t", "l");
   expected.until.steps = 10;
   EXPECT_EQ(parse_least_and(""), expected);
 }
@@ -135,7 +153,7 @@ TEST(JobFile, TakesPathsFromTheDirectoryOfTheFile) {
                "kind: train\nmodel: {zoo: text_classifier}\nuntil: {steps: 1}\ndata: {train: {source: '" +
                    source + "', columns: {text: t, label: l}}}\n",
                directory)
-        .spec.data.train.path;
+        .spec.data.train.paths.at(0);
   };
   EXPECT_EQ(path_in("a.csv", "/jobs"), "/jobs/a.csv");
   EXPECT_EQ(path_in("../x/./a.csv", "/jobs/deep/"), "/jobs/x/a.csv");
@@ -156,8 +174,8 @@ TEST(JobFile, RemembersWhereFieldsStand) {
 TEST(JobFile, IgnoresAByteOrderMarkAndWindowsLineEnds) {
   EXPECT_EQ(parse_good("\xEF\xBB\xBFkind: train\r\nmodel: {zoo: text_classifier}\r\nuntil: {steps: 10}\r\n"
                        "data: {train: {source: a.csv, columns: {text: t, label: l}}}\r\n")
-                .spec.data.train.text_column,
-            "t");
+                .spec.data.train,
+            csv("/jobs/a.csv", "t", "l"));
 }
 
 TEST(JobFile, FormatsAnErrorForATerminal) {

@@ -30,8 +30,11 @@ TEST(BatchSchedule, CoversEachEpochOnceWithASmallerLastBatch) {
 TEST(BatchSchedule, CountsTheStepsOfAJob) {
   const BatchSchedule schedule(1000, 128);
   EXPECT_EQ(schedule.steps_per_epoch(), 8U);
-  EXPECT_EQ(schedule.total_steps({.epochs = 5, .steps = std::nullopt}), 40U);
-  EXPECT_EQ(schedule.total_steps({.epochs = std::nullopt, .steps = 17}), 17U);
+  scheduler::Until epochs, steps;
+  epochs.epochs = 5;
+  steps.steps = 17;
+  EXPECT_EQ(schedule.total_steps(epochs), 40U);
+  EXPECT_EQ(schedule.total_steps(steps), 17U);
 }
 
 TEST(PartOf, CutsIntoContiguousNearlyEqualParts) {

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "actors/train/model_shape.hpp"
 #include "actors/train/state_description.hpp"
 #include "tests/unit/train/training_job.hpp"
 

@@ -5,21 +5,20 @@
 
 #include <cstring>
 
+#include "actors/data/sample_order.hpp"
 #include "actors/train/batch_schedule.hpp"
-#include "actors/train/model_shape.hpp"
-#include "actors/train/sample_order.hpp"
-#include "actors/train/session_data.hpp"
+#include "actors/train/session_parts.hpp"
 #include "tests/unit/train/training_job.hpp"
 
 namespace ds::train {
 namespace {
 
-/// The same model written with torch's own modules.
+/// `text_classifier` written with torch's own modules.
 struct PlainClassifier : torch::nn::Module {
-  explicit PlainClassifier(const ModelShape& shape)
-      : embedding(torch::nn::EmbeddingOptions(shape.vocabulary, shape.width).padding_idx(0)),
-        convolution(torch::nn::Conv1dOptions(shape.width, shape.width, 3).padding(1)),
-        output(shape.width, shape.classes) {
+  PlainClassifier(std::int64_t vocabulary, std::int64_t width, std::int64_t classes)
+      : embedding(torch::nn::EmbeddingOptions(vocabulary, width).padding_idx(0)),
+        convolution(torch::nn::Conv1dOptions(width, width, 3).padding(1)),
+        output(width, classes) {
     register_module("embedding", embedding);
     register_module("convolution", convolution);
     register_module("output", output);
@@ -36,56 +35,52 @@ struct PlainClassifier : torch::nn::Module {
   torch::nn::Linear output;
 };
 
-void set_parameters(PlainClassifier& model, const ModelShape& shape, std::uint64_t seed) {
-  std::vector<float> flat(parameter_count(shape));
-  write_initial_parameters(shape, seed, flat);
-  const torch::NoGradGuard no_grad;
-  auto named = model.named_parameters();
-  for (const ParameterSlot& slot : parameter_slots(shape)) {
-    named[slot.name].copy_(torch::from_blob(flat.data() + slot.offset, slot.shape));
-  }
-}
-
-std::pair<torch::Tensor, torch::Tensor> rows_of(const SessionData& data, const SampleOrder& order,
-                                                const BatchSchedule::Batch& batch) {
-  std::vector<std::int64_t> words, labels;
-  for (std::uint64_t at = batch.positions.first; at < batch.positions.last; ++at) {
-    const std::uint64_t row = order.sample_at(batch.epoch, at);
-    const auto of_row = data.training.words_of(row);
-    words.insert(words.end(), of_row.begin(), of_row.end());
-    labels.push_back(data.training.labels[row]);
-  }
-  const auto count = static_cast<std::int64_t>(labels.size());
-  return {torch::tensor(words).view({count, -1}), torch::tensor(labels)};
+torch::Tensor tensor_of(const data::HostTensor& tensor) {
+  return torch::from_blob(const_cast<std::byte*>(tensor.bytes.bytes().data()), tensor.shape, torch::kInt64)
+      .clone();
 }
 
 class PlainTorch : public TrainingJob {};
 
 TEST_F(PlainTorch, TrainsToTheSameParametersInAnOrdinaryLoop) {
   scheduler::JobSpec spec = job();
-  spec.model.dropout = 0;
+  spec.model.settings["dropout"] = {0};
   spec.optimizer.lr = 1e-3;
   spec.optimizer.weight_decay = 0.1;
   constexpr std::uint64_t kSteps = 12;  // two epochs and a bit
 
-  const auto data = load_session_data(spec);
-  ASSERT_TRUE(data);
-  const ModelShape& shape = data->description.model;
-  PlainClassifier model(shape);
-  set_parameters(model, shape, spec.seed);
+  auto parts = make_parts(spec);
+  ASSERT_TRUE(parts) << parts.error().message;
+  const ModelRequest& request = parts->description.request;
+  PlainClassifier model(request.vocabulary, 16, request.classes);
+  const std::vector<float> initial(parts->model->parameters().begin(), parts->model->parameters().end());
+  auto named = model.named_parameters();
+  const auto view = [](const std::vector<float>& flat, const TensorSlot& slot) {
+    return torch::from_blob(const_cast<float*>(flat.data()) + slot.offset, slot.shape);
+  };
+  {
+    const torch::NoGradGuard no_grad;
+    for (const TensorSlot& slot : parts->description.parameters) named[slot.name].copy_(view(initial, slot));
+  }
   torch::optim::AdamW optimizer(model.parameters(), torch::optim::AdamWOptions(spec.optimizer.lr)
                                                         .betas({spec.optimizer.beta1, spec.optimizer.beta2})
                                                         .eps(spec.optimizer.eps)
                                                         .weight_decay(spec.optimizer.weight_decay));
-  const BatchSchedule schedule(data->training.size(), spec.batch.global);
-  const SampleOrder order(data->training.size(), spec.seed, true);
+  const BatchSchedule schedule(parts->training->size(), spec.batch.global);
+  const data::SampleOrder order(parts->training->size(), spec.seed, true);
 
   const auto session = open(spec);
   collective::Communicator one(spec.logical_ranks());
   for (std::uint64_t step = 0; step < kSteps; ++step) {
-    const auto [words, labels] = rows_of(*data, order, schedule.batch_after(step));
+    const BatchSchedule::Batch wanted = schedule.batch_after(step);
+    std::vector<std::uint64_t> samples;
+    for (std::uint64_t at = wanted.positions.first; at < wanted.positions.last; ++at)
+      samples.push_back(order.sample_at(wanted.epoch, at));
+    const auto batch = parts->training->make_batch(samples, std::nullopt);
+    ASSERT_TRUE(batch) << batch.error().message;
     optimizer.zero_grad();
-    const torch::Tensor loss = torch::nn::functional::cross_entropy(model.forward(words), labels);
+    const torch::Tensor loss = torch::nn::functional::cross_entropy(
+        model.forward(tensor_of(*batch->find("text"))), tensor_of(*batch->find("label")));
     loss.backward();
     optimizer.step();
     const auto ours = session->run_step(one);
@@ -94,17 +89,13 @@ TEST_F(PlainTorch, TrainsToTheSameParametersInAnOrdinaryLoop) {
   }
 
   const StateImage image = session->image(true);
-  std::vector<float> flat(parameter_count(shape));
+  std::vector<float> flat(initial.size());
   std::memcpy(flat.data(), image.tensors[0].second.bytes().data(), flat.size() * sizeof(float));
-  std::vector<float> initial(flat.size());
-  write_initial_parameters(shape, spec.seed, initial);
-  const auto named = model.named_parameters();
-  for (const ParameterSlot& slot : parameter_slots(shape)) {
-    const torch::Tensor ours = torch::from_blob(flat.data() + slot.offset, slot.shape);
+  for (const TensorSlot& slot : parts->description.parameters) {
+    const torch::Tensor ours = view(flat, slot);
     const double difference = (ours - named[slot.name].detach()).abs().max().item<double>();
     EXPECT_LT(difference, 1e-6) << slot.name;
-    const torch::Tensor begin = torch::from_blob(initial.data() + slot.offset, slot.shape);
-    EXPECT_GT((ours - begin).abs().max().item<double>(), 5e-3) << slot.name << " hardly moved";
+    EXPECT_GT((ours - view(initial, slot)).abs().max().item<double>(), 5e-3) << slot.name << " hardly moved";
   }
 }
 

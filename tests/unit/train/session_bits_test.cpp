@@ -62,7 +62,7 @@ TEST_F(SessionBits, DependOnSeedDropoutAndShuffle) {
   other.seed = 8;
   EXPECT_NE(train(other, 1, 3).tensors, base.tensors);
   other = spec;
-  other.model.dropout = 0;
+  other.model.settings["dropout"] = {0};
   EXPECT_NE(train(other, 1, 3).tensors, base.tensors);
   other = spec;
   other.data.shuffle = false;
@@ -83,7 +83,7 @@ TEST_F(SessionBits, OfAnEvaluationAreTheSameForGangsOfEverySize) {
                            ASSERT_TRUE(result) << result.error().message;
                            results[communicator.rank()] = *result;
                          });
-    for (const EvaluationResult& result : results) verdicts.emplace_back(result.loss, result.accuracy);
+    for (const EvaluationResult& result : results) verdicts.emplace_back(result.loss, result.metrics.at("accuracy"));
   }
   for (const auto& verdict : verdicts) EXPECT_EQ(verdict, verdicts.front());
 }

@@ -16,7 +16,7 @@ class SessionErrors : public TrainingJob {
 
 TEST_F(SessionErrors, NameTheFileWhenItIsMissing) {
   scheduler::JobSpec spec = job();
-  spec.data.train.path = folder_ / "nowhere.csv";
+  spec.data.train.paths = {folder_ / "nowhere.csv"};
   const Error error = refusal(spec);
   EXPECT_EQ(error.code, ErrorCode::not_found);
   EXPECT_NE(error.message.find("nowhere.csv"), std::string::npos) << error.message;
@@ -24,7 +24,7 @@ TEST_F(SessionErrors, NameTheFileWhenItIsMissing) {
 
 TEST_F(SessionErrors, NameTheColumnThatIsMissing) {
   scheduler::JobSpec spec = job();
-  spec.data.train.label_column = "lable";
+  spec.data.train.columns[1].columns = {"lable"};
   const Error error = refusal(spec);
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_NE(error.message.find("lable"), std::string::npos) << error.message;
@@ -32,7 +32,7 @@ TEST_F(SessionErrors, NameTheColumnThatIsMissing) {
 
 TEST_F(SessionErrors, ComeFromTheValidationFileToo) {
   scheduler::JobSpec spec = job();
-  spec.data.validate->path = write("bad.csv", "text,label\na,b,c\n");
+  spec.data.validate->paths = {write("bad.csv", "text,label\na,b,c\n")};
   const Error error = refusal(spec);
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_NE(error.message.find("bad.csv"), std::string::npos) << error.message;
@@ -40,26 +40,31 @@ TEST_F(SessionErrors, ComeFromTheValidationFileToo) {
 
 TEST_F(SessionErrors, SayThatOneLabelIsTooFew) {
   scheduler::JobSpec spec = job();
-  spec.data.train.path = write("one.csv", "text,label\na,x\nb,x\n");
+  spec.data.train.paths = {write("one.csv", "text,label\na,x\nb,x\n")};
   const Error error = refusal(spec);
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
-  EXPECT_NE(error.message.find("1 label in column \"label\""), std::string::npos) << error.message;
+  EXPECT_NE(error.message.find("have the label \"x\""), std::string::npos) << error.message;
   EXPECT_NE(error.message.find("at least 2"), std::string::npos) << error.message;
 }
 
 TEST_F(SessionErrors, NameTheFieldOfASpecThatCannotBeTrained) {
   const std::vector<std::pair<std::string, std::function<void(scheduler::JobSpec&)>>> changes{
-      {"model.zoo", [](auto& spec) { spec.model.zoo = "resnet"; }},
-      {"model.width", [](auto& spec) { spec.model.width = 0; }},
-      {"model.dropout", [](auto& spec) { spec.model.dropout = 1; }},
-      {"pad_sequences.length", [](auto& spec) { spec.data.length = 0; }},
-      {"tokenize.vocabulary", [](auto& spec) { spec.data.vocabulary = 2; }},
+      {"model.zoo", [](auto& spec) { spec.model.zoo = "resnext"; }},
+      {"model", [](auto& spec) { spec.model.torchscript = "/also.pt"; }},
+      {"model.width", [](auto& spec) { spec.model.settings["width"] = {0}; }},
+      {"model.dropout", [](auto& spec) { spec.model.settings["dropout"] = {1}; }},
+      {"data.transforms", [](auto& spec) { spec.data.transforms = texts(8000, 0); }},
+      {"data.transforms", [](auto& spec) { spec.data.transforms = texts(2, 12); }},
       {"batch.global", [](auto& spec) { spec.batch.global = 0; }},
       {"batch.accumulate", [](auto& spec) { spec.batch.accumulate = 0; }},
-      {"optimizer.name", [](auto& spec) { spec.optimizer.name = "sgd"; }},
-      {"precision", [](auto& spec) { spec.precision = "bf16"; }},
-      {"strategy", [](auto& spec) { spec.strategy = "parameter_server"; }},
-      {"loss", [](auto& spec) { spec.loss = "hinge"; }},
+      {"precision", [](auto& spec) { spec.precision = "fp16"; }},
+      {"early_stop", [](auto& spec) { spec.early_stop.emplace(), spec.data.validate.reset(); }},
+      {"early_stop.metric",
+       [](auto& spec) {
+         spec.early_stop = {{"f1", true}, 3, 0};
+       }},
+      {"strategy", [](auto& spec) { spec.strategy.name = "parameter_server"; }},
+      {"loss", [](auto& spec) { spec.loss[0].name = "hinge"; }},
       {"until", [](auto& spec) { spec.until = {}; }}};
   for (const auto& [field, change] : changes) {
     scheduler::JobSpec spec = job();
@@ -90,15 +95,16 @@ TEST_F(SessionErrors, SayThatThereIsNoValidationSet) {
 
 TEST_F(SessionErrors, DoNotComeFromRowsWithoutWordsOrUnknownLabels) {
   scheduler::JobSpec spec = job();
-  spec.data.train.path = write("odd.csv", "text,label\n...,x\n\"\",y\nword,x\n");
-  spec.data.validate->path = write("unseen.csv", "text,label\nword,x\n?,z\nnever seen,x\nword,z\n");
+  spec.data.train.paths = {write("odd.csv", "text,label\n...,x\n\"\",y\nword,x\n")};
+  spec.data.validate->paths = {write("unseen.csv", "text,label\nword,x\n?,z\nnever seen,x\nword,z\n")};
   const auto session = open(spec);
   collective::Communicator one(spec.logical_ranks());
   ASSERT_TRUE(session->run_step(one));
   const auto result = session->evaluate(one);
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_EQ(result->samples, 4U);
-  EXPECT_LE(result->accuracy, 0.5) << "a label that training does not know cannot be judged right";
+  EXPECT_LE(result->metrics.at("accuracy"), 0.5)
+      << "a label that training does not know cannot be judged right";
   EXPECT_DOUBLE_EQ(result->majority_accuracy, 0.5);
   EXPECT_TRUE(std::isfinite(result->loss));
 }

@@ -11,7 +11,8 @@ class SessionState : public TrainingJob {};
 
 TEST_F(SessionState, StartsAtStepZeroAndCountsStepsAndEpochs) {
   scheduler::JobSpec spec = job(150);
-  spec.until = {.epochs = 2, .steps = std::nullopt};
+  spec.until = {};
+  spec.until.epochs = 2;
   const auto session = open(spec);
   EXPECT_EQ(session->step(), 0U);
   EXPECT_EQ(session->steps_per_epoch(), 5U);
@@ -96,7 +97,7 @@ TEST_F(SessionState, IsRefusedWhenTheTrainingFileChanged) {
   const Result<void> restored = session->restore(image);
   ASSERT_FALSE(restored);
   EXPECT_EQ(restored.error().code, ErrorCode::conflict);
-  EXPECT_NE(restored.error().message.find("sha256"), std::string::npos) << restored.error().message;
+  EXPECT_NE(restored.error().message.find("fingerprint"), std::string::npos) << restored.error().message;
   EXPECT_EQ(session->image(false).tensors, before.tensors);
 }
 
@@ -104,16 +105,16 @@ TEST_F(SessionState, IsRefusedWhenTheModelOrTheEncodingDiffers) {
   const scheduler::JobSpec spec = job();
   const StateImage image = train(spec, 1, 1);
   scheduler::JobSpec other = spec;
-  other.model.width = 8;
+  other.model.settings["width"] = {8};
   Result<void> restored = open(other)->restore(image);
   ASSERT_FALSE(restored);
-  EXPECT_NE(restored.error().message.find("model.width is 8 in the job and 16 in the state"),
+  EXPECT_NE(restored.error().message.find("model.settings.width is [8.0] in the job and [16.0] in the state"),
             std::string::npos);
   other = spec;
-  other.data.length = 9;
+  other.data.transforms = texts(8000, 9);
   restored = open(other)->restore(image);
   ASSERT_FALSE(restored);
-  EXPECT_NE(restored.error().message.find("pad_sequences.length"), std::string::npos);
+  EXPECT_NE(restored.error().message.find("data.fields"), std::string::npos);
 }
 
 TEST_F(SessionState, IsRefusedWhenATensorIsMissingOrShort) {

@@ -8,10 +8,20 @@ namespace ds::train {
 namespace {
 
 StateDescription description() {
-  return {{.vocabulary = 4, .length = 8, .width = 6, .classes = 2, .dropout = 0.1},
-          {"<pad>", "<unknown>", "straße", "quote\""},
-          {"no", "yes"},
-          {"abc123", "text", "label", 8000, 8}};
+  StateDescription made;
+  made.request.model.zoo = "text_classifier";
+  made.request.model.settings = {{"width", {6}}, {"dropout", {0.1}}};
+  made.request.loss = {scheduler::LossTerm{}};
+  made.request.fields = {{"text", data::Element::int64, {8}}, {"label", data::Element::int64, {}}};
+  made.request.classes = 2;
+  made.request.vocabulary = 4;
+  made.parameters = {{"embedding.weight", {4, 6}, 0, 24},
+                     {"convolution.weight", {6, 6, 3}, 24, 108},
+                     {"output.bias", {2}, 132, 2}};
+  made.buffers = {{"norm.running_mean", {6}, 0, 6}};
+  made.counters = {{"norm.num_batches_tracked", {}, 0, 1}};
+  made.data = {"abc123", {{"<pad>", "<unknown>", "straße", "quote\""}, {{"a", "b"}}, {"no", "yes"}}};
+  return made;
 }
 
 TEST(StateDescription, SurvivesJsonWithEqualBytes) {
@@ -19,6 +29,8 @@ TEST(StateDescription, SurvivesJsonWithEqualBytes) {
   const Result<StateDescription> back = to_state_description(json);
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(*back, description());
+  EXPECT_EQ(back->parameters, description().parameters);
+  EXPECT_EQ(back->counters, description().counters);
   EXPECT_EQ(to_json(*back), json);
 }
 
@@ -36,7 +48,8 @@ TEST(StateDescription, RefusesEveryTruncationAndMissingField) {
     ASSERT_FALSE(result);
     ASSERT_EQ(result.error().code, ErrorCode::data_loss);
   }
-  for (const char* field : {"format", "model", "parameters", "vocabulary", "labels", "data"}) {
+  for (const char* field :
+       {"format", "model", "parameters", "buffers", "counters", "vocabulary", "labels", "data"}) {
     auto parsed = nlohmann::json::parse(json);
     parsed.erase(field);
     EXPECT_FALSE(to_state_description(parsed.dump())) << field;
@@ -44,42 +57,47 @@ TEST(StateDescription, RefusesEveryTruncationAndMissingField) {
 }
 
 TEST(StateDescription, RefusesSizesThatContradictEachOther) {
-  for (const char* field : {"/model/vocabulary", "/model/classes", "/model/width", "/parameters/1/offset",
-                            "/parameters/0/shape/0"}) {
+  for (const char* field :
+       {"/model/vocabulary", "/model/classes", "/parameters/1/offset", "/parameters/0/shape/0"}) {
     auto parsed = nlohmann::json::parse(to_json(description()));
     parsed[nlohmann::json::json_pointer(field)] = 5;
     EXPECT_FALSE(to_state_description(parsed.dump())) << field;
   }
 }
 
-TEST(StateDescription, RefusesANewerFormatBySayingSo) {
-  auto parsed = nlohmann::json::parse(to_json(description()));
-  parsed["format"] = 2;
-  const auto result = to_state_description(parsed.dump());
-  ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().code, ErrorCode::unsupported);
+TEST(StateDescription, RefusesAnotherFormatBySayingSo) {
+  for (const int format : {1, 3}) {
+    auto parsed = nlohmann::json::parse(to_json(description()));
+    parsed["format"] = format;
+    const auto result = to_state_description(parsed.dump());
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ErrorCode::unsupported);
+  }
 }
 
 TEST(CheckSameTraining, SaysWhichPartOfTheDataOrTheModelDiffers) {
   StateDescription other = description();
   EXPECT_TRUE(check_same_training(description(), other));
-  other.data.sha256 = "def456";
+  other.data.fingerprint = "def456";
   Result<void> result = check_same_training(description(), other);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::conflict);
-  EXPECT_NE(result.error().message.find("sha256 is abc123 in the job and def456 in the state"),
-            std::string::npos);
+  EXPECT_NE(
+      result.error().message.find("data.fingerprint is \"abc123\" in the job and \"def456\" in the state"),
+      std::string::npos)
+      << result.error().message;
   EXPECT_FALSE(result.error().hint.empty());
 
   other = description();
-  other.model.width = 12;
+  other.request.model.settings["width"] = {12};
   result = check_same_training(description(), other);
   ASSERT_FALSE(result);
-  EXPECT_NE(result.error().message.find("model.width is 6 in the job and 12 in the state"),
-            std::string::npos);
+  EXPECT_NE(result.error().message.find("model.settings.width is [6.0] in the job and [12.0] in the state"),
+            std::string::npos)
+      << result.error().message;
 
   other = description();
-  other.vocabulary[2] = "strasse";
+  other.data.preprocessing.vocabulary[2] = "strasse";
   EXPECT_FALSE(check_same_training(description(), other));
 }
 

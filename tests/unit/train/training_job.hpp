@@ -55,18 +55,31 @@ class TrainingJob : public ::testing::Test {
     return csv;
   }
 
+  static scheduler::SourceSpec csv(const std::string& path, const std::string& label = "label") {
+    scheduler::SourceSpec source;
+    source.paths = {path};
+    source.format = "csv";
+    source.columns = {{"text", {"text"}}, {"label", {label}}};
+    return source;
+  }
+
+  static std::vector<scheduler::TransformSpec> texts(std::uint32_t vocabulary, std::uint32_t length) {
+    return {{scheduler::Tokenize{"word", vocabulary}, {}}, {scheduler::PadSequences{length}, {}}};
+  }
+
   /// A small job with dropout and four logical ranks over `rows` sentences.
   scheduler::JobSpec job(std::size_t rows = 150) const {
     scheduler::JobSpec spec;
     spec.name = "small";
     spec.workers = {1, 4};
-    spec.model.width = 16;
-    spec.model.dropout = 0.2;
-    spec.data.train = {write("train.csv", sentences(rows, 1)), "text", "label"};
-    spec.data.validate = scheduler::CsvSource{write("validate.csv", sentences(90, 2)), "text", "label"};
-    spec.data.length = 12;
+    spec.model.zoo = "text_classifier";
+    spec.model.settings = {{"width", {16}}, {"dropout", {0.2}}};
+    spec.data.train = csv(write("train.csv", sentences(rows, 1)));
+    spec.data.validate = csv(write("validate.csv", sentences(90, 2)));
+    spec.data.transforms = texts(8000, 12);
     spec.batch.global = 32;
     spec.optimizer.lr = 1e-2;
+    spec.optimizer.weight_decay = 0.01;
     spec.until.steps = 1000;
     spec.seed = 7;
     return spec;

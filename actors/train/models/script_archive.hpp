@@ -1,0 +1,21 @@
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+
+#include <cstddef>
+#include <string>
+
+#include "storage/result.hpp"
+
+namespace ds::train {
+
+/// Reads a TorchScript archive that a stranger may have written.
+///
+/// An archive is a program, so before anything of it runs: its code must not have `__setstate__` (which runs
+/// while loading) or classes of torch's extensions, all operators of all its functions must be of the
+/// namespaces `aten` and `prim` without those that reach files, processes, other hosts, Python or a clock,
+/// and `forward` must not assign attributes that are no tensors, for those would be state that nobody
+/// checkpoints. `forward` must take `inputs` arguments. All else is `invalid_argument` and names the file.
+Result<torch::jit::Module> load_script_archive(const std::string& path, std::size_t inputs);
+
+}  // namespace ds::train

@@ -1,0 +1,31 @@
+#include "actors/train/progress.hpp"
+
+namespace ds::train {
+
+std::array<double, Progress::kCount> Progress::values() const {
+  return {skipped, judged_step, evaluations, best, best_evaluation, ended, scale, clean_steps};
+}
+
+Progress Progress::of(std::span<const double> v) {
+  return {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]};
+}
+
+void judge(Progress& progress, std::uint64_t step, double metric, const scheduler::EarlyStop& rule) {
+  // A gang that resumes at this step evaluates it once more.
+  if (static_cast<double>(step) <= progress.judged_step) return;
+  progress.judged_step = static_cast<double>(step);
+  const bool first = progress.evaluations++ == 0;
+  const double gain = rule.goal.larger ? metric - progress.best : progress.best - metric;
+  if (first || gain > rule.min_delta) {
+    progress.best = metric;
+    progress.best_evaluation = progress.evaluations;
+  } else if (progress.evaluations - progress.best_evaluation >= rule.patience) {
+    progress.ended = 1;
+  }
+}
+
+bool reaches(const scheduler::Goal& goal, double metric, double target) {
+  return goal.larger ? metric >= target : metric <= target;
+}
+
+}  // namespace ds::train

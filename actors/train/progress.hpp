@@ -1,0 +1,34 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "scheduler/spec/train_spec.hpp"
+
+namespace ds::train {
+
+/// What a step depends on besides the tensors: a part of the state, the same on every worker. Pure.
+struct Progress {
+  double skipped = 0;          ///< steps that changed nothing because something was not finite
+  double judged_step = 0;      ///< the last evaluation that counted
+  double evaluations = 0;      ///< that counted
+  double best = 0;             ///< of early stopping's metric
+  double best_evaluation = 0;  ///< its number
+  double ended = 0;            ///< 1: an evaluation ended training
+  double scale = 0;            ///< the loss scaler's; 0: none
+  double clean_steps = 0;      ///< since the scale changed
+
+  static constexpr std::size_t kCount = 8;
+  std::array<double, kCount> values() const;
+  static Progress of(std::span<const double> values);
+  bool operator==(const Progress&) const = default;
+};
+
+/// Takes an evaluation's metric into account, once a step. `target`: training ends when it is reached.
+void judge(Progress& progress, std::uint64_t step, double metric, const scheduler::EarlyStop& rule);
+
+/// Whether `metric` reaches `target`.
+bool reaches(const scheduler::Goal& goal, double metric, double target);
+
+}  // namespace ds::train

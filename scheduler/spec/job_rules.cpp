@@ -1,0 +1,88 @@
+#include <algorithm>
+#include <string>
+
+#include "scheduler/spec/job_sections.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+/// Reports a fault at `field`, or at the nearest section around it that the file has.
+void fail(Findings& findings, const std::string& field, std::string message, std::string hint = {}) {
+  findings.add_error(field, findings.mark_of(field), std::move(message), std::move(hint));
+}
+
+void check_batch(const JobSpec& spec, Findings& findings) {
+  if (findings.has_error_in("workers")) return;
+  if (spec.workers.min > spec.workers.max) {
+    fail(findings, "workers.min",
+         "expected at most workers.max (" + std::to_string(spec.workers.max) + "), got " +
+             std::to_string(spec.workers.min));
+  }
+  const std::uint64_t samples_needed = std::uint64_t{spec.workers.max} * spec.batch.accumulate;
+  if (!findings.has_error_in("batch") && spec.batch.global < samples_needed) {
+    fail(findings, "batch.global",
+         "expected at least " + std::to_string(samples_needed) + ", got " + std::to_string(spec.batch.global),
+         "each of workers.max (" + std::to_string(spec.workers.max) + ") shares needs a sample in each of " +
+             std::to_string(spec.batch.accumulate) + " micro-batches");
+  }
+}
+
+void check_end(const JobSpec& spec, Findings& findings) {
+  const Until& until = spec.until;
+  if (findings.has_error_in("until")) return;
+  if (until.epochs.has_value() == until.steps.has_value()) {
+    const std::string beside = until.metric ? " beside metric" : "";
+    fail(findings, "until",
+         until.epochs ? "expected one of epochs and steps, got both"
+                      : "expected epochs or steps" + beside + ", got neither",
+         until.metric ? "such as {epochs: 5, metric: {accuracy: 0.95}}" : "such as {epochs: 5}");
+  } else if (until.steps && !findings.has_error_in("schedule") && spec.schedule.warmup > *until.steps) {
+    fail(findings, "schedule.warmup",
+         "expected at most until.steps (" + std::to_string(*until.steps) + "), got " +
+             std::to_string(spec.schedule.warmup));
+  }
+}
+
+/// Reports a goal at `field` whose metric is not computed.
+void check_metric(const JobSpec& spec, const Goal& goal, const std::string& field, Findings& findings) {
+  const auto& metrics = spec.validate.metrics;
+  if (findings.has_error_in("validate") || metrics.empty() || goal.metric == "loss") return;
+  if (std::find(metrics.begin(), metrics.end(), goal.metric) != metrics.end()) return;
+  fail(findings, field, goal.metric + " is not among validate.metrics", "add it there");
+}
+
+void check_validation(const Section& root, const JobSpec& spec, Findings& findings) {
+  if (!spec.data.validate && !findings.has_error_in("data")) {
+    const char* hint = "there is nothing to judge by without it";
+    if (root.has("validate")) root.fail("validate", "expected data.validate, which is missing", hint);
+    if (spec.early_stop) root.fail("early_stop", "expected data.validate, which is missing", hint);
+    if (spec.until.metric) fail(findings, "until.metric", "expected data.validate, which is missing", hint);
+    return;
+  }
+  if (spec.early_stop) check_metric(spec, spec.early_stop->goal, "early_stop.metric", findings);
+  if (spec.until.metric) check_metric(spec, *spec.until.metric, "until.metric", findings);
+}
+
+void check_model(const JobSpec& spec, Findings& findings) {
+  if (spec.model.zoo != "text_classifier" || findings.has_error_in("data")) return;
+  const auto& columns = spec.data.train.columns;
+  const bool has_text =
+      spec.data.train.format == "text" ||
+      std::any_of(columns.begin(), columns.end(), [](const FieldColumns& f) { return f.field == "text"; });
+  if (!has_text) {
+    fail(findings, "data.train.columns", "expected a column for text, which text_classifier reads",
+         "such as {text: utterance, label: intent}");
+  }
+}
+
+}  // namespace
+
+void check_rules(const Section& root, const JobSpec& spec) {
+  Findings& findings = root.findings();
+  check_batch(spec, findings);
+  check_end(spec, findings);
+  check_validation(root, spec, findings);
+  check_model(spec, findings);
+}
+
+}  // namespace ds::scheduler

@@ -1,0 +1,91 @@
+"""Training: ours against plain PyTorch and, with two workers, against DistributedDataParallel over Gloo."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from contest import Case, Contender
+from processes import Failure, Processes
+from suites import recovery
+
+TARGETS = ("bench_train_ds", "ds-head", "ds-node", "ds-actor", "ds-submit")
+
+HERE = Path(__file__).resolve().parent.parent
+DATA = HERE.parent.parent.parent / "shared" / "data"
+
+# What is measured a second of budget; all cases train with AdamW, one thread and batches of 64 a rank.
+STEPS = {"mlp": 60, "cnn": 40, "transformer": 40}
+
+IMAGES = """
+data:
+  train: {{source: {data}/mnist/train-images-idx3-ubyte.gz, labels: {data}/mnist/train-labels-idx1-ubyte.gz, format: idx}}
+"""
+TEXTS = """
+data:
+  train: {{source: {data}/banking77/train.csv, format: csv, columns: {{text: text, label: category}}}}
+  transforms: [tokenize: {{vocabulary: 8000}}, pad_sequences: {{length: 32}}]
+"""
+MODELS = {
+    "mlp": ("{{zoo: mlp, hidden: [1024, 1024, 1024], dropout: 0}}", IMAGES),
+    "cnn": ("{{torchscript: {folder}/cnn.pt}}", IMAGES),
+    "transformer": ("{{zoo: transformer, layers: 2, width: 128, heads: 4, feed_forward: 512, dropout: 0.1}}", TEXTS),
+}
+JOB = """
+version: 1
+kind: train
+name: benchmark
+workers: {ranks}
+batch: {{global: {batch}}}
+optimizer: {{name: adamw, lr: 1e-3}}
+until: {{steps: 1000000}}
+model: """
+
+
+def cases(programs, seconds):
+    if not DATA.is_dir():
+        raise Failure(f"the data sets are not there: {DATA}")
+
+    def case(name, model, ranks, must):
+        steps = max(int(STEPS[model] * seconds), 10)
+
+        def ours(folder):
+            text = (JOB + MODELS[model][0] + MODELS[model][1]).format(
+                ranks=ranks, batch=64 * ranks, folder=folder, data=DATA)
+            Path(folder, "job.yaml").write_text(text, encoding="utf-8")
+            return [[programs / "bench_train_ds", f"{folder}/job.yaml", rank, ranks, steps, folder]
+                    for rank in range(ranks)]
+
+        def torch(folder):
+            return [["/usr/bin/python3", HERE / "train_torch.py", model, rank, ranks, steps, folder, DATA]
+                    for rank in range(ranks)]
+
+        peer = "PyTorch" if ranks == 1 else "PyTorch DDP, Gloo"
+        return Case(name, "samples/s", False,
+                    [Contender("ours", "ds", lambda: _run(ours)), Contender("peer", peer, lambda: _run(torch))],
+                    must)
+
+    return [
+        case("one_worker_mlp", "mlp", 1, 1),
+        case("one_worker_cnn", "cnn", 1, 1),
+        case("one_worker_transformer", "transformer", 1, 1),
+        case("two_workers_mlp", "mlp", 2, 1.5),
+        case("two_workers_cnn", "cnn", 2, 1),
+        case("two_workers_transformer", "transformer", 2, 1),
+        recovery.case(programs),
+    ]
+
+
+def _run(commands):
+    """One round, whose first process tells the result."""
+    folder = tempfile.mkdtemp(prefix="ds-bench-")
+    environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    try:
+        with Processes() as processes:
+            export = ["/usr/bin/python3", HERE / "train_torch.py", "export", 0, 1, 1, folder, DATA]
+            processes.run(export, 120)
+            children = [processes.start(command, environment) for command in commands(folder)]
+            processes.wait(children, 300)
+            return json.loads(children[0].stdout.read().decode().splitlines()[-1])["value"]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

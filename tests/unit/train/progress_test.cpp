@@ -1,0 +1,54 @@
+#include "actors/train/progress.hpp"
+
+#include <gtest/gtest.h>
+
+namespace ds::train {
+namespace {
+
+TEST(Progress, EndsAfterPatienceEvaluationsWithoutAGain) {
+  scheduler::EarlyStop rule{{"accuracy", true}, 2, 0.01};
+  Progress progress;
+  std::uint64_t step = 0;
+  for (const double accuracy : {0.5, 0.6, 0.605, 0.62, 0.625}) {
+    judge(progress, step += 10, accuracy, rule);
+    EXPECT_EQ(progress.ended, 0) << accuracy;
+  }
+  judge(progress, step += 10, 0.629, rule);
+  EXPECT_EQ(progress.ended, 1);
+  EXPECT_EQ(progress.best, 0.62);
+}
+
+TEST(Progress, TakesALowerLossForBetter) {
+  scheduler::EarlyStop rule{{"loss", false}, 1, 0};
+  Progress progress;
+  judge(progress, 1, 2.0, rule);
+  judge(progress, 2, 1.0, rule);
+  EXPECT_EQ(progress.ended, 0);
+  judge(progress, 3, 1.0, rule);
+  EXPECT_EQ(progress.ended, 1);
+}
+
+TEST(Progress, CountsAStepThatIsEvaluatedAgainOnce) {
+  scheduler::EarlyStop rule{{"loss", false}, 2, 0};
+  Progress progress;
+  judge(progress, 10, 1.0, rule);
+  judge(progress, 20, 2.0, rule);
+  const Progress once = progress;
+  for (int i = 0; i < 5; ++i) judge(progress, 20, 2.0, rule);
+  EXPECT_EQ(progress, once);
+}
+
+TEST(Progress, SurvivesItsWayThroughAState) {
+  const Progress progress{1, 2, 3, 4.5, 6, 1, 65536, 8};
+  EXPECT_EQ(Progress::of(progress.values()), progress);
+}
+
+TEST(Progress, ReachesATargetFromTheRightSide) {
+  EXPECT_TRUE(reaches({"accuracy", true}, 0.95, 0.95));
+  EXPECT_FALSE(reaches({"accuracy", true}, 0.94, 0.95));
+  EXPECT_TRUE(reaches({"loss", false}, 0.1, 0.2));
+  EXPECT_FALSE(reaches({"loss", false}, 0.3, 0.2));
+}
+
+}  // namespace
+}  // namespace ds::train

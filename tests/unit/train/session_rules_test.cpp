@@ -1,0 +1,157 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/train/training_job.hpp"
+
+namespace ds::train {
+namespace {
+
+/// What a job may ask for besides its steps: when to evaluate, when to stop, what to do about numbers that
+/// are not finite.
+class SessionRules : public TrainingJob {
+ protected:
+  /// The steps after which an evaluation is due, until training is finished; each is carried out.
+  static std::vector<std::uint64_t> evaluated_steps(TrainingSession& session, std::uint32_t logical_ranks) {
+    std::vector<std::uint64_t> steps;
+    collective::Communicator one(logical_ranks);
+    while (!session.finished()) {
+      const auto step = session.run_step(one);
+      if (!step) throw std::runtime_error(step.error().message);
+      if (!session.evaluation_due()) continue;
+      steps.push_back(session.step());
+      if (const auto result = session.evaluate(one); !result)
+        throw std::runtime_error(result.error().message);
+    }
+    return steps;
+  }
+};
+
+TEST_F(SessionRules, EvaluateAfterEpochsOrStepsAndAtTheEnd) {
+  scheduler::JobSpec spec = job(150);  // 5 steps an epoch
+  spec.until = {};
+  spec.until.steps = 17;
+  using Steps = std::vector<std::uint64_t>;
+  EXPECT_EQ(evaluated_steps(*open(spec), spec.logical_ranks()), (Steps{5, 10, 15, 17}));
+  spec.validate.every_epochs = 2;
+  EXPECT_EQ(evaluated_steps(*open(spec), spec.logical_ranks()), (Steps{10, 17}));
+  spec.validate.every_steps = 6;
+  EXPECT_EQ(evaluated_steps(*open(spec), spec.logical_ranks()), (Steps{6, 12, 17}));
+  spec.data.validate.reset();
+  EXPECT_EQ(evaluated_steps(*open(spec), spec.logical_ranks()), Steps());
+}
+
+TEST_F(SessionRules, StopEarlyWithoutAGainAndStayStoppedInARestoredState) {
+  scheduler::JobSpec spec = job(150);
+  spec.optimizer.lr = 1e-12;  // nothing changes
+  spec.early_stop = scheduler::EarlyStop{{"accuracy", true}, 2, 0};
+  const auto session = open(spec);
+  EXPECT_EQ(evaluated_steps(*session, spec.logical_ranks()), (std::vector<std::uint64_t>{5, 10, 15}));
+  EXPECT_LT(session->step(), session->total_steps());
+  const auto other = open(spec);
+  ASSERT_TRUE(other->restore(session->image(true)));
+  EXPECT_TRUE(other->finished());
+}
+
+TEST_F(SessionRules, StopWhenTheTargetIsReached) {
+  scheduler::JobSpec spec = job(600);
+  spec.until = {};
+  spec.until.epochs = 50;
+  spec.until.metric = scheduler::Goal{"accuracy", true};
+  spec.until.target = 0.9;
+  const auto session = open(spec);
+  const auto steps = evaluated_steps(*session, spec.logical_ranks());
+  EXPECT_LT(session->step(), session->total_steps() / 2);
+  EXPECT_EQ(session->step(), steps.back());
+}
+
+TEST_F(SessionRules, MeasureWhatWasAskedForAlikeInGangsOfEverySize) {
+  scheduler::JobSpec spec = job(300);
+  spec.validate.metrics = {"f1", "auc", "accuracy"};
+  std::vector<EvaluationResult> results;
+  for (std::uint32_t members = 1; members <= 3; ++members) {
+    collective::run_gang(collective::assign_logical_ranks(spec.logical_ranks(), members),
+                         [&](collective::Communicator& communicator) {
+                           const auto session = open(spec);
+                           for (int i = 0; i < 20; ++i) ASSERT_TRUE(session->run_step(communicator));
+                           const auto result = session->evaluate(communicator);
+                           ASSERT_TRUE(result) << result.error().message;
+                           if (communicator.rank() == 0) results.push_back(*result);
+                         });
+  }
+  ASSERT_EQ(results.size(), 3U);
+  for (const EvaluationResult& result : results) {
+    EXPECT_EQ(result.metrics, results[0].metrics);
+    EXPECT_EQ(result.loss, results[0].loss);
+    EXPECT_EQ(result.metrics.size(), 3U);
+  }
+  EXPECT_GT(results[0].metrics.at("auc"), 0.7);
+}
+
+TEST_F(SessionRules, SkipSoManyStepsThatAreNotFiniteAndNoMore) {
+  scheduler::JobSpec spec = job();
+  spec.optimizer.lr = 1e30;
+  spec.optimizer.weight_decay = 0;
+  spec.on_nan = {true, 3};
+  const auto session = open(spec);
+  collective::Communicator one(spec.logical_ranks());
+  std::uint64_t skipped = 0;
+  while (true) {
+    const StateImage before = session->image(true);
+    const auto step = session->run_step(one);
+    if (!step) {
+      EXPECT_EQ(step.error().code, ErrorCode::invalid_argument);
+      EXPECT_NE(step.error().message.find("after 3 skipped steps"), std::string::npos)
+          << step.error().message;
+      break;
+    }
+    ASSERT_LT(session->step(), 100U);
+    if (step->updated) continue;
+    ++skipped;
+    EXPECT_EQ(session->step(), before.step + 1);
+    EXPECT_EQ(session->image(false).tensors[0], before.tensors[0]);
+  }
+  EXPECT_EQ(skipped, 3U);
+}
+
+TEST_F(SessionRules, NameTheTensorWhoseGradientIsNotFinite) {
+  scheduler::JobSpec spec = job();
+  spec.optimizer.lr = 1e30;
+  const auto session = open(spec);
+  collective::Communicator one(spec.logical_ranks());
+  for (int i = 0; i < 20; ++i) {
+    const auto step = session->run_step(one);
+    if (step) continue;
+    EXPECT_NE(step.error().message.find(".weight"), std::string::npos) << step.error().message;
+    return;
+  }
+  FAIL() << "everything stayed finite";
+}
+
+TEST_F(SessionRules, LowerTheLearningRateAsTheScheduleSays) {
+  scheduler::JobSpec spec = job();
+  spec.until = {};
+  spec.until.steps = 10;
+  spec.schedule.name = "linear";
+  spec.schedule.warmup = 2;
+  const auto session = open(spec);
+  collective::Communicator one(spec.logical_ranks());
+  std::vector<double> rates;
+  while (!session->finished()) rates.push_back(session->run_step(one)->learning_rate);
+  EXPECT_DOUBLE_EQ(rates[0], spec.optimizer.lr / 2);
+  EXPECT_DOUBLE_EQ(rates[1], spec.optimizer.lr);
+  EXPECT_TRUE(std::is_sorted(rates.rbegin(), rates.rend() - 1));
+  EXPECT_DOUBLE_EQ(rates.back(), 0);
+}
+
+TEST_F(SessionRules, TrainWithEveryOptimizerAndClippingToTheSameBitsInEveryGang) {
+  for (const char* name : {"sgd", "adam", "adamw"}) {
+    scheduler::JobSpec spec = job();
+    spec.optimizer.name = name;
+    spec.optimizer.lr = 1e-2;
+    if (spec.optimizer.name == "sgd") spec.optimizer.momentum = 0.9;
+    spec.optimizer.clip_norm = 0.5;
+    EXPECT_EQ(train(spec, 1, 6).tensors, train(spec, 4, 6).tensors) << name;
+  }
+}
+
+}  // namespace
+}  // namespace ds::train
