@@ -132,19 +132,21 @@ void Trainer::be_stuck(std::uint64_t generation, const Error& why) {
   if (is_current(generation)) events_.on_stuck(generation, session_->step(), why);
 }
 
+/// Another try cannot help against a diverged loss, a bad record, or a file that is another one now.
+void Trainer::fail_with(std::uint64_t generation, const Error& why) {
+  if (why.code != ErrorCode::invalid_argument && why.code != ErrorCode::conflict)
+    return be_stuck(generation, why);
+  publish_position(false);
+  events_.on_impossible(why);
+}
+
 void Trainer::train(std::uint64_t generation) {
   publish_position(true);
   if (!finish_boundary(generation, true)) return;
   while (!session_->finished()) {
     if (!is_current(generation)) return publish_position(false);
     const auto result = session_->run_step(*communicator_);
-    if (!result) {
-      if (result.error().code == ErrorCode::invalid_argument) {
-        publish_position(false);
-        return events_.on_impossible(result.error());
-      }
-      return be_stuck(generation, result.error());
-    }
+    if (!result) return fail_with(generation, result.error());
     publish_position(true);
     events_.on_step(generation, *result);
     if (!finish_boundary(generation, false)) return;
@@ -171,7 +173,7 @@ bool Trainer::finish_boundary(std::uint64_t generation, bool resumed) {
 bool Trainer::evaluate(std::uint64_t generation, std::map<std::string, double>& metrics) {
   const auto result = session_->evaluate(*communicator_);
   if (!result) {
-    be_stuck(generation, result.error());
+    fail_with(generation, result.error());
     return false;
   }
   metrics = result->metrics;

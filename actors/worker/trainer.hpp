@@ -84,6 +84,7 @@ class Trainer {
   bool finish_boundary(std::uint64_t generation, bool resumed);
   bool evaluate(std::uint64_t generation, std::map<std::string, double>& metrics);
   bool is_current(std::uint64_t generation) const;
+  void fail_with(std::uint64_t generation, const Error& why);
   void be_stuck(std::uint64_t generation, const Error& why);
   void publish_position(bool training);
 
