@@ -1,3 +1,5 @@
+#include <ATen/core/ivalue.h>  // first: clang 14 wants the type whole before a vector of it
+
 #include "actors/train/models/flat_tensors.hpp"
 
 #include <ATen/ATen.h>

@@ -1,3 +1,5 @@
+#include <ATen/core/ivalue.h>  // first: clang 14 wants the type whole before a vector of it
+
 #include "actors/train/models/script_archive.hpp"
 
 #include <caffe2/serialize/inline_container.h>

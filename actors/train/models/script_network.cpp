@@ -1,4 +1,5 @@
-#include <ATen/core/ivalue.h>
+#include <ATen/core/ivalue.h>  // first: clang 14 wants the type whole before a vector of it
+
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>

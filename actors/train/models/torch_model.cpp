@@ -1,3 +1,5 @@
+#include <ATen/core/ivalue.h>  // first: clang 14 wants the type whole before a vector of it
+
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
 #include <fmt/format.h>
