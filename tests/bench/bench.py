@@ -8,13 +8,14 @@ from pathlib import Path
 
 import contest
 import suites.allreduce
+import suites.data
 import suites.fabric
 import table
 from processes import Failure, Processes
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"
-SUITES = {"fabric": suites.fabric, "allreduce": suites.allreduce}
+SUITES = {"fabric": suites.fabric, "allreduce": suites.allreduce, "data": suites.data}
 
 
 def build(targets):
