@@ -8,9 +8,9 @@
 
 #include "actors/data/data_loader.hpp"
 
+using namespace ds;
+
 namespace {
-
-
 
 scheduler::SourceSpec source(std::string path, std::string format) {
   scheduler::SourceSpec spec;
