@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace ds::data {
@@ -104,7 +105,8 @@ Result<void> ArrayField::read(std::uint64_t record, storage::FilePin& pin, Value
   }
   const bool lies_as_pixels = order_ == Order::channels_last || plan_.shape[0] == 1;
   if (scales_ && lies_as_pixels && plan_.shape.size() == 3) {
-    value.pixels.assign(stored->begin(), stored->end());
+    value.pixels.resize(stored->size());
+    std::memcpy(value.pixels.data(), stored->data(), stored->size());
     value.has_pixels = true;
     return {};
   }

@@ -121,7 +121,8 @@ Result<std::vector<ArrayField>> open_npz_fields(const scheduler::SourceSpec& spe
                                                 std::span<const std::filesystem::path> files,
                                                 const std::shared_ptr<storage::PieceCache>& cache) {
   std::vector<scheduler::FieldColumns> columns = spec.columns;
-  std::ranges::stable_partition(columns, [](const auto& column) { return column.field != "label"; });
+  std::stable_partition(columns.begin(), columns.end(),
+                        [](const auto& column) { return column.field != "label"; });
   std::vector<std::string> names;
   for (const scheduler::FieldColumns& column : columns) {
     if (column.columns.size() != 1)

@@ -28,7 +28,8 @@ Result<std::vector<TableField>> plan_table_fields(std::span<const scheduler::Fie
       return fail(ErrorCode::invalid_argument, fmt::format("columns.{}: given twice", given.field));
     fields.push_back(std::move(field));
   }
-  std::ranges::stable_partition(fields, [](const TableField& field) { return !field.is_label; });
+  std::stable_partition(fields.begin(), fields.end(),
+                        [](const TableField& field) { return !field.is_label; });
   return fields;
 }
 

@@ -1,5 +1,6 @@
 #include "storage/dataset/csv_record.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -44,19 +45,18 @@ std::size_t take_quoted(std::string_view bytes, std::size_t at, CsvRow& row) {
 }  // namespace
 
 bool is_utf8(std::string_view text) {
+  constexpr std::size_t kStride = 32;
+  constexpr std::uint64_t kHighBits = 0x8080808080808080U;
   std::size_t at = 0;
   while (at < text.size()) {
-    while (at + 8 <= text.size()) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, text.data() + at, 8);
-      if ((word & 0x8080808080808080U) != 0) break;
-      at += 8;
+    std::uint64_t words[kStride / 8] = {};
+    std::memcpy(words, text.data() + at, std::min(kStride, text.size() - at));
+    if (((words[0] | words[1] | words[2] | words[3]) & kHighBits) == 0) {
+      at += kStride;
+      continue;
     }
-    while (at < text.size() && static_cast<unsigned char>(text[at]) < 0x80) {
-      ++at;
-      if (at % 8 == 0) break;
-    }
-    if (at < text.size() && static_cast<unsigned char>(text[at]) >= 0x80) {
+    // Characters one by one, until the stride is behind us.
+    for (const std::size_t end = at + kStride; at < std::min(end, text.size());) {
       const std::size_t size = utf8_character_size(text.substr(at));
       if (size == 0) return false;
       at += size;

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import contest
 import suites.allreduce
+import suites.data
 import suites.fabric
 import suites.train
 import table
@@ -15,7 +16,9 @@ from processes import Failure, Processes
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"
-SUITES = {"fabric": suites.fabric, "allreduce": suites.allreduce, "train": suites.train}
+SUITES = {
+    "fabric": suites.fabric, "allreduce": suites.allreduce, "train": suites.train, "data": suites.data,
+}
 
 
 def build(targets):
