@@ -8,7 +8,13 @@
 namespace ds::train {
 namespace {
 
-constexpr std::uint64_t kRowsAtOnce = 256;
+constexpr std::uint64_t kMostRowsAtOnce = 256;
+
+/// A few times what training runs through the model at once: no gradients are kept here.
+std::uint64_t rows_at_once(const scheduler::JobSpec& spec) {
+  const std::uint64_t parts = std::uint64_t{spec.logical_ranks()} * spec.batch.accumulate;
+  return std::min(kMostRowsAtOnce, 4 * ((spec.batch.global + parts - 1) / parts));
+}
 
 /// Goes through one logical rank's share of the validation set. `scores` (rows x classes) and `expected` are
 /// those of the whole set; a rank writes its rows. Empty: not wanted.
@@ -19,10 +25,11 @@ struct Judging {
 
   Result<void> judge(Positions share) {
     const data::Dataset& rows = *parts.validation;
+    const std::uint64_t at_once = rows_at_once(parts.spec);
     std::vector<std::uint64_t> samples;
-    for (std::uint64_t first = share.first; first < share.last; first += kRowsAtOnce) {
+    for (std::uint64_t first = share.first; first < share.last; first += at_once) {
       samples.clear();
-      for (std::uint64_t row = first; row < std::min(first + kRowsAtOnce, share.last); ++row)
+      for (std::uint64_t row = first; row < std::min(first + at_once, share.last); ++row)
         samples.push_back(row);
       const Result<data::Batch> batch = rows.make_batch(samples, std::nullopt);
       if (!batch) return tl::unexpected(batch.error());
@@ -68,6 +75,9 @@ Result<EvaluationResult> evaluate_model(const SessionParts& parts, collective::C
 
   const MetricSums total(classes, {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(sums)});
   EvaluationResult result;
+  if (total.rows() == 0)
+    return fail(ErrorCode::invalid_argument,
+                "data.validate: no sample has a label that the training set knows");
   result.loss = total.loss();
   result.samples = rows;
   result.majority_accuracy = parts.majority_accuracy;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -80,6 +81,10 @@ void MetricSums::add(double loss, std::uint64_t rows, std::uint64_t elements,
   }
 }
 
+double MetricSums::rows() const {
+  return values_[kRows];
+}
+
 double MetricSums::loss() const {
   return ratio(values_[kLoss], values_[kRows]);
 }
@@ -123,6 +128,7 @@ std::optional<double> auc(std::span<const float> scores, std::span<const std::in
     rows.clear();
     for (std::size_t row = 0; row < expected.size(); ++row) {
       if (expected[row] < 0) continue;
+      if (std::isnan(scores[row * classes + c])) return std::nullopt;
       rows.emplace_back(scores[row * classes + c], expected[row] == std::int64_t{c});
     }
     const std::optional<double> area = auc_of(rows);

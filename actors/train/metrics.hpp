@@ -30,6 +30,7 @@ class MetricSums {
   std::span<double> values() { return values_; }
   std::span<const double> values() const { return values_; }
 
+  double rows() const;      ///< that have a loss
   double loss() const;      ///< mean over the rows that have one; 0 without rows
   double accuracy() const;  ///< right elements among all
   /// Mean over the classes that are expected or predicted anywhere of 2 TP / (2 TP + FP + FN).
@@ -48,7 +49,7 @@ class MetricSums {
 
 /// The area under the ROC curve, exact; ties count half. `scores` are rows x classes, expected classes of -1
 /// are left out. For two classes that of class 1, for more the mean over the classes against the rest, of
-/// those that have both. Nothing when no class has both.
+/// those that have both. Nothing when no class has both, or a score is not a number.
 std::optional<double> auc(std::span<const float> scores, std::span<const std::int64_t> expected,
                           std::uint32_t classes);
 

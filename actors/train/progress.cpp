@@ -1,5 +1,7 @@
 #include "actors/train/progress.hpp"
 
+#include <cmath>
+
 namespace ds::train {
 
 std::array<double, Progress::kCount> Progress::values() const {
@@ -16,7 +18,7 @@ void judge(Progress& progress, std::uint64_t step, double metric, const schedule
   progress.judged_step = static_cast<double>(step);
   const bool first = progress.evaluations++ == 0;
   const double gain = rule.goal.larger ? metric - progress.best : progress.best - metric;
-  if (first || gain > rule.min_delta) {
+  if (first || std::isnan(progress.best) || gain > rule.min_delta) {
     progress.best = metric;
     progress.best_evaluation = progress.evaluations;
   } else if (progress.evaluations - progress.best_evaluation >= rule.patience) {

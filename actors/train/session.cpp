@@ -275,7 +275,10 @@ Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, 
   if (shared_of_ != communicator.serial()) {
     shared_ = {};
     const auto memory = communicator.allocate(vector_.size() * sizeof(float));
-    if (!memory) return tl::unexpected(memory.error());
+    if (!memory) {
+      communicator.abort(memory.error());  // the others wait for this share
+      return tl::unexpected(memory.error());
+    }
     shared_ = *memory;
     shared_of_ = communicator.serial();
   }
@@ -288,7 +291,13 @@ Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, 
     reducer.ready_from(first);
   };
   const std::uint32_t logical = communicator.hosted().first;
-  const Result<void> computed = compute_share(batch, logical, sum_, on_ready, result);
+  const Result<void> computed = [&]() -> Result<void> {
+    try {
+      return compute_share(batch, logical, sum_, on_ready, result);
+    } catch (const std::exception& e) {
+      return fail(ErrorCode::internal, fmt::format("computing a share: {}", e.what()));
+    }
+  }();
   if (!computed) {
     communicator.abort(computed.error());  // the others wait for this share
     return computed;

@@ -49,12 +49,14 @@ Result<void> check_spec(const scheduler::JobSpec& spec) {
 }
 
 /// Metrics that the job waits for must be among those that are computed.
-Result<void> check_metrics(const scheduler::JobSpec& spec, std::uint32_t classes) {
+Result<void> check_metrics(const scheduler::JobSpec& spec, std::uint32_t classes, bool is_mask) {
   const std::vector<std::string> names = metric_names(spec, classes);
   for (const std::string& name : names) {
     if (classes == 0)
       return refuse("validate.metrics", fmt::format("{} needs classes, and the label is no class", name));
   }
+  const bool wants_auc = std::ranges::find(names, "auc") != names.end();
+  if (wants_auc && is_mask) return refuse("validate.metrics", "auc is for one label a sample, not for masks");
   const auto known = [&](const scheduler::Goal& goal) {
     return goal.metric == "loss" || std::ranges::find(names, goal.metric) != names.end();
   };
@@ -117,7 +119,9 @@ Result<SessionParts> make_parts(const scheduler::JobSpec& spec) {
     parts.majority_accuracy = majority_accuracy(*parts.training, *parts.validation);
   }
   ModelRequest request = request_for(spec, *parts.training);
-  if (const auto fits = check_metrics(spec, request.classes); !fits) return tl::unexpected(fits.error());
+  const bool is_mask = !request.fields.empty() && !request.fields.back().shape.empty();
+  if (const auto fits = check_metrics(spec, request.classes, is_mask); !fits)
+    return tl::unexpected(fits.error());
   if (!spec.model.torchscript.empty()) {
     const auto bytes = storage::read_file(spec.model.torchscript, kMaxModuleBytes);
     if (!bytes) return tl::unexpected(bytes.error());

@@ -11,7 +11,8 @@ void StepVector::write_rest(std::span<const float> before, std::span<const float
                             const std::int64_t* counters, double loss, std::span<float> all) const {
   float* at = all.data() + sizes_.parameters;
   const auto share = static_cast<float>(active);
-  for (std::size_t i = 0; i < sizes_.buffers; ++i) *at++ = (after[i] - before[i]) / share;
+  for (std::size_t i = 0; i < sizes_.buffers; ++i)
+    *at++ = after[i] == before[i] ? 0.0F : (after[i] - before[i]) / share;  // a constant may be infinite
   for (std::size_t i = 0; i < sizes_.counters; ++i) {
     const std::int64_t value = counters == nullptr ? 0 : counters[i];
     *at++ = static_cast<float>(value >> kHalf);

@@ -1,5 +1,8 @@
 #include "actors/worker/trainer.hpp"
 
+#include <fmt/format.h>
+
+#include <exception>
 #include <utility>
 
 #include "storage/codec/sha256.hpp"
@@ -28,7 +31,13 @@ void Trainer::run() {
       order = std::move(orders_.front());
       orders_.pop_front();
     }
-    order();
+    try {
+      order();
+    } catch (const std::exception& e) {  // there was no memory
+      const Error why{ErrorCode::resource_exhausted, fmt::format("training: {}", e.what()),
+                      "raise resources.memory"};
+      session_ ? be_stuck(joined_, why) : events_.on_impossible(why);
+    }
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace ds::train {
 namespace {
 
@@ -26,6 +28,15 @@ TEST(Progress, TakesALowerLossForBetter) {
   EXPECT_EQ(progress.ended, 0);
   judge(progress, 3, 1.0, rule);
   EXPECT_EQ(progress.ended, 1);
+}
+
+TEST(Progress, ForgetsAFirstEvaluationThatIsNoNumber) {
+  scheduler::EarlyStop rule{{"loss", false}, 1, 0};
+  Progress progress;
+  judge(progress, 1, std::nan(""), rule);
+  judge(progress, 2, 1.0, rule);
+  EXPECT_EQ(progress.ended, 0);
+  EXPECT_EQ(progress.best, 1.0);
 }
 
 TEST(Progress, CountsAStepThatIsEvaluatedAgainOnce) {

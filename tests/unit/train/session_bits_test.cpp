@@ -83,7 +83,8 @@ TEST_F(SessionBits, OfAnEvaluationAreTheSameForGangsOfEverySize) {
                            ASSERT_TRUE(result) << result.error().message;
                            results[communicator.rank()] = *result;
                          });
-    for (const EvaluationResult& result : results) verdicts.emplace_back(result.loss, result.metrics.at("accuracy"));
+    for (const EvaluationResult& result : results)
+      verdicts.emplace_back(result.loss, result.metrics.at("accuracy"));
   }
   for (const auto& verdict : verdicts) EXPECT_EQ(verdict, verdicts.front());
 }

@@ -82,6 +82,18 @@ TEST_F(SessionErrors, RefuseAGangWithAnotherNumberOfLogicalRanks) {
   EXPECT_FALSE(session->evaluate(wrong));
 }
 
+TEST_F(SessionErrors, SayThatNoValidationSampleHasAKnownLabel) {
+  scheduler::JobSpec spec = job();
+  spec.data.validate->paths = {write("unseen.csv", "text,label\nword,z\n?,y\n")};
+  const auto session = open(spec);
+  collective::Communicator one(spec.logical_ranks());
+  ASSERT_TRUE(session->run_step(one));
+  const auto result = session->evaluate(one);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(result.error().message.find("data.validate"), std::string::npos);
+}
+
 TEST_F(SessionErrors, SayThatThereIsNoValidationSet) {
   scheduler::JobSpec spec = job();
   spec.data.validate.reset();

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <vector>
 
 namespace ds::train {
@@ -20,6 +21,16 @@ TEST(StepVector, LeavesTheMeanOfWhereTheBuffersWent) {
   EXPECT_EQ(buffers, (std::vector<float>{3, 12, 7}));  // 7: what nobody moves stays to the bit
   EXPECT_EQ(vector.gradients(sum).size(), 2U);
   EXPECT_EQ(StepVector::loss(sum), 6);
+}
+
+TEST(StepVector, LeavesAnInfiniteConstantAlone) {
+  const StepVector vector({0, 2, 0});
+  const std::vector<float> mask{-std::numeric_limits<float>::infinity(), 1};
+  std::vector<float> sum(vector.size());
+  vector.write_rest(mask, mask, 1, nullptr, 0, sum);
+  std::vector<float> buffers = mask;
+  vector.move(sum, buffers, {});
+  EXPECT_EQ(buffers, mask);
 }
 
 TEST(StepVector, CarriesCountersOfTheFirstRankExactly) {
