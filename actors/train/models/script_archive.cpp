@@ -36,6 +36,14 @@ tl::unexpected<Error> refuse(const std::string& path, const std::string& problem
               "torch.jit.script(module).save(FILE) makes such a file");
 }
 
+/// Renames the records that say which of the user's lines the code came from. Torch reads them when it words
+/// an error, in a function that must not throw, and ends the process where they are damaged.
+void hide_source_positions(std::string& bytes) {
+  constexpr std::string_view kEnding = ".debug_pkl";
+  for (std::size_t at = bytes.find(kEnding); at != std::string::npos; at = bytes.find(kEnding, at + 1))
+    bytes.replace(at, kEnding.size(), ".debug_off");
+}
+
 /// What the archive's code and pickles must not have, looked for in their bytes before anything is read.
 Result<void> check_records(const std::string& path, const std::string& bytes) {
   std::istringstream stream(bytes);
@@ -43,10 +51,9 @@ Result<void> check_records(const std::string& path, const std::string& bytes) {
   if (!archive.hasRecord("data.pkl") || !archive.hasRecord("constants.pkl"))
     return refuse(path, "it is an archive, but no TorchScript module");
   for (const std::string& name : archive.getAllRecords()) {
-    if (!name.starts_with("code/") && !name.ends_with(".pkl")) continue;
+    if (name.ends_with(".debug_off") || (!name.starts_with("code/") && !name.ends_with(".pkl"))) continue;
     const auto [data, size] = archive.getRecord(name);
     const std::string_view text(static_cast<const char*>(data.get()), size);
-    if (name.ends_with(".debug_pkl")) continue;
     if (text.find("__setstate__") != std::string_view::npos)
       return refuse(path, fmt::format("{} has code that runs while loading (__setstate__)", name));
     if (text.find("torch.classes") != std::string_view::npos)
@@ -106,8 +113,9 @@ std::optional<std::string> find_problem(const torch::jit::Module& module, std::s
 }  // namespace
 
 Result<torch::jit::Module> load_script_archive(const std::string& path, std::size_t inputs) {
-  const Result<std::string> bytes = storage::read_file(path, kLargestFile);
+  Result<std::string> bytes = storage::read_file(path, kLargestFile);
   if (!bytes) return refuse(path, bytes.error().message);
+  hide_source_positions(*bytes);
   try {
     if (const Result<void> fits = check_records(path, *bytes); !fits) return tl::unexpected(fits.error());
     std::istringstream stream(*bytes);

@@ -180,6 +180,12 @@ whole = open("net.pt", "rb").read()
 for i in range(0, 20): open("cut%d.pt" % i, "wb").write(whole[:len(whole) * i // 20])
 with zipfile.ZipFile("other.pt", "w") as z: z.writestr("hello.txt", "hello")
 open("text.pt", "w").write("hello" * 1000)
+with zipfile.ZipFile("net.pt") as old, zipfile.ZipFile("positions.pt", "w") as new:
+    for record in old.namelist():
+        data = old.read(record)
+        if record.endswith(".debug_pkl"): data = b"nonsense"
+        if "/code/" in record: data = data.replace(b"torch.tanh", b"torch.tahn")
+        new.writestr(record, data)
 import random
 random.seed(1)
 for i in range(60):
@@ -188,12 +194,14 @@ for i in range(60):
     open("flipped%d.pt" % i, "wb").write(bad)
 )"),
             0);
-  for (const char* file : {"state.pt", "other.pt", "text.pt", "missing.pt"})
-    EXPECT_NE(refusal(request(file)).find("model.torchscript: " + path(file)), std::string::npos)
-        << refusal(request(file));
 #if defined(__SANITIZE_ADDRESS__)
   const __lsan::ScopedDisabler torch_leaks_what_it_read_of_a_damaged_archive;
 #endif
+  for (const char* file : {"state.pt", "other.pt", "text.pt", "missing.pt"})
+    EXPECT_NE(refusal(request(file)).find("model.torchscript: " + path(file)), std::string::npos)
+        << refusal(request(file));
+  EXPECT_NE(refusal(request("positions.pt")).find("tahn"), std::string::npos)
+      << refusal(request("positions.pt"));
   for (int i = 0; i < 20; ++i) EXPECT_NE(refusal(request("cut" + std::to_string(i) + ".pt")), "made");
   for (int i = 0; i < 60; ++i) {
     const auto model =
