@@ -124,7 +124,12 @@ TEST(LocalLink, APollingThreadReceivesByItself) {
 TEST(LocalLink, LeavesNoSegmentAndNoDescriptorBehind) {
   const auto count = [] {
     std::size_t entries = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++entries;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code gone;  // the iterator's own
+      const std::string target = std::filesystem::read_symlink(entry.path(), gone);
+      // How many blocks the pool keeps depends on when the last ones came back.
+      if (target.find("memfd:ds-block") == std::string::npos) ++entries;
+    }
     return entries;
   };
   const auto segments = [] {
