@@ -175,7 +175,8 @@ struct ExportDone {
 
 template <class I>
 auto inspect(I& f, WorkerHello& x) {
-  return f(x.worker, x.job, x.actor, x.phase, x.generation, x.step, x.total_steps, x.steps_per_epoch, x.fingerprint);
+  return f(x.worker, x.job, x.actor, x.phase, x.generation, x.step, x.total_steps, x.steps_per_epoch,
+           x.fingerprint);
 }
 template <class I>
 auto inspect(I& f, HelloTaken& x) {

@@ -28,8 +28,9 @@ struct JobRecord {
   std::uint64_t step = 0;                              ///< committed steps known to be reached
   std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
   std::uint64_t checkpoint_step = 0;
-  std::uint32_t restarts = 0;          ///< workers that crashed, over the job's life
-  std::uint64_t crash_bound = 0;  ///< workers below it were there at the last crash: theirs count as the same one
+  std::uint32_t restarts = 0;  ///< workers that crashed, over the job's life
+  std::uint64_t crash_bound =
+      0;  ///< workers below it were there at the last crash: theirs count as the same one
   std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step
   std::int64_t retry_at_ms = 0;
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first

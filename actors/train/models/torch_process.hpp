@@ -18,8 +18,9 @@ void prepare_process();
 /// calling thread. OpenBLAS has threads of its own, as many as the machine has cores unless told otherwise.
 void use_threads(int threads);
 
-/// Seeds the generator that random layers draw from. It takes 32 bits, into which all 64 are mixed. Torch has one for
-/// all threads of a process: it is the caller's while he holds what is returned. Not to be called while he does.
+/// Seeds the generator that random layers draw from. It takes 32 bits, into which all 64 are mixed. Torch has
+/// one for all threads of a process: it is the caller's while he holds what is returned. Not to be called
+/// while he does.
 [[nodiscard]] std::unique_lock<std::mutex> seed_torch(std::uint64_t seed);
 
 /// What torch threw, as an error of ours: `resource_exhausted` when it had no memory, else `code`. Of an

@@ -23,7 +23,8 @@ const std::string kKnownAtTheRoot =
     "known here: version, kind, name, labels, description, tenant, queue, priority, preemptible, resources, "
     "workers, "
     "gang, placement, restart, model, data, batch, optimizer, schedule, loss, until, precision, on_nan, "
-    "strategy, consistency, staleness, servers, replicas, compression, validate, early_stop, checkpoint, seed";
+    "strategy, consistency, staleness, servers, replicas, compression, validate, early_stop, checkpoint, "
+    "seed";
 const std::string kKnownInOptimizer =
     "known here: name, lr, momentum, nesterov, beta1, beta2, betas, eps, weight_decay, clip_norm, clip_value";
 
