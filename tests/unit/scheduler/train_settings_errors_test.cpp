@@ -125,7 +125,7 @@ TEST(ModelSettingsErrors, ComeFromTheTableOfTheModel) {
       {model("zoo: resnet, blocks: []"), {"model.blocks: expected a list of 1 to 8, got a list of 0"}},
       {model("zoo: lstm, width: [3]"), {"model.width: expected a number, got a list"}},
       {model("zoo: lstm, bidirectional: 2"), {"model.bidirectional: expected a number from 0 to 1, got 2"}},
-      {model("zoo: unet, dimensions: 4"), {"model.dimensions: expected a number from 2 to 3, got 4"}},
+      {model("zoo: unet, depth: 7"), {"model.depth: expected a number from 1 to 6, got 7"}},
       {model("zoo: transformer, width: 10, heads: 4"),
        {"model.heads: expected a divisor of width (10), got 4\n  each head takes an equal part of the "
         "width"}},
