@@ -164,7 +164,7 @@ class RouteConnection {
     auto* header = reinterpret_cast<ControlHeader*>(control_->bytes().data());
     header->magic = ControlHeader::kMagic;
     header->layout_bytes = ControlLayout::kBytes;
-    const Result<Descriptor> memory = control_->duplicate();
+    const Result<fabric::OwnedFd> memory = control_->duplicate();
     if (!memory) return tl::unexpected(memory.error());
     for (std::uint32_t rank = host.first; rank < host.last; ++rank) {
       if (rank == rank_) continue;

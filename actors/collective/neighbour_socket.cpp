@@ -75,7 +75,7 @@ bool same_token(const Token& a, const Token& b) {
 Result<NeighbourSocket> NeighbourSocket::connect(const std::string& name, const Token& token,
                                                  std::uint32_t caller) {
   const auto deadline = Clock::now() + kConnectPatience;
-  Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  fabric::OwnedFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return failed("socket");
   const AbstractAddress address(name);
   while (::connect(socket.get(), address.get(), address.length) != 0) {
@@ -91,7 +91,7 @@ Result<NeighbourSocket> NeighbourSocket::connect(const std::string& name, const 
   return NeighbourSocket(std::move(socket));
 }
 
-Result<void> NeighbourSocket::send(const Descriptor& memory, std::uint32_t number,
+Result<void> NeighbourSocket::send(const fabric::OwnedFd& memory, std::uint32_t number,
                                    std::uint64_t bytes) const {
   SegmentNote note{SegmentNote{}.magic, number, bytes};
   iovec part{&note, sizeof note};
@@ -132,7 +132,7 @@ Result<SentSegment> NeighbourSocket::receive(std::chrono::milliseconds patience)
       header->cmsg_len == CMSG_LEN(sizeof(int))) {
     int number = -1;
     std::memcpy(&number, CMSG_DATA(header), sizeof number);
-    segment.memory = Descriptor(number);
+    segment.memory = fabric::OwnedFd(number);
   }
   if (got != sizeof note || note.magic != SegmentNote{}.magic || !segment.memory)
     return fail(ErrorCode::unavailable, "a neighbour hung up, or sent what is no segment");
@@ -151,7 +151,7 @@ Result<NeighbourListener> NeighbourListener::open() {
   }
   listener.name_ = "ds-collective-";
   for (const std::uint8_t byte : random) listener.name_ += fmt::format("{:02x}", byte);
-  listener.socket_ = Descriptor(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  listener.socket_ = fabric::OwnedFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener.socket_) return failed("socket");
   const AbstractAddress address(listener.name_);
   if (bind(listener.socket_.get(), address.get(), address.length) != 0) return failed("bind");
@@ -162,7 +162,7 @@ Result<NeighbourListener> NeighbourListener::open() {
 std::optional<NeighbourListener::Caller> NeighbourListener::accept(std::chrono::milliseconds patience) const {
   const auto deadline = Clock::now() + patience;
   while (wait_readable(socket_.get(), deadline)) {
-    Descriptor socket(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    fabric::OwnedFd socket(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) continue;
     Greeting greeting;
     // Neighbours greeted before we were told to accept, so one that is silent is a stranger.

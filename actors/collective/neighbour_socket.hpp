@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "actors/collective/descriptor.hpp"
+#include "actors/fabric/owned_fd.hpp"
 #include "storage/result.hpp"
 
 namespace ds::collective {
@@ -16,7 +16,7 @@ using Token = std::array<std::uint8_t, 16>;
 
 /// A piece of shared memory that its owner hands over: its number and size travel beside the descriptor.
 struct SentSegment {
-  Descriptor memory;
+  fabric::OwnedFd memory;
   std::uint32_t number = 0;
   std::uint64_t bytes = 0;
 };
@@ -26,18 +26,18 @@ struct SentSegment {
 class NeighbourSocket {
  public:
   NeighbourSocket() = default;
-  explicit NeighbourSocket(Descriptor socket) : socket_(std::move(socket)) {}
+  explicit NeighbourSocket(fabric::OwnedFd socket) : socket_(std::move(socket)) {}
 
   /// Connects to a listener of the same user and shows `token` and who calls.
   static Result<NeighbourSocket> connect(const std::string& name, const Token& token, std::uint32_t caller);
 
-  Result<void> send(const Descriptor& memory, std::uint32_t number, std::uint64_t bytes) const;
+  Result<void> send(const fabric::OwnedFd& memory, std::uint32_t number, std::uint64_t bytes) const;
   /// The next one sent; waits up to `patience` for it.
   Result<SentSegment> receive(std::chrono::milliseconds patience) const;
   int descriptor() const { return socket_.get(); }
 
  private:
-  Descriptor socket_;
+  fabric::OwnedFd socket_;
 };
 
 /// Where neighbours connect: in the abstract namespace, so nothing is left on disk, under a random name.
@@ -57,7 +57,7 @@ class NeighbourListener {
   std::optional<Caller> accept(std::chrono::milliseconds patience) const;
 
  private:
-  Descriptor socket_;
+  fabric::OwnedFd socket_;
   std::string name_;
   Token token_{};
 };

@@ -140,7 +140,7 @@ Result<void> SharedGroup::announce() {
   const std::lock_guard lock(segments_mutex_);
   for (const std::size_t count = pool_->count(); announced_ < count; ++announced_) {
     const auto segment = pool_->at(announced_);
-    const Result<Descriptor> memory = segment->duplicate();
+    const Result<fabric::OwnedFd> memory = segment->duplicate();
     if (!memory) return tl::unexpected(memory.error());
     for (std::uint32_t member = 0; member < size(); ++member) {
       if (member == me_) continue;

@@ -43,7 +43,7 @@ SharedSegment::Registry& SharedSegment::registry() {
 Result<std::shared_ptr<SharedSegment>> SharedSegment::create(std::size_t bytes, std::size_t touch) {
   const std::size_t unit = bytes >= kHugePage ? kHugePage : kPage;
   const std::size_t size = (std::max<std::size_t>(bytes, 1) + unit - 1) / unit * unit;
-  Descriptor file(memfd_create("ds-collective", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  fabric::OwnedFd file(memfd_create("ds-collective", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return short_of("memfd_create", bytes);
   if (ftruncate(file.get(), static_cast<off_t>(size)) != 0) return short_of("ftruncate", bytes);
   if (fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) return short_of("sealing it", bytes);
@@ -55,7 +55,7 @@ Result<std::shared_ptr<SharedSegment>> SharedSegment::create(std::size_t bytes, 
   return segment;
 }
 
-Result<std::shared_ptr<SharedSegment>> SharedSegment::open(const Descriptor& memory, std::size_t bytes) {
+Result<std::shared_ptr<SharedSegment>> SharedSegment::open(const fabric::OwnedFd& memory, std::size_t bytes) {
   struct stat status {};
   const int seals = fcntl(memory.get(), F_GET_SEALS);
   if (seals < 0 || (seals & kSeals) != kSeals || fstat(memory.get(), &status) != 0 ||
@@ -63,12 +63,12 @@ Result<std::shared_ptr<SharedSegment>> SharedSegment::open(const Descriptor& mem
     return fail(ErrorCode::invalid_argument,
                 fmt::format("what a peer sent is no sealed memory of {} bytes", bytes));
   }
-  Descriptor own(fcntl(memory.get(), F_DUPFD_CLOEXEC, 0));
+  fabric::OwnedFd own(fcntl(memory.get(), F_DUPFD_CLOEXEC, 0));
   if (!own) return short_of("dup", bytes);
   return map(std::move(own));
 }
 
-Result<std::shared_ptr<SharedSegment>> SharedSegment::map(Descriptor file) {
+Result<std::shared_ptr<SharedSegment>> SharedSegment::map(fabric::OwnedFd file) {
   struct stat status {};
   if (fstat(file.get(), &status) != 0) return short_of("fstat", 0);
   const auto size = static_cast<std::size_t>(status.st_size);
@@ -106,8 +106,8 @@ Result<void> SharedSegment::touch(std::size_t size) const {
   return short_of("touching it", size);
 }
 
-Result<Descriptor> SharedSegment::duplicate() const {
-  Descriptor copy(fcntl(file_.get(), F_DUPFD_CLOEXEC, 0));
+Result<fabric::OwnedFd> SharedSegment::duplicate() const {
+  fabric::OwnedFd copy(fcntl(file_.get(), F_DUPFD_CLOEXEC, 0));
   if (!copy) return short_of("dup", size_);
   return copy;
 }

@@ -4,7 +4,7 @@
 #include <memory>
 #include <span>
 
-#include "actors/collective/descriptor.hpp"
+#include "actors/fabric/owned_fd.hpp"
 #include "storage/result.hpp"
 
 namespace ds::collective {
@@ -23,7 +23,7 @@ class SharedSegment {
 
   /// Maps what another process created. Fails with `invalid_argument` when it is no sealed segment of `bytes`
   /// bytes at least.
-  static Result<std::shared_ptr<SharedSegment>> open(const Descriptor& memory, std::size_t bytes);
+  static Result<std::shared_ptr<SharedSegment>> open(const fabric::OwnedFd& memory, std::size_t bytes);
 
   ~SharedSegment();
   SharedSegment(const SharedSegment&) = delete;
@@ -33,7 +33,7 @@ class SharedSegment {
   /// Gives pages to the first `size` bytes of a mapping.
   Result<void> touch(std::size_t size) const;
   /// A new descriptor of it, to be sent to other processes.
-  Result<Descriptor> duplicate() const;
+  Result<fabric::OwnedFd> duplicate() const;
 
  private:
   struct Identity {
@@ -46,14 +46,14 @@ class SharedSegment {
   struct Registry;
   static Registry& registry();
 
-  SharedSegment(std::byte* memory, std::size_t size, Identity identity, Descriptor file)
+  SharedSegment(std::byte* memory, std::size_t size, Identity identity, fabric::OwnedFd file)
       : memory_(memory), size_(size), identity_(identity), file_(std::move(file)) {}
-  static Result<std::shared_ptr<SharedSegment>> map(Descriptor file);
+  static Result<std::shared_ptr<SharedSegment>> map(fabric::OwnedFd file);
 
   std::byte* memory_;
   std::size_t size_;
   Identity identity_;
-  Descriptor file_;
+  fabric::OwnedFd file_;
 };
 
 }  // namespace ds::collective

@@ -25,10 +25,6 @@ tl::unexpected<Error> os_error(const char* what) {
 
 }  // namespace
 
-OwnedFd::~OwnedFd() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
 SharedSegment::~SharedSegment() {
   if (!bytes_.empty()) ::munmap(bytes_.data(), bytes_.size());
 }

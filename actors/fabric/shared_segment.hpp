@@ -4,27 +4,10 @@
 #include <span>
 #include <utility>
 
+#include "actors/fabric/owned_fd.hpp"
 #include "storage/result.hpp"
 
 namespace ds::fabric {
-
-/// A descriptor that closes itself.
-class OwnedFd {
- public:
-  OwnedFd() = default;
-  explicit OwnedFd(int fd) : fd_(fd) {}
-  OwnedFd(OwnedFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  OwnedFd& operator=(OwnedFd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~OwnedFd();
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
 
 /// Memory that two processes see, without a name: it exists as long as somebody maps it or holds its
 /// descriptor.

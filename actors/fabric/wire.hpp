@@ -24,7 +24,11 @@ class WireWriter {
   void integer(Int value) {
     bytes(std::as_bytes(std::span(&value, 1)));
   }
-  void bytes(std::span<const std::byte> raw) { block_.insert(block_.end(), raw.begin(), raw.end()); }
+  void bytes(std::span<const std::byte> raw) {
+    const std::size_t at = block_.size();
+    block_.resize(at + raw.size());
+    if (!raw.empty()) std::memcpy(block_.data() + at, raw.data(), raw.size());
+  }
   /// A 16-bit length, then the text; cuts what is longer.
   void text(std::string_view value) {
     value = value.substr(0, 0xffff);

@@ -34,7 +34,7 @@ TEST(NeighbourListener, IsNotHeldUpByOneThatSaysNothing) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path + 1, listener->name().data(), listener->name().size());
-  const Descriptor silent(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  const fabric::OwnedFd silent(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + listener->name().size());
   ASSERT_EQ(connect(silent.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
   const auto friendly = NeighbourSocket::connect(listener->name(), listener->token(), 3);
@@ -65,13 +65,13 @@ TEST(NeighbourSocket, CarriesSegmentsThatBothSidesThenSee) {
 }
 
 TEST(SharedSegment, BelievesNoPeerThatItsMemoryCannotShrink) {
-  const Descriptor open_ended(memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const fabric::OwnedFd open_ended(memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   ASSERT_EQ(ftruncate(open_ended.get(), 8192), 0);
   EXPECT_FALSE(SharedSegment::open(open_ended, 8192));
   ASSERT_EQ(fcntl(open_ended.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
   EXPECT_FALSE(SharedSegment::open(open_ended, 8193)) << "nor that it has the size it says";
   EXPECT_TRUE(SharedSegment::open(open_ended, 8192));
-  const Descriptor file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  const fabric::OwnedFd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   EXPECT_FALSE(SharedSegment::open(file, 1));
 }
 
@@ -83,7 +83,7 @@ TEST(SharedSegment, CannotBeCutByAnybody) {
 }
 
 TEST(SharedSegment, FailsWithoutDescriptorsInsteadOfCrashing) {
-  EXPECT_FALSE(SharedSegment::open(Descriptor(), 1));
+  EXPECT_FALSE(SharedSegment::open(fabric::OwnedFd(), 1));
 }
 
 }  // namespace
