@@ -2,10 +2,13 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <random>
+#include <vector>
 
 #include "tests/unit/fabric/peer_process.hpp"
 #include "tests/unit/fabric/station.hpp"
@@ -270,6 +273,58 @@ TEST(Transport, SaysWhyItCannotStart) {
   wrong = options();
   wrong.port = a.self().port;
   EXPECT_FALSE(Transport::start(wrong));
+}
+
+/// Takes every descriptor that this process may have, until it ends.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit few = before_;
+    few.rlim_cur = std::min<rlim_t>(before_.rlim_cur, 1024);
+    setrlimit(RLIMIT_NOFILE, &few);
+    for (int fd = ::dup(0); fd >= 0; fd = ::dup(0)) taken_.push_back(fd);
+  }
+  ~NoDescriptors() {
+    for (const int fd : taken_) ::close(fd);
+    setrlimit(RLIMIT_NOFILE, &before_);
+  }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+  std::vector<int> taken_;
+};
+
+TEST(Transport, ListensAgainOnceThereAreDescriptors) {
+  TransportOptions network = options();
+  network.lanes = Lanes::network;
+  Station a(network);
+  Station b(network);
+  b.transport->on_frame(Channel::actors, [&](const ProcessAddress& from, Transport::Parts parts) {
+    EXPECT_TRUE(b.send(from, std::move(parts)));
+  });
+  const auto ask = [&](Station& station) {
+    ASSERT_TRUE(station.send(b.self(), text("question")));
+    ASSERT_TRUE(station.frames.take());
+  };
+  ask(a);
+  const int stranger = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_GE(stranger, 0);
+  {
+    const NoDescriptors none;
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(b.self().port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(::connect(stranger, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    // While these are answered, its thread comes by the door, where it can let nobody in.
+    for (int i = 0; i < 300; ++i) ask(a);
+  }
+  Station later(network);
+  ask(later);
+  ::close(stranger);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <thread>
 
@@ -32,6 +33,11 @@ std::string name_of(const testing::TestParamInfo<Way>& info) {
 
 INSTANTIATE_TEST_SUITE_P(EveryWay, TransportOver,
                          testing::Values(Way::lent, Way::read, Way::fragments, Way::network), name_of);
+
+/// The ways on which a large frame takes its time: one that is lent is there at once.
+class TransportThatCopies : public TransportOver {};
+INSTANTIATE_TEST_SUITE_P(EveryWay, TransportThatCopies,
+                         testing::Values(Way::read, Way::fragments, Way::network), name_of);
 
 // In memory that can be lent, or not.
 Buffer pattern_for(Way way, std::size_t size, unsigned seed) {
@@ -92,6 +98,33 @@ TEST_P(TransportOver, KeepsTheOrderOfTenThousandMixedFramesFromManyThreads) {
     ASSERT_EQ(number, next[static_cast<std::size_t>(thread)]++);
   }
   for (auto& sender : senders) sender.join();
+}
+
+TEST_P(TransportThatCopies, AnswersRequestsAllTheWhileALargeFrameIsOnItsWay) {
+  Station a(ours());
+  Station b(ours());
+  std::atomic<bool> arrived{false};
+  b.transport->on_frame(Channel::actors, [&](const ProcessAddress& from, Transport::Parts parts) {
+    if (parts[0].size() > 100) {
+      arrived = true;
+    } else {
+      EXPECT_TRUE(b.transport->send(from, Channel::actors, std::move(parts), 2));
+    }
+  });
+  const auto ask = [&] {
+    ASSERT_TRUE(a.transport->send(b.self(), Channel::actors, text("question"), 2));
+    ASSERT_TRUE(a.frames.take());
+  };
+  ask();  // connects
+  ASSERT_TRUE(a.transport->send(b.self(), Channel::actors, {pattern_for(GetParam(), 128 << 20, 1)}, 1));
+  int answered = 0;
+  while (!arrived) {
+    ask();
+    if (HasFatalFailure()) return;
+    if (!arrived) ++answered;
+  }
+  // One that waited for what is queued before it would be answered after the frame, or just before it.
+  EXPECT_GE(answered, 5);
 }
 
 TEST_P(TransportOver, TwoProcessesThatConnectAtOnceStayConnected) {
