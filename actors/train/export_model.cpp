@@ -1,10 +1,8 @@
 #include <fmt/format.h>
-#include <stdlib.h>  // mkstemp is POSIX's
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -14,7 +12,7 @@
 #include "actors/train/safetensors.hpp"
 #include "actors/train/session.hpp"
 #include "actors/train/state_description.hpp"
-#include "storage/files/whole_file.hpp"
+#include "storage/dataset/unpack.hpp"
 
 namespace ds::train {
 namespace {
@@ -65,6 +63,14 @@ Buffer safetensors_of(const StateImage& state, const StateDescription& descripti
   return to_safetensors(std::move(tensors), {{"format", "pt"}, {"description", state.description}});
 }
 
+/// The field that holds a text's tokens; null when there is none.
+const data::FieldShape* tokens_of(const ModelRequest& request) {
+  const auto found = std::ranges::find_if(request.fields, [](const data::FieldShape& field) {
+    return field.name != "label" && field.element == data::Element::int64 && field.shape.size() == 1;
+  });
+  return found == request.fields.end() ? nullptr : &*found;
+}
+
 /// What a reader of the archive needs besides the model to turn samples into numbers and numbers into labels.
 std::map<std::string, std::string> extra_files_of(const StateDescription& description) {
   std::map<std::string, std::string> files;
@@ -75,7 +81,7 @@ std::map<std::string, std::string> extra_files_of(const StateDescription& descri
     preprocessing["fields"].push_back({{"name", field.name}, {"shape", field.shape}});
   if (!learnt.vocabulary.empty()) {
     files["vocabulary.json"] = nlohmann::json(learnt.vocabulary).dump();
-    preprocessing["length"] = description.request.fields.front().shape.front();
+    if (const auto* tokens = tokens_of(description.request)) preprocessing["length"] = tokens->shape.front();
     preprocessing["lower_case"] = "ascii";
     preprocessing["word"] = "[A-Za-z0-9\\x80-\\xff]+ over UTF-8 bytes";
     preprocessing["pad"] = data::Vocabulary::kPadding;
@@ -86,29 +92,28 @@ std::map<std::string, std::string> extra_files_of(const StateDescription& descri
   return files;
 }
 
-/// The TorchScript file that a state carries, as a file again while this lives.
+/// The TorchScript file that a state carries, as a file again while this lives; without a name of its own, so
+/// that nothing is left of it however this process ends.
 class ModuleFile {
  public:
   static Result<ModuleFile> write(const Buffer& bytes) {
-    std::string path = (std::filesystem::temp_directory_path() / "ds-module-XXXXXX").string();
-    const int file = ::mkstemp(path.data());
-    if (file < 0) return storage::fail_with_errno(errno, "making a temporary file", path);
-    ::close(file);
-    ModuleFile made(path);
-    const auto written = storage::replace_file(path, bytes.text());
+    auto file = storage::make_temporary_file();
+    if (!file) return tl::unexpected(file.error());
+    ModuleFile made(file->descriptor);
+    const auto written = storage::append_to(*file, bytes.text());
     if (!written) return tl::unexpected(written.error());
     return made;
   }
-  ModuleFile(ModuleFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  ModuleFile(ModuleFile&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
   ModuleFile& operator=(ModuleFile&&) = delete;
   ~ModuleFile() {
-    if (!path_.empty()) ::unlink(path_.c_str());
+    if (descriptor_ >= 0) ::close(descriptor_);
   }
-  const std::string& path() const { return path_; }
+  std::string path() const { return fmt::format("/proc/self/fd/{}", descriptor_); }
 
  private:
-  explicit ModuleFile(std::string path) : path_(std::move(path)) {}
-  std::string path_;
+  explicit ModuleFile(int descriptor) : descriptor_(descriptor) {}
+  int descriptor_;
 };
 
 Result<std::unique_ptr<Model>> model_of(const StateImage& state, const StateDescription& description) {

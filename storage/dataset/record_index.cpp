@@ -194,16 +194,8 @@ Result<RecordIndex> RecordIndex::open(const DataFile& file, RecordLayout layout,
   }
   auto index = build(file, layout, threads);
   if (!index) return index;
-  // A name of its own: several processes may build it at once.
-  std::filesystem::path fresh = place;
-  fresh += fmt::format(".{}-{}", ::getpid(), std::hash<std::thread::id>()(std::this_thread::get_id()));
-  if (replace_file(fresh, index->encode(file, layout))) {
-    std::filesystem::rename(fresh, place, missing);
-    if (missing) std::filesystem::remove(fresh, missing);
-  } else {
-    fresh += ".new";
-    std::filesystem::remove(fresh, missing);
-  }
+  // Kept if that is possible: it spares others the work, and several processes may come at once.
+  (void)keep_file(place, index->encode(file, layout));
   return index;
 }
 

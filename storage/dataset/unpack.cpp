@@ -129,10 +129,14 @@ Packing packing_of(std::string_view first_bytes) {
 }
 
 Result<TemporaryFile> make_temporary_file() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "ds-unpacked-XXXXXX").string();
-  const int descriptor = ::mkostemp(pattern.data(), O_CLOEXEC);
-  if (descriptor < 0) return fail_with_errno(errno, "cannot create a temporary file like", pattern);
-  ::unlink(pattern.c_str());
+  const std::filesystem::path directory = std::filesystem::temp_directory_path();
+  int descriptor = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (descriptor < 0 && errno == EOPNOTSUPP) {  // a file system where every file begins with a name
+    std::string pattern = (directory / "ds-unpacked-XXXXXX").string();
+    descriptor = ::mkostemp(pattern.data(), O_CLOEXEC);
+    if (descriptor >= 0) ::unlink(pattern.c_str());
+  }
+  if (descriptor < 0) return fail_with_errno(errno, "cannot create a temporary file in", directory);
   return TemporaryFile{descriptor, 0};
 }
 

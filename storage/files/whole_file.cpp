@@ -95,6 +95,26 @@ Result<void> replace_file(const std::filesystem::path& file, std::string_view co
   return sync_directory(file.parent_path());
 }
 
+Result<void> keep_file(const std::filesystem::path& file, std::string_view content) {
+  const Descriptor descriptor(::open(file.parent_path().c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  if (descriptor.number() < 0) {
+    if (errno == EOPNOTSUPP)
+      return fail(ErrorCode::unsupported,
+                  fmt::format("{}: every file begins with a name there", file.parent_path().string()));
+    return fail_with_errno(errno, "cannot create a file in", file.parent_path());
+  }
+  if (!write_all(descriptor.number(), content)) return fail_with_errno(errno, "cannot write", file);
+  const std::string nameless = fmt::format("/proc/self/fd/{}", descriptor.number());
+  const auto link = [&] {
+    return ::linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, file.c_str(), AT_SYMLINK_FOLLOW) == 0;
+  };
+  if (link()) return {};
+  if (errno == EEXIST && ::unlink(file.c_str()) == 0 && link()) return {};
+  // Somebody else was between the two: his is as good.
+  if (errno == EEXIST || errno == ENOENT) return {};
+  return fail_with_errno(errno, "cannot keep", file);
+}
+
 Result<void> remove_file(const std::filesystem::path& file) {
   if (::unlink(file.c_str()) != 0) {
     if (errno == ENOENT) return {};

@@ -21,6 +21,11 @@ Result<std::string> read_file(const std::filesystem::path& file, std::size_t lim
 /// Replaces a file whole, durably, and atomically with respect to crashes. Mode 0600.
 Result<void> replace_file(const std::filesystem::path& file, std::string_view content);
 
+/// Puts a file that can be made again in the place of one that may be there, whole or not at all; between the
+/// two there may be none. Not durable. However its process ends, no other name is left behind; a file system
+/// that can't promise that refuses (`unsupported`). Mode 0600.
+Result<void> keep_file(const std::filesystem::path& file, std::string_view content);
+
 /// Deletes a file durably; no error when it is not there.
 Result<void> remove_file(const std::filesystem::path& file);
 
