@@ -47,7 +47,7 @@ class ColumnFinder {
     }
     if (found) return *found;
     return fail_at(file_, first_.slow.front().at, fmt::format("the header has no column \"{}\"", column),
-                   describe_columns(column));
+                   storage::describe_columns(column, first_.fields));
   }
 
   Result<std::size_t> find_by_number(const std::string& column) const {
@@ -57,19 +57,6 @@ class ColumnFinder {
     if (is_number && number >= 1 && number <= first_.fields.size()) return number - 1;
     return fail_at(file_, {1, 1}, fmt::format("there is no column \"{}\"", column),
                    fmt::format("Without a header the columns are 1 to {}.", first_.fields.size()));
-  }
-
-  std::string describe_columns(const std::string& column) const {
-    constexpr std::size_t kMaxShown = 20;
-    std::vector<std::string> names;
-    for (const std::string_view field : first_.fields)
-      names.push_back(storage::escape_control_characters(field));
-    const auto nearest = storage::find_nearest_name(column, names);
-    const std::size_t shown = std::min(names.size(), kMaxShown);
-    return fmt::format("{}The columns are: {}{}",
-                       nearest ? fmt::format("Did you mean \"{}\"? ", *nearest) : "",
-                       fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
-                       shown < names.size() ? ", …" : "");
   }
 
   const std::string& file_;

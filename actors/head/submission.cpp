@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "actors/head/views.hpp"
-#include "storage/dataset/csv.hpp"
+#include "storage/dataset/csv_first_look.hpp"
 
 namespace ds::head {
 namespace {

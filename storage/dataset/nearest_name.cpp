@@ -1,9 +1,14 @@
 #include "storage/dataset/nearest_name.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <numeric>
 #include <utility>
 #include <vector>
+
+#include "storage/log/log_store.hpp"
 
 namespace ds::storage {
 
@@ -44,6 +49,18 @@ std::optional<std::string> find_nearest_name(std::string_view name, std::span<co
     nearest = candidate;
   }
   return nearest;
+}
+
+std::string describe_columns(std::string_view wanted, std::span<const std::string_view> names) {
+  constexpr std::size_t kMaxShown = 20;
+  std::vector<std::string> printable;
+  for (const std::string_view name : names) printable.push_back(escape_control_characters(name));
+  const auto nearest = find_nearest_name(wanted, printable);
+  const std::size_t shown = std::min(printable.size(), kMaxShown);
+  return fmt::format(
+      "{}The columns are: {}{}", nearest ? fmt::format("Did you mean \"{}\"? ", *nearest) : "",
+      fmt::join(printable.begin(), printable.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+      shown < printable.size() ? ", …" : "");
 }
 
 }  // namespace ds::storage

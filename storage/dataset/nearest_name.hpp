@@ -11,4 +11,7 @@ namespace ds::storage {
 /// near.
 std::optional<std::string> find_nearest_name(std::string_view name, std::span<const std::string> candidates);
 
+/// For the hint of an error about a column that is not there: the nearest, and those that there are.
+std::string describe_columns(std::string_view wanted, std::span<const std::string_view> names);
+
 }  // namespace ds::storage

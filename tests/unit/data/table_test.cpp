@@ -45,7 +45,16 @@ TEST(CsvSource, SaysWhereARowIsWrong) {
   EXPECT_EQ(error("text,label\na,b\nc\n"), "a.csv:3:2: expected 2 fields as in the header, got 1");
   EXPECT_EQ(error("text,label\na,b\nc,d,e\n"), "a.csv:3:5: expected 2 fields as in the header, got 3");
   EXPECT_EQ(error("text,label\n\"x\ny\",b\nä,\n"), "a.csv:4:3: the label (column \"label\") is empty");
+  EXPECT_EQ(error("text,label\na,b\r\nc,d,e\r\n"), "a.csv:3:5: expected 2 fields as in the header, got 3");
+  EXPECT_EQ(error("text,label\na,b\nc"), "a.csv:3:2: expected 2 fields as in the header, got 1");
+  EXPECT_EQ(error("text,label\nx,y\na,\"\"\n"), "a.csv:3:3: the label (column \"label\") is empty");
   EXPECT_EQ(error("text,label\na,b\nc,\"d\ne,f\n"), "a.csv:3:3: this quote is never closed");
+  EXPECT_EQ(error("text,label\nx,y\n\"a\" ,b\n"),
+            "a.csv:3:4: text behind a closing quote, where a comma or the line's end should be");
+  EXPECT_EQ(error("text,label\nx,y\na\xC3n,b\n"), "a.csv:3:2: byte 0xC3 is not UTF-8");
+  EXPECT_EQ(error("text,label\nx,y\nä\xFF,b\n"), "a.csv:3:2: byte 0xFF is not UTF-8");
+  EXPECT_EQ(error("\xFF\xFEt"), "a.csv:1:1: byte 0xFF is not UTF-8");
+  EXPECT_EQ(error("text,label\ra,b\r"), "a.csv:1:11: a carriage return without a newline behind it");
   EXPECT_EQ(error("text,label\nx,y\nsay \"hi\",b\n"),
             "a.csv:3:5: a quote inside a field that does not begin with one");
   EXPECT_EQ(error("text,label\ngr\xFCn,b\n"), "a.csv:2:3: byte 0xFC is not UTF-8");

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "tests/unit/storage/temporary_folder.hpp"
+#include "tests/unit/temporary_folder.hpp"
 
 namespace ds::head {
 namespace {

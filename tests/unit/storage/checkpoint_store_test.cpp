@@ -12,7 +12,7 @@
 #include "storage/checkpoint/checkpoint_limits.hpp"
 #include "storage/checkpoint/manifest.hpp"
 #include "stored_example.hpp"
-#include "temporary_folder.hpp"
+#include "tests/unit/temporary_folder.hpp"
 
 namespace fs = std::filesystem;
 using namespace ds::storage;

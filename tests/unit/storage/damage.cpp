@@ -9,7 +9,7 @@
 
 #include "probe.hpp"
 #include "storage/result.hpp"
-#include "temporary_folder.hpp"
+#include "tests/unit/temporary_folder.hpp"
 
 namespace fs = std::filesystem;
 

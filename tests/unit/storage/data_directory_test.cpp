@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "storage/files/whole_file.hpp"
-#include "temporary_folder.hpp"
+#include "tests/unit/temporary_folder.hpp"
 
 namespace fs = std::filesystem;
 using ds::ErrorCode;

@@ -5,7 +5,7 @@
 #include "damage.hpp"
 #include "probe.hpp"
 #include "stored_example.hpp"
-#include "temporary_folder.hpp"
+#include "tests/unit/temporary_folder.hpp"
 
 namespace fs = std::filesystem;
 using ds::ErrorCode;

@@ -12,7 +12,7 @@
 #include "storage/state/journal_limits.hpp"
 #include "storage/state/journal_record.hpp"
 #include "stored_example.hpp"
-#include "temporary_folder.hpp"
+#include "tests/unit/temporary_folder.hpp"
 
 using ds::ErrorCode;
 using ds::Result;

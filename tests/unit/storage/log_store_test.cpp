@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "storage/text/utf8.hpp"
-#include "temporary_folder.hpp"
+#include "tests/unit/temporary_folder.hpp"
 
 namespace fs = std::filesystem;
 using ds::ErrorCode;

@@ -10,7 +10,7 @@
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ds-storage-XXXXXX").string();
+    std::string pattern = (std::filesystem::temp_directory_path() / "ds-test-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make " + pattern);
     path_ = pattern;
   }
