@@ -79,7 +79,7 @@ struct Rotate {
   bool operator==(const Rotate&) const = default;
 };
 struct ElasticDeform {
-  double alpha = 10;  ///< displacement, in pixels
+  double alpha = 10;  ///< of the noise before it is smoothed, in pixels: places move far less
   double sigma = 4;   ///< smoothness, in pixels
   bool operator==(const ElasticDeform&) const = default;
 };

@@ -165,12 +165,15 @@ void read_transforms(const Section& data, std::vector<TransformSpec>& transforms
 }
 
 void complete_text_transforms(std::vector<TransformSpec>& transforms) {
-  auto tokenize = std::find_if(transforms.begin(), transforms.end(), is_a<Tokenize>);
-  if (tokenize == transforms.end()) {
-    tokenize = transforms.insert(transforms.begin(), TransformSpec{Tokenize{}, {}});
+  // Made in their last place and turned into the right one: GCC 12 takes a moved variant for uninitialised.
+  if (std::none_of(transforms.begin(), transforms.end(), is_a<Tokenize>)) {
+    transforms.emplace_back();  // a `Tokenize`
+    std::rotate(transforms.begin(), transforms.end() - 1, transforms.end());
   }
   if (std::none_of(transforms.begin(), transforms.end(), is_a<PadSequences>)) {
-    transforms.insert(std::next(tokenize), TransformSpec{PadSequences{}, {}});
+    transforms.emplace_back().what.emplace<PadSequences>();
+    const auto tokenize = std::find_if(transforms.begin(), transforms.end(), is_a<Tokenize>);
+    std::rotate(std::next(tokenize), transforms.end() - 1, transforms.end());
   }
 }
 
