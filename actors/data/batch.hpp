@@ -33,8 +33,9 @@ struct HostTensor {
 struct Batch {
   std::uint64_t rows = 0;
   std::vector<std::pair<std::string, HostTensor>> fields;
-  std::uint64_t skipped =
-      0;  ///< bad records left out (`on_bad_record: skip`); with them the batch was larger
+  /// Bad records left out (`on_bad_record: skip`); with them the batch was larger.
+  std::uint64_t skipped = 0;
+  std::string first_skipped;  ///< where the first of them stands and what is wrong with it
 
   const HostTensor* find(const std::string& name) const;
 };

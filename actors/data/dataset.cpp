@@ -116,6 +116,7 @@ class SourceDataset final : public Dataset {
     BatchBuilder builder(fields_, samples.size());
     Sample sample;
     std::uint64_t skipped = 0;
+    std::string first_skipped;
     for (std::size_t i = 0; i < samples.size(); ++i) {
       if (samples[i] >= size())
         return fail(ErrorCode::invalid_argument,
@@ -125,12 +126,13 @@ class SourceDataset final : public Dataset {
       if (made) continue;
       auto tolerated = tolerate(samples[i], made.error());
       if (!tolerated) return tl::unexpected(tolerated.error());
-      ++skipped;
+      if (skipped++ == 0) first_skipped = at_place(place_of(samples[i]), made.error()).message;
     }
     auto same = source_->check_unchanged(samples);
     if (!same) return tl::unexpected(same.error());
     Batch batch = builder.finish();
     batch.skipped = skipped;
+    batch.first_skipped = std::move(first_skipped);
     return batch;
   }
 

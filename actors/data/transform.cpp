@@ -11,7 +11,17 @@
 namespace ds::data {
 namespace {
 
-using namespace scheduler;  // NOLINT: the settings, whose names the transforms share
+using scheduler::Crop;
+using scheduler::ElasticDeform;
+using scheduler::Flip;
+using scheduler::Noise;
+using scheduler::Normalize;
+using scheduler::OneHot;
+using scheduler::PadSequences;
+using scheduler::Resize;
+using scheduler::Rotate;
+using scheduler::Tokenize;
+using scheduler::TransformSpec;
 
 /// How many tokens a sample can keep: what the next pad_sequences cuts it to.
 std::size_t most_tokens(std::span<const TransformSpec> later) {

@@ -111,7 +111,12 @@ void Head::note(const std::string&, const job::KillWorker& kill) {
 }
 
 void Head::note(const std::string& id, const job::FinishJob& finish) {
-  end_job(id, JobState::succeeded, master_text(id), fmt::format("all {} steps are done", finish.step));
+  const auto* record = ledger_.find(id);
+  const bool early = record != nullptr && finish.step < record->total_steps;
+  end_job(id, JobState::succeeded, master_text(id),
+          early ? fmt::format("ended at step {} of {}: an evaluation met early_stop or until.metric",
+                              finish.step, record->total_steps)
+                : fmt::format("all {} steps are done", finish.step));
 }
 
 void Head::note(const std::string& id, const job::JobSizeKnown& size) {
@@ -132,6 +137,8 @@ void Head::note(const std::string& id, const messages::StepReport& report) {
   live.loss = report.loss;
   live.has_loss = true;
   live.samples_per_second = report.samples_per_second;
+  live.skipped_steps = report.skipped_steps;
+  live.bad_records = report.bad_records;
   live.phase_seconds.clear();
   for (const auto& [phase, seconds] : report.phase_seconds) live.phase_seconds[phase] = seconds;
 }

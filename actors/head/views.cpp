@@ -41,6 +41,8 @@ json metrics_view(const scheduler::JobRecord& job, const LiveJob* live) {
   if (live != nullptr && live->has_loss) {
     metrics["loss"] = live->loss;
     metrics["samples_per_s"] = live->samples_per_second;
+    if (live->skipped_steps > 0) metrics["skipped_steps"] = live->skipped_steps;
+    if (live->bad_records > 0) metrics["bad_records"] = live->bad_records;
     if (!live->phase_seconds.empty()) metrics["phase_seconds"] = live->phase_seconds;
   }
   if (!job.evaluations.empty()) {

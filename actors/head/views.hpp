@@ -20,6 +20,7 @@ struct LiveJob {
   std::uint64_t step = 0;
   double loss = 0;
   double samples_per_second = 0;
+  std::uint64_t skipped_steps = 0, bad_records = 0;
   bool has_loss = false;
   std::map<std::string, double> phase_seconds;
 };

@@ -112,6 +112,7 @@ struct StepReport {
   Real loss, samples_per_second;
   std::map<std::string, Real>
       phase_seconds;  ///< mean of a step since the last report: data, forward, backward, reduce, optimizer
+  std::uint64_t skipped_steps = 0, bad_records = 0;  ///< since the job began; see `on_nan`, `on_bad_record`
   bool operator==(const StepReport&) const = default;
 };
 
@@ -224,7 +225,8 @@ auto inspect(I& f, StateReply& x) {
 }
 template <class I>
 auto inspect(I& f, StepReport& x) {
-  return f(x.worker, x.generation, x.step, x.epoch, x.loss, x.samples_per_second, x.phase_seconds);
+  return f(x.worker, x.generation, x.step, x.epoch, x.loss, x.samples_per_second, x.phase_seconds,
+           x.skipped_steps, x.bad_records);
 }
 template <class I>
 auto inspect(I& f, EvaluationReport& x) {

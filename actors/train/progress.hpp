@@ -18,8 +18,10 @@ struct Progress {
   double ended = 0;            ///< 1: an evaluation ended training
   double scale = 0;            ///< the loss scaler's; 0: none
   double clean_steps = 0;      ///< since the scale changed
+  double bad_records = 0;      ///< left out, all in all
+  double bad_in_epoch = 0;     ///< of them in the epoch of the last step: each record comes once in it
 
-  static constexpr std::size_t kCount = 8;
+  static constexpr std::size_t kCount = 10;
   std::array<double, kCount> values() const;
   static Progress of(std::span<const double> values);
   bool operator==(const Progress&) const = default;

@@ -71,8 +71,9 @@ class Session final : public TrainingSession {
   Result<void> compute_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
                              const Model::OnReady& on_ready, StepResult& result);
   Result<double> compute_micro_batch(const MicroBatch& which, double divisor, const Model::OnReady& on_ready,
-                                     StepResult& result);
+                                     std::uint64_t& bad_records, StepResult& result);
   Result<bool> judge_sums();
+  Result<void> count_bad_records(std::uint64_t epoch);
   void put_back_buffers();
 
   const SessionParts parts_;
@@ -235,6 +236,7 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   const Clock::time_point optimizer_begin = Clock::now();
   const Result<bool> good = judge_sums();
   if (!good) return tl::unexpected(good.error());
+  if (const Result<void> few = count_bad_records(batch.epoch); !few) return tl::unexpected(few.error());
   result.updated = *good;
   result.learning_rate =
       spec_.optimizer.lr * scheduler::schedule_factor(spec_.schedule, step_, total_steps());
@@ -252,7 +254,25 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   result.epoch = batch.epoch;
   result.loss = StepVector::loss(sum_);
   result.samples = batch.positions.size();
+  result.bad_records = static_cast<std::uint64_t>(progress_.bad_records);
+  result.skipped_steps = static_cast<std::uint64_t>(progress_.skipped);
   return result;
+}
+
+/// Of the sums, so that all members count alike and a gang that changes goes on counting. Nothing is changed
+/// when there are too many.
+Result<void> Session::count_bad_records(std::uint64_t epoch) {
+  const double found = StepVector::bad_records(sum_);
+  const double before = step_ % steps_per_epoch() == 0 ? 0 : progress_.bad_in_epoch;
+  if (before + found > static_cast<double>(spec_.data.on_bad_record.most) && found > 0) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("data.train: more than {} bad records in epoch {}", spec_.data.on_bad_record.most,
+                            epoch + 1),
+                "the workers' logs name them (ds-submit logs); mend the data, or raise on_bad_record.skip");
+  }
+  progress_.bad_in_epoch = before + found;
+  progress_.bad_records += found;
+  return {};
 }
 
 Result<void> Session::sum_up(collective::Communicator& communicator, const Batch& batch, StepResult& result) {
@@ -315,7 +335,7 @@ Result<void> Session::compute_share(const Batch& batch, std::uint32_t logical, s
   };
   put_back_buffers();
   std::ranges::fill(model_.gradients(), 0.0F);
-  double loss = 0;
+  StepVector::Share done;
   std::uint64_t unready = model_.gradients().size();
   const Model::OnReady told = [&](std::uint64_t first, std::uint64_t last) {
     unready = first;
@@ -326,27 +346,34 @@ Result<void> Session::compute_share(const Batch& batch, std::uint32_t logical, s
     if (positions_of(which).size() == 0) continue;
     const bool last = on_ready && micro + 1 == spec_.batch.accumulate;
     const auto part = compute_micro_batch(which, static_cast<double>(batch.positions.size()),
-                                          last ? told : Model::OnReady(), result);
+                                          last ? told : Model::OnReady(), done.bad_records, result);
     if (!part) return tl::unexpected(part.error());
-    loss += *part;
+    done.loss += *part;
   }
   if (on_ready && unready != 0) on_ready(0, unready);  // there was no last micro-batch
   std::uint32_t active = 0, first_active = ranks;
   for (std::uint32_t rank = ranks; rank-- > 0;) {
     if (is_active(rank)) ++active, first_active = rank;
   }
-  vector_.write_rest(buffers_, model_.buffers(), std::max(active, 1U),
-                     logical == first_active ? model_.counters().data() : nullptr, loss, out);
+  done.buffers_before = buffers_;
+  done.buffers_after = model_.buffers();
+  done.counters_before = counters_;
+  done.counters_after = model_.counters();
+  done.active = std::max(active, 1U);
+  done.first = logical == first_active;
+  vector_.write_rest(done, out);
   return {};
 }
 
 Result<double> Session::compute_micro_batch(const MicroBatch& which, double divisor,
-                                            const Model::OnReady& on_ready, StepResult& result) {
+                                            const Model::OnReady& on_ready, std::uint64_t& bad_records,
+                                            StepResult& result) {
   const Clock::time_point begin = Clock::now();
   const Result<data::Batch> batch = feed_.take(which);
   if (!batch) return tl::unexpected(batch.error());
   result.data_seconds += seconds_since(begin);
-  result.bad_records += batch->skipped;
+  bad_records += batch->skipped;
+  if (result.bad_record.empty()) result.bad_record = batch->first_skipped;
   if (batch->rows == 0) return 0.0;
   const data::RandomStream random(spec_.seed, data::Stream::dropout,
                                   {which.step, which.logical_rank, which.micro});

@@ -31,8 +31,10 @@ struct StepResult {
   double loss = 0;          ///< mean over the global batch
   double learning_rate = 0;
   std::uint64_t samples = 0;
-  std::uint64_t bad_records = 0;  ///< left out of this step, by the hosted logical ranks
-  bool updated = true;            ///< false: the gradient was not finite and the step changed nothing
+  std::uint64_t bad_records = 0;    ///< left out since the job began
+  std::string bad_record;           ///< one that this worker left out of this step, and why; empty: none
+  std::uint64_t skipped_steps = 0;  ///< that changed nothing, since the job began
+  bool updated = true;              ///< false: the gradient was not finite and the step changed nothing
   double data_seconds = 0, forward_seconds = 0, backward_seconds = 0, reduce_seconds = 0,
          optimizer_seconds = 0;
 };

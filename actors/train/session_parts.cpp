@@ -69,6 +69,17 @@ Result<void> check_metrics(const scheduler::JobSpec& spec, std::uint32_t classes
   return {};
 }
 
+/// Every worker holds all scores at once to find the area under the curve.
+Result<void> check_auc(const scheduler::JobSpec& spec, std::size_t classes, std::uint64_t rows) {
+  constexpr std::uint64_t kMostScores = std::uint64_t{1} << 26;  // half a GiB of doubles
+  const auto& names = spec.validate.metrics;
+  if (std::ranges::find(names, "auc") == names.end() || rows <= kMostScores / (classes + 1)) return {};
+  return refuse(
+      "validate.metrics",
+      fmt::format("auc of {} rows and {} classes would keep more than {} scores", rows, classes, kMostScores),
+      "evaluate fewer records (data.validate.records), or ask for accuracy or f1");
+}
+
 /// On the validation set, of always answering the most frequent label of the training set, the first of
 /// equals.
 double majority_accuracy(const data::Dataset& training, const data::Dataset& validation) {
@@ -77,7 +88,9 @@ double majority_accuracy(const data::Dataset& training, const data::Dataset& val
   const auto most = static_cast<std::size_t>(std::ranges::max_element(counts) - counts.begin());
   const auto& theirs = validation.class_counts();
   if (most >= theirs.size()) return 0;
-  return static_cast<double>(theirs[most]) / static_cast<double>(validation.size());
+  auto elements = static_cast<double>(validation.size());  // of masks, each voxel counts
+  for (const std::int64_t extent : validation.fields().back().shape) elements *= static_cast<double>(extent);
+  return static_cast<double>(theirs[most]) / elements;
 }
 
 ModelRequest request_for(const scheduler::JobSpec& spec, const data::Dataset& training) {
@@ -117,6 +130,8 @@ Result<SessionParts> make_parts(const scheduler::JobSpec& spec) {
     if (!validation) return tl::unexpected(validation.error());
     parts.validation = *std::move(validation);
     parts.majority_accuracy = majority_accuracy(*parts.training, *parts.validation);
+    if (const auto fits = check_auc(spec, learnt.labels.size(), parts.validation->size()); !fits)
+      return tl::unexpected(fits.error());
   }
   ModelRequest request = request_for(spec, *parts.training);
   const bool is_mask = !request.fields.empty() && !request.fields.back().shape.empty();

@@ -3,22 +3,24 @@
 namespace ds::train {
 namespace {
 
-constexpr unsigned kHalf = 24;
+constexpr std::int64_t kPart = std::int64_t{1} << 24;
 
 }  // namespace
 
-void StepVector::write_rest(std::span<const float> before, std::span<const float> after, std::uint32_t active,
-                            const std::int64_t* counters, double loss, std::span<float> all) const {
+void StepVector::write_rest(const Share& share, std::span<float> all) const {
   float* at = all.data() + sizes_.parameters;
-  const auto share = static_cast<float>(active);
-  for (std::size_t i = 0; i < sizes_.buffers; ++i)
-    *at++ = after[i] == before[i] ? 0.0F : (after[i] - before[i]) / share;  // a constant may be infinite
-  for (std::size_t i = 0; i < sizes_.counters; ++i) {
-    const std::int64_t value = counters == nullptr ? 0 : counters[i];
-    *at++ = static_cast<float>(value >> kHalf);
-    *at++ = static_cast<float>(value & ((std::int64_t{1} << kHalf) - 1));
+  const auto active = static_cast<float>(share.active);
+  for (std::size_t i = 0; i < sizes_.buffers; ++i) {
+    const float before = share.buffers_before[i], after = share.buffers_after[i];
+    *at++ = after == before ? 0.0F : (after - before) / active;  // a constant may be infinite
   }
-  *at = static_cast<float>(loss);
+  for (std::size_t i = 0; i < sizes_.counters; ++i) {
+    const std::int64_t moved = share.first ? share.counters_after[i] - share.counters_before[i] : 0;
+    *at++ = static_cast<float>(moved / kPart);
+    *at++ = static_cast<float>(moved % kPart);
+  }
+  *at++ = static_cast<float>(share.bad_records);
+  *at = static_cast<float>(share.loss);
 }
 
 void StepVector::move(std::span<const float> sum, std::span<float> buffers,
@@ -27,7 +29,7 @@ void StepVector::move(std::span<const float> sum, std::span<float> buffers,
   for (float& value : buffers) value += *at++;
   for (std::int64_t& value : counters) {
     const auto high = static_cast<std::int64_t>(*at++);
-    value = high * (std::int64_t{1} << kHalf) + static_cast<std::int64_t>(*at++);
+    value += high * kPart + static_cast<std::int64_t>(*at++);
   }
 }
 

@@ -280,7 +280,12 @@ class Worker : public caf::event_based_actor {
   }
 
   void on_step(std::uint64_t generation, const train::StepResult& result) {
+    if (!result.bad_record.empty())
+      spdlog::warn("step {}: left out a bad record: {}", result.step, result.bad_record);
     if (rank_ != 0) return;
+    if (!result.updated)
+      spdlog::warn("step {}: a gradient was not finite: it changed nothing ({} such steps so far)",
+                   result.step, result.skipped_steps);
     meter_.add(result);
     const bool epoch_ends = result.step % trainer_.position().steps_per_epoch == 0;
     if (auto report = meter_.take(epoch_ends)) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <cstdint>
 #include <cstring>
@@ -11,35 +10,23 @@
 #include <memory>
 #include <numeric>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "actors/data/dataset.hpp"
+#include "tests/unit/temporary_folder.hpp"
 
 namespace ds::data {
 
 /// A folder of a test's own with data files in it, gone when the test ends.
 class DataFolder {
  public:
-  DataFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ds-data-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make " + pattern);
-    path_ = pattern;
-  }
-  DataFolder(const DataFolder&) = delete;
-  DataFolder& operator=(const DataFolder&) = delete;
-  ~DataFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  const std::filesystem::path& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  const std::filesystem::path& path() const { return folder_.path(); }
+  std::string operator/(const std::string& name) const { return (path() / name).string(); }
 
   std::string write(const std::string& name, const std::string& bytes) const {
-    const std::filesystem::path file = path_ / name;
+    const std::filesystem::path file = path() / name;
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file, std::ios::binary) << bytes;
     return file.string();
@@ -47,14 +34,14 @@ class DataFolder {
 
   /// A message without the folder's name.
   std::string plain(std::string message) const {
-    const std::string prefix = path_.string() + "/";
+    const std::string prefix = path().string() + "/";
     for (std::size_t at = message.find(prefix); at != std::string::npos; at = message.find(prefix))
       message.erase(at, prefix.size());
     return message;
   }
 
  private:
-  std::filesystem::path path_;
+  TemporaryFolder folder_;
 };
 
 inline std::string read_bytes(const std::filesystem::path& file) {

@@ -11,7 +11,16 @@
 namespace ds::data {
 namespace {
 
-using namespace scheduler;  // NOLINT: the settings of transforms
+using scheduler::Crop;
+using scheduler::ElasticDeform;
+using scheduler::Flip;
+using scheduler::Noise;
+using scheduler::Normalize;
+using scheduler::OneHot;
+using scheduler::Resize;
+using scheduler::Rotate;
+using scheduler::TransformSpec;
+using scheduler::DataSpec;
 
 /// An image (or volume) and a mask of the same extents, through transforms.
 struct Changed {

@@ -1,31 +1,20 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>  // mkdtemp is POSIX's
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <stdexcept>
 #include <string>
 
 #include "actors/train/model.hpp"
+#include "tests/unit/temporary_folder.hpp"
 
 namespace ds::train {
 
 /// A temporary folder in which Debian's python3-torch makes and reads files; without it a test is skipped.
 class WithPython : public ::testing::Test {
  protected:
-  WithPython() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ds-models-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    folder_ = pattern;
-  }
-  ~WithPython() override {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-
   static bool python_has_torch() {
     static const bool kHas = std::system("/usr/bin/python3 -c 'import torch' >/dev/null 2>&1") == 0;
     return kHas;
@@ -52,7 +41,8 @@ class WithPython : public ::testing::Test {
     for (const auto& [name, tensor] : batch.fields) write(name + ".bin", tensor.bytes.text());
   }
 
-  std::filesystem::path folder_;
+  const TemporaryFolder temporary_;
+  const std::filesystem::path folder_ = temporary_.path();
 };
 
 /// What scripts begin with.

@@ -50,7 +50,7 @@ TEST(Progress, CountsAStepThatIsEvaluatedAgainOnce) {
 }
 
 TEST(Progress, SurvivesItsWayThroughAState) {
-  const Progress progress{1, 2, 3, 4.5, 6, 1, 65536, 8};
+  const Progress progress{1, 2, 3, 4.5, 6, 1, 65536, 8, 9, 10};
   EXPECT_EQ(Progress::of(progress.values()), progress);
 }
 

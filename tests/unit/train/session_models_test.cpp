@@ -1,7 +1,16 @@
+#include <ATen/core/ivalue.h>  // first: clang 14 wants the type whole before a vector of it
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <torch/script.h>
 
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <sstream>
+
+#include "actors/train/state_description.hpp"
 #include "tests/unit/train/training_job.hpp"
 
 namespace ds::train {
@@ -48,6 +57,23 @@ class SessionModels : public TrainingJob, public testing::WithParamInterface<Rec
         pixels += static_cast<char>(generator() % 64 + (i / 12 / 4 == bar ? 150 : 0));
     }
     return {write(name + "-images", pixels), write(name + "-labels", labels)};
+  }
+
+  /// Images of the same kind with a mask each: the bar.
+  scheduler::SourceSpec masks(const std::string& name, std::size_t rows, std::uint32_t seed) const {
+    scheduler::SourceSpec source = idx(name, rows, seed);
+    std::string bytes;
+    std::ifstream file(source.labels[0], std::ios::binary);
+    const std::string labels{std::istreambuf_iterator<char>(file), {}};
+    std::ifstream pixels(source.paths[0], std::ios::binary);
+    const std::string images{std::istreambuf_iterator<char>(pixels), {}};
+    bytes = images.substr(0, 16);  // the same header: as many, of the same extents
+    for (std::size_t row = 0; row < rows; ++row) {
+      for (std::size_t i = 0; i < 144; ++i)
+        bytes += static_cast<char>(i / 12 / 4 == static_cast<std::size_t>(labels[8 + row]) ? 1 : 0);
+    }
+    source.labels = {write(name + "-masks", bytes)};
+    return source;
   }
 
   scheduler::SourceSpec idx(const std::string& name, std::size_t rows, std::uint32_t seed) const {
@@ -116,6 +142,13 @@ torch.jit.script(Net()).save(sys.argv[1])
       spec.data.validate = numbers("validate.csv", 40, 2);
       spec.data.transforms.clear();
       spec.model.settings = {{"hidden", {16, 8}}, {"dropout", {0.1}}};
+    } else if (name == "unet") {
+      spec.data.train = masks("train", 48, 1);
+      spec.data.validate = masks("validate", 16, 2);
+      spec.data.transforms = {{scheduler::Flip{}, {}}, {scheduler::Rotate{}, {}}};
+      spec.model.settings = {{"width", {2}}, {"depth", {2}}};
+      spec.loss.resize(2);  // cross_entropy beside
+      spec.loss[0].name = "dice";
     } else if (name == "resnet") {
       use_images(spec);
       spec.model.settings = {{"blocks", {1, 1}}, {"width", {4}}};
@@ -137,7 +170,8 @@ INSTANTIATE_TEST_SUITE_P(All, SessionModels,
                          testing::Values(Recipe{"mlp"}, Recipe{"resnet"}, Recipe{"transformer"},
                                          Recipe{"lstm"}, Recipe{"torchscript"}, Recipe{"resnet", "bf16"},
                                          Recipe{"transformer", "bf16"}, Recipe{"lstm", "bf16"},
-                                         Recipe{"torchscript", "bf16"}),
+                                         Recipe{"torchscript", "bf16"}, Recipe{"mlp", "bf16"}, Recipe{"unet"},
+                                         Recipe{"unet", "bf16"}),
                          name_of);
 
 TEST_P(SessionModels, EndWithTheSameBitsWhateverTheGangAndItsChanges) {
@@ -155,6 +189,42 @@ TEST_P(SessionModels, EndWithTheSameBitsWhateverTheGangAndItsChanges) {
     image = train(spec, members, steps, &before);
   }
   EXPECT_EQ(image.tensors, alone.tensors);
+}
+
+TEST_P(SessionModels, AreExportedWithTheStatesTensors) {
+  const scheduler::JobSpec spec = recipe();
+  if (spec.model.zoo.empty() && spec.model.torchscript.empty())
+    GTEST_SKIP() << "python3-torch is not installed";
+  const StateImage image = train(spec, 1, 2);
+  const auto description = to_state_description(image.description);
+  ASSERT_TRUE(description);
+  if (!spec.model.torchscript.empty()) std::filesystem::remove(spec.model.torchscript);  // the state has it
+  const auto archive = export_model(image, ExportFormat::torchscript);
+  ASSERT_TRUE(archive) << archive.error().message;
+  std::istringstream stream{std::string(archive->text())};
+  const torch::jit::Module module = torch::jit::load(stream);
+  std::map<std::string, torch::Tensor> tensors;
+  for (const auto& one : module.named_parameters()) tensors[one.name] = one.value.detach();
+  for (const auto& one : module.named_buffers()) tensors[one.name] = one.value;
+  const auto expect = [&](const std::vector<TensorSlot>& slots, const char* name, torch::ScalarType type) {
+    if (slots.empty()) return;
+    const auto found = std::ranges::find(image.tensors, name, &std::pair<std::string, Buffer>::first);
+    ASSERT_NE(found, image.tensors.end());
+    for (const TensorSlot& slot : slots) {
+      ASSERT_TRUE(tensors.count(slot.name)) << slot.name;
+      const torch::Tensor& exported = tensors[slot.name];
+      ASSERT_EQ(exported.scalar_type(), type) << slot.name;
+      const std::size_t size = exported.element_size();
+      EXPECT_EQ(std::memcmp(exported.contiguous().data_ptr(),
+                            found->second.bytes().data() + slot.offset * size, slot.size * size),
+                0)
+          << slot.name;
+    }
+  };
+  expect(description->parameters, "parameters", torch::kFloat);
+  expect(description->buffers, "buffers", torch::kFloat);
+  expect(description->counters, "counters", torch::kLong);
+  EXPECT_TRUE(export_model(image, ExportFormat::state_dict));
 }
 
 TEST_P(SessionModels, LearnWhatIsThereToLearn) {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "tests/unit/data/packed_files.hpp"
 #include "tests/unit/train/training_job.hpp"
 
 namespace ds::train {
@@ -110,6 +111,73 @@ TEST_F(SessionRules, SkipSoManyStepsThatAreNotFiniteAndNoMore) {
     EXPECT_EQ(session->image(false).tensors[0], before.tensors[0]);
   }
   EXPECT_EQ(skipped, 3U);
+}
+
+/// Sixty images in two folders, of which every tenth is no image.
+class BadRecords : public SessionRules {
+ protected:
+  scheduler::JobSpec job_with_bad_images() const {
+    for (int i = 0; i < 60; ++i) {
+      std::vector<std::uint8_t> pixels(64);
+      for (std::size_t p = 0; p < pixels.size(); ++p)
+        pixels[p] = static_cast<std::uint8_t>(p * 3 + 40 * (i % 2));
+      const std::string folder = i % 2 == 0 ? "set/dark" : "set/light";
+      std::filesystem::create_directories(folder_ / folder);
+      write(folder + "/" + std::to_string(100 + i) + ".png",
+            i % 10 == 3 ? "no image" : data::to_png(8, 8, false, pixels));
+    }
+    scheduler::JobSpec spec = job();
+    spec.model = {};
+    spec.model.zoo = "mlp";
+    spec.model.settings = {{"hidden", {8}}, {"dropout", {0}}};
+    spec.data = {};
+    spec.data.train.paths = {(folder_ / "set").string()};
+    spec.data.train.format = "image_folder";
+    spec.batch.global = 12;  // five steps an epoch
+    return spec;
+  }
+};
+
+TEST_F(BadRecords, AreCountedAlikeInGangsOfEverySizeAndOverRestarts) {
+  scheduler::JobSpec spec = job_with_bad_images();
+  spec.data.on_bad_record = {true, 6};
+  const StateImage alone = train(spec, 1, 11);
+  for (std::uint32_t members = 2; members <= 4; ++members)
+    EXPECT_EQ(train(spec, members, 11).tensors, alone.tensors) << members;
+  const auto session = open(spec);
+  ASSERT_TRUE(session->restore(train(spec, 4, 7)));
+  collective::Communicator one(spec.logical_ranks());
+  std::uint64_t seen = 0;
+  for (int i = 0; i < 4; ++i) {
+    const auto step = session->run_step(one);
+    ASSERT_TRUE(step) << step.error().message;
+    EXPECT_GE(step->bad_records, seen);
+    seen = step->bad_records;
+    if (step->bad_record.empty()) continue;
+    EXPECT_NE(step->bad_record.find(".png"), std::string::npos) << step->bad_record;
+  }
+  EXPECT_GE(seen, 12U);  // six an epoch
+  EXPECT_EQ(session->image(true).tensors, alone.tensors);
+}
+
+TEST_F(BadRecords, EndTheJobAtTheSameStepInGangsOfEverySize) {
+  scheduler::JobSpec spec = job_with_bad_images();
+  spec.data.on_bad_record = {true, 4};
+  for (std::uint32_t members = 1; members <= 4; ++members) {
+    collective::run_gang(collective::assign_logical_ranks(spec.logical_ranks(), members),
+                         [&](collective::Communicator& communicator) {
+                           const auto session = open(spec);
+                           for (int i = 0; i < 5; ++i) {
+                             const auto step = session->run_step(communicator);
+                             if (step) continue;
+                             EXPECT_EQ(step.error().code, ErrorCode::invalid_argument);
+                             EXPECT_NE(step.error().message.find("more than 4"), std::string::npos)
+                                 << step.error().message;
+                             return;
+                           }
+                           ADD_FAILURE() << members << " members: six bad records were let pass";
+                         });
+  }
 }
 
 TEST_F(SessionRules, NameTheTensorWhoseGradientIsNotFinite) {

@@ -13,7 +13,13 @@ TEST(StepVector, LeavesTheMeanOfWhereTheBuffersWent) {
   const std::vector<float> before{1, 10, 7};
   std::vector<float> sum(vector.size()), out(vector.size());
   for (const std::vector<float>& after : {std::vector<float>{2, 10, 7}, {4, 14, 7}}) {
-    vector.write_rest(before, after, 2, nullptr, 3, out);
+    StepVector::Share share;
+    share.buffers_before = before;
+    share.buffers_after = after;
+    share.active = 2;
+    share.loss = 3;
+    share.bad_records = 5;
+    vector.write_rest(share, out);
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += out[i];
   }
   std::vector<float> buffers = before;
@@ -21,28 +27,41 @@ TEST(StepVector, LeavesTheMeanOfWhereTheBuffersWent) {
   EXPECT_EQ(buffers, (std::vector<float>{3, 12, 7}));  // 7: what nobody moves stays to the bit
   EXPECT_EQ(vector.gradients(sum).size(), 2U);
   EXPECT_EQ(StepVector::loss(sum), 6);
+  EXPECT_EQ(StepVector::bad_records(sum), 10);
 }
 
 TEST(StepVector, LeavesAnInfiniteConstantAlone) {
   const StepVector vector({0, 2, 0});
   const std::vector<float> mask{-std::numeric_limits<float>::infinity(), 1};
   std::vector<float> sum(vector.size());
-  vector.write_rest(mask, mask, 1, nullptr, 0, sum);
+  StepVector::Share share;
+  share.buffers_before = share.buffers_after = mask;
+  vector.write_rest(share, sum);
   std::vector<float> buffers = mask;
   vector.move(sum, buffers, {});
   EXPECT_EQ(buffers, mask);
 }
 
-TEST(StepVector, CarriesCountersOfTheFirstRankExactly) {
-  const StepVector vector({0, 0, 4});
-  const std::vector<std::int64_t> counters{0, (std::int64_t{1} << 40) + 12345677, -3, 16777217};
+TEST(StepVector, MovesCountersAsTheFirstRankDidExactly) {
+  constexpr std::int64_t kLargest = std::numeric_limits<std::int64_t>::max();
+  const StepVector vector({0, 0, 6});
+  const std::vector<std::int64_t> before{0, 5, -3, 16777217, kLargest, 1};
+  const std::vector<std::int64_t> after{1, (std::int64_t{1} << 40) + 12345677, -20000000, 16777217, kLargest,
+                                        0};
+  const std::vector<std::int64_t> of_another{9, 9, 9, 9, 9, 9};
   std::vector<float> sum(vector.size()), other(vector.size());
-  vector.write_rest({}, {}, 2, counters.data(), 1, sum);
-  vector.write_rest({}, {}, 2, nullptr, 1, other);
+  StepVector::Share share;
+  share.counters_before = before;
+  share.counters_after = after;
+  share.first = true;
+  vector.write_rest(share, sum);
+  share.counters_after = of_another;
+  share.first = false;
+  vector.write_rest(share, other);
   for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += other[i];
-  std::vector<std::int64_t> moved(4);
+  std::vector<std::int64_t> moved = before;
   vector.move(sum, {}, moved);
-  EXPECT_EQ(moved, counters);
+  EXPECT_EQ(moved, after);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>  // mkdtemp is POSIX's
 
 #include <cstdint>
 #include <filesystem>
@@ -15,22 +14,13 @@
 #include "actors/collective/communicator.hpp"
 #include "actors/train/session.hpp"
 #include "tests/unit/collective/gang_of_threads.hpp"
+#include "tests/unit/temporary_folder.hpp"
 
 namespace ds::train {
 
 /// A temporary folder, and training jobs on generated files in it.
 class TrainingJob : public ::testing::Test {
  protected:
-  TrainingJob() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ds-train-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    folder_ = pattern;
-  }
-  ~TrainingJob() override {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-
   std::string write(const std::string& name, const std::string& content) const {
     std::ofstream(folder_ / name, std::ios::binary) << content;
     return (folder_ / name).string();
@@ -118,7 +108,8 @@ class TrainingJob : public ::testing::Test {
     return *std::move(bytes);
   }
 
-  std::filesystem::path folder_;
+  const TemporaryFolder temporary_;
+  const std::filesystem::path folder_ = temporary_.path();
 };
 
 }  // namespace ds::train
