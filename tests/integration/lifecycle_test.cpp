@@ -3,6 +3,8 @@
 #include <signal.h>
 
 #include <fstream>
+#include <iterator>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -218,6 +220,43 @@ TEST_F(Jobs, FailWhenTheirDataIsDamagedFurtherDown) {
   EXPECT_EQ(status.at("state"), "FAILED");
   EXPECT_NE(status.at("reason").get<std::string>().find("train.csv:2002:"), std::string::npos)
       << status.at("reason");
+}
+
+TEST_F(Jobs, FailWhenTheirDataChangesWhileTheyTrain) {
+  const auto id = cluster_.submit_job(job(5000, 2, 2));
+  ASSERT_TRUE(cluster_.wait_for_step(id, 5)) << cluster_.logs();
+  const auto data = cluster_.path() / "data" / "train.csv";
+  std::filesystem::resize_file(data, std::filesystem::file_size(data) / 2);
+  ASSERT_TRUE(cluster_.wait_for_state(id, "FAILED")) << cluster_.status(id) << cluster_.logs();
+  EXPECT_NE(cluster_.status(id).at("reason").get<std::string>().find("train.csv"), std::string::npos)
+      << cluster_.status(id);
+}
+
+TEST_F(Jobs, EndAtTheirTargetAndSaySo) {
+  const auto file = job(5000);
+  std::ifstream stream(file);
+  std::string text{std::istreambuf_iterator<char>(stream), {}};
+  text = std::regex_replace(text, std::regex("until: .*"), "until: {epochs: 5000, metric: {accuracy: 0.9}}");
+  std::ofstream(file) << text;
+  const auto run = cluster_.submit({"run", "-f", file.string()});
+  EXPECT_EQ(run.code, 0) << run.out << run.err << cluster_.logs();
+  const auto status = cluster_.status(cluster_.json({"list"}).at(0).at("id"));
+  EXPECT_LT(status.at("step"), status.at("total_steps"));
+  EXPECT_GE(status.at("metrics").at("accuracy").get<double>(), 0.9);
+  EXPECT_NE(status.at("reason").get<std::string>().find("until.metric"), std::string::npos) << status;
+  EXPECT_EQ(status.at("checkpoint").at("step"), status.at("step"));
+}
+
+TEST_F(Jobs, FailWhenTheirLossIsNoNumberAndNameTheStep) {
+  const auto file = job(50);
+  std::ifstream stream(file);
+  std::string text{std::istreambuf_iterator<char>(stream), {}};
+  text = std::regex_replace(text, std::regex("lr: [0-9e.-]+"), "lr: 1e30");
+  std::ofstream(file) << text;
+  const auto run = cluster_.submit({"run", "-f", file.string()});
+  EXPECT_EQ(run.code, 100) << run.out << run.err;
+  EXPECT_TRUE(std::regex_search(run.out + run.err, std::regex("step [0-9]+: the (loss|gradient)")))
+      << run.err;
 }
 
 TEST_F(Jobs, FailWhenTheirWorkersKeepCrashing) {
