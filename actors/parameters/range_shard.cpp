@@ -58,8 +58,9 @@ Result<void> RangeShard::State::on(Ticket ticket, const CommitAndPull& request) 
   if (const auto fits = expect_mode(true, "a commit"); !fits) return fits;
   const std::uint64_t before = step;
   if (const auto done = commit(request.commit); !done) return done;
-  if (step != before && options.replicated) send(*last_commit);
-  answer(ticket, pulled(request.have));
+  // Workers who saw a step must never see it undone, so replicas know of it first.
+  answer_when_stored(ticket, step != before ? std::optional<ReplicaUpdate>(*last_commit) : std::nullopt,
+                     pulled(request.have));
   if (step != before) answer_pulls();
   return {};
 }
