@@ -58,8 +58,8 @@ struct TreePart {
 struct PushSum {
   std::uint64_t step = 0;
   std::vector<TreePart> parts;
-  Real unscale = 1;  ///< the sum is multiplied by it first (the loss scaler's inverse)
-  Real clip_value;   ///< > 0: then its elements are cut to ± this
+  Real unscale = 1;     ///< the sum is multiplied by it first (the loss scaler's inverse)
+  Real clip_value = 0;  ///< > 0: then its elements are cut to ± this
   bool want_squares = false;
   bool operator==(const PushSum&) const = default;
 };
@@ -78,7 +78,7 @@ struct Commit {
   std::uint64_t step = 0;  ///< committed steps before it
   bool updated = true;     ///< false: the step changes no parameter
   Real clip_factor = 1;    ///< float32: the sum is multiplied by it if below 1
-  Real learning_rate;
+  Real learning_rate = 0;
   std::uint64_t update = 0;  ///< updates made, this one included, counted from 1
   Buffer worker_state;  ///< what workers must have besides the parameters after the step; opaque to servers
   bool operator==(const Commit&) const = default;
@@ -99,7 +99,7 @@ struct PushUpdate {
   std::uint64_t clock = 0;
   bool updated = true;  ///< false: it only moves the clock; `gradient` is empty
   Payload gradient;     ///< unscaled and clipped
-  Real learning_rate;
+  Real learning_rate = 0;
   bool operator==(const PushUpdate&) const = default;
 };
 
