@@ -66,6 +66,7 @@ class Session final : public TrainingSession {
   bool finished() const override { return step_ >= total_steps() || progress_.ended != 0; }
   bool evaluation_due() const override;
 
+  const std::vector<TensorSlot>& parameter_slots() const override { return model_.parameter_slots(); }
   StateImage image(bool copy) const override;
   Result<StateImage> checkpoint_image(bool copy) override;
   Result<void> use_servers(std::shared_ptr<parameters::Link> link, bool seed) override;

@@ -10,6 +10,7 @@
 #include "actors/collective/communicator.hpp"
 #include "actors/fabric/buffer.hpp"
 #include "actors/parameters/link.hpp"
+#include "actors/train/model.hpp"
 #include "scheduler/spec/job_spec.hpp"
 #include "storage/result.hpp"
 
@@ -69,6 +70,9 @@ class TrainingSession {
   virtual bool finished() const = 0;
   /// An evaluation is due after the step just committed.
   virtual bool evaluation_due() const = 0;
+
+  /// Where the model's parameters lie in the flat vector; what servers must know of them.
+  virtual const std::vector<TensorSlot>& parameter_slots() const = 0;
 
   /// The state as it is now. `copy`: memory of its own, else it borrows the session's and is valid until the
   /// next step. With parameter servers it lacks the optimizer's vectors, which only they have.

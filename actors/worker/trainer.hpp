@@ -85,6 +85,8 @@ class Trainer {
   void run();
   void push(Order order);
   void create_session(const scheduler::JobSpec& spec);
+  Result<void> make_session();
+  Result<void> meet_servers();
   void enter(TrainerPlace place);
   void train(std::uint64_t generation);
   bool finish_boundary(std::uint64_t generation, bool resumed);
@@ -103,16 +105,18 @@ class Trainer {
   std::uint64_t newest_ = 0;  ///< generation of the newest order
   std::shared_ptr<collective::Exchange> exchange_;
   std::shared_ptr<parameters::Link> servers_;
-  bool seed_ = false;
   Position position_;
 
   // Only the trainer's thread touches these.
   scheduler::JobSpec spec_;
   std::unique_ptr<train::TrainingSession> session_;
   std::string fingerprint_;
+  std::uint64_t parameters_ = 0;
+  std::vector<parameters::RowTable> row_tables_;
   std::unique_ptr<collective::Communicator> communicator_;
   std::uint64_t joined_ = 0;
   std::uint32_t rank_ = 0;
+  bool seed_ = false;
   std::thread thread_;
 };
 
