@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -17,8 +16,9 @@
 #include "actors/train/optimizer.hpp"
 #include "actors/train/progress.hpp"
 #include "actors/train/session_parts.hpp"
+#include "actors/train/state_copier.hpp"
 #include "actors/train/step_vector.hpp"
-#include "kernels/gradient.hpp"
+#include "actors/train/step_verdict.hpp"
 #include "scheduler/spec/schedule_factor.hpp"
 
 namespace ds::train {
@@ -43,7 +43,9 @@ class Session final : public TrainingSession {
         vector_({model_.parameters().size(), model_.buffers().size(), model_.counters().size()}),
         buffers_(model_.buffers().begin(), model_.buffers().end()),
         counters_(model_.counters().begin(), model_.counters().end()),
-        feed_([this](const MicroBatch& which) { return make_batch(which); }) {}
+        feed_([this](const MicroBatch& which) { return make_batch(which); }) {
+    begin_scaling(spec_, progress_);
+  }
 
   std::uint64_t step() const override { return step_; }
   std::uint64_t total_steps() const override { return schedule_.total_steps(spec_.until); }
@@ -52,14 +54,22 @@ class Session final : public TrainingSession {
   bool finished() const override { return step_ >= total_steps() || progress_.ended != 0; }
   bool evaluation_due() const override;
 
-  StateImage image(bool copy) const override;
+  StateImage image(bool copy) const override {
+    copier_.wait();  // it uses progress_values_, too
+    return make_image(copy);
+  }
+  void copy_state(std::function<void(StateImage)> use) override;
   Result<void> restore(const StateImage& state) override;
+  void watch_shares(std::function<Result<void>(const TakenShare&)> watch) override {
+    watch_ = std::move(watch);
+  }
   Result<StepResult> run_step(collective::Communicator& communicator) override;
   Result<EvaluationResult> evaluate(collective::Communicator& communicator) override;
 
  private:
   using Batch = BatchSchedule::Batch;
 
+  StateImage make_image(bool copy) const;
   Result<void> check_members(const collective::Communicator& communicator) const;
   void expect_batches(const collective::Communicator& communicator);
   std::optional<MicroBatch> batch_after(const MicroBatch& one, collective::RankRange hosted) const;
@@ -72,7 +82,7 @@ class Session final : public TrainingSession {
                              const Model::OnReady& on_ready, StepResult& result);
   Result<double> compute_micro_batch(const MicroBatch& which, double divisor, const Model::OnReady& on_ready,
                                      std::uint64_t& bad_records, StepResult& result);
-  Result<bool> judge_sums();
+  Result<void> tell_share(const Batch& batch, std::uint32_t logical);
   Result<void> count_bad_records(std::uint64_t epoch);
   void put_back_buffers();
 
@@ -91,16 +101,19 @@ class Session final : public TrainingSession {
   std::vector<float> buffers_;          ///< the committed ones: the model's move while a share is computed
   std::vector<std::int64_t> counters_;  ///< likewise
   Progress progress_;
+  std::function<Result<void>(const TakenShare&)> watch_;
+  std::vector<std::uint64_t> taken_;  ///< samples of the share that is computed; only when watched
   mutable std::array<double, Progress::kCount> progress_values_{};  ///< lent to images
   std::uint64_t step_ = 0;
   /// What the feed expects: the generation's ranks, and the step that follows without a jump.
   std::optional<std::pair<collective::RankRange, std::uint64_t>> expecting_;
-  BatchFeed feed_;  // last: its thread uses the others
+  mutable StateCopier copier_;  // these last: their threads use the others
+  BatchFeed feed_;
 };
 
 // ---- state ----------------------------------------------------------------------------------------
 
-StateImage Session::image(bool copy) const {
+StateImage Session::make_image(bool copy) const {
   const auto buffer = [&](auto values) {
     const auto bytes = std::as_bytes(std::span(values));
     return copy ? Buffer::copy_of(bytes) : Buffer(nullptr, bytes);
@@ -115,6 +128,10 @@ StateImage Session::image(bool copy) const {
   image.tensors.emplace_back("progress", buffer(std::span(std::as_const(progress_values_))));
   if (!parts_.module.empty()) image.tensors.emplace_back("module", parts_.module);
   return image;
+}
+
+void Session::copy_state(std::function<void(StateImage)> use) {
+  copier_.start([this] { return make_image(true); }, std::move(use));
 }
 
 Result<void> Session::restore(const StateImage& state) {
@@ -142,6 +159,7 @@ Result<void> Session::restore(const StateImage& state) {
     }
     sources.push_back(&found->second);
   }
+  copier_.wait();
   // Only now, so that a state that is refused leaves this one whole. Moved, because the image may be this
   // session's own.
   for (std::size_t i = 0; i < targets.size(); ++i) {
@@ -234,10 +252,14 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   result.reduce_seconds = std::max(0.0, seconds_since(begin) - computed);
 
   const Clock::time_point optimizer_begin = Clock::now();
-  const Result<bool> good = judge_sums();
-  if (!good) return tl::unexpected(good.error());
+  unscale(spec_, progress_, vector_.gradients(sum_));
+  const Result<Verdict> verdict =
+      judge_step(spec_, model_.parameter_slots(), vector_, sum_, progress_, step_);
+  if (!verdict) return tl::unexpected(verdict.error());
+  if (const Result<void> copied = copier_.finish(); !copied) return tl::unexpected(copied.error());
   if (const Result<void> few = count_bad_records(batch.epoch); !few) return tl::unexpected(few.error());
-  result.updated = *good;
+  result.updated = *verdict == Verdict::good;
+  result.loss_scale = loss_scale(spec_, progress_);
   result.learning_rate =
       spec_.optimizer.lr * scheduler::schedule_factor(spec_.schedule, step_, total_steps());
   if (result.updated) {
@@ -245,9 +267,8 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
     optimizer_.apply(model_.parameters(), vector_.gradients(sum_), result.learning_rate, updates);
     vector_.move(sum_, buffers_, counters_);
     put_back_buffers();
-  } else {
-    ++progress_.skipped;
   }
+  count_step(spec_, *verdict, progress_);
   result.optimizer_seconds = seconds_since(optimizer_begin);
   result.step = ++step_;
   expecting_->second = step_;
@@ -336,6 +357,7 @@ Result<void> Session::compute_share(const Batch& batch, std::uint32_t logical, s
   put_back_buffers();
   std::ranges::fill(model_.gradients(), 0.0F);
   StepVector::Share done;
+  taken_.clear();
   std::uint64_t unready = model_.gradients().size();
   const Model::OnReady told = [&](std::uint64_t first, std::uint64_t last) {
     unready = first;
@@ -362,7 +384,13 @@ Result<void> Session::compute_share(const Batch& batch, std::uint32_t logical, s
   done.active = std::max(active, 1U);
   done.first = logical == first_active;
   vector_.write_rest(done, out);
-  return {};
+  return tell_share(batch, logical);
+}
+
+Result<void> Session::tell_share(const Batch& batch, std::uint32_t logical) {
+  if (!watch_) return {};
+  return watch_({step_ + 1, batch.epoch, logical, taken_, parts_.training->size(), steps_per_epoch(),
+                 spec_.logical_ranks()});
 }
 
 Result<double> Session::compute_micro_batch(const MicroBatch& which, double divisor,
@@ -373,35 +401,17 @@ Result<double> Session::compute_micro_batch(const MicroBatch& which, double divi
   if (!batch) return tl::unexpected(batch.error());
   result.data_seconds += seconds_since(begin);
   bad_records += batch->skipped;
+  if (watch_) taken_.insert(taken_.end(), batch->samples.begin(), batch->samples.end());
   if (result.bad_record.empty()) result.bad_record = batch->first_skipped;
   if (batch->rows == 0) return 0.0;
   const data::RandomStream random(spec_.seed, data::Stream::dropout,
                                   {which.step, which.logical_rank, which.micro});
-  const auto made = model_.accumulate(*batch, random.bits(0), divisor, 1.0, on_ready);
+  const auto made =
+      model_.accumulate(*batch, random.bits(0), divisor, loss_scale(spec_, progress_), on_ready);
   if (!made) return tl::unexpected(made.error());
   result.forward_seconds += made->forward_seconds;
   result.backward_seconds += made->backward_seconds;
   return made->loss;
-}
-
-/// Looks at the sums, which are the same on all members: so they decide alike. True when the step may change
-/// the parameters. Not the loss alone is looked at, for a gradient that is not finite would spoil them.
-Result<bool> Session::judge_sums() {
-  const auto bad = kernels::find_not_finite(sum_);
-  if (!bad) return true;
-  if (spec_.on_nan.skip && progress_.skipped < static_cast<double>(spec_.on_nan.most)) return false;
-  const bool loss = !std::isfinite(StepVector::loss(sum_));
-  std::string what = loss ? "the loss" : "a buffer of the model";
-  for (const TensorSlot& slot : model_.parameter_slots()) {
-    if (*bad < slot.offset || *bad >= slot.offset + slot.size) continue;
-    what = loss ? fmt::format("the loss, and the gradient of {},", slot.name)
-                : fmt::format("the gradient of {}", slot.name);
-  }
-  return fail(
-      ErrorCode::invalid_argument,
-      fmt::format("step {}: {} is not finite: training diverged{}", step_ + 1, what,
-                  spec_.on_nan.skip ? fmt::format(", after {} skipped steps", progress_.skipped) : ""),
-      "lower optimizer.lr, or set optimizer.clip_norm");
 }
 
 // ---- evaluation -----------------------------------------------------------------------------------
@@ -420,6 +430,7 @@ Result<EvaluationResult> Session::evaluate(collective::Communicator& communicato
   Result<EvaluationResult> result = evaluate_model(parts_, communicator);
   if (!result) return result;
   result->step = step_;
+  copier_.wait();
   const auto value_of = [&](const scheduler::Goal& goal) {
     return goal.metric == "loss" ? result->loss : result->metrics.at(goal.metric);
   };

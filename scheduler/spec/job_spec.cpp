@@ -14,4 +14,8 @@ Goal best_goal(const JobSpec& spec) {
   return {"loss", false};
 }
 
+std::string audit_folder(const std::string& directory, const std::string& job) {
+  return directory + "/audit-" + job;
+}
+
 }  // namespace ds::scheduler
