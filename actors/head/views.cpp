@@ -93,6 +93,7 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
   if (!is_end(job.state))
     view["roles"].push_back({{"role", "job-master"}, {"node", "head"}, {"pid", getpid()}});
   if (!whole) return view;
+  if (job.spec.audit) view["audit"] = scheduler::audit_folder(job.directory, job.id);
   view["workers"] = workers_view(job, ledger, pids);
   view["evaluations"] = json::array();
   for (const auto& e : job.evaluations) {

@@ -75,6 +75,9 @@ void Trainer::create_session(const scheduler::JobSpec& spec) {
   auto session = train::TrainingSession::create(spec);
   if (!session) return events_.on_impossible(session.error());
   session_ = std::move(*session);
+  if (spec_.audit)
+    session_->watch_shares(
+        [this](const train::TakenShare& share) { return events_.on_share(joined_, share); });
   fingerprint_ = storage::to_hex(storage::sha256(session_->image(false).description));
   publish_position(false);
   events_.on_ready(session_->total_steps(), session_->steps_per_epoch());
@@ -174,7 +177,11 @@ bool Trainer::finish_boundary(std::uint64_t generation, bool resumed) {
   if (session_->evaluation_due() && !evaluate(generation, metrics)) return false;
   const bool last = session_->finished();  // an evaluation may end training
   if (rank_ == 0 && (last || epoch_ends || save_due)) {
-    events_.on_checkpoint(generation, session_->image(true), std::move(metrics), last);
+    const auto use = [this, generation, metrics, last](train::StateImage image) {
+      events_.on_checkpoint(generation, std::move(image), metrics, last);
+    };
+    // The last one beside no step: nothing would tell that there was no memory for it.
+    last ? use(session_->image(true)) : session_->copy_state(use);
   }
   return true;
 }
