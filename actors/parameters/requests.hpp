@@ -76,7 +76,8 @@ struct Commit {
   bool operator==(const Commit&) const = default;
 };
 
-/// Commits the step, unless it is committed already, and answers `Pulled` of after it.
+/// Commits the step, unless it is committed already, and answers `Pulled` of after it once the replicas know
+/// of the commit.
 struct CommitAndPull {
   Commit commit;
   std::uint64_t have = 0;  ///< as in `Pull`

@@ -18,4 +18,17 @@ std::string audit_folder(const std::string& directory, const std::string& job) {
   return directory + "/audit-" + job;
 }
 
+std::uint32_t JobSpec::count_of(Role role) const {
+  switch (role) {
+    case Role::worker:
+      return workers.max;
+    case Role::server:
+      // Copies of one range are on different servers.
+      return strategy.name == "parameter_server" ? std::max(strategy.servers, strategy.replicas + 1) : 0;
+    case Role::shard:
+      return data.shards;
+  }
+  return 0;
+}
+
 }  // namespace ds::scheduler
