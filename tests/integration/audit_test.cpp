@@ -31,7 +31,7 @@ class AuditedJob : public ::testing::Test {
     for (int i = 0; i < 2; ++i) add_node();
     ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
     const auto file = write_job(cluster_.path() / "data", "audited", 1'000'000, 1, 4);
-    std::ofstream(file, std::ios::app) << "audit: true\nrestart: 1000\n";
+    std::ofstream(file, std::ios::app) << "audit: true\nrestart: 1000\nvalidate: {every: 1000 epochs}\n";
     job_ = cluster_.submit_job(file);
     ASSERT_TRUE(cluster_.wait_for_step(job_, 1)) << cluster_.logs();
   }
