@@ -5,15 +5,11 @@
 #include <span>
 #include <vector>
 
+#include "actors/parameters/requests.hpp"
+
 namespace ds::job {
 
-/// What a paused parameter server has of a key range.
-struct HeldRange {
-  std::uint32_t range = 0;
-  std::uint64_t applied = 0;   ///< sync: committed steps; else updates
-  std::uint64_t prepared = 0;  ///< sync: the newest step whose sum it has; else as `applied`
-  bool operator==(const HeldRange&) const = default;
-};
+using parameters::HeldRange;
 
 /// A job's parameter servers, as far as they matter here.
 struct ServerRules {

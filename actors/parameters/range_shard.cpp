@@ -75,8 +75,11 @@ Result<void> RangeShard::State::on(Ticket ticket, const PushUpdate& push) {
 }
 
 Result<void> RangeShard::State::on(Ticket ticket, const Pull& pull) {
-  pulls.push_back({ticket, pull});
-  answer_pulls();
+  if (pull.at_least <= slowest()) {
+    answer(ticket, pulled(pull.have));
+  } else {
+    pulls.push_back({ticket, pull});
+  }
   return {};
 }
 

@@ -6,7 +6,6 @@
 #include <bit>
 #include <cstring>
 
-#include "actors/fabric/block_pool.hpp"
 #include "actors/parameters/update_rule.hpp"
 #include "kernels/gradient.hpp"
 
@@ -27,10 +26,6 @@ void copy_into(FloatBlock& block, std::size_t elements, const Buffer& from) {
 }
 
 }  // namespace
-
-FloatBlock::FloatBlock(std::size_t elements)
-    : owner_(fabric::take_block(elements * sizeof(float))),
-      values_(reinterpret_cast<float*>(owner_.get()), elements) {}
 
 RangeVectors::RangeVectors(const ShardOptions& options)
     : elements_(options.range.size()),

@@ -2,11 +2,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "actors/parameters/float_block.hpp"
 #include "actors/parameters/range_shard.hpp"
 #include "actors/parameters/requests.hpp"
 #include "actors/parameters/row_versions.hpp"
@@ -14,22 +14,6 @@
 #include "storage/result.hpp"
 
 namespace ds::parameters {
-
-/// Floats in memory that can be lent to other processes.
-class FloatBlock {
- public:
-  FloatBlock() = default;
-  explicit FloatBlock(std::size_t elements);  ///< not zeroed
-
-  std::span<float> values() const { return values_; }
-  Buffer lend() const { return {owner_, std::as_bytes(values_)}; }
-  Buffer copy() const { return Buffer::copy_of(std::as_bytes(values_)); }
-  bool is_lent() const { return owner_.use_count() > 1; }
-
- private:
-  std::shared_ptr<std::byte[]> owner_;
-  std::span<float> values_;
-};
 
 /// The parameters of a range and what the optimizer keeps of each.
 class RangeVectors {

@@ -47,4 +47,19 @@ Payload leave_out_zero_rows(const Buffer& gradient, std::span<const RowTable> ta
   return some;
 }
 
+std::vector<RowTable> tables_in(const KeyRange& range, std::span<const RowTable> tables) {
+  std::vector<RowTable> found;
+  for (const RowTable& table : tables) {
+    if (table.width == 0) continue;
+    const auto rows_before = [&](std::uint64_t element, std::uint64_t round_up) {
+      if (element <= table.first) return std::uint64_t{0};
+      return std::min(table.rows, (element - table.first + round_up) / table.width);
+    };
+    const std::uint64_t first = rows_before(range.first, table.width - 1), last = rows_before(range.last, 0);
+    if (first < last)
+      found.push_back({table.first + first * table.width - range.first, last - first, table.width});
+  }
+  return found;
+}
+
 }  // namespace ds::parameters

@@ -31,7 +31,6 @@ class StepVector {
   explicit StepVector(Sizes sizes) : sizes_(sizes) {}
 
   std::size_t size() const { return sizes_.parameters + sizes_.buffers + 2 * sizes_.counters + 2; }
-  std::size_t parameters() const { return sizes_.parameters; }
   std::span<float> gradients(std::span<float> all) const { return all.first(sizes_.parameters); }
   static float loss(std::span<const float> all) { return all.back(); }
   static double bad_records(std::span<const float> all) { return all[all.size() - 2]; }

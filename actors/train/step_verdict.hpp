@@ -4,10 +4,11 @@
 #include <span>
 #include <vector>
 
+#include "actors/train/divergence.hpp"
 #include "actors/train/model.hpp"
 #include "actors/train/progress.hpp"
-#include "actors/train/step_vector.hpp"
 #include "scheduler/spec/job_spec.hpp"
+#include "storage/result.hpp"
 
 namespace ds::train {
 
@@ -26,15 +27,14 @@ void begin_scaling(const scheduler::JobSpec& spec, Progress& progress);
 double loss_scale(const scheduler::JobSpec& spec, const Progress& progress);
 
 /// Takes the loss scale out of the summed gradients, once a step and before anything else looks at them.
-void unscale(const scheduler::JobSpec& spec, const Progress& progress, std::span<float> gradients);
+void unscale(std::span<float> gradients, double scale);
 
-/// Judges the unscaled sums of the step after `step`. A gradient that overflows in fp16 halves the scale and
-/// counts as no fault until the scale would sink below 1. `invalid_argument` names the step and the first bad
-/// tensor when `on_nan` does not let it pass (again). Not the loss alone is looked at, for a gradient that is
-/// not finite would spoil the parameters.
-Result<Verdict> judge_step(const scheduler::JobSpec& spec, const std::vector<TensorSlot>& slots,
-                           const StepVector& vector, std::span<const float> sum, const Progress& progress,
-                           std::uint64_t step);
+/// Judges unscaled sums of step number `step`, from 1, that are not finite. A gradient that overflows in fp16
+/// halves the scale and counts as no fault until the scale would sink below 1. `invalid_argument` names the
+/// step and the first bad tensor when `on_nan` does not let it pass (again). Not the loss alone is looked at,
+/// for a gradient that is not finite would spoil the parameters.
+Result<Verdict> judge_not_finite(const scheduler::JobSpec& spec, const std::vector<TensorSlot>& slots,
+                                 const NotFinite& what, const Progress& progress, std::uint64_t step);
 
 /// Counts the step, and moves the scale as PyTorch's GradScaler does.
 void count_step(const scheduler::JobSpec& spec, Verdict verdict, Progress& progress);

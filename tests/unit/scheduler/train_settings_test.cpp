@@ -231,6 +231,18 @@ TEST(StrategySettings, ReadParameterServers) {
     EXPECT_EQ(read_good(std::string("precision: ") + precision).precision, precision);
 }
 
+TEST(StrategySettings, TakeFp16WhereThereIsASumToScale) {
+  const std::string servers = "precision: fp16\nstrategy: parameter_server\n";
+  EXPECT_EQ(read_good(servers + "consistency: sync").precision, "fp16");
+  for (const char* more : {"consistency: async", "consistency: bounded", "compression: int8"}) {
+    const auto errors = read_settings(text_job_with(servers + more)).errors;
+    ASSERT_EQ(errors.size(), 1U) << more;
+    EXPECT_NE(errors[0].find("precision: fp16 goes with consistency: sync and without compression"),
+              std::string::npos)
+        << errors[0];
+  }
+}
+
 TEST(AuditSettings, AreOffUnlessAskedFor) {
   EXPECT_FALSE(read_good("seed: 1").audit);
   EXPECT_TRUE(read_good("audit: true").audit);

@@ -2,15 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <vector>
+
+#include "kernels/gradient.hpp"
 
 namespace ds::train {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-/// Four gradients in two tensors and one buffer.
+/// Four gradients in two tensors, a buffer and the loss.
 class StepVerdict : public testing::Test {
  protected:
   StepVerdict() {
@@ -22,8 +25,7 @@ class StepVerdict : public testing::Test {
 
   scheduler::JobSpec spec_;
   const std::vector<TensorSlot> slots_{{"first.weight", {3}, 0, 3}, {"second.bias", {1}, 3, 1}};
-  const StepVector vector_{{4, 1, 0}};
-  std::vector<float> sum_ = std::vector<float>(vector_.size(), 1.0F);
+  std::vector<float> sum_ = std::vector<float>(6, 1.0F);  ///< gradients, a buffer, the loss
   Progress progress_;
 };
 
@@ -55,10 +57,10 @@ TEST_F(StepVerdict, MovesTheScaleAsGradScalerDoes) {
 
 TEST_F(StepVerdict, TakesTheScaleOutOfGradientsExactly) {
   std::vector<float> gradients{65536 * 0.3F, -1, 0};
-  unscale(spec_, progress_, gradients);
+  unscale(gradients, loss_scale(spec_, progress_));
   EXPECT_EQ(gradients, (std::vector<float>{0.3F, -0x1p-16F, 0}));
   spec_.precision = "bf16";
-  unscale(spec_, progress_, gradients);
+  unscale(gradients, loss_scale(spec_, progress_));
   EXPECT_EQ(gradients[0], 0.3F);
   EXPECT_EQ(loss_scale(spec_, progress_), 1);
 }
