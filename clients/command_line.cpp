@@ -27,6 +27,7 @@ struct Arguments {
   std::string job;
   std::string export_format = "torchscript";
   std::string export_file;
+  std::string audit_folder;
   std::uint64_t export_step = 0;
   int nodes = 2;
   int slots = 2;
@@ -153,6 +154,13 @@ class CommandLine {
                 [this](const auto& context) { return list_checkpoints(context, arguments_.job); });
     add_for_job("why", "say what keeps a job waiting",
                 [this](const auto& context) { return explain_wait(context, arguments_.job); });
+    auto* audit = add_for_job(
+        "audit", "check that each sample was taken once an epoch (audit: true)",
+        [this](const auto& context) { return audit_job(context, arguments_.job, arguments_.audit_folder); });
+    audit
+        ->add_option("--folder", arguments_.audit_folder,
+                     "where the workers' records lie (audit-JOB beside the job file); no head is asked then")
+        ->option_text("FOLDER");
     auto* exporting = add_for_job(
         "export", "write a job's trained model to a file",
         [this](const auto& context) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "clients/api_client.hpp"
+#include "clients/audit.hpp"
 #include "clients/download.hpp"
 #include "clients/failure.hpp"
 #include "clients/follow.hpp"
@@ -171,6 +172,37 @@ ExitCode export_job(const CommandContext& context, const std::string& job, const
         fmt::format("wrote {} ({}, {})\n", file, format, format_bytes(static_cast<std::int64_t>(bytes))));
   }
   return ExitCode::done;
+}
+
+ExitCode audit_job(const CommandContext& context, const std::string& job, const std::string& given) {
+  std::string folder = given;
+  if (folder.empty()) {
+    ApiClient api(find_head(context.head));
+    folder = text_at(api.get(job_path(job)), "audit");
+  }
+  if (folder.empty()) {
+    throw Failure(ExitCode::conflict, "conflict", fmt::format("{} is not audited", printable_line(job)),
+                  "put audit: true into its job file before it is submitted");
+  }
+  const Audit audit = read_audit(folder);
+  if (context.json) {
+    json document{{"job", audit.job}, {"steps", audit.steps}, {"good", audit.is_good()}};
+    document["faults"] = audit.faults;
+    document["epochs"] = json::array();
+    for (const auto& [number, epoch] : audit.epochs) {
+      document["epochs"].push_back({{"epoch", number},
+                                    {"first_step", epoch.first_step},
+                                    {"last_step", epoch.last_step},
+                                    {"whole", epoch.whole},
+                                    {"once", epoch.once},
+                                    {"missing", epoch.missing},
+                                    {"twice", epoch.twice}});
+    }
+    write_json(document);
+  } else {
+    write_out(format_audit(audit, context.terminal.colour_out));
+  }
+  return audit.is_good() ? ExitCode::done : ExitCode::unexpected;
 }
 
 ExitCode show_version(const CommandContext& context) {

@@ -31,6 +31,8 @@ ExitCode explain_wait(const CommandContext& context, const std::string& job);
 /// `step` 0: the newest checkpoint.
 ExitCode export_job(const CommandContext& context, const std::string& job, const std::string& format,
                     std::uint64_t step, const std::string& file);
+/// Checks what the workers of a job with `audit: true` recorded. Empty `folder`: where the head says they do.
+ExitCode audit_job(const CommandContext& context, const std::string& job, const std::string& folder);
 ExitCode show_version(const CommandContext& context);
 
 ExitCode bring_up(const CommandContext& context, int nodes, int slots);

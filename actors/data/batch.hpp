@@ -33,6 +33,7 @@ struct HostTensor {
 struct Batch {
   std::uint64_t rows = 0;
   std::vector<std::pair<std::string, HostTensor>> fields;
+  std::vector<std::uint64_t> samples;  ///< the numbers of those it was made of, the bad ones too
   /// Bad records left out (`on_bad_record: skip`); with them the batch was larger.
   std::uint64_t skipped = 0;
   std::string first_skipped;  ///< where the first of them stands and what is wrong with it

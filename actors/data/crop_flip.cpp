@@ -16,6 +16,11 @@ void copy_window(const std::vector<T>& in, const Grid& grid, const Offsets& from
                  const std::array<std::size_t, 3>& to, std::vector<T>& out) {
   out.resize(grid.outer * to[0] * to[1] * to[2] * grid.inner);
   const auto [depth, height, width] = grid.extents;
+  const auto reaches_out = [&](std::size_t axis) {
+    return from[axis] < 0 ||
+           from[axis] + static_cast<std::int64_t>(to[axis]) > static_cast<std::int64_t>(grid.extents[axis]);
+  };
+  if (reaches_out(0) || reaches_out(1) || reaches_out(2)) std::ranges::fill(out, T{});
   const std::int64_t first = std::max<std::int64_t>(0, -from[2]);
   const std::int64_t last = std::clamp<std::int64_t>(static_cast<std::int64_t>(width) - from[2], first,
                                                      static_cast<std::int64_t>(to[2]));
@@ -27,10 +32,7 @@ void copy_window(const std::vector<T>& in, const Grid& grid, const Offsets& from
         const std::int64_t in_y = static_cast<std::int64_t>(y) + from[1];
         const bool inside = in_z >= 0 && in_z < static_cast<std::int64_t>(depth) && in_y >= 0 &&
                             in_y < static_cast<std::int64_t>(height) && first < last;
-        if (!inside) {
-          std::fill_n(row, to[2] * grid.inner, T{});
-          continue;
-        }
+        if (!inside) continue;
         const std::size_t begin =
             (((o * depth + static_cast<std::size_t>(in_z)) * height + static_cast<std::size_t>(in_y)) *
                  width +
@@ -38,9 +40,7 @@ void copy_window(const std::vector<T>& in, const Grid& grid, const Offsets& from
             grid.inner;
         const auto before = static_cast<std::size_t>(first) * grid.inner;
         const auto copied = static_cast<std::size_t>(last - first) * grid.inner;
-        std::fill_n(row, before, T{});
         std::copy_n(in.data() + begin, copied, row + before);
-        std::fill_n(row + before + copied, to[2] * grid.inner - before - copied, T{});
       }
     }
   }
@@ -105,6 +105,20 @@ class CropWindow final : public GeometryTransform {
   std::array<std::size_t, 3> to_;
 };
 
+/// As `std::reverse`, eight bytes at a time.
+void reverse_bytes(std::uint8_t* first, std::uint8_t* last) {
+  for (; last - first >= 16; first += 8, last -= 8) {
+    std::uint64_t low = 0, high = 0;
+    std::memcpy(&low, first, 8);
+    std::memcpy(&high, last - 8, 8);
+    low = __builtin_bswap64(low);
+    high = __builtin_bswap64(high);
+    std::memcpy(first, &high, 8);
+    std::memcpy(last - 8, &low, 8);
+  }
+  std::reverse(first, last);
+}
+
 /// Reverses one axis in place.
 template <class T>
 void reverse_axis(std::vector<T>& values, const Grid& grid, std::size_t axis) {
@@ -114,7 +128,10 @@ void reverse_axis(std::vector<T>& values, const Grid& grid, std::size_t axis) {
   const std::size_t block = extent * inner;
   for (T* at = values.data(); at != values.data() + values.size(); at += block) {
     if (inner == 1) {
-      std::reverse(at, at + extent);
+      if constexpr (sizeof(T) == 1)
+        reverse_bytes(at, at + extent);
+      else
+        std::reverse(at, at + extent);
       continue;
     }
     for (std::size_t low = 0, high = extent - 1; low < high; ++low, --high)

@@ -131,6 +131,7 @@ class SourceDataset final : public Dataset {
     auto same = source_->check_unchanged(samples);
     if (!same) return tl::unexpected(same.error());
     Batch batch = builder.finish();
+    batch.samples.assign(samples.begin(), samples.end());
     batch.skipped = skipped;
     batch.first_skipped = std::move(first_skipped);
     return batch;

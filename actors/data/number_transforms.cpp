@@ -61,6 +61,10 @@ class NormalizeNumbers final : public Transform {
 
   Result<void> apply(Sample& sample, const RandomStream*) const override {
     Value& value = sample.fields[field_];
+    if (value.has_pixels && !spec_.per_sample) {
+      normalize_pixels(value);
+      return {};
+    }
     value.to_numbers();
     if (spec_.per_sample) {
       if (!value.numbers.empty()) standardize(value.numbers);
@@ -77,6 +81,27 @@ class NormalizeNumbers final : public Transform {
   }
 
  private:
+  /// In one pass, with the operations of `to_numbers` and of the other way in their order: the same bits.
+  void normalize_pixels(Value& value) const {
+    value.has_pixels = false;
+    value.numbers.resize(value.pixels.size());
+    const std::size_t channels = scales_.size(), plane = value.pixels.size() / channels;
+    for (std::size_t c = 0; c < channels; ++c) {
+      const float shift = shifts_[c];
+      const float scale = scales_[c];
+      const std::uint8_t* in = value.pixels.data() + c;
+      float* out = value.numbers.data() + c * plane;
+      const auto normal = [=](std::uint8_t pixel) {
+        return (static_cast<float>(pixel) * Value::kPixelScale - shift) * scale;
+      };
+      if (channels == 1) {
+        for (std::size_t i = 0; i < plane; ++i) out[i] = normal(in[i]);
+      } else {
+        for (std::size_t i = 0; i < plane; ++i) out[i] = normal(in[i * channels]);
+      }
+    }
+  }
+
   std::string name_;
   scheduler::Normalize spec_;
   std::vector<float> shifts_, scales_;

@@ -38,6 +38,7 @@ struct Value {
   /// which 255 means 1. `shape` is [channels, height, width] all the same.
   std::vector<std::uint8_t> pixels;
   bool has_pixels = false;
+  static constexpr float kPixelScale = 1.0F / 255;
   std::vector<float> spare;  ///< for transforms: swapped with `numbers`
 
   std::size_t count() const;

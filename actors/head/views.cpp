@@ -111,6 +111,7 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
             {"ended_ms", or_null(job.ended_ms)}};
   view["roles"] = roles_view(job, ledger, pids);
   if (!whole) return view;
+  if (job.spec.audit) view["audit"] = scheduler::audit_folder(job.directory, job.id);
   view["workers"] = workers_view(job, ledger, pids);
   view["evaluations"] = json::array();
   for (const auto& e : job.evaluations) {

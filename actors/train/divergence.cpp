@@ -5,7 +5,8 @@
 namespace ds::train {
 
 Error divergence(const scheduler::JobSpec& spec, const std::vector<TensorSlot>& slots, const NotFinite& what,
-                 std::uint64_t step, double skipped) {
+                 std::uint64_t step, double skipped, double scale) {
+  const bool is_fp16 = spec.precision == "fp16";
   std::string name = what.loss ? "the loss" : "a buffer of the model";
   for (const TensorSlot& slot : slots) {
     if (!what.gradient || *what.gradient < slot.offset || *what.gradient >= slot.offset + slot.size) continue;
@@ -13,9 +14,11 @@ Error divergence(const scheduler::JobSpec& spec, const std::vector<TensorSlot>& 
                      : fmt::format("the gradient of {}", slot.name);
   }
   return {ErrorCode::invalid_argument,
-          fmt::format("step {}: {} is not finite: training diverged{}", step, name,
+          fmt::format("step {}: {} is not finite{}: training diverged{}", step, name,
+                      is_fp16 ? fmt::format(", with a loss scale of {}", scale) : "",
                       spec.on_nan.skip ? fmt::format(", after {} skipped steps", skipped) : ""),
-          "lower optimizer.lr, or set optimizer.clip_norm"};
+          is_fp16 ? "lower optimizer.lr, set optimizer.clip_norm, or use bf16, whose numbers reach further"
+                  : "lower optimizer.lr, or set optimizer.clip_norm"};
 }
 
 }  // namespace ds::train

@@ -17,8 +17,8 @@ struct NotFinite {
 };
 
 /// Why training ends at step number `step`, from 1, after `skipped` steps that were passed over: for people.
-/// Pure.
+/// `scale`: of the loss, in fp16. Pure.
 Error divergence(const scheduler::JobSpec& spec, const std::vector<TensorSlot>& slots, const NotFinite& what,
-                 std::uint64_t step, double skipped);
+                 std::uint64_t step, double skipped, double scale = 1);
 
 }  // namespace ds::train

@@ -32,7 +32,8 @@ struct ModelRequest {
                                          ///< are the arguments of `forward`, in order
   std::uint32_t classes = 0;             ///< 0: the label is no class
   std::uint32_t vocabulary = 0;          ///< tokens that there are; 0: no text
-  std::string precision = "fp32";  ///< fp32, bf16: autocast of the forward pass, parameters stay float32
+  std::string precision = "fp32";  ///< fp32; bf16, fp16: products of the forward pass are rounded, parameters
+                                   ///< stay float32
   std::uint32_t threads = 1;
   std::uint64_t seed = 0;  ///< of the initial parameters
 };

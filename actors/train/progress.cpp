@@ -7,12 +7,12 @@
 namespace ds::train {
 
 std::array<double, Progress::kCount> Progress::values() const {
-  return {skipped, judged_step, evaluations, best,        best_evaluation,
-          ended,   scale,       clean_steps, bad_records, bad_in_epoch};
+  return {skipped, judged_step, evaluations, best,         best_evaluation, ended,
+          scale,   clean_steps, bad_records, bad_in_epoch, overflows};
 }
 
 Progress Progress::of(std::span<const double> v) {
-  return {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9]};
+  return {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10]};
 }
 
 Result<void> count_bad_records(Progress& progress, double found, std::uint64_t step,

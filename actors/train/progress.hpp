@@ -21,8 +21,9 @@ struct Progress {
   double clean_steps = 0;      ///< since the scale changed
   double bad_records = 0;      ///< left out, all in all
   double bad_in_epoch = 0;     ///< of them in the epoch of the last step: each record comes once in it
+  double overflows = 0;        ///< of the skipped steps: those that halved the scale
 
-  static constexpr std::size_t kCount = 10;
+  static constexpr std::size_t kCount = 11;
   std::array<double, kCount> values() const;
   static Progress of(std::span<const double> values);
   bool operator==(const Progress&) const = default;

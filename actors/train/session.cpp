@@ -20,7 +20,9 @@
 #include "actors/train/progress.hpp"
 #include "actors/train/server_parameters.hpp"
 #include "actors/train/session_parts.hpp"
+#include "actors/train/state_copier.hpp"
 #include "actors/train/step_vector.hpp"
+#include "actors/train/step_verdict.hpp"
 #include "actors/train/worker_state.hpp"
 #include "kernels/gradient.hpp"
 #include "scheduler/spec/schedule_factor.hpp"
@@ -51,6 +53,7 @@ class Session final : public TrainingSession {
         buffers_(model_.buffers().begin(), model_.buffers().end()),
         counters_(model_.counters().begin(), model_.counters().end()),
         feed_([this](const MicroBatch& which) { return make_batch(which); }) {
+    begin_scaling(spec_, progress_);
     if (!servers_ || servers_->is_sync()) return;
     free_.emplace(
         spec_, schedule_, model_, *servers_,
@@ -67,16 +70,24 @@ class Session final : public TrainingSession {
   bool evaluation_due() const override;
 
   const std::vector<TensorSlot>& parameter_slots() const override { return model_.parameter_slots(); }
-  StateImage image(bool copy) const override;
+  StateImage image(bool copy) const override {
+    copier_.wait();  // it uses progress_values_, too
+    return make_image(copy);
+  }
+  void copy_state(std::function<void(StateImage)> use) override;
   Result<StateImage> checkpoint_image(bool copy) override;
   Result<void> use_servers(std::shared_ptr<parameters::Link> link, bool seed) override;
   Result<void> restore(const StateImage& state) override;
+  void watch_shares(std::function<Result<void>(const TakenShare&)> watch) override {
+    watch_ = std::move(watch);
+  }
   Result<StepResult> run_step(collective::Communicator& communicator) override;
   Result<EvaluationResult> evaluate(collective::Communicator& communicator) override;
 
  private:
   using Batch = BatchSchedule::Batch;
 
+  StateImage make_image(bool copy) const;
   Result<void> check_members(const collective::Communicator& communicator) const;
   void expect_batches(const collective::Communicator& communicator);
   std::optional<MicroBatch> batch_after(const MicroBatch& one, collective::RankRange hosted) const;
@@ -93,7 +104,8 @@ class Session final : public TrainingSession {
                                           StepResult& result);
   Result<double> compute_micro_batch(const MicroBatch& which, double divisor, const Model::OnReady& on_ready,
                                      std::uint64_t& bad_records, StepResult& result);
-  Result<bool> judge_sums();
+  Result<void> tell_share(const ShareOrder& order);
+  Result<Verdict> judge_sums() const;
   Result<void> commit_on_servers(const StepResult& result, std::uint64_t updates);
   Result<StepResult> run_free_step(collective::Communicator& communicator);
   WorkerState worker_state() const { return {step_, progress_, buffers_, counters_}; }
@@ -123,16 +135,19 @@ class Session final : public TrainingSession {
   std::vector<float> buffers_;          ///< the committed ones: the model's move while a share is computed
   std::vector<std::int64_t> counters_;  ///< likewise
   Progress progress_;
+  std::function<Result<void>(const TakenShare&)> watch_;
+  std::vector<std::uint64_t> taken_;  ///< samples of the share that is computed; only when watched
   mutable std::array<double, Progress::kCount> progress_values_{};  ///< lent to images
   std::uint64_t step_ = 0;
   /// What the feed expects: the generation's ranks, and the step that follows without a jump.
   std::optional<std::pair<collective::RankRange, std::uint64_t>> expecting_;
-  BatchFeed feed_;  // last: its thread uses the others
+  mutable StateCopier copier_;  // these last: their threads use the others
+  BatchFeed feed_;
 };
 
 // ---- state ----------------------------------------------------------------------------------------
 
-StateImage Session::image(bool copy) const {
+StateImage Session::make_image(bool copy) const {
   const auto buffer = [&](auto values) {
     const auto bytes = std::as_bytes(std::span(values));
     return copy ? Buffer::copy_of(bytes) : Buffer(nullptr, bytes);
@@ -148,6 +163,10 @@ StateImage Session::image(bool copy) const {
   image.tensors.emplace_back("progress", buffer(std::span(std::as_const(progress_values_))));
   if (!parts_.module.empty()) image.tensors.emplace_back("module", parts_.module);
   return image;
+}
+
+void Session::copy_state(std::function<void(StateImage)> use) {
+  copier_.start([this] { return make_image(true); }, std::move(use));
 }
 
 Result<void> Session::restore(const StateImage& state) {
@@ -177,6 +196,7 @@ Result<void> Session::restore(const StateImage& state) {
     }
     sources.push_back(&found->second);
   }
+  copier_.wait();
   // Only now, so that a state that is refused leaves this one whole. Moved, because the image may be this
   // session's own.
   for (std::size_t i = 0; i < targets.size(); ++i) {
@@ -193,6 +213,7 @@ Result<void> Session::restore(const StateImage& state) {
 }
 
 void Session::take_over(const WorkerState& state) {
+  copier_.wait();
   if (step_ != state.step) expecting_.reset();
   step_ = state.step;
   progress_ = state.progress;
@@ -215,6 +236,7 @@ Result<WorkerState> Session::newest(const std::vector<Buffer>& states) const {
 
 Result<void> Session::use_servers(std::shared_ptr<parameters::Link> link, bool seed) {
   if (!servers_) return fail(ErrorCode::internal, "the job has no parameter servers (strategy)");
+  copier_.wait();
   servers_->use(std::move(link));
   if (seed) {
     const std::size_t count = model_.parameters().size();
@@ -341,14 +363,17 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   result.reduce_seconds = std::max(0.0, seconds_since(begin) - computed);
 
   const Clock::time_point optimizer_begin = Clock::now();
-  const Result<bool> good = judge_sums();
-  if (!good) return tl::unexpected(good.error());
+  if (!servers_) unscale(vector_.gradients(sum_), loss_scale(spec_, progress_));
+  const Result<Verdict> verdict = judge_sums();
+  if (!verdict) return tl::unexpected(verdict.error());
+  if (const Result<void> copied = copier_.finish(); !copied) return tl::unexpected(copied.error());
   const WorkerState before = servers_ ? worker_state() : WorkerState{};
   if (const Result<void> few = count_bad_records(progress_, StepVector::bad_records(sum_), step_,
                                                  steps_per_epoch(), spec_.data.on_bad_record.most);
       !few)
     return tl::unexpected(few.error());
-  result.updated = *good;
+  result.updated = *verdict == Verdict::good;
+  result.loss_scale = loss_scale(spec_, progress_);
   result.learning_rate =
       spec_.optimizer.lr * scheduler::schedule_factor(spec_.schedule, step_, total_steps());
   const std::uint64_t updates = step_ - static_cast<std::uint64_t>(progress_.skipped) + 1;
@@ -357,9 +382,8 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
       optimizer_.apply(model_.parameters(), vector_.gradients(sum_), result.learning_rate, updates);
     vector_.move(sum_, buffers_, counters_);
     put_back_buffers();
-  } else {
-    ++progress_.skipped;
   }
+  count_step(spec_, *verdict, progress_);
   if (servers_) {
     if (const Result<void> committed = commit_on_servers(result, updates); !committed) {
       take_over(before);
@@ -388,6 +412,7 @@ Result<void> Session::commit_on_servers(const StepResult& result, std::uint64_t 
 }
 
 Result<StepResult> Session::run_free_step(collective::Communicator& communicator) {
+  if (const Result<void> copied = copier_.finish(); !copied) return tl::unexpected(copied.error());
   WorkerState state = worker_state();
   const Clock::time_point begin = Clock::now();
   Result<StepResult> result = free_->run(communicator, state);
@@ -483,7 +508,7 @@ Result<void> Session::sum_up_on_servers(collective::Communicator& communicator, 
     return computed;
   }
   const collective::Operation summing = communicator.start_all_reduce(rests, collective::Vector(sum_));
-  const Result<ServerParameters::Pushed> pushed = servers_->push(step_, 1);
+  const Result<ServerParameters::Pushed> pushed = servers_->push(step_, 1 / loss_scale(spec_, progress_));
   if (!pushed) communicator.abort(pushed.error());
   const Result<void> summed = summing.wait();
   if (!pushed) return tl::unexpected(pushed.error());
@@ -520,6 +545,7 @@ Result<StepVector::Share> Session::compute_share(const ShareOrder& order, const 
   std::ranges::copy(order.counters, model_.counters().begin());
   std::ranges::fill(model_.gradients(), 0.0F);
   StepVector::Share done;
+  taken_.clear();
   std::uint64_t unready = model_.gradients().size();
   const Model::OnReady told = [&](std::uint64_t first, std::uint64_t last) {
     unready = first;
@@ -539,7 +565,14 @@ Result<StepVector::Share> Session::compute_share(const ShareOrder& order, const 
   done.buffers_after = model_.buffers();
   done.counters_before = order.counters;
   done.counters_after = model_.counters();
+  if (const Result<void> told = tell_share(order); !told) return tl::unexpected(told.error());
   return done;
+}
+
+Result<void> Session::tell_share(const ShareOrder& order) {
+  if (!watch_) return {};
+  return watch_({order.step + 1, schedule_.batch_after(order.step).epoch, order.logical, taken_,
+                 parts_.training->size(), steps_per_epoch(), spec_.logical_ranks()});
 }
 
 Result<double> Session::compute_micro_batch(const MicroBatch& which, double divisor,
@@ -550,28 +583,27 @@ Result<double> Session::compute_micro_batch(const MicroBatch& which, double divi
   if (!batch) return tl::unexpected(batch.error());
   result.data_seconds += seconds_since(begin);
   bad_records += batch->skipped;
+  if (watch_) taken_.insert(taken_.end(), batch->samples.begin(), batch->samples.end());
   if (result.bad_record.empty()) result.bad_record = batch->first_skipped;
   if (batch->rows == 0) return 0.0;
   const data::RandomStream random(spec_.seed, data::Stream::dropout,
                                   {which.step, which.logical_rank, which.micro});
-  const auto made = model_.accumulate(*batch, random.bits(0), divisor, 1.0, on_ready);
+  const auto made =
+      model_.accumulate(*batch, random.bits(0), divisor, loss_scale(spec_, progress_), on_ready);
   if (!made) return tl::unexpected(made.error());
   result.forward_seconds += made->forward_seconds;
   result.backward_seconds += made->backward_seconds;
   return made->loss;
 }
 
-/// Looks at the sums, which are the same on all members: so they decide alike. True when the step may change
-/// the parameters. Not the loss alone is looked at, for a gradient that is not finite would spoil them.
-Result<bool> Session::judge_sums() {
+/// Of the sums, which are the same on all members: so they decide alike.
+Result<Verdict> Session::judge_sums() const {
   const auto bad = kernels::find_not_finite(sum_);
   std::optional<std::size_t> gradient = servers_ ? pushed_.not_finite : std::nullopt;
-  if (!bad && !gradient) return true;
-  if (spec_.on_nan.skip && progress_.skipped < static_cast<double>(spec_.on_nan.most)) return false;
+  if (!bad && !gradient) return Verdict::good;
   if (!servers_ && *bad < model_.parameters().size()) gradient = bad;
-  return tl::unexpected(divergence(spec_, model_.parameter_slots(),
-                                   {gradient, !std::isfinite(StepVector::loss(sum_))}, step_ + 1,
-                                   progress_.skipped));
+  return judge_not_finite(spec_, model_.parameter_slots(), {gradient, !std::isfinite(StepVector::loss(sum_))},
+                          progress_, step_ + 1);
 }
 
 // ---- evaluation -----------------------------------------------------------------------------------
@@ -599,6 +631,7 @@ Result<EvaluationResult> Session::evaluate(collective::Communicator& communicato
   Result<EvaluationResult> result = evaluate_model(parts_, communicator);
   if (!result) return result;
   result->step = step_;
+  copier_.wait();
   const auto value_of = [&](const scheduler::Goal& goal) {
     return goal.metric == "loss" ? result->loss : result->metrics.at(goal.metric);
   };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -27,6 +28,16 @@ struct StateImage {
   std::vector<std::pair<std::string, Buffer>> tensors;
 };
 
+/// What one logical rank's share of a step was computed from.
+struct TakenShare {
+  std::uint64_t step = 0;   ///< this step's number, from 1
+  std::uint64_t epoch = 0;  ///< from 0
+  std::uint32_t logical_rank = 0;
+  std::vector<std::uint64_t> samples;  ///< as they were taken, bad records too; may be empty
+  std::uint64_t epoch_samples = 0, epoch_steps = 0;
+  std::uint32_t logical_ranks = 0;
+};
+
 struct StepResult {
   std::uint64_t step = 0;   ///< committed steps, this one included
   std::uint64_t epoch = 0;  ///< the epoch this step belonged to, from 0
@@ -37,6 +48,7 @@ struct StepResult {
   std::string bad_record;           ///< one that this worker left out of this step, and why; empty: none
   std::uint64_t skipped_steps = 0;  ///< that changed nothing, since the job began
   bool updated = true;              ///< false: the gradient was not finite and the step changed nothing
+  double loss_scale = 1;            ///< fp16: what the loss was multiplied by
   double data_seconds = 0, forward_seconds = 0, backward_seconds = 0, reduce_seconds = 0,
          optimizer_seconds = 0;
 };
@@ -78,6 +90,11 @@ class TrainingSession {
   /// next step. With parameter servers it lacks the optimizer's vectors, which only they have.
   virtual StateImage image(bool copy) const = 0;
 
+  /// Gives `use`, which may wait for nobody, a copy of the state as it is now, on another thread: it is made
+  /// while the next step computes, which waits for it before it changes anything. A copy that found no memory
+  /// fails that step with `resource_exhausted`.
+  virtual void copy_state(std::function<void(StateImage)> use) = 0;
+
   /// The whole state as it is now, with a copy of what only parameter servers have: equal to that of an
   /// `allreduce` job to the last bit when they are `sync`. Else it can be had at boundaries only
   /// (`evaluation_due`, `checkpoint.every_steps`, the end of an epoch or of the job), by rank 0;
@@ -92,6 +109,10 @@ class TrainingSession {
   /// Takes over a state; `conflict` when it belongs to other data or another model (says which and what to
   /// do).
   virtual Result<void> restore(const StateImage& state) = 0;
+
+  /// From here on `watch` is told of each hosted rank's share when it was computed, and before the step's sum
+  /// can be complete anywhere; its error fails the step. Called by `run_step`'s thread.
+  virtual void watch_shares(std::function<Result<void>(const TakenShare&)> watch) = 0;
 
   /// Runs one step for the hosted logical ranks and commits it. On failure (a member died, the generation
   /// ended) the state is that of before the step, whole. A loss or gradient that is not finite fails with

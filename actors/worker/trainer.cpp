@@ -78,6 +78,9 @@ Result<void> Trainer::make_session() {
   auto session = train::TrainingSession::create(spec_);
   if (!session) return tl::unexpected(session.error());
   session_ = std::move(*session);
+  if (spec_.audit)
+    session_->watch_shares(
+        [this](const train::TakenShare& share) { return events_.on_share(joined_, share); });
   const auto& slots = session_->parameter_slots();
   parameters_ = slots.empty() ? 0 : slots.back().offset + slots.back().size;
   row_tables_ = train::row_tables(slots);
@@ -174,15 +177,16 @@ void Trainer::fail_with(std::uint64_t generation, const Error& why) {
   events_.on_impossible(why);
 }
 
+std::shared_ptr<parameters::Link> Trainer::servers() const {
+  std::lock_guard lock(mutex_);
+  return servers_;
+}
+
 /// Takes the state of the servers, which are all there once steps may be run.
 Result<void> Trainer::meet_servers() {
-  std::shared_ptr<parameters::Link> servers;
-  {
-    std::lock_guard lock(mutex_);
-    servers = servers_;
-  }
-  if (!servers) return {};
-  if (const auto met = session_->use_servers(std::move(servers), seed_); !met) return met;
+  auto link = servers();
+  if (!link) return {};
+  if (const auto met = session_->use_servers(std::move(link), seed_); !met) return met;
   return communicator_->barrier();
 }
 
@@ -212,9 +216,18 @@ bool Trainer::finish_boundary(std::uint64_t generation, bool resumed) {
   if (session_->evaluation_due() && !evaluate(generation, metrics)) return false;
   const bool last = session_->finished();  // an evaluation may end training
   if (rank_ != 0 || !(last || epoch_ends || save_due)) return true;
+  auto save = [this, generation, metrics = std::move(metrics), last](train::StateImage image) {
+    events_.on_checkpoint(generation, std::move(image), metrics, last);
+  };
+  // The last one beside no step: nothing would tell that there was no memory for it.
+  const bool beside = !last && servers() == nullptr;
+  if (beside) {
+    session_->copy_state(std::move(save));
+    return true;
+  }
   auto image = session_->checkpoint_image(true);
   if (image) {
-    events_.on_checkpoint(generation, *std::move(image), std::move(metrics), last);
+    save(*std::move(image));
   } else if (!resumed || image.error().code != ErrorCode::unavailable) {
     fail_with(generation, image.error());
     return false;

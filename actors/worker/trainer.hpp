@@ -18,7 +18,8 @@
 
 namespace ds::worker {
 
-/// What the trainer tells its actor. All are called on the trainer's thread; none may block.
+/// What the trainer tells its actor. Called on the trainer's thread where nothing else is said; none may wait
+/// for others.
 struct TrainerEvents {
   std::function<void(std::uint64_t total_steps, std::uint64_t steps_per_epoch)> on_ready;
   std::function<void(const Error&)>
@@ -26,10 +27,12 @@ struct TrainerEvents {
   std::function<void(std::uint64_t generation, std::uint64_t step)> on_paused;
   std::function<void(std::uint64_t generation)> on_joined;
   std::function<void(std::uint64_t generation, std::uint64_t step, const Error&)> on_stuck;
+  /// Only of jobs with `audit`; see `TrainingSession::watch_shares`.
+  std::function<Result<void>(std::uint64_t generation, const train::TakenShare&)> on_share;
   std::function<void(std::uint64_t generation, const train::StepResult&)> on_step;
   std::function<void(std::uint64_t generation, const train::EvaluationResult&)> on_evaluated;
-  /// A checkpoint is due; rank 0 only. `last`: all steps are done, the job is finished once this one is
-  /// durable.
+  /// A checkpoint is due; rank 0 only. On a thread of the session's. `last`: all steps are done, the job is
+  /// finished once this one is durable.
   std::function<void(std::uint64_t generation, train::StateImage, std::map<std::string, double> metrics,
                      bool last)>
       on_checkpoint;
@@ -87,6 +90,7 @@ class Trainer {
   void create_session(const scheduler::JobSpec& spec);
   Result<void> make_session();
   Result<void> meet_servers();
+  std::shared_ptr<parameters::Link> servers() const;
   void enter(TrainerPlace place);
   void train(std::uint64_t generation);
   bool finish_boundary(std::uint64_t generation, bool resumed);

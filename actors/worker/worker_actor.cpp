@@ -14,6 +14,7 @@
 #include "actors/job/gang.hpp"
 #include "actors/messages/server.hpp"
 #include "actors/messages/worker.hpp"
+#include "actors/worker/audit_log.hpp"
 #include "actors/worker/server_link.hpp"
 #include "actors/worker/step_meter.hpp"
 #include "actors/worker/trainer.hpp"
@@ -132,7 +133,11 @@ class Worker : public caf::event_based_actor {
     events.on_stuck = [this](auto generation, auto step, const Error& why) {
       post([=, this] { on_stuck({options_.worker, generation, step, why.message}); });
     };
+    events.on_share = [this](auto generation, const train::TakenShare& share) {
+      return record_share(generation, share);
+    };
     events.on_step = [this](auto generation, const train::StepResult& result) {
+      record_step(generation, result.step);
       post([=, this] { on_step(generation, result); });
     };
     events.on_evaluated = [this](auto generation, const train::EvaluationResult& result) {
@@ -199,8 +204,10 @@ class Worker : public caf::event_based_actor {
 
   void on_assign(const AssignJob& job) {
     auto parsed = scheduler::parse_job_file(job.text, job.directory);
-    if (auto* file = std::get_if<scheduler::ParsedJob>(&parsed))
+    if (auto* file = std::get_if<scheduler::ParsedJob>(&parsed)) {
+      audit_folder_ = scheduler::audit_folder(job.directory, options_.job);
       return trainer_.assign(std::move(file->spec));
+    }
     const auto& first = std::get<std::vector<scheduler::SpecError>>(parsed).front();
     on_impossible({ErrorCode::invalid_argument, scheduler::format_spec_error(first, job.file), {}});
   }
@@ -316,6 +323,24 @@ class Worker : public caf::event_based_actor {
     }).detach();
   }
 
+  // ---- the audit's record, on the trainer's thread ----------------------------------------------
+
+  Result<void> record_share(std::uint64_t generation, const train::TakenShare& share) {
+    if (!audit_) {
+      auto opened = AuditLog::open(audit_folder_, options_.job, options_.worker, share);
+      if (!opened) return tl::unexpected(opened.error());
+      audit_ = *std::move(opened);
+    }
+    return audit_->took(generation, share);
+  }
+
+  /// A disk that is full fails the next step, when its shares are recorded.
+  void record_step(std::uint64_t generation, std::uint64_t step) {
+    if (!audit_) return;
+    if (const auto written = audit_->done(generation, step); !written)
+      spdlog::error("{}", written.error().message);
+  }
+
   // ---- news from the trainer ------------------------------------------------------------------
 
   void on_stuck(const GangStuck& stuck) {
@@ -329,8 +354,10 @@ class Worker : public caf::event_based_actor {
       spdlog::warn("step {}: left out a bad record: {}", result.step, result.bad_record);
     if (rank_ != 0) return;
     if (!result.updated)
-      spdlog::warn("step {}: a gradient was not finite: it changed nothing ({} such steps so far)",
-                   result.step, result.skipped_steps);
+      spdlog::warn("step {}: a gradient was not finite{}: it changed nothing ({} such steps so far)",
+                   result.step,
+                   result.loss_scale != 1 ? fmt::format(" with a loss scale of {}", result.loss_scale) : "",
+                   result.skipped_steps);
     meter_.add(result);
     const bool epoch_ends = result.step % trainer_.position().steps_per_epoch == 0;
     if (auto report = meter_.take(epoch_ends)) {
@@ -390,7 +417,9 @@ class Worker : public caf::event_based_actor {
   std::optional<JobImpossible> impossible_;
   std::optional<GangStuck> stuck_;
   std::optional<TrainingFinished> finished_;
-  Trainer trainer_;  ///< last: its thread calls into all of the above
+  std::string audit_folder_;         ///< known before the trainer has a job
+  std::unique_ptr<AuditLog> audit_;  ///< the trainer's thread's
+  Trainer trainer_;                  ///< last: its thread calls into all of the above
 };
 
 }  // namespace

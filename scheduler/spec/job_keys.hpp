@@ -55,6 +55,7 @@ inline constexpr auto kTrain = std::to_array<Known>({
     {"early_stop"},
     {"checkpoint"},
     {"seed"},
+    {"audit"},
 });
 
 inline constexpr auto kResources = std::to_array<Known>({{"cpus"}, {"memory"}, {"gpu", kNotYet}});
@@ -133,7 +134,7 @@ inline constexpr auto kEarlyStop = std::to_array<Known>({{"metric"}, {"patience"
 inline constexpr auto kUntil = std::to_array<Known>({{"epochs"}, {"steps"}, {"metric"}});
 inline constexpr auto kCheckpoint = std::to_array<Known>({{"every"}, {"keep_last"}, {"keep_best"}});
 
-inline constexpr auto kPrecisions = std::to_array<Known>({{"fp32"}, {"bf16"}, {"fp16", kNotYet}});
+inline constexpr auto kPrecisions = std::to_array<Known>({{"fp32"}, {"bf16"}, {"fp16"}});
 inline constexpr auto kStrategies = std::to_array<Known>({{"allreduce"}, {"parameter_server"}});
 inline constexpr auto kConsistencies = std::to_array<Known>({{"sync"}, {"bounded"}, {"async"}});
 inline constexpr auto kCompression = std::to_array<Known>({{"name"}, {"share"}});

@@ -75,6 +75,17 @@ void check_model(const JobSpec& spec, Findings& findings) {
   }
 }
 
+/// Shares that are pushed by themselves, or in a lossy form that keeps what it lost, have no sum to scale.
+void check_precision(const JobSpec& spec, Findings& findings) {
+  const StrategySpec& strategy = spec.strategy;
+  if (spec.precision != "fp16" || strategy.name != "parameter_server" || findings.has_error_in("strategy"))
+    return;
+  if (strategy.consistency != "sync" || strategy.compression.name != "none") {
+    fail(findings, "precision", "fp16 goes with consistency: sync and without compression",
+         "use fp32 or bf16");
+  }
+}
+
 }  // namespace
 
 void check_rules(const Section& root, const JobSpec& spec) {
@@ -83,6 +94,7 @@ void check_rules(const Section& root, const JobSpec& spec) {
   check_end(spec, findings);
   check_validation(root, spec, findings);
   check_model(spec, findings);
+  check_precision(spec, findings);
 }
 
 }  // namespace ds::scheduler

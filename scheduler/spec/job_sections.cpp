@@ -121,6 +121,7 @@ void read_train_job(const Section& root, std::string_view directory, JobSpec& sp
   read_until(root, spec.until);
   read_checkpoint(root, spec.checkpoint);
   root.read("seed", spec.seed, {});
+  root.read("audit", spec.audit);
   check_rules(root, spec);
 }
 

@@ -14,6 +14,10 @@ Goal best_goal(const JobSpec& spec) {
   return {"loss", false};
 }
 
+std::string audit_folder(const std::string& directory, const std::string& job) {
+  return directory + "/audit-" + job;
+}
+
 std::uint32_t JobSpec::count_of(Role role) const {
   switch (role) {
     case Role::worker:

@@ -51,6 +51,7 @@ struct JobSpec {
   Tolerance on_nan;                 ///< steps whose loss or gradient is not finite
   std::uint32_t restart_limit = 3;  ///< crashes in a row without a committed step before the job fails
   std::uint64_t seed = 0;
+  bool audit = false;  ///< workers record which samples each committed step took, in `audit_folder`
 
   /// The fixed number of shares that the global batch is cut into, whoever computes them.
   std::uint32_t logical_ranks() const { return workers.max; }
@@ -62,5 +63,8 @@ struct JobSpec {
 /// What makes one checkpoint of a job better than another: the first metric of `validate`, or the one that
 /// fits the loss.
 Goal best_goal(const JobSpec& spec);
+
+/// Where the workers of a job with `audit` write their records: beside its job file.
+std::string audit_folder(const std::string& directory, const std::string& job);
 
 }  // namespace ds::scheduler

@@ -1,9 +1,15 @@
-// One rank of a training job of ours: `JOB RANK RANKS STEPS FOLDER`. Rank 0 prints what it reached.
+// One rank of a training job of ours: `JOB RANK RANKS STEPS FOLDER [optimize]`. Rank 0 prints what it
+// reached. `optimize`: torch's graph executor may compile the model anew, as it does where bits do not
+// matter.
+#include <ATen/core/ivalue.h>  // first: clang 14 wants the type whole before a vector of it
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <string_view>
 
 #include "actors/collective/communicator.hpp"
 #include "actors/collective/transport_exchange.hpp"
@@ -49,12 +55,15 @@ std::unique_ptr<collective::Communicator> form_gang(const scheduler::JobSpec& sp
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 6) give_up("usage: JOB RANK RANKS STEPS FOLDER");
+  const bool optimize = argc == 7 && std::string_view(argv[6]) == "optimize";
+  if (argc != 6 && !optimize) give_up("usage: JOB RANK RANKS STEPS FOLDER [optimize]");
   const scheduler::JobSpec spec = read_job(argv[1]);
   const auto rank = static_cast<std::uint32_t>(std::atoi(argv[2]));
   const auto ranks = static_cast<std::uint32_t>(std::atoi(argv[3]));
   const int steps = std::atoi(argv[4]);
   const auto session = must(train::TrainingSession::create(spec));
+  torch::jit::getProfilingMode() = optimize;  // the session has switched both off
+  torch::jit::getExecutorMode() = optimize;
   const auto communicator = form_gang(spec, rank, ranks, argv[5]);
   train::StepResult sum;
   std::chrono::steady_clock::time_point begin;

@@ -13,6 +13,7 @@
 
 #include "actors/train/model.hpp"
 #include "actors/train/models/flat_tensors.hpp"
+#include "actors/train/models/half_precision.hpp"
 #include "actors/train/models/loss.hpp"
 #include "actors/train/models/module_network.hpp"
 #include "actors/train/models/network.hpp"
@@ -193,6 +194,7 @@ Result<void> TorchModel::check_labels(const at::Tensor& label) const {
 
 at::Tensor TorchModel::forward(const std::vector<at::Tensor>& inputs) {
   const Autocast autocast(request_.precision == "bf16");
+  const HalfPrecision half(request_.precision == "fp16");
   return network_->forward(inputs);
 }
 
@@ -360,10 +362,7 @@ Result<std::unique_ptr<Network>> make_network(const ModelRequest& request) {
 }
 
 Result<void> check_precision(const std::string& precision) {
-  if (precision == "fp32" || precision == "bf16") return {};
-  if (precision == "fp16")
-    return fail(ErrorCode::invalid_argument, "precision: fp16 needs a GPU, there is none",
-                "bf16 works on a processor");
+  if (precision == "fp32" || precision == "bf16" || precision == "fp16") return {};
   return fail(ErrorCode::invalid_argument,
               fmt::format("precision: no precision \"{}\", there are fp32, bf16 and fp16", precision));
 }

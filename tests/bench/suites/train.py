@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contest import Case, Contender
 from processes import Failure, Processes
-from suites import recovery
+from suites import checkpoint_stall, recovery
 
 TARGETS = ("bench_train_ds", "ds-head", "ds-node", "ds-actor", "ds-submit")
 
@@ -35,7 +35,7 @@ JOB = """
 version: 1
 kind: train
 name: benchmark
-workers: {ranks}
+workers: {workers}
 batch: {{global: {batch}}}
 optimizer: {{name: adamw, lr: 1e-3}}
 until: {{steps: 1000000}}
@@ -50,9 +50,7 @@ def cases(programs, seconds):
         steps = max(int(STEPS[model] * seconds), 10)
 
         def ours(folder):
-            text = (JOB + MODELS[model][0] + MODELS[model][1]).format(
-                ranks=ranks, batch=64 * ranks, folder=folder, data=DATA)
-            Path(folder, "job.yaml").write_text(text, encoding="utf-8")
+            _write_job(folder, model, ranks, ranks)
             return [[programs / "bench_train_ds", f"{folder}/job.yaml", rank, ranks, steps, folder]
                     for rank in range(ranks)]
 
@@ -73,7 +71,33 @@ def cases(programs, seconds):
         case("two_workers_cnn", "cnn", 2, 1),
         case("two_workers_transformer", "transformer", 2, 1),
         recovery.case(programs),
+        _determinism_cost(programs, seconds),
+        checkpoint_stall.case(programs, seconds, JOB + MODELS["mlp"][0] + MODELS["mlp"][1], DATA),
     ]
+
+
+def _write_job(folder, model, ranks, workers):
+    text = (JOB + MODELS[model][0] + MODELS[model][1]).format(
+        workers=workers, batch=64 * ranks, folder=folder, data=DATA)
+    Path(folder, "job.yaml").write_text(text, encoding="utf-8")
+
+
+def _determinism_cost(programs, seconds):
+    """Two workers of a job that may have one to four, against what two workers can do when that is settled."""
+    steps = max(int(STEPS["mlp"] * seconds), 10)
+
+    def run(workers, *more):
+        def commands(folder):
+            _write_job(folder, "mlp", 2, workers)
+            return [[programs / "bench_train_ds", f"{folder}/job.yaml", rank, 2, steps, folder, *more]
+                    for rank in range(2)]
+        return lambda: _run(commands)
+
+    return Case("determinism_cost", "samples/s", False, [
+        Contender("ours", "ds, four logical ranks", run(4)),
+        Contender("peer", "ds, two logical ranks", run(2)),
+        Contender("peer", "ds, two logical ranks, optimizing executor", run(2, "optimize")),
+    ], 0.9)
 
 
 def _run(commands):

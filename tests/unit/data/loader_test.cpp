@@ -1,9 +1,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <type_traits>
 
 #include "actors/data/byte_pairs.hpp"
 #include "actors/data/data_loader.hpp"
+#include "actors/data/sample_order.hpp"
 #include "array_files.hpp"
 #include "files.hpp"
 
@@ -52,6 +56,40 @@ TEST(DataLoader, GivesEverySampleOnceAnEpochInAnotherOrderEach) {
     for (std::size_t i = 0; i < order.size(); ++i) EXPECT_NEAR(order[i], static_cast<float>(i), 0.001);
   }
   EXPECT_NE(orders[0], orders[1]);
+}
+
+/// Bytes that this process has asked the system to read.
+std::uint64_t bytes_read() {
+  std::ifstream counts("/proc/self/io");
+  std::string name;
+  std::uint64_t bytes = 0;
+  counts >> name >> bytes;
+  EXPECT_EQ(name, "rchar:");
+  return bytes;
+}
+
+TEST(DataLoader, GoesOnAtNineTenthsOfAHundredMillionSamplesWithoutReadingTheOthers) {
+  constexpr std::uint32_t kSamples = 100'000'000;
+  static_assert(std::is_trivially_copyable_v<SampleOrder> && sizeof(SampleOrder) <= 64,
+                "an order holds no list of its samples");
+  const DataFolder folder;
+  DataLoader::Options options;
+  const std::string file = folder.write("x.idx", make_idx({kSamples, 1}, ""));
+  std::filesystem::resize_file(file, std::filesystem::file_size(file) + kSamples);  // zeros, on no disk
+  options.source = {.paths = {file}};
+  options.batch_size = 100;
+  options.threads = 0;
+  const auto loader = DataLoader::open(options);
+  ASSERT_TRUE(loader) << loader.error().message;
+  ASSERT_EQ(loader->size(), kSamples / 100);
+  const std::uint64_t before = bytes_read();
+  const auto batch = loader->make_batch(0, loader->size() / 10 * 9);
+  ASSERT_TRUE(batch) << batch.error().message;
+  EXPECT_LT(bytes_read() - before, 16U << 20) << "a window of blocks, not nine tenths of the file";
+  const SampleOrder order(kSamples, options.seed, true);
+  ASSERT_EQ(batch->samples.size(), 100U);
+  for (std::uint64_t i = 0; i < 100; ++i)
+    EXPECT_EQ(batch->samples[i], order.sample_at(0, std::uint64_t{kSamples} / 10 * 9 + i));
 }
 
 TEST(DataLoader, GivesTheSameBatchesWhateverTheNumberOfThreads) {

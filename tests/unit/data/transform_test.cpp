@@ -12,6 +12,7 @@ namespace ds::data {
 namespace {
 
 using scheduler::Crop;
+using scheduler::DataSpec;
 using scheduler::ElasticDeform;
 using scheduler::Flip;
 using scheduler::Noise;
@@ -20,7 +21,6 @@ using scheduler::OneHot;
 using scheduler::Resize;
 using scheduler::Rotate;
 using scheduler::TransformSpec;
-using scheduler::DataSpec;
 
 /// An image (or volume) and a mask of the same extents, through transforms.
 struct Changed {
@@ -188,6 +188,43 @@ TEST(Normalize, TakesGivenOrTheSamplesOwnFigures) {
   const Changed own = change({1, 1, 4}, {1, 1, 3, 3}, {{Normalize{{}, {}, true}, ""}});
   EXPECT_EQ(own.image, (std::vector<float>{-1, -1, 1, 1}));
   EXPECT_EQ(change({1, 1, 2}, {5, 5}, {{Normalize{{}, {}, true}, ""}}).image, (std::vector<float>{0, 0}));
+}
+
+/// Bytes take other ways through flip, crop and normalize than numbers do.
+TEST(Transforms, GivePixelsTheBitsThatNumbersGet) {
+  for (const std::int64_t channels : {1, 3}) {
+    const std::vector<double> mean(static_cast<std::size_t>(channels), 0.1307);
+    const std::vector<double> deviation(static_cast<std::size_t>(channels), 0.3081);
+    for (std::int64_t width = 1; width <= 40; ++width) {
+      const std::int64_t height = 1 + width % 7;
+      const auto size =
+          std::vector<std::uint32_t>{static_cast<std::uint32_t>(height), static_cast<std::uint32_t>(width)};
+      std::vector<FieldPlan> plans{{"image", Form::numbers, {channels, height, width}}};
+      const auto transforms =
+          make_transforms(std::vector<TransformSpec>{{Flip{{"horizontal", "vertical"}}, ""},
+                                                     {Crop{size, 2, true}, ""},
+                                                     {Normalize{mean, deviation, false}, ""}},
+                          {}, plans);
+      ASSERT_TRUE(transforms) << transforms.error().message;
+      Sample as_pixels, as_numbers;
+      for (std::uint64_t draw = 0; draw < 12; ++draw) {
+        for (Sample* sample : {&as_pixels, &as_numbers}) {
+          sample->fields.resize(1);
+          Value& image = sample->fields[0];
+          image.shape = {channels, height, width};
+          image.pixels.resize(image.count());
+          for (std::size_t i = 0; i < image.pixels.size(); ++i)
+            image.pixels[i] = static_cast<std::uint8_t>((i * 37 + draw * 11) % 256);
+          image.has_pixels = true;
+          if (sample == &as_numbers) image.to_numbers();
+          const RandomStream random(5, Stream::transform, {draw});
+          for (const auto& transform : *transforms) ASSERT_TRUE(transform->apply(*sample, &random));
+        }
+        ASSERT_EQ(as_pixels.fields[0].numbers, as_numbers.fields[0].numbers)
+            << channels << " channels, width " << width << ", draw " << draw;
+      }
+    }
+  }
 }
 
 TEST(OneHot, MarksTheClass) {

@@ -99,11 +99,8 @@ TEST(ModelErrors, NameTheFieldThatDoesNotFitTheModel) {
   expect_refused(two, "data.train: training needs a label");
 }
 
-TEST(ModelErrors, SayWhereAPrecisionIsPossible) {
+TEST(ModelErrors, SayWhichPrecisionsThereAre) {
   ModelRequest request = mlp();
-  request.precision = "fp16";
-  expect_refused(request, "precision: fp16 needs a GPU, there is none");
-  EXPECT_EQ(error_of(request).hint, "bf16 works on a processor");
   request.precision = "int4";
   expect_refused(request, "precision: no precision \"int4\", there are fp32, bf16 and fp16");
 }

@@ -21,7 +21,7 @@ std::string run_probe() {
 
 TEST(ModelBits, AreTheSameInFreshProcessesAndThreads) {
   const std::string first = run_probe();
-  ASSERT_NE(first.find("unet_volume bf16"), std::string::npos) << first;
+  ASSERT_NE(first.find("unet_volume fp16"), std::string::npos) << first;
   EXPECT_EQ(run_probe(), first);
   std::string in_thread;
   std::thread([&] { in_thread = bits_of_all_cases(); }).join();

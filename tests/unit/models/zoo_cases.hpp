@@ -78,7 +78,7 @@ inline std::vector<float> train_briefly(Model& model, const ModelRequest& reques
 /// One line a case: a hash of the bits that training leaves.
 inline std::string bits_of_all_cases() {
   std::string lines;
-  for (const char* precision : {"fp32", "bf16"}) {
+  for (const char* precision : {"fp32", "bf16", "fp16"}) {
     for (ZooCase& each : zoo_cases()) {
       each.request.precision = precision;
       const auto model = Model::create(each.request);

@@ -180,18 +180,44 @@ TEST_P(Zoo, LearnsItsRowsByHeart) {
   EXPECT_LT(model->judge(batch, false)->loss, 0.9 * before);
 }
 
-TEST_P(Zoo, RunsInBfloat16CloseToFloat32) {
+TEST_P(Zoo, RunsIn16BitsCloseToFloat32) {
+  for (const auto& [precision, error] : {std::pair("bf16", 0.05), std::pair("fp16", 0.005)}) {
+    ModelRequest request = GetParam().request;
+    const auto exact = make(request);
+    request.precision = precision;
+    const auto rounded = make(request);
+    ASSERT_NE(rounded, nullptr);
+    const data::Batch batch = make_rows(request, 6);
+    const auto one = exact->accumulate(batch, 1, 6, 1, {}), other = rounded->accumulate(batch, 1, 6, 1, {});
+    ASSERT_TRUE(one);
+    ASSERT_TRUE(other) << other.error().message;
+    EXPECT_NE(one->loss, other->loss) << "it did not round to " << precision;
+    EXPECT_NEAR(one->loss, other->loss, error * std::abs(one->loss)) << precision;
+  }
+}
+
+/// A scale that binary16 can bear changes nothing but what would have vanished below its smallest number.
+TEST_P(Zoo, HasGradientsInFp16ThatAScaleKeepsFromVanishing) {
   ModelRequest request = GetParam().request;
-  const auto exact = make(request);
-  request.precision = "bf16";
-  const auto rounded = make(request);
-  ASSERT_NE(rounded, nullptr);
   const data::Batch batch = make_rows(request, 6);
-  const auto one = exact->accumulate(batch, 1, 6, 1, {}), other = rounded->accumulate(batch, 1, 6, 1, {});
-  ASSERT_TRUE(one);
-  ASSERT_TRUE(other) << other.error().message;
-  EXPECT_NE(one->loss, other->loss) << "it did not round";
-  EXPECT_NEAR(one->loss, other->loss, 0.05 * std::abs(one->loss));
+  const auto gradient_of = [&](const char* precision, double divisor, double scale) {
+    request.precision = precision;
+    const auto model = make(request);
+    std::ranges::fill(model->gradients(), 0.0F);
+    EXPECT_TRUE(model->accumulate(batch, 1, divisor, scale, {}));
+    std::vector<double> gradient;
+    for (const float value : model->gradients()) gradient.push_back(static_cast<double>(value) / scale);
+    return gradient;
+  };
+  const auto distance = [](const std::vector<double>& a, const std::vector<double>& b) {
+    double sum = 0, norm = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]), norm += b[i] * b[i];
+    return std::sqrt(sum / norm);
+  };
+  constexpr double kRows = 6e7;  // so small shares that gradients are about 1e-8
+  const auto exact = gradient_of("fp32", kRows, 1);
+  EXPECT_LT(distance(gradient_of("fp16", kRows, 65536), exact), 0.02);
+  EXPECT_GT(distance(gradient_of("fp16", kRows, 1), exact), 0.1);
 }
 
 TEST_P(Zoo, TakesNoRowsForNothing) {

@@ -24,7 +24,7 @@ const std::string kKnownAtTheRoot =
     "workers, "
     "gang, placement, restart, model, data, batch, optimizer, schedule, loss, until, precision, on_nan, "
     "strategy, consistency, staleness, servers, replicas, compression, validate, early_stop, checkpoint, "
-    "seed";
+    "seed, audit";
 const std::string kKnownInOptimizer =
     "known here: name, lr, momentum, nesterov, beta1, beta2, betas, eps, weight_decay, clip_norm, clip_value";
 
@@ -159,9 +159,6 @@ TEST(JobFileErrors, RefuseWhatThisVersionDoesNotRun) {
       {"zoo: text_classifier, width: 128",
        "init_from: m.pt",
        {"f:7:9: model.init_from: not supported by this version yet\n  remove it"}},
-      {"fp32",
-       "fp16",
-       {"f:19:12: precision: \"fp16\" is not supported by this version yet\n  use fp32, bf16"}},
       {"allreduce",
        "parameter_server",
        {"f:18:11: strategy: \"parameter_server\" is not supported by this version yet\n  use allreduce"}},

@@ -144,8 +144,7 @@ TEST(ModelSettings, AreFilledInForEachModelOfOurs) {
   EXPECT_EQ(settings("zoo: lstm, bidirectional: 1"),
             (Settings{{"layers", {1}}, {"width", {128}}, {"dropout", {0}}, {"bidirectional", {1}}}));
   EXPECT_EQ(settings("zoo: lstm, bidirectional: true").at("bidirectional"), std::vector<double>{1});
-  EXPECT_EQ(settings("zoo: unet, width: 8"),
-            (Settings{{"width", {8}}, {"depth", {3}}}));
+  EXPECT_EQ(settings("zoo: unet, width: 8"), (Settings{{"width", {8}}, {"depth", {3}}}));
 }
 
 TEST(ModelSettings, ComeFromAScriptOrAPlugin) {
@@ -230,6 +229,24 @@ TEST(StrategySettings, ReadParameterServers) {
   EXPECT_EQ(read_good("strategy: parameter_server\ncompression: int8").strategy.compression.name, "int8");
   for (const char* precision : {"fp32", "bf16", "fp16"})
     EXPECT_EQ(read_good(std::string("precision: ") + precision).precision, precision);
+}
+
+TEST(StrategySettings, TakeFp16WhereThereIsASumToScale) {
+  const std::string servers = "precision: fp16\nstrategy: parameter_server\n";
+  EXPECT_EQ(read_good(servers + "consistency: sync").precision, "fp16");
+  for (const char* more : {"consistency: async", "consistency: bounded", "compression: int8"}) {
+    const auto errors = read_settings(text_job_with(servers + more)).errors;
+    ASSERT_EQ(errors.size(), 1U) << more;
+    EXPECT_NE(errors[0].find("precision: fp16 goes with consistency: sync and without compression"),
+              std::string::npos)
+        << errors[0];
+  }
+}
+
+TEST(AuditSettings, AreOffUnlessAskedFor) {
+  EXPECT_FALSE(read_good("seed: 1").audit);
+  EXPECT_TRUE(read_good("audit: true").audit);
+  EXPECT_EQ(audit_folder("/data/jobs", "1f3a"), "/data/jobs/audit-1f3a");
 }
 
 }  // namespace

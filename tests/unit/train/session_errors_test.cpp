@@ -57,7 +57,7 @@ TEST_F(SessionErrors, NameTheFieldOfASpecThatCannotBeTrained) {
       {"data.transforms", [](auto& spec) { spec.data.transforms = texts(2, 12); }},
       {"batch.global", [](auto& spec) { spec.batch.global = 0; }},
       {"batch.accumulate", [](auto& spec) { spec.batch.accumulate = 0; }},
-      {"precision", [](auto& spec) { spec.precision = "fp16"; }},
+      {"precision", [](auto& spec) { spec.precision = "int4"; }},
       {"early_stop", [](auto& spec) { spec.early_stop.emplace(), spec.data.validate.reset(); }},
       {"early_stop.metric",
        [](auto& spec) {

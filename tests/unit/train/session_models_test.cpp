@@ -27,7 +27,10 @@ INSTANTIATE_TEST_SUITE_P(All, SessionModels,
                                          Recipe{"lstm"}, Recipe{"torchscript"}, Recipe{"resnet", "bf16"},
                                          Recipe{"transformer", "bf16"}, Recipe{"lstm", "bf16"},
                                          Recipe{"torchscript", "bf16"}, Recipe{"mlp", "bf16"}, Recipe{"unet"},
-                                         Recipe{"unet", "bf16"}),
+                                         Recipe{"unet", "bf16"}, Recipe{"mlp", "fp16"},
+                                         Recipe{"resnet", "fp16"}, Recipe{"transformer", "fp16"},
+                                         Recipe{"lstm", "fp16"}, Recipe{"torchscript", "fp16"},
+                                         Recipe{"unet", "fp16"}),
                          name_of);
 
 TEST_P(SessionModels, EndWithTheSameBitsWhateverTheGangAndItsChanges) {

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <map>
+#include <mutex>
+
 #include "tests/unit/data/packed_files.hpp"
 #include "tests/unit/train/training_job.hpp"
 
@@ -111,6 +114,118 @@ TEST_F(SessionRules, SkipSoManyStepsThatAreNotFiniteAndNoMore) {
     EXPECT_EQ(session->image(false).tensors[0], before.tensors[0]);
   }
   EXPECT_EQ(skipped, 3U);
+}
+
+TEST_F(SessionRules, HalveTheScaleOfFp16AndPassOverAStepThatOverflows) {
+  scheduler::JobSpec spec = job();
+  spec.precision = "fp16";
+  spec.loss[0].weight = 2e4;  // times 65,536 is too much for binary16
+  spec.optimizer.clip_norm = 1;
+  const auto session = open(spec);
+  collective::Communicator one(spec.logical_ranks());
+  const StateImage begin = session->image(true);
+  double scale = 65536;
+  std::uint64_t skipped = 0;
+  for (int i = 0; i < 20; ++i) {
+    const auto step = session->run_step(one);
+    ASSERT_TRUE(step) << step.error().message;
+    EXPECT_EQ(step->loss_scale, scale);
+    EXPECT_EQ(step->updated, session->image(false).tensors[0] != begin.tensors[0]) << i;
+    if (step->updated) break;
+    ++skipped;
+    scale /= 2;
+    EXPECT_EQ(step->skipped_steps, skipped);
+  }
+  EXPECT_GT(skipped, 2U);
+  EXPECT_LT(skipped, 16U);
+  // What has sunk stays so over a checkpoint.
+  const auto other = open(spec);
+  ASSERT_TRUE(other->restore(session->image(true)));
+  const auto next = other->run_step(one);
+  ASSERT_TRUE(next) << next.error().message;
+  EXPECT_EQ(next->loss_scale, scale);
+  EXPECT_GE(next->skipped_steps, skipped);
+}
+
+TEST_F(SessionRules, EndFp16TrainingWhoseScaleHasSunkToNothing) {
+  scheduler::JobSpec spec = job();
+  spec.precision = "fp16";
+  spec.loss[0].weight = 1e12;
+  const auto session = open(spec);
+  collective::Communicator one(spec.logical_ranks());
+  for (std::uint64_t step = 1; step <= 16; ++step) {
+    const auto result = session->run_step(one);
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_FALSE(result->updated);
+  }
+  const auto last = session->run_step(one);
+  ASSERT_FALSE(last);
+  EXPECT_EQ(last.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(last.error().message.find("step 17: "), std::string::npos) << last.error().message;
+  EXPECT_NE(last.error().message.find(".weight"), std::string::npos) << last.error().message;
+  EXPECT_EQ(session->step(), 16U) << "the state is that of before the step";
+}
+
+TEST_F(SessionRules, PassOverOverflowsAlikeInGangsOfEverySize) {
+  scheduler::JobSpec spec = job();
+  spec.precision = "fp16";
+  spec.loss[0].weight = 1000;
+  spec.optimizer.clip_norm = 0.5;
+  const StateImage alone = train(spec, 1, 12);
+  for (std::uint32_t members = 2; members <= 4; ++members)
+    EXPECT_EQ(train(spec, members, 12).tensors, alone.tensors) << members;
+  const StateImage middle = train(spec, 3, 2);  // it still overflows here
+  EXPECT_EQ(train(spec, 2, 10, &middle).tensors, alone.tensors);
+}
+
+TEST_F(SessionRules, TellEachShareOnceAStepBeforeTheStepIsDone) {
+  const scheduler::JobSpec spec = job(150);  // 5 steps an epoch, the last one short
+  for (std::uint32_t members = 1; members <= 4; ++members) {
+    std::mutex mutex;
+    std::map<std::pair<std::uint64_t, std::uint32_t>, std::vector<std::uint64_t>> shares;
+    collective::run_gang(
+        collective::assign_logical_ranks(spec.logical_ranks(), members),
+        [&](collective::Communicator& communicator) {
+          const auto session = open(spec);
+          session->watch_shares([&](const TakenShare& share) -> Result<void> {
+            const std::lock_guard lock(mutex);
+            EXPECT_EQ(share.step, session->step() + 1);
+            EXPECT_EQ(share.epoch_samples, 150U);
+            EXPECT_TRUE(shares.emplace(std::pair(share.step, share.logical_rank), share.samples).second);
+            return {};
+          });
+          for (int i = 0; i < 10; ++i) ASSERT_TRUE(session->run_step(communicator));
+        });
+    EXPECT_EQ(shares.size(), 40U);
+    for (const std::uint64_t epoch : {0U, 1U}) {
+      std::vector<int> taken(150);
+      for (const auto& [which, samples] : shares) {
+        if ((which.first - 1) / 5 != epoch) continue;
+        for (const std::uint64_t sample : samples) ++taken.at(sample);
+      }
+      EXPECT_EQ(taken, std::vector<int>(150, 1)) << members << " members";
+    }
+  }
+}
+
+TEST_F(SessionRules, LeaveTheStateWholeWhenAShareCannotBeTold) {
+  const scheduler::JobSpec spec = job();
+  const auto session = open(spec);
+  collective::Communicator one(spec.logical_ranks());
+  ASSERT_TRUE(session->run_step(one));
+  const StateImage before = session->image(true);
+  session->watch_shares([](const TakenShare& share) -> Result<void> {
+    if (share.logical_rank < 2) return {};
+    return fail(ErrorCode::resource_exhausted, "the disk is full");
+  });
+  const auto step = session->run_step(one);
+  ASSERT_FALSE(step);
+  EXPECT_NE(step.error().message.find("the disk is full"), std::string::npos) << step.error().message;
+  EXPECT_EQ(session->image(true).tensors, before.tensors);
+  session->watch_shares([](const TakenShare&) -> Result<void> { return {}; });
+  collective::Communicator again(spec.logical_ranks());
+  ASSERT_TRUE(session->run_step(again));
+  EXPECT_EQ(session->image(true).tensors, train(spec, 1, 2).tensors);
 }
 
 /// Sixty images in two folders, of which every tenth is no image.

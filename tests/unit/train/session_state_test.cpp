@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <mutex>
 
+#include "actors/data/sample_order.hpp"
 #include "tests/unit/train/training_job.hpp"
 
 namespace ds::train {
@@ -45,6 +47,60 @@ TEST_F(SessionState, IsCopiedOrBorrowedAsAsked) {
   ASSERT_TRUE(session->run_step(one));
   EXPECT_NE(copied.tensors, borrowed.tensors) << "the borrowed one shows the session's memory";
   EXPECT_EQ(session->image(false).step, 1U);
+}
+
+TEST_F(SessionState, IsCopiedWhileTheNextStepComputesAsItWasBefore) {
+  const scheduler::JobSpec spec = job();
+  std::vector<StateImage> expected, copies;  // these outlive the session's thread
+  std::mutex mutex;
+  {
+    const auto session = open(spec);
+    collective::Communicator one(spec.logical_ranks());
+    for (int i = 0; i < 12; ++i) {
+      ASSERT_TRUE(session->run_step(one));
+      expected.push_back(session->image(true));
+      session->copy_state([&](StateImage copy) {
+        const std::lock_guard lock(mutex);
+        copies.push_back(std::move(copy));
+      });
+      if (i % 4 == 3) {
+        ASSERT_TRUE(session->evaluate(one));
+      }
+      if (i == 8) {
+        ASSERT_TRUE(session->restore(expected[5]));
+      }
+    }
+  }
+  ASSERT_EQ(copies.size(), expected.size());
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    EXPECT_EQ(copies[i].step, expected[i].step);
+    EXPECT_EQ(copies[i].tensors, expected[i].tensors) << i;
+  }
+}
+
+/// The place in an epoch is computed from the step's number: nothing is replayed to reach it.
+TEST_F(SessionState, GoesOnLateInAnEpochWithItsNextBatchAndNoOther) {
+  scheduler::JobSpec spec = job(2000);
+  spec.batch.global = 8;  // 250 steps an epoch
+  StateImage late = open(spec)->image(true);
+  late.step = 225;
+  const auto session = open(spec);
+  ASSERT_TRUE(session->restore(late));
+  std::vector<TakenShare> taken;
+  session->watch_shares([&](const TakenShare& share) -> Result<void> {
+    taken.push_back(share);
+    return {};
+  });
+  collective::Communicator one(spec.logical_ranks());
+  ASSERT_TRUE(session->run_step(one));
+  const data::SampleOrder order(2000, spec.seed, true);
+  std::uint64_t position = std::uint64_t{225} * 8;
+  ASSERT_EQ(taken.size(), 4U);
+  for (const TakenShare& share : taken) {
+    EXPECT_EQ(share.step, 226U);
+    ASSERT_EQ(share.samples.size(), 2U);
+    for (const std::uint64_t sample : share.samples) EXPECT_EQ(sample, order.sample_at(0, position++));
+  }
 }
 
 TEST_F(SessionState, IsUntouchedByAStepThatFails) {

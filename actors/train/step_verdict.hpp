@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "actors/train/divergence.hpp"
+#include "actors/train/model.hpp"
+#include "actors/train/progress.hpp"
+#include "scheduler/spec/job_spec.hpp"
+#include "storage/result.hpp"
+
+namespace ds::train {
+
+// Whether a step may change the parameters. Pure; all members look at the same sums, so they decide alike.
+
+enum class Verdict {
+  good,
+  overflow,   ///< fp16: a gradient is not finite, a smaller scale may help
+  not_finite  ///< passed over as `on_nan` allows
+};
+
+/// Of training that begins: sets the loss scaler to its start, for fp16.
+void begin_scaling(const scheduler::JobSpec& spec, Progress& progress);
+
+/// What losses are multiplied by: a power of two, 1 for other precisions.
+double loss_scale(const scheduler::JobSpec& spec, const Progress& progress);
+
+/// Takes the loss scale out of the summed gradients, once a step and before anything else looks at them.
+void unscale(std::span<float> gradients, double scale);
+
+/// Judges unscaled sums of step number `step`, from 1, that are not finite. A gradient that overflows in fp16
+/// halves the scale and counts as no fault until the scale would sink below 1. `invalid_argument` names the
+/// step and the first bad tensor when `on_nan` does not let it pass (again). Not the loss alone is looked at,
+/// for a gradient that is not finite would spoil the parameters.
+Result<Verdict> judge_not_finite(const scheduler::JobSpec& spec, const std::vector<TensorSlot>& slots,
+                                 const NotFinite& what, const Progress& progress, std::uint64_t step);
+
+/// Counts the step, and moves the scale as PyTorch's GradScaler does.
+void count_step(const scheduler::JobSpec& spec, Verdict verdict, Progress& progress);
+
+}  // namespace ds::train
