@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,9 @@
 #include "storage/result.hpp"
 
 namespace ds::train {
+
+class BatchMaker;
+class BatchSource;
 
 /// Everything that training needs to go on from `step`, and all that an export needs. The same bits on every
 /// worker.
@@ -68,6 +72,11 @@ class TrainingSession {
   virtual bool finished() const = 0;
   /// An evaluation is due after the step just committed.
   virtual bool evaluation_due() const = 0;
+
+  /// Where batches come from instead of this process alone. Before the first step; what `make` returns may
+  /// use the maker it is given as long as it lives.
+  using MakeSource = std::function<std::unique_ptr<BatchSource>(const BatchMaker&)>;
+  virtual void set_batch_source(const MakeSource& make) = 0;
 
   /// The state as it is now. `copy`: memory of its own, else it borrows the session's and is valid until the
   /// next step.
