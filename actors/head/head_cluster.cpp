@@ -177,11 +177,14 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
 }
 
 void Head::on_log(const messages::LogLines& lines) {
+  const auto lease = ledger_.leases().find(lines.worker);
+  const auto role = to_string(lease == ledger_.leases().end() ? Role::worker : lease->second.role);
   std::string text;
   for (std::size_t at = 0; at < lines.text.size();) {
     auto end = lines.text.find('\n', at);
     if (end == std::string::npos) end = lines.text.size();
-    text += fmt::format("[worker {}] {}\n", lines.worker, std::string_view(lines.text).substr(at, end - at));
+    text +=
+        fmt::format("[{} {}] {}\n", role, lines.worker, std::string_view(lines.text).substr(at, end - at));
     at = end + 1;
   }
   const auto node = caf::actor_cast<caf::actor>(current_sender());
@@ -240,39 +243,46 @@ void Head::schedule() {
     events.push_back(
         event("scheduler", "another job's minimum needs the slots", LeaseReleasing{release.worker}));
     touched.insert(release.job);
+    std::ranges::find(leases, release.worker, &Lease::worker)->releasing = true;
   }
-  struct Order {
-    std::uint64_t worker;
-    std::string job, node;
-  };
-  std::vector<Order> orders;
   auto next_worker = ledger_.next_worker();
+  std::vector<std::uint64_t> orders;
+  const auto grant = [&](const std::string& job, const std::string& node, Role role,
+                         const Resources& resources, const std::string& why) {
+    events.push_back(
+        event("scheduler", why,
+              LeaseGranted{next_worker, job, node, resources.cpus, resources.memory_bytes, role}));
+    leases.push_back({next_worker, job, node, resources.cpus, resources.memory_bytes, false, role});
+    orders.push_back(next_worker++);
+    touched.insert(job);
+  };
   for (const auto& placement : plan.placements) {
     const auto* job = ledger_.find(placement.job);
-    const auto& resources = job->spec.resources;
-    for (std::uint32_t i = 0; i < placement.count; ++i) {
-      events.push_back(event(
-          "scheduler", fmt::format("fits on node {}", placement.node),
-          LeaseGranted{next_worker, placement.job, placement.node, resources.cpus, resources.memory_bytes}));
-      orders.push_back({next_worker++, placement.job, placement.node});
-    }
-    if (job->state == JobState::queued && touched.insert(placement.job).second) {
+    if (job->state == JobState::queued && !touched.contains(placement.job)) {
       events.push_back(event("scheduler", "its gang has slots",
                              JobStateChanged{placement.job, JobState::starting, "its workers start"}));
     }
-    touched.insert(placement.job);
+    for (std::uint32_t i = 0; i < placement.count; ++i) {
+      grant(placement.job, placement.node, Role::worker, job->spec.resources,
+            fmt::format("fits on node {}", placement.node));
+    }
+  }
+  for (const auto& placement : place_roles(views, leases, ledger_.role_demands(now_ms()))) {
+    grant(placement.job, placement.node, placement.role, {0, 0},
+          fmt::format("its {} goes to node {}", to_string(placement.role), placement.node));
   }
   if (!events.empty()) {
     commit(std::move(events), [this, orders] {
-      for (const auto& order : orders) {
-        const auto node = nodes_.find(order.node);
-        const auto lease = ledger_.leases().find(order.worker);
-        if (node == nodes_.end() || lease == ledger_.leases().end()) continue;  // went down meanwhile
-        if (lease->second.releasing) {  // taken back before it was started
-          end_leases({order.worker}, "it was not started");
+      for (const auto worker : orders) {
+        const auto lease = ledger_.leases().find(worker);
+        const auto* node = find_node_of(worker);
+        if (node == nullptr || lease == ledger_.leases().end()) continue;  // went down meanwhile
+        if (lease->second.releasing) {                                     // taken back before it was started
+          end_leases({worker}, "it was not started");
           continue;
         }
-        send(node->second.agent, messages::StartWorker{order.worker, order.job});
+        send(node->agent,
+             messages::StartWorker{worker, lease->second.job, std::string(to_string(lease->second.role))});
       }
     });
   }

@@ -65,8 +65,11 @@ void Head::tell_leases(const std::string& id) {
   const auto* record = ledger_.find(id);
   if (record == nullptr || is_end(record->state)) return;
   std::vector<job::GangLease> leases;
-  for (const auto& lease : ledger_.leases_of(id)) leases.push_back({lease.worker, lease.releasing});
-  if (leases.empty() && record->state != JobState::queued) {
+  for (const auto& lease : ledger_.leases_of(id))
+    leases.push_back({lease.worker, lease.releasing, lease.role});
+  const bool has_workers =
+      std::ranges::any_of(leases, [](const job::GangLease& lease) { return lease.role == Role::worker; });
+  if (!has_workers && record->state != JobState::queued) {
     set_state(id, JobState::queued, "head", "it lost its workers and waits for slots");
   }
   // Workers obey the master at once; what it bases orders on must not be taken back by a crash of the head.

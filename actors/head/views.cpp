@@ -14,26 +14,46 @@ namespace {
 
 using nlohmann::json;
 
+json pid_of(const std::map<std::uint64_t, std::int32_t>& pids, std::uint64_t worker) {
+  const auto pid = pids.find(worker);
+  return pid == pids.end() ? json(nullptr) : json(pid->second);
+}
+
 json workers_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledger,
                   const std::map<std::uint64_t, std::int32_t>& pids) {
   json workers = json::array();
   for (const auto& lease : ledger.leases_of(job.id)) {
+    if (lease.role != scheduler::Role::worker) continue;
     const auto member = std::find(job.members.begin(), job.members.end(), lease.worker);
-    const auto pid = pids.find(lease.worker);
     json worker{{"worker", lease.worker},
                 {"node", lease.node},
                 {"rank", nullptr},
-                {"pid", nullptr},
+                {"pid", pid_of(pids, lease.worker)},
                 {"state", "STARTING"}};
     if (member != job.members.end()) {
       worker["rank"] = member - job.members.begin();
       worker["state"] = "TRAINING";
     }
     if (lease.releasing) worker["state"] = "LEAVING";
-    if (pid != pids.end()) worker["pid"] = pid->second;
     workers.push_back(std::move(worker));
   }
   return workers;
+}
+
+/// Processes besides the workers.
+json roles_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledger,
+                const std::map<std::uint64_t, std::int32_t>& pids) {
+  json roles = json::array();
+  if (is_end(job.state)) return roles;
+  roles.push_back({{"role", "job-master"}, {"node", "head"}, {"pid", getpid()}});
+  for (const auto& lease : ledger.leases_of(job.id)) {
+    if (lease.role == scheduler::Role::worker) continue;
+    roles.push_back({{"role", to_string(lease.role)},
+                     {"worker", lease.worker},
+                     {"node", lease.node},
+                     {"pid", pid_of(pids, lease.worker)}});
+  }
+  return roles;
 }
 
 json metrics_view(const scheduler::JobRecord& job, const LiveJob* live) {
@@ -89,9 +109,7 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
             {"submitted_ms", job.submitted_ms},
             {"started_ms", or_null(job.started_ms)},
             {"ended_ms", or_null(job.ended_ms)}};
-  view["roles"] = json::array();
-  if (!is_end(job.state))
-    view["roles"].push_back({{"role", "job-master"}, {"node", "head"}, {"pid", getpid()}});
+  view["roles"] = roles_view(job, ledger, pids);
   if (!whole) return view;
   view["workers"] = workers_view(job, ledger, pids);
   view["evaluations"] = json::array();

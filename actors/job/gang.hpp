@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "actors/collective/communicator.hpp"
+#include "scheduler/spec/role.hpp"
 
 namespace ds::job {
 
@@ -28,10 +29,11 @@ struct WorkerStatus {
   bool operator==(const WorkerStatus&) const = default;
 };
 
-/// A worker that the ledger says is this job's.
+/// A process that the ledger says is this job's.
 struct GangLease {
   std::uint64_t worker = 0;
   bool releasing = false;
+  scheduler::Role role = scheduler::Role::worker;
 };
 
 // What the gang wants done, in order.

@@ -5,6 +5,7 @@
 #include <caf/all.hpp>
 #include <chrono>
 #include <map>
+#include <utility>
 
 #include "actors/fabric/end_process.hpp"
 
@@ -39,7 +40,7 @@ class Master : public caf::event_based_actor {
     set_down_handler([this](caf::down_msg& down) { on_down(down.source); });
     delayed_send(this, kTick, Tick{});
     return {
-        [this](const LeasesChanged& changed) { carry_out(gang_.set_leases(changed.leases, now())); },
+        [this](const LeasesChanged& changed) { on_leases(changed.leases); },
         [this](const GenerationDurable& durable) { carry_out(gang_.on_recorded(durable.generation, now())); },
         [this](const CheckpointDamaged& damaged) { gang_.reset_checkpoint(damaged.step); },
         [this](const EndJob&) { end(); },
@@ -86,12 +87,52 @@ class Master : public caf::event_based_actor {
     return std::chrono::duration_cast<Gang::Time>(std::chrono::steady_clock::now().time_since_epoch());
   }
 
+  /// Data shards are no part of the gang: workers get on without them.
+  void on_leases(const std::vector<GangLease>& leases) {
+    std::vector<GangLease> gang;
+    std::map<std::uint64_t, bool> shards;
+    for (const auto& lease : leases) {
+      if (lease.role != scheduler::Role::shard) {
+        gang.push_back(lease);
+      } else if (!lease.releasing) {
+        const auto known = shards_.find(lease.worker);
+        shards.emplace(lease.worker, known != shards_.end() && known->second);
+      }
+    }
+    if (std::exchange(shards_, std::move(shards)) != shards_) tell_shards();
+    carry_out(gang_.set_leases(gang, now()));
+  }
+
+  void on_shard_hello(const WorkerHello& hello) {
+    if (static_cast<WorkerPhase>(hello.phase) == WorkerPhase::fresh) return act(AssignWorker{hello.worker});
+    shards_[hello.worker] = true;
+    tell_shards();
+  }
+
+  UseShards ready_shards() const {
+    UseShards use;
+    for (const auto& [shard, ready] : shards_) {
+      const auto contact = contacts_.find(shard);
+      if (ready && contact != contacts_.end()) use.shards.push_back(contact->second.address);
+    }
+    return use;
+  }
+
+  void tell_shards() {
+    const auto use = ready_shards();
+    for (const auto& [worker, contact] : contacts_) {
+      if (!shards_.contains(worker)) send(contact.actor, use);
+    }
+  }
+
   void on_hello(const WorkerHello& hello) {
     auto actor = fabric_.resolve(hello.actor);
     const auto known = contacts_.find(hello.worker);
     if (known == contacts_.end() || known->second.actor != actor) monitor(actor);
     contacts_[hello.worker] = {hello.actor, actor};
     send(actor, HelloTaken{hello.worker});
+    if (shards_.contains(hello.worker)) return on_shard_hello(hello);
+    if (!shards_.empty()) send(actor, ready_shards());
     if (!hello.fingerprint.empty() && !agrees(hello)) return;
     if (hello.total_steps > 0) options_.tell_head(JobSizeKnown{hello.total_steps, hello.steps_per_epoch});
     const WorkerStatus status{static_cast<WorkerPhase>(hello.phase), hello.generation, hello.step};
@@ -117,6 +158,10 @@ class Master : public caf::event_based_actor {
       const auto worker = contact->first;
       contacts_.erase(contact);
       spdlog::info("job {}: worker {} was lost", options_.job, worker);
+      if (shards_.erase(worker) == 1) {
+        tell_shards();
+        return options_.tell_head(KillWorker{worker, "its connection was lost"});
+      }
       carry_out(gang_.on_lost(worker, now()));
       return;
     }
@@ -180,7 +225,8 @@ class Master : public caf::event_based_actor {
   MasterOptions options_;
   Gang gang_;
   std::map<std::uint64_t, Contact> contacts_;
-  std::string fingerprint_;  ///< of the data and model of the first worker that said hello
+  std::map<std::uint64_t, bool> shards_;  ///< whether they are ready
+  std::string fingerprint_;               ///< of the data and model of the first worker that said hello
 };
 
 }  // namespace

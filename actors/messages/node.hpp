@@ -44,6 +44,7 @@ struct NodeRefused {
 struct StartWorker {
   std::uint64_t worker = 0;
   std::string job;
+  std::string role = "worker";  ///< as `scheduler::to_string`
   bool operator==(const StartWorker&) const = default;
 };
 
@@ -100,7 +101,7 @@ auto inspect(I& f, NodeRefused& x) {
 }
 template <class I>
 auto inspect(I& f, StartWorker& x) {
-  return f(x.worker, x.job);
+  return f(x.worker, x.job, x.role);
 }
 template <class I>
 auto inspect(I& f, KillWorker& x) {

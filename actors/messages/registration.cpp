@@ -16,6 +16,7 @@ void register_messages(caf::actor_system_config& config) {
   add_message<JoinGang>(config, "ds::JoinGang");
   add_message<GangJoined>(config, "ds::GangJoined");
   add_message<StartSteps>(config, "ds::StartSteps");
+  add_message<UseShards>(config, "ds::UseShards");
   add_message<GangStuck>(config, "ds::GangStuck");
   add_message<FetchState>(config, "ds::FetchState");
   add_message<StateReply>(config, "ds::StateReply");

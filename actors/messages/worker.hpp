@@ -82,6 +82,12 @@ struct StartSteps {
   bool operator==(const StartSteps&) const = default;
 };
 
+/// The data shards that are ready, whenever that changes; a worker may ask any of them for any batch.
+struct UseShards {
+  std::vector<fabric::ActorAddress> shards;
+  bool operator==(const UseShards&) const = default;
+};
+
 /// The worker cannot go on in this generation; its state is whole at `step`.
 struct GangStuck {
   std::uint64_t worker = 0, generation = 0, step = 0;
@@ -210,6 +216,10 @@ auto inspect(I& f, GangJoined& x) {
 template <class I>
 auto inspect(I& f, StartSteps& x) {
   return f(x.generation);
+}
+template <class I>
+auto inspect(I& f, UseShards& x) {
+  return f(x.shards);
 }
 template <class I>
 auto inspect(I& f, GangStuck& x) {

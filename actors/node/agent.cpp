@@ -172,6 +172,8 @@ class Agent : public caf::event_based_actor {
                                              std::to_string(order.worker),
                                              "--job",
                                              order.job,
+                                             "--role",
+                                             order.role,
                                              "--listen",
                                              options_.host};
     if (const auto spawned = spawner_.spawn(order.worker, arguments); !spawned) {

@@ -10,6 +10,7 @@
 #include "actors/messages/registration.hpp"
 #include "actors/programs/program.hpp"
 #include "actors/worker/worker_actor.hpp"
+#include "scheduler/spec/role.hpp"
 
 namespace {
 
@@ -17,11 +18,14 @@ using namespace ds;
 using namespace ds::programs;
 
 struct Arguments {
-  std::string head, secret_file, job, host = "127.0.0.1";
+  std::string head, secret_file, job, role = "worker", host = "127.0.0.1";
   std::uint64_t worker = 0;
 };
 
 Result<void> run(const Arguments& arguments) {
+  const auto role = scheduler::role_from(arguments.role);
+  if (!role || *role != scheduler::Role::worker)
+    return fail(ErrorCode::invalid_argument, "--role: there is no role " + arguments.role);
   const auto secret = load_secret(arguments.secret_file, false);
   if (!secret) return tl::unexpected(secret.error());
   fabric::TransportOptions options;
@@ -54,6 +58,7 @@ int main(int argc, char** argv) {
   app.add_option("--secret-file", arguments.secret_file)->required();
   app.add_option("--worker", arguments.worker)->required();
   app.add_option("--job", arguments.job)->required();
+  app.add_option("--role", arguments.role, "worker, server or shard");
   app.add_option("--listen", arguments.host);
   CLI11_PARSE(app, argc, argv);
   block_end_signals();

@@ -12,8 +12,15 @@ static void from_json(const nlohmann::json& json, JobState& state) {
   state = job_state_from(json.get_ref<const std::string&>()).value();
 }
 
+static void to_json(nlohmann::json& json, Role role) {
+  json = to_string(role);
+}
+static void from_json(const nlohmann::json& json, Role& role) {
+  role = role_from(json.get_ref<const std::string&>()).value();
+}
+
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSubmitted, job, key, file, directory, text)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseGranted, worker, job, node, slots, memory_bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseGranted, worker, job, node, slots, memory_bytes, role)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseReleasing, worker)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseEnded, worker)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GenerationFormed, job, generation, members, step)

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "scheduler/ledger/job_state.hpp"
+#include "scheduler/spec/role.hpp"
 
 namespace ds::scheduler {
 
@@ -20,12 +21,14 @@ struct JobSubmitted {
   bool operator==(const JobSubmitted&) const = default;
 };
 
-/// Slots of `node` belong to `worker` from now on, until `LeaseEnded`.
+/// Slots of `node` (none, unless it is a worker) belong to the process `worker` from now on, until
+/// `LeaseEnded`.
 struct LeaseGranted {
   std::uint64_t worker = 0;
   std::string job, node;
   std::uint32_t slots = 1;
   std::uint64_t memory_bytes = 0;
+  Role role = Role::worker;
   bool operator==(const LeaseGranted&) const = default;
 };
 

@@ -39,7 +39,8 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
 bool Ledger::on(const Event&, const LeaseGranted& body) {
   const auto* job = active(body.job);
   if (job == nullptr || job->cancel_requested || body.worker < next_worker_) return false;
-  leases_[body.worker] = Lease{body.worker, body.job, body.node, body.slots, body.memory_bytes, false};
+  leases_[body.worker] =
+      Lease{body.worker, body.job, body.node, body.slots, body.memory_bytes, false, body.role};
   next_worker_ = body.worker + 1;
   return true;
 }
@@ -168,6 +169,19 @@ std::vector<Demand> Ledger::demands(std::int64_t now_ms) const {
   return wanted;
 }
 
+std::vector<RoleDemand> Ledger::role_demands(std::int64_t now_ms) const {
+  std::vector<RoleDemand> wanted;
+  for (const auto& demand : demands(now_ms)) {
+    if (demand.held) continue;
+    const JobSpec& spec = jobs_.find(demand.job)->second.spec;
+    for (const Role role : {Role::server, Role::shard}) {
+      if (const std::uint32_t count = spec.count_of(role); count > 0)
+        wanted.push_back({demand.job, role, count});
+    }
+  }
+  return wanted;
+}
+
 namespace {
 
 using nlohmann::json;
@@ -240,7 +254,8 @@ std::string Ledger::snapshot() const {
   for (const auto& [id, job] : jobs_) jobs.push_back(to_json(job));
   json leases = json::array();
   for (const auto& [worker, lease] : leases_) {
-    leases.push_back({worker, lease.job, lease.node, lease.slots, lease.memory_bytes, lease.releasing});
+    leases.push_back({worker, lease.job, lease.node, lease.slots, lease.memory_bytes, lease.releasing,
+                      to_string(lease.role)});
   }
   const json document{{"version", 1},
                       {"jobs", jobs},
@@ -262,6 +277,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
     }
     for (const auto& entry : document.at("leases")) {
       Lease lease{entry.at(0), entry.at(1), entry.at(2), entry.at(3), entry.at(4), entry.at(5)};
+      lease.role = role_from(entry.at(6).get<std::string>()).value();
       ledger.leases_.emplace(lease.worker, lease);
     }
     document.at("next_order").get_to(ledger.next_order_);

@@ -9,6 +9,7 @@
 
 #include "scheduler/ledger/event.hpp"
 #include "scheduler/policy/plan.hpp"
+#include "scheduler/policy/role_placement.hpp"
 #include "scheduler/spec/job_spec.hpp"
 
 namespace ds::scheduler {
@@ -61,6 +62,8 @@ class Ledger {
 
   /// What the policy needs: the jobs that may have workers now. Reads the job's clock from `now_ms`.
   std::vector<Demand> demands(std::int64_t now_ms) const;
+  /// What these jobs want besides workers.
+  std::vector<RoleDemand> role_demands(std::int64_t now_ms) const;
 
  private:
   bool on(const Event& event, const JobSubmitted& body);

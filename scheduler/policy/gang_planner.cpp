@@ -22,6 +22,7 @@ GangPlanner::GangPlanner(std::span<const NodeView> nodes, std::span<const Lease>
   });
   for (std::size_t i = 0; i < jobs_.size(); ++i) index_.emplace(jobs_[i].demand->job, i);
   for (const Lease& lease : leases) {
+    if (lease.role != Role::worker) continue;
     const std::size_t node = capacity_.index_of(lease.node);
     if (node != Capacity::kUnknownNode && capacity_.node(node).available) occupants_.insert(lease.job);
     const auto found = index_.find(lease.job);
@@ -231,8 +232,9 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
 }
 
 std::uint64_t GangPlanner::count_releasing() const {
-  const auto stopping =
-      std::count_if(leases_.begin(), leases_.end(), [](const Lease& lease) { return lease.releasing; });
+  const auto stopping = std::count_if(leases_.begin(), leases_.end(), [](const Lease& lease) {
+    return lease.releasing && lease.role == Role::worker;
+  });
   return static_cast<std::uint64_t>(stopping) + plan_.releases.size();
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "scheduler/spec/job_spec.hpp"
+#include "scheduler/spec/role.hpp"
 
 namespace ds::scheduler {
 
@@ -17,7 +18,7 @@ struct NodeView {
   bool available = true;  ///< false: down or draining, nothing new is placed there
 };
 
-/// A worker that holds slots, from the moment it is ordered until its process is known to be gone.
+/// A process of a job that holds slots (a worker) or none, from the moment it is ordered until its process is known to be gone.
 struct Lease {
   std::uint64_t worker = 0;  ///< never used twice
   std::string job;
@@ -25,6 +26,7 @@ struct Lease {
   std::uint32_t slots = 1;
   std::uint64_t memory_bytes = 0;
   bool releasing = false;  ///< told to stop; counts as used, not as one of the job's workers
+  Role role = Role::worker;
 };
 
 /// A job that wants workers.

@@ -75,6 +75,7 @@ void read_data(const Section& root, std::string_view directory, DataSpec& data) 
   read_transforms(*section, data.transforms);
   section->read("shuffle", data.shuffle);
   read_tolerance(*section, "on_bad_record", data.on_bad_record);
+  section->read("shards", data.shards, {0, 1024});
   check_fields(*section, data);
   if (has_text(data.train)) complete_text_transforms(data.transforms);
 }

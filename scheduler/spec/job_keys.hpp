@@ -66,8 +66,8 @@ inline constexpr auto kModel =
 inline constexpr auto kZoo =
     std::to_array<Known>({{"text_classifier"}, {"mlp"}, {"resnet"}, {"transformer"}, {"lstm"}, {"unet"}});
 
-inline constexpr auto kData =
-    std::to_array<Known>({{"train"}, {"validate"}, {"transforms"}, {"shuffle"}, {"on_bad_record"}});
+inline constexpr auto kData = std::to_array<Known>(
+    {{"train"}, {"validate"}, {"transforms"}, {"shuffle"}, {"on_bad_record"}, {"shards", kNotYet}});
 inline constexpr auto kSource = std::to_array<Known>(
     {{"source"}, {"format"}, {"columns"}, {"header"}, {"labels"}, {"shape"}, {"element"}, {"records"}});
 inline constexpr auto kFormats = std::to_array<Known>(

@@ -14,4 +14,17 @@ Goal best_goal(const JobSpec& spec) {
   return {"loss", false};
 }
 
+std::uint32_t JobSpec::count_of(Role role) const {
+  switch (role) {
+    case Role::worker:
+      return workers.max;
+    case Role::server:
+      // Copies of one range are on different servers.
+      return strategy.name == "parameter_server" ? std::max(strategy.servers, strategy.replicas + 1) : 0;
+    case Role::shard:
+      return data.shards;
+  }
+  return 0;
+}
+
 }  // namespace ds::scheduler

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/spec/role.hpp"
 #include "scheduler/spec/train_spec.hpp"
 
 namespace ds::scheduler {
@@ -53,6 +54,8 @@ struct JobSpec {
 
   /// The fixed number of shares that the global batch is cut into, whoever computes them.
   std::uint32_t logical_ranks() const { return workers.max; }
+  /// How many processes of a role the job wants; of workers, at most.
+  std::uint32_t count_of(Role role) const;
   bool operator==(const JobSpec&) const = default;
 };
 

@@ -112,6 +112,7 @@ struct DataSpec {
   std::vector<TransformSpec> transforms;
   bool shuffle = true;
   Tolerance on_bad_record;
+  std::uint32_t shards = 0;  ///< processes that read and batch for the workers; 0: workers do it themselves
   bool operator==(const DataSpec&) const = default;
 };
 

@@ -107,6 +107,15 @@ TEST(Views, AJobOfAListHasRolesAndNoWorkers) {
   EXPECT_EQ(view.at("roles").at(0).at("pid"), getpid());
 }
 
+TEST(Views, AServerIsARoleAndNoWorker) {
+  const auto view = view_of(make_ledger({LeaseGranted{1, "j-1", "node-1", 1, 0},
+                                         LeaseGranted{2, "j-1", "node-2", 0, 0, Role::server}}),
+                            true);
+  EXPECT_EQ(view.at("workers").size(), 1U);
+  EXPECT_EQ(view.at("roles").at(1),
+            json({{"role", "server"}, {"worker", 2}, {"node", "node-2"}, {"pid", 4711}}));
+}
+
 TEST(Views, AJobThatHasEndedHasNoRoles) {
   const auto ledger = make_ledger({CancelRequested{"j-1"}, JobStateChanged{"j-1", JobState::cancelled, ""}});
   EXPECT_EQ(view_of(ledger, false).at("roles"), json::array());

@@ -140,7 +140,7 @@ TEST(Ledger, LetsTheNewestCheckpointNeverGetOlder) {
 TEST(Event, ComesBackFromItsText) {
   const std::vector<Event::Body> bodies{
       submitted("a", "k"),
-      LeaseGranted{1, "a", "n", 2, 3},
+      LeaseGranted{1, "a", "n", 2, 3, Role::server},
       LeaseReleasing{4},
       LeaseEnded{5},
       GenerationFormed{"a", 6, {7, 8}, 9},
@@ -176,7 +176,7 @@ Event random_event(std::mt19937_64& random) {
     case 0:
       return event(submitted(job, "key-" + std::to_string(random() % 5)));
     case 1:
-      return event(LeaseGranted{number, job, "node-1", 1, 0});
+      return event(LeaseGranted{number, job, "node-1", 1, 0, kRoles[random() % kRoles.size()]});
     case 2:
       return event(LeaseReleasing{number});
     case 3:
