@@ -85,6 +85,7 @@ void ShardFeed::run() {
     Result<data::Batch> batch = make_timed(*which);
     lock.lock();
     plan_.end_here(*which, std::move(batch));
+    ++counts_.made_here;
     changed_.notify_all();
   }
 }
@@ -145,6 +146,12 @@ void ShardLine::lose(std::uint64_t shard) {
   std::lock_guard lock(mutex_);
   std::erase(shards_, shard);
   if (feed_ != nullptr) feed_->on_lost(shard);
+}
+
+std::optional<ShardFeed::Counts> ShardLine::counts() {
+  std::lock_guard lock(mutex_);
+  if (feed_ == nullptr) return {};
+  return feed_->counts();
 }
 
 void ShardLine::bring(std::uint64_t shard, const MicroBatch& which, Result<data::Batch> batch) {

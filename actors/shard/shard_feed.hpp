@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -40,7 +41,7 @@ class ShardFeed final : public train::BatchSource {
   void expect(const train::MicroBatch& first, Next next) override;
   Result<data::Batch> take(const train::MicroBatch& wanted) override;
 
-  /// Batches that the trainer took, by who made them.
+  /// Batches that came in time to be of use, by who made them.
   struct Counts {
     std::uint64_t from_shards = 0, made_here = 0;
   };
@@ -79,6 +80,8 @@ class ShardLine {
   void set_shards(std::vector<std::uint64_t> shards);
   /// The shard's process is gone.
   void lose(std::uint64_t shard);
+  /// Of the feed that there is.
+  std::optional<ShardFeed::Counts> counts();
   /// What a shard has made, or why it could not.
   void bring(std::uint64_t shard, const train::MicroBatch& which, Result<data::Batch> batch);
 

@@ -9,7 +9,8 @@
 
 namespace ds::worker {
 
-Trainer::Trainer(TrainerEvents events) : events_(std::move(events)), thread_([this] { run(); }) {}
+Trainer::Trainer(TrainerEvents events, MakeSource make_source)
+    : events_(std::move(events)), make_source_(std::move(make_source)), thread_([this] { run(); }) {}
 
 Trainer::~Trainer() {
   {
@@ -75,6 +76,9 @@ void Trainer::create_session(const scheduler::JobSpec& spec) {
   auto session = train::TrainingSession::create(spec);
   if (!session) return events_.on_impossible(session.error());
   session_ = std::move(*session);
+  if (spec_.data.shards > 0) {
+    session_->set_batch_source([this](const train::BatchMaker& maker) { return make_source_(spec_, maker); });
+  }
   fingerprint_ = storage::to_hex(storage::sha256(session_->image(false).description));
   publish_position(false);
   events_.on_ready(session_->total_steps(), session_->steps_per_epoch());

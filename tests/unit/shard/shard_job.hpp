@@ -17,7 +17,7 @@ namespace ds::shard {
 /// A job over a table whose only feature is the row's number, and what makes its batches.
 class ShardJob {
  public:
-  /// `columns`: features a row; `bad`: a row whose feature is no number, 0 for none.
+  /// `columns`: features a row; `bad`: a row whose features are no numbers and that is skipped, 0 for none.
   explicit ShardJob(std::uint64_t rows = 100, std::uint32_t global = 16, std::uint32_t ranks = 4,
                     std::uint32_t columns = 1, std::uint64_t bad = 0) {
     std::ofstream file(path());
@@ -37,6 +37,7 @@ class ShardJob {
     spec.data.train.columns = {features, {"label", {"label"}}};
     spec.until.steps = 1000;
     spec.seed = 3;
+    spec.data.on_bad_record.skip = bad != 0;
     open();
   }
 
@@ -47,6 +48,9 @@ class ShardJob {
     dataset = *std::move(opened);
     maker = std::make_unique<train::BatchMaker>(spec, *dataset);
   }
+
+  /// From here on every batch is an error that says so.
+  void change_file() const { std::ofstream(path(), std::ios::app) << "another row\n"; }
 
   std::filesystem::path path() const { return folder_.path() / "train.csv"; }
 
