@@ -43,6 +43,11 @@ void Head::ensure_master(const std::string& id, bool recovering) {
   options.text = record->text;
   options.gang.logical_ranks = record->spec.logical_ranks();
   options.gang.min_workers = record->spec.workers.min;
+  if (record->spec.count_of(Role::server) > 0) {
+    const auto& strategy = record->spec.strategy;
+    options.gang.servers =
+        job::ServerRules{strategy.servers, strategy.replicas + 1, strategy.consistency == "sync"};
+  }
   options.gang.generation = record->generation;
   options.gang.members = record->members;
   options.gang.recovering = recovering;

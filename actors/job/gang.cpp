@@ -34,6 +34,7 @@ GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
     if (known == workers_.end()) worker.leased_at = now;
     if (lease.releasing && !worker.releasing) worker.releasing_at = now;
     worker.releasing = lease.releasing;
+    worker.role = lease.role;
     next.emplace(lease.worker, worker);
   }
   if (recovering_ && !recovering_since_) recovering_since_ = now;
@@ -45,8 +46,9 @@ GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
   std::erase_if(awaited_, [&](auto worker) { return !workers_.contains(worker); });
   // One that was told to leave before it could ever help has nothing to hand over, and when all leave there
   // is nobody to hand it to.
-  const bool all_leave =
-      std::all_of(workers_.begin(), workers_.end(), [](const auto& w) { return w.second.releasing; });
+  const bool all_leave = std::ranges::all_of(workers_, [](const auto& entry) {
+    return entry.second.releasing || entry.second.role != scheduler::Role::worker;
+  });
   for (auto& [id, worker] : workers_) {
     if (worker.releasing && worker.present && (!worker.ready || all_leave)) actions.push_back(StopWorker{id});
   }
@@ -83,16 +85,26 @@ GangActions Gang::on_hello(std::uint64_t worker, const WorkerStatus& status, Tim
 std::vector<std::uint64_t> Gang::candidates() const {
   std::vector<std::uint64_t> found;
   for (const auto& [id, worker] : workers_) {
-    if (worker.ready && !worker.releasing && !worker.lost) found.push_back(id);
+    if (worker.role == scheduler::Role::worker && worker.ready && !worker.releasing && !worker.lost)
+      found.push_back(id);
   }
   // More members than logical ranks would leave some with nothing to do.
   if (found.size() > options_.logical_ranks) found.resize(options_.logical_ranks);
   return found;
 }
 
+std::vector<std::uint64_t> Gang::servers() const {
+  std::vector<std::uint64_t> found;
+  for (const auto& [id, worker] : workers_) {
+    if (worker.role == scheduler::Role::server && worker.ready && !worker.releasing && !worker.lost)
+      found.push_back(id);
+  }
+  return found;
+}
+
 bool Gang::can_gather(Time now) const {
   const auto ready = candidates().size();
-  if (ready < options_.min_workers) return false;
+  if (ready < options_.min_workers || (options_.servers && servers().empty())) return false;
   const bool all_ready = std::all_of(workers_.begin(), workers_.end(), [](const auto& entry) {
     return entry.second.ready || entry.second.releasing || entry.second.lost;
   });
@@ -100,7 +112,7 @@ bool Gang::can_gather(Time now) const {
 }
 
 bool Gang::must_change() const {
-  return stuck_ || candidates() != members_;
+  return stuck_ || candidates() != members_ || servers() != server_members_;
 }
 
 void Gang::reconsider(GangActions& actions, Time now) {
@@ -113,10 +125,12 @@ void Gang::reconsider(GangActions& actions, Time now) {
       break;
     case Stage::recording:
     case Stage::joining: {
-      const bool whole = std::all_of(members_.begin(), members_.end(), [&](auto member) {
+      const auto is_here = [&](auto member) {
         const auto* worker = find(member);
         return worker != nullptr && !worker->lost;
-      });
+      };
+      const bool whole =
+          std::ranges::all_of(members_, is_here) && std::ranges::all_of(server_members_, is_here);
       if (!whole || (stuck_ && now >= retry_at_))
         begin_pause(actions, now, "a worker was lost while the gang was forming");
       break;
@@ -137,12 +151,16 @@ void Gang::take_back_or_gather(GangActions& actions, Time now) {
     });
     if (!all_heard) return;
     recovering_ = false;
+    const auto is_training = [&](auto member) {
+      const auto& status = find(member)->status;
+      return status.phase == WorkerPhase::training && status.generation == generation_;
+    };
+    const auto their_servers = servers();
     const bool same_gang = !members_.empty() && candidates() == members_ &&
-                           std::all_of(members_.begin(), members_.end(), [&](auto member) {
-                             const auto& status = find(member)->status;
-                             return status.phase == WorkerPhase::training && status.generation == generation_;
-                           });
+                           std::ranges::all_of(members_, is_training) &&
+                           std::ranges::all_of(their_servers, is_training);
     if (same_gang) {
+      server_members_ = their_servers;
       enter(Stage::training, now);
       actions.push_back(ShowPhase{ShowPhase::training, "taken back after the head restarted"});
       return;
@@ -168,7 +186,8 @@ void Gang::begin_pause(GangActions& actions, Time now, const std::string& why) {
   if (awaited_.empty()) enter(Stage::gathering, now);
 }
 
-GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now) {
+GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now,
+                            std::vector<HeldRange> held) {
   GangActions actions;
   auto* known = find(worker);
   if (known == nullptr || generation < generation_ || stage_ == Stage::finished) return actions;
@@ -180,6 +199,7 @@ GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std:
   }
   if (stage_ != Stage::pausing) return actions;
   known->status = {WorkerPhase::ready, generation, step};
+  known->held = std::move(held);
   awaited_.erase(worker);
   reconsider(actions, now);
   return actions;
@@ -187,18 +207,40 @@ GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std:
 
 void Gang::finish_pause(GangActions& actions, Time now) {
   auto members = candidates();
-  if (members.size() < options_.min_workers) {
+  if (members.size() < options_.min_workers || (options_.servers && servers().empty())) {
     enter(Stage::gathering, now);
     actions.push_back(ShowPhase{ShowPhase::starting, "waits for enough workers"});
     return;
   }
-  resume_step_ = checkpoint_step_;
-  for (const auto& [id, worker] : workers_) {
-    if (worker.ready && !worker.lost) resume_step_ = std::max(resume_step_, worker.status.step);
-  }
+  choose_resume_step();
   members_ = std::move(members);
   enter(Stage::recording, now);
   actions.push_back(RecordGeneration{generation_, members_, resume_step_});
+}
+
+void Gang::choose_resume_step() {
+  server_members_ = servers();
+  if (options_.servers) {
+    std::map<std::uint64_t, std::vector<HeldRange>> held;
+    for (const auto id : server_members_) held[id] = find(id)->held;
+    server_plan_ = plan_servers(*options_.servers, server_members_, held);
+  }
+  resume_step_ = checkpoint_step_;
+  if (options_.servers && server_plan_.fresh) return;
+  if (options_.servers && options_.servers->sync) {
+    resume_step_ = server_plan_.step;
+    return;
+  }
+  for (const auto& [id, worker] : workers_) {
+    if (worker.ready && !worker.lost) resume_step_ = std::max(resume_step_, worker.status.step);
+  }
+}
+
+void Gang::join_servers(GangActions& actions) {
+  for (const auto id : server_members_) {
+    awaited_.insert(id);
+    actions.push_back(JoinServer{id, generation_, server_plan_});
+  }
 }
 
 GangActions Gang::on_recorded(std::uint64_t generation, Time now) {
@@ -211,16 +253,22 @@ GangActions Gang::on_recorded(std::uint64_t generation, Time now) {
 void Gang::begin_join(GangActions& actions, Time now) {
   std::uint64_t source = 0;
   for (const auto& [id, worker] : workers_) {
-    if (worker.ready && !worker.lost && worker.status.step == resume_step_) source = id;
+    if (!options_.servers && worker.ready && !worker.lost && worker.status.step == resume_step_) source = id;
   }
   enter(Stage::joining, now);
   awaited_ = {members_.begin(), members_.end()};
+  join_servers(actions);
+  std::vector<std::uint64_t> primaries;
+  for (const auto& holders : server_plan_.holders) primaries.push_back(holders.front());
   const auto ranges =
       collective::assign_logical_ranks(options_.logical_ranks, static_cast<std::uint32_t>(members_.size()));
   for (std::uint32_t rank = 0; rank < members_.size(); ++rank) {
     const auto id = members_[rank];
-    actions.push_back(JoinWorker{id, generation_, rank, members_, ranges, resume_step_, source,
-                                 find(id)->status.step != resume_step_});
+    const bool seed = options_.servers && server_plan_.fresh && rank == 0;
+    const bool needs_state =
+        options_.servers ? seed && resume_step_ > 0 : find(id)->status.step != resume_step_;
+    actions.push_back(JoinWorker{id, generation_, rank, members_, ranges, resume_step_, source, needs_state,
+                                 primaries, seed});
   }
 }
 
@@ -232,6 +280,7 @@ GangActions Gang::on_joined(std::uint64_t worker, std::uint64_t generation, Time
   awaited_.erase(worker);
   if (!awaited_.empty()) return actions;
   enter(Stage::training, now);
+  for (const auto server : server_members_) find(server)->status.phase = WorkerPhase::training;
   for (const auto member : members_) {
     find(member)->status.phase = WorkerPhase::training;
     actions.push_back(StartWorker{member, generation_});

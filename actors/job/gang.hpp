@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "actors/collective/communicator.hpp"
+#include "actors/job/server_plan.hpp"
 #include "scheduler/spec/role.hpp"
 
 namespace ds::job {
@@ -58,6 +59,14 @@ struct JoinWorker {
   std::uint64_t step = 0;
   std::uint64_t source = 0;
   bool needs_state = false;
+  // With parameter servers workers have their state from these; nobody needs one otherwise.
+  std::vector<std::uint64_t> primaries;  ///< by range
+  bool seed = false;  ///< this one sets the servers from the checkpoint of `step`, or from the first state
+};
+/// Send the server its ranges.
+struct JoinServer {
+  std::uint64_t worker = 0, generation = 0;
+  ServerPlan plan;
 };
 struct StartWorker {
   std::uint64_t worker = 0, generation = 0;
@@ -82,8 +91,8 @@ struct ShowPhase {
   std::string why;
 };
 
-using GangAction = std::variant<AssignWorker, PauseWorker, RecordGeneration, JoinWorker, StartWorker,
-                                StopWorker, KillWorker, FinishJob, FailJob, ShowPhase>;
+using GangAction = std::variant<AssignWorker, PauseWorker, RecordGeneration, JoinWorker, JoinServer,
+                                StartWorker, StopWorker, KillWorker, FinishJob, FailJob, ShowPhase>;
 using GangActions = std::vector<GangAction>;
 
 /// Forms the generations of one job's gang: who trains, with which logical ranks, from which step.
@@ -91,13 +100,15 @@ using GangActions = std::vector<GangAction>;
 /// A generation is formed in four rounds: every worker pauses at a step boundary and says its step; the
 /// generation is made durable; every member joins (those behind fetch the newest member's state; only when no
 /// worker is past the newest checkpoint is that read); all start. A loss at any point begins the next
-/// generation. Steps are the same bits on every worker, so it does not matter who has the newest. Pure: time
-/// comes in through `on_tick`; the same calls give the same actions.
+/// generation. Steps are the same bits on every worker, so it does not matter who has the newest. Parameter
+/// servers pause and join like workers, take no steps, and hold the state instead (`plan_servers`). Pure:
+/// time comes in through `on_tick`; the same calls give the same actions.
 class Gang {
  public:
   struct Options {
     std::uint32_t logical_ranks = 1;
     std::uint32_t min_workers = 1;
+    std::optional<ServerRules> servers;  ///< none: the workers hold the state
     std::uint64_t generation = 0;        ///< newest recorded; 0: none
     std::vector<std::uint64_t> members;  ///< of that generation
     bool recovering = false;             ///< a new head takes a running job back
@@ -121,7 +132,9 @@ class Gang {
   void set_checkpoint(std::uint64_t step);
   /// The versions after `step` turned out to be damaged: the newest that can be read is this one (0: none).
   void reset_checkpoint(std::uint64_t step) { checkpoint_step_ = step; }
-  GangActions on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now);
+  /// `held`: of a server.
+  GangActions on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now,
+                        std::vector<HeldRange> held = {});
   GangActions on_recorded(std::uint64_t generation, Time now);
   GangActions on_joined(std::uint64_t worker, std::uint64_t generation, Time now);
   /// A member cannot go on in this generation (a collective failed, or its join did); it waits for the next.
@@ -141,11 +154,13 @@ class Gang {
  private:
   enum class Stage { gathering, pausing, recording, joining, training, finished };
   struct Worker {
+    scheduler::Role role = scheduler::Role::worker;
     bool releasing = false;
     bool present = false;  ///< said hello and was not lost
     bool ready = false;    ///< has a state
     bool lost = false;     ///< must be killed; never comes back
     WorkerStatus status;
+    std::vector<HeldRange> held;  ///< of a server that paused
     Time leased_at{0};
     Time releasing_at{0};
   };
@@ -160,6 +175,9 @@ class Gang {
   void lose(std::uint64_t worker, const std::string& why, GangActions& actions);
   void take_back_or_gather(GangActions& actions, Time now);
   std::vector<std::uint64_t> candidates() const;
+  std::vector<std::uint64_t> servers() const;
+  void join_servers(GangActions& actions);
+  void choose_resume_step();
   Worker* find(std::uint64_t worker);
   void enter(Stage stage, Time now);
 
@@ -169,6 +187,8 @@ class Gang {
   bool stuck_ = false;
   std::uint64_t generation_ = 0;
   std::vector<std::uint64_t> members_;
+  std::vector<std::uint64_t> server_members_;
+  ServerPlan server_plan_;
   std::map<std::uint64_t, Worker> workers_;
   std::set<std::uint64_t> awaited_;
   std::uint64_t resume_step_ = 0;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "actors/fabric/end_process.hpp"
+#include "actors/messages/server.hpp"
 
 namespace ds::job {
 
@@ -47,6 +48,10 @@ class Master : public caf::event_based_actor {
         [this](const WorkerHello& hello) { on_hello(hello); },
         [this](const GangPaused& paused) {
           carry_out(gang_.on_paused(paused.worker, paused.generation, paused.step, now()));
+        },
+        [this](const ServerPaused& paused) {
+          if (!paused.last_commit.empty()) commits_[paused.worker] = paused.last_commit.front();
+          carry_out(gang_.on_paused(paused.worker, paused.generation, 0, now(), paused.held));
         },
         [this](const GangJoined& joined) {
           carry_out(gang_.on_joined(joined.worker, joined.generation, now()));
@@ -134,6 +139,10 @@ class Master : public caf::event_based_actor {
     if (shards_.contains(hello.worker)) return on_shard_hello(hello);
     if (!shards_.empty()) send(actor, ready_shards());
     if (!hello.fingerprint.empty() && !agrees(hello)) return;
+    if (hello.parameters > 0) {
+      parameters_ = hello.parameters;
+      row_tables_ = hello.row_tables;
+    }
     if (hello.total_steps > 0) options_.tell_head(JobSizeKnown{hello.total_steps, hello.steps_per_epoch});
     const WorkerStatus status{static_cast<WorkerPhase>(hello.phase), hello.generation, hello.step};
     carry_out(gang_.on_hello(hello.worker, status, now()));
@@ -157,6 +166,7 @@ class Master : public caf::event_based_actor {
       if (contact->second.actor.address() != source) continue;
       const auto worker = contact->first;
       contacts_.erase(contact);
+      commits_.erase(worker);
       spdlog::info("job {}: worker {} was lost", options_.job, worker);
       if (shards_.erase(worker) == 1) {
         tell_shards();
@@ -209,7 +219,12 @@ class Master : public caf::event_based_actor {
   void act(const KillWorker& action) { options_.tell_head(action); }
 
   void act(const JoinWorker& action) {
-    JoinGang order{options_.job, action.generation, action.rank, {}, action.step, options_.checkpoints};
+    JoinGang order;
+    order.job = options_.job;
+    order.generation = action.generation;
+    order.rank = action.rank;
+    order.step = action.step;
+    order.source = options_.checkpoints;
     for (std::size_t i = 0; i < action.members.size(); ++i) {
       const auto contact = contacts_.find(action.members[i]);
       if (contact == contacts_.end()) return;  // lost just now; its down message begins the next generation
@@ -218,6 +233,39 @@ class Master : public caf::event_based_actor {
     }
     const auto source = contacts_.find(action.source);
     if (source != contacts_.end()) order.source = source->second.address;
+    order.seed = action.seed;
+    if (!append_addresses(action.primaries, order.primaries)) return;
+    tell(action.worker, std::move(order));
+  }
+
+  /// False when one was lost just now; its down message begins the next generation.
+  bool append_addresses(const std::vector<std::uint64_t>& workers,
+                        std::vector<fabric::ActorAddress>& addresses) {
+    for (const auto worker : workers) {
+      const auto contact = contacts_.find(worker);
+      if (contact == contacts_.end()) return false;
+      addresses.push_back(contact->second.address);
+    }
+    return true;
+  }
+
+  void act(const JoinServer& action) {
+    const ServerPlan& plan = action.plan;
+    JoinServers order{
+        options_.job, action.generation, parameters_, row_tables_, plan.fresh, plan.step, {}, {}, {}};
+    for (const auto& [server, commit] : commits_) {
+      // Whoever made the plan's step knows how; its message came before the plan.
+      if (!plan.fresh && commit.step + 1 == plan.step) order.commit = {commit};
+    }
+    for (const auto& holders : plan.holders) {
+      if (!append_addresses(holders, order.ranges.emplace_back().servers)) return;
+    }
+    order.copies.resize(plan.holders.size());
+    for (const auto& copy : plan.copies) {
+      const auto source = contacts_.find(copy.from);
+      if (source == contacts_.end()) return;
+      if (copy.to == action.worker) order.copies[copy.range] = source->second.address;
+    }
     tell(action.worker, std::move(order));
   }
 
@@ -225,6 +273,10 @@ class Master : public caf::event_based_actor {
   MasterOptions options_;
   Gang gang_;
   std::map<std::uint64_t, Contact> contacts_;
+  // Of parameter servers: the newest commit that each told of, and what workers know of the model.
+  std::map<std::uint64_t, parameters::Commit> commits_;
+  std::uint64_t parameters_ = 0;
+  std::vector<parameters::RowTable> row_tables_;
   std::map<std::uint64_t, bool> shards_;  ///< whether they are ready
   std::string fingerprint_;               ///< of the data and model of the first worker that said hello
 };

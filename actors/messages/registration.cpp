@@ -2,6 +2,7 @@
 
 #include "actors/fabric/message_types.hpp"
 #include "actors/messages/node.hpp"
+#include "actors/messages/server.hpp"
 #include "actors/messages/shard.hpp"
 #include "actors/messages/worker.hpp"
 
@@ -32,6 +33,29 @@ void register_messages(caf::actor_system_config& config) {
   add_message<StopWorker>(config, "ds::StopWorker");
   add_message<ExportOrder>(config, "ds::ExportOrder");
   add_message<ExportDone>(config, "ds::ExportDone");
+  add_message<ServerPaused>(config, "ds::ServerPaused");
+  add_message<JoinServers>(config, "ds::JoinServers");
+  add_message<RangeCall>(config, "ds::RangeCall");
+  add_message<RangeAnswer>(config, "ds::RangeAnswer");
+  add_message<RangeRefused>(config, "ds::RangeRefused");
+  add_message<ReplicaCall>(config, "ds::ReplicaCall");
+  add_message<ReplicaStored>(config, "ds::ReplicaStored");
+  add_message<FetchRange>(config, "ds::FetchRange");
+  add_message<FetchedRange>(config, "ds::FetchedRange");
+  add_message<parameters::PushSum>(config, "ds::PushSum");
+  add_message<parameters::Prepared>(config, "ds::Prepared");
+  add_message<parameters::Commit>(config, "ds::Commit");
+  add_message<parameters::CommitAndPull>(config, "ds::CommitAndPull");
+  add_message<parameters::PushUpdate>(config, "ds::PushUpdate");
+  add_message<parameters::Pushed>(config, "ds::Pushed");
+  add_message<parameters::Pull>(config, "ds::Pull");
+  add_message<parameters::Pulled>(config, "ds::Pulled");
+  add_message<parameters::RangeImage>(config, "ds::RangeImage");
+  add_message<parameters::Install>(config, "ds::Install");
+  add_message<parameters::Done>(config, "ds::Done");
+  add_message<parameters::KeepWorkerState>(config, "ds::KeepWorkerState");
+  add_message<parameters::ReadRange>(config, "ds::ReadRange");
+  add_message<parameters::StoreSum>(config, "ds::StoreSum");
   add_message<NodeHello>(config, "ds::NodeHello");
   add_message<NodeWelcome>(config, "ds::NodeWelcome");
   add_message<NodeRefused>(config, "ds::NodeRefused");

@@ -8,6 +8,7 @@
 #include "actors/fabric/buffer_inspect.hpp"
 #include "actors/fabric/fabric.hpp"
 #include "actors/fabric/real.hpp"
+#include "actors/parameters/requests.hpp"
 
 namespace ds::messages {
 
@@ -22,7 +23,9 @@ struct WorkerHello {
   std::uint64_t step = 0;         ///< committed
   std::uint64_t total_steps = 0;  ///< 0 while fresh
   std::uint64_t steps_per_epoch = 0;
-  std::string fingerprint;  ///< of data and model; the same for all workers of a job, empty while fresh
+  std::string fingerprint;       ///< of data and model; the same for all workers of a job, empty while fresh
+  std::uint64_t parameters = 0;  ///< that the model has; 0 while fresh
+  std::vector<parameters::RowTable> row_tables;  ///< of them; see `RowTable`
   bool operator==(const WorkerHello&) const = default;
 };
 
@@ -68,6 +71,9 @@ struct JoinGang {
   std::vector<GangMember> members;  ///< in rank order; their ranges cover all logical ranks once
   std::uint64_t step = 0;
   fabric::ActorAddress source;
+  // With parameter servers the state comes from these instead, but for the one who sets them from `source`.
+  std::vector<fabric::ActorAddress> primaries;  ///< by range; empty: no servers
+  bool seed = false;
   bool operator==(const JoinGang&) const = default;
 };
 
@@ -183,7 +189,7 @@ struct ExportDone {
 template <class I>
 auto inspect(I& f, WorkerHello& x) {
   return f(x.worker, x.job, x.actor, x.phase, x.generation, x.step, x.total_steps, x.steps_per_epoch,
-           x.fingerprint);
+           x.fingerprint, x.parameters, x.row_tables);
 }
 template <class I>
 auto inspect(I& f, HelloTaken& x) {
@@ -207,7 +213,7 @@ auto inspect(I& f, GangMember& x) {
 }
 template <class I>
 auto inspect(I& f, JoinGang& x) {
-  return f(x.job, x.generation, x.rank, x.members, x.step, x.source);
+  return f(x.job, x.generation, x.rank, x.members, x.step, x.source, x.primaries, x.seed);
 }
 template <class I>
 auto inspect(I& f, GangJoined& x) {

@@ -28,14 +28,6 @@ struct SendToReplicas {
 using ShardAction = std::variant<SendAnswer, SendToReplicas>;
 using ShardActions = std::vector<ShardAction>;
 
-/// Parts of the parameter vector that are matrices with many rows (embeddings): there a pull sends only rows
-/// that changed.
-struct RowTable {
-  std::uint64_t first = 0;  ///< element of the range
-  std::uint64_t rows = 0, width = 0;
-  bool operator==(const RowTable&) const = default;
-};
-
 struct ShardOptions {
   KeyRange range;
   std::uint32_t logical_ranks = 1;
@@ -45,19 +37,19 @@ struct ShardOptions {
   std::vector<RowTable> rows;
 };
 
-/// What a server holds of one key range, and what it makes of workers' requests: sums along the fixed tree over
-/// logical ranks, optimizer, versions, the clocks of stale synchronous training (Q. Ho et al., "More Effective
-/// Distributed ML via a Stale Synchronous Parallel Parameter Server", NIPS 2013).
+/// What a server holds of one key range, and what it makes of workers' requests: sums along the fixed tree
+/// over logical ranks, optimizer, versions, the clocks of stale synchronous training (Q. Ho et al., "More
+/// Effective Distributed ML via a Stale Synchronous Parallel Parameter Server", NIPS 2013).
 ///
-/// In `sync` mode a step is made in two rounds. A push is answered when the sum of all is *prepared*, here and at
-/// the replicas; then everybody decides alike and commits. So when any range has committed a step, every range
-/// has at least prepared it, and after a loss all can be brought to the newest committed step: no update is
-/// lost, none is made twice. Gradients of a step are the same bits whoever computes them, so a part that comes
-/// twice changes nothing.
+/// In `sync` mode a step is made in two rounds. A push is answered when the sum of all is *prepared*, here
+/// and at the replicas; then everybody decides alike and commits. So when any range has committed a step,
+/// every range has at least prepared it, and after a loss all can be brought to the newest committed step: no
+/// update is lost, none is made twice. Gradients of a step are the same bits whoever computes them, so a part
+/// that comes twice changes nothing.
 ///
-/// Primary and replica are the same object; only who talks to it differs. Pure apart from memory: no clock, no
-/// threads; one thread at a time. Requests that do not fit (an older step, a foreign part, a payload of another
-/// length) are answered with `invalid_argument` or `conflict` and change nothing.
+/// Primary and replica are the same object; only who talks to it differs. Pure apart from memory: no clock,
+/// no threads; one thread at a time. Requests that do not fit (an older step, a foreign part, a payload of
+/// another length) are answered with `invalid_argument` or `conflict` and change nothing.
 class RangeShard {
  public:
   explicit RangeShard(ShardOptions options);
@@ -77,8 +69,9 @@ class RangeShard {
 
   /// Whether there is a state at all.
   bool has_state() const;
-  std::uint64_t applied() const;   ///< sync: committed steps; else updates made
-  std::uint64_t prepared() const;  ///< sync: `applied() + 1` when the next step's sum is there, else `applied()`
+  std::uint64_t applied() const;  ///< sync: committed steps; else updates made
+  std::uint64_t prepared()
+      const;  ///< sync: `applied() + 1` when the next step's sum is there, else `applied()`
   const std::optional<Commit>& last_commit() const;
   /// Makes the prepared step, between generations.
   Result<void> roll_forward(const Commit& commit);

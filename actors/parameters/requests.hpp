@@ -8,15 +8,15 @@
 #include "actors/fabric/buffer_inspect.hpp"
 #include "actors/fabric/real.hpp"
 
-// What workers and servers say to each other about one key range. Plain values that can be fields of messages;
-// numbers in buffers are little-endian float32 unless said otherwise.
+// What workers and servers say to each other about one key range. Plain values that can be fields of
+// messages; numbers in buffers are little-endian float32 unless said otherwise.
 namespace ds::parameters {
 
 /// How a vector is written in a buffer.
 enum class Form : std::uint8_t {
-  dense,     ///< every element
-  runs,      ///< only some stretches; the others are +0.0 (of a gradient) or unchanged (of parameters)
-  float16,   ///< the rest: `kernels::encode`, lossy
+  dense,    ///< every element
+  runs,     ///< only some stretches; the others are +0.0 (of a gradient) or unchanged (of parameters)
+  float16,  ///< the rest: `kernels::encode`, lossy
   bfloat16,
   int8,
   top_k,
@@ -36,6 +36,14 @@ struct Payload {
   bool operator==(const Payload&) const = default;
 };
 
+/// A part of the parameter vector that is a matrix with many rows (an embedding): there only rows that are
+/// not zero are pushed, and only rows that changed are pulled.
+struct RowTable {
+  std::uint64_t first = 0;  ///< element
+  std::uint64_t rows = 0, width = 0;
+  bool operator==(const RowTable&) const = default;
+};
+
 /// The sum of the gradients of the logical ranks below one node of the summation tree
 /// (`collective::TreeNode`).
 struct TreePart {
@@ -45,13 +53,13 @@ struct TreePart {
 };
 
 /// sync: a worker's share of step `step` (committed steps before it), as its maximal subtrees. Answered with
-/// `Prepared` once the parts of all logical ranks are there, summed and stored by the replicas too; nothing is
-/// applied yet. One that comes again is answered again.
+/// `Prepared` once the parts of all logical ranks are there, summed and stored by the replicas too; nothing
+/// is applied yet. One that comes again is answered again.
 struct PushSum {
   std::uint64_t step = 0;
   std::vector<TreePart> parts;
-  Real unscale = 1;         ///< the sum is multiplied by it first (the loss scaler's inverse)
-  Real clip_value;          ///< > 0: then its elements are cut to ± this
+  Real unscale = 1;     ///< the sum is multiplied by it first (the loss scaler's inverse)
+  Real clip_value = 0;  ///< > 0: then its elements are cut to ± this
   bool want_squares = false;
   bool operator==(const PushSum&) const = default;
 };
@@ -64,19 +72,20 @@ struct Prepared {
   bool operator==(const Prepared&) const = default;
 };
 
-/// What all workers decided about a prepared step, each by itself and all alike. With the prepared sums it says
-/// all there is to know to make the step, so whoever has both can.
+/// What all workers decided about a prepared step, each by itself and all alike. With the prepared sums it
+/// says all there is to know to make the step, so whoever has both can.
 struct Commit {
-  std::uint64_t step = 0;    ///< committed steps before it
-  bool updated = true;       ///< false: the step changes no parameter
-  Real clip_factor = 1;      ///< float32: the sum is multiplied by it if below 1
-  Real learning_rate;
+  std::uint64_t step = 0;  ///< committed steps before it
+  bool updated = true;     ///< false: the step changes no parameter
+  Real clip_factor = 1;    ///< float32: the sum is multiplied by it if below 1
+  Real learning_rate = 0;
   std::uint64_t update = 0;  ///< updates made, this one included, counted from 1
-  Buffer worker_state;       ///< what workers must have besides the parameters after the step; opaque to servers
+  Buffer worker_state;  ///< what workers must have besides the parameters after the step; opaque to servers
   bool operator==(const Commit&) const = default;
 };
 
-/// Commits the step, unless it is committed already, and answers `Pulled` of after it.
+/// Commits the step, unless it is committed already, and answers `Pulled` of after it once the replicas know
+/// of the commit.
 struct CommitAndPull {
   Commit commit;
   std::uint64_t have = 0;  ///< as in `Pull`
@@ -90,7 +99,7 @@ struct PushUpdate {
   std::uint64_t clock = 0;
   bool updated = true;  ///< false: it only moves the clock; `gradient` is empty
   Payload gradient;     ///< unscaled and clipped
-  Real learning_rate;
+  Real learning_rate = 0;
   bool operator==(const PushUpdate&) const = default;
 };
 
@@ -101,7 +110,8 @@ struct Pushed {
 
 /// Answered with `Pulled` once every logical rank's clock is at least `at_least` (0: at once).
 struct Pull {
-  std::uint64_t have = 0;  ///< the version that the asker has, from `Pulled`; 0: none. Only what changed comes
+  std::uint64_t have =
+      0;  ///< the version that the asker has, from `Pulled`; 0: none. Only what changed comes
   std::uint64_t at_least = 0;
   bool operator==(const Pull&) const = default;
 };
@@ -110,8 +120,8 @@ struct Pulled {
   std::uint64_t version = 0;  ///< counts what was applied, from 1
   std::uint64_t step = 0;     ///< sync: committed steps; else the smallest clock
   std::vector<std::uint64_t> clocks;
-  Payload parameters;    ///< `dense` or `runs`
-  Buffer worker_state;   ///< of the last commit or `Install`
+  Payload parameters;   ///< `dense` or `runs`
+  Buffer worker_state;  ///< of the last commit or `Install`
   bool operator==(const Pulled&) const = default;
 };
 
@@ -151,6 +161,14 @@ struct ReadRange {
 using Request = std::variant<PushSum, CommitAndPull, PushUpdate, Pull, Install, KeepWorkerState, ReadRange>;
 using Answer = std::variant<Prepared, Pulled, Pushed, RangeImage, Done>;
 
+/// What a paused server has of a range.
+struct HeldRange {
+  std::uint32_t range = 0;
+  std::uint64_t applied = 0;   ///< sync: committed steps; else updates
+  std::uint64_t prepared = 0;  ///< sync: the newest step whose sum it has; else as `applied`
+  bool operator==(const HeldRange&) const = default;
+};
+
 /// From a range's primary to its replicas, in order.
 struct StoreSum {  ///< a prepared sum, what `PushSum` asked for already done to it
   std::uint64_t step = 0;
@@ -166,6 +184,10 @@ auto inspect(I& f, Run& x) {
 template <class I>
 auto inspect(I& f, Payload& x) {
   return f(x.form, x.runs, x.bytes);
+}
+template <class I>
+auto inspect(I& f, RowTable& x) {
+  return f(x.first, x.rows, x.width);
 }
 template <class I>
 auto inspect(I& f, TreePart& x) {
@@ -222,6 +244,10 @@ auto inspect(I& f, KeepWorkerState& x) {
 template <class I>
 auto inspect(I& f, ReadRange&) {
   return f();
+}
+template <class I>
+auto inspect(I& f, HeldRange& x) {
+  return f(x.range, x.applied, x.prepared);
 }
 template <class I>
 auto inspect(I& f, StoreSum& x) {

@@ -59,6 +59,9 @@ class Model {
   virtual std::span<float> gradients() = 0;
   virtual std::span<float> buffers() = 0;
   virtual std::span<std::int64_t> counters() = 0;
+  /// Keeps the memory of parameters and gradients alive, however long the model lives. They can be lent to
+  /// other processes of the host.
+  virtual std::shared_ptr<const void> memory() const = 0;
 
   struct Contribution {
     double loss = 0;  ///< summed over the rows and divided by `divisor`, not scaled

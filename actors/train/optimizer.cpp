@@ -1,31 +1,20 @@
 #include "actors/train/optimizer.hpp"
 
+#include "actors/parameters/update_rule.hpp"
 #include "kernels/gradient.hpp"
 
 namespace ds::train {
-namespace {
-
-kernels::OptimizerOptions options_of(const scheduler::OptimizerSpec& spec) {
-  kernels::OptimizerOptions options;
-  options.kind = spec.name == "sgd"    ? kernels::OptimizerKind::sgd
-                 : spec.name == "adam" ? kernels::OptimizerKind::adam
-                                       : kernels::OptimizerKind::adamw;
-  options.momentum = spec.momentum;
-  options.nesterov = spec.nesterov;
-  options.beta1 = spec.beta1;
-  options.beta2 = spec.beta2;
-  options.eps = spec.eps;
-  options.weight_decay = spec.weight_decay;
-  return options;
+void clip_gradient(const scheduler::OptimizerSpec& spec, std::span<float> gradient) {
+  if (spec.clip_value) kernels::clip_value(gradient, static_cast<float>(*spec.clip_value));
+  if (!spec.clip_norm) return;
+  const float factor = kernels::clip_factor(kernels::norm_of(gradient), *spec.clip_norm);
+  if (factor < 1) kernels::scale(gradient, factor);
 }
 
-}  // namespace
-
-Optimizer::Optimizer(const scheduler::OptimizerSpec& spec, std::size_t parameters)
-    : spec_(spec), options_(options_of(spec)) {
-  const char* const names[] = {"first_moment", "second_moment"};  // sgd's velocity is the first
-  for (std::size_t i = 0; i < kernels::count_state_vectors(options_); ++i)
-    state_.emplace_back(names[i], std::vector<float>(parameters));
+Optimizer::Optimizer(const scheduler::OptimizerSpec& spec, std::size_t count)
+    : spec_(spec), options_(parameters::to_optimizer_options(spec)) {
+  for (const std::string& name : parameters::state_names(options_))
+    state_.emplace_back(name, std::vector<float>(count));
 }
 
 std::vector<std::pair<std::string, std::span<float>>> Optimizer::state() {
@@ -42,11 +31,7 @@ std::vector<std::pair<std::string, std::span<const float>>> Optimizer::state() c
 
 void Optimizer::apply(std::span<float> parameters, std::span<float> gradient, double learning_rate,
                       std::uint64_t update) {
-  if (spec_.clip_value) kernels::clip_value(gradient, static_cast<float>(*spec_.clip_value));
-  if (spec_.clip_norm) {
-    const float factor = kernels::clip_factor(kernels::norm_of(gradient), *spec_.clip_norm);
-    if (factor < 1) kernels::scale(gradient, factor);
-  }
+  clip_gradient(spec_, gradient);
   std::vector<std::span<float>> state;
   for (auto& [name, values] : state_) state.emplace_back(values);
   options_.lr = learning_rate;

@@ -11,6 +11,9 @@
 
 namespace ds::train {
 
+/// Clips in place, by value and then by norm, as the job says.
+void clip_gradient(const scheduler::OptimizerSpec& spec, std::span<float> gradient);
+
 /// A job's optimizer with its state: flat float32 vectors of the parameters' length.
 class Optimizer {
  public:

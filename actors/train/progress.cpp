@@ -1,5 +1,7 @@
 #include "actors/train/progress.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 namespace ds::train {
@@ -11,6 +13,20 @@ std::array<double, Progress::kCount> Progress::values() const {
 
 Progress Progress::of(std::span<const double> v) {
   return {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9]};
+}
+
+Result<void> count_bad_records(Progress& progress, double found, std::uint64_t step,
+                               std::uint64_t steps_per_epoch, std::uint64_t most) {
+  const double before = step % steps_per_epoch == 0 ? 0 : progress.bad_in_epoch;
+  if (before + found > static_cast<double>(most) && found > 0) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("data.train: more than {} bad records in epoch {}", most, step / steps_per_epoch + 1),
+        "the workers' logs name them (ds-submit logs); mend the data, or raise on_bad_record.skip");
+  }
+  progress.bad_in_epoch = before + found;
+  progress.bad_records += found;
+  return {};
 }
 
 void judge(Progress& progress, std::uint64_t step, double metric, const scheduler::EarlyStop& rule) {

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "scheduler/spec/train_spec.hpp"
+#include "storage/result.hpp"
 
 namespace ds::train {
 
@@ -26,6 +27,11 @@ struct Progress {
   static Progress of(std::span<const double> values);
   bool operator==(const Progress&) const = default;
 };
+
+/// Counts `found` bad records of the step, or steps, after `step`. Fails with `invalid_argument` and counts
+/// nothing when an epoch has more than `most`.
+Result<void> count_bad_records(Progress& progress, double found, std::uint64_t step,
+                               std::uint64_t steps_per_epoch, std::uint64_t most);
 
 /// Takes an evaluation's metric into account, once a step. `target`: training ends when it is reached.
 void judge(Progress& progress, std::uint64_t step, double metric, const scheduler::EarlyStop& rule);

@@ -14,10 +14,14 @@
 #include "actors/train/batch_maker.hpp"
 #include "actors/train/batch_schedule.hpp"
 #include "actors/train/bucket_reducer.hpp"
+#include "actors/train/divergence.hpp"
+#include "actors/train/free_steps.hpp"
 #include "actors/train/optimizer.hpp"
 #include "actors/train/progress.hpp"
+#include "actors/train/server_parameters.hpp"
 #include "actors/train/session_parts.hpp"
 #include "actors/train/step_vector.hpp"
+#include "actors/train/worker_state.hpp"
 #include "kernels/gradient.hpp"
 #include "scheduler/spec/schedule_factor.hpp"
 
@@ -39,11 +43,21 @@ class Session final : public TrainingSession {
         maker_(spec_, *parts_.training),
         schedule_(maker_.schedule()),
         model_(*parts_.model),
-        optimizer_(spec_.optimizer, model_.parameters().size()),
-        vector_({model_.parameters().size(), model_.buffers().size(), model_.counters().size()}),
+        servers_(spec_.strategy.name == "parameter_server" ? std::make_unique<ServerParameters>(spec_, model_)
+                                                           : nullptr),
+        optimizer_(spec_.optimizer, servers_ ? 0 : model_.parameters().size()),
+        vector_(
+            {servers_ ? 0 : model_.parameters().size(), model_.buffers().size(), model_.counters().size()}),
         buffers_(model_.buffers().begin(), model_.buffers().end()),
         counters_(model_.counters().begin(), model_.counters().end()),
-        feed_(std::make_unique<BatchFeed>([this](const MicroBatch& which) { return maker_.make(which); })) {}
+        feed_(std::make_unique<BatchFeed>([this](const MicroBatch& which) { return maker_.make(which); })) {
+    if (!servers_ || servers_->is_sync()) return;
+    free_.emplace(
+        spec_, schedule_, model_, *servers_,
+        [this](const ShareOrder& order, StepResult& result) { return compute_share(order, {}, result); },
+        FreeSteps::Rules{[this](std::uint64_t at) { return is_checkpoint(at) || is_evaluation(at); },
+                         [this](std::uint64_t at) { return is_checkpoint(at); }});
+  }
 
   std::uint64_t step() const override { return step_; }
   std::uint64_t total_steps() const override { return schedule_.total_steps(spec_.until); }
@@ -54,6 +68,8 @@ class Session final : public TrainingSession {
   void set_batch_source(const MakeSource& make) override { feed_ = make(maker_); }
 
   StateImage image(bool copy) const override;
+  Result<StateImage> checkpoint_image(bool copy) override;
+  Result<void> use_servers(std::shared_ptr<parameters::Link> link, bool seed) override;
   Result<void> restore(const StateImage& state) override;
   Result<StepResult> run_step(collective::Communicator& communicator) override;
   Result<EvaluationResult> evaluate(collective::Communicator& communicator) override;
@@ -66,12 +82,22 @@ class Session final : public TrainingSession {
   Result<void> sum_up(collective::Communicator& communicator, const Batch& batch, StepResult& result);
   Result<void> sum_up_in_buckets(collective::Communicator& communicator, const Batch& batch,
                                  StepResult& result);
-  Result<void> compute_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
-                             const Model::OnReady& on_ready, StepResult& result);
+  Result<void> sum_up_on_servers(collective::Communicator& communicator, const Batch& batch,
+                                 StepResult& result);
+  Result<void> write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
+                           const Model::OnReady& on_ready, StepResult& result);
+  Result<StepVector::Share> compute_share(const ShareOrder& order, const Model::OnReady& on_ready,
+                                          StepResult& result);
   Result<double> compute_micro_batch(const MicroBatch& which, double divisor, const Model::OnReady& on_ready,
                                      std::uint64_t& bad_records, StepResult& result);
   Result<bool> judge_sums();
-  Result<void> count_bad_records(std::uint64_t epoch);
+  Result<void> commit_on_servers(const StepResult& result, std::uint64_t updates);
+  Result<StepResult> run_free_step(collective::Communicator& communicator);
+  WorkerState worker_state() const { return {step_, progress_, buffers_, counters_}; }
+  void take_over(const WorkerState& state);
+  Result<WorkerState> newest(const std::vector<Buffer>& states) const;
+  bool is_evaluation(std::uint64_t step) const;
+  bool is_checkpoint(std::uint64_t step) const;
   void put_back_buffers();
 
   const SessionParts parts_;
@@ -80,8 +106,13 @@ class Session final : public TrainingSession {
   const BatchMaker maker_;
   const BatchSchedule& schedule_;
   Model& model_;
+  const std::unique_ptr<ServerParameters> servers_;  ///< none: every member has the optimizer
+  std::optional<FreeSteps> free_;                    ///< with servers that are not sync
+  std::shared_ptr<Optimizer> seed_;                  ///< what `restore` gave, until servers have it
+  ServerParameters::Pushed pushed_;                  ///< what servers say of the step's gradients
   Optimizer optimizer_;
-  const StepVector vector_;
+  const StepVector vector_;          ///< with servers, without gradients
+  std::vector<float> rests_;         ///< with servers: of each hosted rank
   std::vector<float> sum_memory_;    ///< where the members share none
   collective::SharedMemory shared_;  ///< of the communicator `shared_of_`
   std::uint64_t shared_of_ = 0;
@@ -105,8 +136,9 @@ StateImage Session::image(bool copy) const {
   };
   StateImage image{
       step_, description_, {{"parameters", buffer(std::span<const float>(model_.parameters()))}}};
-  for (const auto& [name, values] : std::as_const(optimizer_).state())
-    image.tensors.emplace_back(name, buffer(values));
+  for (const auto& [name, values] : std::as_const(optimizer_).state()) {
+    if (!servers_) image.tensors.emplace_back(name, buffer(values));
+  }
   if (!buffers_.empty()) image.tensors.emplace_back("buffers", buffer(std::span(buffers_)));
   if (!counters_.empty()) image.tensors.emplace_back("counters", buffer(std::span(counters_)));
   progress_values_ = progress_.values();
@@ -125,7 +157,9 @@ Result<void> Session::restore(const StateImage& state) {
   std::array<double, Progress::kCount> progress{};
   std::vector<std::pair<std::string, std::span<std::byte>>> targets{
       {"parameters", std::as_writable_bytes(model_.parameters())}};
-  for (const auto& [name, values] : optimizer_.state())
+  const auto seed =
+      servers_ ? std::make_shared<Optimizer>(spec_.optimizer, model_.parameters().size()) : nullptr;
+  for (const auto& [name, values] : (servers_ ? *seed : optimizer_).state())
     targets.emplace_back(name, std::as_writable_bytes(values));
   if (!buffers_.empty()) targets.emplace_back("buffers", std::as_writable_bytes(std::span(buffers_)));
   if (!counters_.empty()) targets.emplace_back("counters", std::as_writable_bytes(std::span(counters_)));
@@ -150,7 +184,76 @@ Result<void> Session::restore(const StateImage& state) {
   put_back_buffers();
   step_ = state.step;
   expecting_.reset();
+  seed_ = seed;
+  if (servers_) servers_->forget();
   return {};
+}
+
+void Session::take_over(const WorkerState& state) {
+  if (step_ != state.step) expecting_.reset();
+  step_ = state.step;
+  progress_ = state.progress;
+  buffers_ = state.buffers;
+  counters_ = state.counters;
+  put_back_buffers();
+}
+
+/// A gang that ended in the middle of a meeting, or of what follows an evaluation, told some servers only.
+Result<WorkerState> Session::newest(const std::vector<Buffer>& states) const {
+  std::optional<WorkerState> newest;
+  const auto age = [](const WorkerState& one) { return std::pair(one.step, one.progress.judged_step); };
+  for (const Buffer& bytes : states) {
+    Result<WorkerState> one = to_worker_state(bytes, buffers_.size(), counters_.size());
+    if (!one) return one;
+    if (!newest || age(*one) > age(*newest)) newest = *std::move(one);
+  }
+  return *std::move(newest);
+}
+
+Result<void> Session::use_servers(std::shared_ptr<parameters::Link> link, bool seed) {
+  if (!servers_) return fail(ErrorCode::internal, "the job has no parameter servers (strategy)");
+  servers_->use(std::move(link));
+  if (seed) {
+    const std::size_t count = model_.parameters().size();
+    if (!seed_) seed_ = std::make_shared<Optimizer>(spec_.optimizer, count);
+    OptimizerVectors vectors;
+    for (const auto& [name, values] : std::as_const(*seed_).state())
+      vectors.emplace_back(name, Buffer(seed_, std::as_bytes(values)));
+    const std::uint64_t shares = free_ ? spec_.logical_ranks() : 1;
+    const auto updates = step_ * shares - static_cast<std::uint64_t>(progress_.skipped);
+    const auto installed = servers_->install(step_, updates, vectors, to_buffer(worker_state()));
+    if (!installed) return installed;
+  }
+  const auto view = servers_->pull(0);
+  if (!view) return tl::unexpected(view.error());
+  Result<WorkerState> state = newest(view->worker_states);
+  if (!state) return tl::unexpected(state.error());
+  if (free_) {
+    const std::uint64_t step = free_->resume(view->clocks, *state);
+    state->step = step;
+  } else if (state->step != view->step) {
+    return fail(ErrorCode::internal,
+                fmt::format("parameter servers at step {} keep the workers' state of step {}", view->step,
+                            state->step));
+  }
+  take_over(*state);
+  seed_.reset();
+  return {};
+}
+
+Result<StateImage> Session::checkpoint_image(bool copy) {
+  StateImage whole = image(copy);
+  if (!servers_) return whole;
+  if (!servers_->is_connected()) return fail(ErrorCode::conflict, "no parameter servers are known yet");
+  std::optional<OptimizerVectors> snapshot = free_ ? free_->take_snapshot() : std::nullopt;
+  if (!snapshot) {
+    Result<OptimizerVectors> read = servers_->read_optimizer(step_);
+    if (!read) return tl::unexpected(read.error());
+    snapshot = *std::move(read);
+  }
+  whole.tensors.insert(whole.tensors.begin() + 1, snapshot->begin(),
+                       snapshot->end());  // after the parameters
+  return whole;
 }
 
 void Session::put_back_buffers() {
@@ -183,7 +286,10 @@ Result<void> Session::check_members(const collective::Communicator& communicator
 Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   if (finished()) return fail(ErrorCode::conflict, fmt::format("the job is done: it ran {} steps", step_));
   if (const Result<void> fits = check_members(communicator); !fits) return tl::unexpected(fits.error());
+  if (servers_ && !servers_->is_connected())
+    return fail(ErrorCode::conflict, "no parameter servers are known yet");
   expect_batches(communicator);
+  if (free_) return run_free_step(communicator);
   const Batch batch = schedule_.batch_after(step_);
   StepResult result;
   const Clock::time_point begin = Clock::now();
@@ -196,17 +302,28 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   const Clock::time_point optimizer_begin = Clock::now();
   const Result<bool> good = judge_sums();
   if (!good) return tl::unexpected(good.error());
-  if (const Result<void> few = count_bad_records(batch.epoch); !few) return tl::unexpected(few.error());
+  const WorkerState before = servers_ ? worker_state() : WorkerState{};
+  if (const Result<void> few = count_bad_records(progress_, StepVector::bad_records(sum_), step_,
+                                                 steps_per_epoch(), spec_.data.on_bad_record.most);
+      !few)
+    return tl::unexpected(few.error());
   result.updated = *good;
   result.learning_rate =
       spec_.optimizer.lr * scheduler::schedule_factor(spec_.schedule, step_, total_steps());
+  const std::uint64_t updates = step_ - static_cast<std::uint64_t>(progress_.skipped) + 1;
   if (result.updated) {
-    const std::uint64_t updates = step_ - static_cast<std::uint64_t>(progress_.skipped) + 1;
-    optimizer_.apply(model_.parameters(), vector_.gradients(sum_), result.learning_rate, updates);
+    if (!servers_)
+      optimizer_.apply(model_.parameters(), vector_.gradients(sum_), result.learning_rate, updates);
     vector_.move(sum_, buffers_, counters_);
     put_back_buffers();
   } else {
     ++progress_.skipped;
+  }
+  if (servers_) {
+    if (const Result<void> committed = commit_on_servers(result, updates); !committed) {
+      take_over(before);
+      return tl::unexpected(committed.error());
+    }
   }
   result.optimizer_seconds = seconds_since(optimizer_begin);
   result.step = ++step_;
@@ -219,30 +336,38 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   return result;
 }
 
-/// Of the sums, so that all members count alike and a gang that changes goes on counting. Nothing is changed
-/// when there are too many.
-Result<void> Session::count_bad_records(std::uint64_t epoch) {
-  const double found = StepVector::bad_records(sum_);
-  const double before = step_ % steps_per_epoch() == 0 ? 0 : progress_.bad_in_epoch;
-  if (before + found > static_cast<double>(spec_.data.on_bad_record.most) && found > 0) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("data.train: more than {} bad records in epoch {}", spec_.data.on_bad_record.most,
-                            epoch + 1),
-                "the workers' logs name them (ds-submit logs); mend the data, or raise on_bad_record.skip");
-  }
-  progress_.bad_in_epoch = before + found;
-  progress_.bad_records += found;
-  return {};
+/// All members come to the same commit, so that the first of them makes the step.
+Result<void> Session::commit_on_servers(const StepResult& result, std::uint64_t updates) {
+  WorkerState after = worker_state();
+  ++after.step;
+  parameters::Commit commit{step_, result.updated, 1, result.learning_rate, updates, to_buffer(after)};
+  if (spec_.optimizer.clip_norm && result.updated)
+    commit.clip_factor = kernels::clip_factor(pushed_.norm, *spec_.optimizer.clip_norm);
+  return servers_->commit(commit);
+}
+
+Result<StepResult> Session::run_free_step(collective::Communicator& communicator) {
+  WorkerState state = worker_state();
+  const Clock::time_point begin = Clock::now();
+  Result<StepResult> result = free_->run(communicator, state);
+  put_back_buffers();
+  if (!result) return result;
+  take_over(state);
+  expecting_ = std::pair(communicator.hosted(), step_);
+  const double computed = result->data_seconds + result->forward_seconds + result->backward_seconds;
+  result->reduce_seconds = std::max(0.0, seconds_since(begin) - computed);
+  return result;
 }
 
 Result<void> Session::sum_up(collective::Communicator& communicator, const Batch& batch, StepResult& result) {
   // All members must go the same way, so this asks for what they all know.
+  if (servers_) return sum_up_on_servers(communicator, batch, result);
   const bool one_each = communicator.world_size() == communicator.logical_ranks();
   if (one_each && communicator.world_size() > 1) return sum_up_in_buckets(communicator, batch, result);
   sum_memory_.resize(vector_.size());
   sum_ = sum_memory_;
   const collective::Communicator::Produce<float> produce = [&](std::uint32_t logical, std::span<float> out) {
-    const Result<void> computed = compute_share(batch, logical, out, {}, result);
+    const Result<void> computed = write_share(batch, logical, out, {}, result);
     if (computed) std::ranges::copy(model_.gradients(), out.begin());
     return computed;
   };
@@ -273,7 +398,7 @@ Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, 
   const std::uint32_t logical = communicator.hosted().first;
   const Result<void> computed = [&]() -> Result<void> {
     try {
-      return compute_share(batch, logical, sum_, on_ready, result);
+      return write_share(batch, logical, sum_, on_ready, result);
     } catch (const std::exception& e) {
       return fail(ErrorCode::internal, fmt::format("computing a share: {}", e.what()));
     }
@@ -285,15 +410,73 @@ Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, 
   return reducer.finish();
 }
 
-/// The gradient and the loss of one logical rank's share of the batch, into the model and behind the
-/// gradients of `out`. A share may be empty.
-Result<void> Session::compute_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
-                                    const Model::OnReady& on_ready, StepResult& result) {
+/// Gradients go to the servers, what is small goes through the members.
+Result<void> Session::sum_up_on_servers(collective::Communicator& communicator, const Batch& batch,
+                                        StepResult& result) {
+  const collective::RankRange hosted = communicator.hosted();
+  const std::size_t size = vector_.size();
+  rests_.resize(hosted.size() * size);
+  sum_memory_.resize(size);
+  sum_ = sum_memory_;
+  std::vector<collective::ConstVector> rests;
+  const auto compute = [&]() -> Result<void> {
+    servers_->begin_step(hosted);
+    for (std::uint32_t logical = hosted.first; logical < hosted.last; ++logical) {
+      servers_->settle();
+      const auto rest = std::span(rests_).subspan(rests.size() * size, size);
+      if (const auto computed = write_share(batch, logical, rest, {}, result); !computed) return computed;
+      servers_->add(logical, step_);
+      rests.emplace_back(rest);
+    }
+    return {};
+  };
+  const Result<void> computed = [&]() -> Result<void> {
+    try {
+      return compute();
+    } catch (const std::exception& e) {
+      return fail(ErrorCode::internal, fmt::format("computing a share: {}", e.what()));
+    }
+  }();
+  if (!computed) {
+    communicator.abort(computed.error());  // the others wait for this share
+    return computed;
+  }
+  const collective::Operation summing = communicator.start_all_reduce(rests, collective::Vector(sum_));
+  const Result<ServerParameters::Pushed> pushed = servers_->push(step_, 1);
+  if (!pushed) communicator.abort(pushed.error());
+  const Result<void> summed = summing.wait();
+  if (!pushed) return tl::unexpected(pushed.error());
+  pushed_ = *pushed;
+  return summed;
+}
+
+/// One logical rank's share of the batch: its gradient into the model, the rest behind the gradients of
+/// `out`. A share may be empty.
+Result<void> Session::write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
+                                  const Model::OnReady& on_ready, StepResult& result) {
   const std::uint32_t ranks = spec_.logical_ranks();
   const auto is_active = [&](std::uint32_t rank) {
     return part_of(batch.positions, rank, ranks).size() != 0;
   };
-  put_back_buffers();
+  const auto divisor = static_cast<double>(batch.positions.size());
+  Result<StepVector::Share> done =
+      compute_share({step_, logical, divisor, buffers_, counters_}, on_ready, result);
+  if (!done) return tl::unexpected(done.error());
+  std::uint32_t active = 0, first_active = ranks;
+  for (std::uint32_t rank = ranks; rank-- > 0;) {
+    if (is_active(rank)) ++active, first_active = rank;
+  }
+  done->active = std::max(active, 1U);
+  done->first = logical == first_active;
+  vector_.write_rest(*done, out);
+  return {};
+}
+
+/// Into the model's gradients, buffers and counters.
+Result<StepVector::Share> Session::compute_share(const ShareOrder& order, const Model::OnReady& on_ready,
+                                                 StepResult& result) {
+  std::ranges::copy(order.buffers, model_.buffers().begin());
+  std::ranges::copy(order.counters, model_.counters().begin());
   std::ranges::fill(model_.gradients(), 0.0F);
   StepVector::Share done;
   std::uint64_t unready = model_.gradients().size();
@@ -302,27 +485,20 @@ Result<void> Session::compute_share(const Batch& batch, std::uint32_t logical, s
     on_ready(first, last);
   };
   for (std::uint32_t micro = 0; micro < spec_.batch.accumulate; ++micro) {
-    const MicroBatch which{step_, logical, micro};
+    const MicroBatch which{order.step, order.logical, micro};
     if (maker_.positions_of(which).size() == 0) continue;
     const bool last = on_ready && micro + 1 == spec_.batch.accumulate;
-    const auto part = compute_micro_batch(which, static_cast<double>(batch.positions.size()),
-                                          last ? told : Model::OnReady(), done.bad_records, result);
+    const auto part =
+        compute_micro_batch(which, order.divisor, last ? told : Model::OnReady(), done.bad_records, result);
     if (!part) return tl::unexpected(part.error());
     done.loss += *part;
   }
   if (on_ready && unready != 0) on_ready(0, unready);  // there was no last micro-batch
-  std::uint32_t active = 0, first_active = ranks;
-  for (std::uint32_t rank = ranks; rank-- > 0;) {
-    if (is_active(rank)) ++active, first_active = rank;
-  }
-  done.buffers_before = buffers_;
+  done.buffers_before = order.buffers;
   done.buffers_after = model_.buffers();
-  done.counters_before = counters_;
+  done.counters_before = order.counters;
   done.counters_after = model_.counters();
-  done.active = std::max(active, 1U);
-  done.first = logical == first_active;
-  vector_.write_rest(done, out);
-  return {};
+  return done;
 }
 
 Result<double> Session::compute_micro_batch(const MicroBatch& which, double divisor,
@@ -348,30 +524,32 @@ Result<double> Session::compute_micro_batch(const MicroBatch& which, double divi
 /// the parameters. Not the loss alone is looked at, for a gradient that is not finite would spoil them.
 Result<bool> Session::judge_sums() {
   const auto bad = kernels::find_not_finite(sum_);
-  if (!bad) return true;
+  std::optional<std::size_t> gradient = servers_ ? pushed_.not_finite : std::nullopt;
+  if (!bad && !gradient) return true;
   if (spec_.on_nan.skip && progress_.skipped < static_cast<double>(spec_.on_nan.most)) return false;
-  const bool loss = !std::isfinite(StepVector::loss(sum_));
-  std::string what = loss ? "the loss" : "a buffer of the model";
-  for (const TensorSlot& slot : model_.parameter_slots()) {
-    if (*bad < slot.offset || *bad >= slot.offset + slot.size) continue;
-    what = loss ? fmt::format("the loss, and the gradient of {},", slot.name)
-                : fmt::format("the gradient of {}", slot.name);
-  }
-  return fail(
-      ErrorCode::invalid_argument,
-      fmt::format("step {}: {} is not finite: training diverged{}", step_ + 1, what,
-                  spec_.on_nan.skip ? fmt::format(", after {} skipped steps", progress_.skipped) : ""),
-      "lower optimizer.lr, or set optimizer.clip_norm");
+  if (!servers_ && *bad < model_.parameters().size()) gradient = bad;
+  return tl::unexpected(divergence(spec_, model_.parameter_slots(),
+                                   {gradient, !std::isfinite(StepVector::loss(sum_))}, step_ + 1,
+                                   progress_.skipped));
 }
 
 // ---- evaluation -----------------------------------------------------------------------------------
 
 bool Session::evaluation_due() const {
-  if (!has_validation() || step_ == 0) return false;
-  if (finished()) return true;
+  if (free_ && !free_->settled()) return false;
+  return is_evaluation(step_) || (has_validation() && step_ != 0 && finished());
+}
+
+bool Session::is_evaluation(std::uint64_t step) const {
+  if (!has_validation() || step == 0) return false;
+  if (step >= total_steps()) return true;
   const scheduler::ValidateSpec& rule = spec_.validate;
-  if (rule.every_steps) return step_ % *rule.every_steps == 0;
-  return step_ % (steps_per_epoch() * rule.every_epochs) == 0;
+  if (rule.every_steps) return step % *rule.every_steps == 0;
+  return step % (steps_per_epoch() * rule.every_epochs) == 0;
+}
+
+bool Session::is_checkpoint(std::uint64_t step) const {
+  return step >= total_steps() || step % steps_per_epoch() == 0 || step % spec_.checkpoint.every_steps == 0;
 }
 
 Result<EvaluationResult> Session::evaluate(collective::Communicator& communicator) {
@@ -386,6 +564,11 @@ Result<EvaluationResult> Session::evaluate(collective::Communicator& communicato
   if (spec_.early_stop) judge(progress_, step_, value_of(spec_.early_stop->goal), *spec_.early_stop);
   if (spec_.until.metric && reaches(*spec_.until.metric, value_of(*spec_.until.metric), spec_.until.target))
     progress_.ended = 1;
+  // Sync workers tell of it with the next step.
+  if (free_) {
+    if (const auto kept = servers_->keep(step_, to_buffer(worker_state())); !kept)
+      return tl::unexpected(kept.error());
+  }
   return result;
 }
 

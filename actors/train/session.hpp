@@ -10,6 +10,7 @@
 
 #include "actors/collective/communicator.hpp"
 #include "actors/fabric/buffer.hpp"
+#include "actors/parameters/link.hpp"
 #include "scheduler/spec/job_spec.hpp"
 #include "storage/result.hpp"
 
@@ -79,8 +80,19 @@ class TrainingSession {
   virtual void set_batch_source(const MakeSource& make) = 0;
 
   /// The state as it is now. `copy`: memory of its own, else it borrows the session's and is valid until the
-  /// next step.
+  /// next step. With parameter servers it lacks the optimizer's vectors, which only they have.
   virtual StateImage image(bool copy) const = 0;
+
+  /// The whole state as it is now, with a copy of what only parameter servers have: equal to that of an
+  /// `allreduce` job to the last bit when they are `sync`. Else it can be had at boundaries only
+  /// (`evaluation_due`, `checkpoint.every_steps`, the end of an epoch or of the job), by rank 0;
+  /// `unavailable` when the other members have gone on already, as after a generation that ended there.
+  virtual Result<StateImage> checkpoint_image(bool copy) = 0;
+
+  /// For jobs with parameter servers, at the begin of every generation: all members have called it before any
+  /// runs a step or evaluates. `seed`: servers have no state yet and get this session's (from `restore`, or
+  /// of step 0); one member does that, the others wait for it. Then the state is that of the servers.
+  virtual Result<void> use_servers(std::shared_ptr<parameters::Link> link, bool seed) = 0;
 
   /// Takes over a state; `conflict` when it belongs to other data or another model (says which and what to
   /// do).
@@ -89,6 +101,9 @@ class TrainingSession {
   /// Runs one step for the hosted logical ranks and commits it. On failure (a member died, the generation
   /// ended) the state is that of before the step, whole. A loss or gradient that is not finite fails with
   /// `invalid_argument` and names the step and the first bad tensor, or is skipped as `on_nan` allows.
+  ///
+  /// With servers that are not `sync`, `step()` is this member's own between boundaries, and the loss that of
+  /// its own shares; a member that comes back may be at a step with members that are further already.
   virtual Result<StepResult> run_step(collective::Communicator& communicator) = 0;
 
   /// Evaluates on the validation set, shared between the members. Changes nothing but whether training has

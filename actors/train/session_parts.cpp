@@ -36,8 +36,9 @@ Result<void> check_spec(const scheduler::JobSpec& spec) {
       return refuse("data.transforms.pad_sequences.length", "must be at least 1");
   }
   if (spec.loss.empty()) return refuse("loss", "needs at least one term");
-  if (spec.strategy.name != "allreduce")
-    return refuse("strategy", fmt::format("no strategy \"{}\", there is allreduce", spec.strategy.name));
+  if (spec.strategy.name != "allreduce" && spec.strategy.name != "parameter_server")
+    return refuse("strategy", fmt::format("no strategy \"{}\", there are allreduce and parameter_server",
+                                          spec.strategy.name));
   if (spec.until.epochs.has_value() == spec.until.steps.has_value())
     return refuse("until", "needs either epochs or steps");
   const bool judges = spec.early_stop.has_value() || spec.until.metric.has_value();

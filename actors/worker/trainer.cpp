@@ -16,7 +16,7 @@ Trainer::~Trainer() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
-    if (exchange_) exchange_->abort({ErrorCode::cancelled, "the worker stops", {}});
+    abort_calls({ErrorCode::cancelled, "the worker stops", {}});
   }
   wake_.notify_all();
   thread_.join();
@@ -57,13 +57,14 @@ Trainer::Position Trainer::position() const {
 
 void Trainer::publish_position(bool training) {
   std::lock_guard lock(mutex_);
-  position_ = {session_ != nullptr,
-               training,
-               newest_,
-               session_ ? session_->step() : 0,
-               session_ ? session_->total_steps() : 0,
-               session_ ? session_->steps_per_epoch() : 0,
-               fingerprint_};
+  position_.ready = session_ != nullptr;
+  position_.training = training;
+  position_.generation = newest_;
+  position_.fingerprint = fingerprint_;
+  if (!session_) return;
+  position_.step = session_->step();
+  position_.total_steps = session_->total_steps();
+  position_.steps_per_epoch = session_->steps_per_epoch();
 }
 
 void Trainer::assign(scheduler::JobSpec spec) {
@@ -84,12 +85,18 @@ void Trainer::create_session(const scheduler::JobSpec& spec) {
   events_.on_ready(session_->total_steps(), session_->steps_per_epoch());
 }
 
+/// With the lock held.
+void Trainer::abort_calls(const Error& why) {
+  if (exchange_) exchange_->abort(why);
+  if (servers_) servers_->abort(why);
+}
+
 void Trainer::pause(std::uint64_t generation) {
   {
     std::lock_guard lock(mutex_);
     if (generation < newest_) return;
     newest_ = generation;
-    if (exchange_) exchange_->abort({ErrorCode::cancelled, "the generation ended", {}});
+    abort_calls({ErrorCode::cancelled, "the generation ended", {}});
   }
   push([this, generation] {
     if (!is_current(generation) || !session_) return;
@@ -105,6 +112,7 @@ void Trainer::join(TrainerPlace place) {
     if (place.generation < newest_) return;
     newest_ = place.generation;
     exchange_ = place.exchange;
+    servers_ = place.servers;
   }
   push([this, place = std::move(place)]() mutable { enter(std::move(place)); });
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "actors/collective/communicator.hpp"
+#include "actors/parameters/link.hpp"
 #include "actors/train/batch_source.hpp"
 #include "actors/train/session.hpp"
 
@@ -42,6 +43,9 @@ struct TrainerPlace {
   std::vector<collective::RankRange> ranges;
   std::shared_ptr<collective::Exchange> exchange;  ///< null for a gang of one
   std::optional<train::StateImage> state;          ///< to take over first; none: the state is there already
+  std::shared_ptr<parameters::Link> servers;       ///< that hold the state; null: the workers do
+  bool seed = false;       ///< sets the servers, from `state`, or from how the job begins if `step` is 0
+  std::uint64_t step = 0;  ///< to go on from
 };
 
 /// One worker's training thread: runs steps between a `start` and the next `pause`, and answers through
@@ -76,6 +80,8 @@ class Trainer {
     bool training = false;  ///< between start and the end of the generation
     std::uint64_t generation = 0, step = 0, total_steps = 0, steps_per_epoch = 0;
     std::string fingerprint;  ///< of data and model, which all workers of a job must share
+    std::uint64_t parameters = 0;
+    std::vector<parameters::RowTable> row_tables;
   };
   Position position() const;
 
@@ -89,6 +95,7 @@ class Trainer {
   void train(std::uint64_t generation);
   bool finish_boundary(std::uint64_t generation, bool resumed);
   bool evaluate(std::uint64_t generation, std::map<std::string, double>& metrics);
+  void abort_calls(const Error& why);
   bool is_current(std::uint64_t generation) const;
   void fail_with(std::uint64_t generation, const Error& why);
   void be_stuck(std::uint64_t generation, const Error& why);
@@ -102,6 +109,8 @@ class Trainer {
   bool stopping_ = false;
   std::uint64_t newest_ = 0;  ///< generation of the newest order
   std::shared_ptr<collective::Exchange> exchange_;
+  std::shared_ptr<parameters::Link> servers_;
+  bool seed_ = false;
   Position position_;
 
   // Only the trainer's thread touches these.

@@ -12,10 +12,12 @@
 #include "actors/fabric/end_process.hpp"
 #include "actors/head/locator.hpp"
 #include "actors/job/gang.hpp"
+#include "actors/messages/server.hpp"
 #include "actors/messages/shard.hpp"
 #include "actors/messages/worker.hpp"
 #include "actors/shard/shard_feed.hpp"
 #include "actors/worker/batch_message.hpp"
+#include "actors/worker/server_link.hpp"
 #include "actors/worker/step_meter.hpp"
 #include "actors/worker/trainer.hpp"
 #include "scheduler/spec/job_file.hpp"
@@ -78,6 +80,15 @@ class Worker : public caf::event_based_actor {
           return make_feed(spec, maker);
         }) {}
 
+ private:
+  template <class One>
+  auto answer_handler() {
+    return [this](const RangeAnswer& header, const One& answer) {
+      on_answer(header, parameters::Answer(answer));
+    };
+  }
+
+ public:
   caf::behavior make_behavior() override {
     fabric::end_process_on_exception(*this, "the worker");
     set_down_handler([this](caf::down_msg& down) {
@@ -98,6 +109,14 @@ class Worker : public caf::event_based_actor {
         [this](const ExportOrder& order) { on_export(order); },
         [this](const StopWorker&) { options_.leave(); },
         [](const Run& run) { run.action(); },
+        [this](const RangeAnswer& header, const RangeRefused& why) {
+          on_answer(header, fail(static_cast<ErrorCode>(why.code), why.message, why.hint));
+        },
+        answer_handler<parameters::Prepared>(),
+        answer_handler<parameters::Pulled>(),
+        answer_handler<parameters::Pushed>(),
+        answer_handler<parameters::RangeImage>(),
+        answer_handler<parameters::Done>(),
     };
   }
 
@@ -136,6 +155,11 @@ class Worker : public caf::event_based_actor {
     return events;
   }
 
+  /// Of a parameter server.
+  void on_answer(const RangeAnswer& header, Result<parameters::Answer> answer) {
+    if (servers_ && header.generation == newest_) servers_->on_answer(header.ticket, std::move(answer));
+  }
+
   template <class Message>
   void tell_master(Message message) {
     if (master_) send(master_, std::move(message));
@@ -164,9 +188,10 @@ class Worker : public caf::event_based_actor {
     const bool trains = at.training && at.generation == newest_;
     if (at.ready) phase = trains ? job::WorkerPhase::training : job::WorkerPhase::ready;
     if (finished_) phase = job::WorkerPhase::finished;
-    send(head_, WorkerHello{options_.worker, options_.job, fabric_.address_of(this),
-                            static_cast<std::uint8_t>(phase), std::max(at.generation, newest_), at.step,
-                            at.total_steps, at.steps_per_epoch, at.fingerprint});
+    send(head_,
+         WorkerHello{options_.worker, options_.job, fabric_.address_of(this),
+                     static_cast<std::uint8_t>(phase), std::max(at.generation, newest_), at.step,
+                     at.total_steps, at.steps_per_epoch, at.fingerprint, at.parameters, at.row_tables});
   }
 
   /// What the last head may not have heard.
@@ -205,7 +230,9 @@ class Worker : public caf::event_based_actor {
   void on_join(const JoinGang& order) {
     if (order.generation < newest_ || order.rank >= order.members.size()) return;
     newest_ = order.generation;
-    TrainerPlace place{order.generation, order.rank, {}, nullptr, std::nullopt};
+    TrainerPlace place;
+    place.generation = order.generation;
+    place.rank = order.rank;
     std::vector<fabric::ProcessAddress> processes;
     for (const auto& member : order.members) {
       place.ranges.push_back({member.first, member.last});
@@ -219,13 +246,31 @@ class Worker : public caf::event_based_actor {
       }
       place.exchange = std::move(*exchange);
     }
+    servers_ = order.primaries.empty() ? nullptr : make_link(order);
+    place.servers = servers_;
+    place.seed = order.seed;
+    place.step = order.step;
     rank_ = order.rank;
     meter_ = {};
     spdlog::info("generation {}: rank {} of {}, logical ranks {} to {}, step {}", order.generation,
                  order.rank, order.members.size(), place.ranges[order.rank].first,
                  place.ranges[order.rank].last - 1, order.step);
-    if (trainer_.position().step == order.step) return trainer_.join(std::move(place));
+    const bool has_state = servers_ ? !order.seed || order.step == 0 : trainer_.position().step == order.step;
+    if (has_state) return trainer_.join(std::move(place));
     fetch_state(order, std::move(place));
+  }
+
+  std::shared_ptr<ServerLink> make_link(const JoinGang& order) {
+    std::vector<caf::actor> primaries;
+    for (const auto& address : order.primaries) primaries.push_back(fabric_.resolve(address));
+    auto cut = parameters::cut_into_ranges(trainer_.position().parameters,
+                                           static_cast<std::uint32_t>(primaries.size()));
+    return std::make_shared<ServerLink>(
+        std::move(cut), [primaries, generation = order.generation, self = fabric_.address_of(this)](
+                            std::uint32_t range, std::uint64_t ticket, parameters::Request request) {
+          const RangeCall call{generation, range, ticket, self};
+          std::visit([&](auto& one) { caf::anon_send(primaries[range], call, std::move(one)); }, request);
+        });
   }
 
   void fetch_state(const JoinGang& order, TrainerPlace place) {
@@ -389,6 +434,7 @@ class Worker : public caf::event_based_actor {
   caf::actor master_;
   std::uint64_t newest_ = 0;
   std::uint32_t rank_ = 0;
+  std::shared_ptr<ServerLink> servers_;  ///< of the newest generation, if it has any
   StepMeter meter_;
   std::optional<PendingCheckpoint> saving_;
   std::optional<PendingCheckpoint> waiting_;

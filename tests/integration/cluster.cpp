@@ -245,6 +245,16 @@ std::vector<int> Cluster::worker_pids(const std::string& job) const {
   return pids;
 }
 
+std::vector<int> Cluster::role_pids(const std::string& job, const std::string& role) const {
+  std::vector<int> pids;
+  const auto now = status(job);
+  if (!now.is_object()) return pids;
+  for (const auto& one : now.at("roles")) {
+    if (one.at("role") == role && one.at("pid").is_number()) pids.push_back(one.at("pid"));
+  }
+  return pids;
+}
+
 std::string Cluster::logs() const {
   std::ostringstream all;
   for (const auto& entry : std::filesystem::directory_iterator(path())) {
@@ -262,7 +272,7 @@ std::string Cluster::logs() const {
 }
 
 std::filesystem::path write_job(const std::filesystem::path& folder, const std::string& name, int epochs,
-                                int min_workers, int max_workers) {
+                                int min_workers, int max_workers, const std::string& strategy) {
   std::filesystem::create_directories(folder);
   static constexpr std::array kTopics{"weather", "music", "money", "travel"};
   std::mt19937 random(1);
@@ -294,7 +304,7 @@ std::filesystem::path write_job(const std::filesystem::path& folder, const std::
       << "  validate: {source: test.csv, format: csv, columns: {text: text, label: topic}}\n"
       << "  transforms:\n    - tokenize: {vocabulary: 1000}\n    - pad_sequences: {length: 16}\n"
       << "batch: {global: 32}\noptimizer: {name: adamw, lr: 1e-3}\nloss: cross_entropy\n"
-      << "strategy: allreduce\nuntil: {epochs: " << epochs << "}\n"
+      << "strategy: " << strategy << "\nuntil: {epochs: " << epochs << "}\n"
       << "checkpoint: {every: 20 steps, keep_last: 3, keep_best: 1}\nseed: 7\n";
   return job;
 }

@@ -89,6 +89,8 @@ class Cluster {
   std::string exported_weights(const std::string& job) const;
   /// Process ids of all workers of all jobs and of the programs that were started.
   std::vector<int> worker_pids(const std::string& job) const;
+  /// Of the job's processes of another role (`server`, `shard`) that have one.
+  std::vector<int> role_pids(const std::string& job, const std::string& role) const;
 
   const std::filesystem::path& path() const { return folder_.path(); }
   std::string logs() const;  ///< of head and nodes, for a failed test's message
@@ -102,8 +104,8 @@ class Cluster {
 };
 
 /// Writes `train.csv`, `test.csv` and `job.yaml` into `folder`: a small text set that can be learnt, and a
-/// job for it. Returns the job file.
+/// job for it; further lines may follow `strategy`. Returns the job file.
 std::filesystem::path write_job(const std::filesystem::path& folder, const std::string& name, int epochs,
-                                int min_workers, int max_workers);
+                                int min_workers, int max_workers, const std::string& strategy = "allreduce");
 
 }  // namespace ds::tests

@@ -6,8 +6,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
+#include <memory>
 #include <unordered_set>
+
+#include "actors/fabric/block_pool.hpp"
 
 namespace ds::train {
 namespace {
@@ -33,6 +37,19 @@ std::string find_overlap(const std::vector<NamedTensor>& tensors) {
   return "";
 }
 
+/// Zeros, aligned as torch aligns its own memory.
+at::Tensor zeros_in_block(std::int64_t count, at::ScalarType type) {
+  constexpr std::size_t kAlignment = 64;
+  const std::size_t bytes = static_cast<std::size_t>(count) * c10::elementSize(type);
+  std::size_t space = bytes + kAlignment;
+  const std::shared_ptr<std::byte[]> block = fabric::take_block(space);
+  void* memory = block.get();
+  std::align(kAlignment, bytes, memory, space);
+  std::memset(memory, 0, bytes);
+  return at::from_blob(
+      memory, {count}, [block](void*) {}, at::TensorOptions().dtype(type));
+}
+
 }  // namespace
 
 void FlatTensors::Kind::add(const NamedTensor& named) {
@@ -51,7 +68,7 @@ at::Tensor FlatTensors::Kind::view_of(const at::Tensor& flat_one, std::size_t in
 
 void FlatTensors::Kind::move_into_flat(at::ScalarType type) {
   const std::uint64_t count = slots.empty() ? 0 : slots.back().offset + slots.back().size;
-  flat = at::zeros({static_cast<std::int64_t>(count)}, type);
+  flat = zeros_in_block(static_cast<std::int64_t>(count), type);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const at::Tensor view = view_of(flat, i);
     view.copy_(tensors[i].detach());
@@ -94,7 +111,7 @@ Result<FlatTensors> FlatTensors::take(Network& network) {
   flat.parameters_.move_into_flat(at::kFloat);
   flat.buffers_.move_into_flat(at::kFloat);
   flat.counters_.move_into_flat(at::kLong);
-  flat.gradients_ = at::zeros_like(flat.parameters_.flat);
+  flat.gradients_ = zeros_in_block(flat.parameters_.flat.numel(), at::kFloat);
   for (std::size_t i = 0; i < flat.parameters_.tensors.size(); ++i)
     flat.parameters_.tensors[i].mutable_grad() =
         flat.parameters_.view_of(flat.gradients_, i);  // backward then adds in place

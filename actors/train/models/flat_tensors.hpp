@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ namespace ds::train {
 ///
 /// Parameters that want a gradient go into `parameters`, their gradients into `gradients`; frozen parameters
 /// and floating-point buffers into `buffers`, as float32 whatever they were; int64 buffers into `counters`.
-/// Buffers of other types (masks, small integers) stay where they are, constant.
+/// Buffers of other types (masks, small integers) stay where they are, constant. All flat vectors lie in
+/// blocks that can be lent to other processes of the host (`fabric::take_block`).
 class FlatTensors {
  public:
   /// `invalid_argument` for a tensor that is complex or shares a part of its memory with another.
@@ -28,6 +30,12 @@ class FlatTensors {
   std::span<float> gradients() { return elements<float>(gradients_); }
   std::span<float> buffers() { return elements<float>(buffers_.flat); }
   std::span<std::int64_t> counters() { return elements<std::int64_t>(counters_.flat); }
+
+  /// Keeps the memory of parameters and gradients.
+  std::shared_ptr<const void> memory() const {
+    return std::make_shared<const std::vector<at::Tensor>>(
+        std::vector<at::Tensor>{parameters_.flat, gradients_});
+  }
 
   /// In the order of their slots.
   const std::vector<at::Tensor>& trained() const { return parameters_.tensors; }

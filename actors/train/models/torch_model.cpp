@@ -94,6 +94,7 @@ class TorchModel final : public Model {
   std::span<float> gradients() override { return tensors_.gradients(); }
   std::span<float> buffers() override { return tensors_.buffers(); }
   std::span<std::int64_t> counters() override { return tensors_.counters(); }
+  std::shared_ptr<const void> memory() const override { return tensors_.memory(); }
 
   Result<Contribution> accumulate(const data::Batch& batch, std::uint64_t random_seed, double divisor,
                                   double scale, const OnReady& on_ready) override;

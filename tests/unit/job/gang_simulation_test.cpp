@@ -2,6 +2,8 @@
 // at random moments. A failure names the seed; run that one with --gtest_filter and DS_SEED=N.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <cstdlib>
 #include <deque>
 #include <map>
@@ -17,18 +19,21 @@ constexpr std::uint64_t kSteps = 60;
 constexpr std::uint32_t kLogicalRanks = 4;
 
 struct SimulatedWorker {
+  scheduler::Role role = scheduler::Role::worker;
   bool alive = true;
   bool leaving = false;
   bool said_hello = false;
   WorkerPhase phase = WorkerPhase::ready;
   std::uint64_t generation = 0, step = 0;
-  std::vector<std::uint64_t> members;
+  bool holds = false;  ///< a server: has the state of `step`
+  std::vector<std::uint64_t> members, servers;
   std::deque<GangAction> inbox;
 };
 
 class Simulation {
  public:
-  explicit Simulation(std::uint64_t seed) : random_(seed), gang_(fresh_options()) {
+  Simulation(std::uint64_t seed, bool with_servers)
+      : random_(seed), with_servers_(with_servers), gang_(fresh_options()) {
     for (int i = 0; i < 3; ++i) add_worker();
   }
 
@@ -39,9 +44,10 @@ class Simulation {
   }
 
  private:
-  static Gang::Options fresh_options() {
+  Gang::Options fresh_options() const {
     Gang::Options options;
     options.logical_ranks = kLogicalRanks;
+    if (with_servers_) options.servers = ServerRules{1, 2, true};
     return options;
   }
 
@@ -58,16 +64,30 @@ class Simulation {
     tell_leases();
   }
 
+  std::size_t count(scheduler::Role role) const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(workers_, [&](const auto& entry) { return entry.second.role == role; }));
+  }
+
+  void add_servers() {
+    while (with_servers_ && count(scheduler::Role::server) < 2) {
+      workers_[next_worker_++].role = scheduler::Role::server;
+      tell_leases();
+    }
+  }
+
   void tell_leases() {
     std::vector<GangLease> leases;
-    for (const auto& [id, worker] : workers_) leases.push_back({id, worker.leaving});
+    for (const auto& [id, worker] : workers_) leases.push_back({id, worker.leaving, worker.role});
     take(gang_.set_leases(leases, now_));
   }
 
   void turn(bool faults) {
     now_ += Gang::Time(random_() % 50);
     if (faults && chance(3)) inject_fault();
-    if (workers_.size() < 2 || (faults && workers_.size() < kLogicalRanks && chance(2))) add_worker();
+    const auto workers = count(scheduler::Role::worker);
+    if (workers < 2 || (faults && workers < kLogicalRanks && chance(2))) add_worker();
+    if (chance(10)) add_servers();
     if (chance(5)) take(gang_.on_tick(now_));
     if (recording_ && chance(50)) {
       const auto generation = recording_->generation;
@@ -85,7 +105,8 @@ class Simulation {
         workers_[id].alive = false;
         break;
       case 1:
-        if (workers_.size() > 1) workers_[id].leaving = true;
+        if (count(scheduler::Role::worker) > 1 && workers_[id].role == scheduler::Role::worker)
+          workers_[id].leaving = true;
         tell_leases();
         break;
       case 2:
@@ -98,7 +119,8 @@ class Simulation {
 
   void add_checkpoint() {
     for (const auto& [id, worker] : workers_) {
-      if (worker.alive) checkpoint_ = std::max(checkpoint_, worker.step);
+      if (worker.alive && worker.role == scheduler::Role::worker)
+        checkpoint_ = std::max(checkpoint_, worker.step);
     }
     gang_.set_checkpoint(checkpoint_);
   }
@@ -135,7 +157,20 @@ class Simulation {
       worker.inbox.pop_front();
       return std::visit([&](const auto& one) { obey(id, worker, one); }, order);
     }
-    if (worker.phase == WorkerPhase::training) run_step(id, worker);
+    if (worker.phase == WorkerPhase::training && worker.role == scheduler::Role::worker) run_step(id, worker);
+  }
+
+  /// What servers hold is the state; here a step on it is made at once.
+  bool step_on_servers(const SimulatedWorker& worker) {
+    std::vector<SimulatedWorker*> holders;
+    for (const auto server : worker.servers) {
+      const auto found = workers_.find(server);
+      if (found == workers_.end() || !found->second.alive || found->second.generation != worker.generation)
+        return false;
+      holders.push_back(&found->second);
+    }
+    for (auto* holder : holders) holder->step = std::max(holder->step, worker.step + 1);
+    return true;
   }
 
   void run_step(std::uint64_t id, SimulatedWorker& worker) {
@@ -150,6 +185,7 @@ class Simulation {
       if (other->second.generation == worker.generation && other->second.step < worker.step) return;
       if (other->second.phase != WorkerPhase::training) return;
     }
+    if (with_servers_ && !step_on_servers(worker)) return;  // it waits until it is told to pause
     if (worker.step < kSteps) ++worker.step;
     if (worker.step == kSteps) {
       checkpoint_ = kSteps;
@@ -161,7 +197,19 @@ class Simulation {
     if (order.generation < worker.generation) return;
     worker.generation = order.generation;
     worker.phase = WorkerPhase::ready;
-    take(gang_.on_paused(id, order.generation, worker.step, now_));
+    std::vector<HeldRange> held;
+    if (worker.holds) held.push_back({0, worker.step, worker.step});
+    take(gang_.on_paused(id, order.generation, worker.step, now_, held));
+  }
+
+  void obey(std::uint64_t id, SimulatedWorker& server, const JoinServer& order) {
+    if (order.generation < server.generation) return;
+    server.generation = order.generation;
+    const auto& holders = order.plan.holders.front();
+    server.holds = std::ranges::find(holders, id) != holders.end();
+    server.step = order.plan.fresh ? checkpoint_ : order.plan.step;
+    server.phase = WorkerPhase::training;
+    take(gang_.on_joined(id, order.generation, now_));
   }
 
   void obey(std::uint64_t id, SimulatedWorker& worker, const JoinWorker& order) {
@@ -169,6 +217,12 @@ class Simulation {
     worker.generation = order.generation;
     worker.phase = WorkerPhase::ready;
     worker.members = order.members;
+    if (with_servers_) {
+      EXPECT_EQ(order.needs_state, order.seed && order.step > 0);
+      worker.servers = order.primaries;
+      worker.step = order.step;
+      return take(gang_.on_joined(id, order.generation, now_));
+    }
     EXPECT_EQ(order.needs_state, worker.step != order.step);
     EXPECT_GE(order.step, worker.step) << "committed steps were thrown away";
     const auto source = workers_.find(order.source);
@@ -220,6 +274,7 @@ class Simulation {
   }
 
   std::mt19937_64 random_;
+  bool with_servers_;
   Gang gang_;
   Gang::Time now_{0};
   std::map<std::uint64_t, SimulatedWorker> workers_;
@@ -236,7 +291,8 @@ TEST(GangSimulation, AlwaysFinishesWithoutThrowingCommittedStepsAway) {
   const std::uint64_t last = only == nullptr ? 400 : first;
   for (auto seed = first; seed <= last && !::testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
-    Simulation(seed).run();
+    Simulation(seed, false).run();
+    Simulation(seed, true).run();
   }
 }
 

@@ -282,6 +282,76 @@ TEST(Gang, DoesNotBlameAJobForTheWorkersItLoses) {
   }
 }
 
+/// Two workers (1, 2) and two servers (8, 9) that hold two ranges each.
+Gang form_with_servers() {
+  auto chosen = options(2, 1);
+  chosen.servers = ServerRules{2, 2, true};
+  Gang gang(chosen);
+  gang.set_leases({{1}, {2}, {8, false, scheduler::Role::server}, {9, false, scheduler::Role::server}},
+                  milliseconds(0));
+  for (std::uint64_t id : {1, 2, 8}) EXPECT_TRUE(gang.on_hello(id, kReady, milliseconds(0)).empty());
+  EXPECT_EQ(of<PauseWorker>(gang.on_hello(9, kReady, milliseconds(0))).size(), 4U);
+  for (std::uint64_t id : {1, 2, 8, 9}) gang.on_paused(id, gang.generation(), 0, milliseconds(0));
+  const auto actions = gang.on_recorded(gang.generation(), milliseconds(0));
+  EXPECT_EQ(of<JoinServer>(actions).size(), 2U);
+  const auto joins = of<JoinWorker>(actions);
+  EXPECT_EQ(joins.size(), 2U);
+  EXPECT_TRUE(joins[0].seed);
+  EXPECT_FALSE(joins[1].seed);
+  EXPECT_FALSE(joins[0].needs_state);
+  for (std::uint64_t id : {1, 2, 8}) gang.on_joined(id, gang.generation(), milliseconds(0));
+  EXPECT_FALSE(gang.is_training());
+  EXPECT_EQ(of<StartWorker>(gang.on_joined(9, gang.generation(), milliseconds(0))).size(), 2U);
+  EXPECT_TRUE(gang.is_training());
+  return gang;
+}
+
+TEST(Gang, TakesItsStateFromTheServersThatAreLeft) {
+  Gang gang = form_with_servers();
+  EXPECT_EQ(of<PauseWorker>(gang.on_lost(8, milliseconds(1))).size(), 3U);
+  gang.on_paused(1, gang.generation(), 30, milliseconds(1));
+  gang.on_paused(2, gang.generation(), 31, milliseconds(1));
+  const auto paused = gang.on_paused(9, gang.generation(), 0, milliseconds(1), {{0, 31, 31}, {1, 30, 31}});
+  ASSERT_EQ(of<RecordGeneration>(paused).size(), 1U);
+  EXPECT_EQ(of<RecordGeneration>(paused)[0].step, 31U);
+  const auto actions = gang.on_recorded(gang.generation(), milliseconds(1));
+  const auto servers = of<JoinServer>(actions);
+  ASSERT_EQ(servers.size(), 1U);
+  EXPECT_EQ(servers[0].plan.step, 31U);
+  EXPECT_FALSE(servers[0].plan.fresh);
+  for (const auto& join : of<JoinWorker>(actions)) {
+    EXPECT_FALSE(join.needs_state) << "workers have it from the servers";
+    EXPECT_FALSE(join.seed);
+    EXPECT_EQ(join.primaries, (std::vector<std::uint64_t>{9, 9}));
+  }
+}
+
+TEST(Gang, ReadsTheCheckpointWhenNoServerIsLeft) {
+  Gang gang = form_with_servers();
+  gang.set_checkpoint(20);
+  gang.on_lost(8, milliseconds(1));
+  gang.on_lost(9, milliseconds(1));
+  gang.set_leases({{1}, {2}, {10, false, scheduler::Role::server}}, milliseconds(2));
+  gang.on_paused(1, gang.generation(), 30, milliseconds(2));
+  gang.on_paused(2, gang.generation(), 30, milliseconds(2));
+  EXPECT_FALSE(of<PauseWorker>(gang.on_hello(10, kReady, milliseconds(3))).empty());
+  for (std::uint64_t id : {1, 2, 10}) gang.on_paused(id, gang.generation(), 30, milliseconds(3));
+  const auto joins = of<JoinWorker>(gang.on_recorded(gang.generation(), milliseconds(3)));
+  ASSERT_EQ(joins.size(), 2U);
+  EXPECT_EQ(joins[0].step, 20U);
+  EXPECT_TRUE(joins[0].seed);
+  EXPECT_TRUE(joins[0].needs_state);
+  EXPECT_FALSE(joins[1].needs_state);
+}
+
+TEST(Gang, LetsWorkersLeaveAtOnceThatHaveTheirStateOnServers) {
+  Gang gang = form_with_servers();
+  const auto actions = gang.set_leases(
+      {{1, true}, {2, true}, {8, false, scheduler::Role::server}, {9, false, scheduler::Role::server}},
+      milliseconds(1));
+  EXPECT_EQ(of<StopWorker>(actions).size(), 2U);
+}
+
 TEST(Gang, EndsOnceWhenItsLastCheckpointIsDurable) {
   Gang gang(options(2, 1));
   form(gang, 2);

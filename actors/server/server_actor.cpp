@@ -1,0 +1,343 @@
+#include "actors/server/server_actor.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <caf/all.hpp>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "actors/fabric/end_process.hpp"
+#include "actors/head/locator.hpp"
+#include "actors/job/gang.hpp"
+#include "actors/messages/server.hpp"
+#include "actors/messages/worker.hpp"
+#include "actors/server/range_store.hpp"
+#include "scheduler/spec/job_file.hpp"
+
+namespace ds::server {
+namespace {
+
+using namespace messages;
+using namespace parameters;
+
+constexpr auto kFetchDeadline = std::chrono::seconds(120);
+
+class Server : public caf::event_based_actor {
+ public:
+  Server(caf::actor_config& config, fabric::Fabric& fabric, ServerOptions options)
+      : event_based_actor(config),
+        fabric_(fabric),
+        options_(std::move(options)),
+        never_stop_(std::make_shared<std::atomic<bool>>(false)) {}
+
+ private:
+  template <class One>
+  auto request_handler() {
+    return [this](const RangeCall& call, const One& request) { on_call(call, request); };
+  }
+  template <class One>
+  auto update_handler() {
+    return [this](const ReplicaCall& call, const One& update) { on_update(call, update); };
+  }
+
+ public:
+  caf::behavior make_behavior() override {
+    fabric::end_process_on_exception(*this, "the parameter server");
+    set_down_handler([this](caf::down_msg& down) {
+      if (head_ && down.source == head_.address()) on_head_lost();
+    });
+    head::search_head(system(), options_.head, this, never_stop_);
+    return {
+        [this](const head::HeadFound& found) { on_head_found(found.head); },
+        [this](const HelloTaken&) { on_hello_taken(); },
+        [this](const AssignJob& job) { on_assign(job); },
+        [this](const PauseGang& order) { on_pause(order); },
+        [this](const JoinServers& order) { on_join(order); },
+        [this](const FetchRange& fetch) { return on_fetch(fetch); },
+        [this](const StopWorker&) { options_.leave(); },
+        [](const UseShards&) {},
+        [this](const ReplicaStored& stored) { on_stored(stored); },
+        request_handler<PushSum>(),
+        request_handler<CommitAndPull>(),
+        request_handler<PushUpdate>(),
+        request_handler<Pull>(),
+        request_handler<Install>(),
+        request_handler<KeepWorkerState>(),
+        request_handler<ReadRange>(),
+        update_handler<StoreSum>(),
+        update_handler<Commit>(),
+        update_handler<PushUpdate>(),
+        update_handler<Install>(),
+        update_handler<KeepWorkerState>(),
+    };
+  }
+
+ private:
+  /// Of a range that this server is the primary of, in this generation.
+  struct Replicas {
+    std::vector<caf::actor> actors;
+    std::map<caf::actor_addr, std::uint64_t> stored;
+    std::uint64_t all_stored = 0;
+  };
+  struct Asker {
+    fabric::ActorAddress address;
+    std::uint64_t ticket = 0;
+  };
+
+  template <class Message>
+  void tell_master(Message message) {
+    if (master_) send(master_, std::move(message));
+  }
+
+  // ---- the head comes and goes ----------------------------------------------------------------
+
+  void on_head_found(const fabric::ActorAddress& address) {
+    head_ = fabric_.resolve(address);
+    monitor(head_);
+    say_hello();
+  }
+
+  void on_head_lost() {
+    spdlog::warn("the head is gone; the parameters are served on while it is looked for");
+    head_ = nullptr;
+    master_ = nullptr;
+    head::search_head(system(), options_.head, this, never_stop_);
+  }
+
+  void say_hello() {
+    if (!head_) return;
+    auto phase = job::WorkerPhase::fresh;
+    if (store_) phase = serving_ ? job::WorkerPhase::training : job::WorkerPhase::ready;
+    WorkerHello hello;
+    hello.worker = options_.worker;
+    hello.job = options_.job;
+    hello.actor = fabric_.address_of(this);
+    hello.phase = static_cast<std::uint8_t>(phase);
+    hello.generation = newest_;
+    send(head_, std::move(hello));
+  }
+
+  void on_hello_taken() {
+    master_ = caf::actor_cast<caf::actor>(current_sender());
+    if (impossible_) tell_master(*impossible_);
+    if (stuck_) tell_master(*stuck_);
+  }
+
+  // ---- orders ---------------------------------------------------------------------------------
+
+  void on_assign(const AssignJob& job) {
+    if (store_) return say_hello();
+    auto parsed = scheduler::parse_job_file(job.text, job.directory);
+    if (const auto* file = std::get_if<scheduler::ParsedJob>(&parsed)) {
+      store_.emplace(file->spec);
+      return say_hello();
+    }
+    const auto& first = std::get<std::vector<scheduler::SpecError>>(parsed).front();
+    impossible_ = JobImpossible{options_.worker, scheduler::format_spec_error(first, job.file)};
+    tell_master(*impossible_);
+  }
+
+  void on_pause(const PauseGang& order) {
+    if (order.generation < newest_ || !store_) return;
+    begin(order.generation);
+    ServerPaused paused{options_.worker, order.generation, store_->held(), {}};
+    if (const auto commit = store_->last_commit()) paused.last_commit.push_back(*commit);
+    tell_master(std::move(paused));
+  }
+
+  /// Whoever waits for an answer belongs to an earlier generation and was told to stop.
+  void begin(std::uint64_t generation) {
+    newest_ = generation;
+    serving_ = false;
+    stuck_.reset();
+    askers_.clear();
+    replicas_.clear();
+    missing_.clear();
+    std::erase_if(fetches_, [generation](auto& waiting) {
+      if (waiting.first.generation >= generation) return false;
+      waiting.second.deliver(FetchedRange{{}, "the generation ended"});
+      return true;
+    });
+  }
+
+  void on_join(const JoinServers& order) {
+    if (order.generation < newest_ || !store_) return;
+    begin(order.generation);
+    const auto self = fabric_.address_of(this);
+    StorePlan plan{order.parameters, order.row_tables, order.fresh, order.step, std::nullopt, {}};
+    if (!order.commit.empty()) plan.commit = order.commit.front();
+    for (std::uint32_t range = 0; range < order.ranges.size(); ++range) {
+      const auto& servers = order.ranges[range].servers;
+      StorePlan::Range place;
+      place.held = std::ranges::find(servers, self) != servers.end();
+      place.replicated = !servers.empty() && servers.front() == self && servers.size() > 1;
+      place.copied = range < order.copies.size() && static_cast<bool>(order.copies[range]);
+      if (place.replicated) {
+        auto& replicas = replicas_[range];
+        for (std::size_t i = 1; i < servers.size(); ++i)
+          replicas.actors.push_back(fabric_.resolve(servers[i]));
+        for (const auto& actor : replicas.actors) replicas.stored[actor.address()] = 0;
+      }
+      if (place.copied) missing_.insert(range);
+      plan.ranges.push_back(place);
+    }
+    if (const auto joined = store_->join(plan); !joined) return be_stuck(joined.error().message);
+    joined_ = order.generation;
+    answer_fetches();
+    for (const std::uint32_t range : missing_) fetch_range(range, order.copies[range]);
+    if (missing_.empty()) serve();
+  }
+
+  void fetch_range(std::uint32_t range, const fabric::ActorAddress& from) {
+    const auto generation = newest_;
+    const auto give_up = [=, this](const std::string& why) {
+      if (generation == newest_)
+        be_stuck(fmt::format("key range {} could not be had from another server: {}", range, why));
+    };
+    request(fabric_.resolve(from), kFetchDeadline, FetchRange{generation, range})
+        .then(
+            [=, this](const FetchedRange& fetched) {
+              if (generation != newest_) return;
+              if (fetched.image.empty()) return give_up(fetched.error);
+              const auto restored = store_->find(range)->restore(fetched.image.front());
+              if (!restored) return give_up(restored.error().message);
+              missing_.erase(range);
+              if (missing_.empty()) serve();
+            },
+            [=, this](const caf::error& error) { give_up(system().render(error)); });
+  }
+
+  void serve() {
+    serving_ = true;
+    spdlog::info("generation {}: serves {} key ranges", newest_, store_->held().size());
+    tell_master(GangJoined{options_.worker, newest_});
+  }
+
+  void be_stuck(const std::string& why) {
+    spdlog::warn("generation {} stopped: {}", newest_, why);
+    serving_ = false;
+    stuck_ = GangStuck{options_.worker, newest_, 0, why};
+    tell_master(*stuck_);
+  }
+
+  caf::response_promise on_fetch(const FetchRange& fetch) {
+    auto promise = make_response_promise();
+    if (fetch.generation < newest_) {
+      promise.deliver(FetchedRange{{}, "the generation ended"});
+    } else {
+      fetches_.emplace_back(fetch, promise);
+      answer_fetches();
+    }
+    return promise;
+  }
+
+  void answer_fetches() {
+    std::erase_if(fetches_, [this](auto& waiting) {
+      auto& [fetch, promise] = waiting;
+      if (fetch.generation != newest_ || joined_ != newest_) return false;
+      const auto* shard = store_->find(fetch.range);
+      FetchedRange fetched;
+      if (shard != nullptr && shard->has_state()) {
+        fetched.image.push_back(shard->image());
+      } else {
+        fetched.error = "it is not here";
+      }
+      promise.deliver(std::move(fetched));
+      return true;
+    });
+  }
+
+  // ---- requests of workers --------------------------------------------------------------------
+
+  void on_call(const RangeCall& call, Request request) {
+    if (call.generation != newest_ || joined_ != newest_) return;  // its asker was told to stop, or will be
+    auto* shard = store_->find(call.range);
+    if (shard == nullptr)
+      return answer({call.asker, call.ticket}, fail(ErrorCode::internal, "the key range is not here"));
+    const auto ticket = ++last_ticket_;
+    askers_[ticket] = {call.asker, call.ticket};
+    carry_out(call.range, shard->on_request(ticket, std::move(request)));
+  }
+
+  void carry_out(std::uint32_t range, ShardActions actions) {
+    for (auto& action : actions) {
+      if (auto* answered = std::get_if<SendAnswer>(&action)) {
+        const auto asker = askers_.extract(answered->ticket);
+        if (!asker.empty()) answer(asker.mapped(), std::move(answered->answer));
+      } else {
+        auto& update = std::get<SendToReplicas>(action);
+        const ReplicaCall call{newest_, range, update.number};
+        for (const auto& replica : replicas_[range].actors)
+          std::visit([&](const auto& one) { send(replica, call, one); }, update.update);
+      }
+    }
+  }
+
+  void answer(const Asker& asker, Result<Answer> what) {
+    const auto actor = fabric_.resolve(asker.address);
+    const RangeAnswer header{newest_, asker.ticket};
+    if (what) return std::visit([&](auto& one) { send(actor, header, std::move(one)); }, *what);
+    const Error& why = what.error();
+    send(actor, header, RangeRefused{static_cast<std::uint8_t>(why.code), why.message, why.hint});
+  }
+
+  // ---- replicas -------------------------------------------------------------------------------
+
+  void on_update(const ReplicaCall& call, ReplicaUpdate update) {
+    if (call.generation != newest_ || joined_ != newest_) return;
+    auto* shard = store_->find(call.range);
+    if (shard == nullptr || !shard->on_replica_update(update)) {
+      // What is here now can't be trusted; the next generation gives it a new copy.
+      store_->drop(call.range);
+      return be_stuck(fmt::format("key range {} does not follow its primary", call.range));
+    }
+    send(caf::actor_cast<caf::actor>(current_sender()),
+         ReplicaStored{call.generation, call.range, call.number});
+  }
+
+  void on_stored(const ReplicaStored& stored) {
+    if (stored.generation != newest_) return;
+    const auto found = replicas_.find(stored.range);
+    auto* shard = store_->find(stored.range);
+    if (found == replicas_.end() || shard == nullptr) return;
+    auto& replicas = found->second;
+    const auto replica = replicas.stored.find(caf::actor_cast<caf::actor_addr>(current_sender()));
+    if (replica == replicas.stored.end()) return;
+    replica->second = std::max(replica->second, stored.number);
+    const auto slowest =
+        std::ranges::min_element(replicas.stored, {}, [](const auto& one) { return one.second; });
+    if (slowest->second <= replicas.all_stored) return;
+    replicas.all_stored = slowest->second;
+    carry_out(stored.range, shard->on_stored(replicas.all_stored));
+  }
+
+  fabric::Fabric& fabric_;
+  ServerOptions options_;
+  std::shared_ptr<std::atomic<bool>> never_stop_;
+  caf::actor head_;
+  caf::actor master_;
+  std::optional<RangeStore> store_;
+  std::uint64_t newest_ = 0;  ///< generation of the newest order
+  std::uint64_t joined_ = 0;  ///< generation that the ranges are those of
+  bool serving_ = false;
+  std::set<std::uint32_t> missing_;  ///< ranges that are being fetched
+  std::vector<std::pair<FetchRange, caf::response_promise>> fetches_;
+  std::map<std::uint32_t, Replicas> replicas_;
+  std::map<Ticket, Asker> askers_;
+  Ticket last_ticket_ = 0;
+  std::optional<JobImpossible> impossible_;
+  std::optional<GangStuck> stuck_;
+};
+
+}  // namespace
+
+caf::actor spawn_server(caf::actor_system& system, fabric::Fabric& fabric, ServerOptions options) {
+  return caf::actor_cast<caf::actor>(
+      system.spawn<Server, caf::detached>(std::ref(fabric), std::move(options)));
+}
+
+}  // namespace ds::server

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "actors/collective/communicator.hpp"
+#include "actors/train/batch_schedule.hpp"
+#include "actors/train/server_parameters.hpp"
+#include "actors/train/session.hpp"
+#include "actors/train/step_vector.hpp"
+#include "actors/train/worker_state.hpp"
+
+namespace ds::train {
+
+/// A logical rank's share of a step that is to be computed.
+struct ShareOrder {
+  std::uint64_t step = 0;  ///< committed steps before it
+  std::uint32_t logical = 0;
+  double divisor = 1;              ///< of the rows' losses
+  std::span<const float> buffers;  ///< what the model's begin as
+  std::span<const std::int64_t> counters;
+};
+
+/// Steps of a job whose workers do not wait for each other's gradients (`bounded`, `async`).
+///
+/// Each logical rank pulls the parameters, computes the mean gradient of its share, judges and clips it by
+/// itself and pushes it as an update of its own; it carries its own buffers. At boundaries, where an
+/// evaluation or a checkpoint is due, an epoch or the job ends, all members meet: buffers become the mean of
+/// where the ranks' went, counters and bad records are added up, servers keep them, and all have the same
+/// parameters. Between boundaries ranks may be at different steps, as far as `staleness` allows. A share is
+/// pushed with its number, which servers take once: so each is made once, whoever hosts the rank. What died
+/// with a worker since the last boundary is how its buffers moved and the bad records it had found. One
+/// thread.
+class FreeSteps {
+ public:
+  /// Computes into the model's gradients, buffers and counters.
+  using Compute = std::function<Result<StepVector::Share>(const ShareOrder&, StepResult&)>;
+  using IsBoundary = std::function<bool(std::uint64_t step)>;
+  struct Rules {
+    IsBoundary meets;       ///< after this step all members meet
+    IsBoundary checkpoint;  ///< and one of them will be asked for the whole state
+  };
+
+  /// All must outlive it.
+  FreeSteps(const scheduler::JobSpec& spec, const BatchSchedule& schedule, Model& model,
+            ServerParameters& servers, Compute compute, Rules rules);
+
+  /// A generation begins, with what servers know: of each rank the shares made, and what the last meeting
+  /// left. Gives the steps that all ranks have made.
+  std::uint64_t resume(std::vector<std::uint64_t> clocks, const WorkerState& kept);
+
+  /// All members have the same state now.
+  bool settled() const { return settled_; }
+
+  /// One step of the hosted ranks; `state` changes only when it succeeds.
+  Result<StepResult> run(collective::Communicator& communicator, WorkerState& state);
+
+  /// The optimizer's vectors at the meeting just held, where a checkpoint is due; once.
+  std::optional<OptimizerVectors> take_snapshot() { return std::exchange(snapshot_, std::nullopt); }
+
+ private:
+  /// Of a hosted logical rank, since the last meeting.
+  struct Rank {
+    std::vector<float> buffers;
+    std::vector<std::int64_t> counters;
+    double loss = 0;
+    bool has_loss = false;  ///< of the step that is being made
+  };
+  /// What a worker brings to a meeting: how buffers and counters moved, then some numbers.
+  enum Number : std::size_t { bad_records, skipped, losses, ranks_with_loss, kNumbers };
+
+  void host(collective::RankRange hosted, WorkerState& state);
+  Result<void> make_share(std::uint32_t logical, const WorkerState& state, StepResult& result);
+  Result<bool> judge(const StepVector::Share& share, const WorkerState& state) const;
+  Result<void> meet(collective::Communicator& communicator, WorkerState& state, StepResult& result);
+  void add_moves(std::span<double> moves) const;
+  Result<void> apply(std::span<const double> moves, WorkerState& state, StepResult& result) const;
+  std::span<double> numbers(std::span<double> moves) const { return moves.last(kNumbers); }
+  bool is_first_active(std::uint32_t logical) const;
+  std::uint32_t active_ranks() const;
+
+  const scheduler::JobSpec& spec_;
+  const BatchSchedule& schedule_;
+  Model& model_;
+  ServerParameters& servers_;
+  const Compute compute_;
+  const Rules rules_;
+  std::vector<std::uint64_t> clocks_;  ///< of all ranks when the generation began; of hosted ones now
+  std::map<std::uint32_t, Rank> ranks_;
+  WorkerState kept_;           ///< of the last meeting
+  std::vector<double> moves_;  ///< since then, apart from `ranks_`
+  bool settled_ = false;
+  std::optional<OptimizerVectors> snapshot_;
+};
+
+}  // namespace ds::train

@@ -1,0 +1,189 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "tests/unit/parameters/shard_job.hpp"
+
+namespace ds::parameters {
+namespace {
+
+constexpr std::uint32_t kRanks = 3, kRanges = 3;
+constexpr std::uint64_t kElements = 5 * kernels::kNormBlock + 17, kSteps = 40;
+
+/// The gradient of a step and a rank, whoever computes it.
+std::vector<float> gradient_of(std::uint64_t step, std::uint32_t rank) {
+  std::mt19937 generator(static_cast<std::uint32_t>(step * 100 + rank));
+  return random_values(generator, kElements);
+}
+
+Commit commit_of(std::uint64_t step) {
+  return {step, true, 1, 0.01, step + 1, Buffer::copy_of(std::to_string(step + 1))};
+}
+
+/// A range's copies on several servers. What the primary sends its replica is delivered later, or never.
+struct Copies {
+  std::unique_ptr<RangeShard> primary, replica;
+  std::deque<SendToReplicas> under_way;
+};
+
+/// Servers whose processes die at any moment, workers that send again after each death: what a gang's master
+/// does, without messages.
+class LossySimulation {
+ public:
+  explicit LossySimulation(std::uint32_t seed)
+      : generator_(seed), ranges_(cut_into_ranges(kElements, kRanges)) {
+    first_ = random_values(generator_, kElements);
+    for (const KeyRange& range : ranges_) {
+      Copies copies;
+      copies.primary = std::make_unique<RangeShard>(options(range));
+      copies.replica = std::make_unique<RangeShard>(options(range));
+      const auto part = std::span(first_).subspan(range.first, range.size());
+      EXPECT_TRUE(copies.primary->restore(first_image(options(range), part)));
+      EXPECT_TRUE(copies.replica->restore(first_image(options(range), part)));
+      copies_.push_back(std::move(copies));
+    }
+  }
+
+  std::size_t deaths() const { return deaths_; }
+
+  std::vector<float> run() {
+    std::uint64_t step = 0;
+    while (step < kSteps) {
+      if (!make_step(step)) begin_generation();
+      step = copies_[0].primary->applied();
+    }
+    begin_generation();  // all committed steps are everywhere
+    std::vector<float> parameters;
+    for (const Copies& copies : copies_) {
+      EXPECT_EQ(copies.primary->applied(), kSteps);
+      const auto part = to_values(copies.primary->image().parameters);
+      parameters.insert(parameters.end(), part.begin(), part.end());
+    }
+    return parameters;
+  }
+
+  PlainLoop plain() const {
+    PlainLoop plain(options(ranges_[0]).optimizer, first_);
+    for (std::uint64_t step = 0; step < kSteps; ++step) {
+      std::vector<std::vector<float>> leaves;
+      for (std::uint32_t rank = 0; rank < kRanks; ++rank) leaves.push_back(gradient_of(step, rank));
+      plain.update(PlainLoop::sum(leaves), 0.01);
+    }
+    return plain;
+  }
+
+ private:
+  static ShardOptions options(const KeyRange& range) {
+    ShardOptions options = options_for(range.size(), kRanks);
+    options.range = range;
+    options.replicated = true;
+    return options;
+  }
+
+  bool dies() {
+    if (generator_() % 60 != 0) return false;
+    Copies& copies = copies_[generator_() % kRanges];
+    (generator_() % 2 == 0 ? copies.primary : copies.replica).reset();
+    ++deaths_;
+    return true;
+  }
+
+  /// All pushes in a random order, some twice, then the commits; false when a server died.
+  bool make_step(std::uint64_t step) {
+    std::vector<std::pair<std::size_t, std::uint32_t>> pushes, commits;
+    for (std::size_t range = 0; range < kRanges; ++range) {
+      for (std::uint32_t rank = 0; rank < kRanks; ++rank) {
+        pushes.emplace_back(range, rank);
+        if (generator_() % 4 == 0) pushes.emplace_back(range, rank);
+        commits.emplace_back(range, rank);
+      }
+    }
+    std::ranges::shuffle(pushes, generator_);
+    std::ranges::shuffle(commits, generator_);
+    std::size_t answered = 0;
+    for (const auto& [range, rank] : pushes) {
+      if (dies()) return false;
+      const KeyRange& cut = ranges_[range];
+      const auto whole = gradient_of(step, rank);
+      const auto part = std::span(whole).subspan(cut.first, cut.size());
+      answered += send(copies_[range], PushSum{step, {{0, rank, dense(part)}}});
+      if (generator_() % 3 == 0) answered += deliver(copies_[generator_() % kRanges]);
+    }
+    for (Copies& copies : copies_) {
+      while (!copies.under_way.empty()) {
+        if (dies()) return false;
+        answered += deliver(copies);
+      }
+    }
+    EXPECT_EQ(answered, pushes.size());
+    for (const auto& [range, rank] : commits) {
+      if (dies()) return false;
+      EXPECT_EQ(send(copies_[range], CommitAndPull{commit_of(step), 0}), 1U);
+    }
+    return true;
+  }
+
+  std::size_t send(Copies& copies, Request request) {
+    return take(copies, copies.primary->on_request(next_ticket_++, std::move(request)));
+  }
+
+  std::size_t deliver(Copies& copies) {
+    if (copies.under_way.empty()) return 0;
+    const SendToReplicas one = copies.under_way.front();
+    copies.under_way.pop_front();
+    EXPECT_TRUE(copies.replica->on_replica_update(one.update));
+    return take(copies, copies.primary->on_stored(one.number));
+  }
+
+  static std::size_t take(Copies& copies, const ShardActions& actions) {
+    for (const SendToReplicas& one : sent_to_replicas(actions)) copies.under_way.push_back(one);
+    const auto answers = answers_of(actions);
+    for (const auto& [ticket, answer] : answers) EXPECT_TRUE(answer) << answer.error().message;
+    return answers.size();
+  }
+
+  void begin_generation() {
+    std::optional<Commit> newest;
+    for (Copies& copies : copies_) {
+      copies.under_way.clear();  // is lost with the generation
+      if (!copies.primary) std::swap(copies.primary, copies.replica);
+      ASSERT_TRUE(copies.primary);
+      const auto& last = copies.primary->last_commit();
+      if (last && (!newest || last->step > newest->step)) newest = last;
+    }
+    for (Copies& copies : copies_) {
+      if (newest && copies.primary->applied() <= newest->step) {
+        ASSERT_TRUE(copies.primary->roll_forward(*newest)) << "a committed step is lost";
+      }
+      copies.primary->begin_generation(true);
+      copies.replica =
+          std::make_unique<RangeShard>(options(ranges_[static_cast<std::size_t>(&copies - &copies_[0])]));
+      ASSERT_TRUE(copies.replica->restore(copies.primary->image()));
+    }
+  }
+
+  std::mt19937 generator_;
+  std::vector<KeyRange> ranges_;
+  std::vector<float> first_;
+  std::vector<Copies> copies_;
+  Ticket next_ticket_ = 1;
+  std::size_t deaths_ = 0;
+};
+
+TEST(ServersThatDie, LoseNoUpdateAndMakeNoneTwice) {
+  std::size_t deaths = 0;
+  for (std::uint32_t seed = 1; seed <= 8; ++seed) {
+    LossySimulation simulation(seed);
+    const auto parameters = simulation.run();
+    ASSERT_FALSE(HasFailure()) << "seed " << seed;
+    ASSERT_EQ(bits_of(parameters), bits_of(simulation.plain().parameters())) << "seed " << seed;
+    deaths += simulation.deaths();
+  }
+  EXPECT_GT(deaths, 50U);
+}
+
+}  // namespace
+}  // namespace ds::parameters
