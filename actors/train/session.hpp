@@ -17,6 +17,9 @@
 
 namespace ds::train {
 
+class BatchMaker;
+class BatchSource;
+
 /// Everything that training needs to go on from `step`, and all that an export needs. The same bits on every
 /// worker.
 struct StateImage {
@@ -85,6 +88,11 @@ class TrainingSession {
 
   /// Where the model's parameters lie in the flat vector; what servers must know of them.
   virtual const std::vector<TensorSlot>& parameter_slots() const = 0;
+
+  /// Where batches come from instead of this process alone. Before the first step; what `make` returns may
+  /// use the maker it is given as long as it lives.
+  using MakeSource = std::function<std::unique_ptr<BatchSource>(const BatchMaker&)>;
+  virtual void set_batch_source(const MakeSource& make) = 0;
 
   /// The state as it is now. `copy`: memory of its own, else it borrows the session's and is valid until the
   /// next step. With parameter servers it lacks the optimizer's vectors, which only they have.

@@ -10,7 +10,8 @@
 
 namespace ds::worker {
 
-Trainer::Trainer(TrainerEvents events) : events_(std::move(events)), thread_([this] { run(); }) {}
+Trainer::Trainer(TrainerEvents events, MakeSource make_source)
+    : events_(std::move(events)), make_source_(std::move(make_source)), thread_([this] { run(); }) {}
 
 Trainer::~Trainer() {
   {
@@ -78,6 +79,8 @@ Result<void> Trainer::make_session() {
   auto session = train::TrainingSession::create(spec_);
   if (!session) return tl::unexpected(session.error());
   session_ = std::move(*session);
+  if (spec_.data.shards > 0)
+    session_->set_batch_source([this](const train::BatchMaker& maker) { return make_source_(spec_, maker); });
   if (spec_.audit)
     session_->watch_shares(
         [this](const train::TakenShare& share) { return events_.on_share(joined_, share); });

@@ -14,6 +14,7 @@
 
 #include "actors/collective/communicator.hpp"
 #include "actors/parameters/link.hpp"
+#include "actors/train/batch_source.hpp"
 #include "actors/train/session.hpp"
 
 namespace ds::worker {
@@ -58,7 +59,12 @@ struct TrainerPlace {
 /// ignored. Methods: any thread.
 class Trainer {
  public:
-  explicit Trainer(TrainerEvents events);
+  /// Where the batches come from of a job that has data shards. Called on the trainer's thread; the maker
+  /// outlives what is returned.
+  using MakeSource =
+      std::function<std::unique_ptr<train::BatchSource>(const scheduler::JobSpec&, const train::BatchMaker&)>;
+
+  Trainer(TrainerEvents events, MakeSource make_source);
   ~Trainer();  ///< stops at the next micro-batch and joins the thread
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
@@ -102,6 +108,7 @@ class Trainer {
   void publish_position(bool training);
 
   TrainerEvents events_;
+  MakeSource make_source_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Order> orders_;

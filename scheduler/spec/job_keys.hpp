@@ -68,7 +68,7 @@ inline constexpr auto kZoo =
     std::to_array<Known>({{"text_classifier"}, {"mlp"}, {"resnet"}, {"transformer"}, {"lstm"}, {"unet"}});
 
 inline constexpr auto kData = std::to_array<Known>(
-    {{"train"}, {"validate"}, {"transforms"}, {"shuffle"}, {"on_bad_record"}, {"shards", kNotYet}});
+    {{"train"}, {"validate"}, {"transforms"}, {"shuffle"}, {"on_bad_record"}, {"shards"}});
 inline constexpr auto kSource = std::to_array<Known>(
     {{"source"}, {"format"}, {"columns"}, {"header"}, {"labels"}, {"shape"}, {"element"}, {"records"}});
 inline constexpr auto kFormats = std::to_array<Known>(
