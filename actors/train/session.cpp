@@ -564,7 +564,7 @@ Result<StepVector::Share> Session::compute_share(const ShareOrder& order, const 
   done.buffers_after = model_.buffers();
   done.counters_before = order.counters;
   done.counters_after = model_.counters();
-  if (const Result<void> told = tell_share(order); !told) return tl::unexpected(told.error());
+  if (const Result<void> known = tell_share(order); !known) return tl::unexpected(known.error());
   return done;
 }
 
