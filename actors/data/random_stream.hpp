@@ -12,7 +12,8 @@ enum class Stream : std::uint64_t {
   dropout = 2,
   block_order = 3,
   window_order = 4,
-  transform = 5
+  transform = 5,
+  shard_choice = 6
 };
 
 /// Random numbers that are a pure function of a key and a position, so that they can be drawn in any order,

@@ -3,6 +3,7 @@
 #include "actors/fabric/message_types.hpp"
 #include "actors/messages/node.hpp"
 #include "actors/messages/server.hpp"
+#include "actors/messages/shard.hpp"
 #include "actors/messages/worker.hpp"
 
 namespace ds::messages {
@@ -18,6 +19,8 @@ void register_messages(caf::actor_system_config& config) {
   add_message<GangJoined>(config, "ds::GangJoined");
   add_message<StartSteps>(config, "ds::StartSteps");
   add_message<UseShards>(config, "ds::UseShards");
+  add_message<AskBatches>(config, "ds::AskBatches");
+  add_message<BatchMade>(config, "ds::BatchMade");
   add_message<GangStuck>(config, "ds::GangStuck");
   add_message<FetchState>(config, "ds::FetchState");
   add_message<StateReply>(config, "ds::StateReply");

@@ -10,6 +10,7 @@
 #include "actors/messages/registration.hpp"
 #include "actors/programs/program.hpp"
 #include "actors/server/server_actor.hpp"
+#include "actors/worker/shard_actor.hpp"
 #include "actors/worker/worker_actor.hpp"
 #include "scheduler/spec/role.hpp"
 
@@ -25,8 +26,7 @@ struct Arguments {
 
 Result<void> run(const Arguments& arguments) {
   const auto role = scheduler::role_from(arguments.role);
-  if (!role || *role == scheduler::Role::shard)
-    return fail(ErrorCode::invalid_argument, "--role: there is no role " + arguments.role);
+  if (!role) return fail(ErrorCode::invalid_argument, "--role: there is no role " + arguments.role);
   const auto secret = load_secret(arguments.secret_file, false);
   if (!secret) return tl::unexpected(secret.error());
   fabric::TransportOptions options;
@@ -41,12 +41,20 @@ Result<void> run(const Arguments& arguments) {
   caf::actor_system system(config);
   fabric::Fabric fabric(system, transport);
   collective::ExchangeHub exchanges(transport);
-  const auto actor =
-      *role == scheduler::Role::server
-          ? server::spawn_server(system, fabric,
-                                 {arguments.head, arguments.worker, arguments.job, request_end})
-          : worker::spawn_worker(system, fabric, exchanges,
-                                 {arguments.head, arguments.worker, arguments.job, request_end});
+  const auto actor = [&]() -> caf::actor {
+    switch (*role) {
+      case scheduler::Role::server:
+        return server::spawn_server(system, fabric,
+                                    {arguments.head, arguments.worker, arguments.job, request_end});
+      case scheduler::Role::shard:
+        return worker::spawn_shard(system, fabric,
+                                   {arguments.head, arguments.worker, arguments.job, request_end});
+      case scheduler::Role::worker:
+        break;
+    }
+    return worker::spawn_worker(system, fabric, exchanges,
+                                {arguments.head, arguments.worker, arguments.job, request_end});
+  }();
   wait_for_signal();
   // All that counts is with the head; whatever still runs here may stop in the middle.
   spdlog::shutdown();

@@ -1,9 +1,5 @@
 #include "actors/train/batch_feed.hpp"
 
-#include <fmt/format.h>
-
-#include <exception>
-#include <new>
 #include <utility>
 
 namespace ds::train {
@@ -17,23 +13,9 @@ std::size_t bytes_of(const Result<data::Batch>& batch) {
   return bytes;
 }
 
-/// What is thrown (there was no memory) becomes an error for who takes the batch.
-BatchFeed::Make guarded(BatchFeed::Make make) {
-  return [make = std::move(make)](const MicroBatch& which) -> Result<data::Batch> {
-    try {
-      return make(which);
-    } catch (const std::bad_alloc&) {
-      return fail(ErrorCode::resource_exhausted, "no memory for a batch",
-                  "lower batch.global, or raise resources.memory");
-    } catch (const std::exception& e) {
-      return fail(ErrorCode::internal, fmt::format("making a batch: {}", e.what()));
-    }
-  };
-}
-
 }  // namespace
 
-BatchFeed::BatchFeed(Make make) : make_(guarded(std::move(make))), thread_([this] { run(); }) {}
+BatchFeed::BatchFeed(Make make) : make_(std::move(make)), thread_([this] { run(); }) {}
 
 BatchFeed::~BatchFeed() {
   {

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "actors/parameters/payload_reader.hpp"
+#include "actors/parameters/sparse_rows.hpp"
 #include "actors/parameters/update_rule.hpp"
 #include "actors/train/row_tables.hpp"
 #include "kernels/gradient.hpp"
@@ -20,9 +21,10 @@ ServerParameters::ServerParameters(const scheduler::JobSpec& spec, Model& model)
     : spec_(spec), model_(model), memory_(model.memory()), fold_(spec.logical_ranks()) {}
 
 void ServerParameters::use(std::shared_ptr<parameters::Link> link) {
+  const auto all_tables = row_tables(model_.parameter_slots());
   std::vector<std::vector<parameters::RowTable>> tables;
   for (const parameters::KeyRange& range : link->ranges())
-    tables.push_back(row_tables(model_.parameter_slots(), range));
+    tables.push_back(parameters::tables_in(range, all_tables));
   // What was left out so far is kept, for a job's cut never changes.
   if (!encoder_) encoder_.emplace(spec_.strategy.compression, link->ranges(), std::move(tables));
   link_ = std::move(link);

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "actors/data/random_stream.hpp"
-#include "actors/data/sample_order.hpp"
 #include "actors/train/batch_feed.hpp"
+#include "actors/train/batch_maker.hpp"
 #include "actors/train/batch_schedule.hpp"
 #include "actors/train/bucket_reducer.hpp"
 #include "actors/train/divergence.hpp"
@@ -42,8 +42,8 @@ class Session final : public TrainingSession {
       : parts_(std::move(parts)),
         spec_(parts_.spec),
         description_(to_json(parts_.description)),
-        schedule_(parts_.training->size(), spec_.batch.global),
-        order_(parts_.training->size(), spec_.seed, spec_.data.shuffle),
+        maker_(spec_, *parts_.training),
+        schedule_(maker_.schedule()),
         model_(*parts_.model),
         servers_(spec_.strategy.name == "parameter_server" ? std::make_unique<ServerParameters>(spec_, model_)
                                                            : nullptr),
@@ -52,7 +52,7 @@ class Session final : public TrainingSession {
             {servers_ ? 0 : model_.parameters().size(), model_.buffers().size(), model_.counters().size()}),
         buffers_(model_.buffers().begin(), model_.buffers().end()),
         counters_(model_.counters().begin(), model_.counters().end()),
-        feed_([this](const MicroBatch& which) { return make_batch(which); }) {
+        feed_(std::make_unique<BatchFeed>([this](const MicroBatch& which) { return maker_.make(which); })) {
     begin_scaling(spec_, progress_);
     if (!servers_ || servers_->is_sync()) return;
     free_.emplace(
@@ -68,7 +68,9 @@ class Session final : public TrainingSession {
   bool has_validation() const override { return parts_.validation != nullptr; }
   bool finished() const override { return step_ >= total_steps() || progress_.ended != 0; }
   bool evaluation_due() const override;
+  void set_batch_source(const MakeSource& make) override { feed_ = make(maker_); }
 
+  const std::vector<TensorSlot>& parameter_slots() const override { return model_.parameter_slots(); }
   StateImage image(bool copy) const override {
     copier_.wait();  // it uses progress_values_, too
     return make_image(copy);
@@ -89,9 +91,6 @@ class Session final : public TrainingSession {
   StateImage make_image(bool copy) const;
   Result<void> check_members(const collective::Communicator& communicator) const;
   void expect_batches(const collective::Communicator& communicator);
-  std::optional<MicroBatch> batch_after(const MicroBatch& one, collective::RankRange hosted) const;
-  Positions positions_of(const MicroBatch& which) const;
-  Result<data::Batch> make_batch(const MicroBatch& which) const;
   Result<void> sum_up(collective::Communicator& communicator, const Batch& batch, StepResult& result);
   Result<void> sum_up_in_buckets(collective::Communicator& communicator, const Batch& batch,
                                  StepResult& result);
@@ -117,8 +116,8 @@ class Session final : public TrainingSession {
   const SessionParts parts_;
   const scheduler::JobSpec& spec_;
   const std::string description_;
-  const BatchSchedule schedule_;
-  const data::SampleOrder order_;
+  const BatchMaker maker_;
+  const BatchSchedule& schedule_;
   Model& model_;
   const std::unique_ptr<ServerParameters> servers_;  ///< none: every member has the optimizer
   std::optional<FreeSteps> free_;                    ///< with servers that are not sync
@@ -140,8 +139,8 @@ class Session final : public TrainingSession {
   std::uint64_t step_ = 0;
   /// What the feed expects: the generation's ranks, and the step that follows without a jump.
   std::optional<std::pair<collective::RankRange, std::uint64_t>> expecting_;
-  mutable StateCopier copier_;  // these last: their threads use the others
-  BatchFeed feed_;
+  mutable StateCopier copier_;         // these last: their threads use the others
+  std::unique_ptr<BatchSource> feed_;  // last: its thread uses the others
 };
 
 // ---- state ----------------------------------------------------------------------------------------
@@ -287,54 +286,16 @@ void Session::put_back_buffers() {
 
 // ---- batches --------------------------------------------------------------------------------------
 
-Positions Session::positions_of(const MicroBatch& which) const {
-  const Batch batch = schedule_.batch_after(which.step);
-  const Positions share = part_of(batch.positions, which.logical_rank, spec_.logical_ranks());
-  return part_of(share, which.micro, spec_.batch.accumulate);
-}
-
-std::optional<MicroBatch> Session::batch_after(const MicroBatch& one, collective::RankRange hosted) const {
-  MicroBatch next = one;
-  do {
-    if (++next.micro == spec_.batch.accumulate) {
-      next.micro = 0;
-      if (++next.logical_rank == hosted.last) {
-        next.logical_rank = hosted.first;
-        if (++next.step >= total_steps()) return {};
-      }
-    }
-  } while (positions_of(next).size() == 0);
-  return next;
-}
-
 /// Ahead of need the feed makes what this worker will want as long as its ranks and steps go on.
 void Session::expect_batches(const collective::Communicator& communicator) {
   const collective::RankRange hosted = communicator.hosted();
   const auto wanted = std::pair(hosted, step_);
   const bool goes_on = expecting_ && expecting_->first == hosted && expecting_->second == step_;
   if (!goes_on && hosted.first < hosted.last) {
-    MicroBatch first{step_, hosted.first, 0};
-    const auto next = [this, hosted](const MicroBatch& one) { return batch_after(one, hosted); };
-    if (positions_of(first).size() != 0) {
-      feed_.expect(first, next);
-    } else if (const auto later = batch_after(first, hosted)) {
-      feed_.expect(*later, next);
-    }
+    const auto next = [this, hosted](const MicroBatch& one) { return maker_.after(one, hosted); };
+    if (const auto first = maker_.first_at(step_, hosted)) feed_->expect(*first, next);
   }
   expecting_ = wanted;
-}
-
-Result<data::Batch> Session::make_batch(const MicroBatch& which) const {
-  const std::uint64_t epoch = schedule_.batch_after(which.step).epoch;
-  const Positions positions = positions_of(which);
-  const Positions share =
-      part_of(schedule_.batch_after(which.step).positions, which.logical_rank, spec_.logical_ranks());
-  std::vector<std::uint64_t> samples;
-  samples.reserve(positions.size());
-  for (std::uint64_t at = positions.first; at < positions.last; ++at)
-    samples.push_back(order_.sample_at(epoch, at));
-  const data::Draw draw{spec_.seed, which.step, which.logical_rank, positions.first - share.first};
-  return parts_.training->make_batch(samples, draw);
 }
 
 // ---- steps ----------------------------------------------------------------------------------------
@@ -552,7 +513,7 @@ Result<StepVector::Share> Session::compute_share(const ShareOrder& order, const 
   };
   for (std::uint32_t micro = 0; micro < spec_.batch.accumulate; ++micro) {
     const MicroBatch which{order.step, order.logical, micro};
-    if (positions_of(which).size() == 0) continue;
+    if (maker_.positions_of(which).size() == 0) continue;
     const bool last = on_ready && micro + 1 == spec_.batch.accumulate;
     const auto part =
         compute_micro_batch(which, order.divisor, last ? told : Model::OnReady(), done.bad_records, result);
@@ -564,7 +525,7 @@ Result<StepVector::Share> Session::compute_share(const ShareOrder& order, const 
   done.buffers_after = model_.buffers();
   done.counters_before = order.counters;
   done.counters_after = model_.counters();
-  if (const Result<void> known = tell_share(order); !known) return tl::unexpected(known.error());
+  if (const Result<void> noted = tell_share(order); !noted) return tl::unexpected(noted.error());
   return done;
 }
 
@@ -578,7 +539,7 @@ Result<double> Session::compute_micro_batch(const MicroBatch& which, double divi
                                             const Model::OnReady& on_ready, std::uint64_t& bad_records,
                                             StepResult& result) {
   const Clock::time_point begin = Clock::now();
-  const Result<data::Batch> batch = feed_.take(which);
+  const Result<data::Batch> batch = feed_->take(which);
   if (!batch) return tl::unexpected(batch.error());
   result.data_seconds += seconds_since(begin);
   bad_records += batch->skipped;

@@ -11,10 +11,14 @@
 #include "actors/collective/communicator.hpp"
 #include "actors/fabric/buffer.hpp"
 #include "actors/parameters/link.hpp"
+#include "actors/train/model.hpp"
 #include "scheduler/spec/job_spec.hpp"
 #include "storage/result.hpp"
 
 namespace ds::train {
+
+class BatchMaker;
+class BatchSource;
 
 /// Everything that training needs to go on from `step`, and all that an export needs. The same bits on every
 /// worker.
@@ -81,6 +85,14 @@ class TrainingSession {
   virtual bool finished() const = 0;
   /// An evaluation is due after the step just committed.
   virtual bool evaluation_due() const = 0;
+
+  /// Where the model's parameters lie in the flat vector; what servers must know of them.
+  virtual const std::vector<TensorSlot>& parameter_slots() const = 0;
+
+  /// Where batches come from instead of this process alone. Before the first step; what `make` returns may
+  /// use the maker it is given as long as it lives.
+  using MakeSource = std::function<std::unique_ptr<BatchSource>(const BatchMaker&)>;
+  virtual void set_batch_source(const MakeSource& make) = 0;
 
   /// The state as it is now. `copy`: memory of its own, else it borrows the session's and is valid until the
   /// next step. With parameter servers it lacks the optimizer's vectors, which only they have.

@@ -5,11 +5,13 @@
 #include <exception>
 #include <utility>
 
+#include "actors/train/row_tables.hpp"
 #include "storage/codec/sha256.hpp"
 
 namespace ds::worker {
 
-Trainer::Trainer(TrainerEvents events) : events_(std::move(events)), thread_([this] { run(); }) {}
+Trainer::Trainer(TrainerEvents events, MakeSource make_source)
+    : events_(std::move(events)), make_source_(std::move(make_source)), thread_([this] { run(); }) {}
 
 Trainer::~Trainer() {
   {
@@ -64,21 +66,34 @@ void Trainer::publish_position(bool training) {
   position_.step = session_->step();
   position_.total_steps = session_->total_steps();
   position_.steps_per_epoch = session_->steps_per_epoch();
+  position_.parameters = parameters_;
+  position_.row_tables = row_tables_;
 }
 
 void Trainer::assign(scheduler::JobSpec spec) {
   push([this, spec = std::move(spec)] { create_session(spec); });
 }
 
-void Trainer::create_session(const scheduler::JobSpec& spec) {
-  if (session_) return;  // a new head gave the same job again
-  spec_ = spec;
-  auto session = train::TrainingSession::create(spec);
-  if (!session) return events_.on_impossible(session.error());
+Result<void> Trainer::make_session() {
+  session_.reset();  // there need not be memory for two
+  auto session = train::TrainingSession::create(spec_);
+  if (!session) return tl::unexpected(session.error());
   session_ = std::move(*session);
+  if (spec_.data.shards > 0)
+    session_->set_batch_source([this](const train::BatchMaker& maker) { return make_source_(spec_, maker); });
   if (spec_.audit)
     session_->watch_shares(
         [this](const train::TakenShare& share) { return events_.on_share(joined_, share); });
+  const auto& slots = session_->parameter_slots();
+  parameters_ = slots.empty() ? 0 : slots.back().offset + slots.back().size;
+  row_tables_ = train::row_tables(slots);
+  return {};
+}
+
+void Trainer::create_session(const scheduler::JobSpec& spec) {
+  if (session_) return;  // a new head gave the same job again
+  spec_ = spec;
+  if (const auto made = make_session(); !made) return events_.on_impossible(made.error());
   fingerprint_ = storage::to_hex(storage::sha256(session_->image(false).description));
   publish_position(false);
   events_.on_ready(session_->total_steps(), session_->steps_per_epoch());
@@ -127,10 +142,15 @@ void Trainer::enter(TrainerPlace place) {
       return be_stuck(place.generation, error);
     }
   }
+  if (place.seed && place.step == 0 && session_->step() != 0) {
+    // All that was trained is lost, and the job begins anew.
+    if (const auto made = make_session(); !made) return events_.on_impossible(made.error());
+  }
   communicator_ = place.exchange
                       ? std::make_unique<collective::Communicator>(place.exchange, std::move(place.ranges))
                       : std::make_unique<collective::Communicator>(spec_.logical_ranks());
   rank_ = place.rank;
+  seed_ = place.seed;
   joined_ = place.generation;
   publish_position(false);
   events_.on_joined(place.generation);
@@ -160,7 +180,21 @@ void Trainer::fail_with(std::uint64_t generation, const Error& why) {
   events_.on_impossible(why);
 }
 
+std::shared_ptr<parameters::Link> Trainer::servers() const {
+  std::lock_guard lock(mutex_);
+  return servers_;
+}
+
+/// Takes the state of the servers, which are all there once steps may be run.
+Result<void> Trainer::meet_servers() {
+  auto link = servers();
+  if (!link) return {};
+  if (const auto met = session_->use_servers(std::move(link), seed_); !met) return met;
+  return communicator_->barrier();
+}
+
 void Trainer::train(std::uint64_t generation) {
+  if (const auto met = meet_servers(); !met) return fail_with(generation, met.error());
   publish_position(true);
   if (!finish_boundary(generation, true)) return;
   while (!session_->finished()) {
@@ -184,12 +218,22 @@ bool Trainer::finish_boundary(std::uint64_t generation, bool resumed) {
   std::map<std::string, double> metrics;
   if (session_->evaluation_due() && !evaluate(generation, metrics)) return false;
   const bool last = session_->finished();  // an evaluation may end training
-  if (rank_ == 0 && (last || epoch_ends || save_due)) {
-    const auto use = [this, generation, metrics, last](train::StateImage image) {
-      events_.on_checkpoint(generation, std::move(image), metrics, last);
-    };
-    // The last one beside no step: nothing would tell that there was no memory for it.
-    last ? use(session_->image(true)) : session_->copy_state(use);
+  if (rank_ != 0 || !(last || epoch_ends || save_due)) return true;
+  auto save = [this, generation, metrics = std::move(metrics), last](train::StateImage image) {
+    events_.on_checkpoint(generation, std::move(image), metrics, last);
+  };
+  // The last one beside no step: nothing would tell that there was no memory for it.
+  const bool beside = !last && servers() == nullptr;
+  if (beside) {
+    session_->copy_state(std::move(save));
+    return true;
+  }
+  auto image = session_->checkpoint_image(true);
+  if (image) {
+    save(*std::move(image));
+  } else if (!resumed || image.error().code != ErrorCode::unavailable) {
+    fail_with(generation, image.error());
+    return false;
   }
   return true;
 }

@@ -14,6 +14,7 @@
 
 #include "actors/collective/communicator.hpp"
 #include "actors/parameters/link.hpp"
+#include "actors/train/batch_source.hpp"
 #include "actors/train/session.hpp"
 
 namespace ds::worker {
@@ -58,7 +59,12 @@ struct TrainerPlace {
 /// ignored. Methods: any thread.
 class Trainer {
  public:
-  explicit Trainer(TrainerEvents events);
+  /// Where the batches come from of a job that has data shards. Called on the trainer's thread; the maker
+  /// outlives what is returned.
+  using MakeSource =
+      std::function<std::unique_ptr<train::BatchSource>(const scheduler::JobSpec&, const train::BatchMaker&)>;
+
+  Trainer(TrainerEvents events, MakeSource make_source);
   ~Trainer();  ///< stops at the next micro-batch and joins the thread
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
@@ -88,6 +94,9 @@ class Trainer {
   void run();
   void push(Order order);
   void create_session(const scheduler::JobSpec& spec);
+  Result<void> make_session();
+  Result<void> meet_servers();
+  std::shared_ptr<parameters::Link> servers() const;
   void enter(TrainerPlace place);
   void train(std::uint64_t generation);
   bool finish_boundary(std::uint64_t generation, bool resumed);
@@ -99,6 +108,7 @@ class Trainer {
   void publish_position(bool training);
 
   TrainerEvents events_;
+  MakeSource make_source_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Order> orders_;
@@ -106,16 +116,18 @@ class Trainer {
   std::uint64_t newest_ = 0;  ///< generation of the newest order
   std::shared_ptr<collective::Exchange> exchange_;
   std::shared_ptr<parameters::Link> servers_;
-  bool seed_ = false;
   Position position_;
 
   // Only the trainer's thread touches these.
   scheduler::JobSpec spec_;
   std::unique_ptr<train::TrainingSession> session_;
   std::string fingerprint_;
+  std::uint64_t parameters_ = 0;
+  std::vector<parameters::RowTable> row_tables_;
   std::unique_ptr<collective::Communicator> communicator_;
   std::uint64_t joined_ = 0;
   std::uint32_t rank_ = 0;
+  bool seed_ = false;
   std::thread thread_;
 };
 

@@ -13,8 +13,11 @@
 #include "actors/head/locator.hpp"
 #include "actors/job/gang.hpp"
 #include "actors/messages/server.hpp"
+#include "actors/messages/shard.hpp"
 #include "actors/messages/worker.hpp"
+#include "actors/shard/shard_feed.hpp"
 #include "actors/worker/audit_log.hpp"
+#include "actors/worker/batch_message.hpp"
 #include "actors/worker/server_link.hpp"
 #include "actors/worker/step_meter.hpp"
 #include "actors/worker/trainer.hpp"
@@ -74,7 +77,9 @@ class Worker : public caf::event_based_actor {
         exchanges_(exchanges),
         options_(std::move(options)),
         never_stop_(std::make_shared<std::atomic<bool>>(false)),
-        trainer_(make_events()) {}
+        trainer_(make_events(), [this](const scheduler::JobSpec& spec, const train::BatchMaker& maker) {
+          return make_feed(spec, maker);
+        }) {}
 
  private:
   template <class One>
@@ -88,7 +93,8 @@ class Worker : public caf::event_based_actor {
   caf::behavior make_behavior() override {
     fabric::end_process_on_exception(*this, "the worker");
     set_down_handler([this](caf::down_msg& down) {
-      if (head_ && down.source == head_.address()) on_head_lost();
+      if (head_ && down.source == head_.address()) return on_head_lost();
+      on_shard_lost(down.source);
     });
     head::search_head(system(), options_.head, this, never_stop_);
     return {
@@ -98,6 +104,8 @@ class Worker : public caf::event_based_actor {
         [this](const PauseGang& order) { on_pause(order); },
         [this](const JoinGang& order) { on_join(order); },
         [this](const StartSteps& order) { trainer_.start(order.generation); },
+        [this](const UseShards& use) { on_shards(use); },
+        [this](const BatchMade& made) { line_.bring(made.shard, to_micro_batch(made.name), to_batch(made)); },
         [this](const FetchState& request) { return on_fetch(request); },
         [this](const ExportOrder& order) { on_export(order); },
         [this](const StopWorker&) { options_.leave(); },
@@ -341,6 +349,45 @@ class Worker : public caf::event_based_actor {
       spdlog::error("{}", written.error().message);
   }
 
+  // ---- data shards ----------------------------------------------------------------------------
+
+  std::unique_ptr<train::BatchSource> make_feed(const scheduler::JobSpec& spec,
+                                                const train::BatchMaker& maker) {
+    // Only of our own models it is known that they write to nothing that they are given.
+    const bool ours = spec.model.torchscript.empty() && spec.model.plugin.empty();
+    const auto memory = ours ? shard::ShardFeed::Memory::mapped : shard::ShardFeed::Memory::copied;
+    const auto tell = [this, fingerprint = maker.dataset().fingerprint()](const shard::FetchPlan::Ask& ask) {
+      AskBatches message{options_.worker, fingerprint, ask.forget, {}};
+      for (const train::MicroBatch& which : ask.wanted) message.wanted.push_back(to_name(which));
+      post([this, shard = ask.shard, message = std::move(message)] {
+        if (const auto known = shards_.find(shard); known != shards_.end()) send(known->second, message);
+      });
+    };
+    return std::make_unique<shard::ShardFeed>(maker, line_, tell, memory);
+  }
+
+  void on_shards(const UseShards& use) {
+    std::map<std::uint64_t, caf::actor> shards;
+    std::vector<std::uint64_t> numbers;
+    for (const auto& address : use.shards) {
+      const std::uint64_t number = address.process.id;
+      const auto known = shards_.find(number);
+      shards[number] = known == shards_.end() ? fabric_.resolve(address) : known->second;
+      if (known == shards_.end()) monitor(shards[number]);
+      numbers.push_back(number);
+    }
+    shards_ = std::move(shards);
+    line_.set_shards(std::move(numbers));
+  }
+
+  void on_shard_lost(const caf::actor_addr& source) {
+    const auto lost =
+        std::ranges::find_if(shards_, [&](const auto& shard) { return shard.second.address() == source; });
+    if (lost == shards_.end()) return;
+    line_.lose(lost->first);
+    shards_.erase(lost);
+  }
+
   // ---- news from the trainer ------------------------------------------------------------------
 
   void on_stuck(const GangStuck& stuck) {
@@ -368,6 +415,10 @@ class Worker : public caf::event_based_actor {
   }
 
   void on_evaluated(std::uint64_t generation, const train::EvaluationResult& result) {
+    if (const auto counts = line_.counts()) {
+      spdlog::info("step {}: {} batches came from data shards, {} were made here", result.step,
+                   counts->from_shards, counts->made_here);
+    }
     if (rank_ != 0) return;
     EvaluationReport report{options_.worker, generation, result.step,
                             result.loss,     {},         result.majority_accuracy};
@@ -417,9 +468,11 @@ class Worker : public caf::event_based_actor {
   std::optional<JobImpossible> impossible_;
   std::optional<GangStuck> stuck_;
   std::optional<TrainingFinished> finished_;
-  std::string audit_folder_;         ///< known before the trainer has a job
-  std::unique_ptr<AuditLog> audit_;  ///< the trainer's thread's
-  Trainer trainer_;                  ///< last: its thread calls into all of the above
+  std::string audit_folder_;                    ///< known before the trainer has a job
+  std::unique_ptr<AuditLog> audit_;             ///< the trainer's thread's
+  std::map<std::uint64_t, caf::actor> shards_;  ///< by process
+  shard::ShardLine line_;
+  Trainer trainer_;  ///< last: its thread calls into all of the above
 };
 
 }  // namespace

@@ -68,7 +68,7 @@ inline constexpr auto kZoo =
     std::to_array<Known>({{"text_classifier"}, {"mlp"}, {"resnet"}, {"transformer"}, {"lstm"}, {"unet"}});
 
 inline constexpr auto kData = std::to_array<Known>(
-    {{"train"}, {"validate"}, {"transforms"}, {"shuffle"}, {"on_bad_record"}, {"shards", kNotYet}});
+    {{"train"}, {"validate"}, {"transforms"}, {"shuffle"}, {"on_bad_record"}, {"shards"}});
 inline constexpr auto kSource = std::to_array<Known>(
     {{"source"}, {"format"}, {"columns"}, {"header"}, {"labels"}, {"shape"}, {"element"}, {"records"}});
 inline constexpr auto kFormats = std::to_array<Known>(
@@ -135,7 +135,7 @@ inline constexpr auto kUntil = std::to_array<Known>({{"epochs"}, {"steps"}, {"me
 inline constexpr auto kCheckpoint = std::to_array<Known>({{"every"}, {"keep_last"}, {"keep_best"}});
 
 inline constexpr auto kPrecisions = std::to_array<Known>({{"fp32"}, {"bf16"}, {"fp16"}});
-inline constexpr auto kStrategies = std::to_array<Known>({{"allreduce"}, {"parameter_server", kNotYet}});
+inline constexpr auto kStrategies = std::to_array<Known>({{"allreduce"}, {"parameter_server"}});
 inline constexpr auto kConsistencies = std::to_array<Known>({{"sync"}, {"bounded"}, {"async"}});
 inline constexpr auto kCompression = std::to_array<Known>({{"name"}, {"share"}});
 inline constexpr auto kCompressions =

@@ -48,6 +48,7 @@ data:
     - flip: {axes: [horizontal, depth], probability: 0.5}
     - rotate: {degrees: 10}
   on_bad_record: {skip: 50}
+  shards: 2
 loss: [{name: focal, gamma: 1, classes: [1, 2]}, {name: dice, weight: 0.5}]
 optimizer: {name: sgd, lr: 0.1, momentum: 0.9, nesterov: true, clip_norm: 1}
 schedule: {name: step, warmup: 10 steps, at: [100, 200], factor: 0.5}

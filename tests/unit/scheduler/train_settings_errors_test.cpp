@@ -64,6 +64,8 @@ TEST(DataSettingsErrors, SayWhatAFormatNeedsAndDoesNotTake) {
       {train("source: a.csv, columns: {features: f, label: l}", "  on_bad_record: {skp: 1}\n"),
        {"data.on_bad_record.skip: required, but missing\n  how many may be skipped, such as {skip: 50}",
         "data.on_bad_record.skp: unknown field\n  did you mean \"skip\"?"}},
+      {train("source: a.csv, columns: {features: f, label: l}", "  shards: 1025\n"),
+       {"data.shards: expected 0 to 1024, got 1025"}},
   });
 }
 

@@ -126,6 +126,11 @@ TEST(DataSettings, BoundWhatIsSkipped) {
             (Tolerance{true, 50}));
 }
 
+TEST(DataSettings, SayHowManyShardsThereAre) {
+  EXPECT_EQ(read_data_of("source: images/").shards, 0U);
+  EXPECT_EQ(read_data_of("source: images/", "  shards: 1024").shards, 1024U);
+}
+
 TEST(ModelSettings, AreFilledInForEachModelOfOurs) {
   const auto settings = [](const std::string& model) {
     return read_good("model: {" + model + "}\ndata: {train: {source: a.csv, columns: {text: t, label: l}}}")

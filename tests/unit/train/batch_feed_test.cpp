@@ -79,21 +79,6 @@ TEST(BatchFeed, HandsErrorsToWhoTakes) {
   }
 }
 
-TEST(BatchFeed, TurnsWhatIsThrownIntoAnError) {
-  BatchFeed feed([&](const MicroBatch& which) -> Result<data::Batch> {
-    if (which.step == 2) throw std::bad_alloc();
-    return batch_of(which);
-  });
-  feed.expect({0, 0, 0}, next_of);
-  for (std::uint64_t step = 0; step < 4; ++step) {
-    const auto batch = feed.take({step, 0, 0});
-    EXPECT_EQ(batch.has_value(), step != 2);
-    if (!batch) {
-      EXPECT_EQ(batch.error().code, ErrorCode::resource_exhausted);
-    }
-  }
-}
-
 TEST(BatchFeed, ForgetsWhatWasExpectedBefore) {
   BatchFeed feed([&](const MicroBatch& which) { return batch_of(which); });
   for (std::uint32_t round = 0; round < 50; ++round) {

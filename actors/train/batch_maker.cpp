@@ -1,0 +1,80 @@
+#include "actors/train/batch_maker.hpp"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <new>
+#include <vector>
+
+namespace ds::train {
+
+BatchMaker::BatchMaker(const scheduler::JobSpec& spec, const data::Dataset& training)
+    : spec_(spec),
+      training_(training),
+      schedule_(training.size(), spec.batch.global),
+      order_(training.size(), spec.seed, spec.data.shuffle) {
+  for (const data::FieldShape& field : training.fields()) {
+    std::uint64_t bytes = data::bytes_of(field.element);
+    for (const std::int64_t extent : field.shape) bytes *= static_cast<std::uint64_t>(extent);
+    row_bytes_ += bytes;
+  }
+}
+
+Positions BatchMaker::positions_of(const MicroBatch& which) const {
+  const BatchSchedule::Batch batch = schedule_.batch_after(which.step);
+  const Positions share = part_of(batch.positions, which.logical_rank, spec_.logical_ranks());
+  return part_of(share, which.micro, spec_.batch.accumulate);
+}
+
+std::optional<MicroBatch> BatchMaker::after(const MicroBatch& one, collective::RankRange hosted) const {
+  MicroBatch next = one;
+  do {
+    if (++next.micro == spec_.batch.accumulate) {
+      next.micro = 0;
+      if (++next.logical_rank == hosted.last) {
+        next.logical_rank = hosted.first;
+        if (++next.step >= total_steps()) return {};
+      }
+    }
+  } while (positions_of(next).size() == 0);
+  return next;
+}
+
+std::optional<MicroBatch> BatchMaker::first_at(std::uint64_t step, collective::RankRange hosted) const {
+  const MicroBatch first{step, hosted.first, 0};
+  return positions_of(first).size() != 0 ? first : after(first, hosted);
+}
+
+std::uint64_t BatchMaker::bytes_of(const MicroBatch& which) const {
+  return row_bytes_ * positions_of(which).size();
+}
+
+bool BatchMaker::has(const MicroBatch& which) const {
+  return which.step < total_steps() && which.logical_rank < spec_.logical_ranks() &&
+         which.micro < spec_.batch.accumulate;
+}
+
+Result<data::Batch> BatchMaker::make(const MicroBatch& which) const {
+  try {
+    return make_unguarded(which);
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::resource_exhausted, "no memory for a batch",
+                "lower batch.global, or raise resources.memory");
+  } catch (const std::exception& e) {
+    return fail(ErrorCode::internal, fmt::format("making a batch: {}", e.what()));
+  }
+}
+
+Result<data::Batch> BatchMaker::make_unguarded(const MicroBatch& which) const {
+  const BatchSchedule::Batch batch = schedule_.batch_after(which.step);
+  const Positions share = part_of(batch.positions, which.logical_rank, spec_.logical_ranks());
+  const Positions positions = part_of(share, which.micro, spec_.batch.accumulate);
+  std::vector<std::uint64_t> samples;
+  samples.reserve(positions.size());
+  for (std::uint64_t at = positions.first; at < positions.last; ++at)
+    samples.push_back(order_.sample_at(batch.epoch, at));
+  const data::Draw draw{spec_.seed, which.step, which.logical_rank, positions.first - share.first};
+  return training_.make_batch(samples, draw);
+}
+
+}  // namespace ds::train
