@@ -95,16 +95,12 @@ class Shard : public caf::event_based_actor {
 
   void say_hello() {
     if (!head_) return;
-    const auto phase = workshop_ ? job::WorkerPhase::ready : job::WorkerPhase::fresh;
-    send(head_, WorkerHello{options_.worker,
-                            options_.job,
-                            fabric_.address_of(this),
-                            static_cast<std::uint8_t>(phase),
-                            0,
-                            0,
-                            0,
-                            0,
-                            {}});
+    WorkerHello hello;
+    hello.worker = options_.worker;
+    hello.job = options_.job;
+    hello.actor = fabric_.address_of(this);
+    hello.phase = static_cast<std::uint8_t>(workshop_ ? job::WorkerPhase::ready : job::WorkerPhase::fresh);
+    send(head_, hello);
   }
 
   void on_hello_taken() {
