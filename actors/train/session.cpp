@@ -525,7 +525,7 @@ Result<StepVector::Share> Session::compute_share(const ShareOrder& order, const 
   done.buffers_after = model_.buffers();
   done.counters_before = order.counters;
   done.counters_after = model_.counters();
-  if (const Result<void> told = tell_share(order); !told) return tl::unexpected(told.error());
+  if (const Result<void> kept = tell_share(order); !kept) return tl::unexpected(kept.error());
   return done;
 }
 
