@@ -525,7 +525,7 @@ Result<StepVector::Share> Session::compute_share(const ShareOrder& order, const 
   done.buffers_after = model_.buffers();
   done.counters_before = order.counters;
   done.counters_after = model_.counters();
-  if (const Result<void> kept = tell_share(order); !kept) return tl::unexpected(kept.error());
+  if (const Result<void> noted = tell_share(order); !noted) return tl::unexpected(noted.error());
   return done;
 }
 

@@ -105,7 +105,8 @@ void run_race(const Race& race, Contender& contender) {
     for (std::uint32_t i = 0; i < repeats; ++i) contender.all_reduce();
     const double taken = seconds_since(start) / repeats;
     check(race, output,
-          in_place ? std::pow(static_cast<float>(race.ranks), static_cast<float>(repeats - 1)) : 1);
+          in_place ? std::pow(static_cast<float>(race.ranks), static_cast<float>(repeats - 1))
+                   : contender.scale());
 
     // The first block connects, the second tells how many operations make a block, the third warms up.
     if (block == 2) measured_since = Clock::now();

@@ -23,6 +23,8 @@ struct Contender {
   virtual std::span<float> input() = 0;
   virtual std::span<float> output() = 0;
   virtual void all_reduce() = 0;
+  /// What the output is a multiple of the sum by, where it is not the input.
+  virtual float scale() const { return 1; }
 };
 
 /// A barrier in a page that processes of one host share; the same for every contender, and none of theirs. It

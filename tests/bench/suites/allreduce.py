@@ -36,7 +36,7 @@ def cases(programs, seconds):
             return [[programs / "bench_all_reduce_direct", 0, ranks, size // 4, seconds, folder]]
 
         def contender(role, called, commands):
-            return Contender(role, called, lambda: _race(ranks, commands, seconds))
+            return Contender(role, called, lambda: race(ranks, commands, seconds))
 
         ours = programs / "bench_all_reduce_ds"
         gloo = programs / "bench_all_reduce_gloo"
@@ -55,7 +55,7 @@ def cases(programs, seconds):
     return [case(name, *what) for name, what in CASES.items()]
 
 
-def _race(ranks, commands, seconds):
+def race(ranks, commands, seconds):
     """The median over blocks of the slowest rank's time an operation."""
     folder = tempfile.mkdtemp(prefix="ds-bench-")
     try:

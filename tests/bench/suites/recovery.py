@@ -8,6 +8,7 @@ import signal
 import statistics
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 from contest import Case, Contender
@@ -25,6 +26,7 @@ workers: {{min: 1, max: 2}}
 model: {{zoo: mlp, hidden: [512], dropout: 0}}
 data:
   train: {{source: {folder}/train.csv, format: csv, columns: {{features: [{names}], label: kind}}}}
+  shards: {shards}
 batch: {{global: 128}}
 optimizer: {{name: adamw, lr: 1e-3}}
 until: {{steps: 100000000}}
@@ -49,44 +51,69 @@ def _wait(condition, what):
     raise Failure(f"{what}: not within {PATIENCE} s")
 
 
-def _ours(programs):
-    folder = tempfile.mkdtemp(prefix="ds-bench-")
-    environment = {"DS_HOME": f"{folder}/cluster"}
-    with Processes() as processes:
-        def submit(*words):
-            return processes.run([programs / "ds-submit", *words], PATIENCE, environment)
+class Trial:
+    """A cluster of ours with one job of two workers, gone at the end. `keys`: further lines of the job file."""
 
-        submit("up", "--nodes", "1", "--slots", "2")
+    def __init__(self, programs, keys="", shards=0):
+        self._programs = programs
+        self._keys = keys
+        self._shards = shards
+
+    def __enter__(self):
+        self._folder = tempfile.mkdtemp(prefix="ds-bench-")
+        self._processes = Processes().__enter__()
         try:
-            names = _write_rows(folder)
-            Path(folder, "job.yaml").write_text(JOB.format(folder=folder, names=", ".join(names)), encoding="utf-8")
-            job = json.loads(submit("submit", "-f", f"{folder}/job.yaml", "-o", "json"))["id"]
+            up = json.loads(self.submit("up", "--nodes", "1", "--slots", "2", "-o", "json"))
+            names = _write_rows(self._folder)
+            text = JOB.format(folder=self._folder, names=", ".join(names), shards=self._shards) + self._keys
+            Path(self._folder, "job.yaml").write_text(text, encoding="utf-8")
+            job = self.submit("submit", "-f", f"{self._folder}/job.yaml", "-o", "json")
+            self._url = f"http://{up['head']}/api/v1/jobs/{json.loads(job)['id']}"
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
 
-            def status():
-                return json.loads(submit("status", job, "-o", "json"))
-
-            times = []
-            for _ in range(KILLS):
-                def both_train():
-                    now = status()
-                    workers = [worker for worker in now["workers"] if worker["state"] == "TRAINING"]
-                    return now if now["state"] == "RUNNING" and len(workers) == 2 and now["step"] > 0 else None
-
-                before = _wait(both_train, "two workers train")
-                os.kill(random.choice(before["workers"])["pid"], signal.SIGKILL)
-                killed = time.monotonic()
-
-                def goes_on():
-                    now = status()
-                    return now["generation"] > before["generation"] and now["state"] == "RUNNING" and now["step"]
-
-                reached = _wait(goes_on, "the gang goes on")
-                _wait(lambda: status()["step"] > reached, "a step is done")
-                times.append(time.monotonic() - killed)
-            return statistics.median(times)
+    def __exit__(self, *_):
+        try:
+            self.submit("down", "--purge")
         finally:
-            submit("down", "--purge")
-            shutil.rmtree(folder, ignore_errors=True)
+            self._processes.__exit__()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def submit(self, *words):
+        return self._processes.run(
+            [self._programs / "ds-submit", *words], PATIENCE, {"DS_HOME": f"{self._folder}/cluster"})
+
+    def status(self):
+        # Not a process each time: thousands of answers are wanted, soon.
+        with urllib.request.urlopen(self._url, timeout=PATIENCE) as answer:
+            return json.load(answer)
+
+    wait = staticmethod(_wait)
+
+
+def _ours(programs):
+    with Trial(programs) as trial:
+        times = []
+        for _ in range(KILLS):
+            def both_train():
+                now = trial.status()
+                workers = [worker for worker in now["workers"] if worker["state"] == "TRAINING"]
+                return now if now["state"] == "RUNNING" and len(workers) == 2 and now["step"] > 0 else None
+
+            before = _wait(both_train, "two workers train")
+            os.kill(random.choice(before["workers"])["pid"], signal.SIGKILL)
+            killed = time.monotonic()
+
+            def goes_on():
+                now = trial.status()
+                return now["generation"] > before["generation"] and now["state"] == "RUNNING" and now["step"]
+
+            reached = _wait(goes_on, "the gang goes on")
+            _wait(lambda: trial.status()["step"] > reached, "a step is done")
+            times.append(time.monotonic() - killed)
+        return statistics.median(times)
 
 
 def _write_rows(folder):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from contest import Case, Contender
 from processes import Failure, Processes
-from suites import checkpoint_stall, recovery
+from suites import checkpoint_stall, recovery, servers
 
-TARGETS = ("bench_train_ds", "ds-head", "ds-node", "ds-actor", "ds-submit")
+TARGETS = ("bench_train_ds", "bench_servers_ds", "bench_servers_gloo", "ds-head", "ds-node", "ds-actor", "ds-submit")
 
 HERE = Path(__file__).resolve().parent.parent
 DATA = HERE.parent.parent.parent / "shared" / "data"
@@ -71,6 +71,7 @@ def cases(programs, seconds):
         case("two_workers_cnn", "cnn", 2, 1),
         case("two_workers_transformer", "transformer", 2, 1),
         recovery.case(programs),
+        servers.case(programs, seconds),
         _determinism_cost(programs, seconds),
         checkpoint_stall.case(programs, seconds, JOB + MODELS["mlp"][0] + MODELS["mlp"][1], DATA),
     ]
