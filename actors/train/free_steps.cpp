@@ -4,21 +4,20 @@
 #include <cmath>
 #include <utility>
 
-#include "actors/train/divergence.hpp"
 #include "actors/train/optimizer.hpp"
 #include "kernels/gradient.hpp"
 #include "scheduler/spec/schedule_factor.hpp"
 
 namespace ds::train {
 
-FreeSteps::FreeSteps(const scheduler::JobSpec& spec, const BatchSchedule& schedule, Model& model,
-                     ServerParameters& servers, Compute compute, Rules rules)
+FreeSteps::FreeSteps(const scheduler::JobSpec& spec, const Boundaries& boundaries, Model& model,
+                     ServerParameters& servers, ShareComputer& shares)
     : spec_(spec),
-      schedule_(schedule),
+      schedule_(shares.schedule()),
+      boundaries_(boundaries),
       model_(model),
       servers_(servers),
-      compute_(std::move(compute)),
-      rules_(std::move(rules)),
+      shares_(shares),
       moves_(model.buffers().size() + model.counters().size() + kNumbers) {}
 
 std::uint64_t FreeSteps::resume(std::vector<std::uint64_t> clocks, const WorkerState& kept) {
@@ -35,7 +34,7 @@ std::uint64_t FreeSteps::resume(std::vector<std::uint64_t> clocks, const WorkerS
   const auto [least, most] = std::ranges::minmax(clocks_);
   settled_ = least == kept.step && most == kept.step;
   // A boundary is passed once all have met there.
-  return least > kept.step && rules_.meets(least) ? least - 1 : least;
+  return least > kept.step && meets(least) ? least - 1 : least;
 }
 
 /// Ranks that are new here begin as the last meeting left them.
@@ -45,7 +44,7 @@ void FreeSteps::host(collective::RankRange hosted, WorkerState& state) {
     ranks_.try_emplace(logical, Rank{kept_.buffers, kept_.counters, 0, false});
     least = logical == hosted.first ? clocks_[logical] : std::min(least, clocks_[logical]);
   }
-  if (least > state.step) state.step = least > kept_.step && rules_.meets(least) ? least - 1 : least;
+  if (least > state.step) state.step = least > kept_.step && meets(least) ? least - 1 : least;
 }
 
 Result<StepResult> FreeSteps::run(collective::Communicator& communicator, WorkerState& state) {
@@ -69,7 +68,7 @@ Result<StepResult> FreeSteps::run(collective::Communicator& communicator, Worker
   result.learning_rate = spec_.optimizer.lr * scheduler::schedule_factor(spec_.schedule, next.step,
                                                                          schedule_.total_steps(spec_.until));
   ++next.step;
-  if (rules_.meets(next.step)) {
+  if (meets(next.step)) {
     if (const auto met = meet(communicator, next, result); !met) return tl::unexpected(met.error());
   }
   for (auto& [logical, rank] : ranks_) rank.has_loss = false;
@@ -82,7 +81,7 @@ Result<StepResult> FreeSteps::run(collective::Communicator& communicator, Worker
   return result;
 }
 
-Result<void> FreeSteps::make_share(std::uint32_t logical, const WorkerState& state, StepResult& result) {
+Result<void> FreeSteps::make_share(std::uint32_t logical, WorkerState& state, StepResult& result) {
   const std::uint64_t clock = state.step + 1;
   const Positions share =
       part_of(schedule_.batch_after(state.step).positions, logical, spec_.logical_ranks());
@@ -92,37 +91,52 @@ Result<void> FreeSteps::make_share(std::uint32_t logical, const WorkerState& sta
   const auto pulled = servers_.pull(bounded && state.step > behind ? state.step - behind : 0);
   if (!pulled) return tl::unexpected(pulled.error());
   Rank& rank = ranks_.at(logical);
-  const Result<StepVector::Share> made =
-      compute_({state.step, logical, static_cast<double>(share.size()), rank.buffers, rank.counters}, result);
+  const double scale = loss_scale(spec_, state.progress);
+  const Result<StepVector::Share> made = shares_.compute(
+      {state.step, logical, static_cast<double>(share.size()), scale, rank.buffers, rank.counters}, {},
+      result);
   if (!made) return tl::unexpected(made.error());
-  const Result<bool> good = judge(*made, state);
-  if (!good) return tl::unexpected(good.error());
-  if (*good) clip_gradient(spec_.optimizer, model_.gradients());
+  unscale(model_.gradients(), scale);
+  const Result<Verdict> verdict = judge(*made, state);
+  if (!verdict) return tl::unexpected(verdict.error());
+  const bool good = *verdict == Verdict::good;
+  if (good) clip_gradient(spec_.optimizer, model_.gradients());
   const double rate = spec_.optimizer.lr * scheduler::schedule_factor(spec_.schedule, state.step,
                                                                       schedule_.total_steps(spec_.until));
-  if (const auto pushed = servers_.push_update(logical, clock, *good, rate); !pushed) return pushed;
+  if (const auto pushed = servers_.push_update(logical, clock, good, rate); !pushed) return pushed;
   numbers(moves_)[bad_records] += static_cast<double>(made->bad_records);
+  count(*verdict, state.progress);
   rank.loss = made->loss;
   rank.has_loss = true;
-  if (*good) {
+  result.loss_scale = scale;
+  result.updated = result.updated && good;
+  if (good) {
     rank.buffers.assign(made->buffers_after.begin(), made->buffers_after.end());
     rank.counters.assign(made->counters_after.begin(), made->counters_after.end());
-  } else {
-    numbers(moves_)[skipped] += 1;
-    result.updated = false;
   }
   return {};
 }
 
-Result<bool> FreeSteps::judge(const StepVector::Share& share, const WorkerState& state) const {
+Result<Verdict> FreeSteps::judge(const StepVector::Share& share, const WorkerState& state) const {
   const auto bad = kernels::find_not_finite(model_.gradients());
   const bool bad_buffer = kernels::find_not_finite(share.buffers_after).has_value() &&
                           !kernels::find_not_finite(share.buffers_before);
-  if (!bad && !bad_buffer && std::isfinite(share.loss)) return true;
-  const double passed_over = state.progress.skipped + moves_[moves_.size() - kNumbers + skipped];
-  if (spec_.on_nan.skip && passed_over < static_cast<double>(spec_.on_nan.most)) return false;
-  return tl::unexpected(divergence(spec_, model_.parameter_slots(), {bad, !std::isfinite(share.loss)},
-                                   state.step + 1, passed_over));
+  if (!bad && !bad_buffer && std::isfinite(share.loss)) return Verdict::good;
+  Progress so_far = state.progress;  // as far as this worker knows
+  so_far.skipped += number(skipped);
+  so_far.overflows += number(overflows);
+  return judge_not_finite(spec_, model_.parameter_slots(), {bad, !std::isfinite(share.loss)}, so_far,
+                          state.step + 1);
+}
+
+/// Steps are counted at meetings; the loss scale moves at once.
+void FreeSteps::count(Verdict verdict, Progress& progress) {
+  Progress counted = progress;
+  count_step(spec_, verdict, counted);
+  numbers(moves_)[skipped] += counted.skipped - progress.skipped;
+  numbers(moves_)[overflows] += counted.overflows - progress.overflows;
+  progress.scale = counted.scale;
+  progress.clean_steps = counted.clean_steps;
 }
 
 // ---- meetings -------------------------------------------------------------------------------------
@@ -162,6 +176,11 @@ Result<void> FreeSteps::meet(collective::Communicator& communicator, WorkerState
     numbers(mine)[losses] += rank.loss;
     numbers(mine)[ranks_with_loss] += 1;
   }
+  if (state.progress.scale != 0) {
+    numbers(mine)[scale_exponents] = std::log2(state.progress.scale);
+    numbers(mine)[clean_steps] = state.progress.clean_steps;
+  }
+  numbers(mine)[workers] = 1;
   const collective::RankRange hosted = communicator.hosted();
   const collective::Communicator::Produce<double> produce = [&](std::uint32_t logical,
                                                                 std::span<double> out) {
@@ -176,7 +195,7 @@ Result<void> FreeSteps::meet(collective::Communicator& communicator, WorkerState
   const auto pulled = servers_.pull(state.step);
   if (!pulled) return tl::unexpected(pulled.error());
   std::optional<OptimizerVectors> snapshot;
-  if (rules_.checkpoint(state.step) && communicator.rank() == 0) {
+  if (boundaries_.is_checkpoint(state.step) && communicator.rank() == 0) {
     Result<OptimizerVectors> read = servers_.read_optimizer(state.step);
     if (!read) return tl::unexpected(read.error());
     snapshot = *std::move(read);
@@ -204,6 +223,11 @@ Result<void> FreeSteps::apply(std::span<const double> moves, WorkerState& state,
       !few)
     return few;
   state.progress.skipped += all[skipped];
+  state.progress.overflows += all[overflows];
+  if (kept_.progress.scale != 0) {  // between those of the workers, and a power of two as each of them
+    state.progress.scale = std::exp2(std::floor(all[scale_exponents] / all[workers]));
+    state.progress.clean_steps = std::floor(all[clean_steps] / all[workers]);
+  }
   if (all[ranks_with_loss] > 0) result.loss = all[losses] / all[ranks_with_loss];
   return {};
 }

@@ -1,29 +1,20 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "actors/collective/communicator.hpp"
-#include "actors/train/batch_schedule.hpp"
+#include "actors/train/boundaries.hpp"
 #include "actors/train/server_parameters.hpp"
-#include "actors/train/session.hpp"
-#include "actors/train/step_vector.hpp"
+#include "actors/train/share_computer.hpp"
+#include "actors/train/step_verdict.hpp"
 #include "actors/train/worker_state.hpp"
 
 namespace ds::train {
-
-/// A logical rank's share of a step that is to be computed.
-struct ShareOrder {
-  std::uint64_t step = 0;  ///< committed steps before it
-  std::uint32_t logical = 0;
-  double divisor = 1;              ///< of the rows' losses
-  std::span<const float> buffers;  ///< what the model's begin as
-  std::span<const std::int64_t> counters;
-};
 
 /// Steps of a job whose workers do not wait for each other's gradients (`bounded`, `async`).
 ///
@@ -37,17 +28,9 @@ struct ShareOrder {
 /// thread.
 class FreeSteps {
  public:
-  /// Computes into the model's gradients, buffers and counters.
-  using Compute = std::function<Result<StepVector::Share>(const ShareOrder&, StepResult&)>;
-  using IsBoundary = std::function<bool(std::uint64_t step)>;
-  struct Rules {
-    IsBoundary meets;       ///< after this step all members meet
-    IsBoundary checkpoint;  ///< and one of them will be asked for the whole state
-  };
-
   /// All must outlive it.
-  FreeSteps(const scheduler::JobSpec& spec, const BatchSchedule& schedule, Model& model,
-            ServerParameters& servers, Compute compute, Rules rules);
+  FreeSteps(const scheduler::JobSpec& spec, const Boundaries& boundaries, Model& model,
+            ServerParameters& servers, ShareComputer& shares);
 
   /// A generation begins, with what servers know: of each rank the shares made, and what the last meeting
   /// left. Gives the steps that all ranks have made.
@@ -71,24 +54,41 @@ class FreeSteps {
     bool has_loss = false;  ///< of the step that is being made
   };
   /// What a worker brings to a meeting: how buffers and counters moved, then some numbers.
-  enum Number : std::size_t { bad_records, skipped, losses, ranks_with_loss, kNumbers };
+  enum Number : std::size_t {
+    bad_records,
+    skipped,
+    overflows,  ///< of the skipped ones
+    losses,     ///< of the last step
+    ranks_with_loss,
+    scale_exponents,  ///< of fp16's loss scales, which workers move by themselves between meetings
+    clean_steps,
+    workers,
+    kNumbers
+  };
 
   void host(collective::RankRange hosted, WorkerState& state);
-  Result<void> make_share(std::uint32_t logical, const WorkerState& state, StepResult& result);
-  Result<bool> judge(const StepVector::Share& share, const WorkerState& state) const;
+  Result<void> make_share(std::uint32_t logical, WorkerState& state, StepResult& result);
+  Result<Verdict> judge(const StepVector::Share& share, const WorkerState& state) const;
+  void count(Verdict verdict, Progress& progress);
   Result<void> meet(collective::Communicator& communicator, WorkerState& state, StepResult& result);
   void add_moves(std::span<double> moves) const;
   Result<void> apply(std::span<const double> moves, WorkerState& state, StepResult& result) const;
-  std::span<double> numbers(std::span<double> moves) const { return moves.last(kNumbers); }
+  static std::span<double> numbers(std::vector<double>& moves) { return std::span(moves).last(kNumbers); }
+  double number(Number which) const { return moves_[moves_.size() - kNumbers + which]; }
   bool is_first_active(std::uint32_t logical) const;
   std::uint32_t active_ranks() const;
 
+  /// After this step all members meet.
+  bool meets(std::uint64_t step) const {
+    return boundaries_.is_checkpoint(step) || boundaries_.is_evaluation(step);
+  }
+
   const scheduler::JobSpec& spec_;
   const BatchSchedule& schedule_;
+  const Boundaries& boundaries_;
   Model& model_;
   ServerParameters& servers_;
-  const Compute compute_;
-  const Rules rules_;
+  ShareComputer& shares_;
   std::vector<std::uint64_t> clocks_;  ///< of all ranks when the generation began; of hosted ones now
   std::map<std::uint32_t, Rank> ranks_;
   WorkerState kept_;           ///< of the last meeting

@@ -9,20 +9,19 @@
 #include <optional>
 #include <utility>
 
-#include "actors/data/random_stream.hpp"
-#include "actors/train/batch_feed.hpp"
-#include "actors/train/batch_maker.hpp"
 #include "actors/train/batch_schedule.hpp"
+#include "actors/train/boundaries.hpp"
 #include "actors/train/bucket_reducer.hpp"
-#include "actors/train/divergence.hpp"
 #include "actors/train/free_steps.hpp"
 #include "actors/train/optimizer.hpp"
 #include "actors/train/progress.hpp"
 #include "actors/train/server_parameters.hpp"
 #include "actors/train/session_parts.hpp"
+#include "actors/train/share_computer.hpp"
 #include "actors/train/state_copier.hpp"
 #include "actors/train/step_vector.hpp"
 #include "actors/train/step_verdict.hpp"
+#include "actors/train/sync_steps.hpp"
 #include "actors/train/worker_state.hpp"
 #include "kernels/gradient.hpp"
 #include "scheduler/spec/schedule_factor.hpp"
@@ -42,24 +41,24 @@ class Session final : public TrainingSession {
       : parts_(std::move(parts)),
         spec_(parts_.spec),
         description_(to_json(parts_.description)),
-        maker_(spec_, *parts_.training),
-        schedule_(maker_.schedule()),
         model_(*parts_.model),
+        shares_(std::make_unique<ShareComputer>(parts_)),
+        schedule_(shares_->schedule()),
+        boundaries_(spec_, steps_per_epoch(), total_steps(), has_validation()),
         servers_(spec_.strategy.name == "parameter_server" ? std::make_unique<ServerParameters>(spec_, model_)
                                                            : nullptr),
         optimizer_(spec_.optimizer, servers_ ? 0 : model_.parameters().size()),
         vector_(
             {servers_ ? 0 : model_.parameters().size(), model_.buffers().size(), model_.counters().size()}),
         buffers_(model_.buffers().begin(), model_.buffers().end()),
-        counters_(model_.counters().begin(), model_.counters().end()),
-        feed_(std::make_unique<BatchFeed>([this](const MicroBatch& which) { return maker_.make(which); })) {
+        counters_(model_.counters().begin(), model_.counters().end()) {
     begin_scaling(spec_, progress_);
-    if (!servers_ || servers_->is_sync()) return;
-    free_.emplace(
-        spec_, schedule_, model_, *servers_,
-        [this](const ShareOrder& order, StepResult& result) { return compute_share(order, {}, result); },
-        FreeSteps::Rules{[this](std::uint64_t at) { return is_checkpoint(at) || is_evaluation(at); },
-                         [this](std::uint64_t at) { return is_checkpoint(at); }});
+    if (!servers_) return;
+    if (servers_->is_sync()) {
+      sync_.emplace(spec_, *servers_);
+    } else {
+      free_.emplace(spec_, boundaries_, model_, *servers_, *shares_);
+    }
   }
 
   std::uint64_t step() const override { return step_; }
@@ -68,7 +67,7 @@ class Session final : public TrainingSession {
   bool has_validation() const override { return parts_.validation != nullptr; }
   bool finished() const override { return step_ >= total_steps() || progress_.ended != 0; }
   bool evaluation_due() const override;
-  void set_batch_source(const MakeSource& make) override { feed_ = make(maker_); }
+  void set_batch_source(const MakeSource& make) override { shares_->set_batch_source(make); }
 
   const std::vector<TensorSlot>& parameter_slots() const override { return model_.parameter_slots(); }
   StateImage image(bool copy) const override {
@@ -80,7 +79,7 @@ class Session final : public TrainingSession {
   Result<void> use_servers(std::shared_ptr<parameters::Link> link, bool seed) override;
   Result<void> restore(const StateImage& state) override;
   void watch_shares(std::function<Result<void>(const TakenShare&)> watch) override {
-    watch_ = std::move(watch);
+    shares_->watch(std::move(watch));
   }
   Result<StepResult> run_step(collective::Communicator& communicator) override;
   Result<EvaluationResult> evaluate(collective::Communicator& communicator) override;
@@ -90,42 +89,30 @@ class Session final : public TrainingSession {
 
   StateImage make_image(bool copy) const;
   Result<void> check_members(const collective::Communicator& communicator) const;
-  void expect_batches(const collective::Communicator& communicator);
   Result<void> sum_up(collective::Communicator& communicator, const Batch& batch, StepResult& result);
   Result<void> sum_up_in_buckets(collective::Communicator& communicator, const Batch& batch,
                                  StepResult& result);
-  Result<void> sum_up_on_servers(collective::Communicator& communicator, const Batch& batch,
-                                 StepResult& result);
   Result<void> write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
                            const Model::OnReady& on_ready, StepResult& result);
-  Result<StepVector::Share> compute_share(const ShareOrder& order, const Model::OnReady& on_ready,
-                                          StepResult& result);
-  Result<double> compute_micro_batch(const MicroBatch& which, double divisor, const Model::OnReady& on_ready,
-                                     std::uint64_t& bad_records, StepResult& result);
-  Result<void> tell_share(const ShareOrder& order);
   Result<Verdict> judge_sums() const;
-  Result<void> commit_on_servers(const StepResult& result, std::uint64_t updates);
   Result<StepResult> run_free_step(collective::Communicator& communicator);
   WorkerState worker_state() const { return {step_, progress_, buffers_, counters_}; }
   void take_over(const WorkerState& state);
-  Result<WorkerState> newest(const std::vector<Buffer>& states) const;
-  bool is_evaluation(std::uint64_t step) const;
-  bool is_checkpoint(std::uint64_t step) const;
   void put_back_buffers();
 
   const SessionParts parts_;
   const scheduler::JobSpec& spec_;
   const std::string description_;
-  const BatchMaker maker_;
-  const BatchSchedule& schedule_;
   Model& model_;
+  const std::unique_ptr<ShareComputer> shares_;  ///< goes before what its thread uses
+  const BatchSchedule& schedule_;
+  const Boundaries boundaries_;
   const std::unique_ptr<ServerParameters> servers_;  ///< none: every member has the optimizer
-  std::optional<FreeSteps> free_;                    ///< with servers that are not sync
-  std::shared_ptr<Optimizer> seed_;                  ///< what `restore` gave, until servers have it
-  ServerParameters::Pushed pushed_;                  ///< what servers say of the step's gradients
+  std::optional<SyncSteps> sync_;                    ///< with servers, one of these
+  std::optional<FreeSteps> free_;
+  std::shared_ptr<Optimizer> seed_;  ///< what `restore` gave, until servers have it
   Optimizer optimizer_;
   const StepVector vector_;          ///< with servers, without gradients
-  std::vector<float> rests_;         ///< with servers: of each hosted rank
   std::vector<float> sum_memory_;    ///< where the members share none
   collective::SharedMemory shared_;  ///< of the communicator `shared_of_`
   std::uint64_t shared_of_ = 0;
@@ -133,14 +120,9 @@ class Session final : public TrainingSession {
   std::vector<float> buffers_;          ///< the committed ones: the model's move while a share is computed
   std::vector<std::int64_t> counters_;  ///< likewise
   Progress progress_;
-  std::function<Result<void>(const TakenShare&)> watch_;
-  std::vector<std::uint64_t> taken_;  ///< samples of the share that is computed; only when watched
   mutable std::array<double, Progress::kCount> progress_values_{};  ///< lent to images
   std::uint64_t step_ = 0;
-  /// What the feed expects: the generation's ranks, and the step that follows without a jump.
-  std::optional<std::pair<collective::RankRange, std::uint64_t>> expecting_;
-  mutable StateCopier copier_;         // these last: their threads use the others
-  std::unique_ptr<BatchSource> feed_;  // last: its thread uses the others
+  mutable StateCopier copier_;  // last: its thread uses the others
 };
 
 // ---- state ----------------------------------------------------------------------------------------
@@ -204,7 +186,7 @@ Result<void> Session::restore(const StateImage& state) {
   progress_ = Progress::of(progress);
   put_back_buffers();
   step_ = state.step;
-  expecting_.reset();
+  shares_->forget();
   seed_ = seed;
   if (servers_) servers_->forget();
   return {};
@@ -212,24 +194,12 @@ Result<void> Session::restore(const StateImage& state) {
 
 void Session::take_over(const WorkerState& state) {
   copier_.wait();
-  if (step_ != state.step) expecting_.reset();
+  if (step_ != state.step) shares_->forget();
   step_ = state.step;
   progress_ = state.progress;
   buffers_ = state.buffers;
   counters_ = state.counters;
   put_back_buffers();
-}
-
-/// A gang that ended in the middle of a meeting, or of what follows an evaluation, told some servers only.
-Result<WorkerState> Session::newest(const std::vector<Buffer>& states) const {
-  std::optional<WorkerState> newest;
-  const auto age = [](const WorkerState& one) { return std::pair(one.step, one.progress.judged_step); };
-  for (const Buffer& bytes : states) {
-    Result<WorkerState> one = to_worker_state(bytes, buffers_.size(), counters_.size());
-    if (!one) return one;
-    if (!newest || age(*one) > age(*newest)) newest = *std::move(one);
-  }
-  return *std::move(newest);
 }
 
 Result<void> Session::use_servers(std::shared_ptr<parameters::Link> link, bool seed) {
@@ -249,7 +219,7 @@ Result<void> Session::use_servers(std::shared_ptr<parameters::Link> link, bool s
   }
   const auto view = servers_->pull(0);
   if (!view) return tl::unexpected(view.error());
-  Result<WorkerState> state = newest(view->worker_states);
+  Result<WorkerState> state = newest_of(view->worker_states, buffers_.size(), counters_.size());
   if (!state) return tl::unexpected(state.error());
   if (free_) {
     const std::uint64_t step = free_->resume(view->clocks, *state);
@@ -284,20 +254,6 @@ void Session::put_back_buffers() {
   std::ranges::copy(counters_, model_.counters().begin());
 }
 
-// ---- batches --------------------------------------------------------------------------------------
-
-/// Ahead of need the feed makes what this worker will want as long as its ranks and steps go on.
-void Session::expect_batches(const collective::Communicator& communicator) {
-  const collective::RankRange hosted = communicator.hosted();
-  const auto wanted = std::pair(hosted, step_);
-  const bool goes_on = expecting_ && expecting_->first == hosted && expecting_->second == step_;
-  if (!goes_on && hosted.first < hosted.last) {
-    const auto next = [this, hosted](const MicroBatch& one) { return maker_.after(one, hosted); };
-    if (const auto first = maker_.first_at(step_, hosted)) feed_->expect(*first, next);
-  }
-  expecting_ = wanted;
-}
-
 // ---- steps ----------------------------------------------------------------------------------------
 
 Result<void> Session::check_members(const collective::Communicator& communicator) const {
@@ -311,7 +267,7 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   if (const Result<void> fits = check_members(communicator); !fits) return tl::unexpected(fits.error());
   if (servers_ && !servers_->is_connected())
     return fail(ErrorCode::conflict, "no parameter servers are known yet");
-  expect_batches(communicator);
+  shares_->expect(communicator.hosted(), step_);
   if (free_) return run_free_step(communicator);
   const Batch batch = schedule_.batch_after(step_);
   StepResult result;
@@ -344,31 +300,23 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
     put_back_buffers();
   }
   count_step(spec_, *verdict, progress_);
-  if (servers_) {
-    if (const Result<void> committed = commit_on_servers(result, updates); !committed) {
+  if (sync_) {
+    WorkerState after = worker_state();
+    ++after.step;
+    if (const Result<void> committed = sync_->commit(result, after, updates); !committed) {
       take_over(before);
       return tl::unexpected(committed.error());
     }
   }
   result.optimizer_seconds = seconds_since(optimizer_begin);
   result.step = ++step_;
-  expecting_->second = step_;
+  shares_->go_on(step_);
   result.epoch = batch.epoch;
   result.loss = StepVector::loss(sum_);
   result.samples = batch.positions.size();
   result.bad_records = static_cast<std::uint64_t>(progress_.bad_records);
   result.skipped_steps = static_cast<std::uint64_t>(progress_.skipped);
   return result;
-}
-
-/// All members come to the same commit, so that the first of them makes the step.
-Result<void> Session::commit_on_servers(const StepResult& result, std::uint64_t updates) {
-  WorkerState after = worker_state();
-  ++after.step;
-  parameters::Commit commit{step_, result.updated, 1, result.learning_rate, updates, to_buffer(after)};
-  if (spec_.optimizer.clip_norm && result.updated)
-    commit.clip_factor = kernels::clip_factor(pushed_.norm, *spec_.optimizer.clip_norm);
-  return servers_->commit(commit);
 }
 
 Result<StepResult> Session::run_free_step(collective::Communicator& communicator) {
@@ -379,7 +327,7 @@ Result<StepResult> Session::run_free_step(collective::Communicator& communicator
   put_back_buffers();
   if (!result) return result;
   take_over(state);
-  expecting_ = std::pair(communicator.hosted(), step_);
+  shares_->go_on(step_);
   const double computed = result->data_seconds + result->forward_seconds + result->backward_seconds;
   result->reduce_seconds = std::max(0.0, seconds_since(begin) - computed);
   return result;
@@ -387,11 +335,17 @@ Result<StepResult> Session::run_free_step(collective::Communicator& communicator
 
 Result<void> Session::sum_up(collective::Communicator& communicator, const Batch& batch, StepResult& result) {
   // All members must go the same way, so this asks for what they all know.
-  if (servers_) return sum_up_on_servers(communicator, batch, result);
   const bool one_each = communicator.world_size() == communicator.logical_ranks();
-  if (one_each && communicator.world_size() > 1) return sum_up_in_buckets(communicator, batch, result);
+  if (!sync_ && one_each && communicator.world_size() > 1)
+    return sum_up_in_buckets(communicator, batch, result);
   sum_memory_.resize(vector_.size());
   sum_ = sum_memory_;
+  if (sync_) {
+    const SyncSteps::WriteShare write = [&](std::uint32_t logical, std::span<float> rest) {
+      return write_share(batch, logical, rest, {}, result);
+    };
+    return sync_->sum_up(communicator, step_, 1 / loss_scale(spec_, progress_), write, sum_);
+  }
   const collective::Communicator::Produce<float> produce = [&](std::uint32_t logical, std::span<float> out) {
     const Result<void> computed = write_share(batch, logical, out, {}, result);
     if (computed) std::ranges::copy(model_.gradients(), out.begin());
@@ -436,46 +390,6 @@ Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, 
   return reducer.finish();
 }
 
-/// Gradients go to the servers, what is small goes through the members.
-Result<void> Session::sum_up_on_servers(collective::Communicator& communicator, const Batch& batch,
-                                        StepResult& result) {
-  const collective::RankRange hosted = communicator.hosted();
-  const std::size_t size = vector_.size();
-  rests_.resize(hosted.size() * size);
-  sum_memory_.resize(size);
-  sum_ = sum_memory_;
-  std::vector<collective::ConstVector> rests;
-  const auto compute = [&]() -> Result<void> {
-    servers_->begin_step(hosted);
-    for (std::uint32_t logical = hosted.first; logical < hosted.last; ++logical) {
-      servers_->settle();
-      const auto rest = std::span(rests_).subspan(rests.size() * size, size);
-      if (const auto computed = write_share(batch, logical, rest, {}, result); !computed) return computed;
-      servers_->add(logical, step_);
-      rests.emplace_back(rest);
-    }
-    return {};
-  };
-  const Result<void> computed = [&]() -> Result<void> {
-    try {
-      return compute();
-    } catch (const std::exception& e) {
-      return fail(ErrorCode::internal, fmt::format("computing a share: {}", e.what()));
-    }
-  }();
-  if (!computed) {
-    communicator.abort(computed.error());  // the others wait for this share
-    return computed;
-  }
-  const collective::Operation summing = communicator.start_all_reduce(rests, collective::Vector(sum_));
-  const Result<ServerParameters::Pushed> pushed = servers_->push(step_, 1 / loss_scale(spec_, progress_));
-  if (!pushed) communicator.abort(pushed.error());
-  const Result<void> summed = summing.wait();
-  if (!pushed) return tl::unexpected(pushed.error());
-  pushed_ = *pushed;
-  return summed;
-}
-
 /// One logical rank's share of the batch: its gradient into the model, the rest behind the gradients of
 /// `out`. A share may be empty.
 Result<void> Session::write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
@@ -485,8 +399,8 @@ Result<void> Session::write_share(const Batch& batch, std::uint32_t logical, std
     return part_of(batch.positions, rank, ranks).size() != 0;
   };
   const auto divisor = static_cast<double>(batch.positions.size());
-  Result<StepVector::Share> done =
-      compute_share({step_, logical, divisor, buffers_, counters_}, on_ready, result);
+  Result<StepVector::Share> done = shares_->compute(
+      {step_, logical, divisor, loss_scale(spec_, progress_), buffers_, counters_}, on_ready, result);
   if (!done) return tl::unexpected(done.error());
   std::uint32_t active = 0, first_active = ranks;
   for (std::uint32_t rank = ranks; rank-- > 0;) {
@@ -498,68 +412,10 @@ Result<void> Session::write_share(const Batch& batch, std::uint32_t logical, std
   return {};
 }
 
-/// Into the model's gradients, buffers and counters.
-Result<StepVector::Share> Session::compute_share(const ShareOrder& order, const Model::OnReady& on_ready,
-                                                 StepResult& result) {
-  std::ranges::copy(order.buffers, model_.buffers().begin());
-  std::ranges::copy(order.counters, model_.counters().begin());
-  std::ranges::fill(model_.gradients(), 0.0F);
-  StepVector::Share done;
-  taken_.clear();
-  std::uint64_t unready = model_.gradients().size();
-  const Model::OnReady told = [&](std::uint64_t first, std::uint64_t last) {
-    unready = first;
-    on_ready(first, last);
-  };
-  for (std::uint32_t micro = 0; micro < spec_.batch.accumulate; ++micro) {
-    const MicroBatch which{order.step, order.logical, micro};
-    if (maker_.positions_of(which).size() == 0) continue;
-    const bool last = on_ready && micro + 1 == spec_.batch.accumulate;
-    const auto part =
-        compute_micro_batch(which, order.divisor, last ? told : Model::OnReady(), done.bad_records, result);
-    if (!part) return tl::unexpected(part.error());
-    done.loss += *part;
-  }
-  if (on_ready && unready != 0) on_ready(0, unready);  // there was no last micro-batch
-  done.buffers_before = order.buffers;
-  done.buffers_after = model_.buffers();
-  done.counters_before = order.counters;
-  done.counters_after = model_.counters();
-  if (const Result<void> noted = tell_share(order); !noted) return tl::unexpected(noted.error());
-  return done;
-}
-
-Result<void> Session::tell_share(const ShareOrder& order) {
-  if (!watch_) return {};
-  return watch_({order.step + 1, schedule_.batch_after(order.step).epoch, order.logical, taken_,
-                 parts_.training->size(), steps_per_epoch(), spec_.logical_ranks()});
-}
-
-Result<double> Session::compute_micro_batch(const MicroBatch& which, double divisor,
-                                            const Model::OnReady& on_ready, std::uint64_t& bad_records,
-                                            StepResult& result) {
-  const Clock::time_point begin = Clock::now();
-  const Result<data::Batch> batch = feed_->take(which);
-  if (!batch) return tl::unexpected(batch.error());
-  result.data_seconds += seconds_since(begin);
-  bad_records += batch->skipped;
-  if (watch_) taken_.insert(taken_.end(), batch->samples.begin(), batch->samples.end());
-  if (result.bad_record.empty()) result.bad_record = batch->first_skipped;
-  if (batch->rows == 0) return 0.0;
-  const data::RandomStream random(spec_.seed, data::Stream::dropout,
-                                  {which.step, which.logical_rank, which.micro});
-  const auto made =
-      model_.accumulate(*batch, random.bits(0), divisor, loss_scale(spec_, progress_), on_ready);
-  if (!made) return tl::unexpected(made.error());
-  result.forward_seconds += made->forward_seconds;
-  result.backward_seconds += made->backward_seconds;
-  return made->loss;
-}
-
 /// Of the sums, which are the same on all members: so they decide alike.
 Result<Verdict> Session::judge_sums() const {
   const auto bad = kernels::find_not_finite(sum_);
-  std::optional<std::size_t> gradient = servers_ ? pushed_.not_finite : std::nullopt;
+  std::optional<std::size_t> gradient = sync_ ? sync_->not_finite() : std::nullopt;
   if (!bad && !gradient) return Verdict::good;
   if (!servers_ && *bad < model_.parameters().size()) gradient = bad;
   return judge_not_finite(spec_, model_.parameter_slots(), {gradient, !std::isfinite(StepVector::loss(sum_))},
@@ -570,19 +426,7 @@ Result<Verdict> Session::judge_sums() const {
 
 bool Session::evaluation_due() const {
   if (free_ && !free_->settled()) return false;
-  return is_evaluation(step_) || (has_validation() && step_ != 0 && finished());
-}
-
-bool Session::is_evaluation(std::uint64_t step) const {
-  if (!has_validation() || step == 0) return false;
-  if (step >= total_steps()) return true;
-  const scheduler::ValidateSpec& rule = spec_.validate;
-  if (rule.every_steps) return step % *rule.every_steps == 0;
-  return step % (steps_per_epoch() * rule.every_epochs) == 0;
-}
-
-bool Session::is_checkpoint(std::uint64_t step) const {
-  return step >= total_steps() || step % steps_per_epoch() == 0 || step % spec_.checkpoint.every_steps == 0;
+  return boundaries_.is_evaluation(step_) || (has_validation() && step_ != 0 && finished());
 }
 
 Result<EvaluationResult> Session::evaluate(collective::Communicator& communicator) {

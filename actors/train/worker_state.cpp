@@ -4,7 +4,9 @@
 
 #include <array>
 #include <cstring>
+#include <optional>
 #include <span>
+#include <utility>
 
 namespace ds::train {
 namespace {
@@ -52,6 +54,17 @@ Result<WorkerState> to_worker_state(const Buffer& bytes, std::size_t buffers, st
   get(std::as_writable_bytes(std::span(state.buffers)));
   state.progress = Progress::of(progress);
   return state;
+}
+
+Result<WorkerState> newest_of(const std::vector<Buffer>& states, std::size_t buffers, std::size_t counters) {
+  std::optional<WorkerState> newest;
+  const auto age = [](const WorkerState& one) { return std::pair(one.step, one.progress.judged_step); };
+  for (const Buffer& bytes : states) {
+    Result<WorkerState> one = to_worker_state(bytes, buffers, counters);
+    if (!one) return one;
+    if (!newest || age(*one) > age(*newest)) newest = *std::move(one);
+  }
+  return *std::move(newest);
 }
 
 }  // namespace ds::train

@@ -25,4 +25,8 @@ Buffer to_buffer(const WorkerState& state);
 /// `data_loss` when the bytes are no state with so many buffers and counters.
 Result<WorkerState> to_worker_state(const Buffer& bytes, std::size_t buffers, std::size_t counters);
 
+/// The newest of what servers keep: a gang that ended in the middle of a meeting, or of what follows an
+/// evaluation, told some of them only. There is one at least. Errors as above.
+Result<WorkerState> newest_of(const std::vector<Buffer>& states, std::size_t buffers, std::size_t counters);
+
 }  // namespace ds::train

@@ -30,7 +30,7 @@ struct LibraryRule {
   std::string_view library;
   std::array<std::string_view, 8> headers;  ///< prefixes of what stands between the brackets
   std::string_view only_in;
-  std::array<std::string_view, 3> not_in;
+  std::array<std::string_view, 4> not_in;
 };
 
 constexpr std::array<LibraryRule, 8> kLibraries{{
@@ -41,7 +41,10 @@ constexpr std::array<LibraryRule, 8> kLibraries{{
     {"RocksDB", {"rocksdb/"}, "storage/", {}},
     {"yaml-cpp", {"yaml-cpp/"}, "scheduler/spec/", {}},
     {"UCX", {"ucp/", "ucs/", "uct/", "ucm/"}, "actors/fabric/", {}},
-    {"CAF", {"caf/"}, "actors/", {"actors/gateway/", "actors/train/", "actors/collective/"}},
+    {"CAF",
+     {"caf/"},
+     "actors/",
+     {"actors/gateway/", "actors/train/", "actors/collective/", "actors/parameters/"}},
     {"torch", {"torch/", "ATen/", "c10/"}, "actors/train/", {}},
     {"Asio and Beast", {"boost/asio", "boost/beast"}, "actors/gateway/", {}},
     {"cpp-httplib", {"httplib"}, "clients/", {}},

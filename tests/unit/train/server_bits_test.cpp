@@ -12,7 +12,8 @@ class ServerModels : public ServerJob, public testing::WithParamInterface<Recipe
 INSTANTIATE_TEST_SUITE_P(All, ServerModels,
                          testing::Values(Recipe{"mlp"}, Recipe{"resnet"}, Recipe{"transformer"},
                                          Recipe{"lstm"}, Recipe{"torchscript"}, Recipe{"mlp", "bf16"},
-                                         Recipe{"resnet", "bf16"}, Recipe{"transformer", "bf16"}),
+                                         Recipe{"resnet", "bf16"}, Recipe{"transformer", "bf16"},
+                                         Recipe{"mlp", "fp16"}, Recipe{"resnet", "fp16"}),
                          [](const auto& of) { return of.param.name + "_" + of.param.precision; });
 
 TEST_P(ServerModels, EndWithTheBitsOfAnAllReduceWhateverTheGangAndItsChanges) {

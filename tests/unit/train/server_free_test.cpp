@@ -199,6 +199,37 @@ TEST_F(FreeTraining, MovesBuffersCountersAndBadRecordsAtBoundaries) {
   EXPECT_EQ(counter, static_cast<std::int64_t>(3 * spec.batch.accumulate)) << "as one rank counts";
 }
 
+TEST_F(FreeTraining, FindsALossScaleThatFitsAndAgreesOnItAtBoundaries) {
+  scheduler::JobSpec spec = free_job("async");
+  spec.precision = "fp16";
+  spec.data.validate.reset();
+  spec.checkpoint.every_steps = 8;
+  spec.until.steps = 24;
+  spec.loss[0].weight = 1e3;  // gradients overflow at first
+  const auto servers = servers_for(spec, 2);
+  servers->begin_generation();
+  std::vector<StateImage> images(3);
+  collective::run_gang(collective::assign_logical_ranks(4, 3), [&](collective::Communicator& gang) {
+    const auto session = open(spec);
+    ASSERT_TRUE(session->use_servers(servers->link(), gang.rank() == 0));
+    ASSERT_TRUE(gang.barrier());
+    while (!session->finished()) {
+      const auto step = session->run_step(gang);
+      ASSERT_TRUE(step) << step.error().message;
+      if (step->step < 24) continue;
+      EXPECT_LT(step->loss_scale, 65536);
+      EXPECT_GT(step->skipped_steps, 3U);
+    }
+    images[gang.rank()] = session->image(true);
+  });
+  for (const StateImage& image : images) EXPECT_EQ(image.tensors, images[0].tensors);
+  for (std::size_t range = 0; range < 2; ++range) {
+    EXPECT_EQ(servers->clocks(range), std::vector<std::uint64_t>(4, 24));
+    EXPECT_LT(servers->updates(range), 4U * 24U) << "some overflowed";
+    EXPECT_GT(servers->updates(range), 2U * 24U) << "most did not";
+  }
+}
+
 TEST_F(FreeTraining, NamesWhatIsNotFinite) {
   scheduler::JobSpec spec = free_job("async");
   spec.optimizer.lr = 1e30;

@@ -63,7 +63,7 @@ TEST_F(SessionErrors, NameTheFieldOfASpecThatCannotBeTrained) {
        [](auto& spec) {
          spec.early_stop = {{"f1", true}, 3, 0};
        }},
-      {"strategy", [](auto& spec) { spec.strategy.name = "parameter_server"; }},
+      {"strategy", [](auto& spec) { spec.strategy.name = "gossip"; }},
       {"loss", [](auto& spec) { spec.loss[0].name = "hinge"; }},
       {"until", [](auto& spec) { spec.until = {}; }}};
   for (const auto& [field, change] : changes) {

@@ -1,0 +1,89 @@
+#include "actors/train/share_computer.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "actors/data/random_stream.hpp"
+#include "actors/train/batch_feed.hpp"
+
+namespace ds::train {
+
+ShareComputer::ShareComputer(const SessionParts& parts)
+    : spec_(parts.spec),
+      model_(*parts.model),
+      maker_(parts.spec, *parts.training),
+      source_(std::make_unique<BatchFeed>([this](const MicroBatch& which) { return maker_.make(which); })) {}
+
+/// Ahead of need the source makes what this worker will want as long as its ranks and steps go on.
+void ShareComputer::expect(collective::RankRange hosted, std::uint64_t step) {
+  const auto wanted = std::pair(hosted, step);
+  const bool goes_on = expecting_ && *expecting_ == wanted;
+  if (!goes_on && hosted.first < hosted.last) {
+    const auto next = [this, hosted](const MicroBatch& one) { return maker_.after(one, hosted); };
+    if (const auto first = maker_.first_at(step, hosted)) source_->expect(*first, next);
+  }
+  expecting_ = wanted;
+}
+
+void ShareComputer::go_on(std::uint64_t step) {
+  if (expecting_) expecting_->second = step;
+}
+
+Result<StepVector::Share> ShareComputer::compute(const ShareOrder& order, const Model::OnReady& on_ready,
+                                                 StepResult& result) {
+  std::ranges::copy(order.buffers, model_.buffers().begin());
+  std::ranges::copy(order.counters, model_.counters().begin());
+  std::ranges::fill(model_.gradients(), 0.0F);
+  StepVector::Share done;
+  taken_.clear();
+  std::uint64_t unready = model_.gradients().size();
+  const Model::OnReady told = [&](std::uint64_t first, std::uint64_t last) {
+    unready = first;
+    on_ready(first, last);
+  };
+  for (std::uint32_t micro = 0; micro < spec_.batch.accumulate; ++micro) {
+    const MicroBatch which{order.step, order.logical, micro};
+    if (maker_.positions_of(which).size() == 0) continue;
+    const bool last = on_ready && micro + 1 == spec_.batch.accumulate;
+    const auto part =
+        compute_micro_batch(which, order, last ? told : Model::OnReady(), done.bad_records, result);
+    if (!part) return tl::unexpected(part.error());
+    done.loss += *part;
+  }
+  if (on_ready && unready != 0) on_ready(0, unready);  // there was no last micro-batch
+  done.buffers_before = order.buffers;
+  done.buffers_after = model_.buffers();
+  done.counters_before = order.counters;
+  done.counters_after = model_.counters();
+  if (const Result<void> heard = tell(order); !heard) return tl::unexpected(heard.error());
+  return done;
+}
+
+Result<double> ShareComputer::compute_micro_batch(const MicroBatch& which, const ShareOrder& order,
+                                                  const Model::OnReady& on_ready, std::uint64_t& bad_records,
+                                                  StepResult& result) {
+  using Clock = std::chrono::steady_clock;  // for the seconds that are reported; no result depends on it
+  const Clock::time_point begin = Clock::now();
+  const Result<data::Batch> batch = source_->take(which);
+  if (!batch) return tl::unexpected(batch.error());
+  result.data_seconds += std::chrono::duration<double>(Clock::now() - begin).count();
+  bad_records += batch->skipped;
+  if (watch_) taken_.insert(taken_.end(), batch->samples.begin(), batch->samples.end());
+  if (result.bad_record.empty()) result.bad_record = batch->first_skipped;
+  if (batch->rows == 0) return 0.0;
+  const data::RandomStream random(spec_.seed, data::Stream::dropout,
+                                  {which.step, which.logical_rank, which.micro});
+  const auto made = model_.accumulate(*batch, random.bits(0), order.divisor, order.scale, on_ready);
+  if (!made) return tl::unexpected(made.error());
+  result.forward_seconds += made->forward_seconds;
+  result.backward_seconds += made->backward_seconds;
+  return made->loss;
+}
+
+Result<void> ShareComputer::tell(const ShareOrder& order) const {
+  if (!watch_) return {};
+  return watch_({order.step + 1, schedule().batch_after(order.step).epoch, order.logical, taken_,
+                 maker_.dataset().size(), schedule().steps_per_epoch(), spec_.logical_ranks()});
+}
+
+}  // namespace ds::train
