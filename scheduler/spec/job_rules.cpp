@@ -86,6 +86,16 @@ void check_precision(const JobSpec& spec, Findings& findings) {
   }
 }
 
+/// Without order among steps nobody can say which of them are committed.
+void check_audit(const JobSpec& spec, Findings& findings) {
+  if (!spec.audit || spec.strategy.name != "parameter_server" || findings.has_error_in("strategy")) return;
+  if (spec.strategy.consistency != "sync") {
+    fail(findings, "audit", "audit goes with consistency: sync, got " + spec.strategy.consistency,
+         "workers run ahead of each other with " + spec.strategy.consistency +
+             ", so steps are not done one after the other");
+  }
+}
+
 }  // namespace
 
 void check_rules(const Section& root, const JobSpec& spec) {
@@ -95,6 +105,7 @@ void check_rules(const Section& root, const JobSpec& spec) {
   check_validation(root, spec, findings);
   check_model(spec, findings);
   check_precision(spec, findings);
+  check_audit(spec, findings);
 }
 
 }  // namespace ds::scheduler
