@@ -105,7 +105,7 @@ class Worker : public caf::event_based_actor {
         [this](const JoinGang& order) { on_join(order); },
         [this](const StartSteps& order) { trainer_.start(order.generation); },
         [this](const UseShards& use) { on_shards(use); },
-        [this](const BatchMade& made) { line_.bring(made.shard, to_micro_batch(made.name), to_batch(made)); },
+        [this](const BatchMade& made) { on_batch(made); },
         [this](const FetchState& request) { return on_fetch(request); },
         [this](const ExportOrder& order) { on_export(order); },
         [this](const StopWorker&) { options_.leave(); },
@@ -378,6 +378,14 @@ class Worker : public caf::event_based_actor {
     }
     shards_ = std::move(shards);
     line_.set_shards(std::move(numbers));
+  }
+
+  /// Of the shard that it came from, whatever it says of itself.
+  void on_batch(const BatchMade& made) {
+    const auto sender = caf::actor_cast<caf::actor_addr>(current_sender());
+    const auto from =
+        std::ranges::find_if(shards_, [&](const auto& shard) { return shard.second.address() == sender; });
+    if (from != shards_.end()) line_.bring(from->first, to_micro_batch(made.name), to_batch(made));
   }
 
   void on_shard_lost(const caf::actor_addr& source) {
