@@ -86,6 +86,18 @@ void check_precision(const JobSpec& spec, Findings& findings) {
   }
 }
 
+/// A worker alone pushes the shares of all logical ranks in one message, which has room for so many.
+constexpr std::uint32_t kMostCompressedShares = 48;
+
+void check_compression(const JobSpec& spec, Findings& findings) {
+  if (spec.strategy.compression.name == "none" || spec.workers.max <= kMostCompressedShares) return;
+  if (findings.has_error_in("compression") || findings.has_error_in("workers")) return;
+  fail(findings, "compression",
+       "goes with at most " + std::to_string(kMostCompressedShares) + " workers, workers.max is " +
+           std::to_string(spec.workers.max),
+       "compression: none has no such limit");
+}
+
 }  // namespace
 
 void check_rules(const Section& root, const JobSpec& spec) {
@@ -95,6 +107,7 @@ void check_rules(const Section& root, const JobSpec& spec) {
   check_validation(root, spec, findings);
   check_model(spec, findings);
   check_precision(spec, findings);
+  check_compression(spec, findings);
 }
 
 }  // namespace ds::scheduler
