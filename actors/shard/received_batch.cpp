@@ -28,8 +28,9 @@ Buffer copy_aligned(const Buffer& from) {
 Result<void> check_received(const data::Batch& batch, const train::MicroBatch& which,
                             const train::BatchMaker& maker) {
   const auto& fields = maker.dataset().fields();
-  bool fits =
-      batch.rows + batch.skipped == maker.positions_of(which).size() && batch.fields.size() == fields.size();
+  const std::vector<std::uint64_t> samples = maker.samples_of(which);
+  bool fits = batch.samples == samples && batch.rows + batch.skipped == samples.size() &&
+              batch.fields.size() == fields.size();
   for (std::size_t f = 0; fits && f < fields.size(); ++f) {
     const auto& [name, tensor] = batch.fields[f];
     std::vector<std::int64_t> shape{static_cast<std::int64_t>(batch.rows)};
@@ -40,8 +41,9 @@ Result<void> check_received(const data::Batch& batch, const train::MicroBatch& w
            tensor.bytes.size() == bytes;
   }
   if (fits) return {};
-  return fail(ErrorCode::internal, fmt::format("the batch of step {}, logical rank {} has not its shape",
-                                               which.step, which.logical_rank));
+  return fail(ErrorCode::internal,
+              fmt::format("the batch of step {}, logical rank {} has not its shape, or other samples",
+                          which.step, which.logical_rank));
 }
 
 void settle_memory(data::Batch& batch, bool all) {

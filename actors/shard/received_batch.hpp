@@ -4,8 +4,8 @@
 
 namespace ds::shard {
 
-/// Whether a batch that came from elsewhere is the one that this job has there: its rows, fields and their
-/// sizes. Its values are not looked at.
+/// Whether a batch that came from elsewhere is the one that this job has there: its samples, rows, fields and
+/// their sizes. Its values are not looked at.
 Result<void> check_received(const data::Batch& batch, const train::MicroBatch& which,
                             const train::BatchMaker& maker);
 

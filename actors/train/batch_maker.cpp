@@ -65,16 +65,22 @@ Result<data::Batch> BatchMaker::make(const MicroBatch& which) const {
   }
 }
 
-Result<data::Batch> BatchMaker::make_unguarded(const MicroBatch& which) const {
-  const BatchSchedule::Batch batch = schedule_.batch_after(which.step);
-  const Positions share = part_of(batch.positions, which.logical_rank, spec_.logical_ranks());
-  const Positions positions = part_of(share, which.micro, spec_.batch.accumulate);
+std::vector<std::uint64_t> BatchMaker::samples_of(const MicroBatch& which) const {
+  const std::uint64_t epoch = schedule_.batch_after(which.step).epoch;
+  const Positions positions = positions_of(which);
   std::vector<std::uint64_t> samples;
   samples.reserve(positions.size());
   for (std::uint64_t at = positions.first; at < positions.last; ++at)
-    samples.push_back(order_.sample_at(batch.epoch, at));
-  const data::Draw draw{spec_.seed, which.step, which.logical_rank, positions.first - share.first};
-  return training_.make_batch(samples, draw);
+    samples.push_back(order_.sample_at(epoch, at));
+  return samples;
+}
+
+Result<data::Batch> BatchMaker::make_unguarded(const MicroBatch& which) const {
+  const BatchSchedule::Batch batch = schedule_.batch_after(which.step);
+  const Positions share = part_of(batch.positions, which.logical_rank, spec_.logical_ranks());
+  const std::uint64_t first = positions_of(which).first - share.first;
+  const data::Draw draw{spec_.seed, which.step, which.logical_rank, first};
+  return training_.make_batch(samples_of(which), draw);
 }
 
 }  // namespace ds::train

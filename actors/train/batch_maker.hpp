@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "actors/collective/rank_range.hpp"
 #include "actors/data/dataset.hpp"
@@ -30,6 +31,8 @@ class BatchMaker {
   std::optional<MicroBatch> after(const MicroBatch& one, collective::RankRange hosted) const;
   /// What a worker that hosts these ranks (one at least) needs first at a step.
   std::optional<MicroBatch> first_at(std::uint64_t step, collective::RankRange hosted) const;
+  /// The numbers of its samples, in order.
+  std::vector<std::uint64_t> samples_of(const MicroBatch& which) const;
   /// Of the batch's tensors, when no record is left out.
   std::uint64_t bytes_of(const MicroBatch& which) const;
   /// Whether a job has it at all: numbers that came from elsewhere may be anything.

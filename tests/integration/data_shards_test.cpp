@@ -29,7 +29,7 @@ std::uint64_t kills() {
 
 /// So long that the job still runs at the last kill.
 int epochs() {
-  return static_cast<int>(6 * std::max<std::uint64_t>(kills(), 4));
+  return static_cast<int>(std::max<std::uint64_t>(kills(), 24));
 }
 
 std::string read_file(const std::filesystem::path& file) {
@@ -46,6 +46,16 @@ std::filesystem::path write_shard_job(const std::filesystem::path& folder, int s
   return file;
 }
 
+/// Like `Cluster::wait_for_state`, for jobs that take longer the more is killed.
+bool succeeds(const Cluster& cluster, const std::string& job) {
+  return wait_until(
+      [&] {
+        const auto now = cluster.status(job);
+        return now.is_object() && now.at("state") == "SUCCEEDED";
+      },
+      std::chrono::seconds(400));
+}
+
 /// The weights of a job without shards that nobody disturbed, computed once for all tests of this process.
 const std::string& weights_without_shards() {
   static const std::string weights = [] {
@@ -53,7 +63,7 @@ const std::string& weights_without_shards() {
     cluster.start_head();
     cluster.start_node("node-1", 1);
     const auto job = cluster.submit_job(write_shard_job(cluster.path() / "data", 0));
-    EXPECT_TRUE(cluster.wait_for_state(job, "SUCCEEDED")) << cluster.logs();
+    EXPECT_TRUE(succeeds(cluster, job)) << cluster.logs();
     return cluster.exported_weights(job);
   }();
   return weights;
@@ -118,7 +128,7 @@ class DataShards : public ::testing::Test {
   }
 
   void expect_same_bits() {
-    ASSERT_TRUE(cluster_.wait_for_state(job_, "SUCCEEDED")) << cluster_.logs();
+    ASSERT_TRUE(succeeds(cluster_, job_)) << cluster_.logs();
     const auto weights = cluster_.exported_weights(job_);
     ASSERT_FALSE(weights.empty());
     EXPECT_TRUE(weights == weights_without_shards()) << "seed " << seed_ << cluster_.logs();

@@ -240,7 +240,7 @@ TEST(StrategySettings, TakeFp16WhereThereIsASumToScale) {
   const std::string servers = "precision: fp16\nstrategy: parameter_server\n";
   EXPECT_EQ(read_good(servers + "consistency: sync").precision, "fp16");
   for (const char* more : {"consistency: async", "consistency: bounded", "compression: int8"}) {
-    const auto errors = read_settings(text_job_with(servers + more)).errors;
+    const auto errors = testing::read_settings(testing::text_job_with(servers + more)).errors;
     ASSERT_EQ(errors.size(), 1U) << more;
     EXPECT_NE(errors[0].find("precision: fp16 goes with consistency: sync and without compression"),
               std::string::npos)

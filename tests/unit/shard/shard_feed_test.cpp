@@ -201,6 +201,22 @@ TEST_F(ShardFeedTest, UsesNoBatchOfAShardThatReadsOtherData) {
   end_shards();
 }
 
+TEST_F(ShardFeedTest, UsesNoBatchOfOtherSamples) {
+  ShardLine line;
+  ShardFeed feed(
+      *job_.maker, line, [](const FetchPlan::Ask&) {}, ShardFeed::Memory::mapped);
+  line.set_shards({1});
+  expect(feed, 0);
+  const data::Batch right = job_.maker->make({0, 1, 0}).value();
+  data::Batch wrong = right;
+  wrong.samples.back() += 1;
+  line.bring(1, {0, 1, 0}, wrong);
+  const auto taken = feed.take({0, 1, 0});
+  ASSERT_TRUE(taken);
+  EXPECT_TRUE(same_batch(*taken, right));
+  EXPECT_EQ(feed.counts().from_shards, 0U);
+}
+
 TEST_F(ShardFeedTest, LeavesBatchesWhereTheyLieOrCopiesThemAsItIsTold) {
   for (const auto memory : {ShardFeed::Memory::mapped, ShardFeed::Memory::copied}) {
     ShardLine line;

@@ -64,7 +64,8 @@ class ShardJob {
 };
 
 inline bool same_batch(const data::Batch& a, const data::Batch& b) {
-  bool same = a.rows == b.rows && a.skipped == b.skipped && a.fields.size() == b.fields.size();
+  bool same = a.rows == b.rows && a.skipped == b.skipped && a.samples == b.samples &&
+              a.fields.size() == b.fields.size();
   for (std::size_t f = 0; same && f < a.fields.size(); ++f) {
     const auto& [name, tensor] = a.fields[f];
     same = name == b.fields[f].first && tensor.element == b.fields[f].second.element &&
