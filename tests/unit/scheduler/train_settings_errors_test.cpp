@@ -65,7 +65,7 @@ TEST(DataSettingsErrors, SayWhatAFormatNeedsAndDoesNotTake) {
        {"data.on_bad_record.skip: required, but missing\n  how many may be skipped, such as {skip: 50}",
         "data.on_bad_record.skp: unknown field\n  did you mean \"skip\"?"}},
       {train("source: a.csv, columns: {features: f, label: l}", "  shards: 1025\n"),
-       {"data.shards: expected 0 to 1024, got 1025"}},
+       {"data.shards: expected a number from 0 to 1024, got 1025"}},
   });
 }
 
