@@ -64,6 +64,9 @@ class Head : public caf::event_based_actor {
     caf::actor master;
     LiveJob live;
     std::vector<scheduler::Reason> waits;
+    std::set<std::uint64_t> ready_shards;
+    std::uint32_t useless_shards = 0;      ///< in a row that ended before they were ready
+    std::int64_t no_shards_before_ms = 0;  ///< because of these
   };
   struct Errand {  ///< an export under way in a process of its own
     std::string job, format, node;
@@ -94,6 +97,8 @@ class Head : public caf::event_based_actor {
   std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease,
                                               const messages::WorkerExited& exited) const;
   void kill_worker(std::uint64_t worker, const std::string& why);
+  void on_shard_exited(const scheduler::Lease& lease);
+  void release_idle_shards();
   Node* find_node_of(std::uint64_t worker);
 
   // ---- jobs (head_jobs.cpp) ----

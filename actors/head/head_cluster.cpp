@@ -17,9 +17,10 @@ using namespace scheduler;
 constexpr std::uint32_t kMaxOutsideKillsInARow = 20;
 constexpr std::int64_t kBackoffMs = 5'000;
 constexpr std::int64_t kMaxBackoffMs = 300'000;
+constexpr std::int64_t kShardBackoffMs = 1'000;
 
-std::int64_t backoff_ms(std::uint32_t crashes_in_a_row) {
-  return std::min(kMaxBackoffMs, kBackoffMs << std::min(crashes_in_a_row - 1, 10U));
+std::int64_t backoff_ms(std::uint32_t crashes_in_a_row, std::int64_t first_ms = kBackoffMs) {
+  return std::min(kMaxBackoffMs, first_ms << std::min(crashes_in_a_row - 1, 10U));
 }
 
 /// Nothing in a worker ends it cleanly unasked: then it was a signal that it obeyed.
@@ -134,6 +135,7 @@ Head::Node* Head::find_node_of(std::uint64_t worker) {
 std::optional<Event> Head::crash_event(const Lease& lease, const messages::WorkerExited& exited) const {
   const auto* job = ledger_.find(lease.job);
   if (job == nullptr || is_end(job->state)) return std::nullopt;
+  if (lease.role == Role::shard) return std::nullopt;  // workers get on without them
   // Whatever ended it, a data shard takes nothing along: workers read for themselves until another is there.
   if (lease.role == Role::shard && is_outside(exited)) return std::nullopt;
   // A worker whose death the others noticed first is being released already, and has crashed all the same.
@@ -156,6 +158,7 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   const auto found = ledger_.leases().find(exited.worker);
   if (found == ledger_.leases().end()) return schedule_soon();
   const auto lease = found->second;
+  if (lease.role == Role::shard) on_shard_exited(lease);
   std::vector<Event> events;
   const auto crash = crash_event(lease, exited);
   suspects_.erase(exited.worker);
@@ -176,6 +179,34 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
     tell_leases(lease.job);
   }
   schedule_soon();
+}
+
+/// One that never got ready would not get ready the next moment either.
+void Head::on_shard_exited(const Lease& lease) {
+  const auto found = jobs_.find(lease.job);
+  if (found == jobs_.end()) return;
+  Job& job = found->second;
+  if (job.ready_shards.erase(lease.worker) == 1) {
+    job.useless_shards = 0;
+  } else if (!lease.releasing || suspects_.contains(lease.worker)) {
+    const auto wait_ms = backoff_ms(++job.useless_shards, kShardBackoffMs);
+    job.no_shards_before_ms = now_ms() + wait_ms;
+    delayed_send(this, std::chrono::milliseconds(wait_ms), Run{[](Head& head) { head.schedule_soon(); }});
+  }
+}
+
+/// Shards of a job without workers would only take memory.
+void Head::release_idle_shards() {
+  std::set<std::string> with_workers;
+  for (const auto& [worker, lease] : ledger_.leases()) {
+    if (lease.role == Role::worker && !lease.releasing) with_workers.insert(lease.job);
+  }
+  std::vector<std::uint64_t> idle;
+  for (const auto& [worker, lease] : ledger_.leases()) {
+    if (lease.role == Role::shard && !lease.releasing && !with_workers.contains(lease.job))
+      idle.push_back(worker);
+  }
+  for (const auto worker : idle) kill_worker(worker, "its job has no workers");
 }
 
 void Head::on_log(const messages::LogLines& lines) {
@@ -269,7 +300,11 @@ void Head::schedule() {
             fmt::format("fits on node {}", placement.node));
     }
   }
-  for (const auto& placement : place_roles(views, leases, ledger_.role_demands(now_ms()))) {
+  auto roles = ledger_.role_demands(now_ms());
+  std::erase_if(roles, [this](const RoleDemand& demand) {
+    return demand.role == Role::shard && jobs_[demand.job].no_shards_before_ms > now_ms();
+  });
+  for (const auto& placement : place_roles(views, leases, roles)) {
     grant(placement.job, placement.node, placement.role, {0, 0},
           fmt::format("its {} goes to node {}", to_string(placement.role), placement.node));
   }
@@ -292,6 +327,7 @@ void Head::schedule() {
     ensure_master(job, false);
     tell_leases(job);
   }
+  release_idle_shards();
 }
 
 }  // namespace ds::head

@@ -29,6 +29,8 @@ void Head::on_worker_hello(const messages::WorkerHello& hello) {
   const auto job = lease == ledger_.leases().end() ? jobs_.end() : jobs_.find(lease->second.job);
   if (job == jobs_.end() || !job->second.master) return send(worker, messages::StopWorker{hello.worker});
   job->second.live.step = std::max(job->second.live.step, hello.step);
+  const bool is_ready = static_cast<job::WorkerPhase>(hello.phase) != job::WorkerPhase::fresh;
+  if (lease->second.role == Role::shard && is_ready) job->second.ready_shards.insert(hello.worker);
   send(job->second.master, hello);
 }
 

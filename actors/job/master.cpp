@@ -28,6 +28,8 @@ namespace {
 using namespace messages;
 
 constexpr auto kTick = std::chrono::milliseconds(1000);
+/// For a data shard from lease to ready, as for workers.
+constexpr auto kShardReadyLimit = std::chrono::minutes(5);
 
 class Master : public caf::event_based_actor {
  public:
@@ -64,9 +66,7 @@ class Master : public caf::event_based_actor {
         [this](const TrainingFinished& finished) {
           carry_out(gang_.on_finished(finished.worker, finished.generation, finished.step));
         },
-        [this](const messages::JobImpossible& impossible) {
-          options_.tell_head(JobImpossible{impossible.worker, impossible.why});
-        },
+        [this](const messages::JobImpossible& impossible) { on_impossible(impossible); },
         [this](const StepReport& report) {
           if (report.generation == gang_.generation()) options_.tell_head(report);
         },
@@ -76,6 +76,7 @@ class Master : public caf::event_based_actor {
         [this](const SaveCheckpoint& checkpoint) { return on_save(checkpoint); },
         [](const SaveOutcome& outcome) { outcome.deliver(); },
         [this](Tick) {
+          give_up_late_shards();
           carry_out(gang_.on_tick(now()));
           delayed_send(this, kTick, Tick{});
         },
@@ -88,6 +89,11 @@ class Master : public caf::event_based_actor {
     caf::actor actor;
   };
 
+  struct Shard {
+    bool ready = false;
+    Gang::Time since{0};  ///< it was leased, or this master heard of it
+  };
+
   static Gang::Time now() {
     return std::chrono::duration_cast<Gang::Time>(std::chrono::steady_clock::now().time_since_epoch());
   }
@@ -95,36 +101,56 @@ class Master : public caf::event_based_actor {
   /// Data shards are no part of the gang: workers get on without them.
   void on_leases(const std::vector<GangLease>& leases) {
     std::vector<GangLease> gang;
-    std::map<std::uint64_t, bool> shards;
+    std::map<std::uint64_t, Shard> shards;
     for (const auto& lease : leases) {
       if (lease.role != scheduler::Role::shard) {
         gang.push_back(lease);
       } else if (!lease.releasing) {
         const auto known = shards_.find(lease.worker);
-        shards.emplace(lease.worker, known != shards_.end() && known->second);
+        shards.emplace(lease.worker, known != shards_.end() ? known->second : Shard{false, now()});
       }
     }
-    if (std::exchange(shards_, std::move(shards)) != shards_) tell_shards();
+    shards_ = std::move(shards);
+    tell_shards();
     carry_out(gang_.set_leases(gang, now()));
   }
 
   void on_shard_hello(const WorkerHello& hello) {
     if (static_cast<WorkerPhase>(hello.phase) == WorkerPhase::fresh) return act(AssignWorker{hello.worker});
-    shards_[hello.worker] = true;
+    shards_[hello.worker].ready = true;
     tell_shards();
   }
 
   UseShards ready_shards() const {
     UseShards use;
-    for (const auto& [shard, ready] : shards_) {
-      const auto contact = contacts_.find(shard);
-      if (ready && contact != contacts_.end()) use.shards.push_back(contact->second.address);
+    for (const auto& [worker, shard] : shards_) {
+      const auto contact = contacts_.find(worker);
+      if (shard.ready && contact != contacts_.end()) use.shards.push_back(contact->second.address);
     }
     return use;
   }
 
+  /// One that hangs before it is ready is of no use.
+  void give_up_late_shards() {
+    for (auto& [worker, shard] : shards_) {
+      if (shard.ready || now() - shard.since < kShardReadyLimit) continue;
+      shard.since = now();
+      options_.tell_head(KillWorker{worker, "the data shard was not ready in time"});
+    }
+  }
+
+  void on_impossible(const messages::JobImpossible& impossible) {
+    if (!shards_.contains(impossible.worker))
+      return options_.tell_head(JobImpossible{impossible.worker, impossible.why});
+    // Its node may lack what the workers' nodes have; what is wrong with the data itself they find too.
+    spdlog::warn("job {}: data shard {} can't help: {}", options_.job, impossible.worker, impossible.why);
+    options_.tell_head(KillWorker{impossible.worker, impossible.why});
+  }
+
   void tell_shards() {
     const auto use = ready_shards();
+    if (use == told_shards_) return;
+    told_shards_ = use;
     for (const auto& [worker, contact] : contacts_) {
       if (!shards_.contains(worker)) send(contact.actor, use);
     }
@@ -277,8 +303,9 @@ class Master : public caf::event_based_actor {
   std::map<std::uint64_t, parameters::Commit> commits_;
   std::uint64_t parameters_ = 0;
   std::vector<parameters::RowTable> row_tables_;
-  std::map<std::uint64_t, bool> shards_;  ///< whether they are ready
-  std::string fingerprint_;               ///< of the data and model of the first worker that said hello
+  std::map<std::uint64_t, Shard> shards_;
+  UseShards told_shards_;    ///< last
+  std::string fingerprint_;  ///< of the data and model of the first worker that said hello
 };
 
 }  // namespace

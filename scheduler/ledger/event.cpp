@@ -20,7 +20,23 @@ static void from_json(const nlohmann::json& json, Role& role) {
 }
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSubmitted, job, key, file, directory, text)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseGranted, worker, job, node, slots, memory_bytes, role)
+static void to_json(nlohmann::json& json, const LeaseGranted& x) {
+  json = {{"worker", x.worker},
+          {"job", x.job},
+          {"node", x.node},
+          {"slots", x.slots},
+          {"memory_bytes", x.memory_bytes},
+          {"role", x.role}};
+}
+static void from_json(const nlohmann::json& json, LeaseGranted& x) {
+  json.at("worker").get_to(x.worker);
+  json.at("job").get_to(x.job);
+  json.at("node").get_to(x.node);
+  json.at("slots").get_to(x.slots);
+  json.at("memory_bytes").get_to(x.memory_bytes);
+  x.role = Role::worker;  // what journals from before there were roles mean
+  if (json.contains("role")) json.at("role").get_to(x.role);
+}
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseReleasing, worker)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseEnded, worker)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GenerationFormed, job, generation, members, step)

@@ -277,7 +277,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
     }
     for (const auto& entry : document.at("leases")) {
       Lease lease{entry.at(0), entry.at(1), entry.at(2), entry.at(3), entry.at(4), entry.at(5)};
-      lease.role = role_from(entry.at(6).get<std::string>()).value();
+      if (entry.size() > 6) lease.role = role_from(entry.at(6).get<std::string>()).value();
       ledger.leases_.emplace(lease.worker, lease);
     }
     document.at("next_order").get_to(ledger.next_order_);

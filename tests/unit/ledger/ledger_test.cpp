@@ -158,6 +158,13 @@ TEST(Event, ComesBackFromItsText) {
   }
 }
 
+TEST(Event, OfALeaseWithoutARoleIsAWorkers) {
+  const auto event = event_from(
+      R"({"at":1,"by":"","why":"","type":"lease_granted","fields":{"worker":1,"job":"a","node":"n","slots":2,"memory_bytes":3}})");
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<LeaseGranted>(event->body), (LeaseGranted{1, "a", "n", 2, 3, Role::worker}));
+}
+
 TEST(Event, RefusesWhatItDidNotWrite) {
   for (
       const char* text :

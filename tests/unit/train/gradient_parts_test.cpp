@@ -6,6 +6,7 @@
 
 #include "actors/collective/communicator.hpp"
 #include "actors/parameters/payload_reader.hpp"
+#include "actors/parameters/sparse_rows.hpp"
 #include "actors/train/gradient_encoder.hpp"
 #include "actors/train/gradient_fold.hpp"
 #include "actors/train/row_tables.hpp"
@@ -100,9 +101,12 @@ TEST(RowTables, AreLargeMatricesAsFarAsTheirRowsAreWhole) {
                                       {"output.bias", {1000}, 6000, 1000},
                                       {"other.weight", {256, 4}, 7000, 1024}};
   using parameters::RowTable;
-  EXPECT_EQ(row_tables(slots, {0, 8024}), (std::vector<RowTable>{{0, 300, 10}, {7000, 256, 4}}));
-  EXPECT_EQ(row_tables(slots, {15, 2995}), (std::vector<RowTable>{{5, 297, 10}}));
-  EXPECT_EQ(row_tables(slots, {2995, 7003}), (std::vector<RowTable>{}));
+  using parameters::tables_in;
+  const std::vector<RowTable> all{{0, 300, 10}, {7000, 256, 4}};
+  EXPECT_EQ(row_tables(slots), all);
+  EXPECT_EQ(tables_in({0, 8024}, all), all);
+  EXPECT_EQ(tables_in({15, 2995}, all), (std::vector<RowTable>{{5, 297, 10}}));
+  EXPECT_EQ(tables_in({2995, 7003}, all), (std::vector<RowTable>{}));
 }
 
 TEST(WorkerState, SurvivesItsBytesAndIsRefusedWhenTheyDoNotFit) {

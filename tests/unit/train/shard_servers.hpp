@@ -13,6 +13,7 @@
 
 #include "actors/parameters/link.hpp"
 #include "actors/parameters/range_shard.hpp"
+#include "actors/parameters/sparse_rows.hpp"
 #include "actors/train/row_tables.hpp"
 #include "actors/train/state_description.hpp"
 #include "scheduler/spec/job_spec.hpp"
@@ -33,7 +34,7 @@ class ShardServers {
     for (const parameters::KeyRange& range : ranges_) {
       const parameters::ShardOptions options{
           range,      spec.logical_ranks(), spec.strategy.consistency == "sync",
-          replicated, spec.optimizer,       row_tables(known->parameters, range)};
+          replicated, spec.optimizer,       parameters::tables_in(range, row_tables(known->parameters))};
       shards_.emplace_back(options);
       if (replicated) replicas_.emplace_back(options);
     }

@@ -21,7 +21,14 @@ class StepVerdict : public testing::Test {
     begin_scaling(spec_, progress_);
   }
 
-  Result<Verdict> judge() const { return judge_step(spec_, slots_, vector_, sum_, progress_, 41); }
+  Result<Verdict> judge() const {
+    const auto bad = kernels::find_not_finite(sum_);
+    if (!bad) return Verdict::good;
+    NotFinite what;
+    if (*bad < 4) what.gradient = *bad;
+    what.loss = !std::isfinite(sum_.back());
+    return judge_not_finite(spec_, slots_, what, progress_, 42);
+  }
 
   scheduler::JobSpec spec_;
   const std::vector<TensorSlot> slots_{{"first.weight", {3}, 0, 3}, {"second.bias", {1}, 3, 1}};
