@@ -96,6 +96,18 @@ void check_audit(const JobSpec& spec, Findings& findings) {
   }
 }
 
+/// A worker alone pushes the shares of all logical ranks in one message, which has room for so many.
+constexpr std::uint32_t kMostCompressedShares = 48;
+
+void check_compression(const JobSpec& spec, Findings& findings) {
+  if (spec.strategy.compression.name == "none" || spec.workers.max <= kMostCompressedShares) return;
+  if (findings.has_error_in("compression") || findings.has_error_in("workers")) return;
+  fail(findings, "compression",
+       "goes with at most " + std::to_string(kMostCompressedShares) + " workers, workers.max is " +
+           std::to_string(spec.workers.max),
+       "compression: none has no such limit");
+}
+
 }  // namespace
 
 void check_rules(const Section& root, const JobSpec& spec) {
@@ -106,6 +118,7 @@ void check_rules(const Section& root, const JobSpec& spec) {
   check_model(spec, findings);
   check_precision(spec, findings);
   check_audit(spec, findings);
+  check_compression(spec, findings);
 }
 
 }  // namespace ds::scheduler
