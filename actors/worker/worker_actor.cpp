@@ -397,9 +397,9 @@ class Worker : public caf::event_based_actor {
 
   /// Of the shard that it came from, whatever it says of itself.
   void on_batch(const BatchMade& made) {
-    const auto sender = caf::actor_cast<caf::actor_addr>(current_sender());
+    const auto source = caf::actor_cast<caf::actor_addr>(current_sender());
     const auto from =
-        std::ranges::find_if(shards_, [&](const auto& shard) { return shard.second.address() == sender; });
+        std::ranges::find_if(shards_, [&](const auto& shard) { return shard.second.address() == source; });
     if (from != shards_.end()) line_.bring(from->first, to_micro_batch(made.name), to_batch(made));
   }
 
