@@ -91,6 +91,7 @@ std::vector<FetchPlan::Ask> FetchPlan::take_asks(Time now) {
     ask.wanted.push_back(entry.which);
   }
   std::vector<Ask> all;
+  all.reserve(asks.size());
   for (auto& [shard, ask] : asks) all.push_back(std::move(ask));
   return all;
 }
