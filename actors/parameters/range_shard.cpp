@@ -130,14 +130,18 @@ ShardActions RangeShard::on_stored(std::uint64_t number) {
   return std::exchange(state.actions, {});
 }
 
-void RangeShard::begin_generation(bool replicated) {
+void RangeShard::end_generation() {
   State& state = *state_;
-  state.options.replicated = replicated;
   state.forget_askers();
   state.parts.clear();
   state.asked.reset();
-  state.stored = false;  // replicas may be others now
+  state.stored = false;  // replicas may be others in the next one
   state.sum_number.reset();
+}
+
+void RangeShard::begin_generation(bool replicated) {
+  end_generation();
+  state_->options.replicated = replicated;
 }
 
 bool RangeShard::has_state() const {
@@ -166,14 +170,6 @@ RangeImage RangeShard::image() const {
 
 Result<void> RangeShard::restore(const RangeImage& image) {
   return state_->restore(image);
-}
-
-void RangeShard::clear() {
-  State& state = *state_;
-  ShardOptions options = state.options;
-  const std::uint64_t next_number = state.next_number;
-  state_ = std::make_unique<State>(std::move(options));
-  state_->next_number = next_number;
 }
 
 }  // namespace ds::parameters

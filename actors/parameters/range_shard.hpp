@@ -63,8 +63,10 @@ class RangeShard {
   /// As replica. False when it cannot be applied here: then this copy is useless and must be fetched anew.
   bool on_replica_update(const ReplicaUpdate& update);
 
-  /// A new generation: forgets parts and sums that were not committed past `keep_prepared`, and all tickets
-  /// (their askers are gone). `replicated` may change.
+  /// The generation ended: forgets all tickets, for their askers are gone, and the parts of a sum. A sum that
+  /// is prepared stays: others may have committed its step.
+  void end_generation();
+  /// A new one begins, its predecessor ended. `replicated` may change.
   void begin_generation(bool replicated);
 
   /// Whether there is a state at all.
@@ -79,7 +81,6 @@ class RangeShard {
   /// A copy, for a new holder of the range or a checkpoint.
   RangeImage image() const;
   Result<void> restore(const RangeImage& image);
-  void clear();
 
  private:
   struct State;

@@ -141,29 +141,15 @@ void FreeSteps::count(Verdict verdict, Progress& progress) {
 
 // ---- meetings -------------------------------------------------------------------------------------
 
-std::uint32_t FreeSteps::active_ranks() const {
-  const Positions full{0, schedule_.batch_after(0).positions.size()};
-  std::uint32_t active = 0;
-  for (std::uint32_t rank = 0; rank < spec_.logical_ranks(); ++rank)
-    active += part_of(full, rank, spec_.logical_ranks()).size() != 0 ? 1 : 0;
-  return active;
-}
-
-bool FreeSteps::is_first_active(std::uint32_t logical) const {
-  const Positions full{0, schedule_.batch_after(0).positions.size()};
-  std::uint32_t first = 0;
-  while (part_of(full, first, spec_.logical_ranks()).size() == 0) ++first;
-  return logical == first;
-}
-
 void FreeSteps::add_moves(std::span<double> moves) const {
+  const std::uint32_t first = active().first;
   for (const auto& [logical, rank] : ranks_) {
     const std::size_t buffers = kept_.buffers.size();
     for (std::size_t i = 0; i < buffers; ++i) {
       const double before = kept_.buffers[i], after = rank.buffers[i];
       if (after != before) moves[i] += after - before;  // a constant may be infinite
     }
-    for (std::size_t i = 0; is_first_active(logical) && i < kept_.counters.size(); ++i)
+    for (std::size_t i = 0; logical == first && i < kept_.counters.size(); ++i)
       moves[buffers + i] += static_cast<double>(rank.counters[i] - kept_.counters[i]);
   }
 }
@@ -210,10 +196,10 @@ Result<void> FreeSteps::meet(collective::Communicator& communicator, WorkerState
 }
 
 Result<void> FreeSteps::apply(std::span<const double> moves, WorkerState& state, StepResult& result) const {
-  const double active = active_ranks();
+  const double ranks = active().count;
   const std::size_t buffers = state.buffers.size();
   for (std::size_t i = 0; i < buffers; ++i) {
-    if (moves[i] != 0) state.buffers[i] += static_cast<float>(moves[i] / active);
+    if (moves[i] != 0) state.buffers[i] += static_cast<float>(moves[i] / ranks);
   }
   for (std::size_t i = 0; i < state.counters.size(); ++i)
     state.counters[i] += std::llround(moves[buffers + i]);

@@ -394,20 +394,13 @@ Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, 
 /// `out`. A share may be empty.
 Result<void> Session::write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
                                   const Model::OnReady& on_ready, StepResult& result) {
-  const std::uint32_t ranks = spec_.logical_ranks();
-  const auto is_active = [&](std::uint32_t rank) {
-    return part_of(batch.positions, rank, ranks).size() != 0;
-  };
   const auto divisor = static_cast<double>(batch.positions.size());
   Result<StepVector::Share> done = shares_->compute(
       {step_, logical, divisor, loss_scale(spec_, progress_), buffers_, counters_}, on_ready, result);
   if (!done) return tl::unexpected(done.error());
-  std::uint32_t active = 0, first_active = ranks;
-  for (std::uint32_t rank = ranks; rank-- > 0;) {
-    if (is_active(rank)) ++active, first_active = rank;
-  }
-  done->active = std::max(active, 1U);
-  done->first = logical == first_active;
+  const ActiveRanks active = active_ranks(batch.positions, spec_.logical_ranks());
+  done->active = std::max(active.count, 1U);
+  done->first = logical == active.first;
   vector_.write_rest(*done, out);
   return {};
 }
