@@ -103,5 +103,15 @@ TEST(Replicas, ThatMissedSomethingSaySo) {
   EXPECT_FALSE(fresh.on_replica_update(StoreSum{0, to_buffer(values)})) << "no state";
 }
 
+TEST(Replicas, ThatMissedAShareWithoutAnUpdateAreBehind) {
+  std::mt19937 generator(45);
+  const auto values = random_values(generator, kElements);
+  RangeShard primary = installed(options_with(false), values), replica = installed(options_with(false), values);
+  (void)primary.on_request(1, PushUpdate{0, 1, false, {}, 0});
+  EXPECT_EQ(primary.applied(), 1U);
+  EXPECT_EQ(primary.prepared(), 1U);
+  EXPECT_EQ(replica.applied(), 0U) << "it would refuse the rank's second share";
+}
+
 }  // namespace
 }  // namespace ds::parameters

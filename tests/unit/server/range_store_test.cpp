@@ -86,6 +86,20 @@ TEST(RangeStore, MakesTheStepThatOthersHaveCommitted) {
   EXPECT_EQ(store.find(1)->image().parameters, floats(1'808, 0.5F));
 }
 
+TEST(RangeStore, KnowsTheCommitOfARangeThatItHasFetched) {
+  RangeStore store(spec_of(1)), other(spec_of(1));
+  ASSERT_TRUE(store.join(plan_of(true, {{true}})));
+  install(store, 0, kParameters);
+  prepare(store, 0, kParameters);
+  const Commit commit{0, true, 1, 1, 1, Buffer::copy_of(std::string_view("workers"))};
+  ASSERT_EQ(store.find(0)->on_request(3, CommitAndPull{commit, 0}).size(), 1U);
+  StorePlan plan = plan_of(false, {{true, false, true}});
+  plan.step = 1;
+  ASSERT_TRUE(other.join(plan));
+  ASSERT_TRUE(other.find(0)->restore(store.find(0)->image()));
+  EXPECT_EQ(other.last_commit(), commit) << "the one that had it may die before all are at its step";
+}
+
 TEST(RangeStore, FreesThePartsOfASumWhenTheGenerationEnds) {
   RangeStore store(spec_of(1, 2));
   ASSERT_TRUE(store.join(plan_of(true, {{true}})));
