@@ -57,6 +57,9 @@ class RangeShard {
   RangeShard(RangeShard&&) noexcept;
   RangeShard& operator=(RangeShard&&) noexcept;
 
+  /// As primary, right before `on_request`: tells replicas of the request already, so that they carry it out
+  /// while this does. Nothing for most requests, and where `on_request` would refuse.
+  ShardActions announce(const Request& request);
   /// As primary. A pull or push before there is a state waits for it.
   ShardActions on_request(Ticket ticket, Request request);
   ShardActions on_stored(std::uint64_t number);
@@ -71,7 +74,9 @@ class RangeShard {
 
   /// Whether there is a state at all.
   bool has_state() const;
-  std::uint64_t applied() const;  ///< sync: committed steps; else updates made
+  /// sync: committed steps; else shares taken, also those that changed nothing: of two copies, the one with
+  /// more has all that the other has.
+  std::uint64_t applied() const;
   std::uint64_t prepared()
       const;  ///< sync: `applied() + 1` when the next step's sum is there, else `applied()`
   const std::optional<Commit>& last_commit() const;

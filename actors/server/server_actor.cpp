@@ -261,6 +261,7 @@ class Server : public caf::event_based_actor {
       return answer({call.asker, call.ticket}, fail(ErrorCode::internal, "the key range is not here"));
     const auto ticket = ++last_ticket_;
     askers_[ticket] = {call.asker, call.ticket};
+    carry_out(call.range, shard->announce(request));
     carry_out(call.range, shard->on_request(ticket, std::move(request)));
   }
 

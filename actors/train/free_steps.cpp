@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include "actors/train/optimizer.hpp"
@@ -20,9 +21,16 @@ FreeSteps::FreeSteps(const scheduler::JobSpec& spec, const Boundaries& boundarie
       shares_(shares),
       moves_(model.buffers().size() + model.counters().size() + kNumbers) {}
 
+bool FreeSteps::have_gone_back(const std::vector<std::uint64_t>& clocks) const {
+  return !clocks_.empty() && !std::ranges::equal(clocks_, clocks, std::less_equal());
+}
+
 std::uint64_t FreeSteps::resume(std::vector<std::uint64_t> clocks, const WorkerState& kept) {
-  // A meeting that was held took all that was brought to it; else it is still owed.
-  if (kept.step == kept_.step) {
+  const auto [least, most] = std::ranges::minmax(clocks);
+  settled_ = least == kept.step && most == kept.step;
+  // A meeting that was held took all that was brought to it; else it is still owed, unless no share was made
+  // since: then this worker's were of a past that servers have lost.
+  if (kept.step == kept_.step && !settled_ && !have_gone_back(clocks)) {
     add_moves(moves_);
   } else {
     std::ranges::fill(moves_, 0);
@@ -31,8 +39,6 @@ std::uint64_t FreeSteps::resume(std::vector<std::uint64_t> clocks, const WorkerS
   snapshot_.reset();
   kept_ = kept;
   clocks_ = std::move(clocks);
-  const auto [least, most] = std::ranges::minmax(clocks_);
-  settled_ = least == kept.step && most == kept.step;
   // A boundary is passed once all have met there.
   return least > kept.step && meets(least) ? least - 1 : least;
 }
@@ -50,6 +56,7 @@ void FreeSteps::host(collective::RankRange hosted, WorkerState& state) {
 Result<StepResult> FreeSteps::run(collective::Communicator& communicator, WorkerState& state) {
   WorkerState next = state;
   host(communicator.hosted(), next);
+  servers_.keep_only(communicator.hosted());
   snapshot_.reset();
   settled_ = false;
   StepResult result;

@@ -33,6 +33,10 @@ class FreeSteps {
   FreeSteps(const scheduler::JobSpec& spec, const Boundaries& boundaries, Model& model,
             ServerParameters& servers, ShareComputer& shares);
 
+  /// Servers have lost shares that were made: they began anew from a checkpoint since the last generation.
+  /// `clocks` as `resume` will get them.
+  bool have_gone_back(const std::vector<std::uint64_t>& clocks) const;
+
   /// A generation begins, with what servers know: of each rank the shares made, and what the last meeting
   /// left. Gives the steps that all ranks have made.
   std::uint64_t resume(std::vector<std::uint64_t> clocks, const WorkerState& kept);

@@ -221,6 +221,7 @@ Result<void> Session::use_servers(std::shared_ptr<parameters::Link> link, bool s
   if (!view) return tl::unexpected(view.error());
   Result<WorkerState> state = newest_of(view->worker_states, buffers_.size(), counters_.size());
   if (!state) return tl::unexpected(state.error());
+  if (free_ ? free_->have_gone_back(view->clocks) : view->step < step_) servers_->forget_left_out();
   if (free_) {
     const std::uint64_t step = free_->resume(view->clocks, *state);
     state->step = step;
@@ -238,6 +239,9 @@ Result<StateImage> Session::checkpoint_image(bool copy) {
   StateImage whole = image(copy);
   if (!servers_) return whole;
   if (!servers_->is_connected()) return fail(ErrorCode::conflict, "no parameter servers are known yet");
+  if (free_ && !free_->settled())
+    return fail(ErrorCode::unavailable, fmt::format("some have gone on from step {}", step_),
+                "the next evaluation or checkpoint has its state");
   std::optional<OptimizerVectors> snapshot = free_ ? free_->take_snapshot() : std::nullopt;
   if (!snapshot) {
     Result<OptimizerVectors> read = servers_->read_optimizer(step_);

@@ -137,6 +137,7 @@ class LossySimulation {
   }
 
   std::size_t send(Copies& copies, Request request) {
+    (void)take(copies, copies.primary->announce(request));
     return take(copies, copies.primary->on_request(next_ticket_++, std::move(request)));
   }
 
