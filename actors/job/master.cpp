@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "actors/fabric/end_process.hpp"
+#include "actors/job/server_commits.hpp"
 #include "actors/messages/server.hpp"
 
 namespace ds::job {
@@ -52,7 +53,7 @@ class Master : public caf::event_based_actor {
           carry_out(gang_.on_paused(paused.worker, paused.generation, paused.step, now()));
         },
         [this](const ServerPaused& paused) {
-          if (!paused.last_commit.empty()) commits_[paused.worker] = paused.last_commit.front();
+          commits_.on_paused(paused.worker, paused.last_commit);
           carry_out(gang_.on_paused(paused.worker, paused.generation, 0, now(), paused.held));
         },
         [this](const GangJoined& joined) {
@@ -192,7 +193,7 @@ class Master : public caf::event_based_actor {
       if (contact->second.actor.address() != source) continue;
       const auto worker = contact->first;
       contacts_.erase(contact);
-      commits_.erase(worker);
+      commits_.on_lost(worker);
       spdlog::info("job {}: worker {} was lost", options_.job, worker);
       if (shards_.erase(worker) == 1) {
         tell_shards();
@@ -279,10 +280,8 @@ class Master : public caf::event_based_actor {
     const ServerPlan& plan = action.plan;
     JoinServers order{
         options_.job, action.generation, parameters_, row_tables_, plan.fresh, plan.step, {}, {}, {}};
-    for (const auto& [server, commit] : commits_) {
-      // Whoever made the plan's step knows how; its message came before the plan.
-      if (!plan.fresh && commit.step + 1 == plan.step) order.commit = {commit};
-    }
+    // Whoever made the plan's step knows how; its message came before the plan.
+    if (!plan.fresh) order.commit = commits_.that_made(plan.step);
     for (const auto& holders : plan.holders) {
       if (!append_addresses(holders, order.ranges.emplace_back().servers)) return;
     }
@@ -299,8 +298,8 @@ class Master : public caf::event_based_actor {
   MasterOptions options_;
   Gang gang_;
   std::map<std::uint64_t, Contact> contacts_;
-  // Of parameter servers: the newest commit that each told of, and what workers know of the model.
-  std::map<std::uint64_t, parameters::Commit> commits_;
+  ServerCommits commits_;
+  // What workers know of the model, for parameter servers.
   std::uint64_t parameters_ = 0;
   std::vector<parameters::RowTable> row_tables_;
   std::map<std::uint64_t, Shard> shards_;

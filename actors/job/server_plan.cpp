@@ -6,7 +6,7 @@
 namespace ds::job {
 namespace {
 
-/// The best copy of each range: its number of applied steps or updates.
+/// The best copy of each range: its number of applied steps or shares.
 std::vector<std::uint64_t> newest(const ServerRules& rules, std::span<const std::uint64_t> live,
                                   const std::map<std::uint64_t, std::vector<HeldRange>>& held) {
   std::vector<std::uint64_t> best(rules.ranges, 0);

@@ -38,7 +38,7 @@ struct ServerPlan {
 ///
 /// sync: a step that any range has committed was prepared by every range and its replicas, so all can be
 /// brought to the newest committed one; a copy that can't be is dropped. Otherwise the copy with the most
-/// updates counts. Copies are on different servers, as many as wanted or as there are servers; holders stay
+/// shares counts. Copies are on different servers, as many as wanted or as there are servers; holders stay
 /// where they are, and primaries are spread. `live`: servers in rising order, at least one. Pure.
 ServerPlan plan_servers(const ServerRules& rules, std::span<const std::uint64_t> live,
                         const std::map<std::uint64_t, std::vector<HeldRange>>& held);

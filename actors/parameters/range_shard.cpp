@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
 #include <utility>
 
 #include "actors/parameters/shard_state.hpp"
@@ -59,8 +60,12 @@ Result<void> RangeShard::State::on(Ticket ticket, const CommitAndPull& request) 
   const std::uint64_t before = step;
   if (const auto done = commit(request.commit); !done) return done;
   // Workers who saw a step must never see it undone, so replicas know of it first.
-  answer_when_stored(ticket, step != before ? std::optional<ReplicaUpdate>(*last_commit) : std::nullopt,
-                     pulled(request.have));
+  if (step != before && announced) {
+    unstored.push_back({*std::exchange(announced, std::nullopt), ticket, pulled(request.have)});
+  } else {
+    answer_when_stored(ticket, step != before ? std::optional<ReplicaUpdate>(*last_commit) : std::nullopt,
+                       pulled(request.have));
+  }
   if (step != before) answer_pulls();
   return {};
 }
@@ -100,7 +105,9 @@ Result<void> RangeShard::State::on(Ticket ticket, const KeepWorkerState& one) {
 }
 
 Result<void> RangeShard::State::on(Ticket ticket, const ReadRange&) {
-  answer(ticket, image());
+  RangeImage image = image_without_vectors();
+  vectors.copy_optimizer_to(image);
+  answer(ticket, std::move(image));
   return {};
 }
 
@@ -110,6 +117,15 @@ RangeShard::RangeShard(ShardOptions options) : state_(std::make_unique<State>(st
 RangeShard::~RangeShard() = default;
 RangeShard::RangeShard(RangeShard&&) noexcept = default;
 RangeShard& RangeShard::operator=(RangeShard&&) noexcept = default;
+
+ShardActions RangeShard::announce(const Request& request) {
+  State& state = *state_;
+  const auto* one = std::get_if<CommitAndPull>(&request);
+  if (one != nullptr && state.options.replicated && !state.announced && state.waiting() < kMaxWaiting &&
+      one->commit.step == state.step && state.check_commit(one->commit))
+    state.announced = state.send(one->commit);
+  return std::exchange(state.actions, {});
+}
 
 ShardActions RangeShard::on_request(Ticket ticket, Request request) {
   state_->handle(ticket, std::move(request));
@@ -130,14 +146,19 @@ ShardActions RangeShard::on_stored(std::uint64_t number) {
   return std::exchange(state.actions, {});
 }
 
-void RangeShard::begin_generation(bool replicated) {
+void RangeShard::end_generation() {
   State& state = *state_;
-  state.options.replicated = replicated;
   state.forget_askers();
   state.parts.clear();
   state.asked.reset();
-  state.stored = false;  // replicas may be others now
+  state.stored = false;  // replicas may be others in the next one
   state.sum_number.reset();
+  state.announced.reset();
+}
+
+void RangeShard::begin_generation(bool replicated) {
+  end_generation();
+  state_->options.replicated = replicated;
 }
 
 bool RangeShard::has_state() const {
@@ -145,11 +166,13 @@ bool RangeShard::has_state() const {
 }
 
 std::uint64_t RangeShard::applied() const {
-  return state_->applied();
+  const auto& clocks = state_->clocks;
+  return state_->options.sync ? state_->step
+                              : std::accumulate(clocks.begin(), clocks.end(), std::uint64_t{0});
 }
 
 std::uint64_t RangeShard::prepared() const {
-  return state_->applied() + (state_->prepared ? 1 : 0);
+  return applied() + (state_->prepared ? 1 : 0);
 }
 
 const std::optional<Commit>& RangeShard::last_commit() const {
@@ -166,14 +189,6 @@ RangeImage RangeShard::image() const {
 
 Result<void> RangeShard::restore(const RangeImage& image) {
   return state_->restore(image);
-}
-
-void RangeShard::clear() {
-  State& state = *state_;
-  ShardOptions options = state.options;
-  const std::uint64_t next_number = state.next_number;
-  state_ = std::make_unique<State>(std::move(options));
-  state_->next_number = next_number;
 }
 
 }  // namespace ds::parameters

@@ -57,19 +57,26 @@ class RangeShard {
   RangeShard(RangeShard&&) noexcept;
   RangeShard& operator=(RangeShard&&) noexcept;
 
+  /// As primary, right before `on_request`: tells replicas of the request already, so that they carry it out
+  /// while this does. Nothing for most requests, and where `on_request` would refuse.
+  ShardActions announce(const Request& request);
   /// As primary. A pull or push before there is a state waits for it.
   ShardActions on_request(Ticket ticket, Request request);
   ShardActions on_stored(std::uint64_t number);
   /// As replica. False when it cannot be applied here: then this copy is useless and must be fetched anew.
   bool on_replica_update(const ReplicaUpdate& update);
 
-  /// A new generation: forgets parts and sums that were not committed past `keep_prepared`, and all tickets
-  /// (their askers are gone). `replicated` may change.
+  /// The generation ended: forgets all tickets, for their askers are gone, and the parts of a sum. A sum that
+  /// is prepared stays: others may have committed its step.
+  void end_generation();
+  /// A new one begins, its predecessor ended. `replicated` may change.
   void begin_generation(bool replicated);
 
   /// Whether there is a state at all.
   bool has_state() const;
-  std::uint64_t applied() const;  ///< sync: committed steps; else updates made
+  /// sync: committed steps; else shares taken, also those that changed nothing: of two copies, the one with
+  /// more has all that the other has.
+  std::uint64_t applied() const;
   std::uint64_t prepared()
       const;  ///< sync: `applied() + 1` when the next step's sum is there, else `applied()`
   const std::optional<Commit>& last_commit() const;
@@ -79,7 +86,6 @@ class RangeShard {
   /// A copy, for a new holder of the range or a checkpoint.
   RangeImage image() const;
   Result<void> restore(const RangeImage& image);
-  void clear();
 
  private:
   struct State;

@@ -56,6 +56,10 @@ Result<void> RangeVectors::restore(const RangeImage& image, std::uint64_t versio
 
 void RangeVectors::copy_to(RangeImage& image) const {
   image.parameters = parameters_.copy();
+  copy_optimizer_to(image);
+}
+
+void RangeVectors::copy_optimizer_to(RangeImage& image) const {
   image.names = names_;
   for (const FloatBlock& block : optimizer_) image.optimizer.push_back(block.copy());
 }

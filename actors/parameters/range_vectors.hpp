@@ -24,6 +24,7 @@ class RangeVectors {
   /// another length or optimizer; then nothing changes.
   Result<void> restore(const RangeImage& image, std::uint64_t version);
   void copy_to(RangeImage& image) const;
+  void copy_optimizer_to(RangeImage& image) const;
 
   /// As `PayloadReader::read`: a block of the gradient, or null for one that is +0.0 throughout.
   using ReadBlock = std::function<const float*(std::uint64_t first, std::size_t count, float* scratch)>;

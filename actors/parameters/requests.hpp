@@ -134,6 +134,7 @@ struct RangeImage {
   std::vector<std::string> names;  ///< of `optimizer`, as in a `StateImage`
   std::vector<Buffer> optimizer;   ///< as long as the range
   Buffer worker_state;
+  std::vector<Commit> last_commit;  ///< sync: that made step `step`, where it is known; at most one
   bool operator==(const RangeImage&) const = default;
 };
 
@@ -153,7 +154,7 @@ struct KeepWorkerState {
   bool operator==(const KeepWorkerState&) const = default;
 };
 
-/// Answered with the range's `RangeImage`, a copy.
+/// Answered with a copy of the range's `RangeImage`, `parameters` empty: workers have them.
 struct ReadRange {
   bool operator==(const ReadRange&) const = default;
 };
@@ -164,7 +165,7 @@ using Answer = std::variant<Prepared, Pulled, Pushed, RangeImage, Done>;
 /// What a paused server has of a range.
 struct HeldRange {
   std::uint32_t range = 0;
-  std::uint64_t applied = 0;   ///< sync: committed steps; else updates
+  std::uint64_t applied = 0;   ///< as `RangeShard::applied`
   std::uint64_t prepared = 0;  ///< sync: the newest step whose sum it has; else as `applied`
   bool operator==(const HeldRange&) const = default;
 };
@@ -227,7 +228,7 @@ auto inspect(I& f, Pulled& x) {
 }
 template <class I>
 auto inspect(I& f, RangeImage& x) {
-  return f(x.step, x.updates, x.clocks, x.parameters, x.names, x.optimizer, x.worker_state);
+  return f(x.step, x.updates, x.clocks, x.parameters, x.names, x.optimizer, x.worker_state, x.last_commit);
 }
 template <class I>
 auto inspect(I& f, Install& x) {

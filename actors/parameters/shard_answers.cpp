@@ -46,9 +46,8 @@ std::uint64_t RangeShard::State::slowest() const {
 }
 
 Pulled RangeShard::State::pulled(std::uint64_t have) const {
-  const std::uint64_t version = applied() + 1;
   // In sync mode all have copied the parameters before anybody can commit a step that changes them.
-  return {version, slowest(), clocks, vectors.changed_since(have > version ? 0 : have, options.sync),
+  return {version(), slowest(), clocks, vectors.changed_since(have > version() ? 0 : have, options.sync),
           worker_state};
 }
 
@@ -60,12 +59,18 @@ void RangeShard::State::answer_pulls() {
   pulls.erase(ready.begin(), ready.end());
 }
 
-RangeImage RangeShard::State::image() const {
+RangeImage RangeShard::State::image_without_vectors() const {
   RangeImage image;
   image.step = step;
   image.updates = updates;
   image.clocks = clocks;
   image.worker_state = worker_state;
+  if (last_commit) image.last_commit.push_back(*last_commit);
+  return image;
+}
+
+RangeImage RangeShard::State::image() const {
+  RangeImage image = image_without_vectors();
   vectors.copy_to(image);
   return image;
 }

@@ -35,7 +35,7 @@ bool RangeShard::State::store(const StoreSum& one) {
   return true;
 }
 
-Result<void> RangeShard::State::commit(const Commit& one) {
+Result<void> RangeShard::State::check_commit(const Commit& one) const {
   if (one.step + 1 == step) {
     if (!last_commit || *last_commit == one) return {};
     return fail(ErrorCode::conflict, fmt::format("{}: step {} was made otherwise", name(), step));
@@ -46,6 +46,12 @@ Result<void> RangeShard::State::commit(const Commit& one) {
                             one.step + 1, step, prepared ? "prepared" : "not prepared"));
   if (one.updated && one.update == 0)
     return fail(ErrorCode::invalid_argument, fmt::format("{}: updates are counted from 1", name()));
+  return {};
+}
+
+Result<void> RangeShard::State::commit(const Commit& one) {
+  if (const auto fits = check_commit(one); !fits) return fits;
+  if (one.step != step) return {};
   ++step;
   if (one.updated) {
     updates = one.update;
@@ -91,6 +97,12 @@ Result<void> RangeShard::State::restore(const RangeImage& image) {
   if (image.clocks.size() != clocks.size())
     return fail(ErrorCode::invalid_argument, fmt::format("{}: the image has {} clocks where {} belong",
                                                          name(), image.clocks.size(), clocks.size()));
+  const bool commit_fits =
+      image.last_commit.empty() ||
+      (options.sync && image.last_commit.size() == 1 && image.last_commit.front().step + 1 == image.step);
+  if (!commit_fits)
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: the image's last commit does not lead to its step {}", name(), image.step));
   const std::uint64_t count = options.sync ? image.step : image.updates;
   if (const auto fits = vectors.restore(image, count + 1); !fits) return fits;
   step = image.step;
@@ -99,6 +111,10 @@ Result<void> RangeShard::State::restore(const RangeImage& image) {
   worker_state = Buffer::copy_of(image.worker_state.bytes());
   worker_clock = 0;
   last_commit.reset();
+  if (!image.last_commit.empty()) {
+    last_commit = image.last_commit.front();
+    last_commit->worker_state = Buffer::copy_of(image.last_commit.front().worker_state.bytes());
+  }
   has_state = true;
   forget_sum();
   return {};

@@ -39,6 +39,7 @@ struct RangeShard::State {
   bool stored = false;                      ///< all replicas have the sum
   std::optional<std::uint64_t> sum_number;  ///< it is on its way to them
   std::optional<SumVerdict> verdict;
+  std::optional<std::uint64_t> announced;  ///< its commit is on its way to the replicas, and not made here yet
 
   // Who waits.
   struct Push {
@@ -77,6 +78,8 @@ struct RangeShard::State {
   // ---- what they do, on primaries and replicas alike
   void prepare();
   Result<void> commit(const Commit& one);
+  /// Whether it can be made, or was: then nothing will be done.
+  Result<void> check_commit(const Commit& one) const;
   /// False: it was applied already.
   Result<bool> apply(const PushUpdate& push);
   /// False: a newer one is there.
@@ -94,10 +97,11 @@ struct RangeShard::State {
   void answer_push(const Push& push);
   void send_sum();
   void answer_pulls();
-  std::uint64_t applied() const { return options.sync ? step : updates; }
+  std::uint64_t version() const { return (options.sync ? step : updates) + 1; }  ///< of the parameters
   std::uint64_t slowest() const;
   Pulled pulled(std::uint64_t have) const;
   RangeImage image() const;
+  RangeImage image_without_vectors() const;
   std::string name() const;  ///< for errors
 };
 

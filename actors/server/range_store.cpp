@@ -32,6 +32,10 @@ std::optional<parameters::Commit> RangeStore::last_commit() const {
   return newest;
 }
 
+void RangeStore::end_generation() {
+  for (auto& [range, shard] : shards_) shard.end_generation();
+}
+
 RangeShard* RangeStore::find(std::uint32_t range) {
   const auto found = shards_.find(range);
   return found == shards_.end() ? nullptr : &found->second;

@@ -40,6 +40,9 @@ class RangeStore {
   /// Fails when something that it should have is not there.
   Result<void> join(const StorePlan& plan);
 
+  /// What was begun and waits for others of the generation is given up, its memory freed: parts of sums.
+  void end_generation();
+
   /// Null when it is not held.
   parameters::RangeShard* find(std::uint32_t range);
   /// Gives up one, because it can't be trusted any more.

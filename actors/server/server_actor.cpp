@@ -144,6 +144,7 @@ class Server : public caf::event_based_actor {
   void on_pause(const PauseGang& order) {
     if (order.generation < newest_ || !store_) return;
     begin(order.generation);
+    store_->end_generation();
     ServerPaused paused{options_.worker, order.generation, store_->held(), {}};
     if (const auto commit = store_->last_commit()) paused.last_commit.push_back(*commit);
     tell_master(std::move(paused));
@@ -271,6 +272,7 @@ class Server : public caf::event_based_actor {
       return answer({call.asker, call.ticket}, fail(ErrorCode::internal, "the key range is not here"));
     const auto ticket = ++last_ticket_;
     askers_[ticket] = {call.asker, call.ticket};
+    carry_out(call.range, shard->announce(request));
     carry_out(call.range, shard->on_request(ticket, std::move(request)));
   }
 

@@ -17,6 +17,15 @@ struct Positions {
 /// Part `part` of `parts` nearly equal, contiguous parts: from size*part/parts to size*(part+1)/parts. Pure.
 Positions part_of(Positions whole, std::uint64_t part, std::uint64_t parts);
 
+/// The logical ranks that have samples of a batch.
+struct ActiveRanks {
+  std::uint32_t count = 0;
+  std::uint32_t first = 0;  ///< `ranks` where none has
+  bool operator==(const ActiveRanks&) const = default;
+};
+/// When `batch` is shared among `ranks`. Pure.
+ActiveRanks active_ranks(Positions batch, std::uint32_t ranks);
+
 /// Which samples a step consumes, known from its number alone. Each epoch goes through all samples once; its
 /// last batch is smaller when the batch size does not divide them. Pure.
 class BatchSchedule {

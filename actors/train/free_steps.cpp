@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include "actors/train/optimizer.hpp"
@@ -20,9 +21,16 @@ FreeSteps::FreeSteps(const scheduler::JobSpec& spec, const Boundaries& boundarie
       shares_(shares),
       moves_(model.buffers().size() + model.counters().size() + kNumbers) {}
 
+bool FreeSteps::have_gone_back(const std::vector<std::uint64_t>& clocks) const {
+  return !clocks_.empty() && !std::ranges::equal(clocks_, clocks, std::less_equal());
+}
+
 std::uint64_t FreeSteps::resume(std::vector<std::uint64_t> clocks, const WorkerState& kept) {
-  // A meeting that was held took all that was brought to it; else it is still owed.
-  if (kept.step == kept_.step) {
+  const auto [least, most] = std::ranges::minmax(clocks);
+  settled_ = least == kept.step && most == kept.step;
+  // A meeting that was held took all that was brought to it; else it is still owed, unless no share was made
+  // since: then this worker's were of a past that servers have lost.
+  if (kept.step == kept_.step && !settled_ && !have_gone_back(clocks)) {
     add_moves(moves_);
   } else {
     std::ranges::fill(moves_, 0);
@@ -31,8 +39,6 @@ std::uint64_t FreeSteps::resume(std::vector<std::uint64_t> clocks, const WorkerS
   snapshot_.reset();
   kept_ = kept;
   clocks_ = std::move(clocks);
-  const auto [least, most] = std::ranges::minmax(clocks_);
-  settled_ = least == kept.step && most == kept.step;
   // A boundary is passed once all have met there.
   return least > kept.step && meets(least) ? least - 1 : least;
 }
@@ -50,6 +56,7 @@ void FreeSteps::host(collective::RankRange hosted, WorkerState& state) {
 Result<StepResult> FreeSteps::run(collective::Communicator& communicator, WorkerState& state) {
   WorkerState next = state;
   host(communicator.hosted(), next);
+  servers_.keep_only(communicator.hosted());
   snapshot_.reset();
   settled_ = false;
   StepResult result;
@@ -141,29 +148,15 @@ void FreeSteps::count(Verdict verdict, Progress& progress) {
 
 // ---- meetings -------------------------------------------------------------------------------------
 
-std::uint32_t FreeSteps::active_ranks() const {
-  const Positions full{0, schedule_.batch_after(0).positions.size()};
-  std::uint32_t active = 0;
-  for (std::uint32_t rank = 0; rank < spec_.logical_ranks(); ++rank)
-    active += part_of(full, rank, spec_.logical_ranks()).size() != 0 ? 1 : 0;
-  return active;
-}
-
-bool FreeSteps::is_first_active(std::uint32_t logical) const {
-  const Positions full{0, schedule_.batch_after(0).positions.size()};
-  std::uint32_t first = 0;
-  while (part_of(full, first, spec_.logical_ranks()).size() == 0) ++first;
-  return logical == first;
-}
-
 void FreeSteps::add_moves(std::span<double> moves) const {
+  const std::uint32_t first = active().first;
   for (const auto& [logical, rank] : ranks_) {
     const std::size_t buffers = kept_.buffers.size();
     for (std::size_t i = 0; i < buffers; ++i) {
       const double before = kept_.buffers[i], after = rank.buffers[i];
       if (after != before) moves[i] += after - before;  // a constant may be infinite
     }
-    for (std::size_t i = 0; is_first_active(logical) && i < kept_.counters.size(); ++i)
+    for (std::size_t i = 0; logical == first && i < kept_.counters.size(); ++i)
       moves[buffers + i] += static_cast<double>(rank.counters[i] - kept_.counters[i]);
   }
 }
@@ -210,10 +203,10 @@ Result<void> FreeSteps::meet(collective::Communicator& communicator, WorkerState
 }
 
 Result<void> FreeSteps::apply(std::span<const double> moves, WorkerState& state, StepResult& result) const {
-  const double active = active_ranks();
+  const double ranks = active().count;
   const std::size_t buffers = state.buffers.size();
   for (std::size_t i = 0; i < buffers; ++i) {
-    if (moves[i] != 0) state.buffers[i] += static_cast<float>(moves[i] / active);
+    if (moves[i] != 0) state.buffers[i] += static_cast<float>(moves[i] / ranks);
   }
   for (std::size_t i = 0; i < state.counters.size(); ++i)
     state.counters[i] += std::llround(moves[buffers + i]);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "actors/collective/communicator.hpp"
+#include "actors/train/batch_schedule.hpp"
 #include "actors/train/boundaries.hpp"
 #include "actors/train/server_parameters.hpp"
 #include "actors/train/share_computer.hpp"
@@ -31,6 +32,10 @@ class FreeSteps {
   /// All must outlive it.
   FreeSteps(const scheduler::JobSpec& spec, const Boundaries& boundaries, Model& model,
             ServerParameters& servers, ShareComputer& shares);
+
+  /// Servers have lost shares that were made: they began anew from a checkpoint since the last generation.
+  /// `clocks` as `resume` will get them.
+  bool have_gone_back(const std::vector<std::uint64_t>& clocks) const;
 
   /// A generation begins, with what servers know: of each rank the shares made, and what the last meeting
   /// left. Gives the steps that all ranks have made.
@@ -75,8 +80,10 @@ class FreeSteps {
   Result<void> apply(std::span<const double> moves, WorkerState& state, StepResult& result) const;
   static std::span<double> numbers(std::vector<double>& moves) { return std::span(moves).last(kNumbers); }
   double number(Number which) const { return moves_[moves_.size() - kNumbers + which]; }
-  bool is_first_active(std::uint32_t logical) const;
-  std::uint32_t active_ranks() const;
+  /// Of a full batch.
+  ActiveRanks active() const {
+    return active_ranks(schedule_.batch_after(0).positions, spec_.logical_ranks());
+  }
 
   /// After this step all members meet.
   bool meets(std::uint64_t step) const {

@@ -118,7 +118,7 @@ Result<ServerParameters::View> ServerParameters::take(const std::vector<paramete
 // ---- sync -----------------------------------------------------------------------------------------
 
 void ServerParameters::begin_step(collective::RankRange hosted) {
-  encoder_->keep_only(hosted);
+  keep_only(hosted);
   fold_.begin();
   encoded_.assign(ranges().size(), {});
 }
@@ -195,7 +195,6 @@ Result<void> ServerParameters::keep(std::uint64_t clock, const Buffer& worker_st
 
 Result<OptimizerVectors> ServerParameters::read_optimizer(std::uint64_t step) {
   const auto names = parameters::state_names(parameters::to_optimizer_options(spec_.optimizer));
-  if (names.empty()) return OptimizerVectors();
   const auto images =
       call<parameters::RangeImage>(std::vector<Request>(ranges().size(), parameters::ReadRange{}));
   if (!images) return tl::unexpected(images.error());

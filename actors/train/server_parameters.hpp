@@ -38,6 +38,11 @@ class ServerParameters {
   Result<void> install(std::uint64_t step, std::uint64_t updates, const OptimizerVectors& optimizer,
                        const Buffer& worker_state);
 
+  /// What `top_k` left out of other ranks' gradients is forgotten: they live elsewhere now.
+  void keep_only(collective::RankRange hosted) { encoder_->keep_only(hosted); }
+  /// Likewise of all: it is of steps that servers have lost.
+  void forget_left_out() { encoder_->forget(); }
+
   struct View {
     std::uint64_t step = 0;             ///< sync
     std::vector<std::uint64_t> clocks;  ///< else: of each rank the smallest that any range has

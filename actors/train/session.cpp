@@ -224,6 +224,7 @@ Result<void> Session::use_servers(std::shared_ptr<parameters::Link> link, bool s
   if (!view) return tl::unexpected(view.error());
   Result<WorkerState> state = newest_of(view->worker_states, buffers_.size(), counters_.size());
   if (!state) return tl::unexpected(state.error());
+  if (free_ ? free_->have_gone_back(view->clocks) : view->step < step_) servers_->forget_left_out();
   if (free_) {
     const std::uint64_t step = free_->resume(view->clocks, *state);
     state->step = step;
@@ -241,6 +242,9 @@ Result<StateImage> Session::checkpoint_image(bool copy) {
   StateImage whole = image(copy);
   if (!servers_) return whole;
   if (!servers_->is_connected()) return fail(ErrorCode::conflict, "no parameter servers are known yet");
+  if (free_ && !free_->settled())
+    return fail(ErrorCode::unavailable, fmt::format("some have gone on from step {}", step_),
+                "the next evaluation or checkpoint has its state");
   std::optional<OptimizerVectors> snapshot = free_ ? free_->take_snapshot() : std::nullopt;
   if (!snapshot) {
     Result<OptimizerVectors> read = servers_->read_optimizer(step_);
@@ -399,20 +403,13 @@ Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, 
 /// `out`. A share may be empty.
 Result<void> Session::write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
                                   const Model::OnReady& on_ready, StepResult& result) {
-  const std::uint32_t ranks = spec_.logical_ranks();
-  const auto is_active = [&](std::uint32_t rank) {
-    return part_of(batch.positions, rank, ranks).size() != 0;
-  };
   const auto divisor = static_cast<double>(batch.positions.size());
   Result<StepVector::Share> done = shares_->compute(
       {step_, logical, divisor, loss_scale(spec_, progress_), buffers_, counters_}, on_ready, result);
   if (!done) return tl::unexpected(done.error());
-  std::uint32_t active = 0, first_active = ranks;
-  for (std::uint32_t rank = ranks; rank-- > 0;) {
-    if (is_active(rank)) ++active, first_active = rank;
-  }
-  done->active = std::max(active, 1U);
-  done->first = logical == first_active;
+  const ActiveRanks active = active_ranks(batch.positions, spec_.logical_ranks());
+  done->active = std::max(active.count, 1U);
+  done->first = logical == active.first;
   vector_.write_rest(*done, out);
   return {};
 }

@@ -77,6 +77,7 @@ void Trainer::assign(scheduler::JobSpec spec) {
 
 Result<void> Trainer::make_session() {
   session_.reset();  // there need not be memory for two
+  has_met_servers_ = false;
   auto session = train::TrainingSession::create(spec_);
   if (!session) return tl::unexpected(session.error());
   session_ = std::move(*session);
@@ -150,8 +151,9 @@ void Trainer::enter(TrainerPlace place) {
       return be_stuck(place.generation, error);
     }
   }
-  if (place.seed && place.step == 0 && session_->step() != 0) {
-    // All that was trained is lost, and the job begins anew.
+  if (place.seed && place.step == 0 && (has_met_servers_ || session_->step() != 0)) {
+    // All that was trained is lost, and the job begins anew. Updates of other workers may have come to the
+    // model already while its own step was 0.
     if (const auto made = make_session(); !made) return events_.on_impossible(made.error());
   }
   communicator_ = place.exchange
@@ -197,6 +199,7 @@ std::shared_ptr<parameters::Link> Trainer::servers() const {
 Result<void> Trainer::meet_servers() {
   auto link = servers();
   if (!link) return {};
+  has_met_servers_ = true;
   if (const auto met = session_->use_servers(std::move(link), seed_); !met) return met;
   return communicator_->barrier();
 }

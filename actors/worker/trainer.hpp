@@ -128,6 +128,7 @@ class Trainer {
   std::uint64_t joined_ = 0;
   std::uint32_t rank_ = 0;
   bool seed_ = false;
+  bool has_met_servers_ = false;  ///< the session: its parameters may be theirs
   std::thread thread_;
 };
 

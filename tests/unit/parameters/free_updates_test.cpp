@@ -47,7 +47,7 @@ TEST_F(FreeShard, MakesEveryUpdateOnceInTheOrderInWhichTheyCome) {
   const RangeImage image = shard_.image();
   EXPECT_EQ(image.parameters.text(), bits_of(plain.parameters()));
   EXPECT_EQ(image.updates, plain.updates());
-  EXPECT_EQ(shard_.applied(), plain.updates());
+  EXPECT_EQ(shard_.applied(), clocks[0] + clocks[1] + clocks[2]) << "more than updates: some changed nothing";
   EXPECT_EQ(image.clocks, clocks);
 }
 

@@ -33,11 +33,33 @@ TEST(Replicas, HaveAPreparedSumBeforeAnybodyHearsOfIt) {
 
   const Commit commit{0, true, 1, 0.1, 1, Buffer::copy_of(std::string_view("one"))};
   const ShardActions committed = primary.on_request(4, CommitAndPull{commit, 0});
-  EXPECT_TRUE(answers_of(committed).empty()) << "a step that a worker saw must not be undone";
+  EXPECT_TRUE(answers_of(committed).empty()) << "a worker that saw the step must never see it undone";
   ASSERT_EQ(sent_to_replicas(committed).size(), 1U);
-  EXPECT_TRUE(primary.on_request(5, CommitAndPull{commit, 0}).empty()) << "nor one that it finds made";
   ASSERT_TRUE(replica.on_replica_update(sent_to_replicas(committed)[0].update));
-  EXPECT_EQ(answers_of(primary.on_stored(sent_to_replicas(committed)[0].number)).size(), 2U);
+  EXPECT_EQ(replica.image(), primary.image());
+  EXPECT_EQ(answers_of(primary.on_stored(sent_to_replicas(committed)[0].number)).size(), 1U);
+}
+
+TEST(Replicas, MakeAStepWhileThePrimaryDoes) {
+  std::mt19937 generator(46);
+  const auto values = random_values(generator, kElements);
+  RangeShard primary = installed(options_with(true), values), replica = installed(options_with(true), values);
+  const CommitAndPull request{{0, true, 1, 0.1, 1, Buffer::copy_of(std::string_view("one"))}, 0};
+  EXPECT_TRUE(primary.announce(request).empty()) << "it is not prepared and will be refused";
+  (void)primary.on_request(1, PushSum{0, {{0, 0, dense(values)}}});
+  const auto sum = sent_to_replicas(primary.on_request(2, PushSum{0, {{0, 1, dense(values)}}}));
+  ASSERT_TRUE(replica.on_replica_update(sum.at(0).update));
+  (void)primary.on_stored(sum[0].number);
+
+  const auto sent = sent_to_replicas(primary.announce(request));
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(primary.applied(), 0U);
+  ASSERT_TRUE(replica.on_replica_update(sent[0].update));
+  EXPECT_EQ(replica.applied(), 1U);
+  EXPECT_TRUE(primary.on_request(3, request).empty()) << "told once, and answered when it is stored";
+  EXPECT_TRUE(primary.announce(request).empty()) << "it is made";
+  EXPECT_TRUE(primary.on_request(4, request).empty());
+  EXPECT_EQ(answers_of(primary.on_stored(sent[0].number)).size(), 2U);
   EXPECT_EQ(replica.image(), primary.image());
 }
 
@@ -102,6 +124,16 @@ TEST(Replicas, ThatMissedSomethingSaySo) {
   EXPECT_FALSE(free.on_replica_update(StoreSum{0, to_buffer(values)}));
   RangeShard fresh(options_with(true));
   EXPECT_FALSE(fresh.on_replica_update(StoreSum{0, to_buffer(values)})) << "no state";
+}
+
+TEST(Replicas, ThatMissedAShareWithoutAnUpdateAreBehind) {
+  std::mt19937 generator(45);
+  const auto values = random_values(generator, kElements);
+  RangeShard primary = installed(options_with(false), values), replica = installed(options_with(false), values);
+  (void)primary.on_request(1, PushUpdate{0, 1, false, {}, 0});
+  EXPECT_EQ(primary.applied(), 1U);
+  EXPECT_EQ(primary.prepared(), 1U);
+  EXPECT_EQ(replica.applied(), 0U) << "it would refuse the rank's second share";
 }
 
 }  // namespace

@@ -9,9 +9,9 @@ namespace {
 
 using namespace parameters;
 
-scheduler::JobSpec spec_of(std::uint32_t ranges) {
+scheduler::JobSpec spec_of(std::uint32_t ranges, std::uint32_t workers = 1) {
   scheduler::JobSpec spec;
-  spec.workers = {1, 1};
+  spec.workers = {1, workers};
   spec.strategy.name = "parameter_server";
   spec.strategy.servers = ranges;
   spec.optimizer = {};
@@ -84,6 +84,36 @@ TEST(RangeStore, MakesTheStepThatOthersHaveCommitted) {
   ASSERT_TRUE(store.join(plan));
   EXPECT_EQ(store.held(), (std::vector<HeldRange>{{0, 1, 1}, {1, 1, 1}}));
   EXPECT_EQ(store.find(1)->image().parameters, floats(1'808, 0.5F));
+}
+
+TEST(RangeStore, KnowsTheCommitOfARangeThatItHasFetched) {
+  RangeStore store(spec_of(1)), other(spec_of(1));
+  ASSERT_TRUE(store.join(plan_of(true, {{true}})));
+  install(store, 0, kParameters);
+  prepare(store, 0, kParameters);
+  const Commit commit{0, true, 1, 1, 1, Buffer::copy_of(std::string_view("workers"))};
+  ASSERT_EQ(store.find(0)->on_request(3, CommitAndPull{commit, 0}).size(), 1U);
+  StorePlan plan = plan_of(false, {{true, false, true}});
+  plan.step = 1;
+  ASSERT_TRUE(other.join(plan));
+  ASSERT_TRUE(other.find(0)->restore(store.find(0)->image()));
+  EXPECT_EQ(other.last_commit(), commit) << "the one that had it may die before all are at its step";
+}
+
+TEST(RangeStore, FreesThePartsOfASumWhenTheGenerationEnds) {
+  RangeStore store(spec_of(1, 2));
+  ASSERT_TRUE(store.join(plan_of(true, {{true}})));
+  install(store, 0, kParameters);
+  auto memory = std::make_shared<const std::vector<float>>(kParameters);
+  const std::weak_ptr<const void> left = memory;
+  PushSum push;
+  push.parts.push_back({0, 1, {Form::dense, {}, Buffer(memory, std::as_bytes(std::span(*memory)))}});
+  EXPECT_TRUE(store.find(0)->on_request(2, std::move(push)).empty()) << "the other half is missing";
+  memory.reset();
+  EXPECT_FALSE(left.expired());
+  store.end_generation();
+  EXPECT_TRUE(left.expired());
+  EXPECT_EQ(store.held(), (std::vector<HeldRange>{{0, 0, 0}}));
 }
 
 TEST(RangeStore, RefusesAPlanThatItCannotFulfil) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace ds::train {
 namespace {
 
@@ -51,6 +53,21 @@ TEST(PartOf, CutsIntoContiguousNearlyEqualParts) {
       ASSERT_EQ(next, 100 + size);
     }
   }
+}
+
+TEST(ActiveRanks, AreThoseWhoseShareIsNotEmpty) {
+  for (std::uint64_t size = 0; size < 40; ++size) {
+    for (std::uint32_t ranks = 1; ranks < 12; ++ranks) {
+      ActiveRanks expected{0, ranks};
+      for (std::uint32_t rank = 0; rank < ranks; ++rank) {
+        if (part_of({5, 5 + size}, rank, ranks).size() == 0) continue;
+        expected.first = std::min(expected.first, rank);
+        ++expected.count;
+      }
+      ASSERT_EQ(active_ranks({5, 5 + size}, ranks), expected) << size << " samples, " << ranks << " ranks";
+    }
+  }
+  EXPECT_EQ(active_ranks({0, 2}, 4), (ActiveRanks{2, 1}));
 }
 
 }  // namespace

@@ -86,10 +86,20 @@ class ShardServers {
     return shards_[range].image().updates;
   }
 
+  /// By range.
+  std::vector<Buffer> parameters() {
+    std::lock_guard lock(mutex_);
+    std::vector<Buffer> parameters;
+    for (const auto& shard : shards_) parameters.push_back(shard.image().parameters);
+    return parameters;
+  }
+
   /// The most steps that a logical rank was ahead of the slowest when it began a share.
   std::uint64_t largest_lead() const { return largest_lead_; }
   std::size_t short_pushes() const { return short_pushes_; }
   std::size_t short_pulls() const { return short_pulls_; }
+  /// Bytes of parameters that came with images.
+  std::size_t image_bytes() const { return image_bytes_; }
 
   class ServerLink;
   std::shared_ptr<parameters::Link> link();
@@ -143,7 +153,7 @@ class ShardServers {
   std::uint64_t generation_ = 0;
   parameters::Ticket next_ticket_ = 1;
   std::uint64_t largest_lead_ = 0;
-  std::size_t short_pushes_ = 0, short_pulls_ = 0;
+  std::size_t short_pushes_ = 0, short_pulls_ = 0, image_bytes_ = 0;
 };
 
 class ShardServers::ServerLink final : public parameters::Link {
@@ -174,6 +184,8 @@ class ShardServers::ServerLink final : public parameters::Link {
       if (!answer) return tl::unexpected(answer.error());
       if (const auto* pulled = std::get_if<parameters::Pulled>(&*answer))
         servers_.short_pulls_ += pulled->parameters.form == parameters::Form::runs ? 1 : 0;
+      if (const auto* image = std::get_if<parameters::RangeImage>(&*answer))
+        servers_.image_bytes_ += image->parameters.size();
       answers.push_back(*std::move(answer));
     }
     if (answers.size() == requests.size()) return answers;
