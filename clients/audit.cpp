@@ -3,15 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <fstream>
 #include <functional>
-#include <optional>
-#include <set>
-#include <sstream>
+#include <map>
 #include <string_view>
 #include <utility>
 
+#include "clients/audit_records.hpp"
 #include "clients/failure.hpp"
 #include "clients/printable.hpp"
 #include "clients/text_table.hpp"
@@ -20,34 +17,9 @@ namespace ds::clients {
 namespace {
 
 constexpr std::size_t kMostFaults = 100;
-constexpr std::uint64_t kMostSamples = std::uint64_t{1} << 36;
 
-std::optional<std::uint64_t> to_number(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
-/// A line of a record, split at blanks.
-struct Line {
-  std::string place;  ///< FILE:LINE
-  std::vector<std::string> words;
-
-  std::uint64_t number(std::size_t word) const {
-    return word < words.size() ? to_number(words[word]).value_or(0) : 0;
-  }
-};
-
-/// `samples` of `samples=4000`.
-std::optional<std::uint64_t> named_number(const Line& line, std::string_view name) {
-  for (const std::string& word : line.words) {
-    if (word.starts_with(name) && word.size() > name.size() && word[name.size()] == '=')
-      return to_number(std::string_view(word).substr(name.size() + 1));
-  }
-  return std::nullopt;
-}
-
+/// Which steps are committed is found out first, and where the lines of each epoch are; then one epoch after
+/// the other is counted, so that the samples of one are in memory.
 class Reader {
  public:
   explicit Reader(const std::filesystem::path& folder) {
@@ -65,114 +37,168 @@ class Reader {
   }
 
   Audit read() {
-    for_each_line([this](const Line& line) { read_head_or_done(line); });
-    if (audit_.samples == 0 || audit_.samples > kMostSamples || steps_per_epoch_ == 0 || ranks_ == 0)
-      throw Failure(ExitCode::unexpected, "data_loss", "the records of the audit have no readable beginning");
-    for_each_line([this](const Line& line) {
-      if (line.words[0] == "took") read_took(line);
-    });
-    find_missing();
+    for (std::size_t file = 0; file < files_.size(); ++file) read_places(file);
+    if (!head_)
+      throw Failure(ExitCode::unexpected, "data_loss", "the records of the audit have no readable beginning",
+                    listed_faults());
+    audit_.job = head_->job;
+    audit_.samples = head_->samples;
+    count_epochs();
     return std::move(audit_);
   }
 
  private:
-  void add_fault(std::string fault) {
+  /// Lines of one file, one after the other, that are of one epoch.
+  struct Run {
+    std::size_t file = 0;
+    AuditFile::Place first;
+    std::uint64_t end = 0;  ///< where the line behind them begins
+  };
+
+  bool add_fault(std::string fault) {
     if (audit_.faults.size() < kMostFaults) audit_.faults.push_back(std::move(fault));
+    return audit_.faults.size() < kMostFaults;
+  }
+  std::string place_of(std::size_t file, const AuditFile& lines) const {
+    return fmt::format("{}:{}", files_[file].filename().string(), lines.place().line);
+  }
+  std::string listed_faults() const {
+    return audit_.faults.empty() ? "are they files of an audit?" : audit_.faults.front();
   }
 
-  /// A last line without its end was cut off by a kill and counts as not written.
-  void for_each_line(const std::function<void(const Line&)>& use) const {
-    for (const auto& file : files_) {
-      std::ifstream stream(file, std::ios::binary);
-      std::string text;
-      for (std::size_t number = 1; std::getline(stream, text) && !stream.eof(); ++number) {
-        std::istringstream words(text);
-        Line line{fmt::format("{}:{}", file.filename().string(), number), {}};
-        for (std::string word; words >> word;) line.words.push_back(std::move(word));
-        if (!line.words.empty()) use(line);
+  // ---- first pass: what is committed, and where it is ---------------------------------------------
+
+  void read_places(std::size_t file) {
+    AuditFile lines(files_[file]);
+    std::uint64_t took_step = 0;  // of the last share
+    while (const auto text = lines.next()) {
+      if (text->empty() && !lines.was_too_long()) continue;
+      const AuditLine line = parse_audit_line(*text);
+      if (const auto* head = std::get_if<AuditHead>(&line)) {
+        check_head(*head, place_of(file, lines));
+      } else if (const auto* took = std::get_if<AuditTook>(&line)) {
+        took_step = took->step;
+        note_run(file, lines, *took);
+      } else if (const auto* done = std::get_if<AuditDone>(&line)) {
+        // Whoever commits a step has recorded a share of it just before.
+        if (done->step == took_step) {
+          audit_.steps = std::max(audit_.steps, done->step);
+        } else {
+          add_fault(fmt::format("{}: step {} is done without a share of it before", place_of(file, lines),
+                                done->step));
+        }
+      } else {
+        add_fault(fmt::format("{}: not a line of a record", place_of(file, lines)));
       }
     }
   }
 
-  void read_head_or_done(const Line& line) {
-    if (line.words[0] == "done" && line.number(2) > 0) {
-      done_.insert(line.number(2));
-    } else if (line.words[0] == "ds-audit" && line.number(1) == 1 && line.words.size() > 2) {
-      const std::string job = line.words[2];
-      const auto samples = named_number(line, "samples").value_or(0);
-      if (audit_.job.empty()) {
-        audit_.job = job.substr(job.find('=') + 1);
-        audit_.samples = samples;
-        steps_per_epoch_ = named_number(line, "steps_per_epoch").value_or(0);
-        ranks_ = named_number(line, "logical_ranks").value_or(0);
-      } else if (job != "job=" + audit_.job || samples != audit_.samples) {
-        throw Failure(ExitCode::conflict, "conflict",
-                      fmt::format("{} belongs to another job or to other data", line.place),
-                      "keep one job's records in one folder");
+  void check_head(const AuditHead& head, const std::string& place) {
+    if (!head_) head_ = head;
+    if (head == *head_) return;
+    throw Failure(ExitCode::conflict, "conflict",
+                  fmt::format("{} belongs to another job or to other data", place),
+                  "keep one job's records in one folder");
+  }
+
+  void note_run(std::size_t file, const AuditFile& lines, const AuditTook& took) {
+    if (!head_ || took.logical_rank >= head_->logical_ranks || took.epoch != epoch_of(took.step)) {
+      add_fault(fmt::format("{}: not a record of step {}", place_of(file, lines), took.step));
+      return;
+    }
+    std::vector<Run>& runs = runs_[took.epoch];
+    if (took.epoch != last_.first || file != last_.second || runs.empty())
+      runs.push_back({file, lines.place(), 0});
+    last_ = {took.epoch, file};
+    runs.back().end = lines.place().at + 1;
+  }
+
+  std::uint64_t epoch_of(std::uint64_t step) const { return (step - 1) / head_->steps_per_epoch + 1; }
+
+  // ---- second pass: an epoch ----------------------------------------------------------------------
+
+  /// Ends with the hundredth fault: a job of some quintillion steps is one of damaged records, which has
+  /// shares of a few.
+  void count_epochs() {
+    const std::uint64_t last = audit_.steps == 0 ? 0 : epoch_of(audit_.steps);
+    for (std::uint64_t number = 1; number <= last; ++number) {
+      count_epoch(number);
+      if (audit_.faults.size() >= kMostFaults) return;
+    }
+  }
+
+  void count_epoch(std::uint64_t number) {
+    shares_.clear();
+    seen_.assign(head_->samples, false);
+    Audit::Epoch& epoch = audit_.epochs[number];
+    epoch.first_step = (number - 1) * head_->steps_per_epoch + 1;
+    const std::uint64_t left = audit_.steps - epoch.first_step;
+    epoch.whole = left >= head_->steps_per_epoch - 1;
+    epoch.last_step = epoch.whole ? epoch.first_step + head_->steps_per_epoch - 1 : audit_.steps;
+    for (const Run& run : runs_[number]) read_run(run, number, epoch);
+    epoch.missing = head_->samples - epoch.once;
+    find_missing_shares(epoch);
+  }
+
+  void read_run(const Run& run, std::uint64_t number, Audit::Epoch& epoch) {
+    AuditFile lines(files_[run.file]);
+    lines.go_to(run.first);
+    while (const auto text = lines.next()) {
+      if (lines.place().at >= run.end) return;
+      const AuditLine line = parse_audit_line(*text);
+      const auto* took = std::get_if<AuditTook>(&line);
+      if (took == nullptr || took->epoch != number || epoch_of(took->step) != number ||
+          took->step > epoch.last_step || took->logical_rank >= head_->logical_ranks)
+        continue;
+      const std::size_t hash = std::hash<std::string_view>()(took->samples);
+      const auto [known, is_new] = shares_.try_emplace({took->step, took->logical_rank}, hash);
+      if (is_new) {
+        count(*took, place_of(run.file, lines), epoch);
+      } else if (known->second != hash) {
+        add_fault(fmt::format("{}: logical rank {} took other samples in step {} than another record says",
+                              place_of(run.file, lines), took->logical_rank, took->step));
       }
-    } else if (line.words[0] != "took") {
-      add_fault(fmt::format("{}: not a line of a record", line.place));
     }
   }
 
-  void read_took(const Line& line) {
-    const std::uint64_t step = line.number(2), epoch = line.number(3);
-    if (!done_.contains(step)) return;
-    if (line.words.size() != 6 || epoch == 0 || (step - 1) / steps_per_epoch_ + 1 != epoch) {
-      return add_fault(fmt::format("{}: not a record of step {}", line.place, step));
-    }
-    const auto [known, is_new] =
-        shares_.try_emplace({step, line.number(4)}, std::hash<std::string>()(line.words[5]));
-    if (is_new) {
-      count(line, epoch);
-    } else if (known->second != std::hash<std::string>()(line.words[5])) {
-      add_fault(fmt::format("{}: logical rank {} took other samples in step {} than another record says",
-                            line.place, line.number(4), step));
-    }
-  }
-
-  void count(const Line& line, std::uint64_t epoch) {
-    if (line.words[5] == "-") return;
-    Audit::Epoch& counted = audit_.epochs[epoch];
-    std::vector<bool>& seen = seen_[epoch];
-    seen.resize(audit_.samples);
-    std::istringstream ranges(line.words[5]);
-    for (std::string range; std::getline(ranges, range, ',');) {
+  void count(const AuditTook& took, const std::string& place, Audit::Epoch& epoch) {
+    if (took.samples == "-") return;
+    for (std::string_view rest = took.samples;;) {
+      const std::string_view range = rest.substr(0, rest.find(','));
       const auto dash = range.find('-');
       const auto first = to_number(range.substr(0, dash));
-      const auto last = dash == std::string::npos ? first : to_number(range.substr(dash + 1));
-      if (!first || !last || *first > *last || *last >= audit_.samples)
-        return add_fault(fmt::format("{}: no samples: {}", line.place, printable_line(range)));
-      for (std::uint64_t sample = *first; sample <= *last; ++sample) {
-        seen[sample] ? ++counted.twice : ++counted.once;
-        seen[sample] = true;
+      const auto last = dash == std::string_view::npos ? first : to_number(range.substr(dash + 1));
+      if (!first || !last || *first > *last || *last >= head_->samples) {
+        add_fault(fmt::format("{}: no samples: {}", place, printable_line(std::string(range.substr(0, 50)))));
+        return;
       }
+      if (epoch.twice > head_->samples) return;  // it is bad enough, and might take for ever
+      for (std::uint64_t sample = *first; sample <= *last; ++sample) {
+        seen_[sample] ? ++epoch.twice : ++epoch.once;
+        seen_[sample] = true;
+      }
+      if (range.size() == rest.size()) return;
+      rest.remove_prefix(range.size() + 1);
     }
   }
 
-  void find_missing() {
-    audit_.steps = done_.empty() ? 0 : *done_.rbegin();
-    for (std::uint64_t step = 1; step <= audit_.steps; ++step) {
-      if (!done_.contains(step)) add_fault(fmt::format("no worker recorded that step {} was done", step));
-      for (std::uint64_t rank = 0; rank < ranks_; ++rank) {
-        if (done_.contains(step) && !shares_.contains({step, rank}))
-          add_fault(fmt::format("no record of what logical rank {} took in step {}", rank, step));
+  void find_missing_shares(const Audit::Epoch& epoch) {
+    for (std::uint64_t step = epoch.first_step; step <= epoch.last_step; ++step) {
+      for (std::uint64_t rank = 0; rank < head_->logical_ranks; ++rank) {
+        if (!shares_.contains({step, rank}) &&
+            !add_fault(fmt::format("no record of what logical rank {} took in step {}", rank, step)))
+          return;
       }
-      const std::uint64_t number = (step - 1) / steps_per_epoch_ + 1;
-      Audit::Epoch& epoch = audit_.epochs[number];
-      if (epoch.first_step == 0) epoch.first_step = step;
-      epoch.last_step = step;
-      epoch.whole = step == number * steps_per_epoch_;
     }
-    for (auto& [number, epoch] : audit_.epochs) epoch.missing = audit_.samples - epoch.once;
   }
 
   std::vector<std::filesystem::path> files_;
   Audit audit_;
-  std::uint64_t steps_per_epoch_ = 0, ranks_ = 0;
-  std::set<std::uint64_t> done_;
-  std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t> shares_;  ///< of (step, logical rank)
-  std::map<std::uint64_t, std::vector<bool>> seen_;                        ///< by epoch and sample
+  std::optional<AuditHead> head_;                     ///< of all files
+  std::map<std::uint64_t, std::vector<Run>> runs_;    ///< by epoch
+  std::pair<std::uint64_t, std::size_t> last_{0, 0};  ///< epoch and file of the last share
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t> shares_;  ///< of the epoch: (step, rank)
+  std::vector<bool> seen_;                                                 ///< of the epoch, by sample
 };
 
 }  // namespace

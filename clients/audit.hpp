@@ -17,10 +17,10 @@ struct Audit {
   };
   std::string job;
   std::uint64_t samples = 0;              ///< of an epoch
-  std::uint64_t steps = 0;                ///< committed
+  std::uint64_t steps = 0;                ///< committed, as far as the records tell
   std::map<std::uint64_t, Epoch> epochs;  ///< by number, from 1
-  /// What must not be, the first hundred: a committed step without a record of one of its ranks, two records
-  /// of a step that differ, a line that cannot be read.
+  /// What must not be: a committed step without a record of one of its ranks, two records of a step that
+  /// differ, a line that cannot be read, with FILE:LINE. With the hundredth the search ends.
   std::vector<std::string> faults;
 
   /// Every sample of every whole epoch was taken exactly once, and none twice in the last one.
@@ -28,8 +28,10 @@ struct Audit {
 };
 
 /// Reads all `worker-*.log` of a folder; see actors/worker/audit_log.hpp for their form. Of several records
-/// of one share, which must be alike, one counts; those of steps that nobody committed do not. Throws
-/// `Failure` when there are none or they belong to different jobs.
+/// of one share, which must be alike, one counts; those of steps behind the last that was done do not. Files
+/// may be damaged anyhow: it takes no more time than their size and the number of samples and epochs that
+/// they speak of ask for, and memory for one epoch's. Throws `Failure` when there are none or they belong to
+/// different jobs.
 Audit read_audit(const std::filesystem::path& folder);
 
 std::string format_audit(const Audit& audit, bool coloured);

@@ -10,14 +10,11 @@
 #include <vector>
 
 #include "actors/fabric/frame.hpp"
+#include "actors/fabric/lent_bytes.hpp"
 #include "actors/fabric/link_ends.hpp"
 #include "actors/fabric/transport.hpp"
 
 namespace ds::fabric {
-
-/// What may be lent to one peer at a time; more is copied, so that a receiver who keeps what he got does not
-/// hold up the sender's memory without bound.
-inline constexpr std::size_t kMaxLentBytes = std::size_t{128} << 20;
 
 /// The sending half of a link. Thread-safe; never waits for the peer.
 class LinkSender {

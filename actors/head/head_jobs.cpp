@@ -52,6 +52,7 @@ void Head::ensure_master(const std::string& id, bool recovering) {
   }
   options.gang.generation = record->generation;
   options.gang.members = record->members;
+  options.gang.server_members = record->servers;
   options.gang.recovering = recovering;
   options.checkpoint_step = record->checkpoint_step;
   options.checkpoints = {parts_.fabric->self(), fabric::kHeadActor};
@@ -95,7 +96,7 @@ void Head::on_note(const std::string& id, const job::MasterNote& one) {
 void Head::note(const std::string& id, const job::RecordGeneration& record) {
   if (record.generation <= ledger_.find(id)->generation) return;
   commit({event(master_text(id), "the gang changed",
-                GenerationFormed{id, record.generation, record.members, record.step})},
+                GenerationFormed{id, record.generation, record.members, record.step, record.servers})},
          [this, id, generation = record.generation] {
            const auto job = jobs_.find(id);
            if (job != jobs_.end()) send(job->second.master, job::GenerationDurable{generation});

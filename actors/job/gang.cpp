@@ -9,7 +9,8 @@ Gang::Gang(Options options)
     : options_(std::move(options)),
       recovering_(options_.recovering),
       generation_(options_.generation),
-      members_(options_.members) {}
+      members_(options_.members),
+      server_members_(options_.server_members) {}
 
 Gang::Worker* Gang::find(std::uint64_t worker) {
   const auto found = workers_.find(worker);
@@ -155,12 +156,10 @@ void Gang::take_back_or_gather(GangActions& actions, Time now) {
       const auto& status = find(member)->status;
       return status.phase == WorkerPhase::training && status.generation == generation_;
     };
-    const auto their_servers = servers();
     const bool same_gang = !members_.empty() && candidates() == members_ &&
-                           std::ranges::all_of(members_, is_training) &&
-                           std::ranges::all_of(their_servers, is_training);
+                           std::ranges::all_of(members_, is_training) && servers() == server_members_ &&
+                           std::ranges::all_of(server_members_, is_training);
     if (same_gang) {
-      server_members_ = their_servers;
       enter(Stage::training, now);
       actions.push_back(ShowPhase{ShowPhase::training, "taken back after the head restarted"});
       return;
@@ -215,7 +214,7 @@ void Gang::finish_pause(GangActions& actions, Time now) {
   choose_resume_step();
   members_ = std::move(members);
   enter(Stage::recording, now);
-  actions.push_back(RecordGeneration{generation_, members_, resume_step_});
+  actions.push_back(RecordGeneration{generation_, members_, resume_step_, server_members_});
 }
 
 void Gang::choose_resume_step() {

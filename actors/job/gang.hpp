@@ -49,6 +49,7 @@ struct RecordGeneration {
   std::uint64_t generation = 0;
   std::vector<std::uint64_t> members;
   std::uint64_t step = 0;
+  std::vector<std::uint64_t> servers;
 };
 /// Send the member its place. `source` is the worker that has the state of `step`; 0: the checkpoint store.
 struct JoinWorker {
@@ -111,7 +112,8 @@ class Gang {
     std::optional<ServerRules> servers;  ///< none: the workers hold the state
     std::uint64_t generation = 0;        ///< newest recorded; 0: none
     std::vector<std::uint64_t> members;  ///< of that generation
-    bool recovering = false;             ///< a new head takes a running job back
+    std::vector<std::uint64_t> server_members;
+    bool recovering = false;  ///< a new head takes a running job back
     std::chrono::milliseconds gather_limit{
         10'000};  ///< how long a whole minimum waits for the rest to get ready
     std::chrono::milliseconds pause_limit{60'000};

@@ -36,7 +36,6 @@ struct BatchField {
 
 /// A batch, or why the shard could not make it.
 struct BatchMade {
-  std::uint64_t shard = 0;  ///< its process, as its address says
   BatchName name;
   std::uint64_t rows = 0, skipped = 0;
   std::vector<std::uint64_t> samples;
@@ -60,7 +59,7 @@ auto inspect(I& f, BatchField& x) {
 }
 template <class I>
 auto inspect(I& f, BatchMade& x) {
-  return f(x.shard, x.name, x.rows, x.skipped, x.samples, x.first_skipped, x.fields, x.error);
+  return f(x.name, x.rows, x.skipped, x.samples, x.first_skipped, x.fields, x.error);
 }
 
 }  // namespace ds::messages

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,5 +14,12 @@ kernels::OptimizerOptions to_optimizer_options(const scheduler::OptimizerSpec& s
 
 /// What the optimizer's vectors are called in a checkpoint, in the kernels' order. Pure.
 std::vector<std::string> state_names(const kernels::OptimizerOptions& options);
+
+/// A range's parameters and optimizer vectors travel in one frame.
+inline constexpr std::uint64_t kMaxRangeBytes = std::uint64_t{1} << 30;
+
+/// How many servers a model of `parameters` elements needs at least, so that no range exceeds
+/// `kMaxRangeBytes`. Pure.
+std::uint64_t count_servers_needed(std::uint64_t parameters, const scheduler::OptimizerSpec& spec);
 
 }  // namespace ds::parameters

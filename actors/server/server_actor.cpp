@@ -7,7 +7,6 @@
 #include <caf/all.hpp>
 #include <map>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "actors/fabric/end_process.hpp"
@@ -48,7 +47,8 @@ class Server : public caf::event_based_actor {
   caf::behavior make_behavior() override {
     fabric::end_process_on_exception(*this, "the parameter server");
     set_down_handler([this](caf::down_msg& down) {
-      if (head_ && down.source == head_.address()) on_head_lost();
+      if (head_ && down.source == head_.address()) return on_head_lost();
+      on_replica_lost(down.source);
     });
     head::search_head(system(), options_.head, this, never_stop_);
     return {
@@ -156,7 +156,9 @@ class Server : public caf::event_based_actor {
     serving_ = false;
     stuck_.reset();
     askers_.clear();
-    replicas_.clear();
+    for (const auto& [range, replicas] : std::exchange(replicas_, {})) {
+      for (const auto& actor : replicas.actors) demonitor(actor);
+    }
     missing_.clear();
     std::erase_if(fetches_, [generation](auto& waiting) {
       if (waiting.first.generation >= generation) return false;
@@ -181,16 +183,25 @@ class Server : public caf::event_based_actor {
         auto& replicas = replicas_[range];
         for (std::size_t i = 1; i < servers.size(); ++i)
           replicas.actors.push_back(fabric_.resolve(servers[i]));
-        for (const auto& actor : replicas.actors) replicas.stored[actor.address()] = 0;
+        for (const auto& actor : replicas.actors) {
+          replicas.stored[actor.address()] = 0;
+          monitor(actor);
+        }
       }
-      if (place.copied) missing_.insert(range);
+      if (place.copied) missing_.emplace(range, order.copies[range]);
       plan.ranges.push_back(place);
     }
     if (const auto joined = store_->join(plan); !joined) return be_stuck(joined.error().message);
     joined_ = order.generation;
     answer_fetches();
-    for (const std::uint32_t range : missing_) fetch_range(range, order.copies[range]);
-    if (missing_.empty()) serve();
+    fetch_next();
+  }
+
+  /// One after the other: all at once may be more than may wait for a peer.
+  void fetch_next() {
+    if (missing_.empty()) return serve();
+    const auto& [range, from] = *missing_.begin();
+    fetch_range(range, from);
   }
 
   void fetch_range(std::uint32_t range, const fabric::ActorAddress& from) {
@@ -207,7 +218,7 @@ class Server : public caf::event_based_actor {
               const auto restored = store_->find(range)->restore(fetched.image.front());
               if (!restored) return give_up(restored.error().message);
               missing_.erase(range);
-              if (missing_.empty()) serve();
+              fetch_next();
             },
             [=, this](const caf::error& error) { give_up(system().render(error)); });
   }
@@ -301,6 +312,13 @@ class Server : public caf::event_based_actor {
          ReplicaStored{call.generation, call.range, call.number});
   }
 
+  /// Its process may live: what was on the way is gone, and whoever pushed waits for it.
+  void on_replica_lost(const caf::actor_addr& source) {
+    const bool is_replica =
+        std::ranges::any_of(replicas_, [&](const auto& one) { return one.second.stored.contains(source); });
+    if (is_replica && serving_) be_stuck("the connection to a replica was lost");
+  }
+
   void on_stored(const ReplicaStored& stored) {
     if (stored.generation != newest_) return;
     const auto found = replicas_.find(stored.range);
@@ -326,7 +344,7 @@ class Server : public caf::event_based_actor {
   std::uint64_t newest_ = 0;  ///< generation of the newest order
   std::uint64_t joined_ = 0;  ///< generation that the ranges are those of
   bool serving_ = false;
-  std::set<std::uint32_t> missing_;  ///< ranges that are being fetched
+  std::map<std::uint32_t, fabric::ActorAddress> missing_;  ///< ranges to be fetched, and from where
   std::vector<std::pair<FetchRange, caf::response_promise>> fetches_;
   std::map<std::uint32_t, Replicas> replicas_;
   std::map<Ticket, Asker> askers_;

@@ -102,8 +102,7 @@ FetchPlan::Entry* FetchPlan::find(const MicroBatch& which) {
 
 bool FetchPlan::on_batch(std::uint64_t shard, const MicroBatch& which, data::Batch batch, Time now) {
   if (const auto found = shards_.find(shard); found != shards_.end()) {
-    found->second.heard = now;
-    found->second.asked.erase(which);
+    if (found->second.asked.erase(which) > 0) found->second.heard = now;
   }
   Entry* entry = find(which);
   if (entry == nullptr || entry->state == State::ready) return false;
@@ -147,6 +146,12 @@ bool FetchPlan::another_is_idle(std::uint64_t shard, Time now) const {
       usable(now), [&](std::uint64_t other) { return other != shard && shards_.at(other).asked.empty(); });
 }
 
+/// When the trainer has waited for it long enough.
+FetchPlan::Time FetchPlan::late_at(const Shard& shard) const {
+  return std::min(std::max(waiting_->since, shard.heard) + patience(),
+                  waiting_->since + kMostPatience * patience());
+}
+
 /// Whether the trainer has waited for its shard long enough, or often enough.
 bool FetchPlan::is_late(const Entry& entry, Time now) {
   Shard& shard = shards_.at(entry.shard);
@@ -155,7 +160,7 @@ bool FetchPlan::is_late(const Entry& entry, Time now) {
     shard.waits = another_is_idle(entry.shard, now) ? shard.waits + 1 : 0;
     if (shard.waits >= kMostWaits) return true;
   }
-  return now >= std::max(waiting_->since, shard.heard) + patience();
+  return now >= late_at(shard);
 }
 
 FetchPlan::Answer FetchPlan::want(const MicroBatch& which, Time now) {
@@ -172,7 +177,7 @@ FetchPlan::Answer FetchPlan::want(const MicroBatch& which, Time now) {
   }
   if (entry->state == State::here) return WaitUntil{now + limits_.most_rest};
   if (entry->state == State::asked && own_time_) {
-    if (!is_late(*entry, now)) return WaitUntil{std::max(waiting_->since, shard->second.heard) + patience()};
+    if (!is_late(*entry, now)) return WaitUntil{late_at(shard->second)};
     Shard& slow = shard->second;
     slow.waits = 0;
     slow.rest = slow.rest == Time(0) ? limits_.least_rest : std::min(2 * slow.rest, limits_.most_rest);

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "actors/fabric/lent_bytes.hpp"
 #include "actors/train/batch_source.hpp"
 
 namespace ds::shard {
@@ -24,7 +25,8 @@ namespace ds::shard {
 /// shard's batches are asked of the others, and without a usable shard the worker makes them.
 ///
 /// A shard is slow when the trainer has waited for it longer than `patience` times what a batch takes here,
-/// and nothing came from it meanwhile; or when it lets the trainer wait `kMostWaits` times in a row while
+/// and nothing that it was asked for came from it meanwhile; or when the trainer has waited `kMostPatience`
+/// times as long, whatever came; or when it lets the trainer wait `kMostWaits` times in a row while
 /// another shard has nothing left to do for this worker. Then it is left alone for a while, doubled each
 /// time.
 ///
@@ -35,8 +37,11 @@ class FetchPlan {
   using BytesOf = std::function<std::uint64_t(const train::MicroBatch&)>;
 
   struct Limits {
-    std::size_t ahead = 16;                                ///< batches in the window
-    std::uint64_t ahead_bytes = std::uint64_t{256} << 20;  ///< of the window; a single batch may be larger
+    std::size_t ahead = 16;  ///< batches in the window
+    /// Of the window; a single batch may be larger. Half of what a shard may lend this process, so that
+    /// batches of its host are not copied: the trainer may still hold one, and blocks are larger than what
+    /// lies in them.
+    std::uint64_t ahead_bytes = fabric::kMaxLentBytes / 2;
     int patience = 2;
     Time least_patience = std::chrono::milliseconds(20);
     Time most_patience = std::chrono::milliseconds(500);
@@ -44,6 +49,7 @@ class FetchPlan {
     Time most_rest = std::chrono::seconds(30);
   };
   static constexpr int kMostWaits = 8;
+  static constexpr int kMostPatience = 8;
 
   /// What a shard is to be told.
   struct Ask {
@@ -91,7 +97,7 @@ class FetchPlan {
   struct Shard {
     bool refused = false;
     Time rests_until{0}, rest{0};
-    Time heard{0};                      ///< when it last sent something
+    Time heard{0};                      ///< when it last sent something that it was asked for
     std::set<train::MicroBatch> asked;  ///< that it has not sent yet
     int waits = 0;                      ///< in a row
   };
@@ -115,6 +121,7 @@ class FetchPlan {
   void take_back(std::uint64_t shard, Shard& entry);
   bool another_is_idle(std::uint64_t shard, Time now) const;
   bool is_late(const Entry& entry, Time now);
+  Time late_at(const Shard& shard) const;
   Time patience() const;
 
   const std::uint32_t logical_ranks_;

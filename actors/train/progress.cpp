@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstring>
 
 namespace ds::train {
 
@@ -13,6 +14,15 @@ std::array<double, Progress::kCount> Progress::values() const {
 
 Progress Progress::of(std::span<const double> v) {
   return {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10]};
+}
+
+Result<Progress> Progress::of_bytes(std::span<const std::byte> bytes) {
+  std::array<double, kCount> values{};
+  if (bytes.empty() || bytes.size() > sizeof values || bytes.size() % sizeof(double) != 0)
+    return fail(ErrorCode::data_loss, fmt::format("the state's progress has {} bytes where {} belong",
+                                                  bytes.size(), sizeof values));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return of(values);
 }
 
 Result<void> count_bad_records(Progress& progress, double found, std::uint64_t step,

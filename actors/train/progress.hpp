@@ -22,10 +22,14 @@ struct Progress {
   double bad_records = 0;      ///< left out, all in all
   double bad_in_epoch = 0;     ///< of them in the epoch of the last step: each record comes once in it
   double overflows = 0;        ///< of the skipped steps: those that halved the scale
+  // What is new comes at the end: states that were written before lack it.
 
   static constexpr std::size_t kCount = 11;
   std::array<double, kCount> values() const;
   static Progress of(std::span<const double> values);
+  /// Of a state: what an older one has not yet is 0. `data_loss` when it has no values, parts of one, or
+  /// more.
+  static Result<Progress> of_bytes(std::span<const std::byte> bytes);
   bool operator==(const Progress&) const = default;
 };
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -23,7 +22,6 @@
 #include "actors/train/step_verdict.hpp"
 #include "actors/train/sync_steps.hpp"
 #include "actors/train/worker_state.hpp"
-#include "kernels/gradient.hpp"
 #include "scheduler/spec/schedule_factor.hpp"
 
 namespace ds::train {
@@ -94,7 +92,6 @@ class Session final : public TrainingSession {
                                  StepResult& result);
   Result<void> write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
                            const Model::OnReady& on_ready, StepResult& result);
-  Result<Verdict> judge_sums() const;
   Result<StepResult> run_free_step(collective::Communicator& communicator);
   WorkerState worker_state() const { return {step_, progress_, buffers_, counters_}; }
   void take_over(const WorkerState& state);
@@ -156,7 +153,6 @@ Result<void> Session::restore(const StateImage& state) {
     const Result<void> same = check_same_training(parts_.description, *theirs);
     if (!same) return same;
   }
-  std::array<double, Progress::kCount> progress{};
   std::vector<std::pair<std::string, std::span<std::byte>>> targets{
       {"parameters", std::as_writable_bytes(model_.parameters())}};
   const auto seed =
@@ -165,25 +161,32 @@ Result<void> Session::restore(const StateImage& state) {
     targets.emplace_back(name, std::as_writable_bytes(values));
   if (!buffers_.empty()) targets.emplace_back("buffers", std::as_writable_bytes(std::span(buffers_)));
   if (!counters_.empty()) targets.emplace_back("counters", std::as_writable_bytes(std::span(counters_)));
-  targets.emplace_back("progress", std::as_writable_bytes(std::span(progress)));
+  const auto find = [&](const std::string& name) -> const Buffer* {
+    const auto found = std::ranges::find(state.tensors, name, &std::pair<std::string, Buffer>::first);
+    return found == state.tensors.end() ? nullptr : &found->second;
+  };
+  copier_.wait();  // the image may be this session's own
+  const Buffer* const values = find("progress");
+  const Result<Progress> progress =
+      Progress::of_bytes(values == nullptr ? std::span<const std::byte>() : values->bytes());
+  if (!progress) return tl::unexpected(progress.error());
   std::vector<const Buffer*> sources;
   for (const auto& [name, bytes] : targets) {
-    const auto found = std::ranges::find(state.tensors, name, &std::pair<std::string, Buffer>::first);
-    const std::size_t size = found == state.tensors.end() ? 0 : found->second.size();
+    const Buffer* const found = find(name);
+    const std::size_t size = found == nullptr ? 0 : found->size();
     if (size != bytes.size()) {
       return fail(ErrorCode::data_loss,
                   fmt::format("the state's {} has {} bytes where {} belong", name, size, bytes.size()));
     }
-    sources.push_back(&found->second);
+    sources.push_back(found);
   }
-  copier_.wait();
-  // Only now, so that a state that is refused leaves this one whole. Moved, because the image may be this
-  // session's own.
+  copier_.give_up();
+  // Only now, so that a state that is refused leaves this one whole. Moved, because of that image.
   for (std::size_t i = 0; i < targets.size(); ++i) {
     if (!targets[i].second.empty())
       std::memmove(targets[i].second.data(), sources[i]->bytes().data(), targets[i].second.size());
   }
-  progress_ = Progress::of(progress);
+  progress_ = *progress;
   put_back_buffers();
   step_ = state.step;
   shares_->forget();
@@ -193,7 +196,7 @@ Result<void> Session::restore(const StateImage& state) {
 }
 
 void Session::take_over(const WorkerState& state) {
-  copier_.wait();
+  copier_.give_up();
   if (step_ != state.step) shares_->forget();
   step_ = state.step;
   progress_ = state.progress;
@@ -204,7 +207,7 @@ void Session::take_over(const WorkerState& state) {
 
 Result<void> Session::use_servers(std::shared_ptr<parameters::Link> link, bool seed) {
   if (!servers_) return fail(ErrorCode::internal, "the job has no parameter servers (strategy)");
-  copier_.wait();
+  copier_.give_up();
   servers_->use(std::move(link));
   if (seed) {
     const std::size_t count = model_.parameters().size();
@@ -284,7 +287,9 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
 
   const Clock::time_point optimizer_begin = Clock::now();
   if (!servers_) unscale(vector_.gradients(sum_), loss_scale(spec_, progress_));
-  const Result<Verdict> verdict = judge_sums();
+  const Result<Verdict> verdict =  // of the sums, which are the same on all members: so they decide alike
+      judge_sums(spec_, model_.parameter_slots(), sum_, vector_.gradients(sum_).size(),
+                 sync_ ? sync_->not_finite() : std::nullopt, progress_, step_ + 1);
   if (!verdict) return tl::unexpected(verdict.error());
   if (const Result<void> copied = copier_.finish(); !copied) return tl::unexpected(copied.error());
   const WorkerState before = servers_ ? worker_state() : WorkerState{};
@@ -407,16 +412,6 @@ Result<void> Session::write_share(const Batch& batch, std::uint32_t logical, std
   done->first = logical == active.first;
   vector_.write_rest(*done, out);
   return {};
-}
-
-/// Of the sums, which are the same on all members: so they decide alike.
-Result<Verdict> Session::judge_sums() const {
-  const auto bad = kernels::find_not_finite(sum_);
-  std::optional<std::size_t> gradient = sync_ ? sync_->not_finite() : std::nullopt;
-  if (!bad && !gradient) return Verdict::good;
-  if (!servers_ && *bad < model_.parameters().size()) gradient = bad;
-  return judge_not_finite(spec_, model_.parameter_slots(), {gradient, !std::isfinite(StepVector::loss(sum_))},
-                          progress_, step_ + 1);
 }
 
 // ---- evaluation -----------------------------------------------------------------------------------

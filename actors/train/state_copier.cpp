@@ -1,5 +1,7 @@
 #include "actors/train/state_copier.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <new>
 #include <utility>
 
@@ -26,6 +28,12 @@ void StateCopier::start(Make make, Use use) {
 void StateCopier::wait() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return !order_; });
+}
+
+void StateCopier::give_up() {
+  if (const Result<void> copied = finish(); !copied)
+    spdlog::warn("a checkpoint was not made, {}: {}; training goes on from another state",
+                 copied.error().message, copied.error().hint);
 }
 
 Result<void> StateCopier::finish() {

@@ -28,6 +28,9 @@ class StateCopier {
 
   /// Until `use` is done.
   void wait();
+  /// Likewise, when what was copied no longer matters: a copy that found no memory is logged and fails
+  /// nothing.
+  void give_up();
   /// Likewise; fails once when there was no memory for a copy.
   Result<void> finish();
 
@@ -41,7 +44,7 @@ class StateCopier {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<Order> order_;  ///< until it is used
-  bool failed_ = false;
+  bool failed_ = false;         ///< a copy found no memory, and nobody has heard of it
   bool stopping_ = false;
   std::thread thread_;  ///< last: it uses the others
 };

@@ -1,12 +1,16 @@
 #include "actors/train/step_verdict.hpp"
 
+#include <cmath>
+#include <limits>
+
+#include "actors/train/step_vector.hpp"
 #include "kernels/gradient.hpp"
 #include "kernels/loss_scaler.hpp"
 
 namespace ds::train {
 namespace {
 
-constexpr double kLeastScale = 1;  // below it losses would be made smaller than they are
+constexpr double kLeastScale = std::numeric_limits<float>::min();
 
 bool is_scaled(const scheduler::JobSpec& spec) {
   return spec.precision == "fp16";
@@ -33,6 +37,17 @@ void unscale(std::span<float> gradients, double scale) {
   if (scale != 1) kernels::scale(gradients, static_cast<float>(1 / scale));
 }
 
+Result<Verdict> judge_sums(const scheduler::JobSpec& spec, const std::vector<TensorSlot>& slots,
+                           std::span<const float> sums, std::size_t gradients,
+                           std::optional<std::size_t> on_servers, const Progress& progress,
+                           std::uint64_t step) {
+  const auto bad = kernels::find_not_finite(sums);
+  if (!bad && !on_servers) return Verdict::good;
+  NotFinite what{on_servers, !std::isfinite(StepVector::loss(sums))};
+  if (bad && *bad < gradients) what.gradient = bad;
+  return judge_not_finite(spec, slots, what, progress, step);
+}
+
 Result<Verdict> judge_not_finite(const scheduler::JobSpec& spec, const std::vector<TensorSlot>& slots,
                                  const NotFinite& what, const Progress& progress, std::uint64_t step) {
   if (is_scaled(spec) && what.gradient && progress.scale / 2 >= kLeastScale) return Verdict::overflow;
@@ -43,7 +58,11 @@ Result<Verdict> judge_not_finite(const scheduler::JobSpec& spec, const std::vect
 
 void count_step(const scheduler::JobSpec& spec, Verdict verdict, Progress& progress) {
   if (verdict != Verdict::good) ++progress.skipped;
-  if (!is_scaled(spec) || verdict == Verdict::not_finite) return;
+  if (!is_scaled(spec)) return;
+  if (verdict == Verdict::not_finite) {
+    progress.clean_steps = 0;
+    return;
+  }
   kernels::LossScaler scaler = scaler_of(progress);
   scaler.update(verdict == Verdict::overflow);
   progress.scale = static_cast<double>(scaler.scale);

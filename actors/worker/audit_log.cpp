@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -42,7 +43,13 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(const std::string& folder, cons
   if (error) return cannot_write(path, error.message());
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (file < 0) return cannot_write(path, std::generic_category().message(errno));
-  std::unique_ptr<AuditLog> log(new AuditLog(file, path));
+  struct stat known {};
+  if (::fstat(file, &known) != 0) {
+    const int why = errno;
+    ::close(file);
+    return cannot_write(path, std::generic_category().message(why));
+  }
+  std::unique_ptr<AuditLog> log(new AuditLog(file, path, known.st_size));
   const auto begun = log->write_line(
       fmt::format("ds-audit 1 job={} worker={} samples={} steps_per_epoch={} logical_ranks={}\n", job, worker,
                   first.epoch_samples, first.epoch_steps, first.logical_ranks));
@@ -64,12 +71,22 @@ Result<void> AuditLog::done(std::uint64_t generation, std::uint64_t step) {
 }
 
 Result<void> AuditLog::write_line(const std::string& line) {
-  for (std::size_t at = 0; at < line.size();) {
-    const ssize_t written = ::write(file_, line.data() + at, line.size() - at);
+  const std::string text = unfinished_ ? "\n" + line : line;
+  for (std::size_t at = 0; at < text.size();) {
+    const ssize_t written = ::write(file_, text.data() + at, text.size() - at);
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return cannot_write(path_, std::generic_category().message(errno));
+    if (written < 0) {
+      const int why = errno;
+      if (at > 0 && ::ftruncate(file_, size_) != 0) {
+        size_ += static_cast<std::int64_t>(at);
+        unfinished_ = true;
+      }
+      return cannot_write(path_, std::generic_category().message(why));
+    }
     at += static_cast<std::size_t>(written);
   }
+  size_ += static_cast<std::int64_t>(text.size());
+  unfinished_ = false;
   return {};
 }
 

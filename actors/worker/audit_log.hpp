@@ -18,10 +18,15 @@ namespace ds::worker {
 ///
 /// Steps and epochs count from 1, logical ranks and samples from 0; SAMPLES is `17,4-9,3` in the order in
 /// which they were taken, or `-`. `took` is written before the rank's share can become a part of the step's
-/// sum, `done` by every member that has committed the step. So a committed step has a record of each of its
-/// ranks, whoever is killed and when: there is a `took` of each because there is a sum, and a `done` of
-/// whoever still has the step's outcome. Steps are done again when nobody has: a step may have several
-/// records, which must say the same. A kill may leave the last line unfinished.
+/// sum, so a committed step has one of each of its ranks, whoever is killed and when. `done` is written by a
+/// member that knows that the step is committed, behind its own `took` of that step. Not every committed step
+/// has one: parameter servers may commit a step whose workers all hear of a failure, or of nothing. But steps
+/// are committed in their order, so a `done` tells of every step before it, too; only behind the last one of
+/// a job may there be committed steps that nothing tells of. Steps are done again when nobody has their
+/// outcome: a step may have several records, which must say the same.
+///
+/// A kill may leave the last line unfinished. A line that could not be written whole (a full disk) is taken
+/// back; where not even that can be done it is ended before the next one begins.
 class AuditLog {
  public:
   /// Begins `worker-N.log` in `folder`, which is made. Errors name the file.
@@ -35,11 +40,14 @@ class AuditLog {
   Result<void> done(std::uint64_t generation, std::uint64_t step);
 
  private:
-  AuditLog(int file, std::string path) : file_(file), path_(std::move(path)) {}
+  AuditLog(int file, std::string path, std::int64_t size)
+      : file_(file), path_(std::move(path)), size_(size), unfinished_(size > 0) {}
   Result<void> write_line(const std::string& line);
 
   const int file_;
   const std::string path_;
+  std::int64_t size_;  ///< of the file
+  bool unfinished_;    ///< its last line may have no end
 };
 
 }  // namespace ds::worker

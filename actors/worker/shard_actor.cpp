@@ -138,7 +138,6 @@ class Shard : public caf::event_based_actor {
     workshop_ = std::make_unique<shard::Workshop>(
         *maker_, options, [this](const shard::Order& order, const Result<data::Batch>& batch) {
           BatchMade made = to_message(order.which, batch);
-          made.shard = fabric_.self().id;
           post([this, worker = order.worker, made = std::move(made)] { deliver(worker, made); });
         });
     spdlog::info("{} samples are ready to be batched", dataset_->size());
@@ -172,7 +171,6 @@ class Shard : public caf::event_based_actor {
 
   void refuse(const caf::actor& worker, std::string why) {
     BatchMade made;
-    made.shard = fabric_.self().id;
     made.error = std::move(why);
     send(worker, std::move(made));
   }

@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "actors/parameters/update_rule.hpp"
 #include "actors/train/row_tables.hpp"
 #include "storage/codec/sha256.hpp"
 
@@ -88,6 +89,13 @@ Result<void> Trainer::make_session() {
   const auto& slots = session_->parameter_slots();
   parameters_ = slots.empty() ? 0 : slots.back().offset + slots.back().size;
   row_tables_ = train::row_tables(slots);
+  const std::uint64_t needed = parameters::count_servers_needed(parameters_, spec_.optimizer);
+  if (spec_.strategy.name == "parameter_server" && spec_.strategy.servers < needed) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("servers: {} parameters with what {} keeps of them are too many for {} servers",
+                            parameters_, spec_.optimizer.name, spec_.strategy.servers),
+                fmt::format("servers: {} or more", needed));
+  }
   return {};
 }
 

@@ -94,6 +94,7 @@ class Worker : public caf::event_based_actor {
     fabric::end_process_on_exception(*this, "the worker");
     set_down_handler([this](caf::down_msg& down) {
       if (head_ && down.source == head_.address()) return on_head_lost();
+      on_server_lost(down.source);
       on_shard_lost(down.source);
     });
     head::search_head(system(), options_.head, this, never_stop_);
@@ -105,7 +106,7 @@ class Worker : public caf::event_based_actor {
         [this](const JoinGang& order) { on_join(order); },
         [this](const StartSteps& order) { trainer_.start(order.generation); },
         [this](const UseShards& use) { on_shards(use); },
-        [this](const BatchMade& made) { line_.bring(made.shard, to_micro_batch(made.name), to_batch(made)); },
+        [this](const BatchMade& made) { on_batch(made); },
         [this](const FetchState& request) { return on_fetch(request); },
         [this](const ExportOrder& order) { on_export(order); },
         [this](const StopWorker&) { options_.leave(); },
@@ -268,16 +269,30 @@ class Worker : public caf::event_based_actor {
   }
 
   std::shared_ptr<ServerLink> make_link(const JoinGang& order) {
-    std::vector<caf::actor> primaries;
-    for (const auto& address : order.primaries) primaries.push_back(fabric_.resolve(address));
+    for (const auto& primary : std::exchange(primaries_, {})) demonitor(primary);
+    std::vector<std::uint64_t> processes;
+    for (const auto& address : order.primaries) {
+      primaries_.push_back(fabric_.resolve(address));
+      monitor(primaries_.back());
+      processes.push_back(address.process.id);
+    }
     auto cut = parameters::cut_into_ranges(trainer_.position().parameters,
-                                           static_cast<std::uint32_t>(primaries.size()));
+                                           static_cast<std::uint32_t>(primaries_.size()));
     return std::make_shared<ServerLink>(
-        std::move(cut), [primaries, generation = order.generation, self = fabric_.address_of(this)](
-                            std::uint32_t range, std::uint64_t ticket, parameters::Request request) {
+        std::move(cut), std::move(processes),
+        [primaries = primaries_, generation = order.generation, self = fabric_.address_of(this)](
+            std::uint32_t range, std::uint64_t ticket, parameters::Request request) {
           const RangeCall call{generation, range, ticket, self};
           std::visit([&](auto& one) { caf::anon_send(primaries[range], call, std::move(one)); }, request);
         });
+  }
+
+  /// Its process may live: what was on the way between the two is gone, and nobody else needs to notice.
+  void on_server_lost(const caf::actor_addr& source) {
+    const bool is_primary =
+        std::ranges::any_of(primaries_, [&](const auto& primary) { return primary.address() == source; });
+    if (is_primary && servers_)
+      servers_->abort({ErrorCode::unavailable, "the connection to a parameter server was lost", {}});
   }
 
   void fetch_state(const JoinGang& order, TrainerPlace place) {
@@ -380,6 +395,14 @@ class Worker : public caf::event_based_actor {
     line_.set_shards(std::move(numbers));
   }
 
+  /// Of the shard that it came from, whatever it says of itself.
+  void on_batch(const BatchMade& made) {
+    const auto source = caf::actor_cast<caf::actor_addr>(current_sender());
+    const auto from =
+        std::ranges::find_if(shards_, [&](const auto& shard) { return shard.second.address() == source; });
+    if (from != shards_.end()) line_.bring(from->first, to_micro_batch(made.name), to_batch(made));
+  }
+
   void on_shard_lost(const caf::actor_addr& source) {
     const auto lost =
         std::ranges::find_if(shards_, [&](const auto& shard) { return shard.second.address() == source; });
@@ -462,6 +485,7 @@ class Worker : public caf::event_based_actor {
   std::uint64_t newest_ = 0;
   std::uint32_t rank_ = 0;
   std::shared_ptr<ServerLink> servers_;  ///< of the newest generation, if it has any
+  std::vector<caf::actor> primaries_;    ///< whom it talks to, by range
   StepMeter meter_;
   std::optional<PendingCheckpoint> saving_;
   std::optional<PendingCheckpoint> waiting_;

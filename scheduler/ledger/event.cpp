@@ -39,7 +39,21 @@ static void from_json(const nlohmann::json& json, LeaseGranted& x) {
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseReleasing, worker)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseEnded, worker)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GenerationFormed, job, generation, members, step)
+static void to_json(nlohmann::json& json, const GenerationFormed& x) {
+  json = {{"job", x.job},
+          {"generation", x.generation},
+          {"members", x.members},
+          {"step", x.step},
+          {"servers", x.servers}};
+}
+static void from_json(const nlohmann::json& json, GenerationFormed& x) {
+  json.at("job").get_to(x.job);
+  json.at("generation").get_to(x.generation);
+  json.at("members").get_to(x.members);
+  json.at("step").get_to(x.step);
+  x.servers.clear();  // there were none before
+  if (json.contains("servers")) json.at("servers").get_to(x.servers);
+}
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobStateChanged, job, state, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CancelRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSized, job, total_steps, steps_per_epoch)

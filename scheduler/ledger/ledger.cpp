@@ -61,6 +61,7 @@ bool Ledger::on(const Event&, const GenerationFormed& body) {
   if (job == nullptr || body.generation <= job->generation) return false;
   job->generation = body.generation;
   job->members = body.members;
+  job->servers = body.servers;
   if (body.step > job->step) job->crashes_in_a_row = 0;
   job->step = std::max(job->step, body.step);
   return true;
@@ -205,6 +206,7 @@ json to_json(const JobRecord& job) {
           {"cancel", job.cancel_requested},
           {"generation", job.generation},
           {"members", job.members},
+          {"servers", job.servers},
           {"step", job.step},
           {"total_steps", job.total_steps},
           {"steps_per_epoch", job.steps_per_epoch},
@@ -232,6 +234,7 @@ JobRecord job_from(const json& from) {
   from.at("cancel").get_to(job.cancel_requested);
   from.at("generation").get_to(job.generation);
   from.at("members").get_to(job.members);
+  if (from.contains("servers")) from.at("servers").get_to(job.servers);
   from.at("step").get_to(job.step);
   from.at("total_steps").get_to(job.total_steps);
   from.at("steps_per_epoch").get_to(job.steps_per_epoch);

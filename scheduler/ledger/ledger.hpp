@@ -26,6 +26,7 @@ struct JobRecord {
   bool cancel_requested = false;
   std::uint64_t generation = 0;
   std::vector<std::uint64_t> members;                  ///< workers of `generation`, in rank order
+  std::vector<std::uint64_t> servers;                  ///< of `generation`
   std::uint64_t step = 0;                              ///< committed steps known to be reached
   std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
   std::uint64_t checkpoint_step = 0;

@@ -18,7 +18,8 @@ struct NodeView {
   bool available = true;  ///< false: down or draining, nothing new is placed there
 };
 
-/// A process of a job that holds slots (a worker) or none, from the moment it is ordered until its process is known to be gone.
+/// A process of a job that holds slots (a worker) or none, from the moment it is ordered until its process is
+/// known to be gone.
 struct Lease {
   std::uint64_t worker = 0;  ///< never used twice
   std::string job;

@@ -86,6 +86,28 @@ void check_precision(const JobSpec& spec, Findings& findings) {
   }
 }
 
+/// Without order among steps nobody can say which of them are committed.
+void check_audit(const JobSpec& spec, Findings& findings) {
+  if (!spec.audit || spec.strategy.name != "parameter_server" || findings.has_error_in("strategy")) return;
+  if (spec.strategy.consistency != "sync") {
+    fail(findings, "audit", "audit goes with consistency: sync, got " + spec.strategy.consistency,
+         "workers run ahead of each other with " + spec.strategy.consistency +
+             ", so steps are not done one after the other");
+  }
+}
+
+/// A worker alone pushes the shares of all logical ranks in one message, which has room for so many.
+constexpr std::uint32_t kMostCompressedShares = 48;
+
+void check_compression(const JobSpec& spec, Findings& findings) {
+  if (spec.strategy.compression.name == "none" || spec.workers.max <= kMostCompressedShares) return;
+  if (findings.has_error_in("compression") || findings.has_error_in("workers")) return;
+  fail(findings, "compression",
+       "goes with at most " + std::to_string(kMostCompressedShares) + " workers, workers.max is " +
+           std::to_string(spec.workers.max),
+       "compression: none has no such limit");
+}
+
 }  // namespace
 
 void check_rules(const Section& root, const JobSpec& spec) {
@@ -95,6 +117,8 @@ void check_rules(const Section& root, const JobSpec& spec) {
   check_validation(root, spec, findings);
   check_model(spec, findings);
   check_precision(spec, findings);
+  check_audit(spec, findings);
+  check_compression(spec, findings);
 }
 
 }  // namespace ds::scheduler

@@ -70,7 +70,7 @@ class Worker final : public bench::Contender {
         gradients_(fabric::take_block(elements * sizeof(float))),
         parameters_(elements),
         answers_(station.system.spawn(answer_to, &answered_)),
-        link_({{0, elements}},
+        link_({{0, elements}}, {1},
               [this, self = station.fabric.address_of(answers_)](auto range, auto ticket, Request request) {
                 const messages::RangeCall call{1, range, ticket, self};
                 std::visit([&](auto& one) { caf::anon_send(server_, call, std::move(one)); }, request);

@@ -46,15 +46,36 @@ struct Site {
   std::unique_ptr<fabric::Fabric> fabric;
 };
 
-/// The shard's part of `worker/shard_actor.cpp` without a head.
-caf::behavior shard_behavior(caf::event_based_actor* self, shard::Workshop** workshop, caf::actor* asker) {
-  return {[=](const messages::AskBatches& ask) {
-    if (!*asker) *asker = caf::actor_cast<caf::actor>(self->current_sender());
-    std::vector<train::MicroBatch> wanted;
-    for (const auto& name : ask.wanted) wanted.push_back(worker::to_micro_batch(name));
-    (*workshop)->order(ask.worker, wanted);
-  }};
-}
+/// The shard's part of `worker/shard_actor.cpp` without a head. The workshop is the actor's: its threads
+/// speak to it only, and end before it does.
+class Shard : public caf::event_based_actor {
+ public:
+  Shard(caf::actor_config& config, const train::BatchMaker& maker) : event_based_actor(config) {
+    workshop_ = std::make_unique<shard::Workshop>(
+        maker, shard::Workshop::Options{},
+        [this](const shard::Order& order, const Result<data::Batch>& batch) {
+          caf::anon_send(caf::actor_cast<caf::actor>(this), worker::to_message(order.which, batch));
+        });
+  }
+
+  void on_exit() override { workshop_.reset(); }
+
+  caf::behavior make_behavior() override {
+    return {
+        [this](const messages::AskBatches& ask) {
+          asker_ = caf::actor_cast<caf::actor>(current_sender());
+          std::vector<train::MicroBatch> wanted;
+          for (const auto& name : ask.wanted) wanted.push_back(worker::to_micro_batch(name));
+          workshop_->order(ask.worker, wanted);
+        },
+        [this](const messages::BatchMade& made) { send(asker_, made); },
+    };
+  }
+
+ private:
+  caf::actor asker_;
+  std::unique_ptr<shard::Workshop> workshop_;
+};
 
 caf::behavior worker_behavior(caf::event_based_actor*, shard::ShardLine* line) {
   return {[=](const messages::BatchMade& made) {
@@ -86,17 +107,12 @@ double batches_a_second(train::BatchSource& source, const train::BatchMaker& mak
 double through_shard(const train::BatchMaker& maker, fabric::Lanes lanes, double seconds) {
   Site near(lanes), far(lanes);
   shard::ShardLine line;
-  shard::Workshop* workshop = nullptr;
-  caf::actor asker;
-  const auto shard = far.system.spawn(shard_behavior, &workshop, &asker);
+  caf::scoped_actor end(near.system), far_end(far.system);
+  const auto shard = caf::actor_cast<caf::actor>(far.system.spawn<Shard>(std::cref(maker)));
   const auto worker = near.system.spawn(worker_behavior, &line);
   const auto proxy = near.fabric->resolve(far.fabric->address_of(shard));
   double rate = 0;
   {
-    shard::Workshop made(maker, {}, [&](const shard::Order& order, const Result<data::Batch>& batch) {
-      caf::anon_send(asker, worker::to_message(order.which, batch));
-    });
-    workshop = &made;
     line.set_shards({1});
     const auto tell = [&](const shard::FetchPlan::Ask& ask) {
       messages::AskBatches message{1, {}, ask.forget, {}};
@@ -108,8 +124,11 @@ double through_shard(const train::BatchMaker& maker, fabric::Lanes lanes, double
     const auto counts = feed.counts();
     fmt::print(stderr, "  {} from the shard, {} made here\n", counts.from_shards, counts.made_here);
   }
-  for (const auto& actor : {shard, worker}) caf::anon_send_exit(actor, caf::exit_reason::kill);
-  asker = nullptr;
+  // They use the maker and the line: none of them works on when this returns.
+  far_end->send_exit(shard, caf::exit_reason::kill);
+  far_end->wait_for(shard);
+  end->send_exit(worker, caf::exit_reason::kill);
+  end->wait_for(worker);
   near.fabric.reset();
   far.fabric.reset();
   return rate;

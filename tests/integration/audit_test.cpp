@@ -30,11 +30,20 @@ class AuditedJob : public ::testing::Test {
     cluster_.start_head();
     for (int i = 0; i < 2; ++i) add_node();
     ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
-    const auto file = write_job(cluster_.path() / "data", "audited", 1'000'000, 1, 4);
-    std::ofstream(file, std::ios::app) << "audit: true\nrestart: 1000\nvalidate: {every: 1000 epochs}\n";
+  }
+
+  void submit(const std::string& strategy, int shards) {
+    const auto file = write_job(cluster_.path() / "data", "audited", 1'000'000, 1, 4, strategy);
+    std::ifstream stream(file);
+    std::string text(std::istreambuf_iterator<char>(stream), {});
+    text.insert(text.find("  transforms:"), "  shards: " + std::to_string(shards) + "\n");
+    std::ofstream(file) << text << "audit: true\nrestart: 1000\nvalidate: {every: 1000 epochs}\n";
     job_ = cluster_.submit_job(file);
     ASSERT_TRUE(cluster_.wait_for_step(job_, 1)) << cluster_.logs();
   }
+
+  /// Disturbs the job so many times, lets it go on for an epoch, ends it and has it audited.
+  void disturb_and_audit(std::uint64_t faults);
 
   std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
 
@@ -87,8 +96,7 @@ class AuditedJob : public ::testing::Test {
   std::string job_;
 };
 
-TEST_F(AuditedJob, TakesEachSampleOnceAnEpochWhateverHappens) {
-  const std::uint64_t faults = number_of("DS_AUDIT_FAULTS", 12);
+void AuditedJob::disturb_and_audit(std::uint64_t faults) {
   for (std::uint64_t fault = 0; fault < faults; ++fault) {
     do_something_bad();
     ASSERT_TRUE(cluster_.wait_for_step(job_, step() + 1 + below(60)))
@@ -121,6 +129,21 @@ TEST_F(AuditedJob, TakesEachSampleOnceAnEpochWhateverHappens) {
               static_cast<unsigned long long>(faults), end.at("generation").get<unsigned long long>(),
               audit.at("steps").get<unsigned long long>(), static_cast<unsigned long long>(whole),
               static_cast<unsigned long long>(seed_));
+}
+
+TEST_F(AuditedJob, TakesEachSampleOnceAnEpochWhateverHappens) {
+  submit("allreduce", 0);
+  disturb_and_audit(number_of("DS_AUDIT_FAULTS", 12));
+}
+
+TEST_F(AuditedJob, TakesEachSampleOnceAnEpochWhenDataShardsMakeTheBatches) {
+  submit("allreduce", 2);
+  disturb_and_audit(number_of("DS_AUDIT_FAULTS", 4));
+}
+
+TEST_F(AuditedJob, TakesEachSampleOnceAnEpochWhenParameterServersCommitTheSteps) {
+  submit("parameter_server\nservers: 2\nreplicas: 1", 0);
+  disturb_and_audit(number_of("DS_AUDIT_FAULTS", 4));
 }
 
 }  // namespace

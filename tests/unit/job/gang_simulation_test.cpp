@@ -129,6 +129,7 @@ class Simulation {
     auto options = fresh_options();
     options.generation = recorded_.generation;
     options.members = recorded_.members;
+    options.server_members = recorded_.servers;
     options.recovering = true;
     gang_ = Gang(options);
     gang_.set_checkpoint(checkpoint_);

@@ -183,6 +183,21 @@ TEST(Gang, BeginsANewGenerationWhenAMemberWasLostWithTheOldHead) {
   EXPECT_EQ(of<PauseWorker>(actions)[0].generation, 6U);
 }
 
+TEST(Gang, BeginsANewGenerationWhenAServerWasLostWithTheOldHead) {
+  auto recovering = options(4, 1);
+  recovering.servers = ServerRules{1, 2, true};
+  recovering.generation = 5;
+  recovering.members = {1};
+  recovering.server_members = {8, 9};
+  recovering.recovering = true;
+  Gang gang(recovering);
+  gang.set_leases({{1}, {9, false, scheduler::Role::server}}, milliseconds(0));
+  gang.on_hello(1, {WorkerPhase::training, 5, 77}, milliseconds(0));
+  const auto actions = gang.on_hello(9, {WorkerPhase::training, 5, 0}, milliseconds(0));
+  EXPECT_FALSE(gang.is_training()) << "the workers wait for a server that is gone";
+  EXPECT_EQ(of<PauseWorker>(actions).size(), 2U);
+}
+
 TEST(Gang, NeverUsesAGenerationThatAWorkerHasObeyed) {
   auto recovering = options(4, 1);
   recovering.generation = 5;

@@ -143,7 +143,7 @@ TEST(Event, ComesBackFromItsText) {
       LeaseGranted{1, "a", "n", 2, 3, Role::server},
       LeaseReleasing{4},
       LeaseEnded{5},
-      GenerationFormed{"a", 6, {7, 8}, 9},
+      GenerationFormed{"a", 6, {7, 8}, 9, {10}},
       JobStateChanged{"a", JobState::resizing, "why \"so\"\n"},
       CancelRequested{"a"},
       JobSized{"a", 10, 11},
@@ -189,7 +189,7 @@ Event random_event(std::mt19937_64& random) {
     case 3:
       return event(LeaseEnded{number});
     case 4:
-      return event(GenerationFormed{job, number, {number}, number});
+      return event(GenerationFormed{job, number, {number}, number, {number}});
     case 5:
       return event(JobStateChanged{job, static_cast<JobState>(random() % 9), "r"});
     case 6:

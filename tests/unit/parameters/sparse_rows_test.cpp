@@ -36,7 +36,8 @@ TEST(ZeroRows, AreLeftOutWithoutChangingABit) {
     EXPECT_EQ(bits_of(read_all(payload, elements)), bits_of(gradient));
     if (payload.form == Form::runs) {
       ++sparse;
-      EXPECT_LE(2 * (payload.bytes.size() + payload.runs.size() * sizeof(parameters::Run)), elements * sizeof(float));
+      EXPECT_LE(2 * (payload.bytes.size() + payload.runs.size() * sizeof(parameters::Run)),
+                elements * sizeof(float));
     } else {
       ++whole;
       EXPECT_EQ(payload.bytes.bytes().data(), whole_gradient.bytes().data()) << "its own memory";

@@ -230,6 +230,9 @@ TEST(StrategySettingsErrors, SayWhichStrategyHasASetting) {
        {"staleness: sync has no staleness\n  consistency: bounded has it"}},
       {"strategy: parameter_server\ncompression: {name: int8, share: 0.1}",
        {"compression.share: int8 has no share\n  top_k has it"}},
+      {"strategy: parameter_server\nworkers: {min: 1, max: 49}\nbatch: {global: 98}\ncompression: int8",
+       {"compression: goes with at most 48 workers, workers.max is 49\n  compression: none has no such "
+        "limit"}},
       {"strategy: parameter_server\ncompression: {name: top_k, share: 0}",
        {"compression.share: expected a number above 0 to 1, got 0"}},
       {"on_nan: ignore", {"on_nan: expected one of fail, skip, got \"ignore\""}},

@@ -254,5 +254,19 @@ TEST(AuditSettings, AreOffUnlessAskedFor) {
   EXPECT_EQ(audit_folder("/data/jobs", "1f3a"), "/data/jobs/audit-1f3a");
 }
 
+TEST(AuditSettings, AreRefusedWhereWorkersRunAheadOfEachOther) {
+  const std::string servers = "audit: true\nstrategy: parameter_server\n";
+  EXPECT_TRUE(read_good(servers + "consistency: sync").audit);
+  for (const char* consistency : {"bounded", "async"}) {
+    const auto errors =
+        testing::read_settings(testing::text_job_with(servers + "consistency: " + consistency)).errors;
+    ASSERT_EQ(errors.size(), 1U) << consistency;
+    EXPECT_NE(errors[0].find(std::string("audit: audit goes with consistency: sync, got ") + consistency +
+                             "\n  workers run ahead of each other"),
+              std::string::npos)
+        << errors[0];
+  }
+}
+
 }  // namespace
 }  // namespace ds::scheduler

@@ -137,6 +137,31 @@ TEST(FetchPlan, WaitsForAShardThatKeepsSending) {
   EXPECT_TRUE(is_here(plan.want({0, 0, 0}, milliseconds(45))));
 }
 
+TEST(FetchPlan, HearsNothingInABatchThatItDidNotAskFor) {
+  FetchPlan plan = ready_plan({7});
+  plan.take_asks(Time(0));
+  plan.on_batch(7, {0, 1, 0}, batch_of({0, 1, 0}), milliseconds(5));
+  EXPECT_TRUE(is_wait(plan.want({0, 0, 0}, milliseconds(10))));
+  for (int at = 11; at < 30; ++at)
+    plan.on_batch(7, {0, 1, 0}, batch_of({0, 1, 0}), milliseconds(at));  // the same again and again
+  EXPECT_TRUE(is_here(plan.want({0, 0, 0}, milliseconds(30))));
+}
+
+TEST(FetchPlan, WaitsForNoBatchForEverWhateverElseComes) {
+  FetchPlan plan = ready_plan({7}, {.ahead = 100});
+  plan.take_asks(Time(0));
+  MicroBatch other{0, 0, 0};
+  int at = 0;
+  while (is_wait(plan.want({0, 0, 0}, milliseconds(at))) && at < 1000) {
+    other = *next_of(other);
+    plan.on_batch(7, other, batch_of(other), milliseconds(at));
+    const auto answer = plan.want({0, 0, 0}, milliseconds(at));
+    EXPECT_LE(std::get<FetchPlan::WaitUntil>(answer).time, milliseconds(160));
+    at += 10;
+  }
+  EXPECT_EQ(at, 20 * FetchPlan::kMostPatience);
+}
+
 TEST(FetchPlan, LeavesASlowShardAloneForLongerEachTimeUntilItIsInTime) {
   FetchPlan plan = ready_plan({7});
   Time now = milliseconds(1000);

@@ -217,6 +217,30 @@ TEST_F(ShardFeedTest, UsesNoBatchOfOtherSamples) {
   EXPECT_EQ(feed.counts().from_shards, 0U);
 }
 
+TEST_F(ShardFeedTest, UsesNoBatchWhoseNumbersWrapAround) {
+  ShardLine line;
+  ShardFeed feed(
+      *job_.maker, line, [](const FetchPlan::Ask&) {}, ShardFeed::Memory::mapped);
+  line.set_shards({1});
+  expect(feed, 0);
+  const data::Batch right = job_.maker->make({0, 1, 0}).value();
+  data::Batch wrong = right;  // as many bytes and, modulo 2^64, as many records
+  constexpr std::uint64_t kTurn = std::uint64_t{1} << 61;
+  wrong.rows += kTurn;
+  wrong.skipped -= kTurn;
+  for (auto& [name, tensor] : wrong.fields) {
+    tensor.shape.front() += static_cast<std::int64_t>(kTurn);
+    std::uint64_t bytes = data::bytes_of(tensor.element);
+    for (const std::int64_t extent : tensor.shape) bytes *= static_cast<std::uint64_t>(extent);
+    ASSERT_EQ(bytes, tensor.bytes.size());
+  }
+  line.bring(1, {0, 1, 0}, wrong);
+  const auto taken = feed.take({0, 1, 0});
+  ASSERT_TRUE(taken);
+  EXPECT_TRUE(same_batch(*taken, right));
+  EXPECT_EQ(feed.counts().from_shards, 0U);
+}
+
 TEST_F(ShardFeedTest, LeavesBatchesWhereTheyLieOrCopiesThemAsItIsTold) {
   for (const auto memory : {ShardFeed::Memory::mapped, ShardFeed::Memory::copied}) {
     ShardLine line;

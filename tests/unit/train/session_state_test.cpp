@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <mutex>
+#include <new>
 
 #include "actors/data/sample_order.hpp"
 #include "tests/unit/train/training_job.hpp"
@@ -101,6 +102,35 @@ TEST_F(SessionState, GoesOnLateInAnEpochWithItsNextBatchAndNoOther) {
     ASSERT_EQ(share.samples.size(), 2U);
     for (const std::uint64_t sample : share.samples) EXPECT_EQ(sample, order.sample_at(0, position++));
   }
+}
+
+TEST_F(SessionState, IsTakenFromACheckpointThatLacksTheLatestKindOfProgress) {
+  const scheduler::JobSpec spec = job();
+  StateImage old = train(spec, 1, 2);
+  for (auto& [name, tensor] : old.tensors) {
+    if (name == "progress") tensor = tensor.slice(0, 10 * sizeof(double));
+  }
+  const auto session = open(spec);
+  ASSERT_TRUE(session->restore(old));
+  collective::Communicator one(spec.logical_ranks());
+  ASSERT_TRUE(session->run_step(one));
+  EXPECT_EQ(session->image(true).tensors, train(spec, 1, 3).tensors);
+}
+
+TEST_F(SessionState, LeavesNoStepToFailForACheckpointOfAnotherState) {
+  const scheduler::JobSpec spec = job();
+  const auto session = open(spec);
+  collective::Communicator one(spec.logical_ranks());
+  const StateImage begin = session->image(true);
+  const auto find_no_memory = [](const StateImage&) { throw std::bad_alloc(); };
+  session->copy_state(find_no_memory);
+  const auto failed = session->run_step(one);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, ErrorCode::resource_exhausted);
+  session->copy_state(find_no_memory);
+  ASSERT_TRUE(session->restore(begin));
+  const auto step = session->run_step(one);
+  EXPECT_TRUE(step) << step.error().message;
 }
 
 TEST_F(SessionState, IsUntouchedByAStepThatFails) {

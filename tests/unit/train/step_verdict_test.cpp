@@ -2,18 +2,16 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <limits>
+#include <optional>
 #include <vector>
-
-#include "kernels/gradient.hpp"
 
 namespace ds::train {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-/// Four gradients in two tensors, a buffer and the loss.
+/// Four gradients in two tensors, a buffer, no counters, the bad records and the loss.
 class StepVerdict : public testing::Test {
  protected:
   StepVerdict() {
@@ -21,18 +19,20 @@ class StepVerdict : public testing::Test {
     begin_scaling(spec_, progress_);
   }
 
-  Result<Verdict> judge() const {
-    const auto bad = kernels::find_not_finite(sum_);
-    if (!bad) return Verdict::good;
-    NotFinite what;
-    if (*bad < 4) what.gradient = *bad;
-    what.loss = !std::isfinite(sum_.back());
-    return judge_not_finite(spec_, slots_, what, progress_, 42);
+  Result<Verdict> judge() const { return judge_sums(spec_, slots_, sum_, 4, std::nullopt, progress_, 42); }
+
+  /// Lets gradients overflow until the scale can't be halved any more.
+  void sink() {
+    for (int halvings = 0; halvings < 142; ++halvings) {
+      ASSERT_EQ(judge().value(), Verdict::overflow) << halvings;
+      count_step(spec_, Verdict::overflow, progress_);
+    }
+    EXPECT_EQ(progress_.scale, 0x1p-126);
   }
 
   scheduler::JobSpec spec_;
   const std::vector<TensorSlot> slots_{{"first.weight", {3}, 0, 3}, {"second.bias", {1}, 3, 1}};
-  std::vector<float> sum_ = std::vector<float>(6, 1.0F);  ///< gradients, a buffer, the loss
+  std::vector<float> sum_ = std::vector<float>(7, 1.0F);
   Progress progress_;
 };
 
@@ -74,28 +74,51 @@ TEST_F(StepVerdict, TakesTheScaleOutOfGradientsExactly) {
 
 TEST_F(StepVerdict, FailsNamingStepAndTensorWhenTheScaleHasSunkToNothing) {
   sum_[3] = std::numeric_limits<float>::quiet_NaN();
-  for (int halvings = 0; halvings < 16; ++halvings) {
-    ASSERT_EQ(judge().value(), Verdict::overflow) << halvings;
-    count_step(spec_, Verdict::overflow, progress_);
-  }
-  EXPECT_EQ(progress_.scale, 1);
+  sink();
   const Result<Verdict> last = judge();
   ASSERT_FALSE(last);
   EXPECT_EQ(last.error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(last.error().message,
-            "step 42: the gradient of second.bias is not finite, with a loss scale of 1: training diverged");
+  EXPECT_EQ(
+      last.error().message,
+      "step 42: the gradient of second.bias is not finite, with a loss scale of 1.1754943508222875e-38: "
+      "training diverged");
+}
+
+/// GradScaler looks at gradients alone.
+TEST_F(StepVerdict, HalvesTheScaleForAGradientWhateverTheLossIs) {
+  sum_[1] = sum_.back() = std::numeric_limits<float>::quiet_NaN();
+  progress_.scale = 1;
+  progress_.clean_steps = 1999;
+  ASSERT_EQ(judge().value(), Verdict::overflow);
+  count_step(spec_, Verdict::overflow, progress_);
+  EXPECT_EQ(progress_.scale, 0.5);
+  EXPECT_EQ(progress_.clean_steps, 0);
+}
+
+TEST_F(StepVerdict, TakesWordOfServersForGradientsThatOnlyTheyHave) {
+  const std::vector<float> rest{1, 0, 2};  // no gradients
+  EXPECT_EQ(judge_sums(spec_, slots_, rest, 0, std::nullopt, progress_, 42).value(), Verdict::good);
+  EXPECT_EQ(judge_sums(spec_, slots_, rest, 0, 3, progress_, 42).value(), Verdict::overflow);
+  spec_.precision = "fp32";
+  EXPECT_EQ(judge_sums(spec_, slots_, rest, 0, 3, progress_, 42).error().message,
+            "step 42: the gradient of second.bias is not finite: training diverged");
+  const std::vector<float> buffer{kInfinity, 0, 2};
+  EXPECT_EQ(judge_sums(spec_, slots_, buffer, 0, std::nullopt, progress_, 42).error().message,
+            "step 42: a buffer of the model is not finite: training diverged");
 }
 
 TEST_F(StepVerdict, CountsNoOverflowAgainstTheBoundOfOnNan) {
   spec_.on_nan = {true, 2};
   sum_[0] = kInfinity;
-  for (int i = 0; i < 16; ++i) count_step(spec_, judge().value(), progress_);
+  sink();
   for (int i = 0; i < 2; ++i) {
+    progress_.clean_steps = 7;
     ASSERT_EQ(judge().value(), Verdict::not_finite);
     count_step(spec_, Verdict::not_finite, progress_);
+    EXPECT_EQ(progress_.clean_steps, 0);
   }
-  EXPECT_EQ(progress_.scale, 1);
-  EXPECT_EQ(progress_.skipped, 18);
+  EXPECT_EQ(progress_.scale, 0x1p-126);
+  EXPECT_EQ(progress_.skipped, 144);
   ASSERT_FALSE(judge());
   EXPECT_NE(judge().error().message.find("after 2 skipped steps"), std::string::npos)
       << judge().error().message;

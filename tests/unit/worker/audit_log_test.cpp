@@ -1,7 +1,9 @@
 #include "actors/worker/audit_log.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <fstream>
 #include <iterator>
 
@@ -51,6 +53,50 @@ TEST_F(AuditLogs, NameTheFileThatCannotBeWritten) {
   const auto log = AuditLog::open(folder(), "j1", 7, share(1, 0, {}));
   ASSERT_FALSE(log);
   EXPECT_NE(log.error().message.find("deep/audit-j1/worker-7.log"), std::string::npos) << log.error().message;
+}
+
+/// Files of this process can't grow beyond so many bytes, as on a full disk.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit full{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &full);
+  }
+  ~FullDisk() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int) = nullptr;
+};
+
+TEST_F(AuditLogs, HoldNoPartOfALineThatDidNotFitOnTheDisk) {
+  const auto log = open(7);
+  ASSERT_TRUE(log->took(3, share(1, 0, {4})));
+  const std::string before = text_of(7);
+  {
+    const FullDisk full(before.size() + 5);
+    const auto written = log->took(3, share(1, 1, {1, 3, 5, 7, 9}));
+    ASSERT_FALSE(written);
+    EXPECT_EQ(written.error().code, ErrorCode::resource_exhausted);
+  }
+  EXPECT_EQ(text_of(7), before);
+  ASSERT_TRUE(log->took(4, share(1, 1, {1, 3, 5, 7, 9})));
+  EXPECT_EQ(text_of(7), before + "took 4 1 1 1 1,3,5,7,9\n");
+}
+
+TEST_F(AuditLogs, EndALineThatSomebodyElseLeftUnfinished) {
+  { const auto log = open(7); }
+  std::ofstream(folder() + "/worker-7.log", std::ios::app) << "took 1 1 ";
+  const std::string before = text_of(7);
+  const auto log = open(7);
+  EXPECT_TRUE(text_of(7).starts_with(before + "\nds-audit 1 job=j1 ")) << text_of(7);
 }
 
 TEST_F(AuditLogs, AreReadAsOnePassAnEpochWhoeverDiedMeanwhile) {

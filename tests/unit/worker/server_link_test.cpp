@@ -19,7 +19,7 @@ struct Fixture {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<Sent> sent;
-  ServerLink link{{{0, 4096}, {4096, 5000}}, [this](auto range, auto ticket, const Request&) {
+  ServerLink link{{{0, 4096}, {4096, 5000}}, {71, 72}, [this](auto range, auto ticket, const Request&) {
                     std::lock_guard lock(mutex);
                     sent.push_back({range, ticket});
                     changed.notify_all();
@@ -75,6 +75,48 @@ TEST(ServerLink, EndsACallWithTheFirstFailureAndGoesOnAfterwards) {
   EXPECT_EQ(refused.error().message, "no");
   ASSERT_TRUE(answers);
   EXPECT_EQ(*answers, (std::vector<Answer>{pulled(2), pulled(3)}));
+}
+
+TEST(ServerLink, HasOneRequestAtATimeOnItsWayToAServer) {
+  std::mutex mutex;
+  std::vector<Sent> sent;
+  ServerLink* answered = nullptr;
+  std::vector<std::thread> servers;
+  ServerLink link({{0, 1}, {1, 2}, {2, 3}, {3, 4}}, {5, 6, 5, 5},
+                  [&](std::uint32_t range, std::uint64_t ticket, const Request&) {
+                    std::lock_guard lock(mutex);
+                    sent.push_back({range, ticket});
+                    servers.emplace_back([&, ticket] { answered->on_answer(ticket, pulled(ticket)); });
+                  });
+  answered = &link;
+  const auto answers = link.call({{0, Pull{}}, {1, Pull{}}, {2, Pull{}}, {3, Pull{}}});
+  for (std::thread& server : servers) server.join();
+  ASSERT_TRUE(answers);
+  EXPECT_EQ(*answers, (std::vector<Answer>{pulled(1), pulled(2), pulled(3), pulled(4)}));
+  std::vector<std::uint32_t> to_first;
+  for (const Sent& one : sent) {
+    if (one.range != 1) to_first.push_back(one.range);
+  }
+  EXPECT_EQ(to_first, (std::vector<std::uint32_t>{0, 2, 3}));
+}
+
+TEST(ServerLink, SendsNothingMoreToAServerThatHasNotAnswered) {
+  std::vector<std::uint32_t> sent;
+  std::mutex mutex;
+  std::condition_variable changed;
+  ServerLink link({{0, 1}, {1, 2}}, {5, 5}, [&](std::uint32_t range, std::uint64_t, const Request&) {
+    std::lock_guard lock(mutex);
+    sent.push_back(range);
+    changed.notify_all();
+  });
+  std::thread caller([&] { EXPECT_FALSE(link.call({{0, Pull{}}, {1, Pull{}}})); });
+  {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return !sent.empty(); });
+  }
+  link.abort({ErrorCode::cancelled, "the generation ended", {}});
+  caller.join();
+  EXPECT_EQ(sent, (std::vector<std::uint32_t>{0}));
 }
 
 TEST(ServerLink, FailsTheCallInProgressAndAllLaterOnesWhenItIsAborted) {

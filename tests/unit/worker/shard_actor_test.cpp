@@ -165,7 +165,6 @@ TEST_P(ShardActor, MakesWhatTheWorkerWouldHaveMadeAndSendsNothingElse) {
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const auto made = made_.take();
     ASSERT_TRUE(made);
-    EXPECT_EQ(made->shard, far_.fabric->self().id);
     const auto batch = to_batch(*made);
     ASSERT_TRUE(batch) << batch.error().message;
     EXPECT_TRUE(shard::same_batch(*batch, job_.maker->make(to_micro_batch(made->name)).value()));
