@@ -129,7 +129,8 @@ TEST(Replicas, ThatMissedSomethingSaySo) {
 TEST(Replicas, ThatMissedAShareWithoutAnUpdateAreBehind) {
   std::mt19937 generator(45);
   const auto values = random_values(generator, kElements);
-  RangeShard primary = installed(options_with(false), values), replica = installed(options_with(false), values);
+  RangeShard primary = installed(options_with(false), values),
+             replica = installed(options_with(false), values);
   (void)primary.on_request(1, PushUpdate{0, 1, false, {}, 0});
   EXPECT_EQ(primary.applied(), 1U);
   EXPECT_EQ(primary.prepared(), 1U);
