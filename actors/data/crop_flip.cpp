@@ -21,9 +21,10 @@ void copy_window(const std::vector<T>& in, const Grid& grid, const Offsets& from
            from[axis] + static_cast<std::int64_t>(to[axis]) > static_cast<std::int64_t>(grid.extents[axis]);
   };
   if (reaches_out(0) || reaches_out(1) || reaches_out(2)) std::ranges::fill(out, T{});
-  const std::int64_t first = std::max<std::int64_t>(0, -from[2]);
-  const std::int64_t last = std::clamp<std::int64_t>(static_cast<std::int64_t>(width) - from[2], first,
-                                                     static_cast<std::int64_t>(to[2]));
+  const auto columns = static_cast<std::int64_t>(to[2]);
+  const std::int64_t first = std::clamp<std::int64_t>(-from[2], 0, columns);  // of those with pixels
+  const std::int64_t last =
+      std::clamp<std::int64_t>(static_cast<std::int64_t>(width) - from[2], first, columns);
   T* row = out.data();
   for (std::size_t o = 0; o < grid.outer; ++o) {
     for (std::size_t z = 0; z < to[0]; ++z) {
