@@ -97,9 +97,8 @@ Result<void> RangeShard::State::restore(const RangeImage& image) {
   if (image.clocks.size() != clocks.size())
     return fail(ErrorCode::invalid_argument, fmt::format("{}: the image has {} clocks where {} belong",
                                                          name(), image.clocks.size(), clocks.size()));
-  const bool commit_fits =
-      image.last_commit.empty() ||
-      (options.sync && image.last_commit.size() == 1 && image.last_commit.front().step + 1 == image.step);
+  const bool commit_fits = image.last_commit.empty() || (options.sync && image.last_commit.size() == 1 &&
+                                                         image.last_commit.front().step + 1 == image.step);
   if (!commit_fits)
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: the image's last commit does not lead to its step {}", name(), image.step));

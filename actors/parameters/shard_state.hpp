@@ -39,7 +39,8 @@ struct RangeShard::State {
   bool stored = false;                      ///< all replicas have the sum
   std::optional<std::uint64_t> sum_number;  ///< it is on its way to them
   std::optional<SumVerdict> verdict;
-  std::optional<std::uint64_t> announced;  ///< its commit is on its way to the replicas, and not made here yet
+  /// Whose commit is on its way to the replicas, and not made here yet.
+  std::optional<std::uint64_t> announced;
 
   // Who waits.
   struct Push {

@@ -48,8 +48,8 @@ struct LeaseEnded {
 struct GenerationFormed {
   std::string job;
   std::uint64_t generation = 0;
-  std::vector<std::uint64_t> members;  ///< workers, in rank order
-  std::uint64_t step = 0;              ///< committed steps it goes on from
+  std::vector<std::uint64_t> members;       ///< workers, in rank order
+  std::uint64_t step = 0;                   ///< committed steps it goes on from
   std::vector<std::uint64_t> servers = {};  ///< that hold its parameters
   bool operator==(const GenerationFormed&) const = default;
 };

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <map>
 #include <random>
-#include <stdexcept>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
