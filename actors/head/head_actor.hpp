@@ -97,7 +97,7 @@ class Head : public caf::event_based_actor {
   std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease,
                                               const messages::WorkerExited& exited) const;
   void kill_worker(std::uint64_t worker, const std::string& why);
-  void on_shard_exited(const scheduler::Lease& lease);
+  void on_shard_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
   void release_idle_shards();
   Node* find_node_of(std::uint64_t worker);
 

@@ -158,7 +158,7 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   const auto found = ledger_.leases().find(exited.worker);
   if (found == ledger_.leases().end()) return schedule_soon();
   const auto lease = found->second;
-  if (lease.role == Role::shard) on_shard_exited(lease);
+  if (lease.role == Role::shard) on_shard_exited(lease, exited);
   std::vector<Event> events;
   const auto crash = crash_event(lease, exited);
   suspects_.erase(exited.worker);
@@ -181,15 +181,18 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   schedule_soon();
 }
 
-/// One that never got ready would not get ready the next moment either.
-void Head::on_shard_exited(const Lease& lease) {
+/// One that never got ready would not get ready the next moment either; when something outside ends one after
+/// the other, as for want of memory, only so many are started at once again.
+void Head::on_shard_exited(const Lease& lease, const messages::WorkerExited& exited) {
   const auto found = jobs_.find(lease.job);
   if (found == jobs_.end()) return;
   Job& job = found->second;
   if (job.ready_shards.erase(lease.worker) == 1) {
     job.useless_shards = 0;
   } else if (!lease.releasing || suspects_.contains(lease.worker)) {
-    const auto wait_ms = backoff_ms(++job.useless_shards, kShardBackoffMs);
+    const std::uint32_t free = is_outside(exited) && !lease.releasing ? kMaxOutsideKillsInARow : 0;
+    if (++job.useless_shards <= free) return;
+    const auto wait_ms = backoff_ms(job.useless_shards - free, kShardBackoffMs);
     job.no_shards_before_ms = now_ms() + wait_ms;
     delayed_send(this, std::chrono::milliseconds(wait_ms), Run{[](Head& head) { head.schedule_soon(); }});
   }
