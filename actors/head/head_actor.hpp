@@ -23,6 +23,7 @@
 #include "actors/messages/worker.hpp"
 #include "scheduler/ledger/ledger.hpp"
 #include "scheduler/policy/plan.hpp"
+#include "scheduler/policy/shard_starts.hpp"
 
 namespace ds::head {
 
@@ -65,8 +66,7 @@ class Head : public caf::event_based_actor {
     LiveJob live;
     std::vector<scheduler::Reason> waits;
     std::set<std::uint64_t> ready_shards;
-    std::uint32_t useless_shards = 0;      ///< in a row that ended before they were ready
-    std::int64_t no_shards_before_ms = 0;  ///< because of these
+    scheduler::ShardStarts shard_starts;
   };
   struct Errand {  ///< an export under way in a process of its own
     std::string job, format, node;

@@ -17,10 +17,9 @@ using namespace scheduler;
 constexpr std::uint32_t kMaxOutsideKillsInARow = 20;
 constexpr std::int64_t kBackoffMs = 5'000;
 constexpr std::int64_t kMaxBackoffMs = 300'000;
-constexpr std::int64_t kShardBackoffMs = 1'000;
 
-std::int64_t backoff_ms(std::uint32_t crashes_in_a_row, std::int64_t first_ms = kBackoffMs) {
-  return std::min(kMaxBackoffMs, first_ms << std::min(crashes_in_a_row - 1, 10U));
+std::int64_t backoff_ms(std::uint32_t crashes_in_a_row) {
+  return std::min(kMaxBackoffMs, kBackoffMs << std::min(crashes_in_a_row - 1, 10U));
 }
 
 /// Nothing in a worker ends it cleanly unasked: then it was a signal that it obeyed.
@@ -181,21 +180,16 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   schedule_soon();
 }
 
-/// One that never got ready would not get ready the next moment either; when something outside ends one after
-/// the other, as for want of memory, only so many are started at once again.
 void Head::on_shard_exited(const Lease& lease, const messages::WorkerExited& exited) {
   const auto found = jobs_.find(lease.job);
   if (found == jobs_.end()) return;
   Job& job = found->second;
-  if (job.ready_shards.erase(lease.worker) == 1) {
-    job.useless_shards = 0;
-  } else if (!lease.releasing || suspects_.contains(lease.worker)) {
-    const std::uint32_t free = is_outside(exited) && !lease.releasing ? kMaxOutsideKillsInARow : 0;
-    if (++job.useless_shards <= free) return;
-    const auto wait_ms = backoff_ms(job.useless_shards - free, kShardBackoffMs);
-    job.no_shards_before_ms = now_ms() + wait_ms;
-    delayed_send(this, std::chrono::milliseconds(wait_ms), Run{[](Head& head) { head.schedule_soon(); }});
-  }
+  const bool was_ready = job.ready_shards.erase(lease.worker) == 1;
+  const bool given_up = suspects_.contains(lease.worker);
+  if (!was_ready && lease.releasing && !given_up) return;  // it was told to leave
+  const auto wait_ms = job.shard_starts.on_ended(was_ready, is_outside(exited) && !given_up, now_ms());
+  if (wait_ms == 0) return;
+  delayed_send(this, std::chrono::milliseconds(wait_ms), Run{[](Head& head) { head.schedule_soon(); }});
 }
 
 /// Shards of a job without workers would only take memory.
@@ -305,7 +299,7 @@ void Head::schedule() {
   }
   auto roles = ledger_.role_demands(now_ms());
   std::erase_if(roles, [this](const RoleDemand& demand) {
-    return demand.role == Role::shard && jobs_[demand.job].no_shards_before_ms > now_ms();
+    return demand.role == Role::shard && !jobs_[demand.job].shard_starts.may_start(now_ms());
   });
   for (const auto& placement : place_roles(views, leases, roles)) {
     grant(placement.job, placement.node, placement.role, {0, 0},

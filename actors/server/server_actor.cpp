@@ -10,12 +10,12 @@
 #include <utility>
 
 #include "actors/fabric/end_process.hpp"
-#include "actors/head/locator.hpp"
+#include "actors/head/assigned_job.hpp"
+#include "actors/head/head_line.hpp"
 #include "actors/job/gang.hpp"
 #include "actors/messages/server.hpp"
 #include "actors/messages/worker.hpp"
 #include "actors/server/range_store.hpp"
-#include "scheduler/spec/job_file.hpp"
 
 namespace ds::server {
 namespace {
@@ -27,11 +27,11 @@ constexpr auto kFetchDeadline = std::chrono::seconds(120);
 
 class Server : public caf::event_based_actor {
  public:
-  Server(caf::actor_config& config, fabric::Fabric& fabric, ServerOptions options)
+  Server(caf::actor_config& config, fabric::Fabric& fabric, head::JobProcess process)
       : event_based_actor(config),
         fabric_(fabric),
-        options_(std::move(options)),
-        never_stop_(std::make_shared<std::atomic<bool>>(false)) {}
+        process_(std::move(process)),
+        line_(*this, fabric, process_.head) {}
 
  private:
   template <class One>
@@ -47,18 +47,20 @@ class Server : public caf::event_based_actor {
   caf::behavior make_behavior() override {
     fabric::end_process_on_exception(*this, "the parameter server");
     set_down_handler([this](caf::down_msg& down) {
-      if (head_ && down.source == head_.address()) return on_head_lost();
-      on_replica_lost(down.source);
+      if (!line_.on_down(down.source, "the parameters are served on")) on_replica_lost(down.source);
     });
-    head::search_head(system(), options_.head, this, never_stop_);
+    line_.search();
     return {
-        [this](const head::HeadFound& found) { on_head_found(found.head); },
+        [this](const head::HeadFound& found) {
+          line_.on_found(found);
+          say_hello();
+        },
         [this](const HelloTaken&) { on_hello_taken(); },
         [this](const AssignJob& job) { on_assign(job); },
         [this](const PauseGang& order) { on_pause(order); },
         [this](const JoinServers& order) { on_join(order); },
         [this](const FetchRange& fetch) { return on_fetch(fetch); },
-        [this](const StopWorker&) { options_.leave(); },
+        [this](const StopWorker&) { process_.leave(); },
         [](const UseShards&) {},
         [this](const ReplicaStored& stored) { on_stored(stored); },
         request_handler<PushSum>(),
@@ -88,66 +90,46 @@ class Server : public caf::event_based_actor {
     std::uint64_t ticket = 0;
   };
 
-  template <class Message>
-  void tell_master(Message message) {
-    if (master_) send(master_, std::move(message));
-  }
-
   // ---- the head comes and goes ----------------------------------------------------------------
 
-  void on_head_found(const fabric::ActorAddress& address) {
-    head_ = fabric_.resolve(address);
-    monitor(head_);
-    say_hello();
-  }
-
-  void on_head_lost() {
-    spdlog::warn("the head is gone; the parameters are served on while it is looked for");
-    head_ = nullptr;
-    master_ = nullptr;
-    head::search_head(system(), options_.head, this, never_stop_);
-  }
-
   void say_hello() {
-    if (!head_) return;
     auto phase = job::WorkerPhase::fresh;
     if (store_) phase = serving_ ? job::WorkerPhase::training : job::WorkerPhase::ready;
     WorkerHello hello;
-    hello.worker = options_.worker;
-    hello.job = options_.job;
+    hello.worker = process_.worker;
+    hello.job = process_.job;
     hello.actor = fabric_.address_of(this);
     hello.phase = static_cast<std::uint8_t>(phase);
     hello.generation = newest_;
-    send(head_, std::move(hello));
+    line_.tell_head(std::move(hello));
   }
 
   void on_hello_taken() {
-    master_ = caf::actor_cast<caf::actor>(current_sender());
-    if (impossible_) tell_master(*impossible_);
-    if (stuck_) tell_master(*stuck_);
+    line_.on_taken();
+    if (impossible_) line_.tell_master(*impossible_);
+    if (stuck_) line_.tell_master(*stuck_);
   }
 
   // ---- orders ---------------------------------------------------------------------------------
 
   void on_assign(const AssignJob& job) {
     if (store_) return say_hello();
-    auto parsed = scheduler::parse_job_file(job.text, job.directory);
-    if (const auto* file = std::get_if<scheduler::ParsedJob>(&parsed)) {
-      store_.emplace(file->spec);
+    const auto spec = head::read_assigned_job(job);
+    if (spec) {
+      store_.emplace(*spec);
       return say_hello();
     }
-    const auto& first = std::get<std::vector<scheduler::SpecError>>(parsed).front();
-    impossible_ = JobImpossible{options_.worker, scheduler::format_spec_error(first, job.file)};
-    tell_master(*impossible_);
+    impossible_ = head::to_impossible(process_.worker, spec.error());
+    line_.tell_master(*impossible_);
   }
 
   void on_pause(const PauseGang& order) {
     if (order.generation < newest_ || !store_) return;
     begin(order.generation);
     store_->end_generation();
-    ServerPaused paused{options_.worker, order.generation, store_->held(), {}};
+    ServerPaused paused{process_.worker, order.generation, store_->held(), {}};
     if (const auto commit = store_->last_commit()) paused.last_commit.push_back(*commit);
-    tell_master(std::move(paused));
+    line_.tell_master(std::move(paused));
   }
 
   /// Whoever waits for an answer belongs to an earlier generation and was told to stop.
@@ -226,14 +208,14 @@ class Server : public caf::event_based_actor {
   void serve() {
     serving_ = true;
     spdlog::info("generation {}: serves {} key ranges", newest_, store_->held().size());
-    tell_master(GangJoined{options_.worker, newest_});
+    line_.tell_master(GangJoined{process_.worker, newest_});
   }
 
   void be_stuck(const std::string& why) {
     spdlog::warn("generation {} stopped: {}", newest_, why);
     serving_ = false;
-    stuck_ = GangStuck{options_.worker, newest_, 0, why};
-    tell_master(*stuck_);
+    stuck_ = GangStuck{process_.worker, newest_, 0, why};
+    line_.tell_master(*stuck_);
   }
 
   caf::response_promise on_fetch(const FetchRange& fetch) {
@@ -336,10 +318,8 @@ class Server : public caf::event_based_actor {
   }
 
   fabric::Fabric& fabric_;
-  ServerOptions options_;
-  std::shared_ptr<std::atomic<bool>> never_stop_;
-  caf::actor head_;
-  caf::actor master_;
+  const head::JobProcess process_;
+  head::HeadLine line_;
   std::optional<RangeStore> store_;
   std::uint64_t newest_ = 0;  ///< generation of the newest order
   std::uint64_t joined_ = 0;  ///< generation that the ranges are those of
@@ -355,9 +335,9 @@ class Server : public caf::event_based_actor {
 
 }  // namespace
 
-caf::actor spawn_server(caf::actor_system& system, fabric::Fabric& fabric, ServerOptions options) {
+caf::actor spawn_server(caf::actor_system& system, fabric::Fabric& fabric, head::JobProcess process) {
   return caf::actor_cast<caf::actor>(
-      system.spawn<Server, caf::detached>(std::ref(fabric), std::move(options)));
+      system.spawn<Server, caf::detached>(std::ref(fabric), std::move(process)));
 }
 
 }  // namespace ds::server

@@ -14,7 +14,7 @@
 #include <regex>
 
 #include "actors/gateway/http_server.hpp"
-#include "tests/integration/cluster.hpp"
+#include "tests/integration/two_nodes.hpp"
 
 namespace ds::tests {
 namespace {
@@ -69,18 +69,8 @@ const std::string& weights_without_shards() {
   return weights;
 }
 
-class DataShards : public ::testing::Test {
+class DataShards : public TwoNodes {
  protected:
-  void SetUp() override {
-    seed_ = std::random_device{}();
-    random_.seed(seed_);
-    RecordProperty("seed", std::to_string(seed_));
-    cluster_.start_head();
-    cluster_.start_node("node-1", 2);
-    cluster_.start_node("node-2", 2);
-    ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
-  }
-
   void submit(int shards) {
     job_ = cluster_.submit_job(write_shard_job(cluster_.path() / "data", shards));
     ASSERT_TRUE(cluster_.wait_for_step(job_, 1)) << cluster_.logs();
@@ -113,6 +103,26 @@ class DataShards : public ::testing::Test {
     return count;
   }
 
+  /// Does something and counts the milliseconds until the second report of a step after it (the first may be
+  /// of steps before it), so many times; sorted, and fewer once a minute did not do.
+  std::vector<double> times_to_news(std::uint64_t count, const std::function<void()>& act) {
+    std::vector<double> times;
+    for (std::uint64_t i = 0; i < count && !HasFatalFailure(); ++i) {
+      act();
+      const auto begin = steady_clock::now();
+      std::uint64_t before = step();
+      for (int news = 0; news < 2;) {
+        if (steady_clock::now() > begin + std::chrono::seconds(60)) return times;
+        const auto now = step();
+        news += now > before ? 1 : 0;
+        before = now;
+      }
+      times.push_back(std::chrono::duration<double, std::milli>(steady_clock::now() - begin).count());
+    }
+    std::ranges::sort(times);
+    return times;
+  }
+
   /// Batches that came from shards, by what the workers said last.
   std::uint64_t from_shards() const {
     static const std::regex kSaid("\\[worker ([0-9]+)\\].* ([0-9]+) batches came from data shards");
@@ -135,9 +145,6 @@ class DataShards : public ::testing::Test {
     EXPECT_GT(from_shards(), 0U) << "no shard was used" << cluster_.logs();
   }
 
-  std::uint64_t seed_ = 0;
-  std::mt19937_64 random_;
-  Cluster cluster_;
   std::string job_;
 };
 
@@ -151,34 +158,21 @@ TEST_F(DataShards, ServeAJobThatEndsWithTheSameBitsAsOneWithout) {
 TEST_F(DataShards, AreKilledAtRandomMomentsAndTheJobHardlyStops) {
   submit(2);
   ASSERT_TRUE(wait_until([&] { return trainers() == 4 && shard_pids().size() == 2; })) << cluster_.logs();
-  std::vector<double> times;
-  for (std::uint64_t kill_number = 0; kill_number < kills(); ++kill_number) {
+  const std::vector<double> undisturbed = times_to_news(10, [] {});
+  const std::vector<double> times = times_to_news(kills(), [&] {
     const auto from = step() + random_() % 30;
     ASSERT_TRUE(wait_until([&] { return step() >= from && !shard_pids().empty(); })) << cluster_.logs();
     const auto pids = shard_pids();
-    if (pids.empty()) continue;
-    kill(pids[random_() % pids.size()], SIGKILL);
-    const auto begin = steady_clock::now();
-    // The first news after the kill may be of steps before it, so the second counts.
-    std::uint64_t before = step();
-    for (int news = 0; news < 2;) {
-      ASSERT_LT(steady_clock::now(), begin + std::chrono::seconds(60))
-          << "training stands" << cluster_.logs();
-      const auto now = step();
-      news += now > before ? 1 : 0;
-      before = now;
-    }
-    times.push_back(std::chrono::duration<double, std::milli>(steady_clock::now() - begin).count());
-  }
+    if (!pids.empty()) kill(pids[random_() % pids.size()], SIGKILL);
+  });
   EXPECT_EQ(view().at("state"), "RUNNING") << "it was over too early to be disturbed";
   EXPECT_EQ(view().at("generation"), 1) << "a dead shard is no reason to form the gang anew";
-  ASSERT_FALSE(times.empty());
-  std::ranges::sort(times);
-  const double p95 = times[times.size() * 95 / 100];
+  ASSERT_EQ(times.size(), kills()) << "training stands" << cluster_.logs();
+  const double usual = undisturbed[undisturbed.size() / 2], p95 = times[times.size() * 95 / 100];
   std::cout << times.size() << " shards killed; until the second report of a step: median "
             << times[times.size() / 2] << " ms, 95th percentile " << p95 << " ms, worst " << times.back()
-            << " ms\n";
-  EXPECT_LT(p95, 1000);
+            << " ms; without a kill " << usual << " ms\n";
+  EXPECT_LT(p95, 5 * usual) << "seed " << seed_;  // a second, where reports come every 100 ms
   expect_same_bits();
 }
 

@@ -5,11 +5,8 @@
 #include <unistd.h>
 
 #include <numeric>
-#include <random>
-#include <regex>
-#include <sstream>
 
-#include "tests/integration/cluster.hpp"
+#include "tests/integration/two_nodes.hpp"
 
 namespace ds::tests {
 namespace {
@@ -30,21 +27,8 @@ const std::string& undisturbed_weights() {
   return weights;
 }
 
-std::uint64_t seed() {
-  static const std::uint64_t chosen = std::random_device{}();
-  return chosen;
-}
-
-class SameBits : public ::testing::Test {
+class SameBits : public TwoNodes {
  protected:
-  void SetUp() override {
-    RecordProperty("seed", std::to_string(seed()));
-    cluster_.start_head();
-    cluster_.start_node("node-1", 2);
-    cluster_.start_node("node-2", 2);
-    ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
-  }
-
   void submit() {
     job_ = cluster_.submit_job(write_job(cluster_.path() / "data", "intents", kEpochs, 1, 4));
     ASSERT_TRUE(cluster_.wait_for_step(job_, 1)) << cluster_.logs();
@@ -64,10 +48,9 @@ class SameBits : public ::testing::Test {
     ASSERT_TRUE(cluster_.wait_for_state(job_, "SUCCEEDED")) << cluster_.logs();
     const auto weights = cluster_.exported_weights(job_);
     ASSERT_FALSE(weights.empty());
-    EXPECT_TRUE(weights == undisturbed_weights()) << "seed " << seed() << cluster_.logs();
+    EXPECT_TRUE(weights == undisturbed_weights()) << "seed " << seed_ << cluster_.logs();
   }
 
-  Cluster cluster_;
   std::string job_;
 };
 
@@ -80,12 +63,11 @@ TEST_F(SameBits, WithFourWorkersInsteadOfOne) {
 
 TEST_F(SameBits, WhenWorkersAreKilledAtRandomSteps) {
   submit();
-  std::mt19937_64 random(seed());
   for (int kills = 0; kills < 4; ++kills) {
-    ASSERT_TRUE(advances_to(step() + 10 + random() % 60)) << cluster_.logs();
+    ASSERT_TRUE(advances_to(step() + 10 + random_() % 60)) << cluster_.logs();
     const auto pids = cluster_.worker_pids(job_);
     ASSERT_FALSE(pids.empty()) << "the job was over too early" << cluster_.logs();
-    kill(pids[random() % pids.size()], SIGKILL);
+    kill(pids[random_() % pids.size()], SIGKILL);
   }
   ASSERT_TRUE(wait_until([&] { return cluster_.status(job_).at("restarts") == 4; })) << cluster_.logs();
   expect_same_bits();
@@ -170,13 +152,8 @@ TEST_F(SameBits, WhenEverythingIsKilledAndStartedAgain) {
   cluster_.start_node("node-2", 2);
   expect_same_bits();
   std::uint64_t resumed_at = 0;
-  std::istringstream log(cluster_.submit({"logs", job_}).out);
-  static const std::regex kJoined("generation ([0-9]+): rank 0 .*, step ([0-9]+)");
-  for (std::string line; std::getline(log, line);) {
-    std::smatch match;
-    if (!std::regex_search(line, match, kJoined) || std::stoull(match[1]) <= generation) continue;
-    resumed_at = std::stoull(match[2]);
-    break;
+  for (const auto& [number, step] : generations(job_)) {
+    if (resumed_at == 0 && number > generation) resumed_at = step;
   }
   EXPECT_GE(resumed_at, checkpoint) << "it did not go on from its checkpoint" << cluster_.logs();
 }

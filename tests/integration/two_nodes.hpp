@@ -1,0 +1,45 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/integration/cluster.hpp"
+
+namespace ds::tests {
+
+/// A head and two nodes of two slots, and a seed for what happens to them, which a failure names.
+class TwoNodes : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    RecordProperty("seed", std::to_string(seed_));
+    cluster_.start_head();
+    cluster_.start_node("node-1", 2);
+    cluster_.start_node("node-2", 2);
+    ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  }
+
+  /// The generations that rank 0 joined, as it said in the job's log, and the step that each went on from.
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> generations(const std::string& job) const {
+    static const std::regex kJoined("generation ([0-9]+): rank 0 .*, step ([0-9]+)");
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> found;
+    std::istringstream log(cluster_.submit({"logs", job}).out);
+    std::smatch match;
+    for (std::string line; std::getline(log, line);) {
+      if (std::regex_search(line, match, kJoined))
+        found.emplace_back(std::stoull(match[1]), std::stoull(match[2]));
+    }
+    return found;
+  }
+
+  const std::uint64_t seed_ = std::random_device{}();
+  std::mt19937_64 random_{seed_};
+  Cluster cluster_;
+};
+
+}  // namespace ds::tests
