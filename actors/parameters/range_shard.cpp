@@ -40,18 +40,18 @@ Result<void> RangeShard::State::on(Ticket ticket, const PushSum& push) {
   if (asked && *asked != wanted)
     return fail(ErrorCode::conflict,
                 fmt::format("{}: workers want different things of step {}", name(), push.step + 1));
-  if (!prepared) {
+  if (!verdict) {
     if (const auto added = parts.add(push.parts); !added) return added;
   }
   asked = wanted;
-  if (!prepared && !parts.complete()) {
-    pushes.push_back({ticket, push.want_squares});
+  if (!verdict && !parts.complete()) {
+    pushes.push_back(ticket);
     return {};
   }
-  std::vector<Push> all = std::exchange(pushes, {});
-  all.push_back({ticket, push.want_squares});
-  if (!prepared) prepare();
-  for (const Push& one : all) answer_push(one);
+  std::vector<Ticket> all = std::exchange(pushes, {});
+  all.push_back(ticket);
+  if (!verdict) prepare();
+  for (const Ticket one : all) answer_push(one);
   return {};
 }
 
@@ -141,7 +141,7 @@ ShardActions RangeShard::on_stored(std::uint64_t number) {
   if (state.sum_number && *state.sum_number <= number) {
     state.sum_number.reset();
     state.stored = true;
-    for (const State::Push& push : std::exchange(state.pushes, {})) state.answer_push(push);
+    for (const Ticket push : std::exchange(state.pushes, {})) state.answer_push(push);
   }
   return std::exchange(state.actions, {});
 }
@@ -158,6 +158,7 @@ void RangeShard::end_generation() {
 
 void RangeShard::begin_generation(bool replicated) {
   end_generation();
+  state_->forget_sum();
   state_->options.replicated = replicated;
 }
 

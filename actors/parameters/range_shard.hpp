@@ -67,9 +67,11 @@ class RangeShard {
   bool on_replica_update(const ReplicaUpdate& update);
 
   /// The generation ended: forgets all tickets, for their askers are gone, and the parts of a sum. A sum that
-  /// is prepared stays: others may have committed its step.
+  /// is prepared stays: others may have committed its step, and `roll_forward` makes it here.
   void end_generation();
-  /// A new one begins, its predecessor ended. `replicated` may change.
+  /// A new one begins, its predecessor ended and all ranges at the same step. `replicated` may change. A sum
+  /// that is still prepared was committed by nobody and is forgotten: answering pushes with it would let the
+  /// quick workers commit its step before the others have pushed their parts.
   void begin_generation(bool replicated);
 
   /// Whether there is a state at all.

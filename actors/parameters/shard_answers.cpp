@@ -22,18 +22,16 @@ void RangeShard::State::answer_when_stored(Ticket ticket, std::optional<ReplicaU
 }
 
 /// The sum is prepared; the push is answered as soon as nothing can lose it.
-void RangeShard::State::answer_push(const Push& push) {
+void RangeShard::State::answer_push(Ticket push) {
   if (options.replicated && !stored) {
     pushes.push_back(push);
     if (!sum_number) send_sum();
     return;
   }
-  if (!verdict || (push.want_squares && !verdict->not_finite && verdict->squares.empty()))
-    verdict = judge_sum(sum->values(), push.want_squares);  // a predecessor had summed it
   Prepared prepared_sum{step, !verdict->not_finite, verdict->not_finite.value_or(0), {}};
-  if (push.want_squares)
+  if (asked->want_squares)
     prepared_sum.squares = Buffer::copy_of(std::as_bytes(std::span(std::as_const(verdict->squares))));
-  answer(push.ticket, std::move(prepared_sum));
+  answer(push, std::move(prepared_sum));
 }
 
 void RangeShard::State::send_sum() {

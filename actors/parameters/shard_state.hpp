@@ -38,15 +38,11 @@ struct RangeShard::State {
   bool prepared = false;
   bool stored = false;                      ///< all replicas have the sum
   std::optional<std::uint64_t> sum_number;  ///< it is on its way to them
-  std::optional<SumVerdict> verdict;
+  std::optional<SumVerdict> verdict;  ///< of a sum that was made here, not at the primary
   /// Whose commit is on its way to the replicas, and not made here yet.
   std::optional<std::uint64_t> announced;
 
   // Who waits.
-  struct Push {
-    Ticket ticket = 0;
-    bool want_squares = false;
-  };
   struct WaitingPull {
     Ticket ticket = 0;
     Pull pull;
@@ -57,7 +53,7 @@ struct RangeShard::State {
     Answer answer;
   };
   std::vector<std::pair<Ticket, Request>> stateless;  ///< wait for a state
-  std::vector<Push> pushes;
+  std::vector<Ticket> pushes;
   std::vector<WaitingPull> pulls;
   std::deque<Unstored> unstored;  ///< for replicas to have what was sent
   std::uint64_t next_number = 1;
@@ -95,7 +91,7 @@ struct RangeShard::State {
   /// Answers once all replicas have `update`, or all that was sent before if there is none.
   void answer_when_stored(Ticket ticket, std::optional<ReplicaUpdate> update, Answer what);
   std::uint64_t send(ReplicaUpdate update);
-  void answer_push(const Push& push);
+  void answer_push(Ticket push);
   void send_sum();
   void answer_pulls();
   std::uint64_t version() const { return (options.sync ? step : updates) + 1; }  ///< of the parameters

@@ -74,15 +74,4 @@ SumVerdict write_sum(TreeParts& parts, const SumOptions& options, std::span<floa
   return verdict;
 }
 
-SumVerdict judge_sum(std::span<const float> sum, bool want_squares) {
-  SumVerdict verdict;
-  if (const auto bad = kernels::find_not_finite(sum)) {
-    verdict.not_finite = *bad;
-  } else if (want_squares) {
-    verdict.squares.resize(blocks_of(sum.size()));
-    kernels::sum_squares(sum, verdict.squares);
-  }
-  return verdict;
-}
-
 }  // namespace ds::parameters

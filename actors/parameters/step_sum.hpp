@@ -25,11 +25,7 @@ struct SumVerdict {
 
 /// Writes the sum of `parts`, which are complete, in one pass over memory: the bits of
 /// `collective::Communicator::all_reduce`, NaNs aside, then multiplied, looked at, cut and squared as
-/// `options` say. What follows the first element that is not finite is not cut, so that whoever has only the
-/// sum comes to the same verdict.
+/// `options` say. What follows the first element that is not finite is not cut.
 SumVerdict write_sum(TreeParts& parts, const SumOptions& options, std::span<float> sum);
-
-/// The same verdict, of a sum that was written already.
-SumVerdict judge_sum(std::span<const float> sum, bool want_squares);
 
 }  // namespace ds::parameters

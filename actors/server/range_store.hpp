@@ -32,6 +32,9 @@ class RangeStore {
  public:
   explicit RangeStore(const scheduler::JobSpec& spec);
 
+  /// How many it has a place for, whether or not their state is there yet.
+  std::size_t size() const { return shards_.size(); }
+
   /// What there is, and the commit that its newest step was made with.
   std::vector<parameters::HeldRange> held() const;
   std::optional<parameters::Commit> last_commit() const;

@@ -207,7 +207,7 @@ class Server : public caf::event_based_actor {
 
   void serve() {
     serving_ = true;
-    spdlog::info("generation {}: serves {} key ranges", newest_, store_->held().size());
+    spdlog::info("generation {}: serves {} key ranges", newest_, store_->size());
     line_.tell_master(GangJoined{process_.worker, newest_});
   }
 

@@ -63,7 +63,7 @@ TEST(Replicas, MakeAStepWhileThePrimaryDoes) {
   EXPECT_EQ(replica.image(), primary.image());
 }
 
-TEST(Replicas, ThatTakeOverAnswerPushesOfThePreparedStepAlike) {
+TEST(Replicas, ThatTakeOverSumTheStepAnew) {
   std::mt19937 generator(42);
   const auto first = random_values(generator, kElements);
   for (const bool finite : {true, false}) {
@@ -77,15 +77,17 @@ TEST(Replicas, ThatTakeOverAnswerPushesOfThePreparedStepAlike) {
     const auto sent = sent_to_replicas(primary.on_request(2, pushes[1]));
     ASSERT_TRUE(replica.on_replica_update(sent.at(0).update));
     const auto before = answers_of(primary.on_stored(sent.at(0).number));
+    EXPECT_TRUE(replica.on_request(4, pushes[0]).empty()) << "of its primary's sum it knows no verdict";
 
-    replica.begin_generation(true);  // with a replica of its own, which has not got the sum yet
-    const ShardActions actions = replica.on_request(5, pushes[0]);
+    replica.begin_generation(true);  // with a replica of its own
+    EXPECT_TRUE(replica.on_request(5, pushes[0]).empty());
+    const ShardActions actions = replica.on_request(6, pushes[1]);
     EXPECT_TRUE(answers_of(actions).empty());
     const auto again = sent_to_replicas(actions);
     ASSERT_EQ(again.size(), 1U);
     const auto after = answers_of(replica.on_stored(again[0].number));
     EXPECT_EQ(get<Prepared>(after, 5), get<Prepared>(before, 2));
-    EXPECT_EQ(get<Prepared>(after, 5).finite, finite);
+    EXPECT_EQ(get<Prepared>(after, 6).finite, finite);
   }
 }
 

@@ -165,19 +165,21 @@ TEST_F(SyncShard, LetsAllWaitUntilThereIsAState) {
   EXPECT_TRUE(get<Prepared>(answers, 4).finite);
 }
 
-TEST_F(SyncShard, ForgetsPartsButKeepsAPreparedSumOverAChangeOfTheGang) {
+TEST_F(SyncShard, ForgetsPartsWhenTheGangChangesAndAPreparedSumWhenTheNextOneBegins) {
   (void)shard_.on_request(1, push(0));
   (void)shard_.on_request(2, push(1));
   shard_.begin_generation(false);
   EXPECT_TRUE(shard_.on_request(3, push(2)).empty()) << "the others' parts are gone";
   EXPECT_TRUE(shard_.on_request(4, push(1)).empty());
   EXPECT_EQ(answers_of(shard_.on_request(5, push(0))).size(), 3U) << "and so are the tickets 1 and 2";
+  shard_.end_generation();
+  EXPECT_EQ(shard_.prepared(), 1U) << "others may have made the step";
   shard_.begin_generation(false);
-  EXPECT_EQ(shard_.prepared(), 1U);
-  PushSum one = push(0);
-  one.want_squares = true;
-  const auto answers = answers_of(shard_.on_request(6, one));
-  EXPECT_EQ(to_values<double>(get<Prepared>(answers, 6).squares).size(), 2U);
+  EXPECT_EQ(shard_.prepared(), 0U) << "nobody has";
+  EXPECT_TRUE(shard_.on_request(6, push(0)).empty()) << "who is answered may commit before others have pushed";
+  EXPECT_TRUE(shard_.on_request(7, push(1)).empty());
+  EXPECT_EQ(answers_of(shard_.on_request(8, push(2))).size(), 3U);
+  shard_.end_generation();
   ASSERT_TRUE(shard_.roll_forward(commit(0).commit));
   ASSERT_TRUE(shard_.roll_forward(commit(0).commit)) << "twice is once";
   EXPECT_EQ(shard_.applied(), 1U);
