@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 
 #include "tests/unit/parameters/shard_job.hpp"
@@ -51,7 +53,7 @@ class LossySimulation {
 
   std::vector<float> run() {
     std::uint64_t step = 0;
-    while (step < kSteps) {
+    while (step < kSteps && !::testing::Test::HasFailure()) {
       if (!make_step(step)) begin_generation();
       step = copies_[0].primary->applied();
     }
@@ -91,69 +93,74 @@ class LossySimulation {
     return true;
   }
 
-  /// All pushes in a random order, some twice, then the commits; false when a server died.
+  /// What one worker does in a step: pushes to all ranges, in its own order, and commits to them once all
+  /// pushes are answered, however far the others are.
+  struct Worker {
+    std::vector<std::size_t> unsent;
+    std::size_t unanswered = 0;
+    bool commits = false;
+  };
+
+  std::vector<std::size_t> shuffled_ranges() {
+    std::vector<std::size_t> ranges(kRanges);
+    std::iota(ranges.begin(), ranges.end(), std::size_t{0});
+    std::ranges::shuffle(ranges, generator_);
+    return ranges;
+  }
+
+  /// False when a server died.
   bool make_step(std::uint64_t step) {
-    std::vector<std::pair<std::size_t, std::uint32_t>> pushes, commits;
-    for (std::size_t range = 0; range < kRanges; ++range) {
-      for (std::uint32_t rank = 0; rank < kRanks; ++rank) {
-        pushes.emplace_back(range, rank);
-        if (generator_() % 4 == 0) pushes.emplace_back(range, rank);
-        commits.emplace_back(range, rank);
-      }
-    }
-    std::ranges::shuffle(pushes, generator_);
-    std::ranges::shuffle(commits, generator_);
-    std::size_t answered = 0;
-    for (const auto& [range, rank] : pushes) {
+    workers_.assign(kRanks, {});
+    askers_.clear();
+    for (Worker& worker : workers_) worker.unsent = shuffled_ranges();
+    while (!std::ranges::all_of(workers_, [](const Worker& one) { return one.commits && is_done(one); })) {
       if (dies()) return false;
-      const KeyRange& cut = ranges_[range];
+      if (generator_() % 3 == 0) deliver(copies_[generator_() % kRanges]);
+      const auto rank = static_cast<std::uint32_t>(generator_() % kRanks);
+      Worker& worker = workers_[rank];
+      if (is_done(worker)) {
+        if (worker.commits) continue;
+        worker.commits = true;
+        worker.unsent = shuffled_ranges();
+      }
+      if (!worker.unsent.empty()) send_next(rank, step);
+    }
+    return true;
+  }
+
+  static bool is_done(const Worker& worker) { return worker.unsent.empty() && worker.unanswered == 0; }
+
+  void send_next(std::uint32_t rank, std::uint64_t step) {
+    Worker& worker = workers_[rank];
+    const std::size_t range = worker.unsent.back();
+    worker.unsent.pop_back();
+    ++worker.unanswered;
+    Request request = CommitAndPull{commit_of(step), 0};
+    if (!worker.commits) {
       const auto whole = gradient_of(step, rank);
-      const auto part = std::span(whole).subspan(cut.first, cut.size());
-      answered += send(copies_[range], PushSum{step, {{0, rank, dense(part)}}});
-      if (generator_() % 3 == 0) answered += deliver(copies_[generator_() % kRanges]);
+      const auto part = std::span(whole).subspan(ranges_[range].first, ranges_[range].size());
+      request = PushSum{step, {{0, rank, dense(part)}}};
     }
-    if (!deliver_all(answered)) return false;
-    EXPECT_EQ(answered, pushes.size());
-    answered = 0;
-    for (const auto& [range, rank] : commits) {
-      if (dies()) return false;
-      answered += send(copies_[range], CommitAndPull{commit_of(step), 0});
-      if (generator_() % 3 == 0) answered += deliver(copies_[generator_() % kRanges]);
-    }
-    if (!deliver_all(answered)) return false;
-    EXPECT_EQ(answered, commits.size());
-    return true;
+    Copies& copies = copies_[range];
+    askers_[next_ticket_] = rank;
+    take(copies, copies.primary->announce(request));
+    take(copies, copies.primary->on_request(next_ticket_++, std::move(request)));
   }
 
-  /// Counts the answers; false when a server died.
-  bool deliver_all(std::size_t& answered) {
-    for (Copies& copies : copies_) {
-      while (!copies.under_way.empty()) {
-        if (dies()) return false;
-        answered += deliver(copies);
-      }
-    }
-    return true;
-  }
-
-  std::size_t send(Copies& copies, Request request) {
-    (void)take(copies, copies.primary->announce(request));
-    return take(copies, copies.primary->on_request(next_ticket_++, std::move(request)));
-  }
-
-  std::size_t deliver(Copies& copies) {
-    if (copies.under_way.empty()) return 0;
+  void deliver(Copies& copies) {
+    if (copies.under_way.empty()) return;
     const SendToReplicas one = copies.under_way.front();
     copies.under_way.pop_front();
     EXPECT_TRUE(copies.replica->on_replica_update(one.update));
-    return take(copies, copies.primary->on_stored(one.number));
+    take(copies, copies.primary->on_stored(one.number));
   }
 
-  static std::size_t take(Copies& copies, const ShardActions& actions) {
+  void take(Copies& copies, const ShardActions& actions) {
     for (const SendToReplicas& one : sent_to_replicas(actions)) copies.under_way.push_back(one);
-    const auto answers = answers_of(actions);
-    for (const auto& [ticket, answer] : answers) EXPECT_TRUE(answer) << answer.error().message;
-    return answers.size();
+    for (const auto& [ticket, answer] : answers_of(actions)) {
+      EXPECT_TRUE(answer) << answer.error().message;
+      --workers_[askers_.at(ticket)].unanswered;
+    }
   }
 
   void begin_generation() {
@@ -180,6 +187,8 @@ class LossySimulation {
   std::vector<KeyRange> ranges_;
   std::vector<float> first_;
   std::vector<Copies> copies_;
+  std::vector<Worker> workers_;
+  std::map<Ticket, std::uint32_t> askers_;
   Ticket next_ticket_ = 1;
   std::size_t deaths_ = 0;
 };
