@@ -34,7 +34,7 @@ struct FrameHead {
 };
 
 Buffer encode(const FrameHead& head) {
-  fabric::WireWriter out;
+  fabric::WireWriter out(head.gang.first.size() + 32);
   out.text(head.gang.first);
   out.integer(head.gang.second);
   out.integer(head.from);

@@ -36,18 +36,6 @@ class ServerJobs : public TwoNodes {
     return true;
   }
 
-  /// Two servers hold everything twice, in the newest generation.
-  bool has_whole_servers(const std::string& job) {
-    return wait_until([&] {
-      const auto now = cluster_.status(job);
-      if (!now.is_object() || cluster_.role_pids(job, "server").size() != 2) return false;
-      const auto serves = "generation " + now.at("generation").dump() + ": serves 2 key ranges";
-      const auto log = cluster_.submit({"logs", job}).out;
-      const auto first = log.find(serves);
-      return first != std::string::npos && log.find(serves, first + 1) != std::string::npos;
-    });
-  }
-
   int jobs_ = 0;
 };
 

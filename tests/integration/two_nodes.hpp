@@ -37,6 +37,18 @@ class TwoNodes : public ::testing::Test {
     return found;
   }
 
+  /// Two servers hold everything twice, in the newest generation.
+  bool has_whole_servers(const std::string& job) const {
+    return wait_until([&] {
+      const auto now = cluster_.status(job);
+      if (!now.is_object() || cluster_.role_pids(job, "server").size() != 2) return false;
+      const auto serves = "generation " + now.at("generation").dump() + ": serves 2 key ranges";
+      const auto log = cluster_.submit({"logs", job}).out;
+      const auto first = log.find(serves);
+      return first != std::string::npos && log.find(serves, first + 1) != std::string::npos;
+    });
+  }
+
   const std::uint64_t seed_ = std::random_device{}();
   std::mt19937_64 random_{seed_};
   Cluster cluster_;

@@ -5,8 +5,8 @@
 #include <iterator>
 #include <random>
 #include <string>
-#include <utility>
 
+#include "tests/small_images.hpp"
 #include "tests/unit/train/training_job.hpp"
 
 namespace ds::train {
@@ -34,27 +34,6 @@ class ModelRecipes : public TrainingJob {
     return csv;
   }
 
-  /// The two files of an IDX set: 12x12 images with a bright bar, whose place is the class.
-  std::pair<std::string, std::string> images(const std::string& name, std::size_t rows,
-                                             std::uint32_t seed) const {
-    std::mt19937 generator(seed);
-    const auto number = [](std::uint32_t value) {
-      std::string bytes;
-      for (const int shift : {24, 16, 8, 0}) bytes += static_cast<char>(value >> shift);
-      return bytes;
-    };
-    const auto count = static_cast<std::uint32_t>(rows);
-    std::string pixels = number(2051) + number(count) + number(12) + number(12);
-    std::string labels = number(2049) + number(count);
-    for (std::size_t row = 0; row < rows; ++row) {
-      const std::uint32_t bar = generator() % 3;
-      labels += static_cast<char>(bar);
-      for (std::uint32_t i = 0; i < 144; ++i)
-        pixels += static_cast<char>(generator() % 64 + (i / 12 / 4 == bar ? 150 : 0));
-    }
-    return {write(name + "-images", pixels), write(name + "-labels", labels)};
-  }
-
   /// Images of the same kind with a mask each: the bar.
   scheduler::SourceSpec masks(const std::string& name, std::size_t rows, std::uint32_t seed) const {
     scheduler::SourceSpec source = idx(name, rows, seed);
@@ -73,10 +52,10 @@ class ModelRecipes : public TrainingJob {
   }
 
   scheduler::SourceSpec idx(const std::string& name, std::size_t rows, std::uint32_t seed) const {
-    const auto [pixels, labels] = images(name, rows, seed);
+    const auto files = tests::bar_images(static_cast<std::uint32_t>(rows), seed);
     scheduler::SourceSpec source;
-    source.paths = {pixels};
-    source.labels = {labels};
+    source.paths = {write(name + "-images", files.images)};
+    source.labels = {write(name + "-labels", files.labels)};
     source.format = "idx";
     return source;
   }
@@ -98,22 +77,7 @@ class ModelRecipes : public TrainingJob {
   /// A module that PyTorch exported, with batch norm and dropout; empty without PyTorch.
   std::string exported_module() const {
     const std::string path = folder_ / "module.pt";
-    const std::string script = write("export.py", R"(
-import sys, torch
-torch.manual_seed(5)
-class Net(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.convolution = torch.nn.Conv2d(1, 4, 3, padding=1)
-        self.norm = torch.nn.BatchNorm2d(4)
-        self.dropout = torch.nn.Dropout(0.2)
-        self.output = torch.nn.Linear(4 * 36, 3)
-    def forward(self, image):
-        x = torch.relu(self.norm(self.convolution(image)))
-        x = torch.nn.functional.max_pool2d(x, 2)
-        return self.output(self.dropout(x.flatten(1)))
-torch.jit.script(Net()).save(sys.argv[1])
-)");
+    const std::string script = write("export.py", tests::kExportModule);
     const std::string command = "/usr/bin/python3 '" + script + "' '" + path + "' 2>/dev/null";
     return std::system(command.c_str()) == 0 ? path : "";
   }
