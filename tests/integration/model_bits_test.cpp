@@ -1,0 +1,174 @@
+// Every kind of model ends with the same weights, whatever happens to its processes: worker and server killed,
+// a node gone, another come. DS_ALL_MODELS=1 runs each with both strategies in both precisions.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "tests/integration/two_nodes.hpp"
+#include "tests/small_images.hpp"
+
+namespace ds::tests {
+namespace {
+
+struct Case {
+  std::string model, precision;
+  bool servers = false;
+  bool always = false;  ///< also without DS_ALL_MODELS
+};
+
+std::string name_of(const testing::TestParamInfo<Case>& info) {
+  const Case& one = info.param;
+  return one.model + "_" + one.precision + (one.servers ? "_servers" : "_allreduce");
+}
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  for (const char* model : {"resnet", "transformer", "lstm", "torchscript"}) {
+    for (const char* precision : {"fp32", "bf16"}) {
+      for (const bool servers : {false, true}) {
+        // Each model once with each strategy, and once in each precision.
+        const bool even = cases.size() / 4 % 2 == 0;
+        const bool always = servers == ((precision == std::string("bf16")) == even);
+        cases.push_back({model, precision, servers, always});
+      }
+    }
+  }
+  return cases;
+}
+
+constexpr std::uint64_t kSteps = 500;
+
+bool takes_images(const Case& one) {
+  return one.model == "resnet" || one.model == "torchscript";
+}
+
+/// Data, and the module where there is one; false without PyTorch.
+bool write_data(const Case& one, const std::filesystem::path& folder) {
+  write_job(folder, "texts", 1, 1, 4);
+  for (const auto& [name, rows, seed] : {std::tuple("train", 1'000U, 1U), std::tuple("test", 90U, 2U)}) {
+    const IdxFiles files = bar_images(rows, seed);
+    std::ofstream(folder / (name + std::string("-images.idx")), std::ios::binary) << files.images;
+    std::ofstream(folder / (name + std::string("-labels.idx")), std::ios::binary) << files.labels;
+  }
+  if (one.model != "torchscript") return true;
+  const auto script = folder / "export.py";
+  std::ofstream(script) << kExportModule;
+  return run_program({"/usr/bin/python3", script.string(), (folder / "module.pt").string()}).code == 0;
+}
+
+std::filesystem::path write_job_of(const Case& one, const std::filesystem::path& folder,
+                                   const std::string& strategy) {
+  static const std::map<std::string, std::string> kModels{
+      {"resnet", "{zoo: resnet, blocks: [1, 1], width: 4}"},
+      {"transformer", "{zoo: transformer, layers: 1, width: 16, heads: 2, feed_forward: 32, dropout: 0.1}"},
+      {"lstm", "{zoo: lstm, layers: 1, width: 12, dropout: 0.1}"},
+      {"torchscript", "{torchscript: module.pt}"},
+  };
+  const auto source = [&](const std::string& name) {
+    return takes_images(one)
+               ? "{source: " + name + "-images.idx, labels: " + name + "-labels.idx, format: idx}\n"
+               : "{source: " + name + ".csv, format: csv, columns: {text: text, label: topic}}\n";
+  };
+  const auto job = folder / "job.yaml";
+  std::ofstream(job) << "version: 1\nkind: train\nname: " << one.model
+                     << "\nresources: {cpus: 1, memory: 256Mi}\nworkers: {min: 1, max: 4}\nmodel: "
+                     << kModels.at(one.model) << "\ndata:\n  train: " << source("train")
+                     << "  validate: " << source("test") << "  transforms:\n"
+                     << (takes_images(one)
+                             ? "    - crop: {size: [12, 12], padding: 1}\n    - flip: {}\n"
+                             : "    - tokenize: {vocabulary: 1000}\n    - pad_sequences: {length: 12}\n")
+                     << "batch: {global: 32, accumulate: 2}\noptimizer: {name: adamw, lr: 1e-3}\n"
+                     << "loss: cross_entropy\nprecision: " << one.precision << "\nstrategy: " << strategy
+                     << "\nuntil: {steps: " << kSteps << "}\ncheckpoint: {every: 50 steps}\nseed: 7\n";
+  return job;
+}
+
+std::string weights_of(const Cluster& cluster, const std::string& job) {
+  EXPECT_TRUE(cluster.wait_for_state(job, "SUCCEEDED"))
+      << cluster.status(job) << cluster.submit({"logs", job}).out << cluster.logs();
+  return cluster.exported_weights(job);
+}
+
+/// The weights of a run on one worker that nobody disturbed, computed once.
+const std::string& undisturbed_weights(const Case& one) {
+  static std::map<std::pair<std::string, std::string>, std::string> known;
+  std::string& weights = known[{one.model, one.precision}];
+  if (weights.empty()) {
+    Cluster cluster;
+    cluster.start_head();
+    cluster.start_node("node-1", 1);
+    write_data(one, cluster.path() / "data");
+    weights = weights_of(
+        cluster, cluster.submit_job(write_job_of(one, cluster.path() / "data", "allreduce")));
+  }
+  return weights;
+}
+
+class ModelBits : public TwoNodes, public testing::WithParamInterface<Case> {
+ protected:
+  void SetUp() override {
+    if (!GetParam().always && std::getenv("DS_ALL_MODELS") == nullptr)
+      GTEST_SKIP() << "only with DS_ALL_MODELS=1";
+    if (!write_data(GetParam(), folder_)) GTEST_SKIP() << "python3-torch is not installed";
+    TwoNodes::SetUp();
+  }
+
+  bool is_whole(const std::string& job, std::size_t workers) const {
+    const auto training = [&] {
+      const auto now = cluster_.status(job);
+      return now.is_object() && std::ranges::count(now.at("workers"), "TRAINING", [](const auto& worker) {
+                                  return worker.at("state");
+                                }) == static_cast<std::ptrdiff_t>(workers);
+    };
+    return wait_until(training) && (!GetParam().servers || has_whole_servers(job));
+  }
+
+  void advance(const std::string& job) {
+    const std::uint64_t now = cluster_.status(job).at("step");
+    ASSERT_LT(now, kSteps) << "the job was over too early" << cluster_.logs();
+    ASSERT_TRUE(cluster_.wait_for_step(job, std::min(now + 1 + random_() % 30, kSteps))) << cluster_.logs();
+  }
+
+  const std::filesystem::path folder_ = cluster_.path() / "data";
+};
+
+INSTANTIATE_TEST_SUITE_P(All, ModelBits, testing::ValuesIn(all_cases()), name_of);
+
+TEST_P(ModelBits, AreThoseOfOneWorkerWhenProcessesDieAndTheGangShrinksAndGrows) {
+  const std::string& undisturbed = undisturbed_weights(GetParam());
+  ASSERT_FALSE(undisturbed.empty());
+  const auto job = cluster_.submit_job(
+      write_job_of(GetParam(), folder_,
+                   GetParam().servers ? "parameter_server\nservers: 2\nreplicas: 1" : "allreduce"));
+  ASSERT_TRUE(is_whole(job, 4)) << cluster_.logs();
+  ASSERT_NO_FATAL_FAILURE(advance(job));
+  const auto workers = cluster_.worker_pids(job);
+  kill(workers.at(random_() % workers.size()), SIGKILL);
+  ASSERT_TRUE(wait_until([&] { return cluster_.status(job).at("restarts") == 1; })) << cluster_.logs();
+  if (GetParam().servers) {
+    ASSERT_TRUE(is_whole(job, 4)) << cluster_.logs();
+    ASSERT_NO_FATAL_FAILURE(advance(job));
+    kill(cluster_.role_pids(job, "server").at(random_() % 2), SIGKILL);
+    ASSERT_TRUE(wait_until([&] { return cluster_.status(job).at("restarts") == 2; })) << cluster_.logs();
+  }
+  ASSERT_TRUE(is_whole(job, 4)) << cluster_.logs();
+  ASSERT_NO_FATAL_FAILURE(advance(job));
+  cluster_.node("node-2").kill_and_wait();
+  cluster_.forget_node("node-2");
+  ASSERT_TRUE(is_whole(job, 2)) << cluster_.logs();
+  ASSERT_NO_FATAL_FAILURE(advance(job));
+  cluster_.start_node("node-3", 2);
+  ASSERT_TRUE(is_whole(job, 4)) << cluster_.logs();
+  EXPECT_LT(cluster_.status(job).at("step"), kSteps) << "the gang grew too late";
+  EXPECT_TRUE(weights_of(cluster_, job) == undisturbed) << "seed " << seed_ << cluster_.logs();
+}
+
+}  // namespace
+}  // namespace ds::tests
