@@ -11,4 +11,8 @@ namespace ds::kernels {
 void add_into(std::span<float> accumulator, std::span<const float> other);
 void add_into(std::span<double> accumulator, std::span<const double> other);
 
+/// `sum[i] = 0 + other[i]`: what `add_into` leaves in zeros, in which there is no negative zero, without
+/// reading or writing these. The rest as above.
+void add_to_zero(std::span<float> sum, std::span<const float> other);
+
 }  // namespace ds::kernels

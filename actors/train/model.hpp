@@ -40,8 +40,8 @@ struct ModelRequest {
 
 /// A model and its loss, with torch out of sight. One thread at a time, any thread.
 ///
-/// Parameters, gradients and buffers are each one flat vector, which the model's tensors are views of: who
-/// writes there changes the model. Parameters and floating-point buffers that are not float32 in a user's
+/// Parameters and buffers are each one flat vector, which the model's tensors are views of: who writes there
+/// changes the model. Gradients add up in another. Parameters and floating-point buffers that are not float32 in a user's
 /// file are converted to it; frozen parameters count as buffers. Everything is a function of the arguments:
 /// random layers draw from a generator that each call seeds.
 class Model {
@@ -58,6 +58,11 @@ class Model {
   virtual const std::vector<TensorSlot>& counter_slots() const = 0;  ///< whole-numbered buffers
   virtual std::span<float> parameters() = 0;
   virtual std::span<float> gradients() = 0;
+  /// Costs nothing: the next ones are put where they would be added to zeros.
+  virtual void zero_gradients() = 0;
+  /// From now on they add up in `memory`, of as many elements, that stays until the next call; empty: in
+  /// memory of the model's own. They are zero then.
+  virtual void put_gradients(std::span<float> memory) = 0;
   virtual std::span<float> buffers() = 0;
   virtual std::span<std::int64_t> counters() = 0;
   /// Keeps the memory of parameters and gradients alive, however long the model lives. They can be lent to
@@ -68,8 +73,8 @@ class Model {
     double loss = 0;  ///< summed over the rows and divided by `divisor`, not scaled
     double forward_seconds = 0, backward_seconds = 0;
   };
-  /// A range of the gradients, [first, last), that this call has finished; in falling order, without gaps,
-  /// from the thread that called.
+  /// A range of the gradients, [first, last), that this call has finished and that lies in its memory; in
+  /// falling order, without gaps, from the thread that called.
   using OnReady = std::function<void(std::uint64_t first, std::uint64_t last)>;
   /// Adds the gradient of `scale` * (sum of the rows' losses) / `divisor` to `gradients()`, and updates
   /// buffers and counters as the model does in training mode. `invalid_argument` for a label out of range

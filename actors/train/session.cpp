@@ -33,6 +33,22 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+/// Vectors that a member keeps for the ranks it hosts, to sum them up under the backward pass; with more
+/// ranks they are folded as they come.
+constexpr std::uint32_t kMostVectors = 4;
+
+/// At its end gradients go where they belong, for those of a step may go away.
+class OwnGradients {
+ public:
+  explicit OwnGradients(Model& model) : model_(model) {}
+  ~OwnGradients() { model_.put_gradients({}); }
+  OwnGradients(const OwnGradients&) = delete;
+  OwnGradients& operator=(const OwnGradients&) = delete;
+
+ private:
+  Model& model_;
+};
+
 class Session final : public TrainingSession {
  public:
   explicit Session(SessionParts parts)
@@ -111,7 +127,7 @@ class Session final : public TrainingSession {
   Optimizer optimizer_;
   const StepVector vector_;          ///< with servers, without gradients
   std::vector<float> sum_memory_;    ///< where the members share none
-  collective::SharedMemory shared_;  ///< of the communicator `shared_of_`
+  std::vector<collective::SharedMemory> shared_;  ///< of the communicator `shared_of_`, one a hosted rank
   std::uint64_t shared_of_ = 0;
   std::span<float> sum_;                ///< of the step: in one of these
   std::vector<float> buffers_;          ///< the committed ones: the model's move while a share is computed
@@ -344,8 +360,8 @@ Result<StepResult> Session::run_free_step(collective::Communicator& communicator
 
 Result<void> Session::sum_up(collective::Communicator& communicator, const Batch& batch, StepResult& result) {
   // All members must go the same way, so this asks for what they all know.
-  const bool one_each = communicator.world_size() == communicator.logical_ranks();
-  if (!sync_ && one_each && communicator.world_size() > 1)
+  const std::uint32_t members = communicator.world_size(), ranks = communicator.logical_ranks();
+  if (!sync_ && members > 1 && members <= ranks && ranks <= members * kMostVectors)
     return sum_up_in_buckets(communicator, batch, result);
   sum_memory_.resize(vector_.size());
   sum_ = sum_memory_;
@@ -355,51 +371,54 @@ Result<void> Session::sum_up(collective::Communicator& communicator, const Batch
     };
     return sync_->sum_up(communicator, step_, 1 / loss_scale(spec_, progress_), write, sum_);
   }
+  const OwnGradients after(model_);
   const collective::Communicator::Produce<float> produce = [&](std::uint32_t logical, std::span<float> out) {
-    const Result<void> computed = write_share(batch, logical, out, {}, result);
-    if (computed) std::ranges::copy(model_.gradients(), out.begin());
-    return computed;
+    model_.put_gradients(vector_.gradients(out));
+    return write_share(batch, logical, out, {}, result);
   };
+  if (ranks == 1) return produce(0, sum_);
   return communicator.all_reduce(sum_, produce);
 }
 
-/// The first buckets are on their way while the backward pass still works on the others.
+/// The first buckets are on their way while the backward pass of the last hosted rank still works on the
+/// others.
 Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, const Batch& batch,
                                         StepResult& result) {
+  const auto give_up = [&](const Error& why) {
+    communicator.abort(why);  // the others wait for these shares
+    return tl::unexpected(why);
+  };
+  const collective::RankRange hosted = communicator.hosted();
   if (shared_of_ != communicator.serial()) {
-    shared_ = {};
-    const auto memory = communicator.allocate(vector_.size() * sizeof(float));
-    if (!memory) {
-      communicator.abort(memory.error());  // the others wait for this share
-      return tl::unexpected(memory.error());
+    shared_.clear();
+    while (shared_.size() < hosted.size()) {
+      auto memory = communicator.allocate(vector_.size() * sizeof(float));
+      if (!memory) return give_up(memory.error());
+      shared_.push_back(*std::move(memory));
     }
-    shared_ = *memory;
     shared_of_ = communicator.serial();
   }
-  sum_ = shared_.as<float>().first(vector_.size());
-  const std::span<float> gradients = vector_.gradients(sum_);
-  BucketReducer reducer(communicator, sum_, gradients.size());
-  const Model::OnReady on_ready = [&](std::uint64_t first, std::uint64_t last) {
-    const auto part = model_.gradients().subspan(first, last - first);
-    std::ranges::copy(part, gradients.begin() + static_cast<std::ptrdiff_t>(first));
-    reducer.ready_from(first);
-  };
-  const std::uint32_t logical = communicator.hosted().first;
-  const Result<void> computed = [&]() -> Result<void> {
+  std::vector<std::span<float>> vectors;
+  for (auto& memory : shared_) vectors.push_back(memory.as<float>().first(vector_.size()));
+  sum_ = vectors.front();
+  const OwnGradients after(model_);
+  BucketReducer reducer(communicator, vectors, vector_.gradients(sum_).size());
+  const Model::OnReady on_ready = [&](std::uint64_t first, std::uint64_t) { reducer.ready_from(first); };
+  for (std::uint32_t logical = hosted.first; logical < hosted.last; ++logical) {
+    const std::span<float> out = vectors[logical - hosted.first];
+    const bool last = logical + 1 == hosted.last;
     try {
-      return write_share(batch, logical, sum_, on_ready, result);
+      model_.put_gradients(vector_.gradients(out));
+      const auto computed = write_share(batch, logical, out, last ? on_ready : Model::OnReady(), result);
+      if (!computed) return give_up(computed.error());
     } catch (const std::exception& e) {
-      return fail(ErrorCode::internal, fmt::format("computing a share: {}", e.what()));
+      return give_up({ErrorCode::internal, fmt::format("computing a share: {}", e.what()), {}});
     }
-  }();
-  if (!computed) {
-    communicator.abort(computed.error());  // the others wait for this share
-    return computed;
   }
   return reducer.finish();
 }
 
-/// One logical rank's share of the batch: its gradient into the model, the rest behind the gradients of
+/// One logical rank's share of the batch: its gradient where the model puts it, the rest behind the gradients of
 /// `out`. A share may be empty.
 Result<void> Session::write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
                                   const Model::OnReady& on_ready, StepResult& result) {

@@ -33,10 +33,10 @@ Result<StepVector::Share> ShareComputer::compute(const ShareOrder& order, const 
                                                  StepResult& result) {
   std::ranges::copy(order.buffers, model_.buffers().begin());
   std::ranges::copy(order.counters, model_.counters().begin());
-  std::ranges::fill(model_.gradients(), 0.0F);
+  model_.zero_gradients();
   StepVector::Share done;
   taken_.clear();
-  std::uint64_t unready = model_.gradients().size();
+  std::uint64_t unready = model_.parameters().size();
   const Model::OnReady told = [&](std::uint64_t first, std::uint64_t last) {
     unready = first;
     on_ready(first, last);
@@ -50,6 +50,7 @@ Result<StepVector::Share> ShareComputer::compute(const ShareOrder& order, const 
     if (!part) return tl::unexpected(part.error());
     done.loss += *part;
   }
+  (void)model_.gradients();                            // which writes zeros where there are none
   if (on_ready && unready != 0) on_ready(0, unready);  // there was no last micro-batch
   done.buffers_before = order.buffers;
   done.buffers_after = model_.buffers();

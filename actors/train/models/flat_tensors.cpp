@@ -112,9 +112,7 @@ Result<FlatTensors> FlatTensors::take(Network& network) {
   flat.buffers_.move_into_flat(at::kFloat);
   flat.counters_.move_into_flat(at::kLong);
   flat.gradients_ = zeros_in_block(flat.parameters_.flat.numel(), at::kFloat);
-  for (std::size_t i = 0; i < flat.parameters_.tensors.size(); ++i)
-    flat.parameters_.tensors[i].mutable_grad() =
-        flat.parameters_.view_of(flat.gradients_, i);  // backward then adds in place
+  for (const at::Tensor& tensor : flat.parameters_.tensors) tensor.mutable_grad().reset();
   for (const NamedTensor& named : flat.constants_) flat.versions_.push_back(named.tensor._version());
   return flat;
 }
@@ -124,13 +122,6 @@ void FlatTensors::check() const {
     TORCH_CHECK(constants_[i].tensor._version() == versions_[i], "forward changes the buffer ",
                 constants_[i].name, ", whose type is ", constants_[i].tensor.scalar_type(),
                 ": what changes must be floating-point or int64");
-  }
-  const auto* base = gradients_.data_ptr<float>();
-  for (std::size_t i = 0; i < parameters_.tensors.size(); ++i) {
-    const at::Tensor& gradient = parameters_.tensors[i].grad();
-    TORCH_CHECK(gradient.defined() && gradient.layout() == at::kStrided &&
-                    gradient.data_ptr<float>() == base + parameters_.slots[i].offset,
-                "the gradient of ", parameters_.slots[i].name, " has moved");
   }
 }
 

@@ -14,7 +14,7 @@ namespace ds::train {
 
 /// The tensors of a network, moved into flat vectors of which they become views.
 ///
-/// Parameters that want a gradient go into `parameters`, their gradients into `gradients`; frozen parameters
+/// Parameters that want a gradient go into `parameters`, and `gradients` has room for as many; frozen parameters
 /// and floating-point buffers into `buffers`, as float32 whatever they were; int64 buffers into `counters`.
 /// Buffers of other types (masks, small integers) stay where they are, constant. All flat vectors lie in
 /// blocks that can be lent to other processes of the host (`fabric::take_block`).
@@ -40,7 +40,7 @@ class FlatTensors {
   /// In the order of their slots.
   const std::vector<at::Tensor>& trained() const { return parameters_.tensors; }
 
-  /// Throws when a constant was changed, or a gradient is not where it belongs.
+  /// Throws when a constant was changed.
   void check() const;
 
   /// All tensors by name, each with memory of its own.

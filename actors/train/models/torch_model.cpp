@@ -13,6 +13,7 @@
 
 #include "actors/train/model.hpp"
 #include "actors/train/models/flat_tensors.hpp"
+#include "actors/train/models/gradient_sink.hpp"
 #include "actors/train/models/half_precision.hpp"
 #include "actors/train/models/loss.hpp"
 #include "actors/train/models/module_network.hpp"
@@ -92,7 +93,12 @@ class TorchModel final : public Model {
   const std::vector<TensorSlot>& buffer_slots() const override { return tensors_.buffer_slots(); }
   const std::vector<TensorSlot>& counter_slots() const override { return tensors_.counter_slots(); }
   std::span<float> parameters() override { return tensors_.parameters(); }
-  std::span<float> gradients() override { return tensors_.gradients(); }
+  std::span<float> gradients() override {
+    gradients_.settle();
+    return gradients_.all();
+  }
+  void zero_gradients() override { gradients_.zero(); }
+  void put_gradients(std::span<float> memory) override { gradients_.move_to(memory); }
   std::span<float> buffers() override { return tensors_.buffers(); }
   std::span<std::int64_t> counters() override { return tensors_.counters(); }
   std::shared_ptr<const void> memory() const override { return tensors_.memory(); }
@@ -123,11 +129,12 @@ class TorchModel final : public Model {
   std::optional<Loss> loss_;
   std::vector<std::shared_ptr<torch::autograd::Node>> accumulators_;  ///< live as long as somebody holds them
   std::vector<std::uintptr_t> hooks_;
+  GradientSink gradients_{tensors_.parameter_slots(), tensors_.gradients()};
   ReadyRanges ready_{tensors_.parameter_slots()};
   const OnReady* on_ready_ = nullptr;  ///< of the call that is running
 };
 
-/// Calls back when a parameter's gradient was added to.
+/// Calls back when a parameter has its gradient.
 class FinishedHook final : public torch::autograd::FunctionPostHook {
  public:
   explicit FinishedHook(std::function<void()> finished) : finished_(std::move(finished)) {}
@@ -150,6 +157,8 @@ void TorchModel::install_hooks() {
 }
 
 void TorchModel::finish(std::size_t parameter) {
+  // Torch leaves a gradient that it made as it is, where there was none before: it is read once, here.
+  gradients_.add(parameter, std::exchange(tensors_.trained()[parameter].mutable_grad(), at::Tensor()));
   const auto range = ready_.finish(parameter);
   if (range && on_ready_ != nullptr && *on_ready_) (*on_ready_)(range->first, range->second);
 }
@@ -270,7 +279,10 @@ Result<Model::Contribution> TorchModel::accumulate(const data::Batch& batch, std
       made.forward_seconds = seconds_between(begin, middle);
       made.backward_seconds = seconds_between(middle, Clock::now());
     }
-    if (ready_.front() > 0 && on_ready) on_ready(0, ready_.front());  // what had no part in the loss
+    if (ready_.front() > 0 && on_ready) {  // what had no part in the loss
+      gradients_.settle();
+      on_ready(0, ready_.front());
+    }
     return made;
   });
 }

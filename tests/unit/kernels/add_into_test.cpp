@@ -54,6 +54,16 @@ TEST(AddInto, KeepsSubnormalsInfinitiesAndTheSignOfZero) {
   EXPECT_TRUE(std::isnan(accumulator[3]));
 }
 
+TEST(AddToZero, GivesWhatAddingToZerosGives) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> values{-0.0F, 0.0F, std::numeric_limits<float>::denorm_min(), -infinity, 1.5F};
+  std::vector<float> zeros(values.size()), sum(values.size(), 7.0F);
+  add_into(zeros, values);
+  add_to_zero(sum, values);
+  EXPECT_EQ(std::memcmp(sum.data(), zeros.data(), sum.size() * sizeof(float)), 0);
+  EXPECT_FALSE(std::signbit(sum[0]));
+}
+
 TEST(AddIntoDeathTest, EndsTheProcessWhenLengthsDiffer) {
   std::vector<float> accumulator(3);
   const std::vector<float> other(4);

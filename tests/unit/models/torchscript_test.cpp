@@ -118,6 +118,55 @@ assert os.path.getsize("trained.pt") < 40000
             0);
 }
 
+TEST_F(TorchScript, HasTheGradientsOfSparseTurnedAndUnusedParameters) {
+  ModelRequest request = request_for("", wholes("text", {5}), wholes("label", {}), 3);
+  request.model.torchscript = path("net.pt");
+  request.vocabulary = 8;
+  const data::Batch batch = make_rows(request, 6);
+  write(batch);
+  ASSERT_EQ(python(std::string(kPrelude) + R"(
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(8, 4, sparse=True)
+        self.turned = nn.Parameter(torch.randn(4, 3))
+        self.unused = nn.Linear(4, 4)
+        self.shift = nn.Parameter(torch.randn(1, 3))
+    def forward(self, text):
+        return self.embedding(text).mean(1) @ self.turned + (self.shift + self.shift.expand(text.size(0), 3))
+torch.manual_seed(3)
+net = Net()
+torch.jit.script(net).save("net.pt")
+text, label = load("text", [6, 5], torch.int64), load("label", [6], torch.int64)
+F.cross_entropy(net(text), label).backward()
+grads = []
+for p in net.parameters():
+    g = torch.zeros_like(p) if p.grad is None else p.grad
+    grads.append((g.to_dense() if g.is_sparse else g).flatten())
+open("gradients.bin", "wb").write(torch.cat(grads).numpy().tobytes())
+)"),
+            0);
+  const auto model = Model::create(request);
+  ASSERT_TRUE(model) << model.error().message;
+  std::vector<float> gradients((*model)->parameters().size(), 7.0F);
+  (*model)->put_gradients(gradients);
+  std::vector<float> told(gradients.size());
+  const Model::OnReady on_ready = [&](std::uint64_t first, std::uint64_t last) {
+    std::ranges::copy(std::span(gradients).subspan(first, last - first),
+                      told.begin() + static_cast<std::ptrdiff_t>(first));
+  };
+  ASSERT_TRUE((*model)->accumulate(batch, 0, 6, 1, on_ready));
+  EXPECT_EQ(told, gradients);
+  const std::string theirs = read("gradients.bin");
+  ASSERT_EQ(theirs.size(), gradients.size() * sizeof(float));
+  std::vector<float> expected(gradients.size());
+  std::memcpy(expected.data(), theirs.data(), theirs.size());
+  // Theirs come in the order of Python's parameters, ours by slot: compare what each name has.
+  std::ranges::sort(expected);
+  std::ranges::sort(gradients);
+  for (std::size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(gradients[i], expected[i], 1e-6) << i;
+}
+
 TEST_F(TorchScript, KeepsWhatTrainsApartFromWhatDoesNot) {
   ASSERT_EQ(python(make_net(0.5) + "torch.jit.script(net).save('net.pt')\n"), 0);
   const auto model = Model::create(request());

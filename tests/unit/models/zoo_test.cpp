@@ -151,6 +151,29 @@ TEST_P(Zoo, TellsFinishedGradientsInFallingOrderWithoutGaps) {
   EXPECT_EQ(told, copy(model->gradients())) << "a gradient changed after it was told";
 }
 
+TEST_P(Zoo, AddsGradientsUpWhereItIsTold) {
+  const auto model = make();
+  ASSERT_NE(model, nullptr);
+  const auto add_two = [&] {
+    for (const std::uint64_t seed : {1U, 2U})
+      ASSERT_TRUE(model->accumulate(make_rows(GetParam().request, 4), seed, 4, 1, {}));
+  };
+  std::ranges::fill(model->gradients(), 0.0F);
+  add_two();
+  const std::vector<float> expected = copy(model->gradients());
+  model->zero_gradients();
+  add_two();
+  EXPECT_EQ(copy(model->gradients()), expected) << "zeros that were not written";
+  std::vector<float> elsewhere(expected.size(), 7.0F);
+  model->put_gradients(elsewhere);
+  add_two();
+  EXPECT_EQ(model->gradients().data(), elsewhere.data());
+  EXPECT_EQ(elsewhere, expected);
+  model->put_gradients({});
+  EXPECT_TRUE(std::ranges::all_of(model->gradients(), [](float value) { return value == 0; }));
+  EXPECT_EQ(elsewhere, expected) << "it is its owner's again";
+}
+
 TEST_P(Zoo, ScalesTheGradientButNotTheLoss) {
   const auto model = make();
   ASSERT_NE(model, nullptr);
