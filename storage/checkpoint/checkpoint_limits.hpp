@@ -15,7 +15,7 @@ namespace ds::storage {
 struct CheckpointLimits {
   std::uint64_t reserve_bytes = kReserveBytes;  ///< of disk that must stay free
   std::size_t batch_bytes = 4U << 20;           ///< of chunks written at once
-  DatabaseTuning database = {.write_buffer_bytes = 16U << 20, .separate_from_bytes = 4096};
+  DatabaseTuning database = {.write_buffer_bytes = 16U << 20};
 };
 
 Result<std::unique_ptr<CheckpointStore>> open_checkpoint_store(const std::filesystem::path& directory,

@@ -27,10 +27,6 @@ rocksdb::Options make_options(const DatabaseTuning& tuning) {
   options.write_buffer_size = tuning.write_buffer_bytes;
   options.max_write_buffer_number = 2;
   options.max_total_wal_size = 4 * tuning.write_buffer_bytes;
-  options.enable_blob_files = tuning.separate_from_bytes > 0;
-  options.min_blob_size = tuning.separate_from_bytes;
-  options.blob_file_size = 4 * tuning.write_buffer_bytes;
-  options.enable_blob_garbage_collection = true;
   options.max_open_files = 64;
   options.max_background_jobs = 2;
   options.keep_log_file_num = 2;
@@ -47,7 +43,7 @@ rocksdb::Options make_options(const DatabaseTuning& tuning) {
 }
 
 bool is_log_or_table(const std::filesystem::path& file) {
-  return file.extension() == ".log" || file.extension() == ".sst" || file.extension() == ".blob";
+  return file.extension() == ".log" || file.extension() == ".sst";
 }
 
 ErrorCode to_code(const rocksdb::Status& status) {

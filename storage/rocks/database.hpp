@@ -18,8 +18,6 @@ namespace ds::storage {
 /// What differs between our databases.
 struct DatabaseTuning {
   std::size_t write_buffer_bytes = 4U << 20;
-  /// Values of so many bytes or more go into files of their own, which compaction does not write again; 0: none.
-  std::size_t separate_from_bytes = 0;
   rocksdb::Env* env = nullptr;  ///< the file system, borrowed; null means the machine's
 };
 
