@@ -363,6 +363,8 @@ Result<void> Session::sum_up(collective::Communicator& communicator, const Batch
   const std::uint32_t members = communicator.world_size(), ranks = communicator.logical_ranks();
   if (!sync_ && members > 1 && members <= ranks && ranks <= members * kMostVectors)
     return sum_up_in_buckets(communicator, batch, result);
+  shared_.clear();
+  shared_of_ = 0;
   sum_memory_.resize(vector_.size());
   sum_ = sum_memory_;
   if (sync_) {
@@ -376,7 +378,7 @@ Result<void> Session::sum_up(collective::Communicator& communicator, const Batch
     model_.put_gradients(vector_.gradients(out));
     return write_share(batch, logical, out, {}, result);
   };
-  if (ranks == 1) return produce(0, sum_);
+  if (members == 1 && ranks == 1) return produce(0, sum_);
   return communicator.all_reduce(sum_, produce);
 }
 
@@ -398,6 +400,7 @@ Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, 
     }
     shared_of_ = communicator.serial();
   }
+  sum_memory_ = {};
   std::vector<std::span<float>> vectors;
   for (auto& memory : shared_) vectors.push_back(memory.as<float>().first(vector_.size()));
   sum_ = vectors.front();

@@ -18,7 +18,11 @@ void GradientSink::move_to(std::span<float> memory) {
 }
 
 void GradientSink::add(std::size_t parameter, const at::Tensor& gradient) {
-  if (!gradient.defined()) return;
+  if (!gradient.defined()) {  // a function without a gradient; what is told of next must be in place
+    if (owed_[parameter]) std::ranges::fill(part(parameter), 0.0F);
+    owed_[parameter] = false;
+    return;
+  }
   const at::Tensor dense =
       (gradient.layout() == at::kStrided ? gradient : gradient.to_dense()).contiguous();
   TORCH_CHECK(dense.scalar_type() == at::kFloat &&
