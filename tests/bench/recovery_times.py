@@ -31,12 +31,19 @@ def pids_of(status, role):
     return [one["pid"] for one in status["roles"] if one["role"] == role and one["pid"]]
 
 
+def all_serve(trial, generation):
+    """Both servers hold both ranges in the newest generation: then one of them may be lost."""
+    return trial.submit("logs", trial.name).count(f"generation {generation}: serves 2 key ranges") == 2
+
+
 def measure(trial, role, generator):
     """Seconds from one kill to the next step."""
     def whole():
         now = trial.status()
         there = len(pids_of(now, role)) == COUNT[role] and len(pids_of(now, "worker")) == 2
-        return now if now["state"] == "RUNNING" and there and now["step"] > 0 else None
+        if now["state"] != "RUNNING" or not there or now["step"] == 0:
+            return None
+        return now if role != "server" or all_serve(trial, now["generation"]) else None
 
     # A newcomer has its share of the state once the gang has changed and gone on.
     settled = trial.wait(whole, "all processes are there")

@@ -68,7 +68,8 @@ class Trial:
             text = JOB.format(folder=self._folder, names=", ".join(names), shards=self._shards) + self._keys
             Path(self._folder, "job.yaml").write_text(text, encoding="utf-8")
             job = self.submit("submit", "-f", f"{self._folder}/job.yaml", "-o", "json")
-            self._url = f"http://{up['head']}/api/v1/jobs/{json.loads(job)['id']}"
+            self.name = json.loads(job)["id"]
+            self._url = f"http://{up['head']}/api/v1/jobs/{self.name}"
         except BaseException:
             self.__exit__()
             raise
