@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 
 
@@ -88,10 +89,14 @@ class Processes:
             time.sleep(0.005)
 
     def run(self, command, seconds, environment=None):
-        """Runs a command to its end and returns what it printed (less than a pipe holds)."""
+        """Runs a command to its end and returns what it printed."""
         child = self.start(command, environment)
+        printed = []
+        reader = threading.Thread(target=lambda: printed.append(child.stdout.read()), daemon=True)
+        reader.start()  # a command that prints more than a pipe holds waits for it
         self.wait([child], seconds)
-        return child.stdout.read().decode()
+        reader.join()
+        return printed[0].decode()
 
     def _signal_all(self, number):
         for process in self._left():
