@@ -38,7 +38,7 @@ struct RangeShard::State {
   bool prepared = false;
   bool stored = false;                      ///< all replicas have the sum
   std::optional<std::uint64_t> sum_number;  ///< it is on its way to them
-  std::optional<SumVerdict> verdict;  ///< of a sum that was made here, not at the primary
+  std::optional<SumVerdict> verdict;        ///< of a sum that was made here, not at the primary
   /// Whose commit is on its way to the replicas, and not made here yet.
   std::optional<std::uint64_t> announced;
 

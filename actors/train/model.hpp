@@ -41,9 +41,9 @@ struct ModelRequest {
 /// A model and its loss, with torch out of sight. One thread at a time, any thread.
 ///
 /// Parameters and buffers are each one flat vector, which the model's tensors are views of: who writes there
-/// changes the model. Gradients add up in another. Parameters and floating-point buffers that are not float32 in a user's
-/// file are converted to it; frozen parameters count as buffers. Everything is a function of the arguments:
-/// random layers draw from a generator that each call seeds.
+/// changes the model. Gradients add up in another. Parameters and floating-point buffers that are not float32
+/// in a user's file are converted to it; frozen parameters count as buffers. Everything is a function of the
+/// arguments: random layers draw from a generator that each call seeds.
 class Model {
  public:
   /// Errors are `invalid_argument` and name the job file's field, the layer and both shapes when something

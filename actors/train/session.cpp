@@ -125,8 +125,8 @@ class Session final : public TrainingSession {
   std::optional<FreeSteps> free_;
   std::shared_ptr<Optimizer> seed_;  ///< what `restore` gave, until servers have it
   Optimizer optimizer_;
-  const StepVector vector_;          ///< with servers, without gradients
-  std::vector<float> sum_memory_;    ///< where the members share none
+  const StepVector vector_;                       ///< with servers, without gradients
+  std::vector<float> sum_memory_;                 ///< where the members share none
   std::vector<collective::SharedMemory> shared_;  ///< of the communicator `shared_of_`, one a hosted rank
   std::uint64_t shared_of_ = 0;
   std::span<float> sum_;                ///< of the step: in one of these
@@ -421,8 +421,8 @@ Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, 
   return reducer.finish();
 }
 
-/// One logical rank's share of the batch: its gradient where the model puts it, the rest behind the gradients of
-/// `out`. A share may be empty.
+/// One logical rank's share of the batch: its gradient where the model puts it, the rest behind the gradients
+/// of `out`. A share may be empty.
 Result<void> Session::write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
                                   const Model::OnReady& on_ready, StepResult& result) {
   const auto divisor = static_cast<double>(batch.positions.size());

@@ -1,5 +1,5 @@
-// Every kind of model ends with the same weights, whatever happens to its processes: worker and server killed,
-// a node gone, another come. DS_ALL_MODELS=1 runs each with both strategies in both precisions.
+// Every kind of model ends with the same weights, whatever happens to its processes: worker and server
+// killed, a node gone, another come. DS_ALL_MODELS=1 runs each with both strategies in both precisions.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -40,7 +40,8 @@ std::vector<Case> all_cases() {
       for (const bool servers : {false, true}) cases.push_back({model, precision, servers, false});
     }
   }
-  // Each model once, and each of the four ways once: fp32 on servers, bf16 without, bf16 on servers, fp32 without.
+  // Each model once, and each of the four ways once: fp32 on servers, bf16 without, bf16 on servers, fp32
+  // without.
   for (const std::size_t index : {1U, 4U + 2U, 8U + 3U, 12U + 0U}) cases[index].always = true;
   return cases;
 }
@@ -110,8 +111,8 @@ const std::string& undisturbed_weights(const Case& one) {
     cluster.start_head();
     cluster.start_node("node-1", 1);
     write_data(one, cluster.path() / "data");
-    weights = weights_of(
-        cluster, cluster.submit_job(write_job_of(one, cluster.path() / "data", "allreduce")));
+    weights =
+        weights_of(cluster, cluster.submit_job(write_job_of(one, cluster.path() / "data", "allreduce")));
   }
   return weights;
 }
@@ -150,9 +151,8 @@ INSTANTIATE_TEST_SUITE_P(All, ModelBits, testing::ValuesIn(all_cases()), name_of
 TEST_P(ModelBits, AreThoseOfOneWorkerWhenProcessesDieAndTheGangShrinksAndGrows) {
   const std::string& undisturbed = undisturbed_weights(GetParam());
   ASSERT_FALSE(undisturbed.empty());
-  const auto job = cluster_.submit_job(
-      write_job_of(GetParam(), folder_,
-                   GetParam().servers ? "parameter_server\nservers: 2\nreplicas: 1" : "allreduce"));
+  const auto job = cluster_.submit_job(write_job_of(
+      GetParam(), folder_, GetParam().servers ? "parameter_server\nservers: 2\nreplicas: 1" : "allreduce"));
   ASSERT_TRUE(is_whole(job, 4)) << cluster_.logs();
   ASSERT_NO_FATAL_FAILURE(advance(job));
   const auto workers = cluster_.worker_pids(job);

@@ -14,10 +14,10 @@ namespace ds::train {
 
 /// The tensors of a network, moved into flat vectors of which they become views.
 ///
-/// Parameters that want a gradient go into `parameters`, and `gradients` has room for as many; frozen parameters
-/// and floating-point buffers into `buffers`, as float32 whatever they were; int64 buffers into `counters`.
-/// Buffers of other types (masks, small integers) stay where they are, constant. All flat vectors lie in
-/// blocks that can be lent to other processes of the host (`fabric::take_block`).
+/// Parameters that want a gradient go into `parameters`, and `gradients` has room for as many; frozen
+/// parameters and floating-point buffers into `buffers`, as float32 whatever they were; int64 buffers into
+/// `counters`. Buffers of other types (masks, small integers) stay where they are, constant. All flat vectors
+/// lie in blocks that can be lent to other processes of the host (`fabric::take_block`).
 class FlatTensors {
  public:
   /// `invalid_argument` for a tensor that is complex or shares a part of its memory with another.

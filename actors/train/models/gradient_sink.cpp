@@ -11,8 +11,8 @@
 namespace ds::train {
 
 void GradientSink::move_to(std::span<float> memory) {
-  TORCH_CHECK(memory.empty() || memory.size() == own_.size(), "memory for ", memory.size(), " gradients, not ",
-              own_.size());
+  TORCH_CHECK(memory.empty() || memory.size() == own_.size(), "memory for ", memory.size(),
+              " gradients, not ", own_.size());
   all_ = memory.empty() ? own_ : memory;
   zero();
 }
@@ -23,8 +23,7 @@ void GradientSink::add(std::size_t parameter, const at::Tensor& gradient) {
     owed_[parameter] = false;
     return;
   }
-  const at::Tensor dense =
-      (gradient.layout() == at::kStrided ? gradient : gradient.to_dense()).contiguous();
+  const at::Tensor dense = (gradient.layout() == at::kStrided ? gradient : gradient.to_dense()).contiguous();
   TORCH_CHECK(dense.scalar_type() == at::kFloat &&
                   static_cast<std::uint64_t>(dense.numel()) == slots_[parameter].size,
               "the gradient of ", slots_[parameter].name, " is ", dense.scalar_type(), dense.sizes());

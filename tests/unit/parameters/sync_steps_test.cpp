@@ -176,7 +176,8 @@ TEST_F(SyncShard, ForgetsPartsWhenTheGangChangesAndAPreparedSumWhenTheNextOneBeg
   EXPECT_EQ(shard_.prepared(), 1U) << "others may have made the step";
   shard_.begin_generation(false);
   EXPECT_EQ(shard_.prepared(), 0U) << "nobody has";
-  EXPECT_TRUE(shard_.on_request(6, push(0)).empty()) << "who is answered may commit before others have pushed";
+  EXPECT_TRUE(shard_.on_request(6, push(0)).empty())
+      << "who is answered may commit before others have pushed";
   EXPECT_TRUE(shard_.on_request(7, push(1)).empty());
   EXPECT_EQ(answers_of(shard_.on_request(8, push(2))).size(), 3U);
   shard_.end_generation();
