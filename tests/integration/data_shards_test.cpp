@@ -201,7 +201,7 @@ TEST_F(DataShards, GoOnServingWhenWorkersComeAndGo) {
   cluster_.forget_node("node-2");
   ASSERT_TRUE(wait_until([&] { return trainers() == 2; })) << cluster_.logs();
   cluster_.start_node("node-3", 2);
-  ASSERT_TRUE(wait_until([&] { return trainers() == 4; })) << cluster_.logs();
+  ASSERT_TRUE(wait_until([&] { return trainers() == 4; })) << cluster_.status(job_) << cluster_.logs();
   const auto workers = cluster_.worker_pids(job_);
   ASSERT_FALSE(workers.empty());
   kill(workers[random_() % workers.size()], SIGKILL);
