@@ -10,10 +10,11 @@
 
 namespace ds::fabric {
 
-/// Ends the process when a handler of `actor` throws.
+/// Ends the process when a handler of `actor` throws, and lets the actor go on when somebody answers it with
+/// an error, which is logged: a receiver that does not know a message answers so.
 ///
-/// By default CAF would end the actor alone and leave a process that does nothing; whoever supervises a
-/// process can only see, and restart, one that ended.
+/// By default CAF would end the actor alone, in both cases, and leave a process that does nothing; whoever
+/// supervises a process can only see, and restart, one that ended.
 inline void end_process_on_exception(caf::scheduled_actor& actor, const std::string& name) {
   actor.set_exception_handler([name](caf::scheduled_actor*, std::exception_ptr& thrown) -> caf::error {
     try {
@@ -24,6 +25,9 @@ inline void end_process_on_exception(caf::scheduled_actor& actor, const std::str
       spdlog::critical("{} failed and ends its process", name);
     }
     std::_Exit(1);
+  });
+  actor.set_error_handler([name](caf::scheduled_actor* self, caf::error& error) {
+    spdlog::error("{}: somebody could not take a message: {}", name, self->system().render(error));
   });
 }
 

@@ -88,6 +88,7 @@ class Master : public caf::event_based_actor {
   struct Contact {
     fabric::ActorAddress address;
     caf::actor actor;
+    bool is_shard = false;  ///< also when its lease has ended and its process lives on for a moment
   };
 
   struct Shard {
@@ -153,7 +154,7 @@ class Master : public caf::event_based_actor {
     if (use == told_shards_) return;
     told_shards_ = use;
     for (const auto& [worker, contact] : contacts_) {
-      if (!shards_.contains(worker)) send(contact.actor, use);
+      if (!contact.is_shard) send(contact.actor, use);
     }
   }
 
@@ -161,7 +162,7 @@ class Master : public caf::event_based_actor {
     auto actor = fabric_.resolve(hello.actor);
     const auto known = contacts_.find(hello.worker);
     if (known == contacts_.end() || known->second.actor != actor) monitor(actor);
-    contacts_[hello.worker] = {hello.actor, actor};
+    contacts_[hello.worker] = {hello.actor, actor, shards_.contains(hello.worker)};
     send(actor, HelloTaken{hello.worker});
     if (shards_.contains(hello.worker)) return on_shard_hello(hello);
     if (!shards_.empty()) send(actor, ready_shards());
