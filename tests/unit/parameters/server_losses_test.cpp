@@ -93,8 +93,8 @@ class LossySimulation {
     return true;
   }
 
-  /// What one worker does in a step: pushes to all ranges, in its own order, and commits to them once all
-  /// pushes are answered, however far the others are.
+  /// What one worker does in a step: pushes to all ranges, some twice, in its own order, and commits to them
+  /// once all pushes are answered, however far the others are.
   struct Worker {
     std::vector<std::size_t> unsent;
     std::size_t unanswered = 0;
@@ -141,7 +141,13 @@ class LossySimulation {
       const auto part = std::span(whole).subspan(ranges_[range].first, ranges_[range].size());
       request = PushSum{step, {{0, rank, dense(part)}}};
     }
-    Copies& copies = copies_[range];
+    send(copies_[range], rank, request);
+    if (worker.commits || generator_() % 4 != 0) return;
+    ++worker.unanswered;  // a push that comes twice
+    send(copies_[range], rank, std::move(request));
+  }
+
+  void send(Copies& copies, std::uint32_t rank, Request request) {
     askers_[next_ticket_] = rank;
     take(copies, copies.primary->announce(request));
     take(copies, copies.primary->on_request(next_ticket_++, std::move(request)));
