@@ -134,9 +134,8 @@ Head::Node* Head::find_node_of(std::uint64_t worker) {
 std::optional<Event> Head::crash_event(const Lease& lease, const messages::WorkerExited& exited) const {
   const auto* job = ledger_.find(lease.job);
   if (job == nullptr || is_end(job->state)) return std::nullopt;
-  if (lease.role == Role::shard) return std::nullopt;  // workers get on without them
   // Whatever ended it, a data shard takes nothing along: workers read for themselves until another is there.
-  if (lease.role == Role::shard && is_outside(exited)) return std::nullopt;
+  if (lease.role == Role::shard) return std::nullopt;
   // A worker whose death the others noticed first is being released already, and has crashed all the same.
   if (lease.releasing && !suspects_.contains(lease.worker)) return std::nullopt;
   // Workers that were there at the last crash count as the same one: one cause may end them all.
