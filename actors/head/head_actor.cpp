@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-#include "actors/fabric/end_process.hpp"
+#include "actors/fabric/actor_guard.hpp"
 
 namespace ds::head {
 namespace {
@@ -26,7 +26,7 @@ std::int64_t Head::now_ms() {
 }
 
 caf::behavior Head::make_behavior() {
-  fabric::end_process_on_exception(*this, "the head");
+  fabric::guard_actor(*this, "the head");
   set_down_handler([this](caf::down_msg& down) {
     for (const auto& [name, node] : nodes_) {
       if (node.agent.address() == down.source) return on_node_down(std::string(name));

@@ -7,7 +7,7 @@
 #include <map>
 #include <utility>
 
-#include "actors/fabric/end_process.hpp"
+#include "actors/fabric/actor_guard.hpp"
 #include "actors/job/server_commits.hpp"
 #include "actors/messages/server.hpp"
 
@@ -40,7 +40,7 @@ class Master : public caf::event_based_actor {
   }
 
   caf::behavior make_behavior() override {
-    fabric::end_process_on_exception(*this, "the master of job " + options_.job);
+    fabric::guard_actor(*this, "the master of job " + options_.job);
     set_down_handler([this](caf::down_msg& down) { on_down(down.source); });
     delayed_send(this, kTick, Tick{});
     return {

@@ -10,7 +10,7 @@
 #include <caf/all.hpp>
 #include <map>
 
-#include "actors/fabric/end_process.hpp"
+#include "actors/fabric/actor_guard.hpp"
 #include "actors/head/locator.hpp"
 #include "actors/messages/node.hpp"
 #include "actors/node/log_buffer.hpp"
@@ -68,7 +68,7 @@ class Agent : public caf::event_based_actor {
         stop_(std::move(stop)) {}
 
   caf::behavior make_behavior() override {
-    fabric::end_process_on_exception(*this, "the node agent");
+    fabric::guard_actor(*this, "the node agent");
     set_down_handler([this](caf::down_msg& down) {
       if (head_ && down.source == head_.address()) on_head_lost();
     });

@@ -9,7 +9,7 @@
 #include <optional>
 #include <utility>
 
-#include "actors/fabric/end_process.hpp"
+#include "actors/fabric/actor_guard.hpp"
 #include "actors/head/assigned_job.hpp"
 #include "actors/head/head_line.hpp"
 #include "actors/job/gang.hpp"
@@ -45,7 +45,7 @@ class Server : public caf::event_based_actor {
 
  public:
   caf::behavior make_behavior() override {
-    fabric::end_process_on_exception(*this, "the parameter server");
+    fabric::guard_actor(*this, "the parameter server");
     set_down_handler([this](caf::down_msg& down) {
       if (!line_.on_down(down.source, "the parameters are served on")) on_replica_lost(down.source);
     });

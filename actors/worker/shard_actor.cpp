@@ -10,7 +10,7 @@
 #include <thread>
 #include <utility>
 
-#include "actors/fabric/end_process.hpp"
+#include "actors/fabric/actor_guard.hpp"
 #include "actors/head/assigned_job.hpp"
 #include "actors/head/head_line.hpp"
 #include "actors/job/gang.hpp"
@@ -40,7 +40,7 @@ class Shard : public caf::event_based_actor {
   }
 
   caf::behavior make_behavior() override {
-    fabric::end_process_on_exception(*this, "the data shard");
+    fabric::guard_actor(*this, "the data shard");
     set_down_handler([this](caf::down_msg& down) { on_down(down.source); });
     line_.search();
     return {

@@ -9,7 +9,7 @@
 #include <optional>
 #include <thread>
 
-#include "actors/fabric/end_process.hpp"
+#include "actors/fabric/actor_guard.hpp"
 #include "actors/head/assigned_job.hpp"
 #include "actors/head/head_line.hpp"
 #include "actors/job/gang.hpp"
@@ -59,7 +59,7 @@ class Worker : public caf::event_based_actor {
 
  public:
   caf::behavior make_behavior() override {
-    fabric::end_process_on_exception(*this, "the worker");
+    fabric::guard_actor(*this, "the worker");
     set_down_handler([this](caf::down_msg& down) {
       if (line_.on_down(down.source, "training goes on")) return;
       servers_.on_down(down.source);

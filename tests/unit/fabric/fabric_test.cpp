@@ -6,6 +6,7 @@
 #include <limits>
 #include <random>
 
+#include "actors/fabric/actor_guard.hpp"
 #include "tests/unit/fabric/echo_actor.hpp"
 #include "tests/unit/fabric/peer_process.hpp"
 #include "tests/unit/fabric/waiting.hpp"
@@ -123,6 +124,32 @@ TEST(Fabric, AsksAnActorOfAnotherProcess) {
   auto remote = a.proxy_of(b.echo(), b);
   EXPECT_EQ(expect<Ping>(a, remote, Ping{41}).number, 42u);
   for (std::uint64_t i = 0; i < 1000; ++i) ASSERT_EQ(expect<Ping>(a, remote, Ping{i}).number, i + 1);
+}
+
+TEST(Fabric, AGuardedActorOutlivesAMessageThatNobodyKnows) {
+  Site a;
+  Site b;
+  const auto stranger = b.system.spawn(
+      [](caf::event_based_actor*, int) -> caf::behavior { return {[](Ping ping) { return ping; }}; },
+      kNoArgument);
+  b.actors.push_back(stranger);
+  const auto remote = a.proxy_of(stranger, b);
+  const auto guarded = a.system.spawn(
+      [remote](caf::event_based_actor* self, int) -> caf::behavior {
+        guard_actor(*self, "a test's actor");
+        return {[self, remote](Ping ping) {
+          self->send(remote, Stop{});  // is answered with an error, before what follows
+          auto promise = self->make_response_promise<Ping>();
+          self->request(remote, kPatience, ping).then([promise](Ping back) mutable {
+            promise.deliver(back);
+          });
+          return promise;
+        }};
+      },
+      kNoArgument);
+  a.actors.push_back(guarded);
+  for (const std::uint64_t number : {1U, 2U})
+    EXPECT_EQ(expect<Ping>(a, guarded, Ping{number}).number, number);
 }
 
 TEST(Fabric, EveryKindOfFieldArrivesAsItLeft) {

@@ -15,7 +15,7 @@ namespace ds::fabric {
 ///
 /// By default CAF would end the actor alone, in both cases, and leave a process that does nothing; whoever
 /// supervises a process can only see, and restart, one that ended.
-inline void end_process_on_exception(caf::scheduled_actor& actor, const std::string& name) {
+inline void guard_actor(caf::scheduled_actor& actor, const std::string& name) {
   actor.set_exception_handler([name](caf::scheduled_actor*, std::exception_ptr& thrown) -> caf::error {
     try {
       std::rethrow_exception(thrown);
