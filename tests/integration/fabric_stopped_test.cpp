@@ -136,7 +136,7 @@ TEST(FabricStopped, AStoppedReceiverHoldsBackItsOwnSendersOnly) {
     ASSERT_TRUE(sender.send(peer->address(), "hello"));
     ASSERT_TRUE(sender.frames.take());
   }
-  stopped.signal(SIGSTOP);
+  stopped.stop();
   [[maybe_unused]] const std::size_t before = resident_bytes();
   std::vector<char> accepted;
   int refused = 0;

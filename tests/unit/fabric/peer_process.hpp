@@ -61,6 +61,12 @@ class PeerProcess {
 
   const ProcessAddress& address() const { return address_; }
   void signal(int number) { ::kill(pid_, number); }
+  /// Returns once no thread of it runs any more: a signal alone takes its time on a busy machine.
+  void stop() {
+    signal(SIGSTOP);
+    siginfo_t stopped{};
+    waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED);
+  }
   void kill() {
     signal(SIGKILL);
     reap();

@@ -183,7 +183,7 @@ TEST(Transport, GivesUpAPeerThatIsStopped) {
   ASSERT_TRUE(a.send(peer.address(), text("hello")));
   ASSERT_TRUE(a.frames.take());
   EXPECT_FALSE(a.losses.take(50ms));
-  peer.signal(SIGSTOP);
+  peer.stop();
   auto loss = a.losses.take();
   ASSERT_TRUE(loss);
   EXPECT_EQ(loss->why.code, ErrorCode::deadline_exceeded);
@@ -209,7 +209,7 @@ TEST(Transport, BoundsWhatWaitsForAPeer) {
   Station a(small);
   ASSERT_TRUE(a.send(peer.address(), text("hello")));
   ASSERT_TRUE(a.frames.take());
-  peer.signal(SIGSTOP);
+  peer.stop();
   const Buffer chunk = pattern(100'000, 3);
   Result<void> result;
   int accepted = 0;
@@ -250,7 +250,7 @@ TEST(Transport, EndsThoughFramesWaitForAStoppedPeer) {
     Station a;
     ASSERT_TRUE(a.send(peer.address(), text("hello")));
     ASSERT_TRUE(a.frames.take());
-    peer.signal(SIGSTOP);
+    peer.stop();
     for (int i = 0; i < 20; ++i) ASSERT_TRUE(a.send(peer.address(), {chunk}));
     before = std::chrono::steady_clock::now();
   }
