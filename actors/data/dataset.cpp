@@ -86,7 +86,7 @@ class SourceDataset final : public Dataset {
     source_->set_enough(size_that_is_enough(spec.transforms));
     if (has_label_) rules_->plan(plans.back());
     const Learnt rest{preprocessing_.vocabulary, preprocessing_.merges,
-                      static_cast<std::uint32_t>(preprocessing_.labels.size())};
+                      static_cast<std::uint32_t>(preprocessing_.labels.size()), preprocessing_.ngrams};
     auto transforms = make_transforms(spec.transforms, rest, plans);
     if (!transforms) return tl::unexpected(transforms.error());
     transforms_ = std::move(*transforms);
@@ -144,6 +144,10 @@ class SourceDataset final : public Dataset {
     if (learnt != nullptr) preprocessing_ = *learnt;
     const scheduler::Tokenize* tokenize = learnt == nullptr ? find_tokenize(spec.transforms) : nullptr;
     FirstPassPlan plan{has_label_ && plans.back().form != Form::numbers, {}, on_bad_record_, threads};
+    if (tokenize != nullptr) {
+      plan.ngrams = tokenize->ngrams;
+      plan.most_words = std::max(plan.most_words, 2 * std::size_t{tokenize->vocabulary});
+    }
     for (std::size_t f = 0; tokenize != nullptr && f + (has_label_ ? 1 : 0) < plans.size(); ++f) {
       if (plans[f].form == Form::text) plan.text_fields.push_back(f);
     }
@@ -172,6 +176,7 @@ class SourceDataset final : public Dataset {
       preprocessing_.merges = pairs.merges();
     } else {
       preprocessing_.vocabulary = Vocabulary::of(words, tokenize.vocabulary).words();
+      preprocessing_.ngrams = tokenize.ngrams;
     }
   }
 

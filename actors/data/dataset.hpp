@@ -21,6 +21,8 @@ struct Preprocessing {
   std::vector<std::string> vocabulary;                      ///< tokenize: by number
   std::vector<std::pair<std::string, std::string>> merges;  ///< byte_pair: in the order they are applied
   std::vector<std::string> labels;  ///< class names by number, sorted; empty: the label is no class
+  std::uint32_t ngrams =
+      1;  ///< tokenize: tokens of the vocabulary have up to so many words, see `Vocabulary`
   bool operator==(const Preprocessing&) const = default;
 };
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -11,6 +13,29 @@ namespace ds::data {
 namespace {
 
 constexpr std::uint64_t kRangeRecords = 4096;
+
+/// Adds up the words of ranges in the order of the records, whoever read them when: counts with a bound
+/// depend on it. Every range must be added.
+class WordsInOrder {
+ public:
+  explicit WordsInOrder(WordCounts all) : all_(std::move(all)) {}
+
+  /// Waits for the ranges before this one. Leaves `words` empty.
+  void add(std::uint64_t range, WordCounts& words) {
+    std::unique_lock lock(mutex_);
+    turn_.wait(lock, [&] { return next_ == range; });
+    all_.add(std::move(words));
+    ++next_;
+    turn_.notify_all();
+  }
+  WordCounts take() { return std::move(all_); }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable turn_;
+  std::uint64_t next_ = 0;
+  WordCounts all_;
+};
 
 /// One thread's share.
 struct Share {
@@ -53,7 +78,10 @@ Error too_many_bad_records(std::uint64_t most, const Error& error) {
 }
 
 Result<FirstPass> take_first_pass(const Source& source, const FirstPassPlan& plan) {
+  const WordCounts none(plan.ngrams, plan.most_words);
   std::vector<Share> shares(std::max<std::uint32_t>(plan.threads, 1));
+  for (Share& share : shares) share.pass.words = none;  // of one range at a time
+  WordsInOrder words(none);
   std::atomic<std::uint64_t> next{0};
   std::atomic<bool> failed{false};
   const std::uint64_t size = source.size();
@@ -63,11 +91,11 @@ Result<FirstPass> take_first_pass(const Source& source, const FirstPassPlan& pla
     while (!failed) {
       const std::uint64_t begin = next.fetch_add(kRangeRecords);
       if (begin >= size) return;
-      for (std::uint64_t record = begin; record < std::min(size, begin + kRangeRecords); ++record) {
-        if (share.take(source, plan, sample, record)) continue;
-        failed = true;
-        return;
-      }
+      const std::uint64_t end = std::min(size, begin + kRangeRecords);
+      std::uint64_t record = begin;
+      while (record < end && share.take(source, plan, sample, record)) ++record;
+      if (record < end) failed = true;
+      words.add(begin / kRangeRecords, share.pass.words);
     }
   };
   {
@@ -83,10 +111,10 @@ Result<FirstPass> take_first_pass(const Source& source, const FirstPassPlan& pla
     return tl::unexpected(*first->error);
   if (first != nullptr) return tl::unexpected(too_many_bad_records(plan.on_bad_record.most, *first->error));
   FirstPass all = std::move(shares[0].pass);
+  all.words = words.take();
   std::optional<Error> bad = shares[0].first_bad;
   for (std::size_t i = 1; i < shares.size(); ++i) {
     all.labels.add(shares[i].pass.labels);
-    all.words.add(shares[i].pass.words);
     all.bad.insert(all.bad.end(), shares[i].pass.bad.begin(), shares[i].pass.bad.end());
     if (!bad) bad = shares[i].first_bad;
   }

@@ -22,6 +22,8 @@ struct FirstPassPlan {
   std::vector<std::size_t> text_fields;  ///< whose words are counted
   scheduler::Tolerance on_bad_record;
   std::uint32_t threads = 1;
+  std::uint32_t ngrams = 1;                     ///< as `WordCounts`
+  std::size_t most_words = WordCounts::kUsual;  ///< as `WordCounts`
 };
 
 /// Whether the error is one record's, so that others can be read without it.

@@ -10,7 +10,9 @@ namespace {
 
 struct Describe {
   std::string operator()(const scheduler::Tokenize& s) const {
-    return fmt::format("tokenize {} {}", s.method, s.vocabulary);
+    std::string text = fmt::format("tokenize {} {}", s.method, s.vocabulary);
+    if (s.ngrams > 1) text += fmt::format(" {}", s.ngrams);  // 1 reads as it did before there were n-grams
+    return text;
   }
   std::string operator()(const scheduler::PadSequences& s) const { return fmt::format("pad {}", s.length); }
   std::string operator()(const scheduler::Normalize& s) const {

@@ -20,7 +20,7 @@ class TokenizeText final : public Transform {
     if (spec.method == "byte_pair")
       pairs_.emplace(learnt.vocabulary, learnt.merges);
     else
-      words_.emplace(learnt.vocabulary);
+      words_.emplace(learnt.vocabulary, learnt.ngrams);
   }
 
   Result<void> plan(std::vector<FieldPlan>& fields) override {

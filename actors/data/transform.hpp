@@ -33,6 +33,7 @@ struct Learnt {
   std::vector<std::string> vocabulary;
   std::vector<std::pair<std::string, std::string>> merges;
   std::uint32_t classes = 0;  ///< 0: the label is no class
+  std::uint32_t ngrams = 1;   ///< as `Preprocessing::ngrams`
 };
 
 /// The transforms of a job file, in its order. `fields` are the source's and become the batch's; errors name

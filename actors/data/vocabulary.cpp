@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "actors/data/word_window.hpp"
+
 namespace ds::data {
 namespace {
 
@@ -40,12 +42,13 @@ std::string next_word(std::string_view& text) {
   return word;
 }
 
-Vocabulary::Vocabulary(std::vector<std::string> words)
+Vocabulary::Vocabulary(std::vector<std::string> words, std::uint32_t ngrams)
     : words_(std::make_shared<const std::vector<std::string>>(std::move(words))),
-      table_(*words_, kReserved) {}
+      table_(*words_, kReserved),
+      ngrams_(ngrams) {}
 
-Vocabulary Vocabulary::of(std::span<const std::string> texts, std::uint32_t limit) {
-  WordCounts counts;
+Vocabulary Vocabulary::of(std::span<const std::string> texts, std::uint32_t limit, std::uint32_t ngrams) {
+  WordCounts counts(ngrams);
   for (const std::string& text : texts) counts.add_text(text);
   return of(counts, limit);
 }
@@ -55,13 +58,14 @@ Vocabulary Vocabulary::of(const WordCounts& counts, std::uint32_t limit) {
   if (ranked.size() + kReserved > limit) ranked.resize(std::max(limit, kReserved) - kReserved);
   std::vector<std::string> words{"<pad>", "<unknown>"};
   for (auto& [word, count] : ranked) words.push_back(std::move(word));
-  return Vocabulary(std::move(words));
+  return Vocabulary(std::move(words), counts.ngrams());
 }
 
 template <class Take>
 void Vocabulary::for_each_number(std::string_view text, std::size_t most, Take&& take) const {
   std::array<char, 64> short_word;
   std::string long_word;
+  WordWindow window(ngrams_);
   std::size_t at = 0;
   for (std::size_t taken = 0; taken < most; ++taken) {
     while (at < text.size() && in_word(text[at]) == 0) ++at;
@@ -80,6 +84,14 @@ void Vocabulary::for_each_number(std::string_view text, std::size_t most, Take&&
     }
     const std::int64_t found = table_.find(word, hash);
     take(found < 0 ? kUnknown : static_cast<std::int32_t>(found));
+    if (ngrams_ <= 1) continue;
+    window.add(word);
+    for (std::uint32_t n = 2; n <= window.size() && taken + 1 < most; ++n) {
+      const std::int64_t sequence = table_.find(window.newest(n));
+      if (sequence < 0) continue;
+      take(static_cast<std::int32_t>(sequence));
+      ++taken;
+    }
   }
 }
 

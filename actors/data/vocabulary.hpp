@@ -21,6 +21,10 @@ std::string next_word(std::string_view& text);
 bool take_word(std::string_view& text, std::string& word);
 
 /// The words that a model knows, numbered. Immutable; any thread.
+///
+/// With `ngrams` above 1 some of them are sequences of 2 to `ngrams` neighbouring words, a space between. A
+/// text then becomes its words, each followed by those sequences that end with it, the shorter first. A word
+/// that the vocabulary lacks is `<unknown>`, a sequence that it lacks is left out.
 class Vocabulary {
  public:
   static constexpr std::int32_t kPadding = 0;
@@ -29,19 +33,19 @@ class Vocabulary {
 
   /// Takes the most frequent words, as many as fit `limit` together with the two reserved ones; equally
   /// frequent ones in lexicographic order.
-  static Vocabulary of(std::span<const std::string> texts, std::uint32_t limit);
+  static Vocabulary of(std::span<const std::string> texts, std::uint32_t limit, std::uint32_t ngrams = 1);
   static Vocabulary of(const WordCounts& counts, std::uint32_t limit);
-  /// By number, the reserved ones in front: what `words()` gave.
-  explicit Vocabulary(std::vector<std::string> words);
+  /// By number, the reserved ones in front: what `words()` gave, with the `ngrams` they were counted with.
+  explicit Vocabulary(std::vector<std::string> words, std::uint32_t ngrams = 1);
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(words_->size()); }
 
   /// By number; the reserved ones are `<pad>` and `<unknown>`, which no text contains as a word.
   const std::vector<std::string>& words() const { return *words_; }
 
-  /// Writes the numbers of the first words of `text`, then padding.
+  /// Writes the numbers of the first tokens of `text`, then padding.
   void encode(std::string_view text, std::span<std::int32_t> out) const;
-  /// The numbers of the first `most` words.
+  /// The numbers of the first `most` tokens.
   void encode(std::string_view text, std::size_t most, std::vector<std::int64_t>& out) const;
 
  private:
@@ -50,6 +54,7 @@ class Vocabulary {
 
   std::shared_ptr<const std::vector<std::string>> words_;  // the table points into it
   TextTable table_;
+  std::uint32_t ngrams_;
 };
 
 }  // namespace ds::data

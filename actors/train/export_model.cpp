@@ -84,6 +84,7 @@ std::map<std::string, std::string> extra_files_of(const StateDescription& descri
     if (const auto* tokens = tokens_of(description.request)) preprocessing["length"] = tokens->shape.front();
     preprocessing["lower_case"] = "ascii";
     preprocessing["word"] = "[A-Za-z0-9\\x80-\\xff]+ over UTF-8 bytes";
+    preprocessing["ngrams"] = learnt.ngrams;
     preprocessing["pad"] = data::Vocabulary::kPadding;
     preprocessing["unknown"] = data::Vocabulary::kUnknown;
     if (!learnt.merges.empty()) files["merges.json"] = nlohmann::json(learnt.merges).dump();

@@ -32,6 +32,10 @@ Result<void> check_spec(const scheduler::JobSpec& spec) {
     const auto* pad = std::get_if<scheduler::PadSequences>(&transform.what);
     if (tokenize != nullptr && tokenize->vocabulary <= data::Vocabulary::kReserved)
       return refuse("data.transforms.tokenize.vocabulary", "must be at least 3: two are reserved");
+    if (tokenize != nullptr && (tokenize->ngrams < 1 || tokenize->ngrams > scheduler::Tokenize::kMostNgrams))
+      return refuse("data.transforms.tokenize.ngrams", "must be 1, 2 or 3");
+    if (tokenize != nullptr && tokenize->ngrams > 1 && tokenize->method != "word")
+      return refuse("data.transforms.tokenize.ngrams", "is for whole words, not for byte_pair");
     if (pad != nullptr && pad->length == 0)
       return refuse("data.transforms.pad_sequences.length", "must be at least 1");
   }

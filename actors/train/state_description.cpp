@@ -102,7 +102,8 @@ StateDescription from_json(const Json& json) {
   description.buffers = slots_from(json.at("buffers"));
   description.counters = slots_from(json.at("counters"));
   description.data = {json.at("data").at("fingerprint"),
-                      {json.at("vocabulary"), json.at("merges"), json.at("labels")}};
+                      {json.at("vocabulary"), json.at("merges"), json.at("labels"),
+                       json.value("ngrams", std::uint32_t{1})}};  // states from before n-grams lack it
   return description;
 }
 
@@ -136,6 +137,7 @@ std::string to_json(const StateDescription& description) {
                {"vocabulary", description.data.preprocessing.vocabulary},
                {"merges", description.data.preprocessing.merges},
                {"labels", description.data.preprocessing.labels},
+               {"ngrams", description.data.preprocessing.ngrams},
                {"data", data_json(description)}});
 }
 
@@ -153,7 +155,9 @@ Result<StateDescription> to_state_description(const std::string& json) {
         are_gapless(description.parameters) && are_gapless(description.buffers) &&
         are_gapless(description.counters) && !description.parameters.empty() &&
         description.request.vocabulary == description.data.preprocessing.vocabulary.size() &&
-        description.request.classes == description.data.preprocessing.labels.size();
+        description.request.classes == description.data.preprocessing.labels.size() &&
+        description.data.preprocessing.ngrams >= 1 &&
+        description.data.preprocessing.ngrams <= scheduler::Tokenize::kMostNgrams;
     if (!consistent) return fail(ErrorCode::data_loss, "the description of the state contradicts itself");
     return description;
   } catch (const Json::exception& e) {

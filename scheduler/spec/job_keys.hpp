@@ -89,7 +89,7 @@ inline constexpr auto kTransforms = std::to_array<Known>({{"tokenize"},
                                                           {"rotate"},
                                                           {"elastic_deform"},
                                                           {"noise"}});
-inline constexpr auto kTokenize = std::to_array<Known>({{"vocabulary"}, {"method"}, {"field"}});
+inline constexpr auto kTokenize = std::to_array<Known>({{"vocabulary"}, {"method"}, {"ngrams"}, {"field"}});
 inline constexpr auto kTokenizers = std::to_array<Known>({{"word"}, {"byte_pair"}});
 inline constexpr auto kPadSequences = std::to_array<Known>({{"length"}, {"field"}});
 inline constexpr auto kNormalize = std::to_array<Known>({{"mean"}, {"deviation"}, {"per_sample"}, {"field"}});

@@ -42,6 +42,8 @@ struct SourceSpec {
 struct Tokenize {
   std::string method = "word";  ///< word, byte_pair
   std::uint32_t vocabulary = 8000;
+  std::uint32_t ngrams = 1;  ///< word: also up to so many neighbouring words are a token; 1 to kMostNgrams
+  static constexpr std::uint32_t kMostNgrams = 3;
   bool operator==(const Tokenize&) const = default;
 };
 struct PadSequences {

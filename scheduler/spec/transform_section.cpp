@@ -27,6 +27,11 @@ void read_size(const Section& section, std::vector<std::uint32_t>& size) {
 void read_settings(const Section& section, Tokenize& tokenize) {
   section.read_choice("method", tokenize.method, keys::kTokenizers);
   section.read("vocabulary", tokenize.vocabulary, {3, 10'000'000});
+  section.read("ngrams", tokenize.ngrams, {1, Tokenize::kMostNgrams});
+  if (tokenize.ngrams > 1 && tokenize.method != "word") {
+    section.fail("ngrams", "given with method: " + tokenize.method,
+                 "n-grams are made of whole words: leave out one of the two");
+  }
 }
 
 void read_settings(const Section& section, PadSequences& pad) {

@@ -37,6 +37,27 @@ TEST(CsvSource, MakesTokensAndClassesOfQuotedAndMultiLineRows) {
   EXPECT_EQ(folder.plain(data->place_of(2)), "a.csv:6");
 }
 
+TEST(CsvSource, MakesTokensOfNeighbouringWordsForBothSets) {
+  const DataFolder folder;
+  DataSpec spec = text_spec(folder.write("a.csv", "text,label\nnew york,x\nin New York,y\n"), 5);
+  spec.transforms = {transform(Tokenize{"word", 100, 2}), transform(PadSequences{5})};
+  spec.validate = spec.train;
+  spec.validate->paths = {folder.write("b.csv", "text,label\nyork in new york,x\n")};
+  const auto data = open_or_fail(spec);
+  ASSERT_NE(data, nullptr);
+  EXPECT_EQ(data->preprocessing().ngrams, 2U);
+  EXPECT_EQ(data->preprocessing().vocabulary,
+            (std::vector<std::string>{"<pad>", "<unknown>", "new", "new york", "york", "in", "in new"}));
+  EXPECT_EQ(wholes_of(whole_batch(*data), "text"), (std::vector<std::int64_t>{2, 4, 3, 0, 0, 5, 2, 6, 4, 3}));
+  const auto validation = Dataset::open_validation(spec, data->preprocessing(), {});
+  ASSERT_TRUE(validation) << validation.error().message;
+  EXPECT_EQ(wholes_of(whole_batch(**validation), "text"), (std::vector<std::int64_t>{4, 5, 2, 6, 4}));
+
+  DataSpec words = spec;
+  words.transforms[0] = transform(Tokenize{"word", 100});
+  EXPECT_NE(open_or_fail(words)->fingerprint(), data->fingerprint());
+}
+
 TEST(CsvSource, SaysWhereARowIsWrong) {
   const DataFolder folder;
   const auto error = [&](const std::string& content) {

@@ -89,6 +89,9 @@ TEST(JobFileErrors, PointAtAValueThatIsNoNumber) {
       {"vocabulary: 8000",
        "vocabulary: 2",
        {"f:12:30: data.transforms[0].tokenize.vocabulary: expected a number from 3 to 10000000, got 2"}},
+      {"vocabulary: 8000",
+       "ngrams: 4",
+       {"f:12:26: data.transforms[0].tokenize.ngrams: expected a number from 1 to 3, got 4"}},
   });
 }
 
@@ -252,6 +255,10 @@ TEST(JobFileErrors, PointAtFieldsThatContradictEachOther) {
        "- pad_sequences: {length: 32}\n    - tokenize: {vocabulary: 8000}",
        {"f:13:7: data.transforms[1].tokenize: expected before pad_sequences\n  texts are cut into tokens "
         "first"}},
+      {"{vocabulary: 8000}",
+       "{method: byte_pair, ngrams: 2}",
+       {"f:12:45: data.transforms[0].tokenize.ngrams: given with method: byte_pair\n  n-grams are made of "
+        "whole words: leave out one of the two"}},
       {"- tokenize: {vocabulary: 8000}",
        "- tokenize",
        {"f:12:7: data.transforms[0]: expected one transform with its settings, got \"tokenize\"\n"

@@ -114,6 +114,9 @@ TEST(DataSettings, FillInWhatTextsNeed) {
   const TransformSpec pieces{Tokenize{"byte_pair", 500}, ""};
   EXPECT_EQ(transforms("[tokenize: {method: byte_pair, vocabulary: 500}, one_hot: {}]"),
             (std::vector{pieces, pad, one_hot}));
+  const TransformSpec pairs{Tokenize{"word", 8000, 2}, ""};
+  EXPECT_EQ(transforms("[tokenize: {ngrams: 2}]"), (std::vector{pairs, pad}));
+  EXPECT_NE(pairs, tokenize);
   EXPECT_TRUE(read_data_of("source: images/").transforms.empty());
 }
 

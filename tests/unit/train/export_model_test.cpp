@@ -52,6 +52,22 @@ TEST_F(ExportModel, GivesATorchScriptArchiveThatAnswersAsTheSessionDoes) {
   EXPECT_FALSE(module.is_training());
 }
 
+TEST_F(ExportModel, SaysHowManyWordsATokenHas) {
+  const auto files_of = [&](std::uint32_t ngrams) {
+    scheduler::JobSpec spec = job();
+    spec.data.transforms[0].what = scheduler::Tokenize{"word", 8000, ngrams};
+    const std::string file = export_to_file(train(spec, 1, 1), ExportFormat::torchscript, "model.pt");
+    torch::jit::ExtraFilesMap extra{{"vocabulary.json", ""}, {"preprocessing.json", ""}};
+    torch::jit::load(file, c10::nullopt, extra);
+    const auto words = nlohmann::json::parse(extra["vocabulary.json"]).get<std::vector<std::string>>();
+    return std::pair{
+        nlohmann::json::parse(extra["preprocessing.json"])["ngrams"].get<int>(),
+        std::ranges::count_if(words, [](const auto& one) { return one.find(' ') != std::string::npos; }) > 0};
+  };
+  EXPECT_EQ(files_of(1), std::pair(1, false));
+  EXPECT_EQ(files_of(3), std::pair(3, true));
+}
+
 TEST_F(ExportModel, GivesATorchScriptArchiveThatCanBeTrainedOn) {
   const std::string file = export_to_file(train(job(), 1, 1), ExportFormat::torchscript, "model.pt");
   torch::jit::Module module = torch::jit::load(file);

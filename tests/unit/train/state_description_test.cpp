@@ -34,6 +34,29 @@ TEST(StateDescription, SurvivesJsonWithEqualBytes) {
   EXPECT_EQ(to_json(*back), json);
 }
 
+TEST(StateDescription, KeepsTheLengthOfNgramsAndTakesStatesFromBeforeThereWereSome) {
+  StateDescription pairs = description();
+  pairs.data.preprocessing.merges.clear();
+  pairs.data.preprocessing.ngrams = 2;
+  const auto back = to_state_description(to_json(pairs));
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(back->data.preprocessing.ngrams, 2U);
+  EXPECT_FALSE(*back == description());
+
+  auto older = nlohmann::json::parse(to_json(description()));
+  ASSERT_EQ(older.erase("ngrams"), 1U);
+  const auto read = to_state_description(older.dump());
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, description());
+  EXPECT_TRUE(check_same_training(description(), *read));
+
+  for (const int ngrams : {0, 4}) {
+    auto damaged = older;
+    damaged["ngrams"] = ngrams;
+    EXPECT_FALSE(to_state_description(damaged.dump())) << ngrams;
+  }
+}
+
 TEST(StateDescription, NamesEachParameterWithShapeAndOffset) {
   const auto json = nlohmann::json::parse(to_json(description()));
   EXPECT_EQ(json["parameters"][1]["name"], "convolution.weight");
