@@ -66,7 +66,7 @@ struct WorkerExited {
   std::uint64_t worker = 0;
   std::string text;      ///< `exit code 0`, `killed by signal 9 (Killed)`
   bool clean = false;    ///< exit code 0
-  bool outside = false;  ///< SIGKILL or SIGTERM: something outside the job ended it
+  bool outside = false;  ///< SIGKILL or SIGTERM, not for lack of memory: something outside the job
   bool operator==(const WorkerExited&) const = default;
 };
 

@@ -14,6 +14,7 @@
 #include "actors/head/locator.hpp"
 #include "actors/messages/node.hpp"
 #include "actors/node/log_buffer.hpp"
+#include "actors/node/memory_kills.hpp"
 
 namespace ds::node {
 
@@ -29,11 +30,15 @@ struct SpawnerGone {};
 
 struct RetryHello {};
 
+/// Local message: memory kills of long ago are nobody's.
+struct ForgetMemoryKills {};
+
 }  // namespace ds::node
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::WorkerEvent)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::SpawnerGone)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::RetryHello)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::ForgetMemoryKills)
 
 namespace ds::node {
 namespace {
@@ -41,6 +46,9 @@ namespace {
 /// How often a name that is taken is asked for again: the head may not have noticed yet that its last owner
 /// died.
 constexpr int kMaxRefusals = 20;
+
+/// A process with much memory needs seconds to end after its SIGKILL.
+constexpr std::chrono::seconds kMemoryKillsTick{20};
 
 WorkerExited describe_exit(std::uint64_t worker, int status) {
   WorkerExited exited{worker, {}, false, false};
@@ -65,19 +73,26 @@ class Agent : public caf::event_based_actor {
         fabric_(fabric),
         spawner_(spawner),
         options_(std::move(options)),
-        stop_(std::move(stop)) {}
+        stop_(std::move(stop)) {
+    if (const auto count = read_memory_kills()) memory_kills_.emplace(*count);
+  }
 
   caf::behavior make_behavior() override {
     fabric::guard_actor(*this, "the node agent");
     set_down_handler([this](caf::down_msg& down) {
       if (head_ && down.source == head_.address()) on_head_lost();
     });
+    if (memory_kills_) delayed_send(this, kMemoryKillsTick, ForgetMemoryKills{});
     find_head();
     return {
         [this](const head::HeadFound& found) { on_head_found(found.head); },
         [this](const NodeWelcome& welcome) { on_welcome(welcome); },
         [this](const NodeRefused& refused) { on_refused(refused); },
         [this](RetryHello) { say_hello(); },
+        [this](ForgetMemoryKills) {
+          if (const auto count = read_memory_kills()) memory_kills_->on_tick(*count);
+          delayed_send(this, kMemoryKillsTick, ForgetMemoryKills{});
+        },
         [this](const StartWorker& order) { start_worker(order); },
         [this](const messages::KillWorker& order) { kill_worker(order); },
         [this](const LogTaken& taken) { on_log_taken(taken); },
@@ -213,9 +228,21 @@ class Agent : public caf::event_based_actor {
     if (found == workers_.end()) return;
     found->second.exited = true;
     auto report_of_exit = describe_exit(exited.worker, exited.status);
+    if (is_memory_kill(exited.status)) {
+      report_of_exit.outside = false;  // the job needs more than there is: it would die again at once
+      report_of_exit.text += ": memory ran out, this machine's or its control group's";
+    }
     spdlog::info("worker {} of job {} ended: {}", exited.worker, found->second.job, report_of_exit.text);
     report(std::move(report_of_exit));
     if (found->second.log.is_drained()) workers_.erase(found);
+  }
+
+  /// Asked for processes that this node was told to kill, too: the head tells it so when it loses the
+  /// connection of one that the kernel is ending.
+  bool is_memory_kill(int status) {
+    if (!memory_kills_ || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) return false;
+    const auto count = read_memory_kills();
+    return count && memory_kills_->claim(*count);
   }
 
   /// While there is no head, the list in the next hello says the same. Once that is sent, what follows is
@@ -244,6 +271,7 @@ class Agent : public caf::event_based_actor {
   caf::actor head_;
   bool registered_ = false;
   int refusals_ = 0;
+  std::optional<MemoryKills> memory_kills_;  ///< nothing where the kernel does not count them
   std::map<std::uint64_t, Running> workers_;
 };
 

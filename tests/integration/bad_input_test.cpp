@@ -182,6 +182,63 @@ TEST_F(BadInput, ANodeWithAnotherSecretIsKeptOut) {
   EXPECT_EQ(cluster_.json({"nodes"}).size(), 1U);
 }
 
+/// A control group (version 1) with little memory; where none can be made, `made()` is false.
+class MemoryGroup {
+ public:
+  explicit MemoryGroup(std::uint64_t bytes)
+      : folder_("/sys/fs/cgroup/memory/ds-test-" + std::to_string(getpid())) {
+    std::error_code error;
+    if (!std::filesystem::create_directory(folder_, error)) return;
+    made_ = write("memory.limit_in_bytes", bytes);
+    write("memory.memsw.limit_in_bytes", bytes);  // no swapping instead; refused where there is no swap
+  }
+  ~MemoryGroup() {
+    if (!std::filesystem::exists(folder_)) return;
+    wait_until([&] { return rmdir(folder_.c_str()) == 0; });  // refused while a process is in it
+  }
+  MemoryGroup(const MemoryGroup&) = delete;
+  MemoryGroup& operator=(const MemoryGroup&) = delete;
+
+  bool made() const { return made_; }
+
+  /// Takes a process and its children in; later children are in by birth.
+  bool take(int pid) const {
+    std::ifstream children("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children");
+    bool all = write("cgroup.procs", static_cast<std::uint64_t>(pid));
+    for (std::uint64_t child = 0; children >> child;) all = write("cgroup.procs", child) && all;
+    return all;
+  }
+
+ private:
+  bool write(const char* file, std::uint64_t number) const {
+    std::ofstream stream(folder_ / file);
+    stream << number << std::flush;
+    return stream.good();
+  }
+
+  const std::filesystem::path folder_;
+  bool made_ = false;
+};
+
+TEST_F(BadInput, AJobWithTooLittleMemoryFailsAndSaysSo) {
+  const MemoryGroup group(600ULL << 20);
+  if (!group.made()) GTEST_SKIP() << "needs to make a control group in /sys/fs/cgroup/memory";
+  cluster_.forget_node("node-1");
+  ASSERT_TRUE(cluster_.wait_for_nodes(0)) << cluster_.logs();
+  cluster_.start_node("small", 1);
+  ASSERT_TRUE(cluster_.wait_for_nodes(1)) << cluster_.logs();
+  ASSERT_TRUE(group.take(cluster_.node("small").pid()));
+  const auto outcome =
+      run(replaced(replaced(good_, "{zoo: text_classifier, width: 64, dropout: 0.1}",
+                            "{zoo: transformer, layers: 8, width: 2048, feed_forward: 8192}"),
+                   "seed: 7", "seed: 7\nrestart: 0"));
+  EXPECT_EQ(outcome.code, 100) << outcome.err;
+  EXPECT_TRUE(std::regex_search(outcome.out + outcome.err, std::regex("memory ran out.*crash 1 without")))
+      << outcome.out << outcome.err << cluster_.logs();
+  cluster_.forget_node("small");
+  cluster_.start_node("node-1", 2);
+}
+
 TEST(DsHead, RefusesDataDirectoriesItMustNotUse) {
   TemporaryFolder folder;
   const auto head = program("ds-head").string();

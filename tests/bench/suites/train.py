@@ -72,7 +72,7 @@ def cases(programs, seconds):
         case("two_workers_transformer", "transformer", 2, 1),
         recovery.case(programs),
         servers.case(programs, seconds),
-        _determinism_cost(programs, seconds),
+        *_determinism_costs(programs, seconds),
         checkpoint_stall.case(programs, seconds, JOB + MODELS["mlp"][0] + MODELS["mlp"][1], DATA),
     ]
 
@@ -83,22 +83,30 @@ def _write_job(folder, model, ranks, workers):
     Path(folder, "job.yaml").write_text(text, encoding="utf-8")
 
 
-def _determinism_cost(programs, seconds):
-    """Two workers of a job that may have one to four, against what two workers can do when that is settled."""
-    steps = max(int(STEPS["mlp"] * seconds), 10)
+def _determinism_costs(programs, seconds):
+    """Two workers of a job that may have one to four (or to two), against what two can do when their number is settled."""
+    def case(name, model, most):
+        steps = max(int(STEPS[model] * seconds), 10)
 
-    def run(workers, *more):
-        def commands(folder):
-            _write_job(folder, "mlp", 2, workers)
-            return [[programs / "bench_train_ds", f"{folder}/job.yaml", rank, 2, steps, folder, *more]
-                    for rank in range(2)]
-        return lambda: _run(commands)
+        def run(workers, *more):
+            def commands(folder):
+                _write_job(folder, model, 2, workers)
+                return [[programs / "bench_train_ds", f"{folder}/job.yaml", rank, 2, steps, folder, *more]
+                        for rank in range(2)]
+            return lambda: _run(commands)
 
-    return Case("determinism_cost", "samples/s", False, [
-        Contender("ours", "ds, four logical ranks", run(4)),
-        Contender("peer", "ds, two logical ranks", run(2)),
-        Contender("peer", "ds, two logical ranks, optimizing executor", run(2, "optimize")),
-    ], 0.9)
+        contenders = [Contender("ours", f"ds, {most} logical ranks", run(most))]
+        if most != 2:
+            contenders.append(Contender("peer", "ds, 2 logical ranks", run(2)))
+        contenders.append(Contender("peer", "ds, 2 logical ranks, optimizing executor", run(2, "optimize")))
+        return Case(name, "samples/s", False, contenders, 0.9)
+
+    return [
+        case("determinism_cost", "mlp", 4),
+        case("determinism_cost_cnn", "cnn", 4),
+        case("determinism_cost_transformer", "transformer", 4),
+        case("determinism_cost_full_size", "mlp", 2),
+    ]
 
 
 def _run(commands):
