@@ -64,8 +64,8 @@ inline constexpr auto kWorkers = std::to_array<Known>({{"min"}, {"max"}, {"prefe
 /// Keys of `model`; the settings of each model of ours are in `zoo_settings.cpp`.
 inline constexpr auto kModel =
     std::to_array<Known>({{"zoo"}, {"torchscript"}, {"plugin"}, {"init_from", kNotYet}});
-inline constexpr auto kZoo =
-    std::to_array<Known>({{"text_classifier"}, {"mlp"}, {"resnet"}, {"transformer"}, {"lstm"}, {"unet"}});
+inline constexpr auto kZoo = std::to_array<Known>(
+    {{"text_classifier"}, {"bag_of_words"}, {"mlp"}, {"resnet"}, {"transformer"}, {"lstm"}, {"unet"}});
 
 inline constexpr auto kData = std::to_array<Known>(
     {{"train"}, {"validate"}, {"transforms"}, {"shuffle"}, {"on_bad_record"}, {"shards"}});

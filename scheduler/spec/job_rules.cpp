@@ -64,13 +64,14 @@ void check_validation(const Section& root, const JobSpec& spec, Findings& findin
 }
 
 void check_model(const JobSpec& spec, Findings& findings) {
-  if (spec.model.zoo != "text_classifier" || findings.has_error_in("data")) return;
+  const std::string& zoo = spec.model.zoo;
+  if ((zoo != "text_classifier" && zoo != "bag_of_words") || findings.has_error_in("data")) return;
   const auto& columns = spec.data.train.columns;
   const bool has_text =
       spec.data.train.format == "text" ||
       std::any_of(columns.begin(), columns.end(), [](const FieldColumns& f) { return f.field == "text"; });
   if (!has_text) {
-    fail(findings, "data.train.columns", "expected a column for text, which text_classifier reads",
+    fail(findings, "data.train.columns", "expected a column for text, which " + zoo + " reads",
          "such as {text: utterance, label: intent}");
   }
 }

@@ -122,7 +122,8 @@ struct DataSpec {
 
 /// Exactly one of `zoo` and `torchscript` is given.
 struct ModelSpec {
-  std::string zoo;          ///< text_classifier, mlp, resnet, transformer, lstm, unet, or one of the plugin's
+  std::string
+      zoo;  ///< text_classifier, bag_of_words, mlp, resnet, transformer, lstm, unet, or one of the plugin's
   std::string torchscript;  ///< absolute path of a scripted module
   std::string plugin;       ///< absolute path of a shared library that registers further models; may be empty
   /// Sizes and the like, by name; a single number is a list of one. For a model of ours the names and ranges

@@ -16,6 +16,7 @@ constexpr ZooSetting dropout(double value) {
 }
 
 constexpr std::array kTextClassifier{whole("width", 1, kMaxWidth, 128), dropout(0.1)};
+constexpr std::array kBagOfWords{whole("width", 1, kMaxWidth, 64), dropout(0.1)};
 constexpr std::array kMlp{ZooSetting{.name = "hidden",
                                      .low = 1,
                                      .high = 65'536,
@@ -39,6 +40,7 @@ constexpr std::array kUnet{whole("width", 1, 512, 16), whole("depth", 1, 6, 3)};
 
 std::span<const ZooSetting> find_zoo_settings(std::string_view zoo) {
   if (zoo == "text_classifier") return kTextClassifier;
+  if (zoo == "bag_of_words") return kBagOfWords;
   if (zoo == "mlp") return kMlp;
   if (zoo == "resnet") return kResnet;
   if (zoo == "transformer") return kTransformer;

@@ -28,6 +28,7 @@ bool is_name(const std::string& name) {
 
 Registry::Registry()
     : makers_{{"text_classifier", TextMaker(make_text_classifier)},
+              {"bag_of_words", TextMaker(make_bag_of_words)},
               {"mlp", TextMaker(make_mlp)},
               {"resnet", TextMaker(make_resnet)},
               {"transformer", TextMaker(make_transformer)},

@@ -6,10 +6,15 @@
 namespace ds::train {
 
 // The models that we bring, one file each. Errors are `invalid_argument` and name the job file's field.
-// All but the first begin as PyTorch's layers do; token 0 is padding.
+// All but the first two begin as PyTorch's layers do; token 0 is padding.
 
 /// Embedding, convolution over three words, maximum over time, linear. `width` 128, `dropout` 0.
 Result<ScriptText> make_text_classifier(const ModelRequest& request);
+
+/// The sum of the tokens' embeddings over the root of their number, linear: the fastest on text, and hard to
+/// beat with `ngrams: 2` (Joulin and others, "Bag of Tricks for Efficient Text Classification", EACL 2017,
+/// take the mean). `width` 64, `dropout` 0.
+Result<ScriptText> make_bag_of_words(const ModelRequest& request);
 
 /// Linear layers with ReLU over the flattened input. `hidden` [256, 128], `dropout` 0.
 Result<ScriptText> make_mlp(const ModelRequest& request);

@@ -30,6 +30,7 @@ inline std::vector<ZooCase> zoo_cases() {
   const data::FieldShape text = wholes("text", {9}), label = wholes("label", {});
   add("text_classifier", request_for("text_classifier", text, label, 3),
       {{"width", {12}}, {"dropout", {0.3}}});
+  add("bag_of_words", request_for("bag_of_words", text, label, 3), {{"width", {12}}, {"dropout", {0.3}}});
   add("mlp", request_for("mlp", numbers("features", {2, 5}), label, 4),
       {{"hidden", {16, 8}}, {"dropout", {0.2}}});
   ModelRequest regression = request_for("mlp", numbers("features", {6}), numbers("label", {3}), 0);

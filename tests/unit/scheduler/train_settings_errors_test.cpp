@@ -117,7 +117,7 @@ TEST(ModelSettingsErrors, ComeFromTheTableOfTheModel) {
   };
   expect_faults({
       {model("zoo: transfomer"),
-       {"model.zoo: expected one of text_classifier, mlp, resnet, transformer, lstm, unet, got "
+       {"model.zoo: expected one of text_classifier, bag_of_words, mlp, resnet, transformer, lstm, unet, got "
         "\"transfomer\"\n"
         "  did you mean \"transformer\"?"}},
       {model("zoo: mlp, width: 3"),

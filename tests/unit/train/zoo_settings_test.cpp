@@ -19,7 +19,8 @@ ModelRequest request_for(const std::string& zoo) {
   }
   request.loss = {scheduler::LossTerm{}};
   request.classes = 3;
-  const bool text = zoo == "text_classifier" || zoo == "transformer" || zoo == "lstm";
+  const bool text =
+      zoo == "text_classifier" || zoo == "bag_of_words" || zoo == "transformer" || zoo == "lstm";
   if (text) request.vocabulary = 20;
   data::FieldShape input{"image", data::Element::float32, {1, 16, 16}};
   if (text) input = {"text", data::Element::int64, {8}};
@@ -30,7 +31,8 @@ ModelRequest request_for(const std::string& zoo) {
 }
 
 TEST(ZooSettings, OfTheJobFileAreThoseOfTheModels) {
-  for (const char* zoo : {"text_classifier", "mlp", "resnet", "transformer", "lstm", "unet"}) {
+  for (const char* zoo :
+       {"text_classifier", "bag_of_words", "mlp", "resnet", "transformer", "lstm", "unet"}) {
     ASSERT_FALSE(scheduler::find_zoo_settings(zoo).empty()) << zoo;
     const auto model = Model::create(request_for(zoo));
     EXPECT_TRUE(model) << zoo << ": " << model.error().message;

@@ -1,0 +1,47 @@
+#include <cmath>
+
+#include "actors/train/models/layers.hpp"
+#include "actors/train/models/settings.hpp"
+#include "actors/train/models/zoo.hpp"
+
+namespace ds::train {
+namespace {
+
+/// Divided by the root of their number, the sums of short and long rows of unlike words are equally long; a
+/// mean would make those of long rows short. Padding words are zeros.
+constexpr const char* kBegin = R"(def forward(self, words):
+    embedded = torch.embedding(self.embedding.weight, words, 0, False, False)
+    count = torch.sum(torch.ne(words, 0), [1], True)
+    features = torch.sum(embedded, [1]) / torch.sqrt(torch.clamp(count, 1))
+)";
+
+}  // namespace
+
+Result<ScriptText> make_bag_of_words(const ModelRequest& request) {
+  const Result<data::FieldShape> input = token_input(request);
+  if (!input) return tl::unexpected(input.error());
+  const Result<std::vector<std::int64_t>> output = output_shape(request);
+  if (!output) return tl::unexpected(output.error());
+  Settings settings(request.model);
+  const std::int64_t width = settings.whole("width", 64);
+  const double dropout = settings.probability("dropout", 0);
+  if (const Result<void> fits = settings.check(); !fits) return tl::unexpected(fits.error());
+
+  const std::int64_t outputs = product_of(*output);
+  // Small, so that a word that was hardly ever seen says hardly anything.
+  Initial words = Initial::uniform(0.1);
+  words.first_row_zero = true;
+  const Initial linear = Initial::uniform(1 / std::sqrt(static_cast<double>(width)));
+  ScriptText text;
+  text.name = "BagOfWords";
+  text.parameters = {{"embedding.weight", {std::int64_t{request.vocabulary}, width}, words},
+                     {"output.weight", {outputs, width}, linear},
+                     {"output.bias", {outputs}, linear}};
+  text.source = kBegin;
+  text.source += dropout_line("features", dropout);
+  text.source += "    scores = torch.linear(features, self.output.weight, self.output.bias)\n";
+  text.source += return_shaped("scores", *output);
+  return text;
+}
+
+}  // namespace ds::train
