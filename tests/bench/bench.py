@@ -10,6 +10,7 @@ import contest
 import suites.allreduce
 import suites.data
 import suites.fabric
+import suites.schedule
 import suites.train
 import table
 from processes import Failure, Processes
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"
 SUITES = {
     "fabric": suites.fabric, "allreduce": suites.allreduce, "train": suites.train, "data": suites.data,
+    "schedule": suites.schedule,
 }
 
 

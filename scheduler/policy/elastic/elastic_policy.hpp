@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "scheduler/policy/elastic/goodput.hpp"
+
+namespace ds::scheduler {
+
+/// The slots of one job: the number of the node of each, those of one node side by side. Empty: it waits.
+using Slots = std::vector<std::uint32_t>;
+
+/// How many different nodes `slots` are on.
+std::uint32_t count_nodes(const Slots& slots);
+
+struct ElasticCluster {
+  std::vector<std::uint32_t> slots;  ///< of each node
+  double round_s = 60;               ///< between two plans
+  double restart_s = 30;  ///< what a change of a job's slots costs it: it holds them and stands still
+
+  std::uint32_t total() const;
+};
+
+/// Rounds in a row in which a job had slots.
+struct RunSpan {
+  double from_s = 0;
+  double to_s = 0;
+};
+
+/// What a scheduler can see of a job: what it asked for, what it has, how it has run so far. Never what is
+/// left to do.
+struct ElasticJob {
+  std::uint32_t id = 0;  ///< unique; smaller was submitted earlier
+  double submitted_s = 0;
+  std::uint32_t requested_slots = 1;
+  std::uint32_t max_slots = 1;  ///< the most that an elastic policy may give it now
+  Slots slots;
+  std::span<const RunSpan> runs;  ///< the earliest first
+  double run_s = 0;               ///< their sum
+  double attained_slot_s = 0;     ///< slots times seconds
+  double progress = 0;            ///< useful work done, in the unit of `Goodput`
+  std::uint32_t restarts = 0;     ///< starts with slots, the first one too
+  double standing_s = 0;          ///< how long it still stands still after its last change
+  double unchanged_s = 0;         ///< since its slots changed
+  BatchLimits batch;
+  std::optional<SpeedModel> speed;  ///< fitted to its step times; none before the first
+  GradientNoise noise;              ///< as it is now
+};
+
+/// What nobody can know in a live cluster; only for policies that stand for a bound.
+class Oracle {
+ public:
+  virtual ~Oracle() = default;
+  /// Steps to the end at the batch size that its owner asked for, at least 1.
+  virtual double remaining_steps(std::uint32_t job) const = 0;
+  /// True seconds a step at that batch size on `slots` slots, packed onto nodes of `slots_per_node`.
+  virtual double step_seconds(std::uint32_t job, std::uint32_t slots, std::uint32_t slots_per_node) const = 0;
+  /// The most slots among which that batch can be divided.
+  virtual std::uint32_t max_slots(std::uint32_t job) const = 0;
+};
+
+/// Decides who has which slots from now on.
+///
+/// Pure: `plan` depends on its arguments alone, equal input gives an equal plan. A policy is one file with a
+/// function that makes it, entered in `policy_list.cpp`.
+class ElasticPolicy {
+ public:
+  virtual ~ElasticPolicy() = default;
+
+  /// One entry for each of `jobs`, which are in the order of submission and not done; nodes are never
+  /// overfilled. A job whose slots are equal to those it has goes on undisturbed.
+  virtual std::vector<Slots> plan(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
+                                  double now_s) const = 0;
+};
+
+/// A policy that the simulator, `ds-sim`, offers by name.
+struct PolicyEntry {
+  std::string_view name;
+  std::string_view summary;
+  bool needs_oracle = false;
+  bool adapts_batch =
+      false;  ///< jobs choose theirs by the goodput on what they get; else it is their owner's
+  std::unique_ptr<ElasticPolicy> (*make)(const Oracle* oracle) = nullptr;  ///< the oracle must outlive it
+};
+
+std::span<const PolicyEntry> list_policies();
+const PolicyEntry* find_policy(std::string_view name);  ///< nullptr when there is none
+
+std::unique_ptr<ElasticPolicy> make_fifo_policy(const Oracle*);
+std::unique_ptr<ElasticPolicy> make_drf_policy(const Oracle*);
+std::unique_ptr<ElasticPolicy> make_tiresias_policy(const Oracle*);
+std::unique_ptr<ElasticPolicy> make_optimus_policy(const Oracle* oracle);  ///< which must not be null
+std::unique_ptr<ElasticPolicy> make_ds_policy(const Oracle*);
+
+}  // namespace ds::scheduler

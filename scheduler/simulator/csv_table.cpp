@@ -1,0 +1,127 @@
+#include "scheduler/simulator/csv_table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <optional>
+
+namespace ds::simulator {
+namespace {
+
+constexpr std::uintmax_t kMaxBytes = 64U << 20;
+
+struct Field {
+  std::string_view text;
+  std::size_t at = 1;
+};
+
+std::vector<Field> split(std::string_view line) {
+  std::vector<Field> fields;
+  for (std::size_t first = 0;;) {
+    const std::size_t comma = line.find(',', first);
+    fields.push_back({line.substr(first, comma - first), first + 1});
+    if (comma == std::string_view::npos) return fields;
+    first = comma + 1;
+  }
+}
+
+std::optional<double> to_number(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+/// What `text` should have been; empty when it is right.
+std::string_view fault_of(std::string_view text, Cell kind, double& value) {
+  if (kind == Cell::text) return text.empty() ? "a name" : "";
+  const auto number = to_number(text);
+  if (!number) return kind == Cell::count ? "a whole number" : "a number";
+  value = *number;
+  if (kind == Cell::positive && value <= 0) return "a number above 0";
+  if (kind == Cell::at_least_zero && value < 0) return "a number from 0";
+  if (kind == Cell::count && (value < 1 || value > 2147483648.0 || value != std::floor(value)))
+    return "a whole number from 1";
+  return "";
+}
+
+Read<std::string> read_text(const std::filesystem::path& file) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error))
+    return refuse(fmt::format("{}: there is no such file", file.string()));
+  if (std::filesystem::file_size(file, error) > kMaxBytes)
+    return refuse(fmt::format("{}: is larger than {} MiB", file.string(), kMaxBytes >> 20));
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) return refuse(fmt::format("{}: cannot be opened for reading", file.string()));
+  return std::string(std::istreambuf_iterator<char>(stream), {});
+}
+
+/// Where in a line each of `columns` stands.
+Read<std::vector<std::size_t>> find_columns(const std::string& name, std::string_view header,
+                                            std::span<const Column> columns) {
+  const std::vector<Field> fields = split(header);
+  std::vector<std::size_t> places;
+  for (const Column& column : columns) {
+    const auto found =
+        std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.text == column.name; });
+    if (found == fields.end())
+      return refuse(fmt::format("{}:1:1: expected a column \"{}\", the header is \"{}\"", name, column.name,
+                                header.substr(0, 200)));
+    places.push_back(static_cast<std::size_t>(found - fields.begin()));
+  }
+  return places;
+}
+
+}  // namespace
+
+Read<CsvTable> CsvTable::read(const std::filesystem::path& file, std::span<const Column> columns) {
+  auto text = read_text(file);
+  if (!text) return tl::unexpected(text.error());
+  const std::string name = file.string();
+  CsvTable table;
+  table.texts_.resize(columns.size());
+  table.places_.resize(columns.size());
+  table.numbers_.resize(columns.size());
+  std::vector<std::size_t> places;
+  std::size_t width = 0;
+  std::size_t number = 0;
+  for (std::string_view rest = *text; !rest.empty();) {
+    const std::size_t end = rest.find('\n');
+    std::string_view line = rest.substr(0, end);
+    rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+    ++number;
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (const std::size_t quote = line.find('"'); quote != std::string_view::npos)
+      return refuse(fmt::format("{}:{}:{}: quoted fields are not supported", name, number, quote + 1));
+    if (number == 1) {
+      auto found = find_columns(name, line, columns);
+      if (!found) return tl::unexpected(found.error());
+      places = std::move(*found);
+      width = split(line).size();
+      continue;
+    }
+    if (line.empty() && rest.empty()) break;
+    const std::vector<Field> fields = split(line);
+    if (fields.size() != width)
+      return refuse(fmt::format("{}:{}:1: expected {} fields as in the header, got {}", name, number, width,
+                                fields.size()));
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      const Field& field = fields[places[c]];
+      double value = 0;
+      if (const auto expected = fault_of(field.text, columns[c].kind, value); !expected.empty())
+        return refuse(fmt::format("{}:{}:{}: {}: expected {}, got \"{}\"", name, number, field.at,
+                                  columns[c].name, expected, field.text.substr(0, 60)));
+      table.places_[c].push_back(field.at);
+      table.texts_[c].emplace_back(field.text);
+      table.numbers_[c].push_back(value);
+    }
+  }
+  if (table.rows() == 0) return refuse(fmt::format("{}: has no rows", name));
+  return table;
+}
+
+}  // namespace ds::simulator

@@ -1,0 +1,41 @@
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "scheduler/simulator/command.hpp"
+
+int main(int count, char** words) {
+  ds::simulator::Command command;
+  CLI::App app{"Runs a workload of a trace under a scheduling policy, in simulated time.", "ds-sim"};
+  app.add_option("--family", command.family, "whose traces and job model: pollux")->capture_default_str();
+  app.add_option("--profiles", command.profiles, "folder with a folder for each application");
+  app.add_option("--workload", command.workload, "CSV file of the jobs");
+  app.add_option("--policy", command.policy, "see --list-policies")->capture_default_str();
+  app.add_option("--cluster", command.cluster, "nodes x slots of each")->capture_default_str();
+  app.add_option("--round", command.round_s, "seconds between two plans, whole")->capture_default_str();
+  app.add_option("--restart", command.restart_s, "seconds that a change of its slots costs a job, whole")
+      ->capture_default_str();
+  app.add_flag("--json", command.as_json, "print one JSON object");
+  app.add_flag("--list-policies", command.lists_policies, "name the policies and stop");
+  try {
+    app.parse(count, words);
+  } catch (const CLI::Success& asked) {
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    app.exit(error);
+    return 2;
+  }
+  command.clock_ms = [] {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  };
+  const auto text = ds::simulator::run(command);
+  if (!text) {
+    fmt::print(stderr, "ds-sim: {}\n", text.error().text);
+    return 2;
+  }
+  fmt::print("{}", *text);
+  return 0;
+}

@@ -1,0 +1,181 @@
+#include "scheduler/simulator/pollux_job.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ds::simulator {
+
+using scheduler::BatchChoice;
+using scheduler::BatchLimits;
+using scheduler::Slots;
+
+namespace {
+
+/// A fit that is this near to a new measurement is left as it is.
+constexpr double kGoodFit = 1.02;
+/// The newest measurements that a fit is made from.
+constexpr std::size_t kMaxMeasured = 64;
+
+Placement to_placement(const Slots& slots) {
+  Placement placement;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (i == 0 || slots[i] != slots[i - 1]) placement.push_back(0);
+    ++placement.back();
+  }
+  return placement;
+}
+
+Placement pack(std::uint32_t slots, std::uint32_t slots_per_node) {
+  Placement placement;
+  for (; slots > 0; slots -= placement.back()) placement.push_back(std::min(slots, slots_per_node));
+  return placement;
+}
+
+}  // namespace
+
+PolluxJob::PolluxJob(std::uint32_t id, PolluxSubmission submission, const PolluxSettings& settings)
+    : id_(id), submission_(std::move(submission)), settings_(settings) {}
+
+PolluxJob::Pace PolluxJob::pace(const Placement& placement, const BatchChoice& choice,
+                                std::uint32_t epoch) const {
+  std::uint32_t slots = 0;
+  for (const std::uint32_t count : placement) slots += count;
+  Pace pace;
+  pace.time = application().step(placement, choice.per_slot);
+  const double total = choice.total(slots);
+  pace.noise = application().noise(total, epoch);
+  const double update_s = pace.time.step_s + choice.accumulation * (pace.time.step_s - pace.time.sync_s);
+  pace.goodput = pace.noise.gain(total / application().limits().base) / update_s;
+  return pace;
+}
+
+void PolluxJob::measure(const Pace& pace) {
+  noise_ = pace.noise;
+  const auto slots = static_cast<std::uint32_t>(slots_.size());
+  most_slots_ = std::max(most_slots_, slots);
+  if (!settings_.adapts_batch) return;
+  const scheduler::StepMeasured step{static_cast<std::uint32_t>(placement_.size()), slots, choice_.per_slot,
+                                     pace.time.step_s, pace.time.step_s - pace.time.sync_s};
+  const auto is_known = [&](const scheduler::StepMeasured& other) {
+    return other.nodes == step.nodes && other.slots == step.slots && other.batch == step.batch;
+  };
+  if (std::any_of(measured_.begin(), measured_.end(), is_known)) return;
+  const bool is_new_size = std::none_of(measured_.begin(), measured_.end(), [&](const auto& other) {
+    return other.nodes == step.nodes && other.slots == step.slots;
+  });
+  if (measured_.size() == kMaxMeasured) measured_.erase(measured_.begin());
+  measured_.push_back(step);
+  if (speed_ && !is_new_size && scheduler::worst_ratio(*speed_, {&step, 1}) < kGoodFit) return;
+  speed_ = scheduler::fit_speed(measured_, speed_);
+}
+
+void PolluxJob::choose_batch() {
+  if (slots_.empty()) return;
+  const auto slots = static_cast<std::uint32_t>(slots_.size());
+  const BatchLimits& limits = application().limits();
+  if (!settings_.adapts_batch) {
+    choice_ = scheduler::divide_batch(submission_.batch, slots, limits);
+  } else if (application().is_pinned()) {
+    choice_ = scheduler::divide_batch(limits.max, slots, limits);
+  } else if (!speed_) {
+    choice_ = scheduler::divide_batch(std::max(limits.base, limits.min_per_slot * slots), slots, limits);
+  } else {
+    choice_ = scheduler::Goodput{*speed_, noise_, limits}.best_batch(
+        static_cast<std::uint32_t>(placement_.size()), slots);
+  }
+}
+
+double PolluxJob::advance(double from_s, double seconds) {
+  if (slots_.empty() || is_done()) return 0;
+  const double stand = std::min(standing_s_, seconds);
+  standing_s_ -= stand;
+  double left = seconds - stand;
+  while (left > 0 && !is_done()) {
+    const Pace now = pace(placement_, choice_, epoch_);
+    measure(now);
+    const double end = application().end_of(epoch_);
+    if (progress_ + now.goodput * left < end) {
+      progress_ += now.goodput * left;
+      left = 0;
+    } else {
+      left -= std::nearbyint((end - progress_) / now.goodput);
+      progress_ = end;
+      ++epoch_;
+    }
+    choose_batch();
+  }
+  const double spent = seconds - left;
+  run_s_ += seconds;
+  runs_.back().to_s = from_s + seconds;
+  unchanged_s_ += seconds;
+  attained_slot_s_ += spent * static_cast<double>(slots_.size());
+  if (is_done()) done_s_ = from_s + spent;
+  return spent - stand;
+}
+
+void PolluxJob::give(const Slots& slots, double now_s) {
+  if (slots_.empty()) runs_.push_back({now_s, now_s});
+  slots_ = slots;
+  placement_ = to_placement(slots);
+  unchanged_s_ = 0;
+  standing_s_ = 0;
+  if (slots.empty()) return;
+  standing_s_ = settings_.restart_s;
+  ++restarts_;
+  choose_batch();
+}
+
+scheduler::ElasticJob PolluxJob::view() const {
+  scheduler::ElasticJob job;
+  job.id = id_;
+  job.submitted_s = submission_.submitted_s;
+  job.requested_slots = submission_.slots;
+  job.batch = application().limits();
+  const double divisible = std::floor(job.batch.max / job.batch.min_per_slot);
+  job.max_slots = std::min({std::max(2 * most_slots_, 1U), settings_.max_slots,
+                            static_cast<std::uint32_t>(std::max(divisible, 1.0))});
+  if (application().is_pinned()) job.max_slots = 1;
+  job.slots = slots_;
+  job.runs = runs_;
+  job.run_s = run_s_;
+  job.attained_slot_s = attained_slot_s_;
+  job.progress = progress_;
+  job.restarts = restarts_;
+  job.standing_s = standing_s_;
+  job.unchanged_s = unchanged_s_;
+  job.speed = speed_;
+  job.noise = noise_;
+  return job;
+}
+
+double PolluxJob::alone_s() const {
+  const Placement placement = pack(submission_.slots, 4);
+  const BatchChoice choice =
+      scheduler::divide_batch(submission_.batch, submission_.slots, application().limits());
+  double seconds = settings_.restart_s;
+  double progress = 0;
+  for (std::uint32_t epoch = 0; epoch < application().epochs(); ++epoch) {
+    const double end = application().end_of(epoch);
+    seconds += (end - progress) / pace(placement, choice, epoch).goodput;
+    progress = end;
+  }
+  return seconds;
+}
+
+double PolluxJob::remaining_steps() const {
+  const double all = application().steps(submission_.batch, application().epochs());
+  return std::max(1.0, all - application().steps(submission_.batch, epoch_ + 1));
+}
+
+double PolluxJob::true_step_s(std::uint32_t slots, std::uint32_t slots_per_node) const {
+  BatchChoice choice = scheduler::divide_batch(submission_.batch, slots, application().limits());
+  const StepTime time = application().step(pack(slots, slots_per_node), choice.per_slot);
+  return time.step_s + choice.accumulation * (time.step_s - time.sync_s);
+}
+
+std::uint32_t PolluxJob::max_divisible_slots() const {
+  if (application().is_pinned()) return 1;
+  return static_cast<std::uint32_t>(submission_.batch / application().limits().min_per_slot);
+}
+
+}  // namespace ds::simulator

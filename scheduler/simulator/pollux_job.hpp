@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "scheduler/policy/elastic/speed_fit.hpp"
+#include "scheduler/simulator/application_profile.hpp"
+#include "scheduler/simulator/simulated_job.hpp"
+
+namespace ds::simulator {
+
+/// One line of a Pollux workload.
+struct PolluxSubmission {
+  std::string name;
+  double submitted_s = 0;
+  const ApplicationProfile* application = nullptr;  ///< must outlive the job
+  std::uint32_t slots = 1;
+  double batch = 1;  ///< samples a step
+};
+
+struct PolluxSettings {
+  double restart_s = 30;
+  std::uint32_t max_slots = 64;  ///< of one job
+  bool adapts_batch = false;     ///< by the fitted goodput; else the owner's batch size
+};
+
+/// A job of the Pollux simulator (OSDI 2021): `traces/pollux-osdi21/README.md` has the rules that are
+/// followed here to the last digit.
+class PolluxJob final : public SimulatedJob {
+ public:
+  PolluxJob(std::uint32_t id, PolluxSubmission submission, const PolluxSettings& settings);
+
+  const std::string& name() const override { return submission_.name; }
+  double submitted_s() const override { return submission_.submitted_s; }
+  double alone_s() const override;
+  bool is_done() const override { return epoch_ == application().epochs(); }
+  double done_s() const override { return done_s_; }
+  double advance(double from_s, double seconds) override;
+  void give(const scheduler::Slots& slots, double now_s) override;
+  const scheduler::Slots& slots() const override { return slots_; }
+  scheduler::ElasticJob view() const override;
+
+  // What an oracle says.
+  double remaining_steps() const;
+  double true_step_s(std::uint32_t slots, std::uint32_t slots_per_node) const;
+  std::uint32_t max_divisible_slots() const;
+
+ private:
+  struct Pace {
+    double goodput = 0;
+    StepTime time;
+    scheduler::GradientNoise noise;
+  };
+  const ApplicationProfile& application() const { return *submission_.application; }
+  Pace pace(const Placement& placement, const scheduler::BatchChoice& choice, std::uint32_t epoch) const;
+  void measure(const Pace& pace);
+  void choose_batch();
+
+  std::uint32_t id_;
+  PolluxSubmission submission_;
+  PolluxSettings settings_;
+  scheduler::Slots slots_;
+  Placement placement_;
+  scheduler::BatchChoice choice_;
+  double standing_s_ = 0;
+  double unchanged_s_ = 0;
+  double progress_ = 0;
+  std::uint32_t epoch_ = 0;  ///< finished ones
+  double done_s_ = 0;
+  double run_s_ = 0;
+  std::vector<scheduler::RunSpan> runs_;
+  double attained_slot_s_ = 0;
+  std::uint32_t restarts_ = 0;
+  std::uint32_t most_slots_ = 0;  ///< that it has made steps with
+  std::vector<scheduler::StepMeasured> measured_;
+  std::optional<scheduler::SpeedModel> speed_;
+  scheduler::GradientNoise noise_;
+};
+
+/// Knows the jobs of a simulation.
+class PolluxOracle final : public scheduler::Oracle {
+ public:
+  explicit PolluxOracle(std::vector<const PolluxJob*> jobs) : jobs_(std::move(jobs)) {}
+  double remaining_steps(std::uint32_t job) const override { return jobs_[job]->remaining_steps(); }
+  double step_seconds(std::uint32_t job, std::uint32_t slots, std::uint32_t slots_per_node) const override {
+    return jobs_[job]->true_step_s(slots, slots_per_node);
+  }
+  std::uint32_t max_slots(std::uint32_t job) const override { return jobs_[job]->max_divisible_slots(); }
+
+ private:
+  std::vector<const PolluxJob*> jobs_;  ///< by id
+};
+
+}  // namespace ds::simulator

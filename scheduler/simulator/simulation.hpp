@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "scheduler/policy/elastic/elastic_policy.hpp"
+#include "scheduler/simulator/input.hpp"
+#include "scheduler/simulator/simulated_job.hpp"
+
+namespace ds::simulator {
+
+struct JobOutcome {
+  std::string name;
+  double submitted_s = 0;
+  double done_s = 0;
+  double alone_s = 0;  ///< on the slots that were asked for
+  double slot_s = 0;   ///< slots held times seconds
+  std::uint32_t restarts = 0;
+};
+
+struct Outcome {
+  std::vector<JobOutcome> jobs;  ///< in the order of submission
+  double makespan_s = 0;         ///< from zero to the last end
+  double busy_slot_s = 0;        ///< of the slots held, those in which steps were made
+  std::uint32_t cluster_slots = 0;
+  std::vector<double> decision_ms;  ///< of each plan
+};
+
+struct SimulationSettings {
+  scheduler::ElasticCluster cluster;
+  double time_limit_s = 400 * 86400.0;
+  std::function<double()> clock_ms;  ///< real time, for `decision_ms`; may be empty
+};
+
+/// Runs the jobs to their ends. In each round they first move on; then the policy plans for those submitted
+/// and not done; then jobs whose slots differ get the new ones. Refuses a plan that overfills a node, and to
+/// go on after `time_limit_s`. Deterministic.
+Read<Outcome> simulate(Jobs& jobs, const scheduler::ElasticPolicy& policy,
+                       const SimulationSettings& settings);
+
+}  // namespace ds::simulator

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scheduler/simulator/application_profile.hpp"
+#include "scheduler/simulator/pollux_job.hpp"
+
+namespace ds::simulator {
+
+/// The lines of a Pollux workload in the order of submission; `applications` must outlive them. Refusals
+/// name `file:line:column`.
+Read<std::vector<PolluxSubmission>> read_pollux_workload(
+    const std::filesystem::path& file, const std::map<std::string, ApplicationProfile>& applications);
+
+/// `16x4`: nodes, and slots of each; at most 65,536 and 64.
+Read<scheduler::ElasticCluster> parse_cluster(std::string_view text);
+
+}  // namespace ds::simulator
