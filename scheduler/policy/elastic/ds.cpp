@@ -10,7 +10,7 @@
 namespace ds::scheduler {
 namespace {
 
-// Few constants, each with one meaning; all were chosen on all workloads together.
+// Few constants, each with one meaning; all were chosen by the mean over four workloads.
 
 /// Where attained work, in seconds on one slot, lifts a job out of the first level, and the ratio of levels.
 constexpr double kFirstLevelS = 1000;
