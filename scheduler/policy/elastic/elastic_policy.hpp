@@ -66,7 +66,7 @@ class Oracle {
 /// Decides who has which slots from now on.
 ///
 /// Pure: `plan` depends on its arguments alone, equal input gives an equal plan. A policy is one file with a
-/// function that makes it, entered in `policy_list.cpp`.
+/// function that makes it, entered in `list_policies`.
 class ElasticPolicy {
  public:
   virtual ~ElasticPolicy() = default;
