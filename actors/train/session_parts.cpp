@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 #include <variant>
 
@@ -93,9 +94,11 @@ double majority_accuracy(const data::Dataset& training, const data::Dataset& val
   const auto most = static_cast<std::size_t>(std::ranges::max_element(counts) - counts.begin());
   const auto& theirs = validation.class_counts();
   if (most >= theirs.size()) return 0;
-  auto elements = static_cast<double>(validation.size());  // of masks, each voxel counts
-  for (const std::int64_t extent : validation.fields().back().shape) elements *= static_cast<double>(extent);
-  return static_cast<double>(theirs[most]) / elements;
+  // Of masks each voxel counts, and counted is what the files hold, before anything is cut to size.
+  const bool mask = !validation.fields().back().shape.empty();
+  const double elements =
+      mask ? std::accumulate(theirs.begin(), theirs.end(), 0.0) : static_cast<double>(validation.size());
+  return elements == 0 ? 0 : static_cast<double>(theirs[most]) / elements;
 }
 
 ModelRequest request_for(const scheduler::JobSpec& spec, const data::Dataset& training) {
