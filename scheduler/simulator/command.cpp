@@ -54,15 +54,39 @@ Read<Outcome> run_pollux(const Command& command, const scheduler::PolicyEntry& e
   return simulate(jobs, *entry.make(entry.needs_oracle ? &oracle : nullptr), settings);
 }
 
+Read<Outcome> run_elasticflow(const Command& command, const scheduler::PolicyEntry& entry,
+                              const SimulationSettings& settings) {
+  const auto needs_more = [](const scheduler::PolicyEntry& policy) {
+    return policy.adapts_batch || policy.needs_oracle;
+  };
+  if (needs_more(entry)) {
+    std::vector<std::string_view> others;
+    for (const auto& policy : scheduler::list_policies()) {
+      if (!needs_more(policy)) others.push_back(policy.name);
+    }
+    return refuse(fmt::format("--policy: {} decides by what only the pollux family has; choose one of {}",
+                              entry.name, fmt::join(others, ", ")));
+  }
+  const auto models = read_throughputs(command.profiles);
+  if (!models) return tl::unexpected(models.error());
+  auto submissions = read_elasticflow_workload(command.workload, *models);
+  if (!submissions) return tl::unexpected(submissions.error());
+  Jobs jobs;
+  for (ElasticFlowSubmission& submission : *submissions)
+    jobs.push_back(std::make_unique<ElasticFlowJob>(static_cast<std::uint32_t>(jobs.size()),
+                                                    std::move(submission), settings.cluster.restart_s));
+  return simulate(jobs, *entry.make(nullptr), settings);
+}
+
 Read<void> check(const Command& command) {
-  if (command.family != "pollux")
-    return refuse(fmt::format("--family: expected pollux, the one there is, got \"{}\"", command.family));
+  if (command.family != "pollux" && command.family != "elasticflow")
+    return refuse(fmt::format("--family: expected pollux or elasticflow, got \"{}\"", command.family));
   if (command.round_s == 0 || command.round_s > kMaxRoundS)
     return refuse(fmt::format("--round: expected 1 to {} seconds, got {}", kMaxRoundS, command.round_s));
   if (command.restart_s > kMaxRoundS)
     return refuse(fmt::format("--restart: expected 0 to {} seconds, got {}", kMaxRoundS, command.restart_s));
   if (command.profiles.empty())
-    return refuse("--profiles: name the folder that has a folder for each application");
+    return refuse("--profiles: name the folder that has a folder for each application, or a CSV file");
   if (command.workload.empty()) return refuse("--workload: name the CSV file of the jobs");
   return {};
 }
@@ -79,7 +103,8 @@ Read<std::string> run(const Command& command) {
   cluster->round_s = command.round_s;
   cluster->restart_s = command.restart_s;
   const SimulationSettings settings{.cluster = std::move(*cluster), .clock_ms = command.clock_ms};
-  const auto outcome = run_pollux(command, **policy, settings);
+  const auto outcome = command.family == "pollux" ? run_pollux(command, **policy, settings)
+                                                  : run_elasticflow(command, **policy, settings);
   if (!outcome) return tl::unexpected(outcome.error());
   const auto report = to_json(*outcome);
   return command.as_json ? report.dump() + "\n" : to_table(report);

@@ -39,11 +39,13 @@ std::optional<double> to_number(std::string_view text) {
 /// What `text` should have been; empty when it is right.
 std::string_view fault_of(std::string_view text, Cell kind, double& value) {
   if (kind == Cell::text) return text.empty() ? "a name" : "";
+  if (kind == Cell::at_least_zero_or_none && (text.empty() || text == "nan")) return "";
   const auto number = to_number(text);
   if (!number) return kind == Cell::count ? "a whole number" : "a number";
   value = *number;
   if (kind == Cell::positive && value <= 0) return "a number above 0";
-  if (kind == Cell::at_least_zero && value < 0) return "a number from 0";
+  if ((kind == Cell::at_least_zero || kind == Cell::at_least_zero_or_none) && value < 0)
+    return "a number from 0";
   if (kind == Cell::count && (value < 1 || value > 2147483648.0 || value != std::floor(value)))
     return "a whole number from 1";
   return "";

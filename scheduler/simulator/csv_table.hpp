@@ -16,7 +16,8 @@ enum class Cell {
   number,    ///< finite
   positive,  ///< a finite number above 0
   at_least_zero,
-  count,  ///< a whole number from 1 to 2^31
+  at_least_zero_or_none,  ///< an empty one and `nan` are read as 0
+  count,                  ///< a whole number from 1 to 2^31
 };
 
 struct Column {

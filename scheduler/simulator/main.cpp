@@ -9,8 +9,10 @@
 int main(int count, char** words) {
   ds::simulator::Command command;
   CLI::App app{"Runs a workload of a trace under a scheduling policy, in simulated time.", "ds-sim"};
-  app.add_option("--family", command.family, "whose traces and job model: pollux")->capture_default_str();
-  app.add_option("--profiles", command.profiles, "folder with a folder for each application");
+  app.add_option("--family", command.family, "whose traces and job model: pollux or elasticflow")
+      ->capture_default_str();
+  app.add_option("--profiles", command.profiles,
+                 "folder with a folder for each application, or a CSV file (elasticflow)");
   app.add_option("--workload", command.workload, "CSV file of the jobs");
   app.add_option("--policy", command.policy, "see --list-policies")->capture_default_str();
   app.add_option("--cluster", command.cluster, "nodes x slots of each")->capture_default_str();

@@ -46,6 +46,11 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
       {"allocated_share", slot_s / all},
       {"utilisation", outcome.busy_slot_s / all},
   };
+  if (std::any_of(outcome.jobs.begin(), outcome.jobs.end(),
+                  [](const JobOutcome& job) { return job.deadline_s.has_value(); }))
+    report["deadlines_met"] =
+        std::count_if(outcome.jobs.begin(), outcome.jobs.end(),
+                      [](const JobOutcome& job) { return job.deadline_s && job.done_s < *job.deadline_s; });
   if (!outcome.decision_ms.empty()) {
     report["decision_ms_p50"] = percentile(outcome.decision_ms, 50);
     report["decision_ms_p99"] = percentile(outcome.decision_ms, 99);

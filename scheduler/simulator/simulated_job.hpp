@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ class SimulatedJob {
   virtual double submitted_s() const = 0;
   /// Run time alone on the slots that its owner asked for, its start included.
   virtual double alone_s() const = 0;
+
+  /// By when it should be done; nothing where the traces have no deadlines.
+  virtual std::optional<double> deadline_s() const { return std::nullopt; }
 
   virtual bool is_done() const = 0;
   virtual double done_s() const = 0;  ///< when it ended

@@ -39,7 +39,7 @@ class Run {
     for (const auto& job : jobs_) {
       const ElasticJob view = job->view();
       outcome_.jobs.push_back({job->name(), job->submitted_s(), job->done_s(), job->alone_s(),
-                               view.attained_slot_s, view.restarts});
+                               view.attained_slot_s, view.restarts, job->deadline_s()});
       outcome_.makespan_s = std::max(outcome_.makespan_s, job->done_s());
     }
     return std::move(outcome_);

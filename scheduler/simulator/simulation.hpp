@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct JobOutcome {
   double alone_s = 0;  ///< on the slots that were asked for
   double slot_s = 0;   ///< slots held times seconds
   std::uint32_t restarts = 0;
+  std::optional<double> deadline_s{};
 };
 
 struct Outcome {

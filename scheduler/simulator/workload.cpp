@@ -20,10 +20,31 @@ std::optional<std::uint32_t> to_count(std::string_view text, std::uint32_t most)
   return value;
 }
 
-std::string list_names(const std::map<std::string, ApplicationProfile>& applications) {
+template <class Profile>
+std::string list_names(const std::map<std::string, Profile>& profiles) {
   std::string names;
-  for (const auto& [name, profile] : applications) names += (names.empty() ? "" : ", ") + name;
+  for (const auto& [name, profile] : profiles) names += (names.empty() ? "" : ", ") + name;
   return names;
+}
+
+/// What was measured for the job in `row`, whose columns begin with model, batch size and slots.
+Read<const StepRates*> find_rates(const std::string& file, const CsvTable& table, std::size_t row,
+                                  const std::map<std::string, ThroughputTable>& models) {
+  const auto refuse_cell = [&](std::size_t column, const std::string& why) {
+    return refuse(fmt::format("{}:{}:{}: {}", file, row + 2, table.place(row, column), why));
+  };
+  const auto model = models.find(table.text(row, 0));
+  if (model == models.end())
+    return refuse_cell(0, fmt::format("model_name: there are no throughputs of \"{}\", only of {}",
+                                      table.text(row, 0), list_names(models)));
+  const auto rates = model->second.find(table.count(row, 1));
+  if (rates == model->second.end())
+    return refuse_cell(1, fmt::format("batch_size: {} was not measured with batches of {}", model->first,
+                                      table.count(row, 1)));
+  if (!rates->second.has(table.count(row, 2)))
+    return refuse_cell(2, fmt::format("num_gpu: {} was not measured with batches of {} on {} slots",
+                                      model->first, rates->first, table.count(row, 2)));
+  return &rates->second;
 }
 
 }  // namespace
@@ -47,6 +68,34 @@ Read<std::vector<PolluxSubmission>> read_pollux_workload(
   }
   std::stable_sort(jobs.begin(), jobs.end(),
                    [](const auto& a, const auto& b) { return a.submitted_s < b.submitted_s; });
+  return jobs;
+}
+
+Read<std::vector<ElasticFlowSubmission>> read_elasticflow_workload(
+    const std::filesystem::path& file, const std::map<std::string, ThroughputTable>& models) {
+  constexpr std::array kColumns{Column{"model_name", Cell::text},
+                                Column{"batch_size", Cell::count},
+                                Column{"num_gpu", Cell::count},
+                                Column{"job_id", Cell::text},
+                                Column{"submit_time"},
+                                Column{"ddl"},
+                                Column{"iteration", Cell::count}};
+  const auto table = CsvTable::read(file, kColumns);
+  if (!table) return tl::unexpected(table.error());
+  std::vector<ElasticFlowSubmission> jobs;
+  for (std::size_t row = 0; row < table->rows(); ++row) {
+    const auto rates = find_rates(file.string(), *table, row, models);
+    if (!rates) return tl::unexpected(rates.error());
+    jobs.push_back({table->text(row, 3), table->number(row, 4), table->number(row, 5), table->number(row, 6),
+                    *rates, table->count(row, 2)});
+  }
+  std::stable_sort(jobs.begin(), jobs.end(),
+                   [](const auto& a, const auto& b) { return a.submitted_s < b.submitted_s; });
+  const double first_s = jobs.front().submitted_s;
+  for (ElasticFlowSubmission& job : jobs) {
+    job.submitted_s -= first_s;
+    job.deadline_s -= first_s;
+  }
   return jobs;
 }
 

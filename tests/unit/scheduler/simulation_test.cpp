@@ -152,6 +152,18 @@ TEST(Report, HasTheFieldsThatScriptsRelyOn) {
   EXPECT_EQ(report.at("utilisation"), 0.625);
   EXPECT_DOUBLE_EQ(report.at("gpu_hours").get<double>(), 1200.0 / 3600);
   EXPECT_FALSE(report.contains("decision_ms_p50"));
+  EXPECT_FALSE(report.contains("deadlines_met"));
+}
+
+TEST(Report, CountsTheJobsThatEndBeforeTheirDeadlines) {
+  Outcome outcome;
+  outcome.jobs = {{"before", 0, 99, 50, 400, 1, 100},
+                  {"at", 0, 100, 50, 400, 1, 100},
+                  {"after", 0, 101, 50, 400, 1, 100},
+                  {"without", 0, 9, 50, 400, 1}};
+  outcome.makespan_s = 101;
+  outcome.cluster_slots = 4;
+  EXPECT_EQ(to_json(outcome).at("deadlines_met"), 1);
 }
 
 }  // namespace

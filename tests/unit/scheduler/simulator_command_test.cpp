@@ -121,7 +121,7 @@ TEST_F(SimulatorCommand, AWrongArgumentIsRefusedWithWhatIsRight) {
             "optimus");
   command_.policy = "fifo";
   command_.family = "sia";
-  EXPECT_EQ(refusal(), "--family: expected pollux, the one there is, got \"sia\"");
+  EXPECT_EQ(refusal(), "--family: expected pollux or elasticflow, got \"sia\"");
   command_.family = "pollux";
   command_.round_s = 0;
   EXPECT_EQ(refusal(), "--round: expected 1 to 86400 seconds, got 0");

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "scheduler/simulator/simulated_job.hpp"
+#include "scheduler/simulator/throughput_table.hpp"
+
+namespace ds::simulator {
+
+/// One line of an ElasticFlow workload. Its times are from the first submission of the workload on.
+struct ElasticFlowSubmission {
+  std::string name;
+  double submitted_s = 0;
+  double deadline_s = 0;
+  double steps = 1;
+  const StepRates* rates = nullptr;  ///< must outlive the job
+  std::uint32_t slots = 1;           ///< one of the measured numbers
+};
+
+/// A job of the ElasticFlow traces (ASPLOS 2023): so many steps at a fixed batch size, at the measured rate
+/// of the slots that it has. Which nodes they are on makes no difference.
+class ElasticFlowJob final : public SimulatedJob {
+ public:
+  ElasticFlowJob(std::uint32_t id, ElasticFlowSubmission submission, double restart_s);
+
+  const std::string& name() const override { return submission_.name; }
+  double submitted_s() const override { return submission_.submitted_s; }
+  std::optional<double> deadline_s() const override { return submission_.deadline_s; }
+  double alone_s() const override;
+  bool is_done() const override { return is_done_; }
+  double done_s() const override { return done_s_; }
+  double advance(double from_s, double seconds) override;
+  void give(const scheduler::Slots& slots, double now_s) override;
+  const scheduler::Slots& slots() const override { return slots_; }
+  /// Without a speed model and gradient noise, which these traces don't have.
+  scheduler::ElasticJob view() const override;
+
+ private:
+  std::uint32_t id_;
+  ElasticFlowSubmission submission_;
+  double restart_s_;
+  scheduler::Slots slots_;
+  double standing_s_ = 0;
+  double unchanged_s_ = 0;
+  double steps_done_ = 0;
+  bool is_done_ = false;
+  double done_s_ = 0;
+  double run_s_ = 0;
+  std::vector<scheduler::RunSpan> runs_;
+  double attained_slot_s_ = 0;
+  std::uint32_t restarts_ = 0;
+};
+
+}  // namespace ds::simulator
