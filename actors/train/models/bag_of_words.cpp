@@ -8,11 +8,12 @@ namespace ds::train {
 namespace {
 
 /// Divided by the root of their number, the sums of short and long rows of unlike words are equally long; a
-/// mean would make those of long rows short. Padding words are zeros.
+/// mean would make those of long rows short. Padding words are masked.
 constexpr const char* kBegin = R"(def forward(self, words):
     embedded = torch.embedding(self.embedding.weight, words, 0, False, False)
-    count = torch.sum(torch.ne(words, 0), [1], True)
-    features = torch.sum(embedded, [1]) / torch.sqrt(torch.clamp(count, 1))
+    present = torch.ne(words, 0)
+    sums = torch.sum(embedded * present.unsqueeze(2), [1])
+    features = sums / torch.sqrt(torch.clamp(torch.sum(present, [1], True), 1))
 )";
 
 }  // namespace

@@ -73,11 +73,12 @@ TEST(Plugin, IsRefusedWithTheFileAndTheReason) {
 }
 
 TEST(Registry, KnowsTheZooAndSuggestsTheNearestName) {
-  EXPECT_EQ(Registry().names(),
-            (std::vector<std::string>{"lstm", "mlp", "resnet", "text_classifier", "transformer", "unet"}));
+  EXPECT_EQ(Registry().names(), (std::vector<std::string>{"bag_of_words", "lstm", "mlp", "resnet",
+                                                          "text_classifier", "transformer", "unet"}));
   ModelRequest wrong = request("perceptrn");
   EXPECT_EQ(refusal(wrong),
-            "model.zoo: no model \"perceptrn\", there are broken, linear, lstm, mlp, perceptron, resnet, "
+            "model.zoo: no model \"perceptrn\", there are bag_of_words, broken, linear, lstm, mlp, "
+            "perceptron, resnet, "
             "text_classifier, transformer, unet (did you mean perceptron?)");
 }
 
