@@ -6,9 +6,9 @@
 #include <limits>
 #include <random>
 
-#include "actors/fabric/actor_guard.hpp"
 #include "tests/unit/fabric/echo_actor.hpp"
 #include "tests/unit/fabric/peer_process.hpp"
+#include "tests/unit/fabric/site.hpp"
 #include "tests/unit/fabric/waiting.hpp"
 
 namespace ds::fabric {
@@ -16,68 +16,15 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::Ask;
+using test::ask;
+using test::Configuration;
 using test::Everything;
+using test::expect;
+using test::kNoArgument;
+using test::options;
 using test::Ping;
+using test::Site;
 using test::Stop;
-
-// With none at all, CAF 0.17 dereferences a null tuple of arguments, which the standard library's assertions
-// catch.
-constexpr int kNoArgument = 0;
-
-struct Configuration : caf::actor_system_config {
-  Configuration() {
-    configure(*this);
-    test::add_test_messages(*this);
-  }
-};
-
-TransportOptions options() {
-  TransportOptions result;
-  result.secret = "secret";
-  return result;
-}
-
-/// What would be a process: transport, actor system and fabric.
-struct Site {
-  Site() : transport(std::move(*Transport::start(options()))), system(config) {
-    fabric = std::make_unique<Fabric>(system, transport);
-  }
-  ~Site() {
-    for (auto& actor : actors) caf::anon_send_exit(actor, caf::exit_reason::kill);
-    fabric.reset();
-  }
-  caf::actor echo() {
-    actors.push_back(system.spawn(test::echo, fabric.get()));
-    return actors.back();
-  }
-  caf::actor proxy_of(const caf::actor& actor, Site& site) {
-    return fabric->resolve(site.fabric->address_of(actor));
-  }
-
-  std::shared_ptr<Transport> transport;
-  Configuration config;
-  caf::actor_system system;
-  std::unique_ptr<Fabric> fabric;
-  std::vector<caf::actor> actors;
-};
-
-template <class Answer, class... Question>
-std::variant<std::monostate, Answer, caf::error> ask(Site& site, const caf::actor& whom,
-                                                     Question... question) {
-  std::variant<std::monostate, Answer, caf::error> result;
-  caf::scoped_actor self(site.system);
-  self->request(whom, kPatience, question...)
-      .receive([&](const Answer& answer) { result = answer; },
-               [&](const caf::error& error) { result = error; });
-  return result;
-}
-
-template <class Answer, class... Question>
-Answer expect(Site& site, const caf::actor& whom, Question... question) {
-  auto result = ask<Answer>(site, whom, question...);
-  if (auto* error = std::get_if<caf::error>(&result)) ADD_FAILURE() << site.system.render(*error);
-  return std::holds_alternative<Answer>(result) ? std::get<Answer>(result) : Answer{};
-}
 
 template <class... Question>
 caf::error expect_error(Site& site, const caf::actor& whom, Question... question) {
@@ -124,32 +71,6 @@ TEST(Fabric, AsksAnActorOfAnotherProcess) {
   auto remote = a.proxy_of(b.echo(), b);
   EXPECT_EQ(expect<Ping>(a, remote, Ping{41}).number, 42u);
   for (std::uint64_t i = 0; i < 1000; ++i) ASSERT_EQ(expect<Ping>(a, remote, Ping{i}).number, i + 1);
-}
-
-TEST(Fabric, AGuardedActorOutlivesAMessageThatNobodyKnows) {
-  Site a;
-  Site b;
-  const auto stranger = b.system.spawn(
-      [](caf::event_based_actor*, int) -> caf::behavior { return {[](Ping ping) { return ping; }}; },
-      kNoArgument);
-  b.actors.push_back(stranger);
-  const auto remote = a.proxy_of(stranger, b);
-  const auto guarded = a.system.spawn(
-      [remote](caf::event_based_actor* self, int) -> caf::behavior {
-        guard_actor(*self, "a test's actor");
-        return {[self, remote](Ping ping) {
-          self->send(remote, Stop{});  // is answered with an error, before what follows
-          auto promise = self->make_response_promise<Ping>();
-          self->request(remote, kPatience, ping).then([promise](Ping back) mutable {
-            promise.deliver(back);
-          });
-          return promise;
-        }};
-      },
-      kNoArgument);
-  a.actors.push_back(guarded);
-  for (const std::uint64_t number : {1U, 2U})
-    EXPECT_EQ(expect<Ping>(a, guarded, Ping{number}).number, number);
 }
 
 TEST(Fabric, EveryKindOfFieldArrivesAsItLeft) {
