@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "scheduler/simulator/simulated_job.hpp"
+#include "scheduler/simulator/slot_use.hpp"
 #include "scheduler/simulator/throughput_table.hpp"
 
 namespace ds::simulator {
@@ -32,8 +33,8 @@ class ElasticFlowJob final : public SimulatedJob {
   bool is_done() const override { return is_done_; }
   double done_s() const override { return done_s_; }
   double advance(double from_s, double seconds) override;
-  void give(const scheduler::Slots& slots, double now_s) override;
-  const scheduler::Slots& slots() const override { return slots_; }
+  void give(const scheduler::Slots& slots, double now_s) override { use_.give(slots, now_s); }
+  const scheduler::Slots& slots() const override { return use_.slots(); }
   /// Without a speed model and gradient noise, which these traces don't have.
   scheduler::ElasticJob view() const override;
 
@@ -41,16 +42,10 @@ class ElasticFlowJob final : public SimulatedJob {
   std::uint32_t id_;
   ElasticFlowSubmission submission_;
   double restart_s_;
-  scheduler::Slots slots_;
-  double standing_s_ = 0;
-  double unchanged_s_ = 0;
+  SlotUse use_;
   double steps_done_ = 0;
   bool is_done_ = false;
   double done_s_ = 0;
-  double run_s_ = 0;
-  std::vector<scheduler::RunSpan> runs_;
-  double attained_slot_s_ = 0;
-  std::uint32_t restarts_ = 0;
 };
 
 }  // namespace ds::simulator

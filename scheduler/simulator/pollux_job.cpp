@@ -34,7 +34,7 @@ Placement pack(std::uint32_t slots, std::uint32_t slots_per_node) {
 }  // namespace
 
 PolluxJob::PolluxJob(std::uint32_t id, PolluxSubmission submission, const PolluxSettings& settings)
-    : id_(id), submission_(std::move(submission)), settings_(settings) {}
+    : id_(id), submission_(std::move(submission)), settings_(settings), use_(settings.restart_s) {}
 
 PolluxJob::Pace PolluxJob::pace(const Placement& placement, const BatchChoice& choice,
                                 std::uint32_t epoch) const {
@@ -51,7 +51,7 @@ PolluxJob::Pace PolluxJob::pace(const Placement& placement, const BatchChoice& c
 
 void PolluxJob::measure(const Pace& pace) {
   noise_ = pace.noise;
-  const auto slots = static_cast<std::uint32_t>(slots_.size());
+  const std::uint32_t slots = use_.count();
   most_slots_ = std::max(most_slots_, slots);
   if (!settings_.adapts_batch) return;
   const scheduler::StepMeasured step{static_cast<std::uint32_t>(placement_.size()), slots, choice_.per_slot,
@@ -70,8 +70,8 @@ void PolluxJob::measure(const Pace& pace) {
 }
 
 void PolluxJob::choose_batch() {
-  if (slots_.empty()) return;
-  const auto slots = static_cast<std::uint32_t>(slots_.size());
+  const std::uint32_t slots = use_.count();
+  if (slots == 0) return;
   const BatchLimits& limits = application().limits();
   if (!settings_.adapts_batch) {
     choice_ = scheduler::divide_batch(submission_.batch, slots, limits);
@@ -86,9 +86,8 @@ void PolluxJob::choose_batch() {
 }
 
 double PolluxJob::advance(double from_s, double seconds) {
-  if (slots_.empty() || is_done()) return 0;
-  const double stand = std::min(standing_s_, seconds);
-  standing_s_ -= stand;
+  if (use_.count() == 0 || is_done()) return 0;
+  const double stand = use_.stand(seconds);
   double left = seconds - stand;
   while (left > 0 && !is_done()) {
     const Pace now = pace(placement_, choice_, epoch_);
@@ -105,23 +104,14 @@ double PolluxJob::advance(double from_s, double seconds) {
     choose_batch();
   }
   const double spent = seconds - left;
-  run_s_ += seconds;
-  runs_.back().to_s = from_s + seconds;
-  unchanged_s_ += seconds;
-  attained_slot_s_ += spent * static_cast<double>(slots_.size());
+  use_.add_round(from_s, seconds, spent);
   if (is_done()) done_s_ = from_s + spent;
   return spent - stand;
 }
 
 void PolluxJob::give(const Slots& slots, double now_s) {
-  if (slots_.empty()) runs_.push_back({now_s, now_s});
-  slots_ = slots;
+  use_.give(slots, now_s);
   placement_ = to_placement(slots);
-  unchanged_s_ = 0;
-  standing_s_ = 0;
-  if (slots.empty()) return;
-  standing_s_ = settings_.restart_s;
-  ++restarts_;
   choose_batch();
 }
 
@@ -135,14 +125,8 @@ scheduler::ElasticJob PolluxJob::view() const {
   job.max_slots = std::min({std::max(2 * most_slots_, 1U), settings_.max_slots,
                             static_cast<std::uint32_t>(std::max(divisible, 1.0))});
   if (application().is_pinned()) job.max_slots = 1;
-  job.slots = slots_;
-  job.runs = runs_;
-  job.run_s = run_s_;
-  job.attained_slot_s = attained_slot_s_;
   job.progress = progress_;
-  job.restarts = restarts_;
-  job.standing_s = standing_s_;
-  job.unchanged_s = unchanged_s_;
+  use_.describe(job);
   job.speed = speed_;
   job.noise = noise_;
   return job;

@@ -7,6 +7,7 @@
 #include "scheduler/policy/elastic/speed_fit.hpp"
 #include "scheduler/simulator/application_profile.hpp"
 #include "scheduler/simulator/simulated_job.hpp"
+#include "scheduler/simulator/slot_use.hpp"
 
 namespace ds::simulator {
 
@@ -38,7 +39,7 @@ class PolluxJob final : public SimulatedJob {
   double done_s() const override { return done_s_; }
   double advance(double from_s, double seconds) override;
   void give(const scheduler::Slots& slots, double now_s) override;
-  const scheduler::Slots& slots() const override { return slots_; }
+  const scheduler::Slots& slots() const override { return use_.slots(); }
   scheduler::ElasticJob view() const override;
 
   // What an oracle says.
@@ -60,18 +61,12 @@ class PolluxJob final : public SimulatedJob {
   std::uint32_t id_;
   PolluxSubmission submission_;
   PolluxSettings settings_;
-  scheduler::Slots slots_;
+  SlotUse use_;
   Placement placement_;
   scheduler::BatchChoice choice_;
-  double standing_s_ = 0;
-  double unchanged_s_ = 0;
   double progress_ = 0;
   std::uint32_t epoch_ = 0;  ///< finished ones
   double done_s_ = 0;
-  double run_s_ = 0;
-  std::vector<scheduler::RunSpan> runs_;
-  double attained_slot_s_ = 0;
-  std::uint32_t restarts_ = 0;
   std::uint32_t most_slots_ = 0;  ///< that it has made steps with
   std::vector<scheduler::StepMeasured> measured_;
   std::optional<scheduler::SpeedModel> speed_;
