@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "actors/train/models/layers.hpp"
 #include "actors/train/models/settings.hpp"
 #include "actors/train/models/zoo.hpp"
@@ -28,20 +26,15 @@ Result<ScriptText> make_bag_of_words(const ModelRequest& request) {
   const double dropout = settings.probability("dropout", 0);
   if (const Result<void> fits = settings.check(); !fits) return tl::unexpected(fits.error());
 
-  const std::int64_t outputs = product_of(*output);
   // Small, so that a word that was hardly ever seen says hardly anything.
   Initial words = Initial::uniform(0.1);
   words.first_row_zero = true;
-  const Initial linear = Initial::uniform(1 / std::sqrt(static_cast<double>(width)));
   ScriptText text;
   text.name = "BagOfWords";
-  text.parameters = {{"embedding.weight", {std::int64_t{request.vocabulary}, width}, words},
-                     {"output.weight", {outputs, width}, linear},
-                     {"output.bias", {outputs}, linear}};
+  text.parameters = {{"embedding.weight", {std::int64_t{request.vocabulary}, width}, words}};
   text.source = kBegin;
   text.source += dropout_line("features", dropout);
-  text.source += "    scores = torch.linear(features, self.output.weight, self.output.bias)\n";
-  text.source += return_shaped("scores", *output);
+  text.source += return_shaped(add_linear(text, "output", width, product_of(*output), "features"), *output);
   return text;
 }
 

@@ -106,5 +106,22 @@ TEST_P(SessionModels, LearnWhatIsThereToLearn) {
   EXPECT_GT(evaluation->metrics.at("accuracy"), evaluation->majority_accuracy);
 }
 
+using ModelsOfMasks = ModelRecipes;
+
+TEST_F(ModelsOfMasks, AreComparedWithTheMostFrequentLabelOfTheFilesHoweverTheyAreCut) {
+  const auto most_frequent = [&](const scheduler::JobSpec& spec) {
+    const auto session = open(spec);
+    collective::Communicator one(spec.logical_ranks());
+    const auto evaluation = session->evaluate(one);
+    EXPECT_TRUE(evaluation) << evaluation.error().message;
+    return evaluation ? evaluation->majority_accuracy : 0;
+  };
+  scheduler::JobSpec spec = job_for(Recipe{"unet"});
+  spec.data.transforms.clear();
+  EXPECT_DOUBLE_EQ(most_frequent(spec), 2.0 / 3);  // a bar is a third of its image
+  spec.data.transforms = {{scheduler::Crop{.size = {6, 6}, .random = false}, {}}};
+  EXPECT_DOUBLE_EQ(most_frequent(spec), 2.0 / 3);
+}
+
 }  // namespace
 }  // namespace ds::train
