@@ -24,7 +24,7 @@ class WordsInOrder {
   void add(std::uint64_t range, WordCounts& words) {
     std::unique_lock lock(mutex_);
     turn_.wait(lock, [&] { return next_ == range; });
-    all_.add(std::move(words));
+    all_.take(words);
     ++next_;
     turn_.notify_all();
   }

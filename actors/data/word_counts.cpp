@@ -28,7 +28,7 @@ void WordCounts::count(std::string_view words) {
   if (counts_.size() > most_) forget_rarest();
 }
 
-void WordCounts::add(WordCounts&& other) {
+void WordCounts::take(WordCounts& other) {
   if (counts_.empty()) counts_.swap(other.counts_);
   while (!other.counts_.empty()) {
     auto added = counts_.insert(other.counts_.extract(other.counts_.begin()));

@@ -25,8 +25,8 @@ class WordCounts {
   explicit WordCounts(std::uint32_t ngrams = 1, std::size_t most = kUsual) : ngrams_(ngrams), most_(most) {}
 
   void add_text(std::string_view text);
-  /// Takes all of `other`, which was made with the same settings; it can count on from nothing.
-  void add(WordCounts&& other);
+  /// Takes all out of `other`, which was made with the same settings and counts on from nothing.
+  void take(WordCounts& other);
 
   std::uint32_t ngrams() const { return ngrams_; }
   std::size_t size() const { return counts_.size(); }
