@@ -13,13 +13,9 @@ namespace ds::storage {
 
 /// The checkpoint store's bounds. `CheckpointStore::open` uses these values; tests use others.
 struct CheckpointLimits {
-  static constexpr std::size_t kWriteBufferBytes = 16U << 20;
-
-  /// Of disk that must stay free: compacting writes what is still live in the waiting tables anew before
-  /// these are deleted.
-  std::uint64_t reserve_bytes = kReserveBytes + kWaitingTables * kWriteBufferBytes;
-  std::size_t batch_bytes = 4U << 20;  ///< of chunks written at once
-  DatabaseTuning database = {.write_buffer_bytes = kWriteBufferBytes};
+  std::uint64_t reserve_bytes = kReserveBytes;  ///< of disk that must stay free
+  std::size_t batch_bytes = 4U << 20;           ///< of chunks written at once
+  DatabaseTuning database = {.write_buffer_bytes = 16U << 20};
 };
 
 Result<std::unique_ptr<CheckpointStore>> open_checkpoint_store(const std::filesystem::path& directory,

@@ -15,9 +15,6 @@ class Status;
 
 namespace ds::storage {
 
-/// So many tables, each of a write buffer's size, wait until they are compacted together.
-inline constexpr int kWaitingTables = 16;
-
 /// What differs between our databases.
 struct DatabaseTuning {
   std::size_t write_buffer_bytes = 4U << 20;
