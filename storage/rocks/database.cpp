@@ -26,11 +26,6 @@ rocksdb::Options make_options(const DatabaseTuning& tuning) {
       rocksdb::kNoCompression;  // sums are taken of what is stored, and tensors hardly shrink
   options.write_buffer_size = tuning.write_buffer_bytes;
   options.max_write_buffer_number = 2;
-  // Chunks of checkpoints live for a few versions: compacting late finds most of them deleted, and rewrites
-  // a third of what RocksDB's own trigger of four files does. What waits is at most 16 write buffers.
-  options.level0_file_num_compaction_trigger = 16;
-  options.level0_slowdown_writes_trigger = 32;
-  options.level0_stop_writes_trigger = 48;
   options.max_total_wal_size = 4 * tuning.write_buffer_bytes;
   options.max_open_files = 64;
   options.max_background_jobs = 2;
