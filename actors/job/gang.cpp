@@ -1,5 +1,7 @@
 #include "actors/job/gang.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -175,11 +177,12 @@ void Gang::begin_pause(GangActions& actions, Time now, const std::string& why) {
   enter(Stage::pausing, now);
   awaited_.clear();
   actions.push_back(ShowPhase{members_.empty() ? ShowPhase::starting : ShowPhase::resizing, why});
-  for (const auto& [id, worker] : workers_) {
+  for (auto& [id, worker] : workers_) {
     // One that is being released may be the only one with the newest state: it stays until the others have
     // it.
     if (!worker.ready || worker.lost) continue;
     awaited_.insert(id);
+    worker.pause_limit = Time(0);
     actions.push_back(PauseWorker{id, generation_});
   }
   if (awaited_.empty()) enter(Stage::gathering, now);
@@ -202,6 +205,25 @@ GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std:
   awaited_.erase(worker);
   reconsider(actions, now);
   return actions;
+}
+
+void Gang::on_pausing(std::uint64_t worker, std::uint64_t generation, Time longest) {
+  auto* known = find(worker);
+  if (known == nullptr || stage_ != Stage::pausing || generation != generation_) return;
+  const Time most = options_.longest_pause_limit;
+  const Time wanted = longest == Time(0) ? options_.first_pause_limit
+                                         : options_.pause_limit + 2 * std::clamp(longest, Time(0), most);
+  known->pause_limit = std::min(wanted, most);
+}
+
+Gang::Time Gang::pause_limit(const Worker& worker) const {
+  return std::max(options_.pause_limit, worker.pause_limit);
+}
+
+Gang::Time Gang::longest_pause() const {
+  Time longest = options_.pause_limit;
+  for (const auto& [id, worker] : workers_) longest = std::max(longest, pause_limit(worker));
+  return longest;
 }
 
 void Gang::finish_pause(GangActions& actions, Time now) {
@@ -364,16 +386,17 @@ GangActions Gang::on_tick(Time now) {
     }
     // Even one that never came up, or whose gang never formed again, must be gone some day.
     if (worker.releasing && !worker.lost &&
-        now - worker.releasing_at >= options_.pause_limit + options_.join_limit) {
+        now - worker.releasing_at >= longest_pause() + options_.join_limit) {
       late.emplace_back(id, "it did not leave in time");
     }
   }
-  const auto limit = stage_ == Stage::pausing ? options_.pause_limit : options_.join_limit;
-  if ((stage_ == Stage::pausing || stage_ == Stage::joining) && now - entered_ >= limit) {
-    for (const auto id : awaited_) {
-      late.emplace_back(id,
-                        stage_ == Stage::pausing ? "it did not pause in time" : "it did not join in time");
-    }
+  for (const auto id : awaited_) {
+    const bool pauses = stage_ == Stage::pausing;
+    if (!pauses && stage_ != Stage::joining) break;
+    const Time limit = pauses ? pause_limit(*find(id)) : options_.join_limit;
+    if (now - entered_ < limit) continue;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
+    late.emplace_back(id, fmt::format("it did not {} within {} s", pauses ? "pause" : "join", seconds));
   }
   for (const auto& [id, why] : late) lose(id, why, actions);
   if (stage_ == Stage::gathering && now - entered_ >= options_.join_limit) {

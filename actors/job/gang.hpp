@@ -117,6 +117,8 @@ class Gang {
     std::chrono::milliseconds gather_limit{
         10'000};  ///< how long a whole minimum waits for the rest to get ready
     std::chrono::milliseconds pause_limit{60'000};
+    /// In place of `pause_limit` for one whose first micro-batch is not done, and the most for any.
+    std::chrono::milliseconds first_pause_limit{600'000}, longest_pause_limit{3'600'000};
     std::chrono::milliseconds join_limit{180'000};
     std::chrono::milliseconds ready_limit{300'000};  ///< from lease to ready
     std::chrono::milliseconds recover_limit{
@@ -137,6 +139,10 @@ class Gang {
   /// `held`: of a server.
   GangActions on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now,
                         std::vector<HeldRange> held = {});
+  /// It computes a micro-batch, or a batch of an evaluation, and can stop at the end of that only: `longest`
+  /// is what these took until now at most, 0 if none was done. It is given twice as long besides
+  /// `pause_limit`.
+  void on_pausing(std::uint64_t worker, std::uint64_t generation, Time longest);
   GangActions on_recorded(std::uint64_t generation, Time now);
   GangActions on_joined(std::uint64_t worker, std::uint64_t generation, Time now);
   /// A member cannot go on in this generation (a collective failed, or its join did); it waits for the next.
@@ -163,6 +169,7 @@ class Gang {
     bool lost = false;     ///< must be killed; never comes back
     WorkerStatus status;
     std::vector<HeldRange> held;  ///< of a server that paused
+    Time pause_limit{0};          ///< 0: that of the options
     Time leased_at{0};
     Time releasing_at{0};
   };
@@ -180,6 +187,8 @@ class Gang {
   std::vector<std::uint64_t> servers() const;
   void join_servers(GangActions& actions);
   void choose_resume_step();
+  Time pause_limit(const Worker& worker) const;
+  Time longest_pause() const;
   Worker* find(std::uint64_t worker);
   void enter(Stage stage, Time now);
 

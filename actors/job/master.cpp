@@ -52,6 +52,9 @@ class Master : public caf::event_based_actor {
         [this](const GangPaused& paused) {
           carry_out(gang_.on_paused(paused.worker, paused.generation, paused.step, now()));
         },
+        [this](const GangPausing& pausing) {
+          gang_.on_pausing(pausing.worker, pausing.generation, Gang::Time(pausing.longest_ms));
+        },
         [this](const ServerPaused& paused) {
           commits_.on_paused(paused.worker, paused.last_commit);
           carry_out(gang_.on_paused(paused.worker, paused.generation, 0, now(), paused.held));

@@ -15,6 +15,7 @@ void register_messages(caf::actor_system_config& config) {
   add_message<AssignJob>(config, "ds::AssignJob");
   add_message<PauseGang>(config, "ds::PauseGang");
   add_message<GangPaused>(config, "ds::GangPaused");
+  add_message<GangPausing>(config, "ds::GangPausing");
   add_message<JoinGang>(config, "ds::JoinGang");
   add_message<GangJoined>(config, "ds::GangJoined");
   add_message<StartSteps>(config, "ds::StartSteps");

@@ -52,6 +52,14 @@ struct GangPaused {
   bool operator==(const GangPaused&) const = default;
 };
 
+/// What a worker says at once to `PauseGang` when it computes a micro-batch, or a batch of an evaluation: it
+/// can only stop at the end of that.
+struct GangPausing {
+  std::uint64_t worker = 0, generation = 0;
+  std::uint64_t longest_ms = 0;  ///< that its like took until now at most; 0: it is the first
+  bool operator==(const GangPausing&) const = default;
+};
+
 struct GangMember {
   std::uint64_t worker = 0;
   fabric::ActorAddress actor;
@@ -206,6 +214,10 @@ auto inspect(I& f, PauseGang& x) {
 template <class I>
 auto inspect(I& f, GangPaused& x) {
   return f(x.worker, x.generation, x.step);
+}
+template <class I>
+auto inspect(I& f, GangPausing& x) {
+  return f(x.worker, x.generation, x.longest_ms);
 }
 template <class I>
 auto inspect(I& f, GangMember& x) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -81,6 +82,7 @@ Result<void> Trainer::make_session() {
   auto session = train::TrainingSession::create(spec_);
   if (!session) return tl::unexpected(session.error());
   session_ = std::move(*session);
+  session_->watch_pieces(this);
   if (spec_.data.shards > 0)
     session_->set_batch_source([this](const train::BatchMaker& maker) { return make_source_(spec_, maker); });
   if (spec_.audit)
@@ -175,6 +177,23 @@ void Trainer::start(std::uint64_t generation) {
 bool Trainer::is_current(std::uint64_t generation) const {
   std::lock_guard lock(mutex_);
   return !stopping_ && newest_ == generation;
+}
+
+Result<void> Trainer::begin(train::PieceKind kind) {
+  std::lock_guard lock(mutex_);
+  if (stopping_ || newest_ != joined_) return fail(ErrorCode::cancelled, "the generation ended");
+  position_.computing = true;
+  position_.longest_piece = longest_pieces_[kind];
+  piece_ = kind;
+  piece_began_ = Clock::now();
+  return {};
+}
+
+void Trainer::end() {
+  std::lock_guard lock(mutex_);
+  position_.computing = false;
+  const auto took = std::chrono::ceil<std::chrono::milliseconds>(Clock::now() - piece_began_);
+  longest_pieces_[piece_] = std::max(longest_pieces_[piece_], took);
 }
 
 void Trainer::be_stuck(std::uint64_t generation, const Error& why) {

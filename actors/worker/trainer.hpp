@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -15,6 +16,7 @@
 #include "actors/collective/communicator.hpp"
 #include "actors/parameters/link.hpp"
 #include "actors/train/batch_source.hpp"
+#include "actors/train/piece_watch.hpp"
 #include "actors/train/session.hpp"
 
 namespace ds::worker {
@@ -54,10 +56,10 @@ struct TrainerPlace {
 /// One worker's training thread: runs steps between a `start` and the next `pause`, and answers through
 /// events.
 ///
-/// It has no clock, no messages and no files of its own, and never waits for anything but its members'
-/// collectives, which `pause` and `stop` abort. Orders of a generation older than the newest obeyed are
-/// ignored. Methods: any thread.
-class Trainer {
+/// It has no messages and no files of its own, and never waits for anything but its members' collectives.
+/// `pause` and the end abort these, and give a step or an evaluation up before its next micro-batch or batch.
+/// Orders of a generation older than the newest obeyed are ignored. Methods: any thread.
+class Trainer : private train::PieceWatch {
  public:
   /// Where the batches come from of a job that has data shards. Called on the trainer's thread; the maker
   /// outlives what is returned.
@@ -65,7 +67,7 @@ class Trainer {
       std::function<std::unique_ptr<train::BatchSource>(const scheduler::JobSpec&, const train::BatchMaker&)>;
 
   Trainer(TrainerEvents events, MakeSource make_source);
-  ~Trainer();  ///< stops at the next micro-batch and joins the thread
+  ~Trainer() override;  ///< stops at the next micro-batch and joins the thread
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
@@ -85,12 +87,17 @@ class Trainer {
     std::string fingerprint;  ///< of data and model, which all workers of a job must share
     std::uint64_t parameters = 0;
     std::vector<parameters::RowTable> row_tables;
+    bool computing = false;  ///< a micro-batch, or a batch of an evaluation, which nothing can interrupt
+    std::chrono::milliseconds longest_piece{0};  ///< that its like took until now; 0: it is the first
   };
   Position position() const;
 
  private:
   using Order = std::function<void()>;
+  using Clock = std::chrono::steady_clock;  // how long pieces take says when a worker is late
 
+  Result<void> begin(train::PieceKind kind) override;
+  void end() override;
   void run();
   void push(Order order);
   void create_session(const scheduler::JobSpec& spec);
@@ -117,6 +124,9 @@ class Trainer {
   std::shared_ptr<collective::Exchange> exchange_;
   std::shared_ptr<parameters::Link> servers_;
   Position position_;
+  Clock::time_point piece_began_;
+  train::PieceKind piece_{};
+  std::map<train::PieceKind, std::chrono::milliseconds> longest_pieces_;
 
   // Only the trainer's thread touches these.
   scheduler::JobSpec spec_;

@@ -168,6 +168,10 @@ class Worker : public caf::event_based_actor {
     newest_ = order.generation;
     stuck_.reset();
     trainer_.pause(order.generation);
+    const auto at = trainer_.position();
+    if (!at.computing) return;
+    line_.tell_master(
+        GangPausing{process_.worker, order.generation, static_cast<std::uint64_t>(at.longest_piece.count())});
   }
 
   void on_join(const JoinGang& order) {

@@ -156,6 +156,65 @@ TEST(Gang, KillsAWorkerThatDoesNotPauseInTime) {
   EXPECT_EQ(late[0].worker, 2U);
 }
 
+/// Brings a gang of two to a pause for which worker 2 is awaited.
+void wait_for_the_second(Gang& gang) {
+  form(gang, 2);
+  gang.on_stuck(1, gang.generation(), 5, "", milliseconds(1));
+  gang.on_paused(1, gang.generation(), 5, milliseconds(1));
+}
+
+TEST(Gang, WaitsForAMicroBatchThatTakesLongerThanAPauseMay) {
+  Gang gang(options(4, 1));
+  wait_for_the_second(gang);
+  gang.on_pausing(2, gang.generation(), milliseconds(90'000));
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(200'000))).empty());
+  EXPECT_EQ(of<RecordGeneration>(gang.on_paused(2, gang.generation(), 6, milliseconds(200'001))).size(), 1U);
+}
+
+TEST(Gang, KillsAWorkerThatTakesFarLongerThanItsLongestMicroBatch) {
+  Gang gang(options(4, 1));
+  wait_for_the_second(gang);
+  gang.on_pausing(2, gang.generation(), milliseconds(90'000));
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(240'000))).empty());
+  const auto late = of<KillWorker>(gang.on_tick(milliseconds(240'001)));
+  ASSERT_EQ(late.size(), 1U);
+  EXPECT_EQ(late[0].worker, 2U);
+  EXPECT_EQ(late[0].why, "it did not pause within 240 s");
+}
+
+TEST(Gang, GivesAFirstMicroBatchItsOwnLimit) {
+  Gang gang(options(4, 1));
+  wait_for_the_second(gang);
+  gang.on_pausing(2, gang.generation(), milliseconds(0));
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(600'000))).empty());
+  EXPECT_EQ(of<KillWorker>(gang.on_tick(milliseconds(600'001))).size(), 1U);
+}
+
+TEST(Gang, GivesNobodyMoreThanTheLongestPause) {
+  Gang gang(options(4, 1));
+  wait_for_the_second(gang);
+  gang.on_pausing(2, gang.generation(), milliseconds::max());
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(3'600'000))).empty());
+  EXPECT_EQ(of<KillWorker>(gang.on_tick(milliseconds(3'600'001))).size(), 1U);
+}
+
+TEST(Gang, GivesMoreTimeForThePauseItWasAskedForOnly) {
+  Gang gang(options(4, 1));
+  wait_for_the_second(gang);
+  gang.on_pausing(2, gang.generation() - 1, milliseconds(90'000));
+  EXPECT_EQ(of<KillWorker>(gang.on_tick(milliseconds(60'001))).size(), 1U);
+}
+
+TEST(Gang, LetsALeavingWorkerEndALongMicroBatchFirst) {
+  Gang gang(options(4, 1));
+  form(gang, 2);
+  gang.set_leases({{1, true}, {2, false}}, milliseconds(1));
+  gang.on_pausing(1, gang.generation(), milliseconds(300'000));
+  gang.on_paused(2, gang.generation(), 5, milliseconds(1));
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(640'000))).empty());
+  EXPECT_EQ(of<RecordGeneration>(gang.on_paused(1, gang.generation(), 6, milliseconds(640'001))).size(), 1U);
+}
+
 TEST(Gang, TakesATrainingGangBackAsItIs) {
   auto recovering = options(4, 1);
   recovering.generation = 5;
