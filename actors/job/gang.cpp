@@ -34,7 +34,10 @@ GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
   for (const auto& lease : leases) {
     auto known = workers_.find(lease.worker);
     Worker worker = known == workers_.end() ? Worker{} : known->second;
-    if (known == workers_.end()) worker.leased_at = now;
+    if (known == workers_.end()) {
+      worker.leased_at = now;
+      worker.trained = recovering_ && std::ranges::find(members_, lease.worker) != members_.end();
+    }
     if (lease.releasing && !worker.releasing) worker.releasing_at = now;
     worker.releasing = lease.releasing;
     worker.role = lease.role;
@@ -66,6 +69,7 @@ GangActions Gang::on_hello(std::uint64_t worker, const WorkerStatus& status, Tim
   if (known->releasing && !known->ready && status.phase != WorkerPhase::training) return {StopWorker{worker}};
   known->present = true;
   known->status = status;
+  known->trained |= status.phase == WorkerPhase::training || status.step > 0;
   if (status.phase == WorkerPhase::fresh) {
     actions.push_back(AssignWorker{worker});
     return actions;
@@ -304,6 +308,7 @@ GangActions Gang::on_joined(std::uint64_t worker, std::uint64_t generation, Time
   for (const auto server : server_members_) find(server)->status.phase = WorkerPhase::training;
   for (const auto member : members_) {
     find(member)->status.phase = WorkerPhase::training;
+    find(member)->trained = true;
     actions.push_back(StartWorker{member, generation_});
   }
   for (const auto& [id, leaving] : workers_) {
@@ -320,6 +325,12 @@ GangActions Gang::on_stuck(std::uint64_t worker, std::uint64_t generation, std::
   auto* known = find(worker);
   if (known == nullptr || generation != generation_) return actions;
   known->status = {WorkerPhase::ready, generation, step};
+  if (stage_ == Stage::joining && can_do_without(worker) &&
+      ++known->failed_joins >= options_.dispensable_joins) {
+    lose(worker, why, actions, true);
+    reconsider(actions, now);
+    return actions;
+  }
   if (stage_ == Stage::joining || stage_ == Stage::training) {
     stuck_ = true;
     count_fruitless(step, why, actions, now);
@@ -342,7 +353,18 @@ void Gang::count_fruitless(std::uint64_t step, const std::string& why, GangActio
   if (fruitless_ > 1) retry_at_ = now + std::chrono::milliseconds(250 << std::min(fruitless_, 7U));
 }
 
-void Gang::lose(std::uint64_t worker, const std::string& why, GangActions& actions) {
+bool Gang::can_do_without(std::uint64_t worker) const {
+  const auto one = workers_.find(worker);
+  if (one == workers_.end() || one->second.role != scheduler::Role::worker || one->second.trained)
+    return false;
+  const auto stay = std::ranges::count_if(workers_, [](const auto& entry) {
+    const Worker& other = entry.second;
+    return other.role == scheduler::Role::worker && other.trained && !other.lost && !other.releasing;
+  });
+  return static_cast<std::uint64_t>(stay) >= std::max(options_.min_workers, 1U);
+}
+
+void Gang::lose(std::uint64_t worker, const std::string& why, GangActions& actions, bool at_fault) {
   auto* known = find(worker);
   if (known == nullptr || known->lost) return;
   fruitless_ = 0;
@@ -352,7 +374,15 @@ void Gang::lose(std::uint64_t worker, const std::string& why, GangActions& actio
   known->present = false;
   awaited_.erase(worker);
   // The process may live on behind a cut; it must be gone before its slots are given again.
-  actions.push_back(KillWorker{worker, why});
+  actions.push_back(KillWorker{worker, why, at_fault, can_do_without(worker)});
+}
+
+GangActions Gang::on_failed(std::uint64_t worker, const std::string& why, Time now) {
+  GangActions actions;
+  if (stage_ == Stage::finished) return actions;
+  lose(worker, why, actions, true);
+  reconsider(actions, now);
+  return actions;
 }
 
 GangActions Gang::on_lost(std::uint64_t worker, Time now) {

@@ -78,6 +78,8 @@ struct StopWorker {
 struct KillWorker {
   std::uint64_t worker = 0;
   std::string why;
+  bool at_fault = false;     ///< it failed by itself; not: something happened to it
+  bool dispensable = false;  ///< the others train on without it (`Gang::can_do_without`)
 };
 struct FinishJob {
   std::uint64_t step = 0;
@@ -122,7 +124,8 @@ class Gang {
     std::chrono::milliseconds join_limit{180'000};
     std::chrono::milliseconds ready_limit{300'000};  ///< from lease to ready
     std::chrono::milliseconds recover_limit{
-        20'000};                        ///< for a new head to hear from the workers of the old one
+        20'000};                          ///< for a new head to hear from the workers of the old one
+    std::uint32_t dispensable_joins = 2;  ///< that may fail, of a worker that the others can do without
     std::uint32_t fruitless_limit = 8;  ///< generations in a row that got stuck at once, with no member lost
   };
   using Time = std::chrono::milliseconds;  ///< since any fixed moment
@@ -150,6 +153,10 @@ class Gang {
   /// time, and in the end the job fails with the last `why`.
   GangActions on_stuck(std::uint64_t worker, std::uint64_t generation, std::uint64_t step,
                        const std::string& why, Time now);
+  /// The worker cannot do its part, now or ever. One that the gang can do without is just removed.
+  GangActions on_failed(std::uint64_t worker, const std::string& why, Time now);
+  /// It has never trained, and enough others have: a fault of its own is none of the job's.
+  bool can_do_without(std::uint64_t worker) const;
   /// The connection to the worker is gone.
   GangActions on_lost(std::uint64_t worker, Time now);
   GangActions on_finished(std::uint64_t worker, std::uint64_t generation, std::uint64_t step);
@@ -167,6 +174,8 @@ class Gang {
     bool present = false;  ///< said hello and was not lost
     bool ready = false;    ///< has a state
     bool lost = false;     ///< must be killed; never comes back
+    bool trained = false;  ///< was in a generation that began, as far as is known
+    std::uint32_t failed_joins = 0;
     WorkerStatus status;
     std::vector<HeldRange> held;  ///< of a server that paused
     Time pause_limit{0};          ///< 0: that of the options
@@ -181,7 +190,7 @@ class Gang {
   void finish_pause(GangActions& actions, Time now);
   void begin_join(GangActions& actions, Time now);
   void count_fruitless(std::uint64_t step, const std::string& why, GangActions& actions, Time now);
-  void lose(std::uint64_t worker, const std::string& why, GangActions& actions);
+  void lose(std::uint64_t worker, const std::string& why, GangActions& actions, bool at_fault = false);
   void take_back_or_gather(GangActions& actions, Time now);
   std::vector<std::uint64_t> candidates() const;
   std::vector<std::uint64_t> servers() const;

@@ -30,6 +30,7 @@ void register_messages(caf::actor_system_config& config) {
   add_message<SaveCheckpoint>(config, "ds::SaveCheckpoint");
   add_message<CheckpointSaved>(config, "ds::CheckpointSaved");
   add_message<TrainingFinished>(config, "ds::TrainingFinished");
+  add_message<WorkerFailed>(config, "ds::WorkerFailed");
   add_message<JobImpossible>(config, "ds::JobImpossible");
   add_message<StopWorker>(config, "ds::StopWorker");
   add_message<ExportOrder>(config, "ds::ExportOrder");

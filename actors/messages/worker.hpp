@@ -167,6 +167,13 @@ struct TrainingFinished {
   bool operator==(const TrainingFinished&) const = default;
 };
 
+/// This worker cannot do its part, but another try, or another worker, may; it waits for its end.
+struct WorkerFailed {
+  std::uint64_t worker = 0;
+  std::string why;
+  bool operator==(const WorkerFailed&) const = default;
+};
+
 /// The job cannot be run, now or later: its data, file or model is wrong.
 struct JobImpossible {
   std::uint64_t worker = 0;
@@ -271,6 +278,10 @@ auto inspect(I& f, CheckpointSaved& x) {
 template <class I>
 auto inspect(I& f, TrainingFinished& x) {
   return f(x.worker, x.generation, x.step);
+}
+template <class I>
+auto inspect(I& f, WorkerFailed& x) {
+  return f(x.worker, x.why);
 }
 template <class I>
 auto inspect(I& f, JobImpossible& x) {

@@ -115,7 +115,7 @@ class Shard : public caf::event_based_actor {
   }
 
   void on_impossible(const Error& why) {
-    impossible_ = head::to_impossible(process_.worker, why);
+    impossible_ = JobImpossible{process_.worker, head::log_end(why)};
     line_.tell_master(*impossible_);
   }
 

@@ -40,7 +40,7 @@ void Trainer::run() {
     } catch (const std::exception& e) {  // there was no memory
       const Error why{ErrorCode::resource_exhausted, fmt::format("training: {}", e.what()),
                       "raise resources.memory"};
-      session_ ? be_stuck(joined_, why) : events_.on_impossible(why);
+      session_ ? be_stuck(joined_, why) : be_without_session(why);
     }
   }
 }
@@ -104,10 +104,17 @@ Result<void> Trainer::make_session() {
 void Trainer::create_session(const scheduler::JobSpec& spec) {
   if (session_) return;  // a new head gave the same job again
   spec_ = spec;
-  if (const auto made = make_session(); !made) return events_.on_impossible(made.error());
+  if (const auto made = make_session(); !made) return be_without_session(made.error());
   fingerprint_ = storage::to_hex(storage::sha256(session_->image(false).description));
   publish_position(false);
   events_.on_ready(session_->total_steps(), session_->steps_per_epoch());
+}
+
+void Trainer::be_without_session(const Error& why) {
+  session_.reset();
+  publish_position(false);
+  const bool for_ever = why.code == ErrorCode::invalid_argument || why.code == ErrorCode::unsupported;
+  for_ever ? events_.on_impossible(why) : events_.on_failed(why);
 }
 
 /// With the lock held.
@@ -156,7 +163,7 @@ void Trainer::enter(TrainerPlace place) {
   if (place.seed && place.step == 0 && (has_met_servers_ || session_->step() != 0)) {
     // All that was trained is lost, and the job begins anew. Updates of other workers may have come to the
     // model already while its own step was 0.
-    if (const auto made = make_session(); !made) return events_.on_impossible(made.error());
+    if (const auto made = make_session(); !made) return be_without_session(made.error());
   }
   communicator_ = place.exchange
                       ? std::make_unique<collective::Communicator>(place.exchange, std::move(place.ranges))

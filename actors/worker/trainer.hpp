@@ -27,6 +27,7 @@ struct TrainerEvents {
   std::function<void(std::uint64_t total_steps, std::uint64_t steps_per_epoch)> on_ready;
   std::function<void(const Error&)>
       on_impossible;  ///< the job's data, file or model is wrong; nothing more happens
+  std::function<void(const Error&)> on_failed;  ///< nothing more happens here, but another try may help
   std::function<void(std::uint64_t generation, std::uint64_t step)> on_paused;
   std::function<void(std::uint64_t generation)> on_joined;
   std::function<void(std::uint64_t generation, std::uint64_t step, const Error&)> on_stuck;
@@ -102,6 +103,7 @@ class Trainer : private train::PieceWatch {
   void push(Order order);
   void create_session(const scheduler::JobSpec& spec);
   Result<void> make_session();
+  void be_without_session(const Error& why);
   Result<void> meet_servers();
   std::shared_ptr<parameters::Link> servers() const;
   void enter(TrainerPlace place);

@@ -98,6 +98,7 @@ class Worker : public caf::event_based_actor {
     TrainerEvents events;
     events.on_ready = [this](auto, auto) { post(this, [this] { say_hello(); }); };
     events.on_impossible = [this](const Error& why) { post(this, [this, why] { on_impossible(why); }); };
+    events.on_failed = [this](const Error& why) { post(this, [this, why] { on_failed(why); }); };
     events.on_paused = [this](auto generation, auto step) {
       post(this, [=, this] { line_.tell_master(GangPaused{process_.worker, generation, step}); });
     };
@@ -144,6 +145,7 @@ class Worker : public caf::event_based_actor {
   void on_hello_taken() {
     line_.on_taken();
     if (impossible_) line_.tell_master(*impossible_);
+    if (failed_) line_.tell_master(*failed_);
     if (stuck_) line_.tell_master(*stuck_);
     if (finished_) line_.tell_master(*finished_);
     checkpoints_.send_next();
@@ -159,8 +161,13 @@ class Worker : public caf::event_based_actor {
   }
 
   void on_impossible(const Error& why) {
-    impossible_ = head::to_impossible(process_.worker, why);
+    impossible_ = JobImpossible{process_.worker, head::log_end(why)};
     line_.tell_master(*impossible_);
+  }
+
+  void on_failed(const Error& why) {
+    failed_ = WorkerFailed{process_.worker, head::log_end(why)};
+    line_.tell_master(*failed_);
   }
 
   void on_pause(const PauseGang& order) {
@@ -328,6 +335,7 @@ class Worker : public caf::event_based_actor {
   std::uint32_t rank_ = 0;
   StepMeter meter_;
   std::optional<JobImpossible> impossible_;
+  std::optional<WorkerFailed> failed_;
   std::optional<GangStuck> stuck_;
   std::optional<TrainingFinished> finished_;
   std::string audit_folder_;         ///< known before the trainer has a job

@@ -138,8 +138,9 @@ TEST_F(SessionState, IsThatOfBeforeAStepThatWasGivenUpBetweenMicroBatches) {
   EXPECT_EQ(watch.refused, 1) << "it went on with another micro-batch";
   EXPECT_EQ(session->image(false).tensors, before.tensors);
   session->watch_pieces(nullptr);
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(session->run_step(one));
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(undisturbed->run_step(one));
+  collective::Communicator next(spec.logical_ranks());
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(session->run_step(next));
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(undisturbed->run_step(next));
   EXPECT_EQ(session->image(false).tensors, undisturbed->image(false).tensors);
 }
 
@@ -161,7 +162,8 @@ TEST_F(SessionState, LeavesNoTraceOfAnEvaluationThatWasGivenUp) {
   EXPECT_EQ(watch.refused, 1) << "it went on with another batch";
   EXPECT_EQ(session->image(false).tensors, before.tensors);
   session->watch_pieces(nullptr);
-  const auto again = session->evaluate(one), expected = undisturbed->evaluate(one);
+  collective::Communicator next(spec.logical_ranks());
+  const auto again = session->evaluate(next), expected = undisturbed->evaluate(next);
   ASSERT_TRUE(again && expected);
   EXPECT_EQ(again->loss, expected->loss);
   EXPECT_EQ(again->metrics, expected->metrics);

@@ -42,6 +42,7 @@ class Watched {
   TrainerEvents events() {
     TrainerEvents events;
     events.on_ready = [](std::uint64_t, std::uint64_t) {};
+    events.on_failed = [](const Error&) {};
     events.on_impossible = [this](const Error& why) {
       std::lock_guard lock(mutex_);
       impossible_ = why.message;
@@ -89,6 +90,13 @@ class Alone {
                              [&] { return std::ranges::find(news_, news) != news_.end(); });
   }
 
+  bool wait_for_begin(const std::string& news) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(60), [&] {
+      return std::ranges::any_of(news_, [&](const std::string& one) { return one.starts_with(news); });
+    });
+  }
+
   std::vector<std::string> news() {
     std::lock_guard lock(mutex_);
     return news_;
@@ -107,6 +115,7 @@ class Alone {
     TrainerEvents events;
     events.on_ready = [this](std::uint64_t, std::uint64_t) { tell("ready"); };
     events.on_impossible = [this](const Error& why) { tell("impossible: " + why.message); };
+    events.on_failed = [this](const Error& why) { tell("failed: " + why.message); };
     events.on_paused = [this](std::uint64_t, std::uint64_t step) { tell(fmt::format("paused at {}", step)); };
     events.on_joined = [](std::uint64_t) {};
     events.on_stuck = [this](std::uint64_t, std::uint64_t, const Error& why) {
@@ -156,6 +165,18 @@ TEST_F(TrainerAlone, GivesAnEvaluationUpThatIsPausedAndMakesItInTheNextGeneratio
   EXPECT_EQ(news[2], "paused at 1") << "the pause waited for the evaluation";
   EXPECT_EQ(news[3], expected[2]) << "the evaluation that was made again is another one";
   EXPECT_EQ(news[4], "step 2");
+}
+
+TEST_F(TrainerAlone, SaysThatAnotherTryMayHelpUnlessTheJobIsWrong) {
+  scheduler::JobSpec missing = job();
+  missing.data.train.paths = {(folder_ / "missing.csv").string()};
+  Alone without_file(missing, {});
+  EXPECT_TRUE(without_file.wait_for_begin("failed: ")) << "a file system may be back later";
+  EXPECT_NE(without_file.news().back().find("missing.csv"), std::string::npos) << without_file.news().back();
+  scheduler::JobSpec wrong = job();
+  wrong.data.train = csv(write("train.csv", sentences(20, 1)), "no such column");
+  Alone with_wrong_column(wrong, {});
+  EXPECT_TRUE(with_wrong_column.wait_for_begin("impossible: "));
 }
 
 class TrainerWithServers : public train::ServerJob {};
