@@ -55,6 +55,22 @@ TEST_F(SessionRules, StopEarlyWithoutAGainAndStayStoppedInARestoredState) {
   EXPECT_TRUE(other->finished());
 }
 
+TEST_F(SessionRules, EvaluateTheLossAloneOrBesideMetrics) {
+  scheduler::JobSpec spec = job(150);
+  spec.validate.metrics = {"loss"};
+  collective::Communicator one(spec.logical_ranks());
+  const auto alone = open(spec)->evaluate(one);
+  ASSERT_TRUE(alone);
+  EXPECT_GT(alone->loss, 0);
+  EXPECT_TRUE(alone->metrics.empty());
+  spec.validate.metrics = {"loss", "f1"};
+  const auto beside = open(spec)->evaluate(one);
+  ASSERT_TRUE(beside);
+  EXPECT_EQ(beside->loss, alone->loss);
+  EXPECT_EQ(beside->metrics.size(), 1U);
+  EXPECT_TRUE(beside->metrics.contains("f1"));
+}
+
 TEST_F(SessionRules, StopWhenTheTargetIsReached) {
   scheduler::JobSpec spec = job(600);
   spec.until = {};
