@@ -211,6 +211,13 @@ GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std:
   return actions;
 }
 
+void Gang::on_read(std::uint64_t worker, std::uint64_t amount, Time now) {
+  auto* known = find(worker);
+  if (known == nullptr || amount <= known->read) return;
+  known->read = amount;
+  known->read_at = now;
+}
+
 void Gang::on_pausing(std::uint64_t worker, std::uint64_t generation, Time longest) {
   auto* known = find(worker);
   if (known == nullptr || stage_ != Stage::pausing || generation != generation_) return;
@@ -402,11 +409,15 @@ GangActions Gang::on_finished(std::uint64_t worker, std::uint64_t generation, st
 GangActions Gang::on_tick(Time now) {
   GangActions actions;
   if (stage_ == Stage::finished) return actions;
-  std::vector<std::pair<std::uint64_t, std::string>> late;
+  const auto seconds = [](Time time) {
+    return std::chrono::duration_cast<std::chrono::seconds>(time).count();
+  };
+  std::vector<std::pair<std::uint64_t, std::string>> late, failed;
   for (const auto& [id, worker] : workers_) {
     if (!worker.ready && !worker.lost && !worker.releasing &&
-        now - worker.leased_at >= options_.ready_limit) {
-      late.emplace_back(id, "it was not ready in time");
+        now - std::max(worker.leased_at, worker.read_at) >= options_.ready_limit) {
+      failed.emplace_back(id, fmt::format("it did not get ready, and read nothing {}for {} s",
+                                          worker.read == 0 ? "" : "more ", seconds(options_.ready_limit)));
     }
   }
   for (const auto& [id, worker] : workers_) {
@@ -424,10 +435,11 @@ GangActions Gang::on_tick(Time now) {
     const bool pauses = stage_ == Stage::pausing;
     if (!pauses && stage_ != Stage::joining) break;
     const Time limit = pauses ? pause_limit(*find(id)) : options_.join_limit;
-    if (now - entered_ < limit) continue;
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
-    late.emplace_back(id, fmt::format("it did not {} within {} s", pauses ? "pause" : "join", seconds));
+    if (now - (pauses ? entered_ : std::max(entered_, find(id)->read_at)) < limit) continue;
+    late.emplace_back(id,
+                      fmt::format("it did not {} within {} s", pauses ? "pause" : "join", seconds(limit)));
   }
+  for (const auto& [id, why] : failed) lose(id, why, actions, true);
   for (const auto& [id, why] : late) lose(id, why, actions);
   if (stage_ == Stage::gathering && now - entered_ >= options_.join_limit) {
     // Nobody was found to take their state over; their slots may be the ones that the gang waits for.

@@ -121,6 +121,7 @@ class Gang {
     std::chrono::milliseconds pause_limit{60'000};
     /// In place of `pause_limit` for one whose first micro-batch is not done, and the most for any.
     std::chrono::milliseconds first_pause_limit{600'000}, longest_pause_limit{3'600'000};
+    // These begin again whenever the worker has read more of its data.
     std::chrono::milliseconds join_limit{180'000};
     std::chrono::milliseconds ready_limit{300'000};  ///< from lease to ready
     std::chrono::milliseconds recover_limit{
@@ -142,6 +143,8 @@ class Gang {
   /// `held`: of a server.
   GangActions on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now,
                         std::vector<HeldRange> held = {});
+  /// It reads its data, `amount` so far: who goes on is not late, however much there is.
+  void on_read(std::uint64_t worker, std::uint64_t amount, Time now);
   /// It computes a micro-batch, or a batch of an evaluation, and can stop at the end of that only: `longest`
   /// is what these took until now at most, 0 if none was done. It is given twice as long besides
   /// `pause_limit`.
@@ -180,6 +183,8 @@ class Gang {
     std::vector<HeldRange> held;  ///< of a server that paused
     Time pause_limit{0};          ///< 0: that of the options
     Time leased_at{0};
+    Time read_at{0};  ///< when it had last read more
+    std::uint64_t read = 0;
     Time releasing_at{0};
   };
 

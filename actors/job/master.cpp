@@ -1,5 +1,6 @@
 #include "actors/job/master.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <caf/all.hpp>
@@ -29,7 +30,7 @@ namespace {
 using namespace messages;
 
 constexpr auto kTick = std::chrono::milliseconds(1000);
-/// For a data shard from lease to ready, as for workers.
+/// For a data shard that reads nothing and does not get ready, as for workers.
 constexpr auto kShardReadyLimit = std::chrono::minutes(5);
 
 class Master : public caf::event_based_actor {
@@ -51,6 +52,14 @@ class Master : public caf::event_based_actor {
         [this](const WorkerHello& hello) { on_hello(hello); },
         [this](const GangPaused& paused) {
           carry_out(gang_.on_paused(paused.worker, paused.generation, paused.step, now()));
+        },
+        [this](const DataRead& read) {
+          const auto shard = shards_.find(read.worker);
+          if (shard != shards_.end()) {
+            shard->second.since = now();
+          } else {
+            gang_.on_read(read.worker, read.amount, now());
+          }
         },
         [this](const GangPausing& pausing) {
           gang_.on_pausing(pausing.worker, pausing.generation, Gang::Time(pausing.longest_ms));
@@ -100,7 +109,7 @@ class Master : public caf::event_based_actor {
 
   struct Shard {
     bool ready = false;
-    Gang::Time since{0};  ///< it was leased, or this master heard of it
+    Gang::Time since{0};  ///< it was leased, or this master heard of it, or it read on
   };
 
   static Gang::Time now() {
@@ -144,7 +153,11 @@ class Master : public caf::event_based_actor {
     for (auto& [worker, shard] : shards_) {
       if (shard.ready || now() - shard.since < kShardReadyLimit) continue;
       shard.since = now();
-      options_.tell_head(KillWorker{worker, "the data shard was not ready in time", true});
+      options_.tell_head(KillWorker{
+          worker,
+          fmt::format("the data shard did not get ready, and read nothing more of its data for {} s",
+                      std::chrono::seconds(kShardReadyLimit).count()),
+          true});
     }
   }
 

@@ -13,6 +13,7 @@ void register_messages(caf::actor_system_config& config) {
   add_message<WorkerHello>(config, "ds::WorkerHello");
   add_message<HelloTaken>(config, "ds::HelloTaken");
   add_message<AssignJob>(config, "ds::AssignJob");
+  add_message<DataRead>(config, "ds::DataRead");
   add_message<PauseGang>(config, "ds::PauseGang");
   add_message<GangPaused>(config, "ds::GangPaused");
   add_message<GangPausing>(config, "ds::GangPausing");

@@ -41,6 +41,13 @@ struct AssignJob {
   bool operator==(const AssignJob&) const = default;
 };
 
+/// From a worker or data shard that reads its data, once a second while `amount` grows: bytes mostly.
+struct DataRead {
+  std::uint64_t worker = 0;
+  std::uint64_t amount = 0;  ///< see `storage::ReadMeter`
+  bool operator==(const DataRead&) const = default;
+};
+
 /// Stop at a step boundary and answer `GangPaused`. Older generations than the newest obeyed are ignored.
 struct PauseGang {
   std::uint64_t generation = 0;
@@ -213,6 +220,10 @@ auto inspect(I& f, HelloTaken& x) {
 template <class I>
 auto inspect(I& f, AssignJob& x) {
   return f(x.job, x.file, x.directory, x.text);
+}
+template <class I>
+auto inspect(I& f, DataRead& x) {
+  return f(x.worker, x.amount);
 }
 template <class I>
 auto inspect(I& f, PauseGang& x) {

@@ -61,6 +61,7 @@ Trainer::Position Trainer::position() const {
 void Trainer::publish_position(bool training) {
   std::lock_guard lock(mutex_);
   position_.ready = session_ != nullptr;
+  position_.creating = false;
   position_.training = training;
   position_.generation = newest_;
   position_.fingerprint = fingerprint_;
@@ -78,6 +79,10 @@ void Trainer::assign(scheduler::JobSpec spec) {
 
 Result<void> Trainer::make_session() {
   session_.reset();  // there need not be memory for two
+  {
+    std::lock_guard lock(mutex_);
+    position_.creating = true;
+  }
   has_met_servers_ = false;
   auto session = train::TrainingSession::create(spec_);
   if (!session) return tl::unexpected(session.error());

@@ -84,6 +84,7 @@ class Trainer : private train::PieceWatch {
   struct Position {
     bool ready = false;     ///< has a session
     bool training = false;  ///< between start and the end of the generation
+    bool creating = false;  ///< reads the data and builds the model
     std::uint64_t generation = 0, step = 0, total_steps = 0, steps_per_epoch = 0;
     std::string fingerprint;  ///< of data and model, which all workers of a job must share
     std::uint64_t parameters = 0;

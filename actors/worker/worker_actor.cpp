@@ -18,6 +18,7 @@
 #include "actors/messages/worker.hpp"
 #include "actors/worker/audit_log.hpp"
 #include "actors/worker/checkpoint_sender.hpp"
+#include "actors/worker/reading_news.hpp"
 #include "actors/worker/run.hpp"
 #include "actors/worker/server_contacts.hpp"
 #include "actors/worker/shard_contacts.hpp"
@@ -43,6 +44,7 @@ class Worker : public caf::event_based_actor {
         line_(*this, fabric, process_.head),
         checkpoints_(*this, line_, process_,
                      [this](const TrainingFinished& finished) { on_finished(finished); }),
+        reading_(*this, line_, process_.worker, [this] { return trainer_.position().creating; }),
         servers_(*this, fabric),
         shards_(*this, fabric, process_.worker),
         trainer_(make_events(), [this](const scheduler::JobSpec& spec, const train::BatchMaker& maker) {
@@ -66,6 +68,7 @@ class Worker : public caf::event_based_actor {
       shards_.on_down(down.source);
     });
     line_.search();
+    reading_.start();
     return {
         [this](const head::HeadFound& found) {
           line_.on_found(found);
@@ -334,6 +337,7 @@ class Worker : public caf::event_based_actor {
   std::uint64_t newest_ = 0;
   std::uint32_t rank_ = 0;
   StepMeter meter_;
+  ReadingNews reading_;
   std::optional<JobImpossible> impossible_;
   std::optional<WorkerFailed> failed_;
   std::optional<GangStuck> stuck_;

@@ -68,6 +68,32 @@ TEST(Gang, FormsWithItsMinimumWhenTheRestTakesTooLong) {
   EXPECT_EQ(of<PauseWorker>(gang.on_tick(milliseconds(10'000))).size(), 1U);
 }
 
+TEST(Gang, WaitsForAWorkerAsLongAsItReadsOn) {
+  Gang gang(options(4, 1));
+  gang.set_leases({{1, false}}, milliseconds(0));
+  gang.on_hello(1, {WorkerPhase::fresh, 0, 0}, milliseconds(0));
+  for (std::int64_t hour = 0; hour < 10; ++hour) {
+    for (std::int64_t minute = 4; minute < 60; minute += 4) {
+      const milliseconds now((hour * 60 + minute) * 60'000);
+      gang.on_read(1, static_cast<std::uint64_t>(now.count()), now);
+      EXPECT_TRUE(of<KillWorker>(gang.on_tick(now)).empty()) << hour << ":" << minute;
+    }
+  }
+  EXPECT_EQ(of<PauseWorker>(gang.on_hello(1, kReady, milliseconds(36'000'000))).size(), 1U);
+}
+
+TEST(Gang, KillsAWorkerThatStandsStillWhileItReads) {
+  Gang gang(options(4, 1));
+  gang.set_leases({{1, false}}, milliseconds(0));
+  gang.on_read(1, 4096, milliseconds(100'000));
+  gang.on_read(1, 4096, milliseconds(200'000));  // that is no more than before
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(399'999))).empty());
+  const auto late = of<KillWorker>(gang.on_tick(milliseconds(400'000)));
+  ASSERT_EQ(late.size(), 1U);
+  EXPECT_TRUE(late[0].at_fault);
+  EXPECT_EQ(late[0].why, "it did not get ready, and read nothing more for 300 s");
+}
+
 TEST(Gang, NeverFormsBelowItsMinimum) {
   Gang gang(options(4, 2));
   gang.set_leases({{1, false}}, milliseconds(0));
