@@ -293,7 +293,11 @@ bool Trainer::evaluate(std::uint64_t generation, std::map<std::string, double>& 
 }
 
 void Trainer::read_state(std::function<void(std::optional<train::StateImage>)> use) {
-  push([this, use = std::move(use)] { use(session_ ? std::optional(session_->image(true)) : std::nullopt); });
+  push([this, use = std::move(use)] {
+    if (!session_) return use(std::nullopt);
+    const SharedCopy::Key now{position().generation, session_->step()};
+    use(copy_.get(now, [this] { return session_->image(true); }));
+  });
 }
 
 }  // namespace ds::worker

@@ -18,6 +18,7 @@
 #include "actors/train/batch_source.hpp"
 #include "actors/train/piece_watch.hpp"
 #include "actors/train/session.hpp"
+#include "actors/worker/shared_copy.hpp"
 
 namespace ds::worker {
 
@@ -77,14 +78,14 @@ class Trainer : private train::PieceWatch {
   void join(TrainerPlace place);
   void start(std::uint64_t generation);
 
-  /// Calls `use` with a copy of the state on the trainer's thread, between steps of a pause; with nullopt
-  /// when it has none yet.
+  /// Calls `use` with a copy of the state on the trainer's thread, between steps of a pause, which all share
+  /// that ask meanwhile; with nullopt when it has none yet, or no memory for the copy.
   void read_state(std::function<void(std::optional<train::StateImage>)> use);
 
   struct Position {
     bool ready = false;     ///< has a session
-    bool training = false;  ///< between start and the end of the generation
     bool creating = false;  ///< reads the data and builds the model
+    bool training = false;  ///< between start and the end of the generation
     std::uint64_t generation = 0, step = 0, total_steps = 0, steps_per_epoch = 0;
     std::string fingerprint;  ///< of data and model, which all workers of a job must share
     std::uint64_t parameters = 0;
@@ -137,6 +138,7 @@ class Trainer : private train::PieceWatch {
   std::string fingerprint_;
   std::uint64_t parameters_ = 0;
   std::vector<parameters::RowTable> row_tables_;
+  SharedCopy copy_;
   std::unique_ptr<collective::Communicator> communicator_;
   std::uint64_t joined_ = 0;
   std::uint32_t rank_ = 0;

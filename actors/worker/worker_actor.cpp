@@ -243,7 +243,12 @@ class Worker : public caf::event_based_actor {
     trainer_.read_state([=, this](const std::optional<train::StateImage>& image) mutable {
       post(this, [=]() mutable {
         if (image && image->step == request.step) return promise.deliver(to_message(*image));
-        promise.deliver(StateReply{0, {}, {}, {}, "this worker is not at that step"});
+        promise.deliver(StateReply{0,
+                                   {},
+                                   {},
+                                   {},
+                                   image ? "the worker asked is not at that step"
+                                         : "the worker asked has none, or no memory for a copy"});
       });
     });
     return promise;
@@ -332,12 +337,12 @@ class Worker : public caf::event_based_actor {
   const head::JobProcess process_;
   head::HeadLine line_;
   CheckpointSender checkpoints_;
+  ReadingNews reading_;
   ServerContacts servers_;
   ShardContacts shards_;
   std::uint64_t newest_ = 0;
   std::uint32_t rank_ = 0;
   StepMeter meter_;
-  ReadingNews reading_;
   std::optional<JobImpossible> impossible_;
   std::optional<WorkerFailed> failed_;
   std::optional<GangStuck> stuck_;
