@@ -157,7 +157,9 @@ std::optional<Event> Head::crash_event(const Lease& lease, const messages::Worke
   if (lease.role == Role::shard) return std::nullopt;
   // A worker whose death the others noticed first is being released already, and has crashed all the same.
   if (lease.releasing && !suspects_.contains(lease.worker)) return std::nullopt;
-  if (is_dispensable(lease)) return std::nullopt;
+  if (is_dispensable(lease))  // it is told of, and neither holds the job up nor ends it
+    return event(worker_text(lease.worker), end_text(exited),
+                 WorkerCrashed{lease.job, lease.worker, job->crashes_in_a_row, job->retry_at_ms});
   // Workers that were there at the last crash count as the same one: one cause may end them all.
   const bool counts = job->crashes_in_a_row == 0 || lease.worker >= job->crash_bound;
   const auto in_a_row = job->crashes_in_a_row + (counts ? 1 : 0);
@@ -177,7 +179,8 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   if (found == ledger_.leases().end()) return schedule_soon();
   const auto lease = found->second;
   if (lease.role == Role::shard) on_shard_exited(lease, exited);
-  if (is_dispensable(lease)) on_spare_exited(lease, exited);
+  const bool is_spare = is_dispensable(lease);
+  if (is_spare) on_spare_exited(lease, exited);
   std::vector<Event> events;
   const auto crash = crash_event(lease, exited);
   const auto limit =
@@ -186,7 +189,7 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   suspects_.erase(exited.worker);
   if (crash) events.push_back(*crash);
   events.push_back(event("node " + lease.node, exited.text, LeaseEnded{lease.worker}));
-  const auto in_a_row = crash ? std::get<WorkerCrashed>(crash->body).in_a_row : 0;
+  const auto in_a_row = crash && !is_spare ? std::get<WorkerCrashed>(crash->body).in_a_row : 0;
   if (in_a_row > limit) {
     end_job(lease.job, JobState::failed, worker_text(lease.worker),
             fmt::format("worker {} on node {} ended: {}, crash {} without a committed step in between; its "
