@@ -34,7 +34,7 @@ constexpr std::array kTransformer{
     ZooSetting{.name = "feed_forward", .low = 1, .high = 65'536, .count = 0}, dropout(0.1)};
 constexpr std::array kLstm{whole("layers", 1, 16, 1), whole("width", 1, kMaxWidth, 128), dropout(0),
                            ZooSetting{.name = "bidirectional", .kind = Kind::flag}};
-constexpr std::array kUnet{whole("width", 1, 512, 16), whole("depth", 1, 6, 3)};
+constexpr std::array kUnet{whole("width", 1, 512, 16), whole("depth", 1, 6, 3), whole("stride", 1, 8, 1)};
 
 }  // namespace
 

@@ -152,7 +152,7 @@ TEST(ModelSettings, AreFilledInForEachModelOfOurs) {
   EXPECT_EQ(settings("zoo: lstm, bidirectional: 1"),
             (Settings{{"layers", {1}}, {"width", {128}}, {"dropout", {0}}, {"bidirectional", {1}}}));
   EXPECT_EQ(settings("zoo: lstm, bidirectional: true").at("bidirectional"), std::vector<double>{1});
-  EXPECT_EQ(settings("zoo: unet, width: 8"), (Settings{{"width", {8}}, {"depth", {3}}}));
+  EXPECT_EQ(settings("zoo: unet, width: 8"), (Settings{{"width", {8}}, {"depth", {3}}, {"stride", {1}}}));
 }
 
 TEST(ModelSettings, ComeFromAScriptOrAPlugin) {
