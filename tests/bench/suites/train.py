@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from contest import Case, Contender
+from contest import Case, Contender, Measured
 from processes import Failure, Processes
 from suites import checkpoint_stall, recovery, servers
 
@@ -119,6 +119,8 @@ def _run(commands):
             processes.run(export, 120)
             children = [processes.start(command, environment) for command in commands(folder)]
             processes.wait(children, 300)
-            return json.loads(children[0].stdout.read().decode().splitlines()[-1])["value"]
+            told = json.loads(children[0].stdout.read().decode().splitlines()[-1])
+            phases = {key.removesuffix("_ms"): value for key, value in told.items() if key.endswith("_ms")}
+            return Measured(told["value"], phases) if phases else told["value"]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
