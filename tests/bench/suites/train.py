@@ -16,6 +16,8 @@ DATA = HERE.parent.parent.parent / "shared" / "data"
 
 # What is measured a second of budget; all cases train with AdamW, one thread and batches of 64 a rank.
 STEPS = {"mlp": 60, "cnn": 40, "transformer": 40}
+# Of the peer's DataLoader, a rank: ours makes batches on a thread of its own, so the peer may use a process.
+LOADER_WORKERS = (0, 1)
 
 IMAGES = """
 data:
@@ -54,14 +56,17 @@ def cases(programs, seconds):
             return [[programs / "bench_train_ds", f"{folder}/job.yaml", rank, ranks, steps, folder]
                     for rank in range(ranks)]
 
-        def torch(folder):
-            return [["/usr/bin/python3", HERE / "train_torch.py", model, rank, ranks, steps, folder, DATA]
-                    for rank in range(ranks)]
+        def torch(workers):
+            def commands(folder):
+                return [["/usr/bin/python3", HERE / "train_torch.py", model, rank, ranks, steps, folder, DATA, workers]
+                        for rank in range(ranks)]
+            return lambda: _run(commands)
 
-        peer = "PyTorch" if ranks == 1 else "PyTorch DDP, Gloo"
-        return Case(name, "samples/s", False,
-                    [Contender("ours", "ds", lambda: _run(ours)), Contender("peer", peer, lambda: _run(torch))],
-                    must)
+        peer = "PyTorch" if ranks == 1 else "PyTorch DDP over Gloo"
+        return Case(name, "samples/s", False, [
+            Contender("ours", "ds", lambda: _run(ours)),
+            *(Contender("peer", f"{peer}, {workers} loader workers", torch(workers)) for workers in LOADER_WORKERS),
+        ], must)
 
     return [
         case("one_worker_mlp", "mlp", 1, 1),
