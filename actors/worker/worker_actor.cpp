@@ -220,6 +220,8 @@ class Worker : public caf::event_based_actor {
   void fetch_state(const JoinGang& order, TrainerPlace place) {
     const auto generation = order.generation;
     const auto step = order.step;
+    spdlog::info("generation {}: takes the state of step {} from {}", generation, step,
+                 order.source.actor == fabric::kHeadActor ? "the checkpoint" : "another worker");
     const auto give_up = [=, this](const std::string& why) {
       if (generation == newest_) on_stuck({process_.worker, generation, trainer_.position().step, why});
     };

@@ -46,7 +46,7 @@ constexpr std::array kLstm{whole("layers", 1, 16, 1),
                            ZooSetting{.name = "bidirectional", .kind = Kind::flag},
                            ZooSetting{.name = "embedding", .low = 1, .high = kMaxWidth, .count = 0},
                            optional_flag("last")};
-constexpr std::array kUnet{whole("width", 1, 512, 16), whole("depth", 1, 6, 3)};
+constexpr std::array kUnet{whole("width", 1, 512, 16), whole("depth", 1, 6, 3), whole("stride", 1, 8, 1)};
 
 }  // namespace
 

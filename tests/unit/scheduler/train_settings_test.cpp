@@ -155,7 +155,7 @@ TEST(ModelSettings, AreFilledInForEachModelOfOurs) {
   EXPECT_EQ(settings("zoo: lstm, embedding: 32, last: true").at("embedding"), std::vector<double>{32});
   EXPECT_EQ(settings("zoo: lstm, embedding: 32, last: true").at("last"), std::vector<double>{1});
   EXPECT_EQ(settings("zoo: transformer, first_token: true").at("first_token"), std::vector<double>{1});
-  EXPECT_EQ(settings("zoo: unet, width: 8"), (Settings{{"width", {8}}, {"depth", {3}}}));
+  EXPECT_EQ(settings("zoo: unet, width: 8"), (Settings{{"width", {8}}, {"depth", {3}}, {"stride", {1}}}));
 }
 
 TEST(ModelSettings, ComeFromAScriptOrAPlugin) {
