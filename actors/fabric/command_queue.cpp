@@ -17,18 +17,18 @@ constexpr std::size_t kFrameOverhead = 256;  // so that empty frames are bounded
 
 class Ticket {
  public:
-  Ticket(std::shared_ptr<Backlog> backlog, std::atomic<std::size_t>& counter, std::size_t bytes)
-      : backlog_(std::move(backlog)), counter_(counter), bytes_(bytes) {
-    counter_ += bytes_;
+  Ticket(std::shared_ptr<Backlog> backlog, std::atomic<std::size_t>& counter, std::size_t count)
+      : backlog_(std::move(backlog)), counter_(counter), count_(count) {
+    counter_ += count_;
   }
-  ~Ticket() { counter_ -= bytes_; }
+  ~Ticket() { counter_ -= count_; }
   Ticket(const Ticket&) = delete;
   Ticket& operator=(const Ticket&) = delete;
 
  private:
   std::shared_ptr<Backlog> backlog_;
   std::atomic<std::size_t>& counter_;  ///< the backlog's
-  std::size_t bytes_;
+  std::size_t count_;
 };
 
 int open_eventfd() {
@@ -62,15 +62,22 @@ Result<void> CommandQueue::push_send(const ProcessAddress& to, Channel channel, 
     auto& backlog = backlogs_[PeerKey(to)];
     if (!backlog) backlog = std::make_shared<Backlog>();
     // A job's state may be larger than all the rest may be together; small messages must not fail beside it.
-    auto& counter = cost > max_backlog_bytes_ ? backlog->oversize_bytes : backlog->bytes;
+    const bool oversize = cost > max_backlog_bytes_;
+    auto& counter = oversize ? backlog->oversize_frames : backlog->bytes;
     const std::size_t queued = counter;
-    if (queued != 0 && queued + cost > max_backlog_bytes_) {
+    if (oversize && queued >= kMaxOversizeFrames) {
+      return fail(ErrorCode::resource_exhausted,
+                  fmt::format("{} frames of more than {} bytes already wait for the process at {} port {}",
+                              queued, max_backlog_bytes_, to.host, to.port),
+                  "the receiver is slower than the sender: send less, or wait for answers");
+    }
+    if (!oversize && queued != 0 && queued + cost > max_backlog_bytes_) {
       return fail(ErrorCode::resource_exhausted,
                   fmt::format("{} bytes already wait for the process at {} port {}, at most {}", queued,
                               to.host, to.port, max_backlog_bytes_),
                   "the receiver is slower than the sender: send less, or wait for answers");
     }
-    command.ticket = std::make_shared<Ticket>(backlog, counter, cost);
+    command.ticket = std::make_shared<Ticket>(backlog, counter, oversize ? 1 : cost);
     link = backlog->link;
     if (!link) {
       command.backlog = backlog;

@@ -33,6 +33,9 @@ enum class Lanes : std::uint8_t {
 
 /// A job's whole state, which can be large, travels in one frame.
 inline constexpr std::size_t kMaxFrameBytes = std::size_t{64} << 30;
+/// That may wait for a peer though they are larger than `max_queued_bytes`: a request for a state, or a
+/// checkpoint, is repeated when its answer takes too long. They share the sender's memory.
+inline constexpr std::size_t kMaxOversizeFrames = 4;
 
 struct TransportOptions {
   std::string host = "127.0.0.1";
@@ -100,8 +103,8 @@ class Transport {
   /// Queues a frame; connects first when there is no connection. `to.id` 0 means whatever process listens
   /// there. Thread-safe, never blocks. An `ok` means queued: when the frame cannot be delivered, the peer is
   /// reported lost. Fails with `invalid_argument` for a frame above the limits (64 parts, `max_frame_bytes`),
-  /// with `resource_exhausted` when more than `max_queued_bytes` wait for the peer; one frame at a time may be
-  /// larger than that and waits beside the others.
+  /// with `resource_exhausted` when more than `max_queued_bytes` wait for the peer, frames that are larger
+  /// than that aside: of these, when `kMaxOversizeFrames` wait.
   virtual Result<void> send(const ProcessAddress& to, Channel channel, Parts parts,
                             Stream stream = kInOrder) = 0;
 

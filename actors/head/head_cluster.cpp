@@ -139,15 +139,13 @@ bool Head::is_dispensable(const Lease& lease) const {
   if (lease.role != Role::worker) return false;
   const auto suspect = suspects_.find(lease.worker);
   if (suspect != suspects_.end() && suspect->second.dispensable) return true;
-  const auto* job = ledger_.find(lease.job);
-  if (job == nullptr || job->state != JobState::running ||
-      std::ranges::find(job->members, lease.worker) != job->members.end())
-    return false;
-  const auto stay = std::ranges::count_if(job->members, [&](auto member) {
+  const auto job = jobs_.find(lease.job);
+  if (job == jobs_.end() || job->second.trained.contains(lease.worker)) return false;
+  const auto stay = std::ranges::count_if(job->second.trained, [&](auto member) {
     const auto theirs = ledger_.leases().find(member);
     return theirs != ledger_.leases().end() && !theirs->second.releasing;
   });
-  return static_cast<std::uint64_t>(stay) >= job->spec.workers.min;
+  return static_cast<std::uint64_t>(stay) >= std::max(ledger_.find(lease.job)->spec.workers.min, 1U);
 }
 
 std::optional<Event> Head::crash_event(const Lease& lease, const messages::WorkerExited& exited) const {

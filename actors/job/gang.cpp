@@ -9,6 +9,7 @@ namespace ds::job {
 
 Gang::Gang(Options options)
     : options_(std::move(options)),
+      join_limit_(options_.join_limit),
       recovering_(options_.recovering),
       generation_(options_.generation),
       members_(options_.members),
@@ -26,6 +27,10 @@ void Gang::enter(Stage stage, Time now) {
 
 void Gang::set_checkpoint(std::uint64_t step) {
   checkpoint_step_ = std::max(checkpoint_step_, step);
+}
+
+void Gang::set_state_bytes(std::uint64_t bytes) {
+  join_limit_ = options_.join_limit + std::chrono::seconds(bytes / kSlowestBytesPerSecond);
 }
 
 GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
@@ -82,6 +87,7 @@ GangActions Gang::on_hello(std::uint64_t worker, const WorkerStatus& status, Tim
       begin_pause(actions, now, "a worker came back");
     } else {
       awaited_.insert(worker);
+      known->awaited_at = now;
       actions.push_back(PauseWorker{worker, generation_});
     }
   }
@@ -426,22 +432,23 @@ GangActions Gang::on_tick(Time now) {
       late.emplace_back(id, "it was not heard of after the head restarted");
     }
     // Even one that never came up, or whose gang never formed again, must be gone some day.
-    if (worker.releasing && !worker.lost &&
-        now - worker.releasing_at >= longest_pause() + options_.join_limit) {
+    if (worker.releasing && !worker.lost && now - worker.releasing_at >= longest_pause() + join_limit_) {
       late.emplace_back(id, "it did not leave in time");
     }
   }
   for (const auto id : awaited_) {
     const bool pauses = stage_ == Stage::pausing;
     if (!pauses && stage_ != Stage::joining) break;
-    const Time limit = pauses ? pause_limit(*find(id)) : options_.join_limit;
-    if (now - (pauses ? entered_ : std::max(entered_, find(id)->read_at)) < limit) continue;
+    const Worker& worker = *find(id);
+    const Time limit = pauses ? pause_limit(worker) : join_limit_;
+    if (now - std::max(entered_, pauses ? worker.awaited_at : worker.read_at) < limit) continue;
     late.emplace_back(id,
                       fmt::format("it did not {} within {} s", pauses ? "pause" : "join", seconds(limit)));
   }
   for (const auto& [id, why] : failed) lose(id, why, actions, true);
-  for (const auto& [id, why] : late) lose(id, why, actions);
-  if (stage_ == Stage::gathering && now - entered_ >= options_.join_limit) {
+  // What the job can do without is not tried again at once: the gang would wait for it as long each time.
+  for (const auto& [id, why] : late) lose(id, why, actions, can_do_without(id));
+  if (stage_ == Stage::gathering && now - entered_ >= join_limit_) {
     // Nobody was found to take their state over; their slots may be the ones that the gang waits for.
     for (const auto& [id, worker] : workers_) {
       if (worker.releasing && worker.present) actions.push_back(StopWorker{id});

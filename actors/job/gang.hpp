@@ -98,6 +98,10 @@ using GangAction = std::variant<AssignWorker, PauseWorker, RecordGeneration, Joi
                                 StartWorker, StopWorker, KillWorker, FinishJob, FailJob, ShowPhase>;
 using GangActions = std::vector<GangAction>;
 
+/// Of a state, with the vectors of an optimizer that has two; and how slowly it may come.
+inline constexpr std::uint64_t kMostBytesOfAParameter = 12;
+inline constexpr std::uint64_t kSlowestBytesPerSecond = 25'000'000;
+
 /// Forms the generations of one job's gang: who trains, with which logical ranks, from which step.
 ///
 /// A generation is formed in four rounds: every worker pauses at a step boundary and says its step; the
@@ -135,6 +139,8 @@ class Gang {
 
   /// The ledger's leases of this job, as a whole, whenever they change. A worker that is not in it is gone.
   GangActions set_leases(const std::vector<GangLease>& leases, Time now);
+  /// What a newcomer has to fetch; a large state is given more than `join_limit`.
+  void set_state_bytes(std::uint64_t bytes);
   GangActions on_hello(std::uint64_t worker, const WorkerStatus& status, Time now);
   /// The newest committed checkpoint's step; never smaller than before.
   void set_checkpoint(std::uint64_t step);
@@ -183,7 +189,8 @@ class Gang {
     std::vector<HeldRange> held;  ///< of a server that paused
     Time pause_limit{0};          ///< 0: that of the options
     Time leased_at{0};
-    Time read_at{0};  ///< when it had last read more
+    Time read_at{0};     ///< when it had last read more
+    Time awaited_at{0};  ///< when it was told to pause, if the others had been before
     std::uint64_t read = 0;
     Time releasing_at{0};
   };
@@ -207,6 +214,7 @@ class Gang {
   void enter(Stage stage, Time now);
 
   Options options_;
+  Time join_limit_;
   Stage stage_ = Stage::gathering;
   bool recovering_ = false;
   bool stuck_ = false;

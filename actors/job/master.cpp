@@ -197,6 +197,7 @@ class Master : public caf::event_based_actor {
     if (!hello.fingerprint.empty() && !agrees(hello)) return;  // it has never been heard of by the gang
     if (hello.parameters > 0) {
       parameters_ = hello.parameters;
+      gang_.set_state_bytes(hello.parameters * kMostBytesOfAParameter);
       row_tables_ = hello.row_tables;
     }
     if (hello.total_steps > 0) options_.tell_head(JobSizeKnown{hello.total_steps, hello.steps_per_epoch});

@@ -6,13 +6,21 @@
 #include <chrono>
 #include <utility>
 
+#include "actors/job/gang.hpp"
 #include "actors/worker/run.hpp"
 #include "actors/worker/state_message.hpp"
 
 namespace ds::worker {
 namespace {
 
+/// Until a checkpoint is durable, besides the time that its bytes take.
 constexpr auto kSaveDeadline = std::chrono::seconds(300);
+
+std::chrono::seconds save_deadline(const train::StateImage& image) {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, tensor] : image.tensors) bytes += tensor.size();
+  return kSaveDeadline + std::chrono::seconds(bytes / job::kSlowestBytesPerSecond);
+}
 constexpr auto kSaveRetry = std::chrono::seconds(2);
 
 }  // namespace
@@ -34,7 +42,7 @@ void CheckpointSender::send_next() {
   messages::SaveCheckpoint message{
       process_.job, process_.worker, saving_->generation, {}, to_message(saving_->image)};
   for (const auto& [name, value] : saving_->metrics) message.metrics.emplace(name, value);
-  self_.request(line_.master(), kSaveDeadline, std::move(message))
+  self_.request(line_.master(), save_deadline(saving_->image), std::move(message))
       .then([this](const messages::CheckpointSaved& saved) { on_saved(saved.error); },
             [this](const caf::error& error) { on_saved(self_.system().render(error)); });
 }

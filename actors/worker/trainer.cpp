@@ -157,6 +157,7 @@ void Trainer::join(TrainerPlace place) {
 void Trainer::enter(TrainerPlace place) {
   if (!is_current(place.generation) || !session_) return;
   if (place.state) {
+    offered_step_ = 0;
     if (const auto restored = session_->restore(*place.state); !restored) {
       const auto& error = restored.error();
       if (error.code == ErrorCode::conflict || error.code == ErrorCode::invalid_argument) {
@@ -168,6 +169,7 @@ void Trainer::enter(TrainerPlace place) {
   if (place.seed && place.step == 0 && (has_met_servers_ || session_->step() != 0)) {
     // All that was trained is lost, and the job begins anew. Updates of other workers may have come to the
     // model already while its own step was 0.
+    offered_step_ = 0;
     if (const auto made = make_session(); !made) return be_without_session(made.error());
   }
   communicator_ = place.exchange
@@ -256,11 +258,12 @@ bool Trainer::finish_boundary(std::uint64_t generation, bool resumed) {
   const auto step = session_->step();
   if (step == 0) return true;
   const bool epoch_ends = step % session_->steps_per_epoch() == 0;
-  const bool save_due = step % spec_.checkpoint.every_steps == 0 && !resumed;
+  const bool save_due = step % spec_.checkpoint.every_steps == 0 && step != offered_step_;
   std::map<std::string, double> metrics;
   if (session_->evaluation_due() && !evaluate(generation, metrics)) return false;
   const bool last = session_->finished();  // an evaluation may end training
   if (rank_ != 0 || !(last || epoch_ends || save_due)) return true;
+  offered_step_ = step;
   auto save = [this, generation, metrics = std::move(metrics), last](train::StateImage image) {
     events_.on_checkpoint(generation, std::move(image), metrics, last);
   };

@@ -142,6 +142,7 @@ class Trainer : private train::PieceWatch {
   std::unique_ptr<collective::Communicator> communicator_;
   std::uint64_t joined_ = 0;
   std::uint32_t rank_ = 0;
+  std::uint64_t offered_step_ = 0;  ///< of the last checkpoint that was handed out here
   bool seed_ = false;
   bool has_met_servers_ = false;  ///< the session: its parameters may be theirs
   std::thread thread_;

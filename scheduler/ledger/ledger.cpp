@@ -118,8 +118,8 @@ bool Ledger::on(const Event&, const WorkerCrashed& body) {
   auto* job = active(body.job);
   if (job == nullptr) return false;
   ++job->restarts;
+  if (body.in_a_row != job->crashes_in_a_row) job->crash_bound = next_worker_;
   job->crashes_in_a_row = body.in_a_row;
-  job->crash_bound = next_worker_;
   job->retry_at_ms = body.retry_at_ms;
   return true;
 }

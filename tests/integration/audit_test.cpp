@@ -112,18 +112,21 @@ class AuditedJob : public TwoNodes {
 };
 
 void AuditedJob::hurt(Fault fault, const std::string& role) {
-  const int pid = choose(role);
-  ASSERT_NE(pid, 0);
-  if (fault == Fault::slow_down) {
-    slow_down_ = std::make_unique<SlowDown>(pid);
-    if (slow_down_->has_begun()) ++done_[{fault, role}];
+  while (true) {
+    const int pid = choose(role);
+    ASSERT_NE(pid, 0);
+    if (fault == Fault::slow_down) {
+      slow_down_ = std::make_unique<SlowDown>(pid);
+      if (!slow_down_->has_begun()) continue;  // it ended meanwhile
+    } else if (kill(pid, fault == Fault::stop ? SIGSTOP : SIGKILL) != 0) {
+      continue;
+    }
+    ++done_[{fault, role}];
+    if (fault != Fault::stop) return;
+    std::this_thread::sleep_for(std::chrono::seconds(2));  // that long is the fault
+    kill(pid, SIGCONT);
     return;
   }
-  if (kill(pid, fault == Fault::stop ? SIGSTOP : SIGKILL) != 0) return;
-  ++done_[{fault, role}];
-  if (fault == Fault::kill) return;
-  std::this_thread::sleep_for(std::chrono::seconds(2));  // that long is the fault
-  kill(pid, SIGCONT);
 }
 
 void AuditedJob::disturb() {

@@ -440,6 +440,46 @@ TEST(Gang, GoesOnWithoutANewcomerThatCannotTakeTheStateOver) {
   EXPECT_TRUE(gang.is_training());
 }
 
+TEST(Gang, BlamesANewcomerThatDoesNotJoinInTime) {
+  Gang gang(options(4, 1));
+  let_a_second_come(gang);
+  gang.on_hello(2, kReady, milliseconds(1));
+  gang.on_paused(1, gang.generation(), 5, milliseconds(1));
+  gang.on_paused(2, gang.generation(), 0, milliseconds(1));
+  gang.on_recorded(gang.generation(), milliseconds(1));
+  gang.on_joined(1, gang.generation(), milliseconds(1));
+  const auto kills = of<KillWorker>(gang.on_tick(milliseconds(180'001)));
+  ASSERT_EQ(kills.size(), 1U);
+  EXPECT_EQ(kills[0].worker, 2U);
+  EXPECT_EQ(kills[0].why, "it did not join within 180 s");
+  EXPECT_TRUE(kills[0].at_fault);
+  EXPECT_TRUE(kills[0].dispensable);
+}
+
+TEST(Gang, GivesALargeStateMoreTimeToTravel) {
+  Gang gang(options(4, 1));
+  gang.set_state_bytes(10'000'000'000);  // 400 s at the slowest
+  let_a_second_come(gang);
+  gang.on_hello(2, kReady, milliseconds(1));
+  gang.on_paused(1, gang.generation(), 5, milliseconds(1));
+  gang.on_paused(2, gang.generation(), 0, milliseconds(1));
+  gang.on_recorded(gang.generation(), milliseconds(1));
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(580'000))).empty());
+  EXPECT_EQ(of<KillWorker>(gang.on_tick(milliseconds(580'001))).size(), 2U);
+}
+
+TEST(Gang, GivesOneThatComesLateToALongPauseItsTime) {
+  Gang gang(options(4, 1));
+  let_a_second_come(gang);
+  gang.set_leases({{1, false}, {2, false}, {3, false}}, milliseconds(1));
+  gang.on_hello(2, kReady, milliseconds(1));
+  gang.on_pausing(1, gang.generation(), milliseconds(500'000));
+  gang.on_paused(2, gang.generation(), 0, milliseconds(1));
+  ASSERT_EQ(of<PauseWorker>(gang.on_hello(3, kReady, milliseconds(200'000))).size(), 1U);
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(259'999))).empty());
+  EXPECT_EQ(of<KillWorker>(gang.on_tick(milliseconds(260'000))).size(), 1U);
+}
+
 TEST(Gang, KnowsANewcomerWhenANewHeadTakesItOver) {
   auto recovering = options(4, 1);
   recovering.generation = 5;
