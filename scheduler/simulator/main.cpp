@@ -9,16 +9,23 @@
 int main(int count, char** words) {
   ds::simulator::Command command;
   CLI::App app{"Runs a workload of a trace under a scheduling policy, in simulated time.", "ds-sim"};
-  app.add_option("--family", command.family, "whose traces and job model: pollux or elasticflow")
+  app.add_option("--family", command.family,
+                 "whose traces and job model: pollux, elasticflow, shockwave or openb")
       ->capture_default_str();
-  app.add_option("--profiles", command.profiles,
-                 "folder with a folder for each application, or a CSV file (elasticflow)");
+  app.add_option(
+      "--profiles", command.profiles,
+      "folder with a folder for each application (pollux) or a CSV file for each model (elasticflow), "
+      "CSV file of the nodes (openb)");
   app.add_option("--workload", command.workload, "CSV file of the jobs");
   app.add_option("--policy", command.policy, "see --list-policies")->capture_default_str();
-  app.add_option("--cluster", command.cluster, "nodes x slots of each")->capture_default_str();
-  app.add_option("--round", command.round_s, "seconds between two plans, whole")->capture_default_str();
-  app.add_option("--restart", command.restart_s, "seconds that a change of its slots costs a job, whole")
-      ->capture_default_str();
+  app.add_option("--cluster", command.cluster, "nodes x slots of each [16x4; shockwave 8x4]");
+  app.add_option("--round", command.round_s, "seconds between two plans, whole [60; shockwave 120]");
+  app.add_option("--restart", command.restart_s,
+                 "seconds that a change of its slots costs a job, whole [30; shockwave 0]");
+  app.add_option("--load", command.load_percent,
+                 "percent of the cluster's GPUs that are asked for in all (openb) [130]");
+  app.add_option("--seed", command.seed, "of the order in which jobs come (openb) [42]");
+  app.add_option("--plot", command.plot, "SVG file to draw a Gantt chart and the completion times into");
   app.add_flag("--json", command.as_json, "print one JSON object");
   app.add_flag("--list-policies", command.lists_policies, "name the policies and stop");
   try {

@@ -6,6 +6,7 @@
 
 #include "scheduler/policy/elastic/elastic_policy.hpp"
 #include "scheduler/policy/elastic/node_packing.hpp"
+#include "scheduler/policy/elastic/rigid_jobs.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -56,21 +57,25 @@ std::vector<std::uint32_t> list_sizes(std::uint32_t most, std::uint32_t per_node
 
 /// Elastic, by goodput and attained work.
 ///
-/// Every job gets a slot, in order; then slots go where they add the most weighted value for each, value
-/// being a power of the speed-up over one slot that the fitted goodput predicts, less the cost of a restart
-/// where the size changes. Jobs are in levels by attained work (who has had little is likely to be short),
-/// and in each level in the order of submission (equally long jobs end sooner one after the other than side
-/// by side); weights fall along that order. Slots that are left let jobs try twice as many as ever.
+/// Every job gets a slot, a rigid one all of its, in order; then slots go where they add the most weighted
+/// value for each, value being a power of the speed-up over one slot that the fitted goodput predicts, less
+/// the cost of a restart where the size changes. Jobs are in levels by attained work (who has had little is
+/// likely to be short), and in each level in the order of submission (equally long jobs end sooner one after
+/// the other than side by side); weights fall along that order. Slots that are left let jobs try twice as
+/// many as ever.
 class Ds final : public ElasticPolicy {
  public:
   std::vector<Slots> plan(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
-                          double) const override {
+                          double now_s) const override {
+    if (std::all_of(jobs.begin(), jobs.end(), [](const ElasticJob& job) { return job.is_rigid; }))
+      return plan_rigid_jobs(cluster, jobs, now_s);
     const std::uint32_t per_node = *std::max_element(cluster.slots.begin(), cluster.slots.end());
     std::vector<Share> shares(jobs.size());
     std::vector<Goodput> goodputs(jobs.size());
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       goodputs[i] = {jobs[i].speed.value_or(SpeedModel{}), jobs[i].noise, jobs[i].batch};
-      shares[i].sizes = list_sizes(std::min(jobs[i].max_slots, cluster.total()), per_node);
+      shares[i].sizes = jobs[i].is_rigid ? std::vector{jobs[i].requested_slots}
+                                         : list_sizes(std::min(jobs[i].max_slots, cluster.total()), per_node);
       if (jobs[i].speed) shares[i].attained_s = jobs[i].progress / goodputs[i].best(1, 1);
     }
     const std::vector<std::size_t> order = rank(jobs, shares);
@@ -80,9 +85,9 @@ class Ds final : public ElasticPolicy {
     }
     std::uint32_t free = cluster.total();
     for (const std::size_t i : order) {
-      if (free == 0) break;
+      if (shares[i].sizes.front() > free) continue;
       shares[i].at = 0;
-      --free;
+      free -= shares[i].sizes.front();
     }
     free = grow(shares, free);
     try_more(jobs, shares, order, free);

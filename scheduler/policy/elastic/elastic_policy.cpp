@@ -8,13 +8,25 @@ namespace ds::scheduler {
 namespace {
 
 constexpr std::array kPolicies{
-    PolicyEntry{"ds", "ours: elastic, by goodput and attained work", false, true, make_ds_policy},
-    PolicyEntry{"fifo", "requested slots, first come first served, no overtaking", false, false,
-                make_fifo_policy},
-    PolicyEntry{"drf", "equal shares in slots, up to the requested ones", false, false, make_drf_policy},
-    PolicyEntry{"tiresias", "requested slots, two queues by attained slot-hours", false, false,
-                make_tiresias_policy},
-    PolicyEntry{"optimus", "elastic, least remaining time by an oracle", true, false, make_optimus_policy},
+    PolicyEntry{.name = "ds",
+                .summary = "ours: elastic, by goodput and attained work; rigid jobs by the work left",
+                .adapts_batch = true,
+                .keeps_rigid = true,
+                .make = make_ds_policy},
+    PolicyEntry{.name = "fifo",
+                .summary = "requested slots, first come first served, no overtaking",
+                .keeps_rigid = true,
+                .make = make_fifo_policy},
+    PolicyEntry{
+        .name = "drf", .summary = "equal shares in slots, up to the requested ones", .make = make_drf_policy},
+    PolicyEntry{.name = "tiresias",
+                .summary = "requested slots, two queues by attained slot-hours",
+                .keeps_rigid = true,
+                .make = make_tiresias_policy},
+    PolicyEntry{.name = "optimus",
+                .summary = "elastic, least remaining time by an oracle",
+                .needs_oracle = true,
+                .make = make_optimus_policy},
 };
 
 }  // namespace

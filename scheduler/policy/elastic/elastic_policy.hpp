@@ -32,7 +32,7 @@ struct RunSpan {
 };
 
 /// What a scheduler can see of a job: what it asked for, what it has, how it has run so far. Never what is
-/// left to do.
+/// truly left to do.
 struct ElasticJob {
   std::uint32_t id = 0;  ///< unique; smaller was submitted earlier
   double submitted_s = 0;
@@ -49,6 +49,10 @@ struct ElasticJob {
   BatchLimits batch;
   std::optional<SpeedModel> speed;  ///< fitted to its step times; none before the first
   GradientNoise noise;              ///< as it is now
+  bool is_rigid = false;            ///< it runs on `requested_slots` or not at all
+  /// Seconds to its end on the slots that it asked for, if the epochs that its owner planned go on as fast as
+  /// the present one; none where there is no such plan.
+  std::optional<double> planned_s{};
 };
 
 /// What nobody can know in a live cluster; only for policies that stand for a bound.
@@ -83,7 +87,8 @@ struct PolicyEntry {
   std::string_view summary;
   bool needs_oracle = false;
   bool adapts_batch =
-      false;  ///< jobs choose theirs by the goodput on what they get; else it is their owner's
+      false;                 ///< jobs choose theirs by the goodput on what they get; else it is their owner's
+  bool keeps_rigid = false;  ///< may be given rigid jobs
   std::unique_ptr<ElasticPolicy> (*make)(const Oracle* oracle) = nullptr;  ///< the oracle must outlive it
 };
 

@@ -121,10 +121,13 @@ TEST_F(SimulatorCommand, AWrongArgumentIsRefusedWithWhatIsRight) {
             "optimus");
   command_.policy = "fifo";
   command_.family = "sia";
-  EXPECT_EQ(refusal(), "--family: expected pollux or elasticflow, got \"sia\"");
+  EXPECT_EQ(refusal(), "--family: expected one of pollux, elasticflow, shockwave, openb, got \"sia\"");
   command_.family = "pollux";
   command_.round_s = 0;
   EXPECT_EQ(refusal(), "--round: expected 1 to 86400 seconds, got 0");
+  command_.round_s = 60;
+  command_.seed = 1;
+  EXPECT_EQ(refusal(), "--seed: does not apply to --family pollux");
 }
 
 TEST_F(SimulatorCommand, TheProgramEndsWithTwoOnWrongInput) {
