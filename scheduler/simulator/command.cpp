@@ -86,9 +86,14 @@ Read<SimulationSettings> read_settings(const Command& command, const Family& fam
     return refuse(fmt::format("--restart: expected 0 to {} seconds, got {}", kMaxRoundS, restart_s));
   auto cluster = parse_cluster(command.cluster ? *command.cluster : family.cluster);
   if (!cluster) return tl::unexpected(cluster.error());
-  cluster->round_s = round_s;
-  cluster->restart_s = restart_s;
-  return SimulationSettings{.cluster = std::move(*cluster), .clock_ms = command.clock_ms};
+  if (cluster->kinds.empty() == family.has_kinds)
+    return refuse(fmt::format("--cluster: --family {} {} kinds of GPU, as {}", family.name,
+                              family.has_kinds ? "needs" : "has no", family.cluster));
+  cluster->cluster.round_s = round_s;
+  cluster->cluster.restart_s = restart_s;
+  return SimulationSettings{.cluster = std::move(cluster->cluster),
+                            .kinds = std::move(cluster->kinds),
+                            .clock_ms = command.clock_ms};
 }
 
 Read<void> write_plot(const std::string& file, const Outcome& outcome) {
@@ -103,9 +108,11 @@ Read<nlohmann::ordered_json> run_rounds(const Command& command) {
   const auto family = choose_family(command.family);
   if (!family) return tl::unexpected(family.error());
   const bool has_profiles = !(*family)->profiles.empty();
-  if (auto checked = check_unused(command, {{"--load", command.load_percent.has_value()},
-                                            {"--seed", command.seed.has_value()},
-                                            {"--profiles", !has_profiles && !command.profiles.empty()}});
+  if (auto checked =
+          check_unused(command, {{"--load", command.load_percent.has_value()},
+                                 {"--seed", command.seed.has_value()},
+                                 {"--restart", (*family)->has_kinds && command.restart_s.has_value()},
+                                 {"--profiles", !has_profiles && !command.profiles.empty()}});
       !checked)
     return tl::unexpected(checked.error());
   if (has_profiles && command.profiles.empty())

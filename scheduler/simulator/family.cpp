@@ -1,5 +1,6 @@
 #include "scheduler/simulator/family.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "scheduler/simulator/shockwave_trace.hpp"
@@ -12,9 +13,10 @@ using scheduler::PolicyEntry;
 
 Read<Outcome> run_pollux(const std::filesystem::path& profiles, const std::filesystem::path& workload,
                          const PolicyEntry& policy, const SimulationSettings& settings) {
-  const auto applications = read_applications(profiles);
-  if (!applications) return tl::unexpected(applications.error());
-  auto submissions = read_pollux_workload(workload, *applications);
+  auto read = read_applications(profiles);
+  if (!read) return tl::unexpected(read.error());
+  const ApplicationsByKind applications{std::move(*read)};
+  auto submissions = read_pollux_workload(workload, applications);
   if (!submissions) return tl::unexpected(submissions.error());
   const PolluxSettings job_settings{.restart_s = settings.cluster.restart_s,
                                     .max_slots = settings.cluster.total(),
@@ -29,6 +31,43 @@ Read<Outcome> run_pollux(const std::filesystem::path& profiles, const std::files
   }
   const PolluxOracle oracle(std::move(known));
   return simulate(jobs, *policy.make(policy.needs_oracle ? &oracle : nullptr), settings);
+}
+
+/// What Sia's authors measured of a model, from the traces' README.
+struct SiaRules {
+  std::string_view application;
+  double restart_s = 30;
+  double slowdown = 1.2;
+};
+
+constexpr std::array kSiaRules{SiaRules{"cifar10", 50, 1.8}, SiaRules{"deepspeech2", 25},
+                               SiaRules{"bert", 120},        SiaRules{"yolov3", 80},
+                               SiaRules{"imagenet", 250},    SiaRules{"ncf", 15, 1.5}};
+
+Read<Outcome> run_sia(const std::filesystem::path& profiles, const std::filesystem::path& workload,
+                      const PolicyEntry& policy, const SimulationSettings& settings) {
+  ApplicationsByKind applications;
+  for (const std::string& kind : settings.kinds) {
+    auto read = read_applications(profiles, kind);
+    if (!read) return tl::unexpected(read.error());
+    applications.push_back(std::move(*read));
+  }
+  auto submissions = read_pollux_workload(workload, applications);
+  if (!submissions) return tl::unexpected(submissions.error());
+  Jobs jobs;
+  for (PolluxSubmission& submission : *submissions) {
+    const auto rules = std::find_if(kSiaRules.begin(), kSiaRules.end(), [&](const SiaRules& r) {
+      return r.application == submission.applications.front()->name();
+    });
+    const PolluxSettings job_settings{.restart_s = rules->restart_s,
+                                      .slowdown = rules->slowdown,
+                                      .max_slots = settings.cluster.total(),
+                                      .adapts_batch = policy.adapts_batch,
+                                      .node_kinds = settings.cluster.kinds};
+    jobs.push_back(std::make_unique<PolluxJob>(static_cast<std::uint32_t>(jobs.size()), std::move(submission),
+                                               job_settings));
+  }
+  return simulate(jobs, *policy.make(nullptr), settings);
 }
 
 Read<Outcome> run_elasticflow(const std::filesystem::path& profiles, const std::filesystem::path& workload,
@@ -61,6 +100,12 @@ constexpr std::array kFamilies{
            .cluster = "16x4",
            .suits = [](const PolicyEntry&) { return true; },
            .run = run_pollux},
+    Family{.name = "sia",
+           .profiles = "the folder that has a folder for each application",
+           .cluster = "6x4:aws+3x8:rtx+2x8:dgx-ext",
+           .has_kinds = true,
+           .suits = [](const PolicyEntry& policy) { return policy.chooses_kind; },
+           .run = run_sia},
     Family{.name = "elasticflow",
            .profiles = "the folder that has a CSV file for each model",
            .cluster = "16x4",

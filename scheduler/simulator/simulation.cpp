@@ -20,6 +20,7 @@ bool is_possible(const scheduler::ElasticCluster& cluster, const std::vector<Ela
     if (jobs[i].is_rigid && !plan[i].empty() && plan[i].size() != jobs[i].requested_slots) return false;
     for (const std::uint32_t node : plan[i]) {
       if (node >= left.size() || left[node]-- == 0) return false;
+      if (cluster.kind_of(node) != cluster.kind_of(plan[i].front())) return false;
     }
   }
   return true;
@@ -40,7 +41,8 @@ class Run {
       if (active_.empty()) continue;
       if (!replan())
         return refuse(fmt::format(
-            "the policy gave more slots than there are, or part of a rigid job's, at {} s", now_s_));
+            "the policy gave more slots than there are, part of a rigid job's or several kinds, at {} s",
+            now_s_));
     }
     for (std::size_t i = 0; i < jobs_.size(); ++i) {
       const auto& job = jobs_[i];

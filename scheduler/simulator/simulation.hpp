@@ -40,13 +40,14 @@ struct Outcome {
 
 struct SimulationSettings {
   scheduler::ElasticCluster cluster;
+  std::vector<std::string> kinds;  ///< names of its kinds of GPU, where there are several
   double time_limit_s = 400 * 86400.0;
   std::function<double()> clock_ms;  ///< real time, for `decision_ms`; may be empty
 };
 
 /// Runs the jobs to their ends. In each round they first move on; then the policy plans for those submitted
 /// and not done; then jobs whose slots differ get the new ones. Refuses a plan that overfills a node or
-/// splits a rigid job, and to go on after `time_limit_s`. Deterministic.
+/// splits a rigid job or puts one on several kinds of GPU, and to go on after `time_limit_s`. Deterministic.
 Read<Outcome> simulate(Jobs& jobs, const scheduler::ElasticPolicy& policy,
                        const SimulationSettings& settings);
 

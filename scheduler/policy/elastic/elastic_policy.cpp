@@ -12,6 +12,7 @@ constexpr std::array kPolicies{
                 .summary = "ours: elastic, by goodput and attained work; rigid jobs by the work left",
                 .adapts_batch = true,
                 .keeps_rigid = true,
+                .chooses_kind = true,
                 .make = make_ds_policy},
     PolicyEntry{.name = "fifo",
                 .summary = "requested slots, first come first served, no overtaking",
@@ -39,6 +40,10 @@ std::uint32_t count_nodes(const Slots& slots) {
 
 std::uint32_t ElasticCluster::total() const {
   return std::accumulate(slots.begin(), slots.end(), 0U);
+}
+
+std::uint32_t ElasticCluster::count_kinds() const {
+  return kinds.empty() ? 1 : *std::max_element(kinds.begin(), kinds.end()) + 1;
 }
 
 std::span<const PolicyEntry> list_policies() {

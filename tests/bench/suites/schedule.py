@@ -15,6 +15,7 @@ TRACES = Path(__file__).resolve().parents[4] / "shared" / "traces"
 POLLUX = TRACES / "pollux-osdi21"
 SHOCKWAVE = TRACES / "shockwave-nsdi23"
 OPENB = TRACES / "openb-fgd-atc23"
+SIA = TRACES / "sia-sosp23"
 WORKLOADS = ("1", "2", "3", "6")
 LOADS = ("1.0", "0.5", "1.5", "2.0")
 MUST = 1 / 0.85  # of Pollux's average on load 1.0
@@ -25,6 +26,7 @@ SHOCKWAVE_BARS = {  # field, unit, column of the published figures, what is want
     "average_jct_s": ("s", "avg_jct_s", 9958),
     "worst_finish_time_ratio": ("", "worst_rho", 1.78),
 }
+SIA_PUBLISHED_H = {"philly": 0.6, "saturn": 0.7, "newtrace": 0.7}  # Sia's mean of the averages, over more workloads than we have
 OPENB_PODS = ("default", "cpu100", "cpu250", "gpushare40", "gpushare80", "gpuspec10", "gpuspec25", "multigpu20", "multigpu40")
 OPENB_SEEDS = range(42, 52)
 OPENB_MUST = 95.4  # percent of the GPUs, with the default pods
@@ -63,6 +65,23 @@ def shockwave_cases(programs):
             Contender("peer", "shockwave (published)", lambda: figure)], must=figure / most)
 
     return [case(field, *bar) for field, bar in SHOCKWAVE_BARS.items()]
+
+
+def sia_cases(programs):
+    def average_h(family):
+        workloads = sorted((SIA / "workloads" / family).glob("workload-*.csv"))
+        if not workloads:
+            raise Failure(f"the traces are needed: {SIA / 'workloads' / family} has no workload")
+        return statistics.fmean(
+            ds_sim(programs, "--family", "sia", "--profiles", SIA / "profiles", "--workload", workload)["average_jct_s"]
+            for workload in workloads) / 3600
+
+    def case(family, figure):
+        ours = functools.cache(lambda: average_h(family))
+        return Case(f"sia_{family}", "h", True, [
+            Contender("ours", "ds", ours), Contender("peer", "sia (published)", lambda: figure)], must=1)
+
+    return [case(family, figure) for family, figure in SIA_PUBLISHED_H.items()]
 
 
 def openb_cases(programs):
@@ -116,4 +135,4 @@ def cases(programs, _seconds):
     rows.append(Case("replan_64", "ms", True, [
         Contender("ours", "ds", replan), Contender("peer", "pollux (published)", lambda: POLLUX_REPLAN_MS)],
         must=POLLUX_REPLAN_MS / MUST_REPLAN_MS))
-    return rows + shockwave_cases(programs) + openb_cases(programs)
+    return rows + shockwave_cases(programs) + sia_cases(programs) + openb_cases(programs)

@@ -26,7 +26,7 @@ class SmallSimulation : public ::testing::Test {
                                  bool adapts_batch = false) const {
     return std::make_unique<PolluxJob>(
         id,
-        PolluxSubmission{"job-" + std::to_string(id), submitted_s, &applications_.at("bert"), slots, batch},
+        PolluxSubmission{"job-" + std::to_string(id), submitted_s, {&applications_.at("bert")}, slots, batch},
         PolluxSettings{.adapts_batch = adapts_batch});
   }
 
@@ -110,7 +110,7 @@ TEST_F(SmallSimulation, AnOverfullNodeIsRefused) {
   const auto outcome = simulate(jobs, Greedy(), settings);
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().text,
-            "the policy gave more slots than there are, or part of a rigid job's, at 60 s");
+            "the policy gave more slots than there are, part of a rigid job's or several kinds, at 60 s");
 }
 
 TEST_F(SmallSimulation, PartOfARigidJobIsRefused) {
