@@ -19,8 +19,9 @@ std::uint32_t count_nodes(const Slots& slots);
 
 struct ElasticCluster {
   std::vector<std::uint32_t> slots;  ///< of each node
-  std::vector<std::uint32_t> kinds;  ///< of each node, which kind of GPU it has, from 0; empty: all the same
-  double round_s = 60;               ///< between two plans
+  std::vector<std::uint32_t>
+      kinds{};            ///< of each node, which kind of GPU it has, from 0; empty: all the same
+  double round_s = 60;    ///< between two plans
   double restart_s = 30;  ///< what a change of a job's slots costs it: it holds them and stands still
 
   std::uint32_t total() const;

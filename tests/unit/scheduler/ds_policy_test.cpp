@@ -32,7 +32,7 @@ class DsPolicy : public ::testing::Test {
     return counts;
   }
 
-  ElasticCluster cluster_{.slots = {4, 4}, .kinds = {}};
+  ElasticCluster cluster_{.slots = {4, 4}};
   std::unique_ptr<ElasticPolicy> policy_ = find_policy("ds")->make(nullptr);
 };
 

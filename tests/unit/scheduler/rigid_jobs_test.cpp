@@ -22,7 +22,7 @@ class RigidJobs : public ::testing::Test {
     return counts;
   }
 
-  ElasticCluster cluster_{.slots = {2, 2}, .kinds = {}, .restart_s = 0};
+  ElasticCluster cluster_{.slots = {2, 2}, .restart_s = 0};
 };
 
 TEST_F(RigidJobs, TheLeastWorkGoesFirstAndWhoDoesNotFitIsPassedOver) {
