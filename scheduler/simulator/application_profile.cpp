@@ -26,6 +26,7 @@ constexpr std::array kRules{Rules{"bert", 2, 0, false},         Rules{"cifar10",
                             Rules{"deepspeech2", 80, 0, false}, Rules{"imagenet", 90, 0, false},
                             Rules{"ncf", 10, 0, true},          Rules{"yolov3", 50, 8, false}};
 
+constexpr double kDeepspeechOnRtx = 57;  ///< more samples a slot than that did not fit
 constexpr std::uint32_t kMaxNodes = 16;  ///< more were not measured
 constexpr std::array kByCount{Column{"num_nodes", Cell::count}, Column{"num_replicas", Cell::count},
                               Column{"local_bsz", Cell::positive}, Column{"step_time", Cell::positive},
@@ -94,15 +95,16 @@ StepTime StepCurve::at(double batch) const {
           between(lower->second.sync_s, upper->second.sync_s, share)};
 }
 
-Read<void> ApplicationProfile::read_steps(const std::filesystem::path& folder) {
+Read<void> ApplicationProfile::read_steps(const std::filesystem::path& folder, std::string_view gpu) {
+  const std::string end = gpu.empty() ? ".csv" : fmt::format("-{}.csv", gpu);
   constexpr std::array kPlaced{Column{"placement", Cell::text}, Column{"local_bsz", Cell::positive},
                                Column{"step_time", Cell::positive}, Column{"sync_time", Cell::at_least_zero}};
-  const auto placed_file = folder / "placements.csv";
+  const auto placed_file = folder / ("placements" + end);
   auto placed = CsvTable::read(placed_file, kPlaced);
   if (!placed) return tl::unexpected(placed.error());
-  const auto unmeasured_file = folder / "unmeasured.csv";
+  const auto unmeasured_file = folder / ("unmeasured" + end);
   const bool has_unmeasured = std::filesystem::exists(unmeasured_file);
-  auto counted = CsvTable::read(has_unmeasured ? unmeasured_file : folder / "scalability.csv", kByCount);
+  auto counted = CsvTable::read(has_unmeasured ? unmeasured_file : folder / ("scalability" + end), kByCount);
   if (!counted) return tl::unexpected(counted.error());
 
   limits_.min_per_slot = std::numeric_limits<double>::infinity();
@@ -157,18 +159,21 @@ Read<void> ApplicationProfile::read_runs(const std::filesystem::path& folder) {
   return {};
 }
 
-Read<ApplicationProfile> ApplicationProfile::read(const std::filesystem::path& folder) {
+Read<ApplicationProfile> ApplicationProfile::read(const std::filesystem::path& folder, std::string_view gpu) {
   const std::string name = folder.filename().string();
   const auto rules =
       std::find_if(kRules.begin(), kRules.end(), [&](const Rules& r) { return r.name == name; });
   if (rules == kRules.end())
     return refuse(fmt::format("{}: no application of these traces", folder.string()));
   ApplicationProfile profile;
+  profile.name_ = name;
   profile.epochs_ = rules->epochs;
   profile.is_pinned_ = rules->is_pinned;
-  if (auto steps = profile.read_steps(folder); !steps) return tl::unexpected(steps.error());
+  if (auto steps = profile.read_steps(folder, gpu); !steps) return tl::unexpected(steps.error());
   if (auto runs = profile.read_runs(folder); !runs) return tl::unexpected(runs.error());
   if (rules->max_per_slot > 0) profile.limits_.max_per_slot = rules->max_per_slot;
+  if (name == "deepspeech2" && gpu == "rtx")
+    profile.limits_.max_per_slot = std::min(profile.limits_.max_per_slot, kDeepspeechOnRtx);
   return profile;
 }
 
@@ -211,7 +216,8 @@ double ApplicationProfile::steps(double batch, std::uint32_t epochs) const {
   return between(lower.epochs[epochs - 1].steps, upper.epochs[epochs - 1].steps, share);
 }
 
-Read<std::map<std::string, ApplicationProfile>> read_applications(const std::filesystem::path& profiles) {
+Read<std::map<std::string, ApplicationProfile>> read_applications(const std::filesystem::path& profiles,
+                                                                  std::string_view gpu) {
   std::error_code error;
   if (!std::filesystem::is_directory(profiles, error))
     return refuse(fmt::format("{}: there is no such folder of profiles", profiles.string()));
@@ -219,7 +225,7 @@ Read<std::map<std::string, ApplicationProfile>> read_applications(const std::fil
   for (const Rules& rules : kRules) {
     const auto folder = profiles / rules.name;
     if (!std::filesystem::is_directory(folder, error)) continue;
-    auto profile = ApplicationProfile::read(folder);
+    auto profile = ApplicationProfile::read(folder, gpu);
     if (!profile) return tl::unexpected(profile.error());
     applications.emplace(rules.name, std::move(*profile));
   }

@@ -5,6 +5,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -36,8 +37,9 @@ class StepCurve {
 /// One application of the Pollux traces (OSDI 2021): measured step times and training runs.
 class ApplicationProfile {
  public:
-  /// Reads `placements.csv`, `scalability.csv`, `unmeasured.csv` where there is one, and `validation-*.csv`.
-  static Read<ApplicationProfile> read(const std::filesystem::path& folder);
+  /// Reads `placements.csv`, `scalability.csv`, `unmeasured.csv` where there is one, and `validation-*.csv`;
+  /// of the first three with a kind of GPU those that end with it, as `placements-rtx.csv`.
+  static Read<ApplicationProfile> read(const std::filesystem::path& folder, std::string_view gpu = "");
 
   /// By the placement if it, or a rotation of it, was measured; else by its counts of nodes and slots, or the
   /// nearest counts there are.
@@ -49,6 +51,7 @@ class ApplicationProfile {
   /// Steps that so many epochs take at `batch` samples a step.
   double steps(double batch, std::uint32_t epochs) const;
 
+  const std::string& name() const { return name_; }
   std::uint32_t epochs() const { return epochs_; }
   const scheduler::BatchLimits& limits() const { return limits_; }
   /// Whether elastic policies run it on one slot at its largest batch, as Pollux does.
@@ -69,10 +72,11 @@ class ApplicationProfile {
     const Run& upper;
     double share = 0;
   };
-  Read<void> read_steps(const std::filesystem::path& folder);
+  Read<void> read_steps(const std::filesystem::path& folder, std::string_view gpu);
   Read<void> read_runs(const std::filesystem::path& folder);
   Between around(double batch) const;
 
+  std::string name_;
   std::map<Placement, StepCurve> measured_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, StepCurve> by_count_;  ///< nodes, slots
   std::vector<Run> runs_;                                                  ///< by batch
@@ -83,6 +87,7 @@ class ApplicationProfile {
 };
 
 /// The applications by name: one for each folder of `profiles` that the traces' README names.
-Read<std::map<std::string, ApplicationProfile>> read_applications(const std::filesystem::path& profiles);
+Read<std::map<std::string, ApplicationProfile>> read_applications(const std::filesystem::path& profiles,
+                                                                  std::string_view gpu = "");
 
 }  // namespace ds::simulator

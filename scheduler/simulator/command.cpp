@@ -3,9 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "scheduler/simulator/family.hpp"
+#include "scheduler/simulator/openb_trace.hpp"
+#include "scheduler/simulator/packing_simulation.hpp"
+#include "scheduler/simulator/plot.hpp"
 #include "scheduler/simulator/report.hpp"
 #include "scheduler/simulator/workload.hpp"
 #include "scheduler/spec/identifier.hpp"
@@ -14,100 +20,150 @@ namespace ds::simulator {
 namespace {
 
 constexpr std::uint32_t kMaxRoundS = 86'400;
+constexpr std::uint32_t kMaxLoadPercent = 1000;
+/// The family that has nodes and no time.
+constexpr std::string_view kOpenb = "openb";
 
 std::string list_policies() {
   std::string text;
   for (const auto& policy : scheduler::list_policies())
     text += fmt::format("{:<10} {}{}\n", policy.name, policy.summary,
                         policy.needs_oracle ? " (no scheduler could have it)" : "");
+  text += fmt::format("\nwith --family {}:\n", kOpenb);
+  for (const auto& policy : scheduler::list_packing_policies())
+    text += fmt::format("{:<10} {}\n", policy.name, policy.summary);
   return text;
 }
 
-Read<const scheduler::PolicyEntry*> choose_policy(const std::string& name) {
-  if (const auto* policy = scheduler::find_policy(name)) return policy;
+template <class Entry>
+Read<const Entry*> choose_policy(const std::string& name, std::span<const Entry> policies) {
   std::vector<std::string_view> names;
-  for (const auto& policy : scheduler::list_policies()) names.push_back(policy.name);
+  for (const Entry& policy : policies) {
+    if (policy.name == name) return &policy;
+    names.push_back(policy.name);
+  }
   const std::string near = scheduler::nearest(name, names);
   return refuse(fmt::format("--policy: there is no policy \"{}\"{}; there are {}", name,
                             near.empty() ? "" : fmt::format(", did you mean \"{}\"?", near),
                             fmt::join(names, ", ")));
 }
 
-Read<Outcome> run_pollux(const Command& command, const scheduler::PolicyEntry& entry,
-                         const SimulationSettings& settings) {
-  const auto applications = read_applications(command.profiles);
-  if (!applications) return tl::unexpected(applications.error());
-  auto submissions = read_pollux_workload(command.workload, *applications);
-  if (!submissions) return tl::unexpected(submissions.error());
-  const PolluxSettings job_settings{.restart_s = settings.cluster.restart_s,
-                                    .max_slots = settings.cluster.total(),
-                                    .adapts_batch = entry.adapts_batch};
-  Jobs jobs;
-  std::vector<const PolluxJob*> known;
-  for (PolluxSubmission& submission : *submissions) {
-    auto job = std::make_unique<PolluxJob>(static_cast<std::uint32_t>(jobs.size()), std::move(submission),
-                                           job_settings);
-    known.push_back(job.get());
-    jobs.push_back(std::move(job));
+Read<const Family*> choose_family(const std::string& name) {
+  std::vector<std::string_view> names;
+  for (const Family& family : list_families()) {
+    if (family.name == name) return &family;
+    names.push_back(family.name);
   }
-  const PolluxOracle oracle(std::move(known));
-  return simulate(jobs, *entry.make(entry.needs_oracle ? &oracle : nullptr), settings);
+  names.push_back(kOpenb);
+  return refuse(fmt::format("--family: expected one of {}, got \"{}\"", fmt::join(names, ", "), name));
 }
 
-Read<Outcome> run_elasticflow(const Command& command, const scheduler::PolicyEntry& entry,
-                              const SimulationSettings& settings) {
-  const auto needs_more = [](const scheduler::PolicyEntry& policy) {
-    return policy.adapts_batch || policy.needs_oracle;
-  };
-  if (needs_more(entry)) {
-    std::vector<std::string_view> others;
-    for (const auto& policy : scheduler::list_policies()) {
-      if (!needs_more(policy)) others.push_back(policy.name);
-    }
-    return refuse(fmt::format("--policy: {} decides by what only the pollux family has; choose one of {}",
-                              entry.name, fmt::join(others, ", ")));
+Read<void> check_suits(const Family& family, const scheduler::PolicyEntry& policy) {
+  if (family.suits(policy)) return {};
+  std::vector<std::string_view> others;
+  for (const auto& other : scheduler::list_policies()) {
+    if (family.suits(other)) others.push_back(other.name);
   }
-  const auto models = read_throughputs(command.profiles);
-  if (!models) return tl::unexpected(models.error());
-  auto submissions = read_elasticflow_workload(command.workload, *models);
-  if (!submissions) return tl::unexpected(submissions.error());
-  Jobs jobs;
-  for (ElasticFlowSubmission& submission : *submissions)
-    jobs.push_back(std::make_unique<ElasticFlowJob>(static_cast<std::uint32_t>(jobs.size()),
-                                                    std::move(submission), settings.cluster.restart_s));
-  return simulate(jobs, *entry.make(nullptr), settings);
+  return refuse(fmt::format("--policy: {} does not suit the jobs of --family {}; choose one of {}",
+                            policy.name, family.name, fmt::join(others, ", ")));
 }
 
-Read<void> check(const Command& command) {
-  if (command.family != "pollux" && command.family != "elasticflow")
-    return refuse(fmt::format("--family: expected pollux or elasticflow, got \"{}\"", command.family));
-  if (command.round_s == 0 || command.round_s > kMaxRoundS)
-    return refuse(fmt::format("--round: expected 1 to {} seconds, got {}", kMaxRoundS, command.round_s));
-  if (command.restart_s > kMaxRoundS)
-    return refuse(fmt::format("--restart: expected 0 to {} seconds, got {}", kMaxRoundS, command.restart_s));
-  if (command.profiles.empty())
-    return refuse("--profiles: name the folder that has a folder for each application, or a CSV file");
-  if (command.workload.empty()) return refuse("--workload: name the CSV file of the jobs");
+/// Refuses what was given and does not apply to the family.
+Read<void> check_unused(const Command& command,
+                        std::initializer_list<std::pair<std::string_view, bool>> given) {
+  for (const auto& [option, is_given] : given) {
+    if (is_given) return refuse(fmt::format("{}: does not apply to --family {}", option, command.family));
+  }
   return {};
+}
+
+Read<SimulationSettings> read_settings(const Command& command, const Family& family) {
+  const std::uint32_t round_s = command.round_s.value_or(family.round_s);
+  const std::uint32_t restart_s = command.restart_s.value_or(family.restart_s);
+  if (round_s == 0 || round_s > kMaxRoundS)
+    return refuse(fmt::format("--round: expected 1 to {} seconds, got {}", kMaxRoundS, round_s));
+  if (restart_s > kMaxRoundS)
+    return refuse(fmt::format("--restart: expected 0 to {} seconds, got {}", kMaxRoundS, restart_s));
+  auto cluster = parse_cluster(command.cluster ? *command.cluster : family.cluster);
+  if (!cluster) return tl::unexpected(cluster.error());
+  if (cluster->kinds.empty() == family.has_kinds)
+    return refuse(fmt::format("--cluster: --family {} {} kinds of GPU, as {}", family.name,
+                              family.has_kinds ? "needs" : "has no", family.cluster));
+  cluster->cluster.round_s = round_s;
+  cluster->cluster.restart_s = restart_s;
+  return SimulationSettings{.cluster = std::move(cluster->cluster),
+                            .kinds = std::move(cluster->kinds),
+                            .clock_ms = command.clock_ms};
+}
+
+Read<void> write_plot(const std::string& file, const Outcome& outcome) {
+  std::ofstream stream(file, std::ios::binary);
+  stream << draw_svg(outcome);
+  stream.close();
+  if (!stream) return refuse(fmt::format("--plot: {} cannot be written", file));
+  return {};
+}
+
+Read<nlohmann::ordered_json> run_rounds(const Command& command) {
+  const auto family = choose_family(command.family);
+  if (!family) return tl::unexpected(family.error());
+  const bool has_profiles = !(*family)->profiles.empty();
+  if (auto checked =
+          check_unused(command, {{"--load", command.load_percent.has_value()},
+                                 {"--seed", command.seed.has_value()},
+                                 {"--restart", (*family)->has_kinds && command.restart_s.has_value()},
+                                 {"--profiles", !has_profiles && !command.profiles.empty()}});
+      !checked)
+    return tl::unexpected(checked.error());
+  if (has_profiles && command.profiles.empty())
+    return refuse(fmt::format("--profiles: name {}", (*family)->profiles));
+  if (command.workload.empty()) return refuse("--workload: name the CSV file of the jobs");
+  const auto policy = choose_policy(command.policy, scheduler::list_policies());
+  if (!policy) return tl::unexpected(policy.error());
+  if (auto checked = check_suits(**family, **policy); !checked) return tl::unexpected(checked.error());
+  const auto settings = read_settings(command, **family);
+  if (!settings) return tl::unexpected(settings.error());
+  const auto outcome = (*family)->run(command.profiles, command.workload, **policy, *settings);
+  if (!outcome) return tl::unexpected(outcome.error());
+  if (!command.plot.empty()) {
+    if (auto written = write_plot(command.plot, *outcome); !written) return tl::unexpected(written.error());
+  }
+  return to_json(*outcome);
+}
+
+Read<nlohmann::ordered_json> run_openb(const Command& command) {
+  if (auto checked = check_unused(command, {{"--cluster", command.cluster.has_value()},
+                                            {"--round", command.round_s.has_value()},
+                                            {"--restart", command.restart_s.has_value()},
+                                            {"--plot", !command.plot.empty()}});
+      !checked)
+    return tl::unexpected(checked.error());
+  if (command.profiles.empty()) return refuse("--profiles: name the CSV file of the nodes");
+  if (command.workload.empty()) return refuse("--workload: name the CSV file of the pods");
+  const std::uint32_t load = command.load_percent.value_or(130);
+  if (load == 0 || load > kMaxLoadPercent)
+    return refuse(fmt::format("--load: expected 1 to {} percent, got {}", kMaxLoadPercent, load));
+  const auto policy = choose_policy(command.policy, scheduler::list_packing_policies());
+  if (!policy) return tl::unexpected(policy.error());
+  const auto cluster = read_openb_nodes(command.profiles);
+  if (!cluster) return tl::unexpected(cluster.error());
+  const auto pods = read_openb_pods(command.workload, *cluster);
+  if (!pods) return tl::unexpected(pods.error());
+  const std::uint64_t seed = command.seed.value_or(42);
+  const auto outcome =
+      simulate_packing(cluster->nodes, *pods, draw_arrivals(*pods, cluster->nodes, load, seed),
+                       *(*policy)->make(seed), command.clock_ms);
+  if (!outcome) return tl::unexpected(outcome.error());
+  return to_json(*outcome);
 }
 
 }  // namespace
 
 Read<std::string> run(const Command& command) {
   if (command.lists_policies) return list_policies();
-  if (auto checked = check(command); !checked) return tl::unexpected(checked.error());
-  const auto policy = choose_policy(command.policy);
-  if (!policy) return tl::unexpected(policy.error());
-  auto cluster = parse_cluster(command.cluster);
-  if (!cluster) return tl::unexpected(cluster.error());
-  cluster->round_s = command.round_s;
-  cluster->restart_s = command.restart_s;
-  const SimulationSettings settings{.cluster = std::move(*cluster), .clock_ms = command.clock_ms};
-  const auto outcome = command.family == "pollux" ? run_pollux(command, **policy, settings)
-                                                  : run_elasticflow(command, **policy, settings);
-  if (!outcome) return tl::unexpected(outcome.error());
-  const auto report = to_json(*outcome);
-  return command.as_json ? report.dump() + "\n" : to_table(report);
+  const auto report = command.family == kOpenb ? run_openb(command) : run_rounds(command);
+  if (!report) return tl::unexpected(report.error());
+  return command.as_json ? report->dump() + "\n" : to_table(*report);
 }
 
 }  // namespace ds::simulator

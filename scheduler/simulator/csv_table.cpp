@@ -7,12 +7,16 @@
 #include <cmath>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <optional>
 
 namespace ds::simulator {
 namespace {
 
 constexpr std::uintmax_t kMaxBytes = 64U << 20;
+constexpr double kMaxWhole = 2147483648.0;
+/// The place of an optional column that a file does not have.
+constexpr std::size_t kNoColumn = std::numeric_limits<std::size_t>::max();
 
 struct Field {
   std::string_view text;
@@ -39,15 +43,18 @@ std::optional<double> to_number(std::string_view text) {
 /// What `text` should have been; empty when it is right.
 std::string_view fault_of(std::string_view text, Cell kind, double& value) {
   if (kind == Cell::text) return text.empty() ? "a name" : "";
+  if (kind == Cell::text_or_none) return "";
   if (kind == Cell::at_least_zero_or_none && (text.empty() || text == "nan")) return "";
   const auto number = to_number(text);
-  if (!number) return kind == Cell::count ? "a whole number" : "a number";
+  const bool is_whole = kind == Cell::count || kind == Cell::whole;
+  if (!number) return is_whole ? "a whole number" : "a number";
   value = *number;
   if (kind == Cell::positive && value <= 0) return "a number above 0";
   if ((kind == Cell::at_least_zero || kind == Cell::at_least_zero_or_none) && value < 0)
     return "a number from 0";
-  if (kind == Cell::count && (value < 1 || value > 2147483648.0 || value != std::floor(value)))
-    return "a whole number from 1";
+  const double least = kind == Cell::count ? 1 : 0;
+  if (is_whole && (value < least || value > kMaxWhole || value != std::floor(value)))
+    return kind == Cell::count ? "a whole number from 1" : "a whole number from 0";
   return "";
 }
 
@@ -70,6 +77,10 @@ Read<std::vector<std::size_t>> find_columns(const std::string& name, std::string
   for (const Column& column : columns) {
     const auto found =
         std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.text == column.name; });
+    if (found == fields.end() && column.presence == Presence::optional) {
+      places.push_back(kNoColumn);
+      continue;
+    }
     if (found == fields.end())
       return refuse(fmt::format("{}:1:1: expected a column \"{}\", the header is \"{}\"", name, column.name,
                                 header.substr(0, 200)));
@@ -112,9 +123,11 @@ Read<CsvTable> CsvTable::read(const std::filesystem::path& file, std::span<const
       return refuse(fmt::format("{}:{}:1: expected {} fields as in the header, got {}", name, number, width,
                                 fields.size()));
     for (std::size_t c = 0; c < columns.size(); ++c) {
-      const Field& field = fields[places[c]];
+      const Field field = places[c] == kNoColumn ? Field{} : fields[places[c]];
       double value = 0;
-      if (const auto expected = fault_of(field.text, columns[c].kind, value); !expected.empty())
+      const auto expected =
+          places[c] == kNoColumn ? std::string_view{} : fault_of(field.text, columns[c].kind, value);
+      if (!expected.empty())
         return refuse(fmt::format("{}:{}:{}: {}: expected {}, got \"{}\"", name, number, field.at,
                                   columns[c].name, expected, field.text.substr(0, 60)));
       table.places_[c].push_back(field.at);

@@ -12,17 +12,22 @@
 namespace ds::simulator {
 
 enum class Cell {
-  text,      ///< not empty
+  text,  ///< not empty
+  text_or_none,
   number,    ///< finite
   positive,  ///< a finite number above 0
   at_least_zero,
   at_least_zero_or_none,  ///< an empty one and `nan` are read as 0
   count,                  ///< a whole number from 1 to 2^31
+  whole,                  ///< a whole number from 0 to 2^31
 };
+
+enum class Presence { required, optional };
 
 struct Column {
   std::string_view name;
   Cell kind = Cell::number;
+  Presence presence = Presence::required;  ///< an optional one that is not there has empty cells, and zeros
 };
 
 /// The columns of a CSV file that somebody needs, all cells checked. The first line names the columns, in any

@@ -15,6 +15,8 @@ namespace {
 constexpr double kGoodFit = 1.02;
 /// The newest measurements that a fit is made from.
 constexpr std::size_t kMaxMeasured = 64;
+/// Batch sizes with which each kind of GPU is profiled.
+constexpr int kProfiledBatches = 8;
 
 Placement to_placement(const Slots& slots) {
   Placement placement;
@@ -34,7 +36,25 @@ Placement pack(std::uint32_t slots, std::uint32_t slots_per_node) {
 }  // namespace
 
 PolluxJob::PolluxJob(std::uint32_t id, PolluxSubmission submission, const PolluxSettings& settings)
-    : id_(id), submission_(std::move(submission)), settings_(settings), use_(settings.restart_s) {}
+    : id_(id), submission_(std::move(submission)), settings_(settings), use_(settings.restart_s) {
+  learnt_.resize(submission_.applications.size());
+  if (learnt_.size() > 1) profile_kinds();
+}
+
+void PolluxJob::profile_kinds() {
+  for (std::size_t kind = 0; kind < learnt_.size(); ++kind) {
+    const ApplicationProfile& profile = *submission_.applications[kind];
+    const double ratio = profile.limits().max_per_slot / profile.limits().min_per_slot;
+    for (int i = 0; i < kProfiledBatches; ++i) {
+      const double batch =
+          std::round(profile.limits().min_per_slot * std::pow(ratio, i / (kProfiledBatches - 1.0)));
+      const StepTime time = profile.step({1}, batch);
+      learnt_[kind].measured.push_back({1, 1, batch, time.step_s, time.step_s - time.sync_s});
+    }
+    learnt_[kind].speed = scheduler::fit_speed(learnt_[kind].measured, std::nullopt);
+  }
+  noise_ = application().noise(application().limits().base, 0);
+}
 
 PolluxJob::Pace PolluxJob::pace(const Placement& placement, const BatchChoice& choice,
                                 std::uint32_t epoch) const {
@@ -45,7 +65,7 @@ PolluxJob::Pace PolluxJob::pace(const Placement& placement, const BatchChoice& c
   const double total = choice.total(slots);
   pace.noise = application().noise(total, epoch);
   const double update_s = pace.time.step_s + choice.accumulation * (pace.time.step_s - pace.time.sync_s);
-  pace.goodput = pace.noise.gain(total / application().limits().base) / update_s;
+  pace.goodput = pace.noise.gain(total / application().limits().base) / update_s / settings_.slowdown;
   return pace;
 }
 
@@ -59,14 +79,16 @@ void PolluxJob::measure(const Pace& pace) {
   const auto is_known = [&](const scheduler::StepMeasured& other) {
     return other.nodes == step.nodes && other.slots == step.slots && other.batch == step.batch;
   };
-  if (std::any_of(measured_.begin(), measured_.end(), is_known)) return;
-  const bool is_new_size = std::none_of(measured_.begin(), measured_.end(), [&](const auto& other) {
+  auto& [measured, speed, has_scaled] = learnt_[kind_];
+  if (std::any_of(measured.begin(), measured.end(), is_known)) return;
+  has_scaled |= slots > 1;
+  const bool is_new_size = std::none_of(measured.begin(), measured.end(), [&](const auto& other) {
     return other.nodes == step.nodes && other.slots == step.slots;
   });
-  if (measured_.size() == kMaxMeasured) measured_.erase(measured_.begin());
-  measured_.push_back(step);
-  if (speed_ && !is_new_size && scheduler::worst_ratio(*speed_, {&step, 1}) < kGoodFit) return;
-  speed_ = scheduler::fit_speed(measured_, speed_);
+  if (measured.size() == kMaxMeasured) measured.erase(measured.begin());
+  measured.push_back(step);
+  if (speed && !is_new_size && scheduler::worst_ratio(*speed, {&step, 1}) < kGoodFit) return;
+  speed = scheduler::fit_speed(measured, speed);
 }
 
 void PolluxJob::choose_batch() {
@@ -77,10 +99,10 @@ void PolluxJob::choose_batch() {
     choice_ = scheduler::divide_batch(submission_.batch, slots, limits);
   } else if (application().is_pinned()) {
     choice_ = scheduler::divide_batch(limits.max, slots, limits);
-  } else if (!speed_) {
+  } else if (!learnt_[kind_].speed) {
     choice_ = scheduler::divide_batch(std::max(limits.base, limits.min_per_slot * slots), slots, limits);
   } else {
-    choice_ = scheduler::Goodput{*speed_, noise_, limits}.best_batch(
+    choice_ = scheduler::Goodput{*learnt_[kind_].speed, noise_, limits}.best_batch(
         static_cast<std::uint32_t>(placement_.size()), slots);
   }
 }
@@ -112,6 +134,7 @@ double PolluxJob::advance(double from_s, double seconds) {
 void PolluxJob::give(const Slots& slots, double now_s) {
   use_.give(slots, now_s);
   placement_ = to_placement(slots);
+  if (!slots.empty() && !settings_.node_kinds.empty()) kind_ = settings_.node_kinds[slots.front()];
   choose_batch();
 }
 
@@ -127,9 +150,27 @@ scheduler::ElasticJob PolluxJob::view() const {
   if (application().is_pinned()) job.max_slots = 1;
   job.progress = progress_;
   use_.describe(job);
-  job.speed = speed_;
+  job.speed = learnt_[kind_].speed;
   job.noise = noise_;
+  if (learnt_.size() == 1) return job;
+  job.restart_s = settings_.restart_s;
+  for (std::size_t kind = 0; kind < learnt_.size(); ++kind)
+    job.on_kinds.push_back({submission_.applications[kind]->limits(), speed_on(kind)});
   return job;
+}
+
+std::optional<scheduler::SpeedModel> PolluxJob::speed_on(std::size_t kind) const {
+  std::optional<scheduler::SpeedModel> speed = learnt_[kind].speed;
+  if (!speed || learnt_[kind].has_scaled) return speed;
+  // Waiting for the network on a kind that it has had several slots of is a better guess than no waiting.
+  for (const Learnt& other : learnt_) {
+    if (!other.has_scaled) continue;
+    scheduler::SpeedModel model = *other.speed;
+    model.compute_base = speed->compute_base;
+    model.compute_sample = speed->compute_sample;
+    return model;
+  }
+  return speed;
 }
 
 double PolluxJob::alone_s() const {

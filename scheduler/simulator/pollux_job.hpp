@@ -11,23 +11,26 @@
 
 namespace ds::simulator {
 
-/// One line of a Pollux workload.
+/// One line of a Pollux or Sia workload.
 struct PolluxSubmission {
   std::string name;
   double submitted_s = 0;
-  const ApplicationProfile* application = nullptr;  ///< must outlive the job
+  std::vector<const ApplicationProfile*> applications;  ///< by kind of GPU; must outlive the job
   std::uint32_t slots = 1;
   double batch = 1;  ///< samples a step
 };
 
 struct PolluxSettings {
   double restart_s = 30;
-  std::uint32_t max_slots = 64;  ///< of one job
-  bool adapts_batch = false;     ///< by the fitted goodput; else the owner's batch size
+  double slowdown = 1;                      ///< what goodput is divided by
+  std::uint32_t max_slots = 64;             ///< of one job
+  bool adapts_batch = false;                ///< by the fitted goodput; else the owner's batch size
+  std::vector<std::uint32_t> node_kinds{};  ///< kind of GPU of each node, as in `ElasticCluster`
 };
 
 /// A job of the Pollux simulator (OSDI 2021): `traces/pollux-osdi21/README.md` has the rules that are
-/// followed here to the last digit.
+/// followed here to the last digit. With several kinds of GPU it is one of Sia's (SOSP 2023), which runs on
+/// one kind at a time and knows its steps on one slot of each from the start, as it was profiled.
 class PolluxJob final : public SimulatedJob {
  public:
   PolluxJob(std::uint32_t id, PolluxSubmission submission, const PolluxSettings& settings);
@@ -53,7 +56,15 @@ class PolluxJob final : public SimulatedJob {
     StepTime time;
     scheduler::GradientNoise noise;
   };
-  const ApplicationProfile& application() const { return *submission_.application; }
+  /// What it has learnt of its steps on one kind of GPU.
+  struct Learnt {
+    std::vector<scheduler::StepMeasured> measured;
+    std::optional<scheduler::SpeedModel> speed;
+    bool has_scaled = false;  ///< on several slots
+  };
+  const ApplicationProfile& application() const { return *submission_.applications[kind_]; }
+  void profile_kinds();
+  std::optional<scheduler::SpeedModel> speed_on(std::size_t kind) const;
   Pace pace(const Placement& placement, const scheduler::BatchChoice& choice, std::uint32_t epoch) const;
   void measure(const Pace& pace);
   void choose_batch();
@@ -68,8 +79,8 @@ class PolluxJob final : public SimulatedJob {
   std::uint32_t epoch_ = 0;  ///< finished ones
   double done_s_ = 0;
   std::uint32_t most_slots_ = 0;  ///< that it has made steps with
-  std::vector<scheduler::StepMeasured> measured_;
-  std::optional<scheduler::SpeedModel> speed_;
+  std::size_t kind_ = 0;          ///< of GPU, that it is on or was last
+  std::vector<Learnt> learnt_;    ///< by kind
   scheduler::GradientNoise noise_;
 };
 

@@ -7,6 +7,12 @@
 #include <nlohmann/json.hpp>
 
 namespace ds::simulator {
+namespace {
+
+/// The finish-time ratio above which Shockwave's authors count a job as treated unfairly.
+constexpr double kUnfairRatio = 1.05;
+
+}  // namespace
 
 double percentile(std::vector<double> values, double percent) {
   std::sort(values.begin(), values.end());
@@ -21,6 +27,7 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
   double sum = 0;
   double slot_s = 0;
   double worst = 0;
+  std::size_t unfair = 0;
   std::uint64_t restarts = 0;
   const auto count = static_cast<double>(outcome.jobs.size());
   const double crowd = std::max(1.0, count / outcome.cluster_slots);
@@ -30,21 +37,18 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
     sum += time;
     slot_s += job.slot_s;
     restarts += job.restarts;
-    worst = std::max(worst, time / (job.alone_s * crowd));
+    const double ratio = time / (job.alone_s * crowd);
+    worst = std::max(worst, ratio);
+    unfair += ratio > kUnfairRatio;
   }
   const double all = outcome.cluster_slots * outcome.makespan_s;
   nlohmann::ordered_json report{
-      {"jobs", outcome.jobs.size()},
-      {"average_jct_s", sum / count},
-      {"p50_jct_s", percentile(times, 50)},
-      {"p90_jct_s", percentile(times, 90)},
-      {"p99_jct_s", percentile(times, 99)},
-      {"makespan_s", outcome.makespan_s},
-      {"gpu_hours", slot_s / 3600},
-      {"restarts", restarts},
-      {"worst_finish_time_ratio", worst},
-      {"allocated_share", slot_s / all},
-      {"utilisation", outcome.busy_slot_s / all},
+      {"jobs", outcome.jobs.size()},        {"average_jct_s", sum / count},
+      {"p50_jct_s", percentile(times, 50)}, {"p90_jct_s", percentile(times, 90)},
+      {"p99_jct_s", percentile(times, 99)}, {"makespan_s", outcome.makespan_s},
+      {"gpu_hours", slot_s / 3600},         {"restarts", restarts},
+      {"worst_finish_time_ratio", worst},   {"unfair_share", static_cast<double>(unfair) / count},
+      {"allocated_share", slot_s / all},    {"utilisation", outcome.busy_slot_s / all},
   };
   if (std::any_of(outcome.jobs.begin(), outcome.jobs.end(),
                   [](const JobOutcome& job) { return job.deadline_s.has_value(); }))

@@ -15,7 +15,8 @@ double percentile(std::vector<double> values, double percent);
 /// `jobs`; `average_jct_s`, `p50_jct_s`, `p90_jct_s`, `p99_jct_s` from submission to end; `makespan_s`;
 /// `gpu_hours` held, standing still included; `restarts`, starts included;
 /// `worst_finish_time_ratio`: job completion time / (run time alone on what was asked for x max(1, jobs /
-/// slots)), as Shockwave (NSDI 2023) publishes it; `deadlines_met` where there are deadlines: jobs that ended
+/// slots)), as Shockwave (NSDI 2023) publishes it; `unfair_share`: of the jobs, those
+/// whose ratio is above 1.05; `deadlines_met` where there are deadlines: jobs that ended
 /// before theirs; `allocated_share` and `utilisation`: slots held, and slots
 /// making steps, of all until the last end; `decision_ms_p50`, `decision_ms_p99` when they were measured.
 nlohmann::ordered_json to_json(const Outcome& outcome);

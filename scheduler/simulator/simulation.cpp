@@ -12,11 +12,15 @@ namespace {
 using scheduler::ElasticJob;
 using scheduler::Slots;
 
-bool is_possible(const scheduler::ElasticCluster& cluster, const std::vector<Slots>& plan) {
+bool is_possible(const scheduler::ElasticCluster& cluster, const std::vector<ElasticJob>& jobs,
+                 const std::vector<Slots>& plan) {
+  if (plan.size() != jobs.size()) return false;
   std::vector<std::uint32_t> left = cluster.slots;
-  for (const Slots& slots : plan) {
-    for (const std::uint32_t node : slots) {
+  for (std::size_t i = 0; i < plan.size(); ++i) {
+    if (jobs[i].is_rigid && !plan[i].empty() && plan[i].size() != jobs[i].requested_slots) return false;
+    for (const std::uint32_t node : plan[i]) {
       if (node >= left.size() || left[node]-- == 0) return false;
+      if (cluster.kind_of(node) != cluster.kind_of(plan[i].front())) return false;
     }
   }
   return true;
@@ -27,6 +31,7 @@ class Run {
   Run(Jobs& jobs, const scheduler::ElasticPolicy& policy, const SimulationSettings& settings)
       : jobs_(jobs), policy_(policy), settings_(settings) {
     outcome_.cluster_slots = settings.cluster.total();
+    spans_.resize(jobs.size());
   }
 
   Read<Outcome> go() {
@@ -34,12 +39,17 @@ class Run {
       advance();
       if (now_s_ > settings_.time_limit_s) return refuse(unfinished());
       if (active_.empty()) continue;
-      if (!replan()) return refuse(fmt::format("the policy gave more slots than there are at {} s", now_s_));
+      if (!replan())
+        return refuse(fmt::format(
+            "the policy gave more slots than there are, part of a rigid job's or several kinds, at {} s",
+            now_s_));
     }
-    for (const auto& job : jobs_) {
+    for (std::size_t i = 0; i < jobs_.size(); ++i) {
+      const auto& job = jobs_[i];
       const ElasticJob view = job->view();
+      spans_[i].back().to_s = job->done_s();  // it has made steps, so there is one
       outcome_.jobs.push_back({job->name(), job->submitted_s(), job->done_s(), job->alone_s(),
-                               view.attained_slot_s, view.restarts, job->deadline_s()});
+                               view.attained_slot_s, view.restarts, job->deadline_s(), std::move(spans_[i])});
       outcome_.makespan_s = std::max(outcome_.makespan_s, job->done_s());
     }
     return std::move(outcome_);
@@ -47,31 +57,36 @@ class Run {
 
  private:
   void advance() {
-    for (SimulatedJob* job : active_)
-      outcome_.busy_slot_s +=
-          job->advance(now_s_, settings_.cluster.round_s) * static_cast<double>(job->slots().size());
-    std::erase_if(active_, [](const SimulatedJob* job) { return job->is_done(); });
+    for (const std::size_t i : active_)
+      outcome_.busy_slot_s += jobs_[i]->advance(now_s_, settings_.cluster.round_s) *
+                              static_cast<double>(jobs_[i]->slots().size());
+    std::erase_if(active_, [&](std::size_t i) { return jobs_[i]->is_done(); });
     now_s_ += settings_.cluster.round_s;
-    for (; next_ < jobs_.size() && jobs_[next_]->submitted_s() <= now_s_; ++next_)
-      active_.push_back(jobs_[next_].get());
+    for (; next_ < jobs_.size() && jobs_[next_]->submitted_s() <= now_s_; ++next_) active_.push_back(next_);
   }
 
   bool replan() {
     std::vector<ElasticJob> views;
     views.reserve(active_.size());
-    for (const SimulatedJob* job : active_) views.push_back(job->view());
+    for (const std::size_t i : active_) views.push_back(jobs_[i]->view());
     const double from_ms = settings_.clock_ms ? settings_.clock_ms() : 0;
     const std::vector<Slots> plan = policy_.plan(settings_.cluster, views, now_s_);
     if (settings_.clock_ms) outcome_.decision_ms.push_back(settings_.clock_ms() - from_ms);
-    if (plan.size() != active_.size() || !is_possible(settings_.cluster, plan)) return false;
+    if (!is_possible(settings_.cluster, views, plan)) return false;
     for (std::size_t i = 0; i < plan.size(); ++i) {
-      if (plan[i] != active_[i]->slots()) active_[i]->give(plan[i], now_s_);
+      if (plan[i] != jobs_[active_[i]]->slots()) give(active_[i], plan[i]);
     }
     return true;
   }
 
+  void give(std::size_t job, const Slots& slots) {
+    if (!jobs_[job]->slots().empty()) spans_[job].back().to_s = now_s_;
+    if (!slots.empty()) spans_[job].push_back({now_s_, now_s_, static_cast<std::uint32_t>(slots.size())});
+    jobs_[job]->give(slots, now_s_);
+  }
+
   std::string unfinished() const {
-    std::string first = active_.empty() ? jobs_[next_]->name() : active_.front()->name();
+    const std::string& first = jobs_[active_.empty() ? next_ : active_.front()]->name();
     return fmt::format("{} of {} jobs are not done after {} days, {} among them: can the cluster hold it?",
                        active_.size() + jobs_.size() - next_, jobs_.size(), settings_.time_limit_s / 86400,
                        first);
@@ -80,8 +95,9 @@ class Run {
   Jobs& jobs_;
   const scheduler::ElasticPolicy& policy_;
   const SimulationSettings& settings_;
-  std::vector<SimulatedJob*> active_;  ///< submitted and not done, in the order of submission
-  std::size_t next_ = 0;               ///< to be submitted
+  std::vector<std::size_t> active_;  ///< submitted and not done, in the order of submission
+  std::size_t next_ = 0;             ///< to be submitted
+  std::vector<std::vector<SlotSpan>> spans_;
   double now_s_ = 0;
   Outcome outcome_;
 };

@@ -12,6 +12,13 @@
 
 namespace ds::simulator {
 
+/// From when to when a job had how many slots.
+struct SlotSpan {
+  double from_s = 0;
+  double to_s = 0;
+  std::uint32_t slots = 0;
+};
+
 struct JobOutcome {
   std::string name;
   double submitted_s = 0;
@@ -20,6 +27,7 @@ struct JobOutcome {
   double slot_s = 0;   ///< slots held times seconds
   std::uint32_t restarts = 0;
   std::optional<double> deadline_s{};
+  std::vector<SlotSpan> spans{};  ///< the earliest first
 };
 
 struct Outcome {
@@ -32,13 +40,14 @@ struct Outcome {
 
 struct SimulationSettings {
   scheduler::ElasticCluster cluster;
+  std::vector<std::string> kinds;  ///< names of its kinds of GPU, where there are several
   double time_limit_s = 400 * 86400.0;
   std::function<double()> clock_ms;  ///< real time, for `decision_ms`; may be empty
 };
 
 /// Runs the jobs to their ends. In each round they first move on; then the policy plans for those submitted
-/// and not done; then jobs whose slots differ get the new ones. Refuses a plan that overfills a node, and to
-/// go on after `time_limit_s`. Deterministic.
+/// and not done; then jobs whose slots differ get the new ones. Refuses a plan that overfills a node or
+/// splits a rigid job or puts one on several kinds of GPU, and to go on after `time_limit_s`. Deterministic.
 Read<Outcome> simulate(Jobs& jobs, const scheduler::ElasticPolicy& policy,
                        const SimulationSettings& settings);
 

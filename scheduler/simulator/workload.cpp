@@ -12,6 +12,8 @@
 namespace ds::simulator {
 namespace {
 
+constexpr std::size_t kMaxKinds = 16;  ///< of GPU
+
 std::optional<std::uint32_t> to_count(std::string_view text, std::uint32_t most) {
   std::uint32_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -49,8 +51,8 @@ Read<const StepRates*> find_rates(const std::string& file, const CsvTable& table
 
 }  // namespace
 
-Read<std::vector<PolluxSubmission>> read_pollux_workload(
-    const std::filesystem::path& file, const std::map<std::string, ApplicationProfile>& applications) {
+Read<std::vector<PolluxSubmission>> read_pollux_workload(const std::filesystem::path& file,
+                                                         const ApplicationsByKind& applications) {
   constexpr std::array kColumns{Column{"name", Cell::text}, Column{"time"}, Column{"application", Cell::text},
                                 Column{"num_replicas", Cell::count}, Column{"batch_size", Cell::positive}};
   auto table = CsvTable::read(file, kColumns);
@@ -58,12 +60,15 @@ Read<std::vector<PolluxSubmission>> read_pollux_workload(
   std::vector<PolluxSubmission> jobs;
   for (std::size_t row = 0; row < table->rows(); ++row) {
     const std::string& name = table->text(row, 2);
-    const auto found = applications.find(name);
-    if (found == applications.end())
-      return refuse(fmt::format("{}:{}:{}: application: there is no profile of \"{}\", only of {}",
-                                file.string(), row + 2, table->place(row, 2), name,
-                                list_names(applications)));
-    jobs.push_back({table->text(row, 0), table->number(row, 1), &found->second, table->count(row, 3),
+    std::vector<const ApplicationProfile*> profiles;
+    for (const auto& of_kind : applications) {
+      const auto found = of_kind.find(name);
+      if (found == of_kind.end())
+        return refuse(fmt::format("{}:{}:{}: application: there is no profile of \"{}\", only of {}",
+                                  file.string(), row + 2, table->place(row, 2), name, list_names(of_kind)));
+      profiles.push_back(&found->second);
+    }
+    jobs.push_back({table->text(row, 0), table->number(row, 1), std::move(profiles), table->count(row, 3),
                     table->number(row, 4)});
   }
   std::stable_sort(jobs.begin(), jobs.end(),
@@ -99,16 +104,37 @@ Read<std::vector<ElasticFlowSubmission>> read_elasticflow_workload(
   return jobs;
 }
 
-Read<scheduler::ElasticCluster> parse_cluster(std::string_view text) {
-  const std::size_t times = text.find('x');
-  const auto nodes = to_count(text.substr(0, times), 65'536);
-  const auto slots = times == std::string_view::npos ? std::nullopt : to_count(text.substr(times + 1), 64);
-  if (!nodes || !slots)
+Read<NamedCluster> parse_cluster(std::string_view text) {
+  const auto wrong = [&] {
     return refuse(fmt::format(
-        "--cluster: expected nodes x slots of each, such as 16x4 (at most 65536x64), got \"{}\"", text));
-  scheduler::ElasticCluster cluster;
-  cluster.slots.assign(*nodes, *slots);
-  return cluster;
+        "--cluster: expected nodes x slots of each, such as 16x4 (at most 65536x64), or with kinds of GPU "
+        "6x4:aws+3x8:rtx (at most {}), got \"{}\"",
+        kMaxKinds, text));
+  };
+  NamedCluster named;
+  for (std::string_view rest = text;;) {
+    const std::size_t plus = rest.find('+');
+    std::string_view part = rest.substr(0, plus);
+    const std::size_t colon = part.find(':');
+    const std::string_view kind = colon == std::string_view::npos ? "" : part.substr(colon + 1);
+    part = part.substr(0, colon);
+    const std::size_t times = part.find('x');
+    const auto nodes = to_count(part.substr(0, times), 65'536);
+    const auto slots = times == std::string_view::npos ? std::nullopt : to_count(part.substr(times + 1), 64);
+    const bool is_alone = plus == std::string_view::npos && named.kinds.empty();
+    if (!nodes || !slots || (kind.empty() && (!is_alone || colon != std::string_view::npos))) return wrong();
+    if (kind.find_first_of("/\\") != std::string_view::npos) return wrong();
+    named.cluster.slots.insert(named.cluster.slots.end(), *nodes, *slots);
+    if (!kind.empty()) {
+      if (std::find(named.kinds.begin(), named.kinds.end(), kind) != named.kinds.end()) return wrong();
+      named.cluster.kinds.insert(named.cluster.kinds.end(), *nodes,
+                                 static_cast<std::uint32_t>(named.kinds.size()));
+      named.kinds.emplace_back(kind);
+      if (named.kinds.size() > kMaxKinds) return wrong();
+    }
+    if (plus == std::string_view::npos) return named;
+    rest = rest.substr(plus + 1);
+  }
 }
 
 }  // namespace ds::simulator

@@ -13,17 +13,25 @@
 
 namespace ds::simulator {
 
-/// The lines of a Pollux workload in the order of submission; `applications` must outlive them. Refusals
-/// name `file:line:column`.
-Read<std::vector<PolluxSubmission>> read_pollux_workload(
-    const std::filesystem::path& file, const std::map<std::string, ApplicationProfile>& applications);
+/// The applications by name, as `read_applications` gives them, for each kind of GPU.
+using ApplicationsByKind = std::vector<std::map<std::string, ApplicationProfile>>;
+
+/// The lines of a Pollux or Sia workload in the order of submission; `applications`, of which there is at
+/// least one kind, must outlive them. Refusals name `file:line:column`.
+Read<std::vector<PolluxSubmission>> read_pollux_workload(const std::filesystem::path& file,
+                                                         const ApplicationsByKind& applications);
 
 /// The lines of an ElasticFlow workload in the order of submission, their times counted from the first one;
 /// `models` must outlive them. Refusals name `file:line:column`.
 Read<std::vector<ElasticFlowSubmission>> read_elasticflow_workload(
     const std::filesystem::path& file, const std::map<std::string, ThroughputTable>& models);
 
-/// `16x4`: nodes, and slots of each; at most 65,536 and 64.
-Read<scheduler::ElasticCluster> parse_cluster(std::string_view text);
+struct NamedCluster {
+  scheduler::ElasticCluster cluster;
+  std::vector<std::string> kinds;  ///< names of its kinds of GPU; empty when none were given
+};
+
+/// `16x4`: nodes, and slots of each; at most 65,536 and 64. With kinds of GPU `6x4:aws+3x8:rtx`, at most 16.
+Read<NamedCluster> parse_cluster(std::string_view text);
 
 }  // namespace ds::simulator

@@ -1,29 +1,17 @@
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <optional>
 #include <queue>
 
 #include "scheduler/policy/elastic/elastic_policy.hpp"
+#include "scheduler/policy/elastic/job_value.hpp"
+#include "scheduler/policy/elastic/kinds_of_gpu.hpp"
 #include "scheduler/policy/elastic/node_packing.hpp"
+#include "scheduler/policy/elastic/rigid_jobs.hpp"
 
 namespace ds::scheduler {
 namespace {
 
-// Few constants, each with one meaning; all were chosen by the mean over four workloads.
-
-/// Where attained work, in seconds on one slot, lifts a job out of the first level, and the ratio of levels.
-constexpr double kFirstLevelS = 1000;
-constexpr double kLevelRatio = 30;
-/// Weight of the n-th job from the end of the order: n to this power. With speed-ups of slots^p, n^p would be
-/// best for known sizes (heSRPT: Berg, Vesilo and Harchol-Balter, SIGMETRICS 2020).
-constexpr double kRankPower = 0.5;
-/// How little more of a large speed-up counts: 1 only the sum of speed-ups, towards 0 their product.
-constexpr double kSpeedPower = 0.6;
-/// For how long a new number of slots is thought to last: one that the job has had before, and one that it
-/// tries for the first time. A restart must pay within it.
-constexpr double kResizeHorizonS = 200;
-constexpr double kGrowthHorizonS = 600;
 /// How long a job does what its model says before idle slots are used to find out whether that was wrong.
 constexpr double kTryAfterS = 300;
 
@@ -38,51 +26,44 @@ struct Share {
   std::uint32_t slots() const { return at ? sizes[*at] : 0; }
 };
 
-/// Halves of a node, whole nodes, and ever larger steps of those: fewer sizes mean fewer changes.
-std::vector<std::uint32_t> list_sizes(std::uint32_t most, std::uint32_t per_node) {
-  std::vector<std::uint32_t> sizes;
-  for (std::uint32_t size = 1; size <= most;) {
-    sizes.push_back(size);
-    if (size < per_node) {
-      size = std::min(2 * size, per_node);
-    } else if (size < 4 * per_node) {
-      size += per_node;
-    } else {
-      size += (size < 8 * per_node ? 2 : 4) * per_node;
-    }
-  }
-  return sizes;
-}
-
 /// Elastic, by goodput and attained work.
 ///
-/// Every job gets a slot, in order; then slots go where they add the most weighted value for each, value
-/// being a power of the speed-up over one slot that the fitted goodput predicts, less the cost of a restart
-/// where the size changes. Jobs are in levels by attained work (who has had little is likely to be short),
-/// and in each level in the order of submission (equally long jobs end sooner one after the other than side
-/// by side); weights fall along that order. Slots that are left let jobs try twice as many as ever.
+/// Every job gets a slot, a rigid one all of its, in order; then slots go where they add the most weighted
+/// value for each, value being a power of the speed-up over one slot that the fitted goodput predicts, less
+/// the cost of a restart where the size changes. Jobs are in levels by attained work (who has had little is
+/// likely to be short), and in each level in the order of submission (equally long jobs end sooner one after
+/// the other than side by side); weights fall along that order. Slots that are left let jobs try twice as
+/// many as ever.
 class Ds final : public ElasticPolicy {
  public:
   std::vector<Slots> plan(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
-                          double) const override {
+                          double now_s) const override {
+    if (std::all_of(jobs.begin(), jobs.end(), [](const ElasticJob& job) { return job.is_rigid; }))
+      return plan_rigid_jobs(cluster, jobs, now_s);
+    if (cluster.count_kinds() > 1) return plan_on_kinds(cluster, jobs);
     const std::uint32_t per_node = *std::max_element(cluster.slots.begin(), cluster.slots.end());
     std::vector<Share> shares(jobs.size());
     std::vector<Goodput> goodputs(jobs.size());
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       goodputs[i] = {jobs[i].speed.value_or(SpeedModel{}), jobs[i].noise, jobs[i].batch};
-      shares[i].sizes = list_sizes(std::min(jobs[i].max_slots, cluster.total()), per_node);
+      shares[i].sizes = jobs[i].is_rigid ? std::vector{jobs[i].requested_slots}
+                                         : list_sizes(std::min(jobs[i].max_slots, cluster.total()), per_node);
       if (jobs[i].speed) shares[i].attained_s = jobs[i].progress / goodputs[i].best(1, 1);
     }
-    const std::vector<std::size_t> order = rank(jobs, shares);
+    std::vector<double> attained_s;
+    for (const Share& share : shares) attained_s.push_back(share.attained_s);
+    const std::vector<std::size_t> order = rank_jobs(jobs, attained_s);
+    for (std::size_t place = 0; place < order.size(); ++place)
+      shares[order[place]].weight = rank_weight(place, order.size());
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       for (const std::uint32_t size : shares[i].sizes)
         shares[i].values.push_back(value(cluster, jobs[i], goodputs[i], shares[i], size, per_node));
     }
     std::uint32_t free = cluster.total();
     for (const std::size_t i : order) {
-      if (free == 0) break;
+      if (shares[i].sizes.front() > free) continue;
       shares[i].at = 0;
-      --free;
+      free -= shares[i].sizes.front();
     }
     free = grow(shares, free);
     try_more(jobs, shares, order, free);
@@ -93,33 +74,13 @@ class Ds final : public ElasticPolicy {
   }
 
  private:
-  /// Sets the weights; returns the jobs, the one with the largest first.
-  static std::vector<std::size_t> rank(std::span<const ElasticJob> jobs, std::vector<Share>& shares) {
-    const auto level = [&](std::size_t i) {
-      return std::floor(std::log1p(shares[i].attained_s / kFirstLevelS) / std::log(kLevelRatio));
-    };
-    std::vector<std::size_t> order(jobs.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return std::pair(level(a), jobs[a].id) < std::pair(level(b), jobs[b].id);
-    });
-    for (std::size_t place = 0; place < order.size(); ++place)
-      shares[order[place]].weight = std::pow(static_cast<double>(order.size() - place), kRankPower);
-    return order;
-  }
-
   static double value(const ElasticCluster& cluster, const ElasticJob& job, const Goodput& goodput,
                       const Share& share, std::uint32_t size, std::uint32_t per_node) {
     double speedup = 1;
     if (job.speed && size > 1)
       speedup = goodput.best((size + per_node - 1) / per_node, size) / goodput.best(1, 1);
-    if (!job.slots.empty() && job.slots.size() != size) {
-      const bool is_new = 2 * size > job.max_slots;
-      const double horizon =
-          std::min(job.run_s + cluster.round_s, is_new ? kGrowthHorizonS : kResizeHorizonS);
-      speedup *= horizon / (horizon + cluster.restart_s);
-    }
-    return share.weight * (std::pow(speedup, kSpeedPower) - 1) / kSpeedPower;
+    if (!job.slots.empty() && job.slots.size() != size) speedup *= resize_factor(cluster, job, size);
+    return share.weight * speed_value(speedup);
   }
 
   struct Step {

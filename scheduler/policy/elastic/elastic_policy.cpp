@@ -8,13 +8,26 @@ namespace ds::scheduler {
 namespace {
 
 constexpr std::array kPolicies{
-    PolicyEntry{"ds", "ours: elastic, by goodput and attained work", false, true, make_ds_policy},
-    PolicyEntry{"fifo", "requested slots, first come first served, no overtaking", false, false,
-                make_fifo_policy},
-    PolicyEntry{"drf", "equal shares in slots, up to the requested ones", false, false, make_drf_policy},
-    PolicyEntry{"tiresias", "requested slots, two queues by attained slot-hours", false, false,
-                make_tiresias_policy},
-    PolicyEntry{"optimus", "elastic, least remaining time by an oracle", true, false, make_optimus_policy},
+    PolicyEntry{.name = "ds",
+                .summary = "ours: elastic, by goodput and attained work; rigid jobs by the work left",
+                .adapts_batch = true,
+                .keeps_rigid = true,
+                .chooses_kind = true,
+                .make = make_ds_policy},
+    PolicyEntry{.name = "fifo",
+                .summary = "requested slots, first come first served, no overtaking",
+                .keeps_rigid = true,
+                .make = make_fifo_policy},
+    PolicyEntry{
+        .name = "drf", .summary = "equal shares in slots, up to the requested ones", .make = make_drf_policy},
+    PolicyEntry{.name = "tiresias",
+                .summary = "requested slots, two queues by attained slot-hours",
+                .keeps_rigid = true,
+                .make = make_tiresias_policy},
+    PolicyEntry{.name = "optimus",
+                .summary = "elastic, least remaining time by an oracle",
+                .needs_oracle = true,
+                .make = make_optimus_policy},
 };
 
 }  // namespace
@@ -27,6 +40,10 @@ std::uint32_t count_nodes(const Slots& slots) {
 
 std::uint32_t ElasticCluster::total() const {
   return std::accumulate(slots.begin(), slots.end(), 0U);
+}
+
+std::uint32_t ElasticCluster::count_kinds() const {
+  return kinds.empty() ? 1 : *std::max_element(kinds.begin(), kinds.end()) + 1;
 }
 
 std::span<const PolicyEntry> list_policies() {

@@ -19,10 +19,20 @@ std::uint32_t count_nodes(const Slots& slots);
 
 struct ElasticCluster {
   std::vector<std::uint32_t> slots;  ///< of each node
-  double round_s = 60;               ///< between two plans
+  std::vector<std::uint32_t>
+      kinds{};            ///< of each node, which kind of GPU it has, from 0; empty: all the same
+  double round_s = 60;    ///< between two plans
   double restart_s = 30;  ///< what a change of a job's slots costs it: it holds them and stands still
 
   std::uint32_t total() const;
+  std::uint32_t kind_of(std::size_t node) const { return kinds.empty() ? 0 : kinds[node]; }
+  std::uint32_t count_kinds() const;
+};
+
+/// What a job is like on one kind of GPU.
+struct OnKind {
+  BatchLimits batch;
+  std::optional<SpeedModel> speed;  ///< fitted to its step times on that kind; none: it has not run there
 };
 
 /// Rounds in a row in which a job had slots.
@@ -32,7 +42,7 @@ struct RunSpan {
 };
 
 /// What a scheduler can see of a job: what it asked for, what it has, how it has run so far. Never what is
-/// left to do.
+/// truly left to do.
 struct ElasticJob {
   std::uint32_t id = 0;  ///< unique; smaller was submitted earlier
   double submitted_s = 0;
@@ -49,6 +59,13 @@ struct ElasticJob {
   BatchLimits batch;
   std::optional<SpeedModel> speed;  ///< fitted to its step times; none before the first
   GradientNoise noise;              ///< as it is now
+  std::vector<OnKind>
+      on_kinds;  ///< by kind where there are several, else empty; `batch` and `speed` are of the present one
+  std::optional<double> restart_s{};  ///< what a change of its slots costs; else as `ElasticCluster` says
+  bool is_rigid = false;              ///< it runs on `requested_slots` or not at all
+  /// Seconds to its end on the slots that it asked for, if the epochs that its owner planned go on as fast as
+  /// the present one; none where there is no such plan.
+  std::optional<double> planned_s{};
 };
 
 /// What nobody can know in a live cluster; only for policies that stand for a bound.
@@ -83,7 +100,9 @@ struct PolicyEntry {
   std::string_view summary;
   bool needs_oracle = false;
   bool adapts_batch =
-      false;  ///< jobs choose theirs by the goodput on what they get; else it is their owner's
+      false;                 ///< jobs choose theirs by the goodput on what they get; else it is their owner's
+  bool keeps_rigid = false;  ///< may be given rigid jobs
+  bool chooses_kind = false;  ///< may be given a cluster with several kinds of GPU, of which a job gets one
   std::unique_ptr<ElasticPolicy> (*make)(const Oracle* oracle) = nullptr;  ///< the oracle must outlive it
 };
 

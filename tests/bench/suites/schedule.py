@@ -3,6 +3,7 @@
 import csv
 import functools
 import json
+import statistics
 from pathlib import Path
 
 from contest import Case, Contender
@@ -10,33 +11,105 @@ from processes import Failure, Processes
 
 TARGETS = ("ds-sim",)
 
-TRACES = Path(__file__).resolve().parents[4] / "shared" / "traces" / "pollux-osdi21"
+TRACES = Path(__file__).resolve().parents[4] / "shared" / "traces"
+POLLUX = TRACES / "pollux-osdi21"
+SHOCKWAVE = TRACES / "shockwave-nsdi23"
+OPENB = TRACES / "openb-fgd-atc23"
+SIA = TRACES / "sia-sosp23"
 WORKLOADS = ("1", "2", "3", "6")
 LOADS = ("1.0", "0.5", "1.5", "2.0")
 MUST = 1 / 0.85  # of Pollux's average on load 1.0
 POLLUX_REPLAN_MS = 2200  # its median on 64 GPUs, published with Sia (SOSP 2023)
 MUST_REPLAN_MS = 5
+SHOCKWAVE_BARS = {  # field, unit, column of the published figures, what is wanted at most
+    "makespan_s": ("s", "makespan_s", 25000),
+    "average_jct_s": ("s", "avg_jct_s", 9958),
+    "worst_finish_time_ratio": ("", "worst_rho", 1.78),
+}
+SIA_PUBLISHED_H = {"philly": 0.6, "saturn": 0.7, "newtrace": 0.7}  # Sia's mean of the averages, over more workloads than we have
+OPENB_PODS = ("default", "cpu100", "cpu250", "gpushare40", "gpushare80", "gpuspec10", "gpuspec25", "multigpu20", "multigpu40")
+OPENB_SEEDS = range(42, 52)
+OPENB_MUST = 95.4  # percent of the GPUs, with the default pods
 
 
-def published():
-    """Rows of the authors' own simulations by load, policy and workload."""
+def read_rows(path):
     try:
-        with open(TRACES / "published_results.csv", encoding="utf-8") as file:
-            return {(row["load"], row["policy"], row["workload"]): row for row in csv.DictReader(file)}
+        with open(path, encoding="utf-8") as file:
+            return list(csv.DictReader(file))
     except OSError as error:
         raise Failure(f"the traces are needed: {error}") from error
 
 
-def simulate(programs, policy, load, workload):
+def ds_sim(programs, *arguments):
     with Processes() as processes:
-        return json.loads(processes.run([
-            programs / "ds-sim", "--profiles", TRACES / "profiles", "--workload",
-            TRACES / "workloads" / f"load-{load}" / f"workload-{workload}.csv", "--policy", policy, "--cluster", "16x4",
-            "--json"], 600))
+        return json.loads(processes.run([programs / "ds-sim", *arguments, "--json"], 600))
+
+
+def simulate(programs, policy, load, workload):
+    return ds_sim(
+        programs, "--profiles", POLLUX / "profiles", "--workload",
+        POLLUX / "workloads" / f"load-{load}" / f"workload-{workload}.csv", "--policy", policy, "--cluster", "16x4")
+
+
+def shockwave_cases(programs):
+    theirs = {row["policy"]: row for row in read_rows(SHOCKWAVE / "published_32gpu.csv")}["shockwave"]
+
+    @functools.cache
+    def simulated():
+        return ds_sim(programs, "--family", "shockwave", "--workload", SHOCKWAVE / "trace-120jobs-epochs.csv")
+
+    def case(field, unit, column, most):
+        figure = float(theirs[column])
+        return Case(f"shockwave_120_{field.removesuffix('_s')}", unit, True, [
+            Contender("ours", "ds", lambda: simulated()[field]),
+            Contender("peer", "shockwave (published)", lambda: figure)], must=figure / most)
+
+    return [case(field, *bar) for field, bar in SHOCKWAVE_BARS.items()]
+
+
+def sia_cases(programs):
+    def average_h(family):
+        workloads = sorted((SIA / "workloads" / family).glob("workload-*.csv"))
+        if not workloads:
+            raise Failure(f"the traces are needed: {SIA / 'workloads' / family} has no workload")
+        return statistics.fmean(
+            ds_sim(programs, "--family", "sia", "--profiles", SIA / "profiles", "--workload", workload)["average_jct_s"]
+            for workload in workloads) / 3600
+
+    def case(family, figure):
+        ours = functools.cache(lambda: average_h(family))
+        return Case(f"sia_{family}", "h", True, [
+            Contender("ours", "ds", ours), Contender("peer", "sia (published)", lambda: figure)], must=1)
+
+    return [case(family, figure) for family, figure in SIA_PUBLISHED_H.items()]
+
+
+def openb_cases(programs):
+    """GPUs allocated at 130 % load, the mean over the seeds as published."""
+    theirs = {(row["workload"], row["sc_policy"]): float(row["130"])
+              for row in read_rows(OPENB / "expected_gpu_allocation_pct.csv")}
+
+    @functools.cache
+    def allocated(policy, pods):
+        return 100 * statistics.fmean(
+            ds_sim(programs, "--family", "openb", "--profiles", OPENB / "openb_node_list_gpu_node.csv", "--workload",
+                   OPENB / f"openb_pod_list_{pods}.csv", "--policy", policy, "--seed", str(seed))["allocated_share"]
+            for seed in OPENB_SEEDS)
+
+    def case(name, policy, pods, peer, must=0):
+        figure = theirs[f"openb_pod_list_{pods}", peer]
+        return Case(name, "%", False, [
+            Contender("ours", policy, lambda: allocated(policy, pods)),
+            Contender("peer", f"{peer[3:]} (published)", lambda: figure)], must=must)
+
+    must = OPENB_MUST / theirs["openb_pod_list_default", "06-FGD"]
+    return [case(f"openb_{pods}", "ds", pods, "06-FGD", must if pods == "default" else 0) for pods in OPENB_PODS] + [
+        case("openb_default_random", "random", "default", "01-Random"),
+        case("openb_default_best_fit", "best_fit", "default", "05-BestFit")]
 
 
 def cases(programs, _seconds):
-    theirs = published()
+    theirs = {(row["load"], row["policy"], row["workload"]): row for row in read_rows(POLLUX / "published_results.csv")}
     # Simulated time is the same in every round.
     simulated = functools.cache(functools.partial(simulate, programs))
 
@@ -62,4 +135,4 @@ def cases(programs, _seconds):
     rows.append(Case("replan_64", "ms", True, [
         Contender("ours", "ds", replan), Contender("peer", "pollux (published)", lambda: POLLUX_REPLAN_MS)],
         must=POLLUX_REPLAN_MS / MUST_REPLAN_MS))
-    return rows
+    return rows + shockwave_cases(programs) + sia_cases(programs) + openb_cases(programs)

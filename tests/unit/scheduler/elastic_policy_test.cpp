@@ -107,6 +107,35 @@ TEST(ElasticPolicies, RigidOnesGiveWhatWasAskedForOrNothing) {
   }
 }
 
+TEST(ElasticPolicies, ThatMayBeGivenRigidJobsNeverSplitThemBesideElasticOnes) {
+  for (const PolicyEntry& entry : list_policies()) {
+    if (!entry.keeps_rigid) continue;
+    const auto policy = entry.make(nullptr);
+    for (std::uint64_t seed = 0; seed < 300; ++seed) {
+      State state = make_state(seed);
+      for (ElasticJob& job : state.jobs) {
+        if (seed % 2 == 0 && entry.adapts_batch && job.id % 2 == 0) continue;
+        job.is_rigid = true;
+        job.max_slots = job.requested_slots;
+        job.speed.reset();
+        if (job.id % 3 != 0) job.planned_s = 60.0 * job.id;
+        if (job.slots.size() != job.requested_slots) job.slots.clear();
+      }
+      const auto plan = policy->plan(state.cluster, state.jobs, 50000);
+      ASSERT_EQ(plan.size(), state.jobs.size());
+      std::vector<std::uint32_t> used(state.cluster.slots.size(), 0);
+      for (std::size_t i = 0; i < plan.size(); ++i) {
+        for (const std::uint32_t node : plan[i]) ++used.at(node);
+        if (!state.jobs[i].is_rigid) continue;
+        EXPECT_TRUE(plan[i].empty() || plan[i].size() == state.jobs[i].requested_slots)
+            << entry.name << " seed " << seed << " job " << i;
+      }
+      for (std::size_t node = 0; node < used.size(); ++node)
+        EXPECT_LE(used[node], state.cluster.slots[node]) << entry.name << " seed " << seed;
+    }
+  }
+}
+
 TEST(Tiresias, PutsWhoHasHadSixteenSlotHoursLastInTheOrderOfDemotion) {
   State state = make_state(1);
   state.cluster.slots = {4};

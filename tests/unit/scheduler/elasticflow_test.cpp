@@ -140,9 +140,9 @@ TEST_F(ElasticFlow, PoliciesThatNeedWhatTheTracesDontHaveAreRefused) {
   write_jobs("a,0,10,bert,100,8,1,10\n");
   command_.policy = "ds";
   EXPECT_EQ(refusal(),
-            "--policy: ds decides by what only the pollux family has; choose one of fifo, drf, tiresias");
+            "--policy: ds does not suit the jobs of --family elasticflow; choose one of fifo, drf, tiresias");
   command_.policy = "optimus";
-  EXPECT_NE(refusal().find("--policy: optimus decides"), std::string::npos);
+  EXPECT_NE(refusal().find("--policy: optimus does not suit"), std::string::npos);
 }
 
 TEST(ElasticFlowTraces, EveryJobAloneTakesItsPublishedDuration) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "scheduler/simulator/report.hpp"
+#include "scheduler/simulator/rigid_job.hpp"
 #include "scheduler/simulator/workload.hpp"
 #include "tests/unit/scheduler/simulator_profile.hpp"
 #include "tests/unit/temporary_folder.hpp"
@@ -25,7 +26,7 @@ class SmallSimulation : public ::testing::Test {
                                  bool adapts_batch = false) const {
     return std::make_unique<PolluxJob>(
         id,
-        PolluxSubmission{"job-" + std::to_string(id), submitted_s, &applications_.at("bert"), slots, batch},
+        PolluxSubmission{"job-" + std::to_string(id), submitted_s, {&applications_.at("bert")}, slots, batch},
         PolluxSettings{.adapts_batch = adapts_batch});
   }
 
@@ -108,7 +109,40 @@ TEST_F(SmallSimulation, AnOverfullNodeIsRefused) {
   settings.cluster.slots = {1, 1};
   const auto outcome = simulate(jobs, Greedy(), settings);
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().text, "the policy gave more slots than there are at 60 s");
+  EXPECT_EQ(outcome.error().text,
+            "the policy gave more slots than there are, part of a rigid job's or several kinds, at 60 s");
+}
+
+TEST_F(SmallSimulation, PartOfARigidJobIsRefused) {
+  class Stingy final : public scheduler::ElasticPolicy {
+    std::vector<scheduler::Slots> plan(const scheduler::ElasticCluster&,
+                                       std::span<const scheduler::ElasticJob> jobs, double) const override {
+      return {jobs.size(), scheduler::Slots{0}};
+    }
+  };
+  for (const std::uint32_t slots : {1U, 2U}) {
+    Jobs jobs;
+    jobs.push_back(std::make_unique<RigidJob>(0, RigidSubmission{"job", 0, slots, {{1, 60}}}, 0));
+    SimulationSettings settings;
+    settings.cluster.slots = {2};
+    EXPECT_EQ(simulate(jobs, Stingy(), settings).has_value(), slots == 1);
+  }
+}
+
+TEST_F(SmallSimulation, SpansSayWhenAJobHadSlots) {
+  Jobs jobs;
+  jobs.push_back(std::make_unique<RigidJob>(0, RigidSubmission{"long", 0, 2, {{1, 300}}}, 0));
+  jobs.push_back(std::make_unique<RigidJob>(1, RigidSubmission{"short", 90, 1, {{1, 30}}}, 0));
+  const Outcome outcome = run(std::move(jobs), "ds", {2});
+  const auto& spans = outcome.jobs.at(0).spans;
+  ASSERT_EQ(spans.size(), 2U);  // stopped for the shorter one
+  EXPECT_EQ(spans[0].from_s, 60);
+  EXPECT_EQ(spans[0].to_s, 120);
+  EXPECT_EQ(spans[1].from_s, 180);
+  EXPECT_EQ(spans[1].to_s, 180 + 240);
+  EXPECT_EQ(spans[1].slots, 2U);
+  ASSERT_EQ(outcome.jobs.at(1).spans.size(), 1U);
+  EXPECT_EQ(outcome.jobs.at(1).spans[0].to_s, 150);
 }
 
 TEST_F(SmallSimulation, AnElasticJobMayAtMostDoubleWhatItHasRunWith) {

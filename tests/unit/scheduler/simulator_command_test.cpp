@@ -107,8 +107,10 @@ TEST_F(SimulatorCommand, AWrongProfileIsNamedByItsPlace) {
 
 TEST_F(SimulatorCommand, AWrongArgumentIsRefusedWithWhatIsRight) {
   command_.cluster = "16y4";
-  EXPECT_EQ(refusal(),
-            "--cluster: expected nodes x slots of each, such as 16x4 (at most 65536x64), got \"16y4\"");
+  EXPECT_EQ(
+      refusal(),
+      "--cluster: expected nodes x slots of each, such as 16x4 (at most 65536x64), or with kinds of GPU "
+      "6x4:aws+3x8:rtx (at most 16), got \"16y4\"");
   for (const char* wrong : {"", "x", "0x4", "4x", "x4", "-1x4", "4x65", "99999x4", "4x4x4"}) {
     command_.cluster = wrong;
     EXPECT_NE(refusal().find("--cluster: expected"), std::string::npos) << wrong;
@@ -120,11 +122,14 @@ TEST_F(SimulatorCommand, AWrongArgumentIsRefusedWithWhatIsRight) {
             "tiresias, "
             "optimus");
   command_.policy = "fifo";
-  command_.family = "sia";
-  EXPECT_EQ(refusal(), "--family: expected pollux or elasticflow, got \"sia\"");
+  command_.family = "gavel";
+  EXPECT_EQ(refusal(), "--family: expected one of pollux, sia, elasticflow, shockwave, openb, got \"gavel\"");
   command_.family = "pollux";
   command_.round_s = 0;
   EXPECT_EQ(refusal(), "--round: expected 1 to 86400 seconds, got 0");
+  command_.round_s = 60;
+  command_.seed = 1;
+  EXPECT_EQ(refusal(), "--seed: does not apply to --family pollux");
 }
 
 TEST_F(SimulatorCommand, TheProgramEndsWithTwoOnWrongInput) {

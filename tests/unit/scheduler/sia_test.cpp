@@ -1,0 +1,114 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "scheduler/simulator/command.hpp"
+#include "scheduler/simulator/workload.hpp"
+#include "tests/unit/scheduler/simulator_profile.hpp"
+#include "tests/unit/temporary_folder.hpp"
+
+namespace ds::simulator {
+namespace {
+
+std::filesystem::path sia_traces() {
+  return std::filesystem::path(DS_SOURCE_DIR) / "../shared/traces/sia-sosp23";
+}
+
+#define NEEDS_SIA_TRACES()                    \
+  if (!std::filesystem::exists(sia_traces())) \
+  GTEST_SKIP() << "../shared/traces/sia-sosp23 is not on this machine"
+
+/// The small application on two kinds of GPU: `slow` as it is, `fast` in half the time.
+class Sia : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_small_profiles(folder_.path() / "profiles");
+    for (const char* table : {"placements", "scalability"}) {
+      const std::filesystem::path plain = at(std::string("profiles/bert/") + table + ".csv");
+      std::filesystem::copy(plain, at(std::string("profiles/bert/") + table + "-slow.csv"));
+    }
+    write("profiles/bert/placements-fast.csv",
+          "placement,local_bsz,step_time,sync_time\n1,5,0.25,0\n1,10,0.5,0\n");
+    write("profiles/bert/scalability-fast.csv",
+          "num_nodes,num_replicas,local_bsz,step_time,sync_time\n1,2,5,0.5,0.25\n1,2,10,0.75,0.25\n");
+    write("jobs.csv", "name,time,application,num_replicas,batch_size\nfirst,0,bert,1,10\n");
+    command_.family = "sia";
+    command_.profiles = at("profiles");
+    command_.workload = at("jobs.csv");
+    command_.cluster = "1x1:slow+1x1:fast";
+    command_.as_json = true;
+  }
+
+  std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(at(name)) << text; }
+  std::string refusal() const {
+    const auto text = run(command_);
+    return text ? "accepted: " + *text : text.error().text;
+  }
+  nlohmann::json report() const {
+    const auto text = run(command_);
+    if (!text) {
+      ADD_FAILURE() << text.error().text;
+      return {};
+    }
+    return nlohmann::json::parse(*text);
+  }
+
+  TemporaryFolder folder_;
+  Command command_;
+};
+
+TEST_F(Sia, AJobPaysItsModelsRestartAndRunsOnTheFasterKindAtThePaceOfARealRun) {
+  // Seen at 60 s, stands 120 s. Two epochs of 100 units at 1.2 x 0.25 s: batches without noise gain nothing,
+  // so the least is taken.
+  const double makespan = report().at("makespan_s");
+  EXPECT_GE(makespan, 60 + 120 + 2 * 100 * 0.25 * 1.2);
+  EXPECT_LE(makespan, 60 + 120 + 2 * 100 * 0.5 * 1.2 + 2);
+  command_.cluster = "1x1:slow";
+  EXPECT_GT(report().at("makespan_s"), makespan);
+}
+
+TEST_F(Sia, KindsOfGpuAreReadFromTheClusterAndWrongOnesRefused) {
+  const auto named = parse_cluster("2x4:aws+1x8:dgx-ext");
+  ASSERT_TRUE(named) << named.error().text;
+  EXPECT_EQ(named->cluster.slots, (std::vector<std::uint32_t>{4, 4, 8}));
+  EXPECT_EQ(named->cluster.kinds, (std::vector<std::uint32_t>{0, 0, 1}));
+  EXPECT_EQ(named->kinds, (std::vector<std::string>{"aws", "dgx-ext"}));
+  for (const char* wrong : {"1x1:", "1x1:a+", "1x1:a+1x1", "1x1+1x1:a", "1x1:a+1x1:a", "1x1:../a", ":a"})
+    EXPECT_FALSE(parse_cluster(wrong)) << wrong;
+  command_.cluster = "1x1";
+  EXPECT_EQ(refusal(), "--cluster: --family sia needs kinds of GPU, as 6x4:aws+3x8:rtx+2x8:dgx-ext");
+  command_.cluster = "1x1:warm";
+  EXPECT_EQ(refusal(), at("profiles/bert/placements-warm.csv") + ": there is no such file");
+  command_.family = "pollux";
+  EXPECT_EQ(refusal(), "--cluster: --family pollux has no kinds of GPU, as 16x4");
+}
+
+TEST_F(Sia, WhatDoesNotApplyIsRefused) {
+  command_.policy = "tiresias";
+  EXPECT_EQ(refusal(), "--policy: tiresias does not suit the jobs of --family sia; choose one of ds");
+  command_.policy = "ds";
+  command_.restart_s = 30;
+  EXPECT_EQ(refusal(), "--restart: does not apply to --family sia");
+}
+
+TEST_F(Sia, OnTheTracesDsIsFasterThanPolluxIsPublishedToBe) {
+  NEEDS_SIA_TRACES();
+  command_.profiles = (sia_traces() / "profiles").string();
+  command_.cluster.reset();
+  double sum_s = 0;
+  for (const char* workload : {"1", "2", "3", "6"}) {
+    command_.workload =
+        (sia_traces() / "workloads/philly" / (std::string("workload-") + workload + ".csv")).string();
+    const auto result = report();
+    EXPECT_EQ(result.at("jobs"), 160);
+    sum_s += result.at("average_jct_s").get<double>();
+  }
+  EXPECT_LT(sum_s / 4, 0.7 * 3600);  // Sia 0.6 h, Pollux 1.0 h, both of eight workloads
+}
+
+}  // namespace
+}  // namespace ds::simulator
