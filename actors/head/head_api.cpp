@@ -180,7 +180,7 @@ const JobRecord* Head::resolve_job(const std::string& name, const gateway::Respo
 }
 
 std::string Head::wait_reason(const JobRecord& job) const {
-  if (job.state != JobState::queued) return {};
+  if (!is_waiting(job.state)) return {};
   const auto live = jobs_.find(job.id);
   if (live == jobs_.end() || live->second.waits.empty()) return in_grace_ ? "the head has just started" : "";
   return live->second.waits.front().text;

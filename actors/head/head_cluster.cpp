@@ -260,7 +260,7 @@ void Head::schedule() {
   }
   for (const auto& name : away) views.push_back({name, 0, 0, false});
   const auto demands = ledger_.demands(now_ms());
-  const auto plan = plan_first_come_first_served(views, leases, demands);
+  const auto plan = plan_jobs(views, leases, demands);
 
   for (auto& [id, job] : jobs_) job.waits.clear();
   for (const auto& wait : plan.waits) jobs_[wait.job].waits = wait.reasons;
@@ -268,6 +268,11 @@ void Head::schedule() {
 
   std::set<std::string> touched;
   std::vector<Event> events;
+  for (const auto& preemption : plan.preemptions) {
+    const auto why = fmt::format("preempted: job {} is more urgent and needs the slots", preemption.by);
+    spdlog::info("job {}: {}", preemption.job, why);
+    events.push_back(event("scheduler", why, JobStateChanged{preemption.job, JobState::preempted, why}));
+  }
   for (const auto& release : plan.releases) {
     events.push_back(
         event("scheduler", "another job's minimum needs the slots", LeaseReleasing{release.worker}));
@@ -287,7 +292,7 @@ void Head::schedule() {
   };
   for (const auto& placement : plan.placements) {
     const auto* job = ledger_.find(placement.job);
-    if (job->state == JobState::queued && !touched.contains(placement.job)) {
+    if (is_waiting(job->state) && !touched.contains(placement.job)) {
       events.push_back(event("scheduler", "its gang has slots",
                              JobStateChanged{placement.job, JobState::starting, "its workers start"}));
     }

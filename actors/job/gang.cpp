@@ -45,13 +45,11 @@ GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
   }
   workers_ = std::move(next);
   std::erase_if(awaited_, [&](auto worker) { return !workers_.contains(worker); });
-  // One that was told to leave before it could ever help has nothing to hand over, and when all leave there
-  // is nobody to hand it to.
-  const bool all_leave = std::ranges::all_of(workers_, [](const auto& entry) {
-    return entry.second.releasing || entry.second.role != scheduler::Role::worker;
-  });
+  // One that was told to leave before it could ever help has nothing to hand over. When all leave there is
+  // nobody to hand it to: then it is saved, unless servers have it.
+  const bool needless = all_leave() && options_.servers;
   for (auto& [id, worker] : workers_) {
-    if (worker.releasing && worker.present && (!worker.ready || all_leave)) actions.push_back(StopWorker{id});
+    if (worker.releasing && worker.present && (!worker.ready || needless)) actions.push_back(StopWorker{id});
   }
   reconsider(actions, now);
   return actions;
@@ -71,7 +69,10 @@ GangActions Gang::on_hello(std::uint64_t worker, const WorkerStatus& status, Tim
   if (status.phase == WorkerPhase::finished) return on_finished(worker, generation_, status.step);
   if (!known->ready) last_ready_ = now;
   known->ready = true;
-  if (stage_ == Stage::pausing) {
+  const bool is_saving = stage_ == Stage::leaving && saving_generation_ == generation_;
+  if (stage_ == Stage::leaving && known->releasing && !is_saving) {
+    begin_leave(actions, now);
+  } else if (stage_ == Stage::pausing) {
     if (status.generation >= generation_) {  // it obeyed a head whose last generation was never recorded
       begin_pause(actions, now, "a worker came back");
     } else {
@@ -117,6 +118,9 @@ bool Gang::must_change() const {
 }
 
 void Gang::reconsider(GangActions& actions, Time now) {
+  if (stage_ != Stage::leaving && stage_ != Stage::finished && has_state_to_save()) {
+    return begin_leave(actions, now);
+  }
   switch (stage_) {
     case Stage::gathering:
       take_back_or_gather(actions, now);
@@ -140,9 +144,66 @@ void Gang::reconsider(GangActions& actions, Time now) {
       if (must_change() && now >= retry_at_)
         begin_pause(actions, now, stuck_ ? "a worker was lost" : "the gang changes its size");
       break;
+    case Stage::leaving:
+      if (awaited_.empty()) save_newest(actions, now);
+      break;
     case Stage::finished:
       break;
   }
+}
+
+bool Gang::all_leave() const {
+  return std::ranges::all_of(workers_, [](const auto& entry) {
+    return entry.second.releasing || entry.second.role != scheduler::Role::worker;
+  });
+}
+
+/// Whether all workers must leave, and one has a state that would be lost with them.
+bool Gang::has_state_to_save() const {
+  return !options_.servers && all_leave() && std::ranges::any_of(workers_, [](const auto& entry) {
+    const Worker& worker = entry.second;
+    return worker.role == scheduler::Role::worker && worker.ready && worker.present && !worker.lost;
+  });
+}
+
+void Gang::begin_leave(GangActions& actions, Time now) {
+  // A worker that comes late doesn't give the others more time.
+  const auto since = stage_ == Stage::leaving ? entered_ : now;
+  enter(Stage::leaving, since);
+  order_pause(actions);
+}
+
+/// With all paused their steps are known; nothing is saved that is a checkpoint already.
+void Gang::save_newest(GangActions& actions, Time now) {
+  if (saving_generation_ == generation_) return;  // it is under way
+  const Worker* newest = nullptr;
+  std::uint64_t holder = 0;
+  for (const auto& [id, worker] : workers_) {
+    if (!worker.ready || worker.lost || worker.status.generation != generation_) continue;
+    if (newest == nullptr || worker.status.step > newest->status.step) newest = &worker, holder = id;
+  }
+  if (newest == nullptr || newest->status.step <= checkpoint_step_) return finish_leave(actions, now);
+  saving_generation_ = generation_;
+  actions.push_back(SaveState{holder, generation_, newest->status.step});
+}
+
+GangActions Gang::on_saved(std::uint64_t generation, Time now) {
+  GangActions actions;
+  if (stage_ == Stage::leaving && generation == generation_) finish_leave(actions, now);
+  return actions;
+}
+
+void Gang::finish_leave(GangActions& actions, Time now) {
+  for (auto& [id, worker] : workers_) {
+    if (!worker.releasing) continue;
+    worker.ready = false;  // whatever it has is saved, or lost
+    if (worker.present) actions.push_back(StopWorker{id});
+  }
+  awaited_.clear();
+  members_.clear();
+  stuck_ = false;
+  enter(Stage::gathering, now);
+  reconsider(actions, now);
 }
 
 void Gang::take_back_or_gather(GangActions& actions, Time now) {
@@ -170,11 +231,16 @@ void Gang::take_back_or_gather(GangActions& actions, Time now) {
 
 void Gang::begin_pause(GangActions& actions, Time now, const std::string& why) {
   stuck_ = false;
+  enter(Stage::pausing, now);
+  actions.push_back(ShowPhase{members_.empty() ? ShowPhase::starting : ShowPhase::resizing, why});
+  order_pause(actions);
+  if (awaited_.empty()) enter(Stage::gathering, now);
+}
+
+void Gang::order_pause(GangActions& actions) {
   for (const auto& [id, worker] : workers_) generation_ = std::max(generation_, worker.status.generation);
   ++generation_;
-  enter(Stage::pausing, now);
   awaited_.clear();
-  actions.push_back(ShowPhase{members_.empty() ? ShowPhase::starting : ShowPhase::resizing, why});
   for (const auto& [id, worker] : workers_) {
     // One that is being released may be the only one with the newest state: it stays until the others have
     // it.
@@ -182,7 +248,6 @@ void Gang::begin_pause(GangActions& actions, Time now, const std::string& why) {
     awaited_.insert(id);
     actions.push_back(PauseWorker{id, generation_});
   }
-  if (awaited_.empty()) enter(Stage::gathering, now);
 }
 
 GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now,
@@ -193,10 +258,14 @@ GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std:
   if (generation > generation_) {
     // It obeyed the order of an earlier head after it said hello to this one.
     known->status = {WorkerPhase::ready, generation, step};
-    if (stage_ != Stage::gathering) begin_pause(actions, now, "a worker had stopped for an earlier head");
+    if (stage_ == Stage::leaving) {
+      begin_leave(actions, now);
+    } else if (stage_ != Stage::gathering) {
+      begin_pause(actions, now, "a worker had stopped for an earlier head");
+    }
     return actions;
   }
-  if (stage_ != Stage::pausing) return actions;
+  if (stage_ != Stage::pausing && stage_ != Stage::leaving) return actions;
   known->status = {WorkerPhase::ready, generation, step};
   known->held = std::move(held);
   awaited_.erase(worker);
@@ -376,6 +445,7 @@ GangActions Gang::on_tick(Time now) {
     }
   }
   for (const auto& [id, why] : late) lose(id, why, actions);
+  if (stage_ == Stage::leaving && now - entered_ >= options_.leave_limit) finish_leave(actions, now);
   if (stage_ == Stage::gathering && now - entered_ >= options_.join_limit) {
     // Nobody was found to take their state over; their slots may be the ones that the gang waits for.
     for (const auto& [id, worker] : workers_) {

@@ -1,6 +1,7 @@
 #include "scheduler/ledger/ledger.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "scheduler/spec/job_file.hpp"
@@ -36,9 +37,10 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
   return true;
 }
 
-bool Ledger::on(const Event&, const LeaseGranted& body) {
-  const auto* job = active(body.job);
+bool Ledger::on(const Event& event, const LeaseGranted& body) {
+  auto* job = active(body.job);
   if (job == nullptr || job->cancel_requested || body.worker < next_worker_) return false;
+  if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
   leases_[body.worker] =
       Lease{body.worker, body.job, body.node, body.slots, body.memory_bytes, false, body.role};
   next_worker_ = body.worker + 1;
@@ -49,11 +51,21 @@ bool Ledger::on(const Event&, const LeaseReleasing& body) {
   const auto found = leases_.find(body.worker);
   if (found == leases_.end() || found->second.releasing) return false;
   found->second.releasing = true;
+  count_out(found->second);
   return true;
 }
 
+/// The lease's job has one worker less.
+void Ledger::count_out(const Lease& lease) {
+  if (lease.role == Role::worker) --jobs_.find(lease.job)->second.workers;
+}
+
 bool Ledger::on(const Event&, const LeaseEnded& body) {
-  return leases_.erase(body.worker) == 1;
+  const auto found = leases_.find(body.worker);
+  if (found == leases_.end()) return false;
+  if (!found->second.releasing) count_out(found->second);
+  leases_.erase(found);
+  return true;
 }
 
 bool Ledger::on(const Event&, const GenerationFormed& body) {
@@ -163,8 +175,11 @@ std::vector<Demand> Ledger::demands(std::int64_t now_ms) const {
   std::vector<Demand> wanted;
   for (const auto& [id, job] : jobs_) {
     if (is_end(job.state) || job.state == JobState::paused || job.cancel_requested) continue;
+    const bool is_young =
+        job.workers > 0 && now_ms - job.gang_since_ms < std::chrono::milliseconds(kMinimumRun).count();
     wanted.push_back({id, job.order, job.spec.workers, job.spec.resources.cpus,
-                      job.spec.resources.memory_bytes, job.retry_at_ms > now_ms});
+                      job.spec.resources.memory_bytes, job.retry_at_ms > now_ms, job.spec.priority,
+                      job.spec.preemptible, is_young});
   }
   std::sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
   return wanted;
@@ -207,6 +222,7 @@ json to_json(const JobRecord& job) {
           {"generation", job.generation},
           {"members", job.members},
           {"servers", job.servers},
+          {"gang_since", job.gang_since_ms},
           {"step", job.step},
           {"total_steps", job.total_steps},
           {"steps_per_epoch", job.steps_per_epoch},
@@ -235,6 +251,7 @@ JobRecord job_from(const json& from) {
   from.at("generation").get_to(job.generation);
   from.at("members").get_to(job.members);
   if (from.contains("servers")) from.at("servers").get_to(job.servers);
+  if (from.contains("gang_since")) from.at("gang_since").get_to(job.gang_since_ms);
   from.at("step").get_to(job.step);
   from.at("total_steps").get_to(job.total_steps);
   from.at("steps_per_epoch").get_to(job.steps_per_epoch);
@@ -281,6 +298,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
     for (const auto& entry : document.at("leases")) {
       Lease lease{entry.at(0), entry.at(1), entry.at(2), entry.at(3), entry.at(4), entry.at(5)};
       if (entry.size() > 6) lease.role = role_from(entry.at(6).get<std::string>()).value();
+      if (lease.role == Role::worker && !lease.releasing) ++ledger.jobs_.at(lease.job).workers;
       ledger.leases_.emplace(lease.worker, lease);
     }
     document.at("next_order").get_to(ledger.next_order_);

@@ -27,6 +27,8 @@ struct JobRecord {
   std::uint64_t generation = 0;
   std::vector<std::uint64_t> members;                  ///< workers of `generation`, in rank order
   std::vector<std::uint64_t> servers;                  ///< of `generation`
+  std::uint32_t workers = 0;                           ///< leased, but for those that are leaving
+  std::int64_t gang_since_ms = 0;                      ///< when it last had none and got some
   std::uint64_t step = 0;                              ///< committed steps known to be reached
   std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
   std::uint64_t checkpoint_step = 0;
@@ -79,6 +81,7 @@ class Ledger {
   bool on(const Event& event, const CheckpointCommitted& body);
   bool on(const Event& event, const WorkerCrashed& body);
   JobRecord* active(std::string_view job);
+  void count_out(const Lease& lease);
 
   std::map<std::string, JobRecord, std::less<>> jobs_;
   std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job

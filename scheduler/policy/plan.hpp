@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -38,7 +39,14 @@ struct Demand {
   std::uint32_t slots = 1;         ///< a worker
   std::uint64_t memory_bytes = 0;  ///< a worker
   bool held = false;               ///< may not start now (backing off after a crash)
+  std::uint32_t priority = kNormalPriority;
+  bool preemptible = true;  ///< may be shrunk, and lose all its workers to a more urgent job
+  bool is_young = false;    ///< its gang started less than `kMinimumRun` ago
 };
+
+/// For so long a gang keeps its workers once it has started, unless a critical job needs them: else it could
+/// be stopped again and again before it is through with starting.
+inline constexpr std::chrono::seconds kMinimumRun{60};
 
 struct Placement {
   std::string job;
@@ -51,6 +59,13 @@ struct Release {
   std::string job;
   std::uint64_t worker = 0;
   bool operator==(const Release&) const = default;
+};
+
+/// A job that loses all its workers to a more urgent one. They are among the plan's releases.
+struct Preemption {
+  std::string job;
+  std::string by;
+  bool operator==(const Preemption&) const = default;
 };
 
 /// Why a job waits. `code` is one of the interface's: `no_capacity_now`, `never_fits`, `priority_behind`,
@@ -73,20 +88,30 @@ struct Plan {
   std::vector<Release> releases;
   std::vector<Placement> placements;
   std::vector<Wait> waits;  ///< one for each demand that has fewer workers than its minimum and gets none
+  std::vector<Preemption> preemptions;
   bool operator==(const Plan&) const = default;
 };
 
-/// First come, first served, in gangs, elastic between `min` and `max`.
+/// The more urgent first, in gangs, elastic between `min` and `max`.
 ///
-/// Jobs are taken in `order` (equals by id). Each first gets its minimum whole or nothing; a job that could
-/// not fit even on the empty cluster is passed over (`never_fits`, or `drain` if it would with all nodes
-/// available), so is one that is held; any other that must wait keeps those behind it from starting, so that
-/// a big gang is not starved. What is left goes one worker at a time to the started job with the fewest, up
-/// to its maximum.
+/// Jobs are taken by priority, the larger first; of equals the one that was submitted first (then by id).
+/// Each first gets its minimum whole or nothing; a job that could not fit even on the empty cluster is passed
+/// over
+/// (`never_fits`, or `drain` if it would with all nodes available), so is one that is held; any other that
+/// must wait keeps those behind it from starting, so that a big gang is not starved. What is left goes one
+/// worker at a time to the most urgent started jobs, of equals to the one with the fewest, up to the maximum.
 ///
-/// A waiting minimum takes the workers above their minimum from the jobs that have them (newest worker first,
-/// from the job with the most), never more than needed, and none if that would not be enough. What is
-/// released for it, or is releasing already, is kept for it in the plans until it is free.
+/// A waiting minimum takes the workers above their minimum from jobs that are not more urgent (newest worker
+/// first, from the job with the most), never more than needed. If all of these would not do, it preempts
+/// jobs that are strictly less urgent: no more levels of priority than needed, the lowest first, and within
+/// them the set that loses the fewest slots, of equals the one that started last (exact up to
+/// `kMaxExactVictims` jobs, else no job of the set could be left out). A job that has run for less than
+/// `kMinimumRun` is preempted by critical jobs only. Nothing is taken if that would not be enough. What is
+/// released for a job, or is releasing already, is kept for it in the plans until it is free.
+///
+/// No preemption leads to another for ever: what a preemption stops is strictly less urgent than what it
+/// starts, so with no change from outside each makes the running jobs, listed by falling priority, greater in
+/// lexical order, and there are finitely many such lists.
 ///
 /// A job with fewer live workers than its minimum (after a loss) keeps them and is refilled, whole or not at
 /// all, in its turn and before any other grows; those ahead of it do not keep it back, since they may wait
@@ -95,9 +120,9 @@ struct Plan {
 /// wait for ever.
 ///
 /// Workers are packed: onto the node where the job already runs, then onto the fullest node that has room. A
-/// lease on a node that is not listed, or whose job has no demand, is counted but never released. Jobs' and
-/// workers' ids are unique. Pure: equal input, equal plan.
-Plan plan_first_come_first_served(std::span<const NodeView> nodes, std::span<const Lease> leases,
-                                  std::span<const Demand> demands);
+/// lease on a node that is not listed, or whose job has no demand, is counted but never released, except
+/// with the whole job. Jobs' and workers' ids are unique. Pure: equal input, equal plan.
+Plan plan_jobs(std::span<const NodeView> nodes, std::span<const Lease> leases,
+               std::span<const Demand> demands);
 
 }  // namespace ds::scheduler

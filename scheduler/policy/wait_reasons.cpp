@@ -51,10 +51,13 @@ Reason drained(const WaitFacts& facts) {
 }
 
 Reason behind(const WaitFacts& facts) {
-  return {"priority_behind",
-          "needs " + wanted(facts) + ", and " + count_of(facts.ahead.size(), "job") +
-              " submitted earlier must start first",
-          first_of(facts.ahead)};
+  const std::size_t earlier = facts.ahead.size() - facts.ahead_by_priority;
+  std::string why = " submitted earlier";
+  if (facts.ahead_by_priority > 0) why = " of higher priority" + (earlier > 0 ? " or" + why : "");
+  return {
+      "priority_behind",
+      "needs " + wanted(facts) + ", and " + count_of(facts.ahead.size(), "job") + why + " must start first",
+      first_of(facts.ahead)};
 }
 
 Reason no_capacity(const WaitFacts& facts) {
@@ -65,6 +68,9 @@ Reason no_capacity(const WaitFacts& facts) {
   if (facts.room_is_coming) {
     text += "; it starts when " + count_of(facts.releasing, "worker") +
             (facts.releasing == 1 ? " that is stopping is gone" : " that are stopping are gone");
+  } else if (facts.too_young > 0) {
+    text += "; " + count_of(facts.too_young, "job") + " of lower priority may be preempted " +
+            std::to_string(kMinimumRun.count()) + " s after the start";
   }
   return {"no_capacity_now", std::move(text), first_of(facts.occupants)};
 }

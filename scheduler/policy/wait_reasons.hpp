@@ -30,9 +30,11 @@ struct WaitFacts {
   std::size_t available_nodes = 0;
   std::size_t unavailable_nodes = 0;
   bool held = false;
-  bool room_is_coming = false;  ///< it starts when those that are stopping are gone
-  std::span<const std::string>
-      ahead;  ///< jobs submitted earlier that wait, if they keep this one from starting
+  bool room_is_coming = false;         ///< it starts when those that are stopping are gone
+  std::size_t too_young = 0;           ///< less urgent jobs that will have run for `kMinimumRun` soon
+  std::span<const std::string> ahead;  ///< jobs that wait and keep this one from starting
+  std::size_t ahead_by_priority =
+      0;  ///< those of them that are more urgent, the others are submitted earlier
   std::vector<std::string> occupants;  ///< other jobs with workers on available nodes, the first few by name
 };
 

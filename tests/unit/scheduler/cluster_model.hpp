@@ -33,7 +33,7 @@ struct ClusterModel {
     return *std::find_if(nodes.begin(), nodes.end(), [&](const NodeView& n) { return n.id == id; });
   }
 
-  Plan plan() const { return plan_first_come_first_served(nodes, leases, demands); }
+  Plan plan() const { return plan_jobs(nodes, leases, demands); }
 
   void carry_out(const Plan& plan) {
     for (const Release& release : plan.releases) {
