@@ -59,7 +59,10 @@ GangActions Gang::on_hello(std::uint64_t worker, const WorkerStatus& status, Tim
   GangActions actions;
   auto* known = find(worker);
   if (known == nullptr || known->lost || stage_ == Stage::finished) return {StopWorker{worker}};
-  if (known->releasing && !known->ready && status.phase != WorkerPhase::training) return {StopWorker{worker}};
+  // One that stopped for an earlier head may hold what that was about to save.
+  const bool holds_news = all_leave() && !options_.servers && status.step > checkpoint_step_;
+  if (known->releasing && !known->ready && status.phase != WorkerPhase::training && !holds_news)
+    return {StopWorker{worker}};
   known->present = true;
   known->status = status;
   if (status.phase == WorkerPhase::fresh) {
@@ -119,7 +122,11 @@ bool Gang::must_change() const {
 
 void Gang::reconsider(GangActions& actions, Time now) {
   if (stage_ != Stage::leaving && stage_ != Stage::finished && has_state_to_save()) {
-    return begin_leave(actions, now);
+    // After a restart of the head the newest state may be with one that was not heard of yet.
+    const bool all_heard = std::ranges::all_of(
+        workers_, [](const auto& entry) { return entry.second.present || entry.second.lost; });
+    const bool waited = !recovering_since_ || now - *recovering_since_ >= options_.recover_limit;
+    if (all_heard || !recovering_ || waited) return begin_leave(actions, now);
   }
   switch (stage_) {
     case Stage::gathering:
@@ -208,8 +215,9 @@ void Gang::finish_leave(GangActions& actions, Time now) {
 
 void Gang::take_back_or_gather(GangActions& actions, Time now) {
   if (recovering_) {
-    const bool all_heard = std::all_of(workers_.begin(), workers_.end(), [](const auto& entry) {
-      return entry.second.present || entry.second.releasing || entry.second.lost;
+    const bool leaves = all_leave();
+    const bool all_heard = std::all_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+      return entry.second.present || (entry.second.releasing && !leaves) || entry.second.lost;
     });
     if (!all_heard) return;
     recovering_ = false;

@@ -1,5 +1,6 @@
 #include "scheduler/policy/plan.hpp"
 
+#include <algorithm>
 #include <queue>
 #include <string>
 #include <tuple>

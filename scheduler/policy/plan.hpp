@@ -88,7 +88,7 @@ struct Plan {
   std::vector<Release> releases;
   std::vector<Placement> placements;
   std::vector<Wait> waits;  ///< one for each demand that has fewer workers than its minimum and gets none
-  std::vector<Preemption> preemptions;
+  std::vector<Preemption> preemptions = {};
   bool operator==(const Plan&) const = default;
 };
 

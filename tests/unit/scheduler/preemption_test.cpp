@@ -53,7 +53,7 @@ TEST_F(Preempting, SaysThatAMoreUrgentJobIsAhead) {
   add("urgent", {2, 2}, kHighPriority);
   add("late", {1, 1}, kNormalPriority);
   const Plan plan = cluster_.plan();
-  EXPECT_EQ(codes_of(plan, "early"), Codes{"priority_behind"});
+  EXPECT_EQ(codes_of(plan, "early"), (Codes{"priority_behind", "no_capacity_now"}));
   EXPECT_EQ(text_of(plan, "early"),
             "needs 1 worker of 1 slot, and 1 job of higher priority must start first");
   EXPECT_EQ(text_of(plan, "late"),
@@ -91,7 +91,7 @@ TEST_F(Preempting, StopsALessUrgentGangAsAWholeAndLetsItComeBack) {
   const Plan plan = cluster_.plan();
   EXPECT_EQ(plan.preemptions, (std::vector<Preemption>{{"low", "high"}}));
   EXPECT_EQ(plan.releases.size(), 4U);
-  EXPECT_EQ(codes_of(plan, "low"), Codes{"priority_behind"});
+  EXPECT_EQ(codes_of(plan, "low"), (Codes{"priority_behind", "no_capacity_now"}));
   cluster_.settle();
   EXPECT_EQ(cluster_.live("high"), 2U);
   EXPECT_EQ(cluster_.live("low"), 0U);
