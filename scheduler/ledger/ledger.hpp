@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "scheduler/ledger/decayed_use.hpp"
 #include "scheduler/ledger/event.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/role_placement.hpp"
@@ -65,6 +67,8 @@ class Ledger {
 
   /// What the policy needs: the jobs that may have workers now. Reads the job's clock from `now_ms`.
   std::vector<Demand> demands(std::int64_t now_ms) const;
+  /// What each tenant's queue has used lately.
+  std::vector<PastUse> past_use(std::int64_t now_ms) const;
   /// What these jobs want besides workers.
   std::vector<RoleDemand> role_demands(std::int64_t now_ms) const;
 
@@ -82,10 +86,12 @@ class Ledger {
   bool on(const Event& event, const WorkerCrashed& body);
   JobRecord* active(std::string_view job);
   void count_out(const Lease& lease);
+  void count_use(const Lease& lease, std::int64_t at_ms, bool more);
 
   std::map<std::string, JobRecord, std::less<>> jobs_;
   std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job
   std::map<std::uint64_t, Lease> leases_;
+  std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   std::uint64_t next_order_ = 1;
   std::uint64_t next_worker_ = 1;
 };

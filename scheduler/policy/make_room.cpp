@@ -1,33 +1,59 @@
 // What may be taken from others for a job that waits.
 #include <algorithm>
+#include <map>
 #include <tuple>
+#include <utility>
 
 #include "scheduler/policy/gang_planner.hpp"
 
 namespace ds::scheduler {
-namespace {
 
-std::uint64_t slots_of(std::span<const Lease* const> leases) {
-  std::uint64_t slots = 0;
-  for (const Lease* lease : leases) slots += lease->slots;
-  return slots;
+GangPlanner::Lack GangPlanner::lack_of(const Job& job, std::uint32_t count) const {
+  return {count_later(job.size) < count, find_limit(job, count)};
 }
 
-}  // namespace
-
-bool GangPlanner::has_room_later(const Job& job, std::uint32_t count) const {
-  return count_later(job.size) >= count;
+/// Whether what the victim has is of any use against the lack.
+bool GangPlanner::helps(const Job& victim, const Lack& lack) const {
+  return lack.room || (lack.quota && tenants_.is_below(victim.queue, *lack.quota));
 }
 
 bool GangPlanner::make_room(const Job& job, std::uint32_t count) {
   Taken taken;
-  while (!has_room_later(job, count)) {
-    Job* victim = choose_victim(job);
-    if (victim == nullptr) break;
+  if (!take_workers(job, count, taken, [&](const Job& other) { return may_shrink(other, job); })) {
+    take_jobs(job, count, taken);
+  }
+  return finish(job, count, taken);
+}
+
+bool GangPlanner::reclaim_room(Job& job) {
+  bool is_within = false;
+  for (std::size_t queue = job.queue; queue != TenantTree::kRoot; queue = tenants_[queue].parent) {
+    is_within = is_within || use_later_.fits_guarantee(queue, job.size.slots);
+  }
+  if (!is_within) return false;
+  Taken taken;
+  take_workers(job, 1, taken, [&](const Job& other) {
+    return other.queue != job.queue && may_shrink(other, job) && is_entitled(job, other, 1);
+  });
+  if (!finish(job, 1, taken)) return false;
+  ++job.kept;
+  return true;
+}
+
+/// Releases single workers until the job has room; false when there is none left to take before.
+template <class MayShrink>
+bool GangPlanner::take_workers(const Job& job, std::uint32_t count, Taken& taken, MayShrink may_take) {
+  for (Lack lack = lack_of(job, count); !lack.is_none(); lack = lack_of(job, count)) {
+    Job* victim = choose_victim(job, lack, may_take);
+    if (victim == nullptr) return false;
     taken.workers.push_back(newest_on_available_node(*victim));
     release(*victim, *taken.workers.back());
   }
-  if (!has_room_later(job, count)) preempt(job, count, taken);
+  return true;
+}
+
+/// Keeps what is needed of what was taken, and the room for the job; or gives all back when there is none.
+bool GangPlanner::finish(const Job& job, std::uint32_t count, Taken& taken) {
   if (!has_room_later(job, count)) {
     for (const Lease* lease : taken.workers) take_back(*lease);
     return false;
@@ -43,41 +69,59 @@ bool GangPlanner::make_room(const Job& job, std::uint32_t count) {
 /// for ever.
 bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) const {
   if (job.workers == 0 || job.workers >= job.needed) return false;
-  if (!job.demand->held && count_placeable(job.size) >= job.needed - job.workers)
+  if (!job.demand->held && count_placeable(job.size) >= job.needed - job.workers &&
+      !find_limit(job, job.needed - job.workers))
     return false;  // refilled at once
-  return &job > &beneficiary || !is_feasible(job);
+  // By what doesn't change with what they hold: else they could take it from each other in turn.
+  const bool is_after = job.guaranteed_levels != beneficiary.guaranteed_levels
+                            ? job.guaranteed_levels < beneficiary.guaranteed_levels
+                            : &job > &beneficiary;
+  return is_after || !is_feasible(job) || !is_allowed(job);
 }
 
+/// Another queue keeps what it is guaranteed.
 bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary) const {
-  return job.workers > job.needed && job.demand->preemptible &&
-         job.demand->priority <= beneficiary.demand->priority;
+  if (job.workers <= job.needed || !job.demand->preemptible) return false;
+  if (job.queue == beneficiary.queue) return job.demand->priority <= beneficiary.demand->priority;
+  const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
+  return meeting.b_side == meeting.at || use_later_.is_over_guarantee(meeting.b_side, job.size.slots - 1);
 }
 
-bool GangPlanner::may_preempt(const Job& job, const Job& beneficiary) const {
-  const bool old_enough = !job.demand->is_young || beneficiary.demand->priority >= kCriticalPriority;
-  return job.workers > 0 && job.demand->preemptible && old_enough &&
-         job.demand->priority < beneficiary.demand->priority;
+/// By rank alone: not by how long it has run, nor by what queues use now.
+bool GangPlanner::may_ever_preempt(const Job& job, const Job& beneficiary) const {
+  if (job.workers == 0 || !job.demand->preemptible) return false;
+  if (job.queue == beneficiary.queue) return job.demand->priority < beneficiary.demand->priority;
+  const std::size_t depth = tenants_[tenants_.meet(beneficiary.queue, job.queue).at].depth;
+  return beneficiary.guaranteed_levels > depth && job.guaranteed_levels <= depth;
+}
+
+/// Whether the beneficiary's queue, with `count` workers more, stays within what its side of the tree is
+/// guaranteed, seen from the other job's queue.
+bool GangPlanner::is_entitled(const Job& beneficiary, const Job& other, std::uint32_t count) const {
+  const auto meeting = tenants_.meet(beneficiary.queue, other.queue);
+  return meeting.a_side != meeting.at &&
+         use_later_.fits_guarantee(meeting.a_side, std::uint64_t{count} * beneficiary.size.slots);
 }
 
 std::size_t GangPlanner::count_too_young(const Job& job) const {
   if (job.demand->priority >= kCriticalPriority) return 0;
-  const auto count = std::ranges::count_if(jobs_, [&](const Job& other) {
-    return other.workers > 0 && other.demand->is_young && other.demand->preemptible &&
-           other.demand->priority < job.demand->priority;
-  });
+  const auto count = std::ranges::count_if(
+      jobs_, [&](const Job& other) { return other.demand->is_young && may_ever_preempt(other, job); });
   return static_cast<std::size_t>(count);
 }
 
-/// The least urgent stalled gang; else, of the jobs that may be shrunk, the one with the most workers, the
-/// least urgent of equals.
-GangPlanner::Job* GangPlanner::choose_victim(const Job& beneficiary) {
+/// The stalled gang of the lowest rank; else, of the jobs that may be shrunk, the one with the most workers,
+/// the last of equals.
+template <class MayShrink>
+GangPlanner::Job* GangPlanner::choose_victim(const Job& beneficiary, const Lack& lack, MayShrink may_take) {
   Job* stalled = nullptr;
   Job* richest = nullptr;
   for (Job& job : jobs_) {
-    if (job.workers == 0 || &job == &beneficiary || newest_on_available_node(job) == nullptr) continue;
+    if (job.workers == 0 || &job == &beneficiary || !helps(job, lack) ||
+        newest_on_available_node(job) == nullptr)
+      continue;
     if (is_stalled_before(job, beneficiary)) stalled = &job;
-    if (may_shrink(job, beneficiary) && (richest == nullptr || job.workers >= richest->workers))
-      richest = &job;
+    if (may_take(job) && (richest == nullptr || job.workers >= richest->workers)) richest = &job;
   }
   return stalled != nullptr ? stalled : richest;
 }
@@ -87,89 +131,6 @@ const Lease* GangPlanner::newest_on_available_node(const Job& job) const {
     if (is_available(*lease)) return lease;
   }
   return nullptr;
-}
-
-/// Releases less urgent jobs as a whole until there is room: whole levels of priority, the lowest first; then
-/// gives back those that can be spared. Leaves everything as it was when that is not enough.
-void GangPlanner::preempt(const Job& job, std::uint32_t count, Taken& taken) {
-  std::vector<Job*> candidates;
-  for (Job& other : jobs_) {
-    if (may_preempt(other, job) && newest_on_available_node(other) != nullptr) candidates.push_back(&other);
-  }
-  // Workers are numbered as they start, so the oldest worker's number tells how long a gang has run.
-  std::sort(candidates.begin(), candidates.end(), [](const Job* a, const Job* b) {
-    return std::tuple(a->demand->priority, b->live.back()->worker) <
-           std::tuple(b->demand->priority, a->live.back()->worker);
-  });
-  std::vector<Job*> victims;
-  for (std::size_t i = 0; i < candidates.size() && !has_room_later(job, count);) {
-    const auto level = candidates[i]->demand->priority;
-    for (; i < candidates.size() && candidates[i]->demand->priority == level; ++i) {
-      release_all(*candidates[i]);
-      victims.push_back(candidates[i]);
-    }
-  }
-  if (!has_room_later(job, count)) {
-    for (Job* victim : victims) take_all_back(*victim);
-    return;
-  }
-  if (victims.size() <= kMaxExactVictims) {
-    keep_cheapest(job, count, victims);
-  } else {
-    keep_needed(job, count, victims);
-  }
-  // What was taken from them before is part of what they lose now.
-  std::erase_if(taken.workers, [&](const Lease* lease) {
-    Job* owner = &jobs_[index_.at(lease->job)];
-    if (std::ranges::find(victims, owner) == victims.end()) return false;
-    given_up_.at(owner).push_back(lease);
-    return true;
-  });
-  taken.jobs = std::move(victims);
-}
-
-/// Of all sets of the released `victims` that make enough room, keeps the one with the fewest slots released;
-/// of equals the first in binary order, in which newer jobs are the lower digits.
-void GangPlanner::keep_cheapest(const Job& job, std::uint32_t count, std::vector<Job*>& victims) {
-  std::vector<std::uint64_t> slots;
-  for (const Job* victim : victims) slots.push_back(slots_of(given_up_.at(victim)));
-  const std::uint32_t all = (1U << victims.size()) - 1;
-  const auto release_only = [&](std::uint32_t set) {
-    for (std::size_t i = 0; i < victims.size(); ++i) {
-      const bool is_released = given_up_.contains(victims[i]);
-      const bool wanted = (set >> i & 1U) != 0;
-      if (wanted && !is_released) release_all(*victims[i]);
-      if (!wanted && is_released) take_all_back(*victims[i]);
-    }
-  };
-  std::uint32_t best = all;
-  std::uint64_t best_slots = 0;
-  for (const auto one : slots) best_slots += one;
-  for (std::uint32_t set = 1; set < all; ++set) {
-    std::uint64_t cost = 0;
-    for (std::size_t i = 0; i < victims.size(); ++i) cost += (set >> i & 1U) != 0 ? slots[i] : 0;
-    if (cost > best_slots || (cost == best_slots && best < set)) continue;
-    release_only(set);
-    if (has_room_later(job, count)) std::tie(best, best_slots) = std::tie(set, cost);
-  }
-  release_only(best);
-  std::erase_if(victims, [&](const Job* victim) { return !given_up_.contains(victim); });
-}
-
-/// Gives back those without which there is room all the same: the most urgent first, then those with the most
-/// slots, then the oldest.
-void GangPlanner::keep_needed(const Job& job, std::uint32_t count, std::vector<Job*>& victims) {
-  const auto worth = [&](const Job* victim) {
-    const auto& leases = given_up_.at(victim);
-    return std::tuple(victim->demand->priority, slots_of(leases), ~leases.back()->worker);
-  };
-  std::vector<Job*> order = victims;
-  std::sort(order.begin(), order.end(), [&](const Job* a, const Job* b) { return worth(a) > worth(b); });
-  for (Job* victim : order) {
-    take_all_back(*victim);
-    if (!has_room_later(job, count)) release_all(*victim);
-  }
-  std::erase_if(victims, [&](const Job* victim) { return !given_up_.contains(victim); });
 }
 
 /// Takes back the releases without which there is room all the same: those on nodes where it did not help.
@@ -199,7 +160,8 @@ void GangPlanner::record(const Job& job, const Taken& taken) {
 
 void GangPlanner::release(Job& victim, const Lease& lease) {
   const std::size_t node = capacity_.index_of(lease.node);
-  --victim.workers;
+  if (victim.workers-- == victim.needed) count_minimum(victim, false);
+  use_later_.remove(victim.queue, lease.slots, lease.memory_bytes);
   if (node == Capacity::kUnknownNode) {
     --victim.at_unknown_nodes;
   } else {
@@ -213,7 +175,8 @@ void GangPlanner::release(Job& victim, const Lease& lease) {
 void GangPlanner::take_back(const Lease& lease) {
   const std::size_t node = capacity_.index_of(lease.node);
   Job& job = jobs_[index_.at(lease.job)];
-  ++job.workers;
+  if (++job.workers == job.needed) count_minimum(job, true);
+  use_later_.add(job.queue, lease.slots, lease.memory_bytes);
   if (node == Capacity::kUnknownNode) {
     ++job.at_unknown_nodes;
   } else {
@@ -224,16 +187,6 @@ void GangPlanner::take_back(const Lease& lease) {
                                   [&](const Lease* other) { return other->worker < lease.worker; });
   job.live.insert(place, &lease);
   on_capacity_changed();
-}
-
-void GangPlanner::release_all(Job& victim) {
-  auto& leases = given_up_[&victim] = victim.live;
-  for (const Lease* lease : leases) release(victim, *lease);
-}
-
-void GangPlanner::take_all_back(Job& victim) {
-  for (const Lease* lease : given_up_.at(&victim)) take_back(*lease);
-  given_up_.erase(&victim);
 }
 
 }  // namespace ds::scheduler

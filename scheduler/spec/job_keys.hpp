@@ -21,7 +21,7 @@ inline constexpr auto kTrain = std::to_array<Known>({
     {"labels"},
     {"description"},
     {"tenant"},
-    {"queue", kOnly, "default"},
+    {"queue"},
     {"priority"},
     {"preemptible"},
     {"resources"},

@@ -119,6 +119,7 @@ void read_checkpoint(const Section& root, CheckpointSpec& checkpoint) {
 void read_train_job(const Section& root, std::string_view directory, JobSpec& spec) {
   root.read_identifier("name", spec.name);
   root.read_identifier("tenant", spec.tenant);
+  root.read_identifier("queue", spec.queue);
   read_priority(root, spec.priority);
   root.read("preemptible", spec.preemptible);
   root.read_text("description", spec.description,

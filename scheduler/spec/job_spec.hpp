@@ -38,6 +38,7 @@ struct JobSpec {
   std::string description;
   std::map<std::string, std::string> labels;
   std::string tenant = "default";
+  std::string queue = "default";             ///< of the tenant
   std::uint32_t priority = kNormalPriority;  ///< larger is more urgent
   bool preemptible = true;                   ///< may be shrunk, and lose its workers to a more urgent job
   Resources resources;

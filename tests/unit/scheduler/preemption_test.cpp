@@ -129,8 +129,8 @@ TEST_F(Preempting, WaitsUntilAGangHasRunForAMinuteUnlessTheJobIsCritical) {
   const Plan plan = cluster_.plan();
   EXPECT_TRUE(plan.releases.empty());
   EXPECT_EQ(text_of(plan, "high"),
-            "needs 2 workers of 1 slot each at once, and 0 fit now: 0 of 2 slots are free; 1 job of lower "
-            "priority may be preempted 60 s after the start");
+            "needs 2 workers of 1 slot each at once, and 0 fit now: 0 of 2 slots are free; 1 job that can be "
+            "preempted for it has not run for 60 s yet");
   cluster_.demand("high").priority = kCriticalPriority;
   EXPECT_EQ(cluster_.plan().preemptions, (std::vector<Preemption>{{"young", "high"}}));
 }
