@@ -16,7 +16,7 @@ class Priorities : public TwoNodes {
  protected:
   std::filesystem::path write(const std::string& name, int epochs, int min, int max,
                               const std::string& priority) {
-    const auto file = write_job(cluster_.path() / "data", name, epochs, min, max);
+    const auto file = write_job(cluster_.path() / "data" / name, name, epochs, min, max);
     std::ofstream(file, std::ios::app) << "priority: " << priority << "\n";
     return file;
   }

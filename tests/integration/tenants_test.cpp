@@ -31,7 +31,7 @@ class Tenants : public ::testing::Test {
 
   std::filesystem::path write(const std::string& name, const std::string& tenant, int epochs, int min,
                               int max, const std::string& more = "") {
-    const auto file = write_job(cluster_.path() / "data", name, epochs, min, max);
+    const auto file = write_job(cluster_.path() / "data" / name, name, epochs, min, max);
     std::ofstream(file, std::ios::app) << "tenant: " << tenant << "\n" << more;
     return file;
   }
