@@ -299,6 +299,7 @@ std::vector<std::string> LocalCluster::down(bool purge) {
   std::filesystem::remove_all(home_.run_dir(), error);
   if (purge && !error) std::filesystem::remove_all(home_.head_dir(), error);
   if (purge && !error) std::filesystem::remove(home_.tenants_file(), error);
+  if (purge && !error) std::filesystem::remove_all(home_.index_dir(), error);
   if (purge && !error) std::filesystem::remove(home_.lock_file(), error);
   if (error)
     throw Failure(ExitCode::unexpected, "local",

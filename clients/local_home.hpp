@@ -13,6 +13,8 @@ struct LocalHome {
 
   std::filesystem::path head_dir() const { return root / "head"; }
   std::filesystem::path run_dir() const { return root / "run"; }
+  /// Where workers keep what data folders that can't be written can't keep.
+  std::filesystem::path index_dir() const { return root / "index"; }
   std::filesystem::path address_file() const {
     return run_dir() / "address";
   }  ///< HOST:PORT, kept when the head dies

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "actors/data/vocabulary.hpp"
+#include "storage/dataset/read_meter.hpp"
 #include "storage/text/utf8.hpp"
 
 namespace ds::data {
@@ -70,6 +71,7 @@ class Learner {
       queue_.pop();
       if (counts_[best.pair] != best.count) continue;  // it has changed since; its new count is queued too
       if (best.count < 2) return;
+      storage::ReadMeter::add(1);
       join(best.pair);
     }
   }

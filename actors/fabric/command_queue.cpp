@@ -17,13 +17,17 @@ constexpr std::size_t kFrameOverhead = 256;  // so that empty frames are bounded
 
 class Ticket {
  public:
-  Ticket(std::shared_ptr<Backlog> backlog, std::size_t bytes) : backlog_(std::move(backlog)), bytes_(bytes) {}
-  ~Ticket() { backlog_->bytes -= bytes_; }
+  Ticket(std::shared_ptr<Backlog> backlog, std::atomic<std::size_t>& counter, std::size_t bytes)
+      : backlog_(std::move(backlog)), counter_(counter), bytes_(bytes) {
+    counter_ += bytes_;
+  }
+  ~Ticket() { counter_ -= bytes_; }
   Ticket(const Ticket&) = delete;
   Ticket& operator=(const Ticket&) = delete;
 
  private:
   std::shared_ptr<Backlog> backlog_;
+  std::atomic<std::size_t>& counter_;  ///< the backlog's
   std::size_t bytes_;
 };
 
@@ -57,15 +61,16 @@ Result<void> CommandQueue::push_send(const ProcessAddress& to, Channel channel, 
     std::lock_guard lock(mutex_);
     auto& backlog = backlogs_[PeerKey(to)];
     if (!backlog) backlog = std::make_shared<Backlog>();
-    const std::size_t queued = backlog->bytes;
+    // A job's state may be larger than all the rest may be together; small messages must not fail beside it.
+    auto& counter = cost > max_backlog_bytes_ ? backlog->oversize_bytes : backlog->bytes;
+    const std::size_t queued = counter;
     if (queued != 0 && queued + cost > max_backlog_bytes_) {
       return fail(ErrorCode::resource_exhausted,
                   fmt::format("{} bytes already wait for the process at {} port {}, at most {}", queued,
                               to.host, to.port, max_backlog_bytes_),
                   "the receiver is slower than the sender: send less, or wait for answers");
     }
-    backlog->bytes += cost;
-    command.ticket = std::make_shared<Ticket>(backlog, cost);
+    command.ticket = std::make_shared<Ticket>(backlog, counter, cost);
     link = backlog->link;
     if (!link) {
       command.backlog = backlog;

@@ -32,6 +32,7 @@ class LocalLink;
 /// sent after it.
 struct Backlog {
   std::atomic<std::size_t> bytes{0};
+  std::atomic<std::size_t> oversize_bytes{0};  ///< of the one frame that is larger than the limit for `bytes`
   std::atomic<bool> retired{false};
   std::shared_ptr<LocalLink> link;  ///< where frames go at once, without the progress thread
 };
@@ -60,8 +61,8 @@ class CommandQueue {
   CommandQueue(const CommandQueue&) = delete;
   CommandQueue& operator=(const CommandQueue&) = delete;
 
-  /// Fails with `resource_exhausted` when the peer's backlog is full. A frame of any size fits into an empty
-  /// one.
+  /// Fails with `resource_exhausted` when the peer's backlog is full. A frame that is larger than the whole
+  /// limit may wait beside it, one at a time.
   Result<void> push_send(const ProcessAddress& to, Channel channel, Transport::Parts parts, Stream stream);
   void push_drop(const ProcessAddress& peer, const Error& why);
   void wake();

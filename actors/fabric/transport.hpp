@@ -31,6 +31,9 @@ enum class Lanes : std::uint8_t {
   network     ///< the network to all
 };
 
+/// A job's whole state, which can be large, travels in one frame.
+inline constexpr std::size_t kMaxFrameBytes = std::size_t{64} << 30;
+
 struct TransportOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  ///< 0: any free port
@@ -38,7 +41,7 @@ struct TransportOptions {
   std::chrono::milliseconds heartbeat_interval{500};
   std::chrono::milliseconds heartbeat_timeout{3000};  ///< a silent peer is lost after this
   std::chrono::milliseconds handshake_timeout{5000};
-  std::size_t max_frame_bytes = std::size_t{2} << 30;
+  std::size_t max_frame_bytes = kMaxFrameBytes;
   std::size_t max_queued_bytes = std::size_t{512}
                                  << 20;  ///< a peer; a send beyond it fails with `resource_exhausted`
   Lanes lanes = Lanes::automatic;
@@ -97,8 +100,8 @@ class Transport {
   /// Queues a frame; connects first when there is no connection. `to.id` 0 means whatever process listens
   /// there. Thread-safe, never blocks. An `ok` means queued: when the frame cannot be delivered, the peer is
   /// reported lost. Fails with `invalid_argument` for a frame above the limits (64 parts, `max_frame_bytes`),
-  /// with `resource_exhausted` when more than `max_queued_bytes` wait for the peer; a single frame may exceed
-  /// that when nothing else waits.
+  /// with `resource_exhausted` when more than `max_queued_bytes` wait for the peer; one frame at a time may be
+  /// larger than that and waits beside the others.
   virtual Result<void> send(const ProcessAddress& to, Channel channel, Parts parts,
                             Stream stream = kInOrder) = 0;
 

@@ -17,11 +17,10 @@ Result<scheduler::JobSpec> read_assigned_job(const messages::AssignJob& job) {
   return fail(ErrorCode::invalid_argument, scheduler::format_spec_error(first, job.file));
 }
 
-messages::JobImpossible to_impossible(std::uint64_t worker, const Error& why) {
-  messages::JobImpossible impossible{worker,
-                                     why.hint.empty() ? why.message : why.message + " (" + why.hint + ")"};
-  spdlog::error("{}", impossible.why);
-  return impossible;
+std::string log_end(const Error& why) {
+  auto text = why.hint.empty() ? why.message : why.message + " (" + why.hint + ")";
+  spdlog::error("{}", text);
+  return text;
 }
 
 }  // namespace ds::head

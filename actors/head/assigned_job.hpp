@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstdint>
+#include <string>
 
 #include "actors/messages/worker.hpp"
 #include "scheduler/spec/job_spec.hpp"
@@ -11,7 +11,7 @@ namespace ds::head {
 /// The job that the head gave this process; the head has read the same text without a fault.
 Result<scheduler::JobSpec> read_assigned_job(const messages::AssignJob& job);
 
-/// What a process tells the head, and its own log, when it can't do its part.
-messages::JobImpossible to_impossible(std::uint64_t worker, const Error& why);
+/// Writes why a process can't do its part to its log; returns what the head is to be told.
+std::string log_end(const Error& why);
 
 }  // namespace ds::head

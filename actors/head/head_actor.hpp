@@ -23,7 +23,7 @@
 #include "actors/messages/worker.hpp"
 #include "scheduler/ledger/ledger.hpp"
 #include "scheduler/policy/plan.hpp"
-#include "scheduler/policy/shard_starts.hpp"
+#include "scheduler/policy/spare_starts.hpp"
 
 namespace ds::head {
 
@@ -66,7 +66,16 @@ class Head : public caf::event_based_actor {
     LiveJob live;
     std::vector<scheduler::Reason> waits;
     std::set<std::uint64_t> ready_shards;
-    scheduler::ShardStarts shard_starts;
+    scheduler::SpareStarts shard_starts;
+    // Workers that come to a gang that trains without them.
+    scheduler::SpareStarts spare_starts;
+    std::string spare_trouble;        ///< why the last of them could not join; empty: it could
+    std::set<std::uint64_t> trained;  ///< members of the generation that trained last
+  };
+  /// A worker that is killed because it was lost or late or failed: its exit is a crash.
+  struct Suspect {
+    std::string why;
+    bool at_fault = false, dispensable = false;  ///< see `job::KillWorker`
   };
   struct Errand {  ///< an export under way in a process of its own
     std::string job, format, node;
@@ -96,7 +105,12 @@ class Head : public caf::event_based_actor {
   void end_leases(const std::vector<std::uint64_t>& workers, const std::string& why);
   std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease,
                                               const messages::WorkerExited& exited) const;
+  bool is_outside(const messages::WorkerExited& exited) const;
+  std::string end_text(const messages::WorkerExited& exited) const;
+  bool is_dispensable(const scheduler::Lease& lease) const;
   void kill_worker(std::uint64_t worker, const std::string& why);
+  void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
+  void stop_growth_of_troubled(std::vector<scheduler::Demand>& demands) const;
   void on_shard_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
   void release_idle_shards();
   Node* find_node_of(std::uint64_t worker);
@@ -108,6 +122,8 @@ class Head : public caf::event_based_actor {
   void on_note(const std::string& job, const job::MasterNote& note);
   void note(const std::string& job, const job::RecordGeneration& record);
   void note(const std::string& job, const job::ShowPhase& phase);
+  static void note_members(Job& job, const std::vector<std::uint64_t>& members);
+  std::string training_text(const scheduler::JobRecord& record) const;
   void note(const std::string& job, const job::KillWorker& kill);
   void note(const std::string& job, const job::FinishJob& finish);
   void note(const std::string& job, const job::JobSizeKnown& size);
@@ -153,8 +169,7 @@ class Head : public caf::event_based_actor {
   std::map<std::string, Node> nodes_;
   std::map<std::string, Job> jobs_;  ///< those that have not ended
   std::map<std::uint64_t, std::int32_t> pids_;
-  std::set<std::uint64_t>
-      suspects_;  ///< workers killed because they were lost or late: their exit is a crash
+  std::map<std::uint64_t, Suspect> suspects_;
   std::map<std::uint64_t, Errand> errands_;
   std::uint64_t next_errand_ = std::uint64_t{1} << 63;  ///< never a lease's number
   bool in_grace_ = true;  ///< just started: nodes that are not back yet are waited for

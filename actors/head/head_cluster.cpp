@@ -22,11 +22,6 @@ std::int64_t backoff_ms(std::uint32_t crashes_in_a_row) {
   return std::min(kMaxBackoffMs, kBackoffMs << std::min(crashes_in_a_row - 1, 10U));
 }
 
-/// Nothing in a worker ends it cleanly unasked: then it was a signal that it obeyed.
-bool is_outside(const messages::WorkerExited& exited) {
-  return exited.outside || exited.clean;
-}
-
 std::string worker_text(std::uint64_t worker) {
   return fmt::format("worker {}", worker);
 }
@@ -131,6 +126,30 @@ Head::Node* Head::find_node_of(std::uint64_t worker) {
   return node == nodes_.end() ? nullptr : &node->second;
 }
 
+/// Nothing in a worker ends it cleanly unasked: then it was a signal that it obeyed. One that said itself why
+/// it must be ended is ended by us.
+bool Head::is_outside(const messages::WorkerExited& exited) const {
+  const auto suspect = suspects_.find(exited.worker);
+  const bool at_fault = suspect != suspects_.end() && suspect->second.at_fault;
+  return !at_fault && (exited.outside || exited.clean);
+}
+
+/// The job trains on without the worker, which has not joined its gang.
+bool Head::is_dispensable(const Lease& lease) const {
+  if (lease.role != Role::worker) return false;
+  const auto suspect = suspects_.find(lease.worker);
+  if (suspect != suspects_.end() && suspect->second.dispensable) return true;
+  const auto* job = ledger_.find(lease.job);
+  if (job == nullptr || job->state != JobState::running ||
+      std::ranges::find(job->members, lease.worker) != job->members.end())
+    return false;
+  const auto stay = std::ranges::count_if(job->members, [&](auto member) {
+    const auto theirs = ledger_.leases().find(member);
+    return theirs != ledger_.leases().end() && !theirs->second.releasing;
+  });
+  return static_cast<std::uint64_t>(stay) >= job->spec.workers.min;
+}
+
 std::optional<Event> Head::crash_event(const Lease& lease, const messages::WorkerExited& exited) const {
   const auto* job = ledger_.find(lease.job);
   if (job == nullptr || is_end(job->state)) return std::nullopt;
@@ -138,11 +157,14 @@ std::optional<Event> Head::crash_event(const Lease& lease, const messages::Worke
   if (lease.role == Role::shard) return std::nullopt;
   // A worker whose death the others noticed first is being released already, and has crashed all the same.
   if (lease.releasing && !suspects_.contains(lease.worker)) return std::nullopt;
+  if (is_dispensable(lease))  // it is told of, and neither holds the job up nor ends it
+    return event(worker_text(lease.worker), end_text(exited),
+                 WorkerCrashed{lease.job, lease.worker, job->crashes_in_a_row, job->retry_at_ms});
   // Workers that were there at the last crash count as the same one: one cause may end them all.
   const bool counts = job->crashes_in_a_row == 0 || lease.worker >= job->crash_bound;
   const auto in_a_row = job->crashes_in_a_row + (counts ? 1 : 0);
   const auto retry_at = is_outside(exited) ? 0 : now_ms() + backoff_ms(in_a_row);
-  return event(worker_text(lease.worker), exited.text,
+  return event(worker_text(lease.worker), end_text(exited),
                WorkerCrashed{lease.job, lease.worker, in_a_row, retry_at});
 }
 
@@ -157,21 +179,23 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   if (found == ledger_.leases().end()) return schedule_soon();
   const auto lease = found->second;
   if (lease.role == Role::shard) on_shard_exited(lease, exited);
+  const bool is_spare = is_dispensable(lease);
+  if (is_spare) on_spare_exited(lease, exited);
   std::vector<Event> events;
   const auto crash = crash_event(lease, exited);
+  const auto limit =
+      is_outside(exited) ? kMaxOutsideKillsInARow : ledger_.find(lease.job)->spec.restart_limit;
+  const auto words = end_text(exited);
   suspects_.erase(exited.worker);
   if (crash) events.push_back(*crash);
   events.push_back(event("node " + lease.node, exited.text, LeaseEnded{lease.worker}));
-  const auto in_a_row = crash ? std::get<WorkerCrashed>(crash->body).in_a_row : 0;
-  const auto limit =
-      is_outside(exited) ? kMaxOutsideKillsInARow : ledger_.find(lease.job)->spec.restart_limit;
+  const auto in_a_row = crash && !is_spare ? std::get<WorkerCrashed>(crash->body).in_a_row : 0;
   if (in_a_row > limit) {
-    end_job(
-        lease.job, JobState::failed, worker_text(lease.worker),
-        fmt::format("worker {} on node {} ended with {}, crash {} without a committed step in between; its "
-                    "last words are in the job's log",
-                    lease.worker, lease.node, exited.text, in_a_row),
-        std::move(events));
+    end_job(lease.job, JobState::failed, worker_text(lease.worker),
+            fmt::format("worker {} on node {} ended: {}, crash {} without a committed step in between; its "
+                        "last words are in the job's log",
+                        lease.worker, lease.node, words, in_a_row),
+            std::move(events));
   } else {
     commit(std::move(events));
     tell_leases(lease.job);
@@ -189,6 +213,40 @@ void Head::on_shard_exited(const Lease& lease, const messages::WorkerExited& exi
   const auto wait_ms = job.shard_starts.on_ended(was_ready, is_outside(exited) && !given_up, now_ms());
   if (wait_ms == 0) return;
   delayed_send(this, std::chrono::milliseconds(wait_ms), Run{[](Head& head) { head.schedule_soon(); }});
+}
+
+/// What it said itself before it was ended, else how its process ended.
+std::string Head::end_text(const messages::WorkerExited& exited) const {
+  const auto suspect = suspects_.find(exited.worker);
+  return suspect != suspects_.end() && suspect->second.at_fault ? suspect->second.why : exited.text;
+}
+
+void Head::on_spare_exited(const Lease& lease, const messages::WorkerExited& exited) {
+  const auto found = jobs_.find(lease.job);
+  const bool was_told_to_leave = lease.releasing && !suspects_.contains(lease.worker);
+  if (found == jobs_.end() || was_told_to_leave) return;
+  Job& job = found->second;
+  const auto wait_ms = job.spare_starts.on_ended(false, is_outside(exited), now_ms());
+  job.spare_trouble =
+      fmt::format("worker {} on node {} could not join: {}; another is tried {}", lease.worker, lease.node,
+                  end_text(exited), wait_ms == 0 ? "at once" : fmt::format("in {} s", wait_ms / 1000));
+  const auto* record = ledger_.find(lease.job);
+  if (record->state == JobState::running)
+    set_state(lease.job, JobState::running, worker_text(lease.worker), training_text(*record));
+  if (wait_ms == 0) return;
+  delayed_send(this, std::chrono::milliseconds(wait_ms), Run{[](Head& head) { head.schedule_soon(); }});
+}
+
+/// A job that trains does not get another worker while the last one's trouble is fresh.
+void Head::stop_growth_of_troubled(std::vector<Demand>& demands) const {
+  for (auto& demand : demands) {
+    const auto job = jobs_.find(demand.job);
+    if (job == jobs_.end() || job->second.spare_starts.may_start(now_ms())) continue;
+    const auto leases = ledger_.leases_of(demand.job);
+    const auto has = std::ranges::count_if(
+        leases, [](const Lease& lease) { return lease.role == Role::worker && !lease.releasing; });
+    demand.workers.max = std::clamp(static_cast<std::uint32_t>(has), demand.workers.min, demand.workers.max);
+  }
 }
 
 /// Shards of a job without workers would only take memory.
@@ -259,7 +317,8 @@ void Head::schedule() {
     if (!nodes_.contains(lease.node)) away.insert(lease.node);
   }
   for (const auto& name : away) views.push_back({name, 0, 0, false});
-  const auto demands = ledger_.demands(now_ms());
+  auto demands = ledger_.demands(now_ms());
+  stop_growth_of_troubled(demands);
   const auto plan = plan_jobs(views, leases, demands, parts_.tenants, ledger_.past_use(now_ms()));
 
   for (auto& [id, job] : jobs_) job.waits.clear();

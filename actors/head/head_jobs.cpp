@@ -1,6 +1,7 @@
 // Jobs, their masters and their checkpoints.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -108,18 +109,35 @@ void Head::note(const std::string& id, const job::RecordGeneration& record) {
 void Head::note(const std::string& id, const job::ShowPhase& phase) {
   const auto* record = ledger_.find(id);
   if (phase.value == job::ShowPhase::training) {
-    const auto workers = record->members.size();
-    return set_state(id, JobState::running, master_text(id),
-                     fmt::format("trains with {} worker{}", workers, workers == 1 ? "" : "s"));
+    note_members(jobs_[id], record->members);
+    return set_state(id, JobState::running, master_text(id), training_text(*record));
   }
   if (is_waiting(record->state)) return;
   set_state(id, phase.value == job::ShowPhase::starting ? JobState::starting : JobState::resizing,
             master_text(id), phase.why);
 }
 
+/// That a worker more could join shows that the next can.
+void Head::note_members(Job& job, const std::vector<std::uint64_t>& members) {
+  const bool has_grown = !std::ranges::all_of(members, [&](auto one) { return job.trained.contains(one); });
+  job.trained = {members.begin(), members.end()};
+  if (!has_grown) return;
+  job.spare_starts = {};
+  job.spare_trouble.clear();
+}
+
+std::string Head::training_text(const scheduler::JobRecord& record) const {
+  const auto workers = record.members.size();
+  auto text = fmt::format("trains with {} worker{}", workers, workers == 1 ? "" : "s");
+  const auto job = jobs_.find(record.id);
+  if (job != jobs_.end() && !job->second.spare_trouble.empty()) text += "; " + job->second.spare_trouble;
+  return text;
+}
+
 void Head::note(const std::string&, const job::KillWorker& kill) {
   const auto lease = ledger_.leases().find(kill.worker);
-  if (lease != ledger_.leases().end() && !lease->second.releasing) suspects_.insert(kill.worker);
+  if (lease != ledger_.leases().end() && !lease->second.releasing)
+    suspects_.insert_or_assign(kill.worker, Suspect{kill.why, kill.at_fault, kill.dispensable});
   kill_worker(kill.worker, kill.why);
 }
 

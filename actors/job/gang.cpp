@@ -1,5 +1,7 @@
 #include "actors/job/gang.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -32,7 +34,10 @@ GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
   for (const auto& lease : leases) {
     auto known = workers_.find(lease.worker);
     Worker worker = known == workers_.end() ? Worker{} : known->second;
-    if (known == workers_.end()) worker.leased_at = now;
+    if (known == workers_.end()) {
+      worker.leased_at = now;
+      worker.trained = recovering_ && std::ranges::find(members_, lease.worker) != members_.end();
+    }
     if (lease.releasing && !worker.releasing) worker.releasing_at = now;
     worker.releasing = lease.releasing;
     worker.role = lease.role;
@@ -65,6 +70,7 @@ GangActions Gang::on_hello(std::uint64_t worker, const WorkerStatus& status, Tim
     return {StopWorker{worker}};
   known->present = true;
   known->status = status;
+  known->trained |= status.phase == WorkerPhase::training || status.step > 0;
   if (status.phase == WorkerPhase::fresh) {
     actions.push_back(AssignWorker{worker});
     return actions;
@@ -249,11 +255,12 @@ void Gang::order_pause(GangActions& actions) {
   for (const auto& [id, worker] : workers_) generation_ = std::max(generation_, worker.status.generation);
   ++generation_;
   awaited_.clear();
-  for (const auto& [id, worker] : workers_) {
+  for (auto& [id, worker] : workers_) {
     // One that is being released may be the only one with the newest state: it stays until the others have
     // it.
     if (!worker.ready || worker.lost) continue;
     awaited_.insert(id);
+    worker.pause_limit = Time(0);
     actions.push_back(PauseWorker{id, generation_});
   }
 }
@@ -279,6 +286,32 @@ GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std:
   awaited_.erase(worker);
   reconsider(actions, now);
   return actions;
+}
+
+void Gang::on_read(std::uint64_t worker, std::uint64_t amount, Time now) {
+  auto* known = find(worker);
+  if (known == nullptr || amount <= known->read) return;
+  known->read = amount;
+  known->read_at = now;
+}
+
+void Gang::on_pausing(std::uint64_t worker, std::uint64_t generation, Time longest) {
+  auto* known = find(worker);
+  if (known == nullptr || stage_ != Stage::pausing || generation != generation_) return;
+  const Time most = options_.longest_pause_limit;
+  const Time wanted = longest == Time(0) ? options_.first_pause_limit
+                                         : options_.pause_limit + 2 * std::clamp(longest, Time(0), most);
+  known->pause_limit = std::min(wanted, most);
+}
+
+Gang::Time Gang::pause_limit(const Worker& worker) const {
+  return std::max(options_.pause_limit, worker.pause_limit);
+}
+
+Gang::Time Gang::longest_pause() const {
+  Time longest = options_.pause_limit;
+  for (const auto& [id, worker] : workers_) longest = std::max(longest, pause_limit(worker));
+  return longest;
 }
 
 void Gang::finish_pause(GangActions& actions, Time now) {
@@ -359,6 +392,7 @@ GangActions Gang::on_joined(std::uint64_t worker, std::uint64_t generation, Time
   for (const auto server : server_members_) find(server)->status.phase = WorkerPhase::training;
   for (const auto member : members_) {
     find(member)->status.phase = WorkerPhase::training;
+    find(member)->trained = true;
     actions.push_back(StartWorker{member, generation_});
   }
   for (const auto& [id, leaving] : workers_) {
@@ -375,6 +409,12 @@ GangActions Gang::on_stuck(std::uint64_t worker, std::uint64_t generation, std::
   auto* known = find(worker);
   if (known == nullptr || generation != generation_) return actions;
   known->status = {WorkerPhase::ready, generation, step};
+  if (stage_ == Stage::joining && can_do_without(worker) &&
+      ++known->failed_joins >= options_.dispensable_joins) {
+    lose(worker, why, actions, true);
+    reconsider(actions, now);
+    return actions;
+  }
   if (stage_ == Stage::joining || stage_ == Stage::training) {
     stuck_ = true;
     count_fruitless(step, why, actions, now);
@@ -397,7 +437,18 @@ void Gang::count_fruitless(std::uint64_t step, const std::string& why, GangActio
   if (fruitless_ > 1) retry_at_ = now + std::chrono::milliseconds(250 << std::min(fruitless_, 7U));
 }
 
-void Gang::lose(std::uint64_t worker, const std::string& why, GangActions& actions) {
+bool Gang::can_do_without(std::uint64_t worker) const {
+  const auto one = workers_.find(worker);
+  if (one == workers_.end() || one->second.role != scheduler::Role::worker || one->second.trained)
+    return false;
+  const auto stay = std::ranges::count_if(workers_, [](const auto& entry) {
+    const Worker& other = entry.second;
+    return other.role == scheduler::Role::worker && other.trained && !other.lost && !other.releasing;
+  });
+  return static_cast<std::uint64_t>(stay) >= std::max(options_.min_workers, 1U);
+}
+
+void Gang::lose(std::uint64_t worker, const std::string& why, GangActions& actions, bool at_fault) {
   auto* known = find(worker);
   if (known == nullptr || known->lost) return;
   fruitless_ = 0;
@@ -407,7 +458,15 @@ void Gang::lose(std::uint64_t worker, const std::string& why, GangActions& actio
   known->present = false;
   awaited_.erase(worker);
   // The process may live on behind a cut; it must be gone before its slots are given again.
-  actions.push_back(KillWorker{worker, why});
+  actions.push_back(KillWorker{worker, why, at_fault, can_do_without(worker)});
+}
+
+GangActions Gang::on_failed(std::uint64_t worker, const std::string& why, Time now) {
+  GangActions actions;
+  if (stage_ == Stage::finished) return actions;
+  lose(worker, why, actions, true);
+  reconsider(actions, now);
+  return actions;
 }
 
 GangActions Gang::on_lost(std::uint64_t worker, Time now) {
@@ -427,11 +486,15 @@ GangActions Gang::on_finished(std::uint64_t worker, std::uint64_t generation, st
 GangActions Gang::on_tick(Time now) {
   GangActions actions;
   if (stage_ == Stage::finished) return actions;
-  std::vector<std::pair<std::uint64_t, std::string>> late;
+  const auto seconds = [](Time time) {
+    return std::chrono::duration_cast<std::chrono::seconds>(time).count();
+  };
+  std::vector<std::pair<std::uint64_t, std::string>> late, failed;
   for (const auto& [id, worker] : workers_) {
     if (!worker.ready && !worker.lost && !worker.releasing &&
-        now - worker.leased_at >= options_.ready_limit) {
-      late.emplace_back(id, "it was not ready in time");
+        now - std::max(worker.leased_at, worker.read_at) >= options_.ready_limit) {
+      failed.emplace_back(id, fmt::format("it did not get ready, and read nothing {}for {} s",
+                                          worker.read == 0 ? "" : "more ", seconds(options_.ready_limit)));
     }
   }
   for (const auto& [id, worker] : workers_) {
@@ -441,17 +504,19 @@ GangActions Gang::on_tick(Time now) {
     }
     // Even one that never came up, or whose gang never formed again, must be gone some day.
     if (worker.releasing && !worker.lost &&
-        now - worker.releasing_at >= options_.pause_limit + options_.join_limit) {
+        now - worker.releasing_at >= longest_pause() + options_.join_limit) {
       late.emplace_back(id, "it did not leave in time");
     }
   }
-  const auto limit = stage_ == Stage::pausing ? options_.pause_limit : options_.join_limit;
-  if ((stage_ == Stage::pausing || stage_ == Stage::joining) && now - entered_ >= limit) {
-    for (const auto id : awaited_) {
-      late.emplace_back(id,
-                        stage_ == Stage::pausing ? "it did not pause in time" : "it did not join in time");
-    }
+  for (const auto id : awaited_) {
+    const bool pauses = stage_ == Stage::pausing;
+    if (!pauses && stage_ != Stage::joining) break;
+    const Time limit = pauses ? pause_limit(*find(id)) : options_.join_limit;
+    if (now - (pauses ? entered_ : std::max(entered_, find(id)->read_at)) < limit) continue;
+    late.emplace_back(id,
+                      fmt::format("it did not {} within {} s", pauses ? "pause" : "join", seconds(limit)));
   }
+  for (const auto& [id, why] : failed) lose(id, why, actions, true);
   for (const auto& [id, why] : late) lose(id, why, actions);
   if (stage_ == Stage::leaving && now - entered_ >= options_.leave_limit) finish_leave(actions, now);
   if (stage_ == Stage::gathering && now - entered_ >= options_.join_limit) {

@@ -82,6 +82,8 @@ struct StopWorker {
 struct KillWorker {
   std::uint64_t worker = 0;
   std::string why;
+  bool at_fault = false;     ///< it failed by itself; not: something happened to it
+  bool dispensable = false;  ///< the others train on without it (`Gang::can_do_without`)
 };
 struct FinishJob {
   std::uint64_t step = 0;
@@ -124,12 +126,16 @@ class Gang {
     std::chrono::milliseconds gather_limit{
         10'000};  ///< how long a whole minimum waits for the rest to get ready
     std::chrono::milliseconds pause_limit{60'000};
+    /// In place of `pause_limit` for one whose first micro-batch is not done, and the most for any.
+    std::chrono::milliseconds first_pause_limit{600'000}, longest_pause_limit{3'600'000};
+    // These begin again whenever the worker has read more of its data.
     std::chrono::milliseconds join_limit{180'000};
     std::chrono::milliseconds ready_limit{300'000};  ///< from lease to ready
     std::chrono::milliseconds leave_limit{
         60'000};  ///< for workers that all leave to pause and save; what is not saved then is lost
     std::chrono::milliseconds recover_limit{
-        20'000};                        ///< for a new head to hear from the workers of the old one
+        20'000};                          ///< for a new head to hear from the workers of the old one
+    std::uint32_t dispensable_joins = 2;  ///< that may fail, of a worker that the others can do without
     std::uint32_t fruitless_limit = 8;  ///< generations in a row that got stuck at once, with no member lost
   };
   using Time = std::chrono::milliseconds;  ///< since any fixed moment
@@ -146,6 +152,12 @@ class Gang {
   /// `held`: of a server.
   GangActions on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now,
                         std::vector<HeldRange> held = {});
+  /// It reads its data, `amount` so far: who goes on is not late, however much there is.
+  void on_read(std::uint64_t worker, std::uint64_t amount, Time now);
+  /// It computes a micro-batch, or a batch of an evaluation, and can stop at the end of that only: `longest`
+  /// is what these took until now at most, 0 if none was done. It is given twice as long besides
+  /// `pause_limit`.
+  void on_pausing(std::uint64_t worker, std::uint64_t generation, Time longest);
   GangActions on_recorded(std::uint64_t generation, Time now);
   GangActions on_joined(std::uint64_t worker, std::uint64_t generation, Time now);
   /// A member cannot go on in this generation (a collective failed, or its join did); it waits for the next.
@@ -153,6 +165,10 @@ class Gang {
   /// time, and in the end the job fails with the last `why`.
   GangActions on_stuck(std::uint64_t worker, std::uint64_t generation, std::uint64_t step,
                        const std::string& why, Time now);
+  /// The worker cannot do its part, now or ever. One that the gang can do without is just removed.
+  GangActions on_failed(std::uint64_t worker, const std::string& why, Time now);
+  /// It has never trained, and enough others have: a fault of its own is none of the job's.
+  bool can_do_without(std::uint64_t worker) const;
   /// The connection to the worker is gone.
   GangActions on_lost(std::uint64_t worker, Time now);
   /// The state asked for by `SaveState` is a checkpoint now, or it can't be had.
@@ -172,9 +188,14 @@ class Gang {
     bool present = false;  ///< said hello and was not lost
     bool ready = false;    ///< has a state
     bool lost = false;     ///< must be killed; never comes back
+    bool trained = false;  ///< was in a generation that began, as far as is known
+    std::uint32_t failed_joins = 0;
     WorkerStatus status;
     std::vector<HeldRange> held;  ///< of a server that paused
+    Time pause_limit{0};          ///< 0: that of the options
     Time leased_at{0};
+    Time read_at{0};  ///< when it had last read more
+    std::uint64_t read = 0;
     Time releasing_at{0};
   };
 
@@ -191,12 +212,14 @@ class Gang {
   void save_newest(GangActions& actions, Time now);
   void finish_leave(GangActions& actions, Time now);
   void count_fruitless(std::uint64_t step, const std::string& why, GangActions& actions, Time now);
-  void lose(std::uint64_t worker, const std::string& why, GangActions& actions);
+  void lose(std::uint64_t worker, const std::string& why, GangActions& actions, bool at_fault = false);
   void take_back_or_gather(GangActions& actions, Time now);
   std::vector<std::uint64_t> candidates() const;
   std::vector<std::uint64_t> servers() const;
   void join_servers(GangActions& actions);
   void choose_resume_step();
+  Time pause_limit(const Worker& worker) const;
+  Time longest_pause() const;
   Worker* find(std::uint64_t worker);
   void enter(Stage stage, Time now);
 

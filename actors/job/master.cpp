@@ -1,5 +1,6 @@
 #include "actors/job/master.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <caf/all.hpp>
@@ -30,7 +31,7 @@ using namespace messages;
 
 constexpr auto kTick = std::chrono::milliseconds(1000);
 constexpr auto kStateDeadline = std::chrono::seconds(30);
-/// For a data shard from lease to ready, as for workers.
+/// For a data shard that reads nothing and does not get ready, as for workers.
 constexpr auto kShardReadyLimit = std::chrono::minutes(5);
 
 class Master : public caf::event_based_actor {
@@ -53,6 +54,17 @@ class Master : public caf::event_based_actor {
         [this](const GangPaused& paused) {
           carry_out(gang_.on_paused(paused.worker, paused.generation, paused.step, now()));
         },
+        [this](const DataRead& read) {
+          const auto shard = shards_.find(read.worker);
+          if (shard != shards_.end()) {
+            shard->second.since = now();
+          } else {
+            gang_.on_read(read.worker, read.amount, now());
+          }
+        },
+        [this](const GangPausing& pausing) {
+          gang_.on_pausing(pausing.worker, pausing.generation, Gang::Time(pausing.longest_ms));
+        },
         [this](const ServerPaused& paused) {
           commits_.on_paused(paused.worker, paused.last_commit);
           carry_out(gang_.on_paused(paused.worker, paused.generation, 0, now(), paused.held));
@@ -69,6 +81,10 @@ class Master : public caf::event_based_actor {
           carry_out(gang_.on_finished(finished.worker, finished.generation, finished.step));
         },
         [this](const messages::JobImpossible& impossible) { on_impossible(impossible); },
+        [this](const WorkerFailed& failed) {
+          if (!is_failed_shard(failed.worker, failed.why))
+            carry_out(gang_.on_failed(failed.worker, failed.why, now()));
+        },
         [this](const StepReport& report) {
           if (report.generation == gang_.generation()) options_.tell_head(report);
         },
@@ -94,7 +110,7 @@ class Master : public caf::event_based_actor {
 
   struct Shard {
     bool ready = false;
-    Gang::Time since{0};  ///< it was leased, or this master heard of it
+    Gang::Time since{0};  ///< it was leased, or this master heard of it, or it read on
   };
 
   static Gang::Time now() {
@@ -138,16 +154,28 @@ class Master : public caf::event_based_actor {
     for (auto& [worker, shard] : shards_) {
       if (shard.ready || now() - shard.since < kShardReadyLimit) continue;
       shard.since = now();
-      options_.tell_head(KillWorker{worker, "the data shard was not ready in time"});
+      options_.tell_head(KillWorker{
+          worker,
+          fmt::format("the data shard did not get ready, and read nothing more of its data for {} s",
+                      std::chrono::seconds(kShardReadyLimit).count()),
+          true});
     }
   }
 
+  /// Its node may lack what the workers' nodes have; what is wrong with the data itself they find too.
+  bool is_failed_shard(std::uint64_t worker, const std::string& why) {
+    if (!shards_.contains(worker)) return false;
+    spdlog::warn("job {}: data shard {} can't help: {}", options_.job, worker, why);
+    options_.tell_head(KillWorker{worker, why, true});
+    return true;
+  }
+
+  /// What is impossible for a worker that comes to others who train may be its node's fault.
   void on_impossible(const messages::JobImpossible& impossible) {
-    if (!shards_.contains(impossible.worker))
-      return options_.tell_head(JobImpossible{impossible.worker, impossible.why});
-    // Its node may lack what the workers' nodes have; what is wrong with the data itself they find too.
-    spdlog::warn("job {}: data shard {} can't help: {}", options_.job, impossible.worker, impossible.why);
-    options_.tell_head(KillWorker{impossible.worker, impossible.why});
+    if (is_failed_shard(impossible.worker, impossible.why)) return;
+    if (gang_.can_do_without(impossible.worker))
+      return carry_out(gang_.on_failed(impossible.worker, impossible.why, now()));
+    options_.tell_head(JobImpossible{impossible.worker, impossible.why});
   }
 
   void tell_shards() {
@@ -167,7 +195,7 @@ class Master : public caf::event_based_actor {
     send(actor, HelloTaken{hello.worker});
     if (shards_.contains(hello.worker)) return on_shard_hello(hello);
     if (!shards_.empty()) send(actor, ready_shards());
-    if (!hello.fingerprint.empty() && !agrees(hello)) return;
+    if (!hello.fingerprint.empty() && !agrees(hello)) return;  // it has never been heard of by the gang
     if (hello.parameters > 0) {
       parameters_ = hello.parameters;
       row_tables_ = hello.row_tables;
@@ -178,16 +206,28 @@ class Master : public caf::event_based_actor {
   }
 
   /// All workers must read the same data into the same model; a file that changed in between would go
-  /// unnoticed else.
+  /// unnoticed else. Those that have trained are right, before a new head too, whoever speaks first.
   bool agrees(const WorkerHello& hello) {
-    if (fingerprint_.empty()) fingerprint_ = hello.fingerprint;
+    const bool has_trained = static_cast<WorkerPhase>(hello.phase) == WorkerPhase::training || hello.step > 0;
+    fingerprints_[hello.worker] = hello.fingerprint;
+    if (fingerprint_.empty() || (has_trained && !fingerprint_has_trained_)) {
+      fingerprint_ = hello.fingerprint;
+      fingerprint_has_trained_ = has_trained;
+      const auto known = fingerprints_;
+      for (const auto& [worker, fingerprint] : known) {
+        if (fingerprint != fingerprint_) refuse_data_of(worker);
+      }
+    }
     if (hello.fingerprint == fingerprint_) return true;
-    options_.tell_head(JobImpossible{
-        hello.worker,
-        "worker " + std::to_string(hello.worker) +
-            " reads other training data, or another model, than the job's first worker did: a file changed "
-            "meanwhile, or is another one on its node"});
+    refuse_data_of(hello.worker);
     return false;
+  }
+
+  void refuse_data_of(std::uint64_t worker) {
+    fingerprints_.erase(worker);
+    on_impossible({worker, "worker " + std::to_string(worker) +
+                               " reads other training data, or another model, than the job's first worker "
+                               "did: a file changed meanwhile, or is another one on its node"});
   }
 
   void on_down(const caf::actor_addr& source) {
@@ -196,6 +236,7 @@ class Master : public caf::event_based_actor {
       const auto worker = contact->first;
       contacts_.erase(contact);
       commits_.on_lost(worker);
+      fingerprints_.erase(worker);
       spdlog::info("job {}: worker {} was lost", options_.job, worker);
       if (shards_.erase(worker) == 1) {
         tell_shards();
@@ -333,7 +374,9 @@ class Master : public caf::event_based_actor {
   std::vector<parameters::RowTable> row_tables_;
   std::map<std::uint64_t, Shard> shards_;
   UseShards told_shards_;    ///< last
-  std::string fingerprint_;  ///< of the data and model of the first worker that said hello
+  std::string fingerprint_;  ///< of the job's data and model, as its workers have them
+  bool fingerprint_has_trained_ = false;
+  std::map<std::uint64_t, std::string> fingerprints_;  ///< of the workers that are here
 };
 
 }  // namespace

@@ -13,8 +13,10 @@ void register_messages(caf::actor_system_config& config) {
   add_message<WorkerHello>(config, "ds::WorkerHello");
   add_message<HelloTaken>(config, "ds::HelloTaken");
   add_message<AssignJob>(config, "ds::AssignJob");
+  add_message<DataRead>(config, "ds::DataRead");
   add_message<PauseGang>(config, "ds::PauseGang");
   add_message<GangPaused>(config, "ds::GangPaused");
+  add_message<GangPausing>(config, "ds::GangPausing");
   add_message<JoinGang>(config, "ds::JoinGang");
   add_message<GangJoined>(config, "ds::GangJoined");
   add_message<StartSteps>(config, "ds::StartSteps");
@@ -29,6 +31,7 @@ void register_messages(caf::actor_system_config& config) {
   add_message<SaveCheckpoint>(config, "ds::SaveCheckpoint");
   add_message<CheckpointSaved>(config, "ds::CheckpointSaved");
   add_message<TrainingFinished>(config, "ds::TrainingFinished");
+  add_message<WorkerFailed>(config, "ds::WorkerFailed");
   add_message<JobImpossible>(config, "ds::JobImpossible");
   add_message<StopWorker>(config, "ds::StopWorker");
   add_message<ExportOrder>(config, "ds::ExportOrder");

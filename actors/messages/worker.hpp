@@ -41,6 +41,13 @@ struct AssignJob {
   bool operator==(const AssignJob&) const = default;
 };
 
+/// From a worker or data shard that reads its data, once a second while `amount` grows: bytes mostly.
+struct DataRead {
+  std::uint64_t worker = 0;
+  std::uint64_t amount = 0;  ///< see `storage::ReadMeter`
+  bool operator==(const DataRead&) const = default;
+};
+
 /// Stop at a step boundary and answer `GangPaused`. Older generations than the newest obeyed are ignored.
 struct PauseGang {
   std::uint64_t generation = 0;
@@ -50,6 +57,14 @@ struct PauseGang {
 struct GangPaused {
   std::uint64_t worker = 0, generation = 0, step = 0;
   bool operator==(const GangPaused&) const = default;
+};
+
+/// What a worker says at once to `PauseGang` when it computes a micro-batch, or a batch of an evaluation: it
+/// can only stop at the end of that.
+struct GangPausing {
+  std::uint64_t worker = 0, generation = 0;
+  std::uint64_t longest_ms = 0;  ///< that its like took until now at most; 0: it is the first
+  bool operator==(const GangPausing&) const = default;
 };
 
 struct GangMember {
@@ -159,6 +174,13 @@ struct TrainingFinished {
   bool operator==(const TrainingFinished&) const = default;
 };
 
+/// This worker cannot do its part, but another try, or another worker, may; it waits for its end.
+struct WorkerFailed {
+  std::uint64_t worker = 0;
+  std::string why;
+  bool operator==(const WorkerFailed&) const = default;
+};
+
 /// The job cannot be run, now or later: its data, file or model is wrong.
 struct JobImpossible {
   std::uint64_t worker = 0;
@@ -200,12 +222,20 @@ auto inspect(I& f, AssignJob& x) {
   return f(x.job, x.file, x.directory, x.text);
 }
 template <class I>
+auto inspect(I& f, DataRead& x) {
+  return f(x.worker, x.amount);
+}
+template <class I>
 auto inspect(I& f, PauseGang& x) {
   return f(x.generation);
 }
 template <class I>
 auto inspect(I& f, GangPaused& x) {
   return f(x.worker, x.generation, x.step);
+}
+template <class I>
+auto inspect(I& f, GangPausing& x) {
+  return f(x.worker, x.generation, x.longest_ms);
 }
 template <class I>
 auto inspect(I& f, GangMember& x) {
@@ -259,6 +289,10 @@ auto inspect(I& f, CheckpointSaved& x) {
 template <class I>
 auto inspect(I& f, TrainingFinished& x) {
   return f(x.worker, x.generation, x.step);
+}
+template <class I>
+auto inspect(I& f, WorkerFailed& x) {
+  return f(x.worker, x.why);
 }
 template <class I>
 auto inspect(I& f, JobImpossible& x) {

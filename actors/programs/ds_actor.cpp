@@ -4,6 +4,8 @@
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <cstdlib>
+#include <filesystem>
+#include <utility>
 
 #include "actors/collective/transport_exchange.hpp"
 #include "actors/fabric/fabric.hpp"
@@ -13,6 +15,7 @@
 #include "actors/worker/shard_actor.hpp"
 #include "actors/worker/worker_actor.hpp"
 #include "scheduler/spec/role.hpp"
+#include "storage/dataset/index_folder.hpp"
 
 namespace {
 
@@ -24,7 +27,26 @@ struct Arguments {
   std::uint64_t worker = 0;
 };
 
+/// Below the folder that a local cluster has, or would have, of its own.
+std::filesystem::path index_directory() {
+  const auto from = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::filesystem::path(value == nullptr ? "" : value);
+  };
+  if (const auto home = from("DS_HOME"); !home.empty()) return home / "index";
+  if (const auto state = from("XDG_STATE_HOME"); state.is_absolute()) return state / "ds" / "index";
+  const auto home = from("HOME");
+  return home.empty() ? home : home / ".local" / "state" / "ds" / "index";
+}
+
 Result<void> run(const Arguments& arguments) {
+  storage::IndexFolder indices;
+  indices.directory = index_directory();
+  indices.on_lost = [](const Error& why) {
+    spdlog::warn("the data's offset index is not kept, so every worker reads the file through: {}",
+                 why.message);
+  };
+  storage::use_index_folder(std::move(indices));
   const auto role = scheduler::role_from(arguments.role);
   if (!role) return fail(ErrorCode::invalid_argument, "--role: there is no role " + arguments.role);
   const auto secret = load_secret(arguments.secret_file, false);

@@ -119,7 +119,7 @@ class Server : public caf::event_based_actor {
       store_.emplace(*spec);
       return say_hello();
     }
-    impossible_ = head::to_impossible(process_.worker, spec.error());
+    impossible_ = JobImpossible{process_.worker, head::log_end(spec.error())};
     line_.tell_master(*impossible_);
   }
 

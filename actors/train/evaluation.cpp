@@ -3,6 +3,7 @@
 
 #include "actors/train/batch_schedule.hpp"
 #include "actors/train/metrics.hpp"
+#include "actors/train/piece_watch.hpp"
 #include "actors/train/session_parts.hpp"
 
 namespace ds::train {
@@ -22,12 +23,15 @@ struct Judging {
   const SessionParts& parts;
   MetricSums sums;
   std::span<double> scores, expected;
+  PieceWatch* pieces = nullptr;
 
   Result<void> judge(Positions share) {
     const data::Dataset& rows = *parts.validation;
     const std::uint64_t at_once = rows_at_once(parts.spec);
     std::vector<std::uint64_t> samples;
     for (std::uint64_t first = share.first; first < share.last; first += at_once) {
+      const Piece piece(pieces, PieceKind::evaluation_batch);
+      if (!piece.begun()) return piece.begun();
       samples.clear();
       for (std::uint64_t row = first; row < std::min(first + at_once, share.last); ++row)
         samples.push_back(row);
@@ -53,7 +57,8 @@ struct Judging {
 
 }  // namespace
 
-Result<EvaluationResult> evaluate_model(const SessionParts& parts, collective::Communicator& communicator) {
+Result<EvaluationResult> evaluate_model(const SessionParts& parts, collective::Communicator& communicator,
+                                        PieceWatch* pieces) {
   const std::uint32_t classes = parts.description.request.classes;
   const std::vector<std::string> names = metric_names(parts.spec, classes);
   const bool with_auc = std::ranges::find(names, "auc") != names.end();
@@ -65,7 +70,7 @@ Result<EvaluationResult> evaluate_model(const SessionParts& parts, collective::C
                                                                 std::span<double> out) -> Result<void> {
     std::ranges::fill(out, 0.0);
     const auto scores = out.subspan(sums, with_auc ? rows * classes : 0);
-    Judging judging{parts, MetricSums(classes), scores, out.subspan(sums + scores.size())};
+    Judging judging{parts, MetricSums(classes), scores, out.subspan(sums + scores.size()), pieces};
     const Result<void> judged = judging.judge(part_of({0, rows}, logical, parts.spec.logical_ranks()));
     if (judged) std::ranges::copy(judging.sums.values(), out.begin());
     return judged;

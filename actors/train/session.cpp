@@ -95,6 +95,10 @@ class Session final : public TrainingSession {
   void watch_shares(std::function<Result<void>(const TakenShare&)> watch) override {
     shares_->watch(std::move(watch));
   }
+  void watch_pieces(PieceWatch* watch) override {
+    pieces_ = watch;
+    shares_->watch_pieces(watch);
+  }
   Result<StepResult> run_step(collective::Communicator& communicator) override;
   Result<EvaluationResult> evaluate(collective::Communicator& communicator) override;
 
@@ -133,6 +137,7 @@ class Session final : public TrainingSession {
   std::vector<float> buffers_;          ///< the committed ones: the model's move while a share is computed
   std::vector<std::int64_t> counters_;  ///< likewise
   Progress progress_;
+  PieceWatch* pieces_ = nullptr;
   mutable std::array<double, Progress::kCount> progress_values_{};  ///< lent to images
   std::uint64_t step_ = 0;
   mutable StateCopier copier_;  // last: its thread uses the others
@@ -446,7 +451,7 @@ bool Session::evaluation_due() const {
 Result<EvaluationResult> Session::evaluate(collective::Communicator& communicator) {
   if (!has_validation()) return fail(ErrorCode::conflict, "the job has no validation set (data.validate)");
   if (const Result<void> fits = check_members(communicator); !fits) return tl::unexpected(fits.error());
-  Result<EvaluationResult> result = evaluate_model(parts_, communicator);
+  Result<EvaluationResult> result = evaluate_model(parts_, communicator, pieces_);
   if (!result) return result;
   result->step = step_;
   copier_.wait();
@@ -469,6 +474,9 @@ Result<EvaluationResult> Session::evaluate(collective::Communicator& communicato
 Result<std::unique_ptr<TrainingSession>> TrainingSession::create(const scheduler::JobSpec& spec) {
   Result<SessionParts> parts = make_parts(spec);
   if (!parts) return tl::unexpected(parts.error());
+  const std::size_t parameters = parts->model->parameters().size();
+  if (const Result<void> fits = check_state_size(spec.optimizer, parameters); !fits)
+    return tl::unexpected(fits.error());
   return std::make_unique<Session>(*std::move(parts));
 }
 

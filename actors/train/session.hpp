@@ -19,6 +19,7 @@ namespace ds::train {
 
 class BatchMaker;
 class BatchSource;
+class PieceWatch;
 
 /// Everything that training needs to go on from `step`, and all that an export needs. The same bits on every
 /// worker.
@@ -121,6 +122,10 @@ class TrainingSession {
   /// From here on `watch` is told of each hosted rank's share when it was computed, and before the step's sum
   /// can be complete anywhere; its error fails the step. Called by `run_step`'s thread.
   virtual void watch_shares(std::function<Result<void>(const TakenShare&)> watch) = 0;
+
+  /// From here on `watch`, which outlives the session or is null, sees the pieces that `run_step` and
+  /// `evaluate` compute, on their thread. What it gives up fails with its error.
+  virtual void watch_pieces(PieceWatch* watch) = 0;
 
   /// Runs one step for the hosted logical ranks and commits it. On failure (a member died, the generation
   /// ended) the state is that of before the step, whole. A loss or gradient that is not finite fails with

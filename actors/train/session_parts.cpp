@@ -58,7 +58,7 @@ Result<void> check_spec(const scheduler::JobSpec& spec) {
 Result<void> check_metrics(const scheduler::JobSpec& spec, std::uint32_t classes, bool is_mask) {
   const std::vector<std::string> names = metric_names(spec, classes);
   for (const std::string& name : names) {
-    if (classes == 0)
+    if (classes == 0 && name != "loss")
       return refuse("validate.metrics", fmt::format("{} needs classes, and the label is no class", name));
   }
   const bool wants_auc = std::ranges::find(names, "auc") != names.end();

@@ -24,8 +24,9 @@ struct SessionParts {
 /// Opens the data and builds the model. Errors as `TrainingSession::create`.
 Result<SessionParts> make_parts(const scheduler::JobSpec& spec);
 
-/// Judges the validation set, each logical rank its share. `step` is left 0.
-Result<EvaluationResult> evaluate_model(const SessionParts& parts, collective::Communicator& communicator);
+/// Judges the validation set, each logical rank its share. `step` is left 0. `pieces` may be null.
+Result<EvaluationResult> evaluate_model(const SessionParts& parts, collective::Communicator& communicator,
+                                        PieceWatch* pieces);
 
 /// The metrics that an evaluation gives: those asked for, or those that fit the loss.
 std::vector<std::string> metric_names(const scheduler::JobSpec& spec, std::uint32_t classes);

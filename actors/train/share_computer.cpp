@@ -5,6 +5,7 @@
 
 #include "actors/data/random_stream.hpp"
 #include "actors/train/batch_feed.hpp"
+#include "actors/train/piece_watch.hpp"
 
 namespace ds::train {
 
@@ -63,6 +64,8 @@ Result<StepVector::Share> ShareComputer::compute(const ShareOrder& order, const 
 Result<double> ShareComputer::compute_micro_batch(const MicroBatch& which, const ShareOrder& order,
                                                   const Model::OnReady& on_ready, std::uint64_t& bad_records,
                                                   StepResult& result) {
+  const Piece piece(pieces_, PieceKind::micro_batch);
+  if (!piece.begun()) return tl::unexpected(piece.begun().error());
   using Clock = std::chrono::steady_clock;  // for the seconds that are reported; no result depends on it
   const Clock::time_point begin = Clock::now();
   const Result<data::Batch> batch = source_->take(which);

@@ -37,6 +37,8 @@ class ShareComputer {
   void set_batch_source(const TrainingSession::MakeSource& make) { source_ = make(maker_); }
   void watch(std::function<Result<void>(const TakenShare&)> watch) { watch_ = std::move(watch); }
 
+  void watch_pieces(PieceWatch* watch) { pieces_ = watch; }
+
   /// The shares of these ranks, of the step after `step` and later ones, will be wanted.
   void expect(collective::RankRange hosted, std::uint64_t step);
   /// The step was made: the next is the one after `step`.
@@ -59,6 +61,7 @@ class ShareComputer {
   Model& model_;
   const BatchMaker maker_;
   std::function<Result<void>(const TakenShare&)> watch_;
+  PieceWatch* pieces_ = nullptr;
   std::vector<std::uint64_t> taken_;  ///< samples of the share that is computed; only when watched
   /// What the source expects: the generation's ranks, and the step that follows without a jump.
   std::optional<std::pair<collective::RankRange, std::uint64_t>> expecting_;

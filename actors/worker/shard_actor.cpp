@@ -18,6 +18,7 @@
 #include "actors/messages/worker.hpp"
 #include "actors/shard/workshop.hpp"
 #include "actors/worker/batch_message.hpp"
+#include "actors/worker/reading_news.hpp"
 #include "actors/worker/run.hpp"
 
 namespace ds::worker {
@@ -31,7 +32,9 @@ class Shard : public caf::event_based_actor {
       : event_based_actor(config),
         fabric_(fabric),
         process_(std::move(process)),
-        line_(*this, fabric, process_.head) {}
+        line_(*this, fabric, process_.head),
+        reading_(*this, line_, process_.worker,
+                 [this] { return opener_.joinable() && !workshop_ && !impossible_; }) {}
 
   /// Its threads call this actor, so they end before it does.
   void on_exit() override {
@@ -43,6 +46,7 @@ class Shard : public caf::event_based_actor {
     fabric::guard_actor(*this, "the data shard");
     set_down_handler([this](caf::down_msg& down) { on_down(down.source); });
     line_.search();
+    reading_.start();
     return {
         [this](const head::HeadFound& found) {
           line_.on_found(found);
@@ -115,7 +119,7 @@ class Shard : public caf::event_based_actor {
   }
 
   void on_impossible(const Error& why) {
-    impossible_ = head::to_impossible(process_.worker, why);
+    impossible_ = JobImpossible{process_.worker, head::log_end(why)};
     line_.tell_master(*impossible_);
   }
 
@@ -151,6 +155,7 @@ class Shard : public caf::event_based_actor {
   fabric::Fabric& fabric_;
   const head::JobProcess process_;
   head::HeadLine line_;
+  ReadingNews reading_;
   std::optional<JobImpossible> impossible_;
   std::map<std::uint64_t, caf::actor> workers_;  ///< that have asked and live
   scheduler::JobSpec spec_;

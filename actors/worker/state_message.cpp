@@ -1,6 +1,12 @@
 #include "actors/worker/state_message.hpp"
 
+#include "actors/fabric/transport.hpp"
+#include "actors/train/optimizer.hpp"
+
 namespace ds::worker {
+
+// With buffers, counters and the description beside the parameters.
+static_assert(train::kMaxStateBytes <= fabric::kMaxFrameBytes - (std::size_t{4} << 30));
 
 messages::StateReply to_message(const train::StateImage& image) {
   messages::StateReply reply{image.step, image.description, {}, {}, {}};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -39,7 +40,7 @@ void Trainer::run() {
     } catch (const std::exception& e) {  // there was no memory
       const Error why{ErrorCode::resource_exhausted, fmt::format("training: {}", e.what()),
                       "raise resources.memory"};
-      session_ ? be_stuck(joined_, why) : events_.on_impossible(why);
+      session_ ? be_stuck(joined_, why) : be_without_session(why);
     }
   }
 }
@@ -60,6 +61,7 @@ Trainer::Position Trainer::position() const {
 void Trainer::publish_position(bool training) {
   std::lock_guard lock(mutex_);
   position_.ready = session_ != nullptr;
+  position_.creating = false;
   position_.training = training;
   position_.generation = newest_;
   position_.fingerprint = fingerprint_;
@@ -77,10 +79,15 @@ void Trainer::assign(scheduler::JobSpec spec) {
 
 Result<void> Trainer::make_session() {
   session_.reset();  // there need not be memory for two
+  {
+    std::lock_guard lock(mutex_);
+    position_.creating = true;
+  }
   has_met_servers_ = false;
   auto session = train::TrainingSession::create(spec_);
   if (!session) return tl::unexpected(session.error());
   session_ = std::move(*session);
+  session_->watch_pieces(this);
   if (spec_.data.shards > 0)
     session_->set_batch_source([this](const train::BatchMaker& maker) { return make_source_(spec_, maker); });
   if (spec_.audit)
@@ -102,10 +109,17 @@ Result<void> Trainer::make_session() {
 void Trainer::create_session(const scheduler::JobSpec& spec) {
   if (session_) return;  // a new head gave the same job again
   spec_ = spec;
-  if (const auto made = make_session(); !made) return events_.on_impossible(made.error());
+  if (const auto made = make_session(); !made) return be_without_session(made.error());
   fingerprint_ = storage::to_hex(storage::sha256(session_->image(false).description));
   publish_position(false);
   events_.on_ready(session_->total_steps(), session_->steps_per_epoch());
+}
+
+void Trainer::be_without_session(const Error& why) {
+  session_.reset();
+  publish_position(false);
+  const bool for_ever = why.code == ErrorCode::invalid_argument || why.code == ErrorCode::unsupported;
+  for_ever ? events_.on_impossible(why) : events_.on_failed(why);
 }
 
 /// With the lock held.
@@ -154,7 +168,7 @@ void Trainer::enter(TrainerPlace place) {
   if (place.seed && place.step == 0 && (has_met_servers_ || session_->step() != 0)) {
     // All that was trained is lost, and the job begins anew. Updates of other workers may have come to the
     // model already while its own step was 0.
-    if (const auto made = make_session(); !made) return events_.on_impossible(made.error());
+    if (const auto made = make_session(); !made) return be_without_session(made.error());
   }
   communicator_ = place.exchange
                       ? std::make_unique<collective::Communicator>(place.exchange, std::move(place.ranges))
@@ -175,6 +189,23 @@ void Trainer::start(std::uint64_t generation) {
 bool Trainer::is_current(std::uint64_t generation) const {
   std::lock_guard lock(mutex_);
   return !stopping_ && newest_ == generation;
+}
+
+Result<void> Trainer::begin(train::PieceKind kind) {
+  std::lock_guard lock(mutex_);
+  if (stopping_ || newest_ != joined_) return fail(ErrorCode::cancelled, "the generation ended");
+  position_.computing = true;
+  position_.longest_piece = longest_pieces_[kind];
+  piece_ = kind;
+  piece_began_ = Clock::now();
+  return {};
+}
+
+void Trainer::end() {
+  std::lock_guard lock(mutex_);
+  position_.computing = false;
+  const auto took = std::chrono::ceil<std::chrono::milliseconds>(Clock::now() - piece_began_);
+  longest_pieces_[piece_] = std::max(longest_pieces_[piece_], took);
 }
 
 void Trainer::be_stuck(std::uint64_t generation, const Error& why) {
@@ -262,7 +293,11 @@ bool Trainer::evaluate(std::uint64_t generation, std::map<std::string, double>& 
 }
 
 void Trainer::read_state(std::function<void(std::optional<train::StateImage>)> use) {
-  push([this, use = std::move(use)] { use(session_ ? std::optional(session_->image(true)) : std::nullopt); });
+  push([this, use = std::move(use)] {
+    if (!session_) return use(std::nullopt);
+    const SharedCopy::Key now{position().generation, session_->step()};
+    use(copy_.get(now, [this] { return session_->image(true); }));
+  });
 }
 
 }  // namespace ds::worker

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -15,7 +16,9 @@
 #include "actors/collective/communicator.hpp"
 #include "actors/parameters/link.hpp"
 #include "actors/train/batch_source.hpp"
+#include "actors/train/piece_watch.hpp"
 #include "actors/train/session.hpp"
+#include "actors/worker/shared_copy.hpp"
 
 namespace ds::worker {
 
@@ -25,6 +28,7 @@ struct TrainerEvents {
   std::function<void(std::uint64_t total_steps, std::uint64_t steps_per_epoch)> on_ready;
   std::function<void(const Error&)>
       on_impossible;  ///< the job's data, file or model is wrong; nothing more happens
+  std::function<void(const Error&)> on_failed;  ///< nothing more happens here, but another try may help
   std::function<void(std::uint64_t generation, std::uint64_t step)> on_paused;
   std::function<void(std::uint64_t generation)> on_joined;
   std::function<void(std::uint64_t generation, std::uint64_t step, const Error&)> on_stuck;
@@ -54,10 +58,10 @@ struct TrainerPlace {
 /// One worker's training thread: runs steps between a `start` and the next `pause`, and answers through
 /// events.
 ///
-/// It has no clock, no messages and no files of its own, and never waits for anything but its members'
-/// collectives, which `pause` and `stop` abort. Orders of a generation older than the newest obeyed are
-/// ignored. Methods: any thread.
-class Trainer {
+/// It has no messages and no files of its own, and never waits for anything but its members' collectives.
+/// `pause` and the end abort these, and give a step or an evaluation up before its next micro-batch or batch.
+/// Orders of a generation older than the newest obeyed are ignored. Methods: any thread.
+class Trainer : private train::PieceWatch {
  public:
   /// Where the batches come from of a job that has data shards. Called on the trainer's thread; the maker
   /// outlives what is returned.
@@ -65,7 +69,7 @@ class Trainer {
       std::function<std::unique_ptr<train::BatchSource>(const scheduler::JobSpec&, const train::BatchMaker&)>;
 
   Trainer(TrainerEvents events, MakeSource make_source);
-  ~Trainer();  ///< stops at the next micro-batch and joins the thread
+  ~Trainer() override;  ///< stops at the next micro-batch and joins the thread
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
@@ -74,27 +78,34 @@ class Trainer {
   void join(TrainerPlace place);
   void start(std::uint64_t generation);
 
-  /// Calls `use` with a copy of the state on the trainer's thread, between steps of a pause; with nullopt
-  /// when it has none yet.
+  /// Calls `use` with a copy of the state on the trainer's thread, between steps of a pause, which all share
+  /// that ask meanwhile; with nullopt when it has none yet, or no memory for the copy.
   void read_state(std::function<void(std::optional<train::StateImage>)> use);
 
   struct Position {
     bool ready = false;     ///< has a session
+    bool creating = false;  ///< reads the data and builds the model
     bool training = false;  ///< between start and the end of the generation
     std::uint64_t generation = 0, step = 0, total_steps = 0, steps_per_epoch = 0;
     std::string fingerprint;  ///< of data and model, which all workers of a job must share
     std::uint64_t parameters = 0;
     std::vector<parameters::RowTable> row_tables;
+    bool computing = false;  ///< a micro-batch, or a batch of an evaluation, which nothing can interrupt
+    std::chrono::milliseconds longest_piece{0};  ///< that its like took until now; 0: it is the first
   };
   Position position() const;
 
  private:
   using Order = std::function<void()>;
+  using Clock = std::chrono::steady_clock;  // how long pieces take says when a worker is late
 
+  Result<void> begin(train::PieceKind kind) override;
+  void end() override;
   void run();
   void push(Order order);
   void create_session(const scheduler::JobSpec& spec);
   Result<void> make_session();
+  void be_without_session(const Error& why);
   Result<void> meet_servers();
   std::shared_ptr<parameters::Link> servers() const;
   void enter(TrainerPlace place);
@@ -117,6 +128,9 @@ class Trainer {
   std::shared_ptr<collective::Exchange> exchange_;
   std::shared_ptr<parameters::Link> servers_;
   Position position_;
+  Clock::time_point piece_began_;
+  train::PieceKind piece_{};
+  std::map<train::PieceKind, std::chrono::milliseconds> longest_pieces_;
 
   // Only the trainer's thread touches these.
   scheduler::JobSpec spec_;
@@ -124,6 +138,7 @@ class Trainer {
   std::string fingerprint_;
   std::uint64_t parameters_ = 0;
   std::vector<parameters::RowTable> row_tables_;
+  SharedCopy copy_;
   std::unique_ptr<collective::Communicator> communicator_;
   std::uint64_t joined_ = 0;
   std::uint32_t rank_ = 0;

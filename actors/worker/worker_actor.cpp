@@ -18,6 +18,7 @@
 #include "actors/messages/worker.hpp"
 #include "actors/worker/audit_log.hpp"
 #include "actors/worker/checkpoint_sender.hpp"
+#include "actors/worker/reading_news.hpp"
 #include "actors/worker/run.hpp"
 #include "actors/worker/server_contacts.hpp"
 #include "actors/worker/shard_contacts.hpp"
@@ -43,6 +44,7 @@ class Worker : public caf::event_based_actor {
         line_(*this, fabric, process_.head),
         checkpoints_(*this, line_, process_,
                      [this](const TrainingFinished& finished) { on_finished(finished); }),
+        reading_(*this, line_, process_.worker, [this] { return trainer_.position().creating; }),
         servers_(*this, fabric),
         shards_(*this, fabric, process_.worker),
         trainer_(make_events(), [this](const scheduler::JobSpec& spec, const train::BatchMaker& maker) {
@@ -66,6 +68,7 @@ class Worker : public caf::event_based_actor {
       shards_.on_down(down.source);
     });
     line_.search();
+    reading_.start();
     return {
         [this](const head::HeadFound& found) {
           line_.on_found(found);
@@ -98,6 +101,7 @@ class Worker : public caf::event_based_actor {
     TrainerEvents events;
     events.on_ready = [this](auto, auto) { post(this, [this] { say_hello(); }); };
     events.on_impossible = [this](const Error& why) { post(this, [this, why] { on_impossible(why); }); };
+    events.on_failed = [this](const Error& why) { post(this, [this, why] { on_failed(why); }); };
     events.on_paused = [this](auto generation, auto step) {
       post(this, [=, this] { line_.tell_master(GangPaused{process_.worker, generation, step}); });
     };
@@ -144,6 +148,7 @@ class Worker : public caf::event_based_actor {
   void on_hello_taken() {
     line_.on_taken();
     if (impossible_) line_.tell_master(*impossible_);
+    if (failed_) line_.tell_master(*failed_);
     if (stuck_) line_.tell_master(*stuck_);
     if (finished_) line_.tell_master(*finished_);
     checkpoints_.send_next();
@@ -159,8 +164,13 @@ class Worker : public caf::event_based_actor {
   }
 
   void on_impossible(const Error& why) {
-    impossible_ = head::to_impossible(process_.worker, why);
+    impossible_ = JobImpossible{process_.worker, head::log_end(why)};
     line_.tell_master(*impossible_);
+  }
+
+  void on_failed(const Error& why) {
+    failed_ = WorkerFailed{process_.worker, head::log_end(why)};
+    line_.tell_master(*failed_);
   }
 
   void on_pause(const PauseGang& order) {
@@ -168,6 +178,10 @@ class Worker : public caf::event_based_actor {
     newest_ = order.generation;
     stuck_.reset();
     trainer_.pause(order.generation);
+    const auto at = trainer_.position();
+    if (!at.computing) return;
+    line_.tell_master(
+        GangPausing{process_.worker, order.generation, static_cast<std::uint64_t>(at.longest_piece.count())});
   }
 
   void on_join(const JoinGang& order) {
@@ -206,6 +220,8 @@ class Worker : public caf::event_based_actor {
   void fetch_state(const JoinGang& order, TrainerPlace place) {
     const auto generation = order.generation;
     const auto step = order.step;
+    spdlog::info("generation {}: takes the state of step {} from {}", generation, step,
+                 order.source.actor == fabric::kHeadActor ? "the checkpoint" : "another worker");
     const auto give_up = [=, this](const std::string& why) {
       if (generation == newest_) on_stuck({process_.worker, generation, trainer_.position().step, why});
     };
@@ -229,7 +245,12 @@ class Worker : public caf::event_based_actor {
     trainer_.read_state([=, this](const std::optional<train::StateImage>& image) mutable {
       post(this, [=]() mutable {
         if (image && image->step == request.step) return promise.deliver(to_message(*image));
-        promise.deliver(StateReply{0, {}, {}, {}, "this worker is not at that step"});
+        promise.deliver(StateReply{0,
+                                   {},
+                                   {},
+                                   {},
+                                   image ? "the worker asked is not at that step"
+                                         : "the worker asked has none, or no memory for a copy"});
       });
     });
     return promise;
@@ -318,12 +339,14 @@ class Worker : public caf::event_based_actor {
   const head::JobProcess process_;
   head::HeadLine line_;
   CheckpointSender checkpoints_;
+  ReadingNews reading_;
   ServerContacts servers_;
   ShardContacts shards_;
   std::uint64_t newest_ = 0;
   std::uint32_t rank_ = 0;
   StepMeter meter_;
   std::optional<JobImpossible> impossible_;
+  std::optional<WorkerFailed> failed_;
   std::optional<GangStuck> stuck_;
   std::optional<TrainingFinished> finished_;
   std::string audit_folder_;         ///< known before the trainer has a job

@@ -131,7 +131,7 @@ inline constexpr auto kLoss =
     std::to_array<Known>({{"name"}, {"weight"}, {"gamma"}, {"label_smoothing"}, {"classes"}});
 
 inline constexpr auto kValidate = std::to_array<Known>({{"every"}, {"metrics"}});
-inline constexpr auto kMetrics = std::to_array<Known>({{"accuracy"}, {"f1"}, {"auc"}, {"dice"}});
+inline constexpr auto kMetrics = std::to_array<Known>({{"loss"}, {"accuracy"}, {"f1"}, {"auc"}, {"dice"}});
 inline constexpr auto kGoals = std::to_array<Known>({{"loss"}, {"accuracy"}, {"f1"}, {"auc"}, {"dice"}});
 inline constexpr auto kEarlyStop = std::to_array<Known>({{"metric"}, {"patience"}, {"min_delta"}});
 inline constexpr auto kUntil = std::to_array<Known>({{"epochs"}, {"steps"}, {"metric"}});

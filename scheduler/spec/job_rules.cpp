@@ -81,10 +81,8 @@ void check_precision(const JobSpec& spec, Findings& findings) {
   const StrategySpec& strategy = spec.strategy;
   if (spec.precision != "fp16" || strategy.name != "parameter_server" || findings.has_error_in("strategy"))
     return;
-  if (strategy.consistency != "sync" || strategy.compression.name != "none") {
-    fail(findings, "precision", "fp16 goes with consistency: sync and without compression",
-         "use fp32 or bf16");
-  }
+  if (strategy.compression.name != "none")
+    fail(findings, "precision", "fp16 goes without compression", "use fp32 or bf16");
 }
 
 /// Without order among steps nobody can say which of them are committed.

@@ -5,7 +5,10 @@
 namespace ds::scheduler {
 
 Goal best_goal(const JobSpec& spec) {
-  if (!spec.validate.metrics.empty()) return {spec.validate.metrics.front(), true};
+  if (!spec.validate.metrics.empty()) {
+    const std::string& first = spec.validate.metrics.front();
+    return {first, first != "loss"};
+  }
   const auto has = [&](const char* name) {
     return std::ranges::find(spec.loss, name, &LossTerm::name) != spec.loss.end();
   };

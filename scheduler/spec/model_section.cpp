@@ -120,6 +120,7 @@ void read_model(const Section& root, std::string_view directory, ModelSpec& mode
     std::vector<double>& value = model.settings[std::string(setting.name)];
     value.assign(setting.values.begin(), setting.values.begin() + static_cast<std::ptrdiff_t>(setting.count));
     read_setting(*section, setting, value);
+    if (setting.count == 0 && value.empty()) model.settings.erase(std::string(setting.name));
   }
   check_settings(*section, model);
 }

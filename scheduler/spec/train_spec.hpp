@@ -185,7 +185,7 @@ struct Goal {
 struct ValidateSpec {
   std::optional<std::uint64_t> every_steps;  ///< none: at the end of each `every_epochs`th epoch
   std::uint32_t every_epochs = 1;
-  std::vector<std::string> metrics;  ///< besides the loss; empty: those that fit the loss
+  std::vector<std::string> metrics;  ///< `loss` is given anyway; empty: those that fit the loss
   bool operator==(const ValidateSpec&) const = default;
 };
 

@@ -11,6 +11,11 @@ constexpr ZooSetting whole(std::string_view name, unsigned low, unsigned high, d
   return {.name = name, .kind = Kind::whole, .low = low, .high = high, .values = {value}};
 }
 
+/// Not written into the job when it is not given: states that were saved before it was known do not name it.
+constexpr ZooSetting optional_flag(std::string_view name) {
+  return {.name = name, .kind = Kind::flag, .count = 0};
+}
+
 constexpr ZooSetting dropout(double value) {
   return {.name = "dropout", .kind = Kind::below_one, .values = {value}};
 }
@@ -29,12 +34,19 @@ constexpr std::array kResnet{
     ZooSetting{
         .name = "blocks", .low = 1, .high = 64, .fewest = 1, .most = 8, .values = {2, 2, 2, 2}, .count = 4},
     whole("width", 1, 1024, 64)};
-constexpr std::array kTransformer{
-    whole("layers", 1, 96, 2), whole("width", 1, kMaxWidth, 128), whole("heads", 1, 128, 4),
-    ZooSetting{.name = "feed_forward", .low = 1, .high = 65'536, .count = 0}, dropout(0.1)};
-constexpr std::array kLstm{whole("layers", 1, 16, 1), whole("width", 1, kMaxWidth, 128), dropout(0),
-                           ZooSetting{.name = "bidirectional", .kind = Kind::flag}};
-constexpr std::array kUnet{whole("width", 1, 512, 16), whole("depth", 1, 6, 3)};
+constexpr std::array kTransformer{whole("layers", 1, 96, 2),
+                                  whole("width", 1, kMaxWidth, 128),
+                                  whole("heads", 1, 128, 4),
+                                  ZooSetting{.name = "feed_forward", .low = 1, .high = 65'536, .count = 0},
+                                  dropout(0.1),
+                                  optional_flag("first_token")};
+constexpr std::array kLstm{whole("layers", 1, 16, 1),
+                           whole("width", 1, kMaxWidth, 128),
+                           dropout(0),
+                           ZooSetting{.name = "bidirectional", .kind = Kind::flag},
+                           ZooSetting{.name = "embedding", .low = 1, .high = kMaxWidth, .count = 0},
+                           optional_flag("last")};
+constexpr std::array kUnet{whole("width", 1, 512, 16), whole("depth", 1, 6, 3), whole("stride", 1, 8, 1)};
 
 }  // namespace
 

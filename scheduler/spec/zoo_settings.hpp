@@ -20,7 +20,7 @@ struct ZooSetting {
   unsigned low = 0, high = 1;
   std::size_t fewest = 1, most = 1;  ///< numbers it consists of; more than 1: a list
   std::array<double, 4> values{};    ///< the default; the first `count` of them
-  std::size_t count = 1;             ///< 0: the default follows from other settings
+  std::size_t count = 1;             ///< 0: the default is the model's, or follows from other settings
 };
 
 /// The settings of the model of ours with that name; none when there is no such model.

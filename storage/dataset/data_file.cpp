@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "storage/dataset/read_meter.hpp"
 #include "storage/dataset/unpack.hpp"
 #include "storage/files/whole_file.hpp"
 
@@ -33,6 +34,7 @@ std::int64_t read_at(int descriptor, std::uint64_t offset, std::span<char> out) 
     if (size < 0) return -1;
     if (size == 0) break;
     done += static_cast<std::size_t>(size);
+    ReadMeter::add(static_cast<std::uint64_t>(size));
   }
   return static_cast<std::int64_t>(done);
 }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "storage/codec/wire.hpp"
+#include "storage/dataset/index_folder.hpp"
 #include "storage/dataset/record_scanner.hpp"
 #include "storage/files/whole_file.hpp"
 
@@ -186,17 +187,31 @@ Result<RecordIndex> RecordIndex::open(const DataFile& file, RecordLayout layout,
                                       const std::filesystem::path& directory) {
   if (file.size() < kKeepFromBytes) return build(file, layout, threads);
   const std::filesystem::path place = kept_at(file, layout, directory);
-  std::error_code missing;
-  if (const auto size = std::filesystem::file_size(place, missing); !missing) {
-    RecordIndex index;
-    const auto bytes = read_file(place, static_cast<std::size_t>(size));
-    if (bytes && decode(*bytes, file, layout, index)) return index;
+  const bool has_other = directory.empty() && !index_folder().directory.empty();
+  const std::filesystem::path other = has_other ? kept_at(file, layout, index_folder().directory) : "";
+  RecordIndex kept;
+  if (read_kept(place, file, layout, kept)) return kept;
+  if (has_other && read_kept(other, file, layout, kept)) {
+    mark_used(other);
+    return kept;
   }
   auto index = build(file, layout, threads);
   if (!index) return index;
   // Kept if that is possible: it spares others the work, and several processes may come at once.
-  (void)keep_file(place, index->encode(file, layout));
+  const std::string bytes = index->encode(file, layout);
+  auto done = keep_file(place, bytes);
+  if (!done && has_other) done = keep_in_index_folder(other, bytes);
+  if (!done) tell_index_lost(done.error());
   return index;
+}
+
+bool RecordIndex::read_kept(const std::filesystem::path& place, const DataFile& file, RecordLayout layout,
+                            RecordIndex& index) {
+  std::error_code missing;
+  const auto size = std::filesystem::file_size(place, missing);
+  if (missing) return false;
+  const auto bytes = read_file(place, static_cast<std::size_t>(size));
+  return bytes && decode(*bytes, file, layout, index);
 }
 
 std::string RecordIndex::encode(const DataFile& file, RecordLayout layout) const {

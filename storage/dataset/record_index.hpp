@@ -36,7 +36,8 @@ class RecordIndex {
 
   /// The kept index when it belongs to this state of the file (size, time, first and last bytes) and its sum
   /// is right; else builds it and keeps it, when it can. Files below `kKeepFromBytes` are not worth it.
-  /// `directory`: where; empty: beside the file. An index that can't be kept is no error.
+  /// `directory`: where; empty: beside the file, or in the process's `IndexFolder` when nothing can be
+  /// written there. An index that can't be kept is no error; the `IndexFolder` is told of the first.
   static Result<RecordIndex> open(const DataFile& file, RecordLayout layout, std::uint32_t threads,
                                   const std::filesystem::path& directory);
   static std::filesystem::path kept_at(const DataFile& file, RecordLayout layout,
@@ -53,6 +54,8 @@ class RecordIndex {
   };
   friend class IndexBuilder;
 
+  static bool read_kept(const std::filesystem::path& place, const DataFile& file, RecordLayout layout,
+                        RecordIndex& index);
   std::string encode(const DataFile& file, RecordLayout layout) const;
   static bool decode(std::string_view bytes, const DataFile& file, RecordLayout layout, RecordIndex& index);
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "storage/dataset/read_meter.hpp"
 #include "storage/files/whole_file.hpp"
 
 namespace ds::storage {
@@ -59,6 +60,7 @@ Result<void> read_small_file(const SmallFile& file, std::string& out) {
     if (size < 0) return fail_with_errno(errno, "cannot read", file.path);
     if (size == 0) break;
     done += static_cast<std::size_t>(size);
+    ReadMeter::add(static_cast<std::uint64_t>(size));
   }
   struct stat status = {};
   if (::fstat(opened.get(), &status) != 0) return fail_with_errno(errno, "cannot ask about", file.path);

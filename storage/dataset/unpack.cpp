@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <memory>
 
+#include "storage/dataset/read_meter.hpp"
 #include "storage/files/whole_file.hpp"
 
 namespace ds::storage {
@@ -151,6 +152,7 @@ Result<void> append_to(TemporaryFile& file, std::string_view bytes) {
     if (written < 0)
       return fail_with_errno(errno, "cannot unpack a data file into", std::filesystem::temp_directory_path());
     file.size += static_cast<std::uint64_t>(written);
+    ReadMeter::add(static_cast<std::uint64_t>(written));
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
   return {};
@@ -180,6 +182,7 @@ Result<TemporaryFile> unpack_to_temporary_file(int descriptor, const std::filesy
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return drop(fail_with_errno(errno, "cannot read", file).value());
     if (size == 0) break;
+    ReadMeter::add(static_cast<std::uint64_t>(size));
     auto fed = unpacker->feed({piece.data(), static_cast<std::size_t>(size)}, take);
     if (!fed) return drop(fed.error());
     offset += static_cast<std::uint64_t>(size);

@@ -7,7 +7,7 @@ import sys
 import time
 import unittest
 
-from contest import Case, Contender, race
+from contest import Case, Contender, Measured, race
 from processes import Failure, Processes
 from table import to_json, to_table
 
@@ -47,6 +47,20 @@ class Rows(unittest.TestCase):
             recorded("ours", "ds", [10]), recorded("peer", "Gloo, ring", [500]), recorded("peer", "Gloo, tree", [400]),
             recorded("peer", "Open MPI", [5])], must_against={"Gloo, ring": 1}), 1).row("allreduce")
         self.assertEqual(row["against"], {"Gloo": 40, "Gloo, ring": 50, "Open MPI": 0.5})
+
+    def test_phases_are_the_medians_of_the_contender_that_counts(self):
+        def rounds(*numbers):
+            return [Measured(value, {"data": ms, "forward": 2 * ms}) for value, ms in numbers]
+
+        row = race(Case("train", "samples/s", False, [
+            recorded("ours", "ds, a", rounds((10, 1), (20, 5), (30, 3))),
+            recorded("ours", "ds, b", rounds((1, 7), (2, 7), (3, 7))),
+            recorded("peer", "PyTorch", [5, 10, 20])]), 3).row("train")
+        self.assertEqual((row["ours"], row["ratio"]), (20, 2))
+        self.assertEqual(row["phases"], {"data": 3, "forward": 6})
+        self.assertEqual(row["rounds"]["ds, b"], [1, 2, 3])
+        self.assertIn("data 3, forward 6", to_table([row]))
+        self.assertNotIn("phases", latency_row())
 
     def test_contenders_alternate(self):
         order = []

@@ -6,12 +6,20 @@ from typing import Callable
 
 
 @dataclass
+class Measured:
+    """A round's value, and where the time of a step went: milliseconds by phase."""
+
+    value: float
+    phases: dict
+
+
+@dataclass
 class Contender:
     """Somebody who takes part: ours, a peer in one of its settings, or a limit that nobody can beat."""
 
     role: str  # "ours", "peer" or "limit"
     name: str
-    measure: Callable[[], float]  # one round
+    measure: Callable[[], "float | Measured"]  # one round
 
     @property
     def family(self):
@@ -35,6 +43,13 @@ class Results:
 
     case: Case
     values: dict = field(default_factory=dict)
+    phases: dict = field(default_factory=dict)  # a list of every round's, of those contenders that tell
+
+    def add(self, who, measured):
+        if isinstance(measured, Measured):
+            self.phases.setdefault(who, []).append(measured.phases)
+            measured = measured.value
+        self.values[who].append(measured)
 
     def best(self, role, who=None):
         """Name and median of the best contender of a role, and of that name or family; None without any."""
@@ -66,6 +81,9 @@ class Results:
         limit = self.best("limit")
         if limit:
             row.update(limit=limit[1], limit_name=limit[0], ours_of_limit=self._better_by(ours, limit[1]))
+        if name in self.phases:
+            row["phases"] = {
+                phase: statistics.median(each[phase] for each in self.phases[name]) for phase in self.phases[name][0]}
         row["rounds"] = self.values
         return row
 
@@ -79,5 +97,5 @@ def race(case, rounds, tell=lambda text: None):
     for number in range(1, rounds + 1):
         for contender in case.contenders:
             tell(f"{case.name}, round {number} of {rounds}: {contender.name}")
-            results.values[contender.name].append(contender.measure())
+            results.add(contender.name, contender.measure())
     return results

@@ -4,13 +4,15 @@
     tests/bench/recovery_times.py --role worker|server|shard --kills 100 [--programs build/bench/bin]
 
 A job of two workers; with servers, two hold two key ranges twice; with shards, two. The next kill comes when all are
-there again. Prints the median, the 95th percentile and the longest.
+there again. Prints the median, the 95th percentile and the longest. It fails when a checkpoint is read, or when a
+generation begins before a step that was committed at the kill: nothing of what was done may be done again.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import signal
 import statistics
 import sys
@@ -21,6 +23,7 @@ from processes import Failure
 from suites.recovery import Trial
 
 HERE = Path(__file__).resolve().parent
+JOINED = re.compile(r"generation (\d+): rank 0 .*, step (\d+)")
 KEYS = {"worker": "", "server": "strategy: parameter_server\nservers: 2\n", "shard": ""}
 COUNT = {"worker": 2, "server": 2, "shard": 2}
 
@@ -36,8 +39,21 @@ def all_serve(trial, generation):
     return trial.submit("logs", trial.name).count(f"generation {generation}: serves 2 key ranges") == 2
 
 
+def check_nothing_lost(log, kills):
+    """`kills`: generation and step that the head told of at each."""
+    if "from the checkpoint" in log:
+        raise Failure("a checkpoint was read: " + next(line for line in log.splitlines() if "from the checkpoint" in line))
+    formed = [(int(generation), int(step)) for generation, step in JOINED.findall(log)]
+    for generation, step in kills:
+        for later, resumed_at in formed:
+            if later > generation and resumed_at < step:
+                raise Failure(f"generation {later} began at step {resumed_at}, but step {step} had been committed in "
+                              f"generation {generation}")
+    return len(formed)
+
+
 def measure(trial, role, generator):
-    """Seconds from one kill to the next step."""
+    """One kill: seconds to the next step, and the generation and the step that had been committed."""
     def whole():
         now = trial.status()
         there = len(pids_of(now, role)) == COUNT[role] and len(pids_of(now, "worker")) == 2
@@ -60,7 +76,7 @@ def measure(trial, role, generator):
         return now["state"] == "RUNNING" and changed and now["step"] > at_kill
 
     trial.wait(goes_on, "the next step")
-    return time.monotonic() - killed
+    return time.monotonic() - killed, (before["generation"], at_kill)
 
 
 def main():
@@ -73,8 +89,12 @@ def main():
     generator = random.Random(arguments.seed)
     shards = 2 if arguments.role == "shard" else 0
     with Trial(arguments.programs.resolve(), KEYS[arguments.role], shards) as trial:
-        times = sorted(measure(trial, arguments.role, generator) for _ in range(arguments.kills))
+        measured = [measure(trial, arguments.role, generator) for _ in range(arguments.kills)]
         final = trial.status()
+        formed = check_nothing_lost(trial.submit("logs", trial.name), [before for _, before in measured])
+    if arguments.role != "shard" and formed <= arguments.kills:
+        raise Failure(f"{arguments.kills} kills, but the log tells of {formed} generations only")
+    times = sorted(seconds for seconds, _ in measured)
     print(json.dumps({
         "role": arguments.role, "kills": len(times), "seed": arguments.seed,
         "p50_s": round(statistics.median(times), 3),

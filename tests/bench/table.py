@@ -4,7 +4,7 @@ import json
 
 COLUMNS = (
     "case", "ours", "peer", "unit", "ratio", "must", "limit", "of limit", "ours is", "peer is", "limit is",
-    "against each")
+    "against each", "ms a step")
 
 
 def to_json(row):
@@ -28,6 +28,7 @@ def _cells(row):
         f"{row['must']:g}" if "must" in row else "", _number(row["limit"]) if "limit" in row else "",
         f"{row['ours_of_limit']:.0%}" if "limit" in row else "",
         row["ours_name"] if row["ours_name"] != "ds" else "", row["peer_name"], row.get("limit_name", ""), _each(row),
+        _phases(row),
     )
 
 
@@ -38,6 +39,11 @@ def _each(row):
     must = row.get("must_against", {})
     return "; ".join(f"{who} {ratio:.2f}" + (f" (must be {must[who]:g})" if who in must else "")
                      for who, ratio in row["against"].items())
+
+
+def _phases(row):
+    """Where the time of a step of ours goes."""
+    return ", ".join(f"{phase} {_number(ms)}" for phase, ms in row.get("phases", {}).items())
 
 
 def _number(value):

@@ -1,4 +1,5 @@
-"""One rank of a plain PyTorch job: MODEL RANK RANKS STEPS FOLDER DATA. Rank 0 prints the samples a second that it reached.
+"""One rank of a plain PyTorch job: MODEL RANK RANKS STEPS FOLDER DATA [LOADER_WORKERS]. Rank 0 prints the samples a
+second that it reached.
 
 The loop is what PyTorch's own examples show: a Dataset, its DataLoader, a module, AdamW; several ranks are
 DistributedDataParallel over Gloo. One thread a rank, as ours.
@@ -96,6 +97,7 @@ class Transformer(nn.Module):
 def main():
     model_name, rank, ranks, steps, folder, data = sys.argv[1:7]
     rank, ranks, steps = int(rank), int(ranks), int(steps)
+    workers = int(sys.argv[7]) if len(sys.argv) > 7 else 0
     torch.set_num_threads(1)
     torch.manual_seed(1)
     if model_name == "export":  # the module that ours trains
@@ -118,10 +120,12 @@ def main():
     else:
         sampler = RandomSampler(samples)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    loader = DataLoader(samples, BATCH, sampler=sampler, drop_last=True, num_workers=workers,
+                        persistent_workers=workers > 0)
     warm = steps // 10 + 1
     step, begin, counted = -warm, None, 0
     while True:
-        for inputs, labels in DataLoader(samples, BATCH, sampler=sampler, drop_last=True):
+        for inputs, labels in loader:
             if step == 0:
                 begin = time.monotonic()
             optimizer.zero_grad()

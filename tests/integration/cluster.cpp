@@ -135,6 +135,11 @@ Outcome run_program(const std::vector<std::string>& arguments,
   return outcome;
 }
 
+std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
 bool wait_until(const std::function<bool()>& condition, std::chrono::seconds limit) {
   const auto deadline = steady_clock::now() + limit;
   while (!condition()) {

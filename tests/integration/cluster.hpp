@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -55,6 +56,9 @@ std::filesystem::path program(const std::string& name);
 /// Runs a program to its end (two minutes at most).
 Outcome run_program(const std::vector<std::string>& arguments,
                     const std::map<std::string, std::string>& environment = {});
+
+/// The number that an environment variable holds; without it, the other.
+std::uint64_t number_of(const char* variable, std::uint64_t otherwise);
 
 /// Polls until `condition` holds; false after `limit`.
 bool wait_until(const std::function<bool()>& condition,

@@ -7,7 +7,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <random>
@@ -23,8 +22,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 std::uint64_t kills() {
-  const char* wanted = std::getenv("DS_SHARD_KILLS");
-  return wanted == nullptr ? 10 : std::strtoull(wanted, nullptr, 10);
+  return number_of("DS_SHARD_KILLS", 10);
 }
 
 /// So long that the job still runs at the last kill.

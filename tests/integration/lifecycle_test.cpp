@@ -297,5 +297,37 @@ TEST_F(Jobs, HaveTheirLogFollowedToTheEnd) {
   EXPECT_EQ(cluster_.status(id).at("state"), "SUCCEEDED");
 }
 
+TEST(ElasticJob, TrainsOnWhileANewWorkerCannotJoinIt) {
+  Cluster cluster;
+  cluster.start_head();
+  cluster.start_node("node-1", 1);
+  ASSERT_TRUE(cluster.wait_for_nodes(1)) << cluster.logs();
+  const auto folder = cluster.path() / "data", data = folder / "train.csv", away = folder / "away.csv";
+  const auto id = cluster.submit_job(write_job(folder, "intents", 5000, 1, 2));
+  ASSERT_TRUE(cluster.wait_for_step(id, 5)) << cluster.logs();
+  const auto trains_without_it = [&](const std::string& why) {
+    return wait_until([&] {
+             const auto status = cluster.status(id);
+             const std::string reason = status.at("reason");
+             return status.at("state") != "RUNNING" || (reason.find("could not join") != std::string::npos &&
+                                                        reason.find(why) != std::string::npos);
+           }) &&
+           cluster.status(id).at("state") == "RUNNING";
+  };
+  std::filesystem::rename(data, away);  // who has it open reads on
+  cluster.start_node("node-2", 1);
+  EXPECT_TRUE(trains_without_it("train.csv")) << cluster.status(id) << cluster.logs();
+  std::filesystem::copy_file(away, folder / "other.csv");
+  std::ofstream(folder / "other.csv", std::ios::app) << "\"another row\",music\n";
+  std::filesystem::rename(folder / "other.csv", data);
+  EXPECT_TRUE(trains_without_it("other training data")) << cluster.status(id) << cluster.logs();
+  const auto step = cluster.status(id).at("step").get<std::uint64_t>();
+  EXPECT_TRUE(cluster.wait_for_step(id, step + 20)) << cluster.status(id) << cluster.logs();
+  std::filesystem::rename(away, data);
+  EXPECT_TRUE(wait_until([&] { return cluster.status(id).at("reason") == "trains with 2 workers"; }))
+      << cluster.status(id) << cluster.logs();
+  EXPECT_GE(cluster.status(id).at("restarts"), 2) << "they are counted all the same";
+}
+
 }  // namespace
 }  // namespace ds::tests

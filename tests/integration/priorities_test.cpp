@@ -29,8 +29,8 @@ class Priorities : public TwoNodes {
   }
   std::string codes_of(const std::string& job) {
     std::string codes;
-    for (const auto& reason : cluster_.json({"why", job}).at("reasons"))
-      codes += reason.at("code").get<std::string>() + " ";
+    const auto why = cluster_.json({"why", job});
+    for (const auto& reason : why.at("reasons")) codes += reason.at("code").get<std::string>() + " ";
     return codes;
   }
 };

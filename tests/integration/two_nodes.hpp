@@ -49,7 +49,7 @@ class TwoNodes : public ::testing::Test {
     });
   }
 
-  const std::uint64_t seed_ = std::random_device{}();
+  const std::uint64_t seed_ = number_of("DS_SEED", std::random_device{}());
   std::mt19937_64 random_{seed_};
   Cluster cluster_;
 };

@@ -73,6 +73,7 @@ Result<ScriptText> make_unet(const ModelRequest& request) {
   Settings settings(request.model);
   const std::int64_t width = settings.whole("width", 16, 1, 4096);
   const std::int64_t depth = settings.whole("depth", 3, 1, 8);
+  const std::int64_t stride = settings.whole("stride", 1, 1, 8);
   if (const Result<void> fits = settings.check(); !fits) return tl::unexpected(fits.error());
 
   const std::size_t d = ends->dimensions;
@@ -81,6 +82,13 @@ Result<ScriptText> make_unet(const ModelRequest& request) {
   text.source = "def forward(self, image):\n    x = image.to(6)\n";
   if (ends->add_channel) text.source += "    x = x.unsqueeze(1)\n";
   std::int64_t inputs = ends->channels_in;
+  if (stride > 1) {  // all levels see a coarser image, the output the whole one again
+    const std::vector<std::int64_t> kernel(d, 2 * stride - 1);
+    text.source += "    whole = x\n";
+    text.source += fmt::format("    x = {}\n",
+                               add_convolution(text, "coarsen", {inputs, width, kernel, stride, true}, "x"));
+    inputs = width;
+  }
   for (std::int64_t level = 0; level < depth; ++level) {
     add_level(text, fmt::format("down.{}", level), d, inputs, width << level);
     inputs = width << level;
@@ -95,9 +103,15 @@ Result<ScriptText> make_unet(const ModelRequest& request) {
     text.source += fmt::format("    x = torch.cat([skip{}, x], 1)\n", level);
     add_level(text, fmt::format("up.{}", level), d, channels + 2 * channels, channels);
   }
-  const std::vector<std::int64_t> kernel(d, 1);
+  inputs = width;
+  if (stride > 1) {
+    text.source += fmt::format("    x = torch.upsample_nearest{}d(x, whole.size()[2:])\n", d);
+    text.source += "    x = torch.cat([whole, x], 1)\n";
+    inputs += ends->channels_in;
+  }
+  const std::vector<std::int64_t> kernel(d, stride > 1 ? 3 : 1);
   text.source += fmt::format(
-      "    x = {}\n", add_convolution(text, "output", {width, ends->channels_out, kernel, 1, true}, "x"));
+      "    x = {}\n", add_convolution(text, "output", {inputs, ends->channels_out, kernel, 1, true}, "x"));
   text.source += ends->drop_channel ? "    return x.squeeze(1)\n" : "    return x\n";
   return text;
 }

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from contest import Case, Contender
+from contest import Case, Contender, Measured
 from processes import Failure, Processes
 from suites import checkpoint_stall, recovery, servers
 
@@ -16,6 +16,8 @@ DATA = HERE.parent.parent.parent / "shared" / "data"
 
 # What is measured a second of budget; all cases train with AdamW, one thread and batches of 64 a rank.
 STEPS = {"mlp": 60, "cnn": 40, "transformer": 40}
+# Of the peer's DataLoader, a rank: ours makes batches on a thread of its own, so the peer may use a process.
+LOADER_WORKERS = (0, 1)
 
 IMAGES = """
 data:
@@ -54,14 +56,17 @@ def cases(programs, seconds):
             return [[programs / "bench_train_ds", f"{folder}/job.yaml", rank, ranks, steps, folder]
                     for rank in range(ranks)]
 
-        def torch(folder):
-            return [["/usr/bin/python3", HERE / "train_torch.py", model, rank, ranks, steps, folder, DATA]
-                    for rank in range(ranks)]
+        def torch(workers):
+            def commands(folder):
+                return [["/usr/bin/python3", HERE / "train_torch.py", model, rank, ranks, steps, folder, DATA, workers]
+                        for rank in range(ranks)]
+            return lambda: _run(commands)
 
-        peer = "PyTorch" if ranks == 1 else "PyTorch DDP, Gloo"
-        return Case(name, "samples/s", False,
-                    [Contender("ours", "ds", lambda: _run(ours)), Contender("peer", peer, lambda: _run(torch))],
-                    must)
+        peer = "PyTorch" if ranks == 1 else "PyTorch DDP over Gloo"
+        return Case(name, "samples/s", False, [
+            Contender("ours", "ds", lambda: _run(ours)),
+            *(Contender("peer", f"{peer}, {workers} loader workers", torch(workers)) for workers in LOADER_WORKERS),
+        ], must)
 
     return [
         case("one_worker_mlp", "mlp", 1, 1),
@@ -119,6 +124,8 @@ def _run(commands):
             processes.run(export, 120)
             children = [processes.start(command, environment) for command in commands(folder)]
             processes.wait(children, 300)
-            return json.loads(children[0].stdout.read().decode().splitlines()[-1])["value"]
+            told = json.loads(children[0].stdout.read().decode().splitlines()[-1])
+            phases = {key.removesuffix("_ms"): value for key, value in told.items() if key.endswith("_ms")}
+            return Measured(told["value"], phases) if phases else told["value"]
     finally:
         shutil.rmtree(folder, ignore_errors=True)

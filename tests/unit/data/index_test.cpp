@@ -1,12 +1,17 @@
 #include "storage/dataset/record_index.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <random>
 
 #include "files.hpp"
 #include "storage/dataset/csv_parser.hpp"
 #include "storage/dataset/csv_record.hpp"
+#include "storage/dataset/index_folder.hpp"
+#include "storage/dataset/read_meter.hpp"
 #include "storage/dataset/record_scanner.hpp"
 
 namespace ds::data {
@@ -163,6 +168,65 @@ TEST(DataFile, SaysSoWhenItShrinksOrChangesWhileRead) {
     EXPECT_EQ(batch.error().code, ErrorCode::conflict);
     EXPECT_NE(batch.error().message.find("a.csv changed while it was read"), std::string::npos);
   }
+}
+
+/// A file of more than a MiB in a folder where nothing can be written, whoever asks.
+class FileInAnUnwritableFolder : public ::testing::Test {
+ protected:
+  ~FileInAnUnwritableFolder() override {
+    storage::use_index_folder({});
+    for (const int descriptor : descriptors_) ::close(descriptor);
+  }
+
+  std::shared_ptr<const DataFile> open_next(std::size_t rows = 200'000) {
+    std::string text;
+    for (std::size_t row = 0; row < rows; ++row) text += std::to_string(row) + ",x\n";
+    const std::string path = folder_.write("rows" + std::to_string(descriptors_.size()) + ".csv", text);
+    descriptors_.push_back(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    return open_file("/proc/self/fd/" + std::to_string(descriptors_.back()));
+  }
+
+  static std::uint64_t bytes_read_to_open(const DataFile& file) {
+    const auto before = storage::ReadMeter::read();
+    const auto index = RecordIndex::open(file, RecordLayout::csv, 1, {});
+    EXPECT_TRUE(index);
+    EXPECT_EQ(index->size(), 200'000U);
+    return storage::ReadMeter::read() - before;
+  }
+
+  std::filesystem::path indices() const { return folder_.path() / "indices"; }
+
+  const DataFolder folder_;
+  std::vector<int> descriptors_;
+};
+
+TEST_F(FileInAnUnwritableFolder, HasItsIndexKeptInTheFolderOfTheNode) {
+  const auto file = open_next();
+  storage::use_index_folder({indices(), 1 << 30, [](const Error& why) { ADD_FAILURE() << why.message; }});
+  EXPECT_GE(bytes_read_to_open(*file), file->size());
+  EXPECT_EQ(bytes_read_to_open(*file), 0U) << "it was kept";
+  EXPECT_EQ(std::filesystem::status(indices()).permissions(), std::filesystem::perms::owner_all);
+}
+
+TEST_F(FileInAnUnwritableFolder, MakesTheIndexGoThatWasNotUsedForLongest) {
+  const auto first = open_next(), second = open_next(), third = open_next();
+  storage::use_index_folder({indices(), 2'500'000, [](const Error& why) { ADD_FAILURE() << why.message; }});
+  bytes_read_to_open(*first);
+  bytes_read_to_open(*second);
+  EXPECT_EQ(bytes_read_to_open(*first), 0U) << "two have room";
+  bytes_read_to_open(*third);
+  EXPECT_EQ(bytes_read_to_open(*first), 0U);
+  EXPECT_EQ(bytes_read_to_open(*third), 0U);
+  EXPECT_GE(bytes_read_to_open(*second), second->size()) << "three have not";
+}
+
+TEST_F(FileInAnUnwritableFolder, IsReadThroughEachTimeAndSaidOnceWhenItsIndexCannotBeKept) {
+  const auto file = open_next();
+  int said = 0;
+  storage::use_index_folder({"/proc/self/no-folder", 1 << 30, [&](const Error&) { ++said; }});
+  EXPECT_GE(bytes_read_to_open(*file), file->size());
+  EXPECT_GE(bytes_read_to_open(*file), file->size());
+  EXPECT_EQ(said, 1);
 }
 
 }  // namespace

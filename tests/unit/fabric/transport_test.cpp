@@ -225,6 +225,24 @@ TEST(Transport, BoundsWhatWaitsForAPeer) {
   for (int i = 0; i < accepted; ++i) ASSERT_TRUE(a.frames.take());
 }
 
+TEST(Transport, LetsOneFrameBeLargerThanAllOthersTogether) {
+  TransportOptions small = options();
+  small.max_queued_bytes = 1 << 20;
+  PeerProcess peer("echo");
+  Station a(small);
+  ASSERT_TRUE(a.send(peer.address(), text("hello")));
+  ASSERT_TRUE(a.frames.take());
+  peer.stop();
+  const Buffer large = pattern(8 << 20, 3);
+  ASSERT_TRUE(a.send(peer.address(), {Buffer::copy_of("small"), large}));
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(a.send(peer.address(), text("small")));
+  const Result<void> second = a.send(peer.address(), {large});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::resource_exhausted);
+  peer.signal(SIGCONT);
+  for (int i = 0; i < 101; ++i) ASSERT_TRUE(a.frames.take());
+}
+
 TEST(Transport, RefusesFramesBeyondItsLimits) {
   TransportOptions small = options();
   small.max_frame_bytes = 1000;

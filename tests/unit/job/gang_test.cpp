@@ -68,6 +68,32 @@ TEST(Gang, FormsWithItsMinimumWhenTheRestTakesTooLong) {
   EXPECT_EQ(of<PauseWorker>(gang.on_tick(milliseconds(10'000))).size(), 1U);
 }
 
+TEST(Gang, WaitsForAWorkerAsLongAsItReadsOn) {
+  Gang gang(options(4, 1));
+  gang.set_leases({{1, false}}, milliseconds(0));
+  gang.on_hello(1, {WorkerPhase::fresh, 0, 0}, milliseconds(0));
+  for (std::int64_t hour = 0; hour < 10; ++hour) {
+    for (std::int64_t minute = 4; minute < 60; minute += 4) {
+      const milliseconds now((hour * 60 + minute) * 60'000);
+      gang.on_read(1, static_cast<std::uint64_t>(now.count()), now);
+      EXPECT_TRUE(of<KillWorker>(gang.on_tick(now)).empty()) << hour << ":" << minute;
+    }
+  }
+  EXPECT_EQ(of<PauseWorker>(gang.on_hello(1, kReady, milliseconds(36'000'000))).size(), 1U);
+}
+
+TEST(Gang, KillsAWorkerThatStandsStillWhileItReads) {
+  Gang gang(options(4, 1));
+  gang.set_leases({{1, false}}, milliseconds(0));
+  gang.on_read(1, 4096, milliseconds(100'000));
+  gang.on_read(1, 4096, milliseconds(200'000));  // that is no more than before
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(399'999))).empty());
+  const auto late = of<KillWorker>(gang.on_tick(milliseconds(400'000)));
+  ASSERT_EQ(late.size(), 1U);
+  EXPECT_TRUE(late[0].at_fault);
+  EXPECT_EQ(late[0].why, "it did not get ready, and read nothing more for 300 s");
+}
+
 TEST(Gang, NeverFormsBelowItsMinimum) {
   Gang gang(options(4, 2));
   gang.set_leases({{1, false}}, milliseconds(0));
@@ -216,6 +242,65 @@ TEST(Gang, KillsAWorkerThatDoesNotPauseInTime) {
   EXPECT_EQ(late[0].worker, 2U);
 }
 
+/// Brings a gang of two to a pause for which worker 2 is awaited.
+void wait_for_the_second(Gang& gang) {
+  form(gang, 2);
+  gang.on_stuck(1, gang.generation(), 5, "", milliseconds(1));
+  gang.on_paused(1, gang.generation(), 5, milliseconds(1));
+}
+
+TEST(Gang, WaitsForAMicroBatchThatTakesLongerThanAPauseMay) {
+  Gang gang(options(4, 1));
+  wait_for_the_second(gang);
+  gang.on_pausing(2, gang.generation(), milliseconds(90'000));
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(200'000))).empty());
+  EXPECT_EQ(of<RecordGeneration>(gang.on_paused(2, gang.generation(), 6, milliseconds(200'001))).size(), 1U);
+}
+
+TEST(Gang, KillsAWorkerThatTakesFarLongerThanItsLongestMicroBatch) {
+  Gang gang(options(4, 1));
+  wait_for_the_second(gang);
+  gang.on_pausing(2, gang.generation(), milliseconds(90'000));
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(240'000))).empty());
+  const auto late = of<KillWorker>(gang.on_tick(milliseconds(240'001)));
+  ASSERT_EQ(late.size(), 1U);
+  EXPECT_EQ(late[0].worker, 2U);
+  EXPECT_EQ(late[0].why, "it did not pause within 240 s");
+}
+
+TEST(Gang, GivesAFirstMicroBatchItsOwnLimit) {
+  Gang gang(options(4, 1));
+  wait_for_the_second(gang);
+  gang.on_pausing(2, gang.generation(), milliseconds(0));
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(600'000))).empty());
+  EXPECT_EQ(of<KillWorker>(gang.on_tick(milliseconds(600'001))).size(), 1U);
+}
+
+TEST(Gang, GivesNobodyMoreThanTheLongestPause) {
+  Gang gang(options(4, 1));
+  wait_for_the_second(gang);
+  gang.on_pausing(2, gang.generation(), milliseconds::max());
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(3'600'000))).empty());
+  EXPECT_EQ(of<KillWorker>(gang.on_tick(milliseconds(3'600'001))).size(), 1U);
+}
+
+TEST(Gang, GivesMoreTimeForThePauseItWasAskedForOnly) {
+  Gang gang(options(4, 1));
+  wait_for_the_second(gang);
+  gang.on_pausing(2, gang.generation() - 1, milliseconds(90'000));
+  EXPECT_EQ(of<KillWorker>(gang.on_tick(milliseconds(60'001))).size(), 1U);
+}
+
+TEST(Gang, LetsALeavingWorkerEndALongMicroBatchFirst) {
+  Gang gang(options(4, 1));
+  form(gang, 2);
+  gang.set_leases({{1, true}, {2, false}}, milliseconds(1));
+  gang.on_pausing(1, gang.generation(), milliseconds(300'000));
+  gang.on_paused(2, gang.generation(), 5, milliseconds(1));
+  EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(640'000))).empty());
+  EXPECT_EQ(of<RecordGeneration>(gang.on_paused(1, gang.generation(), 6, milliseconds(640'001))).size(), 1U);
+}
+
 TEST(Gang, TakesATrainingGangBackAsItIs) {
   auto recovering = options(4, 1);
   recovering.generation = 5;
@@ -355,6 +440,76 @@ TEST(Gang, DoesNotBlameAJobForTheWorkersItLoses) {
     gang.on_joined(lost + 1, gang.generation(), now);
     ASSERT_TRUE(gang.is_training());
   }
+}
+
+/// Brings a gang of one to training, and lets worker 2 come.
+void let_a_second_come(Gang& gang) {
+  form(gang, 1);
+  gang.set_leases({{1, false}, {2, false}}, milliseconds(1));
+  gang.on_hello(2, {WorkerPhase::fresh, 0, 0}, milliseconds(1));
+}
+
+TEST(Gang, TrainsOnWhenANewcomerFails) {
+  Gang gang(options(4, 1));
+  let_a_second_come(gang);
+  EXPECT_TRUE(gang.can_do_without(2));
+  const auto actions = gang.on_failed(2, "no such file", milliseconds(2));
+  ASSERT_EQ(actions.size(), 1U);
+  const auto kills = of<KillWorker>(actions);
+  ASSERT_EQ(kills.size(), 1U);
+  EXPECT_EQ(kills[0].worker, 2U);
+  EXPECT_EQ(kills[0].why, "no such file");
+  EXPECT_TRUE(kills[0].at_fault);
+  EXPECT_TRUE(kills[0].dispensable);
+  EXPECT_TRUE(gang.is_training());
+}
+
+TEST(Gang, CannotDoWithoutThoseItNeedsOrThatHaveTrained) {
+  Gang forming(options(4, 1));
+  forming.set_leases({{1, false}, {2, false}}, milliseconds(0));
+  forming.on_hello(1, kReady, milliseconds(0));
+  EXPECT_FALSE(forming.can_do_without(2)) << "nobody has trained yet";
+  EXPECT_FALSE(of<KillWorker>(forming.on_failed(2, "no such file", milliseconds(1)))[0].dispensable);
+
+  Gang gang(options(4, 2));
+  form(gang, 2);
+  EXPECT_FALSE(gang.can_do_without(2)) << "it has trained";
+  gang.on_lost(2, milliseconds(1));
+  gang.set_leases({{1, false}, {3, false}}, milliseconds(2));
+  EXPECT_FALSE(gang.can_do_without(3)) << "one is fewer than its minimum";
+}
+
+TEST(Gang, GoesOnWithoutANewcomerThatCannotTakeTheStateOver) {
+  Gang gang(options(4, 1));
+  let_a_second_come(gang);
+  gang.on_hello(2, kReady, milliseconds(1));
+  for (int tries = 0;; ++tries) {
+    gang.on_paused(1, gang.generation(), 5, milliseconds(1));
+    gang.on_paused(2, gang.generation(), 0, milliseconds(1));
+    EXPECT_EQ(of<JoinWorker>(gang.on_recorded(gang.generation(), milliseconds(1))).size(), 2U);
+    const auto actions = gang.on_stuck(2, gang.generation(), 0, "out of memory", milliseconds(1));
+    EXPECT_EQ(of<PauseWorker>(actions).size(), of<KillWorker>(actions).empty() ? 2U : 1U);
+    if (of<KillWorker>(actions).empty()) continue;
+    EXPECT_EQ(tries, 1);
+    EXPECT_TRUE(of<KillWorker>(actions)[0].dispensable);
+    break;
+  }
+  gang.on_paused(1, gang.generation(), 5, milliseconds(2));
+  EXPECT_EQ(of<JoinWorker>(gang.on_recorded(gang.generation(), milliseconds(2))).size(), 1U);
+  gang.on_joined(1, gang.generation(), milliseconds(2));
+  EXPECT_TRUE(gang.is_training());
+}
+
+TEST(Gang, KnowsANewcomerWhenANewHeadTakesItOver) {
+  auto recovering = options(4, 1);
+  recovering.generation = 5;
+  recovering.members = {1};
+  recovering.recovering = true;
+  Gang gang(recovering);
+  gang.set_leases({{1, false}, {2, false}}, milliseconds(0));
+  gang.on_hello(2, {WorkerPhase::fresh, 0, 0}, milliseconds(0));
+  EXPECT_TRUE(gang.can_do_without(2)) << "though worker 1 was not heard of yet";
+  EXPECT_FALSE(gang.can_do_without(1));
 }
 
 /// Two workers (1, 2) and two servers (8, 9) that hold two ranges each.

@@ -54,6 +54,7 @@ inline std::vector<ZooCase> zoo_cases() {
   flat.loss.push_back(scheduler::LossTerm{});
   flat.loss.back().name = "dice";
   add("unet", flat, {{"width", {4}}, {"depth", {2}}});
+  add("unet_coarse", flat, {{"width", {4}}, {"depth", {1}}, {"stride", {2}}});
   add("unet_volume", request_for("unet", numbers("image", {2, 5, 6, 7}), wholes("label", {5, 6, 7}), 2),
       {{"width", {4}}, {"depth", {2}}});
   return cases;

@@ -152,7 +152,10 @@ TEST(ModelSettings, AreFilledInForEachModelOfOurs) {
   EXPECT_EQ(settings("zoo: lstm, bidirectional: 1"),
             (Settings{{"layers", {1}}, {"width", {128}}, {"dropout", {0}}, {"bidirectional", {1}}}));
   EXPECT_EQ(settings("zoo: lstm, bidirectional: true").at("bidirectional"), std::vector<double>{1});
-  EXPECT_EQ(settings("zoo: unet, width: 8"), (Settings{{"width", {8}}, {"depth", {3}}}));
+  EXPECT_EQ(settings("zoo: lstm, embedding: 32, last: true").at("embedding"), std::vector<double>{32});
+  EXPECT_EQ(settings("zoo: lstm, embedding: 32, last: true").at("last"), std::vector<double>{1});
+  EXPECT_EQ(settings("zoo: transformer, first_token: true").at("first_token"), std::vector<double>{1});
+  EXPECT_EQ(settings("zoo: unet, width: 8"), (Settings{{"width", {8}}, {"depth", {3}}, {"stride", {1}}}));
 }
 
 TEST(ModelSettings, ComeFromAScriptOrAPlugin) {
@@ -217,6 +220,10 @@ TEST(ValidationSettings, ReadIntervalsMetricsAndGoals) {
   EXPECT_EQ(epochs.every_steps, std::nullopt);
   EXPECT_EQ(epochs.every_epochs, 2U);
   EXPECT_EQ(epochs.metrics, (Paths{"accuracy", "auc"}));
+  const auto with_loss = read_good("validate: {metrics: [loss, f1]}");
+  EXPECT_EQ(with_loss.validate.metrics, (Paths{"loss", "f1"}));
+  EXPECT_EQ(best_goal(with_loss), (Goal{"loss", false}));
+  EXPECT_EQ(best_goal(read_good("validate: {metrics: [f1, loss]}")), (Goal{"f1", true}));
   EXPECT_EQ(read_good("early_stop: {}").early_stop, (EarlyStop{{"loss", false}, 3, 0}));
   EXPECT_EQ(read_good("early_stop: {metric: f1, patience: 5, min_delta: 0.01}").early_stop,
             (EarlyStop{{"f1", true}, 5, 0.01}));
@@ -239,16 +246,13 @@ TEST(StrategySettings, ReadParameterServers) {
     EXPECT_EQ(read_good(std::string("precision: ") + precision).precision, precision);
 }
 
-TEST(StrategySettings, TakeFp16WhereThereIsASumToScale) {
+TEST(StrategySettings, TakeFp16WithoutCompression) {
   const std::string servers = "precision: fp16\nstrategy: parameter_server\n";
-  EXPECT_EQ(read_good(servers + "consistency: sync").precision, "fp16");
-  for (const char* more : {"consistency: async", "consistency: bounded", "compression: int8"}) {
-    const auto errors = testing::read_settings(testing::text_job_with(servers + more)).errors;
-    ASSERT_EQ(errors.size(), 1U) << more;
-    EXPECT_NE(errors[0].find("precision: fp16 goes with consistency: sync and without compression"),
-              std::string::npos)
-        << errors[0];
-  }
+  for (const char* consistency : {"sync", "bounded", "async"})
+    EXPECT_EQ(read_good(servers + "consistency: " + consistency).precision, "fp16");
+  const auto errors = testing::read_settings(testing::text_job_with(servers + "compression: int8")).errors;
+  ASSERT_EQ(errors.size(), 1U);
+  EXPECT_NE(errors[0].find("precision: fp16 goes without compression"), std::string::npos) << errors[0];
 }
 
 TEST(AuditSettings, AreOffUnlessAskedFor) {

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 #include <random>
+#include <regex>
 #include <string>
 
 #include "tests/small_images.hpp"
@@ -75,9 +76,11 @@ class ModelRecipes : public TrainingJob {
   }
 
   /// A module that PyTorch exported, with batch norm and dropout; empty without PyTorch.
-  std::string exported_module() const {
+  std::string exported_module(const std::string& dropout = "Dropout(0.2)") const {
     const std::string path = folder_ / "module.pt";
-    const std::string script = write("export.py", tests::kExportModule);
+    std::string text = tests::kExportModule;
+    text = std::regex_replace(text, std::regex("Dropout\\(0.2\\)"), dropout);
+    const std::string script = write("export.py", text);
     const std::string command = "/usr/bin/python3 '" + script + "' '" + path + "' 2>/dev/null";
     return std::system(command.c_str()) == 0 ? path : "";
   }

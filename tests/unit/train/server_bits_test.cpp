@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <barrier>
+
 #include "tests/unit/train/server_job.hpp"
 
 namespace ds::train {
@@ -114,10 +116,12 @@ TEST_F(ServerBits, AreKeptWhenWorkersDieInAnyCallAndReplicasTakeOver) {
     const auto servers = servers_for(on_servers, 3, true);
     (void)train_on(*servers, on_servers, 2, 1);
     servers->begin_generation();
+    std::barrier all_have_servers(2);  // nobody dies while another still asks for them
     collective::run_gang(collective::assign_logical_ranks(4, 2), [&](collective::Communicator& communicator) {
       const auto session = open(on_servers);
       const bool mine = communicator.rank() == 1;
-      ASSERT_TRUE(session->use_servers(mine ? servers->link_that_dies(calls) : servers->link(), false));
+      EXPECT_TRUE(session->use_servers(mine ? servers->link_that_dies(calls) : servers->link(), false));
+      all_have_servers.arrive_and_wait();
       while (true) {
         const StateImage before = session->image(true);
         if (session->run_step(communicator)) continue;

@@ -199,8 +199,12 @@ TEST_F(FreeTraining, MovesBuffersCountersAndBadRecordsAtBoundaries) {
   EXPECT_EQ(counter, static_cast<std::int64_t>(3 * spec.batch.accumulate)) << "as one rank counts";
 }
 
-TEST_F(FreeTraining, FindsALossScaleThatFitsAndAgreesOnItAtBoundaries) {
-  scheduler::JobSpec spec = free_job("async");
+class FreeFp16Training : public FreeTraining, public ::testing::WithParamInterface<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(With, FreeFp16Training, ::testing::Values("bounded", "async"));
+
+TEST_P(FreeFp16Training, FindsALossScaleThatFitsAndAgreesOnItAtBoundaries) {
+  scheduler::JobSpec spec = free_job(GetParam());
   spec.precision = "fp16";
   spec.data.validate.reset();
   spec.checkpoint.every_steps = 8;

@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 
+#include "actors/train/optimizer.hpp"
 #include "tests/unit/data/packed_files.hpp"
 #include "tests/unit/train/training_job.hpp"
 
@@ -29,6 +30,21 @@ class SessionRules : public TrainingJob {
   }
 };
 
+TEST_F(SessionRules, RefuseAStateThatIsTooLargeToTravel) {
+  scheduler::OptimizerSpec spec;
+  spec.name = "adamw";
+  const std::uint64_t most = (std::uint64_t{60} << 30) / 12;
+  EXPECT_TRUE(check_state_size(spec, most));
+  const auto refused = check_state_size(spec, most + 1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(refused.error().message.find("5368709121 parameters with the state of adamw are 3 vectors"),
+            std::string::npos)
+      << refused.error().message;
+  spec.name = "sgd";
+  EXPECT_TRUE(check_state_size(spec, 3 * most));
+}
+
 TEST_F(SessionRules, EvaluateAfterEpochsOrStepsAndAtTheEnd) {
   scheduler::JobSpec spec = job(150);  // 5 steps an epoch
   spec.until = {};
@@ -53,6 +69,22 @@ TEST_F(SessionRules, StopEarlyWithoutAGainAndStayStoppedInARestoredState) {
   const auto other = open(spec);
   ASSERT_TRUE(other->restore(session->image(true)));
   EXPECT_TRUE(other->finished());
+}
+
+TEST_F(SessionRules, EvaluateTheLossAloneOrBesideMetrics) {
+  scheduler::JobSpec spec = job(150);
+  spec.validate.metrics = {"loss"};
+  collective::Communicator one(spec.logical_ranks());
+  const auto alone = open(spec)->evaluate(one);
+  ASSERT_TRUE(alone);
+  EXPECT_GT(alone->loss, 0);
+  EXPECT_TRUE(alone->metrics.empty());
+  spec.validate.metrics = {"loss", "f1"};
+  const auto beside = open(spec)->evaluate(one);
+  ASSERT_TRUE(beside);
+  EXPECT_EQ(beside->loss, alone->loss);
+  EXPECT_EQ(beside->metrics.size(), 1U);
+  EXPECT_TRUE(beside->metrics.contains("f1"));
 }
 
 TEST_F(SessionRules, StopWhenTheTargetIsReached) {

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "actors/data/sample_order.hpp"
+#include "actors/train/piece_watch.hpp"
 #include "tests/unit/train/training_job.hpp"
 
 namespace ds::train {
@@ -102,6 +103,71 @@ TEST_F(SessionState, GoesOnLateInAnEpochWithItsNextBatchAndNoOther) {
     ASSERT_EQ(share.samples.size(), 2U);
     for (const std::uint64_t sample : share.samples) EXPECT_EQ(sample, order.sample_at(0, position++));
   }
+}
+
+/// Gives up before the piece that follows so many.
+class GivesUpAfter : public PieceWatch {
+ public:
+  explicit GivesUpAfter(int pieces) : left_(pieces) {}
+  Result<void> begin(PieceKind) override {
+    if (left_-- > 0) return {};
+    ++refused;
+    return fail(ErrorCode::cancelled, "enough");
+  }
+  void end() override { ++ended; }
+
+  int refused = 0, ended = 0;
+
+ private:
+  int left_;
+};
+
+TEST_F(SessionState, IsThatOfBeforeAStepThatWasGivenUpBetweenMicroBatches) {
+  scheduler::JobSpec spec = job();
+  spec.batch.accumulate = 3;
+  collective::Communicator one(spec.logical_ranks());
+  const auto session = open(spec), undisturbed = open(spec);
+  ASSERT_TRUE(session->run_step(one));
+  const StateImage before = session->image(true);
+  GivesUpAfter watch(7);  // of twelve
+  session->watch_pieces(&watch);
+  const auto given_up = session->run_step(one);
+  ASSERT_FALSE(given_up);
+  EXPECT_EQ(given_up.error().code, ErrorCode::cancelled);
+  EXPECT_EQ(watch.ended, 7);
+  EXPECT_EQ(watch.refused, 1) << "it went on with another micro-batch";
+  EXPECT_EQ(session->image(false).tensors, before.tensors);
+  session->watch_pieces(nullptr);
+  collective::Communicator next(spec.logical_ranks());
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(session->run_step(next));
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(undisturbed->run_step(next));
+  EXPECT_EQ(session->image(false).tensors, undisturbed->image(false).tensors);
+}
+
+TEST_F(SessionState, LeavesNoTraceOfAnEvaluationThatWasGivenUp) {
+  scheduler::JobSpec spec = job();
+  spec.batch.global = 4;  // batches of four rows in the evaluation
+  spec.early_stop = scheduler::EarlyStop{};
+  collective::Communicator one(spec.logical_ranks());
+  const auto session = open(spec), undisturbed = open(spec);
+  ASSERT_TRUE(session->run_step(one));
+  ASSERT_TRUE(undisturbed->run_step(one));
+  const StateImage before = session->image(true);
+  GivesUpAfter watch(9);
+  session->watch_pieces(&watch);
+  const auto given_up = session->evaluate(one);
+  ASSERT_FALSE(given_up);
+  EXPECT_EQ(given_up.error().code, ErrorCode::cancelled);
+  EXPECT_EQ(watch.ended, 9);
+  EXPECT_EQ(watch.refused, 1) << "it went on with another batch";
+  EXPECT_EQ(session->image(false).tensors, before.tensors);
+  session->watch_pieces(nullptr);
+  collective::Communicator next(spec.logical_ranks());
+  const auto again = session->evaluate(next), expected = undisturbed->evaluate(next);
+  ASSERT_TRUE(again && expected);
+  EXPECT_EQ(again->loss, expected->loss);
+  EXPECT_EQ(again->metrics, expected->metrics);
+  EXPECT_EQ(session->image(false).tensors, undisturbed->image(false).tensors);
 }
 
 TEST_F(SessionState, IsTakenFromACheckpointThatLacksTheLatestKindOfProgress) {

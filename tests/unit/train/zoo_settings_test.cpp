@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <sstream>
+#include <string>
+
 #include "actors/train/model.hpp"
 
 namespace ds::train {
@@ -36,6 +40,29 @@ TEST(ZooSettings, OfTheJobFileAreThoseOfTheModels) {
     ASSERT_FALSE(scheduler::find_zoo_settings(zoo).empty()) << zoo;
     const auto model = Model::create(request_for(zoo));
     EXPECT_TRUE(model) << zoo << ": " << model.error().message;
+  }
+}
+
+/// The names in "…: MODEL has no such setting, there are A, B, C".
+std::set<std::string> names_in(const std::string& message) {
+  const std::string mark = "there are ";
+  std::set<std::string> names;
+  std::istringstream rest(message.substr(message.find(mark) + mark.size()));
+  for (std::string name; std::getline(rest >> std::ws, name, ',');) names.insert(name);
+  return names;
+}
+
+TEST(ZooSettings, OfTheModelsCanAllBeGivenInAJobFile) {
+  for (const char* zoo :
+       {"text_classifier", "bag_of_words", "mlp", "resnet", "transformer", "lstm", "unet"}) {
+    ModelRequest request = request_for(zoo);
+    request.model.settings["no_such_setting"] = {1};
+    const auto refused = Model::create(request);
+    ASSERT_FALSE(refused) << zoo;
+    std::set<std::string> ours;
+    for (const scheduler::ZooSetting& setting : scheduler::find_zoo_settings(zoo))
+      ours.insert(std::string(setting.name));
+    EXPECT_EQ(names_in(refused.error().message), ours) << zoo << ": " << refused.error().message;
   }
 }
 

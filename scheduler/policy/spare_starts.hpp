@@ -4,13 +4,14 @@
 
 namespace ds::scheduler {
 
-/// When a job's data shards may be started again, after some have ended. Pure.
+/// When processes that a job can do without (data shards, workers beyond those that train) may be started
+/// again, after some have ended. Pure.
 ///
 /// One that was ready is replaced at once. One that ended before would not get ready the next moment either:
 /// the next start waits a second, then twice as long each time, up to five minutes. If something outside
 /// ended it (an operator, the kernel for want of memory) that wait begins only after `kFree` of them in a
-/// row, for a job is not to be without shards because somebody is quick.
-class ShardStarts {
+/// row, for a job is not to be without them because somebody is quick.
+class SpareStarts {
  public:
   static constexpr std::uint32_t kFree = 20;
   static constexpr std::int64_t kFirstWaitMs = 1'000;

@@ -1,10 +1,10 @@
-#include "scheduler/policy/shard_starts.hpp"
+#include "scheduler/policy/spare_starts.hpp"
 
 #include <algorithm>
 
 namespace ds::scheduler {
 
-std::int64_t ShardStarts::on_ended(bool was_ready, bool by_outside, std::int64_t now_ms) {
+std::int64_t SpareStarts::on_ended(bool was_ready, bool by_outside, std::int64_t now_ms) {
   if (was_ready) {
     *this = {};
     return 0;
