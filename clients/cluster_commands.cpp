@@ -1,10 +1,15 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 
 #include "clients/commands.hpp"
+#include "clients/failure.hpp"
 #include "clients/interrupt.hpp"
 #include "clients/local_cluster.hpp"
+#include "clients/local_home.hpp"
+#include "clients/printable.hpp"
 
 namespace ds::clients {
 namespace {
@@ -17,10 +22,19 @@ std::string join(const std::vector<std::string>& names) {
 
 }  // namespace
 
-ExitCode bring_up(const CommandContext& context, int nodes, int slots) {
+ExitCode bring_up(const CommandContext& context, int nodes, int slots, const std::string& tenants) {
+  std::optional<std::string> text;
+  if (!tenants.empty()) {
+    text = read_small_file(tenants);
+    if (!text) {
+      throw Failure(ExitCode::usage, "usage",
+                    fmt::format("cannot read {}, or it has more than 64 KiB", printable_line(tenants)),
+                    "ds-submit up --tenants takes a YAML file of tenants");
+    }
+  }
   LocalCluster cluster(find_local_home());
   set_interrupt_message("\ninterrupted; ds-submit up goes on, ds-submit down stops what was started\n");
-  const auto up = cluster.up({nodes, slots});
+  const auto up = cluster.up({nodes, slots}, text);
   if (context.json) {
     write_out(nlohmann::json{{"head", up.address},
                              {"nodes", nodes},

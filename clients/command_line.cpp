@@ -24,6 +24,7 @@ struct Arguments {
   std::string head;
   std::string format = "table";
   std::string file;
+  std::string tenants;
   std::string job;
   std::string export_format = "torchscript";
   std::string export_file;
@@ -113,19 +114,24 @@ class CommandLine {
   }
 
   void add_cluster_commands() {
-    auto* up =
-        add("up", "start a cluster on this machine, or what of it is not running",
-            [this](const auto& context) { return bring_up(context, arguments_.nodes, arguments_.slots); });
+    auto* up = add("up", "start a cluster on this machine, or what of it is not running",
+                   [this](const auto& context) {
+                     return bring_up(context, arguments_.nodes, arguments_.slots, arguments_.tenants);
+                   });
     up->add_option("--nodes", arguments_.nodes, "how many nodes (2)")
         ->check(CLI::Range(1, 64))
         ->option_text("N");
     up->add_option("--slots", arguments_.slots, "slots a node offers (2)")
         ->check(CLI::Range(1, 1024))
         ->option_text("N");
+    up->add_option("--tenants", arguments_.tenants,
+                   "file that says what each tenant may use; remembered (an empty one is forgotten)")
+        ->option_text("FILE");
     auto* down = add("down", "stop the cluster of this machine; jobs and checkpoints are kept",
                      [this](const auto& context) { return take_down(context, arguments_.purge); });
     down->add_flag("--purge", arguments_.purge, "remove jobs and checkpoints too");
     add("nodes", "list the nodes", list_nodes);
+    add("tenants", "list the tenants' queues: what they may use and use", list_tenants);
   }
 
   void add_job_commands() {

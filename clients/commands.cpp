@@ -149,6 +149,11 @@ ExitCode list_nodes(const CommandContext& context) {
               [&](const json& nodes) { return format_nodes(nodes, context.terminal.colour_out); });
 }
 
+ExitCode list_tenants(const CommandContext& context) {
+  return show(context, "/api/v1/tenants",
+              [&](const json& tenants) { return format_tenants(tenants, context.terminal.colour_out); });
+}
+
 ExitCode list_checkpoints(const CommandContext& context, const std::string& job) {
   return show(context, job_path(job, "/checkpoints"),
               [&](const json& answer) { return format_checkpoints(answer, context.terminal.colour_out); });

@@ -26,6 +26,7 @@ ExitCode show_job(const CommandContext& context, const std::string& job);
 ExitCode show_logs(const CommandContext& context, const std::string& job, bool follow);
 ExitCode cancel_job(const CommandContext& context, const std::string& job);
 ExitCode list_nodes(const CommandContext& context);
+ExitCode list_tenants(const CommandContext& context);
 ExitCode list_checkpoints(const CommandContext& context, const std::string& job);
 ExitCode explain_wait(const CommandContext& context, const std::string& job);
 /// `step` 0: the newest checkpoint.
@@ -35,7 +36,8 @@ ExitCode export_job(const CommandContext& context, const std::string& job, const
 ExitCode audit_job(const CommandContext& context, const std::string& job, const std::string& folder);
 ExitCode show_version(const CommandContext& context);
 
-ExitCode bring_up(const CommandContext& context, int nodes, int slots);
+/// `tenants`: the file that says what they may use; empty: as last time.
+ExitCode bring_up(const CommandContext& context, int nodes, int slots, const std::string& tenants);
 ExitCode take_down(const CommandContext& context, bool purge);
 
 }  // namespace ds::clients

@@ -114,6 +114,7 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
   add_line(out, "reason", printable_line(text_at(job, "reason")));
   add_line(out, "kind", printable_line(text_at(job, "kind")));
   add_line(out, "tenant", printable_line(text_at(job, "tenant")));
+  if (number_at(job, "priority")) add_line(out, "priority", format_number(job, "priority"));
   if (integer_at(job, "total_steps") > 0)
     add_line(out, "progress", format_progress(job, std::nullopt, std::nullopt));
   const std::int64_t minimum = integer_at(job, "workers_min");
@@ -152,6 +153,30 @@ std::string format_nodes(const json& nodes, bool coloured) {
   }
   return format_table({"NODE", "ADDRESS", "STATE", "SLOTS", "CORES", "GPUS", "MEMORY", "PID"}, rows,
                       coloured);
+}
+
+std::string format_tenants(const json& tenants, bool coloured) {
+  std::vector<std::vector<Cell>> rows;
+  const auto number = [](const json& tenant, const char* field) {
+    return Cell{format_number(tenant, field), Colour::none, true};
+  };
+  for (const auto& tenant : tenants) {
+    const auto weight = number_at(tenant, "weight");
+    rows.push_back({{text_at(tenant, "name")},
+                    number(tenant, "guaranteed"),
+                    number(tenant, "used"),
+                    number(tenant, "borrowed"),
+                    number(tenant, "borrowing_limit"),
+                    number(tenant, "lending_limit"),
+                    {weight ? fmt::format("{:g}", *weight) : "-", Colour::none, true},
+                    {format_percent(tenant, "share"), Colour::none, true},
+                    {format_percent(tenant, "recent_share"), Colour::none, true},
+                    number(tenant, "running"),
+                    number(tenant, "waiting")});
+  }
+  return format_table({"TENANT", "GUARANTEED", "USED", "BORROWED", "MAY BORROW", "LENDS", "WEIGHT", "SHARE",
+                       "LATELY", "RUNNING", "WAITING"},
+                      rows, coloured);
 }
 
 std::string format_checkpoints(const json& checkpoints, bool coloured) {

@@ -11,6 +11,7 @@ namespace ds::clients {
 std::string format_jobs(const nlohmann::json& jobs, std::int64_t now_ms, bool coloured);
 std::string format_job(const nlohmann::json& job, std::int64_t now_ms, bool coloured);
 std::string format_nodes(const nlohmann::json& nodes, bool coloured);
+std::string format_tenants(const nlohmann::json& tenants, bool coloured);
 std::string format_checkpoints(const nlohmann::json& checkpoints, bool coloured);
 std::string format_why(const nlohmann::json& why, bool coloured);
 

@@ -160,7 +160,10 @@ std::string LocalCluster::start_head(Clock::time_point deadline) {
   const auto ready_file = home_.head_dir() / "address";
   std::error_code ignored;
   std::filesystem::remove(ready_file, ignored);  // of the head before; the new one writes it when it is ready
-  start(std::string(kHead), "ds-head", {"--data-dir", home_.head_dir().string(), "--listen", listen});
+  std::vector<std::string> arguments{"--data-dir", home_.head_dir().string(), "--listen", listen};
+  if (std::filesystem::exists(home_.tenants_file(), ignored))
+    arguments.insert(arguments.end(), {"--tenants", home_.tenants_file().string()});
+  start(std::string(kHead), "ds-head", arguments);
   for (;;) {
     const auto address = read_small_file(ready_file);
     if (address && !address->empty()) {
@@ -198,7 +201,13 @@ void LocalCluster::wait_for_nodes(const std::string& address, const ClusterShape
   }
 }
 
-LocalCluster::Up LocalCluster::up(const ClusterShape& shape) {
+void LocalCluster::remember_tenants(const std::optional<std::string>& text) {
+  if (text && !text->empty()) return write_small_file(home_.tenants_file(), *text + "\n");
+  std::error_code ignored;
+  std::filesystem::remove(home_.tenants_file(), ignored);
+}
+
+LocalCluster::Up LocalCluster::up(const ClusterShape& shape, const std::optional<std::string>& tenants) {
   prepare_folders();
   members_ = living_members();
   const auto running = parse_cluster_shape(read_small_file(home_.shape_file()).value_or(""));
@@ -208,11 +217,17 @@ LocalCluster::Up LocalCluster::up(const ClusterShape& shape) {
                               running->slots),
                   "ds-submit down stops it; jobs and checkpoints are kept");
   }
+  const bool head_lives = members_.count(std::string(kHead)) > 0;
+  const auto tenants_before = read_small_file(home_.tenants_file());
+  if (tenants && head_lives && *tenants != tenants_before.value_or("")) {
+    throw Failure(ExitCode::conflict, "conflict", "the head is up with other tenants",
+                  "ds-submit down stops it; jobs and checkpoints are kept");
+  }
   write_small_file(home_.shape_file(), format_cluster_shape(shape));
+  if (tenants) remember_tenants(tenants);
   const auto deadline = Clock::now() + kReadyTime;
   try {
     Up result;
-    const bool head_lives = members_.count(std::string(kHead)) > 0;
     const auto remembered = read_small_file(home_.address_file());
     result.address = head_lives && remembered ? *remembered : start_head(deadline);
     for (int i = 1; i <= shape.nodes; ++i) {
@@ -227,6 +242,7 @@ LocalCluster::Up LocalCluster::up(const ClusterShape& shape) {
   } catch (...) {
     stop_members(started_);
     forget(started_);
+    if (tenants) remember_tenants(tenants_before);
     throw;
   }
 }
@@ -282,6 +298,7 @@ std::vector<std::string> LocalCluster::down(bool purge) {
   std::error_code error;
   std::filesystem::remove_all(home_.run_dir(), error);
   if (purge && !error) std::filesystem::remove_all(home_.head_dir(), error);
+  if (purge && !error) std::filesystem::remove(home_.tenants_file(), error);
   if (purge && !error) std::filesystem::remove_all(home_.index_dir(), error);
   if (purge && !error) std::filesystem::remove(home_.lock_file(), error);
   if (error)

@@ -41,7 +41,10 @@ class LocalCluster {
   /// port it had, because nodes look for it there. Another shape than the running one is a conflict. When a
   /// member dies meanwhile, what this call started is stopped again and the failure shows that member's last
   /// log lines.
-  Up up(const ClusterShape& shape);
+  ///
+  /// `tenants`: the text of a file for `ds-head --tenants`; it is remembered, and an empty one forgotten.
+  /// None: what is remembered. Another text than a running head was started with is a conflict.
+  Up up(const ClusterShape& shape, const std::optional<std::string>& tenants = std::nullopt);
 
   /// Stops nodes, then the head: SIGTERM, and SIGKILL for what is left after 15 s. Keeps jobs and checkpoints
   /// unless `purge`. Returns the members that were running.
@@ -58,6 +61,7 @@ class LocalCluster {
   Members living_members() const;
   void start(const std::string& name, const std::string& program, const std::vector<std::string>& arguments);
   std::string start_head(Clock::time_point deadline);
+  void remember_tenants(const std::optional<std::string>& text);
   void wait_for_nodes(const std::string& address, const ClusterShape& shape, Clock::time_point deadline);
   void check_members() const;
   [[noreturn]] void fail_with_log(const std::string& name, const std::string& what) const;

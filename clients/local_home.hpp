@@ -22,6 +22,9 @@ struct LocalHome {
   std::filesystem::path pid_file(const std::string& member) const { return run_dir() / (member + ".pid"); }
   std::filesystem::path log_file(const std::string& member) const { return run_dir() / (member + ".log"); }
   std::filesystem::path lock_file() const { return root / "lock"; }
+  std::filesystem::path tenants_file() const {
+    return root / "tenants.yaml";
+  }  ///< what the head was last told of tenants; none: nothing
 };
 
 /// DS_HOME, else XDG_STATE_HOME/ds, else HOME/.local/state/ds. Throws `Failure` when none of the three is

@@ -9,6 +9,7 @@
 #include "actors/fabric/fabric.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/head/serial_thread.hpp"
+#include "scheduler/spec/tenant_tree.hpp"
 #include "storage/checkpoint/checkpoint_store.hpp"
 #include "storage/log/log_store.hpp"
 #include "storage/state/journal.hpp"
@@ -26,6 +27,7 @@ struct HeadParts {
   SerialThread* check_thread = nullptr;  ///< reads the files that submitted jobs name
   std::string version;
   std::string cluster_id;
+  scheduler::TenantTree tenants{};
   std::function<void(const Error&)> die;  ///< the journal failed: nothing may be acknowledged any more
 };
 

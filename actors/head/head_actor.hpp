@@ -149,6 +149,7 @@ class Head : public caf::event_based_actor {
   /// False when no job was made with this key.
   bool answer_known(const std::string& key, const gateway::Respond& respond);
   void answer_nodes(const gateway::Respond& respond);
+  void answer_tenants(const gateway::Respond& respond);
   void cancel(const scheduler::JobRecord& job, const gateway::Respond& respond);
   void answer_logs(const scheduler::JobRecord& job, const gateway::HttpRequest& request,
                    const gateway::Respond& respond);

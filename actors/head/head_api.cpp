@@ -98,6 +98,7 @@ void Head::on_submission_checked(const std::string& key,
   if (answer_known(key, respond)) return;
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&checked)) return respond(*refused);
   const auto& submission = std::get<Submission>(checked);
+  if (const auto refused = check_tenant(submission, parts_.tenants)) return respond(*refused);
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
   const auto id = make_job_id(submission.spec.name, ledger_);
   commit({event("user", "submitted",
@@ -122,6 +123,10 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
   if (route.size() == 1 && route[0] == "nodes") {
     if (request.method != "GET") return respond(wrong_method("GET"));
     return answer_nodes(respond);
+  }
+  if (route.size() == 1 && route[0] == "tenants") {
+    if (request.method != "GET") return respond(wrong_method("GET"));
+    return answer_tenants(respond);
   }
   if (route.size() == 1 && route[0] == "jobs") {
     if (request.method == "POST") return submit(request, respond);
@@ -180,7 +185,7 @@ const JobRecord* Head::resolve_job(const std::string& name, const gateway::Respo
 }
 
 std::string Head::wait_reason(const JobRecord& job) const {
-  if (job.state != JobState::queued) return {};
+  if (!is_waiting(job.state)) return {};
   const auto live = jobs_.find(job.id);
   if (live == jobs_.end() || live->second.waits.empty()) return in_grace_ ? "the head has just started" : "";
   return live->second.waits.front().text;
@@ -201,6 +206,17 @@ void Head::answer_nodes(const gateway::Respond& respond) {
       list.push_back(node_view(node.entry, used));
     }
     respond(json_response(list));
+  });
+}
+
+void Head::answer_tenants(const gateway::Respond& respond) {
+  when_durable([this, respond] {
+    std::uint64_t slots = 0, memory_bytes = 0;
+    for (const auto& [name, node] : nodes_) {
+      slots += node.entry.slots;
+      memory_bytes += node.entry.memory_bytes;
+    }
+    respond(json_response(tenants_view(parts_.tenants, ledger_, {slots, memory_bytes}, now_ms())));
   });
 }
 

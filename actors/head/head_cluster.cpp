@@ -317,7 +317,7 @@ void Head::schedule() {
   for (const auto& name : away) views.push_back({name, 0, 0, false});
   auto demands = ledger_.demands(now_ms());
   stop_growth_of_troubled(demands);
-  const auto plan = plan_first_come_first_served(views, leases, demands);
+  const auto plan = plan_jobs(views, leases, demands, parts_.tenants, ledger_.past_use(now_ms()));
 
   for (auto& [id, job] : jobs_) job.waits.clear();
   for (const auto& wait : plan.waits) jobs_[wait.job].waits = wait.reasons;
@@ -325,9 +325,14 @@ void Head::schedule() {
 
   std::set<std::string> touched;
   std::vector<Event> events;
+  for (const auto& preemption : plan.preemptions) {
+    const auto why = fmt::format("preempted: job {} comes first and needs the slots", preemption.by);
+    spdlog::info("job {}: {}", preemption.job, why);
+    events.push_back(event("scheduler", why, JobStateChanged{preemption.job, JobState::preempted, why}));
+  }
   for (const auto& release : plan.releases) {
     events.push_back(
-        event("scheduler", "another job's minimum needs the slots", LeaseReleasing{release.worker}));
+        event("scheduler", "a job that comes first needs the slots", LeaseReleasing{release.worker}));
     touched.insert(release.job);
     std::ranges::find(leases, release.worker, &Lease::worker)->releasing = true;
   }
@@ -338,13 +343,18 @@ void Head::schedule() {
     events.push_back(
         event("scheduler", why,
               LeaseGranted{next_worker, job, node, resources.cpus, resources.memory_bytes, role}));
-    leases.push_back({next_worker, job, node, resources.cpus, resources.memory_bytes, false, role});
+    leases.push_back({.worker = next_worker,
+                      .job = job,
+                      .node = node,
+                      .slots = resources.cpus,
+                      .memory_bytes = resources.memory_bytes,
+                      .role = role});
     orders.push_back(next_worker++);
     touched.insert(job);
   };
   for (const auto& placement : plan.placements) {
     const auto* job = ledger_.find(placement.job);
-    if (job->state == JobState::queued && !touched.contains(placement.job)) {
+    if (is_waiting(job->state) && !touched.contains(placement.job)) {
       events.push_back(event("scheduler", "its gang has slots",
                              JobStateChanged{placement.job, JobState::starting, "its workers start"}));
     }

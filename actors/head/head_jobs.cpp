@@ -15,6 +15,8 @@ using namespace scheduler;
 /// How long a worker of an ended job may take to leave by itself.
 constexpr auto kLeaveLimit = std::chrono::seconds(5);
 
+using Entries = std::vector<storage::CheckpointEntry>;
+
 std::string master_text(const std::string& job) {
   return "job master of " + job;
 }
@@ -78,7 +80,7 @@ void Head::tell_leases(const std::string& id) {
     leases.push_back({lease.worker, lease.releasing, lease.role});
   const bool has_workers =
       std::ranges::any_of(leases, [](const job::GangLease& lease) { return lease.role == Role::worker; });
-  if (!has_workers && record->state != JobState::queued) {
+  if (!has_workers && !is_waiting(record->state)) {
     set_state(id, JobState::queued, "head", "it lost its workers and waits for slots");
   }
   // Workers obey the master at once; what it bases orders on must not be taken back by a crash of the head.
@@ -110,7 +112,7 @@ void Head::note(const std::string& id, const job::ShowPhase& phase) {
     note_members(jobs_[id], record->members);
     return set_state(id, JobState::running, master_text(id), training_text(*record));
   }
-  if (record->state == JobState::queued) return;
+  if (is_waiting(record->state)) return;
   set_state(id, phase.value == job::ShowPhase::starting ? JobState::starting : JobState::resizing,
             master_text(id), phase.why);
 }
@@ -229,6 +231,12 @@ void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint check
   const auto work = [store = parts_.checkpoints, self, id, checkpoint = std::move(checkpoint), retention,
                      when_saved, time_ms = now_ms()] {
     const auto& state = checkpoint.state;
+    // What a gang saves before it leaves has no metrics, and must not take those of the same step away.
+    const auto kept = checkpoint.metrics.empty() ? store->list(id) : Result<Entries>{};
+    const bool is_known = kept && std::ranges::any_of(*kept, [&](const storage::CheckpointEntry& entry) {
+                            return entry.step == state.step && !entry.metrics.empty();
+                          });
+    if (is_known) return when_saved({});
     storage::CheckpointEntry entry{state.step, 0, time_ms, {}};
     for (const auto& [name, value] : checkpoint.metrics) entry.metrics[name] = value;
     std::vector<storage::NamedBytes> tensors;

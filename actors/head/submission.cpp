@@ -7,10 +7,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "actors/gateway/error_response.hpp"
 #include "actors/head/views.hpp"
+#include "scheduler/policy/queue_use.hpp"
 #include "storage/dataset/csv_first_look.hpp"
 
 namespace ds::head {
@@ -48,10 +51,10 @@ Result<nlohmann::json> parse_body(const std::string& body) {
 
 /// `field` without its last part until the file names it, so that an error points at the nearest line there
 /// is.
-scheduler::Mark nearest_mark(const scheduler::ParsedJob& job, std::string field) {
+scheduler::Mark nearest_mark(const std::map<std::string, scheduler::Mark>& marks, std::string field) {
   while (true) {
-    const auto found = job.marks.find(field);
-    if (found != job.marks.end()) return found->second;
+    const auto found = marks.find(field);
+    if (found != marks.end()) return found->second;
     const auto dot = field.rfind('.');
     if (dot == std::string::npos) return {};
     field.resize(dot);
@@ -79,7 +82,7 @@ void check_source(const scheduler::ParsedJob& job, const scheduler::SourceSpec& 
   const auto checked = storage::check_labelled_text(path, *text, *label);
   if (checked) return;
   errors.push_back(
-      {field, nearest_mark(job, field + ".source"), checked.error().message, checked.error().hint});
+      {field, nearest_mark(job.marks, field + ".source"), checked.error().message, checked.error().hint});
 }
 
 std::variant<Submission, gateway::HttpResponse> check_request(const gateway::HttpRequest& request) {
@@ -120,6 +123,7 @@ std::variant<Submission, gateway::HttpResponse> check_request(const gateway::Htt
   if (job.spec.data.validate) check_source(job, *job.spec.data.validate, "data.validate", errors);
   if (!errors.empty()) return invalid_job_response(errors, submission.file);
   submission.spec = std::move(job.spec);
+  submission.marks = std::move(job.marks);
   return submission;
 }
 
@@ -137,6 +141,26 @@ std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::
     return error_response(
         {ErrorCode::internal, fmt::format("the job could not be checked: {}", error.what()), {}});
   }
+}
+
+std::optional<gateway::HttpResponse> check_tenant(const Submission& submission,
+                                                  const scheduler::TenantTree& tenants) {
+  const scheduler::JobSpec& spec = submission.spec;
+  const auto found = scheduler::resolve_queue(tenants, spec.tenant, spec.queue);
+  if (const auto* fault = std::get_if<scheduler::QueueFault>(&found)) {
+    const scheduler::SpecError error{fault->field, nearest_mark(submission.marks, fault->field),
+                                     fault->message, fault->hint};
+    return invalid_job_response(std::span(&error, 1), submission.file);
+  }
+  const std::uint64_t needed = std::uint64_t{spec.workers.min} * spec.resources.cpus;
+  const scheduler::QueueUse nothing(tenants, std::nullopt);
+  const auto limit = nothing.find_limit(std::get<std::size_t>(found), needed);
+  if (!limit) return std::nullopt;
+  return gateway::error_response(
+      429, "refused_by_quota",
+      fmt::format("the job needs {} slots at least, and {} may have {} at most", needed,
+                  tenants.full_name(*limit), tenants[*limit].most().value_or(0)),
+      "give workers.min a smaller number; ds-submit tenants shows the quotas");
 }
 
 }  // namespace ds::head

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
 #include <variant>
 
 #include "actors/gateway/http_server.hpp"
 #include "scheduler/spec/job_file.hpp"
+#include "scheduler/spec/tenant_tree.hpp"
 #include "storage/result.hpp"
 
 namespace ds::head {
@@ -14,6 +17,7 @@ struct Submission {
   std::string key;  ///< idempotency key, may be empty
   std::string file, directory, text;
   scheduler::JobSpec spec;
+  std::map<std::string, scheduler::Mark> marks{};  ///< where its fields stand in the file
 };
 
 /// The key that a client gave its submission; empty when it gave none.
@@ -22,5 +26,10 @@ std::string idempotency_key(const gateway::HttpRequest& request);
 /// Checks the body of `POST /api/v1/jobs`. Reads the beginning of the data files, so it may block and never
 /// runs on an actor's thread. The alternative is the answer to give. Throws nothing.
 std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::HttpRequest& request);
+
+/// The answer to give when the job's tenant or queue is not known, or may never have what the job needs at
+/// least. Pure.
+std::optional<gateway::HttpResponse> check_tenant(const Submission& submission,
+                                                  const scheduler::TenantTree& tenants);
 
 }  // namespace ds::head

@@ -8,6 +8,8 @@
 #include <ctime>
 
 #include "actors/gateway/error_response.hpp"
+#include "scheduler/policy/queue_use.hpp"
+#include "scheduler/policy/shares.hpp"
 
 namespace ds::head {
 namespace {
@@ -94,6 +96,9 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
             {"name", job.spec.name},
             {"kind", "train"},
             {"tenant", job.spec.tenant},
+            {"queue", job.spec.queue},
+            {"priority", job.spec.priority},
+            {"preemptible", job.spec.preemptible},
             {"state", to_string(job.state)},
             {"reason", wait_reason.empty() ? job.reason : wait_reason},
             {"step", step},
@@ -129,6 +134,48 @@ json node_view(const NodeEntry& node, std::uint32_t slots_used) {
   return {{"id", node.name},     {"address", node.address},           {"state", node.state},
           {"slots", node.slots}, {"slots_used", slots_used},          {"cores", node.cores},
           {"gpus", node.gpus},   {"memory_bytes", node.memory_bytes}, {"pid", node.pid}};
+}
+
+json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
+                  const ClusterSize& cluster, std::int64_t now_ms) {
+  using scheduler::TenantTree;
+  scheduler::QueueUse use(tenants, cluster.slots);
+  const scheduler::QueueUse nothing = use;
+  const auto queue_of = [&](const auto& one) {
+    return tenants.find(one.tenant, one.queue).value_or(TenantTree::kRoot);
+  };
+  for (const auto& [worker, lease] : ledger.leases()) {
+    if (lease.role == scheduler::Role::worker) use.add(queue_of(lease), lease.slots, lease.memory_bytes);
+  }
+  std::vector<std::pair<int, int>> jobs(tenants.queues.size());  // with workers, without
+  for (const auto& demand : ledger.demands(now_ms)) {
+    const bool runs = ledger.find(demand.job)->workers > 0;
+    for (std::size_t queue = queue_of(demand);; queue = tenants[queue].parent) {
+      ++(runs ? jobs[queue].first : jobs[queue].second);
+      if (queue == TenantTree::kRoot) break;
+    }
+  }
+  const scheduler::Shares now(tenants, {}, cluster.slots, cluster.memory_bytes);
+  const scheduler::Shares lately(tenants, ledger.past_use(now_ms), cluster.slots, cluster.memory_bytes);
+  const auto or_null = [](const auto& limit) { return limit ? json(*limit) : json(nullptr); };
+  json list = json::array();
+  for (std::size_t i = tenants.has_tenants() ? 1 : 0; i < tenants.queues.size(); ++i) {
+    const scheduler::QueueSpec& queue = tenants[i];
+    const auto used = use.slots(i);
+    list.push_back({{"name", i == TenantTree::kRoot ? "default" : tenants.full_name(i)},
+                    {"parent", queue.depth < 2 ? json(nullptr) : json(tenants.full_name(queue.parent))},
+                    {"guaranteed", queue.guaranteed},
+                    {"borrowing_limit", or_null(queue.borrowing_limit)},
+                    {"lending_limit", or_null(queue.lending_limit)},
+                    {"weight", queue.weight},
+                    {"used", used},
+                    {"borrowed", used > queue.guaranteed && i > 0 ? used - queue.guaranteed : 0},
+                    {"share", now.of(use, i) * queue.weight},
+                    {"recent_share", lately.of(nothing, i) * queue.weight},
+                    {"running", jobs[i].first},
+                    {"waiting", jobs[i].second}});
+  }
+  return list;
 }
 
 json checkpoints_view(std::span<const storage::CheckpointEntry> entries, const scheduler::Goal& goal) {

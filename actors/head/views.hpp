@@ -10,6 +10,7 @@
 #include "actors/gateway/http_server.hpp"
 #include "scheduler/ledger/ledger.hpp"
 #include "scheduler/spec/job_file.hpp"
+#include "scheduler/spec/tenant_tree.hpp"
 #include "storage/checkpoint/checkpoint_store.hpp"
 #include "storage/result.hpp"
 
@@ -35,6 +36,11 @@ struct NodeEntry {
   std::uint32_t cores = 0;        ///< that its workers may run on
 };
 
+/// Of the nodes that are up.
+struct ClusterSize {
+  std::uint64_t slots = 0, memory_bytes = 0;
+};
+
 // The documents of `clients/openapi.yaml`. Pure.
 
 /// `pids`: by worker, as far as known. `whole`: with workers and evaluations, as for one job.
@@ -42,6 +48,9 @@ nlohmann::json job_view(const scheduler::JobRecord& job, const LiveJob* live, co
                         const scheduler::Ledger& ledger, const std::map<std::uint64_t, std::int32_t>& pids,
                         bool whole);
 nlohmann::json node_view(const NodeEntry& node, std::uint32_t slots_used);
+/// All queues but the root, parents before children; without tenants one called `default` for everybody.
+nlohmann::json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
+                            const ClusterSize& cluster, std::int64_t now_ms);
 nlohmann::json checkpoints_view(std::span<const storage::CheckpointEntry> entries,
                                 const scheduler::Goal& goal);
 nlohmann::json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons);

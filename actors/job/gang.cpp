@@ -55,13 +55,11 @@ GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
   }
   workers_ = std::move(next);
   std::erase_if(awaited_, [&](auto worker) { return !workers_.contains(worker); });
-  // One that was told to leave before it could ever help has nothing to hand over, and when all leave there
-  // is nobody to hand it to.
-  const bool all_leave = std::ranges::all_of(workers_, [](const auto& entry) {
-    return entry.second.releasing || entry.second.role != scheduler::Role::worker;
-  });
+  // One that was told to leave before it could ever help has nothing to hand over. When all leave there is
+  // nobody to hand it to: then it is saved, unless servers have it.
+  const bool needless = all_leave() && options_.servers;
   for (auto& [id, worker] : workers_) {
-    if (worker.releasing && worker.present && (!worker.ready || all_leave)) actions.push_back(StopWorker{id});
+    if (worker.releasing && worker.present && (!worker.ready || needless)) actions.push_back(StopWorker{id});
   }
   reconsider(actions, now);
   return actions;
@@ -71,7 +69,10 @@ GangActions Gang::on_hello(std::uint64_t worker, const WorkerStatus& status, Tim
   GangActions actions;
   auto* known = find(worker);
   if (known == nullptr || known->lost || stage_ == Stage::finished) return {StopWorker{worker}};
-  if (known->releasing && !known->ready && status.phase != WorkerPhase::training) return {StopWorker{worker}};
+  // One that stopped for an earlier head may hold what that was about to save.
+  const bool holds_news = all_leave() && !options_.servers && status.step > checkpoint_step_;
+  if (known->releasing && !known->ready && status.phase != WorkerPhase::training && !holds_news)
+    return {StopWorker{worker}};
   known->present = true;
   known->status = status;
   known->trained |= status.phase == WorkerPhase::training || status.step > 0;
@@ -82,7 +83,10 @@ GangActions Gang::on_hello(std::uint64_t worker, const WorkerStatus& status, Tim
   if (status.phase == WorkerPhase::finished) return on_finished(worker, generation_, status.step);
   if (!known->ready) last_ready_ = now;
   known->ready = true;
-  if (stage_ == Stage::pausing) {
+  const bool is_saving = stage_ == Stage::leaving && saving_generation_ == generation_;
+  if (stage_ == Stage::leaving && known->releasing && !is_saving) {
+    begin_leave(actions, now);
+  } else if (stage_ == Stage::pausing) {
     if (status.generation >= generation_) {  // it obeyed a head whose last generation was never recorded
       begin_pause(actions, now, "a worker came back");
     } else {
@@ -129,6 +133,13 @@ bool Gang::must_change() const {
 }
 
 void Gang::reconsider(GangActions& actions, Time now) {
+  if (stage_ != Stage::leaving && stage_ != Stage::finished && has_state_to_save()) {
+    // After a restart of the head the newest state may be with one that was not heard of yet.
+    const bool all_heard = std::ranges::all_of(
+        workers_, [](const auto& entry) { return entry.second.present || entry.second.lost; });
+    const bool waited = !recovering_since_ || now - *recovering_since_ >= options_.recover_limit;
+    if (all_heard || !recovering_ || waited) return begin_leave(actions, now);
+  }
   switch (stage_) {
     case Stage::gathering:
       take_back_or_gather(actions, now);
@@ -152,15 +163,73 @@ void Gang::reconsider(GangActions& actions, Time now) {
       if (must_change() && now >= retry_at_)
         begin_pause(actions, now, stuck_ ? "a worker was lost" : "the gang changes its size");
       break;
+    case Stage::leaving:
+      if (awaited_.empty()) save_newest(actions, now);
+      break;
     case Stage::finished:
       break;
   }
 }
 
+bool Gang::all_leave() const {
+  return std::ranges::all_of(workers_, [](const auto& entry) {
+    return entry.second.releasing || entry.second.role != scheduler::Role::worker;
+  });
+}
+
+/// Whether all workers must leave, and one has a state that would be lost with them.
+bool Gang::has_state_to_save() const {
+  return !options_.servers && all_leave() && std::ranges::any_of(workers_, [](const auto& entry) {
+    const Worker& worker = entry.second;
+    return worker.role == scheduler::Role::worker && worker.ready && worker.present && !worker.lost;
+  });
+}
+
+void Gang::begin_leave(GangActions& actions, Time now) {
+  // A worker that comes late doesn't give the others more time.
+  const auto since = stage_ == Stage::leaving ? entered_ : now;
+  enter(Stage::leaving, since);
+  order_pause(actions);
+}
+
+/// With all paused their steps are known; nothing is saved that is a checkpoint already.
+void Gang::save_newest(GangActions& actions, Time now) {
+  if (saving_generation_ == generation_) return;  // it is under way
+  const Worker* newest = nullptr;
+  std::uint64_t holder = 0;
+  for (const auto& [id, worker] : workers_) {
+    if (!worker.ready || worker.lost || worker.status.generation != generation_) continue;
+    if (newest == nullptr || worker.status.step > newest->status.step) newest = &worker, holder = id;
+  }
+  if (newest == nullptr || newest->status.step <= checkpoint_step_) return finish_leave(actions, now);
+  saving_generation_ = generation_;
+  actions.push_back(SaveState{holder, generation_, newest->status.step});
+}
+
+GangActions Gang::on_saved(std::uint64_t generation, Time now) {
+  GangActions actions;
+  if (stage_ == Stage::leaving && generation == generation_) finish_leave(actions, now);
+  return actions;
+}
+
+void Gang::finish_leave(GangActions& actions, Time now) {
+  for (auto& [id, worker] : workers_) {
+    if (!worker.releasing) continue;
+    worker.ready = false;  // whatever it has is saved, or lost
+    if (worker.present) actions.push_back(StopWorker{id});
+  }
+  awaited_.clear();
+  members_.clear();
+  stuck_ = false;
+  enter(Stage::gathering, now);
+  reconsider(actions, now);
+}
+
 void Gang::take_back_or_gather(GangActions& actions, Time now) {
   if (recovering_) {
-    const bool all_heard = std::all_of(workers_.begin(), workers_.end(), [](const auto& entry) {
-      return entry.second.present || entry.second.releasing || entry.second.lost;
+    const bool leaves = all_leave();
+    const bool all_heard = std::all_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+      return entry.second.present || (entry.second.releasing && !leaves) || entry.second.lost;
     });
     if (!all_heard) return;
     recovering_ = false;
@@ -182,11 +251,16 @@ void Gang::take_back_or_gather(GangActions& actions, Time now) {
 
 void Gang::begin_pause(GangActions& actions, Time now, const std::string& why) {
   stuck_ = false;
+  enter(Stage::pausing, now);
+  actions.push_back(ShowPhase{members_.empty() ? ShowPhase::starting : ShowPhase::resizing, why});
+  order_pause(actions);
+  if (awaited_.empty()) enter(Stage::gathering, now);
+}
+
+void Gang::order_pause(GangActions& actions) {
   for (const auto& [id, worker] : workers_) generation_ = std::max(generation_, worker.status.generation);
   ++generation_;
-  enter(Stage::pausing, now);
   awaited_.clear();
-  actions.push_back(ShowPhase{members_.empty() ? ShowPhase::starting : ShowPhase::resizing, why});
   for (auto& [id, worker] : workers_) {
     // One that is being released may be the only one with the newest state: it stays until the others have
     // it.
@@ -195,7 +269,6 @@ void Gang::begin_pause(GangActions& actions, Time now, const std::string& why) {
     worker.pause_limit = Time(0);
     actions.push_back(PauseWorker{id, generation_});
   }
-  if (awaited_.empty()) enter(Stage::gathering, now);
 }
 
 GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std::uint64_t step, Time now,
@@ -206,10 +279,14 @@ GangActions Gang::on_paused(std::uint64_t worker, std::uint64_t generation, std:
   if (generation > generation_) {
     // It obeyed the order of an earlier head after it said hello to this one.
     known->status = {WorkerPhase::ready, generation, step};
-    if (stage_ != Stage::gathering) begin_pause(actions, now, "a worker had stopped for an earlier head");
+    if (stage_ == Stage::leaving) {
+      begin_leave(actions, now);
+    } else if (stage_ != Stage::gathering) {
+      begin_pause(actions, now, "a worker had stopped for an earlier head");
+    }
     return actions;
   }
-  if (stage_ != Stage::pausing) return actions;
+  if (stage_ != Stage::pausing && stage_ != Stage::leaving) return actions;
   known->status = {WorkerPhase::ready, generation, step};
   known->held = std::move(held);
   awaited_.erase(worker);
@@ -226,7 +303,8 @@ void Gang::on_read(std::uint64_t worker, std::uint64_t amount, Time now) {
 
 void Gang::on_pausing(std::uint64_t worker, std::uint64_t generation, Time longest) {
   auto* known = find(worker);
-  if (known == nullptr || stage_ != Stage::pausing || generation != generation_) return;
+  if (known == nullptr || generation != generation_) return;
+  if (stage_ != Stage::pausing && stage_ != Stage::leaving) return;
   const Time most = options_.longest_pause_limit;
   const Time wanted = longest == Time(0) ? options_.first_pause_limit
                                          : options_.pause_limit + 2 * std::clamp(longest, Time(0), most);
@@ -241,6 +319,12 @@ Gang::Time Gang::longest_pause() const {
   Time longest = options_.pause_limit;
   for (const auto& [id, worker] : workers_) longest = std::max(longest, pause_limit(worker));
   return longest;
+}
+
+/// Longer where a worker can only pause late, or the state takes its time to the disk.
+Gang::Time Gang::leave_limit() const {
+  return options_.leave_limit + (longest_pause() - options_.pause_limit) +
+         (join_limit_ - options_.join_limit);
 }
 
 void Gang::finish_pause(GangActions& actions, Time now) {
@@ -448,6 +532,7 @@ GangActions Gang::on_tick(Time now) {
   for (const auto& [id, why] : failed) lose(id, why, actions, true);
   // What the job can do without is not tried again at once: the gang would wait for it as long each time.
   for (const auto& [id, why] : late) lose(id, why, actions, can_do_without(id));
+  if (stage_ == Stage::leaving && now - entered_ >= leave_limit()) finish_leave(actions, now);
   if (stage_ == Stage::gathering && now - entered_ >= join_limit_) {
     // Nobody was found to take their state over; their slots may be the ones that the gang waits for.
     for (const auto& [id, worker] : workers_) {

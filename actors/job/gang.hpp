@@ -72,6 +72,10 @@ struct JoinServer {
 struct StartWorker {
   std::uint64_t worker = 0, generation = 0;
 };
+/// All leave: make the state of this paused worker a checkpoint, then call `on_saved`.
+struct SaveState {
+  std::uint64_t worker = 0, generation = 0, step = 0;
+};
 struct StopWorker {
   std::uint64_t worker = 0;
 };  ///< its work is over; it exits by itself
@@ -94,8 +98,9 @@ struct ShowPhase {
   std::string why;
 };
 
-using GangAction = std::variant<AssignWorker, PauseWorker, RecordGeneration, JoinWorker, JoinServer,
-                                StartWorker, StopWorker, KillWorker, FinishJob, FailJob, ShowPhase>;
+using GangAction =
+    std::variant<AssignWorker, PauseWorker, RecordGeneration, JoinWorker, JoinServer, StartWorker, SaveState,
+                 StopWorker, KillWorker, FinishJob, FailJob, ShowPhase>;
 using GangActions = std::vector<GangAction>;
 
 /// Of a state, with the vectors of an optimizer that has two; and how slowly it may come.
@@ -108,8 +113,10 @@ inline constexpr std::uint64_t kSlowestBytesPerSecond = 25'000'000;
 /// generation is made durable; every member joins (those behind fetch the newest member's state; only when no
 /// worker is past the newest checkpoint is that read); all start. A loss at any point begins the next
 /// generation. Steps are the same bits on every worker, so it does not matter who has the newest. Parameter
-/// servers pause and join like workers, take no steps, and hold the state instead (`plan_servers`). Pure:
-/// time comes in through `on_tick`; the same calls give the same actions.
+/// servers pause and join like workers, take no steps, and hold the state instead (`plan_servers`). When all
+/// workers must leave at once (the job is preempted) they pause, and stop when the newest state of theirs is
+/// a checkpoint; with servers they stop at once, for these keep the state. Pure: time comes in through
+/// `on_tick`; the same calls give the same actions.
 class Gang {
  public:
   struct Options {
@@ -128,6 +135,8 @@ class Gang {
     // These begin again whenever the worker has read more of its data.
     std::chrono::milliseconds join_limit{180'000};
     std::chrono::milliseconds ready_limit{300'000};  ///< from lease to ready
+    std::chrono::milliseconds leave_limit{
+        60'000};  ///< for workers that all leave to pause and save; what is not saved then is lost
     std::chrono::milliseconds recover_limit{
         20'000};                          ///< for a new head to hear from the workers of the old one
     std::uint32_t dispensable_joins = 2;  ///< that may fail, of a worker that the others can do without
@@ -168,6 +177,8 @@ class Gang {
   bool can_do_without(std::uint64_t worker) const;
   /// The connection to the worker is gone.
   GangActions on_lost(std::uint64_t worker, Time now);
+  /// The state asked for by `SaveState` is a checkpoint now, or it can't be had.
+  GangActions on_saved(std::uint64_t generation, Time now);
   GangActions on_finished(std::uint64_t worker, std::uint64_t generation, std::uint64_t step);
   GangActions on_tick(Time now);
 
@@ -176,7 +187,7 @@ class Gang {
   bool is_training() const { return stage_ == Stage::training; }
 
  private:
-  enum class Stage { gathering, pausing, recording, joining, training, finished };
+  enum class Stage { gathering, pausing, recording, joining, training, leaving, finished };
   struct Worker {
     scheduler::Role role = scheduler::Role::worker;
     bool releasing = false;
@@ -201,6 +212,12 @@ class Gang {
   void begin_pause(GangActions& actions, Time now, const std::string& why);
   void finish_pause(GangActions& actions, Time now);
   void begin_join(GangActions& actions, Time now);
+  bool all_leave() const;
+  bool has_state_to_save() const;
+  void order_pause(GangActions& actions);
+  void begin_leave(GangActions& actions, Time now);
+  void save_newest(GangActions& actions, Time now);
+  void finish_leave(GangActions& actions, Time now);
   void count_fruitless(std::uint64_t step, const std::string& why, GangActions& actions, Time now);
   void lose(std::uint64_t worker, const std::string& why, GangActions& actions, bool at_fault = false);
   void take_back_or_gather(GangActions& actions, Time now);
@@ -210,6 +227,7 @@ class Gang {
   void choose_resume_step();
   Time pause_limit(const Worker& worker) const;
   Time longest_pause() const;
+  Time leave_limit() const;
   Worker* find(std::uint64_t worker);
   void enter(Stage stage, Time now);
 
@@ -226,6 +244,7 @@ class Gang {
   std::set<std::uint64_t> awaited_;
   std::uint64_t resume_step_ = 0;
   std::uint64_t checkpoint_step_ = 0;
+  std::uint64_t saving_generation_ = 0;  ///< in which a state was last asked for
   Time entered_{0};
   Time last_ready_{0};
   std::optional<Time> recovering_since_;

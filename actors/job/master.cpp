@@ -30,6 +30,7 @@ namespace {
 using namespace messages;
 
 constexpr auto kTick = std::chrono::milliseconds(1000);
+constexpr auto kStateDeadline = std::chrono::seconds(30);
 /// For a data shard that reads nothing and does not get ready, as for workers.
 constexpr auto kShardReadyLimit = std::chrono::minutes(5);
 
@@ -249,16 +250,19 @@ class Master : public caf::event_based_actor {
 
   caf::response_promise on_save(const SaveCheckpoint& checkpoint) {
     auto promise = make_response_promise();
-    const auto step = checkpoint.state.step;
-    // The outcome comes on the store's thread; the promise may only be used on this actor.
-    options_.save(checkpoint, [this, self = caf::actor_cast<caf::actor>(this), promise, step,
-                               job = options_.job](std::string error) mutable {
-      caf::anon_send(self, SaveOutcome{[this, promise, step, job, error = std::move(error)]() mutable {
-                       if (error.empty()) gang_.set_checkpoint(step);
-                       promise.deliver(CheckpointSaved{job, step, error});
-                     }});
+    save(checkpoint, [this, promise, step = checkpoint.state.step](const std::string& error) mutable {
+      if (error.empty()) gang_.set_checkpoint(step);
+      promise.deliver(CheckpointSaved{options_.job, step, error});
     });
     return promise;
+  }
+
+  /// `when_saved` runs on this actor, though the outcome comes on the store's thread.
+  void save(const SaveCheckpoint& checkpoint, std::function<void(std::string)> when_saved) {
+    options_.save(checkpoint, [self = caf::actor_cast<caf::actor>(this),
+                               when_saved = std::move(when_saved)](std::string error) {
+      caf::anon_send(self, SaveOutcome{[when_saved, error = std::move(error)] { when_saved(error); }});
+    });
   }
 
   void end() {
@@ -280,6 +284,30 @@ class Master : public caf::event_based_actor {
     tell(action.worker, AssignJob{options_.job, options_.file, options_.directory, options_.text});
   }
   void act(const PauseWorker& action) { tell(action.worker, PauseGang{action.generation}); }
+  /// Asks the worker for its state and saves it as a checkpoint, beside which nothing of the job goes on.
+  void act(const SaveState& action) {
+    const auto give_up = [this, action](const std::string& why) {
+      spdlog::warn("job {}: step {} is not saved before its workers leave: {}", options_.job, action.step,
+                   why);
+      carry_out(gang_.on_saved(action.generation, now()));
+    };
+    const auto contact = contacts_.find(action.worker);
+    if (contact == contacts_.end()) return give_up("the worker that has it was lost");
+    request(contact->second.actor, kStateDeadline, FetchState{options_.job, action.step})
+        .then(
+            [this, action, give_up](const StateReply& state) {
+              if (!state.error.empty() || state.step != action.step) return give_up(state.error);
+              const auto when_saved = [this, action, give_up](const std::string& error) {
+                if (!error.empty()) return give_up(error);
+                spdlog::info("job {}: step {} is saved; its workers leave", options_.job, action.step);
+                gang_.set_checkpoint(action.step);
+                carry_out(gang_.on_saved(action.generation, now()));
+              };
+              save({options_.job, action.worker, action.generation, {}, state}, when_saved);
+            },
+            [this, give_up](const caf::error& error) { give_up(system().render(error)); });
+  }
+
   void act(const StartWorker& action) { tell(action.worker, StartSteps{action.generation}); }
   void act(const StopWorker& action) { tell(action.worker, messages::StopWorker{action.worker}); }
   void act(const RecordGeneration& action) { options_.tell_head(action); }

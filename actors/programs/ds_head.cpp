@@ -12,6 +12,7 @@
 #include "actors/head/head.hpp"
 #include "actors/messages/registration.hpp"
 #include "actors/programs/program.hpp"
+#include "scheduler/spec/tenant_file.hpp"
 #include "storage/files/whole_file.hpp"
 #include "storage/state/data_directory.hpp"
 
@@ -24,16 +25,33 @@ struct Arguments {
   std::string data_dir;
   std::string listen = "127.0.0.1:8080";
   std::string insecure_listen;
+  std::string tenants;
 };
 
 constexpr std::size_t kMaxDiskTasks = 10'000;
 constexpr std::size_t kMaxChecks = 256;  // each holds a request's body
+
+constexpr std::size_t kMaxTenantsBytes = 64 << 10;
+
+Result<scheduler::TenantTree> read_tenants(const std::string& file) {
+  if (file.empty()) return scheduler::TenantTree{};
+  const auto text = storage::read_file(file, kMaxTenantsBytes);
+  if (!text) return tl::unexpected(text.error());
+  auto parsed = scheduler::parse_tenant_file(*text);
+  if (auto* tree = std::get_if<scheduler::TenantTree>(&parsed)) return std::move(*tree);
+  std::string faults;
+  for (const auto& error : std::get<std::vector<scheduler::SpecError>>(parsed))
+    faults += "\n" + scheduler::format_spec_error(error, file);
+  return fail(ErrorCode::invalid_argument, "the tenants' file is wrong:" + faults);
+}
 
 Result<void> run(const Arguments& arguments) {
   const bool insecure = !arguments.insecure_listen.empty();
   const auto listen = gateway::parse_host_port(insecure ? arguments.insecure_listen : arguments.listen);
   if (!listen) return tl::unexpected(listen.error());
   if (auto allowed = check_listen_address(listen->host, insecure); !allowed) return allowed;
+  const auto tenants = read_tenants(arguments.tenants);
+  if (!tenants) return tl::unexpected(tenants.error());
   auto directory = storage::DataDirectory::acquire(arguments.data_dir);
   if (!directory) return tl::unexpected(directory.error());
   const auto secret = load_secret(directory->path() / "cluster.secret", true);
@@ -71,6 +89,7 @@ Result<void> run(const Arguments& arguments) {
       &check_thread,
       DS_VERSION,
       *cluster_id,
+      *tenants,
       [](const Error& error) {
         spdlog::critical("the state journal cannot be written, so nothing can be promised any more: {}. {}",
                          error.message, error.hint);
@@ -114,6 +133,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--insecure-listen", arguments.insecure_listen,
                  "HOST:PORT that other machines can reach, although there are no tokens and no TLS yet");
+  app.add_option("--tenants", arguments.tenants,
+                 "File that says what each tenant may use (YAML); without it all share one queue");
   CLI11_PARSE(app, argc, argv);
   block_end_signals();
   set_up_logging("ds-head");

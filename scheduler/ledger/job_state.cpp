@@ -38,6 +38,10 @@ bool is_end(JobState state) {
   return state == JobState::succeeded || state == JobState::failed || state == JobState::cancelled;
 }
 
+bool is_waiting(JobState state) {
+  return state == JobState::queued || state == JobState::preempted;
+}
+
 bool is_legal(JobState from, JobState to) {
   if (is_end(from) || from == to) return false;
   // A queued job may have succeeded: its last worker can die right after its last checkpoint was made

@@ -25,6 +25,9 @@ std::optional<JobState> job_state_from(std::string_view text);
 /// True for `succeeded`, `failed` and `cancelled`, which never change again.
 bool is_end(JobState state);
 
+/// True for `queued` and `preempted`: it has no slots and gets some in its turn.
+bool is_waiting(JobState state);
+
 /// The transitions a job may make; anything else is a fault of ours.
 bool is_legal(JobState from, JobState to);
 

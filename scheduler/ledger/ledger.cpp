@@ -1,6 +1,7 @@
 #include "scheduler/ledger/ledger.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "scheduler/spec/job_file.hpp"
@@ -36,11 +37,14 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
   return true;
 }
 
-bool Ledger::on(const Event&, const LeaseGranted& body) {
-  const auto* job = active(body.job);
+bool Ledger::on(const Event& event, const LeaseGranted& body) {
+  auto* job = active(body.job);
   if (job == nullptr || job->cancel_requested || body.worker < next_worker_) return false;
-  leases_[body.worker] =
-      Lease{body.worker, body.job, body.node, body.slots, body.memory_bytes, false, body.role};
+  if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
+  const Lease& lease =
+      leases_[body.worker] = {body.worker, body.job,  body.node,        body.slots,     body.memory_bytes,
+                              false,       body.role, job->spec.tenant, job->spec.queue};
+  count_use(lease, event.at_ms, true);
   next_worker_ = body.worker + 1;
   return true;
 }
@@ -49,11 +53,40 @@ bool Ledger::on(const Event&, const LeaseReleasing& body) {
   const auto found = leases_.find(body.worker);
   if (found == leases_.end() || found->second.releasing) return false;
   found->second.releasing = true;
+  count_out(found->second);
   return true;
 }
 
-bool Ledger::on(const Event&, const LeaseEnded& body) {
-  return leases_.erase(body.worker) == 1;
+/// The lease's job has one worker less.
+void Ledger::count_out(const Lease& lease) {
+  if (lease.role == Role::worker) --jobs_.find(lease.job)->second.workers;
+}
+
+void Ledger::count_use(const Lease& lease, std::int64_t at_ms, bool more) {
+  if (lease.role != Role::worker) return;
+  DecayedUse& use = uses_[{lease.tenant, lease.queue}];
+  use.advance(at_ms);
+  use.slots_now = more ? use.slots_now + lease.slots : use.slots_now - lease.slots;
+  use.memory_now = more ? use.memory_now + lease.memory_bytes : use.memory_now - lease.memory_bytes;
+}
+
+std::vector<PastUse> Ledger::past_use(std::int64_t now_ms) const {
+  std::vector<PastUse> past;
+  for (const auto& [names, use] : uses_) {
+    DecayedUse now = use;
+    now.advance(now_ms);
+    past.push_back({names.first, names.second, now.slots, now.memory_bytes});
+  }
+  return past;
+}
+
+bool Ledger::on(const Event& event, const LeaseEnded& body) {
+  const auto found = leases_.find(body.worker);
+  if (found == leases_.end()) return false;
+  if (!found->second.releasing) count_out(found->second);
+  count_use(found->second, event.at_ms, false);
+  leases_.erase(found);
+  return true;
 }
 
 bool Ledger::on(const Event&, const GenerationFormed& body) {
@@ -163,8 +196,11 @@ std::vector<Demand> Ledger::demands(std::int64_t now_ms) const {
   std::vector<Demand> wanted;
   for (const auto& [id, job] : jobs_) {
     if (is_end(job.state) || job.state == JobState::paused || job.cancel_requested) continue;
+    const bool is_young =
+        job.workers > 0 && now_ms - job.gang_since_ms < std::chrono::milliseconds(kMinimumRun).count();
     wanted.push_back({id, job.order, job.spec.workers, job.spec.resources.cpus,
-                      job.spec.resources.memory_bytes, job.retry_at_ms > now_ms});
+                      job.spec.resources.memory_bytes, job.retry_at_ms > now_ms, job.spec.priority,
+                      job.spec.preemptible, is_young, job.spec.tenant, job.spec.queue});
   }
   std::sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
   return wanted;
@@ -207,6 +243,7 @@ json to_json(const JobRecord& job) {
           {"generation", job.generation},
           {"members", job.members},
           {"servers", job.servers},
+          {"gang_since", job.gang_since_ms},
           {"step", job.step},
           {"total_steps", job.total_steps},
           {"steps_per_epoch", job.steps_per_epoch},
@@ -235,6 +272,7 @@ JobRecord job_from(const json& from) {
   from.at("generation").get_to(job.generation);
   from.at("members").get_to(job.members);
   if (from.contains("servers")) from.at("servers").get_to(job.servers);
+  if (from.contains("gang_since")) from.at("gang_since").get_to(job.gang_since_ms);
   from.at("step").get_to(job.step);
   from.at("total_steps").get_to(job.total_steps);
   from.at("steps_per_epoch").get_to(job.steps_per_epoch);
@@ -260,8 +298,13 @@ std::string Ledger::snapshot() const {
     leases.push_back({worker, lease.job, lease.node, lease.slots, lease.memory_bytes, lease.releasing,
                       to_string(lease.role)});
   }
+  json uses = json::array();
+  for (const auto& [names, use] : uses_) {
+    uses.push_back({names.first, names.second, use.slots, use.memory_bytes, use.at_ms});
+  }
   const json document{{"version", 1},
                       {"jobs", jobs},
+                      {"uses", uses},
                       {"leases", leases},
                       {"next_order", next_order_},
                       {"next_worker", next_worker_}};
@@ -281,7 +324,24 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
     for (const auto& entry : document.at("leases")) {
       Lease lease{entry.at(0), entry.at(1), entry.at(2), entry.at(3), entry.at(4), entry.at(5)};
       if (entry.size() > 6) lease.role = role_from(entry.at(6).get<std::string>()).value();
+      JobRecord& job = ledger.jobs_.at(lease.job);
+      lease.tenant = job.spec.tenant;
+      lease.queue = job.spec.queue;
+      if (lease.role == Role::worker) {
+        job.workers += lease.releasing ? 0 : 1;
+        DecayedUse& use = ledger.uses_[{lease.tenant, lease.queue}];
+        use.slots_now += lease.slots;
+        use.memory_now += lease.memory_bytes;
+      }
       ledger.leases_.emplace(lease.worker, lease);
+    }
+    if (document.contains("uses")) {
+      for (const auto& entry : document.at("uses")) {
+        DecayedUse& use = ledger.uses_[{entry.at(0), entry.at(1)}];
+        entry.at(2).get_to(use.slots);
+        entry.at(3).get_to(use.memory_bytes);
+        entry.at(4).get_to(use.at_ms);
+      }
     }
     document.at("next_order").get_to(ledger.next_order_);
     document.at("next_worker").get_to(ledger.next_worker_);

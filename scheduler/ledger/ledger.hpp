@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "scheduler/ledger/decayed_use.hpp"
 #include "scheduler/ledger/event.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/role_placement.hpp"
@@ -27,6 +29,8 @@ struct JobRecord {
   std::uint64_t generation = 0;
   std::vector<std::uint64_t> members;                  ///< workers of `generation`, in rank order
   std::vector<std::uint64_t> servers;                  ///< of `generation`
+  std::uint32_t workers = 0;                           ///< leased, but for those that are leaving
+  std::int64_t gang_since_ms = 0;                      ///< when it last had none and got some
   std::uint64_t step = 0;                              ///< committed steps known to be reached
   std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
   std::uint64_t checkpoint_step = 0;
@@ -63,6 +67,8 @@ class Ledger {
 
   /// What the policy needs: the jobs that may have workers now. Reads the job's clock from `now_ms`.
   std::vector<Demand> demands(std::int64_t now_ms) const;
+  /// What each tenant's queue has used lately.
+  std::vector<PastUse> past_use(std::int64_t now_ms) const;
   /// What these jobs want besides workers.
   std::vector<RoleDemand> role_demands(std::int64_t now_ms) const;
 
@@ -79,10 +85,13 @@ class Ledger {
   bool on(const Event& event, const CheckpointCommitted& body);
   bool on(const Event& event, const WorkerCrashed& body);
   JobRecord* active(std::string_view job);
+  void count_out(const Lease& lease);
+  void count_use(const Lease& lease, std::int64_t at_ms, bool more);
 
   std::map<std::string, JobRecord, std::less<>> jobs_;
   std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job
   std::map<std::uint64_t, Lease> leases_;
+  std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   std::uint64_t next_order_ = 1;
   std::uint64_t next_worker_ = 1;
 };

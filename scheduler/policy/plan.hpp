@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include "scheduler/spec/job_spec.hpp"
 #include "scheduler/spec/role.hpp"
+#include "scheduler/spec/tenant_tree.hpp"
 
 namespace ds::scheduler {
 
@@ -28,6 +30,7 @@ struct Lease {
   std::uint64_t memory_bytes = 0;
   bool releasing = false;  ///< told to stop; counts as used, not as one of the job's workers
   Role role = Role::worker;
+  std::string tenant = "default", queue = "default";  ///< of its job
 };
 
 /// A job that wants workers.
@@ -38,7 +41,22 @@ struct Demand {
   std::uint32_t slots = 1;         ///< a worker
   std::uint64_t memory_bytes = 0;  ///< a worker
   bool held = false;               ///< may not start now (backing off after a crash)
+  std::uint32_t priority = kNormalPriority;
+  bool preemptible = true;  ///< may be shrunk, and lose all its workers to a more urgent job
+  bool is_young = false;    ///< its gang started less than `kMinimumRun` ago
+  std::string tenant = "default", queue = "default";
 };
+
+/// What the jobs of a tenant's queue have used lately, on average.
+struct PastUse {
+  std::string tenant, queue;
+  double slots = 0;
+  double memory_bytes = 0;
+};
+
+/// For so long a gang keeps its workers once it has started, unless a critical job needs them: else it could
+/// be stopped again and again before it is through with starting.
+inline constexpr std::chrono::seconds kMinimumRun{60};
 
 struct Placement {
   std::string job;
@@ -53,8 +71,15 @@ struct Release {
   bool operator==(const Release&) const = default;
 };
 
+/// A job that loses all its workers to a more urgent one. They are among the plan's releases.
+struct Preemption {
+  std::string job;
+  std::string by;
+  bool operator==(const Preemption&) const = default;
+};
+
 /// Why a job waits. `code` is one of the interface's: `no_capacity_now`, `never_fits`, `priority_behind`,
-/// `memory`, `drain`, `backoff_restart`, `gang_partial`.
+/// `memory`, `drain`, `backoff_restart`, `gang_partial`, `quota_tenant`, `fair_share_turn`.
 struct Reason {
   std::string code;
   std::string text;                   ///< one sentence with the numbers compared
@@ -73,31 +98,56 @@ struct Plan {
   std::vector<Release> releases;
   std::vector<Placement> placements;
   std::vector<Wait> waits;  ///< one for each demand that has fewer workers than its minimum and gets none
+  std::vector<Preemption> preemptions = {};
   bool operator==(const Plan&) const = default;
 };
 
-/// First come, first served, in gangs, elastic between `min` and `max`.
+/// Gangs, elastic between `min` and `max`, by tenant, priority and age.
 ///
-/// Jobs are taken in `order` (equals by id). Each first gets its minimum whole or nothing; a job that could
-/// not fit even on the empty cluster is passed over (`never_fits`, or `drain` if it would with all nodes
-/// available), so is one that is held; any other that must wait keeps those behind it from starting, so that
-/// a big gang is not starved. What is left goes one worker at a time to the started job with the fewest, up
-/// to its maximum.
+/// A queue's jobs are taken by priority, the larger first; of equals the one that was submitted first (then
+/// by id). Without tenants there is one queue for all. Each job first gets its minimum whole or nothing. One
+/// that could not fit even on the empty cluster is passed over (`never_fits`, or `drain` if it would with all
+/// nodes available), so is one that its queue could never allow, or that is held. Any other that must wait
+/// keeps those behind it from starting, so that a big gang is not starved; if it waits for its queue's quota,
+/// only those under the same limit. What is left goes one worker at a time, in the same order, of equally
+/// urgent jobs to the one with the fewest, up to the maximum.
 ///
-/// A waiting minimum takes the workers above their minimum from the jobs that have them (newest worker first,
-/// from the job with the most), never more than needed, and none if that would not be enough. What is
-/// released for it, or is releasing already, is kept for it in the plans until it is free.
+/// A waiting minimum takes the workers above their minimum from jobs that are not more urgent (newest worker
+/// first, from the job with the most), never more than needed. If all of these would not do, it preempts
+/// jobs that are strictly less urgent: no more levels of priority than needed, the lowest first, and within
+/// them the set that loses the fewest slots, of equals the one that started last (exact up to
+/// `kMaxExactVictims` jobs, else no job of the set could be left out). A job that has run for less than
+/// `kMinimumRun` is preempted by critical jobs only. Nothing is taken if that would not be enough. What is
+/// released for a job, or is releasing already, is kept for it in the plans until it is free.
+///
+/// Tenants (the rules of Kueue and YARN, in short): at no moment, workers that are stopping included, does a
+/// queue have more slots than it is guaranteed and may borrow, nor do others have what a queue does not lend.
+/// First come jobs whose minimum is within their queue's guarantee (`count_guaranteed_levels`), then it goes
+/// by the queue's share: the dominant one of slots and memory, of its jobs' minimums now plus what it used
+/// lately, over the weight; at each level of the tree, from the root down. From other queues a job may take
+/// workers above the minimum as long as these keep what they are guaranteed. To have what its own queue is
+/// guaranteed it may also preempt others' jobs that are not within their queue's guarantee, of any priority,
+/// where that queue has more than it is guaranteed; and a started job grows into its queue's guarantee by
+/// shrinking them. Between queues priorities say nothing.
+///
+/// No preemption leads to another for ever. Call a job's number of guaranteed levels and its priority its
+/// rank, compared in that order. It depends on what jobs there are, not on what runs. Who is preempted is of
+/// lower rank than who is started: from another queue it has fewer levels, in the queue no more levels and a
+/// lower priority. And it does not come back before the other has started: turns go by levels first, and in a
+/// queue by priority. So with no change from outside each preemption makes the list of the running jobs'
+/// ranks, the highest first, greater in lexical order, and there are finitely many such lists.
 ///
 /// A job with fewer live workers than its minimum (after a loss) keeps them and is refilled, whole or not at
 /// all, in its turn and before any other grows; those ahead of it do not keep it back, since they may wait
-/// for the workers that it has. When it cannot be refilled now, and an earlier job waits or it could never be
-/// refilled, its workers go to the waiting job before any others: two gangs that keep what they have could
-/// wait for ever.
+/// for the workers that it has. When it cannot be refilled now, and a job of higher rank waits or it could
+/// never be refilled, its workers go to the waiting job before any others: two gangs that keep what they have
+/// could wait for ever.
 ///
 /// Workers are packed: onto the node where the job already runs, then onto the fullest node that has room. A
-/// lease on a node that is not listed, or whose job has no demand, is counted but never released. Jobs' and
-/// workers' ids are unique. Pure: equal input, equal plan.
-Plan plan_first_come_first_served(std::span<const NodeView> nodes, std::span<const Lease> leases,
-                                  std::span<const Demand> demands);
+/// lease on a node that is not listed, or whose job has no demand, is counted but never released, except
+/// with the whole job. Jobs' and workers' ids are unique. Pure: equal input, equal plan.
+Plan plan_jobs(std::span<const NodeView> nodes, std::span<const Lease> leases,
+               std::span<const Demand> demands, const TenantTree& tenants = {},
+               std::span<const PastUse> past = {});
 
 }  // namespace ds::scheduler

@@ -1,6 +1,8 @@
 #include "scheduler/policy/wait_reasons.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 
 #include "scheduler/spec/scalars.hpp"
 
@@ -51,10 +53,54 @@ Reason drained(const WaitFacts& facts) {
 }
 
 Reason behind(const WaitFacts& facts) {
+  std::string why = " submitted earlier";
+  if (facts.ahead_by_priority > 0) {
+    why = " of higher priority" + (facts.ahead > facts.ahead_by_priority ? " or" + why : "");
+  }
   return {"priority_behind",
-          "needs " + wanted(facts) + ", and " + count_of(facts.ahead.size(), "job") +
-              " submitted earlier must start first",
-          first_of(facts.ahead)};
+          "needs " + wanted(facts) + ", and " + count_of(facts.ahead, "job") + why + " must start first",
+          facts.ahead_names};
+}
+
+/// `0.25`
+std::string share_text(double share) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f", share);
+  return text.data();
+}
+
+Reason turn(const WaitFacts& facts) {
+  const TurnFacts& turn = *facts.turn;
+  std::string text = "needs " + wanted(facts) + ", and it is the turn of " + count_of(turn.jobs, "job") +
+                     " of other tenants' queues: " + turn.first_queue;
+  text += turn.is_first_guaranteed
+              ? " is still within its guaranteed slots"
+              : " has " + share_text(turn.first_share) + " of the cluster for its weight, " + turn.own_queue +
+                    " " + share_text(turn.own_share);
+  return {"fair_share_turn", std::move(text), turn.names};
+}
+
+Reason quota(const WaitFacts& facts) {
+  const QuotaFacts& quota = *facts.quota;
+  std::string text = "needs " + count_of(quota.wanted, "slot") + ", and ";
+  if (quota.queue == TenantTree{}.full_name(TenantTree::kRoot)) {
+    text += "of " + count_of(facts.total_slots, "slot") + " " + std::to_string(quota.used) +
+            " are used and others are kept for tenants that do not lend them";
+  } else {
+    text += quota.queue + " may have " +
+            std::to_string(quota.guaranteed + quota.borrowing_limit.value_or(0)) + " (" +
+            std::to_string(quota.guaranteed) + " guaranteed, " +
+            std::to_string(quota.borrowing_limit.value_or(0)) + " borrowed) and " +
+            (quota.is_for_ever ? "can never have more" : "has " + std::to_string(quota.used));
+  }
+  return {"quota_tenant", std::move(text), quota.users};
+}
+
+Reason no_tenant(const WaitFacts& facts) {
+  return {"quota_tenant",
+          "needs " + wanted(facts) + ", and its tenant " + facts.unknown_tenant +
+              " has 0: the head's tenants don't name it, or its queue, any more",
+          {}};
 }
 
 Reason no_capacity(const WaitFacts& facts) {
@@ -65,6 +111,10 @@ Reason no_capacity(const WaitFacts& facts) {
   if (facts.room_is_coming) {
     text += "; it starts when " + count_of(facts.releasing, "worker") +
             (facts.releasing == 1 ? " that is stopping is gone" : " that are stopping are gone");
+  } else if (facts.too_young > 0) {
+    text += "; " + count_of(facts.too_young, "job") + " that can be preempted for it " +
+            (facts.too_young == 1 ? "has" : "have") + " not run for " + std::to_string(kMinimumRun.count()) +
+            " s yet";
   }
   return {"no_capacity_now", std::move(text), first_of(facts.occupants)};
 }
@@ -83,6 +133,8 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
   if (facts.workers > 0) reasons.push_back(gang_partial(facts));
   if (facts.held) {
     reasons.push_back(backoff(facts));
+  } else if (!facts.unknown_tenant.empty()) {
+    reasons.push_back(no_tenant(facts));
   } else if (facts.fitting_ever < facts.needed) {
     reasons.push_back(facts.fitting_undrained >= facts.needed ? drained(facts) : never_fits(facts));
     if (facts.fitting_ever_by_slots >= facts.needed) {
@@ -90,7 +142,10 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
     }
   } else {
     const std::uint32_t missing = facts.needed - facts.workers;
-    if (!facts.ahead.empty()) reasons.push_back(behind(facts));
+    if (facts.quota) reasons.push_back(quota(facts));
+    if (facts.quota && facts.quota->is_for_ever) return reasons;
+    if (facts.ahead > 0) reasons.push_back(behind(facts));
+    if (facts.turn) reasons.push_back(turn(facts));
     if (facts.workers == 0 && facts.fitting_now < missing) reasons.push_back(no_capacity(facts));
     if (facts.fitting_now < missing && facts.fitting_now_by_slots >= missing) {
       reasons.push_back(memory(facts, facts.fitting_now, facts.fitting_now_by_slots));

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +12,25 @@ namespace ds::scheduler {
 
 /// How many jobs a reason names at most.
 inline constexpr std::size_t kMaxBlockingJobs = 20;
+
+/// The limit of a queue that a job would pass.
+struct QuotaFacts {
+  std::string queue;
+  std::uint64_t used = 0, wanted = 0;  ///< slots; with what is kept for jobs that wait
+  std::uint64_t guaranteed = 0;
+  std::optional<std::uint64_t> borrowing_limit;
+  bool is_for_ever = false;          ///< the job would pass it if nobody else had anything
+  std::vector<std::string> users{};  ///< jobs that have it, the first few
+};
+
+/// Whose turn comes first, among queues.
+struct TurnFacts {
+  std::size_t jobs = 0;            ///< of other queues that must start first
+  std::vector<std::string> names;  ///< the first few of these
+  std::string first_queue, own_queue;
+  double first_share = 0, own_share = 0;
+  bool is_first_guaranteed = false;  ///< what the first wants is within what its queue is guaranteed
+};
 
 /// What a waiting job was compared with.
 struct WaitFacts {
@@ -30,9 +49,14 @@ struct WaitFacts {
   std::size_t available_nodes = 0;
   std::size_t unavailable_nodes = 0;
   bool held = false;
-  bool room_is_coming = false;  ///< it starts when those that are stopping are gone
-  std::span<const std::string>
-      ahead;  ///< jobs submitted earlier that wait, if they keep this one from starting
+  bool room_is_coming = false;           ///< it starts when those that are stopping are gone
+  std::size_t too_young = 0;             ///< less urgent jobs that will have run for `kMinimumRun` soon
+  std::size_t ahead = 0;                 ///< jobs of its queue that wait and keep this one from starting
+  std::size_t ahead_by_priority = 0;     ///< those of them that are more urgent, the others are earlier
+  std::vector<std::string> ahead_names;  ///< the first few
+  std::optional<TurnFacts> turn;         ///< if jobs of other queues keep it from starting
+  std::optional<QuotaFacts> quota;
+  std::string unknown_tenant;          ///< not empty: it may not start because of that
   std::vector<std::string> occupants;  ///< other jobs with workers on available nodes, the first few by name
 };
 

@@ -21,9 +21,9 @@ inline constexpr auto kTrain = std::to_array<Known>({
     {"labels"},
     {"description"},
     {"tenant"},
-    {"queue", kOnly, "default"},
-    {"priority", kOnly, "normal"},
-    {"preemptible", kOnly, "true"},
+    {"queue"},
+    {"priority"},
+    {"preemptible"},
     {"resources"},
     {"workers"},
     {"gang", kOnly, "true"},
@@ -57,6 +57,9 @@ inline constexpr auto kTrain = std::to_array<Known>({
     {"seed"},
     {"audit"},
 });
+
+/// The words for a priority; any number of the range may stand as well.
+inline constexpr auto kPriorities = std::to_array<Known>({{"low"}, {"normal"}, {"high"}, {"critical"}});
 
 inline constexpr auto kResources = std::to_array<Known>({{"cpus"}, {"memory"}, {"gpu", kNotYet}});
 inline constexpr auto kWorkers = std::to_array<Known>({{"min"}, {"max"}, {"preferred"}});

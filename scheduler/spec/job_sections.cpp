@@ -1,5 +1,6 @@
 #include "scheduler/spec/job_sections.hpp"
 
+#include <array>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,6 +16,7 @@ namespace {
 
 constexpr WholeRange kWorkerRange{1, 1024};
 constexpr std::size_t kMaxLabels = 32;
+constexpr std::uint32_t kMaxPriority = 1'000'000;
 constexpr std::uint64_t kMinMemory = 1ULL << 20;
 constexpr std::uint64_t kMaxMemory = 1ULL << 50;
 
@@ -43,6 +45,25 @@ void read_labels(const Section& root, std::map<std::string, std::string>& labels
       findings.add_mark(path, entry.value.mark);
       labels.emplace(entry.key, *std::move(value));
     }
+  }
+}
+
+void read_priority(const Section& root, std::uint32_t& priority) {
+  const YamlNode* node = root.find("priority");
+  if (node == nullptr) return;
+  static constexpr std::array<std::pair<std::string_view, std::uint32_t>, 4> kWords{{
+      {"low", kLowPriority},
+      {"normal", kNormalPriority},
+      {"high", kHighPriority},
+      {"critical", kCriticalPriority},
+  }};
+  const bool is_number = node->kind == YamlNode::Kind::scalar && !node->is_quoted &&
+                         parse_real(node->text).fault != NumberFault::not_a_number;
+  if (is_number) return root.read("priority", priority, {0, kMaxPriority});
+  std::string word;
+  root.read_choice("priority", word, keys::kPriorities);
+  for (const auto& [name, value] : kWords) {
+    if (name == word) priority = value;
   }
 }
 
@@ -98,6 +119,9 @@ void read_checkpoint(const Section& root, CheckpointSpec& checkpoint) {
 void read_train_job(const Section& root, std::string_view directory, JobSpec& spec) {
   root.read_identifier("name", spec.name);
   root.read_identifier("tenant", spec.tenant);
+  root.read_identifier("queue", spec.queue);
+  read_priority(root, spec.priority);
+  root.read("preemptible", spec.preemptible);
   root.read_text("description", spec.description,
                  {.max_bytes = 4096, .may_be_empty = true, .may_have_lines = true});
   read_labels(root, spec.labels);

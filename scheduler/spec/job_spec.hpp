@@ -20,6 +20,10 @@ struct WorkerCount {
   bool operator==(const WorkerCount&) const = default;
 };
 
+/// The words that a job file may give for a priority are `low`, `normal`, `high` and `critical`.
+inline constexpr std::uint32_t kLowPriority = 100, kNormalPriority = 500, kHighPriority = 800,
+                               kCriticalPriority = 1000;
+
 /// What one worker needs.
 struct Resources {
   std::uint32_t cpus = 1;  ///< slots on a node without GPUs, and threads for tensor operations
@@ -34,6 +38,9 @@ struct JobSpec {
   std::string description;
   std::map<std::string, std::string> labels;
   std::string tenant = "default";
+  std::string queue = "default";             ///< of the tenant
+  std::uint32_t priority = kNormalPriority;  ///< larger is more urgent
+  bool preemptible = true;                   ///< may be shrunk, and lose its workers to a more urgent job
   Resources resources;
   WorkerCount workers;
   DataSpec data;

@@ -171,12 +171,14 @@ Cluster::Cluster() {
   std::filesystem::create_directories(path() / "exports");
 }
 
-void Cluster::start_head() {
+void Cluster::start_head(const std::vector<std::string>& more) {
   const auto listen = address_.empty() ? "127.0.0.1:0" : address_;
   std::error_code ignored;
   std::filesystem::remove(path() / "head/address", ignored);
-  head_ = Process({program("ds-head").string(), "--data-dir", (path() / "head").string(), "--listen", listen},
-                  path() / "head.log");
+  std::vector<std::string> command{program("ds-head").string(), "--data-dir", (path() / "head").string(),
+                                   "--listen", listen};
+  command.insert(command.end(), more.begin(), more.end());
+  head_ = Process(command, path() / "head.log");
   ASSERT_TRUE(wait_until([&] {
     return !read_file(path() / "head/address").empty() || !is_running(head_.pid());
   })) << logs();

@@ -74,7 +74,7 @@ class Cluster {
  public:
   Cluster();
 
-  void start_head();  ///< on the same port every time
+  void start_head(const std::vector<std::string>& more = {});  ///< on the same port every time
   void start_node(const std::string& name, int slots);
   Process& head() { return head_; }
   Process& node(const std::string& name) { return nodes_.at(name); }

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "scheduler/spec/tenant_file.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
 namespace ds::head {
@@ -177,6 +178,30 @@ TEST(IdempotencyKey, IsEmptyWhenThereIsNone) {
   EXPECT_EQ(idempotency_key(request), "");
   request.headers["idempotency-key"] = "k";
   EXPECT_EQ(idempotency_key(request), "k");
+}
+
+TEST(TenantCheck, RefusesWhatNoTenantOrQuotaAllows) {
+  const auto tenants = std::get<scheduler::TenantTree>(
+      scheduler::parse_tenant_file("tenants: {nlp: {guaranteed: 2, borrowing_limit: 1}, vision: {}}"));
+  Submission submission{{}, "job.yaml", "/data", {}, {}, {{"tenant", {4, 9}}}};
+  submission.spec.tenant = "nlq";
+  auto refused = check_tenant(submission, tenants);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 422);
+  const auto detail = json::parse(refused->body).at("error").at("details").at(0);
+  EXPECT_EQ(detail.at("field"), "tenant");
+  EXPECT_EQ(detail.at("line"), 4);
+  EXPECT_EQ(detail.at("column"), 9);
+  submission.spec.tenant = "nlp";
+  submission.spec.workers = {4, 4};
+  refused = check_tenant(submission, tenants);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 429);
+  EXPECT_EQ(json::parse(refused->body).at("error").at("code"), "refused_by_quota");
+  submission.spec.workers = {3, 8};
+  EXPECT_FALSE(check_tenant(submission, tenants));
+  submission.spec.tenant = "anybody";
+  EXPECT_FALSE(check_tenant(submission, scheduler::TenantTree{})) << "there are no tenants";
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <tuple>
 #include <vector>
 
+#include "scheduler/spec/tenant_file.hpp"
+
 namespace ds::head {
 namespace {
 
@@ -281,6 +283,31 @@ TEST(Views, AnInvalidJobTellsWhereInTheFile) {
                                                {"column", 12},
                                                {"message", "expected a number, got \"fast\""},
                                                {"hint", "such as 1e-3"}}}));
+}
+
+TEST(TenantsView, ShowsWhatEachQueueMayUseAndUses) {
+  const auto tenants = std::get<TenantTree>(
+      parse_tenant_file("tenants: {nlp: {guaranteed: 1, borrowing_limit: 2}, vision: {}}"));
+  Ledger ledger;
+  const auto apply = [&](Event::Body body) { ASSERT_TRUE(ledger.apply({1, "test", "", std::move(body)})); };
+  apply(JobSubmitted{"running", "", "job.yaml", "/data", kJobText});
+  apply(JobSubmitted{"waiting", "", "job.yaml", "/data", kJobText});
+  apply(LeaseGranted{1, "running", "node-1", 1, 0});
+  apply(LeaseGranted{2, "running", "node-1", 1, 0});
+  apply(LeaseReleasing{2});
+  const auto view = tenants_view(tenants, ledger, {4, 1 << 20}, 2);
+  ASSERT_EQ(view.size(), 2U);
+  EXPECT_EQ(view[0].at("name"), "nlp");
+  EXPECT_EQ(view[0].at("guaranteed"), 1);
+  EXPECT_EQ(view[0].at("borrowing_limit"), 2);
+  EXPECT_EQ(view[0].at("lending_limit"), nullptr);
+  EXPECT_EQ(view[0].at("used"), 2) << "a worker that is stopping counts";
+  EXPECT_EQ(view[0].at("borrowed"), 1);
+  EXPECT_EQ(view[0].at("share"), 0.5);
+  EXPECT_EQ(view[0].at("running"), 1);
+  EXPECT_EQ(view[0].at("waiting"), 1);
+  EXPECT_EQ(view[1].at("used"), 0);
+  EXPECT_EQ(tenants_view({}, ledger, {4, 1 << 20}, 2).at(0).at("name"), "default");
 }
 
 }  // namespace

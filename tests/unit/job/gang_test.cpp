@@ -165,11 +165,71 @@ TEST(Gang, LetsALeavingWorkerHandItsStateOverBeforeItStops) {
   EXPECT_TRUE(gang.is_training());
 }
 
-TEST(Gang, StopsAtOnceWhenAllItsWorkersMustLeave) {
+TEST(Gang, SavesTheNewestStateBeforeAllItsWorkersLeave) {
   Gang gang(options(4, 2));
   form(gang, 2);
-  const auto actions = gang.set_leases({{1, true}, {2, true}}, milliseconds(1));
+  gang.set_checkpoint(10);
+  auto actions = gang.set_leases({{1, true}, {2, true}}, milliseconds(1));
+  EXPECT_EQ(of<PauseWorker>(actions).size(), 2U);
+  EXPECT_TRUE(of<StopWorker>(actions).empty());
+  EXPECT_TRUE(of<SaveState>(gang.on_paused(1, gang.generation(), 12, milliseconds(1))).empty());
+  actions = gang.on_paused(2, gang.generation(), 13, milliseconds(1));
+  ASSERT_EQ(of<SaveState>(actions).size(), 1U);
+  EXPECT_EQ(of<SaveState>(actions)[0].worker, 2U);
+  EXPECT_EQ(of<SaveState>(actions)[0].step, 13U);
+  EXPECT_TRUE(of<StopWorker>(actions).empty());
+  gang.set_checkpoint(13);
+  EXPECT_EQ(of<StopWorker>(gang.on_saved(gang.generation(), milliseconds(2))).size(), 2U);
+}
+
+TEST(Gang, SavesNothingThatIsACheckpointAlreadyBeforeAllItsWorkersLeave) {
+  Gang gang(options(4, 2));
+  form(gang, 2);
+  gang.set_checkpoint(12);
+  gang.set_leases({{1, true}, {2, true}}, milliseconds(1));
+  gang.on_paused(1, gang.generation(), 12, milliseconds(1));
+  const auto actions = gang.on_paused(2, gang.generation(), 12, milliseconds(1));
+  EXPECT_TRUE(of<SaveState>(actions).empty());
   EXPECT_EQ(of<StopWorker>(actions).size(), 2U);
+}
+
+TEST(Gang, LetsAllItsWorkersLeaveThoughTheirStateIsNotSavedInTime) {
+  Gang gang(options(4, 2));
+  form(gang, 2);
+  gang.set_leases({{1, true}, {2, true}}, milliseconds(1));
+  gang.on_paused(1, gang.generation(), 12, milliseconds(1));
+  EXPECT_TRUE(of<StopWorker>(gang.on_tick(milliseconds(60'000))).empty());
+  EXPECT_EQ(of<StopWorker>(gang.on_tick(milliseconds(60'001))).size(), 2U);
+}
+
+TEST(Gang, SavesTheStateOfTheSurvivorWhenAnotherIsLostWhileAllLeave) {
+  Gang gang(options(4, 2));
+  form(gang, 2);
+  gang.set_leases({{1, true}, {2, true}}, milliseconds(1));
+  gang.on_paused(1, gang.generation(), 12, milliseconds(1));
+  const auto actions = gang.on_lost(2, milliseconds(2));
+  ASSERT_EQ(of<SaveState>(actions).size(), 1U);
+  EXPECT_EQ(of<SaveState>(actions)[0].worker, 1U);
+}
+
+TEST(Gang, FormsAgainFromWhatWasSavedThoughTheOldWorkersStillLeave) {
+  Gang gang(options(4, 1));
+  form(gang, 1);
+  gang.set_leases({{1, true}}, milliseconds(1));
+  gang.on_paused(1, gang.generation(), 30, milliseconds(1));
+  const auto saving = gang.generation();
+  gang.set_leases({{1, true}, {2, false}}, milliseconds(2));
+  EXPECT_TRUE(of<PauseWorker>(gang.on_hello(2, kReady, milliseconds(2))).empty());
+  gang.set_checkpoint(30);
+  const auto actions = gang.on_saved(saving, milliseconds(3));
+  ASSERT_EQ(of<StopWorker>(actions).size(), 1U);
+  EXPECT_EQ(of<StopWorker>(actions)[0].worker, 1U);
+  ASSERT_EQ(of<PauseWorker>(actions).size(), 1U);
+  gang.on_paused(2, gang.generation(), 0, milliseconds(3));
+  const auto joins = of<JoinWorker>(gang.on_recorded(gang.generation(), milliseconds(3)));
+  ASSERT_EQ(joins.size(), 1U);
+  EXPECT_EQ(joins[0].step, 30U);
+  EXPECT_EQ(joins[0].source, 0U);
 }
 
 TEST(Gang, KillsAWorkerThatDoesNotPauseInTime) {
@@ -478,6 +538,16 @@ TEST(Gang, GivesOneThatComesLateToALongPauseItsTime) {
   ASSERT_EQ(of<PauseWorker>(gang.on_hello(3, kReady, milliseconds(200'000))).size(), 1U);
   EXPECT_TRUE(of<KillWorker>(gang.on_tick(milliseconds(259'999))).empty());
   EXPECT_EQ(of<KillWorker>(gang.on_tick(milliseconds(260'000))).size(), 1U);
+}
+
+TEST(Gang, WaitsForALongStepBeforeAllLeave) {
+  Gang gang(options(4, 1));
+  form(gang, 1);
+  gang.set_leases({{1, true}}, milliseconds(1));
+  gang.on_pausing(1, gang.generation(), milliseconds(200'000));
+  EXPECT_TRUE(of<StopWorker>(gang.on_tick(milliseconds(400'000))).empty());
+  EXPECT_EQ(of<SaveState>(gang.on_paused(1, gang.generation(), 1, milliseconds(400'001))).size(), 1U);
+  EXPECT_EQ(of<StopWorker>(gang.on_saved(gang.generation(), milliseconds(400'002))).size(), 1U);
 }
 
 TEST(Gang, KnowsANewcomerWhenANewHeadTakesItOver) {

@@ -123,6 +123,36 @@ TEST(Ledger, HoldsAJobThatBacksOff) {
   EXPECT_FALSE(ledger.demands(500).at(0).held);
 }
 
+TEST(Ledger, CallsAGangYoungForAMinuteFromItsLatestStart) {
+  auto ledger = with_job();
+  EXPECT_FALSE(ledger.demands(0).at(0).is_young);
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "intents-1", "node-1", 1, 0}, 100'000)));
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{2, "intents-1", "node-1", 1, 0}, 150'000)));
+  EXPECT_TRUE(ledger.demands(159'999).at(0).is_young);
+  EXPECT_FALSE(ledger.demands(160'000).at(0).is_young);
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{1}, 170'000)));
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{2}, 170'000)));
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{3, "intents-1", "node-1", 1, 0}, 200'000)));
+  EXPECT_TRUE(ledger.demands(259'999).at(0).is_young);
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_TRUE(ledger.demands(259'999).at(0).is_young);
+  EXPECT_FALSE(ledger.demands(260'000).at(0).is_young);
+}
+
+TEST(Ledger, AveragesWhatAQueueUsedWithAHalfLifeOfAnHour) {
+  auto ledger = with_job();
+  constexpr std::int64_t kHour = 3'600'000;
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "intents-1", "node-1", 4, 0}, 10 * kHour)));
+  EXPECT_EQ(ledger.past_use(10 * kHour).at(0).slots, 0);
+  EXPECT_DOUBLE_EQ(ledger.past_use(11 * kHour).at(0).slots, 2);
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{1}, 11 * kHour)));
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{1}, 12 * kHour)));
+  EXPECT_DOUBLE_EQ(ledger.past_use(12 * kHour).at(0).slots, 3);
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_DOUBLE_EQ(ledger.past_use(14 * kHour).at(0).slots, 0.75);
+  EXPECT_EQ(ledger.past_use(14 * kHour).at(0).tenant, "default");
+}
+
 TEST(Ledger, RecordsAnEvaluationOnce) {
   auto ledger = with_job();
   EXPECT_TRUE(ledger.apply(event(EvaluationRecorded{"intents-1", 10, 0.5, {{"accuracy", 0.9}}, 0.1})));

@@ -16,6 +16,8 @@ struct ClusterModel {
   std::vector<NodeView> nodes;
   std::vector<Lease> leases;
   std::vector<Demand> demands;
+  TenantTree tenants;
+  std::vector<PastUse> past;
   std::uint64_t next_worker = 1;
 
   void add_node(std::string id, std::uint32_t slots, std::uint64_t memory = 1ULL << 40) {
@@ -33,7 +35,7 @@ struct ClusterModel {
     return *std::find_if(nodes.begin(), nodes.end(), [&](const NodeView& n) { return n.id == id; });
   }
 
-  Plan plan() const { return plan_first_come_first_served(nodes, leases, demands); }
+  Plan plan() const { return plan_jobs(nodes, leases, demands, tenants, past); }
 
   void carry_out(const Plan& plan) {
     for (const Release& release : plan.releases) {
@@ -47,7 +49,8 @@ struct ClusterModel {
   }
   void start_worker(const std::string& job, const std::string& node) {
     const Demand& wanted = demand(job);
-    leases.push_back({next_worker++, job, node, wanted.slots, wanted.memory_bytes, false});
+    leases.push_back({next_worker++, job, node, wanted.slots, wanted.memory_bytes, false, Role::worker,
+                      wanted.tenant, wanted.queue});
   }
   void finish_releases() {
     std::erase_if(leases, [](const Lease& lease) { return lease.releasing; });

@@ -139,6 +139,16 @@ TEST(JobFile, AcceptsSettingsThatSayWhatHappensAnyway) {
   EXPECT_EQ(spec, parse_least_and(""));
 }
 
+TEST(JobFile, ReadsAPriorityAsAWordOrANumber) {
+  EXPECT_EQ(parse_least_and("priority: low\n").priority, 100U);
+  EXPECT_EQ(parse_least_and("priority: normal\n").priority, 500U);
+  EXPECT_EQ(parse_least_and("priority: high\n").priority, 800U);
+  EXPECT_EQ(parse_least_and("priority: critical\n").priority, 1000U);
+  EXPECT_EQ(parse_least_and("priority: 650\n").priority, 650U);
+  EXPECT_EQ(parse_least_and("").priority, 500U);
+  EXPECT_FALSE(parse_least_and("preemptible: false\n").preemptible);
+}
+
 TEST(JobFile, ReadsLabelsAndDescription) {
   const JobSpec spec =
       parse_least_and("labels: {team: search, cost-centre: 42}\ndescription: |\n  two\n  lines\n");

@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <tuple>
 
 #include "scheduler/policy/plan.hpp"
 #include "tests/unit/scheduler/cluster_model.hpp"
@@ -30,6 +31,11 @@ void add_random_job(ClusterModel& cluster, Random& random, int number) {
   Demand& demand = cluster.demands.back();
   demand.order = static_cast<std::uint64_t>(number);
   demand.held = between(random, 0, 9) == 0;
+  static constexpr std::uint32_t kPriorities[] = {kLowPriority, kNormalPriority, kNormalPriority,
+                                                  kHighPriority, kCriticalPriority};
+  demand.priority = kPriorities[between(random, 0, 4)];
+  demand.preemptible = between(random, 0, 7) != 0;
+  demand.is_young = between(random, 0, 5) == 0;
 }
 
 ClusterModel random_cluster(Random& random) {
@@ -132,6 +138,10 @@ std::map<std::string, std::uint32_t> count_placed(const Plan& plan) {
   return placed;
 }
 
+bool is_preempted(const Plan& plan, const std::string& job) {
+  return std::ranges::find(plan.preemptions, job, &Preemption::job) != plan.preemptions.end();
+}
+
 bool waits(const Plan& plan, const std::string& job) {
   return std::any_of(plan.waits.begin(), plan.waits.end(), [&](const Wait& wait) { return wait.job == job; });
 }
@@ -146,6 +156,34 @@ bool can_ever_run(const ClusterModel& cluster, const Demand& demand) {
     own[lease.node].memory += lease.memory_bytes;
   }
   return cluster.live(demand.job) + count_room(cluster, own, demand) >= demand.workers.min;
+}
+
+/// What is used once all releases are through, those of the plan too but for those of `kept`, and all that
+/// the plan starts has started. What grows in the same plan uses only what waiting jobs do not need: it is
+/// left out.
+std::map<std::string, Use> use_after_releases(const ClusterModel& cluster, const Plan& plan,
+                                              const std::string& kept) {
+  std::map<std::string, Use> use;
+  for (const Lease& lease : cluster.leases) {
+    const bool goes =
+        lease.releasing || (lease.job != kept && std::ranges::find(plan.releases, lease.worker,
+                                                                   &Release::worker) != plan.releases.end());
+    if (goes) continue;
+    use[lease.node].slots += lease.slots;
+    use[lease.node].memory += lease.memory_bytes;
+  }
+  std::map<std::string, std::uint32_t> minimum_left;
+  for (const Demand& other : cluster.demands) {
+    minimum_left[other.job] = other.workers.min - std::min(other.workers.min, cluster.live(other.job));
+  }
+  for (const Placement& placement : plan.placements) {
+    const Demand& other = cluster.demand(placement.job);
+    const std::uint32_t count = std::min(placement.count, minimum_left[placement.job]);
+    minimum_left[placement.job] -= count;
+    use[placement.node].slots += std::uint64_t{count} * other.slots;
+    use[placement.node].memory += count * other.memory_bytes;
+  }
+  return use;
 }
 
 /// No node is promised more than it has left, and nothing is placed where nothing may be.
@@ -184,24 +222,60 @@ void expect_releases_only_of_what_can_be_spared(const ClusterModel& cluster, con
     EXPECT_FALSE(lease->releasing);
     ++released[release.job];
   }
+  std::uint32_t most_urgent = 0;  // of those that wait
+  for (const Wait& wait : plan.waits) most_urgent = std::max(most_urgent, cluster.demand(wait.job).priority);
   const auto placed = count_placed(plan);
   for (const auto& [job, count] : released) {
     const Demand& demand = cluster.demand(job);
+    EXPECT_FALSE(placed.contains(job)) << job << " shrinks and grows at once";
+    if (is_preempted(plan, job)) continue;
     if (cluster.live(job) >= demand.workers.min) {  // else it is stalled, and what it has is of no use to it
       EXPECT_LT(demand.workers.min, demand.workers.max) << job << " is not elastic";
       EXPECT_GE(cluster.live(job), demand.workers.min + count) << job;
+      EXPECT_TRUE(demand.preemptible) << job;
+      EXPECT_LE(demand.priority, most_urgent) << job << " shrinks for a less urgent one";
     }
-    EXPECT_FALSE(placed.contains(job)) << job << " shrinks and grows at once";
   }
   if (!plan.releases.empty()) {
     EXPECT_FALSE(plan.waits.empty()) << "released for nobody";
   }
 }
 
-/// The first in the line starts when it fits, and nobody behind it starts before.
-void expect_first_come_first_served(const ClusterModel& cluster, const Plan& plan) {
+/// Whole jobs go only for one that waits and is strictly more urgent, and none that could stay.
+void expect_preemptions_only_where_needed(const ClusterModel& cluster, const Plan& plan) {
+  std::set<std::string> preempted;
+  for (const Preemption& preemption : plan.preemptions) {
+    EXPECT_TRUE(preempted.insert(preemption.job).second) << preemption.job << " is preempted twice";
+    const Demand& victim = cluster.demand(preemption.job);
+    const Demand& by = cluster.demand(preemption.by);
+    EXPECT_LT(victim.priority, by.priority) << victim.job << " by " << by.job;
+    EXPECT_TRUE(victim.preemptible) << victim.job;
+    EXPECT_TRUE(!victim.is_young || by.priority >= kCriticalPriority) << victim.job << " has just started";
+    EXPECT_TRUE(waits(plan, by.job) && !by.held && can_ever_run(cluster, by)) << by.job;
+    const auto gone = std::ranges::count(plan.releases, victim.job, &Release::job);
+    EXPECT_EQ(gone, cluster.live(victim.job)) << victim.job << " is preempted in part";
+    // Room may be kept for a started gang that lacks workers as well as for the first that waits; whose is
+    // whose can't be told then.
+    const bool for_others = std::ranges::any_of(plan.waits, [&](const Wait& wait) {
+      const bool has_room = wait.reasons.back().text.find("it starts when") != std::string::npos;
+      return wait.job != by.job && (cluster.live(wait.job) > 0 || has_room) && !is_preempted(plan, wait.job);
+    });
+    if (for_others) continue;
+    EXPECT_LT(cluster.live(by.job) + count_room(cluster, use_after_releases(cluster, plan, victim.job), by),
+              by.workers.min)
+        << victim.job << " could stay";
+    EXPECT_GE(cluster.live(by.job) + count_room(cluster, use_after_releases(cluster, plan, ""), by),
+              by.workers.min)
+        << by.job << " would not start all the same";
+  }
+}
+
+/// The most urgent in the line starts when it fits, and nobody behind it starts before.
+void expect_the_line_kept(const ClusterModel& cluster, const Plan& plan) {
   std::vector<Demand> line(cluster.demands);
-  std::sort(line.begin(), line.end(), [](const Demand& a, const Demand& b) { return a.order < b.order; });
+  std::sort(line.begin(), line.end(), [](const Demand& a, const Demand& b) {
+    return std::tie(b.priority, a.order) < std::tie(a.priority, b.order);
+  });
   const auto placed = count_placed(plan);
   bool must_wait = false;
   for (const Demand& demand : line) {
@@ -237,7 +311,8 @@ void expect_reasons(const ClusterModel& cluster, const Plan& plan) {
   const auto placed = count_placed(plan);
   for (const Demand& demand : cluster.demands) {
     const auto added = placed.find(demand.job);
-    const std::uint32_t workers = cluster.live(demand.job) + (added == placed.end() ? 0 : added->second);
+    std::uint32_t workers = cluster.live(demand.job) + (added == placed.end() ? 0 : added->second);
+    if (is_preempted(plan, demand.job)) workers = 0;
     EXPECT_EQ(waits(plan, demand.job), workers < demand.workers.min) << demand.job;
   }
   for (const Wait& wait : plan.waits) {
@@ -256,7 +331,10 @@ void expect_reasons(const ClusterModel& cluster, const Plan& plan) {
     } else {
       EXPECT_EQ(cluster.live(wait.job), given_up) << wait.job;
     }
-    EXPECT_EQ(has("never_fits") || has("drain"), !demand.held && !can_ever_run(cluster, demand)) << wait.job;
+    // One that is preempted does not keep its workers on nodes where nothing new may go.
+    const bool can_run = is_preempted(plan, wait.job) ? count_room(cluster, {}, demand) >= demand.workers.min
+                                                      : can_ever_run(cluster, demand);
+    EXPECT_EQ(has("never_fits") || has("drain"), !demand.held && !can_run) << wait.job;
     for (const Reason& reason : wait.reasons) {
       EXPECT_TRUE(codes.contains(reason.code)) << reason.code;
       EXPECT_NE(reason.text.find_first_of("0123456789"), std::string::npos) << reason.text;
@@ -314,7 +392,8 @@ void expect_sound(const ClusterModel& cluster, const Plan& plan) {
   expect_no_slot_twice(cluster, plan);
   expect_gangs_kept_whole(cluster, plan);
   expect_releases_only_of_what_can_be_spared(cluster, plan);
-  expect_first_come_first_served(cluster, plan);
+  expect_preemptions_only_where_needed(cluster, plan);
+  expect_the_line_kept(cluster, plan);
   expect_nothing_idle(cluster, plan);
   expect_reasons(cluster, plan);
   expect_no_needless_release(cluster, plan);
@@ -323,6 +402,7 @@ void expect_sound(const ClusterModel& cluster, const Plan& plan) {
 TEST(PlanProperty, EveryPlanOfALivingClusterIsSound) {
   std::size_t releases = 0;
   std::size_t refills = 0;
+  std::size_t preemptions = 0;
   for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
     Random random(seed);
     ClusterModel cluster = random_cluster(random);
@@ -331,6 +411,7 @@ TEST(PlanProperty, EveryPlanOfALivingClusterIsSound) {
       expect_sound(cluster, plan);
       if (HasFailure()) FAIL() << "seed " << seed << ", step " << step;
       releases += plan.releases.size();
+      preemptions += plan.preemptions.size();
       for (const auto& [job, count] : count_placed(plan)) {
         const std::uint32_t live = cluster.live(job);
         if (live > 0 && live < cluster.demand(job).workers.min) ++refills;
@@ -341,6 +422,7 @@ TEST(PlanProperty, EveryPlanOfALivingClusterIsSound) {
   }
   EXPECT_GT(releases, 100U) << "the clusters are too roomy to try shrinking";
   EXPECT_GT(refills, 100U) << "too few losses to try refilling";
+  EXPECT_GT(preemptions, 100U) << "the jobs are too much alike to try preempting";
 }
 
 TEST(PlanProperty, ADisturbedClusterSettlesInAFewRounds) {
@@ -371,7 +453,7 @@ TEST(PlanProperty, EveryJobThatCanRunRunsInTheEnd) {
   for (std::uint64_t seed = 0; seed < 1000; ++seed) {
     Random random(seed);
     ClusterModel cluster = random_cluster(random);
-    for (Demand& demand : cluster.demands) demand.held = false;
+    for (Demand& demand : cluster.demands) demand.held = demand.is_young = false;
     std::erase_if(cluster.demands, [&](const Demand& demand) { return !can_ever_run(cluster, demand); });
     while (!cluster.demands.empty()) {
       cluster.settle();

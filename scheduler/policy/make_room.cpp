@@ -1,0 +1,192 @@
+// What may be taken from others for a job that waits.
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "scheduler/policy/gang_planner.hpp"
+
+namespace ds::scheduler {
+
+GangPlanner::Lack GangPlanner::lack_of(const Job& job, std::uint32_t count) const {
+  return {count_later(job.size) < count, find_limit(job, count)};
+}
+
+/// Whether what the victim has is of any use against the lack.
+bool GangPlanner::helps(const Job& victim, const Lack& lack) const {
+  return lack.room || (lack.quota && tenants_.is_below(victim.queue, *lack.quota));
+}
+
+bool GangPlanner::make_room(const Job& job, std::uint32_t count) {
+  Taken taken;
+  if (!take_workers(job, count, taken, [&](const Job& other) { return may_shrink(other, job); })) {
+    take_jobs(job, count, taken);
+  }
+  return finish(job, count, taken);
+}
+
+bool GangPlanner::reclaim_room(Job& job) {
+  bool is_within = false;
+  for (std::size_t queue = job.queue; queue != TenantTree::kRoot; queue = tenants_[queue].parent) {
+    is_within = is_within || use_later_.fits_guarantee(queue, job.size.slots);
+  }
+  if (!is_within) return false;
+  Taken taken;
+  take_workers(job, 1, taken, [&](const Job& other) {
+    return other.queue != job.queue && may_shrink(other, job) && is_entitled(job, other, 1);
+  });
+  if (!finish(job, 1, taken)) return false;
+  ++job.kept;
+  return true;
+}
+
+/// Releases single workers until the job has room; false when there is none left to take before.
+template <class MayShrink>
+bool GangPlanner::take_workers(const Job& job, std::uint32_t count, Taken& taken, MayShrink may_take) {
+  for (Lack lack = lack_of(job, count); !lack.is_none(); lack = lack_of(job, count)) {
+    Job* victim = choose_victim(job, lack, may_take);
+    if (victim == nullptr) return false;
+    taken.workers.push_back(newest_on_available_node(*victim));
+    release(*victim, *taken.workers.back());
+  }
+  return true;
+}
+
+/// Keeps what is needed of what was taken, and the room for the job; or gives all back when there is none.
+bool GangPlanner::finish(const Job& job, std::uint32_t count, Taken& taken) {
+  if (!has_room_later(job, count)) {
+    for (const Lease* lease : taken.workers) take_back(*lease);
+    return false;
+  }
+  drop_needless(job, count, taken.workers);
+  record(job, taken);
+  reserve(job, count);
+  return true;
+}
+
+/// Whether `job` is a gang below its minimum that makes no progress with what it holds, and whose turn comes
+/// after the beneficiary's or never. If such gangs kept their workers, two of them could wait for each other
+/// for ever.
+bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) const {
+  if (job.workers == 0 || job.workers >= job.needed) return false;
+  if (!job.demand->held && count_placeable(job.size) >= job.needed - job.workers &&
+      !find_limit(job, job.needed - job.workers))
+    return false;  // refilled at once
+  // By what doesn't change with what they hold: else they could take it from each other in turn.
+  const bool is_after = job.guaranteed_levels != beneficiary.guaranteed_levels
+                            ? job.guaranteed_levels < beneficiary.guaranteed_levels
+                            : &job > &beneficiary;
+  return is_after || !is_feasible(job) || !is_allowed(job);
+}
+
+/// Another queue keeps what it is guaranteed.
+bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary) const {
+  if (job.workers <= job.needed || !job.demand->preemptible) return false;
+  if (job.queue == beneficiary.queue) return job.demand->priority <= beneficiary.demand->priority;
+  const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
+  return meeting.b_side == meeting.at || use_later_.is_over_guarantee(meeting.b_side, job.size.slots - 1);
+}
+
+/// By rank alone: not by how long it has run, nor by what queues use now.
+bool GangPlanner::may_ever_preempt(const Job& job, const Job& beneficiary) const {
+  if (job.workers == 0 || !job.demand->preemptible) return false;
+  if (job.queue == beneficiary.queue) return job.demand->priority < beneficiary.demand->priority;
+  const std::size_t depth = tenants_[tenants_.meet(beneficiary.queue, job.queue).at].depth;
+  return beneficiary.guaranteed_levels > depth && job.guaranteed_levels <= depth;
+}
+
+/// Whether the beneficiary's queue, with `count` workers more, stays within what its side of the tree is
+/// guaranteed, seen from the other job's queue.
+bool GangPlanner::is_entitled(const Job& beneficiary, const Job& other, std::uint32_t count) const {
+  const auto meeting = tenants_.meet(beneficiary.queue, other.queue);
+  return meeting.a_side != meeting.at &&
+         use_later_.fits_guarantee(meeting.a_side, std::uint64_t{count} * beneficiary.size.slots);
+}
+
+std::size_t GangPlanner::count_too_young(const Job& job) const {
+  if (job.demand->priority >= kCriticalPriority) return 0;
+  const auto count = std::ranges::count_if(
+      jobs_, [&](const Job& other) { return other.demand->is_young && may_ever_preempt(other, job); });
+  return static_cast<std::size_t>(count);
+}
+
+/// The stalled gang of the lowest rank; else, of the jobs that may be shrunk, the one with the most workers,
+/// the last of equals.
+template <class MayShrink>
+GangPlanner::Job* GangPlanner::choose_victim(const Job& beneficiary, const Lack& lack, MayShrink may_take) {
+  Job* stalled = nullptr;
+  Job* richest = nullptr;
+  for (Job& job : jobs_) {
+    if (job.workers == 0 || &job == &beneficiary || !helps(job, lack) ||
+        newest_on_available_node(job) == nullptr)
+      continue;
+    if (is_stalled_before(job, beneficiary)) stalled = &job;
+    if (may_take(job) && (richest == nullptr || job.workers >= richest->workers)) richest = &job;
+  }
+  return stalled != nullptr ? stalled : richest;
+}
+
+const Lease* GangPlanner::newest_on_available_node(const Job& job) const {
+  for (const Lease* lease : job.live) {
+    if (is_available(*lease)) return lease;
+  }
+  return nullptr;
+}
+
+/// Takes back the releases without which there is room all the same: those on nodes where it did not help.
+void GangPlanner::drop_needless(const Job& job, std::uint32_t count, std::vector<const Lease*>& chosen) {
+  for (std::size_t i = chosen.size(); i-- > 0;) {
+    const Lease* lease = chosen[i];
+    take_back(*lease);
+    if (has_room_later(job, count)) {
+      chosen.erase(chosen.begin() + static_cast<std::ptrdiff_t>(i));
+    } else {
+      release(jobs_[index_.at(lease->job)], *lease);
+    }
+  }
+}
+
+void GangPlanner::record(const Job& job, const Taken& taken) {
+  for (const Lease* lease : taken.workers) {
+    plan_.releases.push_back({lease->job, lease->worker});
+    jobs_[index_.at(lease->job)].was_shrunk = true;
+  }
+  for (Job* victim : taken.jobs) {
+    plan_.preemptions.push_back({victim->demand->job, job.demand->job});
+    victim->was_shrunk = true;
+    for (const Lease* lease : given_up_.at(victim)) plan_.releases.push_back({lease->job, lease->worker});
+  }
+}
+
+void GangPlanner::release(Job& victim, const Lease& lease) {
+  const std::size_t node = capacity_.index_of(lease.node);
+  if (victim.workers-- == victim.needed) count_minimum(victim, false);
+  use_later_.remove(victim.queue, lease.slots, lease.memory_bytes);
+  if (node == Capacity::kUnknownNode) {
+    --victim.at_unknown_nodes;
+  } else {
+    capacity_.release(node, {lease.slots, lease.memory_bytes});
+    if (--victim.at.at(node) == 0) victim.at.erase(node);
+  }
+  std::erase(victim.live, &lease);
+  on_capacity_changed();
+}
+
+void GangPlanner::take_back(const Lease& lease) {
+  const std::size_t node = capacity_.index_of(lease.node);
+  Job& job = jobs_[index_.at(lease.job)];
+  if (++job.workers == job.needed) count_minimum(job, true);
+  use_later_.add(job.queue, lease.slots, lease.memory_bytes);
+  if (node == Capacity::kUnknownNode) {
+    ++job.at_unknown_nodes;
+  } else {
+    capacity_.reserve(node, {lease.slots, lease.memory_bytes});
+    ++job.at[node];
+  }
+  const auto place = std::find_if(job.live.begin(), job.live.end(),
+                                  [&](const Lease* other) { return other->worker < lease.worker; });
+  job.live.insert(place, &lease);
+  on_capacity_changed();
+}
+
+}  // namespace ds::scheduler

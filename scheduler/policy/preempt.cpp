@@ -1,0 +1,158 @@
+// Which jobs are preempted for one that waits.
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "scheduler/policy/gang_planner.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+std::uint64_t slots_of(std::span<const Lease* const> leases) {
+  std::uint64_t slots = 0;
+  for (const Lease* lease : leases) slots += lease->slots;
+  return slots;
+}
+
+}  // namespace
+
+std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job) {
+  std::vector<Job*> found;
+  for (Job& other : jobs_) {
+    const bool old_enough = !other.demand->is_young || job.demand->priority >= kCriticalPriority;
+    if (old_enough && may_ever_preempt(other, job) && newest_on_available_node(other) != nullptr)
+      found.push_back(&other);
+  }
+  return found;
+}
+
+/// Releases jobs as a whole until there is room: what other queues have borrowed, then less urgent ones of
+/// the queue, by whole levels of priority, the lowest first; then gives back those that can be spared. Leaves
+/// everything as it was when that is not enough.
+void GangPlanner::take_jobs(const Job& job, std::uint32_t count, Taken& taken) {
+  std::vector<Job*> candidates = find_preemptible(job);
+  const auto level_of = [&](const Job* one) {
+    return std::pair(one->queue == job.queue, one->demand->priority);
+  };
+  // Workers are numbered as they start, so the oldest worker's number tells how long a gang has run.
+  std::sort(candidates.begin(), candidates.end(), [&](const Job* a, const Job* b) {
+    return std::tuple(level_of(a), b->live.back()->worker) < std::tuple(level_of(b), a->live.back()->worker);
+  });
+  const bool is_exact = candidates.size() <= kMaxExactVictims;
+  std::vector<Job*> victims;
+  bool is_found = false;
+  for (std::size_t i = 0; i < candidates.size() && !is_found;) {
+    const auto level = level_of(candidates[i]);
+    const Lack lack = lack_of(job, count);
+    for (; i < candidates.size() && level_of(candidates[i]) == level; ++i) {
+      Job& other = *candidates[i];
+      if (!lack.is_none() && !helps(other, lack)) continue;
+      if (!is_exact && !is_fair_to_take(other, job, count)) continue;
+      release_all(other);
+      victims.push_back(&other);
+    }
+    is_found = has_room_later(job, count) && (!is_exact || keep_cheapest(job, count, victims));
+  }
+  if (is_found && !is_exact) keep_needed(job, count, victims);
+  if (!is_found) {
+    for (Job* victim : victims) take_all_back(*victim);
+    return;
+  }
+  // What was taken from them before is part of what they lose now.
+  std::erase_if(taken.workers, [&](const Lease* lease) {
+    Job* owner = &jobs_[index_.at(lease->job)];
+    if (std::ranges::find(victims, owner) == victims.end()) return false;
+    given_up_.at(owner).push_back(lease);
+    return true;
+  });
+  taken.jobs = std::move(victims);
+}
+
+/// Of another queue's job, before it is released: whether that queue has borrowed, and the beneficiary's has
+/// not.
+bool GangPlanner::is_fair_to_take(const Job& other, const Job& job, std::uint32_t count) const {
+  if (other.queue == job.queue) return true;
+  const auto meeting = tenants_.meet(job.queue, other.queue);
+  return is_entitled(job, other, count) &&
+         (meeting.b_side == meeting.at || use_later_.is_over_guarantee(meeting.b_side));
+}
+
+/// The same of all that are released: there is an order in which each was fair to take. The one with the most
+/// slots may as well be the last of its side.
+bool GangPlanner::were_fair_to_take(std::span<Job* const> victims, const Job& job,
+                                    std::uint32_t count) const {
+  std::map<std::size_t, std::uint64_t> most;  // slots of one job, by side
+  for (const Job* victim : victims) {
+    if (victim->queue == job.queue || !given_up_.contains(victim)) continue;
+    if (!is_entitled(job, *victim, count)) return false;
+    const auto meeting = tenants_.meet(job.queue, victim->queue);
+    if (meeting.b_side == meeting.at) continue;
+    std::uint64_t& slots = most[meeting.b_side];
+    slots = std::max(slots, slots_of(given_up_.at(victim)));
+  }
+  return std::ranges::all_of(most, [&](const auto& side) {
+    return use_later_.slots(side.first) + side.second > tenants_[side.first].guaranteed;
+  });
+}
+
+/// Of all sets of the released `victims` that make enough room in a fair way, keeps the one with the fewest
+/// slots released; of equals the first in binary order, in which newer jobs are the lower digits. False, with
+/// all still released, when there is no such set.
+bool GangPlanner::keep_cheapest(const Job& job, std::uint32_t count, std::vector<Job*>& victims) {
+  std::vector<std::uint64_t> slots;
+  for (const Job* victim : victims) slots.push_back(slots_of(given_up_.at(victim)));
+  const std::uint32_t all = (1U << victims.size()) - 1;
+  const auto release_only = [&](std::uint32_t set) {
+    for (std::size_t i = 0; i < victims.size(); ++i) {
+      const bool is_released = given_up_.contains(victims[i]);
+      const bool wanted = (set >> i & 1U) != 0;
+      if (wanted && !is_released) release_all(*victims[i]);
+      if (!wanted && is_released) take_all_back(*victims[i]);
+    }
+  };
+  std::uint32_t best = 0;
+  std::uint64_t best_slots = 0;
+  for (std::uint32_t set = 1; set <= all; ++set) {
+    std::uint64_t cost = 0;
+    for (std::size_t i = 0; i < victims.size(); ++i) cost += (set >> i & 1U) != 0 ? slots[i] : 0;
+    if (best != 0 && cost >= best_slots) continue;
+    release_only(set);
+    if (has_room_later(job, count) && were_fair_to_take(victims, job, count)) {
+      best = set;
+      best_slots = cost;
+    }
+  }
+  release_only(best != 0 ? best : all);
+  if (best == 0) return false;
+  std::erase_if(victims, [&](const Job* victim) { return !given_up_.contains(victim); });
+  return true;
+}
+
+/// Gives back those without which there is room all the same: the most urgent first, then those with the most
+/// slots, then the oldest.
+void GangPlanner::keep_needed(const Job& job, std::uint32_t count, std::vector<Job*>& victims) {
+  const auto worth = [&](const Job* victim) {
+    const auto& leases = given_up_.at(victim);
+    return std::tuple(victim->demand->priority, slots_of(leases), ~leases.back()->worker);
+  };
+  std::vector<Job*> order = victims;
+  std::sort(order.begin(), order.end(), [&](const Job* a, const Job* b) { return worth(a) > worth(b); });
+  for (Job* victim : order) {
+    take_all_back(*victim);
+    if (!has_room_later(job, count)) release_all(*victim);
+  }
+  std::erase_if(victims, [&](const Job* victim) { return !given_up_.contains(victim); });
+}
+
+void GangPlanner::release_all(Job& victim) {
+  auto& leases = given_up_[&victim] = victim.live;
+  for (const Lease* lease : leases) release(victim, *lease);
+}
+
+void GangPlanner::take_all_back(Job& victim) {
+  for (const Lease* lease : given_up_.at(&victim)) take_back(*lease);
+  given_up_.erase(&victim);
+}
+
+}  // namespace ds::scheduler

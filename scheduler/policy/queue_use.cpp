@@ -1,0 +1,57 @@
+#include "scheduler/policy/queue_use.hpp"
+
+#include <algorithm>
+
+namespace ds::scheduler {
+
+QueueUse::QueueUse(const TenantTree& tree, std::optional<std::uint64_t> total_slots)
+    : tree_(tree), total_slots_(total_slots), used_(tree.queues.size()) {
+  for (std::size_t queue = used_.size(); queue-- > 0;) {  // children before their parents
+    used_[queue].held = std::max(used_[queue].held_by_below, tree_[queue].reserved());
+    is_lending_limited_ = is_lending_limited_ || tree_[queue].reserved() > 0;
+    if (queue != TenantTree::kRoot) used_[tree_[queue].parent].held_by_below += used_[queue].held;
+  }
+}
+
+void QueueUse::add(std::size_t queue, std::uint64_t slots, std::uint64_t memory_bytes) {
+  change(queue, slots, memory_bytes, true);
+}
+
+void QueueUse::remove(std::size_t queue, std::uint64_t slots, std::uint64_t memory_bytes) {
+  change(queue, slots, memory_bytes, false);
+}
+
+void QueueUse::change(std::size_t leaf, std::uint64_t slots, std::uint64_t memory_bytes, bool more) {
+  std::uint64_t before = 0, after = 0;  // what the child on the way held
+  for (std::size_t queue = leaf;; queue = tree_[queue].parent) {
+    Used& used = used_[queue];
+    used.slots = more ? used.slots + slots : used.slots - slots;
+    used.memory_bytes = more ? used.memory_bytes + memory_bytes : used.memory_bytes - memory_bytes;
+    if (queue == leaf) {
+      used.held_by_below = more ? used.held_by_below + slots : used.held_by_below - slots;
+    } else {
+      used.held_by_below = used.held_by_below - before + after;
+    }
+    before = used.held;
+    used.held = std::max(used.held_by_below, tree_[queue].reserved());
+    after = used.held;
+    if (queue == TenantTree::kRoot) return;
+  }
+}
+
+std::optional<std::size_t> QueueUse::find_limit(std::size_t leaf, std::uint64_t slots) const {
+  std::uint64_t below = used_[leaf].held_by_below + slots;
+  for (std::size_t queue = leaf;; queue = tree_[queue].parent) {
+    const QueueSpec& spec = tree_[queue];
+    if (queue == TenantTree::kRoot) {
+      // Without lending limits the slots of the nodes say as much, and exactly.
+      const bool is_short = is_lending_limited_ && total_slots_ && below > *total_slots_;
+      return is_short ? std::optional(queue) : std::nullopt;
+    }
+    if (const auto most = spec.most(); most && below > *most) return queue;
+    const Used& parent = used_[spec.parent];
+    below = parent.held_by_below - used_[queue].held + std::max(below, spec.reserved());
+  }
+}
+
+}  // namespace ds::scheduler

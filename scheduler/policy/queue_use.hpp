@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "scheduler/spec/tenant_tree.hpp"
+
+namespace ds::scheduler {
+
+/// What the queues of a tree use, and what each may use beyond that.
+///
+/// A queue may use what it is guaranteed and, of what others leave idle, as much as it may borrow; the slots
+/// that a queue does not lend count as used by it even while they are idle. Pure.
+class QueueUse {
+ public:
+  /// `total_slots`: of the cluster; none: without an end. The tree must outlive it.
+  QueueUse(const TenantTree& tree, std::optional<std::uint64_t> total_slots);
+
+  /// In the leaf `queue`, and so in all above it.
+  void add(std::size_t queue, std::uint64_t slots, std::uint64_t memory_bytes);
+  void remove(std::size_t queue, std::uint64_t slots, std::uint64_t memory_bytes);
+
+  std::uint64_t slots(std::size_t queue) const { return used_[queue].slots; }
+  std::uint64_t memory_bytes(std::size_t queue) const { return used_[queue].memory_bytes; }
+
+  /// The queue on the leaf's way to the root whose limit does not allow `slots` more; none: they are allowed.
+  /// The root stands for slots that others do not lend.
+  std::optional<std::size_t> find_limit(std::size_t leaf, std::uint64_t slots) const;
+
+  bool is_over_guarantee(std::size_t queue, std::uint64_t without = 0) const {
+    return used_[queue].slots > tree_[queue].guaranteed + without;
+  }
+  bool fits_guarantee(std::size_t queue, std::uint64_t more) const {
+    return used_[queue].slots + more <= tree_[queue].guaranteed;
+  }
+
+ private:
+  struct Used {
+    std::uint64_t slots = 0, memory_bytes = 0;
+    std::uint64_t held = 0;           ///< what nobody else can have: used, or not lent
+    std::uint64_t held_by_below = 0;  ///< used by jobs here, and held by the queues below
+  };
+  void change(std::size_t leaf, std::uint64_t slots, std::uint64_t memory_bytes, bool more);
+
+  const TenantTree& tree_;
+  std::optional<std::uint64_t> total_slots_;
+  bool is_lending_limited_ = false;
+  std::vector<Used> used_;
+};
+
+}  // namespace ds::scheduler

@@ -1,0 +1,105 @@
+// Tenants live: quota lent, reclaimed by shrinking and by preempting, and never passed by what the head has
+// acknowledged.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <map>
+#include <thread>
+
+#include "tests/integration/cluster.hpp"
+
+namespace ds::tests {
+namespace {
+
+constexpr const char* kTenants = R"(version: 1
+tenants:
+  nlp: {guaranteed: 2, borrowing_limit: 1}
+  vision: {guaranteed: 2}
+)";
+
+class Tenants : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::ofstream(cluster_.path() / "tenants.yaml") << kTenants;
+    cluster_.start_head({"--tenants", (cluster_.path() / "tenants.yaml").string()});
+    cluster_.start_node("node-1", 2);
+    cluster_.start_node("node-2", 2);
+    ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  }
+
+  std::filesystem::path write(const std::string& name, const std::string& tenant, int epochs, int min,
+                              int max, const std::string& more = "") {
+    const auto file = write_job(cluster_.path() / "data" / name, name, epochs, min, max);
+    std::ofstream(file, std::ios::app) << "tenant: " << tenant << "\n" << more;
+    return file;
+  }
+  std::int64_t used_by(const std::string& tenant, const char* field = "used") {
+    const auto tenants = cluster_.json({"tenants"});
+    if (!tenants.is_array()) return -1;
+    for (const auto& one : tenants) {
+      if (one.at("name") == tenant) return one.at(field).get<std::int64_t>();
+    }
+    return -1;
+  }
+  std::size_t workers_of(const std::string& job) {
+    const auto now = cluster_.status(job);
+    return now.is_object() ? now.at("workers").size() : 0;
+  }
+
+  Cluster cluster_;
+};
+
+TEST_F(Tenants, BorrowReclaimAndNeverPassTheirQuota) {
+  const auto alone = cluster_.submit_job(write("alone", "nlp", 8, 1, 3));
+  ASSERT_TRUE(cluster_.wait_for_state(alone, "SUCCEEDED")) << cluster_.logs();
+  const auto weights = cluster_.exported_weights(alone);
+
+  // Watches what the head says is taken, for as long as the rest takes.
+  std::atomic<bool> is_over{false};
+  std::atomic<std::int64_t> most{0}, looks{0};
+  std::thread watch([&] {
+    while (!is_over) {
+      most = std::max(most.load(), used_by("nlp"));
+      ++looks;
+    }
+  });
+
+  // Four slots are free and it would like four, but nlp may have three.
+  const auto borrower = cluster_.submit_job(write("borrower", "nlp", 24, 1, 3));
+  EXPECT_TRUE(wait_until([&] { return used_by("nlp", "borrowed") == 1; })) << cluster_.logs();
+  const auto second = cluster_.submit_job(write("second", "nlp", 8, 1, 3, "priority: critical\n"));
+  ASSERT_TRUE(cluster_.wait_for_step(second, 1)) << cluster_.logs();
+  EXPECT_EQ(used_by("nlp"), 3);
+
+  // vision takes back what it is guaranteed.
+  const auto owner = cluster_.submit_job(write("owner", "vision", 4, 2, 2, "priority: low\n"));
+  EXPECT_TRUE(wait_until([&] { return used_by("vision") == 2; })) << cluster_.logs();
+  EXPECT_TRUE(wait_until([&] { return used_by("nlp", "borrowed") == 0; })) << cluster_.logs();
+
+  for (const auto& job : {borrower, second, owner})
+    EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << job << cluster_.logs();
+  is_over = true;
+  watch.join();
+  EXPECT_LE(most, 3) << "nlp had more than it may";
+  EXPECT_GT(looks, 10);
+  EXPECT_TRUE(cluster_.exported_weights(second) == weights);
+}
+
+TEST_F(Tenants, AreNamedInJobsAndRefuseWhatTheyCanNeverHave) {
+  const auto unknown = cluster_.submit({"submit", "-f", write("lost", "nlpp", 1, 1, 1).string()});
+  EXPECT_EQ(unknown.code, 3) << unknown.err;
+  EXPECT_NE(unknown.err.find("there is no tenant \"nlpp\""), std::string::npos) << unknown.err;
+  EXPECT_NE(unknown.err.find("tenants here: nlp, vision"), std::string::npos) << unknown.err;
+  const auto large = cluster_.submit({"submit", "-f", write("large", "nlp", 1, 4, 4).string()});
+  EXPECT_EQ(large.code, 6) << large.err;
+  EXPECT_NE(large.err.find("needs 4 slots at least, and nlp may have 3 at most"), std::string::npos)
+      << large.err;
+  const auto shown = cluster_.submit({"tenants"});
+  EXPECT_EQ(shown.code, 0);
+  EXPECT_NE(shown.out.find("vision"), std::string::npos) << shown.out;
+}
+
+}  // namespace
+}  // namespace ds::tests

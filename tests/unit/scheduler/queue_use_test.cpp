@@ -1,0 +1,139 @@
+#include "scheduler/policy/queue_use.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <variant>
+#include <vector>
+
+#include "scheduler/policy/guarantees.hpp"
+#include "scheduler/spec/tenant_file.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+TenantTree tree_of(std::string_view text) {
+  return std::get<TenantTree>(parse_tenant_file(text));
+}
+
+TEST(QueueUse, AllowsWhatIsGuaranteedAndWhatMayBeBorrowed) {
+  const TenantTree tree = tree_of("tenants: {a: {guaranteed: 2, borrowing_limit: 1}, b: {guaranteed: 2}}");
+  const std::size_t a = 1, b = 2;
+  QueueUse use(tree, 8);
+  EXPECT_EQ(use.find_limit(a, 3), std::nullopt);
+  EXPECT_EQ(use.find_limit(a, 4), a);
+  use.add(a, 2, 0);
+  EXPECT_FALSE(use.is_over_guarantee(a));
+  EXPECT_EQ(use.find_limit(a, 1), std::nullopt);
+  EXPECT_EQ(use.find_limit(a, 2), a);
+  use.add(a, 1, 0);
+  EXPECT_TRUE(use.is_over_guarantee(a));
+  EXPECT_FALSE(use.is_over_guarantee(a, 1));
+  EXPECT_EQ(use.find_limit(b, 100), std::nullopt) << "the nodes are the only limit";
+  use.remove(a, 3, 0);
+  EXPECT_TRUE(use.fits_guarantee(a, 2));
+  EXPECT_FALSE(use.fits_guarantee(a, 3));
+}
+
+TEST(QueueUse, KeepsWhatAQueueDoesNotLend) {
+  const TenantTree tree = tree_of("tenants: {a: {guaranteed: 4, lending_limit: 1}, b: {}}");
+  const std::size_t a = 1, b = 2;
+  QueueUse use(tree, 8);
+  EXPECT_EQ(use.find_limit(b, 5), std::nullopt);
+  EXPECT_EQ(use.find_limit(b, 6), TenantTree::kRoot);
+  use.add(a, 2, 0);
+  EXPECT_EQ(use.find_limit(b, 5), std::nullopt) << "it uses two of the three that it does not lend";
+  use.add(a, 2, 0);
+  EXPECT_EQ(use.find_limit(b, 4), std::nullopt);
+  EXPECT_EQ(use.find_limit(b, 5), TenantTree::kRoot);
+}
+
+TEST(QueueUse, LimitsAQueueByAllAboveIt) {
+  TenantTree tree =
+      tree_of("tenants: {a: {guaranteed: 4, borrowing_limit: 0, queues: {x: {guaranteed: 3}, y: {}}}}");
+  tree.queues[2].lending_limit = 1;
+  const std::size_t a = 1, x = 2, y = 3;
+  QueueUse use(tree, 100);
+  EXPECT_EQ(use.find_limit(y, 2), std::nullopt);
+  EXPECT_EQ(use.find_limit(y, 3), a) << "x lends one of its three";
+  use.add(y, 2, 0);
+  EXPECT_EQ(use.slots(a), 2U);
+  EXPECT_EQ(use.slots(TenantTree::kRoot), 2U);
+  EXPECT_EQ(use.find_limit(x, 2), std::nullopt);
+  EXPECT_EQ(use.find_limit(x, 3), a);
+}
+
+/// Against the same sums made anew each time.
+TEST(QueueUse, IsTheSumOfItsChangesInRandomTrees) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    std::mt19937_64 random(seed);
+    TenantTree tree;
+    for (std::size_t i = 1; i < 8; ++i) {
+      const std::size_t parent = random() % i;
+      tree.queues[parent].is_leaf = false;
+      QueueSpec spec{.name = "q" + std::to_string(i), .parent = parent, .depth = tree[parent].depth + 1};
+      spec.guaranteed = random() % 5;
+      if (random() % 2 == 0) spec.borrowing_limit = random() % 4;
+      if (random() % 2 == 0) spec.lending_limit = random() % (spec.guaranteed + 1);
+      tree.queues.push_back(spec);
+    }
+    const std::uint64_t total = random() % 20;
+    QueueUse use(tree, total);
+    std::vector<std::uint64_t> own(tree.queues.size(), 0);
+    for (int step = 0; step < 40; ++step) {
+      std::size_t leaf = 1 + random() % 7;
+      while (!tree[leaf].is_leaf) leaf = 1 + random() % 7;
+      const std::uint64_t more = 1 + random() % 3;
+      // All that is held once the leaf has more, from the leaves up.
+      std::vector<std::uint64_t> held = own;
+      held[leaf] += more;
+      std::optional<std::size_t> limit;
+      bool reserves = false;
+      for (std::size_t i = held.size(); i-- > 0;) {
+        reserves = reserves || tree[i].reserved() > 0;
+        const bool above = tree.is_below(leaf, i);
+        if (i != 0 && above && tree[i].most() && held[i] > *tree[i].most()) limit = limit.value_or(i);
+        held[i] = std::max(held[i], tree[i].reserved());
+        if (i != 0) held[tree[i].parent] += held[i];
+      }
+      if (!limit && reserves && held[0] > total) limit = 0;
+      ASSERT_EQ(use.find_limit(leaf, more).has_value(), limit.has_value()) << "seed " << seed;
+      if (!limit) {
+        own[leaf] += more;
+        use.add(leaf, more, 0);
+      } else if (own[leaf] > 0) {
+        --own[leaf];
+        use.remove(leaf, 1, 0);
+      }
+    }
+  }
+}
+
+TEST(GuaranteedLevels, GoToTheFirstJobsOfAQueueUpToTheFirstThatDoesNotFit) {
+  const TenantTree tree = tree_of("tenants: {a: {guaranteed: 4}, b: {guaranteed: 1}}");
+  const std::vector<MinimumClaim> claims{{1, 2}, {2, 2}, {1, 3}, {1, 1}, {2, 1}};
+  EXPECT_EQ(count_guaranteed_levels(tree, claims), (std::vector<std::size_t>{1, 0, 0, 0, 0}));
+}
+
+TEST(GuaranteedLevels, PassOverJobsThatCannotRun) {
+  const TenantTree tree = tree_of("tenants: {a: {guaranteed: 4}}");
+  const std::vector<MinimumClaim> claims{{1, 9, false}, {1, 4}};
+  EXPECT_EQ(count_guaranteed_levels(tree, claims), (std::vector<std::size_t>{0, 1}));
+}
+
+TEST(GuaranteedLevels, CountQueueByQueueUpTheTree) {
+  const TenantTree tree =
+      tree_of("tenants: {a: {guaranteed: 4, queues: {x: {guaranteed: 2}, y: {guaranteed: 1}}}}");
+  const std::size_t x = 2, y = 3;
+  // The tenant has one slot beyond what its queues are guaranteed; x's second job takes it.
+  const std::vector<MinimumClaim> claims{{x, 2}, {x, 1}, {y, 1}, {y, 1}};
+  EXPECT_EQ(count_guaranteed_levels(tree, claims), (std::vector<std::size_t>{2, 1, 2, 0}));
+}
+
+TEST(GuaranteedLevels, DoNotExistWithoutTenants) {
+  EXPECT_EQ(count_guaranteed_levels(TenantTree{}, std::vector<MinimumClaim>{{0, 1}, {0, 2}}),
+            (std::vector<std::size_t>{0, 0}));
+}
+
+}  // namespace
+}  // namespace ds::scheduler

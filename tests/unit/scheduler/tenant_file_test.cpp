@@ -1,0 +1,144 @@
+#include "scheduler/spec/tenant_file.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace ds::scheduler {
+namespace {
+
+constexpr const char* kExample = R"(version: 1
+tenants:
+  nlp: {guaranteed: 8, borrowing_limit: 4, lending_limit: 6, weight: 2}
+  vision:
+    queues:
+      prod: {guaranteed: 6}
+      dev: {guaranteed: 2}
+  guests:
+)";
+
+TenantTree parse(std::string_view text) {
+  auto parsed = parse_tenant_file(text);
+  if (const auto* errors = std::get_if<std::vector<SpecError>>(&parsed)) {
+    for (const SpecError& error : *errors) ADD_FAILURE() << format_spec_error(error, "f");
+    return {};
+  }
+  return std::get<TenantTree>(parsed);
+}
+
+std::vector<std::string> errors_of(std::string_view text) {
+  const auto parsed = parse_tenant_file(text);
+  std::vector<std::string> lines;
+  if (const auto* errors = std::get_if<std::vector<SpecError>>(&parsed)) {
+    for (const SpecError& error : *errors) lines.push_back(format_spec_error(error, "f"));
+  }
+  return lines;
+}
+
+using Errors = std::vector<std::string>;
+
+TEST(TenantFile, ReadsTenantsAndTheirQueues) {
+  const TenantTree tree = parse(kExample);
+  ASSERT_EQ(tree.queues.size(), 6U);
+  const QueueSpec& nlp = tree[tree.find("nlp", "default").value()];
+  EXPECT_EQ(nlp.guaranteed, 8U);
+  EXPECT_EQ(nlp.most(), 12U);
+  EXPECT_EQ(nlp.reserved(), 2U);
+  EXPECT_EQ(nlp.weight, 2);
+  const std::size_t dev = tree.find("vision", "dev").value();
+  EXPECT_EQ(tree.full_name(dev), "vision/dev");
+  EXPECT_EQ(tree[dev].most(), std::nullopt);
+  EXPECT_EQ(tree[dev].reserved(), 0U);
+  EXPECT_EQ(tree[tree[dev].parent].guaranteed, 8U) << "what its queues are guaranteed together";
+  EXPECT_FALSE(tree[tree[dev].parent].is_leaf);
+  EXPECT_EQ(tree[tree.find("guests", "default").value()].guaranteed, 0U);
+}
+
+TEST(TenantFile, NamesTheQueueThatAJobIsIn) {
+  const TenantTree tree = parse(kExample);
+  EXPECT_EQ(tree.find("nlp", "prod"), std::nullopt);
+  EXPECT_EQ(tree.find("vision", "default"), std::nullopt) << "jobs are in leaves";
+  EXPECT_EQ(tree.find("prod", "default"), std::nullopt) << "no tenant";
+  EXPECT_EQ(TenantTree{}.find("anybody", "anything"), TenantTree::kRoot);
+  const auto message = [&](const char* tenant, const char* queue) {
+    const auto fault = std::get<QueueFault>(resolve_queue(tree, tenant, queue));
+    return fault.field + ": " + fault.message + "; " + fault.hint;
+  };
+  EXPECT_EQ(message("nlpp", "default"),
+            "tenant: there is no tenant \"nlpp\"; tenants here: nlp, vision, guests");
+  EXPECT_EQ(message("vision", "default"),
+            "queue: tenant \"vision\" has several queues; name one; its queues: prod, dev");
+  EXPECT_EQ(message("vision", "test"),
+            "queue: tenant \"vision\" has no queue \"test\"; its queues: prod, dev");
+  EXPECT_EQ(message("nlp", "test"),
+            "queue: tenant \"nlp\" has no queue \"test\"; it has no queues of its own; leave queue out");
+}
+
+TEST(TenantFile, FindsWhereTwoQueuesMeet) {
+  const TenantTree tree = parse(kExample);
+  const std::size_t nlp = tree.find("nlp", "default").value(), prod = tree.find("vision", "prod").value(),
+                    dev = tree.find("vision", "dev").value(), vision = tree[prod].parent;
+  auto meeting = tree.meet(prod, dev);
+  EXPECT_EQ(meeting.at, vision);
+  EXPECT_EQ(meeting.a_side, prod);
+  EXPECT_EQ(meeting.b_side, dev);
+  meeting = tree.meet(nlp, dev);
+  EXPECT_EQ(meeting.at, TenantTree::kRoot);
+  EXPECT_EQ(meeting.a_side, nlp);
+  EXPECT_EQ(meeting.b_side, vision);
+  EXPECT_EQ(tree.meet(dev, dev).at, dev);
+  EXPECT_TRUE(tree.is_below(dev, vision));
+  EXPECT_TRUE(tree.is_below(dev, TenantTree::kRoot));
+  EXPECT_FALSE(tree.is_below(nlp, vision));
+}
+
+TEST(TenantFile, PointsAtWhatIsWrong) {
+  EXPECT_EQ(errors_of("version: 1\n"),
+            Errors{"f:1:1: tenants: required, but missing\n  such as {nlp: {guaranteed: 8}}"});
+  EXPECT_EQ(errors_of("tenants: {nlp: {garanteed: 8}}\n"),
+            Errors{"f:1:17: tenants.nlp.garanteed: unknown field\n  did you mean \"guaranteed\"?"});
+  EXPECT_EQ(errors_of("tenants: {nlp: {guaranteed: many}}\n"),
+            Errors{"f:1:29: tenants.nlp.guaranteed: expected a number, got \"many\""});
+  EXPECT_EQ(
+      errors_of("tenants: {nlp: {guaranteed: 2, lending_limit: 3}}\n"),
+      Errors{"f:1:47: tenants.nlp.lending_limit: expected at most 2 (guaranteed), got 3\n  only guaranteed "
+             "slots are lent; leave it out to lend them all"});
+  EXPECT_EQ(
+      errors_of("tenants: {nlp: {queues: {x: {guaranteed: 2, lending_limit: 1}}}}\n"),
+      Errors{"f:1:60: tenants.nlp.queues.x.lending_limit: only a tenant may keep idle slots; its queues lend "
+             "each other all of theirs\n  remove it, or give it to the tenant"});
+  EXPECT_EQ(errors_of("tenants: {nlp: {weight: 0}}\n"),
+            Errors{"f:1:25: tenants.nlp.weight: expected a number above 0 to 1000000, got 0"});
+  EXPECT_EQ(errors_of("tenants: {nlp: {}, nlp: {}}\n"),
+            Errors{"f:1:20: tenants.nlp: given twice\n  names are unique within a tenant"});
+  EXPECT_EQ(errors_of("tenants: {a: {queues: {x: {}}}, b: {queues: {x: {queues: {x: {}}}}}}\n"),
+            Errors{"f:1:59: tenants.b.queues.x.queues.x: given twice\n  names are unique within a tenant"});
+  EXPECT_EQ(
+      errors_of("tenants: {NLP: {}}\n"),
+      Errors{"f:1:11: tenants.NLP: expected a name, got \"NLP\"\n  a name has 1 to 63 of a-z, 0-9, '.', "
+             "'_', '-'"});
+  EXPECT_EQ(
+      errors_of("tenants: {nlp: {guaranteed: 3, queues: {a: {guaranteed: 2}, b: {guaranteed: 2}}}}\n"),
+      Errors{"f:1:29: tenants.nlp.guaranteed: the queues below are guaranteed 4 slots together, which is "
+             "more than 3\n  guarantee them less, or this one more"});
+  EXPECT_EQ(errors_of("tenants: {}\n"), Errors{"f:1:10: tenants: expected at least one tenant"});
+  EXPECT_EQ(errors_of("[]\n").size(), 1U);
+  EXPECT_EQ(errors_of("tenants: {a: 3}\n").size(), 1U);
+}
+
+TEST(TenantFile, BoundsTheTree) {
+  std::string many = "tenants:\n";
+  for (int i = 0; i < 1001; ++i) many += "  t" + std::to_string(i) + ":\n";
+  EXPECT_EQ(errors_of(many).size(), 1U);
+  std::string deep = "tenants: {a: {}";
+  for (int i = 0; i < 9; ++i) {
+    deep.pop_back();
+    deep += "queues: {a" + std::to_string(i) + ": {}";
+  }
+  EXPECT_EQ(errors_of(deep + std::string(19, '}') + "\n").size(), 1U);
+}
+
+}  // namespace
+}  // namespace ds::scheduler

@@ -1,0 +1,233 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "scheduler/policy/plan.hpp"
+#include "scheduler/spec/tenant_file.hpp"
+#include "tests/unit/scheduler/cluster_model.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using testing::ClusterModel;
+using testing::codes_of;
+using Codes = std::vector<std::string>;
+
+class TenantPlan : public ::testing::Test {
+ protected:
+  void use(std::string_view text) { cluster_.tenants = std::get<TenantTree>(parse_tenant_file(text)); }
+  void add(const std::string& job, const std::string& tenant, WorkerCount workers,
+           std::uint32_t priority = kNormalPriority) {
+    cluster_.add_job(job, workers);
+    cluster_.demands.back().tenant = tenant;
+    cluster_.demands.back().priority = priority;
+  }
+  std::string text_of(const Plan& plan, const std::string& job) {
+    for (const Wait& wait : plan.waits) {
+      if (wait.job == job) return wait.reasons.front().text;
+    }
+    return {};
+  }
+  ClusterModel cluster_;
+};
+
+TEST_F(TenantPlan, LendsIdleSlotsUpToTheBorrowingLimit) {
+  use("tenants: {a: {guaranteed: 4}, b: {guaranteed: 2, borrowing_limit: 3}}");
+  cluster_.add_node("n1", 8);
+  add("elastic", "b", {1, 8});
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("elastic"), 5U);
+  add("more", "b", {1, 1});
+  cluster_.demand("elastic").preemptible = false;
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(codes_of(plan, "more"), Codes{"quota_tenant"});
+  EXPECT_EQ(text_of(plan, "more"), "needs 1 slot, and b may have 5 (2 guaranteed, 3 borrowed) and has 5");
+}
+
+TEST_F(TenantPlan, KeepsBackNobodyElseForATenantsQuota) {
+  use("tenants: {a: {guaranteed: 2, borrowing_limit: 0}, b: {}}");
+  cluster_.add_node("n1", 8);
+  add("running", "a", {2, 2});
+  cluster_.settle();
+  add("waits", "a", {1, 1});
+  add("starts", "b", {1, 1});
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(plan.placements, (std::vector<Placement>{{"starts", "n1", 1}}));
+  EXPECT_EQ(codes_of(plan, "waits"), Codes{"quota_tenant"});
+}
+
+TEST_F(TenantPlan, SaysThatAJobCanNeverBeAllowed) {
+  use("tenants: {a: {guaranteed: 2, borrowing_limit: 0}}");
+  cluster_.add_node("n1", 8);
+  add("large", "a", {3, 3});
+  add("small", "a", {1, 1});
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(plan.placements, (std::vector<Placement>{{"small", "n1", 1}}));
+  EXPECT_EQ(text_of(plan, "large"),
+            "needs 3 slots, and a may have 2 (2 guaranteed, 0 borrowed) and can never have more");
+}
+
+TEST_F(TenantPlan, CountsWorkersThatAreStopping) {
+  use("tenants: {a: {guaranteed: 2, borrowing_limit: 0}}");
+  cluster_.add_node("n1", 8);
+  add("ends", "a", {2, 2});
+  cluster_.settle();
+  for (Lease& lease : cluster_.leases) lease.releasing = true;
+  std::erase_if(cluster_.demands, [](const Demand& demand) { return demand.job == "ends"; });
+  add("next", "a", {2, 2});
+  const Plan plan = cluster_.plan();
+  EXPECT_TRUE(plan.placements.empty()) << "a would have four slots for a moment";
+  EXPECT_EQ(codes_of(plan, "next"), Codes{"quota_tenant"});
+  cluster_.finish_releases();
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"next", "n1", 2}}));
+}
+
+TEST_F(TenantPlan, KeepsWhatIsNotLent) {
+  use("tenants: {a: {guaranteed: 4, lending_limit: 1}, b: {}}");
+  cluster_.add_node("n1", 8);
+  add("elastic", "b", {1, 8});
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("elastic"), 5U);
+  add("owner", "a", {3, 3});
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(plan.placements, (std::vector<Placement>{{"owner", "n1", 3}}));
+  EXPECT_TRUE(plan.releases.empty());
+}
+
+TEST_F(TenantPlan, ReclaimsByShrinkingBorrowersFirst) {
+  use("tenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}");
+  cluster_.add_node("n1", 8);
+  add("fixed", "b", {3, 3}, kCriticalPriority);
+  add("elastic", "b", {1, 8}, kCriticalPriority);
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("elastic"), 5U);
+  add("owner", "a", {4, 4}, kLowPriority);
+  EXPECT_TRUE(cluster_.plan().preemptions.empty());
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("owner"), 4U);
+  EXPECT_EQ(cluster_.live("elastic"), 1U);
+  EXPECT_EQ(cluster_.live("fixed"), 3U);
+}
+
+TEST_F(TenantPlan, ReclaimsByPreemptingBorrowersLastWhateverTheirPriority) {
+  use("tenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}");
+  cluster_.add_node("n1", 8);
+  add("within", "b", {4, 4}, kCriticalPriority);
+  add("borrows", "b", {4, 4}, kCriticalPriority);
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("borrows"), 4U);
+  add("owner", "a", {2, 2}, kLowPriority);
+  EXPECT_EQ(cluster_.plan().preemptions, (std::vector<Preemption>{{"borrows", "owner"}}));
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("owner"), 2U);
+  EXPECT_EQ(cluster_.live("within"), 4U);
+  EXPECT_EQ(cluster_.live("borrows"), 0U);
+}
+
+TEST_F(TenantPlan, TakesNothingThatIsGuaranteedToAnother) {
+  use("tenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}");
+  cluster_.add_node("n1", 8);
+  add("first", "a", {4, 4}, kLowPriority);
+  add("second", "b", {2, 4}, kLowPriority);
+  cluster_.settle();
+  add("urgent", "a", {2, 2}, kCriticalPriority);
+  EXPECT_EQ(cluster_.plan().preemptions, (std::vector<Preemption>{{"first", "urgent"}})) << "its own queue's";
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("second"), 4U);
+}
+
+TEST_F(TenantPlan, GrowsIntoItsGuaranteeByShrinkingBorrowers) {
+  use("tenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}");
+  cluster_.add_node("n1", 8);
+  add("borrower", "b", {1, 8});
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("borrower"), 8U);
+  add("owner", "a", {1, 8});
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("owner"), 4U);
+  EXPECT_EQ(cluster_.live("borrower"), 4U);
+}
+
+TEST_F(TenantPlan, SharesWhatIsLeftByWeight) {
+  use("tenants: {a: {weight: 2}, b: {weight: 1}}");
+  cluster_.add_node("n1", 9);
+  add("of a", "a", {1, 9});
+  add("of b", "b", {1, 9});
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("of a"), 6U);
+  EXPECT_EQ(cluster_.live("of b"), 3U);
+}
+
+TEST_F(TenantPlan, GivesTheTurnToWhoHasTheSmallerShareOverItsWeight) {
+  use("tenants: {a: {weight: 1}, b: {weight: 4}}");
+  cluster_.add_node("n1", 8);
+  add("a0", "a", {2, 2});
+  add("b0", "b", {4, 4});
+  cluster_.settle();
+  add("a1", "a", {2, 2});
+  add("b1", "b", {2, 2});
+  add("b2", "b", {2, 2});
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(plan.placements, (std::vector<Placement>{{"b1", "n1", 2}}));
+  EXPECT_EQ(codes_of(plan, "a1"), (Codes{"fair_share_turn", "no_capacity_now"}));
+  EXPECT_EQ(
+      text_of(plan, "a1"),
+      "needs 2 workers of 1 slot each, and it is the turn of 1 job of other tenants' queues: b has 0.19 of "
+      "the cluster for its weight, a 0.25");
+}
+
+TEST_F(TenantPlan, CountsWhatWasUsedLately) {
+  use("tenants: {a: {}, b: {}}");
+  cluster_.add_node("n1", 2);
+  add("a1", "a", {2, 2});
+  add("b1", "b", {2, 2});
+  cluster_.past = {{"a", "default", 1.5, 0}};
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"b1", "n1", 2}}));
+}
+
+TEST_F(TenantPlan, SharesTheDominantResource) {
+  use("tenants: {a: {}, b: {}}");
+  cluster_.add_node("n1", 10, 10ULL << 30);
+  cluster_.add_job("hungry", {1, 1}, 1, 5ULL << 30);
+  cluster_.demands.back().tenant = "a";
+  add("wide", "b", {3, 3});
+  cluster_.settle();
+  add("a1", "a", {6, 6});
+  add("b1", "b", {6, 6});
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"b1", "n1", 6}}))
+      << "half the memory is more";
+}
+
+TEST_F(TenantPlan, StartsNothingOfATenantThatIsGone) {
+  use("tenants: {a: {}}");
+  cluster_.add_node("n1", 4);
+  add("stays", "b", {1, 1});
+  cluster_.start_worker("stays", "n1");
+  add("waits", "b", {1, 1});
+  const Plan plan = cluster_.plan();
+  EXPECT_TRUE(plan.placements.empty());
+  EXPECT_TRUE(plan.releases.empty());
+  EXPECT_EQ(codes_of(plan, "waits"), Codes{"quota_tenant"});
+}
+
+TEST_F(TenantPlan, ReclaimsWithinATenantsQueues) {
+  use("tenants: {t: {guaranteed: 4, borrowing_limit: 0, queues: {x: {guaranteed: 2}, y: {guaranteed: 2}}}, "
+      "u: {}}");
+  cluster_.add_node("n1", 8);
+  add("of x", "t", {2, 2});
+  add("more of x", "t", {2, 2});
+  for (Demand& demand : cluster_.demands) demand.queue = "x";
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("more of x"), 2U);
+  add("of y", "t", {2, 2});
+  cluster_.demands.back().queue = "y";
+  EXPECT_EQ(cluster_.plan().preemptions, (std::vector<Preemption>{{"more of x", "of y"}}))
+      << "there are idle slots, but the tenant has its four";
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("of y"), 2U);
+}
+
+}  // namespace
+}  // namespace ds::scheduler

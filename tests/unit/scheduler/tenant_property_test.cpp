@@ -1,0 +1,256 @@
+// Random tenants on random clusters, and all small ones.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "scheduler/policy/plan.hpp"
+#include "tests/unit/scheduler/cluster_model.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using Random = std::mt19937_64;
+using testing::ClusterModel;
+
+std::uint64_t below(Random& random, std::uint64_t limit) {
+  return random() % limit;
+}
+
+/// Two or three tenants, one of them with queues; `slots` are guaranteed in all at most.
+TenantTree random_tenants(Random& random, std::uint64_t slots) {
+  TenantTree tree;
+  const auto add = [&](const std::string& name, std::size_t parent, std::uint64_t guaranteed) {
+    QueueSpec queue{
+        .name = name, .parent = parent, .depth = tree[parent].depth + 1, .guaranteed = guaranteed};
+    if (below(random, 3) == 0) queue.borrowing_limit = below(random, 5);
+    if (parent == 0 && below(random, 3) == 0) queue.lending_limit = below(random, guaranteed + 1);
+    queue.weight = 1 + static_cast<double>(below(random, 3));
+    tree.queues[parent].is_leaf = false;
+    tree.queues.push_back(queue);
+    return tree.queues.size() - 1;
+  };
+  std::uint64_t left = slots;
+  const auto some = [&] {
+    const std::uint64_t part = below(random, left + 1);
+    left -= part;
+    return part;
+  };
+  add("a", 0, some());
+  add("b", 0, some());
+  const std::uint64_t all = some();
+  const std::size_t c = add("c", 0, all);
+  const std::uint64_t part = below(random, all + 1);
+  add("x", c, part);
+  add("y", c, all - part);
+  return tree;
+}
+
+void add_random_job(ClusterModel& cluster, Random& random, int number) {
+  const auto min = static_cast<std::uint32_t>(1 + below(random, 4));
+  const auto max = min + static_cast<std::uint32_t>(below(random, 2) * below(random, 5));
+  cluster.add_job("job" + std::to_string(number), {min, max});
+  Demand& demand = cluster.demands.back();
+  demand.order = static_cast<std::uint64_t>(number);
+  static constexpr std::uint32_t kPriorities[] = {kLowPriority, kNormalPriority, kHighPriority};
+  demand.priority = kPriorities[below(random, 3)];
+  const char* tenants[] = {"a", "b", "c", "c"};
+  const char* queues[] = {"default", "default", "x", "y"};
+  const auto leaf = below(random, 4);
+  demand.tenant = tenants[leaf];
+  demand.queue = queues[leaf];
+}
+
+/// Slots by queue, stopping workers included, counted here and not with the code under test.
+std::vector<std::uint64_t> count_used(const ClusterModel& cluster) {
+  std::vector<std::uint64_t> used(cluster.tenants.queues.size(), 0);
+  for (const Lease& lease : cluster.leases) {
+    for (std::size_t queue = cluster.tenants.find(lease.tenant, lease.queue).value();;
+         queue = cluster.tenants[queue].parent) {
+      used[queue] += lease.slots;
+      if (queue == 0) break;
+    }
+  }
+  return used;
+}
+
+std::uint64_t count_slots(const ClusterModel& cluster) {
+  std::uint64_t slots = 0;
+  for (const NodeView& node : cluster.nodes) slots += node.slots;
+  return slots;
+}
+
+/// No queue above what it may have, nobody in what others do not lend, no node overfull: with all that is
+/// acknowledged, so stopping workers too.
+void expect_quotas_kept(const ClusterModel& cluster) {
+  const auto used = count_used(cluster);
+  std::uint64_t held = 0;
+  for (std::size_t i = 1; i < used.size(); ++i) {
+    const QueueSpec& queue = cluster.tenants[i];
+    if (queue.borrowing_limit) {
+      EXPECT_LE(used[i], queue.guaranteed + *queue.borrowing_limit) << cluster.tenants.full_name(i);
+    }
+    const std::uint64_t unlent = queue.lending_limit ? queue.guaranteed - *queue.lending_limit : 0;
+    if (queue.depth == 1) held += std::max(used[i], unlent);
+  }
+  EXPECT_LE(held, count_slots(cluster)) << "somebody has what is not lent";
+  std::map<std::string, std::uint64_t> on;
+  for (const Lease& lease : cluster.leases) on[lease.node] += lease.slots;
+  for (const NodeView& node : cluster.nodes) EXPECT_LE(on[node.id], node.slots);
+}
+
+void expect_fair_preemptions(const ClusterModel& cluster, const Plan& plan) {
+  auto used = count_used(cluster);  // and what the plan gives
+  for (const Placement& placement : plan.placements) {
+    const Demand& demand = cluster.demand(placement.job);
+    for (std::size_t queue = cluster.tenants.find(demand.tenant, demand.queue).value(); queue != 0;
+         queue = cluster.tenants[queue].parent)
+      used[queue] += placement.count;
+  }
+  for (const Preemption& one : plan.preemptions) {
+    const Demand& victim = cluster.demand(one.job);
+    const Demand& by = cluster.demand(one.by);
+    const std::size_t a = cluster.tenants.find(by.tenant, by.queue).value();
+    const std::size_t b = cluster.tenants.find(victim.tenant, victim.queue).value();
+    if (a == b) {
+      EXPECT_LT(victim.priority, by.priority) << victim.job << " by " << by.job;
+      continue;
+    }
+    const auto meeting = cluster.tenants.meet(a, b);
+    EXPECT_GT(used[meeting.b_side], cluster.tenants[meeting.b_side].guaranteed)
+        << victim.job << " has not borrowed";
+    EXPECT_LE(by.workers.min, cluster.tenants[meeting.a_side].guaranteed) << by.job << " borrows itself";
+  }
+}
+
+/// At rest, with workers of one slot and enough slots for all guarantees: nobody waits whose minimum its
+/// queue could have within all guarantees above it.
+void expect_guarantees_met(const ClusterModel& cluster, const Plan& plan) {
+  const auto used = count_used(cluster);
+  for (const Wait& wait : plan.waits) {
+    const Demand& demand = cluster.demand(wait.job);
+    const std::size_t leaf = cluster.tenants.find(demand.tenant, demand.queue).value();
+    bool within = true;
+    for (std::size_t queue = leaf; queue != 0; queue = cluster.tenants[queue].parent)
+      within = within && used[queue] + demand.workers.min <= cluster.tenants[queue].guaranteed;
+    const bool is_first = std::ranges::none_of(plan.waits, [&](const Wait& other) {
+      const Demand& one = cluster.demand(other.job);
+      const bool same = one.tenant == demand.tenant && one.queue == demand.queue;
+      return same && std::tie(one.priority, demand.order) > std::tie(demand.priority, one.order);
+    });
+    EXPECT_FALSE(within && is_first) << wait.job << " could have its minimum within what is guaranteed";
+  }
+}
+
+/// At rest nobody waits beside idle slots that it may have, unless somebody waits for more of them.
+void expect_nothing_idle(const ClusterModel& cluster, const Plan& plan) {
+  const auto used = count_used(cluster);
+  const std::uint64_t idle = count_slots(cluster) - used[0];
+  for (const Wait& wait : plan.waits) {
+    const auto codes = testing::codes_of(plan, wait.job);
+    EXPECT_FALSE(codes.empty());
+    const bool waits_for_others = std::ranges::any_of(codes, [](const std::string& code) {
+      return code == "quota_tenant" || code == "priority_behind" || code == "fair_share_turn";
+    });
+    if (!waits_for_others) {
+      EXPECT_LT(idle, cluster.demand(wait.job).workers.min) << wait.job;
+    }
+  }
+}
+
+TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
+  std::size_t preemptions = 0, waits_for_quota = 0, waits_for_turn = 0;
+  for (std::uint64_t seed = 0; seed < 1500; ++seed) {
+    Random random(seed);
+    ClusterModel cluster;
+    const auto nodes = 1 + below(random, 3);
+    for (std::uint64_t i = 0; i < nodes; ++i)
+      cluster.add_node("n" + std::to_string(i), static_cast<std::uint32_t>(1 + below(random, 6)));
+    cluster.tenants = random_tenants(random, count_slots(cluster));
+    for (int event = 0; event < 12; ++event) {
+      add_random_job(cluster, random, event);
+      if (below(random, 3) == 0)
+        cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
+      if (!cluster.leases.empty() && below(random, 4) == 0)
+        cluster.lose_worker(cluster.leases[below(random, cluster.leases.size())].worker);
+      int rounds = 0;
+      for (; rounds < 60; ++rounds) {
+        const Plan plan = cluster.plan();
+        expect_fair_preemptions(cluster, plan);
+        preemptions += plan.preemptions.size();
+        if (plan.releases.empty() && plan.placements.empty()) break;
+        cluster.carry_out(plan);
+        expect_quotas_kept(cluster);
+        if (HasFailure()) FAIL() << "seed " << seed << ", event " << event;
+        if (below(random, 2) == 0) cluster.finish_releases();
+      }
+      cluster.finish_releases();
+      ASSERT_LE(cluster.settle(), 60) << "seed " << seed << ", event " << event << ": no rest";
+      const Plan rest = cluster.plan();
+      ASSERT_EQ(rest, cluster.plan());
+      ASSERT_TRUE(rest.releases.empty());
+      expect_guarantees_met(cluster, rest);
+      expect_nothing_idle(cluster, rest);
+      for (const Wait& wait : rest.waits) {
+        for (const Reason& reason : wait.reasons) {
+          waits_for_quota += reason.code == "quota_tenant" ? 1 : 0;
+          waits_for_turn += reason.code == "fair_share_turn" ? 1 : 0;
+        }
+      }
+      if (HasFailure()) FAIL() << "seed " << seed << ", event " << event;
+    }
+  }
+  EXPECT_GT(preemptions, 500U);
+  EXPECT_GT(waits_for_quota, 500U);
+  EXPECT_GT(waits_for_turn, 200U);
+}
+
+/// Two tenants, three jobs of every shape, tenant and priority, some of which run before: all come to rest.
+TEST(TenantProperty, NoSmallClusterPreemptsInCircles) {
+  const std::vector<WorkerCount> shapes{{1, 1}, {1, 3}, {2, 2}, {3, 3}};
+  const std::vector<std::uint32_t> priorities{kLowPriority, kHighPriority};
+  const int kinds = static_cast<int>(shapes.size() * priorities.size() * 2);
+  std::size_t preemptions = 0;
+  for (const int guaranteed : {0, 1, 4, 6, 8}) {
+    TenantTree tree;
+    tree.queues[0].is_leaf = false;
+    tree.queues.push_back(
+        {.name = "a", .depth = 1, .guaranteed = static_cast<std::uint64_t>(guaranteed % 3)});
+    tree.queues.push_back(
+        {.name = "b", .depth = 1, .guaranteed = static_cast<std::uint64_t>(guaranteed / 3)});
+    for (int code = 0; code < kinds * kinds * kinds; ++code) {
+      for (const int running : {0, 1, 3, 6}) {
+        ClusterModel cluster;
+        cluster.add_node("n", 4);
+        cluster.tenants = tree;
+        for (int job = 0, rest = code; job < 3; ++job, rest /= kinds) {
+          const auto kind = static_cast<std::size_t>(rest % kinds);
+          cluster.add_job(std::string(1, static_cast<char>('a' + job)), shapes[kind % shapes.size()]);
+          cluster.demands.back().priority = priorities[kind / shapes.size() % 2];
+          cluster.demands.back().tenant = kind / shapes.size() / 2 == 0 ? "a" : "b";
+        }
+        std::vector<Demand> all = cluster.demands;
+        std::erase_if(cluster.demands,
+                      [&](const Demand& d) { return (running >> (d.job[0] - 'a') & 1) == 0; });
+        cluster.settle();
+        cluster.demands = std::move(all);
+        int rounds = 0;
+        for (; rounds < 40; ++rounds) {
+          const Plan plan = cluster.plan();
+          if (plan.releases.empty() && plan.placements.empty()) break;
+          preemptions += plan.preemptions.size();
+          cluster.carry_out(plan);
+          cluster.finish_releases();
+        }
+        ASSERT_LT(rounds, 40) << "guaranteed " << guaranteed << ", jobs " << code << ", running " << running;
+      }
+    }
+  }
+  EXPECT_GT(preemptions, 1'000U);
+}
+
+}  // namespace
+}  // namespace ds::scheduler
