@@ -73,6 +73,7 @@ GangActions Gang::on_hello(std::uint64_t worker, const WorkerStatus& status, Tim
   const bool holds_news = all_leave() && !options_.servers && status.step > checkpoint_step_;
   if (known->releasing && !known->ready && status.phase != WorkerPhase::training && !holds_news)
     return {StopWorker{worker}};
+  if (known->releasing && options_.servers && all_leave()) return {StopWorker{worker}};
   known->present = true;
   known->status = status;
   known->trained |= status.phase == WorkerPhase::training || status.step > 0;
@@ -209,6 +210,15 @@ void Gang::save_newest(GangActions& actions, Time now) {
 GangActions Gang::on_saved(std::uint64_t generation, Time now) {
   GangActions actions;
   if (stage_ == Stage::leaving && generation == generation_) finish_leave(actions, now);
+  return actions;
+}
+
+GangActions Gang::on_not_saved(std::uint64_t worker, std::uint64_t generation, Time now) {
+  GangActions actions;
+  if (stage_ != Stage::leaving || generation != generation_) return actions;
+  if (auto* holder = find(worker)) holder->ready = false;
+  saving_generation_ = 0;
+  save_newest(actions, now);
   return actions;
 }
 
@@ -512,7 +522,8 @@ GangActions Gang::on_tick(Time now) {
   }
   for (const auto& [id, worker] : workers_) {
     const bool unheard = !worker.present && !worker.releasing && !worker.lost;
-    if (recovering_ && recovering_since_ && unheard && now - *recovering_since_ >= options_.recover_limit) {
+    if (recovering_ && recovering_since_ && unheard &&
+        now - std::max(*recovering_since_, worker.leased_at) >= options_.recover_limit) {
       late.emplace_back(id, "it was not heard of after the head restarted");
     }
     // Even one that never came up, or whose gang never formed again, must be gone some day.

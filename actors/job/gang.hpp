@@ -107,6 +107,11 @@ using GangActions = std::vector<GangAction>;
 inline constexpr std::uint64_t kMostBytesOfAParameter = 12;
 inline constexpr std::uint64_t kSlowestBytesPerSecond = 25'000'000;
 
+/// Until the state of so many parameters has come to whoever asked for it.
+constexpr std::chrono::seconds state_deadline(std::uint64_t parameters) {
+  return std::chrono::seconds(120 + parameters * kMostBytesOfAParameter / kSlowestBytesPerSecond);
+}
+
 /// Forms the generations of one job's gang: who trains, with which logical ranks, from which step.
 ///
 /// A generation is formed in four rounds: every worker pauses at a step boundary and says its step; the
@@ -177,8 +182,10 @@ class Gang {
   bool can_do_without(std::uint64_t worker) const;
   /// The connection to the worker is gone.
   GangActions on_lost(std::uint64_t worker, Time now);
-  /// The state asked for by `SaveState` is a checkpoint now, or it can't be had.
+  /// The state asked for by `SaveState` is a checkpoint now.
   GangActions on_saved(std::uint64_t generation, Time now);
+  /// It could not be had from this worker, or not be stored: another one's is tried.
+  GangActions on_not_saved(std::uint64_t worker, std::uint64_t generation, Time now);
   GangActions on_finished(std::uint64_t worker, std::uint64_t generation, std::uint64_t step);
   GangActions on_tick(Time now);
 

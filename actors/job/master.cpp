@@ -30,7 +30,6 @@ namespace {
 using namespace messages;
 
 constexpr auto kTick = std::chrono::milliseconds(1000);
-constexpr auto kStateDeadline = std::chrono::seconds(30);
 /// For a data shard that reads nothing and does not get ready, as for workers.
 constexpr auto kShardReadyLimit = std::chrono::minutes(5);
 
@@ -289,11 +288,11 @@ class Master : public caf::event_based_actor {
     const auto give_up = [this, action](const std::string& why) {
       spdlog::warn("job {}: step {} is not saved before its workers leave: {}", options_.job, action.step,
                    why);
-      carry_out(gang_.on_saved(action.generation, now()));
+      carry_out(gang_.on_not_saved(action.worker, action.generation, now()));
     };
     const auto contact = contacts_.find(action.worker);
     if (contact == contacts_.end()) return give_up("the worker that has it was lost");
-    request(contact->second.actor, kStateDeadline, FetchState{options_.job, action.step})
+    request(contact->second.actor, state_deadline(parameters_), FetchState{options_.job, action.step})
         .then(
             [this, action, give_up](const StateReply& state) {
               if (!state.error.empty() || state.step != action.step) return give_up(state.error);

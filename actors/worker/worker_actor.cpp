@@ -31,14 +31,6 @@ namespace {
 
 using namespace messages;
 
-/// Until a state has come, besides the time that its bytes take.
-constexpr auto kStateDeadline = std::chrono::seconds(120);
-
-std::chrono::seconds state_deadline(std::uint64_t parameters) {
-  return kStateDeadline +
-         std::chrono::seconds(parameters * job::kMostBytesOfAParameter / job::kSlowestBytesPerSecond);
-}
-
 class Worker : public caf::event_based_actor {
  public:
   Worker(caf::actor_config& config, fabric::Fabric& fabric, collective::ExchangeHub& exchanges,
@@ -231,7 +223,7 @@ class Worker : public caf::event_based_actor {
     const auto give_up = [=, this](const std::string& why) {
       if (generation == newest_) on_stuck({process_.worker, generation, trainer_.position().step, why});
     };
-    request(fabric_.resolve(order.source), state_deadline(trainer_.position().parameters),
+    request(fabric_.resolve(order.source), job::state_deadline(trainer_.position().parameters),
             FetchState{order.job, step})
         .then(
             [=, this](const StateReply& reply) mutable {

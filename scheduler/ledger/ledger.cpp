@@ -196,8 +196,9 @@ std::vector<Demand> Ledger::demands(std::int64_t now_ms) const {
   std::vector<Demand> wanted;
   for (const auto& [id, job] : jobs_) {
     if (is_end(job.state) || job.state == JobState::paused || job.cancel_requested) continue;
+    const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
     const bool is_young =
-        job.workers > 0 && now_ms - job.gang_since_ms < std::chrono::milliseconds(kMinimumRun).count();
+        job.workers > 0 && runs_ms >= 0 && runs_ms < std::chrono::milliseconds(kMinimumRun).count();
     wanted.push_back({id, job.order, job.spec.workers, job.spec.resources.cpus,
                       job.spec.resources.memory_bytes, job.retry_at_ms > now_ms, job.spec.priority,
                       job.spec.preemptible, is_young, job.spec.tenant, job.spec.queue});

@@ -60,6 +60,9 @@ class GangPlanner {
   /// Places `count` workers, all or none; false when they do not fit or are not allowed now.
   bool place(Job& job, std::uint32_t count);
 
+  /// Whether `count` workers would not fit on the nodes even when all that is releasing is gone.
+  bool lacks_slots(const Job& job, std::uint32_t count) const { return lack_of(job, count).room; }
+
   /// Sees to it that `count` workers will fit and be allowed when all that is releasing is gone, and keeps
   /// that room for the job: by releasing workers of stalled gangs, then those above the minimum of other
   /// jobs, then jobs as a whole, where necessary. False, and nothing changed, when even all of them would not

@@ -91,7 +91,7 @@ class Planning {
     std::vector<Growing> growing(tenants_.queues.size());
     for (Job& job : planner_.jobs()) {
       // A job that has just been shrunk would get back what it gave.
-      const bool wants = job.workers >= job.needed && job.workers < job.demand->workers.max;
+      const bool wants = job.workers >= job.needed && job.workers < job.demand->workers.max && !blocks(job);
       if (wants && job.has_queue && !job.demand->held && !job.was_shrunk) growing[job.queue].push(&job);
     }
     const auto next = [&](std::size_t queue) {
@@ -109,6 +109,13 @@ class Planning {
   }
 
  private:
+  /// Whether what the job took now could never be had back by a job that waits for slots.
+  bool blocks(const Job& job) const {
+    return !job.demand->preemptible && std::ranges::any_of(waiting_for_slots_, [&](const Job* waiting) {
+      return waiting->demand->priority >= job.demand->priority;
+    });
+  }
+
   /// Gives the job its minimum, or a reason why not.
   void serve_minimum(Job& job) {
     const std::uint32_t missing = job.needed - job.workers;
@@ -122,10 +129,12 @@ class Planning {
     } else {
       facts.too_young = planner_.count_too_young(job);
       const auto limit = planner_.find_limit(job, missing);
+      const bool for_quota_alone = limit && !planner_.lacks_slots(job, missing);
       facts.room_is_coming = planner_.make_room(job, missing);
       facts.releasing = planner_.count_releasing();
       // Whoever waits for slots keeps all back, whoever waits for a quota those who would use it.
-      line_.add(job, facts.room_is_coming ? TenantTree::kRoot : limit.value_or(TenantTree::kRoot));
+      const bool keeps_all_back = !limit || (facts.room_is_coming && !for_quota_alone);
+      line_.add(job, keeps_all_back ? TenantTree::kRoot : *limit);
       if (!facts.room_is_coming && !limit) waiting_for_slots_.push_back(&job);
     }
     planner_.wait(job, facts);

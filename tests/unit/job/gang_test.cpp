@@ -540,6 +540,21 @@ TEST(Gang, GivesOneThatComesLateToALongPauseItsTime) {
   EXPECT_EQ(of<KillWorker>(gang.on_tick(milliseconds(260'000))).size(), 1U);
 }
 
+TEST(Gang, SavesWhatAnotherHoldsWhenTheFirstCannotBeSaved) {
+  Gang gang(options(4, 1));
+  form(gang, 2);
+  gang.set_leases({{1, true}, {2, true}}, milliseconds(1));
+  gang.on_paused(1, gang.generation(), 7, milliseconds(2));
+  const auto first = of<SaveState>(gang.on_paused(2, gang.generation(), 7, milliseconds(2)));
+  ASSERT_EQ(first.size(), 1U);
+  const auto second = of<SaveState>(gang.on_not_saved(first[0].worker, gang.generation(), milliseconds(3)));
+  ASSERT_EQ(second.size(), 1U);
+  EXPECT_NE(second[0].worker, first[0].worker);
+  EXPECT_EQ(second[0].step, 7U);
+  EXPECT_EQ(of<StopWorker>(gang.on_not_saved(second[0].worker, gang.generation(), milliseconds(4))).size(),
+            2U);
+}
+
 TEST(Gang, WaitsForALongStepBeforeAllLeave) {
   Gang gang(options(4, 1));
   form(gang, 1);
