@@ -58,6 +58,39 @@ TEST_F(TenantPlan, KeepsBackNobodyElseForATenantsQuota) {
   EXPECT_EQ(codes_of(plan, "waits"), Codes{"quota_tenant"});
 }
 
+TEST_F(TenantPlan, KeepsBackNobodyElseWhilePreemptedJobsLeaveForAQuota) {
+  use("tenants: {a: {guaranteed: 3, borrowing_limit: 0}, b: {guaranteed: 3}}");
+  cluster_.add_node("n1", 8);
+  add("low", "a", {3, 3}, kLowPriority);
+  cluster_.settle();
+  add("high", "a", {1, 1}, kHighPriority);
+  add("starts", "b", {3, 3});
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(plan.preemptions, (std::vector<Preemption>{{"low", "high"}}));
+  EXPECT_EQ(plan.placements, (std::vector<Placement>{{"starts", "n1", 3}}));
+}
+
+TEST_F(TenantPlan, GivesNoJobThatCannotBeShrunkWhatAnotherWaitsFor) {
+  cluster_.add_node("n1", 8);
+  add("stays", "default", {1, 8}, kLowPriority);
+  cluster_.demand("stays").preemptible = false;
+  cluster_.demand("stays").workers.max = 4;
+  add("first", "default", {2, 2});
+  add("second", "default", {2, 2});
+  cluster_.settle();
+  cluster_.demand("stays").workers.max = 8;
+  add("gang", "default", {4, 4});
+  const auto end = [&](const std::string& job) {
+    std::erase_if(cluster_.leases, [&](const Lease& lease) { return lease.job == job; });
+    std::erase_if(cluster_.demands, [&](const Demand& demand) { return demand.job == job; });
+    cluster_.settle();
+  };
+  end("first");
+  EXPECT_EQ(cluster_.live("stays"), 4U);
+  end("second");
+  EXPECT_EQ(cluster_.live("gang"), 4U);
+}
+
 TEST_F(TenantPlan, SaysThatAJobCanNeverBeAllowed) {
   use("tenants: {a: {guaranteed: 2, borrowing_limit: 0}}");
   cluster_.add_node("n1", 8);
