@@ -12,6 +12,7 @@
 #include "actors/messages/registration.hpp"
 #include "actors/programs/program.hpp"
 #include "actors/server/server_actor.hpp"
+#include "actors/train/freed_memory.hpp"
 #include "actors/worker/shard_actor.hpp"
 #include "actors/worker/worker_actor.hpp"
 #include "scheduler/spec/role.hpp"
@@ -40,6 +41,7 @@ std::filesystem::path index_directory() {
 }
 
 Result<void> run(const Arguments& arguments) {
+  if (arguments.role == "worker") train::keep_freed_memory();
   storage::IndexFolder indices;
   indices.directory = index_directory();
   indices.on_lost = [](const Error& why) {

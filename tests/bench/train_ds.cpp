@@ -13,6 +13,7 @@
 
 #include "actors/collective/communicator.hpp"
 #include "actors/collective/transport_exchange.hpp"
+#include "actors/train/freed_memory.hpp"
 #include "actors/train/session.hpp"
 #include "scheduler/spec/job_file.hpp"
 #include "tests/bench/meeting.hpp"
@@ -55,6 +56,7 @@ std::unique_ptr<collective::Communicator> form_gang(const scheduler::JobSpec& sp
 }  // namespace
 
 int main(int argc, char** argv) {
+  train::keep_freed_memory();  // as a worker's process does
   const bool optimize = argc == 7 && std::string_view(argv[6]) == "optimize";
   if (argc != 6 && !optimize) give_up("usage: JOB RANK RANKS STEPS FOLDER [optimize]");
   const scheduler::JobSpec spec = read_job(argv[1]);

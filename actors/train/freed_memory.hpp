@@ -1,0 +1,13 @@
+#pragma once
+
+namespace ds::train {
+
+/// Lets the process keep what it frees, for the next time. A step frees and takes the same large blocks again
+/// and again (a convolution's unfolded input, a layer's output); the C library gives each back to the system
+/// at once and then pays a page fault for every 4 KiB of the next, which took more than half of a step's
+/// processor time. All threads share one heap afterwards, so that what one frees another can take; the
+/// process stays as large as it once was. To be called before there are other threads. Nothing happens where
+/// the C library is not glibc.
+void keep_freed_memory();
+
+}  // namespace ds::train
