@@ -69,6 +69,7 @@ class Head : public caf::event_based_actor {
     scheduler::SpareStarts shard_starts;
     // Workers that come to a gang that trains without them.
     scheduler::SpareStarts spare_starts;
+    std::uint64_t spare_bound = 0;    ///< workers below it were there when one last failed: one cause for all
     std::string spare_trouble;        ///< why the last of them could not join; empty: it could
     std::set<std::uint64_t> trained;  ///< members of the generation that trained last
   };

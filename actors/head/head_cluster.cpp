@@ -224,6 +224,8 @@ void Head::on_spare_exited(const Lease& lease, const messages::WorkerExited& exi
   const bool was_told_to_leave = lease.releasing && !suspects_.contains(lease.worker);
   if (found == jobs_.end() || was_told_to_leave) return;
   Job& job = found->second;
+  if (lease.worker < job.spare_bound) return;
+  job.spare_bound = ledger_.next_worker();
   const auto wait_ms = job.spare_starts.on_ended(false, is_outside(exited), now_ms());
   job.spare_trouble =
       fmt::format("worker {} on node {} could not join: {}; another is tried {}", lease.worker, lease.node,

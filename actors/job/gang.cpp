@@ -127,6 +127,21 @@ bool Gang::must_change() const {
   return stuck_ || candidates() != members_ || servers() != server_members_;
 }
 
+bool Gang::only_grows() const {
+  const auto now = candidates();
+  return !stuck_ && servers() == server_members_ &&
+         std::ranges::all_of(members_, [&](auto one) { return std::ranges::find(now, one) != now.end(); });
+}
+
+GangActions Gang::on_step(std::uint64_t generation, std::uint64_t step, Time now) {
+  GangActions actions;
+  if (stage_ != Stage::training || generation != generation_ || step <= resume_step_ || has_stepped_)
+    return actions;
+  has_stepped_ = true;
+  reconsider(actions, now);
+  return actions;
+}
+
 void Gang::reconsider(GangActions& actions, Time now) {
   if (stage_ != Stage::leaving && stage_ != Stage::finished && has_state_to_save()) {
     // After a restart of the head the newest state may be with one that was not heard of yet.
@@ -155,7 +170,7 @@ void Gang::reconsider(GangActions& actions, Time now) {
       break;
     }
     case Stage::training:
-      if (must_change() && now >= retry_at_)
+      if (must_change() && now >= retry_at_ && (has_stepped_ || !only_grows()))
         begin_pause(actions, now, stuck_ ? "a worker was lost" : "the gang changes its size");
       break;
     case Stage::leaving:
@@ -183,6 +198,7 @@ void Gang::take_back_or_gather(GangActions& actions, Time now) {
                            std::ranges::all_of(server_members_, is_training);
     if (same_gang) {
       enter(Stage::training, now);
+      has_stepped_ = true;  // as far as is known
       actions.push_back(ShowPhase{ShowPhase::training, "taken back after the head restarted"});
       return;
     }

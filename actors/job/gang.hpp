@@ -171,6 +171,9 @@ class Gang {
   void on_pausing(std::uint64_t worker, std::uint64_t generation, Time longest);
   GangActions on_recorded(std::uint64_t generation, Time now);
   GangActions on_joined(std::uint64_t worker, std::uint64_t generation, Time now);
+  /// `step` is committed. A gang that would only grow goes on until one was in its generation: else workers
+  /// that come again and again could keep it from ever ending a long one.
+  GangActions on_step(std::uint64_t generation, std::uint64_t step, Time now);
   /// A member cannot go on in this generation (a collective failed, or its join did); it waits for the next.
   /// When that happens again and again with no step and no loss in between, the next try waits longer each
   /// time, and in the end the job fails with the last `why`.
@@ -216,6 +219,7 @@ class Gang {
   void reconsider(GangActions& actions, Time now);
   bool can_gather(Time now) const;
   bool must_change() const;
+  bool only_grows() const;
   void begin_pause(GangActions& actions, Time now, const std::string& why);
   void finish_pause(GangActions& actions, Time now);
   void begin_join(GangActions& actions, Time now);
@@ -224,6 +228,7 @@ class Gang {
   void order_pause(GangActions& actions);
   void begin_leave(GangActions& actions, Time now);
   void save_newest(GangActions& actions, Time now);
+  void leave_late(GangActions& actions, Time now);
   void finish_leave(GangActions& actions, Time now);
   void count_fruitless(std::uint64_t step, const std::string& why, GangActions& actions, Time now);
   void lose(std::uint64_t worker, const std::string& why, GangActions& actions, bool at_fault = false);
@@ -243,6 +248,7 @@ class Gang {
   Stage stage_ = Stage::gathering;
   bool recovering_ = false;
   bool stuck_ = false;
+  bool has_stepped_ = false;  ///< in this generation
   std::uint64_t generation_ = 0;
   std::vector<std::uint64_t> members_;
   std::vector<std::uint64_t> server_members_;

@@ -49,6 +49,7 @@ GangActions Gang::on_joined(std::uint64_t worker, std::uint64_t generation, Time
   awaited_.erase(worker);
   if (!awaited_.empty()) return actions;
   enter(Stage::training, now);
+  has_stepped_ = false;
   for (const auto server : server_members_) find(server)->status.phase = WorkerPhase::training;
   for (const auto member : members_) {
     find(member)->status.phase = WorkerPhase::training;

@@ -55,6 +55,15 @@ GangActions Gang::on_not_saved(std::uint64_t worker, std::uint64_t generation, T
   return actions;
 }
 
+/// One that does not pause must not keep what the others hold from being saved, which has as long again.
+void Gang::leave_late(GangActions& actions, Time now) {
+  if (awaited_.empty()) return finish_leave(actions, now);
+  for (const auto id : awaited_) find(id)->ready = false;
+  awaited_.clear();
+  enter(Stage::leaving, now);
+  save_newest(actions, now);
+}
+
 void Gang::finish_leave(GangActions& actions, Time now) {
   for (auto& [id, worker] : workers_) {
     if (!worker.releasing) continue;

@@ -56,7 +56,7 @@ GangActions Gang::on_tick(Time now) {
   for (const auto& [id, why] : failed) lose(id, why, actions, true);
   // What the job can do without is not tried again at once: the gang would wait for it as long each time.
   for (const auto& [id, why] : late) lose(id, why, actions, can_do_without(id));
-  if (stage_ == Stage::leaving && now - entered_ >= leave_limit()) finish_leave(actions, now);
+  if (stage_ == Stage::leaving && now - entered_ >= leave_limit()) leave_late(actions, now);
   if (stage_ == Stage::gathering && now - entered_ >= join_limit_) {
     // Nobody was found to take their state over; their slots may be the ones that the gang waits for.
     for (const auto& [id, worker] : workers_) {

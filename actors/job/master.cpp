@@ -85,7 +85,9 @@ class Master : public caf::event_based_actor {
             carry_out(gang_.on_failed(failed.worker, failed.why, now()));
         },
         [this](const StepReport& report) {
-          if (report.generation == gang_.generation()) options_.tell_head(report);
+          if (report.generation != gang_.generation()) return;
+          options_.tell_head(report);
+          carry_out(gang_.on_step(report.generation, report.step, now()));
         },
         [this](const EvaluationReport& report) {
           if (report.generation == gang_.generation()) options_.tell_head(report);

@@ -37,14 +37,15 @@ const WaitingLine::Job* WaitingLine::first_before(std::size_t queue) const {
 
 void WaitingLine::describe(const Job& job, WaitFacts& facts) const {
   const std::vector<const Job*>& own = lines_[job.queue].own;
+  // One that is preempted in this plan is described after others that come behind it. Both are in the plan's
+  // order.
+  const auto end = std::ranges::lower_bound(own, &job);
   const auto less_urgent = std::partition_point(
-      own.begin(), own.end(), [&](const Job* one) { return one->demand->priority > job.demand->priority; });
-  facts.ahead = own.size();
+      own.begin(), end, [&](const Job* one) { return one->demand->priority > job.demand->priority; });
+  facts.ahead = static_cast<std::size_t>(end - own.begin());
   facts.ahead_by_priority = static_cast<std::size_t>(less_urgent - own.begin());
-  for (const Job* one : own) {
-    if (facts.ahead_names.size() == kMaxBlockingJobs) break;
-    facts.ahead_names.push_back(one->demand->job);
-  }
+  for (auto one = own.begin(); one != end && facts.ahead_names.size() < kMaxBlockingJobs; ++one)
+    facts.ahead_names.push_back((*one)->demand->job);
   const Job* first = first_before(job.queue);
   if (first == nullptr) return;
   facts.turn.emplace();

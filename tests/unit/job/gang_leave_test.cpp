@@ -38,8 +38,13 @@ TEST(Gang, LetsAllItsWorkersLeaveThoughTheirStateIsNotSavedInTime) {
   form(gang, 2);
   gang.set_leases({{1, true}, {2, true}}, milliseconds(1));
   gang.on_paused(1, gang.generation(), 12, milliseconds(1));
-  EXPECT_TRUE(of<StopWorker>(gang.on_tick(milliseconds(60'000))).empty());
-  EXPECT_EQ(of<StopWorker>(gang.on_tick(milliseconds(60'001))).size(), 2U);
+  EXPECT_TRUE(of<SaveState>(gang.on_tick(milliseconds(60'000))).empty());
+  const auto saves = of<SaveState>(gang.on_tick(milliseconds(60'001)));
+  ASSERT_EQ(saves.size(), 1U) << "worker 2 does not pause; what worker 1 holds is saved";
+  EXPECT_EQ(saves[0].worker, 1U);
+  EXPECT_EQ(saves[0].step, 12U);
+  EXPECT_TRUE(of<StopWorker>(gang.on_tick(milliseconds(120'000))).empty());
+  EXPECT_EQ(of<StopWorker>(gang.on_tick(milliseconds(120'001))).size(), 2U);
 }
 
 TEST(Gang, SavesTheStateOfTheSurvivorWhenAnotherIsLostWhileAllLeave) {

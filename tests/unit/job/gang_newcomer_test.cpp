@@ -5,11 +5,28 @@
 namespace ds::job {
 namespace {
 
-/// Brings a gang of one to training, and lets worker 2 come.
+/// Brings a gang of one to training and to a step, and lets worker 2 come.
 void let_a_second_come(Gang& gang) {
   form(gang, 1);
+  gang.on_step(gang.generation(), 1, milliseconds(1));
   gang.set_leases({{1, false}, {2, false}}, milliseconds(1));
   gang.on_hello(2, {WorkerPhase::fresh, 0, 0}, milliseconds(1));
+}
+
+TEST(Gang, GrowsOnlyAfterAStepInItsGeneration) {
+  Gang gang(options(4, 1));
+  form(gang, 1);
+  gang.set_leases({{1, false}, {2, false}}, milliseconds(1));
+  EXPECT_TRUE(of<PauseWorker>(gang.on_hello(2, kReady, milliseconds(1))).empty());
+  EXPECT_TRUE(of<PauseWorker>(gang.on_tick(milliseconds(100'000))).empty());
+  EXPECT_TRUE(of<PauseWorker>(gang.on_step(gang.generation() - 1, 1, milliseconds(100'000))).empty());
+  EXPECT_EQ(of<PauseWorker>(gang.on_step(gang.generation(), 1, milliseconds(100'000))).size(), 2U);
+}
+
+TEST(Gang, ShrinksWithoutWaitingForAStep) {
+  Gang gang(options(4, 1));
+  form(gang, 2);
+  EXPECT_EQ(of<PauseWorker>(gang.set_leases({{1, false}, {2, true}}, milliseconds(1))).size(), 2U);
 }
 
 TEST(Gang, TrainsOnWhenANewcomerFails) {

@@ -200,6 +200,8 @@ class Simulation {
     if (worker.step == kSteps) {
       checkpoint_ = kSteps;
       take(gang_.on_finished(id, worker.generation, worker.step));
+    } else {
+      take(gang_.on_step(worker.generation, worker.step, now_));
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -68,15 +69,27 @@ struct ClusterModel {
   }
 
   /// Plans, carries out and lets releases finish until nothing changes; how many rounds it took, `limit` if
-  /// more.
-  int settle(int limit = 100) {
+  /// more. `look` sees each plan before it is carried out.
+  int settle(int limit = 100, const std::function<void(const Plan&)>& look = {}) {
     for (int round = 0; round < limit; ++round) {
       const Plan next = plan();
       if (next.releases.empty() && next.placements.empty()) return round;
+      if (look) look(next);
       carry_out(next);
       finish_releases();
     }
     return limit;
+  }
+
+  /// The same with those jobs alone whose bit is set in `these`, in the order in which they were added.
+  void settle_alone(unsigned these) {
+    std::vector<Demand> all = demands;
+    demands.clear();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if ((these >> i & 1U) != 0) demands.push_back(all[i]);
+    }
+    settle();
+    demands = std::move(all);
   }
 
   std::uint32_t live(const std::string& job) const {
@@ -99,6 +112,14 @@ inline std::vector<std::string> codes_of(const Plan& plan, const std::string& jo
     for (const Reason& reason : wait.reasons) codes.push_back(reason.code);
   }
   return codes;
+}
+
+/// Of a job's reasons the first one's text; empty when it does not wait.
+inline std::string text_of(const Plan& plan, const std::string& job) {
+  for (const Wait& wait : plan.waits) {
+    if (wait.job == job) return wait.reasons.front().text;
+  }
+  return {};
 }
 
 }  // namespace ds::scheduler::testing

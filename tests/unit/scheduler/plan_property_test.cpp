@@ -158,16 +158,16 @@ bool can_ever_run(const ClusterModel& cluster, const Demand& demand) {
   return cluster.live(demand.job) + count_room(cluster, own, demand) >= demand.workers.min;
 }
 
-/// What is used once all releases are through, those of the plan too but for those of `kept`, and all that
-/// the plan starts has started. What grows in the same plan uses only what waiting jobs do not need: it is
-/// left out.
-std::map<std::string, Use> use_after_releases(const ClusterModel& cluster, const Plan& plan,
-                                              const std::string& kept) {
+/// What is used once all releases are through, those of the plan too but for leases that `is_kept`, and all
+/// that the plan starts has started. What grows in the same plan uses only what waiting jobs do not need: it
+/// is left out.
+template <class IsKept>
+std::map<std::string, Use> use_after_releases(const ClusterModel& cluster, const Plan& plan, IsKept is_kept) {
   std::map<std::string, Use> use;
   for (const Lease& lease : cluster.leases) {
-    const bool goes =
-        lease.releasing || (lease.job != kept && std::ranges::find(plan.releases, lease.worker,
-                                                                   &Release::worker) != plan.releases.end());
+    const bool goes = lease.releasing ||
+                      (!is_kept(lease) && std::ranges::find(plan.releases, lease.worker, &Release::worker) !=
+                                              plan.releases.end());
     if (goes) continue;
     use[lease.node].slots += lease.slots;
     use[lease.node].memory += lease.memory_bytes;
@@ -261,11 +261,12 @@ void expect_preemptions_only_where_needed(const ClusterModel& cluster, const Pla
       return wait.job != by.job && (cluster.live(wait.job) > 0 || has_room) && !is_preempted(plan, wait.job);
     });
     if (for_others) continue;
-    EXPECT_LT(cluster.live(by.job) + count_room(cluster, use_after_releases(cluster, plan, victim.job), by),
-              by.workers.min)
+    const auto with_victim =
+        use_after_releases(cluster, plan, [&](const Lease& lease) { return lease.job == victim.job; });
+    EXPECT_LT(cluster.live(by.job) + count_room(cluster, with_victim, by), by.workers.min)
         << victim.job << " could stay";
-    EXPECT_GE(cluster.live(by.job) + count_room(cluster, use_after_releases(cluster, plan, ""), by),
-              by.workers.min)
+    const auto without = use_after_releases(cluster, plan, [](const Lease&) { return false; });
+    EXPECT_GE(cluster.live(by.job) + count_room(cluster, without, by), by.workers.min)
         << by.job << " would not start all the same";
   }
 }
@@ -360,28 +361,8 @@ void expect_no_needless_release(const ClusterModel& cluster, const Plan& plan) {
     return;  // one waits: easy to count
   const Demand& demand = cluster.demand(*served.begin());
   for (const Release& kept : plan.releases) {
-    std::map<std::string, Use> use;
-    for (const Lease& lease : cluster.leases) {
-      const bool goes =
-          lease.releasing || std::any_of(plan.releases.begin(), plan.releases.end(), [&](const Release& r) {
-            return r.worker == lease.worker && r.worker != kept.worker;
-          });
-      if (goes) continue;
-      use[lease.node].slots += lease.slots;
-      use[lease.node].memory += lease.memory_bytes;
-    }
-    // What grows in the same plan uses only what the waiting job does not need: it is not counted.
-    std::map<std::string, std::uint32_t> minimum_left;
-    for (const Demand& other : cluster.demands) {
-      minimum_left[other.job] = other.workers.min - std::min(other.workers.min, cluster.live(other.job));
-    }
-    for (const Placement& placement : plan.placements) {
-      const Demand& other = cluster.demand(placement.job);
-      const std::uint32_t count = std::min(placement.count, minimum_left[placement.job]);
-      minimum_left[placement.job] -= count;
-      use[placement.node].slots += std::uint64_t{count} * other.slots;
-      use[placement.node].memory += count * other.memory_bytes;
-    }
+    const auto use =
+        use_after_releases(cluster, plan, [&](const Lease& lease) { return lease.worker == kept.worker; });
     EXPECT_LT(cluster.live(demand.job) + count_room(cluster, use, demand), demand.workers.min)
         << "worker " << kept.worker;
   }

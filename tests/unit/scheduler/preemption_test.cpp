@@ -14,6 +14,7 @@ namespace {
 
 using testing::ClusterModel;
 using testing::codes_of;
+using testing::text_of;
 using Codes = std::vector<std::string>;
 
 class Preempting : public ::testing::Test {
@@ -26,12 +27,6 @@ class Preempting : public ::testing::Test {
     std::set<std::string> jobs;
     for (const Preemption& one : plan.preemptions) jobs.insert(one.job);
     return jobs;
-  }
-  std::string text_of(const Plan& plan, const std::string& job) {
-    for (const Wait& wait : plan.waits) {
-      if (wait.job == job) return wait.reasons.front().text;
-    }
-    return {};
   }
   ClusterModel cluster_;
 };
@@ -99,6 +94,18 @@ TEST_F(Preempting, StopsALessUrgentGangAsAWholeAndLetsItComeBack) {
   cluster_.end_job("high");
   cluster_.settle();
   EXPECT_EQ(cluster_.live("low"), 4U);
+}
+
+TEST_F(Preempting, NamesOnlyThoseAheadOfAPreemptedJob) {
+  cluster_.add_node("n1", 2);
+  add("normal", {2, 2}, kNormalPriority);
+  cluster_.settle();
+  for (const char* later : {"a", "b", "c"}) add(later, {1, 1}, kLowPriority);
+  add("urgent", {2, 2}, kCriticalPriority);
+  const Plan plan = cluster_.plan();
+  ASSERT_EQ(preempted(plan), std::set<std::string>{"normal"});
+  EXPECT_EQ(text_of(plan, "normal"),
+            "needs 2 workers of 1 slot each, and 1 job of higher priority must start first");
 }
 
 TEST_F(Preempting, NeverPreemptsAnEquallyUrgentJob) {
@@ -210,7 +217,7 @@ TEST(PreemptionLoops, DoNotExistInAnySmallCluster) {
   std::size_t preemptions = 0;
   for (int code = 0; code < kKinds * kKinds * kKinds; ++code) {
     for (const auto& sizes : node_sets) {
-      for (int running = 0; running < 8; ++running) {
+      for (unsigned running = 0; running < 8; ++running) {
         ClusterModel cluster;
         for (std::size_t i = 0; i < sizes.size(); ++i) cluster.add_node("n" + std::to_string(i), sizes[i]);
         for (int job = 0, rest = code; job < 3; ++job, rest /= kKinds) {
@@ -220,21 +227,12 @@ TEST(PreemptionLoops, DoNotExistInAnySmallCluster) {
               kPriorities[static_cast<std::size_t>(rest % kKinds) / kShapes.size()];
         }
         // Those of the set ran when the others came, in whatever way they had got in.
-        std::vector<Demand> all = cluster.demands;
-        std::erase_if(cluster.demands,
-                      [&](const Demand& d) { return (running >> (d.job[0] - 'a') & 1) == 0; });
-        cluster.settle();
-        cluster.demands = std::move(all);
-        int rounds = 0;
-        for (; rounds < 30; ++rounds) {
-          const Plan plan = cluster.plan();
-          if (plan.releases.empty() && plan.placements.empty()) break;
+        cluster.settle_alone(running);
+        const int rounds = cluster.settle(30, [&](const Plan& plan) {
           preemptions += plan.preemptions.size();
           for (const Preemption& one : plan.preemptions)
             ASSERT_LT(cluster.demand(one.job).priority, cluster.demand(one.by).priority);
-          cluster.carry_out(plan);
-          cluster.finish_releases();
-        }
+        });
         ASSERT_LT(rounds, 30) << "jobs " << code << ", running " << running << ": it does not come to rest";
       }
     }

@@ -13,6 +13,7 @@ namespace {
 
 using testing::ClusterModel;
 using testing::codes_of;
+using testing::text_of;
 using Codes = std::vector<std::string>;
 
 class TenantPlan : public ::testing::Test {
@@ -23,12 +24,6 @@ class TenantPlan : public ::testing::Test {
     cluster_.add_job(job, workers);
     cluster_.demands.back().tenant = tenant;
     cluster_.demands.back().priority = priority;
-  }
-  std::string text_of(const Plan& plan, const std::string& job) {
-    for (const Wait& wait : plan.waits) {
-      if (wait.job == job) return wait.reasons.front().text;
-    }
-    return {};
   }
   ClusterModel cluster_;
 };

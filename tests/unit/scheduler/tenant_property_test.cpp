@@ -222,7 +222,7 @@ TEST(TenantProperty, NoSmallClusterPreemptsInCircles) {
     tree.queues.push_back(
         {.name = "b", .depth = 1, .guaranteed = static_cast<std::uint64_t>(guaranteed / 3)});
     for (int code = 0; code < kinds * kinds * kinds; ++code) {
-      for (const int running : {0, 1, 3, 6}) {
+      for (const unsigned running : {0U, 1U, 3U, 6U}) {
         ClusterModel cluster;
         cluster.add_node("n", 4);
         cluster.tenants = tree;
@@ -232,19 +232,9 @@ TEST(TenantProperty, NoSmallClusterPreemptsInCircles) {
           cluster.demands.back().priority = priorities[kind / shapes.size() % 2];
           cluster.demands.back().tenant = kind / shapes.size() / 2 == 0 ? "a" : "b";
         }
-        std::vector<Demand> all = cluster.demands;
-        std::erase_if(cluster.demands,
-                      [&](const Demand& d) { return (running >> (d.job[0] - 'a') & 1) == 0; });
-        cluster.settle();
-        cluster.demands = std::move(all);
-        int rounds = 0;
-        for (; rounds < 40; ++rounds) {
-          const Plan plan = cluster.plan();
-          if (plan.releases.empty() && plan.placements.empty()) break;
-          preemptions += plan.preemptions.size();
-          cluster.carry_out(plan);
-          cluster.finish_releases();
-        }
+        cluster.settle_alone(running);
+        const int rounds =
+            cluster.settle(40, [&](const Plan& plan) { preemptions += plan.preemptions.size(); });
         ASSERT_LT(rounds, 40) << "guaranteed " << guaranteed << ", jobs " << code << ", running " << running;
       }
     }
