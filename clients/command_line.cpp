@@ -106,6 +106,11 @@ class CommandLine {
     return subcommand;
   }
 
+  void add_change(const std::string& verb, const std::string& description) {
+    add_for_job(verb, description,
+                [this, verb](const auto& context) { return change_job(context, arguments_.job, verb); });
+  }
+
   void add_patience(CLI::App* subcommand) {
     subcommand
         ->add_option("--patience", arguments_.patience_s, "seconds that the head may be away while following")
@@ -154,8 +159,9 @@ class CommandLine {
     });
     logs->add_flag("-f,--follow", arguments_.follow, "go on until the job has ended");
     add_patience(logs);
-    add_for_job("cancel", "stop a job for good",
-                [this](const auto& context) { return cancel_job(context, arguments_.job); });
+    add_change("cancel", "stop a job for good");
+    add_change("pause", "stop a job for a while; its state is saved and its slots are free for others");
+    add_change("resume", "let a paused job go on from where it stopped");
     add_for_job("checkpoints", "list a job's checkpoints",
                 [this](const auto& context) { return list_checkpoints(context, arguments_.job); });
     add_for_job("why", "say what keeps a job waiting",

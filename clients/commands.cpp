@@ -131,9 +131,9 @@ ExitCode show_logs(const CommandContext& context, const std::string& job, bool f
   return ExitCode::done;
 }
 
-ExitCode cancel_job(const CommandContext& context, const std::string& job) {
+ExitCode change_job(const CommandContext& context, const std::string& job, const std::string& verb) {
   ApiClient api(find_head(context.head));
-  const json answer = api.post(job_path(job, "/cancel"), json::object());
+  const json answer = api.post(job_path(job, "/" + verb), json::object());
   if (context.json) {
     write_json(answer);
   } else {

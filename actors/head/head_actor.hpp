@@ -95,6 +95,7 @@ class Head : public caf::event_based_actor {
   void take_jobs_back();
 
   // ---- nodes and leases (head_cluster.cpp) ----
+  bool may_stay(std::uint64_t worker, const std::string& node) const;
   void on_node_hello(const messages::NodeHello& hello);
   void on_node_down(const std::string& name);
   void on_worker_started(const messages::WorkerStarted& started);
@@ -136,6 +137,9 @@ class Head : public caf::event_based_actor {
   /// `first`: what led to the end, written with it as one record.
   void end_job(const std::string& job, scheduler::JobState state, const std::string& by,
                const std::string& why, std::vector<scheduler::Event> first = {});
+  /// Tells all workers of the job to leave, which save their newest state first. `first` is written with it
+  /// as one record.
+  void release_workers(const std::string& job, const std::string& why, std::vector<scheduler::Event> first);
   void save_checkpoint(const std::string& job, messages::SaveCheckpoint checkpoint,
                        std::function<void(std::string)> when_saved);
   caf::response_promise on_fetch(const messages::FetchState& request);
@@ -143,6 +147,7 @@ class Head : public caf::event_based_actor {
   // ---- HTTP (head_api.cpp) ----
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
   nlohmann::json view(const scheduler::JobRecord& job, bool whole) const;
+  std::vector<scheduler::Reason> waits_of(const scheduler::JobRecord& job) const;
   std::string wait_reason(const scheduler::JobRecord& job) const;
   void answer_job(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
                   const gateway::Respond& respond);
@@ -151,7 +156,6 @@ class Head : public caf::event_based_actor {
   bool answer_known(const std::string& key, const gateway::Respond& respond);
   void answer_nodes(const gateway::Respond& respond);
   void answer_tenants(const gateway::Respond& respond);
-  void cancel(const scheduler::JobRecord& job, const gateway::Respond& respond);
   void answer_logs(const scheduler::JobRecord& job, const gateway::HttpRequest& request,
                    const gateway::Respond& respond);
   void answer_checkpoints(const scheduler::JobRecord& job, const gateway::Respond& respond);
@@ -162,6 +166,13 @@ class Head : public caf::event_based_actor {
   void fail_errand(std::uint64_t errand, const Error& why);
   /// Ends its process; the answer is still to be given (empty when there is no such errand).
   gateway::Respond end_errand(std::uint64_t errand);
+
+  // ---- what owners of jobs ask for (head_requests.cpp) ----
+  void change_job(const scheduler::JobRecord& job, const std::string& verb, const gateway::Respond& respond);
+  void answer_with_job(const std::string& job, const gateway::Respond& respond);
+  void cancel(const std::string& job);
+  void pause(const std::string& job);
+  void resume(const std::string& job);
 
   static std::int64_t now_ms();
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <random>
@@ -52,6 +53,12 @@ std::string make_job_id(const std::string& name, const Ledger& ledger) {
     for (int i = 0; i < 6; ++i) id += kAlphabet[random() % kAlphabet.size()];
     if (ledger.find(id) == nullptr) return id;
   }
+}
+
+/// Whether the verb of a job's route asks for a change.
+bool is_change(std::string_view verb) {
+  static constexpr std::array<std::string_view, 3> kChanges{"cancel", "pause", "resume"};
+  return std::ranges::find(kChanges, verb) != kChanges.end();
 }
 
 gateway::HttpResponse wrong_method(const char* allowed) {
@@ -150,9 +157,11 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
                       const gateway::Respond& respond) {
   const auto* job = resolve_job(name, respond);
   if (job == nullptr) return;
-  const bool changes = verb == "cancel";
-  if (request.method != (changes ? "POST" : "GET")) return respond(wrong_method(changes ? "POST" : "GET"));
-  if (verb == "cancel") return cancel(*job, respond);
+  if (is_change(verb)) {
+    if (request.method != "POST") return respond(wrong_method("POST"));
+    return change_job(*job, verb, respond);
+  }
+  if (request.method != "GET") return respond(wrong_method("GET"));
   if (verb == "logs") return answer_logs(*job, request, respond);
   if (verb == "checkpoints") return answer_checkpoints(*job, respond);
   if (verb == "export") return start_export(*job, request, respond);
@@ -162,9 +171,7 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
   when_durable([this, respond, id = job->id, verb] {
     const auto& record = *ledger_.find(id);
     if (verb.empty()) return respond(json_response(view(record, true)));
-    const auto live = jobs_.find(id);
-    const auto waits = live == jobs_.end() ? std::vector<Reason>{} : live->second.waits;
-    respond(json_response(why_view(record, waits)));
+    respond(json_response(why_view(record, waits_of(record))));
   });
 }
 
@@ -184,11 +191,18 @@ const JobRecord* Head::resolve_job(const std::string& name, const gateway::Respo
   return nullptr;
 }
 
+std::vector<Reason> Head::waits_of(const JobRecord& job) const {
+  auto holds = ledger_.holds(job, now_ms());
+  if (!holds.empty()) return holds;
+  const auto live = jobs_.find(job.id);
+  return live == jobs_.end() ? std::vector<Reason>{} : live->second.waits;
+}
+
 std::string Head::wait_reason(const JobRecord& job) const {
   if (!is_waiting(job.state)) return {};
-  const auto live = jobs_.find(job.id);
-  if (live == jobs_.end() || live->second.waits.empty()) return in_grace_ ? "the head has just started" : "";
-  return live->second.waits.front().text;
+  const auto waits = waits_of(job);
+  if (waits.empty()) return in_grace_ ? "the head has just started" : "";
+  return waits.front().text;
 }
 
 nlohmann::json Head::view(const JobRecord& job, bool whole) const {
@@ -218,20 +232,6 @@ void Head::answer_tenants(const gateway::Respond& respond) {
     }
     respond(json_response(tenants_view(parts_.tenants, ledger_, {slots, memory_bytes}, now_ms())));
   });
-}
-
-void Head::cancel(const JobRecord& job, const gateway::Respond& respond) {
-  if (is_end(job.state) && job.state != JobState::cancelled) {
-    return respond(error_response({ErrorCode::conflict,
-                                   fmt::format("job {} has ended already: {}", job.id, to_string(job.state)),
-                                   {}}));
-  }
-  const auto id = job.id;
-  if (!is_end(job.state)) {
-    end_job(id, JobState::cancelled, "user", "cancelled by its owner",
-            {event("user", "cancelled", CancelRequested{id})});
-  }
-  when_durable([this, respond, id] { respond(json_response(view(*ledger_.find(id), true))); });
 }
 
 void Head::answer_logs(const JobRecord& job, const gateway::HttpRequest& request,

@@ -28,6 +28,14 @@ std::string worker_text(std::uint64_t worker) {
 
 }  // namespace
 
+/// Whether a process that a node brings along is needed: also to leave by itself, with what it holds.
+bool Head::may_stay(std::uint64_t worker, const std::string& node) const {
+  const auto found = ledger_.leases().find(worker);
+  if (found == ledger_.leases().end() || found->second.node != node) return false;
+  const Lease& lease = found->second;
+  return !lease.releasing || (!lease.at_once && !is_end(ledger_.find(lease.job)->state));
+}
+
 void Head::on_node_hello(const messages::NodeHello& hello) {
   const auto agent = parts_.fabric->resolve(hello.agent);
   const auto known = nodes_.find(hello.name);
@@ -51,10 +59,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   std::set<std::uint64_t> running;
   for (const auto& worker : hello.running) {
     running.insert(worker.worker);
-    const auto lease = ledger_.leases().find(worker.worker);
-    const bool ours =
-        lease != ledger_.leases().end() && lease->second.node == hello.name && !lease->second.releasing;
-    if (ours || errands_.contains(worker.worker)) {
+    if (may_stay(worker.worker, hello.name) || errands_.contains(worker.worker)) {
       keep.push_back(worker.worker);
       pids_[worker.worker] = worker.pid;
     } else {
@@ -291,7 +296,7 @@ void Head::kill_worker(std::uint64_t worker, const std::string& why) {
   const auto lease = ledger_.leases().find(worker);
   if (lease == ledger_.leases().end()) return;
   const auto job = lease->second.job;
-  commit({event("head", why, LeaseReleasing{worker})}, [this, worker, why] {
+  commit({event("head", why, LeaseReleasing{worker, true})}, [this, worker, why] {
     if (const auto* node = find_node_of(worker)) send(node->agent, messages::KillWorker{worker, why});
   });
   tell_leases(job);

@@ -80,7 +80,7 @@ void Head::tell_leases(const std::string& id) {
     leases.push_back({lease.worker, lease.releasing, lease.role});
   const bool has_workers =
       std::ranges::any_of(leases, [](const job::GangLease& lease) { return lease.role == Role::worker; });
-  if (!has_workers && !is_waiting(record->state)) {
+  if (!has_workers && !has_no_gang(record->state)) {
     set_state(id, JobState::queued, "head", "it lost its workers and waits for slots");
   }
   // Workers obey the master at once; what it bases orders on must not be taken back by a crash of the head.
@@ -112,7 +112,7 @@ void Head::note(const std::string& id, const job::ShowPhase& phase) {
     note_members(jobs_[id], record->members);
     return set_state(id, JobState::running, master_text(id), training_text(*record));
   }
-  if (is_waiting(record->state)) return;
+  if (has_no_gang(record->state)) return;
   set_state(id, phase.value == job::ShowPhase::starting ? JobState::starting : JobState::resizing,
             master_text(id), phase.why);
 }
@@ -217,6 +217,17 @@ void Head::end_job(const std::string& id, JobState state, const std::string& by,
                    }
                  }
                }});
+  schedule_soon();
+}
+
+void Head::release_workers(const std::string& id, const std::string& why, std::vector<Event> first) {
+  auto events = std::move(first);
+  for (const auto& lease : ledger_.leases_of(id)) {
+    if (lease.role == Role::worker && !lease.releasing)
+      events.push_back(event("head", why, LeaseReleasing{lease.worker}));
+  }
+  commit(std::move(events));
+  tell_leases(id);
   schedule_soon();
 }
 

@@ -37,7 +37,13 @@ static void from_json(const nlohmann::json& json, LeaseGranted& x) {
   x.role = Role::worker;  // what journals from before there were roles mean
   if (json.contains("role")) json.at("role").get_to(x.role);
 }
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseReleasing, worker)
+static void to_json(nlohmann::json& json, const LeaseReleasing& x) {
+  json = {{"worker", x.worker}, {"at_once", x.at_once}};
+}
+static void from_json(const nlohmann::json& json, LeaseReleasing& x) {
+  json.at("worker").get_to(x.worker);
+  x.at_once = json.value("at_once", true);  // what a later head did before it was recorded
+}
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseEnded, worker)
 static void to_json(nlohmann::json& json, const GenerationFormed& x) {
   json = {{"job", x.job},
@@ -56,6 +62,8 @@ static void from_json(const nlohmann::json& json, GenerationFormed& x) {
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobStateChanged, job, state, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CancelRequested, job)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PauseRequested, job)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ResumeRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSized, job, total_steps, steps_per_epoch)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EvaluationRecorded, job, step, loss, metrics, majority_accuracy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointCommitted, job, step)
@@ -87,6 +95,10 @@ template <>
 constexpr const char* kTypeName<CheckpointCommitted> = "checkpoint_committed";
 template <>
 constexpr const char* kTypeName<WorkerCrashed> = "worker_crashed";
+template <>
+constexpr const char* kTypeName<PauseRequested> = "pause_requested";
+template <>
+constexpr const char* kTypeName<ResumeRequested> = "resume_requested";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

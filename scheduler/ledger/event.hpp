@@ -32,9 +32,11 @@ struct LeaseGranted {
   bool operator==(const LeaseGranted&) const = default;
 };
 
-/// The worker was told to stop; its slots stay taken until its process is gone.
+/// The worker was told to stop; its slots stay taken until its process is gone. `at_once`: it is killed,
+/// whatever it holds; else it leaves by itself, and a later head gives it the time for that too.
 struct LeaseReleasing {
   std::uint64_t worker = 0;
+  bool at_once = false;
   bool operator==(const LeaseReleasing&) const = default;
 };
 
@@ -65,6 +67,19 @@ struct JobStateChanged {
 struct CancelRequested {
   std::string job;
   bool operator==(const CancelRequested&) const = default;
+};
+
+/// The job's owner wants it to stop for a while: it gives its slots back, and gets none before
+/// `ResumeRequested`.
+struct PauseRequested {
+  std::string job;
+  bool operator==(const PauseRequested&) const = default;
+};
+
+/// It may go on.
+struct ResumeRequested {
+  std::string job;
+  bool operator==(const ResumeRequested&) const = default;
 };
 
 /// What the first worker found out from the data.
@@ -102,9 +117,9 @@ struct WorkerCrashed {
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
 /// thing.
 struct Event {
-  using Body =
-      std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
-                   CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed>;
+  using Body = std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed,
+                            JobStateChanged, CancelRequested, JobSized, EvaluationRecorded,
+                            CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "scheduler/policy/start_conditions.hpp"
 #include "scheduler/spec/job_file.hpp"
 
 namespace ds::scheduler {
@@ -39,11 +40,12 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
 
 bool Ledger::on(const Event& event, const LeaseGranted& body) {
   auto* job = active(body.job);
-  if (job == nullptr || job->cancel_requested || body.worker < next_worker_) return false;
+  if (job == nullptr || job->cancel_requested || job->pause_requested || body.worker < next_worker_)
+    return false;
   if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
   const Lease& lease =
-      leases_[body.worker] = {body.worker, body.job,  body.node,        body.slots,     body.memory_bytes,
-                              false,       body.role, job->spec.tenant, job->spec.queue};
+      leases_[body.worker] = {body.worker, body.job,  body.node,        body.slots,      body.memory_bytes,
+                              false,       body.role, job->spec.tenant, job->spec.queue, false};
   count_use(lease, event.at_ms, true);
   next_worker_ = body.worker + 1;
   return true;
@@ -51,8 +53,12 @@ bool Ledger::on(const Event& event, const LeaseGranted& body) {
 
 bool Ledger::on(const Event&, const LeaseReleasing& body) {
   const auto found = leases_.find(body.worker);
-  if (found == leases_.end() || found->second.releasing) return false;
-  found->second.releasing = true;
+  if (found == leases_.end()) return false;
+  Lease& lease = found->second;
+  if (lease.releasing && (lease.at_once || !body.at_once)) return false;
+  lease.at_once = body.at_once;
+  if (lease.releasing) return true;
+  lease.releasing = true;
   count_out(found->second);
   return true;
 }
@@ -116,6 +122,20 @@ bool Ledger::on(const Event&, const CancelRequested& body) {
   auto* job = active(body.job);
   if (job == nullptr || job->cancel_requested) return false;
   job->cancel_requested = true;
+  return true;
+}
+
+bool Ledger::on(const Event&, const PauseRequested& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || job->pause_requested) return false;
+  job->pause_requested = true;
+  return true;
+}
+
+bool Ledger::on(const Event&, const ResumeRequested& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || !job->pause_requested) return false;
+  job->pause_requested = false;
   return true;
 }
 
@@ -192,10 +212,16 @@ std::vector<Lease> Ledger::leases_on(std::string_view node) const {
   return found;
 }
 
+std::vector<Reason> Ledger::holds(const JobRecord& job, std::int64_t) const {
+  StartConditions conditions;
+  conditions.is_paused = job.pause_requested;
+  return is_end(job.state) ? std::vector<Reason>{} : explain_holds(job.id, conditions);
+}
+
 std::vector<Demand> Ledger::demands(std::int64_t now_ms) const {
   std::vector<Demand> wanted;
   for (const auto& [id, job] : jobs_) {
-    if (is_end(job.state) || job.state == JobState::paused || job.cancel_requested) continue;
+    if (is_end(job.state) || job.pause_requested || job.cancel_requested) continue;
     const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
     const bool is_young =
         job.workers > 0 && runs_ms >= 0 && runs_ms < std::chrono::milliseconds(kMinimumRun).count();
@@ -241,6 +267,7 @@ json to_json(const JobRecord& job) {
           {"state", to_string(job.state)},
           {"reason", job.reason},
           {"cancel", job.cancel_requested},
+          {"pause", job.pause_requested},
           {"generation", job.generation},
           {"members", job.members},
           {"servers", job.servers},
@@ -270,6 +297,7 @@ JobRecord job_from(const json& from) {
   job.state = job_state_from(from.at("state").get<std::string>()).value();
   from.at("reason").get_to(job.reason);
   from.at("cancel").get_to(job.cancel_requested);
+  job.pause_requested = from.value("pause", false);
   from.at("generation").get_to(job.generation);
   from.at("members").get_to(job.members);
   if (from.contains("servers")) from.at("servers").get_to(job.servers);
@@ -297,7 +325,7 @@ std::string Ledger::snapshot() const {
   json leases = json::array();
   for (const auto& [worker, lease] : leases_) {
     leases.push_back({worker, lease.job, lease.node, lease.slots, lease.memory_bytes, lease.releasing,
-                      to_string(lease.role)});
+                      to_string(lease.role), lease.at_once});
   }
   json uses = json::array();
   for (const auto& [names, use] : uses_) {
@@ -325,6 +353,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
     for (const auto& entry : document.at("leases")) {
       Lease lease{entry.at(0), entry.at(1), entry.at(2), entry.at(3), entry.at(4), entry.at(5)};
       if (entry.size() > 6) lease.role = role_from(entry.at(6).get<std::string>()).value();
+      lease.at_once = entry.size() > 7 ? entry.at(7).get<bool>() : lease.releasing;
       JobRecord& job = ledger.jobs_.at(lease.job);
       lease.tenant = job.spec.tenant;
       lease.queue = job.spec.queue;

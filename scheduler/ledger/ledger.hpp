@@ -26,6 +26,7 @@ struct JobRecord {
   JobState state = JobState::queued;
   std::string reason;
   bool cancel_requested = false;
+  bool pause_requested = false;
   std::uint64_t generation = 0;
   std::vector<std::uint64_t> members;                  ///< workers of `generation`, in rank order
   std::vector<std::uint64_t> servers;                  ///< of `generation`
@@ -67,6 +68,8 @@ class Ledger {
 
   /// What the policy needs: the jobs that may have workers now. Reads the job's clock from `now_ms`.
   std::vector<Demand> demands(std::int64_t now_ms) const;
+  /// Why the job may have no workers now, whatever is free; such a job is in no `demands`. None: it may.
+  std::vector<Reason> holds(const JobRecord& job, std::int64_t now_ms) const;
   /// What each tenant's queue has used lately.
   std::vector<PastUse> past_use(std::int64_t now_ms) const;
   /// What these jobs want besides workers.
@@ -84,6 +87,8 @@ class Ledger {
   bool on(const Event& event, const EvaluationRecorded& body);
   bool on(const Event& event, const CheckpointCommitted& body);
   bool on(const Event& event, const WorkerCrashed& body);
+  bool on(const Event& event, const PauseRequested& body);
+  bool on(const Event& event, const ResumeRequested& body);
   JobRecord* active(std::string_view job);
   void count_out(const Lease& lease);
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);

@@ -31,6 +31,7 @@ struct Lease {
   bool releasing = false;  ///< told to stop; counts as used, not as one of the job's workers
   Role role = Role::worker;
   std::string tenant = "default", queue = "default";  ///< of its job
+  bool at_once = false;                               ///< it does not leave by itself, it is killed
 };
 
 /// A job that wants workers.

@@ -68,6 +68,41 @@ TEST(Ledger, GrantsNothingToAJobThatIsToBeCancelled) {
   EXPECT_TRUE(ledger.demands(0).empty());
 }
 
+TEST(Ledger, GrantsNothingToAPausedJobUntilItIsResumed) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "intents-1", "node-1", 1, 0})));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::starting, ""})));
+  ASSERT_TRUE(ledger.apply(event(PauseRequested{"intents-1"})));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::paused, "paused"})));
+  EXPECT_FALSE(ledger.apply(event(PauseRequested{"intents-1"})));
+  EXPECT_FALSE(ledger.apply(event(LeaseGranted{2, "intents-1", "node-1", 1, 0})));
+  // What workers do while they leave does not make it run again.
+  for (const auto state : {JobState::starting, JobState::running, JobState::resizing, JobState::preempted})
+    EXPECT_FALSE(ledger.apply(event(JobStateChanged{"intents-1", state, ""}))) << to_string(state);
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_TRUE(ledger.demands(0).empty());
+  const auto holds = ledger.holds(*ledger.find("intents-1"), 0);
+  ASSERT_EQ(holds.size(), 1U);
+  EXPECT_EQ(holds[0].code, "held");
+  EXPECT_NE(holds[0].text.find("ds-submit resume intents-1"), std::string::npos) << holds[0].text;
+
+  ASSERT_TRUE(ledger.apply(event(ResumeRequested{"intents-1"})));
+  EXPECT_FALSE(ledger.apply(event(ResumeRequested{"intents-1"})));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::queued, "resumed"})));
+  EXPECT_EQ(ledger.demands(0).size(), 1U);
+  EXPECT_TRUE(ledger.holds(*ledger.find("intents-1"), 0).empty());
+  EXPECT_TRUE(ledger.apply(event(LeaseGranted{2, "intents-1", "node-1", 1, 0})));
+}
+
+TEST(Ledger, LetsAJobSucceedWhoseLastStepWasDoneWhenItWasPaused) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(PauseRequested{"intents-1"})));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::paused, ""})));
+  EXPECT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::succeeded, "all steps are done"})));
+  EXPECT_FALSE(ledger.apply(event(ResumeRequested{"intents-1"})));
+  EXPECT_TRUE(ledger.holds(*ledger.find("intents-1"), 0).empty());
+}
+
 TEST(Ledger, UsesNoWorkerNumberTwice) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{5, "intents-1", "node-1", 1, 0})));
@@ -86,6 +121,19 @@ TEST(Ledger, KeepsALeaseUntilItsProcessIsGone) {
   EXPECT_TRUE(ledger.leases_on("node-1")[0].releasing);
   ASSERT_TRUE(ledger.apply(event(LeaseEnded{1})));
   EXPECT_TRUE(ledger.leases().empty());
+}
+
+TEST(Ledger, RemembersWhoIsToBeKilledAndWhoLeavesByItself) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "intents-1", "node-1", 1, 0})));
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{1})));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_FALSE(ledger.leases().at(1).at_once);
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{1, true})));  // it took too long
+  EXPECT_FALSE(ledger.apply(event(LeaseReleasing{1})));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_TRUE(ledger.leases().at(1).at_once);
+  EXPECT_EQ(ledger.find("intents-1")->workers, 0U);
 }
 
 TEST(Ledger, RefusesAGenerationThatIsNotNewer) {
@@ -171,7 +219,7 @@ TEST(Event, ComesBackFromItsText) {
   const std::vector<Event::Body> bodies{
       submitted("a", "k"),
       LeaseGranted{1, "a", "n", 2, 3, Role::server},
-      LeaseReleasing{4},
+      LeaseReleasing{4, true},
       LeaseEnded{5},
       GenerationFormed{"a", 6, {7, 8}, 9, {10}},
       JobStateChanged{"a", JobState::resizing, "why \"so\"\n"},
@@ -180,6 +228,8 @@ TEST(Event, ComesBackFromItsText) {
       EvaluationRecorded{"a", 12, 0.1, {{"accuracy", 1.0 / 3.0}}, 1e-300},
       CheckpointCommitted{"a", 13},
       WorkerCrashed{"a", 14, 15, 16},
+      PauseRequested{"a"},
+      ResumeRequested{"a"},
   };
   ASSERT_EQ(bodies.size(), std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
@@ -209,13 +259,13 @@ TEST(Event, RefusesWhatItDidNotWrite) {
 Event random_event(std::mt19937_64& random) {
   const auto job = "job-" + std::to_string(random() % 4);
   const std::uint64_t number = random() % 12;
-  switch (random() % 11) {
+  switch (random() % 13) {
     case 0:
       return event(submitted(job, "key-" + std::to_string(random() % 5)));
     case 1:
       return event(LeaseGranted{number, job, "node-1", 1, 0, kRoles[random() % kRoles.size()]});
     case 2:
-      return event(LeaseReleasing{number});
+      return event(LeaseReleasing{number, random() % 2 == 0});
     case 3:
       return event(LeaseEnded{number});
     case 4:
@@ -230,6 +280,10 @@ Event random_event(std::mt19937_64& random) {
       return event(EvaluationRecorded{job, number, 1, {{"accuracy", 0.5}}, 0.25});
     case 9:
       return event(CheckpointCommitted{job, number});
+    case 10:
+      return event(PauseRequested{job});
+    case 11:
+      return event(ResumeRequested{job});
     default:
       return event(WorkerCrashed{job, number, 1, 9});
   }

@@ -1,0 +1,102 @@
+// What owners ask of their running jobs, with the head killed in between: nothing is lost, and nothing of it
+// shows in the weights.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "tests/integration/two_nodes.hpp"
+
+namespace ds::tests {
+namespace {
+
+constexpr int kEpochs = 16;
+
+class OwnerRequests : public TwoNodes {
+ protected:
+  std::filesystem::path write(const std::string& name, int epochs, int min, int max,
+                              const std::string& more = {}) {
+    const auto file = write_job(cluster_.path() / "data" / name, name, epochs, min, max);
+    std::ofstream(file, std::ios::app) << more;
+    return file;
+  }
+  /// What the same job's weights are when nobody asks anything of it.
+  std::string undisturbed_weights(int max) {
+    const auto job = cluster_.submit_job(write("alone", kEpochs, 1, max));
+    EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
+    return cluster_.exported_weights(job);
+  }
+  bool wait_for_workers(const std::string& job, std::size_t count) {
+    return wait_until([&] {
+      const auto now = cluster_.status(job);
+      return now.is_object() && now.at("workers").size() == count;
+    });
+  }
+  std::string codes_of(const std::string& job) {
+    std::string codes;
+    const auto why = cluster_.json({"why", job});
+    if (!why.is_object()) return "no answer";
+    for (const auto& reason : why.at("reasons")) codes += reason.at("code").get<std::string>() + " ";
+    return codes;
+  }
+  void kill_head_and_start_another() {
+    cluster_.head().kill_and_wait();
+    cluster_.start_head();
+    ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  }
+};
+
+TEST_F(OwnerRequests, APausedJobGivesItsSlotsBackAndGoesOnFromThatStepOverKilledHeads) {
+  const auto weights = undisturbed_weights(2);
+  ASSERT_FALSE(weights.empty());
+  const auto job = cluster_.submit_job(write("pausing", kEpochs, 2, 2));
+  ASSERT_TRUE(cluster_.wait_for_step(job, 25)) << cluster_.logs();
+
+  EXPECT_EQ(cluster_.submit({"pause", job}).code, 0);
+  kill_head_and_start_another();  // while its workers stop and save, or just before
+  EXPECT_EQ(cluster_.status(job).at("state"), "PAUSED");
+  ASSERT_TRUE(wait_for_workers(job, 0)) << cluster_.logs();
+  const auto paused = cluster_.status(job);
+  const auto step = paused.at("step").get<std::uint64_t>();
+  EXPECT_GE(step, 25U);
+  EXPECT_EQ(paused.at("checkpoint").at("step"), step) << cluster_.logs();
+  EXPECT_EQ(codes_of(job), "held ");
+  EXPECT_EQ(cluster_.submit({"pause", job}).code, 0);
+
+  // Its slots are free: all four of them for another.
+  const auto other = cluster_.submit_job(write("other", 1, 4, 4));
+  EXPECT_TRUE(cluster_.wait_for_state(other, "SUCCEEDED")) << cluster_.logs();
+  EXPECT_EQ(cluster_.submit({"pause", other}).code, 10);
+  EXPECT_EQ(cluster_.submit({"resume", other}).code, 10);
+  EXPECT_EQ(cluster_.status(job).at("state"), "PAUSED");
+
+  const auto resumed = cluster_.json({"resume", job});
+  ASSERT_TRUE(resumed.is_object());
+  EXPECT_EQ(resumed.at("state"), "QUEUED");
+  kill_head_and_start_another();
+  EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
+  EXPECT_EQ(cluster_.status(job).at("restarts"), 0);
+  EXPECT_TRUE(cluster_.exported_weights(job) == weights) << cluster_.logs();
+  const auto formed = generations(job);
+  EXPECT_TRUE(std::ranges::any_of(formed, [&](const auto& one) { return one.second == step; }))
+      << cluster_.logs();
+}
+
+TEST_F(OwnerRequests, AJobThatWaitsIsPausedAndResumedWithoutEverStarting) {
+  const auto large = cluster_.submit_job(write("large", 40, 4, 4));
+  ASSERT_TRUE(wait_for_workers(large, 4)) << cluster_.logs();
+  const auto job = cluster_.submit_job(write("waiting", 1, 1, 1));
+  EXPECT_EQ(cluster_.json({"pause", job}).at("state"), "PAUSED");
+  EXPECT_EQ(codes_of(job), "held ");
+  EXPECT_EQ(cluster_.submit({"cancel", large}).code, 0);
+  EXPECT_TRUE(wait_for_workers(large, 0)) << cluster_.logs();
+  const auto next = cluster_.submit_job(write("next", 1, 1, 1));
+  EXPECT_TRUE(cluster_.wait_for_state(next, "SUCCEEDED")) << cluster_.logs();
+  EXPECT_TRUE(cluster_.status(job).at("started_ms").is_null());
+  EXPECT_EQ(cluster_.submit({"resume", job}).code, 0);
+  EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
+}
+
+}  // namespace
+}  // namespace ds::tests
