@@ -26,6 +26,7 @@ struct Arguments {
   std::string file;
   std::string tenants;
   std::string job;
+  std::string node;
   std::string export_format = "torchscript";
   std::string export_file;
   std::string audit_folder;
@@ -111,6 +112,13 @@ class CommandLine {
                 [this, verb](const auto& context) { return change_job(context, arguments_.job, verb); });
   }
 
+  void add_for_node(const std::string& verb, const std::string& description) {
+    auto* subcommand = add(verb, description, [this, verb](const auto& context) {
+      return change_node(context, arguments_.node, verb);
+    });
+    subcommand->add_option("NODE", arguments_.node, "the node's name")->required();
+  }
+
   void add_patience(CLI::App* subcommand) {
     subcommand
         ->add_option("--patience", arguments_.patience_s, "seconds that the head may be away while following")
@@ -136,6 +144,8 @@ class CommandLine {
                      [this](const auto& context) { return take_down(context, arguments_.purge); });
     down->add_flag("--purge", arguments_.purge, "remove jobs and checkpoints too");
     add("nodes", "list the nodes", list_nodes);
+    add_for_node("drain", "let workers leave a node, with their work, and start nothing new there");
+    add_for_node("undrain", "let a node take workers again");
     add("tenants", "list the tenants' queues: what they may use and use", list_tenants);
   }
 

@@ -144,6 +144,19 @@ ExitCode change_job(const CommandContext& context, const std::string& job, const
   return ExitCode::done;
 }
 
+ExitCode change_node(const CommandContext& context, const std::string& node, const std::string& verb) {
+  if (node.empty())
+    throw Failure(ExitCode::usage, "usage", "the node's name is empty", "ds-submit nodes shows them");
+  ApiClient api(find_head(context.head));
+  const json answer = api.post("/api/v1/nodes/" + encode_segment(node) + "/" + verb, json::object());
+  if (context.json) {
+    write_json(answer);
+  } else {
+    write_out(printable_line(text_at(answer, "id") + ": " + text_at(answer, "state")) + "\n");
+  }
+  return ExitCode::done;
+}
+
 ExitCode list_nodes(const CommandContext& context) {
   return show(context, "/api/v1/nodes",
               [&](const json& nodes) { return format_nodes(nodes, context.terminal.colour_out); });

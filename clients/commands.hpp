@@ -26,6 +26,8 @@ ExitCode show_job(const CommandContext& context, const std::string& job);
 ExitCode show_logs(const CommandContext& context, const std::string& job, bool follow);
 /// `verb`: `cancel`, `pause` or `resume`, as in the API.
 ExitCode change_job(const CommandContext& context, const std::string& job, const std::string& verb);
+/// `verb`: `drain` or `undrain`.
+ExitCode change_node(const CommandContext& context, const std::string& node, const std::string& verb);
 ExitCode list_nodes(const CommandContext& context);
 ExitCode list_tenants(const CommandContext& context);
 ExitCode list_checkpoints(const CommandContext& context, const std::string& job);

@@ -22,6 +22,7 @@
 #include "actors/messages/node.hpp"
 #include "actors/messages/worker.hpp"
 #include "scheduler/ledger/ledger.hpp"
+#include "scheduler/policy/departures.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/spare_starts.hpp"
 
@@ -104,6 +105,11 @@ class Head : public caf::event_based_actor {
   void on_grace_over();
   void schedule_soon();
   void schedule();
+  scheduler::NodeNames drained_nodes() const;
+  /// What leaves because its node is drained, to be written before the plan is.
+  void add_departures(const scheduler::PlanWithDepartures& planned,
+                      std::vector<scheduler::Event>& events) const;
+  std::vector<std::uint64_t> departing_servers() const;
   void end_leases(const std::vector<std::uint64_t>& workers, const std::string& why);
   std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease,
                                               const messages::WorkerExited& exited) const;
@@ -114,7 +120,7 @@ class Head : public caf::event_based_actor {
   void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
   void stop_growth_of_troubled(std::vector<scheduler::Demand>& demands) const;
   void on_shard_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
-  void release_idle_shards();
+  void release_needless_shards();
   Node* find_node_of(std::uint64_t worker);
 
   // ---- jobs (head_jobs.cpp) ----
@@ -154,7 +160,6 @@ class Head : public caf::event_based_actor {
   void submit(const gateway::HttpRequest& request, const gateway::Respond& respond);
   /// False when no job was made with this key.
   bool answer_known(const std::string& key, const gateway::Respond& respond);
-  void answer_nodes(const gateway::Respond& respond);
   void answer_tenants(const gateway::Respond& respond);
   void answer_logs(const scheduler::JobRecord& job, const gateway::HttpRequest& request,
                    const gateway::Respond& respond);
@@ -173,6 +178,14 @@ class Head : public caf::event_based_actor {
   void cancel(const std::string& job);
   void pause(const std::string& job);
   void resume(const std::string& job);
+
+  // ---- what operators ask for (head_nodes.cpp) ----
+  nlohmann::json view_of_node(const std::string& name) const;
+  void answer_nodes(const gateway::Respond& respond);
+  void answer_node(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
+                   const gateway::Respond& respond);
+  void drain(const std::string& node);
+  void undrain(const std::string& node);
 
   static std::int64_t now_ms();
 

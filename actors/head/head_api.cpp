@@ -61,12 +61,6 @@ bool is_change(std::string_view verb) {
   return std::ranges::find(kChanges, verb) != kChanges.end();
 }
 
-gateway::HttpResponse wrong_method(const char* allowed) {
-  auto response = gateway::error_response(405, "bad_request", fmt::format("this route takes {}", allowed));
-  response.headers.emplace_back("Allow", allowed);
-  return response;
-}
-
 }  // namespace
 
 void handle_request(const caf::actor& head, gateway::HttpRequest request, gateway::Respond respond) {
@@ -131,6 +125,7 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
     if (request.method != "GET") return respond(wrong_method("GET"));
     return answer_nodes(respond);
   }
+  if (route.size() == 3 && route[0] == "nodes") return answer_node(request, route[1], route[2], respond);
   if (route.size() == 1 && route[0] == "tenants") {
     if (request.method != "GET") return respond(wrong_method("GET"));
     return answer_tenants(respond);
@@ -209,18 +204,6 @@ nlohmann::json Head::view(const JobRecord& job, bool whole) const {
   const auto live = jobs_.find(job.id);
   return job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason(job), ledger_, pids_,
                   whole);
-}
-
-void Head::answer_nodes(const gateway::Respond& respond) {
-  when_durable([this, respond] {
-    auto list = nlohmann::json::array();
-    for (const auto& [name, node] : nodes_) {
-      std::uint32_t used = 0;
-      for (const auto& lease : ledger_.leases_on(name)) used += lease.slots;
-      list.push_back(node_view(node.entry, used));
-    }
-    respond(json_response(list));
-  });
 }
 
 void Head::answer_tenants(const gateway::Respond& respond) {
@@ -313,14 +296,17 @@ void Head::on_export_state(std::uint64_t errand, Result<storage::Checkpoint> che
   const auto found = errands_.find(errand);
   if (found == errands_.end()) return;
   if (!checkpoint) return fail_errand(errand, checkpoint.error());
-  if (nodes_.empty()) {
+  const auto drained = drained_nodes();
+  const auto open =
+      std::ranges::find_if(nodes_, [&](const auto& one) { return !drained.contains(one.first); });
+  if (open == nodes_.end()) {
     const auto respond = end_errand(errand);
-    return respond(
-        gateway::error_response(503, "unplaceable", "no node is up to run the export on", "start a ds-node"));
+    return respond(gateway::error_response(503, "unplaceable", "no node is up to run the export on",
+                                           "start a ds-node, or ds-submit undrain one"));
   }
   found->second.state = to_state(std::move(*checkpoint));
   // A model is a program and is only ever loaded in a process of its own, never in the head.
-  const auto& node = nodes_.begin()->second;
+  const auto& node = open->second;
   found->second.node = node.entry.name;
   send(node.agent, messages::StartWorker{errand, found->second.job});
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "actors/head/head_actor.hpp"
 #include "scheduler/spec/identifier.hpp"
@@ -254,18 +255,23 @@ void Head::stop_growth_of_troubled(std::vector<Demand>& demands) const {
   }
 }
 
-/// Shards of a job without workers would only take memory.
-void Head::release_idle_shards() {
+/// Shards of a job without workers would only take memory; those on a drained node take nothing along.
+void Head::release_needless_shards() {
+  const auto drained = drained_nodes();
   std::set<std::string> with_workers;
   for (const auto& [worker, lease] : ledger_.leases()) {
     if (lease.role == Role::worker && !lease.releasing) with_workers.insert(lease.job);
   }
-  std::vector<std::uint64_t> idle;
+  std::vector<std::pair<std::uint64_t, std::string>> needless;
   for (const auto& [worker, lease] : ledger_.leases()) {
-    if (lease.role == Role::shard && !lease.releasing && !with_workers.contains(lease.job))
-      idle.push_back(worker);
+    if (lease.role != Role::shard || lease.releasing) continue;
+    if (!with_workers.contains(lease.job)) {
+      needless.emplace_back(worker, "its job has no workers");
+    } else if (drained.contains(lease.node)) {
+      needless.emplace_back(worker, "its node is drained");
+    }
   }
-  for (const auto worker : idle) kill_worker(worker, "its job has no workers");
+  for (const auto& [worker, why] : needless) kill_worker(worker, why);
 }
 
 void Head::on_log(const messages::LogLines& lines) {
@@ -311,9 +317,11 @@ void Head::schedule_soon() {
 
 void Head::schedule() {
   schedule_is_due_ = false;
+  const auto drained = drained_nodes();
   std::vector<NodeView> views;
   for (const auto& [name, node] : nodes_) {
-    views.push_back({name, node.entry.slots, node.entry.memory_bytes, node.strangers.empty()});
+    const bool is_open = node.strangers.empty() && !drained.contains(name);
+    views.push_back({name, node.entry.slots, node.entry.memory_bytes, is_open});
   }
   std::vector<Lease> leases;
   std::set<std::string> away;  // nodes that may come back with their workers
@@ -324,7 +332,9 @@ void Head::schedule() {
   for (const auto& name : away) views.push_back({name, 0, 0, false});
   auto demands = ledger_.demands(now_ms());
   stop_growth_of_troubled(demands);
-  const auto plan = plan_jobs(views, leases, demands, parts_.tenants, ledger_.past_use(now_ms()));
+  const auto planned =
+      plan_with_departures(views, leases, demands, parts_.tenants, ledger_.past_use(now_ms()), drained);
+  const Plan& plan = planned.plan;
 
   for (auto& [id, job] : jobs_) job.waits.clear();
   for (const auto& wait : plan.waits) jobs_[wait.job].waits = wait.reasons;
@@ -332,6 +342,19 @@ void Head::schedule() {
 
   std::set<std::string> touched;
   std::vector<Event> events;
+  add_departures(planned, events);
+  for (const auto& departure : planned.departures) {
+    touched.insert(departure.job);
+    std::ranges::find(leases, departure.worker, &Lease::worker)->releasing = true;
+  }
+  for (const auto server : departing_servers()) {
+    const auto lease = std::ranges::find(leases, server, &Lease::worker);
+    if (touched.contains(lease->job)) continue;  // first its workers
+    events.push_back(
+        event("scheduler", fmt::format("node {} is drained", lease->node), LeaseReleasing{server}));
+    lease->releasing = true;
+    touched.insert(lease->job);
+  }
   for (const auto& preemption : plan.preemptions) {
     const auto why = fmt::format("preempted: job {} comes first and needs the slots", preemption.by);
     spdlog::info("job {}: {}", preemption.job, why);
@@ -397,7 +420,7 @@ void Head::schedule() {
     ensure_master(job, false);
     tell_leases(job);
   }
-  release_idle_shards();
+  release_needless_shards();
 }
 
 }  // namespace ds::head

@@ -131,9 +131,10 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
 }
 
 json node_view(const NodeEntry& node, std::uint32_t slots_used) {
-  return {{"id", node.name},     {"address", node.address},           {"state", node.state},
-          {"slots", node.slots}, {"slots_used", slots_used},          {"cores", node.cores},
-          {"gpus", node.gpus},   {"memory_bytes", node.memory_bytes}, {"pid", node.pid}};
+  return {{"id", node.name},      {"address", node.address},           {"state", node.state},
+          {"slots", node.slots},  {"slots_used", slots_used},          {"cores", node.cores},
+          {"gpus", node.gpus},    {"memory_bytes", node.memory_bytes}, {"pid", node.pid},
+          {"reason", node.reason}};
 }
 
 json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
@@ -203,6 +204,12 @@ json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason
     list.push_back({{"code", reason.code}, {"text", reason.text}, {"blocking", reason.blocking}});
   }
   return {{"state", to_string(job.state)}, {"reasons", list}, {"expected_start", nullptr}};
+}
+
+gateway::HttpResponse wrong_method(const char* allowed) {
+  auto response = gateway::error_response(405, "bad_request", fmt::format("this route takes {}", allowed));
+  response.headers.emplace_back("Allow", allowed);
+  return response;
 }
 
 gateway::HttpResponse json_response(const json& document, int status) {

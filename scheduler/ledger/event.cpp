@@ -64,6 +64,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobStateChanged, job, state, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CancelRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PauseRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ResumeRequested, job)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeDrained, node, why)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeUndrained, node)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSized, job, total_steps, steps_per_epoch)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EvaluationRecorded, job, step, loss, metrics, majority_accuracy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointCommitted, job, step)
@@ -99,6 +101,10 @@ template <>
 constexpr const char* kTypeName<PauseRequested> = "pause_requested";
 template <>
 constexpr const char* kTypeName<ResumeRequested> = "resume_requested";
+template <>
+constexpr const char* kTypeName<NodeDrained> = "node_drained";
+template <>
+constexpr const char* kTypeName<NodeUndrained> = "node_undrained";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

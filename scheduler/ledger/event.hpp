@@ -114,12 +114,25 @@ struct WorkerCrashed {
   bool operator==(const WorkerCrashed&) const = default;
 };
 
+/// Nothing new goes to the node, and what is there leaves, until `NodeUndrained`. `why`: the operator's
+/// words.
+struct NodeDrained {
+  std::string node, why;
+  bool operator==(const NodeDrained&) const = default;
+};
+
+struct NodeUndrained {
+  std::string node;
+  bool operator==(const NodeUndrained&) const = default;
+};
+
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
 /// thing.
 struct Event {
-  using Body = std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed,
-                            JobStateChanged, CancelRequested, JobSized, EvaluationRecorded,
-                            CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested>;
+  using Body =
+      std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
+                   CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
+                   PauseRequested, ResumeRequested, NodeDrained, NodeUndrained>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

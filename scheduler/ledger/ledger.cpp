@@ -139,6 +139,14 @@ bool Ledger::on(const Event&, const ResumeRequested& body) {
   return true;
 }
 
+bool Ledger::on(const Event& event, const NodeDrained& body) {
+  return !body.node.empty() && drained_.try_emplace(body.node, NodeClosure{event.at_ms, body.why}).second;
+}
+
+bool Ledger::on(const Event&, const NodeUndrained& body) {
+  return drained_.erase(body.node) == 1;
+}
+
 bool Ledger::on(const Event&, const JobSized& body) {
   auto* job = active(body.job);
   if (job == nullptr) return false;
@@ -317,6 +325,17 @@ JobRecord job_from(const json& from) {
   return job;
 }
 
+json to_json(const NodeClosures& closures) {
+  json list = json::array();
+  for (const auto& [node, closure] : closures) list.push_back({node, closure.since_ms, closure.why});
+  return list;
+}
+
+void read(const json& document, const char* name, NodeClosures& closures) {
+  if (!document.contains(name)) return;  // of a version that had none
+  for (const auto& entry : document.at(name)) closures[entry.at(0)] = {entry.at(1), entry.at(2)};
+}
+
 }  // namespace
 
 std::string Ledger::snapshot() const {
@@ -335,6 +354,7 @@ std::string Ledger::snapshot() const {
                       {"jobs", jobs},
                       {"uses", uses},
                       {"leases", leases},
+                      {"drained", to_json(drained_)},
                       {"next_order", next_order_},
                       {"next_worker", next_worker_}};
   return document.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -373,6 +393,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
         entry.at(4).get_to(use.at_ms);
       }
     }
+    read(document, "drained", ledger.drained_);
     document.at("next_order").get_to(ledger.next_order_);
     document.at("next_worker").get_to(ledger.next_worker_);
     return ledger;

@@ -43,6 +43,13 @@ struct JobRecord {
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
 };
 
+/// Why nothing new goes to a node.
+struct NodeClosure {
+  std::int64_t since_ms = 0;
+  std::string why;
+};
+using NodeClosures = std::map<std::string, NodeClosure, std::less<>>;
+
 /// The jobs and leases that a sequence of events leads to. A plain value: no clock, no I/O.
 class Ledger {
  public:
@@ -62,6 +69,9 @@ class Ledger {
   const std::map<std::uint64_t, Lease>& leases() const { return leases_; }
   std::vector<Lease> leases_of(std::string_view job) const;
   std::vector<Lease> leases_on(std::string_view node) const;
+
+  /// Nodes that are to be empty, whether they are up or not.
+  const NodeClosures& drained() const { return drained_; }
 
   /// Numbers that were never used, not even by a lease that ended.
   std::uint64_t next_worker() const { return next_worker_; }
@@ -89,6 +99,8 @@ class Ledger {
   bool on(const Event& event, const WorkerCrashed& body);
   bool on(const Event& event, const PauseRequested& body);
   bool on(const Event& event, const ResumeRequested& body);
+  bool on(const Event& event, const NodeDrained& body);
+  bool on(const Event& event, const NodeUndrained& body);
   JobRecord* active(std::string_view job);
   void count_out(const Lease& lease);
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);
@@ -97,6 +109,7 @@ class Ledger {
   std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
+  NodeClosures drained_;
   std::uint64_t next_order_ = 1;
   std::uint64_t next_worker_ = 1;
 };

@@ -103,6 +103,19 @@ TEST(Ledger, LetsAJobSucceedWhoseLastStepWasDoneWhenItWasPaused) {
   EXPECT_TRUE(ledger.holds(*ledger.find("intents-1"), 0).empty());
 }
 
+TEST(Ledger, KeepsANodeDrainedUntilItIsUndrained) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.apply(event(NodeDrained{"node-1", "new disks"}, 7)));
+  EXPECT_FALSE(ledger.apply(event(NodeDrained{"node-1", "again"}, 8)));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  ASSERT_EQ(ledger.drained().count("node-1"), 1U);
+  EXPECT_EQ(ledger.drained().at("node-1").since_ms, 7);
+  EXPECT_EQ(ledger.drained().at("node-1").why, "new disks");
+  EXPECT_TRUE(ledger.apply(event(NodeUndrained{"node-1"})));
+  EXPECT_FALSE(ledger.apply(event(NodeUndrained{"node-1"})));
+  EXPECT_TRUE(ledger.drained().empty());
+}
+
 TEST(Ledger, UsesNoWorkerNumberTwice) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{5, "intents-1", "node-1", 1, 0})));
@@ -230,6 +243,8 @@ TEST(Event, ComesBackFromItsText) {
       WorkerCrashed{"a", 14, 15, 16},
       PauseRequested{"a"},
       ResumeRequested{"a"},
+      NodeDrained{"n", "a fan is loud"},
+      NodeUndrained{"n"},
   };
   ASSERT_EQ(bodies.size(), std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
@@ -259,7 +274,7 @@ TEST(Event, RefusesWhatItDidNotWrite) {
 Event random_event(std::mt19937_64& random) {
   const auto job = "job-" + std::to_string(random() % 4);
   const std::uint64_t number = random() % 12;
-  switch (random() % 13) {
+  switch (random() % 15) {
     case 0:
       return event(submitted(job, "key-" + std::to_string(random() % 5)));
     case 1:
@@ -284,6 +299,10 @@ Event random_event(std::mt19937_64& random) {
       return event(PauseRequested{job});
     case 11:
       return event(ResumeRequested{job});
+    case 12:
+      return event(NodeDrained{"node-" + std::to_string(number % 3), "why"});
+    case 13:
+      return event(NodeUndrained{"node-" + std::to_string(number % 3)});
     default:
       return event(WorkerCrashed{job, number, 1, 9});
   }
