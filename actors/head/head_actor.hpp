@@ -105,6 +105,8 @@ class Head : public caf::event_based_actor {
   void on_grace_over();
   void schedule_soon();
   void schedule();
+  /// What depends on a job that did not succeed never starts.
+  void cancel_dependents();
   scheduler::NodeNames drained_nodes() const;
   /// What leaves because its node is drained, to be written before the plan is.
   void add_departures(const scheduler::PlanWithDepartures& planned,

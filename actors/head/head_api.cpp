@@ -100,10 +100,13 @@ void Head::on_submission_checked(const std::string& key,
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&checked)) return respond(*refused);
   const auto& submission = std::get<Submission>(checked);
   if (const auto refused = check_tenant(submission, parts_.tenants)) return respond(*refused);
+  auto dependencies = resolve_dependencies(submission, ledger_);
+  if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*refused);
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
   const auto id = make_job_id(submission.spec.name, ledger_);
   commit({event("user", "submitted",
-                JobSubmitted{id, submission.key, submission.file, submission.directory, submission.text})},
+                JobSubmitted{id, submission.key, submission.file, submission.directory, submission.text,
+                             std::get<std::vector<std::string>>(std::move(dependencies))})},
          [this, respond, id] {
            respond(json_response(view(*ledger_.find(id), false), 201));
            schedule_soon();

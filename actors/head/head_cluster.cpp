@@ -315,8 +315,20 @@ void Head::schedule_soon() {
   delayed_send(this, std::chrono::milliseconds(5), Run{[](Head& head) { head.schedule(); }});
 }
 
+void Head::cancel_dependents() {
+  for (const auto& [job, culprit] : ledger_.broken_dependencies()) {
+    const auto* record = ledger_.find(culprit);
+    end_job(job, JobState::cancelled, "scheduler",
+            fmt::format("job {}, which it depends on, {}", culprit,
+                        record == nullptr                      ? "is not known"
+                        : record->state == JobState::cancelled ? "was cancelled"
+                                                               : "failed"));
+  }
+}
+
 void Head::schedule() {
   schedule_is_due_ = false;
+  cancel_dependents();
   const auto drained = drained_nodes();
   std::vector<NodeView> views;
   for (const auto& [name, node] : nodes_) {

@@ -143,6 +143,27 @@ std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::
   }
 }
 
+std::variant<std::vector<std::string>, gateway::HttpResponse> resolve_dependencies(
+    const Submission& submission, const scheduler::Ledger& ledger) {
+  std::vector<std::string> ids;
+  std::vector<scheduler::SpecError> errors;
+  for (std::size_t i = 0; i < submission.spec.depends_on.size(); ++i) {
+    const std::string& name = submission.spec.depends_on[i];
+    const auto found = ledger.match(name);
+    if (found.size() == 1) {
+      ids.push_back(found.front()->id);
+      continue;
+    }
+    const std::string field = fmt::format("depends_on[{}]", i);
+    errors.push_back({field, nearest_mark(submission.marks, field),
+                      found.empty() ? fmt::format("there is no job \"{}\"", name)
+                                    : fmt::format("{} jobs are named \"{}\"", found.size(), name),
+                      found.empty() ? "ds-submit list shows the jobs there are" : "name one by its id"});
+  }
+  if (!errors.empty()) return invalid_job_response(errors, submission.file);
+  return ids;
+}
+
 std::optional<gateway::HttpResponse> check_tenant(const Submission& submission,
                                                   const scheduler::TenantTree& tenants) {
   const scheduler::JobSpec& spec = submission.spec;

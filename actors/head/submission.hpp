@@ -4,8 +4,10 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "actors/gateway/http_server.hpp"
+#include "scheduler/ledger/ledger.hpp"
 #include "scheduler/spec/job_file.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
 #include "storage/result.hpp"
@@ -26,6 +28,11 @@ std::string idempotency_key(const gateway::HttpRequest& request);
 /// Checks the body of `POST /api/v1/jobs`. Reads the beginning of the data files, so it may block and never
 /// runs on an actor's thread. The alternative is the answer to give. Throws nothing.
 std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::HttpRequest& request);
+
+/// The ids of the jobs that the file names in `depends_on`; the alternative is the answer to give when one is
+/// none or several. Pure.
+std::variant<std::vector<std::string>, gateway::HttpResponse> resolve_dependencies(
+    const Submission& submission, const scheduler::Ledger& ledger);
 
 /// The answer to give when the job's tenant or queue is not known, or may never have what the job needs at
 /// least. Pure.

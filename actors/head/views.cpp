@@ -117,6 +117,8 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
   view["roles"] = roles_view(job, ledger, pids);
   if (!whole) return view;
   if (job.spec.audit) view["audit"] = scheduler::audit_folder(job.directory, job.id);
+  view["depends_on"] = job.depends_on;
+  view["begins_ms"] = or_null(job.begins_ms());
   view["workers"] = workers_view(job, ledger, pids);
   view["evaluations"] = json::array();
   for (const auto& e : job.evaluations) {

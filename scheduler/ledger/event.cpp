@@ -19,7 +19,20 @@ static void from_json(const nlohmann::json& json, Role& role) {
   role = role_from(json.get_ref<const std::string&>()).value();
 }
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSubmitted, job, key, file, directory, text)
+static void to_json(nlohmann::json& json, const JobSubmitted& x) {
+  json = {{"job", x.job},   {"key", x.key},
+          {"file", x.file}, {"directory", x.directory},
+          {"text", x.text}, {"depends_on", x.depends_on}};
+}
+static void from_json(const nlohmann::json& json, JobSubmitted& x) {
+  json.at("job").get_to(x.job);
+  json.at("key").get_to(x.key);
+  json.at("file").get_to(x.file);
+  json.at("directory").get_to(x.directory);
+  json.at("text").get_to(x.text);
+  x.depends_on.clear();  // no job could before
+  if (json.contains("depends_on")) json.at("depends_on").get_to(x.depends_on);
+}
 static void to_json(nlohmann::json& json, const LeaseGranted& x) {
   json = {{"worker", x.worker},
           {"job", x.job},

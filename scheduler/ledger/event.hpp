@@ -15,9 +15,11 @@ namespace ds::scheduler {
 
 /// Each struct below is one kind of decision or observation that must survive the head.
 
-/// A job was accepted. `key` is the client's idempotency key (may be empty), `text` the job file as sent.
+/// A job was accepted. `key` is the client's idempotency key (may be empty), `text` the job file as sent,
+/// `depends_on` the ids of the jobs that its file named.
 struct JobSubmitted {
   std::string job, key, file, directory, text;
+  std::vector<std::string> depends_on = {};
   bool operator==(const JobSubmitted&) const = default;
 };
 

@@ -31,6 +31,7 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
   record.file = body.file;
   record.directory = body.directory;
   record.text = body.text;
+  record.depends_on = body.depends_on;
   record.order = next_order_++;
   record.submitted_ms = event.at_ms;
   if (!body.key.empty()) keys_.emplace(body.key, body.job);
@@ -220,16 +221,54 @@ std::vector<Lease> Ledger::leases_on(std::string_view node) const {
   return found;
 }
 
-std::vector<Reason> Ledger::holds(const JobRecord& job, std::int64_t) const {
+std::int64_t JobRecord::begins_ms() const {
+  const std::int64_t after = spec.start_after_ms == 0 ? 0 : submitted_ms + spec.start_after_ms;
+  return std::max(after, spec.start_at_ms);
+}
+
+std::vector<Reason> Ledger::holds(const JobRecord& job, std::int64_t now_ms) const {
+  if (is_end(job.state)) return {};
   StartConditions conditions;
   conditions.is_paused = job.pause_requested;
-  return is_end(job.state) ? std::vector<Reason>{} : explain_holds(job.id, conditions);
+  if (job.started_ms == 0) {  // else all was as it must be, and a clock that is set back changes nothing
+    conditions.now_ms = now_ms;
+    conditions.begins_ms = job.begins_ms();
+    for (const auto& id : job.depends_on) {
+      const auto* other = find(id);
+      const auto state = other == nullptr ? JobState::cancelled : other->state;
+      if (state != JobState::succeeded) conditions.unfinished.push_back({id, state});
+    }
+  }
+  return explain_holds(job.id, conditions);
+}
+
+/// Whether `holds` would have nothing to say.
+bool Ledger::may_start(const JobRecord& job, std::int64_t now_ms) const {
+  if (is_end(job.state) || job.pause_requested || job.cancel_requested) return false;
+  if (job.started_ms != 0) return true;
+  return job.begins_ms() <= now_ms && std::ranges::all_of(job.depends_on, [this](const auto& id) {
+           const auto* other = find(id);
+           return other != nullptr && other->state == JobState::succeeded;
+         });
+}
+
+std::vector<std::pair<std::string, std::string>> Ledger::broken_dependencies() const {
+  std::vector<std::pair<std::string, std::string>> broken;
+  for (const auto& [id, job] : jobs_) {
+    if (is_end(job.state) || job.started_ms != 0) continue;
+    const auto culprit = std::ranges::find_if(job.depends_on, [this](const auto& other) {
+      const auto* record = find(other);
+      return record == nullptr || (is_end(record->state) && record->state != JobState::succeeded);
+    });
+    if (culprit != job.depends_on.end()) broken.emplace_back(id, *culprit);
+  }
+  return broken;
 }
 
 std::vector<Demand> Ledger::demands(std::int64_t now_ms) const {
   std::vector<Demand> wanted;
   for (const auto& [id, job] : jobs_) {
-    if (is_end(job.state) || job.pause_requested || job.cancel_requested) continue;
+    if (!may_start(job, now_ms)) continue;
     const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
     const bool is_young =
         job.workers > 0 && runs_ms >= 0 && runs_ms < std::chrono::milliseconds(kMinimumRun).count();
@@ -268,6 +307,7 @@ json to_json(const JobRecord& job) {
           {"file", job.file},
           {"directory", job.directory},
           {"text", job.text},
+          {"depends_on", job.depends_on},
           {"order", job.order},
           {"submitted", job.submitted_ms},
           {"started", job.started_ms},
@@ -298,6 +338,7 @@ JobRecord job_from(const json& from) {
   from.at("file").get_to(job.file);
   from.at("directory").get_to(job.directory);
   from.at("text").get_to(job.text);
+  if (from.contains("depends_on")) from.at("depends_on").get_to(job.depends_on);
   from.at("order").get_to(job.order);
   from.at("submitted").get_to(job.submitted_ms);
   from.at("started").get_to(job.started_ms);

@@ -21,6 +21,7 @@ struct JobRecord {
   std::string id;
   JobSpec spec;
   std::string key, file, directory, text;
+  std::vector<std::string> depends_on;                          ///< ids
   std::uint64_t order = 0;                                      ///< of submission, from 1
   std::int64_t submitted_ms = 0, started_ms = 0, ended_ms = 0;  ///< 0: not yet
   JobState state = JobState::queued;
@@ -41,6 +42,9 @@ struct JobRecord {
   std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step
   std::int64_t retry_at_ms = 0;
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
+
+  /// The moment before which it does not start; 0: there is none.
+  std::int64_t begins_ms() const;
 };
 
 /// Why nothing new goes to a node.
@@ -80,6 +84,9 @@ class Ledger {
   std::vector<Demand> demands(std::int64_t now_ms) const;
   /// Why the job may have no workers now, whatever is free; such a job is in no `demands`. None: it may.
   std::vector<Reason> holds(const JobRecord& job, std::int64_t now_ms) const;
+  /// Jobs that have not started and never can, each with the job that it depends on and that has failed or
+  /// was cancelled.
+  std::vector<std::pair<std::string, std::string>> broken_dependencies() const;
   /// What each tenant's queue has used lately.
   std::vector<PastUse> past_use(std::int64_t now_ms) const;
   /// What these jobs want besides workers.
@@ -102,6 +109,7 @@ class Ledger {
   bool on(const Event& event, const NodeDrained& body);
   bool on(const Event& event, const NodeUndrained& body);
   JobRecord* active(std::string_view job);
+  bool may_start(const JobRecord& job, std::int64_t now_ms) const;
   void count_out(const Lease& lease);
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);
 

@@ -127,6 +127,7 @@ void read_train_job(const Section& root, std::string_view directory, JobSpec& sp
   read_labels(root, spec.labels);
   read_resources(root, spec.resources);
   read_workers(root, spec.workers);
+  read_start(root, spec);
   root.read("restart", spec.restart_limit, {0, 1000});
   read_model(root, directory, spec.model);
   read_data(root, directory, spec.data);

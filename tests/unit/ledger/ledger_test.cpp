@@ -116,6 +116,58 @@ TEST(Ledger, KeepsANodeDrainedUntilItIsUndrained) {
   EXPECT_TRUE(ledger.drained().empty());
 }
 
+TEST(Ledger, HoldsAJobUntilItMayBegin) {
+  Ledger ledger;
+  auto job = submitted("a");
+  job.text += "start_after: 90s\n";
+  ASSERT_TRUE(ledger.apply(event(job, 10'000)));
+  auto timed = submitted("b");
+  timed.text += "start_after: 1970-01-01T00:02:00Z\n";
+  ASSERT_TRUE(ledger.apply(event(timed, 10'000)));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_TRUE(ledger.demands(99'999).empty());
+  const auto holds = ledger.holds(*ledger.find("a"), 99'999);
+  ASSERT_EQ(holds.size(), 1U);
+  EXPECT_EQ(holds[0].code, "begin_time");
+  EXPECT_EQ(holds[0].text, "starts at 1970-01-01T00:01:40Z at the earliest, in 1 s");
+  EXPECT_EQ(ledger.demands(100'000).size(), 1U);
+  EXPECT_TRUE(ledger.holds(*ledger.find("a"), 100'000).empty());
+  EXPECT_EQ(ledger.demands(120'000).size(), 2U);
+  // Once it has started, a clock that is set back does not stop it.
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"a", JobState::starting, ""}, 100'000)));
+  EXPECT_EQ(ledger.demands(0).size(), 1U);
+}
+
+TEST(Ledger, HoldsAJobUntilAllThatItDependsOnHaveSucceeded) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.apply(event(submitted("a"))));
+  ASSERT_TRUE(ledger.apply(event(submitted("b"))));
+  auto job = submitted("c");
+  job.depends_on = {"a", "b"};
+  ASSERT_TRUE(ledger.apply(event(job)));
+  EXPECT_EQ(ledger.demands(0).size(), 2U);
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"a", JobState::starting, ""})));
+  auto holds = ledger.holds(*ledger.find("c"), 0);
+  ASSERT_EQ(holds.size(), 1U);
+  EXPECT_EQ(holds[0].code, "dependency");
+  EXPECT_EQ(holds[0].blocking, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(holds[0].text, "starts when 2 jobs have succeeded, of which a, which is STARTING");
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"a", JobState::succeeded, ""})));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  holds = ledger.holds(*ledger.find("c"), 0);
+  ASSERT_EQ(holds.size(), 1U);
+  EXPECT_EQ(holds[0].text, "starts when job b has succeeded, which is QUEUED");
+  EXPECT_TRUE(ledger.broken_dependencies().empty());
+  auto failed = ledger;
+  ASSERT_TRUE(failed.apply(event(JobStateChanged{"b", JobState::failed, ""})));
+  EXPECT_EQ(failed.broken_dependencies(), (std::vector<std::pair<std::string, std::string>>{{"c", "b"}}));
+  ASSERT_TRUE(failed.apply(event(JobStateChanged{"c", JobState::cancelled, ""})));
+  EXPECT_TRUE(failed.broken_dependencies().empty());
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"b", JobState::succeeded, ""})));
+  ASSERT_EQ(ledger.demands(0).size(), 1U);
+  EXPECT_EQ(ledger.demands(0)[0].job, "c");
+}
+
 TEST(Ledger, UsesNoWorkerNumberTwice) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{5, "intents-1", "node-1", 1, 0})));
@@ -231,6 +283,7 @@ TEST(Ledger, LetsTheNewestCheckpointNeverGetOlder) {
 TEST(Event, ComesBackFromItsText) {
   const std::vector<Event::Body> bodies{
       submitted("a", "k"),
+      JobSubmitted{"a", "", "f", "/d", "text", {"b-1", "c-2"}},
       LeaseGranted{1, "a", "n", 2, 3, Role::server},
       LeaseReleasing{4, true},
       LeaseEnded{5},
@@ -246,7 +299,7 @@ TEST(Event, ComesBackFromItsText) {
       NodeDrained{"n", "a fan is loud"},
       NodeUndrained{"n"},
   };
-  ASSERT_EQ(bodies.size(), std::variant_size_v<Event::Body>);
+  ASSERT_EQ(bodies.size(), 1 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
     const auto original = event(body, 1234567890123);
     EXPECT_EQ(event_from(to_text(original)), original) << to_text(original);
