@@ -123,6 +123,11 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
     add_line(out, "workers",
              fmt::format("{} now, {} to {} wanted", array_at(job, "workers").size(), minimum, maximum));
   }
+  if (const auto limit = integer_at(job, "time_limit_ms"); limit > 0) {
+    add_line(out, "time",
+             fmt::format("has run for {} of {}", format_duration(integer_at(job, "run_ms") / 1000),
+                         format_duration(limit / 1000)));
+  }
   add_line(out, "generation", std::to_string(integer_at(job, "generation")));
   add_line(out, "restarts", std::to_string(integer_at(job, "restarts")));
   const std::int64_t checkpoint = integer_at(job, "checkpoint.step", -1);

@@ -105,6 +105,8 @@ class Head : public caf::event_based_actor {
   void on_grace_over();
   void schedule_soon();
   void schedule();
+  /// Jobs whose `time_limit` is over save their last step and end.
+  void stop_overdue();
   /// What depends on a job that did not succeed never starts.
   void cancel_dependents();
   scheduler::NodeNames drained_nodes() const;

@@ -205,8 +205,10 @@ std::string Head::wait_reason(const JobRecord& job) const {
 
 nlohmann::json Head::view(const JobRecord& job, bool whole) const {
   const auto live = jobs_.find(job.id);
-  return job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason(job), ledger_, pids_,
-                  whole);
+  auto view = job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason(job), ledger_,
+                       pids_, whole);
+  if (whole) view["run_ms"] = job.run_ms(now_ms());
+  return view;
 }
 
 void Head::answer_tenants(const gateway::Respond& respond) {

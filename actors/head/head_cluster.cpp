@@ -326,9 +326,20 @@ void Head::cancel_dependents() {
   }
 }
 
+void Head::stop_overdue() {
+  for (const auto& id : ledger_.overdue(now_ms())) {
+    const std::string why = "time limit: it saves its last step and ends";
+    spdlog::info("job {}: {}", id, why);
+    release_workers(id, why,
+                    {event("scheduler", why, TimeLimitReached{id}),
+                     event("scheduler", why, JobStateChanged{id, JobState::resizing, why})});
+  }
+}
+
 void Head::schedule() {
   schedule_is_due_ = false;
   cancel_dependents();
+  stop_overdue();
   const auto drained = drained_nodes();
   std::vector<NodeView> views;
   for (const auto& [name, node] : nodes_) {

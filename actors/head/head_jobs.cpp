@@ -80,6 +80,11 @@ void Head::tell_leases(const std::string& id) {
     leases.push_back({lease.worker, lease.releasing, lease.role});
   const bool has_workers =
       std::ranges::any_of(leases, [](const job::GangLease& lease) { return lease.role == Role::worker; });
+  if (!has_workers && record->time_is_up) {
+    return end_job(id, JobState::failed, "scheduler",
+                   fmt::format("time limit: it has run for {} s, as long as its time_limit allows",
+                               record->spec.time_limit_ms / 1000));
+  }
   if (!has_workers && !has_no_gang(record->state)) {
     set_state(id, JobState::queued, "head", "it lost its workers and waits for slots");
   }
@@ -108,6 +113,7 @@ void Head::note(const std::string& id, const job::RecordGeneration& record) {
 
 void Head::note(const std::string& id, const job::ShowPhase& phase) {
   const auto* record = ledger_.find(id);
+  if (record->time_is_up) return;  // its workers leave, whatever they were about to do
   if (phase.value == job::ShowPhase::training) {
     note_members(jobs_[id], record->members);
     return set_state(id, JobState::running, master_text(id), training_text(*record));

@@ -118,6 +118,7 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
   if (!whole) return view;
   if (job.spec.audit) view["audit"] = scheduler::audit_folder(job.directory, job.id);
   view["depends_on"] = job.depends_on;
+  view["time_limit_ms"] = or_null(job.spec.time_limit_ms);
   view["begins_ms"] = or_null(job.begins_ms());
   view["workers"] = workers_view(job, ledger, pids);
   view["evaluations"] = json::array();

@@ -79,6 +79,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PauseRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ResumeRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeDrained, node, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeUndrained, node)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TimeLimitReached, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSized, job, total_steps, steps_per_epoch)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EvaluationRecorded, job, step, loss, metrics, majority_accuracy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointCommitted, job, step)
@@ -118,6 +119,8 @@ template <>
 constexpr const char* kTypeName<NodeDrained> = "node_drained";
 template <>
 constexpr const char* kTypeName<NodeUndrained> = "node_undrained";
+template <>
+constexpr const char* kTypeName<TimeLimitReached> = "time_limit_reached";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

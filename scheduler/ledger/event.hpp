@@ -116,6 +116,13 @@ struct WorkerCrashed {
   bool operator==(const WorkerCrashed&) const = default;
 };
 
+/// The job has run for as long as its `time_limit` allows: nothing of it starts any more, and it has failed
+/// when its last worker is gone.
+struct TimeLimitReached {
+  std::string job;
+  bool operator==(const TimeLimitReached&) const = default;
+};
+
 /// Nothing new goes to the node, and what is there leaves, until `NodeUndrained`. `why`: the operator's
 /// words.
 struct NodeDrained {
@@ -134,7 +141,7 @@ struct Event {
   using Body =
       std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
                    CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
-                   PauseRequested, ResumeRequested, NodeDrained, NodeUndrained>;
+                   PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -41,8 +41,8 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
 
 bool Ledger::on(const Event& event, const LeaseGranted& body) {
   auto* job = active(body.job);
-  if (job == nullptr || job->cancel_requested || job->pause_requested || body.worker < next_worker_)
-    return false;
+  if (job == nullptr || job->cancel_requested || job->pause_requested || job->time_is_up) return false;
+  if (body.worker < next_worker_) return false;
   if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
   const Lease& lease =
       leases_[body.worker] = {body.worker, body.job,  body.node,        body.slots,      body.memory_bytes,
@@ -52,7 +52,7 @@ bool Ledger::on(const Event& event, const LeaseGranted& body) {
   return true;
 }
 
-bool Ledger::on(const Event&, const LeaseReleasing& body) {
+bool Ledger::on(const Event& event, const LeaseReleasing& body) {
   const auto found = leases_.find(body.worker);
   if (found == leases_.end()) return false;
   Lease& lease = found->second;
@@ -60,13 +60,16 @@ bool Ledger::on(const Event&, const LeaseReleasing& body) {
   lease.at_once = body.at_once;
   if (lease.releasing) return true;
   lease.releasing = true;
-  count_out(found->second);
+  count_out(lease, event.at_ms);
   return true;
 }
 
 /// The lease's job has one worker less.
-void Ledger::count_out(const Lease& lease) {
-  if (lease.role == Role::worker) --jobs_.find(lease.job)->second.workers;
+void Ledger::count_out(const Lease& lease, std::int64_t at_ms) {
+  if (lease.role != Role::worker) return;
+  JobRecord& job = jobs_.find(lease.job)->second;
+  if (job.workers == 1) job.ran_before_ms = job.run_ms(at_ms);
+  --job.workers;
 }
 
 void Ledger::count_use(const Lease& lease, std::int64_t at_ms, bool more) {
@@ -90,7 +93,7 @@ std::vector<PastUse> Ledger::past_use(std::int64_t now_ms) const {
 bool Ledger::on(const Event& event, const LeaseEnded& body) {
   const auto found = leases_.find(body.worker);
   if (found == leases_.end()) return false;
-  if (!found->second.releasing) count_out(found->second);
+  if (!found->second.releasing) count_out(found->second, event.at_ms);
   count_use(found->second, event.at_ms, false);
   leases_.erase(found);
   return true;
@@ -146,6 +149,13 @@ bool Ledger::on(const Event& event, const NodeDrained& body) {
 
 bool Ledger::on(const Event&, const NodeUndrained& body) {
   return drained_.erase(body.node) == 1;
+}
+
+bool Ledger::on(const Event&, const TimeLimitReached& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || job->time_is_up) return false;
+  job->time_is_up = true;
+  return true;
 }
 
 bool Ledger::on(const Event&, const JobSized& body) {
@@ -226,6 +236,21 @@ std::int64_t JobRecord::begins_ms() const {
   return std::max(after, spec.start_at_ms);
 }
 
+std::int64_t JobRecord::run_ms(std::int64_t now_ms) const {
+  // A clock that was set back takes nothing away.
+  return ran_before_ms + (workers == 0 ? 0 : std::max<std::int64_t>(0, now_ms - gang_since_ms));
+}
+
+std::vector<std::string> Ledger::overdue(std::int64_t now_ms) const {
+  std::vector<std::string> found;
+  for (const auto& [id, job] : jobs_) {
+    const std::int64_t limit = job.spec.time_limit_ms;
+    if (limit == 0 || is_end(job.state) || job.time_is_up || job.workers == 0) continue;
+    if (job.run_ms(now_ms) >= limit) found.push_back(id);
+  }
+  return found;
+}
+
 std::vector<Reason> Ledger::holds(const JobRecord& job, std::int64_t now_ms) const {
   if (is_end(job.state)) return {};
   StartConditions conditions;
@@ -244,7 +269,7 @@ std::vector<Reason> Ledger::holds(const JobRecord& job, std::int64_t now_ms) con
 
 /// Whether `holds` would have nothing to say.
 bool Ledger::may_start(const JobRecord& job, std::int64_t now_ms) const {
-  if (is_end(job.state) || job.pause_requested || job.cancel_requested) return false;
+  if (is_end(job.state) || job.pause_requested || job.cancel_requested || job.time_is_up) return false;
   if (job.started_ms != 0) return true;
   return job.begins_ms() <= now_ms && std::ranges::all_of(job.depends_on, [this](const auto& id) {
            const auto* other = find(id);
@@ -316,6 +341,8 @@ json to_json(const JobRecord& job) {
           {"reason", job.reason},
           {"cancel", job.cancel_requested},
           {"pause", job.pause_requested},
+          {"time_is_up", job.time_is_up},
+          {"ran_before", job.ran_before_ms},
           {"generation", job.generation},
           {"members", job.members},
           {"servers", job.servers},
@@ -347,6 +374,8 @@ JobRecord job_from(const json& from) {
   from.at("reason").get_to(job.reason);
   from.at("cancel").get_to(job.cancel_requested);
   job.pause_requested = from.value("pause", false);
+  job.time_is_up = from.value("time_is_up", false);
+  job.ran_before_ms = from.value("ran_before", std::int64_t{0});
   from.at("generation").get_to(job.generation);
   from.at("members").get_to(job.members);
   if (from.contains("servers")) from.at("servers").get_to(job.servers);

@@ -28,11 +28,13 @@ struct JobRecord {
   std::string reason;
   bool cancel_requested = false;
   bool pause_requested = false;
+  bool time_is_up = false;
   std::uint64_t generation = 0;
   std::vector<std::uint64_t> members;                  ///< workers of `generation`, in rank order
   std::vector<std::uint64_t> servers;                  ///< of `generation`
   std::uint32_t workers = 0;                           ///< leased, but for those that are leaving
   std::int64_t gang_since_ms = 0;                      ///< when it last had none and got some
+  std::int64_t ran_before_ms = 0;                      ///< for how long it had some before that
   std::uint64_t step = 0;                              ///< committed steps known to be reached
   std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
   std::uint64_t checkpoint_step = 0;
@@ -45,6 +47,8 @@ struct JobRecord {
 
   /// The moment before which it does not start; 0: there is none.
   std::int64_t begins_ms() const;
+  /// For how long it has had workers, those that are told to leave not counted.
+  std::int64_t run_ms(std::int64_t now_ms) const;
 };
 
 /// Why nothing new goes to a node.
@@ -87,6 +91,8 @@ class Ledger {
   /// Jobs that have not started and never can, each with the job that it depends on and that has failed or
   /// was cancelled.
   std::vector<std::pair<std::string, std::string>> broken_dependencies() const;
+  /// Jobs that run and have done so for as long as they may.
+  std::vector<std::string> overdue(std::int64_t now_ms) const;
   /// What each tenant's queue has used lately.
   std::vector<PastUse> past_use(std::int64_t now_ms) const;
   /// What these jobs want besides workers.
@@ -108,9 +114,10 @@ class Ledger {
   bool on(const Event& event, const ResumeRequested& body);
   bool on(const Event& event, const NodeDrained& body);
   bool on(const Event& event, const NodeUndrained& body);
+  bool on(const Event& event, const TimeLimitReached& body);
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
-  void count_out(const Lease& lease);
+  void count_out(const Lease& lease, std::int64_t at_ms);
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);
 
   std::map<std::string, JobRecord, std::less<>> jobs_;

@@ -30,7 +30,7 @@ inline constexpr auto kTrain = std::to_array<Known>({
     {"placement", kOnly, "pack"},
     {"env", kNotYet},
     {"secrets", kNotYet},
-    {"time_limit", kNotYet},
+    {"time_limit"},
     {"deadline", kNotYet},
     {"start_after"},
     {"depends_on"},

@@ -1,4 +1,4 @@
-// When a job may start.
+// When a job may start, and how long it may run.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -31,6 +31,19 @@ void read_start_after(const Section& root, JobSpec& spec) {
   }
 }
 
+void read_time_limit(const Section& root, JobSpec& spec) {
+  const YamlNode* node = root.find("time_limit");
+  if (node == nullptr) return;
+  const auto limit = node->kind == YamlNode::Kind::scalar ? parse_duration_ms(node->text) : std::nullopt;
+  if (!limit) {
+    root.fail("time_limit", "expected a duration, got " + describe(*node), "such as 90s, 15m or 2h");
+  } else if (*limit < 1000 || *limit > kMaxDurationMs) {
+    root.fail("time_limit", "expected a duration from 1s to 366d, got " + describe(*node));
+  } else {
+    spec.time_limit_ms = *limit;
+  }
+}
+
 void read_depends_on(const Section& root, std::vector<std::string>& jobs) {
   std::vector<std::string> names;
   root.read_texts("depends_on", names, {.max_bytes = 63}, {.low = 0, .high = kMaxDependencies});
@@ -56,6 +69,7 @@ void read_depends_on(const Section& root, std::vector<std::string>& jobs) {
 void read_start(const Section& root, JobSpec& spec) {
   read_start_after(root, spec);
   read_depends_on(root, spec.depends_on);
+  read_time_limit(root, spec);
 }
 
 }  // namespace ds::scheduler

@@ -168,6 +168,33 @@ TEST(Ledger, HoldsAJobUntilAllThatItDependsOnHaveSucceeded) {
   EXPECT_EQ(ledger.demands(0)[0].job, "c");
 }
 
+TEST(Ledger, CountsTheTimeWithWorkersAgainstTheLimit) {
+  Ledger ledger;
+  auto job = submitted("a");
+  job.text += "time_limit: 10s\n";
+  ASSERT_TRUE(ledger.apply(event(job, 0)));
+  EXPECT_TRUE(ledger.overdue(50'000).empty());  // it only waits
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "a", "node-1", 1, 0}, 100'000)));
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{2, "a", "node-1", 1, 0}, 101'000)));
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{1}, 103'000)));
+  EXPECT_EQ(ledger.find("a")->run_ms(103'500), 3'500);
+  EXPECT_EQ(ledger.find("a")->run_ms(99'000), 0);                // the clock was set back
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{2}, 104'000)));  // preempted, or paused
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{1}, 104'500)));
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{2}, 104'500)));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(ledger.find("a")->run_ms(200'000), 4'000);
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{3, "a", "node-1", 1, 0}, 300'000)));
+  EXPECT_TRUE(ledger.overdue(305'999).empty());
+  EXPECT_EQ(ledger.overdue(306'000), std::vector<std::string>{"a"});
+  ASSERT_TRUE(ledger.apply(event(TimeLimitReached{"a"}, 306'000)));
+  EXPECT_FALSE(ledger.apply(event(TimeLimitReached{"a"}, 306'000)));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_TRUE(ledger.overdue(306'000).empty());
+  EXPECT_TRUE(ledger.demands(306'000).empty());
+  EXPECT_FALSE(ledger.apply(event(LeaseGranted{4, "a", "node-1", 1, 0}, 306'000)));
+}
+
 TEST(Ledger, UsesNoWorkerNumberTwice) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{5, "intents-1", "node-1", 1, 0})));
@@ -298,6 +325,7 @@ TEST(Event, ComesBackFromItsText) {
       ResumeRequested{"a"},
       NodeDrained{"n", "a fan is loud"},
       NodeUndrained{"n"},
+      TimeLimitReached{"a"},
   };
   ASSERT_EQ(bodies.size(), 1 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
@@ -327,7 +355,7 @@ TEST(Event, RefusesWhatItDidNotWrite) {
 Event random_event(std::mt19937_64& random) {
   const auto job = "job-" + std::to_string(random() % 4);
   const std::uint64_t number = random() % 12;
-  switch (random() % 15) {
+  switch (random() % 16) {
     case 0:
       return event(submitted(job, "key-" + std::to_string(random() % 5)));
     case 1:
@@ -354,6 +382,8 @@ Event random_event(std::mt19937_64& random) {
       return event(ResumeRequested{job});
     case 12:
       return event(NodeDrained{"node-" + std::to_string(number % 3), "why"});
+    case 15:
+      return event(TimeLimitReached{job});
     case 13:
       return event(NodeUndrained{"node-" + std::to_string(number % 3)});
     default:
