@@ -27,6 +27,7 @@ struct Arguments {
   std::string tenants;
   std::string job;
   std::string node;
+  std::string value;
   std::string export_format = "torchscript";
   std::string export_file;
   std::string audit_folder;
@@ -172,6 +173,17 @@ class CommandLine {
     add_change("cancel", "stop a job for good");
     add_change("pause", "stop a job for a while; its state is saved and its slots are free for others");
     add_change("resume", "let a paused job go on from where it stopped");
+    add_change("retry", "try a job that failed or was cancelled again, from its newest checkpoint");
+    add_for_job(
+        "priority", "make a job more or less urgent",
+        [this](const auto& context) { return set_priority(context, arguments_.job, arguments_.value); })
+        ->add_option("VALUE", arguments_.value,
+                     "low, normal, high, critical or a number; larger is more urgent")
+        ->required();
+    add_for_job("scale", "change with how many workers a job runs",
+                [this](const auto& context) { return scale_job(context, arguments_.job, arguments_.value); })
+        ->add_option("MIN:MAX", arguments_.value, "or one number for both; at most workers.max of its file")
+        ->required();
     add_for_job("checkpoints", "list a job's checkpoints",
                 [this](const auto& context) { return list_checkpoints(context, arguments_.job); });
     add_for_job("why", "say what keeps a job waiting",

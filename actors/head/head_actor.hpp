@@ -64,6 +64,7 @@ class Head : public caf::event_based_actor {
   };
   struct Job {
     caf::actor master;
+    std::uint64_t master_number = 0;
     LiveJob live;
     std::vector<scheduler::Reason> waits;
     std::set<std::uint64_t> ready_shards;
@@ -131,7 +132,7 @@ class Head : public caf::event_based_actor {
   void on_worker_hello(const messages::WorkerHello& hello);
   void ensure_master(const std::string& job, bool recovering);
   void tell_leases(const std::string& job);
-  void on_note(const std::string& job, const job::MasterNote& note);
+  void on_note(const std::string& job, std::uint64_t master, const job::MasterNote& note);
   void note(const std::string& job, const job::RecordGeneration& record);
   void note(const std::string& job, const job::ShowPhase& phase);
   static void note_members(Job& job, const std::vector<std::uint64_t>& members);
@@ -177,11 +178,15 @@ class Head : public caf::event_based_actor {
   gateway::Respond end_errand(std::uint64_t errand);
 
   // ---- what owners of jobs ask for (head_requests.cpp) ----
-  void change_job(const scheduler::JobRecord& job, const std::string& verb, const gateway::Respond& respond);
+  void change_job(const scheduler::JobRecord& job, const std::string& verb,
+                  const gateway::HttpRequest& request, const gateway::Respond& respond);
   void answer_with_job(const std::string& job, const gateway::Respond& respond);
   void cancel(const std::string& job);
   void pause(const std::string& job);
   void resume(const std::string& job);
+  void retry(const std::string& job, const gateway::Respond& respond);
+  Result<void> set_priority(const std::string& job, const nlohmann::json& body);
+  Result<void> scale(const std::string& job, const nlohmann::json& body);
 
   // ---- what operators ask for (head_nodes.cpp) ----
   nlohmann::json view_of_node(const std::string& name) const;
@@ -197,6 +202,7 @@ class Head : public caf::event_based_actor {
   scheduler::Ledger ledger_;
   std::map<std::string, Node> nodes_;
   std::map<std::string, Job> jobs_;  ///< those that have not ended
+  std::uint64_t masters_ = 0;        ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
   std::map<std::uint64_t, Errand> errands_;

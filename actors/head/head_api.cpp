@@ -57,7 +57,8 @@ std::string make_job_id(const std::string& name, const Ledger& ledger) {
 
 /// Whether the verb of a job's route asks for a change.
 bool is_change(std::string_view verb) {
-  static constexpr std::array<std::string_view, 3> kChanges{"cancel", "pause", "resume"};
+  static constexpr std::array<std::string_view, 6> kChanges{"cancel", "pause",    "resume",
+                                                            "retry",  "priority", "scale"};
   return std::ranges::find(kChanges, verb) != kChanges.end();
 }
 
@@ -157,7 +158,7 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
   if (job == nullptr) return;
   if (is_change(verb)) {
     if (request.method != "POST") return respond(wrong_method("POST"));
-    return change_job(*job, verb, respond);
+    return change_job(*job, verb, request, respond);
   }
   if (request.method != "GET") return respond(wrong_method("GET"));
   if (verb == "logs") return answer_logs(*job, request, respond);

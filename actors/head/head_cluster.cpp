@@ -151,7 +151,7 @@ bool Head::is_dispensable(const Lease& lease) const {
     const auto theirs = ledger_.leases().find(member);
     return theirs != ledger_.leases().end() && !theirs->second.releasing;
   });
-  return static_cast<std::uint64_t>(stay) >= std::max(ledger_.find(lease.job)->spec.workers.min, 1U);
+  return static_cast<std::uint64_t>(stay) >= std::max(ledger_.find(lease.job)->wanted().min, 1U);
 }
 
 std::optional<Event> Head::crash_event(const Lease& lease, const messages::WorkerExited& exited) const {

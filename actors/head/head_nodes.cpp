@@ -89,8 +89,10 @@ void Head::add_departures(const PlanWithDepartures& planned, std::vector<Event>&
   }
   for (const auto& departure : planned.departures) {
     const auto node = node_of(departure.worker);
+    const bool is_stopped = std::ranges::find(planned.stopped, departure.job) != planned.stopped.end();
     const auto why = drained.contains(node) ? fmt::format("node {} is drained", node)
-                                            : "its gang leaves a drained node and does not fit elsewhere";
+                     : is_stopped           ? "its gang leaves a drained node and does not fit elsewhere"
+                                            : "its owner wants fewer workers";
     events.push_back(event("scheduler", why, LeaseReleasing{departure.worker}));
   }
 }

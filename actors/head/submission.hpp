@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <variant>
@@ -21,6 +22,9 @@ struct Submission {
   scheduler::JobSpec spec;
   std::map<std::string, scheduler::Mark> marks{};  ///< where its fields stand in the file
 };
+
+/// A control body: a JSON object, of bounded depth and without a key twice.
+Result<nlohmann::json> parse_body(const std::string& body);
 
 /// The key that a client gave its submission; empty when it gave none.
 std::string idempotency_key(const gateway::HttpRequest& request);

@@ -109,8 +109,8 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
             {"metrics", metrics_view(job, live)},
             {"restarts", job.restarts},
             {"checkpoint", job.checkpoint_step == 0 ? json(nullptr) : json{{"step", job.checkpoint_step}}},
-            {"workers_min", job.spec.workers.min},
-            {"workers_max", job.spec.workers.max},
+            {"workers_min", job.wanted().min},
+            {"workers_max", job.wanted().max},
             {"submitted_ms", job.submitted_ms},
             {"started_ms", or_null(job.started_ms)},
             {"ended_ms", or_null(job.ended_ms)}};

@@ -80,6 +80,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ResumeRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeDrained, node, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeUndrained, node)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TimeLimitReached, job)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobRetried, job)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PriorityChanged, job, priority)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkersScaled, job, min, max)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSized, job, total_steps, steps_per_epoch)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EvaluationRecorded, job, step, loss, metrics, majority_accuracy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointCommitted, job, step)
@@ -121,6 +124,12 @@ template <>
 constexpr const char* kTypeName<NodeUndrained> = "node_undrained";
 template <>
 constexpr const char* kTypeName<TimeLimitReached> = "time_limit_reached";
+template <>
+constexpr const char* kTypeName<JobRetried> = "job_retried";
+template <>
+constexpr const char* kTypeName<PriorityChanged> = "priority_changed";
+template <>
+constexpr const char* kTypeName<WorkersScaled> = "workers_scaled";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

@@ -123,6 +123,26 @@ struct TimeLimitReached {
   bool operator==(const TimeLimitReached&) const = default;
 };
 
+/// The owner of a job that failed or was cancelled wants it to be tried again, from its newest checkpoint.
+struct JobRetried {
+  std::string job;
+  bool operator==(const JobRetried&) const = default;
+};
+
+struct PriorityChanged {
+  std::string job;
+  std::uint32_t priority = 0;
+  bool operator==(const PriorityChanged&) const = default;
+};
+
+/// The job runs with `min` to `max` workers from now on; `max` is no more than its file's, which its shares
+/// of the batch depend on.
+struct WorkersScaled {
+  std::string job;
+  std::uint32_t min = 1, max = 1;
+  bool operator==(const WorkersScaled&) const = default;
+};
+
 /// Nothing new goes to the node, and what is there leaves, until `NodeUndrained`. `why`: the operator's
 /// words.
 struct NodeDrained {
@@ -138,10 +158,10 @@ struct NodeUndrained {
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
 /// thing.
 struct Event {
-  using Body =
-      std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
-                   CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
-                   PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached>;
+  using Body = std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed,
+                            JobStateChanged, CancelRequested, JobSized, EvaluationRecorded,
+                            CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested, NodeDrained,
+                            NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

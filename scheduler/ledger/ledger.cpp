@@ -6,6 +6,7 @@
 
 #include "scheduler/policy/start_conditions.hpp"
 #include "scheduler/spec/job_file.hpp"
+#include "scheduler/spec/priority.hpp"
 
 namespace ds::scheduler {
 
@@ -158,6 +159,37 @@ bool Ledger::on(const Event&, const TimeLimitReached& body) {
   return true;
 }
 
+bool Ledger::on(const Event& event, const JobRetried& body) {
+  const auto found = jobs_.find(body.job);
+  if (found == jobs_.end()) return false;
+  JobRecord& job = found->second;
+  if (job.state != JobState::failed && job.state != JobState::cancelled) return false;
+  job.state = JobState::queued;
+  job.reason = event.why;
+  job.ended_ms = 0;
+  job.cancel_requested = job.pause_requested = job.time_is_up = false;
+  job.ran_before_ms = 0;
+  job.crashes_in_a_row = 0;
+  job.retry_at_ms = 0;
+  return true;
+}
+
+bool Ledger::on(const Event&, const PriorityChanged& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || job->spec.priority == body.priority || body.priority > kMaxPriority) return false;
+  job->spec.priority = body.priority;
+  return true;
+}
+
+bool Ledger::on(const Event&, const WorkersScaled& body) {
+  auto* job = active(body.job);
+  const WorkerCount wanted{body.min, body.max};
+  if (job == nullptr || job->wanted() == wanted) return false;
+  if (body.min < 1 || body.min > body.max || body.max > job->spec.workers.max) return false;
+  job->scaled = wanted;
+  return true;
+}
+
 bool Ledger::on(const Event&, const JobSized& body) {
   auto* job = active(body.job);
   if (job == nullptr) return false;
@@ -297,9 +329,9 @@ std::vector<Demand> Ledger::demands(std::int64_t now_ms) const {
     const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
     const bool is_young =
         job.workers > 0 && runs_ms >= 0 && runs_ms < std::chrono::milliseconds(kMinimumRun).count();
-    wanted.push_back({id, job.order, job.spec.workers, job.spec.resources.cpus,
-                      job.spec.resources.memory_bytes, job.retry_at_ms > now_ms, job.spec.priority,
-                      job.spec.preemptible, is_young, job.spec.tenant, job.spec.queue});
+    wanted.push_back({id, job.order, job.wanted(), job.spec.resources.cpus, job.spec.resources.memory_bytes,
+                      job.retry_at_ms > now_ms, job.spec.priority, job.spec.preemptible, is_young,
+                      job.spec.tenant, job.spec.queue});
   }
   std::sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
   return wanted;
@@ -341,6 +373,8 @@ json to_json(const JobRecord& job) {
           {"reason", job.reason},
           {"cancel", job.cancel_requested},
           {"pause", job.pause_requested},
+          {"priority", job.spec.priority},
+          {"scaled", job.scaled ? json{job.scaled->min, job.scaled->max} : json(nullptr)},
           {"time_is_up", job.time_is_up},
           {"ran_before", job.ran_before_ms},
           {"generation", job.generation},
@@ -392,6 +426,9 @@ JobRecord job_from(const json& from) {
     job.evaluations.push_back({job.id, e.at(0), e.at(1), e.at(2), e.at(3)});
   }
   job.spec = std::get<ParsedJob>(parse_job_file(job.text, job.directory)).spec;
+  job.spec.priority = from.value("priority", job.spec.priority);
+  if (from.contains("scaled") && from.at("scaled").is_array())
+    job.scaled = WorkerCount{from.at("scaled").at(0), from.at("scaled").at(1)};
   return job;
 }
 

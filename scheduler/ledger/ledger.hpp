@@ -32,6 +32,7 @@ struct JobRecord {
   std::uint64_t generation = 0;
   std::vector<std::uint64_t> members;                  ///< workers of `generation`, in rank order
   std::vector<std::uint64_t> servers;                  ///< of `generation`
+  std::optional<WorkerCount> scaled;                   ///< by its owner
   std::uint32_t workers = 0;                           ///< leased, but for those that are leaving
   std::int64_t gang_since_ms = 0;                      ///< when it last had none and got some
   std::int64_t ran_before_ms = 0;                      ///< for how long it had some before that
@@ -45,6 +46,8 @@ struct JobRecord {
   std::int64_t retry_at_ms = 0;
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
 
+  /// With how many workers it runs: what its owner wanted last.
+  WorkerCount wanted() const { return scaled.value_or(spec.workers); }
   /// The moment before which it does not start; 0: there is none.
   std::int64_t begins_ms() const;
   /// For how long it has had workers, those that are told to leave not counted.
@@ -115,6 +118,9 @@ class Ledger {
   bool on(const Event& event, const NodeDrained& body);
   bool on(const Event& event, const NodeUndrained& body);
   bool on(const Event& event, const TimeLimitReached& body);
+  bool on(const Event& event, const JobRetried& body);
+  bool on(const Event& event, const PriorityChanged& body);
+  bool on(const Event& event, const WorkersScaled& body);
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
   void count_out(const Lease& lease, std::int64_t at_ms);

@@ -1,6 +1,7 @@
 #include "scheduler/policy/departures.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -24,6 +25,36 @@ std::map<std::string_view, std::uint32_t> count_left(const std::vector<Release>&
   return left;
 }
 
+/// Those beyond their jobs' maximums, the newest first; marks them as releasing.
+void release_surplus(std::vector<Lease>& leases, std::span<const Demand> demands,
+                     std::vector<Release>& departures) {
+  std::map<std::string_view, std::uint32_t> surplus;
+  for (const Lease& lease : leases) {
+    if (lease.role == Role::worker && !lease.releasing) ++surplus[lease.job];
+  }
+  std::map<std::string_view, std::uint32_t> most;
+  for (const Demand& demand : demands) most.emplace(demand.job, demand.workers.max);
+  std::erase_if(surplus, [&](auto& one) {
+    const auto found = most.find(one.first);
+    if (found == most.end() || one.second <= found->second) return true;
+    one.second -= found->second;
+    return false;
+  });
+  if (surplus.empty()) return;
+  std::vector<Lease*> newest;
+  for (Lease& lease : leases) {
+    if (lease.role == Role::worker && !lease.releasing && surplus.contains(lease.job))
+      newest.push_back(&lease);
+  }
+  std::ranges::sort(newest, std::greater(), [](const Lease* lease) { return lease->worker; });
+  for (Lease* lease : newest) {
+    if (surplus[lease->job] == 0) continue;
+    --surplus[lease->job];
+    lease->releasing = true;
+    departures.push_back({lease->job, lease->worker});
+  }
+}
+
 bool is_released(const Plan& plan, std::uint64_t worker) {
   return std::ranges::find(plan.releases, worker, &Release::worker) != plan.releases.end();
 }
@@ -39,6 +70,7 @@ PlanWithDepartures plan_with_departures(std::span<const NodeView> nodes, std::ve
     lease.releasing = true;
     result.departures.push_back({lease.job, lease.worker});
   }
+  release_surplus(leases, demands, result.departures);
   result.plan = plan_jobs(nodes, leases, demands, tenants, past);
   if (result.departures.empty()) return result;
   const auto left = count_left(result.departures, leases, result.plan);

@@ -21,7 +21,8 @@ struct PlanWithDepartures {
   Plan plan;
 };
 
-/// `plan_jobs`, beside which all workers on `drained` nodes leave.
+/// `plan_jobs`, beside which all workers on `drained` nodes leave, and those that a job has beyond its
+/// maximum, the newest first.
 ///
 /// A gang that still has its minimum elsewhere shrinks, and grows again where there is room. One that has not
 /// moves if what it lacks fits elsewhere now and is allowed by its quota: those that leave stay with their

@@ -195,6 +195,54 @@ TEST(Ledger, CountsTheTimeWithWorkersAgainstTheLimit) {
   EXPECT_FALSE(ledger.apply(event(LeaseGranted{4, "a", "node-1", 1, 0}, 306'000)));
 }
 
+TEST(Ledger, QueuesAJobAgainThatFailedOrWasCancelledWhenItsOwnerWantsIt) {
+  for (const auto end : {JobState::failed, JobState::cancelled}) {
+    auto ledger = with_job();
+    EXPECT_FALSE(ledger.apply(event(JobRetried{"intents-1"})));
+    ASSERT_TRUE(ledger.apply(event(CheckpointCommitted{"intents-1", 40})));
+    ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 3, 99'000})));
+    ASSERT_TRUE(ledger.apply(event(CancelRequested{"intents-1"})));
+    ASSERT_TRUE(ledger.apply(event(TimeLimitReached{"intents-1"})));
+    ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", end, "over"}, 77)));
+    ASSERT_TRUE(ledger.apply(event(JobRetried{"intents-1"})));
+    ledger = Ledger::restore(ledger.snapshot()).value();
+    const auto& job = *ledger.find("intents-1");
+    EXPECT_EQ(job.state, JobState::queued);
+    EXPECT_EQ(job.ended_ms, 0);
+    EXPECT_EQ(job.checkpoint_step, 40U);
+    EXPECT_EQ(job.crashes_in_a_row, 0U);
+    EXPECT_EQ(job.restarts, 1U);
+    EXPECT_EQ(job.run_ms(1'000'000), 0);
+    ASSERT_EQ(ledger.demands(0).size(), 1U);
+    EXPECT_FALSE(ledger.demands(0)[0].held);
+    EXPECT_TRUE(ledger.apply(event(LeaseGranted{9, "intents-1", "node-1", 1, 0})));
+  }
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::succeeded, "done"})));
+  EXPECT_FALSE(ledger.apply(event(JobRetried{"intents-1"})));
+}
+
+TEST(Ledger, KeepsAChangedPriority) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(PriorityChanged{"intents-1", 801})));
+  EXPECT_FALSE(ledger.apply(event(PriorityChanged{"intents-1", 801})));
+  EXPECT_FALSE(ledger.apply(event(PriorityChanged{"intents-1", 1'000'001})));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(ledger.demands(0).at(0).priority, 801U);
+}
+
+TEST(Ledger, ScalesAJobUpToTheMaximumOfItsFile) {
+  auto ledger = with_job();  // workers: {min: 1, max: 4}
+  for (const auto& [min, max] : {std::pair{0U, 2U}, {3U, 2U}, {1U, 5U}, {1U, 4U}})
+    EXPECT_FALSE(ledger.apply(event(WorkersScaled{"intents-1", min, max}))) << min << ':' << max;
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"intents-1", 2, 3})));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(ledger.demands(0).at(0).workers, (WorkerCount{2, 3}));
+  EXPECT_EQ(ledger.find("intents-1")->spec.logical_ranks(), 4U);
+  EXPECT_TRUE(ledger.apply(event(WorkersScaled{"intents-1", 1, 4})));
+  EXPECT_EQ(ledger.demands(0).at(0).workers, (WorkerCount{1, 4}));
+}
+
 TEST(Ledger, UsesNoWorkerNumberTwice) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{5, "intents-1", "node-1", 1, 0})));
@@ -326,6 +374,9 @@ TEST(Event, ComesBackFromItsText) {
       NodeDrained{"n", "a fan is loud"},
       NodeUndrained{"n"},
       TimeLimitReached{"a"},
+      JobRetried{"a"},
+      PriorityChanged{"a", 17},
+      WorkersScaled{"a", 2, 3},
   };
   ASSERT_EQ(bodies.size(), 1 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
@@ -355,7 +406,7 @@ TEST(Event, RefusesWhatItDidNotWrite) {
 Event random_event(std::mt19937_64& random) {
   const auto job = "job-" + std::to_string(random() % 4);
   const std::uint64_t number = random() % 12;
-  switch (random() % 16) {
+  switch (random() % 19) {
     case 0:
       return event(submitted(job, "key-" + std::to_string(random() % 5)));
     case 1:
@@ -382,6 +433,13 @@ Event random_event(std::mt19937_64& random) {
       return event(ResumeRequested{job});
     case 12:
       return event(NodeDrained{"node-" + std::to_string(number % 3), "why"});
+    case 16:
+      return event(JobRetried{job});
+    case 17:
+      return event(PriorityChanged{job, static_cast<std::uint32_t>(number)});
+    case 18:
+      return event(WorkersScaled{job, static_cast<std::uint32_t>(number % 4),
+                                 static_cast<std::uint32_t>(random() % 6)});
     case 15:
       return event(TimeLimitReached{job});
     case 13:

@@ -134,6 +134,28 @@ TEST(Departures, StopAGangRatherThanPassItsQuotaForAMoment) {
   EXPECT_EQ(cluster.live_on("a", "n2"), 2U);
 }
 
+TEST(Departures, TakeTheNewestWorkersOfAJobThatHasMoreThanItMayHave) {
+  DrainedCluster cluster;
+  cluster.add_node("n1", 4);
+  cluster.add_job("a", {1, 3});
+  cluster.add_job("b", {1, 1});
+  cluster.settle();
+  ASSERT_EQ(cluster.live("a"), 3U);
+  cluster.demand("a").workers = {1, 1};
+  const auto planned = cluster.plan_all();
+  auto workers = workers_of(planned.departures);
+  std::vector<std::uint64_t> of_a;
+  for (const Lease& lease : cluster.leases)
+    if (lease.job == "a") of_a.push_back(lease.worker);
+  std::ranges::sort(of_a, std::greater());
+  EXPECT_EQ(workers, (std::vector<std::uint64_t>{of_a[0], of_a[1]}));
+  EXPECT_TRUE(planned.stopped.empty());
+  EXPECT_TRUE(planned.plan.releases.empty());
+  EXPECT_TRUE(cluster.settle_all());
+  EXPECT_EQ(cluster.live("a"), 1U);
+  EXPECT_EQ(cluster.live("b"), 1U);
+}
+
 TEST(Departures, LeaveParameterServersToTheirOwnRule) {
   DrainedCluster cluster;
   cluster.add_node("n1", 2);
