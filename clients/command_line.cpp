@@ -146,7 +146,7 @@ class CommandLine {
     down->add_flag("--purge", arguments_.purge, "remove jobs and checkpoints too");
     add("nodes", "list the nodes", list_nodes);
     add_for_node("drain", "let workers leave a node, with their work, and start nothing new there");
-    add_for_node("undrain", "let a node take workers again");
+    add_for_node("undrain", "let a node take workers again, after a drain or a quarantine");
     add("tenants", "list the tenants' queues: what they may use and use", list_tenants);
   }
 

@@ -106,11 +106,14 @@ class Head : public caf::event_based_actor {
   void on_grace_over();
   void schedule_soon();
   void schedule();
+  /// What crashed there says that a node is at fault.
+  void quarantine_nodes();
   /// Jobs whose `time_limit` is over save their last step and end.
   void stop_overdue();
   /// What depends on a job that did not succeed never starts.
   void cancel_dependents();
   scheduler::NodeNames drained_nodes() const;
+  bool is_closed(const std::string& node) const;  ///< to what is new
   /// What leaves because its node is drained, to be written before the plan is.
   void add_departures(const scheduler::PlanWithDepartures& planned,
                       std::vector<scheduler::Event>& events) const;

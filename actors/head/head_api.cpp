@@ -302,9 +302,7 @@ void Head::on_export_state(std::uint64_t errand, Result<storage::Checkpoint> che
   const auto found = errands_.find(errand);
   if (found == errands_.end()) return;
   if (!checkpoint) return fail_errand(errand, checkpoint.error());
-  const auto drained = drained_nodes();
-  const auto open =
-      std::ranges::find_if(nodes_, [&](const auto& one) { return !drained.contains(one.first); });
+  const auto open = std::ranges::find_if(nodes_, [&](const auto& one) { return !is_closed(one.first); });
   if (open == nodes_.end()) {
     const auto respond = end_errand(errand);
     return respond(gateway::error_response(503, "unplaceable", "no node is up to run the export on",

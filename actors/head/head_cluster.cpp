@@ -157,19 +157,22 @@ bool Head::is_dispensable(const Lease& lease) const {
 std::optional<Event> Head::crash_event(const Lease& lease, const messages::WorkerExited& exited) const {
   const auto* job = ledger_.find(lease.job);
   if (job == nullptr || is_end(job->state)) return std::nullopt;
+  const bool is_early =
+      now_ms() - lease.since_ms < std::chrono::milliseconds(kSoonAfterStart).count() && !is_outside(exited);
+  const std::string early_on = is_early ? lease.node : "";
   // Whatever ended it, a data shard takes nothing along: workers read for themselves until another is there.
   if (lease.role == Role::shard) return std::nullopt;
   // A worker whose death the others noticed first is being released already, and has crashed all the same.
   if (lease.releasing && !suspects_.contains(lease.worker)) return std::nullopt;
   if (is_dispensable(lease))  // it is told of, and neither holds the job up nor ends it
     return event(worker_text(lease.worker), end_text(exited),
-                 WorkerCrashed{lease.job, lease.worker, job->crashes_in_a_row, job->retry_at_ms});
+                 WorkerCrashed{lease.job, lease.worker, job->crashes_in_a_row, job->retry_at_ms, early_on});
   // Workers that were there at the last crash count as the same one: one cause may end them all.
   const bool counts = job->crashes_in_a_row == 0 || lease.worker >= job->crash_bound;
   const auto in_a_row = job->crashes_in_a_row + (counts ? 1 : 0);
   const auto retry_at = is_outside(exited) ? 0 : now_ms() + backoff_ms(in_a_row);
   return event(worker_text(lease.worker), end_text(exited),
-               WorkerCrashed{lease.job, lease.worker, in_a_row, retry_at});
+               WorkerCrashed{lease.job, lease.worker, in_a_row, retry_at, early_on});
 }
 
 void Head::on_worker_exited(const messages::WorkerExited& exited) {
@@ -326,6 +329,19 @@ void Head::cancel_dependents() {
   }
 }
 
+void Head::quarantine_nodes() {
+  if (ledger_.early_crashes().empty()) return;
+  const auto choose = [this] {
+    NodeNames already;
+    for (const auto& [name, closure] : ledger_.quarantined()) already.insert(name);
+    return choose_quarantine(ledger_.early_crashes(), already, now_ms());
+  };
+  while (const auto chosen = choose()) {
+    spdlog::warn("node {} is quarantined: {}", chosen->node, chosen->why);
+    commit({event("scheduler", chosen->why, NodeQuarantined{chosen->node, chosen->why})});
+  }
+}
+
 void Head::stop_overdue() {
   for (const auto& id : ledger_.overdue(now_ms())) {
     const std::string why = "time limit: it saves its last step and ends";
@@ -340,10 +356,11 @@ void Head::schedule() {
   schedule_is_due_ = false;
   cancel_dependents();
   stop_overdue();
+  quarantine_nodes();
   const auto drained = drained_nodes();
   std::vector<NodeView> views;
   for (const auto& [name, node] : nodes_) {
-    const bool is_open = node.strangers.empty() && !drained.contains(name);
+    const bool is_open = node.strangers.empty() && !is_closed(name);
     views.push_back({name, node.entry.slots, node.entry.memory_bytes, is_open});
   }
   std::vector<Lease> leases;

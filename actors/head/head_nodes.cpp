@@ -15,6 +15,10 @@ NodeNames Head::drained_nodes() const {
   return names;
 }
 
+bool Head::is_closed(const std::string& node) const {
+  return ledger_.drained().contains(node) || ledger_.quarantined().contains(node);
+}
+
 nlohmann::json Head::view_of_node(const std::string& name) const {
   const auto leases = ledger_.leases_on(name);
   std::uint32_t used = 0;
@@ -27,6 +31,11 @@ nlohmann::json Head::view_of_node(const std::string& name) const {
     entry.name = name;
     entry.state = "DOWN";
   }
+  const auto quarantined = ledger_.quarantined().find(name);
+  if (quarantined != ledger_.quarantined().end()) {
+    entry.reason = "quarantined: " + quarantined->second.why;
+    if (up != nodes_.end()) entry.state = "QUARANTINED";
+  }
   const auto drained = ledger_.drained().find(name);
   if (drained != ledger_.drained().end()) {
     entry.reason = "drained" + (drained->second.why.empty() ? "" : ": " + drained->second.why);
@@ -38,6 +47,7 @@ nlohmann::json Head::view_of_node(const std::string& name) const {
 void Head::answer_nodes(const gateway::Respond& respond) {
   when_durable([this, respond] {
     auto names = drained_nodes();  // an operator who waits for one of them must see it
+    for (const auto& [name, closure] : ledger_.quarantined()) names.insert(name);
     for (const auto& [name, node] : nodes_) names.insert(name);
     auto list = nlohmann::json::array();
     for (const auto& name : names) list.push_back(view_of_node(name));
@@ -47,8 +57,7 @@ void Head::answer_nodes(const gateway::Respond& respond) {
 
 void Head::answer_node(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
                        const gateway::Respond& respond) {
-  const bool is_known =
-      nodes_.contains(name) || ledger_.drained().contains(name) || !ledger_.leases_on(name).empty();
+  const bool is_known = nodes_.contains(name) || is_closed(name) || !ledger_.leases_on(name).empty();
   if (verb != "drain" && verb != "undrain") {
     return respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
   }
@@ -69,7 +78,7 @@ void Head::drain(const std::string& node) {
 }
 
 void Head::undrain(const std::string& node) {
-  if (!ledger_.drained().contains(node)) return;
+  if (!is_closed(node)) return;
   spdlog::info("node {} takes workers again", node);
   commit({event("user", "undrained by an operator", NodeUndrained{node})});
   schedule_soon();

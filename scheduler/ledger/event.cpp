@@ -78,6 +78,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CancelRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PauseRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ResumeRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeDrained, node, why)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeQuarantined, node, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeUndrained, node)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TimeLimitReached, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobRetried, job)
@@ -86,7 +87,20 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkersScaled, job, min, max)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSized, job, total_steps, steps_per_epoch)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EvaluationRecorded, job, step, loss, metrics, majority_accuracy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointCommitted, job, step)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerCrashed, job, worker, in_a_row, retry_at_ms)
+static void to_json(nlohmann::json& json, const WorkerCrashed& x) {
+  json = {{"job", x.job},
+          {"worker", x.worker},
+          {"in_a_row", x.in_a_row},
+          {"retry_at_ms", x.retry_at_ms},
+          {"early_on", x.early_on}};
+}
+static void from_json(const nlohmann::json& json, WorkerCrashed& x) {
+  json.at("job").get_to(x.job);
+  json.at("worker").get_to(x.worker);
+  json.at("in_a_row").get_to(x.in_a_row);
+  json.at("retry_at_ms").get_to(x.retry_at_ms);
+  x.early_on = json.value("early_on", std::string());  // nobody looked at that before
+}
 
 namespace {
 
@@ -130,6 +144,8 @@ template <>
 constexpr const char* kTypeName<PriorityChanged> = "priority_changed";
 template <>
 constexpr const char* kTypeName<WorkersScaled> = "workers_scaled";
+template <>
+constexpr const char* kTypeName<NodeQuarantined> = "node_quarantined";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

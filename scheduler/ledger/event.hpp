@@ -107,12 +107,13 @@ struct CheckpointCommitted {
 };
 
 /// A worker crashed; `in_a_row` counts those since the last committed step. The job waits until
-/// `retry_at_ms`.
+/// `retry_at_ms`. `early_on`: the node, if it crashed there by itself soon after its start; else empty.
 struct WorkerCrashed {
   std::string job;
   std::uint64_t worker = 0;
   std::uint32_t in_a_row = 0;
   std::int64_t retry_at_ms = 0;
+  std::string early_on = {};
   bool operator==(const WorkerCrashed&) const = default;
 };
 
@@ -150,6 +151,12 @@ struct NodeDrained {
   bool operator==(const NodeDrained&) const = default;
 };
 
+/// Nothing new goes to the node until `NodeUndrained`; what runs there goes on.
+struct NodeQuarantined {
+  std::string node, why;
+  bool operator==(const NodeQuarantined&) const = default;
+};
+
 struct NodeUndrained {
   std::string node;
   bool operator==(const NodeUndrained&) const = default;
@@ -158,10 +165,11 @@ struct NodeUndrained {
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
 /// thing.
 struct Event {
-  using Body = std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed,
-                            JobStateChanged, CancelRequested, JobSized, EvaluationRecorded,
-                            CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested, NodeDrained,
-                            NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled>;
+  using Body =
+      std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
+                   CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
+                   PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached, JobRetried,
+                   PriorityChanged, WorkersScaled, NodeQuarantined>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

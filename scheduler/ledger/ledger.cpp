@@ -10,6 +10,9 @@
 
 namespace ds::scheduler {
 
+/// Of those that are kept; many more than a quarantine takes.
+constexpr std::size_t kMaxEarlyCrashes = 256;
+
 bool Ledger::apply(const Event& event) {
   return std::visit([&](const auto& body) { return on(event, body); }, event.body);
 }
@@ -45,9 +48,9 @@ bool Ledger::on(const Event& event, const LeaseGranted& body) {
   if (job == nullptr || job->cancel_requested || job->pause_requested || job->time_is_up) return false;
   if (body.worker < next_worker_) return false;
   if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
-  const Lease& lease =
-      leases_[body.worker] = {body.worker, body.job,  body.node,        body.slots,      body.memory_bytes,
-                              false,       body.role, job->spec.tenant, job->spec.queue, false};
+  const Lease& lease = leases_[body.worker] = {body.worker,       body.job, body.node,  body.slots,
+                                               body.memory_bytes, false,    body.role,  job->spec.tenant,
+                                               job->spec.queue,   false,    event.at_ms};
   count_use(lease, event.at_ms, true);
   next_worker_ = body.worker + 1;
   return true;
@@ -148,8 +151,14 @@ bool Ledger::on(const Event& event, const NodeDrained& body) {
   return !body.node.empty() && drained_.try_emplace(body.node, NodeClosure{event.at_ms, body.why}).second;
 }
 
+bool Ledger::on(const Event& event, const NodeQuarantined& body) {
+  return !body.node.empty() && quarantined_.try_emplace(body.node, NodeClosure{event.at_ms, body.why}).second;
+}
+
 bool Ledger::on(const Event&, const NodeUndrained& body) {
-  return drained_.erase(body.node) == 1;
+  const auto closures = drained_.erase(body.node) + quarantined_.erase(body.node);
+  if (closures > 0) std::erase_if(early_crashes_, [&](const auto& crash) { return crash.node == body.node; });
+  return closures > 0;
 }
 
 bool Ledger::on(const Event&, const TimeLimitReached& body) {
@@ -218,13 +227,17 @@ bool Ledger::on(const Event&, const CheckpointCommitted& body) {
   return true;
 }
 
-bool Ledger::on(const Event&, const WorkerCrashed& body) {
+bool Ledger::on(const Event& event, const WorkerCrashed& body) {
   auto* job = active(body.job);
   if (job == nullptr) return false;
   ++job->restarts;
   if (body.in_a_row != job->crashes_in_a_row) job->crash_bound = next_worker_;
   job->crashes_in_a_row = body.in_a_row;
   job->retry_at_ms = body.retry_at_ms;
+  if (!body.early_on.empty()) {
+    if (early_crashes_.size() >= kMaxEarlyCrashes) early_crashes_.erase(early_crashes_.begin());
+    early_crashes_.push_back({body.early_on, body.job, event.at_ms});
+  }
   return true;
 }
 
@@ -451,17 +464,21 @@ std::string Ledger::snapshot() const {
   json leases = json::array();
   for (const auto& [worker, lease] : leases_) {
     leases.push_back({worker, lease.job, lease.node, lease.slots, lease.memory_bytes, lease.releasing,
-                      to_string(lease.role), lease.at_once});
+                      to_string(lease.role), lease.at_once, lease.since_ms});
   }
   json uses = json::array();
   for (const auto& [names, use] : uses_) {
     uses.push_back({names.first, names.second, use.slots, use.memory_bytes, use.at_ms});
   }
+  json crashes = json::array();
+  for (const auto& crash : early_crashes_) crashes.push_back({crash.node, crash.job, crash.at_ms});
   const json document{{"version", 1},
                       {"jobs", jobs},
                       {"uses", uses},
                       {"leases", leases},
                       {"drained", to_json(drained_)},
+                      {"quarantined", to_json(quarantined_)},
+                      {"early_crashes", crashes},
                       {"next_order", next_order_},
                       {"next_worker", next_worker_}};
   return document.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -481,6 +498,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
       Lease lease{entry.at(0), entry.at(1), entry.at(2), entry.at(3), entry.at(4), entry.at(5)};
       if (entry.size() > 6) lease.role = role_from(entry.at(6).get<std::string>()).value();
       lease.at_once = entry.size() > 7 ? entry.at(7).get<bool>() : lease.releasing;
+      if (entry.size() > 8) entry.at(8).get_to(lease.since_ms);
       JobRecord& job = ledger.jobs_.at(lease.job);
       lease.tenant = job.spec.tenant;
       lease.queue = job.spec.queue;
@@ -501,6 +519,11 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
       }
     }
     read(document, "drained", ledger.drained_);
+    read(document, "quarantined", ledger.quarantined_);
+    if (document.contains("early_crashes")) {
+      for (const auto& entry : document.at("early_crashes"))
+        ledger.early_crashes_.push_back({entry.at(0), entry.at(1), entry.at(2)});
+    }
     document.at("next_order").get_to(ledger.next_order_);
     document.at("next_worker").get_to(ledger.next_worker_);
     return ledger;

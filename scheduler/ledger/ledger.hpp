@@ -11,6 +11,7 @@
 #include "scheduler/ledger/decayed_use.hpp"
 #include "scheduler/ledger/event.hpp"
 #include "scheduler/policy/plan.hpp"
+#include "scheduler/policy/quarantine.hpp"
 #include "scheduler/policy/role_placement.hpp"
 #include "scheduler/spec/job_spec.hpp"
 
@@ -83,6 +84,10 @@ class Ledger {
 
   /// Nodes that are to be empty, whether they are up or not.
   const NodeClosures& drained() const { return drained_; }
+  /// Nodes that nothing new goes to because workers crash there.
+  const NodeClosures& quarantined() const { return quarantined_; }
+  /// Crashes that may speak against the nodes they happened on, oldest first; the last few.
+  const std::vector<EarlyCrash>& early_crashes() const { return early_crashes_; }
 
   /// Numbers that were never used, not even by a lease that ended.
   std::uint64_t next_worker() const { return next_worker_; }
@@ -117,6 +122,7 @@ class Ledger {
   bool on(const Event& event, const ResumeRequested& body);
   bool on(const Event& event, const NodeDrained& body);
   bool on(const Event& event, const NodeUndrained& body);
+  bool on(const Event& event, const NodeQuarantined& body);
   bool on(const Event& event, const TimeLimitReached& body);
   bool on(const Event& event, const JobRetried& body);
   bool on(const Event& event, const PriorityChanged& body);
@@ -130,7 +136,8 @@ class Ledger {
   std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
-  NodeClosures drained_;
+  NodeClosures drained_, quarantined_;
+  std::vector<EarlyCrash> early_crashes_;
   std::uint64_t next_order_ = 1;
   std::uint64_t next_worker_ = 1;
 };

@@ -32,6 +32,7 @@ struct Lease {
   Role role = Role::worker;
   std::string tenant = "default", queue = "default";  ///< of its job
   bool at_once = false;                               ///< it does not leave by itself, it is killed
+  std::int64_t since_ms = 0;                          ///< when it was granted
 };
 
 /// A job that wants workers.

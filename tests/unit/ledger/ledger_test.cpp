@@ -243,6 +243,27 @@ TEST(Ledger, ScalesAJobUpToTheMaximumOfItsFile) {
   EXPECT_EQ(ledger.demands(0).at(0).workers, (WorkerCount{1, 4}));
 }
 
+TEST(Ledger, RemembersEarlyCrashesUntilTheirNodeIsUndrained) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "intents-1", "node-1", 1, 0}, 33)));
+  EXPECT_EQ(ledger.leases().at(1).since_ms, 33);
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 1, 0, "node-1"}, 40)));
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 2, 2, 0}, 50)));
+  ASSERT_TRUE(ledger.apply(event(NodeQuarantined{"node-1", "workers crash"}, 60)));
+  EXPECT_FALSE(ledger.apply(event(NodeQuarantined{"node-1", "again"}, 61)));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(ledger.leases().at(1).since_ms, 33);
+  EXPECT_EQ(ledger.early_crashes(), (std::vector<EarlyCrash>{{"node-1", "intents-1", 40}}));
+  EXPECT_EQ(ledger.quarantined().at("node-1").why, "workers crash");
+  ASSERT_TRUE(ledger.apply(event(NodeUndrained{"node-1"})));
+  EXPECT_TRUE(ledger.quarantined().empty());
+  EXPECT_TRUE(ledger.early_crashes().empty());
+  for (std::int64_t i = 0; i < 1000; ++i)
+    ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 1, 0, "node-2"}, i)));
+  EXPECT_LE(ledger.early_crashes().size(), 256U);
+  EXPECT_EQ(ledger.early_crashes().back().at_ms, 999);
+}
+
 TEST(Ledger, UsesNoWorkerNumberTwice) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{5, "intents-1", "node-1", 1, 0})));
@@ -368,7 +389,7 @@ TEST(Event, ComesBackFromItsText) {
       JobSized{"a", 10, 11},
       EvaluationRecorded{"a", 12, 0.1, {{"accuracy", 1.0 / 3.0}}, 1e-300},
       CheckpointCommitted{"a", 13},
-      WorkerCrashed{"a", 14, 15, 16},
+      WorkerCrashed{"a", 14, 15, 16, "node-1"},
       PauseRequested{"a"},
       ResumeRequested{"a"},
       NodeDrained{"n", "a fan is loud"},
@@ -377,6 +398,7 @@ TEST(Event, ComesBackFromItsText) {
       JobRetried{"a"},
       PriorityChanged{"a", 17},
       WorkersScaled{"a", 2, 3},
+      NodeQuarantined{"n", "workers crash"},
   };
   ASSERT_EQ(bodies.size(), 1 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
@@ -406,7 +428,7 @@ TEST(Event, RefusesWhatItDidNotWrite) {
 Event random_event(std::mt19937_64& random) {
   const auto job = "job-" + std::to_string(random() % 4);
   const std::uint64_t number = random() % 12;
-  switch (random() % 19) {
+  switch (random() % 21) {
     case 0:
       return event(submitted(job, "key-" + std::to_string(random() % 5)));
     case 1:
@@ -433,6 +455,10 @@ Event random_event(std::mt19937_64& random) {
       return event(ResumeRequested{job});
     case 12:
       return event(NodeDrained{"node-" + std::to_string(number % 3), "why"});
+    case 19:
+      return event(NodeQuarantined{"node-" + std::to_string(number % 3), "why"});
+    case 20:
+      return event(WorkerCrashed{job, number, 1, 9, "node-" + std::to_string(number % 3)});
     case 16:
       return event(JobRetried{job});
     case 17:
