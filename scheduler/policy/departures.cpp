@@ -28,18 +28,15 @@ std::map<std::string_view, std::uint32_t> count_left(const std::vector<Release>&
 /// Those beyond their jobs' maximums, the newest first; marks them as releasing.
 void release_surplus(std::vector<Lease>& leases, std::span<const Demand> demands,
                      std::vector<Release>& departures) {
-  std::map<std::string_view, std::uint32_t> surplus;
+  std::map<std::string_view, std::uint32_t> live, surplus;
   for (const Lease& lease : leases) {
-    if (lease.role == Role::worker && !lease.releasing) ++surplus[lease.job];
+    if (lease.role == Role::worker && !lease.releasing) ++live[lease.job];
   }
-  std::map<std::string_view, std::uint32_t> most;
-  for (const Demand& demand : demands) most.emplace(demand.job, demand.workers.max);
-  std::erase_if(surplus, [&](auto& one) {
-    const auto found = most.find(one.first);
-    if (found == most.end() || one.second <= found->second) return true;
-    one.second -= found->second;
-    return false;
-  });
+  for (const Demand& demand : demands) {
+    const auto found = live.find(demand.job);
+    const std::uint32_t most = std::max(demand.workers.max, 1U);
+    if (found != live.end() && found->second > most) surplus.emplace(demand.job, found->second - most);
+  }
   if (surplus.empty()) return;
   std::vector<Lease*> newest;
   for (Lease& lease : leases) {

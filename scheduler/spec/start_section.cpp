@@ -6,6 +6,7 @@
 #include "scheduler/spec/identifier.hpp"
 #include "scheduler/spec/job_sections.hpp"
 #include "scheduler/spec/scalars.hpp"
+#include "scheduler/spec/utf8.hpp"
 
 namespace ds::scheduler {
 namespace {

@@ -1,8 +1,10 @@
 // Nodes drained under running jobs, with the head killed meanwhile: the nodes get empty, and nothing of it
-// shows in the weights.
+// shows in the weights. And a node that comes under quarantine.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "tests/integration/two_nodes.hpp"
 
@@ -121,6 +123,46 @@ TEST_F(Drain, MovesParameterServersOneAfterAnother) {
   EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
   EXPECT_EQ(cluster_.status(job).at("restarts"), 0);
   EXPECT_TRUE(cluster_.exported_weights(job) == weights) << cluster_.logs();
+}
+
+/// A node whose workers all end before they can do anything.
+Process start_bad_node(const Cluster& cluster, int slots) {
+  const auto folder = cluster.path() / "bad";
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy_file(program("ds-node"), folder / "ds-node");
+  std::ofstream(folder / "ds-actor") << "#!/bin/sh\nexit 3\n";
+  std::filesystem::permissions(folder / "ds-actor", std::filesystem::perms::owner_all);
+  return Process(
+      {(folder / "ds-node").string(), "--head", cluster.address(), "--secret-file",
+       (cluster.path() / "head/cluster.secret").string(), "--name", "bad", "--slots", std::to_string(slots)},
+      cluster.path() / "bad.log");
+}
+
+TEST(Quarantine, KeepsJobsFromANodeOnWhichAllCrash) {
+  Cluster cluster;
+  cluster.start_head();
+  const auto bad = start_bad_node(cluster, 3);
+  ASSERT_TRUE(cluster.wait_for_nodes(1)) << cluster.logs();
+  std::vector<std::string> jobs;
+  for (const char* name : {"a", "b", "c"}) {
+    const auto file = write_job(cluster.path() / "data" / name, name, 1, 1, 1);
+    std::ofstream(file, std::ios::app) << "restart: 100\n";
+    jobs.push_back(cluster.submit_job(file));
+  }
+  const auto is_quarantined = [&] {
+    const auto nodes = cluster.json({"nodes"});
+    return nodes.is_array() && !nodes.empty() && nodes[0].at("state") == "QUARANTINED";
+  };
+  ASSERT_TRUE(wait_until(is_quarantined)) << cluster.logs();
+  const auto reason = cluster.json({"nodes"})[0].at("reason").get<std::string>();
+  for (const auto& job : jobs) EXPECT_NE(reason.find(job), std::string::npos) << reason;
+  cluster.head().kill_and_wait();
+  cluster.start_head();
+  ASSERT_TRUE(wait_until(is_quarantined)) << cluster.logs();
+  cluster.start_node("good", 2);
+  for (const auto& job : jobs) EXPECT_TRUE(cluster.wait_for_state(job, "SUCCEEDED")) << cluster.logs();
+  EXPECT_TRUE(is_quarantined());
+  EXPECT_EQ(cluster.json({"undrain", "bad"}).at("state"), "UP");
 }
 
 }  // namespace

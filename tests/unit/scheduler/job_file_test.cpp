@@ -54,6 +54,11 @@ JobSpec text_job() {
   return spec;
 }
 
+TEST(JobFile, ReadsHowLongAJobMayRun) {
+  EXPECT_EQ(parse_least_and("").time_limit_ms, 0);
+  EXPECT_EQ(parse_least_and("time_limit: 2h\n").time_limit_ms, 7'200'000);
+}
+
 TEST(JobFile, ReadsWhenAJobMayStart) {
   EXPECT_EQ(parse_least_and("start_after: 15m\n").start_after_ms, 900'000);
   EXPECT_EQ(parse_least_and("start_after: 2000-02-29T13:34:56+01:00\n").start_at_ms, 951'827'696'000);
