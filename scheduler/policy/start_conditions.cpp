@@ -11,7 +11,7 @@ Reason dependency(const std::vector<Dependency>& unfinished) {
   reason.text += unfinished.size() == 1 ? "job " + unfinished.front().job + " has succeeded"
                                         : std::to_string(unfinished.size()) +
                                               " jobs have succeeded, of which " + unfinished.front().job;
-  reason.text += ", which is " + std::string(to_string(unfinished.front().state));
+  reason.text += ", which is " + unfinished.front().state;
   for (const Dependency& one : unfinished) {
     if (reason.blocking.size() < kMaxBlockingJobs) reason.blocking.push_back(one.job);
   }

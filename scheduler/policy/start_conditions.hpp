@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "scheduler/ledger/job_state.hpp"
 #include "scheduler/policy/plan.hpp"
 
 namespace ds::scheduler {
@@ -12,7 +11,7 @@ namespace ds::scheduler {
 /// A job that another waits for.
 struct Dependency {
   std::string job;
-  JobState state = JobState::queued;
+  std::string state;  ///< as the interface spells it
 };
 
 /// What may keep a job from having workers, whatever is free.

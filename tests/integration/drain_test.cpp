@@ -11,7 +11,8 @@
 namespace ds::tests {
 namespace {
 
-constexpr int kEpochs = 16;
+constexpr int kEpochs = 30;
+constexpr int kLong = 50;  // epochs, for what a new head does some seconds after it has started
 
 class Drain : public TwoNodes {
  protected:
@@ -19,8 +20,8 @@ class Drain : public TwoNodes {
                      const std::string& strategy = "allreduce") {
     return cluster_.submit_job(write_job(cluster_.path() / "data" / name, name, epochs, min, max, strategy));
   }
-  std::string undisturbed_weights(int max) {
-    const auto job = submit("alone", kEpochs, 1, max);
+  std::string undisturbed_weights(int max, int epochs) {
+    const auto job = submit("alone", epochs, 1, max);
     EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
     return cluster_.exported_weights(job);
   }
@@ -53,8 +54,8 @@ class Drain : public TwoNodes {
 };
 
 TEST_F(Drain, ShrinksAnElasticJobAndStaysOverAKilledHead) {
-  const auto weights = undisturbed_weights(4);
-  const auto job = submit("elastic", kEpochs, 1, 4);
+  const auto weights = undisturbed_weights(4, kLong);
+  const auto job = submit("elastic", kLong, 1, 4);
   ASSERT_TRUE(wait_until([&] { return workers_on(job, "node-2") == 2; })) << cluster_.logs();
   ASSERT_TRUE(cluster_.wait_for_step(job, 5)) << cluster_.logs();
 
@@ -78,7 +79,7 @@ TEST_F(Drain, ShrinksAnElasticJobAndStaysOverAKilledHead) {
 }
 
 TEST_F(Drain, MovesAGangThatFitsElsewhereAndStopsOneThatDoesNot) {
-  const auto weights = undisturbed_weights(2);
+  const auto weights = undisturbed_weights(2, kEpochs);
   const auto job = submit("moving", kEpochs, 2, 2);
   ASSERT_TRUE(cluster_.wait_for_step(job, 25)) << cluster_.logs();
   const std::string here = workers_on(job, "node-1") == 2 ? "node-1" : "node-2";

@@ -12,6 +12,7 @@ namespace ds::tests {
 namespace {
 
 constexpr int kEpochs = 16;
+constexpr int kLong = 50;  // for what a new head does some seconds after it has started
 
 class OwnerRequests : public TwoNodes {
  protected:
@@ -22,8 +23,8 @@ class OwnerRequests : public TwoNodes {
     return file;
   }
   /// What the same job's weights are when nobody asks anything of it.
-  std::string undisturbed_weights(int max) {
-    const auto job = cluster_.submit_job(write("alone", kEpochs, 1, max));
+  std::string undisturbed_weights(int max, int epochs = kEpochs) {
+    const auto job = cluster_.submit_job(write("alone", epochs, 1, max));
     EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
     return cluster_.exported_weights(job);
   }
@@ -133,8 +134,8 @@ TEST_F(OwnerRequests, AJobIsTriedAgainFromItsNewestCheckpoint) {
 }
 
 TEST_F(OwnerRequests, AJobIsScaledUpToWhatItsFileAllows) {
-  const auto weights = undisturbed_weights(4);
-  const auto job = cluster_.submit_job(write("scaled", kEpochs, 1, 4));
+  const auto weights = undisturbed_weights(4, kLong);
+  const auto job = cluster_.submit_job(write("scaled", kLong, 1, 4));
   ASSERT_TRUE(wait_for_workers(job, 4)) << cluster_.logs();
   ASSERT_TRUE(cluster_.wait_for_step(job, 5)) << cluster_.logs();
   const auto scaled = cluster_.json({"scale", job, "2"});
