@@ -6,6 +6,7 @@
 namespace ds::scheduler {
 
 void GangPlanner::begin() {
+  if (is_stale_) enter_again();
   if (tenants_.has_tenants()) count_guarantees();
 }
 
@@ -15,10 +16,11 @@ Plan GangPlanner::end() {
     steps_.pop_back();
   }
   for (Job* job : touched_) {
-    job->was_shrunk = job->is_touched = job->is_told = false;
+    job->was_shrunk = job->is_touched = job->is_released_from = false;
     job->kept = 0;
   }
   touched_.clear();
+  released_from_.clear();
   for (const std::string& job : newly_occupying_) occupants_.erase(job);
   newly_occupying_.clear();
   given_up_.clear();
@@ -111,6 +113,8 @@ void GangPlanner::reserve(Job& job, std::uint32_t count) {
 
 void GangPlanner::release(Job& victim, const Lease& lease) {
   touch(victim);
+  if (!victim.is_released_from) released_from_.push_back(&victim);
+  victim.is_released_from = true;
   do_release(victim, lease);
   steps_.push_back({Step::Kind::released, &victim, 0, &lease});
 }
