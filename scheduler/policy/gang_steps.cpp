@@ -179,6 +179,7 @@ void GangPlanner::undo(const Step& step) {
 WaitFacts GangPlanner::facts_of(const Job& job) const {
   const WorkerSize without_memory{job.size.slots, 0};
   WaitFacts facts;
+  facts.job = job.demand.job;
   facts.workers = job.workers;
   facts.needed = job.needed;
   facts.slots = job.size.slots;
@@ -199,6 +200,7 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   if (const auto never = use_nothing_.find_limit(job.queue, all)) {
     facts.quota = quota_of(job, *never);
     facts.quota->is_for_ever = true;
+    facts.quota->users.clear();  // it would pass the limit without them as well
   } else if (const auto limit = find_limit(job, job.needed - job.workers)) {
     facts.quota = quota_of(job, *limit);
   } else if (const auto now = use_now_.find_limit(job.queue, missing)) {

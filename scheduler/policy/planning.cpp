@@ -106,14 +106,16 @@ std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
     if (job->workers >= job->needed) continue;
     const auto told = told_.find(job);
     WaitFacts facts = told != told_.end() ? told->second : planner_.facts_of(*job);
-    if (told == told_.end() && job->is_pending) describe_line(*job, served[job->queue], facts);
+    if (job->is_pending && (told == told_.end() || job->workers > 0))
+      describe_queue(*job, served[job->queue], facts);
+    if (job->is_pending && told == told_.end()) describe_line(*job, facts);
     waits.push_back({job->demand.job, explain_wait(facts)});
   }
   return waits;
 }
 
 /// `served`: jobs of its queue that have had their minimum since the plan began.
-void Planning::describe_line(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const {
+void Planning::describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const {
   const GangPlanner::Jobs& line = planner_.short_of(job.queue);
   const auto count_before = [&](Job& one) {
     const auto gone = std::ranges::lower_bound(served, &one, GangPlanner::Before()) - served.begin();
@@ -129,6 +131,12 @@ void Planning::describe_line(const Job& job, std::span<const Job* const> served,
   facts.ahead_by_priority = count_before(place);
   for (auto one = line.begin(); facts.ahead_names.size() < std::min(facts.ahead, kMaxBlockingJobs); ++one) {
     if ((*one)->workers < (*one)->needed) facts.ahead_names.push_back((*one)->demand.job);
+  }
+}
+
+void Planning::describe_line(const Job& job, WaitFacts& facts) const {
+  for (const Job* first : line_.blockers(job.queue)) {
+    if (first != &job) facts.first.push_back({first->demand.job, explain_wait(told_.at(first))});
   }
   facts.turn = line_.describe_turn(job);
   if (!facts.turn) return;

@@ -49,7 +49,8 @@ class Planning {
   void serve_minimum(Job& job);
   bool may_grow(const Job& job) const;
   Job* next_growing(std::map<WorkerSize, Growing>& growing) const;
-  void describe_line(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
+  void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
+  void describe_line(const Job& job, WaitFacts& facts) const;
 
   GangPlanner& planner_;
   const TenantTree& tenants_;
