@@ -84,6 +84,28 @@ TEST_F(OwnerRequests, APausedJobGivesItsSlotsBackAndGoesOnFromThatStepOverKilled
       << cluster_.logs();
 }
 
+TEST_F(OwnerRequests, ParameterServersKeepTheStateOfAPausedJob) {
+  const std::string strategy = "parameter_server\nservers: 2\nreplicas: 1";
+  const auto submit = [&](const std::string& name) {
+    return cluster_.submit_job(write_job(cluster_.path() / "data" / name, name, kEpochs, 2, 2, strategy));
+  };
+  const auto alone = submit("alone");
+  ASSERT_TRUE(cluster_.wait_for_state(alone, "SUCCEEDED")) << cluster_.logs();
+  const auto weights = cluster_.exported_weights(alone);
+  const auto job = submit("pausing");
+  ASSERT_TRUE(cluster_.wait_for_step(job, 25)) << cluster_.logs();
+  EXPECT_EQ(cluster_.submit({"pause", job}).code, 0);
+  ASSERT_TRUE(wait_for_workers(job, 0)) << cluster_.logs();
+  EXPECT_EQ(cluster_.role_pids(job, "server").size(), 2U);
+  kill_head_and_start_another();
+  EXPECT_EQ(cluster_.status(job).at("state"), "PAUSED");
+  EXPECT_EQ(cluster_.submit({"resume", job}).code, 0);
+  EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
+  EXPECT_EQ(cluster_.status(job).at("restarts"), 0);
+  EXPECT_GE(generations(job).back().second, 25U) << "it went back to a checkpoint\n" << cluster_.logs();
+  EXPECT_TRUE(cluster_.exported_weights(job) == weights) << cluster_.logs();
+}
+
 TEST_F(OwnerRequests, AJobThatWaitsIsPausedAndResumedWithoutEverStarting) {
   const auto large = cluster_.submit_job(write("large", 40, 4, 4));
   ASSERT_TRUE(wait_for_workers(large, 4)) << cluster_.logs();
