@@ -254,7 +254,7 @@ class Agent : public caf::event_based_actor {
 
   void stop_command(const StopCommand& order) {
     const auto found = workers_.find(order.worker);
-    if (found == workers_.end()) return report({order.worker, "was not running", true, true});
+    if (found == workers_.end()) return report({order.worker, "was not running", false, true});
     if (found->second.exited) return;  // the head will hear of it, or hear again
     spdlog::info("ends worker {} of job {}: {}", order.worker, found->second.job, order.why);
     spawner_.terminate(order.worker);

@@ -60,6 +60,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSized, job, total_steps, steps_per_epoch)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EvaluationRecorded, job, step, loss, metrics, majority_accuracy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointCommitted, job, step)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerCrashed, job, worker, in_a_row, retry_at_ms)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFinished, job, worker)
 
 namespace {
 
@@ -87,6 +88,8 @@ template <>
 constexpr const char* kTypeName<CheckpointCommitted> = "checkpoint_committed";
 template <>
 constexpr const char* kTypeName<WorkerCrashed> = "worker_crashed";
+template <>
+constexpr const char* kTypeName<RankFinished> = "rank_finished";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

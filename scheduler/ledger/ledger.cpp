@@ -95,6 +95,7 @@ bool Ledger::on(const Event&, const GenerationFormed& body) {
   job->generation = body.generation;
   job->members = body.members;
   job->servers = body.servers;
+  job->finished.clear();
   if (body.step > job->step) job->crashes_in_a_row = 0;
   job->step = std::max(job->step, body.step);
   return true;
@@ -154,6 +155,16 @@ bool Ledger::on(const Event&, const WorkerCrashed& body) {
   if (body.in_a_row != job->crashes_in_a_row) job->crash_bound = next_worker_;
   job->crashes_in_a_row = body.in_a_row;
   job->retry_at_ms = body.retry_at_ms;
+  return true;
+}
+
+bool Ledger::on(const Event&, const RankFinished& body) {
+  auto* job = active(body.job);
+  const auto is_in = [&](const auto& workers) {
+    return std::ranges::find(workers, body.worker) != workers.end();
+  };
+  if (job == nullptr || !is_in(job->members) || is_in(job->finished)) return false;
+  job->finished.push_back(body.worker);
   return true;
 }
 
@@ -244,6 +255,7 @@ json to_json(const JobRecord& job) {
           {"generation", job.generation},
           {"members", job.members},
           {"servers", job.servers},
+          {"finished", job.finished},
           {"gang_since", job.gang_since_ms},
           {"step", job.step},
           {"total_steps", job.total_steps},
@@ -273,6 +285,7 @@ JobRecord job_from(const json& from) {
   from.at("generation").get_to(job.generation);
   from.at("members").get_to(job.members);
   if (from.contains("servers")) from.at("servers").get_to(job.servers);
+  if (from.contains("finished")) from.at("finished").get_to(job.finished);
   if (from.contains("gang_since")) from.at("gang_since").get_to(job.gang_since_ms);
   from.at("step").get_to(job.step);
   from.at("total_steps").get_to(job.total_steps);

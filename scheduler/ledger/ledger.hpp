@@ -29,6 +29,7 @@ struct JobRecord {
   std::uint64_t generation = 0;
   std::vector<std::uint64_t> members;                  ///< workers of `generation`, in rank order
   std::vector<std::uint64_t> servers;                  ///< of `generation`
+  std::vector<std::uint64_t> finished = {};            ///< of a command's `members`: ended with exit code 0
   std::uint32_t workers = 0;                           ///< leased, but for those that are leaving
   std::int64_t gang_since_ms = 0;                      ///< when it last had none and got some
   std::uint64_t step = 0;                              ///< committed steps known to be reached
@@ -84,6 +85,7 @@ class Ledger {
   bool on(const Event& event, const EvaluationRecorded& body);
   bool on(const Event& event, const CheckpointCommitted& body);
   bool on(const Event& event, const WorkerCrashed& body);
+  bool on(const Event& event, const RankFinished& body);
   JobRecord* active(std::string_view job);
   void count_out(const Lease& lease);
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);
