@@ -101,7 +101,8 @@ json follow_job(ApiClient& api, const std::string& job, const Terminal& terminal
     const double now_s = seconds_since(begin);
     const bool ended = is_end_state(text_at(now, "state"));
     // What a program prints is what its user wants to see.
-    if (text_at(now, "kind") == "command") {
+    const bool is_command = text_at(now, "kind") == "command";
+    if (is_command) {
       if (moving) write_err(kClearLine);
       log.copy(api, job, ended, terminal, patience);
     }
@@ -116,7 +117,7 @@ json follow_job(ApiClient& api, const std::string& job, const Terminal& terminal
       write_err(std::string(kClearLine) + report.progress(terminal.width - 1));
     } else if (!lines.empty()) {
       last_line_s = now_s;
-    } else if (now_s - last_line_s >= kLineEvery_s && integer_at(now, "step") != last_step) {
+    } else if (!is_command && now_s - last_line_s >= kLineEvery_s && integer_at(now, "step") != last_step) {
       write_err(report.progress(std::nullopt) + "\n");
       last_line_s = now_s;
       last_step = integer_at(now, "step");

@@ -73,7 +73,7 @@ void FollowReport::observe_state(std::vector<std::string>& lines) {
 
 void FollowReport::observe_gang(std::vector<std::string>& lines) {
   const std::int64_t restarts = integer_at(job_, "restarts");
-  if (restarts > restarts_) {
+  if (restarts > restarts_ && !is_end_state(text_at(job_, "state"))) {
     lines.push_back(is_command(job_)
                         ? fmt::format("restart {}", restarts)
                         : fmt::format("workers were lost and replaced (restart {}), going on from step {}",

@@ -151,6 +151,7 @@ class Head : public caf::event_based_actor {
   void on_command_started(std::uint64_t worker, std::uint16_t port);
   void on_command_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
   void take_exit(std::uint64_t worker);
+  caf::actor sender_node();
   void stop_command(const std::string& job);
   /// Whether its gang should stay as it is for now, though it wants more workers.
   bool is_growth_untimely(const std::string& job) const;

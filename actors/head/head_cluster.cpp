@@ -286,8 +286,8 @@ std::string Head::log_prefix(const std::string& id, std::uint64_t worker) const 
 
 void Head::on_log(const messages::LogLines& lines) {
   const auto prefix = log_prefix(lines.job, lines.worker);
-  std::string text;
-  for (std::size_t at = 0; at < lines.text.size();) {
+  std::string text = prefix.empty() ? lines.text : std::string();  // to the byte
+  for (std::size_t at = 0; at < lines.text.size() && !prefix.empty();) {
     auto end = lines.text.find('\n', at);
     if (end == std::string::npos) end = lines.text.size();
     text += prefix;

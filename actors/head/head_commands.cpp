@@ -90,20 +90,32 @@ void Head::on_command_started(std::uint64_t worker, std::uint16_t port) {
 void Head::on_command_exited(const Lease& lease, const messages::WorkerExited& exited) {
   const auto job = jobs_.find(lease.job);
   last_end_ = exited.text;
+  job::CommandActions actions;
   if (job != jobs_.end() && job->second.command)
-    carry_out(lease.job, job->second.command->on_exited(lease.worker, exited.clean));
+    actions = job->second.command->on_exited(lease.worker, exited.clean);
+  const bool says_something = std::ranges::any_of(actions, [](const auto& action) {
+    return std::holds_alternative<job::RecordFinished>(action) ||
+           std::holds_alternative<job::CommandCrashed>(action) ||
+           std::holds_alternative<job::CommandDone>(action);
+  });
+  // Of one that was told to end nothing need be remembered, and its worker may be started again at once.
+  if (!says_something) send(sender_node(), messages::ExitTaken{lease.worker});
+  carry_out(lease.job, actions);
   // Of a job that has ended, or whose gang knows nothing of the process any more.
   const auto now = ledger_.leases().find(lease.worker);
   const bool is_over = now != ledger_.leases().end() && now->second.releasing;
   if (is_over) end_leases({lease.worker}, exited.text);
-  take_exit(lease.worker);
+  if (says_something) take_exit(lease.worker);
   schedule_soon();
+}
+
+caf::actor Head::sender_node() {
+  return caf::actor_cast<caf::actor>(current_sender());
 }
 
 /// The node keeps the news until a crash of the head can't lose it any more.
 void Head::take_exit(std::uint64_t worker) {
-  const auto node = caf::actor_cast<caf::actor>(current_sender());
-  when_durable([this, node, worker] { send(node, messages::ExitTaken{worker}); });
+  when_durable([this, node = sender_node(), worker] { send(node, messages::ExitTaken{worker}); });
 }
 
 /// The job has ended: what runs of it gets its time to end, and the rest of its slots are free.
@@ -152,7 +164,7 @@ void Head::act(const std::string& id, const job::StartProcess& action) {
   send(node->agent,
        messages::StartCommand{action.worker, id, record->directory, to_arguments(command),
                               environment_of(command, action, id, host_of(master->second.entry.address)),
-                              action.port == 0});
+                              record->spec.workers.max > 1, action.port == 0});
 }
 
 void Head::act(const std::string&, const job::StopProcess& action) {

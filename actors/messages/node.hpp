@@ -56,6 +56,7 @@ struct StartCommand {
   std::string directory;
   std::vector<std::string> arguments;
   std::vector<std::string> variables;  ///< `NAME=value`
+  bool whole_lines = false;            ///< its output mixes with that of others
   bool chooses_port = false;  ///< rank 0: the node chooses a free port, sets MASTER_PORT, and tells it
   bool operator==(const StartCommand&) const = default;
 };
@@ -133,7 +134,7 @@ auto inspect(I& f, StartWorker& x) {
 }
 template <class I>
 auto inspect(I& f, StartCommand& x) {
-  return f(x.worker, x.job, x.directory, x.arguments, x.variables, x.chooses_port);
+  return f(x.worker, x.job, x.directory, x.arguments, x.variables, x.whole_lines, x.chooses_port);
 }
 template <class I>
 auto inspect(I& f, StopCommand& x) {

@@ -231,6 +231,7 @@ class Agent : public caf::event_based_actor {
     running.job = order.job;
     running.is_command = true;
     running.start = ++starts_;
+    running.log = LogBuffer(order.whole_lines);
     auto variables = order.variables;
     if (order.chooses_port) {
       running.port = choose_port();
@@ -310,6 +311,8 @@ class Agent : public caf::event_based_actor {
     spdlog::info("worker {} of job {} ended: {}", exited.worker, found->second.job, report_of_exit.text);
     if (found->second.is_command) {
       found->second.end = std::move(report_of_exit);
+      found->second.log.close();
+      send_log(exited.worker, found->second);
       return report_command(found->second);
     }
     report(std::move(report_of_exit));

@@ -246,6 +246,16 @@ TEST_F(CommandJobs, RunFromTheCommandLine) {
   EXPECT_EQ(cluster_.submit({"export", "sh", "-o", (cluster_.path() / "model").string()}).code, 10);
 }
 
+TEST_F(CommandJobs, HaveTheirOutputKeptToTheByteOrByWholeLines) {
+  const auto alone = cluster_.submit({"--", "sh", "-c", "printf 'a'; sleep 0.3; printf 'b\\n\\nc'"});
+  EXPECT_EQ(alone.out, "ab\n\nc") << alone.err;
+  const auto id = cluster_.submit_job(job("workers: 2\nrun: printf a; sleep 0.3; printf 'b\\nc'\n"));
+  ASSERT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id);
+  auto lines = lines_of(log_of(id));
+  std::ranges::sort(lines);
+  EXPECT_EQ(lines, (std::vector<std::string>{"[rank 0] ab", "[rank 0] c", "[rank 1] ab", "[rank 1] c"}));
+}
+
 TEST_F(CommandJobs, HaveAllTheirOutputInTheLogWhenTheyHaveEnded) {
   const auto run = cluster_.submit({"--", "sh", "-c", "seq 1 100000"});
   EXPECT_EQ(run.code, 0) << run.err;
