@@ -58,6 +58,7 @@ void Head::ensure_master(const std::string& id, bool recovering) {
   options.gang.members = record->members;
   options.gang.server_members = record->servers;
   options.gang.recovering = recovering;
+  options.max_state_bytes = parts_.max_state_bytes;
   options.checkpoint_step = record->checkpoint_step;
   options.checkpoints = {parts_.fabric->self(), fabric::kHeadActor};
   const auto self = caf::actor_cast<caf::actor>(this);

@@ -282,7 +282,8 @@ class Master : public caf::event_based_actor {
   }
 
   void act(const AssignWorker& action) {
-    tell(action.worker, AssignJob{options_.job, options_.file, options_.directory, options_.text});
+    tell(action.worker,
+         AssignJob{options_.job, options_.file, options_.directory, options_.text, options_.max_state_bytes});
   }
   void act(const PauseWorker& action) { tell(action.worker, PauseGang{action.generation}); }
   /// Asks the worker for its state and saves it as a checkpoint, beside which nothing of the job goes on.

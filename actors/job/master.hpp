@@ -46,6 +46,7 @@ using MasterNote = std::variant<RecordGeneration, ShowPhase, KillWorker, FinishJ
 struct MasterOptions {
   std::string job, file, directory, text;
   Gang::Options gang;
+  std::uint64_t max_state_bytes = 0;  ///< a job with a larger state is refused
   std::uint64_t checkpoint_step = 0;
   fabric::ActorAddress checkpoints;           ///< answers `FetchState`
   std::function<void(MasterNote)> tell_head;  ///< called on the master's thread

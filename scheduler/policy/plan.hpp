@@ -18,6 +18,7 @@ struct NodeView {
   std::uint32_t slots = 0;
   std::uint64_t memory_bytes = 0;
   bool available = true;  ///< false: down or draining, nothing new is placed there
+  bool operator==(const NodeView&) const = default;
 };
 
 /// A process of a job that holds slots (a worker) or none, from the moment it is ordered until its process is
@@ -31,6 +32,7 @@ struct Lease {
   bool releasing = false;  ///< told to stop; counts as used, not as one of the job's workers
   Role role = Role::worker;
   std::string tenant = "default", queue = "default";  ///< of its job
+  bool operator==(const Lease&) const = default;
 };
 
 /// A job that wants workers.
@@ -45,6 +47,7 @@ struct Demand {
   bool preemptible = true;  ///< may be shrunk, and lose all its workers to a more urgent job
   bool is_young = false;    ///< its gang started less than `kMinimumRun` ago
   std::string tenant = "default", queue = "default";
+  bool operator==(const Demand&) const = default;
 };
 
 /// What the jobs of a tenant's queue have used lately, on average.

@@ -8,7 +8,7 @@
 namespace ds::scheduler {
 namespace {
 
-using simulator::pollux_traces;
+using simulator::kPolluxTraces;
 
 class DsPolicy : public ::testing::Test {
  protected:
@@ -87,7 +87,7 @@ TEST_F(DsPolicy, GivesTheEarlierOfEqualJobsMore) {
 }
 
 TEST_F(DsPolicy, IsFasterOnAverageThanPolluxIsPublishedToBe) {
-  NEEDS_POLLUX_TRACES();
+  NEEDS_PUBLISHED_TRACES(kPolluxTraces);
   for (const auto& [workload, pollux_s] :
        {std::pair{"1", 2088.76875}, {"2", 3322.94375}, {"3", 2188.49375}, {"6", 2446.13125}}) {
     const auto report = simulator::run_pollux("ds", std::string("load-1.0/workload-") + workload);

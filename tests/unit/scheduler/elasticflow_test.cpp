@@ -2,31 +2,22 @@
 
 #include <array>
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <string>
 
-#include "scheduler/simulator/command.hpp"
 #include "scheduler/simulator/csv_table.hpp"
 #include "scheduler/simulator/workload.hpp"
-#include "tests/unit/temporary_folder.hpp"
+#include "tests/unit/scheduler/family_test.hpp"
 
 namespace ds::simulator {
 namespace {
 
-std::filesystem::path elasticflow_traces() {
-  return std::filesystem::path(DS_SOURCE_DIR) / "../shared/traces/elasticflow-asplos23";
-}
-
-#define NEEDS_ELASTICFLOW_TRACES()                    \
-  if (!std::filesystem::exists(elasticflow_traces())) \
-  GTEST_SKIP() << "../shared/traces/elasticflow-asplos23 is not on this machine"
+constexpr const char* kTraces = "elasticflow-asplos23";
 
 constexpr const char* kSizes = "global_batch_size,1,2,4,8,16,32,64\n";
 constexpr const char* kFields = "job_id,submit_time,iteration,model_name,ddl,batch_size,num_gpu,duration\n";
 
 /// One model: a step a second on one slot, 1.5 on two, none on more.
-class ElasticFlow : public ::testing::Test {
+class ElasticFlow : public FamilyTest {
  protected:
   void SetUp() override {
     write("bert.csv", std::string(kSizes) + "8,1,1.5,nan,,0,nan,nan\n");
@@ -38,24 +29,7 @@ class ElasticFlow : public ::testing::Test {
     command_.as_json = true;
   }
 
-  std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(at(name)) << text; }
   void write_jobs(const std::string& lines) const { write("jobs", kFields + lines); }
-  nlohmann::json report() const {
-    const auto text = run(command_);
-    if (!text) {
-      ADD_FAILURE() << text.error().text;
-      return {};
-    }
-    return nlohmann::json::parse(*text);
-  }
-  std::string refusal() const {
-    const auto text = run(command_);
-    return text ? "accepted: " + *text : text.error().text;
-  }
-
-  TemporaryFolder folder_;
-  Command command_;
 };
 
 TEST_F(ElasticFlow, JobsMakeTheirStepsAtTheMeasuredRateAndDeadlinesCountFromTheSameClock) {
@@ -146,9 +120,9 @@ TEST_F(ElasticFlow, PoliciesThatNeedWhatTheTracesDontHaveAreRefused) {
 }
 
 TEST(ElasticFlowTraces, EveryJobAloneTakesItsPublishedDuration) {
-  NEEDS_ELASTICFLOW_TRACES();
-  const auto file = elasticflow_traces() / "elasticVpollux_e.csv";
-  const auto models = read_throughputs(elasticflow_traces() / "throughputs_T4");
+  NEEDS_PUBLISHED_TRACES(kTraces);
+  const auto file = published_traces(kTraces) / "elasticVpollux_e.csv";
+  const auto models = read_throughputs(published_traces(kTraces) / "throughputs_T4");
   ASSERT_TRUE(models) << models.error().text;
   const auto jobs = read_elasticflow_workload(file, *models);
   ASSERT_TRUE(jobs) << jobs.error().text;
@@ -164,9 +138,9 @@ TEST(ElasticFlowTraces, EveryJobAloneTakesItsPublishedDuration) {
 }
 
 TEST(ElasticFlowTraces, TheTablesOfBothKindsOfGpuAreRead) {
-  NEEDS_ELASTICFLOW_TRACES();
+  NEEDS_PUBLISHED_TRACES(kTraces);
   for (const auto& [folder, models] : {std::pair{"throughputs_T4", 6U}, std::pair{"throughputs_A100", 7U}}) {
-    const auto read = read_throughputs(elasticflow_traces() / folder);
+    const auto read = read_throughputs(published_traces(kTraces) / folder);
     ASSERT_TRUE(read) << read.error().text;
     EXPECT_EQ(read->size(), models);
   }

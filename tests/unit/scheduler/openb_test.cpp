@@ -1,32 +1,23 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 
-#include "scheduler/simulator/command.hpp"
 #include "scheduler/simulator/openb_trace.hpp"
 #include "scheduler/simulator/packing_simulation.hpp"
-#include "tests/unit/temporary_folder.hpp"
+#include "tests/unit/scheduler/family_test.hpp"
 
 namespace ds::simulator {
 namespace {
 
-std::filesystem::path openb_traces() {
-  return std::filesystem::path(DS_SOURCE_DIR) / "../shared/traces/openb-fgd-atc23";
-}
-
-#define NEEDS_OPENB_TRACES()                    \
-  if (!std::filesystem::exists(openb_traces())) \
-  GTEST_SKIP() << "../shared/traces/openb-fgd-atc23 is not on this machine"
+constexpr const char* kTraces = "openb-fgd-atc23";
 
 constexpr const char* kNodeFields = "sn,cpu_milli,memory_mib,gpu,model\n";
 constexpr const char* kPodFields = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec\n";
 
 /// Two nodes: one GPU of kind T4, two of kind G2.
-class Openb : public ::testing::Test {
+class Openb : public FamilyTest {
  protected:
   void SetUp() override {
     write_nodes("a,4000,8192,1,T4\nb,8000,8192,2,G2\n");
@@ -36,25 +27,8 @@ class Openb : public ::testing::Test {
     command_.as_json = true;
   }
 
-  std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(at(name)) << text; }
   void write_nodes(const std::string& lines) const { write("nodes", kNodeFields + lines); }
   void write_pods(const std::string& lines) const { write("pods", kPodFields + lines); }
-  nlohmann::json report() const {
-    const auto text = run(command_);
-    if (!text) {
-      ADD_FAILURE() << text.error().text;
-      return {};
-    }
-    return nlohmann::json::parse(*text);
-  }
-  std::string refusal() const {
-    const auto text = run(command_);
-    return text ? "accepted: " + *text : text.error().text;
-  }
-
-  TemporaryFolder folder_;
-  Command command_;
 };
 
 TEST_F(Openb, WhatFitsNowhereIsDroppedAndTheRestCounts) {
@@ -152,9 +126,9 @@ TEST_F(Openb, WhatDoesNotApplyIsRefused) {
 /// Means of ten orders, as published: FGD 95.39 %, BestFit 93.08, Random 87.47; one order is within 0.5 of
 /// its mean.
 TEST_F(Openb, AllocatesMoreOfTheGpusThanFgdIsPublishedToAndTheOthersDoAsPublished) {
-  NEEDS_OPENB_TRACES();
-  command_.profiles = (openb_traces() / "openb_node_list_gpu_node.csv").string();
-  command_.workload = (openb_traces() / "openb_pod_list_default.csv").string();
+  NEEDS_PUBLISHED_TRACES(kTraces);
+  command_.profiles = (published_traces(kTraces) / "openb_node_list_gpu_node.csv").string();
+  command_.workload = (published_traces(kTraces) / "openb_pod_list_default.csv").string();
   const auto allocated = [&](const char* policy) {
     command_.policy = policy;
     const auto result = report();

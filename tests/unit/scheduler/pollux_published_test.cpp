@@ -20,7 +20,7 @@ void PrintTo(const Published& published, std::ostream* out) {
 class PolluxPublished : public ::testing::TestWithParam<Published> {};
 
 TEST_P(PolluxPublished, AverageJobCompletionTimeIsOursToTheLastDigit) {
-  NEEDS_POLLUX_TRACES();
+  NEEDS_PUBLISHED_TRACES(kPolluxTraces);
   const Published& published = GetParam();
   const auto report = run_pollux(published.policy, published.workload);
   EXPECT_NEAR(report.at("average_jct_s").get<double>(), published.average_jct_s, 1e-5);

@@ -1,26 +1,17 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <string>
 
-#include "scheduler/simulator/command.hpp"
 #include "scheduler/simulator/shockwave_trace.hpp"
-#include "tests/unit/temporary_folder.hpp"
+#include "tests/unit/scheduler/family_test.hpp"
 
 namespace ds::simulator {
 namespace {
 
-std::filesystem::path shockwave_traces() {
-  return std::filesystem::path(DS_SOURCE_DIR) / "../shared/traces/shockwave-nsdi23";
-}
+constexpr const char* kTraces = "shockwave-nsdi23";
 
-#define NEEDS_SHOCKWAVE_TRACES()                    \
-  if (!std::filesystem::exists(shockwave_traces())) \
-  GTEST_SKIP() << "../shared/traces/shockwave-nsdi23 is not on this machine"
-
-class Shockwave : public ::testing::Test {
+class Shockwave : public FamilyTest {
  protected:
   void SetUp() override {
     command_.family = "shockwave";
@@ -30,26 +21,10 @@ class Shockwave : public ::testing::Test {
     command_.as_json = true;
   }
 
-  std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
   void write(const std::string& lines) const {
-    std::ofstream(at("epochs")) << "job,arrival_s,model,mode,gpus,epochs,batch_size,seconds_per_epoch\n"
-                                << lines;
+    FamilyTest::write(
+        "epochs", std::string("job,arrival_s,model,mode,gpus,epochs,batch_size,seconds_per_epoch\n") + lines);
   }
-  nlohmann::json report() const {
-    const auto text = run(command_);
-    if (!text) {
-      ADD_FAILURE() << text.error().text;
-      return {};
-    }
-    return nlohmann::json::parse(*text);
-  }
-  std::string refusal() const {
-    const auto text = run(command_);
-    return text ? "accepted: " + *text : text.error().text;
-  }
-
-  TemporaryFolder folder_;
-  Command command_;
 };
 
 TEST_F(Shockwave, JobsRunTheirEpochsAtTheSpeedOfEachOnTheSlotsTheyAskedFor) {
@@ -113,8 +88,8 @@ TEST_F(Shockwave, AJobThatTheClusterCannotHoldIsNamed) {
 }
 
 TEST_F(Shockwave, DsEndsSoonerOnAverageAndInAllAndFairerThanShockwaveIsPublishedTo) {
-  NEEDS_SHOCKWAVE_TRACES();
-  command_.workload = (shockwave_traces() / "trace-120jobs-epochs.csv").string();
+  NEEDS_PUBLISHED_TRACES(kTraces);
+  command_.workload = (published_traces(kTraces) / "trace-120jobs-epochs.csv").string();
   command_.policy = "ds";
   command_.cluster.reset();
   const auto result = report();

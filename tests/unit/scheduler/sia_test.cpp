@@ -1,28 +1,19 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <string>
 
-#include "scheduler/simulator/command.hpp"
 #include "scheduler/simulator/workload.hpp"
+#include "tests/unit/scheduler/family_test.hpp"
 #include "tests/unit/scheduler/simulator_profile.hpp"
-#include "tests/unit/temporary_folder.hpp"
 
 namespace ds::simulator {
 namespace {
 
-std::filesystem::path sia_traces() {
-  return std::filesystem::path(DS_SOURCE_DIR) / "../shared/traces/sia-sosp23";
-}
-
-#define NEEDS_SIA_TRACES()                    \
-  if (!std::filesystem::exists(sia_traces())) \
-  GTEST_SKIP() << "../shared/traces/sia-sosp23 is not on this machine"
+constexpr const char* kTraces = "sia-sosp23";
 
 /// The small application on two kinds of GPU: `slow` as it is, `fast` in half the time.
-class Sia : public ::testing::Test {
+class Sia : public FamilyTest {
  protected:
   void SetUp() override {
     write_small_profiles(folder_.path() / "profiles");
@@ -41,24 +32,6 @@ class Sia : public ::testing::Test {
     command_.cluster = "1x1:slow+1x1:fast";
     command_.as_json = true;
   }
-
-  std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(at(name)) << text; }
-  std::string refusal() const {
-    const auto text = run(command_);
-    return text ? "accepted: " + *text : text.error().text;
-  }
-  nlohmann::json report() const {
-    const auto text = run(command_);
-    if (!text) {
-      ADD_FAILURE() << text.error().text;
-      return {};
-    }
-    return nlohmann::json::parse(*text);
-  }
-
-  TemporaryFolder folder_;
-  Command command_;
 };
 
 TEST_F(Sia, AJobPaysItsModelsRestartAndRunsOnTheFasterKindAtThePaceOfARealRun) {
@@ -96,13 +69,14 @@ TEST_F(Sia, WhatDoesNotApplyIsRefused) {
 }
 
 TEST_F(Sia, OnTheTracesDsIsFasterThanPolluxIsPublishedToBe) {
-  NEEDS_SIA_TRACES();
-  command_.profiles = (sia_traces() / "profiles").string();
+  NEEDS_PUBLISHED_TRACES(kTraces);
+  command_.profiles = (published_traces(kTraces) / "profiles").string();
   command_.cluster.reset();
   double sum_s = 0;
   for (const char* workload : {"1", "2", "3", "6"}) {
     command_.workload =
-        (sia_traces() / "workloads/philly" / (std::string("workload-") + workload + ".csv")).string();
+        (published_traces(kTraces) / "workloads/philly" / (std::string("workload-") + workload + ".csv"))
+            .string();
     const auto result = report();
     EXPECT_EQ(result.at("jobs"), 160);
     sum_s += result.at("average_jct_s").get<double>();
