@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <caf/all.hpp>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -107,6 +108,7 @@ class Head : public caf::event_based_actor {
   void on_grace_over();
   void schedule_soon();
   void schedule();
+  void plan_and_carry_out();
   void end_leases(const std::vector<std::uint64_t>& workers, const std::string& why);
   std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease,
                                               const messages::WorkerExited& exited) const;
@@ -203,6 +205,7 @@ class Head : public caf::event_based_actor {
   std::uint64_t next_errand_ = std::uint64_t{1} << 63;  ///< never a lease's number
   bool in_grace_ = true;  ///< just started: nodes that are not back yet are waited for
   bool schedule_is_due_ = false;
+  std::chrono::steady_clock::time_point scheduled_at_{};
   bool is_compacting_ = false;
 
   std::uint64_t appended_ = 0;                                           ///< commits handed to the journal

@@ -15,6 +15,7 @@ using namespace scheduler;
 /// A worker that something outside its job ended (a machine's operator, the kernel) says little about the
 /// job, but a job that is killed for ever must not start for ever.
 constexpr std::uint32_t kMaxOutsideKillsInARow = 20;
+constexpr std::chrono::milliseconds kPlanPause{5};  ///< between the end of a plan and the next
 constexpr std::int64_t kBackoffMs = 5'000;
 constexpr std::int64_t kMaxBackoffMs = 300'000;
 
@@ -321,12 +322,20 @@ void Head::kill_worker(std::uint64_t worker, const std::string& why) {
 void Head::schedule_soon() {
   if (schedule_is_due_) return;
   schedule_is_due_ = true;
-  // Events that arrive together are planned for together.
-  delayed_send(this, std::chrono::milliseconds(5), Run{[](Head& head) { head.schedule(); }});
+  // Events that arrive together are planned for together; one that comes alone doesn't wait for others.
+  const auto rest = scheduled_at_ + kPlanPause - std::chrono::steady_clock::now();
+  Run plan{[](Head& head) { head.schedule(); }};
+  if (rest.count() <= 0) return send(this, std::move(plan));
+  delayed_send(this, rest, std::move(plan));
 }
 
 void Head::schedule() {
   schedule_is_due_ = false;
+  plan_and_carry_out();
+  scheduled_at_ = std::chrono::steady_clock::now();
+}
+
+void Head::plan_and_carry_out() {
   std::vector<NodeView> views;
   for (const auto& [name, node] : nodes_) {
     views.push_back({name, node.entry.slots, node.entry.memory_bytes, node.strangers.empty()});
