@@ -215,6 +215,36 @@ TEST_F(CommandJobs, GoOnWhileTheHeadIsKilledAndAreNotStartedTwice) {
   EXPECT_EQ(text_of(cluster_.path() / "work/ends"), "1\n");
 }
 
+TEST_F(CommandJobs, DoNotStartARankThatIsThroughAgainBecauseTheHeadIsKilled) {
+  const auto id =
+      cluster_.submit_job(job("workers: 2\nrun: |\n  echo $RANK >> ranks\n  [ $RANK = 0 ] && exit 0\n"
+                              "  while [ ! -e go ]; do sleep 0.1; done\n"));
+  ASSERT_TRUE(cluster_.wait_for_state(id, "RUNNING")) << cluster_.logs();
+  ASSERT_TRUE(wait_until([&] { return lines_of(text_of(cluster_.path() / "work/ranks")).size() == 2; }));
+  cluster_.head().kill_and_wait();
+  cluster_.start_head();
+  ASSERT_TRUE(cluster_.wait_for_nodes(1)) << cluster_.logs();
+  std::ofstream(cluster_.path() / "work/go") << "\n";
+  EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id) << cluster_.logs();
+  EXPECT_EQ(lines_of(text_of(cluster_.path() / "work/ranks")).size(), 2U);
+}
+
+TEST_F(CommandJobs, AreNeitherLostNorStartedTwiceThoughTheHeadIsKilledAgainAndAgain) {
+  const auto file = job("run: echo $DS_JOB >> runs; sleep 0.2\n");
+  std::set<std::string> ids;
+  for (int i = 0; i < 40; ++i) ids.insert(cluster_.submit_job(file));
+  const auto runs = [&] { return lines_of(text_of(cluster_.path() / "work/runs")); };
+  for (std::size_t kills = 1; kills <= 4; ++kills) {
+    EXPECT_TRUE(wait_until([&] { return runs().size() >= 6 * kills; })) << cluster_.logs();
+    cluster_.head().kill_and_wait();
+    cluster_.start_head();
+  }
+  for (const auto& id : ids) EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id);
+  const auto all = runs();
+  EXPECT_EQ(all.size(), ids.size());
+  EXPECT_EQ(std::set<std::string>(all.begin(), all.end()), ids);
+}
+
 TEST_F(CommandJobs, StartAgainWithMoreWorkersWhenThereAreSlots) {
   const auto id =
       cluster_.submit_job(job("workers: {min: 1, max: 3}\nrun: |\n  echo $WORLD_SIZE >> sizes\n"
