@@ -101,6 +101,7 @@ static void from_json(const nlohmann::json& json, WorkerCrashed& x) {
   json.at("retry_at_ms").get_to(x.retry_at_ms);
   x.early_on = json.value("early_on", std::string());  // nobody looked at that before
 }
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFinished, job, worker)
 
 namespace {
 
@@ -146,6 +147,8 @@ template <>
 constexpr const char* kTypeName<WorkersScaled> = "workers_scaled";
 template <>
 constexpr const char* kTypeName<NodeQuarantined> = "node_quarantined";
+template <>
+constexpr const char* kTypeName<RankFinished> = "rank_finished";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

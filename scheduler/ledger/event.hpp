@@ -162,6 +162,13 @@ struct NodeUndrained {
   bool operator==(const NodeUndrained&) const = default;
 };
 
+/// A rank of a `command` job's gang ended with exit code 0 while others run on.
+struct RankFinished {
+  std::string job;
+  std::uint64_t worker = 0;
+  bool operator==(const RankFinished&) const = default;
+};
+
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
 /// thing.
 struct Event {
@@ -169,7 +176,7 @@ struct Event {
       std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
                    CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
                    PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached, JobRetried,
-                   PriorityChanged, WorkersScaled, NodeQuarantined>;
+                   PriorityChanged, WorkersScaled, NodeQuarantined, RankFinished>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -108,6 +108,7 @@ bool Ledger::on(const Event&, const GenerationFormed& body) {
   job->generation = body.generation;
   job->members = body.members;
   job->servers = body.servers;
+  job->finished.clear();
   if (body.step > job->step) job->crashes_in_a_row = 0;
   job->step = std::max(job->step, body.step);
   return true;
@@ -237,6 +238,16 @@ bool Ledger::on(const Event& event, const WorkerCrashed& body) {
     if (early_crashes_.size() >= kMaxEarlyCrashes) early_crashes_.erase(early_crashes_.begin());
     early_crashes_.push_back({body.early_on, body.job, event.at_ms});
   }
+  return true;
+}
+
+bool Ledger::on(const Event&, const RankFinished& body) {
+  auto* job = active(body.job);
+  const auto is_in = [&](const auto& workers) {
+    return std::ranges::find(workers, body.worker) != workers.end();
+  };
+  if (job == nullptr || !is_in(job->members) || is_in(job->finished)) return false;
+  job->finished.push_back(body.worker);
   return true;
 }
 

@@ -36,6 +36,7 @@ json to_json(const JobRecord& job) {
           {"generation", job.generation},
           {"members", job.members},
           {"servers", job.servers},
+          {"finished", job.finished},
           {"gang_since", job.gang_since_ms},
           {"step", job.step},
           {"total_steps", job.total_steps},
@@ -69,6 +70,7 @@ JobRecord job_from(const json& from) {
   from.at("generation").get_to(job.generation);
   from.at("members").get_to(job.members);
   if (from.contains("servers")) from.at("servers").get_to(job.servers);
+  if (from.contains("finished")) from.at("finished").get_to(job.finished);
   if (from.contains("gang_since")) from.at("gang_since").get_to(job.gang_since_ms);
   from.at("step").get_to(job.step);
   from.at("total_steps").get_to(job.total_steps);

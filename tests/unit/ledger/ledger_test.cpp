@@ -376,6 +376,22 @@ TEST(Ledger, LetsTheNewestCheckpointNeverGetOlder) {
   EXPECT_EQ(ledger.find("intents-1")->checkpoint_step, 200U);
 }
 
+TEST(Ledger, KnowsWhichRanksOfACommandAreThroughUntilTheNextGeneration) {
+  Ledger ledger;
+  ASSERT_TRUE(
+      ledger.apply(event(JobSubmitted{"a", "", "a.yaml", "/", "kind: command\nrun: x\nworkers: 2\n"})));
+  EXPECT_FALSE(ledger.apply(event(RankFinished{"a", 1}))) << "it is no member";
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"a", 1, {1, 2}, 0})));
+  ASSERT_TRUE(ledger.apply(event(RankFinished{"a", 1})));
+  EXPECT_FALSE(ledger.apply(event(RankFinished{"a", 1})));
+  const auto restored = Ledger::restore(ledger.snapshot());
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->find("a")->finished, std::vector<std::uint64_t>{1});
+  EXPECT_EQ(restored->find("a")->spec.command->script, "x");
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"a", 2, {1, 2}, 0})));
+  EXPECT_TRUE(ledger.find("a")->finished.empty());
+}
+
 TEST(Event, ComesBackFromItsText) {
   const std::vector<Event::Body> bodies{
       submitted("a", "k"),
@@ -399,6 +415,7 @@ TEST(Event, ComesBackFromItsText) {
       PriorityChanged{"a", 17},
       WorkersScaled{"a", 2, 3},
       NodeQuarantined{"n", "workers crash"},
+      RankFinished{"a", 17},
   };
   ASSERT_EQ(bodies.size(), 1 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
