@@ -27,6 +27,8 @@ struct Arguments {
   std::string file;
   std::string tenants;
   std::string job;
+  std::string node;
+  std::string value;
   std::string export_format = "torchscript";
   std::string export_file;
   std::string audit_folder;
@@ -117,6 +119,18 @@ class CommandLine {
     return subcommand;
   }
 
+  void add_change(const std::string& verb, const std::string& description) {
+    add_for_job(verb, description,
+                [this, verb](const auto& context) { return change_job(context, arguments_.job, verb); });
+  }
+
+  void add_for_node(const std::string& verb, const std::string& description) {
+    auto* subcommand = add(verb, description, [this, verb](const auto& context) {
+      return change_node(context, arguments_.node, verb);
+    });
+    subcommand->add_option("NODE", arguments_.node, "the node's name")->required();
+  }
+
   void add_patience(CLI::App* subcommand) {
     subcommand
         ->add_option("--patience", arguments_.patience_s, "seconds that the head may be away while following")
@@ -142,6 +156,8 @@ class CommandLine {
                      [this](const auto& context) { return take_down(context, arguments_.purge); });
     down->add_flag("--purge", arguments_.purge, "remove jobs and checkpoints too");
     add("nodes", "list the nodes", list_nodes);
+    add_for_node("drain", "let workers leave a node, with their work, and start nothing new there");
+    add_for_node("undrain", "let a node take workers again, after a drain or a quarantine");
     add("tenants", "list the tenants' queues: what they may use and use", list_tenants);
   }
 
@@ -165,8 +181,20 @@ class CommandLine {
     });
     logs->add_flag("-f,--follow", arguments_.follow, "go on until the job has ended");
     add_patience(logs);
-    add_for_job("cancel", "stop a job for good",
-                [this](const auto& context) { return cancel_job(context, arguments_.job); });
+    add_change("cancel", "stop a job for good");
+    add_change("pause", "stop a job for a while; its state is saved and its slots are free for others");
+    add_change("resume", "let a paused job go on from where it stopped");
+    add_change("retry", "try a job that failed or was cancelled again, from its newest checkpoint");
+    add_for_job(
+        "priority", "make a job more or less urgent",
+        [this](const auto& context) { return set_priority(context, arguments_.job, arguments_.value); })
+        ->add_option("VALUE", arguments_.value,
+                     "low, normal, high, critical or a number; larger is more urgent")
+        ->required();
+    add_for_job("scale", "change with how many workers a job runs",
+                [this](const auto& context) { return scale_job(context, arguments_.job, arguments_.value); })
+        ->add_option("MIN:MAX", arguments_.value, "or one number for both; at most workers.max of its file")
+        ->required();
     add_for_job("checkpoints", "list a job's checkpoints",
                 [this](const auto& context) { return list_checkpoints(context, arguments_.job); });
     add_for_job("why", "say what keeps a job waiting",

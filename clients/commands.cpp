@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "clients/api_client.hpp"
 #include "clients/audit.hpp"
@@ -44,6 +46,29 @@ ExitCode show(const CommandContext& context, const std::string& path, const Form
   ApiClient api(find_head(context.head));
   const json answer = api.get(path);
   context.json ? write_json(answer) : write_out(format(answer));
+  return ExitCode::done;
+}
+
+/// A whole number of at most nine digits.
+std::optional<std::uint32_t> parse_count(const std::string& text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || text.size() > 9) return std::nullopt;
+  return value;
+}
+
+/// Asks for a change of a job and shows the job.
+ExitCode ask_for_change(const CommandContext& context, const std::string& job, const std::string& verb,
+                        const json& body) {
+  ApiClient api(find_head(context.head));
+  const json answer = api.post(job_path(job, "/" + verb), body);
+  if (context.json) {
+    write_json(answer);
+  } else {
+    write_out(printable_line(text_at(answer, "name") + " " + text_at(answer, "id") + ": " +
+                             text_at(answer, "state")) +
+              "\n");
+  }
   return ExitCode::done;
 }
 
@@ -144,15 +169,36 @@ ExitCode show_logs(const CommandContext& context, const std::string& job, bool f
   return ExitCode::done;
 }
 
-ExitCode cancel_job(const CommandContext& context, const std::string& job) {
+ExitCode change_job(const CommandContext& context, const std::string& job, const std::string& verb) {
+  return ask_for_change(context, job, verb, json::object());
+}
+
+ExitCode set_priority(const CommandContext& context, const std::string& job, const std::string& value) {
+  const auto number = parse_count(value);
+  return ask_for_change(context, job, "priority", {{"priority", number ? json(*number) : json(value)}});
+}
+
+ExitCode scale_job(const CommandContext& context, const std::string& job, const std::string& workers) {
+  const std::size_t colon = workers.find(':');
+  const auto min = parse_count(workers.substr(0, colon));
+  const auto max = colon == std::string::npos ? min : parse_count(workers.substr(colon + 1));
+  if (!min || !max) {
+    throw Failure(ExitCode::usage, "usage",
+                  "expected MIN:MAX or a number of workers, got " + printable_line(workers),
+                  "such as 2 or 1:4");
+  }
+  return ask_for_change(context, job, "scale", {{"min", *min}, {"max", *max}});
+}
+
+ExitCode change_node(const CommandContext& context, const std::string& node, const std::string& verb) {
+  if (node.empty())
+    throw Failure(ExitCode::usage, "usage", "the node's name is empty", "ds-submit nodes shows them");
   ApiClient api(find_head(context.head));
-  const json answer = api.post(job_path(job, "/cancel"), json::object());
+  const json answer = api.post("/api/v1/nodes/" + encode_segment(node) + "/" + verb, json::object());
   if (context.json) {
     write_json(answer);
   } else {
-    write_out(printable_line(text_at(answer, "name") + " " + text_at(answer, "id") + ": " +
-                             text_at(answer, "state")) +
-              "\n");
+    write_out(printable_line(text_at(answer, "id") + ": " + text_at(answer, "state")) + "\n");
   }
   return ExitCode::done;
 }

@@ -45,7 +45,10 @@ class Master : public caf::event_based_actor {
     set_down_handler([this](caf::down_msg& down) { on_down(down.source); });
     delayed_send(this, kTick, Tick{});
     return {
-        [this](const LeasesChanged& changed) { on_leases(changed.leases); },
+        [this](const LeasesChanged& changed) {
+          gang_.set_min_workers(changed.min_workers);
+          on_leases(changed.leases);
+        },
         [this](const GenerationDurable& durable) { carry_out(gang_.on_recorded(durable.generation, now())); },
         [this](const CheckpointDamaged& damaged) { gang_.reset_checkpoint(damaged.step); },
         [this](const EndJob&) { end(); },

@@ -19,6 +19,7 @@ namespace ds::job {
 
 struct LeasesChanged {
   std::vector<GangLease> leases;
+  std::uint32_t min_workers = 1;  ///< without which the gang does not train
 };
 struct GenerationDurable {
   std::uint64_t generation = 0;

@@ -16,7 +16,10 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
       use_minimum_(use_nothing_),
       short_(tenants.queues.size()),
       partial_(tenants.queues.size()),
-      growable_(tenants.queues.size()) {
+      growable_(tenants.queues.size()),
+      shrinkable_(tenants.queues.size()),
+      preemptible_(tenants.queues.size()),
+      claimants_(tenants.queues.size()) {
   for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
     if (capacity_.node(node).available) {
       ++totals_.available;
@@ -117,6 +120,7 @@ void GangPlanner::count_leases(const Job& job, bool more) {
   if (job.elsewhere > 0) {
     more ? elsewhere_ += job.elsewhere : elsewhere_ -= job.elsewhere;
     set_total_slots();
+    is_stale_ = tenants_.has_tenants();
   }
   if (job.is_occupant)
     more ? void(occupants_.insert(job.demand.job)) : void(occupants_.erase(job.demand.job));
@@ -124,28 +128,46 @@ void GangPlanner::count_leases(const Job& job, bool more) {
 }
 
 void GangPlanner::enter(Job& job) {
-  if (tenants_.has_tenants()) wanted_.insert(&job);
+  job.is_pending = !job.demand.held && is_feasible(job) && is_allowed(job);
+  if (job.is_pending && tenants_.has_tenants()) claimants_[job.queue].insert(&job);
   if (job.workers > 0) running_.insert(&job);
   if (job.workers < job.needed) {
-    short_[job.queue].insert(&job);
-    if (job.workers == 0) return;
-    partial_[job.queue].insert(&job);
-    ++partial_count_;
+    job.is_pending ? short_[job.queue].insert(&job) : impossible_.insert(&job);
+    if (job.workers > 0) stalled_.insert(&job);
+    if (job.workers > 0 && job.is_pending) partial_[job.queue].insert(&job);
   } else if (job.workers < job.demand.workers.max) {
     growable_[job.queue][job.size].emplace(growth_rank(job), &job);
   }
+  if (!job.demand.preemptible || newest_on_available_node(job) == nullptr) return;
+  preemptible_[job.queue][job.demand.priority].insert(&job);
+  if (job.workers > job.needed)
+    shrinkable_[job.queue][{job.demand.priority, job.size}].emplace(growth_rank(job), &job);
 }
 
 void GangPlanner::leave(Job& job) {
-  wanted_.erase(&job);
-  running_.erase(&job);
-  short_[job.queue].erase(&job);
-  partial_count_ -= partial_[job.queue].erase(&job);
-  Growable& growable = growable_[job.queue];
-  const auto of_size = growable.find(job.size);
-  if (of_size == growable.end()) return;
-  of_size->second.erase(growth_rank(job));
-  if (of_size->second.empty()) growable.erase(of_size);
+  for (Jobs* jobs :
+       {&running_, &stalled_, &impossible_, &short_[job.queue], &partial_[job.queue], &claimants_[job.queue]})
+    jobs->erase(&job);
+  if (job.guaranteed_levels > 0) std::erase(guaranteed_, &job);
+  const auto take_out = [&](auto& groups, const auto& group, const auto& key) {
+    const auto found = groups.find(group);
+    if (found == groups.end()) return;
+    found->second.erase(key);
+    if (found->second.empty()) groups.erase(found);
+  };
+  take_out(growable_[job.queue], job.size, growth_rank(job));
+  take_out(preemptible_[job.queue], job.demand.priority, &job);
+  take_out(shrinkable_[job.queue], std::pair(job.demand.priority, job.size), growth_rank(job));
+}
+
+/// What is pending depends on the slots that queues may lend, and so on workers on nodes that are away.
+void GangPlanner::enter_again() {
+  for (auto& [id, job] : jobs_) {
+    if (!job->is_wanted) continue;
+    leave(*job);
+    enter(*job);
+  }
+  is_stale_ = false;
 }
 
 void GangPlanner::count_minimum(const Job& job, bool more) {
@@ -156,15 +178,18 @@ void GangPlanner::count_minimum(const Job& job, bool more) {
 }
 
 void GangPlanner::count_guarantees() {
-  std::vector<MinimumClaim> claims;
-  claims.reserve(wanted_.size());
-  for (const Job* job : wanted_)
-    claims.push_back({job->queue, std::uint64_t{job->needed} * job->size.slots, is_pending(*job)});
-  const auto levels = count_guaranteed_levels(tenants_, claims);
-  std::size_t i = 0;
-  for (Job* job : wanted_) job->guaranteed_levels = levels[i++];
+  for (Job* job : guaranteed_) job->guaranteed_levels = 0;
+  guaranteed_.clear();
+  std::vector<ClaimLine<Jobs::const_iterator>> lines;
+  for (const Jobs& jobs : claimants_) lines.push_back({jobs.begin(), jobs.end()});
+  const auto slots_of = [](const Job& job) { return std::uint64_t{job.needed} * job.size.slots; };
+  for_each_guaranteed(tenants_, std::move(lines), Before(), slots_of, [&](Job& job, std::size_t levels) {
+    job.guaranteed_levels = levels;
+    guaranteed_.push_back(&job);
+  });
 }
 
+/// Whether its queue could ever allow the job's minimum.
 bool GangPlanner::is_allowed(const Job& job) const {
   return job.has_queue && !use_nothing_.find_limit(job.queue, std::uint64_t{job.needed} * job.size.slots);
 }
@@ -174,6 +199,7 @@ bool GangPlanner::is_available(const Lease& lease) const {
   return node != Capacity::kUnknownNode && capacity_.node(node).available;
 }
 
+/// Whether the job could have its minimum if it were alone on the available nodes.
 bool GangPlanner::is_feasible(const Job& job) const {
   return count_alone(job, false, job.size) >= job.needed;
 }

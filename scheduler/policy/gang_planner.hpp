@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ext/pb_ds/assoc_container.hpp>
+#include <ext/pb_ds/tree_policy.hpp>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,19 +42,20 @@ class GangPlanner {
     WorkerSize size;
     std::uint32_t needed = 1;  ///< `workers.min`, at least 1
     std::size_t queue = TenantTree::kRoot;
-    bool has_queue = true;                    ///< false: its tenant is not known any more
-    bool is_occupant = false;                 ///< holds room on available nodes
-    std::uint64_t elsewhere = 0;              ///< slots that it has on nodes that are away
-    std::uint32_t started = 0;                ///< live workers when the plan began
-    std::size_t guaranteed_levels = 0;        ///< of its minimum
-    std::uint32_t workers = 0;                ///< live ones, plus placed, minus released
-    std::uint32_t kept = 0;                   ///< workers that room is kept for beyond those
-    std::vector<const Lease*> live;           ///< newest first; released ones are taken out
+    bool has_queue = true;              ///< false: its tenant is not known any more
+    bool is_occupant = false;           ///< holds room on available nodes
+    std::uint64_t elsewhere = 0;        ///< slots that it has on nodes that are away
+    std::uint32_t started = 0;          ///< live workers when the plan began
+    bool is_pending = true;             ///< neither held nor impossible: waits for its turn, or for slots
+    std::size_t guaranteed_levels = 0;  ///< of its minimum; as of the last plan's beginning
+    std::uint32_t workers = 0;          ///< live ones, plus placed, minus released
+    std::uint32_t kept = 0;             ///< workers that room is kept for beyond those
+    std::vector<const Lease*> live;     ///< newest first; released ones are taken out
     std::map<std::size_t, std::uint32_t> at;  ///< workers on each node that has any
     std::uint32_t at_unknown_nodes = 0;       ///< workers on nodes that are not listed
     bool was_shrunk = false;                  ///< lost workers in this plan
     bool is_touched = false;                  ///< changed in this plan
-    bool is_told = false;                     ///< facts are kept of why it waits
+    bool is_released_from = false;            ///< the same by releases, even if they were taken back
   };
   /// By priority, the larger first, then in the order of submission; the order of ids decides between equals.
   struct Before {
@@ -61,10 +64,13 @@ class GangPlanner {
              std::tie(a->demand.priority, b->demand.order, b->demand.job);
     }
   };
-  using Jobs = std::set<Job*, Before>;
+  /// Knows how many come before one, too.
+  using Jobs = __gnu_pbds::tree<Job*, __gnu_pbds::null_type, Before, __gnu_pbds::rb_tree_tag,
+                                __gnu_pbds::tree_order_statistics_node_update>;
   /// Priority (the larger first), workers (the fewer first), order, id: who grows first.
   using GrowthRank = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t, std::string_view>;
-  using Growable = std::map<WorkerSize, std::map<GrowthRank, Job*>>;
+  using ByWorkers = std::map<GrowthRank, Job*>;
+  using Growable = std::map<WorkerSize, ByWorkers>;
 
   GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants);
 
@@ -79,11 +85,13 @@ class GangPlanner {
   void begin();
   Plan end();
 
-  /// Jobs of a queue that lacked workers of their minimum when the plan began, and of these those that had
-  /// some.
+  /// Pending jobs of a queue that lacked workers of their minimum when the plan began, and of these those
+  /// that had some.
   const Jobs& short_of(std::size_t queue) const { return short_[queue]; }
   const Jobs& partial_of(std::size_t queue) const { return partial_[queue]; }
-  bool has_partial_gangs() const { return partial_count_ > 0; }
+  /// Jobs that lacked some and are not pending.
+  const Jobs& impossible() const { return impossible_; }
+  bool has_partial_gangs() const { return !stalled_.empty(); }
   /// Jobs of a queue that had their minimum and less than their maximum when the plan began, by size of
   /// worker.
   const Growable& growable_of(std::size_t queue) const { return growable_[queue]; }
@@ -94,12 +102,6 @@ class GangPlanner {
   }
   const Job* find(const std::string& job) const;
 
-  /// Whether the job could have its minimum if it were alone on the available nodes.
-  bool is_feasible(const Job& job) const;
-  /// Whether its queue could ever allow the job's minimum.
-  bool is_allowed(const Job& job) const;
-  /// Neither held nor impossible: it waits for its turn, or for slots.
-  bool is_pending(const Job& job) const { return !job.demand.held && is_feasible(job) && is_allowed(job); }
   /// The queue whose limit `count` more workers would pass, once all that is releasing is gone; none: they
   /// are allowed.
   std::optional<std::size_t> find_limit(const Job& job, std::uint32_t count) const;
@@ -170,7 +172,10 @@ class GangPlanner {
   void enter(Job& job);
   void leave(Job& job);
   void set_total_slots();
+  void enter_again();
   void count_guarantees();
+  bool is_feasible(const Job& job) const;
+  bool is_allowed(const Job& job) const;
   std::uint64_t count_alone(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
   bool is_available(const Lease& lease) const;
   Job& job_of(const Lease& lease) const { return *jobs_.at(lease.job); }
@@ -198,10 +203,13 @@ class GangPlanner {
   bool take_workers(const Job& job, std::uint32_t count, Taken& taken, MayShrink may_take);
   bool finish(Job& job, std::uint32_t count, Taken& taken);
   template <class MayShrink>
+  Job* choose_richest(const Job& beneficiary, const Lack& lack, MayShrink may_take);
+  template <class MayShrink>
   Job* choose_victim(const Job& beneficiary, const Lack& lack, MayShrink may_take);
   bool is_stalled_before(const Job& job, const Job& beneficiary) const;
   bool may_shrink(const Job& job, const Job& beneficiary) const;
   bool may_ever_preempt(const Job& job, const Job& beneficiary) const;
+  std::vector<Job*> ever_preemptible(const Job& beneficiary) const;
   bool is_entitled(const Job& beneficiary, const Job& other, std::uint32_t count) const;
   const Lease* newest_on_available_node(const Job& job) const;
   void drop_needless(const Job& job, std::uint32_t count, std::vector<const Lease*>& chosen);
@@ -225,18 +233,24 @@ class GangPlanner {
   QueueUse use_later_;
   QueueUse use_minimum_;
   std::unordered_map<std::string, std::unique_ptr<Job>> jobs_;
-  Jobs running_;                       ///< that had live workers when the plan began
-  Jobs wanted_;                        ///< all that want workers; kept with tenants only
+  /// When the plan began: jobs with live workers, gangs that lacked some of theirs, jobs that lacked some and
+  /// were not pending.
+  Jobs running_, stalled_, impossible_;
   std::vector<Jobs> short_, partial_;  ///< by queue
   std::vector<Growable> growable_;     ///< by queue
-  std::size_t partial_count_ = 0;
+  /// By queue: jobs that could lose a worker, by priority and size of worker; and all of theirs, by priority.
+  std::vector<std::map<std::pair<std::uint32_t, WorkerSize>, ByWorkers>> shrinkable_;
+  std::vector<std::map<std::uint32_t, Jobs>> preemptible_;
+  std::vector<Jobs> claimants_;      ///< by queue: pending jobs, started or not; kept with tenants only
+  std::vector<Job*> guaranteed_;     ///< with levels
+  bool is_stale_ = false;            ///< what queues could ever allow has changed
   std::uint64_t elsewhere_ = 0;      ///< slots that jobs have on nodes that are away
   std::uint64_t releasing_ = 0;      ///< workers
   std::set<std::string> occupants_;  ///< jobs that hold room on available nodes
   mutable CountBySize alone_, alone_undrained_;
 
   std::vector<Step> steps_;
-  std::vector<Job*> touched_;
+  std::vector<Job*> touched_, released_from_;
   std::vector<std::string> newly_occupying_;
   std::map<const Job*, std::vector<const Lease*>> given_up_;  ///< by jobs that were released as a whole
   std::map<std::pair<const Job*, std::size_t>, std::size_t> placement_of_;  ///< by job and node

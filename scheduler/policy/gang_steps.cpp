@@ -6,6 +6,7 @@
 namespace ds::scheduler {
 
 void GangPlanner::begin() {
+  if (is_stale_) enter_again();
   if (tenants_.has_tenants()) count_guarantees();
 }
 
@@ -15,10 +16,11 @@ Plan GangPlanner::end() {
     steps_.pop_back();
   }
   for (Job* job : touched_) {
-    job->was_shrunk = job->is_touched = job->is_told = false;
+    job->was_shrunk = job->is_touched = job->is_released_from = false;
     job->kept = 0;
   }
   touched_.clear();
+  released_from_.clear();
   for (const std::string& job : newly_occupying_) occupants_.erase(job);
   newly_occupying_.clear();
   given_up_.clear();
@@ -111,6 +113,8 @@ void GangPlanner::reserve(Job& job, std::uint32_t count) {
 
 void GangPlanner::release(Job& victim, const Lease& lease) {
   touch(victim);
+  if (!victim.is_released_from) released_from_.push_back(&victim);
+  victim.is_released_from = true;
   do_release(victim, lease);
   steps_.push_back({Step::Kind::released, &victim, 0, &lease});
 }
@@ -175,6 +179,7 @@ void GangPlanner::undo(const Step& step) {
 WaitFacts GangPlanner::facts_of(const Job& job) const {
   const WorkerSize without_memory{job.size.slots, 0};
   WaitFacts facts;
+  facts.job = job.demand.job;
   facts.workers = job.workers;
   facts.needed = job.needed;
   facts.slots = job.size.slots;
@@ -195,6 +200,7 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   if (const auto never = use_nothing_.find_limit(job.queue, all)) {
     facts.quota = quota_of(job, *never);
     facts.quota->is_for_ever = true;
+    facts.quota->users.clear();  // it would pass the limit without them as well
   } else if (const auto limit = find_limit(job, job.needed - job.workers)) {
     facts.quota = quota_of(job, *limit);
   } else if (const auto now = use_now_.find_limit(job.queue, missing)) {

@@ -104,27 +104,64 @@ bool GangPlanner::is_entitled(const Job& beneficiary, const Job& other, std::uin
          use_later_.fits_guarantee(meeting.a_side, std::uint64_t{count} * beneficiary.size.slots);
 }
 
+std::vector<GangPlanner::Job*> GangPlanner::ever_preemptible(const Job& beneficiary) const {
+  std::vector<Job*> found;
+  for (std::size_t queue = 0; queue < preemptible_.size(); ++queue) {
+    const std::size_t depth = tenants_[tenants_.meet(beneficiary.queue, queue).at].depth;
+    if (queue != beneficiary.queue && beneficiary.guaranteed_levels <= depth) continue;
+    for (const auto& [priority, jobs] : preemptible_[queue]) {
+      if (queue == beneficiary.queue && priority >= beneficiary.demand.priority) break;
+      for (Job* job : jobs) {
+        if (may_ever_preempt(*job, beneficiary)) found.push_back(job);
+      }
+    }
+  }
+  return found;
+}
+
 std::size_t GangPlanner::count_too_young(const Job& job) const {
   if (job.demand.priority >= kCriticalPriority) return 0;
-  const auto count = std::ranges::count_if(
-      running_, [&](const Job* other) { return other->demand.is_young && may_ever_preempt(*other, job); });
+  const auto count =
+      std::ranges::count_if(ever_preemptible(job), [](const Job* other) { return other->demand.is_young; });
   return static_cast<std::size_t>(count);
 }
 
-/// The stalled gang of the lowest rank; else, of the jobs that may be shrunk, the one with the most workers,
-/// the last of equals.
+/// Of the jobs that may be shrunk, the one with the most workers, the last of equals.
+template <class MayShrink>
+GangPlanner::Job* GangPlanner::choose_richest(const Job& beneficiary, const Lack& lack, MayShrink may_take) {
+  Job* richest = nullptr;
+  const auto consider = [&](Job* job) {
+    if (!helps(*job, lack) || !may_take(*job)) return;
+    if (richest == nullptr || richest->workers < job->workers ||
+        (richest->workers == job->workers && Before()(richest, job)))
+      richest = job;
+  };
+  for (const auto& groups : shrinkable_) {
+    for (const auto& [group, jobs] : groups) {
+      // What may be taken is the same for all of a group: its richest stands for it. One that has lost
+      // workers stands for itself.
+      const auto first = std::find_if(jobs.rbegin(), jobs.rend(), [&](const auto& entry) {
+        return entry.second != &beneficiary && !entry.second->is_released_from;
+      });
+      if (first != jobs.rend()) consider(first->second);
+    }
+  }
+  for (Job* job : released_from_) {
+    if (job != &beneficiary && newest_on_available_node(*job) != nullptr) consider(job);
+  }
+  return richest;
+}
+
+/// The stalled gang of the lowest rank; else a job that may be shrunk.
 template <class MayShrink>
 GangPlanner::Job* GangPlanner::choose_victim(const Job& beneficiary, const Lack& lack, MayShrink may_take) {
   Job* stalled = nullptr;
-  Job* richest = nullptr;
-  for (Job* job : running_) {
-    if (job->workers == 0 || job == &beneficiary || !helps(*job, lack) ||
-        newest_on_available_node(*job) == nullptr)
-      continue;
-    if (is_stalled_before(*job, beneficiary)) stalled = job;
-    if (may_take(*job) && (richest == nullptr || job->workers >= richest->workers)) richest = job;
+  for (Job* job : stalled_) {
+    if (job != &beneficiary && helps(*job, lack) && newest_on_available_node(*job) != nullptr &&
+        is_stalled_before(*job, beneficiary))
+      stalled = job;
   }
-  return stalled != nullptr ? stalled : richest;
+  return stalled != nullptr ? stalled : choose_richest(beneficiary, lack, may_take);
 }
 
 const Lease* GangPlanner::newest_on_available_node(const Job& job) const {

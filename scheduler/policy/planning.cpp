@@ -50,9 +50,7 @@ void Planning::serve_minimums() {
   }
 }
 
-/// Jobs that can't start now, whatever is free, keep nobody else from starting: their time is not known, and
-/// it may never come. Of a queue that is kept back only started gangs are served: they may be what others
-/// wait for.
+/// Of a queue that is kept back only started gangs are served: they may be what others wait for.
 Planning::Job* Planning::next_short(std::size_t queue) {
   Cursor& cursor = cursors_[queue];
   const GangPlanner::Jobs& all = planner_.short_of(queue);
@@ -61,9 +59,7 @@ Planning::Job* Planning::next_short(std::size_t queue) {
     cursor.is_behind = true;
     cursor.next = cursor.next == all.end() ? started.end() : started.lower_bound(*cursor.next);
   }
-  const auto end = cursor.is_behind ? started.end() : all.end();
-  while (cursor.next != end && !planner_.is_pending(**cursor.next)) ++cursor.next;
-  return cursor.next == end ? nullptr : *cursor.next;
+  return cursor.next == (cursor.is_behind ? started.end() : all.end()) ? nullptr : *cursor.next;
 }
 
 /// Gives the job its minimum, or keeps what it was compared with.
@@ -91,7 +87,8 @@ std::vector<const Planning::Job*> Planning::waiting() const {
     if (job->workers < job->needed) found.push_back(job);
   };
   for (std::size_t queue = 0; queue < tenants_.queues.size(); ++queue)
-    std::ranges::for_each(planner_.short_of(queue), look_at);
+    for (const Job* job : planner_.short_of(queue)) look_at(job);
+  for (const Job* job : planner_.impossible()) look_at(job);
   for (const Job* job : planner_.touched()) {
     if (job->started >= job->needed) look_at(job);  // it is preempted in this plan
   }
@@ -99,41 +96,48 @@ std::vector<const Planning::Job*> Planning::waiting() const {
 }
 
 std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
-  std::vector<const Job*> asked(jobs.begin(), jobs.end());
-  std::ranges::sort(asked, [](const Job* a, const Job* b) {
-    return a->queue != b->queue ? a->queue < b->queue : GangPlanner::Before()(a, b);
-  });
+  std::vector<std::vector<const Job*>> served(tenants_.queues.size());
+  for (const Job* job : planner_.touched()) {
+    if (job->started < job->needed && job->workers >= job->needed) served[job->queue].push_back(job);
+  }
+  for (auto& in_queue : served) std::ranges::sort(in_queue, GangPlanner::Before());
   std::vector<Wait> waits;
-  Ahead ahead;
-  GangPlanner::Jobs::const_iterator next;
-  for (std::size_t i = 0; i < asked.size(); ++i) {
-    const Job& job = *asked[i];
-    const GangPlanner::Jobs& line = planner_.short_of(job.queue);
-    if (i == 0 || asked[i - 1]->queue != job.queue) {
-      ahead = {};
-      next = line.begin();
-    }
-    for (; next != line.end() && GangPlanner::Before()(*next, &job); ++next) {
-      const Job& other = **next;
-      if (other.workers >= other.needed || !planner_.is_pending(other)) continue;
-      if (other.demand.priority != ahead.priority) ahead.more_urgent = ahead.jobs;
-      ahead.priority = other.demand.priority;
-      ++ahead.jobs;
-      if (ahead.names.size() < kMaxBlockingJobs) ahead.names.push_back(other.demand.job);
-    }
-    if (job.workers >= job.needed) continue;
-    const auto told = told_.find(&job);
-    WaitFacts facts = told != told_.end() ? told->second : planner_.facts_of(job);
-    if (told == told_.end() && planner_.is_pending(job)) describe_line(job, ahead, facts);
-    waits.push_back({job.demand.job, explain_wait(facts)});
+  for (const Job* job : jobs) {
+    if (job->workers >= job->needed) continue;
+    const auto told = told_.find(job);
+    WaitFacts facts = told != told_.end() ? told->second : planner_.facts_of(*job);
+    if (job->is_pending && (told == told_.end() || job->workers > 0))
+      describe_queue(*job, served[job->queue], facts);
+    if (job->is_pending && told == told_.end()) describe_line(*job, facts);
+    waits.push_back({job->demand.job, explain_wait(facts)});
   }
   return waits;
 }
 
-void Planning::describe_line(const Job& job, const Ahead& ahead, WaitFacts& facts) const {
-  facts.ahead = ahead.jobs;
-  facts.ahead_by_priority = ahead.priority == job.demand.priority ? ahead.more_urgent : ahead.jobs;
-  facts.ahead_names = ahead.names;
+/// `served`: jobs of its queue that have had their minimum since the plan began.
+void Planning::describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const {
+  const GangPlanner::Jobs& line = planner_.short_of(job.queue);
+  const auto count_before = [&](Job& one) {
+    const auto gone = std::ranges::lower_bound(served, &one, GangPlanner::Before()) - served.begin();
+    return line.order_of_key(&one) - static_cast<std::size_t>(gone);
+  };
+  Job place;  // its own in the line, then that of the first of its priority
+  place.demand.priority = job.demand.priority;
+  place.demand.order = job.demand.order;
+  place.demand.job = job.demand.job;
+  facts.ahead = count_before(place);
+  place.demand.order = 0;
+  place.demand.job.clear();
+  facts.ahead_by_priority = count_before(place);
+  for (auto one = line.begin(); facts.ahead_names.size() < std::min(facts.ahead, kMaxBlockingJobs); ++one) {
+    if ((*one)->workers < (*one)->needed) facts.ahead_names.push_back((*one)->demand.job);
+  }
+}
+
+void Planning::describe_line(const Job& job, WaitFacts& facts) const {
+  for (const Job* first : line_.blockers(job.queue)) {
+    if (first != &job) facts.first.push_back({first->demand.job, explain_wait(told_.at(first))});
+  }
   facts.turn = line_.describe_turn(job);
   if (!facts.turn) return;
   facts.turn->first_share = shares_.of(planner_.minimums(), line_.first_before(job.queue)->queue);
@@ -143,7 +147,7 @@ void Planning::describe_line(const Job& job, const Ahead& ahead, WaitFacts& fact
 /// A job that has just been shrunk would get back what it gave, and what one that can't be shrunk takes now
 /// could never be had back by a job that waits for slots.
 bool Planning::may_grow(const Job& job) const {
-  const bool blocks = !job.demand.preemptible && kept_back_from_ >= job.demand.priority;
+  const bool blocks = !job.demand.preemptible && kept_back_ && *kept_back_ >= job.demand.priority;
   return job.workers >= job.needed && job.workers + job.kept < job.demand.workers.max && !job.demand.held &&
          !job.was_shrunk && job.has_queue && !blocks;
 }
@@ -167,7 +171,7 @@ void Planning::grow() {
   // not.
   for (Job* job : waiting_for_slots_) {
     planner_.promise(*job);
-    kept_back_from_ = std::max(kept_back_from_, job->demand.priority);
+    kept_back_ = std::max(kept_back_.value_or(0), job->demand.priority);
   }
   const std::size_t queues = tenants_.queues.size();
   std::vector<std::map<WorkerSize, Growing>> growing(queues);

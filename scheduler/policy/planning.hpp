@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <queue>
 #include <span>
 #include <string>
@@ -44,17 +45,12 @@ class Planning {
     std::priority_queue<Job*, std::vector<Job*>, Later> changed;  ///< in this plan
     bool is_closed = false;                                       ///< there is no room for any of them
   };
-  struct Ahead {  ///< jobs of a queue that wait, before one of them
-    std::size_t jobs = 0, more_urgent = 0;
-    std::uint32_t priority = 0;
-    std::vector<std::string> names;  ///< the first few
-  };
-
   Job* next_short(std::size_t queue);
   void serve_minimum(Job& job);
   bool may_grow(const Job& job) const;
   Job* next_growing(std::map<WorkerSize, Growing>& growing) const;
-  void describe_line(const Job& job, const Ahead& ahead, WaitFacts& facts) const;
+  void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
+  void describe_line(const Job& job, WaitFacts& facts) const;
 
   GangPlanner& planner_;
   const TenantTree& tenants_;
@@ -62,8 +58,8 @@ class Planning {
   WaitingLine line_;
   std::vector<Cursor> cursors_;  ///< by queue
   std::vector<Job*> waiting_for_slots_;
-  std::map<const Job*, WaitFacts> told_;  ///< of jobs whose turn came, as it was then
-  std::uint32_t kept_back_from_ = 0;      ///< jobs that can't be shrunk don't grow up to this priority
+  std::map<const Job*, WaitFacts> told_;    ///< of jobs whose turn came, as it was then
+  std::optional<std::uint32_t> kept_back_;  ///< up to this priority jobs that can't be shrunk don't grow
 };
 
 }  // namespace ds::scheduler

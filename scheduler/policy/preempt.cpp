@@ -18,12 +18,11 @@ std::uint64_t slots_of(std::span<const Lease* const> leases) {
 }  // namespace
 
 std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job) {
-  std::vector<Job*> found;
-  for (Job* other : running_) {
+  std::vector<Job*> found = ever_preemptible(job);
+  std::erase_if(found, [&](const Job* other) {
     const bool old_enough = !other->demand.is_young || job.demand.priority >= kCriticalPriority;
-    if (old_enough && may_ever_preempt(*other, job) && newest_on_available_node(*other) != nullptr)
-      found.push_back(other);
-  }
+    return !old_enough || newest_on_available_node(*other) == nullptr;
+  });
   return found;
 }
 

@@ -33,6 +33,16 @@ const WaitingLine::Job* WaitingLine::first_before(std::size_t queue) const {
   }
 }
 
+std::vector<const WaitingLine::Job*> WaitingLine::blockers(std::size_t queue) const {
+  std::vector<const Job*> found;
+  for (std::size_t above = queue;; above = tenants_[above].parent) {
+    for (const Job* job : lines_[above].some) {
+      if (found.size() < kMaxBlockers) found.push_back(job);
+    }
+    if (above == TenantTree::kRoot) return found;
+  }
+}
+
 std::optional<TurnFacts> WaitingLine::describe_turn(const Job& job) const {
   const Job* first = first_before(job.queue);
   if (first == nullptr) return std::nullopt;

@@ -23,6 +23,8 @@ class WaitingLine {
   bool is_behind(std::size_t queue) const;
   /// The job of another queue that was first to keep this one back; null: none.
   const Job* first_before(std::size_t queue) const;
+  /// Those that keep back what is below this queue, the first few.
+  std::vector<const Job*> blockers(std::size_t queue) const;
   /// Which jobs of other queues keep this one back; shares are left to the caller. None: none do.
   std::optional<TurnFacts> describe_turn(const Job& job) const;
 

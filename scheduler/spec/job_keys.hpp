@@ -38,10 +38,10 @@ inline constexpr auto kCommon = std::to_array<Known>({
     {"gang", kOnly, "true"},
     {"placement", kOnly, "pack"},
     {"secrets", kNotYet},
-    {"time_limit", kNotYet},
+    {"time_limit"},
     {"deadline", kNotYet},
-    {"start_after", kNotYet},
-    {"depends_on", kNotYet},
+    {"start_after"},
+    {"depends_on"},
     {"restart"},
     {"retention", kNotYet},
 });
