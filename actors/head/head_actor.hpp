@@ -111,6 +111,7 @@ class Head : public caf::event_based_actor {
   void on_grace_over();
   void schedule_soon();
   void schedule();
+  void plan_and_carry_out();
   /// What crashed there says that a node is at fault.
   void quarantine_nodes();
   /// Jobs whose `time_limit` is over save their last step and end.
@@ -123,7 +124,6 @@ class Head : public caf::event_based_actor {
   void add_departures(const scheduler::PlanWithDepartures& planned,
                       std::vector<scheduler::Event>& events) const;
   std::vector<std::uint64_t> departing_servers() const;
-  void plan_and_carry_out();
   void end_leases(const std::vector<std::uint64_t>& workers, const std::string& why);
   std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease,
                                               const messages::WorkerExited& exited) const;

@@ -26,16 +26,16 @@ std::string worker_text(std::uint64_t worker) {
 
 }  // namespace
 
+std::int64_t Head::backoff_ms(std::uint32_t crashes_in_a_row) {
+  return std::min(kMaxBackoffMs, kBackoffMs << std::min(crashes_in_a_row - 1, 10U));
+}
+
 /// Whether a process that a node brings along is needed: also to leave by itself, with what it holds.
 bool Head::may_stay(std::uint64_t worker, const std::string& node) const {
   const auto found = ledger_.leases().find(worker);
   if (found == ledger_.leases().end() || found->second.node != node) return false;
   const Lease& lease = found->second;
   return !lease.releasing || (!lease.at_once && !is_end(ledger_.find(lease.job)->state));
-}
-
-std::int64_t Head::backoff_ms(std::uint32_t crashes_in_a_row) {
-  return std::min(kMaxBackoffMs, kBackoffMs << std::min(crashes_in_a_row - 1, 10U));
 }
 
 void Head::on_node_hello(const messages::NodeHello& hello) {

@@ -58,11 +58,16 @@ void Head::ensure_command(const std::string& id, bool recovering) {
   auto& job = jobs_[id];
   if (job.command) return;
   const auto* record = ledger_.find(id);
-  job::CommandGang::Options options{record->wanted().min, record->generation, {}, {}};
+  job::CommandGang::Options options{record->generation, {}, {}, {}};
   if (recovering) {
     options.members = record->members;
     options.finished = record->finished;
     job.command_since_ms = now_ms();
+  }
+  for (const auto& lease : ledger_.leases_of(id)) {
+    const auto& members = options.members;
+    if (lease.releasing && std::ranges::find(members, lease.worker) == members.end())
+      options.leaving.push_back(lease.worker);
   }
   job.command.emplace(std::move(options));
   tell_leases(id);
@@ -75,7 +80,7 @@ void Head::tell_command_leases(const std::string& id) {
   for (const auto& lease : ledger_.leases_of(id)) {
     leases.push_back({lease.worker, lease.node, lease.releasing});
   }
-  carry_out(id, job->second.command->set_leases(leases));
+  carry_out(id, job->second.command->set_leases(leases, ledger_.find(id)->wanted().min));
 }
 
 void Head::on_command_started(std::uint64_t worker, std::uint16_t port) {
@@ -136,7 +141,7 @@ bool Head::is_growth_untimely(const std::string& id) const {
   const Job& job = jobs_.at(id);
   if (!job.command) return false;
   const auto* record = ledger_.find(id);
-  if (record->workers == 0 || record->spec.workers.min == record->spec.workers.max) return false;
+  if (record->workers == 0 || record->wanted().min == record->wanted().max) return false;
   return !job.command->is_running() || job.command->has_finished_members() ||
          now_ms() - job.command_since_ms < kGrowthPause_ms;
 }
@@ -186,7 +191,8 @@ void Head::act(const std::string& id, const job::ShowRunning& action) {
 }
 
 void Head::act(const std::string& id, const job::ShowRestart& action) {
-  if (is_waiting(ledger_.find(id)->state)) return;
+  const auto* record = ledger_.find(id);
+  if (has_no_gang(record->state) || record->time_is_up) return;  // it leaves for good
   set_state(id, JobState::resizing, gang_text(id), action.why + "; its program starts again");
 }
 
@@ -216,7 +222,7 @@ void Head::act(const std::string& id, const job::CommandCrashed& action) {
     events.push_back(event(gang_text(id), "another rank has crashed", LeaseReleasing{other.worker}));
   }
   const auto again = fmt::format("{}; it starts again in {} s", words, backoff_ms(in_a_row) / 1000);
-  if (!is_waiting(record->state))
+  if (!has_no_gang(record->state))
     events.push_back(event(by, again, JobStateChanged{id, JobState::resizing, again}));
   spdlog::info("job {}: {}", id, again);
   commit(std::move(events));

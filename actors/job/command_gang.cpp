@@ -6,15 +6,18 @@
 namespace ds::job {
 
 CommandGang::CommandGang(Options options)
-    : options_(std::move(options)), generation_(options_.generation), order_(options_.members) {
+    : generation_(options.generation),
+      order_(std::move(options.members)),
+      leaving_(options.leaving.begin(), options.leaving.end()) {
   if (order_.empty()) return;
   stage_ = Stage::running;
   all_ordered_ = true;
-  finished_ = {options_.finished.begin(), options_.finished.end()};
+  finished_ = {options.finished.begin(), options.finished.end()};
   for (const auto worker : order_) members_[worker] = {!finished_.contains(worker), false};
 }
 
-CommandActions CommandGang::set_leases(const std::vector<CommandLease>& leases) {
+CommandActions CommandGang::set_leases(const std::vector<CommandLease>& leases, std::uint32_t min_workers) {
+  min_workers_ = min_workers;
   leases_.clear();
   for (const auto& lease : leases) {
     leases_[lease.worker] = lease;
@@ -149,7 +152,7 @@ void CommandGang::free_idle(CommandActions& actions) const {
   if (stage_ == Stage::recording) return;  // the order to start may be on its way
   for (const auto& [worker, lease] : leases_) {
     const auto member = members_.find(worker);
-    const bool runs = member != members_.end() && member->second.alive;
+    const bool runs = (member != members_.end() && member->second.alive) || leaving_.contains(worker);
     if (lease.releasing && !runs) actions.emplace_back(FreeLease{worker});
   }
 }
@@ -165,7 +168,7 @@ void CommandGang::gather(CommandActions& actions) {
   order_.clear();
   finished_.clear();
   nodes_.clear();
-  if (stay.empty() || stay.size() < options_.min_workers) return;
+  if (stay.empty() || stay.size() < min_workers_) return;
   // By node, the nodes by their first worker.
   std::map<std::string, std::uint64_t> first;
   for (const auto worker : stay) first.try_emplace(leases_[worker].node, worker);

@@ -81,17 +81,17 @@ using CommandActions = std::vector<CommandAction>;
 class CommandGang {
  public:
   struct Options {
-    std::uint32_t min_workers = 1;
     std::uint64_t generation = 0;         ///< newest recorded; 0: none
     std::vector<std::uint64_t> members;   ///< of it; their processes may run: a new head takes the job back
     std::vector<std::uint64_t> finished;  ///< members that ended with exit code 0
+    std::vector<std::uint64_t> leaving;   ///< further workers whose processes may be ending still
   };
 
   explicit CommandGang(Options options);
 
-  /// The ledger's leases of this job, as a whole, whenever they change. The process of a member that is not
-  /// in it is gone.
-  CommandActions set_leases(const std::vector<CommandLease>& leases);
+  /// The ledger's leases of this job, as a whole, whenever they change, and how many it needs at least. The
+  /// process of a member that is not in it is gone.
+  CommandActions set_leases(const std::vector<CommandLease>& leases, std::uint32_t min_workers);
   CommandActions on_recorded(std::uint64_t generation);
   /// The process runs: just started, or known to a node that a new head meets. `port`: chosen for rank 0.
   CommandActions on_started(std::uint64_t worker, std::uint16_t port);
@@ -119,12 +119,13 @@ class CommandGang {
   bool is_held(std::uint64_t worker) const;
   StartProcess order_for(std::size_t rank) const;
 
-  Options options_;
+  std::uint32_t min_workers_ = 1;
   Stage stage_ = Stage::gathering;
   std::uint64_t generation_ = 0;
   std::vector<std::uint64_t> order_;  ///< members by rank
   std::map<std::uint64_t, Member> members_;
   std::set<std::uint64_t> finished_;
+  std::set<std::uint64_t> leaving_;  ///< whoever ends their leases is told of their exits
   std::map<std::uint64_t, CommandLease> leases_;
   std::map<std::uint64_t, std::string> nodes_;  ///< of members, also of those that are lost
   std::uint16_t port_ = 0;

@@ -130,6 +130,8 @@ constexpr const char* kTypeName<CheckpointCommitted> = "checkpoint_committed";
 template <>
 constexpr const char* kTypeName<WorkerCrashed> = "worker_crashed";
 template <>
+constexpr const char* kTypeName<RankFinished> = "rank_finished";
+template <>
 constexpr const char* kTypeName<PauseRequested> = "pause_requested";
 template <>
 constexpr const char* kTypeName<ResumeRequested> = "resume_requested";
@@ -147,8 +149,6 @@ template <>
 constexpr const char* kTypeName<WorkersScaled> = "workers_scaled";
 template <>
 constexpr const char* kTypeName<NodeQuarantined> = "node_quarantined";
-template <>
-constexpr const char* kTypeName<RankFinished> = "rank_finished";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

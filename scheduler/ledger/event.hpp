@@ -117,6 +117,13 @@ struct WorkerCrashed {
   bool operator==(const WorkerCrashed&) const = default;
 };
 
+/// A rank of a `command` job's gang ended with exit code 0 while others run on.
+struct RankFinished {
+  std::string job;
+  std::uint64_t worker = 0;
+  bool operator==(const RankFinished&) const = default;
+};
+
 /// The job has run for as long as its `time_limit` allows: nothing of it starts any more, and it has failed
 /// when its last worker is gone.
 struct TimeLimitReached {
@@ -160,13 +167,6 @@ struct NodeQuarantined {
 struct NodeUndrained {
   std::string node;
   bool operator==(const NodeUndrained&) const = default;
-};
-
-/// A rank of a `command` job's gang ended with exit code 0 while others run on.
-struct RankFinished {
-  std::string job;
-  std::uint64_t worker = 0;
-  bool operator==(const RankFinished&) const = default;
 };
 
 /// One change of state, with who made it and why: the audit record and the journal's record are the same

@@ -34,8 +34,8 @@ struct JobRecord {
   std::uint64_t generation = 0;
   std::vector<std::uint64_t> members;                  ///< workers of `generation`, in rank order
   std::vector<std::uint64_t> servers;                  ///< of `generation`
-  std::optional<WorkerCount> scaled;                   ///< by its owner
   std::vector<std::uint64_t> finished = {};            ///< of a command's `members`: ended with exit code 0
+  std::optional<WorkerCount> scaled;                   ///< by its owner
   std::uint32_t workers = 0;                           ///< leased, but for those that are leaving
   std::int64_t gang_since_ms = 0;                      ///< when it last had none and got some
   std::int64_t ran_before_ms = 0;                      ///< for how long it had some before that
@@ -132,6 +132,7 @@ class Ledger {
   bool on(const Event& event, const EvaluationRecorded& body);
   bool on(const Event& event, const CheckpointCommitted& body);
   bool on(const Event& event, const WorkerCrashed& body);
+  bool on(const Event& event, const RankFinished& body);
   bool on(const Event& event, const PauseRequested& body);
   bool on(const Event& event, const ResumeRequested& body);
   bool on(const Event& event, const NodeDrained& body);
@@ -141,9 +142,6 @@ class Ledger {
   bool on(const Event& event, const JobRetried& body);
   bool on(const Event& event, const PriorityChanged& body);
   bool on(const Event& event, const WorkersScaled& body);
-  bool on(const Event& event, const RankFinished& body);
-  std::string job_of(const Event& event) const;
-  void index(const JobRecord& job);
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
   void count_out(const Lease& lease, std::int64_t at_ms);

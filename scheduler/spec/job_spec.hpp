@@ -48,12 +48,12 @@ struct JobSpec {
   bool preemptible = true;                   ///< may be shrunk, and lose its workers to a more urgent job
   Resources resources;
   WorkerCount workers;
+  std::uint32_t restart_limit = 3;      ///< crashes in a row without a committed step before the job fails
+  std::optional<CommandSpec> command;   ///< of a `command` job, which has nothing of what follows
   std::int64_t start_after_ms = 0;      ///< it starts so long after its submission at the earliest
   std::int64_t start_at_ms = 0;         ///< and not before this moment (Unix time); 0: none is given
   std::vector<std::string> depends_on;  ///< ids or names of jobs that must have succeeded before it starts
   std::int64_t time_limit_ms = 0;       ///< it has failed when it has run for so long; 0: no limit
-  std::uint32_t restart_limit = 3;     ///< crashes in a row without a committed step before the job fails
-  std::optional<CommandSpec> command;  ///< of a `command` job, which has nothing of what follows
   DataSpec data;
   ModelSpec model;
   std::vector<LossTerm> loss{LossTerm{}};  ///< at least one

@@ -129,12 +129,8 @@ class Slurm:
                 raise Failure(f"Slurm did not get there within {seconds} s")
             time.sleep(0.05)
 
-    def by_command(self):
-        for _ in range(JOBS):
-            self._run("sbatch", "-Q", "-o", "/dev/null", "--wrap", "true")
-        self._wait(lambda: not self._run("squeue", "-h").strip(), PATIENCE)
-
     def array(self):
+        """One submit: what costs Slurm least."""
         self._run("sbatch", "-Q", "-o", "/dev/null", f"--array=0-{JOBS - 1}", "--wrap", "true")
         self._wait(lambda: not self._run("squeue", "-h").strip(), PATIENCE)
 
@@ -167,5 +163,4 @@ def cases(programs, _seconds):
         Contender("ours", "ds, ds-submit each", ours(Ours.by_command)),
         Contender("peer", "slurm, an array", slurm("", Slurm.array)),
         Contender("peer", "slurm, an array, tuned", slurm(SLURM_TUNED, Slurm.array)),
-        Contender("peer", "slurm, sbatch each, tuned", slurm(SLURM_TUNED, Slurm.by_command)),
     ], must=MUST)]

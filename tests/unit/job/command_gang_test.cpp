@@ -37,8 +37,8 @@ std::vector<CommandLease> leases(const Numbers& workers, const Numbers& releasin
 
 /// A gang whose processes all run.
 CommandGang running_gang(const Numbers& workers, std::uint32_t min_workers = 1) {
-  CommandGang gang({min_workers, 0, {}, {}});
-  const auto recorded = of_kind<RecordCommand>(gang.set_leases(leases(workers)));
+  CommandGang gang({});
+  const auto recorded = of_kind<RecordCommand>(gang.set_leases(leases(workers), min_workers));
   EXPECT_EQ(recorded.size(), 1U);
   gang.on_recorded(recorded.front().generation);
   for (const auto worker : recorded.front().members) gang.on_started(worker, 11'000);
@@ -47,9 +47,9 @@ CommandGang running_gang(const Numbers& workers, std::uint32_t min_workers = 1) 
 }
 
 TEST(CommandGang, StartsWhenItsMinimumIsThereAndDurable) {
-  CommandGang gang({2, 0, {}, {}});
-  EXPECT_TRUE(gang.set_leases(leases({1})).empty());
-  const auto recorded = of_kind<RecordCommand>(gang.set_leases(leases({1, 3})));
+  CommandGang gang({});
+  EXPECT_TRUE(gang.set_leases(leases({1}), 2).empty());
+  const auto recorded = of_kind<RecordCommand>(gang.set_leases(leases({1, 3}), 2));
   ASSERT_EQ(recorded.size(), 1U);
   EXPECT_EQ(recorded[0].members, (Numbers{1, 3}));
   EXPECT_TRUE(gang.alive().empty());
@@ -61,8 +61,8 @@ TEST(CommandGang, StartsWhenItsMinimumIsThereAndDurable) {
 }
 
 TEST(CommandGang, RanksFollowEachOtherOnANode) {
-  CommandGang gang({4, 0, {}, {}});
-  const auto recorded = of_kind<RecordCommand>(gang.set_leases(leases({1, 2, 3, 5})));
+  CommandGang gang({});
+  const auto recorded = of_kind<RecordCommand>(gang.set_leases(leases({1, 2, 3, 5}), 4));
   ASSERT_EQ(recorded.size(), 1U);
   EXPECT_EQ(recorded[0].members, (Numbers{1, 3, 5, 2}));
   const auto first = of_kind<StartProcess>(gang.on_recorded(1));
@@ -91,18 +91,18 @@ TEST(CommandGang, StopsAllWhenOneCrashesAndWaitsForItsLeases) {
   ASSERT_EQ(crashed.size(), 1U);
   EXPECT_EQ(crashed[0].rank, 2U);
   EXPECT_EQ(workers_of<StopProcess>(actions), (Numbers{1, 3}));
-  EXPECT_TRUE(gang.set_leases(leases({}, {1, 3})).empty());
+  EXPECT_TRUE(gang.set_leases(leases({}, {1, 3}), 1).empty());
   EXPECT_TRUE(of_kind<CommandCrashed>(gang.on_exited(1, false)).empty()) << "it was told to end";
-  gang.set_leases(leases({}, {3}));
+  gang.set_leases(leases({}, {3}), 1);
   gang.on_exited(3, true);
-  const auto again = of_kind<RecordCommand>(gang.set_leases(leases({4})));
+  const auto again = of_kind<RecordCommand>(gang.set_leases(leases({4}), 1));
   ASSERT_EQ(again.size(), 1U);
   EXPECT_EQ(again[0].generation, 2U);
 }
 
 TEST(CommandGang, StartsAgainTogetherWhenAWorkerComes) {
   auto gang = running_gang({1, 2});
-  const auto actions = gang.set_leases(leases({1, 2, 3}));
+  const auto actions = gang.set_leases(leases({1, 2, 3}), 1);
   EXPECT_EQ(workers_of<StopProcess>(actions), (Numbers{1, 2}));
   EXPECT_TRUE(gang.on_exited(1, false).empty());
   const auto recorded = of_kind<RecordCommand>(gang.on_exited(2, false));
@@ -112,29 +112,29 @@ TEST(CommandGang, StartsAgainTogetherWhenAWorkerComes) {
 
 TEST(CommandGang, StartsAgainWithThoseThatStayWhenAWorkerMustLeave) {
   auto gang = running_gang({1, 2, 3}, 2);
-  EXPECT_EQ(workers_of<StopProcess>(gang.set_leases(leases({1, 2}, {3}))), (Numbers{1, 2, 3}));
+  EXPECT_EQ(workers_of<StopProcess>(gang.set_leases(leases({1, 2}, {3}), 2)), (Numbers{1, 2, 3}));
   EXPECT_EQ(workers_of<FreeLease>(gang.on_exited(3, false)), Numbers{3});
-  gang.set_leases(leases({1, 2}));
+  gang.set_leases(leases({1, 2}), 2);
   gang.on_exited(1, false);
   EXPECT_EQ(of_kind<RecordCommand>(gang.on_exited(2, false)).size(), 1U);
 }
 
 TEST(CommandGang, StartsAgainWhenANodeIsLost) {
   auto gang = running_gang({1, 2}, 1);
-  EXPECT_EQ(workers_of<StopProcess>(gang.set_leases(leases({1}))), Numbers{1});
+  EXPECT_EQ(workers_of<StopProcess>(gang.set_leases(leases({1}), 1)), Numbers{1});
   EXPECT_EQ(of_kind<RecordCommand>(gang.on_exited(1, false)).front().members, Numbers{1});
 }
 
 TEST(CommandGang, DoesNotBeginAnewForAWorkerMoreWhenARankIsThrough) {
   auto gang = running_gang({1, 2}, 1);
   gang.on_exited(1, true);
-  EXPECT_TRUE(gang.set_leases(leases({1, 2, 3})).empty());
+  EXPECT_TRUE(gang.set_leases(leases({1, 2, 3}), 1).empty());
   EXPECT_EQ(of_kind<CommandDone>(gang.on_exited(2, true)).size(), 1U);
 }
 
 TEST(CommandGang, IsTakenBackByANewHead) {
-  CommandGang gang({2, 7, {1, 2}, {}});
-  EXPECT_TRUE(gang.set_leases(leases({1, 2})).empty());
+  CommandGang gang({7, {1, 2}, {}});
+  EXPECT_TRUE(gang.set_leases(leases({1, 2}), 2).empty());
   gang.on_started(1, 0);
   EXPECT_EQ(of_kind<ShowRunning>(gang.on_started(2, 0)).size(), 1U);
   gang.on_exited(1, true);
@@ -142,14 +142,21 @@ TEST(CommandGang, IsTakenBackByANewHead) {
 }
 
 TEST(CommandGang, RemembersWhoWasThroughBeforeANewHead) {
-  CommandGang gang({2, 7, {1, 2}, {1}});
-  EXPECT_TRUE(gang.set_leases(leases({1, 2})).empty());
+  CommandGang gang({7, {1, 2}, {1}});
+  EXPECT_TRUE(gang.set_leases(leases({1, 2}), 2).empty());
   EXPECT_EQ(of_kind<CommandDone>(gang.on_exited(2, true)).size(), 1U);
 }
 
+TEST(CommandGang, DoesNotTakeSlotsForFreeWhereAProcessOfItsFormerLifeMayEnd) {
+  CommandGang gang({3, {}, {}, {8}});
+  const auto actions = gang.set_leases(leases({9}, {8}), 1);
+  EXPECT_TRUE(of_kind<FreeLease>(actions).empty());
+  EXPECT_EQ(of_kind<RecordCommand>(actions).size(), 1U);
+}
+
 TEST(CommandGang, StopsAProcessThatANewHeadMeetsTooLate) {
-  CommandGang gang({2, 7, {1, 2}, {}});
-  const auto lost = gang.set_leases(leases({2}));
+  CommandGang gang({7, {1, 2}, {}});
+  const auto lost = gang.set_leases(leases({2}), 2);
   EXPECT_EQ(workers_of<StopProcess>(lost), Numbers{2});  // its node may not be there yet
   EXPECT_EQ(workers_of<StopProcess>(gang.on_started(2, 0)), Numbers{2});
 }
@@ -220,7 +227,7 @@ class CommandWorld {
   void tell() {
     std::vector<CommandLease> all;
     for (const auto& [worker, releasing] : leases_) all.push_back({worker, "n", releasing});
-    carry_out(gang_.set_leases(all));
+    carry_out(gang_.set_leases(all, 2));
   }
   void carry_out(const CommandActions& actions) {
     for (const auto& action : actions) std::visit([this](const auto& one) { act(one); }, action);
@@ -260,7 +267,7 @@ class CommandWorld {
   void act(const ShowRestart&) {}
 
   std::mt19937 random_;
-  CommandGang gang_{{2, 0, {}, {}}};
+  CommandGang gang_{{}};
   std::map<std::uint64_t, bool> leases_;   ///< worker, whether it is releasing
   std::map<std::uint64_t, bool> running_;  ///< worker, whether it was told to stop
   std::vector<std::uint64_t> starting_;

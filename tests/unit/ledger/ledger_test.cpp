@@ -439,7 +439,7 @@ TEST(Event, ComesBackFromItsText) {
       PriorityChanged{"a", 17},
       WorkersScaled{"a", 2, 3},
       NodeQuarantined{"n", "workers crash"},
-      RankFinished{"a", 17},
+      RankFinished{"a", 18},
   };
   ASSERT_EQ(bodies.size(), 1 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
