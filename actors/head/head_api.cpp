@@ -248,7 +248,7 @@ void Head::answer_logs(const JobRecord& job, const gateway::HttpRequest& request
 
 void Head::answer_checkpoints(const JobRecord& job, const gateway::Respond& respond) {
   const bool queued = parts_.checkpoint_thread->post(
-      [store = parts_.checkpoints, id = job.id, goal = scheduler::best_goal(job.spec), respond] {
+      [store = parts_.checkpoints, id = job.id, goal = scheduler::best_goal(*job.spec), respond] {
         const auto entries = store->list(id);
         respond(entries ? json_response(checkpoints_view(*entries, goal)) : error_response(entries.error()));
       });

@@ -199,7 +199,7 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   std::vector<Event> events;
   const auto crash = crash_event(lease, exited);
   const auto limit =
-      is_outside(exited) ? kMaxOutsideKillsInARow : ledger_.find(lease.job)->spec.restart_limit;
+      is_outside(exited) ? kMaxOutsideKillsInARow : ledger_.find(lease.job)->spec->restart_limit;
   const auto words = end_text(exited);
   suspects_.erase(exited.worker);
   if (crash) events.push_back(*crash);
@@ -258,11 +258,11 @@ void Head::on_spare_exited(const Lease& lease, const messages::WorkerExited& exi
 std::string Head::log_prefix(const std::string& id, std::uint64_t worker) const {
   const auto lease = ledger_.leases().find(worker);
   const auto* job = ledger_.find(id);
-  if (job == nullptr || job->spec.kind != JobKind::command) {
+  if (job == nullptr || job->spec->kind != JobKind::command) {
     const auto role = lease == ledger_.leases().end() ? Role::worker : lease->second.role;
     return fmt::format("[{} {}] ", to_string(role), worker);
   }
-  if (job->spec.workers.max == 1) return {};
+  if (job->spec->workers.max == 1) return {};
   return fmt::format("[rank {}] ", std::ranges::find(job->members, worker) - job->members.begin());
 }
 

@@ -51,7 +51,7 @@ std::vector<std::string> environment_of(const CommandSpec& command, const job::S
 
 bool Head::is_command(const std::string& id) const {
   const auto* record = ledger_.find(id);
-  return record != nullptr && record->spec.kind == JobKind::command;
+  return record != nullptr && record->spec->kind == JobKind::command;
 }
 
 void Head::ensure_command(const std::string& id, bool recovering) {
@@ -165,11 +165,11 @@ void Head::act(const std::string& id, const job::StartProcess& action) {
   const auto master = nodes_.find(action.master);
   if (node == nullptr || master == nodes_.end()) return;  // one is down: that changes the gang
   const auto* record = ledger_.find(id);
-  const auto& command = *record->spec.command;
+  const auto& command = *record->spec->command;
   send(node->agent,
        messages::StartCommand{action.worker, id, record->directory, to_arguments(command),
                               environment_of(command, action, id, host_of(master->second.entry.address)),
-                              record->spec.workers.max > 1, action.port == 0});
+                              record->spec->workers.max > 1, action.port == 0});
 }
 
 void Head::act(const std::string&, const job::StopProcess& action) {
@@ -212,7 +212,7 @@ void Head::act(const std::string& id, const job::CommandCrashed& action) {
       event(by, last_end_, WorkerCrashed{id, action.worker, in_a_row, now + backoff_ms(in_a_row)}),
       event("node " + lease.node, last_end_, LeaseEnded{action.worker})};
   pids_.erase(action.worker);
-  if (in_a_row > record->spec.restart_limit) {
+  if (in_a_row > record->spec->restart_limit) {
     const auto crashes = in_a_row == 1 ? "" : fmt::format(", crash {} in a row", in_a_row);
     return end_job(id, JobState::failed, by, words + crashes + "; its last words are in the job's log",
                    std::move(events));

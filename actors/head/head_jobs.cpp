@@ -47,10 +47,10 @@ void Head::ensure_master(const std::string& id, bool recovering) {
   options.file = record->file;
   options.directory = record->directory;
   options.text = record->text;
-  options.gang.logical_ranks = record->spec.logical_ranks();
+  options.gang.logical_ranks = record->spec->logical_ranks();
   options.gang.min_workers = record->wanted().min;
-  if (record->spec.count_of(Role::server) > 0) {
-    const auto& strategy = record->spec.strategy;
+  if (record->spec->count_of(Role::server) > 0) {
+    const auto& strategy = record->spec->strategy;
     options.gang.servers =
         job::ServerRules{strategy.servers, strategy.replicas + 1, strategy.consistency == "sync"};
   }
@@ -87,7 +87,7 @@ void Head::tell_leases(const std::string& id) {
   if (!has_workers && record->time_is_up) {
     return end_job(id, JobState::failed, "scheduler",
                    fmt::format("time limit: it has run for {} s, as long as its time_limit allows",
-                               record->spec.time_limit_ms / 1000));
+                               record->spec->time_limit_ms / 1000));
   }
   if (!has_workers && !has_no_gang(record->state)) {
     const bool has_crashed = record->retry_at_ms > now_ms() && is_command(id);
@@ -252,8 +252,8 @@ void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint check
                            std::function<void(std::string)> when_saved) {
   const auto* record = ledger_.find(id);
   if (record == nullptr || is_end(record->state)) return when_saved("the job has ended");
-  const scheduler::Goal goal = scheduler::best_goal(record->spec);
-  const storage::Retention retention{record->spec.checkpoint.keep_last, record->spec.checkpoint.keep_best,
+  const scheduler::Goal goal = scheduler::best_goal(*record->spec);
+  const storage::Retention retention{record->spec->checkpoint.keep_last, record->spec->checkpoint.keep_best,
                                      goal.metric, goal.larger};
   const auto self = caf::actor_cast<caf::actor>(this);
   const auto work = [store = parts_.checkpoints, self, id, checkpoint = std::move(checkpoint), retention,

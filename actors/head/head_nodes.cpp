@@ -113,7 +113,7 @@ std::vector<std::uint64_t> Head::departing_servers() const {
   for (const auto& [id, job] : jobs_) {
     const auto* record = ledger_.find(id);
     if (record == nullptr || record->workers == 0) continue;
-    const auto wanted = record->spec.count_of(Role::server);
+    const auto wanted = record->spec->count_of(Role::server);
     if (wanted == 0) continue;
     const auto server = choose_departing_server(ledger_.leases_of(id), record->servers, wanted, drained);
     if (server) chosen.push_back(*server);

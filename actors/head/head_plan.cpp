@@ -210,7 +210,7 @@ void Head::plan_and_carry_out() {
                              JobStateChanged{placement.job, JobState::starting, "its workers start"}));
     }
     for (std::uint32_t i = 0; i < placement.count; ++i) {
-      grant(placement.job, placement.node, Role::worker, job->spec.resources,
+      grant(placement.job, placement.node, Role::worker, job->spec->resources,
             fmt::format("fits on node {}", placement.node));
     }
   }

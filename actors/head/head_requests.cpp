@@ -84,7 +84,7 @@ Result<void> Head::set_priority(const std::string& id, const nlohmann::json& bod
                 fmt::format("a priority is low, normal, high, critical or a number up to {}", kMaxPriority),
                 "larger is more urgent");
   }
-  if (ledger_.find(id)->spec.priority == *priority) return {};
+  if (ledger_.find(id)->priority == *priority) return {};
   const auto why = fmt::format("its owner gave it the priority {}", *priority);
   spdlog::info("job {}: {}", id, why);
   commit({event("user", why, PriorityChanged{id, *priority})});
@@ -99,10 +99,10 @@ Result<void> Head::scale(const std::string& id, const nlohmann::json& body) {
     return given == body.end() || !given->is_number_unsigned() ? 0 : given->get<std::uint64_t>();
   };
   const auto min = number("min"), max = number("max");
-  if (min < 1 || min > max || max > job.spec.workers.max) {
+  if (min < 1 || min > max || max > job.spec->workers.max) {
     return fail(
         ErrorCode::invalid_argument,
-        fmt::format("job {} can have 1 to {} workers, min no more than max", id, job.spec.workers.max),
+        fmt::format("job {} can have 1 to {} workers, min no more than max", id, job.spec->workers.max),
         "its file's workers.max is fixed: the shares of its batch, and so its results, depend on it");
   }
   const WorkerCount wanted{static_cast<std::uint32_t>(min), static_cast<std::uint32_t>(max)};

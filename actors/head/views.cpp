@@ -34,7 +34,7 @@ json workers_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledg
                 {"state", "STARTING"}};
     if (member != job.members.end()) {
       worker["rank"] = member - job.members.begin();
-      worker["state"] = job.spec.kind == scheduler::JobKind::command ? "RUNNING" : "TRAINING";
+      worker["state"] = job.spec->kind == scheduler::JobKind::command ? "RUNNING" : "TRAINING";
     }
     if (lease.releasing) worker["state"] = "LEAVING";
     workers.push_back(std::move(worker));
@@ -93,12 +93,12 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
               bool whole) {
   const auto step = std::max(job.step, live != nullptr ? live->step : 0);
   json view{{"id", job.id},
-            {"name", job.spec.name},
-            {"kind", to_string(job.spec.kind)},
-            {"tenant", job.spec.tenant},
-            {"queue", job.spec.queue},
-            {"priority", job.spec.priority},
-            {"preemptible", job.spec.preemptible},
+            {"name", job.spec->name},
+            {"kind", to_string(job.spec->kind)},
+            {"tenant", job.spec->tenant},
+            {"queue", job.spec->queue},
+            {"priority", job.priority},
+            {"preemptible", job.spec->preemptible},
             {"state", to_string(job.state)},
             {"reason", wait_reason.empty() ? job.reason : wait_reason},
             {"step", step},
@@ -116,9 +116,9 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
             {"ended_ms", or_null(job.ended_ms)}};
   view["roles"] = roles_view(job, ledger, pids);
   if (!whole) return view;
-  if (job.spec.audit) view["audit"] = scheduler::audit_folder(job.directory, job.id);
+  if (job.spec->audit) view["audit"] = scheduler::audit_folder(job.directory, job.id);
   view["depends_on"] = job.depends_on;
-  view["time_limit_ms"] = or_null(job.spec.time_limit_ms);
+  view["time_limit_ms"] = or_null(job.spec->time_limit_ms);
   view["begins_ms"] = or_null(job.begins_ms());
   view["workers"] = workers_view(job, ledger, pids);
   view["evaluations"] = json::array();

@@ -11,6 +11,7 @@ namespace ds::scheduler {
 
 /// Of those that are kept; many more than a quarantine takes.
 constexpr std::size_t kMaxEarlyCrashes = 256;
+constexpr std::size_t kMaxUnusedSpecs = 1024;  ///< about: they are looked for when there are twice as many
 constexpr std::int64_t kMinimumRunMs = std::chrono::milliseconds(kMinimumRun).count();
 
 bool Ledger::apply(const Event& event) {
@@ -36,9 +37,23 @@ std::string Ledger::job_of(const Event& event) const {
       event.body);
 }
 
+/// Jobs are often submitted by the thousand with one text, which is read and kept once. Null: it is wrong.
+std::shared_ptr<const JobSpec> Ledger::spec_of(const std::string& text, const std::string& directory) {
+  if (specs_.size() >= kMaxUnusedSpecs && (specs_.size() & (specs_.size() - 1)) == 0)
+    std::erase_if(specs_, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<const JobSpec>& known = specs_[{text, directory}];
+  if (auto spec = known.lock()) return spec;
+  auto parsed = parse_job_file(text, directory);
+  auto* job_file = std::get_if<ParsedJob>(&parsed);
+  if (job_file == nullptr) return nullptr;
+  auto spec = std::make_shared<const JobSpec>(std::move(job_file->spec));
+  known = spec;
+  return spec;
+}
+
 void Ledger::index(const JobRecord& job) {
-  const bool has_roles = job.spec.count_of(Role::server) + job.spec.count_of(Role::shard) > 0;
-  index_.add_job({job.id, job.spec.name, job.depends_on, has_roles});
+  const bool has_roles = job.spec->count_of(Role::server) + job.spec->count_of(Role::shard) > 0;
+  index_.add_job({job.id, job.spec->name, job.depends_on, has_roles});
 }
 
 JobRecord* Ledger::active(std::string_view job) {
@@ -49,12 +64,11 @@ JobRecord* Ledger::active(std::string_view job) {
 bool Ledger::on(const Event& event, const JobSubmitted& body) {
   if (body.job.empty() || jobs_.contains(body.job) || (!body.key.empty() && keys_.contains(body.key)))
     return false;
-  auto parsed = parse_job_file(body.text, body.directory);
-  auto* job_file = std::get_if<ParsedJob>(&parsed);
-  if (job_file == nullptr) return false;
   JobRecord record;
   record.id = body.job;
-  record.spec = std::move(job_file->spec);
+  record.spec = spec_of(body.text, body.directory);
+  if (record.spec == nullptr) return false;
+  record.priority = record.spec->priority;
   record.key = body.key;
   record.file = body.file;
   record.directory = body.directory;
@@ -73,8 +87,8 @@ bool Ledger::on(const Event& event, const LeaseGranted& body) {
   if (body.worker < next_worker_) return false;
   if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
   const Lease& lease = leases_[body.worker] = {body.worker,       body.job, body.node,  body.slots,
-                                               body.memory_bytes, false,    body.role,  job->spec.tenant,
-                                               job->spec.queue,   false,    event.at_ms};
+                                               body.memory_bytes, false,    body.role,  job->spec->tenant,
+                                               job->spec->queue,  false,    event.at_ms};
   index_.add_lease(lease);
   count_use(lease, event.at_ms, true);
   next_worker_ = body.worker + 1;
@@ -212,8 +226,8 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
 
 bool Ledger::on(const Event&, const PriorityChanged& body) {
   auto* job = active(body.job);
-  if (job == nullptr || job->spec.priority == body.priority || body.priority > kMaxPriority) return false;
-  job->spec.priority = body.priority;
+  if (job == nullptr || job->priority == body.priority || body.priority > kMaxPriority) return false;
+  job->priority = body.priority;
   return true;
 }
 
@@ -221,7 +235,7 @@ bool Ledger::on(const Event&, const WorkersScaled& body) {
   auto* job = active(body.job);
   const WorkerCount wanted{body.min, body.max};
   if (job == nullptr || job->wanted() == wanted) return false;
-  if (body.min < 1 || body.min > body.max || body.max > job->spec.workers.max) return false;
+  if (body.min < 1 || body.min > body.max || body.max > job->spec->workers.max) return false;
   job->scaled = wanted;
   return true;
 }
@@ -324,7 +338,7 @@ std::int64_t JobRecord::run_ms(std::int64_t now_ms) const {
 }
 
 bool Ledger::is_overdue(const JobRecord& job, std::int64_t now_ms) const {
-  const std::int64_t limit = job.spec.time_limit_ms;
+  const std::int64_t limit = job.spec->time_limit_ms;
   return limit != 0 && !is_end(job.state) && !job.time_is_up && job.workers > 0 &&
          job.run_ms(now_ms) >= limit;
 }
@@ -371,14 +385,14 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
   return Demand{job.id,
                 job.order,
                 job.wanted(),
-                job.spec.resources.cpus,
-                job.spec.resources.memory_bytes,
+                job.spec->resources.cpus,
+                job.spec->resources.memory_bytes,
                 job.retry_at_ms > now_ms,
-                job.spec.priority,
-                job.spec.preemptible,
+                job.priority,
+                job.spec->preemptible,
                 is_young,
-                job.spec.tenant,
-                job.spec.queue};
+                job.spec->tenant,
+                job.spec->queue};
 }
 
 std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) const {
@@ -391,8 +405,8 @@ std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) c
   if (job.started_ms == 0) consider(job.begins_ms());
   if (job.workers > 0) {
     consider(job.gang_since_ms + kMinimumRunMs);
-    if (job.spec.time_limit_ms != 0)
-      consider(job.gang_since_ms + std::max<std::int64_t>(0, job.spec.time_limit_ms - job.ran_before_ms));
+    if (job.spec->time_limit_ms != 0)
+      consider(job.gang_since_ms + std::max<std::int64_t>(0, job.spec->time_limit_ms - job.ran_before_ms));
   }
   return next;
 }
@@ -414,7 +428,7 @@ std::vector<RoleDemand> Ledger::role_demands(std::int64_t now_ms) const {
   for (const auto* job : jobs) {
     if (job->retry_at_ms > now_ms || !may_start(*job, now_ms)) continue;
     for (const Role role : {Role::server, Role::shard}) {
-      if (const std::uint32_t count = job->spec.count_of(role); count > 0)
+      if (const std::uint32_t count = job->spec->count_of(role); count > 0)
         wanted.push_back({job->id, role, count});
     }
   }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,7 +22,8 @@ namespace ds::scheduler {
 /// All that the head knows of one job and must know again after a restart.
 struct JobRecord {
   std::string id;
-  JobSpec spec;
+  std::shared_ptr<const JobSpec> spec;  ///< shared with jobs of the same text; never null
+  std::uint32_t priority = 0;           ///< the file's, or what the owner gave it since
   std::string key, file, directory, text;
   std::vector<std::string> depends_on;                          ///< ids
   std::uint64_t order = 0;                                      ///< of submission, from 1
@@ -143,6 +145,7 @@ class Ledger {
   bool on(const Event& event, const PriorityChanged& body);
   bool on(const Event& event, const WorkersScaled& body);
   std::string job_of(const Event& event) const;
+  std::shared_ptr<const JobSpec> spec_of(const std::string& text, const std::string& directory);
   void index(const JobRecord& job);
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
@@ -156,6 +159,7 @@ class Ledger {
   NodeClosures drained_, quarantined_;
   std::vector<EarlyCrash> early_crashes_;
   LedgerIndex index_;
+  std::map<std::pair<std::string, std::string>, std::weak_ptr<const JobSpec>> specs_;  ///< by text and folder
   std::uint64_t next_order_ = 1;
   std::uint64_t next_worker_ = 1;
 };

@@ -29,7 +29,7 @@ json to_json(const JobRecord& job) {
           {"reason", job.reason},
           {"cancel", job.cancel_requested},
           {"pause", job.pause_requested},
-          {"priority", job.spec.priority},
+          {"priority", job.priority},
           {"scaled", job.scaled ? json{job.scaled->min, job.scaled->max} : json(nullptr)},
           {"time_is_up", job.time_is_up},
           {"ran_before", job.ran_before_ms},
@@ -83,8 +83,7 @@ JobRecord job_from(const json& from) {
   for (const auto& e : from.at("evaluations")) {
     job.evaluations.push_back({job.id, e.at(0), e.at(1), e.at(2), e.at(3)});
   }
-  job.spec = std::get<ParsedJob>(parse_job_file(job.text, job.directory)).spec;
-  job.spec.priority = from.value("priority", job.spec.priority);
+  job.priority = from.value("priority", 0U);  // 0: of a version that had none
   if (from.contains("scaled") && from.at("scaled").is_array())
     job.scaled = WorkerCount{from.at("scaled").at(0), from.at("scaled").at(1)};
   return job;
@@ -136,6 +135,9 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
     Ledger ledger;
     for (const auto& entry : document.at("jobs")) {
       auto job = job_from(entry);
+      job.spec = ledger.spec_of(job.text, job.directory);
+      if (job.spec == nullptr) return std::nullopt;
+      if (!entry.contains("priority")) job.priority = job.spec->priority;
       if (!job.key.empty()) ledger.keys_.emplace(job.key, job.id);
       const auto id = job.id;
       const auto& record = ledger.jobs_.emplace(id, std::move(job)).first->second;
@@ -148,8 +150,8 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
       lease.at_once = entry.size() > 7 ? entry.at(7).get<bool>() : lease.releasing;
       if (entry.size() > 8) entry.at(8).get_to(lease.since_ms);
       JobRecord& job = ledger.jobs_.at(lease.job);
-      lease.tenant = job.spec.tenant;
-      lease.queue = job.spec.queue;
+      lease.tenant = job.spec->tenant;
+      lease.queue = job.spec->queue;
       if (lease.role == Role::worker) {
         job.workers += lease.releasing ? 0 : 1;
         DecayedUse& use = ledger.uses_[{lease.tenant, lease.queue}];

@@ -35,7 +35,7 @@ Ledger with_job(const std::string& job = "intents-1") {
 TEST(Ledger, KnowsASubmittedJobByIdNameAndKey) {
   const auto ledger = with_job();
   ASSERT_NE(ledger.find("intents-1"), nullptr);
-  EXPECT_EQ(ledger.find("intents-1")->spec.data.train.paths, std::vector<std::string>{"/data/train.csv"});
+  EXPECT_EQ(ledger.find("intents-1")->spec->data.train.paths, std::vector<std::string>{"/data/train.csv"});
   EXPECT_EQ(ledger.find("intents-1")->submitted_ms, 1000);
   EXPECT_EQ(ledger.match("intents").size(), 1U);
   EXPECT_EQ(ledger.find_by_key("key-intents-1"), ledger.find("intents-1"));
@@ -262,7 +262,7 @@ TEST(Ledger, ScalesAJobUpToTheMaximumOfItsFile) {
   ASSERT_TRUE(ledger.apply(event(WorkersScaled{"intents-1", 2, 3})));
   ledger = Ledger::restore(ledger.snapshot()).value();
   EXPECT_EQ(ledger.demands(0).at(0).workers, (WorkerCount{2, 3}));
-  EXPECT_EQ(ledger.find("intents-1")->spec.logical_ranks(), 4U);
+  EXPECT_EQ(ledger.find("intents-1")->spec->logical_ranks(), 4U);
   EXPECT_TRUE(ledger.apply(event(WorkersScaled{"intents-1", 1, 4})));
   EXPECT_EQ(ledger.demands(0).at(0).workers, (WorkerCount{1, 4}));
 }
@@ -411,7 +411,7 @@ TEST(Ledger, KnowsWhichRanksOfACommandAreThroughUntilTheNextGeneration) {
   const auto restored = Ledger::restore(ledger.snapshot());
   ASSERT_TRUE(restored);
   EXPECT_EQ(restored->find("a")->finished, std::vector<std::uint64_t>{1});
-  EXPECT_EQ(restored->find("a")->spec.command->script, "x");
+  EXPECT_EQ(restored->find("a")->spec->command->script, "x");
   ASSERT_TRUE(ledger.apply(event(GenerationFormed{"a", 2, {1, 2}, 0})));
   EXPECT_TRUE(ledger.find("a")->finished.empty());
 }
