@@ -1,12 +1,24 @@
 #include "scheduler/simulator/elasticflow_job.hpp"
 
+#include <cmath>
+
 namespace ds::simulator {
 
-ElasticFlowJob::ElasticFlowJob(std::uint32_t id, ElasticFlowSubmission submission, double restart_s)
-    : id_(id), submission_(std::move(submission)), restart_s_(restart_s), use_(restart_s) {}
+double elasticflow_restart_s(std::uint32_t slots) {
+  return slots == 0 ? 0 : 2 + 2 * (std::log2(slots) + 1);
+}
+
+ElasticFlowJob::ElasticFlowJob(std::uint32_t id, ElasticFlowSubmission submission,
+                               std::optional<double> restart_s)
+    : id_(id), submission_(std::move(submission)), restart_s_(restart_s), use_(0) {
+  for (const auto& [slots, steps_per_s] : submission_.rates->measured()) {
+    if (sizes_.empty() || steps_per_s > sizes_.back().steps_per_s)
+      sizes_.push_back({slots, steps_per_s, this->restart_s(slots)});
+  }
+}
 
 double ElasticFlowJob::alone_s() const {
-  return restart_s_ + submission_.steps / submission_.rates->at(submission_.slots);
+  return restart_s(submission_.slots) + submission_.steps / submission_.rates->at(submission_.slots);
 }
 
 double ElasticFlowJob::advance(double from_s, double seconds) {
@@ -34,6 +46,7 @@ scheduler::ElasticJob ElasticFlowJob::view() const {
   job.requested_slots = submission_.slots;
   job.max_slots = submission_.rates->max_slots();
   job.progress = steps_done_;
+  job.deadline = {submission_.deadline_s, submission_.steps - steps_done_, sizes_};
   use_.describe(job);
   return job;
 }

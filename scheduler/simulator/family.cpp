@@ -76,10 +76,11 @@ Read<Outcome> run_elasticflow(const std::filesystem::path& profiles, const std::
   if (!models) return tl::unexpected(models.error());
   auto submissions = read_elasticflow_workload(workload, *models);
   if (!submissions) return tl::unexpected(submissions.error());
+  const auto restart_s = settings.models_restarts ? std::nullopt : std::optional(settings.cluster.restart_s);
   Jobs jobs;
   for (ElasticFlowSubmission& submission : *submissions)
     jobs.push_back(std::make_unique<ElasticFlowJob>(static_cast<std::uint32_t>(jobs.size()),
-                                                    std::move(submission), settings.cluster.restart_s));
+                                                    std::move(submission), restart_s));
   return simulate(jobs, *policy.make(nullptr), settings);
 }
 
@@ -109,7 +110,11 @@ constexpr std::array kFamilies{
     Family{.name = "elasticflow",
            .profiles = "the folder that has a CSV file for each model",
            .cluster = "16x4",
-           .suits = [](const PolicyEntry& policy) { return !policy.adapts_batch && !policy.needs_oracle; },
+           .models_restarts = true,
+           .suits =
+               [](const PolicyEntry& policy) {
+                 return policy.keeps_deadlines || (!policy.adapts_batch && !policy.needs_oracle);
+               },
            .run = run_elasticflow},
     Family{.name = "shockwave",
            .cluster = "8x4",

@@ -23,7 +23,7 @@ int main(int count, char** words) {
                  "6x4:aws+3x8:rtx+2x8:dgx-ext]");
   app.add_option("--round", command.round_s, "seconds between two plans, whole [60; shockwave 120]");
   app.add_option("--restart", command.restart_s,
-                 "seconds that a change of its slots costs a job, whole [30; shockwave 0; sia by model]");
+                 "seconds that a change of its slots costs a job, whole [30; shockwave 0; sia and elasticflow by model]");
   app.add_option("--load", command.load_percent,
                  "percent of the cluster's GPUs that are asked for in all (openb) [130]");
   app.add_option("--seed", command.seed, "of the order in which jobs come (openb) [42]");

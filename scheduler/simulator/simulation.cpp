@@ -32,6 +32,9 @@ class Run {
       : jobs_(jobs), policy_(policy), settings_(settings) {
     outcome_.cluster_slots = settings.cluster.total();
     spans_.resize(jobs.size());
+    promises_.resize(jobs.size());
+    earliest_s_.resize(jobs.size());
+    answers_.resize(jobs.size());
   }
 
   Read<Outcome> go() {
@@ -47,10 +50,12 @@ class Run {
     for (std::size_t i = 0; i < jobs_.size(); ++i) {
       const auto& job = jobs_[i];
       const ElasticJob view = job->view();
-      spans_[i].back().to_s = job->done_s();  // it has made steps, so there is one
+      const bool has_run = answers_[i].value_or(true);
+      if (has_run) spans_[i].back().to_s = job->done_s();  // it has made steps, so there is one
       outcome_.jobs.push_back({job->name(), job->submitted_s(), job->done_s(), job->alone_s(),
-                               view.attained_slot_s, view.restarts, job->deadline_s(), std::move(spans_[i])});
-      outcome_.makespan_s = std::max(outcome_.makespan_s, job->done_s());
+                               view.attained_slot_s, view.restarts, job->deadline_s(), answers_[i],
+                               earliest_s_[i], std::move(spans_[i])});
+      if (has_run) outcome_.makespan_s = std::max(outcome_.makespan_s, job->done_s());
     }
     return std::move(outcome_);
   }
@@ -68,15 +73,31 @@ class Run {
   bool replan() {
     std::vector<ElasticJob> views;
     views.reserve(active_.size());
-    for (const std::size_t i : active_) views.push_back(jobs_[i]->view());
+    for (const std::size_t i : active_) {
+      views.push_back(jobs_[i]->view());
+      if (promises_[i]) views.back().promise = &*promises_[i];
+    }
     const double from_ms = settings_.clock_ms ? settings_.clock_ms() : 0;
-    const std::vector<Slots> plan = policy_.plan(settings_.cluster, views, now_s_);
+    const scheduler::Decision decision = policy_.decide(settings_.cluster, views, now_s_);
     if (settings_.clock_ms) outcome_.decision_ms.push_back(settings_.clock_ms() - from_ms);
+    const std::vector<Slots>& plan = decision.slots;
     if (!is_possible(settings_.cluster, views, plan)) return false;
     for (std::size_t i = 0; i < plan.size(); ++i) {
       if (plan[i] != jobs_[active_[i]]->slots()) give(active_[i], plan[i]);
     }
+    if (!decision.answers.empty()) take_answers(decision.answers);
     return true;
+  }
+
+  /// Keeps what is promised, and sends away who is refused.
+  void take_answers(const std::vector<scheduler::DeadlineAnswer>& answers) {
+    for (std::size_t k = 0; k < active_.size(); ++k) {
+      const std::size_t i = active_[k];
+      promises_[i] = answers[k].promise;
+      answers_[i] = answers[k].promise.has_value();
+      earliest_s_[i] = answers[k].earliest_s;
+    }
+    std::erase_if(active_, [&](std::size_t i) { return !*answers_[i]; });
   }
 
   void give(std::size_t job, const Slots& slots) {
@@ -98,6 +119,9 @@ class Run {
   std::vector<std::size_t> active_;  ///< submitted and not done, in the order of submission
   std::size_t next_ = 0;             ///< to be submitted
   std::vector<std::vector<SlotSpan>> spans_;
+  std::vector<std::optional<scheduler::Promise>> promises_;
+  std::vector<std::optional<bool>> answers_;  ///< whether its deadline was accepted
+  std::vector<std::optional<double>> earliest_s_;
   double now_s_ = 0;
   Outcome outcome_;
 };

@@ -16,7 +16,8 @@ class SlotUse {
   std::uint32_t count() const { return static_cast<std::uint32_t>(slots_.size()); }
 
   /// Other slots from now on, which it begins by standing still; none: it is stopped.
-  void give(const scheduler::Slots& slots, double now_s);
+  void give(const scheduler::Slots& slots, double now_s) { give(slots, now_s, restart_s_); }
+  void give(const scheduler::Slots& slots, double now_s, double restart_s);
   /// How many of the next `seconds` it still stands still, which are then over.
   double stand(double seconds);
   /// It had its slots for a round from `from_s` on, and held them for `held_s` of it, until it was done.

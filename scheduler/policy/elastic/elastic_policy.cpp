@@ -8,12 +8,15 @@ namespace ds::scheduler {
 namespace {
 
 constexpr std::array kPolicies{
-    PolicyEntry{.name = "ds",
-                .summary = "ours: elastic, by goodput and attained work; rigid jobs by the work left",
-                .adapts_batch = true,
-                .keeps_rigid = true,
-                .chooses_kind = true,
-                .make = make_ds_policy},
+    PolicyEntry{
+        .name = "ds",
+        .summary =
+            "ours: elastic, by goodput and attained work; rigid jobs by the work left; deadlines by promises",
+        .adapts_batch = true,
+        .keeps_rigid = true,
+        .keeps_deadlines = true,
+        .chooses_kind = true,
+        .make = make_ds_policy},
     PolicyEntry{.name = "fifo",
                 .summary = "requested slots, first come first served, no overtaking",
                 .keeps_rigid = true,

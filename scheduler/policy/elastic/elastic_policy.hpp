@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "scheduler/policy/deadline/promises.hpp"
 #include "scheduler/policy/elastic/goodput.hpp"
 
 namespace ds::scheduler {
@@ -41,6 +42,13 @@ struct RunSpan {
   double to_s = 0;
 };
 
+/// What a job says that has to end before a time: its steps, and how fast it makes them.
+struct DeadlineTerms {
+  double deadline_s = 0;
+  double steps_left = 1;
+  std::span<const DeadlineSize> sizes;  ///< the smallest first, more slots are faster
+};
+
 /// What a scheduler can see of a job: what it asked for, what it has, how it has run so far. Never what is
 /// truly left to do.
 struct ElasticJob {
@@ -66,6 +74,16 @@ struct ElasticJob {
   /// Seconds to its end on the slots that it asked for, if the epochs that its owner planned go on as fast as
   /// the present one; none where there is no such plan.
   std::optional<double> planned_s{};
+  std::optional<DeadlineTerms> deadline{};
+  const Promise* promise = nullptr;  ///< what it was promised for its deadline; none: there is no answer yet
+};
+
+/// What a policy wants.
+struct Decision {
+  std::vector<Slots> slots;  ///< as `ElasticPolicy::plan` says
+  /// For each job, where all have deadlines that the policy answers for, else none: what the job is promised
+  /// now, or that it is refused.
+  std::vector<DeadlineAnswer> answers{};
 };
 
 /// What nobody can know in a live cluster; only for policies that stand for a bound.
@@ -92,6 +110,11 @@ class ElasticPolicy {
   /// overfilled. A job whose slots are equal to those it has goes on undisturbed.
   virtual std::vector<Slots> plan(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
                                   double now_s) const = 0;
+  /// The same with answers to those who ask for a deadline; without any when the policy doesn't heed them.
+  virtual Decision decide(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
+                          double now_s) const {
+    return {plan(cluster, jobs, now_s)};
+  }
 };
 
 /// A policy that the simulator, `ds-sim`, offers by name.
@@ -102,6 +125,7 @@ struct PolicyEntry {
   bool adapts_batch =
       false;                 ///< jobs choose theirs by the goodput on what they get; else it is their owner's
   bool keeps_rigid = false;  ///< may be given rigid jobs
+  bool keeps_deadlines = false;  ///< answers for them
   bool chooses_kind = false;  ///< may be given a cluster with several kinds of GPU, of which a job gets one
   std::unique_ptr<ElasticPolicy> (*make)(const Oracle* oracle) = nullptr;  ///< the oracle must outlive it
 };
