@@ -80,7 +80,8 @@ Read<Outcome> run_elasticflow(const std::filesystem::path& profiles, const std::
   Jobs jobs;
   for (ElasticFlowSubmission& submission : *submissions)
     jobs.push_back(std::make_unique<ElasticFlowJob>(static_cast<std::uint32_t>(jobs.size()),
-                                                    std::move(submission), restart_s));
+                                                    std::move(submission), restart_s,
+                                                    policy.charges_restarts_late));
   return simulate(jobs, *policy.make(nullptr), settings);
 }
 

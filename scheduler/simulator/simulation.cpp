@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "scheduler/policy/elastic/free_slots.hpp"
 
@@ -26,6 +28,9 @@ bool is_possible(const scheduler::ElasticCluster& cluster, const std::vector<Ela
   return true;
 }
 
+/// Of sums of times.
+constexpr double kRoundingS = 1e-6;
+
 class Run {
  public:
   Run(Jobs& jobs, const scheduler::ElasticPolicy& policy, const SimulationSettings& settings)
@@ -33,6 +38,7 @@ class Run {
     outcome_.cluster_slots = settings.cluster.total();
     spans_.resize(jobs.size());
     promises_.resize(jobs.size());
+    places_.resize(jobs.size());
     earliest_s_.resize(jobs.size());
     answers_.resize(jobs.size());
   }
@@ -61,12 +67,30 @@ class Run {
   }
 
  private:
+  /// When to plan next.
+  double next_s() const {
+    const double round_s = settings_.cluster.round_s;
+    if (!policy_.plans_at_events()) return now_s_ + round_s;
+    double event_s = std::numeric_limits<double>::infinity();
+    if (next_ < jobs_.size()) event_s = jobs_[next_]->submitted_s();
+    if (wake_s_) event_s = std::min(event_s, *wake_s_);
+    for (const std::size_t i : active_) {
+      if (jobs_[i]->slots().empty()) continue;
+      const auto end_s = jobs_[i]->end_s(now_s_);
+      if (!end_s) return now_s_ + round_s;
+      event_s = std::min(event_s, std::ceil(*end_s - kRoundingS));
+    }
+    if (!planned_s_) return event_s;  // nobody is there before the first comes
+    return std::max(now_s_ + round_s, std::isfinite(event_s) ? event_s : 0);
+  }
+
   void advance() {
+    const double to_s = next_s();
     for (const std::size_t i : active_)
-      outcome_.busy_slot_s += jobs_[i]->advance(now_s_, settings_.cluster.round_s) *
-                              static_cast<double>(jobs_[i]->slots().size());
+      outcome_.busy_slot_s +=
+          jobs_[i]->advance(now_s_, to_s - now_s_) * static_cast<double>(jobs_[i]->slots().size());
     std::erase_if(active_, [&](std::size_t i) { return jobs_[i]->is_done(); });
-    now_s_ += settings_.cluster.round_s;
+    now_s_ = to_s;
     for (; next_ < jobs_.size() && jobs_[next_]->submitted_s() <= now_s_; ++next_) active_.push_back(next_);
   }
 
@@ -76,15 +100,19 @@ class Run {
     for (const std::size_t i : active_) {
       views.push_back(jobs_[i]->view());
       if (promises_[i]) views.back().promise = &*promises_[i];
+      views.back().place = places_[i];
     }
     const double from_ms = settings_.clock_ms ? settings_.clock_ms() : 0;
     const scheduler::Decision decision = policy_.decide(settings_.cluster, views, now_s_);
     if (settings_.clock_ms) outcome_.decision_ms.push_back(settings_.clock_ms() - from_ms);
     const std::vector<Slots>& plan = decision.slots;
+    planned_s_ = now_s_;
+    wake_s_ = decision.wake_s;
     if (!is_possible(settings_.cluster, views, plan)) return false;
     for (std::size_t i = 0; i < plan.size(); ++i) {
       if (plan[i] != jobs_[active_[i]]->slots()) give(active_[i], plan[i]);
     }
+    for (std::size_t i = 0; i < decision.places.size(); ++i) places_[active_[i]] = decision.places[i];
     if (!decision.answers.empty()) take_answers(decision.answers);
     return true;
   }
@@ -120,9 +148,12 @@ class Run {
   std::size_t next_ = 0;             ///< to be submitted
   std::vector<std::vector<SlotSpan>> spans_;
   std::vector<std::optional<scheduler::Promise>> promises_;
+  std::vector<std::optional<scheduler::QueuePlace>> places_;
   std::vector<std::optional<bool>> answers_;  ///< whether its deadline was accepted
   std::vector<std::optional<double>> earliest_s_;
   double now_s_ = 0;
+  std::optional<double> planned_s_;  ///< when the policy planned last
+  std::optional<double> wake_s_;     ///< as the policy asked for
   Outcome outcome_;
 };
 

@@ -15,6 +15,7 @@ class SlotUse {
   const scheduler::Slots& slots() const { return slots_; }
   std::uint32_t count() const { return static_cast<std::uint32_t>(slots_.size()); }
 
+  double standing_s() const { return standing_s_; }  ///< how long it still stands still
   /// Other slots from now on, which it begins by standing still; none: it is stopped.
   void give(const scheduler::Slots& slots, double now_s) { give(slots, now_s, restart_s_); }
   void give(const scheduler::Slots& slots, double now_s, double restart_s);

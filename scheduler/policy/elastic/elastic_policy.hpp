@@ -49,6 +49,15 @@ struct DeadlineTerms {
   std::span<const DeadlineSize> sizes;  ///< the smallest first, more slots are faster
 };
 
+/// What a policy with queues remembers of a job.
+struct QueuePlace {
+  std::uint32_t queue = 0;
+  std::uint32_t list = 0;  ///< where a queue is several lists
+  std::uint32_t at = 0;
+
+  auto operator<=>(const QueuePlace&) const = default;
+};
+
 /// What a scheduler can see of a job: what it asked for, what it has, how it has run so far. Never what is
 /// truly left to do.
 struct ElasticJob {
@@ -75,7 +84,8 @@ struct ElasticJob {
   /// the present one; none where there is no such plan.
   std::optional<double> planned_s{};
   std::optional<DeadlineTerms> deadline{};
-  const Promise* promise = nullptr;  ///< what it was promised for its deadline; none: there is no answer yet
+  std::optional<QueuePlace> place{};  ///< that the policy gave it when it planned last
+  const Promise* promise = nullptr;   ///< what it was promised for its deadline; none: there is no answer yet
 };
 
 /// What a policy wants.
@@ -84,6 +94,9 @@ struct Decision {
   /// For each job, where all have deadlines that the policy answers for, else none: what the job is promised
   /// now, or that it is refused.
   std::vector<DeadlineAnswer> answers{};
+  /// When a policy that plans at events wants to plan again though none comes.
+  std::optional<double> wake_s{};
+  std::vector<QueuePlace> places{};  ///< of each job, from policies with queues
 };
 
 /// What nobody can know in a live cluster; only for policies that stand for a bound.
@@ -110,6 +123,9 @@ class ElasticPolicy {
   /// overfilled. A job whose slots are equal to those it has goes on undisturbed.
   virtual std::vector<Slots> plan(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
                                   double now_s) const = 0;
+  /// Whether it plans when jobs come or end, a round after the last plan at the earliest, instead of each
+  /// round.
+  virtual bool plans_at_events() const { return false; }
   /// The same with answers to those who ask for a deadline; without any when the policy doesn't heed them.
   virtual Decision decide(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
                           double now_s) const {
@@ -126,6 +142,9 @@ struct PolicyEntry {
       false;                 ///< jobs choose theirs by the goodput on what they get; else it is their owner's
   bool keeps_rigid = false;  ///< may be given rigid jobs
   bool keeps_deadlines = false;  ///< answers for them
+  /// Its published simulation charges a restart when it plans next, and not at all to a job that is done by
+  /// then.
+  bool charges_restarts_late = false;
   bool chooses_kind = false;  ///< may be given a cluster with several kinds of GPU, of which a job gets one
   std::unique_ptr<ElasticPolicy> (*make)(const Oracle* oracle) = nullptr;  ///< the oracle must outlive it
 };
@@ -136,6 +155,8 @@ const PolicyEntry* find_policy(std::string_view name);  ///< nullptr when there 
 std::unique_ptr<ElasticPolicy> make_fifo_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_drf_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_tiresias_policy(const Oracle*);
+std::unique_ptr<ElasticPolicy> make_edf_policy(const Oracle*);
+std::unique_ptr<ElasticPolicy> make_tiresias_queues_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_optimus_policy(const Oracle* oracle);  ///< which must not be null
 std::unique_ptr<ElasticPolicy> make_ds_policy(const Oracle*);
 

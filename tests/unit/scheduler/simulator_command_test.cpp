@@ -119,8 +119,7 @@ TEST_F(SimulatorCommand, AWrongArgumentIsRefusedWithWhatIsRight) {
   command_.policy = "tiresia";
   EXPECT_EQ(refusal(),
             "--policy: there is no policy \"tiresia\", did you mean \"tiresias\"?; there are ds, fifo, drf, "
-            "tiresias, "
-            "optimus");
+            "tiresias, edf, tiresias_queues, optimus");
   command_.policy = "fifo";
   command_.family = "gavel";
   EXPECT_EQ(refusal(), "--family: expected one of pollux, sia, elasticflow, shockwave, openb, got \"gavel\"");
