@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "scheduler/simulator/philly_trace.hpp"
 #include "scheduler/simulator/shockwave_trace.hpp"
 #include "scheduler/simulator/workload.hpp"
 
@@ -85,15 +86,24 @@ Read<Outcome> run_elasticflow(const std::filesystem::path& profiles, const std::
   return simulate(jobs, *policy.make(nullptr), settings);
 }
 
-Read<Outcome> run_shockwave(const std::filesystem::path&, const std::filesystem::path& workload,
-                            const PolicyEntry& policy, const SimulationSettings& settings) {
-  auto submissions = read_shockwave_workload(workload);
+Read<Outcome> run_rigid(Read<std::vector<RigidSubmission>> submissions, const PolicyEntry& policy,
+                        const SimulationSettings& settings) {
   if (!submissions) return tl::unexpected(submissions.error());
   Jobs jobs;
   for (RigidSubmission& submission : *submissions)
     jobs.push_back(std::make_unique<RigidJob>(static_cast<std::uint32_t>(jobs.size()), std::move(submission),
                                               settings.cluster.restart_s));
   return simulate(jobs, *policy.make(nullptr), settings);
+}
+
+Read<Outcome> run_shockwave(const std::filesystem::path&, const std::filesystem::path& workload,
+                            const PolicyEntry& policy, const SimulationSettings& settings) {
+  return run_rigid(read_shockwave_workload(workload), policy, settings);
+}
+
+Read<Outcome> run_philly(const std::filesystem::path&, const std::filesystem::path& workload,
+                         const PolicyEntry& policy, const SimulationSettings& settings) {
+  return run_rigid(read_philly_workload(workload), policy, settings);
 }
 
 constexpr std::array kFamilies{
@@ -123,6 +133,10 @@ constexpr std::array kFamilies{
            .restart_s = 0,
            .suits = [](const PolicyEntry& policy) { return policy.keeps_rigid; },
            .run = run_shockwave},
+    Family{.name = "philly",
+           .cluster = "96x8",
+           .suits = [](const PolicyEntry& policy) { return policy.keeps_rigid; },
+           .run = run_philly},
 };
 
 }  // namespace

@@ -52,10 +52,10 @@ struct SimulationSettings {
   std::function<double()> clock_ms;  ///< real time, for `decision_ms`; may be empty
 };
 
-/// Runs the jobs to their ends. In each round, or from event to event where the policy wants that, they first move on; then the policy plans for those submitted
-/// and not done; then jobs whose slots differ get the new ones, and those whose deadlines it refuses go.
-/// Refuses a plan that overfills a node or splits a rigid job or puts one on several kinds of GPU, and to go
-/// on after `time_limit_s`. Deterministic.
+/// Runs the jobs to their ends. In each round, or from event to event where the policy wants that, they first
+/// move on; then the policy plans for those submitted and not done; then jobs whose slots differ get the new
+/// ones, and those whose deadlines it refuses go. Refuses a plan that overfills a node or splits a rigid job
+/// or puts one on several kinds of GPU, and to go on after `time_limit_s`. Deterministic.
 Read<Outcome> simulate(Jobs& jobs, const scheduler::ElasticPolicy& policy,
                        const SimulationSettings& settings);
 

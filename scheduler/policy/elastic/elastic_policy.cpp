@@ -32,6 +32,7 @@ constexpr std::array kPolicies{
                 .make = make_edf_policy},
     PolicyEntry{.name = "tiresias_queues",
                 .summary = "requested slots, three queues by attained slot-seconds, at events",
+                .keeps_rigid = true,
                 .charges_restarts_late = true,
                 .make = make_tiresias_queues_policy},
     PolicyEntry{.name = "optimus",
