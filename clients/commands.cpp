@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "clients/api_client.hpp"
 #include "clients/audit.hpp"
@@ -47,6 +49,29 @@ ExitCode show(const CommandContext& context, const std::string& path, const Form
   return ExitCode::done;
 }
 
+/// A whole number of at most nine digits.
+std::optional<std::uint32_t> parse_count(const std::string& text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || text.size() > 9) return std::nullopt;
+  return value;
+}
+
+/// Asks for a change of a job and shows the job.
+ExitCode ask_for_change(const CommandContext& context, const std::string& job, const std::string& verb,
+                        const json& body) {
+  ApiClient api(find_head(context.head));
+  const json answer = api.post(job_path(job, "/" + verb), body);
+  if (context.json) {
+    write_json(answer);
+  } else {
+    write_out(printable_line(text_at(answer, "name") + " " + text_at(answer, "id") + ": " +
+                             text_at(answer, "state")) +
+              "\n");
+  }
+  return ExitCode::done;
+}
+
 std::string ways_back(const std::string& id) {
   return fmt::format(
       "  see how it goes  ds-submit status {0}\n  follow its log   ds-submit logs -f {0}\n"
@@ -54,10 +79,7 @@ std::string ways_back(const std::string& id) {
       id);
 }
 
-}  // namespace
-
-ExitCode run_job(const CommandContext& context, const std::string& file) {
-  const JobFile job_file = read_job_file(file);
+ExitCode run_job_file(const CommandContext& context, const JobFile& job_file) {
   ApiClient api(find_head(context.head));
   set_interrupt_message("\ninterrupted while submitting; ds-submit list shows whether the job got through\n");
   const json submitted = submit_job(api, job_file);
@@ -68,7 +90,13 @@ ExitCode run_job(const CommandContext& context, const std::string& file) {
   try {
     const json job = follow_job(api, id, context.terminal, context.patience);
     set_interrupt_message("");
-    context.json ? write_json(job) : write_out(format_outcome(job));
+    const bool is_command = text_at(job, "kind") == "command";
+    if (context.json) {
+      write_json(job);
+    } else {
+      // Standard output is what the program printed, and nothing else.
+      is_command ? write_err(format_outcome(job)) : write_out(format_outcome(job));
+    }
     return exit_code_for_state(text_at(job, "state"));
   } catch (Failure& failure) {
     if (failure.exit_code == ExitCode::no_server) {
@@ -77,6 +105,16 @@ ExitCode run_job(const CommandContext& context, const std::string& file) {
     }
     throw;
   }
+}
+
+}  // namespace
+
+ExitCode run_job(const CommandContext& context, const std::string& file) {
+  return run_job_file(context, read_job_file(file));
+}
+
+ExitCode run_command(const CommandContext& context, const std::vector<std::string>& arguments) {
+  return run_job_file(context, make_command_job(arguments));
 }
 
 ExitCode submit_job_file(const CommandContext& context, const std::string& file) {
@@ -131,15 +169,36 @@ ExitCode show_logs(const CommandContext& context, const std::string& job, bool f
   return ExitCode::done;
 }
 
-ExitCode cancel_job(const CommandContext& context, const std::string& job) {
+ExitCode change_job(const CommandContext& context, const std::string& job, const std::string& verb) {
+  return ask_for_change(context, job, verb, json::object());
+}
+
+ExitCode set_priority(const CommandContext& context, const std::string& job, const std::string& value) {
+  const auto number = parse_count(value);
+  return ask_for_change(context, job, "priority", {{"priority", number ? json(*number) : json(value)}});
+}
+
+ExitCode scale_job(const CommandContext& context, const std::string& job, const std::string& workers) {
+  const std::size_t colon = workers.find(':');
+  const auto min = parse_count(workers.substr(0, colon));
+  const auto max = colon == std::string::npos ? min : parse_count(workers.substr(colon + 1));
+  if (!min || !max) {
+    throw Failure(ExitCode::usage, "usage",
+                  "expected MIN:MAX or a number of workers, got " + printable_line(workers),
+                  "such as 2 or 1:4");
+  }
+  return ask_for_change(context, job, "scale", {{"min", *min}, {"max", *max}});
+}
+
+ExitCode change_node(const CommandContext& context, const std::string& node, const std::string& verb) {
+  if (node.empty())
+    throw Failure(ExitCode::usage, "usage", "the node's name is empty", "ds-submit nodes shows them");
   ApiClient api(find_head(context.head));
-  const json answer = api.post(job_path(job, "/cancel"), json::object());
+  const json answer = api.post("/api/v1/nodes/" + encode_segment(node) + "/" + verb, json::object());
   if (context.json) {
     write_json(answer);
   } else {
-    write_out(printable_line(text_at(answer, "name") + " " + text_at(answer, "id") + ": " +
-                             text_at(answer, "state")) +
-              "\n");
+    write_out(printable_line(text_at(answer, "id") + ": " + text_at(answer, "state")) + "\n");
   }
   return ExitCode::done;
 }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "clients/exit_code.hpp"
 #include "clients/output.hpp"
@@ -20,11 +21,20 @@ struct CommandContext {
 // The commands of `ds-submit`. Each writes its result to standard output, talk to standard error, and throws
 // `Failure`.
 ExitCode run_job(const CommandContext& context, const std::string& file);
+/// Submits a job that runs a program in the current directory once, and follows it.
+ExitCode run_command(const CommandContext& context, const std::vector<std::string>& arguments);
 ExitCode submit_job_file(const CommandContext& context, const std::string& file);
 ExitCode list_jobs(const CommandContext& context);
 ExitCode show_job(const CommandContext& context, const std::string& job);
 ExitCode show_logs(const CommandContext& context, const std::string& job, bool follow);
-ExitCode cancel_job(const CommandContext& context, const std::string& job);
+/// `verb`: `cancel`, `pause`, `resume` or `retry`, as in the API.
+ExitCode change_job(const CommandContext& context, const std::string& job, const std::string& verb);
+/// `value`: a word or a number.
+ExitCode set_priority(const CommandContext& context, const std::string& job, const std::string& value);
+/// `workers`: `MIN:MAX`, or one number for both.
+ExitCode scale_job(const CommandContext& context, const std::string& job, const std::string& workers);
+/// `verb`: `drain` or `undrain`.
+ExitCode change_node(const CommandContext& context, const std::string& node, const std::string& verb);
 ExitCode list_nodes(const CommandContext& context);
 ExitCode list_tenants(const CommandContext& context);
 ExitCode list_checkpoints(const CommandContext& context, const std::string& job);

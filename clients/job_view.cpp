@@ -123,6 +123,11 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
     add_line(out, "workers",
              fmt::format("{} now, {} to {} wanted", array_at(job, "workers").size(), minimum, maximum));
   }
+  if (const auto limit = integer_at(job, "time_limit_ms"); limit > 0) {
+    add_line(out, "time",
+             fmt::format("has run for {} of {}", format_duration(integer_at(job, "run_ms") / 1000),
+                         format_duration(limit / 1000)));
+  }
   add_line(out, "generation", std::to_string(integer_at(job, "generation")));
   add_line(out, "restarts", std::to_string(integer_at(job, "restarts")));
   const std::int64_t checkpoint = integer_at(job, "checkpoint.step", -1);
@@ -140,6 +145,10 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
 std::string format_nodes(const json& nodes, bool coloured) {
   if (nodes.empty()) return "no nodes; ds-submit up starts some here, ds-node --head HOST:PORT joins one\n";
   std::vector<std::vector<Cell>> rows;
+  const bool has_reasons = std::any_of(nodes.begin(), nodes.end(),
+                                       [](const auto& node) { return !text_at(node, "reason").empty(); });
+  std::vector<std::string> head{"NODE", "ADDRESS", "STATE", "SLOTS", "CORES", "GPUS", "MEMORY", "PID"};
+  if (has_reasons) head.emplace_back("REASON");
   for (const auto& node : nodes) {
     rows.push_back({{text_at(node, "id")},
                     {text_at(node, "address")},
@@ -150,9 +159,9 @@ std::string format_nodes(const json& nodes, bool coloured) {
                     {std::to_string(array_at(node, "gpus").size()), Colour::none, true},
                     {format_bytes(integer_at(node, "memory_bytes")), Colour::none, true},
                     {std::to_string(integer_at(node, "pid")), Colour::none, true}});
+    if (has_reasons) rows.back().push_back({text_at(node, "reason")});
   }
-  return format_table({"NODE", "ADDRESS", "STATE", "SLOTS", "CORES", "GPUS", "MEMORY", "PID"}, rows,
-                      coloured);
+  return format_table(head, rows, coloured);
 }
 
 std::string format_tenants(const json& tenants, bool coloured) {

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <caf/all.hpp>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -18,10 +19,12 @@
 #include "actors/head/head.hpp"
 #include "actors/head/submission.hpp"
 #include "actors/head/views.hpp"
+#include "actors/job/command_gang.hpp"
 #include "actors/job/master.hpp"
 #include "actors/messages/node.hpp"
 #include "actors/messages/worker.hpp"
 #include "scheduler/ledger/ledger.hpp"
+#include "scheduler/policy/departures.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/spare_starts.hpp"
 
@@ -63,6 +66,7 @@ class Head : public caf::event_based_actor {
   };
   struct Job {
     caf::actor master;
+    std::uint64_t master_number = 0;
     LiveJob live;
     std::vector<scheduler::Reason> waits;
     std::set<std::uint64_t> ready_shards;
@@ -72,6 +76,8 @@ class Head : public caf::event_based_actor {
     std::uint64_t spare_bound = 0;    ///< workers below it were there when one last failed: one cause for all
     std::string spare_trouble;        ///< why the last of them could not join; empty: it could
     std::set<std::uint64_t> trained;  ///< members of the generation that trained last
+    std::optional<job::CommandGang> command;  ///< of a `command` job, in the master's place
+    std::int64_t command_since_ms = 0;        ///< its generation runs
   };
   /// A worker that is killed because it was lost or late or failed: its exit is a crash.
   struct Suspect {
@@ -95,14 +101,29 @@ class Head : public caf::event_based_actor {
   void take_jobs_back();
 
   // ---- nodes and leases (head_cluster.cpp) ----
+  bool may_stay(std::uint64_t worker, const std::string& node) const;
   void on_node_hello(const messages::NodeHello& hello);
   void on_node_down(const std::string& name);
   void on_worker_started(const messages::WorkerStarted& started);
   void on_worker_exited(const messages::WorkerExited& exited);
   void on_log(const messages::LogLines& lines);
+  std::string log_prefix(const std::string& job, std::uint64_t worker) const;
   void on_grace_over();
   void schedule_soon();
   void schedule();
+  void plan_and_carry_out();
+  /// What crashed there says that a node is at fault.
+  void quarantine_nodes();
+  /// Jobs whose `time_limit` is over save their last step and end.
+  void stop_overdue();
+  /// What depends on a job that did not succeed never starts.
+  void cancel_dependents();
+  scheduler::NodeNames drained_nodes() const;
+  bool is_closed(const std::string& node) const;  ///< to what is new
+  /// What leaves because its node is drained, to be written before the plan is.
+  void add_departures(const scheduler::PlanWithDepartures& planned,
+                      std::vector<scheduler::Event>& events) const;
+  std::vector<std::uint64_t> departing_servers() const;
   void end_leases(const std::vector<std::uint64_t>& workers, const std::string& why);
   std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease,
                                               const messages::WorkerExited& exited) const;
@@ -113,14 +134,14 @@ class Head : public caf::event_based_actor {
   void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
   void stop_growth_of_troubled(std::vector<scheduler::Demand>& demands) const;
   void on_shard_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
-  void release_idle_shards();
+  void release_needless_shards();
   Node* find_node_of(std::uint64_t worker);
 
   // ---- jobs (head_jobs.cpp) ----
   void on_worker_hello(const messages::WorkerHello& hello);
   void ensure_master(const std::string& job, bool recovering);
   void tell_leases(const std::string& job);
-  void on_note(const std::string& job, const job::MasterNote& note);
+  void on_note(const std::string& job, std::uint64_t master, const job::MasterNote& note);
   void note(const std::string& job, const job::RecordGeneration& record);
   void note(const std::string& job, const job::ShowPhase& phase);
   static void note_members(Job& job, const std::vector<std::uint64_t>& members);
@@ -136,22 +157,46 @@ class Head : public caf::event_based_actor {
   /// `first`: what led to the end, written with it as one record.
   void end_job(const std::string& job, scheduler::JobState state, const std::string& by,
                const std::string& why, std::vector<scheduler::Event> first = {});
+  /// Tells all workers of the job to leave, which save their newest state first. `first` is written with it
+  /// as one record.
+  void release_workers(const std::string& job, const std::string& why, std::vector<scheduler::Event> first);
   void save_checkpoint(const std::string& job, messages::SaveCheckpoint checkpoint,
                        std::function<void(std::string)> when_saved);
   caf::response_promise on_fetch(const messages::FetchState& request);
 
+  // ---- jobs that run users' programs (head_commands.cpp) ----
+  bool is_command(const std::string& job) const;
+  void ensure_command(const std::string& job, bool recovering);
+  void tell_command_leases(const std::string& job);
+  void on_command_started(std::uint64_t worker, std::uint16_t port);
+  void on_command_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
+  void take_exit(std::uint64_t worker);
+  caf::actor sender_node();
+  void stop_command(const std::string& job);
+  /// Whether its gang should stay as it is for now, though it wants more workers.
+  bool is_growth_untimely(const std::string& job) const;
+  void carry_out(const std::string& job, const job::CommandActions& actions);
+  void act(const std::string& job, const job::RecordCommand& action);
+  void act(const std::string& job, const job::StartProcess& action);
+  void act(const std::string& job, const job::StopProcess& action);
+  void act(const std::string& job, const job::FreeLease& action);
+  void act(const std::string& job, const job::ShowRunning& action);
+  void act(const std::string& job, const job::ShowRestart& action);
+  void act(const std::string& job, const job::RecordFinished& action);
+  void act(const std::string& job, const job::CommandCrashed& action);
+  void act(const std::string& job, const job::CommandDone& action);
+
   // ---- HTTP (head_api.cpp) ----
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
   nlohmann::json view(const scheduler::JobRecord& job, bool whole) const;
+  std::vector<scheduler::Reason> waits_of(const scheduler::JobRecord& job) const;
   std::string wait_reason(const scheduler::JobRecord& job) const;
   void answer_job(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
                   const gateway::Respond& respond);
   void submit(const gateway::HttpRequest& request, const gateway::Respond& respond);
   /// False when no job was made with this key.
   bool answer_known(const std::string& key, const gateway::Respond& respond);
-  void answer_nodes(const gateway::Respond& respond);
   void answer_tenants(const gateway::Respond& respond);
-  void cancel(const scheduler::JobRecord& job, const gateway::Respond& respond);
   void answer_logs(const scheduler::JobRecord& job, const gateway::HttpRequest& request,
                    const gateway::Respond& respond);
   void answer_checkpoints(const scheduler::JobRecord& job, const gateway::Respond& respond);
@@ -163,18 +208,41 @@ class Head : public caf::event_based_actor {
   /// Ends its process; the answer is still to be given (empty when there is no such errand).
   gateway::Respond end_errand(std::uint64_t errand);
 
+  // ---- what owners of jobs ask for (head_requests.cpp) ----
+  void change_job(const scheduler::JobRecord& job, const std::string& verb,
+                  const gateway::HttpRequest& request, const gateway::Respond& respond);
+  void answer_with_job(const std::string& job, const gateway::Respond& respond);
+  void cancel(const std::string& job);
+  void pause(const std::string& job);
+  void resume(const std::string& job);
+  void retry(const std::string& job, const gateway::Respond& respond);
+  Result<void> set_priority(const std::string& job, const nlohmann::json& body);
+  Result<void> scale(const std::string& job, const nlohmann::json& body);
+
+  // ---- what operators ask for (head_nodes.cpp) ----
+  nlohmann::json view_of_node(const std::string& name) const;
+  void answer_nodes(const gateway::Respond& respond);
+  void answer_node(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
+                   const gateway::Respond& respond);
+  void drain(const std::string& node);
+  void undrain(const std::string& node);
+
   static std::int64_t now_ms();
+  static std::int64_t backoff_ms(std::uint32_t crashes_in_a_row);
 
   HeadParts parts_;
   scheduler::Ledger ledger_;
   std::map<std::string, Node> nodes_;
   std::map<std::string, Job> jobs_;  ///< those that have not ended
+  std::uint64_t masters_ = 0;        ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
+  std::string last_end_;  ///< of the command whose exit is being carried out: how it ended
   std::map<std::uint64_t, Errand> errands_;
   std::uint64_t next_errand_ = std::uint64_t{1} << 63;  ///< never a lease's number
   bool in_grace_ = true;  ///< just started: nodes that are not back yet are waited for
   bool schedule_is_due_ = false;
+  std::chrono::steady_clock::time_point scheduled_at_{};
   bool is_compacting_ = false;
 
   std::uint64_t appended_ = 0;                                           ///< commits handed to the journal

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <random>
@@ -54,10 +55,11 @@ std::string make_job_id(const std::string& name, const Ledger& ledger) {
   }
 }
 
-gateway::HttpResponse wrong_method(const char* allowed) {
-  auto response = gateway::error_response(405, "bad_request", fmt::format("this route takes {}", allowed));
-  response.headers.emplace_back("Allow", allowed);
-  return response;
+/// Whether the verb of a job's route asks for a change.
+bool is_change(std::string_view verb) {
+  static constexpr std::array<std::string_view, 6> kChanges{"cancel", "pause",    "resume",
+                                                            "retry",  "priority", "scale"};
+  return std::ranges::find(kChanges, verb) != kChanges.end();
 }
 
 }  // namespace
@@ -99,10 +101,13 @@ void Head::on_submission_checked(const std::string& key,
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&checked)) return respond(*refused);
   const auto& submission = std::get<Submission>(checked);
   if (const auto refused = check_tenant(submission, parts_.tenants)) return respond(*refused);
+  auto dependencies = resolve_dependencies(submission, ledger_);
+  if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*refused);
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
   const auto id = make_job_id(submission.spec.name, ledger_);
   commit({event("user", "submitted",
-                JobSubmitted{id, submission.key, submission.file, submission.directory, submission.text})},
+                JobSubmitted{id, submission.key, submission.file, submission.directory, submission.text,
+                             std::get<std::vector<std::string>>(std::move(dependencies))})},
          [this, respond, id] {
            respond(json_response(view(*ledger_.find(id), false), 201));
            schedule_soon();
@@ -124,6 +129,7 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
     if (request.method != "GET") return respond(wrong_method("GET"));
     return answer_nodes(respond);
   }
+  if (route.size() == 3 && route[0] == "nodes") return answer_node(request, route[1], route[2], respond);
   if (route.size() == 1 && route[0] == "tenants") {
     if (request.method != "GET") return respond(wrong_method("GET"));
     return answer_tenants(respond);
@@ -150,9 +156,11 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
                       const gateway::Respond& respond) {
   const auto* job = resolve_job(name, respond);
   if (job == nullptr) return;
-  const bool changes = verb == "cancel";
-  if (request.method != (changes ? "POST" : "GET")) return respond(wrong_method(changes ? "POST" : "GET"));
-  if (verb == "cancel") return cancel(*job, respond);
+  if (is_change(verb)) {
+    if (request.method != "POST") return respond(wrong_method("POST"));
+    return change_job(*job, verb, request, respond);
+  }
+  if (request.method != "GET") return respond(wrong_method("GET"));
   if (verb == "logs") return answer_logs(*job, request, respond);
   if (verb == "checkpoints") return answer_checkpoints(*job, respond);
   if (verb == "export") return start_export(*job, request, respond);
@@ -162,9 +170,7 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
   when_durable([this, respond, id = job->id, verb] {
     const auto& record = *ledger_.find(id);
     if (verb.empty()) return respond(json_response(view(record, true)));
-    const auto live = jobs_.find(id);
-    const auto waits = live == jobs_.end() ? std::vector<Reason>{} : live->second.waits;
-    respond(json_response(why_view(record, waits)));
+    respond(json_response(why_view(record, waits_of(record))));
   });
 }
 
@@ -184,29 +190,26 @@ const JobRecord* Head::resolve_job(const std::string& name, const gateway::Respo
   return nullptr;
 }
 
+std::vector<Reason> Head::waits_of(const JobRecord& job) const {
+  auto holds = ledger_.holds(job, now_ms());
+  if (!holds.empty()) return holds;
+  const auto live = jobs_.find(job.id);
+  return live == jobs_.end() ? std::vector<Reason>{} : live->second.waits;
+}
+
 std::string Head::wait_reason(const JobRecord& job) const {
   if (!is_waiting(job.state)) return {};
-  const auto live = jobs_.find(job.id);
-  if (live == jobs_.end() || live->second.waits.empty()) return in_grace_ ? "the head has just started" : "";
-  return live->second.waits.front().text;
+  const auto waits = waits_of(job);
+  if (waits.empty()) return in_grace_ ? "the head has just started" : "";
+  return waits.front().text;
 }
 
 nlohmann::json Head::view(const JobRecord& job, bool whole) const {
   const auto live = jobs_.find(job.id);
-  return job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason(job), ledger_, pids_,
-                  whole);
-}
-
-void Head::answer_nodes(const gateway::Respond& respond) {
-  when_durable([this, respond] {
-    auto list = nlohmann::json::array();
-    for (const auto& [name, node] : nodes_) {
-      std::uint32_t used = 0;
-      for (const auto& lease : ledger_.leases_on(name)) used += lease.slots;
-      list.push_back(node_view(node.entry, used));
-    }
-    respond(json_response(list));
-  });
+  auto view = job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason(job), ledger_,
+                       pids_, whole);
+  if (whole) view["run_ms"] = job.run_ms(now_ms());
+  return view;
 }
 
 void Head::answer_tenants(const gateway::Respond& respond) {
@@ -218,20 +221,6 @@ void Head::answer_tenants(const gateway::Respond& respond) {
     }
     respond(json_response(tenants_view(parts_.tenants, ledger_, {slots, memory_bytes}, now_ms())));
   });
-}
-
-void Head::cancel(const JobRecord& job, const gateway::Respond& respond) {
-  if (is_end(job.state) && job.state != JobState::cancelled) {
-    return respond(error_response({ErrorCode::conflict,
-                                   fmt::format("job {} has ended already: {}", job.id, to_string(job.state)),
-                                   {}}));
-  }
-  const auto id = job.id;
-  if (!is_end(job.state)) {
-    end_job(id, JobState::cancelled, "user", "cancelled by its owner",
-            {event("user", "cancelled", CancelRequested{id})});
-  }
-  when_durable([this, respond, id] { respond(json_response(view(*ledger_.find(id), true))); });
 }
 
 void Head::answer_logs(const JobRecord& job, const gateway::HttpRequest& request,
@@ -272,6 +261,10 @@ void Head::answer_checkpoints(const JobRecord& job, const gateway::Respond& resp
 
 void Head::start_export(const JobRecord& job, const gateway::HttpRequest& request,
                         const gateway::Respond& respond) {
+  if (is_command(job.id)) {
+    return respond(error_response(
+        {ErrorCode::conflict, fmt::format("job {} is a command: it has no model to export", job.id), {}}));
+  }
   const auto found = request.query.find("format");
   const std::string format = found == request.query.end() ? "torchscript" : found->second;
   if (format != "torchscript" && format != "state_dict" && format != "safetensors") {
@@ -313,14 +306,15 @@ void Head::on_export_state(std::uint64_t errand, Result<storage::Checkpoint> che
   const auto found = errands_.find(errand);
   if (found == errands_.end()) return;
   if (!checkpoint) return fail_errand(errand, checkpoint.error());
-  if (nodes_.empty()) {
+  const auto open = std::ranges::find_if(nodes_, [&](const auto& one) { return !is_closed(one.first); });
+  if (open == nodes_.end()) {
     const auto respond = end_errand(errand);
-    return respond(
-        gateway::error_response(503, "unplaceable", "no node is up to run the export on", "start a ds-node"));
+    return respond(gateway::error_response(503, "unplaceable", "no node is up to run the export on",
+                                           "start a ds-node, or ds-submit undrain one"));
   }
   found->second.state = to_state(std::move(*checkpoint));
   // A model is a program and is only ever loaded in a process of its own, never in the head.
-  const auto& node = nodes_.begin()->second;
+  const auto& node = open->second;
   found->second.node = node.entry.name;
   send(node.agent, messages::StartWorker{errand, found->second.job});
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "actors/head/head_actor.hpp"
 #include "scheduler/spec/identifier.hpp"
@@ -15,18 +16,27 @@ using namespace scheduler;
 /// A worker that something outside its job ended (a machine's operator, the kernel) says little about the
 /// job, but a job that is killed for ever must not start for ever.
 constexpr std::uint32_t kMaxOutsideKillsInARow = 20;
+constexpr std::chrono::milliseconds kPlanPause{5};  ///< between the end of a plan and the next
 constexpr std::int64_t kBackoffMs = 5'000;
 constexpr std::int64_t kMaxBackoffMs = 300'000;
-
-std::int64_t backoff_ms(std::uint32_t crashes_in_a_row) {
-  return std::min(kMaxBackoffMs, kBackoffMs << std::min(crashes_in_a_row - 1, 10U));
-}
 
 std::string worker_text(std::uint64_t worker) {
   return fmt::format("worker {}", worker);
 }
 
 }  // namespace
+
+std::int64_t Head::backoff_ms(std::uint32_t crashes_in_a_row) {
+  return std::min(kMaxBackoffMs, kBackoffMs << std::min(crashes_in_a_row - 1, 10U));
+}
+
+/// Whether a process that a node brings along is needed: also to leave by itself, with what it holds.
+bool Head::may_stay(std::uint64_t worker, const std::string& node) const {
+  const auto found = ledger_.leases().find(worker);
+  if (found == ledger_.leases().end() || found->second.node != node) return false;
+  const Lease& lease = found->second;
+  return !lease.releasing || (!lease.at_once && !is_end(ledger_.find(lease.job)->state));
+}
 
 void Head::on_node_hello(const messages::NodeHello& hello) {
   const auto agent = parts_.fabric->resolve(hello.agent);
@@ -51,10 +61,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   std::set<std::uint64_t> running;
   for (const auto& worker : hello.running) {
     running.insert(worker.worker);
-    const auto lease = ledger_.leases().find(worker.worker);
-    const bool ours =
-        lease != ledger_.leases().end() && lease->second.node == hello.name && !lease->second.releasing;
-    if (ours || errands_.contains(worker.worker)) {
+    if (may_stay(worker.worker, hello.name) || errands_.contains(worker.worker)) {
       keep.push_back(worker.worker);
       pids_[worker.worker] = worker.pid;
     } else {
@@ -63,12 +70,15 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   }
   std::vector<std::uint64_t> gone;
   for (const auto& lease : ledger_.leases_on(hello.name)) {
-    if (!running.contains(lease.worker)) gone.push_back(lease.worker);
+    const auto& finished = ledger_.find(lease.job)->finished;
+    const bool is_through = std::ranges::find(finished, lease.worker) != finished.end();
+    if (!running.contains(lease.worker) && !is_through) gone.push_back(lease.worker);
   }
   spdlog::info("node {} is up: {} slots, {} workers kept, {} gone", hello.name, hello.slots, keep.size(),
                gone.size());
   end_leases(gone, fmt::format("it was gone when node {} registered", hello.name));
   when_durable([this, agent, keep] { send(agent, messages::NodeWelcome{keep}); });
+  for (const auto worker : keep) on_command_started(worker, 0);
   schedule_soon();
 }
 
@@ -117,6 +127,7 @@ void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::stri
 
 void Head::on_worker_started(const messages::WorkerStarted& started) {
   pids_[started.worker] = started.pid;
+  on_command_started(started.worker, started.port);
 }
 
 Head::Node* Head::find_node_of(std::uint64_t worker) {
@@ -145,25 +156,28 @@ bool Head::is_dispensable(const Lease& lease) const {
     const auto theirs = ledger_.leases().find(member);
     return theirs != ledger_.leases().end() && !theirs->second.releasing;
   });
-  return static_cast<std::uint64_t>(stay) >= std::max(ledger_.find(lease.job)->spec.workers.min, 1U);
+  return static_cast<std::uint64_t>(stay) >= std::max(ledger_.find(lease.job)->wanted().min, 1U);
 }
 
 std::optional<Event> Head::crash_event(const Lease& lease, const messages::WorkerExited& exited) const {
   const auto* job = ledger_.find(lease.job);
   if (job == nullptr || is_end(job->state)) return std::nullopt;
+  const bool is_early =
+      now_ms() - lease.since_ms < std::chrono::milliseconds(kSoonAfterStart).count() && !is_outside(exited);
+  const std::string early_on = is_early ? lease.node : "";
   // Whatever ended it, a data shard takes nothing along: workers read for themselves until another is there.
   if (lease.role == Role::shard) return std::nullopt;
   // A worker whose death the others noticed first is being released already, and has crashed all the same.
   if (lease.releasing && !suspects_.contains(lease.worker)) return std::nullopt;
   if (is_dispensable(lease))  // it is told of, and neither holds the job up nor ends it
     return event(worker_text(lease.worker), end_text(exited),
-                 WorkerCrashed{lease.job, lease.worker, job->crashes_in_a_row, job->retry_at_ms});
+                 WorkerCrashed{lease.job, lease.worker, job->crashes_in_a_row, job->retry_at_ms, early_on});
   // Workers that were there at the last crash count as the same one: one cause may end them all.
   const bool counts = job->crashes_in_a_row == 0 || lease.worker >= job->crash_bound;
   const auto in_a_row = job->crashes_in_a_row + (counts ? 1 : 0);
   const auto retry_at = is_outside(exited) ? 0 : now_ms() + backoff_ms(in_a_row);
   return event(worker_text(lease.worker), end_text(exited),
-               WorkerCrashed{lease.job, lease.worker, in_a_row, retry_at});
+               WorkerCrashed{lease.job, lease.worker, in_a_row, retry_at, early_on});
 }
 
 void Head::on_worker_exited(const messages::WorkerExited& exited) {
@@ -174,8 +188,12 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
                        {ErrorCode::unavailable, "the export's process ended: " + exited.text, "try again"});
   }
   const auto found = ledger_.leases().find(exited.worker);
-  if (found == ledger_.leases().end()) return schedule_soon();
+  if (found == ledger_.leases().end()) {
+    take_exit(exited.worker);
+    return schedule_soon();
+  }
   const auto lease = found->second;
+  if (is_command(lease.job)) return on_command_exited(lease, exited);
   if (lease.role == Role::shard) on_shard_exited(lease, exited);
   const bool is_spare = is_dispensable(lease);
   if (is_spare) on_spare_exited(lease, exited);
@@ -241,7 +259,8 @@ void Head::on_spare_exited(const Lease& lease, const messages::WorkerExited& exi
 void Head::stop_growth_of_troubled(std::vector<Demand>& demands) const {
   for (auto& demand : demands) {
     const auto job = jobs_.find(demand.job);
-    if (job == jobs_.end() || job->second.spare_starts.may_start(now_ms())) continue;
+    if (job == jobs_.end()) continue;
+    if (job->second.spare_starts.may_start(now_ms()) && !is_growth_untimely(demand.job)) continue;
     const auto leases = ledger_.leases_of(demand.job);
     const auto has = std::ranges::count_if(
         leases, [](const Lease& lease) { return lease.role == Role::worker && !lease.releasing; });
@@ -249,29 +268,46 @@ void Head::stop_growth_of_troubled(std::vector<Demand>& demands) const {
   }
 }
 
-/// Shards of a job without workers would only take memory.
-void Head::release_idle_shards() {
+/// Shards of a job without workers would only take memory; those on a drained node take nothing along.
+void Head::release_needless_shards() {
+  const auto drained = drained_nodes();
   std::set<std::string> with_workers;
   for (const auto& [worker, lease] : ledger_.leases()) {
     if (lease.role == Role::worker && !lease.releasing) with_workers.insert(lease.job);
   }
-  std::vector<std::uint64_t> idle;
+  std::vector<std::pair<std::uint64_t, std::string>> needless;
   for (const auto& [worker, lease] : ledger_.leases()) {
-    if (lease.role == Role::shard && !lease.releasing && !with_workers.contains(lease.job))
-      idle.push_back(worker);
+    if (lease.role != Role::shard || lease.releasing) continue;
+    if (!with_workers.contains(lease.job)) {
+      needless.emplace_back(worker, "its job has no workers");
+    } else if (drained.contains(lease.node)) {
+      needless.emplace_back(worker, "its node is drained");
+    }
   }
-  for (const auto worker : idle) kill_worker(worker, "its job has no workers");
+  for (const auto& [worker, why] : needless) kill_worker(worker, why);
+}
+
+/// Which process of the job a line of its log is from; nothing where there can be only one.
+std::string Head::log_prefix(const std::string& id, std::uint64_t worker) const {
+  const auto lease = ledger_.leases().find(worker);
+  const auto* job = ledger_.find(id);
+  if (job == nullptr || job->spec.kind != JobKind::command) {
+    const auto role = lease == ledger_.leases().end() ? Role::worker : lease->second.role;
+    return fmt::format("[{} {}] ", to_string(role), worker);
+  }
+  if (job->spec.workers.max == 1) return {};
+  return fmt::format("[rank {}] ", std::ranges::find(job->members, worker) - job->members.begin());
 }
 
 void Head::on_log(const messages::LogLines& lines) {
-  const auto lease = ledger_.leases().find(lines.worker);
-  const auto role = to_string(lease == ledger_.leases().end() ? Role::worker : lease->second.role);
-  std::string text;
-  for (std::size_t at = 0; at < lines.text.size();) {
+  const auto prefix = log_prefix(lines.job, lines.worker);
+  std::string text = prefix.empty() ? lines.text : std::string();  // to the byte
+  for (std::size_t at = 0; at < lines.text.size() && !prefix.empty();) {
     auto end = lines.text.find('\n', at);
     if (end == std::string::npos) end = lines.text.size();
-    text +=
-        fmt::format("[{} {}] {}\n", role, lines.worker, std::string_view(lines.text).substr(at, end - at));
+    text += prefix;
+    text.append(lines.text, at, end - at);
+    text += '\n';
     at = end + 1;
   }
   const auto node = caf::actor_cast<caf::actor>(current_sender());
@@ -291,7 +327,7 @@ void Head::kill_worker(std::uint64_t worker, const std::string& why) {
   const auto lease = ledger_.leases().find(worker);
   if (lease == ledger_.leases().end()) return;
   const auto job = lease->second.job;
-  commit({event("head", why, LeaseReleasing{worker})}, [this, worker, why] {
+  commit({event("head", why, LeaseReleasing{worker, true})}, [this, worker, why] {
     if (const auto* node = find_node_of(worker)) send(node->agent, messages::KillWorker{worker, why});
   });
   tell_leases(job);
@@ -300,15 +336,62 @@ void Head::kill_worker(std::uint64_t worker, const std::string& why) {
 void Head::schedule_soon() {
   if (schedule_is_due_) return;
   schedule_is_due_ = true;
-  // Events that arrive together are planned for together.
-  delayed_send(this, std::chrono::milliseconds(5), Run{[](Head& head) { head.schedule(); }});
+  // Events that arrive together are planned for together; one that comes alone doesn't wait for others.
+  const auto rest = scheduled_at_ + kPlanPause - std::chrono::steady_clock::now();
+  Run plan{[](Head& head) { head.schedule(); }};
+  if (rest.count() <= 0) return send(this, std::move(plan));
+  delayed_send(this, rest, std::move(plan));
+}
+
+void Head::cancel_dependents() {
+  for (const auto& [job, culprit] : ledger_.broken_dependencies()) {
+    const auto* record = ledger_.find(culprit);
+    end_job(job, JobState::cancelled, "scheduler",
+            fmt::format("job {}, which it depends on, {}", culprit,
+                        record == nullptr                      ? "is not known"
+                        : record->state == JobState::cancelled ? "was cancelled"
+                                                               : "failed"));
+  }
+}
+
+void Head::quarantine_nodes() {
+  if (ledger_.early_crashes().empty()) return;
+  const auto choose = [this] {
+    NodeNames already;
+    for (const auto& [name, closure] : ledger_.quarantined()) already.insert(name);
+    return choose_quarantine(ledger_.early_crashes(), already, now_ms());
+  };
+  while (const auto chosen = choose()) {
+    spdlog::warn("node {} is quarantined: {}", chosen->node, chosen->why);
+    commit({event("scheduler", chosen->why, NodeQuarantined{chosen->node, chosen->why})});
+  }
+}
+
+void Head::stop_overdue() {
+  for (const auto& id : ledger_.overdue(now_ms())) {
+    const std::string why = "time limit: it saves its last step and ends";
+    spdlog::info("job {}: {}", id, why);
+    release_workers(id, why,
+                    {event("scheduler", why, TimeLimitReached{id}),
+                     event("scheduler", why, JobStateChanged{id, JobState::resizing, why})});
+  }
 }
 
 void Head::schedule() {
   schedule_is_due_ = false;
+  plan_and_carry_out();
+  scheduled_at_ = std::chrono::steady_clock::now();
+}
+
+void Head::plan_and_carry_out() {
+  cancel_dependents();
+  stop_overdue();
+  quarantine_nodes();
+  const auto drained = drained_nodes();
   std::vector<NodeView> views;
   for (const auto& [name, node] : nodes_) {
-    views.push_back({name, node.entry.slots, node.entry.memory_bytes, node.strangers.empty()});
+    const bool is_open = node.strangers.empty() && !is_closed(name);
+    views.push_back({name, node.entry.slots, node.entry.memory_bytes, is_open});
   }
   std::vector<Lease> leases;
   std::set<std::string> away;  // nodes that may come back with their workers
@@ -319,7 +402,9 @@ void Head::schedule() {
   for (const auto& name : away) views.push_back({name, 0, 0, false});
   auto demands = ledger_.demands(now_ms());
   stop_growth_of_troubled(demands);
-  const auto plan = plan_jobs(views, leases, demands, parts_.tenants, ledger_.past_use(now_ms()));
+  const auto planned =
+      plan_with_departures(views, leases, demands, parts_.tenants, ledger_.past_use(now_ms()), drained);
+  const Plan& plan = planned.plan;
 
   for (auto& [id, job] : jobs_) job.waits.clear();
   for (const auto& wait : plan.waits) jobs_[wait.job].waits = wait.reasons;
@@ -327,6 +412,19 @@ void Head::schedule() {
 
   std::set<std::string> touched;
   std::vector<Event> events;
+  add_departures(planned, events);
+  for (const auto& departure : planned.departures) {
+    touched.insert(departure.job);
+    std::ranges::find(leases, departure.worker, &Lease::worker)->releasing = true;
+  }
+  for (const auto server : departing_servers()) {
+    const auto lease = std::ranges::find(leases, server, &Lease::worker);
+    if (touched.contains(lease->job)) continue;  // first its workers
+    events.push_back(
+        event("scheduler", fmt::format("node {} is drained", lease->node), LeaseReleasing{server}));
+    lease->releasing = true;
+    touched.insert(lease->job);
+  }
   for (const auto& preemption : plan.preemptions) {
     const auto why = fmt::format("preempted: job {} comes first and needs the slots", preemption.by);
     spdlog::info("job {}: {}", preemption.job, why);
@@ -379,6 +477,7 @@ void Head::schedule() {
         const auto lease = ledger_.leases().find(worker);
         const auto* node = find_node_of(worker);
         if (node == nullptr || lease == ledger_.leases().end()) continue;  // went down meanwhile
+        if (is_command(lease->second.job)) continue;                       // its gang starts it
         if (lease->second.releasing) {                                     // taken back before it was started
           end_leases({worker}, "it was not started");
           continue;
@@ -392,7 +491,7 @@ void Head::schedule() {
     ensure_master(job, false);
     tell_leases(job);
   }
-  release_idle_shards();
+  release_needless_shards();
 }
 
 }  // namespace ds::head

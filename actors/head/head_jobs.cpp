@@ -38,6 +38,7 @@ void Head::on_worker_hello(const messages::WorkerHello& hello) {
 }
 
 void Head::ensure_master(const std::string& id, bool recovering) {
+  if (is_command(id)) return ensure_command(id, recovering);
   auto& job = jobs_[id];
   if (job.master) return;
   const auto* record = ledger_.find(id);
@@ -47,7 +48,7 @@ void Head::ensure_master(const std::string& id, bool recovering) {
   options.directory = record->directory;
   options.text = record->text;
   options.gang.logical_ranks = record->spec.logical_ranks();
-  options.gang.min_workers = record->spec.workers.min;
+  options.gang.min_workers = record->wanted().min;
   if (record->spec.count_of(Role::server) > 0) {
     const auto& strategy = record->spec.strategy;
     options.gang.servers =
@@ -57,11 +58,14 @@ void Head::ensure_master(const std::string& id, bool recovering) {
   options.gang.members = record->members;
   options.gang.server_members = record->servers;
   options.gang.recovering = recovering;
+  options.max_state_bytes = parts_.max_state_bytes;
   options.checkpoint_step = record->checkpoint_step;
   options.checkpoints = {parts_.fabric->self(), fabric::kHeadActor};
   const auto self = caf::actor_cast<caf::actor>(this);
-  options.tell_head = [self, id](job::MasterNote note) {
-    caf::anon_send(self, Run{[id, note = std::move(note)](Head& head) { head.on_note(id, note); }});
+  const auto number = job.master_number = ++masters_;
+  options.tell_head = [self, id, number](job::MasterNote note) {
+    caf::anon_send(self,
+                   Run{[id, number, note = std::move(note)](Head& head) { head.on_note(id, number, note); }});
   };
   options.save = [self, id](messages::SaveCheckpoint checkpoint,
                             std::function<void(std::string)> when_saved) {
@@ -80,19 +84,29 @@ void Head::tell_leases(const std::string& id) {
     leases.push_back({lease.worker, lease.releasing, lease.role});
   const bool has_workers =
       std::ranges::any_of(leases, [](const job::GangLease& lease) { return lease.role == Role::worker; });
-  if (!has_workers && !is_waiting(record->state)) {
-    set_state(id, JobState::queued, "head", "it lost its workers and waits for slots");
+  if (!has_workers && record->time_is_up) {
+    return end_job(id, JobState::failed, "scheduler",
+                   fmt::format("time limit: it has run for {} s, as long as its time_limit allows",
+                               record->spec.time_limit_ms / 1000));
   }
+  if (!has_workers && !has_no_gang(record->state)) {
+    const bool has_crashed = record->retry_at_ms > now_ms() && is_command(id);
+    set_state(id, JobState::queued, "head",
+              has_crashed ? record->reason : "it lost its workers and waits for slots");
+  }
+  if (is_command(id)) return tell_command_leases(id);
   // Workers obey the master at once; what it bases orders on must not be taken back by a crash of the head.
-  when_durable([this, id, leases] {
+  when_durable([this, id, changed = job::LeasesChanged{leases, record->wanted().min}] {
     const auto job = jobs_.find(id);
-    if (job != jobs_.end() && job->second.master) send(job->second.master, job::LeasesChanged{leases});
+    if (job != jobs_.end() && job->second.master) send(job->second.master, changed);
   });
 }
 
-void Head::on_note(const std::string& id, const job::MasterNote& one) {
+void Head::on_note(const std::string& id, std::uint64_t master, const job::MasterNote& one) {
   const auto* record = ledger_.find(id);
   if (record == nullptr || is_end(record->state)) return;  // what a master says after its job's end is late
+  const auto job = jobs_.find(id);
+  if (job == jobs_.end() || job->second.master_number != master) return;  // also when it was retried since
   std::visit([&](const auto& body) { note(id, body); }, one);
 }
 
@@ -108,11 +122,12 @@ void Head::note(const std::string& id, const job::RecordGeneration& record) {
 
 void Head::note(const std::string& id, const job::ShowPhase& phase) {
   const auto* record = ledger_.find(id);
+  if (record->time_is_up) return;  // its workers leave, whatever they were about to do
   if (phase.value == job::ShowPhase::training) {
     note_members(jobs_[id], record->members);
     return set_state(id, JobState::running, master_text(id), training_text(*record));
   }
-  if (is_waiting(record->state)) return;
+  if (has_no_gang(record->state)) return;
   set_state(id, phase.value == job::ShowPhase::starting ? JobState::starting : JobState::resizing,
             master_text(id), phase.why);
 }
@@ -199,7 +214,9 @@ void Head::end_job(const std::string& id, JobState state, const std::string& by,
   if (record == nullptr || !is_legal(record->state, state)) return commit(std::move(first));
   auto events = std::move(first);
   events.push_back(event(by, why, JobStateChanged{id, state, why}));
+  std::vector<std::uint64_t> leaving;
   for (const auto& lease : ledger_.leases_of(id)) {
+    leaving.push_back(lease.worker);
     if (!lease.releasing) events.push_back(event("head", "its job ended", LeaseReleasing{lease.worker}));
   }
   spdlog::info("job {}: {}: {}", id, to_string(state), why);
@@ -207,16 +224,27 @@ void Head::end_job(const std::string& id, JobState state, const std::string& by,
     const auto job = jobs_.find(id);
     if (job == jobs_.end()) return;
     if (job->second.master) send(job->second.master, job::EndJob{});
+    if (job->second.command) stop_command(id);
     jobs_.erase(job);
   });
-  delayed_send(this, kLeaveLimit, Run{[id](Head& head) {
-                 for (const auto& lease : head.ledger_.leases_of(id)) {
-                   const auto* node = head.find_node_of(lease.worker);
-                   if (node != nullptr) {
-                     head.send(node->agent, messages::KillWorker{lease.worker, "its job ended"});
-                   }
+  schedule_soon();
+  if (is_command(id)) return;  // its nodes see to it that it ends
+  delayed_send(this, kLeaveLimit, Run{[leaving](Head& head) {
+                 for (const auto worker : leaving) {
+                   const auto* node = head.find_node_of(worker);
+                   if (node != nullptr) head.send(node->agent, messages::KillWorker{worker, "its job ended"});
                  }
                }});
+}
+
+void Head::release_workers(const std::string& id, const std::string& why, std::vector<Event> first) {
+  auto events = std::move(first);
+  for (const auto& lease : ledger_.leases_of(id)) {
+    if (lease.role == Role::worker && !lease.releasing)
+      events.push_back(event("head", why, LeaseReleasing{lease.worker}));
+  }
+  commit(std::move(events));
+  tell_leases(id);
   schedule_soon();
 }
 

@@ -23,32 +23,6 @@ constexpr std::size_t kMaxTextBytes = 64 << 10;
 constexpr int kMaxJsonDepth = 32;
 constexpr std::size_t kMaxKeyBytes = 128;
 
-/// Parses a control body: bounded depth, no key twice.
-Result<nlohmann::json> parse_body(const std::string& body) {
-  std::vector<std::set<std::string>> keys;
-  std::string problem;
-  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
-    using Event = nlohmann::json::parse_event_t;
-    if (depth > kMaxJsonDepth)
-      problem = fmt::format("the body is nested deeper than {} levels", kMaxJsonDepth);
-    if (event == Event::object_start) keys.emplace_back();
-    if (event == Event::object_end && !keys.empty()) keys.pop_back();
-    if (event == Event::key && !keys.empty() && !keys.back().insert(parsed.get<std::string>()).second) {
-      problem = fmt::format("the body has the key \"{}\" twice", parsed.get<std::string>());
-    }
-    return problem.empty();
-  };
-  try {
-    auto document = nlohmann::json::parse(body, watch);
-    if (!problem.empty()) return fail(ErrorCode::invalid_argument, problem);
-    if (!document.is_object()) return fail(ErrorCode::invalid_argument, "the body is not a JSON object");
-    return document;
-  } catch (const nlohmann::json::exception& error) {
-    if (!problem.empty()) return fail(ErrorCode::invalid_argument, problem);
-    return fail(ErrorCode::invalid_argument, fmt::format("the body is not JSON: {}", error.what()));
-  }
-}
-
 /// `field` without its last part until the file names it, so that an error points at the nearest line there
 /// is.
 scheduler::Mark nearest_mark(const std::map<std::string, scheduler::Mark>& marks, std::string field) {
@@ -119,7 +93,8 @@ std::variant<Submission, gateway::HttpResponse> check_request(const gateway::Htt
   }
   auto& job = std::get<scheduler::ParsedJob>(parsed);
   std::vector<scheduler::SpecError> errors;
-  check_source(job, job.spec.data.train, "data.train", errors);
+  if (job.spec.kind == scheduler::JobKind::train)
+    check_source(job, job.spec.data.train, "data.train", errors);
   if (job.spec.data.validate) check_source(job, *job.spec.data.validate, "data.validate", errors);
   if (!errors.empty()) return invalid_job_response(errors, submission.file);
   submission.spec = std::move(job.spec);
@@ -128,6 +103,31 @@ std::variant<Submission, gateway::HttpResponse> check_request(const gateway::Htt
 }
 
 }  // namespace
+
+Result<nlohmann::json> parse_body(const std::string& body) {
+  std::vector<std::set<std::string>> keys;
+  std::string problem;
+  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
+    using Event = nlohmann::json::parse_event_t;
+    if (depth > kMaxJsonDepth)
+      problem = fmt::format("the body is nested deeper than {} levels", kMaxJsonDepth);
+    if (event == Event::object_start) keys.emplace_back();
+    if (event == Event::object_end && !keys.empty()) keys.pop_back();
+    if (event == Event::key && !keys.empty() && !keys.back().insert(parsed.get<std::string>()).second) {
+      problem = fmt::format("the body has the key \"{}\" twice", parsed.get<std::string>());
+    }
+    return problem.empty();
+  };
+  try {
+    auto document = nlohmann::json::parse(body, watch);
+    if (!problem.empty()) return fail(ErrorCode::invalid_argument, problem);
+    if (!document.is_object()) return fail(ErrorCode::invalid_argument, "the body is not a JSON object");
+    return document;
+  } catch (const nlohmann::json::exception& error) {
+    if (!problem.empty()) return fail(ErrorCode::invalid_argument, problem);
+    return fail(ErrorCode::invalid_argument, fmt::format("the body is not JSON: {}", error.what()));
+  }
+}
 
 std::string idempotency_key(const gateway::HttpRequest& request) {
   const auto key = request.headers.find("idempotency-key");
@@ -141,6 +141,27 @@ std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::
     return error_response(
         {ErrorCode::internal, fmt::format("the job could not be checked: {}", error.what()), {}});
   }
+}
+
+std::variant<std::vector<std::string>, gateway::HttpResponse> resolve_dependencies(
+    const Submission& submission, const scheduler::Ledger& ledger) {
+  std::vector<std::string> ids;
+  std::vector<scheduler::SpecError> errors;
+  for (std::size_t i = 0; i < submission.spec.depends_on.size(); ++i) {
+    const std::string& name = submission.spec.depends_on[i];
+    const auto found = ledger.match(name);
+    if (found.size() == 1) {
+      ids.push_back(found.front()->id);
+      continue;
+    }
+    const std::string field = fmt::format("depends_on[{}]", i);
+    errors.push_back({field, nearest_mark(submission.marks, field),
+                      found.empty() ? fmt::format("there is no job \"{}\"", name)
+                                    : fmt::format("{} jobs are named \"{}\"", found.size(), name),
+                      found.empty() ? "ds-submit list shows the jobs there are" : "name one by its id"});
+  }
+  if (!errors.empty()) return invalid_job_response(errors, submission.file);
+  return ids;
 }
 
 std::optional<gateway::HttpResponse> check_tenant(const Submission& submission,

@@ -34,7 +34,7 @@ json workers_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledg
                 {"state", "STARTING"}};
     if (member != job.members.end()) {
       worker["rank"] = member - job.members.begin();
-      worker["state"] = "TRAINING";
+      worker["state"] = job.spec.kind == scheduler::JobKind::command ? "RUNNING" : "TRAINING";
     }
     if (lease.releasing) worker["state"] = "LEAVING";
     workers.push_back(std::move(worker));
@@ -94,7 +94,7 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
   const auto step = std::max(job.step, live != nullptr ? live->step : 0);
   json view{{"id", job.id},
             {"name", job.spec.name},
-            {"kind", "train"},
+            {"kind", to_string(job.spec.kind)},
             {"tenant", job.spec.tenant},
             {"queue", job.spec.queue},
             {"priority", job.spec.priority},
@@ -109,14 +109,17 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
             {"metrics", metrics_view(job, live)},
             {"restarts", job.restarts},
             {"checkpoint", job.checkpoint_step == 0 ? json(nullptr) : json{{"step", job.checkpoint_step}}},
-            {"workers_min", job.spec.workers.min},
-            {"workers_max", job.spec.workers.max},
+            {"workers_min", job.wanted().min},
+            {"workers_max", job.wanted().max},
             {"submitted_ms", job.submitted_ms},
             {"started_ms", or_null(job.started_ms)},
             {"ended_ms", or_null(job.ended_ms)}};
   view["roles"] = roles_view(job, ledger, pids);
   if (!whole) return view;
   if (job.spec.audit) view["audit"] = scheduler::audit_folder(job.directory, job.id);
+  view["depends_on"] = job.depends_on;
+  view["time_limit_ms"] = or_null(job.spec.time_limit_ms);
+  view["begins_ms"] = or_null(job.begins_ms());
   view["workers"] = workers_view(job, ledger, pids);
   view["evaluations"] = json::array();
   for (const auto& e : job.evaluations) {
@@ -131,9 +134,10 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
 }
 
 json node_view(const NodeEntry& node, std::uint32_t slots_used) {
-  return {{"id", node.name},     {"address", node.address},           {"state", node.state},
-          {"slots", node.slots}, {"slots_used", slots_used},          {"cores", node.cores},
-          {"gpus", node.gpus},   {"memory_bytes", node.memory_bytes}, {"pid", node.pid}};
+  return {{"id", node.name},      {"address", node.address},           {"state", node.state},
+          {"slots", node.slots},  {"slots_used", slots_used},          {"cores", node.cores},
+          {"gpus", node.gpus},    {"memory_bytes", node.memory_bytes}, {"pid", node.pid},
+          {"reason", node.reason}};
 }
 
 json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
@@ -203,6 +207,12 @@ json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason
     list.push_back({{"code", reason.code}, {"text", reason.text}, {"blocking", reason.blocking}});
   }
   return {{"state", to_string(job.state)}, {"reasons", list}, {"expected_start", nullptr}};
+}
+
+gateway::HttpResponse wrong_method(const char* allowed) {
+  auto response = gateway::error_response(405, "bad_request", fmt::format("this route takes {}", allowed));
+  response.headers.emplace_back("Allow", allowed);
+  return response;
 }
 
 gateway::HttpResponse json_response(const json& document, int status) {

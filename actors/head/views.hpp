@@ -34,6 +34,7 @@ struct NodeEntry {
   std::uint64_t memory_bytes = 0;
   std::vector<std::string> gpus;  ///< names
   std::uint32_t cores = 0;        ///< that its workers may run on
+  std::string reason{};           ///< why nothing new goes there; empty: it may
 };
 
 /// Of the nodes that are up.
@@ -55,6 +56,8 @@ nlohmann::json checkpoints_view(std::span<const storage::CheckpointEntry> entrie
                                 const scheduler::Goal& goal);
 nlohmann::json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons);
 
+/// For a method that the route does not take.
+gateway::HttpResponse wrong_method(const char* allowed);
 gateway::HttpResponse json_response(const nlohmann::json& document, int status = 200);
 /// The HTTP answer for a failure: the status follows from the code.
 gateway::HttpResponse error_response(const Error& error);

@@ -153,6 +153,8 @@ class Gang {
 
   /// The ledger's leases of this job, as a whole, whenever they change. A worker that is not in it is gone.
   GangActions set_leases(const std::vector<GangLease>& leases, Time now);
+  /// With fewer it does not train; from the next generation on.
+  void set_min_workers(std::uint32_t count) { options_.min_workers = count; }
   /// What a newcomer has to fetch; a large state is given more than `join_limit`.
   void set_state_bytes(std::uint64_t bytes);
   GangActions on_hello(std::uint64_t worker, const WorkerStatus& status, Time now);

@@ -45,7 +45,10 @@ class Master : public caf::event_based_actor {
     set_down_handler([this](caf::down_msg& down) { on_down(down.source); });
     delayed_send(this, kTick, Tick{});
     return {
-        [this](const LeasesChanged& changed) { on_leases(changed.leases); },
+        [this](const LeasesChanged& changed) {
+          gang_.set_min_workers(changed.min_workers);
+          on_leases(changed.leases);
+        },
         [this](const GenerationDurable& durable) { carry_out(gang_.on_recorded(durable.generation, now())); },
         [this](const CheckpointDamaged& damaged) { gang_.reset_checkpoint(damaged.step); },
         [this](const EndJob&) { end(); },
@@ -282,7 +285,8 @@ class Master : public caf::event_based_actor {
   }
 
   void act(const AssignWorker& action) {
-    tell(action.worker, AssignJob{options_.job, options_.file, options_.directory, options_.text});
+    tell(action.worker,
+         AssignJob{options_.job, options_.file, options_.directory, options_.text, options_.max_state_bytes});
   }
   void act(const PauseWorker& action) { tell(action.worker, PauseGang{action.generation}); }
   /// Asks the worker for its state and saves it as a checkpoint, beside which nothing of the job goes on.

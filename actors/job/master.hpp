@@ -19,6 +19,7 @@ namespace ds::job {
 
 struct LeasesChanged {
   std::vector<GangLease> leases;
+  std::uint32_t min_workers = 1;  ///< without which the gang does not train
 };
 struct GenerationDurable {
   std::uint64_t generation = 0;
@@ -46,6 +47,7 @@ using MasterNote = std::variant<RecordGeneration, ShowPhase, KillWorker, FinishJ
 struct MasterOptions {
   std::string job, file, directory, text;
   Gang::Options gang;
+  std::uint64_t max_state_bytes = 0;  ///< a job with a larger state is refused
   std::uint64_t checkpoint_step = 0;
   fabric::ActorAddress checkpoints;           ///< answers `FetchState`
   std::function<void(MasterNote)> tell_head;  ///< called on the master's thread

@@ -38,6 +38,7 @@ struct HelloTaken {
 /// Gives a fresh worker its job; it says hello again once it has read the data and built the model.
 struct AssignJob {
   std::string job, file, directory, text;
+  std::uint64_t max_state_bytes = 0;  ///< that the head takes as a checkpoint
   bool operator==(const AssignJob&) const = default;
 };
 
@@ -219,7 +220,7 @@ auto inspect(I& f, HelloTaken& x) {
 }
 template <class I>
 auto inspect(I& f, AssignJob& x) {
-  return f(x.job, x.file, x.directory, x.text);
+  return f(x.job, x.file, x.directory, x.text, x.max_state_bytes);
 }
 template <class I>
 auto inspect(I& f, DataRead& x) {

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <cstdlib>
@@ -32,6 +34,14 @@ constexpr std::size_t kMaxDiskTasks = 10'000;
 constexpr std::size_t kMaxChecks = 256;  // each holds a request's body
 
 constexpr std::size_t kMaxTenantsBytes = 64 << 10;
+
+/// Beside a state's tensors, in its message.
+constexpr std::uint64_t kStateMargin = std::uint64_t{1} << 30;
+
+std::uint64_t physical_memory() {
+  return static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+         static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
 
 Result<scheduler::TenantTree> read_tenants(const std::string& file) {
   if (file.empty()) return scheduler::TenantTree{};
@@ -64,7 +74,10 @@ Result<void> run(const Arguments& arguments) {
   if (!checkpoints) return tl::unexpected(checkpoints.error());
   storage::LogStore logs(directory->path() / "logs");
 
+  const std::uint64_t max_state_bytes = physical_memory() / 2;
   fabric::TransportOptions transport_options;
+  transport_options.max_frame_bytes =
+      std::min<std::uint64_t>(fabric::kMaxFrameBytes, max_state_bytes + kStateMargin);
   transport_options.host = listen->host;
   transport_options.secret = *secret;
   auto transport = fabric::Transport::start(transport_options);
@@ -90,6 +103,7 @@ Result<void> run(const Arguments& arguments) {
       DS_VERSION,
       *cluster_id,
       *tenants,
+      max_state_bytes,
       [](const Error& error) {
         spdlog::critical("the state journal cannot be written, so nothing can be promised any more: {}. {}",
                          error.message, error.hint);

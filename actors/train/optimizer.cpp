@@ -1,7 +1,5 @@
 #include "actors/train/optimizer.hpp"
 
-#include <fmt/format.h>
-
 #include "actors/parameters/update_rule.hpp"
 #include "kernels/gradient.hpp"
 
@@ -12,17 +10,6 @@ void clip_gradient(const scheduler::OptimizerSpec& spec, std::span<float> gradie
   if (!spec.clip_norm) return;
   const float factor = kernels::clip_factor(kernels::norm_of(gradient), *spec.clip_norm);
   if (factor < 1) kernels::scale(gradient, factor);
-}
-
-Result<void> check_state_size(const scheduler::OptimizerSpec& spec, std::uint64_t parameters) {
-  const std::uint64_t vectors = 1 + parameters::state_names(parameters::to_optimizer_options(spec)).size();
-  if (parameters <= kMaxStateBytes / (vectors * sizeof(float))) return {};
-  return fail(
-      ErrorCode::invalid_argument,
-      fmt::format("model: {} parameters with the state of {} are {} vectors of float32, together more "
-                  "than the {} GiB that a job's state may have",
-                  parameters, spec.name, vectors, kMaxStateBytes >> 30),
-      "a smaller model, or an optimizer with less state (sgd without momentum has none)");
 }
 
 Optimizer::Optimizer(const scheduler::OptimizerSpec& spec, std::size_t count)

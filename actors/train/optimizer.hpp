@@ -8,18 +8,11 @@
 
 #include "kernels/optimizer.hpp"
 #include "scheduler/spec/train_spec.hpp"
-#include "storage/result.hpp"
 
 namespace ds::train {
 
 /// Clips in place, by value and then by norm, as the job says.
 void clip_gradient(const scheduler::OptimizerSpec& spec, std::span<float> gradient);
-
-/// What a job's parameters and optimizer may take together: they travel and are saved as one message.
-inline constexpr std::uint64_t kMaxStateBytes = std::uint64_t{60} << 30;
-
-/// `invalid_argument` when the parameters with the optimizer's state would take more.
-Result<void> check_state_size(const scheduler::OptimizerSpec& spec, std::uint64_t parameters);
 
 /// A job's optimizer with its state: flat float32 vectors of the parameters' length.
 class Optimizer {

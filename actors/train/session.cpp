@@ -474,9 +474,6 @@ Result<EvaluationResult> Session::evaluate(collective::Communicator& communicato
 Result<std::unique_ptr<TrainingSession>> TrainingSession::create(const scheduler::JobSpec& spec) {
   Result<SessionParts> parts = make_parts(spec);
   if (!parts) return tl::unexpected(parts.error());
-  const std::size_t parameters = parts->model->parameters().size();
-  if (const Result<void> fits = check_state_size(spec.optimizer, parameters); !fits)
-    return tl::unexpected(fits.error());
   return std::make_unique<Session>(*std::move(parts));
 }
 

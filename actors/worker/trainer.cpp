@@ -73,8 +73,11 @@ void Trainer::publish_position(bool training) {
   position_.row_tables = row_tables_;
 }
 
-void Trainer::assign(scheduler::JobSpec spec) {
-  push([this, spec = std::move(spec)] { create_session(spec); });
+void Trainer::assign(scheduler::JobSpec spec, std::uint64_t max_state_bytes) {
+  push([this, spec = std::move(spec), max_state_bytes] {
+    max_state_bytes_ = max_state_bytes;
+    create_session(spec);
+  });
 }
 
 Result<void> Trainer::make_session() {
@@ -96,8 +99,12 @@ Result<void> Trainer::make_session() {
   const auto& slots = session_->parameter_slots();
   parameters_ = slots.empty() ? 0 : slots.back().offset + slots.back().size;
   row_tables_ = train::row_tables(slots);
+  const bool on_servers = spec_.strategy.name == "parameter_server";
+  const std::uint64_t state =
+      count_state_bytes(session_->image(false), parameters_, spec_.optimizer, on_servers);
+  if (const Result<void> fits = check_state_size(state, max_state_bytes_); !fits) return fits;
   const std::uint64_t needed = parameters::count_servers_needed(parameters_, spec_.optimizer);
-  if (spec_.strategy.name == "parameter_server" && spec_.strategy.servers < needed) {
+  if (on_servers && spec_.strategy.servers < needed) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("servers: {} parameters with what {} keeps of them are too many for {} servers",
                             parameters_, spec_.optimizer.name, spec_.strategy.servers),

@@ -19,6 +19,7 @@
 #include "actors/train/piece_watch.hpp"
 #include "actors/train/session.hpp"
 #include "actors/worker/shared_copy.hpp"
+#include "actors/worker/state_message.hpp"
 
 namespace ds::worker {
 
@@ -73,7 +74,7 @@ class Trainer : private train::PieceWatch {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  void assign(scheduler::JobSpec spec);
+  void assign(scheduler::JobSpec spec, std::uint64_t max_state_bytes = kMaxStateBytes);
   void pause(std::uint64_t generation);
   void join(TrainerPlace place);
   void start(std::uint64_t generation);
@@ -142,6 +143,7 @@ class Trainer : private train::PieceWatch {
   std::unique_ptr<collective::Communicator> communicator_;
   std::uint64_t joined_ = 0;
   std::uint32_t rank_ = 0;
+  std::uint64_t max_state_bytes_ = kMaxStateBytes;
   std::uint64_t offered_step_ = 0;  ///< of the last checkpoint that was handed out here
   bool seed_ = false;
   bool has_met_servers_ = false;  ///< the session: its parameters may be theirs

@@ -158,7 +158,7 @@ class Worker : public caf::event_based_actor {
     auto spec = head::read_assigned_job(job);
     if (!spec) return on_impossible(spec.error());
     audit_folder_ = scheduler::audit_folder(job.directory, process_.job);
-    trainer_.assign(*std::move(spec));
+    trainer_.assign(*std::move(spec), job.max_state_bytes);
   }
 
   void on_impossible(const Error& why) {

@@ -19,7 +19,20 @@ static void from_json(const nlohmann::json& json, Role& role) {
   role = role_from(json.get_ref<const std::string&>()).value();
 }
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSubmitted, job, key, file, directory, text)
+static void to_json(nlohmann::json& json, const JobSubmitted& x) {
+  json = {{"job", x.job},   {"key", x.key},
+          {"file", x.file}, {"directory", x.directory},
+          {"text", x.text}, {"depends_on", x.depends_on}};
+}
+static void from_json(const nlohmann::json& json, JobSubmitted& x) {
+  json.at("job").get_to(x.job);
+  json.at("key").get_to(x.key);
+  json.at("file").get_to(x.file);
+  json.at("directory").get_to(x.directory);
+  json.at("text").get_to(x.text);
+  x.depends_on.clear();  // no job could before
+  if (json.contains("depends_on")) json.at("depends_on").get_to(x.depends_on);
+}
 static void to_json(nlohmann::json& json, const LeaseGranted& x) {
   json = {{"worker", x.worker},
           {"job", x.job},
@@ -37,7 +50,13 @@ static void from_json(const nlohmann::json& json, LeaseGranted& x) {
   x.role = Role::worker;  // what journals from before there were roles mean
   if (json.contains("role")) json.at("role").get_to(x.role);
 }
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseReleasing, worker)
+static void to_json(nlohmann::json& json, const LeaseReleasing& x) {
+  json = {{"worker", x.worker}, {"at_once", x.at_once}};
+}
+static void from_json(const nlohmann::json& json, LeaseReleasing& x) {
+  json.at("worker").get_to(x.worker);
+  x.at_once = json.value("at_once", true);  // what a later head did before it was recorded
+}
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaseEnded, worker)
 static void to_json(nlohmann::json& json, const GenerationFormed& x) {
   json = {{"job", x.job},
@@ -56,10 +75,33 @@ static void from_json(const nlohmann::json& json, GenerationFormed& x) {
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobStateChanged, job, state, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CancelRequested, job)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PauseRequested, job)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ResumeRequested, job)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeDrained, node, why)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeQuarantined, node, why)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeUndrained, node)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TimeLimitReached, job)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobRetried, job)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PriorityChanged, job, priority)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkersScaled, job, min, max)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSized, job, total_steps, steps_per_epoch)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EvaluationRecorded, job, step, loss, metrics, majority_accuracy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointCommitted, job, step)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerCrashed, job, worker, in_a_row, retry_at_ms)
+static void to_json(nlohmann::json& json, const WorkerCrashed& x) {
+  json = {{"job", x.job},
+          {"worker", x.worker},
+          {"in_a_row", x.in_a_row},
+          {"retry_at_ms", x.retry_at_ms},
+          {"early_on", x.early_on}};
+}
+static void from_json(const nlohmann::json& json, WorkerCrashed& x) {
+  json.at("job").get_to(x.job);
+  json.at("worker").get_to(x.worker);
+  json.at("in_a_row").get_to(x.in_a_row);
+  json.at("retry_at_ms").get_to(x.retry_at_ms);
+  x.early_on = json.value("early_on", std::string());  // nobody looked at that before
+}
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFinished, job, worker)
 
 namespace {
 
@@ -87,6 +129,26 @@ template <>
 constexpr const char* kTypeName<CheckpointCommitted> = "checkpoint_committed";
 template <>
 constexpr const char* kTypeName<WorkerCrashed> = "worker_crashed";
+template <>
+constexpr const char* kTypeName<RankFinished> = "rank_finished";
+template <>
+constexpr const char* kTypeName<PauseRequested> = "pause_requested";
+template <>
+constexpr const char* kTypeName<ResumeRequested> = "resume_requested";
+template <>
+constexpr const char* kTypeName<NodeDrained> = "node_drained";
+template <>
+constexpr const char* kTypeName<NodeUndrained> = "node_undrained";
+template <>
+constexpr const char* kTypeName<TimeLimitReached> = "time_limit_reached";
+template <>
+constexpr const char* kTypeName<JobRetried> = "job_retried";
+template <>
+constexpr const char* kTypeName<PriorityChanged> = "priority_changed";
+template <>
+constexpr const char* kTypeName<WorkersScaled> = "workers_scaled";
+template <>
+constexpr const char* kTypeName<NodeQuarantined> = "node_quarantined";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

@@ -15,9 +15,11 @@ namespace ds::scheduler {
 
 /// Each struct below is one kind of decision or observation that must survive the head.
 
-/// A job was accepted. `key` is the client's idempotency key (may be empty), `text` the job file as sent.
+/// A job was accepted. `key` is the client's idempotency key (may be empty), `text` the job file as sent,
+/// `depends_on` the ids of the jobs that its file named.
 struct JobSubmitted {
   std::string job, key, file, directory, text;
+  std::vector<std::string> depends_on = {};
   bool operator==(const JobSubmitted&) const = default;
 };
 
@@ -32,9 +34,11 @@ struct LeaseGranted {
   bool operator==(const LeaseGranted&) const = default;
 };
 
-/// The worker was told to stop; its slots stay taken until its process is gone.
+/// The worker was told to stop; its slots stay taken until its process is gone. `at_once`: it is killed,
+/// whatever it holds; else it leaves by itself, and a later head gives it the time for that too.
 struct LeaseReleasing {
   std::uint64_t worker = 0;
+  bool at_once = false;
   bool operator==(const LeaseReleasing&) const = default;
 };
 
@@ -67,6 +71,19 @@ struct CancelRequested {
   bool operator==(const CancelRequested&) const = default;
 };
 
+/// The job's owner wants it to stop for a while: it gives its slots back, and gets none before
+/// `ResumeRequested`.
+struct PauseRequested {
+  std::string job;
+  bool operator==(const PauseRequested&) const = default;
+};
+
+/// It may go on.
+struct ResumeRequested {
+  std::string job;
+  bool operator==(const ResumeRequested&) const = default;
+};
+
 /// What the first worker found out from the data.
 struct JobSized {
   std::string job;
@@ -90,13 +107,66 @@ struct CheckpointCommitted {
 };
 
 /// A worker crashed; `in_a_row` counts those since the last committed step. The job waits until
-/// `retry_at_ms`.
+/// `retry_at_ms`. `early_on`: the node, if it crashed there by itself soon after its start; else empty.
 struct WorkerCrashed {
   std::string job;
   std::uint64_t worker = 0;
   std::uint32_t in_a_row = 0;
   std::int64_t retry_at_ms = 0;
+  std::string early_on = {};
   bool operator==(const WorkerCrashed&) const = default;
+};
+
+/// A rank of a `command` job's gang ended with exit code 0 while others run on.
+struct RankFinished {
+  std::string job;
+  std::uint64_t worker = 0;
+  bool operator==(const RankFinished&) const = default;
+};
+
+/// The job has run for as long as its `time_limit` allows: nothing of it starts any more, and it has failed
+/// when its last worker is gone.
+struct TimeLimitReached {
+  std::string job;
+  bool operator==(const TimeLimitReached&) const = default;
+};
+
+/// The owner of a job that failed or was cancelled wants it to be tried again, from its newest checkpoint.
+struct JobRetried {
+  std::string job;
+  bool operator==(const JobRetried&) const = default;
+};
+
+struct PriorityChanged {
+  std::string job;
+  std::uint32_t priority = 0;
+  bool operator==(const PriorityChanged&) const = default;
+};
+
+/// The job runs with `min` to `max` workers from now on; `max` is no more than its file's, which its shares
+/// of the batch depend on.
+struct WorkersScaled {
+  std::string job;
+  std::uint32_t min = 1, max = 1;
+  bool operator==(const WorkersScaled&) const = default;
+};
+
+/// Nothing new goes to the node, and what is there leaves, until `NodeUndrained`. `why`: the operator's
+/// words.
+struct NodeDrained {
+  std::string node, why;
+  bool operator==(const NodeDrained&) const = default;
+};
+
+/// Nothing new goes to the node until `NodeUndrained`; what runs there goes on.
+struct NodeQuarantined {
+  std::string node, why;
+  bool operator==(const NodeQuarantined&) const = default;
+};
+
+struct NodeUndrained {
+  std::string node;
+  bool operator==(const NodeUndrained&) const = default;
 };
 
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
@@ -104,7 +174,9 @@ struct WorkerCrashed {
 struct Event {
   using Body =
       std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
-                   CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed>;
+                   CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
+                   PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached, JobRetried,
+                   PriorityChanged, WorkersScaled, NodeQuarantined, RankFinished>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

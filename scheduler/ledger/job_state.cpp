@@ -42,11 +42,15 @@ bool is_waiting(JobState state) {
   return state == JobState::queued || state == JobState::preempted;
 }
 
+bool has_no_gang(JobState state) {
+  return is_waiting(state) || state == JobState::paused;
+}
+
 bool is_legal(JobState from, JobState to) {
   if (is_end(from) || from == to) return false;
-  // A queued job may have succeeded: its last worker can die right after its last checkpoint was made
-  // durable.
-  if (is_end(to)) return to != JobState::succeeded || from != JobState::paused;
+  // A job without workers may have succeeded: its last one can die, or be told to leave, right after its last
+  // checkpoint was made durable.
+  if (is_end(to)) return true;
   switch (from) {
     case JobState::queued:
       return to == JobState::starting || to == JobState::paused;
@@ -55,8 +59,9 @@ bool is_legal(JobState from, JobState to) {
     case JobState::resizing:
       return true;
     case JobState::preempted:
+      return to == JobState::queued || to == JobState::starting || to == JobState::paused;
     case JobState::paused:
-      return to == JobState::queued || to == JobState::starting;
+      return to == JobState::queued;
     default:
       return false;
   }

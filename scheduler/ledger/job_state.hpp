@@ -28,6 +28,9 @@ bool is_end(JobState state);
 /// True for `queued` and `preempted`: it has no slots and gets some in its turn.
 bool is_waiting(JobState state);
 
+/// True for these and `paused`: it has no slots, or gives those back that it has.
+bool has_no_gang(JobState state);
+
 /// The transitions a job may make; anything else is a fault of ours.
 bool is_legal(JobState from, JobState to);
 

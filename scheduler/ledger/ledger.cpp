@@ -2,14 +2,43 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 
+#include "scheduler/policy/start_conditions.hpp"
 #include "scheduler/spec/job_file.hpp"
+#include "scheduler/spec/priority.hpp"
 
 namespace ds::scheduler {
 
+/// Of those that are kept; many more than a quarantine takes.
+constexpr std::size_t kMaxEarlyCrashes = 256;
+constexpr std::int64_t kMinimumRunMs = std::chrono::milliseconds(kMinimumRun).count();
+
 bool Ledger::apply(const Event& event) {
-  return std::visit([&](const auto& body) { return on(event, body); }, event.body);
+  const std::string job = job_of(event);  // before it is applied: a lease may be gone afterwards
+  if (!std::visit([&](const auto& body) { return on(event, body); }, event.body)) return false;
+  if (!job.empty()) index_.mark(job);
+  return true;
+}
+
+/// Empty: none.
+std::string Ledger::job_of(const Event& event) const {
+  return std::visit(
+      [&](const auto& body) -> std::string {
+        if constexpr (requires { body.job; }) {
+          return body.job;
+        } else if constexpr (requires { body.worker; }) {
+          const auto lease = leases_.find(body.worker);
+          return lease == leases_.end() ? std::string() : lease->second.job;
+        } else {
+          return {};
+        }
+      },
+      event.body);
+}
+
+void Ledger::index(const JobRecord& job) {
+  const bool has_roles = job.spec.count_of(Role::server) + job.spec.count_of(Role::shard) > 0;
+  index_.add_job({job.id, job.spec.name, job.depends_on, has_roles});
 }
 
 JobRecord* Ledger::active(std::string_view job) {
@@ -30,36 +59,46 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
   record.file = body.file;
   record.directory = body.directory;
   record.text = body.text;
+  record.depends_on = body.depends_on;
   record.order = next_order_++;
   record.submitted_ms = event.at_ms;
   if (!body.key.empty()) keys_.emplace(body.key, body.job);
-  jobs_.emplace(body.job, std::move(record));
+  index(jobs_.emplace(body.job, std::move(record)).first->second);
   return true;
 }
 
 bool Ledger::on(const Event& event, const LeaseGranted& body) {
   auto* job = active(body.job);
-  if (job == nullptr || job->cancel_requested || body.worker < next_worker_) return false;
+  if (job == nullptr || job->cancel_requested || job->pause_requested || job->time_is_up) return false;
+  if (body.worker < next_worker_) return false;
   if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
-  const Lease& lease =
-      leases_[body.worker] = {body.worker, body.job,  body.node,        body.slots,     body.memory_bytes,
-                              false,       body.role, job->spec.tenant, job->spec.queue};
+  const Lease& lease = leases_[body.worker] = {body.worker,       body.job, body.node,  body.slots,
+                                               body.memory_bytes, false,    body.role,  job->spec.tenant,
+                                               job->spec.queue,   false,    event.at_ms};
+  index_.add_lease(lease);
   count_use(lease, event.at_ms, true);
   next_worker_ = body.worker + 1;
   return true;
 }
 
-bool Ledger::on(const Event&, const LeaseReleasing& body) {
+bool Ledger::on(const Event& event, const LeaseReleasing& body) {
   const auto found = leases_.find(body.worker);
-  if (found == leases_.end() || found->second.releasing) return false;
-  found->second.releasing = true;
-  count_out(found->second);
+  if (found == leases_.end()) return false;
+  Lease& lease = found->second;
+  if (lease.releasing && (lease.at_once || !body.at_once)) return false;
+  lease.at_once = body.at_once;
+  if (lease.releasing) return true;
+  lease.releasing = true;
+  count_out(lease, event.at_ms);
   return true;
 }
 
 /// The lease's job has one worker less.
-void Ledger::count_out(const Lease& lease) {
-  if (lease.role == Role::worker) --jobs_.find(lease.job)->second.workers;
+void Ledger::count_out(const Lease& lease, std::int64_t at_ms) {
+  if (lease.role != Role::worker) return;
+  JobRecord& job = jobs_.find(lease.job)->second;
+  if (job.workers == 1) job.ran_before_ms = job.run_ms(at_ms);
+  --job.workers;
 }
 
 void Ledger::count_use(const Lease& lease, std::int64_t at_ms, bool more) {
@@ -83,8 +122,9 @@ std::vector<PastUse> Ledger::past_use(std::int64_t now_ms) const {
 bool Ledger::on(const Event& event, const LeaseEnded& body) {
   const auto found = leases_.find(body.worker);
   if (found == leases_.end()) return false;
-  if (!found->second.releasing) count_out(found->second);
+  if (!found->second.releasing) count_out(found->second, event.at_ms);
   count_use(found->second, event.at_ms, false);
+  index_.remove_lease(found->second);
   leases_.erase(found);
   return true;
 }
@@ -95,6 +135,7 @@ bool Ledger::on(const Event&, const GenerationFormed& body) {
   job->generation = body.generation;
   job->members = body.members;
   job->servers = body.servers;
+  job->finished.clear();
   if (body.step > job->step) job->crashes_in_a_row = 0;
   job->step = std::max(job->step, body.step);
   return true;
@@ -116,6 +157,72 @@ bool Ledger::on(const Event&, const CancelRequested& body) {
   auto* job = active(body.job);
   if (job == nullptr || job->cancel_requested) return false;
   job->cancel_requested = true;
+  return true;
+}
+
+bool Ledger::on(const Event&, const PauseRequested& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || job->pause_requested) return false;
+  job->pause_requested = true;
+  return true;
+}
+
+bool Ledger::on(const Event&, const ResumeRequested& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || !job->pause_requested) return false;
+  job->pause_requested = false;
+  return true;
+}
+
+bool Ledger::on(const Event& event, const NodeDrained& body) {
+  return !body.node.empty() && drained_.try_emplace(body.node, NodeClosure{event.at_ms, body.why}).second;
+}
+
+bool Ledger::on(const Event& event, const NodeQuarantined& body) {
+  return !body.node.empty() && quarantined_.try_emplace(body.node, NodeClosure{event.at_ms, body.why}).second;
+}
+
+bool Ledger::on(const Event&, const NodeUndrained& body) {
+  const auto closures = drained_.erase(body.node) + quarantined_.erase(body.node);
+  if (closures > 0) std::erase_if(early_crashes_, [&](const auto& crash) { return crash.node == body.node; });
+  return closures > 0;
+}
+
+bool Ledger::on(const Event&, const TimeLimitReached& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || job->time_is_up) return false;
+  job->time_is_up = true;
+  return true;
+}
+
+bool Ledger::on(const Event& event, const JobRetried& body) {
+  const auto found = jobs_.find(body.job);
+  if (found == jobs_.end()) return false;
+  JobRecord& job = found->second;
+  if (job.state != JobState::failed && job.state != JobState::cancelled) return false;
+  job.state = JobState::queued;
+  job.reason = event.why;
+  job.ended_ms = 0;
+  job.cancel_requested = job.pause_requested = job.time_is_up = false;
+  job.ran_before_ms = 0;
+  job.crashes_in_a_row = 0;
+  job.retry_at_ms = 0;
+  return true;
+}
+
+bool Ledger::on(const Event&, const PriorityChanged& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || job->spec.priority == body.priority || body.priority > kMaxPriority) return false;
+  job->spec.priority = body.priority;
+  return true;
+}
+
+bool Ledger::on(const Event&, const WorkersScaled& body) {
+  auto* job = active(body.job);
+  const WorkerCount wanted{body.min, body.max};
+  if (job == nullptr || job->wanted() == wanted) return false;
+  if (body.min < 1 || body.min > body.max || body.max > job->spec.workers.max) return false;
+  job->scaled = wanted;
   return true;
 }
 
@@ -147,13 +254,27 @@ bool Ledger::on(const Event&, const CheckpointCommitted& body) {
   return true;
 }
 
-bool Ledger::on(const Event&, const WorkerCrashed& body) {
+bool Ledger::on(const Event& event, const WorkerCrashed& body) {
   auto* job = active(body.job);
   if (job == nullptr) return false;
   ++job->restarts;
   if (body.in_a_row != job->crashes_in_a_row) job->crash_bound = next_worker_;
   job->crashes_in_a_row = body.in_a_row;
   job->retry_at_ms = body.retry_at_ms;
+  if (!body.early_on.empty()) {
+    if (early_crashes_.size() >= kMaxEarlyCrashes) early_crashes_.erase(early_crashes_.begin());
+    early_crashes_.push_back({body.early_on, body.job, event.at_ms});
+  }
+  return true;
+}
+
+bool Ledger::on(const Event&, const RankFinished& body) {
+  auto* job = active(body.job);
+  const auto is_in = [&](const auto& workers) {
+    return std::ranges::find(workers, body.worker) != workers.end();
+  };
+  if (job == nullptr || !is_in(job->members) || is_in(job->finished)) return false;
+  job->finished.push_back(body.worker);
   return true;
 }
 
@@ -170,186 +291,133 @@ const JobRecord* Ledger::find_by_key(std::string_view key) const {
 std::vector<const JobRecord*> Ledger::match(std::string_view name_or_id) const {
   if (const auto* job = find(name_or_id)) return {job};
   std::vector<const JobRecord*> found;
-  for (const auto& [id, job] : jobs_) {
-    if (job.spec.name == name_or_id) found.push_back(&job);
-  }
+  for (const auto& id : index_.named(name_or_id)) found.push_back(find(id));
   return found;
 }
 
 std::vector<Lease> Ledger::leases_of(std::string_view job) const {
   std::vector<Lease> found;
-  for (const auto& [worker, lease] : leases_) {
-    if (lease.job == job) found.push_back(lease);
-  }
+  for (const auto worker : index_.workers_of(job)) found.push_back(leases_.at(worker));
   return found;
 }
 
 std::vector<Lease> Ledger::leases_on(std::string_view node) const {
   std::vector<Lease> found;
-  for (const auto& [worker, lease] : leases_) {
-    if (lease.node == node) found.push_back(lease);
-  }
+  for (const auto worker : index_.workers_on(node)) found.push_back(leases_.at(worker));
   return found;
+}
+
+std::vector<Lease> Ledger::shard_leases() const {
+  std::vector<Lease> found;
+  for (const auto worker : index_.shards()) found.push_back(leases_.at(worker));
+  return found;
+}
+
+std::int64_t JobRecord::begins_ms() const {
+  const std::int64_t after = spec.start_after_ms == 0 ? 0 : submitted_ms + spec.start_after_ms;
+  return std::max(after, spec.start_at_ms);
+}
+
+std::int64_t JobRecord::run_ms(std::int64_t now_ms) const {
+  // A clock that was set back takes nothing away.
+  return ran_before_ms + (workers == 0 ? 0 : std::max<std::int64_t>(0, now_ms - gang_since_ms));
+}
+
+bool Ledger::is_overdue(const JobRecord& job, std::int64_t now_ms) const {
+  const std::int64_t limit = job.spec.time_limit_ms;
+  return limit != 0 && !is_end(job.state) && !job.time_is_up && job.workers > 0 && job.run_ms(now_ms) >= limit;
+}
+
+std::vector<Reason> Ledger::holds(const JobRecord& job, std::int64_t now_ms) const {
+  if (is_end(job.state)) return {};
+  StartConditions conditions;
+  conditions.is_paused = job.pause_requested;
+  if (job.started_ms == 0) {  // else all was as it must be, and a clock that is set back changes nothing
+    conditions.now_ms = now_ms;
+    conditions.begins_ms = job.begins_ms();
+    for (const auto& id : job.depends_on) {
+      const auto* other = find(id);
+      const auto state = other == nullptr ? JobState::cancelled : other->state;
+      if (state != JobState::succeeded) conditions.unfinished.push_back({id, std::string(to_string(state))});
+    }
+  }
+  return explain_holds(job.id, conditions);
+}
+
+/// Whether `holds` would have nothing to say.
+bool Ledger::may_start(const JobRecord& job, std::int64_t now_ms) const {
+  if (is_end(job.state) || job.pause_requested || job.cancel_requested || job.time_is_up) return false;
+  if (job.started_ms != 0) return true;
+  return job.begins_ms() <= now_ms && std::ranges::all_of(job.depends_on, [this](const auto& id) {
+           const auto* other = find(id);
+           return other != nullptr && other->state == JobState::succeeded;
+         });
+}
+
+std::optional<std::string> Ledger::broken_dependency(const JobRecord& job) const {
+  if (is_end(job.state) || job.started_ms != 0) return std::nullopt;
+  const auto culprit = std::ranges::find_if(job.depends_on, [this](const auto& other) {
+    const auto* record = find(other);
+    return record == nullptr || (is_end(record->state) && record->state != JobState::succeeded);
+  });
+  return culprit == job.depends_on.end() ? std::nullopt : std::optional(*culprit);
+}
+
+std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) const {
+  if (!may_start(job, now_ms)) return std::nullopt;
+  const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
+  const bool is_young = job.workers > 0 && runs_ms >= 0 && runs_ms < kMinimumRunMs;
+  return Demand{job.id,
+                job.order,
+                job.wanted(),
+                job.spec.resources.cpus,
+                job.spec.resources.memory_bytes,
+                job.retry_at_ms > now_ms,
+                job.spec.priority,
+                job.spec.preemptible,
+                is_young,
+                job.spec.tenant,
+                job.spec.queue};
+}
+
+std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) const {
+  if (is_end(job.state)) return 0;
+  std::int64_t next = 0;
+  const auto consider = [&](std::int64_t at_ms) {
+    if (at_ms > now_ms && (next == 0 || at_ms < next)) next = at_ms;
+  };
+  consider(job.retry_at_ms);
+  if (job.started_ms == 0) consider(job.begins_ms());
+  if (job.workers > 0) {
+    consider(job.gang_since_ms + kMinimumRunMs);
+    if (job.spec.time_limit_ms != 0)
+      consider(job.gang_since_ms + std::max<std::int64_t>(0, job.spec.time_limit_ms - job.ran_before_ms));
+  }
+  return next;
 }
 
 std::vector<Demand> Ledger::demands(std::int64_t now_ms) const {
   std::vector<Demand> wanted;
   for (const auto& [id, job] : jobs_) {
-    if (is_end(job.state) || job.state == JobState::paused || job.cancel_requested) continue;
-    const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
-    const bool is_young =
-        job.workers > 0 && runs_ms >= 0 && runs_ms < std::chrono::milliseconds(kMinimumRun).count();
-    wanted.push_back({id, job.order, job.spec.workers, job.spec.resources.cpus,
-                      job.spec.resources.memory_bytes, job.retry_at_ms > now_ms, job.spec.priority,
-                      job.spec.preemptible, is_young, job.spec.tenant, job.spec.queue});
+    if (auto one = demand(job, now_ms)) wanted.push_back(*std::move(one));
   }
   std::sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
   return wanted;
 }
 
 std::vector<RoleDemand> Ledger::role_demands(std::int64_t now_ms) const {
+  std::vector<const JobRecord*> jobs;
+  for (const auto& id : index_.with_roles()) jobs.push_back(find(id));
+  std::ranges::sort(jobs, {}, &JobRecord::order);
   std::vector<RoleDemand> wanted;
-  for (const auto& demand : demands(now_ms)) {
-    if (demand.held) continue;
-    const JobSpec& spec = jobs_.find(demand.job)->second.spec;
+  for (const auto* job : jobs) {
+    if (job->retry_at_ms > now_ms || !may_start(*job, now_ms)) continue;
     for (const Role role : {Role::server, Role::shard}) {
-      if (const std::uint32_t count = spec.count_of(role); count > 0)
-        wanted.push_back({demand.job, role, count});
+      if (const std::uint32_t count = job->spec.count_of(role); count > 0)
+        wanted.push_back({job->id, role, count});
     }
   }
   return wanted;
-}
-
-namespace {
-
-using nlohmann::json;
-
-json to_json(const JobRecord& job) {
-  json evaluations = json::array();
-  for (const auto& e : job.evaluations) {
-    evaluations.push_back({e.step, e.loss, e.metrics, e.majority_accuracy});
-  }
-  return {{"id", job.id},
-          {"key", job.key},
-          {"file", job.file},
-          {"directory", job.directory},
-          {"text", job.text},
-          {"order", job.order},
-          {"submitted", job.submitted_ms},
-          {"started", job.started_ms},
-          {"ended", job.ended_ms},
-          {"state", to_string(job.state)},
-          {"reason", job.reason},
-          {"cancel", job.cancel_requested},
-          {"generation", job.generation},
-          {"members", job.members},
-          {"servers", job.servers},
-          {"gang_since", job.gang_since_ms},
-          {"step", job.step},
-          {"total_steps", job.total_steps},
-          {"steps_per_epoch", job.steps_per_epoch},
-          {"checkpoint_step", job.checkpoint_step},
-          {"restarts", job.restarts},
-          {"crashes", job.crashes_in_a_row},
-          {"crash_bound", job.crash_bound},
-          {"retry_at", job.retry_at_ms},
-          {"evaluations", evaluations}};
-}
-
-JobRecord job_from(const json& from) {
-  JobRecord job;
-  from.at("id").get_to(job.id);
-  from.at("key").get_to(job.key);
-  from.at("file").get_to(job.file);
-  from.at("directory").get_to(job.directory);
-  from.at("text").get_to(job.text);
-  from.at("order").get_to(job.order);
-  from.at("submitted").get_to(job.submitted_ms);
-  from.at("started").get_to(job.started_ms);
-  from.at("ended").get_to(job.ended_ms);
-  job.state = job_state_from(from.at("state").get<std::string>()).value();
-  from.at("reason").get_to(job.reason);
-  from.at("cancel").get_to(job.cancel_requested);
-  from.at("generation").get_to(job.generation);
-  from.at("members").get_to(job.members);
-  if (from.contains("servers")) from.at("servers").get_to(job.servers);
-  if (from.contains("gang_since")) from.at("gang_since").get_to(job.gang_since_ms);
-  from.at("step").get_to(job.step);
-  from.at("total_steps").get_to(job.total_steps);
-  from.at("steps_per_epoch").get_to(job.steps_per_epoch);
-  from.at("checkpoint_step").get_to(job.checkpoint_step);
-  from.at("restarts").get_to(job.restarts);
-  from.at("crashes").get_to(job.crashes_in_a_row);
-  from.at("crash_bound").get_to(job.crash_bound);
-  from.at("retry_at").get_to(job.retry_at_ms);
-  for (const auto& e : from.at("evaluations")) {
-    job.evaluations.push_back({job.id, e.at(0), e.at(1), e.at(2), e.at(3)});
-  }
-  job.spec = std::get<ParsedJob>(parse_job_file(job.text, job.directory)).spec;
-  return job;
-}
-
-}  // namespace
-
-std::string Ledger::snapshot() const {
-  json jobs = json::array();
-  for (const auto& [id, job] : jobs_) jobs.push_back(to_json(job));
-  json leases = json::array();
-  for (const auto& [worker, lease] : leases_) {
-    leases.push_back({worker, lease.job, lease.node, lease.slots, lease.memory_bytes, lease.releasing,
-                      to_string(lease.role)});
-  }
-  json uses = json::array();
-  for (const auto& [names, use] : uses_) {
-    uses.push_back({names.first, names.second, use.slots, use.memory_bytes, use.at_ms});
-  }
-  const json document{{"version", 1},
-                      {"jobs", jobs},
-                      {"uses", uses},
-                      {"leases", leases},
-                      {"next_order", next_order_},
-                      {"next_worker", next_worker_}};
-  return document.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
-  try {
-    const auto document = json::parse(snapshot);
-    if (document.at("version") != 1) return std::nullopt;
-    Ledger ledger;
-    for (const auto& entry : document.at("jobs")) {
-      auto job = job_from(entry);
-      if (!job.key.empty()) ledger.keys_.emplace(job.key, job.id);
-      ledger.jobs_.emplace(job.id, std::move(job));
-    }
-    for (const auto& entry : document.at("leases")) {
-      Lease lease{entry.at(0), entry.at(1), entry.at(2), entry.at(3), entry.at(4), entry.at(5)};
-      if (entry.size() > 6) lease.role = role_from(entry.at(6).get<std::string>()).value();
-      JobRecord& job = ledger.jobs_.at(lease.job);
-      lease.tenant = job.spec.tenant;
-      lease.queue = job.spec.queue;
-      if (lease.role == Role::worker) {
-        job.workers += lease.releasing ? 0 : 1;
-        DecayedUse& use = ledger.uses_[{lease.tenant, lease.queue}];
-        use.slots_now += lease.slots;
-        use.memory_now += lease.memory_bytes;
-      }
-      ledger.leases_.emplace(lease.worker, lease);
-    }
-    if (document.contains("uses")) {
-      for (const auto& entry : document.at("uses")) {
-        DecayedUse& use = ledger.uses_[{entry.at(0), entry.at(1)}];
-        entry.at(2).get_to(use.slots);
-        entry.at(3).get_to(use.memory_bytes);
-        entry.at(4).get_to(use.at_ms);
-      }
-    }
-    document.at("next_order").get_to(ledger.next_order_);
-    document.at("next_worker").get_to(ledger.next_worker_);
-    return ledger;
-  } catch (const std::exception&) {  // json's, or a job file that this version cannot read
-    return std::nullopt;
-  }
 }
 
 }  // namespace ds::scheduler

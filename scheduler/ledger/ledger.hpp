@@ -10,7 +10,9 @@
 
 #include "scheduler/ledger/decayed_use.hpp"
 #include "scheduler/ledger/event.hpp"
+#include "scheduler/ledger/ledger_index.hpp"
 #include "scheduler/policy/plan.hpp"
+#include "scheduler/policy/quarantine.hpp"
 #include "scheduler/policy/role_placement.hpp"
 #include "scheduler/spec/job_spec.hpp"
 
@@ -21,16 +23,22 @@ struct JobRecord {
   std::string id;
   JobSpec spec;
   std::string key, file, directory, text;
+  std::vector<std::string> depends_on;                          ///< ids
   std::uint64_t order = 0;                                      ///< of submission, from 1
   std::int64_t submitted_ms = 0, started_ms = 0, ended_ms = 0;  ///< 0: not yet
   JobState state = JobState::queued;
   std::string reason;
   bool cancel_requested = false;
+  bool pause_requested = false;
+  bool time_is_up = false;
   std::uint64_t generation = 0;
   std::vector<std::uint64_t> members;                  ///< workers of `generation`, in rank order
   std::vector<std::uint64_t> servers;                  ///< of `generation`
+  std::vector<std::uint64_t> finished = {};            ///< of a command's `members`: ended with exit code 0
+  std::optional<WorkerCount> scaled;                   ///< by its owner
   std::uint32_t workers = 0;                           ///< leased, but for those that are leaving
   std::int64_t gang_since_ms = 0;                      ///< when it last had none and got some
+  std::int64_t ran_before_ms = 0;                      ///< for how long it had some before that
   std::uint64_t step = 0;                              ///< committed steps known to be reached
   std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
   std::uint64_t checkpoint_step = 0;
@@ -40,7 +48,21 @@ struct JobRecord {
   std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step
   std::int64_t retry_at_ms = 0;
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
+
+  /// With how many workers it runs: what its owner wanted last.
+  WorkerCount wanted() const { return scaled.value_or(spec.workers); }
+  /// The moment before which it does not start; 0: there is none.
+  std::int64_t begins_ms() const;
+  /// For how long it has had workers, those that are told to leave not counted.
+  std::int64_t run_ms(std::int64_t now_ms) const;
 };
+
+/// Why nothing new goes to a node.
+struct NodeClosure {
+  std::int64_t since_ms = 0;
+  std::string why;
+};
+using NodeClosures = std::map<std::string, NodeClosure, std::less<>>;
 
 /// The jobs and leases that a sequence of events leads to. A plain value: no clock, no I/O.
 class Ledger {
@@ -62,11 +84,37 @@ class Ledger {
   std::vector<Lease> leases_of(std::string_view job) const;
   std::vector<Lease> leases_on(std::string_view node) const;
 
+  /// Nodes that any lease is on.
+  std::vector<std::string> leased_nodes() const { return index_.nodes(); }
+  /// Leases of data shards.
+  std::vector<Lease> shard_leases() const;
+
+  /// Jobs of which an event told since the last call, and those that depend on them.
+  std::set<std::string> take_changed() { return index_.take_marked(); }
+
+  /// Nodes that are to be empty, whether they are up or not.
+  const NodeClosures& drained() const { return drained_; }
+  /// Nodes that nothing new goes to because workers crash there.
+  const NodeClosures& quarantined() const { return quarantined_; }
+  /// Crashes that may speak against the nodes they happened on, oldest first; the last few.
+  const std::vector<EarlyCrash>& early_crashes() const { return early_crashes_; }
+
   /// Numbers that were never used, not even by a lease that ended.
   std::uint64_t next_worker() const { return next_worker_; }
 
   /// What the policy needs: the jobs that may have workers now. Reads the job's clock from `now_ms`.
   std::vector<Demand> demands(std::int64_t now_ms) const;
+  /// Of one job; none: it may have none now.
+  std::optional<Demand> demand(const JobRecord& job, std::int64_t now_ms) const;
+  /// The next moment at which the job's demand, or whether it is overdue, changes without an event; 0: none.
+  std::int64_t next_change_ms(const JobRecord& job, std::int64_t now_ms) const;
+  /// Why the job may have no workers now, whatever is free; such a job is in no `demands`. None: it may.
+  std::vector<Reason> holds(const JobRecord& job, std::int64_t now_ms) const;
+  /// The job that this one, which has not started, depends on and that has failed or was cancelled; none: there
+  /// is no such.
+  std::optional<std::string> broken_dependency(const JobRecord& job) const;
+  /// Whether it runs and has done so for as long as it may.
+  bool is_overdue(const JobRecord& job, std::int64_t now_ms) const;
   /// What each tenant's queue has used lately.
   std::vector<PastUse> past_use(std::int64_t now_ms) const;
   /// What these jobs want besides workers.
@@ -84,14 +132,28 @@ class Ledger {
   bool on(const Event& event, const EvaluationRecorded& body);
   bool on(const Event& event, const CheckpointCommitted& body);
   bool on(const Event& event, const WorkerCrashed& body);
+  bool on(const Event& event, const RankFinished& body);
+  bool on(const Event& event, const PauseRequested& body);
+  bool on(const Event& event, const ResumeRequested& body);
+  bool on(const Event& event, const NodeDrained& body);
+  bool on(const Event& event, const NodeUndrained& body);
+  bool on(const Event& event, const NodeQuarantined& body);
+  bool on(const Event& event, const TimeLimitReached& body);
+  bool on(const Event& event, const JobRetried& body);
+  bool on(const Event& event, const PriorityChanged& body);
+  bool on(const Event& event, const WorkersScaled& body);
   JobRecord* active(std::string_view job);
-  void count_out(const Lease& lease);
+  bool may_start(const JobRecord& job, std::int64_t now_ms) const;
+  void count_out(const Lease& lease, std::int64_t at_ms);
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);
 
   std::map<std::string, JobRecord, std::less<>> jobs_;
   std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
+  NodeClosures drained_, quarantined_;
+  std::vector<EarlyCrash> early_crashes_;
+  LedgerIndex index_;
   std::uint64_t next_order_ = 1;
   std::uint64_t next_worker_ = 1;
 };

@@ -3,20 +3,29 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <span>
-#include <string>
+#include <optional>
+#include <set>
 #include <string_view>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "scheduler/policy/plan.hpp"
 
 namespace ds::scheduler {
 
+/// More memory than this counts as just more: so sums of it cannot overflow.
+inline constexpr std::uint64_t kMaxMemoryBytes = std::uint64_t{1} << 50;
+
 /// What one worker takes of a node.
 struct WorkerSize {
   std::uint32_t slots = 1;
   std::uint64_t memory_bytes = 0;
+  auto operator<=>(const WorkerSize&) const = default;
 };
+
+/// More than any node has becomes one byte more than that.
+WorkerSize worker_size(std::uint32_t slots, std::uint64_t memory_bytes);
 
 /// What is free on a node.
 struct Room {
@@ -28,15 +37,19 @@ struct Room {
 /// count.
 std::uint64_t count_fitting(const Room& room, const WorkerSize& size);
 
-/// What is free on the nodes, kept twice while a plan is made: `now`, and `later`, when all that is releasing
-/// is gone. What waits for a release is reserved in `later` only; what is placed must fit in both, so it can
-/// neither overfill a node nor take what another waits for. Nodes that are not available have no room at all.
+/// What is free on the nodes, kept twice: `now`, and `later`, when all that is releasing is gone. What waits
+/// for a release is reserved in `later` only; what is placed must fit in both, so it can neither overfill a
+/// node nor take what another waits for. Nodes that are not available have no room at all.
+///
+/// A change costs the logarithm of the number of nodes, times the number of sizes that were asked for; what
+/// fits on all nodes is known without looking at them.
 class Capacity {
  public:
   static constexpr std::size_t kUnknownNode = static_cast<std::size_t>(-1);
 
-  /// Leases on nodes that are not listed use nothing. The nodes must outlive the capacity.
-  Capacity(std::span<const NodeView> nodes, std::span<const Lease> leases);
+  explicit Capacity(std::vector<NodeView> nodes);
+  Capacity(const Capacity&) = delete;
+  Capacity& operator=(const Capacity&) = delete;
 
   std::size_t node_count() const { return nodes_.size(); }
   const NodeView& node(std::size_t index) const { return nodes_[index]; }
@@ -47,22 +60,39 @@ class Capacity {
   Room free_later(std::size_t node) const { return left(node, later_[node]); }
   Room placeable(std::size_t node) const;  ///< the smaller of both
 
-  void place(std::size_t node, const WorkerSize& size);    ///< uses now and later
-  void reserve(std::size_t node, const WorkerSize& size);  ///< uses later
-  void release(std::size_t node, const WorkerSize& size);  ///< frees later; undone by `reserve`
+  /// Workers of a size that fit on all nodes together, in what is placeable or will be free.
+  std::uint64_t count_placeable(const WorkerSize& size) const { return counts_of(size).placeable; }
+  std::uint64_t count_later(const WorkerSize& size) const { return counts_of(size).later; }
+  std::uint64_t placeable_slots() const { return placeable_slots_; }
+
+  /// Of the nodes on which a worker of this size can be placed the fullest, the first in the list of equals.
+  std::optional<std::size_t> fullest_placeable(const WorkerSize& size) const;
+
+  /// A worker's share, in what is used now, later or both.
+  void use(std::size_t node, const WorkerSize& size, bool now, bool later);
+  void free(std::size_t node, const WorkerSize& size, bool now, bool later);
 
  private:
   struct Used {
     std::uint64_t slots = 0;
     std::uint64_t memory_bytes = 0;
   };
+  struct Counts {
+    std::uint64_t placeable = 0, later = 0;
+  };
+  using Rank = std::tuple<std::uint64_t, std::uint64_t, std::size_t>;  ///< placeable slots, memory; index
   Room left(std::size_t node, const Used& used) const;
-  static void add(Used& used, const WorkerSize& size);
+  Counts counts_of(const WorkerSize& size) const;
+  template <class Change>
+  void change(std::size_t node, Change apply);
 
-  std::span<const NodeView> nodes_;
+  std::vector<NodeView> nodes_;
   std::map<std::string_view, std::size_t> index_;
   std::vector<Used> now_;
   std::vector<Used> later_;
+  std::set<Rank> by_room_;  ///< available nodes with a placeable slot
+  std::uint64_t placeable_slots_ = 0;
+  mutable std::map<WorkerSize, Counts> counts_;  ///< of sizes that were asked for, `kMaxSizes` at most
 };
 
 }  // namespace ds::scheduler

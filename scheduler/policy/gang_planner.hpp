@@ -2,12 +2,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ext/pb_ds/assoc_container.hpp>
+#include <ext/pb_ds/tree_policy.hpp>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -21,38 +26,82 @@ namespace ds::scheduler {
 /// Up to so many jobs that could be preempted, the cheapest set of them is found by trying all.
 inline constexpr std::size_t kMaxExactVictims = 10;
 
-/// The state of one planning: which worker goes where is decided here, which job's turn it is by the policy.
+/// What jobs have and want, kept from plan to plan, and while a plan is made which worker goes where; which
+/// job's turn it is the policy decides.
 ///
-/// Nodes, leases and demands must outlive it. Each step keeps the promise of `Plan`: what it places fits now.
+/// Between plans it is told what changed, at the cost of what changed. A plan begins with `begin`; each of
+/// its steps keeps the promise of `Plan`: what it places fits now. `end` takes all its steps back: what comes
+/// of them is told like any other change.
 class GangPlanner {
  public:
-  /// A job while the plan is made.
+  /// A job. From `workers` on: with the steps of the plan in hand.
   struct Job {
-    const Demand* demand = nullptr;
+    Demand demand;
+    bool is_wanted = true;      ///< false: it has ended, and only its workers are still there
+    std::vector<Lease> leases;  ///< releasing ones too
     WorkerSize size;
     std::uint32_t needed = 1;  ///< `workers.min`, at least 1
     std::size_t queue = TenantTree::kRoot;
-    bool has_queue = true;                    ///< false: its tenant is not known any more
-    std::size_t guaranteed_levels = 0;        ///< of its minimum
-    std::uint32_t workers = 0;                ///< live ones, plus placed, minus released
-    bool was_shrunk = false;                  ///< lost workers in this plan
-    bool is_waiting = false;                  ///< the plan says why
-    std::uint32_t kept = 0;                   ///< workers that room is kept for beyond those
-    std::vector<const Lease*> live;           ///< newest first; released ones are taken out
+    bool has_queue = true;              ///< false: its tenant is not known any more
+    bool is_occupant = false;           ///< holds room on available nodes
+    std::uint64_t elsewhere = 0;        ///< slots that it has on nodes that are away
+    std::uint32_t started = 0;          ///< live workers when the plan began
+    bool is_pending = true;             ///< neither held nor impossible: waits for its turn, or for slots
+    std::size_t guaranteed_levels = 0;  ///< of its minimum; as of the last plan's beginning
+    std::uint32_t workers = 0;          ///< live ones, plus placed, minus released
+    std::uint32_t kept = 0;             ///< workers that room is kept for beyond those
+    std::vector<const Lease*> live;     ///< newest first; released ones are taken out
     std::map<std::size_t, std::uint32_t> at;  ///< workers on each node that has any
     std::uint32_t at_unknown_nodes = 0;       ///< workers on nodes that are not listed
+    bool was_shrunk = false;                  ///< lost workers in this plan
+    bool is_touched = false;                  ///< changed in this plan
+    bool is_released_from = false;            ///< the same by releases, even if they were taken back
   };
-
-  GangPlanner(std::span<const NodeView> nodes, std::span<const Lease> leases, std::span<const Demand> demands,
-              const TenantTree& tenants);
-
   /// By priority, the larger first, then in the order of submission; the order of ids decides between equals.
-  std::vector<Job>& jobs() { return jobs_; }
+  struct Before {
+    bool operator()(const Job* a, const Job* b) const {
+      return std::tie(b->demand.priority, a->demand.order, a->demand.job) <
+             std::tie(a->demand.priority, b->demand.order, b->demand.job);
+    }
+  };
+  /// Knows how many come before one, too.
+  using Jobs = __gnu_pbds::tree<Job*, __gnu_pbds::null_type, Before, __gnu_pbds::rb_tree_tag,
+                                __gnu_pbds::tree_order_statistics_node_update>;
+  /// Priority (the larger first), workers (the fewer first), order, id: who grows first.
+  using GrowthRank = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t, std::string_view>;
+  using ByWorkers = std::map<GrowthRank, Job*>;
+  using Growable = std::map<WorkerSize, ByWorkers>;
 
-  /// Whether the job could have its minimum if it were alone on the available nodes.
-  bool is_feasible(const Job& job) const;
-  /// Whether its queue could ever allow the job's minimum.
-  bool is_allowed(const Job& job) const;
+  GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants);
+
+  // ---- between plans ----
+  /// All there is to know of a job from now on. Without a demand it has ended; without leases as well it is
+  /// forgotten.
+  void set_job(const std::string& job, std::optional<Demand> demand, std::vector<Lease> leases);
+  /// Takes its jobs out, to be given to a planner of other nodes.
+  std::vector<std::unique_ptr<Job>> take_jobs();
+
+  // ---- a plan ----
+  void begin();
+  Plan end();
+
+  /// Pending jobs of a queue that lacked workers of their minimum when the plan began, and of these those
+  /// that had some.
+  const Jobs& short_of(std::size_t queue) const { return short_[queue]; }
+  const Jobs& partial_of(std::size_t queue) const { return partial_[queue]; }
+  /// Jobs that lacked some and are not pending.
+  const Jobs& impossible() const { return impossible_; }
+  bool has_partial_gangs() const { return !stalled_.empty(); }
+  /// Jobs of a queue that had their minimum and less than their maximum when the plan began, by size of
+  /// worker.
+  const Growable& growable_of(std::size_t queue) const { return growable_[queue]; }
+  /// Jobs that changed in this plan so far.
+  const std::vector<Job*>& touched() const { return touched_; }
+  static GrowthRank growth_rank(const Job& job) {
+    return {~job.demand.priority, job.workers, job.demand.order, job.demand.job};
+  }
+  const Job* find(const std::string& job) const;
+
   /// The queue whose limit `count` more workers would pass, once all that is releasing is gone; none: they
   /// are allowed.
   std::optional<std::size_t> find_limit(const Job& job, std::uint32_t count) const;
@@ -67,13 +116,13 @@ class GangPlanner {
   /// that room for the job: by releasing workers of stalled gangs, then those above the minimum of other
   /// jobs, then jobs as a whole, where necessary. False, and nothing changed, when even all of them would not
   /// do.
-  bool make_room(const Job& job, std::uint32_t count);
+  bool make_room(Job& job, std::uint32_t count);
   /// The same for one worker within what the job's queue is guaranteed, by shrinking jobs of queues that have
   /// borrowed.
   bool reclaim_room(Job& job);
 
   /// Counts the job's missing minimum as used by its queue from now on, though there is no room for it.
-  void promise(const Job& job);
+  void promise(Job& job);
 
   /// What queues have once all that is releasing is gone and what is kept for those that wait is theirs.
   const QueueUse& use() const { return use_later_; }
@@ -81,8 +130,8 @@ class GangPlanner {
   /// shrunk for another: so turns that go by it are not turned round by what they lead to.
   const QueueUse& minimums() const { return use_minimum_; }
   /// Of available nodes.
-  std::uint64_t total_slots() const { return node_totals().slots; }
-  std::uint64_t total_memory() const { return node_totals().memory_bytes; }
+  std::uint64_t total_slots() const { return totals_.slots; }
+  std::uint64_t total_memory() const { return totals_.memory_bytes; }
 
   /// What the job, which waits, was compared with; who is ahead, `room_is_coming` and `releasing` are
   /// left to the caller.
@@ -90,10 +139,7 @@ class GangPlanner {
   /// Jobs that could be preempted for it if they had run longer.
   std::size_t count_too_young(const Job& job) const;
   /// Workers that hold room and are stopping, those released in this plan included.
-  std::uint64_t count_releasing() const;
-  void wait(Job& job, const WaitFacts& facts);
-
-  Plan take_plan();
+  std::uint64_t count_releasing() const { return releasing_ + releases_.size(); }
 
  private:
   struct Taken {  ///< what one `make_room` has released so far
@@ -102,26 +148,51 @@ class GangPlanner {
   };
   struct NodeTotals {
     std::size_t available = 0, unavailable = 0;
-    std::uint64_t slots = 0, free_slots = 0, memory_bytes = 0;  ///< of available ones
+    std::uint64_t slots = 0, memory_bytes = 0;  ///< of available ones
   };
   struct Lack {  ///< what keeps a job from having its workers later
     bool room = false;
     std::optional<std::size_t> quota;
     bool is_none() const { return !room && !quota; }
   };
-  using CountBySize = std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t>;
+  struct Step {  ///< of a plan, to be taken back
+    enum class Kind { placed, reserved, promised, released, taken_back };
+    Kind kind;
+    Job* job = nullptr;
+    std::size_t node = 0;
+    const Lease* lease = nullptr;
+  };
+  using CountBySize = std::map<WorkerSize, std::uint64_t>;
 
-  std::uint64_t count_placeable(const WorkerSize& size) const;
-  std::uint64_t count_later(const WorkerSize& size) const;
-  std::uint64_t count_alone(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
-  const NodeTotals& node_totals() const;
-  void on_capacity_changed();
-  template <class RoomOf>
-  std::optional<std::size_t> choose_node(const std::map<std::size_t, std::uint32_t>& at,
-                                         const WorkerSize& size, RoomOf room_of) const;
-  bool is_available(const Lease& lease) const;
+  // What is known (gang_planner.cpp).
+  void add(Job& job);
+  void remove(Job& job);
+  void count_leases(const Job& job, bool more);
+  std::size_t queue_of(const std::string& tenant, const std::string& queue) const;
+  void enter(Job& job);
+  void leave(Job& job);
+  void set_total_slots();
+  void enter_again();
   void count_guarantees();
+  bool is_feasible(const Job& job) const;
+  bool is_allowed(const Job& job) const;
+  std::uint64_t count_alone(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
+  bool is_available(const Lease& lease) const;
+  Job& job_of(const Lease& lease) const { return *jobs_.at(lease.job); }
+
+  // Steps (gang_steps.cpp).
+  template <class RoomOf>
+  std::optional<std::size_t> choose_own_node(const std::map<std::size_t, std::uint32_t>& at,
+                                             const WorkerSize& size, RoomOf room_of) const;
+  void touch(Job& job);
+  void place_one(Job& job, std::size_t node);
   void count_minimum(const Job& job, bool more);
+  void reserve(Job& job, std::uint32_t count);
+  void release(Job& victim, const Lease& lease);
+  void take_back(const Lease& lease);
+  void do_release(Job& victim, const Lease& lease);
+  void do_take_back(Job& victim, const Lease& lease);
+  void undo(const Step& step);
   QuotaFacts quota_of(const Job& job, std::size_t limit) const;
 
   // What may be taken for a job that waits (make_room.cpp).
@@ -130,19 +201,19 @@ class GangPlanner {
   bool helps(const Job& victim, const Lack& lack) const;
   template <class MayShrink>
   bool take_workers(const Job& job, std::uint32_t count, Taken& taken, MayShrink may_take);
-  bool finish(const Job& job, std::uint32_t count, Taken& taken);
+  bool finish(Job& job, std::uint32_t count, Taken& taken);
+  template <class MayShrink>
+  Job* choose_richest(const Job& beneficiary, const Lack& lack, MayShrink may_take);
   template <class MayShrink>
   Job* choose_victim(const Job& beneficiary, const Lack& lack, MayShrink may_take);
   bool is_stalled_before(const Job& job, const Job& beneficiary) const;
   bool may_shrink(const Job& job, const Job& beneficiary) const;
   bool may_ever_preempt(const Job& job, const Job& beneficiary) const;
+  std::vector<Job*> ever_preemptible(const Job& beneficiary) const;
   bool is_entitled(const Job& beneficiary, const Job& other, std::uint32_t count) const;
   const Lease* newest_on_available_node(const Job& job) const;
   void drop_needless(const Job& job, std::uint32_t count, std::vector<const Lease*>& chosen);
   void record(const Job& job, const Taken& taken);
-  void reserve(const Job& job, std::uint32_t count);
-  void release(Job& victim, const Lease& lease);
-  void take_back(const Lease& lease);
 
   // Which jobs are preempted (preempt.cpp).
   std::vector<Job*> find_preemptible(const Job& job);
@@ -155,21 +226,37 @@ class GangPlanner {
   void take_all_back(Job& victim);
 
   Capacity capacity_;
-  std::span<const Lease> leases_;
   const TenantTree& tenants_;
+  NodeTotals totals_;
   QueueUse use_nothing_;
   QueueUse use_now_;
   QueueUse use_later_;
   QueueUse use_minimum_;
-  std::vector<Job> jobs_;
-  std::map<std::string_view, std::size_t> index_;
+  std::unordered_map<std::string, std::unique_ptr<Job>> jobs_;
+  /// When the plan began: jobs with live workers, gangs that lacked some of theirs, jobs that lacked some and
+  /// were not pending.
+  Jobs running_, stalled_, impossible_;
+  std::vector<Jobs> short_, partial_;  ///< by queue
+  std::vector<Growable> growable_;     ///< by queue
+  /// By queue: jobs that could lose a worker, by priority and size of worker; and all of theirs, by priority.
+  std::vector<std::map<std::pair<std::uint32_t, WorkerSize>, ByWorkers>> shrinkable_;
+  std::vector<std::map<std::uint32_t, Jobs>> preemptible_;
+  std::vector<Jobs> claimants_;      ///< by queue: pending jobs, started or not; kept with tenants only
+  std::vector<Job*> guaranteed_;     ///< with levels
+  bool is_stale_ = false;            ///< what queues could ever allow has changed
+  std::uint64_t elsewhere_ = 0;      ///< slots that jobs have on nodes that are away
+  std::uint64_t releasing_ = 0;      ///< workers
+  std::set<std::string> occupants_;  ///< jobs that hold room on available nodes
+  mutable CountBySize alone_, alone_undrained_;
+
+  std::vector<Step> steps_;
+  std::vector<Job*> touched_, released_from_;
+  std::vector<std::string> newly_occupying_;
   std::map<const Job*, std::vector<const Lease*>> given_up_;  ///< by jobs that were released as a whole
   std::map<std::pair<const Job*, std::size_t>, std::size_t> placement_of_;  ///< by job and node
-  std::set<std::string> occupants_;  ///< jobs that hold room on available nodes
-  mutable CountBySize placeable_;    ///< counted since the capacity changed
-  mutable CountBySize alone_, alone_undrained_;
-  mutable std::optional<NodeTotals> totals_;
-  Plan plan_;
+  std::vector<Placement> placements_;
+  std::vector<Release> releases_;
+  std::vector<Preemption> preemptions_;
 };
 
 }  // namespace ds::scheduler

@@ -1,30 +1,64 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <utility>
 #include <vector>
 
 #include "scheduler/spec/tenant_tree.hpp"
 
 namespace ds::scheduler {
 
-/// A job's minimum, as far as guarantees go.
-struct MinimumClaim {
-  std::size_t queue = 0;
-  std::uint64_t slots = 0;
-  bool may_run = true;  ///< false: it claims nothing, because it can't run now whatever is free
+/// The jobs of a leaf that may run, in the order in which they are served, from the first that has no
+/// guarantee yet. `Iterator` gives pointers to jobs.
+template <class Iterator>
+struct ClaimLine {
+  Iterator next, end;
 };
 
-/// At how many levels of the tree, counted from the root, a job's minimum is within guaranteed slots.
+/// Calls `use(job, levels)` for each job whose minimum is within guaranteed slots: at how many levels of the
+/// tree, counted from the root.
 ///
-/// `claims` are in the order in which the jobs of a queue are served. A leaf's guaranteed slots go to its
-/// first jobs, up to the first that they are not enough for; what a queue is guaranteed beyond its children's
-/// goes to the first of the others below it, likewise. So a job that is within its leaf's guarantee is within
-/// those of all queues above, and of two jobs of a leaf the earlier is guaranteed at no fewer levels. The
-/// answer depends on what jobs there are and not on what runs: that is what lets reclaiming never go in
-/// circles (see `plan_jobs`). Pure.
-std::vector<std::size_t> count_guaranteed_levels(const TenantTree& tree,
-                                                 std::span<const MinimumClaim> claims);
+/// A leaf's guaranteed slots go to its first jobs, up to the first that they are not enough for; what a queue
+/// is guaranteed beyond its children's goes to the first of the others below it, likewise. So a job that is
+/// within its leaf's guarantee is within those of all queues above, and of two jobs of a leaf the earlier is
+/// guaranteed at no fewer levels. The answer depends on what jobs there are and not on what runs: that is
+/// what lets reclaiming never go in circles (see `plan_jobs`). Costs what is guaranteed, not what there is.
+///
+/// `lines`: by queue. `before` orders jobs of several leaves, `slots_of` gives a job's minimum. Pure.
+template <class Iterator, class Before, class SlotsOf, class Use>
+void for_each_guaranteed(const TenantTree& tree, std::vector<ClaimLine<Iterator>> lines, Before before,
+                         SlotsOf slots_of, Use use) {
+  std::vector<std::uint64_t> left(tree.queues.size());
+  for (std::size_t queue = 0; queue < left.size(); ++queue) left[queue] = tree[queue].guaranteed;
+  std::size_t deepest = 0;
+  for (const QueueSpec& queue : tree.queues) deepest = std::max(deepest, queue.depth);
+  for (std::size_t depth = deepest; depth > 0; --depth) {
+    for (std::size_t queue = 0; queue < left.size(); ++queue) {
+      if (tree[queue].depth != depth) continue;
+      std::vector<ClaimLine<Iterator>*> below;
+      for (std::size_t leaf = queue; leaf < lines.size(); ++leaf) {
+        if (lines[leaf].next != lines[leaf].end && tree.is_below(leaf, queue)) below.push_back(&lines[leaf]);
+      }
+      while (true) {
+        ClaimLine<Iterator>* first = nullptr;
+        for (ClaimLine<Iterator>* line : below) {
+          if (line->next == line->end) continue;
+          if (first == nullptr || before(*line->next, *first->next)) first = line;
+        }
+        if (first == nullptr) break;
+        auto* const job = *first->next;
+        const std::uint64_t slots = slots_of(*job);
+        if (slots > left[queue]) break;
+        ++first->next;
+        use(*job, depth);
+        // What a queue guarantees comes out of the slots of those above it, too.
+        for (std::size_t above = queue; above != TenantTree::kRoot; above = tree[above].parent)
+          left[above] -= std::min(left[above], slots);
+      }
+    }
+  }
+}
 
 }  // namespace ds::scheduler

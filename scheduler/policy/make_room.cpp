@@ -9,7 +9,7 @@
 namespace ds::scheduler {
 
 GangPlanner::Lack GangPlanner::lack_of(const Job& job, std::uint32_t count) const {
-  return {count_later(job.size) < count, find_limit(job, count)};
+  return {capacity_.count_later(job.size) < count, find_limit(job, count)};
 }
 
 /// Whether what the victim has is of any use against the lack.
@@ -17,7 +17,7 @@ bool GangPlanner::helps(const Job& victim, const Lack& lack) const {
   return lack.room || (lack.quota && tenants_.is_below(victim.queue, *lack.quota));
 }
 
-bool GangPlanner::make_room(const Job& job, std::uint32_t count) {
+bool GangPlanner::make_room(Job& job, std::uint32_t count) {
   Taken taken;
   if (!take_workers(job, count, taken, [&](const Job& other) { return may_shrink(other, job); })) {
     take_jobs(job, count, taken);
@@ -36,6 +36,7 @@ bool GangPlanner::reclaim_room(Job& job) {
     return other.queue != job.queue && may_shrink(other, job) && is_entitled(job, other, 1);
   });
   if (!finish(job, 1, taken)) return false;
+  touch(job);
   ++job.kept;
   return true;
 }
@@ -53,7 +54,7 @@ bool GangPlanner::take_workers(const Job& job, std::uint32_t count, Taken& taken
 }
 
 /// Keeps what is needed of what was taken, and the room for the job; or gives all back when there is none.
-bool GangPlanner::finish(const Job& job, std::uint32_t count, Taken& taken) {
+bool GangPlanner::finish(Job& job, std::uint32_t count, Taken& taken) {
   if (!has_room_later(job, count)) {
     for (const Lease* lease : taken.workers) take_back(*lease);
     return false;
@@ -69,28 +70,28 @@ bool GangPlanner::finish(const Job& job, std::uint32_t count, Taken& taken) {
 /// for ever.
 bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) const {
   if (job.workers == 0 || job.workers >= job.needed) return false;
-  if (!job.demand->held && count_placeable(job.size) >= job.needed - job.workers &&
+  if (!job.demand.held && capacity_.count_placeable(job.size) >= job.needed - job.workers &&
       !find_limit(job, job.needed - job.workers))
     return false;  // refilled at once
   // By what doesn't change with what they hold: else they could take it from each other in turn.
   const bool is_after = job.guaranteed_levels != beneficiary.guaranteed_levels
                             ? job.guaranteed_levels < beneficiary.guaranteed_levels
-                            : &job > &beneficiary;
+                            : Before()(&beneficiary, &job);
   return is_after || !is_feasible(job) || !is_allowed(job);
 }
 
 /// Another queue keeps what it is guaranteed.
 bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary) const {
-  if (job.workers <= job.needed || !job.demand->preemptible) return false;
-  if (job.queue == beneficiary.queue) return job.demand->priority <= beneficiary.demand->priority;
+  if (job.workers <= job.needed || !job.demand.preemptible) return false;
+  if (job.queue == beneficiary.queue) return job.demand.priority <= beneficiary.demand.priority;
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
   return meeting.b_side == meeting.at || use_later_.is_over_guarantee(meeting.b_side, job.size.slots - 1);
 }
 
 /// By rank alone: not by how long it has run, nor by what queues use now.
 bool GangPlanner::may_ever_preempt(const Job& job, const Job& beneficiary) const {
-  if (job.workers == 0 || !job.demand->preemptible) return false;
-  if (job.queue == beneficiary.queue) return job.demand->priority < beneficiary.demand->priority;
+  if (job.workers == 0 || !job.demand.preemptible) return false;
+  if (job.queue == beneficiary.queue) return job.demand.priority < beneficiary.demand.priority;
   const std::size_t depth = tenants_[tenants_.meet(beneficiary.queue, job.queue).at].depth;
   return beneficiary.guaranteed_levels > depth && job.guaranteed_levels <= depth;
 }
@@ -103,27 +104,64 @@ bool GangPlanner::is_entitled(const Job& beneficiary, const Job& other, std::uin
          use_later_.fits_guarantee(meeting.a_side, std::uint64_t{count} * beneficiary.size.slots);
 }
 
+std::vector<GangPlanner::Job*> GangPlanner::ever_preemptible(const Job& beneficiary) const {
+  std::vector<Job*> found;
+  for (std::size_t queue = 0; queue < preemptible_.size(); ++queue) {
+    const std::size_t depth = tenants_[tenants_.meet(beneficiary.queue, queue).at].depth;
+    if (queue != beneficiary.queue && beneficiary.guaranteed_levels <= depth) continue;
+    for (const auto& [priority, jobs] : preemptible_[queue]) {
+      if (queue == beneficiary.queue && priority >= beneficiary.demand.priority) break;
+      for (Job* job : jobs) {
+        if (may_ever_preempt(*job, beneficiary)) found.push_back(job);
+      }
+    }
+  }
+  return found;
+}
+
 std::size_t GangPlanner::count_too_young(const Job& job) const {
-  if (job.demand->priority >= kCriticalPriority) return 0;
-  const auto count = std::ranges::count_if(
-      jobs_, [&](const Job& other) { return other.demand->is_young && may_ever_preempt(other, job); });
+  if (job.demand.priority >= kCriticalPriority) return 0;
+  const auto count =
+      std::ranges::count_if(ever_preemptible(job), [](const Job* other) { return other->demand.is_young; });
   return static_cast<std::size_t>(count);
 }
 
-/// The stalled gang of the lowest rank; else, of the jobs that may be shrunk, the one with the most workers,
-/// the last of equals.
+/// Of the jobs that may be shrunk, the one with the most workers, the last of equals.
+template <class MayShrink>
+GangPlanner::Job* GangPlanner::choose_richest(const Job& beneficiary, const Lack& lack, MayShrink may_take) {
+  Job* richest = nullptr;
+  const auto consider = [&](Job* job) {
+    if (!helps(*job, lack) || !may_take(*job)) return;
+    if (richest == nullptr || richest->workers < job->workers ||
+        (richest->workers == job->workers && Before()(richest, job)))
+      richest = job;
+  };
+  for (const auto& groups : shrinkable_) {
+    for (const auto& [group, jobs] : groups) {
+      // What may be taken is the same for all of a group: its richest stands for it. One that has lost
+      // workers stands for itself.
+      const auto first = std::find_if(jobs.rbegin(), jobs.rend(), [&](const auto& entry) {
+        return entry.second != &beneficiary && !entry.second->is_released_from;
+      });
+      if (first != jobs.rend()) consider(first->second);
+    }
+  }
+  for (Job* job : released_from_) {
+    if (job != &beneficiary && newest_on_available_node(*job) != nullptr) consider(job);
+  }
+  return richest;
+}
+
+/// The stalled gang of the lowest rank; else a job that may be shrunk.
 template <class MayShrink>
 GangPlanner::Job* GangPlanner::choose_victim(const Job& beneficiary, const Lack& lack, MayShrink may_take) {
   Job* stalled = nullptr;
-  Job* richest = nullptr;
-  for (Job& job : jobs_) {
-    if (job.workers == 0 || &job == &beneficiary || !helps(job, lack) ||
-        newest_on_available_node(job) == nullptr)
-      continue;
-    if (is_stalled_before(job, beneficiary)) stalled = &job;
-    if (may_take(job) && (richest == nullptr || job.workers >= richest->workers)) richest = &job;
+  for (Job* job : stalled_) {
+    if (job != &beneficiary && helps(*job, lack) && newest_on_available_node(*job) != nullptr &&
+        is_stalled_before(*job, beneficiary))
+      stalled = job;
   }
-  return stalled != nullptr ? stalled : richest;
+  return stalled != nullptr ? stalled : choose_richest(beneficiary, lack, may_take);
 }
 
 const Lease* GangPlanner::newest_on_available_node(const Job& job) const {
@@ -141,52 +179,21 @@ void GangPlanner::drop_needless(const Job& job, std::uint32_t count, std::vector
     if (has_room_later(job, count)) {
       chosen.erase(chosen.begin() + static_cast<std::ptrdiff_t>(i));
     } else {
-      release(jobs_[index_.at(lease->job)], *lease);
+      release(job_of(*lease), *lease);
     }
   }
 }
 
 void GangPlanner::record(const Job& job, const Taken& taken) {
   for (const Lease* lease : taken.workers) {
-    plan_.releases.push_back({lease->job, lease->worker});
-    jobs_[index_.at(lease->job)].was_shrunk = true;
+    releases_.push_back({lease->job, lease->worker});
+    job_of(*lease).was_shrunk = true;
   }
   for (Job* victim : taken.jobs) {
-    plan_.preemptions.push_back({victim->demand->job, job.demand->job});
+    preemptions_.push_back({victim->demand.job, job.demand.job});
     victim->was_shrunk = true;
-    for (const Lease* lease : given_up_.at(victim)) plan_.releases.push_back({lease->job, lease->worker});
+    for (const Lease* lease : given_up_.at(victim)) releases_.push_back({lease->job, lease->worker});
   }
-}
-
-void GangPlanner::release(Job& victim, const Lease& lease) {
-  const std::size_t node = capacity_.index_of(lease.node);
-  if (victim.workers-- == victim.needed) count_minimum(victim, false);
-  use_later_.remove(victim.queue, lease.slots, lease.memory_bytes);
-  if (node == Capacity::kUnknownNode) {
-    --victim.at_unknown_nodes;
-  } else {
-    capacity_.release(node, {lease.slots, lease.memory_bytes});
-    if (--victim.at.at(node) == 0) victim.at.erase(node);
-  }
-  std::erase(victim.live, &lease);
-  on_capacity_changed();
-}
-
-void GangPlanner::take_back(const Lease& lease) {
-  const std::size_t node = capacity_.index_of(lease.node);
-  Job& job = jobs_[index_.at(lease.job)];
-  if (++job.workers == job.needed) count_minimum(job, true);
-  use_later_.add(job.queue, lease.slots, lease.memory_bytes);
-  if (node == Capacity::kUnknownNode) {
-    ++job.at_unknown_nodes;
-  } else {
-    capacity_.reserve(node, {lease.slots, lease.memory_bytes});
-    ++job.at[node];
-  }
-  const auto place = std::find_if(job.live.begin(), job.live.end(),
-                                  [&](const Lease* other) { return other->worker < lease.worker; });
-  job.live.insert(place, &lease);
-  on_capacity_changed();
 }
 
 }  // namespace ds::scheduler

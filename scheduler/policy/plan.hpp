@@ -18,6 +18,7 @@ struct NodeView {
   std::uint32_t slots = 0;
   std::uint64_t memory_bytes = 0;
   bool available = true;  ///< false: down or draining, nothing new is placed there
+  bool operator==(const NodeView&) const = default;
 };
 
 /// A process of a job that holds slots (a worker) or none, from the moment it is ordered until its process is
@@ -31,6 +32,9 @@ struct Lease {
   bool releasing = false;  ///< told to stop; counts as used, not as one of the job's workers
   Role role = Role::worker;
   std::string tenant = "default", queue = "default";  ///< of its job
+  bool at_once = false;                               ///< it does not leave by itself, it is killed
+  std::int64_t since_ms = 0;                          ///< when it was granted
+  bool operator==(const Lease&) const = default;
 };
 
 /// A job that wants workers.
@@ -45,6 +49,7 @@ struct Demand {
   bool preemptible = true;  ///< may be shrunk, and lose all its workers to a more urgent job
   bool is_young = false;    ///< its gang started less than `kMinimumRun` ago
   std::string tenant = "default", queue = "default";
+  bool operator==(const Demand&) const = default;
 };
 
 /// What the jobs of a tenant's queue have used lately, on average.
@@ -122,7 +127,7 @@ struct Plan {
 ///
 /// Tenants (the rules of Kueue and YARN, in short): at no moment, workers that are stopping included, does a
 /// queue have more slots than it is guaranteed and may borrow, nor do others have what a queue does not lend.
-/// First come jobs whose minimum is within their queue's guarantee (`count_guaranteed_levels`), then it goes
+/// First come jobs whose minimum is within their queue's guarantee (`for_each_guaranteed`), then it goes
 /// by the queue's share: the dominant one of slots and memory, of its jobs' minimums now plus what it used
 /// lately, over the weight; at each level of the tree, from the root down. From other queues a job may take
 /// workers above the minimum as long as these keep what they are guaranteed. To have what its own queue is

@@ -18,12 +18,11 @@ std::uint64_t slots_of(std::span<const Lease* const> leases) {
 }  // namespace
 
 std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job) {
-  std::vector<Job*> found;
-  for (Job& other : jobs_) {
-    const bool old_enough = !other.demand->is_young || job.demand->priority >= kCriticalPriority;
-    if (old_enough && may_ever_preempt(other, job) && newest_on_available_node(other) != nullptr)
-      found.push_back(&other);
-  }
+  std::vector<Job*> found = ever_preemptible(job);
+  std::erase_if(found, [&](const Job* other) {
+    const bool old_enough = !other->demand.is_young || job.demand.priority >= kCriticalPriority;
+    return !old_enough || newest_on_available_node(*other) == nullptr;
+  });
   return found;
 }
 
@@ -33,7 +32,7 @@ std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job) {
 void GangPlanner::take_jobs(const Job& job, std::uint32_t count, Taken& taken) {
   std::vector<Job*> candidates = find_preemptible(job);
   const auto level_of = [&](const Job* one) {
-    return std::pair(one->queue == job.queue, one->demand->priority);
+    return std::pair(one->queue == job.queue, one->demand.priority);
   };
   // Workers are numbered as they start, so the oldest worker's number tells how long a gang has run.
   std::sort(candidates.begin(), candidates.end(), [&](const Job* a, const Job* b) {
@@ -61,7 +60,7 @@ void GangPlanner::take_jobs(const Job& job, std::uint32_t count, Taken& taken) {
   }
   // What was taken from them before is part of what they lose now.
   std::erase_if(taken.workers, [&](const Lease* lease) {
-    Job* owner = &jobs_[index_.at(lease->job)];
+    Job* owner = &job_of(*lease);
     if (std::ranges::find(victims, owner) == victims.end()) return false;
     given_up_.at(owner).push_back(lease);
     return true;
@@ -134,7 +133,7 @@ bool GangPlanner::keep_cheapest(const Job& job, std::uint32_t count, std::vector
 void GangPlanner::keep_needed(const Job& job, std::uint32_t count, std::vector<Job*>& victims) {
   const auto worth = [&](const Job* victim) {
     const auto& leases = given_up_.at(victim);
-    return std::tuple(victim->demand->priority, slots_of(leases), ~leases.back()->worker);
+    return std::tuple(victim->demand.priority, slots_of(leases), ~leases.back()->worker);
   };
   std::vector<Job*> order = victims;
   std::sort(order.begin(), order.end(), [&](const Job* a, const Job* b) { return worth(a) > worth(b); });

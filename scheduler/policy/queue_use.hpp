@@ -18,6 +18,8 @@ class QueueUse {
   /// `total_slots`: of the cluster; none: without an end. The tree must outlive it.
   QueueUse(const TenantTree& tree, std::optional<std::uint64_t> total_slots);
 
+  void set_total_slots(std::uint64_t total_slots) { total_slots_ = total_slots; }
+
   /// In the leaf `queue`, and so in all above it.
   void add(std::size_t queue, std::uint64_t slots, std::uint64_t memory_bytes);
   void remove(std::size_t queue, std::uint64_t slots, std::uint64_t memory_bytes);

@@ -26,10 +26,14 @@ std::vector<std::string> first_of(std::span<const std::string> jobs) {
 
 Reason gang_partial(const WaitFacts& facts) {
   const std::uint32_t missing = facts.needed - facts.workers;
+  std::vector<std::string> blocking = facts.occupants;  // and those that want what becomes free as well
+  for (const std::string& job : facts.ahead_names) {
+    if (std::ranges::find(blocking, job) == blocking.end()) blocking.push_back(job);
+  }
   return {"gang_partial",
           "has " + std::to_string(facts.workers) + " of the " + wanted(facts) + " that it needs, and " +
               std::to_string(facts.fitting_now) + " of the " + std::to_string(missing) + " missing fit now",
-          first_of(facts.occupants)};
+          first_of(blocking)};
 }
 
 Reason backoff(const WaitFacts& facts) {
@@ -83,7 +87,11 @@ Reason turn(const WaitFacts& facts) {
 Reason quota(const WaitFacts& facts) {
   const QuotaFacts& quota = *facts.quota;
   std::string text = "needs " + count_of(quota.wanted, "slot") + ", and ";
-  if (quota.queue == TenantTree{}.full_name(TenantTree::kRoot)) {
+  const bool is_unlent = quota.queue == TenantTree{}.full_name(TenantTree::kRoot);
+  if (is_unlent && quota.is_for_ever) {
+    text += "of " + count_of(facts.total_slots, "slot") +
+            " so many are kept for tenants that do not lend them that it can never have these";
+  } else if (is_unlent) {
     text += "of " + count_of(facts.total_slots, "slot") + " " + std::to_string(quota.used) +
             " are used and others are kept for tenants that do not lend them";
   } else {
@@ -126,6 +134,26 @@ Reason memory(const WaitFacts& facts, std::uint64_t fitting, std::uint64_t fitti
           {}};
 }
 
+/// What those wait for that keep the job back, it waits for as well.
+void add_reasons_of_first(const WaitFacts& facts, std::vector<Reason>& reasons) {
+  for (const Wait& first : facts.first) {
+    for (Reason reason : first.reasons) {
+      if (reason.code == "gang_partial") reason.code = "no_capacity_now";  // it has no workers itself
+      std::erase(reason.blocking, facts.job);
+      const auto known = std::ranges::find(reasons, reason.code, &Reason::code);
+      if (known == reasons.end()) {
+        reason.text = first.job + ", which comes first, " + reason.text;
+        reasons.push_back(std::move(reason));
+        continue;
+      }
+      for (std::string& job : reason.blocking) {
+        const bool is_new = std::ranges::find(known->blocking, job) == known->blocking.end();
+        if (is_new && known->blocking.size() < kMaxBlockingJobs) known->blocking.push_back(std::move(job));
+      }
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Reason> explain_wait(const WaitFacts& facts) {
@@ -144,12 +172,14 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
     const std::uint32_t missing = facts.needed - facts.workers;
     if (facts.quota) reasons.push_back(quota(facts));
     if (facts.quota && facts.quota->is_for_ever) return reasons;
-    if (facts.ahead > 0) reasons.push_back(behind(facts));
+    // A started gang is not kept back by those ahead.
+    if (facts.ahead > 0 && facts.workers == 0) reasons.push_back(behind(facts));
     if (facts.turn) reasons.push_back(turn(facts));
     if (facts.workers == 0 && facts.fitting_now < missing) reasons.push_back(no_capacity(facts));
     if (facts.fitting_now < missing && facts.fitting_now_by_slots >= missing) {
       reasons.push_back(memory(facts, facts.fitting_now, facts.fitting_now_by_slots));
     }
+    add_reasons_of_first(facts, reasons);
   }
   return reasons;
 }

@@ -13,6 +13,9 @@ namespace ds::scheduler {
 /// How many jobs a reason names at most.
 inline constexpr std::size_t kMaxBlockingJobs = 20;
 
+/// And so many of those whose turn has come and that keep it back, with their reasons.
+inline constexpr std::size_t kMaxBlockers = 3;
+
 /// The limit of a queue that a job would pass.
 struct QuotaFacts {
   std::string queue;
@@ -34,6 +37,7 @@ struct TurnFacts {
 
 /// What a waiting job was compared with.
 struct WaitFacts {
+  std::string job;
   std::uint32_t workers = 0;                ///< it has
   std::uint32_t needed = 1;                 ///< it must have to run
   std::uint32_t slots = 1;                  ///< a worker
@@ -58,6 +62,7 @@ struct WaitFacts {
   std::optional<QuotaFacts> quota;
   std::string unknown_tenant;          ///< not empty: it may not start because of that
   std::vector<std::string> occupants;  ///< other jobs with workers on available nodes, the first few by name
+  std::vector<Wait> first;  ///< those whose turn has come and that keep this one back, the first few
 };
 
 /// Why the job waits, the most decisive first; at least one reason.

@@ -1,14 +1,12 @@
 #include "scheduler/policy/waiting_line.hpp"
 
-#include <algorithm>
-
 namespace ds::scheduler {
 
 void WaitingLine::add(const Job& job, std::size_t keeps_back) {
-  std::vector<const Job*>& own = lines_[job.queue].own;
+  std::size_t& own = lines_[job.queue].own;
   Line& line = lines_[keeps_back];
-  if (own.size() < kMaxBlockingJobs) line.some.push_back(&job);
-  own.push_back(&job);
+  if (own < kMaxBlockingJobs) line.some.push_back(&job);
+  ++own;
   ++line.keeping_back;
 }
 
@@ -23,7 +21,7 @@ std::size_t WaitingLine::count_others(std::size_t queue) const {
     all += lines_[above].keeping_back;
     if (above == TenantTree::kRoot) break;
   }
-  return all - lines_[queue].own.size();  // its own all keep back some queue on this way
+  return all - lines_[queue].own;  // its own all keep back some queue on this way
 }
 
 const WaitingLine::Job* WaitingLine::first_before(std::size_t queue) const {
@@ -35,31 +33,31 @@ const WaitingLine::Job* WaitingLine::first_before(std::size_t queue) const {
   }
 }
 
-void WaitingLine::describe(const Job& job, WaitFacts& facts) const {
-  const std::vector<const Job*>& own = lines_[job.queue].own;
-  // One that is preempted in this plan is described after others that come behind it. Both are in the plan's
-  // order.
-  const auto end = std::ranges::lower_bound(own, &job);
-  const auto less_urgent = std::partition_point(
-      own.begin(), end, [&](const Job* one) { return one->demand->priority > job.demand->priority; });
-  facts.ahead = static_cast<std::size_t>(end - own.begin());
-  facts.ahead_by_priority = static_cast<std::size_t>(less_urgent - own.begin());
-  for (auto one = own.begin(); one != end && facts.ahead_names.size() < kMaxBlockingJobs; ++one)
-    facts.ahead_names.push_back((*one)->demand->job);
+std::vector<const WaitingLine::Job*> WaitingLine::blockers(std::size_t queue) const {
+  std::vector<const Job*> found;
+  for (std::size_t above = queue;; above = tenants_[above].parent) {
+    for (const Job* job : lines_[above].some) {
+      if (found.size() < kMaxBlockers) found.push_back(job);
+    }
+    if (above == TenantTree::kRoot) return found;
+  }
+}
+
+std::optional<TurnFacts> WaitingLine::describe_turn(const Job& job) const {
   const Job* first = first_before(job.queue);
-  if (first == nullptr) return;
-  facts.turn.emplace();
-  facts.turn->jobs = count_others(job.queue);
-  facts.turn->first_queue = tenants_.full_name(first->queue);
-  facts.turn->own_queue = tenants_.full_name(job.queue);
+  if (first == nullptr) return std::nullopt;
+  TurnFacts turn;
+  turn.jobs = count_others(job.queue);
+  turn.first_queue = tenants_.full_name(first->queue);
+  turn.own_queue = tenants_.full_name(job.queue);
   const std::size_t depth = tenants_[tenants_.meet(first->queue, job.queue).at].depth;
-  facts.turn->is_first_guaranteed = first->guaranteed_levels > depth && job.guaranteed_levels <= depth;
+  turn.is_first_guaranteed = first->guaranteed_levels > depth && job.guaranteed_levels <= depth;
   for (std::size_t above = job.queue;; above = tenants_[above].parent) {
     for (const Job* one : lines_[above].some) {
-      if (facts.turn->names.size() == kMaxBlockingJobs) return;
-      if (one->queue != job.queue) facts.turn->names.push_back(one->demand->job);
+      if (turn.names.size() == kMaxBlockingJobs) return turn;
+      if (one->queue != job.queue) turn.names.push_back(one->demand.job);
     }
-    if (above == TenantTree::kRoot) return;
+    if (above == TenantTree::kRoot) return turn;
   }
 }
 

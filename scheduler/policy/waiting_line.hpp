@@ -10,7 +10,7 @@
 
 namespace ds::scheduler {
 
-/// The jobs that wait in a plan so far and keep later ones from starting: each those below one queue.
+/// The jobs that keep later ones from starting, in a plan so far: each those below one queue.
 class WaitingLine {
  public:
   using Job = GangPlanner::Job;
@@ -23,14 +23,16 @@ class WaitingLine {
   bool is_behind(std::size_t queue) const;
   /// The job of another queue that was first to keep this one back; null: none.
   const Job* first_before(std::size_t queue) const;
-  /// Says who keeps the job back; shares are left to the caller.
-  void describe(const Job& job, WaitFacts& facts) const;
+  /// Those that keep back what is below this queue, the first few.
+  std::vector<const Job*> blockers(std::size_t queue) const;
+  /// Which jobs of other queues keep this one back; shares are left to the caller. None: none do.
+  std::optional<TurnFacts> describe_turn(const Job& job) const;
 
  private:
   struct Line {
     std::size_t keeping_back = 0;  ///< jobs that keep back what is below this queue
     std::vector<const Job*> some;  ///< of these, the first few of each queue
-    std::vector<const Job*> own;   ///< jobs of this queue that wait, the most urgent first
+    std::size_t own = 0;           ///< jobs of this queue that keep others back
   };
   /// Jobs of other queues that keep this one back.
   std::size_t count_others(std::size_t queue) const;

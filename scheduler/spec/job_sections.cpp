@@ -1,6 +1,5 @@
 #include "scheduler/spec/job_sections.hpp"
 
-#include <array>
 #include <optional>
 #include <set>
 #include <string>
@@ -8,6 +7,7 @@
 
 #include "scheduler/spec/identifier.hpp"
 #include "scheduler/spec/job_keys.hpp"
+#include "scheduler/spec/priority.hpp"
 #include "scheduler/spec/scalars.hpp"
 #include "scheduler/spec/utf8.hpp"
 
@@ -16,7 +16,6 @@ namespace {
 
 constexpr WholeRange kWorkerRange{1, 1024};
 constexpr std::size_t kMaxLabels = 32;
-constexpr std::uint32_t kMaxPriority = 1'000'000;
 constexpr std::uint64_t kMinMemory = 1ULL << 20;
 constexpr std::uint64_t kMaxMemory = 1ULL << 50;
 
@@ -51,20 +50,12 @@ void read_labels(const Section& root, std::map<std::string, std::string>& labels
 void read_priority(const Section& root, std::uint32_t& priority) {
   const YamlNode* node = root.find("priority");
   if (node == nullptr) return;
-  static constexpr std::array<std::pair<std::string_view, std::uint32_t>, 4> kWords{{
-      {"low", kLowPriority},
-      {"normal", kNormalPriority},
-      {"high", kHighPriority},
-      {"critical", kCriticalPriority},
-  }};
   const bool is_number = node->kind == YamlNode::Kind::scalar && !node->is_quoted &&
                          parse_real(node->text).fault != NumberFault::not_a_number;
   if (is_number) return root.read("priority", priority, {0, kMaxPriority});
   std::string word;
   root.read_choice("priority", word, keys::kPriorities);
-  for (const auto& [name, value] : kWords) {
-    if (name == word) priority = value;
-  }
+  priority = priority_from(word).value_or(priority);
 }
 
 void read_resources(const Section& root, Resources& resources) {
@@ -116,7 +107,7 @@ void read_checkpoint(const Section& root, CheckpointSpec& checkpoint) {
 
 }  // namespace
 
-void read_train_job(const Section& root, std::string_view directory, JobSpec& spec) {
+void read_common(const Section& root, JobSpec& spec) {
   root.read_identifier("name", spec.name);
   root.read_identifier("tenant", spec.tenant);
   root.read_identifier("queue", spec.queue);
@@ -127,7 +118,18 @@ void read_train_job(const Section& root, std::string_view directory, JobSpec& sp
   read_labels(root, spec.labels);
   read_resources(root, spec.resources);
   read_workers(root, spec.workers);
+  read_start(root, spec);
   root.read("restart", spec.restart_limit, {0, 1000});
+  if (spec.workers.min > spec.workers.max && !root.findings().has_error_in("workers")) {
+    Findings& findings = root.findings();
+    findings.add_error("workers.min", findings.mark_of("workers.min"),
+                       "expected at most workers.max (" + std::to_string(spec.workers.max) + "), got " +
+                           std::to_string(spec.workers.min));
+  }
+}
+
+void read_train_job(const Section& root, std::string_view directory, JobSpec& spec) {
+  read_common(root, spec);
   read_model(root, directory, spec.model);
   read_data(root, directory, spec.data);
   if (const auto batch = root.open("batch", keys::kBatch)) {

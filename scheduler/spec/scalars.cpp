@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <system_error>
 #include <utility>
 
@@ -100,6 +102,101 @@ std::string to_size_text(std::uint64_t bytes) {
     }
   }
   return std::to_string(bytes);
+}
+
+namespace {
+
+/// Takes `count` digits off the front of `text`, and `after` behind them (0: nothing); none, and `text` is
+/// spoilt, when they are not there.
+std::optional<int> take_number(std::string_view& text, std::size_t count, char after) {
+  const std::size_t length = count + (after == 0 ? 0 : 1);
+  if (text.size() < length || !all_digits(text.substr(0, count))) return std::nullopt;
+  if (after != 0 && text[count] != after) return std::nullopt;
+  int value = 0;
+  std::from_chars(text.data(), text.data() + count, value);
+  text.remove_prefix(length);
+  return value;
+}
+
+/// `.25` in milliseconds, and 0 when `text` does not begin with a point; none when no digits follow it.
+std::optional<std::int64_t> take_fraction_ms(std::string_view& text) {
+  if (!text.starts_with('.')) return 0;
+  text.remove_prefix(1);
+  std::int64_t ms = 0, unit = 100;
+  const auto end = static_cast<std::size_t>(std::ranges::find_if_not(text, is_digit) - text.begin());
+  if (end == 0 || end > 9) return std::nullopt;
+  for (const char digit : text.substr(0, end)) {
+    ms += (digit - '0') * unit;
+    unit /= 10;
+  }
+  text.remove_prefix(end);
+  return ms;
+}
+
+/// Minutes east of UTC that `text` is, as a whole.
+std::optional<int> read_offset(std::string_view text) {
+  if (text == "Z" || text == "z") return 0;
+  if (!text.starts_with('+') && !text.starts_with('-')) return std::nullopt;
+  const int sign = text.front() == '+' ? 1 : -1;
+  text.remove_prefix(1);
+  const auto hours = take_number(text, 2, ':');
+  const auto minutes = hours ? take_number(text, 2, 0) : std::nullopt;
+  if (!minutes || !text.empty() || *hours > 23 || *minutes > 59) return std::nullopt;
+  return sign * (*hours * 60 + *minutes);
+}
+
+}  // namespace
+
+std::optional<std::int64_t> parse_time_ms(std::string_view text) {
+  using namespace std::chrono;
+  const auto y = take_number(text, 4, '-');
+  const auto m = y ? take_number(text, 2, '-') : std::nullopt;
+  const auto d = m ? take_number(text, 2, 0) : std::nullopt;
+  if (!d || text.empty() || (text.front() != 'T' && text.front() != 't' && text.front() != ' '))
+    return std::nullopt;
+  text.remove_prefix(1);
+  const auto hours_part = take_number(text, 2, ':');
+  const auto minutes_part = hours_part ? take_number(text, 2, ':') : std::nullopt;
+  const auto seconds_part = minutes_part ? take_number(text, 2, 0) : std::nullopt;
+  const auto fraction = seconds_part ? take_fraction_ms(text) : std::nullopt;
+  const auto offset = fraction ? read_offset(text) : std::nullopt;
+  const year_month_day day{year(y.value_or(0)), month(static_cast<unsigned>(m.value_or(0))),
+                           std::chrono::day(static_cast<unsigned>(*d))};
+  if (!offset || !day.ok() || *y < 1970 || *y > 2200) return std::nullopt;
+  if (*hours_part > 23 || *minutes_part > 59 || *seconds_part > 60) return std::nullopt;  // 60: a leap second
+  const auto moment = sys_days(day) + hours(*hours_part) + minutes(*minutes_part - *offset) +
+                      seconds(*seconds_part) + milliseconds(*fraction);
+  return duration_cast<milliseconds>(moment.time_since_epoch()).count();
+}
+
+std::string to_time_text(std::int64_t unix_ms) {
+  using namespace std::chrono;
+  const sys_time<milliseconds> moment{milliseconds(unix_ms)};
+  const auto midnight = floor<days>(moment);
+  const year_month_day day{midnight};
+  const hh_mm_ss time{floor<seconds>(moment - midnight)};
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ", static_cast<int>(day.year()),
+                static_cast<unsigned>(day.month()), static_cast<unsigned>(day.day()),
+                static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
+                static_cast<int>(time.seconds().count()));
+  return text.data();
+}
+
+std::optional<std::int64_t> parse_duration_ms(std::string_view text) {
+  static constexpr std::array<std::pair<std::string_view, std::uint64_t>, 5> kUnits{
+      {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
+  constexpr std::uint64_t kMost = 1ULL << 53;
+  if (!is_duration(text)) return std::nullopt;
+  for (const auto& [unit, ms] : kUnits) {
+    if (!text.ends_with(unit)) continue;
+    text.remove_suffix(unit.size());
+    std::uint64_t count = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (error != std::errc{} || count > kMost / ms) return std::nullopt;
+    return static_cast<std::int64_t>(count * ms);
+  }
+  return std::nullopt;
 }
 
 bool is_duration(std::string_view text) {

@@ -31,6 +31,16 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 /// The shortest exact form that `parse_size` reads: `8Gi`, `1536Mi`, `1000`.
 std::string to_size_text(std::uint64_t bytes);
 
+/// Unix time in milliseconds of a moment as RFC 3339 writes it, with its offset: `2030-01-31T08:00:00Z`,
+/// `2030-01-31T09:00:00.5+01:00`. None when it is no such text or no day of the calendar, or is after 2200.
+std::optional<std::int64_t> parse_time_ms(std::string_view text);
+
+/// `2030-01-31T08:00:00Z`: to the second.
+std::string to_time_text(std::int64_t unix_ms);
+
+/// Milliseconds of a text that `is_duration`; none when they are more than 2^53.
+std::optional<std::int64_t> parse_duration_ms(std::string_view text);
+
 /// Whether `text` is a duration as job files write them: digits and one of `ms`, `s`, `m`, `h`, `d`.
 bool is_duration(std::string_view text);
 

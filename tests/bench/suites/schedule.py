@@ -8,8 +8,9 @@ from pathlib import Path
 
 from contest import Case, Contender
 from processes import Failure, Processes
+from suites import plan_times
 
-TARGETS = ("ds-sim",)
+TARGETS = ("ds-sim", *plan_times.TARGETS)
 
 TRACES = Path(__file__).resolve().parents[4] / "shared" / "traces"
 POLLUX = TRACES / "pollux-osdi21"
@@ -148,7 +149,7 @@ def openb_cases(programs):
         case("openb_default_best_fit", "best_fit", "default", "05-BestFit")]
 
 
-def cases(programs, _seconds):
+def cases(programs, seconds):
     theirs = {(row["load"], row["policy"], row["workload"]): row for row in read_rows(POLLUX / "published_results.csv")}
     # Simulated time is the same in every round.
     simulated = functools.cache(functools.partial(simulate, programs))
@@ -175,5 +176,5 @@ def cases(programs, _seconds):
     rows.append(Case("replan_64", "ms", True, [
         Contender("ours", "ds", replan), Contender("peer", "pollux (published)", lambda: POLLUX_REPLAN_MS)],
         must=POLLUX_REPLAN_MS / MUST_REPLAN_MS))
-    return (rows + shockwave_cases(programs) + sia_cases(programs) + elasticflow_cases(programs) +
-            philly_cases(programs) + openb_cases(programs))
+    return (rows + plan_times.cases(programs, seconds) + shockwave_cases(programs) + sia_cases(programs)
+            + elasticflow_cases(programs) + philly_cases(programs) + openb_cases(programs))

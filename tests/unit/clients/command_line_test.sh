@@ -22,6 +22,9 @@ expect() {  # expect CODE TEXT_ON_STDERR ARGUMENT...
 
 expect 2 'no command given'
 expect 2 'did you mean ds-submit list?' lits
+expect 2 'no program given after --' --
+expect 2 "unknown command 'lits'" lits -- true
+expect 9 'no head answers at 127.0.0.1:1' --head 127.0.0.1:1 -- ./train --lr 0.1
 expect 2 'did you mean --head?' list --haed x
 expect 2 "expected one of table, json, got 'jsn'; did you mean json?" list -o jsn
 expect 2 'did you mean torchscript?' export j --format torchscrpt -o f
@@ -31,6 +34,11 @@ expect 2 "status does not take 'b'" status a b
 expect 2 "--head: expected HOST:PORT, got 'nowhere'" list --head nowhere
 expect 2 'not in range' up --nodes 0
 expect 2 'leave -f or -o json out' logs -f j -o json
+expect 2 "expected MIN:MAX or a number of workers, got 1:x" scale j 1:x
+expect 2 'MIN:MAX is required' scale j
+expect 2 'VALUE is required' priority j
+expect 2 'NODE is required' drain
+expect 2 'did you mean ds-submit undrain?' undrian node-1
 expect 9 'ds-submit up' list
 expect 9 'no head answers at 127.0.0.1:1' status j --head 127.0.0.1:1
 expect 3 'cannot read' run -f "$folder/none.yaml"

@@ -204,5 +204,30 @@ TEST(TenantCheck, RefusesWhatNoTenantOrQuotaAllows) {
   EXPECT_FALSE(check_tenant(submission, scheduler::TenantTree{})) << "there are no tenants";
 }
 
+TEST(Dependencies, AreResolvedToIdsOrRefusedWithTheirPlaces) {
+  scheduler::Ledger ledger;
+  for (const char* id : {"intents-1", "intents-2", "other-3"}) {
+    std::string text = kJobText;
+    if (std::string_view(id).starts_with("other")) text.replace(text.find("intents"), 7, "other");
+    ASSERT_TRUE(ledger.apply({1, "user", "", scheduler::JobSubmitted{id, "", "job.yaml", "/data", text}}));
+  }
+  Submission submission{{}, "job.yaml", "/data",
+                        {}, {},         {{"depends_on[0]", {4, 14}}, {"depends_on[1]", {4, 21}}}};
+  EXPECT_TRUE(std::get<std::vector<std::string>>(resolve_dependencies(submission, ledger)).empty());
+  submission.spec.depends_on = {"other", "intents-2"};
+  EXPECT_EQ(std::get<std::vector<std::string>>(resolve_dependencies(submission, ledger)),
+            (std::vector<std::string>{"other-3", "intents-2"}));
+  submission.spec.depends_on = {"nobody", "intents"};
+  const auto refused = std::get<gateway::HttpResponse>(resolve_dependencies(submission, ledger));
+  EXPECT_EQ(refused.status, 422);
+  const auto details = json::parse(refused.body).at("error").at("details");
+  ASSERT_EQ(details.size(), 2U);
+  EXPECT_EQ(details[0].at("message"), "there is no job \"nobody\"");
+  EXPECT_EQ(details[0].at("column"), 14);
+  EXPECT_EQ(details[1].at("message"), "2 jobs are named \"intents\"");
+  EXPECT_EQ(details[1].at("line"), 4);
+  EXPECT_EQ(details[1].at("column"), 21);
+}
+
 }  // namespace
 }  // namespace ds::head

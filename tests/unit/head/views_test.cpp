@@ -196,6 +196,7 @@ TEST(Views, ANodeHasTheFieldsThatScriptsRelyOn) {
   expect_fields(view, {{"id", {kText}},
                        {"address", {kText}},
                        {"state", {kText}},
+                       {"reason", {kText}},
                        {"slots", {kUnsigned}},
                        {"slots_used", {kUnsigned}},
                        {"cores", {kUnsigned}},

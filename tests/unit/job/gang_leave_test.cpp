@@ -5,6 +5,18 @@
 namespace ds::job {
 namespace {
 
+TEST(Gang, GoesOnWithAsManyWorkersAsItsOwnerWantsLater) {
+  Gang gang(options(4, 2));
+  form(gang, 2);
+  gang.set_min_workers(1);
+  auto actions = gang.set_leases({{1, false}, {2, true}}, milliseconds(1));
+  EXPECT_EQ(of<PauseWorker>(actions).size(), 2U);
+  gang.on_paused(1, gang.generation(), 12, milliseconds(1));
+  actions = gang.on_paused(2, gang.generation(), 12, milliseconds(1));
+  ASSERT_EQ(of<RecordGeneration>(actions).size(), 1U);
+  EXPECT_EQ(of<RecordGeneration>(actions)[0].members, std::vector<std::uint64_t>{1});
+}
+
 TEST(Gang, SavesTheNewestStateBeforeAllItsWorkersLeave) {
   Gang gang(options(4, 2));
   form(gang, 2);

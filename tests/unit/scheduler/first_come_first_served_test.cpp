@@ -76,10 +76,15 @@ TEST(FirstComeFirstServed, KeepsLaterJobsFromStartingBeforeAWaitingGang) {
   cluster.add_job("small", {1, 1});
   const Plan plan = cluster.plan();
   EXPECT_TRUE(plan.placements.empty());
-  EXPECT_EQ(codes_of(plan, "small"), Codes{"priority_behind"});
+  EXPECT_EQ(codes_of(plan, "small"), (Codes{"priority_behind", "no_capacity_now"}));
   const Reason reason = reason_of(plan, "small", "priority_behind");
   EXPECT_EQ(reason.text, "needs 1 worker of 1 slot, and 1 job submitted earlier must start first");
   EXPECT_EQ(reason.blocking, std::vector<std::string>{"gang"});
+  const Reason first = reason_of(plan, "small", "no_capacity_now");
+  EXPECT_EQ(first.text,
+            "gang, which comes first, needs 4 workers of 1 slot each at once, and 2 fit now: 2 of 4 slots "
+            "are free");
+  EXPECT_EQ(first.blocking, std::vector<std::string>{"running"});
 }
 
 TEST(FirstComeFirstServed, PassesOverAJobThatCanNeverFit) {

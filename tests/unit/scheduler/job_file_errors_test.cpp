@@ -22,7 +22,8 @@ std::vector<std::string> errors_of(std::string_view text) {
 const std::string kKnownAtTheRoot =
     "known here: version, kind, name, labels, description, tenant, queue, priority, preemptible, resources, "
     "workers, "
-    "gang, placement, restart, model, data, batch, optimizer, schedule, loss, until, precision, on_nan, "
+    "gang, placement, time_limit, start_after, depends_on, restart, model, data, batch, optimizer, schedule, "
+    "loss, until, precision, on_nan, "
     "strategy, consistency, staleness, servers, replicas, compression, validate, early_stop, checkpoint, "
     "seed, audit";
 const std::string kKnownInOptimizer =
@@ -157,15 +158,38 @@ TEST(JobFileErrors, RefuseWhatThisVersionDoesNotRun) {
   expect_faults({
       {"kind: train",
        "kind: tune",
-       {"f:2:7: kind: \"tune\" is not supported by this version yet\n  use train"}},
+       {"f:2:7: kind: \"tune\" is not supported by this version yet\n  use train, command"}},
       {"kind: train",
        "kind: trian",
-       {"f:2:7: kind: expected train, got \"trian\"\n  did you mean \"train\"?"}},
+       {"f:2:7: kind: expected one of train, command, got \"trian\"\n  did you mean \"train\"?"}},
       {"version: 1",
        "version: 2",
        {"f:1:10: version: expected 1, got 2\n  this version reads job files of version 1 only"}},
       {"cpus: 1", "gpu: H200:1", {"f:5:13: resources.gpu: not supported by this version yet\n  remove it"}},
       {"seed: 7", "env: {A: b}", {"f:22:1: env: not supported by this version yet\n  remove it"}},
+      {"seed: 7",
+       "start_after: soon",
+       {"f:22:14: start_after: expected a duration or a time, got \"soon\"\n  such as 2h after the "
+        "submission, or "
+        "2030-01-31T08:00:00Z"}},
+      {"seed: 7",
+       "start_after: 400d",
+       {"f:22:14: start_after: expected a duration of at most 366d, got \"400d\"\n  such as 2h after the "
+        "submission, "
+        "or 2030-01-31T08:00:00Z"}},
+      {"seed: 7",
+       "depends_on: [a, B/c, a]",
+       {"f:22:17: depends_on[1]: expected a job's name or id, got \"B/c\"\n  it has 1 to 63 of a-z, 0-9, "
+        "'.', '_', "
+        "'-'; ds-submit list shows them",
+        "f:22:22: depends_on[2]: given twice"}},
+      {"seed: 7", "depends_on: {a: b}", {"f:22:13: depends_on: expected text or a list, got a mapping"}},
+      {"seed: 7",
+       "time_limit: 90",
+       {"f:22:13: time_limit: expected a duration, got 90\n  such as 90s, 15m or 2h"}},
+      {"seed: 7",
+       "time_limit: 999ms",
+       {"f:22:13: time_limit: expected a duration from 1s to 366d, got \"999ms\""}},
       {"seed: 7", "deadline: 2h", {"f:22:1: deadline: not supported by this version yet\n  remove it"}},
       {"zoo: text_classifier, width: 128",
        "init_from: m.pt",

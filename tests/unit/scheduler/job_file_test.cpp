@@ -54,6 +54,23 @@ JobSpec text_job() {
   return spec;
 }
 
+TEST(JobFile, ReadsHowLongAJobMayRun) {
+  EXPECT_EQ(parse_least_and("").time_limit_ms, 0);
+  EXPECT_EQ(parse_least_and("time_limit: 2h\n").time_limit_ms, 7'200'000);
+}
+
+TEST(JobFile, ReadsWhenAJobMayStart) {
+  EXPECT_EQ(parse_least_and("start_after: 15m\n").start_after_ms, 900'000);
+  EXPECT_EQ(parse_least_and("start_after: 2000-02-29T13:34:56+01:00\n").start_at_ms, 951'827'696'000);
+  EXPECT_EQ(parse_least_and("depends_on: prepare-x2y3z4\n").depends_on,
+            std::vector<std::string>{"prepare-x2y3z4"});
+  EXPECT_EQ(parse_least_and("depends_on: [a, b]\n").depends_on, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(parse_least_and("depends_on: []\n").depends_on.empty());
+  const auto marks = parse_good(std::string(kLeast) + "depends_on: [a, b]\n").marks;
+  EXPECT_EQ(marks.at("depends_on[1]").line, 5U);
+  EXPECT_EQ(marks.at("depends_on[1]").column, 17U);
+}
+
 TEST(JobFile, ReadsTheExampleOfTheInterface) {
   JobSpec expected = text_job();
   expected.name = "intents";

@@ -109,16 +109,34 @@ TEST(QueueUse, IsTheSumOfItsChangesInRandomTrees) {
   }
 }
 
-TEST(GuaranteedLevels, GoToTheFirstJobsOfAQueueUpToTheFirstThatDoesNotFit) {
-  const TenantTree tree = tree_of("tenants: {a: {guaranteed: 4}, b: {guaranteed: 1}}");
-  const std::vector<MinimumClaim> claims{{1, 2}, {2, 2}, {1, 3}, {1, 1}, {2, 1}};
-  EXPECT_EQ(count_guaranteed_levels(tree, claims), (std::vector<std::size_t>{1, 0, 0, 0, 0}));
+struct Claim {
+  std::size_t number = 0, queue = 0;
+  std::uint64_t slots = 0;
+};
+
+/// By claim, in the order in which they are served.
+std::vector<std::size_t> levels_of(const TenantTree& tree, std::vector<Claim> claims) {
+  std::vector<std::vector<Claim*>> by_queue(tree.queues.size());
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    claims[i].number = i;
+    by_queue[claims[i].queue].push_back(&claims[i]);
+  }
+  std::vector<ClaimLine<std::vector<Claim*>::iterator>> lines;
+  for (auto& queue : by_queue) lines.push_back({queue.begin(), queue.end()});
+  std::vector<std::size_t> levels(claims.size(), 0);
+  for_each_guaranteed(
+      tree, std::move(lines), [](const Claim* a, const Claim* b) { return a->number < b->number; },
+      [](const Claim& claim) { return claim.slots; },
+      [&](const Claim& claim, std::size_t count) { levels[claim.number] = count; });
+  return levels;
 }
 
-TEST(GuaranteedLevels, PassOverJobsThatCannotRun) {
-  const TenantTree tree = tree_of("tenants: {a: {guaranteed: 4}}");
-  const std::vector<MinimumClaim> claims{{1, 9, false}, {1, 4}};
-  EXPECT_EQ(count_guaranteed_levels(tree, claims), (std::vector<std::size_t>{0, 1}));
+using Levels = std::vector<std::size_t>;
+
+TEST(GuaranteedLevels, GoToTheFirstJobsOfAQueueUpToTheFirstThatDoesNotFit) {
+  const TenantTree tree = tree_of("tenants: {a: {guaranteed: 4}, b: {guaranteed: 1}}");
+  EXPECT_EQ(levels_of(tree, {{0, 1, 2}, {0, 2, 2}, {0, 1, 3}, {0, 1, 1}, {0, 2, 1}}),
+            (Levels{1, 0, 0, 0, 0}));
 }
 
 TEST(GuaranteedLevels, CountQueueByQueueUpTheTree) {
@@ -126,13 +144,11 @@ TEST(GuaranteedLevels, CountQueueByQueueUpTheTree) {
       tree_of("tenants: {a: {guaranteed: 4, queues: {x: {guaranteed: 2}, y: {guaranteed: 1}}}}");
   const std::size_t x = 2, y = 3;
   // The tenant has one slot beyond what its queues are guaranteed; x's second job takes it.
-  const std::vector<MinimumClaim> claims{{x, 2}, {x, 1}, {y, 1}, {y, 1}};
-  EXPECT_EQ(count_guaranteed_levels(tree, claims), (std::vector<std::size_t>{2, 1, 2, 0}));
+  EXPECT_EQ(levels_of(tree, {{0, x, 2}, {0, x, 1}, {0, y, 1}, {0, y, 1}}), (Levels{2, 1, 2, 0}));
 }
 
 TEST(GuaranteedLevels, DoNotExistWithoutTenants) {
-  EXPECT_EQ(count_guaranteed_levels(TenantTree{}, std::vector<MinimumClaim>{{0, 1}, {0, 2}}),
-            (std::vector<std::size_t>{0, 0}));
+  EXPECT_EQ(levels_of(TenantTree{}, {{0, 0, 1}, {0, 0, 2}}), (Levels{0, 0}));
 }
 
 }  // namespace

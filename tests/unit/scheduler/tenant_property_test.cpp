@@ -3,53 +3,21 @@
 
 #include <algorithm>
 #include <map>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "scheduler/policy/plan.hpp"
-#include "tests/unit/scheduler/cluster_model.hpp"
+#include "tests/unit/scheduler/random_clusters.hpp"
 
 namespace ds::scheduler {
 namespace {
 
-using Random = std::mt19937_64;
+using testing::below;
 using testing::ClusterModel;
+using testing::Random;
+using testing::random_tenants;
 
-std::uint64_t below(Random& random, std::uint64_t limit) {
-  return random() % limit;
-}
-
-/// Two or three tenants, one of them with queues; `slots` are guaranteed in all at most.
-TenantTree random_tenants(Random& random, std::uint64_t slots) {
-  TenantTree tree;
-  const auto add = [&](const std::string& name, std::size_t parent, std::uint64_t guaranteed) {
-    QueueSpec queue{
-        .name = name, .parent = parent, .depth = tree[parent].depth + 1, .guaranteed = guaranteed};
-    if (below(random, 3) == 0) queue.borrowing_limit = below(random, 5);
-    if (parent == 0 && below(random, 3) == 0) queue.lending_limit = below(random, guaranteed + 1);
-    queue.weight = 1 + static_cast<double>(below(random, 3));
-    tree.queues[parent].is_leaf = false;
-    tree.queues.push_back(queue);
-    return tree.queues.size() - 1;
-  };
-  std::uint64_t left = slots;
-  const auto some = [&] {
-    const std::uint64_t part = below(random, left + 1);
-    left -= part;
-    return part;
-  };
-  add("a", 0, some());
-  add("b", 0, some());
-  const std::uint64_t all = some();
-  const std::size_t c = add("c", 0, all);
-  const std::uint64_t part = below(random, all + 1);
-  add("x", c, part);
-  add("y", c, all - part);
-  return tree;
-}
-
-void add_random_job(ClusterModel& cluster, Random& random, int number) {
+void add_tenants_job(ClusterModel& cluster, Random& random, int number) {
   const auto min = static_cast<std::uint32_t>(1 + below(random, 4));
   const auto max = min + static_cast<std::uint32_t>(below(random, 2) * below(random, 5));
   cluster.add_job("job" + std::to_string(number), {min, max});
@@ -171,7 +139,7 @@ TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
       cluster.add_node("n" + std::to_string(i), static_cast<std::uint32_t>(1 + below(random, 6)));
     cluster.tenants = random_tenants(random, count_slots(cluster));
     for (int event = 0; event < 12; ++event) {
-      add_random_job(cluster, random, event);
+      add_tenants_job(cluster, random, event);
       if (below(random, 3) == 0)
         cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
       if (!cluster.leases.empty() && below(random, 4) == 0)

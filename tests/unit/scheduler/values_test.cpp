@@ -57,6 +57,53 @@ TEST(Size, IsWrittenSoThatItReadsBackTheSame) {
   }
 }
 
+TEST(Time, IsAMomentWithItsOffset) {
+  EXPECT_EQ(parse_time_ms("1970-01-01T00:00:00Z"), 0);
+  EXPECT_EQ(parse_time_ms("2000-02-29T12:34:56Z"), 951'827'696'000);
+  EXPECT_EQ(parse_time_ms("2000-02-29T13:34:56+01:00"), 951'827'696'000);
+  EXPECT_EQ(parse_time_ms("2000-02-29T07:04:56.25-05:30"), 951'827'696'250);
+  EXPECT_EQ(parse_time_ms("2000-02-29 12:34:56.0009z"), 951'827'696'000);
+  for (const std::string_view bad : {"",
+                                     "2000-02-29",
+                                     "2000-02-29T12:34:56",
+                                     "2001-02-29T12:34:56Z",
+                                     "2000-13-01T00:00:00Z",
+                                     "2000-00-01T00:00:00Z",
+                                     "2000-01-00T00:00:00Z",
+                                     "2000-01-01T24:00:00Z",
+                                     "2000-01-01T00:60:00Z",
+                                     "2000-01-01T00:00:61Z",
+                                     "2000-01-01T00:00:00.Z",
+                                     "2000-01-01T00:00:00+1:00",
+                                     "2000-01-01T00:00:00+24:00",
+                                     "2000-01-01T00:00:00Zx",
+                                     "2000-1-1T00:00:00Z",
+                                     "1969-12-31T23:59:59Z",
+                                     "2201-01-01T00:00:00Z",
+                                     "tomorrow",
+                                     "9999999999999",
+                                     "2000-01-01T00:00:00.0000000000Z"}) {
+    EXPECT_EQ(parse_time_ms(bad), std::nullopt) << bad;
+  }
+}
+
+TEST(Time, IsWrittenSoThatItReadsBackTheSame) {
+  EXPECT_EQ(to_time_text(951'827'696'789), "2000-02-29T12:34:56Z");
+  for (const std::int64_t second : {0LL, 86'399LL, 951'782'400LL, 4'102'444'799LL})
+    EXPECT_EQ(parse_time_ms(to_time_text(second * 1000)), second * 1000);
+}
+
+TEST(Duration, IsDigitsAndAUnit) {
+  EXPECT_EQ(parse_duration_ms("250ms"), 250);
+  EXPECT_EQ(parse_duration_ms("90s"), 90'000);
+  EXPECT_EQ(parse_duration_ms("15m"), 900'000);
+  EXPECT_EQ(parse_duration_ms("2h"), 7'200'000);
+  EXPECT_EQ(parse_duration_ms("7d"), 604'800'000);
+  for (const std::string_view bad :
+       {"", "s", "90", "1.5h", "-1s", "9 s", "99999999999999999999s", "9007199254740993s"})
+    EXPECT_EQ(parse_duration_ms(bad), std::nullopt) << bad;
+}
+
 TEST(Number, IsDecimalAndFinite) {
   EXPECT_EQ(parse_real("1e-3").value, 1e-3);
   EXPECT_EQ(parse_real("-2.5E+1").value, -25);

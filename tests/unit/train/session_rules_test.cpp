@@ -3,7 +3,6 @@
 #include <map>
 #include <mutex>
 
-#include "actors/train/optimizer.hpp"
 #include "tests/unit/data/packed_files.hpp"
 #include "tests/unit/train/training_job.hpp"
 
@@ -29,21 +28,6 @@ class SessionRules : public TrainingJob {
     return steps;
   }
 };
-
-TEST_F(SessionRules, RefuseAStateThatIsTooLargeToTravel) {
-  scheduler::OptimizerSpec spec;
-  spec.name = "adamw";
-  const std::uint64_t most = (std::uint64_t{60} << 30) / 12;
-  EXPECT_TRUE(check_state_size(spec, most));
-  const auto refused = check_state_size(spec, most + 1);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
-  EXPECT_NE(refused.error().message.find("5368709121 parameters with the state of adamw are 3 vectors"),
-            std::string::npos)
-      << refused.error().message;
-  spec.name = "sgd";
-  EXPECT_TRUE(check_state_size(spec, 3 * most));
-}
 
 TEST_F(SessionRules, EvaluateAfterEpochsOrStepsAndAtTheEnd) {
   scheduler::JobSpec spec = job(150);  // 5 steps an epoch

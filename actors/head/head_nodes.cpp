@@ -1,0 +1,124 @@
+// What the cluster's operators ask for.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "actors/head/head_actor.hpp"
+
+namespace ds::head {
+
+using namespace scheduler;
+
+NodeNames Head::drained_nodes() const {
+  NodeNames names;
+  for (const auto& [name, closure] : ledger_.drained()) names.insert(name);
+  return names;
+}
+
+bool Head::is_closed(const std::string& node) const {
+  return ledger_.drained().contains(node) || ledger_.quarantined().contains(node);
+}
+
+nlohmann::json Head::view_of_node(const std::string& name) const {
+  const auto leases = ledger_.leases_on(name);
+  std::uint32_t used = 0;
+  for (const auto& lease : leases) used += lease.slots;
+  const auto up = nodes_.find(name);
+  NodeEntry entry;
+  if (up != nodes_.end()) {
+    entry = up->second.entry;
+  } else {
+    entry.name = name;
+    entry.state = "DOWN";
+  }
+  const auto quarantined = ledger_.quarantined().find(name);
+  if (quarantined != ledger_.quarantined().end()) {
+    entry.reason = "quarantined: " + quarantined->second.why;
+    if (up != nodes_.end()) entry.state = "QUARANTINED";
+  }
+  const auto drained = ledger_.drained().find(name);
+  if (drained != ledger_.drained().end()) {
+    entry.reason = "drained" + (drained->second.why.empty() ? "" : ": " + drained->second.why);
+    if (up != nodes_.end()) entry.state = leases.empty() ? "DRAINED" : "DRAINING";
+  }
+  return node_view(entry, used);
+}
+
+void Head::answer_nodes(const gateway::Respond& respond) {
+  when_durable([this, respond] {
+    auto names = drained_nodes();  // an operator who waits for one of them must see it
+    for (const auto& [name, closure] : ledger_.quarantined()) names.insert(name);
+    for (const auto& [name, node] : nodes_) names.insert(name);
+    auto list = nlohmann::json::array();
+    for (const auto& name : names) list.push_back(view_of_node(name));
+    respond(json_response(list));
+  });
+}
+
+void Head::answer_node(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
+                       const gateway::Respond& respond) {
+  const bool is_known = nodes_.contains(name) || is_closed(name) || !ledger_.leases_on(name).empty();
+  if (verb != "drain" && verb != "undrain") {
+    return respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
+  }
+  if (request.method != "POST") return respond(wrong_method("POST"));
+  if (!is_known) {
+    return respond(error_response({ErrorCode::not_found, fmt::format("there is no node {}", name),
+                                   "`ds-submit nodes` shows the nodes there are"}));
+  }
+  verb == "drain" ? drain(name) : undrain(name);
+  when_durable([this, respond, name] { respond(json_response(view_of_node(name))); });
+}
+
+void Head::drain(const std::string& node) {
+  if (ledger_.drained().contains(node)) return;
+  spdlog::info("node {} is drained", node);
+  commit({event("user", "drained by an operator", NodeDrained{node, {}})});
+  schedule_soon();
+}
+
+void Head::undrain(const std::string& node) {
+  if (!is_closed(node)) return;
+  spdlog::info("node {} takes workers again", node);
+  commit({event("user", "undrained by an operator", NodeUndrained{node})});
+  schedule_soon();
+}
+
+void Head::add_departures(const PlanWithDepartures& planned, std::vector<Event>& events) const {
+  const auto& drained = ledger_.drained();
+  const auto node_of = [this](std::uint64_t worker) { return ledger_.leases().at(worker).node; };
+  for (const auto& job : planned.stopped) {
+    const auto first = std::ranges::find_if(planned.departures, [&](const Release& one) {
+      return one.job == job && drained.contains(node_of(one.worker));
+    });
+    const auto why = fmt::format("node {} is drained; it goes on elsewhere from the step it has reached",
+                                 node_of(first->worker));
+    spdlog::info("job {}: {}", job, why);
+    events.push_back(event("scheduler", why, JobStateChanged{job, JobState::queued, why}));
+  }
+  for (const auto& departure : planned.departures) {
+    const auto node = node_of(departure.worker);
+    const bool is_stopped = std::ranges::find(planned.stopped, departure.job) != planned.stopped.end();
+    const auto why = drained.contains(node) ? fmt::format("node {} is drained", node)
+                     : is_stopped           ? "its gang leaves a drained node and does not fit elsewhere"
+                                            : "its owner wants fewer workers";
+    events.push_back(event("scheduler", why, LeaseReleasing{departure.worker}));
+  }
+}
+
+std::vector<std::uint64_t> Head::departing_servers() const {
+  std::vector<std::uint64_t> chosen;
+  const auto drained = drained_nodes();
+  if (drained.empty()) return chosen;
+  for (const auto& [id, job] : jobs_) {
+    const auto* record = ledger_.find(id);
+    if (record == nullptr || record->workers == 0) continue;
+    const auto wanted = record->spec.count_of(Role::server);
+    if (wanted == 0) continue;
+    const auto server = choose_departing_server(ledger_.leases_of(id), record->servers, wanted, drained);
+    if (server) chosen.push_back(*server);
+  }
+  return chosen;
+}
+
+}  // namespace ds::head

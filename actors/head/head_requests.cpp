@@ -1,0 +1,118 @@
+// What the owners of jobs ask for. Asking twice is no error.
+#include <fmt/format.h>
+
+#include "actors/head/head_actor.hpp"
+#include "scheduler/spec/priority.hpp"
+
+namespace ds::head {
+
+using namespace scheduler;
+
+void Head::change_job(const JobRecord& job, const std::string& verb, const gateway::HttpRequest& request,
+                      const gateway::Respond& respond) {
+  const auto id = job.id;
+  // Its end must have had its effects, or these would hit what is started now.
+  if (verb == "retry") return when_durable([this, id, respond] { retry(id, respond); });
+  const bool is_asked_again = verb == "cancel" && job.state == JobState::cancelled;
+  if (is_end(job.state) && !is_asked_again) {
+    respond(error_response(
+        {ErrorCode::conflict, fmt::format("job {} has ended already: {}", id, to_string(job.state)), {}}));
+    return;
+  }
+  if (verb == "cancel") cancel(id);
+  if (verb == "pause") pause(id);
+  if (verb == "resume") resume(id);
+  if (verb == "priority" || verb == "scale") {
+    const auto body = parse_body(request.body);
+    if (!body) return respond(error_response(body.error()));
+    const auto changed = verb == "scale" ? scale(id, *body) : set_priority(id, *body);
+    if (!changed) return respond(error_response(changed.error()));
+  }
+  answer_with_job(id, respond);
+}
+
+void Head::answer_with_job(const std::string& id, const gateway::Respond& respond) {
+  when_durable([this, respond, id] { respond(json_response(view(*ledger_.find(id), true))); });
+}
+
+void Head::cancel(const std::string& id) {
+  if (is_end(ledger_.find(id)->state)) return;
+  end_job(id, JobState::cancelled, "user", "cancelled by its owner",
+          {event("user", "cancelled", CancelRequested{id})});
+}
+
+void Head::pause(const std::string& id) {
+  if (ledger_.find(id)->pause_requested) return;
+  const std::string why = "paused by its owner";
+  spdlog::info("job {}: {}", id, why);
+  release_workers(id, why,
+                  {event("user", why, PauseRequested{id}),
+                   event("user", why, JobStateChanged{id, JobState::paused, why})});
+}
+
+void Head::resume(const std::string& id) {
+  if (!ledger_.find(id)->pause_requested) return;
+  const std::string why = "resumed by its owner";
+  spdlog::info("job {}: {}", id, why);
+  commit({event("user", why, ResumeRequested{id}),
+          event("user", why, JobStateChanged{id, JobState::queued, why})});
+  schedule_soon();
+}
+
+void Head::retry(const std::string& id, const gateway::Respond& respond) {
+  const auto& job = *ledger_.find(id);
+  if (job.state == JobState::succeeded) {
+    return respond(error_response({ErrorCode::conflict, fmt::format("job {} has succeeded", id), {}}));
+  }
+  if (is_end(job.state)) {
+    const std::string why = "its owner wants it to be tried again";
+    spdlog::info("job {}: {}", id, why);
+    commit({event("user", why, JobRetried{id})});
+    schedule_soon();
+  }
+  answer_with_job(id, respond);
+}
+
+Result<void> Head::set_priority(const std::string& id, const nlohmann::json& body) {
+  const auto given = body.find("priority");
+  std::optional<std::uint32_t> priority;
+  if (given != body.end() && given->is_string()) priority = priority_from(given->get<std::string>());
+  if (given != body.end() && given->is_number_unsigned() && given->get<std::uint64_t>() <= kMaxPriority)
+    priority = given->get<std::uint32_t>();
+  if (!priority) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("a priority is low, normal, high, critical or a number up to {}", kMaxPriority),
+                "larger is more urgent");
+  }
+  if (ledger_.find(id)->spec.priority == *priority) return {};
+  const auto why = fmt::format("its owner gave it the priority {}", *priority);
+  spdlog::info("job {}: {}", id, why);
+  commit({event("user", why, PriorityChanged{id, *priority})});
+  schedule_soon();
+  return {};
+}
+
+Result<void> Head::scale(const std::string& id, const nlohmann::json& body) {
+  const auto& job = *ledger_.find(id);
+  const auto number = [&](const char* name) -> std::uint64_t {
+    const auto given = body.find(name);
+    return given == body.end() || !given->is_number_unsigned() ? 0 : given->get<std::uint64_t>();
+  };
+  const auto min = number("min"), max = number("max");
+  if (min < 1 || min > max || max > job.spec.workers.max) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("job {} can have 1 to {} workers, min no more than max", id, job.spec.workers.max),
+        "its file's workers.max is fixed: the shares of its batch, and so its results, depend on it");
+  }
+  const WorkerCount wanted{static_cast<std::uint32_t>(min), static_cast<std::uint32_t>(max)};
+  if (job.wanted() == wanted) return {};
+  const auto why = fmt::format("its owner wants {} to {} workers", min, max);
+  spdlog::info("job {}: {}", id, why);
+  commit({event("user", why, WorkersScaled{id, wanted.min, wanted.max})});
+  tell_leases(id);
+  schedule_soon();
+  return {};
+}
+
+}  // namespace ds::head

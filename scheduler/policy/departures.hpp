@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "scheduler/policy/plan.hpp"
+
+namespace ds::scheduler {
+
+/// Names of nodes.
+using NodeNames = std::set<std::string, std::less<>>;
+
+/// A plan for a cluster in which workers must leave where they are, whoever waits.
+struct PlanWithDepartures {
+  std::vector<Release> departures;   ///< before the plan's own releases
+  std::vector<std::string> stopped;  ///< jobs that lose all their workers with them
+  Plan plan;
+};
+
+/// `plan_jobs`, beside which all workers on `drained` nodes leave, and those that a job has beyond its
+/// maximum, the newest first.
+///
+/// A gang that still has its minimum elsewhere shrinks, and grows again where there is room. One that has not
+/// moves if what it lacks fits elsewhere now and is allowed by its quota: those that leave stay with their
+/// state until the newcomers have it. Otherwise the rest of it leaves too, so that no broken gang holds
+/// slots: its state is saved, and it starts whole when its turn comes. An operator's drain is no matter of
+/// priorities: neither `preemptible: false` nor a minimum run time keep a worker there. Drained nodes must
+/// not be available in `nodes`. Pure: equal input, equal plan.
+PlanWithDepartures plan_with_departures(std::span<const NodeView> nodes, std::vector<Lease> leases,
+                                        std::span<const Demand> demands, const TenantTree& tenants,
+                                        std::span<const PastUse> past, const NodeNames& drained);
+
+/// The parameter server that may leave its drained node now; none: none may.
+///
+/// One after another, and only when all `wanted` servers of the job are in its newest generation, so that
+/// what this one holds is held by another too (if ranges are held twice), from where a new one gets it.
+/// `leases`: of the job. `servers`: of its newest generation.
+std::optional<std::uint64_t> choose_departing_server(std::span<const Lease> leases,
+                                                     std::span<const std::uint64_t> servers,
+                                                     std::uint32_t wanted, const NodeNames& drained);
+
+}  // namespace ds::scheduler

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "scheduler/policy/plan.hpp"
+
+namespace ds::scheduler {
+
+class GangPlanner;
+
+/// `plan_jobs` for a cluster that changes by and by: it keeps what it knows from plan to plan, so that a plan
+/// costs what it changes, not what there is. What it plans depends on what it was told last, not on the way
+/// there: `plan_jobs` is this, told all at once.
+///
+/// What becomes of a plan (leases granted, workers told to stop) it has to be told as well. Not thread-safe.
+class Planner {
+ public:
+  explicit Planner(TenantTree tenants = {});
+  ~Planner();
+  Planner(const Planner&) = delete;
+  Planner& operator=(const Planner&) = delete;
+
+  /// All nodes; costs as much as telling it everything again, unless nothing changed.
+  void set_nodes(std::vector<NodeView> nodes);
+  /// All there is to know of a job from now on. Without a demand it has ended, or may have no workers;
+  /// without leases as well it is forgotten.
+  void set_job(const std::string& job, std::optional<Demand> demand, std::vector<Lease> leases);
+
+  /// Leaves `waits` empty: that is what `explain` is for.
+  Plan plan(std::span<const PastUse> past = {});
+  /// Why those of these jobs wait that would in a plan made now; the others are left out.
+  std::vector<Wait> explain(std::span<const std::string> jobs, std::span<const PastUse> past = {});
+  /// Both, of all jobs.
+  Plan plan_and_explain(std::span<const PastUse> past = {});
+
+ private:
+  TenantTree tenants_;
+  std::vector<NodeView> nodes_;
+  std::unique_ptr<GangPlanner> state_;
+};
+
+}  // namespace ds::scheduler

@@ -1,0 +1,206 @@
+#include "scheduler/policy/planning.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ds::scheduler {
+namespace {
+
+using Job = GangPlanner::Job;
+
+/// Takes jobs in turn: of each queue the next one, of the queues the one whose turn it is.
+///
+/// `Next` gives the pending job of a queue or null; it changes as jobs are taken. There are few queues.
+template <class Next, class Within>
+Job* choose_turn(const Shares& shares, const QueueUse& use, std::size_t queues, Next next, Within is_within) {
+  Job* best = nullptr;
+  for (std::size_t queue = 0; queue < queues; ++queue) {
+    Job* job = next(queue);
+    if (job == nullptr) continue;
+    const auto within = [&](Job* one) {
+      return [&is_within, one](std::size_t on_the_way) { return is_within(*one, on_the_way); };
+    };
+    const int order =
+        best == nullptr ? -1 : shares.compare(use, job->queue, within(job), best->queue, within(best));
+    if (order < 0 || (order == 0 && GangPlanner::Before()(job, best))) best = job;
+  }
+  return best;
+}
+
+}  // namespace
+
+Planning::Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past)
+    : planner_(planner),
+      tenants_(tenants),
+      shares_(tenants, past, planner.total_slots(), planner.total_memory()),
+      line_(tenants) {}
+
+void Planning::serve_minimums() {
+  const std::size_t queues = tenants_.queues.size();
+  for (std::size_t queue = 0; queue < queues; ++queue) cursors_.push_back({planner_.short_of(queue).begin()});
+  const auto next = [&](std::size_t queue) { return next_short(queue); };
+  const auto is_within = [&](const Job& job, std::size_t queue) {
+    // If later jobs of its queue have got what was guaranteed, it is no reason to keep others from theirs.
+    return job.guaranteed_levels >= tenants_[queue].depth &&
+           planner_.minimums().fits_guarantee(queue, std::uint64_t{job.needed} * job.size.slots);
+  };
+  while (Job* job = choose_turn(shares_, planner_.minimums(), queues, next, is_within)) {
+    ++cursors_[job->queue].next;
+    serve_minimum(*job);
+  }
+}
+
+/// Of a queue that is kept back only started gangs are served: they may be what others wait for.
+Planning::Job* Planning::next_short(std::size_t queue) {
+  Cursor& cursor = cursors_[queue];
+  const GangPlanner::Jobs& all = planner_.short_of(queue);
+  const GangPlanner::Jobs& started = planner_.partial_of(queue);
+  if (!cursor.is_behind && line_.is_behind(queue)) {
+    cursor.is_behind = true;
+    cursor.next = cursor.next == all.end() ? started.end() : started.lower_bound(*cursor.next);
+  }
+  return cursor.next == (cursor.is_behind ? started.end() : all.end()) ? nullptr : *cursor.next;
+}
+
+/// Gives the job its minimum, or keeps what it was compared with.
+void Planning::serve_minimum(Job& job) {
+  // A started job is not kept back by those ahead: they may be waiting for the very workers that it has.
+  if (job.workers == 0 && line_.is_behind(job.queue)) return;
+  const std::uint32_t missing = job.needed - job.workers;
+  if (planner_.place(job, missing)) return;
+  WaitFacts facts = planner_.facts_of(job);  // as they are before room is made, which is not free yet
+  facts.too_young = planner_.count_too_young(job);
+  const auto limit = planner_.find_limit(job, missing);
+  const bool for_quota_alone = limit && !planner_.lacks_slots(job, missing);
+  facts.room_is_coming = planner_.make_room(job, missing);
+  facts.releasing = planner_.count_releasing();
+  // Whoever waits for slots keeps all back, whoever waits for a quota those who would use it.
+  const bool keeps_all_back = !limit || (facts.room_is_coming && !for_quota_alone);
+  line_.add(job, keeps_all_back ? TenantTree::kRoot : *limit);
+  if (!facts.room_is_coming && !limit) waiting_for_slots_.push_back(&job);
+  told_.emplace(&job, std::move(facts));
+}
+
+std::vector<const Planning::Job*> Planning::waiting() const {
+  std::vector<const Job*> found;
+  const auto look_at = [&](const Job* job) {
+    if (job->workers < job->needed) found.push_back(job);
+  };
+  for (std::size_t queue = 0; queue < tenants_.queues.size(); ++queue)
+    for (const Job* job : planner_.short_of(queue)) look_at(job);
+  for (const Job* job : planner_.impossible()) look_at(job);
+  for (const Job* job : planner_.touched()) {
+    if (job->started >= job->needed) look_at(job);  // it is preempted in this plan
+  }
+  return found;
+}
+
+std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
+  std::vector<std::vector<const Job*>> served(tenants_.queues.size());
+  for (const Job* job : planner_.touched()) {
+    if (job->started < job->needed && job->workers >= job->needed) served[job->queue].push_back(job);
+  }
+  for (auto& in_queue : served) std::ranges::sort(in_queue, GangPlanner::Before());
+  std::vector<Wait> waits;
+  for (const Job* job : jobs) {
+    if (job->workers >= job->needed) continue;
+    const auto told = told_.find(job);
+    WaitFacts facts = told != told_.end() ? told->second : planner_.facts_of(*job);
+    if (job->is_pending && (told == told_.end() || job->workers > 0))
+      describe_queue(*job, served[job->queue], facts);
+    if (job->is_pending && told == told_.end()) describe_line(*job, facts);
+    waits.push_back({job->demand.job, explain_wait(facts)});
+  }
+  return waits;
+}
+
+/// `served`: jobs of its queue that have had their minimum since the plan began.
+void Planning::describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const {
+  const GangPlanner::Jobs& line = planner_.short_of(job.queue);
+  const auto count_before = [&](Job& one) {
+    const auto gone = std::ranges::lower_bound(served, &one, GangPlanner::Before()) - served.begin();
+    return line.order_of_key(&one) - static_cast<std::size_t>(gone);
+  };
+  Job place;  // its own in the line, then that of the first of its priority
+  place.demand.priority = job.demand.priority;
+  place.demand.order = job.demand.order;
+  place.demand.job = job.demand.job;
+  facts.ahead = count_before(place);
+  place.demand.order = 0;
+  place.demand.job.clear();
+  facts.ahead_by_priority = count_before(place);
+  for (auto one = line.begin(); facts.ahead_names.size() < std::min(facts.ahead, kMaxBlockingJobs); ++one) {
+    if ((*one)->workers < (*one)->needed) facts.ahead_names.push_back((*one)->demand.job);
+  }
+}
+
+void Planning::describe_line(const Job& job, WaitFacts& facts) const {
+  for (const Job* first : line_.blockers(job.queue)) {
+    if (first != &job) facts.first.push_back({first->demand.job, explain_wait(told_.at(first))});
+  }
+  facts.turn = line_.describe_turn(job);
+  if (!facts.turn) return;
+  facts.turn->first_share = shares_.of(planner_.minimums(), line_.first_before(job.queue)->queue);
+  facts.turn->own_share = shares_.of(planner_.minimums(), job.queue);
+}
+
+/// A job that has just been shrunk would get back what it gave, and what one that can't be shrunk takes now
+/// could never be had back by a job that waits for slots.
+bool Planning::may_grow(const Job& job) const {
+  const bool blocks = !job.demand.preemptible && kept_back_ && *kept_back_ >= job.demand.priority;
+  return job.workers >= job.needed && job.workers + job.kept < job.demand.workers.max && !job.demand.held &&
+         !job.was_shrunk && job.has_queue && !blocks;
+}
+
+Planning::Job* Planning::next_growing(std::map<WorkerSize, Growing>& growing) const {
+  Job* best = nullptr;
+  for (auto& [size, jobs] : growing) {
+    if (jobs.is_closed) continue;
+    while (jobs.next != jobs.end && !may_grow(*jobs.next->second)) ++jobs.next;
+    while (!jobs.changed.empty() && !may_grow(*jobs.changed.top())) jobs.changed.pop();
+    if (jobs.next != jobs.end && (best == nullptr || Later()(best, jobs.next->second)))
+      best = jobs.next->second;
+    if (!jobs.changed.empty() && (best == nullptr || Later()(best, jobs.changed.top())))
+      best = jobs.changed.top();
+  }
+  return best;
+}
+
+void Planning::grow() {
+  // Else those that grow could take the quota of one that waits, which would keep back others then, and now
+  // not.
+  for (Job* job : waiting_for_slots_) {
+    planner_.promise(*job);
+    kept_back_ = std::max(kept_back_.value_or(0), job->demand.priority);
+  }
+  const std::size_t queues = tenants_.queues.size();
+  std::vector<std::map<WorkerSize, Growing>> growing(queues);
+  for (std::size_t queue = 0; queue < queues; ++queue) {
+    for (const auto& [size, jobs] : planner_.growable_of(queue))
+      growing[queue].emplace(size, Growing{jobs.begin(), jobs.end(), {}, false});
+  }
+  for (Job* job : planner_.touched()) {  // those that have just got their minimum
+    if (job->started < job->needed) growing[job->queue][job->size].changed.push(job);
+  }
+  const auto next = [&](std::size_t queue) { return next_growing(growing[queue]); };
+  const auto is_within = [&](const Job& job, std::size_t queue) {
+    return planner_.use().fits_guarantee(queue, job.size.slots);
+  };
+  while (Job* job = choose_turn(shares_, planner_.use(), queues, next, is_within)) {
+    Growing& jobs = growing[job->queue].at(job->size);
+    if (!jobs.changed.empty() && jobs.changed.top() == job) {
+      jobs.changed.pop();
+    } else {
+      ++jobs.next;
+    }
+    if (planner_.place(*job, 1) || planner_.reclaim_room(*job)) {
+      jobs.changed.push(job);
+    } else {
+      // What is no room for one is none for the next, which asks for the same; unless a gang that lacks
+      // workers could be taken from by another of them.
+      jobs.is_closed = !planner_.has_partial_gangs();
+    }
+  }
+}
+
+}  // namespace ds::scheduler

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <queue>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "scheduler/policy/gang_planner.hpp"
+#include "scheduler/policy/shares.hpp"
+#include "scheduler/policy/waiting_line.hpp"
+
+namespace ds::scheduler {
+
+/// One plan: whose turn it is. The rules are in `plan.hpp`.
+class Planning {
+ public:
+  using Job = GangPlanner::Job;
+
+  Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past);
+
+  /// Gives jobs their minimums, in turn.
+  void serve_minimums();
+  /// Why these jobs wait after that, in their order; those that don't are left out.
+  std::vector<Wait> explain(std::span<const Job* const> jobs);
+  /// All that wait after that.
+  std::vector<const Job*> waiting() const;
+  /// Adds workers above the minimum, one at a time: in a queue to the most urgent started job, of equals to
+  /// the one with the fewest.
+  void grow();
+
+ private:
+  struct Cursor {  ///< over the jobs of a queue that lack workers
+    GangPlanner::Jobs::const_iterator next;
+    bool is_behind = false;  ///< only started gangs are served any more
+  };
+  struct Later {
+    bool operator()(const Job* a, const Job* b) const {
+      return GangPlanner::growth_rank(*b) < GangPlanner::growth_rank(*a);
+    }
+  };
+  struct Growing {  ///< a queue's jobs of one size of worker that may grow
+    std::map<GangPlanner::GrowthRank, Job*>::const_iterator next, end;
+    std::priority_queue<Job*, std::vector<Job*>, Later> changed;  ///< in this plan
+    bool is_closed = false;                                       ///< there is no room for any of them
+  };
+  Job* next_short(std::size_t queue);
+  void serve_minimum(Job& job);
+  bool may_grow(const Job& job) const;
+  Job* next_growing(std::map<WorkerSize, Growing>& growing) const;
+  void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
+  void describe_line(const Job& job, WaitFacts& facts) const;
+
+  GangPlanner& planner_;
+  const TenantTree& tenants_;
+  const Shares shares_;
+  WaitingLine line_;
+  std::vector<Cursor> cursors_;  ///< by queue
+  std::vector<Job*> waiting_for_slots_;
+  std::map<const Job*, WaitFacts> told_;    ///< of jobs whose turn came, as it was then
+  std::optional<std::uint32_t> kept_back_;  ///< up to this priority jobs that can't be shrunk don't grow
+};
+
+}  // namespace ds::scheduler

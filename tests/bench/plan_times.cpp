@@ -1,0 +1,168 @@
+// How long a plan takes on a full cluster with a long queue: from nothing, and after one event.
+//
+//     bench_plan_times GPUS JOBS SECONDS
+//
+// prints one JSON object, times in milliseconds. Eight tenants; gangs of 1 to 8 workers of one GPU, half of
+// them elastic, a tenth urgent. Events, in turn: a running job ends, a job is submitted. An event's time is
+// telling the planner of it, the plan, and telling it what the plan led to.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "scheduler/policy/planner.hpp"
+
+namespace {
+
+using namespace ds::scheduler;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint32_t kGpusPerNode = 8, kTenants = 8;
+constexpr std::uint64_t kMemoryBytes = std::uint64_t{4} << 30;
+
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+double percentile(std::vector<double> values, double share) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const auto index = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1));
+  return values[index];
+}
+
+class Cluster {
+ public:
+  explicit Cluster(std::uint32_t gpus) {
+    for (std::uint32_t i = 0; i < gpus / kGpusPerNode; ++i)
+      nodes_.push_back({"node-" + std::to_string(i), kGpusPerNode, kGpusPerNode * kMemoryBytes * 2, true});
+    tenants_.queues[0].is_leaf = false;
+    for (std::uint32_t i = 0; i < kTenants; ++i) {
+      QueueSpec queue{.name = name_of(i), .depth = 1, .guaranteed = gpus / kTenants};
+      queue.weight = 1 + i % 3;
+      tenants_.queues.push_back(queue);
+    }
+  }
+
+  std::string submit() {
+    Demand demand;
+    demand.order = ++submitted_;
+    demand.job = "job-" + std::to_string(submitted_);
+    demand.workers.min = 1U << random_() % 4;
+    demand.workers.max = demand.workers.min * (1 + random_() % 2);
+    demand.memory_bytes = kMemoryBytes;
+    demand.priority = random_() % 10 == 0 ? kHighPriority : kNormalPriority;
+    demand.tenant = name_of(random_() % kTenants);
+    const std::string job = demand.job;
+    jobs_[job].demand = std::move(demand);
+    return job;
+  }
+
+  std::optional<std::string> end_running_job() {
+    const auto runs = [](const auto& job) { return !job.second.leases.empty(); };
+    auto found = jobs_.lower_bound("job-" + std::to_string(1 + random_() % submitted_));
+    found = std::find_if(found, jobs_.end(), runs);
+    if (found == jobs_.end()) found = std::find_if(jobs_.begin(), jobs_.end(), runs);
+    if (found == jobs_.end()) return std::nullopt;
+    const std::string job = found->first;
+    jobs_.erase(found);
+    return job;
+  }
+
+  /// The jobs that changed.
+  std::set<std::string> carry_out(const Plan& plan) {
+    std::set<std::string> changed;
+    for (const Release& release : plan.releases) {
+      std::erase_if(jobs_.at(release.job).leases,
+                    [&](const Lease& lease) { return lease.worker == release.worker; });
+      changed.insert(release.job);
+    }
+    for (const Placement& placement : plan.placements) {
+      Job& job = jobs_.at(placement.job);
+      for (std::uint32_t i = 0; i < placement.count; ++i) {
+        job.leases.push_back({.worker = ++workers_,
+                              .job = placement.job,
+                              .node = placement.node,
+                              .memory_bytes = kMemoryBytes,
+                              .tenant = job.demand.tenant});
+      }
+      changed.insert(placement.job);
+    }
+    return changed;
+  }
+
+  void tell(Planner& planner, const std::string& job) const {
+    const auto found = jobs_.find(job);
+    found == jobs_.end() ? planner.set_job(job, std::nullopt, {})
+                         : planner.set_job(job, found->second.demand, found->second.leases);
+  }
+  void tell_all(Planner& planner) const {
+    planner.set_nodes(nodes_);
+    for (const auto& [id, job] : jobs_) planner.set_job(id, job.demand, job.leases);
+  }
+  const TenantTree& tenants() const { return tenants_; }
+
+ private:
+  struct Job {
+    Demand demand;
+    std::vector<Lease> leases;
+  };
+  static std::string name_of(std::uint32_t tenant) { return "tenant-" + std::to_string(tenant); }
+
+  std::vector<NodeView> nodes_;
+  TenantTree tenants_;
+  std::map<std::string, Job> jobs_;
+  std::uint64_t submitted_ = 0, workers_ = 0;
+  std::mt19937 random_{1};
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    fmt::print(stderr, "usage: bench_plan_times GPUS JOBS SECONDS\n");
+    return 2;
+  }
+  Cluster cluster(static_cast<std::uint32_t>(std::stoul(argv[1])));
+  const auto jobs = std::stoul(argv[2]);
+  const std::chrono::duration<double> limit(std::stod(argv[3]));
+  for (std::size_t i = 0; i < jobs; ++i) cluster.submit();
+  std::vector<double> plans, events;
+  for (const auto start = Clock::now(); plans.size() < 5 || Clock::now() - start < limit;) {
+    const auto begin = Clock::now();
+    Planner fresh(cluster.tenants());
+    cluster.tell_all(fresh);
+    const Plan plan = fresh.plan();
+    plans.push_back(milliseconds_since(begin));
+    cluster.carry_out(plan);
+    if (cluster.end_running_job()) cluster.submit();
+  }
+  Planner planner(cluster.tenants());
+  cluster.tell_all(planner);
+  for (const auto start = Clock::now(); events.size() < 200 || Clock::now() - start < limit;) {
+    const auto job = events.size() % 2 == 0 ? cluster.end_running_job() : cluster.submit();
+    if (!job) break;
+    const auto begin = Clock::now();
+    cluster.tell(planner, *job);
+    const Plan plan = planner.plan();
+    double time = milliseconds_since(begin);
+    const auto changed = cluster.carry_out(plan);
+    const auto rest = Clock::now();
+    for (const std::string& one : changed) cluster.tell(planner, one);
+    time += milliseconds_since(rest);
+    events.push_back(time);
+  }
+  fmt::print(
+      "{{\"plan_p50\": {:.4f}, \"plan_p99\": {:.4f}, \"event_p50\": {:.4f}, \"event_p99\": {:.4f}, "
+      "\"events\": {}}}\n",
+      percentile(plans, 0.5), percentile(plans, 0.99), percentile(events, 0.5), percentile(events, 0.99),
+      events.size());
+  return 0;
+}

@@ -1,0 +1,125 @@
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+
+#include "tests/unit/scheduler/cluster_model.hpp"
+
+namespace ds::scheduler::testing {
+
+using Random = std::mt19937_64;
+inline constexpr std::uint64_t kGi = 1ULL << 30;
+
+inline std::uint32_t between(Random& random, std::uint32_t low, std::uint32_t high) {
+  return std::uniform_int_distribution<std::uint32_t>(low, high)(random);
+}
+
+inline void add_random_job(ClusterModel& cluster, Random& random, int number) {
+  const std::uint32_t min = between(random, 1, 4);
+  const std::uint32_t max = between(random, 0, 2) == 0 ? min : min + between(random, 0, 5);
+  cluster.add_job("job" + std::to_string(number), {min, max},
+                  between(random, 0, 3) == 0 ? between(random, 1, 3) : 1, between(random, 0, 3) * kGi);
+  Demand& demand = cluster.demands.back();
+  demand.order = static_cast<std::uint64_t>(number);
+  demand.held = between(random, 0, 9) == 0;
+  static constexpr std::uint32_t kPriorities[] = {kLowPriority, kNormalPriority, kNormalPriority,
+                                                  kHighPriority, kCriticalPriority};
+  demand.priority = kPriorities[between(random, 0, 4)];
+  demand.preemptible = between(random, 0, 7) != 0;
+  demand.is_young = between(random, 0, 5) == 0;
+}
+
+inline ClusterModel random_cluster(Random& random) {
+  ClusterModel cluster;
+  const std::uint32_t nodes = between(random, 0, 5);
+  for (std::uint32_t i = 0; i < nodes; ++i) {
+    cluster.add_node("node" + std::to_string(i), between(random, 0, 8), between(random, 0, 16) * kGi);
+    cluster.nodes.back().available = between(random, 0, 9) != 0;
+  }
+  const std::uint32_t jobs = between(random, 0, 8);
+  for (std::uint32_t i = 0; i < jobs; ++i) add_random_job(cluster, random, static_cast<int>(i));
+  return cluster;
+}
+
+/// Something happens to the cluster that the scheduler has no say in.
+inline void disturb(ClusterModel& cluster, Random& random, int step) {
+  switch (between(random, 0, 7)) {
+    case 0:
+      if (!cluster.leases.empty()) {
+        cluster.lose_worker(
+            cluster.leases[between(random, 0, static_cast<std::uint32_t>(cluster.leases.size()) - 1)].worker);
+      }
+      break;
+    case 1:
+      if (!cluster.nodes.empty()) {
+        cluster.lose_node(
+            cluster.nodes[between(random, 0, static_cast<std::uint32_t>(cluster.nodes.size()) - 1)].id);
+      }
+      break;
+    case 2:
+      if (!cluster.nodes.empty()) {
+        NodeView& node =
+            cluster.nodes[between(random, 0, static_cast<std::uint32_t>(cluster.nodes.size()) - 1)];
+        node.available = !node.available;
+      }
+      break;
+    case 3:
+      if (!cluster.demands.empty()) {
+        cluster.end_job(
+            cluster.demands[between(random, 0, static_cast<std::uint32_t>(cluster.demands.size()) - 1)].job);
+      }
+      break;
+    case 4:
+      cluster.add_node("new" + std::to_string(step), between(random, 1, 8), 16 * kGi);
+      break;
+    case 5:
+      if (!cluster.demands.empty()) {
+        Demand& demand =
+            cluster.demands[between(random, 0, static_cast<std::uint32_t>(cluster.demands.size()) - 1)];
+        demand.held = !demand.held;
+      }
+      break;
+    case 6:
+      cluster.finish_releases();
+      break;
+    default:
+      add_random_job(cluster, random, 100 + step);
+      break;
+  }
+}
+
+inline std::uint64_t below(Random& random, std::uint64_t limit) {
+  return random() % limit;
+}
+
+/// Two or three tenants, one of them with queues; `slots` are guaranteed in all at most.
+inline TenantTree random_tenants(Random& random, std::uint64_t slots) {
+  TenantTree tree;
+  const auto add = [&](const std::string& name, std::size_t parent, std::uint64_t guaranteed) {
+    QueueSpec queue{
+        .name = name, .parent = parent, .depth = tree[parent].depth + 1, .guaranteed = guaranteed};
+    if (below(random, 3) == 0) queue.borrowing_limit = below(random, 5);
+    if (parent == 0 && below(random, 3) == 0) queue.lending_limit = below(random, guaranteed + 1);
+    queue.weight = 1 + static_cast<double>(below(random, 3));
+    tree.queues[parent].is_leaf = false;
+    tree.queues.push_back(queue);
+    return tree.queues.size() - 1;
+  };
+  std::uint64_t left = slots;
+  const auto some = [&] {
+    const std::uint64_t part = below(random, left + 1);
+    left -= part;
+    return part;
+  };
+  add("a", 0, some());
+  add("b", 0, some());
+  const std::uint64_t all = some();
+  const std::size_t c = add("c", 0, all);
+  const std::uint64_t part = below(random, all + 1);
+  add("x", c, part);
+  add("y", c, all - part);
+  return tree;
+}
+
+}  // namespace ds::scheduler::testing
