@@ -21,8 +21,7 @@ int main(int count, char** words) {
   app.add_option("--cluster", command.cluster,
                  "nodes x slots of each, with kinds of GPU for sia [16x4; shockwave 8x4; philly 96x8; sia "
                  "6x4:aws+3x8:rtx+2x8:dgx-ext]");
-  app.add_option("--round", command.round_s,
-                 "seconds between two plans, whole [60; shockwave 120]");
+  app.add_option("--round", command.round_s, "seconds between two plans, whole [60; shockwave 120]");
   app.add_option("--restart", command.restart_s,
                  "seconds that a change of its slots costs a job, whole [30; shockwave 0; sia and "
                  "elasticflow by model]");
