@@ -93,6 +93,7 @@ Read<SimulationSettings> read_settings(const Command& command, const Family& fam
   cluster->cluster.restart_s = restart_s;
   return SimulationSettings{.cluster = std::move(cluster->cluster),
                             .kinds = std::move(cluster->kinds),
+                            .models_restarts = family.models_restarts && !command.restart_s,
                             .clock_ms = command.clock_ms};
 }
 

@@ -1,23 +1,64 @@
 #include "scheduler/simulator/elasticflow_job.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace ds::simulator {
 
-ElasticFlowJob::ElasticFlowJob(std::uint32_t id, ElasticFlowSubmission submission, double restart_s)
-    : id_(id), submission_(std::move(submission)), restart_s_(restart_s), use_(restart_s) {}
+namespace {
+
+/// Of a sum of steps, as a share of all.
+constexpr double kRounding = 1e-12;
+
+}  // namespace
+
+double elasticflow_restart_s(std::uint32_t slots) {
+  return slots == 0 ? 0 : 2 + 2 * (std::log2(slots) + 1);
+}
+
+ElasticFlowJob::ElasticFlowJob(std::uint32_t id, ElasticFlowSubmission submission,
+                               std::optional<double> restart_s, bool charges_late)
+    : id_(id),
+      submission_(std::move(submission)),
+      restart_s_(restart_s),
+      charges_late_(charges_late),
+      use_(0) {
+  for (const auto& entry : submission_.rates->measured()) {
+    const std::uint32_t slots = entry.first;
+    const double steps_per_s = rate(slots);
+    if (sizes_.empty() || steps_per_s > sizes_.back().steps_per_s)
+      sizes_.push_back({slots, steps_per_s, this->restart_s(slots)});
+  }
+}
+
+double ElasticFlowJob::rate(std::uint32_t slots) const {
+  if (slots == submission_.slots && submission_.duration_s)
+    return submission_.steps / *submission_.duration_s;
+  return submission_.rates->at(slots);
+}
 
 double ElasticFlowJob::alone_s() const {
-  return restart_s_ + submission_.steps / submission_.rates->at(submission_.slots);
+  return restart_s(submission_.slots) + submission_.steps / rate(submission_.slots);
+}
+
+std::optional<double> ElasticFlowJob::end_s(double now_s) const {
+  const double rate = this->rate(use_.count());
+  if (rate == 0) return std::nullopt;
+  return now_s + (charges_late_ ? 0 : use_.standing_s()) + (submission_.steps - steps_done_) / rate;
 }
 
 double ElasticFlowJob::advance(double from_s, double seconds) {
   if (use_.count() == 0 || is_done_) return 0;
-  const double stand = use_.stand(seconds);
-  const double rate = submission_.rates->at(use_.count());
+  const double rate = this->rate(use_.count());
+  const bool is_free =
+      charges_late_ && submission_.steps - steps_done_ <= rate * seconds + kRounding * submission_.steps;
+  const double stand = is_free ? 0 : use_.stand(seconds);
   double moved = seconds - stand;
   // Not by a sum of steps that rounding could keep just below the end.
-  if (const double left = submission_.steps - steps_done_; left <= rate * moved) {
+  if (const double left = submission_.steps - steps_done_;
+      left <= rate * moved + kRounding * submission_.steps) {
     is_done_ = true;
-    moved = left / rate;
+    moved = std::min(moved, left / rate);
     steps_done_ = submission_.steps;
     done_s_ = from_s + stand + moved;
   } else {
@@ -34,6 +75,8 @@ scheduler::ElasticJob ElasticFlowJob::view() const {
   job.requested_slots = submission_.slots;
   job.max_slots = submission_.rates->max_slots();
   job.progress = steps_done_;
+  job.planned_s = (submission_.steps - steps_done_) / rate(submission_.slots);
+  job.deadline = {submission_.deadline_s, submission_.steps - steps_done_, sizes_};
   use_.describe(job);
   return job;
 }

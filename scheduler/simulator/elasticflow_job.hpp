@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,15 +17,23 @@ struct ElasticFlowSubmission {
   double submitted_s = 0;
   double deadline_s = 0;
   double steps = 1;
-  const StepRates* rates = nullptr;  ///< must outlive the job
-  std::uint32_t slots = 1;           ///< one of the measured numbers
+  const StepRates* rates = nullptr;    ///< must outlive the job
+  std::uint32_t slots = 1;             ///< one of the measured numbers
+  std::optional<double> duration_s{};  ///< on that number, start excluded; none: as measured
 };
+
+/// What a change to so many slots costs a job in the simulator of ElasticFlow's authors, in seconds; they add
+/// 27 s every 60th time, which is left out.
+double elasticflow_restart_s(std::uint32_t slots);
 
 /// A job of the ElasticFlow traces (ASPLOS 2023): so many steps at a fixed batch size, at the measured rate
 /// of the slots that it has. Which nodes they are on makes no difference.
 class ElasticFlowJob final : public SimulatedJob {
  public:
-  ElasticFlowJob(std::uint32_t id, ElasticFlowSubmission submission, double restart_s);
+  /// Each change of its slots costs `restart_s`; without it as `elasticflow_restart_s` says. It may be
+  /// charged late: nothing to a job that ends before the next plan.
+  ElasticFlowJob(std::uint32_t id, ElasticFlowSubmission submission, std::optional<double> restart_s,
+                 bool charges_late = false);
 
   const std::string& name() const override { return submission_.name; }
   double submitted_s() const override { return submission_.submitted_s; }
@@ -32,16 +41,25 @@ class ElasticFlowJob final : public SimulatedJob {
   double alone_s() const override;
   bool is_done() const override { return is_done_; }
   double done_s() const override { return done_s_; }
+  std::optional<double> end_s(double now_s) const override;
   double advance(double from_s, double seconds) override;
-  void give(const scheduler::Slots& slots, double now_s) override { use_.give(slots, now_s); }
+  void give(const scheduler::Slots& slots, double now_s) override {
+    use_.give(slots, now_s, restart_s(static_cast<std::uint32_t>(slots.size())));
+  }
   const scheduler::Slots& slots() const override { return use_.slots(); }
-  /// Without a speed model and gradient noise, which these traces don't have.
+  /// With its deadline, steps and rates, but without a speed model and gradient noise, which these traces
+  /// don't have.
   scheduler::ElasticJob view() const override;
 
  private:
+  double rate(std::uint32_t slots) const;
+  double restart_s(std::uint32_t slots) const { return restart_s_.value_or(elasticflow_restart_s(slots)); }
+
   std::uint32_t id_;
   ElasticFlowSubmission submission_;
-  double restart_s_;
+  std::optional<double> restart_s_;
+  bool charges_late_;
+  std::vector<scheduler::DeadlineSize> sizes_;  ///< those that are faster than all smaller ones
   SlotUse use_;
   double steps_done_ = 0;
   bool is_done_ = false;

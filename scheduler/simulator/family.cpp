@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "scheduler/simulator/philly_trace.hpp"
 #include "scheduler/simulator/shockwave_trace.hpp"
 #include "scheduler/simulator/workload.hpp"
 
@@ -76,22 +77,33 @@ Read<Outcome> run_elasticflow(const std::filesystem::path& profiles, const std::
   if (!models) return tl::unexpected(models.error());
   auto submissions = read_elasticflow_workload(workload, *models);
   if (!submissions) return tl::unexpected(submissions.error());
+  const auto restart_s = settings.models_restarts ? std::nullopt : std::optional(settings.cluster.restart_s);
   Jobs jobs;
   for (ElasticFlowSubmission& submission : *submissions)
     jobs.push_back(std::make_unique<ElasticFlowJob>(static_cast<std::uint32_t>(jobs.size()),
-                                                    std::move(submission), settings.cluster.restart_s));
+                                                    std::move(submission), restart_s,
+                                                    policy.charges_restarts_late));
   return simulate(jobs, *policy.make(nullptr), settings);
 }
 
-Read<Outcome> run_shockwave(const std::filesystem::path&, const std::filesystem::path& workload,
-                            const PolicyEntry& policy, const SimulationSettings& settings) {
-  auto submissions = read_shockwave_workload(workload);
+Read<Outcome> run_rigid(Read<std::vector<RigidSubmission>> submissions, const PolicyEntry& policy,
+                        const SimulationSettings& settings) {
   if (!submissions) return tl::unexpected(submissions.error());
   Jobs jobs;
   for (RigidSubmission& submission : *submissions)
     jobs.push_back(std::make_unique<RigidJob>(static_cast<std::uint32_t>(jobs.size()), std::move(submission),
                                               settings.cluster.restart_s));
   return simulate(jobs, *policy.make(nullptr), settings);
+}
+
+Read<Outcome> run_shockwave(const std::filesystem::path&, const std::filesystem::path& workload,
+                            const PolicyEntry& policy, const SimulationSettings& settings) {
+  return run_rigid(read_shockwave_workload(workload), policy, settings);
+}
+
+Read<Outcome> run_philly(const std::filesystem::path&, const std::filesystem::path& workload,
+                         const PolicyEntry& policy, const SimulationSettings& settings) {
+  return run_rigid(read_philly_workload(workload), policy, settings);
 }
 
 constexpr std::array kFamilies{
@@ -109,7 +121,11 @@ constexpr std::array kFamilies{
     Family{.name = "elasticflow",
            .profiles = "the folder that has a CSV file for each model",
            .cluster = "16x4",
-           .suits = [](const PolicyEntry& policy) { return !policy.adapts_batch && !policy.needs_oracle; },
+           .models_restarts = true,
+           .suits =
+               [](const PolicyEntry& policy) {
+                 return policy.keeps_deadlines || (!policy.adapts_batch && !policy.needs_oracle);
+               },
            .run = run_elasticflow},
     Family{.name = "shockwave",
            .cluster = "8x4",
@@ -117,6 +133,10 @@ constexpr std::array kFamilies{
            .restart_s = 0,
            .suits = [](const PolicyEntry& policy) { return policy.keeps_rigid; },
            .run = run_shockwave},
+    Family{.name = "philly",
+           .cluster = "96x8",
+           .suits = [](const PolicyEntry& policy) { return policy.keeps_rigid; },
+           .run = run_philly},
 };
 
 }  // namespace

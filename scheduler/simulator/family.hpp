@@ -17,6 +17,8 @@ struct Family {
   std::string_view cluster{};   ///< the one that it was published for, and what goes with it
   std::uint32_t round_s = 60;
   std::uint32_t restart_s = 30;
+  bool models_restarts =
+      false;               ///< by a rule of its own, unless told otherwise; then `restart_s` means nothing
   bool has_kinds = false;  ///< of GPU, which `cluster` names
   /// Whether its jobs can be run under the policy.
   bool (*suits)(const scheduler::PolicyEntry& policy) = nullptr;

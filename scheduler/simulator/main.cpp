@@ -10,7 +10,7 @@ int main(int count, char** words) {
   ds::simulator::Command command;
   CLI::App app{"Runs a workload of a trace under a scheduling policy, in simulated time.", "ds-sim"};
   app.add_option("--family", command.family,
-                 "whose traces and job model: pollux, sia, elasticflow, shockwave or openb")
+                 "whose traces and job model: pollux, sia, elasticflow, shockwave, philly or openb")
       ->capture_default_str();
   app.add_option(
       "--profiles", command.profiles,
@@ -19,11 +19,12 @@ int main(int count, char** words) {
   app.add_option("--workload", command.workload, "CSV file of the jobs");
   app.add_option("--policy", command.policy, "see --list-policies")->capture_default_str();
   app.add_option("--cluster", command.cluster,
-                 "nodes x slots of each, with kinds of GPU for sia [16x4; shockwave 8x4; sia "
+                 "nodes x slots of each, with kinds of GPU for sia [16x4; shockwave 8x4; philly 96x8; sia "
                  "6x4:aws+3x8:rtx+2x8:dgx-ext]");
   app.add_option("--round", command.round_s, "seconds between two plans, whole [60; shockwave 120]");
   app.add_option("--restart", command.restart_s,
-                 "seconds that a change of its slots costs a job, whole [30; shockwave 0; sia by model]");
+                 "seconds that a change of its slots costs a job, whole [30; shockwave 0; sia and "
+                 "elasticflow by model]");
   app.add_option("--load", command.load_percent,
                  "percent of the cluster's GPUs that are asked for in all (openb) [130]");
   app.add_option("--seed", command.seed, "of the order in which jobs come (openb) [42]");

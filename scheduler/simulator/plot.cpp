@@ -88,7 +88,8 @@ void draw_gantt(std::string& svg, const Outcome& outcome, double top, double row
   double y = top;
   for (const JobOutcome& job : outcome.jobs) {
     fmt::format_to(out, "<g><title>{}</title><path d='M{:.1f} {:.1f}H{:.1f}' class='wait'/>",
-                   escape(job.name), axis.at(job.submitted_s), y + row / 2, axis.at(job.done_s));
+                   escape(job.name), axis.at(job.submitted_s), y + row / 2,
+                   axis.at(job.was_refused() ? job.submitted_s : job.done_s));
     for (const SlotSpan& span : job.spans) {
       const double x = axis.at(span.from_s);
       fmt::format_to(out, "<rect x='{:.1f}' y='{:.2f}' width='{:.1f}' height='{:.2f}' fill='{}'/>", x,
@@ -101,8 +102,11 @@ void draw_gantt(std::string& svg, const Outcome& outcome, double top, double row
 
 void draw_completion(std::string& svg, const Outcome& outcome, double top) {
   std::vector<double> times;
-  for (const JobOutcome& job : outcome.jobs) times.push_back(job.done_s - job.submitted_s);
+  for (const JobOutcome& job : outcome.jobs) {
+    if (!job.was_refused()) times.push_back(job.done_s - job.submitted_s);
+  }
   std::sort(times.begin(), times.end());
+  if (times.empty()) return;  // all were refused
   const TimeAxis axis{times.back()};
   draw_axis(svg, axis, top, top + kCurve, "Share of jobs done, by time since their submission");
   auto out = std::back_inserter(svg);

@@ -5,12 +5,75 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 namespace ds::simulator {
 namespace {
 
 /// The finish-time ratio above which Shockwave's authors count a job as treated unfairly.
 constexpr double kUnfairRatio = 1.05;
+
+void add_times(const Outcome& outcome, nlohmann::ordered_json& report) {
+  std::vector<double> times;
+  double slot_s = 0;
+  double worst = 0;
+  std::size_t unfair = 0;
+  std::uint64_t restarts = 0;
+  const double crowd = std::max(1.0, static_cast<double>(outcome.jobs.size()) / outcome.cluster_slots);
+  for (const JobOutcome& job : outcome.jobs) {
+    if (job.was_refused()) continue;
+    const double time = job.done_s - job.submitted_s;
+    times.push_back(time);
+    slot_s += job.slot_s;
+    restarts += job.restarts;
+    const double ratio = time / (job.alone_s * crowd);
+    worst = std::max(worst, ratio);
+    unfair += ratio > kUnfairRatio;
+  }
+  if (times.empty()) return;
+  const auto count = static_cast<double>(times.size());
+  const double all = outcome.cluster_slots * outcome.makespan_s;
+  report["average_jct_s"] = std::accumulate(times.begin(), times.end(), 0.0) / count;
+  report["p50_jct_s"] = percentile(times, 50);
+  report["p90_jct_s"] = percentile(times, 90);
+  report["p99_jct_s"] = percentile(times, 99);
+  report["makespan_s"] = outcome.makespan_s;
+  report["gpu_hours"] = slot_s / 3600;
+  report["restarts"] = restarts;
+  report["worst_finish_time_ratio"] = worst;
+  report["unfair_share"] = static_cast<double>(unfair) / count;
+  report["allocated_share"] = slot_s / all;
+  report["utilisation"] = outcome.busy_slot_s / all;
+}
+
+void add_deadlines(const Outcome& outcome, nlohmann::ordered_json& report) {
+  std::size_t with_deadline = 0;
+  std::size_t met = 0;
+  std::size_t admitted = 0;
+  std::size_t late = 0;
+  auto refusals = nlohmann::ordered_json::array();
+  bool were_answered = false;
+  for (const JobOutcome& job : outcome.jobs) {
+    if (!job.deadline_s) continue;
+    ++with_deadline;
+    const bool is_met = !job.was_refused() && job.done_s < *job.deadline_s;
+    met += is_met;
+    if (!job.is_admitted) continue;
+    were_answered = true;
+    admitted += *job.is_admitted;
+    late += *job.is_admitted && !is_met;
+    if (!job.was_refused()) continue;
+    refusals.push_back({{"job", job.name}, {"deadline_s", *job.deadline_s}});
+    if (job.earliest_deadline_s) refusals.back()["earliest_s"] = *job.earliest_deadline_s;
+  }
+  if (with_deadline == 0) return;
+  report["deadlines_met"] = met;
+  if (!were_answered) return;
+  report["admitted"] = admitted;
+  report["refused"] = refusals.size();
+  report["late"] = late;
+  report["refusals"] = std::move(refusals);
+}
 
 }  // namespace
 
@@ -23,38 +86,9 @@ double percentile(std::vector<double> values, double percent) {
 }
 
 nlohmann::ordered_json to_json(const Outcome& outcome) {
-  std::vector<double> times;
-  double sum = 0;
-  double slot_s = 0;
-  double worst = 0;
-  std::size_t unfair = 0;
-  std::uint64_t restarts = 0;
-  const auto count = static_cast<double>(outcome.jobs.size());
-  const double crowd = std::max(1.0, count / outcome.cluster_slots);
-  for (const JobOutcome& job : outcome.jobs) {
-    const double time = job.done_s - job.submitted_s;
-    times.push_back(time);
-    sum += time;
-    slot_s += job.slot_s;
-    restarts += job.restarts;
-    const double ratio = time / (job.alone_s * crowd);
-    worst = std::max(worst, ratio);
-    unfair += ratio > kUnfairRatio;
-  }
-  const double all = outcome.cluster_slots * outcome.makespan_s;
-  nlohmann::ordered_json report{
-      {"jobs", outcome.jobs.size()},        {"average_jct_s", sum / count},
-      {"p50_jct_s", percentile(times, 50)}, {"p90_jct_s", percentile(times, 90)},
-      {"p99_jct_s", percentile(times, 99)}, {"makespan_s", outcome.makespan_s},
-      {"gpu_hours", slot_s / 3600},         {"restarts", restarts},
-      {"worst_finish_time_ratio", worst},   {"unfair_share", static_cast<double>(unfair) / count},
-      {"allocated_share", slot_s / all},    {"utilisation", outcome.busy_slot_s / all},
-  };
-  if (std::any_of(outcome.jobs.begin(), outcome.jobs.end(),
-                  [](const JobOutcome& job) { return job.deadline_s.has_value(); }))
-    report["deadlines_met"] =
-        std::count_if(outcome.jobs.begin(), outcome.jobs.end(),
-                      [](const JobOutcome& job) { return job.deadline_s && job.done_s < *job.deadline_s; });
+  nlohmann::ordered_json report{{"jobs", outcome.jobs.size()}};
+  add_times(outcome, report);
+  add_deadlines(outcome, report);
   if (!outcome.decision_ms.empty()) {
     report["decision_ms_p50"] = percentile(outcome.decision_ms, 50);
     report["decision_ms_p99"] = percentile(outcome.decision_ms, 99);
@@ -64,9 +98,11 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
 
 std::string to_table(const nlohmann::ordered_json& report) {
   std::string table;
-  for (const auto& [name, value] : report.items())
+  for (const auto& [name, value] : report.items()) {
+    if (value.is_array()) continue;
     table += value.is_number_float() ? fmt::format("{:<24} {:>14.3f}\n", name, value.get<double>())
                                      : fmt::format("{:<24} {:>14}\n", name, value.get<std::uint64_t>());
+  }
   return table;
 }
 

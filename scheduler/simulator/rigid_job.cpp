@@ -48,7 +48,7 @@ scheduler::ElasticJob RigidJob::view() const {
     into_s -= run_s;
     job.progress += run.epochs;
   }
-  job.planned_s = std::max(0.0, total_epochs_ - job.progress) * epoch_s;
+  if (submission_.has_plan) job.planned_s = std::max(0.0, total_epochs_ - job.progress) * epoch_s;
   use_.describe(job);
   return job;
 }

@@ -20,12 +20,13 @@ struct RigidSubmission {
   std::string name;
   double submitted_s = 0;
   std::uint32_t slots = 1;
-  std::vector<EpochRun> runs;  ///< at least one
+  std::vector<EpochRun> runs{};  ///< at least one
+  bool has_plan = true;          ///< whether its owner says how many epochs it has
 };
 
 /// A job that needs just the slots that it asked for, on whatever nodes, as in the Shockwave traces (NSDI
-/// 2023). It changes its batch size by itself after some epochs, which changes its speed. Its owner says how
-/// many epochs it has; how fast the later ones are nobody knows.
+/// 2023) and Philly's. It changes its batch size by itself after some epochs, which changes its speed. Its
+/// owner may say how many epochs it has; how fast the later ones are nobody knows.
 class RigidJob final : public SimulatedJob {
  public:
   RigidJob(std::uint32_t id, RigidSubmission submission, double restart_s);
@@ -38,7 +39,8 @@ class RigidJob final : public SimulatedJob {
   double advance(double from_s, double seconds) override;
   void give(const scheduler::Slots& slots, double now_s) override { use_.give(slots, now_s); }
   const scheduler::Slots& slots() const override { return use_.slots(); }
-  /// Progress is in epochs; `planned_s` takes the present epoch's speed for all that are left.
+  /// Progress is in epochs; `planned_s` takes the present epoch's speed for all that are left, where there is
+  /// a plan.
   scheduler::ElasticJob view() const override;
 
  private:

@@ -25,7 +25,7 @@ Read<std::vector<RigidSubmission>> read_shockwave_workload(const std::filesystem
     if (jobs.empty() || jobs.back().name != name) {
       if (!names.insert(name).second)
         return refuse_cell(0, fmt::format("job: the rows of {} must stand one below the other", name));
-      jobs.push_back({name, table->number(row, 1), table->count(row, 2), {}});
+      jobs.push_back({.name = name, .submitted_s = table->number(row, 1), .slots = table->count(row, 2)});
     }
     RigidSubmission& job = jobs.back();
     if (table->number(row, 1) != job.submitted_s)

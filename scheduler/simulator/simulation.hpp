@@ -27,7 +27,13 @@ struct JobOutcome {
   double slot_s = 0;   ///< slots held times seconds
   std::uint32_t restarts = 0;
   std::optional<double> deadline_s{};
-  std::vector<SlotSpan> spans{};  ///< the earliest first
+  /// The policy accepted its deadline or refused it; none: it was not asked. A refused job never runs, and
+  /// its `done_s` and all that follows from it mean nothing.
+  std::optional<bool> is_admitted{};
+  std::optional<double> earliest_deadline_s{};  ///< what a refused one could have been promised
+  std::vector<SlotSpan> spans{};                ///< the earliest first
+
+  bool was_refused() const { return !is_admitted.value_or(true); }
 };
 
 struct Outcome {
@@ -41,13 +47,15 @@ struct Outcome {
 struct SimulationSettings {
   scheduler::ElasticCluster cluster;
   std::vector<std::string> kinds;  ///< names of its kinds of GPU, where there are several
+  bool models_restarts = false;    ///< by the family's own rule, not as the cluster says
   double time_limit_s = 400 * 86400.0;
   std::function<double()> clock_ms;  ///< real time, for `decision_ms`; may be empty
 };
 
-/// Runs the jobs to their ends. In each round they first move on; then the policy plans for those submitted
-/// and not done; then jobs whose slots differ get the new ones. Refuses a plan that overfills a node or
-/// splits a rigid job or puts one on several kinds of GPU, and to go on after `time_limit_s`. Deterministic.
+/// Runs the jobs to their ends. In each round, or from event to event where the policy wants that, they first
+/// move on; then the policy plans for those submitted and not done; then jobs whose slots differ get the new
+/// ones, and those whose deadlines it refuses go. Refuses a plan that overfills a node or splits a rigid job
+/// or puts one on several kinds of GPU, and to go on after `time_limit_s`. Deterministic.
 Read<Outcome> simulate(Jobs& jobs, const scheduler::ElasticPolicy& policy,
                        const SimulationSettings& settings);
 

@@ -4,13 +4,13 @@
 
 namespace ds::simulator {
 
-void SlotUse::give(const scheduler::Slots& slots, double now_s) {
+void SlotUse::give(const scheduler::Slots& slots, double now_s, double restart_s) {
   if (slots_.empty()) runs_.push_back({now_s, now_s});
   slots_ = slots;
   unchanged_s_ = 0;
   standing_s_ = 0;
   if (slots.empty()) return;
-  standing_s_ = restart_s_;
+  standing_s_ = restart_s;
   ++restarts_;
 }
 

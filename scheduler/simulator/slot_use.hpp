@@ -15,8 +15,10 @@ class SlotUse {
   const scheduler::Slots& slots() const { return slots_; }
   std::uint32_t count() const { return static_cast<std::uint32_t>(slots_.size()); }
 
+  double standing_s() const { return standing_s_; }  ///< how long it still stands still
   /// Other slots from now on, which it begins by standing still; none: it is stopped.
-  void give(const scheduler::Slots& slots, double now_s);
+  void give(const scheduler::Slots& slots, double now_s) { give(slots, now_s, restart_s_); }
+  void give(const scheduler::Slots& slots, double now_s, double restart_s);
   /// How many of the next `seconds` it still stands still, which are then over.
   double stand(double seconds);
   /// It had its slots for a round from `from_s` on, and held them for `held_s` of it, until it was done.

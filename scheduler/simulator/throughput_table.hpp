@@ -18,6 +18,7 @@ class StepRates {
   /// With the most of `slots` that were measured; the others stand idle. 0 when fewer than were ever
   /// measured.
   double at(std::uint32_t slots) const;
+  const std::map<std::uint32_t, double>& measured() const { return rates_; }
   std::uint32_t max_slots() const { return rates_.empty() ? 0 : rates_.rbegin()->first; }
 
  private:

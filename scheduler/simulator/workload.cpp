@@ -84,7 +84,8 @@ Read<std::vector<ElasticFlowSubmission>> read_elasticflow_workload(
                                 Column{"job_id", Cell::text},
                                 Column{"submit_time"},
                                 Column{"ddl"},
-                                Column{"iteration", Cell::count}};
+                                Column{"iteration", Cell::count},
+                                Column{"duration", Cell::positive}};
   const auto table = CsvTable::read(file, kColumns);
   if (!table) return tl::unexpected(table.error());
   std::vector<ElasticFlowSubmission> jobs;
@@ -92,7 +93,7 @@ Read<std::vector<ElasticFlowSubmission>> read_elasticflow_workload(
     const auto rates = find_rates(file.string(), *table, row, models);
     if (!rates) return tl::unexpected(rates.error());
     jobs.push_back({table->text(row, 3), table->number(row, 4), table->number(row, 5), table->number(row, 6),
-                    *rates, table->count(row, 2)});
+                    *rates, table->count(row, 2), table->number(row, 7)});
   }
   std::stable_sort(jobs.begin(), jobs.end(),
                    [](const auto& a, const auto& b) { return a.submitted_s < b.submitted_s; });

@@ -3,6 +3,7 @@
 #include <optional>
 #include <queue>
 
+#include "scheduler/policy/elastic/deadline_jobs.hpp"
 #include "scheduler/policy/elastic/elastic_policy.hpp"
 #include "scheduler/policy/elastic/job_value.hpp"
 #include "scheduler/policy/elastic/kinds_of_gpu.hpp"
@@ -71,6 +72,14 @@ class Ds final : public ElasticPolicy {
     std::transform(shares.begin(), shares.end(), counts.begin(),
                    [](const Share& share) { return share.slots(); });
     return pack_nodes(cluster, jobs, counts);
+  }
+
+  Decision decide(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
+                  double now_s) const override {
+    const bool have_deadlines =
+        !jobs.empty() &&
+        std::all_of(jobs.begin(), jobs.end(), [](const ElasticJob& job) { return job.deadline; });
+    return have_deadlines ? plan_deadline_jobs(cluster, jobs, now_s) : Decision{plan(cluster, jobs, now_s)};
   }
 
  private:

@@ -8,12 +8,15 @@ namespace ds::scheduler {
 namespace {
 
 constexpr std::array kPolicies{
-    PolicyEntry{.name = "ds",
-                .summary = "ours: elastic, by goodput and attained work; rigid jobs by the work left",
-                .adapts_batch = true,
-                .keeps_rigid = true,
-                .chooses_kind = true,
-                .make = make_ds_policy},
+    PolicyEntry{
+        .name = "ds",
+        .summary =
+            "ours: elastic, by goodput and attained work; rigid jobs by the work left; deadlines by promises",
+        .adapts_batch = true,
+        .keeps_rigid = true,
+        .keeps_deadlines = true,
+        .chooses_kind = true,
+        .make = make_ds_policy},
     PolicyEntry{.name = "fifo",
                 .summary = "requested slots, first come first served, no overtaking",
                 .keeps_rigid = true,
@@ -24,6 +27,14 @@ constexpr std::array kPolicies{
                 .summary = "requested slots, two queues by attained slot-hours",
                 .keeps_rigid = true,
                 .make = make_tiresias_policy},
+    PolicyEntry{.name = "edf",
+                .summary = "the nearest deadline first, with all slots that it can run on",
+                .make = make_edf_policy},
+    PolicyEntry{.name = "tiresias_queues",
+                .summary = "requested slots, three queues by attained slot-seconds, at events",
+                .keeps_rigid = true,
+                .charges_restarts_late = true,
+                .make = make_tiresias_queues_policy},
     PolicyEntry{.name = "optimus",
                 .summary = "elastic, least remaining time by an oracle",
                 .needs_oracle = true,

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "scheduler/policy/deadline/promises.hpp"
 #include "scheduler/policy/elastic/goodput.hpp"
 
 namespace ds::scheduler {
@@ -41,6 +42,22 @@ struct RunSpan {
   double to_s = 0;
 };
 
+/// What a job says that has to end before a time: its steps, and how fast it makes them.
+struct DeadlineTerms {
+  double deadline_s = 0;
+  double steps_left = 1;
+  std::span<const DeadlineSize> sizes;  ///< the smallest first, more slots are faster
+};
+
+/// What a policy with queues remembers of a job.
+struct QueuePlace {
+  std::uint32_t queue = 0;
+  std::uint32_t list = 0;  ///< where a queue is several lists
+  std::uint32_t at = 0;
+
+  auto operator<=>(const QueuePlace&) const = default;
+};
+
 /// What a scheduler can see of a job: what it asked for, what it has, how it has run so far. Never what is
 /// truly left to do.
 struct ElasticJob {
@@ -66,6 +83,20 @@ struct ElasticJob {
   /// Seconds to its end on the slots that it asked for, if the epochs that its owner planned go on as fast as
   /// the present one; none where there is no such plan.
   std::optional<double> planned_s{};
+  std::optional<DeadlineTerms> deadline{};
+  std::optional<QueuePlace> place{};  ///< that the policy gave it when it planned last
+  const Promise* promise = nullptr;   ///< what it was promised for its deadline; none: there is no answer yet
+};
+
+/// What a policy wants.
+struct Decision {
+  std::vector<Slots> slots;  ///< as `ElasticPolicy::plan` says
+  /// For each job, where all have deadlines that the policy answers for, else none: what the job is promised
+  /// now, or that it is refused.
+  std::vector<DeadlineAnswer> answers{};
+  /// When a policy that plans at events wants to plan again though none comes.
+  std::optional<double> wake_s{};
+  std::vector<QueuePlace> places{};  ///< of each job, from policies with queues
 };
 
 /// What nobody can know in a live cluster; only for policies that stand for a bound.
@@ -92,6 +123,14 @@ class ElasticPolicy {
   /// overfilled. A job whose slots are equal to those it has goes on undisturbed.
   virtual std::vector<Slots> plan(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
                                   double now_s) const = 0;
+  /// Whether it plans when jobs come or end, a round after the last plan at the earliest, instead of each
+  /// round.
+  virtual bool plans_at_events() const { return false; }
+  /// The same with answers to those who ask for a deadline; without any when the policy doesn't heed them.
+  virtual Decision decide(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
+                          double now_s) const {
+    return {plan(cluster, jobs, now_s)};
+  }
 };
 
 /// A policy that the simulator, `ds-sim`, offers by name.
@@ -102,6 +141,10 @@ struct PolicyEntry {
   bool adapts_batch =
       false;                 ///< jobs choose theirs by the goodput on what they get; else it is their owner's
   bool keeps_rigid = false;  ///< may be given rigid jobs
+  bool keeps_deadlines = false;  ///< answers for them
+  /// Its published simulation charges a restart when it plans next, and not at all to a job that is done by
+  /// then.
+  bool charges_restarts_late = false;
   bool chooses_kind = false;  ///< may be given a cluster with several kinds of GPU, of which a job gets one
   std::unique_ptr<ElasticPolicy> (*make)(const Oracle* oracle) = nullptr;  ///< the oracle must outlive it
 };
@@ -112,6 +155,8 @@ const PolicyEntry* find_policy(std::string_view name);  ///< nullptr when there 
 std::unique_ptr<ElasticPolicy> make_fifo_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_drf_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_tiresias_policy(const Oracle*);
+std::unique_ptr<ElasticPolicy> make_edf_policy(const Oracle*);
+std::unique_ptr<ElasticPolicy> make_tiresias_queues_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_optimus_policy(const Oracle* oracle);  ///< which must not be null
 std::unique_ptr<ElasticPolicy> make_ds_policy(const Oracle*);
 

@@ -1,6 +1,7 @@
 #include "scheduler/policy/elastic/rigid_jobs.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "scheduler/policy/elastic/free_slots.hpp"
@@ -22,8 +23,14 @@ struct Candidate {
   double key = 0;  ///< among equally urgent ones the smallest goes first
 };
 
+/// What a job has left that nobody has planned: about as much as it has run, as times are that are spread
+/// over orders of magnitude. In steps of two, so that equals don't take turns with a restart each round.
+double expect_s(const ElasticCluster& cluster, const ElasticJob& job) {
+  return cluster.round_s * std::exp2(std::ceil(std::log2(std::max(job.run_s / cluster.round_s, 1.0))));
+}
+
 double left_s(const ElasticCluster& cluster, const ElasticJob& job) {
-  const double planned_s = job.planned_s.value_or(std::max(job.run_s, cluster.round_s));
+  const double planned_s = job.planned_s ? *job.planned_s : expect_s(cluster, job);
   return planned_s + (job.slots.empty() ? cluster.restart_s : job.standing_s);
 }
 
@@ -49,7 +56,7 @@ std::vector<Candidate> rank(const ElasticCluster& cluster, std::span<const Elast
     const double ratio = finish_time_ratio(jobs[i], left, crowd, now_s);
     if (ratio >= kWorstRatio) {
       order.push_back({i, Urgency::waited_too_long, -ratio});
-    } else if (left >= kEndShare * all_s) {
+    } else if (jobs[i].planned_s && left >= kEndShare * all_s) {
       order.push_back({i, Urgency::decides_the_end, -left});
     } else {
       order.push_back({i, Urgency::ordinary, left * jobs[i].requested_slots});

@@ -15,6 +15,8 @@ TARGETS = ("ds-sim", *plan_times.TARGETS)
 TRACES = Path(__file__).resolve().parents[4] / "shared" / "traces"
 POLLUX = TRACES / "pollux-osdi21"
 SHOCKWAVE = TRACES / "shockwave-nsdi23"
+ELASTICFLOW = TRACES / "elasticflow-asplos23"
+PHILLY = TRACES / "philly-jobs" / "philly-until-2017-10-22.csv"
 OPENB = TRACES / "openb-fgd-atc23"
 SIA = TRACES / "sia-sosp23"
 WORKLOADS = ("1", "2", "3", "6")
@@ -28,6 +30,8 @@ SHOCKWAVE_BARS = {  # field, unit, column of the published figures, what is want
     "worst_finish_time_ratio": ("", "worst_rho", 1.78),
 }
 SIA_PUBLISHED_H = {"philly": 0.6, "saturn": 0.7, "newtrace": 0.7}  # Sia's mean of the averages, over more workloads than we have
+ELASTICFLOW_PUBLISHED = {"elasticflow": 142, "tiresias_queues": 56, "edf": 23}  # deadlines met of the 195 of elasticVpollux_e
+SIA_ONE_KIND_H = 1.9  # of the Philly workloads on 64 T4
 OPENB_PODS = ("default", "cpu100", "cpu250", "gpushare40", "gpushare80", "gpuspec10", "gpuspec25", "multigpu20", "multigpu40")
 OPENB_SEEDS = range(42, 52)
 OPENB_MUST = 95.4  # percent of the GPUs, with the default pods
@@ -69,20 +73,56 @@ def shockwave_cases(programs):
 
 
 def sia_cases(programs):
-    def average_h(family):
+    def average_h(family, *cluster):
         workloads = sorted((SIA / "workloads" / family).glob("workload-*.csv"))
         if not workloads:
             raise Failure(f"the traces are needed: {SIA / 'workloads' / family} has no workload")
         return statistics.fmean(
-            ds_sim(programs, "--family", "sia", "--profiles", SIA / "profiles", "--workload", workload)["average_jct_s"]
+            ds_sim(programs, "--family", "sia", "--profiles", SIA / "profiles", "--workload", workload, *cluster)["average_jct_s"]
             for workload in workloads) / 3600
 
-    def case(family, figure):
-        ours = functools.cache(lambda: average_h(family))
-        return Case(f"sia_{family}", "h", True, [
+    def case(name, figure, family, *cluster):
+        ours = functools.cache(lambda: average_h(family, *cluster))
+        return Case(f"sia_{name}", "h", True, [
             Contender("ours", "ds", ours), Contender("peer", "sia (published)", lambda: figure)], must=1)
 
-    return [case(family, figure) for family, figure in SIA_PUBLISHED_H.items()]
+    return [case(family, figure, family) for family, figure in SIA_PUBLISHED_H.items()] + [
+        case("philly_one_kind", SIA_ONE_KIND_H, "philly", "--cluster", "16x4:aws")]
+
+
+def elasticflow_cases(programs):
+    """Deadlines met; `ds` admits or refuses, and a late one would be none met."""
+
+    @functools.cache
+    def simulated(policy):
+        report = ds_sim(programs, "--family", "elasticflow", "--profiles", ELASTICFLOW / "throughputs_T4", "--workload",
+                        ELASTICFLOW / "elasticVpollux_e.csv", "--policy", policy)
+        if report.get("late", 0) > 0:
+            raise Failure(f"{report['late']} jobs were admitted and late")
+        return report["deadlines_met"]
+
+    def case(name, policy, peer):
+        return Case(name, "jobs", False, [
+            Contender("ours", policy, lambda: simulated(policy)),
+            Contender("peer", f"{peer} (published)", lambda: ELASTICFLOW_PUBLISHED[peer])], must=1)
+
+    return [case("deadlines", "ds", "elasticflow"), case("deadlines_tiresias", "tiresias_queues", "tiresias_queues"),
+            case("deadlines_edf", "edf", "edf")]
+
+
+def philly_cases(programs):
+    """Nothing is published for these; the peer is the rule of Tiresias."""
+
+    @functools.cache
+    def simulated(policy):
+        return ds_sim(programs, "--family", "philly", "--workload", PHILLY, "--policy", policy)
+
+    def case(field):
+        return Case(f"philly_jobs_{field.removesuffix('_jct_s')}", "s", True, [
+            Contender("ours", "ds", lambda: simulated("ds")[field]),
+            Contender("peer", "tiresias", lambda: simulated("tiresias")[field])], must=0)
+
+    return [case("average_jct_s"), case("p99_jct_s")]
 
 
 def openb_cases(programs):
@@ -131,10 +171,10 @@ def cases(programs, seconds):
             on_bar = load == "1.0"
             rows.append(case(name, "ds", load, workload, "average_jct_s", "avg_jct_s", MUST if on_bar else 0))
             rows.append(case(f"{name}_p99", "ds", load, workload, "p99_jct_s", "p99_jct_s", 1 if on_bar else 0))
-    rows += [case(f"{policy}_1.0_{workload}", policy, "1.0", workload, "average_jct_s", "avg_jct_s", 1)
-             for policy in ("tiresias", "optimus") for workload in WORKLOADS]
+    rows += [case(f"{policy}_{load}_{workload}", policy, load, workload, "average_jct_s", "avg_jct_s", 1)
+             for policy in ("tiresias", "optimus") for load in LOADS for workload in WORKLOADS]
     rows.append(Case("replan_64", "ms", True, [
         Contender("ours", "ds", replan), Contender("peer", "pollux (published)", lambda: POLLUX_REPLAN_MS)],
         must=POLLUX_REPLAN_MS / MUST_REPLAN_MS))
     return (rows + plan_times.cases(programs, seconds) + shockwave_cases(programs) + sia_cases(programs)
-            + openb_cases(programs))
+            + elasticflow_cases(programs) + philly_cases(programs) + openb_cases(programs))

@@ -70,9 +70,9 @@ TEST_F(Shockwave, WhatCannotRunRigidJobsIsRefused) {
   write("0,0,LM,gns,1,2,10,5\n");
   for (const char* policy : {"drf", "optimus"}) {
     command_.policy = policy;
-    EXPECT_EQ(refusal(),
-              std::string("--policy: ") + policy +
-                  " does not suit the jobs of --family shockwave; choose one of ds, fifo, tiresias");
+    EXPECT_EQ(refusal(), std::string("--policy: ") + policy +
+                             " does not suit the jobs of --family shockwave; choose one of ds, fifo, "
+                             "tiresias, tiresias_queues");
   }
   command_.policy = "ds";
   command_.profiles = "somewhere";

@@ -119,11 +119,11 @@ TEST_F(SimulatorCommand, AWrongArgumentIsRefusedWithWhatIsRight) {
   command_.policy = "tiresia";
   EXPECT_EQ(refusal(),
             "--policy: there is no policy \"tiresia\", did you mean \"tiresias\"?; there are ds, fifo, drf, "
-            "tiresias, "
-            "optimus");
+            "tiresias, edf, tiresias_queues, optimus");
   command_.policy = "fifo";
   command_.family = "gavel";
-  EXPECT_EQ(refusal(), "--family: expected one of pollux, sia, elasticflow, shockwave, openb, got \"gavel\"");
+  EXPECT_EQ(refusal(),
+            "--family: expected one of pollux, sia, elasticflow, shockwave, philly, openb, got \"gavel\"");
   command_.family = "pollux";
   command_.round_s = 0;
   EXPECT_EQ(refusal(), "--round: expected 1 to 86400 seconds, got 0");
