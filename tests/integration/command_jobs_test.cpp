@@ -121,9 +121,10 @@ TEST_F(CommandJobs, RunTheirSetupFirstAndInTheSameShell) {
 
 TEST_F(CommandJobs, StartAgainTogetherWhenARankCrashes) {
   // Rank 1 crashes in the first generation; the other would wait for ever.
-  const auto id = cluster_.submit_job(
-      job("workers: 2\nrun: |\n  echo $RANK >> started-$DS_GENERATION\n"
-          "  if [ $DS_GENERATION = 1 ]; then\n    [ $RANK = 1 ] && exit 7\n    sleep 1000\n  fi\n"));
+  const auto id = cluster_.submit_job(job(
+      "workers: 2\nrun: |\n  echo $RANK >> started-$DS_GENERATION\n"
+      "  if [ $DS_GENERATION = 1 ]; then\n    while [ $RANK = 1 ]; do grep -q 0 started-1 && exit 7; done\n"
+      "    sleep 1000\n  fi\n"));
   ASSERT_TRUE(wait_until([&] { return cluster_.status(id).at("restarts") == 1; })) << cluster_.logs();
   ASSERT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id) << cluster_.logs();
   EXPECT_EQ(cluster_.status(id).at("generation"), 2);

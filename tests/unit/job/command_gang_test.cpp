@@ -133,7 +133,7 @@ TEST(CommandGang, DoesNotBeginAnewForAWorkerMoreWhenARankIsThrough) {
 }
 
 TEST(CommandGang, IsTakenBackByANewHead) {
-  CommandGang gang({7, {1, 2}, {}});
+  CommandGang gang({7, {1, 2}, {}, {}});
   EXPECT_TRUE(gang.set_leases(leases({1, 2}), 2).empty());
   gang.on_started(1, 0);
   EXPECT_EQ(of_kind<ShowRunning>(gang.on_started(2, 0)).size(), 1U);
@@ -142,7 +142,7 @@ TEST(CommandGang, IsTakenBackByANewHead) {
 }
 
 TEST(CommandGang, RemembersWhoWasThroughBeforeANewHead) {
-  CommandGang gang({7, {1, 2}, {1}});
+  CommandGang gang({7, {1, 2}, {1}, {}});
   EXPECT_TRUE(gang.set_leases(leases({1, 2}), 2).empty());
   EXPECT_EQ(of_kind<CommandDone>(gang.on_exited(2, true)).size(), 1U);
 }
@@ -155,7 +155,7 @@ TEST(CommandGang, DoesNotTakeSlotsForFreeWhereAProcessOfItsFormerLifeMayEnd) {
 }
 
 TEST(CommandGang, StopsAProcessThatANewHeadMeetsTooLate) {
-  CommandGang gang({7, {1, 2}, {}});
+  CommandGang gang({7, {1, 2}, {}, {}});
   const auto lost = gang.set_leases(leases({2}), 2);
   EXPECT_EQ(workers_of<StopProcess>(lost), Numbers{2});  // its node may not be there yet
   EXPECT_EQ(workers_of<StopProcess>(gang.on_started(2, 0)), Numbers{2});
