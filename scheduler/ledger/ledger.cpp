@@ -328,8 +328,8 @@ std::vector<Lease> Ledger::shard_leases() const {
 }
 
 std::int64_t JobRecord::begins_ms() const {
-  const std::int64_t after = spec.start_after_ms == 0 ? 0 : submitted_ms + spec.start_after_ms;
-  return std::max(after, spec.start_at_ms);
+  const std::int64_t after = spec->start_after_ms == 0 ? 0 : submitted_ms + spec->start_after_ms;
+  return std::max(after, spec->start_at_ms);
 }
 
 std::int64_t JobRecord::run_ms(std::int64_t now_ms) const {

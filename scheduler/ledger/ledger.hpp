@@ -52,7 +52,7 @@ struct JobRecord {
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
 
   /// With how many workers it runs: what its owner wanted last.
-  WorkerCount wanted() const { return scaled.value_or(spec.workers); }
+  WorkerCount wanted() const { return scaled.value_or(spec->workers); }
   /// The moment before which it does not start; 0: there is none.
   std::int64_t begins_ms() const;
   /// For how long it has had workers, those that are told to leave not counted.
