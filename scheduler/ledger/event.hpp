@@ -157,6 +157,13 @@ struct NodeQuarantined {
   bool operator==(const NodeQuarantined&) const = default;
 };
 
+/// What was against the node has turned out to be the jobs' fault.
+struct QuarantineLifted {
+  std::string node;
+  bool operator==(const QuarantineLifted&) const = default;
+};
+
+/// Ends a drain and a quarantine.
 struct NodeUndrained {
   std::string node;
   bool operator==(const NodeUndrained&) const = default;
@@ -169,7 +176,7 @@ struct Event {
       std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
                    CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
                    PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached, JobRetried,
-                   PriorityChanged, WorkersScaled, NodeQuarantined>;
+                   PriorityChanged, WorkersScaled, NodeQuarantined, QuarantineLifted>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;
