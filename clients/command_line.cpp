@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,12 +69,22 @@ class CommandLine {
         "head,\n"
         "10 conflict, 100 job failed, 101 not finished, 103 job cancelled, 130 interrupted (the job goes "
         "on).\n"
+        "ds-submit [--head ...] -- PROGRAM ARGUMENTS runs a program of yours once on the cluster, in this\n"
+        "directory, prints what it prints, and ends with 0 or 100.\n"
         "The head is --head, else DS_HEAD, else the cluster that ds-submit up started.");
     add_cluster_commands();
     add_job_commands();
   }
 
   CLI::App& app() { return app_; }
+
+  /// Whether some word of `words` is one of the subcommands.
+  bool names_subcommand(const std::vector<std::string>& words) const {
+    return std::ranges::any_of(commands_, [&](const auto& command) {
+      return std::ranges::find(words, command.first->get_name()) != words.end();
+    });
+  }
+
   const Arguments& arguments() const { return arguments_; }
 
   const Command* chosen() const {
@@ -217,9 +228,19 @@ class CommandLine {
   }
 
   Arguments arguments_;
-  CLI::App app_{"ds-submit: run training jobs on a ds cluster", "ds-submit"};
+  CLI::App app_{"ds-submit: run training jobs, and any program, on a ds cluster", "ds-submit"};
   std::vector<std::pair<CLI::App*, Command>> commands_;
 };
+
+/// `ds-submit [options] -- PROGRAM ARGUMENTS`: cuts what follows `--` off. A subcommand has its own `--`.
+std::optional<std::vector<std::string>> take_program(const CommandLine& line, int& argc, char** argv) {
+  char** const end = argv + argc;
+  char** const dashes =
+      std::find_if(argv + 1, end, [](const char* word) { return std::string_view(word) == "--"; });
+  if (dashes == end || line.names_subcommand({argv + 1, dashes})) return std::nullopt;
+  argc = static_cast<int>(dashes - argv);
+  return std::vector<std::string>(dashes + 1, end);
+}
 
 /// What follows `-o` may not have been parsed when the error is about the command line itself.
 bool asks_for_json(int argc, char** argv) {
@@ -285,9 +306,10 @@ void show_failure(const Failure& failure, bool json) {
   write_err(text);
 }
 
-ExitCode run_parsed(const CommandLine& line, bool json) {
+ExitCode run_parsed(const CommandLine& line, bool json,
+                    const std::optional<std::vector<std::string>>& program) {
   const Command* command = line.chosen();
-  if (command == nullptr) {
+  if (command == nullptr && !program) {
     throw Failure(ExitCode::usage, "usage", "no command given",
                   "ds-submit --help lists them; ds-submit run -f job.yaml runs a job");
   }
@@ -296,15 +318,17 @@ ExitCode run_parsed(const CommandLine& line, bool json) {
   context.json = json;
   context.terminal = look_at_terminal();
   context.patience = std::chrono::seconds(line.arguments().patience_s);
-  return (*command)(context);
+  return program ? run_command(context, *program) : (*command)(context);
 }
 
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
-  bool json = asks_for_json(argc, argv);
+  bool json = false;
   try {
     CommandLine line;
+    const auto program = take_program(line, argc, argv);
+    json = asks_for_json(argc, argv);
     try {
       line.app().parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -314,7 +338,7 @@ int run_command_line(int argc, char** argv) {
       return 0;
     }
     json = line.arguments().format == "json";
-    return static_cast<int>(run_parsed(line, json));
+    return static_cast<int>(run_parsed(line, json, program));
   } catch (const Failure& failure) {
     show_failure(failure, json);
     return static_cast<int>(failure.exit_code);

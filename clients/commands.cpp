@@ -79,10 +79,7 @@ std::string ways_back(const std::string& id) {
       id);
 }
 
-}  // namespace
-
-ExitCode run_job(const CommandContext& context, const std::string& file) {
-  const JobFile job_file = read_job_file(file);
+ExitCode run_job_file(const CommandContext& context, const JobFile& job_file) {
   ApiClient api(find_head(context.head));
   set_interrupt_message("\ninterrupted while submitting; ds-submit list shows whether the job got through\n");
   const json submitted = submit_job(api, job_file);
@@ -93,7 +90,13 @@ ExitCode run_job(const CommandContext& context, const std::string& file) {
   try {
     const json job = follow_job(api, id, context.terminal, context.patience);
     set_interrupt_message("");
-    context.json ? write_json(job) : write_out(format_outcome(job));
+    const bool is_command = text_at(job, "kind") == "command";
+    if (context.json) {
+      write_json(job);
+    } else {
+      // Standard output is what the program printed, and nothing else.
+      is_command ? write_err(format_outcome(job)) : write_out(format_outcome(job));
+    }
     return exit_code_for_state(text_at(job, "state"));
   } catch (Failure& failure) {
     if (failure.exit_code == ExitCode::no_server) {
@@ -102,6 +105,16 @@ ExitCode run_job(const CommandContext& context, const std::string& file) {
     }
     throw;
   }
+}
+
+}  // namespace
+
+ExitCode run_job(const CommandContext& context, const std::string& file) {
+  return run_job_file(context, read_job_file(file));
+}
+
+ExitCode run_command(const CommandContext& context, const std::vector<std::string>& arguments) {
+  return run_job_file(context, make_command_job(arguments));
 }
 
 ExitCode submit_job_file(const CommandContext& context, const std::string& file) {

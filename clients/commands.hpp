@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "clients/exit_code.hpp"
 #include "clients/output.hpp"
@@ -20,6 +21,8 @@ struct CommandContext {
 // The commands of `ds-submit`. Each writes its result to standard output, talk to standard error, and throws
 // `Failure`.
 ExitCode run_job(const CommandContext& context, const std::string& file);
+/// Submits a job that runs a program in the current directory once, and follows it.
+ExitCode run_command(const CommandContext& context, const std::vector<std::string>& arguments);
 ExitCode submit_job_file(const CommandContext& context, const std::string& file);
 ExitCode list_jobs(const CommandContext& context);
 ExitCode show_job(const CommandContext& context, const std::string& job);

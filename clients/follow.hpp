@@ -16,7 +16,8 @@ nlohmann::json ask_with_patience(const HeadAddress& head, std::chrono::seconds p
                                  const std::function<nlohmann::json()>& ask);
 
 /// Polls `job` to its end and shows on standard error how it goes: on a terminal a bar that moves, elsewhere
-/// a line an event and one every few seconds. Returns the job in its end state.
+/// a line an event and one every few seconds. What a `command` job prints goes to standard output. Returns
+/// the job in its end state.
 nlohmann::json follow_job(ApiClient& api, const std::string& job, const Terminal& terminal,
                           std::chrono::seconds patience);
 

@@ -29,6 +29,11 @@ std::string format_evaluation(const nlohmann::json& evaluation) {
   return line;
 }
 
+/// A user's program: it has no steps that the cluster knows of.
+bool is_command(const nlohmann::json& job) {
+  return text_at(job, "kind") == "command";
+}
+
 /// The last evaluation, or the job's own metrics where there was none.
 std::optional<double> final_number(const nlohmann::json& job, const std::string& field) {
   const auto& evaluations = array_at(job, "evaluations");
@@ -68,9 +73,11 @@ void FollowReport::observe_state(std::vector<std::string>& lines) {
 
 void FollowReport::observe_gang(std::vector<std::string>& lines) {
   const std::int64_t restarts = integer_at(job_, "restarts");
-  if (restarts > restarts_) {
-    lines.push_back(fmt::format("workers were lost and replaced (restart {}), going on from step {}",
-                                restarts, format_count(integer_at(job_, "step"))));
+  if (restarts > restarts_ && !is_end_state(text_at(job_, "state"))) {
+    lines.push_back(is_command(job_)
+                        ? fmt::format("restart {}", restarts)
+                        : fmt::format("workers were lost and replaced (restart {}), going on from step {}",
+                                      restarts, format_count(integer_at(job_, "step"))));
   }
   restarts_ = restarts;
   const std::int64_t generation = integer_at(job_, "generation");
@@ -78,8 +85,9 @@ void FollowReport::observe_gang(std::vector<std::string>& lines) {
   if (text_at(job_, "state") != "RUNNING") return;
   if (workers > 0 && (generation != generation_ || workers != workers_)) {
     if (workers != workers_) {
-      lines.push_back(fmt::format("training with {} worker{} (generation {})", workers,
-                                  workers == 1 ? "" : "s", generation));
+      lines.push_back(fmt::format("{} with {} worker{} (generation {})",
+                                  is_command(job_) ? "running" : "training", workers, workers == 1 ? "" : "s",
+                                  generation));
     }
     generation_ = generation;
     workers_ = workers;
@@ -125,7 +133,7 @@ std::string format_outcome(const nlohmann::json& job) {
   }
   const std::int64_t checkpoint = integer_at(job, "checkpoint.step", -1);
   if (checkpoint >= 0) out += fmt::format("checkpoint step {}\n", format_count(checkpoint));
-  if (state == "SUCCEEDED") {
+  if (state == "SUCCEEDED" && !is_command(job)) {
     out += fmt::format("next       ds-submit export {} --format torchscript -o model.pt\n", id);
   } else if (state == "FAILED") {
     out += fmt::format("next       ds-submit logs {}\n", id);

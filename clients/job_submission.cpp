@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -24,6 +25,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::size_t kMaxBytes = 64 << 10;  // what the head takes
+constexpr std::size_t kMaxNameBytes = 48;
 constexpr std::chrono::seconds kRetryTime{10};
 constexpr std::chrono::milliseconds kRetryPause{250};
 
@@ -55,6 +57,17 @@ void check_text(const JobFile& file) {
   }
 }
 
+/// The program's name, as far as it may be a job's.
+std::string name_after(const std::string& program) {
+  std::string name;
+  for (const char c : std::filesystem::path(program).filename().string()) {
+    const char lower = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    const bool fits = (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9');
+    if (fits || !name.empty()) name += fits ? lower : '-';
+  }
+  return name.empty() ? "command" : name.substr(0, kMaxNameBytes);
+}
+
 }  // namespace
 
 JobFile read_job_file(const std::string& path) {
@@ -81,6 +94,29 @@ JobFile read_job_file(const std::string& path) {
     file.directory = whole.parent_path().string();
     file.text = read_all(in);
   }
+  check_text(file);
+  return file;
+}
+
+JobFile make_command_job(const std::vector<std::string>& arguments) {
+  if (arguments.empty())
+    throw Failure(ExitCode::usage, "usage", "no program given after --", "ds-submit -- ./train --lr 0.1");
+  for (const auto& argument : arguments) {
+    if (!find_invalid_utf8(argument)) continue;
+    throw Failure(ExitCode::usage, "usage", "an argument of the program is not UTF-8 text",
+                  "write a script that has it");
+  }
+  JobFile file;
+  file.shown = file.name = "command line";
+  file.directory = std::filesystem::current_path().string();
+  // JSON is YAML. Nobody asked for another try.
+  file.text = nlohmann::json{
+      {"version", 1},
+      {"kind", "command"},
+      {"name", name_after(arguments.front())},
+      {"restart", 0},
+      {"run",
+       arguments}}.dump();
   check_text(file);
   return file;
 }

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "clients/api_client.hpp"
 
@@ -18,6 +19,10 @@ struct JobFile {
 /// Reads `path`, or standard input for `-`. Throws `Failure` with `job_invalid` when it cannot be read, is
 /// larger than 64 KiB, or is not UTF-8 (naming line and column).
 JobFile read_job_file(const std::string& path);
+
+/// A job that runs `arguments` (a program and what it gets) in the current directory, on one worker, without
+/// another try when it fails. Throws `Failure` with `usage` when they can't stand in a job file.
+JobFile make_command_job(const std::vector<std::string>& arguments);
 
 /// Submits and returns `{"id","name","state"}`. A head that cannot be reached, is too busy or too slow is
 /// tried again for 10 s with the same idempotency key, so that a lost answer makes no second job. A job file

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <caf/all.hpp>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -18,6 +19,7 @@
 #include "actors/head/head.hpp"
 #include "actors/head/submission.hpp"
 #include "actors/head/views.hpp"
+#include "actors/job/command_gang.hpp"
 #include "actors/job/master.hpp"
 #include "actors/messages/node.hpp"
 #include "actors/messages/worker.hpp"
@@ -74,6 +76,8 @@ class Head : public caf::event_based_actor {
     std::uint64_t spare_bound = 0;    ///< workers below it were there when one last failed: one cause for all
     std::string spare_trouble;        ///< why the last of them could not join; empty: it could
     std::set<std::uint64_t> trained;  ///< members of the generation that trained last
+    std::optional<job::CommandGang> command;  ///< of a `command` job, in the master's place
+    std::int64_t command_since_ms = 0;        ///< its generation runs
   };
   /// A worker that is killed because it was lost or late or failed: its exit is a crash.
   struct Suspect {
@@ -103,9 +107,11 @@ class Head : public caf::event_based_actor {
   void on_worker_started(const messages::WorkerStarted& started);
   void on_worker_exited(const messages::WorkerExited& exited);
   void on_log(const messages::LogLines& lines);
+  std::string log_prefix(const std::string& job, std::uint64_t worker) const;
   void on_grace_over();
   void schedule_soon();
   void schedule();
+  void plan_and_carry_out();
   /// What crashed there says that a node is at fault.
   void quarantine_nodes();
   /// Jobs whose `time_limit` is over save their last step and end.
@@ -158,6 +164,28 @@ class Head : public caf::event_based_actor {
                        std::function<void(std::string)> when_saved);
   caf::response_promise on_fetch(const messages::FetchState& request);
 
+  // ---- jobs that run users' programs (head_commands.cpp) ----
+  bool is_command(const std::string& job) const;
+  void ensure_command(const std::string& job, bool recovering);
+  void tell_command_leases(const std::string& job);
+  void on_command_started(std::uint64_t worker, std::uint16_t port);
+  void on_command_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
+  void take_exit(std::uint64_t worker);
+  caf::actor sender_node();
+  void stop_command(const std::string& job);
+  /// Whether its gang should stay as it is for now, though it wants more workers.
+  bool is_growth_untimely(const std::string& job) const;
+  void carry_out(const std::string& job, const job::CommandActions& actions);
+  void act(const std::string& job, const job::RecordCommand& action);
+  void act(const std::string& job, const job::StartProcess& action);
+  void act(const std::string& job, const job::StopProcess& action);
+  void act(const std::string& job, const job::FreeLease& action);
+  void act(const std::string& job, const job::ShowRunning& action);
+  void act(const std::string& job, const job::ShowRestart& action);
+  void act(const std::string& job, const job::RecordFinished& action);
+  void act(const std::string& job, const job::CommandCrashed& action);
+  void act(const std::string& job, const job::CommandDone& action);
+
   // ---- HTTP (head_api.cpp) ----
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
   nlohmann::json view(const scheduler::JobRecord& job, bool whole) const;
@@ -185,8 +213,8 @@ class Head : public caf::event_based_actor {
                   const gateway::HttpRequest& request, const gateway::Respond& respond);
   void answer_with_job(const std::string& job, const gateway::Respond& respond);
   void cancel(const std::string& job);
-  void pause(const std::string& job);
-  void resume(const std::string& job);
+  void pause_job(const std::string& job);
+  void resume_job(const std::string& job);
   void retry(const std::string& job, const gateway::Respond& respond);
   Result<void> set_priority(const std::string& job, const nlohmann::json& body);
   Result<void> scale(const std::string& job, const nlohmann::json& body);
@@ -200,6 +228,7 @@ class Head : public caf::event_based_actor {
   void undrain(const std::string& node);
 
   static std::int64_t now_ms();
+  static std::int64_t backoff_ms(std::uint32_t crashes_in_a_row);
 
   HeadParts parts_;
   scheduler::Ledger ledger_;
@@ -208,10 +237,12 @@ class Head : public caf::event_based_actor {
   std::uint64_t masters_ = 0;        ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
+  std::string last_end_;  ///< of the command whose exit is being carried out: how it ended
   std::map<std::uint64_t, Errand> errands_;
   std::uint64_t next_errand_ = std::uint64_t{1} << 63;  ///< never a lease's number
   bool in_grace_ = true;  ///< just started: nodes that are not back yet are waited for
   bool schedule_is_due_ = false;
+  std::chrono::steady_clock::time_point scheduled_at_{};
   bool is_compacting_ = false;
 
   std::uint64_t appended_ = 0;                                           ///< commits handed to the journal

@@ -261,6 +261,10 @@ void Head::answer_checkpoints(const JobRecord& job, const gateway::Respond& resp
 
 void Head::start_export(const JobRecord& job, const gateway::HttpRequest& request,
                         const gateway::Respond& respond) {
+  if (is_command(job.id)) {
+    return respond(error_response(
+        {ErrorCode::conflict, fmt::format("job {} is a command: it has no model to export", job.id), {}}));
+  }
   const auto found = request.query.find("format");
   const std::string format = found == request.query.end() ? "torchscript" : found->second;
   if (format != "torchscript" && format != "state_dict" && format != "safetensors") {

@@ -16,18 +16,19 @@ using namespace scheduler;
 /// A worker that something outside its job ended (a machine's operator, the kernel) says little about the
 /// job, but a job that is killed for ever must not start for ever.
 constexpr std::uint32_t kMaxOutsideKillsInARow = 20;
+constexpr std::chrono::milliseconds kPlanPause{5};  ///< between the end of a plan and the next
 constexpr std::int64_t kBackoffMs = 5'000;
 constexpr std::int64_t kMaxBackoffMs = 300'000;
-
-std::int64_t backoff_ms(std::uint32_t crashes_in_a_row) {
-  return std::min(kMaxBackoffMs, kBackoffMs << std::min(crashes_in_a_row - 1, 10U));
-}
 
 std::string worker_text(std::uint64_t worker) {
   return fmt::format("worker {}", worker);
 }
 
 }  // namespace
+
+std::int64_t Head::backoff_ms(std::uint32_t crashes_in_a_row) {
+  return std::min(kMaxBackoffMs, kBackoffMs << std::min(crashes_in_a_row - 1, 10U));
+}
 
 /// Whether a process that a node brings along is needed: also to leave by itself, with what it holds.
 bool Head::may_stay(std::uint64_t worker, const std::string& node) const {
@@ -69,12 +70,15 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   }
   std::vector<std::uint64_t> gone;
   for (const auto& lease : ledger_.leases_on(hello.name)) {
-    if (!running.contains(lease.worker)) gone.push_back(lease.worker);
+    const auto& finished = ledger_.find(lease.job)->finished;
+    const bool is_through = std::ranges::find(finished, lease.worker) != finished.end();
+    if (!running.contains(lease.worker) && !is_through) gone.push_back(lease.worker);
   }
   spdlog::info("node {} is up: {} slots, {} workers kept, {} gone", hello.name, hello.slots, keep.size(),
                gone.size());
   end_leases(gone, fmt::format("it was gone when node {} registered", hello.name));
   when_durable([this, agent, keep] { send(agent, messages::NodeWelcome{keep}); });
+  for (const auto worker : keep) on_command_started(worker, 0);
   schedule_soon();
 }
 
@@ -123,6 +127,7 @@ void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::stri
 
 void Head::on_worker_started(const messages::WorkerStarted& started) {
   pids_[started.worker] = started.pid;
+  on_command_started(started.worker, started.port);
 }
 
 Head::Node* Head::find_node_of(std::uint64_t worker) {
@@ -183,8 +188,12 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
                        {ErrorCode::unavailable, "the export's process ended: " + exited.text, "try again"});
   }
   const auto found = ledger_.leases().find(exited.worker);
-  if (found == ledger_.leases().end()) return schedule_soon();
+  if (found == ledger_.leases().end()) {
+    take_exit(exited.worker);
+    return schedule_soon();
+  }
   const auto lease = found->second;
+  if (is_command(lease.job)) return on_command_exited(lease, exited);
   if (lease.role == Role::shard) on_shard_exited(lease, exited);
   const bool is_spare = is_dispensable(lease);
   if (is_spare) on_spare_exited(lease, exited);
@@ -250,7 +259,8 @@ void Head::on_spare_exited(const Lease& lease, const messages::WorkerExited& exi
 void Head::stop_growth_of_troubled(std::vector<Demand>& demands) const {
   for (auto& demand : demands) {
     const auto job = jobs_.find(demand.job);
-    if (job == jobs_.end() || job->second.spare_starts.may_start(now_ms())) continue;
+    if (job == jobs_.end()) continue;
+    if (job->second.spare_starts.may_start(now_ms()) && !is_growth_untimely(demand.job)) continue;
     const auto leases = ledger_.leases_of(demand.job);
     const auto has = std::ranges::count_if(
         leases, [](const Lease& lease) { return lease.role == Role::worker && !lease.releasing; });
@@ -277,15 +287,27 @@ void Head::release_needless_shards() {
   for (const auto& [worker, why] : needless) kill_worker(worker, why);
 }
 
+/// Which process of the job a line of its log is from; nothing where there can be only one.
+std::string Head::log_prefix(const std::string& id, std::uint64_t worker) const {
+  const auto lease = ledger_.leases().find(worker);
+  const auto* job = ledger_.find(id);
+  if (job == nullptr || job->spec.kind != JobKind::command) {
+    const auto role = lease == ledger_.leases().end() ? Role::worker : lease->second.role;
+    return fmt::format("[{} {}] ", to_string(role), worker);
+  }
+  if (job->spec.workers.max == 1) return {};
+  return fmt::format("[rank {}] ", std::ranges::find(job->members, worker) - job->members.begin());
+}
+
 void Head::on_log(const messages::LogLines& lines) {
-  const auto lease = ledger_.leases().find(lines.worker);
-  const auto role = to_string(lease == ledger_.leases().end() ? Role::worker : lease->second.role);
-  std::string text;
-  for (std::size_t at = 0; at < lines.text.size();) {
+  const auto prefix = log_prefix(lines.job, lines.worker);
+  std::string text = prefix.empty() ? lines.text : std::string();  // to the byte
+  for (std::size_t at = 0; at < lines.text.size() && !prefix.empty();) {
     auto end = lines.text.find('\n', at);
     if (end == std::string::npos) end = lines.text.size();
-    text +=
-        fmt::format("[{} {}] {}\n", role, lines.worker, std::string_view(lines.text).substr(at, end - at));
+    text += prefix;
+    text.append(lines.text, at, end - at);
+    text += '\n';
     at = end + 1;
   }
   const auto node = caf::actor_cast<caf::actor>(current_sender());
@@ -314,8 +336,11 @@ void Head::kill_worker(std::uint64_t worker, const std::string& why) {
 void Head::schedule_soon() {
   if (schedule_is_due_) return;
   schedule_is_due_ = true;
-  // Events that arrive together are planned for together.
-  delayed_send(this, std::chrono::milliseconds(5), Run{[](Head& head) { head.schedule(); }});
+  // Events that arrive together are planned for together; one that comes alone doesn't wait for others.
+  const auto rest = scheduled_at_ + kPlanPause - std::chrono::steady_clock::now();
+  Run plan{[](Head& head) { head.schedule(); }};
+  if (rest.count() <= 0) return send(this, std::move(plan));
+  delayed_send(this, rest, std::move(plan));
 }
 
 void Head::cancel_dependents() {
@@ -361,6 +386,11 @@ void Head::stop_overdue() {
 
 void Head::schedule() {
   schedule_is_due_ = false;
+  plan_and_carry_out();
+  scheduled_at_ = std::chrono::steady_clock::now();
+}
+
+void Head::plan_and_carry_out() {
   cancel_dependents();
   stop_overdue();
   quarantine_nodes();
@@ -454,6 +484,7 @@ void Head::schedule() {
         const auto lease = ledger_.leases().find(worker);
         const auto* node = find_node_of(worker);
         if (node == nullptr || lease == ledger_.leases().end()) continue;  // went down meanwhile
+        if (is_command(lease->second.job)) continue;                       // its gang starts it
         if (lease->second.releasing) {                                     // taken back before it was started
           end_leases({worker}, "it was not started");
           continue;

@@ -38,6 +38,7 @@ void Head::on_worker_hello(const messages::WorkerHello& hello) {
 }
 
 void Head::ensure_master(const std::string& id, bool recovering) {
+  if (is_command(id)) return ensure_command(id, recovering);
   auto& job = jobs_[id];
   if (job.master) return;
   const auto* record = ledger_.find(id);
@@ -89,8 +90,11 @@ void Head::tell_leases(const std::string& id) {
                                record->spec.time_limit_ms / 1000));
   }
   if (!has_workers && !has_no_gang(record->state)) {
-    set_state(id, JobState::queued, "head", "it lost its workers and waits for slots");
+    const bool has_crashed = record->retry_at_ms > now_ms() && is_command(id);
+    set_state(id, JobState::queued, "head",
+              has_crashed ? record->reason : "it lost its workers and waits for slots");
   }
+  if (is_command(id)) return tell_command_leases(id);
   // Workers obey the master at once; what it bases orders on must not be taken back by a crash of the head.
   when_durable([this, id, changed = job::LeasesChanged{leases, record->wanted().min}] {
     const auto job = jobs_.find(id);
@@ -220,15 +224,17 @@ void Head::end_job(const std::string& id, JobState state, const std::string& by,
     const auto job = jobs_.find(id);
     if (job == jobs_.end()) return;
     if (job->second.master) send(job->second.master, job::EndJob{});
+    if (job->second.command) stop_command(id);
     jobs_.erase(job);
   });
+  schedule_soon();
+  if (is_command(id)) return;  // its nodes see to it that it ends
   delayed_send(this, kLeaveLimit, Run{[leaving](Head& head) {
                  for (const auto worker : leaving) {
                    const auto* node = head.find_node_of(worker);
                    if (node != nullptr) head.send(node->agent, messages::KillWorker{worker, "its job ended"});
                  }
                }});
-  schedule_soon();
 }
 
 void Head::release_workers(const std::string& id, const std::string& why, std::vector<Event> first) {

@@ -93,7 +93,8 @@ std::variant<Submission, gateway::HttpResponse> check_request(const gateway::Htt
   }
   auto& job = std::get<scheduler::ParsedJob>(parsed);
   std::vector<scheduler::SpecError> errors;
-  check_source(job, job.spec.data.train, "data.train", errors);
+  if (job.spec.kind == scheduler::JobKind::train)
+    check_source(job, job.spec.data.train, "data.train", errors);
   if (job.spec.data.validate) check_source(job, *job.spec.data.validate, "data.validate", errors);
   if (!errors.empty()) return invalid_job_response(errors, submission.file);
   submission.spec = std::move(job.spec);

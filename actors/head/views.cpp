@@ -34,7 +34,7 @@ json workers_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledg
                 {"state", "STARTING"}};
     if (member != job.members.end()) {
       worker["rank"] = member - job.members.begin();
-      worker["state"] = "TRAINING";
+      worker["state"] = job.spec.kind == scheduler::JobKind::command ? "RUNNING" : "TRAINING";
     }
     if (lease.releasing) worker["state"] = "LEAVING";
     workers.push_back(std::move(worker));
@@ -94,7 +94,7 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
   const auto step = std::max(job.step, live != nullptr ? live->step : 0);
   json view{{"id", job.id},
             {"name", job.spec.name},
-            {"kind", "train"},
+            {"kind", to_string(job.spec.kind)},
             {"tenant", job.spec.tenant},
             {"queue", job.spec.queue},
             {"priority", job.spec.priority},

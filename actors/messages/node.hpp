@@ -8,7 +8,7 @@
 
 namespace ds::messages {
 
-/// A `ds-actor` process that a node agent supervises.
+/// A process that a node agent supervises; also a command that has ended, until `ExitTaken`.
 struct RunningWorker {
   std::uint64_t worker = 0;
   std::string job;
@@ -48,6 +48,34 @@ struct StartWorker {
   bool operator==(const StartWorker&) const = default;
 };
 
+/// Starts a user's program as the process `worker`; answered with `WorkerStarted`. Should come only when no
+/// process of that number is there: a repeated one is left out.
+struct StartCommand {
+  std::uint64_t worker = 0;
+  std::string job;
+  std::string directory;
+  std::vector<std::string> arguments;
+  std::vector<std::string> variables;  ///< `NAME=value`
+  bool whole_lines = false;            ///< its output mixes with that of others
+  bool chooses_port = false;  ///< rank 0: the node chooses a free port, sets MASTER_PORT, and tells it
+  bool operator==(const StartCommand&) const = default;
+};
+
+/// Sends SIGTERM to a command, and SIGKILL to all that it has started after `grace_ms`. Harmless when it is
+/// gone already.
+struct StopCommand {
+  std::uint64_t worker = 0;
+  std::uint32_t grace_ms = 0;
+  std::string why;
+  bool operator==(const StopCommand&) const = default;
+};
+
+/// The end of the command is durable: the node may forget it.
+struct ExitTaken {
+  std::uint64_t worker = 0;
+  bool operator==(const ExitTaken&) const = default;
+};
+
 /// Ends the process now. Harmless when it is gone already.
 struct KillWorker {
   std::uint64_t worker = 0;
@@ -58,6 +86,7 @@ struct KillWorker {
 struct WorkerStarted {
   std::uint64_t worker = 0;
   std::int32_t pid = 0;
+  std::uint16_t port = 0;  ///< that the node has chosen for it; 0: none
   bool operator==(const WorkerStarted&) const = default;
 };
 
@@ -104,12 +133,24 @@ auto inspect(I& f, StartWorker& x) {
   return f(x.worker, x.job, x.role);
 }
 template <class I>
+auto inspect(I& f, StartCommand& x) {
+  return f(x.worker, x.job, x.directory, x.arguments, x.variables, x.whole_lines, x.chooses_port);
+}
+template <class I>
+auto inspect(I& f, StopCommand& x) {
+  return f(x.worker, x.grace_ms, x.why);
+}
+template <class I>
+auto inspect(I& f, ExitTaken& x) {
+  return f(x.worker);
+}
+template <class I>
 auto inspect(I& f, KillWorker& x) {
   return f(x.worker, x.why);
 }
 template <class I>
 auto inspect(I& f, WorkerStarted& x) {
-  return f(x.worker, x.pid);
+  return f(x.worker, x.pid, x.port);
 }
 template <class I>
 auto inspect(I& f, WorkerExited& x) {

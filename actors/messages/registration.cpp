@@ -63,6 +63,9 @@ void register_messages(caf::actor_system_config& config) {
   add_message<NodeWelcome>(config, "ds::NodeWelcome");
   add_message<NodeRefused>(config, "ds::NodeRefused");
   add_message<StartWorker>(config, "ds::StartWorker");
+  add_message<StartCommand>(config, "ds::StartCommand");
+  add_message<StopCommand>(config, "ds::StopCommand");
+  add_message<ExitTaken>(config, "ds::ExitTaken");
   add_message<KillWorker>(config, "ds::KillWorker");
   add_message<WorkerStarted>(config, "ds::WorkerStarted");
   add_message<WorkerExited>(config, "ds::WorkerExited");

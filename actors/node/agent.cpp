@@ -9,10 +9,13 @@
 #include <algorithm>
 #include <caf/all.hpp>
 #include <map>
+#include <optional>
+#include <set>
 
 #include "actors/fabric/actor_guard.hpp"
 #include "actors/head/locator.hpp"
 #include "actors/messages/node.hpp"
+#include "actors/node/free_port.hpp"
 #include "actors/node/log_buffer.hpp"
 #include "actors/node/memory_kills.hpp"
 
@@ -30,6 +33,12 @@ struct SpawnerGone {};
 
 struct RetryHello {};
 
+/// Local message: the command has had its time to end by itself.
+struct GraceOver {
+  std::uint64_t worker;
+  std::uint64_t start;
+};
+
 /// Local message: memory kills of long ago are nobody's.
 struct ForgetMemoryKills {};
 
@@ -38,6 +47,7 @@ struct ForgetMemoryKills {};
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::WorkerEvent)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::SpawnerGone)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::RetryHello)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::GraceOver)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::ForgetMemoryKills)
 
 namespace ds::node {
@@ -49,6 +59,9 @@ constexpr int kMaxRefusals = 20;
 
 /// A process with much memory needs seconds to end after its SIGKILL.
 constexpr std::chrono::seconds kMemoryKillsTick{20};
+
+/// For commands that a new head doesn't want; what it wants to end itself comes with a time.
+constexpr std::uint32_t kStrangerGrace_ms = 10'000;
 
 WorkerExited describe_exit(std::uint64_t worker, int status) {
   WorkerExited exited{worker, {}, false, false};
@@ -95,6 +108,10 @@ class Agent : public caf::event_based_actor {
         },
         [this](const StartWorker& order) { start_worker(order); },
         [this](const messages::KillWorker& order) { kill_worker(order); },
+        [this](const StartCommand& order) { start_command(order); },
+        [this](const StopCommand& order) { stop_command(order); },
+        [this](const ExitTaken& taken) { on_exit_taken(taken.worker); },
+        [this](GraceOver over) { on_grace_over(over); },
         [this](const LogTaken& taken) { on_log_taken(taken); },
         [this](const WorkerEvent& happened) {
           std::visit([this](const auto& event) { on_process(event); }, happened.event);
@@ -113,6 +130,11 @@ class Agent : public caf::event_based_actor {
     int pid = 0;  ///< 0: not started yet
     LogBuffer log;
     bool exited = false;
+    // Of a command.
+    bool is_command = false;
+    std::uint64_t start = 0;          ///< this node's number for it: one worker may be started again
+    std::uint16_t port = 0;           ///< chosen for it
+    std::optional<WorkerExited> end;  ///< kept until a head has said that it is durable
   };
 
   void find_head() { head::search_head(system(), options_.head, this, stop_); }
@@ -135,7 +157,8 @@ class Agent : public caf::event_based_actor {
     hello.gpus = options_.machine.gpus;
     hello.agent = fabric_.address_of(this);
     for (const auto& [worker, running] : workers_) {
-      if (!running.exited) hello.running.push_back({worker, running.job, running.pid});
+      // How a command ended is told in its turn: the head must not take it for lost.
+      if (!running.exited || running.end) hello.running.push_back({worker, running.job, running.pid});
     }
     send(head_, std::move(hello));
   }
@@ -147,11 +170,14 @@ class Agent : public caf::event_based_actor {
                  options_.slots);
     for (const auto& [worker, running] : workers_) {
       const bool kept = std::find(welcome.keep.begin(), welcome.keep.end(), worker) != welcome.keep.end();
-      if (!kept && !running.exited) spawner_.kill(worker);
+      if (kept || running.exited) continue;
+      running.is_command ? stop_command({worker, kStrangerGrace_ms, "the head does not know it"})
+                         : spawner_.kill(worker);
     }
     for (auto& [worker, running] : workers_) {
       running.log.on_new_head();
       send_log(worker, running);
+      report_command(running);
     }
   }
 
@@ -199,6 +225,56 @@ class Agent : public caf::event_based_actor {
     }
   }
 
+  void start_command(const StartCommand& order) {
+    if (workers_.contains(order.worker)) return;
+    auto& running = workers_[order.worker];
+    running.job = order.job;
+    running.is_command = true;
+    running.start = ++starts_;
+    running.log = LogBuffer(order.whole_lines);
+    auto variables = order.variables;
+    if (order.chooses_port) {
+      running.port = choose_port();
+      variables.push_back(fmt::format("MASTER_PORT={}", running.port));
+    }
+    const auto spawned = spawner_.spawn_command(order.worker, order.arguments, order.directory, variables);
+    if (spawned) return;
+    spdlog::error("worker {} of job {} cannot be started: {}", order.worker, order.job,
+                  spawned.error().message);
+    running.exited = true;
+    running.end = WorkerExited{order.worker, spawned.error().message, false, false};
+    report_command(running);
+  }
+
+  /// Not one that this node has given to another gang.
+  std::uint16_t choose_port() const {
+    std::set<std::uint16_t> given;
+    for (const auto& [worker, running] : workers_) given.insert(running.port);
+    return choose_free_port(given);
+  }
+
+  void stop_command(const StopCommand& order) {
+    const auto found = workers_.find(order.worker);
+    if (found == workers_.end()) return report({order.worker, "was not running", false, true});
+    if (found->second.exited) return;  // the head will hear of it, or hear again
+    spdlog::info("ends worker {} of job {}: {}", order.worker, found->second.job, order.why);
+    spawner_.terminate(order.worker);
+    delayed_send(this, std::chrono::milliseconds(order.grace_ms),
+                 GraceOver{order.worker, found->second.start});
+  }
+
+  void on_grace_over(const GraceOver& over) {
+    const auto found = workers_.find(over.worker);
+    if (found == workers_.end() || found->second.start != over.start || found->second.exited) return;
+    spdlog::warn("worker {} of job {} did not end in time: it is killed", over.worker, found->second.job);
+    spawner_.kill(over.worker);
+  }
+
+  void on_exit_taken(std::uint64_t worker) {
+    const auto found = workers_.find(worker);
+    if (found != workers_.end() && found->second.exited && found->second.is_command) workers_.erase(found);
+  }
+
   void kill_worker(const messages::KillWorker& order) {
     const auto found = workers_.find(order.worker);
     if (found == workers_.end() || found->second.exited) {
@@ -213,7 +289,7 @@ class Agent : public caf::event_based_actor {
     const auto found = workers_.find(started.worker);
     if (found == workers_.end()) return;
     found->second.pid = started.pid;
-    if (head_) send(head_, WorkerStarted{started.worker, started.pid});
+    if (head_) send(head_, WorkerStarted{started.worker, started.pid, found->second.port});
   }
 
   void on_process(const ProcessOutput& output) {
@@ -233,8 +309,19 @@ class Agent : public caf::event_based_actor {
       report_of_exit.text += ": memory ran out, this machine's or its control group's";
     }
     spdlog::info("worker {} of job {} ended: {}", exited.worker, found->second.job, report_of_exit.text);
+    if (found->second.is_command) {
+      found->second.end = std::move(report_of_exit);
+      found->second.log.close();
+      send_log(exited.worker, found->second);
+      return report_command(found->second);
+    }
     report(std::move(report_of_exit));
     if (found->second.log.is_drained()) workers_.erase(found);
+  }
+
+  /// Not before its last words are in the job's log: a job that has ended has them.
+  void report_command(const Running& running) {
+    if (registered_ && running.end && running.log.is_drained()) report(*running.end);
   }
 
   /// Asked for processes that this node was told to kill, too: the head tells it so when it loses the
@@ -261,6 +348,7 @@ class Agent : public caf::event_based_actor {
     if (found == workers_.end()) return;
     found->second.log.on_taken();
     send_log(taken.worker, found->second);
+    if (found->second.is_command) return report_command(found->second);
     if (found->second.exited && found->second.log.is_drained()) workers_.erase(found);
   }
 
@@ -273,6 +361,7 @@ class Agent : public caf::event_based_actor {
   int refusals_ = 0;
   std::optional<MemoryKills> memory_kills_;  ///< nothing where the kernel does not count them
   std::map<std::uint64_t, Running> workers_;
+  std::uint64_t starts_ = 0;
 };
 
 }  // namespace

@@ -15,6 +15,10 @@ void LogBuffer::add(std::string_view bytes) {
 std::optional<std::string> LogBuffer::take() {
   if (busy_ || waiting_.empty()) return std::nullopt;
   auto size = waiting_.size();
+  if (whole_lines_ && size <= kPieceBytes) {
+    size = waiting_.rfind('\n') + 1;  // npos + 1 is 0
+    if (size == 0) return std::nullopt;
+  }
   if (size > kPieceBytes) {
     const auto line_end = waiting_.rfind('\n', kPieceBytes - 1);
     size = line_end == std::string::npos ? kPieceBytes : line_end + 1;

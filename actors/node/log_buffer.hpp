@@ -16,7 +16,12 @@ class LogBuffer {
   static constexpr std::size_t kMaxBytes = 1 << 20;
   static constexpr std::size_t kPieceBytes = 64 << 10;
 
+  /// `whole_lines`: a line that has not ended waits for its end, unless it is longer than a piece.
+  explicit LogBuffer(bool whole_lines = false) : whole_lines_(whole_lines) {}
+
   void add(std::string_view bytes);
+  /// No more comes: a last line without an end goes too.
+  void close() { whole_lines_ = false; }
 
   /// The next piece (whole lines where possible), unless one is under way or there is nothing.
   std::optional<std::string> take();
@@ -34,6 +39,7 @@ class LogBuffer {
   std::string waiting_;
   std::string under_way_;
   bool busy_ = false;
+  bool whole_lines_;
 };
 
 }  // namespace ds::node

@@ -13,6 +13,19 @@
 #include "actors/node/spawner_wire.hpp"
 
 namespace ds::node {
+namespace {
+
+/// Each ends with a zero byte.
+std::string join_texts(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const auto& text : texts) {
+    all += text;
+    all += '\0';
+  }
+  return all;
+}
+
+}  // namespace
 
 Spawner::Spawner(int socket, int pid) : socket_(socket), pid_(pid) {}
 
@@ -43,13 +56,20 @@ void Spawner::close() {
 }
 
 Result<void> Spawner::spawn(std::uint64_t worker, const std::vector<std::string>& arguments) {
-  SpawnerPacket packet{SpawnerPacket::Kind::spawn, worker, {}};
-  for (const auto& argument : arguments) {
-    packet.payload += argument;
-    packet.payload += '\0';
-  }
+  return order({SpawnerPacket::Kind::spawn, worker, join_texts(arguments)});
+}
+
+Result<void> Spawner::spawn_command(std::uint64_t worker, const std::vector<std::string>& arguments,
+                                    const std::string& directory, const std::vector<std::string>& variables) {
+  std::vector<std::string> texts{directory, std::to_string(variables.size())};
+  texts.insert(texts.end(), variables.begin(), variables.end());
+  texts.insert(texts.end(), arguments.begin(), arguments.end());
+  return order({SpawnerPacket::Kind::command, worker, join_texts(texts)});
+}
+
+Result<void> Spawner::order(const SpawnerPacket& packet) {
   if (packet.payload.size() > SpawnerPacket::kMaxBytes) {
-    return fail(ErrorCode::invalid_argument, "the worker's command line is longer than 64 KiB");
+    return fail(ErrorCode::invalid_argument, "the worker's command line is longer than 80 KiB");
   }
   if (!send_packet(socket_, packet))
     return fail(ErrorCode::unavailable, "the node's spawner process is gone");
@@ -58,6 +78,10 @@ Result<void> Spawner::spawn(std::uint64_t worker, const std::vector<std::string>
 
 void Spawner::kill(std::uint64_t worker) {
   send_packet(socket_, {SpawnerPacket::Kind::kill, worker, {}});
+}
+
+void Spawner::terminate(std::uint64_t worker) {
+  send_packet(socket_, {SpawnerPacket::Kind::terminate, worker, {}});
 }
 
 Result<ProcessEvent> Spawner::wait_event() {

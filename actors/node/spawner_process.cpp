@@ -10,11 +10,13 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <map>
 #include <vector>
 
+#include "actors/node/command_keeper.hpp"
 #include "actors/node/spawner_wire.hpp"
 
 namespace ds::node {
@@ -50,8 +52,10 @@ std::optional<SpawnerPacket> receive_packet(int socket) {
 namespace {
 
 struct Child {
-  pid_t pid = 0;
+  pid_t pid = 0;    ///< of a command: its keeper
+  pid_t group = 0;  ///< the process group of what it runs
   int output = -1;  ///< our end of its output pipe; -1 once it is closed
+  bool is_command = false;
 };
 
 class SpawnerProcess {
@@ -77,6 +81,7 @@ class SpawnerProcess {
     sigprocmask(SIG_BLOCK, &child, nullptr);
     signals_ = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     prctl(PR_SET_NAME, "ds-spawner");
+    prctl(PR_SET_CHILD_SUBREAPER, 1);  // of commands whose keeper was killed
   }
 
   bool wait_and_serve() {
@@ -105,11 +110,18 @@ class SpawnerProcess {
     if (!packet) return false;
     if (packet->kind == SpawnerPacket::Kind::spawn) {
       spawn(packet->worker, packet->payload);
-    } else if (packet->kind == SpawnerPacket::Kind::kill) {
-      const auto child = children_.find(packet->worker);
-      if (child != children_.end()) ::kill(-child->second.pid, SIGKILL);
+    } else if (packet->kind == SpawnerPacket::Kind::command) {
+      spawn_command(packet->worker, packet->payload);
+    } else if (const auto child = children_.find(packet->worker); child != children_.end()) {
+      if (packet->kind == SpawnerPacket::Kind::kill) end(child->second);
+      if (packet->kind == SpawnerPacket::Kind::terminate && child->second.is_command)
+        ::kill(child->second.pid, kTerminateCommand);
     }
     return true;
+  }
+
+  static void end(const Child& child) {
+    child.is_command ? ::kill(child.pid, kEndCommand) : ::kill(-child.pid, SIGKILL);
   }
 
   void spawn(std::uint64_t worker, std::string& arguments) {
@@ -128,9 +140,37 @@ class SpawnerProcess {
       return report_failed_start(worker);
     }
     setpgid(pid, pid);  // in both processes: whoever comes first
-    fcntl(output[0], F_SETFL, O_NONBLOCK);
-    children_[worker] = {pid, output[0]};
+    add_child(worker, {pid, pid, output[0]});
     outgoing_.push_back({SpawnerPacket::Kind::started, worker, std::to_string(pid)});
+  }
+
+  void add_child(std::uint64_t worker, const Child& child) {
+    fcntl(child.output, F_SETFL, O_NONBLOCK);
+    children_[worker] = child;
+    workers_[child.pid] = worker;
+  }
+
+  /// `texts`: the directory, the number of variables, these, then the program and its arguments; each ends
+  /// with a zero byte.
+  void spawn_command(std::uint64_t worker, const std::string& texts) {
+    std::vector<std::string> parts;
+    for (std::size_t at = 0; at < texts.size(); at += parts.back().size() + 1)
+      parts.emplace_back(texts.c_str() + at);
+    const auto variables = parts.size() < 3 ? 0 : std::strtoul(parts[1].c_str(), nullptr, 10);
+    if (parts.size() < variables + 3) return report_failed_start(worker);
+    const auto program = parts.begin() + 2 + static_cast<std::ptrdiff_t>(variables);
+    const Command command{parts[0], {parts.begin() + 2, program}, {program, parts.end()}};
+    std::array<int, 2> output{};
+    if (pipe2(output.data(), O_CLOEXEC) != 0) return report_failed_start(worker);
+    const KeptCommand kept = keep_command(command, output[1]);
+    close(output[1]);
+    if (kept.keeper < 0) {
+      close(output[0]);
+      return report_failed_start(worker);
+    }
+    add_child(worker, {kept.keeper, kept.program, output[0], true});
+    if (kept.program > 0)
+      outgoing_.push_back({SpawnerPacket::Kind::started, worker, std::to_string(kept.program)});
   }
 
   [[noreturn]] void become(std::vector<char*>& argv, int output) {
@@ -176,19 +216,32 @@ class SpawnerProcess {
     signalfd_siginfo ignored{};
     while (read(signals_, &ignored, sizeof ignored) > 0) {
     }
-    for (auto child = children_.begin(); child != children_.end();) {
-      int status = 0;
-      if (waitpid(child->second.pid, &status, WNOHANG) != child->second.pid) {
-        ++child;
-        continue;
-      }
-      ::kill(-child->second.pid, SIGKILL);  // whatever it started itself
-      while (child->second.output >= 0 && read_output(child->first)) {
-      }
-      if (child->second.output >= 0) close(child->second.output);
-      outgoing_.push_back({SpawnerPacket::Kind::exited, child->first, std::to_string(status)});
-      child = children_.erase(child);
+    int status = 0;
+    for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+      const auto known = workers_.find(pid);
+      if (known != workers_.end()) on_ended(known->second, status);
     }
+    if (may_have_strays_) end_strays();
+  }
+
+  void on_ended(std::uint64_t worker, int status) {
+    const Child child = children_.at(worker);
+    if (child.group > 0) ::kill(-child.group, SIGKILL);  // whatever it started itself
+    // A keeper that was killed itself has left behind what its program started.
+    if (child.is_command && WIFSIGNALED(status)) may_have_strays_ = true;
+    while (children_.at(worker).output >= 0 && read_output(worker)) {
+    }
+    if (children_.at(worker).output >= 0) close(children_.at(worker).output);
+    outgoing_.push_back({SpawnerPacket::Kind::exited, worker, std::to_string(status)});
+    workers_.erase(child.pid);
+    children_.erase(worker);
+  }
+
+  /// Each that ends is heard of, and then its own children are here.
+  void end_strays() {
+    std::vector<int> known;
+    for (const auto& [pid, worker] : workers_) known.push_back(pid);
+    may_have_strays_ = !kill_children(known).empty();
   }
 
   /// Sends what the parent can take now; false when the parent is gone.
@@ -202,14 +255,17 @@ class SpawnerProcess {
   }
 
   void end_all() {
-    for (const auto& [worker, child] : children_) ::kill(-child.pid, SIGKILL);
+    for (const auto& [worker, child] : children_) end(child);
     for (const auto& [worker, child] : children_) waitpid(child.pid, nullptr, 0);
+    end_children();
   }
 
   int socket_;
   pid_t self_;
   int signals_ = -1;
   std::map<std::uint64_t, Child> children_;
+  std::map<pid_t, std::uint64_t> workers_;
+  bool may_have_strays_ = false;
   std::deque<SpawnerPacket> outgoing_;
 };
 

@@ -10,8 +10,16 @@ namespace ds::node {
 
 /// One packet between a node agent and its spawner: a kind, the worker it is about, and bytes.
 struct SpawnerPacket {
-  enum class Kind : char { spawn = 's', kill = 'k', started = 'S', output = 'O', exited = 'X' };
-  static constexpr std::size_t kMaxBytes = 64 << 10;
+  enum class Kind : char {
+    spawn = 's',
+    command = 'c',
+    kill = 'k',
+    terminate = 't',
+    started = 'S',
+    output = 'O',
+    exited = 'X'
+  };
+  static constexpr std::size_t kMaxBytes = 80 << 10;
 
   Kind kind = Kind::kill;
   std::uint64_t worker = 0;

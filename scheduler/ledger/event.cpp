@@ -102,6 +102,7 @@ static void from_json(const nlohmann::json& json, WorkerCrashed& x) {
   json.at("retry_at_ms").get_to(x.retry_at_ms);
   x.early_on = json.value("early_on", std::string());  // nobody looked at that before
 }
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFinished, job, worker)
 
 namespace {
 
@@ -129,6 +130,8 @@ template <>
 constexpr const char* kTypeName<CheckpointCommitted> = "checkpoint_committed";
 template <>
 constexpr const char* kTypeName<WorkerCrashed> = "worker_crashed";
+template <>
+constexpr const char* kTypeName<RankFinished> = "rank_finished";
 template <>
 constexpr const char* kTypeName<PauseRequested> = "pause_requested";
 template <>

@@ -117,6 +117,13 @@ struct WorkerCrashed {
   bool operator==(const WorkerCrashed&) const = default;
 };
 
+/// A rank of a `command` job's gang ended with exit code 0 while others run on.
+struct RankFinished {
+  std::string job;
+  std::uint64_t worker = 0;
+  bool operator==(const RankFinished&) const = default;
+};
+
 /// The job has run for as long as its `time_limit` allows: nothing of it starts any more, and it has failed
 /// when its last worker is gone.
 struct TimeLimitReached {
@@ -176,7 +183,7 @@ struct Event {
       std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
                    CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
                    PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached, JobRetried,
-                   PriorityChanged, WorkersScaled, NodeQuarantined, QuarantineLifted>;
+                   PriorityChanged, WorkersScaled, NodeQuarantined, RankFinished, QuarantineLifted>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

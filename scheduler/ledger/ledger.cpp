@@ -11,9 +11,34 @@ namespace ds::scheduler {
 
 /// Of those that are kept; many more than a quarantine takes.
 constexpr std::size_t kMaxEarlyCrashes = 256;
+constexpr std::int64_t kMinimumRunMs = std::chrono::milliseconds(kMinimumRun).count();
 
 bool Ledger::apply(const Event& event) {
-  return std::visit([&](const auto& body) { return on(event, body); }, event.body);
+  const std::string job = job_of(event);  // before it is applied: a lease may be gone afterwards
+  if (!std::visit([&](const auto& body) { return on(event, body); }, event.body)) return false;
+  if (!job.empty()) index_.mark(job);
+  return true;
+}
+
+/// Empty: none.
+std::string Ledger::job_of(const Event& event) const {
+  return std::visit(
+      [&](const auto& body) -> std::string {
+        if constexpr (requires { body.job; }) {
+          return body.job;
+        } else if constexpr (requires { body.worker; }) {
+          const auto lease = leases_.find(body.worker);
+          return lease == leases_.end() ? std::string() : lease->second.job;
+        } else {
+          return {};
+        }
+      },
+      event.body);
+}
+
+void Ledger::index(const JobRecord& job) {
+  const bool has_roles = job.spec.count_of(Role::server) + job.spec.count_of(Role::shard) > 0;
+  index_.add_job({job.id, job.spec.name, job.depends_on, has_roles});
 }
 
 JobRecord* Ledger::active(std::string_view job) {
@@ -38,7 +63,7 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
   record.order = next_order_++;
   record.submitted_ms = event.at_ms;
   if (!body.key.empty()) keys_.emplace(body.key, body.job);
-  jobs_.emplace(body.job, std::move(record));
+  index(jobs_.emplace(body.job, std::move(record)).first->second);
   return true;
 }
 
@@ -50,6 +75,7 @@ bool Ledger::on(const Event& event, const LeaseGranted& body) {
   const Lease& lease = leases_[body.worker] = {body.worker,       body.job, body.node,  body.slots,
                                                body.memory_bytes, false,    body.role,  job->spec.tenant,
                                                job->spec.queue,   false,    event.at_ms};
+  index_.add_lease(lease);
   count_use(lease, event.at_ms, true);
   next_worker_ = body.worker + 1;
   return true;
@@ -98,6 +124,7 @@ bool Ledger::on(const Event& event, const LeaseEnded& body) {
   if (found == leases_.end()) return false;
   if (!found->second.releasing) count_out(found->second, event.at_ms);
   count_use(found->second, event.at_ms, false);
+  index_.remove_lease(found->second);
   leases_.erase(found);
   return true;
 }
@@ -108,6 +135,7 @@ bool Ledger::on(const Event&, const GenerationFormed& body) {
   job->generation = body.generation;
   job->members = body.members;
   job->servers = body.servers;
+  job->finished.clear();
   if (body.step > job->step) job->crashes_in_a_row = 0;
   job->step = std::max(job->step, body.step);
   return true;
@@ -244,6 +272,16 @@ bool Ledger::on(const Event& event, const WorkerCrashed& body) {
   return true;
 }
 
+bool Ledger::on(const Event&, const RankFinished& body) {
+  auto* job = active(body.job);
+  const auto is_in = [&](const auto& workers) {
+    return std::ranges::find(workers, body.worker) != workers.end();
+  };
+  if (job == nullptr || !is_in(job->members) || is_in(job->finished)) return false;
+  job->finished.push_back(body.worker);
+  return true;
+}
+
 const JobRecord* Ledger::find(std::string_view job) const {
   const auto found = jobs_.find(job);
   return found == jobs_.end() ? nullptr : &found->second;
@@ -257,25 +295,25 @@ const JobRecord* Ledger::find_by_key(std::string_view key) const {
 std::vector<const JobRecord*> Ledger::match(std::string_view name_or_id) const {
   if (const auto* job = find(name_or_id)) return {job};
   std::vector<const JobRecord*> found;
-  for (const auto& [id, job] : jobs_) {
-    if (job.spec.name == name_or_id) found.push_back(&job);
-  }
+  for (const auto& id : index_.named(name_or_id)) found.push_back(find(id));
   return found;
 }
 
 std::vector<Lease> Ledger::leases_of(std::string_view job) const {
   std::vector<Lease> found;
-  for (const auto& [worker, lease] : leases_) {
-    if (lease.job == job) found.push_back(lease);
-  }
+  for (const auto worker : index_.workers_of(job)) found.push_back(leases_.at(worker));
   return found;
 }
 
 std::vector<Lease> Ledger::leases_on(std::string_view node) const {
   std::vector<Lease> found;
-  for (const auto& [worker, lease] : leases_) {
-    if (lease.node == node) found.push_back(lease);
-  }
+  for (const auto worker : index_.workers_on(node)) found.push_back(leases_.at(worker));
+  return found;
+}
+
+std::vector<Lease> Ledger::shard_leases() const {
+  std::vector<Lease> found;
+  for (const auto worker : index_.shards()) found.push_back(leases_.at(worker));
   return found;
 }
 
@@ -289,14 +327,9 @@ std::int64_t JobRecord::run_ms(std::int64_t now_ms) const {
   return ran_before_ms + (workers == 0 ? 0 : std::max<std::int64_t>(0, now_ms - gang_since_ms));
 }
 
-std::vector<std::string> Ledger::overdue(std::int64_t now_ms) const {
-  std::vector<std::string> found;
-  for (const auto& [id, job] : jobs_) {
-    const std::int64_t limit = job.spec.time_limit_ms;
-    if (limit == 0 || is_end(job.state) || job.time_is_up || job.workers == 0) continue;
-    if (job.run_ms(now_ms) >= limit) found.push_back(id);
-  }
-  return found;
+bool Ledger::is_overdue(const JobRecord& job, std::int64_t now_ms) const {
+  const std::int64_t limit = job.spec.time_limit_ms;
+  return limit != 0 && !is_end(job.state) && !job.time_is_up && job.workers > 0 && job.run_ms(now_ms) >= limit;
 }
 
 std::vector<Reason> Ledger::holds(const JobRecord& job, std::int64_t now_ms) const {
@@ -325,42 +358,67 @@ bool Ledger::may_start(const JobRecord& job, std::int64_t now_ms) const {
          });
 }
 
-std::vector<std::pair<std::string, std::string>> Ledger::broken_dependencies() const {
-  std::vector<std::pair<std::string, std::string>> broken;
-  for (const auto& [id, job] : jobs_) {
-    if (is_end(job.state) || job.started_ms != 0) continue;
-    const auto culprit = std::ranges::find_if(job.depends_on, [this](const auto& other) {
-      const auto* record = find(other);
-      return record == nullptr || (is_end(record->state) && record->state != JobState::succeeded);
-    });
-    if (culprit != job.depends_on.end()) broken.emplace_back(id, *culprit);
+std::optional<std::string> Ledger::broken_dependency(const JobRecord& job) const {
+  if (is_end(job.state) || job.started_ms != 0) return std::nullopt;
+  const auto culprit = std::ranges::find_if(job.depends_on, [this](const auto& other) {
+    const auto* record = find(other);
+    return record == nullptr || (is_end(record->state) && record->state != JobState::succeeded);
+  });
+  return culprit == job.depends_on.end() ? std::nullopt : std::optional(*culprit);
+}
+
+std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) const {
+  if (!may_start(job, now_ms)) return std::nullopt;
+  const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
+  const bool is_young = job.workers > 0 && runs_ms >= 0 && runs_ms < kMinimumRunMs;
+  return Demand{job.id,
+                job.order,
+                job.wanted(),
+                job.spec.resources.cpus,
+                job.spec.resources.memory_bytes,
+                job.retry_at_ms > now_ms,
+                job.spec.priority,
+                job.spec.preemptible,
+                is_young,
+                job.spec.tenant,
+                job.spec.queue};
+}
+
+std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) const {
+  if (is_end(job.state)) return 0;
+  std::int64_t next = 0;
+  const auto consider = [&](std::int64_t at_ms) {
+    if (at_ms > now_ms && (next == 0 || at_ms < next)) next = at_ms;
+  };
+  consider(job.retry_at_ms);
+  if (job.started_ms == 0) consider(job.begins_ms());
+  if (job.workers > 0) {
+    consider(job.gang_since_ms + kMinimumRunMs);
+    if (job.spec.time_limit_ms != 0)
+      consider(job.gang_since_ms + std::max<std::int64_t>(0, job.spec.time_limit_ms - job.ran_before_ms));
   }
-  return broken;
+  return next;
 }
 
 std::vector<Demand> Ledger::demands(std::int64_t now_ms) const {
   std::vector<Demand> wanted;
   for (const auto& [id, job] : jobs_) {
-    if (!may_start(job, now_ms)) continue;
-    const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
-    const bool is_young =
-        job.workers > 0 && runs_ms >= 0 && runs_ms < std::chrono::milliseconds(kMinimumRun).count();
-    wanted.push_back({id, job.order, job.wanted(), job.spec.resources.cpus, job.spec.resources.memory_bytes,
-                      job.retry_at_ms > now_ms, job.spec.priority, job.spec.preemptible, is_young,
-                      job.spec.tenant, job.spec.queue});
+    if (auto one = demand(job, now_ms)) wanted.push_back(*std::move(one));
   }
   std::sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
   return wanted;
 }
 
 std::vector<RoleDemand> Ledger::role_demands(std::int64_t now_ms) const {
+  std::vector<const JobRecord*> jobs;
+  for (const auto& id : index_.with_roles()) jobs.push_back(find(id));
+  std::ranges::sort(jobs, {}, &JobRecord::order);
   std::vector<RoleDemand> wanted;
-  for (const auto& demand : demands(now_ms)) {
-    if (demand.held) continue;
-    const JobSpec& spec = jobs_.find(demand.job)->second.spec;
+  for (const auto* job : jobs) {
+    if (job->retry_at_ms > now_ms || !may_start(*job, now_ms)) continue;
     for (const Role role : {Role::server, Role::shard}) {
-      if (const std::uint32_t count = spec.count_of(role); count > 0)
-        wanted.push_back({demand.job, role, count});
+      if (const std::uint32_t count = job->spec.count_of(role); count > 0)
+        wanted.push_back({job->id, role, count});
     }
   }
   return wanted;

@@ -10,6 +10,7 @@
 
 #include "scheduler/ledger/decayed_use.hpp"
 #include "scheduler/ledger/event.hpp"
+#include "scheduler/ledger/ledger_index.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/quarantine.hpp"
 #include "scheduler/policy/role_placement.hpp"
@@ -33,6 +34,7 @@ struct JobRecord {
   std::uint64_t generation = 0;
   std::vector<std::uint64_t> members;                  ///< workers of `generation`, in rank order
   std::vector<std::uint64_t> servers;                  ///< of `generation`
+  std::vector<std::uint64_t> finished = {};            ///< of a command's `members`: ended with exit code 0
   std::optional<WorkerCount> scaled;                   ///< by its owner
   std::uint32_t workers = 0;                           ///< leased, but for those that are leaving
   std::int64_t gang_since_ms = 0;                      ///< when it last had none and got some
@@ -82,6 +84,14 @@ class Ledger {
   std::vector<Lease> leases_of(std::string_view job) const;
   std::vector<Lease> leases_on(std::string_view node) const;
 
+  /// Nodes that any lease is on.
+  std::vector<std::string> leased_nodes() const { return index_.nodes(); }
+  /// Leases of data shards.
+  std::vector<Lease> shard_leases() const;
+
+  /// Jobs of which an event told since the last call, and those that depend on them.
+  std::set<std::string> take_changed() { return index_.take_marked(); }
+
   /// Nodes that are to be empty, whether they are up or not.
   const NodeClosures& drained() const { return drained_; }
   /// Nodes that nothing new goes to because workers crash there.
@@ -94,13 +104,17 @@ class Ledger {
 
   /// What the policy needs: the jobs that may have workers now. Reads the job's clock from `now_ms`.
   std::vector<Demand> demands(std::int64_t now_ms) const;
+  /// Of one job; none: it may have none now.
+  std::optional<Demand> demand(const JobRecord& job, std::int64_t now_ms) const;
+  /// The next moment at which the job's demand, or whether it is overdue, changes without an event; 0: none.
+  std::int64_t next_change_ms(const JobRecord& job, std::int64_t now_ms) const;
   /// Why the job may have no workers now, whatever is free; such a job is in no `demands`. None: it may.
   std::vector<Reason> holds(const JobRecord& job, std::int64_t now_ms) const;
-  /// Jobs that have not started and never can, each with the job that it depends on and that has failed or
-  /// was cancelled.
-  std::vector<std::pair<std::string, std::string>> broken_dependencies() const;
-  /// Jobs that run and have done so for as long as they may.
-  std::vector<std::string> overdue(std::int64_t now_ms) const;
+  /// The job that this one, which has not started, depends on and that has failed or was cancelled; none: there
+  /// is no such.
+  std::optional<std::string> broken_dependency(const JobRecord& job) const;
+  /// Whether it runs and has done so for as long as it may.
+  bool is_overdue(const JobRecord& job, std::int64_t now_ms) const;
   /// What each tenant's queue has used lately.
   std::vector<PastUse> past_use(std::int64_t now_ms) const;
   /// What these jobs want besides workers.
@@ -118,6 +132,7 @@ class Ledger {
   bool on(const Event& event, const EvaluationRecorded& body);
   bool on(const Event& event, const CheckpointCommitted& body);
   bool on(const Event& event, const WorkerCrashed& body);
+  bool on(const Event& event, const RankFinished& body);
   bool on(const Event& event, const PauseRequested& body);
   bool on(const Event& event, const ResumeRequested& body);
   bool on(const Event& event, const NodeDrained& body);
@@ -139,6 +154,7 @@ class Ledger {
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeClosures drained_, quarantined_;
   std::vector<EarlyCrash> early_crashes_;
+  LedgerIndex index_;
   std::uint64_t next_order_ = 1;
   std::uint64_t next_worker_ = 1;
 };

@@ -36,6 +36,7 @@ json to_json(const JobRecord& job) {
           {"generation", job.generation},
           {"members", job.members},
           {"servers", job.servers},
+          {"finished", job.finished},
           {"gang_since", job.gang_since_ms},
           {"step", job.step},
           {"total_steps", job.total_steps},
@@ -69,6 +70,7 @@ JobRecord job_from(const json& from) {
   from.at("generation").get_to(job.generation);
   from.at("members").get_to(job.members);
   if (from.contains("servers")) from.at("servers").get_to(job.servers);
+  if (from.contains("finished")) from.at("finished").get_to(job.finished);
   if (from.contains("gang_since")) from.at("gang_since").get_to(job.gang_since_ms);
   from.at("step").get_to(job.step);
   from.at("total_steps").get_to(job.total_steps);
@@ -135,7 +137,10 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
     for (const auto& entry : document.at("jobs")) {
       auto job = job_from(entry);
       if (!job.key.empty()) ledger.keys_.emplace(job.key, job.id);
-      ledger.jobs_.emplace(job.id, std::move(job));
+      const auto id = job.id;
+      const auto& record = ledger.jobs_.emplace(id, std::move(job)).first->second;
+      ledger.index(record);
+      if (!is_end(record.state)) ledger.index_.mark(id);
     }
     for (const auto& entry : document.at("leases")) {
       Lease lease{entry.at(0), entry.at(1), entry.at(2), entry.at(3), entry.at(4), entry.at(5)};
@@ -152,6 +157,8 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
         use.memory_now += lease.memory_bytes;
       }
       ledger.leases_.emplace(lease.worker, lease);
+      ledger.index_.add_lease(lease);
+      ledger.index_.mark(lease.job);
     }
     if (document.contains("uses")) {
       for (const auto& entry : document.at("uses")) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "scheduler/spec/job_keys.hpp"
@@ -16,12 +17,21 @@ namespace {
 constexpr std::size_t kMaxErrors = 50;
 
 /// A name for a job whose file gives none: the kind and 32 bits of the text's FNV-1a hash.
-std::string name_after(std::string_view text) {
+std::string name_after(std::string_view text, JobKind kind) {
   std::uint64_t hash = 0xcbf29ce484222325ULL;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  std::string name = "train-";
+  std::string name(to_string(kind));
+  name += '-';
   for (int shift = 60; shift >= 32; shift -= 4) name += "0123456789abcdef"[(hash >> shift) & 0xFU];
   return name;
+}
+
+/// What the file says; training unless it says `command`.
+JobKind find_kind(const YamlNode& root) {
+  const auto kind = std::ranges::find(root.entries, "kind", &YamlEntry::key);
+  const bool is_command = kind != root.entries.end() && kind->value.kind == YamlNode::Kind::scalar &&
+                          kind->value.text == to_string(JobKind::command);
+  return is_command ? JobKind::command : JobKind::train;
 }
 
 /// Refuses a file of another version or kind. Alone, because its other fields would only be misread.
@@ -39,7 +49,7 @@ std::optional<SpecError> refuse_other_format(const YamlNode& root) {
         });
     if (entry.key == "kind" && is_other_kind) {
       return SpecError{"kind", value.mark, to_quoted(value.text) + " is not supported by this version yet",
-                       "use train"};
+                       "use " + list_names(keys::kKinds)};
     }
   }
   return std::nullopt;
@@ -59,12 +69,19 @@ std::variant<ParsedJob, std::vector<SpecError>> parse_job_file(std::string_view 
   if (auto error = refuse_other_format(root)) return std::vector{*std::move(error)};
   Findings findings;
   ParsedJob job;
-  job.spec.name = name_after(text);
-  const Section section(root, "", root.mark, keys::kTrain, findings);
+  job.spec.kind = find_kind(root);
+  job.spec.name = name_after(text, job.spec.kind);
+  const bool is_command = job.spec.kind == JobKind::command;
+  const std::span<const Known> known = is_command ? std::span<const Known>(keys::kCommand) : keys::kTrain;
+  const Section section(root, "", root.mark, known, findings);
   section.require("kind", "such as train");
   std::string kind;
   section.read_choice("kind", kind, keys::kKinds);
-  read_train_job(section, directory, job.spec);
+  if (is_command) {
+    read_command_job(section, job.spec);
+  } else {
+    read_train_job(section, directory, job.spec);
+  }
   if (!findings.empty()) return findings.take_errors(kMaxErrors);
   job.marks = findings.take_marks();
   return job;

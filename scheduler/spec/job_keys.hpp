@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 
 #include "scheduler/spec/section.hpp"
 
@@ -10,11 +12,18 @@ namespace ds::scheduler::keys {
 inline constexpr auto kOnly = Known::Support::only;
 inline constexpr auto kNotYet = Known::Support::not_yet;
 
-inline constexpr std::array<Known, 4> kKinds{
-    {{"train"}, {"tune", kNotYet}, {"serve", kNotYet}, {"command", kNotYet}}};
+inline constexpr std::array<Known, 4> kKinds{{{"train"}, {"tune", kNotYet}, {"serve", kNotYet}, {"command"}}};
 
-/// The root of a `train` job: what it has in common with other kinds, then its own.
-inline constexpr auto kTrain = std::to_array<Known>({
+template <std::size_t A, std::size_t B>
+constexpr std::array<Known, A + B> join(const std::array<Known, A>& first,
+                                        const std::array<Known, B>& second) {
+  std::array<Known, A + B> all{};
+  std::copy(second.begin(), second.end(), std::copy(first.begin(), first.end(), all.begin()));
+  return all;
+}
+
+/// What jobs of all kinds have at their root.
+inline constexpr auto kCommon = std::to_array<Known>({
     {"version"},
     {"kind"},
     {"name"},
@@ -28,7 +37,6 @@ inline constexpr auto kTrain = std::to_array<Known>({
     {"workers"},
     {"gang", kOnly, "true"},
     {"placement", kOnly, "pack"},
-    {"env", kNotYet},
     {"secrets", kNotYet},
     {"time_limit"},
     {"deadline", kNotYet},
@@ -36,27 +44,18 @@ inline constexpr auto kTrain = std::to_array<Known>({
     {"depends_on"},
     {"restart"},
     {"retention", kNotYet},
-    {"model"},
-    {"data"},
-    {"batch"},
-    {"optimizer"},
-    {"schedule"},
-    {"loss"},
-    {"until"},
-    {"precision"},
-    {"on_nan"},
-    {"strategy"},
-    {"consistency"},
-    {"staleness"},
-    {"servers"},
-    {"replicas"},
-    {"compression"},
-    {"validate"},
-    {"early_stop"},
-    {"checkpoint"},
-    {"seed"},
-    {"audit"},
 });
+
+inline constexpr auto kTrain =
+    join(kCommon,
+         std::to_array<Known>({
+             {"env", kNotYet}, {"model"},   {"data"},      {"batch"},       {"optimizer"}, {"schedule"},
+             {"loss"},         {"until"},   {"precision"}, {"on_nan"},      {"strategy"},  {"consistency"},
+             {"staleness"},    {"servers"}, {"replicas"},  {"compression"}, {"validate"},  {"early_stop"},
+             {"checkpoint"},   {"seed"},    {"audit"},
+         }));
+
+inline constexpr auto kCommand = join(kCommon, std::to_array<Known>({{"env"}, {"run"}, {"setup"}}));
 
 /// The words for a priority; any number of the range may stand as well.
 inline constexpr auto kPriorities = std::to_array<Known>({{"low"}, {"normal"}, {"high"}, {"critical"}});

@@ -13,11 +13,6 @@ void fail(Findings& findings, const std::string& field, std::string message, std
 
 void check_batch(const JobSpec& spec, Findings& findings) {
   if (findings.has_error_in("workers")) return;
-  if (spec.workers.min > spec.workers.max) {
-    fail(findings, "workers.min",
-         "expected at most workers.max (" + std::to_string(spec.workers.max) + "), got " +
-             std::to_string(spec.workers.min));
-  }
   const std::uint64_t samples_needed = std::uint64_t{spec.workers.max} * spec.batch.accumulate;
   if (!findings.has_error_in("batch") && spec.batch.global < samples_needed) {
     fail(findings, "batch.global",

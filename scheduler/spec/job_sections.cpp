@@ -107,7 +107,7 @@ void read_checkpoint(const Section& root, CheckpointSpec& checkpoint) {
 
 }  // namespace
 
-void read_train_job(const Section& root, std::string_view directory, JobSpec& spec) {
+void read_common(const Section& root, JobSpec& spec) {
   root.read_identifier("name", spec.name);
   root.read_identifier("tenant", spec.tenant);
   root.read_identifier("queue", spec.queue);
@@ -120,6 +120,16 @@ void read_train_job(const Section& root, std::string_view directory, JobSpec& sp
   read_workers(root, spec.workers);
   read_start(root, spec);
   root.read("restart", spec.restart_limit, {0, 1000});
+  if (spec.workers.min > spec.workers.max && !root.findings().has_error_in("workers")) {
+    Findings& findings = root.findings();
+    findings.add_error("workers.min", findings.mark_of("workers.min"),
+                       "expected at most workers.max (" + std::to_string(spec.workers.max) + "), got " +
+                           std::to_string(spec.workers.min));
+  }
+}
+
+void read_train_job(const Section& root, std::string_view directory, JobSpec& spec) {
+  read_common(root, spec);
   read_model(root, directory, spec.model);
   read_data(root, directory, spec.data);
   if (const auto batch = root.open("batch", keys::kBatch)) {

@@ -9,7 +9,7 @@
 #include "scheduler/spec/job_spec.hpp"
 #include "scheduler/spec/section.hpp"
 
-/// The readers of the sections of a `train` job. Faults go to the section's findings, and leave the field at
+/// The readers of the sections of a job. Faults go to the section's findings, and leave the field at
 /// its default. `root` is the section around; paths are taken from `directory`.
 namespace ds::scheduler {
 
@@ -21,7 +21,10 @@ inline constexpr RealRange kBelowOne{.high = 1, .high_open = true, .words = "fro
 inline constexpr RealRange kUpToOne{.high = 1, .words = "from 0 to 1"};
 inline constexpr RealRange kShare{.low_open = true, .high = 1, .words = "above 0 to 1"};
 
-/// Reads all fields but `version` and `kind`, then checks the rules between them.
+/// Reads the fields that jobs of all kinds have, but `version` and `kind`, and checks the rules between them.
+void read_common(const Section& root, JobSpec& spec);
+/// Reads a job's whole root, but `version` and `kind`, then checks the rules between its fields.
+void read_command_job(const Section& root, JobSpec& spec);
 void read_train_job(const Section& root, std::string_view directory, JobSpec& spec);
 
 void read_data(const Section& root, std::string_view directory, DataSpec& data);

@@ -4,6 +4,10 @@
 
 namespace ds::scheduler {
 
+std::string_view to_string(JobKind kind) {
+  return kind == JobKind::command ? "command" : "train";
+}
+
 Goal best_goal(const JobSpec& spec) {
   if (!spec.validate.metrics.empty()) {
     const std::string& first = spec.validate.metrics.front();

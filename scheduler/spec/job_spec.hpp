@@ -4,14 +4,19 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "scheduler/spec/command_spec.hpp"
 #include "scheduler/spec/role.hpp"
 #include "scheduler/spec/train_spec.hpp"
 
 namespace ds::scheduler {
 
-enum class JobKind { train };
+enum class JobKind { train, command };
+
+/// As in job files.
+std::string_view to_string(JobKind kind);
 
 /// How many workers a job runs with: all of `min` or none, never more than `max`.
 struct WorkerCount {
@@ -43,6 +48,8 @@ struct JobSpec {
   bool preemptible = true;                   ///< may be shrunk, and lose its workers to a more urgent job
   Resources resources;
   WorkerCount workers;
+  std::uint32_t restart_limit = 3;      ///< crashes in a row without a committed step before the job fails
+  std::optional<CommandSpec> command;   ///< of a `command` job, which has nothing of what follows
   std::int64_t start_after_ms = 0;      ///< it starts so long after its submission at the earliest
   std::int64_t start_at_ms = 0;         ///< and not before this moment (Unix time); 0: none is given
   std::vector<std::string> depends_on;  ///< ids or names of jobs that must have succeeded before it starts
@@ -58,9 +65,8 @@ struct JobSpec {
   Until until;
   CheckpointSpec checkpoint;
   StrategySpec strategy;
-  std::string precision = "fp32";   ///< fp32, bf16, fp16
-  Tolerance on_nan;                 ///< steps whose loss or gradient is not finite
-  std::uint32_t restart_limit = 3;  ///< crashes in a row without a committed step before the job fails
+  std::string precision = "fp32";  ///< fp32, bf16, fp16
+  Tolerance on_nan;                ///< steps whose loss or gradient is not finite
   std::uint64_t seed = 0;
   bool audit = false;  ///< workers record which samples each committed step took, in `audit_folder`
 

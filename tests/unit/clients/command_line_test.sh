@@ -22,6 +22,9 @@ expect() {  # expect CODE TEXT_ON_STDERR ARGUMENT...
 
 expect 2 'no command given'
 expect 2 'did you mean ds-submit list?' lits
+expect 2 'no program given after --' --
+expect 2 "unknown command 'lits'" lits -- true
+expect 9 'no head answers at 127.0.0.1:1' --head 127.0.0.1:1 -- ./train --lr 0.1
 expect 2 'did you mean --head?' list --haed x
 expect 2 "expected one of table, json, got 'jsn'; did you mean json?" list -o jsn
 expect 2 'did you mean torchscript?' export j --format torchscrpt -o f

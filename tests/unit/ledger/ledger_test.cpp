@@ -157,15 +157,38 @@ TEST(Ledger, HoldsAJobUntilAllThatItDependsOnHaveSucceeded) {
   holds = ledger.holds(*ledger.find("c"), 0);
   ASSERT_EQ(holds.size(), 1U);
   EXPECT_EQ(holds[0].text, "starts when job b has succeeded, which is QUEUED");
-  EXPECT_TRUE(ledger.broken_dependencies().empty());
+  EXPECT_FALSE(ledger.broken_dependency(*ledger.find("c")));
   auto failed = ledger;
   ASSERT_TRUE(failed.apply(event(JobStateChanged{"b", JobState::failed, ""})));
-  EXPECT_EQ(failed.broken_dependencies(), (std::vector<std::pair<std::string, std::string>>{{"c", "b"}}));
+  EXPECT_EQ(failed.broken_dependency(*failed.find("c")), "b");
   ASSERT_TRUE(failed.apply(event(JobStateChanged{"c", JobState::cancelled, ""})));
-  EXPECT_TRUE(failed.broken_dependencies().empty());
+  EXPECT_FALSE(failed.broken_dependency(*failed.find("c")));
   ASSERT_TRUE(ledger.apply(event(JobStateChanged{"b", JobState::succeeded, ""})));
   ASSERT_EQ(ledger.demands(0).size(), 1U);
   EXPECT_EQ(ledger.demands(0)[0].job, "c");
+}
+
+TEST(Ledger, TellsWhichJobsHaveChangedAndThoseThatDependOnThem) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.apply(event(submitted("a"))));
+  auto job = submitted("b");
+  job.depends_on = {"a"};
+  ASSERT_TRUE(ledger.apply(event(job)));
+  using Names = std::set<std::string>;
+  EXPECT_EQ(ledger.take_changed(), (Names{"a", "b"}));
+  EXPECT_EQ(ledger.take_changed(), Names{});
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "b", "node-1", 1, 0}, 1'000)));
+  EXPECT_EQ(ledger.take_changed(), Names{"b"});
+  EXPECT_EQ(ledger.next_change_ms(*ledger.find("b"), 2'000), 61'000) << "it is young until then";
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{1}, 2'000)));
+  EXPECT_EQ(ledger.take_changed(), Names{"b"}) << "of a lease that is gone";
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"a", JobState::failed, ""})));
+  EXPECT_EQ(ledger.take_changed(), (Names{"a", "b"}));
+  EXPECT_EQ(ledger.next_change_ms(*ledger.find("a"), 2'000), 0);
+  EXPECT_FALSE(ledger.apply(event(CancelRequested{"a"})));
+  EXPECT_EQ(ledger.take_changed(), Names{}) << "nothing came of it";
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(ledger.take_changed(), Names{"b"}) << "all that have not ended";
 }
 
 TEST(Ledger, CountsTheTimeWithWorkersAgainstTheLimit) {
@@ -173,7 +196,7 @@ TEST(Ledger, CountsTheTimeWithWorkersAgainstTheLimit) {
   auto job = submitted("a");
   job.text += "time_limit: 10s\n";
   ASSERT_TRUE(ledger.apply(event(job, 0)));
-  EXPECT_TRUE(ledger.overdue(50'000).empty());  // it only waits
+  EXPECT_FALSE(ledger.is_overdue(*ledger.find("a"), 50'000));  // it only waits
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "a", "node-1", 1, 0}, 100'000)));
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{2, "a", "node-1", 1, 0}, 101'000)));
   ASSERT_TRUE(ledger.apply(event(LeaseReleasing{1}, 103'000)));
@@ -185,12 +208,13 @@ TEST(Ledger, CountsTheTimeWithWorkersAgainstTheLimit) {
   ledger = Ledger::restore(ledger.snapshot()).value();
   EXPECT_EQ(ledger.find("a")->run_ms(200'000), 4'000);
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{3, "a", "node-1", 1, 0}, 300'000)));
-  EXPECT_TRUE(ledger.overdue(305'999).empty());
-  EXPECT_EQ(ledger.overdue(306'000), std::vector<std::string>{"a"});
+  EXPECT_FALSE(ledger.is_overdue(*ledger.find("a"), 305'999));
+  EXPECT_EQ(ledger.next_change_ms(*ledger.find("a"), 305'999), 306'000);
+  EXPECT_TRUE(ledger.is_overdue(*ledger.find("a"), 306'000));
   ASSERT_TRUE(ledger.apply(event(TimeLimitReached{"a"}, 306'000)));
   EXPECT_FALSE(ledger.apply(event(TimeLimitReached{"a"}, 306'000)));
   ledger = Ledger::restore(ledger.snapshot()).value();
-  EXPECT_TRUE(ledger.overdue(306'000).empty());
+  EXPECT_FALSE(ledger.is_overdue(*ledger.find("a"), 306'000));
   EXPECT_TRUE(ledger.demands(306'000).empty());
   EXPECT_FALSE(ledger.apply(event(LeaseGranted{4, "a", "node-1", 1, 0}, 306'000)));
 }
@@ -380,6 +404,22 @@ TEST(Ledger, LetsTheNewestCheckpointNeverGetOlder) {
   EXPECT_EQ(ledger.find("intents-1")->checkpoint_step, 200U);
 }
 
+TEST(Ledger, KnowsWhichRanksOfACommandAreThroughUntilTheNextGeneration) {
+  Ledger ledger;
+  ASSERT_TRUE(
+      ledger.apply(event(JobSubmitted{"a", "", "a.yaml", "/", "kind: command\nrun: x\nworkers: 2\n"})));
+  EXPECT_FALSE(ledger.apply(event(RankFinished{"a", 1}))) << "it is no member";
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"a", 1, {1, 2}, 0})));
+  ASSERT_TRUE(ledger.apply(event(RankFinished{"a", 1})));
+  EXPECT_FALSE(ledger.apply(event(RankFinished{"a", 1})));
+  const auto restored = Ledger::restore(ledger.snapshot());
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->find("a")->finished, std::vector<std::uint64_t>{1});
+  EXPECT_EQ(restored->find("a")->spec.command->script, "x");
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"a", 2, {1, 2}, 0})));
+  EXPECT_TRUE(ledger.find("a")->finished.empty());
+}
+
 TEST(Event, ComesBackFromItsText) {
   const std::vector<Event::Body> bodies{
       submitted("a", "k"),
@@ -404,6 +444,7 @@ TEST(Event, ComesBackFromItsText) {
       WorkersScaled{"a", 2, 3},
       NodeQuarantined{"n", "workers crash"},
       QuarantineLifted{"n"},
+      RankFinished{"a", 18},
   };
   ASSERT_EQ(bodies.size(), 1 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {

@@ -55,5 +55,17 @@ TEST(LogBuffer, DropsTheOldestBeyondItsBoundAndSaysSo) {
   EXPECT_TRUE(received.ends_with("the last line\n"));
 }
 
+TEST(LogBuffer, HoldsALineBackUntilItEndsWhenAskedTo) {
+  LogBuffer buffer(true);
+  buffer.add("one\ntw");
+  EXPECT_EQ(buffer.take(), "one\n");
+  buffer.on_taken();
+  EXPECT_EQ(buffer.take(), std::nullopt);
+  EXPECT_FALSE(buffer.is_drained());
+  buffer.add("o");
+  buffer.close();
+  EXPECT_EQ(buffer.take(), "two");
+}
+
 }  // namespace
 }  // namespace ds::node

@@ -5,65 +5,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <fstream>
-#include <map>
 #include <string>
-#include <thread>
+
+#include "tests/unit/node/process_life.hpp"
 
 namespace ds::node {
 namespace {
-
-/// Everything one worker did until it exited.
-struct Life {
-  int pid = 0;
-  std::string output;
-  int status = -1;
-};
-
-Life wait_for_exit(Spawner& spawner, std::uint64_t worker) {
-  Life life;
-  while (auto event = spawner.wait_event()) {
-    if (const auto* started = std::get_if<ProcessStarted>(&*event);
-        started != nullptr && started->worker == worker) {
-      life.pid = started->pid;
-    }
-    if (const auto* output = std::get_if<ProcessOutput>(&*event);
-        output != nullptr && output->worker == worker) {
-      life.output += output->bytes;
-    }
-    if (const auto* exited = std::get_if<ProcessExited>(&*event);
-        exited != nullptr && exited->worker == worker) {
-      life.status = exited->status;
-      return life;
-    }
-  }
-  return life;
-}
-
-bool is_running(int pid) {
-  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  if (!std::getline(stat, line)) return false;
-  const char state = line.at(line.rfind(')') + 2);
-  return state != 'Z' && state != 'X';
-}
-
-bool ends_soon(int pid) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (is_running(pid)) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
-}
-
-int first_pid(Spawner& spawner) {
-  while (auto event = spawner.wait_event()) {
-    if (const auto* started = std::get_if<ProcessStarted>(&*event)) return started->pid;
-  }
-  return 0;
-}
 
 TEST(Spawner, ReportsOutputAndExitCode) {
   auto spawner = Spawner::start();

@@ -1,0 +1,244 @@
+// Jobs that run users' programs: their gangs are values in the head, and nodes start what they say.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "actors/head/head_actor.hpp"
+
+namespace ds::head {
+namespace {
+
+using namespace scheduler;
+
+/// Between SIGTERM and SIGKILL: time to save what is worth it.
+constexpr std::uint32_t kStopGrace_ms = 10'000;
+/// A gang that ran for so long did not crash for the same cause as the time before.
+constexpr std::int64_t kLongRun_ms = 600'000;
+/// A gang starts from the beginning when it grows: not again and again while slots get free one by one.
+constexpr std::int64_t kGrowthPause_ms = 30'000;
+
+std::string gang_text(const std::string& job) {
+  return "gang of " + job;
+}
+
+/// Without the port.
+std::string host_of(const std::string& address) {
+  return address.substr(0, address.rfind(':'));
+}
+
+std::vector<std::string> environment_of(const CommandSpec& command, const job::StartProcess& order,
+                                        const std::string& job, const std::string& master) {
+  std::vector<std::string> variables;
+  for (const auto& [name, value] : command.env) variables.push_back(name + "=" + value);
+  const auto& place = order.place;
+  const auto add = [&](const char* name, const auto& value) {
+    variables.push_back(fmt::format("{}={}", name, value));
+  };
+  add("RANK", place.rank);
+  add("WORLD_SIZE", place.world_size);
+  add("LOCAL_RANK", place.local_rank);
+  add("LOCAL_WORLD_SIZE", place.local_world_size);
+  add("NODE_RANK", place.node_rank);
+  add("MASTER_ADDR", master);
+  if (order.port != 0) add("MASTER_PORT", order.port);
+  add("CUDA_VISIBLE_DEVICES", "");  // jobs can't ask for GPUs yet
+  add("DS_JOB", job);
+  add("DS_GENERATION", order.generation);
+  return variables;
+}
+
+}  // namespace
+
+bool Head::is_command(const std::string& id) const {
+  const auto* record = ledger_.find(id);
+  return record != nullptr && record->spec.kind == JobKind::command;
+}
+
+void Head::ensure_command(const std::string& id, bool recovering) {
+  auto& job = jobs_[id];
+  if (job.command) return;
+  const auto* record = ledger_.find(id);
+  job::CommandGang::Options options{record->generation, {}, {}, {}};
+  if (recovering) {
+    options.members = record->members;
+    options.finished = record->finished;
+    job.command_since_ms = now_ms();
+  }
+  for (const auto& lease : ledger_.leases_of(id)) {
+    const auto& members = options.members;
+    if (lease.releasing && std::ranges::find(members, lease.worker) == members.end())
+      options.leaving.push_back(lease.worker);
+  }
+  job.command.emplace(std::move(options));
+  tell_leases(id);
+}
+
+void Head::tell_command_leases(const std::string& id) {
+  const auto job = jobs_.find(id);
+  if (job == jobs_.end() || !job->second.command) return;
+  std::vector<job::CommandLease> leases;
+  for (const auto& lease : ledger_.leases_of(id)) {
+    leases.push_back({lease.worker, lease.node, lease.releasing});
+  }
+  carry_out(id, job->second.command->set_leases(leases, ledger_.find(id)->wanted().min));
+}
+
+void Head::on_command_started(std::uint64_t worker, std::uint16_t port) {
+  const auto lease = ledger_.leases().find(worker);
+  if (lease == ledger_.leases().end()) return;
+  const std::string id = lease->second.job;
+  const auto job = jobs_.find(id);
+  if (job == jobs_.end() || !job->second.command) return;
+  carry_out(id, job->second.command->on_started(worker, port));
+}
+
+void Head::on_command_exited(const Lease& lease, const messages::WorkerExited& exited) {
+  const auto job = jobs_.find(lease.job);
+  last_end_ = exited.text;
+  job::CommandActions actions;
+  if (job != jobs_.end() && job->second.command)
+    actions = job->second.command->on_exited(lease.worker, exited.clean);
+  const bool says_something = std::ranges::any_of(actions, [](const auto& action) {
+    return std::holds_alternative<job::RecordFinished>(action) ||
+           std::holds_alternative<job::CommandCrashed>(action) ||
+           std::holds_alternative<job::CommandDone>(action);
+  });
+  // Of one that was told to end nothing need be remembered, and its worker may be started again at once.
+  if (!says_something) send(sender_node(), messages::ExitTaken{lease.worker});
+  carry_out(lease.job, actions);
+  // Of a job that has ended, or whose gang knows nothing of the process any more.
+  const auto now = ledger_.leases().find(lease.worker);
+  const bool is_over = now != ledger_.leases().end() && now->second.releasing;
+  if (is_over) end_leases({lease.worker}, exited.text);
+  if (says_something) take_exit(lease.worker);
+  schedule_soon();
+}
+
+caf::actor Head::sender_node() {
+  return caf::actor_cast<caf::actor>(current_sender());
+}
+
+/// The node keeps the news until a crash of the head can't lose it any more.
+void Head::take_exit(std::uint64_t worker) {
+  when_durable([this, node = sender_node(), worker] { send(node, messages::ExitTaken{worker}); });
+}
+
+/// The job has ended: what runs of it gets its time to end, and the rest of its slots are free.
+void Head::stop_command(const std::string& id) {
+  const auto alive = jobs_.at(id).command->alive();
+  std::vector<std::uint64_t> idle;
+  for (const auto& lease : ledger_.leases_of(id)) {
+    if (std::ranges::find(alive, lease.worker) != alive.end()) {
+      act(id, job::StopProcess{lease.worker, "its job ended"});
+    } else {
+      idle.push_back(lease.worker);
+    }
+  }
+  end_leases(idle, "its job ended");
+}
+
+bool Head::is_growth_untimely(const std::string& id) const {
+  const Job& job = jobs_.at(id);
+  if (!job.command) return false;
+  const auto* record = ledger_.find(id);
+  if (record->workers == 0 || record->wanted().min == record->wanted().max) return false;
+  return !job.command->is_running() || job.command->has_finished_members() ||
+         now_ms() - job.command_since_ms < kGrowthPause_ms;
+}
+
+void Head::carry_out(const std::string& id, const job::CommandActions& actions) {
+  for (const auto& action : actions) std::visit([&](const auto& one) { act(id, one); }, action);
+}
+
+void Head::act(const std::string& id, const job::RecordCommand& action) {
+  commit({event(gang_text(id), "its workers have slots",
+                GenerationFormed{id, action.generation, action.members, 0, {}})},
+         [this, id, generation = action.generation] {
+           const auto job = jobs_.find(id);
+           if (job == jobs_.end() || !job->second.command) return;
+           carry_out(id, job->second.command->on_recorded(generation));
+         });
+}
+
+void Head::act(const std::string& id, const job::StartProcess& action) {
+  const auto* node = find_node_of(action.worker);
+  const auto master = nodes_.find(action.master);
+  if (node == nullptr || master == nodes_.end()) return;  // one is down: that changes the gang
+  const auto* record = ledger_.find(id);
+  const auto& command = *record->spec.command;
+  send(node->agent,
+       messages::StartCommand{action.worker, id, record->directory, to_arguments(command),
+                              environment_of(command, action, id, host_of(master->second.entry.address)),
+                              record->spec.workers.max > 1, action.port == 0});
+}
+
+void Head::act(const std::string&, const job::StopProcess& action) {
+  when_durable([this, action] {
+    const auto* node = find_node_of(action.worker);
+    if (node == nullptr) return;
+    send(node->agent, messages::StopCommand{action.worker, kStopGrace_ms, action.why});
+  });
+}
+
+void Head::act(const std::string&, const job::FreeLease& action) {
+  end_leases({action.worker}, "nothing runs in it");
+}
+
+void Head::act(const std::string& id, const job::ShowRunning& action) {
+  jobs_.at(id).command_since_ms = now_ms();
+  set_state(id, JobState::running, gang_text(id),
+            fmt::format("runs with {} worker{}", action.workers, action.workers == 1 ? "" : "s"));
+}
+
+void Head::act(const std::string& id, const job::ShowRestart& action) {
+  const auto* record = ledger_.find(id);
+  if (has_no_gang(record->state) || record->time_is_up) return;  // it leaves for good
+  set_state(id, JobState::resizing, gang_text(id), action.why + "; its program starts again");
+}
+
+void Head::act(const std::string& id, const job::RecordFinished& action) {
+  commit({event(gang_text(id), "exit code 0", RankFinished{id, action.worker})});
+}
+
+void Head::act(const std::string& id, const job::CommandCrashed& action) {
+  const auto* record = ledger_.find(id);
+  const auto now = now_ms();
+  const bool is_old_story = now - record->gang_since_ms > kLongRun_ms;
+  const auto in_a_row = (is_old_story ? 0 : record->crashes_in_a_row) + 1;
+  const auto lease = ledger_.leases().at(action.worker);
+  const auto words = fmt::format("rank {} on node {} ended: {}", action.rank, lease.node, last_end_);
+  const auto by = fmt::format("worker {}", action.worker);
+  std::vector<Event> events{
+      event(by, last_end_, WorkerCrashed{id, action.worker, in_a_row, now + backoff_ms(in_a_row)}),
+      event("node " + lease.node, last_end_, LeaseEnded{action.worker})};
+  pids_.erase(action.worker);
+  if (in_a_row > record->spec.restart_limit) {
+    const auto crashes = in_a_row == 1 ? "" : fmt::format(", crash {} in a row", in_a_row);
+    return end_job(id, JobState::failed, by, words + crashes + "; its last words are in the job's log",
+                   std::move(events));
+  }
+  for (const auto& other : ledger_.leases_of(id)) {
+    if (other.worker == action.worker || other.releasing) continue;
+    events.push_back(event(gang_text(id), "another rank has crashed", LeaseReleasing{other.worker}));
+  }
+  const auto again = fmt::format("{}; it starts again in {} s", words, backoff_ms(in_a_row) / 1000);
+  if (!has_no_gang(record->state))
+    events.push_back(event(by, again, JobStateChanged{id, JobState::resizing, again}));
+  spdlog::info("job {}: {}", id, again);
+  commit(std::move(events));
+  tell_leases(id);
+}
+
+void Head::act(const std::string& id, const job::CommandDone& action) {
+  std::vector<Event> events;
+  for (const auto& lease : ledger_.leases_of(id)) {
+    events.push_back(event("node " + lease.node, "exit code 0", LeaseEnded{lease.worker}));
+    pids_.erase(lease.worker);
+  }
+  const std::string why =
+      action.workers == 1 ? "exit code 0" : fmt::format("all {} ranks: exit code 0", action.workers);
+  events.push_back(event(gang_text(id), why, JobStateChanged{id, JobState::succeeded, why}));
+  commit(std::move(events), [this, id] { jobs_.erase(id); });
+}
+
+}  // namespace ds::head

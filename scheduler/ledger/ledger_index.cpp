@@ -1,0 +1,46 @@
+#include "scheduler/ledger/ledger_index.hpp"
+
+#include <utility>
+
+namespace ds::scheduler {
+
+void LedgerIndex::add_job(const JobKeys& job) {
+  by_name_[job.name].insert(job.id);
+  for (const std::string& other : job.depends_on) dependents_[other].insert(job.id);
+  if (job.has_roles) with_roles_.insert(job.id);
+}
+
+void LedgerIndex::add_lease(const Lease& lease) {
+  by_job_[lease.job].insert(lease.worker);
+  by_node_[lease.node].insert(lease.worker);
+  if (lease.role == Role::shard) shards_.insert(lease.worker);
+}
+
+void LedgerIndex::remove_lease(const Lease& lease) {
+  const auto take_out = [&](By<std::uint64_t>& index, const std::string& key) {
+    const auto found = index.find(key);
+    found->second.erase(lease.worker);
+    if (found->second.empty()) index.erase(found);
+  };
+  take_out(by_job_, lease.job);
+  take_out(by_node_, lease.node);
+  shards_.erase(lease.worker);
+}
+
+void LedgerIndex::mark(const std::string& job) {
+  marked_.insert(job);
+  const std::set<std::string>& dependents = find(dependents_, job);
+  marked_.insert(dependents.begin(), dependents.end());
+}
+
+std::set<std::string> LedgerIndex::take_marked() {
+  return std::exchange(marked_, {});
+}
+
+std::vector<std::string> LedgerIndex::nodes() const {
+  std::vector<std::string> names;
+  for (const auto& [node, workers] : by_node_) names.push_back(node);
+  return names;
+}
+
+}  // namespace ds::scheduler

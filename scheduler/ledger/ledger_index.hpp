@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scheduler/policy/plan.hpp"
+
+namespace ds::scheduler {
+
+/// What a ledger holds by other keys than it is kept by, so that one of many jobs costs what is its own.
+class LedgerIndex {
+ public:
+  struct JobKeys {
+    std::string id, name;
+    std::vector<std::string> depends_on;
+    bool has_roles = false;  ///< wants parameter servers or data shards
+  };
+  void add_job(const JobKeys& job);
+  void add_lease(const Lease& lease);
+  void remove_lease(const Lease& lease);
+
+  /// Notes that a job is not what it was, and with it those that depend on it.
+  void mark(const std::string& job);
+  /// Those that were marked since the last call.
+  std::set<std::string> take_marked();
+
+  const std::set<std::uint64_t>& workers_of(std::string_view job) const { return find(by_job_, job); }
+  const std::set<std::uint64_t>& workers_on(std::string_view node) const { return find(by_node_, node); }
+  const std::set<std::string>& named(std::string_view name) const { return find(by_name_, name); }
+  /// Jobs that want parameter servers or data shards, ended ones too.
+  const std::set<std::string>& with_roles() const { return with_roles_; }
+  const std::set<std::uint64_t>& shards() const { return shards_; }
+  /// Nodes that hold any lease.
+  std::vector<std::string> nodes() const;
+
+ private:
+  template <class Value>
+  using By = std::map<std::string, std::set<Value>, std::less<>>;
+  template <class Value>
+  static const std::set<Value>& find(const By<Value>& index, std::string_view key) {
+    static const std::set<Value> kNone;
+    const auto found = index.find(key);
+    return found == index.end() ? kNone : found->second;
+  }
+
+  By<std::uint64_t> by_job_, by_node_;
+  By<std::string> by_name_, dependents_;
+  std::set<std::string> with_roles_, marked_;
+  std::set<std::uint64_t> shards_;
+};
+
+}  // namespace ds::scheduler

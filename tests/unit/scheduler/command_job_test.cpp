@@ -1,0 +1,79 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "scheduler/spec/job_file.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using Words = std::vector<std::string>;
+
+JobSpec parse_good(const std::string& rest) {
+  auto parsed = parse_job_file("kind: command\n" + rest, "/jobs");
+  if (const auto* errors = std::get_if<std::vector<SpecError>>(&parsed)) {
+    for (const SpecError& error : *errors) ADD_FAILURE() << format_spec_error(error, "job.yaml");
+    return {};
+  }
+  return std::get<ParsedJob>(parsed).spec;
+}
+
+/// The first error, as a user sees it.
+std::string first_error(const std::string& rest) {
+  const auto parsed = parse_job_file("kind: command\n" + rest, "/jobs");
+  const auto* errors = std::get_if<std::vector<SpecError>>(&parsed);
+  return errors == nullptr ? "none" : format_spec_error(errors->front(), "f");
+}
+
+TEST(CommandJob, RunsATextInAShell) {
+  const JobSpec spec = parse_good("run: |\n  echo a\n  echo b\n");
+  EXPECT_EQ(spec.kind, JobKind::command);
+  ASSERT_TRUE(spec.command);
+  EXPECT_EQ(to_arguments(*spec.command), (Words{"/bin/sh", "-c", "echo a\necho b\n"}));
+  EXPECT_EQ(spec.name.rfind("command-", 0), 0U) << spec.name;
+}
+
+TEST(CommandJob, RunsAListAsItIs) {
+  const JobSpec spec = parse_good("run: [./train, --lr, 0.1, \"a  $b\", \"\"]\n");
+  EXPECT_EQ(to_arguments(*spec.command), (Words{"./train", "--lr", "0.1", "a  $b", ""}));
+}
+
+TEST(CommandJob, RunsItsSetupInTheSameShellFirst) {
+  const JobSpec spec = parse_good("setup: . venv/bin/activate\nrun: [python3, train.py]\n");
+  const Words arguments = to_arguments(*spec.command);
+  ASSERT_EQ(arguments.size(), 7U);
+  EXPECT_EQ(arguments[4], ". venv/bin/activate");
+  EXPECT_EQ(arguments[5], "python3");
+}
+
+TEST(CommandJob, HasWhatAllJobsHave) {
+  const JobSpec spec = parse_good(
+      "run: x\nname: mine\nworkers: {min: 2, max: 4}\nresources: {cpus: 3, memory: 1Gi}\nrestart: 0\n"
+      "tenant: nlp\npriority: high\nenv: {A: b, OMP_NUM_THREADS: 2, EMPTY: \"\"}\n");
+  EXPECT_EQ(spec.name, "mine");
+  EXPECT_EQ(spec.workers, (WorkerCount{2, 4}));
+  EXPECT_EQ(spec.resources.cpus, 3U);
+  EXPECT_EQ(spec.restart_limit, 0U);
+  EXPECT_EQ(spec.priority, kHighPriority);
+  EXPECT_EQ(spec.command->env,
+            (std::map<std::string, std::string>{{"A", "b"}, {"OMP_NUM_THREADS", "2"}, {"EMPTY", ""}}));
+  EXPECT_EQ(spec.count_of(Role::server), 0U);
+  EXPECT_EQ(spec.count_of(Role::shard), 0U);
+}
+
+TEST(CommandJob, SaysWhatIsWrongWithItsFile) {
+  EXPECT_EQ(first_error("name: a\n"), "f:1:1: run: required, but missing\n  such as run: ./train --lr 0.1");
+  EXPECT_EQ(first_error("run: []\n"), "f:2:6: run: expected a list of 1 to 4096, got a list of 0");
+  EXPECT_EQ(first_error("run: x\nsteup: y\n"), "f:3:1: steup: unknown field\n  did you mean \"setup\"?");
+  EXPECT_EQ(first_error("run: x\nmodel: {zoo: mlp}\n").rfind("f:3:1: model: unknown field", 0), 0U);
+  EXPECT_EQ(first_error("run: x\nenv: {RANK: 3}\n"),
+            "f:3:7: env.RANK: is set by ds for each worker\n  remove it");
+  EXPECT_EQ(first_error("run: x\nenv: {1A: 3}\n").rfind("f:3:7: env.1A: expected a variable's name", 0), 0U);
+  EXPECT_EQ(first_error("run: x\nworkers: {min: 3, max: 2}\n"),
+            "f:3:16: workers.min: expected at most workers.max (2), got 3");
+}
+
+}  // namespace
+}  // namespace ds::scheduler
