@@ -17,7 +17,10 @@ constexpr std::uint64_t kCompactBytes = 16 << 20;
 }  // namespace
 
 Head::Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger)
-    : event_based_actor(config), parts_(std::move(parts)), ledger_(std::move(ledger)) {}
+    : event_based_actor(config),
+      parts_(std::move(parts)),
+      ledger_(std::move(ledger)),
+      planner_(parts_.tenants) {}
 
 std::int64_t Head::now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -19,6 +19,7 @@
 #include "actors/head/head.hpp"
 #include "actors/head/submission.hpp"
 #include "actors/head/views.hpp"
+#include "actors/head/wakeups.hpp"
 #include "actors/job/command_gang.hpp"
 #include "actors/job/master.hpp"
 #include "actors/messages/node.hpp"
@@ -26,6 +27,8 @@
 #include "scheduler/ledger/ledger.hpp"
 #include "scheduler/policy/departures.hpp"
 #include "scheduler/policy/plan.hpp"
+#include "scheduler/policy/planner.hpp"
+#include "scheduler/policy/role_placement.hpp"
 #include "scheduler/policy/spare_starts.hpp"
 
 namespace ds::head {
@@ -42,6 +45,9 @@ struct Run {
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::head::Run)
 
 namespace ds::head {
+
+/// What is said of waiting jobs while nodes are waited for.
+inline constexpr const char* kJustStarted = "the head has just started";
 
 /// A checkpoint as it travels; takes the memory over.
 messages::StateReply to_state(storage::Checkpoint checkpoint);
@@ -68,7 +74,6 @@ class Head : public caf::event_based_actor {
     caf::actor master;
     std::uint64_t master_number = 0;
     LiveJob live;
-    std::vector<scheduler::Reason> waits;
     std::set<std::uint64_t> ready_shards;
     scheduler::SpareStarts shard_starts;
     // Workers that come to a gang that trains without them.
@@ -109,15 +114,6 @@ class Head : public caf::event_based_actor {
   void on_log(const messages::LogLines& lines);
   std::string log_prefix(const std::string& job, std::uint64_t worker) const;
   void on_grace_over();
-  void schedule_soon();
-  void schedule();
-  void plan_and_carry_out();
-  /// What crashed there says that a node is at fault.
-  void quarantine_nodes();
-  /// Jobs whose `time_limit` is over save their last step and end.
-  void stop_overdue();
-  /// What depends on a job that did not succeed never starts.
-  void cancel_dependents();
   scheduler::NodeNames drained_nodes() const;
   bool is_closed(const std::string& node) const;  ///< to what is new
   /// What leaves because its node is drained, to be written before the plan is.
@@ -132,10 +128,31 @@ class Head : public caf::event_based_actor {
   bool is_dispensable(const scheduler::Lease& lease) const;
   void kill_worker(std::uint64_t worker, const std::string& why);
   void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
-  void stop_growth_of_troubled(std::vector<scheduler::Demand>& demands) const;
   void on_shard_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
-  void release_needless_shards();
   Node* find_node_of(std::uint64_t worker);
+
+  // ---- the policy (head_plan.cpp) ----
+  void schedule_soon();
+  void schedule();
+  /// Of all that has changed since it was told last.
+  void tell_planner();
+  std::vector<scheduler::NodeView> view_nodes() const;
+  void limit_growth(const scheduler::JobRecord& job, scheduler::Demand& demand) const;
+  /// What depends on a job that did not succeed never starts.
+  void cancel_if_dependency_broke(const std::string& job);
+  /// A job whose `time_limit` is over saves its last step and ends.
+  void stop_if_overdue(const std::string& job);
+  /// What crashed there says that a node is at fault.
+  void quarantine_nodes();
+  scheduler::PlanWithDepartures make_plan();
+  void plan_and_carry_out();
+  void carry_out(std::vector<scheduler::Event> events, const std::vector<scheduler::Lease>& granted);
+  std::vector<scheduler::RolePlacement> place_missing_roles(const std::vector<scheduler::Lease>& granted,
+                                                            const std::set<std::uint64_t>& released);
+  void release_needless_shards();
+  std::vector<scheduler::Reason> waits_of(const scheduler::JobRecord& job);
+  /// The first sentence of each job that waits.
+  std::map<std::string, std::string> wait_reasons();
 
   // ---- jobs (head_jobs.cpp) ----
   void on_worker_hello(const messages::WorkerHello& hello);
@@ -188,9 +205,8 @@ class Head : public caf::event_based_actor {
 
   // ---- HTTP (head_api.cpp) ----
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
-  nlohmann::json view(const scheduler::JobRecord& job, bool whole) const;
-  std::vector<scheduler::Reason> waits_of(const scheduler::JobRecord& job) const;
-  std::string wait_reason(const scheduler::JobRecord& job) const;
+  nlohmann::json view(const scheduler::JobRecord& job, bool whole, const std::string& wait_reason) const;
+  nlohmann::json whole_view(const scheduler::JobRecord& job);
   void answer_job(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
                   const gateway::Respond& respond);
   void submit(const gateway::HttpRequest& request, const gateway::Respond& respond);
@@ -232,6 +248,10 @@ class Head : public caf::event_based_actor {
 
   HeadParts parts_;
   scheduler::Ledger ledger_;
+  scheduler::Planner planner_;
+  Wakeups wakeups_;
+  std::set<std::string> unseen_;    ///< jobs that changed since the last `schedule`
+  std::set<std::string> overfull_;  ///< jobs with more workers than they want
   std::map<std::string, Node> nodes_;
   std::map<std::string, Job> jobs_;  ///< those that have not ended
   std::uint64_t masters_ = 0;        ///< that were started

@@ -74,7 +74,8 @@ void handle_request(const caf::actor& head, gateway::HttpRequest request, gatewa
 bool Head::answer_known(const std::string& key, const gateway::Respond& respond) {
   const auto* known = key.empty() ? nullptr : ledger_.find_by_key(key);
   if (known == nullptr) return false;
-  when_durable([this, respond, id = known->id] { respond(json_response(view(*ledger_.find(id), false))); });
+  when_durable(
+      [this, respond, id = known->id] { respond(json_response(view(*ledger_.find(id), false, {}))); });
   return true;
 }
 
@@ -109,7 +110,7 @@ void Head::on_submission_checked(const std::string& key,
                 JobSubmitted{id, submission.key, submission.file, submission.directory, submission.text,
                              std::get<std::vector<std::string>>(std::move(dependencies))})},
          [this, respond, id] {
-           respond(json_response(view(*ledger_.find(id), false), 201));
+           respond(json_response(view(*ledger_.find(id), false, {}), 201));
            schedule_soon();
          });
   jobs_[id];
@@ -142,7 +143,8 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
       for (const auto& [id, job] : ledger_.jobs()) jobs.push_back(&job);
       std::sort(jobs.begin(), jobs.end(), [](const auto* a, const auto* b) { return a->order < b->order; });
       auto list = nlohmann::json::array();
-      for (const auto* job : jobs) list.push_back(view(*job, false));
+      auto reasons = wait_reasons();
+      for (const auto* job : jobs) list.push_back(view(*job, false, reasons[job->id]));
       respond(json_response(list));
     });
   }
@@ -169,7 +171,7 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
   }
   when_durable([this, respond, id = job->id, verb] {
     const auto& record = *ledger_.find(id);
-    if (verb.empty()) return respond(json_response(view(record, true)));
+    if (verb.empty()) return respond(json_response(whole_view(record)));
     respond(json_response(why_view(record, waits_of(record))));
   });
 }
@@ -190,26 +192,21 @@ const JobRecord* Head::resolve_job(const std::string& name, const gateway::Respo
   return nullptr;
 }
 
-std::vector<Reason> Head::waits_of(const JobRecord& job) const {
-  auto holds = ledger_.holds(job, now_ms());
-  if (!holds.empty()) return holds;
+nlohmann::json Head::view(const JobRecord& job, bool whole, const std::string& wait_reason) const {
   const auto live = jobs_.find(job.id);
-  return live == jobs_.end() ? std::vector<Reason>{} : live->second.waits;
-}
-
-std::string Head::wait_reason(const JobRecord& job) const {
-  if (!is_waiting(job.state)) return {};
-  const auto waits = waits_of(job);
-  if (waits.empty()) return in_grace_ ? "the head has just started" : "";
-  return waits.front().text;
-}
-
-nlohmann::json Head::view(const JobRecord& job, bool whole) const {
-  const auto live = jobs_.find(job.id);
-  auto view = job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason(job), ledger_,
-                       pids_, whole);
+  auto view =
+      job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason, ledger_, pids_, whole);
   if (whole) view["run_ms"] = job.run_ms(now_ms());
   return view;
+}
+
+nlohmann::json Head::whole_view(const JobRecord& job) {
+  std::string reason;
+  if (is_waiting(job.state)) {
+    const auto waits = waits_of(job);
+    reason = !waits.empty() ? waits.front().text : in_grace_ ? kJustStarted : "";
+  }
+  return view(job, true, reason);
 }
 
 void Head::answer_tenants(const gateway::Respond& respond) {

@@ -1,4 +1,4 @@
-// Nodes, leases and the policy.
+// Nodes and leases.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,7 +16,6 @@ using namespace scheduler;
 /// A worker that something outside its job ended (a machine's operator, the kernel) says little about the
 /// job, but a job that is killed for ever must not start for ever.
 constexpr std::uint32_t kMaxOutsideKillsInARow = 20;
-constexpr std::chrono::milliseconds kPlanPause{5};  ///< between the end of a plan and the next
 constexpr std::int64_t kBackoffMs = 5'000;
 constexpr std::int64_t kMaxBackoffMs = 300'000;
 
@@ -255,38 +254,6 @@ void Head::on_spare_exited(const Lease& lease, const messages::WorkerExited& exi
   delayed_send(this, std::chrono::milliseconds(wait_ms), Run{[](Head& head) { head.schedule_soon(); }});
 }
 
-/// A job that trains does not get another worker while the last one's trouble is fresh.
-void Head::stop_growth_of_troubled(std::vector<Demand>& demands) const {
-  for (auto& demand : demands) {
-    const auto job = jobs_.find(demand.job);
-    if (job == jobs_.end()) continue;
-    if (job->second.spare_starts.may_start(now_ms()) && !is_growth_untimely(demand.job)) continue;
-    const auto leases = ledger_.leases_of(demand.job);
-    const auto has = std::ranges::count_if(
-        leases, [](const Lease& lease) { return lease.role == Role::worker && !lease.releasing; });
-    demand.workers.max = std::clamp(static_cast<std::uint32_t>(has), demand.workers.min, demand.workers.max);
-  }
-}
-
-/// Shards of a job without workers would only take memory; those on a drained node take nothing along.
-void Head::release_needless_shards() {
-  const auto drained = drained_nodes();
-  std::set<std::string> with_workers;
-  for (const auto& [worker, lease] : ledger_.leases()) {
-    if (lease.role == Role::worker && !lease.releasing) with_workers.insert(lease.job);
-  }
-  std::vector<std::pair<std::uint64_t, std::string>> needless;
-  for (const auto& [worker, lease] : ledger_.leases()) {
-    if (lease.role != Role::shard || lease.releasing) continue;
-    if (!with_workers.contains(lease.job)) {
-      needless.emplace_back(worker, "its job has no workers");
-    } else if (drained.contains(lease.node)) {
-      needless.emplace_back(worker, "its node is drained");
-    }
-  }
-  for (const auto& [worker, why] : needless) kill_worker(worker, why);
-}
-
 /// Which process of the job a line of its log is from; nothing where there can be only one.
 std::string Head::log_prefix(const std::string& id, std::uint64_t worker) const {
   const auto lease = ledger_.leases().find(worker);
@@ -331,174 +298,6 @@ void Head::kill_worker(std::uint64_t worker, const std::string& why) {
     if (const auto* node = find_node_of(worker)) send(node->agent, messages::KillWorker{worker, why});
   });
   tell_leases(job);
-}
-
-void Head::schedule_soon() {
-  if (schedule_is_due_) return;
-  schedule_is_due_ = true;
-  // Events that arrive together are planned for together; one that comes alone doesn't wait for others.
-  const auto rest = scheduled_at_ + kPlanPause - std::chrono::steady_clock::now();
-  Run plan{[](Head& head) { head.schedule(); }};
-  if (rest.count() <= 0) return send(this, std::move(plan));
-  delayed_send(this, rest, std::move(plan));
-}
-
-void Head::cancel_dependents() {
-  for (const auto& [job, culprit] : ledger_.broken_dependencies()) {
-    const auto* record = ledger_.find(culprit);
-    end_job(job, JobState::cancelled, "scheduler",
-            fmt::format("job {}, which it depends on, {}", culprit,
-                        record == nullptr                      ? "is not known"
-                        : record->state == JobState::cancelled ? "was cancelled"
-                                                               : "failed"));
-  }
-}
-
-void Head::quarantine_nodes() {
-  if (ledger_.early_crashes().empty()) return;
-  NodeNames quarantined, open;
-  for (const auto& [name, closure] : ledger_.quarantined()) quarantined.insert(name);
-  if (const auto cleared = choose_cleared(ledger_.early_crashes(), quarantined)) {
-    const std::string why = "jobs that crashed there crash elsewhere too";
-    spdlog::info("node {} takes workers again: {}", *cleared, why);
-    commit({event("scheduler", why, QuarantineLifted{*cleared})});
-    schedule_soon();
-  }
-  for (const auto& [name, node] : nodes_) {
-    if (!is_closed(name)) open.insert(name);
-  }
-  if (const auto chosen = choose_quarantine(ledger_.early_crashes(), open, now_ms())) {
-    spdlog::warn("node {} is quarantined: {}", chosen->node, chosen->why);
-    commit({event("scheduler", chosen->why, NodeQuarantined{chosen->node, chosen->why})});
-    schedule_soon();
-  }
-}
-
-void Head::stop_overdue() {
-  for (const auto& id : ledger_.overdue(now_ms())) {
-    const std::string why = "time limit: it saves its last step and ends";
-    spdlog::info("job {}: {}", id, why);
-    release_workers(id, why,
-                    {event("scheduler", why, TimeLimitReached{id}),
-                     event("scheduler", why, JobStateChanged{id, JobState::resizing, why})});
-  }
-}
-
-void Head::schedule() {
-  schedule_is_due_ = false;
-  plan_and_carry_out();
-  scheduled_at_ = std::chrono::steady_clock::now();
-}
-
-void Head::plan_and_carry_out() {
-  cancel_dependents();
-  stop_overdue();
-  quarantine_nodes();
-  const auto drained = drained_nodes();
-  std::vector<NodeView> views;
-  for (const auto& [name, node] : nodes_) {
-    const bool is_open = node.strangers.empty() && !is_closed(name);
-    views.push_back({name, node.entry.slots, node.entry.memory_bytes, is_open});
-  }
-  std::vector<Lease> leases;
-  std::set<std::string> away;  // nodes that may come back with their workers
-  for (const auto& [worker, lease] : ledger_.leases()) {
-    leases.push_back(lease);
-    if (!nodes_.contains(lease.node)) away.insert(lease.node);
-  }
-  for (const auto& name : away) views.push_back({name, 0, 0, false});
-  auto demands = ledger_.demands(now_ms());
-  stop_growth_of_troubled(demands);
-  const auto planned =
-      plan_with_departures(views, leases, demands, parts_.tenants, ledger_.past_use(now_ms()), drained);
-  const Plan& plan = planned.plan;
-
-  for (auto& [id, job] : jobs_) job.waits.clear();
-  for (const auto& wait : plan.waits) jobs_[wait.job].waits = wait.reasons;
-  if (in_grace_) return;  // the slots of nodes that are not back yet are not known to be free or lost
-
-  std::set<std::string> touched;
-  std::vector<Event> events;
-  add_departures(planned, events);
-  for (const auto& departure : planned.departures) {
-    touched.insert(departure.job);
-    std::ranges::find(leases, departure.worker, &Lease::worker)->releasing = true;
-  }
-  for (const auto server : departing_servers()) {
-    const auto lease = std::ranges::find(leases, server, &Lease::worker);
-    if (touched.contains(lease->job)) continue;  // first its workers
-    events.push_back(
-        event("scheduler", fmt::format("node {} is drained", lease->node), LeaseReleasing{server}));
-    lease->releasing = true;
-    touched.insert(lease->job);
-  }
-  for (const auto& preemption : plan.preemptions) {
-    const auto why = fmt::format("preempted: job {} comes first and needs the slots", preemption.by);
-    spdlog::info("job {}: {}", preemption.job, why);
-    events.push_back(event("scheduler", why, JobStateChanged{preemption.job, JobState::preempted, why}));
-  }
-  for (const auto& release : plan.releases) {
-    events.push_back(
-        event("scheduler", "a job that comes first needs the slots", LeaseReleasing{release.worker}));
-    touched.insert(release.job);
-    std::ranges::find(leases, release.worker, &Lease::worker)->releasing = true;
-  }
-  auto next_worker = ledger_.next_worker();
-  std::vector<std::uint64_t> orders;
-  const auto grant = [&](const std::string& job, const std::string& node, Role role,
-                         const Resources& resources, const std::string& why) {
-    events.push_back(
-        event("scheduler", why,
-              LeaseGranted{next_worker, job, node, resources.cpus, resources.memory_bytes, role}));
-    leases.push_back({.worker = next_worker,
-                      .job = job,
-                      .node = node,
-                      .slots = resources.cpus,
-                      .memory_bytes = resources.memory_bytes,
-                      .role = role});
-    orders.push_back(next_worker++);
-    touched.insert(job);
-  };
-  for (const auto& placement : plan.placements) {
-    const auto* job = ledger_.find(placement.job);
-    if (is_waiting(job->state) && !touched.contains(placement.job)) {
-      events.push_back(event("scheduler", "its gang has slots",
-                             JobStateChanged{placement.job, JobState::starting, "its workers start"}));
-    }
-    for (std::uint32_t i = 0; i < placement.count; ++i) {
-      grant(placement.job, placement.node, Role::worker, job->spec.resources,
-            fmt::format("fits on node {}", placement.node));
-    }
-  }
-  auto roles = ledger_.role_demands(now_ms());
-  std::erase_if(roles, [this](const RoleDemand& demand) {
-    return demand.role == Role::shard && !jobs_[demand.job].shard_starts.may_start(now_ms());
-  });
-  for (const auto& placement : place_roles(views, leases, roles)) {
-    grant(placement.job, placement.node, placement.role, {0, 0},
-          fmt::format("its {} goes to node {}", to_string(placement.role), placement.node));
-  }
-  if (!events.empty()) {
-    commit(std::move(events), [this, orders] {
-      for (const auto worker : orders) {
-        const auto lease = ledger_.leases().find(worker);
-        const auto* node = find_node_of(worker);
-        if (node == nullptr || lease == ledger_.leases().end()) continue;  // went down meanwhile
-        if (is_command(lease->second.job)) continue;                       // its gang starts it
-        if (lease->second.releasing) {                                     // taken back before it was started
-          end_leases({worker}, "it was not started");
-          continue;
-        }
-        send(node->agent,
-             messages::StartWorker{worker, lease->second.job, std::string(to_string(lease->second.role))});
-      }
-    });
-  }
-  for (const auto& job : touched) {
-    ensure_master(job, false);
-    tell_leases(job);
-  }
-  release_needless_shards();
 }
 
 }  // namespace ds::head

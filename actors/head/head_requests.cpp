@@ -32,7 +32,7 @@ void Head::change_job(const JobRecord& job, const std::string& verb, const gatew
 }
 
 void Head::answer_with_job(const std::string& id, const gateway::Respond& respond) {
-  when_durable([this, respond, id] { respond(json_response(view(*ledger_.find(id), true))); });
+  when_durable([this, respond, id] { respond(json_response(whole_view(*ledger_.find(id)))); });
 }
 
 void Head::cancel(const std::string& id) {

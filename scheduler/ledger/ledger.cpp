@@ -329,7 +329,8 @@ std::int64_t JobRecord::run_ms(std::int64_t now_ms) const {
 
 bool Ledger::is_overdue(const JobRecord& job, std::int64_t now_ms) const {
   const std::int64_t limit = job.spec.time_limit_ms;
-  return limit != 0 && !is_end(job.state) && !job.time_is_up && job.workers > 0 && job.run_ms(now_ms) >= limit;
+  return limit != 0 && !is_end(job.state) && !job.time_is_up && job.workers > 0 &&
+         job.run_ms(now_ms) >= limit;
 }
 
 std::vector<Reason> Ledger::holds(const JobRecord& job, std::int64_t now_ms) const {

@@ -110,8 +110,8 @@ class Ledger {
   std::int64_t next_change_ms(const JobRecord& job, std::int64_t now_ms) const;
   /// Why the job may have no workers now, whatever is free; such a job is in no `demands`. None: it may.
   std::vector<Reason> holds(const JobRecord& job, std::int64_t now_ms) const;
-  /// The job that this one, which has not started, depends on and that has failed or was cancelled; none: there
-  /// is no such.
+  /// The job that this one, which has not started, depends on and that has failed or was cancelled; none:
+  /// there is no such.
   std::optional<std::string> broken_dependency(const JobRecord& job) const;
   /// Whether it runs and has done so for as long as it may.
   bool is_overdue(const JobRecord& job, std::int64_t now_ms) const;
@@ -143,6 +143,8 @@ class Ledger {
   bool on(const Event& event, const JobRetried& body);
   bool on(const Event& event, const PriorityChanged& body);
   bool on(const Event& event, const WorkersScaled& body);
+  std::string job_of(const Event& event) const;
+  void index(const JobRecord& job);
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
   void count_out(const Lease& lease, std::int64_t at_ms);

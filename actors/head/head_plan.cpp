@@ -1,0 +1,287 @@
+// The policy: what the planner is told, and what becomes of its plans.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "actors/head/head_actor.hpp"
+
+namespace ds::head {
+namespace {
+
+using namespace scheduler;
+
+constexpr std::chrono::milliseconds kPlanPause{5};  ///< between the end of a plan and the next
+constexpr std::int64_t kLookAgainMs = 1'000;        ///< at jobs whose growth waits for what no event tells
+
+}  // namespace
+
+void Head::schedule_soon() {
+  if (schedule_is_due_) return;
+  schedule_is_due_ = true;
+  // Events that arrive together are planned for together; one that comes alone doesn't wait for others.
+  const auto rest = scheduled_at_ + kPlanPause - std::chrono::steady_clock::now();
+  Run plan{[](Head& head) { head.schedule(); }};
+  if (rest.count() <= 0) return send(this, std::move(plan));
+  delayed_send(this, rest, std::move(plan));
+}
+
+void Head::schedule() {
+  schedule_is_due_ = false;
+  tell_planner();
+  for (const std::string& id : std::exchange(unseen_, {})) {
+    cancel_if_dependency_broke(id);
+    stop_if_overdue(id);
+  }
+  quarantine_nodes();
+  tell_planner();
+  if (!in_grace_) plan_and_carry_out();  // else the slots of nodes that aren't back aren't known to be free
+  scheduled_at_ = std::chrono::steady_clock::now();
+}
+
+/// A job that trains does not get another worker while the last one's trouble is fresh.
+void Head::limit_growth(const JobRecord& record, Demand& demand) const {
+  const auto job = jobs_.find(record.id);
+  if (job == jobs_.end()) return;
+  if (job->second.spare_starts.may_start(now_ms()) && !is_growth_untimely(record.id)) return;
+  demand.workers.max = std::clamp(record.workers, demand.workers.min, demand.workers.max);
+}
+
+void Head::tell_planner() {
+  const auto now = now_ms();
+  auto changed = ledger_.take_changed();
+  for (auto& id : wakeups_.take_due(now)) changed.insert(std::move(id));
+  for (const std::string& id : changed) {
+    const auto* record = ledger_.find(id);
+    if (record == nullptr) continue;
+    auto demand = ledger_.demand(*record, now);
+    auto next = ledger_.next_change_ms(*record, now);
+    if (demand) {
+      const auto most = demand->workers.max;
+      limit_growth(*record, *demand);
+      if (demand->workers.max < most && (next == 0 || next > now + kLookAgainMs)) next = now + kLookAgainMs;
+    }
+    wakeups_.set(id, next);
+    record->workers > record->wanted().max ? void(overfull_.insert(id)) : void(overfull_.erase(id));
+    planner_.set_job(id, std::move(demand), ledger_.leases_of(id));
+  }
+  unseen_.merge(std::move(changed));
+  planner_.set_nodes(view_nodes());
+}
+
+std::vector<NodeView> Head::view_nodes() const {
+  std::vector<NodeView> views;
+  for (const auto& [name, node] : nodes_) {
+    const bool is_open = node.strangers.empty() && !is_closed(name);
+    views.push_back({name, node.entry.slots, node.entry.memory_bytes, is_open});
+  }
+  for (const auto& name : ledger_.leased_nodes()) {  // nodes that may come back with their workers
+    if (!nodes_.contains(name)) views.push_back({name, 0, 0, false});
+  }
+  return views;
+}
+
+std::vector<Reason> Head::waits_of(const JobRecord& job) {
+  if (is_end(job.state)) return {};
+  auto holds = ledger_.holds(job, now_ms());
+  if (!holds.empty() || in_grace_) return holds;
+  tell_planner();
+  const std::string id = job.id;
+  auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now_ms()));
+  return waits.empty() ? std::vector<Reason>{} : std::move(waits.front().reasons);
+}
+
+std::map<std::string, std::string> Head::wait_reasons() {
+  std::map<std::string, std::string> reasons;
+  std::vector<std::string> ids;
+  for (const auto& [id, job] : ledger_.jobs()) {
+    if (!is_waiting(job.state)) continue;
+    const auto holds = ledger_.holds(job, now_ms());
+    if (!holds.empty()) {
+      reasons[id] = holds.front().text;
+    } else if (in_grace_) {
+      reasons[id] = kJustStarted;
+    } else {
+      ids.push_back(id);
+    }
+  }
+  if (ids.empty()) return reasons;
+  tell_planner();
+  for (const auto& wait : planner_.explain(ids, ledger_.past_use(now_ms())))
+    reasons[wait.job] = wait.reasons.front().text;
+  return reasons;
+}
+
+void Head::cancel_if_dependency_broke(const std::string& id) {
+  const auto* job = ledger_.find(id);
+  const auto culprit = job == nullptr ? std::nullopt : ledger_.broken_dependency(*job);
+  if (!culprit) return;
+  const auto* record = ledger_.find(*culprit);
+  end_job(id, JobState::cancelled, "scheduler",
+          fmt::format("job {}, which it depends on, {}", *culprit,
+                      record == nullptr                      ? "is not known"
+                      : record->state == JobState::cancelled ? "was cancelled"
+                                                             : "failed"));
+}
+
+void Head::stop_if_overdue(const std::string& id) {
+  const auto* job = ledger_.find(id);
+  if (job == nullptr || !ledger_.is_overdue(*job, now_ms())) return;
+  const std::string why = "time limit: it saves its last step and ends";
+  spdlog::info("job {}: {}", id, why);
+  release_workers(id, why,
+                  {event("scheduler", why, TimeLimitReached{id}),
+                   event("scheduler", why, JobStateChanged{id, JobState::resizing, why})});
+}
+
+void Head::quarantine_nodes() {
+  if (ledger_.early_crashes().empty()) return;
+  NodeNames quarantined, open;
+  for (const auto& [name, closure] : ledger_.quarantined()) quarantined.insert(name);
+  if (const auto cleared = choose_cleared(ledger_.early_crashes(), quarantined)) {
+    const std::string why = "jobs that crashed there crash elsewhere too";
+    spdlog::info("node {} takes workers again: {}", *cleared, why);
+    commit({event("scheduler", why, QuarantineLifted{*cleared})});
+    schedule_soon();
+  }
+  for (const auto& [name, node] : nodes_) {
+    if (!is_closed(name)) open.insert(name);
+  }
+  if (const auto chosen = choose_quarantine(ledger_.early_crashes(), open, now_ms())) {
+    spdlog::warn("node {} is quarantined: {}", chosen->node, chosen->why);
+    commit({event("scheduler", chosen->why, NodeQuarantined{chosen->node, chosen->why})});
+    schedule_soon();
+  }
+}
+
+/// Where workers must leave, whoever waits, all is planned anew; else from what has changed.
+PlanWithDepartures Head::make_plan() {
+  const auto drained = drained_nodes();
+  const auto past = ledger_.past_use(now_ms());
+  if (drained.empty() && overfull_.empty()) return {{}, {}, planner_.plan(past)};
+  std::vector<Lease> leases;
+  for (const auto& [worker, lease] : ledger_.leases()) leases.push_back(lease);
+  auto demands = ledger_.demands(now_ms());
+  for (auto& demand : demands) limit_growth(*ledger_.find(demand.job), demand);
+  return plan_with_departures(view_nodes(), std::move(leases), demands, parts_.tenants, past, drained);
+}
+
+void Head::plan_and_carry_out() {
+  const auto planned = make_plan();
+  const Plan& plan = planned.plan;
+  std::set<std::string> touched;
+  std::vector<Event> events;
+  std::set<std::uint64_t> released;
+  add_departures(planned, events);
+  for (const auto& departure : planned.departures) {
+    touched.insert(departure.job);
+    released.insert(departure.worker);
+  }
+  for (const auto server : departing_servers()) {
+    const Lease& lease = ledger_.leases().at(server);
+    if (touched.contains(lease.job)) continue;  // first its workers
+    events.push_back(
+        event("scheduler", fmt::format("node {} is drained", lease.node), LeaseReleasing{server}));
+    touched.insert(lease.job);
+    released.insert(server);
+  }
+  for (const auto& preemption : plan.preemptions) {
+    const auto why = fmt::format("preempted: job {} comes first and needs the slots", preemption.by);
+    spdlog::info("job {}: {}", preemption.job, why);
+    events.push_back(event("scheduler", why, JobStateChanged{preemption.job, JobState::preempted, why}));
+  }
+  for (const auto& release : plan.releases) {
+    events.push_back(
+        event("scheduler", "a job that comes first needs the slots", LeaseReleasing{release.worker}));
+    touched.insert(release.job);
+    released.insert(release.worker);
+  }
+  std::vector<Lease> granted;
+  const auto grant = [&](const std::string& job, const std::string& node, Role role,
+                         const Resources& resources, const std::string& why) {
+    const auto worker = ledger_.next_worker() + granted.size();
+    events.push_back(event("scheduler", why,
+                           LeaseGranted{worker, job, node, resources.cpus, resources.memory_bytes, role}));
+    granted.push_back({.worker = worker,
+                       .job = job,
+                       .node = node,
+                       .slots = resources.cpus,
+                       .memory_bytes = resources.memory_bytes,
+                       .role = role});
+    touched.insert(job);
+  };
+  for (const auto& placement : plan.placements) {
+    const auto* job = ledger_.find(placement.job);
+    if (is_waiting(job->state) && !touched.contains(placement.job)) {
+      events.push_back(event("scheduler", "its gang has slots",
+                             JobStateChanged{placement.job, JobState::starting, "its workers start"}));
+    }
+    for (std::uint32_t i = 0; i < placement.count; ++i) {
+      grant(placement.job, placement.node, Role::worker, job->spec.resources,
+            fmt::format("fits on node {}", placement.node));
+    }
+  }
+  for (const auto& placement : place_missing_roles(granted, released)) {
+    grant(placement.job, placement.node, placement.role, {0, 0},
+          fmt::format("its {} goes to node {}", to_string(placement.role), placement.node));
+  }
+  carry_out(std::move(events), granted);
+  for (const auto& job : touched) {
+    ensure_master(job, false);
+    tell_leases(job);
+  }
+  release_needless_shards();
+}
+
+void Head::carry_out(std::vector<Event> events, const std::vector<Lease>& granted) {
+  if (events.empty()) return;
+  std::vector<std::uint64_t> orders;
+  for (const auto& lease : granted) orders.push_back(lease.worker);
+  commit(std::move(events), [this, orders = std::move(orders)] {
+    for (const auto worker : orders) {
+      const auto lease = ledger_.leases().find(worker);
+      const auto* node = find_node_of(worker);
+      if (node == nullptr || lease == ledger_.leases().end()) continue;  // went down meanwhile
+      if (is_command(lease->second.job)) continue;                       // its gang starts it
+      if (lease->second.releasing) {                                     // taken back before it was started
+        end_leases({worker}, "it was not started");
+        continue;
+      }
+      send(node->agent,
+           messages::StartWorker{worker, lease->second.job, std::string(to_string(lease->second.role))});
+    }
+  });
+}
+
+/// Parameter servers and data shards that jobs want and lack, with what the plan in hand grants and releases.
+std::vector<RolePlacement> Head::place_missing_roles(const std::vector<Lease>& granted,
+                                                     const std::set<std::uint64_t>& released) {
+  auto roles = ledger_.role_demands(now_ms());
+  std::erase_if(roles, [this](const RoleDemand& demand) {
+    return demand.role == Role::shard && !jobs_[demand.job].shard_starts.may_start(now_ms());
+  });
+  if (roles.empty()) return {};
+  std::vector<Lease> leases;
+  for (const auto& [worker, lease] : ledger_.leases()) {
+    leases.push_back(lease);
+    leases.back().releasing = lease.releasing || released.contains(worker);
+  }
+  leases.insert(leases.end(), granted.begin(), granted.end());
+  return place_roles(view_nodes(), leases, roles);
+}
+
+/// Shards of a job without workers would only take memory; those on a drained node take nothing along.
+void Head::release_needless_shards() {
+  std::vector<std::pair<std::uint64_t, std::string>> needless;
+  for (const auto& lease : ledger_.shard_leases()) {
+    if (lease.releasing) continue;
+    if (ledger_.find(lease.job)->workers == 0) {
+      needless.emplace_back(lease.worker, "its job has no workers");
+    } else if (ledger_.drained().contains(lease.node)) {
+      needless.emplace_back(lease.worker, "its node is drained");
+    }
+  }
+  for (const auto& [worker, why] : needless) kill_worker(worker, why);
+}
+
+}  // namespace ds::head
