@@ -229,8 +229,8 @@ class Head : public caf::event_based_actor {
                   const gateway::HttpRequest& request, const gateway::Respond& respond);
   void answer_with_job(const std::string& job, const gateway::Respond& respond);
   void cancel(const std::string& job);
-  void pause(const std::string& job);
-  void resume(const std::string& job);
+  void pause_job(const std::string& job);
+  void resume_job(const std::string& job);
   void retry(const std::string& job, const gateway::Respond& respond);
   Result<void> set_priority(const std::string& job, const nlohmann::json& body);
   Result<void> scale(const std::string& job, const nlohmann::json& body);

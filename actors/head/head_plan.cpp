@@ -136,14 +136,21 @@ void Head::stop_if_overdue(const std::string& id) {
 
 void Head::quarantine_nodes() {
   if (ledger_.early_crashes().empty()) return;
-  const auto choose = [this] {
-    NodeNames already;
-    for (const auto& [name, closure] : ledger_.quarantined()) already.insert(name);
-    return choose_quarantine(ledger_.early_crashes(), already, now_ms());
-  };
-  while (const auto chosen = choose()) {
+  NodeNames quarantined, open;
+  for (const auto& [name, closure] : ledger_.quarantined()) quarantined.insert(name);
+  if (const auto cleared = choose_cleared(ledger_.early_crashes(), quarantined)) {
+    const std::string why = "jobs that crashed there crash elsewhere too";
+    spdlog::info("node {} takes workers again: {}", *cleared, why);
+    commit({event("scheduler", why, QuarantineLifted{*cleared})});
+    schedule_soon();
+  }
+  for (const auto& [name, node] : nodes_) {
+    if (!is_closed(name)) open.insert(name);
+  }
+  if (const auto chosen = choose_quarantine(ledger_.early_crashes(), open, now_ms())) {
     spdlog::warn("node {} is quarantined: {}", chosen->node, chosen->why);
     commit({event("scheduler", chosen->why, NodeQuarantined{chosen->node, chosen->why})});
+    schedule_soon();
   }
 }
 

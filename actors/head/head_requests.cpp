@@ -20,8 +20,8 @@ void Head::change_job(const JobRecord& job, const std::string& verb, const gatew
     return;
   }
   if (verb == "cancel") cancel(id);
-  if (verb == "pause") pause(id);
-  if (verb == "resume") resume(id);
+  if (verb == "pause") pause_job(id);
+  if (verb == "resume") resume_job(id);
   if (verb == "priority" || verb == "scale") {
     const auto body = parse_body(request.body);
     if (!body) return respond(error_response(body.error()));
@@ -41,7 +41,7 @@ void Head::cancel(const std::string& id) {
           {event("user", "cancelled", CancelRequested{id})});
 }
 
-void Head::pause(const std::string& id) {
+void Head::pause_job(const std::string& id) {
   if (ledger_.find(id)->pause_requested) return;
   const std::string why = "paused by its owner";
   spdlog::info("job {}: {}", id, why);
@@ -50,7 +50,7 @@ void Head::pause(const std::string& id) {
                    event("user", why, JobStateChanged{id, JobState::paused, why})});
 }
 
-void Head::resume(const std::string& id) {
+void Head::resume_job(const std::string& id) {
   if (!ledger_.find(id)->pause_requested) return;
   const std::string why = "resumed by its owner";
   spdlog::info("job {}: {}", id, why);

@@ -79,6 +79,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PauseRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ResumeRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeDrained, node, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeQuarantined, node, why)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(QuarantineLifted, node)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeUndrained, node)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TimeLimitReached, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobRetried, job)
@@ -149,6 +150,8 @@ template <>
 constexpr const char* kTypeName<WorkersScaled> = "workers_scaled";
 template <>
 constexpr const char* kTypeName<NodeQuarantined> = "node_quarantined";
+template <>
+constexpr const char* kTypeName<QuarantineLifted> = "quarantine_lifted";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

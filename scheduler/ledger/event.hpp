@@ -164,6 +164,13 @@ struct NodeQuarantined {
   bool operator==(const NodeQuarantined&) const = default;
 };
 
+/// What was against the node has turned out to be the jobs' fault.
+struct QuarantineLifted {
+  std::string node;
+  bool operator==(const QuarantineLifted&) const = default;
+};
+
+/// Ends a drain and a quarantine.
 struct NodeUndrained {
   std::string node;
   bool operator==(const NodeUndrained&) const = default;
@@ -176,7 +183,7 @@ struct Event {
       std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
                    CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
                    PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached, JobRetried,
-                   PriorityChanged, WorkersScaled, NodeQuarantined, RankFinished>;
+                   PriorityChanged, WorkersScaled, NodeQuarantined, RankFinished, QuarantineLifted>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

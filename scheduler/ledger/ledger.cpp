@@ -196,6 +196,10 @@ bool Ledger::on(const Event& event, const NodeQuarantined& body) {
   return !body.node.empty() && quarantined_.try_emplace(body.node, NodeClosure{event.at_ms, body.why}).second;
 }
 
+bool Ledger::on(const Event&, const QuarantineLifted& body) {
+  return quarantined_.erase(body.node) == 1;
+}
+
 bool Ledger::on(const Event&, const NodeUndrained& body) {
   const auto closures = drained_.erase(body.node) + quarantined_.erase(body.node);
   if (closures > 0) std::erase_if(early_crashes_, [&](const auto& crash) { return crash.node == body.node; });

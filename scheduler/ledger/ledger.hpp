@@ -140,6 +140,7 @@ class Ledger {
   bool on(const Event& event, const NodeDrained& body);
   bool on(const Event& event, const NodeUndrained& body);
   bool on(const Event& event, const NodeQuarantined& body);
+  bool on(const Event& event, const QuarantineLifted& body);
   bool on(const Event& event, const TimeLimitReached& body);
   bool on(const Event& event, const JobRetried& body);
   bool on(const Event& event, const PriorityChanged& body);

@@ -27,14 +27,18 @@ struct Quarantine {
   bool operator==(const Quarantine&) const = default;
 };
 
-/// The node on which workers of `kQuarantineJobs` different jobs crashed early of late; none: there is none,
-/// or not one that stands out.
+/// Of the `open` nodes the one on which workers of `kQuarantineJobs` different jobs crashed early of late;
+/// none: there is none, or no other node would be open any more.
 ///
 /// A job that crashed early on another node too says nothing about either: it is its own fault, or one of
-/// what all nodes share. So not all of a cluster is ever quarantined for one cause. Of several nodes that are
-/// not quarantined `already` the first by name. Pure.
+/// what all nodes share. Of several nodes the first by name. Pure.
 std::optional<Quarantine> choose_quarantine(std::span<const EarlyCrash> crashes,
-                                            const std::set<std::string, std::less<>>& already,
+                                            const std::set<std::string, std::less<>>& open,
                                             std::int64_t now_ms);
+
+/// One of the `quarantined` nodes that too few jobs speak against any more, because some have crashed
+/// elsewhere since; none: there is none. That crashes are long ago clears no node. Pure.
+std::optional<std::string> choose_cleared(std::span<const EarlyCrash> crashes,
+                                          const std::set<std::string, std::less<>>& quarantined);
 
 }  // namespace ds::scheduler

@@ -142,8 +142,9 @@ Process start_bad_node(const Cluster& cluster, int slots) {
 TEST(Quarantine, KeepsJobsFromANodeOnWhichAllCrash) {
   Cluster cluster;
   cluster.start_head();
-  const auto bad = start_bad_node(cluster, 3);
-  ASSERT_TRUE(cluster.wait_for_nodes(1)) << cluster.logs();
+  const auto bad = start_bad_node(cluster, 3);  // which is filled before a larger one
+  cluster.start_node("good", 4);
+  ASSERT_TRUE(cluster.wait_for_nodes(2)) << cluster.logs();
   std::vector<std::string> jobs;
   for (const char* name : {"a", "b", "c"}) {
     const auto file = write_job(cluster.path() / "data" / name, name, 1, 1, 1);
@@ -160,7 +161,6 @@ TEST(Quarantine, KeepsJobsFromANodeOnWhichAllCrash) {
   cluster.head().kill_and_wait();
   cluster.start_head();
   ASSERT_TRUE(wait_until(is_quarantined)) << cluster.logs();
-  cluster.start_node("good", 2);
   for (const auto& job : jobs) EXPECT_TRUE(cluster.wait_for_state(job, "SUCCEEDED")) << cluster.logs();
   EXPECT_TRUE(is_quarantined());
   EXPECT_EQ(cluster.json({"undrain", "bad"}).at("state"), "UP");

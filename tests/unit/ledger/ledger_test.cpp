@@ -279,6 +279,10 @@ TEST(Ledger, RemembersEarlyCrashesUntilTheirNodeIsUndrained) {
   EXPECT_EQ(ledger.leases().at(1).since_ms, 33);
   EXPECT_EQ(ledger.early_crashes(), (std::vector<EarlyCrash>{{"node-1", "intents-1", 40}}));
   EXPECT_EQ(ledger.quarantined().at("node-1").why, "workers crash");
+  auto lifted = ledger;
+  ASSERT_TRUE(lifted.apply(event(QuarantineLifted{"node-1"})));
+  EXPECT_FALSE(lifted.apply(event(QuarantineLifted{"node-1"})));
+  EXPECT_EQ(lifted.early_crashes().size(), 1U);
   ASSERT_TRUE(ledger.apply(event(NodeUndrained{"node-1"})));
   EXPECT_TRUE(ledger.quarantined().empty());
   EXPECT_TRUE(ledger.early_crashes().empty());
@@ -439,6 +443,7 @@ TEST(Event, ComesBackFromItsText) {
       PriorityChanged{"a", 17},
       WorkersScaled{"a", 2, 3},
       NodeQuarantined{"n", "workers crash"},
+      QuarantineLifted{"n"},
       RankFinished{"a", 18},
   };
   ASSERT_EQ(bodies.size(), 1 + std::variant_size_v<Event::Body>);
@@ -469,7 +474,7 @@ TEST(Event, RefusesWhatItDidNotWrite) {
 Event random_event(std::mt19937_64& random) {
   const auto job = "job-" + std::to_string(random() % 4);
   const std::uint64_t number = random() % 12;
-  switch (random() % 21) {
+  switch (random() % 22) {
     case 0:
       return event(submitted(job, "key-" + std::to_string(random() % 5)));
     case 1:
@@ -498,6 +503,8 @@ Event random_event(std::mt19937_64& random) {
       return event(NodeDrained{"node-" + std::to_string(number % 3), "why"});
     case 19:
       return event(NodeQuarantined{"node-" + std::to_string(number % 3), "why"});
+    case 21:
+      return event(QuarantineLifted{"node-" + std::to_string(number % 3)});
     case 20:
       return event(WorkerCrashed{job, number, 1, 9, "node-" + std::to_string(number % 3)});
     case 16:

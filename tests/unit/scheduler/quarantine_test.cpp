@@ -3,41 +3,79 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <random>
+#include <set>
+#include <string>
 #include <vector>
 
 namespace ds::scheduler {
 namespace {
 
+const std::set<std::string, std::less<>> kOpen{"n1", "n2"};
 constexpr std::int64_t kWindowMs = std::chrono::milliseconds(kQuarantineWindow).count();
 
 TEST(Quarantine, IsForANodeOnWhichThreeJobsCrashedSoonAfterTheirStart) {
   std::vector<EarlyCrash> crashes{{"n1", "a", 1}, {"n1", "b", 2}};
-  EXPECT_EQ(choose_quarantine(crashes, {}, 3), std::nullopt);
+  EXPECT_EQ(choose_quarantine(crashes, kOpen, 3), std::nullopt);
   crashes.push_back({"n1", "c", 3});
-  const auto chosen = choose_quarantine(crashes, {}, 3);
+  const auto chosen = choose_quarantine(crashes, kOpen, 3);
   ASSERT_TRUE(chosen);
   EXPECT_EQ(chosen->node, "n1");
-  EXPECT_EQ(choose_quarantine(crashes, {"n1"}, 3), std::nullopt);
+  EXPECT_EQ(choose_quarantine(crashes, {"n2", "n3"}, 3), std::nullopt);
   EXPECT_EQ(chosen->why, "workers of 3 jobs crashed there soon after they had started: a, b, c");
 }
 
 TEST(Quarantine, IsForNoNodeBecauseOfOneJobHoweverOftenItCrashes) {
   const std::vector<EarlyCrash> crashes(20, EarlyCrash{"n1", "a", 1});
-  EXPECT_EQ(choose_quarantine(crashes, {}, 2), std::nullopt);
+  EXPECT_EQ(choose_quarantine(crashes, kOpen, 2), std::nullopt);
 }
 
 TEST(Quarantine, DoesNotCountAJobThatCrashesElsewhereToo) {
   std::vector<EarlyCrash> crashes{{"n1", "a", 1}, {"n1", "b", 1}, {"n1", "c", 1}, {"n2", "c", 2}};
-  EXPECT_EQ(choose_quarantine(crashes, {}, 3), std::nullopt);
+  EXPECT_EQ(choose_quarantine(crashes, kOpen, 3), std::nullopt);
   crashes.push_back({"n1", "d", 3});
-  EXPECT_EQ(choose_quarantine(crashes, {}, 3)->node, "n1");
+  EXPECT_EQ(choose_quarantine(crashes, kOpen, 3)->node, "n1");
 }
 
 TEST(Quarantine, ForgetsWhatIsLongAgo) {
   const std::vector<EarlyCrash> crashes{{"n1", "a", 0}, {"n1", "b", 100}, {"n1", "c", 100}};
-  EXPECT_TRUE(choose_quarantine(crashes, {}, kWindowMs - 1));
-  EXPECT_EQ(choose_quarantine(crashes, {}, kWindowMs), std::nullopt);
+  EXPECT_TRUE(choose_quarantine(crashes, kOpen, kWindowMs - 1));
+  EXPECT_EQ(choose_quarantine(crashes, kOpen, kWindowMs), std::nullopt);
+}
+
+TEST(Quarantine, LeavesTheLastNodeOpen) {
+  const std::vector<EarlyCrash> crashes{{"n1", "a", 1}, {"n1", "b", 2}, {"n1", "c", 3}};
+  EXPECT_EQ(choose_quarantine(crashes, {"n1"}, 3), std::nullopt);
+  EXPECT_EQ(choose_quarantine(crashes, {}, 3), std::nullopt);
+}
+
+TEST(Quarantine, IsLiftedWhenTheSameJobsCrashElsewhereToo) {
+  std::vector<EarlyCrash> crashes{{"n1", "a", 1}, {"n1", "b", 2}, {"n1", "c", 3}};
+  EXPECT_EQ(choose_cleared(crashes, {"n1"}), std::nullopt);
+  crashes.push_back({"n2", "b", kWindowMs * 2});
+  EXPECT_EQ(choose_cleared(crashes, {"n1"}), "n1");
+  EXPECT_EQ(choose_cleared(crashes, {}), std::nullopt);
+  EXPECT_EQ(choose_quarantine(crashes, kOpen, 4), std::nullopt) << "it would come back at once";
+  crashes.push_back({"n1", "d", kWindowMs * 2});
+  EXPECT_EQ(choose_cleared(crashes, {"n1"}), std::nullopt);
+  // What the ledger does not remember any more clears nobody.
+  EXPECT_EQ(choose_cleared(std::vector<EarlyCrash>{{"n2", "b", 1}, {"n1", "b", 1}}, {"n1"}), std::nullopt);
+}
+
+TEST(Quarantine, IsNeverChosenForWhatItIsLiftedFor) {
+  for (std::uint32_t seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    std::vector<EarlyCrash> crashes;
+    for (std::uint32_t i = 0; i < random() % 30; ++i) {
+      crashes.push_back({"n" + std::to_string(1 + random() % 2), "j" + std::to_string(random() % 9),
+                         static_cast<std::int64_t>(random() % (3 * kWindowMs))});
+    }
+    const auto chosen = choose_quarantine(crashes, kOpen, 3 * kWindowMs);
+    if (!chosen) continue;
+    EXPECT_EQ(choose_cleared(crashes, {chosen->node}), std::nullopt);
+  }
 }
 
 TEST(Quarantine, NeverTakesAllNodesForOneCause) {
@@ -53,7 +91,7 @@ TEST(Quarantine, NeverTakesAllNodesForOneCause) {
       }
     }
     std::ranges::shuffle(crashes, random);
-    EXPECT_EQ(choose_quarantine(crashes, {}, 1000), std::nullopt);
+    EXPECT_EQ(choose_quarantine(crashes, kOpen, 1000), std::nullopt);
   }
 }
 
