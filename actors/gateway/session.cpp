@@ -199,6 +199,11 @@ void Session::on_head() {
     return refuse(400, "bad_request",
                   "an HTTP/1.1 request has one Host header and at most one Content-Length");
   }
+  const bool only_reads = head.method() == http::verb::get || head.method() == http::verb::head;
+  if (!only_reads && head.count(http::field::origin) > 0) {
+    return refuse(403, "not_allowed", "pages of a browser may not change anything here",
+                  "use ds-submit, or a client that sends no Origin");
+  }
   if (parser_->content_length() && *parser_->content_length() > core_->options.max_body_bytes) {
     return on_parse_error(http::error::body_limit);
   }

@@ -11,6 +11,8 @@ namespace {
 
 /// How long a new head waits for the nodes of the old one before their leases end.
 constexpr auto kGrace = std::chrono::seconds(15);
+/// And at least, so that those come back of which nothing is known.
+constexpr auto kShortGrace = std::chrono::seconds(2);
 constexpr auto kScheduleInterval = std::chrono::seconds(1);
 constexpr std::uint64_t kCompactBytes = 16 << 20;
 
@@ -38,7 +40,13 @@ caf::behavior Head::make_behavior() {
   parts_.fabric->publish(fabric::kHeadActor, this);
   take_jobs_back();
   in_grace_ = !ledger_.leases().empty();
-  if (in_grace_) delayed_send(this, kGrace, Run{[](Head& head) { head.on_grace_over(); }});
+  if (in_grace_) {
+    delayed_send(this, kGrace, Run{[](Head& head) { head.on_grace_over(); }});
+    delayed_send(this, kShortGrace, Run{[](Head& head) {
+                   head.is_settled_ = true;
+                   head.end_grace_if_all_are_back();
+                 }});
+  }
   schedule_soon();
   delayed_send(this, kScheduleInterval, caf::tick_atom::value);
   return {

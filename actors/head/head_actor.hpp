@@ -113,10 +113,11 @@ class Head : public caf::event_based_actor {
   void on_worker_exited(const messages::WorkerExited& exited);
   void on_log(const messages::LogLines& lines);
   std::string log_prefix(const std::string& job, std::uint64_t worker) const;
+  void end_grace_if_all_are_back();
   void on_grace_over();
   scheduler::NodeNames drained_nodes() const;
   bool is_closed(const std::string& node) const;  ///< to what is new
-  /// What leaves because its node is drained, to be written before the plan is.
+  /// What leaves because its node is drained or its job has too many, to be written before the plan is.
   void add_departures(const scheduler::PlanWithDepartures& planned,
                       std::vector<scheduler::Event>& events) const;
   std::vector<std::uint64_t> departing_servers() const;
@@ -196,7 +197,7 @@ class Head : public caf::event_based_actor {
   void act(const std::string& job, const job::RecordCommand& action);
   void act(const std::string& job, const job::StartProcess& action);
   void act(const std::string& job, const job::StopProcess& action);
-  void act(const std::string& job, const job::FreeLease& action);
+  void act(const std::string&, const job::FreeLease&) {}  // by `carry_out`
   void act(const std::string& job, const job::ShowRunning& action);
   void act(const std::string& job, const job::ShowRestart& action);
   void act(const std::string& job, const job::RecordFinished& action);
@@ -260,7 +261,8 @@ class Head : public caf::event_based_actor {
   std::string last_end_;  ///< of the command whose exit is being carried out: how it ended
   std::map<std::uint64_t, Errand> errands_;
   std::uint64_t next_errand_ = std::uint64_t{1} << 63;  ///< never a lease's number
-  bool in_grace_ = true;  ///< just started: nodes that are not back yet are waited for
+  bool in_grace_ = true;     ///< just started: nodes that are not back yet are waited for
+  bool is_settled_ = false;  ///< nodes that were there when it started have had time to say so
   bool schedule_is_due_ = false;
   std::chrono::steady_clock::time_point scheduled_at_{};
   bool is_compacting_ = false;

@@ -113,7 +113,6 @@ void Head::on_submission_checked(const std::string& key,
            respond(json_response(view(*ledger_.find(id), false, {}), 201));
            schedule_soon();
          });
-  jobs_[id];
 }
 
 void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& respond) {

@@ -69,8 +69,9 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   }
   std::vector<std::uint64_t> gone;
   for (const auto& lease : ledger_.leases_on(hello.name)) {
-    const auto& finished = ledger_.find(lease.job)->finished;
-    const bool is_through = std::ranges::find(finished, lease.worker) != finished.end();
+    const auto* job = ledger_.find(lease.job);
+    const bool is_through =
+        !is_end(job->state) && std::ranges::find(job->finished, lease.worker) != job->finished.end();
     if (!running.contains(lease.worker) && !is_through) gone.push_back(lease.worker);
   }
   spdlog::info("node {} is up: {} slots, {} workers kept, {} gone", hello.name, hello.slots, keep.size(),
@@ -78,6 +79,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   end_leases(gone, fmt::format("it was gone when node {} registered", hello.name));
   when_durable([this, agent, keep] { send(agent, messages::NodeWelcome{keep}); });
   for (const auto worker : keep) on_command_started(worker, 0);
+  end_grace_if_all_are_back();
   schedule_soon();
 }
 
@@ -98,7 +100,17 @@ void Head::on_node_down(const std::string& name) {
   schedule_soon();
 }
 
+/// Nodes without leases are not known and may need a moment longer: what is planned without them can't be
+/// undone.
+void Head::end_grace_if_all_are_back() {
+  if (!in_grace_ || !is_settled_) return;
+  const auto awaited = ledger_.leased_nodes();
+  if (std::ranges::all_of(awaited, [this](const auto& name) { return nodes_.contains(name); }))
+    on_grace_over();
+}
+
 void Head::on_grace_over() {
+  if (!in_grace_) return;
   in_grace_ = false;
   std::vector<std::uint64_t> lost;
   for (const auto& [worker, lease] : ledger_.leases()) {
@@ -122,6 +134,7 @@ void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::stri
   if (events.empty()) return;
   commit(std::move(events));
   for (const auto& job : touched) tell_leases(job);
+  schedule_soon();
 }
 
 void Head::on_worker_started(const messages::WorkerStarted& started) {

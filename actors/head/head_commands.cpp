@@ -147,7 +147,12 @@ bool Head::is_growth_untimely(const std::string& id) const {
 }
 
 void Head::carry_out(const std::string& id, const job::CommandActions& actions) {
-  for (const auto& action : actions) std::visit([&](const auto& one) { act(id, one); }, action);
+  std::vector<std::uint64_t> idle;  // ended together: each end tells the gang of its leases again
+  for (const auto& action : actions) {
+    if (const auto* free = std::get_if<job::FreeLease>(&action)) idle.push_back(free->worker);
+    std::visit([&](const auto& one) { act(id, one); }, action);
+  }
+  end_leases(idle, "nothing runs in it");
 }
 
 void Head::act(const std::string& id, const job::RecordCommand& action) {
@@ -178,10 +183,6 @@ void Head::act(const std::string&, const job::StopProcess& action) {
     if (node == nullptr) return;
     send(node->agent, messages::StopCommand{action.worker, kStopGrace_ms, action.why});
   });
-}
-
-void Head::act(const std::string&, const job::FreeLease& action) {
-  end_leases({action.worker}, "nothing runs in it");
 }
 
 void Head::act(const std::string& id, const job::ShowRunning& action) {
@@ -238,7 +239,9 @@ void Head::act(const std::string& id, const job::CommandDone& action) {
   const std::string why =
       action.workers == 1 ? "exit code 0" : fmt::format("all {} ranks: exit code 0", action.workers);
   events.push_back(event(gang_text(id), why, JobStateChanged{id, JobState::succeeded, why}));
-  commit(std::move(events), [this, id] { jobs_.erase(id); });
+  commit(std::move(events), [this, id] {
+    if (is_end(ledger_.find(id)->state)) jobs_.erase(id);  // else it was retried meanwhile
+  });
 }
 
 }  // namespace ds::head

@@ -91,8 +91,11 @@ void Head::add_departures(const PlanWithDepartures& planned, std::vector<Event>&
     const auto first = std::ranges::find_if(planned.departures, [&](const Release& one) {
       return one.job == job && drained.contains(node_of(one.worker));
     });
-    const auto why = fmt::format("node {} is drained; it goes on elsewhere from the step it has reached",
-                                 node_of(first->worker));
+    const auto why =
+        first == planned.departures.end()
+            ? std::string("its owner wants fewer workers; it starts again with those")
+            : fmt::format("node {} is drained; it goes on elsewhere from the step it has reached",
+                          node_of(first->worker));
     spdlog::info("job {}: {}", job, why);
     events.push_back(event("scheduler", why, JobStateChanged{job, JobState::queued, why}));
   }

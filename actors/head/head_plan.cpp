@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "actors/head/head_actor.hpp"
 
@@ -158,7 +159,10 @@ void Head::quarantine_nodes() {
 PlanWithDepartures Head::make_plan() {
   const auto drained = drained_nodes();
   const auto past = ledger_.past_use(now_ms());
-  if (drained.empty() && overfull_.empty()) return {{}, {}, planner_.plan(past)};
+  const bool must_leave = std::ranges::any_of(drained, [this](const auto& node) {
+    return std::ranges::any_of(ledger_.leases_on(node), [](const Lease& lease) { return !lease.releasing; });
+  });
+  if (!must_leave && overfull_.empty()) return {{}, {}, planner_.plan(past)};
   std::vector<Lease> leases;
   for (const auto& [worker, lease] : ledger_.leases()) leases.push_back(lease);
   auto demands = ledger_.demands(now_ms());
@@ -257,8 +261,12 @@ void Head::carry_out(std::vector<Event> events, const std::vector<Lease>& grante
 std::vector<RolePlacement> Head::place_missing_roles(const std::vector<Lease>& granted,
                                                      const std::set<std::uint64_t>& released) {
   auto roles = ledger_.role_demands(now_ms());
-  std::erase_if(roles, [this](const RoleDemand& demand) {
-    return demand.role == Role::shard && !jobs_[demand.job].shard_starts.may_start(now_ms());
+  std::erase_if(roles, [&](const RoleDemand& demand) {
+    if (demand.role == Role::shard && !jobs_[demand.job].shard_starts.may_start(now_ms())) return true;
+    const auto has = std::ranges::count_if(ledger_.leases_of(demand.job), [&](const Lease& lease) {
+      return lease.role == demand.role && !lease.releasing && !released.contains(lease.worker);
+    });
+    return static_cast<std::uint64_t>(has) >= demand.count;
   });
   if (roles.empty()) return {};
   std::vector<Lease> leases;

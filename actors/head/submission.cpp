@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kMaxTextBytes = 64 << 10;
 constexpr int kMaxJsonDepth = 32;
 constexpr std::size_t kMaxKeyBytes = 128;
+constexpr std::size_t kMaxPathBytes = 4096;
 
 /// `field` without its last part until the file names it, so that an error points at the nearest line there
 /// is.
@@ -75,6 +76,14 @@ std::variant<Submission, gateway::HttpResponse> check_request(const gateway::Htt
   }
   if (submission.text.size() > kMaxTextBytes) {
     return error_response({ErrorCode::invalid_argument, "the job file is larger than 64 KiB", {}});
+  }
+  for (const auto* text : {&submission.file, &submission.directory}) {
+    const bool is_plain = std::ranges::none_of(*text, [](char c) { return c == '\0' || c == '\n'; });
+    if (is_plain && text->size() <= kMaxPathBytes) continue;
+    return error_response(
+        {ErrorCode::invalid_argument,
+         fmt::format("\"file\" and \"directory\" are paths of at most {} bytes", kMaxPathBytes),
+         {}});
   }
   if (submission.directory.empty() || submission.directory.front() != '/') {
     return error_response({ErrorCode::invalid_argument, "\"directory\" must be an absolute path", {}});

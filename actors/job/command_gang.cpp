@@ -169,6 +169,8 @@ void CommandGang::gather(CommandActions& actions) {
   finished_.clear();
   nodes_.clear();
   if (stay.empty() || stay.size() < min_workers_) return;
+  // What is still ending of a former run may be writing what the next one reads.
+  if (std::ranges::any_of(leaving_, [&](auto worker) { return leases_.contains(worker); })) return;
   // By node, the nodes by their first worker.
   std::map<std::string, std::uint64_t> first;
   for (const auto worker : stay) first.try_emplace(leases_[worker].node, worker);

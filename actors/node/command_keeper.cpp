@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 namespace ds::node {
 namespace {
@@ -59,8 +60,9 @@ std::vector<int> children_of_this() {
   for (const auto& argument : command.arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   execvp(argv[0], argv.data());
+  const int code = errno == ENOENT ? 127 : 126;
   dprintf(STDERR_FILENO, "cannot start %s: %s\n", argv[0], strerror(errno));
-  _exit(errno == ENOENT ? 127 : 126);
+  _exit(code);
 }
 
 /// Ends as the program did, so that whoever waits for the keeper sees it.
@@ -82,18 +84,24 @@ void signal_program(pid_t program, int number) {
   if (::kill(-program, number) != 0) ::kill(program, number);
 }
 
-/// Waits for the program, and for what is to be done with it meanwhile. Returns its status.
+/// Waits for the program, and for what is to be done with it meanwhile. Returns its status. Once it was asked
+/// to end all of its group gets the time for that: a shell ends before the program that it waits for.
 int watch(pid_t program) {
   const sigset_t heard = heard_signals();
+  std::optional<int> ended_with;
+  bool is_asked = false;
   while (true) {
     for (int status = 0;;) {
       const pid_t ended = waitpid(-1, &status, WNOHANG);
-      if (ended == program) return status;
+      if (ended == program) ended_with = status;
       if (ended <= 0) break;  // others are orphans of the program's that have ended by themselves
     }
+    if (ended_with && (!is_asked || ::kill(-program, 0) != 0)) return *ended_with;
     const int number = sigwaitinfo(&heard, nullptr);
-    if (number == SIGTERM) signal_program(program, SIGTERM);
-    if (number == SIGQUIT) signal_program(program, SIGKILL);
+    if (number == SIGTERM) is_asked = true;
+    if (number == SIGQUIT && ended_with) return *ended_with;  // what is left is ended by the caller
+    if (number == SIGTERM || number == SIGQUIT)
+      signal_program(program, number == SIGTERM ? SIGTERM : SIGKILL);
   }
 }
 

@@ -157,7 +157,7 @@ class SpawnerProcess {
     for (std::size_t at = 0; at < texts.size(); at += parts.back().size() + 1)
       parts.emplace_back(texts.c_str() + at);
     const auto variables = parts.size() < 3 ? 0 : std::strtoul(parts[1].c_str(), nullptr, 10);
-    if (parts.size() < variables + 3) return report_failed_start(worker);
+    if (parts.size() < 3 || variables > parts.size() - 3) return report_failed_start(worker);
     const auto program = parts.begin() + 2 + static_cast<std::ptrdiff_t>(variables);
     const Command command{parts[0], {parts.begin() + 2, program}, {program, parts.end()}};
     std::array<int, 2> output{};

@@ -11,13 +11,15 @@ namespace ds::scheduler {
 
 /// Of those that are kept; many more than a quarantine takes.
 constexpr std::size_t kMaxEarlyCrashes = 256;
-constexpr std::size_t kMaxUnusedSpecs = 1024;  ///< about: they are looked for when there are twice as many
 constexpr std::int64_t kMinimumRunMs = std::chrono::milliseconds(kMinimumRun).count();
 
 bool Ledger::apply(const Event& event) {
   const std::string job = job_of(event);  // before it is applied: a lease may be gone afterwards
   if (!std::visit([&](const auto& body) { return on(event, body); }, event.body)) return false;
-  if (!job.empty()) index_.mark(job);
+  if (job.empty()) return true;
+  index_.mark(job);
+  const auto* changed = std::get_if<JobStateChanged>(&event.body);
+  if (changed != nullptr && is_end(changed->state)) index_.mark_dependents(job);
   return true;
 }
 
@@ -39,15 +41,19 @@ std::string Ledger::job_of(const Event& event) const {
 
 /// Jobs are often submitted by the thousand with one text, which is read and kept once. Null: it is wrong.
 std::shared_ptr<const JobSpec> Ledger::spec_of(const std::string& text, const std::string& directory) {
-  if (specs_.size() >= kMaxUnusedSpecs && (specs_.size() & (specs_.size() - 1)) == 0)
-    std::erase_if(specs_, [](const auto& entry) { return entry.second.expired(); });
-  std::weak_ptr<const JobSpec>& known = specs_[{text, directory}];
-  if (auto spec = known.lock()) return spec;
+  const auto known = specs_.find({text, directory});
+  if (known != specs_.end()) {
+    if (auto spec = known->second.lock()) return spec;
+  }
   auto parsed = parse_job_file(text, directory);
   auto* job_file = std::get_if<ParsedJob>(&parsed);
   if (job_file == nullptr) return nullptr;
   auto spec = std::make_shared<const JobSpec>(std::move(job_file->spec));
-  known = spec;
+  if (specs_.size() >= next_spec_sweep_) {
+    std::erase_if(specs_, [](const auto& entry) { return entry.second.expired(); });
+    next_spec_sweep_ = std::max(kFirstSpecSweep, 2 * specs_.size());
+  }
+  specs_[{text, directory}] = spec;
   return spec;
 }
 
@@ -163,7 +169,10 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
   job->state = body.state;
   job->reason = body.reason;
   if (body.state == JobState::starting && job->started_ms == 0) job->started_ms = event.at_ms;
-  if (is_end(body.state)) job->ended_ms = event.at_ms;
+  if (is_end(body.state)) {
+    job->ended_ms = event.at_ms;
+    index_.end_job(body.job);
+  }
   return true;
 }
 
@@ -225,6 +234,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   job.ran_before_ms = 0;
   job.crashes_in_a_row = 0;
   job.retry_at_ms = 0;
+  index(job);
   return true;
 }
 

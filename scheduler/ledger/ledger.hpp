@@ -161,6 +161,9 @@ class Ledger {
   std::vector<EarlyCrash> early_crashes_;
   LedgerIndex index_;
   std::map<std::pair<std::string, std::string>, std::weak_ptr<const JobSpec>> specs_;  ///< by text and folder
+  static constexpr std::size_t kFirstSpecSweep = 1024;
+  std::size_t next_spec_sweep_ =
+      kFirstSpecSweep;  ///< specs of no job any more are taken out when there are so many
   std::uint64_t next_order_ = 1;
   std::uint64_t next_worker_ = 1;
 };

@@ -27,8 +27,7 @@ void LedgerIndex::remove_lease(const Lease& lease) {
   shards_.erase(lease.worker);
 }
 
-void LedgerIndex::mark(const std::string& job) {
-  marked_.insert(job);
+void LedgerIndex::mark_dependents(const std::string& job) {
   const std::set<std::string>& dependents = find(dependents_, job);
   marked_.insert(dependents.begin(), dependents.end());
 }

@@ -23,15 +23,19 @@ class LedgerIndex {
   void add_lease(const Lease& lease);
   void remove_lease(const Lease& lease);
 
-  /// Notes that a job is not what it was, and with it those that depend on it.
-  void mark(const std::string& job);
+  /// Notes that a job is not what it was.
+  void mark(const std::string& job) { marked_.insert(job); }
+  /// The same of those that depend on it.
+  void mark_dependents(const std::string& job);
   /// Those that were marked since the last call.
   std::set<std::string> take_marked();
 
   const std::set<std::uint64_t>& workers_of(std::string_view job) const { return find(by_job_, job); }
   const std::set<std::uint64_t>& workers_on(std::string_view node) const { return find(by_node_, node); }
   const std::set<std::string>& named(std::string_view name) const { return find(by_name_, name); }
-  /// Jobs that want parameter servers or data shards, ended ones too.
+  /// A job that has ended wants nothing.
+  void end_job(const std::string& id) { with_roles_.erase(id); }
+  /// Jobs that want parameter servers or data shards.
   const std::set<std::string>& with_roles() const { return with_roles_; }
   const std::set<std::uint64_t>& shards() const { return shards_; }
   /// Nodes that hold any lease.

@@ -142,7 +142,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
       const auto id = job.id;
       const auto& record = ledger.jobs_.emplace(id, std::move(job)).first->second;
       ledger.index(record);
-      if (!is_end(record.state)) ledger.index_.mark(id);
+      is_end(record.state) ? ledger.index_.end_job(id) : ledger.index_.mark(id);
     }
     for (const auto& entry : document.at("leases")) {
       Lease lease{entry.at(0), entry.at(1), entry.at(2), entry.at(3), entry.at(4), entry.at(5)};

@@ -90,7 +90,7 @@ class Capacity {
   std::map<std::string_view, std::size_t> index_;
   std::vector<Used> now_;
   std::vector<Used> later_;
-  std::set<Rank> by_room_;  ///< available nodes with a placeable slot
+  std::set<Rank> by_room_;  ///< available nodes
   std::uint64_t placeable_slots_ = 0;
   mutable std::map<WorkerSize, Counts> counts_;  ///< of sizes that were asked for, `kMaxSizes` at most
 };

@@ -74,6 +74,8 @@ PlanWithDepartures plan_with_departures(std::span<const NodeView> nodes, std::ve
   for (const auto& [job, workers] : left) {
     const auto demand = std::ranges::find(demands, job, &Demand::job);
     if (demand == demands.end() || workers >= std::max(demand->workers.min, 1U)) continue;
+    const auto& preempted = result.plan.preemptions;
+    if (std::ranges::find(preempted, job, &Preemption::job) != preempted.end()) continue;
     result.stopped.emplace_back(job);
   }
   for (const Lease& lease : leases) {

@@ -17,7 +17,7 @@ using NodeNames = std::set<std::string, std::less<>>;
 /// A plan for a cluster in which workers must leave where they are, whoever waits.
 struct PlanWithDepartures {
   std::vector<Release> departures;   ///< before the plan's own releases
-  std::vector<std::string> stopped;  ///< jobs that lose all their workers with them
+  std::vector<std::string> stopped;  ///< jobs that lose all their workers with them and are not preempted
   Plan plan;
 };
 

@@ -120,7 +120,6 @@ void GangPlanner::count_leases(const Job& job, bool more) {
   if (job.elsewhere > 0) {
     more ? elsewhere_ += job.elsewhere : elsewhere_ -= job.elsewhere;
     set_total_slots();
-    is_stale_ = tenants_.has_tenants();
   }
   if (job.is_occupant)
     more ? void(occupants_.insert(job.demand.job)) : void(occupants_.erase(job.demand.job));
@@ -129,6 +128,7 @@ void GangPlanner::count_leases(const Job& job, bool more) {
 
 void GangPlanner::enter(Job& job) {
   job.is_pending = !job.demand.held && is_feasible(job) && is_allowed(job);
+  is_stale_ = is_stale_ || elsewhere_ != elsewhere_when_entered_;
   if (job.is_pending && tenants_.has_tenants()) claimants_[job.queue].insert(&job);
   if (job.workers > 0) running_.insert(&job);
   if (job.workers < job.needed) {
@@ -149,6 +149,7 @@ void GangPlanner::leave(Job& job) {
        {&running_, &stalled_, &impossible_, &short_[job.queue], &partial_[job.queue], &claimants_[job.queue]})
     jobs->erase(&job);
   if (job.guaranteed_levels > 0) std::erase(guaranteed_, &job);
+  job.guaranteed_levels = 0;
   const auto take_out = [&](auto& groups, const auto& group, const auto& key) {
     const auto found = groups.find(group);
     if (found == groups.end()) return;
@@ -162,6 +163,9 @@ void GangPlanner::leave(Job& job) {
 
 /// What is pending depends on the slots that queues may lend, and so on workers on nodes that are away.
 void GangPlanner::enter_again() {
+  for (Job* job : guaranteed_) job->guaranteed_levels = 0;
+  guaranteed_.clear();
+  elsewhere_when_entered_ = elsewhere_;
   for (auto& [id, job] : jobs_) {
     if (!job->is_wanted) continue;
     leave(*job);

@@ -181,9 +181,8 @@ class GangPlanner {
   Job& job_of(const Lease& lease) const { return *jobs_.at(lease.job); }
 
   // Steps (gang_steps.cpp).
-  template <class RoomOf>
-  std::optional<std::size_t> choose_own_node(const std::map<std::size_t, std::uint32_t>& at,
-                                             const WorkerSize& size, RoomOf room_of) const;
+  template <class Nodes, class RoomOf>
+  std::optional<std::size_t> choose_node(Nodes nodes, const WorkerSize& size, RoomOf room_of) const;
   void touch(Job& job);
   void place_one(Job& job, std::size_t node);
   void count_minimum(const Job& job, bool more);
@@ -241,12 +240,13 @@ class GangPlanner {
   /// By queue: jobs that could lose a worker, by priority and size of worker; and all of theirs, by priority.
   std::vector<std::map<std::pair<std::uint32_t, WorkerSize>, ByWorkers>> shrinkable_;
   std::vector<std::map<std::uint32_t, Jobs>> preemptible_;
-  std::vector<Jobs> claimants_;      ///< by queue: pending jobs, started or not; kept with tenants only
-  std::vector<Job*> guaranteed_;     ///< with levels
-  bool is_stale_ = false;            ///< what queues could ever allow has changed
-  std::uint64_t elsewhere_ = 0;      ///< slots that jobs have on nodes that are away
-  std::uint64_t releasing_ = 0;      ///< workers
-  std::set<std::string> occupants_;  ///< jobs that hold room on available nodes
+  std::vector<Jobs> claimants_;   ///< by queue: pending jobs, started or not; kept with tenants only
+  std::vector<Job*> guaranteed_;  ///< with levels
+  std::uint64_t elsewhere_ = 0;   ///< slots that jobs have on nodes that are away
+  std::uint64_t elsewhere_when_entered_ = 0;  ///< when what is pending was looked at last
+  bool is_stale_ = false;                     ///< some were looked at while it was another
+  std::uint64_t releasing_ = 0;               ///< workers
+  std::set<std::string> occupants_;           ///< jobs that hold room on available nodes
   mutable CountBySize alone_, alone_undrained_;
 
   std::vector<Step> steps_;

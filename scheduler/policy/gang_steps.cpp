@@ -1,13 +1,15 @@
 // The steps of a plan, and what a job that waits was compared with.
 #include <algorithm>
+#include <ranges>
 
 #include "scheduler/policy/gang_planner.hpp"
 
 namespace ds::scheduler {
 
 void GangPlanner::begin() {
-  if (is_stale_) enter_again();
-  if (tenants_.has_tenants()) count_guarantees();
+  if (!tenants_.has_tenants()) return;
+  if (is_stale_ || elsewhere_ != elsewhere_when_entered_) enter_again();
+  count_guarantees();
 }
 
 Plan GangPlanner::end() {
@@ -42,13 +44,13 @@ std::optional<std::size_t> GangPlanner::find_limit(const Job& job, std::uint32_t
   return use_later_.find_limit(job.queue, std::uint64_t{count} * job.size.slots);
 }
 
-/// Of the nodes where the job already runs the fullest that has room, the first of equals.
-template <class RoomOf>
-std::optional<std::size_t> GangPlanner::choose_own_node(const std::map<std::size_t, std::uint32_t>& at,
-                                                        const WorkerSize& size, RoomOf room_of) const {
+/// Of these nodes the fullest that has room, the first of equals.
+template <class Nodes, class RoomOf>
+std::optional<std::size_t> GangPlanner::choose_node(Nodes nodes, const WorkerSize& size,
+                                                    RoomOf room_of) const {
   std::optional<std::size_t> best;
   std::pair<std::uint64_t, std::uint64_t> best_room;
-  for (const auto& [node, workers] : at) {
+  for (const std::size_t node : nodes) {
     if (!capacity_.node(node).available) continue;
     const Room room = room_of(node);
     if (count_fitting(room, size) == 0) continue;
@@ -68,7 +70,8 @@ bool GangPlanner::place(Job& job, std::uint32_t count) {
   touch(job);
   if (occupants_.insert(job.demand.job).second) newly_occupying_.push_back(job.demand.job);
   for (std::uint32_t i = 0; i < count; ++i) {
-    const auto own = choose_own_node(job.at, job.size, [&](std::size_t n) { return capacity_.placeable(n); });
+    const auto own = choose_node(std::views::keys(job.at), job.size,
+                                 [&](std::size_t n) { return capacity_.placeable(n); });
     const std::size_t node = own ? *own : *capacity_.fullest_placeable(job.size);
     place_one(job, node);
     steps_.push_back({Step::Kind::placed, &job, node, nullptr});
@@ -98,12 +101,8 @@ void GangPlanner::reserve(Job& job, std::uint32_t count) {
   auto at = job.at;  // what it will have where, for packing only
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto later = [&](std::size_t n) { return capacity_.free_later(n); };
-    auto node = choose_own_node(at, job.size, later);
-    if (!node) {
-      std::map<std::size_t, std::uint32_t> all;
-      for (std::size_t n = 0; n < capacity_.node_count(); ++n) all.emplace_hint(all.end(), n, 0);
-      node = choose_own_node(all, job.size, later);
-    }
+    auto node = choose_node(std::views::keys(at), job.size, later);
+    if (!node) node = choose_node(std::views::iota(std::size_t{0}, capacity_.node_count()), job.size, later);
     capacity_.use(*node, job.size, false, true);
     use_later_.add(job.queue, job.size.slots, job.size.memory_bytes);
     steps_.push_back({Step::Kind::reserved, &job, *node, nullptr});

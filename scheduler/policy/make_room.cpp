@@ -1,8 +1,5 @@
 // What may be taken from others for a job that waits.
 #include <algorithm>
-#include <map>
-#include <tuple>
-#include <utility>
 
 #include "scheduler/policy/gang_planner.hpp"
 

@@ -32,6 +32,16 @@ TEST(HttpServer, AnswersARequest) {
   EXPECT_EQ(response.headers.at("connection"), "keep-alive");
 }
 
+TEST(HttpServer, LetsNoPageOfABrowserChangeAnything) {
+  const auto server = start_server();
+  RawClient client(server->port());
+  client.send("POST /jobs HTTP/1.1\r\nHost: x\r\nOrigin: http://elsewhere\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 403);
+  RawClient reader(server->port());
+  reader.send("GET /a HTTP/1.1\r\nHost: x\r\nOrigin: http://elsewhere\r\n\r\n");
+  EXPECT_EQ(reader.receive().status, 200);
+}
+
 TEST(HttpServer, PutsARequestTogetherThatArrivesByteByByte) {
   const auto server = start_server();
   RawClient client(server->port());

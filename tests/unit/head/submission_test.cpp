@@ -148,6 +148,17 @@ TEST_F(JobSubmission, RefusesAKeyThatWouldNotSurviveTheJournal) {
   }
 }
 
+TEST_F(JobSubmission, RefusesPathsThatNoFileHas) {
+  for (const std::string& wrong :
+       {std::string("/a\0b", 4), std::string("/a\nb"), "/" + std::string(5000, 'a')}) {
+    for (const char* field : {"file", "directory"}) {
+      auto request = body();
+      request[field] = wrong;
+      EXPECT_NE(refuse_request(request.dump()).find("paths"), std::string::npos) << field;
+    }
+  }
+}
+
 TEST_F(JobSubmission, TellsWhereAJobFileIsWrong) {
   auto wrong = body();
   wrong["text"] = std::string(kJobText) + "optimizer: {name: adamw, lr: fast}\n";

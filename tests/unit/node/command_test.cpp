@@ -95,6 +95,27 @@ TEST_F(Commands, HearSigterm) {
   EXPECT_EQ(WEXITSTATUS(life.status), 5);
 }
 
+TEST_F(Commands, GiveWhatAShellStartedItsTimeToEndToo) {
+  // The outer shell has no trap and ends at once; what it waits for does not.
+  start("sh -c \"trap 'sleep 0.5; echo saved; exit 0' TERM; echo 0; while :; do sleep 0.05; done\"; true");
+  printed_pids(*spawner_, 1);
+  spawner_->terminate(1);
+  const auto life = wait_for_exit(*spawner_, 1);
+  EXPECT_TRUE(life.output.ends_with("saved\n")) << life.output;
+  EXPECT_TRUE(WIFSIGNALED(life.status)) << "the shell's own end is reported";
+}
+
+TEST_F(Commands, RefuseAPacketThatCountsMoreVariablesThanItHas) {
+  ASSERT_TRUE(spawner_->spawn_command(1, {"true"},
+                                      std::string("/\0"
+                                                  "18446744073709551615",
+                                                  22),
+                                      {}));
+  EXPECT_EQ(WEXITSTATUS(wait_for_exit(*spawner_, 1).status), 127);
+  ASSERT_TRUE(spawner_->spawn_command(2, {"true"}, "/", {})) << "the spawner lives";
+  EXPECT_EQ(WEXITSTATUS(wait_for_exit(*spawner_, 2).status), 0);
+}
+
 TEST_F(Commands, EndWithAllTheyStartedThoughTheyIgnoreSigterm) {
   start(kStubborn);
   const auto pids = printed_pids(*spawner_, 2);

@@ -156,6 +156,21 @@ TEST(Departures, TakeTheNewestWorkersOfAJobThatHasMoreThanItMayHave) {
   EXPECT_EQ(cluster.live("b"), 1U);
 }
 
+TEST(Departures, CallAJobPreemptedThatHasTooManyWorkersAndLosesTheRestToAnother) {
+  DrainedCluster cluster;
+  cluster.add_node("n1", 4);
+  cluster.add_job("scaled", {4, 4});
+  cluster.settle();
+  cluster.demand("scaled").workers = {2, 2};
+  cluster.add_job("urgent", {4, 4});
+  cluster.demand("urgent").priority = kHighPriority;
+  const auto planned = cluster.plan_all();
+  EXPECT_EQ(planned.departures.size(), 2U);
+  EXPECT_EQ(planned.plan.releases.size(), 2U);
+  EXPECT_EQ(planned.plan.preemptions, (std::vector<Preemption>{{"scaled", "urgent"}}));
+  EXPECT_TRUE(planned.stopped.empty());
+}
+
 TEST(Departures, LeaveParameterServersToTheirOwnRule) {
   DrainedCluster cluster;
   cluster.add_node("n1", 2);
