@@ -40,13 +40,11 @@ caf::behavior Head::make_behavior() {
   parts_.fabric->publish(fabric::kHeadActor, this);
   take_jobs_back();
   in_grace_ = !ledger_.leases().empty();
-  if (in_grace_) {
-    delayed_send(this, kGrace, Run{[](Head& head) { head.on_grace_over(); }});
-    delayed_send(this, kShortGrace, Run{[](Head& head) {
-                   head.is_settled_ = true;
-                   head.end_grace_if_all_are_back();
-                 }});
-  }
+  if (in_grace_) delayed_send(this, kGrace, Run{[](Head& head) { head.on_grace_over(); }});
+  delayed_send(this, kShortGrace, Run{[](Head& head) {
+                 head.is_settled_ = true;
+                 head.end_grace_if_all_are_back();
+               }});
   schedule_soon();
   delayed_send(this, kScheduleInterval, caf::tick_atom::value);
   return {

@@ -145,6 +145,7 @@ class Head : public caf::event_based_actor {
   void stop_if_overdue(const std::string& job);
   /// What crashed there says that a node is at fault.
   void quarantine_nodes();
+  void lift_oldest_quarantine();
   scheduler::PlanWithDepartures make_plan();
   void plan_and_carry_out();
   void carry_out(std::vector<scheduler::Event> events, const std::vector<scheduler::Lease>& granted);

@@ -177,8 +177,12 @@ void Head::act(const std::string& id, const job::StartProcess& action) {
                               record->spec->workers.max > 1, action.port == 0});
 }
 
-void Head::act(const std::string&, const job::StopProcess& action) {
-  when_durable([this, action] {
+void Head::act(const std::string& id, const job::StopProcess& action) {
+  when_durable([this, id, action] {
+    // It may have ended by itself meanwhile, and what runs there next must not be stopped for it.
+    const auto job = jobs_.find(id);
+    const bool is_of_gang = job != jobs_.end() && job->second.command;
+    if (is_of_gang && !job->second.command->is_alive(action.worker)) return;
     const auto* node = find_node_of(action.worker);
     if (node == nullptr) return;
     send(node->agent, messages::StopCommand{action.worker, kStopGrace_ms, action.why});

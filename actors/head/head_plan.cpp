@@ -148,11 +148,27 @@ void Head::quarantine_nodes() {
   for (const auto& [name, node] : nodes_) {
     if (!is_closed(name)) open.insert(name);
   }
+  if (open.empty() && is_settled_) lift_oldest_quarantine();
   if (const auto chosen = choose_quarantine(ledger_.early_crashes(), open, now_ms())) {
     spdlog::warn("node {} is quarantined: {}", chosen->node, chosen->why);
     commit({event("scheduler", chosen->why, NodeQuarantined{chosen->node, chosen->why})});
     schedule_soon();
   }
+}
+
+/// The nodes that were open went down: better one that may be at fault than none.
+void Head::lift_oldest_quarantine() {
+  const auto& quarantined = ledger_.quarantined();
+  auto oldest = quarantined.end();
+  for (auto one = quarantined.begin(); one != quarantined.end(); ++one) {
+    if (!nodes_.contains(one->first) || ledger_.drained().contains(one->first)) continue;
+    if (oldest == quarantined.end() || one->second.since_ms < oldest->second.since_ms) oldest = one;
+  }
+  if (oldest == quarantined.end()) return;
+  const std::string name = oldest->first, why = "no other node is up";
+  spdlog::info("node {} takes workers again: {}", name, why);
+  commit({event("scheduler", why, QuarantineLifted{name})});
+  schedule_soon();
 }
 
 /// Where workers must leave, whoever waits, all is planned anew; else from what has changed.

@@ -107,6 +107,11 @@ std::vector<std::uint64_t> CommandGang::alive() const {
   return workers;
 }
 
+bool CommandGang::is_alive(std::uint64_t worker) const {
+  const auto member = members_.find(worker);
+  return member != members_.end() && member->second.alive;
+}
+
 /// Has slots that it may keep.
 bool CommandGang::is_held(std::uint64_t worker) const {
   const auto lease = leases_.find(worker);

@@ -100,6 +100,7 @@ class CommandGang {
 
   /// Workers whose process runs, or may.
   std::vector<std::uint64_t> alive() const;
+  bool is_alive(std::uint64_t worker) const;
   bool is_running() const { return stage_ == Stage::running; }
   /// Another worker would have to begin from the start what others have done.
   bool has_finished_members() const { return !finished_.empty(); }
