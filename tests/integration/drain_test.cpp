@@ -46,11 +46,6 @@ class Drain : public TwoNodes {
       return now.is_object() && now.at("state") == state;
     });
   }
-  void kill_head_and_start_another() {
-    cluster_.head().kill_and_wait();
-    cluster_.start_head();
-    ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
-  }
 };
 
 TEST_F(Drain, ShrinksAnElasticJobAndStaysOverAKilledHead) {

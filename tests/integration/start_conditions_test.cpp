@@ -17,18 +17,6 @@ class StartConditions : public TwoNodes {
     std::ofstream(file, std::ios::app) << more;
     return file;
   }
-  std::string codes_of(const std::string& job) {
-    std::string codes;
-    const auto why = cluster_.json({"why", job});
-    if (!why.is_object()) return "no answer";
-    for (const auto& reason : why.at("reasons")) codes += reason.at("code").get<std::string>() + " ";
-    return codes;
-  }
-  void kill_head_and_start_another() {
-    cluster_.head().kill_and_wait();
-    cluster_.start_head();
-    ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
-  }
 };
 
 TEST_F(StartConditions, AJobBeginsNoEarlierThanItMay) {

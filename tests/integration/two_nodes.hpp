@@ -49,6 +49,21 @@ class TwoNodes : public ::testing::Test {
     });
   }
 
+  void kill_head_and_start_another() {
+    cluster_.head().kill_and_wait();
+    cluster_.start_head();
+    ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  }
+
+  /// The codes of what the job waits for, each with a blank behind it.
+  std::string codes_of(const std::string& job) const {
+    const auto why = cluster_.json({"why", job});
+    if (!why.is_object()) return "no answer";
+    std::string codes;
+    for (const auto& reason : why.at("reasons")) codes += reason.at("code").get<std::string>() + " ";
+    return codes;
+  }
+
   const std::uint64_t seed_ = number_of("DS_SEED", std::random_device{}());
   std::mt19937_64 random_{seed_};
   Cluster cluster_;
