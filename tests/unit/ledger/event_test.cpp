@@ -1,0 +1,66 @@
+#include "scheduler/ledger/event.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/unit/ledger/ledger_events.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using namespace testing;
+
+TEST(Event, ComesBackFromItsText) {
+  const std::vector<Event::Body> bodies{
+      submitted("a", "k"),
+      JobSubmitted{"a", "", "f", "/d", "text", {"b-1", "c-2"}},
+      LeaseGranted{1, "a", "n", 2, 3, Role::server},
+      LeaseReleasing{4, true},
+      LeaseEnded{5},
+      GenerationFormed{"a", 6, {7, 8}, 9, {10}},
+      JobStateChanged{"a", JobState::resizing, "why \"so\"\n"},
+      CancelRequested{"a"},
+      JobSized{"a", 10, 11},
+      EvaluationRecorded{"a", 12, 0.1, {{"accuracy", 1.0 / 3.0}}, 1e-300},
+      CheckpointCommitted{"a", 13},
+      WorkerCrashed{"a", 14, 15, 16, "node-1"},
+      PauseRequested{"a"},
+      ResumeRequested{"a"},
+      NodeDrained{"n", "a fan is loud"},
+      NodeUndrained{"n"},
+      TimeLimitReached{"a"},
+      JobRetried{"a"},
+      PriorityChanged{"a", 17},
+      WorkersScaled{"a", 2, 3},
+      NodeQuarantined{"n", "workers crash"},
+      QuarantineLifted{"n"},
+      RankFinished{"a", 18},
+  };
+  ASSERT_EQ(bodies.size(), 1 + std::variant_size_v<Event::Body>);
+  for (const auto& body : bodies) {
+    const auto original = event(body, 1234567890123);
+    EXPECT_EQ(event_from(to_text(original)), original) << to_text(original);
+  }
+}
+
+TEST(Event, OfALeaseWithoutARoleIsAWorkers) {
+  const auto event = event_from(
+      R"({"at":1,"by":"","why":"","type":"lease_granted","fields":{"worker":1,"job":"a","node":"n","slots":2,"memory_bytes":3}})");
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<LeaseGranted>(event->body), (LeaseGranted{1, "a", "n", 2, 3, Role::worker}));
+}
+
+TEST(Event, RefusesWhatItDidNotWrite) {
+  for (
+      const char* text :
+      {"", "{}", "[]", "nonsense", R"({"at":1,"by":"","why":"","type":"other","fields":{}})",
+       R"({"at":1,"by":"","why":"","type":"job_state_changed","fields":{"job":"a","reason":"","state":"DONE"}})",
+       R"({"at":1,"by":"","why":"","type":"lease_ended","fields":{}})"}) {
+    EXPECT_EQ(event_from(text), std::nullopt) << text;
+  }
+}
+
+}  // namespace
+}  // namespace ds::scheduler
