@@ -30,9 +30,10 @@ std::int64_t Head::backoff_ms(std::uint32_t crashes_in_a_row) {
 }
 
 /// Whether a process that a node brings along is needed: also to leave by itself, with what it holds.
-bool Head::may_stay(std::uint64_t worker, const std::string& node) const {
-  const auto found = ledger_.leases().find(worker);
+bool Head::may_stay(const messages::RunningWorker& running, const std::string& node) const {
+  const auto found = ledger_.leases().find(running.worker);
   if (found == ledger_.leases().end() || found->second.node != node) return false;
+  if (is_late(running.worker, running.generation)) return false;
   const Lease& lease = found->second;
   return !lease.releasing || (!lease.at_once && !is_end(ledger_.find(lease.job)->state));
 }
@@ -57,11 +58,14 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   node.strangers.clear();
 
   std::vector<std::uint64_t> keep;
+  std::vector<messages::RunningWorker> stay;
   std::set<std::uint64_t> running;
   for (const auto& worker : hello.running) {
-    running.insert(worker.worker);
-    if (may_stay(worker.worker, hello.name) || errands_.contains(worker.worker)) {
+    // A lease whose process was not started again yet has none.
+    if (!is_late(worker.worker, worker.generation)) running.insert(worker.worker);
+    if (may_stay(worker, hello.name) || errands_.contains(worker.worker)) {
       keep.push_back(worker.worker);
+      stay.push_back(worker);
       pids_[worker.worker] = worker.pid;
     } else {
       node.strangers.insert(worker.worker);
@@ -78,7 +82,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
                gone.size());
   end_leases(gone, fmt::format("it was gone when node {} registered", hello.name));
   when_durable([this, agent, keep] { send(agent, messages::NodeWelcome{keep}); });
-  for (const auto worker : keep) on_command_started(worker, 0);
+  for (const auto& worker : stay) on_command_started(worker.worker, worker.generation, 0);
   end_grace_if_all_are_back();
   schedule_soon();
 }
@@ -139,7 +143,7 @@ void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::stri
 
 void Head::on_worker_started(const messages::WorkerStarted& started) {
   pids_[started.worker] = started.pid;
-  on_command_started(started.worker, started.port);
+  on_command_started(started.worker, started.generation, started.port);
 }
 
 Head::Node* Head::find_node_of(std::uint64_t worker) {
@@ -201,7 +205,7 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   }
   const auto found = ledger_.leases().find(exited.worker);
   if (found == ledger_.leases().end()) {
-    take_exit(exited.worker);
+    take_exit(exited);
     return schedule_soon();
   }
   const auto lease = found->second;

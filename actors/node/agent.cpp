@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <caf/all.hpp>
+#include <future>
 #include <map>
 #include <optional>
 #include <set>
@@ -36,7 +37,12 @@ struct RetryHello {};
 /// Local message: the command has had its time to end by itself.
 struct GraceOver {
   std::uint64_t worker;
-  std::uint64_t start;
+  std::uint64_t generation;
+};
+
+/// Local message: the node ends, and its commands before it.
+struct EndCommands {
+  std::shared_ptr<std::promise<void>> done;
 };
 
 /// Local message: memory kills of long ago are nobody's.
@@ -48,6 +54,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::WorkerEvent)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::SpawnerGone)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::RetryHello)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::GraceOver)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::EndCommands)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::ForgetMemoryKills)
 
 namespace ds::node {
@@ -110,8 +117,9 @@ class Agent : public caf::event_based_actor {
         [this](const messages::KillWorker& order) { kill_worker(order); },
         [this](const StartCommand& order) { start_command(order); },
         [this](const StopCommand& order) { stop_command(order); },
-        [this](const ExitTaken& taken) { on_exit_taken(taken.worker); },
+        [this](const ExitTaken& taken) { on_exit_taken(taken); },
         [this](GraceOver over) { on_grace_over(over); },
+        [this](const EndCommands& order) { end_commands(order); },
         [this](const LogTaken& taken) { on_log_taken(taken); },
         [this](const WorkerEvent& happened) {
           std::visit([this](const auto& event) { on_process(event); }, happened.event);
@@ -119,6 +127,7 @@ class Agent : public caf::event_based_actor {
         [this](SpawnerGone) {
           if (stop_->load()) return;
           spdlog::error("the node's spawner process is gone: its workers have ended, this node ends too");
+          workers_.clear();
           options_.leave(1);
         },
     };
@@ -132,9 +141,10 @@ class Agent : public caf::event_based_actor {
     bool exited = false;
     // Of a command.
     bool is_command = false;
-    std::uint64_t start = 0;          ///< this node's number for it: one worker may be started again
+    std::uint64_t generation = 0;     ///< which start of the worker this is
     std::uint16_t port = 0;           ///< chosen for it
     std::optional<WorkerExited> end;  ///< kept until a head has said that it is durable
+    bool went_with_node = false;      ///< ended because this node ends: that is all a head has to know
   };
 
   void find_head() { head::search_head(system(), options_.head, this, stop_); }
@@ -158,7 +168,8 @@ class Agent : public caf::event_based_actor {
     hello.agent = fabric_.address_of(this);
     for (const auto& [worker, running] : workers_) {
       // How a command ended is told in its turn: the head must not take it for lost.
-      if (!running.exited || running.end) hello.running.push_back({worker, running.job, running.pid});
+      if (!running.exited || running.end)
+        hello.running.push_back({worker, running.job, running.pid, running.generation});
     }
     send(head_, std::move(hello));
   }
@@ -171,8 +182,9 @@ class Agent : public caf::event_based_actor {
     for (const auto& [worker, running] : workers_) {
       const bool kept = std::find(welcome.keep.begin(), welcome.keep.end(), worker) != welcome.keep.end();
       if (kept || running.exited) continue;
-      running.is_command ? stop_command({worker, kStrangerGrace_ms, "the head does not know it"})
-                         : spawner_.kill(worker);
+      running.is_command
+          ? stop_command({worker, running.generation, kStrangerGrace_ms, "the head does not know it"})
+          : spawner_.kill(worker);
     }
     for (auto& [worker, running] : workers_) {
       running.log.on_new_head();
@@ -201,7 +213,7 @@ class Agent : public caf::event_based_actor {
   }
 
   void start_worker(const StartWorker& order) {
-    if (workers_.contains(order.worker)) return;
+    if (leaving_ || workers_.contains(order.worker)) return;
     auto& running = workers_[order.worker];
     running.job = order.job;
     const std::vector<std::string> arguments{options_.actor_program,
@@ -226,28 +238,40 @@ class Agent : public caf::event_based_actor {
   }
 
   void start_command(const StartCommand& order) {
-    if (workers_.contains(order.worker)) return;
+    if (leaving_) return;  // the head will see this node go
+    if (const auto former = workers_.find(order.worker); former != workers_.end()) {
+      if (former->second.generation >= order.generation) return;
+      // No head starts a worker again before it has heard of the end of the last start.
+      if (!former->second.exited)
+        return report({order.worker, "its last start has not ended", false, true, order.generation});
+      workers_.erase(former);
+    }
     auto& running = workers_[order.worker];
     running.job = order.job;
     running.is_command = true;
-    running.start = ++starts_;
+    running.generation = order.generation;
     running.log = LogBuffer(order.whole_lines);
     auto variables = order.variables;
     if (order.chooses_port) {
-      running.port = choose_port();
-      variables.push_back(fmt::format("MASTER_PORT={}", running.port));
+      const auto port = choose_port();
+      if (!port) return fail_start(order, running, port.error());
+      running.port = *port;
+      variables.push_back(fmt::format("MASTER_PORT={}", *port));
     }
     const auto spawned = spawner_.spawn_command(order.worker, order.arguments, order.directory, variables);
-    if (spawned) return;
-    spdlog::error("worker {} of job {} cannot be started: {}", order.worker, order.job,
-                  spawned.error().message);
+    if (!spawned) fail_start(order, running, spawned.error());
+  }
+
+  void fail_start(const StartCommand& order, Running& running, const Error& why) {
+    spdlog::error("worker {} of job {} cannot be started: {}; {}", order.worker, order.job, why.message,
+                  why.hint);
     running.exited = true;
-    running.end = WorkerExited{order.worker, spawned.error().message, false, false};
+    running.end = WorkerExited{order.worker, why.message, false, false, order.generation};
     report_command(running);
   }
 
   /// Not one that this node has given to another gang.
-  std::uint16_t choose_port() const {
+  Result<std::uint16_t> choose_port() const {
     std::set<std::uint16_t> given;
     for (const auto& [worker, running] : workers_) given.insert(running.port);
     return choose_free_port(given);
@@ -255,24 +279,48 @@ class Agent : public caf::event_based_actor {
 
   void stop_command(const StopCommand& order) {
     const auto found = workers_.find(order.worker);
-    if (found == workers_.end()) return report({order.worker, "was not running", false, true});
+    if (found == workers_.end() || found->second.generation < order.generation)
+      return report({order.worker, "was not running", false, true, order.generation});
+    if (found->second.generation > order.generation) return;
     if (found->second.exited) return;  // the head will hear of it, or hear again
     spdlog::info("ends worker {} of job {}: {}", order.worker, found->second.job, order.why);
     spawner_.terminate(order.worker);
-    delayed_send(this, std::chrono::milliseconds(order.grace_ms),
-                 GraceOver{order.worker, found->second.start});
+    delayed_send(this, std::chrono::milliseconds(order.grace_ms), GraceOver{order.worker, order.generation});
   }
 
   void on_grace_over(const GraceOver& over) {
     const auto found = workers_.find(over.worker);
-    if (found == workers_.end() || found->second.start != over.start || found->second.exited) return;
+    if (found == workers_.end() || found->second.generation != over.generation || found->second.exited)
+      return;
     spdlog::warn("worker {} of job {} did not end in time: it is killed", over.worker, found->second.job);
     spawner_.kill(over.worker);
   }
 
-  void on_exit_taken(std::uint64_t worker) {
-    const auto found = workers_.find(worker);
-    if (found != workers_.end() && found->second.exited && found->second.is_command) workers_.erase(found);
+  void end_commands(const EndCommands& order) {
+    leaving_ = order.done;
+    for (auto& [worker, running] : workers_) {
+      if (!running.is_command || running.exited) continue;
+      running.went_with_node = true;
+      spdlog::info("ends worker {} of job {}: this node ends", worker, running.job);
+      spawner_.terminate(worker);
+    }
+    leave_if_all_have_ended();
+  }
+
+  void leave_if_all_have_ended() {
+    const bool all = std::ranges::all_of(workers_, [this](const auto& one) {
+      const Running& running = one.second;
+      return !running.is_command || (running.exited && (!registered_ || running.log.is_drained()));
+    });
+    if (!leaving_ || !all) return;
+    leaving_->set_value();
+    leaving_ = std::make_shared<std::promise<void>>();  // nobody waits any more
+  }
+
+  void on_exit_taken(const ExitTaken& taken) {
+    const auto found = workers_.find(taken.worker);
+    if (found == workers_.end() || found->second.generation != taken.generation) return;
+    if (found->second.exited && found->second.is_command) workers_.erase(found);
   }
 
   void kill_worker(const messages::KillWorker& order) {
@@ -289,7 +337,8 @@ class Agent : public caf::event_based_actor {
     const auto found = workers_.find(started.worker);
     if (found == workers_.end()) return;
     found->second.pid = started.pid;
-    if (head_) send(head_, WorkerStarted{started.worker, started.pid, found->second.port});
+    if (head_)
+      send(head_, WorkerStarted{started.worker, started.pid, found->second.port, found->second.generation});
   }
 
   void on_process(const ProcessOutput& output) {
@@ -304,6 +353,7 @@ class Agent : public caf::event_based_actor {
     if (found == workers_.end()) return;
     found->second.exited = true;
     auto report_of_exit = describe_exit(exited.worker, exited.status);
+    report_of_exit.generation = found->second.generation;
     if (is_memory_kill(exited.status)) {
       report_of_exit.outside = false;  // the job needs more than there is: it would die again at once
       report_of_exit.text += ": memory ran out, this machine's or its control group's";
@@ -313,7 +363,8 @@ class Agent : public caf::event_based_actor {
       found->second.end = std::move(report_of_exit);
       found->second.log.close();
       send_log(exited.worker, found->second);
-      return report_command(found->second);
+      report_command(found->second);
+      return leave_if_all_have_ended();
     }
     report(std::move(report_of_exit));
     if (found->second.log.is_drained()) workers_.erase(found);
@@ -321,6 +372,7 @@ class Agent : public caf::event_based_actor {
 
   /// Not before its last words are in the job's log: a job that has ended has them.
   void report_command(const Running& running) {
+    if (running.went_with_node) return;
     if (registered_ && running.end && running.log.is_drained()) report(*running.end);
   }
 
@@ -348,7 +400,10 @@ class Agent : public caf::event_based_actor {
     if (found == workers_.end()) return;
     found->second.log.on_taken();
     send_log(taken.worker, found->second);
-    if (found->second.is_command) return report_command(found->second);
+    if (found->second.is_command) {
+      report_command(found->second);
+      return leave_if_all_have_ended();
+    }
     if (found->second.exited && found->second.log.is_drained()) workers_.erase(found);
   }
 
@@ -361,7 +416,7 @@ class Agent : public caf::event_based_actor {
   int refusals_ = 0;
   std::optional<MemoryKills> memory_kills_;  ///< nothing where the kernel does not count them
   std::map<std::uint64_t, Running> workers_;
-  std::uint64_t starts_ = 0;
+  std::shared_ptr<std::promise<void>> leaving_;  ///< null: this node stays
 };
 
 }  // namespace
@@ -370,6 +425,13 @@ caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Spawne
                        AgentOptions options, std::shared_ptr<std::atomic<bool>> stop) {
   return caf::actor_cast<caf::actor>(
       system.spawn<Agent>(std::ref(fabric), std::ref(spawner), std::move(options), std::move(stop)));
+}
+
+void end_commands(const caf::actor& agent, std::chrono::milliseconds grace) {
+  const auto done = std::make_shared<std::promise<void>>();
+  auto ended = done->get_future();
+  caf::anon_send(agent, EndCommands{done});
+  ended.wait_for(grace);
 }
 
 void forward_events(Spawner& spawner, const caf::actor& agent) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,6 +32,12 @@ struct AgentOptions {
 /// Feed it the spawner's events with `forward_events`.
 caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Spawner& spawner,
                        AgentOptions options, std::shared_ptr<std::atomic<bool>> stop);
+
+/// Ends the users' programs that run: SIGTERM, and after `grace` no more patience. Returns when they are gone
+/// and their output is with the head, or the grace is over. Nothing is started any more, and the head is not
+/// told how they ended: it loses their node, which is no crash of theirs, and they start again elsewhere.
+/// Blocks: not for actors' threads.
+void end_commands(const caf::actor& agent, std::chrono::milliseconds grace);
 
 /// Sends each event of the spawner to the agent, until the spawner is gone. Runs on the caller's thread.
 void forward_events(Spawner& spawner, const caf::actor& agent);

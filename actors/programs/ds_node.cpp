@@ -7,6 +7,7 @@
 #include <caf/actor_system_config.hpp>
 #include <caf/exit_reason.hpp>
 #include <caf/send.hpp>
+#include <chrono>
 #include <filesystem>
 #include <thread>
 
@@ -23,6 +24,10 @@ namespace {
 
 using namespace ds;
 using namespace ds::programs;
+
+/// For users' programs, between SIGTERM and SIGKILL, when this node is told to end; as long as a cancelled
+/// job's.
+constexpr std::chrono::seconds kCommandsGrace{10};
 
 struct Arguments {
   std::string head = "127.0.0.1:8080";
@@ -88,6 +93,7 @@ Result<int> run(Arguments arguments, node::Spawner& spawner) {
   std::thread events([&] { node::forward_events(spawner, agent); });
   wait_for_signal();
   spdlog::info("ds-node ends, and its workers with it");
+  node::end_commands(agent, kCommandsGrace);
   stop->store(true);
   spawner.close();
   events.join();
