@@ -28,6 +28,8 @@ struct HeadParts {
   std::string version;
   std::string cluster_id;
   scheduler::TenantTree tenants{};
+  std::function<std::int64_t()> now_ms;   ///< Unix time
+  std::function<std::uint32_t()> random;  ///< for the names of jobs
   std::uint64_t max_state_bytes = 0;      ///< of a job: it is held whole while it is saved or read
   std::function<void(const Error&)> die;  ///< the journal failed: nothing may be acknowledged any more
 };

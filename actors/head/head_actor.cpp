@@ -24,12 +24,6 @@ Head::Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger)
       ledger_(std::move(ledger)),
       planner_(parts_.tenants) {}
 
-std::int64_t Head::now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 caf::behavior Head::make_behavior() {
   fabric::guard_actor(*this, "the head");
   set_down_handler([this](caf::down_msg& down) {

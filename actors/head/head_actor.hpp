@@ -106,7 +106,9 @@ class Head : public caf::event_based_actor {
   void take_jobs_back();
 
   // ---- nodes and leases (head_cluster.cpp) ----
-  bool may_stay(std::uint64_t worker, const std::string& node) const;
+  bool may_stay(const messages::RunningWorker& running, const std::string& node) const;
+  /// It is told of a former start of a worker that has been started again, or is about to be.
+  bool is_late(std::uint64_t worker, std::uint64_t generation) const;
   void on_node_hello(const messages::NodeHello& hello);
   void on_node_down(const std::string& name);
   void on_worker_started(const messages::WorkerStarted& started);
@@ -187,9 +189,9 @@ class Head : public caf::event_based_actor {
   bool is_command(const std::string& job) const;
   void ensure_command(const std::string& job, bool recovering);
   void tell_command_leases(const std::string& job);
-  void on_command_started(std::uint64_t worker, std::uint16_t port);
+  void on_command_started(std::uint64_t worker, std::uint64_t generation, std::uint16_t port);
   void on_command_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
-  void take_exit(std::uint64_t worker);
+  void take_exit(const messages::WorkerExited& exited);
   caf::actor sender_node();
   void stop_command(const std::string& job);
   /// Whether its gang should stay as it is for now, though it wants more workers.
@@ -245,7 +247,7 @@ class Head : public caf::event_based_actor {
   void drain(const std::string& node);
   void undrain(const std::string& node);
 
-  static std::int64_t now_ms();
+  std::int64_t now_ms() const { return parts_.now_ms(); }
   static std::int64_t backoff_ms(std::uint32_t crashes_in_a_row);
 
   HeadParts parts_;
@@ -265,7 +267,7 @@ class Head : public caf::event_based_actor {
   bool in_grace_ = true;     ///< just started: nodes that are not back yet are waited for
   bool is_settled_ = false;  ///< nodes that were there when it started have had time to say so
   bool schedule_is_due_ = false;
-  std::chrono::steady_clock::time_point scheduled_at_{};
+  caf::actor_clock::time_point scheduled_at_{};
   bool is_compacting_ = false;
 
   std::uint64_t appended_ = 0;                                           ///< commits handed to the journal

@@ -5,7 +5,6 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <random>
 
 #include "actors/gateway/error_response.hpp"
 #include "actors/head/head_actor.hpp"
@@ -45,9 +44,9 @@ std::optional<std::uint64_t> number_in_query(const gateway::HttpRequest& request
 }
 
 /// `NAME-` and six characters that nobody can mistake for others.
-std::string make_job_id(const std::string& name, const Ledger& ledger) {
+std::string make_job_id(const std::string& name, const Ledger& ledger,
+                        const std::function<std::uint32_t()>& random) {
   static constexpr std::string_view kAlphabet = "23456789abcdefghjkmnpqrstuvwxyz";
-  std::random_device random;
   while (true) {
     auto id = name.substr(0, 56) + "-";
     for (int i = 0; i < 6; ++i) id += kAlphabet[random() % kAlphabet.size()];
@@ -105,7 +104,7 @@ void Head::on_submission_checked(const std::string& key,
   auto dependencies = resolve_dependencies(submission, ledger_);
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*refused);
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
-  const auto id = make_job_id(submission.spec.name, ledger_);
+  const auto id = make_job_id(submission.spec.name, ledger_, parts_.random);
   commit({event("user", "submitted",
                 JobSubmitted{id, submission.key, submission.file, submission.directory, submission.text,
                              std::get<std::vector<std::string>>(std::move(dependencies))})},

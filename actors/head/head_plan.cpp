@@ -21,7 +21,7 @@ void Head::schedule_soon() {
   if (schedule_is_due_) return;
   schedule_is_due_ = true;
   // Events that arrive together are planned for together; one that comes alone doesn't wait for others.
-  const auto rest = scheduled_at_ + kPlanPause - std::chrono::steady_clock::now();
+  const auto rest = scheduled_at_ + kPlanPause - clock().now();
   Run plan{[](Head& head) { head.schedule(); }};
   if (rest.count() <= 0) return send(this, std::move(plan));
   delayed_send(this, rest, std::move(plan));
@@ -37,7 +37,7 @@ void Head::schedule() {
   quarantine_nodes();
   tell_planner();
   if (!in_grace_) plan_and_carry_out();  // else the slots of nodes that aren't back aren't known to be free
-  scheduled_at_ = std::chrono::steady_clock::now();
+  scheduled_at_ = clock().now();
 }
 
 /// A job that trains does not get another worker while the last one's trouble is fresh.
