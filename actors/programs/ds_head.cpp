@@ -6,13 +6,16 @@
 #include <algorithm>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <chrono>
 #include <cstdlib>
+#include <random>
 
 #include "actors/fabric/fabric.hpp"
 #include "actors/gateway/host_port.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/head/head.hpp"
 #include "actors/messages/registration.hpp"
+#include "actors/programs/fault_point.hpp"
 #include "actors/programs/program.hpp"
 #include "scheduler/spec/tenant_file.hpp"
 #include "storage/files/whole_file.hpp"
@@ -43,6 +46,11 @@ std::uint64_t physical_memory() {
          static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
+std::int64_t unix_time_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
 Result<scheduler::TenantTree> read_tenants(const std::string& file) {
   if (file.empty()) return scheduler::TenantTree{};
   const auto text = storage::read_file(file, kMaxTenantsBytes);
@@ -70,6 +78,12 @@ Result<void> run(const Arguments& arguments) {
   if (!cluster_id) return tl::unexpected(cluster_id.error());
   auto journal = storage::StateJournal::open(directory->path() / "journal");
   if (!journal) return tl::unexpected(journal.error());
+  if (const char* text = std::getenv("DS_HEAD_DIE_AT"); text != nullptr) {
+    const auto point = parse_fault_point(text);
+    if (!point) return tl::unexpected(point.error());
+    spdlog::warn("a test wants this head to kill itself: DS_HEAD_DIE_AT={}", text);
+    *journal = add_fault_point(std::move(*journal), *point);
+  }
   auto checkpoints = storage::CheckpointStore::open(directory->path() / "checkpoints");
   if (!checkpoints) return tl::unexpected(checkpoints.error());
   storage::LogStore logs(directory->path() / "logs");
@@ -103,6 +117,8 @@ Result<void> run(const Arguments& arguments) {
       DS_VERSION,
       *cluster_id,
       *tenants,
+      unix_time_ms,
+      [] { return std::random_device{}(); },
       max_state_bytes,
       [](const Error& error) {
         spdlog::critical("the state journal cannot be written, so nothing can be promised any more: {}. {}",
