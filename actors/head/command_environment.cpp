@@ -18,7 +18,7 @@ std::string host_of(const std::string& address) {
 std::vector<std::string> environment_of(const scheduler::CommandSpec& command, const job::StartProcess& order,
                                         const std::string& job, const std::string& master) {
   std::vector<std::string> variables;
-  for (const auto& [name, value] : command.env) variables.push_back(name + "=" + value);
+  for (const auto& [name, value] : command.env) variables.push_back(fmt::format("{}={}", name, value));
   const auto& place = order.place;
   const auto add = [&](const char* name, const auto& value) {
     variables.push_back(fmt::format("{}={}", name, value));

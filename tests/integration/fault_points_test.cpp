@@ -136,5 +136,17 @@ TEST_F(FaultPoints, LoseNoJobStartNoneTwiceAndLeaveNoTraceInTheWeights) {
   RecordProperty("deaths", deaths_);
 }
 
+TEST(FaultPoint, IsRefusedWhenItIsNone) {
+  TemporaryFolder folder;
+  for (const std::string wrong : {"", "0", "soon", "3:never"}) {
+    const auto outcome = run_program({program("ds-head").string(), "--data-dir",
+                                      (folder.path() / "head").string(), "--listen", "127.0.0.1:0"},
+                                     {{"DS_HEAD_DIE_AT", wrong}});
+    EXPECT_EQ(outcome.code, 1) << wrong;
+    EXPECT_NE(outcome.err.find("DS_HEAD_DIE_AT: \"" + wrong + "\" is no point to die at"), std::string::npos)
+        << outcome.err;
+  }
+}
+
 }  // namespace
 }  // namespace ds::tests
