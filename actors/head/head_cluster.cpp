@@ -49,8 +49,8 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
                                        known->second.entry.pid, known->second.entry.address)});
   }
   auto& node = nodes_[hello.name];
-  node.entry = {hello.name,  hello.address,      "UP",       hello.pid,
-                hello.slots, hello.memory_bytes, hello.gpus, hello.cores};
+  node.entry = {hello.name,         hello.address, "UP",        hello.pid,     hello.slots,
+                hello.memory_bytes, hello.gpus,    hello.cores, hello.pretends};
   node.process = hello.agent.process.id;
   if (node.agent != agent) monitor(agent);
   node.agent = agent;
