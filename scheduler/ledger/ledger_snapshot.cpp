@@ -19,7 +19,7 @@ json to_json(const JobRecord& job) {
           {"key", job.key},
           {"file", job.file},
           {"directory", job.directory},
-          {"text", job.text},
+          {"text", *job.text},
           {"depends_on", job.depends_on},
           {"order", job.order},
           {"submitted", job.submitted_ms},
@@ -55,7 +55,6 @@ JobRecord job_from(const json& from) {
   from.at("key").get_to(job.key);
   from.at("file").get_to(job.file);
   from.at("directory").get_to(job.directory);
-  from.at("text").get_to(job.text);
   if (from.contains("depends_on")) from.at("depends_on").get_to(job.depends_on);
   from.at("order").get_to(job.order);
   from.at("submitted").get_to(job.submitted_ms);
@@ -102,9 +101,8 @@ void read(const json& document, const char* name, NodeClosures& closures) {
 
 }  // namespace
 
+/// The jobs come last and one by one: of a million no tree is made.
 std::string Ledger::snapshot() const {
-  json jobs = json::array();
-  for (const auto& [id, job] : jobs_) jobs.push_back(to_json(job));
   json leases = json::array();
   for (const auto& [worker, lease] : leases_) {
     leases.push_back({worker, lease.job, lease.node, lease.slots, lease.memory_bytes, lease.releasing,
@@ -117,7 +115,6 @@ std::string Ledger::snapshot() const {
   json crashes = json::array();
   for (const auto& crash : early_crashes_) crashes.push_back({crash.node, crash.job, crash.at_ms});
   const json document{{"version", 1},
-                      {"jobs", jobs},
                       {"uses", uses},
                       {"leases", leases},
                       {"drained", to_json(drained_)},
@@ -125,25 +122,44 @@ std::string Ledger::snapshot() const {
                       {"early_crashes", crashes},
                       {"next_order", next_order_},
                       {"next_worker", next_worker_}};
-  return document.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text = document.dump(-1, ' ', false, json::error_handler_t::replace);
+  text.back() = ',';
+  text += R"("jobs":[)";
+  const char* separator = "";
+  for (const auto& [id, job] : jobs_) {
+    text += separator;
+    text += to_json(job).dump(-1, ' ', false, json::error_handler_t::replace);
+    separator = ",";
+  }
+  text += "]}";
+  return text;
+}
+
+bool Ledger::restore_job(const nlohmann::json& entry) {
+  auto job = job_from(entry);
+  if (!set_source(job, entry.at("text").get<std::string>())) return false;
+  if (!entry.contains("priority")) job.priority = job.spec->priority;
+  if (!job.key.empty()) keys_.emplace(job.key, job.id);
+  const auto id = job.id;
+  const auto& record = jobs_.emplace(id, std::move(job)).first->second;
+  index(record);
+  is_end(record.state) ? index_.end_job(id) : index_.mark(id);
+  return true;
 }
 
 std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
   try {
-    const auto document = json::parse(snapshot);
-    if (document.at("version") != 1) return std::nullopt;
     Ledger ledger;
-    for (const auto& entry : document.at("jobs")) {
-      auto job = job_from(entry);
-      job.spec = ledger.spec_of(job.text, job.directory);
-      if (job.spec == nullptr) return std::nullopt;
-      if (!entry.contains("priority")) job.priority = job.spec->priority;
-      if (!job.key.empty()) ledger.keys_.emplace(job.key, job.id);
-      const auto id = job.id;
-      const auto& record = ledger.jobs_.emplace(id, std::move(job)).first->second;
-      ledger.index(record);
-      is_end(record.state) ? ledger.index_.end_job(id) : ledger.index_.mark(id);
-    }
+    bool is_readable = true;
+    std::string member;
+    const auto take_job = [&](int depth, json::parse_event_t event, json& parsed) {
+      if (event == json::parse_event_t::key && depth == 1) member = parsed.get<std::string>();
+      if (event != json::parse_event_t::object_end || depth != 2 || member != "jobs") return true;
+      is_readable = is_readable && ledger.restore_job(parsed);
+      return false;  // it need not be kept
+    };
+    const auto document = json::parse(snapshot, take_job);
+    if (!is_readable || document.at("version") != 1 || !document.contains("jobs")) return std::nullopt;
     for (const auto& entry : document.at("leases")) {
       Lease lease{entry.at(0), entry.at(1), entry.at(2), entry.at(3), entry.at(4), entry.at(5)};
       if (entry.size() > 6) lease.role = role_from(entry.at(6).get<std::string>()).value();
