@@ -47,7 +47,7 @@ std::optional<std::uint64_t> number_in_query(const gateway::HttpRequest& request
 /// `NAME-` and six characters that nobody can mistake for others.
 std::string make_job_id(const std::string& name, const Ledger& ledger) {
   static constexpr std::string_view kAlphabet = "23456789abcdefghjkmnpqrstuvwxyz";
-  std::random_device random;
+  static thread_local std::mt19937_64 random{std::random_device{}()};
   while (true) {
     auto id = name.substr(0, 56) + "-";
     for (int i = 0; i < 6; ++i) id += kAlphabet[random() % kAlphabet.size()];
