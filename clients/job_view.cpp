@@ -151,8 +151,8 @@ std::string format_nodes(const json& nodes, bool coloured) {
   if (has_reasons) head.emplace_back("REASON");
   for (const auto& node : nodes) {
     // Nobody may take one for a machine.
-    const std::string pretends = node.value("pretends", false) ? " (pretends)" : "";
-    rows.push_back({{text_at(node, "id") + pretends},
+    const bool pretends = node.is_object() && node.contains("pretends") && node.at("pretends") == true;
+    rows.push_back({{text_at(node, "id") + (pretends ? " (pretends)" : "")},
                     {text_at(node, "address")},
                     state_cell(node),
                     {fmt::format("{}/{}", integer_at(node, "slots_used"), integer_at(node, "slots")),

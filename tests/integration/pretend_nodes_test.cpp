@@ -15,10 +15,11 @@ namespace {
 
 class PretendNodes : public ::testing::Test {
  protected:
-  void start(int nodes, const std::string& speed) {
-    cluster_.start_head();
-    cluster_.start_pretend_nodes("many", nodes, {"--slots", "1", "--pretend-speed", speed});
-    ASSERT_TRUE(cluster_.wait_for_nodes(static_cast<std::size_t>(nodes))) << cluster_.logs();
+  void SetUp() override { cluster_.start_head(); }
+
+  void start_nodes(int count, const std::string& speed) {
+    cluster_.start_pretend_nodes("many", count, {"--slots", "1", "--pretend-speed", speed});
+    ASSERT_TRUE(cluster_.wait_for_nodes(static_cast<std::size_t>(count))) << cluster_.logs();
   }
 
   std::filesystem::path job(const std::string& rest) {
@@ -71,16 +72,16 @@ struct Witness {
 };
 
 TEST_F(PretendNodes, LoseNoJobAndStartNoneTwiceWhenTheHeadIsKilledAgainAndAgain) {
-  start(50, "10");
-  const auto file = job("env: {DS_PRETEND_SECONDS: \"10\"}\nrun: [\"true\"]\n");
-  submit(file, 250);
+  const auto file = job("env: {DS_PRETEND_SECONDS: \"20\"}\nrun: [\"true\"]\n");
+  submit(file, 475);  // however slowly: nothing runs yet
+  start_nodes(50, "10");
   for (int kill = 0; kill < 3; ++kill) {
-    ASSERT_GT(count("RUNNING"), 0) << "nothing runs that could be lost";
+    ASSERT_TRUE(wait_until([&] { return count("SUCCEEDED") > 100 * kill && count("RUNNING") > 0; }))
+        << "nothing runs that could be lost: " << cluster_.logs();
     cluster_.head().kill_and_wait();
     cluster_.start_head();
-    ASSERT_TRUE(wait_until([&] { return count("RUNNING") > 0; })) << cluster_.logs();
-    submit(file, kill == 0 ? 200 : 25);
   }
+  submit(file, 25);
   ASSERT_EQ(ids_.size(), 500U);
   ASSERT_TRUE(wait_until([&] { return count("SUCCEEDED") == 500; })) << cluster_.logs();
   const auto last = states();
@@ -95,7 +96,7 @@ TEST_F(PretendNodes, LoseNoJobAndStartNoneTwiceWhenTheHeadIsKilledAgainAndAgain)
 }
 
 TEST_F(PretendNodes, SayThatTheyPretendAndRunGangsOfCommandsAndNothingElse) {
-  start(3, "1");
+  start_nodes(3, "1");
   const auto nodes = cluster_.json({"nodes"});
   for (const auto& node : nodes) EXPECT_EQ(node.at("pretends"), true);
   EXPECT_EQ(nodes.at(2).at("id"), "many-2");
