@@ -150,7 +150,9 @@ std::string format_nodes(const json& nodes, bool coloured) {
   std::vector<std::string> head{"NODE", "ADDRESS", "STATE", "SLOTS", "CORES", "GPUS", "MEMORY", "PID"};
   if (has_reasons) head.emplace_back("REASON");
   for (const auto& node : nodes) {
-    rows.push_back({{text_at(node, "id")},
+    // Nobody may take one for a machine.
+    const bool pretends = node.is_object() && node.contains("pretends") && node.at("pretends") == true;
+    rows.push_back({{text_at(node, "id") + (pretends ? " (pretends)" : "")},
                     {text_at(node, "address")},
                     state_cell(node),
                     {fmt::format("{}/{}", integer_at(node, "slots_used"), integer_at(node, "slots")),

@@ -4,12 +4,14 @@
 
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <caf/all.hpp>
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -54,7 +56,8 @@ messages::StateReply to_state(storage::Checkpoint checkpoint);
 
 class Head : public caf::event_based_actor {
  public:
-  Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger);
+  /// `snapshot_bytes`: of the newest snapshot in the journal; 0: there is none.
+  Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger, std::uint64_t snapshot_bytes);
   caf::behavior make_behavior() override;
 
   // ---- HTTP (head_api.cpp) ----
@@ -101,7 +104,7 @@ class Head : public caf::event_based_actor {
   void commit(std::vector<scheduler::Event> events, std::function<void()> effect = {});
   scheduler::Event event(std::string by, std::string why, scheduler::Event::Body body) const;
   void when_durable(std::function<void()> effect);
-  void on_durable(std::uint64_t number, const std::optional<Error>& error);
+  void on_durable();
   void compact_if_due();
   void take_jobs_back();
 
@@ -140,6 +143,7 @@ class Head : public caf::event_based_actor {
   /// Of all that has changed since it was told last.
   void tell_planner();
   std::vector<scheduler::NodeView> view_nodes() const;
+  void on_nodes_changed();
   void limit_growth(const scheduler::JobRecord& job, scheduler::Demand& demand) const;
   /// What depends on a job that did not succeed never starts.
   void cancel_if_dependency_broke(const std::string& job);
@@ -257,8 +261,10 @@ class Head : public caf::event_based_actor {
   std::set<std::string> unseen_;    ///< jobs that changed since the last `schedule`
   std::set<std::string> overfull_;  ///< jobs with more workers than they want
   std::map<std::string, Node> nodes_;
-  std::map<std::string, Job> jobs_;  ///< those that have not ended
-  std::uint64_t masters_ = 0;        ///< that were started
+  std::map<caf::actor_addr, std::string> agents_;  ///< names of nodes by their agents
+  bool are_nodes_told_ = false;                    ///< to the planner, as they are now
+  std::map<std::string, Job> jobs_;                ///< those that have not ended
+  std::uint64_t masters_ = 0;                      ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
   std::string last_end_;  ///< of the command whose exit is being carried out: how it ended
@@ -269,7 +275,15 @@ class Head : public caf::event_based_actor {
   bool schedule_is_due_ = false;
   caf::actor_clock::time_point scheduled_at_{};
   bool is_compacting_ = false;
+  std::uint64_t compact_at_;  ///< bytes of events since the last snapshot
 
+  /// What the journal's thread tells.
+  struct Mark {
+    std::atomic<std::uint64_t> durable = 0;  ///< the newest commit that is
+    std::atomic<bool> is_told = false;       ///< the head has been told to look
+    bool has_failed = false;                 ///< of the journal's thread alone
+  };
+  std::shared_ptr<Mark> mark_ = std::make_shared<Mark>();
   std::uint64_t appended_ = 0;                                           ///< commits handed to the journal
   std::uint64_t durable_ = 0;                                            ///< commits it has confirmed
   std::deque<std::pair<std::uint64_t, std::function<void()>>> effects_;  ///< by the commit they wait for

@@ -105,6 +105,7 @@ void Head::on_submission_checked(const std::string& key,
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*refused);
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
   const auto id = make_job_id(submission.spec.name, ledger_, parts_.random);
+  const auto known = ledger_.keep_spec(submission.text, submission.directory, submission.spec);
   commit({event("user", "submitted",
                 JobSubmitted{id, submission.key, submission.file, submission.directory, submission.text,
                              std::get<std::vector<std::string>>(std::move(dependencies))})},

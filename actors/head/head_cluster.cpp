@@ -50,11 +50,15 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
                                        known->second.entry.pid, known->second.entry.address)});
   }
   auto& node = nodes_[hello.name];
-  node.entry = {hello.name,  hello.address,      "UP",       hello.pid,
-                hello.slots, hello.memory_bytes, hello.gpus, hello.cores};
+  node.entry = {hello.name,         hello.address, "UP",        hello.pid,     hello.slots,
+                hello.memory_bytes, hello.gpus,    hello.cores, hello.pretends};
   node.process = hello.agent.process.id;
-  if (node.agent != agent) monitor(agent);
-  node.agent = agent;
+  if (node.agent != agent) {
+    if (node.agent) agents_.erase(node.agent.address());
+    monitor(agent);
+    agents_[agent.address()] = hello.name;
+    node.agent = agent;
+  }
   node.strangers.clear();
 
   std::vector<std::uint64_t> keep;
@@ -84,11 +88,12 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   when_durable([this, agent, keep] { send(agent, messages::NodeWelcome{keep}); });
   for (const auto& worker : stay) on_command_started(worker.worker, worker.generation, 0);
   end_grace_if_all_are_back();
-  schedule_soon();
+  on_nodes_changed();
 }
 
 void Head::on_node_down(const std::string& name) {
   spdlog::warn("node {} is down", name);
+  agents_.erase(nodes_.at(name).agent.address());
   nodes_.erase(name);
   std::vector<std::uint64_t> lost;
   for (const auto& lease : ledger_.leases_on(name)) lost.push_back(lease.worker);
@@ -101,7 +106,7 @@ void Head::on_node_down(const std::string& name) {
       fail_errand(id,
                   {ErrorCode::unavailable, fmt::format("node {} went down meanwhile", name), "try again"});
   }
-  schedule_soon();
+  on_nodes_changed();
 }
 
 /// Nodes without leases are not known and may need a moment longer: what is planned without them can't be
@@ -121,7 +126,7 @@ void Head::on_grace_over() {
     if (!nodes_.contains(lease.node)) lost.push_back(worker);
   }
   end_leases(lost, "its node did not come back after the head restarted");
-  schedule_soon();
+  on_nodes_changed();
 }
 
 void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::string& why) {
@@ -198,7 +203,8 @@ std::optional<Event> Head::crash_event(const Lease& lease, const messages::Worke
 
 void Head::on_worker_exited(const messages::WorkerExited& exited) {
   pids_.erase(exited.worker);
-  for (auto& [name, node] : nodes_) node.strangers.erase(exited.worker);
+  const auto name = agents_.find(caf::actor_cast<caf::actor_addr>(current_sender()));
+  if (name != agents_.end() && nodes_.at(name->second).strangers.erase(exited.worker) > 0) on_nodes_changed();
   if (errands_.contains(exited.worker)) {
     return fail_errand(exited.worker,
                        {ErrorCode::unavailable, "the export's process ended: " + exited.text, "try again"});

@@ -46,7 +46,7 @@ void Head::ensure_master(const std::string& id, bool recovering) {
   options.job = id;
   options.file = record->file;
   options.directory = record->directory;
-  options.text = record->text;
+  options.text = *record->text;
   options.gang.logical_ranks = record->spec->logical_ranks();
   options.gang.min_workers = record->wanted().min;
   if (record->spec->count_of(Role::server) > 0) {

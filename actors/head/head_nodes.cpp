@@ -74,14 +74,14 @@ void Head::drain(const std::string& node) {
   if (ledger_.drained().contains(node)) return;
   spdlog::info("node {} is drained", node);
   commit({event("user", "drained by an operator", NodeDrained{node, {}})});
-  schedule_soon();
+  on_nodes_changed();
 }
 
 void Head::undrain(const std::string& node) {
   if (!is_closed(node)) return;
   spdlog::info("node {} takes workers again", node);
   commit({event("user", "undrained by an operator", NodeUndrained{node})});
-  schedule_soon();
+  on_nodes_changed();
 }
 
 void Head::add_departures(const PlanWithDepartures& planned, std::vector<Event>& events) const {

@@ -67,7 +67,12 @@ void Head::tell_planner() {
     planner_.set_job(id, std::move(demand), ledger_.leases_of(id));
   }
   unseen_.merge(std::move(changed));
-  planner_.set_nodes(view_nodes());
+  if (!std::exchange(are_nodes_told_, true)) planner_.set_nodes(view_nodes());
+}
+
+void Head::on_nodes_changed() {
+  are_nodes_told_ = false;
+  schedule_soon();
 }
 
 std::vector<NodeView> Head::view_nodes() const {
@@ -143,7 +148,7 @@ void Head::quarantine_nodes() {
     const std::string why = "jobs that crashed there crash elsewhere too";
     spdlog::info("node {} takes workers again: {}", *cleared, why);
     commit({event("scheduler", why, QuarantineLifted{*cleared})});
-    schedule_soon();
+    on_nodes_changed();
   }
   for (const auto& [name, node] : nodes_) {
     if (!is_closed(name)) open.insert(name);
@@ -152,7 +157,7 @@ void Head::quarantine_nodes() {
   if (const auto chosen = choose_quarantine(ledger_.early_crashes(), open, now_ms())) {
     spdlog::warn("node {} is quarantined: {}", chosen->node, chosen->why);
     commit({event("scheduler", chosen->why, NodeQuarantined{chosen->node, chosen->why})});
-    schedule_soon();
+    on_nodes_changed();
   }
 }
 
@@ -168,7 +173,7 @@ void Head::lift_oldest_quarantine() {
   const std::string name = oldest->first, why = "no other node is up";
   spdlog::info("node {} takes workers again: {}", name, why);
   commit({event("scheduler", why, QuarantineLifted{name})});
-  schedule_soon();
+  on_nodes_changed();
 }
 
 /// Where workers must leave, whoever waits, all is planned anew; else from what has changed.

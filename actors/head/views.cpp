@@ -134,9 +134,11 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
 }
 
 json node_view(const NodeEntry& node, std::uint32_t slots_used) {
-  return {{"id", node.name},      {"address", node.address},           {"state", node.state},
-          {"slots", node.slots},  {"slots_used", slots_used},          {"cores", node.cores},
-          {"gpus", node.gpus},    {"memory_bytes", node.memory_bytes}, {"pid", node.pid},
+  return {{"id", node.name},          {"address", node.address},
+          {"state", node.state},      {"slots", node.slots},
+          {"slots_used", slots_used}, {"cores", node.cores},
+          {"gpus", node.gpus},        {"memory_bytes", node.memory_bytes},
+          {"pid", node.pid},          {"pretends", node.pretends},
           {"reason", node.reason}};
 }
 

@@ -28,6 +28,7 @@ struct NodeHello {
   std::vector<std::string> gpus;
   std::vector<RunningWorker> running;
   fabric::ActorAddress agent;
+  bool pretends = false;  ///< it starts no programs and says it does
   bool operator==(const NodeHello&) const = default;
 };
 
@@ -127,7 +128,8 @@ auto inspect(I& f, RunningWorker& x) {
 }
 template <class I>
 auto inspect(I& f, NodeHello& x) {
-  return f(x.name, x.address, x.pid, x.slots, x.cores, x.memory_bytes, x.gpus, x.running, x.agent);
+  return f(x.name, x.address, x.pid, x.slots, x.cores, x.memory_bytes, x.gpus, x.running, x.agent,
+           x.pretends);
 }
 template <class I>
 auto inspect(I& f, NodeWelcome& x) {

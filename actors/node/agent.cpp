@@ -14,7 +14,6 @@
 #include <set>
 
 #include "actors/fabric/actor_guard.hpp"
-#include "actors/head/locator.hpp"
 #include "actors/messages/node.hpp"
 #include "actors/node/free_port.hpp"
 #include "actors/node/log_buffer.hpp"
@@ -87,13 +86,15 @@ WorkerExited describe_exit(std::uint64_t worker, int status) {
 
 class Agent : public caf::event_based_actor {
  public:
-  Agent(caf::actor_config& config, fabric::Fabric& fabric, Spawner& spawner, AgentOptions options,
-        std::shared_ptr<std::atomic<bool>> stop)
+  Agent(caf::actor_config& config, fabric::Fabric& fabric, Launcher& launcher, AgentOptions options,
+        std::shared_ptr<head::HeadSearch> search, std::shared_ptr<std::atomic<bool>> stop)
       : event_based_actor(config),
         fabric_(fabric),
-        spawner_(spawner),
+        launcher_(launcher),
         options_(std::move(options)),
+        search_(std::move(search)),
         stop_(std::move(stop)) {
+    if (options_.pretends) return;  // its programs have no memory
     if (const auto count = read_memory_kills()) memory_kills_.emplace(*count);
   }
 
@@ -147,7 +148,7 @@ class Agent : public caf::event_based_actor {
     bool went_with_node = false;      ///< ended because this node ends: that is all a head has to know
   };
 
-  void find_head() { head::search_head(system(), options_.head, this, stop_); }
+  void find_head() { search_->tell_when_found(this); }
 
   void on_head_found(const fabric::ActorAddress& address) {
     head_ = fabric_.resolve(address);
@@ -166,6 +167,7 @@ class Agent : public caf::event_based_actor {
     hello.memory_bytes = options_.machine.memory_bytes;
     hello.gpus = options_.machine.gpus;
     hello.agent = fabric_.address_of(this);
+    hello.pretends = options_.pretends;
     for (const auto& [worker, running] : workers_) {
       // How a command ended is told in its turn: the head must not take it for lost.
       if (!running.exited || running.end)
@@ -184,7 +186,7 @@ class Agent : public caf::event_based_actor {
       if (kept || running.exited) continue;
       running.is_command
           ? stop_command({worker, running.generation, kStrangerGrace_ms, "the head does not know it"})
-          : spawner_.kill(worker);
+          : launcher_.kill(worker);
     }
     for (auto& [worker, running] : workers_) {
       running.log.on_new_head();
@@ -229,7 +231,7 @@ class Agent : public caf::event_based_actor {
                                              order.role,
                                              "--listen",
                                              options_.host};
-    if (const auto spawned = spawner_.spawn(order.worker, arguments); !spawned) {
+    if (const auto spawned = launcher_.spawn(order.worker, arguments); !spawned) {
       spdlog::error("worker {} of job {} cannot be started: {}", order.worker, order.job,
                     spawned.error().message);
       report({order.worker, spawned.error().message, false, false});
@@ -246,6 +248,7 @@ class Agent : public caf::event_based_actor {
         return report({order.worker, "its last start has not ended", false, true, order.generation});
       workers_.erase(former);
     }
+    spdlog::debug("node {} starts worker {} of job {}", options_.name, order.worker, order.job);
     auto& running = workers_[order.worker];
     running.job = order.job;
     running.is_command = true;
@@ -258,7 +261,7 @@ class Agent : public caf::event_based_actor {
       running.port = *port;
       variables.push_back(fmt::format("MASTER_PORT={}", *port));
     }
-    const auto spawned = spawner_.spawn_command(order.worker, order.arguments, order.directory, variables);
+    const auto spawned = launcher_.spawn_command(order.worker, order.arguments, order.directory, variables);
     if (!spawned) fail_start(order, running, spawned.error());
   }
 
@@ -284,7 +287,7 @@ class Agent : public caf::event_based_actor {
     if (found->second.generation > order.generation) return;
     if (found->second.exited) return;  // the head will hear of it, or hear again
     spdlog::info("ends worker {} of job {}: {}", order.worker, found->second.job, order.why);
-    spawner_.terminate(order.worker);
+    launcher_.terminate(order.worker);
     delayed_send(this, std::chrono::milliseconds(order.grace_ms), GraceOver{order.worker, order.generation});
   }
 
@@ -293,7 +296,7 @@ class Agent : public caf::event_based_actor {
     if (found == workers_.end() || found->second.generation != over.generation || found->second.exited)
       return;
     spdlog::warn("worker {} of job {} did not end in time: it is killed", over.worker, found->second.job);
-    spawner_.kill(over.worker);
+    launcher_.kill(over.worker);
   }
 
   void end_commands(const EndCommands& order) {
@@ -302,7 +305,7 @@ class Agent : public caf::event_based_actor {
       if (!running.is_command || running.exited) continue;
       running.went_with_node = true;
       spdlog::info("ends worker {} of job {}: this node ends", worker, running.job);
-      spawner_.terminate(worker);
+      launcher_.terminate(worker);
     }
     leave_if_all_have_ended();
   }
@@ -330,7 +333,7 @@ class Agent : public caf::event_based_actor {
       return;
     }
     spdlog::info("ends worker {} of job {}: {}", order.worker, found->second.job, order.why);
-    spawner_.kill(order.worker);
+    launcher_.kill(order.worker);
   }
 
   void on_process(const ProcessStarted& started) {
@@ -408,8 +411,9 @@ class Agent : public caf::event_based_actor {
   }
 
   fabric::Fabric& fabric_;
-  Spawner& spawner_;
+  Launcher& launcher_;
   AgentOptions options_;
+  std::shared_ptr<head::HeadSearch> search_;
   std::shared_ptr<std::atomic<bool>> stop_;
   caf::actor head_;
   bool registered_ = false;
@@ -421,10 +425,15 @@ class Agent : public caf::event_based_actor {
 
 }  // namespace
 
-caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Spawner& spawner,
-                       AgentOptions options, std::shared_ptr<std::atomic<bool>> stop) {
-  return caf::actor_cast<caf::actor>(
-      system.spawn<Agent>(std::ref(fabric), std::ref(spawner), std::move(options), std::move(stop)));
+caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Launcher& launcher,
+                       AgentOptions options, std::shared_ptr<head::HeadSearch> search,
+                       std::shared_ptr<std::atomic<bool>> stop) {
+  return caf::actor_cast<caf::actor>(system.spawn<Agent>(
+      std::ref(fabric), std::ref(launcher), std::move(options), std::move(search), std::move(stop)));
+}
+
+void tell_event(const caf::actor& agent, ProcessEvent event) {
+  caf::anon_send(agent, WorkerEvent{std::move(event)});
 }
 
 void end_commands(const caf::actor& agent, std::chrono::milliseconds grace) {
@@ -435,7 +444,7 @@ void end_commands(const caf::actor& agent, std::chrono::milliseconds grace) {
 }
 
 void forward_events(Spawner& spawner, const caf::actor& agent) {
-  while (auto event = spawner.wait_event()) caf::anon_send(agent, WorkerEvent{std::move(*event)});
+  while (auto event = spawner.wait_event()) tell_event(agent, std::move(*event));
   caf::anon_send(agent, SpawnerGone{});
 }
 

@@ -191,6 +191,14 @@ struct Event {
   bool operator==(const Event&) const = default;
 };
 
+/// An event as the journal holds it. `is_exact`: `event_from` gives back this very event; else it may differ
+/// (text that is not UTF-8, numbers that JSON has not).
+struct EventText {
+  std::string text;
+  bool is_exact = false;
+};
+EventText write_event(const Event& event);
+
 /// One JSON document; `event_from` takes back what `to_text` wrote and nothing else (nullopt).
 std::string to_text(const Event& event);
 std::optional<Event> event_from(std::string_view text);

@@ -39,22 +39,41 @@ std::string Ledger::job_of(const Event& event) const {
       event.body);
 }
 
-/// Jobs are often submitted by the thousand with one text, which is read and kept once. Null: it is wrong.
-std::shared_ptr<const JobSpec> Ledger::spec_of(const std::string& text, const std::string& directory) {
-  const auto known = specs_.find({text, directory});
-  if (known != specs_.end()) {
-    if (auto spec = known->second.lock()) return spec;
+std::shared_ptr<const Ledger::JobSource> Ledger::find_source(const std::string& text,
+                                                             const std::string& directory) const {
+  const auto known = sources_.find({text, directory});
+  return known == sources_.end() ? nullptr : known->second.lock();
+}
+
+std::shared_ptr<const Ledger::JobSource> Ledger::keep_source(const std::string& text,
+                                                             const std::string& directory, JobSpec spec) {
+  auto source = std::make_shared<const JobSource>(JobSource{text, std::move(spec)});
+  if (sources_.size() >= next_source_sweep_) {
+    std::erase_if(sources_, [](const auto& entry) { return entry.second.expired(); });
+    next_source_sweep_ = std::max(kFirstSourceSweep, 2 * sources_.size());
   }
-  auto parsed = parse_job_file(text, directory);
-  auto* job_file = std::get_if<ParsedJob>(&parsed);
-  if (job_file == nullptr) return nullptr;
-  auto spec = std::make_shared<const JobSpec>(std::move(job_file->spec));
-  if (specs_.size() >= next_spec_sweep_) {
-    std::erase_if(specs_, [](const auto& entry) { return entry.second.expired(); });
-    next_spec_sweep_ = std::max(kFirstSpecSweep, 2 * specs_.size());
+  sources_[{text, directory}] = source;
+  return source;
+}
+
+std::shared_ptr<const void> Ledger::keep_spec(const std::string& text, const std::string& directory,
+                                              const JobSpec& spec) {
+  auto known = find_source(text, directory);
+  return known != nullptr ? known : keep_source(text, directory, spec);
+}
+
+/// Jobs are often submitted by the thousand with one text, which is read and kept once. False: it is wrong.
+bool Ledger::set_source(JobRecord& job, const std::string& text) {
+  auto source = find_source(text, job.directory);
+  if (source == nullptr) {
+    auto parsed = parse_job_file(text, job.directory);
+    auto* job_file = std::get_if<ParsedJob>(&parsed);
+    if (job_file == nullptr) return false;
+    source = keep_source(text, job.directory, std::move(job_file->spec));
   }
-  specs_[{text, directory}] = spec;
-  return spec;
+  job.spec = {source, &source->spec};
+  job.text = {source, &source->text};
+  return true;
 }
 
 void Ledger::index(const JobRecord& job) {
@@ -72,13 +91,11 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
     return false;
   JobRecord record;
   record.id = body.job;
-  record.spec = spec_of(body.text, body.directory);
-  if (record.spec == nullptr) return false;
+  record.directory = body.directory;
+  if (!set_source(record, body.text)) return false;
   record.priority = record.spec->priority;
   record.key = body.key;
   record.file = body.file;
-  record.directory = body.directory;
-  record.text = body.text;
   record.depends_on = body.depends_on;
   record.order = next_order_++;
   record.submitted_ms = event.at_ms;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,9 +25,10 @@ struct JobRecord {
   std::string id;
   std::shared_ptr<const JobSpec> spec;  ///< shared with jobs of the same text; never null
   std::uint32_t priority = 0;           ///< the file's, or what the owner gave it since
-  std::string key, file, directory, text;
-  std::vector<std::string> depends_on;                          ///< ids
-  std::uint64_t order = 0;                                      ///< of submission, from 1
+  std::string key, file, directory;
+  std::shared_ptr<const std::string> text;  ///< of the file; shared like `spec`, never null
+  std::vector<std::string> depends_on;      ///< ids
+  std::uint64_t order = 0;                  ///< of submission, from 1
   std::int64_t submitted_ms = 0, started_ms = 0, ended_ms = 0;  ///< 0: not yet
   JobState state = JobState::queued;
   std::string reason;
@@ -72,6 +74,11 @@ class Ledger {
   /// Applies one event. False when it contradicts what is known (unknown job, illegal transition, lease
   /// granted twice, …): then nothing changed, and the event must not be written.
   bool apply(const Event& event);
+
+  /// Spares `apply` of a submission that follows, while the result is held, reading the file again. `spec` is
+  /// what `parse_job_file` makes of it.
+  std::shared_ptr<const void> keep_spec(const std::string& text, const std::string& directory,
+                                        const JobSpec& spec);
 
   /// A text that `restore` turns into an equal ledger.
   std::string snapshot() const;
@@ -146,7 +153,16 @@ class Ledger {
   bool on(const Event& event, const PriorityChanged& body);
   bool on(const Event& event, const WorkersScaled& body);
   std::string job_of(const Event& event) const;
-  std::shared_ptr<const JobSpec> spec_of(const std::string& text, const std::string& directory);
+  /// What jobs of one text share.
+  struct JobSource {
+    std::string text;
+    JobSpec spec;
+  };
+  std::shared_ptr<const JobSource> find_source(const std::string& text, const std::string& directory) const;
+  std::shared_ptr<const JobSource> keep_source(const std::string& text, const std::string& directory,
+                                               JobSpec spec);
+  bool set_source(JobRecord& job, const std::string& text);
+  bool restore_job(const nlohmann::json& entry);
   void index(const JobRecord& job);
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
@@ -160,10 +176,11 @@ class Ledger {
   NodeClosures drained_, quarantined_;
   std::vector<EarlyCrash> early_crashes_;
   LedgerIndex index_;
-  std::map<std::pair<std::string, std::string>, std::weak_ptr<const JobSpec>> specs_;  ///< by text and folder
-  static constexpr std::size_t kFirstSpecSweep = 1024;
-  std::size_t next_spec_sweep_ =
-      kFirstSpecSweep;  ///< specs of no job any more are taken out when there are so many
+  std::map<std::pair<std::string, std::string>, std::weak_ptr<const JobSource>>
+      sources_;  ///< by text and folder
+  static constexpr std::size_t kFirstSourceSweep = 1024;
+  std::size_t next_source_sweep_ =
+      kFirstSourceSweep;  ///< sources of no job any more are taken out when there are so many
   std::uint64_t next_order_ = 1;
   std::uint64_t next_worker_ = 1;
 };

@@ -194,6 +194,20 @@ void Cluster::start_node(const std::string& name, int slots) {
               path() / (name + ".log"));
 }
 
+void Cluster::start_pretend_nodes(const std::string& name, int count, const std::vector<std::string>& more) {
+  std::vector<std::string> command{program("ds-node").string(),
+                                   "--head",
+                                   address_,
+                                   "--secret-file",
+                                   (path() / "head/cluster.secret").string(),
+                                   "--name",
+                                   name,
+                                   "--pretend",
+                                   std::to_string(count)};
+  command.insert(command.end(), more.begin(), more.end());
+  nodes_[name] = Process(command, path() / (name + ".log"), {{"DS_LOG_LEVEL", "debug"}});
+}
+
 Outcome Cluster::submit(const std::vector<std::string>& arguments) const {
   std::vector<std::string> command{program("ds-submit").string()};
   command.insert(command.end(), arguments.begin(), arguments.end());

@@ -76,6 +76,8 @@ class Cluster {
 
   void start_head(const std::vector<std::string>& more = {});  ///< on the same port every time
   void start_node(const std::string& name, int slots);
+  /// One process that is so many nodes, `NAME-0`, …, and starts no programs; it logs all that it would start.
+  void start_pretend_nodes(const std::string& name, int count, const std::vector<std::string>& more);
   Process& head() { return head_; }
   Process& node(const std::string& name) { return nodes_.at(name); }
   void forget_node(const std::string& name) { nodes_.erase(name); }

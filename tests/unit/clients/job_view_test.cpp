@@ -65,6 +65,13 @@ TEST(JobView, ListsNodesAndCheckpoints) {
                    false),
       "NODE    ADDRESS  STATE    SLOTS  CORES  GPUS  MEMORY  PID  REASON\n"
       "node-1           DRAINED    0/2      8     0     0 B    9  drained\n");
+  EXPECT_EQ(
+      format_nodes(
+          json::parse(R"([{"id":"node-1","address":"h:1","state":"UP","reason":"","slots":2,"slots_used":0,
+                                    "cores":8,"gpus":[],"memory_bytes":0,"pid":9,"pretends":true}])"),
+          false),
+      "NODE               ADDRESS  STATE  SLOTS  CORES  GPUS  MEMORY  PID\n"
+      "node-1 (pretends)  h:1      UP       0/2      8     0     0 B    9\n");
   EXPECT_EQ(format_checkpoints(json::parse(R"([{"step":200,"bytes":1048576,"time":"2026-01-01T00:00:00Z",
                                                 "metrics":{"loss":0.5,"accuracy":0.75},"best":true}])"),
                                false),

@@ -45,6 +45,22 @@ TEST(Event, ComesBackFromItsText) {
   }
 }
 
+TEST(Event, IsExactlyWhatItsTextSaysUnlessJsonCannotSayIt) {
+  const auto event_why = [](std::string why) {
+    return Event{1, "worker 1", std::move(why), JobStateChanged{"a", JobState::failed, "a \"text\"\n"}};
+  };
+  for (const auto* why : {"plain", "Grüße \u0001 \\ /", ""}) {
+    const auto written = write_event(event_why(why));
+    EXPECT_TRUE(written.is_exact);
+    EXPECT_EQ(event_from(written.text), event_why(why));
+  }
+  const auto damaged = write_event(event_why("\xff"));
+  EXPECT_FALSE(damaged.is_exact);
+  ASSERT_TRUE(event_from(damaged.text));
+  EXPECT_NE(event_from(damaged.text), event_why("\xff"));
+  EXPECT_FALSE(write_event({1, "", "", EvaluationRecorded{"a", 1, 0.5, {}, 0}}).is_exact);
+}
+
 TEST(Event, OfALeaseWithoutARoleIsAWorkers) {
   const auto event = event_from(
       R"({"at":1,"by":"","why":"","type":"lease_granted","fields":{"worker":1,"job":"a","node":"n","slots":2,"memory_bytes":3}})");
