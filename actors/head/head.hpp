@@ -28,6 +28,7 @@ struct HeadParts {
   std::string version;
   std::string cluster_id;
   scheduler::TenantTree tenants{};
+  bool grows_by_gain = true;  ///< else by fair share alone, whatever jobs have measured of their speed
   std::uint64_t max_state_bytes = 0;      ///< of a job: it is held whole while it is saved or read
   std::function<void(const Error&)> die;  ///< the journal failed: nothing may be acknowledged any more
 };

@@ -15,6 +15,8 @@ json to_json(const JobRecord& job) {
   for (const auto& e : job.evaluations) {
     evaluations.push_back({e.step, e.loss, e.metrics, e.majority_accuracy});
   }
+  json sizes = json::array();
+  for (const auto& s : job.sizes) sizes.push_back({s.workers, s.nodes, s.step_s, s.compute_s});
   return {{"id", job.id},
           {"key", job.key},
           {"file", job.file},
@@ -46,6 +48,8 @@ json to_json(const JobRecord& job) {
           {"crashes", job.crashes_in_a_row},
           {"crash_bound", job.crash_bound},
           {"retry_at", job.retry_at_ms},
+          {"sizes", sizes},
+          {"resizes", job.resizes_s},
           {"evaluations", evaluations}};
 }
 
@@ -82,6 +86,10 @@ JobRecord job_from(const json& from) {
   from.at("retry_at").get_to(job.retry_at_ms);
   for (const auto& e : from.at("evaluations")) {
     job.evaluations.push_back({job.id, e.at(0), e.at(1), e.at(2), e.at(3)});
+  }
+  if (from.contains("sizes")) {  // of a version that measured them
+    for (const auto& s : from.at("sizes")) job.sizes.push_back({s.at(0), s.at(1), s.at(2), s.at(3)});
+    from.at("resizes").get_to(job.resizes_s);
   }
   job.priority = from.value("priority", 0U);  // 0: of a version that had none
   if (from.contains("scaled") && from.at("scaled").is_array())
@@ -138,6 +146,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
       job.spec = ledger.spec_of(job.text, job.directory);
       if (job.spec == nullptr) return std::nullopt;
       if (!entry.contains("priority")) job.priority = job.spec->priority;
+      if (!job.sizes.empty()) learn_curve(job);
       if (!job.key.empty()) ledger.keys_.emplace(job.key, job.id);
       const auto id = job.id;
       const auto& record = ledger.jobs_.emplace(id, std::move(job)).first->second;
