@@ -37,8 +37,9 @@ Plan GangPlanner::end() {
 
 /// To be called when the workers have changed that it has, or that room is kept for.
 void GangPlanner::measure(Job& job) {
-  job.growth = job.workers < job.needed ? GrowthStep{} : next_growth(job.demand, job.workers + job.kept);
-  job.loss = job.workers > 1 ? loss_of_one(job.demand, job.workers) : 0;
+  const bool may_grow = job.workers >= job.needed && job.workers < job.demand.workers.max;
+  job.growth = may_grow ? next_growth(job.demand, job.workers + job.kept) : GrowthStep{};
+  job.loss = job.workers > job.needed ? loss_of_one(job.demand, job.workers) : 0;
 }
 
 void GangPlanner::touch(Job& job) {

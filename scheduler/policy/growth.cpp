@@ -1,6 +1,7 @@
 #include "scheduler/policy/growth.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "scheduler/policy/plan.hpp"
@@ -15,6 +16,17 @@ double slots_of(const Demand& demand) {
   return std::max(1U, demand.slots);
 }
 
+/// Looked up where possible: a plan asks for each worker that it places.
+double log_of(std::uint32_t count) {
+  static const auto kLogs = [] {
+    std::array<double, 1026> logs{};
+    for (std::size_t n = 1; n < logs.size(); ++n) logs[n] = std::log(static_cast<double>(n));
+    return logs;
+  }();
+  return count > 0 && count < kLogs.size() ? kLogs[count]
+                                           : std::log(static_cast<double>(std::max(1U, count)));
+}
+
 /// Whether time is saved until the job's end, the resize taken off.
 bool saves_time(const Demand& demand, double gain) {
   if (!demand.curve || demand.left_s <= 0) return true;
@@ -24,10 +36,8 @@ bool saves_time(const Demand& demand, double gain) {
 }  // namespace
 
 double log_speed(const Demand& demand, std::uint32_t workers) {
-  const double perfect = std::log(static_cast<double>(std::max(1U, workers)));
-  if (!demand.curve) return perfect;
+  if (!demand.curve || demand.curve->log_speeds.empty()) return log_of(workers);
   const auto& speeds = demand.curve->log_speeds;
-  if (speeds.empty()) return perfect;
   const std::size_t index = workers > demand.curve->first ? workers - demand.curve->first : 0;
   return speeds[std::min(index, speeds.size() - 1)];
 }
@@ -35,13 +45,13 @@ double log_speed(const Demand& demand, std::uint32_t workers) {
 GrowthStep next_growth(const Demand& demand, std::uint32_t workers) {
   if (workers == 0 || workers >= demand.workers.max) return {};
   const std::uint32_t most = std::min(demand.workers.max, workers + kMaxStride);
-  if (!demand.curve) return {1, std::log1p(1.0 / workers) / slots_of(demand)};
+  if (!demand.curve) return {1, (log_of(workers + 1) - log_of(workers)) / slots_of(demand)};
   const auto known = demand.curve->first + static_cast<std::uint32_t>(demand.curve->log_speeds.size());
   const double now = log_speed(demand, workers);
   GrowthStep best;
   for (std::uint32_t next = workers + 1; next <= most && next < known; ++next) {
     const double gain = log_speed(demand, next) - now;
-    const double perfect = std::log(static_cast<double>(next) / workers);
+    const double perfect = log_of(next) - log_of(workers);
     if (gain < kLeastEfficiency * perfect || !saves_time(demand, gain)) continue;
     const double by_slot = gain / ((next - workers) * slots_of(demand));
     if (by_slot > best.gain) best = {next - workers, by_slot};

@@ -171,12 +171,14 @@ Planning::Job* Planning::next_growing(std::map<WorkerSize, Growing>& growing) co
   return best;
 }
 
-void Planning::note_growth(const Job& job, std::uint32_t from) {
-  const auto [known, is_new] = growth_of_.emplace(job.demand.job, resizes_.size());
-  if (is_new) resizes_.push_back({job.demand.job, from, from, 1, job.demand.curve != nullptr});
-  SizeChange& growth = resizes_[known->second];
-  growth.to = job.workers;
-  growth.speed = std::exp(log_speed(job.demand, growth.to) - log_speed(job.demand, growth.from));
+void Planning::note_growths() {
+  for (const Job* job : planner_.touched()) {
+    const std::uint32_t from = std::max(job->started, job->needed);
+    if (job->was_shrunk || job->workers <= from) continue;
+    const double gain = log_speed(job->demand, job->workers) - log_speed(job->demand, from);
+    size_changes_.push_back(
+        {job->demand.job, from, job->workers, std::exp(gain), job->demand.curve != nullptr});
+  }
 }
 
 /// Only the first in turn: what is released would be another's else. One that a quota keeps from growing is
@@ -190,13 +192,13 @@ bool Planning::move_to(Job& job) {
   const auto limit = planner_.find_limit(job, count);
   limit ? limits_.push_back(*limit) : void(has_moved_ = true);
   if (!job.demand.is_settled || job.started != job.workers + job.kept) return false;
-  if (!planner_.move_room(job, count, resizes_)) return false;
+  if (!planner_.move_room(job, count, size_changes_)) return false;
   has_moved_ = true;
   return true;
 }
 
 std::vector<SizeChange> Planning::grow() {
-  for (Job* job : planner_.slowed()) planner_.give_back(*job, resizes_);
+  for (Job* job : planner_.slowed()) planner_.give_back(*job, size_changes_);
   // Else those that grow could take the quota of one that waits, which would keep back others then, and now
   // not.
   for (Job* job : waiting_for_slots_) {
@@ -223,12 +225,9 @@ std::vector<SizeChange> Planning::grow() {
     } else {
       ++jobs.next;
     }
-    const std::uint32_t count = job->growth.workers, from = job->workers;
-    if (planner_.place(*job, count)) {
-      note_growth(*job, from);
-      jobs.changed.push(job);
-    } else if (planner_.reclaim_room(*job, count) ||
-               (job->demand.is_settled && planner_.keep_room(*job, count))) {
+    const std::uint32_t count = job->growth.workers;
+    if (planner_.place(*job, count) || planner_.reclaim_room(*job, count) ||
+        (job->demand.is_settled && planner_.keep_room(*job, count))) {
       jobs.changed.push(job);
     } else if (!move_to(*job)) {
       // What is no room for one is none for the next, which asks for no less; unless a gang that lacks
@@ -237,7 +236,8 @@ std::vector<SizeChange> Planning::grow() {
       jobs.is_closed = is_last && !planner_.has_partial_gangs();
     }
   }
-  return std::move(resizes_);
+  note_growths();
+  return std::move(size_changes_);
 }
 
 }  // namespace ds::scheduler

@@ -50,7 +50,7 @@ class Planning {
   void serve_minimum(Job& job);
   bool may_grow(const Job& job) const;
   Job* next_growing(std::map<WorkerSize, Growing>& growing) const;
-  void note_growth(const Job& job, std::uint32_t from);
+  void note_growths();
   bool move_to(Job& job);
   void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
   void describe_line(const Job& job, WaitFacts& facts) const;
@@ -62,10 +62,9 @@ class Planning {
   std::vector<Cursor> cursors_;  ///< by queue
   std::vector<Job*> waiting_for_slots_;
   std::map<const Job*, WaitFacts> told_;  ///< of jobs whose turn came, as it was then
-  std::vector<SizeChange> resizes_;
-  std::map<std::string_view, std::size_t> growth_of_;  ///< in `resizes_`, by job
-  bool has_moved_ = false;                             ///< or whose turn it was could not
-  std::vector<std::size_t> limits_;                    ///< queues whose quota kept jobs from growing
+  std::vector<SizeChange> size_changes_;
+  bool has_moved_ = false;                  ///< or whose turn it was could not
+  std::vector<std::size_t> limits_;         ///< queues whose quota kept jobs from growing
   std::optional<std::uint32_t> kept_back_;  ///< up to this priority jobs that can't be shrunk don't grow
 };
 
