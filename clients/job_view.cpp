@@ -87,6 +87,20 @@ std::string format_evaluations(const json& evaluations, bool coloured) {
   return "\n" + format_table(head, rows, coloured);
 }
 
+/// How long steps took with how many workers: `1: 120 ms, 2: 65 ms; a resize takes 0.8 s`
+std::string format_speeds(const json& job) {
+  std::string text;
+  for (const auto& size : array_at(job, "speeds")) {
+    const auto seconds = number_at(size, "step_seconds");
+    if (seconds)
+      text += fmt::format("{}{}: {:.3g} ms", text.empty() ? "" : ", ", integer_at(size, "workers"),
+                          *seconds * 1000);
+  }
+  if (text.empty()) return {};
+  const auto resize = number_at(job, "resize_seconds");
+  return text + (resize ? fmt::format(" a step; a resize takes {:.2g} s", *resize) : " a step");
+}
+
 }  // namespace
 
 std::string format_jobs(const json& jobs, std::int64_t now_ms, bool coloured) {
@@ -123,6 +137,7 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
     add_line(out, "workers",
              fmt::format("{} now, {} to {} wanted", array_at(job, "workers").size(), minimum, maximum));
   }
+  add_line(out, "speeds", format_speeds(job));
   if (const auto limit = integer_at(job, "time_limit_ms"); limit > 0) {
     add_line(out, "time",
              fmt::format("has run for {} of {}", format_duration(integer_at(job, "run_ms") / 1000),

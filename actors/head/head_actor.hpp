@@ -28,6 +28,7 @@
 #include "actors/messages/worker.hpp"
 #include "scheduler/ledger/ledger.hpp"
 #include "scheduler/policy/departures.hpp"
+#include "scheduler/policy/elastic/step_times.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/role_placement.hpp"
@@ -84,6 +85,11 @@ class Head : public caf::event_based_actor {
     std::uint64_t spare_bound = 0;    ///< workers below it were there when one last failed: one cause for all
     std::string spare_trouble;        ///< why the last of them could not join; empty: it could
     std::set<std::uint64_t> trained;  ///< members of the generation that trained last
+    scheduler::StepTimes step_times;
+    std::optional<std::chrono::steady_clock::time_point> standing_since;  ///< its size changes
+    double resize_s = 0;    ///< for so long it stood still last; 0: that was told, or isn't known
+    std::string size_note;  ///< why it has `size_noted` workers; empty: no gain was compared
+    std::uint32_t size_noted = 0;
     std::optional<job::CommandGang> command;  ///< of a `command` job, in the master's place
     std::int64_t command_since_ms = 0;        ///< its generation runs
   };
@@ -145,6 +151,8 @@ class Head : public caf::event_based_actor {
   std::vector<scheduler::NodeView> view_nodes() const;
   void on_nodes_changed();
   void limit_growth(const scheduler::JobRecord& job, scheduler::Demand& demand) const;
+  /// Keeps for people why jobs change their sizes.
+  void note_size_changes(const scheduler::Plan& plan);
   /// What depends on a job that did not succeed never starts.
   void cancel_if_dependency_broke(const std::string& job);
   /// A job whose `time_limit` is over saves its last step and ends.
@@ -171,6 +179,8 @@ class Head : public caf::event_based_actor {
   void note(const std::string& job, const job::ShowPhase& phase);
   static void note_members(Job& job, const std::vector<std::uint64_t>& members);
   std::string training_text(const scheduler::JobRecord& record) const;
+  void begin_measuring(const scheduler::JobRecord& record);
+  void measure_speed(const std::string& job, const messages::StepReport& report);
   void note(const std::string& job, const job::KillWorker& kill);
   void note(const std::string& job, const job::FinishJob& finish);
   void note(const std::string& job, const job::JobSizeKnown& size);

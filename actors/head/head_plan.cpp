@@ -15,6 +15,25 @@ using namespace scheduler;
 constexpr std::chrono::milliseconds kPlanPause{5};  ///< between the end of a plan and the next
 constexpr std::int64_t kLookAgainMs = 1'000;        ///< at jobs whose growth waits for what no event tells
 
+/// As it gains by them, in words.
+std::string describe_change(const SizeChange& change) {
+  const char* known = change.is_known ? "by what it has measured" : "if it scales; not measured yet";
+  if (change.to > change.from)
+    return fmt::format("grew from {} to {} workers: {:.2f} times as fast {}", change.from, change.to,
+                       change.speed, known);
+  return fmt::format(
+      "gave {} of {} workers {}: {:.2f} times as fast without, by what it has measured",
+      change.from - change.to, change.from,
+      change.in_favour_of.empty() ? "back" : "to job " + change.in_favour_of + ", which gains more by it",
+      change.speed);
+}
+
+/// Of the job that loses workers, or gets some; null: nothing was compared.
+const SizeChange* find_change(const Plan& plan, const std::string& job) {
+  const auto found = std::ranges::find(plan.resizes, job, &SizeChange::job);
+  return found == plan.resizes.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 void Head::schedule_soon() {
@@ -42,8 +61,13 @@ void Head::schedule() {
 
 /// A job that trains does not get another worker while the last one's trouble is fresh.
 void Head::limit_growth(const JobRecord& record, Demand& demand) const {
+  if (!parts_.grows_by_gain) {
+    demand.curve = nullptr;
+    demand.is_settled = false;
+  }
   const auto job = jobs_.find(record.id);
   if (job == jobs_.end()) return;
+  demand.left_s = record.left_s(job->second.live.step);
   if (job->second.spare_starts.may_start(now_ms()) && !is_growth_untimely(record.id)) return;
   demand.workers.max = std::clamp(record.workers, demand.workers.min, demand.workers.max);
 }
@@ -60,6 +84,9 @@ void Head::tell_planner() {
     if (demand) {
       const auto most = demand->workers.max;
       limit_growth(*record, *demand);
+      // What is left to do only gets less: what still pays is looked at again when it is half.
+      const auto half_ms = std::max(kLookAgainMs, static_cast<std::int64_t>(demand->left_s * 500));
+      if (demand->curve && demand->left_s > 0 && (next == 0 || next > now + half_ms)) next = now + half_ms;
       if (demand->workers.max < most && (next == 0 || next > now + kLookAgainMs)) next = now + kLookAgainMs;
     }
     wakeups_.set(id, next);
@@ -216,8 +243,10 @@ void Head::plan_and_carry_out() {
     events.push_back(event("scheduler", why, JobStateChanged{preemption.job, JobState::preempted, why}));
   }
   for (const auto& release : plan.releases) {
-    events.push_back(
-        event("scheduler", "a job that comes first needs the slots", LeaseReleasing{release.worker}));
+    const auto* change = find_change(plan, release.job);
+    events.push_back(event(
+        "scheduler", change == nullptr ? "a job that comes first needs the slots" : describe_change(*change),
+        LeaseReleasing{release.worker}));
     touched.insert(release.job);
     released.insert(release.worker);
   }
@@ -241,21 +270,33 @@ void Head::plan_and_carry_out() {
       events.push_back(event("scheduler", "its gang has slots",
                              JobStateChanged{placement.job, JobState::starting, "its workers start"}));
     }
+    auto why = fmt::format("fits on node {}", placement.node);
+    if (const auto* change = find_change(plan, placement.job)) why += "; " + describe_change(*change);
     for (std::uint32_t i = 0; i < placement.count; ++i) {
-      grant(placement.job, placement.node, Role::worker, job->spec->resources,
-            fmt::format("fits on node {}", placement.node));
+      grant(placement.job, placement.node, Role::worker, job->spec->resources, why);
     }
   }
   for (const auto& placement : place_missing_roles(granted, released)) {
     grant(placement.job, placement.node, placement.role, {0, 0},
           fmt::format("its {} goes to node {}", to_string(placement.role), placement.node));
   }
+  note_size_changes(plan);
   carry_out(std::move(events), granted);
   for (const auto& job : touched) {
     ensure_master(job, false);
     tell_leases(job);
   }
   release_needless_shards();
+}
+
+void Head::note_size_changes(const Plan& plan) {
+  for (const auto& change : plan.resizes) {
+    const auto job = jobs_.find(change.job);
+    if (job == jobs_.end() || !change.is_known) continue;  // that all may grow as before is no news
+    job->second.size_note = describe_change(change);
+    job->second.size_noted = change.to;
+    spdlog::info("job {}: {}", change.job, job->second.size_note);
+  }
 }
 
 void Head::carry_out(std::vector<Event> events, const std::vector<Lease>& granted) {

@@ -31,6 +31,7 @@ struct Arguments {
   std::string listen = "127.0.0.1:8080";
   std::string insecure_listen;
   std::string tenants;
+  std::string growth = "gain";
 };
 
 constexpr std::size_t kMaxDiskTasks = 10'000;
@@ -118,7 +119,10 @@ Result<void> run(const Arguments& arguments) {
       *cluster_id,
       *tenants,
       unix_time_ms,
-      [] { return std::random_device{}(); },
+      [source = std::make_shared<std::mt19937_64>(std::random_device{}())] {
+        return static_cast<std::uint32_t>((*source)());
+      },
+      arguments.growth == "gain",
       max_state_bytes,
       [](const Error& error) {
         spdlog::critical("the state journal cannot be written, so nothing can be promised any more: {}. {}",
@@ -165,6 +169,12 @@ int main(int argc, char** argv) {
                  "HOST:PORT that other machines can reach, although there are no tokens and no TLS yet");
   app.add_option("--tenants", arguments.tenants,
                  "File that says what each tenant may use (YAML); without it all share one queue");
+  app.add_option(
+         "--growth", arguments.growth,
+         "How slots are shared that no minimum needs: `gain`, by the speed that jobs have measured with "
+         "how many workers, or `fair`, by their number alone")
+      ->check(CLI::IsMember({"gain", "fair"}))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   block_end_signals();
   set_up_logging("ds-head");

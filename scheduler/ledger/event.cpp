@@ -103,6 +103,7 @@ static void from_json(const nlohmann::json& json, WorkerCrashed& x) {
   x.early_on = json.value("early_on", std::string());  // nobody looked at that before
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFinished, job, worker)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpeedMeasured, job, workers, nodes, step_s, compute_s, resize_s)
 
 namespace {
 
@@ -132,6 +133,8 @@ template <>
 constexpr const char* kTypeName<WorkerCrashed> = "worker_crashed";
 template <>
 constexpr const char* kTypeName<RankFinished> = "rank_finished";
+template <>
+constexpr const char* kTypeName<SpeedMeasured> = "speed_measured";
 template <>
 constexpr const char* kTypeName<PauseRequested> = "pause_requested";
 template <>

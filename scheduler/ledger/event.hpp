@@ -117,6 +117,15 @@ struct WorkerCrashed {
   bool operator==(const WorkerCrashed&) const = default;
 };
 
+/// How long the job's steps take with so many workers on so many nodes has settled, or has become another.
+/// `resize_s`: for so long it stood still when it came to that size; 0: not measured.
+struct SpeedMeasured {
+  std::string job;
+  std::uint32_t workers = 1, nodes = 1;
+  double step_s = 0, compute_s = 0, resize_s = 0;
+  bool operator==(const SpeedMeasured&) const = default;
+};
+
 /// A rank of a `command` job's gang ended with exit code 0 while others run on.
 struct RankFinished {
   std::string job;
@@ -179,11 +188,11 @@ struct NodeUndrained {
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
 /// thing.
 struct Event {
-  using Body =
-      std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
-                   CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
-                   PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached, JobRetried,
-                   PriorityChanged, WorkersScaled, NodeQuarantined, RankFinished, QuarantineLifted>;
+  using Body = std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed,
+                            JobStateChanged, CancelRequested, JobSized, EvaluationRecorded,
+                            CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested, NodeDrained,
+                            NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled,
+                            NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

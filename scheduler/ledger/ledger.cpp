@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "scheduler/policy/start_conditions.hpp"
 #include "scheduler/spec/job_file.hpp"
@@ -11,6 +12,8 @@ namespace ds::scheduler {
 
 /// Of those that are kept; many more than a quarantine takes.
 constexpr std::size_t kMaxEarlyCrashes = 256;
+/// Of sizes that a job has run with, and of resizes; the last ones.
+constexpr std::size_t kMaxSizesMeasured = 32, kMaxResizesMeasured = 8;
 constexpr std::int64_t kMinimumRunMs = std::chrono::milliseconds(kMinimumRun).count();
 
 bool Ledger::apply(const Event& event) {
@@ -268,7 +271,32 @@ bool Ledger::on(const Event&, const WorkersScaled& body) {
   if (job == nullptr || job->wanted() == wanted) return false;
   if (body.min < 1 || body.min > body.max || body.max > job->spec->workers.max) return false;
   job->scaled = wanted;
+  learn_curve(*job);
   return true;
+}
+
+bool Ledger::on(const Event&, const SpeedMeasured& body) {
+  auto* job = active(body.job);
+  const bool is_sound = std::isfinite(body.step_s) && std::isfinite(body.resize_s) && body.compute_s > 0 &&
+                        body.step_s >= body.compute_s && body.resize_s >= 0 && body.nodes >= 1 &&
+                        body.workers >= body.nodes;
+  if (job == nullptr || !is_sound) return false;
+  const SizeMeasured size{body.workers, body.nodes, body.step_s, body.compute_s};
+  std::erase_if(job->sizes, [&](const SizeMeasured& known) {
+    return known.workers == size.workers && known.nodes == size.nodes;
+  });
+  if (job->sizes.size() == kMaxSizesMeasured) job->sizes.erase(job->sizes.begin());
+  job->sizes.push_back(size);
+  if (body.resize_s > 0) {
+    if (job->resizes_s.size() == kMaxResizesMeasured) job->resizes_s.erase(job->resizes_s.begin());
+    job->resizes_s.push_back(body.resize_s);
+  }
+  learn_curve(*job);
+  return true;
+}
+
+void Ledger::learn_curve(JobRecord& job) {
+  job.curve = make_curve(job.sizes, job.resizes_s, job.wanted(), job.spec->logical_ranks());
 }
 
 bool Ledger::on(const Event&, const JobSized& body) {
@@ -368,6 +396,18 @@ std::int64_t JobRecord::run_ms(std::int64_t now_ms) const {
   return ran_before_ms + (workers == 0 ? 0 : std::max<std::int64_t>(0, now_ms - gang_since_ms));
 }
 
+const SizeMeasured* JobRecord::size_measured(std::uint32_t count) const {
+  const auto found = std::find_if(sizes.rbegin(), sizes.rend(),
+                                  [&](const SizeMeasured& size) { return size.workers == count; });
+  return found == sizes.rend() ? nullptr : &*found;
+}
+
+double JobRecord::left_s(std::uint64_t at_step) const {
+  const auto* now = size_measured(workers);
+  const auto done = std::max(step, at_step);
+  return now == nullptr || total_steps <= done ? 0 : static_cast<double>(total_steps - done) * now->step_s;
+}
+
 bool Ledger::is_overdue(const JobRecord& job, std::int64_t now_ms) const {
   const std::int64_t limit = job.spec->time_limit_ms;
   return limit != 0 && !is_end(job.state) && !job.time_is_up && job.workers > 0 &&
@@ -423,7 +463,10 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 job.spec->preemptible,
                 is_young,
                 job.spec->tenant,
-                job.spec->queue};
+                job.spec->queue,
+                job.curve,
+                job.size_measured(job.workers) != nullptr,
+                job.left_s(0)};
 }
 
 std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) const {

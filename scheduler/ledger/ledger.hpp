@@ -13,6 +13,7 @@
 #include "scheduler/ledger/decayed_use.hpp"
 #include "scheduler/ledger/event.hpp"
 #include "scheduler/ledger/ledger_index.hpp"
+#include "scheduler/policy/elastic/speed_curve.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/quarantine.hpp"
 #include "scheduler/policy/role_placement.hpp"
@@ -52,6 +53,9 @@ struct JobRecord {
   std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step
   std::int64_t retry_at_ms = 0;
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
+  std::vector<SizeMeasured> sizes = {};  ///< how long its steps took with how many workers, oldest first
+  std::vector<double> resizes_s = {};    ///< for so long it stood still at the last resizes, oldest first
+  std::shared_ptr<const SpeedCurve> curve = {};  ///< that follows from these; null: too little is known
 
   /// With how many workers it runs: what its owner wanted last.
   WorkerCount wanted() const { return scaled.value_or(spec->workers); }
@@ -59,6 +63,10 @@ struct JobRecord {
   std::int64_t begins_ms() const;
   /// For how long it has had workers, those that are told to leave not counted.
   std::int64_t run_ms(std::int64_t now_ms) const;
+  /// What was measured with so many workers; null: nothing.
+  const SizeMeasured* size_measured(std::uint32_t count) const;
+  /// Until all its steps are done at its present size, `at_step` or more of them being done; 0: not known.
+  double left_s(std::uint64_t at_step) const;
 };
 
 /// Why nothing new goes to a node.
@@ -142,6 +150,7 @@ class Ledger {
   bool on(const Event& event, const CheckpointCommitted& body);
   bool on(const Event& event, const WorkerCrashed& body);
   bool on(const Event& event, const RankFinished& body);
+  bool on(const Event& event, const SpeedMeasured& body);
   bool on(const Event& event, const PauseRequested& body);
   bool on(const Event& event, const ResumeRequested& body);
   bool on(const Event& event, const NodeDrained& body);
@@ -164,6 +173,7 @@ class Ledger {
   bool set_source(JobRecord& job, const std::string& text);
   bool restore_job(const nlohmann::json& entry);
   void index(const JobRecord& job);
+  static void learn_curve(JobRecord& job);
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
   void count_out(const Lease& lease, std::int64_t at_ms);

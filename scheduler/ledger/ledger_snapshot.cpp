@@ -50,6 +50,8 @@ json to_json(const JobRecord& job, std::size_t text) {
   if (job.scaled) document["scaled"] = {job.scaled->min, job.scaled->max};
   for (const auto& e : job.evaluations)
     document["evaluations"].push_back({e.step, e.loss, e.metrics, e.majority_accuracy});
+  for (const auto& s : job.sizes) document["sizes"].push_back({s.workers, s.nodes, s.step_s, s.compute_s});
+  add("resizes", job.resizes_s, kNew.resizes_s);
   return document;
 }
 
@@ -87,6 +89,10 @@ JobRecord job_from(const json& from) {
   take("crashes", job.crashes_in_a_row);
   take("crash_bound", job.crash_bound);
   take("retry_at", job.retry_at_ms);
+  if (const auto sizes = from.find("sizes"); sizes != from.end()) {
+    for (const auto& s : *sizes) job.sizes.push_back({s.at(0), s.at(1), s.at(2), s.at(3)});
+  }
+  take("resizes", job.resizes_s);
   // Of a version that wrote all fields it is null where there is none.
   if (from.contains("scaled") && from.at("scaled").is_array())
     job.scaled = WorkerCount{from.at("scaled").at(0), from.at("scaled").at(1)};
@@ -154,6 +160,7 @@ bool Ledger::restore_job(const nlohmann::json& entry) {
   auto job = job_from(entry);
   if (!set_source(job, entry.at("text").get<std::string>())) return false;
   if (!entry.contains("priority")) job.priority = job.spec->priority;
+  if (!job.sizes.empty()) learn_curve(job);
   if (!job.key.empty()) keys_.emplace(job.key, job.id);
   const auto id = job.id;
   const auto& record = jobs_.emplace(id, std::move(job)).first->second;

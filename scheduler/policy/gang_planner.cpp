@@ -6,6 +6,13 @@
 #include "scheduler/policy/guarantees.hpp"
 
 namespace ds::scheduler {
+namespace {
+
+GangPlanner::ShrinkGroup shrink_group(const GangPlanner::Job& job) {
+  return {job.demand.priority, job.size, job.demand.curve != nullptr};
+}
+
+}  // namespace
 
 GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
     : capacity_(std::move(nodes)),
@@ -90,6 +97,7 @@ void GangPlanner::add(Job& job) {
     ++(node == Capacity::kUnknownNode ? job.at_unknown_nodes : job.at[node]);
   }
   job.started = job.workers = static_cast<std::uint32_t>(job.live.size());
+  measure(job);
   std::sort(job.live.begin(), job.live.end(),
             [](const Lease* a, const Lease* b) { return a->worker > b->worker; });
   count_leases(job, true);
@@ -135,18 +143,18 @@ void GangPlanner::enter(Job& job) {
     job.is_pending ? short_[job.queue].insert(&job) : impossible_.insert(&job);
     if (job.workers > 0) stalled_.insert(&job);
     if (job.workers > 0 && job.is_pending) partial_[job.queue].insert(&job);
-  } else if (job.workers < job.demand.workers.max) {
+  } else if (job.growth.workers > 0) {
     growable_[job.queue][job.size].emplace(growth_rank(job), &job);
   }
   if (!job.demand.preemptible || newest_on_available_node(job) == nullptr) return;
   preemptible_[job.queue][job.demand.priority].insert(&job);
-  if (job.workers > job.needed)
-    shrinkable_[job.queue][{job.demand.priority, job.size}].emplace(growth_rank(job), &job);
+  if (job.workers > job.needed) shrinkable_[job.queue][shrink_group(job)].emplace(shrink_rank(job), &job);
+  if (job.workers > job.needed && count_slowing(job.demand, job.workers) > 0) slowed_.insert(&job);
 }
 
 void GangPlanner::leave(Job& job) {
-  for (Jobs* jobs :
-       {&running_, &stalled_, &impossible_, &short_[job.queue], &partial_[job.queue], &claimants_[job.queue]})
+  for (Jobs* jobs : {&running_, &stalled_, &impossible_, &slowed_, &short_[job.queue], &partial_[job.queue],
+                     &claimants_[job.queue]})
     jobs->erase(&job);
   if (job.guaranteed_levels > 0) std::erase(guaranteed_, &job);
   job.guaranteed_levels = 0;
@@ -158,7 +166,7 @@ void GangPlanner::leave(Job& job) {
   };
   take_out(growable_[job.queue], job.size, growth_rank(job));
   take_out(preemptible_[job.queue], job.demand.priority, &job);
-  take_out(shrinkable_[job.queue], std::pair(job.demand.priority, job.size), growth_rank(job));
+  take_out(shrinkable_[job.queue], shrink_group(job), shrink_rank(job));
 }
 
 /// What is pending depends on the slots that queues may lend, and so on workers on nodes that are away.

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "scheduler/policy/capacity.hpp"
+#include "scheduler/policy/growth.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/queue_use.hpp"
 #include "scheduler/policy/wait_reasons.hpp"
@@ -56,6 +57,8 @@ class GangPlanner {
     bool was_shrunk = false;                  ///< lost workers in this plan
     bool is_touched = false;                  ///< changed in this plan
     bool is_released_from = false;            ///< the same by releases, even if they were taken back
+    GrowthStep growth;                        ///< from the workers that it has, or that are kept for it
+    double loss = 0;                          ///< if it loses one of its workers, by slot
   };
   /// By priority, the larger first, then in the order of submission; the order of ids decides between equals.
   struct Before {
@@ -67,10 +70,14 @@ class GangPlanner {
   /// Knows how many come before one, too.
   using Jobs = __gnu_pbds::tree<Job*, __gnu_pbds::null_type, Before, __gnu_pbds::rb_tree_tag,
                                 __gnu_pbds::tree_order_statistics_node_update>;
-  /// Priority (the larger first), workers (the fewer first), order, id: who grows first.
-  using GrowthRank = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t, std::string_view>;
-  using ByWorkers = std::map<GrowthRank, Job*>;
-  using Growable = std::map<WorkerSize, ByWorkers>;
+  /// Priority (the larger first), gain (the larger first), workers (the fewer first), order, id: who grows
+  /// first.
+  using GrowthRank = std::tuple<std::uint32_t, double, std::uint32_t, std::uint64_t, std::string_view>;
+  using Growable = std::map<WorkerSize, std::map<GrowthRank, Job*>>;
+  /// Loss (the larger first), workers (the fewer first), order, id: who is taken from last.
+  using ShrinkRank = std::tuple<double, std::uint32_t, std::uint64_t, std::string_view>;
+  /// Priority, size of worker, whether its speeds are known: what may be taken is the same for all of one.
+  using ShrinkGroup = std::tuple<std::uint32_t, WorkerSize, bool>;
 
   GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants);
 
@@ -92,14 +99,19 @@ class GangPlanner {
   /// Jobs that lacked some and are not pending.
   const Jobs& impossible() const { return impossible_; }
   bool has_partial_gangs() const { return !stalled_.empty(); }
-  /// Jobs of a queue that had their minimum and less than their maximum when the plan began, by size of
-  /// worker.
+  /// Jobs of a queue that had their minimum and a size that is worth growing to when the plan began, by size
+  /// of worker.
   const Growable& growable_of(std::size_t queue) const { return growable_[queue]; }
   /// Jobs that changed in this plan so far.
   const std::vector<Job*>& touched() const { return touched_; }
   static GrowthRank growth_rank(const Job& job) {
-    return {~job.demand.priority, job.workers, job.demand.order, job.demand.job};
+    return {~job.demand.priority, -job.growth.gain, job.workers, job.demand.order, job.demand.job};
   }
+  static ShrinkRank shrink_rank(const Job& job) {
+    return {-job.loss, job.workers, job.demand.order, job.demand.job};
+  }
+  /// Jobs that are better off with fewer workers than they had when the plan began.
+  const Jobs& slowed() const { return slowed_; }
   const Job* find(const std::string& job) const;
 
   /// The queue whose limit `count` more workers would pass, once all that is releasing is gone; none: they
@@ -117,9 +129,15 @@ class GangPlanner {
   /// jobs, then jobs as a whole, where necessary. False, and nothing changed, when even all of them would not
   /// do.
   bool make_room(Job& job, std::uint32_t count);
-  /// The same for one worker within what the job's queue is guaranteed, by shrinking jobs of queues that have
-  /// borrowed.
-  bool reclaim_room(Job& job);
+  /// The same within what the job's queue is guaranteed, by shrinking jobs of queues that have borrowed.
+  bool reclaim_room(Job& job, std::uint32_t count);
+  /// The same by taking workers of jobs of its queue that have measured their speeds, where all together gain
+  /// by it; who gives them is told in `resizes`.
+  bool move_room(Job& job, std::uint32_t count, std::vector<SizeChange>& resizes);
+  /// Keeps the room that will be there when all that is releasing is gone, if it is enough for `count`.
+  bool keep_room(Job& job, std::uint32_t count);
+  /// Releases workers of a job that is better off without them.
+  void give_back(Job& job, std::vector<SizeChange>& resizes);
 
   /// Counts the job's missing minimum as used by its queue from now on, though there is no room for it.
   void promise(Job& job);
@@ -184,6 +202,7 @@ class GangPlanner {
   template <class Nodes, class RoomOf>
   std::optional<std::size_t> choose_node(Nodes nodes, const WorkerSize& size, RoomOf room_of) const;
   void touch(Job& job);
+  static void measure(Job& job);
   void place_one(Job& job, std::size_t node);
   void count_minimum(const Job& job, bool more);
   void reserve(Job& job, std::uint32_t count);
@@ -194,13 +213,17 @@ class GangPlanner {
   void undo(const Step& step);
   QuotaFacts quota_of(const Job& job, std::size_t limit) const;
 
-  // What may be taken for a job that waits (make_room.cpp).
+  // What may be taken for a job that waits (make_room.cpp), or that gains more by it (move_workers.cpp).
   Lack lack_of(const Job& job, std::uint32_t count) const;
   bool has_room_later(const Job& job, std::uint32_t count) const { return lack_of(job, count).is_none(); }
   bool helps(const Job& victim, const Lack& lack) const;
   template <class MayShrink>
   bool take_workers(const Job& job, std::uint32_t count, Taken& taken, MayShrink may_take);
   bool finish(Job& job, std::uint32_t count, Taken& taken);
+  void keep(Job& job, std::uint32_t count);
+  Job* choose_giver(const Job& beneficiary, const Lack& lack);
+  bool may_move(const Job& job, const Job& beneficiary) const;
+  bool is_worth_moving(const Job& job, std::uint32_t count, std::span<const Lease* const> taken) const;
   template <class MayShrink>
   Job* choose_richest(const Job& beneficiary, const Lack& lack, MayShrink may_take);
   template <class MayShrink>
@@ -234,11 +257,11 @@ class GangPlanner {
   std::unordered_map<std::string, std::unique_ptr<Job>> jobs_;
   /// When the plan began: jobs with live workers, gangs that lacked some of theirs, jobs that lacked some and
   /// were not pending.
-  Jobs running_, stalled_, impossible_;
+  Jobs running_, stalled_, impossible_, slowed_;
   std::vector<Jobs> short_, partial_;  ///< by queue
   std::vector<Growable> growable_;     ///< by queue
-  /// By queue: jobs that could lose a worker, by priority and size of worker; and all of theirs, by priority.
-  std::vector<std::map<std::pair<std::uint32_t, WorkerSize>, ByWorkers>> shrinkable_;
+  /// By queue: jobs that could lose a worker, by group; and all of theirs, by priority.
+  std::vector<std::map<ShrinkGroup, std::map<ShrinkRank, Job*>>> shrinkable_;
   std::vector<std::map<std::uint32_t, Jobs>> preemptible_;
   std::vector<Jobs> claimants_;   ///< by queue: pending jobs, started or not; kept with tenants only
   std::vector<Job*> guaranteed_;  ///< with levels

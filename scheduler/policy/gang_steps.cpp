@@ -20,6 +20,7 @@ Plan GangPlanner::end() {
   for (Job* job : touched_) {
     job->was_shrunk = job->is_touched = job->is_released_from = false;
     job->kept = 0;
+    measure(*job);
   }
   touched_.clear();
   released_from_.clear();
@@ -32,6 +33,13 @@ Plan GangPlanner::end() {
   placements_.clear();
   preemptions_.clear();
   return plan;
+}
+
+/// To be called when the workers have changed that it has, or that room is kept for.
+void GangPlanner::measure(Job& job) {
+  const bool may_grow = job.workers >= job.needed && job.workers < job.demand.workers.max;
+  job.growth = may_grow ? next_growth(job.demand, job.workers + job.kept) : GrowthStep{};
+  job.loss = job.workers > job.needed ? loss_of_one(job.demand, job.workers) : 0;
 }
 
 void GangPlanner::touch(Job& job) {
@@ -87,6 +95,7 @@ void GangPlanner::place_one(Job& job, std::size_t node) {
   for (QueueUse* use : {&use_now_, &use_later_}) use->add(job.queue, job.size.slots, job.size.memory_bytes);
   ++job.at[node];
   if (++job.workers == job.needed) count_minimum(job, true);
+  measure(job);
 }
 
 void GangPlanner::promise(Job& job) {
@@ -136,6 +145,7 @@ void GangPlanner::do_release(Job& victim, const Lease& lease) {
     if (--victim.at.at(node) == 0) victim.at.erase(node);
   }
   std::erase(victim.live, &lease);
+  measure(victim);
 }
 
 void GangPlanner::do_take_back(Job& job, const Lease& lease) {
@@ -152,6 +162,7 @@ void GangPlanner::do_take_back(Job& job, const Lease& lease) {
   const auto place = std::find_if(job.live.begin(), job.live.end(),
                                   [&](const Lease* other) { return other->worker < lease.worker; });
   job.live.insert(place, &lease);
+  measure(job);
 }
 
 void GangPlanner::undo(const Step& step) {

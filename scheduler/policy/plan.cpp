@@ -34,8 +34,10 @@ Plan Planner::plan(std::span<const PastUse> past) {
   state_->begin();
   Planning planning(*state_, tenants_, past);
   planning.serve_minimums();
-  planning.grow();
-  return state_->end();
+  auto resizes = planning.grow();
+  Plan plan = state_->end();
+  plan.resizes = std::move(resizes);
+  return plan;
 }
 
 std::vector<Wait> Planner::explain(std::span<const std::string> jobs, std::span<const PastUse> past) {
@@ -56,8 +58,9 @@ Plan Planner::plan_and_explain(std::span<const PastUse> past) {
   Planning planning(*state_, tenants_, past);
   planning.serve_minimums();
   auto waits = planning.explain(planning.waiting());
-  planning.grow();
+  auto resizes = planning.grow();
   Plan plan = state_->end();
+  plan.resizes = std::move(resizes);
   plan.waits = std::move(waits);
   return plan;
 }

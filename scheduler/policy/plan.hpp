@@ -2,10 +2,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "scheduler/policy/growth.hpp"
 #include "scheduler/spec/job_spec.hpp"
 #include "scheduler/spec/role.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
@@ -49,6 +51,9 @@ struct Demand {
   bool preemptible = true;  ///< may be shrunk, and lose all its workers to a more urgent job
   bool is_young = false;    ///< its gang started less than `kMinimumRun` ago
   std::string tenant = "default", queue = "default";
+  std::shared_ptr<const SpeedCurve> curve = {};  ///< none: not known
+  bool is_settled = false;                       ///< its speed was measured with the workers that it has now
+  double left_s = 0;  ///< until its end, at its present size, if that is known; else 0
   bool operator==(const Demand&) const = default;
 };
 
@@ -98,12 +103,23 @@ struct Wait {
   bool operator==(const Wait&) const = default;
 };
 
+/// That a job changes its size for what it gains, or for what another gains; not for one that waits.
+struct SizeChange {
+  std::string job;
+  std::uint32_t from = 0, to = 0;  ///< workers
+  double speed = 1;                ///< with those that it will have, of what it is now
+  bool is_known = false;           ///< from what it has measured; else it is taken to scale perfectly
+  std::string in_favour_of = {};   ///< who gets what it gives; empty: nobody
+  bool operator==(const SizeChange&) const = default;
+};
+
 /// Carried out front to back it never promises a slot twice: placements use only what is free now.
 struct Plan {
   std::vector<Release> releases;
   std::vector<Placement> placements;
   std::vector<Wait> waits;  ///< one for each demand that has fewer workers than its minimum and gets none
   std::vector<Preemption> preemptions = {};
+  std::vector<SizeChange> resizes = {};
   bool operator==(const Plan&) const = default;
 };
 
@@ -115,10 +131,20 @@ struct Plan {
 /// nodes available), so is one that its queue could never allow, or that is held. Any other that must wait
 /// keeps those behind it from starting, so that a big gang is not starved; if it waits for its queue's quota,
 /// only those under the same limit. What is left goes one worker at a time, in the same order, of equally
-/// urgent jobs to the one with the fewest, up to the maximum.
+/// urgent jobs to the one that gains most by a slot (`next_growth`; without any that have measured their
+/// speed: the one with the fewest), up to the maximum, or to the last that is worth it.
 ///
-/// A waiting minimum takes the workers above their minimum from jobs that are not more urgent (newest worker
-/// first, from the job with the most), never more than needed. If all of these would not do, it preempts
+/// When nobody waits and nothing is releasing, the job whose turn it would be to grow, if there were room,
+/// takes workers from jobs of its queue that are not more urgent, by what they have measured, where both
+/// together gain by it (`kLeastMoveGain`, `kMovePaysWithinS`): one such move a plan. And a job gives back
+/// what makes it slower. With no change from outside (of speeds neither) there are finitely many of these:
+/// each move, as well as growing and giving back, makes the sum of the logarithms of its queue's speeds
+/// larger, by no less than a fixed amount, and what is released in a move is taken by who it is for, or by
+/// one of that queue whose turn comes before, that is, who gains more by it or is more urgent.
+///
+/// A waiting minimum takes the workers above their minimum from jobs that are not more urgent (the newest
+/// worker of the job that loses least by it by slot; without measured speeds: of the one with the most),
+/// never more than needed. If all of these would not do, it preempts
 /// jobs that are strictly less urgent: no more levels of priority than needed, the lowest first, and within
 /// them the set that loses the fewest slots, of equals the one that started last (exact up to
 /// `kMaxExactVictims` jobs, else no job of the set could be left out). A job that has run for less than

@@ -1,12 +1,17 @@
 #include "scheduler/policy/planning.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace ds::scheduler {
 namespace {
 
 using Job = GangPlanner::Job;
+
+/// After so many steps of several workers for which there is no room no more of a size are tried: what a plan
+/// costs must not grow with the number of such jobs.
+constexpr std::size_t kMaxTooLarge = 16;
 
 /// Takes jobs in turn: of each queue the next one, of the queues the one whose turn it is.
 ///
@@ -149,7 +154,7 @@ void Planning::describe_line(const Job& job, WaitFacts& facts) const {
 bool Planning::may_grow(const Job& job) const {
   const bool blocks = !job.demand.preemptible && kept_back_ && *kept_back_ >= job.demand.priority;
   return job.workers >= job.needed && job.workers + job.kept < job.demand.workers.max && !job.demand.held &&
-         !job.was_shrunk && job.has_queue && !blocks;
+         !job.was_shrunk && job.has_queue && job.growth.workers > 0 && !blocks;
 }
 
 Planning::Job* Planning::next_growing(std::map<WorkerSize, Growing>& growing) const {
@@ -166,7 +171,34 @@ Planning::Job* Planning::next_growing(std::map<WorkerSize, Growing>& growing) co
   return best;
 }
 
-void Planning::grow() {
+void Planning::note_growths() {
+  for (const Job* job : planner_.touched()) {
+    const std::uint32_t from = std::max(job->started, job->needed);
+    if (job->was_shrunk || job->workers <= from) continue;
+    const double gain = log_speed(job->demand, job->workers) - log_speed(job->demand, from);
+    size_changes_.push_back(
+        {job->demand.job, from, job->workers, std::exp(gain), job->demand.curve != nullptr});
+  }
+}
+
+/// Only the first in turn: what is released would be another's else. One that a quota keeps from growing is
+/// passed over by those that this quota does not count.
+bool Planning::move_to(Job& job) {
+  const std::uint32_t count = job.growth.workers;
+  if (has_moved_ || !told_.empty() || planner_.count_releasing() > 0) return false;
+  const bool is_after =
+      std::ranges::any_of(limits_, [&](std::size_t limit) { return tenants_.is_below(job.queue, limit); });
+  if (is_after) return false;
+  const auto limit = planner_.find_limit(job, count);
+  limit ? limits_.push_back(*limit) : void(has_moved_ = true);
+  if (!job.demand.is_settled || job.started != job.workers + job.kept) return false;
+  if (!planner_.move_room(job, count, size_changes_)) return false;
+  has_moved_ = true;
+  return true;
+}
+
+std::vector<SizeChange> Planning::grow() {
+  for (Job* job : planner_.slowed()) planner_.give_back(*job, size_changes_);
   // Else those that grow could take the quota of one that waits, which would keep back others then, and now
   // not.
   for (Job* job : waiting_for_slots_) {
@@ -193,14 +225,19 @@ void Planning::grow() {
     } else {
       ++jobs.next;
     }
-    if (planner_.place(*job, 1) || planner_.reclaim_room(*job)) {
+    const std::uint32_t count = job->growth.workers;
+    if (planner_.place(*job, count) || planner_.reclaim_room(*job, count) ||
+        (job->demand.is_settled && planner_.keep_room(*job, count))) {
       jobs.changed.push(job);
-    } else {
-      // What is no room for one is none for the next, which asks for the same; unless a gang that lacks
+    } else if (!move_to(*job)) {
+      // What is no room for one is none for the next, which asks for no less; unless a gang that lacks
       // workers could be taken from by another of them.
-      jobs.is_closed = !planner_.has_partial_gangs();
+      const bool is_last = count == 1 || ++jobs.too_large == kMaxTooLarge;
+      jobs.is_closed = is_last && !planner_.has_partial_gangs();
     }
   }
+  note_growths();
+  return std::move(size_changes_);
 }
 
 }  // namespace ds::scheduler

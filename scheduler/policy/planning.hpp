@@ -26,9 +26,9 @@ class Planning {
   std::vector<Wait> explain(std::span<const Job* const> jobs);
   /// All that wait after that.
   std::vector<const Job*> waiting() const;
-  /// Adds workers above the minimum, one at a time: in a queue to the most urgent started job, of equals to
-  /// the one with the fewest.
-  void grow();
+  /// Adds workers above the minimum, step by step: in a queue to the most urgent started job, of equals to
+  /// the one that gains most. Then takes back what makes jobs slower, and moves workers where nobody waits.
+  std::vector<SizeChange> grow();
 
  private:
   struct Cursor {  ///< over the jobs of a queue that lack workers
@@ -44,11 +44,14 @@ class Planning {
     std::map<GangPlanner::GrowthRank, Job*>::const_iterator next, end;
     std::priority_queue<Job*, std::vector<Job*>, Later> changed;  ///< in this plan
     bool is_closed = false;                                       ///< there is no room for any of them
+    std::size_t too_large = 0;  ///< steps of several workers for which there was none
   };
   Job* next_short(std::size_t queue);
   void serve_minimum(Job& job);
   bool may_grow(const Job& job) const;
   Job* next_growing(std::map<WorkerSize, Growing>& growing) const;
+  void note_growths();
+  bool move_to(Job& job);
   void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
   void describe_line(const Job& job, WaitFacts& facts) const;
 
@@ -58,7 +61,10 @@ class Planning {
   WaitingLine line_;
   std::vector<Cursor> cursors_;  ///< by queue
   std::vector<Job*> waiting_for_slots_;
-  std::map<const Job*, WaitFacts> told_;    ///< of jobs whose turn came, as it was then
+  std::map<const Job*, WaitFacts> told_;  ///< of jobs whose turn came, as it was then
+  std::vector<SizeChange> size_changes_;
+  bool has_moved_ = false;                  ///< or whose turn it was could not
+  std::vector<std::size_t> limits_;         ///< queues whose quota kept jobs from growing
   std::optional<std::uint32_t> kept_back_;  ///< up to this priority jobs that can't be shrunk don't grow
 };
 

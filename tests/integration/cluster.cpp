@@ -175,8 +175,13 @@ void Cluster::start_head(const std::vector<std::string>& more) {
   const auto listen = address_.empty() ? "127.0.0.1:0" : address_;
   std::error_code ignored;
   std::filesystem::remove(path() / "head/address", ignored);
-  std::vector<std::string> command{program("ds-head").string(), "--data-dir", (path() / "head").string(),
-                                   "--listen", listen};
+  std::vector<std::string> command{program("ds-head").string(),
+                                   "--data-dir",
+                                   (path() / "head").string(),
+                                   "--listen",
+                                   listen,
+                                   "--growth",
+                                   grows_by_gain_ ? "gain" : "fair"};
   command.insert(command.end(), more.begin(), more.end());
   head_ = Process(command, path() / "head.log");
   ASSERT_TRUE(wait_until([&] {

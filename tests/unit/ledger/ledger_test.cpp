@@ -205,7 +205,7 @@ TEST(Ledger, KnowsWhichRanksOfACommandAreThroughUntilTheNextGeneration) {
 Event random_event(std::mt19937_64& random) {
   const auto job = "job-" + std::to_string(random() % 4);
   const std::uint64_t number = random() % 12;
-  switch (random() % 23) {
+  switch (random() % 24) {
     case 0:
       return event(submitted(job, "key-" + std::to_string(random() % 5)));
     case 1:
@@ -234,6 +234,9 @@ Event random_event(std::mt19937_64& random) {
       return event(NodeDrained{"node-" + std::to_string(number % 3), "why"});
     case 19:
       return event(NodeQuarantined{"node-" + std::to_string(number % 3), "why"});
+    case 23:
+      return event(SpeedMeasured{job, static_cast<std::uint32_t>(number), 1,
+                                 0.1 * static_cast<double>(number), 0.1, static_cast<double>(random() % 2)});
     case 22:
       return event(RankFinished{job, number});
     case 21:
@@ -276,6 +279,13 @@ TEST(Ledger, IsTheSameAfterAReplayAndAfterASnapshot) {
       }
     }
     ASSERT_EQ(replayed.snapshot(), ledger.snapshot());
+    for (const auto& [id, job] : ledger.jobs()) {
+      const auto* other = replayed.find(id);
+      ASSERT_EQ(job.curve == nullptr, other->curve == nullptr);
+      if (job.curve) {
+        EXPECT_EQ(*job.curve, *other->curve);
+      }
+    }
     for (const Ledger* one : {&ledger, &replayed}) {  // what is looked up is what there is
       std::size_t of_jobs = 0, on_nodes = 0;
       for (const auto& [id, job] : one->jobs()) {

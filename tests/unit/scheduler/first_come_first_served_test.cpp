@@ -31,7 +31,7 @@ TEST(FirstComeFirstServed, StartsAJobAndGrowsItToItsMaximum) {
   ClusterModel cluster;
   cluster.add_node("n1", 8);
   cluster.add_job("a", {1, 4});
-  EXPECT_EQ(cluster.plan(), (Plan{{}, {{"a", "n1", 4}}, {}}));
+  EXPECT_EQ(cluster.plan(), (Plan{{}, {{"a", "n1", 4}}, {}, {}, {{"a", 1, 4, 4.0}}}));
 }
 
 TEST(FirstComeFirstServed, GivesTheMinimumToAllBeforeAnyGrows) {

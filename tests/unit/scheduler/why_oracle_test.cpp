@@ -134,6 +134,9 @@ ClusterModel cluster_at_rest(Random& random, const TenantTree& tenants) {
     demand.tenant = names[leaf];
     demand.queue = queues[leaf];
   }
+  for (Demand& demand : cluster.demands) {
+    if (below(random, 2) == 0) add_random_curve(demand, random);
+  }
   cluster.settle();
   if (below(random, 3) == 0 && !cluster.nodes.empty()) {
     cluster.lose_node(cluster.nodes[below(random, cluster.nodes.size())].id);
