@@ -120,7 +120,7 @@ std::vector<Reason> Head::waits_of(const JobRecord& job) {
   if (!holds.empty() || in_grace_) return holds;
   tell_planner();
   const std::string id = job.id;
-  auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now_ms()));
+  auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now_ms()), now_ms());
   return waits.empty() ? std::vector<Reason>{} : std::move(waits.front().reasons);
 }
 
@@ -140,7 +140,7 @@ std::map<std::string, std::string> Head::wait_reasons() {
   }
   if (ids.empty()) return reasons;
   tell_planner();
-  for (const auto& wait : planner_.explain(ids, ledger_.past_use(now_ms())))
+  for (const auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms()))
     reasons[wait.job] = wait.reasons.front().text;
   return reasons;
 }
@@ -210,12 +210,12 @@ PlanWithDepartures Head::make_plan() {
   const bool must_leave = std::ranges::any_of(drained, [this](const auto& node) {
     return std::ranges::any_of(ledger_.leases_on(node), [](const Lease& lease) { return !lease.releasing; });
   });
-  if (!must_leave && overfull_.empty()) return {{}, {}, planner_.plan(past)};
+  if (!must_leave && overfull_.empty()) return {{}, {}, planner_.plan(past, now_ms())};
   std::vector<Lease> leases;
   for (const auto& [worker, lease] : ledger_.leases()) leases.push_back(lease);
   auto demands = ledger_.demands(now_ms());
   for (auto& demand : demands) limit_growth(*ledger_.find(demand.job), demand);
-  return plan_with_departures(view_nodes(), std::move(leases), demands, parts_.tenants, past, drained);
+  return plan_with_departures(view_nodes(), std::move(leases), demands, parts_.tenants, past, drained, now_ms());
 }
 
 void Head::plan_and_carry_out() {

@@ -453,6 +453,8 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
   if (!may_start(job, now_ms)) return std::nullopt;
   const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
   const bool is_young = job.workers > 0 && runs_ms >= 0 && runs_ms < kMinimumRunMs;
+  const std::int64_t limit = job.spec->time_limit_ms;
+  const std::int64_t lasts_ms = limit == 0 ? 0 : std::max<std::int64_t>(1, limit - job.ran_before_ms);
   return Demand{job.id,
                 job.order,
                 job.wanted(),
@@ -466,7 +468,9 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 job.spec->queue,
                 job.curve,
                 job.size_measured(job.workers) != nullptr,
-                job.left_s(0)};
+                job.left_s(0),
+                lasts_ms,
+                limit == 0 || job.workers == 0 ? 0 : job.gang_since_ms + lasts_ms};
 }
 
 std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) const {

@@ -23,6 +23,7 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
       use_minimum_(use_nothing_),
       short_(tenants.queues.size()),
       partial_(tenants.queues.size()),
+      unstarted_(tenants.queues.size()),
       growable_(tenants.queues.size()),
       shrinkable_(tenants.queues.size()),
       preemptible_(tenants.queues.size()),
@@ -139,10 +140,12 @@ void GangPlanner::enter(Job& job) {
   is_stale_ = is_stale_ || elsewhere_ != elsewhere_when_entered_;
   if (job.is_pending && tenants_.has_tenants()) claimants_[job.queue].insert(&job);
   if (job.workers > 0) running_.insert(&job);
+  if (job.workers > 0 && job.demand.ends_ms > 0) ending_.insert(&job);
   if (job.workers < job.needed) {
     job.is_pending ? short_[job.queue].insert(&job) : impossible_.insert(&job);
     if (job.workers > 0) stalled_.insert(&job);
     if (job.workers > 0 && job.is_pending) partial_[job.queue].insert(&job);
+    if (job.workers == 0 && job.is_pending) unstarted_[job.queue][{job.size, job.needed}].insert(&job);
   } else if (job.growth.workers > 0) {
     growable_[job.queue][job.size].emplace(growth_rank(job), &job);
   }
@@ -156,6 +159,7 @@ void GangPlanner::leave(Job& job) {
   for (Jobs* jobs : {&running_, &stalled_, &impossible_, &slowed_, &short_[job.queue], &partial_[job.queue],
                      &claimants_[job.queue]})
     jobs->erase(&job);
+  ending_.erase(&job);
   if (job.guaranteed_levels > 0) std::erase(guaranteed_, &job);
   job.guaranteed_levels = 0;
   const auto take_out = [&](auto& groups, const auto& group, const auto& key) {
@@ -164,6 +168,7 @@ void GangPlanner::leave(Job& job) {
     found->second.erase(key);
     if (found->second.empty()) groups.erase(found);
   };
+  take_out(unstarted_[job.queue], Shape{job.size, job.needed}, &job);
   take_out(growable_[job.queue], job.size, growth_rank(job));
   take_out(preemptible_[job.queue], job.demand.priority, &job);
   take_out(shrinkable_[job.queue], shrink_group(job), shrink_rank(job));

@@ -13,10 +13,7 @@ void GangPlanner::begin() {
 }
 
 Plan GangPlanner::end() {
-  while (!steps_.empty()) {
-    undo(steps_.back());
-    steps_.pop_back();
-  }
+  undo_from(0);
   for (Job* job : touched_) {
     job->was_shrunk = job->is_touched = job->is_released_from = false;
     job->kept = 0;
@@ -27,7 +24,7 @@ Plan GangPlanner::end() {
   for (const std::string& job : newly_occupying_) occupants_.erase(job);
   newly_occupying_.clear();
   given_up_.clear();
-  placement_of_.clear();
+  last_placement_of_.clear();
   Plan plan{std::move(releases_), std::move(placements_), {}, std::move(preemptions_)};
   releases_.clear();
   placements_.clear();
@@ -75,22 +72,42 @@ bool GangPlanner::place(Job& job, std::uint32_t count) {
   if (use_now_.find_limit(job.queue, slots) || find_limit(job, count) ||
       capacity_.count_placeable(job.size) < count)
     return false;
-  touch(job);
-  if (occupants_.insert(job.demand.job).second) newly_occupying_.push_back(job.demand.job);
+  const std::size_t first_step = steps_.size();
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto own = choose_node(std::views::keys(job.at), job.size,
                                  [&](std::size_t n) { return capacity_.placeable(n); });
     const std::size_t node = own ? *own : *capacity_.fullest_placeable(job.size);
     place_one(job, node);
-    steps_.push_back({Step::Kind::placed, &job, node, nullptr});
-    const auto [placement, is_new] = placement_of_.try_emplace({&job, node}, placements_.size());
-    if (is_new) placements_.push_back({job.demand.job, capacity_.node(node).id, 0});
-    ++placements_[placement->second].count;
   }
+  record_placements(job, first_step);
   return true;
 }
 
+/// All steps from this one on place workers of the job, and stay.
+void GangPlanner::record_placements(Job& job, std::size_t first_step) {
+  touch(job);
+  if (occupants_.insert(job.demand.job).second) newly_occupying_.push_back(job.demand.job);
+  for (std::size_t step = first_step; step < steps_.size(); ++step) {
+    const std::size_t node = steps_[step].node;
+    const auto [last, is_new] = last_placement_of_.try_emplace(&job, placements_.size());
+    // In the order in which they were placed: those above the minimum are the newest, which go first.
+    if (!is_new && placements_[last->second].node != capacity_.node(node).id)
+      last->second = placements_.size();
+    if (last->second == placements_.size())
+      placements_.push_back({job.demand.job, capacity_.node(node).id, 0});
+    ++placements_[last->second].count;
+  }
+}
+
+void GangPlanner::undo_from(std::size_t first_step) {
+  while (steps_.size() > first_step) {
+    undo(steps_.back());
+    steps_.pop_back();
+  }
+}
+
 void GangPlanner::place_one(Job& job, std::size_t node) {
+  steps_.push_back({Step::Kind::placed, &job, node, nullptr});
   capacity_.use(node, job.size, true, true);
   for (QueueUse* use : {&use_now_, &use_later_}) use->add(job.queue, job.size.slots, job.size.memory_bytes);
   ++job.at[node];

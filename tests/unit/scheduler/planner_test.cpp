@@ -56,8 +56,8 @@ void expect_the_same(const ClusterModel& cluster, Planner& planner, const std::s
     if (std::ranges::find(fresh.waits, demand.job, &Wait::job) == fresh.waits.end())
       jobs.push_back(demand.job);
   }
-  EXPECT_EQ(planner.explain(jobs, cluster.past), fresh.waits) << where;
-  Plan plan = planner.plan(cluster.past);
+  EXPECT_EQ(planner.explain(jobs, cluster.past, cluster.now_ms), fresh.waits) << where;
+  Plan plan = planner.plan(cluster.past, cluster.now_ms);
   EXPECT_TRUE(plan.waits.empty());
   plan.waits = fresh.waits;
   EXPECT_EQ(plan, fresh) << where;
@@ -96,6 +96,7 @@ TEST(Planner, PlansFromChangesWhatItWouldPlanFromTheWhole) {
       cluster.carry_out(plan);
       const auto nodes = cluster.nodes;
       disturb(cluster, random, step);
+      cluster.go_on_until(cluster.now_ms + 1000 * between(random, 0, 60));
       if (seed % 3 == 0) cluster.nodes = nodes;  // what is away stays away while jobs come and go
     }
   }

@@ -48,6 +48,7 @@ inline void add_random_job(ClusterModel& cluster, Random& random, int number) {
   demand.priority = kPriorities[between(random, 0, 4)];
   demand.preemptible = between(random, 0, 7) != 0;
   demand.is_young = between(random, 0, 5) == 0;
+  if (between(random, 0, 2) > 0) demand.lasts_ms = 10'000 * between(random, 1, 20);
 }
 
 inline ClusterModel random_cluster(Random& random) {
