@@ -191,6 +191,7 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
   if (body.state == JobState::starting && job->started_ms == 0) job->started_ms = event.at_ms;
   if (is_end(body.state)) {
     job->ended_ms = event.at_ms;
+    job->curve.reset();
     index_.end_job(body.job);
   }
   return true;
@@ -254,6 +255,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   job.ran_before_ms = 0;
   job.crashes_in_a_row = 0;
   job.retry_at_ms = 0;
+  learn_curve(job);
   index(job);
   return true;
 }
@@ -405,7 +407,8 @@ const SizeMeasured* JobRecord::size_measured(std::uint32_t count) const {
 double JobRecord::left_s(std::uint64_t at_step) const {
   const auto* now = size_measured(workers);
   const auto done = std::max(step, at_step);
-  return now == nullptr || total_steps <= done ? 0 : static_cast<double>(total_steps - done) * now->step_s;
+  if (now == nullptr || total_steps == 0) return 0;
+  return static_cast<double>(std::max<std::uint64_t>(1, total_steps - std::min(total_steps, done))) * now->step_s;
 }
 
 bool Ledger::is_overdue(const JobRecord& job, std::int64_t now_ms) const {

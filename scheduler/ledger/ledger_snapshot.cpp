@@ -160,7 +160,7 @@ bool Ledger::restore_job(const nlohmann::json& entry) {
   auto job = job_from(entry);
   if (!set_source(job, entry.at("text").get<std::string>())) return false;
   if (!entry.contains("priority")) job.priority = job.spec->priority;
-  if (!job.sizes.empty()) learn_curve(job);
+  if (!is_end(job.state)) learn_curve(job);
   if (!job.key.empty()) keys_.emplace(job.key, job.id);
   const auto id = job.id;
   const auto& record = jobs_.emplace(id, std::move(job)).first->second;

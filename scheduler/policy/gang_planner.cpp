@@ -9,7 +9,7 @@ namespace ds::scheduler {
 namespace {
 
 GangPlanner::ShrinkGroup shrink_group(const GangPlanner::Job& job) {
-  return {job.demand.priority, job.size, job.demand.curve != nullptr};
+  return {job.demand.priority, job.size, job.demand.curve != nullptr && job.demand.is_settled};
 }
 
 }  // namespace
@@ -152,7 +152,7 @@ void GangPlanner::enter(Job& job) {
   if (!job.demand.preemptible || newest_on_available_node(job) == nullptr) return;
   preemptible_[job.queue][job.demand.priority].insert(&job);
   if (job.workers > job.needed) shrinkable_[job.queue][shrink_group(job)].emplace(shrink_rank(job), &job);
-  if (job.workers > job.needed && count_slowing(job.demand, job.workers) > 0) slowed_.insert(&job);
+  if (job.workers > job.needed && count_slowing(job.demand, job.workers, job.workers) > 0) slowed_.insert(&job);
 }
 
 void GangPlanner::leave(Job& job) {

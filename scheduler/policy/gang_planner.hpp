@@ -102,7 +102,7 @@ class GangPlanner {
   using Growable = std::map<WorkerSize, std::map<GrowthRank, Job*>>;
   /// Loss (the larger first), workers (the fewer first), order, id: who is taken from last.
   using ShrinkRank = std::tuple<double, std::uint32_t, std::uint64_t, std::string_view>;
-  /// Priority, size of worker, whether its speeds are known: what may be taken is the same for all of one.
+  /// Priority, size of worker, whether its speed as it is was measured: what may be taken is the same for all of one.
   using ShrinkGroup = std::tuple<std::uint32_t, WorkerSize, bool>;
 
   GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants);

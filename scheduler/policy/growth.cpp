@@ -42,14 +42,14 @@ double log_speed(const Demand& demand, std::uint32_t workers) {
   return speeds[std::min(index, speeds.size() - 1)];
 }
 
-GrowthStep next_growth(const Demand& demand, std::uint32_t workers) {
-  if (workers == 0 || workers >= demand.workers.max) return {};
-  const std::uint32_t most = std::min(demand.workers.max, workers + kMaxStride);
+GrowthStep next_growth(const Demand& demand, std::uint32_t workers, std::uint32_t most) {
+  if (workers == 0 || workers >= demand.workers.max || most == 0) return {};
+  const std::uint32_t largest = std::min(demand.workers.max, workers + std::min(most, kMaxStride));
   if (!demand.curve) return {1, (log_of(workers + 1) - log_of(workers)) / slots_of(demand)};
   const auto known = demand.curve->first + static_cast<std::uint32_t>(demand.curve->log_speeds.size());
   const double now = log_speed(demand, workers);
   GrowthStep best;
-  for (std::uint32_t next = workers + 1; next <= most && next < known; ++next) {
+  for (std::uint32_t next = workers + 1; next <= largest && next < known; ++next) {
     const double gain = log_speed(demand, next) - now;
     const double perfect = log_of(next) - log_of(workers);
     if (gain < kLeastEfficiency * perfect || !saves_time(demand, gain)) continue;
@@ -63,11 +63,12 @@ double loss_of_one(const Demand& demand, std::uint32_t workers) {
   return (log_speed(demand, workers) - log_speed(demand, workers - 1)) / slots_of(demand);
 }
 
-std::uint32_t count_slowing(const Demand& demand, std::uint32_t workers) {
+std::uint32_t count_slowing(const Demand& demand, std::uint32_t workers, std::uint32_t can_go) {
   if (!demand.curve || !demand.is_settled) return 0;
   const double now = log_speed(demand, workers);
   std::uint32_t best = workers;
-  for (std::uint32_t fewer = std::max(1U, demand.workers.min); fewer < workers; ++fewer) {
+  const std::uint32_t least = workers - std::min(workers, can_go);
+  for (std::uint32_t fewer = std::max({1U, demand.workers.min, least}); fewer < workers; ++fewer) {
     if (log_speed(demand, fewer) > log_speed(demand, best)) best = fewer;
   }
   const double gain = log_speed(demand, best) - now;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace ds::scheduler {
@@ -40,7 +41,9 @@ inline constexpr double kUnmeasuredResizeS = 10;
 /// The size above `workers` with the largest gain by slot that is worth it: where several workers are needed
 /// before there is any gain (a share of the batch is a whole number of its parts), it is several. None where
 /// what is saved until the job's end does not pay the resize.
-GrowthStep next_growth(const Demand& demand, std::uint32_t workers);
+/// `most`: workers more.
+GrowthStep next_growth(const Demand& demand, std::uint32_t workers,
+                       std::uint32_t most = std::numeric_limits<std::uint32_t>::max());
 
 /// What is lost of the logarithm of its speed, by slot, if it has one worker less than `workers` (2 or more).
 /// Below 0: it is faster then.
@@ -49,8 +52,8 @@ double loss_of_one(const Demand& demand, std::uint32_t workers);
 /// The logarithm of its speed with so many workers (1 or more).
 double log_speed(const Demand& demand, std::uint32_t workers);
 
-/// How many of its workers it is better off without, as `kLeastMoveGain` has it.
-std::uint32_t count_slowing(const Demand& demand, std::uint32_t workers);
+/// How many of its workers, of which `can_go` may leave, it is better off without, as `kLeastMoveGain` has it.
+std::uint32_t count_slowing(const Demand& demand, std::uint32_t workers, std::uint32_t can_go);
 
 /// Whether `gain`, the sum of the logarithms of speeds, pays for resizes of `resizes_s` in all within
 /// `within_s`.

@@ -6,6 +6,12 @@
 #include "scheduler/policy/gang_planner.hpp"
 
 namespace ds::scheduler {
+namespace {
+
+/// For one move at most: more would cost those who give more than it brings.
+constexpr std::size_t kMostMoved = 64;
+
+}  // namespace
 
 bool GangPlanner::keep_room(Job& job, std::uint32_t count) {
   if (!has_room_later(job, count)) return false;
@@ -17,7 +23,9 @@ bool GangPlanner::keep_room(Job& job, std::uint32_t count) {
 void GangPlanner::give_back(Job& job, std::vector<SizeChange>& resizes) {
   if (job.was_shrunk) return;
   const std::uint32_t from = job.workers;
-  for (std::uint32_t left = count_slowing(job.demand, from); left > 0; --left) {
+  const auto can_go = std::ranges::count_if(job.live, [this](const Lease* lease) { return is_available(*lease); });
+  const std::uint32_t slowing = count_slowing(job.demand, from, static_cast<std::uint32_t>(can_go));
+  for (std::uint32_t left = slowing; left > 0; --left) {
     const Lease* lease = newest_on_available_node(job);
     if (lease == nullptr) break;
     release(job, *lease);
@@ -39,7 +47,7 @@ bool GangPlanner::may_move(const Job& job, const Job& beneficiary) const {
 bool GangPlanner::move_room(Job& job, std::uint32_t count, std::vector<SizeChange>& resizes) {
   std::vector<const Lease*> taken;
   Lack lack = lack_of(job, count);
-  for (; !lack.is_none(); lack = lack_of(job, count)) {
+  for (; !lack.is_none() && taken.size() < kMostMoved; lack = lack_of(job, count)) {
     Job* giver = choose_giver(job, lack);
     if (giver == nullptr) break;
     taken.push_back(newest_on_available_node(*giver));

@@ -109,8 +109,10 @@ bool GangPlanner::would_have_room_without_young(const Job& job) const {
 
 bool GangPlanner::fits_now(std::size_t queue, const Shape& shape) const {
   const std::uint64_t slots = std::uint64_t{shape.needed} * shape.size.slots;
-  return capacity_.count_placeable(shape.size) >= shape.needed && !use_now_.find_limit(queue, slots) &&
-         !use_later_.find_limit(queue, slots);
+  // The cheap questions first: to count what fits may look at every node.
+  return capacity_.placeable_slots() >= slots && !use_now_.find_limit(queue, slots) &&
+         !use_later_.find_limit(queue, slots) && capacity_.fullest_placeable(shape.size) &&
+         capacity_.count_placeable(shape.size) >= shape.needed;
 }
 
 /// Ends gangs in turn until the job has room; when that is, if anybody knows.
@@ -217,8 +219,9 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
   const std::size_t first_step = steps_.size();
   const auto touch_kept = [&](std::size_t i, std::size_t node, std::int64_t loss, bool more) {
     Reservation& kept = reservations[i];
-    if (kept.is_closed || !kept.at_ms) return;
+    if (kept.is_closed) return;
     if (bonds[i] == Bond::none) {
+      if (!kept.at_ms) return;
       const Room room{job.size.slots, job.size.memory_bytes};
       kept.freed[node] = more ? plus(kept.freed[node], room) : minus(kept.freed[node], room);
       return;
