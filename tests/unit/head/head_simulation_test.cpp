@@ -21,7 +21,7 @@ std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
 TEST(HeadSimulation, LosesNoJobAndStartsNoneTwiceWhereverTheHeadDies) {
   const auto only = number_of("DS_SEED", 0);
   if (only == 0) spdlog::set_level(spdlog::level::off);
-  const std::uint64_t first = only == 0 ? 1 : only, count = number_of("DS_SEEDS", only == 0 ? 250 : 1);
+  const std::uint64_t first = only == 0 ? 1 : only, count = number_of("DS_SEEDS", only == 0 ? 400 : 1);
   StillSystem still;
   std::uint64_t heads = 0, starts = 0;
   for (auto seed = first; seed < first + count && !::testing::Test::HasFailure(); ++seed) {

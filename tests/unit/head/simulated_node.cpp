@@ -10,7 +10,8 @@ namespace {
 
 using namespace messages;
 
-constexpr std::int64_t kLongestRun_ms = 6'000;
+/// Most programs are short; the others run so long that their gangs grow.
+constexpr std::uint64_t kShortRun_ms = 6'000, kLongRun_ms = 90'000;
 
 std::uint32_t variable(const StartCommand& order, const std::string& name) {
   for (const auto& one : order.variables) {
@@ -88,7 +89,8 @@ void SimulatedNode::obey(const StartCommand& order, std::int64_t now_ms, std::mt
   program.generation = order.generation;
   program.rank = variable(order, "RANK");
   program.ranks = variable(order, "WORLD_SIZE");
-  program.ends_ms = now_ms + static_cast<std::int64_t>(random() % kLongestRun_ms);
+  const auto longest = random() % 3 == 0 ? kLongRun_ms : kShortRun_ms;
+  program.ends_ms = now_ms + static_cast<std::int64_t>(random() % longest);
   program.ends_cleanly = random() % 8 != 0;
   watcher_.on_start(name_, program);
   programs_[order.worker] = program;
