@@ -38,6 +38,8 @@ class Planning {
   std::vector<Wait> explain(std::span<const Job* const> jobs);
   /// All that wait after that.
   std::vector<const Job*> waiting() const;
+  /// When the job starts; none when it is held or could never start.
+  std::optional<StartForecast> forecast(const Job& job, const GangEnds& ends);
   /// Adds workers above the minimum, one at a time: in a queue to the most urgent started job, of equals to
   /// the one with the fewest.
   void grow();
@@ -74,6 +76,7 @@ class Planning {
   using Bond = GangPlanner::Bond;
   Job* next_short(std::size_t queue);
   void make_reservations();
+  std::optional<std::int64_t> latest_start(const Job& job, const GangEnds& ends);
   void bind_start(const Job& job);
   void bind_growth(const Job& job);
   Job* next_candidate(std::size_t queue, std::map<GangPlanner::Shape, Candidates>& shapes) const;
