@@ -62,11 +62,13 @@ AuditLog::~AuditLog() {
 }
 
 Result<void> AuditLog::took(std::uint64_t generation, const train::TakenShare& share) {
+  taken_ = share.step;
   return write_line(fmt::format("took {} {} {} {} {}\n", generation, share.step, share.epoch + 1,
                                 share.logical_rank, to_ranges(share.samples)));
 }
 
 Result<void> AuditLog::done(std::uint64_t generation, std::uint64_t step) {
+  done_ = step;
   return write_line(fmt::format("done {} {}\n", generation, step));
 }
 

@@ -186,7 +186,7 @@ void Trainer::enter(TrainerPlace place) {
   seed_ = place.seed;
   joined_ = place.generation;
   publish_position(false);
-  events_.on_joined(place.generation);
+  events_.on_joined(place.generation, place.step);
 }
 
 void Trainer::start(std::uint64_t generation) {

@@ -31,7 +31,7 @@ struct TrainerEvents {
       on_impossible;  ///< the job's data, file or model is wrong; nothing more happens
   std::function<void(const Error&)> on_failed;  ///< nothing more happens here, but another try may help
   std::function<void(std::uint64_t generation, std::uint64_t step)> on_paused;
-  std::function<void(std::uint64_t generation)> on_joined;
+  std::function<void(std::uint64_t generation, std::uint64_t step)> on_joined;  ///< goes on from `step`
   std::function<void(std::uint64_t generation, std::uint64_t step, const Error&)> on_stuck;
   /// Only of jobs with `audit`; see `TrainingSession::watch_shares`.
   std::function<Result<void>(std::uint64_t generation, const train::TakenShare&)> on_share;

@@ -103,7 +103,8 @@ class Worker : public caf::event_based_actor {
     events.on_paused = [this](auto generation, auto step) {
       post(this, [=, this] { line_.tell_master(GangPaused{process_.worker, generation, step}); });
     };
-    events.on_joined = [this](auto generation) {
+    events.on_joined = [this](auto generation, auto step) {
+      record_outcome(generation, step);
       post(this, [=, this] { line_.tell_master(GangJoined{process_.worker, generation}); });
     };
     events.on_stuck = [this](auto generation, auto step, const Error& why) {
@@ -288,6 +289,11 @@ class Worker : public caf::event_based_actor {
     if (!audit_) return;
     if (const auto written = audit_->done(generation, step); !written)
       spdlog::error("{}", written.error().message);
+  }
+
+  /// A generation goes on from a step: so it is committed, whether or not a member has heard of it.
+  void record_outcome(std::uint64_t generation, std::uint64_t step) {
+    if (audit_ && audit_->is_undecided(step)) record_step(generation, step);
   }
 
   // ---- news from the trainer ------------------------------------------------------------------

@@ -48,6 +48,18 @@ TEST_F(AuditLogs, SayWhatWasTakenInItsOrder) {
             "done 3 1\n");
 }
 
+TEST_F(AuditLogs, KnowWhichStepWasTakenAndHasNoOutcome) {
+  const auto log = open(7);
+  EXPECT_FALSE(log->is_undecided(1));
+  ASSERT_TRUE(log->took(3, share(1, 0, {4})));
+  EXPECT_TRUE(log->is_undecided(1));
+  ASSERT_TRUE(log->done(3, 1));
+  EXPECT_FALSE(log->is_undecided(1));
+  ASSERT_TRUE(log->took(3, share(2, 0, {5})));
+  EXPECT_FALSE(log->is_undecided(1)) << "not the last one";
+  EXPECT_TRUE(log->is_undecided(2));
+}
+
 TEST_F(AuditLogs, NameTheFileThatCannotBeWritten) {
   std::ofstream(temporary_.path() / "deep") << "a file";
   const auto log = AuditLog::open(folder(), "j1", 7, share(1, 0, {}));

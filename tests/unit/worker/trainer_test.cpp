@@ -49,7 +49,7 @@ class Watched {
       changed_.notify_all();
     };
     events.on_paused = [](std::uint64_t, std::uint64_t) {};
-    events.on_joined = [](std::uint64_t) {};
+    events.on_joined = [](std::uint64_t, std::uint64_t) {};
     events.on_stuck = [this](std::uint64_t generation, std::uint64_t, const Error&) {
       std::lock_guard lock(mutex_);
       stuck_ = generation;
@@ -117,7 +117,7 @@ class Alone {
     events.on_impossible = [this](const Error& why) { tell("impossible: " + why.message); };
     events.on_failed = [this](const Error& why) { tell("failed: " + why.message); };
     events.on_paused = [this](std::uint64_t, std::uint64_t step) { tell(fmt::format("paused at {}", step)); };
-    events.on_joined = [](std::uint64_t) {};
+    events.on_joined = [](std::uint64_t, std::uint64_t) {};
     events.on_stuck = [this](std::uint64_t, std::uint64_t, const Error& why) {
       tell("stuck: " + why.message);
     };
