@@ -225,6 +225,7 @@ TEST(PreemptionLoops, DoNotExistInAnySmallCluster) {
           cluster.add_job(std::string(1, static_cast<char>('a' + job)), shape.workers, shape.slots);
           cluster.demands.back().priority =
               kPriorities[static_cast<std::size_t>(rest % kKinds) / kShapes.size()];
+          cluster.demands.back().lasts_ms = 10'000 * ((code + job) % 4);
         }
         // Those of the set ran when the others came, in whatever way they had got in.
         cluster.settle_alone(running);
