@@ -237,6 +237,13 @@ std::string format_why(const json& why, bool coloured) {
     }
     if (!names.empty()) out += fmt::format("    in the way: {}\n", printable_line(names));
   }
+  const std::string from = printable_line(text_at(why, "expected_start.from"));
+  const std::string to = printable_line(text_at(why, "expected_start.to"));
+  if (!from.empty() && !to.empty()) {
+    out += fmt::format("starts between {} and {}\n", from, to);
+  } else if (!from.empty()) {
+    out += fmt::format("starts at {} at the earliest; nobody knows by when\n", from);
+  }
   return out;
 }
 

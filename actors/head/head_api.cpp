@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "actors/gateway/error_response.hpp"
+#include "actors/head/expected_start.hpp"
 #include "actors/head/head_actor.hpp"
 
 namespace ds::head {
@@ -171,7 +172,16 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
   when_durable([this, respond, id = job->id, verb] {
     const auto& record = *ledger_.find(id);
     if (verb.empty()) return respond(json_response(whole_view(record)));
-    respond(json_response(why_view(record, waits_of(record))));
+    const auto reasons = waits_of(record);  // which tells the planner what there is
+    const FindLive find_live = [this](const std::string& other) {
+      const auto found = jobs_.find(other);
+      return found == jobs_.end() ? nullptr : &found->second.live;
+    };
+    const auto expected =
+        in_grace_ ? std::nullopt : expect_start(record, ledger_, planner_, find_live, now_ms());
+    auto view = why_view(record, reasons);
+    view["expected_start"] = expected_start_view(expected);
+    respond(json_response(view));
   });
 }
 

@@ -19,6 +19,7 @@
 
 #include "scheduler/policy/capacity.hpp"
 #include "scheduler/policy/first_short_enough.hpp"
+#include "scheduler/policy/forecast.hpp"
 #include "scheduler/policy/growth.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/queue_use.hpp"
@@ -166,6 +167,8 @@ class GangPlanner {
   /// The same by taking workers of jobs of its queue that have measured their speeds, where all together gain
   /// by it; who gives them is told in `resizes`.
   bool move_room(Job& job, std::uint32_t count, std::vector<SizeChange>& resizes);
+  /// Workers of the job's size that can be placed.
+  std::uint64_t count_placeable(const Job& job) const { return capacity_.count_placeable(job.size); }
   /// Keeps the room that will be there when all that is releasing is gone, if it is enough for `count`.
   bool keep_room(Job& job, std::uint32_t count);
   /// Releases workers of a job that is better off without them.
@@ -198,6 +201,15 @@ class GangPlanner {
                     std::span<const Bond> bonds);
   /// Whether a worker that the job, which has its minimum, gets now may be taken back for the beneficiary.
   bool could_shrink(const Job& job, const Job& beneficiary) const;
+
+  // ---- when a job starts (forecast.cpp) ----
+  struct Aftermath;
+  Aftermath aftermath_of(const Job& job) const;
+  std::int64_t earliest_room(const Job& job, std::uint32_t most_urgent, const GangEnds& ends,
+                             std::int64_t now_ms) const;
+  std::optional<std::int64_t> end_all_limited(Aftermath& then, std::int64_t now_ms) const;
+  bool could_come_ahead(const Job& job, std::uint32_t priority) const;
+  bool fits_after(const Aftermath& then, const Job& job) const;
 
   /// Counts the job's missing minimum as used by its queue from now on, though there is no room for it.
   void promise(Job& job);
@@ -268,7 +280,6 @@ class GangPlanner {
   void undo_from(std::size_t first_step);
 
   // What is kept for those that wait (reservations.cpp).
-  struct Aftermath;
   void give_back(Aftermath& then, const Job& other, std::size_t node, std::uint32_t workers) const;
   void give_all_back(Aftermath& then, const Job& other) const;
   void give_extras_back(Aftermath& then) const;

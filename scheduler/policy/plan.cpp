@@ -56,6 +56,19 @@ std::vector<Wait> Planner::explain(std::span<const std::string> jobs, std::span<
   return waits;
 }
 
+std::optional<StartForecast> Planner::forecast(const std::string& id, const GangEnds& ends,
+                                               std::span<const PastUse> past, std::int64_t now_ms) {
+  const auto* job = state_->find(id);
+  if (job == nullptr || job->workers >= job->needed) return std::nullopt;
+  state_->begin();
+  Planning planning(*state_, tenants_, past, now_ms);
+  planning.serve_minimums();
+  planning.backfill();
+  const auto found = planning.forecast(*job, ends);
+  state_->end();
+  return found;
+}
+
 Plan Planner::plan_and_explain(std::span<const PastUse> past, std::int64_t now_ms) {
   state_->begin();
   Planning planning(*state_, tenants_, past, now_ms);

@@ -317,6 +317,14 @@ bool Planning::move_to(Job& job) {
   return true;
 }
 
+/// Where its best step doesn't fit, the best of those that do.
+bool Planning::place_less(Job& job) {
+  const auto fitting = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(planner_.count_placeable(job), job.growth.workers - 1));
+  const GrowthStep step = next_growth(job.demand, job.workers + job.kept, fitting);
+  return step.workers > 0 && planner_.place_beside(job, step.workers, reservations_, bonds_);
+}
+
 std::vector<SizeChange> Planning::grow() {
   for (Job* job : planner_.slowed()) planner_.give_back(*job, size_changes_);
   if (planner_.has_placeable_slots()) make_reservations();  // before what is promised counts as used
@@ -350,6 +358,8 @@ std::vector<SizeChange> Planning::grow() {
     const std::uint32_t count = job->growth.workers;
     if (planner_.place_beside(*job, count, reservations_, bonds_) || planner_.reclaim_room(*job, count) ||
         (job->demand.is_settled && planner_.keep_room(*job, count))) {
+      jobs.changed.push(job);
+    } else if (count > 1 && place_less(*job)) {
       jobs.changed.push(job);
     } else if (std::ranges::find(bonds_, Bond::binds) != bonds_.end() && ++jobs.refused < kMaxRefused) {
       // It alone is in the way.

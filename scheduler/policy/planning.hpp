@@ -38,6 +38,8 @@ class Planning {
   std::vector<Wait> explain(std::span<const Job* const> jobs);
   /// All that wait after that.
   std::vector<const Job*> waiting() const;
+  /// When the job starts; none when it is held or could never start.
+  std::optional<StartForecast> forecast(const Job& job, const GangEnds& ends);
   /// Adds workers above the minimum, step by step: in a queue to the most urgent started job, of equals to
   /// the one that gains most. Then takes back what makes jobs slower, and moves workers where nobody waits.
   std::vector<SizeChange> grow();
@@ -75,6 +77,7 @@ class Planning {
   using Bond = GangPlanner::Bond;
   Job* next_short(std::size_t queue);
   void make_reservations();
+  std::optional<std::int64_t> latest_start(const Job& job, const GangEnds& ends);
   void bind_start(const Job& job);
   void bind_growth(const Job& job);
   Job* next_candidate(std::size_t queue, std::map<GangPlanner::Shape, Candidates>& shapes) const;
@@ -84,6 +87,7 @@ class Planning {
   bool may_grow(const Job& job) const;
   Job* next_growing(std::map<WorkerSize, Growing>& growing) const;
   void note_growths();
+  bool place_less(Job& job);
   bool move_to(Job& job);
   void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
   void describe_line(const Job& job, WaitFacts& facts) const;

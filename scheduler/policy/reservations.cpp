@@ -5,7 +5,7 @@
 #include <tuple>
 #include <utility>
 
-#include "scheduler/policy/gang_planner.hpp"
+#include "scheduler/policy/aftermath.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -26,15 +26,12 @@ std::int64_t fitting(const Room& room, const WorkerSize& size) {
 
 }  // namespace
 
-/// What is left when some have ended: the room that they have given back, and what that is worth to one job.
-struct GangPlanner::Aftermath {
-  const Job* job;
-  std::vector<Room> freed;  ///< by node
-  QueueUse use;
-  std::int64_t fitting = 0;  ///< workers of the job's size
-  std::map<const Job*, std::map<std::size_t, std::uint32_t>>
-      taken{};  ///< workers of others that are gone before
-};
+GangPlanner::Aftermath GangPlanner::aftermath_of(const Job& job) const {
+  return {.job = &job,
+          .freed = std::vector<Room>(capacity_.node_count()),
+          .use = use_later_,
+          .fitting = static_cast<std::int64_t>(capacity_.count_later(job.size))};
+}
 
 void GangPlanner::give_back(Aftermath& then, const Job& other, std::size_t node,
                             std::uint32_t workers) const {
@@ -101,8 +98,7 @@ std::vector<std::pair<std::int64_t, const GangPlanner::Job*>> GangPlanner::newly
 /// Whether it may soon preempt what is too young now.
 bool GangPlanner::would_have_room_without_young(const Job& job) const {
   if (count_too_young(job) == 0) return false;
-  Aftermath then{.job = &job, .freed = std::vector<Room>(capacity_.node_count()), .use = use_later_};
-  then.fitting = static_cast<std::int64_t>(capacity_.count_later(job.size));
+  Aftermath then = aftermath_of(job);
   for (const Job* other : ever_preemptible(job)) give_all_back(then, *other);
   return then.fitting >= static_cast<std::int64_t>(job.needed - job.workers);
 }
@@ -146,8 +142,7 @@ GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t 
                                                     std::int64_t now_ms) const {
   const bool is_held = is_soon || would_have_room_without_young(job);
   const std::uint32_t missing = job.needed - job.workers;
-  Aftermath then{.job = &job, .freed = std::vector<Room>(capacity_.node_count()), .use = use_later_};
-  then.fitting = static_cast<std::int64_t>(capacity_.count_later(job.size));
+  Aftermath then = aftermath_of(job);
   std::optional<std::int64_t> at_ms;
   if (!is_held) at_ms = end_until_room(then, now_ms);
   Reservation kept(at_ms ? then.use : use_later_);  // those without a limit may end at any moment

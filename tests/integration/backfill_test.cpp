@@ -1,6 +1,7 @@
 // What starts behind a gang that waits, on real processes and over a killed head.
 #include <fstream>
 
+#include "scheduler/spec/scalars.hpp"
 #include "tests/integration/two_nodes.hpp"
 
 namespace ds::tests {
@@ -37,6 +38,18 @@ TEST_F(Backfilling, AShortJobPassesTheGangThatWaitsAndALongOneDoesNot) {
   const auto endless = submit("endless", 1, "sleep 1");
   EXPECT_NE(first_reason(endless).find("and this job has no time_limit"), std::string::npos)
       << first_reason(endless);
+  // The time_limit of what runs is over in ten minutes.
+  const auto expected = cluster_.json({"why", gang}).at("expected_start");
+  ASSERT_TRUE(expected.is_object() && expected.at("from").is_string() && expected.at("to").is_string())
+      << expected;
+  const auto started = cluster_.status(running).at("started_ms").get<std::int64_t>();
+  EXPECT_GE(scheduler::parse_time_ms(expected.at("to").get<std::string>()).value(), started + 600'000)
+      << expected;
+  EXPECT_LE(scheduler::parse_time_ms(expected.at("to").get<std::string>()).value(), started + 900'000)
+      << expected;
+  EXPECT_NE(cluster_.submit({"why", gang}).out.find("starts between "), std::string::npos);
+  EXPECT_TRUE(cluster_.json({"why", endless}).at("expected_start").at("to").is_null()) << "gang has no limit";
+  EXPECT_TRUE(cluster_.json({"why", running}).at("expected_start").is_null());
   const auto longer = submit("longer", 1, "sleep 1", "time_limit: 20m\n");
   const auto brief = submit("brief", 1, "sleep 1", "time_limit: 2m\n");
   EXPECT_TRUE(cluster_.wait_for_state(brief, "SUCCEEDED")) << cluster_.logs();

@@ -89,6 +89,18 @@ TEST(JobView, SaysWhatIsInTheWay) {
       "QUEUED\n  no_capacity_now: needs 4 slots, 1 is free\n    in the way: j-1, j-2\n");
   EXPECT_EQ(format_why(json::parse(R"({"state":"RUNNING","reasons":[]})"), false),
             "RUNNING\nnothing keeps this job from running\n");
+  const std::string waits =
+      R"({"state":"QUEUED","reasons":[{"code":"no_capacity_now","text":"0 fit","blocking":[]}],)";
+  EXPECT_EQ(
+      format_why(
+          json::parse(waits +
+                      R"("expected_start":{"from":"2026-01-01T00:00:00Z","to":"2026-01-01T01:00:00Z"}})"),
+          false),
+      "QUEUED\n  no_capacity_now: 0 fit\nstarts between 2026-01-01T00:00:00Z and 2026-01-01T01:00:00Z\n");
+  EXPECT_EQ(format_why(json::parse(waits + R"("expected_start":{"from":"2026-01-01T00:00:00Z","to":null}})"),
+                       false),
+            "QUEUED\n  no_capacity_now: 0 fit\nstarts at 2026-01-01T00:00:00Z at the earliest; nobody knows "
+            "by when\n");
 }
 
 TEST(JobView, SurvivesAnswersOfAnotherShape) {

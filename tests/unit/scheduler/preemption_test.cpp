@@ -227,6 +227,7 @@ TEST(PreemptionLoops, DoNotExistInAnySmallCluster) {
           cluster.demands.back().priority =
               kPriorities[static_cast<std::size_t>(rest % kKinds) / kShapes.size()];
           if (code % 2 == 1) testing::add_random_curve(cluster.demands.back(), random);
+          cluster.demands.back().lasts_ms = 10'000 * ((code + job) % 4);
         }
         // Those of the set ran when the others came, in whatever way they had got in.
         cluster.settle_alone(running);
