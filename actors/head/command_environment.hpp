@@ -23,8 +23,8 @@ struct CommandCrash {
 };
 
 /// All crashes count, as for a Kubernetes job's `backoffLimit`: also those after long runs, or a program that
-/// crashes every hour would be started for ever. The wait begins anew after a run of ten minutes, as it does
-/// there. `crashes`: before this one, since the job was submitted or tried again.
+/// crashes every hour would be started for ever. After a run of ten minutes the next start waits as after the
+/// first crash. `crashes`: before this one, since the job was submitted or tried again.
 CommandCrash count_crash(std::uint32_t crashes, std::int64_t ran_ms);
 
 }  // namespace ds::head

@@ -50,6 +50,7 @@ caf::behavior Head::make_behavior() {
         delayed_send(this, kScheduleInterval, caf::tick_atom::value);
       },
       [this](const messages::NodeHello& hello) { on_node_hello(hello); },
+      [this](const messages::NodeLeaving& leaving) { on_node_leaving(leaving.name); },
       [this](const messages::WorkerStarted& started) { on_worker_started(started); },
       [this](const messages::WorkerExited& exited) { on_worker_exited(exited); },
       [this](const messages::LogLines& lines) { on_log(lines); },

@@ -73,6 +73,7 @@ class Head : public caf::event_based_actor {
     std::uint64_t process = 0;  ///< fabric id of its process
     caf::actor agent;
     std::set<std::uint64_t> strangers;  ///< processes it must end before it gets work
+    bool leaves = false;                ///< it has said that it is about to end
   };
   struct Job {
     caf::actor master;
@@ -120,6 +121,8 @@ class Head : public caf::event_based_actor {
   bool is_late(std::uint64_t worker, std::uint64_t generation) const;
   void on_node_hello(const messages::NodeHello& hello);
   void on_node_down(const std::string& name);
+  /// Gangs of users' programs that have ranks there stop as a whole, without a crash.
+  void on_node_leaving(const std::string& name);
   void on_worker_started(const messages::WorkerStarted& started);
   void on_worker_exited(const messages::WorkerExited& exited);
   void on_log(const messages::LogLines& lines);

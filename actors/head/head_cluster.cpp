@@ -53,6 +53,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   node.entry = {hello.name,         hello.address, "UP",        hello.pid,     hello.slots,
                 hello.memory_bytes, hello.gpus,    hello.cores, hello.pretends};
   node.process = hello.agent.process.id;
+  node.leaves = false;
   if (node.agent != agent) {
     if (node.agent) agents_.erase(node.agent.address());
     monitor(agent);
@@ -88,6 +89,19 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   when_durable([this, agent, keep] { send(agent, messages::NodeWelcome{keep}); });
   for (const auto& worker : stay) on_command_started(worker.worker, worker.generation, 0);
   end_grace_if_all_are_back();
+  on_nodes_changed();
+}
+
+void Head::on_node_leaving(const std::string& name) {
+  const auto node = nodes_.find(name);
+  if (node == nodes_.end()) return;
+  spdlog::info("node {} is about to end", name);
+  node->second.leaves = true;
+  std::set<std::string> jobs;
+  for (const auto& lease : ledger_.leases_on(name)) {
+    if (is_command(lease.job) && !lease.releasing) jobs.insert(lease.job);
+  }
+  for (const auto& job : jobs) release_workers(job, fmt::format("node {} ends", name), {});
   on_nodes_changed();
 }
 

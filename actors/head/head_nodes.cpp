@@ -16,7 +16,9 @@ NodeNames Head::drained_nodes() const {
 }
 
 bool Head::is_closed(const std::string& node) const {
-  return ledger_.drained().contains(node) || ledger_.quarantined().contains(node);
+  const auto up = nodes_.find(node);
+  const bool leaves = up != nodes_.end() && up->second.leaves;
+  return leaves || ledger_.drained().contains(node) || ledger_.quarantined().contains(node);
 }
 
 nlohmann::json Head::view_of_node(const std::string& name) const {

@@ -109,6 +109,12 @@ struct WorkerExited {
   bool operator==(const WorkerExited&) const = default;
 };
 
+/// The node is about to end: it stops users' programs, and all that they are of has to go on elsewhere.
+struct NodeLeaving {
+  std::string name;
+  bool operator==(const NodeLeaving&) const = default;
+};
+
 /// Output of a worker, whole lines where possible. The node sends the next only after `LogTaken`.
 struct LogLines {
   std::string job;
@@ -167,6 +173,10 @@ auto inspect(I& f, WorkerStarted& x) {
 template <class I>
 auto inspect(I& f, WorkerExited& x) {
   return f(x.worker, x.text, x.clean, x.outside, x.generation);
+}
+template <class I>
+auto inspect(I& f, NodeLeaving& x) {
+  return f(x.name);
 }
 template <class I>
 auto inspect(I& f, LogLines& x) {

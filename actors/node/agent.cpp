@@ -145,7 +145,6 @@ class Agent : public caf::event_based_actor {
     std::uint64_t generation = 0;     ///< which start of the worker this is
     std::uint16_t port = 0;           ///< chosen for it
     std::optional<WorkerExited> end;  ///< kept until a head has said that it is durable
-    bool went_with_node = false;      ///< ended because this node ends: that is all a head has to know
   };
 
   void find_head() { search_->tell_when_found(this); }
@@ -301,9 +300,10 @@ class Agent : public caf::event_based_actor {
 
   void end_commands(const EndCommands& order) {
     leaving_ = order.done;
+    // First, so that what other ranks do when they miss these is no crash.
+    if (head_) send(head_, NodeLeaving{options_.name});
     for (auto& [worker, running] : workers_) {
       if (!running.is_command || running.exited) continue;
-      running.went_with_node = true;
       spdlog::info("ends worker {} of job {}: this node ends", worker, running.job);
       launcher_.terminate(worker);
     }
@@ -375,7 +375,6 @@ class Agent : public caf::event_based_actor {
 
   /// Not before its last words are in the job's log: a job that has ended has them.
   void report_command(const Running& running) {
-    if (running.went_with_node) return;
     if (registered_ && running.end && running.log.is_drained()) report(*running.end);
   }
 

@@ -50,7 +50,7 @@ struct JobRecord {
   std::uint32_t restarts = 0;  ///< workers that crashed, over the job's life
   std::uint64_t crash_bound =
       0;  ///< workers below it were there at the last crash: theirs count as the same one
-  std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step
+  std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step; of a command: in all
   std::int64_t retry_at_ms = 0;
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
   std::vector<SizeMeasured> sizes = {};  ///< how long its steps took with how many workers, oldest first

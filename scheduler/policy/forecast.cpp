@@ -32,6 +32,7 @@ std::int64_t GangPlanner::earliest_room(const Job& job, std::uint32_t most_urgen
     for (std::size_t i = 0; i < std::min<std::size_t>(other->workers - other->needed, other->live.size());
          ++i) {
       const std::size_t node = capacity_.index_of(other->live[i]->node);
+      if (node == Capacity::kUnknownNode) continue;
       give_back(then, *other, node, 1);
       ++then.taken[other][node];
     }

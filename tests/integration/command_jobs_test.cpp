@@ -210,6 +210,26 @@ TEST_F(CommandJobs, HaveTimeToEndByThemselvesWhenTheirNodeIsToldToEnd) {
   EXPECT_EQ(cluster_.status(id).at("generation"), 2) << "nor was it through";
 }
 
+TEST_F(CommandJobs, OfSeveralNodesCountNoCrashWhenOneOfTheseEnds) {
+  cluster_.start_node("node-2", 1);
+  ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  // The rank that is not told to end sees that the other is about to, and fails.
+  const auto id =
+      cluster_.submit_job(job("restart: 0\nworkers: 3\nrun: |\n  [ $DS_GENERATION = 2 ] && exit 0\n"
+                              "  trap 'touch told; sleep 3; exit 0' TERM\n"
+                              "  touch ready-$RANK\n  while [ ! -e told ]; do sleep 0.1; done\n  exit 1\n"));
+  ASSERT_TRUE(wait_until([&] {
+    return std::filesystem::exists(cluster_.path() / "work/ready-0") &&
+           std::filesystem::exists(cluster_.path() / "work/ready-1") &&
+           std::filesystem::exists(cluster_.path() / "work/ready-2");
+  })) << cluster_.logs();
+  cluster_.node("node-1").signal(SIGTERM);
+  EXPECT_EQ(cluster_.node("node-1").wait(), 0);
+  cluster_.start_node("node-3", 2);
+  EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id) << cluster_.logs();
+  EXPECT_EQ(cluster_.status(id).at("restarts"), 0);
+}
+
 TEST_F(CommandJobs, HaveTheirCharactersKeptWholeWhereverTheyAreWritten) {
   const auto run = cluster_.submit(
       {"--", "sh", "-c",

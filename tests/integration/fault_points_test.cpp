@@ -64,7 +64,7 @@ class FaultPoints : public TwoNodes {
   /// One life of a head. It dies by itself once enough has happened; else it is killed.
   void live_and_die() {
     start_doomed_head();
-    for (std::uint64_t i = pick(4); i > 0; --i) {
+    for (std::uint64_t i = 1 + pick(3); i > 0; --i) {
       const auto name = "job-" + std::to_string(wanted_.size());
       wanted_[name] = write_command(name);
     }
@@ -78,7 +78,7 @@ class FaultPoints : public TwoNodes {
           return is_dead();
         },
         std::chrono::seconds(15));
-    if (!is_dead()) deaths_ += "(outlived) ";
+    is_dead() ? void(++died_) : void(deaths_ += "(outlived) ");
     cluster_.head().kill_and_wait();
   }
 
@@ -99,6 +99,7 @@ class FaultPoints : public TwoNodes {
 
   std::map<std::string, std::filesystem::path> wanted_;  ///< by name
   std::string deaths_;
+  std::uint64_t died_ = 0;  ///< at their fault points
 };
 
 TEST_F(FaultPoints, LoseNoJobStartNoneTwiceAndLeaveNoTraceInTheWeights) {
@@ -113,6 +114,8 @@ TEST_F(FaultPoints, LoseNoJobStartNoneTwiceAndLeaveNoTraceInTheWeights) {
 
   const auto deaths = number_of("DS_FAULT_POINTS", 24);
   for (std::uint64_t i = 0; i < deaths && !HasFailure(); ++i) live_and_die();
+
+  EXPECT_GE(died_, deaths / 2) << context();
 
   cluster_.start_head();
   ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();

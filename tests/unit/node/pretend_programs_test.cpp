@@ -50,9 +50,10 @@ TEST(PretendPrograms, StartAtOnceAndEndWellWhenTheirTimeIsOver) {
 TEST(PretendPrograms, EndInTheOrderOfTheirTimesWhicheverNodeTheyAreOn) {
   PretendPrograms programs(1000);
   const auto one = programs.launcher_of(1), two = programs.launcher_of(2);
-  ASSERT_TRUE(one->spawn_command(1, {"true"}, "/", {"DS_PRETEND_SECONDS=300"}));
-  ASSERT_TRUE(two->spawn_command(2, {"true"}, "/", {"DS_PRETEND_SECONDS=100"}));
+  // The shorter ones first: a test that is kept waiting between two of these makes their ends differ more.
   ASSERT_TRUE(two->spawn_command(3, {"true"}, "/", {}));
+  ASSERT_TRUE(two->spawn_command(2, {"true"}, "/", {"DS_PRETEND_SECONDS=100"}));
+  ASSERT_TRUE(one->spawn_command(1, {"true"}, "/", {"DS_PRETEND_SECONDS=300"}));
   EXPECT_EQ(wait_for_end(programs).worker, 3U);
   EXPECT_EQ(wait_for_end(programs).worker, 2U);
   EXPECT_EQ(wait_for_end(programs).worker, 1U);
