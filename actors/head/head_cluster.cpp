@@ -94,7 +94,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
 
 void Head::on_node_leaving(const std::string& name) {
   const auto node = nodes_.find(name);
-  if (node == nodes_.end()) return;
+  if (node == nodes_.end() || node->second.agent != sender_node()) return;  // one that was refused ends, too
   spdlog::info("node {} is about to end", name);
   node->second.leaves = true;
   std::set<std::string> jobs;

@@ -301,7 +301,7 @@ class Agent : public caf::event_based_actor {
   void end_commands(const EndCommands& order) {
     leaving_ = order.done;
     // First, so that what other ranks do when they miss these is no crash.
-    if (head_) send(head_, NodeLeaving{options_.name});
+    if (registered_) send(head_, NodeLeaving{options_.name});
     for (auto& [worker, running] : workers_) {
       if (!running.is_command || running.exited) continue;
       spdlog::info("ends worker {} of job {}: this node ends", worker, running.job);
