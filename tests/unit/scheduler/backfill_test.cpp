@@ -158,6 +158,41 @@ TEST_F(Backfill, KeepsAQuotaForTheFirstThatWaitsForIt) {
   EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 1}}));
 }
 
+TEST_F(Backfill, KeepsItForOneWhoseMomentNobodyKnowsToo) {
+  cluster_.tenants.queues[0].is_leaf = false;
+  cluster_.tenants.queues.push_back({.name = "a", .depth = 1, .guaranteed = 4, .borrowing_limit = 0});
+  cluster_.tenants.queues.push_back({.name = "b", .depth = 1, .guaranteed = 4, .borrowing_limit = 0});
+  cluster_.add_node("narrow", 8, kGi);
+  cluster_.add_node("wide", 4, 8 * kGi);
+  add("running", {4, 4}, 0);
+  cluster_.demands.back().tenant = "b";
+  for (int i = 0; i < 4; ++i) cluster_.start_worker("running", "wide");
+  cluster_.add_job("first", {1, 1}, 2, 4 * kGi);  // fits on the wide one only
+  add("beside", {1, 1}, 0, 2);
+  add("beyond", {1, 1}, 0, 2);
+  for (const char* job : {"first", "beside", "beyond"}) cluster_.demand(job).tenant = "a";
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"beside", "narrow", 1}}))
+      << "both would leave nothing of the quota for the first";
+}
+
+TEST_F(Backfill, PromisesTheSameWhetherOrNotAnybodyCouldStartBeside) {
+  cluster_.tenants.queues[0].is_leaf = false;
+  cluster_.tenants.queues.push_back({.name = "a", .depth = 1, .guaranteed = 3, .borrowing_limit = 0});
+  cluster_.tenants.queues.push_back({.name = "b", .depth = 1, .guaranteed = 2, .borrowing_limit = 0});
+  cluster_.add_node("n1", 4);
+  add("running", {2, 2}, 100);
+  add("elastic", {1, 2}, 0);
+  cluster_.demand("elastic").tenant = "b";
+  cluster_.demand("running").tenant = "b";
+  cluster_.demands.back().preemptible = false;
+  for (const char* job : {"running", "running", "elastic"}) cluster_.start_worker(job, "n1");
+  cluster_.tenants.queues[2].guaranteed = 4;
+  cluster_.tell_ends();
+  add("gang", {3, 3}, 0);
+  cluster_.demand("gang").tenant = "a";
+  EXPECT_TRUE(cluster_.plan().placements.empty()) << "it could not start at 100 s";
+}
+
 /// Jobs of random lengths that end at their limit or before. Nobody is held, lost or young.
 class Future {
  public:

@@ -189,6 +189,26 @@ TEST(StateJournal, RefusesWhatWaitsBeyondItsBoundButKeepsTheOrder) {
   EXPECT_TRUE(append_and_wait(*journal, {"room again"}));
 }
 
+TEST(StateJournal, TakesEventsBesideASnapshotHoweverLargeThatIs) {
+  const TemporaryFolder folder;
+  JournalLimits limits;
+  limits.max_waiting_bytes = 1000;
+  const auto journal = open_or_throw(folder.path(), limits);
+  std::promise<void> go_on, last;
+  // The writer calls from its own thread: what follows waits until it may go on.
+  journal->append({"first"}, [&](const Result<void>&) { go_on.get_future().wait(); });
+  std::vector<bool> durable;
+  journal->compact(std::string(5000, 's'),
+                   [&](const Result<void>& outcome) { durable.push_back(outcome.has_value()); });
+  journal->append({"second"}, [&](const Result<void>& outcome) {
+    durable.push_back(outcome.has_value());
+    last.set_value();
+  });
+  go_on.set_value();
+  last.get_future().wait();
+  EXPECT_EQ(durable, (std::vector<bool>{true, true}));
+}
+
 TEST(StateJournal, RefusesEverythingAfterAFailedSync) {
   const TemporaryFolder folder;
   FailingDisk disk;
