@@ -179,14 +179,13 @@ TEST_F(Backfill, PromisesTheSameWhetherOrNotAnybodyCouldStartBeside) {
   cluster_.tenants.queues[0].is_leaf = false;
   cluster_.tenants.queues.push_back({.name = "a", .depth = 1, .guaranteed = 3, .borrowing_limit = 0});
   cluster_.tenants.queues.push_back({.name = "b", .depth = 1, .guaranteed = 2, .borrowing_limit = 0});
+  cluster_.tenants.queues.push_back({.name = "c", .depth = 1, .guaranteed = 2, .borrowing_limit = 0});
   cluster_.add_node("n1", 4);
   add("running", {2, 2}, 100);
   add("elastic", {1, 2}, 0);
   cluster_.demand("elastic").tenant = "b";
-  cluster_.demand("running").tenant = "b";
-  cluster_.demands.back().preemptible = false;
+  cluster_.demand("running").tenant = "c";
   for (const char* job : {"running", "running", "elastic"}) cluster_.start_worker(job, "n1");
-  cluster_.tenants.queues[2].guaranteed = 4;
   cluster_.tell_ends();
   add("gang", {3, 3}, 0);
   cluster_.demand("gang").tenant = "a";
