@@ -187,6 +187,7 @@ class Agent : public caf::event_based_actor {
           ? stop_command({worker, running.generation, kStrangerGrace_ms, "the head does not know it"})
           : launcher_.kill(worker);
     }
+    if (leaving_) send(head_, NodeLeaving{options_.name});  // before how its programs end
     for (auto& [worker, running] : workers_) {
       running.log.on_new_head();
       send_log(worker, running);

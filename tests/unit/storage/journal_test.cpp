@@ -209,6 +209,29 @@ TEST(StateJournal, TakesEventsBesideASnapshotHoweverLargeThatIs) {
   EXPECT_EQ(durable, (std::vector<bool>{true, true}));
 }
 
+TEST(StateJournal, WritesASnapshotAlone) {
+  const TemporaryFolder folder;
+  FailingDisk disk;
+  JournalLimits limits;
+  limits.database.env = &disk;
+  const auto journal = open_or_throw(folder.path(), limits);
+  std::promise<void> go_on, last;
+  journal->append({"first"}, [&](const Result<void>&) { go_on.get_future().wait(); });
+  bool is_snapshot_there = false, is_event_there = true;
+  journal->compact("state", [&](const Result<void>& outcome) {
+    is_snapshot_there = outcome.has_value();
+    disk.failing = true;  // for what is written after it
+  });
+  journal->append({"second"}, [&](const Result<void>& outcome) {
+    is_event_there = outcome.has_value();
+    last.set_value();
+  });
+  go_on.set_value();
+  last.get_future().wait();
+  EXPECT_TRUE(is_snapshot_there);
+  EXPECT_FALSE(is_event_there) << "it went with the snapshot";
+}
+
 TEST(StateJournal, RefusesEverythingAfterAFailedSync) {
   const TemporaryFolder folder;
   FailingDisk disk;
