@@ -36,13 +36,11 @@ ExitCode bring_up(const CommandContext& context, int nodes, int slots, const std
   set_interrupt_message("\ninterrupted; ds-submit up goes on, ds-submit down stops what was started\n");
   const auto up = cluster.up({nodes, slots}, text);
   if (context.json) {
-    write_out(nlohmann::json{{"head", up.address},
+    write_document(context, {{"head", up.address},
                              {"nodes", nodes},
                              {"slots", slots},
                              {"started", up.started},
-                             {"home", cluster.home().root.string()}}
-                  .dump(2) +
-              "\n");
+                             {"home", cluster.home().root.string()}});
     return ExitCode::done;
   }
   const std::string size =
@@ -61,10 +59,8 @@ ExitCode take_down(const CommandContext& context, bool purge) {
   LocalCluster cluster(find_local_home());
   const auto stopped = cluster.down(purge);
   if (context.json) {
-    write_out(
-        nlohmann::json{{"stopped", stopped}, {"purged", purge}, {"home", cluster.home().root.string()}}.dump(
-            2) +
-        "\n");
+    write_document(context,
+                   {{"stopped", stopped}, {"purged", purge}, {"home", cluster.home().root.string()}});
     return ExitCode::done;
   }
   write_out(stopped.empty() ? "no local cluster was up\n" : fmt::format("stopped {}\n", join(stopped)));

@@ -97,9 +97,9 @@ class CommandLine {
  private:
   void add_shared(CLI::App& app, bool output) {
     app.add_option("--head", arguments_.head, "address of the head, HOST:PORT")->option_text("HOST:PORT");
-    const auto formats = one_of({"table", "json"});
+    const auto formats = one_of({"table", "json", "yaml"});
     if (output)
-      app.add_option("-o,--output", arguments_.format, "table or json")
+      app.add_option("-o,--output", arguments_.format, "table, json or yaml")
           ->check(formats)
           ->option_text("FORMAT");
   }
@@ -173,6 +173,11 @@ class CommandLine {
     submit->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
         ->required()
         ->option_text("FILE");
+    add("plan", "say what would become of a job if it were submitted now; nothing is submitted",
+        [this](const auto& context) { return plan_job_file(context, arguments_.file); })
+        ->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
+        ->required()
+        ->option_text("FILE");
     add("list", "list the jobs", list_jobs);
     add_for_job("status", "show one job",
                 [this](const auto& context) { return show_job(context, arguments_.job); });
@@ -242,14 +247,24 @@ std::optional<std::vector<std::string>> take_program(const CommandLine& line, in
   return std::vector<std::string>(dashes + 1, end);
 }
 
+bool is_document(std::string_view format) {
+  return format == "json" || format == "yaml";
+}
+
 /// What follows `-o` may not have been parsed when the error is about the command line itself.
-bool asks_for_json(int argc, char** argv) {
+bool asks_for_document(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
-    const std::string_view argument = argv[i];
-    if (argument == "-ojson" || argument == "--output=json" || argument == "-o=json") return true;
-    if ((argument == "-o" || argument == "--output") && i + 1 < argc &&
-        std::string_view(argv[i + 1]) == "json")
-      return true;
+    std::string_view argument = argv[i];
+    if (argument == "-o" || argument == "--output") {
+      if (i + 1 < argc && is_document(argv[i + 1])) return true;
+      continue;
+    }
+    for (const std::string_view option : {"--output=", "-o=", "-o"}) {
+      if (!argument.starts_with(option)) continue;
+      argument.remove_prefix(option.size());
+      if (is_document(argument)) return true;
+      break;
+    }
   }
   return false;
 }
@@ -316,6 +331,7 @@ ExitCode run_parsed(const CommandLine& line, bool json,
   CommandContext context;
   context.head = line.arguments().head;
   context.json = json;
+  context.yaml = line.arguments().format == "yaml";
   context.terminal = look_at_terminal();
   context.patience = std::chrono::seconds(line.arguments().patience_s);
   return program ? run_command(context, *program) : (*command)(context);
@@ -328,7 +344,7 @@ int run_command_line(int argc, char** argv) {
   try {
     CommandLine line;
     const auto program = take_program(line, argc, argv);
-    json = asks_for_json(argc, argv);
+    json = asks_for_document(argc, argv);
     try {
       line.app().parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -337,7 +353,7 @@ int run_command_line(int argc, char** argv) {
       write_out(version ? std::string(error.what()) + "\n" : line.app().help());
       return 0;
     }
-    json = line.arguments().format == "json";
+    json = is_document(line.arguments().format);
     return static_cast<int>(run_parsed(line, json, program));
   } catch (const Failure& failure) {
     show_failure(failure, json);

@@ -19,6 +19,7 @@
 #include "clients/json_fields.hpp"
 #include "clients/printable.hpp"
 #include "clients/time_text.hpp"
+#include "clients/yaml_text.hpp"
 
 namespace ds::clients {
 namespace {
@@ -36,16 +37,13 @@ std::string job_path(const std::string& job, const std::string& rest = {}) {
   return "/api/v1/jobs/" + encode_segment(job) + rest;
 }
 
-void write_json(const json& document) {
-  write_out(document.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
-}
 
 /// Asks one question and shows the answer, as it came or for a person.
 template <class Format>
 ExitCode show(const CommandContext& context, const std::string& path, const Format& format) {
   ApiClient api(find_head(context.head));
   const json answer = api.get(path);
-  context.json ? write_json(answer) : write_out(format(answer));
+  context.json ? write_document(context, answer) : write_out(format(answer));
   return ExitCode::done;
 }
 
@@ -63,7 +61,7 @@ ExitCode ask_for_change(const CommandContext& context, const std::string& job, c
   ApiClient api(find_head(context.head));
   const json answer = api.post(job_path(job, "/" + verb), body);
   if (context.json) {
-    write_json(answer);
+    write_document(context, answer);
   } else {
     write_out(printable_line(text_at(answer, "name") + " " + text_at(answer, "id") + ": " +
                              text_at(answer, "state")) +
@@ -92,7 +90,7 @@ ExitCode run_job_file(const CommandContext& context, const JobFile& job_file) {
     set_interrupt_message("");
     const bool is_command = text_at(job, "kind") == "command";
     if (context.json) {
-      write_json(job);
+      write_document(context, job);
     } else {
       // Standard output is what the program printed, and nothing else.
       is_command ? write_err(format_outcome(job)) : write_out(format_outcome(job));
@@ -109,6 +107,11 @@ ExitCode run_job_file(const CommandContext& context, const JobFile& job_file) {
 
 }  // namespace
 
+void write_document(const CommandContext& context, const json& document) {
+  write_out(context.yaml ? to_yaml(document)
+                         : document.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
 ExitCode run_job(const CommandContext& context, const std::string& file) {
   return run_job_file(context, read_job_file(file));
 }
@@ -124,12 +127,23 @@ ExitCode submit_job_file(const CommandContext& context, const std::string& file)
   const json submitted = submit_job(api, job_file);
   const std::string id = printable_line(text_at(submitted, "id"));
   if (context.json) {
-    write_json(submitted);
+    write_document(context, submitted);
   } else {
     write_out(id + "\n");
     write_err(fmt::format("submitted {}\n{}", printable_line(text_at(submitted, "name")), ways_back(id)));
   }
   return ExitCode::done;
+}
+
+ExitCode plan_job_file(const CommandContext& context, const std::string& file) {
+  const JobFile job_file = read_job_file(file);
+  ApiClient api(find_head(context.head));
+  const json plan = plan_job(api, job_file);
+  context.json ? write_document(context, plan) : write_out(format_plan(plan, context.terminal.colour_out));
+  if (text_at(plan, "outcome") != "never") return ExitCode::done;
+  const auto& reasons = array_at(plan, "reasons");
+  const bool is_quota = !reasons.empty() && text_at(reasons.front(), "code") == "quota_tenant";
+  return is_quota ? ExitCode::quota : ExitCode::unplaceable;
 }
 
 ExitCode list_jobs(const CommandContext& context) {
@@ -165,7 +179,7 @@ ExitCode show_logs(const CommandContext& context, const std::string& job, bool f
   }
   whole["offset"] = 0;
   whole["text"] = std::move(text);
-  write_json(whole);
+  write_document(context, whole);
   return ExitCode::done;
 }
 
@@ -196,7 +210,7 @@ ExitCode change_node(const CommandContext& context, const std::string& node, con
   ApiClient api(find_head(context.head));
   const json answer = api.post("/api/v1/nodes/" + encode_segment(node) + "/" + verb, json::object());
   if (context.json) {
-    write_json(answer);
+    write_document(context, answer);
   } else {
     write_out(printable_line(text_at(answer, "id") + ": " + text_at(answer, "state")) + "\n");
   }
@@ -230,7 +244,7 @@ ExitCode export_job(const CommandContext& context, const std::string& job, const
   ApiClient api(find_head(context.head));
   const std::uint64_t bytes = download_to_file(api, path, file);
   if (context.json) {
-    write_json({{"file", file}, {"format", format}, {"bytes", bytes}});
+    write_document(context, {{"file", file}, {"format", format}, {"bytes", bytes}});
   } else {
     write_err(
         fmt::format("wrote {} ({}, {})\n", file, format, format_bytes(static_cast<std::int64_t>(bytes))));
@@ -262,7 +276,7 @@ ExitCode audit_job(const CommandContext& context, const std::string& job, const 
                                     {"missing", epoch.missing},
                                     {"twice", epoch.twice}});
     }
-    write_json(document);
+    write_document(context, document);
   } else {
     write_out(format_audit(audit, context.terminal.colour_out));
   }
@@ -270,7 +284,7 @@ ExitCode audit_job(const CommandContext& context, const std::string& job, const 
 }
 
 ExitCode show_version(const CommandContext& context) {
-  context.json ? write_json({{"version", DS_VERSION}}) : write_out("ds-submit " DS_VERSION "\n");
+  context.json ? write_document(context, {{"version", DS_VERSION}}) : write_out("ds-submit " DS_VERSION "\n");
   return ExitCode::done;
 }
 

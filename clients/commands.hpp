@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,14 @@ namespace ds::clients {
 /// What every command gets from the command line.
 struct CommandContext {
   std::string head;   ///< option `--head`; empty when not given
-  bool json = false;  ///< `-o json`: one document on standard output
+  bool json = false;  ///< `-o json` or `-o yaml`: one document on standard output
+  bool yaml = false;  ///< which of the two
   Terminal terminal;
   std::chrono::seconds patience{60};  ///< how long a head may be away while something is followed
 };
+
+/// To standard output, in the form that was asked for.
+void write_document(const CommandContext& context, const nlohmann::json& document);
 
 // The commands of `ds-submit`. Each writes its result to standard output, talk to standard error, and throws
 // `Failure`.
@@ -24,6 +29,8 @@ ExitCode run_job(const CommandContext& context, const std::string& file);
 /// Submits a job that runs a program in the current directory once, and follows it.
 ExitCode run_command(const CommandContext& context, const std::vector<std::string>& arguments);
 ExitCode submit_job_file(const CommandContext& context, const std::string& file);
+/// What would become of the job if it were submitted now. `unplaceable` or `quota` when it could never start.
+ExitCode plan_job_file(const CommandContext& context, const std::string& file);
 ExitCode list_jobs(const CommandContext& context);
 ExitCode show_job(const CommandContext& context, const std::string& job);
 ExitCode show_logs(const CommandContext& context, const std::string& job, bool follow);

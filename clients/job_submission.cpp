@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <optional>
 #include <thread>
 
@@ -121,14 +122,16 @@ JobFile make_command_job(const std::vector<std::string>& arguments) {
   return file;
 }
 
-nlohmann::json submit_job(ApiClient& api, const JobFile& file) {
+namespace {
+
+nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobFile& file,
+                             const std::map<std::string, std::string>& headers) {
   const nlohmann::json body{{"file", file.name}, {"directory", file.directory}, {"text", file.text}};
-  const std::string key = make_idempotency_key();
   std::optional<steady_clock::time_point>
       deadline;  // from the first try on, which may itself have taken long
   for (;;) {
     try {
-      return api.post("/api/v1/jobs", body, {{"Idempotency-Key", key}});
+      return api.post(path, body, headers);
     } catch (Failure& failure) {
       if (failure.code == "invalid_job" && !failure.details.empty()) {
         failure.rendered = format_spec_errors(failure.details, file.shown, file.text);
@@ -142,6 +145,16 @@ nlohmann::json submit_job(ApiClient& api, const JobFile& file) {
     }
     std::this_thread::sleep_for(kRetryPause);
   }
+}
+
+}  // namespace
+
+nlohmann::json submit_job(ApiClient& api, const JobFile& file) {
+  return post_job_file(api, "/api/v1/jobs", file, {{"Idempotency-Key", make_idempotency_key()}});
+}
+
+nlohmann::json plan_job(ApiClient& api, const JobFile& file) {
+  return post_job_file(api, "/api/v1/plan", file, {});
 }
 
 }  // namespace ds::clients

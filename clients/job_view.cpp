@@ -101,6 +101,28 @@ std::string format_speeds(const json& job) {
   return text + (resize ? fmt::format(" a step; a resize takes {:.2g} s", *resize) : " a step");
 }
 
+std::string format_reasons(const json& why) {
+  std::string out;
+  for (const auto& reason : array_at(why, "reasons")) {
+    out += fmt::format("  {}: {}\n", printable_line(text_at(reason, "code")),
+                       printable_line(text_at(reason, "text")));
+    std::string names;
+    for (const auto& job : array_at(reason, "blocking")) {
+      if (job.is_string()) names += (names.empty() ? "" : ", ") + job.get<std::string>();
+    }
+    if (!names.empty()) out += fmt::format("    in the way: {}\n", printable_line(names));
+  }
+  return out;
+}
+
+std::string format_expected_start(const json& why) {
+  const std::string from = printable_line(text_at(why, "expected_start.from"));
+  const std::string to = printable_line(text_at(why, "expected_start.to"));
+  if (from.empty()) return {};
+  return to.empty() ? fmt::format("starts at {} at the earliest; nobody knows by when\n", from)
+                    : fmt::format("starts between {} and {}\n", from, to);
+}
+
 }  // namespace
 
 std::string format_jobs(const json& jobs, std::int64_t now_ms, bool coloured) {
@@ -226,25 +248,33 @@ std::string format_checkpoints(const json& checkpoints, bool coloured) {
 std::string format_why(const json& why, bool coloured) {
   const std::string state = printable_line(text_at(why, "state"));
   std::string out = (coloured ? colour_text(state, colour_of_state(state)) : state) + "\n";
-  const auto& reasons = array_at(why, "reasons");
-  if (reasons.empty()) out += "nothing keeps this job from running\n";
-  for (const auto& reason : reasons) {
-    out += fmt::format("  {}: {}\n", printable_line(text_at(reason, "code")),
-                       printable_line(text_at(reason, "text")));
-    std::string names;
-    for (const auto& job : array_at(reason, "blocking")) {
-      if (job.is_string()) names += (names.empty() ? "" : ", ") + job.get<std::string>();
-    }
-    if (!names.empty()) out += fmt::format("    in the way: {}\n", printable_line(names));
+  if (array_at(why, "reasons").empty()) out += "nothing keeps this job from running\n";
+  return out + format_reasons(why) + format_expected_start(why);
+}
+
+std::string format_plan(const json& plan, bool coloured) {
+  const std::string outcome = text_at(plan, "outcome");
+  const auto paint = [&](const char* text, Colour colour) {
+    return (coloured ? colour_text(text, colour) : text) + "\n";
+  };
+  std::string out = outcome == "starts"  ? paint("would start now", Colour::green)
+                    : outcome == "waits" ? paint("would wait", Colour::yellow)
+                                         : paint("could never start", Colour::red);
+  out += format_reasons(plan);
+  if (outcome == "waits") out += format_expected_start(plan);
+  for (const auto& place : array_at(plan, "placement")) {
+    const auto workers = integer_at(place, "workers");
+    out += fmt::format("  {} worker{} on {}\n", workers, workers == 1 ? "" : "s",
+                       printable_line(text_at(place, "node")));
   }
-  const std::string from = printable_line(text_at(why, "expected_start.from"));
-  const std::string to = printable_line(text_at(why, "expected_start.to"));
-  if (!from.empty() && !to.empty()) {
-    out += fmt::format("starts between {} and {}\n", from, to);
-  } else if (!from.empty()) {
-    out += fmt::format("starts at {} at the earliest; nobody knows by when\n", from);
+  for (const auto& job : array_at(plan, "shrinks")) {
+    out += fmt::format("  {} would shrink from {} to {} workers\n", printable_line(text_at(job, "job")),
+                       integer_at(job, "from"), integer_at(job, "to"));
   }
-  return out;
+  for (const auto& job : array_at(plan, "preemptions")) {
+    if (job.is_string()) out += printable_line("  " + job.get<std::string>() + " would be preempted") + "\n";
+  }
+  return out + "nothing was submitted; -o yaml shows the job with all its defaults\n";
 }
 
 }  // namespace ds::clients

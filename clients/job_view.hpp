@@ -13,6 +13,8 @@ std::string format_job(const nlohmann::json& job, std::int64_t now_ms, bool colo
 std::string format_nodes(const nlohmann::json& nodes, bool coloured);
 std::string format_tenants(const nlohmann::json& tenants, bool coloured);
 std::string format_checkpoints(const nlohmann::json& checkpoints, bool coloured);
+/// Of the answer of `plan`.
+std::string format_plan(const nlohmann::json& plan, bool coloured);
 std::string format_why(const nlohmann::json& why, bool coloured);
 
 }  // namespace ds::clients

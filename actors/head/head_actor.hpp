@@ -63,9 +63,10 @@ class Head : public caf::event_based_actor {
 
   // ---- HTTP (head_api.cpp) ----
   void answer(const gateway::HttpRequest& request, const gateway::Respond& respond);
-  void on_submission_checked(const std::string& key,
-                             const std::variant<Submission, gateway::HttpResponse>& checked,
+  void on_submission_checked(const std::string& key, const CheckedSubmission& checked,
                              const gateway::Respond& respond);
+  // ---- (head_what_if.cpp) ----
+  void on_draft_checked(const CheckedSubmission& checked, const gateway::Respond& respond);
 
  private:
   struct Node {
@@ -232,6 +233,9 @@ class Head : public caf::event_based_actor {
   void answer_job(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
                   const gateway::Respond& respond);
   void submit(const gateway::HttpRequest& request, const gateway::Respond& respond);
+  /// Reads the job file in the request and the beginning of its data, beside the actor, then comes back to it.
+  void check_job_file(const gateway::HttpRequest& request, const gateway::Respond& respond,
+                      std::function<void(Head&, const CheckedSubmission&)> then);
   /// False when no job was made with this key.
   bool answer_known(const std::string& key, const gateway::Respond& respond);
   void answer_tenants(const gateway::Respond& respond);
@@ -245,6 +249,16 @@ class Head : public caf::event_based_actor {
   void fail_errand(std::uint64_t errand, const Error& why);
   /// Ends its process; the answer is still to be given (empty when there is no such errand).
   gateway::Respond end_errand(std::uint64_t errand);
+
+  // ---- what would become of a job (head_what_if.cpp) ----
+  struct Draft {
+    Submission submission;
+    gateway::Respond respond;
+  };
+  void plan_draft(const gateway::HttpRequest& request, const gateway::Respond& respond);
+  /// Answers for the draft that has waited longest, if it is time.
+  void look_at_drafts();
+  gateway::HttpResponse answer_for(const Submission& submission);
 
   // ---- what owners of jobs ask for (head_requests.cpp) ----
   void change_job(const scheduler::JobRecord& job, const std::string& verb,
@@ -288,6 +302,9 @@ class Head : public caf::event_based_actor {
   bool is_settled_ = false;  ///< nodes that were there when it started have had time to say so
   bool schedule_is_due_ = false;
   caf::actor_clock::time_point scheduled_at_{};
+  std::deque<Draft> drafts_;  ///< that are yet to be planned, `kMaxDrafts` at most
+  bool drafts_are_due_ = false;
+  caf::actor_clock::time_point next_draft_at_{};
   bool is_compacting_ = false;
   std::uint64_t compact_at_;  ///< bytes of events since the last snapshot
 

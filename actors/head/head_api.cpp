@@ -81,21 +81,25 @@ bool Head::answer_known(const std::string& key, const gateway::Respond& respond)
 
 void Head::submit(const gateway::HttpRequest& request, const gateway::Respond& respond) {
   // The key goes first: a job that was accepted stays accepted, whatever became of its files since.
-  if (answer_known(idempotency_key(request), respond)) return;
+  const auto key = idempotency_key(request);
+  if (answer_known(key, respond)) return;
+  check_job_file(request, respond, [key, respond](Head& head, const CheckedSubmission& checked) {
+    head.on_submission_checked(key, checked, respond);
+  });
+}
+
+void Head::check_job_file(const gateway::HttpRequest& request, const gateway::Respond& respond,
+                          std::function<void(Head&, const CheckedSubmission&)> then) {
   const auto self = caf::actor_cast<caf::actor>(this);
-  const bool queued = parts_.check_thread->post([self, request, respond] {
-    const auto checked =
-        std::make_shared<const std::variant<Submission, gateway::HttpResponse>>(check_submission(request));
-    caf::anon_send(self, Run{[key = idempotency_key(request), checked, respond](Head& head) {
-                     head.on_submission_checked(key, *checked, respond);
-                   }});
+  const bool queued = parts_.check_thread->post([self, request, then = std::move(then)] {
+    const auto checked = std::make_shared<const CheckedSubmission>(check_submission(request));
+    caf::anon_send(self, Run{[checked, then](Head& head) { then(head, *checked); }});
   });
   if (!queued)
     respond(error_response({ErrorCode::unavailable, "the head is busy with other submissions", "try again"}));
 }
 
-void Head::on_submission_checked(const std::string& key,
-                                 const std::variant<Submission, gateway::HttpResponse>& checked,
+void Head::on_submission_checked(const std::string& key, const CheckedSubmission& checked,
                                  const gateway::Respond& respond) {
   // The same request may have come twice and been accepted while this one was checked.
   if (answer_known(key, respond)) return;
@@ -147,6 +151,10 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
       for (const auto* job : jobs) list.push_back(view(*job, false, reasons[job->id]));
       respond(json_response(list));
     });
+  }
+  if (route.size() == 1 && route[0] == "plan") {
+    if (request.method != "POST") return respond(wrong_method("POST"));
+    return plan_draft(request, respond);
   }
   if ((route.size() == 2 || route.size() == 3) && route[0] == "jobs") {
     return answer_job(request, route[1], route.size() == 3 ? route[2] : "", respond);

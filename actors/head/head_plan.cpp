@@ -57,6 +57,7 @@ void Head::schedule() {
   tell_planner();
   if (!in_grace_) plan_and_carry_out();  // else the slots of nodes that aren't back aren't known to be free
   scheduled_at_ = clock().now();
+  look_at_drafts();
 }
 
 /// A job that trains does not get another worker while the last one's trouble is fresh.

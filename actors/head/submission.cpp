@@ -60,7 +60,7 @@ void check_source(const scheduler::ParsedJob& job, const scheduler::SourceSpec& 
       {field, nearest_mark(job.marks, field + ".source"), checked.error().message, checked.error().hint});
 }
 
-std::variant<Submission, gateway::HttpResponse> check_request(const gateway::HttpRequest& request) {
+CheckedSubmission check_request(const gateway::HttpRequest& request) {
   auto body = parse_body(request.body);
   if (!body) return error_response(body.error());
   Submission submission;
@@ -143,7 +143,7 @@ std::string idempotency_key(const gateway::HttpRequest& request) {
   return key == request.headers.end() ? std::string() : key->second;
 }
 
-std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::HttpRequest& request) {
+CheckedSubmission check_submission(const gateway::HttpRequest& request) {
   try {
     return check_request(request);
   } catch (const std::exception& error) {

@@ -23,6 +23,9 @@ struct Submission {
   std::map<std::string, scheduler::Mark> marks{};  ///< where its fields stand in the file
 };
 
+/// The alternative is the answer to give.
+using CheckedSubmission = std::variant<Submission, gateway::HttpResponse>;
+
 /// A control body: a JSON object, of bounded depth and without a key twice.
 Result<nlohmann::json> parse_body(const std::string& body);
 

@@ -209,12 +209,16 @@ json checkpoints_view(std::span<const storage::CheckpointEntry> entries, const s
   return view;
 }
 
-json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons) {
+json reasons_view(std::span<const scheduler::Reason> reasons) {
   json list = json::array();
   for (const auto& reason : reasons) {
     list.push_back({{"code", reason.code}, {"text", reason.text}, {"blocking", reason.blocking}});
   }
-  return {{"state", to_string(job.state)}, {"reasons", list}, {"expected_start", nullptr}};
+  return list;
+}
+
+json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons) {
+  return {{"state", to_string(job.state)}, {"reasons", reasons_view(reasons)}, {"expected_start", nullptr}};
 }
 
 gateway::HttpResponse wrong_method(const char* allowed) {

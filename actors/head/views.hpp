@@ -55,6 +55,7 @@ nlohmann::json tenants_view(const scheduler::TenantTree& tenants, const schedule
                             const ClusterSize& cluster, std::int64_t now_ms);
 nlohmann::json checkpoints_view(std::span<const storage::CheckpointEntry> entries,
                                 const scheduler::Goal& goal);
+nlohmann::json reasons_view(std::span<const scheduler::Reason> reasons);
 nlohmann::json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons);
 
 /// For a method that the route does not take.

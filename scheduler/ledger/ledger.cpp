@@ -86,21 +86,28 @@ JobRecord* Ledger::active(std::string_view job) {
   return found == jobs_.end() || is_end(found->second.state) ? nullptr : &found->second;
 }
 
-bool Ledger::on(const Event& event, const JobSubmitted& body) {
+std::optional<JobRecord> Ledger::draft(const JobSubmitted& body, std::int64_t at_ms) {
   if (body.job.empty() || jobs_.contains(body.job) || (!body.key.empty() && keys_.contains(body.key)))
-    return false;
+    return std::nullopt;
   JobRecord record;
   record.id = body.job;
   record.directory = body.directory;
-  if (!set_source(record, body.text)) return false;
+  if (!set_source(record, body.text)) return std::nullopt;
   record.priority = record.spec->priority;
   record.key = body.key;
   record.file = body.file;
   record.depends_on = body.depends_on;
-  record.order = next_order_++;
-  record.submitted_ms = event.at_ms;
+  record.order = next_order_;
+  record.submitted_ms = at_ms;
+  return record;
+}
+
+bool Ledger::on(const Event& event, const JobSubmitted& body) {
+  auto record = draft(body, event.at_ms);
+  if (!record) return false;
+  ++next_order_;
   if (!body.key.empty()) keys_.emplace(body.key, body.job);
-  index(jobs_.emplace(body.job, std::move(record)).first->second);
+  index(jobs_.emplace(body.job, *std::move(record)).first->second);
   return true;
 }
 

@@ -88,6 +88,9 @@ class Ledger {
   std::shared_ptr<const void> keep_spec(const std::string& text, const std::string& directory,
                                         const JobSpec& spec);
 
+  /// The job that `apply` would make of a submission now; none: it would be refused. Nothing changes.
+  std::optional<JobRecord> draft(const JobSubmitted& submission, std::int64_t at_ms);
+
   /// A text that `restore` turns into an equal ledger.
   std::string snapshot() const;
   static std::optional<Ledger> restore(std::string_view snapshot);

@@ -8,6 +8,9 @@
 namespace ds::scheduler {
 namespace {
 
+/// Of so many sizes of workers it is kept how many fit on the empty cluster.
+constexpr std::size_t kMaxSizesAlone = 1024;
+
 GangPlanner::ShrinkGroup shrink_group(const GangPlanner::Job& job) {
   return {job.demand.priority, job.size, job.demand.curve != nullptr && job.demand.is_settled};
 }
@@ -225,6 +228,7 @@ bool GangPlanner::is_feasible(const Job& job) const {
 std::uint64_t GangPlanner::count_alone(const Job& job, bool with_unavailable_nodes,
                                        const WorkerSize& size) const {
   CountBySize& cache = with_unavailable_nodes ? alone_undrained_ : alone_;
+  if (cache.size() >= kMaxSizesAlone && !cache.contains(size)) cache.clear();
   const auto [cached, is_new] = cache.try_emplace(size, 0);
   if (is_new) {
     for (std::size_t node = 0; node < capacity_.node_count(); ++node) {

@@ -69,6 +69,11 @@ std::optional<StartForecast> Planner::forecast(const std::string& id, const Gang
   return found;
 }
 
+bool Planner::could_ever_start(const std::string& id) const {
+  const auto* job = state_->find(id);
+  return job != nullptr && !waits_for_ever(state_->facts_of(*job));
+}
+
 Plan Planner::plan_and_explain(std::span<const PastUse> past, std::int64_t now_ms) {
   state_->begin();
   Planning planning(*state_, tenants_, past, now_ms);

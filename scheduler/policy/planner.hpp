@@ -39,7 +39,9 @@ class Planner {
   /// When this job, which waits, starts; none when it runs, or can't start whoever ends.
   std::optional<StartForecast> forecast(const std::string& job, const GangEnds& ends,
                                         std::span<const PastUse> past, std::int64_t now_ms);
-  /// Both, of all jobs.
+  /// Whether the job could ever start: with all nodes there are, and nobody else on them, within its quota.
+  bool could_ever_start(const std::string& job) const;
+  /// `plan`, and `explain` of all jobs.
   Plan plan_and_explain(std::span<const PastUse> past = {}, std::int64_t now_ms = 0);
 
  private:

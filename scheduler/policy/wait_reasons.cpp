@@ -176,6 +176,11 @@ void add_reasons_of_first(const WaitFacts& facts, std::vector<Reason>& reasons) 
 
 }  // namespace
 
+bool waits_for_ever(const WaitFacts& facts) {
+  return !facts.unknown_tenant.empty() || facts.fitting_undrained < facts.needed ||
+         (facts.quota && facts.quota->is_for_ever);
+}
+
 std::vector<Reason> explain_wait(const WaitFacts& facts) {
   std::vector<Reason> reasons;
   if (facts.workers > 0) reasons.push_back(gang_partial(facts));

@@ -77,4 +77,8 @@ struct WaitFacts {
 /// Why the job waits, the most decisive first; at least one reason.
 std::vector<Reason> explain_wait(const WaitFacts& facts);
 
+/// Whether it does so however many others end, as long as the nodes (closed ones too) and quotas stay as they
+/// are.
+bool waits_for_ever(const WaitFacts& facts);
+
 }  // namespace ds::scheduler

@@ -112,5 +112,28 @@ TEST(JobView, SurvivesAnswersOfAnotherShape) {
   EXPECT_FALSE(format_job(odd, 0, false).empty());
 }
 
+TEST(JobView, SaysWhatWouldBecomeOfAJob) {
+  EXPECT_EQ(format_plan(json::parse(R"({"outcome":"starts","placement":[{"node":"node-1","workers":1},
+    {"node":"node-2","workers":3}],"reasons":[],"expected_start":{"from":"2026-01-01T00:00:00Z",
+    "to":"2026-01-01T00:00:00Z"},"shrinks":[],"preemptions":[]})"),
+                        false),
+            "would start now\n"
+            "  1 worker on node-1\n"
+            "  3 workers on node-2\n"
+            "nothing was submitted; -o yaml shows the job with all its defaults\n");
+  EXPECT_EQ(format_plan(json::parse(R"({"outcome":"waits","placement":[],"reasons":[{"code":"no_capacity_now",
+    "text":"0 fit now","blocking":["a","b"]}],"expected_start":{"from":"2026-01-01T00:00:00Z","to":null},
+    "shrinks":[{"job":"a","from":3,"to":1}],"preemptions":["b"]})"),
+                        false),
+            "would wait\n"
+            "  no_capacity_now: 0 fit now\n"
+            "    in the way: a, b\n"
+            "starts at 2026-01-01T00:00:00Z at the earliest; nobody knows by when\n"
+            "  a would shrink from 3 to 1 workers\n"
+            "  b would be preempted\n"
+            "nothing was submitted; -o yaml shows the job with all its defaults\n");
+  EXPECT_TRUE(format_plan(json::object(), false).starts_with("could never start\n"));
+}
+
 }  // namespace
 }  // namespace ds::clients

@@ -164,7 +164,7 @@ void SimulatedCluster::add_node() {
                                                    "node-" + std::to_string(next_node_++), kSlots, watch_));
 }
 
-void SimulatedCluster::submit() {
+std::string SimulatedCluster::random_job() {
   static const std::vector<std::string> kShapes{"1", "1", "2", "{min: 1, max: 3}", "{min: 2, max: 3}"};
   std::string text =
       "version: 1\nkind: command\nname: job\nrun: [work]\nresources: {cpus: 1, memory: 64Mi}\n";
@@ -177,7 +177,11 @@ void SimulatedCluster::submit() {
   if (chance(10)) text += "start_after: 5s\n";
   if (chance(15) && !submissions_.empty() && !submissions_.back().id.empty())
     text += "depends_on: [" + submissions_.back().id + "]\n";
-  submissions_.push_back({"key-" + std::to_string(submissions_.size()), text, {}});
+  return text;
+}
+
+void SimulatedCluster::submit() {
+  submissions_.push_back({"key-" + std::to_string(submissions_.size()), random_job(), {}});
   if (head_) send_submission(submissions_.size() - 1);
 }
 
@@ -200,8 +204,27 @@ void SimulatedCluster::send_submission(std::size_t index) {
                  }});
 }
 
+/// Somebody wants to know what would become of a job.
+void SimulatedCluster::plan() {
+  gateway::HttpRequest request;
+  request.body = nlohmann::json{{"file", "job.yaml"}, {"directory", "/work"}, {"text", random_job()}}.dump();
+  const auto respond = [this, alive = is_alive_](const gateway::HttpResponse& answer) {
+    if (!*alive) return;
+    if (answer.status == 503) return;  // it waits for its nodes, or too many ask
+    ASSERT_EQ(answer.status, 200) << answer.body;
+    ++plans_;
+    const auto document = nlohmann::json::parse(answer.body);
+    EXPECT_EQ(document.at("outcome") == "starts", !document.at("placement").empty()) << document;
+    EXPECT_EQ(document.at("outcome") == "starts", document.at("reasons").empty()) << document;
+  };
+  caf::anon_send(head_, Run{[checked = check_submission(request), respond](Head& head) {
+                   head.on_draft_checked(checked, respond);
+                 }});
+}
+
 void SimulatedCluster::ask() {
   if (!head_) return;
+  if (chance(30)) return plan();
   if (chance(25) && !nodes_.empty()) {
     const auto& node = nodes_[pick(nodes_.size())]->name();
     return request("nodes/" + node + (chance(40) ? "/drain" : "/undrain"));

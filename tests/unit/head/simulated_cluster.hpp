@@ -52,6 +52,7 @@ class SimulatedCluster {
 
   std::uint64_t heads() const { return heads_; }
   std::uint64_t starts() const { return watch_.starts(); }
+  std::uint64_t plans() const { return plans_; }  ///< that the heads told somebody, and did not carry out
 
  private:
   struct Submission {
@@ -67,7 +68,9 @@ class SimulatedCluster {
   void kill_head();
   void check_replay(const storage::StateJournal::Recovered& recovered) const;
   void add_node();
+  std::string random_job();
   void submit();
+  void plan();
   void send_submission(std::size_t index);
   void ask();
   void request(const std::string& path, const std::string& body = {});
@@ -91,7 +94,7 @@ class SimulatedCluster {
   std::vector<std::unique_ptr<MemoryJournal>> journals_;
   std::vector<std::unique_ptr<SimulatedNode>> nodes_;
   std::vector<Submission> submissions_;
-  std::uint64_t heads_ = 0, next_node_ = 1;
+  std::uint64_t heads_ = 0, plans_ = 0, next_node_ = 1;
   std::string snapshot_;  ///< of what the first `snapshot_at_` events lead to
   std::size_t snapshot_at_ = 0;
 };

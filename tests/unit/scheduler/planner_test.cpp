@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/policy/trial_job.hpp"
 #include "tests/unit/scheduler/random_clusters.hpp"
 
 namespace ds::scheduler {
@@ -105,6 +106,97 @@ TEST(Planner, PlansFromChangesWhatItWouldPlanFromTheWhole) {
   EXPECT_GT(preemptions, 50U);
   EXPECT_GT(waits, 1000U);
   EXPECT_GT(resizes, 1000U);
+}
+
+std::int64_t count_releases(const Plan& plan, const std::string& job) {
+  return std::ranges::count(plan.releases, job, &Release::job);
+}
+
+/// What the cluster's next plan is with one job more, which has really come.
+WhatIf really_submit(ClusterModel cluster, Demand demand) {
+  const Plan before = cluster.plan();
+  demand.job = "zzz";
+  cluster.demands.push_back(demand);
+  const Plan plan = cluster.plan();
+  WhatIf found;
+  for (const Placement& one : plan.placements) {
+    if (one.job == demand.job) found.placements.push_back({"(draft)", one.node, one.count});
+  }
+  for (const Wait& wait : plan.waits) {
+    if (wait.job == demand.job) found.reasons = wait.reasons;
+  }
+  std::set<std::string> preempted;
+  for (const Preemption& one : plan.preemptions) {
+    preempted.insert(one.job);
+    if (one.by == demand.job) found.preempted.push_back(one.job);
+  }
+  for (const Demand& other : cluster.demands) {
+    const auto more = count_releases(plan, other.job) - count_releases(before, other.job);
+    if (more > 0 && !preempted.contains(other.job))
+      found.shrunk.emplace(other.job, static_cast<std::uint32_t>(more));
+  }
+  // As the last of its kind, on an empty cluster whose nodes are all there.
+  ClusterModel alone = cluster;
+  alone.leases.clear();
+  alone.demands = {demand};
+  for (NodeView& node : alone.nodes) node.available = true;
+  found.could_ever_start = !alone.plan().placements.empty();
+  return found;
+}
+
+TEST(TrialJob, PredictsWhatThePlanDoesWhenTheJobIsSubmittedAndLeavesNoTrace) {
+  std::size_t starts = 0, waits = 0, never = 0, preempted = 0, shrunk = 0;
+  for (std::uint64_t seed = 0; seed < 600; ++seed) {
+    Random random(seed);
+    ClusterModel cluster = random_cluster(random);
+    if (seed % 2 == 1) cluster.tenants = random_tenants(random, 12);
+    Follower follower(cluster.tenants);
+    for (int step = 0; step < 12; ++step) {
+      for (Demand& demand : cluster.demands) {
+        if (demand.tenant == "default" && seed % 2 == 1) demand.tenant = below(random, 2) == 0 ? "a" : "b";
+        if (step % 4 == 0 && seed % 4 < 2) add_random_curve(demand, random);
+      }
+      ClusterModel scratch = cluster;
+      add_random_job(scratch, random, 1000 + step);
+      Demand draft = scratch.demands.back();
+      draft.job = "(draft)";
+      draft.held = draft.is_young = false;
+      if (seed % 2 == 1) draft.tenant = below(random, 2) == 0 ? "a" : "b";
+      follower.look_at(cluster);
+      const std::string where = "seed " + std::to_string(seed) + " step " + std::to_string(step);
+      WhatIf found;
+      {
+        TrialJob trial(follower.planner(), draft);
+        found = trial.what_if(cluster.past, cluster.now_ms);
+        EXPECT_EQ(trial.what_if(cluster.past, cluster.now_ms), found) << where;
+      }
+      const WhatIf real = really_submit(cluster, draft);
+      EXPECT_EQ(found.placements, real.placements) << where;
+      EXPECT_EQ(found.reasons, real.reasons) << where;
+      EXPECT_EQ(found.preempted, real.preempted) << where;
+      EXPECT_EQ(found.shrunk, real.shrunk) << where;
+      // What it may have alone says nothing of slots that others don't lend while they hold some elsewhere.
+      if (seed % 2 == 0) {
+        EXPECT_EQ(found.could_ever_start, real.could_ever_start) << where;
+      }
+      EXPECT_FALSE(follower.planner().could_ever_start("(draft)")) << where;
+      expect_the_same(cluster, follower.planner(), where);
+      if (HasFailure()) return;
+      starts += !found.placements.empty();
+      waits += found.placements.empty() && found.could_ever_start;
+      never += !found.could_ever_start;
+      preempted += found.preempted.size();
+      shrunk += found.shrunk.size();
+      cluster.carry_out(cluster.plan());
+      disturb(cluster, random, step);
+      cluster.go_on_until(cluster.now_ms + 1000 * between(random, 0, 60));
+    }
+  }
+  EXPECT_GT(starts, 300U);
+  EXPECT_GT(waits, 1000U);
+  EXPECT_GT(never, 300U);
+  EXPECT_GT(preempted, 50U);
+  EXPECT_GT(shrunk, 50U);
 }
 
 TEST(Planner, ExplainsThoseJobsThatItIsAskedForAlone) {

@@ -1,0 +1,83 @@
+// What would become of a job, for people who have not submitted it: planned by the planner that decides.
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "actors/head/head_actor.hpp"
+#include "actors/head/plan_view.hpp"
+
+namespace ds::head {
+namespace {
+
+using namespace scheduler;
+
+constexpr std::size_t kMaxDrafts = 32;
+/// After a draft the head does other things for so many times as long: drafts get a fifth of its time at most.
+constexpr int kRestPerDraft = 4;
+
+}  // namespace
+
+void Head::plan_draft(const gateway::HttpRequest& request, const gateway::Respond& respond) {
+  check_job_file(request, respond, [respond](Head& head, const CheckedSubmission& checked) {
+    head.on_draft_checked(checked, respond);
+  });
+}
+
+void Head::on_draft_checked(const CheckedSubmission& checked, const gateway::Respond& respond) {
+  if (const auto* refused = std::get_if<gateway::HttpResponse>(&checked)) return respond(*refused);
+  if (drafts_.size() >= kMaxDrafts) {
+    return respond(
+        error_response({ErrorCode::unavailable, "the head is busy with other plans", "try again"}));
+  }
+  drafts_.push_back({std::get<Submission>(checked), respond});
+  if (!schedule_is_due_) look_at_drafts();  // else at its end: first what is to happen anyway
+}
+
+/// One at a time and with pauses: what else there is to do comes between.
+void Head::look_at_drafts() {
+  if (drafts_.empty()) return;
+  const auto begin = clock().now();
+  if (begin >= next_draft_at_) {
+    const Draft draft = std::move(drafts_.front());
+    drafts_.pop_front();
+    when_durable([answer = answer_for(draft.submission), respond = draft.respond] { respond(answer); });
+    const auto end = clock().now();
+    next_draft_at_ = end + kRestPerDraft * (end - begin);
+  }
+  if (drafts_.empty() || drafts_are_due_) return;
+  drafts_are_due_ = true;
+  Run next{[](Head& head) {
+    head.drafts_are_due_ = false;
+    head.look_at_drafts();
+  }};
+  const auto rest = next_draft_at_ - clock().now();
+  if (rest.count() <= 0) return send(this, std::move(next));
+  delayed_send(this, rest, std::move(next));
+}
+
+gateway::HttpResponse Head::answer_for(const Submission& submission) {
+  if (const auto refused = check_tenant(submission, parts_.tenants)) return *refused;
+  auto dependencies = resolve_dependencies(submission, ledger_);
+  if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return *refused;
+  if (in_grace_) {
+    return error_response({ErrorCode::unavailable, "the head has just started and waits for its nodes",
+                           "try again in some seconds"});
+  }
+  tell_planner();
+  const auto now = now_ms();
+  const auto known = ledger_.keep_spec(submission.text, submission.directory, submission.spec);
+  const auto draft =
+      ledger_.draft({kDraft, "", submission.file, submission.directory, submission.text,
+                     std::get<std::vector<std::string>>(std::move(dependencies))},
+                    now);
+  if (!draft) return error_response({ErrorCode::internal, "the job file can't be read a second time", {}});
+  Demand demand = demand_of_draft(*draft, ledger_, now);
+  limit_growth(*draft, demand);
+  const auto find_live = [this](const std::string& job) {
+    const auto found = jobs_.find(job);
+    return found == jobs_.end() ? nullptr : &found->second.live;
+  };
+  return json_response(plan_view(*draft, demand, ledger_, planner_, find_live, now));
+}
+
+}  // namespace ds::head

@@ -1,0 +1,67 @@
+#include "actors/head/plan_view.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/head/spec_view.hpp"
+#include "scheduler/policy/trial_job.hpp"
+
+namespace ds::head {
+namespace {
+
+using namespace scheduler;
+using nlohmann::json;
+
+json placement_view(const WhatIf& found) {
+  std::map<std::string, std::uint32_t> workers;
+  for (const auto& one : found.placements) workers[one.node] += one.count;
+  json list = json::array();
+  for (const auto& [node, count] : workers) list.push_back({{"node", node}, {"workers", count}});
+  return list;
+}
+
+json shrinks_view(const WhatIf& found, const Ledger& ledger) {
+  json list = json::array();
+  for (const auto& [job, count] : found.shrunk) {
+    const auto* record = ledger.find(job);
+    if (record == nullptr) continue;
+    list.push_back({{"job", job}, {"from", record->workers}, {"to", record->workers - count}});
+  }
+  return list;
+}
+
+}  // namespace
+
+Demand demand_of_draft(JobRecord draft, const Ledger& ledger, std::int64_t now_ms) {
+  draft.started_ms = now_ms;  // what has started once begins again whenever it can
+  return *ledger.demand(draft, now_ms);
+}
+
+json plan_view(const JobRecord& draft, const Demand& demand, const Ledger& ledger, Planner& planner,
+               const FindLive& find_live, std::int64_t now_ms) {
+  TrialJob trial(planner, demand);
+  WhatIf found = trial.what_if(ledger.past_use(now_ms), now_ms);
+  if (auto holds = ledger.holds(draft, now_ms); !holds.empty() && found.could_ever_start) {
+    // What is free now says nothing of that later moment.
+    found = {};
+    found.reasons = std::move(holds);
+  }
+  const bool starts = !found.placements.empty();
+  std::optional<StartForecast> expected;
+  if (starts) {
+    expected = StartForecast{now_ms, now_ms};
+  } else if (found.could_ever_start) {
+    expected = expect_start(draft, ledger, planner, find_live, now_ms);
+  }
+  return {{"outcome", starts ? "starts" : found.could_ever_start ? "waits" : "never"},
+          {"spec", spec_view(*draft.spec)},
+          {"placement", placement_view(found)},
+          {"reasons", reasons_view(found.reasons)},
+          {"expected_start", expected_start_view(expected)},
+          {"shrinks", shrinks_view(found, ledger)},
+          {"preemptions", found.preempted}};
+}
+
+}  // namespace ds::head

@@ -1,0 +1,48 @@
+#include "scheduler/policy/trial_job.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ds::scheduler {
+
+TrialJob::TrialJob(Planner& planner, Demand demand) : planner_(planner), demand_(std::move(demand)) {
+  planner_.set_job(demand_.job, demand_, {});
+}
+
+TrialJob::~TrialJob() {
+  planner_.set_job(demand_.job, std::nullopt, {});
+}
+
+WhatIf TrialJob::what_if(std::span<const PastUse> past, std::int64_t now_ms) {
+  const std::string& job = demand_.job;
+  Plan plan = planner_.plan(past, now_ms);
+  WhatIf found;
+  found.could_ever_start = planner_.could_ever_start(job);
+  for (const Preemption& preemption : plan.preemptions) {
+    if (preemption.by == job) found.preempted.push_back(preemption.job);
+  }
+  if (!plan.releases.empty()) count_shrunk(plan, past, now_ms, found);
+  std::ranges::copy_if(plan.placements, std::back_inserter(found.placements),
+                       [&](const Placement& one) { return one.job == job; });
+  if (!found.placements.empty()) return found;
+  auto waits = planner_.explain(std::span(&job, 1), past, now_ms);
+  if (!waits.empty()) found.reasons = std::move(waits.front().reasons);
+  return found;
+}
+
+/// Some may be shrunk anyway: for others that wait, or because they are better off.
+void TrialJob::count_shrunk(const Plan& with, std::span<const PastUse> past, std::int64_t now_ms,
+                            WhatIf& found) {
+  planner_.set_job(demand_.job, std::nullopt, {});
+  const Plan without = planner_.plan(past, now_ms);
+  planner_.set_job(demand_.job, demand_, {});
+  std::map<std::string, std::int64_t> more;
+  for (const Release& release : with.releases) ++more[release.job];
+  for (const Release& release : without.releases) --more[release.job];
+  for (const Preemption& preemption : with.preemptions) more.erase(preemption.job);
+  for (const auto& [job, count] : more) {
+    if (count > 0) found.shrunk.emplace(job, static_cast<std::uint32_t>(count));
+  }
+}
+
+}  // namespace ds::scheduler
