@@ -37,7 +37,6 @@ std::string job_path(const std::string& job, const std::string& rest = {}) {
   return "/api/v1/jobs/" + encode_segment(job) + rest;
 }
 
-
 /// Asks one question and shows the answer, as it came or for a person.
 template <class Format>
 ExitCode show(const CommandContext& context, const std::string& path, const Format& format) {

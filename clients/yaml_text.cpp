@@ -12,8 +12,8 @@ namespace {
 using nlohmann::json;
 
 /// Texts that some reader takes for something else.
-constexpr auto kWords =
-    std::to_array<std::string_view>({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"});
+constexpr auto kWords = std::to_array<std::string_view>(
+    {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"});
 
 /// Whether the text may stand as it is: an identifier, a path or some words.
 bool is_plain(std::string_view text) {
@@ -30,7 +30,8 @@ bool is_plain(std::string_view text) {
   return std::ranges::find(kWords, lower) == kWords.end();
 }
 
-/// JSON's quotes are YAML's double quotes. A number with an exponent is a text for YAML 1.1 when it has no dot.
+/// JSON's quotes are YAML's double quotes. A number with an exponent is a text for YAML 1.1 when it has no
+/// dot.
 std::string scalar_text(const json& value) {
   if (value.is_string() && is_plain(value.get_ref<const std::string&>())) return value;
   std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);

@@ -233,7 +233,8 @@ class Head : public caf::event_based_actor {
   void answer_job(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
                   const gateway::Respond& respond);
   void submit(const gateway::HttpRequest& request, const gateway::Respond& respond);
-  /// Reads the job file in the request and the beginning of its data, beside the actor, then comes back to it.
+  /// Reads the job file in the request and the beginning of its data, beside the actor, then comes back to
+  /// it.
   void check_job_file(const gateway::HttpRequest& request, const gateway::Respond& respond,
                       std::function<void(Head&, const CheckedSubmission&)> then);
   /// False when no job was made with this key.

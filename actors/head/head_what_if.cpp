@@ -12,7 +12,8 @@ namespace {
 using namespace scheduler;
 
 constexpr std::size_t kMaxDrafts = 32;
-/// After a draft the head does other things for so many times as long: drafts get a fifth of its time at most.
+/// After a draft the head does other things for so many times as long: drafts get a fifth of its time at
+/// most.
 constexpr int kRestPerDraft = 4;
 
 }  // namespace
@@ -66,10 +67,9 @@ gateway::HttpResponse Head::answer_for(const Submission& submission) {
   tell_planner();
   const auto now = now_ms();
   const auto known = ledger_.keep_spec(submission.text, submission.directory, submission.spec);
-  const auto draft =
-      ledger_.draft({kDraft, "", submission.file, submission.directory, submission.text,
-                     std::get<std::vector<std::string>>(std::move(dependencies))},
-                    now);
+  const auto draft = ledger_.draft({kDraft, "", submission.file, submission.directory, submission.text,
+                                    std::get<std::vector<std::string>>(std::move(dependencies))},
+                                   now);
   if (!draft) return error_response({ErrorCode::internal, "the job file can't be read a second time", {}});
   Demand demand = demand_of_draft(*draft, ledger_, now);
   limit_growth(*draft, demand);

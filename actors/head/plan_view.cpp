@@ -55,7 +55,9 @@ json plan_view(const JobRecord& draft, const Demand& demand, const Ledger& ledge
   } else if (found.could_ever_start) {
     expected = expect_start(draft, ledger, planner, find_live, now_ms);
   }
-  return {{"outcome", starts ? "starts" : found.could_ever_start ? "waits" : "never"},
+  return {{"outcome", starts                   ? "starts"
+                      : found.could_ever_start ? "waits"
+                                               : "never"},
           {"spec", spec_view(*draft.spec)},
           {"placement", placement_view(found)},
           {"reasons", reasons_view(found.reasons)},

@@ -12,9 +12,10 @@ namespace ds::head {
 /// The name, which no job can have, that a job goes by that nobody has submitted.
 inline constexpr const char* kDraft = "(draft)";
 
-/// What would become of a job if it were submitted now: the answer of `POST /api/v1/plan`. `draft` is what the
-/// ledger makes of it, under the name `kDraft`, `demand` what the planner would be told of it once nothing but
-/// slots keeps it from starting. The planner has been told of all that changed and is left as it was.
+/// What would become of a job if it were submitted now: the answer of `POST /api/v1/plan`. `draft` is what
+/// the ledger makes of it, under the name `kDraft`, `demand` what the planner would be told of it once
+/// nothing but slots keeps it from starting. The planner has been told of all that changed and is left as it
+/// was.
 nlohmann::json plan_view(const scheduler::JobRecord& draft, const scheduler::Demand& demand,
                          const scheduler::Ledger& ledger, scheduler::Planner& planner,
                          const FindLive& find_live, std::int64_t now_ms);

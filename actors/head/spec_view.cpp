@@ -19,7 +19,8 @@ using nlohmann::json;
 
 /// In the largest unit in which it is a whole number.
 std::string duration_text(std::int64_t ms) {
-  for (const auto& [unit, size] : {std::pair{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}}) {
+  for (const auto& [unit, size] :
+       {std::pair{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}}) {
     if (ms != 0 && ms % size == 0) return fmt::format("{}{}", ms / size, unit);
   }
   return fmt::format("{}ms", ms);
@@ -212,17 +213,17 @@ void add_command(const CommandSpec& command, json& view) {
 }  // namespace
 
 json spec_view(const JobSpec& spec) {
-  json view{{"version", 1},
-            {"kind", to_string(spec.kind)},
-            {"name", spec.name},
-            {"tenant", spec.tenant},
-            {"queue", spec.queue},
-            {"priority", spec.priority},
-            {"preemptible", spec.preemptible},
-            {"resources",
-             {{"cpus", spec.resources.cpus}, {"memory", to_size_text(spec.resources.memory_bytes)}}},
-            {"workers", {{"min", spec.workers.min}, {"max", spec.workers.max}}},
-            {"restart", spec.restart_limit}};
+  json view{
+      {"version", 1},
+      {"kind", to_string(spec.kind)},
+      {"name", spec.name},
+      {"tenant", spec.tenant},
+      {"queue", spec.queue},
+      {"priority", spec.priority},
+      {"preemptible", spec.preemptible},
+      {"resources", {{"cpus", spec.resources.cpus}, {"memory", to_size_text(spec.resources.memory_bytes)}}},
+      {"workers", {{"min", spec.workers.min}, {"max", spec.workers.max}}},
+      {"restart", spec.restart_limit}};
   if (!spec.description.empty()) view["description"] = spec.description;
   if (!spec.labels.empty()) view["labels"] = spec.labels;
   if (spec.start_at_ms != 0) {

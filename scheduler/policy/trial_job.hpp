@@ -12,16 +12,16 @@ namespace ds::scheduler {
 
 /// What a plan that is made now does with a job, and to others for it.
 struct WhatIf {
-  bool could_ever_start = true;        ///< see `Planner`
-  std::vector<Placement> placements;   ///< of its workers; none: it waits
-  std::vector<Reason> reasons;         ///< why it waits, as `Planner::explain` says; none: it starts
-  std::vector<std::string> preempted;  ///< jobs that lose all their workers to it
+  bool could_ever_start = true;                 ///< see `Planner`
+  std::vector<Placement> placements;            ///< of its workers; none: it waits
+  std::vector<Reason> reasons;                  ///< why it waits, as `Planner::explain` says; none: it starts
+  std::vector<std::string> preempted;           ///< jobs that lose all their workers to it
   std::map<std::string, std::uint32_t> shrunk;  ///< workers that others lose, and would keep without it
   bool operator==(const WhatIf&) const = default;
 };
 
-/// A job that a planner knows of while this lives, as if it had been submitted: what it plans meanwhile is what
-/// it would plan then. Afterwards it plans what it would have planned without. One at a time.
+/// A job that a planner knows of while this lives, as if it had been submitted: what it plans meanwhile is
+/// what it would plan then. Afterwards it plans what it would have planned without. One at a time.
 ///
 /// Costs as much as some plans of one event each, whatever there is.
 class TrialJob {

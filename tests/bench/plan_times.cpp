@@ -4,7 +4,8 @@
 //
 // prints one JSON object, times in milliseconds. Eight tenants; gangs of 1 to 8 workers of one GPU, half of
 // them elastic, a tenth urgent. Events, in turn: a running job ends, a job is submitted. An event's time is
-// telling the planner of it, the plan, and telling it what the plan led to.
+// telling the planner of it, the plan, and telling it what the plan led to. A what-if is what is said of a
+// job that nobody has submitted: what the plan would do with it, and between which moments it starts.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "scheduler/policy/planner.hpp"
+#include "scheduler/policy/trial_job.hpp"
 
 namespace {
 
@@ -49,6 +51,14 @@ class Cluster {
       queue.weight = 1 + i % 3;
       tenants_.queues.push_back(queue);
     }
+  }
+
+  /// Submitted by nobody.
+  Demand draft() {
+    const std::string job = submit();
+    Demand demand = jobs_.at(job).demand;
+    jobs_.erase(job);
+    return demand;
   }
 
   std::string submit() {
@@ -159,10 +169,20 @@ int main(int argc, char** argv) {
     time += milliseconds_since(rest);
     events.push_back(time);
   }
+  std::vector<double> drafts;
+  for (const auto start = Clock::now(); drafts.size() < 100 || Clock::now() - start < limit;) {
+    Demand draft = cluster.draft();
+    const std::string job = draft.job;
+    const auto begin = Clock::now();
+    TrialJob trial(planner, std::move(draft));
+    trial.what_if({}, 0);
+    planner.forecast(job, {}, {}, 0);
+    drafts.push_back(milliseconds_since(begin));
+  }
   fmt::print(
       "{{\"plan_p50\": {:.4f}, \"plan_p99\": {:.4f}, \"event_p50\": {:.4f}, \"event_p99\": {:.4f}, "
-      "\"events\": {}}}\n",
+      "\"events\": {}, \"what_if_p50\": {:.4f}, \"what_if_p99\": {:.4f}}}\n",
       percentile(plans, 0.5), percentile(plans, 0.99), percentile(events, 0.5), percentile(events, 0.99),
-      events.size());
+      events.size(), percentile(drafts, 0.5), percentile(drafts, 0.99));
   return 0;
 }

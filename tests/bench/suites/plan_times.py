@@ -10,6 +10,7 @@ TARGETS = ("bench_plan_times",)
 # GPUs, jobs, the figure of a whole plan, and what it may take at most, in milliseconds
 SIZES = ((64, 160, "plan_p50", 5), (2048, 5120, "plan_p99", 500), (16384, 40000, "plan_p99", 5000))
 EVENT_MS = 10
+WHAT_IF_MS = 50  # it keeps the head from other things for so long
 
 
 def cases(programs, seconds):
@@ -25,4 +26,5 @@ def cases(programs, seconds):
 
     return [row for gpus, jobs, field, most in SIZES for row in (
         case(f"plan_{gpus}", gpus, jobs, field, most),
-        case(f"event_{gpus}", gpus, jobs, "event_p99", EVENT_MS))]
+        case(f"event_{gpus}", gpus, jobs, "event_p99", EVENT_MS),
+        case(f"what_if_{gpus}", gpus, jobs, "what_if_p99", WHAT_IF_MS))]

@@ -10,7 +10,8 @@ namespace {
 using nlohmann::json;
 
 TEST(YamlText, IsInBlockStyle) {
-  const auto document = json::parse(R"({"a": {"b": [1, {"c": "x", "d": [true]}, [2, 3], [], {}]}, "e": null})");
+  const auto document =
+      json::parse(R"({"a": {"b": [1, {"c": "x", "d": [true]}, [2, 3], [], {}]}, "e": null})");
   EXPECT_EQ(to_yaml(document),
             "a:\n"
             "  b:\n"
@@ -31,8 +32,9 @@ TEST(YamlText, QuotesWhatAReaderWouldTakeForSomethingElse) {
   for (const char* plain : {"node-1", "/data/a.csv", "needs 2 workers", "2x"}) {
     EXPECT_EQ(to_yaml(json(plain)), plain[0] == '2' ? "\"2x\"\n" : std::string(plain) + "\n");
   }
-  for (const char* word : {"", "yes", "No", "NULL", "1e3", "~", " a", "a ", "a: b", "a #b", "- a", "2030-01-31",
-                           "tab\t", "two\nlines", "\"", "[a]", "%a", "@a", "*a", "&a", "é"}) {
+  for (const char* word :
+       {"",           "yes",   "No",         "NULL", "1e3", "~",  " a", "a ", "a: b", "a #b", "- a",
+        "2030-01-31", "tab\t", "two\nlines", "\"",   "[a]", "%a", "@a", "*a", "&a",   "é"}) {
     EXPECT_EQ(to_yaml(json(word)), json(word).dump() + "\n") << word;
   }
   EXPECT_EQ(to_yaml(json{{"on", 1}, {"1", 2}}), "\"1\": 2\n\"on\": 1\n");

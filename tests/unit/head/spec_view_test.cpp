@@ -76,23 +76,29 @@ TEST(SpecView, HasWhatJobsOfAllKindsHave) {
 
 TEST(SpecView, HasEverySettingOfTraining) {
   expect_the_same_job(text_job_with(""));
-  expect_the_same_job(text_job_with("optimizer: {name: sgd, lr: 1e-7, momentum: 0.9, nesterov: true}\n"
-                                    "schedule: {name: step, every: 10, factor: 0.3, warmup: 5}\n"));
-  expect_the_same_job(text_job_with("optimizer: {name: adam, betas: [0.8, 0.99], eps: 1e-9, clip_norm: 1}\n"
-                                    "schedule: {name: step, at: [3, 9]}\n"));
+  expect_the_same_job(
+      text_job_with("optimizer: {name: sgd, lr: 1e-7, momentum: 0.9, nesterov: true}\n"
+                    "schedule: {name: step, every: 10, factor: 0.3, warmup: 5}\n"));
+  expect_the_same_job(
+      text_job_with("optimizer: {name: adam, betas: [0.8, 0.99], eps: 1e-9, clip_norm: 1}\n"
+                    "schedule: {name: step, at: [3, 9]}\n"));
   expect_the_same_job(text_job_with("optimizer: {weight_decay: 0.1, clip_value: 0.5}\nschedule: linear\n"));
-  expect_the_same_job(text_job_with("schedule: {name: cosine, final: 0.25}\nprecision: bf16\nseed: 9\n"
-                                    "on_nan: {skip: 3}\nbatch: {global: 64, accumulate: 2}\naudit: true\n"));
+  expect_the_same_job(
+      text_job_with("schedule: {name: cosine, final: 0.25}\nprecision: bf16\nseed: 9\n"
+                    "on_nan: {skip: 3}\nbatch: {global: 64, accumulate: 2}\naudit: true\n"));
   expect_the_same_job(text_job_with("loss: {name: focal, gamma: 3, weight: 0.5, classes: [1, 2.5]}\n"));
   expect_the_same_job(text_job_with("loss: {cross_entropy: 1, dice: 0.5}\n"));
   expect_the_same_job(text_job_with("loss: [{name: cross_entropy, label_smoothing: 0.1}]\n"));
-  expect_the_same_job(text_job_with("strategy: parameter_server\nconsistency: bounded\nstaleness: 4\n"
-                                    "servers: 2\nreplicas: 0\ncompression: {name: top_k, share: 0.1}\n"));
+  expect_the_same_job(
+      text_job_with("strategy: parameter_server\nconsistency: bounded\nstaleness: 4\n"
+                    "servers: 2\nreplicas: 0\ncompression: {name: top_k, share: 0.1}\n"));
   expect_the_same_job(text_job_with("strategy: parameter_server\n"));
-  expect_the_same_job(text_job_with("validate: {every: 2 epochs, metrics: [accuracy, f1]}\n"
-                                    "early_stop: {metric: f1, patience: 2, min_delta: 0.01}\n"));
-  expect_the_same_job(text_job_with("validate: {every: 30 steps}\n"
-                                    "checkpoint: {every: 9, keep_last: 2, keep_best: 0}\n"));
+  expect_the_same_job(
+      text_job_with("validate: {every: 2 epochs, metrics: [accuracy, f1]}\n"
+                    "early_stop: {metric: f1, patience: 2, min_delta: 0.01}\n"));
+  expect_the_same_job(
+      text_job_with("validate: {every: 30 steps}\n"
+                    "checkpoint: {every: 9, keep_last: 2, keep_best: 0}\n"));
   expect_the_same_job(
       "kind: train\nmodel: {torchscript: m.pt}\nuntil: {epochs: 5, metric: {accuracy: 0.9}}\ndata:\n"
       "  train: {source: a.npy, labels: b.npy}\n  validate: {source: c.npy, labels: d.npy}\n");
@@ -105,7 +111,8 @@ TEST(SpecView, HasEveryKindOfDataAndTransform) {
   expect_the_same_job(job_on("source: [a.csv, /x/b-*.csv], columns: {label: l, features: [h, w]}"));
   expect_the_same_job(job_on("source: a.tsv, header: false, columns: {features: [1, 2], label: 3}",
                              "  shuffle: false\n  shards: 2\n  on_bad_record: skip\n"));
-  expect_the_same_job(job_on("source: a.raw, labels: [b.raw], shape: [1, 8, 8], element: int16, records: {to: 3}"));
+  expect_the_same_job(
+      job_on("source: a.raw, labels: [b.raw], shape: [1, 8, 8], element: int16, records: {to: 3}"));
   expect_the_same_job(job_on("source: a-idx3-ubyte, labels: b-idx1-ubyte, records: {from: 5}"));
   expect_the_same_job(job_on("source: images/",
                              "  transforms:\n"

@@ -1,0 +1,146 @@
+// `ds-submit plan`: what would become of a job, and what does once it is submitted. The nodes only pretend.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/integration/cluster.hpp"
+
+namespace ds::tests {
+namespace {
+
+using nlohmann::json;
+
+class Plans : public ::testing::Test {
+ protected:
+  void start(const std::vector<std::string>& more = {}) {
+    cluster_.start_head(more);
+    cluster_.start_pretend_nodes("n", 3, {"--slots", "2", "--pretend-speed", "1"});
+    ASSERT_TRUE(cluster_.wait_for_nodes(3)) << cluster_.logs();
+  }
+  std::string write(const std::string& rest) {
+    const auto file = cluster_.path() / ("job-" + std::to_string(++files_) + ".yaml");
+    std::ofstream(file) << "version: 1\nkind: command\nname: job\nresources: {memory: 1Mi}\n"
+                        << "env: {DS_PRETEND_SECONDS: \"100000\"}\nrun: [\"true\"]\n"
+                        << rest;
+    return file.string();
+  }
+  json plan(const std::string& file) const { return cluster_.json({"plan", "-f", file}); }
+  std::string run(const std::string& file) {
+    const auto id = cluster_.submit_job(file);
+    EXPECT_TRUE(cluster_.wait_for_state(id, "RUNNING")) << cluster_.logs();
+    return id;
+  }
+  std::map<std::string, int> workers_of(const std::string& job) const {
+    std::map<std::string, int> on_node;
+    const auto now = cluster_.status(job);
+    for (const auto& worker : now.at("workers")) ++on_node[worker.at("node")];
+    return on_node;
+  }
+  static std::map<std::string, int> placement_of(const json& plan) {
+    std::map<std::string, int> on_node;
+    for (const auto& one : plan.at("placement")) on_node[one.at("node")] += one.at("workers").get<int>();
+    return on_node;
+  }
+
+  int files_ = 0;
+  Cluster cluster_;
+};
+
+TEST_F(Plans, ComeTrueWhenTheJobIsSubmittedAndSubmitNothing) {
+  start();
+  const auto first = write("workers: 3\n");
+  const auto planned = plan(first);
+  ASSERT_TRUE(planned.is_object()) << cluster_.logs();
+  EXPECT_EQ(planned.at("outcome"), "starts");
+  EXPECT_EQ(planned.at("spec").at("workers"), (json{{"max", 3}, {"min", 3}}));
+  EXPECT_EQ(cluster_.json({"list"}), json::array());
+  const auto running = run(first);
+  EXPECT_EQ(workers_of(running), placement_of(planned));
+
+  const auto second = write("workers: 4\n");
+  const auto waiting = plan(second);
+  EXPECT_EQ(waiting.at("outcome"), "waits");
+  EXPECT_FALSE(waiting.at("expected_start").at("from").is_null());
+  const auto id = cluster_.submit_job(second);
+  const auto why = cluster_.json({"why", id});
+  ASSERT_TRUE(why.is_object());
+  EXPECT_EQ(waiting.at("reasons"), why.at("reasons"));
+  EXPECT_EQ(cluster_.submit({"cancel", id}).code, 0);
+
+  const auto urgent = write("workers: 4\npriority: critical\n");
+  const auto preempting = plan(urgent);
+  EXPECT_EQ(preempting.at("preemptions"), (json{running})) << preempting;
+  EXPECT_EQ(cluster_.status(running).at("state"), "RUNNING");
+  cluster_.submit_job(urgent);
+  EXPECT_TRUE(cluster_.wait_for_state(running, "PREEMPTED")) << cluster_.logs();
+}
+
+TEST_F(Plans, EndWithTheExitCodeThatTellsWhatIsWrong) {
+  std::ofstream(cluster_.path() / "tenants.yaml")
+      << "version: 1\ntenants:\n  small: {guaranteed: 1, borrowing_limit: 1}\n  large: {guaranteed: 2}\n";
+  start({"--tenants", (cluster_.path() / "tenants.yaml").string()});
+  const auto never = cluster_.submit({"plan", "-f", write("tenant: large\nworkers: 7\n")});
+  EXPECT_EQ(never.code, 7) << never.err;
+  EXPECT_NE(never.out.find("never_fits: needs 7 workers"), std::string::npos) << never.out;
+  const auto quota = cluster_.submit({"plan", "-f", write("tenant: small\nworkers: 3\n")});
+  EXPECT_EQ(quota.code, 6) << quota.err;
+  EXPECT_NE(quota.err.find("may have 2 at most"), std::string::npos) << quota.err;
+  const auto unknown = cluster_.submit({"plan", "-f", write("tenant: other\n")});
+  EXPECT_EQ(unknown.code, 3) << unknown.err;
+  const auto wrong = cluster_.submit({"plan", "-f", write("wrokers: 3\n")});
+  EXPECT_EQ(wrong.code, 3) << wrong.err;
+  EXPECT_NE(wrong.err.find("did you mean \"workers\"?"), std::string::npos) << wrong.err;
+  EXPECT_EQ(cluster_.submit({"plan", "-f", write("tenant: large\n")}).code, 0);
+}
+
+TEST_F(Plans, ShowTheWholeJobWhichIsTheSameJobAgain) {
+  start();
+  const auto file = write_job(cluster_.path() / "work", "train", 3, 1, 2);
+  const auto first = plan(file.string());
+  ASSERT_TRUE(first.is_object()) << cluster_.logs();
+  EXPECT_EQ(first.at("spec").at("optimizer").at("lr"), 1e-3);
+  // The part of the YAML below `spec:`.
+  std::istringstream yaml(cluster_.submit({"plan", "-f", file.string(), "-o", "yaml"}).out);
+  std::ofstream again(cluster_.path() / "again.yaml");
+  bool is_spec = false;
+  for (std::string line; std::getline(yaml, line);) {
+    if (!line.starts_with(" ")) is_spec = line == "spec:";
+    if (is_spec && line.starts_with(" ")) again << line.substr(2) << "\n";
+  }
+  again.close();
+  const auto second = plan((cluster_.path() / "again.yaml").string());
+  ASSERT_TRUE(second.is_object()) << cluster_.logs();
+  EXPECT_EQ(second.at("spec"), first.at("spec"));
+}
+
+TEST_F(Plans, OfManyAtOnceAreAllAnsweredAndKeepNobodyElseWaiting) {
+  start();
+  run(write("workers: 2\n"));
+  const auto file = write("workers: {min: 1, max: 4}\n");
+  std::atomic<int> good = 0;
+  std::vector<std::thread> people;
+  for (int i = 0; i < 8; ++i) {
+    people.emplace_back([&] {
+      for (int k = 0; k < 4; ++k) good += cluster_.submit({"plan", "-f", file}).code == 0;
+    });
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  run(write("workers: 1\n"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+  for (auto& one : people) one.join();
+  EXPECT_EQ(good, 32);
+  EXPECT_EQ(cluster_.json({"list"}).size(), 2U);
+  cluster_.head().kill_and_wait();
+  cluster_.start_head();
+  EXPECT_EQ(cluster_.submit({"plan", "-f", file}).code, 0) << "it is asked again while it waits for nodes";
+}
+
+}  // namespace
+}  // namespace ds::tests
