@@ -124,4 +124,10 @@ std::string encode_segment(std::string_view text) {
   return out;
 }
 
+std::string job_path(const std::string& job, const std::string& rest) {
+  if (job.empty())
+    throw Failure(ExitCode::usage, "usage", "the job's id or name is empty", "ds-submit list shows them");
+  return "/api/v1/jobs/" + encode_segment(job) + rest;
+}
+
 }  // namespace ds::clients

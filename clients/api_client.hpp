@@ -39,4 +39,7 @@ class ApiClient {
 /// Percent-encodes `text` for use as one segment of a path or one value of a query.
 std::string encode_segment(std::string_view text);
 
+/// The route of a job and what follows; throws `Failure` with `usage` when the job's id or name is empty.
+std::string job_path(const std::string& job, const std::string& rest = {});
+
 }  // namespace ds::clients

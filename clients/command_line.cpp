@@ -16,6 +16,7 @@
 #include "clients/failure.hpp"
 #include "clients/output.hpp"
 #include "clients/suggestion.hpp"
+#include "clients/time_text.hpp"
 
 namespace ds::clients {
 namespace {
@@ -32,6 +33,8 @@ struct Arguments {
   std::string export_format = "torchscript";
   std::string export_file;
   std::string audit_folder;
+  std::string wanted = "done";
+  std::string timeout;
   std::uint64_t export_step = 0;
   int nodes = 2;
   int slots = 2;
@@ -49,6 +52,14 @@ CLI::Validator one_of(const std::vector<std::string>& words) {
     const std::string nearest = nearest_word(given, words);
     return fmt::format("expected one of {}, got '{}'{}", list, given,
                        nearest.empty() ? "" : "; did you mean " + nearest + "?");
+  };
+  return {check, "", ""};
+}
+
+CLI::Validator a_duration() {
+  const auto check = [](const std::string& given) {
+    return parse_duration(given) ? std::string()
+                                 : "expected a duration such as 90s, 15m or 2h, got '" + given + "'";
   };
   return {check, "", ""};
 }
@@ -186,6 +197,25 @@ class CommandLine {
     });
     logs->add_flag("-f,--follow", arguments_.follow, "go on until the job has ended");
     add_patience(logs);
+    auto* events =
+        add("events", "say what happened to a job and why, or lately in the cluster",
+            [this](const auto& context) { return show_events(context, arguments_.job, arguments_.follow); });
+    events->add_option("JOB", arguments_.job, "the job's id or name; without it all that happened lately");
+    events->add_flag("-f,--follow", arguments_.follow, "go on (until the job has ended)");
+    add_patience(events);
+    auto* wait =
+        add_for_job("wait", "wait until a job has ended, or is in some state", [this](const auto& context) {
+          return wait_for_job(context, arguments_.job, arguments_.wanted, parse_duration(arguments_.timeout));
+        });
+    wait->add_option("--for", arguments_.wanted,
+                     "a state, or done (the default): SUCCEEDED, FAILED or CANCELLED")
+        ->check(one_of({"done", "QUEUED", "STARTING", "RUNNING", "RESIZING", "PREEMPTED", "PAUSED",
+                        "SUCCEEDED", "FAILED", "CANCELLED"}))
+        ->option_text("STATE");
+    wait->add_option("--timeout", arguments_.timeout, "give up after so long, such as 90s, 15m or 2h")
+        ->check(a_duration())
+        ->option_text("DURATION");
+    add_patience(wait);
     add_change("cancel", "stop a job for good");
     add_change("pause", "stop a job for a while; its state is saved and its slots are free for others");
     add_change("resume", "let a paused job go on from where it stopped");

@@ -31,12 +31,6 @@ std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
-std::string job_path(const std::string& job, const std::string& rest = {}) {
-  if (job.empty())
-    throw Failure(ExitCode::usage, "usage", "the job's id or name is empty", "ds-submit list shows them");
-  return "/api/v1/jobs/" + encode_segment(job) + rest;
-}
-
 /// Asks one question and shows the answer, as it came or for a person.
 template <class Format>
 ExitCode show(const CommandContext& context, const std::string& path, const Format& format) {

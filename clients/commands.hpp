@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,11 @@ ExitCode plan_job_file(const CommandContext& context, const std::string& file);
 ExitCode list_jobs(const CommandContext& context);
 ExitCode show_job(const CommandContext& context, const std::string& job);
 ExitCode show_logs(const CommandContext& context, const std::string& job, bool follow);
+/// What happened to a job, or lately in the cluster (empty `job`).
+ExitCode show_events(const CommandContext& context, const std::string& job, bool follow);
+/// `wanted`: a state, or `done` for any that is an end. Waits for ever without a `timeout`.
+ExitCode wait_for_job(const CommandContext& context, const std::string& job, const std::string& wanted,
+                      std::optional<std::chrono::milliseconds> timeout);
 /// `verb`: `cancel`, `pause`, `resume` or `retry`, as in the API.
 ExitCode change_job(const CommandContext& context, const std::string& job, const std::string& verb);
 /// `value`: a word or a number.

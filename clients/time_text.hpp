@@ -1,7 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace ds::clients {
 
@@ -13,5 +16,12 @@ std::string format_bytes(std::int64_t bytes);
 
 /// Digits in groups of three: `12,345`.
 std::string format_count(std::int64_t count);
+
+/// `2030-01-31T08:00:00Z`.
+std::string format_time(std::int64_t unix_ms);
+
+/// Digits and one of `ms`, `s`, `m`, `h`, `d`, as in job files; none when it is no such text or more than 366
+/// d.
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
 }  // namespace ds::clients

@@ -242,6 +242,8 @@ class Head : public caf::event_based_actor {
   void answer_tenants(const gateway::Respond& respond);
   void answer_logs(const scheduler::JobRecord& job, const gateway::HttpRequest& request,
                    const gateway::Respond& respond);
+  void answer_events(const scheduler::JobRecord* job, const gateway::HttpRequest& request,
+                     const gateway::Respond& respond);
   void answer_checkpoints(const scheduler::JobRecord& job, const gateway::Respond& respond);
   void start_export(const scheduler::JobRecord& job, const gateway::HttpRequest& request,
                     const gateway::Respond& respond);

@@ -152,6 +152,10 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
       respond(json_response(list));
     });
   }
+  if (route.size() == 1 && route[0] == "events") {
+    if (request.method != "GET") return respond(wrong_method("GET"));
+    return answer_events(nullptr, request, respond);
+  }
   if (route.size() == 1 && route[0] == "plan") {
     if (request.method != "POST") return respond(wrong_method("POST"));
     return plan_draft(request, respond);
@@ -172,6 +176,7 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
   }
   if (request.method != "GET") return respond(wrong_method("GET"));
   if (verb == "logs") return answer_logs(*job, request, respond);
+  if (verb == "events") return answer_events(job, request, respond);
   if (verb == "checkpoints") return answer_checkpoints(*job, respond);
   if (verb == "export") return start_export(*job, request, respond);
   if (!verb.empty() && verb != "why") {
@@ -261,6 +266,21 @@ void Head::answer_logs(const JobRecord& job, const gateway::HttpRequest& request
                                {"ended", ended && part->text.empty()}}));
       });
   if (!queued) respond(error_response({ErrorCode::unavailable, "the head is busy with logs", "try again"}));
+}
+
+/// Of one job, or of all that happens.
+void Head::answer_events(const JobRecord* job, const gateway::HttpRequest& request,
+                         const gateway::Respond& respond) {
+  const auto after = number_in_query(request, "after", 0);
+  if (!after) return respond(error_response({ErrorCode::invalid_argument, "after is a number", {}}));
+  const bool is_first = !request.query.contains("after");
+  when_durable([this, respond, id = job == nullptr ? std::string() : job->id, after = *after, is_first] {
+    if (id.empty()) return respond(json_response(events_view(ledger_.history().recent(after))));
+    const auto& record = *ledger_.find(id);
+    auto view = events_view(ledger_.history_of(record, is_first ? std::nullopt : std::optional(after)));
+    view["state"] = to_string(record.state);
+    respond(json_response(view));
+  });
 }
 
 void Head::answer_checkpoints(const JobRecord& job, const gateway::Respond& respond) {

@@ -273,7 +273,7 @@ void Head::plan_and_carry_out() {
       events.push_back(event("scheduler", "its gang has slots",
                              JobStateChanged{placement.job, JobState::starting, "its workers start"}));
     }
-    auto why = fmt::format("fits on node {}", placement.node);
+    std::string why = "its workers fit there";
     if (const auto* change = find_change(plan, placement.job)) why += "; " + describe_change(*change);
     for (std::uint32_t i = 0; i < placement.count; ++i) {
       grant(placement.job, placement.node, Role::worker, job->spec->resources, why);

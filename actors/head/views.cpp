@@ -221,6 +221,21 @@ json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason
   return {{"state", to_string(job.state)}, {"reasons", reasons_view(reasons)}, {"expected_start", nullptr}};
 }
 
+json events_view(const scheduler::History::Page& page) {
+  json events = json::array();
+  for (const auto& one : page.happenings) {
+    json event{
+        {"number", one.number}, {"at_ms", one.at_ms}, {"what", one.what}, {"by", one.by}, {"why", one.why}};
+    if (!one.job.empty()) event["job"] = one.job;
+    if (!one.value.empty()) event["value"] = one.value;
+    if (one.workers > 0) event["workers"] = one.workers;
+    for (const auto& [node, workers] : one.nodes)
+      event["nodes"].push_back({{"node", node}, {"workers", workers}});
+    events.push_back(std::move(event));
+  }
+  return {{"events", std::move(events)}, {"missed", page.has_gap}, {"last", page.last}};
+}
+
 gateway::HttpResponse wrong_method(const char* allowed) {
   auto response = gateway::error_response(405, "bad_request", fmt::format("this route takes {}", allowed));
   response.headers.emplace_back("Allow", allowed);

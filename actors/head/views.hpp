@@ -57,6 +57,7 @@ nlohmann::json checkpoints_view(std::span<const storage::CheckpointEntry> entrie
                                 const scheduler::Goal& goal);
 nlohmann::json reasons_view(std::span<const scheduler::Reason> reasons);
 nlohmann::json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons);
+nlohmann::json events_view(const scheduler::History::Page& page);
 
 /// For a method that the route does not take.
 gateway::HttpResponse wrong_method(const char* allowed);

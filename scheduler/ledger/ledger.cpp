@@ -15,7 +15,9 @@ constexpr std::size_t kMaxSizesMeasured = 32, kMaxResizesMeasured = 8;
 
 bool Ledger::apply(const Event& event) {
   const std::string job = job_of(event);  // before it is applied: a lease may be gone afterwards
+  auto happening = describe(event);
   if (!std::visit([&](const auto& body) { return on(event, body); }, event.body)) return false;
+  if (happening) history_.add(*std::move(happening));
   if (job.empty()) return true;
   index_.mark(job);
   const auto* changed = std::get_if<JobStateChanged>(&event.body);
@@ -135,6 +137,7 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
     job->ended_ms = event.at_ms;
     job->curve.reset();
     index_.end_job(body.job);
+    history_.end_job(body.job);
   }
   return true;
 }
@@ -199,6 +202,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   job.retry_at_ms = 0;
   learn_curve(job);
   index(job);
+  history_.retry_job(body.job);
   return true;
 }
 

@@ -12,6 +12,7 @@
 
 #include "scheduler/ledger/decayed_use.hpp"
 #include "scheduler/ledger/event.hpp"
+#include "scheduler/ledger/history.hpp"
 #include "scheduler/ledger/ledger_index.hpp"
 #include "scheduler/policy/elastic/speed_curve.hpp"
 #include "scheduler/policy/plan.hpp"
@@ -119,6 +120,11 @@ class Ledger {
   /// Crashes that may speak against the nodes they happened on, oldest first; the last few.
   const std::vector<EarlyCrash>& early_crashes() const { return early_crashes_; }
 
+  /// What happened lately.
+  const History& history() const { return history_; }
+  /// What happened to the job after that number; without one from its submission on, which has the number 0.
+  History::Page history_of(const JobRecord& job, std::optional<std::uint64_t> after) const;
+
   /// Numbers that were never used, not even by a lease that ended.
   std::uint64_t next_worker() const { return next_worker_; }
 
@@ -165,6 +171,8 @@ class Ledger {
   bool on(const Event& event, const PriorityChanged& body);
   bool on(const Event& event, const WorkersScaled& body);
   std::string job_of(const Event& event) const;
+  /// Before it is applied.
+  std::optional<Happening> describe(const Event& event) const;
   /// What jobs of one text share.
   struct JobSource {
     std::string text;
@@ -188,6 +196,7 @@ class Ledger {
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeClosures drained_, quarantined_;
   std::vector<EarlyCrash> early_crashes_;
+  History history_;
   LedgerIndex index_;
   std::map<std::pair<std::string, std::string>, std::weak_ptr<const JobSource>>
       sources_;  ///< by text and folder

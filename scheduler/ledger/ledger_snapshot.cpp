@@ -140,6 +140,7 @@ std::string Ledger::snapshot() const {
                       {"drained", to_json(drained_)},
                       {"quarantined", to_json(quarantined_)},
                       {"early_crashes", crashes},
+                      {"history", history_.to_json()},
                       {"texts", texts},
                       {"next_order", next_order_},
                       {"next_worker", next_worker_}};
@@ -217,6 +218,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
       for (const auto& entry : document.at("early_crashes"))
         ledger.early_crashes_.push_back({entry.at(0), entry.at(1), entry.at(2)});
     }
+    if (document.contains("history")) ledger.history_ = History::from_json(document.at("history"));
     document.at("next_order").get_to(ledger.next_order_);
     document.at("next_worker").get_to(ledger.next_worker_);
     return ledger;

@@ -26,7 +26,7 @@ expect 2 'no program given after --' --
 expect 2 "unknown command 'lits'" lits -- true
 expect 9 'no head answers at 127.0.0.1:1' --head 127.0.0.1:1 -- ./train --lr 0.1
 expect 2 'did you mean --head?' list --haed x
-expect 2 "expected one of table, json, got 'jsn'; did you mean json?" list -o jsn
+expect 2 "expected one of table, json, yaml, got 'jsn'; did you mean json?" list -o jsn
 expect 2 'did you mean torchscript?' export j --format torchscrpt -o f
 expect 2 'JOB is required' status
 expect 2 '--step' export j --step 0 -o f
@@ -34,6 +34,14 @@ expect 2 "status does not take 'b'" status a b
 expect 2 "--head: expected HOST:PORT, got 'nowhere'" list --head nowhere
 expect 2 'not in range' up --nodes 0
 expect 2 'leave -f or -o json out' logs -f j -o json
+expect 2 '--file is required' plan
+expect 3 'cannot read' plan -f "$folder/none.yaml"
+expect 9 'no head answers at 127.0.0.1:1' plan -f - --head 127.0.0.1:1
+expect 2 'leave -f or -o out' events -f -o yaml
+expect 2 "expected a duration such as 90s, 15m or 2h, got '5'" wait j --timeout 5
+expect 2 'did you mean RUNNING?' wait j --for RUNING
+expect 2 'JOB is required' wait
+expect 9 'no head answers at 127.0.0.1:1' wait j --timeout 1s --head 127.0.0.1:1
 expect 2 "expected MIN:MAX or a number of workers, got 1:x" scale j 1:x
 expect 2 'MIN:MAX is required' scale j
 expect 2 'VALUE is required' priority j
@@ -49,7 +57,7 @@ head -c 70000 /dev/zero | tr '\0' 'a' >"$folder/large.yaml"
 expect 3 'at most 64 KiB' submit -f "$folder/large.yaml"
 
 # With -o json an error is one object, a usage error too.
-for arguments in 'lits -o json' 'list -o json' 'status j --head 127.0.0.1:1 -o json'; do
+for arguments in 'lits -o json' 'lits -oyaml' 'list --output=yaml' 'list -o json' 'status j --head 127.0.0.1:1 -o json'; do
   # shellcheck disable=SC2086
   "$submit" $arguments >"$folder/out" 2>"$folder/err" && fail "ds-submit $arguments succeeded"
   [ "$(wc -l <"$folder/err")" = 1 ] || fail "ds-submit $arguments: more than one line"

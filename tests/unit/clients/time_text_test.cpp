@@ -29,5 +29,20 @@ TEST(TimeText, GroupsDigits) {
   EXPECT_EQ(format_count(-1234), "-1,234");
 }
 
+TEST(TimeText, GivesMomentsInUtc) {
+  EXPECT_EQ(format_time(1767225600999), "2026-01-01T00:00:00Z");
+  EXPECT_EQ(format_time(-1), "-");
+}
+
+TEST(TimeText, ReadsDurationsAsJobFilesHaveThem) {
+  using std::chrono::milliseconds;
+  EXPECT_EQ(parse_duration("0s"), milliseconds(0));
+  EXPECT_EQ(parse_duration("1500ms"), milliseconds(1500));
+  EXPECT_EQ(parse_duration("15m"), milliseconds(900'000));
+  EXPECT_EQ(parse_duration("366d"), milliseconds(366 * 86'400'000LL));
+  for (const char* wrong : {"", "5", "s", "-1s", "1.5h", "1 s", "367d", "9223372036854775807d", "1w", "1ss"})
+    EXPECT_EQ(parse_duration(wrong), std::nullopt) << wrong;
+}
+
 }  // namespace
 }  // namespace ds::clients

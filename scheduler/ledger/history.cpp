@@ -1,0 +1,137 @@
+#include "scheduler/ledger/history.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace ds::scheduler {
+namespace {
+
+using nlohmann::json;
+
+/// A plan's events are written in one go.
+constexpr std::int64_t kAtOnceMs = 1000;
+
+json list_of(const std::deque<Happening>& happenings) {
+  json list = json::array();
+  for (const Happening& one : happenings) {
+    list.push_back(
+        {one.number, one.at_ms, one.what, one.job, one.by, one.why, one.value, one.workers, one.nodes});
+  }
+  return list;
+}
+
+std::deque<Happening> happenings_from(const json& list) {
+  std::deque<Happening> happenings;
+  for (const auto& one : list) {
+    Happening& read = happenings.emplace_back();
+    one.at(0).get_to(read.number);
+    one.at(1).get_to(read.at_ms);
+    one.at(2).get_to(read.what);
+    one.at(3).get_to(read.job);
+    one.at(4).get_to(read.by);
+    one.at(5).get_to(read.why);
+    one.at(6).get_to(read.value);
+    one.at(7).get_to(read.workers);
+    one.at(8).get_to(read.nodes);
+  }
+  return happenings;
+}
+
+History::Page page_of(const std::deque<Happening>& all, std::uint64_t after) {
+  const auto first = std::ranges::upper_bound(all, after, {}, &Happening::number);
+  return {{first, all.end()}, false, 0};
+}
+
+}  // namespace
+
+bool History::belong_together(const Happening& before, const Happening& now) {
+  return before.workers > 0 && now.workers > 0 && before.what == now.what && before.job == now.job &&
+         before.by == now.by && before.why == now.why && before.value == now.value &&
+         now.at_ms - before.at_ms <= kAtOnceMs && before.at_ms <= now.at_ms;
+}
+
+void History::merge(Happening& into, const Happening& more) {
+  into.number = more.number;  // whoever has read it before reads the whole of it now
+  into.workers += more.workers;
+  for (const auto& [node, workers] : more.nodes) {
+    const auto known = std::ranges::find(into.nodes, node, &std::pair<std::string, std::uint32_t>::first);
+    if (known != into.nodes.end()) {
+      known->second += workers;
+    } else if (into.nodes.size() < kMaxNodes) {
+      into.nodes.emplace_back(node, workers);
+    }
+  }
+}
+
+void History::add(Happening happening) {
+  happening.number = next_++;
+  const bool is_more = !recent_.empty() && belong_together(recent_.back(), happening);
+  if (!happening.job.empty() && happening.what != "submitted") {
+    OfJob& own = jobs_[happening.job];
+    if (is_more && !own.happenings.empty()) {
+      merge(own.happenings.back(), happening);
+    } else {
+      own.happenings.push_back(happening);
+    }
+    if (own.happenings.size() > kMaxOfJob) {
+      own.forgotten = own.happenings.front().number;
+      own.happenings.pop_front();
+    }
+  }
+  if (is_more) return merge(recent_.back(), happening);
+  recent_.push_back(std::move(happening));
+  if (recent_.size() <= kMaxRecent) return;
+  forgotten_ = recent_.front().number;
+  recent_.pop_front();
+}
+
+void History::end_job(const std::string& job) {
+  ended_.push_back(job);
+  if (ended_.size() <= kMaxEnded) return;
+  jobs_.erase(ended_.front());
+  ended_.pop_front();
+}
+
+void History::retry_job(const std::string& job) {
+  std::erase(ended_, job);
+}
+
+History::Page History::recent(std::uint64_t after) const {
+  auto page = page_of(recent_, after);
+  page.has_gap = after < forgotten_;
+  page.last = next_ - 1;
+  return page;
+}
+
+History::Page History::of_job(std::string_view job, std::uint64_t after) const {
+  Page page;
+  if (const auto known = jobs_.find(job); known != jobs_.end()) {
+    page = page_of(known->second.happenings, after);
+    page.has_gap = after < known->second.forgotten;
+  }
+  page.last = next_ - 1;
+  return page;
+}
+
+json History::to_json() const {
+  json jobs = json::object();
+  for (const auto& [id, own] : jobs_) jobs[id] = {own.forgotten, list_of(own.happenings)};
+  return {{"next", next_},
+          {"forgotten", forgotten_},
+          {"recent", list_of(recent_)},
+          {"jobs", std::move(jobs)},
+          {"ended", ended_}};
+}
+
+History History::from_json(const json& document) {
+  History history;
+  document.at("next").get_to(history.next_);
+  document.at("forgotten").get_to(history.forgotten_);
+  history.recent_ = happenings_from(document.at("recent"));
+  for (const auto& [id, own] : document.at("jobs").items())
+    history.jobs_[id] = {happenings_from(own.at(1)), own.at(0)};
+  for (const auto& job : document.at("ended")) history.ended_.push_back(job);
+  return history;
+}
+
+}  // namespace ds::scheduler
