@@ -233,7 +233,14 @@ json spec_view(const JobSpec& spec) {
   }
   if (!spec.depends_on.empty()) view["depends_on"] = spec.depends_on;
   if (spec.time_limit_ms != 0) view["time_limit"] = duration_text(spec.time_limit_ms);
-  spec.command ? add_command(*spec.command, view) : add_training(spec, view);
+  switch (spec.kind) {
+    case JobKind::train:
+      add_training(spec, view);
+      break;
+    case JobKind::command:
+      add_command(*spec.command, view);
+      break;
+  }
   return view;
 }
 

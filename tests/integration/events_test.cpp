@@ -95,16 +95,16 @@ TEST_F(Events, AreWaitedForAndTheExitCodeTellsWhatCame) {
   EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
   EXPECT_NE(late.err.find("ds-submit why " + endless), std::string::npos) << late.err;
 
-  std::thread canceller([&] {
-    EXPECT_TRUE(cluster_.wait_for_state(endless, "RUNNING"));
-    cluster_.head().kill_and_wait();
-    cluster_.start_head();
-    EXPECT_EQ(cluster_.submit({"cancel", endless}).code, 0);
+  std::thread waiter([&] {
+    const auto cancelled = wait(endless, {"--timeout", "2m"});
+    EXPECT_EQ(cancelled.code, 103) << cancelled.err;
+    EXPECT_NE(cancelled.out.find(": CANCELLED"), std::string::npos) << cancelled.out;
   });
-  const auto cancelled = wait(endless, {"--timeout", "2m"});
-  canceller.join();
-  EXPECT_EQ(cancelled.code, 103) << cancelled.err;
-  EXPECT_NE(cancelled.out.find(": CANCELLED"), std::string::npos) << cancelled.out;
+  EXPECT_TRUE(cluster_.wait_for_state(endless, "RUNNING"));
+  cluster_.head().kill_and_wait();
+  cluster_.start_head();
+  EXPECT_EQ(cluster_.submit({"cancel", endless}).code, 0);
+  waiter.join();
   EXPECT_EQ(wait("nobody").code, 4);
 }
 

@@ -36,7 +36,6 @@ expect 2 'not in range' up --nodes 0
 expect 2 'leave -f or -o json out' logs -f j -o json
 expect 2 '--file is required' plan
 expect 3 'cannot read' plan -f "$folder/none.yaml"
-expect 9 'no head answers at 127.0.0.1:1' plan -f - --head 127.0.0.1:1
 expect 2 'leave -f or -o out' events -f -o yaml
 expect 2 "expected a duration such as 90s, 15m or 2h, got '5'" wait j --timeout 5
 expect 2 'did you mean RUNNING?' wait j --for RUNING
