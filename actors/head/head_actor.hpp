@@ -234,8 +234,8 @@ class Head : public caf::event_based_actor {
                   const gateway::Respond& respond);
   void submit(const gateway::HttpRequest& request, const gateway::Respond& respond);
   /// Reads the job file in the request and the beginning of its data, beside the actor, then comes back to
-  /// it.
-  void check_job_file(const gateway::HttpRequest& request, const gateway::Respond& respond,
+  /// it. False: too many wait for that, and it is not done.
+  bool check_job_file(const gateway::HttpRequest& request,
                       std::function<void(Head&, const CheckedSubmission&)> then);
   /// False when no job was made with this key.
   bool answer_known(const std::string& key, const gateway::Respond& respond);
@@ -305,7 +305,8 @@ class Head : public caf::event_based_actor {
   bool is_settled_ = false;  ///< nodes that were there when it started have had time to say so
   bool schedule_is_due_ = false;
   caf::actor_clock::time_point scheduled_at_{};
-  std::deque<Draft> drafts_;  ///< that are yet to be planned, `kMaxDrafts` at most
+  std::deque<Draft> drafts_;        ///< that are yet to be planned, `kMaxDrafts` at most
+  std::size_t drafts_checked_ = 0;  ///< that are being checked before they get there
   bool drafts_are_due_ = false;
   caf::actor_clock::time_point next_draft_at_{};
   bool is_compacting_ = false;

@@ -83,20 +83,20 @@ void Head::submit(const gateway::HttpRequest& request, const gateway::Respond& r
   // The key goes first: a job that was accepted stays accepted, whatever became of its files since.
   const auto key = idempotency_key(request);
   if (answer_known(key, respond)) return;
-  check_job_file(request, respond, [key, respond](Head& head, const CheckedSubmission& checked) {
+  const bool queued = check_job_file(request, [key, respond](Head& head, const CheckedSubmission& checked) {
     head.on_submission_checked(key, checked, respond);
-  });
-}
-
-void Head::check_job_file(const gateway::HttpRequest& request, const gateway::Respond& respond,
-                          std::function<void(Head&, const CheckedSubmission&)> then) {
-  const auto self = caf::actor_cast<caf::actor>(this);
-  const bool queued = parts_.check_thread->post([self, request, then = std::move(then)] {
-    const auto checked = std::make_shared<const CheckedSubmission>(check_submission(request));
-    caf::anon_send(self, Run{[checked, then](Head& head) { then(head, *checked); }});
   });
   if (!queued)
     respond(error_response({ErrorCode::unavailable, "the head is busy with other submissions", "try again"}));
+}
+
+bool Head::check_job_file(const gateway::HttpRequest& request,
+                          std::function<void(Head&, const CheckedSubmission&)> then) {
+  const auto self = caf::actor_cast<caf::actor>(this);
+  return parts_.check_thread->post([self, request, then = std::move(then)] {
+    const auto checked = std::make_shared<const CheckedSubmission>(check_submission(request));
+    caf::anon_send(self, Run{[checked, then](Head& head) { then(head, *checked); }});
+  });
 }
 
 void Head::on_submission_checked(const std::string& key, const CheckedSubmission& checked,

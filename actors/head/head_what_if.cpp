@@ -19,17 +19,22 @@ constexpr int kRestPerDraft = 4;
 }  // namespace
 
 void Head::plan_draft(const gateway::HttpRequest& request, const gateway::Respond& respond) {
-  check_job_file(request, respond, [respond](Head& head, const CheckedSubmission& checked) {
+  const auto refuse = [&] {
+    respond(error_response({ErrorCode::unavailable, "the head is busy with other plans", "try again"}));
+  };
+  // Their files are checked on one thread with those of jobs that are submitted, which must not wait for
+  // them.
+  if (drafts_.size() + drafts_checked_ >= kMaxDrafts) return refuse();
+  const bool queued = check_job_file(request, [respond](Head& head, const CheckedSubmission& checked) {
+    --head.drafts_checked_;
     head.on_draft_checked(checked, respond);
   });
+  if (!queued) return refuse();
+  ++drafts_checked_;
 }
 
 void Head::on_draft_checked(const CheckedSubmission& checked, const gateway::Respond& respond) {
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&checked)) return respond(*refused);
-  if (drafts_.size() >= kMaxDrafts) {
-    return respond(
-        error_response({ErrorCode::unavailable, "the head is busy with other plans", "try again"}));
-  }
   drafts_.push_back({std::get<Submission>(checked), respond});
   if (!schedule_is_due_) look_at_drafts();  // else at its end: first what is to happen anyway
 }

@@ -47,6 +47,7 @@ json plan_view(const JobRecord& draft, const Demand& demand, const Ledger& ledge
     // What is free now says nothing of that later moment.
     found = {};
     found.reasons = std::move(holds);
+    found.could_ever_start = !ledger.broken_dependency(draft);  // it would be cancelled
   }
   const bool starts = !found.placements.empty();
   std::optional<StartForecast> expected;

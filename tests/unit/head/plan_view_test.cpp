@@ -109,5 +109,15 @@ TEST_F(PlanView, SaysThatAJobCanNeverStartEvenIfItMayNotBeginYet) {
   }
 }
 
+TEST_F(PlanView, SaysThatAJobCanNeverStartThatDependsOnOneThatFailed) {
+  start("first", "workers: 1\n", {"node-1"});
+  EXPECT_EQ(plan("", {"first"}).at("outcome"), "waits");
+  apply(JobStateChanged{"first", JobState::failed, "it crashed"});
+  const auto answer = plan("", {"first"});
+  EXPECT_EQ(answer.at("outcome"), "never");
+  EXPECT_EQ(answer.at("reasons").at(0).at("blocking"), (json{"first"}));
+  EXPECT_TRUE(answer.at("expected_start").is_null());
+}
+
 }  // namespace
 }  // namespace ds::head
