@@ -48,7 +48,9 @@ std::optional<StartForecast> expect_start(const JobRecord& job, const Ledger& le
   const GangEnds ends{.earliest_ms =
                           [&](const std::string& id) {
                             const auto* other = ledger.find(id);
-                            return other == nullptr ? 0 : estimate_end_ms(*other, find_live(id), now_ms);
+                            if (other == nullptr || other->spec->kind != JobKind::train)
+                              return std::int64_t{0};
+                            return estimate_end_ms(*other, find_live(id), now_ms);
                           },
                       .leaving_ms = kLeavingMs};
   auto forecast = planner.forecast(job.id, ends, ledger.past_use(now_ms), now_ms);
