@@ -35,7 +35,8 @@ std::string format_workers(const json& event) {
 }
 
 std::string format_what(const json& event) {
-  const std::string what = text_at(event, "what"), value = text_at(event, "value");
+  const std::string what = text_at(event, "what");
+  std::string value = text_at(event, "value");
   static const std::map<std::string, std::string> kOfWorkers{
       {"placed", "placed"}, {"told_to_leave", "told to leave"}, {"left", "gone"}, {"crashed", "crashed"}};
   if (const auto found = kOfWorkers.find(what); found != kOfWorkers.end())
