@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "actors/head/head.hpp"
+#include "actors/head/node_renewer.hpp"
 #include "actors/head/submission.hpp"
 #include "actors/head/views.hpp"
 #include "actors/head/wakeups.hpp"
@@ -75,6 +76,13 @@ class Head : public caf::event_based_actor {
     std::set<std::uint64_t> strangers;  ///< processes it must end before it gets work
     bool leaves = false;                ///< it has said that it is about to end
   };
+  /// A node that is not heard of: what may still run there.
+  struct CutOff {
+    std::uint64_t number = 0;   ///< of all that ever were: tells this one from a later one of the name
+    std::uint64_t process = 0;  ///< fabric id of the node's process; 0: not known
+    std::int64_t until_ms = 0;  ///< then all of it has ended
+    std::set<std::uint64_t> workers;
+  };
   struct Job {
     caf::actor master;
     std::uint64_t master_number = 0;
@@ -124,6 +132,7 @@ class Head : public caf::event_based_actor {
   void on_node_down(const std::string& name);
   /// Gangs of users' programs that have ranks there stop as a whole, without a crash.
   void on_node_leaving(const std::string& name);
+  void forget_agent(const caf::actor& agent);
   void on_worker_started(const messages::WorkerStarted& started);
   void on_worker_exited(const messages::WorkerExited& exited);
   void on_log(const messages::LogLines& lines);
@@ -146,6 +155,17 @@ class Head : public caf::event_based_actor {
   void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
   void on_shard_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
   Node* find_node_of(std::uint64_t worker);
+
+  // ---- nodes that are not heard of (head_cut_off.cpp) ----
+  bool may_run_unheard(const scheduler::Lease& lease) const;
+  void on_node_lost(const std::string& name, std::uint64_t process, const std::string& address,
+                    std::chrono::milliseconds unheard_for);
+  void cut_off(const std::string& name, std::uint64_t process, const std::string& address,
+               std::set<std::uint64_t> workers, std::chrono::milliseconds unheard_for);
+  void tell_cut_off(const std::string& name, std::uint64_t number);
+  void end_cut_off(const std::string& name, std::uint64_t number, const std::string& why);
+  void on_node_back(const messages::NodeHello& hello);
+  bool is_cut_off(const scheduler::Lease& lease) const;
 
   // ---- the policy (head_plan.cpp) ----
   void schedule_soon();
@@ -276,9 +296,14 @@ class Head : public caf::event_based_actor {
   std::set<std::string> overfull_;  ///< jobs with more workers than they want
   std::map<std::string, Node> nodes_;
   std::map<caf::actor_addr, std::string> agents_;  ///< names of nodes by their agents
-  bool are_nodes_told_ = false;                    ///< to the planner, as they are now
-  std::map<std::string, Job> jobs_;                ///< those that have not ended
-  std::uint64_t masters_ = 0;                      ///< that were started
+  caf::actor renewer_;
+  std::shared_ptr<RenewableNodes> renewable_ = std::make_shared<RenewableNodes>();
+  std::map<std::string, CutOff> cut_off_;
+  std::uint64_t cut_offs_ = 0;
+  caf::actor_clock::time_point began_{};
+  bool are_nodes_told_ = false;      ///< to the planner, as they are now
+  std::map<std::string, Job> jobs_;  ///< those that have not ended
+  std::uint64_t masters_ = 0;        ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
   std::string last_end_;  ///< of the command whose exit is being carried out: how it ended

@@ -75,6 +75,11 @@ void Head::on_command_started(std::uint64_t worker, std::uint64_t generation, st
 
 void Head::on_command_exited(const Lease& lease, const messages::WorkerExited& exited) {
   if (is_late(exited.worker, exited.generation)) return take_exit(exited);  // a former head has dealt with it
+  if (exited.lost) {  // no crash of its job's
+    take_exit(exited);
+    end_leases({lease.worker}, exited.text);
+    return;
+  }
   const auto job = jobs_.find(lease.job);
   last_end_ = exited.text;
   job::CommandActions actions;

@@ -32,10 +32,24 @@ struct NodeHello {
   bool operator==(const NodeHello&) const = default;
 };
 
-/// The node is in. It ends every process that is not in `keep`, and reports each exit.
+/// The node is in. It ends every process that is not in `keep`, and reports each exit. Users' programs may
+/// run on it for `term_ms` from the moment at which it has sent what this or a `NodeRenewed` answers; 0: for
+/// ever.
 struct NodeWelcome {
   std::vector<std::uint64_t> keep;
+  std::uint32_t term_ms = 0;
+  fabric::ActorAddress renewer;  ///< answers `RenewNode`
   bool operator==(const NodeWelcome&) const = default;
+};
+
+/// A node that the head knows as up asks for another term: answered with `NodeRenewed`, otherwise not at all.
+struct RenewNode {
+  std::int64_t sent_ns = 0;  ///< by the node's clock
+  bool operator==(const RenewNode&) const = default;
+};
+struct NodeRenewed {
+  std::int64_t sent_ns = 0;
+  bool operator==(const NodeRenewed&) const = default;
 };
 
 struct NodeRefused {
@@ -106,6 +120,7 @@ struct WorkerExited {
   bool clean = false;            ///< exit code 0
   bool outside = false;          ///< SIGKILL or SIGTERM, not for lack of memory: something outside the job
   std::uint64_t generation = 0;  ///< of a command
+  bool lost = false;             ///< it had to end because its node was cut off from the head
   bool operator==(const WorkerExited&) const = default;
 };
 
@@ -139,7 +154,15 @@ auto inspect(I& f, NodeHello& x) {
 }
 template <class I>
 auto inspect(I& f, NodeWelcome& x) {
-  return f(x.keep);
+  return f(x.keep, x.term_ms, x.renewer);
+}
+template <class I>
+auto inspect(I& f, RenewNode& x) {
+  return f(x.sent_ns);
+}
+template <class I>
+auto inspect(I& f, NodeRenewed& x) {
+  return f(x.sent_ns);
 }
 template <class I>
 auto inspect(I& f, NodeRefused& x) {
@@ -172,7 +195,7 @@ auto inspect(I& f, WorkerStarted& x) {
 }
 template <class I>
 auto inspect(I& f, WorkerExited& x) {
-  return f(x.worker, x.text, x.clean, x.outside, x.generation);
+  return f(x.worker, x.text, x.clean, x.outside, x.generation, x.lost);
 }
 template <class I>
 auto inspect(I& f, NodeLeaving& x) {

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
+
+#include "actors/node/fence.hpp"
 
 namespace ds::node {
 
@@ -16,6 +19,10 @@ struct Command {
 inline constexpr int kTerminateCommand = 15;  ///< SIGTERM: hand it on to the program's process group
 inline constexpr int kEndCommand = 3;         ///< SIGQUIT: end the program and all it has started
 
+/// Between SIGTERM and SIGKILL for programs of a node that is cut off; who starts them elsewhere waits
+/// longer.
+inline constexpr std::chrono::seconds kFencedGrace{3};
+
 /// The program and its keeper.
 struct KeptCommand {
   int keeper = -1;   ///< a child of the caller; ends as the program did, after all that the program started
@@ -28,8 +35,10 @@ struct KeptCommand {
 /// SIGKILL when the program has ended or `kEndCommand` comes. It does the same when this process dies. Should
 /// the keeper be killed alone, the kernel kills the program, and what that has started becomes a child of the
 /// next process up that adopts orphans (`prctl(PR_SET_CHILD_SUBREAPER)`), which ends it by `kill_children`.
-/// Plain system calls: for processes without threads. `keeper` is -1 when there can be no more processes.
-KeptCommand keep_command(const Command& command, int output);
+/// When the term of `fence` in which it was started is over the keeper sends SIGTERM, and `kFencedGrace`
+/// later ends the program and all that it has started. Plain system calls: for processes without threads.
+/// `keeper` is -1 when there can be no more processes.
+KeptCommand keep_command(const Command& command, int output, const Fence& fence);
 
 /// Sends SIGKILL to all children of this process but `known`, and returns them. Those whose parents they are
 /// become children of this process when they have ended.

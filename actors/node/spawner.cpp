@@ -27,9 +27,11 @@ std::string join_texts(const std::vector<std::string>& texts) {
 
 }  // namespace
 
-Spawner::Spawner(int socket, int pid) : socket_(socket), pid_(pid) {}
+Spawner::Spawner(int socket, int pid, Fence fence) : socket_(socket), pid_(pid), fence_(std::move(fence)) {}
 
 Result<std::unique_ptr<Spawner>> Spawner::start() {
+  auto fence = Fence::make();
+  if (!fence) return tl::unexpected(fence.error());
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
     return fail(ErrorCode::internal, fmt::format("cannot make a socket pair: {}", std::strerror(errno)));
@@ -39,10 +41,10 @@ Result<std::unique_ptr<Spawner>> Spawner::start() {
     return fail(ErrorCode::resource_exhausted, fmt::format("cannot fork: {}", std::strerror(errno)));
   if (pid == 0) {
     ::close(sockets[0]);
-    _exit(run_spawner(sockets[1]));
+    _exit(run_spawner(sockets[1], *fence));
   }
   ::close(sockets[1]);
-  return std::unique_ptr<Spawner>(new Spawner(sockets[0], pid));
+  return std::unique_ptr<Spawner>(new Spawner(sockets[0], pid, std::move(*fence)));
 }
 
 Spawner::~Spawner() {

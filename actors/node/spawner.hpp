@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/node/fence.hpp"
 #include "actors/node/launcher.hpp"
 #include "storage/result.hpp"
 
@@ -40,14 +41,18 @@ class Spawner final : public Launcher {
   /// Waits for the next event; an error means that the spawner is gone (or `close` was called). One thread.
   Result<ProcessEvent> wait_event();
 
+  /// What users' programs are ended by when this node is cut off. One thread at a time.
+  Fence& fence() { return fence_; }
+
   /// Ends every worker and makes `wait_event` fail. Any thread.
   void close();
 
  private:
-  Spawner(int socket, int pid);
+  Spawner(int socket, int pid, Fence fence);
   Result<void> order(const SpawnerPacket& packet);
   int socket_;
   int pid_;
+  Fence fence_;
 };
 
 }  // namespace ds::node

@@ -60,7 +60,7 @@ struct Child {
 
 class SpawnerProcess {
  public:
-  explicit SpawnerProcess(int socket) : socket_(socket), self_(getpid()) {}
+  SpawnerProcess(int socket, const Fence& fence) : socket_(socket), fence_(fence), self_(getpid()) {}
 
   int run() {
     prepare();
@@ -162,7 +162,7 @@ class SpawnerProcess {
     const Command command{parts[0], {parts.begin() + 2, program}, {program, parts.end()}};
     std::array<int, 2> output{};
     if (pipe2(output.data(), O_CLOEXEC) != 0) return report_failed_start(worker);
-    const KeptCommand kept = keep_command(command, output[1]);
+    const KeptCommand kept = keep_command(command, output[1], fence_);
     close(output[1]);
     if (kept.keeper < 0) {
       close(output[0]);
@@ -261,6 +261,7 @@ class SpawnerProcess {
   }
 
   int socket_;
+  const Fence& fence_;
   pid_t self_;
   int signals_ = -1;
   std::map<std::uint64_t, Child> children_;
@@ -271,8 +272,8 @@ class SpawnerProcess {
 
 }  // namespace
 
-int run_spawner(int socket) {
-  return SpawnerProcess(socket).run();
+int run_spawner(int socket, const Fence& fence) {
+  return SpawnerProcess(socket, fence).run();
 }
 
 }  // namespace ds::node

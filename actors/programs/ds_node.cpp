@@ -91,6 +91,7 @@ void wait_for_end() {
 }
 
 void run_machine(const Surroundings& around, node::AgentOptions options, node::Spawner& spawner) {
+  options.fence = &spawner.fence();
   const auto agent = node::spawn_agent(around.system, around.fabric, spawner, std::move(options),
                                        around.search, around.stop);
   std::thread events([&] { node::forward_events(spawner, agent); });
