@@ -184,5 +184,46 @@ TEST_F(Commands, ComeAndGoByTheHundred) {
   }
 }
 
+void begin_short_term(Fence& fence) {
+  fence.extend(Fence::now_ns() + 50'000'000);
+}
+
+TEST_F(Commands, EndWithAllTheyHaveStartedWhenTheirTermIsOver) {
+  start(kStubborn);
+  const auto pids = printed_pids(*spawner_, 2);
+  ASSERT_EQ(pids.size(), 2U);
+  begin_short_term(spawner_->fence());
+  const auto life = wait_for_exit(*spawner_, 1);
+  ASSERT_TRUE(WIFSIGNALED(life.status));
+  EXPECT_EQ(WTERMSIG(life.status), SIGKILL);
+  for (const int pid : pids) EXPECT_FALSE(is_running(pid));
+}
+
+TEST_F(Commands, EndByThemselvesOnSigtermWhenTheirTermIsOver) {
+  start("trap 'exit 5' TERM; echo 1; while :; do sleep 0.05; done");
+  ASSERT_EQ(printed_pids(*spawner_, 1).size(), 1U);
+  begin_short_term(spawner_->fence());
+  const auto life = wait_for_exit(*spawner_, 1);
+  ASSERT_TRUE(WIFEXITED(life.status));
+  EXPECT_EQ(WEXITSTATUS(life.status), 5);
+}
+
+TEST_F(Commands, EndThoughANewTermHasBegunAndThoseOfTheNewOneGoOn) {
+  start("echo 1; exec sleep 1000");
+  ASSERT_EQ(printed_pids(*spawner_, 1).size(), 1U);
+  auto& fence = spawner_->fence();
+  fence.extend(Fence::now_ns() + 1'000'000);
+  while (fence.left_ns(fence.term()) > 0) {
+  }
+  // So soon that no keeper need have seen the end of the last.
+  ASSERT_TRUE(fence.extend(Fence::now_ns() + 600'000'000'000));
+  ASSERT_TRUE(spawner_->spawn_command(2, {"sh", "-c", "sleep 1.5"}, "/", {}));
+  const auto life = wait_for_exit(*spawner_, 1);
+  ASSERT_TRUE(WIFSIGNALED(life.status));
+  EXPECT_EQ(WTERMSIG(life.status), SIGTERM);
+  const auto other = wait_for_exit(*spawner_, 2);  // longer than any keeper's nap
+  EXPECT_TRUE(WIFEXITED(other.status));
+}
+
 }  // namespace
 }  // namespace ds::node
