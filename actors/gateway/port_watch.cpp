@@ -1,6 +1,7 @@
 #include "actors/gateway/port_watch.hpp"
 
 #include <array>
+#include <atomic>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -24,8 +25,10 @@ constexpr std::chrono::milliseconds kPause{200};
 
 class Watch : public std::enable_shared_from_this<Watch> {
  public:
-  Watch(asio::io_context& io, HostPort target, std::function<void()> on_closed)
-      : target_(std::move(target)),
+  /// `count`: of those that watch.
+  Watch(asio::io_context& io, std::atomic<int>& count, HostPort target, std::function<void()> on_closed)
+      : count_(count),
+        target_(std::move(target)),
         on_closed_(std::move(on_closed)),
         resolver_(io),
         socket_(io),
@@ -78,7 +81,8 @@ class Watch : public std::enable_shared_from_this<Watch> {
   }
 
   void finish() {
-    finished_ = true;
+    if (std::exchange(finished_, true)) return;
+    --count_;
     error_code ignored;
     socket_.close(ignored);
     resolver_.cancel();
@@ -86,6 +90,7 @@ class Watch : public std::enable_shared_from_this<Watch> {
     end_.cancel();
   }
 
+  std::atomic<int>& count_;
   const HostPort target_;
   const std::function<void()> on_closed_;
   tcp::resolver resolver_;
@@ -117,6 +122,7 @@ bool is_port_closed(const std::string& host_port, std::chrono::milliseconds time
 }
 
 struct PortWatch::Parts {
+  std::atomic<int> count{0};
   asio::io_context io{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
   std::thread thread{[this] { io.run(); }};
@@ -133,7 +139,12 @@ void PortWatch::watch(const std::string& host_port, std::chrono::milliseconds fo
                       std::function<void()> on_closed) {
   auto target = parse_host_port(host_port);
   if (!target) return;
-  const auto one = std::make_shared<Watch>(parts_->io, std::move(*target), std::move(on_closed));
+  if (++parts_->count > kMost) {
+    --parts_->count;
+    return;
+  }
+  const auto one =
+      std::make_shared<Watch>(parts_->io, parts_->count, std::move(*target), std::move(on_closed));
   asio::post(parts_->io, [one, for_at_most] { one->start(for_at_most); });
 }
 

@@ -17,12 +17,15 @@ bool is_port_closed(const std::string& host_port, std::chrono::milliseconds time
 /// deceives it.
 class PortWatch {
  public:
+  static constexpr int kMost = 256;
+
   PortWatch();
   ~PortWatch();  ///< forgets all that is watched; not from `on_closed`
   PortWatch(const PortWatch&) = delete;
   PortWatch& operator=(const PortWatch&) = delete;
 
-  /// Calls `on_closed` once, on a thread of its own, unless `for_at_most` is over first. Any thread.
+  /// Calls `on_closed` once, on a thread of its own, unless `for_at_most` is over first. More than `kMost` at
+  /// a time are not watched. Any thread.
   void watch(const std::string& host_port, std::chrono::milliseconds for_at_most,
              std::function<void()> on_closed);
 

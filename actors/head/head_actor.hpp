@@ -72,14 +72,15 @@ class Head : public caf::event_based_actor {
   struct Node {
     NodeEntry entry;
     std::uint64_t process = 0;  ///< fabric id of its process
+    std::string sign_of_life;   ///< as in its hello
     caf::actor agent;
     std::set<std::uint64_t> strangers;  ///< processes it must end before it gets work
     bool leaves = false;                ///< it has said that it is about to end
   };
-  /// A node that is not heard of: what may still run there.
+  /// A node's process that is not heard of: what may still run there.
   struct CutOff {
-    std::uint64_t number = 0;   ///< of all that ever were: tells this one from a later one of the name
-    std::uint64_t process = 0;  ///< fabric id of the node's process; 0: not known
+    std::string node;
+    std::uint64_t process = 0;  ///< fabric id; 0: not known
     std::int64_t until_ms = 0;  ///< then all of it has ended
     std::set<std::uint64_t> workers;
   };
@@ -158,14 +159,19 @@ class Head : public caf::event_based_actor {
 
   // ---- nodes that are not heard of (head_cut_off.cpp) ----
   bool may_run_unheard(const scheduler::Lease& lease) const;
-  void on_node_lost(const std::string& name, std::uint64_t process, const std::string& address,
+  /// Of a process of that name whose programs nobody can be told of, `unheard_for` so long already; it had
+  /// its sign of life there (empty: not known, or it pretends).
+  void on_node_lost(const std::string& name, std::uint64_t process, const std::string& sign_of_life,
                     std::chrono::milliseconds unheard_for);
-  void cut_off(const std::string& name, std::uint64_t process, const std::string& address,
-               std::set<std::uint64_t> workers, std::chrono::milliseconds unheard_for);
-  void tell_cut_off(const std::string& name, std::uint64_t number);
-  void end_cut_off(const std::string& name, std::uint64_t number, const std::string& why);
+  void cut_off(CutOff entry, const std::string& sign_of_life, std::chrono::milliseconds wait);
+  void tell_cut_off(std::uint64_t number);
+  void end_cut_off(std::uint64_t number, const std::string& why);
   void on_node_back(const messages::NodeHello& hello);
-  bool is_cut_off(const scheduler::Lease& lease) const;
+  bool is_cut_off(std::uint64_t worker) const;
+  /// Whether one of its processes may run where nobody hears of it.
+  bool is_partly_cut_off(const std::string& job) const;
+  /// When all that a node of this name may run unheard of has ended; 0: there is nothing.
+  std::int64_t cut_off_until_ms(const std::string& node) const;
 
   // ---- the policy (head_plan.cpp) ----
   void schedule_soon();
@@ -298,8 +304,8 @@ class Head : public caf::event_based_actor {
   std::map<caf::actor_addr, std::string> agents_;  ///< names of nodes by their agents
   caf::actor renewer_;
   std::shared_ptr<RenewableNodes> renewable_ = std::make_shared<RenewableNodes>();
-  std::map<std::string, CutOff> cut_off_;
-  std::uint64_t cut_offs_ = 0;
+  std::map<std::uint64_t, CutOff> cut_off_;  ///< by number; a name may stand several times
+  std::uint64_t cut_offs_ = 0;               ///< that ever were
   caf::actor_clock::time_point began_{};
   bool are_nodes_told_ = false;      ///< to the planner, as they are now
   std::map<std::string, Job> jobs_;  ///< those that have not ended

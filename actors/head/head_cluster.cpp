@@ -60,6 +60,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   node.entry = {hello.name,         hello.address, "UP",        hello.pid,     hello.slots,
                 hello.memory_bytes, hello.gpus,    hello.cores, hello.pretends};
   node.process = hello.agent.process.id;
+  node.sign_of_life = hello.sign_of_life;
   node.leaves = false;
   if (node.agent != agent) {
     if (node.agent) forget_agent(node.agent);
@@ -86,17 +87,17 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   }
   std::vector<std::uint64_t> gone;
   for (const auto& lease : ledger_.leases_on(hello.name)) {
-    if (!running.contains(lease.worker) && !is_through(lease) && !is_cut_off(lease))
+    if (!running.contains(lease.worker) && !is_through(lease) && !is_cut_off(lease.worker))
       gone.push_back(lease.worker);
   }
   spdlog::info("node {} is up: {} slots, {} workers kept, {} gone", hello.name, hello.slots, keep.size(),
                gone.size());
   end_leases(gone, fmt::format("it was gone when node {} registered", hello.name));
-  when_durable([this, agent, keep] {
+  when_durable([this, agent, keep, sent_ns = hello.sent_ns] {
     if (!agents_.contains(agent.address())) return;
     if (parts_.node_term.count() > 0) renewable_->add(agent);
     send(agent, messages::NodeWelcome{keep, static_cast<std::uint32_t>(parts_.node_term.count()),
-                                      parts_.fabric->address_of(renewer_)});
+                                      parts_.fabric->address_of(renewer_), sent_ns});
   });
   for (const auto& worker : stay) on_command_started(worker.worker, worker.generation, 0);
   end_grace_if_all_are_back();
@@ -126,7 +127,7 @@ void Head::on_node_down(const std::string& name) {
   const Node node = nodes_.at(name);
   forget_agent(node.agent);
   nodes_.erase(name);
-  on_node_lost(name, node.process, node.entry.address, std::chrono::milliseconds(0));
+  on_node_lost(name, node.process, node.sign_of_life, std::chrono::milliseconds(0));
   for (auto errand = errands_.begin(); errand != errands_.end();) {
     const auto id = errand->first;
     const bool here = errand->second.node == name;
@@ -181,7 +182,8 @@ void Head::on_worker_started(const messages::WorkerStarted& started) {
 
 Head::Node* Head::find_node_of(std::uint64_t worker) {
   const auto lease = ledger_.leases().find(worker);
-  if (lease == ledger_.leases().end()) return nullptr;
+  // A node that has taken the name of one that is cut off knows nothing of what that runs.
+  if (lease == ledger_.leases().end() || is_cut_off(worker)) return nullptr;
   const auto node = nodes_.find(lease->second.node);
   return node == nodes_.end() ? nullptr : &node->second;
 }

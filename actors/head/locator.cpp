@@ -59,7 +59,7 @@ void HeadSearch::search() {
     std::this_thread::sleep_for(kRetry);
     const auto began_ns = boot_time_ns();
     if (!stop_->load()) head = locate_head(host_port_, kPatience);
-    if (!head && gateway::is_port_closed(host_port_, kPatience)) refused_ns_ = began_ns;
+    if (!head && !stop_->load() && gateway::is_port_closed(host_port_, kPatience)) refused_ns_ = began_ns;
   } while (!stop_->load() && (!head || !*head));
   std::vector<caf::actor> waiting;
   {

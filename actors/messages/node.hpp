@@ -29,16 +29,20 @@ struct NodeHello {
   std::vector<RunningWorker> running;
   fabric::ActorAddress agent;
   bool pretends = false;  ///< it starts no programs and says it does
+  /// Accepts connections as long as a user's program may run there; empty when it pretends.
+  std::string sign_of_life;
+  std::int64_t sent_ns = 0;  ///< by the node's clock
   bool operator==(const NodeHello&) const = default;
 };
 
 /// The node is in. It ends every process that is not in `keep`, and reports each exit. Users' programs may
-/// run on it for `term_ms` from the moment at which it has sent what this or a `NodeRenewed` answers; 0: for
-/// ever.
+/// run on it for `term_ms` from the moment at which it has sent what this or a `NodeRenewed` answers (their
+/// `sent_ns`); 0: for ever.
 struct NodeWelcome {
   std::vector<std::uint64_t> keep;
   std::uint32_t term_ms = 0;
   fabric::ActorAddress renewer;  ///< answers `RenewNode`
+  std::int64_t sent_ns = 0;
   bool operator==(const NodeWelcome&) const = default;
 };
 
@@ -149,12 +153,12 @@ auto inspect(I& f, RunningWorker& x) {
 }
 template <class I>
 auto inspect(I& f, NodeHello& x) {
-  return f(x.name, x.address, x.pid, x.slots, x.cores, x.memory_bytes, x.gpus, x.running, x.agent,
-           x.pretends);
+  return f(x.name, x.address, x.pid, x.slots, x.cores, x.memory_bytes, x.gpus, x.running, x.agent, x.pretends,
+           x.sign_of_life, x.sent_ns);
 }
 template <class I>
 auto inspect(I& f, NodeWelcome& x) {
-  return f(x.keep, x.term_ms, x.renewer);
+  return f(x.keep, x.term_ms, x.renewer, x.sent_ns);
 }
 template <class I>
 auto inspect(I& f, RenewNode& x) {

@@ -179,7 +179,8 @@ class Agent : public caf::event_based_actor {
     hello.memory_bytes = options_.machine.memory_bytes;
     hello.gpus = options_.machine.gpus;
     hello.agent = fabric_.address_of(this);
-    hello_ns_ = Fence::now_ns();
+    hello.sign_of_life = options_.sign_of_life;
+    hello.sent_ns = Fence::now_ns();
     hello.pretends = options_.pretends;
     for (const auto& [worker, running] : workers_) {
       // How a command ended is told in its turn: the head must not take it for lost.
@@ -194,7 +195,7 @@ class Agent : public caf::event_based_actor {
     refusals_ = 0;
     term_ = std::chrono::milliseconds(welcome.term_ms);
     renewer_ = term_.count() == 0 ? nullptr : fabric_.resolve(welcome.renewer);
-    begin_term(hello_ns_);
+    begin_term(welcome.sent_ns);
     spdlog::info("registered with the head at {} as {} with {} slots", options_.head, options_.name,
                  options_.slots);
     for (const auto& [worker, running] : workers_) {
@@ -278,8 +279,11 @@ class Agent : public caf::event_based_actor {
 
   void start_command(const StartCommand& order) {
     if (leaving_) return;  // the head will see this node go
-    // An order that has waited here while this machine stood still: the head has given it to others since.
-    if (is_term_over()) return;
+    // An order that has waited here while this machine stood still: it may have been given to others since.
+    if (is_term_over()) {
+      return report(
+          {order.worker, "its node was cut off from the head", false, true, order.generation, true});
+    }
     if (const auto former = workers_.find(order.worker); former != workers_.end()) {
       if (former->second.generation >= order.generation) return;
       // No head starts a worker again before it has heard of the end of the last start.
@@ -462,7 +466,6 @@ class Agent : public caf::event_based_actor {
   int refusals_ = 0;
   caf::actor renewer_;                       ///< of the head; null: this node needs no terms of it
   std::chrono::milliseconds term_{0};        ///< as the last head said
-  std::int64_t hello_ns_ = 0;                ///< when the last hello was sent
   std::optional<MemoryKills> memory_kills_;  ///< nothing where the kernel does not count them
   std::map<std::uint64_t, Running> workers_;
   std::shared_ptr<std::promise<void>> leaving_;  ///< null: this node stays

@@ -26,8 +26,9 @@ struct AgentOptions {
   std::string host;           ///< address that workers listen on
   std::uint32_t slots = 1;
   Machine machine;
-  bool pretends = false;   ///< its launcher starts nothing; users are told
-  Fence* fence = nullptr;  ///< of the launcher's programs; outlives the agent; null if it pretends
+  bool pretends = false;     ///< its launcher starts nothing; users are told
+  Fence* fence = nullptr;    ///< of the launcher's programs; outlives the agent; null if it pretends
+  std::string sign_of_life;  ///< `Spawner::sign_of_life`; empty if it pretends
   std::function<void(int code)> leave;  ///< called when the node must end, from an actor's thread
 };
 

@@ -30,12 +30,20 @@ std::int64_t Fence::now_ns() {
 bool Fence::extend(std::int64_t moment_ns) {
   const auto until = page_->until_ns.load();
   const auto now = now_ns();
-  if (moment_ns <= std::max(until, now)) return false;
+  if (until != 0 && moment_ns <= std::max(until, now)) return false;
   const bool is_over = until != 0 && until <= now;
   // First, so that no keeper that looks in between takes the new term for its own.
-  if (is_over) ++page_->term;
+  if (is_over) {
+    page_->ended_ns = until;
+    ++page_->term;
+  }
   page_->until_ns = moment_ns;
   return is_over;
+}
+
+std::int64_t Fence::end_ns(std::uint64_t term) const {
+  const auto until = page_->until_ns.load();
+  return page_->term.load() == term ? until : page_->ended_ns.load();
 }
 
 std::int64_t Fence::left_ns(std::uint64_t term) const {

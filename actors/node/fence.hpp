@@ -27,7 +27,7 @@ class Fence {
 
   /// Programs may run until `moment`; an earlier one than that known changes nothing. Where the last term is
   /// over its programs have to end all the same, and a new term begins for those that start from now on: then
-  /// true.
+  /// true. A first moment that has passed already begins no term.
   bool extend(std::int64_t moment_ns);
 
   /// Programs that were started in this term end when it is over. It counts from 0.
@@ -37,10 +37,14 @@ class Fence {
   /// first `extend`.
   std::int64_t left_ns(std::uint64_t term) const;
 
+  /// When the term ended, once it is over; of an older one than the last, the end of that.
+  std::int64_t end_ns(std::uint64_t term) const;
+
  private:
   struct Page {
     std::atomic<std::uint64_t> term{0};
     std::atomic<std::int64_t> until_ns{0};  ///< 0: no head has said anything yet
+    std::atomic<std::int64_t> ended_ns{0};  ///< the end of the last term
   };
   static_assert(std::atomic<std::int64_t>::is_always_lock_free);
   explicit Fence(std::shared_ptr<Page> page) : page_(std::move(page)) {}

@@ -35,6 +35,6 @@ bool send_packet(int socket, const SpawnerPacket& packet, bool* would_block = nu
 std::optional<SpawnerPacket> receive_packet(int socket);
 
 /// The spawner's whole life: serves `socket` until it closes, then kills every worker. Returns the exit code.
-int run_spawner(int socket, const Fence& fence);
+int run_spawner(int socket, const Fence& fence, int sign_of_life);
 
 }  // namespace ds::node

@@ -151,7 +151,7 @@ Result<void> run(const Arguments& arguments) {
   if (!server) std::_Exit(report_failure("ds-head", server.error()));
   const auto address = fmt::format("{}:{}", listen->host, (*server)->port());
   if (auto written = storage::replace_file(directory->path() / "address", address + "\n"); !written)
-    return written;
+    std::_Exit(report_failure("ds-head", written.error()));
   fmt::print("ds-head: listening on http://{}\n", address);
   std::fflush(stdout);
   wait_for_signal();
@@ -187,7 +187,7 @@ int main(int argc, char** argv) {
          "--node-timeout", arguments.node_timeout_s,
          "Seconds without news after which a node ends its users' programs by itself; 10 s later they "
          "start elsewhere")
-      ->check(CLI::Range(2, 3600))
+      ->check(CLI::Range(5, 3600))
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   block_end_signals();

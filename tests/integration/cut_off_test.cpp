@@ -95,7 +95,7 @@ class CutOff : public ::testing::Test {
 };
 
 TEST_F(CutOff, ProgramsEndThoughTheirNodeStandsStillAndStartElsewhereAfterThat) {
-  start(3);
+  start(6);
   cluster_.start_node("node-2", 1);
   stop(cluster_.node("node-1").pid());
   ASSERT_TRUE(wait_until([&] { return !is_running(pid_of_run(0)); })) << "nothing ended it";
@@ -123,18 +123,18 @@ TEST_F(CutOff, ProgramsGoOnWhenTheirNodeIsBackInTime) {
 }
 
 TEST_F(CutOff, ProgramsGoOnForAsLongAsNoHeadRuns) {
-  start(2);
+  start(6);
   cluster_.head().kill_and_wait();
   const auto ticks = lines_of(work() / "ticks").size();
   // Longer than the term and the time that programs get to end.
-  ASSERT_TRUE(wait_until([&] { return lines_of(work() / "ticks").size() > ticks + 90; }));
+  ASSERT_TRUE(wait_until([&] { return lines_of(work() / "ticks").size() > ticks + 130; }));
   cluster_.start_head(more_);
   ASSERT_TRUE(cluster_.wait_for_nodes(1)) << cluster_.logs();
   expect_success_after(1);
 }
 
 TEST_F(CutOff, ProgramsEndWhenTheHeadStandsStillAndThatIsNoCrash) {
-  start(3);
+  start(6);
   stop(cluster_.head().pid());
   ASSERT_TRUE(wait_until([&] { return !is_running(pid_of_run(0)); })) << "nothing ended it";
   cluster_.head().signal(SIGCONT);
@@ -143,7 +143,7 @@ TEST_F(CutOff, ProgramsEndWhenTheHeadStandsStillAndThatIsNoCrash) {
 }
 
 TEST_F(CutOff, AnotherNodeOfTheNameDoesNotStartThemBeforeTheyHaveEnded) {
-  start(4);
+  start(6);
   stop(cluster_.node("node-1").pid());
   ASSERT_TRUE(wait_for_node_state("node-1", "DOWN")) << cluster_.logs();
   const Process other(
@@ -169,7 +169,7 @@ TEST(CutOffByTheNetwork, ProgramsEndOnTheirHostBeforeTheyStartOnAnother) {
   const auto head = folder.path() / "head";
   const std::string address = hosts.ipv4(0) + ":8080";
   const Process head_process(on(0, {program("ds-head").string(), "--data-dir", head.string(),
-                                    "--insecure-listen", address, "--node-timeout", "3"}),
+                                    "--insecure-listen", address, "--node-timeout", "6"}),
                              folder.path() / "head.log");
   ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(head / "address"); }));
   const auto node = [&](int host, const std::string& name) {

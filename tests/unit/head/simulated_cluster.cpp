@@ -284,7 +284,7 @@ void SimulatedCluster::tell_closed_ports() {
   std::erase_if(port_watches_, [this](const PortWatch& watch) {
     if (!*watch.is_head_alive || now_ms() > watch.until_ms) return true;
     const bool is_there = std::ranges::any_of(
-        nodes_, [&](const auto& node) { return SimulatedNode::address_of(node->name()) == watch.address; });
+        nodes_, [&](const auto& node) { return SimulatedNode::sign_of_life(node->name()) == watch.address; });
     if (is_there || chance(50)) return false;
     watch.on_closed();
     return true;

@@ -71,7 +71,8 @@ void SimulatedNode::find_head(const caf::actor& head, std::int64_t now_ms, std::
   inbox_->heard = head.address();
   NodeHello hello;
   hello.name = name_;
-  hello.address = address_of(name_);
+  hello.address = "10.0.0.1:1";
+  hello.sign_of_life = sign_of_life(name_);
   hello.slots = hello.cores = slots_;
   hello.memory_bytes = std::uint64_t{64} << 30;
   hello.agent = fabric_.address_of(agent_);
@@ -147,16 +148,12 @@ void SimulatedNode::end_programs(std::int64_t now_ms) {
       program.is_fenced = program.was_stopped = true;
       const auto grace = (static_cast<std::int64_t>(worker) * 997) % kFencedGrace_ms;
       program.ends_ms = std::min(program.ends_ms, fence_ms_ + grace);
-      program.ends_cleanly = worker % 2 == 0;
+      program.ends_cleanly = false;  // whatever its own exit code
     }
     if (program.end || program.ends_ms > now_ms) continue;
     const bool clean = program.ends_cleanly;
-    program.end = WorkerExited{worker,
-                               clean ? "exit code 0" : "exit code 1",
-                               clean,
-                               false,
-                               program.generation,
-                               program.is_fenced && !clean};
+    program.end = WorkerExited{
+        worker, clean ? "exit code 0" : "exit code 1", clean, false, program.generation, program.is_fenced};
     watcher_.on_end(program);
     if (registered_) tell(*program.end);
   }

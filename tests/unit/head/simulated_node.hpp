@@ -70,7 +70,7 @@ class SimulatedNode {
 
   const std::string& name() const { return name_; }
   /// As it tells the head.
-  static std::string address_of(const std::string& name) { return name + ":1"; }
+  static std::string sign_of_life(const std::string& name) { return name + ":1"; }
   const std::map<std::uint64_t, Program>& programs() const { return programs_; }
   std::uint32_t slots_in_use() const;
 
