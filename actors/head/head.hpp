@@ -2,6 +2,7 @@
 
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,6 +32,12 @@ struct HeadParts {
   std::function<std::int64_t()> now_ms;   ///< Unix time
   std::function<std::uint32_t()> random;  ///< for the names of jobs
   bool grows_by_gain = true;  ///< else by fair share alone, whatever jobs have measured of their speed
+  /// For how long users' programs may run on a node that hears nothing of a head; 0: for ever, and a node that
+  /// the head doesn't hear of counts as gone at once.
+  std::chrono::milliseconds node_term{0};
+  /// Calls back, from any thread, when nobody listens any more at a node's `HOST:PORT`, within so long; as
+  /// `gateway::PortWatch`. Only used with a term.
+  std::function<void(const std::string&, std::chrono::milliseconds, std::function<void()>)> watch_port{};
   std::uint64_t max_state_bytes = 0;      ///< of a job: it is held whole while it is saved or read
   std::function<void(const Error&)> die;  ///< the journal failed: nothing may be acknowledged any more
 };

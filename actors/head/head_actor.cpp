@@ -32,6 +32,8 @@ caf::behavior Head::make_behavior() {
     const auto name = agents_.find(down.source);
     if (name != agents_.end()) on_node_down(std::string(name->second));
   });
+  began_ = clock().now();
+  renewer_ = spawn_renewer(*this, renewable_);
   parts_.fabric->publish(fabric::kHeadActor, this);
   take_jobs_back();
   in_grace_ = !ledger_.leases().empty();

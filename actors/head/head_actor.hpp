@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "actors/head/head.hpp"
+#include "actors/head/node_renewer.hpp"
 #include "actors/head/submission.hpp"
 #include "actors/head/views.hpp"
 #include "actors/head/wakeups.hpp"
@@ -72,9 +73,17 @@ class Head : public caf::event_based_actor {
   struct Node {
     NodeEntry entry;
     std::uint64_t process = 0;  ///< fabric id of its process
+    std::string sign_of_life;   ///< as in its hello
     caf::actor agent;
     std::set<std::uint64_t> strangers;  ///< processes it must end before it gets work
     bool leaves = false;                ///< it has said that it is about to end
+  };
+  /// A node's process that is not heard of: what may still run there.
+  struct CutOff {
+    std::string node;
+    std::uint64_t process = 0;  ///< fabric id; 0: not known
+    std::int64_t until_ms = 0;  ///< then all of it has ended
+    std::set<std::uint64_t> workers;
   };
   struct Job {
     caf::actor master;
@@ -125,6 +134,7 @@ class Head : public caf::event_based_actor {
   void on_node_down(const std::string& name);
   /// Gangs of users' programs that have ranks there stop as a whole, without a crash.
   void on_node_leaving(const std::string& name);
+  void forget_agent(const caf::actor& agent);
   void on_worker_started(const messages::WorkerStarted& started);
   void on_worker_exited(const messages::WorkerExited& exited);
   void on_log(const messages::LogLines& lines);
@@ -147,6 +157,22 @@ class Head : public caf::event_based_actor {
   void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
   void on_shard_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
   Node* find_node_of(std::uint64_t worker);
+
+  // ---- nodes that are not heard of (head_cut_off.cpp) ----
+  bool may_run_unheard(const scheduler::Lease& lease) const;
+  /// Of a process of that name whose programs nobody can be told of, `unheard_for` so long already; it had
+  /// its sign of life there (empty: not known, or it pretends).
+  void on_node_lost(const std::string& name, std::uint64_t process, const std::string& sign_of_life,
+                    std::chrono::milliseconds unheard_for);
+  void cut_off(CutOff entry, const std::string& sign_of_life, std::chrono::milliseconds wait);
+  void tell_cut_off(std::uint64_t number);
+  void end_cut_off(std::uint64_t number, const std::string& why);
+  void on_node_back(const messages::NodeHello& hello);
+  bool is_cut_off(std::uint64_t worker) const;
+  /// Whether one of its processes may run where nobody hears of it.
+  bool is_partly_cut_off(const std::string& job) const;
+  /// When all that a node of this name may run unheard of has ended; 0: there is nothing.
+  std::int64_t cut_off_until_ms(const std::string& node) const;
 
   // ---- the policy (head_plan.cpp) ----
   void schedule_soon();
@@ -293,9 +319,14 @@ class Head : public caf::event_based_actor {
   std::set<std::string> overfull_;  ///< jobs with more workers than they want
   std::map<std::string, Node> nodes_;
   std::map<caf::actor_addr, std::string> agents_;  ///< names of nodes by their agents
-  bool are_nodes_told_ = false;                    ///< to the planner, as they are now
-  std::map<std::string, Job> jobs_;                ///< those that have not ended
-  std::uint64_t masters_ = 0;                      ///< that were started
+  caf::actor renewer_;
+  std::shared_ptr<RenewableNodes> renewable_ = std::make_shared<RenewableNodes>();
+  std::map<std::uint64_t, CutOff> cut_off_;  ///< by number; a name may stand several times
+  std::uint64_t cut_offs_ = 0;               ///< that ever were
+  caf::actor_clock::time_point began_{};
+  bool are_nodes_told_ = false;      ///< to the planner, as they are now
+  std::map<std::string, Job> jobs_;  ///< those that have not ended
+  std::uint64_t masters_ = 0;        ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
   std::string last_end_;  ///< of the command whose exit is being carried out: how it ended

@@ -60,14 +60,16 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   node.entry = {hello.name,         hello.address, "UP",        hello.pid,     hello.slots,
                 hello.memory_bytes, hello.gpus,    hello.cores, hello.pretends};
   node.process = hello.agent.process.id;
+  node.sign_of_life = hello.sign_of_life;
   node.leaves = false;
   if (node.agent != agent) {
-    if (node.agent) agents_.erase(node.agent.address());
+    if (node.agent) forget_agent(node.agent);
     monitor(agent);
     agents_[agent.address()] = hello.name;
     node.agent = agent;
   }
   node.strangers.clear();
+  on_node_back(hello);
 
   std::vector<std::uint64_t> keep;
   std::vector<messages::RunningWorker> stay;
@@ -85,15 +87,26 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   }
   std::vector<std::uint64_t> gone;
   for (const auto& lease : ledger_.leases_on(hello.name)) {
-    if (!running.contains(lease.worker) && !is_through(lease)) gone.push_back(lease.worker);
+    if (!running.contains(lease.worker) && !is_through(lease) && !is_cut_off(lease.worker))
+      gone.push_back(lease.worker);
   }
   spdlog::info("node {} is up: {} slots, {} workers kept, {} gone", hello.name, hello.slots, keep.size(),
                gone.size());
   end_leases(gone, fmt::format("it was gone when node {} registered", hello.name));
-  when_durable([this, agent, keep] { send(agent, messages::NodeWelcome{keep}); });
+  when_durable([this, agent, keep, sent_ns = hello.sent_ns] {
+    if (!agents_.contains(agent.address())) return;
+    if (parts_.node_term.count() > 0) renewable_->add(agent);
+    send(agent, messages::NodeWelcome{keep, static_cast<std::uint32_t>(parts_.node_term.count()),
+                                      parts_.fabric->address_of(renewer_), sent_ns});
+  });
   for (const auto& worker : stay) on_command_started(worker.worker, worker.generation, 0);
   end_grace_if_all_are_back();
   on_nodes_changed();
+}
+
+void Head::forget_agent(const caf::actor& agent) {
+  agents_.erase(agent.address());
+  renewable_->remove(agent);
 }
 
 void Head::on_node_leaving(const std::string& name) {
@@ -111,11 +124,10 @@ void Head::on_node_leaving(const std::string& name) {
 
 void Head::on_node_down(const std::string& name) {
   spdlog::warn("node {} is down", name);
-  agents_.erase(nodes_.at(name).agent.address());
+  const Node node = nodes_.at(name);
+  forget_agent(node.agent);
   nodes_.erase(name);
-  std::vector<std::uint64_t> lost;
-  for (const auto& lease : ledger_.leases_on(name)) lost.push_back(lease.worker);
-  end_leases(lost, fmt::format("node {} is down", name));
+  on_node_lost(name, node.process, node.sign_of_life, std::chrono::milliseconds(0));
   for (auto errand = errands_.begin(); errand != errands_.end();) {
     const auto id = errand->first;
     const bool here = errand->second.node == name;
@@ -139,11 +151,10 @@ void Head::end_grace_if_all_are_back() {
 void Head::on_grace_over() {
   if (!in_grace_) return;
   in_grace_ = false;
-  std::vector<std::uint64_t> lost;
-  for (const auto& [worker, lease] : ledger_.leases()) {
-    if (!nodes_.contains(lease.node)) lost.push_back(worker);
+  const auto heads_life = std::chrono::duration_cast<std::chrono::milliseconds>(clock().now() - began_);
+  for (const auto& name : ledger_.leased_nodes()) {
+    if (!nodes_.contains(name)) on_node_lost(name, 0, {}, heads_life);
   }
-  end_leases(lost, "its node did not come back after the head restarted");
   on_nodes_changed();
 }
 
@@ -171,7 +182,8 @@ void Head::on_worker_started(const messages::WorkerStarted& started) {
 
 Head::Node* Head::find_node_of(std::uint64_t worker) {
   const auto lease = ledger_.leases().find(worker);
-  if (lease == ledger_.leases().end()) return nullptr;
+  // A node that has taken the name of one that is cut off knows nothing of what that runs.
+  if (lease == ledger_.leases().end() || is_cut_off(worker)) return nullptr;
   const auto node = nodes_.find(lease->second.node);
   return node == nodes_.end() ? nullptr : &node->second;
 }

@@ -75,6 +75,12 @@ void Head::on_command_started(std::uint64_t worker, std::uint64_t generation, st
 
 void Head::on_command_exited(const Lease& lease, const messages::WorkerExited& exited) {
   if (is_late(exited.worker, exited.generation)) return take_exit(exited);  // a former head has dealt with it
+  if (is_cut_off(lease.worker)) return take_exit(exited);  // of a node that only has the same name
+  // Its node was cut off, or that of another rank, which it has missed: no crash of its job's.
+  if (exited.lost || (!exited.clean && is_partly_cut_off(lease.job))) {
+    take_exit(exited);
+    return end_leases({lease.worker}, exited.text);
+  }
   const auto job = jobs_.find(lease.job);
   last_end_ = exited.text;
   job::CommandActions actions;

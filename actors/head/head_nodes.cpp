@@ -33,6 +33,9 @@ nlohmann::json Head::view_of_node(const std::string& name) const {
   } else {
     entry.name = name;
     entry.state = "DOWN";
+    if (const auto until_ms = cut_off_until_ms(name); until_ms > 0)
+      entry.reason = fmt::format("nothing is heard of it; in {} s its users' programs have ended",
+                                 std::max<std::int64_t>(0, until_ms - now_ms()) / 1000);
   }
   const auto quarantined = ledger_.quarantined().find(name);
   if (quarantined != ledger_.quarantined().end()) {
@@ -51,6 +54,7 @@ void Head::answer_nodes(const gateway::Respond& respond) {
   when_durable([this, respond] {
     auto names = drained_nodes();  // an operator who waits for one of them must see it
     for (const auto& [name, closure] : ledger_.quarantined()) names.insert(name);
+    for (const auto& [number, cut_off] : cut_off_) names.insert(cut_off.node);
     for (const auto& [name, node] : nodes_) names.insert(name);
     auto list = nlohmann::json::array();
     for (const auto& name : names) list.push_back(view_of_node(name));

@@ -1,6 +1,7 @@
 #include "actors/head/locator.hpp"
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <caf/all.hpp>
 #include <nlohmann/json.hpp>
@@ -8,11 +9,19 @@
 #include <utility>
 
 #include "actors/gateway/http_server.hpp"
+#include "actors/gateway/port_watch.hpp"
 
 namespace ds::head {
 namespace {
 
 constexpr auto kRetry = std::chrono::milliseconds(100);
+constexpr auto kPatience = std::chrono::seconds(2);
+
+std::int64_t boot_time_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
 
 }  // namespace
 
@@ -48,7 +57,9 @@ void HeadSearch::search() {
   Result<fabric::ActorAddress> head;
   do {
     std::this_thread::sleep_for(kRetry);
-    if (!stop_->load()) head = locate_head(host_port_, std::chrono::seconds(2));
+    const auto began_ns = boot_time_ns();
+    if (!stop_->load()) head = locate_head(host_port_, kPatience);
+    if (!head && !stop_->load() && gateway::is_port_closed(host_port_, kPatience)) refused_ns_ = began_ns;
   } while (!stop_->load() && (!head || !*head));
   std::vector<caf::actor> waiting;
   {

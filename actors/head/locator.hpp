@@ -31,12 +31,17 @@ class HeadSearch : public std::enable_shared_from_this<HeadSearch> {
   HeadSearch(caf::actor_system& system, std::string host_port, std::shared_ptr<std::atomic<bool>> stop);
   void tell_when_found(caf::actor receiver);
 
+  /// When it was last seen that no head runs at its address, as far as that can be told from a machine that
+  /// answers: CLOCK_BOOTTIME in nanoseconds; 0: never yet.
+  std::int64_t refused_ns() const { return refused_ns_.load(); }
+
  private:
   void search();
 
   caf::actor_system& system_;
   const std::string host_port_;
   const std::shared_ptr<std::atomic<bool>> stop_;
+  std::atomic<std::int64_t> refused_ns_{0};
   std::mutex mutex_;
   std::vector<caf::actor> waiting_;  ///< not empty: a search is under way
 };

@@ -102,6 +102,8 @@ class CommandGang {
   /// Workers whose process runs, or may.
   std::vector<std::uint64_t> alive() const;
   bool is_alive(std::uint64_t worker) const;
+  /// The same, or what was started for it earlier may be ending still.
+  bool may_run(std::uint64_t worker) const { return is_alive(worker) || leaving_.contains(worker); }
   std::uint64_t generation() const { return generation_; }
   bool is_running() const { return stage_ == Stage::running; }
   /// Another worker would have to begin from the start what others have done.

@@ -29,13 +29,31 @@ struct NodeHello {
   std::vector<RunningWorker> running;
   fabric::ActorAddress agent;
   bool pretends = false;  ///< it starts no programs and says it does
+  /// Accepts connections as long as a user's program may run there; empty when it pretends.
+  std::string sign_of_life;
+  std::int64_t sent_ns = 0;  ///< by the node's clock
   bool operator==(const NodeHello&) const = default;
 };
 
-/// The node is in. It ends every process that is not in `keep`, and reports each exit.
+/// The node is in. It ends every process that is not in `keep`, and reports each exit. Users' programs may
+/// run on it for `term_ms` from the moment at which it has sent what this or a `NodeRenewed` answers (their
+/// `sent_ns`); 0: for ever.
 struct NodeWelcome {
   std::vector<std::uint64_t> keep;
+  std::uint32_t term_ms = 0;
+  fabric::ActorAddress renewer;  ///< answers `RenewNode`
+  std::int64_t sent_ns = 0;
   bool operator==(const NodeWelcome&) const = default;
+};
+
+/// A node that the head knows as up asks for another term: answered with `NodeRenewed`, otherwise not at all.
+struct RenewNode {
+  std::int64_t sent_ns = 0;  ///< by the node's clock
+  bool operator==(const RenewNode&) const = default;
+};
+struct NodeRenewed {
+  std::int64_t sent_ns = 0;
+  bool operator==(const NodeRenewed&) const = default;
 };
 
 struct NodeRefused {
@@ -106,6 +124,7 @@ struct WorkerExited {
   bool clean = false;            ///< exit code 0
   bool outside = false;          ///< SIGKILL or SIGTERM, not for lack of memory: something outside the job
   std::uint64_t generation = 0;  ///< of a command
+  bool lost = false;             ///< it had to end because its node was cut off from the head
   bool operator==(const WorkerExited&) const = default;
 };
 
@@ -134,12 +153,20 @@ auto inspect(I& f, RunningWorker& x) {
 }
 template <class I>
 auto inspect(I& f, NodeHello& x) {
-  return f(x.name, x.address, x.pid, x.slots, x.cores, x.memory_bytes, x.gpus, x.running, x.agent,
-           x.pretends);
+  return f(x.name, x.address, x.pid, x.slots, x.cores, x.memory_bytes, x.gpus, x.running, x.agent, x.pretends,
+           x.sign_of_life, x.sent_ns);
 }
 template <class I>
 auto inspect(I& f, NodeWelcome& x) {
-  return f(x.keep);
+  return f(x.keep, x.term_ms, x.renewer, x.sent_ns);
+}
+template <class I>
+auto inspect(I& f, RenewNode& x) {
+  return f(x.sent_ns);
+}
+template <class I>
+auto inspect(I& f, NodeRenewed& x) {
+  return f(x.sent_ns);
 }
 template <class I>
 auto inspect(I& f, NodeRefused& x) {
@@ -172,7 +199,7 @@ auto inspect(I& f, WorkerStarted& x) {
 }
 template <class I>
 auto inspect(I& f, WorkerExited& x) {
-  return f(x.worker, x.text, x.clean, x.outside, x.generation);
+  return f(x.worker, x.text, x.clean, x.outside, x.generation, x.lost);
 }
 template <class I>
 auto inspect(I& f, NodeLeaving& x) {

@@ -62,6 +62,8 @@ void register_messages(caf::actor_system_config& config) {
   add_message<NodeHello>(config, "ds::NodeHello");
   add_message<NodeWelcome>(config, "ds::NodeWelcome");
   add_message<NodeRefused>(config, "ds::NodeRefused");
+  add_message<RenewNode>(config, "ds::RenewNode");
+  add_message<NodeRenewed>(config, "ds::NodeRenewed");
   add_message<StartWorker>(config, "ds::StartWorker");
   add_message<StartCommand>(config, "ds::StartCommand");
   add_message<StopCommand>(config, "ds::StopCommand");

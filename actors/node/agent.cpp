@@ -44,6 +44,9 @@ struct EndCommands {
   std::shared_ptr<std::promise<void>> done;
 };
 
+/// Local message: ask for another term.
+struct AskForTerm {};
+
 /// Local message: memory kills of long ago are nobody's.
 struct ForgetMemoryKills {};
 
@@ -54,6 +57,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::SpawnerGone)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::RetryHello)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::GraceOver)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::EndCommands)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::AskForTerm)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::ForgetMemoryKills)
 
 namespace ds::node {
@@ -65,6 +69,9 @@ constexpr int kMaxRefusals = 20;
 
 /// A process with much memory needs seconds to end after its SIGKILL.
 constexpr std::chrono::seconds kMemoryKillsTick{20};
+
+/// A term is several times longer.
+constexpr std::chrono::milliseconds kTermTick{500};
 
 /// For commands that a new head doesn't want; what it wants to end itself comes with a time.
 constexpr std::uint32_t kStrangerGrace_ms = 10'000;
@@ -104,12 +111,17 @@ class Agent : public caf::event_based_actor {
       if (head_ && down.source == head_.address()) on_head_lost();
     });
     if (memory_kills_) delayed_send(this, kMemoryKillsTick, ForgetMemoryKills{});
+    if (options_.fence != nullptr) delayed_send(this, kTermTick, AskForTerm{});
     find_head();
     return {
         [this](const head::HeadFound& found) { on_head_found(found.head); },
         [this](const NodeWelcome& welcome) { on_welcome(welcome); },
         [this](const NodeRefused& refused) { on_refused(refused); },
         [this](RetryHello) { say_hello(); },
+        [this](AskForTerm) { ask_for_term(); },
+        [this](const NodeRenewed& renewed) {
+          if (registered_) begin_term(renewed.sent_ns);
+        },
         [this](ForgetMemoryKills) {
           if (const auto count = read_memory_kills()) memory_kills_->on_tick(*count);
           delayed_send(this, kMemoryKillsTick, ForgetMemoryKills{});
@@ -144,6 +156,7 @@ class Agent : public caf::event_based_actor {
     bool is_command = false;
     std::uint64_t generation = 0;     ///< which start of the worker this is
     std::uint16_t port = 0;           ///< chosen for it
+    bool must_end = false;            ///< it was there when a term was over
     std::optional<WorkerExited> end;  ///< kept until a head has said that it is durable
   };
 
@@ -166,6 +179,8 @@ class Agent : public caf::event_based_actor {
     hello.memory_bytes = options_.machine.memory_bytes;
     hello.gpus = options_.machine.gpus;
     hello.agent = fabric_.address_of(this);
+    hello.sign_of_life = options_.sign_of_life;
+    hello.sent_ns = Fence::now_ns();
     hello.pretends = options_.pretends;
     for (const auto& [worker, running] : workers_) {
       // How a command ended is told in its turn: the head must not take it for lost.
@@ -178,6 +193,9 @@ class Agent : public caf::event_based_actor {
   void on_welcome(const NodeWelcome& welcome) {
     registered_ = true;
     refusals_ = 0;
+    term_ = std::chrono::milliseconds(welcome.term_ms);
+    renewer_ = term_.count() == 0 ? nullptr : fabric_.resolve(welcome.renewer);
+    begin_term(welcome.sent_ns);
     spdlog::info("registered with the head at {} as {} with {} slots", options_.head, options_.name,
                  options_.slots);
     for (const auto& [worker, running] : workers_) {
@@ -195,6 +213,25 @@ class Agent : public caf::event_based_actor {
     }
   }
 
+  void ask_for_term() {
+    if (registered_ && renewer_) send(renewer_, RenewNode{Fence::now_ns()});
+    // Where no head is, none starts anything elsewhere; the next one knows to wait.
+    if (!registered_ && search_->refused_ns() > 0) begin_term(search_->refused_ns());
+    delayed_send(this, kTermTick, AskForTerm{});
+  }
+
+  void begin_term(std::int64_t asked_ns) {
+    if (options_.fence == nullptr || term_.count() == 0) return;
+    const bool was_over = options_.fence->extend(asked_ns + std::chrono::nanoseconds(term_).count());
+    if (!was_over) return;
+    spdlog::warn("nothing was heard of the head for {} ms: users' programs of that time end", term_.count());
+    for (auto& [worker, running] : workers_) running.must_end = !running.exited;
+  }
+
+  bool is_term_over() const {
+    return options_.fence != nullptr && options_.fence->left_ns(options_.fence->term()) == 0;
+  }
+
   void on_refused(const NodeRefused& refused) {
     registered_ = false;
     if (++refusals_ > kMaxRefusals) {
@@ -210,6 +247,7 @@ class Agent : public caf::event_based_actor {
     if (stop_->load()) return;
     spdlog::warn("the head is gone; {} workers go on while it is looked for", workers_.size());
     head_ = nullptr;
+    renewer_ = nullptr;
     registered_ = false;
     find_head();
   }
@@ -241,6 +279,11 @@ class Agent : public caf::event_based_actor {
 
   void start_command(const StartCommand& order) {
     if (leaving_) return;  // the head will see this node go
+    // An order that has waited here while this machine stood still: it may have been given to others since.
+    if (is_term_over()) {
+      return report(
+          {order.worker, "its node was cut off from the head", false, true, order.generation, true});
+    }
     if (const auto former = workers_.find(order.worker); former != workers_.end()) {
       if (former->second.generation >= order.generation) return;
       // No head starts a worker again before it has heard of the end of the last start.
@@ -362,6 +405,9 @@ class Agent : public caf::event_based_actor {
       report_of_exit.outside = false;  // the job needs more than there is: it would die again at once
       report_of_exit.text += ": memory ran out, this machine's or its control group's";
     }
+    report_of_exit.lost =
+        found->second.is_command && !report_of_exit.clean && (found->second.must_end || is_term_over());
+    if (report_of_exit.lost) report_of_exit.text += ": its node was cut off from the head";
     spdlog::info("worker {} of job {} ended: {}", exited.worker, found->second.job, report_of_exit.text);
     if (found->second.is_command) {
       found->second.end = std::move(report_of_exit);
@@ -418,6 +464,8 @@ class Agent : public caf::event_based_actor {
   caf::actor head_;
   bool registered_ = false;
   int refusals_ = 0;
+  caf::actor renewer_;                       ///< of the head; null: this node needs no terms of it
+  std::chrono::milliseconds term_{0};        ///< as the last head said
   std::optional<MemoryKills> memory_kills_;  ///< nothing where the kernel does not count them
   std::map<std::uint64_t, Running> workers_;
   std::shared_ptr<std::promise<void>> leaving_;  ///< null: this node stays

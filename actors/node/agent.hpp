@@ -10,6 +10,7 @@
 
 #include "actors/fabric/fabric.hpp"
 #include "actors/head/locator.hpp"
+#include "actors/node/fence.hpp"
 #include "actors/node/launcher.hpp"
 #include "actors/node/machine.hpp"
 #include "actors/node/spawner.hpp"
@@ -25,12 +26,16 @@ struct AgentOptions {
   std::string host;           ///< address that workers listen on
   std::uint32_t slots = 1;
   Machine machine;
-  bool pretends = false;                ///< its launcher starts nothing; users are told
+  bool pretends = false;     ///< its launcher starts nothing; users are told
+  Fence* fence = nullptr;    ///< of the launcher's programs; outlives the agent; null if it pretends
+  std::string sign_of_life;  ///< `Spawner::sign_of_life`; empty if it pretends
   std::function<void(int code)> leave;  ///< called when the node must end, from an actor's thread
 };
 
 /// The node's actor: registers with the head (again after every loss of it), starts and ends workers on its
-/// orders, and reports exits and output. Workers go on while there is no head.
+/// orders, and reports exits and output. Workers go on while there is no head. Users' programs do as long as
+/// the machine of the head says that none runs; when nothing is heard they end (`Fence`), for a head that the
+/// node can't reach may start them elsewhere.
 ///
 /// Give it the launcher's events by `tell_event`. `search` may serve many agents.
 caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Launcher& launcher,

@@ -79,15 +79,54 @@ std::vector<int> children_of_this() {
   _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 127);
 }
 
+void close_all_but(int kept) {
+  if (kept > 0) close_range(0, static_cast<unsigned>(kept) - 1, 0);
+  close_range(static_cast<unsigned>(kept) + 1, ~0U, 0);
+}
+
 /// It has no group for a moment after it was started.
 void signal_program(pid_t program, int number) {
   if (::kill(-program, number) != 0) ::kill(program, number);
 }
 
+/// What a keeper is to do with its program: it was told so, or the node's term is over.
+class Orders {
+ public:
+  Orders(const Fence& fence, std::uint64_t term) : fence_(fence), term_(term) {}
+
+  bool is_term_over() const { return fence_.left_ns(term_) == 0; }
+  bool has_fenced() const { return kill_at_ns_ != 0; }
+
+  /// Waits for a signal or a moment to act. Returns SIGTERM or SIGQUIT when that is to be done, else another.
+  int wait() {
+    const sigset_t heard = heard_signals();
+    const auto left = fence_.left_ns(term_);
+    if (left == 0 && kill_at_ns_ == 0) {
+      // From the end of the term: this process may have stood still since.
+      kill_at_ns_ = fence_.end_ns(term_) + std::chrono::nanoseconds(kFencedGrace).count();
+      return SIGTERM;
+    }
+    auto nap = kill_at_ns_ == 0 ? left : kill_at_ns_ - Fence::now_ns();
+    if (nap <= 0) {
+      kill_at_ns_ = Fence::now_ns() + kLongestNap_ns;  // again, should that not have helped
+      return SIGQUIT;
+    }
+    // In naps, for the time that a machine sleeps is left out of them.
+    nap = std::min(nap, kLongestNap_ns);
+    const timespec time{nap / 1'000'000'000, nap % 1'000'000'000};
+    return sigtimedwait(&heard, nullptr, &time);
+  }
+
+ private:
+  static constexpr std::int64_t kLongestNap_ns = 1'000'000'000;
+  const Fence& fence_;
+  std::uint64_t term_;
+  std::int64_t kill_at_ns_ = 0;  ///< 0: the term is not over
+};
+
 /// Waits for the program, and for what is to be done with it meanwhile. Returns its status. Once it was asked
 /// to end all of its group gets the time for that: a shell ends before the program that it waits for.
-int watch(pid_t program) {
-  const sigset_t heard = heard_signals();
+int watch(pid_t program, Orders& orders) {
   std::optional<int> ended_with;
   bool is_asked = false;
   while (true) {
@@ -97,7 +136,7 @@ int watch(pid_t program) {
       if (ended <= 0) break;  // others are orphans of the program's that have ended by themselves
     }
     if (ended_with && (!is_asked || ::kill(-program, 0) != 0)) return *ended_with;
-    const int number = sigwaitinfo(&heard, nullptr);
+    const int number = orders.wait();
     if (number == SIGTERM) is_asked = true;
     if (number == SIGQUIT && ended_with) return *ended_with;  // what is left is ended by the caller
     if (number == SIGTERM || number == SIGQUIT)
@@ -105,28 +144,32 @@ int watch(pid_t program) {
   }
 }
 
-[[noreturn]] void keep(const Command& command, int output, int report, pid_t parent) {
+[[noreturn]] void keep(const Command& command, int output, const Fence& fence, int sign_of_life, int report,
+                       pid_t parent) {
   prctl(PR_SET_NAME, "ds-keeper");
   setpgid(0, 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   prctl(PR_SET_PDEATHSIG, SIGQUIT);
   if (getppid() != parent) _exit(127);
   const pid_t self = getpid();
+  Orders orders(fence, command.term);
+  if (orders.is_term_over()) _exit(127);  // the order has waited for too long
   const pid_t program = fork();
   if (program == 0) become(command, output, self);
   if (program < 0) _exit(127);
   const bool told = write(report, &program, sizeof program) == sizeof program;
-  close_range(0, ~0U, 0);  // also the output of other commands: their ends must be seen
+  close_all_but(sign_of_life);  // also the output of other commands: their ends must be seen
   if (!told) signal_program(program, SIGKILL);
-  const int status = watch(program);
+  const int status = watch(program, orders);
   ::kill(-program, SIGKILL);
   end_children();
-  end_like(status);
+  // What it did on that SIGTERM, and be it to end with 0, is not what it was to do.
+  end_like(orders.has_fenced() ? SIGTERM : status);
 }
 
 }  // namespace
 
-KeptCommand keep_command(const Command& command, int output) {
+KeptCommand keep_command(const Command& command, int output, const Fence& fence, int sign_of_life) {
   std::array<int, 2> report{};
   if (pipe2(report.data(), O_CLOEXEC) != 0) return {};
   // The keeper must not miss what it is told before it listens.
@@ -136,7 +179,7 @@ KeptCommand keep_command(const Command& command, int output) {
   const pid_t self = getpid();
   KeptCommand kept;
   kept.keeper = fork();
-  if (kept.keeper == 0) keep(command, output, report[1], self);
+  if (kept.keeper == 0) keep(command, output, fence, sign_of_life, report[1], self);
   sigprocmask(SIG_SETMASK, &before, nullptr);
   close(report[1]);
   if (kept.keeper > 0) {

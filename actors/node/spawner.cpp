@@ -1,6 +1,8 @@
 #include "actors/node/spawner.hpp"
 
 #include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,6 +17,9 @@
 namespace ds::node {
 namespace {
 
+/// More that ask whether programs of this node are there don't get through, and ask again.
+constexpr int kMaxUnaccepted = 16;
+
 /// Each ends with a zero byte.
 std::string join_texts(const std::vector<std::string>& texts) {
   std::string all;
@@ -25,11 +30,51 @@ std::string join_texts(const std::vector<std::string>& texts) {
   return all;
 }
 
+struct SignOfLife {
+  int socket = -1;
+  std::string address;
+};
+
+/// Nobody ever accepts: the kernel does, as long as one process has it open.
+Result<SignOfLife> open_sign_of_life(const std::string& host) {
+  addrinfo wanted{};
+  wanted.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (const int error = getaddrinfo(host.c_str(), "0", &wanted, &found); error != 0) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("cannot listen on {}: {}", host, gai_strerror(error)),
+                "give an address of this machine");
+  }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  SignOfLife sign;
+  sign.socket = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (sign.socket < 0 || bind(sign.socket, found->ai_addr, found->ai_addrlen) != 0 ||
+      listen(sign.socket, kMaxUnaccepted) != 0 ||
+      getsockname(sign.socket, reinterpret_cast<sockaddr*>(&bound), &size) != 0) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("cannot listen on {}: {}", host, std::strerror(errno)),
+                "give an address of this machine");
+  }
+  const bool is_v6 = bound.ss_family == AF_INET6;
+  const auto port = is_v6 ? reinterpret_cast<const sockaddr_in6&>(bound).sin6_port
+                          : reinterpret_cast<const sockaddr_in&>(bound).sin_port;
+  const bool needs_brackets = host.find(':') != std::string::npos && !host.starts_with('[');
+  sign.address = fmt::format("{}:{}", needs_brackets ? "[" + host + "]" : host, ntohs(port));
+  return sign;
+}
+
 }  // namespace
 
-Spawner::Spawner(int socket, int pid) : socket_(socket), pid_(pid) {}
+Spawner::Spawner(int socket, int pid, Fence fence, std::string sign_of_life)
+    : socket_(socket), pid_(pid), fence_(std::move(fence)), sign_of_life_(std::move(sign_of_life)) {}
 
-Result<std::unique_ptr<Spawner>> Spawner::start() {
+Result<std::unique_ptr<Spawner>> Spawner::start(const std::string& host) {
+  auto fence = Fence::make();
+  if (!fence) return tl::unexpected(fence.error());
+  const auto sign = open_sign_of_life(host);
+  if (!sign) return tl::unexpected(sign.error());
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
     return fail(ErrorCode::internal, fmt::format("cannot make a socket pair: {}", std::strerror(errno)));
@@ -39,10 +84,11 @@ Result<std::unique_ptr<Spawner>> Spawner::start() {
     return fail(ErrorCode::resource_exhausted, fmt::format("cannot fork: {}", std::strerror(errno)));
   if (pid == 0) {
     ::close(sockets[0]);
-    _exit(run_spawner(sockets[1]));
+    _exit(run_spawner(sockets[1], *fence, sign->socket));
   }
   ::close(sockets[1]);
-  return std::unique_ptr<Spawner>(new Spawner(sockets[0], pid));
+  ::close(sign->socket);
+  return std::unique_ptr<Spawner>(new Spawner(sockets[0], pid, std::move(*fence), sign->address));
 }
 
 Spawner::~Spawner() {
@@ -61,7 +107,7 @@ Result<void> Spawner::spawn(std::uint64_t worker, const std::vector<std::string>
 
 Result<void> Spawner::spawn_command(std::uint64_t worker, const std::vector<std::string>& arguments,
                                     const std::string& directory, const std::vector<std::string>& variables) {
-  std::vector<std::string> texts{directory, std::to_string(variables.size())};
+  std::vector<std::string> texts{std::to_string(fence_.term()), directory, std::to_string(variables.size())};
   texts.insert(texts.end(), variables.begin(), variables.end());
   texts.insert(texts.end(), arguments.begin(), arguments.end());
   return order({SpawnerPacket::Kind::command, worker, join_texts(texts)});

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/node/fence.hpp"
 #include "actors/node/launcher.hpp"
 #include "storage/result.hpp"
 
@@ -21,8 +22,9 @@ struct SpawnerPacket;
 /// Output is read only as fast as the parent takes it, so a chatty worker waits instead of filling memory.
 class Spawner final : public Launcher {
  public:
-  /// Forks. Call first in `main`, before any thread exists.
-  static Result<std::unique_ptr<Spawner>> start();
+  /// Forks. Call first in `main`, before any thread exists. Errors: `invalid_argument` when `host` is no
+  /// address of this machine.
+  static Result<std::unique_ptr<Spawner>> start(const std::string& host = "127.0.0.1");
   ~Spawner() override;  ///< ends every worker and waits for the spawner
   Spawner(const Spawner&) = delete;
   Spawner& operator=(const Spawner&) = delete;
@@ -40,14 +42,23 @@ class Spawner final : public Launcher {
   /// Waits for the next event; an error means that the spawner is gone (or `close` was called). One thread.
   Result<ProcessEvent> wait_event();
 
+  /// What users' programs are ended by when this node is cut off. One thread at a time.
+  Fence& fence() { return fence_; }
+
+  /// `HOST:PORT` that takes connections (and says nothing) for as long as the spawner or the keeper of any
+  /// user's program lives: once it refuses them nothing of this node runs any more.
+  const std::string& sign_of_life() const { return sign_of_life_; }
+
   /// Ends every worker and makes `wait_event` fail. Any thread.
   void close();
 
  private:
-  Spawner(int socket, int pid);
+  Spawner(int socket, int pid, Fence fence, std::string sign_of_life);
   Result<void> order(const SpawnerPacket& packet);
   int socket_;
   int pid_;
+  Fence fence_;
+  std::string sign_of_life_;
 };
 
 }  // namespace ds::node

@@ -60,7 +60,8 @@ struct Child {
 
 class SpawnerProcess {
  public:
-  explicit SpawnerProcess(int socket) : socket_(socket), self_(getpid()) {}
+  SpawnerProcess(int socket, const Fence& fence, int sign_of_life)
+      : socket_(socket), fence_(fence), sign_of_life_(sign_of_life), self_(getpid()) {}
 
   int run() {
     prepare();
@@ -150,19 +151,22 @@ class SpawnerProcess {
     workers_[child.pid] = worker;
   }
 
-  /// `texts`: the directory, the number of variables, these, then the program and its arguments; each ends
-  /// with a zero byte.
+  /// `texts`: the fence's term, the directory, the number of variables, these, then the program and its
+  /// arguments; each ends with a zero byte.
   void spawn_command(std::uint64_t worker, const std::string& texts) {
     std::vector<std::string> parts;
     for (std::size_t at = 0; at < texts.size(); at += parts.back().size() + 1)
       parts.emplace_back(texts.c_str() + at);
-    const auto variables = parts.size() < 3 ? 0 : std::strtoul(parts[1].c_str(), nullptr, 10);
-    if (parts.size() < 3 || variables > parts.size() - 3) return report_failed_start(worker);
-    const auto program = parts.begin() + 2 + static_cast<std::ptrdiff_t>(variables);
-    const Command command{parts[0], {parts.begin() + 2, program}, {program, parts.end()}};
+    const auto variables = parts.size() < 4 ? 0 : std::strtoul(parts[2].c_str(), nullptr, 10);
+    if (parts.size() < 4 || variables > parts.size() - 4) return report_failed_start(worker);
+    const auto program = parts.begin() + 3 + static_cast<std::ptrdiff_t>(variables);
+    const Command command{parts[1],
+                          {parts.begin() + 3, program},
+                          {program, parts.end()},
+                          std::strtoull(parts[0].c_str(), nullptr, 10)};
     std::array<int, 2> output{};
     if (pipe2(output.data(), O_CLOEXEC) != 0) return report_failed_start(worker);
-    const KeptCommand kept = keep_command(command, output[1]);
+    const KeptCommand kept = keep_command(command, output[1], fence_, sign_of_life_);
     close(output[1]);
     if (kept.keeper < 0) {
       close(output[0]);
@@ -261,6 +265,8 @@ class SpawnerProcess {
   }
 
   int socket_;
+  const Fence& fence_;
+  int sign_of_life_;
   pid_t self_;
   int signals_ = -1;
   std::map<std::uint64_t, Child> children_;
@@ -271,8 +277,8 @@ class SpawnerProcess {
 
 }  // namespace
 
-int run_spawner(int socket) {
-  return SpawnerProcess(socket).run();
+int run_spawner(int socket, const Fence& fence, int sign_of_life) {
+  return SpawnerProcess(socket, fence, sign_of_life).run();
 }
 
 }  // namespace ds::node

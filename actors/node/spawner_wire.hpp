@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "actors/node/fence.hpp"
+
 namespace ds::node {
 
 /// One packet between a node agent and its spawner: a kind, the worker it is about, and bytes.
@@ -33,6 +35,6 @@ bool send_packet(int socket, const SpawnerPacket& packet, bool* would_block = nu
 std::optional<SpawnerPacket> receive_packet(int socket);
 
 /// The spawner's whole life: serves `socket` until it closes, then kills every worker. Returns the exit code.
-int run_spawner(int socket);
+int run_spawner(int socket, const Fence& fence, int sign_of_life);
 
 }  // namespace ds::node

@@ -13,6 +13,7 @@
 #include "actors/fabric/fabric.hpp"
 #include "actors/gateway/host_port.hpp"
 #include "actors/gateway/http_server.hpp"
+#include "actors/gateway/port_watch.hpp"
 #include "actors/head/head.hpp"
 #include "actors/messages/registration.hpp"
 #include "actors/programs/fault_point.hpp"
@@ -32,6 +33,7 @@ struct Arguments {
   std::string insecure_listen;
   std::string tenants;
   std::string growth = "gain";
+  std::uint32_t node_timeout_s = 20;
 };
 
 constexpr std::size_t kMaxDiskTasks = 10'000;
@@ -107,6 +109,7 @@ Result<void> run(const Arguments& arguments) {
   caf::actor_system system(config);
   fabric::Fabric fabric(system, std::shared_ptr<fabric::Transport>(std::move(*transport)));
 
+  gateway::PortWatch ports;
   head::HeadParts parts{
       &fabric,
       journal->get(),
@@ -123,6 +126,11 @@ Result<void> run(const Arguments& arguments) {
         return static_cast<std::uint32_t>((*source)());
       },
       arguments.growth == "gain",
+      std::chrono::seconds(arguments.node_timeout_s),
+      [&ports](const std::string& host_port, std::chrono::milliseconds for_at_most,
+               std::function<void()> on_closed) {
+        ports.watch(host_port, for_at_most, std::move(on_closed));
+      },
       max_state_bytes,
       [](const Error& error) {
         spdlog::critical("the state journal cannot be written, so nothing can be promised any more: {}. {}",
@@ -143,7 +151,7 @@ Result<void> run(const Arguments& arguments) {
   if (!server) std::_Exit(report_failure("ds-head", server.error()));
   const auto address = fmt::format("{}:{}", listen->host, (*server)->port());
   if (auto written = storage::replace_file(directory->path() / "address", address + "\n"); !written)
-    return written;
+    std::_Exit(report_failure("ds-head", written.error()));
   fmt::print("ds-head: listening on http://{}\n", address);
   std::fflush(stdout);
   wait_for_signal();
@@ -174,6 +182,12 @@ int main(int argc, char** argv) {
          "How slots are shared that no minimum needs: `gain`, by the speed that jobs have measured with "
          "how many workers, or `fair`, by their number alone")
       ->check(CLI::IsMember({"gain", "fair"}))
+      ->capture_default_str();
+  app.add_option(
+         "--node-timeout", arguments.node_timeout_s,
+         "Seconds without news after which a node ends its users' programs by itself; 10 s later they "
+         "start elsewhere")
+      ->check(CLI::Range(5, 3600))
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   block_end_signals();

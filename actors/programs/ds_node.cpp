@@ -91,6 +91,8 @@ void wait_for_end() {
 }
 
 void run_machine(const Surroundings& around, node::AgentOptions options, node::Spawner& spawner) {
+  options.fence = &spawner.fence();
+  options.sign_of_life = spawner.sign_of_life();
   const auto agent = node::spawn_agent(around.system, around.fabric, spawner, std::move(options),
                                        around.search, around.stop);
   std::thread events([&] { node::forward_events(spawner, agent); });
@@ -129,9 +131,7 @@ void run_pretended(const Surroundings& around, const node::AgentOptions& options
 
 /// `spawner`: null for nodes that only pretend.
 Result<int> run(Arguments arguments, node::Spawner* spawner) {
-  const bool insecure = !arguments.insecure_host.empty();
-  const auto host = insecure ? arguments.insecure_host : arguments.host;
-  if (auto allowed = check_listen_address(host, insecure); !allowed) return tl::unexpected(allowed.error());
+  const auto host = arguments.insecure_host.empty() ? arguments.host : arguments.insecure_host;
   if (const auto head = gateway::parse_host_port(arguments.head); !head) return tl::unexpected(head.error());
   if (arguments.name.empty()) arguments.name = default_name();
   if (const auto checked = check_name(arguments); !checked) return tl::unexpected(checked.error());
@@ -193,10 +193,14 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   block_end_signals();
   set_up_logging("ds-node");
+  const bool insecure = !arguments.insecure_host.empty();
+  const auto& host = insecure ? arguments.insecure_host : arguments.host;
+  if (const auto allowed = check_listen_address(host, insecure); !allowed)
+    return report_failure("ds-node", allowed.error());
   // First of all: nothing that dislikes `fork` may have started.
   std::unique_ptr<node::Spawner> spawner;
   if (arguments.pretended == 0) {
-    auto started = node::Spawner::start();
+    auto started = node::Spawner::start(host);
     if (!started) return report_failure("ds-node", started.error());
     spawner = std::move(*started);
   }

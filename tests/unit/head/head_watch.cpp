@@ -21,6 +21,10 @@ void HeadWatch::on_durable(const std::string& text) {
   if (const auto* one = std::get_if<LeaseReleasing>(&event->body)) note_job(one->worker);
   if (const auto* one = std::get_if<LeaseGranted>(&event->body)) job = one->job;
   if (const auto* one = std::get_if<WorkerCrashed>(&event->body)) job = one->job;
+  if (const auto* one = std::get_if<WorkerCrashed>(&event->body)) {
+    EXPECT_FALSE(cut_off_.contains({one->worker, ledger_.find(one->job)->generation}))
+        << "what ended because its node was cut off counts as a crash";
+  }
   if (const auto* one = std::get_if<JobRetried>(&event->body)) job = one->job;
   ASSERT_TRUE(ledger_.apply(*event)) << "a new head could not read it: " << text;
   if (!job.empty() && !gangs_[job].empty()) gangs_[job].rbegin()->second.has_cause_to_end = true;
@@ -82,6 +86,7 @@ std::string HeadWatch::last_events() const {
 
 void HeadWatch::on_end(const Program& program) {
   if (alive_.erase(program.worker) == 1) used_[node_of_[program.worker]] -= program.slots;
+  if (program.is_fenced) cut_off_.emplace(program.worker, program.generation);
   Start& start = gangs_[program.job][program.generation];
   if (program.was_stopped || !program.ends_cleanly) {
     start.has_cause_to_end = true;

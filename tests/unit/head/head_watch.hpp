@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "scheduler/ledger/ledger.hpp"
@@ -49,6 +50,7 @@ class HeadWatch final : public NodeWatcher {
   std::map<std::uint64_t, Program> alive_;                       ///< by worker
   std::map<std::string, std::uint32_t> used_;                    ///< slots by node, of what runs
   std::map<std::uint64_t, std::string> node_of_;
+  std::set<std::pair<std::uint64_t, std::uint64_t>> cut_off_;  ///< worker, generation: ended for that
   std::uint64_t starts_ = 0;
 };
 

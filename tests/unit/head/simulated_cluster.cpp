@@ -17,7 +17,7 @@ namespace {
 constexpr std::uint32_t kSlots = 2;
 constexpr std::size_t kNodes = 3, kMaxJobs = 10;
 constexpr std::int64_t kBegin_ms = 1'700'000'000'000;
-constexpr std::int64_t kPatience_ms = 3'600'000;
+constexpr std::int64_t kPatience_ms = 3'600'000, kTimeStep_ms = 200;
 
 scheduler::TenantTree tenants() {
   const auto parsed = scheduler::parse_tenant_file(
@@ -55,6 +55,11 @@ SimulatedCluster::SimulatedCluster(StillSystem& still, std::uint64_t seed)
   parts_.tenants = tenants();
   parts_.now_ms = [this] { return now_ms(); };
   parts_.random = [this] { return static_cast<std::uint32_t>(random_()); };
+  parts_.node_term = std::chrono::milliseconds(kNodeTerm_ms);
+  parts_.watch_port = [this](const std::string& address, std::chrono::milliseconds limit,
+                             std::function<void()> on_closed) {
+    port_watches_.push_back({address, now_ms() + limit.count(), is_alive_, std::move(on_closed)});
+  };
   parts_.die = [](const Error& error) { ADD_FAILURE() << error.message; };
   start_head();
   for (std::size_t i = 0; i < kNodes; ++i) add_node();
@@ -81,7 +86,7 @@ void SimulatedCluster::run(int events) {
 }
 
 void SimulatedCluster::turn() {
-  switch (pick(24)) {
+  switch (pick(25)) {
     case 0:
       return submissions_.size() < kMaxJobs ? submit() : void();
     case 1:
@@ -111,6 +116,8 @@ void SimulatedCluster::turn() {
       return;
     case 14:
       return settle();
+    case 15:
+      return chance(30) ? cut_off_one() : void();
     default:
       run_one_actor();
   }
@@ -289,11 +296,34 @@ bool SimulatedCluster::obey_one() {
   return true;
 }
 
+void SimulatedCluster::cut_off_one() {
+  if (nodes_.empty()) return;
+  auto& node = *nodes_[pick(nodes_.size())];
+  node.cut_off(now_ms(), now_ms() + static_cast<std::int64_t>(pick(2 * kNodeTerm_ms + 15'000)));
+}
+
+/// What ran at an address that nobody listens at any more is gone.
+void SimulatedCluster::tell_closed_ports() {
+  std::erase_if(port_watches_, [this](const PortWatch& watch) {
+    if (!*watch.is_head_alive || now_ms() > watch.until_ms) return true;
+    const bool is_there = std::ranges::any_of(
+        nodes_, [&](const auto& node) { return SimulatedNode::sign_of_life(node->name()) == watch.address; });
+    if (is_there || chance(50)) return false;
+    watch.on_closed();
+    return true;
+  });
+}
+
 void SimulatedCluster::pass_time(std::int64_t ms) {
-  still_.scheduler().advance_time(std::chrono::milliseconds(ms));
+  // In small steps, for what ends at a moment must not be found to run later.
+  for (; ms > 0; ms -= kTimeStep_ms) {
+    still_.scheduler().advance_time(std::chrono::milliseconds(std::min(ms, kTimeStep_ms)));
+    for (auto& node : nodes_) node->end_programs(now_ms());
+  }
+  tell_closed_ports();
   for (auto& node : nodes_) {
-    if (!node->has_head() && head_ && chance(60)) node->find_head(head_, now_ms(), random_);
-    node->end_programs(now_ms());
+    const bool is_reachable = head_ && !node->is_cut_off(now_ms());
+    if (!node->has_head() && is_reachable && chance(60)) node->find_head(head_, now_ms(), random_);
   }
 }
 

@@ -38,8 +38,8 @@ class StillSystem {
 };
 
 /// The real head, without its threads and its disk, among simulated nodes; owners, operators and accidents at
-/// random; virtual time. The head may die with any number of its records durable, and the next one reads
-/// those. Everything follows from the seed.
+/// random, such as nodes that are cut off from it; virtual time. The head may die with any number of its
+/// records durable, and the next one reads those. Everything follows from the seed.
 class SimulatedCluster {
  public:
   SimulatedCluster(StillSystem& still, std::uint64_t seed);
@@ -57,6 +57,13 @@ class SimulatedCluster {
  private:
   struct Submission {
     std::string key, text, id;  ///< `id`: once it was acknowledged
+  };
+
+  struct PortWatch {
+    std::string address;
+    std::int64_t until_ms = 0;
+    std::shared_ptr<bool> is_head_alive;
+    std::function<void()> on_closed;
   };
 
   bool chance(int percent) { return static_cast<int>(pick(100)) < percent; }
@@ -78,6 +85,8 @@ class SimulatedCluster {
   bool run_one_actor();
   bool sync_one();
   bool obey_one();
+  void cut_off_one();
+  void tell_closed_ports();
   void pass_time(std::int64_t ms);
   void settle();
   void finish();
@@ -94,6 +103,7 @@ class SimulatedCluster {
   std::vector<std::unique_ptr<MemoryJournal>> journals_;
   std::vector<std::unique_ptr<SimulatedNode>> nodes_;
   std::vector<Submission> submissions_;
+  std::vector<PortWatch> port_watches_;
   std::uint64_t heads_ = 0, plans_ = 0, next_node_ = 1;
   std::string snapshot_;  ///< of what the first `snapshot_at_` events lead to
   std::size_t snapshot_at_ = 0;

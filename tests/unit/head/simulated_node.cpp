@@ -26,7 +26,7 @@ std::uint32_t variable(const StartCommand& order, const std::string& name) {
 
 SimulatedNode::SimulatedNode(caf::actor_system& system, fabric::Fabric& fabric, std::string name,
                              std::uint32_t slots, NodeWatcher& watcher)
-    : name_(std::move(name)), slots_(slots), fabric_(fabric), watcher_(watcher) {
+    : name_(std::move(name)), slots_(slots), system_(system), fabric_(fabric), watcher_(watcher) {
   agent_ = system.spawn(listen, inbox_);
 }
 
@@ -55,6 +55,15 @@ void SimulatedNode::lose_head(std::size_t arrive) {
   inbox_->orders.resize(std::min(arrive, inbox_->orders.size()));
 }
 
+void SimulatedNode::cut_off(std::int64_t now_ms, std::int64_t back_ms) {
+  lose_head(0);
+  caf::anon_send_exit(agent_, caf::exit_reason::kill);  // what the head sees of it
+  inbox_ = std::make_shared<Inbox>();
+  agent_ = system_.spawn(listen, inbox_);
+  back_ms_ = back_ms;
+  fence_ms_ = now_ms + kNodeTerm_ms;
+}
+
 void SimulatedNode::find_head(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random) {
   // What came from the last head stands before its loss in the agent's mailbox.
   while (orders() > 0) obey_one(now_ms, random);
@@ -63,6 +72,7 @@ void SimulatedNode::find_head(const caf::actor& head, std::int64_t now_ms, std::
   NodeHello hello;
   hello.name = name_;
   hello.address = "10.0.0.1:1";
+  hello.sign_of_life = sign_of_life(name_);
   hello.slots = hello.cores = slots_;
   hello.memory_bytes = std::uint64_t{64} << 30;
   hello.agent = fabric_.address_of(agent_);
@@ -117,6 +127,8 @@ void SimulatedNode::obey(const ExitTaken& taken, std::int64_t, std::mt19937_64&)
 
 void SimulatedNode::obey(const NodeWelcome& welcome, std::int64_t now_ms, std::mt19937_64& random) {
   registered_ = true;
+  EXPECT_EQ(welcome.term_ms, kNodeTerm_ms);
+  fence_ms_ = std::numeric_limits<std::int64_t>::max();
   for (const auto& [worker, program] : programs_) {
     if (program.end) {
       tell(*program.end);
@@ -132,10 +144,16 @@ void SimulatedNode::obey(const NodeRefused& refused, std::int64_t, std::mt19937_
 
 void SimulatedNode::end_programs(std::int64_t now_ms) {
   for (auto& [worker, program] : programs_) {
+    if (now_ms >= fence_ms_ && !program.end && !program.is_fenced) {
+      program.is_fenced = program.was_stopped = true;
+      const auto grace = (static_cast<std::int64_t>(worker) * 997) % kFencedGrace_ms;
+      program.ends_ms = std::min(program.ends_ms, fence_ms_ + grace);
+      program.ends_cleanly = false;  // whatever its own exit code
+    }
     if (program.end || program.ends_ms > now_ms) continue;
     const bool clean = program.ends_cleanly;
-    program.end =
-        WorkerExited{worker, clean ? "exit code 0" : "exit code 1", clean, false, program.generation};
+    program.end = WorkerExited{
+        worker, clean ? "exit code 0" : "exit code 1", clean, false, program.generation, program.is_fenced};
     watcher_.on_end(program);
     if (registered_) tell(*program.end);
   }

@@ -3,6 +3,7 @@
 #include <caf/all.hpp>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +16,9 @@
 
 namespace ds::head::test {
 
+/// Of the head under test, and what a node's keepers add to it.
+inline constexpr std::int64_t kNodeTerm_ms = 20'000, kFencedGrace_ms = 3'000;
+
 /// What a simulated node was started with, and how that goes on.
 struct Program {
   std::string job;
@@ -23,6 +27,7 @@ struct Program {
   std::int64_t ends_ms = 0;  ///< by itself, or because it was told to
   bool ends_cleanly = true;
   bool was_stopped = false;
+  bool is_fenced = false;  ///< told to end because its node was cut off
   std::optional<messages::WorkerExited> end;
 };
 
@@ -54,12 +59,18 @@ class SimulatedNode {
   void find_head(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random);
   bool has_head() const { return static_cast<bool>(head_); }
 
+  /// No message passes for a while, and the head takes the node for lost: its programs run on for a term.
+  void cut_off(std::int64_t now_ms, std::int64_t back_ms);
+  bool is_cut_off(std::int64_t now_ms) const { return now_ms < back_ms_; }
+
   std::size_t orders() const { return inbox_->orders.size(); }
   void obey_one(std::int64_t now_ms, std::mt19937_64& random);
   /// Ends programs whose time has come.
   void end_programs(std::int64_t now_ms);
 
   const std::string& name() const { return name_; }
+  /// As it tells the head.
+  static std::string sign_of_life(const std::string& name) { return name + ":1"; }
   const std::map<std::uint64_t, Program>& programs() const { return programs_; }
   std::uint32_t slots_in_use() const;
 
@@ -81,11 +92,13 @@ class SimulatedNode {
 
   const std::string name_;
   const std::uint32_t slots_;
+  caf::actor_system& system_;
   fabric::Fabric& fabric_;
   NodeWatcher& watcher_;
   caf::actor agent_;
   caf::actor head_;
   bool registered_ = false;
+  std::int64_t back_ms_ = 0, fence_ms_ = std::numeric_limits<std::int64_t>::max();
   std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::map<std::uint64_t, Program> programs_;  ///< by worker
 };

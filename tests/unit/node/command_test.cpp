@@ -1,9 +1,13 @@
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -182,6 +186,101 @@ TEST_F(Commands, ComeAndGoByTheHundred) {
     EXPECT_EQ(exited->status, 0);
     ++ended;
   }
+}
+
+void begin_short_term(Fence& fence) {
+  fence.extend(Fence::now_ns() + 50'000'000);
+}
+
+TEST_F(Commands, EndWithAllTheyHaveStartedWhenTheirTermIsOver) {
+  start(kStubborn);
+  const auto pids = printed_pids(*spawner_, 2);
+  ASSERT_EQ(pids.size(), 2U);
+  begin_short_term(spawner_->fence());
+  const auto life = wait_for_exit(*spawner_, 1);
+  ASSERT_TRUE(WIFSIGNALED(life.status));
+  EXPECT_EQ(WTERMSIG(life.status), SIGTERM) << "it says why";
+  for (const int pid : pids) EXPECT_FALSE(is_running(pid));
+}
+
+TEST_F(Commands, AreNotThroughWhenTheyEndWith0BecauseTheirTermIsOver) {
+  start("trap 'exit 0' TERM; echo 1; while :; do sleep 0.05; done");
+  ASSERT_EQ(printed_pids(*spawner_, 1).size(), 1U);
+  begin_short_term(spawner_->fence());
+  const auto life = wait_for_exit(*spawner_, 1);
+  ASSERT_TRUE(WIFSIGNALED(life.status));
+  EXPECT_EQ(WTERMSIG(life.status), SIGTERM);
+}
+
+TEST_F(Commands, AreNotStartedByAnOrderOfATermThatIsOver) {
+  auto& fence = spawner_->fence();
+  fence.extend(Fence::now_ns());
+  ASSERT_EQ(fence.left_ns(fence.term()), 0);
+  start("echo started");
+  const auto life = wait_for_exit(*spawner_, 1);
+  EXPECT_EQ(life.output, "");
+  EXPECT_NE(life.status, 0);
+}
+
+bool takes_connections(const std::string& address) {
+  const auto colon = address.rfind(':');
+  sockaddr_in target{};
+  target.sin_family = AF_INET;
+  target.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1))));
+  inet_pton(AF_INET, address.substr(0, colon).c_str(), &target.sin_addr);
+  const int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool taken = connect(one, reinterpret_cast<sockaddr*>(&target), sizeof target) == 0;
+  close(one);
+  return taken;
+}
+
+int open_sockets(int pid) {
+  int count = 0;
+  for (const auto& one : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+    if (std::filesystem::read_symlink(one).string().starts_with("socket:")) ++count;
+  }
+  return count;
+}
+
+/// It is told of a moment before it has closed what it was forked with.
+bool has_sockets_soon(int pid, int count) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (open_sockets(pid) != count) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+TEST_F(Commands, ShowASignOfLifeUntilTheLastOfTheirKeepersHasEnded) {
+  const auto sign = spawner_->sign_of_life();
+  start("exec sleep 1000");
+  const int program = first_pid(*spawner_);
+  const int keeper = parent_of(program);
+  const int spawner = parent_of(keeper);
+  EXPECT_TRUE(takes_connections(sign));
+  EXPECT_TRUE(has_sockets_soon(keeper, 1));
+  EXPECT_TRUE(has_sockets_soon(program, 0)) << "it would outlive what it is a sign of";
+  ASSERT_EQ(kill(spawner, SIGKILL), 0);
+  EXPECT_TRUE(ends_soon(program));
+  while (takes_connections(sign)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+TEST_F(Commands, EndThoughANewTermHasBegunAndThoseOfTheNewOneGoOn) {
+  start("echo 1; exec sleep 1000");
+  ASSERT_EQ(printed_pids(*spawner_, 1).size(), 1U);
+  auto& fence = spawner_->fence();
+  fence.extend(Fence::now_ns() + 1'000'000);
+  while (fence.left_ns(fence.term()) > 0) {
+  }
+  // So soon that no keeper need have seen the end of the last.
+  ASSERT_TRUE(fence.extend(Fence::now_ns() + 600'000'000'000));
+  ASSERT_TRUE(spawner_->spawn_command(2, {"sh", "-c", "sleep 1.5"}, "/", {}));
+  const auto life = wait_for_exit(*spawner_, 1);
+  ASSERT_TRUE(WIFSIGNALED(life.status));
+  EXPECT_EQ(WTERMSIG(life.status), SIGTERM);
+  const auto other = wait_for_exit(*spawner_, 2);  // longer than any keeper's nap
+  EXPECT_TRUE(WIFEXITED(other.status));
 }
 
 }  // namespace
