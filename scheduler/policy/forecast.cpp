@@ -85,9 +85,7 @@ bool GangPlanner::fits_after(const Aftermath& then, const Job& job) const {
   std::uint64_t count = 0;
   for (std::size_t node = 0; node < capacity_.node_count() && count < job.needed; ++node) {
     if (!capacity_.node(node).available) continue;
-    const Room later = capacity_.free_later(node);
-    count += count_fitting(
-        {later.slots + then.freed[node].slots, later.memory_bytes + then.freed[node].memory_bytes}, job.size);
+    count += capacity_.fitting(node, plus(capacity_.free_later(node), then.freed[node]), job.size);
   }
   return count >= job.needed;
 }

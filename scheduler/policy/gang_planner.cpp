@@ -81,7 +81,7 @@ std::size_t GangPlanner::queue_of(const std::string& tenant, const std::string& 
 }
 
 void GangPlanner::add(Job& job) {
-  job.size = worker_size(job.demand.slots, job.demand.memory_bytes);
+  job.size = size_of(job.demand);
   job.needed = std::max<std::uint32_t>(1, job.demand.workers.min);
   job.has_queue = tenants_.find(job.demand.tenant, job.demand.queue).has_value();
   job.queue = queue_of(job.demand.tenant, job.demand.queue);
@@ -113,7 +113,7 @@ void GangPlanner::remove(Job& job) {
 void GangPlanner::count_leases(const Job& job, bool more) {
   for (const Lease& lease : job.leases) {
     const std::size_t node = capacity_.index_of(lease.node);
-    const WorkerSize size = worker_size(lease.slots, lease.memory_bytes);
+    const WorkerSize size = size_of(lease);
     const bool later = !lease.releasing;
     if (node != Capacity::kUnknownNode)
       more ? capacity_.use(node, size, true, later) : capacity_.free(node, size, true, later);
@@ -152,7 +152,8 @@ void GangPlanner::enter(Job& job) {
   if (!job.demand.preemptible || newest_on_available_node(job) == nullptr) return;
   preemptible_[job.queue][job.demand.priority].insert(&job);
   if (job.workers > job.needed) shrinkable_[job.queue][shrink_group(job)].emplace(shrink_rank(job), &job);
-  if (job.workers > job.needed && count_slowing(job.demand, job.workers, job.workers) > 0) slowed_.insert(&job);
+  if (job.workers > job.needed && count_slowing(job.demand, job.workers, job.workers) > 0)
+    slowed_.insert(&job);
 }
 
 void GangPlanner::leave(Job& job) {
@@ -229,13 +230,13 @@ std::uint64_t GangPlanner::count_alone(const Job& job, bool with_unavailable_nod
   if (is_new) {
     for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
       if (capacity_.node(node).available || with_unavailable_nodes)
-        cached->second += count_fitting(capacity_.total(node), size);
+        cached->second += capacity_.fitting(node, capacity_.total(node), size);
     }
   }
   std::uint64_t count = cached->second + job.at_unknown_nodes;
   for (const auto& [node, workers] : job.at) {
     const bool counted = capacity_.node(node).available || with_unavailable_nodes;
-    const std::uint64_t fitting = counted ? count_fitting(capacity_.total(node), size) : 0;
+    const std::uint64_t fitting = counted ? capacity_.fitting(node, capacity_.total(node), size) : 0;
     count += workers > fitting ? workers - fitting : 0;
   }
   return count;

@@ -103,7 +103,8 @@ class GangPlanner {
   using Growable = std::map<WorkerSize, std::map<GrowthRank, Job*>>;
   /// Loss (the larger first), workers (the fewer first), order, id: who is taken from last.
   using ShrinkRank = std::tuple<double, std::uint32_t, std::uint64_t, std::string_view>;
-  /// Priority, size of worker, whether its speed as it is was measured: what may be taken is the same for all of one.
+  /// Priority, size of worker, whether its speed as it is was measured: what may be taken is the same for all
+  /// of one.
   using ShrinkGroup = std::tuple<std::uint32_t, WorkerSize, bool>;
 
   GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants);
@@ -280,6 +281,7 @@ class GangPlanner {
   void undo_from(std::size_t first_step);
 
   // What is kept for those that wait (reservations.cpp).
+  std::int64_t fitting(std::size_t node, const Room& room, const Job& job) const;
   void give_back(Aftermath& then, const Job& other, std::size_t node, std::uint32_t workers) const;
   void give_all_back(Aftermath& then, const Job& other) const;
   void give_extras_back(Aftermath& then) const;
@@ -321,11 +323,12 @@ class GangPlanner {
   std::vector<Job*> ever_preemptible(const Job& beneficiary) const;
   bool is_entitled(const Job& beneficiary, const Job& other, std::uint32_t count) const;
   const Lease* newest_on_available_node(const Job& job) const;
+  const Lease* newest_of_use(const Job& victim, const Job& beneficiary, const Lack& lack) const;
   void drop_needless(const Job& job, std::uint32_t count, std::vector<const Lease*>& chosen);
   void record(const Job& job, const Taken& taken);
 
   // Which jobs are preempted (preempt.cpp).
-  std::vector<Job*> find_preemptible(const Job& job);
+  std::vector<Job*> find_preemptible(const Job& job, const Lack& lack);
   void take_jobs(const Job& job, std::uint32_t count, Taken& taken);
   bool is_fair_to_take(const Job& other, const Job& job, std::uint32_t count) const;
   bool were_fair_to_take(std::span<Job* const> victims, const Job& job, std::uint32_t count) const;

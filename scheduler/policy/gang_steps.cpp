@@ -49,20 +49,20 @@ std::optional<std::size_t> GangPlanner::find_limit(const Job& job, std::uint32_t
   return use_later_.find_limit(job.queue, std::uint64_t{count} * job.size.slots);
 }
 
-/// Of these nodes the fullest that has room, the first of equals.
+/// Of these nodes the fullest that has room, the first of equals; see `Capacity::fill_rank`.
 template <class Nodes, class RoomOf>
 std::optional<std::size_t> GangPlanner::choose_node(Nodes nodes, const WorkerSize& size,
                                                     RoomOf room_of) const {
   std::optional<std::size_t> best;
-  std::pair<std::uint64_t, std::uint64_t> best_room;
+  FillRank best_rank;
   for (const std::size_t node : nodes) {
     if (!capacity_.node(node).available) continue;
     const Room room = room_of(node);
-    if (count_fitting(room, size) == 0) continue;
-    const std::pair rank{room.slots, room.memory_bytes};
-    if (best && best_room <= rank) continue;
+    if (capacity_.fitting(node, room, size) == 0) continue;
+    const FillRank rank = capacity_.fill_rank(node, room, size);
+    if (best && best_rank <= rank) continue;
     best = node;
-    best_room = rank;
+    best_rank = rank;
   }
   return best;
 }
@@ -152,7 +152,7 @@ void GangPlanner::take_back(const Lease& lease) {
 
 void GangPlanner::do_release(Job& victim, const Lease& lease) {
   const std::size_t node = capacity_.index_of(lease.node);
-  const WorkerSize size = worker_size(lease.slots, lease.memory_bytes);
+  const WorkerSize size = size_of(lease);
   if (victim.workers-- == victim.needed) count_minimum(victim, false);
   use_later_.remove(queue_of(lease.tenant, lease.queue), size.slots, size.memory_bytes);
   if (node == Capacity::kUnknownNode) {
@@ -167,7 +167,7 @@ void GangPlanner::do_release(Job& victim, const Lease& lease) {
 
 void GangPlanner::do_take_back(Job& job, const Lease& lease) {
   const std::size_t node = capacity_.index_of(lease.node);
-  const WorkerSize size = worker_size(lease.slots, lease.memory_bytes);
+  const WorkerSize size = size_of(lease);
   if (++job.workers == job.needed) count_minimum(job, true);
   use_later_.add(queue_of(lease.tenant, lease.queue), size.slots, size.memory_bytes);
   if (node == Capacity::kUnknownNode) {
@@ -205,7 +205,9 @@ void GangPlanner::undo(const Step& step) {
 }
 
 WaitFacts GangPlanner::facts_of(const Job& job) const {
-  const WorkerSize without_memory{job.size.slots, 0};
+  WorkerSize without_memory = job.size, of_any_kind = job.size;
+  without_memory.memory_bytes = 0;
+  of_any_kind.gpu_kind.clear();
   WaitFacts facts;
   facts.job = job.demand.job;
   facts.workers = job.workers;
@@ -217,6 +219,13 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   facts.fitting_ever = count_alone(job, false, job.size);
   facts.fitting_ever_by_slots = count_alone(job, false, without_memory);
   facts.fitting_undrained = count_alone(job, true, job.size);
+  if (job.size.gpus > 0) {
+    facts.gpus = job.size.gpus;
+    facts.gpu_kind = job.size.gpu_kind;
+    facts.fitting_now_on_any = capacity_.count_placeable(of_any_kind);
+    facts.fitting_ever_on_any = count_alone(job, false, of_any_kind);
+    facts.gpus_there = capacity_.gpus();
+  }
   facts.available_nodes = totals_.available;
   facts.unavailable_nodes = totals_.unavailable;
   facts.total_slots = totals_.slots;

@@ -50,7 +50,7 @@ bool GangPlanner::take_workers(const Job& job, std::uint32_t count, Taken& taken
   for (Lack lack = lack_of(job, count); !lack.is_none(); lack = lack_of(job, count)) {
     Job* victim = choose_victim(job, lack, may_take);
     if (victim == nullptr) return false;
-    taken.workers.push_back(newest_on_available_node(*victim));
+    taken.workers.push_back(newest_of_use(*victim, job, lack));
     release(*victim, *taken.workers.back());
   }
   return true;
@@ -146,13 +146,14 @@ GangPlanner::Job* GangPlanner::choose_richest(const Job& beneficiary, const Lack
       // What may be taken is the same for all of a group: its richest stands for it. One that has lost
       // workers stands for itself.
       const auto first = std::find_if(jobs.rbegin(), jobs.rend(), [&](const auto& entry) {
-        return entry.second != &beneficiary && !entry.second->is_released_from;
+        return entry.second != &beneficiary && !entry.second->is_released_from &&
+               newest_of_use(*entry.second, beneficiary, lack) != nullptr;
       });
       if (first != jobs.rend()) consider(first->second);
     }
   }
   for (Job* job : released_from_) {
-    if (job != &beneficiary && newest_on_available_node(*job) != nullptr) consider(job);
+    if (job != &beneficiary && newest_of_use(*job, beneficiary, lack) != nullptr) consider(job);
   }
   return richest;
 }
@@ -166,7 +167,7 @@ template <class MayShrink>
 GangPlanner::Job* GangPlanner::choose_victim(const Job& beneficiary, const Lack& lack, MayShrink may_take) {
   Job* stalled = nullptr;
   for (Job* job : stalled_) {
-    if (job != &beneficiary && helps(*job, lack) && newest_on_available_node(*job) != nullptr &&
+    if (job != &beneficiary && helps(*job, lack) && newest_of_use(*job, beneficiary, lack) != nullptr &&
         is_stalled_before(*job, beneficiary))
       stalled = job;
   }
@@ -176,6 +177,17 @@ GangPlanner::Job* GangPlanner::choose_victim(const Job& beneficiary, const Lack&
 const Lease* GangPlanner::newest_on_available_node(const Job& job) const {
   for (const Lease* lease : job.live) {
     if (is_available(*lease)) return lease;
+  }
+  return nullptr;
+}
+
+/// The newest worker of the victim without which there may be room for the beneficiary's. One that needs GPUs
+/// gains nothing on other nodes, of which there may be many.
+const Lease* GangPlanner::newest_of_use(const Job& victim, const Job& beneficiary, const Lack& lack) const {
+  if (beneficiary.size.gpus == 0 || lack.quota) return newest_on_available_node(victim);
+  for (const Lease* lease : victim.live) {
+    if (is_available(*lease) && capacity_.could_hold(capacity_.index_of(lease->node), beneficiary.size))
+      return lease;
   }
   return nullptr;
 }

@@ -12,19 +12,11 @@ namespace {
 
 constexpr std::int64_t kEverything = std::numeric_limits<std::int64_t>::max() / 2;
 
-Room plus(const Room& a, const Room& b) {
-  return {a.slots + b.slots, a.memory_bytes + b.memory_bytes};
-}
-
-Room minus(const Room& a, const Room& b) {
-  return {a.slots - b.slots, a.memory_bytes - b.memory_bytes};
-}
-
-std::int64_t fitting(const Room& room, const WorkerSize& size) {
-  return static_cast<std::int64_t>(count_fitting(room, size));
-}
-
 }  // namespace
+
+std::int64_t GangPlanner::fitting(std::size_t node, const Room& room, const Job& job) const {
+  return static_cast<std::int64_t>(capacity_.fitting(node, room, job.size));
+}
 
 GangPlanner::Aftermath GangPlanner::aftermath_of(const Job& job) const {
   return {.job = &job,
@@ -38,9 +30,9 @@ void GangPlanner::give_back(Aftermath& then, const Job& other, std::size_t node,
   then.use.remove(other.queue, std::uint64_t{workers} * other.size.slots, workers * other.size.memory_bytes);
   if (!capacity_.node(node).available) return;
   const Room before = plus(capacity_.free_later(node), then.freed[node]);
-  const Room more{std::uint64_t{workers} * other.size.slots, workers * other.size.memory_bytes};
+  const Room more = room_of(other.size, workers);
   then.freed[node] = plus(then.freed[node], more);
-  then.fitting += fitting(plus(before, more), then.job->size) - fitting(before, then.job->size);
+  then.fitting += fitting(node, plus(before, more), *then.job) - fitting(node, before, *then.job);
 }
 
 /// All that the other has left.
@@ -162,25 +154,24 @@ GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t 
 /// Whether there is an available node on which no worker of that size could ever be.
 bool GangPlanner::has_useless_node(const WorkerSize& size) const {
   for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
-    if (capacity_.node(node).available && count_fitting(capacity_.total(node), size) == 0) return true;
+    if (capacity_.node(node).available && !capacity_.could_hold(node, size)) return true;
   }
   return false;
 }
 
 /// Workers for which there is less room at the reservation's moment when one of `size` is on the node then.
 std::int64_t GangPlanner::loss_of(const Reservation& kept, const WorkerSize& size, std::size_t node) const {
-  if (!kept.at_ms) return count_fitting(capacity_.total(node), kept.job->size) == 0 ? 0 : kEverything;
+  if (!kept.at_ms) return capacity_.could_hold(node, kept.job->size) ? kEverything : 0;
   const Room then = plus(capacity_.free_later(node), kept.freed[node]);
-  return fitting(then, kept.job->size) -
-         fitting(minus(then, {size.slots, size.memory_bytes}), kept.job->size);
+  return fitting(node, then, *kept.job) - fitting(node, minus(then, room_of(size, 1)), *kept.job);
 }
 
 std::size_t GangPlanner::choose_beside(const Job& job, std::span<const Reservation> reservations,
                                        std::span<const Bond> bonds) const {
-  std::optional<std::tuple<std::int64_t, bool, std::uint64_t, std::uint64_t, std::size_t>> best;
+  std::optional<std::tuple<std::int64_t, bool, FillRank, std::size_t>> best;
   const auto consider = [&](std::size_t node, bool is_own) {
     const Room room = capacity_.placeable(node);
-    if (!capacity_.node(node).available || count_fitting(room, job.size) == 0) return;
+    if (!capacity_.node(node).available || capacity_.fitting(node, room, job.size) == 0) return;
     std::int64_t loss = 0;
     for (std::size_t i = 0; i < reservations.size(); ++i) {
       if (bonds[i] != Bond::binds) continue;
@@ -188,17 +179,17 @@ std::size_t GangPlanner::choose_beside(const Job& job, std::span<const Reservati
       if (one > reservations[i].spare && one > 0) return;
       loss += one;
     }
-    const std::tuple rank{loss, !is_own, room.slots, room.memory_bytes, node};
+    const std::tuple rank{loss, !is_own, capacity_.fill_rank(node, room, job.size), node};
     if (!best || rank < *best) best = rank;
   };
   for (const auto& [node, workers] : job.at) consider(node, true);
-  if (best && std::get<0>(*best) == 0) return std::get<4>(*best);
+  if (best && std::get<0>(*best) == 0) return std::get<3>(*best);
   std::size_t tried = 0;
   capacity_.for_each_placeable(job.size, [&](std::size_t node) {
     consider(node, false);
     return (!best || std::get<0>(*best) > 0) && ++tried < kMaxNodesTried;
   });
-  return best ? std::get<4>(*best) : Capacity::kUnknownNode;
+  return best ? std::get<3>(*best) : Capacity::kUnknownNode;
 }
 
 bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,
@@ -217,7 +208,7 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
     if (kept.is_closed) return;
     if (bonds[i] == Bond::none) {
       if (!kept.at_ms) return;
-      const Room room{job.size.slots, job.size.memory_bytes};
+      const Room room = room_of(job.size, 1);
       kept.freed[node] = more ? plus(kept.freed[node], room) : minus(kept.freed[node], room);
       return;
     }

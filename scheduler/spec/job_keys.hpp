@@ -60,7 +60,7 @@ inline constexpr auto kCommand = join(kCommon, std::to_array<Known>({{"env"}, {"
 /// The words for a priority; any number of the range may stand as well.
 inline constexpr auto kPriorities = std::to_array<Known>({{"low"}, {"normal"}, {"high"}, {"critical"}});
 
-inline constexpr auto kResources = std::to_array<Known>({{"cpus"}, {"memory"}, {"gpu", kNotYet}});
+inline constexpr auto kResources = std::to_array<Known>({{"cpus"}, {"memory"}, {"gpu"}});
 inline constexpr auto kWorkers = std::to_array<Known>({{"min"}, {"max"}, {"preferred"}});
 
 /// Keys of `model`; the settings of each model of ours are in `zoo_settings.cpp`.

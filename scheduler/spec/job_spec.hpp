@@ -31,8 +31,10 @@ inline constexpr std::uint32_t kLowPriority = 100, kNormalPriority = 500, kHighP
 
 /// What one worker needs.
 struct Resources {
-  std::uint32_t cpus = 1;  ///< slots on a node without GPUs, and threads for tensor operations
+  std::uint32_t cpus = 1;  ///< slots, and threads for tensor operations
   std::uint64_t memory_bytes = 2ULL << 30;
+  std::uint32_t gpus = 0;
+  std::string gpu_kind = {};  ///< as its file has it, see `is_gpu_kind`; empty: any
   bool operator==(const Resources&) const = default;
 };
 

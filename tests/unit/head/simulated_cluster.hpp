@@ -52,6 +52,7 @@ class SimulatedCluster {
 
   std::uint64_t heads() const { return heads_; }
   std::uint64_t starts() const { return watch_.starts(); }
+  std::uint64_t starts_with_gpus() const { return watch_.starts_with_gpus(); }
 
  private:
   struct Submission {

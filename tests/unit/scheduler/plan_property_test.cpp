@@ -20,19 +20,43 @@ constexpr std::uint64_t kSeeds = 2000;
 struct Use {
   std::uint64_t slots = 0;
   std::uint64_t memory = 0;
+  std::uint64_t gpus = 0;
+
+  void add(const Lease& lease) {
+    slots += lease.slots;
+    memory += lease.memory_bytes;
+    gpus += lease.devices.size();
+  }
+  void add(const Demand& demand, std::uint64_t workers) {
+    slots += workers * demand.slots;
+    memory += workers * demand.memory_bytes;
+    gpus += workers * demand.gpus;
+  }
+  bool fits(const NodeView& node) const {
+    return slots <= node.slots && memory <= node.memory_bytes && gpus <= node.gpus;
+  }
 };
+
+/// By the names that the random clusters use.
+bool has_kind(const NodeView& node, const Demand& demand) {
+  if (demand.gpus == 0 || demand.gpu_kind.empty()) return true;
+  return node.gpu_kind == (demand.gpu_kind == "h200" ? "NVIDIA H200" : "NVIDIA A100-SXM4-80GB");
+}
+
+/// Whether one of its workers could be on the node with `used` there.
+bool fits_beside(const NodeView& node, Use used, const Demand& demand) {
+  used.add(demand, 1);
+  return has_kind(node, demand) && used.fits(node);
+}
 
 /// What a plan leaves on each node, counted here and not with the code under test.
 std::map<std::string, Use> count_use(const ClusterModel& cluster, const Plan& plan) {
   std::map<std::string, Use> use;
   for (const Lease& lease : cluster.leases) {
-    use[lease.node].slots += lease.slots;
-    use[lease.node].memory += lease.memory_bytes;
+    use[lease.node].add(lease);
   }
   for (const Placement& placement : plan.placements) {
-    const Demand& demand = cluster.demand(placement.job);
-    use[placement.node].slots += std::uint64_t{placement.count} * demand.slots;
-    use[placement.node].memory += placement.count * demand.memory_bytes;
+    use[placement.node].add(cluster.demand(placement.job), placement.count);
   }
   return use;
 }
@@ -42,10 +66,8 @@ std::uint64_t count_room(const ClusterModel& cluster, std::map<std::string, Use>
   for (const NodeView& node : cluster.nodes) {
     if (!node.available) continue;
     Use& used = use[node.id];
-    while (used.slots + demand.slots <= node.slots &&
-           used.memory + demand.memory_bytes <= node.memory_bytes) {
-      used.slots += demand.slots;
-      used.memory += demand.memory_bytes;
+    while (fits_beside(node, used, demand)) {
+      used.add(demand, 1);
       ++room;
     }
   }
@@ -72,8 +94,7 @@ bool can_ever_run(const ClusterModel& cluster, const Demand& demand) {
   std::map<std::string, Use> own;
   for (const Lease& lease : cluster.leases) {
     if (lease.job != demand.job || lease.releasing) continue;
-    own[lease.node].slots += lease.slots;
-    own[lease.node].memory += lease.memory_bytes;
+    own[lease.node].add(lease);
   }
   return cluster.live(demand.job) + count_room(cluster, own, demand) >= demand.workers.min;
 }
@@ -89,8 +110,7 @@ std::map<std::string, Use> use_after_releases(const ClusterModel& cluster, const
                       (!is_kept(lease) && std::ranges::find(plan.releases, lease.worker, &Release::worker) !=
                                               plan.releases.end());
     if (goes) continue;
-    use[lease.node].slots += lease.slots;
-    use[lease.node].memory += lease.memory_bytes;
+    use[lease.node].add(lease);
   }
   std::map<std::string, std::uint32_t> minimum_left;
   for (const Demand& other : cluster.demands) {
@@ -100,8 +120,7 @@ std::map<std::string, Use> use_after_releases(const ClusterModel& cluster, const
     const Demand& other = cluster.demand(placement.job);
     const std::uint32_t count = std::min(placement.count, minimum_left[placement.job]);
     minimum_left[placement.job] -= count;
-    use[placement.node].slots += std::uint64_t{count} * other.slots;
-    use[placement.node].memory += count * other.memory_bytes;
+    use[placement.node].add(other, count);
   }
   return use;
 }
@@ -115,8 +134,8 @@ void expect_no_slot_twice(const ClusterModel& cluster, const Plan& plan) {
     ASSERT_NE(node, cluster.nodes.end());
     EXPECT_TRUE(node->available);
     EXPECT_GT(placement.count, 0U);
-    EXPECT_LE(use.at(placement.node).slots, node->slots);
-    EXPECT_LE(use.at(placement.node).memory, node->memory_bytes);
+    EXPECT_TRUE(use.at(placement.node).fits(*node)) << placement.node;
+    EXPECT_TRUE(has_kind(*node, cluster.demand(placement.job))) << placement.job << " on " << placement.node;
   }
 }
 
@@ -210,8 +229,7 @@ std::map<std::string, Use> use_at(const ClusterModel& cluster, const Plan& plan,
       const bool is_new = count > std::max(demand->workers.min, cluster.live(lease.job));
       if (is_new && demand->preemptible && demand->priority <= first.priority) continue;
     }
-    use[lease.node].slots += lease.slots;
-    use[lease.node].memory += lease.memory_bytes;
+    use[lease.node].add(lease);
   }
   return use;
 }
@@ -258,14 +276,14 @@ void expect_no_delay(const ClusterModel& cluster, const Plan& plan, const Plan& 
     for (const Placement& one : plan.placements) {
       if (!behind.contains(one.job) || cluster.live(one.job) > 0) continue;
       const auto node = std::ranges::find(cluster.nodes, one.node, &NodeView::id);
-      EXPECT_TRUE(node->slots < first.slots || node->memory_bytes < first.memory_bytes)
+      EXPECT_FALSE(fits_beside(*node, {}, first))
           << one.job << " starts where " << first.job << " could start at any moment";
     }
     return;
   }
   ++seen.kept_moments;
   EXPECT_TRUE(fits_at(cluster, plan, first, *moment)) << first.job << " is delayed beyond " << *moment;
-  if (first.slots == 1 && first.memory_bytes == 0) {
+  if (first.slots == 1 && first.memory_bytes == 0 && first.gpus == 0) {
     EXPECT_TRUE(fits_at(cluster, whole, first, *moment)) << first.job << " is delayed by growth";
   }
   for (const Wait& wait : plan.waits) {  // no slot stays idle that one of those could have had
@@ -275,8 +293,8 @@ void expect_no_delay(const ClusterModel& cluster, const Plan& plan, const Plan& 
     for (const NodeView& node : cluster.nodes) {
       Plan more = plan;
       more.placements.push_back({wait.job, node.id, 1});
-      const auto use = count_use(cluster, more).at(node.id);
-      if (!node.available || use.slots > node.slots || use.memory > node.memory_bytes) continue;
+      if (!node.available || !has_kind(node, demand) || !count_use(cluster, more).at(node.id).fits(node))
+        continue;
       ++seen.kept_beside_idle;
       EXPECT_FALSE(fits_at(cluster, more, first, *moment))
           << wait.job << " could start on " << node.id << " and would not delay " << first.job;
@@ -332,8 +350,8 @@ void expect_nothing_idle(const ClusterModel& cluster, const Plan& plan) {
 
 /// Whoever has less than its minimum has a reason, with numbers, and nobody else has.
 void expect_reasons(const ClusterModel& cluster, const Plan& plan) {
-  const std::set<std::string> codes{"no_capacity_now", "never_fits",      "priority_behind", "memory",
-                                    "drain",           "backoff_restart", "gang_partial"};
+  const std::set<std::string> codes{"no_capacity_now", "never_fits", "priority_behind", "memory",
+                                    "gpu_type",        "drain",      "backoff_restart", "gang_partial"};
   const auto placed = count_placed(plan);
   for (const Demand& demand : cluster.demands) {
     const auto added = placed.find(demand.job);
@@ -361,6 +379,16 @@ void expect_reasons(const ClusterModel& cluster, const Plan& plan) {
     const bool can_run = is_preempted(plan, wait.job) ? count_room(cluster, {}, demand) >= demand.workers.min
                                                       : can_ever_run(cluster, demand);
     EXPECT_EQ(has("never_fits") || has("drain"), !demand.held && !can_run) << wait.job;
+    const auto gpu_type = std::ranges::find(wait.reasons, "gpu_type", &Reason::code);
+    // Else it is the reason of one that comes first.
+    if (gpu_type != wait.reasons.end() && gpu_type->text.starts_with("each worker needs")) {
+      Demand of_any_kind = demand;
+      of_any_kind.gpu_kind.clear();
+      EXPECT_FALSE(demand.gpus == 0 || demand.gpu_kind.empty()) << wait.job;
+      if (!can_run && !is_preempted(plan, wait.job)) {
+        EXPECT_TRUE(can_ever_run(cluster, of_any_kind)) << wait.job;
+      }
+    }
     for (const Reason& reason : wait.reasons) {
       EXPECT_TRUE(codes.contains(reason.code)) << reason.code;
       EXPECT_NE(reason.text.find_first_of("0123456789"), std::string::npos) << reason.text;
