@@ -22,6 +22,11 @@ WorkerSize size_of(const Demand& demand) {
           demand.gpus > 0 ? demand.gpu_kind : std::string()};
 }
 
+WorkerSize together(const WorkerSize& size, std::uint32_t count) {
+  return {size.slots * count, std::min(size.memory_bytes * count, kMaxMemoryBytes + 1), size.gpus * count,
+          size.gpu_kind};
+}
+
 WorkerSize size_of(const Lease& lease) {
   return {lease.slots, std::min(lease.memory_bytes, kMaxMemoryBytes + 1),
           static_cast<std::uint32_t>(lease.devices.size())};

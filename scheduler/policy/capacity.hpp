@@ -30,6 +30,8 @@ struct WorkerSize {
 
 /// More memory than any node has becomes one byte more than that.
 WorkerSize size_of(const Demand& demand);
+/// Of one that takes what `count` of these do.
+WorkerSize together(const WorkerSize& size, std::uint32_t count);
 /// What it takes; the kind of its GPUs is its node's.
 WorkerSize size_of(const Lease& lease);
 

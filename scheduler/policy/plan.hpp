@@ -61,6 +61,7 @@ struct Demand {
   std::int64_t ends_ms = 0;   ///< the gang that it has ends by then; 0: it has none, or nobody knows
   std::uint32_t gpus = 0;     ///< a worker
   std::string gpu_kind = {};  ///< see `is_gpu_kind`; empty: any
+  PlacementRule placement = PlacementRule::pack;
   bool operator==(const Demand&) const = default;
 };
 
@@ -96,7 +97,8 @@ struct Preemption {
 };
 
 /// Why a job waits. `code` is one of the interface's: `no_capacity_now`, `never_fits`, `priority_behind`,
-/// `memory`, `gpu_type`, `drain`, `backoff_restart`, `gang_partial`, `quota_tenant`, `fair_share_turn`.
+/// `memory`, `gpu_type`, `topology`, `drain`, `backoff_restart`, `gang_partial`, `quota_tenant`,
+/// `fair_share_turn`.
 struct Reason {
   std::string code;
   std::string text;                   ///< one sentence with the numbers compared
@@ -196,9 +198,12 @@ struct Plan {
 /// could wait for ever.
 ///
 /// Workers are packed: onto the node where the job already runs, then onto the fullest node that has room (by
-/// free GPUs, if they need any); those without GPUs onto nodes without, as long as these have room. A lease
-/// on a node that is not listed, or whose job has no demand, is counted but never released, except with the
-/// whole job. Jobs' and workers' ids are unique. Pure: equal input, equal plan.
+/// free GPUs, if they need any); those without GPUs onto nodes without, as long as these have room. With
+/// `spread` they go to the fullest node that has none of the job, and where all that have room have some, to
+/// the one with the fewest. With `same_node` the gang needs a node that has room for all of its minimum, and
+/// while it has a worker it gets others only there; it grows into what is free there and takes nothing for
+/// that. A lease on a node that is not listed, or whose job has no demand, is counted but never released,
+/// except with the whole job. Jobs' and workers' ids are unique. Pure: equal input, equal plan.
 Plan plan_jobs(std::span<const NodeView> nodes, std::span<const Lease> leases,
                std::span<const Demand> demands, const TenantTree& tenants = {},
                std::span<const PastUse> past = {}, std::int64_t now_ms = 0);

@@ -24,7 +24,7 @@ std::string wanted(const WaitFacts& facts) {
   std::string text = count_of(facts.needed, "worker") + " of " + count_of(facts.slots, "slot");
   if (facts.gpus > 0) text += (facts.memory_bytes > 0 ? ", " : " and ") + gpus_of(facts.gpus, facts.gpu_kind);
   if (facts.memory_bytes > 0) text += " and " + to_size_text(facts.memory_bytes);
-  return text + (facts.needed == 1 ? "" : " each");
+  return text + (facts.needed == 1 ? "" : " each") + (facts.is_together ? " on one node" : "");
 }
 
 /// Of the kind that the job needs, on available nodes.
@@ -162,6 +162,20 @@ Reason no_tenant(const WaitFacts& facts) {
           {}};
 }
 
+/// What will make room, if that is known.
+std::string coming(const WaitFacts& facts) {
+  std::string text;
+  if (facts.room_is_coming) {
+    text += "; it starts when " + count_of(facts.releasing, "worker") +
+            (facts.releasing == 1 ? " that is stopping is gone" : " that are stopping are gone");
+  } else if (facts.too_young > 0) {
+    text += "; " + count_of(facts.too_young, "job") + " that can be preempted for it " +
+            (facts.too_young == 1 ? "has" : "have") + " not run for " + std::to_string(kMinimumRun.count()) +
+            " s yet";
+  }
+  return text;
+}
+
 Reason no_capacity(const WaitFacts& facts) {
   std::string text = "needs " + wanted(facts) + " at once, and " + std::to_string(facts.fitting_now) +
                      (facts.fitting_now == 1 ? " fits now: " : " fit now: ") +
@@ -171,15 +185,7 @@ Reason no_capacity(const WaitFacts& facts) {
     const GpuCount there = gpus_of_kind(facts);
     text += ", and " + std::to_string(there.free) + " of " + gpus_of(there.total, there.kind);
   }
-  if (facts.room_is_coming) {
-    text += "; it starts when " + count_of(facts.releasing, "worker") +
-            (facts.releasing == 1 ? " that is stopping is gone" : " that are stopping are gone");
-  } else if (facts.too_young > 0) {
-    text += "; " + count_of(facts.too_young, "job") + " that can be preempted for it " +
-            (facts.too_young == 1 ? "has" : "have") + " not run for " + std::to_string(kMinimumRun.count()) +
-            " s yet";
-  }
-  return {"no_capacity_now", std::move(text), first_of(facts.occupants)};
+  return {"no_capacity_now", text + coming(facts), first_of(facts.occupants)};
 }
 
 Reason memory(const WaitFacts& facts, std::uint64_t fitting, std::uint64_t fitting_by_slots) {
@@ -187,6 +193,27 @@ Reason memory(const WaitFacts& facts, std::uint64_t fitting, std::uint64_t fitti
           "each worker needs " + to_size_text(facts.memory_bytes) + " of memory, which leaves room for " +
               std::to_string(fitting) + " where there are slots for " + std::to_string(fitting_by_slots),
           {}};
+}
+
+/// There would be room if its workers need not be together.
+Reason topology_now(const WaitFacts& facts) {
+  const std::string where = facts.node.empty() ? "the node with the most room has it for "
+                                               : "node " + facts.node + ", where it is, has room for ";
+  return {"topology",
+          "needs " + wanted(facts) + ", and " + where + std::to_string(facts.fitting_now) +
+              " now, all nodes together for " + std::to_string(facts.fitting_now_apart) + coming(facts),
+          first_of(facts.occupants)};
+}
+
+Reason topology_ever(const WaitFacts& facts) {
+  return {
+      "topology",
+      "needs " + wanted(facts) + ", and all available nodes together have room for " +
+          std::to_string(facts.fitting_ever_apart) + " when empty, one alone for " +
+          std::to_string(facts.fitting_ever) +
+          (facts.node.empty() ? ""
+                              : "; it has workers on node " + facts.node + ": pause and resume it to move"),
+      {}};
 }
 
 /// There would be room on GPUs of other kinds.
@@ -244,6 +271,8 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
       reasons.push_back(memory(facts, facts.fitting_ever, facts.fitting_ever_by_slots));
     }
     if (facts.fitting_ever_on_any >= facts.needed) reasons.push_back(gpu_type_ever(facts));
+    if (facts.is_together && facts.fitting_ever_apart >= facts.needed)
+      reasons.push_back(topology_ever(facts));
   } else {
     const std::uint32_t missing = facts.needed - facts.workers;
     if (facts.quota) reasons.push_back(quota(facts));
@@ -251,7 +280,12 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
     // A started gang is not kept back by those ahead.
     if (facts.ahead > 0 && facts.workers == 0) reasons.push_back(behind(facts));
     if (facts.turn) reasons.push_back(turn(facts));
-    if (facts.workers == 0 && facts.fitting_now < missing) reasons.push_back(no_capacity(facts));
+    const bool is_apart = facts.is_together && facts.fitting_now_apart >= missing;
+    if (facts.fitting_now < missing && is_apart) {
+      reasons.push_back(topology_now(facts));
+    } else if (facts.workers == 0 && facts.fitting_now < missing) {
+      reasons.push_back(no_capacity(facts));
+    }
     if (facts.fitting_now < missing && facts.fitting_now_by_slots >= missing) {
       reasons.push_back(memory(facts, facts.fitting_now, facts.fitting_now_by_slots));
     }

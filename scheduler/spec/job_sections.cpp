@@ -99,6 +99,10 @@ void read_common(const Section& root, JobSpec& spec) {
   read_labels(root, spec.labels);
   read_resources(root, spec.kind, spec.resources);
   read_workers(root, spec.workers);
+  std::string placement;
+  root.read_choice("placement", placement, keys::kPlacements);
+  if (placement == "spread") spec.placement = PlacementRule::spread;
+  if (placement == "same_node") spec.placement = PlacementRule::same_node;
   read_start(root, spec);
   root.read("restart", spec.restart_limit, {0, 1000});
   if (spec.workers.min > spec.workers.max && !root.findings().has_error_in("workers")) {

@@ -201,9 +201,9 @@ TEST(JobFileErrors, RefuseWhatThisVersionDoesNotRun) {
        "10m",
        {"f:21:21: checkpoint.every: durations are not supported by this version yet\n  such as 200 steps"}},
       {"seed: 7",
-       "placement: spread",
-       {"f:22:12: placement: expected pack, got \"spread\"\n  other values are not supported by this version "
-        "yet"}},
+       "placement: same-node",
+       {"f:22:12: placement: expected one of pack, spread, same_node, got \"same-node\"\n  did you mean "
+        "\"same_node\"?"}},
       {"seed: 7",
        "gang: false",
        {"f:22:7: gang: expected true, got \"false\"\n  other values are not supported by this version yet"}},

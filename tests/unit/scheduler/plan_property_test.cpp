@@ -61,17 +61,30 @@ std::map<std::string, Use> count_use(const ClusterModel& cluster, const Plan& pl
   return use;
 }
 
+/// Workers that could be added; of a job whose workers must be on one node, where it has some, or on the node
+/// where most of them could.
 std::uint64_t count_room(const ClusterModel& cluster, std::map<std::string, Use> use, const Demand& demand) {
-  std::uint64_t room = 0;
+  const bool is_together = demand.placement == PlacementRule::same_node;
+  std::uint64_t sum = 0, most = 0;
   for (const NodeView& node : cluster.nodes) {
-    if (!node.available) continue;
+    const bool is_elsewhere = cluster.live(demand.job) > 0 && cluster.live_on(demand.job, node.id) == 0;
+    if (!node.available || (is_together && is_elsewhere)) continue;
     Use& used = use[node.id];
-    while (fits_beside(node, used, demand)) {
-      used.add(demand, 1);
-      ++room;
-    }
+    std::uint64_t room = 0;
+    for (; fits_beside(node, used, demand); ++room) used.add(demand, 1);
+    sum += room;
+    most = std::max(most, room);
   }
-  return room;
+  return is_together ? most : sum;
+}
+
+/// All the workers of its minimum as one, where they must be on one node.
+Demand in_one_piece(Demand demand) {
+  if (demand.placement != PlacementRule::same_node) return demand;
+  demand.slots *= demand.workers.min;
+  demand.memory_bytes *= demand.workers.min;
+  demand.gpus *= demand.workers.min;
+  return demand;
 }
 
 std::map<std::string, std::uint32_t> count_placed(const Plan& plan) {
@@ -136,6 +149,42 @@ void expect_no_slot_twice(const ClusterModel& cluster, const Plan& plan) {
     EXPECT_GT(placement.count, 0U);
     EXPECT_TRUE(use.at(placement.node).fits(*node)) << placement.node;
     EXPECT_TRUE(has_kind(*node, cluster.demand(placement.job))) << placement.job << " on " << placement.node;
+  }
+}
+
+/// The workers of a job that must be on one node are.
+void expect_together(const ClusterModel& cluster, const Plan& plan, std::size_t& seen) {
+  std::map<std::string, std::set<std::string>> nodes;
+  for (const Lease& lease : cluster.leases) {
+    if (!lease.releasing) nodes[lease.job].insert(lease.node);
+  }
+  for (const Placement& placement : plan.placements) nodes[placement.job].insert(placement.node);
+  for (const auto& [job, on] : nodes) {
+    const auto demand = std::ranges::find(cluster.demands, job, &Demand::job);
+    if (demand == cluster.demands.end() || demand->placement != PlacementRule::same_node) continue;
+    EXPECT_EQ(on.size(), 1U) << job;
+    ++seen;
+  }
+}
+
+/// One whose workers are to be spread has two on no node while another had room for one of them, as far as
+/// that can be told: where nothing else changes.
+void expect_spread(const ClusterModel& cluster, const Plan& plan, std::size_t& seen) {
+  if (plan.placements.empty() || !plan.releases.empty() || !plan.waits.empty()) return;
+  for (const Placement& placement : plan.placements) {
+    const Demand& demand = cluster.demand(placement.job);
+    if (demand.placement != PlacementRule::spread) continue;
+    std::map<std::string, std::uint32_t> on;
+    for (const Placement& one : plan.placements) on[one.node] += one.job == demand.job ? one.count : 0;
+    for (const NodeView& node : cluster.nodes) on[node.id] += cluster.live_on(demand.job, node.id);
+    if (on.at(placement.node) < 2) continue;
+    for (const NodeView& node : cluster.nodes) {
+      if (!node.available || on.at(node.id) > 0) continue;
+      ++seen;
+      EXPECT_FALSE(fits_beside(node, count_use(cluster, plan)[node.id], demand))
+          << demand.job << " has " << on.at(placement.node) << " workers on " << placement.node
+          << ", none on " << node.id;
+    }
   }
 }
 
@@ -260,7 +309,7 @@ bool has_text(const Plan& plan, const std::string& text) {
 }
 
 struct Overtaking {
-  std::size_t overtakers = 0, kept_beside_idle = 0, kept_moments = 0;
+  std::size_t overtakers = 0, kept_beside_idle = 0, kept_moments = 0, together = 0, spread = 0;
 };
 
 /// `first` waits; `plan` is without growth, `whole` with it.
@@ -276,14 +325,15 @@ void expect_no_delay(const ClusterModel& cluster, const Plan& plan, const Plan& 
     for (const Placement& one : plan.placements) {
       if (!behind.contains(one.job) || cluster.live(one.job) > 0) continue;
       const auto node = std::ranges::find(cluster.nodes, one.node, &NodeView::id);
-      EXPECT_FALSE(fits_beside(*node, {}, first))
+      EXPECT_FALSE(fits_beside(*node, {}, in_one_piece(first)))
           << one.job << " starts where " << first.job << " could start at any moment";
     }
     return;
   }
   ++seen.kept_moments;
   EXPECT_TRUE(fits_at(cluster, plan, first, *moment)) << first.job << " is delayed beyond " << *moment;
-  if (first.slots == 1 && first.memory_bytes == 0 && first.gpus == 0) {
+  if (first.slots == 1 && first.memory_bytes == 0 && first.gpus == 0 &&
+      first.placement != PlacementRule::same_node) {
     EXPECT_TRUE(fits_at(cluster, whole, first, *moment)) << first.job << " is delayed by growth";
   }
   for (const Wait& wait : plan.waits) {  // no slot stays idle that one of those could have had
@@ -339,19 +389,19 @@ void expect_the_line_kept(const ClusterModel& cluster, const Plan& whole, Overta
 /// With nobody waiting, no slot is idle that a started job could use.
 void expect_nothing_idle(const ClusterModel& cluster, const Plan& plan) {
   if (!plan.waits.empty() || !plan.releases.empty()) return;
-  const auto placed = count_placed(plan);
+  ClusterModel after = cluster;
+  after.carry_out(plan);
   for (const Demand& demand : cluster.demands) {
-    const auto added = placed.find(demand.job);
-    const std::uint32_t workers = cluster.live(demand.job) + (added == placed.end() ? 0 : added->second);
-    if (demand.held || workers >= demand.workers.max) continue;
-    EXPECT_EQ(count_room(cluster, count_use(cluster, plan), demand), 0U) << demand.job << " could grow";
+    if (demand.held || after.live(demand.job) >= demand.workers.max) continue;
+    EXPECT_EQ(count_room(after, count_use(after, {}), demand), 0U) << demand.job << " could grow";
   }
 }
 
 /// Whoever has less than its minimum has a reason, with numbers, and nobody else has.
 void expect_reasons(const ClusterModel& cluster, const Plan& plan) {
-  const std::set<std::string> codes{"no_capacity_now", "never_fits", "priority_behind", "memory",
-                                    "gpu_type",        "drain",      "backoff_restart", "gang_partial"};
+  const std::set<std::string> codes{"no_capacity_now", "never_fits",      "priority_behind",
+                                    "memory",          "gpu_type",        "topology",
+                                    "drain",           "backoff_restart", "gang_partial"};
   const auto placed = count_placed(plan);
   for (const Demand& demand : cluster.demands) {
     const auto added = placed.find(demand.job);
@@ -425,6 +475,8 @@ void expect_sound(const ClusterModel& cluster, const Plan& plan, Overtaking& see
   EXPECT_EQ(plan, cluster.plan()) << "equal input, equal plan";
   expect_no_slot_twice(cluster, plan);
   expect_gangs_kept_whole(cluster, plan);
+  expect_together(cluster, plan, seen.together);
+  expect_spread(cluster, plan, seen.spread);
   expect_releases_only_of_what_can_be_spared(cluster, plan);
   expect_preemptions_only_where_needed(cluster, plan);
   expect_the_line_kept(cluster, plan, seen);
@@ -462,6 +514,8 @@ TEST(PlanProperty, EveryPlanOfALivingClusterIsSound) {
   EXPECT_GT(seen.kept_beside_idle, 50U) << "nobody is kept back";
   EXPECT_GT(seen.kept_moments, 100U) << "too few gangs have a limit";
   EXPECT_GT(preemptions, 100U) << "the jobs are too much alike to try preempting";
+  EXPECT_GT(seen.together, 1000U);
+  EXPECT_GT(seen.spread, 20U) << "nobody's workers are spread";
 }
 
 TEST(PlanProperty, ADisturbedClusterSettlesInAFewRounds) {

@@ -66,6 +66,9 @@ inline void add_random_job(ClusterModel& cluster, Random& random, int number) {
   demand.is_young = between(random, 0, 5) == 0;
   if (between(random, 0, 2) > 0) demand.lasts_ms = 10'000 * between(random, 1, 20);
   Random gpus = beside(random);
+  static constexpr PlacementRule kRules[] = {PlacementRule::pack, PlacementRule::pack, PlacementRule::spread,
+                                             PlacementRule::same_node};
+  demand.placement = kRules[between(gpus, 0, 3)];
   if (!has_gpus(cluster) || between(gpus, 0, 1) == 0) return;
   static constexpr const char* kKinds[] = {"h200", "A100", ""};
   demand.gpus = between(gpus, 1, 2);

@@ -62,7 +62,8 @@ std::string describe(const ClusterModel& cluster, const Wait& wait) {
     text += "\n  " + demand.job + ": " + std::to_string(demand.workers.min) + ".." +
             std::to_string(demand.workers.max) + " x " + std::to_string(demand.slots) + " slots " +
             std::to_string(demand.memory_bytes >> 30) + "Gi " + std::to_string(demand.gpus) + " " +
-            demand.gpu_kind + " priority " + std::to_string(demand.priority) + (demand.held ? " held" : "") +
+            demand.gpu_kind + (demand.placement == PlacementRule::same_node ? " together" : "") +
+            " priority " + std::to_string(demand.priority) + (demand.held ? " held" : "") +
             (demand.preemptible ? "" : " fixed") + (demand.is_young ? " young" : "") + " " + demand.tenant +
             "/" + demand.queue + ":";
     for (const Lease& lease : cluster.leases) text += lease.job == demand.job ? " " + lease.node : "";
@@ -153,14 +154,14 @@ void expect_codes(Seen& seen, const std::vector<const char*>& codes) {
 
 TEST(WhyOracle, JobsThatAreNamedAreThoseWhoseAbsenceWouldLetTheJobStart) {
   Seen seen;
-  for (std::uint64_t seed = 0; seed < 1700 && !HasFailure(); ++seed) {
+  for (std::uint64_t seed = 0; seed < 1800 && !HasFailure(); ++seed) {
     Random random(seed);
     look_at(cluster_at_rest(random, {}), "seed " + std::to_string(seed), seen);
   }
   EXPECT_GT(seen.started, 3000U);
   EXPECT_GT(seen.kept, 3000U);
-  expect_codes(seen, {"no_capacity_now", "never_fits", "priority_behind", "memory", "gpu_type", "drain",
-                      "backoff_restart", "gang_partial"});
+  expect_codes(seen, {"no_capacity_now", "never_fits", "priority_behind", "memory", "gpu_type", "topology",
+                      "drain", "backoff_restart", "gang_partial"});
 }
 
 TEST(WhyOracle, TheSameAmongTenants) {
