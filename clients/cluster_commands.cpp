@@ -22,7 +22,8 @@ std::string join(const std::vector<std::string>& names) {
 
 }  // namespace
 
-ExitCode bring_up(const CommandContext& context, int nodes, int slots, const std::string& tenants) {
+ExitCode bring_up(const CommandContext& context, const ClusterShape& shape, const std::string& tenants) {
+  const auto& [nodes, slots, gpus] = shape;
   std::optional<std::string> text;
   if (!tenants.empty()) {
     text = read_small_file(tenants);
@@ -34,17 +35,18 @@ ExitCode bring_up(const CommandContext& context, int nodes, int slots, const std
   }
   LocalCluster cluster(find_local_home());
   set_interrupt_message("\ninterrupted; ds-submit up goes on, ds-submit down stops what was started\n");
-  const auto up = cluster.up({nodes, slots}, text);
+  const auto up = cluster.up(shape, text);
   if (context.json) {
     write_document(context, {{"head", up.address},
                              {"nodes", nodes},
                              {"slots", slots},
+                             {"gpus", gpus},
                              {"started", up.started},
                              {"home", cluster.home().root.string()}});
     return ExitCode::done;
   }
-  const std::string size =
-      fmt::format("{} node{} of {} slot{}", nodes, nodes == 1 ? "" : "s", slots, slots == 1 ? "" : "s");
+  const std::string size = fmt::format("{} node{} of {} slot{}{}", nodes, nodes == 1 ? "" : "s", slots,
+                                       slots == 1 ? "" : "s", gpus.empty() ? "" : " and GPUs " + gpus);
   if (up.started.empty()) {
     write_out(fmt::format("the cluster is up already at http://{} ({})\n", up.address, size));
   } else {

@@ -38,6 +38,7 @@ struct Arguments {
   std::uint64_t export_step = 0;
   int nodes = 2;
   int slots = 2;
+  std::string gpus;
   int patience_s = 60;
   bool follow = false;
   bool purge = false;
@@ -150,16 +151,19 @@ class CommandLine {
   }
 
   void add_cluster_commands() {
-    auto* up = add("up", "start a cluster on this machine, or what of it is not running",
-                   [this](const auto& context) {
-                     return bring_up(context, arguments_.nodes, arguments_.slots, arguments_.tenants);
-                   });
+    auto* up = add(
+        "up", "start a cluster on this machine, or what of it is not running", [this](const auto& context) {
+          return bring_up(context, {arguments_.nodes, arguments_.slots, arguments_.gpus}, arguments_.tenants);
+        });
     up->add_option("--nodes", arguments_.nodes, "how many nodes (2)")
         ->check(CLI::Range(1, 64))
         ->option_text("N");
     up->add_option("--slots", arguments_.slots, "slots a node offers (2)")
         ->check(CLI::Range(1, 1024))
         ->option_text("N");
+    up->add_option("--gpus", arguments_.gpus,
+                   "GPUs a node offers, such as H200:4 (those that the driver finds)")
+        ->option_text("KIND:N");
     up->add_option("--tenants", arguments_.tenants,
                    "file that says what each tenant may use; remembered (an empty one is forgotten)")
         ->option_text("FILE");

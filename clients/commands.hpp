@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "clients/exit_code.hpp"
+#include "clients/local_cluster.hpp"
 #include "clients/output.hpp"
 
 namespace ds::clients {
@@ -60,7 +61,7 @@ ExitCode audit_job(const CommandContext& context, const std::string& job, const 
 ExitCode show_version(const CommandContext& context);
 
 /// `tenants`: the file that says what they may use; empty: as last time.
-ExitCode bring_up(const CommandContext& context, int nodes, int slots, const std::string& tenants);
+ExitCode bring_up(const CommandContext& context, const ClusterShape& shape, const std::string& tenants);
 ExitCode take_down(const CommandContext& context, bool purge);
 
 }  // namespace ds::clients

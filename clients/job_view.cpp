@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "clients/json_fields.hpp"
@@ -179,6 +182,34 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
   return out + format_evaluations(array_at(job, "evaluations"), coloured);
 }
 
+namespace {
+
+/// `1/4 NVIDIA H200`: in use, of how many.
+std::string format_gpus(const json& node) {
+  const auto total = integer_at(node, "gpus_total");
+  if (total == 0) return "0";
+  return fmt::format("{}/{} {}", integer_at(node, "gpus_used"), total, text_at(node, "gpu_kind"));
+}
+
+/// `free GPUs: 3 of 8 NVIDIA A100, 4 of 4 NVIDIA H200` on the nodes that take workers; empty without GPUs.
+std::string format_free_gpus(const json& nodes) {
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>> kinds;  // free, all
+  for (const auto& node : nodes) {
+    const auto total = integer_at(node, "gpus_total"), used = integer_at(node, "gpus_used");
+    if (total == 0 || text_at(node, "state") != "UP") continue;
+    auto& [free, all] = kinds[text_at(node, "gpu_kind")];
+    free += std::max<std::int64_t>(0, total - used);
+    all += total;
+  }
+  std::string text;
+  for (const auto& [kind, count] : kinds)
+    text +=
+        fmt::format("{}{} of {} {}", text.empty() ? "free GPUs: " : ", ", count.first, count.second, kind);
+  return text.empty() ? text : text + "\n";
+}
+
+}  // namespace
+
 std::string format_nodes(const json& nodes, bool coloured) {
   if (nodes.empty()) return "no nodes; ds-submit up starts some here, ds-node --head HOST:PORT joins one\n";
   std::vector<std::vector<Cell>> rows;
@@ -195,12 +226,12 @@ std::string format_nodes(const json& nodes, bool coloured) {
                     {fmt::format("{}/{}", integer_at(node, "slots_used"), integer_at(node, "slots")),
                      Colour::none, true},
                     {format_number(node, "cores"), Colour::none, true},
-                    {std::to_string(array_at(node, "gpus").size()), Colour::none, true},
+                    {format_gpus(node), Colour::none, true},
                     {format_bytes(integer_at(node, "memory_bytes")), Colour::none, true},
                     {std::to_string(integer_at(node, "pid")), Colour::none, true}});
     if (has_reasons) rows.back().push_back({text_at(node, "reason")});
   }
-  return format_table(head, rows, coloured);
+  return format_table(head, rows, coloured) + format_free_gpus(nodes);
 }
 
 std::string format_tenants(const json& tenants, bool coloured) {

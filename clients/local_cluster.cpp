@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <sstream>
+#include <string_view>
 #include <thread>
 
 #include "clients/api_client.hpp"
@@ -66,7 +68,8 @@ bool describes_living_node(const nlohmann::json& entry, const std::string& name)
 }  // namespace
 
 std::string format_cluster_shape(const ClusterShape& shape) {
-  return fmt::format("nodes {}\nslots {}\n", shape.nodes, shape.slots);
+  const auto gpus = shape.gpus.empty() ? std::string() : fmt::format("gpus {}\n", shape.gpus);
+  return fmt::format("nodes {}\nslots {}\n{}", shape.nodes, shape.slots, gpus);
 }
 
 std::optional<ClusterShape> parse_cluster_shape(const std::string& text) {
@@ -76,6 +79,11 @@ std::optional<ClusterShape> parse_cluster_shape(const std::string& text) {
   ClusterShape shape;
   if (!(in >> nodes >> shape.nodes >> slots >> shape.slots) || nodes != "nodes" || slots != "slots")
     return std::nullopt;
+  constexpr std::string_view kGpus = "\ngpus ";  // a kind may have spaces
+  if (const auto gpus = text.find(kGpus); gpus != std::string::npos) {
+    shape.gpus = text.substr(gpus + kGpus.size());
+    shape.gpus.resize(std::min(shape.gpus.find('\n'), shape.gpus.size()));
+  }
   return shape;
 }
 
@@ -213,8 +221,8 @@ LocalCluster::Up LocalCluster::up(const ClusterShape& shape, const std::optional
   const auto running = parse_cluster_shape(read_small_file(home_.shape_file()).value_or(""));
   if (!members_.empty() && running && *running != shape) {
     throw Failure(ExitCode::conflict, "conflict",
-                  fmt::format("a local cluster with {} nodes of {} slots is up already", running->nodes,
-                              running->slots),
+                  fmt::format("a local cluster with {} nodes of {} slots{} is up already", running->nodes,
+                              running->slots, running->gpus.empty() ? "" : " and GPUs " + running->gpus),
                   "ds-submit down stops it; jobs and checkpoints are kept");
   }
   const bool head_lives = members_.count(std::string(kHead)) > 0;
@@ -232,9 +240,11 @@ LocalCluster::Up LocalCluster::up(const ClusterShape& shape, const std::optional
     result.address = head_lives && remembered ? *remembered : start_head(deadline);
     for (int i = 1; i <= shape.nodes; ++i) {
       if (members_.count(node_name(i)) > 0) continue;
-      start(node_name(i), "ds-node",
-            {"--head", result.address, "--secret-file", (home_.head_dir() / "cluster.secret").string(),
-             "--name", node_name(i), "--slots", std::to_string(shape.slots)});
+      std::vector<std::string> arguments{
+          "--head", result.address, "--secret-file", (home_.head_dir() / "cluster.secret").string(),
+          "--name", node_name(i),   "--slots",       std::to_string(shape.slots)};
+      if (!shape.gpus.empty()) arguments.insert(arguments.end(), {"--gpus", shape.gpus});
+      start(node_name(i), "ds-node", arguments);
     }
     wait_for_nodes(result.address, shape, deadline);
     for (const auto& [name, record] : started_) result.started.push_back(name);

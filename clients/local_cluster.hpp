@@ -17,10 +17,11 @@ namespace ds::clients {
 struct ClusterShape {
   int nodes = 2;
   int slots = 2;
+  std::string gpus = {};  ///< as `ds-node --gpus` takes it; empty: what the driver finds
   bool operator==(const ClusterShape&) const = default;
 };
 
-/// The text of `run/shape`: `nodes N\nslots N\n`.
+/// The text of `run/shape`: `nodes N\nslots N\n`, and `gpus KIND:N\n` if they were stated.
 std::string format_cluster_shape(const ClusterShape& shape);
 std::optional<ClusterShape> parse_cluster_shape(const std::string& text);
 

@@ -16,7 +16,8 @@ std::string host_of(const std::string& address) {
 }  // namespace
 
 std::vector<std::string> environment_of(const scheduler::CommandSpec& command, const job::StartProcess& order,
-                                        const std::string& job, const std::string& master) {
+                                        const std::string& job, const std::string& master,
+                                        std::span<const std::uint32_t> devices) {
   std::vector<std::string> variables;
   for (const auto& [name, value] : command.env) variables.push_back(fmt::format("{}={}", name, value));
   const auto& place = order.place;
@@ -30,7 +31,7 @@ std::vector<std::string> environment_of(const scheduler::CommandSpec& command, c
   add("NODE_RANK", place.node_rank);
   add("MASTER_ADDR", host_of(master));
   if (order.port != 0) add("MASTER_PORT", order.port);
-  add("CUDA_VISIBLE_DEVICES", "");  // jobs can't ask for GPUs yet
+  add("CUDA_VISIBLE_DEVICES", fmt::format("{}", fmt::join(devices, ",")));
   add("DS_JOB", job);
   add("DS_GENERATION", order.generation);
   return variables;

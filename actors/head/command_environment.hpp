@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,9 +13,11 @@ namespace ds::head {
 /// The variables (`NAME=value`) that tell a process of a `command` job its place, by the names that PyTorch's
 /// launcher uses, after those of its job file. `master`: the address (`host:port`, also `[::1]:port`) of rank
 /// 0's node, whose host becomes MASTER_ADDR, without brackets. MASTER_PORT is missing where the node has yet
-/// to choose it. Pure.
+/// to choose it. `devices`: the node's GPUs that it may use; the only ones that CUDA shows it, counted from
+/// 0. Pure.
 std::vector<std::string> environment_of(const scheduler::CommandSpec& command, const job::StartProcess& order,
-                                        const std::string& job, const std::string& master);
+                                        const std::string& job, const std::string& master,
+                                        std::span<const std::uint32_t> devices);
 
 /// What follows from one more crash of a `command` job.
 struct CommandCrash {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -192,6 +193,8 @@ class Head : public caf::event_based_actor {
   void quarantine_nodes();
   void lift_oldest_quarantine();
   scheduler::PlanWithDepartures make_plan();
+  std::vector<std::uint32_t> free_devices(const std::string& node, std::span<const scheduler::Lease> granted,
+                                          std::uint32_t count) const;
   void plan_and_carry_out();
   void carry_out(std::vector<scheduler::Event> events, const std::vector<scheduler::Lease>& granted);
   std::vector<scheduler::RolePlacement> place_missing_roles(const std::vector<scheduler::Lease>& granted,

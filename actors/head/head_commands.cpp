@@ -164,7 +164,8 @@ void Head::act(const std::string& id, const job::StartProcess& action) {
   const auto& command = *record->spec->command;
   send(node->agent,
        messages::StartCommand{action.worker, action.generation, id, record->directory, to_arguments(command),
-                              environment_of(command, action, id, master->second.entry.address),
+                              environment_of(command, action, id, master->second.entry.address,
+                                             ledger_.leases().at(action.worker).devices),
                               record->spec->workers.max > 1, action.port == 0});
 }
 

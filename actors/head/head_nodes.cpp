@@ -47,7 +47,7 @@ nlohmann::json Head::view_of_node(const std::string& name) const {
     entry.reason = "drained" + (drained->second.why.empty() ? "" : ": " + drained->second.why);
     if (up != nodes_.end()) entry.state = leases.empty() ? "DRAINED" : "DRAINING";
   }
-  return node_view(entry, used);
+  return node_view(entry, used, ledger_.devices_on(name).size());
 }
 
 void Head::answer_nodes(const gateway::Respond& respond) {

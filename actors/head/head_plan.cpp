@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "actors/head/head_actor.hpp"
+#include "scheduler/policy/gpu_kind.hpp"
 
 namespace ds::head {
 namespace {
@@ -107,7 +108,8 @@ std::vector<NodeView> Head::view_nodes() const {
   std::vector<NodeView> views;
   for (const auto& [name, node] : nodes_) {
     const bool is_open = node.strangers.empty() && !is_closed(name);
-    views.push_back({name, node.entry.slots, node.entry.memory_bytes, is_open});
+    views.push_back({name, node.entry.slots, node.entry.memory_bytes, is_open, node.entry.usable_gpus(),
+                     node.entry.gpu_kind()});
   }
   for (const auto& name : ledger_.leased_nodes()) {  // nodes that may come back with their workers
     if (!nodes_.contains(name)) views.push_back({name, 0, 0, false});
@@ -257,14 +259,17 @@ void Head::plan_and_carry_out() {
   const auto grant = [&](const std::string& job, const std::string& node, Role role,
                          const Resources& resources, const std::string& why) {
     const auto worker = ledger_.next_worker() + granted.size();
-    events.push_back(event("scheduler", why,
-                           LeaseGranted{worker, job, node, resources.cpus, resources.memory_bytes, role}));
+    const auto devices = free_devices(node, granted, resources.gpus);
+    events.push_back(
+        event("scheduler", why,
+              LeaseGranted{worker, job, node, resources.cpus, resources.memory_bytes, role, devices}));
     granted.push_back({.worker = worker,
                        .job = job,
                        .node = node,
                        .slots = resources.cpus,
                        .memory_bytes = resources.memory_bytes,
-                       .role = role});
+                       .role = role,
+                       .devices = devices});
     touched.insert(job);
   };
   for (const auto& placement : plan.placements) {
@@ -280,7 +285,7 @@ void Head::plan_and_carry_out() {
     }
   }
   for (const auto& placement : place_missing_roles(granted, released)) {
-    grant(placement.job, placement.node, placement.role, {0, 0},
+    grant(placement.job, placement.node, placement.role, {0, 0, 0, {}},
           fmt::format("its {} goes to node {}", to_string(placement.role), placement.node));
   }
   note_size_changes(plan);
@@ -290,6 +295,19 @@ void Head::plan_and_carry_out() {
     tell_leases(job);
   }
   release_needless_shards();
+}
+
+/// The lowest that no lease has, `granted` ones included. The planner counts them, so there are enough; else
+/// the ledger does not take the grant.
+std::vector<std::uint32_t> Head::free_devices(const std::string& node, std::span<const Lease> granted,
+                                              std::uint32_t count) const {
+  if (count == 0) return {};
+  auto taken = ledger_.devices_on(node);
+  for (const Lease& lease : granted) {
+    if (lease.node == node) taken.insert(lease.devices.begin(), lease.devices.end());
+  }
+  return choose_devices(nodes_.at(node).entry.usable_gpus(), taken, count)
+      .value_or(std::vector<std::uint32_t>{});
 }
 
 void Head::note_size_changes(const Plan& plan) {

@@ -204,6 +204,26 @@ void add_training(const JobSpec& spec, json& view) {
   view["audit"] = spec.audit;
 }
 
+json resources_view(const Resources& resources) {
+  json view{{"cpus", resources.cpus}, {"memory", to_size_text(resources.memory_bytes)}};
+  if (resources.gpus > 0 && resources.gpu_kind.empty()) view["gpu"] = resources.gpus;
+  if (resources.gpus > 0 && !resources.gpu_kind.empty())
+    view["gpu"] = fmt::format("{}:{}", resources.gpu_kind, resources.gpus);
+  return view;
+}
+
+const char* placement_text(PlacementRule rule) {
+  switch (rule) {
+    case PlacementRule::spread:
+      return "spread";
+    case PlacementRule::same_node:
+      return "same_node";
+    case PlacementRule::pack:
+      break;
+  }
+  return "pack";
+}
+
 void add_command(const CommandSpec& command, json& view) {
   view["run"] = command.arguments.empty() ? json(command.script) : json(command.arguments);
   if (!command.setup.empty()) view["setup"] = command.setup;
@@ -221,7 +241,8 @@ json spec_view(const JobSpec& spec) {
       {"queue", spec.queue},
       {"priority", spec.priority},
       {"preemptible", spec.preemptible},
-      {"resources", {{"cpus", spec.resources.cpus}, {"memory", to_size_text(spec.resources.memory_bytes)}}},
+      {"resources", resources_view(spec.resources)},
+      {"placement", placement_text(spec.placement)},
       {"workers", {{"min", spec.workers.min}, {"max", spec.workers.max}}},
       {"restart", spec.restart_limit}};
   if (!spec.description.empty()) view["description"] = spec.description;

@@ -27,11 +27,9 @@ json workers_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledg
   for (const auto& lease : ledger.leases_of(job.id)) {
     if (lease.role != scheduler::Role::worker) continue;
     const auto member = std::find(job.members.begin(), job.members.end(), lease.worker);
-    json worker{{"worker", lease.worker},
-                {"node", lease.node},
-                {"rank", nullptr},
-                {"pid", pid_of(pids, lease.worker)},
-                {"state", "STARTING"}};
+    json worker{{"worker", lease.worker},   {"node", lease.node},
+                {"rank", nullptr},          {"pid", pid_of(pids, lease.worker)},
+                {"devices", lease.devices}, {"state", "STARTING"}};
     if (member != job.members.end()) {
       worker["rank"] = member - job.members.begin();
       worker["state"] = job.spec->kind == scheduler::JobKind::command ? "RUNNING" : "TRAINING";
@@ -139,12 +137,26 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
   return view;
 }
 
-json node_view(const NodeEntry& node, std::uint32_t slots_used) {
-  return {{"id", node.name},          {"address", node.address},
-          {"state", node.state},      {"slots", node.slots},
-          {"slots_used", slots_used}, {"cores", node.cores},
-          {"gpus", node.gpus},        {"memory_bytes", node.memory_bytes},
-          {"pid", node.pid},          {"pretends", node.pretends},
+std::uint32_t NodeEntry::usable_gpus() const {
+  const auto other =
+      std::ranges::find_if(gpus, [this](const std::string& gpu) { return gpu != gpus.front(); });
+  return static_cast<std::uint32_t>(other - gpus.begin());
+}
+
+json node_view(const NodeEntry& node, std::uint32_t slots_used, std::size_t gpus_used) {
+  return {{"id", node.name},
+          {"address", node.address},
+          {"state", node.state},
+          {"slots", node.slots},
+          {"slots_used", slots_used},
+          {"cores", node.cores},
+          {"gpus", node.gpus},
+          {"gpus_total", node.usable_gpus()},
+          {"gpus_used", gpus_used},
+          {"gpu_kind", node.gpu_kind()},
+          {"memory_bytes", node.memory_bytes},
+          {"pid", node.pid},
+          {"pretends", node.pretends},
           {"reason", node.reason}};
 }
 

@@ -32,10 +32,14 @@ struct NodeEntry {
   std::int32_t pid = 0;
   std::uint32_t slots = 0;
   std::uint64_t memory_bytes = 0;
-  std::vector<std::string> gpus;  ///< names
+  std::vector<std::string> gpus;  ///< names, by device
   std::uint32_t cores = 0;        ///< that its workers may run on
   bool pretends = false;          ///< it starts no programs and says it does
   std::string reason{};           ///< why nothing new goes there; empty: it may
+
+  /// Jobs are given those from the first on that are of its kind: a node offers one kind.
+  std::uint32_t usable_gpus() const;
+  std::string gpu_kind() const { return gpus.empty() ? std::string() : gpus.front(); }
 };
 
 /// Of the nodes that are up.
@@ -49,7 +53,7 @@ struct ClusterSize {
 nlohmann::json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::string& wait_reason,
                         const scheduler::Ledger& ledger, const std::map<std::uint64_t, std::int32_t>& pids,
                         bool whole);
-nlohmann::json node_view(const NodeEntry& node, std::uint32_t slots_used);
+nlohmann::json node_view(const NodeEntry& node, std::uint32_t slots_used, std::size_t gpus_used);
 /// All queues but the root, parents before children; without tenants one called `default` for everybody.
 nlohmann::json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
                             const ClusterSize& cluster, std::int64_t now_ms);

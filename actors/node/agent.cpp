@@ -298,6 +298,12 @@ class Agent : public caf::event_based_actor {
     running.generation = order.generation;
     running.log = LogBuffer(order.whole_lines);
     auto variables = order.variables;
+    for (auto& variable : variables) {
+      constexpr std::string_view kVisible = "CUDA_VISIBLE_DEVICES=";
+      if (variable.starts_with(kVisible))
+        variable.replace(kVisible.size(), std::string::npos,
+                         visible_to_programs(options_.machine, variable.substr(kVisible.size())));
+    }
     if (order.chooses_port) {
       const auto port = choose_port();
       if (!port) return fail_start(order, running, port.error());

@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -38,6 +39,7 @@ struct Arguments {
   std::string secret_file;
   std::string name;
   std::uint32_t slots = 0;
+  std::string gpus;
   std::string host = "127.0.0.1";
   std::string insecure_host;
   std::uint32_t pretended = 0;
@@ -63,6 +65,10 @@ Result<void> check_name(const Arguments& arguments) {
               "up to 63 of a-z 0-9 . _ -, beginning with a letter or digit");
 }
 
+Result<std::vector<std::string>> offered_gpus(const Arguments& arguments) {
+  return arguments.gpus.empty() ? std::vector<std::string>{} : node::parse_gpus(arguments.gpus);
+}
+
 node::AgentOptions agent_options(const Arguments& arguments, const std::string& host) {
   node::AgentOptions options;
   options.head = arguments.head;
@@ -72,6 +78,12 @@ node::AgentOptions agent_options(const Arguments& arguments, const std::string& 
       (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ds-actor").string();
   options.host = host;
   options.machine = node::inspect_machine();
+  if (!arguments.gpus.empty()) options.machine.gpus = *offered_gpus(arguments);
+  const auto& gpus = options.machine.gpus;
+  const auto other = std::ranges::find_if(gpus, [&](const auto& name) { return name != gpus.front(); });
+  if (other != gpus.end())
+    spdlog::warn("GPUs from {} on are left idle: {} is another kind than {}, and a node offers one kind",
+                 other - gpus.begin(), *other, gpus.front());
   options.slots = arguments.slots != 0 ? arguments.slots : options.machine.cores;
   options.pretends = arguments.pretended > 0;
   return options;
@@ -135,6 +147,7 @@ Result<int> run(Arguments arguments, node::Spawner* spawner) {
   if (const auto head = gateway::parse_host_port(arguments.head); !head) return tl::unexpected(head.error());
   if (arguments.name.empty()) arguments.name = default_name();
   if (const auto checked = check_name(arguments); !checked) return tl::unexpected(checked.error());
+  if (const auto gpus = offered_gpus(arguments); !gpus) return tl::unexpected(gpus.error());
   const auto secret = load_secret(arguments.secret_file, false);
   if (!secret) return tl::unexpected(secret.error());
 
@@ -177,6 +190,9 @@ int main(int argc, char** argv) {
   app.add_option("--name", arguments.name, "Unique in the cluster; the host's name when not given");
   app.add_option("--slots", arguments.slots, "CPU slots to offer; the number of cores when not given")
       ->check(CLI::Range(1, 4096));
+  app.add_option(
+      "--gpus", arguments.gpus,
+      "GPUs to offer, KIND:COUNT such as H200:4, or 0; those that the driver finds when not given");
   app.add_option("--listen", arguments.host, "Address for messages of the cluster, on loopback")
       ->capture_default_str();
   app.add_option("--insecure-listen", arguments.insecure_host,

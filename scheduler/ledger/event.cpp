@@ -40,6 +40,7 @@ static void to_json(nlohmann::json& json, const LeaseGranted& x) {
           {"slots", x.slots},
           {"memory_bytes", x.memory_bytes},
           {"role", x.role}};
+  if (!x.devices.empty()) json["devices"] = x.devices;
 }
 static void from_json(const nlohmann::json& json, LeaseGranted& x) {
   json.at("worker").get_to(x.worker);
@@ -49,6 +50,8 @@ static void from_json(const nlohmann::json& json, LeaseGranted& x) {
   json.at("memory_bytes").get_to(x.memory_bytes);
   x.role = Role::worker;  // what journals from before there were roles mean
   if (json.contains("role")) json.at("role").get_to(x.role);
+  x.devices.clear();  // no job could ask for GPUs before
+  if (json.contains("devices")) json.at("devices").get_to(x.devices);
 }
 static void to_json(nlohmann::json& json, const LeaseReleasing& x) {
   json = {{"worker", x.worker}, {"at_once", x.at_once}};

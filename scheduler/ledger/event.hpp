@@ -24,13 +24,14 @@ struct JobSubmitted {
 };
 
 /// Slots of `node` (none, unless it is a worker) belong to the process `worker` from now on, until
-/// `LeaseEnded`.
+/// `LeaseEnded`, and so do those of the node's GPUs that are named.
 struct LeaseGranted {
   std::uint64_t worker = 0;
   std::string job, node;
   std::uint32_t slots = 1;
   std::uint64_t memory_bytes = 0;
   Role role = Role::worker;
+  std::vector<std::uint32_t> devices = {};  ///< as many as its job's workers need, ascending
   bool operator==(const LeaseGranted&) const = default;
 };
 

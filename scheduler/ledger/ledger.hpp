@@ -104,6 +104,8 @@ class Ledger {
   const std::map<std::uint64_t, Lease>& leases() const { return leases_; }
   std::vector<Lease> leases_of(std::string_view job) const;
   std::vector<Lease> leases_on(std::string_view node) const;
+  /// The node's GPUs that leases have; no two have the same.
+  const std::set<std::uint32_t>& devices_on(std::string_view node) const { return index_.devices_on(node); }
 
   /// Nodes that any lease is on.
   std::vector<std::string> leased_nodes() const { return index_.nodes(); }
@@ -149,6 +151,7 @@ class Ledger {
  private:
   bool on(const Event& event, const JobSubmitted& body);
   bool on(const Event& event, const LeaseGranted& body);
+  bool may_have_devices(const JobRecord& job, const LeaseGranted& body) const;
   bool on(const Event& event, const LeaseReleasing& body);
   bool on(const Event& event, const LeaseEnded& body);
   bool on(const Event& event, const GenerationFormed& body);

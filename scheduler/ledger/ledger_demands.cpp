@@ -105,7 +105,10 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 job.size_measured(job.workers) != nullptr,
                 job.left_s(0),
                 lasts_ms,
-                limit == 0 || job.workers == 0 ? 0 : job.gang_since_ms + lasts_ms};
+                limit == 0 || job.workers == 0 ? 0 : job.gang_since_ms + lasts_ms,
+                job.spec->resources.gpus,
+                job.spec->resources.gpu_kind,
+                job.spec->placement};
 }
 
 std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) const {

@@ -14,6 +14,7 @@ void LedgerIndex::add_lease(const Lease& lease) {
   by_job_[lease.job].insert(lease.worker);
   by_node_[lease.node].insert(lease.worker);
   if (lease.role == Role::shard) shards_.insert(lease.worker);
+  if (!lease.devices.empty()) devices_[lease.node].insert(lease.devices.begin(), lease.devices.end());
 }
 
 void LedgerIndex::remove_lease(const Lease& lease) {
@@ -25,6 +26,10 @@ void LedgerIndex::remove_lease(const Lease& lease) {
   take_out(by_job_, lease.job);
   take_out(by_node_, lease.node);
   shards_.erase(lease.worker);
+  const auto devices = devices_.find(lease.node);
+  if (devices == devices_.end()) return;
+  for (const std::uint32_t device : lease.devices) devices->second.erase(device);
+  if (devices->second.empty()) devices_.erase(devices);
 }
 
 void LedgerIndex::mark_dependents(const std::string& job) {

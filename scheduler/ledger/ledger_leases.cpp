@@ -1,20 +1,31 @@
 // What events about leases do to a ledger, and who has which.
 #include "scheduler/ledger/ledger.hpp"
 
+#include <algorithm>
+#include <functional>
+
 namespace ds::scheduler {
 
 bool Ledger::on(const Event& event, const LeaseGranted& body) {
   auto* job = active(body.job);
   if (job == nullptr || job->cancel_requested || job->pause_requested || job->time_is_up) return false;
-  if (body.worker < next_worker_) return false;
+  if (body.worker < next_worker_ || !may_have_devices(*job, body)) return false;
   if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
-  const Lease& lease = leases_[body.worker] = {body.worker,       body.job, body.node,  body.slots,
-                                               body.memory_bytes, false,    body.role,  job->spec->tenant,
-                                               job->spec->queue,  false,    event.at_ms};
+  const Lease& lease = leases_[body.worker] = {body.worker,       body.job, body.node,   body.slots,
+                                               body.memory_bytes, false,    body.role,   job->spec->tenant,
+                                               job->spec->queue,  false,    event.at_ms, body.devices};
   index_.add_lease(lease);
   count_use(lease, event.at_ms, true);
   next_worker_ = body.worker + 1;
   return true;
+}
+
+/// As many as its workers need, and none that another lease has.
+bool Ledger::may_have_devices(const JobRecord& job, const LeaseGranted& body) const {
+  if (body.devices.size() != (body.role == Role::worker ? job.spec->resources.gpus : 0)) return false;
+  const auto& taken = index_.devices_on(body.node);
+  return std::ranges::none_of(body.devices, [&](std::uint32_t device) { return taken.contains(device); }) &&
+         std::ranges::adjacent_find(body.devices, std::greater_equal()) == body.devices.end();
 }
 
 bool Ledger::on(const Event& event, const LeaseReleasing& body) {

@@ -127,6 +127,7 @@ std::string Ledger::snapshot() const {
   for (const auto& [worker, lease] : leases_) {
     leases.push_back({worker, lease.job, lease.node, lease.slots, lease.memory_bytes, lease.releasing,
                       to_string(lease.role), lease.at_once, lease.since_ms});
+    if (!lease.devices.empty()) leases.back().push_back(lease.devices);
   }
   json uses = json::array();
   for (const auto& [names, use] : uses_) {
@@ -191,6 +192,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
       if (entry.size() > 6) lease.role = role_from(entry.at(6).get<std::string>()).value();
       lease.at_once = entry.size() > 7 ? entry.at(7).get<bool>() : lease.releasing;
       if (entry.size() > 8) entry.at(8).get_to(lease.since_ms);
+      if (entry.size() > 9) entry.at(9).get_to(lease.devices);
       JobRecord& job = ledger.jobs_.at(lease.job);
       lease.tenant = job.spec->tenant;
       lease.queue = job.spec->queue;

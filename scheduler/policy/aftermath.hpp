@@ -13,10 +13,13 @@ namespace ds::scheduler {
 /// job.
 struct GangPlanner::Aftermath {
   const Job* job;
+  Ask ask;                  ///< for what its minimum lacks
   std::vector<Room> freed;  ///< by node
   QueueUse use;
-  std::int64_t fitting = 0;                                            ///< workers of the job's size
+  std::int64_t fitting = 0;                                            ///< pieces
   std::map<const Job*, std::map<std::size_t, std::uint32_t>> taken{};  ///< workers that have gone before
+
+  bool has_room() const { return fitting >= static_cast<std::int64_t>(ask.pieces); }
 };
 
 }  // namespace ds::scheduler

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "scheduler/policy/gpu_kind.hpp"
+
 namespace ds::scheduler {
 namespace {
 
@@ -15,26 +17,92 @@ std::uint64_t subtract_or_zero(std::uint64_t a, std::uint64_t b) {
 
 }  // namespace
 
-WorkerSize worker_size(std::uint32_t slots, std::uint64_t memory_bytes) {
-  return {slots, std::min(memory_bytes, kMaxMemoryBytes + 1)};
+WorkerSize size_of(const Demand& demand) {
+  return {demand.slots, std::min(demand.memory_bytes, kMaxMemoryBytes + 1), demand.gpus,
+          demand.gpus > 0 ? demand.gpu_kind : std::string()};
+}
+
+WorkerSize together(const WorkerSize& size, std::uint32_t count) {
+  return {size.slots * count, std::min(size.memory_bytes * count, kMaxMemoryBytes + 1), size.gpus * count,
+          size.gpu_kind};
+}
+
+WorkerSize size_of(const Lease& lease) {
+  return {lease.slots, std::min(lease.memory_bytes, kMaxMemoryBytes + 1),
+          static_cast<std::uint32_t>(lease.devices.size())};
+}
+
+Room plus(const Room& a, const Room& b) {
+  return {a.slots + b.slots, a.memory_bytes + b.memory_bytes, a.gpus + b.gpus};
+}
+
+Room minus(const Room& a, const Room& b) {
+  return {a.slots - b.slots, a.memory_bytes - b.memory_bytes, a.gpus - b.gpus};
+}
+
+Room room_of(const WorkerSize& size, std::uint32_t workers) {
+  return {std::uint64_t{workers} * size.slots, workers * size.memory_bytes,
+          std::uint64_t{workers} * size.gpus};
 }
 
 std::uint64_t count_fitting(const Room& room, const WorkerSize& size) {
   std::uint64_t count = std::numeric_limits<std::uint32_t>::max();
   if (size.slots > 0) count = std::min(count, room.slots / size.slots);
   if (size.memory_bytes > 0) count = std::min(count, room.memory_bytes / size.memory_bytes);
+  if (size.gpus > 0) count = std::min(count, room.gpus / size.gpus);
   return count;
 }
 
 Capacity::Capacity(std::vector<NodeView> nodes)
-    : nodes_(std::move(nodes)), now_(nodes_.size()), later_(nodes_.size()) {
+    : nodes_(std::move(nodes)), now_(nodes_.size()), later_(nodes_.size()), classes_(1) {
+  std::map<std::string_view, std::size_t> known;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     index_.emplace(nodes_[i].id, i);
+    class_of_.push_back(0);
+    if (nodes_[i].gpus > 0) {
+      const auto [at, is_new] = known.emplace(nodes_[i].gpu_kind, classes_.size());
+      if (is_new) classes_.push_back({.kind = nodes_[i].gpu_kind, .by_slots = {}, .by_gpus = {}});
+      class_of_[i] = at->second;
+    }
     if (!nodes_[i].available) continue;
-    const Room room = total(i);
-    by_room_.emplace(room.slots, room.memory_bytes, i);
-    placeable_slots_ += room.slots;
+    classes_[class_of_[i]].gpus += nodes_[i].gpus;
+    enter(i, total(i));
   }
+}
+
+void Capacity::enter(std::size_t node, const Room& room) {
+  Class& its = classes_[class_of_[node]];
+  its.by_slots.emplace(room.slots, room.memory_bytes, node);
+  if (class_of_[node] > 0) its.by_gpus.emplace(room.gpus, room.slots, room.memory_bytes, node);
+  its.placeable_gpus += room.gpus;
+  placeable_slots_ += room.slots;
+}
+
+void Capacity::leave(std::size_t node, const Room& room) {
+  Class& its = classes_[class_of_[node]];
+  its.by_slots.erase({room.slots, room.memory_bytes, node});
+  if (class_of_[node] > 0) its.by_gpus.erase({room.gpus, room.slots, room.memory_bytes, node});
+  its.placeable_gpus -= room.gpus;
+  placeable_slots_ -= room.slots;
+}
+
+std::vector<GpuCount> Capacity::gpus() const {
+  std::vector<GpuCount> counts;
+  for (const Class& one : classes_) {
+    if (one.gpus > 0) counts.push_back({one.kind, one.gpus, one.placeable_gpus});
+  }
+  std::ranges::sort(counts, {}, &GpuCount::kind);
+  return counts;
+}
+
+const std::vector<bool>& Capacity::classes_of(const std::string& kind) const {
+  const auto known = kinds_.find(kind);
+  if (known != kinds_.end()) return known->second;
+  if (kinds_.size() == kMaxSizes) kinds_.clear();
+  std::vector<bool>& classes = kinds_[kind];
+  for (std::size_t i = 0; i < classes_.size(); ++i)
+    classes.push_back(i > 0 && is_gpu_kind(kind, classes_[i].kind));
+  return classes;
 }
 
 std::size_t Capacity::index_of(std::string_view node) const {
@@ -43,40 +111,44 @@ std::size_t Capacity::index_of(std::string_view node) const {
 }
 
 Room Capacity::total(std::size_t node) const {
-  return {nodes_[node].slots, std::min(nodes_[node].memory_bytes, kMaxMemoryBytes)};
+  return {nodes_[node].slots, std::min(nodes_[node].memory_bytes, kMaxMemoryBytes), nodes_[node].gpus};
 }
 
 Room Capacity::placeable(std::size_t node) const {
   const Room now = free_now(node);
   const Room later = free_later(node);
-  return {std::min(now.slots, later.slots), std::min(now.memory_bytes, later.memory_bytes)};
+  return {std::min(now.slots, later.slots), std::min(now.memory_bytes, later.memory_bytes),
+          std::min(now.gpus, later.gpus)};
 }
 
-Room Capacity::left(std::size_t node, const Used& used) const {
+Room Capacity::left(std::size_t node, const Room& used) const {
   if (!nodes_[node].available) return {};
   const Room all = total(node);
-  return {subtract_or_zero(all.slots, used.slots), subtract_or_zero(all.memory_bytes, used.memory_bytes)};
+  return {subtract_or_zero(all.slots, used.slots), subtract_or_zero(all.memory_bytes, used.memory_bytes),
+          subtract_or_zero(all.gpus, used.gpus)};
 }
 
-Capacity::Counts Capacity::counts_of(const WorkerSize& size) const {
+const Capacity::Counts& Capacity::counts_of(const WorkerSize& size) const {
   const auto known = counts_.find(size);
   if (known != counts_.end()) return known->second;
   if (counts_.size() == kMaxSizes) counts_.clear();
-  Counts counts;
+  Counts& counts = counts_[size];
+  if (size.gpus > 0) counts.has_kind = classes_of(size.gpu_kind);
   for (std::size_t node = 0; node < nodes_.size(); ++node) {
-    if (!nodes_[node].available) continue;
+    if (!nodes_[node].available || (size.gpus > 0 && !has_kind(counts.has_kind, node))) continue;
     counts.placeable += count_fitting(placeable(node), size);
     counts.later += count_fitting(free_later(node), size);
   }
-  counts_.emplace(size, counts);
   return counts;
 }
 
 std::optional<std::size_t> Capacity::fullest_placeable(const WorkerSize& size) const {
-  for (auto one = by_room_.lower_bound({size.slots, 0, 0}); one != by_room_.end(); ++one) {
-    if (std::get<1>(*one) >= size.memory_bytes) return std::get<2>(*one);
-  }
-  return std::nullopt;
+  std::optional<std::size_t> first;
+  for_each_placeable(size, [&](std::size_t node) {
+    first = node;
+    return false;
+  });
+  return first;
 }
 
 template <class Change>
@@ -85,20 +157,17 @@ void Capacity::change(std::size_t node, Change apply) {
   apply();
   if (!nodes_[node].available) return;
   const Room placeable_after = placeable(node), later_after = free_later(node);
-  by_room_.erase({placeable_before.slots, placeable_before.memory_bytes, node});
-  by_room_.emplace(placeable_after.slots, placeable_after.memory_bytes, node);
-  placeable_slots_ += placeable_after.slots - placeable_before.slots;
+  leave(node, placeable_before);
+  enter(node, placeable_after);
   for (auto& [size, counts] : counts_) {
+    if (size.gpus > 0 && !has_kind(counts.has_kind, node)) continue;
     counts.placeable += count_fitting(placeable_after, size) - count_fitting(placeable_before, size);
     counts.later += count_fitting(later_after, size) - count_fitting(later_before, size);
   }
 }
 
 void Capacity::use(std::size_t node, const WorkerSize& size, bool now, bool later) {
-  const auto add = [&](Used& used) {
-    used.slots += size.slots;
-    used.memory_bytes += size.memory_bytes;
-  };
+  const auto add = [&](Room& used) { used = plus(used, room_of(size, 1)); };
   change(node, [&] {
     if (now) add(now_[node]);
     if (later) add(later_[node]);
@@ -106,10 +175,7 @@ void Capacity::use(std::size_t node, const WorkerSize& size, bool now, bool late
 }
 
 void Capacity::free(std::size_t node, const WorkerSize& size, bool now, bool later) {
-  const auto subtract = [&](Used& used) {
-    used.slots -= size.slots;
-    used.memory_bytes -= size.memory_bytes;
-  };
+  const auto subtract = [&](Room& used) { used = minus(used, room_of(size, 1)); };
   change(node, [&] {
     if (now) subtract(now_[node]);
     if (later) subtract(later_[node]);

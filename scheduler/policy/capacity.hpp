@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
@@ -22,28 +23,50 @@ inline constexpr std::uint64_t kMaxMemoryBytes = std::uint64_t{1} << 50;
 struct WorkerSize {
   std::uint32_t slots = 1;
   std::uint64_t memory_bytes = 0;
+  std::uint32_t gpus = 0;
+  std::string gpu_kind = {};  ///< that it needs; empty: any
   auto operator<=>(const WorkerSize&) const = default;
 };
 
-/// More than any node has becomes one byte more than that.
-WorkerSize worker_size(std::uint32_t slots, std::uint64_t memory_bytes);
+/// More memory than any node has becomes one byte more than that.
+WorkerSize size_of(const Demand& demand);
+/// Of one that takes what `count` of these do.
+WorkerSize together(const WorkerSize& size, std::uint32_t count);
+/// What it takes; the kind of its GPUs is its node's.
+WorkerSize size_of(const Lease& lease);
 
 /// What is free on a node.
 struct Room {
   std::uint64_t slots = 0;
   std::uint64_t memory_bytes = 0;
+  std::uint64_t gpus = 0;
 };
 
-/// How many workers of a size fit into `room`. A worker that takes nothing fits as often as 32 bits can
-/// count.
+Room plus(const Room& a, const Room& b);
+Room minus(const Room& a, const Room& b);
+/// What so many workers take.
+Room room_of(const WorkerSize& size, std::uint32_t workers);
+
+/// How many workers of a size fit into `room`, if its GPUs are of their kind. A worker that takes nothing
+/// fits as often as 32 bits can count.
 std::uint64_t count_fitting(const Room& room, const WorkerSize& size);
+
+/// Wastes GPUs; free GPUs that count; slots; memory.
+using FillRank = std::tuple<bool, std::uint64_t, std::uint64_t, std::uint64_t>;
+
+/// GPUs of one kind on available nodes.
+struct GpuCount {
+  std::string kind;
+  std::uint64_t total = 0;
+  std::uint64_t free = 0;  ///< placeable
+};
 
 /// What is free on the nodes, kept twice: `now`, and `later`, when all that is releasing is gone. What waits
 /// for a release is reserved in `later` only; what is placed must fit in both, so it can neither overfill a
 /// node nor take what another waits for. Nodes that are not available have no room at all.
 ///
 /// A change costs the logarithm of the number of nodes, times the number of sizes that were asked for; what
-/// fits on all nodes is known without looking at them.
+/// fits on all nodes is known without looking at them. There are few kinds of GPU.
 class Capacity {
  public:
   static constexpr std::size_t kUnknownNode = static_cast<std::size_t>(-1);
@@ -65,16 +88,48 @@ class Capacity {
   std::uint64_t count_placeable(const WorkerSize& size) const { return counts_of(size).placeable; }
   std::uint64_t count_later(const WorkerSize& size) const { return counts_of(size).later; }
   std::uint64_t placeable_slots() const { return placeable_slots_; }
+  std::vector<GpuCount> gpus() const;
 
-  /// Of the nodes on which a worker of this size can be placed the fullest, the first in the list of equals.
+  /// How many workers of a size fit into `room` on this node: none where its GPUs are of another kind.
+  std::uint64_t fitting(std::size_t node, const Room& room, const WorkerSize& size) const {
+    return size.gpus > 0 && !has_kind(classes_of(size.gpu_kind), node) ? 0 : count_fitting(room, size);
+  }
+  /// Where a worker of this size goes first, the smaller the sooner: `room` is what the node has.
+  FillRank fill_rank(std::size_t node, const Room& room, const WorkerSize& size) const {
+    return {size.gpus == 0 && nodes_[node].gpus > 0, size.gpus > 0 ? room.gpus : 0, room.slots,
+            room.memory_bytes};
+  }
+  /// Whether a worker of this size could ever be on this node.
+  bool could_hold(std::size_t node, const WorkerSize& size) const {
+    return fitting(node, total(node), size) > 0;
+  }
+
+  /// The first that `for_each_placeable` shows.
   std::optional<std::size_t> fullest_placeable(const WorkerSize& size) const;
 
-  /// Shows the nodes on which a worker of this size can be placed to `look`, in that order, until it says
-  /// false.
+  /// Shows the nodes on which a worker of this size can be placed to `look`, until it says false: those
+  /// without GPUs first, then by kind; of a kind the fullest first (by GPUs, if it needs any), of equals in
+  /// the order of the list.
   template <class Look>
   void for_each_placeable(const WorkerSize& size, Look look) const {
-    for (auto one = by_room_.lower_bound({size.slots, 0, 0}); one != by_room_.end(); ++one) {
-      if (std::get<1>(*one) >= size.memory_bytes && !look(std::get<2>(*one))) return;
+    if (size.gpus > 0) {
+      const std::vector<bool> has = classes_of(size.gpu_kind);  // `look` may ask for other kinds
+      for (std::size_t kind = 0; kind < classes_.size(); ++kind) {
+        const auto& nodes = classes_[kind].by_gpus;
+        if (!has[kind]) continue;
+        for (auto one = nodes.lower_bound({size.gpus, 0, 0, 0}); one != nodes.end(); ++one) {
+          const auto& [gpus, slots, memory, node] = *one;
+          if (slots >= size.slots && memory >= size.memory_bytes && !look(node)) return;
+        }
+      }
+      return;
+    }
+    for (const Class& one_kind : classes_) {
+      const auto& nodes = one_kind.by_slots;
+      for (auto one = nodes.lower_bound({size.slots, 0, 0}); one != nodes.end(); ++one) {
+        const auto& [slots, memory, node] = *one;
+        if (memory >= size.memory_bytes && !look(node)) return;
+      }
     }
   }
 
@@ -83,25 +138,36 @@ class Capacity {
   void free(std::size_t node, const WorkerSize& size, bool now, bool later);
 
  private:
-  struct Used {
-    std::uint64_t slots = 0;
-    std::uint64_t memory_bytes = 0;
-  };
   struct Counts {
     std::uint64_t placeable = 0, later = 0;
+    std::vector<bool> has_kind = {};  ///< by class; of sizes with GPUs
   };
-  using Rank = std::tuple<std::uint64_t, std::uint64_t, std::size_t>;  ///< placeable slots, memory; index
-  Room left(std::size_t node, const Used& used) const;
-  Counts counts_of(const WorkerSize& size) const;
+  /// Nodes whose GPUs are of one kind; the first has those without.
+  struct Class {
+    std::string kind;
+    std::uint64_t gpus = 0, placeable_gpus = 0;  ///< of available nodes
+    // Of available nodes: what is placeable, then the index.
+    std::set<std::tuple<std::uint64_t, std::uint64_t, std::size_t>> by_slots;
+    std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::size_t>> by_gpus;
+  };
+  void enter(std::size_t node, const Room& room);
+  void leave(std::size_t node, const Room& room);
+  bool has_kind(const std::vector<bool>& classes, std::size_t node) const { return classes[class_of_[node]]; }
+  /// Which classes are of that kind.
+  const std::vector<bool>& classes_of(const std::string& kind) const;
+  Room left(std::size_t node, const Room& used) const;
+  const Counts& counts_of(const WorkerSize& size) const;
   template <class Change>
   void change(std::size_t node, Change apply);
 
   std::vector<NodeView> nodes_;
   std::unordered_map<std::string_view, std::size_t> index_;
-  std::vector<Used> now_;
-  std::vector<Used> later_;
-  std::set<Rank> by_room_;  ///< available nodes
+  std::vector<Room> now_;    ///< used
+  std::vector<Room> later_;  ///< used
+  std::vector<Class> classes_;
+  std::vector<std::size_t> class_of_;  ///< by node
   std::uint64_t placeable_slots_ = 0;
+  mutable std::map<std::string, std::vector<bool>> kinds_;  ///< that were asked for, `kMaxSizes` at most
   mutable std::map<WorkerSize, Counts> counts_;  ///< of sizes that were asked for, `kMaxSizes` at most
 };
 

@@ -16,15 +16,18 @@ namespace ds::scheduler {
 /// that could be taken for anybody who waits.
 std::int64_t GangPlanner::earliest_room(const Job& job, std::uint32_t most_urgent, const GangEnds& ends,
                                         std::int64_t now_ms) const {
-  const auto missing = static_cast<std::int64_t>(job.needed - job.workers);
+  if (is_together(job) && job.workers > 0) return now_ms;  // it could lose them, and start elsewhere
   Aftermath then = aftermath_of(job);
   std::multimap<std::int64_t, const Job*> ending;
   const auto look_at = [&](const Job* other) {
     if (other == &job || other->workers == 0) return;
+    // A picky job may take other workers than the newest: where the rest of an elastic gang will be is not
+    // known.
     const bool may_go =
         other->workers < other->needed ||
         (other->demand.preemptible &&
-         (tenants_.has_tenants() || other->demand.priority < most_urgent ||
+         (tenants_.has_tenants() || (picky_ > 0 && other->demand.workers.max > other->needed) ||
+          other->demand.priority < most_urgent ||
           std::ranges::any_of(other->live, [&](const Lease* lease) { return !is_available(*lease); })));
     ending.emplace(may_go ? now_ms : std::max(ends.earliest_ms(other->demand.job), now_ms), other);
     if (may_go || !other->demand.preemptible || other->workers == other->needed) return;
@@ -42,9 +45,9 @@ std::int64_t GangPlanner::earliest_room(const Job& job, std::uint32_t most_urgen
     if (other->started == 0) look_at(other);
   }
   for (const auto& [ends_ms, other] : ending) {
-    if (then.fitting >= missing) break;
+    if (then.has_room()) break;
     give_all_back(then, *other);
-    if (then.fitting >= missing) return ends_ms;
+    if (then.has_room()) return ends_ms;
   }
   return now_ms;
 }
@@ -82,14 +85,13 @@ bool GangPlanner::could_come_ahead(const Job& job, std::uint32_t priority) const
 }
 
 bool GangPlanner::fits_after(const Aftermath& then, const Job& job) const {
-  std::uint64_t count = 0;
-  for (std::size_t node = 0; node < capacity_.node_count() && count < job.needed; ++node) {
+  const Ask ask = ask_of(job, job.needed);
+  std::int64_t count = 0;
+  for (std::size_t node = 0; node < capacity_.node_count() && count < ask.pieces; ++node) {
     if (!capacity_.node(node).available) continue;
-    const Room later = capacity_.free_later(node);
-    count += count_fitting(
-        {later.slots + then.freed[node].slots, later.memory_bytes + then.freed[node].memory_bytes}, job.size);
+    count += fitting(node, plus(capacity_.free_later(node), then.freed[node]), ask);
   }
-  return count >= job.needed;
+  return count >= ask.pieces;
 }
 
 std::optional<StartForecast> Planning::forecast(const Job& job, const GangEnds& ends) {
@@ -128,7 +130,7 @@ std::optional<std::int64_t> Planning::latest_start(const Job& job, const GangEnd
   for (const Job* one : line) {
     if (one->workers >= one->needed) continue;  // it starts in this plan
     if (is_ahead) {
-      const auto [known, is_new] = fits.try_emplace({one->size, one->needed}, false);
+      const auto [known, is_new] = fits.try_emplace(GangPlanner::shape_of(*one), false);
       if (is_new) known->second = planner_.fits_after(then, *one);
       if (!known->second) return std::nullopt;
       ++turns;

@@ -84,7 +84,7 @@ std::size_t GangPlanner::queue_of(const std::string& tenant, const std::string& 
 }
 
 void GangPlanner::add(Job& job) {
-  job.size = worker_size(job.demand.slots, job.demand.memory_bytes);
+  job.size = size_of(job.demand);
   job.needed = std::max<std::uint32_t>(1, job.demand.workers.min);
   job.has_queue = tenants_.find(job.demand.tenant, job.demand.queue).has_value();
   job.queue = queue_of(job.demand.tenant, job.demand.queue);
@@ -106,17 +106,19 @@ void GangPlanner::add(Job& job) {
             [](const Lease* a, const Lease* b) { return a->worker > b->worker; });
   count_leases(job, true);
   if (job.is_wanted) enter(job);
+  if (job.is_wanted && is_picky(job)) ++picky_;
 }
 
 void GangPlanner::remove(Job& job) {
   if (job.is_wanted) leave(job);
+  if (job.is_wanted && is_picky(job)) --picky_;
   count_leases(job, false);
 }
 
 void GangPlanner::count_leases(const Job& job, bool more) {
   for (const Lease& lease : job.leases) {
     const std::size_t node = capacity_.index_of(lease.node);
-    const WorkerSize size = worker_size(lease.slots, lease.memory_bytes);
+    const WorkerSize size = size_of(lease);
     const bool later = !lease.releasing;
     if (node != Capacity::kUnknownNode)
       more ? capacity_.use(node, size, true, later) : capacity_.free(node, size, true, later);
@@ -148,14 +150,15 @@ void GangPlanner::enter(Job& job) {
     job.is_pending ? short_[job.queue].insert(&job) : impossible_.insert(&job);
     if (job.workers > 0) stalled_.insert(&job);
     if (job.workers > 0 && job.is_pending) partial_[job.queue].insert(&job);
-    if (job.workers == 0 && job.is_pending) unstarted_[job.queue][{job.size, job.needed}].insert(&job);
+    if (job.workers == 0 && job.is_pending) unstarted_[job.queue][shape_of(job)].insert(&job);
   } else if (job.growth.workers > 0) {
-    growable_[job.queue][job.size].emplace(growth_rank(job), &job);
+    growable_[job.queue][growth_group(job)].emplace(growth_rank(job), &job);
   }
   if (!job.demand.preemptible || newest_on_available_node(job) == nullptr) return;
   preemptible_[job.queue][job.demand.priority].insert(&job);
   if (job.workers > job.needed) shrinkable_[job.queue][shrink_group(job)].emplace(shrink_rank(job), &job);
-  if (job.workers > job.needed && count_slowing(job.demand, job.workers, job.workers) > 0) slowed_.insert(&job);
+  if (job.workers > job.needed && count_slowing(job.demand, job.workers, job.workers) > 0)
+    slowed_.insert(&job);
 }
 
 void GangPlanner::leave(Job& job) {
@@ -171,8 +174,8 @@ void GangPlanner::leave(Job& job) {
     found->second.erase(key);
     if (found->second.empty()) groups.erase(found);
   };
-  take_out(unstarted_[job.queue], Shape{job.size, job.needed}, &job);
-  take_out(growable_[job.queue], job.size, growth_rank(job));
+  take_out(unstarted_[job.queue], shape_of(job), &job);
+  take_out(growable_[job.queue], growth_group(job), growth_rank(job));
   take_out(preemptible_[job.queue], job.demand.priority, &job);
   take_out(shrinkable_[job.queue], shrink_group(job), shrink_rank(job));
 }
@@ -227,22 +230,45 @@ bool GangPlanner::is_feasible(const Job& job) const {
 /// Workers the job has, and could add if all others were gone.
 std::uint64_t GangPlanner::count_alone(const Job& job, bool with_unavailable_nodes,
                                        const WorkerSize& size) const {
+  if (is_together(job)) return count_alone_on_one(job, with_unavailable_nodes, size);
   CountBySize& cache = with_unavailable_nodes ? alone_undrained_ : alone_;
   if (cache.size() >= kMaxSizesAlone && !cache.contains(size)) cache.clear();
   const auto [cached, is_new] = cache.try_emplace(size, 0);
   if (is_new) {
     for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
       if (capacity_.node(node).available || with_unavailable_nodes)
-        cached->second += count_fitting(capacity_.total(node), size);
+        cached->second += capacity_.fitting(node, capacity_.total(node), size);
     }
   }
   std::uint64_t count = cached->second + job.at_unknown_nodes;
   for (const auto& [node, workers] : job.at) {
     const bool counted = capacity_.node(node).available || with_unavailable_nodes;
-    const std::uint64_t fitting = counted ? count_fitting(capacity_.total(node), size) : 0;
+    const std::uint64_t fitting = counted ? capacity_.fitting(node, capacity_.total(node), size) : 0;
     count += workers > fitting ? workers - fitting : 0;
   }
   return count;
+}
+
+/// The same where all must be on one node: those that it has stay where they are.
+std::uint64_t GangPlanner::count_alone_on_one(const Job& job, bool with_unavailable_nodes,
+                                              const WorkerSize& size) const {
+  std::uint64_t most = job.at_unknown_nodes;
+  const auto look_at = [&](std::size_t node) {
+    if (capacity_.node(node).available || with_unavailable_nodes)
+      most = std::max(most, capacity_.fitting(node, capacity_.total(node), size));
+  };
+  for (const auto& [node, workers] : job.at) {
+    most = std::max<std::uint64_t>(most, workers);
+    look_at(node);
+  }
+  if (most > 0) return most;
+  CountBySize& cache = with_unavailable_nodes ? alone_on_one_undrained_ : alone_on_one_;
+  const auto [cached, is_new] = cache.try_emplace(size, 0);
+  if (is_new) {
+    for (std::size_t node = 0; node < capacity_.node_count(); ++node) look_at(node);
+    cached->second = most;
+  }
+  return cached->second;
 }
 
 }  // namespace ds::scheduler

@@ -93,6 +93,7 @@ class GangPlanner {
   struct Shape {
     WorkerSize size;
     std::uint32_t needed = 1;
+    bool is_together = false;  ///< on one node
     auto operator<=>(const Shape&) const = default;
   };
   /// Jobs without workers.
@@ -100,10 +101,13 @@ class GangPlanner {
   /// Priority (the larger first), gain (the larger first), workers (the fewer first), order, id: who grows
   /// first.
   using GrowthRank = std::tuple<std::uint32_t, double, std::uint32_t, std::uint64_t, std::string_view>;
-  using Growable = std::map<WorkerSize, std::map<GrowthRank, Job*>>;
+  /// Size of worker, and whether all must be on one node.
+  using GrowthGroup = std::pair<WorkerSize, bool>;
+  using Growable = std::map<GrowthGroup, std::map<GrowthRank, Job*>>;
   /// Loss (the larger first), workers (the fewer first), order, id: who is taken from last.
   using ShrinkRank = std::tuple<double, std::uint32_t, std::uint64_t, std::string_view>;
-  /// Priority, size of worker, whether its speed as it is was measured: what may be taken is the same for all of one.
+  /// Priority, size of worker, whether its speed as it is was measured: what may be taken is the same for all
+  /// of one.
   using ShrinkGroup = std::tuple<std::uint32_t, WorkerSize, bool>;
 
   GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants);
@@ -147,6 +151,23 @@ class GangPlanner {
   /// are allowed.
   std::optional<std::size_t> find_limit(const Job& job, std::uint32_t count) const;
 
+  /// All its workers must be on one node.
+  static bool is_together(const Job& job) { return job.demand.placement == PlacementRule::same_node; }
+  /// Not just any worker of another job is of use to it.
+  static bool is_picky(const Job& job) { return job.size.gpus > 0 || is_together(job); }
+  static Shape shape_of(const Job& job) { return {job.size, job.needed, is_together(job)}; }
+  static GrowthGroup growth_group(const Job& job) { return {job.size, is_together(job)}; }
+  /// What a number of workers of a job needs: so many pieces of room, each on one node. `only`: if it must be
+  /// that one; `Capacity::kUnknownNode`: there is none.
+  struct Ask {
+    WorkerSize piece;
+    std::uint32_t pieces = 0;
+    std::optional<std::size_t> only = {};
+  };
+  static Ask ask_of(const Job& job, std::uint32_t count);
+  /// Whether so many workers would fit now.
+  bool can_place(const Job& job, std::uint32_t count) const;
+
   /// Whether the minimum of a job without workers would fit now and be allowed.
   bool fits_now(std::size_t queue, const Shape& shape) const;
   bool has_placeable_slots() const { return capacity_.placeable_slots() > 0; }
@@ -168,7 +189,7 @@ class GangPlanner {
   /// by it; who gives them is told in `resizes`.
   bool move_room(Job& job, std::uint32_t count, std::vector<SizeChange>& resizes);
   /// Workers of the job's size that can be placed.
-  std::uint64_t count_placeable(const Job& job) const { return capacity_.count_placeable(job.size); }
+  std::uint64_t count_placeable(const Job& job) const;
   /// Keeps the room that will be there when all that is releasing is gone, if it is enough for `count`.
   bool keep_room(Job& job, std::uint32_t count);
   /// Releases workers of a job that is better off without them.
@@ -178,15 +199,15 @@ class GangPlanner {
   struct Reservation {
     explicit Reservation(QueueUse use_then) : use(std::move(use_then)) {}
     const Job* job = nullptr;
+    Ask ask = {};
     std::size_t keeps_back = TenantTree::kRoot;  ///< jobs below this queue are behind it
     /// None: nobody knows. Then nothing starts behind it but on nodes that are of no use to it.
     std::optional<std::int64_t> at_ms;
     bool is_closed = false;   ///< nothing starts behind it
     bool is_unknown = false;  ///< and that because nobody knows the moment
     std::vector<Room> freed;  ///< by node: what has been given back by then
-    std::int64_t spare =
-        0;         ///< workers of the job's size for which there is room then, beyond those it needs
-    QueueUse use;  ///< then, with the job's
+    std::int64_t spare = 0;   ///< pieces for which there is room then, beyond those it needs
+    QueueUse use;             ///< then, with the job's
   };
   /// The earliest moment at which the job has its minimum for sure: when enough of the gangs have ended that
   /// have workers now, by their limits. `is_soon`: room is being made for it.
@@ -267,12 +288,17 @@ class GangPlanner {
   bool is_feasible(const Job& job) const;
   bool is_allowed(const Job& job) const;
   std::uint64_t count_alone(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
+  std::uint64_t count_alone_on_one(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
+  std::uint64_t most_on_one_node(const Job& job, const WorkerSize& size) const;
   bool is_available(const Lease& lease) const;
   Job& job_of(const Lease& lease) const { return *jobs_.at(lease.job); }
 
   // Steps (gang_steps.cpp).
   template <class Nodes, class RoomOf>
   std::optional<std::size_t> choose_node(Nodes nodes, const WorkerSize& size, RoomOf room_of) const;
+  std::size_t choose_to_place(const Job& job) const;
+  std::size_t choose_to_reserve(const Job& job, std::uint32_t count,
+                                const std::map<std::size_t, std::uint32_t>& at) const;
   void touch(Job& job);
   static void measure(Job& job);
   void place_one(Job& job, std::size_t node);
@@ -280,15 +306,17 @@ class GangPlanner {
   void undo_from(std::size_t first_step);
 
   // What is kept for those that wait (reservations.cpp).
+  std::int64_t fitting(std::size_t node, const Room& room, const Ask& ask) const;
   void give_back(Aftermath& then, const Job& other, std::size_t node, std::uint32_t workers) const;
   void give_all_back(Aftermath& then, const Job& other) const;
   void give_extras_back(Aftermath& then) const;
   bool may_be_taken(const Job& other, const Job& job, const QueueUse& use) const;
   std::vector<std::pair<std::int64_t, const Job*>> newly_ending(std::int64_t now_ms) const;
   bool would_have_room_without_young(const Job& job) const;
-  bool has_useless_node(const WorkerSize& size) const;
+  bool could_hold(std::size_t node, const Ask& ask) const;
+  bool has_useless_node(const Ask& ask) const;
   std::optional<std::int64_t> end_until_room(Aftermath& then, std::int64_t now_ms) const;
-  std::size_t choose_beside(const Job& job, std::span<const Reservation> reservations,
+  std::size_t choose_beside(const Job& job, const Ask& ask, std::span<const Reservation> reservations,
                             std::span<const Bond> bonds) const;
   std::int64_t loss_of(const Reservation& reservation, const WorkerSize& size, std::size_t node) const;
   void count_minimum(const Job& job, bool more);
@@ -321,11 +349,13 @@ class GangPlanner {
   std::vector<Job*> ever_preemptible(const Job& beneficiary) const;
   bool is_entitled(const Job& beneficiary, const Job& other, std::uint32_t count) const;
   const Lease* newest_on_available_node(const Job& job) const;
+  const Lease* newest_of_use(const Job& victim, const Job& beneficiary, const Lack& lack) const;
+  bool could_hold_any(std::size_t node, const Job& job) const;
   void drop_needless(const Job& job, std::uint32_t count, std::vector<const Lease*>& chosen);
   void record(const Job& job, const Taken& taken);
 
   // Which jobs are preempted (preempt.cpp).
-  std::vector<Job*> find_preemptible(const Job& job);
+  std::vector<Job*> find_preemptible(const Job& job, const Lack& lack);
   void take_jobs(const Job& job, std::uint32_t count, Taken& taken);
   bool is_fair_to_take(const Job& other, const Job& job, std::uint32_t count) const;
   bool were_fair_to_take(std::span<Job* const> victims, const Job& job, std::uint32_t count) const;
@@ -358,8 +388,9 @@ class GangPlanner {
   std::uint64_t elsewhere_when_entered_ = 0;  ///< when what is pending was looked at last
   bool is_stale_ = false;                     ///< some were looked at while it was another
   std::uint64_t releasing_ = 0;               ///< workers
+  std::size_t picky_ = 0;                     ///< jobs that want workers
   std::set<std::string> occupants_;           ///< jobs that hold room on available nodes
-  mutable CountBySize alone_, alone_undrained_;
+  mutable CountBySize alone_, alone_undrained_, alone_on_one_, alone_on_one_undrained_;
 
   std::vector<Step> steps_;
   std::vector<Job*> touched_, released_from_;

@@ -1,5 +1,6 @@
 // The steps of a plan, and what a job that waits was compared with.
 #include <algorithm>
+#include <limits>
 #include <ranges>
 
 #include "scheduler/policy/gang_planner.hpp"
@@ -49,36 +50,87 @@ std::optional<std::size_t> GangPlanner::find_limit(const Job& job, std::uint32_t
   return use_later_.find_limit(job.queue, std::uint64_t{count} * job.size.slots);
 }
 
-/// Of these nodes the fullest that has room, the first of equals.
+/// Of these nodes the fullest that has room, the first of equals; see `Capacity::fill_rank`.
 template <class Nodes, class RoomOf>
 std::optional<std::size_t> GangPlanner::choose_node(Nodes nodes, const WorkerSize& size,
                                                     RoomOf room_of) const {
   std::optional<std::size_t> best;
-  std::pair<std::uint64_t, std::uint64_t> best_room;
+  FillRank best_rank;
   for (const std::size_t node : nodes) {
     if (!capacity_.node(node).available) continue;
     const Room room = room_of(node);
-    if (count_fitting(room, size) == 0) continue;
-    const std::pair rank{room.slots, room.memory_bytes};
-    if (best && best_room <= rank) continue;
+    if (capacity_.fitting(node, room, size) == 0) continue;
+    const FillRank rank = capacity_.fill_rank(node, room, size);
+    if (best && best_rank <= rank) continue;
     best = node;
-    best_room = rank;
+    best_rank = rank;
   }
   return best;
 }
 
+GangPlanner::Ask GangPlanner::ask_of(const Job& job, std::uint32_t count) {
+  if (!is_together(job)) return {job.size, count};
+  Ask ask{together(job.size, count), 1};
+  if (job.at_unknown_nodes > 0) ask.only = Capacity::kUnknownNode;
+  if (!job.at.empty()) ask.only = job.at.begin()->first;
+  return ask;
+}
+
+bool GangPlanner::can_place(const Job& job, std::uint32_t count) const {
+  if (!is_together(job)) return capacity_.count_placeable(job.size) >= count;
+  const Ask ask = ask_of(job, count);
+  if (!ask.only) return capacity_.count_placeable(ask.piece) > 0;
+  return *ask.only != Capacity::kUnknownNode &&
+         capacity_.fitting(*ask.only, capacity_.placeable(*ask.only), ask.piece) > 0;
+}
+
+/// Workers that could be added now; of those that must be together, on the node where most of them could.
+std::uint64_t GangPlanner::count_placeable(const Job& job) const {
+  return is_together(job) ? most_on_one_node(job, job.size) : capacity_.count_placeable(job.size);
+}
+
+std::uint64_t GangPlanner::most_on_one_node(const Job& job, const WorkerSize& size) const {
+  std::uint64_t most = 0;
+  const auto look_at = [&](std::size_t node) {
+    most = std::max(most, capacity_.fitting(node, capacity_.placeable(node), size));
+  };
+  const Ask ask = ask_of(job, 1);
+  for (std::size_t node = 0; !ask.only && node < capacity_.node_count(); ++node) look_at(node);
+  if (ask.only && *ask.only != Capacity::kUnknownNode) look_at(*ask.only);
+  return most;
+}
+
+/// For the next worker of one that has its own way; there is room.
+std::size_t GangPlanner::choose_to_place(const Job& job) const {
+  const auto placeable = [&](std::size_t n) { return capacity_.placeable(n); };
+  if (job.demand.placement != PlacementRule::spread) {
+    const auto own = choose_node(std::views::keys(job.at), job.size, placeable);
+    return own ? *own : *capacity_.fullest_placeable(job.size);
+  }
+  std::optional<std::size_t> other;
+  capacity_.for_each_placeable(job.size, [&](std::size_t node) {
+    if (!job.at.contains(node)) other = node;
+    return !other;
+  });
+  if (other) return *other;
+  std::uint32_t fewest = std::numeric_limits<std::uint32_t>::max();
+  for (const auto& [node, workers] : job.at) {
+    if (capacity_.fitting(node, capacity_.placeable(node), job.size) > 0) fewest = std::min(fewest, workers);
+  }
+  const auto is_poorest = [&](std::size_t node) { return job.at.at(node) == fewest; };
+  return *choose_node(std::views::keys(job.at) | std::views::filter(is_poorest), job.size, placeable);
+}
+
 bool GangPlanner::place(Job& job, std::uint32_t count) {
   const std::uint64_t slots = std::uint64_t{count} * job.size.slots;
-  if (use_now_.find_limit(job.queue, slots) || find_limit(job, count) ||
-      capacity_.count_placeable(job.size) < count)
-    return false;
+  if (use_now_.find_limit(job.queue, slots) || find_limit(job, count) || !can_place(job, count)) return false;
   const std::size_t first_step = steps_.size();
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const auto own = choose_node(std::views::keys(job.at), job.size,
-                                 [&](std::size_t n) { return capacity_.placeable(n); });
-    const std::size_t node = own ? *own : *capacity_.fullest_placeable(job.size);
-    place_one(job, node);
+  std::optional<std::size_t> only;
+  if (is_together(job)) {
+    const Ask ask = ask_of(job, count);
+    only = ask.only ? *ask.only : *capacity_.fullest_placeable(ask.piece);
   }
+  for (std::uint32_t i = 0; i < count; ++i) place_one(job, only ? *only : choose_to_place(job));
   record_placements(job, first_step);
   return true;
 }
@@ -126,14 +178,27 @@ void GangPlanner::promise(Job& job) {
 void GangPlanner::reserve(Job& job, std::uint32_t count) {
   auto at = job.at;  // what it will have where, for packing only
   for (std::uint32_t i = 0; i < count; ++i) {
-    const auto later = [&](std::size_t n) { return capacity_.free_later(n); };
-    auto node = choose_node(std::views::keys(at), job.size, later);
-    if (!node) node = choose_node(std::views::iota(std::size_t{0}, capacity_.node_count()), job.size, later);
-    capacity_.use(*node, job.size, false, true);
+    const std::size_t node = choose_to_reserve(job, count - i, at);
+    capacity_.use(node, job.size, false, true);
     use_later_.add(job.queue, job.size.slots, job.size.memory_bytes);
-    steps_.push_back({Step::Kind::reserved, &job, *node, nullptr});
-    ++at[*node];
+    steps_.push_back({Step::Kind::reserved, &job, node, nullptr});
+    ++at[node];
   }
+}
+
+/// For the first of `count` more workers, for which there will be room; it will have those `at` nodes.
+std::size_t GangPlanner::choose_to_reserve(const Job& job, std::uint32_t count,
+                                           const std::map<std::size_t, std::uint32_t>& at) const {
+  const auto later = [&](std::size_t n) { return capacity_.free_later(n); };
+  const auto all = std::views::iota(std::size_t{0}, capacity_.node_count());
+  if (is_together(job))
+    return at.empty() ? *choose_node(all, together(job.size, count), later) : at.begin()->first;
+  if (job.demand.placement == PlacementRule::spread) {
+    const auto others = all | std::views::filter([&](std::size_t node) { return !at.contains(node); });
+    if (const auto other = choose_node(others, job.size, later)) return *other;
+  }
+  const auto own = choose_node(std::views::keys(at), job.size, later);
+  return own ? *own : *choose_node(all, job.size, later);
 }
 
 void GangPlanner::release(Job& victim, const Lease& lease) {
@@ -152,7 +217,7 @@ void GangPlanner::take_back(const Lease& lease) {
 
 void GangPlanner::do_release(Job& victim, const Lease& lease) {
   const std::size_t node = capacity_.index_of(lease.node);
-  const WorkerSize size = worker_size(lease.slots, lease.memory_bytes);
+  const WorkerSize size = size_of(lease);
   if (victim.workers-- == victim.needed) count_minimum(victim, false);
   use_later_.remove(queue_of(lease.tenant, lease.queue), size.slots, size.memory_bytes);
   if (node == Capacity::kUnknownNode) {
@@ -167,7 +232,7 @@ void GangPlanner::do_release(Job& victim, const Lease& lease) {
 
 void GangPlanner::do_take_back(Job& job, const Lease& lease) {
   const std::size_t node = capacity_.index_of(lease.node);
-  const WorkerSize size = worker_size(lease.slots, lease.memory_bytes);
+  const WorkerSize size = size_of(lease);
   if (++job.workers == job.needed) count_minimum(job, true);
   use_later_.add(queue_of(lease.tenant, lease.queue), size.slots, size.memory_bytes);
   if (node == Capacity::kUnknownNode) {
@@ -205,18 +270,39 @@ void GangPlanner::undo(const Step& step) {
 }
 
 WaitFacts GangPlanner::facts_of(const Job& job) const {
-  const WorkerSize without_memory{job.size.slots, 0};
+  WorkerSize without_memory = job.size, of_any_kind = job.size;
+  without_memory.memory_bytes = 0;
+  of_any_kind.gpu_kind.clear();
   WaitFacts facts;
   facts.job = job.demand.job;
   facts.workers = job.workers;
   facts.needed = job.needed;
   facts.slots = job.size.slots;
   facts.memory_bytes = job.demand.memory_bytes;
-  facts.fitting_now = capacity_.count_placeable(job.size);
-  facts.fitting_now_by_slots = capacity_.count_placeable(without_memory);
+  const auto placeable = [&](const WorkerSize& size) {
+    return is_together(job) ? most_on_one_node(job, size) : capacity_.count_placeable(size);
+  };
+  facts.fitting_now = placeable(job.size);
+  facts.fitting_now_by_slots = placeable(without_memory);
   facts.fitting_ever = count_alone(job, false, job.size);
   facts.fitting_ever_by_slots = count_alone(job, false, without_memory);
   facts.fitting_undrained = count_alone(job, true, job.size);
+  if (job.size.gpus > 0) {
+    facts.gpus = job.size.gpus;
+    facts.gpu_kind = job.size.gpu_kind;
+    facts.fitting_now_on_any = placeable(of_any_kind);
+    facts.fitting_ever_on_any = count_alone(job, false, of_any_kind);
+    facts.gpus_there = capacity_.gpus();
+  }
+  if (is_together(job)) {
+    facts.is_together = true;
+    facts.fitting_now_apart = capacity_.count_placeable(job.size);
+    for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
+      if (capacity_.node(node).available)
+        facts.fitting_ever_apart += capacity_.fitting(node, capacity_.total(node), job.size);
+    }
+    if (!job.at.empty()) facts.node = capacity_.node(job.at.begin()->first).id;
+  }
   facts.available_nodes = totals_.available;
   facts.unavailable_nodes = totals_.unavailable;
   facts.total_slots = totals_.slots;

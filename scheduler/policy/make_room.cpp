@@ -6,7 +6,12 @@
 namespace ds::scheduler {
 
 GangPlanner::Lack GangPlanner::lack_of(const Job& job, std::uint32_t count) const {
-  return {capacity_.count_later(job.size) < count, find_limit(job, count)};
+  if (!is_together(job)) return {capacity_.count_later(job.size) < count, find_limit(job, count)};
+  const Ask ask = ask_of(job, count);
+  bool has_room = !ask.only && capacity_.count_later(ask.piece) > 0;
+  if (ask.only && *ask.only != Capacity::kUnknownNode)
+    has_room = capacity_.fitting(*ask.only, capacity_.free_later(*ask.only), ask.piece) > 0;
+  return {!has_room, find_limit(job, count)};
 }
 
 /// Whether what the victim has is of any use against the lack.
@@ -50,7 +55,7 @@ bool GangPlanner::take_workers(const Job& job, std::uint32_t count, Taken& taken
   for (Lack lack = lack_of(job, count); !lack.is_none(); lack = lack_of(job, count)) {
     Job* victim = choose_victim(job, lack, may_take);
     if (victim == nullptr) return false;
-    taken.workers.push_back(newest_on_available_node(*victim));
+    taken.workers.push_back(newest_of_use(*victim, job, lack));
     release(*victim, *taken.workers.back());
   }
   return true;
@@ -73,7 +78,7 @@ bool GangPlanner::finish(Job& job, std::uint32_t count, Taken& taken) {
 /// for ever.
 bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) const {
   if (job.workers == 0 || job.workers >= job.needed) return false;
-  if (!job.demand.held && capacity_.count_placeable(job.size) >= job.needed - job.workers &&
+  if (!job.demand.held && can_place(job, job.needed - job.workers) &&
       !find_limit(job, job.needed - job.workers))
     return false;  // refilled at once
   // By what doesn't change with what they hold: else they could take it from each other in turn.
@@ -146,13 +151,14 @@ GangPlanner::Job* GangPlanner::choose_richest(const Job& beneficiary, const Lack
       // What may be taken is the same for all of a group: its richest stands for it. One that has lost
       // workers stands for itself.
       const auto first = std::find_if(jobs.rbegin(), jobs.rend(), [&](const auto& entry) {
-        return entry.second != &beneficiary && !entry.second->is_released_from;
+        return entry.second != &beneficiary && !entry.second->is_released_from &&
+               newest_of_use(*entry.second, beneficiary, lack) != nullptr;
       });
       if (first != jobs.rend()) consider(first->second);
     }
   }
   for (Job* job : released_from_) {
-    if (job != &beneficiary && newest_on_available_node(*job) != nullptr) consider(job);
+    if (job != &beneficiary && newest_of_use(*job, beneficiary, lack) != nullptr) consider(job);
   }
   return richest;
 }
@@ -166,7 +172,7 @@ template <class MayShrink>
 GangPlanner::Job* GangPlanner::choose_victim(const Job& beneficiary, const Lack& lack, MayShrink may_take) {
   Job* stalled = nullptr;
   for (Job* job : stalled_) {
-    if (job != &beneficiary && helps(*job, lack) && newest_on_available_node(*job) != nullptr &&
+    if (job != &beneficiary && helps(*job, lack) && newest_of_use(*job, beneficiary, lack) != nullptr &&
         is_stalled_before(*job, beneficiary))
       stalled = job;
   }
@@ -176,6 +182,21 @@ GangPlanner::Job* GangPlanner::choose_victim(const Job& beneficiary, const Lack&
 const Lease* GangPlanner::newest_on_available_node(const Job& job) const {
   for (const Lease* lease : job.live) {
     if (is_available(*lease)) return lease;
+  }
+  return nullptr;
+}
+
+/// Whether the node is one for the job's minimum, or for more of what it has there.
+bool GangPlanner::could_hold_any(std::size_t node, const Job& job) const {
+  return could_hold(node, ask_of(job, job.workers == 0 ? job.needed : 1));
+}
+
+/// The newest worker of the victim without which there may be room for the beneficiary's. One that needs
+/// GPUs, or one node, gains nothing on others, of which there may be many.
+const Lease* GangPlanner::newest_of_use(const Job& victim, const Job& beneficiary, const Lack& lack) const {
+  if (!is_picky(beneficiary) || lack.quota) return newest_on_available_node(victim);
+  for (const Lease* lease : victim.live) {
+    if (is_available(*lease) && could_hold_any(capacity_.index_of(lease->node), beneficiary)) return lease;
   }
   return nullptr;
 }

@@ -23,7 +23,8 @@ bool GangPlanner::keep_room(Job& job, std::uint32_t count) {
 void GangPlanner::give_back(Job& job, std::vector<SizeChange>& resizes) {
   if (job.was_shrunk) return;
   const std::uint32_t from = job.workers;
-  const auto can_go = std::ranges::count_if(job.live, [this](const Lease* lease) { return is_available(*lease); });
+  const auto can_go =
+      std::ranges::count_if(job.live, [this](const Lease* lease) { return is_available(*lease); });
   const std::uint32_t slowing = count_slowing(job.demand, from, static_cast<std::uint32_t>(can_go));
   for (std::uint32_t left = slowing; left > 0; --left) {
     const Lease* lease = newest_on_available_node(job);
@@ -50,7 +51,7 @@ bool GangPlanner::move_room(Job& job, std::uint32_t count, std::vector<SizeChang
   for (; !lack.is_none() && taken.size() < kMostMoved; lack = lack_of(job, count)) {
     Job* giver = choose_giver(job, lack);
     if (giver == nullptr) break;
-    taken.push_back(newest_on_available_node(*giver));
+    taken.push_back(newest_of_use(*giver, job, lack));
     release(*giver, *taken.back());
   }
   if (lack.is_none()) drop_needless(job, count, taken);

@@ -20,6 +20,8 @@ struct NodeView {
   std::uint32_t slots = 0;
   std::uint64_t memory_bytes = 0;
   bool available = true;  ///< false: down or draining, nothing new is placed there
+  std::uint32_t gpus = 0;
+  std::string gpu_kind = {};  ///< what the driver calls them; all are of one kind
   bool operator==(const NodeView&) const = default;
 };
 
@@ -36,6 +38,7 @@ struct Lease {
   std::string tenant = "default", queue = "default";  ///< of its job
   bool at_once = false;                               ///< it does not leave by itself, it is killed
   std::int64_t since_ms = 0;                          ///< when it was granted
+  std::vector<std::uint32_t> devices = {};            ///< GPUs of the node that are its own, ascending
   bool operator==(const Lease&) const = default;
 };
 
@@ -53,9 +56,12 @@ struct Demand {
   std::string tenant = "default", queue = "default";
   std::shared_ptr<const SpeedCurve> curve = {};  ///< none: not known
   bool is_settled = false;                       ///< its speed was measured with the workers that it has now
-  double left_s = 0;  ///< until its end, at its present size, if that is known; else 0
+  double left_s = 0;          ///< until its end, at its present size, if that is known; else 0
   std::int64_t lasts_ms = 0;  ///< a gang that starts now ends within that time; 0: nobody knows when
   std::int64_t ends_ms = 0;   ///< the gang that it has ends by then; 0: it has none, or nobody knows
+  std::uint32_t gpus = 0;     ///< a worker
+  std::string gpu_kind = {};  ///< see `is_gpu_kind`; empty: any
+  PlacementRule placement = PlacementRule::pack;
   bool operator==(const Demand&) const = default;
 };
 
@@ -91,7 +97,8 @@ struct Preemption {
 };
 
 /// Why a job waits. `code` is one of the interface's: `no_capacity_now`, `never_fits`, `priority_behind`,
-/// `memory`, `drain`, `backoff_restart`, `gang_partial`, `quota_tenant`, `fair_share_turn`.
+/// `memory`, `gpu_type`, `topology`, `drain`, `backoff_restart`, `gang_partial`, `quota_tenant`,
+/// `fair_share_turn`.
 struct Reason {
   std::string code;
   std::string text;                   ///< one sentence with the numbers compared
@@ -160,10 +167,10 @@ struct Plan {
 /// both then. It takes nothing from anybody. Nor does a job grow into room that is wanted then, unless it
 /// could be shrunk for that. Where nobody knows the moment, because jobs without a limit are in the way, only
 /// nodes on which the waiting job could never have a worker are used. While room is being made for a job, or
-/// it only waits until a job is old enough to be preempted for it, nothing starts behind it. So with no change
-/// from outside (a more urgent job, a lost worker, a turn that comes to another tenant) a promise is kept, but
-/// for the time that workers take to leave; and where all have limits, none longer than L, one with n others
-/// ahead of it in its queue has started after n + 1 times L.
+/// it only waits until a job is old enough to be preempted for it, nothing starts behind it. So with no
+/// change from outside (a more urgent job, a lost worker, a turn that comes to another tenant) a promise is
+/// kept, but for the time that workers take to leave; and where all have limits, none longer than L, one with
+/// n others ahead of it in its queue has started after n + 1 times L.
 ///
 /// Tenants (the rules of Kueue and YARN, in short): at no moment, workers that are stopping included, does a
 /// queue have more slots than it is guaranteed and may borrow, nor do others have what a queue does not lend.
@@ -190,9 +197,13 @@ struct Plan {
 /// never be refilled, its workers go to the waiting job before any others: two gangs that keep what they have
 /// could wait for ever.
 ///
-/// Workers are packed: onto the node where the job already runs, then onto the fullest node that has room. A
-/// lease on a node that is not listed, or whose job has no demand, is counted but never released, except
-/// with the whole job. Jobs' and workers' ids are unique. Pure: equal input, equal plan.
+/// Workers are packed: onto the node where the job already runs, then onto the fullest node that has room (by
+/// free GPUs, if they need any); those without GPUs onto nodes without, as long as these have room. With
+/// `spread` they go to the fullest node that has none of the job, and where all that have room have some, to
+/// the one with the fewest. With `same_node` the gang needs a node that has room for all of its minimum, and
+/// while it has a worker it gets others only there; it grows into what is free there and takes nothing for
+/// that. A lease on a node that is not listed, or whose job has no demand, is counted but never released,
+/// except with the whole job. Jobs' and workers' ids are unique. Pure: equal input, equal plan.
 Plan plan_jobs(std::span<const NodeView> nodes, std::span<const Lease> leases,
                std::span<const Demand> demands, const TenantTree& tenants = {},
                std::span<const PastUse> past = {}, std::int64_t now_ms = 0);

@@ -191,7 +191,7 @@ void Planning::backfill() {
            planner_.minimums().fits_guarantee(queue, std::uint64_t{job.needed} * job.size.slots);
   };
   while (Job* job = choose_turn(shares_, planner_.minimums(), tenants_.queues.size(), next, is_within))
-    try_candidate(*job, shapes[job->queue].at({job->size, job->needed}));
+    try_candidate(*job, shapes[job->queue].at(GangPlanner::shape_of(*job)));
 }
 
 std::vector<const Planning::Job*> Planning::waiting() const {
@@ -249,7 +249,7 @@ void Planning::describe_queue(const Job& job, std::span<const Job* const> served
 
 /// Of those that keep it back though it fits now, the first.
 std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
-  if (job.workers > 0 || !planner_.fits_now(job.queue, {job.size, job.needed})) return std::nullopt;
+  if (job.workers > 0 || !planner_.fits_now(job.queue, GangPlanner::shape_of(job))) return std::nullopt;
   for (const auto& kept : reservations_) {
     if (!tenants_.is_below(job.queue, kept.keeps_back)) continue;
     if ((kept.is_closed && !kept.is_unknown) || is_over_by(kept, end_of(job, now_ms_))) continue;
@@ -277,9 +277,9 @@ bool Planning::may_grow(const Job& job) const {
          !job.was_shrunk && job.has_queue && job.growth.workers > 0 && !blocks;
 }
 
-Planning::Job* Planning::next_growing(std::map<WorkerSize, Growing>& growing) const {
+Planning::Job* Planning::next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const {
   Job* best = nullptr;
-  for (auto& [size, jobs] : growing) {
+  for (auto& [group, jobs] : growing) {
     if (jobs.is_closed) continue;
     while (jobs.next != jobs.end && !may_grow(*jobs.next->second)) ++jobs.next;
     while (!jobs.changed.empty() && !may_grow(*jobs.changed.top())) jobs.changed.pop();
@@ -335,6 +335,16 @@ bool Planning::grow_by(Job& job, std::uint32_t count, bool is_bound) {
   return false;
 }
 
+/// The same on the node where it is, with what is free there.
+bool Planning::grow_together(Job& job) {
+  for (std::uint32_t count = job.growth.workers; count > 0;) {
+    if (planner_.place_beside(job, count, reservations_, bonds_)) return true;
+    const auto fitting = std::min<std::uint64_t>(planner_.count_placeable(job), count - 1);
+    count = next_growth(job.demand, job.workers + job.kept, static_cast<std::uint32_t>(fitting)).workers;
+  }
+  return false;
+}
+
 std::vector<SizeChange> Planning::grow() {
   for (Job* job : planner_.slowed()) planner_.give_back(*job, size_changes_);
   if (planner_.has_placeable_slots()) make_reservations();  // before what is promised counts as used
@@ -345,24 +355,30 @@ std::vector<SizeChange> Planning::grow() {
     kept_back_ = std::max(kept_back_.value_or(0), job->demand.priority);
   }
   const std::size_t queues = tenants_.queues.size();
-  std::vector<std::map<WorkerSize, Growing>> growing(queues);
+  std::vector<std::map<GangPlanner::GrowthGroup, Growing>> growing(queues);
   for (std::size_t queue = 0; queue < queues; ++queue) {
-    for (const auto& [size, jobs] : planner_.growable_of(queue))
-      growing[queue].emplace(size, Growing{jobs.begin(), jobs.end(), {}, false});
+    for (const auto& [group, jobs] : planner_.growable_of(queue))
+      growing[queue].emplace(group, Growing{jobs.begin(), jobs.end(), {}, false});
   }
   for (Job* job : planner_.touched()) {  // those that have just got their minimum
-    if (job->started < job->needed) growing[job->queue][job->size].changed.push(job);
+    if (job->started < job->needed) growing[job->queue][GangPlanner::growth_group(*job)].changed.push(job);
   }
   const auto next = [&](std::size_t queue) { return next_growing(growing[queue]); };
   const auto is_within = [&](const Job& job, std::size_t queue) {
     return planner_.use().fits_guarantee(queue, job.size.slots);
   };
   while (Job* job = choose_turn(shares_, planner_.use(), queues, next, is_within)) {
-    Growing& jobs = growing[job->queue].at(job->size);
+    Growing& jobs = growing[job->queue].at(GangPlanner::growth_group(*job));
     if (!jobs.changed.empty() && jobs.changed.top() == job) {
       jobs.changed.pop();
     } else {
       ++jobs.next;
+    }
+    if (GangPlanner::is_together(*job)) {  // what its node lacks says nothing of others
+      if (planner_.count_placeable(*job) == 0) continue;
+      bind_growth(*job);
+      if (grow_together(*job)) jobs.changed.push(job);
+      continue;
     }
     bind_growth(*job);
     const std::uint32_t count = job->growth.workers;

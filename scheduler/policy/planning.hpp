@@ -54,12 +54,12 @@ class Planning {
       return GangPlanner::growth_rank(*b) < GangPlanner::growth_rank(*a);
     }
   };
-  struct Growing {  ///< a queue's jobs of one size of worker that may grow
+  struct Growing {  ///< a queue's jobs of one group that may grow
     std::map<GangPlanner::GrowthRank, Job*>::const_iterator next, end;
     std::priority_queue<Job*, std::vector<Job*>, Later> changed;  ///< in this plan
     bool is_closed = false;                                       ///< there is no room for any of them
     std::size_t too_large = 0;  ///< steps of several workers for which there was none
-    std::size_t refused = 0;  ///< those that were in the way of one that waits
+    std::size_t refused = 0;    ///< those that were in the way of one that waits
   };
   struct Keeper {  ///< a job whose turn has come, that waits, and that others are behind
     const Job* job;
@@ -85,9 +85,10 @@ class Planning {
   std::optional<KeptFor> describe_reservation(const Job& job) const;
   void serve_minimum(Job& job);
   bool may_grow(const Job& job) const;
-  Job* next_growing(std::map<WorkerSize, Growing>& growing) const;
+  Job* next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const;
   void note_growths();
   bool grow_by(Job& job, std::uint32_t count, bool is_bound);
+  bool grow_together(Job& job);
   bool move_to(Job& job);
   void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
   void describe_line(const Job& job, WaitFacts& facts) const;
@@ -105,8 +106,8 @@ class Planning {
   std::vector<Bond> bonds_;                             ///< of the job in hand, by reservation
   std::map<const Job*, WaitFacts> told_;                ///< of jobs whose turn came, as it was then
   std::vector<SizeChange> size_changes_;
-  bool has_moved_ = false;           ///< or whose turn it was could not
-  std::vector<std::size_t> limits_;  ///< queues whose quota kept jobs from growing
+  bool has_moved_ = false;                  ///< or whose turn it was could not
+  std::vector<std::size_t> limits_;         ///< queues whose quota kept jobs from growing
   std::optional<std::uint32_t> kept_back_;  ///< up to this priority jobs that can't be shrunk don't grow
 };
 

@@ -17,11 +17,11 @@ std::uint64_t slots_of(std::span<const Lease* const> leases) {
 
 }  // namespace
 
-std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job) {
+std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job, const Lack& lack) {
   std::vector<Job*> found = ever_preemptible(job);
   std::erase_if(found, [&](const Job* other) {
     const bool old_enough = !other->demand.is_young || job.demand.priority >= kCriticalPriority;
-    return !old_enough || newest_on_available_node(*other) == nullptr;
+    return !old_enough || newest_of_use(*other, job, lack) == nullptr;
   });
   return found;
 }
@@ -30,7 +30,7 @@ std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job) {
 /// the queue, by whole levels of priority, the lowest first; then gives back those that can be spared. Leaves
 /// everything as it was when that is not enough.
 void GangPlanner::take_jobs(const Job& job, std::uint32_t count, Taken& taken) {
-  std::vector<Job*> candidates = find_preemptible(job);
+  std::vector<Job*> candidates = find_preemptible(job, lack_of(job, count));
   const auto level_of = [&](const Job* one) {
     return std::pair(one->queue == job.queue, one->demand.priority);
   };

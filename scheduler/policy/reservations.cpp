@@ -12,25 +12,31 @@ namespace {
 
 constexpr std::int64_t kEverything = std::numeric_limits<std::int64_t>::max() / 2;
 
-Room plus(const Room& a, const Room& b) {
-  return {a.slots + b.slots, a.memory_bytes + b.memory_bytes};
-}
-
-Room minus(const Room& a, const Room& b) {
-  return {a.slots - b.slots, a.memory_bytes - b.memory_bytes};
-}
-
-std::int64_t fitting(const Room& room, const WorkerSize& size) {
-  return static_cast<std::int64_t>(count_fitting(room, size));
-}
-
 }  // namespace
 
+std::int64_t GangPlanner::fitting(std::size_t node, const Room& room, const Ask& ask) const {
+  if (ask.only && *ask.only != node) return 0;
+  return static_cast<std::int64_t>(capacity_.fitting(node, room, ask.piece));
+}
+
+/// Whether a piece could ever be on the node.
+bool GangPlanner::could_hold(std::size_t node, const Ask& ask) const {
+  return fitting(node, capacity_.total(node), ask) > 0;
+}
+
 GangPlanner::Aftermath GangPlanner::aftermath_of(const Job& job) const {
+  Ask ask = ask_of(job, job.needed - job.workers);
+  std::int64_t there = 0;
+  if (!ask.only) {
+    there = static_cast<std::int64_t>(capacity_.count_later(ask.piece));
+  } else if (*ask.only != Capacity::kUnknownNode) {
+    there = fitting(*ask.only, capacity_.free_later(*ask.only), ask);
+  }
   return {.job = &job,
+          .ask = std::move(ask),
           .freed = std::vector<Room>(capacity_.node_count()),
           .use = use_later_,
-          .fitting = static_cast<std::int64_t>(capacity_.count_later(job.size))};
+          .fitting = there};
 }
 
 void GangPlanner::give_back(Aftermath& then, const Job& other, std::size_t node,
@@ -38,9 +44,9 @@ void GangPlanner::give_back(Aftermath& then, const Job& other, std::size_t node,
   then.use.remove(other.queue, std::uint64_t{workers} * other.size.slots, workers * other.size.memory_bytes);
   if (!capacity_.node(node).available) return;
   const Room before = plus(capacity_.free_later(node), then.freed[node]);
-  const Room more{std::uint64_t{workers} * other.size.slots, workers * other.size.memory_bytes};
+  const Room more = room_of(other.size, workers);
   then.freed[node] = plus(then.freed[node], more);
-  then.fitting += fitting(plus(before, more), then.job->size) - fitting(before, then.job->size);
+  then.fitting += fitting(node, plus(before, more), then.ask) - fitting(node, before, then.ask);
 }
 
 /// All that the other has left.
@@ -100,15 +106,17 @@ bool GangPlanner::would_have_room_without_young(const Job& job) const {
   if (count_too_young(job) == 0) return false;
   Aftermath then = aftermath_of(job);
   for (const Job* other : ever_preemptible(job)) give_all_back(then, *other);
-  return then.fitting >= static_cast<std::int64_t>(job.needed - job.workers);
+  return then.has_room();
 }
 
 bool GangPlanner::fits_now(std::size_t queue, const Shape& shape) const {
   const std::uint64_t slots = std::uint64_t{shape.needed} * shape.size.slots;
   // The cheap questions first: to count what fits may look at every node.
-  return capacity_.placeable_slots() >= slots && !use_now_.find_limit(queue, slots) &&
-         !use_later_.find_limit(queue, slots) && capacity_.fullest_placeable(shape.size) &&
-         capacity_.count_placeable(shape.size) >= shape.needed;
+  if (capacity_.placeable_slots() < slots || use_now_.find_limit(queue, slots) ||
+      use_later_.find_limit(queue, slots) || !capacity_.fullest_placeable(shape.size))
+    return false;
+  return shape.is_together ? capacity_.fullest_placeable(together(shape.size, shape.needed)).has_value()
+                           : capacity_.count_placeable(shape.size) >= shape.needed;
 }
 
 /// Ends gangs in turn until the job has room; when that is, if anybody knows.
@@ -116,8 +124,7 @@ std::optional<std::int64_t> GangPlanner::end_until_room(Aftermath& then, std::in
   const Job& job = *then.job;
   const std::uint32_t missing = job.needed - job.workers;
   const auto is_there = [&] {
-    return then.fitting >= missing &&
-           !then.use.find_limit(job.queue, std::uint64_t{missing} * job.size.slots);
+    return then.has_room() && !then.use.find_limit(job.queue, std::uint64_t{missing} * job.size.slots);
   };
   const auto fresh = newly_ending(now_ms);
   if (ending_.empty() && fresh.empty()) return std::nullopt;
@@ -150,63 +157,72 @@ GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t 
   kept.keeps_back = keeps_back;
   kept.at_ms = at_ms;
   kept.is_unknown = !is_held && !at_ms;
-  kept.is_closed = is_held || (kept.is_unknown && !has_useless_node(job.size));
+  kept.is_closed = is_held || (kept.is_unknown && !has_useless_node(then.ask));
   if (at_ms) {
     kept.freed = std::move(then.freed);
-    kept.spare = then.fitting - static_cast<std::int64_t>(missing);
+    kept.spare = then.fitting - static_cast<std::int64_t>(then.ask.pieces);
   }
+  kept.ask = std::move(then.ask);
   kept.use.add(job.queue, std::uint64_t{missing} * job.size.slots, missing * job.size.memory_bytes);
   return kept;
 }
 
-/// Whether there is an available node on which no worker of that size could ever be.
-bool GangPlanner::has_useless_node(const WorkerSize& size) const {
+/// Whether there is an available node on which no such piece could ever be.
+bool GangPlanner::has_useless_node(const Ask& ask) const {
   for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
-    if (capacity_.node(node).available && count_fitting(capacity_.total(node), size) == 0) return true;
+    if (capacity_.node(node).available && !could_hold(node, ask)) return true;
   }
   return false;
 }
 
-/// Workers for which there is less room at the reservation's moment when one of `size` is on the node then.
+/// Pieces for which there is less room at the reservation's moment when one of `size` is on the node then.
 std::int64_t GangPlanner::loss_of(const Reservation& kept, const WorkerSize& size, std::size_t node) const {
-  if (!kept.at_ms) return count_fitting(capacity_.total(node), kept.job->size) == 0 ? 0 : kEverything;
+  if (!kept.at_ms) return could_hold(node, kept.ask) ? kEverything : 0;
   const Room then = plus(capacity_.free_later(node), kept.freed[node]);
-  return fitting(then, kept.job->size) -
-         fitting(minus(then, {size.slots, size.memory_bytes}), kept.job->size);
+  return fitting(node, then, kept.ask) - fitting(node, minus(then, room_of(size, 1)), kept.ask);
 }
 
-std::size_t GangPlanner::choose_beside(const Job& job, std::span<const Reservation> reservations,
+/// For one piece. Of nodes on which it is in nobody's way those come first that the job's rule prefers.
+std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask,
+                                       std::span<const Reservation> reservations,
                                        std::span<const Bond> bonds) const {
-  std::optional<std::tuple<std::int64_t, bool, std::uint64_t, std::uint64_t, std::size_t>> best;
-  const auto consider = [&](std::size_t node, bool is_own) {
+  const bool is_spread = job.demand.placement == PlacementRule::spread;
+  std::optional<std::tuple<std::int64_t, std::uint32_t, FillRank, std::size_t>> best;
+  const auto consider = [&](std::size_t node, std::uint32_t own) {
     const Room room = capacity_.placeable(node);
-    if (!capacity_.node(node).available || count_fitting(room, job.size) == 0) return;
+    if (!capacity_.node(node).available || fitting(node, room, ask) == 0) return;
     std::int64_t loss = 0;
     for (std::size_t i = 0; i < reservations.size(); ++i) {
       if (bonds[i] != Bond::binds) continue;
-      const std::int64_t one = loss_of(reservations[i], job.size, node);
+      const std::int64_t one = loss_of(reservations[i], ask.piece, node);
       if (one > reservations[i].spare && one > 0) return;
       loss += one;
     }
-    const std::tuple rank{loss, !is_own, room.slots, room.memory_bytes, node};
+    const std::uint32_t preference = is_spread ? own : own > 0 ? 0 : 1;
+    const std::tuple rank{loss, preference, capacity_.fill_rank(node, room, ask.piece), node};
     if (!best || rank < *best) best = rank;
   };
-  for (const auto& [node, workers] : job.at) consider(node, true);
-  if (best && std::get<0>(*best) == 0) return std::get<4>(*best);
+  const auto is_best = [&] {
+    return best && std::get<0>(*best) == 0 && (!is_spread || std::get<1>(*best) == 0);
+  };
+  for (const auto& [node, workers] : job.at) consider(node, workers);
+  if (is_best()) return std::get<3>(*best);
   std::size_t tried = 0;
-  capacity_.for_each_placeable(job.size, [&](std::size_t node) {
-    consider(node, false);
-    return (!best || std::get<0>(*best) > 0) && ++tried < kMaxNodesTried;
-  });
-  return best ? std::get<4>(*best) : Capacity::kUnknownNode;
+  if (!ask.only) {
+    capacity_.for_each_placeable(ask.piece, [&](std::size_t node) {
+      if (!job.at.contains(node)) consider(node, 0);
+      return !is_best() && ++tried < kMaxNodesTried;
+    });
+  }
+  return best ? std::get<3>(*best) : Capacity::kUnknownNode;
 }
 
 bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,
                                std::span<const Bond> bonds) {
   const std::uint64_t slots = std::uint64_t{count} * job.size.slots;
-  if (use_now_.find_limit(job.queue, slots) || find_limit(job, count) ||
-      capacity_.count_placeable(job.size) < count)
-    return false;
+  if (use_now_.find_limit(job.queue, slots) || find_limit(job, count) || !can_place(job, count)) return false;
+  const Ask ask = ask_of(job, count);
+  const std::uint32_t workers = count / ask.pieces;  // of a piece
   for (std::size_t i = 0; i < reservations.size(); ++i) {
     if (bonds[i] != Bond::binds) continue;
     if (reservations[i].is_closed || reservations[i].use.find_limit(job.queue, slots)) return false;
@@ -217,21 +233,21 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
     if (kept.is_closed) return;
     if (bonds[i] == Bond::none) {
       if (!kept.at_ms) return;
-      const Room room{job.size.slots, job.size.memory_bytes};
+      const Room room = room_of(ask.piece, 1);
       kept.freed[node] = more ? plus(kept.freed[node], room) : minus(kept.freed[node], room);
       return;
     }
     kept.spare -= more ? loss : -loss;
-    more ? kept.use.add(job.queue, job.size.slots, job.size.memory_bytes)
-         : kept.use.remove(job.queue, job.size.slots, job.size.memory_bytes);
+    more ? kept.use.add(job.queue, ask.piece.slots, ask.piece.memory_bytes)
+         : kept.use.remove(job.queue, ask.piece.slots, ask.piece.memory_bytes);
   };
-  std::vector<std::int64_t> losses;  // of each worker for each reservation
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const std::size_t node = choose_beside(job, reservations, bonds);
+  std::vector<std::int64_t> losses;  // of each piece for each reservation
+  for (std::uint32_t i = 0; i < ask.pieces; ++i) {
+    const std::size_t node = choose_beside(job, ask, reservations, bonds);
     if (node == Capacity::kUnknownNode) break;
     for (const Reservation& kept : reservations)
-      losses.push_back(kept.is_closed || !kept.at_ms ? 0 : loss_of(kept, job.size, node));
-    place_one(job, node);
+      losses.push_back(kept.is_closed || !kept.at_ms ? 0 : loss_of(kept, ask.piece, node));
+    for (std::uint32_t worker = 0; worker < workers; ++worker) place_one(job, node);
     for (std::size_t r = 0; r < reservations.size(); ++r)
       touch_kept(r, node, losses[losses.size() - reservations.size() + r], true);
   }
@@ -240,9 +256,9 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
     record_placements(job, first_step);
     return true;
   }
-  for (std::size_t i = placed; i-- > 0;) {
+  for (std::size_t i = placed / workers; i-- > 0;) {
     for (std::size_t r = 0; r < reservations.size(); ++r)
-      touch_kept(r, steps_[first_step + i].node, losses[i * reservations.size() + r], false);
+      touch_kept(r, steps_[first_step + i * workers].node, losses[i * reservations.size() + r], false);
   }
   undo_from(first_step);
   return false;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 
+#include "scheduler/policy/gpu_kind.hpp"
 #include "scheduler/spec/scalars.hpp"
 
 namespace ds::scheduler {
@@ -13,11 +14,40 @@ std::string count_of(std::uint64_t count, const std::string& noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
-/// `4 workers of 1 slot and 2Gi each`
+/// `2 H200 GPUs`
+std::string gpus_of(std::uint64_t count, const std::string& kind) {
+  return count_of(count, kind.empty() ? "GPU" : kind + " GPU");
+}
+
+/// `4 workers of 1 slot, 2 H200 GPUs and 2Gi each`
 std::string wanted(const WaitFacts& facts) {
   std::string text = count_of(facts.needed, "worker") + " of " + count_of(facts.slots, "slot");
+  if (facts.gpus > 0) text += (facts.memory_bytes > 0 ? ", " : " and ") + gpus_of(facts.gpus, facts.gpu_kind);
   if (facts.memory_bytes > 0) text += " and " + to_size_text(facts.memory_bytes);
-  return text + (facts.needed == 1 ? "" : " each");
+  return text + (facts.needed == 1 ? "" : " each") + (facts.is_together ? " on one node" : "");
+}
+
+/// Of the kind that the job needs, on available nodes.
+GpuCount gpus_of_kind(const WaitFacts& facts) {
+  GpuCount count{facts.gpu_kind};
+  for (const GpuCount& one : facts.gpus_there) {
+    if (!is_gpu_kind(facts.gpu_kind, one.kind)) continue;
+    count.total += one.total;
+    count.free += one.free;
+  }
+  return count;
+}
+
+/// Those of other kinds: `4 of 8 A100 and 1 of 1 L4`, or without what is free.
+std::string other_gpus(const WaitFacts& facts, bool with_free) {
+  std::string text;
+  for (const GpuCount& one : facts.gpus_there) {
+    if (is_gpu_kind(facts.gpu_kind, one.kind)) continue;
+    if (!text.empty()) text += " and ";
+    if (with_free) text += std::to_string(one.free) + " of ";
+    text += std::to_string(one.total) + " " + one.kind;
+  }
+  return text;
 }
 
 std::vector<std::string> first_of(std::span<const std::string> jobs) {
@@ -43,8 +73,9 @@ Reason backoff(const WaitFacts& facts) {
 Reason never_fits(const WaitFacts& facts) {
   return {"never_fits",
           "needs " + wanted(facts) + " at once, and " + count_of(facts.available_nodes, "available node") +
-              " with " + count_of(facts.total_slots, "slot") + " have room for " +
-              std::to_string(facts.fitting_ever) + " even when empty",
+              " with " + count_of(facts.total_slots, "slot") +
+              (facts.gpus > 0 ? " and " + gpus_of(gpus_of_kind(facts).total, facts.gpu_kind) : "") +
+              " have room for " + std::to_string(facts.fitting_ever) + " even when empty",
           {}};
 }
 
@@ -131,11 +162,9 @@ Reason no_tenant(const WaitFacts& facts) {
           {}};
 }
 
-Reason no_capacity(const WaitFacts& facts) {
-  std::string text = "needs " + wanted(facts) + " at once, and " + std::to_string(facts.fitting_now) +
-                     (facts.fitting_now == 1 ? " fits now: " : " fit now: ") +
-                     std::to_string(facts.free_slots) + " of " + count_of(facts.total_slots, "slot") +
-                     (facts.free_slots == 1 ? " is free" : " are free");
+/// What will make room, if that is known.
+std::string coming(const WaitFacts& facts) {
+  std::string text;
   if (facts.room_is_coming) {
     text += "; it starts when " + count_of(facts.releasing, "worker") +
             (facts.releasing == 1 ? " that is stopping is gone" : " that are stopping are gone");
@@ -144,13 +173,66 @@ Reason no_capacity(const WaitFacts& facts) {
             (facts.too_young == 1 ? "has" : "have") + " not run for " + std::to_string(kMinimumRun.count()) +
             " s yet";
   }
-  return {"no_capacity_now", std::move(text), first_of(facts.occupants)};
+  return text;
+}
+
+Reason no_capacity(const WaitFacts& facts) {
+  std::string text = "needs " + wanted(facts) + " at once, and " + std::to_string(facts.fitting_now) +
+                     (facts.fitting_now == 1 ? " fits now: " : " fit now: ") +
+                     std::to_string(facts.free_slots) + " of " + count_of(facts.total_slots, "slot") +
+                     (facts.free_slots == 1 ? " is free" : " are free");
+  if (facts.gpus > 0) {
+    const GpuCount there = gpus_of_kind(facts);
+    text += ", and " + std::to_string(there.free) + " of " + gpus_of(there.total, there.kind);
+  }
+  return {"no_capacity_now", text + coming(facts), first_of(facts.occupants)};
 }
 
 Reason memory(const WaitFacts& facts, std::uint64_t fitting, std::uint64_t fitting_by_slots) {
   return {"memory",
           "each worker needs " + to_size_text(facts.memory_bytes) + " of memory, which leaves room for " +
               std::to_string(fitting) + " where there are slots for " + std::to_string(fitting_by_slots),
+          {}};
+}
+
+/// There would be room if its workers need not be together.
+Reason topology_now(const WaitFacts& facts) {
+  const std::string where = facts.node.empty() ? "the node with the most room has it for "
+                                               : "node " + facts.node + ", where it is, has room for ";
+  return {"topology",
+          "needs " + wanted(facts) + ", and " + where + std::to_string(facts.fitting_now) +
+              " now, all nodes together for " + std::to_string(facts.fitting_now_apart) + coming(facts),
+          first_of(facts.occupants)};
+}
+
+Reason topology_ever(const WaitFacts& facts) {
+  return {
+      "topology",
+      "needs " + wanted(facts) + ", and all available nodes together have room for " +
+          std::to_string(facts.fitting_ever_apart) + " when empty, one alone for " +
+          std::to_string(facts.fitting_ever) +
+          (facts.node.empty() ? ""
+                              : "; it has workers on node " + facts.node + ": pause and resume it to move"),
+      {}};
+}
+
+/// There would be room on GPUs of other kinds.
+Reason gpu_type_now(const WaitFacts& facts) {
+  const GpuCount there = gpus_of_kind(facts);
+  return {"gpu_type",
+          "each worker needs " + gpus_of(facts.gpus, facts.gpu_kind) + ", of which " +
+              std::to_string(there.free) + " of " + std::to_string(there.total) +
+              (there.free == 1 ? " is" : " are") + " free; of other kinds " + other_gpus(facts, true),
+          {}};
+}
+
+Reason gpu_type_ever(const WaitFacts& facts) {
+  const auto total = gpus_of_kind(facts).total;
+  return {"gpu_type",
+          "each worker needs " + gpus_of(facts.gpus, facts.gpu_kind) + ", and available nodes have " +
+              (total == 0 ? "0 of that kind"
+                          : std::to_string(total) + " of that kind, too few or too far apart") +
+              "; of other kinds " + other_gpus(facts, false),
           {}};
 }
 
@@ -193,6 +275,9 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
     if (facts.fitting_ever_by_slots >= facts.needed) {
       reasons.push_back(memory(facts, facts.fitting_ever, facts.fitting_ever_by_slots));
     }
+    if (facts.fitting_ever_on_any >= facts.needed) reasons.push_back(gpu_type_ever(facts));
+    if (facts.is_together && facts.fitting_ever_apart >= facts.needed)
+      reasons.push_back(topology_ever(facts));
   } else {
     const std::uint32_t missing = facts.needed - facts.workers;
     if (facts.quota) reasons.push_back(quota(facts));
@@ -200,10 +285,17 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
     // A started gang is not kept back by those ahead.
     if (facts.ahead > 0 && facts.workers == 0) reasons.push_back(behind(facts));
     if (facts.turn) reasons.push_back(turn(facts));
-    if (facts.workers == 0 && facts.fitting_now < missing) reasons.push_back(no_capacity(facts));
+    const bool is_apart = facts.is_together && facts.fitting_now_apart >= missing;
+    if (facts.fitting_now < missing && is_apart) {
+      reasons.push_back(topology_now(facts));
+    } else if (facts.workers == 0 && facts.fitting_now < missing) {
+      reasons.push_back(no_capacity(facts));
+    }
     if (facts.fitting_now < missing && facts.fitting_now_by_slots >= missing) {
       reasons.push_back(memory(facts, facts.fitting_now, facts.fitting_now_by_slots));
     }
+    if (facts.fitting_now < missing && facts.fitting_now_on_any >= missing)
+      reasons.push_back(gpu_type_now(facts));
     add_reasons_of_first(facts, reasons);
   }
   return reasons;

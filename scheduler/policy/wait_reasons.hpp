@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/policy/capacity.hpp"
 #include "scheduler/policy/plan.hpp"
 
 namespace ds::scheduler {
@@ -55,9 +56,19 @@ struct WaitFacts {
   std::uint64_t fitting_ever = 0;           ///< workers it could have if it were alone on the available nodes
   std::uint64_t fitting_ever_by_slots = 0;  ///< the same if memory did not count
   std::uint64_t fitting_undrained = 0;      ///< workers it could have alone, with all nodes available
-  std::uint64_t free_slots = 0;             ///< on available nodes
-  std::uint64_t total_slots = 0;            ///< on available nodes
-  std::uint64_t releasing = 0;              ///< workers of other jobs that are stopping
+  // Of jobs whose workers must be on one node what fits is what fits on one; all together:
+  bool is_together = false;
+  std::uint64_t fitting_now_apart = 0;
+  std::uint64_t fitting_ever_apart = 0;
+  std::string node{};                     ///< where it has workers; empty: it has none
+  std::uint32_t gpus = 0;                 ///< a worker
+  std::string gpu_kind{};                 ///< empty: any
+  std::uint64_t fitting_now_on_any = 0;   ///< if GPUs of all kinds would do; of jobs with GPUs
+  std::uint64_t fitting_ever_on_any = 0;  ///< the same
+  std::vector<GpuCount> gpus_there{};     ///< by kind; of jobs with GPUs
+  std::uint64_t free_slots = 0;           ///< on available nodes
+  std::uint64_t total_slots = 0;          ///< on available nodes
+  std::uint64_t releasing = 0;            ///< workers of other jobs that are stopping
   std::size_t available_nodes = 0;
   std::size_t unavailable_nodes = 0;
   bool held = false;

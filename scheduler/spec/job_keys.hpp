@@ -24,26 +24,16 @@ constexpr std::array<Known, A + B> join(const std::array<Known, A>& first,
 
 /// What jobs of all kinds have at their root.
 inline constexpr auto kCommon = std::to_array<Known>({
-    {"version"},
-    {"kind"},
-    {"name"},
-    {"labels"},
-    {"description"},
-    {"tenant"},
-    {"queue"},
-    {"priority"},
-    {"preemptible"},
-    {"resources"},
-    {"workers"},
-    {"gang", kOnly, "true"},
-    {"placement", kOnly, "pack"},
-    {"secrets", kNotYet},
-    {"time_limit"},
-    {"deadline", kNotYet},
-    {"start_after"},
-    {"depends_on"},
-    {"restart"},
-    {"retention", kNotYet},
+    {"version"},     {"kind"},
+    {"name"},        {"labels"},
+    {"description"}, {"tenant"},
+    {"queue"},       {"priority"},
+    {"preemptible"}, {"resources"},
+    {"workers"},     {"gang", kOnly, "true"},
+    {"placement"},   {"secrets", kNotYet},
+    {"time_limit"},  {"deadline", kNotYet},
+    {"start_after"}, {"depends_on"},
+    {"restart"},     {"retention", kNotYet},
 });
 
 inline constexpr auto kTrain =
@@ -60,7 +50,8 @@ inline constexpr auto kCommand = join(kCommon, std::to_array<Known>({{"env"}, {"
 /// The words for a priority; any number of the range may stand as well.
 inline constexpr auto kPriorities = std::to_array<Known>({{"low"}, {"normal"}, {"high"}, {"critical"}});
 
-inline constexpr auto kResources = std::to_array<Known>({{"cpus"}, {"memory"}, {"gpu", kNotYet}});
+inline constexpr auto kResources = std::to_array<Known>({{"cpus"}, {"memory"}, {"gpu"}});
+inline constexpr auto kPlacements = std::to_array<Known>({{"pack"}, {"spread"}, {"same_node"}});
 inline constexpr auto kWorkers = std::to_array<Known>({{"min"}, {"max"}, {"preferred"}});
 
 /// Keys of `model`; the settings of each model of ours are in `zoo_settings.cpp`.

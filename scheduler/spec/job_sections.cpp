@@ -16,8 +16,6 @@ namespace {
 
 constexpr WholeRange kWorkerRange{1, 1024};
 constexpr std::size_t kMaxLabels = 32;
-constexpr std::uint64_t kMinMemory = 1ULL << 20;
-constexpr std::uint64_t kMaxMemory = 1ULL << 50;
 
 void read_labels(const Section& root, std::map<std::string, std::string>& labels) {
   const YamlNode* node = root.find("labels");
@@ -56,23 +54,6 @@ void read_priority(const Section& root, std::uint32_t& priority) {
   std::string word;
   root.read_choice("priority", word, keys::kPriorities);
   priority = priority_from(word).value_or(priority);
-}
-
-void read_resources(const Section& root, Resources& resources) {
-  const auto section = root.open("resources", keys::kResources);
-  if (!section) return;
-  section->read("cpus", resources.cpus, {1, 1024});
-  const YamlNode* memory = section->find("memory");
-  if (memory == nullptr) return;
-  const auto bytes = memory->kind == YamlNode::Kind::scalar ? parse_size(memory->text) : std::nullopt;
-  if (!bytes) {
-    section->fail("memory", "expected a size, got " + describe(*memory), "such as 512Mi or 8Gi");
-  } else if (*bytes < kMinMemory || *bytes > kMaxMemory) {
-    section->fail("memory", "expected a size from 1Mi to 1Pi, got " + describe(*memory),
-                  "a size without a unit is in bytes; such as 512Mi or 8Gi");
-  } else {
-    resources.memory_bytes = *bytes;
-  }
 }
 
 void read_workers(const Section& root, WorkerCount& workers) {
@@ -116,8 +97,12 @@ void read_common(const Section& root, JobSpec& spec) {
   root.read_text("description", spec.description,
                  {.max_bytes = 4096, .may_be_empty = true, .may_have_lines = true});
   read_labels(root, spec.labels);
-  read_resources(root, spec.resources);
+  read_resources(root, spec.kind, spec.resources);
   read_workers(root, spec.workers);
+  std::string placement;
+  root.read_choice("placement", placement, keys::kPlacements);
+  if (placement == "spread") spec.placement = PlacementRule::spread;
+  if (placement == "same_node") spec.placement = PlacementRule::same_node;
   read_start(root, spec);
   root.read("restart", spec.restart_limit, {0, 1000});
   if (spec.workers.min > spec.workers.max && !root.findings().has_error_in("workers")) {

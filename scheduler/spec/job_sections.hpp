@@ -42,6 +42,7 @@ void read_schedule(const Section& root, ScheduleSpec& schedule);
 void read_validate(const Section& root, ValidateSpec& validate);
 void read_early_stop(const Section& root, std::optional<EarlyStop>& early_stop);
 void read_until(const Section& root, Until& until);
+void read_resources(const Section& root, JobKind kind, Resources& resources);
 /// Reads `start_after`, `depends_on` and `time_limit`.
 void read_start(const Section& root, JobSpec& spec);
 void read_strategy(const Section& root, StrategySpec& strategy);

@@ -25,14 +25,20 @@ struct WorkerCount {
   bool operator==(const WorkerCount&) const = default;
 };
 
+/// Where the workers of a job go. `spread`: no two on one node as long as others have room. `same_node`: all
+/// on one node, or none.
+enum class PlacementRule { pack, spread, same_node };
+
 /// The words that a job file may give for a priority are `low`, `normal`, `high` and `critical`.
 inline constexpr std::uint32_t kLowPriority = 100, kNormalPriority = 500, kHighPriority = 800,
                                kCriticalPriority = 1000;
 
 /// What one worker needs.
 struct Resources {
-  std::uint32_t cpus = 1;  ///< slots on a node without GPUs, and threads for tensor operations
+  std::uint32_t cpus = 1;  ///< slots, and threads for tensor operations
   std::uint64_t memory_bytes = 2ULL << 30;
+  std::uint32_t gpus = 0;
+  std::string gpu_kind = {};  ///< as its file has it, see `is_gpu_kind`; empty: any
   bool operator==(const Resources&) const = default;
 };
 
@@ -48,6 +54,7 @@ struct JobSpec {
   bool preemptible = true;                   ///< may be shrunk, and lose its workers to a more urgent job
   Resources resources;
   WorkerCount workers;
+  PlacementRule placement = PlacementRule::pack;
   std::uint32_t restart_limit =
       3;  ///< crashes in a row without a committed step before the job fails; of a command: in all
   std::optional<CommandSpec> command;   ///< of a `command` job, which has nothing of what follows

@@ -192,11 +192,18 @@ void Cluster::start_head(const std::vector<std::string>& more) {
   address_.pop_back();
 }
 
-void Cluster::start_node(const std::string& name, int slots) {
-  nodes_[name] =
-      Process({program("ds-node").string(), "--head", address_, "--secret-file",
-               (path() / "head/cluster.secret").string(), "--name", name, "--slots", std::to_string(slots)},
-              path() / (name + ".log"));
+void Cluster::start_node(const std::string& name, int slots, const std::vector<std::string>& more) {
+  std::vector<std::string> command{program("ds-node").string(),
+                                   "--head",
+                                   address_,
+                                   "--secret-file",
+                                   (path() / "head/cluster.secret").string(),
+                                   "--name",
+                                   name,
+                                   "--slots",
+                                   std::to_string(slots)};
+  command.insert(command.end(), more.begin(), more.end());
+  nodes_[name] = Process(command, path() / (name + ".log"));
 }
 
 void Cluster::start_pretend_nodes(const std::string& name, int count, const std::vector<std::string>& more) {

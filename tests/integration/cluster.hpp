@@ -78,7 +78,7 @@ class Cluster {
   /// growing and shrinking would depend on how fast it is.
   void grow_by_gain() { grows_by_gain_ = true; }
   void start_head(const std::vector<std::string>& more = {});  ///< on the same port every time
-  void start_node(const std::string& name, int slots);
+  void start_node(const std::string& name, int slots, const std::vector<std::string>& more = {});
   /// One process that is so many nodes, `NAME-0`, …, and starts no programs; it logs all that it would start.
   void start_pretend_nodes(const std::string& name, int count, const std::vector<std::string>& more);
   Process& head() { return head_; }

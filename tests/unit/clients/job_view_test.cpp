@@ -55,10 +55,12 @@ TEST(JobView, ListsNodesAndCheckpoints) {
   EXPECT_EQ(
       format_nodes(
           json::parse(R"([{"id":"node-1","address":"127.0.0.1:4000","state":"UP","slots":2,"slots_used":1,
-                                          "cores":8,"gpus":["H200","H200"],"memory_bytes":4294967296,"pid":9}])"),
+                                          "cores":8,"gpus":["H200","H200"],"gpus_total":2,"gpus_used":1,
+                                          "gpu_kind":"H200","memory_bytes":4294967296,"pid":9}])"),
           false),
-      "NODE    ADDRESS         STATE  SLOTS  CORES  GPUS   MEMORY  PID\n"
-      "node-1  127.0.0.1:4000  UP       1/2      8     2  4.0 GiB    9\n");
+      "NODE    ADDRESS         STATE  SLOTS  CORES      GPUS   MEMORY  PID\n"
+      "node-1  127.0.0.1:4000  UP       1/2      8  1/2 H200  4.0 GiB    9\n"
+      "free GPUs: 1 of 2 H200\n");
   EXPECT_EQ(
       format_nodes(json::parse(R"([{"id":"node-1","address":"","state":"DRAINED","reason":"drained","slots":2,
                                           "slots_used":0,"cores":8,"gpus":[],"memory_bytes":0,"pid":9}])"),

@@ -8,6 +8,8 @@ namespace {
 TEST(LocalCluster, RemembersItsShape) {
   const ClusterShape shape{3, 8};
   EXPECT_EQ(parse_cluster_shape(format_cluster_shape(shape)), shape);
+  const ClusterShape with_gpus{3, 8, "NVIDIA H200:4"};
+  EXPECT_EQ(parse_cluster_shape(format_cluster_shape(with_gpus)), with_gpus);
   for (const char* bad : {"", "nodes", "nodes x\nslots 2", "slots 2\nnodes 3", "nodes 2"}) {
     EXPECT_EQ(parse_cluster_shape(bad), std::nullopt) << bad;
   }

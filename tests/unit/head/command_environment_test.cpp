@@ -23,7 +23,7 @@ TEST(CommandEnvironment, GivesTheHostOfRankZeroAsPyTorchExpectsIt) {
                                       {"fd00::7:4000", "fd00::7"},
                                       {"[::1]:4000", "::1"},
                                       {"host-7.example:4000", "host-7.example"}}) {
-    const auto variables = environment_of(command, order, "job", address);
+    const auto variables = environment_of(command, order, "job", address, {});
     EXPECT_EQ(variable(variables, "MASTER_ADDR"), host);
     EXPECT_EQ(variable(variables, "MASTER_PORT"), "12345");
     EXPECT_EQ(variable(variables, "RANK"), "1");
@@ -32,8 +32,19 @@ TEST(CommandEnvironment, GivesTheHostOfRankZeroAsPyTorchExpectsIt) {
 }
 
 TEST(CommandEnvironment, LeavesThePortToTheNodeOfRankZero) {
-  const auto variables = environment_of({}, job::StartProcess{7, 1, {}, "node-1", 0}, "job", "127.0.0.1:1");
+  const auto variables =
+      environment_of({}, job::StartProcess{7, 1, {}, "node-1", 0}, "job", "127.0.0.1:1", {});
   EXPECT_EQ(variable(variables, "MASTER_PORT"), "none");
+}
+
+TEST(CommandEnvironment, ShowsTheProgramItsGpusAndNoOthers) {
+  const auto visible = [](const std::vector<std::uint32_t>& devices) {
+    const auto variables =
+        environment_of({}, job::StartProcess{7, 1, {}, "node-1", 0}, "job", "127.0.0.1:1", devices);
+    return variable(variables, "CUDA_VISIBLE_DEVICES");
+  };
+  EXPECT_EQ(visible({}), "");
+  EXPECT_EQ(visible({0, 3}), "0,3");
 }
 
 TEST(CommandCrash, CountsAlsoAfterLongRunsButThenWaitsAsAfterTheFirst) {

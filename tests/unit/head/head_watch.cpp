@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <sstream>
 #include <variant>
 
 namespace ds::head::test {
@@ -39,6 +40,12 @@ void HeadWatch::check_limits() const {
     on_node[lease.node] += lease.slots;
     of_tenant[lease.tenant] += lease.slots;
   }
+  std::set<std::pair<std::string, std::uint32_t>> devices;
+  for (const auto& [worker, lease] : ledger_.leases()) {
+    for (const auto device : lease.devices)
+      EXPECT_TRUE(devices.emplace(lease.node, device).second)
+          << lease.node << ": GPU " << device << " given twice";
+  }
   for (const auto& [node, slots] : on_node)
     EXPECT_LE(slots, slots_per_node_) << node << ": slots given twice";
   for (const auto& queue : tenants_.queues) {
@@ -47,8 +54,36 @@ void HeadWatch::check_limits() const {
   }
 }
 
+namespace {
+
+std::set<std::string> devices_of(const Program& program) {
+  std::set<std::string> devices;
+  std::istringstream list(program.devices);
+  for (std::string device; std::getline(list, device, ',');) devices.insert(device);
+  return devices;
+}
+
+}  // namespace
+
+/// As many as its job asks for, and none that another program there can see.
+void HeadWatch::check_devices(const std::string& node, const Program& program) {
+  const auto devices = devices_of(program);
+  const auto* job = ledger_.find(program.job);
+  ASSERT_NE(job, nullptr);
+  EXPECT_EQ(devices.size(), job->spec->resources.gpus) << program.job << " sees " << program.devices;
+  starts_with_gpus_ += devices.empty() ? 0 : 1;
+  for (const auto& [worker, other] : alive_) {
+    if (node_of_.at(worker) != node) continue;
+    for (const auto& device : devices_of(other))
+      EXPECT_FALSE(devices.contains(device)) << program.job << " and " << other.job << " both see GPU "
+                                             << device << " of " << node << "; the last events:\n"
+                                             << last_events();
+  }
+}
+
 void HeadWatch::on_start(const std::string& node, Program& program) {
   ++starts_;
+  check_devices(node, program);
   for (const auto& [worker, other] : alive_) {
     if (other.job != program.job) continue;
     EXPECT_EQ(other.generation, program.generation) << program.job << " runs twice at once";

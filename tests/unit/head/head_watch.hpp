@@ -15,8 +15,8 @@
 namespace ds::head::test {
 
 /// What must hold of heads and nodes, checked at each durable event and at each start of a program: no slot
-/// is given twice, no tenant has more than it may, no two starts of a job are there at once, and nothing is
-/// started again without a cause. A failure fails the test.
+/// and no GPU is given twice, no tenant has more than it may, no two starts of a job are there at once, and
+/// nothing is started again without a cause. A failure fails the test.
 class HeadWatch final : public NodeWatcher {
  public:
   HeadWatch(scheduler::TenantTree tenants, std::uint32_t slots_per_node)
@@ -31,6 +31,7 @@ class HeadWatch final : public NodeWatcher {
   const scheduler::Ledger& ledger() const { return ledger_; }
   const std::vector<std::string>& events() const { return events_; }
   std::uint64_t starts() const { return starts_; }
+  std::uint64_t starts_with_gpus() const { return starts_with_gpus_; }
 
  private:
   /// One start of a job's gang.
@@ -40,6 +41,7 @@ class HeadWatch final : public NodeWatcher {
     bool has_cause_to_end = false;  ///< a rank crashed or was lost, or the head was to change the gang
   };
   void check_limits() const;
+  void check_devices(const std::string& node, const Program& program);
   std::string last_events() const;  ///< for whoever reads of a failure
 
   scheduler::TenantTree tenants_;
@@ -51,7 +53,7 @@ class HeadWatch final : public NodeWatcher {
   std::map<std::string, std::uint32_t> used_;                    ///< slots by node, of what runs
   std::map<std::uint64_t, std::string> node_of_;
   std::set<std::pair<std::uint64_t, std::uint64_t>> cut_off_;  ///< worker, generation: ended for that
-  std::uint64_t starts_ = 0;
+  std::uint64_t starts_ = 0, starts_with_gpus_ = 0;
 };
 
 }  // namespace ds::head::test

@@ -173,8 +173,9 @@ void SimulatedCluster::add_node() {
 
 std::string SimulatedCluster::random_job() {
   static const std::vector<std::string> kShapes{"1", "1", "2", "{min: 1, max: 3}", "{min: 2, max: 3}"};
-  std::string text =
-      "version: 1\nkind: command\nname: job\nrun: [work]\nresources: {cpus: 1, memory: 64Mi}\n";
+  static const std::vector<std::string> kGpus{"0", "0", "0", "1", "h200:1", "H200:2"};
+  std::string text = "version: 1\nkind: command\nname: job\nrun: [work]\n";
+  text += "resources: {cpus: 1, memory: 64Mi, gpu: " + kGpus[pick(kGpus.size())] + "}\n";
   text += "workers: " + kShapes[pick(kShapes.size())] + "\n";
   text += "tenant: " + std::string(chance(50) ? "a" : "b") + "\n";
   text += "priority: " + std::to_string(100 * (1 + pick(9))) + "\n";

@@ -53,6 +53,7 @@ class SimulatedCluster {
   std::uint64_t heads() const { return heads_; }
   std::uint64_t starts() const { return watch_.starts(); }
   std::uint64_t plans() const { return plans_; }  ///< that the heads told somebody, and did not carry out
+  std::uint64_t starts_with_gpus() const { return watch_.starts_with_gpus(); }
 
  private:
   struct Submission {

@@ -13,13 +13,18 @@ using namespace messages;
 /// Most programs are short; the others run so long that their gangs grow.
 constexpr std::uint64_t kShortRun_ms = 6'000, kLongRun_ms = 90'000;
 
-std::uint32_t variable(const StartCommand& order, const std::string& name) {
+constexpr std::size_t kGpus = 2;
+
+std::string text_variable(const StartCommand& order, const std::string& name) {
   for (const auto& one : order.variables) {
-    if (one.starts_with(name + "="))
-      return static_cast<std::uint32_t>(std::stoul(one.substr(name.size() + 1)));
+    if (one.starts_with(name + "=")) return one.substr(name.size() + 1);
   }
   ADD_FAILURE() << "a program without " << name;
-  return 0;
+  return "0";
+}
+
+std::uint32_t variable(const StartCommand& order, const std::string& name) {
+  return static_cast<std::uint32_t>(std::stoul(text_variable(order, name)));
 }
 
 }  // namespace
@@ -75,6 +80,7 @@ void SimulatedNode::find_head(const caf::actor& head, std::int64_t now_ms, std::
   hello.sign_of_life = sign_of_life(name_);
   hello.slots = hello.cores = slots_;
   hello.memory_bytes = std::uint64_t{64} << 30;
+  hello.gpus.assign(kGpus, "NVIDIA H200");
   hello.agent = fabric_.address_of(agent_);
   for (const auto& [worker, program] : programs_)
     hello.running.push_back({worker, program.job, 1, program.generation});
@@ -99,6 +105,7 @@ void SimulatedNode::obey(const StartCommand& order, std::int64_t now_ms, std::mt
   program.generation = order.generation;
   program.rank = variable(order, "RANK");
   program.ranks = variable(order, "WORLD_SIZE");
+  program.devices = text_variable(order, "CUDA_VISIBLE_DEVICES");
   const auto longest = random() % 3 == 0 ? kLongRun_ms : kShortRun_ms;
   program.ends_ms = now_ms + static_cast<std::int64_t>(random() % longest);
   program.ends_cleanly = random() % 8 != 0;

@@ -28,6 +28,7 @@ struct Program {
   bool ends_cleanly = true;
   bool was_stopped = false;
   bool is_fenced = false;  ///< told to end because its node was cut off
+  std::string devices = {};  ///< GPUs that it may use: `0,3`
   std::optional<messages::WorkerExited> end;
 };
 

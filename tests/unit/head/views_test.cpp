@@ -132,15 +132,20 @@ TEST(Views, AWorkerWithoutRankOrPidHasNulls) {
                            {"rank", {kNumber, kUnsigned, kNull}},
                            {"node", {kText}},
                            {"pid", {kNumber, kUnsigned, kNull}},
+                           {"devices", {kArray}},
                            {"state", {kText}}});
   }
-  EXPECT_EQ(workers.at(0),
-            json({{"worker", 1}, {"rank", 1}, {"node", "node-1"}, {"pid", nullptr}, {"state", "LEAVING"}}));
-  EXPECT_EQ(workers.at(1),
-            json({{"worker", 2}, {"rank", 0}, {"node", "node-2"}, {"pid", 4711}, {"state", "TRAINING"}}));
-  EXPECT_EQ(
-      workers.at(2),
-      json({{"worker", 3}, {"rank", nullptr}, {"node", "node-2"}, {"pid", nullptr}, {"state", "STARTING"}}));
+  const auto worker = [](int number, const json& rank, const char* node, const json& pid, const char* state) {
+    return json({{"worker", number},
+                 {"rank", rank},
+                 {"node", node},
+                 {"pid", pid},
+                 {"devices", json::array()},
+                 {"state", state}});
+  };
+  EXPECT_EQ(workers.at(0), worker(1, 1, "node-1", nullptr, "LEAVING"));
+  EXPECT_EQ(workers.at(1), worker(2, 0, "node-2", 4711, "TRAINING"));
+  EXPECT_EQ(workers.at(2), worker(3, nullptr, "node-2", nullptr, "STARTING"));
 }
 
 TEST(Views, ShowsWhatIsKnownOfAJobsProgress) {
@@ -192,7 +197,7 @@ TEST(Views, ANodeHasTheFieldsThatScriptsRelyOn) {
   node.slots = 2;
   node.cores = 8;
   node.gpus = {"H200", "H200"};
-  const auto view = node_view(node, 1);
+  const auto view = node_view(node, 1, 1);
   expect_fields(view, {{"id", {kText}},
                        {"address", {kText}},
                        {"state", {kText}},
@@ -201,6 +206,9 @@ TEST(Views, ANodeHasTheFieldsThatScriptsRelyOn) {
                        {"slots_used", {kUnsigned}},
                        {"cores", {kUnsigned}},
                        {"gpus", {kArray}},
+                       {"gpus_total", {kUnsigned}},
+                       {"gpus_used", {kUnsigned}},
+                       {"gpu_kind", {kText}},
                        {"memory_bytes", {kUnsigned}},
                        {"pretends", {json::value_t::boolean}},
                        {"pid", {kNumber, kUnsigned}}});
@@ -208,6 +216,17 @@ TEST(Views, ANodeHasTheFieldsThatScriptsRelyOn) {
   EXPECT_EQ(view.at("slots_used"), 1);
   EXPECT_EQ(view.at("cores"), 8);
   EXPECT_EQ(view.at("gpus"), json({"H200", "H200"}));
+  EXPECT_EQ(view.at("gpus_total"), 2);
+  EXPECT_EQ(view.at("gpus_used"), 1);
+  EXPECT_EQ(view.at("gpu_kind"), "H200");
+}
+
+TEST(Views, ANodeOffersItsGpusFromTheFirstOnThatAreOfOneKind) {
+  NodeEntry node;
+  EXPECT_EQ(node.usable_gpus(), 0U);
+  node.gpus = {"H200", "H200", "A100", "H200"};
+  EXPECT_EQ(node.usable_gpus(), 2U);
+  EXPECT_EQ(node.gpu_kind(), "H200");
 }
 
 TEST(Views, OneCheckpointIsTheBestByTheJobsGoal) {

@@ -17,6 +17,7 @@ TEST(Event, ComesBackFromItsText) {
       submitted("a", "k"),
       JobSubmitted{"a", "", "f", "/d", "text", {"b-1", "c-2"}},
       LeaseGranted{1, "a", "n", 2, 3, Role::server},
+      LeaseGranted{2, "a", "n", 2, 3, Role::worker, {0, 3}},
       LeaseReleasing{4, true},
       LeaseEnded{5},
       GenerationFormed{"a", 6, {7, 8}, 9, {10}},
@@ -39,7 +40,7 @@ TEST(Event, ComesBackFromItsText) {
       RankFinished{"a", 18},
       SpeedMeasured{"a", 19, 20, 0.1, 1.0 / 3.0, 1e-9},
   };
-  ASSERT_EQ(bodies.size(), 1 + std::variant_size_v<Event::Body>);
+  ASSERT_EQ(bodies.size(), 2 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
     const auto original = event(body, 1234567890123);
     EXPECT_EQ(event_from(to_text(original)), original) << to_text(original);

@@ -73,6 +73,36 @@ TEST(Ledger, TellsWhichJobsHaveChangedAndThoseThatDependOnThem) {
   EXPECT_EQ(ledger.take_changed(), Names{"b"}) << "all that have not ended";
 }
 
+TEST(Ledger, GivesNoGpuTwiceAndEachWorkerAsManyAsItNeeds) {
+  Ledger ledger;
+  const std::string text = "kind: command\nrun: x\nresources: {gpu: H200:2}\nworkers: 2\n";
+  ASSERT_TRUE(ledger.apply(event(JobSubmitted{"a", "", "f", "/d", text})));
+  ASSERT_TRUE(ledger.apply(event(submitted("plain"))));
+  const auto grant = [](std::uint64_t worker, std::vector<std::uint32_t> devices,
+                        const char* node = "node-1") {
+    return event(LeaseGranted{worker, "a", node, 1, 0, Role::worker, std::move(devices)});
+  };
+  EXPECT_FALSE(ledger.apply(grant(1, {}))) << "none";
+  EXPECT_FALSE(ledger.apply(grant(1, {0}))) << "too few";
+  EXPECT_FALSE(ledger.apply(grant(1, {3, 3}))) << "one twice";
+  EXPECT_FALSE(ledger.apply(event(LeaseGranted{1, "plain", "node-1", 1, 0, Role::worker, {0}})));
+  ASSERT_TRUE(ledger.apply(grant(1, {0, 3})));
+  EXPECT_FALSE(ledger.apply(grant(2, {1, 3}))) << "another's";
+  ASSERT_TRUE(ledger.apply(grant(2, {0, 3}, "node-2"))) << "of another node";
+  using Devices = std::set<std::uint32_t>;
+  EXPECT_EQ(ledger.devices_on("node-1"), (Devices{0, 3}));
+  auto restored = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(restored.leases(), ledger.leases());
+  EXPECT_EQ(restored.devices_on("node-1"), (Devices{0, 3}));
+  ASSERT_TRUE(restored.apply(event(LeaseReleasing{1})));
+  EXPECT_FALSE(restored.apply(grant(3, {0, 1}))) << "its process is not gone yet";
+  ASSERT_TRUE(restored.apply(event(LeaseEnded{1})));
+  EXPECT_TRUE(restored.devices_on("node-1").empty());
+  EXPECT_TRUE(restored.apply(grant(3, {0, 1})));
+  EXPECT_EQ(restored.demands(0).front().gpus, 2U);
+  EXPECT_EQ(restored.demands(0).front().gpu_kind, "H200");
+}
+
 TEST(Ledger, UsesNoWorkerNumberTwice) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{5, "intents-1", "node-1", 1, 0})));

@@ -275,8 +275,10 @@ class Future {
  public:
   explicit Future(std::uint64_t seed) : random_(seed) {
     const std::uint32_t nodes = between(random_, 1, 4);
-    for (std::uint32_t i = 0; i < nodes; ++i)
+    for (std::uint32_t i = 0; i < nodes; ++i) {
       cluster_.add_node("node" + std::to_string(i), between(random_, 1, 6), between(random_, 4, 16) * kGi);
+      if (seed % 3 == 0) add_random_gpus(cluster_.nodes.back(), beside(random_));
+    }
   }
 
   /// The newest is the last of its priority; no more urgent one comes later.

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "scheduler/policy/gpu_kind.hpp"
 #include "scheduler/policy/plan.hpp"
 
 namespace ds::scheduler::testing {
@@ -25,8 +27,18 @@ struct ClusterModel {
   void add_node(std::string id, std::uint32_t slots, std::uint64_t memory = 1ULL << 40) {
     nodes.push_back({std::move(id), slots, memory, true});
   }
+  void add_gpu_node(std::string id, std::uint32_t slots, std::uint32_t gpus, std::string kind) {
+    add_node(std::move(id), slots);
+    nodes.back().gpus = gpus;
+    nodes.back().gpu_kind = std::move(kind);
+  }
   void add_job(std::string job, WorkerCount workers, std::uint32_t slots = 1, std::uint64_t memory = 0) {
     demands.push_back({std::move(job), demands.size(), workers, slots, memory, false});
+  }
+  void add_gpu_job(std::string job, WorkerCount workers, std::uint32_t gpus, std::string kind) {
+    add_job(std::move(job), workers);
+    demands.back().gpus = gpus;
+    demands.back().gpu_kind = std::move(kind);
   }
 
   const Demand& demand(const std::string& job) const {
@@ -72,8 +84,13 @@ struct ClusterModel {
   }
   void start_worker(const std::string& job, const std::string& node) {
     const Demand& wanted = demand(job);
+    std::set<std::uint32_t> taken;
+    for (const Lease& lease : leases) {
+      if (lease.node == node) taken.insert(lease.devices.begin(), lease.devices.end());
+    }
     leases.push_back({next_worker++, job, node, wanted.slots, wanted.memory_bytes, false, Role::worker,
                       wanted.tenant, wanted.queue});
+    leases.back().devices = choose_devices(this->node(node).gpus, taken, wanted.gpus).value();
   }
   void finish_releases() {
     std::erase_if(leases, [](const Lease& lease) { return lease.releasing; });

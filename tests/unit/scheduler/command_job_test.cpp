@@ -63,6 +63,34 @@ TEST(CommandJob, HasWhatAllJobsHave) {
   EXPECT_EQ(spec.count_of(Role::shard), 0U);
 }
 
+TEST(CommandJob, MayHaveGpusOfAKindOrAny) {
+  const auto gpus = [](const std::string& text) {
+    const JobSpec spec = parse_good("run: x\nresources: {cpus: 2, gpu: " + text + "}\n");
+    return std::pair(spec.resources.gpus, spec.resources.gpu_kind);
+  };
+  using Gpus = std::pair<std::uint32_t, std::string>;
+  EXPECT_EQ(gpus("1"), Gpus(1, ""));
+  EXPECT_EQ(gpus("0"), Gpus(0, ""));
+  EXPECT_EQ(gpus("H200"), Gpus(1, "H200"));
+  EXPECT_EQ(gpus("H200:2"), Gpus(2, "H200"));
+  EXPECT_EQ(gpus("{H200: 2}"), Gpus(2, "H200"));
+  EXPECT_EQ(gpus("{H200:2}"), Gpus(2, "H200"));
+  EXPECT_EQ(gpus("\"nvidia h200:4\""), Gpus(4, "nvidia h200"));
+  EXPECT_EQ(parse_good("run: x\n").resources.gpus, 0U);
+}
+
+TEST(CommandJob, SaysHowToAskForGpus) {
+  const auto error = [](const std::string& text) {
+    return first_error("run: x\nresources: {gpu: " + text + "}\n");
+  };
+  EXPECT_EQ(error("H200:0"),
+            "f:3:18: resources.gpu: expected GPUs for each worker, at most 1024, got \"H200:0\"\n"
+            "  a number, a kind or both: such as 1, H200 or H200:2");
+  for (const std::string text : {"-1", "1.5", "2000", "\"H200:\"", ":2", "H200:x", "[1]", "{}",
+                                 "{H200: 1, A100: 1}", "\"a/b\"", "{H200: {a: 1}}"})
+    EXPECT_NE(error(text).find("a number, a kind or both"), std::string::npos) << text;
+}
+
 TEST(CommandJob, SaysWhatIsWrongWithItsFile) {
   EXPECT_EQ(first_error("name: a\n"), "f:1:1: run: required, but missing\n  such as run: ./train --lr 0.1");
   EXPECT_EQ(first_error("run: []\n"), "f:2:6: run: expected a list of 1 to 4096, got a list of 0");

@@ -117,7 +117,7 @@ TEST(JobFileErrors, PointAtTheKeyOfAnUnknownFieldAndSuggestTheNearest) {
        {"f:13:23: data.transforms[1].pad_sequences.width: unknown field\n  known here: length, field"}},
       {"cpus: 1",
        "\"cpu\\e[31ms\": 1",
-       {"f:5:13: resources.\"cpu\\x1b[31ms\": unknown field\n  known here: cpus, memory"}},
+       {"f:5:13: resources.\"cpu\\x1b[31ms\": unknown field\n  known here: cpus, memory, gpu"}},
       {"- tokenize",
        "- tokenise",
        {"f:12:7: data.transforms[0].tokenise: unknown field\n  did you mean \"tokenize\"?"}},
@@ -165,7 +165,10 @@ TEST(JobFileErrors, RefuseWhatThisVersionDoesNotRun) {
       {"version: 1",
        "version: 2",
        {"f:1:10: version: expected 1, got 2\n  this version reads job files of version 1 only"}},
-      {"cpus: 1", "gpu: H200:1", {"f:5:13: resources.gpu: not supported by this version yet\n  remove it"}},
+      {"cpus: 1",
+       "gpu: H200:1",
+       {"f:5:18: resources.gpu: workers of kind train use no GPU in this version, got \"H200:1\"\n"
+        "  remove it; a program of kind command is given GPUs"}},
       {"seed: 7", "env: {A: b}", {"f:22:1: env: not supported by this version yet\n  remove it"}},
       {"seed: 7",
        "start_after: soon",
@@ -198,9 +201,9 @@ TEST(JobFileErrors, RefuseWhatThisVersionDoesNotRun) {
        "10m",
        {"f:21:21: checkpoint.every: durations are not supported by this version yet\n  such as 200 steps"}},
       {"seed: 7",
-       "placement: spread",
-       {"f:22:12: placement: expected pack, got \"spread\"\n  other values are not supported by this version "
-        "yet"}},
+       "placement: same-node",
+       {"f:22:12: placement: expected one of pack, spread, same_node, got \"same-node\"\n  did you mean "
+        "\"same_node\"?"}},
       {"seed: 7",
        "gang: false",
        {"f:22:7: gang: expected true, got \"false\"\n  other values are not supported by this version yet"}},

@@ -156,6 +156,12 @@ TEST(JobFile, AcceptsSettingsThatSayWhatHappensAnyway) {
   EXPECT_EQ(spec, parse_least_and(""));
 }
 
+TEST(JobFile, ReadsWhereItsWorkersGo) {
+  EXPECT_EQ(parse_least_and("").placement, PlacementRule::pack);
+  EXPECT_EQ(parse_least_and("placement: spread\n").placement, PlacementRule::spread);
+  EXPECT_EQ(parse_least_and("placement: same_node\n").placement, PlacementRule::same_node);
+}
+
 TEST(JobFile, ReadsAPriorityAsAWordOrANumber) {
   EXPECT_EQ(parse_least_and("priority: low\n").priority, 100U);
   EXPECT_EQ(parse_least_and("priority: normal\n").priority, 500U);

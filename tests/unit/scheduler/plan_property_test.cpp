@@ -20,36 +20,71 @@ constexpr std::uint64_t kSeeds = 2000;
 struct Use {
   std::uint64_t slots = 0;
   std::uint64_t memory = 0;
+  std::uint64_t gpus = 0;
+
+  void add(const Lease& lease) {
+    slots += lease.slots;
+    memory += lease.memory_bytes;
+    gpus += lease.devices.size();
+  }
+  void add(const Demand& demand, std::uint64_t workers) {
+    slots += workers * demand.slots;
+    memory += workers * demand.memory_bytes;
+    gpus += workers * demand.gpus;
+  }
+  bool fits(const NodeView& node) const {
+    return slots <= node.slots && memory <= node.memory_bytes && gpus <= node.gpus;
+  }
 };
+
+/// By the names that the random clusters use.
+bool has_kind(const NodeView& node, const Demand& demand) {
+  if (demand.gpus == 0 || demand.gpu_kind.empty()) return true;
+  return node.gpu_kind == (demand.gpu_kind == "h200" ? "NVIDIA H200" : "NVIDIA A100-SXM4-80GB");
+}
+
+/// Whether one of its workers could be on the node with `used` there.
+bool fits_beside(const NodeView& node, Use used, const Demand& demand) {
+  used.add(demand, 1);
+  return has_kind(node, demand) && used.fits(node);
+}
 
 /// What a plan leaves on each node, counted here and not with the code under test.
 std::map<std::string, Use> count_use(const ClusterModel& cluster, const Plan& plan) {
   std::map<std::string, Use> use;
   for (const Lease& lease : cluster.leases) {
-    use[lease.node].slots += lease.slots;
-    use[lease.node].memory += lease.memory_bytes;
+    use[lease.node].add(lease);
   }
   for (const Placement& placement : plan.placements) {
-    const Demand& demand = cluster.demand(placement.job);
-    use[placement.node].slots += std::uint64_t{placement.count} * demand.slots;
-    use[placement.node].memory += placement.count * demand.memory_bytes;
+    use[placement.node].add(cluster.demand(placement.job), placement.count);
   }
   return use;
 }
 
+/// Workers that could be added; of a job whose workers must be on one node, where it has some, or on the node
+/// where most of them could.
 std::uint64_t count_room(const ClusterModel& cluster, std::map<std::string, Use> use, const Demand& demand) {
-  std::uint64_t room = 0;
+  const bool is_together = demand.placement == PlacementRule::same_node;
+  std::uint64_t sum = 0, most = 0;
   for (const NodeView& node : cluster.nodes) {
-    if (!node.available) continue;
+    const bool is_elsewhere = cluster.live(demand.job) > 0 && cluster.live_on(demand.job, node.id) == 0;
+    if (!node.available || (is_together && is_elsewhere)) continue;
     Use& used = use[node.id];
-    while (used.slots + demand.slots <= node.slots &&
-           used.memory + demand.memory_bytes <= node.memory_bytes) {
-      used.slots += demand.slots;
-      used.memory += demand.memory_bytes;
-      ++room;
-    }
+    std::uint64_t room = 0;
+    for (; fits_beside(node, used, demand); ++room) used.add(demand, 1);
+    sum += room;
+    most = std::max(most, room);
   }
-  return room;
+  return is_together ? most : sum;
+}
+
+/// All the workers of its minimum as one, where they must be on one node.
+Demand in_one_piece(Demand demand) {
+  if (demand.placement != PlacementRule::same_node) return demand;
+  demand.slots *= demand.workers.min;
+  demand.memory_bytes *= demand.workers.min;
+  demand.gpus *= demand.workers.min;
+  return demand;
 }
 
 std::map<std::string, std::uint32_t> count_placed(const Plan& plan) {
@@ -72,8 +107,7 @@ bool can_ever_run(const ClusterModel& cluster, const Demand& demand) {
   std::map<std::string, Use> own;
   for (const Lease& lease : cluster.leases) {
     if (lease.job != demand.job || lease.releasing) continue;
-    own[lease.node].slots += lease.slots;
-    own[lease.node].memory += lease.memory_bytes;
+    own[lease.node].add(lease);
   }
   return cluster.live(demand.job) + count_room(cluster, own, demand) >= demand.workers.min;
 }
@@ -89,8 +123,7 @@ std::map<std::string, Use> use_after_releases(const ClusterModel& cluster, const
                       (!is_kept(lease) && std::ranges::find(plan.releases, lease.worker, &Release::worker) !=
                                               plan.releases.end());
     if (goes) continue;
-    use[lease.node].slots += lease.slots;
-    use[lease.node].memory += lease.memory_bytes;
+    use[lease.node].add(lease);
   }
   std::map<std::string, std::uint32_t> minimum_left;
   for (const Demand& other : cluster.demands) {
@@ -100,8 +133,7 @@ std::map<std::string, Use> use_after_releases(const ClusterModel& cluster, const
     const Demand& other = cluster.demand(placement.job);
     const std::uint32_t count = std::min(placement.count, minimum_left[placement.job]);
     minimum_left[placement.job] -= count;
-    use[placement.node].slots += std::uint64_t{count} * other.slots;
-    use[placement.node].memory += count * other.memory_bytes;
+    use[placement.node].add(other, count);
   }
   return use;
 }
@@ -115,8 +147,44 @@ void expect_no_slot_twice(const ClusterModel& cluster, const Plan& plan) {
     ASSERT_NE(node, cluster.nodes.end());
     EXPECT_TRUE(node->available);
     EXPECT_GT(placement.count, 0U);
-    EXPECT_LE(use.at(placement.node).slots, node->slots);
-    EXPECT_LE(use.at(placement.node).memory, node->memory_bytes);
+    EXPECT_TRUE(use.at(placement.node).fits(*node)) << placement.node;
+    EXPECT_TRUE(has_kind(*node, cluster.demand(placement.job))) << placement.job << " on " << placement.node;
+  }
+}
+
+/// The workers of a job that must be on one node are.
+void expect_together(const ClusterModel& cluster, const Plan& plan, std::size_t& seen) {
+  std::map<std::string, std::set<std::string>> nodes;
+  for (const Lease& lease : cluster.leases) {
+    if (!lease.releasing) nodes[lease.job].insert(lease.node);
+  }
+  for (const Placement& placement : plan.placements) nodes[placement.job].insert(placement.node);
+  for (const auto& [job, on] : nodes) {
+    const auto demand = std::ranges::find(cluster.demands, job, &Demand::job);
+    if (demand == cluster.demands.end() || demand->placement != PlacementRule::same_node) continue;
+    EXPECT_EQ(on.size(), 1U) << job;
+    ++seen;
+  }
+}
+
+/// One whose workers are to be spread has two on no node while another had room for one of them, as far as
+/// that can be told: where nothing else changes.
+void expect_spread(const ClusterModel& cluster, const Plan& plan, std::size_t& seen) {
+  if (plan.placements.empty() || !plan.releases.empty() || !plan.waits.empty()) return;
+  for (const Placement& placement : plan.placements) {
+    const Demand& demand = cluster.demand(placement.job);
+    if (demand.placement != PlacementRule::spread) continue;
+    std::map<std::string, std::uint32_t> on;
+    for (const Placement& one : plan.placements) on[one.node] += one.job == demand.job ? one.count : 0;
+    for (const NodeView& node : cluster.nodes) on[node.id] += cluster.live_on(demand.job, node.id);
+    if (on.at(placement.node) < 2) continue;
+    for (const NodeView& node : cluster.nodes) {
+      if (!node.available || on.at(node.id) > 0) continue;
+      ++seen;
+      EXPECT_FALSE(fits_beside(node, count_use(cluster, plan)[node.id], demand))
+          << demand.job << " has " << on.at(placement.node) << " workers on " << placement.node
+          << ", none on " << node.id;
+    }
   }
 }
 
@@ -210,8 +278,7 @@ std::map<std::string, Use> use_at(const ClusterModel& cluster, const Plan& plan,
       const bool is_new = count > std::max(demand->workers.min, cluster.live(lease.job));
       if (is_new && demand->preemptible && demand->priority <= first.priority) continue;
     }
-    use[lease.node].slots += lease.slots;
-    use[lease.node].memory += lease.memory_bytes;
+    use[lease.node].add(lease);
   }
   return use;
 }
@@ -242,7 +309,7 @@ bool has_text(const Plan& plan, const std::string& text) {
 }
 
 struct Overtaking {
-  std::size_t overtakers = 0, kept_beside_idle = 0, kept_moments = 0;
+  std::size_t overtakers = 0, kept_beside_idle = 0, kept_moments = 0, together = 0, spread = 0;
 };
 
 /// `first` waits; `plan` is without growth, `whole` with it.
@@ -258,14 +325,15 @@ void expect_no_delay(const ClusterModel& cluster, const Plan& plan, const Plan& 
     for (const Placement& one : plan.placements) {
       if (!behind.contains(one.job) || cluster.live(one.job) > 0) continue;
       const auto node = std::ranges::find(cluster.nodes, one.node, &NodeView::id);
-      EXPECT_TRUE(node->slots < first.slots || node->memory_bytes < first.memory_bytes)
+      EXPECT_FALSE(fits_beside(*node, {}, in_one_piece(first)))
           << one.job << " starts where " << first.job << " could start at any moment";
     }
     return;
   }
   ++seen.kept_moments;
   EXPECT_TRUE(fits_at(cluster, plan, first, *moment)) << first.job << " is delayed beyond " << *moment;
-  if (first.slots == 1 && first.memory_bytes == 0) {
+  if (first.slots == 1 && first.memory_bytes == 0 && first.gpus == 0 &&
+      first.placement != PlacementRule::same_node) {
     EXPECT_TRUE(fits_at(cluster, whole, first, *moment)) << first.job << " is delayed by growth";
   }
   for (const Wait& wait : plan.waits) {  // no slot stays idle that one of those could have had
@@ -275,8 +343,8 @@ void expect_no_delay(const ClusterModel& cluster, const Plan& plan, const Plan& 
     for (const NodeView& node : cluster.nodes) {
       Plan more = plan;
       more.placements.push_back({wait.job, node.id, 1});
-      const auto use = count_use(cluster, more).at(node.id);
-      if (!node.available || use.slots > node.slots || use.memory > node.memory_bytes) continue;
+      if (!node.available || !has_kind(node, demand) || !count_use(cluster, more).at(node.id).fits(node))
+        continue;
       ++seen.kept_beside_idle;
       EXPECT_FALSE(fits_at(cluster, more, first, *moment))
           << wait.job << " could start on " << node.id << " and would not delay " << first.job;
@@ -321,18 +389,18 @@ void expect_the_line_kept(const ClusterModel& cluster, const Plan& whole, Overta
 /// With nobody waiting, no slot is idle that a started job could use.
 void expect_nothing_idle(const ClusterModel& cluster, const Plan& plan) {
   if (!plan.waits.empty() || !plan.releases.empty()) return;
-  const auto placed = count_placed(plan);
+  ClusterModel after = cluster;
+  after.carry_out(plan);
   for (const Demand& demand : cluster.demands) {
-    const auto added = placed.find(demand.job);
-    const std::uint32_t workers = cluster.live(demand.job) + (added == placed.end() ? 0 : added->second);
-    if (demand.held || workers >= demand.workers.max) continue;
-    EXPECT_EQ(count_room(cluster, count_use(cluster, plan), demand), 0U) << demand.job << " could grow";
+    if (demand.held || after.live(demand.job) >= demand.workers.max) continue;
+    EXPECT_EQ(count_room(after, count_use(after, {}), demand), 0U) << demand.job << " could grow";
   }
 }
 
 /// Whoever has less than its minimum has a reason, with numbers, and nobody else has.
 void expect_reasons(const ClusterModel& cluster, const Plan& plan) {
-  const std::set<std::string> codes{"no_capacity_now", "never_fits",      "priority_behind", "memory",
+  const std::set<std::string> codes{"no_capacity_now", "never_fits",      "priority_behind",
+                                    "memory",          "gpu_type",        "topology",
                                     "drain",           "backoff_restart", "gang_partial"};
   const auto placed = count_placed(plan);
   for (const Demand& demand : cluster.demands) {
@@ -361,6 +429,16 @@ void expect_reasons(const ClusterModel& cluster, const Plan& plan) {
     const bool can_run = is_preempted(plan, wait.job) ? count_room(cluster, {}, demand) >= demand.workers.min
                                                       : can_ever_run(cluster, demand);
     EXPECT_EQ(has("never_fits") || has("drain"), !demand.held && !can_run) << wait.job;
+    const auto gpu_type = std::ranges::find(wait.reasons, "gpu_type", &Reason::code);
+    // Else it is the reason of one that comes first.
+    if (gpu_type != wait.reasons.end() && gpu_type->text.starts_with("each worker needs")) {
+      Demand of_any_kind = demand;
+      of_any_kind.gpu_kind.clear();
+      EXPECT_FALSE(demand.gpus == 0 || demand.gpu_kind.empty()) << wait.job;
+      if (!can_run && !is_preempted(plan, wait.job)) {
+        EXPECT_TRUE(can_ever_run(cluster, of_any_kind)) << wait.job;
+      }
+    }
     for (const Reason& reason : wait.reasons) {
       EXPECT_TRUE(codes.contains(reason.code)) << reason.code;
       EXPECT_NE(reason.text.find_first_of("0123456789"), std::string::npos) << reason.text;
@@ -397,6 +475,8 @@ void expect_sound(const ClusterModel& cluster, const Plan& plan, Overtaking& see
   EXPECT_EQ(plan, cluster.plan()) << "equal input, equal plan";
   expect_no_slot_twice(cluster, plan);
   expect_gangs_kept_whole(cluster, plan);
+  expect_together(cluster, plan, seen.together);
+  expect_spread(cluster, plan, seen.spread);
   expect_releases_only_of_what_can_be_spared(cluster, plan);
   expect_preemptions_only_where_needed(cluster, plan);
   expect_the_line_kept(cluster, plan, seen);
@@ -434,6 +514,8 @@ TEST(PlanProperty, EveryPlanOfALivingClusterIsSound) {
   EXPECT_GT(seen.kept_beside_idle, 50U) << "nobody is kept back";
   EXPECT_GT(seen.kept_moments, 100U) << "too few gangs have a limit";
   EXPECT_GT(preemptions, 100U) << "the jobs are too much alike to try preempting";
+  EXPECT_GT(seen.together, 1000U);
+  EXPECT_GT(seen.spread, 20U) << "nobody's workers are spread";
 }
 
 TEST(PlanProperty, ADisturbedClusterSettlesInAFewRounds) {

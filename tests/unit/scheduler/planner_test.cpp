@@ -66,7 +66,7 @@ void expect_the_same(const ClusterModel& cluster, Planner& planner, const std::s
 
 TEST(Planner, PlansFromChangesWhatItWouldPlanFromTheWhole) {
   std::size_t placements = 0, releases = 0, preemptions = 0, waits = 0, resizes = 0;
-  for (std::uint64_t seed = 0; seed < 900; ++seed) {
+  for (std::uint64_t seed = 0; seed < 1200; ++seed) {
     Random random(seed);
     ClusterModel cluster = random_cluster(random);
     if (seed % 2 == 1) cluster.tenants = random_tenants(random, 12);

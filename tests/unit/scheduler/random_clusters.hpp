@@ -35,6 +35,22 @@ inline void add_random_curve(Demand& demand, Random& random) {
   demand.curve = std::make_shared<const SpeedCurve>(std::move(curve));
 }
 
+/// A stream beside `random`, which goes on as if nobody had asked.
+inline Random beside(const Random& random) {
+  Random copy = random;
+  return Random(copy() ^ 0x9e3779b97f4a7c15ULL);
+}
+
+/// A third of the nodes has none.
+inline void add_random_gpus(NodeView& node, Random random) {
+  node.gpus = between(random, 0, 2) == 0 ? 0 : between(random, 1, 4);
+  if (node.gpus > 0) node.gpu_kind = between(random, 0, 1) == 0 ? "NVIDIA H200" : "NVIDIA A100-SXM4-80GB";
+}
+
+inline bool has_gpus(const ClusterModel& cluster) {
+  return std::ranges::any_of(cluster.nodes, [](const NodeView& node) { return node.gpus > 0; });
+}
+
 inline void add_random_job(ClusterModel& cluster, Random& random, int number) {
   const std::uint32_t min = between(random, 1, 4);
   const std::uint32_t max = between(random, 0, 2) == 0 ? min : min + between(random, 0, 5);
@@ -49,14 +65,25 @@ inline void add_random_job(ClusterModel& cluster, Random& random, int number) {
   demand.preemptible = between(random, 0, 7) != 0;
   demand.is_young = between(random, 0, 5) == 0;
   if (between(random, 0, 2) > 0) demand.lasts_ms = 10'000 * between(random, 1, 20);
+  Random gpus = beside(random);
+  static constexpr PlacementRule kRules[] = {PlacementRule::pack, PlacementRule::pack, PlacementRule::spread,
+                                             PlacementRule::same_node};
+  demand.placement = kRules[between(gpus, 0, 3)];
+  if (!has_gpus(cluster) || between(gpus, 0, 1) == 0) return;
+  static constexpr const char* kKinds[] = {"h200", "A100", ""};
+  demand.gpus = between(gpus, 1, 2);
+  demand.gpu_kind = kKinds[between(gpus, 0, 2)];
 }
 
 inline ClusterModel random_cluster(Random& random) {
   ClusterModel cluster;
   const std::uint32_t nodes = between(random, 0, 5);
+  Random gpus = beside(random);
+  const bool with_gpus = between(gpus, 0, 1) == 1;
   for (std::uint32_t i = 0; i < nodes; ++i) {
     cluster.add_node("node" + std::to_string(i), between(random, 0, 8), between(random, 0, 16) * kGi);
     cluster.nodes.back().available = between(random, 0, 9) != 0;
+    if (with_gpus) add_random_gpus(cluster.nodes.back(), beside(random));
   }
   const std::uint32_t jobs = between(random, 0, 8);
   for (std::uint32_t i = 0; i < jobs; ++i) add_random_job(cluster, random, static_cast<int>(i));
@@ -93,6 +120,7 @@ inline void disturb(ClusterModel& cluster, Random& random, int step) {
       break;
     case 4:
       cluster.add_node("new" + std::to_string(step), between(random, 1, 8), 16 * kGi);
+      if (has_gpus(cluster)) add_random_gpus(cluster.nodes.back(), beside(random));
       break;
     case 5:
       if (!cluster.demands.empty()) {

@@ -56,13 +56,16 @@ std::string describe(const ClusterModel& cluster, const Wait& wait) {
   }
   for (const NodeView& node : cluster.nodes)
     text += "\n  " + node.id + ": " + std::to_string(node.slots) + " slots " +
-            std::to_string(node.memory_bytes >> 30) + "Gi" + (node.available ? "" : " away");
+            std::to_string(node.memory_bytes >> 30) + "Gi " + std::to_string(node.gpus) + " " +
+            node.gpu_kind + (node.available ? "" : " away");
   for (const Demand& demand : cluster.demands) {
     text += "\n  " + demand.job + ": " + std::to_string(demand.workers.min) + ".." +
             std::to_string(demand.workers.max) + " x " + std::to_string(demand.slots) + " slots " +
-            std::to_string(demand.memory_bytes >> 30) + "Gi priority " + std::to_string(demand.priority) +
-            (demand.held ? " held" : "") + (demand.preemptible ? "" : " fixed") +
-            (demand.is_young ? " young" : "") + " " + demand.tenant + "/" + demand.queue + ":";
+            std::to_string(demand.memory_bytes >> 30) + "Gi " + std::to_string(demand.gpus) + " " +
+            demand.gpu_kind + (demand.placement == PlacementRule::same_node ? " together" : "") +
+            " priority " + std::to_string(demand.priority) + (demand.held ? " held" : "") +
+            (demand.preemptible ? "" : " fixed") + (demand.is_young ? " young" : "") + " " + demand.tenant +
+            "/" + demand.queue + ":";
     for (const Lease& lease : cluster.leases) text += lease.job == demand.job ? " " + lease.node : "";
   }
   return text;
@@ -151,19 +154,19 @@ void expect_codes(Seen& seen, const std::vector<const char*>& codes) {
 
 TEST(WhyOracle, JobsThatAreNamedAreThoseWhoseAbsenceWouldLetTheJobStart) {
   Seen seen;
-  for (std::uint64_t seed = 0; seed < 1500 && !HasFailure(); ++seed) {
+  for (std::uint64_t seed = 0; seed < 1800 && !HasFailure(); ++seed) {
     Random random(seed);
     look_at(cluster_at_rest(random, {}), "seed " + std::to_string(seed), seen);
   }
   EXPECT_GT(seen.started, 3000U);
   EXPECT_GT(seen.kept, 3000U);
-  expect_codes(seen, {"no_capacity_now", "never_fits", "priority_behind", "memory", "drain",
-                      "backoff_restart", "gang_partial"});
+  expect_codes(seen, {"no_capacity_now", "never_fits", "priority_behind", "memory", "gpu_type", "topology",
+                      "drain", "backoff_restart", "gang_partial"});
 }
 
 TEST(WhyOracle, TheSameAmongTenants) {
   Seen seen;
-  for (std::uint64_t seed = 0; seed < 1800 && !HasFailure(); ++seed) {
+  for (std::uint64_t seed = 0; seed < 1900 && !HasFailure(); ++seed) {
     Random random(seed);
     const TenantTree tenants = random_tenants(random, 12);
     look_at(cluster_at_rest(random, tenants), "seed " + std::to_string(seed), seen);

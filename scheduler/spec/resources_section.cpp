@@ -1,0 +1,105 @@
+// What one worker of a job needs.
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "scheduler/spec/job_keys.hpp"
+#include "scheduler/spec/job_sections.hpp"
+#include "scheduler/spec/scalars.hpp"
+#include "scheduler/spec/utf8.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+constexpr std::uint64_t kMinMemory = 1ULL << 20;
+constexpr std::uint64_t kMaxMemory = 1ULL << 50;
+constexpr std::uint32_t kMaxGpus = 1024;
+constexpr std::size_t kMaxKindBytes = 63;
+
+struct Gpus {
+  std::uint32_t count = 0;
+  std::string kind;
+};
+
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool is_kind(std::string_view text) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  bool has_letter = false;
+  for (const char c : text) {
+    if (!is_letter(c) && !is_digit(c) && c != '-' && c != '_' && c != '.' && c != ' ') return false;
+    has_letter = has_letter || is_letter(c);
+  }
+  return has_letter && text.size() <= kMaxKindBytes && text.front() != ' ' && text.back() != ' ';
+}
+
+std::optional<std::uint32_t> parse_count(std::string_view text) {
+  const auto number = parse_whole(text);
+  if (number.fault != NumberFault::none || number.value > kMaxGpus) return std::nullopt;
+  return static_cast<std::uint32_t>(number.value);
+}
+
+/// `2`, `H200` or `H200:2`.
+std::optional<Gpus> parse_gpus(std::string_view text) {
+  if (const auto count = parse_count(text)) return Gpus{*count, {}};
+  const auto colon = text.rfind(':');
+  const std::string_view kind = text.substr(0, colon);
+  const auto count = colon == std::string_view::npos ? 1 : parse_count(text.substr(colon + 1)).value_or(0);
+  if (!is_kind(kind) || count == 0) return std::nullopt;
+  return Gpus{count, std::string(kind)};
+}
+
+/// `{H200: 2}`; YAML takes `{H200:2}` for a key without a value.
+std::optional<Gpus> read_gpus(const YamlNode& node) {
+  if (node.kind == YamlNode::Kind::scalar) return parse_gpus(node.text);
+  if (node.kind != YamlNode::Kind::mapping || node.entries.size() != 1) return std::nullopt;
+  const YamlEntry& entry = node.entries.front();
+  if (entry.value.kind == YamlNode::Kind::null) return parse_gpus(entry.key);
+  if (entry.value.kind != YamlNode::Kind::scalar || !is_kind(entry.key)) return std::nullopt;
+  return parse_gpus(entry.key + ":" + entry.value.text);
+}
+
+void read_memory(const Section& section, Resources& resources) {
+  const YamlNode* memory = section.find("memory");
+  if (memory == nullptr) return;
+  const auto bytes = memory->kind == YamlNode::Kind::scalar ? parse_size(memory->text) : std::nullopt;
+  if (!bytes) {
+    section.fail("memory", "expected a size, got " + describe(*memory), "such as 512Mi or 8Gi");
+  } else if (*bytes < kMinMemory || *bytes > kMaxMemory) {
+    section.fail("memory", "expected a size from 1Mi to 1Pi, got " + describe(*memory),
+                 "a size without a unit is in bytes; such as 512Mi or 8Gi");
+  } else {
+    resources.memory_bytes = *bytes;
+  }
+}
+
+}  // namespace
+
+void read_resources(const Section& root, JobKind kind, Resources& resources) {
+  const auto section = root.open("resources", keys::kResources);
+  if (!section) return;
+  section->read("cpus", resources.cpus, {1, 1024});
+  read_memory(*section, resources);
+  const YamlNode* gpu = section->find("gpu");
+  if (gpu == nullptr) return;
+  auto gpus = read_gpus(*gpu);
+  if (!gpus) {
+    section->fail(
+        "gpu",
+        "expected GPUs for each worker, at most " + std::to_string(kMaxGpus) + ", got " + describe(*gpu),
+        "a number, a kind or both: such as 1, H200 or H200:2");
+  } else if (gpus->count > 0 && kind != JobKind::command) {
+    section->fail("gpu",
+                  "workers of kind " + std::string(to_string(kind)) + " use no GPU in this version, got " +
+                      describe(*gpu),
+                  "remove it; a program of kind command is given GPUs");
+  } else {
+    resources.gpus = gpus->count;
+    resources.gpu_kind = std::move(gpus->kind);
+  }
+}
+
+}  // namespace ds::scheduler
