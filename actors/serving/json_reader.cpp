@@ -18,12 +18,6 @@ bool JsonReader::fail_with(Error error) {
   return false;
 }
 
-void JsonReader::skip_space() {
-  while (at_ < text_.size() &&
-         (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
-    ++at_;
-}
-
 JsonReader::Kind JsonReader::peek() {
   skip_space();
   if (failed_ || at_ == text_.size()) return Kind::nothing;

@@ -67,7 +67,11 @@ class JsonReader {
     std::size_t first_key = 0;  ///< in `keys_`
   };
 
-  void skip_space();
+  // In the header because a tensor's data calls it between all of its values.
+  void skip_space() {
+    while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+  }
+  static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
   bool open(char bracket, bool is_object);
   bool next(char bracket, bool& is_over);
   bool read_escape();

@@ -89,9 +89,9 @@ class Values {
     const std::string_view digits = text == "-0" ? text.substr(1) : text;
     const char* const end = digits.data() + digits.size();
     const auto [stop, error] = std::from_chars(digits.data(), end, value);
-    if (digits.find_first_of(".eENI") != std::string_view::npos)
-      return refuse(reader, tensor, text, "is no whole number");
-    return (error == std::errc() && stop == end) || refuse(reader, tensor, text, "is out of range");
+    if (error == std::errc() && stop == end) return true;
+    const bool is_whole = digits.find_first_of(".eENI") == std::string_view::npos;
+    return refuse(reader, tensor, text, is_whole ? "is out of range" : "is no whole number");
   }
 
   static bool refuse(JsonReader& reader, const Tensor& tensor, std::string_view text, std::string_view why) {
