@@ -21,7 +21,8 @@ struct ModelSource {
 };
 
 struct ModelOptions {
-  std::string name, version = "1";
+  std::string name;
+  std::uint64_t version = 1;
   std::uint32_t threads = 1;         ///< for tensor operations
   std::uint32_t max_batch_size = 1;  ///< rows
 };
