@@ -48,7 +48,7 @@ struct HttpServerOptions {
   std::string large_prefix;
   std::size_t max_large_body_bytes = 64 << 20;
   std::size_t max_large_bytes = std::size_t{1} << 30;  ///< of all their bodies at a time; beyond: 503
-  std::size_t max_connections = 1024;  ///< beyond: 503 and closed
+  std::size_t max_connections = 1024;                  ///< beyond: 503 and closed
   std::chrono::milliseconds header_timeout{
       10'000};  ///< from the first byte (or the connection) to the last header
   std::chrono::milliseconds idle_timeout{

@@ -175,9 +175,8 @@ void Session::on_parse_error(const error_code& error) {
                       " bytes");
   }
   if (error == http::error::body_limit) {
-    return refuse(
-        413, "bad_request",
-        "the request's body is larger than " + std::to_string(limit_) + " bytes");
+    return refuse(413, "bad_request",
+                  "the request's body is larger than " + std::to_string(limit_) + " bytes");
   }
   refuse(400, "bad_request", "this is not a valid HTTP/1.1 request: " + error.message());
 }

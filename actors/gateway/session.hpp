@@ -95,7 +95,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t written_ = 0;  ///< of head_ and body_ together
   std::size_t drained_ = 0;
   std::size_t limit_ = 0;  ///< of the body at hand
-  std::size_t room_ = 0;  ///< of `ServerCore::large_bytes`
+  std::size_t room_ = 0;   ///< of `ServerCore::large_bytes`
 };
 
 }  // namespace ds::gateway

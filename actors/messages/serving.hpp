@@ -103,8 +103,8 @@ auto inspect(I& f, InferCall& x) {
 }
 template <class I>
 auto inspect(I& f, InferAnswer& x) {
-  return f(x.failure, x.message, x.elsewhere, x.retry_after_ms, x.outputs, x.queue_ns, x.compute_ns, x.batch_rows,
-           x.is_first);
+  return f(x.failure, x.message, x.elsewhere, x.retry_after_ms, x.outputs, x.queue_ns, x.compute_ns,
+           x.batch_rows, x.is_first);
 }
 
 }  // namespace ds::messages

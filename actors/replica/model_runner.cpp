@@ -34,8 +34,8 @@ Result<Buffer> read_archive(const std::string& path) {
 std::vector<serving::TensorSpec> to_specs(const std::vector<scheduler::ServedTensor>& tensors) {
   std::vector<serving::TensorSpec> specs;
   for (const scheduler::ServedTensor& tensor : tensors) {
-    specs.push_back({tensor.name,
-                     serving::datatype_from(tensor.datatype).value_or(serving::Datatype::fp32), tensor.shape});
+    specs.push_back({tensor.name, serving::datatype_from(tensor.datatype).value_or(serving::Datatype::fp32),
+                     tensor.shape});
   }
   return specs;
 }
@@ -47,7 +47,8 @@ infer::ServedModel::Tensors make_zeros(const serving::ModelMetadata& model, std:
     std::vector<std::int64_t> shape = spec.shape;
     shape.front() = rows;
     std::ranges::replace(shape, -1, 1);
-    const std::size_t size = std::max<std::size_t>(serving::size_of(spec.datatype), 4);  // of a text: its length
+    const std::size_t size =
+        std::max<std::size_t>(serving::size_of(spec.datatype), 4);  // of a text: its length
     const std::string zeros(serving::count_elements(shape).value_or(0) * size, '\0');
     tensors.push_back({spec.name, spec.datatype, shape, Buffer::copy_of(zeros)});
   }

@@ -8,8 +8,8 @@
 
 namespace ds::replica {
 
-/// The thread that a model lives on: it is loaded there and runs there, one thing after another. What waits is
-/// what the replica's actor gives it, a batch at a time.
+/// The thread that a model lives on: it is loaded there and runs there, one thing after another. What waits
+/// is what the replica's actor gives it, a batch at a time.
 class ModelThread {
  public:
   ModelThread();

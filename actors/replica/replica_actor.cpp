@@ -65,7 +65,10 @@ namespace {
 class Replica : public caf::event_based_actor {
  public:
   Replica(caf::actor_config& config, fabric::Fabric& fabric, head::JobProcess process)
-      : event_based_actor(config), fabric_(fabric), process_(std::move(process)), line_(*this, fabric, process_.head) {}
+      : event_based_actor(config),
+        fabric_(fabric),
+        process_(std::move(process)),
+        line_(*this, fabric, process_.head) {}
 
   /// The model's thread calls this actor, so it ends first.
   void on_exit() override { thread_.reset(); }
@@ -204,15 +207,17 @@ class Replica : public caf::event_based_actor {
         return refusal(ErrorCode::deadline_exceeded, "it can't be answered within its timeout", true);
       case Refusal::too_large:
         return refusal(ErrorCode::invalid_argument,
-                       fmt::format("it has more rows than a batch may have ({})", queue_->options().max_size), false);
+                       fmt::format("it has more rows than a batch may have ({})", queue_->options().max_size),
+                       false);
       case Refusal::draining:
         return refusal(ErrorCode::unavailable, "the replica is about to stop", true);
       case Refusal::queue_full:
       case Refusal::too_many_bytes:
         break;
     }
-    auto answer = refusal(ErrorCode::resource_exhausted,
-                          fmt::format("too many requests wait ({}, {} bytes)", queue_->depth(), queue_->bytes()), true);
+    auto answer =
+        refusal(ErrorCode::resource_exhausted,
+                fmt::format("too many requests wait ({}, {} bytes)", queue_->depth(), queue_->bytes()), true);
     answer.retry_after_ms = static_cast<std::uint32_t>(queue_->retry_after_us(now) / 1000 + 1);
     return answer;
   }
@@ -262,7 +267,8 @@ class Replica : public caf::event_based_actor {
 
   static void answer(Pending& pending, const serving::Batch& batch, std::size_t place,
                      const Result<infer::ServedModel::Tensors>& outputs, std::int64_t took_us) {
-    if (!outputs) return pending.promise.deliver(refusal(outputs.error().code, outputs.error().message, false));
+    if (!outputs)
+      return pending.promise.deliver(refusal(outputs.error().code, outputs.error().message, false));
     InferAnswer answer;
     answer.outputs = to_message(*outputs);
     answer.queue_ns = static_cast<std::uint64_t>(batch.waited_us[place]) * 1000;
@@ -280,7 +286,8 @@ class Replica : public caf::event_based_actor {
     if (!queue_) return process_.leave();
     queue_->drain();
     spdlog::info("no new requests are taken; {} are under way", pending_.size());
-    delayed_send(this, std::chrono::milliseconds(spec_.serve->drain_ms), worker::Run{[this] { process_.leave(); }});
+    delayed_send(this, std::chrono::milliseconds(spec_.serve->drain_ms),
+                 worker::Run{[this] { process_.leave(); }});
     settle();
   }
 

@@ -6,7 +6,8 @@ namespace ds::replica {
 namespace {
 
 serving::Datatype datatype_from(std::uint8_t number) {
-  return static_cast<serving::Datatype>(std::min(number, static_cast<std::uint8_t>(serving::Datatype::bytes)));
+  return static_cast<serving::Datatype>(
+      std::min(number, static_cast<std::uint8_t>(serving::Datatype::bytes)));
 }
 
 }  // namespace

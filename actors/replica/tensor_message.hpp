@@ -8,8 +8,8 @@
 
 namespace ds::replica {
 
-// Tensors and their descriptions as they travel; memory is shared. A datatype that there isn't is the sender's
-// fault, and becomes `BYTES`, which no model's input check lets through for another.
+// Tensors and their descriptions as they travel; memory is shared. A datatype that there isn't is the
+// sender's fault, and becomes `BYTES`, which no model's input check lets through for another.
 
 std::vector<messages::ServedTensor> to_message(const std::vector<serving::Tensor>& tensors);
 std::vector<serving::Tensor> to_tensors(const std::vector<messages::ServedTensor>& tensors);

@@ -38,7 +38,7 @@ struct EndpointState {
   std::map<std::uint64_t, ReplicaEntry> replicas;
   std::deque<JourneyPtr> waiting;  ///< for a replica
   std::uint64_t waiting_bytes = 0;
-  std::uint64_t ongoing = 0;       ///< asked and not answered
+  std::uint64_t ongoing = 0;                 ///< asked and not answered
   std::uint64_t arrivals = 0, answered = 0;  ///< since the last report
   std::vector<double> latencies_ms;          ///< of the last answers, a ring
   std::size_t next_latency = 0;

@@ -40,13 +40,14 @@ namespace {
 Failure unknown_model(const Ask& ask) {
   const auto version = ask.version ? fmt::format(" version {}", *ask.version) : std::string();
   return {{ErrorCode::not_found,
-           fmt::format("Request for unknown model: '{}'{} is not found", ask.model, version), {}}};
+           fmt::format("Request for unknown model: '{}'{} is not found", ask.model, version),
+           {}}};
 }
 
 class RouterActor : public caf::event_based_actor {
  public:
-  RouterActor(caf::actor_config& config, std::shared_ptr<Router::Board> board, Router::OnLoad on_load)
-      : event_based_actor(config), board_(std::move(board)), on_load_(std::move(on_load)), random_(std::random_device{}()) {}
+  RouterActor(caf::actor_config& config, std::shared_ptr<Router::Board> board)
+      : event_based_actor(config), board_(std::move(board)), random_(std::random_device{}()) {}
 
   caf::behavior make_behavior() override {
     fabric::guard_actor(*this, "the router");
@@ -59,6 +60,8 @@ class RouterActor : public caf::event_based_actor {
         },
     };
   }
+
+  void report_to(Router::OnLoad on_load) { on_load_ = std::move(on_load); }
 
   void set_endpoint(Endpoint endpoint) {
     auto& state = endpoints_[endpoint.job];
@@ -114,8 +117,9 @@ class RouterActor : public caf::event_based_actor {
     journey->job = state->first;
     journey->version = endpoint.endpoint.version;
     const auto own = std::chrono::microseconds(ask.request.timeout_us);
-    journey->deadline = ask.arrived + (own.count() > 0 ? std::min<Clock::duration>(own, endpoint.endpoint.timeout)
-                                                       : Clock::duration(endpoint.endpoint.timeout));
+    journey->deadline =
+        ask.arrived + (own.count() > 0 ? std::min<Clock::duration>(own, endpoint.endpoint.timeout)
+                                       : Clock::duration(endpoint.endpoint.timeout));
     for (const auto& input : ask.request.inputs) journey->bytes += input.bytes.size();
     journey->ask = std::move(ask);
     ++endpoint.ongoing;
@@ -139,8 +143,8 @@ class RouterActor : public caf::event_based_actor {
   }
 
   void publish(const EndpointState& state) {
-    const auto ready = std::ranges::count_if(
-        state.replicas, [](const auto& replica) { return !replica.second.is_draining; });
+    const auto ready = std::ranges::count_if(state.replicas,
+                                             [](const auto& replica) { return !replica.second.is_draining; });
     EndpointView view{state.endpoint.name, state.endpoint.job, state.endpoint.version,
                       static_cast<std::uint32_t>(ready), state.metadata};
     const std::lock_guard lock(board_->mutex);
@@ -158,7 +162,7 @@ class RouterActor : public caf::event_based_actor {
       sample.p99_ms = state.p99_ms();
       sample.ready = static_cast<std::uint32_t>(std::ranges::count_if(
           state.replicas, [](const auto& replica) { return !replica.second.is_draining; }));
-      on_load_(job, sample);
+      if (on_load_) on_load_(job, sample);
     }
   }
 
@@ -170,8 +174,9 @@ class RouterActor : public caf::event_based_actor {
         continue;
       }
       state.waiting_bytes -= journey->bytes;
-      finish(journey, tl::unexpected(Failure{{ErrorCode::deadline_exceeded,
-                                              "no replica was ready within the request's timeout", {}}}));
+      finish(journey,
+             tl::unexpected(Failure{
+                 {ErrorCode::deadline_exceeded, "no replica was ready within the request's timeout", {}}}));
     }
     state.waiting = std::move(still);
   }
@@ -214,14 +219,13 @@ class RouterActor : public caf::event_based_actor {
 
   void dispatch(const JourneyPtr& journey) {
     const auto found = endpoints_.find(journey->job);
-    if (found == endpoints_.end())
-      return journey->ask.done(0, tl::unexpected(unknown_model(journey->ask)));
+    if (found == endpoints_.end()) return journey->ask.done(0, tl::unexpected(unknown_model(journey->ask)));
     EndpointState& state = found->second;
     if (state.metadata && !check(journey, *state.metadata)) return;
     const auto left = journey->deadline - Clock::now();
     if (left <= Clock::duration::zero()) {
-      return finish(journey, tl::unexpected(journey->last.value_or(
-                                 Failure{{ErrorCode::deadline_exceeded, "the request's timeout is over", {}}})));
+      return finish(journey, tl::unexpected(journey->last.value_or(Failure{
+                                 {ErrorCode::deadline_exceeded, "the request's timeout is over", {}}})));
     }
     if (journey->tried.size() < Router::kMostTries) {
       const auto views = state.views();
@@ -239,7 +243,8 @@ class RouterActor : public caf::event_based_actor {
     if (is_full) {
       return finish(journey, tl::unexpected(Failure{
                                  {ErrorCode::resource_exhausted,
-                                  fmt::format("{} requests wait for a replica already", state.waiting.size()), {}},
+                                  fmt::format("{} requests wait for a replica already", state.waiting.size()),
+                                  {}},
                                  1000}));
     }
     state.waiting_bytes += journey->bytes;
@@ -250,17 +255,20 @@ class RouterActor : public caf::event_based_actor {
     auto& replica = state.replicas.at(worker);
     ++replica.outstanding;
     const auto& asked = journey->ask.request;
-    messages::InferCall call{journey->rows, asked.priority,
-                             static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(left).count()),
-                             state.endpoint.tenant, replica::to_message(asked.inputs)};
+    messages::InferCall call{
+        journey->rows, asked.priority,
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(left).count()),
+        state.endpoint.tenant, replica::to_message(asked.inputs)};
     const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(left) + kSlack;
     request(replica.actor, limit, std::move(call))
-        .then([this, journey, worker](const messages::InferAnswer& answer) { on_answer(journey, worker, answer); },
+        .then([this, journey,
+               worker](const messages::InferAnswer& answer) { on_answer(journey, worker, answer); },
               [this, journey, worker](const caf::error&) {
                 // It died, or doesn't answer; whatever it is, it is not for this request to wait for.
                 if (auto* entry = find(journey->job, worker)) --entry->outstanding;
                 journey->tried.push_back(worker);
-                journey->last = Failure{{ErrorCode::unavailable, "the replica that had the request is gone", {}}, 1000};
+                journey->last =
+                    Failure{{ErrorCode::unavailable, "the replica that had the request is gone", {}}, 1000};
                 dispatch(journey);
               });
   }
@@ -271,7 +279,8 @@ class RouterActor : public caf::event_based_actor {
       record(journey, answer);
       return finish(journey, replica::to_tensors(answer.outputs));
     }
-    const Failure failure{{static_cast<ErrorCode>(answer.failure - 1), answer.message, {}}, answer.retry_after_ms};
+    const Failure failure{{static_cast<ErrorCode>(answer.failure - 1), answer.message, {}},
+                          answer.retry_after_ms};
     if (!answer.elsewhere) return finish(journey, tl::unexpected(failure));
     journey->tried.push_back(worker);
     journey->last = failure;
@@ -281,8 +290,8 @@ class RouterActor : public caf::event_based_actor {
   void record(const JourneyPtr& journey, const messages::InferAnswer& answer) {
     const auto state = endpoints_.find(journey->job);
     if (state == endpoints_.end()) return;
-    const auto total = static_cast<std::uint64_t>(
-        std::chrono::nanoseconds(Clock::now() - journey->ask.arrived).count());
+    const auto total =
+        static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - journey->ask.arrived).count());
     serving::StageTimes times;
     times[serving::Stage::parse] = journey->ask.parse_ns;
     times[serving::Stage::queue] = answer.queue_ns;
@@ -299,7 +308,7 @@ class RouterActor : public caf::event_based_actor {
   }
 
   const std::shared_ptr<Router::Board> board_;
-  const Router::OnLoad on_load_;
+  Router::OnLoad on_load_;
   std::mt19937_64 random_;
   std::map<std::string, EndpointState> endpoints_;  ///< by job
 };
@@ -310,9 +319,13 @@ void post(const caf::actor& actor, std::function<void(RouterActor&)> action) {
 
 }  // namespace
 
-Router::Router(caf::actor_system& system, OnLoad on_load)
+Router::Router(caf::actor_system& system)
     : board_(std::make_shared<Board>()),
-      actor_(caf::actor_cast<caf::actor>(system.spawn<RouterActor>(board_, std::move(on_load)))) {}
+      actor_(caf::actor_cast<caf::actor>(system.spawn<RouterActor>(board_))) {}
+
+void Router::report_to(OnLoad on_load) {
+  post(actor_, [on_load = std::move(on_load)](RouterActor& router) { router.report_to(on_load); });
+}
 
 void Router::set_endpoint(Endpoint endpoint) {
   post(actor_, [endpoint = std::move(endpoint)](RouterActor& router) { router.set_endpoint(endpoint); });

@@ -34,7 +34,7 @@ struct Endpoint {
 struct EndpointView {
   std::string name, job;
   std::uint64_t version = 1;
-  std::uint32_t ready = 0;  ///< replicas
+  std::uint32_t ready = 0;                         ///< replicas
   std::optional<serving::ModelMetadata> metadata;  ///< none: no replica has been ready yet
 };
 
@@ -66,8 +66,9 @@ class Router {
   /// How the load of a job's endpoint is, several times a second. On the router's thread.
   using OnLoad = std::function<void(const std::string& job, const scheduler::LoadSample&)>;
 
-  Router(caf::actor_system& system, OnLoad on_load);
+  explicit Router(caf::actor_system& system);
 
+  void report_to(OnLoad on_load);  ///< from now on
   void set_endpoint(Endpoint endpoint);
   /// What waits for it fails.
   void remove_endpoint(const std::string& job);
