@@ -40,31 +40,31 @@ Json make_config_tensors(const std::vector<TensorSpec>& specs, bool has_batch) {
   return tensors;
 }
 
-Json make_times(const CountAndTime& times) {
+Json make_times(const TimeSum& times) {
   return {{"count", times.count}, {"ns", times.ns}};
 }
 
-Json make_model_statistics(const ModelStatistics& model) {
-  const InferenceTimes& times = model.times;
+Json make_model_statistics(const NamedStatistics& named) {
+  const ModelStatistics& model = named.statistics;
   Json batches = Json::array();
-  for (const BatchTimes& batch : model.batches) {
-    batches.push_back({{"batch_size", batch.batch_size},
+  for (const auto& [size, batch] : model.batches) {
+    batches.push_back({{"batch_size", size},
                        {"compute_input", make_times(batch.compute_input)},
                        {"compute_infer", make_times(batch.compute_infer)},
                        {"compute_output", make_times(batch.compute_output)}});
   }
-  return {{"name", model.name},
-          {"version", make_version(model.version)},
+  return {{"name", named.name},
+          {"version", make_version(named.version)},
           {"last_inference", model.last_inference_ms},
           {"inference_count", model.inference_count},
           {"execution_count", model.execution_count},
           {"inference_stats",
-           {{"success", make_times(times.success)},
-            {"fail", make_times(times.failure)},
-            {"queue", make_times(times.queue)},
-            {"compute_input", make_times(times.compute_input)},
-            {"compute_infer", make_times(times.compute_infer)},
-            {"compute_output", make_times(times.compute_output)},
+           {{"success", make_times(model.success)},
+            {"fail", make_times(model.fail)},
+            {"queue", make_times(model.queue)},
+            {"compute_input", make_times(model.compute_input)},
+            {"compute_infer", make_times(model.compute_infer)},
+            {"compute_output", make_times(model.compute_output)},
             {"cache_hit", make_times({})},
             {"cache_miss", make_times({})}}},
           {"batch_stats", std::move(batches)}};
@@ -118,9 +118,9 @@ std::string model_config_body(const ModelMetadata& model, const ModelConfigurati
   return to_text(config);
 }
 
-std::string statistics_body(std::span<const ModelStatistics> models) {
+std::string statistics_body(std::span<const NamedStatistics> models) {
   Json all = Json::array();
-  for (const ModelStatistics& model : models) all.push_back(make_model_statistics(model));
+  for (const NamedStatistics& model : models) all.push_back(make_model_statistics(model));
   return to_text({{"model_stats", std::move(all)}});
 }
 

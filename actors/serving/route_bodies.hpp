@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "actors/serving/model_metadata.hpp"
-#include "actors/serving/model_statistics.hpp"
+#include "actors/serving/statistics.hpp"
 #include "storage/result.hpp"
 
 namespace ds::serving {
@@ -40,9 +40,16 @@ struct ModelConfiguration {
 /// dimension, `data_type` as `TYPE_FP32`.
 std::string model_config_body(const ModelMetadata& model, const ModelConfiguration& configuration);
 
+/// Of one version of a model.
+struct NamedStatistics {
+  std::string name;
+  std::uint64_t version = 1;
+  ModelStatistics statistics;
+};
+
 /// GET /v2/models/stats and of one. Times that Triton has for a cache of answers are there and 0: there is
 /// none, and some versions of perf_analyzer read them without asking.
-std::string statistics_body(std::span<const ModelStatistics> models);
+std::string statistics_body(std::span<const NamedStatistics> models);
 
 struct IndexEntry {
   std::string name;

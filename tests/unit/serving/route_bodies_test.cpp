@@ -57,15 +57,13 @@ TEST(RouteBodies, OfAConfigurationAsTritonsClientsReadIt) {
 }
 
 TEST(RouteBodies, OfStatistics) {
-  ModelStatistics model;
-  model.name = "m";
-  model.version = 3;
-  model.last_inference_ms = 5;
-  model.inference_count = 7;
-  model.execution_count = 2;
-  model.times.success = {6, 18446744073709551615U};
-  model.times.failure = {1, 2};
-  model.batches = {{4, {1, 2}, {3, 4}, {5, 6}}};
+  NamedStatistics model{"m", 3, {}};
+  model.statistics.last_inference_ms = 5;
+  model.statistics.inference_count = 7;
+  model.statistics.execution_count = 2;
+  model.statistics.success = {6, 18446744073709551615U};
+  model.statistics.fail = {1, 2};
+  model.statistics.batches = {{4, {{1, 2}, {3, 4}, {5, 6}}}};
   EXPECT_EQ(
       statistics_body(std::span(&model, 1)),
       R"({"model_stats":[{"name":"m","version":"3","last_inference":5,"inference_count":7,"execution_count":2,)"

@@ -1,0 +1,62 @@
+#include "actors/serving/pick_replica.hpp"
+
+#include <algorithm>
+
+namespace ds::serving {
+namespace {
+
+bool may_serve(const ReplicaView& replica, std::uint64_t version) {
+  return replica.is_ready && !replica.is_draining && replica.version == version;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> pick_replica(std::span<const ReplicaView> replicas, std::uint64_t version,
+                                          std::span<const std::uint64_t> tried, std::uint64_t random) {
+  const auto may_take = [&](const ReplicaView& replica) {
+    return may_serve(replica, version) && std::ranges::find(tried, replica.id) == tried.end();
+  };
+  const auto count = static_cast<std::uint64_t>(std::ranges::count_if(replicas, may_take));
+  if (count == 0) return std::nullopt;
+  const std::uint64_t first = random % count;
+  std::uint64_t second = first;
+  if (count > 1) {
+    second = random / count % (count - 1);
+    if (second >= first) ++second;
+  }
+  const ReplicaView *one = nullptr, *other = nullptr;
+  std::uint64_t at = 0;
+  for (const ReplicaView& replica : replicas) {
+    if (!may_take(replica)) continue;
+    if (at == first) one = &replica;
+    if (at == second) other = &replica;
+    ++at;
+  }
+  return other->outstanding < one->outstanding ? other->id : one->id;
+}
+
+void TrafficShares::set(std::vector<Share> shares) {
+  if (shares == shares_) return;
+  owed_.assign(shares.size(), 0);
+  shares_ = std::move(shares);
+}
+
+std::optional<std::uint64_t> TrafficShares::next(std::span<const ReplicaView> replicas) {
+  std::int64_t total = 0;
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < shares_.size(); ++i) {
+    const Share& share = shares_[i];
+    const bool may = share.weight > 0 && std::ranges::any_of(replicas, [&](const ReplicaView& replica) {
+                       return may_serve(replica, share.version);
+                     });
+    if (!may) continue;
+    owed_[i] += share.weight;
+    total += share.weight;
+    if (!best || owed_[i] > owed_[*best]) best = i;
+  }
+  if (!best) return std::nullopt;
+  owed_[*best] -= total;
+  return shares_[*best].version;
+}
+
+}  // namespace ds::serving
