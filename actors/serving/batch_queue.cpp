@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kMostLookedAt = 16;  // tickets that do not fit, before a batch is closed
-// How much of a batch a ticket waits for before its own starts, for the size under an objective: of E
-// executors one is idle after a part 1/E of a batch, and few tickets come just when it has started.
+// How much of a batch a ticket waits for before its own starts, for the size under an objective: few come
+// just when it has started. Not divided by the executors: at load they start in step.
 constexpr double kWaitForBatch = 2.0 / 3;
 constexpr std::uint32_t kMostGrowth = 2;  // times the largest batch measured
 
@@ -30,11 +30,10 @@ void BatchQueue::update_cap() {
   cap_ = std::max(options_.max_size, 1U);
   if (options_.mode != BatchingOptions::Mode::adaptive || options_.p99_us <= 0) return;
   const auto objective = static_cast<double>(options_.p99_us);
-  const double executors = std::max(options_.executors, 1U);
   const std::uint32_t probed = std::max(fit_.largest_seen(), 1U) * kMostGrowth;
   std::uint32_t within = 1;
   if (fit_.is_known()) {
-    within = fit_.largest_within(objective / (1 + kWaitForBatch / executors), cap_);
+    within = fit_.largest_within(objective / (1 + kWaitForBatch), cap_);
     if (within == 0) within = fit_.largest_within(objective, cap_);
     if (within == 0) within = cap_;
   }
