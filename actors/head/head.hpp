@@ -9,6 +9,7 @@
 #include "actors/fabric/fabric.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/head/serial_thread.hpp"
+#include "actors/router/router.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
 #include "storage/checkpoint/checkpoint_store.hpp"
 #include "storage/log/log_store.hpp"
@@ -28,6 +29,7 @@ struct HeadParts {
   std::string version;
   std::string cluster_id;
   scheduler::TenantTree tenants{};
+  router::Router* router = nullptr;       ///< of requests to models
   std::uint64_t max_state_bytes = 0;      ///< of a job: it is held whole while it is saved or read
   std::function<void(const Error&)> die;  ///< the journal failed: nothing may be acknowledged any more
 };

@@ -23,8 +23,10 @@
 #include "actors/job/command_gang.hpp"
 #include "actors/job/master.hpp"
 #include "actors/messages/node.hpp"
+#include "actors/messages/serving.hpp"
 #include "actors/messages/worker.hpp"
 #include "scheduler/ledger/ledger.hpp"
+#include "scheduler/policy/autoscale.hpp"
 #include "scheduler/policy/departures.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/planner.hpp"
@@ -70,6 +72,12 @@ class Head : public caf::event_based_actor {
     caf::actor agent;
     std::set<std::uint64_t> strangers;  ///< processes it must end before it gets work
   };
+  struct Serving {
+    std::map<std::uint64_t, caf::actor> replicas;  ///< that have said hello
+    std::set<std::uint64_t> ready;
+    std::set<std::uint64_t> leaving;  ///< that were told to
+    scheduler::LoadHistory load;
+  };
   struct Job {
     caf::actor master;
     std::uint64_t master_number = 0;
@@ -83,6 +91,7 @@ class Head : public caf::event_based_actor {
     std::set<std::uint64_t> trained;  ///< members of the generation that trained last
     std::optional<job::CommandGang> command;  ///< of a `command` job, in the master's place
     std::int64_t command_since_ms = 0;        ///< its generation runs
+    std::optional<Serving> serving;           ///< of a `serve` job, likewise
   };
   /// A worker that is killed because it was lost or late or failed: its exit is a crash.
   struct Suspect {
@@ -204,6 +213,23 @@ class Head : public caf::event_based_actor {
   void act(const std::string& job, const job::RecordFinished& action);
   void act(const std::string& job, const job::CommandCrashed& action);
   void act(const std::string& job, const job::CommandDone& action);
+
+  // ---- jobs that serve models (head_serving.cpp) ----
+  bool is_serve(const std::string& job) const;
+  void ensure_serving(const std::string& job);
+  void on_replica_hello(const messages::ReplicaHello& hello);
+  void on_replica_failed(const messages::ReplicaFailed& failed);
+  /// Replicas that are to leave are told so, once that is durable.
+  void tell_replicas(const std::string& job);
+  void forget_replica(const scheduler::Lease& lease);
+  void note_ready(const std::string& job);
+  void on_load(const std::string& job, scheduler::LoadSample sample);
+  void stop_serving(const std::string& job);
+  /// Finds the checkpoint that the job is to serve, then accepts it.
+  void choose_checkpoint(const Submission& submission, const gateway::Respond& respond);
+  void accept(const Submission& submission, std::vector<std::string> dependencies,
+              std::optional<std::pair<std::string, std::uint64_t>> checkpoint,
+              const gateway::Respond& respond);
 
   // ---- HTTP (head_api.cpp) ----
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;

@@ -163,6 +163,7 @@ bool Head::is_dispensable(const Lease& lease) const {
   const auto suspect = suspects_.find(lease.worker);
   if (suspect != suspects_.end() && suspect->second.dispensable) return true;
   const auto job = jobs_.find(lease.job);
+  if (job != jobs_.end() && job->second.serving) return !job->second.serving->ready.empty();
   if (job == jobs_.end() || job->second.trained.contains(lease.worker)) return false;
   const auto stay = std::ranges::count_if(job->second.trained, [&](auto member) {
     const auto theirs = ledger_.leases().find(member);
@@ -207,6 +208,7 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   const auto lease = found->second;
   if (is_command(lease.job)) return on_command_exited(lease, exited);
   if (lease.role == Role::shard) on_shard_exited(lease, exited);
+  if (is_serve(lease.job)) forget_replica(lease);
   const bool is_spare = is_dispensable(lease);
   if (is_spare) on_spare_exited(lease, exited);
   std::vector<Event> events;

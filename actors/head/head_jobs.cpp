@@ -39,6 +39,7 @@ void Head::on_worker_hello(const messages::WorkerHello& hello) {
 
 void Head::ensure_master(const std::string& id, bool recovering) {
   if (is_command(id)) return ensure_command(id, recovering);
+  if (is_serve(id)) return ensure_serving(id);
   auto& job = jobs_[id];
   if (job.master) return;
   const auto* record = ledger_.find(id);
@@ -89,12 +90,14 @@ void Head::tell_leases(const std::string& id) {
                    fmt::format("time limit: it has run for {} s, as long as its time_limit allows",
                                record->spec->time_limit_ms / 1000));
   }
-  if (!has_workers && !has_no_gang(record->state)) {
+  const bool sleeps = is_serve(id) && record->wanted().max == 0;  // requests wake it
+  if (!has_workers && !has_no_gang(record->state) && !sleeps) {
     const bool has_crashed = record->retry_at_ms > now_ms() && is_command(id);
     set_state(id, JobState::queued, "head",
               has_crashed ? record->reason : "it lost its workers and waits for slots");
   }
   if (is_command(id)) return tell_command_leases(id);
+  if (is_serve(id)) return tell_replicas(id);
   // Workers obey the master at once; what it bases orders on must not be taken back by a crash of the head.
   when_durable([this, id, changed = job::LeasesChanged{leases, record->wanted().min}] {
     const auto job = jobs_.find(id);
@@ -225,6 +228,7 @@ void Head::end_job(const std::string& id, JobState state, const std::string& by,
     if (job == jobs_.end()) return;
     if (job->second.master) send(job->second.master, job::EndJob{});
     if (job->second.command) stop_command(id);
+    if (job->second.serving) stop_serving(id);
     jobs_.erase(job);
   });
   schedule_soon();
@@ -254,7 +258,7 @@ void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint check
   if (record == nullptr || is_end(record->state)) return when_saved("the job has ended");
   const scheduler::Goal goal = scheduler::best_goal(*record->spec);
   const storage::Retention retention{record->spec->checkpoint.keep_last, record->spec->checkpoint.keep_best,
-                                     goal.metric, goal.larger};
+                                     goal.metric, goal.larger, ledger_.served_steps(id)};
   const auto self = caf::actor_cast<caf::actor>(this);
   const auto work = [store = parts_.checkpoints, self, id, checkpoint = std::move(checkpoint), retention,
                      when_saved, time_ms = now_ms()] {

@@ -267,8 +267,9 @@ void Head::carry_out(std::vector<Event> events, const std::vector<Lease>& grante
         end_leases({worker}, "it was not started");
         continue;
       }
-      send(node->agent,
-           messages::StartWorker{worker, lease->second.job, std::string(to_string(lease->second.role))});
+      const std::string role =
+          is_serve(lease->second.job) ? "replica" : std::string(to_string(lease->second.role));
+      send(node->agent, messages::StartWorker{worker, lease->second.job, role});
     }
   });
 }

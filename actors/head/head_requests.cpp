@@ -98,6 +98,11 @@ Result<void> Head::scale(const std::string& id, const nlohmann::json& body) {
     const auto given = body.find(name);
     return given == body.end() || !given->is_number_unsigned() ? 0 : given->get<std::uint64_t>();
   };
+  if (is_serve(id)) {
+    return fail(ErrorCode::conflict,
+                fmt::format("job {} serves: its load decides how many replicas it has", id),
+                "replicas and autoscale of its file say between which bounds, and when");
+  }
   const auto min = number("min"), max = number("max");
   if (min < 1 || min > max || max > job.spec->workers.max) {
     return fail(

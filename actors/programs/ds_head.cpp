@@ -14,6 +14,7 @@
 #include "actors/head/head.hpp"
 #include "actors/messages/registration.hpp"
 #include "actors/programs/program.hpp"
+#include "actors/router/inference_api.hpp"
 #include "scheduler/spec/tenant_file.hpp"
 #include "storage/files/whole_file.hpp"
 #include "storage/state/data_directory.hpp"
@@ -92,6 +93,8 @@ Result<void> run(const Arguments& arguments) {
   caf::actor_system system(config);
   fabric::Fabric fabric(system, std::shared_ptr<fabric::Transport>(std::move(*transport)));
 
+  router::Router router(system);
+
   head::HeadParts parts{
       &fabric,
       journal->get(),
@@ -103,6 +106,7 @@ Result<void> run(const Arguments& arguments) {
       DS_VERSION,
       *cluster_id,
       *tenants,
+      &router,
       max_state_bytes,
       [](const Error& error) {
         spdlog::critical("the state journal cannot be written, so nothing can be promised any more: {}. {}",
@@ -115,8 +119,13 @@ Result<void> run(const Arguments& arguments) {
   gateway::HttpServerOptions http;
   http.host = listen->host;
   http.port = listen->port;
+  http.large_prefix = "/v2";
+  http.max_large_body_bytes = router::InferenceApi::kMaxBodyBytes;
+  router::InferenceApi inference(router, DS_VERSION);
   auto server = gateway::HttpServer::start(
-      http, [head = *actor](gateway::HttpRequest request, gateway::Respond respond) {
+      http, [head = *actor, &inference](gateway::HttpRequest request, gateway::Respond respond) {
+        if (router::InferenceApi::is_for(request.path))
+          return inference.handle(std::move(request), std::move(respond));
         head::handle_request(head, std::move(request), std::move(respond));
       });
   // The actors that run already are not waited for: none has told anybody anything.

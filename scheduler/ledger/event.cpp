@@ -103,6 +103,7 @@ static void from_json(const nlohmann::json& json, WorkerCrashed& x) {
   x.early_on = json.value("early_on", std::string());  // nobody looked at that before
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFinished, job, worker)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointChosen, job, source, step)
 
 namespace {
 
@@ -150,6 +151,8 @@ template <>
 constexpr const char* kTypeName<WorkersScaled> = "workers_scaled";
 template <>
 constexpr const char* kTypeName<NodeQuarantined> = "node_quarantined";
+template <>
+constexpr const char* kTypeName<CheckpointChosen> = "checkpoint_chosen";
 template <>
 constexpr const char* kTypeName<QuarantineLifted> = "quarantine_lifted";
 

@@ -156,7 +156,9 @@ bool Ledger::on(const Event&, const GenerationFormed& body) {
   job->members = body.members;
   job->servers = body.servers;
   job->finished.clear();
-  if (body.step > job->step) job->crashes_in_a_row = 0;
+  // A replica that has become ready shows that the next can, as a step does.
+  const bool has_grown = job->spec->serve && body.members.size() > 0;
+  if (body.step > job->step || has_grown) job->crashes_in_a_row = 0;
   job->step = std::max(job->step, body.step);
   return true;
 }
@@ -248,10 +250,30 @@ bool Ledger::on(const Event&, const PriorityChanged& body) {
 bool Ledger::on(const Event&, const WorkersScaled& body) {
   auto* job = active(body.job);
   const WorkerCount wanted{body.min, body.max};
-  if (job == nullptr || job->wanted() == wanted) return false;
-  if (body.min < 1 || body.min > body.max || body.max > job->spec->workers.max) return false;
+  if (job == nullptr || (job->scaled ? *job->scaled : job->spec->workers) == wanted) return false;
+  const bool may_be_none = job->spec->serve.has_value();
+  if (body.min > body.max || body.max > job->spec->workers.max || (body.min < 1 && !may_be_none))
+    return false;
   job->scaled = wanted;
   return true;
+}
+
+bool Ledger::on(const Event&, const CheckpointChosen& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || !job->spec->serve || find(body.source) == nullptr || body.step == 0) return false;
+  job->served_job = body.source;
+  job->served_step = body.step;
+  serving_.insert(body.job);
+  return true;
+}
+
+std::vector<std::uint64_t> Ledger::served_steps(std::string_view source) const {
+  std::vector<std::uint64_t> steps;
+  for (const std::string& id : serving_) {
+    const JobRecord* job = find(id);
+    if (job->served_job == source && !is_end(job->state)) steps.push_back(job->served_step);
+  }
+  return steps;
 }
 
 bool Ledger::on(const Event&, const JobSized& body) {
@@ -341,6 +363,14 @@ std::vector<Lease> Ledger::shard_leases() const {
   return found;
 }
 
+/// Replicas are no gang: each is wanted by itself, one after the other, and those that there are go on
+/// without the rest.
+WorkerCount JobRecord::wanted() const {
+  if (!spec->serve) return scaled.value_or(spec->workers);
+  const std::uint32_t target = scaled ? scaled->max : std::max(spec->workers.min, 1U);
+  return {workers < target ? workers + 1 : std::min(target, 1U), target};
+}
+
 std::int64_t JobRecord::begins_ms() const {
   const std::int64_t after = spec->start_after_ms == 0 ? 0 : submitted_ms + spec->start_after_ms;
   return std::max(after, spec->start_at_ms);
@@ -393,7 +423,7 @@ std::optional<std::string> Ledger::broken_dependency(const JobRecord& job) const
 }
 
 std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) const {
-  if (!may_start(job, now_ms)) return std::nullopt;
+  if (!may_start(job, now_ms) || job.wanted().max == 0) return std::nullopt;
   const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
   const bool is_young = job.workers > 0 && runs_ms >= 0 && runs_ms < kMinimumRunMs;
   return Demand{job.id,

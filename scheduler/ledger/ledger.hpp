@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,9 +51,11 @@ struct JobRecord {
   std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step
   std::int64_t retry_at_ms = 0;
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
+  std::string served_job;                       ///< of a `serve` job: whose checkpoint; empty: a file
+  std::uint64_t served_step = 0;
 
-  /// With how many workers it runs: what its owner wanted last.
-  WorkerCount wanted() const { return scaled.value_or(spec->workers); }
+  /// With how many workers it runs: what its owner wanted last, of a `serve` job what its load asked for.
+  WorkerCount wanted() const;
   /// The moment before which it does not start; 0: there is none.
   std::int64_t begins_ms() const;
   /// For how long it has had workers, those that are told to leave not counted.
@@ -101,6 +104,9 @@ class Ledger {
   /// Crashes that may speak against the nodes they happened on, oldest first; the last few.
   const std::vector<EarlyCrash>& early_crashes() const { return early_crashes_; }
 
+  /// Steps of the job whose checkpoints other jobs serve, that have not ended.
+  std::vector<std::uint64_t> served_steps(std::string_view job) const;
+
   /// Numbers that were never used, not even by a lease that ended.
   std::uint64_t next_worker() const { return next_worker_; }
 
@@ -145,6 +151,7 @@ class Ledger {
   bool on(const Event& event, const JobRetried& body);
   bool on(const Event& event, const PriorityChanged& body);
   bool on(const Event& event, const WorkersScaled& body);
+  bool on(const Event& event, const CheckpointChosen& body);
   std::string job_of(const Event& event) const;
   std::shared_ptr<const JobSpec> spec_of(const std::string& text, const std::string& directory);
   void index(const JobRecord& job);
@@ -155,6 +162,7 @@ class Ledger {
 
   std::map<std::string, JobRecord, std::less<>> jobs_;
   std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job
+  std::set<std::string> serving_;                         ///< jobs that serve checkpoints
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeClosures drained_, quarantined_;

@@ -46,6 +46,8 @@ json to_json(const JobRecord& job) {
           {"crashes", job.crashes_in_a_row},
           {"crash_bound", job.crash_bound},
           {"retry_at", job.retry_at_ms},
+          {"served_job", job.served_job},
+          {"served_step", job.served_step},
           {"evaluations", evaluations}};
 }
 
@@ -86,6 +88,8 @@ JobRecord job_from(const json& from) {
   job.priority = from.value("priority", 0U);  // 0: of a version that had none
   if (from.contains("scaled") && from.at("scaled").is_array())
     job.scaled = WorkerCount{from.at("scaled").at(0), from.at("scaled").at(1)};
+  job.served_job = from.value("served_job", std::string());
+  job.served_step = from.value("served_step", std::uint64_t{0});
   return job;
 }
 
@@ -142,6 +146,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
       const auto id = job.id;
       const auto& record = ledger.jobs_.emplace(id, std::move(job)).first->second;
       ledger.index(record);
+      if (!record.served_job.empty()) ledger.serving_.insert(id);
       is_end(record.state) ? ledger.index_.end_job(id) : ledger.index_.mark(id);
     }
     for (const auto& entry : document.at("leases")) {
