@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 namespace ds::scheduler {
 namespace {
@@ -33,10 +34,14 @@ std::uint32_t to_count(double replicas) {
   return static_cast<std::uint32_t>(std::clamp(std::ceil(replicas - 1e-9), 0.0, 1e9));
 }
 
-/// The bound on what a backlog asks for: replicas that serve what arrives, with `kBacklogShare`; 0: unknown.
-double most_for_arrivals(const AutoscaleOptions& options, const LoadHistory& history, std::int64_t now_ms) {
+/// Replicas that serve what arrives, at the best speed of one; 0: nothing was answered yet; none: nothing
+/// arrives.
+std::optional<double> needed_for_arrivals(const AutoscaleOptions& options, const LoadHistory& history,
+                                          std::int64_t now_ms) {
+  const double rate = history.arrival_rate(now_ms, options.up_delay_ms);
+  if (rate <= 0) return std::nullopt;
   const double each = history.fastest_answers(now_ms, options.up_delay_ms, options.down_delay_ms);
-  return each <= 0 ? 0 : kBacklogShare * history.arrival_rate(now_ms, options.up_delay_ms) / each;
+  return each <= 0 ? 0 : rate / each;
 }
 
 AutoscaleDecision by_ongoing(const AutoscaleOptions& options, const LoadHistory& history,
@@ -53,10 +58,12 @@ AutoscaleDecision by_ongoing(const AutoscaleOptions& options, const LoadHistory&
                               seconds(is_burst ? kPanicWindowMs : options.up_delay_ms) + wanted_each;
   if (load > options.target * there * (1 + kAutoscaleTolerance)) {
     const std::uint32_t wanted = to_count(load / options.target);
-    const double bound = most_for_arrivals(options, history, now_ms);
-    const std::uint32_t most = bound > 0 ? std::max(there, to_count(bound)) : wanted;
+    const auto needed = needed_for_arrivals(options, history, now_ms);
+    const std::uint32_t most = needed ? std::max(there, to_count(*needed * kBacklogShare)) : wanted;
     if (wanted <= most) return {wanted, numbers + (is_burst ? ": a burst" : "")};
-    return {most, numbers + ": mostly a backlog, what arrives needs " + to_text(bound / kBacklogShare)};
+    if (*needed <= 0)
+      return {most, numbers + ": none has been answered yet, so it isn't known how many are needed"};
+    return {most, numbers + ": mostly a backlog, what arrives needs " + to_text(*needed)};
   }
   const double largest = history.largest_mean_ongoing(now_ms, options.up_delay_ms, options.down_delay_ms);
   const std::uint32_t enough = to_count(largest / options.target / (1 - kAutoscaleTolerance));
@@ -71,15 +78,15 @@ struct Latency {
   double lowest_ms = 0;     ///< of `up_delay_ms`
   double highest_ms = 0;    ///< of `down_delay_ms`
   bool is_settled = false;  ///< in all of `up_delay_ms` the same replicas were ready and none was starting
-  bool is_steady = false;   ///< the same of `down_delay_ms`
+  bool is_steady = false;   ///< in all of `down_delay_ms` as many were ready and starting as now
 };
 
 Latency look_at_latency(const AutoscaleOptions& options, const LoadHistory& history, std::int64_t now_ms) {
   const LoadSample& newest = history.samples().back();
   Latency seen{newest.p99_ms, 0, newest.starting == 0 && history.covers(now_ms, options.up_delay_ms),
-               newest.starting == 0 && history.covers(now_ms, options.down_delay_ms)};
+               history.covers(now_ms, options.down_delay_ms)};
   for (const LoadSample& sample : history.samples()) {
-    const bool is_same = sample.ready == newest.ready && sample.starting == 0;
+    const bool is_same = sample.ready == newest.ready && sample.starting == newest.starting;
     if (sample.at_ms > now_ms - options.up_delay_ms) {
       seen.lowest_ms = std::min(seen.lowest_ms, sample.p99_ms);
       seen.is_settled = seen.is_settled && is_same;
@@ -104,8 +111,8 @@ AutoscaleDecision by_latency(const AutoscaleOptions& options, const LoadHistory&
     if (const double each = history.most_ongoing_within(options.p99_ms); each > 0)
       factor = std::min(factor, history.mean_ongoing(now_ms, options.up_delay_ms) / (each * there));
     double wanted = there * std::min(factor, kMostLatencyGrowth);
-    if (const double bound = most_for_arrivals(options, history, now_ms); bound > 0)
-      wanted = std::min(wanted, bound);
+    if (const auto needed = needed_for_arrivals(options, history, now_ms))
+      wanted = std::min(wanted, *needed * kBacklogShare);
     return {std::max(there + 1, to_count(wanted)), "p99 " + to_text(seen.lowest_ms) +
                                                        " ms or more in the last " +
                                                        seconds(options.up_delay_ms) + ", " + objective};

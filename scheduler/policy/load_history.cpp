@@ -66,14 +66,16 @@ double LoadHistory::arrival_rate(std::int64_t now_ms, std::int64_t window_ms) co
 
 double LoadHistory::fastest_answers(std::int64_t now_ms, std::int64_t window_ms,
                                     std::int64_t within_ms) const {
+  // Those that were ready all the time: one that has just come has answered next to nothing.
+  const auto served_by = [this](std::size_t i) { return std::min(samples_[i - 1].ready, samples_[i].ready); };
   double fastest = 0, answered = 0, replica_ms = 0;
   std::size_t first = std::max<std::size_t>(1, first_after(now_ms - within_ms - window_ms));
   for (std::size_t last = first; last < samples_.size(); ++last) {
     answered += static_cast<double>(samples_[last].answered);
-    replica_ms += lasted_ms(last) * samples_[last].ready;
+    replica_ms += lasted_ms(last) * served_by(last);
     for (; first < last && samples_[first].at_ms <= samples_[last].at_ms - window_ms; ++first) {
       answered -= static_cast<double>(samples_[first].answered);
-      replica_ms -= lasted_ms(first) * samples_[first].ready;
+      replica_ms -= lasted_ms(first) * served_by(first);
     }
     if (samples_[last].at_ms > now_ms - within_ms && replica_ms > 0)
       fastest = std::max(fastest, answered / replica_ms);

@@ -157,6 +157,7 @@ TEST(AutoscaleLoop, GoesToZeroAndBack) {
   EXPECT_EQ(loop.most, 0U);
   loop.run(60'000, [](std::int64_t) { return 30; });
   EXPECT_EQ(loop.there(), 1U);
+  EXPECT_EQ(loop.most, 1U) << "what waited for the first is no reason for more";
   EXPECT_LT(loop.ongoing(), 20);
   loop.run(120'000, [](std::int64_t) { return 250; });
   EXPECT_GE(loop.there(), 4U);

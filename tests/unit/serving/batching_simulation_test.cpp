@@ -70,11 +70,15 @@ void compare_with_grid(double burst, std::uint32_t executors) {
 }
 
 TEST(AdaptiveBatching, HoldsNineTenthsOfTheBestFixedSizeAndDelay) {
-  compare_with_grid(1);
+  compare_with_grid(1, 1);
 }
 
 TEST(AdaptiveBatching, HoldsNineTenthsOfTheBestFixedSizeAndDelayInBursts) {
-  compare_with_grid(3);
+  compare_with_grid(3, 1);
+}
+
+TEST(AdaptiveBatching, HoldsNineTenthsOfTheBestFixedSizeAndDelayOnTwoExecutors) {
+  compare_with_grid(1, 2);
 }
 
 TEST(AdaptiveBatching, AddsNothingToTheLatencyOfALoneRequest) {
