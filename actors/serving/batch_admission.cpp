@@ -26,9 +26,8 @@ std::optional<Refusal> BatchQueue::admit(Ticket ticket, std::int64_t now_us) {
   if (ticket.rows > options_.max_size || ticket.bytes > options_.max_bytes) return refuse(Refusal::too_large);
   expire_late(now_us);
   if (ticket.deadline_us > 0) {
-    const auto own_us = static_cast<std::int64_t>(fit_.upper_us(ticket.rows));
-    const std::int64_t done_us = now_us + std::max(own_us, expect_us(ticket, now_us));
-    if (ticket.deadline_us <= now_us || done_us > ticket.deadline_us) return refuse(Refusal::deadline);
+    if (ticket.deadline_us <= now_us || now_us + expect_us(ticket, now_us) > ticket.deadline_us)
+      return refuse(Refusal::deadline);
   }
   if (const auto refusal = make_place(ticket)) return refuse(*refusal);
   note_arrival(ticket.shape_key, now_us);
@@ -88,8 +87,7 @@ void BatchQueue::expire(std::uint64_t id, Refusal why) {
 void BatchQueue::expire_late(std::int64_t now_us) {
   while (!line_.deadlines().empty()) {
     const auto [deadline_us, id] = *line_.deadlines().begin();
-    const auto needed_us = static_cast<std::int64_t>(fit_.expect_us(line_.at(id).ticket.rows));
-    if (now_us < deadline_us && now_us + needed_us <= deadline_us) return;
+    if (now_us < deadline_us && now_us + needed_us(line_.at(id).ticket.rows, now_us) <= deadline_us) return;
     expire(id, Refusal::deadline);
   }
 }
@@ -97,6 +95,11 @@ void BatchQueue::expire_late(std::int64_t now_us) {
 std::vector<Expired> BatchQueue::take_expired(std::int64_t now_us) {
   expire_late(now_us);
   return std::exchange(expired_, {});
+}
+
+std::int64_t BatchQueue::needed_us(std::uint32_t rows, std::int64_t now_us) const {
+  if (running_.empty() && now_us - measured_us_ > kFitHoldsUs) return 0;
+  return static_cast<std::int64_t>(fit_.expect_us(rows));
 }
 
 std::int64_t BatchQueue::executor_free_in_us(std::int64_t now_us) const {
@@ -114,7 +117,7 @@ double BatchQueue::backlog_us(std::uint64_t rows) const {
 }
 
 std::int64_t BatchQueue::expect_us(const Ticket& ticket, std::int64_t now_us) const {
-  if (!fit_.is_known()) return 0;
+  if (needed_us(ticket.rows, now_us) == 0) return 0;
   const std::uint64_t before = line_.count_rows_before(ticket);
   const std::uint32_t size = options_.mode == BatchingOptions::Mode::off ? 1 : cap_;
   // Where a batch is full before it, so will its own be.

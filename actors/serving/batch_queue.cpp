@@ -8,30 +8,36 @@ namespace {
 
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kMostLookedAt = 16;  // tickets that do not fit, before a batch is closed
-// How much of a batch a ticket waits for before its own starts, for the size under an objective: of E
-// executors one is idle after a part 1/E of a batch, and few tickets come just when it has started.
+// How much of a batch a ticket waits for before its own starts, for the size under an objective: few come
+// just when it has started. Not divided by the executors: at load they start in step.
 constexpr double kWaitForBatch = 2.0 / 3;
 constexpr std::uint32_t kMostGrowth = 2;  // times the largest batch measured
 
 }  // namespace
 
-void BatchQueue::observe(std::uint32_t rows, std::int64_t service_us) {
+void BatchQueue::observe(std::uint32_t rows, std::int64_t service_us, std::int64_t now_us) {
+  measured_us_ = std::max(measured_us_, now_us);
   fit_.observe(rows, service_us);
   update_cap();
 }
 
-void BatchQueue::on_done(const Batch& batch, std::int64_t service_us, std::int64_t /*now_us*/) {
+void BatchQueue::on_done(const Batch& batch, std::int64_t service_us, std::int64_t now_us) {
   if (running_.erase(batch.number) == 0) return;
-  if (service_us > 0) observe(batch.rows, service_us);
+  if (service_us > 0) observe(batch.rows, service_us, now_us);
 }
 
 void BatchQueue::update_cap() {
   cap_ = std::max(options_.max_size, 1U);
   if (options_.mode != BatchingOptions::Mode::adaptive || options_.p99_us <= 0) return;
-  const double budget =
-      static_cast<double>(options_.p99_us) / (1 + kWaitForBatch / std::max(options_.executors, 1U));
-  const std::uint32_t known = fit_.is_known() ? fit_.largest_within(budget, cap_) : 1;
-  cap_ = std::max(1U, std::min({cap_, known, std::max(fit_.largest_seen(), 1U) * kMostGrowth}));
+  const auto objective = static_cast<double>(options_.p99_us);
+  const std::uint32_t probed = std::max(fit_.largest_seen(), 1U) * kMostGrowth;
+  std::uint32_t within = 1;
+  if (fit_.is_known()) {
+    within = fit_.largest_within(objective / (1 + kWaitForBatch), cap_);
+    if (within == 0) within = fit_.largest_within(objective, cap_);
+    if (within == 0) within = cap_;
+  }
+  cap_ = std::min({cap_, within, probed});
 }
 
 const TicketLine::Waiting& BatchQueue::whose_turn(std::int64_t now_us) const {
@@ -137,9 +143,13 @@ std::optional<Batch> BatchQueue::take(const Decision& decision, std::int64_t now
     if (!is_alone && rows > limit) return false;
     if (const std::int64_t deadline_us = waiting.ticket.deadline_us; deadline_us > 0 && fit_.is_known()) {
       const auto budget = static_cast<double>(deadline_us - now_us);
+      if (needed_us(waiting.ticket.rows, now_us) > deadline_us - now_us) {
+        late.push_back(waiting.ticket.id);
+        return false;
+      }
       if (fit_.expect_us(std::max(rows, limit)) > budget) {
         const std::uint32_t room = fit_.largest_within(budget, limit);
-        if (is_long && room < limit / 2) {
+        if (is_long && room > 0 && room < limit / 2) {
           late.push_back(waiting.ticket.id);
           return false;
         }
@@ -184,8 +194,7 @@ std::optional<std::int64_t> BatchQueue::wake_us(std::int64_t now_us) const {
   if (running_.size() < options_.executors) wake = decide(now_us).at_us;
   if (!line_.deadlines().empty()) {
     const auto [deadline_us, id] = *line_.deadlines().begin();
-    const auto needed_us = static_cast<std::int64_t>(fit_.expect_us(line_.at(id).ticket.rows));
-    wake = std::min(wake, std::max(now_us, deadline_us - needed_us + 1));
+    wake = std::min(wake, std::max(now_us, deadline_us - needed_us(line_.at(id).ticket.rows, now_us) + 1));
   }
   return wake == kNever ? std::nullopt : std::optional(std::max(wake, now_us));
 }

@@ -17,6 +17,10 @@ namespace ds::serving {
 inline constexpr std::int64_t kAgedUs = 1'000'000;
 inline constexpr std::uint32_t kAgedTurn = 8;
 
+/// When nothing runs and nothing has been measured for so long, no ticket is refused or expires because of
+/// the fit: else a fit that says that no deadline can be met would never be corrected.
+inline constexpr std::int64_t kFitHoldsUs = 250'000;
+
 /// A replica's admission and batching: which requests may wait, and which run together when.
 ///
 /// Each ticket that is admitted ends once: in a batch of `next`, in `take_expired`, or by `cancel`. Call
@@ -51,13 +55,13 @@ class BatchQueue {
   /// `service_us` is what the executor took; 0 or less: it failed, and teaches nothing.
   void on_done(const Batch& batch, std::int64_t service_us, std::int64_t now_us);
   /// Teaches the fit, say from a warm-up.
-  void observe(std::uint32_t rows, std::int64_t service_us);
+  void observe(std::uint32_t rows, std::int64_t service_us, std::int64_t now_us = 0);
   /// Refuses newcomers from now on, and runs the rest without waiting.
   void drain() { is_draining_ = true; }
 
   /// Until all that waits has been served, by the measured rate; a second while nothing is measured.
   std::int64_t retry_after_us(std::int64_t now_us) const;
-  /// Until a ticket like this would have run, were it admitted; 0 while nothing is measured.
+  /// Until a ticket like this would have run, were it admitted; 0 while nothing is measured, or not of late.
   std::int64_t expect_us(const Ticket& ticket, std::int64_t now_us) const;
 
   std::size_t depth() const { return line_.size(); }
@@ -95,6 +99,8 @@ class BatchQueue {
   std::int64_t last_start_us(const TicketLine::KeyLine& key) const;
   const TicketLine::Waiting& whose_turn(std::int64_t now_us) const;
   std::optional<Batch> take(const Decision& decision, std::int64_t now_us);
+  /// What the fit expects, as far as it may be held against a ticket; 0 else.
+  std::int64_t needed_us(std::uint32_t rows, std::int64_t now_us) const;
   std::int64_t executor_free_in_us(std::int64_t now_us) const;
   double backlog_us(std::uint64_t rows) const;
   void update_cap();
@@ -108,6 +114,7 @@ class BatchQueue {
   std::map<std::uint64_t, Arrivals> arrivals_;     ///< by shape
   std::vector<Expired> expired_;
   std::uint32_t turns_since_aged_ = 0;
+  std::int64_t measured_us_ = 0;  ///< when the fit last learnt
   BatchCounters counters_;
 };
 

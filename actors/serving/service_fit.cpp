@@ -10,6 +10,7 @@ constexpr double kMemory = 0.99;  // what is left of a batch's weight when anoth
 constexpr double kCorrectionStep = 1.0 / 16;
 constexpr double kOutlier = 3;         // times what was expected
 constexpr std::uint64_t kTrusted = 8;  // batches after which an outlier can be told
+constexpr std::uint32_t kShift = 3;    // outliers in a row are none
 constexpr double kQuantile = 0.95;     // of the error, for `upper_us`
 constexpr double kMarginStep = 0.02;
 constexpr double kWidestMargin = 2;
@@ -29,10 +30,15 @@ void ServiceFit::Correction::learn(double error) {
 void ServiceFit::observe(std::uint32_t rows, std::int64_t service_us) {
   rows = std::max(rows, 1U);
   auto us = static_cast<double>(std::max<std::int64_t>(service_us, 1));
-  if (observed_ >= kTrusted && us > kOutlier * expect_us(rows)) {
-    if (++outliers_in_a_row_ < 3) us = kOutlier * expect_us(rows);
-  } else {
-    outliers_in_a_row_ = 0;
+  if (observed_ >= kTrusted) {
+    const double expected = expect_us(rows);
+    const bool is_outlier = us > kOutlier * expected || us * kOutlier < expected;
+    outliers_in_a_row_ = is_outlier ? outliers_in_a_row_ + 1 : 0;
+    if (outliers_in_a_row_ == kShift) {
+      forget();
+    } else {
+      us = std::min(us, kOutlier * expected);
+    }
   }
   if (observed_ > 0) {
     const double error = us / expect_us(rows) - 1;
@@ -52,6 +58,14 @@ void ServiceFit::observe(std::uint32_t rows, std::int64_t service_us) {
   const double line = fixed_us_ + per_row_us_ * n;
   correction_.at(coarse_class(rows)).learn(us / line - 1);
   if (rows <= kExactSizes) exact_.at(rows).learn(us / line - 1);
+}
+
+void ServiceFit::forget() {
+  observed_ = 0;
+  outliers_in_a_row_ = 0;
+  for (double* sum : {&weight_, &rows_, &rows_squared_, &us_, &rows_us_}) *sum = 0;
+  correction_.fill({});
+  exact_.fill({});
 }
 
 void ServiceFit::fit() {

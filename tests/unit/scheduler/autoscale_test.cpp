@@ -106,6 +106,9 @@ TEST(Autoscale, GrowsWhenTheLatencyIsAboveItsObjective) {
   LoadHistory starting = steady(5, 60'000, 2, 150);
   starting.add({60'250, 5, 0, 0, 150, 2, 1});
   EXPECT_EQ(autoscale(options, starting, 60'250).replicas, 3U) << "one is coming: let it help first";
+  LoadHistory placeless;
+  for (std::int64_t at = 0; at <= 90'000; at += kEveryMs) placeless.add({at, 5, 0, 0, 20, 2, 1});
+  EXPECT_EQ(autoscale(options, placeless, 90'000).replicas, 2U) << "one finds no slot, and none is needed";
 }
 
 TEST(Autoscale, UsesTheMinimumWhileNothingIsKnown) {

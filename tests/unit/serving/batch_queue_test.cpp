@@ -262,6 +262,36 @@ TEST(BatchQueue, TellsOfADeadlineAsSoonAsItCannotBeMet) {
   EXPECT_EQ(queue.depth(), 0U);
 }
 
+TEST(BatchQueue, TriesAgainWhetherADeadlineCanBeMetWhenItHasMeasuredNothingOfLate) {
+  BatchQueue queue = taught(options_of(Mode::adaptive), 1'000'000, 100);
+  std::int64_t now = 0, answered = 0;
+  // The machine was slow, and is fast again: 1 ms a batch.
+  for (std::uint64_t id = 1; id <= 2'000; ++id, now += 10'000) {
+    Ticket ticket = a_ticket(id);
+    ticket.deadline_us = now + 50'000;
+    queue.admit(ticket, now);
+    while (const auto batch = queue.next(now)) {
+      queue.on_done(*batch, 1'000, now + 1'000);
+      ++answered;
+    }
+    queue.take_expired(now);
+  }
+  EXPECT_GT(answered, 200);
+  EXPECT_LT(queue.fit().expect_us(1), 10'000);
+}
+
+TEST(BatchQueue, DropsATicketOfManyRowsThatCannotBeInTime) {
+  BatchQueue queue = taught(options_of(Mode::adaptive, 32), 1'000, 1'000);
+  Ticket one = a_ticket(1), many = a_ticket(2);
+  one.deadline_us = 20'000;
+  many.deadline_us = 24'000;
+  many.rows = 20;
+  queue.admit(one, 0);
+  queue.admit(many, 0);
+  EXPECT_EQ(ids_of(queue.next(5'000)), Ids{1});
+  EXPECT_EQ(queue.take_expired(5'000), (std::vector<Expired>{{2, Refusal::deadline}}));
+}
+
 TEST(BatchQueue, KeepsABatchSmallForATightDeadline) {
   BatchQueue queue = taught(options_of(Mode::adaptive, 32), 1'000, 1'000);
   Ticket tight = a_ticket(1);
@@ -284,6 +314,8 @@ TEST(BatchQueue, BoundsTheSizeByTheObjective) {
   EXPECT_EQ(untaught.size_cap(), 1U);
   untaught.observe(1, 1'500);
   EXPECT_EQ(untaught.size_cap(), 2U) << "no more than twice what is measured";
+  BatchQueue hopeless = taught(options, 20'000, 500);
+  EXPECT_EQ(hopeless.size_cap(), 32U) << "small batches would only make it worse";
 }
 
 TEST(BatchQueue, RunsWhatWaitsAndRefusesTheRestWhenItDrains) {

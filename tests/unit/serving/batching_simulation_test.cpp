@@ -36,7 +36,7 @@ bool is_held(const BatchingOptions& options, const Model& model, double per_seco
 
 /// The highest rate, within 1 %.
 double rate_held(const BatchingOptions& options, const Model& model, double objective_us, double burst) {
-  double low = 1, high = model.capacity() * 1.2;
+  double low = 1, high = model.capacity() * options.executors * 1.2;
   while (high - low > 0.01 * high) {
     const double middle = (low + high) / 2;
     (is_held(options, model, middle, objective_us, burst) ? low : high) = middle;
@@ -44,12 +44,13 @@ double rate_held(const BatchingOptions& options, const Model& model, double obje
   return low;
 }
 
-void compare_with_grid(double burst) {
+void compare_with_grid(double burst, std::uint32_t executors) {
   for (const Model& model : kModels) {
     for (const std::uint32_t size : {4U, kMaxSize}) {
       const double objective_us = 3 * model.service(size);
       BatchingOptions options;
       options.max_depth = 100'000;
+      options.executors = executors;
       options.p99_us = static_cast<std::int64_t>(objective_us);
       const double rate = rate_held(options, model, objective_us, burst);
       SCOPED_TRACE(std::string(model.name) + ", p99 " + std::to_string(objective_us) +
@@ -69,11 +70,15 @@ void compare_with_grid(double burst) {
 }
 
 TEST(AdaptiveBatching, HoldsNineTenthsOfTheBestFixedSizeAndDelay) {
-  compare_with_grid(1);
+  compare_with_grid(1, 1);
 }
 
 TEST(AdaptiveBatching, HoldsNineTenthsOfTheBestFixedSizeAndDelayInBursts) {
-  compare_with_grid(3);
+  compare_with_grid(3, 1);
+}
+
+TEST(AdaptiveBatching, HoldsNineTenthsOfTheBestFixedSizeAndDelayOnTwoExecutors) {
+  compare_with_grid(1, 2);
 }
 
 TEST(AdaptiveBatching, AddsNothingToTheLatencyOfALoneRequest) {
