@@ -22,17 +22,22 @@ using gateway::HttpRequest;
 using gateway::HttpResponse;
 using Clock = std::chrono::steady_clock;
 
+constexpr std::size_t kLeastCompressed = 1 << 10;  // below it the reader wins nothing
 constexpr const char* kLengthHeader = "Inference-Header-Content-Length";
 constexpr std::array<std::string_view, 5> kExtensions{"binary_tensor_data", "model_configuration",
                                                       "statistics", "schedule_policy", "classification"};
 
-HttpResponse failure_response(const Failure& failure) {
-  HttpResponse response{
-      serving::http_status(failure.error.code), serving::error_body(failure.error), "application/json", {}};
-  if (response.status == 503)
-    response.headers.emplace_back("Retry-After",
-                                  std::to_string(std::max(1U, (failure.retry_after_ms + 999) / 1000)));
+HttpResponse failure_response(const Failure& failure, int status) {
+  HttpResponse response{status, serving::error_body(failure.error), "application/json", {}};
+  if (status == 503) {
+    const auto seconds = std::max(1U, (failure.retry_after_ms + 999) / 1000);
+    response.headers.emplace_back("Retry-After", std::to_string(seconds));
+  }
   return response;
+}
+
+HttpResponse failure_response(const Failure& failure) {
+  return failure_response(failure, serving::http_status(failure.error.code));
 }
 
 HttpResponse failure_response(const Error& error) {
@@ -83,7 +88,7 @@ HttpResponse answer_response(const std::string& model, std::uint64_t version,
     response.headers.emplace_back(kLengthHeader, std::to_string(*encoded->json_length));
   }
   const auto coding = serving::choose_coding(accepted);
-  if (coding == serving::ContentCoding::identity) return response;
+  if (coding == serving::ContentCoding::identity || response.body.size() < kLeastCompressed) return response;
   response.body = serving::compress(response.body, coding);
   response.headers.emplace_back("Content-Encoding", std::string(serving::to_string(coding)));
   return response;
@@ -201,7 +206,9 @@ void InferenceApi::handle(HttpRequest request, gateway::Respond respond) {
 
 void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string& model,
                          std::optional<std::uint64_t> version, const gateway::Respond& respond) {
-  if (request->body.size() <= kLargeBytes) return read_and_ask(*request, model, version, respond);
+  const bool is_small =
+      request->body.size() <= kLargeBytes && header_of(*request, "content-encoding").empty();
+  if (is_small) return read_and_ask(*request, model, version, respond);
   const bool queued = large_.post(
       [=, this, request = std::move(request)] { read_and_ask(*request, model, version, respond); });
   if (!queued)
@@ -214,10 +221,11 @@ void InferenceApi::read_and_ask(const HttpRequest& request, const std::string& m
   const auto arrived = Clock::now();
   const auto body = plain_body(request);
   if (!body) {
-    auto refused = failure_response(body.error());
-    if (body.error().code == ErrorCode::resource_exhausted) refused.status = 413;
-    if (body.error().code == ErrorCode::unsupported) refused.status = 415;
-    return respond(std::move(refused));
+    const auto code = body.error().code;
+    const int status = code == ErrorCode::resource_exhausted ? 413
+                       : code == ErrorCode::unsupported      ? 415
+                                                             : 400;
+    return respond(failure_response(Failure{body.error()}, status));
   }
   const auto length = json_length_of(request);
   if (!length) return respond(failure_response(length.error()));
