@@ -153,7 +153,7 @@ class Replica : public caf::event_based_actor {
     if (!model) return on_failed(model.error());
     model_ = *std::move(model);
     queue_.emplace(to_options(*spec_.serve));
-    for (const Observation& one : seen) queue_->observe(one.rows, one.took_us);
+    for (const Observation& one : seen) queue_->observe(one.rows, one.took_us, now_us());
     spdlog::info("the model {} is ready after {} ms", spec_.serve->source.text, took.count());
     if (draining_) return leave_if_idle();
     say_hello();
