@@ -87,6 +87,20 @@ std::string format_evaluations(const json& evaluations, bool coloured) {
   return "\n" + format_table(head, rows, coloured);
 }
 
+/// How long steps took with how many workers: `1: 120 ms, 2: 65 ms; a resize takes 0.8 s`
+std::string format_speeds(const json& job) {
+  std::string text;
+  for (const auto& size : array_at(job, "speeds")) {
+    const auto seconds = number_at(size, "step_seconds");
+    if (seconds)
+      text += fmt::format("{}{}: {:.3g} ms", text.empty() ? "" : ", ", integer_at(size, "workers"),
+                          *seconds * 1000);
+  }
+  if (text.empty()) return {};
+  const auto resize = number_at(job, "resize_seconds");
+  return text + (resize ? fmt::format(" a step; a resize takes {:.2g} s", *resize) : " a step");
+}
+
 }  // namespace
 
 std::string format_jobs(const json& jobs, std::int64_t now_ms, bool coloured) {
@@ -123,6 +137,7 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
     add_line(out, "workers",
              fmt::format("{} now, {} to {} wanted", array_at(job, "workers").size(), minimum, maximum));
   }
+  add_line(out, "speeds", format_speeds(job));
   if (const auto limit = integer_at(job, "time_limit_ms"); limit > 0) {
     add_line(out, "time",
              fmt::format("has run for {} of {}", format_duration(integer_at(job, "run_ms") / 1000),
@@ -150,7 +165,9 @@ std::string format_nodes(const json& nodes, bool coloured) {
   std::vector<std::string> head{"NODE", "ADDRESS", "STATE", "SLOTS", "CORES", "GPUS", "MEMORY", "PID"};
   if (has_reasons) head.emplace_back("REASON");
   for (const auto& node : nodes) {
-    rows.push_back({{text_at(node, "id")},
+    // Nobody may take one for a machine.
+    const bool pretends = node.is_object() && node.contains("pretends") && node.at("pretends") == true;
+    rows.push_back({{text_at(node, "id") + (pretends ? " (pretends)" : "")},
                     {text_at(node, "address")},
                     state_cell(node),
                     {fmt::format("{}/{}", integer_at(node, "slots_used"), integer_at(node, "slots")),
@@ -219,6 +236,13 @@ std::string format_why(const json& why, bool coloured) {
       if (job.is_string()) names += (names.empty() ? "" : ", ") + job.get<std::string>();
     }
     if (!names.empty()) out += fmt::format("    in the way: {}\n", printable_line(names));
+  }
+  const std::string from = printable_line(text_at(why, "expected_start.from"));
+  const std::string to = printable_line(text_at(why, "expected_start.to"));
+  if (!from.empty() && !to.empty()) {
+    out += fmt::format("starts between {} and {}\n", from, to);
+  } else if (!from.empty()) {
+    out += fmt::format("starts at {} at the earliest; nobody knows by when\n", from);
   }
   return out;
 }

@@ -30,6 +30,9 @@ struct HeadParts {
   std::string cluster_id;
   scheduler::TenantTree tenants{};
   router::Router* router = nullptr;       ///< of requests to models
+  std::function<std::int64_t()> now_ms;   ///< Unix time
+  std::function<std::uint32_t()> random;  ///< for the names of jobs
+  bool grows_by_gain = true;  ///< else by fair share alone, whatever jobs have measured of their speed
   std::uint64_t max_state_bytes = 0;      ///< of a job: it is held whole while it is saved or read
   std::function<void(const Error&)> die;  ///< the journal failed: nothing may be acknowledged any more
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "actors/fabric/actor_guard.hpp"
@@ -18,24 +19,18 @@ constexpr std::uint64_t kCompactBytes = 16 << 20;
 
 }  // namespace
 
-Head::Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger)
+Head::Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger, std::uint64_t snapshot_bytes)
     : event_based_actor(config),
       parts_(std::move(parts)),
       ledger_(std::move(ledger)),
-      planner_(parts_.tenants) {}
-
-std::int64_t Head::now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
+      planner_(parts_.tenants),
+      compact_at_(std::max(kCompactBytes, snapshot_bytes)) {}
 
 caf::behavior Head::make_behavior() {
   fabric::guard_actor(*this, "the head");
   set_down_handler([this](caf::down_msg& down) {
-    for (const auto& [name, node] : nodes_) {
-      if (node.agent.address() == down.source) return on_node_down(std::string(name));
-    }
+    const auto name = agents_.find(down.source);
+    if (name != agents_.end()) on_node_down(std::string(name->second));
   });
   parts_.fabric->publish(fabric::kHeadActor, this);
   parts_.router->report_to([self = caf::actor_cast<caf::actor>(this)](const std::string& job,
@@ -59,6 +54,7 @@ caf::behavior Head::make_behavior() {
         delayed_send(this, kScheduleInterval, caf::tick_atom::value);
       },
       [this](const messages::NodeHello& hello) { on_node_hello(hello); },
+      [this](const messages::NodeLeaving& leaving) { on_node_leaving(leaving.name); },
       [this](const messages::WorkerStarted& started) { on_worker_started(started); },
       [this](const messages::WorkerExited& exited) { on_worker_exited(exited); },
       [this](const messages::LogLines& lines) { on_log(lines); },
@@ -96,21 +92,26 @@ void Head::commit(std::vector<scheduler::Event> events, std::function<void()> ef
   std::vector<std::string> texts;
   for (const auto& one : events) {
     // What is applied is what a later head will read: text that is not UTF-8 changes on the way.
-    auto text = scheduler::to_text(one);
-    const auto as_read = scheduler::event_from(text);
-    if (as_read && ledger_.apply(*as_read)) {
-      texts.push_back(std::move(text));
+    auto written = scheduler::write_event(one);
+    const auto as_read = written.is_exact ? std::nullopt : scheduler::event_from(written.text);
+    if ((written.is_exact || as_read) && ledger_.apply(as_read ? *as_read : one)) {
+      texts.push_back(std::move(written.text));
     } else {
-      spdlog::debug("left out, because the ledger knows better: {}", text);
+      spdlog::debug("left out, because the ledger knows better: {}", written.text);
     }
   }
   if (!texts.empty()) {
-    const auto number = ++appended_;
-    parts_.journal->append(
-        std::move(texts), [self = caf::actor_cast<caf::actor>(this), number](Result<void> written) {
-          const auto error = written ? std::nullopt : std::optional(written.error());
-          caf::anon_send(self, Run{[number, error](Head& head) { head.on_durable(number, error); }});
-        });
+    parts_.journal->append(std::move(texts), [self = caf::actor_cast<caf::actor>(this), mark = mark_,
+                                              number = ++appended_](Result<void> written) {
+      if (!written) {
+        mark->has_failed = true;
+        return caf::anon_send(self, Run{[error = written.error()](Head& head) { head.parts_.die(error); }});
+      }
+      if (mark->has_failed) return;  // what follows a record that is missing counts for nothing
+      mark->durable = number;
+      if (mark->is_told.exchange(true)) return;  // many commits share a sync: the head looks once
+      caf::anon_send(self, Run{[](Head& head) { head.on_durable(); }});
+    });
   }
   if (effect) when_durable(std::move(effect));
 }
@@ -121,9 +122,9 @@ void Head::when_durable(std::function<void()> effect) {
   effects_.emplace_back(appended_, std::move(effect));
 }
 
-void Head::on_durable(std::uint64_t number, const std::optional<Error>& error) {
-  if (error) return parts_.die(*error);
-  durable_ = number;
+void Head::on_durable() {
+  mark_->is_told = false;  // first: what becomes durable from now on is told again
+  durable_ = mark_->durable;
   while (!effects_.empty() && effects_.front().first <= durable_) {
     auto effect = std::move(effects_.front().second);
     effects_.pop_front();
@@ -131,15 +132,19 @@ void Head::on_durable(std::uint64_t number, const std::optional<Error>& error) {
   }
 }
 
+/// A snapshot costs what there is, so the next is made when as much again has happened.
 void Head::compact_if_due() {
-  if (is_compacting_ || parts_.journal->bytes_since_snapshot() < kCompactBytes) return;
+  if (is_compacting_ || parts_.journal->bytes_since_snapshot() < compact_at_) return;
   is_compacting_ = true;
+  auto snapshot = ledger_.snapshot();
+  compact_at_ = std::max<std::uint64_t>(kCompactBytes, snapshot.size());
   const auto self = caf::actor_cast<caf::actor>(this);
-  parts_.journal->compact(ledger_.snapshot(), [self](Result<void> written) {
+  parts_.journal->compact(std::move(snapshot), [self](Result<void> written) {
     const auto error = written ? std::nullopt : std::optional(written.error());
     caf::anon_send(self, Run{[error](Head& head) {
                      head.is_compacting_ = false;
                      if (!error) return;
+                     head.compact_at_ += head.parts_.journal->bytes_since_snapshot();
                      // Too much waits, or the disk is too full for a snapshot: events may still have room.
                      if (error->code != ErrorCode::resource_exhausted) return head.parts_.die(*error);
                      spdlog::warn("the state journal is not compacted for now: {}", error->message);
@@ -150,6 +155,7 @@ void Head::compact_if_due() {
 Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts) {
   auto recovered = parts.journal->take_recovered();
   scheduler::Ledger ledger;
+  const std::uint64_t snapshot_bytes = recovered.snapshot ? recovered.snapshot->size() : 0;
   if (recovered.snapshot) {
     auto restored = scheduler::Ledger::restore(*recovered.snapshot);
     if (!restored) {
@@ -157,6 +163,7 @@ Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts)
                   "start the version of ds-head that wrote it");
     }
     ledger = std::move(*restored);
+    recovered.snapshot.reset();
   }
   for (std::size_t i = 0; i < recovered.events.size(); ++i) {
     const auto event = scheduler::event_from(recovered.events[i]);
@@ -168,7 +175,7 @@ Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts)
     }
   }
   spdlog::info("the journal holds {} jobs and {} leases", ledger.jobs().size(), ledger.leases().size());
-  return caf::actor_cast<caf::actor>(system.spawn<Head>(parts, std::move(ledger)));
+  return caf::actor_cast<caf::actor>(system.spawn<Head>(parts, std::move(ledger), snapshot_bytes));
 }
 
 }  // namespace ds::head

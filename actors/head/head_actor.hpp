@@ -4,12 +4,14 @@
 
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <caf/all.hpp>
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -28,6 +30,7 @@
 #include "scheduler/ledger/ledger.hpp"
 #include "scheduler/policy/autoscale.hpp"
 #include "scheduler/policy/departures.hpp"
+#include "scheduler/policy/elastic/step_times.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/role_placement.hpp"
@@ -56,7 +59,8 @@ messages::StateReply to_state(storage::Checkpoint checkpoint);
 
 class Head : public caf::event_based_actor {
  public:
-  Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger);
+  /// `snapshot_bytes`: of the newest snapshot in the journal; 0: there is none.
+  Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger, std::uint64_t snapshot_bytes);
   caf::behavior make_behavior() override;
 
   // ---- HTTP (head_api.cpp) ----
@@ -71,6 +75,7 @@ class Head : public caf::event_based_actor {
     std::uint64_t process = 0;  ///< fabric id of its process
     caf::actor agent;
     std::set<std::uint64_t> strangers;  ///< processes it must end before it gets work
+    bool leaves = false;                ///< it has said that it is about to end
   };
   struct Serving {
     std::map<std::uint64_t, caf::actor> replicas;  ///< that have said hello
@@ -89,6 +94,11 @@ class Head : public caf::event_based_actor {
     std::uint64_t spare_bound = 0;    ///< workers below it were there when one last failed: one cause for all
     std::string spare_trouble;        ///< why the last of them could not join; empty: it could
     std::set<std::uint64_t> trained;  ///< members of the generation that trained last
+    scheduler::StepTimes step_times;
+    std::optional<std::chrono::steady_clock::time_point> standing_since;  ///< its size changes
+    double resize_s = 0;    ///< for so long it stood still last; 0: that was told, or isn't known
+    std::string size_note;  ///< why it has `size_noted` workers; empty: no gain was compared
+    std::uint32_t size_noted = 0;
     std::optional<job::CommandGang> command;  ///< of a `command` job, in the master's place
     std::int64_t command_since_ms = 0;        ///< its generation runs
     std::optional<Serving> serving;           ///< of a `serve` job, likewise
@@ -110,14 +120,18 @@ class Head : public caf::event_based_actor {
   void commit(std::vector<scheduler::Event> events, std::function<void()> effect = {});
   scheduler::Event event(std::string by, std::string why, scheduler::Event::Body body) const;
   void when_durable(std::function<void()> effect);
-  void on_durable(std::uint64_t number, const std::optional<Error>& error);
+  void on_durable();
   void compact_if_due();
   void take_jobs_back();
 
   // ---- nodes and leases (head_cluster.cpp) ----
-  bool may_stay(std::uint64_t worker, const std::string& node) const;
+  bool may_stay(const messages::RunningWorker& running, const std::string& node) const;
+  /// It is told of a former start of a worker that has been started again, or is about to be.
+  bool is_late(std::uint64_t worker, std::uint64_t generation) const;
   void on_node_hello(const messages::NodeHello& hello);
   void on_node_down(const std::string& name);
+  /// Gangs of users' programs that have ranks there stop as a whole, without a crash.
+  void on_node_leaving(const std::string& name);
   void on_worker_started(const messages::WorkerStarted& started);
   void on_worker_exited(const messages::WorkerExited& exited);
   void on_log(const messages::LogLines& lines);
@@ -147,7 +161,10 @@ class Head : public caf::event_based_actor {
   /// Of all that has changed since it was told last.
   void tell_planner();
   std::vector<scheduler::NodeView> view_nodes() const;
+  void on_nodes_changed();
   void limit_growth(const scheduler::JobRecord& job, scheduler::Demand& demand) const;
+  /// Keeps for people why jobs change their sizes.
+  void note_size_changes(const scheduler::Plan& plan);
   /// What depends on a job that did not succeed never starts.
   void cancel_if_dependency_broke(const std::string& job);
   /// A job whose `time_limit` is over saves its last step and ends.
@@ -174,6 +191,8 @@ class Head : public caf::event_based_actor {
   void note(const std::string& job, const job::ShowPhase& phase);
   static void note_members(Job& job, const std::vector<std::uint64_t>& members);
   std::string training_text(const scheduler::JobRecord& record) const;
+  void begin_measuring(const scheduler::JobRecord& record);
+  void measure_speed(const std::string& job, const messages::StepReport& report);
   void note(const std::string& job, const job::KillWorker& kill);
   void note(const std::string& job, const job::FinishJob& finish);
   void note(const std::string& job, const job::JobSizeKnown& size);
@@ -196,9 +215,9 @@ class Head : public caf::event_based_actor {
   bool is_command(const std::string& job) const;
   void ensure_command(const std::string& job, bool recovering);
   void tell_command_leases(const std::string& job);
-  void on_command_started(std::uint64_t worker, std::uint16_t port);
+  void on_command_started(std::uint64_t worker, std::uint64_t generation, std::uint16_t port);
   void on_command_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
-  void take_exit(std::uint64_t worker);
+  void take_exit(const messages::WorkerExited& exited);
   caf::actor sender_node();
   void stop_command(const std::string& job);
   /// Whether its gang should stay as it is for now, though it wants more workers.
@@ -271,7 +290,7 @@ class Head : public caf::event_based_actor {
   void drain(const std::string& node);
   void undrain(const std::string& node);
 
-  static std::int64_t now_ms();
+  std::int64_t now_ms() const { return parts_.now_ms(); }
   static std::int64_t backoff_ms(std::uint32_t crashes_in_a_row);
 
   HeadParts parts_;
@@ -281,8 +300,10 @@ class Head : public caf::event_based_actor {
   std::set<std::string> unseen_;    ///< jobs that changed since the last `schedule`
   std::set<std::string> overfull_;  ///< jobs with more workers than they want
   std::map<std::string, Node> nodes_;
-  std::map<std::string, Job> jobs_;  ///< those that have not ended
-  std::uint64_t masters_ = 0;        ///< that were started
+  std::map<caf::actor_addr, std::string> agents_;  ///< names of nodes by their agents
+  bool are_nodes_told_ = false;                    ///< to the planner, as they are now
+  std::map<std::string, Job> jobs_;                ///< those that have not ended
+  std::uint64_t masters_ = 0;                      ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
   std::string last_end_;  ///< of the command whose exit is being carried out: how it ended
@@ -291,9 +312,17 @@ class Head : public caf::event_based_actor {
   bool in_grace_ = true;     ///< just started: nodes that are not back yet are waited for
   bool is_settled_ = false;  ///< nodes that were there when it started have had time to say so
   bool schedule_is_due_ = false;
-  std::chrono::steady_clock::time_point scheduled_at_{};
+  caf::actor_clock::time_point scheduled_at_{};
   bool is_compacting_ = false;
+  std::uint64_t compact_at_;  ///< bytes of events since the last snapshot
 
+  /// What the journal's thread tells.
+  struct Mark {
+    std::atomic<std::uint64_t> durable = 0;  ///< the newest commit that is
+    std::atomic<bool> is_told = false;       ///< the head has been told to look
+    bool has_failed = false;                 ///< of the journal's thread alone
+  };
+  std::shared_ptr<Mark> mark_ = std::make_shared<Mark>();
   std::uint64_t appended_ = 0;                                           ///< commits handed to the journal
   std::uint64_t durable_ = 0;                                            ///< commits it has confirmed
   std::deque<std::pair<std::uint64_t, std::function<void()>>> effects_;  ///< by the commit they wait for

@@ -5,9 +5,9 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <random>
 
 #include "actors/gateway/error_response.hpp"
+#include "actors/head/expected_start.hpp"
 #include "actors/head/head_actor.hpp"
 
 namespace ds::head {
@@ -45,9 +45,9 @@ std::optional<std::uint64_t> number_in_query(const gateway::HttpRequest& request
 }
 
 /// `NAME-` and six characters that nobody can mistake for others.
-std::string make_job_id(const std::string& name, const Ledger& ledger) {
+std::string make_job_id(const std::string& name, const Ledger& ledger,
+                        const std::function<std::uint32_t()>& random) {
   static constexpr std::string_view kAlphabet = "23456789abcdefghjkmnpqrstuvwxyz";
-  std::random_device random;
   while (true) {
     auto id = name.substr(0, 56) + "-";
     for (int i = 0; i < 6; ++i) id += kAlphabet[random() % kAlphabet.size()];
@@ -116,7 +116,8 @@ void Head::on_submission_checked(const std::string& key,
 void Head::accept(const Submission& submission, std::vector<std::string> dependencies,
                   std::optional<std::pair<std::string, std::uint64_t>> checkpoint,
                   const gateway::Respond& respond) {
-  const auto id = make_job_id(submission.spec.name, ledger_);
+  const auto id = make_job_id(submission.spec.name, ledger_, parts_.random);
+  const auto known = ledger_.keep_spec(submission.text, submission.directory, submission.spec);
   std::vector<Event> events{event("user", "submitted",
                                   JobSubmitted{id, submission.key, submission.file, submission.directory,
                                                submission.text, std::move(dependencies)})};
@@ -187,7 +188,16 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
   when_durable([this, respond, id = job->id, verb] {
     const auto& record = *ledger_.find(id);
     if (verb.empty()) return respond(json_response(whole_view(record)));
-    respond(json_response(why_view(record, waits_of(record))));
+    const auto reasons = waits_of(record);  // which tells the planner what there is
+    const FindLive find_live = [this](const std::string& other) {
+      const auto found = jobs_.find(other);
+      return found == jobs_.end() ? nullptr : &found->second.live;
+    };
+    const auto expected =
+        in_grace_ ? std::nullopt : expect_start(record, ledger_, planner_, find_live, now_ms());
+    auto view = why_view(record, reasons);
+    view["expected_start"] = expected_start_view(expected);
+    respond(json_response(view));
   });
 }
 

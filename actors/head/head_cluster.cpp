@@ -30,9 +30,10 @@ std::int64_t Head::backoff_ms(std::uint32_t crashes_in_a_row) {
 }
 
 /// Whether a process that a node brings along is needed: also to leave by itself, with what it holds.
-bool Head::may_stay(std::uint64_t worker, const std::string& node) const {
-  const auto found = ledger_.leases().find(worker);
+bool Head::may_stay(const messages::RunningWorker& running, const std::string& node) const {
+  const auto found = ledger_.leases().find(running.worker);
   if (found == ledger_.leases().end() || found->second.node != node) return false;
+  if (is_late(running.worker, running.generation)) return false;
   const Lease& lease = found->second;
   return !lease.releasing || (!lease.at_once && !is_end(ledger_.find(lease.job)->state));
 }
@@ -49,19 +50,27 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
                                        known->second.entry.pid, known->second.entry.address)});
   }
   auto& node = nodes_[hello.name];
-  node.entry = {hello.name,  hello.address,      "UP",       hello.pid,
-                hello.slots, hello.memory_bytes, hello.gpus, hello.cores};
+  node.entry = {hello.name,         hello.address, "UP",        hello.pid,     hello.slots,
+                hello.memory_bytes, hello.gpus,    hello.cores, hello.pretends};
   node.process = hello.agent.process.id;
-  if (node.agent != agent) monitor(agent);
-  node.agent = agent;
+  node.leaves = false;
+  if (node.agent != agent) {
+    if (node.agent) agents_.erase(node.agent.address());
+    monitor(agent);
+    agents_[agent.address()] = hello.name;
+    node.agent = agent;
+  }
   node.strangers.clear();
 
   std::vector<std::uint64_t> keep;
+  std::vector<messages::RunningWorker> stay;
   std::set<std::uint64_t> running;
   for (const auto& worker : hello.running) {
-    running.insert(worker.worker);
-    if (may_stay(worker.worker, hello.name) || errands_.contains(worker.worker)) {
+    // A lease whose process was not started again yet has none.
+    if (!is_late(worker.worker, worker.generation)) running.insert(worker.worker);
+    if (may_stay(worker, hello.name) || errands_.contains(worker.worker)) {
       keep.push_back(worker.worker);
+      stay.push_back(worker);
       pids_[worker.worker] = worker.pid;
     } else {
       node.strangers.insert(worker.worker);
@@ -78,13 +87,27 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
                gone.size());
   end_leases(gone, fmt::format("it was gone when node {} registered", hello.name));
   when_durable([this, agent, keep] { send(agent, messages::NodeWelcome{keep}); });
-  for (const auto worker : keep) on_command_started(worker, 0);
+  for (const auto& worker : stay) on_command_started(worker.worker, worker.generation, 0);
   end_grace_if_all_are_back();
-  schedule_soon();
+  on_nodes_changed();
+}
+
+void Head::on_node_leaving(const std::string& name) {
+  const auto node = nodes_.find(name);
+  if (node == nodes_.end()) return;
+  spdlog::info("node {} is about to end", name);
+  node->second.leaves = true;
+  std::set<std::string> jobs;
+  for (const auto& lease : ledger_.leases_on(name)) {
+    if (is_command(lease.job) && !lease.releasing) jobs.insert(lease.job);
+  }
+  for (const auto& job : jobs) release_workers(job, fmt::format("node {} ends", name), {});
+  on_nodes_changed();
 }
 
 void Head::on_node_down(const std::string& name) {
   spdlog::warn("node {} is down", name);
+  agents_.erase(nodes_.at(name).agent.address());
   nodes_.erase(name);
   std::vector<std::uint64_t> lost;
   for (const auto& lease : ledger_.leases_on(name)) lost.push_back(lease.worker);
@@ -97,7 +120,7 @@ void Head::on_node_down(const std::string& name) {
       fail_errand(id,
                   {ErrorCode::unavailable, fmt::format("node {} went down meanwhile", name), "try again"});
   }
-  schedule_soon();
+  on_nodes_changed();
 }
 
 /// Nodes without leases are not known and may need a moment longer: what is planned without them can't be
@@ -117,7 +140,7 @@ void Head::on_grace_over() {
     if (!nodes_.contains(lease.node)) lost.push_back(worker);
   }
   end_leases(lost, "its node did not come back after the head restarted");
-  schedule_soon();
+  on_nodes_changed();
 }
 
 void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::string& why) {
@@ -139,7 +162,7 @@ void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::stri
 
 void Head::on_worker_started(const messages::WorkerStarted& started) {
   pids_[started.worker] = started.pid;
-  on_command_started(started.worker, started.port);
+  on_command_started(started.worker, started.generation, started.port);
 }
 
 Head::Node* Head::find_node_of(std::uint64_t worker) {
@@ -195,14 +218,15 @@ std::optional<Event> Head::crash_event(const Lease& lease, const messages::Worke
 
 void Head::on_worker_exited(const messages::WorkerExited& exited) {
   pids_.erase(exited.worker);
-  for (auto& [name, node] : nodes_) node.strangers.erase(exited.worker);
+  const auto name = agents_.find(caf::actor_cast<caf::actor_addr>(current_sender()));
+  if (name != agents_.end() && nodes_.at(name->second).strangers.erase(exited.worker) > 0) on_nodes_changed();
   if (errands_.contains(exited.worker)) {
     return fail_errand(exited.worker,
                        {ErrorCode::unavailable, "the export's process ended: " + exited.text, "try again"});
   }
   const auto found = ledger_.leases().find(exited.worker);
   if (found == ledger_.leases().end()) {
-    take_exit(exited.worker);
+    take_exit(exited);
     return schedule_soon();
   }
   const auto lease = found->second;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "actors/head/command_environment.hpp"
 #include "actors/head/head_actor.hpp"
 
 namespace ds::head {
@@ -12,39 +13,11 @@ using namespace scheduler;
 
 /// Between SIGTERM and SIGKILL: time to save what is worth it.
 constexpr std::uint32_t kStopGrace_ms = 10'000;
-/// A gang that ran for so long did not crash for the same cause as the time before.
-constexpr std::int64_t kLongRun_ms = 600'000;
 /// A gang starts from the beginning when it grows: not again and again while slots get free one by one.
 constexpr std::int64_t kGrowthPause_ms = 30'000;
 
 std::string gang_text(const std::string& job) {
   return "gang of " + job;
-}
-
-/// Without the port.
-std::string host_of(const std::string& address) {
-  return address.substr(0, address.rfind(':'));
-}
-
-std::vector<std::string> environment_of(const CommandSpec& command, const job::StartProcess& order,
-                                        const std::string& job, const std::string& master) {
-  std::vector<std::string> variables;
-  for (const auto& [name, value] : command.env) variables.push_back(name + "=" + value);
-  const auto& place = order.place;
-  const auto add = [&](const char* name, const auto& value) {
-    variables.push_back(fmt::format("{}={}", name, value));
-  };
-  add("RANK", place.rank);
-  add("WORLD_SIZE", place.world_size);
-  add("LOCAL_RANK", place.local_rank);
-  add("LOCAL_WORLD_SIZE", place.local_world_size);
-  add("NODE_RANK", place.node_rank);
-  add("MASTER_ADDR", master);
-  if (order.port != 0) add("MASTER_PORT", order.port);
-  add("CUDA_VISIBLE_DEVICES", "");  // jobs can't ask for GPUs yet
-  add("DS_JOB", job);
-  add("DS_GENERATION", order.generation);
-  return variables;
 }
 
 }  // namespace
@@ -83,34 +56,43 @@ void Head::tell_command_leases(const std::string& id) {
   carry_out(id, job->second.command->set_leases(leases, ledger_.find(id)->wanted().min));
 }
 
-void Head::on_command_started(std::uint64_t worker, std::uint16_t port) {
+bool Head::is_late(std::uint64_t worker, std::uint64_t generation) const {
+  const auto lease = ledger_.leases().find(worker);
+  if (lease == ledger_.leases().end() || !is_command(lease->second.job)) return false;
+  const auto* record = ledger_.find(lease->second.job);
+  return generation < record->generation &&
+         std::ranges::find(record->members, worker) != record->members.end();
+}
+
+void Head::on_command_started(std::uint64_t worker, std::uint64_t generation, std::uint16_t port) {
   const auto lease = ledger_.leases().find(worker);
   if (lease == ledger_.leases().end()) return;
   const std::string id = lease->second.job;
   const auto job = jobs_.find(id);
   if (job == jobs_.end() || !job->second.command) return;
-  carry_out(id, job->second.command->on_started(worker, port));
+  carry_out(id, job->second.command->on_started(worker, generation, port));
 }
 
 void Head::on_command_exited(const Lease& lease, const messages::WorkerExited& exited) {
+  if (is_late(exited.worker, exited.generation)) return take_exit(exited);  // a former head has dealt with it
   const auto job = jobs_.find(lease.job);
   last_end_ = exited.text;
   job::CommandActions actions;
   if (job != jobs_.end() && job->second.command)
-    actions = job->second.command->on_exited(lease.worker, exited.clean);
+    actions = job->second.command->on_exited(lease.worker, exited.generation, exited.clean);
   const bool says_something = std::ranges::any_of(actions, [](const auto& action) {
     return std::holds_alternative<job::RecordFinished>(action) ||
            std::holds_alternative<job::CommandCrashed>(action) ||
            std::holds_alternative<job::CommandDone>(action);
   });
   // Of one that was told to end nothing need be remembered, and its worker may be started again at once.
-  if (!says_something) send(sender_node(), messages::ExitTaken{lease.worker});
+  if (!says_something) send(sender_node(), messages::ExitTaken{lease.worker, exited.generation});
   carry_out(lease.job, actions);
   // Of a job that has ended, or whose gang knows nothing of the process any more.
   const auto now = ledger_.leases().find(lease.worker);
   const bool is_over = now != ledger_.leases().end() && now->second.releasing;
   if (is_over) end_leases({lease.worker}, exited.text);
-  if (says_something) take_exit(lease.worker);
+  if (says_something) take_exit(exited);
   schedule_soon();
 }
 
@@ -119,17 +101,20 @@ caf::actor Head::sender_node() {
 }
 
 /// The node keeps the news until a crash of the head can't lose it any more.
-void Head::take_exit(std::uint64_t worker) {
-  when_durable([this, node = sender_node(), worker] { send(node, messages::ExitTaken{worker}); });
+void Head::take_exit(const messages::WorkerExited& exited) {
+  when_durable([this, node = sender_node(), taken = messages::ExitTaken{exited.worker, exited.generation}] {
+    send(node, taken);
+  });
 }
 
 /// The job has ended: what runs of it gets its time to end, and the rest of its slots are free.
 void Head::stop_command(const std::string& id) {
-  const auto alive = jobs_.at(id).command->alive();
+  const auto& gang = *jobs_.at(id).command;
+  const auto alive = gang.alive();
   std::vector<std::uint64_t> idle;
   for (const auto& lease : ledger_.leases_of(id)) {
     if (std::ranges::find(alive, lease.worker) != alive.end()) {
-      act(id, job::StopProcess{lease.worker, "its job ended"});
+      act(id, job::StopProcess{lease.worker, gang.generation(), "its job ended"});
     } else {
       idle.push_back(lease.worker);
     }
@@ -172,8 +157,8 @@ void Head::act(const std::string& id, const job::StartProcess& action) {
   const auto* record = ledger_.find(id);
   const auto& command = *record->spec->command;
   send(node->agent,
-       messages::StartCommand{action.worker, id, record->directory, to_arguments(command),
-                              environment_of(command, action, id, host_of(master->second.entry.address)),
+       messages::StartCommand{action.worker, action.generation, id, record->directory, to_arguments(command),
+                              environment_of(command, action, id, master->second.entry.address),
                               record->spec->workers.max > 1, action.port == 0});
 }
 
@@ -182,10 +167,12 @@ void Head::act(const std::string& id, const job::StopProcess& action) {
     // It may have ended by itself meanwhile, and what runs there next must not be stopped for it.
     const auto job = jobs_.find(id);
     const bool is_of_gang = job != jobs_.end() && job->second.command;
-    if (is_of_gang && !job->second.command->is_alive(action.worker)) return;
+    const bool is_this_start = is_of_gang && job->second.command->is_alive(action.worker) &&
+                               job->second.command->generation() == action.generation;
+    if (is_of_gang && !is_this_start) return;
     const auto* node = find_node_of(action.worker);
     if (node == nullptr) return;
-    send(node->agent, messages::StopCommand{action.worker, kStopGrace_ms, action.why});
+    send(node->agent, messages::StopCommand{action.worker, action.generation, kStopGrace_ms, action.why});
   });
 }
 
@@ -208,17 +195,19 @@ void Head::act(const std::string& id, const job::RecordFinished& action) {
 void Head::act(const std::string& id, const job::CommandCrashed& action) {
   const auto* record = ledger_.find(id);
   const auto now = now_ms();
-  const bool is_old_story = now - record->gang_since_ms > kLongRun_ms;
-  const auto in_a_row = (is_old_story ? 0 : record->crashes_in_a_row) + 1;
+  const auto crash = count_crash(record->crashes_in_a_row, now - record->gang_since_ms);
+  const auto wait_ms = backoff_ms(crash.in_a_row);
   const auto lease = ledger_.leases().at(action.worker);
   const auto words = fmt::format("rank {} on node {} ended: {}", action.rank, lease.node, last_end_);
   const auto by = fmt::format("worker {}", action.worker);
   std::vector<Event> events{
-      event(by, last_end_, WorkerCrashed{id, action.worker, in_a_row, now + backoff_ms(in_a_row)}),
+      event(by, last_end_, WorkerCrashed{id, action.worker, crash.count, now + wait_ms}),
       event("node " + lease.node, last_end_, LeaseEnded{action.worker})};
   pids_.erase(action.worker);
-  if (in_a_row > record->spec->restart_limit) {
-    const auto crashes = in_a_row == 1 ? "" : fmt::format(", crash {} in a row", in_a_row);
+  if (crash.count > record->spec->restart_limit) {
+    const auto crashes =
+        crash.count == 1 ? ""
+                         : fmt::format(", crash {} (restart: {})", crash.count, record->spec->restart_limit);
     return end_job(id, JobState::failed, by, words + crashes + "; its last words are in the job's log",
                    std::move(events));
   }
@@ -226,7 +215,7 @@ void Head::act(const std::string& id, const job::CommandCrashed& action) {
     if (other.worker == action.worker || other.releasing) continue;
     events.push_back(event(gang_text(id), "another rank has crashed", LeaseReleasing{other.worker}));
   }
-  const auto again = fmt::format("{}; it starts again in {} s", words, backoff_ms(in_a_row) / 1000);
+  const auto again = fmt::format("{}; it starts again in {} s", words, wait_ms / 1000);
   if (!has_no_gang(record->state))
     events.push_back(event(by, again, JobStateChanged{id, JobState::resizing, again}));
   spdlog::info("job {}: {}", id, again);

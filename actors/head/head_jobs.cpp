@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "actors/head/head_actor.hpp"
 
@@ -47,7 +48,7 @@ void Head::ensure_master(const std::string& id, bool recovering) {
   options.job = id;
   options.file = record->file;
   options.directory = record->directory;
-  options.text = record->text;
+  options.text = *record->text;
   options.gang.logical_ranks = record->spec->logical_ranks();
   options.gang.min_workers = record->wanted().min;
   if (record->spec->count_of(Role::server) > 0) {
@@ -128,7 +129,14 @@ void Head::note(const std::string& id, const job::ShowPhase& phase) {
   if (record->time_is_up) return;  // its workers leave, whatever they were about to do
   if (phase.value == job::ShowPhase::training) {
     note_members(jobs_[id], record->members);
+    begin_measuring(*record);
     return set_state(id, JobState::running, master_text(id), training_text(*record));
+  }
+  auto& standing_since = jobs_[id].standing_since;
+  if (record->state == JobState::running) {
+    standing_since = std::chrono::steady_clock::now();
+  } else if (record->state != JobState::resizing) {
+    standing_since.reset();  // it had no workers in between
   }
   if (has_no_gang(record->state)) return;
   set_state(id, phase.value == job::ShowPhase::starting ? JobState::starting : JobState::resizing,
@@ -148,8 +156,42 @@ std::string Head::training_text(const scheduler::JobRecord& record) const {
   const auto workers = record.members.size();
   auto text = fmt::format("trains with {} worker{}", workers, workers == 1 ? "" : "s");
   const auto job = jobs_.find(record.id);
-  if (job != jobs_.end() && !job->second.spare_trouble.empty()) text += "; " + job->second.spare_trouble;
+  if (job == jobs_.end()) return text;
+  if (job->second.size_noted == workers) text += "; " + job->second.size_note;
+  if (!job->second.spare_trouble.empty()) text += "; " + job->second.spare_trouble;
   return text;
+}
+
+void Head::begin_measuring(const JobRecord& record) {
+  Job& job = jobs_[record.id];
+  std::set<std::string> nodes;
+  for (const auto worker : record.members) {
+    const auto lease = ledger_.leases().find(worker);
+    if (lease != ledger_.leases().end()) nodes.insert(lease->second.node);
+  }
+  const auto workers = static_cast<std::uint32_t>(record.members.size());
+  const auto* known = record.size_measured(workers);
+  job.step_times.begin(workers, std::max(1U, static_cast<std::uint32_t>(nodes.size())),
+                       known == nullptr ? std::nullopt : std::optional(*known));
+  const auto since = std::exchange(job.standing_since, std::nullopt);
+  const bool was_resized = since && record.state == JobState::resizing;
+  job.resize_s =
+      was_resized ? std::chrono::duration<double>(std::chrono::steady_clock::now() - *since).count() : 0;
+}
+
+void Head::measure_speed(const std::string& id, const messages::StepReport& report) {
+  double step_s = 0, reduce_s = 0;
+  for (const auto& [phase, seconds] : report.phase_seconds) {
+    step_s += seconds;
+    if (phase == "reduce") reduce_s = seconds;
+  }
+  Job& job = jobs_[id];
+  const auto settled = job.step_times.add(report.step, step_s, step_s - reduce_s);
+  if (!settled) return;
+  commit({event(fmt::format("worker {}", report.worker), "its steps have settled",
+                SpeedMeasured{id, settled->workers, settled->nodes, settled->step_s, settled->compute_s,
+                              std::exchange(job.resize_s, 0)})});
+  schedule_soon();
 }
 
 void Head::note(const std::string&, const job::KillWorker& kill) {
@@ -190,6 +232,7 @@ void Head::note(const std::string& id, const messages::StepReport& report) {
   live.bad_records = report.bad_records;
   live.phase_seconds.clear();
   for (const auto& [phase, seconds] : report.phase_seconds) live.phase_seconds[phase] = seconds;
+  measure_speed(id, report);
 }
 
 void Head::note(const std::string& id, const messages::EvaluationReport& report) {

@@ -7,15 +7,15 @@ namespace ds::head {
 HeadLine::HeadLine(caf::event_based_actor& self, fabric::Fabric& fabric, std::string address)
     : self_(self),
       fabric_(fabric),
-      address_(std::move(address)),
-      stop_(std::make_shared<std::atomic<bool>>(false)) {}
+      stop_(std::make_shared<std::atomic<bool>>(false)),
+      search_(std::make_shared<HeadSearch>(self.system(), std::move(address), stop_)) {}
 
 HeadLine::~HeadLine() {
   *stop_ = true;
 }
 
 void HeadLine::search() {
-  search_head(self_.system(), address_, caf::actor_cast<caf::actor>(&self_), stop_);
+  search_->tell_when_found(caf::actor_cast<caf::actor>(&self_));
 }
 
 void HeadLine::on_found(const HeadFound& found) {

@@ -55,8 +55,8 @@ class HeadLine {
  private:
   caf::event_based_actor& self_;
   fabric::Fabric& fabric_;
-  const std::string address_;
   std::shared_ptr<std::atomic<bool>> stop_;
+  std::shared_ptr<HeadSearch> search_;
   caf::actor head_;
   caf::actor master_;
 };

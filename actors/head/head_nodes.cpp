@@ -16,7 +16,9 @@ NodeNames Head::drained_nodes() const {
 }
 
 bool Head::is_closed(const std::string& node) const {
-  return ledger_.drained().contains(node) || ledger_.quarantined().contains(node);
+  const auto up = nodes_.find(node);
+  const bool leaves = up != nodes_.end() && up->second.leaves;
+  return leaves || ledger_.drained().contains(node) || ledger_.quarantined().contains(node);
 }
 
 nlohmann::json Head::view_of_node(const std::string& name) const {
@@ -74,14 +76,14 @@ void Head::drain(const std::string& node) {
   if (ledger_.drained().contains(node)) return;
   spdlog::info("node {} is drained", node);
   commit({event("user", "drained by an operator", NodeDrained{node, {}})});
-  schedule_soon();
+  on_nodes_changed();
 }
 
 void Head::undrain(const std::string& node) {
   if (!is_closed(node)) return;
   spdlog::info("node {} takes workers again", node);
   commit({event("user", "undrained by an operator", NodeUndrained{node})});
-  schedule_soon();
+  on_nodes_changed();
 }
 
 void Head::add_departures(const PlanWithDepartures& planned, std::vector<Event>& events) const {

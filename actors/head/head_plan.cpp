@@ -15,13 +15,32 @@ using namespace scheduler;
 constexpr std::chrono::milliseconds kPlanPause{5};  ///< between the end of a plan and the next
 constexpr std::int64_t kLookAgainMs = 1'000;        ///< at jobs whose growth waits for what no event tells
 
+/// As it gains by them, in words.
+std::string describe_change(const SizeChange& change) {
+  const char* known = change.is_known ? "by what it has measured" : "if it scales; not measured yet";
+  if (change.to > change.from)
+    return fmt::format("grew from {} to {} workers: {:.2f} times as fast {}", change.from, change.to,
+                       change.speed, known);
+  return fmt::format(
+      "gave {} of {} workers {}: {:.2f} times as fast without, by what it has measured",
+      change.from - change.to, change.from,
+      change.in_favour_of.empty() ? "back" : "to job " + change.in_favour_of + ", which gains more by it",
+      change.speed);
+}
+
+/// Of the job that loses workers, or gets some; null: nothing was compared.
+const SizeChange* find_change(const Plan& plan, const std::string& job) {
+  const auto found = std::ranges::find(plan.resizes, job, &SizeChange::job);
+  return found == plan.resizes.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 void Head::schedule_soon() {
   if (schedule_is_due_) return;
   schedule_is_due_ = true;
   // Events that arrive together are planned for together; one that comes alone doesn't wait for others.
-  const auto rest = scheduled_at_ + kPlanPause - std::chrono::steady_clock::now();
+  const auto rest = scheduled_at_ + kPlanPause - clock().now();
   Run plan{[](Head& head) { head.schedule(); }};
   if (rest.count() <= 0) return send(this, std::move(plan));
   delayed_send(this, rest, std::move(plan));
@@ -37,13 +56,18 @@ void Head::schedule() {
   quarantine_nodes();
   tell_planner();
   if (!in_grace_) plan_and_carry_out();  // else the slots of nodes that aren't back aren't known to be free
-  scheduled_at_ = std::chrono::steady_clock::now();
+  scheduled_at_ = clock().now();
 }
 
 /// A job that trains does not get another worker while the last one's trouble is fresh.
 void Head::limit_growth(const JobRecord& record, Demand& demand) const {
+  if (!parts_.grows_by_gain) {
+    demand.curve = nullptr;
+    demand.is_settled = false;
+  }
   const auto job = jobs_.find(record.id);
   if (job == jobs_.end()) return;
+  demand.left_s = record.left_s(job->second.live.step);
   if (job->second.spare_starts.may_start(now_ms()) && !is_growth_untimely(record.id)) return;
   demand.workers.max = std::clamp(record.workers, demand.workers.min, demand.workers.max);
 }
@@ -60,6 +84,9 @@ void Head::tell_planner() {
     if (demand) {
       const auto most = demand->workers.max;
       limit_growth(*record, *demand);
+      // What is left to do only gets less: what still pays is looked at again when it is half.
+      const auto half_ms = std::max(kLookAgainMs, static_cast<std::int64_t>(demand->left_s * 500));
+      if (demand->curve && demand->left_s > 0 && (next == 0 || next > now + half_ms)) next = now + half_ms;
       if (demand->workers.max < most && (next == 0 || next > now + kLookAgainMs)) next = now + kLookAgainMs;
     }
     wakeups_.set(id, next);
@@ -67,7 +94,12 @@ void Head::tell_planner() {
     planner_.set_job(id, std::move(demand), ledger_.leases_of(id));
   }
   unseen_.merge(std::move(changed));
-  planner_.set_nodes(view_nodes());
+  if (!std::exchange(are_nodes_told_, true)) planner_.set_nodes(view_nodes());
+}
+
+void Head::on_nodes_changed() {
+  are_nodes_told_ = false;
+  schedule_soon();
 }
 
 std::vector<NodeView> Head::view_nodes() const {
@@ -88,7 +120,7 @@ std::vector<Reason> Head::waits_of(const JobRecord& job) {
   if (!holds.empty() || in_grace_) return holds;
   tell_planner();
   const std::string id = job.id;
-  auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now_ms()));
+  auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now_ms()), now_ms());
   return waits.empty() ? std::vector<Reason>{} : std::move(waits.front().reasons);
 }
 
@@ -108,7 +140,7 @@ std::map<std::string, std::string> Head::wait_reasons() {
   }
   if (ids.empty()) return reasons;
   tell_planner();
-  for (const auto& wait : planner_.explain(ids, ledger_.past_use(now_ms())))
+  for (const auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms()))
     reasons[wait.job] = wait.reasons.front().text;
   return reasons;
 }
@@ -143,7 +175,7 @@ void Head::quarantine_nodes() {
     const std::string why = "jobs that crashed there crash elsewhere too";
     spdlog::info("node {} takes workers again: {}", *cleared, why);
     commit({event("scheduler", why, QuarantineLifted{*cleared})});
-    schedule_soon();
+    on_nodes_changed();
   }
   for (const auto& [name, node] : nodes_) {
     if (!is_closed(name)) open.insert(name);
@@ -152,7 +184,7 @@ void Head::quarantine_nodes() {
   if (const auto chosen = choose_quarantine(ledger_.early_crashes(), open, now_ms())) {
     spdlog::warn("node {} is quarantined: {}", chosen->node, chosen->why);
     commit({event("scheduler", chosen->why, NodeQuarantined{chosen->node, chosen->why})});
-    schedule_soon();
+    on_nodes_changed();
   }
 }
 
@@ -168,7 +200,7 @@ void Head::lift_oldest_quarantine() {
   const std::string name = oldest->first, why = "no other node is up";
   spdlog::info("node {} takes workers again: {}", name, why);
   commit({event("scheduler", why, QuarantineLifted{name})});
-  schedule_soon();
+  on_nodes_changed();
 }
 
 /// Where workers must leave, whoever waits, all is planned anew; else from what has changed.
@@ -178,12 +210,12 @@ PlanWithDepartures Head::make_plan() {
   const bool must_leave = std::ranges::any_of(drained, [this](const auto& node) {
     return std::ranges::any_of(ledger_.leases_on(node), [](const Lease& lease) { return !lease.releasing; });
   });
-  if (!must_leave && overfull_.empty()) return {{}, {}, planner_.plan(past)};
+  if (!must_leave && overfull_.empty()) return {{}, {}, planner_.plan(past, now_ms())};
   std::vector<Lease> leases;
   for (const auto& [worker, lease] : ledger_.leases()) leases.push_back(lease);
   auto demands = ledger_.demands(now_ms());
   for (auto& demand : demands) limit_growth(*ledger_.find(demand.job), demand);
-  return plan_with_departures(view_nodes(), std::move(leases), demands, parts_.tenants, past, drained);
+  return plan_with_departures(view_nodes(), std::move(leases), demands, parts_.tenants, past, drained, now_ms());
 }
 
 void Head::plan_and_carry_out() {
@@ -211,8 +243,10 @@ void Head::plan_and_carry_out() {
     events.push_back(event("scheduler", why, JobStateChanged{preemption.job, JobState::preempted, why}));
   }
   for (const auto& release : plan.releases) {
-    events.push_back(
-        event("scheduler", "a job that comes first needs the slots", LeaseReleasing{release.worker}));
+    const auto* change = find_change(plan, release.job);
+    events.push_back(event(
+        "scheduler", change == nullptr ? "a job that comes first needs the slots" : describe_change(*change),
+        LeaseReleasing{release.worker}));
     touched.insert(release.job);
     released.insert(release.worker);
   }
@@ -236,21 +270,33 @@ void Head::plan_and_carry_out() {
       events.push_back(event("scheduler", "its gang has slots",
                              JobStateChanged{placement.job, JobState::starting, "its workers start"}));
     }
+    auto why = fmt::format("fits on node {}", placement.node);
+    if (const auto* change = find_change(plan, placement.job)) why += "; " + describe_change(*change);
     for (std::uint32_t i = 0; i < placement.count; ++i) {
-      grant(placement.job, placement.node, Role::worker, job->spec->resources,
-            fmt::format("fits on node {}", placement.node));
+      grant(placement.job, placement.node, Role::worker, job->spec->resources, why);
     }
   }
   for (const auto& placement : place_missing_roles(granted, released)) {
     grant(placement.job, placement.node, placement.role, {0, 0},
           fmt::format("its {} goes to node {}", to_string(placement.role), placement.node));
   }
+  note_size_changes(plan);
   carry_out(std::move(events), granted);
   for (const auto& job : touched) {
     ensure_master(job, false);
     tell_leases(job);
   }
   release_needless_shards();
+}
+
+void Head::note_size_changes(const Plan& plan) {
+  for (const auto& change : plan.resizes) {
+    const auto job = jobs_.find(change.job);
+    if (job == jobs_.end() || !change.is_known) continue;  // that all may grow as before is no news
+    job->second.size_note = describe_change(change);
+    job->second.size_noted = change.to;
+    spdlog::info("job {}: {}", change.job, job->second.size_note);
+  }
 }
 
 void Head::carry_out(std::vector<Event> events, const std::vector<Lease>& granted) {

@@ -2,11 +2,32 @@
 #include <fmt/format.h>
 
 #include "actors/head/head_actor.hpp"
+#include "actors/head/quota_check.hpp"
 #include "scheduler/spec/priority.hpp"
 
 namespace ds::head {
 
 using namespace scheduler;
+
+namespace {
+
+/// What the owner of the job asks for.
+Result<WorkerCount> read_worker_count(const JobRecord& job, const nlohmann::json& body) {
+  const auto number = [&](const char* name) -> std::uint64_t {
+    const auto given = body.find(name);
+    return given == body.end() || !given->is_number_unsigned() ? 0 : given->get<std::uint64_t>();
+  };
+  const auto min = number("min"), max = number("max");
+  if (min < 1 || min > max || max > job.spec->workers.max) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("job {} can have 1 to {} workers, min no more than max", job.id, job.spec->workers.max),
+        "its file's workers.max is fixed: the shares of its batch, and so its results, depend on it");
+  }
+  return WorkerCount{static_cast<std::uint32_t>(min), static_cast<std::uint32_t>(max)};
+}
+
+}  // namespace
 
 void Head::change_job(const JobRecord& job, const std::string& verb, const gateway::HttpRequest& request,
                       const gateway::Respond& respond) {
@@ -25,6 +46,11 @@ void Head::change_job(const JobRecord& job, const std::string& verb, const gatew
   if (verb == "priority" || verb == "scale") {
     const auto body = parse_body(request.body);
     if (!body) return respond(error_response(body.error()));
+    if (verb == "scale") {
+      const auto wanted = read_worker_count(job, *body);
+      const auto refused = wanted ? check_quota(*job.spec, wanted->min, parts_.tenants) : std::nullopt;
+      if (refused) return respond(*refused);
+    }
     const auto changed = verb == "scale" ? scale(id, *body) : set_priority(id, *body);
     if (!changed) return respond(error_response(changed.error()));
   }
@@ -94,27 +120,17 @@ Result<void> Head::set_priority(const std::string& id, const nlohmann::json& bod
 
 Result<void> Head::scale(const std::string& id, const nlohmann::json& body) {
   const auto& job = *ledger_.find(id);
-  const auto number = [&](const char* name) -> std::uint64_t {
-    const auto given = body.find(name);
-    return given == body.end() || !given->is_number_unsigned() ? 0 : given->get<std::uint64_t>();
-  };
   if (is_serve(id)) {
     return fail(ErrorCode::conflict,
                 fmt::format("job {} serves: its load decides how many replicas it has", id),
                 "replicas and autoscale of its file say between which bounds, and when");
   }
-  const auto min = number("min"), max = number("max");
-  if (min < 1 || min > max || max > job.spec->workers.max) {
-    return fail(
-        ErrorCode::invalid_argument,
-        fmt::format("job {} can have 1 to {} workers, min no more than max", id, job.spec->workers.max),
-        "its file's workers.max is fixed: the shares of its batch, and so its results, depend on it");
-  }
-  const WorkerCount wanted{static_cast<std::uint32_t>(min), static_cast<std::uint32_t>(max)};
-  if (job.wanted() == wanted) return {};
-  const auto why = fmt::format("its owner wants {} to {} workers", min, max);
+  const auto wanted = read_worker_count(job, body);
+  if (!wanted) return tl::unexpected(wanted.error());
+  if (job.wanted() == *wanted) return {};
+  const auto why = fmt::format("its owner wants {} to {} workers", wanted->min, wanted->max);
   spdlog::info("job {}: {}", id, why);
-  commit({event("user", why, WorkersScaled{id, wanted.min, wanted.max})});
+  commit({event("user", why, WorkersScaled{id, wanted->min, wanted->max})});
   tell_leases(id);
   schedule_soon();
   return {};

@@ -5,6 +5,7 @@
 #include <caf/all.hpp>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "actors/gateway/http_server.hpp"
 
@@ -28,22 +29,34 @@ Result<fabric::ActorAddress> locate_head(const std::string& host_port, std::chro
   }
 }
 
-void search_head(caf::actor_system& system, std::string host_port, caf::actor receiver,
-                 std::shared_ptr<std::atomic<bool>> stop) {
-  // The arguments are passed, not captured: for a function without any, CAF 0.17 dereferences a null tuple.
-  system.spawn<caf::detached>(
-      [](caf::blocking_actor*, const std::string& address, const caf::actor& finder,
-         const std::shared_ptr<std::atomic<bool>>& end) {
-        // A pause first: whoever is here again has just lost a head, or was not let in by it.
-        while (!end->load()) {
-          std::this_thread::sleep_for(kRetry);
-          if (const auto head = locate_head(address, std::chrono::seconds(2))) {
-            caf::anon_send(finder, HeadFound{*head});
-            return;
-          }
-        }
-      },
-      std::move(host_port), std::move(receiver), std::move(stop));
+HeadSearch::HeadSearch(caf::actor_system& system, std::string host_port,
+                       std::shared_ptr<std::atomic<bool>> stop)
+    : system_(system), host_port_(std::move(host_port)), stop_(std::move(stop)) {}
+
+void HeadSearch::tell_when_found(caf::actor receiver) {
+  const std::lock_guard lock(mutex_);
+  waiting_.push_back(std::move(receiver));
+  if (waiting_.size() > 1) return;
+  // The argument is passed, not captured: for a function without any, CAF 0.17 dereferences a null tuple.
+  system_.spawn<caf::detached>(
+      [](caf::blocking_actor*, const std::shared_ptr<HeadSearch>& self) { self->search(); },
+      shared_from_this());
+}
+
+void HeadSearch::search() {
+  // A pause first: whoever is here again has just lost a head, or was not let in by it.
+  Result<fabric::ActorAddress> head;
+  do {
+    std::this_thread::sleep_for(kRetry);
+    if (!stop_->load()) head = locate_head(host_port_, std::chrono::seconds(2));
+  } while (!stop_->load() && (!head || !*head));
+  std::vector<caf::actor> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    waiting.swap(waiting_);
+  }
+  if (stop_->load()) return;
+  for (const auto& receiver : waiting) caf::anon_send(receiver, HeadFound{*head});
 }
 
 }  // namespace ds::head

@@ -6,7 +6,9 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "actors/fabric/fabric.hpp"
 #include "storage/result.hpp"
@@ -21,10 +23,23 @@ struct HeadFound {
   fabric::ActorAddress head;
 };
 
-/// Looks for the head until it answers, four times a second, on a thread of its own, then sends `HeadFound`
-/// to `receiver`. Gives up silently once `stop` is set; the receiver's process may only end after that.
-void search_head(caf::actor_system& system, std::string host_port, caf::actor receiver,
-                 std::shared_ptr<std::atomic<bool>> stop);
+/// Looks for the head until it answers, ten times a second, on a thread of its own, then sends `HeadFound` to
+/// all who have asked meanwhile: the many nodes of one process search once. Gives up silently once `stop` is
+/// set; the process may only end after that. Thread-safe.
+class HeadSearch : public std::enable_shared_from_this<HeadSearch> {
+ public:
+  HeadSearch(caf::actor_system& system, std::string host_port, std::shared_ptr<std::atomic<bool>> stop);
+  void tell_when_found(caf::actor receiver);
+
+ private:
+  void search();
+
+  caf::actor_system& system_;
+  const std::string host_port_;
+  const std::shared_ptr<std::atomic<bool>> stop_;
+  std::mutex mutex_;
+  std::vector<caf::actor> waiting_;  ///< not empty: a search is under way
+};
 
 }  // namespace ds::head
 

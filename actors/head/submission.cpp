@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "actors/gateway/error_response.hpp"
+#include "actors/head/quota_check.hpp"
 #include "actors/head/views.hpp"
-#include "scheduler/policy/queue_use.hpp"
 #include "storage/dataset/csv_first_look.hpp"
 
 namespace ds::head {
@@ -238,15 +238,7 @@ std::optional<gateway::HttpResponse> check_tenant(const Submission& submission,
                                      fault->message, fault->hint};
     return invalid_job_response(std::span(&error, 1), submission.file);
   }
-  const std::uint64_t needed = std::uint64_t{spec.workers.min} * spec.resources.cpus;
-  const scheduler::QueueUse nothing(tenants, std::nullopt);
-  const auto limit = nothing.find_limit(std::get<std::size_t>(found), needed);
-  if (!limit) return std::nullopt;
-  return gateway::error_response(
-      429, "refused_by_quota",
-      fmt::format("the job needs {} slots at least, and {} may have {} at most", needed,
-                  tenants.full_name(*limit), tenants[*limit].most().value_or(0)),
-      "give workers.min a smaller number; ds-submit tenants shows the quotas");
+  return check_quota(spec, spec.workers.min, tenants);
 }
 
 }  // namespace ds::head

@@ -133,6 +133,12 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
   view["time_limit_ms"] = or_null(job.spec->time_limit_ms);
   view["begins_ms"] = or_null(job.begins_ms());
   view["workers"] = workers_view(job, ledger, pids);
+  view["speeds"] = json::array();
+  for (const auto& size : job.sizes)
+    view["speeds"].push_back(
+        {{"workers", size.workers}, {"nodes", size.nodes}, {"step_seconds", size.step_s}});
+  const double resize_s = scheduler::median_of(job.resizes_s);
+  view["resize_seconds"] = resize_s > 0 ? json(resize_s) : json(nullptr);
   view["evaluations"] = json::array();
   for (const auto& e : job.evaluations) {
     json one{{"epoch", job.steps_per_epoch == 0 ? 0 : e.step / job.steps_per_epoch},
@@ -146,9 +152,11 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
 }
 
 json node_view(const NodeEntry& node, std::uint32_t slots_used) {
-  return {{"id", node.name},      {"address", node.address},           {"state", node.state},
-          {"slots", node.slots},  {"slots_used", slots_used},          {"cores", node.cores},
-          {"gpus", node.gpus},    {"memory_bytes", node.memory_bytes}, {"pid", node.pid},
+  return {{"id", node.name},          {"address", node.address},
+          {"state", node.state},      {"slots", node.slots},
+          {"slots_used", slots_used}, {"cores", node.cores},
+          {"gpus", node.gpus},        {"memory_bytes", node.memory_bytes},
+          {"pid", node.pid},          {"pretends", node.pretends},
           {"reason", node.reason}};
 }
 

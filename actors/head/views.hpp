@@ -34,6 +34,7 @@ struct NodeEntry {
   std::uint64_t memory_bytes = 0;
   std::vector<std::string> gpus;  ///< names
   std::uint32_t cores = 0;        ///< that its workers may run on
+  bool pretends = false;          ///< it starts no programs and says it does
   std::string reason{};           ///< why nothing new goes there; empty: it may
 };
 

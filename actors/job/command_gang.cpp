@@ -46,13 +46,13 @@ CommandActions CommandGang::on_recorded(std::uint64_t generation) {
   return actions;
 }
 
-CommandActions CommandGang::on_started(std::uint64_t worker, std::uint16_t port) {
+CommandActions CommandGang::on_started(std::uint64_t worker, std::uint64_t generation, std::uint16_t port) {
   CommandActions actions;
   const auto member = members_.find(worker);
-  if (member == members_.end() || !member->second.alive) return actions;
+  if (generation != generation_ || member == members_.end() || !member->second.alive) return actions;
   member->second.started = true;
   if (stage_ == Stage::ending) {
-    actions.emplace_back(StopProcess{worker, "its gang starts again"});
+    actions.emplace_back(StopProcess{worker, generation_, "its gang starts again"});
     return actions;
   }
   if (stage_ != Stage::running) return actions;
@@ -71,10 +71,10 @@ CommandActions CommandGang::on_started(std::uint64_t worker, std::uint16_t port)
   return actions;
 }
 
-CommandActions CommandGang::on_exited(std::uint64_t worker, bool clean) {
+CommandActions CommandGang::on_exited(std::uint64_t worker, std::uint64_t generation, bool clean) {
   CommandActions actions;
   const auto member = members_.find(worker);
-  if (member == members_.end() || !member->second.alive) return actions;
+  if (generation != generation_ || member == members_.end() || !member->second.alive) return actions;
   member->second.alive = false;
   if (stage_ != Stage::running) {
     reconsider(actions, {});
@@ -85,7 +85,7 @@ CommandActions CommandGang::on_exited(std::uint64_t worker, bool clean) {
     actions.emplace_back(CommandCrashed{worker, static_cast<std::uint32_t>(rank)});
     stage_ = Stage::ending;  // until its leases have changed: it may have to wait, or never start again
     for (const auto other : alive())
-      actions.emplace_back(StopProcess{other, "another rank of its gang has ended"});
+      actions.emplace_back(StopProcess{other, generation_, "another rank of its gang has ended"});
     return actions;
   }
   finished_.insert(worker);
@@ -144,7 +144,7 @@ void CommandGang::reconsider(CommandActions& actions, const std::string& why) {
 
 void CommandGang::end_members(CommandActions& actions, const std::string& why) {
   stage_ = Stage::ending;
-  for (const auto worker : alive()) actions.emplace_back(StopProcess{worker, why});
+  for (const auto worker : alive()) actions.emplace_back(StopProcess{worker, generation_, why});
   if (alive().empty()) {
     stage_ = Stage::gathering;
     return gather(actions);

@@ -37,7 +37,7 @@ struct StartProcess {
   std::uint16_t port = 0;  ///< where rank 0 listens; 0: this is rank 0, and its node chooses
 };
 struct StopProcess {
-  std::uint64_t worker = 0;
+  std::uint64_t worker = 0, generation = 0;
   std::string why;
 };
 /// Nothing runs in it: its slots may be had by others.
@@ -94,13 +94,15 @@ class CommandGang {
   CommandActions set_leases(const std::vector<CommandLease>& leases, std::uint32_t min_workers);
   CommandActions on_recorded(std::uint64_t generation);
   /// The process runs: just started, or known to a node that a new head meets. `port`: chosen for rank 0.
-  CommandActions on_started(std::uint64_t worker, std::uint16_t port);
-  /// The process is gone. `clean`: with exit code 0.
-  CommandActions on_exited(std::uint64_t worker, bool clean);
+  /// What is said of another generation's start is late and changes nothing.
+  CommandActions on_started(std::uint64_t worker, std::uint64_t generation, std::uint16_t port);
+  /// The process that was started for `generation` is gone. `clean`: with exit code 0. The same holds.
+  CommandActions on_exited(std::uint64_t worker, std::uint64_t generation, bool clean);
 
   /// Workers whose process runs, or may.
   std::vector<std::uint64_t> alive() const;
   bool is_alive(std::uint64_t worker) const;
+  std::uint64_t generation() const { return generation_; }
   bool is_running() const { return stage_ == Stage::running; }
   /// Another worker would have to begin from the start what others have done.
   bool has_finished_members() const { return !finished_.empty(); }

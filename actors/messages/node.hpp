@@ -13,6 +13,7 @@ struct RunningWorker {
   std::uint64_t worker = 0;
   std::string job;
   std::int32_t pid = 0;
+  std::uint64_t generation = 0;  ///< of a command: which start of it this is; else 0
   bool operator==(const RunningWorker&) const = default;
 };
 
@@ -27,6 +28,7 @@ struct NodeHello {
   std::vector<std::string> gpus;
   std::vector<RunningWorker> running;
   fabric::ActorAddress agent;
+  bool pretends = false;  ///< it starts no programs and says it does
   bool operator==(const NodeHello&) const = default;
 };
 
@@ -48,10 +50,14 @@ struct StartWorker {
   bool operator==(const StartWorker&) const = default;
 };
 
-/// Starts a user's program as the process `worker`; answered with `WorkerStarted`. Should come only when no
-/// process of that number is there: a repeated one is left out.
+/// Starts a user's program as the process `worker`; answered with `WorkerStarted`.
+///
+/// One worker may be started again, each time for a later generation of its job's gang (which is in the
+/// journal before this is sent). All that is said of a command names the start that it is about, so that what
+/// is late or repeated harms no later one. A repeated order is left out.
 struct StartCommand {
   std::uint64_t worker = 0;
+  std::uint64_t generation = 0;
   std::string job;
   std::string directory;
   std::vector<std::string> arguments;
@@ -62,9 +68,10 @@ struct StartCommand {
 };
 
 /// Sends SIGTERM to a command, and SIGKILL to all that it has started after `grace_ms`. Harmless when it is
-/// gone already.
+/// gone already, and to a later start.
 struct StopCommand {
   std::uint64_t worker = 0;
+  std::uint64_t generation = 0;
   std::uint32_t grace_ms = 0;
   std::string why;
   bool operator==(const StopCommand&) const = default;
@@ -73,6 +80,7 @@ struct StopCommand {
 /// The end of the command is durable: the node may forget it.
 struct ExitTaken {
   std::uint64_t worker = 0;
+  std::uint64_t generation = 0;
   bool operator==(const ExitTaken&) const = default;
 };
 
@@ -86,17 +94,25 @@ struct KillWorker {
 struct WorkerStarted {
   std::uint64_t worker = 0;
   std::int32_t pid = 0;
-  std::uint16_t port = 0;  ///< that the node has chosen for it; 0: none
+  std::uint16_t port = 0;        ///< that the node has chosen for it; 0: none
+  std::uint64_t generation = 0;  ///< of a command
   bool operator==(const WorkerStarted&) const = default;
 };
 
 /// The process is gone and was waited for.
 struct WorkerExited {
   std::uint64_t worker = 0;
-  std::string text;      ///< `exit code 0`, `killed by signal 9 (Killed)`
-  bool clean = false;    ///< exit code 0
-  bool outside = false;  ///< SIGKILL or SIGTERM, not for lack of memory: something outside the job
+  std::string text;              ///< `exit code 0`, `killed by signal 9 (Killed)`
+  bool clean = false;            ///< exit code 0
+  bool outside = false;          ///< SIGKILL or SIGTERM, not for lack of memory: something outside the job
+  std::uint64_t generation = 0;  ///< of a command
   bool operator==(const WorkerExited&) const = default;
+};
+
+/// The node is about to end: it stops users' programs, and all that they are of has to go on elsewhere.
+struct NodeLeaving {
+  std::string name;
+  bool operator==(const NodeLeaving&) const = default;
 };
 
 /// Output of a worker, whole lines where possible. The node sends the next only after `LogTaken`.
@@ -114,11 +130,12 @@ struct LogTaken {
 
 template <class I>
 auto inspect(I& f, RunningWorker& x) {
-  return f(x.worker, x.job, x.pid);
+  return f(x.worker, x.job, x.pid, x.generation);
 }
 template <class I>
 auto inspect(I& f, NodeHello& x) {
-  return f(x.name, x.address, x.pid, x.slots, x.cores, x.memory_bytes, x.gpus, x.running, x.agent);
+  return f(x.name, x.address, x.pid, x.slots, x.cores, x.memory_bytes, x.gpus, x.running, x.agent,
+           x.pretends);
 }
 template <class I>
 auto inspect(I& f, NodeWelcome& x) {
@@ -134,15 +151,16 @@ auto inspect(I& f, StartWorker& x) {
 }
 template <class I>
 auto inspect(I& f, StartCommand& x) {
-  return f(x.worker, x.job, x.directory, x.arguments, x.variables, x.whole_lines, x.chooses_port);
+  return f(x.worker, x.generation, x.job, x.directory, x.arguments, x.variables, x.whole_lines,
+           x.chooses_port);
 }
 template <class I>
 auto inspect(I& f, StopCommand& x) {
-  return f(x.worker, x.grace_ms, x.why);
+  return f(x.worker, x.generation, x.grace_ms, x.why);
 }
 template <class I>
 auto inspect(I& f, ExitTaken& x) {
-  return f(x.worker);
+  return f(x.worker, x.generation);
 }
 template <class I>
 auto inspect(I& f, KillWorker& x) {
@@ -150,11 +168,15 @@ auto inspect(I& f, KillWorker& x) {
 }
 template <class I>
 auto inspect(I& f, WorkerStarted& x) {
-  return f(x.worker, x.pid, x.port);
+  return f(x.worker, x.pid, x.port, x.generation);
 }
 template <class I>
 auto inspect(I& f, WorkerExited& x) {
-  return f(x.worker, x.text, x.clean, x.outside);
+  return f(x.worker, x.text, x.clean, x.outside, x.generation);
+}
+template <class I>
+auto inspect(I& f, NodeLeaving& x) {
+  return f(x.name);
 }
 template <class I>
 auto inspect(I& f, LogLines& x) {

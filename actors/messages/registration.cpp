@@ -70,6 +70,7 @@ void register_messages(caf::actor_system_config& config) {
   add_message<KillWorker>(config, "ds::KillWorker");
   add_message<WorkerStarted>(config, "ds::WorkerStarted");
   add_message<WorkerExited>(config, "ds::WorkerExited");
+  add_message<NodeLeaving>(config, "ds::NodeLeaving");
   add_message<LogLines>(config, "ds::LogLines");
   add_message<LogTaken>(config, "ds::LogTaken");
   add_message<ReplicaHello>(config, "ds::ReplicaHello");

@@ -8,12 +8,12 @@
 
 #include <algorithm>
 #include <caf/all.hpp>
+#include <future>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "actors/fabric/actor_guard.hpp"
-#include "actors/head/locator.hpp"
 #include "actors/messages/node.hpp"
 #include "actors/node/free_port.hpp"
 #include "actors/node/log_buffer.hpp"
@@ -36,7 +36,12 @@ struct RetryHello {};
 /// Local message: the command has had its time to end by itself.
 struct GraceOver {
   std::uint64_t worker;
-  std::uint64_t start;
+  std::uint64_t generation;
+};
+
+/// Local message: the node ends, and its commands before it.
+struct EndCommands {
+  std::shared_ptr<std::promise<void>> done;
 };
 
 /// Local message: memory kills of long ago are nobody's.
@@ -48,6 +53,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::WorkerEvent)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::SpawnerGone)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::RetryHello)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::GraceOver)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::EndCommands)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::node::ForgetMemoryKills)
 
 namespace ds::node {
@@ -80,13 +86,15 @@ WorkerExited describe_exit(std::uint64_t worker, int status) {
 
 class Agent : public caf::event_based_actor {
  public:
-  Agent(caf::actor_config& config, fabric::Fabric& fabric, Spawner& spawner, AgentOptions options,
-        std::shared_ptr<std::atomic<bool>> stop)
+  Agent(caf::actor_config& config, fabric::Fabric& fabric, Launcher& launcher, AgentOptions options,
+        std::shared_ptr<head::HeadSearch> search, std::shared_ptr<std::atomic<bool>> stop)
       : event_based_actor(config),
         fabric_(fabric),
-        spawner_(spawner),
+        launcher_(launcher),
         options_(std::move(options)),
+        search_(std::move(search)),
         stop_(std::move(stop)) {
+    if (options_.pretends) return;  // its programs have no memory
     if (const auto count = read_memory_kills()) memory_kills_.emplace(*count);
   }
 
@@ -110,8 +118,9 @@ class Agent : public caf::event_based_actor {
         [this](const messages::KillWorker& order) { kill_worker(order); },
         [this](const StartCommand& order) { start_command(order); },
         [this](const StopCommand& order) { stop_command(order); },
-        [this](const ExitTaken& taken) { on_exit_taken(taken.worker); },
+        [this](const ExitTaken& taken) { on_exit_taken(taken); },
         [this](GraceOver over) { on_grace_over(over); },
+        [this](const EndCommands& order) { end_commands(order); },
         [this](const LogTaken& taken) { on_log_taken(taken); },
         [this](const WorkerEvent& happened) {
           std::visit([this](const auto& event) { on_process(event); }, happened.event);
@@ -119,6 +128,7 @@ class Agent : public caf::event_based_actor {
         [this](SpawnerGone) {
           if (stop_->load()) return;
           spdlog::error("the node's spawner process is gone: its workers have ended, this node ends too");
+          workers_.clear();
           options_.leave(1);
         },
     };
@@ -132,12 +142,12 @@ class Agent : public caf::event_based_actor {
     bool exited = false;
     // Of a command.
     bool is_command = false;
-    std::uint64_t start = 0;          ///< this node's number for it: one worker may be started again
+    std::uint64_t generation = 0;     ///< which start of the worker this is
     std::uint16_t port = 0;           ///< chosen for it
     std::optional<WorkerExited> end;  ///< kept until a head has said that it is durable
   };
 
-  void find_head() { head::search_head(system(), options_.head, this, stop_); }
+  void find_head() { search_->tell_when_found(this); }
 
   void on_head_found(const fabric::ActorAddress& address) {
     head_ = fabric_.resolve(address);
@@ -156,9 +166,11 @@ class Agent : public caf::event_based_actor {
     hello.memory_bytes = options_.machine.memory_bytes;
     hello.gpus = options_.machine.gpus;
     hello.agent = fabric_.address_of(this);
+    hello.pretends = options_.pretends;
     for (const auto& [worker, running] : workers_) {
       // How a command ended is told in its turn: the head must not take it for lost.
-      if (!running.exited || running.end) hello.running.push_back({worker, running.job, running.pid});
+      if (!running.exited || running.end)
+        hello.running.push_back({worker, running.job, running.pid, running.generation});
     }
     send(head_, std::move(hello));
   }
@@ -171,8 +183,9 @@ class Agent : public caf::event_based_actor {
     for (const auto& [worker, running] : workers_) {
       const bool kept = std::find(welcome.keep.begin(), welcome.keep.end(), worker) != welcome.keep.end();
       if (kept || running.exited) continue;
-      running.is_command ? stop_command({worker, kStrangerGrace_ms, "the head does not know it"})
-                         : spawner_.kill(worker);
+      running.is_command
+          ? stop_command({worker, running.generation, kStrangerGrace_ms, "the head does not know it"})
+          : launcher_.kill(worker);
     }
     for (auto& [worker, running] : workers_) {
       running.log.on_new_head();
@@ -201,7 +214,7 @@ class Agent : public caf::event_based_actor {
   }
 
   void start_worker(const StartWorker& order) {
-    if (workers_.contains(order.worker)) return;
+    if (leaving_ || workers_.contains(order.worker)) return;
     auto& running = workers_[order.worker];
     running.job = order.job;
     const std::vector<std::string> arguments{options_.actor_program,
@@ -217,7 +230,7 @@ class Agent : public caf::event_based_actor {
                                              order.role,
                                              "--listen",
                                              options_.host};
-    if (const auto spawned = spawner_.spawn(order.worker, arguments); !spawned) {
+    if (const auto spawned = launcher_.spawn(order.worker, arguments); !spawned) {
       spdlog::error("worker {} of job {} cannot be started: {}", order.worker, order.job,
                     spawned.error().message);
       report({order.worker, spawned.error().message, false, false});
@@ -226,28 +239,41 @@ class Agent : public caf::event_based_actor {
   }
 
   void start_command(const StartCommand& order) {
-    if (workers_.contains(order.worker)) return;
+    if (leaving_) return;  // the head will see this node go
+    if (const auto former = workers_.find(order.worker); former != workers_.end()) {
+      if (former->second.generation >= order.generation) return;
+      // No head starts a worker again before it has heard of the end of the last start.
+      if (!former->second.exited)
+        return report({order.worker, "its last start has not ended", false, true, order.generation});
+      workers_.erase(former);
+    }
+    spdlog::debug("node {} starts worker {} of job {}", options_.name, order.worker, order.job);
     auto& running = workers_[order.worker];
     running.job = order.job;
     running.is_command = true;
-    running.start = ++starts_;
+    running.generation = order.generation;
     running.log = LogBuffer(order.whole_lines);
     auto variables = order.variables;
     if (order.chooses_port) {
-      running.port = choose_port();
-      variables.push_back(fmt::format("MASTER_PORT={}", running.port));
+      const auto port = choose_port();
+      if (!port) return fail_start(order, running, port.error());
+      running.port = *port;
+      variables.push_back(fmt::format("MASTER_PORT={}", *port));
     }
-    const auto spawned = spawner_.spawn_command(order.worker, order.arguments, order.directory, variables);
-    if (spawned) return;
-    spdlog::error("worker {} of job {} cannot be started: {}", order.worker, order.job,
-                  spawned.error().message);
+    const auto spawned = launcher_.spawn_command(order.worker, order.arguments, order.directory, variables);
+    if (!spawned) fail_start(order, running, spawned.error());
+  }
+
+  void fail_start(const StartCommand& order, Running& running, const Error& why) {
+    spdlog::error("worker {} of job {} cannot be started: {}; {}", order.worker, order.job, why.message,
+                  why.hint);
     running.exited = true;
-    running.end = WorkerExited{order.worker, spawned.error().message, false, false};
+    running.end = WorkerExited{order.worker, why.message, false, false, order.generation};
     report_command(running);
   }
 
   /// Not one that this node has given to another gang.
-  std::uint16_t choose_port() const {
+  Result<std::uint16_t> choose_port() const {
     std::set<std::uint16_t> given;
     for (const auto& [worker, running] : workers_) given.insert(running.port);
     return choose_free_port(given);
@@ -255,24 +281,49 @@ class Agent : public caf::event_based_actor {
 
   void stop_command(const StopCommand& order) {
     const auto found = workers_.find(order.worker);
-    if (found == workers_.end()) return report({order.worker, "was not running", false, true});
+    if (found == workers_.end() || found->second.generation < order.generation)
+      return report({order.worker, "was not running", false, true, order.generation});
+    if (found->second.generation > order.generation) return;
     if (found->second.exited) return;  // the head will hear of it, or hear again
     spdlog::info("ends worker {} of job {}: {}", order.worker, found->second.job, order.why);
-    spawner_.terminate(order.worker);
-    delayed_send(this, std::chrono::milliseconds(order.grace_ms),
-                 GraceOver{order.worker, found->second.start});
+    launcher_.terminate(order.worker);
+    delayed_send(this, std::chrono::milliseconds(order.grace_ms), GraceOver{order.worker, order.generation});
   }
 
   void on_grace_over(const GraceOver& over) {
     const auto found = workers_.find(over.worker);
-    if (found == workers_.end() || found->second.start != over.start || found->second.exited) return;
+    if (found == workers_.end() || found->second.generation != over.generation || found->second.exited)
+      return;
     spdlog::warn("worker {} of job {} did not end in time: it is killed", over.worker, found->second.job);
-    spawner_.kill(over.worker);
+    launcher_.kill(over.worker);
   }
 
-  void on_exit_taken(std::uint64_t worker) {
-    const auto found = workers_.find(worker);
-    if (found != workers_.end() && found->second.exited && found->second.is_command) workers_.erase(found);
+  void end_commands(const EndCommands& order) {
+    leaving_ = order.done;
+    // First, so that what other ranks do when they miss these is no crash.
+    if (head_) send(head_, NodeLeaving{options_.name});
+    for (auto& [worker, running] : workers_) {
+      if (!running.is_command || running.exited) continue;
+      spdlog::info("ends worker {} of job {}: this node ends", worker, running.job);
+      launcher_.terminate(worker);
+    }
+    leave_if_all_have_ended();
+  }
+
+  void leave_if_all_have_ended() {
+    const bool all = std::ranges::all_of(workers_, [this](const auto& one) {
+      const Running& running = one.second;
+      return !running.is_command || (running.exited && (!registered_ || running.log.is_drained()));
+    });
+    if (!leaving_ || !all) return;
+    leaving_->set_value();
+    leaving_ = std::make_shared<std::promise<void>>();  // nobody waits any more
+  }
+
+  void on_exit_taken(const ExitTaken& taken) {
+    const auto found = workers_.find(taken.worker);
+    if (found == workers_.end() || found->second.generation != taken.generation) return;
+    if (found->second.exited && found->second.is_command) workers_.erase(found);
   }
 
   void kill_worker(const messages::KillWorker& order) {
@@ -282,14 +333,15 @@ class Agent : public caf::event_based_actor {
       return;
     }
     spdlog::info("ends worker {} of job {}: {}", order.worker, found->second.job, order.why);
-    spawner_.kill(order.worker);
+    launcher_.kill(order.worker);
   }
 
   void on_process(const ProcessStarted& started) {
     const auto found = workers_.find(started.worker);
     if (found == workers_.end()) return;
     found->second.pid = started.pid;
-    if (head_) send(head_, WorkerStarted{started.worker, started.pid, found->second.port});
+    if (head_)
+      send(head_, WorkerStarted{started.worker, started.pid, found->second.port, found->second.generation});
   }
 
   void on_process(const ProcessOutput& output) {
@@ -304,6 +356,7 @@ class Agent : public caf::event_based_actor {
     if (found == workers_.end()) return;
     found->second.exited = true;
     auto report_of_exit = describe_exit(exited.worker, exited.status);
+    report_of_exit.generation = found->second.generation;
     if (is_memory_kill(exited.status)) {
       report_of_exit.outside = false;  // the job needs more than there is: it would die again at once
       report_of_exit.text += ": memory ran out, this machine's or its control group's";
@@ -313,7 +366,8 @@ class Agent : public caf::event_based_actor {
       found->second.end = std::move(report_of_exit);
       found->second.log.close();
       send_log(exited.worker, found->second);
-      return report_command(found->second);
+      report_command(found->second);
+      return leave_if_all_have_ended();
     }
     report(std::move(report_of_exit));
     if (found->second.log.is_drained()) workers_.erase(found);
@@ -348,32 +402,48 @@ class Agent : public caf::event_based_actor {
     if (found == workers_.end()) return;
     found->second.log.on_taken();
     send_log(taken.worker, found->second);
-    if (found->second.is_command) return report_command(found->second);
+    if (found->second.is_command) {
+      report_command(found->second);
+      return leave_if_all_have_ended();
+    }
     if (found->second.exited && found->second.log.is_drained()) workers_.erase(found);
   }
 
   fabric::Fabric& fabric_;
-  Spawner& spawner_;
+  Launcher& launcher_;
   AgentOptions options_;
+  std::shared_ptr<head::HeadSearch> search_;
   std::shared_ptr<std::atomic<bool>> stop_;
   caf::actor head_;
   bool registered_ = false;
   int refusals_ = 0;
   std::optional<MemoryKills> memory_kills_;  ///< nothing where the kernel does not count them
   std::map<std::uint64_t, Running> workers_;
-  std::uint64_t starts_ = 0;
+  std::shared_ptr<std::promise<void>> leaving_;  ///< null: this node stays
 };
 
 }  // namespace
 
-caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Spawner& spawner,
-                       AgentOptions options, std::shared_ptr<std::atomic<bool>> stop) {
-  return caf::actor_cast<caf::actor>(
-      system.spawn<Agent>(std::ref(fabric), std::ref(spawner), std::move(options), std::move(stop)));
+caf::actor spawn_agent(caf::actor_system& system, fabric::Fabric& fabric, Launcher& launcher,
+                       AgentOptions options, std::shared_ptr<head::HeadSearch> search,
+                       std::shared_ptr<std::atomic<bool>> stop) {
+  return caf::actor_cast<caf::actor>(system.spawn<Agent>(
+      std::ref(fabric), std::ref(launcher), std::move(options), std::move(search), std::move(stop)));
+}
+
+void tell_event(const caf::actor& agent, ProcessEvent event) {
+  caf::anon_send(agent, WorkerEvent{std::move(event)});
+}
+
+void end_commands(const caf::actor& agent, std::chrono::milliseconds grace) {
+  const auto done = std::make_shared<std::promise<void>>();
+  auto ended = done->get_future();
+  caf::anon_send(agent, EndCommands{done});
+  ended.wait_for(grace);
 }
 
 void forward_events(Spawner& spawner, const caf::actor& agent) {
-  while (auto event = spawner.wait_event()) caf::anon_send(agent, WorkerEvent{std::move(*event)});
+  while (auto event = spawner.wait_event()) tell_event(agent, std::move(*event));
   caf::anon_send(agent, SpawnerGone{});
 }
 

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <fstream>
 #include <random>
 
@@ -13,7 +15,6 @@ namespace {
 
 constexpr std::uint16_t kLowest = 10'000;
 constexpr std::uint16_t kLowestEphemeral = 32'768;  // where the kernel doesn't say
-constexpr int kTries = 200;
 
 std::uint16_t lowest_ephemeral() {
   std::ifstream range("/proc/sys/net/ipv4/ip_local_port_range");
@@ -35,15 +36,18 @@ bool is_free(std::uint16_t port) {
 
 }  // namespace
 
-std::uint16_t choose_free_port(const std::set<std::uint16_t>& given) {
+Result<std::uint16_t> choose_free_port(const std::set<std::uint16_t>& given) {
   static thread_local std::mt19937 random{std::random_device{}()};
   static const std::uint16_t end = lowest_ephemeral();
   std::uniform_int_distribution<int> ports(kLowest, end - 1);
-  for (int i = 0; i < kTries; ++i) {
-    const auto port = static_cast<std::uint16_t>(ports(random));
-    if (!given.contains(port) && is_free(port)) return port;
+  const int first = ports(random);  // from there on all of them, in a circle
+  for (int i = 0, port = first; i < end - kLowest; ++i, port = port + 1 < end ? port + 1 : kLowest) {
+    const auto chosen = static_cast<std::uint16_t>(port);
+    if (!given.contains(chosen) && is_free(chosen)) return chosen;
   }
-  return 0;
+  return fail(ErrorCode::resource_exhausted,
+              fmt::format("no port from {} to {} is free on this node for MASTER_PORT", kLowest, end - 1),
+              "end what listens there");
 }
 
 }  // namespace ds::node

@@ -6,13 +6,16 @@
 #include <algorithm>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <chrono>
 #include <cstdlib>
+#include <random>
 
 #include "actors/fabric/fabric.hpp"
 #include "actors/gateway/host_port.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/head/head.hpp"
 #include "actors/messages/registration.hpp"
+#include "actors/programs/fault_point.hpp"
 #include "actors/programs/program.hpp"
 #include "actors/router/inference_api.hpp"
 #include "scheduler/spec/tenant_file.hpp"
@@ -29,6 +32,7 @@ struct Arguments {
   std::string listen = "127.0.0.1:8080";
   std::string insecure_listen;
   std::string tenants;
+  std::string growth = "gain";
 };
 
 constexpr std::size_t kMaxDiskTasks = 10'000;
@@ -42,6 +46,11 @@ constexpr std::uint64_t kStateMargin = std::uint64_t{1} << 30;
 std::uint64_t physical_memory() {
   return static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
          static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::int64_t unix_time_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
 Result<scheduler::TenantTree> read_tenants(const std::string& file) {
@@ -71,6 +80,12 @@ Result<void> run(const Arguments& arguments) {
   if (!cluster_id) return tl::unexpected(cluster_id.error());
   auto journal = storage::StateJournal::open(directory->path() / "journal");
   if (!journal) return tl::unexpected(journal.error());
+  if (const char* text = std::getenv("DS_HEAD_DIE_AT"); text != nullptr) {
+    const auto point = parse_fault_point(text);
+    if (!point) return tl::unexpected(point.error());
+    spdlog::warn("a test wants this head to kill itself: DS_HEAD_DIE_AT={}", text);
+    *journal = add_fault_point(std::move(*journal), *point);
+  }
   auto checkpoints = storage::CheckpointStore::open(directory->path() / "checkpoints");
   if (!checkpoints) return tl::unexpected(checkpoints.error());
   storage::LogStore logs(directory->path() / "logs");
@@ -107,6 +122,11 @@ Result<void> run(const Arguments& arguments) {
       *cluster_id,
       *tenants,
       &router,
+      unix_time_ms,
+      [source = std::make_shared<std::mt19937_64>(std::random_device{}())] {
+        return static_cast<std::uint32_t>((*source)());
+      },
+      arguments.growth == "gain",
       max_state_bytes,
       [](const Error& error) {
         spdlog::critical("the state journal cannot be written, so nothing can be promised any more: {}. {}",
@@ -158,6 +178,12 @@ int main(int argc, char** argv) {
                  "HOST:PORT that other machines can reach, although there are no tokens and no TLS yet");
   app.add_option("--tenants", arguments.tenants,
                  "File that says what each tenant may use (YAML); without it all share one queue");
+  app.add_option(
+         "--growth", arguments.growth,
+         "How slots are shared that no minimum needs: `gain`, by the speed that jobs have measured with "
+         "how many workers, or `fair`, by their number alone")
+      ->check(CLI::IsMember({"gain", "fair"}))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   block_end_signals();
   set_up_logging("ds-head");

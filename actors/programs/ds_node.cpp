@@ -7,14 +7,19 @@
 #include <caf/actor_system_config.hpp>
 #include <caf/exit_reason.hpp>
 #include <caf/send.hpp>
+#include <chrono>
 #include <filesystem>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "actors/fabric/fabric.hpp"
 #include "actors/gateway/host_port.hpp"
+#include "actors/head/locator.hpp"
 #include "actors/messages/registration.hpp"
 #include "actors/node/agent.hpp"
 #include "actors/node/machine.hpp"
+#include "actors/node/pretend_programs.hpp"
 #include "actors/node/spawner.hpp"
 #include "actors/programs/program.hpp"
 #include "scheduler/spec/identifier.hpp"
@@ -24,6 +29,10 @@ namespace {
 using namespace ds;
 using namespace ds::programs;
 
+/// For users' programs, between SIGTERM and SIGKILL, when this node is told to end; as long as a cancelled
+/// job's.
+constexpr std::chrono::seconds kCommandsGrace{10};
+
 struct Arguments {
   std::string head = "127.0.0.1:8080";
   std::string secret_file;
@@ -31,6 +40,8 @@ struct Arguments {
   std::uint32_t slots = 0;
   std::string host = "127.0.0.1";
   std::string insecure_host;
+  std::uint32_t pretended = 0;
+  double pretend_speed = 1;
 };
 
 std::string default_name() {
@@ -44,17 +55,86 @@ std::string default_name() {
   return scheduler::is_identifier(name) ? name : "node";
 }
 
-Result<int> run(Arguments arguments, node::Spawner& spawner) {
+Result<void> check_name(const Arguments& arguments) {
+  auto longest = arguments.name;
+  if (arguments.pretended > 0) longest += fmt::format("-{}", arguments.pretended - 1);
+  if (scheduler::is_identifier(longest)) return {};
+  return fail(ErrorCode::invalid_argument, fmt::format("--name: \"{}\" is not an identifier", longest),
+              "up to 63 of a-z 0-9 . _ -, beginning with a letter or digit");
+}
+
+node::AgentOptions agent_options(const Arguments& arguments, const std::string& host) {
+  node::AgentOptions options;
+  options.head = arguments.head;
+  options.name = arguments.name;
+  options.secret_file = std::filesystem::absolute(arguments.secret_file).string();
+  options.actor_program =
+      (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ds-actor").string();
+  options.host = host;
+  options.machine = node::inspect_machine();
+  options.slots = arguments.slots != 0 ? arguments.slots : options.machine.cores;
+  options.pretends = arguments.pretended > 0;
+  return options;
+}
+
+/// What all agents of the process share.
+struct Surroundings {
+  caf::actor_system& system;
+  fabric::Fabric& fabric;
+  std::shared_ptr<head::HeadSearch> search;
+  std::shared_ptr<std::atomic<bool>> stop;
+};
+
+void wait_for_end() {
+  wait_for_signal();
+  spdlog::info("ds-node ends, and its workers with it");
+}
+
+void run_machine(const Surroundings& around, node::AgentOptions options, node::Spawner& spawner) {
+  const auto agent = node::spawn_agent(around.system, around.fabric, spawner, std::move(options),
+                                       around.search, around.stop);
+  std::thread events([&] { node::forward_events(spawner, agent); });
+  wait_for_end();
+  node::end_commands(agent, kCommandsGrace);
+  around.stop->store(true);
+  spawner.close();
+  events.join();
+  caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
+}
+
+void run_pretended(const Surroundings& around, const node::AgentOptions& options,
+                   const Arguments& arguments) {
+  node::PretendPrograms programs(arguments.pretend_speed);
+  std::vector<std::unique_ptr<node::Launcher>> launchers;
+  std::vector<caf::actor> agents;
+  for (std::uint32_t i = 0; i < arguments.pretended; ++i) {
+    auto one = options;
+    one.name += fmt::format("-{}", i);
+    launchers.push_back(programs.launcher_of(i));
+    agents.push_back(node::spawn_agent(around.system, around.fabric, *launchers.back(), std::move(one),
+                                       around.search, around.stop));
+  }
+  std::thread events([&] {
+    while (auto happened = programs.wait_event())
+      node::tell_event(agents[happened->node], std::move(happened->event));
+  });
+  wait_for_end();
+  around.stop->store(true);
+  programs.close();
+  events.join();
+  for (const auto& agent : agents) caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
+  agents.clear();
+  around.system.await_all_actors_done();  // they use the launchers
+}
+
+/// `spawner`: null for nodes that only pretend.
+Result<int> run(Arguments arguments, node::Spawner* spawner) {
   const bool insecure = !arguments.insecure_host.empty();
   const auto host = insecure ? arguments.insecure_host : arguments.host;
   if (auto allowed = check_listen_address(host, insecure); !allowed) return tl::unexpected(allowed.error());
   if (const auto head = gateway::parse_host_port(arguments.head); !head) return tl::unexpected(head.error());
   if (arguments.name.empty()) arguments.name = default_name();
-  if (!scheduler::is_identifier(arguments.name)) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("--name: \"{}\" is not an identifier", arguments.name),
-                "up to 63 of a-z 0-9 . _ -, beginning with a letter or digit");
-  }
+  if (const auto checked = check_name(arguments); !checked) return tl::unexpected(checked.error());
   const auto secret = load_secret(arguments.secret_file, false);
   if (!secret) return tl::unexpected(secret.error());
 
@@ -70,29 +150,16 @@ Result<int> run(Arguments arguments, node::Spawner& spawner) {
   std::atomic<int> code = 0;
   caf::actor_system system(config);
   fabric::Fabric fabric(system, std::shared_ptr<fabric::Transport>(std::move(*transport)));
+  const auto search = std::make_shared<head::HeadSearch>(system, arguments.head, stop);
 
-  node::AgentOptions options;
-  options.head = arguments.head;
-  options.name = arguments.name;
-  options.secret_file = std::filesystem::absolute(arguments.secret_file).string();
-  options.actor_program =
-      (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ds-actor").string();
-  options.host = host;
-  options.machine = node::inspect_machine();
-  options.slots = arguments.slots != 0 ? arguments.slots : options.machine.cores;
+  auto options = agent_options(arguments, host);
   options.leave = [&code](int with) {
     code = with;
     request_end();
   };
-  auto agent = node::spawn_agent(system, fabric, spawner, std::move(options), stop);
-  std::thread events([&] { node::forward_events(spawner, agent); });
-  wait_for_signal();
-  spdlog::info("ds-node ends, and its workers with it");
-  stop->store(true);
-  spawner.close();
-  events.join();
-  caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
-  agent = nullptr;
+  const Surroundings around{system, fabric, search, stop};
+  spawner != nullptr ? run_machine(around, std::move(options), *spawner)
+                     : run_pretended(around, options, arguments);
   system.await_all_actors_done();
   return code.load();
 }
@@ -114,12 +181,25 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--insecure-listen", arguments.insecure_host,
                  "Address that other machines can reach, although messages are not encrypted yet");
+  app.add_option(
+         "--pretend", arguments.pretended,
+         "Start no programs: be so many nodes, NAME-0, NAME-1, ..., where each program of a command job "
+         "runs for the DS_PRETEND_SECONDS of its env and ends with exit code 0")
+      ->check(CLI::Range(1, 20'000));
+  app.add_option("--pretend-speed", arguments.pretend_speed, "How many of these seconds pass in one")
+      ->check(CLI::Range(1e-3, 1e9))
+      ->needs("--pretend")
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   block_end_signals();
   set_up_logging("ds-node");
   // First of all: nothing that dislikes `fork` may have started.
-  const auto spawner = node::Spawner::start();
-  if (!spawner) return report_failure("ds-node", spawner.error());
-  const auto code = run(std::move(arguments), **spawner);
+  std::unique_ptr<node::Spawner> spawner;
+  if (arguments.pretended == 0) {
+    auto started = node::Spawner::start();
+    if (!started) return report_failure("ds-node", started.error());
+    spawner = std::move(*started);
+  }
+  const auto code = run(std::move(arguments), spawner.get());
   return code ? *code : report_failure("ds-node", code.error());
 }

@@ -104,6 +104,7 @@ static void from_json(const nlohmann::json& json, WorkerCrashed& x) {
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFinished, job, worker)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointChosen, job, source, step)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpeedMeasured, job, workers, nodes, step_s, compute_s, resize_s)
 
 namespace {
 
@@ -133,6 +134,8 @@ template <>
 constexpr const char* kTypeName<WorkerCrashed> = "worker_crashed";
 template <>
 constexpr const char* kTypeName<RankFinished> = "rank_finished";
+template <>
+constexpr const char* kTypeName<SpeedMeasured> = "speed_measured";
 template <>
 constexpr const char* kTypeName<PauseRequested> = "pause_requested";
 template <>
@@ -170,7 +173,7 @@ bool read_body(const std::string& type, const nlohmann::json& fields, Event::Bod
 
 }  // namespace
 
-std::string to_text(const Event& event) {
+EventText write_event(const Event& event) {
   nlohmann::json document{{"at", event.at_ms}, {"by", event.by}, {"why", event.why}};
   std::visit(
       [&]<class T>(const T& body) {
@@ -178,8 +181,16 @@ std::string to_text(const Event& event) {
         document["fields"] = body;
       },
       event.body);
-  // Replacing invalid UTF-8 instead of throwing: a reason may quote what a user's program printed.
-  return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  try {
+    return {document.dump(), !std::holds_alternative<EvaluationRecorded>(event.body)};
+  } catch (const nlohmann::json::type_error&) {
+    // Replacing invalid UTF-8 instead of throwing: a reason may quote what a user's program printed.
+    return {document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), false};
+  }
+}
+
+std::string to_text(const Event& event) {
+  return write_event(event).text;
 }
 
 std::optional<Event> event_from(std::string_view text) {

@@ -117,6 +117,15 @@ struct WorkerCrashed {
   bool operator==(const WorkerCrashed&) const = default;
 };
 
+/// How long the job's steps take with so many workers on so many nodes has settled, or has become another.
+/// `resize_s`: for so long it stood still when it came to that size; 0: not measured.
+struct SpeedMeasured {
+  std::string job;
+  std::uint32_t workers = 1, nodes = 1;
+  double step_s = 0, compute_s = 0, resize_s = 0;
+  bool operator==(const SpeedMeasured&) const = default;
+};
+
 /// A rank of a `command` job's gang ended with exit code 0 while others run on.
 struct RankFinished {
   std::string job;
@@ -191,13 +200,21 @@ struct Event {
                             JobStateChanged, CancelRequested, JobSized, EvaluationRecorded,
                             CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested, NodeDrained,
                             NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled,
-                            NodeQuarantined, RankFinished, QuarantineLifted, CheckpointChosen>;
+                            NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured, CheckpointChosen>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;
   Body body;
   bool operator==(const Event&) const = default;
 };
+
+/// An event as the journal holds it. `is_exact`: `event_from` gives back this very event; else it may differ
+/// (text that is not UTF-8, numbers that JSON has not).
+struct EventText {
+  std::string text;
+  bool is_exact = false;
+};
+EventText write_event(const Event& event);
 
 /// One JSON document; `event_from` takes back what `to_text` wrote and nothing else (nullopt).
 std::string to_text(const Event& event);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "scheduler/policy/start_conditions.hpp"
 #include "scheduler/spec/job_file.hpp"
@@ -11,6 +12,8 @@ namespace ds::scheduler {
 
 /// Of those that are kept; many more than a quarantine takes.
 constexpr std::size_t kMaxEarlyCrashes = 256;
+/// Of sizes that a job has run with, and of resizes; the last ones.
+constexpr std::size_t kMaxSizesMeasured = 32, kMaxResizesMeasured = 8;
 constexpr std::int64_t kMinimumRunMs = std::chrono::milliseconds(kMinimumRun).count();
 
 bool Ledger::apply(const Event& event) {
@@ -39,22 +42,41 @@ std::string Ledger::job_of(const Event& event) const {
       event.body);
 }
 
-/// Jobs are often submitted by the thousand with one text, which is read and kept once. Null: it is wrong.
-std::shared_ptr<const JobSpec> Ledger::spec_of(const std::string& text, const std::string& directory) {
-  const auto known = specs_.find({text, directory});
-  if (known != specs_.end()) {
-    if (auto spec = known->second.lock()) return spec;
+std::shared_ptr<const Ledger::JobSource> Ledger::find_source(const std::string& text,
+                                                             const std::string& directory) const {
+  const auto known = sources_.find({text, directory});
+  return known == sources_.end() ? nullptr : known->second.lock();
+}
+
+std::shared_ptr<const Ledger::JobSource> Ledger::keep_source(const std::string& text,
+                                                             const std::string& directory, JobSpec spec) {
+  auto source = std::make_shared<const JobSource>(JobSource{text, std::move(spec)});
+  if (sources_.size() >= next_source_sweep_) {
+    std::erase_if(sources_, [](const auto& entry) { return entry.second.expired(); });
+    next_source_sweep_ = std::max(kFirstSourceSweep, 2 * sources_.size());
   }
-  auto parsed = parse_job_file(text, directory);
-  auto* job_file = std::get_if<ParsedJob>(&parsed);
-  if (job_file == nullptr) return nullptr;
-  auto spec = std::make_shared<const JobSpec>(std::move(job_file->spec));
-  if (specs_.size() >= next_spec_sweep_) {
-    std::erase_if(specs_, [](const auto& entry) { return entry.second.expired(); });
-    next_spec_sweep_ = std::max(kFirstSpecSweep, 2 * specs_.size());
+  sources_[{text, directory}] = source;
+  return source;
+}
+
+std::shared_ptr<const void> Ledger::keep_spec(const std::string& text, const std::string& directory,
+                                              const JobSpec& spec) {
+  auto known = find_source(text, directory);
+  return known != nullptr ? known : keep_source(text, directory, spec);
+}
+
+/// Jobs are often submitted by the thousand with one text, which is read and kept once. False: it is wrong.
+bool Ledger::set_source(JobRecord& job, const std::string& text) {
+  auto source = find_source(text, job.directory);
+  if (source == nullptr) {
+    auto parsed = parse_job_file(text, job.directory);
+    auto* job_file = std::get_if<ParsedJob>(&parsed);
+    if (job_file == nullptr) return false;
+    source = keep_source(text, job.directory, std::move(job_file->spec));
   }
-  specs_[{text, directory}] = spec;
-  return spec;
+  job.spec = {source, &source->spec};
+  job.text = {source, &source->text};
+  return true;
 }
 
 void Ledger::index(const JobRecord& job) {
@@ -72,13 +94,11 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
     return false;
   JobRecord record;
   record.id = body.job;
-  record.spec = spec_of(body.text, body.directory);
-  if (record.spec == nullptr) return false;
+  record.directory = body.directory;
+  if (!set_source(record, body.text)) return false;
   record.priority = record.spec->priority;
   record.key = body.key;
   record.file = body.file;
-  record.directory = body.directory;
-  record.text = body.text;
   record.depends_on = body.depends_on;
   record.order = next_order_++;
   record.submitted_ms = event.at_ms;
@@ -173,6 +193,7 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
   if (body.state == JobState::starting && job->started_ms == 0) job->started_ms = event.at_ms;
   if (is_end(body.state)) {
     job->ended_ms = event.at_ms;
+    job->curve.reset();
     index_.end_job(body.job);
   }
   return true;
@@ -236,6 +257,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   job.ran_before_ms = 0;
   job.crashes_in_a_row = 0;
   job.retry_at_ms = 0;
+  learn_curve(job);
   index(job);
   return true;
 }
@@ -255,6 +277,7 @@ bool Ledger::on(const Event&, const WorkersScaled& body) {
   if (body.min > body.max || body.max > job->spec->workers.max || (body.min < 1 && !may_be_none))
     return false;
   job->scaled = wanted;
+  learn_curve(*job);
   return true;
 }
 
@@ -274,6 +297,30 @@ std::vector<std::uint64_t> Ledger::served_steps(std::string_view source) const {
     if (job->served_job == source && !is_end(job->state)) steps.push_back(job->served_step);
   }
   return steps;
+}
+
+bool Ledger::on(const Event&, const SpeedMeasured& body) {
+  auto* job = active(body.job);
+  const bool is_sound = std::isfinite(body.step_s) && std::isfinite(body.resize_s) && body.compute_s > 0 &&
+                        body.step_s >= body.compute_s && body.resize_s >= 0 && body.nodes >= 1 &&
+                        body.workers >= body.nodes;
+  if (job == nullptr || !is_sound) return false;
+  const SizeMeasured size{body.workers, body.nodes, body.step_s, body.compute_s};
+  std::erase_if(job->sizes, [&](const SizeMeasured& known) {
+    return known.workers == size.workers && known.nodes == size.nodes;
+  });
+  if (job->sizes.size() == kMaxSizesMeasured) job->sizes.erase(job->sizes.begin());
+  job->sizes.push_back(size);
+  if (body.resize_s > 0) {
+    if (job->resizes_s.size() == kMaxResizesMeasured) job->resizes_s.erase(job->resizes_s.begin());
+    job->resizes_s.push_back(body.resize_s);
+  }
+  learn_curve(*job);
+  return true;
+}
+
+void Ledger::learn_curve(JobRecord& job) {
+  job.curve = make_curve(job.sizes, job.resizes_s, job.wanted(), job.spec->logical_ranks());
 }
 
 bool Ledger::on(const Event&, const JobSized& body) {
@@ -381,6 +428,19 @@ std::int64_t JobRecord::run_ms(std::int64_t now_ms) const {
   return ran_before_ms + (workers == 0 ? 0 : std::max<std::int64_t>(0, now_ms - gang_since_ms));
 }
 
+const SizeMeasured* JobRecord::size_measured(std::uint32_t count) const {
+  const auto found = std::find_if(sizes.rbegin(), sizes.rend(),
+                                  [&](const SizeMeasured& size) { return size.workers == count; });
+  return found == sizes.rend() ? nullptr : &*found;
+}
+
+double JobRecord::left_s(std::uint64_t at_step) const {
+  const auto* now = size_measured(workers);
+  const auto done = std::max(step, at_step);
+  if (now == nullptr || total_steps == 0) return 0;
+  return static_cast<double>(std::max<std::uint64_t>(1, total_steps - std::min(total_steps, done))) * now->step_s;
+}
+
 bool Ledger::is_overdue(const JobRecord& job, std::int64_t now_ms) const {
   const std::int64_t limit = job.spec->time_limit_ms;
   return limit != 0 && !is_end(job.state) && !job.time_is_up && job.workers > 0 &&
@@ -426,6 +486,8 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
   if (!may_start(job, now_ms) || job.wanted().max == 0) return std::nullopt;
   const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
   const bool is_young = job.workers > 0 && runs_ms >= 0 && runs_ms < kMinimumRunMs;
+  const std::int64_t limit = job.spec->time_limit_ms;
+  const std::int64_t lasts_ms = limit == 0 ? 0 : std::max<std::int64_t>(1, limit - job.ran_before_ms);
   return Demand{job.id,
                 job.order,
                 job.wanted(),
@@ -436,7 +498,12 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 job.spec->preemptible,
                 is_young,
                 job.spec->tenant,
-                job.spec->queue};
+                job.spec->queue,
+                job.curve,
+                job.size_measured(job.workers) != nullptr,
+                job.left_s(0),
+                lasts_ms,
+                limit == 0 || job.workers == 0 ? 0 : job.gang_since_ms + lasts_ms};
 }
 
 std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) const {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,6 +14,7 @@
 #include "scheduler/ledger/decayed_use.hpp"
 #include "scheduler/ledger/event.hpp"
 #include "scheduler/ledger/ledger_index.hpp"
+#include "scheduler/policy/elastic/speed_curve.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/quarantine.hpp"
 #include "scheduler/policy/role_placement.hpp"
@@ -25,9 +27,10 @@ struct JobRecord {
   std::string id;
   std::shared_ptr<const JobSpec> spec;  ///< shared with jobs of the same text; never null
   std::uint32_t priority = 0;           ///< the file's, or what the owner gave it since
-  std::string key, file, directory, text;
-  std::vector<std::string> depends_on;                          ///< ids
-  std::uint64_t order = 0;                                      ///< of submission, from 1
+  std::string key, file, directory;
+  std::shared_ptr<const std::string> text;  ///< of the file; shared like `spec`, never null
+  std::vector<std::string> depends_on;      ///< ids
+  std::uint64_t order = 0;                  ///< of submission, from 1
   std::int64_t submitted_ms = 0, started_ms = 0, ended_ms = 0;  ///< 0: not yet
   JobState state = JobState::queued;
   std::string reason;
@@ -48,11 +51,14 @@ struct JobRecord {
   std::uint32_t restarts = 0;  ///< workers that crashed, over the job's life
   std::uint64_t crash_bound =
       0;  ///< workers below it were there at the last crash: theirs count as the same one
-  std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step
+  std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step; of a command: in all
   std::int64_t retry_at_ms = 0;
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
   std::string served_job;                       ///< of a `serve` job: whose checkpoint; empty: a file
   std::uint64_t served_step = 0;
+  std::vector<SizeMeasured> sizes = {};  ///< how long its steps took with how many workers, oldest first
+  std::vector<double> resizes_s = {};    ///< for so long it stood still at the last resizes, oldest first
+  std::shared_ptr<const SpeedCurve> curve = {};  ///< that follows from these; null: too little is known
 
   /// With how many workers it runs: what its owner wanted last, of a `serve` job what its load asked for.
   WorkerCount wanted() const;
@@ -60,6 +66,10 @@ struct JobRecord {
   std::int64_t begins_ms() const;
   /// For how long it has had workers, those that are told to leave not counted.
   std::int64_t run_ms(std::int64_t now_ms) const;
+  /// What was measured with so many workers; null: nothing.
+  const SizeMeasured* size_measured(std::uint32_t count) const;
+  /// Until all its steps are done at its present size, `at_step` or more of them being done; 0: not known.
+  double left_s(std::uint64_t at_step) const;
 };
 
 /// Why nothing new goes to a node.
@@ -75,6 +85,11 @@ class Ledger {
   /// Applies one event. False when it contradicts what is known (unknown job, illegal transition, lease
   /// granted twice, …): then nothing changed, and the event must not be written.
   bool apply(const Event& event);
+
+  /// Spares `apply` of a submission that follows, while the result is held, reading the file again. `spec` is
+  /// what `parse_job_file` makes of it.
+  std::shared_ptr<const void> keep_spec(const std::string& text, const std::string& directory,
+                                        const JobSpec& spec);
 
   /// A text that `restore` turns into an equal ledger.
   std::string snapshot() const;
@@ -141,6 +156,7 @@ class Ledger {
   bool on(const Event& event, const CheckpointCommitted& body);
   bool on(const Event& event, const WorkerCrashed& body);
   bool on(const Event& event, const RankFinished& body);
+  bool on(const Event& event, const SpeedMeasured& body);
   bool on(const Event& event, const PauseRequested& body);
   bool on(const Event& event, const ResumeRequested& body);
   bool on(const Event& event, const NodeDrained& body);
@@ -153,8 +169,18 @@ class Ledger {
   bool on(const Event& event, const WorkersScaled& body);
   bool on(const Event& event, const CheckpointChosen& body);
   std::string job_of(const Event& event) const;
-  std::shared_ptr<const JobSpec> spec_of(const std::string& text, const std::string& directory);
+  /// What jobs of one text share.
+  struct JobSource {
+    std::string text;
+    JobSpec spec;
+  };
+  std::shared_ptr<const JobSource> find_source(const std::string& text, const std::string& directory) const;
+  std::shared_ptr<const JobSource> keep_source(const std::string& text, const std::string& directory,
+                                               JobSpec spec);
+  bool set_source(JobRecord& job, const std::string& text);
+  bool restore_job(const nlohmann::json& entry);
   void index(const JobRecord& job);
+  static void learn_curve(JobRecord& job);
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
   void count_out(const Lease& lease, std::int64_t at_ms);
@@ -168,10 +194,11 @@ class Ledger {
   NodeClosures drained_, quarantined_;
   std::vector<EarlyCrash> early_crashes_;
   LedgerIndex index_;
-  std::map<std::pair<std::string, std::string>, std::weak_ptr<const JobSpec>> specs_;  ///< by text and folder
-  static constexpr std::size_t kFirstSpecSweep = 1024;
-  std::size_t next_spec_sweep_ =
-      kFirstSpecSweep;  ///< specs of no job any more are taken out when there are so many
+  std::map<std::pair<std::string, std::string>, std::weak_ptr<const JobSource>>
+      sources_;  ///< by text and folder
+  static constexpr std::size_t kFirstSourceSweep = 1024;
+  std::size_t next_source_sweep_ =
+      kFirstSourceSweep;  ///< sources of no job any more are taken out when there are so many
   std::uint64_t next_order_ = 1;
   std::uint64_t next_worker_ = 1;
 };

@@ -1,5 +1,6 @@
 // A ledger as a text, and back.
 #include <exception>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "scheduler/ledger/ledger.hpp"
@@ -10,86 +11,99 @@ namespace {
 
 using nlohmann::json;
 
-json to_json(const JobRecord& job) {
-  json evaluations = json::array();
-  for (const auto& e : job.evaluations) {
-    evaluations.push_back({e.step, e.loss, e.metrics, e.majority_accuracy});
-  }
-  return {{"id", job.id},
-          {"key", job.key},
-          {"file", job.file},
-          {"directory", job.directory},
-          {"text", job.text},
-          {"depends_on", job.depends_on},
-          {"order", job.order},
-          {"submitted", job.submitted_ms},
-          {"started", job.started_ms},
-          {"ended", job.ended_ms},
-          {"state", to_string(job.state)},
-          {"reason", job.reason},
-          {"cancel", job.cancel_requested},
-          {"pause", job.pause_requested},
-          {"priority", job.priority},
-          {"scaled", job.scaled ? json{job.scaled->min, job.scaled->max} : json(nullptr)},
-          {"time_is_up", job.time_is_up},
-          {"ran_before", job.ran_before_ms},
-          {"generation", job.generation},
-          {"members", job.members},
-          {"servers", job.servers},
-          {"finished", job.finished},
-          {"gang_since", job.gang_since_ms},
-          {"step", job.step},
-          {"total_steps", job.total_steps},
-          {"steps_per_epoch", job.steps_per_epoch},
-          {"checkpoint_step", job.checkpoint_step},
-          {"restarts", job.restarts},
-          {"crashes", job.crashes_in_a_row},
-          {"crash_bound", job.crash_bound},
-          {"retry_at", job.retry_at_ms},
-          {"served_job", job.served_job},
-          {"served_step", job.served_step},
-          {"evaluations", evaluations}};
+/// Only what is not as it is for every new job: most of a long queue are. `text`: the number of its text.
+json to_json(const JobRecord& job, std::size_t text) {
+  static const JobRecord kNew;
+  json document{{"id", job.id},
+                {"file", job.file},
+                {"directory", job.directory},
+                {"text", text},
+                {"order", job.order},
+                {"submitted", job.submitted_ms},
+                {"state", to_string(job.state)}};
+  const auto add = [&](const char* name, const auto& value, const auto& usual) {
+    if (value != usual) document[name] = value;
+  };
+  add("key", job.key, kNew.key);
+  add("depends_on", job.depends_on, kNew.depends_on);
+  add("started", job.started_ms, kNew.started_ms);
+  add("ended", job.ended_ms, kNew.ended_ms);
+  add("reason", job.reason, kNew.reason);
+  add("cancel", job.cancel_requested, kNew.cancel_requested);
+  add("pause", job.pause_requested, kNew.pause_requested);
+  add("priority", job.priority, job.spec->priority);
+  add("time_is_up", job.time_is_up, kNew.time_is_up);
+  add("ran_before", job.ran_before_ms, kNew.ran_before_ms);
+  add("generation", job.generation, kNew.generation);
+  add("members", job.members, kNew.members);
+  add("servers", job.servers, kNew.servers);
+  add("finished", job.finished, kNew.finished);
+  add("gang_since", job.gang_since_ms, kNew.gang_since_ms);
+  add("step", job.step, kNew.step);
+  add("total_steps", job.total_steps, kNew.total_steps);
+  add("steps_per_epoch", job.steps_per_epoch, kNew.steps_per_epoch);
+  add("checkpoint_step", job.checkpoint_step, kNew.checkpoint_step);
+  add("restarts", job.restarts, kNew.restarts);
+  add("crashes", job.crashes_in_a_row, kNew.crashes_in_a_row);
+  add("crash_bound", job.crash_bound, kNew.crash_bound);
+  add("retry_at", job.retry_at_ms, kNew.retry_at_ms);
+  if (job.scaled) document["scaled"] = {job.scaled->min, job.scaled->max};
+  for (const auto& e : job.evaluations)
+    document["evaluations"].push_back({e.step, e.loss, e.metrics, e.majority_accuracy});
+  for (const auto& s : job.sizes) document["sizes"].push_back({s.workers, s.nodes, s.step_s, s.compute_s});
+  add("resizes", job.resizes_s, kNew.resizes_s);
+  add("served_job", job.served_job, kNew.served_job);
+  add("served_step", job.served_step, kNew.served_step);
+  return document;
 }
 
 JobRecord job_from(const json& from) {
   JobRecord job;
   from.at("id").get_to(job.id);
-  from.at("key").get_to(job.key);
   from.at("file").get_to(job.file);
   from.at("directory").get_to(job.directory);
-  from.at("text").get_to(job.text);
-  if (from.contains("depends_on")) from.at("depends_on").get_to(job.depends_on);
   from.at("order").get_to(job.order);
   from.at("submitted").get_to(job.submitted_ms);
-  from.at("started").get_to(job.started_ms);
-  from.at("ended").get_to(job.ended_ms);
   job.state = job_state_from(from.at("state").get<std::string>()).value();
-  from.at("reason").get_to(job.reason);
-  from.at("cancel").get_to(job.cancel_requested);
-  job.pause_requested = from.value("pause", false);
-  job.time_is_up = from.value("time_is_up", false);
-  job.ran_before_ms = from.value("ran_before", std::int64_t{0});
-  from.at("generation").get_to(job.generation);
-  from.at("members").get_to(job.members);
-  if (from.contains("servers")) from.at("servers").get_to(job.servers);
-  if (from.contains("finished")) from.at("finished").get_to(job.finished);
-  if (from.contains("gang_since")) from.at("gang_since").get_to(job.gang_since_ms);
-  from.at("step").get_to(job.step);
-  from.at("total_steps").get_to(job.total_steps);
-  from.at("steps_per_epoch").get_to(job.steps_per_epoch);
-  from.at("checkpoint_step").get_to(job.checkpoint_step);
-  from.at("restarts").get_to(job.restarts);
-  from.at("crashes").get_to(job.crashes_in_a_row);
-  from.at("crash_bound").get_to(job.crash_bound);
-  from.at("retry_at").get_to(job.retry_at_ms);
-  for (const auto& e : from.at("evaluations")) {
-    job.evaluations.push_back({job.id, e.at(0), e.at(1), e.at(2), e.at(3)});
+  const auto take = [&](const char* name, auto& value) {
+    if (const auto found = from.find(name); found != from.end()) found->get_to(value);
+  };
+  take("key", job.key);
+  take("depends_on", job.depends_on);
+  take("started", job.started_ms);
+  take("ended", job.ended_ms);
+  take("reason", job.reason);
+  take("cancel", job.cancel_requested);
+  take("pause", job.pause_requested);
+  take("priority", job.priority);
+  take("time_is_up", job.time_is_up);
+  take("ran_before", job.ran_before_ms);
+  take("generation", job.generation);
+  take("members", job.members);
+  take("servers", job.servers);
+  take("finished", job.finished);
+  take("gang_since", job.gang_since_ms);
+  take("step", job.step);
+  take("total_steps", job.total_steps);
+  take("steps_per_epoch", job.steps_per_epoch);
+  take("checkpoint_step", job.checkpoint_step);
+  take("restarts", job.restarts);
+  take("crashes", job.crashes_in_a_row);
+  take("crash_bound", job.crash_bound);
+  take("retry_at", job.retry_at_ms);
+  if (const auto sizes = from.find("sizes"); sizes != from.end()) {
+    for (const auto& s : *sizes) job.sizes.push_back({s.at(0), s.at(1), s.at(2), s.at(3)});
   }
-  job.priority = from.value("priority", 0U);  // 0: of a version that had none
+  take("resizes", job.resizes_s);
+  take("served_job", job.served_job);
+  take("served_step", job.served_step);
+  // Of a version that wrote all fields it is null where there is none.
   if (from.contains("scaled") && from.at("scaled").is_array())
     job.scaled = WorkerCount{from.at("scaled").at(0), from.at("scaled").at(1)};
-  job.served_job = from.value("served_job", std::string());
-  job.served_step = from.value("served_step", std::uint64_t{0});
+  if (from.contains("evaluations")) {
+    for (const auto& e : from.at("evaluations"))
+      job.evaluations.push_back({job.id, e.at(0), e.at(1), e.at(2), e.at(3)});
+  }
   return job;
 }
 
@@ -106,9 +120,13 @@ void read(const json& document, const char* name, NodeClosures& closures) {
 
 }  // namespace
 
+/// The jobs come last and one by one: of a million no tree is made. Before them their texts, each once.
 std::string Ledger::snapshot() const {
-  json jobs = json::array();
-  for (const auto& [id, job] : jobs_) jobs.push_back(to_json(job));
+  json texts = json::array();
+  std::map<const std::string*, std::size_t> numbers;
+  for (const auto& [id, job] : jobs_) {
+    if (numbers.emplace(job.text.get(), texts.size()).second) texts.push_back(*job.text);
+  }
   json leases = json::array();
   for (const auto& [worker, lease] : leases_) {
     leases.push_back({worker, lease.job, lease.node, lease.slots, lease.memory_bytes, lease.releasing,
@@ -121,34 +139,57 @@ std::string Ledger::snapshot() const {
   json crashes = json::array();
   for (const auto& crash : early_crashes_) crashes.push_back({crash.node, crash.job, crash.at_ms});
   const json document{{"version", 1},
-                      {"jobs", jobs},
                       {"uses", uses},
                       {"leases", leases},
                       {"drained", to_json(drained_)},
                       {"quarantined", to_json(quarantined_)},
                       {"early_crashes", crashes},
+                      {"texts", texts},
                       {"next_order", next_order_},
                       {"next_worker", next_worker_}};
-  return document.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text = document.dump(-1, ' ', false, json::error_handler_t::replace);
+  text.back() = ',';
+  text += R"("jobs":[)";
+  const char* separator = "";
+  for (const auto& [id, job] : jobs_) {
+    text += separator;
+    text += to_json(job, numbers.at(job.text.get())).dump(-1, ' ', false, json::error_handler_t::replace);
+    separator = ",";
+  }
+  text += "]}";
+  return text;
+}
+
+bool Ledger::restore_job(const nlohmann::json& entry) {
+  auto job = job_from(entry);
+  if (!set_source(job, entry.at("text").get<std::string>())) return false;
+  if (!entry.contains("priority")) job.priority = job.spec->priority;
+  if (!is_end(job.state)) learn_curve(job);
+  if (!job.key.empty()) keys_.emplace(job.key, job.id);
+  const auto id = job.id;
+  const auto& record = jobs_.emplace(id, std::move(job)).first->second;
+  index(record);
+  if (!record.served_job.empty()) serving_.insert(id);
+  is_end(record.state) ? index_.end_job(id) : index_.mark(id);
+  return true;
 }
 
 std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
   try {
-    const auto document = json::parse(snapshot);
-    if (document.at("version") != 1) return std::nullopt;
     Ledger ledger;
-    for (const auto& entry : document.at("jobs")) {
-      auto job = job_from(entry);
-      job.spec = ledger.spec_of(job.text, job.directory);
-      if (job.spec == nullptr) return std::nullopt;
-      if (!entry.contains("priority")) job.priority = job.spec->priority;
-      if (!job.key.empty()) ledger.keys_.emplace(job.key, job.id);
-      const auto id = job.id;
-      const auto& record = ledger.jobs_.emplace(id, std::move(job)).first->second;
-      ledger.index(record);
-      if (!record.served_job.empty()) ledger.serving_.insert(id);
-      is_end(record.state) ? ledger.index_.end_job(id) : ledger.index_.mark(id);
-    }
+    bool is_readable = true;
+    std::string member;
+    json texts;
+    const auto take_job = [&](int depth, json::parse_event_t event, json& parsed) {
+      if (event == json::parse_event_t::key && depth == 1) member = parsed.get<std::string>();
+      if (event == json::parse_event_t::array_end && depth == 1 && member == "texts") texts = parsed;
+      if (event != json::parse_event_t::object_end || depth != 2 || member != "jobs") return true;
+      if (auto& text = parsed.at("text"); text.is_number()) text = texts.at(text.get<std::size_t>());
+      is_readable = is_readable && ledger.restore_job(parsed);
+      return false;  // it need not be kept
+    };
+    const auto document = json::parse(snapshot, take_job);
+    if (!is_readable || document.at("version") != 1 || !document.contains("jobs")) return std::nullopt;
     for (const auto& entry : document.at("leases")) {
       Lease lease{entry.at(0), entry.at(1), entry.at(2), entry.at(3), entry.at(4), entry.at(5)};
       if (entry.size() > 6) lease.role = role_from(entry.at(6).get<std::string>()).value();

@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -68,6 +69,15 @@ class Capacity {
   /// Of the nodes on which a worker of this size can be placed the fullest, the first in the list of equals.
   std::optional<std::size_t> fullest_placeable(const WorkerSize& size) const;
 
+  /// Shows the nodes on which a worker of this size can be placed to `look`, in that order, until it says
+  /// false.
+  template <class Look>
+  void for_each_placeable(const WorkerSize& size, Look look) const {
+    for (auto one = by_room_.lower_bound({size.slots, 0, 0}); one != by_room_.end(); ++one) {
+      if (std::get<1>(*one) >= size.memory_bytes && !look(std::get<2>(*one))) return;
+    }
+  }
+
   /// A worker's share, in what is used now, later or both.
   void use(std::size_t node, const WorkerSize& size, bool now, bool later);
   void free(std::size_t node, const WorkerSize& size, bool now, bool later);
@@ -87,7 +97,7 @@ class Capacity {
   void change(std::size_t node, Change apply);
 
   std::vector<NodeView> nodes_;
-  std::map<std::string_view, std::size_t> index_;
+  std::unordered_map<std::string_view, std::size_t> index_;
   std::vector<Used> now_;
   std::vector<Used> later_;
   std::set<Rank> by_room_;  ///< available nodes

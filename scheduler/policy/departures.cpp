@@ -60,7 +60,8 @@ bool is_released(const Plan& plan, std::uint64_t worker) {
 
 PlanWithDepartures plan_with_departures(std::span<const NodeView> nodes, std::vector<Lease> leases,
                                         std::span<const Demand> demands, const TenantTree& tenants,
-                                        std::span<const PastUse> past, const NodeNames& drained) {
+                                        std::span<const PastUse> past, const NodeNames& drained,
+                                        std::int64_t now_ms) {
   PlanWithDepartures result;
   for (Lease& lease : leases) {
     if (lease.role != Role::worker || lease.releasing || !drained.contains(lease.node)) continue;
@@ -68,7 +69,7 @@ PlanWithDepartures plan_with_departures(std::span<const NodeView> nodes, std::ve
     result.departures.push_back({lease.job, lease.worker});
   }
   release_surplus(leases, demands, result.departures);
-  result.plan = plan_jobs(nodes, leases, demands, tenants, past);
+  result.plan = plan_jobs(nodes, leases, demands, tenants, past, now_ms);
   if (result.departures.empty()) return result;
   const auto left = count_left(result.departures, leases, result.plan);
   for (const auto& [job, workers] : left) {

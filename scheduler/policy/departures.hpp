@@ -32,7 +32,8 @@ struct PlanWithDepartures {
 /// not be available in `nodes`. Pure: equal input, equal plan.
 PlanWithDepartures plan_with_departures(std::span<const NodeView> nodes, std::vector<Lease> leases,
                                         std::span<const Demand> demands, const TenantTree& tenants,
-                                        std::span<const PastUse> past, const NodeNames& drained);
+                                        std::span<const PastUse> past, const NodeNames& drained,
+                                        std::int64_t now_ms = 0);
 
 /// The parameter server that may leave its drained node now; none: none may.
 ///

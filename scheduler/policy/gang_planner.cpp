@@ -6,6 +6,13 @@
 #include "scheduler/policy/guarantees.hpp"
 
 namespace ds::scheduler {
+namespace {
+
+GangPlanner::ShrinkGroup shrink_group(const GangPlanner::Job& job) {
+  return {job.demand.priority, job.size, job.demand.curve != nullptr && job.demand.is_settled};
+}
+
+}  // namespace
 
 GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
     : capacity_(std::move(nodes)),
@@ -16,6 +23,7 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
       use_minimum_(use_nothing_),
       short_(tenants.queues.size()),
       partial_(tenants.queues.size()),
+      unstarted_(tenants.queues.size()),
       growable_(tenants.queues.size()),
       shrinkable_(tenants.queues.size()),
       preemptible_(tenants.queues.size()),
@@ -90,6 +98,7 @@ void GangPlanner::add(Job& job) {
     ++(node == Capacity::kUnknownNode ? job.at_unknown_nodes : job.at[node]);
   }
   job.started = job.workers = static_cast<std::uint32_t>(job.live.size());
+  measure(job);
   std::sort(job.live.begin(), job.live.end(),
             [](const Lease* a, const Lease* b) { return a->worker > b->worker; });
   count_leases(job, true);
@@ -131,23 +140,26 @@ void GangPlanner::enter(Job& job) {
   is_stale_ = is_stale_ || elsewhere_ != elsewhere_when_entered_;
   if (job.is_pending && tenants_.has_tenants()) claimants_[job.queue].insert(&job);
   if (job.workers > 0) running_.insert(&job);
+  if (job.workers > 0 && job.demand.ends_ms > 0) ending_.insert(&job);
   if (job.workers < job.needed) {
     job.is_pending ? short_[job.queue].insert(&job) : impossible_.insert(&job);
     if (job.workers > 0) stalled_.insert(&job);
     if (job.workers > 0 && job.is_pending) partial_[job.queue].insert(&job);
-  } else if (job.workers < job.demand.workers.max) {
+    if (job.workers == 0 && job.is_pending) unstarted_[job.queue][{job.size, job.needed}].insert(&job);
+  } else if (job.growth.workers > 0) {
     growable_[job.queue][job.size].emplace(growth_rank(job), &job);
   }
   if (!job.demand.preemptible || newest_on_available_node(job) == nullptr) return;
   preemptible_[job.queue][job.demand.priority].insert(&job);
-  if (job.workers > job.needed)
-    shrinkable_[job.queue][{job.demand.priority, job.size}].emplace(growth_rank(job), &job);
+  if (job.workers > job.needed) shrinkable_[job.queue][shrink_group(job)].emplace(shrink_rank(job), &job);
+  if (job.workers > job.needed && count_slowing(job.demand, job.workers, job.workers) > 0) slowed_.insert(&job);
 }
 
 void GangPlanner::leave(Job& job) {
-  for (Jobs* jobs :
-       {&running_, &stalled_, &impossible_, &short_[job.queue], &partial_[job.queue], &claimants_[job.queue]})
+  for (Jobs* jobs : {&running_, &stalled_, &impossible_, &slowed_, &short_[job.queue], &partial_[job.queue],
+                     &claimants_[job.queue]})
     jobs->erase(&job);
+  ending_.erase(&job);
   if (job.guaranteed_levels > 0) std::erase(guaranteed_, &job);
   job.guaranteed_levels = 0;
   const auto take_out = [&](auto& groups, const auto& group, const auto& key) {
@@ -156,9 +168,10 @@ void GangPlanner::leave(Job& job) {
     found->second.erase(key);
     if (found->second.empty()) groups.erase(found);
   };
+  take_out(unstarted_[job.queue], Shape{job.size, job.needed}, &job);
   take_out(growable_[job.queue], job.size, growth_rank(job));
   take_out(preemptible_[job.queue], job.demand.priority, &job);
-  take_out(shrinkable_[job.queue], std::pair(job.demand.priority, job.size), growth_rank(job));
+  take_out(shrinkable_[job.queue], shrink_group(job), shrink_rank(job));
 }
 
 /// What is pending depends on the slots that queues may lend, and so on workers on nodes that are away.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <ext/pb_ds/assoc_container.hpp>
 #include <ext/pb_ds/tree_policy.hpp>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +18,9 @@
 #include <vector>
 
 #include "scheduler/policy/capacity.hpp"
+#include "scheduler/policy/first_short_enough.hpp"
+#include "scheduler/policy/forecast.hpp"
+#include "scheduler/policy/growth.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/queue_use.hpp"
 #include "scheduler/policy/wait_reasons.hpp"
@@ -25,6 +29,9 @@ namespace ds::scheduler {
 
 /// Up to so many jobs that could be preempted, the cheapest set of them is found by trying all.
 inline constexpr std::size_t kMaxExactVictims = 10;
+
+/// So many nodes are looked at for one on which a worker is in no waiting job's way.
+inline constexpr std::size_t kMaxNodesTried = 256;
 
 /// What jobs have and want, kept from plan to plan, and while a plan is made which worker goes where; which
 /// job's turn it is the policy decides.
@@ -56,6 +63,8 @@ class GangPlanner {
     bool was_shrunk = false;                  ///< lost workers in this plan
     bool is_touched = false;                  ///< changed in this plan
     bool is_released_from = false;            ///< the same by releases, even if they were taken back
+    GrowthStep growth;                        ///< from the workers that it has, or that are kept for it
+    double loss = 0;                          ///< if it loses one of its workers, by slot
   };
   /// By priority, the larger first, then in the order of submission; the order of ids decides between equals.
   struct Before {
@@ -67,10 +76,35 @@ class GangPlanner {
   /// Knows how many come before one, too.
   using Jobs = __gnu_pbds::tree<Job*, __gnu_pbds::null_type, Before, __gnu_pbds::rb_tree_tag,
                                 __gnu_pbds::tree_order_statistics_node_update>;
-  /// Priority (the larger first), workers (the fewer first), order, id: who grows first.
-  using GrowthRank = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t, std::string_view>;
-  using ByWorkers = std::map<GrowthRank, Job*>;
-  using Growable = std::map<WorkerSize, ByWorkers>;
+  /// How long a job lasts that starts now.
+  struct Length {
+    std::int64_t operator()(const Job* job) const {
+      return job->demand.lasts_ms > 0 ? job->demand.lasts_ms : std::numeric_limits<std::int64_t>::max();
+    }
+  };
+  /// Finds the first that is short enough.
+  using JobsByLength = __gnu_pbds::tree<Job*, __gnu_pbds::null_type, Before, __gnu_pbds::rb_tree_tag,
+                                        FirstShortEnough<Length>::Update>;
+  struct EndsBefore {
+    bool operator()(const Job* a, const Job* b) const {
+      return a->demand.ends_ms != b->demand.ends_ms ? a->demand.ends_ms < b->demand.ends_ms : Before()(a, b);
+    }
+  };
+  struct Shape {
+    WorkerSize size;
+    std::uint32_t needed = 1;
+    auto operator<=>(const Shape&) const = default;
+  };
+  /// Jobs without workers.
+  using ByShape = std::map<Shape, JobsByLength>;
+  /// Priority (the larger first), gain (the larger first), workers (the fewer first), order, id: who grows
+  /// first.
+  using GrowthRank = std::tuple<std::uint32_t, double, std::uint32_t, std::uint64_t, std::string_view>;
+  using Growable = std::map<WorkerSize, std::map<GrowthRank, Job*>>;
+  /// Loss (the larger first), workers (the fewer first), order, id: who is taken from last.
+  using ShrinkRank = std::tuple<double, std::uint32_t, std::uint64_t, std::string_view>;
+  /// Priority, size of worker, whether its speed as it is was measured: what may be taken is the same for all of one.
+  using ShrinkGroup = std::tuple<std::uint32_t, WorkerSize, bool>;
 
   GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants);
 
@@ -89,22 +123,33 @@ class GangPlanner {
   /// that had some.
   const Jobs& short_of(std::size_t queue) const { return short_[queue]; }
   const Jobs& partial_of(std::size_t queue) const { return partial_[queue]; }
+  /// Those that had none.
+  const ByShape& unstarted_of(std::size_t queue) const { return unstarted_[queue]; }
   /// Jobs that lacked some and are not pending.
   const Jobs& impossible() const { return impossible_; }
   bool has_partial_gangs() const { return !stalled_.empty(); }
-  /// Jobs of a queue that had their minimum and less than their maximum when the plan began, by size of
-  /// worker.
+  /// Jobs of a queue that had their minimum and a size that is worth growing to when the plan began, by size
+  /// of worker.
   const Growable& growable_of(std::size_t queue) const { return growable_[queue]; }
   /// Jobs that changed in this plan so far.
   const std::vector<Job*>& touched() const { return touched_; }
   static GrowthRank growth_rank(const Job& job) {
-    return {~job.demand.priority, job.workers, job.demand.order, job.demand.job};
+    return {~job.demand.priority, -job.growth.gain, job.workers, job.demand.order, job.demand.job};
   }
+  static ShrinkRank shrink_rank(const Job& job) {
+    return {-job.loss, job.workers, job.demand.order, job.demand.job};
+  }
+  /// Jobs that are better off with fewer workers than they had when the plan began.
+  const Jobs& slowed() const { return slowed_; }
   const Job* find(const std::string& job) const;
 
   /// The queue whose limit `count` more workers would pass, once all that is releasing is gone; none: they
   /// are allowed.
   std::optional<std::size_t> find_limit(const Job& job, std::uint32_t count) const;
+
+  /// Whether the minimum of a job without workers would fit now and be allowed.
+  bool fits_now(std::size_t queue, const Shape& shape) const;
+  bool has_placeable_slots() const { return capacity_.placeable_slots() > 0; }
 
   /// Places `count` workers, all or none; false when they do not fit or are not allowed now.
   bool place(Job& job, std::uint32_t count);
@@ -117,9 +162,54 @@ class GangPlanner {
   /// jobs, then jobs as a whole, where necessary. False, and nothing changed, when even all of them would not
   /// do.
   bool make_room(Job& job, std::uint32_t count);
-  /// The same for one worker within what the job's queue is guaranteed, by shrinking jobs of queues that have
-  /// borrowed.
-  bool reclaim_room(Job& job);
+  /// The same within what the job's queue is guaranteed, by shrinking jobs of queues that have borrowed.
+  bool reclaim_room(Job& job, std::uint32_t count);
+  /// The same by taking workers of jobs of its queue that have measured their speeds, where all together gain
+  /// by it; who gives them is told in `resizes`.
+  bool move_room(Job& job, std::uint32_t count, std::vector<SizeChange>& resizes);
+  /// Workers of the job's size that can be placed.
+  std::uint64_t count_placeable(const Job& job) const { return capacity_.count_placeable(job.size); }
+  /// Keeps the room that will be there when all that is releasing is gone, if it is enough for `count`.
+  bool keep_room(Job& job, std::uint32_t count);
+  /// Releases workers of a job that is better off without them.
+  void give_back(Job& job, std::vector<SizeChange>& resizes);
+
+  /// What a waiting job is promised: from a moment on it has room, whatever starts behind it until then.
+  struct Reservation {
+    explicit Reservation(QueueUse use_then) : use(std::move(use_then)) {}
+    const Job* job = nullptr;
+    std::size_t keeps_back = TenantTree::kRoot;  ///< jobs below this queue are behind it
+    /// None: nobody knows. Then nothing starts behind it but on nodes that are of no use to it.
+    std::optional<std::int64_t> at_ms;
+    bool is_closed = false;   ///< nothing starts behind it
+    bool is_unknown = false;  ///< and that because nobody knows the moment
+    std::vector<Room> freed;  ///< by node: what has been given back by then
+    std::int64_t spare =
+        0;         ///< workers of the job's size for which there is room then, beyond those it needs
+    QueueUse use;  ///< then, with the job's
+  };
+  /// The earliest moment at which the job has its minimum for sure: when enough of the gangs have ended that
+  /// have workers now, by their limits. `is_soon`: room is being made for it.
+  Reservation reserve_later(const Job& job, std::size_t keeps_back, bool is_soon, std::int64_t now_ms) const;
+  /// What workers that are placed now mean to a reservation: nothing, since they are gone by then or can be
+  /// taken back; or they must not be in its way; or it is not for them to care.
+  enum class Bond { none, binds, ignored };
+  /// Places `count` workers, all or none, so that they are in the way of no reservation that `bonds` says
+  /// binds them; false when they do not fit, are not allowed now, or would be. Nodes come first on which a
+  /// worker is in nobody's way (of the first `kMaxNodesTried`), then as in `place`.
+  bool place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,
+                    std::span<const Bond> bonds);
+  /// Whether a worker that the job, which has its minimum, gets now may be taken back for the beneficiary.
+  bool could_shrink(const Job& job, const Job& beneficiary) const;
+
+  // ---- when a job starts (forecast.cpp) ----
+  struct Aftermath;
+  Aftermath aftermath_of(const Job& job) const;
+  std::int64_t earliest_room(const Job& job, std::uint32_t most_urgent, const GangEnds& ends,
+                             std::int64_t now_ms) const;
+  std::optional<std::int64_t> end_all_limited(Aftermath& then, std::int64_t now_ms) const;
+  bool could_come_ahead(const Job& job, std::uint32_t priority) const;
+  bool fits_after(const Aftermath& then, const Job& job) const;
 
   /// Counts the job's missing minimum as used by its queue from now on, though there is no room for it.
   void promise(Job& job);
@@ -184,7 +274,23 @@ class GangPlanner {
   template <class Nodes, class RoomOf>
   std::optional<std::size_t> choose_node(Nodes nodes, const WorkerSize& size, RoomOf room_of) const;
   void touch(Job& job);
+  static void measure(Job& job);
   void place_one(Job& job, std::size_t node);
+  void record_placements(Job& job, std::size_t first_step);
+  void undo_from(std::size_t first_step);
+
+  // What is kept for those that wait (reservations.cpp).
+  void give_back(Aftermath& then, const Job& other, std::size_t node, std::uint32_t workers) const;
+  void give_all_back(Aftermath& then, const Job& other) const;
+  void give_extras_back(Aftermath& then) const;
+  bool may_be_taken(const Job& other, const Job& job, const QueueUse& use) const;
+  std::vector<std::pair<std::int64_t, const Job*>> newly_ending(std::int64_t now_ms) const;
+  bool would_have_room_without_young(const Job& job) const;
+  bool has_useless_node(const WorkerSize& size) const;
+  std::optional<std::int64_t> end_until_room(Aftermath& then, std::int64_t now_ms) const;
+  std::size_t choose_beside(const Job& job, std::span<const Reservation> reservations,
+                            std::span<const Bond> bonds) const;
+  std::int64_t loss_of(const Reservation& reservation, const WorkerSize& size, std::size_t node) const;
   void count_minimum(const Job& job, bool more);
   void reserve(Job& job, std::uint32_t count);
   void release(Job& victim, const Lease& lease);
@@ -194,13 +300,17 @@ class GangPlanner {
   void undo(const Step& step);
   QuotaFacts quota_of(const Job& job, std::size_t limit) const;
 
-  // What may be taken for a job that waits (make_room.cpp).
+  // What may be taken for a job that waits (make_room.cpp), or that gains more by it (move_workers.cpp).
   Lack lack_of(const Job& job, std::uint32_t count) const;
   bool has_room_later(const Job& job, std::uint32_t count) const { return lack_of(job, count).is_none(); }
   bool helps(const Job& victim, const Lack& lack) const;
   template <class MayShrink>
   bool take_workers(const Job& job, std::uint32_t count, Taken& taken, MayShrink may_take);
   bool finish(Job& job, std::uint32_t count, Taken& taken);
+  void keep(Job& job, std::uint32_t count);
+  Job* choose_giver(const Job& beneficiary, const Lack& lack);
+  bool may_move(const Job& job, const Job& beneficiary) const;
+  bool is_worth_moving(const Job& job, std::uint32_t count, std::span<const Lease* const> taken) const;
   template <class MayShrink>
   Job* choose_richest(const Job& beneficiary, const Lack& lack, MayShrink may_take);
   template <class MayShrink>
@@ -234,11 +344,13 @@ class GangPlanner {
   std::unordered_map<std::string, std::unique_ptr<Job>> jobs_;
   /// When the plan began: jobs with live workers, gangs that lacked some of theirs, jobs that lacked some and
   /// were not pending.
-  Jobs running_, stalled_, impossible_;
+  Jobs running_, stalled_, impossible_, slowed_;
   std::vector<Jobs> short_, partial_;  ///< by queue
+  std::vector<ByShape> unstarted_;     ///< by queue
+  std::set<Job*, EndsBefore> ending_;  ///< jobs with live workers that end at a known moment
   std::vector<Growable> growable_;     ///< by queue
-  /// By queue: jobs that could lose a worker, by priority and size of worker; and all of theirs, by priority.
-  std::vector<std::map<std::pair<std::uint32_t, WorkerSize>, ByWorkers>> shrinkable_;
+  /// By queue: jobs that could lose a worker, by group; and all of theirs, by priority.
+  std::vector<std::map<ShrinkGroup, std::map<ShrinkRank, Job*>>> shrinkable_;
   std::vector<std::map<std::uint32_t, Jobs>> preemptible_;
   std::vector<Jobs> claimants_;   ///< by queue: pending jobs, started or not; kept with tenants only
   std::vector<Job*> guaranteed_;  ///< with levels
@@ -253,7 +365,7 @@ class GangPlanner {
   std::vector<Job*> touched_, released_from_;
   std::vector<std::string> newly_occupying_;
   std::map<const Job*, std::vector<const Lease*>> given_up_;  ///< by jobs that were released as a whole
-  std::map<std::pair<const Job*, std::size_t>, std::size_t> placement_of_;  ///< by job and node
+  std::map<const Job*, std::size_t> last_placement_of_;
   std::vector<Placement> placements_;
   std::vector<Release> releases_;
   std::vector<Preemption> preemptions_;

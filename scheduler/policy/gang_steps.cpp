@@ -13,25 +13,30 @@ void GangPlanner::begin() {
 }
 
 Plan GangPlanner::end() {
-  while (!steps_.empty()) {
-    undo(steps_.back());
-    steps_.pop_back();
-  }
+  undo_from(0);
   for (Job* job : touched_) {
     job->was_shrunk = job->is_touched = job->is_released_from = false;
     job->kept = 0;
+    measure(*job);
   }
   touched_.clear();
   released_from_.clear();
   for (const std::string& job : newly_occupying_) occupants_.erase(job);
   newly_occupying_.clear();
   given_up_.clear();
-  placement_of_.clear();
+  last_placement_of_.clear();
   Plan plan{std::move(releases_), std::move(placements_), {}, std::move(preemptions_)};
   releases_.clear();
   placements_.clear();
   preemptions_.clear();
   return plan;
+}
+
+/// To be called when the workers have changed that it has, or that room is kept for.
+void GangPlanner::measure(Job& job) {
+  const bool may_grow = job.workers >= job.needed && job.workers < job.demand.workers.max;
+  job.growth = may_grow ? next_growth(job.demand, job.workers + job.kept) : GrowthStep{};
+  job.loss = job.workers > job.needed ? loss_of_one(job.demand, job.workers) : 0;
 }
 
 void GangPlanner::touch(Job& job) {
@@ -67,26 +72,47 @@ bool GangPlanner::place(Job& job, std::uint32_t count) {
   if (use_now_.find_limit(job.queue, slots) || find_limit(job, count) ||
       capacity_.count_placeable(job.size) < count)
     return false;
-  touch(job);
-  if (occupants_.insert(job.demand.job).second) newly_occupying_.push_back(job.demand.job);
+  const std::size_t first_step = steps_.size();
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto own = choose_node(std::views::keys(job.at), job.size,
                                  [&](std::size_t n) { return capacity_.placeable(n); });
     const std::size_t node = own ? *own : *capacity_.fullest_placeable(job.size);
     place_one(job, node);
-    steps_.push_back({Step::Kind::placed, &job, node, nullptr});
-    const auto [placement, is_new] = placement_of_.try_emplace({&job, node}, placements_.size());
-    if (is_new) placements_.push_back({job.demand.job, capacity_.node(node).id, 0});
-    ++placements_[placement->second].count;
   }
+  record_placements(job, first_step);
   return true;
 }
 
+/// All steps from this one on place workers of the job, and stay.
+void GangPlanner::record_placements(Job& job, std::size_t first_step) {
+  touch(job);
+  if (occupants_.insert(job.demand.job).second) newly_occupying_.push_back(job.demand.job);
+  for (std::size_t step = first_step; step < steps_.size(); ++step) {
+    const std::size_t node = steps_[step].node;
+    const auto [last, is_new] = last_placement_of_.try_emplace(&job, placements_.size());
+    // In the order in which they were placed: those above the minimum are the newest, which go first.
+    if (!is_new && placements_[last->second].node != capacity_.node(node).id)
+      last->second = placements_.size();
+    if (last->second == placements_.size())
+      placements_.push_back({job.demand.job, capacity_.node(node).id, 0});
+    ++placements_[last->second].count;
+  }
+}
+
+void GangPlanner::undo_from(std::size_t first_step) {
+  while (steps_.size() > first_step) {
+    undo(steps_.back());
+    steps_.pop_back();
+  }
+}
+
 void GangPlanner::place_one(Job& job, std::size_t node) {
+  steps_.push_back({Step::Kind::placed, &job, node, nullptr});
   capacity_.use(node, job.size, true, true);
   for (QueueUse* use : {&use_now_, &use_later_}) use->add(job.queue, job.size.slots, job.size.memory_bytes);
   ++job.at[node];
   if (++job.workers == job.needed) count_minimum(job, true);
+  measure(job);
 }
 
 void GangPlanner::promise(Job& job) {
@@ -136,6 +162,7 @@ void GangPlanner::do_release(Job& victim, const Lease& lease) {
     if (--victim.at.at(node) == 0) victim.at.erase(node);
   }
   std::erase(victim.live, &lease);
+  measure(victim);
 }
 
 void GangPlanner::do_take_back(Job& job, const Lease& lease) {
@@ -152,6 +179,7 @@ void GangPlanner::do_take_back(Job& job, const Lease& lease) {
   const auto place = std::find_if(job.live.begin(), job.live.end(),
                                   [&](const Lease* other) { return other->worker < lease.worker; });
   job.live.insert(place, &lease);
+  measure(job);
 }
 
 void GangPlanner::undo(const Step& step) {

@@ -22,20 +22,26 @@ bool GangPlanner::make_room(Job& job, std::uint32_t count) {
   return finish(job, count, taken);
 }
 
-bool GangPlanner::reclaim_room(Job& job) {
+bool GangPlanner::reclaim_room(Job& job, std::uint32_t count) {
   bool is_within = false;
   for (std::size_t queue = job.queue; queue != TenantTree::kRoot; queue = tenants_[queue].parent) {
-    is_within = is_within || use_later_.fits_guarantee(queue, job.size.slots);
+    is_within = is_within || use_later_.fits_guarantee(queue, std::uint64_t{count} * job.size.slots);
   }
   if (!is_within) return false;
   Taken taken;
-  take_workers(job, 1, taken, [&](const Job& other) {
-    return other.queue != job.queue && may_shrink(other, job) && is_entitled(job, other, 1);
+  take_workers(job, count, taken, [&](const Job& other) {
+    return other.queue != job.queue && may_shrink(other, job) && is_entitled(job, other, count);
   });
-  if (!finish(job, 1, taken)) return false;
-  touch(job);
-  ++job.kept;
+  if (!finish(job, count, taken)) return false;
+  keep(job, count);
   return true;
+}
+
+/// Counts what was reserved as that which it grows by.
+void GangPlanner::keep(Job& job, std::uint32_t count) {
+  touch(job);
+  job.kept += count;
+  measure(job);
 }
 
 /// Releases single workers until the job has room; false when there is none left to take before.
@@ -123,14 +129,16 @@ std::size_t GangPlanner::count_too_young(const Job& job) const {
   return static_cast<std::size_t>(count);
 }
 
-/// Of the jobs that may be shrunk, the one with the most workers, the last of equals.
+/// Of the jobs that may be shrunk, the one that loses least by it; of equals the one with the most workers,
+/// the last of these.
 template <class MayShrink>
 GangPlanner::Job* GangPlanner::choose_richest(const Job& beneficiary, const Lack& lack, MayShrink may_take) {
   Job* richest = nullptr;
   const auto consider = [&](Job* job) {
     if (!helps(*job, lack) || !may_take(*job)) return;
-    if (richest == nullptr || richest->workers < job->workers ||
-        (richest->workers == job->workers && Before()(richest, job)))
+    const auto rank = [](const Job* one) { return std::pair(-one->loss, one->workers); };
+    if (richest == nullptr || rank(richest) < rank(job) ||
+        (rank(richest) == rank(job) && Before()(richest, job)))
       richest = job;
   };
   for (const auto& groups : shrinkable_) {
@@ -147,6 +155,10 @@ GangPlanner::Job* GangPlanner::choose_richest(const Job& beneficiary, const Lack
     if (job != &beneficiary && newest_on_available_node(*job) != nullptr) consider(job);
   }
   return richest;
+}
+
+GangPlanner::Job* GangPlanner::choose_giver(const Job& beneficiary, const Lack& lack) {
+  return choose_richest(beneficiary, lack, [&](const Job& other) { return may_move(other, beneficiary); });
 }
 
 /// The stalled gang of the lowest rank; else a job that may be shrunk.

@@ -30,18 +30,23 @@ void Planner::set_job(const std::string& job, std::optional<Demand> demand, std:
   state_->set_job(job, std::move(demand), std::move(leases));
 }
 
-Plan Planner::plan(std::span<const PastUse> past) {
+Plan Planner::plan(std::span<const PastUse> past, std::int64_t now_ms) {
   state_->begin();
-  Planning planning(*state_, tenants_, past);
+  Planning planning(*state_, tenants_, past, now_ms);
   planning.serve_minimums();
-  planning.grow();
-  return state_->end();
+  planning.backfill();
+  auto resizes = planning.grow();
+  Plan plan = state_->end();
+  plan.resizes = std::move(resizes);
+  return plan;
 }
 
-std::vector<Wait> Planner::explain(std::span<const std::string> jobs, std::span<const PastUse> past) {
+std::vector<Wait> Planner::explain(std::span<const std::string> jobs, std::span<const PastUse> past,
+                                   std::int64_t now_ms) {
   state_->begin();
-  Planning planning(*state_, tenants_, past);
+  Planning planning(*state_, tenants_, past, now_ms);
   planning.serve_minimums();
+  planning.backfill();
   std::vector<const GangPlanner::Job*> asked;
   for (const std::string& id : jobs) {
     if (const auto* job = state_->find(id)) asked.push_back(job);
@@ -51,19 +56,35 @@ std::vector<Wait> Planner::explain(std::span<const std::string> jobs, std::span<
   return waits;
 }
 
-Plan Planner::plan_and_explain(std::span<const PastUse> past) {
+std::optional<StartForecast> Planner::forecast(const std::string& id, const GangEnds& ends,
+                                               std::span<const PastUse> past, std::int64_t now_ms) {
+  const auto* job = state_->find(id);
+  if (job == nullptr || job->workers >= job->needed) return std::nullopt;
   state_->begin();
-  Planning planning(*state_, tenants_, past);
+  Planning planning(*state_, tenants_, past, now_ms);
   planning.serve_minimums();
+  planning.backfill();
+  const auto found = planning.forecast(*job, ends);
+  state_->end();
+  return found;
+}
+
+Plan Planner::plan_and_explain(std::span<const PastUse> past, std::int64_t now_ms) {
+  state_->begin();
+  Planning planning(*state_, tenants_, past, now_ms);
+  planning.serve_minimums();
+  planning.backfill();
   auto waits = planning.explain(planning.waiting());
-  planning.grow();
+  auto resizes = planning.grow();
   Plan plan = state_->end();
+  plan.resizes = std::move(resizes);
   plan.waits = std::move(waits);
   return plan;
 }
 
 Plan plan_jobs(std::span<const NodeView> nodes, std::span<const Lease> leases,
-               std::span<const Demand> demands, const TenantTree& tenants, std::span<const PastUse> past) {
+               std::span<const Demand> demands, const TenantTree& tenants, std::span<const PastUse> past,
+               std::int64_t now_ms) {
   std::map<std::string_view, std::vector<Lease>> by_job;
   for (const Lease& lease : leases) by_job[lease.job].push_back(lease);
   Planner planner(tenants);
@@ -74,7 +95,7 @@ Plan plan_jobs(std::span<const NodeView> nodes, std::span<const Lease> leases,
     if (found != by_job.end()) by_job.erase(found);
   }
   for (auto& [job, held] : by_job) planner.set_job(std::string(job), std::nullopt, std::move(held));
-  return planner.plan_and_explain(past);
+  return planner.plan_and_explain(past, now_ms);
 }
 
 }  // namespace ds::scheduler

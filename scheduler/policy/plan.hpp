@@ -2,10 +2,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "scheduler/policy/growth.hpp"
 #include "scheduler/spec/job_spec.hpp"
 #include "scheduler/spec/role.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
@@ -49,6 +51,11 @@ struct Demand {
   bool preemptible = true;  ///< may be shrunk, and lose all its workers to a more urgent job
   bool is_young = false;    ///< its gang started less than `kMinimumRun` ago
   std::string tenant = "default", queue = "default";
+  std::shared_ptr<const SpeedCurve> curve = {};  ///< none: not known
+  bool is_settled = false;                       ///< its speed was measured with the workers that it has now
+  double left_s = 0;  ///< until its end, at its present size, if that is known; else 0
+  std::int64_t lasts_ms = 0;  ///< a gang that starts now ends within that time; 0: nobody knows when
+  std::int64_t ends_ms = 0;   ///< the gang that it has ends by then; 0: it has none, or nobody knows
   bool operator==(const Demand&) const = default;
 };
 
@@ -98,12 +105,23 @@ struct Wait {
   bool operator==(const Wait&) const = default;
 };
 
+/// That a job changes its size for what it gains, or for what another gains; not for one that waits.
+struct SizeChange {
+  std::string job;
+  std::uint32_t from = 0, to = 0;  ///< workers
+  double speed = 1;                ///< with those that it will have, of what it is now
+  bool is_known = false;           ///< from what it has measured; else it is taken to scale perfectly
+  std::string in_favour_of = {};   ///< who gets what it gives; empty: nobody
+  bool operator==(const SizeChange&) const = default;
+};
+
 /// Carried out front to back it never promises a slot twice: placements use only what is free now.
 struct Plan {
   std::vector<Release> releases;
   std::vector<Placement> placements;
   std::vector<Wait> waits;  ///< one for each demand that has fewer workers than its minimum and gets none
   std::vector<Preemption> preemptions = {};
+  std::vector<SizeChange> resizes = {};
   bool operator==(const Plan&) const = default;
 };
 
@@ -113,17 +131,39 @@ struct Plan {
 /// by id). Without tenants there is one queue for all. Each job first gets its minimum whole or nothing. One
 /// that could not fit even on the empty cluster is passed over (`never_fits`, or `drain` if it would with all
 /// nodes available), so is one that its queue could never allow, or that is held. Any other that must wait
-/// keeps those behind it from starting, so that a big gang is not starved; if it waits for its queue's quota,
+/// keeps those behind it back, so that a big gang is not starved; if it waits for its queue's quota,
 /// only those under the same limit. What is left goes one worker at a time, in the same order, of equally
-/// urgent jobs to the one with the fewest, up to the maximum.
+/// urgent jobs to the one that gains most by a slot (`next_growth`; without any that have measured their
+/// speed: the one with the fewest), up to the maximum, or to the last that is worth it.
 ///
-/// A waiting minimum takes the workers above their minimum from jobs that are not more urgent (newest worker
-/// first, from the job with the most), never more than needed. If all of these would not do, it preempts
+/// When nobody waits and nothing is releasing, the job whose turn it would be to grow, if there were room,
+/// takes workers from jobs of its queue that are not more urgent, by what they have measured, where both
+/// together gain by it (`kLeastMoveGain`, `kMovePaysWithinS`): one such move a plan. And a job gives back
+/// what makes it slower. With no change from outside (of speeds neither) there are finitely many of these:
+/// each move, as well as growing and giving back, makes the sum of the logarithms of its queue's speeds
+/// larger, by no less than a fixed amount, and what is released in a move is taken by who it is for, or by
+/// one of that queue whose turn comes before, that is, who gains more by it or is more urgent.
+///
+/// A waiting minimum takes the workers above their minimum from jobs that are not more urgent (the newest
+/// worker of the job that loses least by it by slot; without measured speeds: of the one with the most),
+/// never more than needed. If all of these would not do, it preempts
 /// jobs that are strictly less urgent: no more levels of priority than needed, the lowest first, and within
 /// them the set that loses the fewest slots, of equals the one that started last (exact up to
 /// `kMaxExactVictims` jobs, else no job of the set could be left out). A job that has run for less than
 /// `kMinimumRun` is preempted by critical jobs only. Nothing is taken if that would not be enough. What is
 /// released for a job, or is releasing already, is kept for it in the plans until it is free.
+///
+/// Whoever is behind starts all the same where that is in nobody's way (EASY backfilling: Lifka, JSSPP 1995;
+/// Feitelson and Weil, IPPS 1998). The job that keeps it back is promised a moment: the earliest at which it
+/// has room for sure, when those that run end at their limits and workers that may be taken for it are. One
+/// behind starts, in its turn and with its minimum, if its own limit ends it by then, or if there is room for
+/// both then. It takes nothing from anybody. Nor does a job grow into room that is wanted then, unless it
+/// could be shrunk for that. Where nobody knows the moment, because jobs without a limit are in the way, only
+/// nodes on which the waiting job could never have a worker are used. While room is being made for a job, or
+/// it only waits until a job is old enough to be preempted for it, nothing starts behind it. So with no change
+/// from outside (a more urgent job, a lost worker, a turn that comes to another tenant) a promise is kept, but
+/// for the time that workers take to leave; and where all have limits, none longer than L, one with n others
+/// ahead of it in its queue has started after n + 1 times L.
 ///
 /// Tenants (the rules of Kueue and YARN, in short): at no moment, workers that are stopping included, does a
 /// queue have more slots than it is guaranteed and may borrow, nor do others have what a queue does not lend.
@@ -140,7 +180,9 @@ struct Plan {
 /// lower rank than who is started: from another queue it has fewer levels, in the queue no more levels and a
 /// lower priority. And it does not come back before the other has started: turns go by levels first, and in a
 /// queue by priority. So with no change from outside each preemption makes the list of the running jobs'
-/// ranks, the highest first, greater in lexical order, and there are finitely many such lists.
+/// ranks, the highest first, greater in lexical order, and there are finitely many such lists. Whoever starts
+/// behind another preempts nobody and only makes the list longer, and so greater; and it takes no room that
+/// has been made for one that preempts, since nothing starts behind that one before it has started.
 ///
 /// A job with fewer live workers than its minimum (after a loss) keeps them and is refilled, whole or not at
 /// all, in its turn and before any other grows; those ahead of it do not keep it back, since they may wait
@@ -153,6 +195,6 @@ struct Plan {
 /// with the whole job. Jobs' and workers' ids are unique. Pure: equal input, equal plan.
 Plan plan_jobs(std::span<const NodeView> nodes, std::span<const Lease> leases,
                std::span<const Demand> demands, const TenantTree& tenants = {},
-               std::span<const PastUse> past = {});
+               std::span<const PastUse> past = {}, std::int64_t now_ms = 0);
 
 }  // namespace ds::scheduler

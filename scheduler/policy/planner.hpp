@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/policy/forecast.hpp"
 #include "scheduler/policy/plan.hpp"
 
 namespace ds::scheduler {
@@ -31,11 +32,15 @@ class Planner {
   void set_job(const std::string& job, std::optional<Demand> demand, std::vector<Lease> leases);
 
   /// Leaves `waits` empty: that is what `explain` is for.
-  Plan plan(std::span<const PastUse> past = {});
+  Plan plan(std::span<const PastUse> past = {}, std::int64_t now_ms = 0);
   /// Why those of these jobs wait that would in a plan made now; the others are left out.
-  std::vector<Wait> explain(std::span<const std::string> jobs, std::span<const PastUse> past = {});
+  std::vector<Wait> explain(std::span<const std::string> jobs, std::span<const PastUse> past = {},
+                            std::int64_t now_ms = 0);
+  /// When this job, which waits, starts; none when it runs, or can't start whoever ends.
+  std::optional<StartForecast> forecast(const std::string& job, const GangEnds& ends,
+                                        std::span<const PastUse> past, std::int64_t now_ms);
   /// Both, of all jobs.
-  Plan plan_and_explain(std::span<const PastUse> past = {});
+  Plan plan_and_explain(std::span<const PastUse> past = {}, std::int64_t now_ms = 0);
 
  private:
   TenantTree tenants_;

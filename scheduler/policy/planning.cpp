@@ -1,12 +1,17 @@
 #include "scheduler/policy/planning.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace ds::scheduler {
 namespace {
 
 using Job = GangPlanner::Job;
+
+/// After so many steps of several workers for which there is no room no more of a size are tried: what a plan
+/// costs must not grow with the number of such jobs.
+constexpr std::size_t kMaxTooLarge = 16;
 
 /// Takes jobs in turn: of each queue the next one, of the queues the one whose turn it is.
 ///
@@ -29,10 +34,12 @@ Job* choose_turn(const Shares& shares, const QueueUse& use, std::size_t queues, 
 
 }  // namespace
 
-Planning::Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past)
+Planning::Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
+                   std::int64_t now_ms)
     : planner_(planner),
       tenants_(tenants),
       shares_(tenants, past, planner.total_slots(), planner.total_memory()),
+      now_ms_(now_ms),
       line_(tenants) {}
 
 void Planning::serve_minimums() {
@@ -77,8 +84,114 @@ void Planning::serve_minimum(Job& job) {
   // Whoever waits for slots keeps all back, whoever waits for a quota those who would use it.
   const bool keeps_all_back = !limit || (facts.room_is_coming && !for_quota_alone);
   line_.add(job, keeps_all_back ? TenantTree::kRoot : *limit);
+  keepers_.push_back({&job, keeps_all_back ? TenantTree::kRoot : *limit, facts.room_is_coming});
   if (!facts.room_is_coming && !limit) waiting_for_slots_.push_back(&job);
   told_.emplace(&job, std::move(facts));
+}
+
+void Planning::make_reservations() {
+  if (has_reservations_) return;
+  has_reservations_ = true;
+  if (keepers_.size() > kMaxReservations) {  // then nothing starts behind any of them
+    for (Keeper& keeper : keepers_) keeper.is_soon = true;
+  }
+  for (const Keeper& keeper : keepers_)
+    reservations_.push_back(planner_.reserve_later(*keeper.job, keeper.keeps_back, keeper.is_soon, now_ms_));
+}
+
+namespace {
+
+bool is_over_by(const GangPlanner::Reservation& kept, std::int64_t ends_ms) {
+  return ends_ms > 0 && kept.at_ms && ends_ms <= *kept.at_ms;
+}
+
+/// 0: nobody knows.
+std::int64_t end_of(const Job& job, std::int64_t now_ms) {
+  if (job.started > 0) return job.demand.ends_ms;
+  return job.demand.lasts_ms > 0 ? now_ms + job.demand.lasts_ms : 0;
+}
+
+}  // namespace
+
+void Planning::bind_start(const Job& job) {
+  bonds_.clear();
+  for (const auto& kept : reservations_) {
+    bonds_.push_back(is_over_by(kept, end_of(job, now_ms_))          ? Bond::none
+                     : tenants_.is_below(job.queue, kept.keeps_back) ? Bond::binds
+                                                                     : Bond::ignored);
+  }
+}
+
+/// What grows into room that nobody knows when it is wanted is shrunk then where it may be.
+void Planning::bind_growth(const Job& job) {
+  bonds_.clear();
+  for (const auto& kept : reservations_) {
+    const bool is_gone = is_over_by(kept, end_of(job, now_ms_)) || planner_.could_shrink(job, *kept.job);
+    const bool binds = kept.at_ms && tenants_.is_below(job.queue, kept.keeps_back);
+    bonds_.push_back(is_gone ? Bond::none : binds ? Bond::binds : Bond::ignored);
+  }
+}
+
+/// The first of the queue's jobs that may be worth a try.
+Planning::Job* Planning::next_candidate(std::size_t queue,
+                                        std::map<GangPlanner::Shape, Candidates>& shapes) const {
+  Job* best = nullptr;
+  for (auto& [shape, candidates] : shapes) {
+    if (candidates.is_closed) continue;
+    candidates.is_closed = !planner_.fits_now(queue, shape);
+    if (candidates.is_closed) continue;
+    if (candidates.next == nullptr) candidates.next = candidates.last;
+    while (candidates.next == candidates.last ||
+           (candidates.next != nullptr && candidates.next->workers > 0)) {
+      candidates.next = candidates.jobs->first_behind(candidates.next, candidates.most_ms);
+      if (candidates.next == nullptr) break;
+    }
+    candidates.is_closed = candidates.next == nullptr;
+    if (candidates.is_closed) continue;
+    if (best == nullptr || GangPlanner::Before()(candidates.next, best)) best = candidates.next;
+  }
+  return best;
+}
+
+void Planning::try_candidate(Job& job, Candidates& candidates) {
+  candidates.last = candidates.next;
+  candidates.next = nullptr;
+  bind_start(job);
+  if (planner_.place_beside(job, job.needed, reservations_, bonds_)) return;
+  // One that lasts as long, or longer, is in the way of the same jobs.
+  candidates.most_ms = 0;
+  for (std::size_t i = 0; i < bonds_.size(); ++i) {
+    if (bonds_[i] == Bond::binds && reservations_[i].at_ms)
+      candidates.most_ms = std::max(candidates.most_ms, *reservations_[i].at_ms - now_ms_);
+  }
+}
+
+void Planning::backfill() {
+  std::vector<std::map<GangPlanner::Shape, Candidates>> shapes(tenants_.queues.size());
+  bool is_any = false;
+  for (std::size_t queue = 0; queue < shapes.size(); ++queue) {
+    if (!line_.is_behind(queue)) continue;
+    for (const auto& [shape, jobs] : planner_.unstarted_of(queue)) {
+      if (!planner_.fits_now(queue, shape)) continue;
+      shapes[queue].emplace(shape, Candidates{&jobs});
+      is_any = true;
+    }
+  }
+  if (!is_any) return;
+  make_reservations();
+  for (std::size_t queue = 0; queue < shapes.size(); ++queue) {
+    const bool is_closed = std::ranges::any_of(reservations_, [&](const auto& kept) {
+      return kept.is_closed && tenants_.is_below(queue, kept.keeps_back);
+    });
+    if (is_closed) shapes[queue].clear();
+  }
+  const auto next = [&](std::size_t queue) { return next_candidate(queue, shapes[queue]); };
+  const auto is_within = [&](const Job& job, std::size_t queue) {
+    return job.guaranteed_levels >= tenants_[queue].depth &&
+           planner_.minimums().fits_guarantee(queue, std::uint64_t{job.needed} * job.size.slots);
+  };
+  while (Job* job = choose_turn(shares_, planner_.minimums(), tenants_.queues.size(), next, is_within))
+    try_candidate(*job, shapes[job->queue].at({job->size, job->needed}));
 }
 
 std::vector<const Planning::Job*> Planning::waiting() const {
@@ -134,7 +247,19 @@ void Planning::describe_queue(const Job& job, std::span<const Job* const> served
   }
 }
 
+/// Of those that keep it back though it fits now, the first.
+std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
+  if (job.workers > 0 || !planner_.fits_now(job.queue, {job.size, job.needed})) return std::nullopt;
+  for (const auto& kept : reservations_) {
+    if (!tenants_.is_below(job.queue, kept.keeps_back)) continue;
+    if ((kept.is_closed && !kept.is_unknown) || is_over_by(kept, end_of(job, now_ms_))) continue;
+    return KeptFor{kept.job->demand.job, kept.at_ms, now_ms_, job.demand.lasts_ms};
+  }
+  return std::nullopt;
+}
+
 void Planning::describe_line(const Job& job, WaitFacts& facts) const {
+  facts.kept_for = describe_reservation(job);
   for (const Job* first : line_.blockers(job.queue)) {
     if (first != &job) facts.first.push_back({first->demand.job, explain_wait(told_.at(first))});
   }
@@ -149,7 +274,7 @@ void Planning::describe_line(const Job& job, WaitFacts& facts) const {
 bool Planning::may_grow(const Job& job) const {
   const bool blocks = !job.demand.preemptible && kept_back_ && *kept_back_ >= job.demand.priority;
   return job.workers >= job.needed && job.workers + job.kept < job.demand.workers.max && !job.demand.held &&
-         !job.was_shrunk && job.has_queue && !blocks;
+         !job.was_shrunk && job.has_queue && job.growth.workers > 0 && !blocks;
 }
 
 Planning::Job* Planning::next_growing(std::map<WorkerSize, Growing>& growing) const {
@@ -166,7 +291,43 @@ Planning::Job* Planning::next_growing(std::map<WorkerSize, Growing>& growing) co
   return best;
 }
 
-void Planning::grow() {
+void Planning::note_growths() {
+  for (const Job* job : planner_.touched()) {
+    const std::uint32_t from = std::max(job->started, job->needed);
+    if (job->was_shrunk || job->workers <= from) continue;
+    const double gain = log_speed(job->demand, job->workers) - log_speed(job->demand, from);
+    size_changes_.push_back(
+        {job->demand.job, from, job->workers, std::exp(gain), job->demand.curve != nullptr});
+  }
+}
+
+/// Only the first in turn: what is released would be another's else. One that a quota keeps from growing is
+/// passed over by those that this quota does not count.
+bool Planning::move_to(Job& job) {
+  const std::uint32_t count = job.growth.workers;
+  if (has_moved_ || !told_.empty() || planner_.count_releasing() > 0) return false;
+  const bool is_after =
+      std::ranges::any_of(limits_, [&](std::size_t limit) { return tenants_.is_below(job.queue, limit); });
+  if (is_after) return false;
+  const auto limit = planner_.find_limit(job, count);
+  limit ? limits_.push_back(*limit) : void(has_moved_ = true);
+  if (!job.demand.is_settled || job.started != job.workers + job.kept) return false;
+  if (!planner_.move_room(job, count, size_changes_)) return false;
+  has_moved_ = true;
+  return true;
+}
+
+/// Where its best step doesn't fit, the best of those that do.
+bool Planning::place_less(Job& job) {
+  const auto fitting = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(planner_.count_placeable(job), job.growth.workers - 1));
+  const GrowthStep step = next_growth(job.demand, job.workers + job.kept, fitting);
+  return step.workers > 0 && planner_.place_beside(job, step.workers, reservations_, bonds_);
+}
+
+std::vector<SizeChange> Planning::grow() {
+  for (Job* job : planner_.slowed()) planner_.give_back(*job, size_changes_);
+  if (planner_.has_placeable_slots()) make_reservations();  // before what is promised counts as used
   // Else those that grow could take the quota of one that waits, which would keep back others then, and now
   // not.
   for (Job* job : waiting_for_slots_) {
@@ -193,14 +354,24 @@ void Planning::grow() {
     } else {
       ++jobs.next;
     }
-    if (planner_.place(*job, 1) || planner_.reclaim_room(*job)) {
+    bind_growth(*job);
+    const std::uint32_t count = job->growth.workers;
+    if (planner_.place_beside(*job, count, reservations_, bonds_) || planner_.reclaim_room(*job, count) ||
+        (job->demand.is_settled && planner_.keep_room(*job, count))) {
       jobs.changed.push(job);
-    } else {
-      // What is no room for one is none for the next, which asks for the same; unless a gang that lacks
+    } else if (count > 1 && place_less(*job)) {
+      jobs.changed.push(job);
+    } else if (std::ranges::find(bonds_, Bond::binds) != bonds_.end() && ++jobs.refused < kMaxRefused) {
+      // It alone is in the way.
+    } else if (!move_to(*job)) {
+      // What is no room for one is none for the next, which asks for no less; unless a gang that lacks
       // workers could be taken from by another of them.
-      jobs.is_closed = !planner_.has_partial_gangs();
+      const bool is_last = count == 1 || ++jobs.too_large == kMaxTooLarge;
+      jobs.is_closed = is_last && !planner_.has_partial_gangs();
     }
   }
+  note_growths();
+  return std::move(size_changes_);
 }
 
 }  // namespace ds::scheduler

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <queue>
@@ -13,22 +15,34 @@
 
 namespace ds::scheduler {
 
+/// More jobs than these that wait at once, each for another quota or as a gang that lacks workers, have
+/// nothing start behind them.
+inline constexpr std::size_t kMaxReservations = 64;
+
+/// After so many jobs of a queue and size that might not grow, no other is looked at.
+inline constexpr std::size_t kMaxRefused = 64;
+
 /// One plan: whose turn it is. The rules are in `plan.hpp`.
 class Planning {
  public:
   using Job = GangPlanner::Job;
 
-  Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past);
+  Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
+           std::int64_t now_ms);
 
   /// Gives jobs their minimums, in turn.
   void serve_minimums();
+  /// Starts jobs behind those that wait, where that delays none of these.
+  void backfill();
   /// Why these jobs wait after that, in their order; those that don't are left out.
   std::vector<Wait> explain(std::span<const Job* const> jobs);
   /// All that wait after that.
   std::vector<const Job*> waiting() const;
-  /// Adds workers above the minimum, one at a time: in a queue to the most urgent started job, of equals to
-  /// the one with the fewest.
-  void grow();
+  /// When the job starts; none when it is held or could never start.
+  std::optional<StartForecast> forecast(const Job& job, const GangEnds& ends);
+  /// Adds workers above the minimum, step by step: in a queue to the most urgent started job, of equals to
+  /// the one that gains most. Then takes back what makes jobs slower, and moves workers where nobody waits.
+  std::vector<SizeChange> grow();
 
  private:
   struct Cursor {  ///< over the jobs of a queue that lack workers
@@ -44,21 +58,55 @@ class Planning {
     std::map<GangPlanner::GrowthRank, Job*>::const_iterator next, end;
     std::priority_queue<Job*, std::vector<Job*>, Later> changed;  ///< in this plan
     bool is_closed = false;                                       ///< there is no room for any of them
+    std::size_t too_large = 0;  ///< steps of several workers for which there was none
+    std::size_t refused = 0;  ///< those that were in the way of one that waits
   };
+  struct Keeper {  ///< a job whose turn has come, that waits, and that others are behind
+    const Job* job;
+    std::size_t keeps_back;
+    bool is_soon;  ///< room is being made for it
+  };
+  struct Candidates {  ///< jobs of one shape and queue that are behind others
+    const GangPlanner::JobsByLength* jobs;
+    Job* last = nullptr;  ///< tried or passed over
+    Job* next = nullptr;
+    std::int64_t most_ms =
+        std::numeric_limits<std::int64_t>::max();  ///< those that last longer are in the way
+    bool is_closed = false;
+  };
+  using Bond = GangPlanner::Bond;
   Job* next_short(std::size_t queue);
+  void make_reservations();
+  std::optional<std::int64_t> latest_start(const Job& job, const GangEnds& ends);
+  void bind_start(const Job& job);
+  void bind_growth(const Job& job);
+  Job* next_candidate(std::size_t queue, std::map<GangPlanner::Shape, Candidates>& shapes) const;
+  void try_candidate(Job& job, Candidates& candidates);
+  std::optional<KeptFor> describe_reservation(const Job& job) const;
   void serve_minimum(Job& job);
   bool may_grow(const Job& job) const;
   Job* next_growing(std::map<WorkerSize, Growing>& growing) const;
+  void note_growths();
+  bool place_less(Job& job);
+  bool move_to(Job& job);
   void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
   void describe_line(const Job& job, WaitFacts& facts) const;
 
   GangPlanner& planner_;
   const TenantTree& tenants_;
   const Shares shares_;
+  const std::int64_t now_ms_;
   WaitingLine line_;
   std::vector<Cursor> cursors_;  ///< by queue
   std::vector<Job*> waiting_for_slots_;
-  std::map<const Job*, WaitFacts> told_;    ///< of jobs whose turn came, as it was then
+  std::vector<Keeper> keepers_;
+  bool has_reservations_ = false;
+  std::vector<GangPlanner::Reservation> reservations_;  ///< of the keepers
+  std::vector<Bond> bonds_;                             ///< of the job in hand, by reservation
+  std::map<const Job*, WaitFacts> told_;                ///< of jobs whose turn came, as it was then
+  std::vector<SizeChange> size_changes_;
+  bool has_moved_ = false;           ///< or whose turn it was could not
+  std::vector<std::size_t> limits_;  ///< queues whose quota kept jobs from growing
   std::optional<std::uint32_t> kept_back_;  ///< up to this priority jobs that can't be shrunk don't grow
 };
 

@@ -56,13 +56,32 @@ Reason drained(const WaitFacts& facts) {
           {}};
 }
 
+/// `120 s`: those begun count.
+std::string seconds_text(std::int64_t ms) {
+  return std::to_string((ms + 999) / 1000) + " s";
+}
+
+/// Why what is free is kept from the job.
+std::string kept_for(const WaitFacts& facts) {
+  if (!facts.kept_for) return {};
+  const KeptFor& kept = *facts.kept_for;
+  if (!kept.at_ms)
+    return "; it would fit now, but jobs without a time_limit run, so that nobody knows when " + kept.job +
+           " needs the slots";
+  const std::string own =
+      kept.lasts_ms > 0 ? "may run for " + seconds_text(kept.lasts_ms) : "has no time_limit";
+  return "; it would fit now, but " + kept.job + " has the slots from " + to_time_text(*kept.at_ms) +
+         " on at the latest, in " + seconds_text(*kept.at_ms - kept.now_ms) + ", and this job " + own;
+}
+
 Reason behind(const WaitFacts& facts) {
   std::string why = " submitted earlier";
   if (facts.ahead_by_priority > 0) {
     why = " of higher priority" + (facts.ahead > facts.ahead_by_priority ? " or" + why : "");
   }
   return {"priority_behind",
-          "needs " + wanted(facts) + ", and " + count_of(facts.ahead, "job") + why + " must start first",
+          "needs " + wanted(facts) + ", and " + count_of(facts.ahead, "job") + why + " must start first" +
+              kept_for(facts),
           facts.ahead_names};
 }
 
@@ -81,6 +100,7 @@ Reason turn(const WaitFacts& facts) {
               ? " is still within its guaranteed slots"
               : " has " + share_text(turn.first_share) + " of the cluster for its weight, " + turn.own_queue +
                     " " + share_text(turn.own_share);
+  if (facts.ahead == 0) text += kept_for(facts);
   return {"fair_share_turn", std::move(text), turn.names};
 }
 

@@ -35,6 +35,14 @@ struct TurnFacts {
   bool is_first_guaranteed = false;  ///< what the first wants is within what its queue is guaranteed
 };
 
+/// For whom the room that would be enough for a job is kept.
+struct KeptFor {
+  std::string job;
+  std::optional<std::int64_t> at_ms;  ///< from when on that one needs it; none: nobody knows
+  std::int64_t now_ms = 0;
+  std::int64_t lasts_ms = 0;  ///< for how long the job may run that is kept back; 0: it has no limit
+};
+
 /// What a waiting job was compared with.
 struct WaitFacts {
   std::string job;
@@ -58,6 +66,7 @@ struct WaitFacts {
   std::size_t ahead = 0;                 ///< jobs of its queue that wait and keep this one from starting
   std::size_t ahead_by_priority = 0;     ///< those of them that are more urgent, the others are earlier
   std::vector<std::string> ahead_names;  ///< the first few
+  std::optional<KeptFor> kept_for;       ///< if it would fit now
   std::optional<TurnFacts> turn;         ///< if jobs of other queues keep it from starting
   std::optional<QuotaFacts> quota;
   std::string unknown_tenant;          ///< not empty: it may not start because of that

@@ -49,7 +49,8 @@ struct JobSpec {
   bool preemptible = true;                   ///< may be shrunk, and lose its workers to a more urgent job
   Resources resources;
   WorkerCount workers;
-  std::uint32_t restart_limit = 3;      ///< crashes in a row without a committed step before the job fails
+  std::uint32_t restart_limit =
+      3;  ///< crashes in a row without a committed step before the job fails; of a command: in all
   std::optional<CommandSpec> command;   ///< of a `command` job, which has nothing of what follows
   std::optional<ServeSpec> serve;       ///< of a `serve` job, likewise; `workers` are its replicas
   std::int64_t start_after_ms = 0;      ///< it starts so long after its submission at the earliest

@@ -90,10 +90,15 @@ class RocksJournal final : public StateJournal {
     bool refused;  // too many waited when it came; it keeps its place so that the calls come in order
   };
 
+  /// A snapshot, of which whoever makes them has one at a time, must not make events be refused.
+  static std::size_t counted_bytes(const Waiting& record) {
+    return record.kind == JournalRecord::Kind::snapshot ? 0 : count_bytes(record.payload);
+  }
+
   void enqueue(Waiting record) {
     {
       const std::lock_guard guard(mutex_);
-      const std::size_t bytes = count_bytes(record.payload);
+      const std::size_t bytes = counted_bytes(record);
       record.refused = waiting_records_ >= limits_.max_waiting_records ||
                        (waiting_records_ > 0 && waiting_bytes_ + bytes > limits_.max_waiting_bytes);
       if (record.refused) {
@@ -115,14 +120,17 @@ class RocksJournal final : public StateJournal {
     }
   }
 
-  /// Waits for records; nothing comes only when the journal closes and all was written.
+  /// Waits for records; nothing comes only when the journal closes and all was written. A snapshot comes
+  /// alone: where there is no room for it there may be for events.
   std::vector<Waiting> take_group() {
     std::unique_lock guard(mutex_);
     wake_writer_.wait(guard, [this] { return closing_ || !queue_.empty(); });
     std::vector<Waiting> group;
     std::size_t bytes = 0;
+    const auto is_snapshot = [](const Waiting& one) { return one.kind == JournalRecord::Kind::snapshot; };
     while (!queue_.empty() && (group.empty() || bytes < limits_.max_commit_bytes)) {
-      bytes += count_bytes(queue_.front().payload);
+      if (!group.empty() && (is_snapshot(group.back()) || is_snapshot(queue_.front()))) break;
+      bytes += counted_bytes(queue_.front());
       if (!queue_.front().refused) --waiting_records_;
       group.push_back(std::move(queue_.front()));
       queue_.pop_front();

@@ -40,7 +40,9 @@ class StateJournal {
   /// later append fails.
   virtual void append(std::vector<std::string> events, OnDurable on_durable) = 0;
 
-  /// Replaces all events appended before this call by `snapshot`, atomically with respect to crashes.
+  /// Replaces all events appended before this call by `snapshot`, atomically with respect to crashes. One at
+  /// a time: how large it is is not bounded here. Fails through `on_durable` as `append` does, and no event
+  /// with it.
   virtual void compact(std::string snapshot, OnDurable on_durable) = 0;
 
   /// `resource_exhausted` when less than the reserve of disk is free: appends would fail. Any thread.

@@ -30,6 +30,8 @@ const char* name_of(Fault fault) {
 
 class AuditedJob : public TwoNodes {
  protected:
+  AuditedJob() { cluster_.grow_by_gain(); }
+
   /// `role`: which processes are hurt beside the workers; empty: none.
   void submit(const std::string& strategy, int shards, const std::string& role) {
     const auto file = write_job(cluster_.path() / "data", "audited", 1'000'000, 1, 4, strategy);

@@ -175,8 +175,13 @@ void Cluster::start_head(const std::vector<std::string>& more) {
   const auto listen = address_.empty() ? "127.0.0.1:0" : address_;
   std::error_code ignored;
   std::filesystem::remove(path() / "head/address", ignored);
-  std::vector<std::string> command{program("ds-head").string(), "--data-dir", (path() / "head").string(),
-                                   "--listen", listen};
+  std::vector<std::string> command{program("ds-head").string(),
+                                   "--data-dir",
+                                   (path() / "head").string(),
+                                   "--listen",
+                                   listen,
+                                   "--growth",
+                                   grows_by_gain_ ? "gain" : "fair"};
   command.insert(command.end(), more.begin(), more.end());
   head_ = Process(command, path() / "head.log");
   ASSERT_TRUE(wait_until([&] {
@@ -192,6 +197,20 @@ void Cluster::start_node(const std::string& name, int slots) {
       Process({program("ds-node").string(), "--head", address_, "--secret-file",
                (path() / "head/cluster.secret").string(), "--name", name, "--slots", std::to_string(slots)},
               path() / (name + ".log"));
+}
+
+void Cluster::start_pretend_nodes(const std::string& name, int count, const std::vector<std::string>& more) {
+  std::vector<std::string> command{program("ds-node").string(),
+                                   "--head",
+                                   address_,
+                                   "--secret-file",
+                                   (path() / "head/cluster.secret").string(),
+                                   "--name",
+                                   name,
+                                   "--pretend",
+                                   std::to_string(count)};
+  command.insert(command.end(), more.begin(), more.end());
+  nodes_[name] = Process(command, path() / (name + ".log"), {{"DS_LOG_LEVEL", "debug"}});
 }
 
 Outcome Cluster::submit(const std::vector<std::string>& arguments) const {

@@ -74,8 +74,13 @@ class Cluster {
  public:
   Cluster();
 
+  /// Jobs change their sizes by what they measure on this machine, from the next head on. Else tests of
+  /// growing and shrinking would depend on how fast it is.
+  void grow_by_gain() { grows_by_gain_ = true; }
   void start_head(const std::vector<std::string>& more = {});  ///< on the same port every time
   void start_node(const std::string& name, int slots);
+  /// One process that is so many nodes, `NAME-0`, …, and starts no programs; it logs all that it would start.
+  void start_pretend_nodes(const std::string& name, int count, const std::vector<std::string>& more);
   Process& head() { return head_; }
   Process& node(const std::string& name) { return nodes_.at(name); }
   void forget_node(const std::string& name) { nodes_.erase(name); }
@@ -103,6 +108,7 @@ class Cluster {
  private:
   TemporaryFolder folder_;
   std::string address_;
+  bool grows_by_gain_ = false;
   Process head_;
   std::map<std::string, Process> nodes_;
 };

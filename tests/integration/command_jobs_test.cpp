@@ -143,7 +143,7 @@ TEST_F(CommandJobs, FailWithTheExitCodeOrSignalWhenTheyCrashTooOften) {
   EXPECT_NE(reason_of(signal).find("killed by signal 11 (Segmentation fault)"), std::string::npos)
       << reason_of(signal);
   ASSERT_TRUE(cluster_.wait_for_state(code, "FAILED")) << cluster_.status(code);
-  EXPECT_NE(reason_of(code).find("rank 0 on node node-1 ended: exit code 42, crash 2 in a row"),
+  EXPECT_NE(reason_of(code).find("rank 0 on node node-1 ended: exit code 42, crash 2 (restart: 1)"),
             std::string::npos)
       << reason_of(code);
   EXPECT_EQ(log_of(code), "last words\nlast words\n");
@@ -193,6 +193,48 @@ TEST_F(CommandJobs, AreLostWithTheirNodeAndStartAgainElsewhere) {
   EXPECT_EQ(cluster_.status(id).at("restarts"), 0) << "losing a node is no crash";
   EXPECT_EQ(cluster_.submit({"cancel", id}).code, 0);
   EXPECT_TRUE(all_end(again));
+}
+
+TEST_F(CommandJobs, HaveTimeToEndByThemselvesWhenTheirNodeIsToldToEnd) {
+  const auto id =
+      cluster_.submit_job(job("restart: 0\nrun: |\n  [ $DS_GENERATION = 2 ] && exit 0\n  trap 'sleep 1; echo "
+                              "saved > saved; exit 0' TERM\n"
+                              "  touch ready\n  while :; do sleep 0.1; done\n"));
+  ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(cluster_.path() / "work/ready"); }));
+  cluster_.node("node-1").signal(SIGTERM);
+  EXPECT_EQ(cluster_.node("node-1").wait(), 0);
+  EXPECT_EQ(text_of(cluster_.path() / "work/saved"), "saved\n");
+  cluster_.start_node("node-2", 1);
+  EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id) << cluster_.logs();
+  EXPECT_EQ(cluster_.status(id).at("restarts"), 0) << "it was interrupted, it did not crash";
+  EXPECT_EQ(cluster_.status(id).at("generation"), 2) << "nor was it through";
+}
+
+TEST_F(CommandJobs, OfSeveralNodesCountNoCrashWhenOneOfTheseEnds) {
+  cluster_.start_node("node-2", 1);
+  ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  // The rank that is not told to end sees that the other is about to, and fails.
+  const auto id =
+      cluster_.submit_job(job("restart: 0\nworkers: 3\nrun: |\n  [ $DS_GENERATION = 2 ] && exit 0\n"
+                              "  trap 'touch told; sleep 3; exit 0' TERM\n"
+                              "  touch ready-$RANK\n  while [ ! -e told ]; do sleep 0.1; done\n  exit 1\n"));
+  ASSERT_TRUE(wait_until([&] {
+    return std::filesystem::exists(cluster_.path() / "work/ready-0") &&
+           std::filesystem::exists(cluster_.path() / "work/ready-1") &&
+           std::filesystem::exists(cluster_.path() / "work/ready-2");
+  })) << cluster_.logs();
+  cluster_.node("node-1").signal(SIGTERM);
+  EXPECT_EQ(cluster_.node("node-1").wait(), 0);
+  cluster_.start_node("node-3", 2);
+  EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id) << cluster_.logs();
+  EXPECT_EQ(cluster_.status(id).at("restarts"), 0);
+}
+
+TEST_F(CommandJobs, HaveTheirCharactersKeptWholeWhereverTheyAreWritten) {
+  const auto run = cluster_.submit(
+      {"--", "sh", "-c",
+       "printf 'na\\303'; sleep 0.5; printf '\\257ve \\342\\202'; sleep 0.5; printf '\\254 \\377\\n'"});
+  EXPECT_EQ(run.out, "na\xC3\xAFve \xE2\x82\xAC \\xFF\n") << run.err;
 }
 
 TEST_F(CommandJobs, GoOnWhileTheHeadIsKilledAndAreNotStartedTwice) {

@@ -51,6 +51,14 @@ class Tenants : public ::testing::Test {
   Cluster cluster_;
 };
 
+TEST_F(Tenants, RefuseToScaleAJobBeyondWhatItsQueueMayEverHave) {
+  const auto job = cluster_.submit_job(write("big", "nlp", 100, 1, 4));
+  const auto refused = cluster_.submit({"scale", job, "4:4"});
+  EXPECT_EQ(refused.code, 6) << refused.err;
+  EXPECT_NE(refused.err.find("nlp may have 3 at most"), std::string::npos) << refused.err;
+  EXPECT_EQ(cluster_.submit({"scale", job, "3:4"}).code, 0);
+}
+
 TEST_F(Tenants, BorrowReclaimAndNeverPassTheirQuota) {
   const auto alone = cluster_.submit_job(write("alone", "nlp", 8, 1, 3));
   ASSERT_TRUE(cluster_.wait_for_state(alone, "SUCCEEDED")) << cluster_.logs();

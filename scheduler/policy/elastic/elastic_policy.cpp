@@ -21,6 +21,10 @@ constexpr std::array kPolicies{
                 .summary = "requested slots, first come first served, no overtaking",
                 .keeps_rigid = true,
                 .make = make_fifo_policy},
+    PolicyEntry{.name = "gangs",
+                .summary = "requested slots as gangs, by the live head's planner, at events",
+                .keeps_rigid = true,
+                .make = make_gangs_policy},
     PolicyEntry{
         .name = "drf", .summary = "equal shares in slots, up to the requested ones", .make = make_drf_policy},
     PolicyEntry{.name = "tiresias",

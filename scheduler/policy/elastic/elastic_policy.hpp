@@ -153,6 +153,7 @@ std::span<const PolicyEntry> list_policies();
 const PolicyEntry* find_policy(std::string_view name);  ///< nullptr when there is none
 
 std::unique_ptr<ElasticPolicy> make_fifo_policy(const Oracle*);
+std::unique_ptr<ElasticPolicy> make_gangs_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_drf_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_tiresias_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_edf_policy(const Oracle*);

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from contest import Case, Contender
 from processes import Failure, Processes
-from suites import plan_times
+from suites import live_head, plan_times
 
-TARGETS = ("ds-sim", *plan_times.TARGETS)
+TARGETS = ("ds-sim", *plan_times.TARGETS, *live_head.TARGETS)
 
 TRACES = Path(__file__).resolve().parents[4] / "shared" / "traces"
 POLLUX = TRACES / "pollux-osdi21"
@@ -177,4 +177,4 @@ def cases(programs, seconds):
         Contender("ours", "ds", replan), Contender("peer", "pollux (published)", lambda: POLLUX_REPLAN_MS)],
         must=POLLUX_REPLAN_MS / MUST_REPLAN_MS))
     return (rows + plan_times.cases(programs, seconds) + shockwave_cases(programs) + sia_cases(programs)
-            + elasticflow_cases(programs) + philly_cases(programs) + openb_cases(programs))
+            + elasticflow_cases(programs) + philly_cases(programs) + openb_cases(programs) + live_head.cases(programs, PHILLY))

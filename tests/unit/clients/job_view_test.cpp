@@ -65,6 +65,13 @@ TEST(JobView, ListsNodesAndCheckpoints) {
                    false),
       "NODE    ADDRESS  STATE    SLOTS  CORES  GPUS  MEMORY  PID  REASON\n"
       "node-1           DRAINED    0/2      8     0     0 B    9  drained\n");
+  EXPECT_EQ(
+      format_nodes(
+          json::parse(R"([{"id":"node-1","address":"h:1","state":"UP","reason":"","slots":2,"slots_used":0,
+                                    "cores":8,"gpus":[],"memory_bytes":0,"pid":9,"pretends":true}])"),
+          false),
+      "NODE               ADDRESS  STATE  SLOTS  CORES  GPUS  MEMORY  PID\n"
+      "node-1 (pretends)  h:1      UP       0/2      8     0     0 B    9\n");
   EXPECT_EQ(format_checkpoints(json::parse(R"([{"step":200,"bytes":1048576,"time":"2026-01-01T00:00:00Z",
                                                 "metrics":{"loss":0.5,"accuracy":0.75},"best":true}])"),
                                false),
@@ -82,6 +89,18 @@ TEST(JobView, SaysWhatIsInTheWay) {
       "QUEUED\n  no_capacity_now: needs 4 slots, 1 is free\n    in the way: j-1, j-2\n");
   EXPECT_EQ(format_why(json::parse(R"({"state":"RUNNING","reasons":[]})"), false),
             "RUNNING\nnothing keeps this job from running\n");
+  const std::string waits =
+      R"({"state":"QUEUED","reasons":[{"code":"no_capacity_now","text":"0 fit","blocking":[]}],)";
+  EXPECT_EQ(
+      format_why(
+          json::parse(waits +
+                      R"("expected_start":{"from":"2026-01-01T00:00:00Z","to":"2026-01-01T01:00:00Z"}})"),
+          false),
+      "QUEUED\n  no_capacity_now: 0 fit\nstarts between 2026-01-01T00:00:00Z and 2026-01-01T01:00:00Z\n");
+  EXPECT_EQ(format_why(json::parse(waits + R"("expected_start":{"from":"2026-01-01T00:00:00Z","to":null}})"),
+                       false),
+            "QUEUED\n  no_capacity_now: 0 fit\nstarts at 2026-01-01T00:00:00Z at the earliest; nobody knows "
+            "by when\n");
 }
 
 TEST(JobView, SurvivesAnswersOfAnotherShape) {

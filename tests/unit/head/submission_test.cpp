@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "actors/head/quota_check.hpp"
 #include "scheduler/spec/tenant_file.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
@@ -189,6 +190,21 @@ TEST(IdempotencyKey, IsEmptyWhenThereIsNone) {
   EXPECT_EQ(idempotency_key(request), "");
   request.headers["idempotency-key"] = "k";
   EXPECT_EQ(idempotency_key(request), "k");
+}
+
+TEST(QuotaCheck, LooksAtTheNumberOfWorkersThatIsAskedFor) {
+  const auto tenants = std::get<scheduler::TenantTree>(
+      scheduler::parse_tenant_file("tenants: {nlp: {guaranteed: 2, borrowing_limit: 1}}"));
+  scheduler::JobSpec spec;
+  spec.tenant = "nlp";
+  spec.workers = {1, 8};
+  EXPECT_FALSE(check_quota(spec, 3, tenants));
+  const auto refused = check_quota(spec, 4, tenants);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 429);
+  EXPECT_NE(refused->body.find("refused_by_quota"), std::string::npos) << refused->body;
+  spec.tenant = "gone";
+  EXPECT_FALSE(check_quota(spec, 4, tenants)) << "a later file lacks it: what it has it keeps";
 }
 
 TEST(TenantCheck, RefusesWhatNoTenantOrQuotaAllows) {

@@ -202,6 +202,7 @@ TEST(Views, ANodeHasTheFieldsThatScriptsRelyOn) {
                        {"cores", {kUnsigned}},
                        {"gpus", {kArray}},
                        {"memory_bytes", {kUnsigned}},
+                       {"pretends", {json::value_t::boolean}},
                        {"pid", {kNumber, kUnsigned}}});
   EXPECT_EQ(view.at("state"), "UP");
   EXPECT_EQ(view.at("slots_used"), 1);

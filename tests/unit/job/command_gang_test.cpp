@@ -41,7 +41,7 @@ CommandGang running_gang(const Numbers& workers, std::uint32_t min_workers = 1) 
   const auto recorded = of_kind<RecordCommand>(gang.set_leases(leases(workers), min_workers));
   EXPECT_EQ(recorded.size(), 1U);
   gang.on_recorded(recorded.front().generation);
-  for (const auto worker : recorded.front().members) gang.on_started(worker, 11'000);
+  for (const auto worker : recorded.front().members) gang.on_started(worker, gang.generation(), 11'000);
   EXPECT_EQ(gang.alive().size(), workers.size());
   return gang;
 }
@@ -54,10 +54,10 @@ TEST(CommandGang, StartsWhenItsMinimumIsThereAndDurable) {
   EXPECT_EQ(recorded[0].members, (Numbers{1, 3}));
   EXPECT_TRUE(gang.alive().empty());
   EXPECT_EQ(workers_of<StartProcess>(gang.on_recorded(1)), Numbers{1}) << "rank 0 alone: it has the port";
-  const auto others = of_kind<StartProcess>(gang.on_started(1, 12'345));
+  const auto others = of_kind<StartProcess>(gang.on_started(1, gang.generation(), 12'345));
   ASSERT_EQ(others.size(), 1U);
   EXPECT_EQ(others[0].port, 12'345);
-  EXPECT_EQ(of_kind<ShowRunning>(gang.on_started(3, 0)).size(), 1U);
+  EXPECT_EQ(of_kind<ShowRunning>(gang.on_started(3, gang.generation(), 0)).size(), 1U);
 }
 
 TEST(CommandGang, RanksFollowEachOtherOnANode) {
@@ -66,7 +66,7 @@ TEST(CommandGang, RanksFollowEachOtherOnANode) {
   ASSERT_EQ(recorded.size(), 1U);
   EXPECT_EQ(recorded[0].members, (Numbers{1, 3, 5, 2}));
   const auto first = of_kind<StartProcess>(gang.on_recorded(1));
-  const auto others = of_kind<StartProcess>(gang.on_started(1, 1));
+  const auto others = of_kind<StartProcess>(gang.on_started(1, gang.generation(), 1));
   ASSERT_EQ(first.size(), 1U);
   ASSERT_EQ(others.size(), 3U);
   EXPECT_EQ(first[0].place, (CommandPlace{0, 4, 0, 3, 0}));
@@ -77,24 +77,25 @@ TEST(CommandGang, RanksFollowEachOtherOnANode) {
 
 TEST(CommandGang, IsDoneWhenAllRanksEndedCleanly) {
   auto gang = running_gang({1, 2});
-  const auto first = gang.on_exited(2, true);
+  const auto first = gang.on_exited(2, gang.generation(), true);
   EXPECT_EQ(workers_of<RecordFinished>(first), Numbers{2});
-  const auto last = gang.on_exited(1, true);
+  const auto last = gang.on_exited(1, gang.generation(), true);
   EXPECT_EQ(of_kind<CommandDone>(last).size(), 1U);
   EXPECT_TRUE(of_kind<RecordFinished>(last).empty());
 }
 
 TEST(CommandGang, StopsAllWhenOneCrashesAndWaitsForItsLeases) {
   auto gang = running_gang({1, 2, 3});
-  const auto actions = gang.on_exited(2, false);
+  const auto actions = gang.on_exited(2, gang.generation(), false);
   const auto crashed = of_kind<CommandCrashed>(actions);
   ASSERT_EQ(crashed.size(), 1U);
   EXPECT_EQ(crashed[0].rank, 2U);
   EXPECT_EQ(workers_of<StopProcess>(actions), (Numbers{1, 3}));
   EXPECT_TRUE(gang.set_leases(leases({}, {1, 3}), 1).empty());
-  EXPECT_TRUE(of_kind<CommandCrashed>(gang.on_exited(1, false)).empty()) << "it was told to end";
+  EXPECT_TRUE(of_kind<CommandCrashed>(gang.on_exited(1, gang.generation(), false)).empty())
+      << "it was told to end";
   gang.set_leases(leases({}, {3}), 1);
-  gang.on_exited(3, true);
+  gang.on_exited(3, gang.generation(), true);
   const auto again = of_kind<RecordCommand>(gang.set_leases(leases({4}), 1));
   ASSERT_EQ(again.size(), 1U);
   EXPECT_EQ(again[0].generation, 2U);
@@ -104,8 +105,8 @@ TEST(CommandGang, StartsAgainTogetherWhenAWorkerComes) {
   auto gang = running_gang({1, 2});
   const auto actions = gang.set_leases(leases({1, 2, 3}), 1);
   EXPECT_EQ(workers_of<StopProcess>(actions), (Numbers{1, 2}));
-  EXPECT_TRUE(gang.on_exited(1, false).empty());
-  const auto recorded = of_kind<RecordCommand>(gang.on_exited(2, false));
+  EXPECT_TRUE(gang.on_exited(1, gang.generation(), false).empty());
+  const auto recorded = of_kind<RecordCommand>(gang.on_exited(2, gang.generation(), false));
   ASSERT_EQ(recorded.size(), 1U);
   EXPECT_EQ(recorded[0].members, (Numbers{1, 3, 2}));
 }
@@ -113,38 +114,38 @@ TEST(CommandGang, StartsAgainTogetherWhenAWorkerComes) {
 TEST(CommandGang, StartsAgainWithThoseThatStayWhenAWorkerMustLeave) {
   auto gang = running_gang({1, 2, 3}, 2);
   EXPECT_EQ(workers_of<StopProcess>(gang.set_leases(leases({1, 2}, {3}), 2)), (Numbers{1, 2, 3}));
-  EXPECT_EQ(workers_of<FreeLease>(gang.on_exited(3, false)), Numbers{3});
+  EXPECT_EQ(workers_of<FreeLease>(gang.on_exited(3, gang.generation(), false)), Numbers{3});
   gang.set_leases(leases({1, 2}), 2);
-  gang.on_exited(1, false);
-  EXPECT_EQ(of_kind<RecordCommand>(gang.on_exited(2, false)).size(), 1U);
+  gang.on_exited(1, gang.generation(), false);
+  EXPECT_EQ(of_kind<RecordCommand>(gang.on_exited(2, gang.generation(), false)).size(), 1U);
 }
 
 TEST(CommandGang, StartsAgainWhenANodeIsLost) {
   auto gang = running_gang({1, 2}, 1);
   EXPECT_EQ(workers_of<StopProcess>(gang.set_leases(leases({1}), 1)), Numbers{1});
-  EXPECT_EQ(of_kind<RecordCommand>(gang.on_exited(1, false)).front().members, Numbers{1});
+  EXPECT_EQ(of_kind<RecordCommand>(gang.on_exited(1, gang.generation(), false)).front().members, Numbers{1});
 }
 
 TEST(CommandGang, DoesNotBeginAnewForAWorkerMoreWhenARankIsThrough) {
   auto gang = running_gang({1, 2}, 1);
-  gang.on_exited(1, true);
+  gang.on_exited(1, gang.generation(), true);
   EXPECT_TRUE(gang.set_leases(leases({1, 2, 3}), 1).empty());
-  EXPECT_EQ(of_kind<CommandDone>(gang.on_exited(2, true)).size(), 1U);
+  EXPECT_EQ(of_kind<CommandDone>(gang.on_exited(2, gang.generation(), true)).size(), 1U);
 }
 
 TEST(CommandGang, IsTakenBackByANewHead) {
   CommandGang gang({7, {1, 2}, {}, {}});
   EXPECT_TRUE(gang.set_leases(leases({1, 2}), 2).empty());
-  gang.on_started(1, 0);
-  EXPECT_EQ(of_kind<ShowRunning>(gang.on_started(2, 0)).size(), 1U);
-  gang.on_exited(1, true);
-  EXPECT_EQ(of_kind<CommandDone>(gang.on_exited(2, true)).size(), 1U);
+  gang.on_started(1, gang.generation(), 0);
+  EXPECT_EQ(of_kind<ShowRunning>(gang.on_started(2, gang.generation(), 0)).size(), 1U);
+  gang.on_exited(1, gang.generation(), true);
+  EXPECT_EQ(of_kind<CommandDone>(gang.on_exited(2, gang.generation(), true)).size(), 1U);
 }
 
 TEST(CommandGang, RemembersWhoWasThroughBeforeANewHead) {
   CommandGang gang({7, {1, 2}, {1}, {}});
   EXPECT_TRUE(gang.set_leases(leases({1, 2}), 2).empty());
-  EXPECT_EQ(of_kind<CommandDone>(gang.on_exited(2, true)).size(), 1U);
+  EXPECT_EQ(of_kind<CommandDone>(gang.on_exited(2, gang.generation(), true)).size(), 1U);
 }
 
 TEST(CommandGang, WaitsForAProcessOfItsFormerLifeToEnd) {
@@ -158,7 +159,21 @@ TEST(CommandGang, StopsAProcessThatANewHeadMeetsTooLate) {
   CommandGang gang({7, {1, 2}, {}, {}});
   const auto lost = gang.set_leases(leases({2}), 2);
   EXPECT_EQ(workers_of<StopProcess>(lost), Numbers{2});  // its node may not be there yet
-  EXPECT_EQ(workers_of<StopProcess>(gang.on_started(2, 0)), Numbers{2});
+  EXPECT_EQ(workers_of<StopProcess>(gang.on_started(2, gang.generation(), 0)), Numbers{2});
+}
+
+TEST(CommandGang, TakesTheExitOfAFormerStartForNoExitOfTheNext) {
+  auto gang = running_gang({1, 2});
+  const auto first = gang.generation();
+  gang.set_leases(leases({1, 2, 3}), 1);
+  gang.on_exited(1, first, false);
+  ASSERT_EQ(of_kind<RecordCommand>(gang.on_exited(2, first, false)).size(), 1U);
+  CommandGang next({gang.generation(), {1, 3, 2}, {}, {}});  // a head that comes now
+  next.set_leases(leases({1, 2, 3}), 1);
+  EXPECT_TRUE(next.on_exited(1, first, false).empty()) << "the node says it again, for nobody has taken it";
+  EXPECT_TRUE(next.on_started(2, first, 0).empty());
+  EXPECT_EQ(next.alive().size(), 3U);
+  EXPECT_EQ(of_kind<CommandCrashed>(next.on_exited(1, next.generation(), false)).size(), 1U);
 }
 
 /// Carries actions out as a head and nodes would, with losses, growth and crashes at random.
@@ -209,14 +224,14 @@ class CommandWorld {
   }
   void exit_of(std::uint64_t worker, bool clean) {
     running_.erase(worker);
-    carry_out(gang_.on_exited(worker, clean));
+    carry_out(gang_.on_exited(worker, generation_, clean));
   }
   void settle() {
     if (recording_ != 0) carry_out(gang_.on_recorded(std::exchange(recording_, 0)));
     pending_start_ = 0;
     const auto starting = std::exchange(starting_, {});
     for (const auto worker : starting) {
-      if (running_.contains(worker)) carry_out(gang_.on_started(worker, 1));
+      if (running_.contains(worker)) carry_out(gang_.on_started(worker, generation_, 1));
     }
     std::vector<std::uint64_t> stopped;
     for (const auto& [worker, told] : running_) {

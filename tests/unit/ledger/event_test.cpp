@@ -37,12 +37,29 @@ TEST(Event, ComesBackFromItsText) {
       NodeQuarantined{"n", "workers crash"},
       QuarantineLifted{"n"},
       RankFinished{"a", 18},
+      SpeedMeasured{"a", 19, 20, 0.1, 1.0 / 3.0, 1e-9},
   };
   ASSERT_EQ(bodies.size(), 1 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
     const auto original = event(body, 1234567890123);
     EXPECT_EQ(event_from(to_text(original)), original) << to_text(original);
   }
+}
+
+TEST(Event, IsExactlyWhatItsTextSaysUnlessJsonCannotSayIt) {
+  const auto event_why = [](std::string why) {
+    return Event{1, "worker 1", std::move(why), JobStateChanged{"a", JobState::failed, "a \"text\"\n"}};
+  };
+  for (const auto* why : {"plain", "Grüße \u0001 \\ /", ""}) {
+    const auto written = write_event(event_why(why));
+    EXPECT_TRUE(written.is_exact);
+    EXPECT_EQ(event_from(written.text), event_why(why));
+  }
+  const auto damaged = write_event(event_why("\xff"));
+  EXPECT_FALSE(damaged.is_exact);
+  ASSERT_TRUE(event_from(damaged.text));
+  EXPECT_NE(event_from(damaged.text), event_why("\xff"));
+  EXPECT_FALSE(write_event({1, "", "", EvaluationRecorded{"a", 1, 0.5, {}, 0}}).is_exact);
 }
 
 TEST(Event, OfALeaseWithoutARoleIsAWorkers) {

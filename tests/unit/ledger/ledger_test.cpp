@@ -205,7 +205,7 @@ TEST(Ledger, KnowsWhichRanksOfACommandAreThroughUntilTheNextGeneration) {
 Event random_event(std::mt19937_64& random) {
   const auto job = "job-" + std::to_string(random() % 4);
   const std::uint64_t number = random() % 12;
-  switch (random() % 23) {
+  switch (random() % 24) {
     case 0:
       return event(submitted(job, "key-" + std::to_string(random() % 5)));
     case 1:
@@ -234,6 +234,9 @@ Event random_event(std::mt19937_64& random) {
       return event(NodeDrained{"node-" + std::to_string(number % 3), "why"});
     case 19:
       return event(NodeQuarantined{"node-" + std::to_string(number % 3), "why"});
+    case 23:
+      return event(SpeedMeasured{job, static_cast<std::uint32_t>(number), 1,
+                                 0.1 * static_cast<double>(number), 0.1, static_cast<double>(random() % 2)});
     case 22:
       return event(RankFinished{job, number});
     case 21:
@@ -276,6 +279,13 @@ TEST(Ledger, IsTheSameAfterAReplayAndAfterASnapshot) {
       }
     }
     ASSERT_EQ(replayed.snapshot(), ledger.snapshot());
+    for (const auto& [id, job] : ledger.jobs()) {
+      const auto* other = replayed.find(id);
+      ASSERT_EQ(job.curve == nullptr, other->curve == nullptr);
+      if (job.curve) {
+        EXPECT_EQ(*job.curve, *other->curve);
+      }
+    }
     for (const Ledger* one : {&ledger, &replayed}) {  // what is looked up is what there is
       std::size_t of_jobs = 0, on_nodes = 0;
       for (const auto& [id, job] : one->jobs()) {
@@ -287,6 +297,54 @@ TEST(Ledger, IsTheSameAfterAReplayAndAfterASnapshot) {
       EXPECT_EQ(on_nodes, one->leases().size());
     }
   }
+}
+
+TEST(Ledger, ReadsASnapshotInWhichEachJobHasAllFieldsAndItsOwnText) {
+  const auto field = [](const std::string& name, const std::string& value) {
+    return "\"" + name + "\":" + value + ",";
+  };
+  std::string text;
+  for (const char* c = kJobText; *c != '\0'; ++c) *c == '\n' ? text += "\\n" : text += *c;
+  std::string job = "{" + field("id", "\"a\"") + field("key", "\"k\"") + field("file", "\"job.yaml\"") +
+                    field("directory", "\"/data\"") + field("text", "\"" + text + "\"") + field("order", "7");
+  for (const char* number :
+       {"submitted", "started", "ended", "ran_before", "generation", "gang_since", "step", "total_steps",
+        "steps_per_epoch", "checkpoint_step", "restarts", "crashes", "crash_bound", "retry_at"})
+    job += field(number, "3");
+  for (const char* list : {"depends_on", "servers", "finished", "members", "evaluations"})
+    job += field(list, "[]");
+  for (const char* no : {"cancel", "pause", "time_is_up"}) job += field(no, "false");
+  job += field("scaled", "null") + field("priority", "800") + field("reason", "\"so\"") +
+         "\"state\":\"RUNNING\"}";
+  const auto ledger = Ledger::restore(
+      "{\"drained\":[],\"jobs\":[" + job +
+      "],\"leases\":[[5,\"a\",\"n\",1,0,false,\"worker\",false,9]],\"next_order\":8,\"next_worker\":6,"
+      "\"uses\":[],\"version\":1}");
+  ASSERT_TRUE(ledger);
+  const JobRecord& record = *ledger->find("a");
+  EXPECT_EQ(record.priority, 800U);
+  EXPECT_EQ(record.state, JobState::running);
+  EXPECT_EQ(*record.text, kJobText);
+  EXPECT_EQ(record.retry_at_ms, 3);
+  EXPECT_EQ(record.workers, 1U);
+  EXPECT_FALSE(record.scaled);
+  EXPECT_EQ(ledger->next_worker(), 6U);
+}
+
+TEST(Ledger, WritesTheTextOfManyJobsOnce) {
+  Ledger ledger;
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(ledger.apply(event(submitted("job-" + std::to_string(i)))));
+  auto other = submitted("other");
+  other.text += "seed: 5\n";
+  ASSERT_TRUE(ledger.apply(event(other)));
+  const auto snapshot = ledger.snapshot();
+  EXPECT_LT(snapshot.size(), 101 * 150 + 2 * 500U);
+  const auto restored = Ledger::restore(snapshot);
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->snapshot(), snapshot);
+  EXPECT_EQ(*restored->find("job-7")->text, kJobText);
+  EXPECT_EQ(*restored->find("other")->text, other.text);
+  EXPECT_EQ(restored->find("job-7")->spec, restored->find("job-8")->spec) << "they share it again";
 }
 
 }  // namespace

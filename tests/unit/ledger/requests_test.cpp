@@ -141,6 +141,27 @@ TEST(Ledger, CountsTheTimeWithWorkersAgainstTheLimit) {
   EXPECT_FALSE(ledger.apply(event(LeaseGranted{4, "a", "node-1", 1, 0}, 306'000)));
 }
 
+TEST(Ledger, SaysHowLongAJobLastsAndWhenItsGangEndsAtTheLatest) {
+  Ledger ledger;
+  auto job = submitted("a");
+  job.text += "time_limit: 10s\n";
+  ASSERT_TRUE(ledger.apply(event(job, 0)));
+  ASSERT_TRUE(ledger.apply(event(submitted("endless"), 0)));
+  EXPECT_EQ(ledger.demand(*ledger.find("a"), 5'000)->lasts_ms, 10'000);
+  EXPECT_EQ(ledger.demand(*ledger.find("a"), 5'000)->ends_ms, 0);
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "a", "node-1", 1, 0}, 100'000)));
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{2, "endless", "node-1", 1, 0}, 100'000)));
+  EXPECT_EQ(ledger.demand(*ledger.find("a"), 103'000)->ends_ms, 110'000);
+  EXPECT_EQ(ledger.demand(*ledger.find("endless"), 103'000)->ends_ms, 0);
+  EXPECT_EQ(ledger.demand(*ledger.find("endless"), 103'000)->lasts_ms, 0);
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{1}, 104'000)));
+  EXPECT_EQ(ledger.demand(*ledger.find("a"), 104'000)->lasts_ms, 6'000);
+  EXPECT_EQ(ledger.demand(*ledger.find("a"), 104'000)->ends_ms, 0);
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{3, "a", "node-1", 1, 0}, 200'000)));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(ledger.demand(*ledger.find("a"), 201'000)->ends_ms, 206'000);
+}
+
 TEST(Ledger, QueuesAJobAgainThatFailedOrWasCancelledWhenItsOwnerWantsIt) {
   for (const auto end : {JobState::failed, JobState::cancelled}) {
     auto ledger = with_job();

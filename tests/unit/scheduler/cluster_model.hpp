@@ -20,6 +20,7 @@ struct ClusterModel {
   TenantTree tenants;
   std::vector<PastUse> past;
   std::uint64_t next_worker = 1;
+  std::int64_t now_ms = 0;
 
   void add_node(std::string id, std::uint32_t slots, std::uint64_t memory = 1ULL << 40) {
     nodes.push_back({std::move(id), slots, memory, true});
@@ -36,7 +37,7 @@ struct ClusterModel {
     return *std::find_if(nodes.begin(), nodes.end(), [&](const NodeView& n) { return n.id == id; });
   }
 
-  Plan plan() const { return plan_jobs(nodes, leases, demands, tenants, past); }
+  Plan plan() const { return plan_jobs(nodes, leases, demands, tenants, past, now_ms); }
 
   void carry_out(const Plan& plan) {
     for (const Release& release : plan.releases) {
@@ -47,6 +48,27 @@ struct ClusterModel {
     for (const Placement& placement : plan.placements) {
       for (std::uint32_t i = 0; i < placement.count; ++i) start_worker(placement.job, placement.node);
     }
+    tell_ends();
+  }
+  /// What the ledger tells of jobs with a time limit: it counts the time with workers alone.
+  void tell_ends() {
+    for (Demand& one : demands) {
+      const bool runs = live(one.job) > 0;
+      if (runs && one.ends_ms == 0 && one.lasts_ms > 0) one.ends_ms = now_ms + one.lasts_ms;
+      if (!runs && one.ends_ms > 0) {
+        one.lasts_ms = std::max<std::int64_t>(1, one.ends_ms - now_ms);
+        one.ends_ms = 0;
+      }
+    }
+  }
+  /// Time goes on, and jobs end that have reached their limits.
+  void go_on_until(std::int64_t moment_ms) {
+    now_ms = moment_ms;
+    std::vector<std::string> over;
+    for (const Demand& one : demands) {
+      if (one.ends_ms > 0 && one.ends_ms <= now_ms) over.push_back(one.job);
+    }
+    for (const std::string& job : over) end_job(job);
   }
   void start_worker(const std::string& job, const std::string& node) {
     const Demand& wanted = demand(job);
@@ -58,10 +80,12 @@ struct ClusterModel {
   }
   void lose_worker(std::uint64_t worker) {
     std::erase_if(leases, [&](const Lease& lease) { return lease.worker == worker; });
+    tell_ends();
   }
   void lose_node(const std::string& id) {
     std::erase_if(leases, [&](const Lease& lease) { return lease.node == id; });
     std::erase_if(nodes, [&](const NodeView& node) { return node.id == id; });
+    tell_ends();
   }
   void end_job(const std::string& job) {
     std::erase_if(leases, [&](const Lease& lease) { return lease.job == job; });

@@ -31,7 +31,7 @@ TEST(FirstComeFirstServed, StartsAJobAndGrowsItToItsMaximum) {
   ClusterModel cluster;
   cluster.add_node("n1", 8);
   cluster.add_job("a", {1, 4});
-  EXPECT_EQ(cluster.plan(), (Plan{{}, {{"a", "n1", 4}}, {}}));
+  EXPECT_EQ(cluster.plan(), (Plan{{}, {{"a", "n1", 4}}, {}, {}, {{"a", 1, 4, 4.0}}}));
 }
 
 TEST(FirstComeFirstServed, GivesTheMinimumToAllBeforeAnyGrows) {
@@ -78,7 +78,10 @@ TEST(FirstComeFirstServed, KeepsLaterJobsFromStartingBeforeAWaitingGang) {
   EXPECT_TRUE(plan.placements.empty());
   EXPECT_EQ(codes_of(plan, "small"), (Codes{"priority_behind", "no_capacity_now"}));
   const Reason reason = reason_of(plan, "small", "priority_behind");
-  EXPECT_EQ(reason.text, "needs 1 worker of 1 slot, and 1 job submitted earlier must start first");
+  EXPECT_EQ(
+      reason.text,
+      "needs 1 worker of 1 slot, and 1 job submitted earlier must start first; it would fit now, but jobs "
+      "without a time_limit run, so that nobody knows when gang needs the slots");
   EXPECT_EQ(reason.blocking, std::vector<std::string>{"gang"});
   const Reason first = reason_of(plan, "small", "no_capacity_now");
   EXPECT_EQ(first.text,

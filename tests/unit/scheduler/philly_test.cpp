@@ -34,6 +34,17 @@ TEST_F(Philly, JobsRunForTheirTimeOnWhatTheyAskedForFromTheFirstSubmissionOn) {
   EXPECT_EQ(result.at("gpu_hours"), (90 + 200) / 3600.0);
 }
 
+TEST_F(Philly, GangsGoByTheLiveHeadsRulesASecondAfterEachEvent) {
+  command_.policy = "gangs";
+  command_.round_s = 1;
+  // The third fits beside the first and must not overtake the second, which needs both slots.
+  write_jobs(
+      "2017-10-01 00:00:00,100,1,100,a\n2017-10-01 00:00:10,50,2,100,a\n2017-10-01 00:00:20,30,1,30,a\n");
+  const auto result = report();
+  EXPECT_EQ(result.at("average_jct_s"), (100 + (150 - 10) + (180 - 20)) / 3.0);
+  EXPECT_EQ(result.at("restarts"), 3) << "nothing is taken back";
+}
+
 TEST_F(Philly, DsLetsShortJobsPassWithoutBeingToldWhichAreShort) {
   std::string jobs = "2017-10-01 00:00:00,100000,2,200000,a\n";
   for (int hour = 1; hour < 10; ++hour)

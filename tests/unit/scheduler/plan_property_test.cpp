@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -176,7 +177,9 @@ void expect_preemptions_only_where_needed(const ClusterModel& cluster, const Pla
     // Room may be kept for a started gang that lacks workers as well as for the first that waits; whose is
     // whose can't be told then.
     const bool for_others = std::ranges::any_of(plan.waits, [&](const Wait& wait) {
-      const bool has_room = wait.reasons.back().text.find("it starts when") != std::string::npos;
+      const bool has_room = std::ranges::any_of(wait.reasons, [](const Reason& reason) {
+        return reason.text.find("it starts when") != std::string::npos;
+      });
       return wait.job != by.job && (cluster.live(wait.job) > 0 || has_room) && !is_preempted(plan, wait.job);
     });
     if (for_others) continue;
@@ -190,26 +193,129 @@ void expect_preemptions_only_where_needed(const ClusterModel& cluster, const Pla
   }
 }
 
-/// The most urgent in the line starts when it fits, and nobody behind it starts before.
-void expect_the_line_kept(const ClusterModel& cluster, const Plan& plan) {
-  std::vector<Demand> line(cluster.demands);
+/// What is used at a moment when all gangs that have a limit ran as long as it allows, those that the plan
+/// starts too; of others those workers count as gone that may be taken back for `first`.
+std::map<std::string, Use> use_at(const ClusterModel& cluster, const Plan& plan, const Demand& first,
+                                  std::int64_t moment_ms) {
+  ClusterModel then = cluster;
+  then.carry_out(plan);
+  then.finish_releases();
+  std::map<std::string, Use> use;
+  std::map<std::string, std::uint32_t> counted;
+  for (const Lease& lease : then.leases) {
+    const auto demand = std::ranges::find(then.demands, lease.job, &Demand::job);
+    if (demand != then.demands.end() && demand->job != first.job) {
+      if (demand->ends_ms > 0 && demand->ends_ms <= moment_ms) continue;
+      const std::uint32_t count = ++counted[lease.job];
+      const bool is_new = count > std::max(demand->workers.min, cluster.live(lease.job));
+      if (is_new && demand->preemptible && demand->priority <= first.priority) continue;
+    }
+    use[lease.node].slots += lease.slots;
+    use[lease.node].memory += lease.memory_bytes;
+  }
+  return use;
+}
+
+bool fits_at(const ClusterModel& cluster, const Plan& plan, const Demand& first, std::int64_t moment_ms) {
+  return cluster.live(first.job) + count_room(cluster, use_at(cluster, plan, first, moment_ms), first) >=
+         first.workers.min;
+}
+
+/// The earliest moment at which a job fits for sure; none: nobody knows.
+std::optional<std::int64_t> moment_of(const ClusterModel& cluster, const Plan& plan, const Demand& first) {
+  std::set<std::int64_t> moments{cluster.now_ms};
+  for (const Demand& demand : cluster.demands) {
+    if (demand.ends_ms > 0) moments.insert(std::max(demand.ends_ms, cluster.now_ms));
+    if (demand.lasts_ms > 0) moments.insert(cluster.now_ms + demand.lasts_ms);
+  }
+  for (const std::int64_t moment : moments) {
+    if (fits_at(cluster, plan, first, moment)) return moment;
+  }
+  return std::nullopt;
+}
+
+bool has_text(const Plan& plan, const std::string& text) {
+  return std::ranges::any_of(plan.waits, [&](const Wait& wait) {
+    return std::ranges::any_of(
+        wait.reasons, [&](const Reason& reason) { return reason.text.find(text) != std::string::npos; });
+  });
+}
+
+struct Overtaking {
+  std::size_t overtakers = 0, kept_beside_idle = 0, kept_moments = 0;
+};
+
+/// `first` waits; `plan` is without growth, `whole` with it.
+void expect_no_delay(const ClusterModel& cluster, const Plan& plan, const Plan& whole, const Demand& first,
+                     const std::set<std::string>& behind, Overtaking& seen) {
+  Plan without = plan;
+  std::erase_if(without.placements,
+                [&](const Placement& one) { return behind.contains(one.job) && cluster.live(one.job) == 0; });
+  const bool overtake = without.placements.size() < plan.placements.size();
+  seen.overtakers += overtake ? 1 : 0;
+  const auto moment = moment_of(cluster, without, first);
+  if (!moment) {
+    for (const Placement& one : plan.placements) {
+      if (!behind.contains(one.job) || cluster.live(one.job) > 0) continue;
+      const auto node = std::ranges::find(cluster.nodes, one.node, &NodeView::id);
+      EXPECT_TRUE(node->slots < first.slots || node->memory_bytes < first.memory_bytes)
+          << one.job << " starts where " << first.job << " could start at any moment";
+    }
+    return;
+  }
+  ++seen.kept_moments;
+  EXPECT_TRUE(fits_at(cluster, plan, first, *moment)) << first.job << " is delayed beyond " << *moment;
+  if (first.slots == 1 && first.memory_bytes == 0) {
+    EXPECT_TRUE(fits_at(cluster, whole, first, *moment)) << first.job << " is delayed by growth";
+  }
+  for (const Wait& wait : plan.waits) {  // no slot stays idle that one of those could have had
+    const Demand& demand = cluster.demand(wait.job);
+    if (!behind.contains(wait.job) || demand.workers.min != 1 || cluster.live(wait.job) > 0) continue;
+    if (demand.held || !can_ever_run(cluster, demand) || is_preempted(plan, wait.job)) continue;
+    for (const NodeView& node : cluster.nodes) {
+      Plan more = plan;
+      more.placements.push_back({wait.job, node.id, 1});
+      const auto use = count_use(cluster, more).at(node.id);
+      if (!node.available || use.slots > node.slots || use.memory > node.memory_bytes) continue;
+      ++seen.kept_beside_idle;
+      EXPECT_FALSE(fits_at(cluster, more, first, *moment))
+          << wait.job << " could start on " << node.id << " and would not delay " << first.job;
+    }
+  }
+}
+
+/// The most urgent in the line starts when it fits; those behind it start when they do not delay it, and
+/// otherwise don't.
+void expect_the_line_kept(const ClusterModel& cluster, const Plan& whole, Overtaking& seen) {
+  ClusterModel rigid = cluster;
+  for (Demand& demand : rigid.demands)
+    demand.workers.max = std::max(demand.workers.min, rigid.live(demand.job));
+  const Plan plan = rigid.plan();
+  std::vector<Demand> line(rigid.demands);
   std::sort(line.begin(), line.end(), [](const Demand& a, const Demand& b) {
     return std::tie(b.priority, a.order) < std::tie(a.priority, b.order);
   });
-  const auto placed = count_placed(plan);
-  bool must_wait = false;
-  for (const Demand& demand : line) {
-    const std::uint32_t live = cluster.live(demand.job);
-    if (live == 0 && placed.contains(demand.job)) {
-      EXPECT_FALSE(must_wait) << demand.job << " overtakes";
-    }
-    if (!waits(plan, demand.job) || demand.held || !can_ever_run(cluster, demand)) continue;
-    if (!must_wait && live == 0) {
-      EXPECT_LT(count_room(cluster, count_use(cluster, plan), demand), demand.workers.min)
-          << demand.job << " waits beside idle slots";
-    }
-    must_wait = true;
+  const auto first = std::ranges::find_if(line, [&](const Demand& demand) {
+    return rigid.live(demand.job) == 0 && waits(plan, demand.job) && !demand.held &&
+           can_ever_run(rigid, demand);
+  });
+  if (first == line.end()) return;
+  const bool is_partial_ahead = std::any_of(line.begin(), first, [&](const Demand& demand) {
+    return rigid.live(demand.job) > 0 && waits(plan, demand.job);
+  });
+  if (!is_partial_ahead) {
+    EXPECT_LT(count_room(rigid, count_use(rigid, plan), *first), first->workers.min)
+        << first->job << " waits beside idle slots";
   }
+  std::set<std::string> behind;
+  for (auto one = first + 1; one != line.end(); ++one) behind.insert(one->job);
+  // Slots that are becoming free, and those of gangs too young to be preempted, have a user already.
+  const bool is_soon = has_text(plan, "it starts when") || has_text(plan, "not run for");
+  // Gangs that lack workers are not kept back, and keep others back as well.
+  const bool is_any_partial =
+      std::ranges::any_of(plan.waits, [&](const Wait& wait) { return rigid.live(wait.job) > 0; });
+  if (is_soon || is_any_partial || !plan.releases.empty()) return;
+  expect_no_delay(rigid, plan, whole, *first, behind, seen);
 }
 
 /// With nobody waiting, no slot is idle that a started job could use.
@@ -287,19 +393,20 @@ void expect_no_needless_release(const ClusterModel& cluster, const Plan& plan) {
   }
 }
 
-void expect_sound(const ClusterModel& cluster, const Plan& plan) {
+void expect_sound(const ClusterModel& cluster, const Plan& plan, Overtaking& seen) {
   EXPECT_EQ(plan, cluster.plan()) << "equal input, equal plan";
   expect_no_slot_twice(cluster, plan);
   expect_gangs_kept_whole(cluster, plan);
   expect_releases_only_of_what_can_be_spared(cluster, plan);
   expect_preemptions_only_where_needed(cluster, plan);
-  expect_the_line_kept(cluster, plan);
+  expect_the_line_kept(cluster, plan, seen);
   expect_nothing_idle(cluster, plan);
   expect_reasons(cluster, plan);
   expect_no_needless_release(cluster, plan);
 }
 
 TEST(PlanProperty, EveryPlanOfALivingClusterIsSound) {
+  Overtaking seen;
   std::size_t releases = 0;
   std::size_t refills = 0;
   std::size_t preemptions = 0;
@@ -308,7 +415,7 @@ TEST(PlanProperty, EveryPlanOfALivingClusterIsSound) {
     ClusterModel cluster = random_cluster(random);
     for (int step = 0; step < 25; ++step) {
       const Plan plan = cluster.plan();
-      expect_sound(cluster, plan);
+      expect_sound(cluster, plan, seen);
       if (HasFailure()) FAIL() << "seed " << seed << ", step " << step;
       releases += plan.releases.size();
       preemptions += plan.preemptions.size();
@@ -318,10 +425,14 @@ TEST(PlanProperty, EveryPlanOfALivingClusterIsSound) {
       }
       cluster.carry_out(plan);
       disturb(cluster, random, step);
+      cluster.go_on_until(cluster.now_ms + 1000 * between(random, 0, 60));
     }
   }
   EXPECT_GT(releases, 100U) << "the clusters are too roomy to try shrinking";
   EXPECT_GT(refills, 100U) << "too few losses to try refilling";
+  EXPECT_GT(seen.overtakers, 100U) << "nobody is behind who may start";
+  EXPECT_GT(seen.kept_beside_idle, 50U) << "nobody is kept back";
+  EXPECT_GT(seen.kept_moments, 100U) << "too few gangs have a limit";
   EXPECT_GT(preemptions, 100U) << "the jobs are too much alike to try preempting";
 }
 

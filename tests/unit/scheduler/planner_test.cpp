@@ -56,15 +56,15 @@ void expect_the_same(const ClusterModel& cluster, Planner& planner, const std::s
     if (std::ranges::find(fresh.waits, demand.job, &Wait::job) == fresh.waits.end())
       jobs.push_back(demand.job);
   }
-  EXPECT_EQ(planner.explain(jobs, cluster.past), fresh.waits) << where;
-  Plan plan = planner.plan(cluster.past);
+  EXPECT_EQ(planner.explain(jobs, cluster.past, cluster.now_ms), fresh.waits) << where;
+  Plan plan = planner.plan(cluster.past, cluster.now_ms);
   EXPECT_TRUE(plan.waits.empty());
   plan.waits = fresh.waits;
   EXPECT_EQ(plan, fresh) << where;
 }
 
 TEST(Planner, PlansFromChangesWhatItWouldPlanFromTheWhole) {
-  std::size_t placements = 0, releases = 0, preemptions = 0, waits = 0;
+  std::size_t placements = 0, releases = 0, preemptions = 0, waits = 0, resizes = 0;
   for (std::uint64_t seed = 0; seed < 900; ++seed) {
     Random random(seed);
     ClusterModel cluster = random_cluster(random);
@@ -80,6 +80,9 @@ TEST(Planner, PlansFromChangesWhatItWouldPlanFromTheWhole) {
         demand.queue = queues[leaf];
         cluster.past = {{"a", "default", static_cast<double>(below(random, 4)), 0}};
       }
+      if (step % 4 == 0 && seed % 4 < 2) {  // in the other half nobody has measured anything
+        for (Demand& demand : cluster.demands) add_random_curve(demand, random);
+      }
       follower.look_at(cluster);
       const std::string where = "seed " + std::to_string(seed) + " step " + std::to_string(step);
       expect_the_same(cluster, follower.planner(), where);
@@ -89,9 +92,11 @@ TEST(Planner, PlansFromChangesWhatItWouldPlanFromTheWhole) {
       releases += plan.releases.size();
       preemptions += plan.preemptions.size();
       waits += plan.waits.size();
+      resizes += plan.resizes.size();
       cluster.carry_out(plan);
       const auto nodes = cluster.nodes;
       disturb(cluster, random, step);
+      cluster.go_on_until(cluster.now_ms + 1000 * between(random, 0, 60));
       if (seed % 3 == 0) cluster.nodes = nodes;  // what is away stays away while jobs come and go
     }
   }
@@ -99,6 +104,7 @@ TEST(Planner, PlansFromChangesWhatItWouldPlanFromTheWhole) {
   EXPECT_GT(releases, 500U);
   EXPECT_GT(preemptions, 50U);
   EXPECT_GT(waits, 1000U);
+  EXPECT_GT(resizes, 1000U);
 }
 
 TEST(Planner, ExplainsThoseJobsThatItIsAskedForAlone) {

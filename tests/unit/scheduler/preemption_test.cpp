@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "scheduler/policy/plan.hpp"
-#include "tests/unit/scheduler/cluster_model.hpp"
+#include "tests/unit/scheduler/random_clusters.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -215,6 +215,7 @@ TEST(PreemptionLoops, DoNotExistInAnySmallCluster) {
   constexpr int kKinds = kShapes.size() * kPriorities.size();
   const std::vector<std::vector<std::uint32_t>> node_sets{{3}, {2, 2}, {4}, {1, 3}};
   std::size_t preemptions = 0;
+  testing::Random random(7);
   for (int code = 0; code < kKinds * kKinds * kKinds; ++code) {
     for (const auto& sizes : node_sets) {
       for (unsigned running = 0; running < 8; ++running) {
@@ -225,6 +226,8 @@ TEST(PreemptionLoops, DoNotExistInAnySmallCluster) {
           cluster.add_job(std::string(1, static_cast<char>('a' + job)), shape.workers, shape.slots);
           cluster.demands.back().priority =
               kPriorities[static_cast<std::size_t>(rest % kKinds) / kShapes.size()];
+          if (code % 2 == 1) testing::add_random_curve(cluster.demands.back(), random);
+          cluster.demands.back().lasts_ms = 10'000 * ((code + job) % 4);
         }
         // Those of the set ran when the others came, in whatever way they had got in.
         cluster.settle_alone(running);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <random>
 #include <string>
 
@@ -13,6 +15,24 @@ inline constexpr std::uint64_t kGi = 1ULL << 30;
 
 inline std::uint32_t between(Random& random, std::uint32_t low, std::uint32_t high) {
   return std::uniform_int_distribution<std::uint32_t>(low, high)(random);
+}
+
+/// What a job may have measured: it scales, or not, or in stairs, or gets slower. A third has measured
+/// nothing.
+inline void add_random_curve(Demand& demand, Random& random) {
+  demand.curve = nullptr;
+  demand.is_settled = between(random, 0, 3) != 0;
+  demand.left_s = between(random, 0, 2) == 0 ? between(random, 1, 2000) : 0;
+  if (between(random, 0, 2) == 0) return;
+  SpeedCurve curve{std::max(1U, demand.workers.min), {0}, between(random, 0, 2) * 10.0};
+  const std::uint32_t shape = between(random, 0, 3);
+  for (std::uint32_t more = 1; curve.first + more <= demand.workers.max; ++more) {
+    const double last = curve.log_speeds.back();
+    const double low = shape == 0 ? 0.2 : shape == 1 ? 0 : -0.3;
+    const double step = std::uniform_real_distribution<double>(low, shape == 1 ? 0.05 : 0.6)(random);
+    curve.log_speeds.push_back(shape == 2 && more % 2 == 1 ? last : last + step);
+  }
+  demand.curve = std::make_shared<const SpeedCurve>(std::move(curve));
 }
 
 inline void add_random_job(ClusterModel& cluster, Random& random, int number) {
@@ -28,6 +48,7 @@ inline void add_random_job(ClusterModel& cluster, Random& random, int number) {
   demand.priority = kPriorities[between(random, 0, 4)];
   demand.preemptible = between(random, 0, 7) != 0;
   demand.is_young = between(random, 0, 5) == 0;
+  if (between(random, 0, 2) > 0) demand.lasts_ms = 10'000 * between(random, 1, 20);
 }
 
 inline ClusterModel random_cluster(Random& random) {

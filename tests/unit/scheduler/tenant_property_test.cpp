@@ -25,6 +25,7 @@ void add_tenants_job(ClusterModel& cluster, Random& random, int number) {
   demand.order = static_cast<std::uint64_t>(number);
   static constexpr std::uint32_t kPriorities[] = {kLowPriority, kNormalPriority, kHighPriority};
   demand.priority = kPriorities[below(random, 3)];
+  if (below(random, 2) == 0) demand.lasts_ms = 10'000 * static_cast<std::int64_t>(1 + below(random, 20));
   const char* tenants[] = {"a", "b", "c", "c"};
   const char* queues[] = {"default", "default", "x", "y"};
   const auto leaf = below(random, 4);
@@ -139,6 +140,7 @@ TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
       cluster.add_node("n" + std::to_string(i), static_cast<std::uint32_t>(1 + below(random, 6)));
     cluster.tenants = random_tenants(random, count_slots(cluster));
     for (int event = 0; event < 12; ++event) {
+      cluster.go_on_until(cluster.now_ms + static_cast<std::int64_t>(below(random, 20'000)));
       add_tenants_job(cluster, random, event);
       if (below(random, 3) == 0)
         cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
@@ -198,6 +200,7 @@ TEST(TenantProperty, NoSmallClusterPreemptsInCircles) {
           const auto kind = static_cast<std::size_t>(rest % kinds);
           cluster.add_job(std::string(1, static_cast<char>('a' + job)), shapes[kind % shapes.size()]);
           cluster.demands.back().priority = priorities[kind / shapes.size() % 2];
+          cluster.demands.back().lasts_ms = 10'000 * ((code + job) % 4);
           cluster.demands.back().tenant = kind / shapes.size() / 2 == 0 ? "a" : "b";
         }
         cluster.settle_alone(running);

@@ -134,6 +134,9 @@ ClusterModel cluster_at_rest(Random& random, const TenantTree& tenants) {
     demand.tenant = names[leaf];
     demand.queue = queues[leaf];
   }
+  for (Demand& demand : cluster.demands) {
+    if (below(random, 2) == 0) add_random_curve(demand, random);
+  }
   cluster.settle();
   if (below(random, 3) == 0 && !cluster.nodes.empty()) {
     cluster.lose_node(cluster.nodes[below(random, cluster.nodes.size())].id);
@@ -160,7 +163,7 @@ TEST(WhyOracle, JobsThatAreNamedAreThoseWhoseAbsenceWouldLetTheJobStart) {
 
 TEST(WhyOracle, TheSameAmongTenants) {
   Seen seen;
-  for (std::uint64_t seed = 0; seed < 1500 && !HasFailure(); ++seed) {
+  for (std::uint64_t seed = 0; seed < 1800 && !HasFailure(); ++seed) {
     Random random(seed);
     const TenantTree tenants = random_tenants(random, 12);
     look_at(cluster_at_rest(random, tenants), "seed " + std::to_string(seed), seen);

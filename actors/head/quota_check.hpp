@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "actors/gateway/http_server.hpp"
+#include "scheduler/spec/job_spec.hpp"
+#include "scheduler/spec/tenant_tree.hpp"
+
+namespace ds::head {
+
+/// The answer to give (429) when the job's queue may never have the slots of `min_workers` workers; also none
+/// when there is no such queue. Pure.
+std::optional<gateway::HttpResponse> check_quota(const scheduler::JobSpec& spec, std::uint32_t min_workers,
+                                                 const scheduler::TenantTree& tenants);
+
+}  // namespace ds::head

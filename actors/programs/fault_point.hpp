@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "storage/result.hpp"
+#include "storage/state/journal.hpp"
+
+namespace ds::programs {
+
+/// Where the head kills itself, for tests of its recovery: at its n-th record since it was started, before
+/// that is written or once it is durable and nobody has heard of it.
+struct FaultPoint {
+  std::uint64_t record = 0;  ///< from 1
+  bool before = false;
+};
+
+/// `N`, `N:before` or `N:after`, as in the environment variable DS_HEAD_DIE_AT.
+Result<FaultPoint> parse_fault_point(std::string_view text);
+
+/// `journal` whose user gets SIGKILL at `point`.
+std::unique_ptr<storage::StateJournal> add_fault_point(std::unique_ptr<storage::StateJournal> journal,
+                                                       FaultPoint point);
+
+}  // namespace ds::programs

@@ -1,0 +1,69 @@
+#include "scheduler/policy/elastic/speed_curve.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <vector>
+
+#include "scheduler/policy/elastic/speed_fit.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+std::uint32_t divide_up(std::uint32_t all, std::uint32_t by) {
+  return (all + by - 1) / by;
+}
+
+/// On how many nodes so many workers would be, if they were packed as those that were measured.
+std::uint32_t guess_nodes(std::span<const SizeMeasured> measured, std::uint32_t workers) {
+  std::uint32_t on_one = 1;
+  for (const SizeMeasured& size : measured) on_one = std::max(on_one, divide_up(size.workers, size.nodes));
+  return divide_up(workers, on_one);
+}
+
+const SizeMeasured* find_newest(std::span<const SizeMeasured> measured, std::uint32_t workers) {
+  const auto found = std::find_if(measured.rbegin(), measured.rend(),
+                                  [&](const SizeMeasured& size) { return size.workers == workers; });
+  return found == measured.rend() ? nullptr : &*found;
+}
+
+}  // namespace
+
+double median_of(std::span<const double> values) {
+  if (values.empty()) return 0;
+  std::vector<double> sorted(values.begin(), values.end());
+  std::ranges::sort(sorted);
+  const std::size_t middle = sorted.size() / 2;
+  return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+std::shared_ptr<const SpeedCurve> make_curve(std::span<const SizeMeasured> measured,
+                                             std::span<const double> resizes_s, const WorkerCount& workers,
+                                             std::uint32_t logical_ranks) {
+  std::vector<StepMeasured> steps;
+  std::set<std::uint32_t> shares;
+  for (const SizeMeasured& size : measured) {
+    const std::uint32_t share = divide_up(logical_ranks, size.workers);
+    shares.insert(share);
+    steps.push_back({size.nodes, size.workers, static_cast<double>(share), size.step_s, size.compute_s});
+  }
+  if (shares.size() < 2) return nullptr;
+  const SpeedModel model = fit_speed(steps, std::nullopt);
+  SpeedCurve curve;
+  curve.first = std::max(1U, workers.min);
+  curve.resize_s = median_of(resizes_s);
+  const std::uint32_t last = std::min(workers.max, logical_ranks);
+  for (std::uint32_t n = curve.first; n <= last && curve.log_speeds.size() < kMaxCurveSizes; ++n) {
+    const SizeMeasured* known = find_newest(measured, n);
+    const double step_s = known != nullptr
+                              ? known->step_s
+                              : model.step_s(guess_nodes(measured, n), n, divide_up(logical_ranks, n));
+    curve.log_speeds.push_back(-std::log(step_s));
+  }
+  if (curve.log_speeds.empty()) return nullptr;
+  const double base = curve.log_speeds.front();
+  for (double& speed : curve.log_speeds) speed -= base;
+  return std::make_shared<const SpeedCurve>(std::move(curve));
+}
+
+}  // namespace ds::scheduler

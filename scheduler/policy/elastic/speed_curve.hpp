@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "scheduler/policy/growth.hpp"
+#include "scheduler/spec/job_spec.hpp"
+
+namespace ds::scheduler {
+
+/// How long a training job's steps took at one size.
+struct SizeMeasured {
+  std::uint32_t workers = 1;
+  std::uint32_t nodes = 1;
+  double step_s = 0;     ///< all of a step, without evaluations and checkpoints
+  double compute_s = 0;  ///< without what was spent on the sum of the gradients
+  bool operator==(const SizeMeasured&) const = default;
+};
+
+/// So many sizes have a place in a curve: as many as a job file can ask for.
+inline constexpr std::size_t kMaxCurveSizes = 1024;
+
+/// How fast the job is with `workers.min` workers to as many as it may have: as measured, and between and
+/// beyond that by `fit_speed`. A step's batch is the same for any number of workers, cut into `logical_ranks`
+/// parts: a worker computes the largest whole number of them that falls to any.
+///
+/// `measured`: oldest first, of equal sizes the last counts; `resizes_s`: times for which it stood still.
+/// Null until sizes were measured at which workers had shares of different size: before, nothing is known of
+/// how it scales. Pure.
+std::shared_ptr<const SpeedCurve> make_curve(std::span<const SizeMeasured> measured,
+                                             std::span<const double> resizes_s, const WorkerCount& workers,
+                                             std::uint32_t logical_ranks);
+
+/// 0 for none.
+double median_of(std::span<const double> values);
+
+}  // namespace ds::scheduler

@@ -1,0 +1,155 @@
+// The head kills itself at a record of its journal, before or after that is durable, and so does the next,
+// and the next: jobs of users' programs and one that trains, with preemptions and drains, are neither lost
+// nor started twice, and the weights are those of an undisturbed run. DS_SEED repeats a run's choices,
+// DS_FAULT_POINTS says how many heads die (24).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "tests/integration/two_nodes.hpp"
+
+namespace ds::tests {
+namespace {
+
+constexpr int kEpochs = 40;
+constexpr std::uint64_t kLongestLife = 30;  ///< in records
+
+class FaultPoints : public TwoNodes {
+ protected:
+  std::uint64_t pick(std::uint64_t count) { return random_() % count; }
+  std::filesystem::path work() const { return cluster_.path() / "work"; }
+
+  /// It says when it starts, when it is through, and when another start of it has not ended.
+  std::filesystem::path write_command(const std::string& name) {
+    static const std::vector<std::string> kShapes{"workers: 1\n",         "workers: 1\n",
+                                                  "workers: 2\n",         "workers: {min: 1, max: 2}\n",
+                                                  "priority: critical\n", "preemptible: false\n"};
+    std::filesystem::create_directories(work());
+    const auto file = work() / (name + ".yaml");
+    std::ofstream(file)
+        << "version: 1\nkind: command\nname: " << name << "\nresources: {memory: 64Mi}\n"
+        << kShapes[pick(kShapes.size())]
+        << "run: |\n  here=running-$DS_JOB-$RANK\n"
+           "  trap 'rmdir $here; exit 1' TERM\n"
+           "  mkdir $here || echo $DS_JOB >> twice\n  echo $DS_JOB $DS_GENERATION $RANK >> starts\n"
+        << "  sleep 0." << 1 + pick(9) << "\n  echo $DS_JOB >> through\n  rmdir $here\n";
+    return file;
+  }
+
+  void start_doomed_head() {
+    const auto at = std::to_string(1 + pick(kLongestLife)) + (pick(2) == 0 ? ":before" : ":after");
+    deaths_ += at + " ";
+    std::filesystem::remove(cluster_.path() / "head/address");
+    cluster_.head() = Process({program("ds-head").string(), "--data-dir", (cluster_.path() / "head").string(),
+                               "--listen", cluster_.address()},
+                              cluster_.path() / "head.log", {{"DS_HEAD_DIE_AT", at}});
+  }
+  bool is_dead() { return !is_running(cluster_.head().pid()); }
+
+  /// What a client does who does not know whether it was heard: it looks first.
+  void submit_what_is_not_there() {
+    const auto list = cluster_.json({"list"});
+    if (!list.is_array()) return;
+    std::set<std::string> there;
+    for (const auto& job : list) there.insert(job.at("name").get<std::string>());
+    for (const auto& [name, file] : wanted_) {
+      if (is_dead()) return;
+      if (!there.contains(name)) cluster_.submit({"submit", "-f", file.string()});
+    }
+  }
+
+  /// One life of a head. It dies by itself once enough has happened; else it is killed.
+  void live_and_die() {
+    start_doomed_head();
+    for (std::uint64_t i = 1 + pick(3); i > 0; --i) {
+      const auto name = "job-" + std::to_string(wanted_.size());
+      wanted_[name] = write_command(name);
+    }
+    const bool drains = pick(3) == 0;
+    wait_until(
+        [&] {
+          if (is_dead()) return true;
+          submit_what_is_not_there();
+          if (!is_dead() && drains) cluster_.submit({pick(2) == 0 ? "drain" : "undrain", "node-2"});
+          look();
+          return is_dead();
+        },
+        std::chrono::seconds(15));
+    is_dead() ? void(++died_) : void(deaths_ += "(outlived) ");
+    cluster_.head().kill_and_wait();
+  }
+
+  void look() {
+    const auto nodes = is_dead() ? nlohmann::json() : cluster_.json({"nodes"});
+    if (!nodes.is_array()) return;
+    for (const auto& node : nodes)
+      EXPECT_LE(node.at("slots_used"), 2) << "slots given twice: " << node << context();
+  }
+  std::string context() const { return "\nseed " + std::to_string(seed_) + ", deaths at " + deaths_; }
+
+  std::vector<std::string> lines(const std::string& file) const {
+    std::ifstream stream(work() / file);
+    std::vector<std::string> all;
+    for (std::string line; std::getline(stream, line);) all.push_back(line);
+    return all;
+  }
+
+  std::map<std::string, std::filesystem::path> wanted_;  ///< by name
+  std::string deaths_;
+  std::uint64_t died_ = 0;  ///< at their fault points
+};
+
+TEST_F(FaultPoints, LoseNoJobStartNoneTwiceAndLeaveNoTraceInTheWeights) {
+  const auto train = [&](const std::string& name) {
+    return write_job(cluster_.path() / "data" / name, name, kEpochs, 1, 2);
+  };
+  const auto alone = cluster_.submit_job(train("alone"));
+  ASSERT_TRUE(cluster_.wait_for_state(alone, "SUCCEEDED")) << cluster_.logs();
+  const auto weights = cluster_.exported_weights(alone);
+  wanted_["busy"] = train("busy");
+  cluster_.head().kill_and_wait();
+
+  const auto deaths = number_of("DS_FAULT_POINTS", 24);
+  for (std::uint64_t i = 0; i < deaths && !HasFailure(); ++i) live_and_die();
+
+  EXPECT_GE(died_, deaths / 2) << context();
+
+  cluster_.start_head();
+  ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  cluster_.submit({"undrain", "node-2"});
+  submit_what_is_not_there();
+  std::map<std::string, std::string> ids;
+  for (const auto& job : cluster_.json({"list"})) {
+    const std::string name = job.at("name"), id = job.at("id");
+    EXPECT_TRUE(ids.emplace(name, id).second) << name << " is there twice" << context();
+  }
+  for (const auto& [name, file] : wanted_) {
+    ASSERT_TRUE(ids.contains(name)) << name << " was lost" << context();
+    ASSERT_TRUE(cluster_.wait_for_state(ids[name], "SUCCEEDED"))
+        << cluster_.status(ids[name]) << context() << cluster_.logs();
+  }
+  EXPECT_EQ(lines("twice"), std::vector<std::string>{}) << context();
+  std::map<std::string, int> starts;
+  for (const auto& start : lines("starts")) EXPECT_EQ(++starts[start], 1) << start << context();
+  EXPECT_EQ(cluster_.status(ids["busy"]).at("restarts"), 0) << context();
+  EXPECT_TRUE(cluster_.exported_weights(ids["busy"]) == weights) << context();
+  RecordProperty("deaths", deaths_);
+}
+
+TEST(FaultPoint, IsRefusedWhenItIsNone) {
+  TemporaryFolder folder;
+  for (const std::string wrong : {"", "0", "soon", "3:never"}) {
+    const auto outcome = run_program({program("ds-head").string(), "--data-dir",
+                                      (folder.path() / "head").string(), "--listen", "127.0.0.1:0"},
+                                     {{"DS_HEAD_DIE_AT", wrong}});
+    EXPECT_EQ(outcome.code, 1) << wrong;
+    EXPECT_NE(outcome.err.find("DS_HEAD_DIE_AT: \"" + wrong + "\" is no point to die at"), std::string::npos)
+        << outcome.err;
+  }
+}
+
+}  // namespace
+}  // namespace ds::tests

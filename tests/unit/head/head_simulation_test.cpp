@@ -1,0 +1,40 @@
+// The real head dies again and again, with any of its records durable, while jobs come, run, crash and are
+// changed by their owners and nodes come, go and are drained: none is lost, none is started twice, no slot is
+// given twice, no tenant has more than it may. DS_SEED=N repeats one seed, DS_SEEDS=N tries so many.
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "tests/unit/head/simulated_cluster.hpp"
+
+namespace ds::head::test {
+namespace {
+
+std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+TEST(HeadSimulation, LosesNoJobAndStartsNoneTwiceWhereverTheHeadDies) {
+  const auto only = number_of("DS_SEED", 0);
+  if (only == 0) spdlog::set_level(spdlog::level::off);
+  const std::uint64_t first = only == 0 ? 1 : only, count = number_of("DS_SEEDS", only == 0 ? 400 : 1);
+  StillSystem still;
+  std::uint64_t heads = 0, starts = 0;
+  for (auto seed = first; seed < first + count && !::testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    SimulatedCluster cluster(still, seed);
+    cluster.run(1'200);
+    heads += cluster.heads();
+    starts += cluster.starts();
+  }
+  if (only != 0) return;
+  EXPECT_GT(heads, 5 * count) << "heads that died too seldom show nothing";
+  EXPECT_GT(starts, 3 * count) << "nor do clusters that do nothing";
+}
+
+}  // namespace
+}  // namespace ds::head::test

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scheduler/ledger/ledger.hpp"
+#include "scheduler/spec/tenant_tree.hpp"
+#include "tests/unit/head/simulated_node.hpp"
+
+namespace ds::head::test {
+
+/// What must hold of heads and nodes, checked at each durable event and at each start of a program: no slot
+/// is given twice, no tenant has more than it may, no two starts of a job are there at once, and nothing is
+/// started again without a cause. A failure fails the test.
+class HeadWatch final : public NodeWatcher {
+ public:
+  HeadWatch(scheduler::TenantTree tenants, std::uint32_t slots_per_node)
+      : tenants_(std::move(tenants)), slots_per_node_(slots_per_node) {}
+
+  void on_durable(const std::string& text);
+  void on_start(const std::string& node, Program& program) override;
+  void on_end(const Program& program) override;
+  void on_lost(const Program& program) override;
+
+  /// What all durable events lead to.
+  const scheduler::Ledger& ledger() const { return ledger_; }
+  const std::vector<std::string>& events() const { return events_; }
+  std::uint64_t starts() const { return starts_; }
+
+ private:
+  /// One start of a job's gang.
+  struct Start {
+    std::uint32_t ranks = 0;
+    std::set<std::uint32_t> started, through;
+    bool has_cause_to_end = false;  ///< a rank crashed or was lost, or the head was to change the gang
+  };
+  void check_limits() const;
+  std::string last_events() const;  ///< for whoever reads of a failure
+
+  scheduler::TenantTree tenants_;
+  std::uint32_t slots_per_node_;
+  scheduler::Ledger ledger_;
+  std::vector<std::string> events_;
+  std::map<std::string, std::map<std::uint64_t, Start>> gangs_;  ///< by job and generation
+  std::map<std::uint64_t, Program> alive_;                       ///< by worker
+  std::map<std::string, std::uint32_t> used_;                    ///< slots by node, of what runs
+  std::map<std::uint64_t, std::string> node_of_;
+  std::uint64_t starts_ = 0;
+};
+
+}  // namespace ds::head::test

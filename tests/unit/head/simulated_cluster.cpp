@@ -1,0 +1,322 @@
+#include "tests/unit/head/simulated_cluster.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "actors/head/head_actor.hpp"
+#include "actors/head/submission.hpp"
+#include "scheduler/spec/tenant_file.hpp"
+
+namespace ds::head::test {
+namespace {
+
+constexpr std::uint32_t kSlots = 2;
+constexpr std::size_t kNodes = 3, kMaxJobs = 10;
+constexpr std::int64_t kBegin_ms = 1'700'000'000'000;
+constexpr std::int64_t kPatience_ms = 3'600'000;
+
+scheduler::TenantTree tenants() {
+  const auto parsed = scheduler::parse_tenant_file(
+      "version: 1\ntenants:\n  a: {guaranteed: 2, borrowing_limit: 1}\n  b: {guaranteed: 3}\n");
+  return std::get<scheduler::TenantTree>(parsed);
+}
+
+fabric::TransportOptions transport_options() {
+  fabric::TransportOptions options;
+  options.secret = "secret";
+  return options;
+}
+
+}  // namespace
+
+StillSystem::Config::Config() {
+  set("scheduler.policy", caf::atom("testing"));
+  set("logger.verbosity", caf::atom("quiet"));
+}
+
+StillSystem::StillSystem()
+    : system_(config_),
+      fabric_(std::make_unique<fabric::Fabric>(
+          system_,
+          std::shared_ptr<fabric::Transport>(std::move(*fabric::Transport::start(transport_options()))))) {}
+
+caf::scheduler::test_coordinator& StillSystem::scheduler() {
+  return dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
+}
+
+SimulatedCluster::SimulatedCluster(StillSystem& still, std::uint64_t seed)
+    : still_(still), began_(still.scheduler().clock().now()), random_(seed), watch_(tenants(), kSlots) {
+  parts_.fabric = &still_.fabric();
+  parts_.checkpoint_thread = parts_.log_thread = parts_.check_thread = &idle_thread_;
+  parts_.tenants = tenants();
+  parts_.now_ms = [this] { return now_ms(); };
+  parts_.random = [this] { return static_cast<std::uint32_t>(random_()); };
+  parts_.die = [](const Error& error) { ADD_FAILURE() << error.message; };
+  start_head();
+  for (std::size_t i = 0; i < kNodes; ++i) add_node();
+}
+
+SimulatedCluster::~SimulatedCluster() {
+  if (head_) kill_head();
+  nodes_.clear();
+  while (run_one_actor()) {
+  }
+  still_.scheduler().trigger_timeouts();  // of actors that are gone
+  while (run_one_actor()) {
+  }
+}
+
+std::int64_t SimulatedCluster::now_ms() const {
+  const auto since = still_.scheduler().clock().now() - began_;
+  return kBegin_ms + std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+}
+
+void SimulatedCluster::run(int events) {
+  for (int i = 0; i < events && !::testing::Test::HasFailure(); ++i) turn();
+  finish();
+}
+
+void SimulatedCluster::turn() {
+  switch (pick(24)) {
+    case 0:
+      return submissions_.size() < kMaxJobs ? submit() : void();
+    case 1:
+      return ask();
+    case 2:
+      if (chance(50)) return head_ ? kill_head() : start_head();
+      return;
+    case 3:
+      if (chance(85) || nodes_.empty()) return nodes_.size() < kNodes ? add_node() : void();
+      nodes_.erase(nodes_.begin() + static_cast<std::ptrdiff_t>(pick(nodes_.size())));
+      return;
+    case 4:
+      return head_ ? pass_time(static_cast<std::int64_t>(pick(3'000))) : start_head();
+    case 5:
+    case 6:
+      return pass_time(static_cast<std::int64_t>(pick(400)));
+    case 7:
+    case 8:
+    case 9:
+    case 10:
+      sync_one();
+      return;
+    case 11:
+    case 12:
+    case 13:
+      obey_one();
+      return;
+    case 14:
+      return settle();
+    default:
+      run_one_actor();
+  }
+}
+
+void SimulatedCluster::start_head() {
+  storage::StateJournal::Recovered recovered;
+  if (chance(50) && snapshot_at_ > 0) recovered.snapshot = snapshot_;
+  const auto from = recovered.snapshot ? snapshot_at_ : 0;
+  recovered.events.assign(watch_.events().begin() + static_cast<std::ptrdiff_t>(from), watch_.events().end());
+  if (chance(20)) check_replay(recovered);
+  journals_.push_back(std::make_unique<MemoryJournal>(std::move(recovered)));
+  parts_.journal = journals_.back().get();
+  auto head = spawn_head(still_.system(), parts_);
+  ASSERT_TRUE(head) << head.error().message;
+  head_ = std::move(*head);
+  is_alive_ = std::make_shared<bool>(true);
+  ++heads_;
+  for (std::size_t i = 0; i < submissions_.size(); ++i) {
+    if (submissions_[i].id.empty()) send_submission(i);  // its client asks again
+  }
+}
+
+/// Whoever reads the journal knows what whoever wrote it knew.
+void SimulatedCluster::check_replay(const storage::StateJournal::Recovered& recovered) const {
+  scheduler::Ledger ledger;
+  if (recovered.snapshot) {
+    auto restored = scheduler::Ledger::restore(*recovered.snapshot);
+    ASSERT_TRUE(restored);
+    ledger = std::move(*restored);
+  }
+  for (const auto& text : recovered.events) ASSERT_TRUE(ledger.apply(*scheduler::event_from(text))) << text;
+  EXPECT_EQ(ledger.snapshot(), watch_.ledger().snapshot());
+}
+
+/// Whatever it has written may be on disk or not, from some record on; what it has sent may arrive or not.
+void SimulatedCluster::kill_head() {
+  const auto* head = dynamic_cast<caf::resumable*>(caf::actor_cast<caf::abstract_actor*>(head_));
+  still_.scheduler().run_jobs_filtered([head](const auto* job) { return job != head; });
+  *is_alive_ = false;
+  auto& journal = *journals_.back();
+  journal.close();
+  for (auto survive = pick(journal.waiting() + 1); survive > 0; --survive) sync_one();
+  for (auto& node : nodes_) node->lose_head(pick(node->orders() + 1));
+  caf::anon_send_exit(head_, caf::exit_reason::kill);
+  head_ = nullptr;
+}
+
+void SimulatedCluster::add_node() {
+  nodes_.push_back(std::make_unique<SimulatedNode>(still_.system(), still_.fabric(),
+                                                   "node-" + std::to_string(next_node_++), kSlots, watch_));
+}
+
+void SimulatedCluster::submit() {
+  static const std::vector<std::string> kShapes{"1", "1", "2", "{min: 1, max: 3}", "{min: 2, max: 3}"};
+  std::string text =
+      "version: 1\nkind: command\nname: job\nrun: [work]\nresources: {cpus: 1, memory: 64Mi}\n";
+  text += "workers: " + kShapes[pick(kShapes.size())] + "\n";
+  text += "tenant: " + std::string(chance(50) ? "a" : "b") + "\n";
+  text += "priority: " + std::to_string(100 * (1 + pick(9))) + "\n";
+  text += "restart: " + std::to_string(chance(80) ? 100 : 1) + "\n";
+  if (chance(10)) text += "time_limit: 10s\n";
+  if (chance(15)) text += "preemptible: false\n";
+  if (chance(10)) text += "start_after: 5s\n";
+  if (chance(15) && !submissions_.empty() && !submissions_.back().id.empty())
+    text += "depends_on: [" + submissions_.back().id + "]\n";
+  submissions_.push_back({"key-" + std::to_string(submissions_.size()), text, {}});
+  if (head_) send_submission(submissions_.size() - 1);
+}
+
+void SimulatedCluster::send_submission(std::size_t index) {
+  const auto& [key, text, id] = submissions_[index];
+  gateway::HttpRequest request;
+  request.headers["idempotency-key"] = key;
+  request.body = nlohmann::json{{"file", "job.yaml"}, {"directory", "/work"}, {"text", text}}.dump();
+  const auto respond = [this, index, alive = is_alive_](const gateway::HttpResponse& answer) {
+    if (!*alive) return;
+    ASSERT_LT(answer.status, 300) << answer.body;
+    const std::string given = nlohmann::json::parse(answer.body).at("id");
+    auto& submission = submissions_[index];
+    EXPECT_TRUE(submission.id.empty() || submission.id == given) << "one key, two jobs";
+    EXPECT_NE(watch_.ledger().find(given), nullptr) << "acknowledged before it was durable";
+    submission.id = given;
+  };
+  caf::anon_send(head_, Run{[key = key, checked = check_submission(request), respond](Head& head) {
+                   head.on_submission_checked(key, checked, respond);
+                 }});
+}
+
+void SimulatedCluster::ask() {
+  if (!head_) return;
+  if (chance(25) && !nodes_.empty()) {
+    const auto& node = nodes_[pick(nodes_.size())]->name();
+    return request("nodes/" + node + (chance(40) ? "/drain" : "/undrain"));
+  }
+  if (submissions_.empty()) return;
+  const auto& id = submissions_[pick(submissions_.size())].id;
+  if (id.empty()) return;
+  const auto low = 1 + pick(3);
+  switch (pick(7)) {
+    case 0:
+      return chance(30) ? request("jobs/" + id + "/cancel") : void();
+    case 1:
+      return request("jobs/" + id + "/pause");
+    case 2:
+    case 3:
+      return request("jobs/" + id + "/resume");
+    case 4:
+      return request("jobs/" + id + "/retry");
+    case 5:
+      return request("jobs/" + id + "/priority", "{\"priority\": " + std::to_string(pick(1'000)) + "}");
+    default:
+      return request("jobs/" + id + "/scale", "{\"min\": " + std::to_string(low) +
+                                                  ", \"max\": " + std::to_string(low + pick(2)) + "}");
+  }
+}
+
+void SimulatedCluster::request(const std::string& path, const std::string& body) {
+  gateway::HttpRequest request;
+  request.method = "POST";
+  request.path = "/api/v1/" + path;
+  request.body = body;
+  handle_request(head_, request, [alive = is_alive_, path](const gateway::HttpResponse& answer) {
+    if (!*alive) return;
+    EXPECT_LT(answer.status, 500) << path << ": " << answer.body;
+  });
+}
+
+bool SimulatedCluster::run_one_actor() {
+  auto& jobs = still_.scheduler().jobs;
+  if (jobs.empty()) return false;
+  std::swap(jobs.front(), jobs[pick(jobs.size())]);
+  return still_.scheduler().try_run_once();
+}
+
+bool SimulatedCluster::sync_one() {
+  if (journals_.back()->waiting() == 0) return false;
+  for (const auto& text : journals_.back()->sync_one()) watch_.on_durable(text);
+  if (chance(5)) {
+    snapshot_ = watch_.ledger().snapshot();
+    snapshot_at_ = watch_.events().size();
+  }
+  return true;
+}
+
+bool SimulatedCluster::obey_one() {
+  std::vector<SimulatedNode*> told;
+  for (auto& node : nodes_) {
+    if (node->orders() > 0) told.push_back(node.get());
+  }
+  if (told.empty()) return false;
+  told[pick(told.size())]->obey_one(now_ms(), random_);
+  return true;
+}
+
+void SimulatedCluster::pass_time(std::int64_t ms) {
+  still_.scheduler().advance_time(std::chrono::milliseconds(ms));
+  for (auto& node : nodes_) {
+    if (!node->has_head() && head_ && chance(60)) node->find_head(head_, now_ms(), random_);
+    node->end_programs(now_ms());
+  }
+}
+
+void SimulatedCluster::settle() {
+  while (run_one_actor() || sync_one() || obey_one()) {
+  }
+}
+
+bool SimulatedCluster::have_all_ended() const {
+  return std::ranges::all_of(submissions_, [this](const Submission& one) {
+    const auto* job = watch_.ledger().find(one.id);
+    return job != nullptr && scheduler::is_end(job->state);
+  });
+}
+
+void SimulatedCluster::finish() {
+  if (!head_) start_head();
+  while (nodes_.size() < kNodes) add_node();
+  settle();
+  for (const auto& [node, closure] : scheduler::NodeClosures(watch_.ledger().drained()))
+    request("nodes/" + node + "/undrain");
+  for (const auto& [node, closure] : scheduler::NodeClosures(watch_.ledger().quarantined()))
+    request("nodes/" + node + "/undrain");
+  for (const auto& submission : submissions_) {
+    if (!submission.id.empty()) request("jobs/" + submission.id + "/resume");
+  }
+  const auto until = now_ms() + kPatience_ms;
+  settle();
+  while (!have_all_ended() && now_ms() < until && !::testing::Test::HasFailure()) {
+    pass_time(500);
+    settle();
+  }
+  for (const auto& one : submissions_) {
+    const auto* job = watch_.ledger().find(one.id);
+    ASSERT_NE(job, nullptr) << one.key << " was lost";
+    EXPECT_TRUE(scheduler::is_end(job->state))
+        << one.id << " is " << scheduler::to_string(job->state) << ": " << job->reason << "\n"
+        << one.text;
+  }
+  for (int i = 0; i < 60 && !watch_.ledger().leases().empty(); ++i) {
+    pass_time(500);
+    settle();
+  }
+  EXPECT_TRUE(watch_.ledger().leases().empty()) << "slots are kept though all jobs have ended";
+  for (const auto& node : nodes_)
+    EXPECT_EQ(node->slots_in_use(), 0U) << node->name() << " runs what has ended";
+}
+
+}  // namespace ds::head::test

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <caf/all.hpp>
+#include <caf/scheduler/test_coordinator.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "actors/fabric/fabric.hpp"
+#include "actors/gateway/http_server.hpp"
+#include "actors/head/head.hpp"
+#include "tests/unit/head/head_watch.hpp"
+#include "tests/unit/head/memory_journal.hpp"
+#include "tests/unit/head/simulated_node.hpp"
+
+namespace ds::head::test {
+
+/// An actor system whose actors run when they are told to, on a clock that a test moves. One for all seeds:
+/// what a seed has spawned it ends.
+class StillSystem {
+ public:
+  StillSystem();
+  caf::actor_system& system() { return system_; }
+  caf::scheduler::test_coordinator& scheduler();
+  fabric::Fabric& fabric() { return *fabric_; }
+
+ private:
+  struct Config : caf::actor_system_config {
+    Config();
+  };
+  Config config_;
+  caf::actor_system system_;
+  std::unique_ptr<fabric::Fabric> fabric_;
+};
+
+/// The real head, without its threads and its disk, among simulated nodes; owners, operators and accidents at
+/// random; virtual time. The head may die with any number of its records durable, and the next one reads
+/// those. Everything follows from the seed.
+class SimulatedCluster {
+ public:
+  SimulatedCluster(StillSystem& still, std::uint64_t seed);
+  ~SimulatedCluster();
+  SimulatedCluster(const SimulatedCluster&) = delete;
+  SimulatedCluster& operator=(const SimulatedCluster&) = delete;
+
+  /// Random things happen, so many of them; then only what must: every job has to end.
+  void run(int events);
+
+  std::uint64_t heads() const { return heads_; }
+  std::uint64_t starts() const { return watch_.starts(); }
+
+ private:
+  struct Submission {
+    std::string key, text, id;  ///< `id`: once it was acknowledged
+  };
+
+  bool chance(int percent) { return static_cast<int>(pick(100)) < percent; }
+  std::uint64_t pick(std::uint64_t count) { return random_() % count; }
+  std::int64_t now_ms() const;
+
+  void turn();
+  void start_head();
+  void kill_head();
+  void check_replay(const storage::StateJournal::Recovered& recovered) const;
+  void add_node();
+  void submit();
+  void send_submission(std::size_t index);
+  void ask();
+  void request(const std::string& path, const std::string& body = {});
+  /// One handler of one actor, any that has something to do.
+  bool run_one_actor();
+  bool sync_one();
+  bool obey_one();
+  void pass_time(std::int64_t ms);
+  void settle();
+  void finish();
+  bool have_all_ended() const;
+
+  StillSystem& still_;
+  const caf::actor_clock::time_point began_;
+  std::mt19937_64 random_;
+  HeadWatch watch_;
+  HeadParts parts_;
+  SerialThread idle_thread_{1};
+  caf::actor head_;
+  std::shared_ptr<bool> is_alive_;  ///< of the head: what it answers is heard
+  std::vector<std::unique_ptr<MemoryJournal>> journals_;
+  std::vector<std::unique_ptr<SimulatedNode>> nodes_;
+  std::vector<Submission> submissions_;
+  std::uint64_t heads_ = 0, next_node_ = 1;
+  std::string snapshot_;  ///< of what the first `snapshot_at_` events lead to
+  std::size_t snapshot_at_ = 0;
+};
+
+}  // namespace ds::head::test

@@ -1,0 +1,150 @@
+#include "tests/unit/head/simulated_node.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace ds::head::test {
+namespace {
+
+using namespace messages;
+
+/// Most programs are short; the others run so long that their gangs grow.
+constexpr std::uint64_t kShortRun_ms = 6'000, kLongRun_ms = 90'000;
+
+std::uint32_t variable(const StartCommand& order, const std::string& name) {
+  for (const auto& one : order.variables) {
+    if (one.starts_with(name + "="))
+      return static_cast<std::uint32_t>(std::stoul(one.substr(name.size() + 1)));
+  }
+  ADD_FAILURE() << "a program without " << name;
+  return 0;
+}
+
+}  // namespace
+
+SimulatedNode::SimulatedNode(caf::actor_system& system, fabric::Fabric& fabric, std::string name,
+                             std::uint32_t slots, NodeWatcher& watcher)
+    : name_(std::move(name)), slots_(slots), fabric_(fabric), watcher_(watcher) {
+  agent_ = system.spawn(listen, inbox_);
+}
+
+/// The actor may outlive the node for a moment.
+caf::behavior SimulatedNode::listen(caf::event_based_actor* self, const std::shared_ptr<Inbox>& inbox) {
+  const auto take = [self, inbox](const auto& order) {
+    // What another head than the last has sent came too late.
+    const auto sender = caf::actor_cast<caf::actor_addr>(self->current_sender());
+    if (sender == inbox->heard) inbox->orders.emplace_back(order);
+  };
+  return {[take](const StartCommand& order) { take(order); },
+          [take](const StopCommand& order) { take(order); }, [take](const ExitTaken& order) { take(order); },
+          [take](const NodeWelcome& order) { take(order); },
+          [take](const NodeRefused& order) { take(order); }};
+}
+
+SimulatedNode::~SimulatedNode() {
+  for (const auto& [worker, program] : programs_) watcher_.on_lost(program);
+  caf::anon_send_exit(agent_, caf::exit_reason::kill);
+}
+
+void SimulatedNode::lose_head(std::size_t arrive) {
+  head_ = nullptr;
+  inbox_->heard = nullptr;
+  registered_ = false;
+  inbox_->orders.resize(std::min(arrive, inbox_->orders.size()));
+}
+
+void SimulatedNode::find_head(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random) {
+  // What came from the last head stands before its loss in the agent's mailbox.
+  while (orders() > 0) obey_one(now_ms, random);
+  head_ = head;
+  inbox_->heard = head.address();
+  NodeHello hello;
+  hello.name = name_;
+  hello.address = "10.0.0.1:1";
+  hello.slots = hello.cores = slots_;
+  hello.memory_bytes = std::uint64_t{64} << 30;
+  hello.agent = fabric_.address_of(agent_);
+  for (const auto& [worker, program] : programs_)
+    hello.running.push_back({worker, program.job, 1, program.generation});
+  tell(std::move(hello));
+}
+
+void SimulatedNode::obey_one(std::int64_t now_ms, std::mt19937_64& random) {
+  const Order order = std::move(inbox_->orders.front());
+  inbox_->orders.pop_front();
+  std::visit([&](const auto& one) { obey(one, now_ms, random); }, order);
+}
+
+void SimulatedNode::obey(const StartCommand& order, std::int64_t now_ms, std::mt19937_64& random) {
+  if (const auto former = programs_.find(order.worker); former != programs_.end()) {
+    if (former->second.generation >= order.generation) return;
+    ASSERT_TRUE(former->second.end) << "started again before it has ended";
+    programs_.erase(former);
+  }
+  Program program;
+  program.job = order.job;
+  program.worker = order.worker;
+  program.generation = order.generation;
+  program.rank = variable(order, "RANK");
+  program.ranks = variable(order, "WORLD_SIZE");
+  const auto longest = random() % 3 == 0 ? kLongRun_ms : kShortRun_ms;
+  program.ends_ms = now_ms + static_cast<std::int64_t>(random() % longest);
+  program.ends_cleanly = random() % 8 != 0;
+  watcher_.on_start(name_, program);
+  programs_[order.worker] = program;
+  tell(WorkerStarted{order.worker, 1, static_cast<std::uint16_t>(order.chooses_port ? 11'000 : 0),
+                     order.generation});
+}
+
+void SimulatedNode::obey(const StopCommand& order, std::int64_t now_ms, std::mt19937_64& random) {
+  const auto found = programs_.find(order.worker);
+  if (found == programs_.end() || found->second.generation < order.generation)
+    return tell(WorkerExited{order.worker, "was not running", false, true, order.generation});
+  Program& program = found->second;
+  if (program.generation > order.generation || program.end) return;
+  program.was_stopped = true;
+  program.ends_ms = std::min(program.ends_ms, now_ms + static_cast<std::int64_t>(random() % order.grace_ms));
+  program.ends_cleanly = random() % 2 == 0;
+}
+
+void SimulatedNode::obey(const ExitTaken& taken, std::int64_t, std::mt19937_64&) {
+  const auto found = programs_.find(taken.worker);
+  if (found != programs_.end() && found->second.generation == taken.generation && found->second.end)
+    programs_.erase(found);
+}
+
+void SimulatedNode::obey(const NodeWelcome& welcome, std::int64_t now_ms, std::mt19937_64& random) {
+  registered_ = true;
+  for (const auto& [worker, program] : programs_) {
+    if (program.end) {
+      tell(*program.end);
+    } else if (std::ranges::find(welcome.keep, worker) == welcome.keep.end()) {
+      obey(StopCommand{worker, program.generation, 1'000, "the head does not know it"}, now_ms, random);
+    }
+  }
+}
+
+void SimulatedNode::obey(const NodeRefused& refused, std::int64_t, std::mt19937_64&) {
+  ADD_FAILURE() << "node " << name_ << " was refused: " << refused.why;
+}
+
+void SimulatedNode::end_programs(std::int64_t now_ms) {
+  for (auto& [worker, program] : programs_) {
+    if (program.end || program.ends_ms > now_ms) continue;
+    const bool clean = program.ends_cleanly;
+    program.end =
+        WorkerExited{worker, clean ? "exit code 0" : "exit code 1", clean, false, program.generation};
+    watcher_.on_end(program);
+    if (registered_) tell(*program.end);
+  }
+}
+
+std::uint32_t SimulatedNode::slots_in_use() const {
+  std::uint32_t used = 0;
+  for (const auto& [worker, program] : programs_) used += program.end ? 0 : program.slots;
+  return used;
+}
+
+}  // namespace ds::head::test

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <caf/all.hpp>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <variant>
+
+#include "actors/fabric/fabric.hpp"
+#include "actors/messages/node.hpp"
+
+namespace ds::head::test {
+
+/// What a simulated node was started with, and how that goes on.
+struct Program {
+  std::string job;
+  std::uint64_t worker = 0, generation = 0;
+  std::uint32_t rank = 0, ranks = 1, slots = 1;
+  std::int64_t ends_ms = 0;  ///< by itself, or because it was told to
+  bool ends_cleanly = true;
+  bool was_stopped = false;
+  std::optional<messages::WorkerExited> end;
+};
+
+/// Who watches what nodes do.
+class NodeWatcher {
+ public:
+  virtual ~NodeWatcher() = default;
+  virtual void on_start(const std::string& node, Program& program) = 0;
+  virtual void on_end(const Program& program) = 0;
+  /// It went with its node: nobody will hear how it ended.
+  virtual void on_lost(const Program& program) = 0;
+};
+
+/// A node as the head sees it: real messages from a real actor, programs that only take time. It obeys the
+/// rules of `actors/node/agent.cpp`, one order when `obey_one` says so, and outlives heads.
+class SimulatedNode {
+ public:
+  using Order = std::variant<messages::StartCommand, messages::StopCommand, messages::ExitTaken,
+                             messages::NodeWelcome, messages::NodeRefused>;
+
+  SimulatedNode(caf::actor_system& system, fabric::Fabric& fabric, std::string name, std::uint32_t slots,
+                NodeWatcher& watcher);
+  ~SimulatedNode();
+  SimulatedNode(const SimulatedNode&) = delete;
+  SimulatedNode& operator=(const SimulatedNode&) = delete;
+
+  /// The head is dead: of its orders that are on their way the first `arrive` still come.
+  void lose_head(std::size_t arrive);
+  void find_head(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random);
+  bool has_head() const { return static_cast<bool>(head_); }
+
+  std::size_t orders() const { return inbox_->orders.size(); }
+  void obey_one(std::int64_t now_ms, std::mt19937_64& random);
+  /// Ends programs whose time has come.
+  void end_programs(std::int64_t now_ms);
+
+  const std::string& name() const { return name_; }
+  const std::map<std::uint64_t, Program>& programs() const { return programs_; }
+  std::uint32_t slots_in_use() const;
+
+ private:
+  struct Inbox {
+    caf::actor_addr heard;  ///< the head whose orders are taken
+    std::deque<Order> orders;
+  };
+  static caf::behavior listen(caf::event_based_actor* self, const std::shared_ptr<Inbox>& inbox);
+  void obey(const messages::StartCommand& order, std::int64_t now_ms, std::mt19937_64& random);
+  void obey(const messages::StopCommand& order, std::int64_t now_ms, std::mt19937_64& random);
+  void obey(const messages::ExitTaken& taken, std::int64_t now_ms, std::mt19937_64& random);
+  void obey(const messages::NodeWelcome& welcome, std::int64_t now_ms, std::mt19937_64& random);
+  void obey(const messages::NodeRefused& refused, std::int64_t now_ms, std::mt19937_64& random);
+  template <class Message>
+  void tell(Message message) {
+    if (head_) caf::send_as(agent_, head_, std::move(message));
+  }
+
+  const std::string name_;
+  const std::uint32_t slots_;
+  fabric::Fabric& fabric_;
+  NodeWatcher& watcher_;
+  caf::actor agent_;
+  caf::actor head_;
+  bool registered_ = false;
+  std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
+  std::map<std::uint64_t, Program> programs_;  ///< by worker
+};
+
+}  // namespace ds::head::test

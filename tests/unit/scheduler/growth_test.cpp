@@ -1,0 +1,263 @@
+// Who grows, who is shrunk and what moves between jobs, by the speeds that jobs have measured.
+#include "scheduler/policy/growth.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/unit/scheduler/random_clusters.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using namespace testing;
+
+/// Speeds with one worker, two, …
+std::shared_ptr<const SpeedCurve> curve(const std::vector<double>& speeds, double resize_s = 0) {
+  SpeedCurve made{1, {}, resize_s};
+  for (const double speed : speeds) made.log_speeds.push_back(std::log(speed));
+  return std::make_shared<const SpeedCurve>(made);
+}
+
+class Growing : public ::testing::Test {
+ protected:
+  Demand& add(const std::string& job, WorkerCount workers, std::shared_ptr<const SpeedCurve> speeds = {}) {
+    cluster_.add_job(job, workers);
+    cluster_.demands.back().curve = std::move(speeds);
+    cluster_.demands.back().is_settled = true;
+    return cluster_.demands.back();
+  }
+  ClusterModel cluster_;
+};
+
+TEST_F(Growing, GivesWhatIsLeftToTheJobThatGainsMostByIt) {
+  cluster_.add_node("n1", 6);
+  add("flat", {1, 4}, curve({1, 1.2, 1.3, 1.35}));
+  add("steep", {1, 4}, curve({1, 1.9, 2.8, 3.6}));
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("steep"), 4U);
+  EXPECT_EQ(cluster_.live("flat"), 2U);
+}
+
+TEST_F(Growing, TakesAJobThatHasMeasuredNothingToScalePerfectly) {
+  cluster_.add_node("n1", 5);
+  add("flat", {1, 4}, curve({1, 1.3, 1.4, 1.5}));
+  add("unknown", {1, 4});
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("unknown"), 4U);
+  EXPECT_EQ(cluster_.live("flat"), 1U);
+}
+
+TEST_F(Growing, LeavesSlotsFreeThatWouldBringNothing) {
+  cluster_.add_node("n1", 8);
+  add("flat", {1, 4}, curve({1, 1.5, 1.51, 1.51}));
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("flat"), 2U) << "the third brings less than a tenth of what it should";
+}
+
+TEST_F(Growing, GoesToTheNextSizeAtWhichSharesGetSmaller) {
+  cluster_.add_node("n1", 3);
+  add("stairs", {1, 4}, curve({1, 1.9, 1.9, 3.5}));
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("stairs"), 2U) << "a third alone is of no use";
+  cluster_.add_node("n2", 1);
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(plan.placements, (std::vector<Placement>{{"stairs", "n1", 1}, {"stairs", "n2", 1}}));
+  ASSERT_EQ(plan.resizes.size(), 1U);
+  EXPECT_EQ(plan.resizes[0].from, 2U);
+  EXPECT_EQ(plan.resizes[0].to, 4U);
+  EXPECT_NEAR(plan.resizes[0].speed, 3.5 / 1.9, 1e-9);
+  EXPECT_TRUE(plan.resizes[0].is_known);
+}
+
+TEST_F(Growing, DoesNotGrowWhereTheRestOfTheJobIsTooShortForTheResize) {
+  cluster_.add_node("n1", 4);
+  Demand& demand = add("short", {1, 2}, curve({1, 2}, 10));
+  demand.left_s = 19;
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 1}}));
+  cluster_.demand("short").left_s = 21;
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 2}}));
+}
+
+TEST_F(Growing, ShrinksFirstWhoLosesLeastByIt) {
+  cluster_.add_node("n1", 8);
+  add("flat", {1, 3}, curve({1, 1.2, 1.4}));
+  add("steep", {1, 5}, curve({1, 1.9, 2.8, 3.7, 4.6}));
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("flat") + cluster_.live("steep"), 8U);
+  add("new", {1, 1});
+  const Plan plan = cluster_.plan();
+  ASSERT_EQ(plan.releases.size(), 1U);
+  EXPECT_EQ(plan.releases[0].job, "flat") << "the other has more workers, and loses more by each";
+  EXPECT_TRUE(plan.resizes.empty()) << "it is not for a gain";
+}
+
+TEST_F(Growing, MovesAWorkerToWhoGainsMuchMoreByIt) {
+  cluster_.add_node("n1", 4);
+  add("flat", {1, 3});
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("flat"), 3U);
+  cluster_.demand("flat").curve = curve({1, 1.05, 1.06});
+  add("steep", {1, 3}, curve({1, 1.9, 2.8}));
+  const Plan start = cluster_.plan();
+  EXPECT_TRUE(start.releases.empty());
+  cluster_.carry_out(start);
+  const Plan plan = cluster_.plan();
+  ASSERT_EQ(plan.releases.size(), 1U);
+  EXPECT_EQ(plan.releases[0].job, "flat");
+  ASSERT_EQ(plan.resizes.size(), 1U);
+  EXPECT_EQ(plan.resizes[0].in_favour_of, "steep");
+  EXPECT_NEAR(plan.resizes[0].speed, 1.05 / 1.06, 1e-9);
+  cluster_.carry_out(plan);
+  EXPECT_TRUE(cluster_.plan().releases.empty()) << "one after another";
+  cluster_.finish_releases();
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("flat"), 1U);
+  EXPECT_EQ(cluster_.live("steep"), 3U);
+}
+
+TEST_F(Growing, MovesNothingThatDoesNotPayForTheResizes) {
+  cluster_.add_node("n1", 3);
+  add("a", {1, 2});
+  cluster_.settle();
+  cluster_.demand("a").curve = curve({1, 1.05}, 50);
+  add("b", {1, 2}, curve({1, 1.2}, 50));
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("a"), 2U);
+  EXPECT_TRUE(cluster_.plan().releases.empty()) << "log(1.2 / 1.05) of 600 s is less than twice 50 s";
+  cluster_.demand("b").left_s = 3600;
+  cluster_.demand("b").curve = curve({1, 1.25}, 50);
+  EXPECT_FALSE(cluster_.plan().releases.empty());
+  cluster_.demand("a").left_s = 300;
+  EXPECT_TRUE(cluster_.plan().releases.empty()) << "its slots are free soon anyway";
+}
+
+TEST_F(Growing, MovesNothingWhileAJobWaitsOrBeforeItWasMeasured) {
+  cluster_.add_node("n1", 4);
+  add("flat", {1, 3});
+  cluster_.settle();
+  cluster_.demand("flat").curve = curve({1, 1.05, 1.06});
+  add("steep", {1, 3}, curve({1, 1.9, 2.8}));
+  cluster_.settle(1);
+  cluster_.demand("steep").is_settled = false;
+  EXPECT_TRUE(cluster_.plan().releases.empty());
+  cluster_.demand("steep").is_settled = true;
+  cluster_.demand("flat").is_settled = false;
+  EXPECT_TRUE(cluster_.plan().releases.empty());
+  cluster_.demand("flat").is_settled = true;
+  add("large", {4, 4});
+  cluster_.demand("flat").preemptible = false;
+  EXPECT_TRUE(cluster_.plan().releases.empty());
+}
+
+TEST_F(Growing, MovesNothingToALessUrgentJobOrAnotherQueue) {
+  cluster_.add_node("n1", 4);
+  add("flat", {1, 3}).priority = kHighPriority;
+  cluster_.settle();
+  cluster_.demand("flat").curve = curve({1, 1.05, 1.06});
+  add("steep", {1, 3}, curve({1, 1.9, 2.8}));
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("flat"), 3U);
+}
+
+TEST_F(Growing, GivesBackWhatMakesItSlower) {
+  cluster_.add_node("n1", 4);
+  add("slowed", {1, 4});
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("slowed"), 4U);
+  cluster_.demand("slowed").curve = curve({1, 1.3, 1.1, 0.9});
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(plan.releases.size(), 2U);
+  ASSERT_EQ(plan.resizes.size(), 1U);
+  EXPECT_EQ(plan.resizes[0].in_favour_of, "");
+  EXPECT_NEAR(plan.resizes[0].speed, 1.3 / 0.9, 1e-9);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("slowed"), 2U);
+}
+
+double sum_of_speeds(const ClusterModel& cluster) {
+  double sum = 0;
+  for (const Demand& demand : cluster.demands) {
+    const auto workers = cluster.live(demand.job);
+    if (workers >= demand.workers.min) sum += log_speed(demand, workers);
+  }
+  return sum;
+}
+
+/// Whether a job waits that could run.
+bool has_waiting(const Plan& plan) {
+  return std::ranges::any_of(plan.waits, [&](const Wait& wait) {
+    return std::ranges::none_of(wait.reasons, [](const Reason& reason) {
+      return reason.code == "never_fits" || reason.code == "drain" || reason.code == "backoff_restart" ||
+             (reason.code == "quota_tenant" && reason.blocking.empty());
+    });
+  });
+}
+
+/// A few jobs of which all can grow.
+ClusterModel elastic_cluster(Random& random) {
+  ClusterModel cluster;
+  for (std::uint32_t node = between(random, 1, 3); node > 0; --node)
+    cluster.add_node("node" + std::to_string(node), between(random, 2, 6));
+  for (std::uint32_t job = between(random, 2, 4); job > 0; --job) {
+    const std::uint32_t min = between(random, 1, 2);
+    cluster.add_job("job" + std::to_string(job), {min, min + between(random, 1, 5)},
+                    between(random, 0, 3) == 0 ? 2 : 1);
+    if (between(random, 0, 4) == 0) cluster.demands.back().priority = kHighPriority;
+  }
+  return cluster;
+}
+
+/// Whatever the speeds: when nothing changes from outside, workers move until all is at rest, and the sum of
+/// the logarithms of the speeds has not become less where no one waited.
+TEST(GrowthProperty, WorkersMoveToWhereTheyGainAndThenStay) {
+  std::size_t moves = 0, given_back = 0, rests = 0;
+  for (std::uint64_t seed = 0; seed < 3000; ++seed) {
+    Random random(seed);
+    ClusterModel cluster = seed % 4 == 0 ? random_cluster(random) : elastic_cluster(random);
+    if (seed % 3 == 1) cluster.tenants = random_tenants(random, 12);
+    for (Demand& demand : cluster.demands) {
+      if (seed % 2 == 0) demand.priority = kNormalPriority;
+      if (!cluster.tenants.has_tenants()) continue;
+      demand.tenant = below(random, 2) == 0 ? "a" : "b";
+    }
+    cluster.settle();
+    for (int round = 0; round < 4; ++round) {
+      for (Demand& demand : cluster.demands) {
+        add_random_curve(demand, random);
+        demand.is_settled = demand.is_settled || seed % 4 != 0;
+      }
+      const double before = sum_of_speeds(cluster);
+      bool has_waited = false;
+      const int rounds = cluster.settle(300, [&](const Plan& plan) {
+        has_waited = has_waited || has_waiting(plan);
+        for (const SizeChange& change : plan.resizes) {
+          if (change.to > change.from) continue;
+          ++(change.in_favour_of.empty() ? given_back : moves);
+          EXPECT_TRUE(change.in_favour_of.empty() || !has_waiting(plan)) << "seed " << seed;
+        }
+        if (has_waiting(plan) || cluster.tenants.has_tenants()) return;  // guarantees are taken back
+        for (const Release& release : plan.releases)
+          EXPECT_TRUE(std::ranges::any_of(
+              plan.resizes,
+              [&](const SizeChange& change) { return change.job == release.job && change.to < change.from; }))
+              << "seed " << seed << ": released for no reason";
+      });
+      ASSERT_LT(rounds, 300) << "seed " << seed << ": it does not come to rest";
+      if (!has_waited && !cluster.tenants.has_tenants()) {
+        EXPECT_GE(sum_of_speeds(cluster), before - 1e-9) << "seed " << seed;
+      }
+      rests += has_waited ? 0 : 1;
+      if (HasFailure()) return;
+    }
+  }
+  EXPECT_GT(moves, 500U);
+  EXPECT_GT(given_back, 500U);
+  EXPECT_GT(rests, 3000U);
+}
+
+}  // namespace
+}  // namespace ds::scheduler

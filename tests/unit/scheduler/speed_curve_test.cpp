@@ -1,0 +1,90 @@
+#include "scheduler/policy/elastic/speed_curve.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "scheduler/policy/elastic/step_times.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+/// As a job of eight parts measures it whose sum of gradients takes `network_s` between two or more.
+SizeMeasured measured(std::uint32_t workers, double part_s, double network_s) {
+  const double compute = part_s * std::ceil(8.0 / workers);
+  return {workers, 1, compute + (workers > 1 ? network_s : 0), compute};
+}
+
+TEST(SpeedCurve, IsNotKnownBeforeSharesOfTwoSizesWereMeasured) {
+  const std::vector<SizeMeasured> none, one{measured(1, 0.1, 0)};
+  EXPECT_EQ(make_curve(none, {}, {1, 8}, 8), nullptr);
+  EXPECT_EQ(make_curve(one, {}, {1, 8}, 8), nullptr);
+  const std::vector<SizeMeasured> same_share{measured(5, 0.1, 0), measured(6, 0.1, 0)};
+  EXPECT_EQ(make_curve(same_share, {}, {1, 8}, 8), nullptr);
+}
+
+TEST(SpeedCurve, IsWhatWasMeasuredAndBetweenAndBeyondItTheModels) {
+  const std::vector<SizeMeasured> sizes{measured(1, 0.1, 0.05), measured(2, 0.1, 0.05),
+                                        measured(4, 0.1, 0.05)};
+  const auto curve = make_curve(sizes, std::vector<double>{3, 1, 2}, {1, 8}, 8);
+  ASSERT_NE(curve, nullptr);
+  ASSERT_EQ(curve->log_speeds.size(), 8U);
+  EXPECT_EQ(curve->resize_s, 2);
+  EXPECT_NEAR(std::exp(curve->log_speeds[1]), 0.8 / 0.45, 1e-9);
+  EXPECT_NEAR(std::exp(curve->log_speeds[3]), 0.8 / 0.25, 1e-9);
+  EXPECT_NEAR(std::exp(curve->log_speeds[2]), 0.8 / 0.35, 0.15) << "three parts for each";
+  EXPECT_NEAR(std::exp(curve->log_speeds[7]), 0.8 / 0.15, 0.8);
+  EXPECT_LT(std::abs(curve->log_speeds[5] - curve->log_speeds[3]), 0.05) << "no smaller share than four's";
+}
+
+TEST(SpeedCurve, OfAJobThatGainsNothingIsFlat) {
+  std::vector<SizeMeasured> sizes;
+  for (const std::uint32_t workers : {1U, 2U})
+    sizes.push_back({workers, 1, workers == 1 ? 0.01 : 0.02, 0.009});
+  const auto curve = make_curve(sizes, {}, {1, 4}, 4);
+  ASSERT_NE(curve, nullptr);
+  EXPECT_LT(curve->log_speeds[1], -0.5);
+  EXPECT_LT(curve->log_speeds[3], 0.1);
+}
+
+TEST(StepTimes, SettleAfterTheFirstStepsAndTellOfNothingTwice) {
+  StepTimes times;
+  times.begin(2, 1, std::nullopt);
+  std::vector<SizeMeasured> told;
+  for (std::uint64_t step = 1; step <= 2000; ++step) {
+    const double slow = step < 6 ? 5.0 : step % 10 == 0 ? 1.0 : 0;  // warm-up, and a pause now and then
+    if (const auto size = times.add(step, 0.1 + slow, 0.08)) told.push_back(*size);
+  }
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0], (SizeMeasured{2, 1, 0.1, 0.08}));
+}
+
+TEST(StepTimes, TellAgainWhenTheyHaveBecomeOthersAndAFewTimesAtMost) {
+  StepTimes times;
+  times.begin(2, 1, SizeMeasured{2, 1, 0.1, 0.08});
+  std::size_t told = 0;
+  double step_s = 0.1;
+  for (std::uint64_t step = 1; step <= 100'000; ++step) {
+    if (step % 100 == 0) step_s *= 1.01;
+    told += times.add(step, step_s, 0.08).has_value() ? 1 : 0;
+  }
+  EXPECT_GE(told, 2U);
+  EXPECT_LE(told, 8U);
+}
+
+TEST(StepTimes, LeaveOutWhatCanNotBe) {
+  StepTimes times;
+  times.begin(1, 1, std::nullopt);
+  for (std::uint64_t step = 1; step < 100; ++step) {
+    EXPECT_FALSE(times.add(step, std::numeric_limits<double>::quiet_NaN(), 0.1));
+    EXPECT_FALSE(times.add(step, 0.1, 0));
+    EXPECT_FALSE(times.add(step, 0.1, 0.2));
+  }
+  StepTimes never_begun;
+  for (std::uint64_t step = 1; step < 100; ++step) EXPECT_EQ(never_begun.add(step, 1, 1).has_value(), false);
+}
+
+}  // namespace
+}  // namespace ds::scheduler
