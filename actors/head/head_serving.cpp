@@ -58,7 +58,7 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   if (lease->second.releasing) return tell_replicas(id);
   if (!hello.ready) {
     const auto* record = ledger_.find(id);
-    return send(replica, messages::AssignReplica{id, record->file, record->directory, record->text,
+    return send(replica, messages::AssignReplica{id, record->file, record->directory, *record->text,
                                                  record->served_job, record->served_step});
   }
   serving::ModelMetadata metadata;
