@@ -128,6 +128,7 @@ class Head : public caf::event_based_actor {
   bool may_stay(const messages::RunningWorker& running, const std::string& node) const;
   /// It is told of a former start of a worker that has been started again, or is about to be.
   bool is_late(std::uint64_t worker, std::uint64_t generation) const;
+  bool is_through(const scheduler::Lease& lease) const;
   void on_node_hello(const messages::NodeHello& hello);
   void on_node_down(const std::string& name);
   /// Gangs of users' programs that have ranks there stop as a whole, without a crash.

@@ -38,6 +38,13 @@ bool Head::may_stay(const messages::RunningWorker& running, const std::string& n
   return !lease.releasing || (!lease.at_once && !is_end(ledger_.find(lease.job)->state));
 }
 
+/// A rank of a command that has ended with exit code 0, of a job that goes on: there is nothing of it to
+/// lose.
+bool Head::is_through(const Lease& lease) const {
+  const auto* job = ledger_.find(lease.job);
+  return !is_end(job->state) && std::ranges::find(job->finished, lease.worker) != job->finished.end();
+}
+
 void Head::on_node_hello(const messages::NodeHello& hello) {
   const auto agent = parts_.fabric->resolve(hello.agent);
   const auto known = nodes_.find(hello.name);
@@ -78,10 +85,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   }
   std::vector<std::uint64_t> gone;
   for (const auto& lease : ledger_.leases_on(hello.name)) {
-    const auto* job = ledger_.find(lease.job);
-    const bool is_through =
-        !is_end(job->state) && std::ranges::find(job->finished, lease.worker) != job->finished.end();
-    if (!running.contains(lease.worker) && !is_through) gone.push_back(lease.worker);
+    if (!running.contains(lease.worker) && !is_through(lease)) gone.push_back(lease.worker);
   }
   spdlog::info("node {} is up: {} slots, {} workers kept, {} gone", hello.name, hello.slots, keep.size(),
                gone.size());
@@ -94,12 +98,12 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
 
 void Head::on_node_leaving(const std::string& name) {
   const auto node = nodes_.find(name);
-  if (node == nodes_.end()) return;
+  if (node == nodes_.end() || node->second.agent != sender_node()) return;  // one that was refused ends, too
   spdlog::info("node {} is about to end", name);
   node->second.leaves = true;
   std::set<std::string> jobs;
   for (const auto& lease : ledger_.leases_on(name)) {
-    if (is_command(lease.job) && !lease.releasing) jobs.insert(lease.job);
+    if (is_command(lease.job) && !lease.releasing && !is_through(lease)) jobs.insert(lease.job);
   }
   for (const auto& job : jobs) release_workers(job, fmt::format("node {} ends", name), {});
   on_nodes_changed();

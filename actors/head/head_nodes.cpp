@@ -29,6 +29,7 @@ nlohmann::json Head::view_of_node(const std::string& name) const {
   NodeEntry entry;
   if (up != nodes_.end()) {
     entry = up->second.entry;
+    if (up->second.leaves) entry.reason = "about to end: it takes nothing new";
   } else {
     entry.name = name;
     entry.state = "DOWN";
@@ -80,7 +81,7 @@ void Head::drain(const std::string& node) {
 }
 
 void Head::undrain(const std::string& node) {
-  if (!is_closed(node)) return;
+  if (!ledger_.drained().contains(node) && !ledger_.quarantined().contains(node)) return;
   spdlog::info("node {} takes workers again", node);
   commit({event("user", "undrained by an operator", NodeUndrained{node})});
   on_nodes_changed();

@@ -193,7 +193,8 @@ void Head::lift_oldest_quarantine() {
   const auto& quarantined = ledger_.quarantined();
   auto oldest = quarantined.end();
   for (auto one = quarantined.begin(); one != quarantined.end(); ++one) {
-    if (!nodes_.contains(one->first) || ledger_.drained().contains(one->first)) continue;
+    const auto up = nodes_.find(one->first);
+    if (up == nodes_.end() || up->second.leaves || ledger_.drained().contains(one->first)) continue;
     if (oldest == quarantined.end() || one->second.since_ms < oldest->second.since_ms) oldest = one;
   }
   if (oldest == quarantined.end()) return;
@@ -215,7 +216,8 @@ PlanWithDepartures Head::make_plan() {
   for (const auto& [worker, lease] : ledger_.leases()) leases.push_back(lease);
   auto demands = ledger_.demands(now_ms());
   for (auto& demand : demands) limit_growth(*ledger_.find(demand.job), demand);
-  return plan_with_departures(view_nodes(), std::move(leases), demands, parts_.tenants, past, drained, now_ms());
+  return plan_with_departures(view_nodes(), std::move(leases), demands, parts_.tenants, past, drained,
+                              now_ms());
 }
 
 void Head::plan_and_carry_out() {

@@ -187,6 +187,7 @@ class Agent : public caf::event_based_actor {
           ? stop_command({worker, running.generation, kStrangerGrace_ms, "the head does not know it"})
           : launcher_.kill(worker);
     }
+    if (leaving_) send(head_, NodeLeaving{options_.name});  // before how its programs end
     for (auto& [worker, running] : workers_) {
       running.log.on_new_head();
       send_log(worker, running);
@@ -301,7 +302,7 @@ class Agent : public caf::event_based_actor {
   void end_commands(const EndCommands& order) {
     leaving_ = order.done;
     // First, so that what other ranks do when they miss these is no crash.
-    if (head_) send(head_, NodeLeaving{options_.name});
+    if (registered_) send(head_, NodeLeaving{options_.name});
     for (auto& [worker, running] : workers_) {
       if (!running.is_command || running.exited) continue;
       spdlog::info("ends worker {} of job {}: this node ends", worker, running.job);

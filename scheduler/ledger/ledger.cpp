@@ -1,10 +1,8 @@
 #include "scheduler/ledger/ledger.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
-#include "scheduler/policy/start_conditions.hpp"
 #include "scheduler/spec/job_file.hpp"
 #include "scheduler/spec/priority.hpp"
 
@@ -14,7 +12,6 @@ namespace ds::scheduler {
 constexpr std::size_t kMaxEarlyCrashes = 256;
 /// Of sizes that a job has run with, and of resizes; the last ones.
 constexpr std::size_t kMaxSizesMeasured = 32, kMaxResizesMeasured = 8;
-constexpr std::int64_t kMinimumRunMs = std::chrono::milliseconds(kMinimumRun).count();
 
 bool Ledger::apply(const Event& event) {
   const std::string job = job_of(event);  // before it is applied: a lease may be gone afterwards
@@ -104,68 +101,6 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
   record.submitted_ms = event.at_ms;
   if (!body.key.empty()) keys_.emplace(body.key, body.job);
   index(jobs_.emplace(body.job, std::move(record)).first->second);
-  return true;
-}
-
-bool Ledger::on(const Event& event, const LeaseGranted& body) {
-  auto* job = active(body.job);
-  if (job == nullptr || job->cancel_requested || job->pause_requested || job->time_is_up) return false;
-  if (body.worker < next_worker_) return false;
-  if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
-  const Lease& lease = leases_[body.worker] = {body.worker,       body.job, body.node,  body.slots,
-                                               body.memory_bytes, false,    body.role,  job->spec->tenant,
-                                               job->spec->queue,  false,    event.at_ms};
-  index_.add_lease(lease);
-  count_use(lease, event.at_ms, true);
-  next_worker_ = body.worker + 1;
-  return true;
-}
-
-bool Ledger::on(const Event& event, const LeaseReleasing& body) {
-  const auto found = leases_.find(body.worker);
-  if (found == leases_.end()) return false;
-  Lease& lease = found->second;
-  if (lease.releasing && (lease.at_once || !body.at_once)) return false;
-  lease.at_once = body.at_once;
-  if (lease.releasing) return true;
-  lease.releasing = true;
-  count_out(lease, event.at_ms);
-  return true;
-}
-
-/// The lease's job has one worker less.
-void Ledger::count_out(const Lease& lease, std::int64_t at_ms) {
-  if (lease.role != Role::worker) return;
-  JobRecord& job = jobs_.find(lease.job)->second;
-  if (job.workers == 1) job.ran_before_ms = job.run_ms(at_ms);
-  --job.workers;
-}
-
-void Ledger::count_use(const Lease& lease, std::int64_t at_ms, bool more) {
-  if (lease.role != Role::worker) return;
-  DecayedUse& use = uses_[{lease.tenant, lease.queue}];
-  use.advance(at_ms);
-  use.slots_now = more ? use.slots_now + lease.slots : use.slots_now - lease.slots;
-  use.memory_now = more ? use.memory_now + lease.memory_bytes : use.memory_now - lease.memory_bytes;
-}
-
-std::vector<PastUse> Ledger::past_use(std::int64_t now_ms) const {
-  std::vector<PastUse> past;
-  for (const auto& [names, use] : uses_) {
-    DecayedUse now = use;
-    now.advance(now_ms);
-    past.push_back({names.first, names.second, now.slots, now.memory_bytes});
-  }
-  return past;
-}
-
-bool Ledger::on(const Event& event, const LeaseEnded& body) {
-  const auto found = leases_.find(body.worker);
-  if (found == leases_.end()) return false;
-  if (!found->second.releasing) count_out(found->second, event.at_ms);
-  count_use(found->second, event.at_ms, false);
-  index_.remove_lease(found->second);
-  leases_.erase(found);
   return true;
 }
 
@@ -390,160 +325,6 @@ std::vector<const JobRecord*> Ledger::match(std::string_view name_or_id) const {
   std::vector<const JobRecord*> found;
   for (const auto& id : index_.named(name_or_id)) found.push_back(find(id));
   return found;
-}
-
-std::vector<Lease> Ledger::leases_of(std::string_view job) const {
-  std::vector<Lease> found;
-  for (const auto worker : index_.workers_of(job)) found.push_back(leases_.at(worker));
-  return found;
-}
-
-std::vector<Lease> Ledger::leases_on(std::string_view node) const {
-  std::vector<Lease> found;
-  for (const auto worker : index_.workers_on(node)) found.push_back(leases_.at(worker));
-  return found;
-}
-
-std::vector<Lease> Ledger::shard_leases() const {
-  std::vector<Lease> found;
-  for (const auto worker : index_.shards()) found.push_back(leases_.at(worker));
-  return found;
-}
-
-/// Replicas are no gang: each is wanted by itself, one after the other, and those that there are go on
-/// without the rest.
-WorkerCount JobRecord::wanted() const {
-  if (!spec->serve) return scaled.value_or(spec->workers);
-  const std::uint32_t target = scaled ? scaled->max : std::max(spec->workers.min, 1U);
-  return {workers < target ? workers + 1 : std::min(target, 1U), target};
-}
-
-std::int64_t JobRecord::begins_ms() const {
-  const std::int64_t after = spec->start_after_ms == 0 ? 0 : submitted_ms + spec->start_after_ms;
-  return std::max(after, spec->start_at_ms);
-}
-
-std::int64_t JobRecord::run_ms(std::int64_t now_ms) const {
-  // A clock that was set back takes nothing away.
-  return ran_before_ms + (workers == 0 ? 0 : std::max<std::int64_t>(0, now_ms - gang_since_ms));
-}
-
-const SizeMeasured* JobRecord::size_measured(std::uint32_t count) const {
-  const auto found = std::find_if(sizes.rbegin(), sizes.rend(),
-                                  [&](const SizeMeasured& size) { return size.workers == count; });
-  return found == sizes.rend() ? nullptr : &*found;
-}
-
-double JobRecord::left_s(std::uint64_t at_step) const {
-  const auto* now = size_measured(workers);
-  const auto done = std::max(step, at_step);
-  if (now == nullptr || total_steps == 0) return 0;
-  return static_cast<double>(std::max<std::uint64_t>(1, total_steps - std::min(total_steps, done))) * now->step_s;
-}
-
-bool Ledger::is_overdue(const JobRecord& job, std::int64_t now_ms) const {
-  const std::int64_t limit = job.spec->time_limit_ms;
-  return limit != 0 && !is_end(job.state) && !job.time_is_up && job.workers > 0 &&
-         job.run_ms(now_ms) >= limit;
-}
-
-std::vector<Reason> Ledger::holds(const JobRecord& job, std::int64_t now_ms) const {
-  if (is_end(job.state)) return {};
-  StartConditions conditions;
-  conditions.is_paused = job.pause_requested;
-  if (job.started_ms == 0) {  // else all was as it must be, and a clock that is set back changes nothing
-    conditions.now_ms = now_ms;
-    conditions.begins_ms = job.begins_ms();
-    for (const auto& id : job.depends_on) {
-      const auto* other = find(id);
-      const auto state = other == nullptr ? JobState::cancelled : other->state;
-      if (state != JobState::succeeded) conditions.unfinished.push_back({id, std::string(to_string(state))});
-    }
-  }
-  return explain_holds(job.id, conditions);
-}
-
-/// Whether `holds` would have nothing to say.
-bool Ledger::may_start(const JobRecord& job, std::int64_t now_ms) const {
-  if (is_end(job.state) || job.pause_requested || job.cancel_requested || job.time_is_up) return false;
-  if (job.started_ms != 0) return true;
-  return job.begins_ms() <= now_ms && std::ranges::all_of(job.depends_on, [this](const auto& id) {
-           const auto* other = find(id);
-           return other != nullptr && other->state == JobState::succeeded;
-         });
-}
-
-std::optional<std::string> Ledger::broken_dependency(const JobRecord& job) const {
-  if (is_end(job.state) || job.started_ms != 0) return std::nullopt;
-  const auto culprit = std::ranges::find_if(job.depends_on, [this](const auto& other) {
-    const auto* record = find(other);
-    return record == nullptr || (is_end(record->state) && record->state != JobState::succeeded);
-  });
-  return culprit == job.depends_on.end() ? std::nullopt : std::optional(*culprit);
-}
-
-std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) const {
-  if (!may_start(job, now_ms) || job.wanted().max == 0) return std::nullopt;
-  const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
-  const bool is_young = job.workers > 0 && runs_ms >= 0 && runs_ms < kMinimumRunMs;
-  const std::int64_t limit = job.spec->time_limit_ms;
-  const std::int64_t lasts_ms = limit == 0 ? 0 : std::max<std::int64_t>(1, limit - job.ran_before_ms);
-  return Demand{job.id,
-                job.order,
-                job.wanted(),
-                job.spec->resources.cpus,
-                job.spec->resources.memory_bytes,
-                job.retry_at_ms > now_ms,
-                job.priority,
-                job.spec->preemptible,
-                is_young,
-                job.spec->tenant,
-                job.spec->queue,
-                job.curve,
-                job.size_measured(job.workers) != nullptr,
-                job.left_s(0),
-                lasts_ms,
-                limit == 0 || job.workers == 0 ? 0 : job.gang_since_ms + lasts_ms};
-}
-
-std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) const {
-  if (is_end(job.state)) return 0;
-  std::int64_t next = 0;
-  const auto consider = [&](std::int64_t at_ms) {
-    if (at_ms > now_ms && (next == 0 || at_ms < next)) next = at_ms;
-  };
-  consider(job.retry_at_ms);
-  if (job.started_ms == 0) consider(job.begins_ms());
-  if (job.workers > 0) {
-    consider(job.gang_since_ms + kMinimumRunMs);
-    if (job.spec->time_limit_ms != 0)
-      consider(job.gang_since_ms + std::max<std::int64_t>(0, job.spec->time_limit_ms - job.ran_before_ms));
-  }
-  return next;
-}
-
-std::vector<Demand> Ledger::demands(std::int64_t now_ms) const {
-  std::vector<Demand> wanted;
-  for (const auto& [id, job] : jobs_) {
-    if (auto one = demand(job, now_ms)) wanted.push_back(*std::move(one));
-  }
-  std::sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
-  return wanted;
-}
-
-std::vector<RoleDemand> Ledger::role_demands(std::int64_t now_ms) const {
-  std::vector<const JobRecord*> jobs;
-  for (const auto& id : index_.with_roles()) jobs.push_back(find(id));
-  std::ranges::sort(jobs, {}, &JobRecord::order);
-  std::vector<RoleDemand> wanted;
-  for (const auto* job : jobs) {
-    if (job->retry_at_ms > now_ms || !may_start(*job, now_ms)) continue;
-    for (const Role role : {Role::server, Role::shard}) {
-      if (const std::uint32_t count = job->spec->count_of(role); count > 0)
-        wanted.push_back({job->id, role, count});
-    }
-  }
-  return wanted;
 }
 
 }  // namespace ds::scheduler

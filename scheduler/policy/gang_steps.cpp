@@ -190,6 +190,7 @@ void GangPlanner::undo(const Step& step) {
       if (--job.at.at(step.node) == 0) job.at.erase(step.node);
       for (QueueUse* use : {&use_now_, &use_later_})
         use->remove(job.queue, job.size.slots, job.size.memory_bytes);
+      measure(job);  // also of one that was tried only: by its ranks it is found again
       return capacity_.free(step.node, job.size, true, true);
     case Step::Kind::reserved:
       capacity_.free(step.node, job.size, false, true);

@@ -310,19 +310,29 @@ bool Planning::move_to(Job& job) {
       std::ranges::any_of(limits_, [&](std::size_t limit) { return tenants_.is_below(job.queue, limit); });
   if (is_after) return false;
   const auto limit = planner_.find_limit(job, count);
-  limit ? limits_.push_back(*limit) : void(has_moved_ = true);
+  if (limit) {
+    limits_.push_back(*limit);
+  } else {
+    has_moved_ = true;
+  }
   if (!job.demand.is_settled || job.started != job.workers + job.kept) return false;
   if (!planner_.move_room(job, count, size_changes_)) return false;
   has_moved_ = true;
   return true;
 }
 
-/// Where its best step doesn't fit, the best of those that do.
-bool Planning::place_less(Job& job) {
-  const auto fitting = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(planner_.count_placeable(job), job.growth.workers - 1));
-  const GrowthStep step = next_growth(job.demand, job.workers + job.kept, fitting);
-  return step.workers > 0 && planner_.place_beside(job, step.workers, reservations_, bonds_);
+/// By its best step, or where that doesn't fit beside what is kept for others by the best of those that do.
+/// One that is in the way of others does not keep what will be free: it is theirs.
+bool Planning::grow_by(Job& job, std::uint32_t count, bool is_bound) {
+  if (planner_.place_beside(job, count, reservations_, bonds_)) return true;
+  if (planner_.reclaim_room(job, count)) return true;
+  if (!is_bound && job.demand.is_settled && planner_.keep_room(job, count)) return true;
+  while (count > 1) {
+    const auto fitting = std::min<std::uint64_t>(planner_.count_placeable(job), count - 1);
+    count = next_growth(job.demand, job.workers + job.kept, static_cast<std::uint32_t>(fitting)).workers;
+    if (count > 0 && planner_.place_beside(job, count, reservations_, bonds_)) return true;
+  }
+  return false;
 }
 
 std::vector<SizeChange> Planning::grow() {
@@ -356,14 +366,13 @@ std::vector<SizeChange> Planning::grow() {
     }
     bind_growth(*job);
     const std::uint32_t count = job->growth.workers;
-    if (planner_.place_beside(*job, count, reservations_, bonds_) || planner_.reclaim_room(*job, count) ||
-        (job->demand.is_settled && planner_.keep_room(*job, count))) {
+    const bool is_bound = std::ranges::find(bonds_, Bond::binds) != bonds_.end();
+    if (grow_by(*job, count, is_bound)) {
       jobs.changed.push(job);
-    } else if (count > 1 && place_less(*job)) {
-      jobs.changed.push(job);
-    } else if (std::ranges::find(bonds_, Bond::binds) != bonds_.end() && ++jobs.refused < kMaxRefused) {
-      // It alone is in the way.
-    } else if (!move_to(*job)) {
+      continue;
+    }
+    if (is_bound && ++jobs.refused < kMaxRefused) continue;  // it alone is in the way
+    if (!move_to(*job)) {
       // What is no room for one is none for the next, which asks for no less; unless a gang that lacks
       // workers could be taken from by another of them.
       const bool is_last = count == 1 || ++jobs.too_large == kMaxTooLarge;

@@ -87,7 +87,7 @@ class Planning {
   bool may_grow(const Job& job) const;
   Job* next_growing(std::map<WorkerSize, Growing>& growing) const;
   void note_growths();
-  bool place_less(Job& job);
+  bool grow_by(Job& job, std::uint32_t count, bool is_bound);
   bool move_to(Job& job);
   void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
   void describe_line(const Job& job, WaitFacts& facts) const;

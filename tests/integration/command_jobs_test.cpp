@@ -230,6 +230,43 @@ TEST_F(CommandJobs, OfSeveralNodesCountNoCrashWhenOneOfTheseEnds) {
   EXPECT_EQ(cluster_.status(id).at("restarts"), 0);
 }
 
+TEST_F(CommandJobs, CountNoCrashWhenTheirNodeEndsWhileNoHeadIsThere) {
+  // One rank ends at once, the other when the next head is there.
+  const auto id =
+      cluster_.submit_job(job("restart: 0\nworkers: 2\nrun: |\n  [ $DS_GENERATION -ge 2 ] && exit 0\n"
+                              "  trap '[ $RANK = 1 ] && sleep 6; exit 1' TERM\n"
+                              "  touch ready-$RANK\n  while :; do sleep 0.1; done\n"));
+  ASSERT_TRUE(wait_until([&] {
+    return std::filesystem::exists(cluster_.path() / "work/ready-0") &&
+           std::filesystem::exists(cluster_.path() / "work/ready-1");
+  })) << cluster_.logs();
+  ASSERT_TRUE(cluster_.wait_for_state(id, "RUNNING")) << cluster_.logs();
+  cluster_.head().kill_and_wait();
+  cluster_.node("node-1").signal(SIGTERM);
+  cluster_.start_head();
+  EXPECT_EQ(cluster_.node("node-1").wait(), 0);
+  cluster_.start_node("node-2", 2);
+  EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id) << cluster_.logs();
+  EXPECT_EQ(cluster_.status(id).at("restarts"), 0);
+}
+
+TEST_F(CommandJobs, RunOnWhenANodeEndsWhereOnlyAFinishedRankWas) {
+  cluster_.start_node("node-2", 1);
+  ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  const auto id =
+      cluster_.submit_job(job("restart: 0\nworkers: 3\nrun: |\n  [ $LOCAL_WORLD_SIZE = 1 ] && exit 0\n"
+                              "  echo $DS_GENERATION >> runs\n  while [ ! -e go ]; do sleep 0.1; done\n"));
+  ASSERT_TRUE(wait_until([&] {
+    return text_of(cluster_.path() / "node-2.log").find("ended: exit code 0") != std::string::npos;
+  })) << cluster_.logs();
+  ASSERT_TRUE(wait_until([&] { return text_of(cluster_.path() / "work/runs") == "1\n1\n"; }));
+  cluster_.node("node-2").signal(SIGTERM);
+  EXPECT_EQ(cluster_.node("node-2").wait(), 0);
+  std::ofstream(cluster_.path() / "work/go") << "\n";
+  EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id) << cluster_.logs();
+  EXPECT_EQ(text_of(cluster_.path() / "work/runs"), "1\n1\n") << "nothing was done again";
+}
+
 TEST_F(CommandJobs, HaveTheirCharactersKeptWholeWhereverTheyAreWritten) {
   const auto run = cluster_.submit(
       {"--", "sh", "-c",

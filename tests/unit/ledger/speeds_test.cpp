@@ -85,5 +85,25 @@ TEST(LedgerSpeeds, AreThereAgainAfterASnapshot) {
   EXPECT_EQ(*job.curve, *original.curve);
 }
 
+TEST(LedgerSpeeds, NeedNoResizeToBeThereAgain) {
+  auto ledger = with_running_job();
+  ASSERT_TRUE(ledger.apply(event(SpeedMeasured{"intents-1", 1, 1, 0.4, 0.4, 0})));
+  const auto restored = Ledger::restore(ledger.snapshot());
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->find("intents-1")->sizes, ledger.find("intents-1")->sizes);
+  EXPECT_TRUE(restored->find("intents-1")->resizes_s.empty());
+}
+
+TEST(LedgerSpeeds, HaveNoCurveOnceTheJobHasEndedAndOneAgainWhenItIsTriedAgain) {
+  auto ledger = with_running_job();
+  ASSERT_TRUE(ledger.apply(event(SpeedMeasured{"intents-1", 1, 1, 0.4, 0.4, 0})));
+  ASSERT_TRUE(ledger.apply(event(SpeedMeasured{"intents-1", 2, 1, 0.3, 0.2, 1.5})));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::cancelled, "because"})));
+  EXPECT_EQ(ledger.find("intents-1")->curve, nullptr);
+  EXPECT_EQ(Ledger::restore(ledger.snapshot())->find("intents-1")->curve, nullptr);
+  ASSERT_TRUE(ledger.apply(event(JobRetried{"intents-1"})));
+  EXPECT_NE(ledger.find("intents-1")->curve, nullptr);
+}
+
 }  // namespace
 }  // namespace ds::scheduler

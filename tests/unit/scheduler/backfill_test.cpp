@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -156,6 +158,116 @@ TEST_F(Backfill, KeepsAQuotaForTheFirstThatWaitsForIt) {
   cluster_.settle();
   cluster_.demands.insert(cluster_.demands.end(), all.begin() + 1, all.end());
   EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 1}}));
+}
+
+TEST_F(Backfill, KeepsItForOneWhoseMomentNobodyKnowsToo) {
+  cluster_.tenants.queues[0].is_leaf = false;
+  cluster_.tenants.queues.push_back({.name = "a", .depth = 1, .guaranteed = 4, .borrowing_limit = 0});
+  cluster_.tenants.queues.push_back({.name = "b", .depth = 1, .guaranteed = 4, .borrowing_limit = 0});
+  cluster_.add_node("narrow", 8, kGi);
+  cluster_.add_node("wide", 4, 8 * kGi);
+  add("running", {4, 4}, 0);
+  cluster_.demands.back().tenant = "b";
+  for (int i = 0; i < 4; ++i) cluster_.start_worker("running", "wide");
+  cluster_.add_job("first", {1, 1}, 2, 4 * kGi);  // fits on the wide one only
+  add("beside", {1, 1}, 0, 2);
+  add("beyond", {1, 1}, 0, 2);
+  for (const char* job : {"first", "beside", "beyond"}) cluster_.demand(job).tenant = "a";
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"beside", "narrow", 1}}))
+      << "both would leave nothing of the quota for the first";
+}
+
+TEST_F(Backfill, PromisesTheSameWhetherOrNotAnybodyCouldStartBeside) {
+  cluster_.tenants.queues[0].is_leaf = false;
+  cluster_.tenants.queues.push_back({.name = "a", .depth = 1, .guaranteed = 3, .borrowing_limit = 0});
+  cluster_.tenants.queues.push_back({.name = "b", .depth = 1, .guaranteed = 2, .borrowing_limit = 0});
+  cluster_.tenants.queues.push_back({.name = "c", .depth = 1, .guaranteed = 2, .borrowing_limit = 0});
+  cluster_.add_node("n1", 4);
+  add("running", {2, 2}, 100);
+  add("elastic", {1, 2}, 0);
+  cluster_.demand("elastic").tenant = "b";
+  cluster_.demand("running").tenant = "c";
+  for (const char* job : {"running", "running", "elastic"}) cluster_.start_worker(job, "n1");
+  cluster_.tell_ends();
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"elastic", "n1", 1}}))
+      << "while nobody waits";
+  add("gang", {3, 3}, 0);
+  cluster_.demand("gang").tenant = "a";
+  EXPECT_TRUE(cluster_.plan().placements.empty()) << "it could not start at 100 s";
+}
+
+/// Grows by several workers at once, since two more bring nothing.
+std::shared_ptr<const SpeedCurve> by_threes() {
+  return std::make_shared<const SpeedCurve>(
+      SpeedCurve{1, {0, 0, 0, std::log(4.0), std::log(4.0), std::log(4.0), std::log(8.0)}, 0});
+}
+
+TEST_F(Backfill, ForgetsAStepOfGrowthThatWouldBeInTheWayOnlyInPart) {
+  // One planner for all: what it keeps of a job must be as it was, or it is not found when the job changes.
+  add("running", {4, 4}, 100);
+  add("elastic", {1, 7}, 0);
+  cluster_.demand("elastic").curve = by_threes();
+  cluster_.demand("elastic").is_settled = true;
+  cluster_.demand("elastic").priority = kHighPriority;
+  cluster_.add_node("n1", 8);
+  for (int i = 0; i < 4; ++i) cluster_.start_worker("running", "n1");
+  cluster_.start_worker("elastic", "n1");
+  cluster_.tell_ends();
+  add("gang", {5, 5}, 0);
+  Planner planner;
+  planner.set_nodes(cluster_.nodes);
+  const auto tell = [&](const std::string& job) {
+    std::vector<Lease> leases;
+    for (const Lease& lease : cluster_.leases) {
+      if (lease.job == job) leases.push_back(lease);
+    }
+    planner.set_job(job, cluster_.demand(job), leases);
+  };
+  for (const char* job : {"running", "elastic", "gang"}) tell(job);
+  for (int times = 0; times < 2; ++times)
+    EXPECT_TRUE(planner.plan({}, cluster_.now_ms).placements.empty()) << "the third would be in the way";
+  cluster_.start_worker("elastic", "n1");
+  tell("elastic");
+  planner.set_job("gang", std::nullopt, {});
+  cluster_.demands.pop_back();
+  EXPECT_EQ(planner.plan({}, cluster_.now_ms), cluster_.plan());
+  planner.set_job("elastic", std::nullopt, {});
+  EXPECT_TRUE(planner.plan({}, cluster_.now_ms).placements.empty());
+}
+
+TEST_F(Backfill, GrowsByLessWhereTheBestStepWouldBeInTheWay) {
+  add("running", {3, 3}, 100);
+  add("elastic", {1, 4}, 0);
+  cluster_.demand("elastic").curve =
+      std::make_shared<const SpeedCurve>(SpeedCurve{1, {0, std::log(1.5), std::log(2.0), std::log(8.0)}, 0});
+  cluster_.demand("elastic").is_settled = true;
+  cluster_.demand("elastic").priority = kHighPriority;
+  cluster_.add_node("n1", 7);
+  for (int i = 0; i < 3; ++i) cluster_.start_worker("running", "n1");
+  cluster_.start_worker("elastic", "n1");
+  cluster_.tell_ends();
+  add("gang", {5, 5}, 0);
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"elastic", "n1", 1}}))
+      << "three would be better, one leaves five for the gang";
+}
+
+TEST_F(Backfill, LetsNobodyKeepForGrowthWhatAGangWillNeed) {
+  add("running", {2, 2}, 100);
+  add("elastic", {1, 4}, 0);
+  add("short", {1, 2}, 50);
+  cluster_.demand("elastic").curve =
+      std::make_shared<const SpeedCurve>(SpeedCurve{1, {0, std::log(2.0), std::log(3.0), std::log(4.0)}, 0});
+  cluster_.demand("short").curve = std::make_shared<const SpeedCurve>(SpeedCurve{1, {0, std::log(1.2)}, 0});
+  for (const char* job : {"elastic", "short"}) {
+    cluster_.demand(job).is_settled = true;
+    cluster_.demand(job).priority = kHighPriority;
+  }
+  cluster_.add_node("n1", 6);
+  for (const char* job : {"running", "running", "elastic", "short"}) cluster_.start_worker(job, "n1");
+  cluster_.tell_ends();
+  add("gang", {5, 5}, 0);
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 1}}))
+      << "it has ended by then; the other would take a slot of the gang's";
 }
 
 /// Jobs of random lengths that end at their limit or before. Nobody is held, lost or young.

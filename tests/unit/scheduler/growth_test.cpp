@@ -51,6 +51,35 @@ TEST_F(Growing, TakesAJobThatHasMeasuredNothingToScalePerfectly) {
   EXPECT_EQ(cluster_.live("flat"), 1U);
 }
 
+TEST_F(Growing, TakesASmallerStepWhereTheBestDoesNotFit) {
+  cluster_.add_node("n1", 3);
+  add("stairs", {1, 4}, curve({1, 2, 2.67, 4}));
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("stairs"), 3U) << "four would bring more by slot than three";
+}
+
+TEST_F(Growing, GivesNothingBackWhereWhatMayGoIsTooLittleToBeFaster) {
+  cluster_.add_node("closed", 3);
+  cluster_.add_node("open", 1);
+  add("dip", {1, 4}, curve({1, 1.4, 1.15, 1.25}));
+  for (const char* node : {"closed", "closed", "closed", "open"}) cluster_.start_worker("dip", node);
+  EXPECT_EQ(cluster_.plan().releases.size(), 2U) << "two are faster than four";
+  cluster_.node("closed").available = false;
+  EXPECT_TRUE(cluster_.plan().releases.empty()) << "three are slower, and would grow again";
+}
+
+TEST_F(Growing, TakesFromAJobThatWasMeasuredThoughOneThatWasNotWouldLoseLess) {
+  cluster_.add_node("n1", 5);
+  add("unsettled", {1, 4}, curve({1, 1.01, 1.02, 1.03})).is_settled = false;
+  add("flat", {1, 4}, curve({1, 1.02, 1.04, 1.06}));
+  add("steep", {1, 4}, curve({1, 1.9, 2.8, 3.6}));
+  for (const char* job : {"unsettled", "unsettled", "flat", "flat", "steep"})
+    cluster_.start_worker(job, "n1");
+  const Plan plan = cluster_.plan();
+  ASSERT_EQ(plan.releases.size(), 1U);
+  EXPECT_EQ(plan.releases.front().job, "flat");
+}
+
 TEST_F(Growing, LeavesSlotsFreeThatWouldBringNothing) {
   cluster_.add_node("n1", 8);
   add("flat", {1, 4}, curve({1, 1.5, 1.51, 1.51}));

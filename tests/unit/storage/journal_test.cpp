@@ -189,6 +189,49 @@ TEST(StateJournal, RefusesWhatWaitsBeyondItsBoundButKeepsTheOrder) {
   EXPECT_TRUE(append_and_wait(*journal, {"room again"}));
 }
 
+TEST(StateJournal, TakesEventsBesideASnapshotHoweverLargeThatIs) {
+  const TemporaryFolder folder;
+  JournalLimits limits;
+  limits.max_waiting_bytes = 1000;
+  const auto journal = open_or_throw(folder.path(), limits);
+  std::promise<void> go_on, last;
+  // The writer calls from its own thread: what follows waits until it may go on.
+  journal->append({"first"}, [&](const Result<void>&) { go_on.get_future().wait(); });
+  std::vector<bool> durable;
+  journal->compact(std::string(5000, 's'),
+                   [&](const Result<void>& outcome) { durable.push_back(outcome.has_value()); });
+  journal->append({"second"}, [&](const Result<void>& outcome) {
+    durable.push_back(outcome.has_value());
+    last.set_value();
+  });
+  go_on.set_value();
+  last.get_future().wait();
+  EXPECT_EQ(durable, (std::vector<bool>{true, true}));
+}
+
+TEST(StateJournal, WritesASnapshotAlone) {
+  const TemporaryFolder folder;
+  FailingDisk disk;
+  JournalLimits limits;
+  limits.database.env = &disk;
+  const auto journal = open_or_throw(folder.path(), limits);
+  std::promise<void> go_on, last;
+  journal->append({"first"}, [&](const Result<void>&) { go_on.get_future().wait(); });
+  bool is_snapshot_there = false, is_event_there = true;
+  journal->compact("state", [&](const Result<void>& outcome) {
+    is_snapshot_there = outcome.has_value();
+    disk.failing = true;  // for what is written after it
+  });
+  journal->append({"second"}, [&](const Result<void>& outcome) {
+    is_event_there = outcome.has_value();
+    last.set_value();
+  });
+  go_on.set_value();
+  last.get_future().wait();
+  EXPECT_TRUE(is_snapshot_there);
+  EXPECT_FALSE(is_event_there) << "it went with the snapshot";
+}
+
 TEST(StateJournal, RefusesEverythingAfterAFailedSync) {
   const TemporaryFolder folder;
   FailingDisk disk;

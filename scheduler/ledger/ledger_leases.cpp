@@ -1,0 +1,76 @@
+// What events about leases do to a ledger, and who has which.
+#include "scheduler/ledger/ledger.hpp"
+
+namespace ds::scheduler {
+
+bool Ledger::on(const Event& event, const LeaseGranted& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || job->cancel_requested || job->pause_requested || job->time_is_up) return false;
+  if (body.worker < next_worker_) return false;
+  if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
+  const Lease& lease = leases_[body.worker] = {body.worker,       body.job, body.node,  body.slots,
+                                               body.memory_bytes, false,    body.role,  job->spec->tenant,
+                                               job->spec->queue,  false,    event.at_ms};
+  index_.add_lease(lease);
+  count_use(lease, event.at_ms, true);
+  next_worker_ = body.worker + 1;
+  return true;
+}
+
+bool Ledger::on(const Event& event, const LeaseReleasing& body) {
+  const auto found = leases_.find(body.worker);
+  if (found == leases_.end()) return false;
+  Lease& lease = found->second;
+  if (lease.releasing && (lease.at_once || !body.at_once)) return false;
+  lease.at_once = body.at_once;
+  if (lease.releasing) return true;
+  lease.releasing = true;
+  count_out(lease, event.at_ms);
+  return true;
+}
+
+/// The lease's job has one worker less.
+void Ledger::count_out(const Lease& lease, std::int64_t at_ms) {
+  if (lease.role != Role::worker) return;
+  JobRecord& job = jobs_.find(lease.job)->second;
+  if (job.workers == 1) job.ran_before_ms = job.run_ms(at_ms);
+  --job.workers;
+}
+
+void Ledger::count_use(const Lease& lease, std::int64_t at_ms, bool more) {
+  if (lease.role != Role::worker) return;
+  DecayedUse& use = uses_[{lease.tenant, lease.queue}];
+  use.advance(at_ms);
+  use.slots_now = more ? use.slots_now + lease.slots : use.slots_now - lease.slots;
+  use.memory_now = more ? use.memory_now + lease.memory_bytes : use.memory_now - lease.memory_bytes;
+}
+
+bool Ledger::on(const Event& event, const LeaseEnded& body) {
+  const auto found = leases_.find(body.worker);
+  if (found == leases_.end()) return false;
+  if (!found->second.releasing) count_out(found->second, event.at_ms);
+  count_use(found->second, event.at_ms, false);
+  index_.remove_lease(found->second);
+  leases_.erase(found);
+  return true;
+}
+
+std::vector<Lease> Ledger::leases_of(std::string_view job) const {
+  std::vector<Lease> found;
+  for (const auto worker : index_.workers_of(job)) found.push_back(leases_.at(worker));
+  return found;
+}
+
+std::vector<Lease> Ledger::leases_on(std::string_view node) const {
+  std::vector<Lease> found;
+  for (const auto worker : index_.workers_on(node)) found.push_back(leases_.at(worker));
+  return found;
+}
+
+std::vector<Lease> Ledger::shard_leases() const {
+  std::vector<Lease> found;
+  for (const auto worker : index_.shards()) found.push_back(leases_.at(worker));
+  return found;
+}
+
+}  // namespace ds::scheduler
