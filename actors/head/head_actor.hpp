@@ -152,7 +152,8 @@ class Head : public caf::event_based_actor {
   std::string end_text(const messages::WorkerExited& exited) const;
   bool is_dispensable(const scheduler::Lease& lease) const;
   void kill_worker(std::uint64_t worker, const std::string& why);
-  void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
+  void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited,
+                       bool was_ready);
   void on_shard_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
   Node* find_node_of(std::uint64_t worker);
 
@@ -191,7 +192,7 @@ class Head : public caf::event_based_actor {
   void note(const std::string& job, const job::RecordGeneration& record);
   void note(const std::string& job, const job::ShowPhase& phase);
   static void note_members(Job& job, const std::vector<std::uint64_t>& members);
-  std::string training_text(const scheduler::JobRecord& record) const;
+  std::string running_text(const scheduler::JobRecord& record) const;
   void begin_measuring(const scheduler::JobRecord& record);
   void measure_speed(const std::string& job, const messages::StepReport& report);
   void note(const std::string& job, const job::KillWorker& kill);
@@ -241,7 +242,9 @@ class Head : public caf::event_based_actor {
   void on_replica_failed(const messages::ReplicaFailed& failed);
   /// Replicas that are to leave are told so, once that is durable.
   void tell_replicas(const std::string& job);
-  void forget_replica(const scheduler::Lease& lease);
+  /// Whether it was ready.
+  bool forget_replica(const scheduler::Lease& lease);
+  std::string serving_text(const scheduler::JobRecord& record) const;
   void note_ready(const std::string& job);
   void on_load(const std::string& job, scheduler::LoadSample sample);
   void stop_serving(const std::string& job);

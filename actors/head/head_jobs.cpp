@@ -130,7 +130,7 @@ void Head::note(const std::string& id, const job::ShowPhase& phase) {
   if (phase.value == job::ShowPhase::training) {
     note_members(jobs_[id], record->members);
     begin_measuring(*record);
-    return set_state(id, JobState::running, master_text(id), training_text(*record));
+    return set_state(id, JobState::running, master_text(id), running_text(*record));
   }
   auto& standing_since = jobs_[id].standing_since;
   if (record->state == JobState::running) {
@@ -152,7 +152,8 @@ void Head::note_members(Job& job, const std::vector<std::uint64_t>& members) {
   job.spare_trouble.clear();
 }
 
-std::string Head::training_text(const scheduler::JobRecord& record) const {
+std::string Head::running_text(const scheduler::JobRecord& record) const {
+  if (record.spec->serve) return serving_text(record);
   const auto workers = record.members.size();
   auto text = fmt::format("trains with {} worker{}", workers, workers == 1 ? "" : "s");
   const auto job = jobs_.find(record.id);
@@ -276,7 +277,8 @@ void Head::end_job(const std::string& id, JobState state, const std::string& by,
   });
   schedule_soon();
   if (is_command(id)) return;  // its nodes see to it that it ends
-  delayed_send(this, kLeaveLimit, Run{[leaving](Head& head) {
+  const auto drain = std::chrono::milliseconds(is_serve(id) ? record->spec->serve->drain_ms : 0);
+  delayed_send(this, kLeaveLimit + drain, Run{[leaving](Head& head) {
                  for (const auto worker : leaving) {
                    const auto* node = head.find_node_of(worker);
                    if (node != nullptr) head.send(node->agent, messages::KillWorker{worker, "its job ended"});
@@ -349,9 +351,11 @@ caf::response_promise Head::on_fetch(const messages::FetchState& request) {
     const auto step = newest && *newest ? (*newest)->entry.step : 0;
     spdlog::error("job {}: the checkpoint of step {} cannot be read ({}); the newest whole one is of step {}",
                   request.job, request.step, checkpoint.error().message, step);
-    caf::anon_send(self, Run{[job = request.job, step](Head& head) {
+    caf::anon_send(self, Run{[job = request.job, asked = request.step, step](Head& head) {
                      const auto found = head.jobs_.find(job);
-                     if (found != head.jobs_.end() && found->second.master) {
+                     // Of an old one that is served it is none of the training job's business.
+                     const bool is_its_newest = head.ledger_.find(job)->checkpoint_step == asked;
+                     if (found != head.jobs_.end() && found->second.master && is_its_newest) {
                        head.send(found->second.master, job::CheckpointDamaged{step});
                      }
                    }});

@@ -24,10 +24,7 @@ AutoscaleOptions to_options(const JobSpec& spec) {
   return options;
 }
 
-std::string serving_text(std::size_t replicas) {
-  if (replicas == 0) return "it sleeps: the next request starts a replica";
-  return fmt::format("serves with {} replica{}", replicas, replicas == 1 ? "" : "s");
-}
+constexpr const char* kSleeps = "it sleeps: the next request starts a replica";
 
 }  // namespace
 
@@ -67,7 +64,20 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   metadata.inputs = replica::to_specs(hello.inputs);
   metadata.outputs = replica::to_specs(hello.outputs);
   parts_.router->add_replica(id, hello.worker, replica, std::move(metadata));
-  if (serving.ready.insert(hello.worker).second) note_ready(id);
+  if (!serving.ready.insert(hello.worker).second) return;
+  job->second.spare_starts = {};  // the next can, too
+  job->second.spare_trouble.clear();
+  note_ready(id);
+}
+
+std::string Head::serving_text(const JobRecord& record) const {
+  const auto job = jobs_.find(record.id);
+  const bool is_served = job != jobs_.end() && job->second.serving;
+  const std::size_t replicas = is_served ? job->second.serving->ready.size() : 0;
+  if (replicas == 0) return kSleeps;
+  auto text = fmt::format("serves with {} replica{}", replicas, replicas == 1 ? "" : "s");
+  if (!job->second.spare_trouble.empty()) text += "; " + job->second.spare_trouble;
+  return text;
 }
 
 /// The ready replicas are the job's members, as `status` shows them.
@@ -75,7 +85,7 @@ void Head::note_ready(const std::string& id) {
   const auto* record = ledger_.find(id);
   const auto& ready = jobs_.at(id).serving->ready;
   const std::vector<std::uint64_t> members(ready.begin(), ready.end());
-  const std::string by = "scheduler", why = serving_text(ready.size());
+  const std::string by = "scheduler", why = serving_text(*record);
   std::vector<Event> events;
   if (members != record->members)
     events.push_back(event(by, why, GenerationFormed{id, record->generation + 1, members, 0, {}}));
@@ -124,14 +134,16 @@ void Head::tell_replicas(const std::string& id) {
 }
 
 /// Its process is gone.
-void Head::forget_replica(const Lease& lease) {
+bool Head::forget_replica(const Lease& lease) {
   const auto job = jobs_.find(lease.job);
-  if (job == jobs_.end() || !job->second.serving) return;
+  if (job == jobs_.end() || !job->second.serving) return false;
   Serving& serving = *job->second.serving;
   serving.replicas.erase(lease.worker);
   serving.leaving.erase(lease.worker);
   parts_.router->remove_replica(lease.job, lease.worker);
-  if (serving.ready.erase(lease.worker) == 1) note_ready(lease.job);
+  const bool was_ready = serving.ready.erase(lease.worker) == 1;
+  if (was_ready) note_ready(lease.job);
+  return was_ready;
 }
 
 void Head::stop_serving(const std::string& id) {
@@ -170,7 +182,7 @@ void Head::on_load(const std::string& id, LoadSample sample) {
   const bool sleeps = decision.replicas == 0 && record->state == JobState::running;
   if (sleeps)
     events.push_back(
-        event("autoscaler", decision.reason, JobStateChanged{id, JobState::running, serving_text(0)}));
+        event("autoscaler", decision.reason, JobStateChanged{id, JobState::running, kSleeps}));
   commit(std::move(events));
   tell_leases(id);
   schedule_soon();

@@ -83,7 +83,6 @@ class Replica : public caf::event_based_actor {
           say_hello();
           if (failed_) line_.tell_head(*failed_);
         },
-        [this](const HelloTaken&) { line_.on_taken(); },
         [this](const AssignReplica& order) { on_assign(order); },
         [this](const InferCall& call) { return on_call(call); },
         [this](const StopWorker&) { begin_drain(); },
@@ -130,8 +129,9 @@ class Replica : public caf::event_based_actor {
               if (!reply.error.empty()) return on_failed({ErrorCode::data_loss, reply.error, {}});
               load(std::make_shared<const train::StateImage>(worker::to_image(reply)));
             },
-            [this](const caf::error&) {
-              thread_.reset();  // the next head gives the job again
+            [this](const caf::error& error) {
+              thread_.reset();
+              if (error == caf::sec::request_receiver_down) return;  // the next head gives the job again
               on_failed({ErrorCode::unavailable, "the checkpoint could not be had from the head", {}});
             });
   }

@@ -3,9 +3,11 @@
 // Private to actors/router: what its actor keeps of an endpoint.
 
 #include <caf/actor.hpp>
+#include <chrono>
 #include <deque>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "actors/router/router.hpp"
@@ -30,6 +32,7 @@ struct ReplicaEntry {
   caf::actor actor;
   std::uint32_t outstanding = 0;
   bool is_draining = false;
+  bool is_lost = false;  ///< a request to it failed: it is dead, or says hello again
 };
 
 struct EndpointState {
@@ -40,13 +43,14 @@ struct EndpointState {
   std::uint64_t waiting_bytes = 0;
   std::uint64_t ongoing = 0;                 ///< asked and not answered
   std::uint64_t arrivals = 0, answered = 0;  ///< since the last report
-  std::vector<double> latencies_ms;          ///< of the last answers, a ring
-  std::size_t next_latency = 0;
+  std::deque<std::pair<std::chrono::steady_clock::time_point, double>> latencies_ms;  ///< when it was answered
 
   std::vector<serving::ReplicaView> views() const;
-  /// The 99th percentile of `latencies_ms`; 0: there are none.
-  double p99_ms() const;
-  void note_latency(double ms);
+  /// Replicas that take requests.
+  std::uint32_t ready() const;
+  /// The 99th percentile of the last seconds' answers; 0: there are none.
+  double p99_ms(std::chrono::steady_clock::time_point now);
+  void note_latency(std::chrono::steady_clock::time_point now, double ms);
 };
 
 }  // namespace ds::router

@@ -51,12 +51,12 @@ class RouterActor : public caf::event_based_actor {
 
   caf::behavior make_behavior() override {
     fabric::guard_actor(*this, "the router");
-    delayed_send(this, kReportInterval, caf::tick_atom::value);
     return {
         [this](const RouterRun& run) { run.action(*this); },
         [this](caf::tick_atom) {
           report();
-          delayed_send(this, kReportInterval, caf::tick_atom::value);
+          ticks_ = false;
+          tick();
         },
     };
   }
@@ -67,6 +67,7 @@ class RouterActor : public caf::event_based_actor {
     auto& state = endpoints_[endpoint.job];
     state.endpoint = std::move(endpoint);
     publish(state);
+    tick();
   }
 
   void remove_endpoint(const std::string& job) {
@@ -75,6 +76,7 @@ class RouterActor : public caf::event_based_actor {
     {
       const std::lock_guard lock(board_->mutex);
       board_->endpoints.erase(state.mapped().endpoint.name);
+      board_->statistics.erase(state.mapped().endpoint.name);
     }
     for (const JourneyPtr& journey : state.mapped().waiting)
       journey->ask.done(0, tl::unexpected(unknown_model(journey->ask)));
@@ -86,7 +88,7 @@ class RouterActor : public caf::event_based_actor {
     if (state == endpoints_.end()) return;
     auto& replica = state->second.replicas[worker];
     replica.actor = actor;
-    replica.is_draining = false;
+    replica.is_draining = replica.is_lost = false;
     metadata.versions = {state->second.endpoint.version};
     state->second.metadata = std::move(metadata);
     publish(state->second);
@@ -128,6 +130,12 @@ class RouterActor : public caf::event_based_actor {
   }
 
  private:
+  /// Nothing is looked at while nothing is served.
+  void tick() {
+    if (endpoints_.empty() || std::exchange(ticks_, true)) return;
+    delayed_send(this, kReportInterval, caf::tick_atom::value);
+  }
+
   ReplicaEntry* find(const std::string& job, std::uint64_t worker) {
     const auto state = endpoints_.find(job);
     if (state == endpoints_.end()) return nullptr;
@@ -143,10 +151,8 @@ class RouterActor : public caf::event_based_actor {
   }
 
   void publish(const EndpointState& state) {
-    const auto ready = std::ranges::count_if(state.replicas,
-                                             [](const auto& replica) { return !replica.second.is_draining; });
-    EndpointView view{state.endpoint.name, state.endpoint.job, state.endpoint.version,
-                      static_cast<std::uint32_t>(ready), state.metadata};
+    EndpointView view{state.endpoint.name, state.endpoint.job, state.endpoint.version, state.ready(),
+                      state.metadata};
     const std::lock_guard lock(board_->mutex);
     board_->endpoints[view.name] = std::move(view);
   }
@@ -159,9 +165,8 @@ class RouterActor : public caf::event_based_actor {
       sample.ongoing = static_cast<double>(state.ongoing);
       sample.arrivals = std::exchange(state.arrivals, 0);
       sample.answered = std::exchange(state.answered, 0);
-      sample.p99_ms = state.p99_ms();
-      sample.ready = static_cast<std::uint32_t>(std::ranges::count_if(
-          state.replicas, [](const auto& replica) { return !replica.second.is_draining; }));
+      sample.p99_ms = state.p99_ms(now);
+      sample.ready = state.ready();
       if (on_load_) on_load_(job, sample);
     }
   }
@@ -184,13 +189,14 @@ class RouterActor : public caf::event_based_actor {
   // ---- one request ----------------------------------------------------------------------------
 
   void finish(const JourneyPtr& journey, tl::expected<std::vector<serving::Tensor>, Failure> outcome) {
-    const auto took = Clock::now() - journey->ask.arrived;
+    const auto now = Clock::now();
+    const auto took = now - journey->ask.arrived;
     const auto state = endpoints_.find(journey->job);
     if (state != endpoints_.end()) {
       --state->second.ongoing;
       if (outcome) {
         ++state->second.answered;
-        state->second.note_latency(std::chrono::duration<double, std::milli>(took).count());
+        state->second.note_latency(now, std::chrono::duration<double, std::milli>(took).count());
       } else {
         const std::lock_guard lock(board_->mutex);
         board_->statistics[state->second.endpoint.name].record_failure(
@@ -232,7 +238,10 @@ class RouterActor : public caf::event_based_actor {
       const auto pick = serving::pick_replica(views, journey->version, journey->tried, random_());
       if (pick && state.metadata) return send(journey, state, *pick, left);
     }
-    if (journey->last) return finish(journey, tl::unexpected(*journey->last));
+    // One that has died, or leaves, is replaced; one that is full, or too slow, says what any would say.
+    const bool may_wait = !journey->last || (journey->last->error.code == ErrorCode::unavailable &&
+                                             journey->tried.size() < Router::kMostTries);
+    if (!may_wait) return finish(journey, tl::unexpected(*journey->last));
     wait(journey, state);
   }
 
@@ -263,14 +272,18 @@ class RouterActor : public caf::event_based_actor {
     request(replica.actor, limit, std::move(call))
         .then([this, journey,
                worker](const messages::InferAnswer& answer) { on_answer(journey, worker, answer); },
-              [this, journey, worker](const caf::error&) {
-                // It died, or doesn't answer; whatever it is, it is not for this request to wait for.
-                if (auto* entry = find(journey->job, worker)) --entry->outstanding;
-                journey->tried.push_back(worker);
-                journey->last =
-                    Failure{{ErrorCode::unavailable, "the replica that had the request is gone", {}}, 1000};
-                dispatch(journey);
-              });
+              [this, journey, worker](const caf::error& error) { on_no_answer(journey, worker, error); });
+  }
+
+  void on_no_answer(const JourneyPtr& journey, std::uint64_t worker, const caf::error& error) {
+    if (auto* entry = find(journey->job, worker)) {
+      --entry->outstanding;
+      entry->is_lost |= error != caf::sec::request_timeout;  // else it is only slow
+      publish_job(journey->job);
+    }
+    journey->tried.push_back(worker);
+    journey->last = Failure{{ErrorCode::unavailable, "the replica that had the request is gone", {}}, 1000};
+    dispatch(journey);
   }
 
   void on_answer(const JourneyPtr& journey, std::uint64_t worker, const messages::InferAnswer& answer) {
@@ -310,6 +323,7 @@ class RouterActor : public caf::event_based_actor {
   const std::shared_ptr<Router::Board> board_;
   Router::OnLoad on_load_;
   std::mt19937_64 random_;
+  bool ticks_ = false;
   std::map<std::string, EndpointState> endpoints_;  ///< by job
 };
 

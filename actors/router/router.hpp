@@ -58,7 +58,7 @@ struct Ask {
 ///
 /// Each goes to the less loaded of two (`serving::pick_replica`), to another when that one dies before it
 /// answers or refuses it, at most `kMostTries` times, as long as its timeout lasts. While an endpoint has no
-/// replica its requests wait, within the endpoint's bounds. All members may be called from any thread.
+/// replica for them its requests wait, within the endpoint's bounds. All members may be called from any thread.
 class Router {
  public:
   static constexpr std::size_t kMostTries = 4;

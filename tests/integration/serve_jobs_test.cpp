@@ -57,7 +57,8 @@ class ServeJobs : public TwoNodes {
     auto http = client();
     const auto answer = http.Post("/v2/models/answers/infer", request(text).dump(), "application/json");
     if (!answer || answer->status != 200) return {};
-    for (const auto& output : json::parse(answer->body).at("outputs")) {
+    const auto body = json::parse(answer->body);
+    for (const auto& output : body.at("outputs")) {
       if (output.at("name") == "label") return output.at("data").at(0).get<std::string>();
     }
     return {};
