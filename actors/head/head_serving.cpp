@@ -42,6 +42,7 @@ void Head::ensure_serving(const std::string& id) {
   const ServeSpec& serve = *record->spec->serve;
   parts_.router->set_endpoint({record->spec->name, id, record->spec->tenant, 1, serve.queue.max_depth,
                                serve.queue.max_bytes, std::chrono::milliseconds(serve.queue.timeout_ms)});
+  parts_.router->set_wanted(id, record->wanted().max);
 }
 
 void Head::on_replica_hello(const messages::ReplicaHello& hello) {
@@ -184,6 +185,7 @@ void Head::on_load(const std::string& id, LoadSample sample) {
     events.push_back(
         event("autoscaler", decision.reason, JobStateChanged{id, JobState::running, kSleeps}));
   commit(std::move(events));
+  parts_.router->set_wanted(id, decision.replicas);
   tell_leases(id);
   schedule_soon();
 }

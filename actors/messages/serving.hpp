@@ -73,6 +73,7 @@ struct InferAnswer {
   std::vector<ServedTensor> outputs;
   std::uint64_t queue_ns = 0, compute_ns = 0;
   std::uint32_t batch_rows = 0;  ///< of the batch that it ran in
+  std::uint8_t released = 0;     ///< why that batch ran: `serving::Release`
   bool is_first = false;         ///< of its batch
   bool operator==(const InferAnswer&) const = default;
 };
@@ -104,7 +105,7 @@ auto inspect(I& f, InferCall& x) {
 template <class I>
 auto inspect(I& f, InferAnswer& x) {
   return f(x.failure, x.message, x.elsewhere, x.retry_after_ms, x.outputs, x.queue_ns, x.compute_ns,
-           x.batch_rows, x.is_first);
+           x.batch_rows, x.released, x.is_first);
 }
 
 }  // namespace ds::messages

@@ -274,6 +274,7 @@ class Replica : public caf::event_based_actor {
     answer.queue_ns = static_cast<std::uint64_t>(batch.waited_us[place]) * 1000;
     answer.compute_ns = static_cast<std::uint64_t>(took_us) * 1000;
     answer.batch_rows = batch.rows;
+    answer.released = static_cast<std::uint8_t>(batch.reason);
     answer.is_first = place == 0;
     pending.promise.deliver(std::move(answer));
   }

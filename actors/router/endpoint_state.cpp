@@ -23,6 +23,11 @@ std::uint32_t EndpointState::ready() const {
   }));
 }
 
+std::uint32_t EndpointState::draining() const {
+  return static_cast<std::uint32_t>(
+      std::ranges::count_if(replicas, [](const auto& entry) { return entry.second.is_draining; }));
+}
+
 double EndpointState::p99_ms(std::chrono::steady_clock::time_point now) {
   while (!latencies_ms.empty() && now - latencies_ms.front().first > kLatencyWindow) latencies_ms.pop_front();
   if (latencies_ms.empty()) return 0;

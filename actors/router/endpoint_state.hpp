@@ -41,13 +41,14 @@ struct EndpointState {
   std::map<std::uint64_t, ReplicaEntry> replicas;
   std::deque<JourneyPtr> waiting;  ///< for a replica
   std::uint64_t waiting_bytes = 0;
+  std::uint32_t wanted = 0;                  ///< replicas
   std::uint64_t ongoing = 0;                 ///< asked and not answered
   std::uint64_t arrivals = 0, answered = 0;  ///< since the last report
   std::deque<std::pair<std::chrono::steady_clock::time_point, double>> latencies_ms;  ///< when it was answered
 
   std::vector<serving::ReplicaView> views() const;
-  /// Replicas that take requests.
-  std::uint32_t ready() const;
+  std::uint32_t ready() const;  ///< replicas that take requests
+  std::uint32_t draining() const;
   /// The 99th percentile of the last seconds' answers; 0: there are none.
   double p99_ms(std::chrono::steady_clock::time_point now);
   void note_latency(std::chrono::steady_clock::time_point now, double ms);

@@ -12,6 +12,7 @@
 
 #include "actors/serving/compression.hpp"
 #include "actors/serving/inference_response.hpp"
+#include "actors/serving/metrics_text.hpp"
 #include "actors/serving/route_bodies.hpp"
 #include "actors/serving/routes.hpp"
 
@@ -148,7 +149,7 @@ class Informer {
       if (asked.model && asked.model->name != endpoint.name) continue;
       const auto found = known.find(endpoint.name);
       models.push_back({endpoint.name, endpoint.version,
-                        found == known.end() ? serving::ModelStatistics{} : found->second});
+                        found == known.end() ? serving::ModelStatistics{} : found->second.model});
     }
     return json(serving::statistics_body(models));
   }
@@ -162,7 +163,16 @@ class Informer {
   HttpResponse operator()(const serving::route::LoadModel&) const { return not_here(); }
   HttpResponse operator()(const serving::route::UnloadModel&) const { return not_here(); }
   HttpResponse operator()(const serving::route::Infer&) const { return not_here(); }
-  HttpResponse operator()(const serving::route::Metrics&) const { return not_here(); }
+  HttpResponse operator()(const serving::route::Metrics&) const {
+    auto known = router_.statistics();
+    std::vector<serving::ModelMetrics> models;
+    for (const EndpointView& endpoint : router_.endpoints()) {
+      const auto starting = endpoint.wanted - std::min(endpoint.wanted, endpoint.ready);
+      models.push_back({endpoint.name, endpoint.ready, starting, endpoint.draining,
+                        std::move(known[endpoint.name])});
+    }
+    return {200, serving::metrics_text(models), "text/plain; version=0.0.4; charset=utf-8", {}};
+  }
 
  private:
   static HttpResponse json(std::string body) { return {200, std::move(body), "application/json", {}}; }
@@ -242,13 +252,20 @@ void InferenceApi::read_and_ask(const HttpRequest& request, const std::string& m
   asked->outputs = parsed->outputs;
   asked->binary_outputs = parsed->binary_outputs;
   ask.request = *std::move(parsed);
-  ask.done = [this, model, asked, respond, accepted = header_of(request, "accept-encoding")](
-                 std::uint64_t answered_by, tl::expected<std::vector<serving::Tensor>, Failure> outcome) {
+  ask.done = [this, model, asked, arrived, respond, accepted = header_of(request, "accept-encoding")](
+                 tl::expected<Answer, Failure> outcome) {
     if (!outcome) return respond(failure_response(outcome.error()));
     std::size_t bytes = 0;
-    for (const auto& tensor : *outcome) bytes += tensor.bytes.size();
-    auto write = [model, answered_by, asked, respond, accepted, outputs = *std::move(outcome)] {
-      respond(answer_response(model, answered_by, *asked, outputs, accepted));
+    for (const auto& tensor : outcome->outputs) bytes += tensor.bytes.size();
+    auto write = [this, model, asked, arrived, respond, accepted, answer = *std::move(outcome)] {
+      const auto begun = Clock::now();
+      auto response = answer_response(model, answer.version, *asked, answer.outputs, accepted);
+      const auto ended = Clock::now();
+      auto times = answer.times;
+      times[serving::Stage::serialize] =
+          static_cast<std::uint64_t>(std::chrono::nanoseconds(ended - begun).count());
+      router_.record(model, answer.rows, times, ended - arrived);
+      respond(std::move(response));
     };
     if (bytes <= kLargeBytes) return write();
     if (!large_.post(std::move(write)))

@@ -9,8 +9,8 @@
 
 namespace ds::router {
 
-/// The Open Inference Protocol, version 2, over HTTP: the routes below `/v2`. Thread-safe; nothing of it
-/// blocks.
+/// The Open Inference Protocol, version 2, over HTTP: the routes below `/v2`, and `/metrics`. Thread-safe;
+/// nothing of it blocks.
 ///
 /// Bodies of more than `kLargeBytes` are read, and such answers written, on a thread of their own, so that
 /// small requests don't wait for them.
@@ -21,7 +21,9 @@ class InferenceApi {
 
   InferenceApi(Router& router, std::string version);
 
-  static bool is_for(const std::string& target) { return target == "/v2" || target.starts_with("/v2/"); }
+  static bool is_for(const std::string& path) {
+    return path == "/v2" || path.starts_with("/v2/") || path == "/metrics";
+  }
   void handle(gateway::HttpRequest request, gateway::Respond respond);
 
  private:

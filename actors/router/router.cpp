@@ -70,6 +70,13 @@ class RouterActor : public caf::event_based_actor {
     tick();
   }
 
+  void set_wanted(const std::string& job, std::uint32_t replicas) {
+    const auto state = endpoints_.find(job);
+    if (state == endpoints_.end()) return;
+    state->second.wanted = replicas;
+    publish(state->second);
+  }
+
   void remove_endpoint(const std::string& job) {
     auto state = endpoints_.extract(job);
     if (state.empty()) return;
@@ -79,7 +86,7 @@ class RouterActor : public caf::event_based_actor {
       board_->statistics.erase(state.mapped().endpoint.name);
     }
     for (const JourneyPtr& journey : state.mapped().waiting)
-      journey->ask.done(0, tl::unexpected(unknown_model(journey->ask)));
+      journey->ask.done(tl::unexpected(unknown_model(journey->ask)));
   }
 
   void add_replica(const std::string& job, std::uint64_t worker, const caf::actor& actor,
@@ -113,7 +120,7 @@ class RouterActor : public caf::event_based_actor {
     const auto state = std::ranges::find_if(
         endpoints_, [&](const auto& entry) { return entry.second.endpoint.name == ask.model; });
     if (state == endpoints_.end() || (ask.version && *ask.version != state->second.endpoint.version))
-      return ask.done(0, tl::unexpected(unknown_model(ask)));
+      return ask.done(tl::unexpected(unknown_model(ask)));
     EndpointState& endpoint = state->second;
     auto journey = std::make_shared<Journey>();
     journey->job = state->first;
@@ -152,8 +159,9 @@ class RouterActor : public caf::event_based_actor {
 
   void publish(const EndpointState& state) {
     EndpointView view{state.endpoint.name, state.endpoint.job, state.endpoint.version, state.ready(),
-                      state.metadata};
+                      state.draining(), state.wanted, state.metadata};
     const std::lock_guard lock(board_->mutex);
+    board_->statistics.try_emplace(view.name);
     board_->endpoints[view.name] = std::move(view);
   }
 
@@ -188,7 +196,7 @@ class RouterActor : public caf::event_based_actor {
 
   // ---- one request ----------------------------------------------------------------------------
 
-  void finish(const JourneyPtr& journey, tl::expected<std::vector<serving::Tensor>, Failure> outcome) {
+  void finish(const JourneyPtr& journey, tl::expected<Answer, Failure> outcome) {
     const auto now = Clock::now();
     const auto took = now - journey->ask.arrived;
     const auto state = endpoints_.find(journey->job);
@@ -199,11 +207,11 @@ class RouterActor : public caf::event_based_actor {
         state->second.note_latency(now, std::chrono::duration<double, std::milli>(took).count());
       } else {
         const std::lock_guard lock(board_->mutex);
-        board_->statistics[state->second.endpoint.name].record_failure(
+        board_->statistics[state->second.endpoint.name].model.record_failure(
             static_cast<std::uint64_t>(std::chrono::nanoseconds(took).count()));
       }
     }
-    journey->ask.done(journey->version, std::move(outcome));
+    journey->ask.done(std::move(outcome));
   }
 
   /// Puts the inputs in the model's order. False: the request doesn't fit, which it has been told.
@@ -225,7 +233,7 @@ class RouterActor : public caf::event_based_actor {
 
   void dispatch(const JourneyPtr& journey) {
     const auto found = endpoints_.find(journey->job);
-    if (found == endpoints_.end()) return journey->ask.done(0, tl::unexpected(unknown_model(journey->ask)));
+    if (found == endpoints_.end()) return journey->ask.done(tl::unexpected(unknown_model(journey->ask)));
     EndpointState& state = found->second;
     if (state.metadata && !check(journey, *state.metadata)) return;
     const auto left = journey->deadline - Clock::now();
@@ -289,8 +297,12 @@ class RouterActor : public caf::event_based_actor {
   void on_answer(const JourneyPtr& journey, std::uint64_t worker, const messages::InferAnswer& answer) {
     if (auto* entry = find(journey->job, worker)) --entry->outstanding;
     if (answer.failure == 0) {
-      record(journey, answer);
-      return finish(journey, replica::to_tensors(answer.outputs));
+      if (answer.is_first) record_batch(journey->job, answer);
+      Answer given{journey->version, journey->rows, replica::to_tensors(answer.outputs), {}};
+      given.times[serving::Stage::parse] = journey->ask.parse_ns;
+      given.times[serving::Stage::queue] = answer.queue_ns;
+      given.times[serving::Stage::compute] = answer.compute_ns;
+      return finish(journey, std::move(given));
     }
     const Failure failure{{static_cast<ErrorCode>(answer.failure - 1), answer.message, {}},
                           answer.retry_after_ms};
@@ -300,24 +312,13 @@ class RouterActor : public caf::event_based_actor {
     dispatch(journey);
   }
 
-  void record(const JourneyPtr& journey, const messages::InferAnswer& answer) {
-    const auto state = endpoints_.find(journey->job);
-    if (state == endpoints_.end()) return;
-    const auto total =
-        static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - journey->ask.arrived).count());
-    serving::StageTimes times;
-    times[serving::Stage::parse] = journey->ask.parse_ns;
-    times[serving::Stage::queue] = answer.queue_ns;
-    times[serving::Stage::infer] = answer.compute_ns;
-    const auto known = times.total_ns();
-    times[serving::Stage::rest] = total > known ? total - known : 0;
-    const auto now_ms = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                                       std::chrono::system_clock::now().time_since_epoch())
-                                                       .count());
+  void record_batch(const std::string& job, const messages::InferAnswer& answer) {
+    const auto state = endpoints_.find(job);
+    if (state == endpoints_.end() || answer.released >= serving::kReleases) return;
     const std::lock_guard lock(board_->mutex);
     auto& statistics = board_->statistics[state->second.endpoint.name];
-    statistics.record_success(journey->rows, times, now_ms);
-    if (answer.is_first) statistics.record_batch(answer.batch_rows, 0, answer.compute_ns, 0);
+    statistics.model.record_batch(answer.batch_rows, answer.compute_ns);
+    ++statistics.released[answer.released];
   }
 
   const std::shared_ptr<Router::Board> board_;
@@ -343,6 +344,10 @@ void Router::report_to(OnLoad on_load) {
 
 void Router::set_endpoint(Endpoint endpoint) {
   post(actor_, [endpoint = std::move(endpoint)](RouterActor& router) { router.set_endpoint(endpoint); });
+}
+
+void Router::set_wanted(const std::string& job, std::uint32_t replicas) {
+  post(actor_, [=](RouterActor& router) { router.set_wanted(job, replicas); });
 }
 
 void Router::remove_endpoint(const std::string& job) {
@@ -381,7 +386,19 @@ std::optional<EndpointView> Router::find(const std::string& name) const {
   return found == board_->endpoints.end() ? std::nullopt : std::optional(found->second);
 }
 
-std::map<std::string, serving::ModelStatistics> Router::statistics() const {
+void Router::record(const std::string& name, std::uint32_t rows, const serving::StageTimes& times,
+                    std::chrono::nanoseconds whole) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto now_ms =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  const std::lock_guard lock(board_->mutex);
+  const auto found = board_->statistics.find(name);
+  if (found == board_->statistics.end()) return;
+  const auto all = found->second.stages.record(times, static_cast<std::uint64_t>(whole.count()));
+  found->second.model.record_success(rows, all, now_ms);
+}
+
+std::map<std::string, serving::EndpointStatistics> Router::statistics() const {
   const std::lock_guard lock(board_->mutex);
   return board_->statistics;
 }

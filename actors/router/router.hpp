@@ -34,13 +34,22 @@ struct Endpoint {
 struct EndpointView {
   std::string name, job;
   std::uint64_t version = 1;
-  std::uint32_t ready = 0;                         ///< replicas
+  std::uint32_t ready = 0, draining = 0;           ///< replicas
+  std::uint32_t wanted = 0;                        ///< replicas that there should be
   std::optional<serving::ModelMetadata> metadata;  ///< none: no replica has been ready yet
 };
 
 struct Failure {
   Error error;
   std::uint32_t retry_after_ms = 0;  ///< 0: there is no saying
+};
+
+/// What a replica answered.
+struct Answer {
+  std::uint64_t version = 0;
+  std::uint32_t rows = 0;
+  std::vector<serving::Tensor> outputs;  ///< in the model's order
+  serving::StageTimes times;             ///< of the stages that are over
 };
 
 /// A request on its way through the router.
@@ -50,8 +59,8 @@ struct Ask {
   serving::InferenceRequest request;
   std::chrono::steady_clock::time_point arrived;
   std::uint64_t parse_ns = 0;
-  /// Called once, on the router's thread; must not block. The outputs stand in the model's order.
-  std::function<void(std::uint64_t version, tl::expected<std::vector<serving::Tensor>, Failure>)> done;
+  /// Called once, on the router's thread; must not block.
+  std::function<void(tl::expected<Answer, Failure>)> done;
 };
 
 /// Sends requests to replicas and their answers back.
@@ -70,6 +79,8 @@ class Router {
 
   void report_to(OnLoad on_load);  ///< from now on
   void set_endpoint(Endpoint endpoint);
+  /// So many replicas are wanted; only shown.
+  void set_wanted(const std::string& job, std::uint32_t replicas);
   /// What waits for it fails.
   void remove_endpoint(const std::string& job);
   /// A replica is ready.
@@ -83,14 +94,17 @@ class Router {
 
   std::vector<EndpointView> endpoints() const;
   std::optional<EndpointView> find(const std::string& name) const;
-  /// Since the head began, by the endpoint's name.
-  std::map<std::string, serving::ModelStatistics> statistics() const;
+  /// Counts a request of that many rows as answered, `whole` after it came.
+  void record(const std::string& name, std::uint32_t rows, const serving::StageTimes& times,
+              std::chrono::nanoseconds whole);
+  /// Since the endpoint was set, by its name.
+  std::map<std::string, serving::EndpointStatistics> statistics() const;
 
   /// What actor and callers share; private to the folder.
   struct Board {
     mutable std::mutex mutex;
     std::map<std::string, EndpointView> endpoints;
-    std::map<std::string, serving::ModelStatistics> statistics;
+    std::map<std::string, serving::EndpointStatistics> statistics;  ///< of endpoints that there are
   };
 
  private:

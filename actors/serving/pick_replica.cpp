@@ -35,28 +35,4 @@ std::optional<std::uint64_t> pick_replica(std::span<const ReplicaView> replicas,
   return other->outstanding < one->outstanding ? other->id : one->id;
 }
 
-void TrafficShares::set(std::vector<Share> shares) {
-  if (shares == shares_) return;
-  owed_.assign(shares.size(), 0);
-  shares_ = std::move(shares);
-}
-
-std::optional<std::uint64_t> TrafficShares::next(std::span<const ReplicaView> replicas) {
-  std::int64_t total = 0;
-  std::optional<std::size_t> best;
-  for (std::size_t i = 0; i < shares_.size(); ++i) {
-    const Share& share = shares_[i];
-    const bool may = share.weight > 0 && std::ranges::any_of(replicas, [&](const ReplicaView& replica) {
-                       return may_serve(replica, share.version);
-                     });
-    if (!may) continue;
-    owed_[i] += share.weight;
-    total += share.weight;
-    if (!best || owed_[i] > owed_[*best]) best = i;
-  }
-  if (!best) return std::nullopt;
-  owed_[*best] -= total;
-  return shares_[*best].version;
-}
-
 }  // namespace ds::serving

@@ -6,20 +6,19 @@
 #include <string>
 #include <string_view>
 
+#include "actors/serving/batching.hpp"
+
 namespace ds::serving {
 
 /// Parts of a request's time, in their order. They add up to the whole.
 enum class Stage : std::uint8_t {
-  parse,    ///< gateway: from the last byte of the request to tensors
-  route,    ///< to the replica, retries included
-  queue,    ///< in the replica, until its batch started
-  input,    ///< batch put together
-  infer,    ///< the model
-  output,   ///< batch taken apart
-  respond,  ///< from tensors to the answer's last byte
-  rest,     ///< what no other stage has counted: threads that waited for a core, the fabric
+  parse,      ///< gateway: from the request's body to tensors
+  queue,      ///< in the replica, until its batch started
+  compute,    ///< batch put together, the model, batch taken apart
+  serialize,  ///< from tensors to the answer's body
+  rest,       ///< what no other stage has counted: no replica was there, retries, the fabric, no free core
 };
-inline constexpr std::size_t kStages = 8;
+inline constexpr std::size_t kStages = 5;
 /// As a label's value.
 std::string_view to_string(Stage stage);
 
@@ -46,8 +45,8 @@ struct BatchStatistics {
 };
 
 /// What the protocol's statistics say of one version of a model, in its terms: a request of n rows is n
-/// inferences and one `success`; each request is accounted its whole batch's compute time. Sums only, never
-/// means: clients subtract two samples.
+/// inferences and one `success`; each request is accounted its whole batch's compute time, in which what the
+/// protocol calls input and output is contained. Sums only, never means: clients subtract two samples.
 struct ModelStatistics {
   static constexpr std::uint32_t kMostBatchSizes = 1'024;  ///< larger ones count as this size
 
@@ -58,25 +57,8 @@ struct ModelStatistics {
 
   void record_success(std::uint32_t rows, const StageTimes& times, std::uint64_t now_ms);
   void record_failure(std::uint64_t total_ns) { fail.add(total_ns); }
-  void record_batch(std::uint32_t rows, std::uint64_t input_ns, std::uint64_t infer_ns,
-                    std::uint64_t output_ns);
-  void add(const ModelStatistics& more);
+  void record_batch(std::uint32_t rows, std::uint64_t compute_ns);
   bool operator==(const ModelStatistics&) const = default;
-};
-
-/// One model version's statistics out of what its replicas report, which only grow though replicas come and
-/// go. What a replica did between its last report and its death is lost.
-class ReplicaStatistics {
- public:
-  /// A replica's own sums since it began. An older report than the last known changes nothing.
-  void report(std::uint64_t replica, const ModelStatistics& statistics);
-  /// It is gone, and its id is not used again.
-  void retire(std::uint64_t replica);
-  ModelStatistics total() const;
-
- private:
-  ModelStatistics retired_;
-  std::map<std::uint64_t, ModelStatistics> live_;
 };
 
 /// A Prometheus histogram: bounds fixed, counts cumulative only when read.
@@ -94,7 +76,6 @@ struct LatencyHistogram {
   std::uint64_t count() const;
   /// Samples at most this bound, as `le` says; the one past the last: all.
   std::uint64_t count_up_to(std::size_t bucket) const;
-  void add(const LatencyHistogram& more);
   bool operator==(const LatencyHistogram&) const = default;
 };
 
@@ -105,9 +86,16 @@ struct StageHistograms {
   LatencyHistogram whole;
 
   /// What `whole_ns` has beyond the stages is added to `rest`; where stages were measured longer than the
-  /// whole (by another clock), their sum is the whole.
-  void record(StageTimes times, std::uint64_t whole_ns);
+  /// whole (by another clock), their sum is the whole. Returns the stages as they were counted.
+  StageTimes record(StageTimes times, std::uint64_t whole_ns);
   bool operator==(const StageHistograms&) const = default;
+};
+
+/// All that is counted of one version of a model.
+struct EndpointStatistics {
+  ModelStatistics model;
+  StageHistograms stages;                            ///< of requests that were answered
+  std::array<std::uint64_t, kReleases> released{};  ///< batches by `Release`
 };
 
 }  // namespace ds::serving

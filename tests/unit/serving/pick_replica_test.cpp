@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <random>
+#include <vector>
 
 namespace ds::serving {
 namespace {
@@ -53,47 +54,6 @@ TEST(PickReplica, KeepsLoadsNearTheMean) {
   for (int i = 0; i < 50 * 20; ++i) ++find(*pick_replica(replicas, 1, {}, random()))->outstanding;
   const auto fullest = std::ranges::max(replicas, {}, &ReplicaView::outstanding);
   EXPECT_LE(fullest.outstanding, 23U) << "of a mean of 20; one random choice leads to over 30";
-}
-
-TEST(TrafficShares, GivesEachVersionExactlyItsShareInEachRound) {
-  auto replicas = ready(1, 1);
-  const auto two = ready(1, 2), three = ready(1, 3);
-  replicas.insert(replicas.end(), two.begin(), two.end());
-  replicas.insert(replicas.end(), three.begin(), three.end());
-  TrafficShares shares;
-  shares.set({{1, 70}, {2, 25}, {3, 5}});
-  for (int round = 0; round < 5; ++round) {
-    std::map<std::uint64_t, int> given;
-    for (int i = 0; i < 100; ++i) ++given[*shares.next(replicas)];
-    EXPECT_EQ(given, (std::map<std::uint64_t, int>{{1, 70}, {2, 25}, {3, 5}}));
-  }
-}
-
-TEST(TrafficShares, SpreadsTheTurnsOfASmallShare) {
-  auto replicas = ready(1, 1);
-  replicas.push_back(ready(1, 2).front());
-  TrafficShares shares;
-  shares.set({{1, 9}, {2, 1}});
-  int last = -10;
-  for (int i = 0; i < 100; ++i) {
-    if (shares.next(replicas) != 2U) continue;
-    EXPECT_TRUE(last < 0 || i - last == 10);
-    last = i;
-  }
-}
-
-TEST(TrafficShares, GoesToTheOthersWhileAVersionHasNoReplica) {
-  auto replicas = ready(2, 1);
-  TrafficShares shares;
-  shares.set({{1, 50}, {2, 50}, {4, 0}});
-  for (int i = 0; i < 1'000; ++i) EXPECT_EQ(shares.next(replicas), 1U);
-  replicas.push_back(ready(1, 2).front());
-  std::map<std::uint64_t, int> given;
-  for (int i = 0; i < 100; ++i) ++given[*shares.next(replicas)];
-  EXPECT_EQ(given[2], 50) << "nothing is made up for";
-  for (ReplicaView& replica : replicas) replica.is_draining = true;
-  replicas.push_back(ready(1, 4).front());
-  EXPECT_EQ(shares.next(replicas), std::nullopt) << "no weight";
 }
 
 }  // namespace
