@@ -152,8 +152,7 @@ class Head : public caf::event_based_actor {
   std::string end_text(const messages::WorkerExited& exited) const;
   bool is_dispensable(const scheduler::Lease& lease) const;
   void kill_worker(std::uint64_t worker, const std::string& why);
-  void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited,
-                       bool was_ready);
+  void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited, bool was_ready);
   void on_shard_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
   Node* find_node_of(std::uint64_t worker);
 

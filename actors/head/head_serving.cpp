@@ -182,8 +182,7 @@ void Head::on_load(const std::string& id, LoadSample sample) {
     events.push_back(event("autoscaler", decision.reason, LeaseReleasing{live[i].worker}));
   const bool sleeps = decision.replicas == 0 && record->state == JobState::running;
   if (sleeps)
-    events.push_back(
-        event("autoscaler", decision.reason, JobStateChanged{id, JobState::running, kSleeps}));
+    events.push_back(event("autoscaler", decision.reason, JobStateChanged{id, JobState::running, kSleeps}));
   commit(std::move(events));
   parts_.router->set_wanted(id, decision.replicas);
   tell_leases(id);

@@ -18,9 +18,8 @@ std::vector<serving::ReplicaView> EndpointState::views() const {
 }
 
 std::uint32_t EndpointState::ready() const {
-  return static_cast<std::uint32_t>(std::ranges::count_if(replicas, [](const auto& entry) {
-    return !entry.second.is_draining && !entry.second.is_lost;
-  }));
+  return static_cast<std::uint32_t>(std::ranges::count_if(
+      replicas, [](const auto& entry) { return !entry.second.is_draining && !entry.second.is_lost; }));
 }
 
 std::uint32_t EndpointState::draining() const {

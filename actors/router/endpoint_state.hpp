@@ -44,7 +44,8 @@ struct EndpointState {
   std::uint32_t wanted = 0;                  ///< replicas
   std::uint64_t ongoing = 0;                 ///< asked and not answered
   std::uint64_t arrivals = 0, answered = 0;  ///< since the last report
-  std::deque<std::pair<std::chrono::steady_clock::time_point, double>> latencies_ms;  ///< when it was answered
+  std::deque<std::pair<std::chrono::steady_clock::time_point, double>>
+      latencies_ms;  ///< when it was answered
 
   std::vector<serving::ReplicaView> views() const;
   std::uint32_t ready() const;  ///< replicas that take requests

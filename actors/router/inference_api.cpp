@@ -168,7 +168,7 @@ class Informer {
     std::vector<serving::ModelMetrics> models;
     for (const EndpointView& endpoint : router_.endpoints()) {
       const auto starting = endpoint.wanted - std::min(endpoint.wanted, endpoint.ready);
-      models.push_back({endpoint.name, endpoint.ready, starting, endpoint.draining,
+      models.push_back({endpoint.name, endpoint.ready, starting, endpoint.draining, endpoint.ongoing,
                         std::move(known[endpoint.name])});
     }
     return {200, serving::metrics_text(models), "text/plain; version=0.0.4; charset=utf-8", {}};
@@ -252,8 +252,8 @@ void InferenceApi::read_and_ask(const HttpRequest& request, const std::string& m
   asked->outputs = parsed->outputs;
   asked->binary_outputs = parsed->binary_outputs;
   ask.request = *std::move(parsed);
-  ask.done = [this, model, asked, arrived, respond, accepted = header_of(request, "accept-encoding")](
-                 tl::expected<Answer, Failure> outcome) {
+  ask.done = [this, model, asked, arrived, respond,
+              accepted = header_of(request, "accept-encoding")](tl::expected<Answer, Failure> outcome) {
     if (!outcome) return respond(failure_response(outcome.error()));
     std::size_t bytes = 0;
     for (const auto& tensor : outcome->outputs) bytes += tensor.bytes.size();

@@ -159,7 +159,7 @@ class RouterActor : public caf::event_based_actor {
 
   void publish(const EndpointState& state) {
     EndpointView view{state.endpoint.name, state.endpoint.job, state.endpoint.version, state.ready(),
-                      state.draining(), state.wanted, state.metadata};
+                      state.draining(),    state.wanted,       state.ongoing,          state.metadata};
     const std::lock_guard lock(board_->mutex);
     board_->statistics.try_emplace(view.name);
     board_->endpoints[view.name] = std::move(view);
@@ -175,6 +175,7 @@ class RouterActor : public caf::event_based_actor {
       sample.answered = std::exchange(state.answered, 0);
       sample.p99_ms = state.p99_ms(now);
       sample.ready = state.ready();
+      publish(state);
       if (on_load_) on_load_(job, sample);
     }
   }

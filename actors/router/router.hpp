@@ -36,6 +36,7 @@ struct EndpointView {
   std::uint64_t version = 1;
   std::uint32_t ready = 0, draining = 0;           ///< replicas
   std::uint32_t wanted = 0;                        ///< replicas that there should be
+  std::uint64_t ongoing = 0;                       ///< requests without an answer, a moment ago
   std::optional<serving::ModelMetadata> metadata;  ///< none: no replica has been ready yet
 };
 
@@ -67,7 +68,8 @@ struct Ask {
 ///
 /// Each goes to the less loaded of two (`serving::pick_replica`), to another when that one dies before it
 /// answers or refuses it, at most `kMostTries` times, as long as its timeout lasts. While an endpoint has no
-/// replica for them its requests wait, within the endpoint's bounds. All members may be called from any thread.
+/// replica for them its requests wait, within the endpoint's bounds. All members may be called from any
+/// thread.
 class Router {
  public:
   static constexpr std::size_t kMostTries = 4;

@@ -71,6 +71,8 @@ std::string metrics_text(std::span<const ModelMetrics> models) {
     out.add("", model_label(model) + ",state=\"starting\"", model.starting);
     out.add("", model_label(model) + ",state=\"draining\"", model.draining);
   }
+  out.family("ds_infer_ongoing", "gauge", "Requests to a model that have no answer yet.");
+  for (const ModelMetrics& model : models) out.add("", model_label(model), model.ongoing);
   out.family("ds_infer_requests_total", "counter", "Requests to a model that were answered, or failed.");
   for (const ModelMetrics& model : models) {
     out.add("", model_label(model) + ",outcome=\"success\"", model.statistics.model.success.count);
@@ -88,8 +90,7 @@ std::string metrics_text(std::span<const ModelMetrics> models) {
     }
   }
   out.family("ds_infer_batch_size", "histogram", "Rows of the batches that ran.");
-  for (const ModelMetrics& model : models)
-    write_batch_sizes(out, model_label(model), model.statistics.model);
+  for (const ModelMetrics& model : models) write_batch_sizes(out, model_label(model), model.statistics.model);
   out.family("ds_infer_batch_released_total", "counter", "Batches by why they waited for no more rows.");
   for (const ModelMetrics& model : models) {
     for (std::size_t i = 0; i < kReleases; ++i) {

@@ -94,7 +94,7 @@ struct StageHistograms {
 /// All that is counted of one version of a model.
 struct EndpointStatistics {
   ModelStatistics model;
-  StageHistograms stages;                            ///< of requests that were answered
+  StageHistograms stages;                           ///< of requests that were answered
   std::array<std::uint64_t, kReleases> released{};  ///< batches by `Release`
 };
 

@@ -1,154 +1,147 @@
-// Models that are served: a checkpoint answers over HTTP, replicas die and come and go, nobody's request is
-// lost.
+// Models that are served: replicas die and come and go with the load, head and nodes die, and nobody's
+// request is lost.
 #include <gtest/gtest.h>
-#include <httplib.h>
 #include <signal.h>
 
-#include <atomic>
-#include <fstream>
-#include <thread>
+#include <algorithm>
 
-#include "tests/integration/two_nodes.hpp"
+#include "tests/integration/served_models.hpp"
 
 namespace ds::tests {
 namespace {
 
-using nlohmann::json;
-
-class ServeJobs : public TwoNodes {
+class ServeJobs : public ServedModels {
  protected:
-  /// Trains the small text set to its end; the job is named `texts`.
-  void train() {
-    job_ = cluster_.submit_job(write_job(cluster_.path() / "data", "texts", 3, 1, 1));
-    ASSERT_TRUE(cluster_.wait_for_state(job_, "SUCCEEDED")) << cluster_.logs();
+  /// Asks as a client would that knows what is right.
+  std::function<std::string()> asking(const std::string& expected) const {
+    return [this, expected]() -> std::string {
+      const auto [status, body] = post(request({"hello there"}));
+      if (status != 200) return std::to_string(status) + " " + body;
+      return labels_in(body) == std::vector{expected} ? "" : body;
+    };
   }
-
-  std::string serve(const std::string& more, const std::string& name = "answers") {
-    const auto file = cluster_.path() / (name + ".yaml");
-    std::ofstream(file) << "version: 1\nkind: serve\nname: " << name << "\nresources: {memory: 512Mi}\n"
-                        << "model: {source: \"ckpt:" << job_ << "@best\"}\n"
-                        << more;
-    return cluster_.submit_job(file);
+  bool has_more_answers(const Askers& askers, int more) const {
+    const int before = askers.answers();
+    return wait_until([&] { return askers.answers() >= before + more; });
   }
-
-  httplib::Client client() const {
-    httplib::Client http("http://" + cluster_.address());
-    http.set_read_timeout(100);
-    return http;
-  }
-
-  bool has_replicas(const std::string& job, std::size_t count) const {
-    return wait_until([&] {
-      const auto status = cluster_.status(job);
-      if (!status.is_object() || status.at("state") != "RUNNING") return false;
-      std::size_t ready = 0;
-      for (const auto& worker : status.at("workers")) ready += worker.at("state") == "SERVING" ? 1 : 0;
-      return ready == count && status.at("workers").size() == count;
-    });
-  }
-
-  static json request(const std::string& text) {
-    return {{"id", "r1"},
-            {"inputs", {{{"name", "text"}, {"datatype", "BYTES"}, {"shape", {1}}, {"data", {text}}}}}};
-  }
-
-  /// The label that the model gives; empty on failure.
-  std::string label_of(const std::string& text) const {
-    auto http = client();
-    const auto answer = http.Post("/v2/models/answers/infer", request(text).dump(), "application/json");
-    if (!answer || answer->status != 200) return {};
-    const auto body = json::parse(answer->body);
-    for (const auto& output : body.at("outputs")) {
-      if (output.at("name") == "label") return output.at("data").at(0).get<std::string>();
-    }
-    return {};
-  }
-
-  std::string job_;
 };
 
-TEST_F(ServeJobs, AnswerTextsWithLabelsByTheProtocol) {
-  ASSERT_NO_FATAL_FAILURE(train());
-  const auto job = serve("");
-  ASSERT_FALSE(job.empty());
-  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
-  auto http = client();
-  const auto metadata = http.Get("/v2/models/answers");
-  ASSERT_TRUE(metadata);
-  EXPECT_EQ(metadata->status, 200) << metadata->body;
-  EXPECT_EQ(json::parse(metadata->body).at("inputs").at(0).at("datatype"), "BYTES");
-  const auto answer =
-      http.Post("/v2/models/answers/infer", request("hello there").dump(), "application/json");
-  ASSERT_TRUE(answer);
-  ASSERT_EQ(answer->status, 200) << answer->body;
-  const auto body = json::parse(answer->body);
-  EXPECT_EQ(body.at("id"), "r1");
-  EXPECT_EQ(body.at("model_name"), "answers");
-  EXPECT_EQ(body.at("outputs").size(), 2U);
-  const auto unknown = http.Post("/v2/models/other/infer", request("x").dump(), "application/json");
-  ASSERT_TRUE(unknown);
-  EXPECT_EQ(unknown->status, 404);
-  EXPECT_NE(unknown->body.find("Request for unknown model"), std::string::npos);
-  const auto predicted = cluster_.submit({"predict", "answers", "hello there", "good bye"});
-  EXPECT_EQ(predicted.code, 0) << predicted.err;
-  EXPECT_NE(predicted.out.find("LABEL"), std::string::npos) << predicted.out;
-}
-
-TEST_F(ServeJobs, LoseNoRequestWhenReplicasAndTheHeadsFriendsDie) {
+TEST_F(ServeJobs, LoseNoRequestWhenReplicasAreKilled) {
   ASSERT_NO_FATAL_FAILURE(train());
   const auto job = serve("replicas: 2\n");
   ASSERT_TRUE(has_replicas(job, 2)) << cluster_.logs();
-  const std::string expected = label_of("hello there");
+  const auto expected = label_of("hello there");
   ASSERT_FALSE(expected.empty());
-  std::atomic<bool> stop{false};
-  std::atomic<int> right{0}, wrong{0};
-  std::vector<std::thread> clients;
-  for (int i = 0; i < 2; ++i) {
-    clients.emplace_back([&] {
-      while (!stop) ++(label_of("hello there") == expected ? right : wrong);
-    });
-  }
-  for (int round = 0; round < 2; ++round) {
-    const int before = right;
-    const auto pids = cluster_.worker_pids(job);
-    ASSERT_FALSE(pids.empty());
-    kill(pids[random_() % pids.size()], SIGKILL);
+  Askers askers(3, asking(expected));
+  for (int round = 0; round < 3; ++round) {
+    auto pids = cluster_.worker_pids(job);
+    ASSERT_EQ(pids.size(), 2U);
+    std::ranges::shuffle(pids, random_);
+    pids.resize(round == 2 ? 2 : 1);  // at last all of them: requests wait for the next
+    for (const int pid : pids) kill(pid, SIGKILL);
+    EXPECT_TRUE(wait_until([&] { return !is_running(pids.front()); }));
     EXPECT_TRUE(has_replicas(job, 2)) << cluster_.logs();
-    EXPECT_TRUE(wait_until([&] { return right > before + 20; }));
+    EXPECT_TRUE(has_more_answers(askers, 20));
   }
-  stop = true;
-  for (auto& one : clients) one.join();
-  EXPECT_EQ(wrong, 0) << cluster_.logs();
+  askers.stop();
+  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
 }
 
-TEST_F(ServeJobs, SleepWithoutRequestsAndWakeForOne) {
+TEST_F(ServeJobs, LoseNoRequestWhenANodeIsKilled) {
   ASSERT_NO_FATAL_FAILURE(train());
-  const auto job = serve("replicas: {min: 0, max: 2}\nautoscale: {down_delay: 1s, to_zero_after: 2s}\n");
-  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  const auto job = serve("replicas: 3\n");
+  ASSERT_TRUE(has_replicas(job, 3)) << cluster_.logs();
+  Askers askers(3, asking(label_of("hello there")));
+  EXPECT_TRUE(has_more_answers(askers, 20));
+  cluster_.node("node-1").kill_and_wait();
+  cluster_.forget_node("node-1");
+  EXPECT_TRUE(has_replicas(job, 2)) << cluster_.logs();
+  EXPECT_TRUE(has_more_answers(askers, 20));
+  cluster_.start_node("node-1", 2);
+  EXPECT_TRUE(has_replicas(job, 3)) << cluster_.logs();
+  EXPECT_TRUE(has_more_answers(askers, 20));
+  askers.stop();
+  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
+}
+
+TEST_F(ServeJobs, SleepAndWakeAndGrowAndShrinkWithTheLoad) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto job = serve(
+      "replicas: {min: 0, max: 2}\nbatching: {mode: fixed, max_delay: 50ms}\n"
+      "autoscale: {target: 2, down_delay: 1s, to_zero_after: 3s}\n");
   ASSERT_TRUE(has_replicas(job, 0)) << cluster_.logs();
-  EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
+  const auto expected = label_of("hello there");  // waits for the first replica
+  EXPECT_FALSE(expected.empty()) << cluster_.logs();
+  EXPECT_TRUE(has_replicas(job, 1));
+  {
+    Askers one(1, asking(expected));
+    {
+      Askers more(7, asking(expected));
+      EXPECT_TRUE(has_replicas(job, 2)) << cluster_.logs();
+      EXPECT_TRUE(has_more_answers(more, 20));
+      more.stop();
+      EXPECT_EQ(more.wrong(), 0) << more.first_wrong();
+    }
+    EXPECT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+    EXPECT_TRUE(has_more_answers(one, 5));
+    one.stop();
+    EXPECT_EQ(one.wrong(), 0) << one.first_wrong();
+  }
   EXPECT_TRUE(has_replicas(job, 0)) << cluster_.logs();
 }
 
 TEST_F(ServeJobs, GoOnWhileTheHeadIsStartedAgain) {
   ASSERT_NO_FATAL_FAILURE(train());
-  const auto job = serve("");
+  const auto job = serve("replicas: {min: 0, max: 2}\nautoscale: {to_zero_after: 2s}\n");
   ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
   const auto pids = cluster_.worker_pids(job);
   kill_head_and_start_another();
-  EXPECT_TRUE(wait_until([&] { return !label_of("hello there").empty(); })) << cluster_.logs();
+  EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
   EXPECT_EQ(cluster_.worker_pids(job), pids) << "the replica was not taken back";
-  EXPECT_EQ(cluster_.submit({"cancel", job}).code, 0);
-  EXPECT_TRUE(wait_until([&] { return !is_running(pids.at(0)); })) << "an orphan is left";
+  ASSERT_TRUE(has_replicas(job, 0)) << cluster_.logs();
+  kill_head_and_start_another();
+  EXPECT_EQ(cluster_.status(job).at("state"), "RUNNING") << "one that sleeps sleeps on";
+  EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
 }
 
-TEST_F(ServeJobs, AreRefusedWhereNothingCanBeServed) {
-  job_ = "nobody";
-  const auto file = cluster_.path() / "job.yaml";
-  std::ofstream(file) << "version: 1\nkind: serve\nname: answers\nmodel: {source: \"ckpt:nobody\"}\n";
-  const auto refused = cluster_.submit({"submit", "-f", file.string()});
-  EXPECT_EQ(refused.code, 3);
-  EXPECT_NE(refused.err.find("there is no training job \"nobody\""), std::string::npos) << refused.err;
+TEST_F(ServeJobs, AnswerWhatTheyHaveTakenBeforeTheyEnd) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto job = serve("batching: {mode: fixed, max_delay: 2s}\n");
+  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  const auto pid = cluster_.worker_pids(job).at(0);
+  std::pair<int, std::string> taken;
+  std::thread asker([&] { taken = post(request({"hello there"})); });
+  EXPECT_TRUE(wait_until([&] {
+    const auto metrics = client().Get("/metrics");
+    return metrics && metrics->body.find("ds_infer_ongoing{model=\"answers\"} 1\n") != std::string::npos;
+  }));
+  EXPECT_EQ(cluster_.submit({"cancel", job}).code, 0);
+  asker.join();
+  EXPECT_TRUE(wait_until([&] { return !is_running(pid); })) << "an orphan is left";
+  EXPECT_EQ(taken.first, 200) << taken.second;
+  const auto after = post(request({"hello there"}));
+  EXPECT_EQ(after.first, 404);
+  EXPECT_NE(after.second.find("Request for unknown model"), std::string::npos) << after.second;
+}
+
+TEST_F(ServeJobs, KeepTheCheckpointThatTheyServeAndAreRefusedWhatThereIsNot) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto refused = [&](const std::string& name, const std::string& model, int code,
+                           const std::string& text) {
+    const auto outcome = cluster_.submit({"submit", "-f", write_serve(name, model, "").string()});
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_NE(outcome.err.find(text), std::string::npos) << outcome.err;
+  };
+  refused("answers", "{source: \"ckpt:nobody\"}", 3, "there is no training job \"nobody\"");
+  refused("answers", "{source: \"ckpt:" + job_ + "@7\"}", 3, "has no checkpoint of step 7");
+  const auto job = serve("");
+  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  refused("answers", checkpoint(), 10, "serves a model named answers already");
+  const auto lost =
+      cluster_.submit_job(write_serve("lost", "{source: \"file:there_is_none.pt\"}", "restart: 0\n"));
+  EXPECT_TRUE(cluster_.wait_for_state(lost, "FAILED")) << cluster_.logs();
+  EXPECT_NE(cluster_.status(lost).at("reason").get<std::string>().find("there_is_none.pt"), std::string::npos)
+      << cluster_.status(lost);
 }
 
 }  // namespace

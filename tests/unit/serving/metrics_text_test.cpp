@@ -11,7 +11,7 @@ namespace ds::serving {
 namespace {
 
 ModelMetrics a_model() {
-  ModelMetrics model{"intents", 2, 1, 0, {}};
+  ModelMetrics model{"intents", 2, 1, 0, 7, {}};
   StageTimes times;
   times[Stage::queue] = 3'000'000;
   times[Stage::compute] = 40'000'000;
@@ -42,6 +42,7 @@ TEST(MetricsText, SaysReplicasRequestsBatchesAndStages) {
   auto samples = samples_of(metrics_text(models));
   EXPECT_EQ(samples.at("ds_replicas{model=\"intents\",state=\"ready\"}"), 2);
   EXPECT_EQ(samples.at("ds_replicas{model=\"intents\",state=\"starting\"}"), 1);
+  EXPECT_EQ(samples.at("ds_infer_ongoing{model=\"intents\"}"), 7);
   EXPECT_EQ(samples.at("ds_infer_requests_total{model=\"intents\",outcome=\"success\"}"), 1);
   EXPECT_EQ(samples.at("ds_infer_requests_total{model=\"intents\",outcome=\"failure\"}"), 1);
   EXPECT_EQ(samples.at("ds_infer_batch_size_bucket{model=\"intents\",le=\"2\"}"), 0);
@@ -75,7 +76,7 @@ TEST(MetricsText, KeepsEachFamilyTogetherBehindItsType) {
       EXPECT_TRUE(line.starts_with(family)) << line << " stands in " << family;
     }
   }
-  EXPECT_EQ(families.size(), 6U);
+  EXPECT_EQ(families.size(), 7U);
 }
 
 }  // namespace
