@@ -92,9 +92,10 @@ TEST_F(ServeJobs, SleepAndWakeAndGrowAndShrinkWithTheLoad) {
 
 TEST_F(ServeJobs, GoOnWhileTheHeadIsStartedAgain) {
   ASSERT_NO_FATAL_FAILURE(train());
-  const auto job = serve("replicas: {min: 0, max: 2}\nautoscale: {to_zero_after: 2s}\n");
-  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  const auto job = serve("replicas: {min: 0, max: 2}\nautoscale: {to_zero_after: 10s}\n");
+  ASSERT_FALSE(label_of("hello there").empty()) << cluster_.logs();
   const auto pids = cluster_.worker_pids(job);
+  ASSERT_EQ(pids.size(), 1U);
   kill_head_and_start_another();
   EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
   EXPECT_EQ(cluster_.worker_pids(job), pids) << "the replica was not taken back";
