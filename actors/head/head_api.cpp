@@ -106,7 +106,7 @@ void Head::on_submission_checked(const std::string& key,
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*refused);
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
   if (submission.spec.serve) {
-    if (const auto refused = check_endpoint(submission, ledger_)) return respond(*refused);
+    if (const auto refused = check_endpoint(submission.spec.name, ledger_)) return respond(*refused);
     if (submission.spec.serve->source.kind == ServedSource::Kind::checkpoint)
       return choose_checkpoint(submission, respond);
   }

@@ -205,7 +205,7 @@ void Head::choose_checkpoint(const Submission& submission, const gateway::Respon
         caf::anon_send(self, Run{[submission, source, step = *step, respond](Head& head) {
                          // The same request, or the name, may have come a second time meanwhile.
                          if (head.answer_known(submission.key, respond)) return;
-                         if (const auto refused = check_endpoint(submission, head.ledger_))
+                         if (const auto refused = check_endpoint(submission.spec.name, head.ledger_))
                            return respond(*refused);
                          auto dependencies = resolve_dependencies(submission, head.ledger_);
                          if (const auto* wrong = std::get_if<gateway::HttpResponse>(&dependencies))

@@ -179,14 +179,13 @@ gateway::HttpResponse refuse_field(const Submission& submission, const std::stri
   return invalid_job_response(std::span(&error, 1), submission.file);
 }
 
-std::optional<gateway::HttpResponse> check_endpoint(const Submission& submission,
+std::optional<gateway::HttpResponse> check_endpoint(const std::string& name,
                                                     const scheduler::Ledger& ledger) {
-  for (const auto* job : ledger.match(submission.spec.name)) {
+  for (const auto* job : ledger.match(name)) {
     if (!job->spec->serve || scheduler::is_end(job->state)) continue;
-    return error_response(
-        {ErrorCode::conflict,
-         fmt::format("job {} serves a model named {} already", job->id, submission.spec.name),
-         "give it another name, or cancel that job first"});
+    return error_response({ErrorCode::conflict,
+                           fmt::format("job {} serves a model named {} already", job->id, name),
+                           "give it another name, or cancel that job first"});
   }
   return std::nullopt;
 }

@@ -40,9 +40,8 @@ std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::
 std::variant<std::vector<std::string>, gateway::HttpResponse> resolve_dependencies(
     const Submission& submission, const scheduler::Ledger& ledger);
 
-/// The answer to give when another job serves under the name already. Pure.
-std::optional<gateway::HttpResponse> check_endpoint(const Submission& submission,
-                                                    const scheduler::Ledger& ledger);
+/// The answer to give when a job serves under the name already. Pure.
+std::optional<gateway::HttpResponse> check_endpoint(const std::string& name, const scheduler::Ledger& ledger);
 
 /// The id of the job whose checkpoint a `serve` job names; the alternative is the answer to give. Pure.
 std::variant<std::string, gateway::HttpResponse> resolve_checkpoint_job(const Submission& submission,

@@ -123,7 +123,8 @@ class Informer {
   HttpResponse operator()(const serving::route::ModelReady& asked) const {
     const auto endpoint = find(asked.model);
     if (!endpoint) return failure_response(unknown(asked.model.name));
-    const bool is_ready = endpoint->ready > 0;
+    const bool sleeps = endpoint->wanted == 0;  // it takes requests, which wake it
+    const bool is_ready = endpoint->ready > 0 || sleeps;
     auto response = json(serving::model_ready_body(asked.model.name, is_ready));
     if (!is_ready) response.status = 400;
     return response;
@@ -209,9 +210,28 @@ void InferenceApi::handle(HttpRequest request, gateway::Respond respond) {
     return respond(std::move(response));
   }
   const auto* wanted = std::get_if<serving::route::Infer>(&*route);
-  if (wanted == nullptr) return respond(std::visit(Informer(router_, version_), *route));
+  if (wanted == nullptr) return inform(*route, respond);
   infer(std::make_shared<HttpRequest>(std::move(request)), wanted->model.name, wanted->model.version,
         respond);
+}
+
+/// What a model takes is known once a replica has been ready. One that sleeps is woken for it.
+void InferenceApi::inform(const serving::Route& route, const gateway::Respond& respond) {
+  const serving::ModelName* model = nullptr;
+  if (const auto* metadata = std::get_if<serving::route::ModelMetadata>(&route)) model = &metadata->model;
+  if (const auto* config = std::get_if<serving::route::ModelConfig>(&route)) model = &config->model;
+  const auto endpoint = model == nullptr ? std::nullopt : router_.find(model->name);
+  if (!endpoint || endpoint->metadata) return respond(std::visit(Informer(router_, version_), route));
+  Ask ask;
+  ask.model = model->name;
+  ask.version = model->version;
+  ask.only_metadata = true;
+  ask.arrived = Clock::now();
+  ask.done = [this, route, respond](const tl::expected<Answer, Failure>& outcome) {
+    if (!outcome) return respond(failure_response(outcome.error()));
+    respond(std::visit(Informer(router_, version_), route));
+  };
+  router_.ask(std::move(ask));
 }
 
 void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string& model,

@@ -6,6 +6,7 @@
 #include "actors/gateway/http_server.hpp"
 #include "actors/head/serial_thread.hpp"
 #include "actors/router/router.hpp"
+#include "actors/serving/routes.hpp"
 
 namespace ds::router {
 
@@ -27,6 +28,7 @@ class InferenceApi {
   void handle(gateway::HttpRequest request, gateway::Respond respond);
 
  private:
+  void inform(const serving::Route& route, const gateway::Respond& respond);
   void infer(std::shared_ptr<gateway::HttpRequest> request, const std::string& model,
              std::optional<std::uint64_t> version, const gateway::Respond& respond);
   void read_and_ask(const gateway::HttpRequest& request, const std::string& model,

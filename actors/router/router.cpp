@@ -203,7 +203,9 @@ class RouterActor : public caf::event_based_actor {
     const auto state = endpoints_.find(journey->job);
     if (state != endpoints_.end()) {
       --state->second.ongoing;
-      if (outcome) {
+      if (journey->ask.only_metadata) {
+        // No inference: it woke a replica, and that is all.
+      } else if (outcome) {
         ++state->second.answered;
         state->second.note_latency(now, std::chrono::duration<double, std::milli>(took).count());
       } else {
@@ -236,6 +238,8 @@ class RouterActor : public caf::event_based_actor {
     const auto found = endpoints_.find(journey->job);
     if (found == endpoints_.end()) return journey->ask.done(tl::unexpected(unknown_model(journey->ask)));
     EndpointState& state = found->second;
+    if (state.metadata && journey->ask.only_metadata)
+      return finish(journey, Answer{journey->version, 0, {}, {}});
     if (state.metadata && !check(journey, *state.metadata)) return;
     const auto left = journey->deadline - Clock::now();
     if (left <= Clock::duration::zero()) {

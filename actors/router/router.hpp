@@ -57,6 +57,7 @@ struct Answer {
 struct Ask {
   std::string model;
   std::optional<std::uint64_t> version;  ///< none: any
+  bool only_metadata = false;  ///< it asks for nothing but that a replica has said what the model takes
   serving::InferenceRequest request;
   std::chrono::steady_clock::time_point arrived;
   std::uint64_t parse_ns = 0;

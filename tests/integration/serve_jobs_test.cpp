@@ -102,6 +102,9 @@ TEST_F(ServeJobs, GoOnWhileTheHeadIsStartedAgain) {
   ASSERT_TRUE(has_replicas(job, 0)) << cluster_.logs();
   kill_head_and_start_another();
   EXPECT_EQ(cluster_.status(job).at("state"), "RUNNING") << "one that sleeps sleeps on";
+  const auto metadata = client().Get("/v2/models/answers");  // which only a replica knows
+  ASSERT_TRUE(metadata);
+  EXPECT_EQ(metadata->status, 200) << metadata->body;
   EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
 }
 
@@ -138,6 +141,10 @@ TEST_F(ServeJobs, KeepTheCheckpointThatTheyServeAndAreRefusedWhatThereIsNot) {
   const auto job = serve("");
   ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
   refused("answers", checkpoint(), 10, "serves a model named answers already");
+  EXPECT_EQ(cluster_.submit({"cancel", job}).code, 0);
+  ASSERT_TRUE(cluster_.wait_for_state(job, "CANCELLED"));
+  EXPECT_EQ(cluster_.submit({"retry", job}).code, 0);
+  EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
   const auto lost =
       cluster_.submit_job(write_serve("lost", "{source: \"file:there_is_none.pt\"}", "restart: 0\n"));
   EXPECT_TRUE(cluster_.wait_for_state(lost, "FAILED")) << cluster_.logs();
