@@ -51,8 +51,8 @@ TEST(Predict, ShowsARowOfTheBatchInALine) {
 }
 
 TEST(Predict, LeavesOutMostOfManyNumbers) {
-  const auto answer = json::parse(
-      R"({"outputs": [{"name": "y", "shape": [1, 9], "data": [1, 2, 3, 4, 5, 6, 7, 8, 9]}]})");
+  const auto answer =
+      json::parse(R"({"outputs": [{"name": "y", "shape": [1, 9], "data": [1, 2, 3, 4, 5, 6, 7, 8, 9]}]})");
   EXPECT_NE(format_prediction(answer, false).find("1 2 3 4 5 6 … (9 in all)"), std::string::npos);
 }
 
