@@ -35,6 +35,9 @@ constexpr std::size_t kMaxErrorBytes = 256 << 10;
   const json answer = json::parse(body, nullptr, false);
   const std::string code = text_at(answer, "error.code");
   const std::string message = text_at(answer, "error.message");
+  // The inference protocol's errors are a text.
+  if (const std::string text = text_at(answer, "error"); !text.empty())
+    throw Failure(exit_code_for_answer(status, "inference"), "inference", text);
   if (code.empty() && message.empty()) {
     throw Failure(
         exit_code_for_answer(status, ""), "bad_answer",

@@ -30,6 +30,8 @@ struct Arguments {
   std::string job;
   std::string node;
   std::string value;
+  std::string model;
+  std::vector<std::string> texts, tensors;
   std::string export_format = "torchscript";
   std::string export_file;
   std::string audit_folder;
@@ -263,6 +265,13 @@ class CommandLine {
         ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()))
         ->option_text("N");
     exporting->add_option("-o", arguments_.export_file, "the file to write")->required()->option_text("FILE");
+    auto* predicting = add("predict", "ask a model that is served", [this](const auto& context) {
+      return predict(context, arguments_.model, arguments_.texts, arguments_.tensors);
+    });
+    predicting->add_option("MODEL", arguments_.model, "the serve job's name")->required();
+    predicting->add_option("TEXT", arguments_.texts, "a row each, for a model that takes texts");
+    predicting->add_option("--input", arguments_.tensors, "an input as NAME=JSON, such as x='[[0.5, 1.5]]'")
+        ->option_text("NAME=JSON");
     add("version", "print the version", show_version);
   }
 

@@ -17,6 +17,7 @@
 #include "clients/job_submission.hpp"
 #include "clients/job_view.hpp"
 #include "clients/json_fields.hpp"
+#include "clients/predict.hpp"
 #include "clients/printable.hpp"
 #include "clients/time_text.hpp"
 #include "clients/yaml_text.hpp"
@@ -274,6 +275,15 @@ ExitCode audit_job(const CommandContext& context, const std::string& job, const 
     write_out(format_audit(audit, context.terminal.colour_out));
   }
   return audit.is_good() ? ExitCode::done : ExitCode::unexpected;
+}
+
+ExitCode predict(const CommandContext& context, const std::string& model,
+                 const std::vector<std::string>& texts, const std::vector<std::string>& tensors) {
+  ApiClient api(find_head(context.head));
+  const std::string path = "/v2/models/" + encode_segment(model);
+  const json answer = api.post(path + "/infer", make_request(api.get(path), texts, tensors));
+  context.json ? write_json(answer) : write_out(format_prediction(answer, context.terminal.colour_out));
+  return ExitCode::done;
 }
 
 ExitCode show_version(const CommandContext& context) {

@@ -58,6 +58,9 @@ ExitCode export_job(const CommandContext& context, const std::string& job, const
                     std::uint64_t step, const std::string& file);
 /// Checks what the workers of a job with `audit: true` recorded. Empty `folder`: where the head says they do.
 ExitCode audit_job(const CommandContext& context, const std::string& job, const std::string& folder);
+/// Asks a model that a `serve` job serves: for texts, or tensors given as `NAME=JSON`.
+ExitCode predict(const CommandContext& context, const std::string& model,
+                 const std::vector<std::string>& texts, const std::vector<std::string>& tensors);
 ExitCode show_version(const CommandContext& context);
 
 /// `tenants`: the file that says what they may use; empty: as last time.

@@ -17,6 +17,7 @@ namespace ds::gateway {
 struct HttpRequest {
   std::string method;  ///< `GET`, `POST`, …
   std::string path;    ///< percent-decoded, without the query
+  std::string target;  ///< as it stands in the request line
   std::map<std::string, std::string> query;
   std::map<std::string, std::string> headers;  ///< names in lower case
   std::string body;
@@ -43,7 +44,11 @@ struct HttpServerOptions {
   std::size_t max_header_bytes = 8 << 10;
   /// Twice the 64 KiB that a job file may have: as a JSON string its quotes and newlines take two bytes each.
   std::size_t max_body_bytes = 128 << 10;
-  std::size_t max_connections = 1024;  ///< beyond: 503 and closed
+  /// Of requests whose target begins with `large_prefix`; empty: there are none such.
+  std::string large_prefix;
+  std::size_t max_large_body_bytes = 64 << 20;
+  std::size_t max_large_bytes = std::size_t{1} << 30;  ///< of all their bodies at a time; beyond: 503
+  std::size_t max_connections = 1024;                  ///< beyond: 503 and closed
   std::chrono::milliseconds header_timeout{
       10'000};  ///< from the first byte (or the connection) to the last header
   std::chrono::milliseconds idle_timeout{

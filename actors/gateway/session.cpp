@@ -45,6 +45,7 @@ HttpRequest take_request(http::request<http::string_body>&& message, RequestTarg
   HttpRequest request;
   request.method = to_string(message.method_string());
   if (request.method == "HEAD") request.method = "GET";
+  request.target = to_string(message.target());
   request.path = std::move(target.path);
   request.query = std::move(target.query);
   for (const auto& field : message) {
@@ -81,6 +82,7 @@ Session::Session(std::shared_ptr<ServerCore> core, asio::ip::tcp::socket socket)
     : core_(std::move(core)), socket_(std::move(socket)), timer_(socket_.get_executor()) {}
 
 Session::~Session() {
+  give_room_back();
   const std::lock_guard lock(core_->mutex);
   core_->sessions.erase(this);
   if (refusing_) --core_->refused;
@@ -109,7 +111,7 @@ void Session::begin_request() {
   if (phase_ == Phase::closed) return;
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(core_->options.max_header_bytes));
-  parser_->body_limit(core_->options.max_body_bytes);
+  parser_->body_limit(std::max(core_->options.max_body_bytes, core_->options.max_large_body_bytes));
   keep_alive_ = head_only_ = false;
   if (buffer_.size() > 0) {  // pipelined
     phase_ = Phase::head;
@@ -173,9 +175,8 @@ void Session::on_parse_error(const error_code& error) {
                       " bytes");
   }
   if (error == http::error::body_limit) {
-    return refuse(
-        413, "bad_request",
-        "the request's body is larger than " + std::to_string(core_->options.max_body_bytes) + " bytes");
+    return refuse(413, "bad_request",
+                  "the request's body is larger than " + std::to_string(limit_) + " bytes");
   }
   refuse(400, "bad_request", "this is not a valid HTTP/1.1 request: " + error.message());
 }
@@ -204,8 +205,15 @@ void Session::on_head() {
     return refuse(403, "not_allowed", "pages of a browser may not change anything here",
                   "use ds-submit, or a client that sends no Origin");
   }
-  if (parser_->content_length() && *parser_->content_length() > core_->options.max_body_bytes) {
+  const std::string_view wanted(head.target().data(), head.target().size());
+  const HttpServerOptions& options = core_->options;
+  const bool is_large = !options.large_prefix.empty() && wanted.starts_with(options.large_prefix);
+  limit_ = is_large ? options.max_large_body_bytes : options.max_body_bytes;
+  if (parser_->content_length() && *parser_->content_length() > limit_)
     return on_parse_error(http::error::body_limit);
+  parser_->body_limit(limit_);
+  if (is_large && !only_reads && !make_room(parser_->content_length().value_or(limit_))) {
+    return refuse(503, "unavailable", "too many large requests are under way", "try again in a moment");
   }
   arm(core_->options.idle_timeout);
   if (head.count(http::field::expect) > 0) {
@@ -215,6 +223,21 @@ void Session::on_head() {
     if (!parser_->is_done() && buffer_.size() == 0 && head.version() >= 11) return send_continue();
   }
   parse();
+}
+
+bool Session::make_room(std::size_t bytes) {
+  if (bytes <= core_->options.max_body_bytes) return true;
+  const std::lock_guard lock(core_->mutex);
+  if (core_->large_bytes + bytes > core_->options.max_large_bytes) return false;
+  core_->large_bytes += bytes;
+  room_ = bytes;
+  return true;
+}
+
+void Session::give_room_back() {
+  if (room_ == 0) return;
+  const std::lock_guard lock(core_->mutex);
+  core_->large_bytes -= std::exchange(room_, 0);
 }
 
 void Session::send_continue() {
@@ -286,6 +309,7 @@ void Session::write_more() {
 }
 
 void Session::on_written() {
+  give_room_back();
   body_ = std::string();
   if (keep_alive_) return begin_request();
   error_code ignored;

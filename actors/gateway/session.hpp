@@ -33,6 +33,7 @@ struct ServerCore {
   bool stopping = false;        ///< once set, nothing is posted to `io` any more
   std::set<Session*> sessions;  ///< open connections
   std::size_t refused = 0;      ///< of them, those that only get their 503
+  std::size_t large_bytes = 0;  ///< that large bodies may take, until they are answered
 };
 
 /// One connection: reads a request, hands it to the handler, writes the answer, and again.
@@ -60,6 +61,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void parse();
   void on_parse_error(const boost::system::error_code& error);
   void on_head();
+  bool make_room(std::size_t bytes);
+  void give_room_back();
   void send_continue();
   void on_request();
   void on_answer(std::uint64_t request, HttpResponse response);
@@ -91,6 +94,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string body_;
   std::size_t written_ = 0;  ///< of head_ and body_ together
   std::size_t drained_ = 0;
+  std::size_t limit_ = 0;  ///< of the body at hand
+  std::size_t room_ = 0;   ///< of `ServerCore::large_bytes`
 };
 
 }  // namespace ds::gateway

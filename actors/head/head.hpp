@@ -10,6 +10,7 @@
 #include "actors/fabric/fabric.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/head/serial_thread.hpp"
+#include "actors/router/router.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
 #include "storage/checkpoint/checkpoint_store.hpp"
 #include "storage/log/log_store.hpp"
@@ -29,6 +30,7 @@ struct HeadParts {
   std::string version;
   std::string cluster_id;
   scheduler::TenantTree tenants{};
+  router::Router* router = nullptr;       ///< of requests to models
   std::function<std::int64_t()> now_ms;   ///< Unix time
   std::function<std::uint32_t()> random;  ///< for the names of jobs
   bool grows_by_gain = true;  ///< else by fair share alone, whatever jobs have measured of their speed

@@ -35,6 +35,10 @@ caf::behavior Head::make_behavior() {
   began_ = clock().now();
   renewer_ = spawn_renewer(*this, renewable_);
   parts_.fabric->publish(fabric::kHeadActor, this);
+  parts_.router->report_to([self = caf::actor_cast<caf::actor>(this)](const std::string& job,
+                                                                      const scheduler::LoadSample& sample) {
+    caf::anon_send(self, Run{[job, sample](Head& head) { head.on_load(job, sample); }});
+  });
   take_jobs_back();
   in_grace_ = !ledger_.leases().empty();
   if (in_grace_) delayed_send(this, kGrace, Run{[](Head& head) { head.on_grace_over(); }});
@@ -59,6 +63,8 @@ caf::behavior Head::make_behavior() {
       [this](const messages::WorkerHello& hello) { on_worker_hello(hello); },
       [this](const messages::FetchState& request) { return on_fetch(request); },
       [this](const messages::ExportDone& exported) { on_export_done(exported); },
+      [this](const messages::ReplicaHello& hello) { on_replica_hello(hello); },
+      [this](const messages::ReplicaFailed& failed) { on_replica_failed(failed); },
   };
 }
 
@@ -72,6 +78,7 @@ void Head::take_jobs_back() {
     if (ledger_.find(id)->cancel_requested) {
       end_job(id, scheduler::JobState::cancelled, "user", "cancelled by its owner");
     } else if (ledger_.leases_of(id).empty()) {
+      if (is_serve(id)) ensure_serving(id);  // requests may come before replicas
       tell_leases(id);
     } else {
       ensure_master(id, true);

@@ -27,8 +27,10 @@
 #include "actors/job/command_gang.hpp"
 #include "actors/job/master.hpp"
 #include "actors/messages/node.hpp"
+#include "actors/messages/serving.hpp"
 #include "actors/messages/worker.hpp"
 #include "scheduler/ledger/ledger.hpp"
+#include "scheduler/policy/autoscale.hpp"
 #include "scheduler/policy/departures.hpp"
 #include "scheduler/policy/elastic/step_times.hpp"
 #include "scheduler/policy/plan.hpp"
@@ -86,6 +88,12 @@ class Head : public caf::event_based_actor {
     std::int64_t until_ms = 0;  ///< then all of it has ended
     std::set<std::uint64_t> workers;
   };
+  struct Serving {
+    std::map<std::uint64_t, caf::actor> replicas;  ///< that have said hello
+    std::set<std::uint64_t> ready;
+    std::set<std::uint64_t> leaving;  ///< that were told to
+    scheduler::LoadHistory load;
+  };
   struct Job {
     caf::actor master;
     std::uint64_t master_number = 0;
@@ -104,6 +112,7 @@ class Head : public caf::event_based_actor {
     std::uint32_t size_noted = 0;
     std::optional<job::CommandGang> command;  ///< of a `command` job, in the master's place
     std::int64_t command_since_ms = 0;        ///< its generation runs
+    std::optional<Serving> serving;           ///< of a `serve` job, likewise
   };
   /// A worker that is killed because it was lost or late or failed: its exit is a crash.
   struct Suspect {
@@ -155,7 +164,7 @@ class Head : public caf::event_based_actor {
   std::string end_text(const messages::WorkerExited& exited) const;
   bool is_dispensable(const scheduler::Lease& lease) const;
   void kill_worker(std::uint64_t worker, const std::string& why);
-  void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
+  void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited, bool was_ready);
   void on_shard_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);
   Node* find_node_of(std::uint64_t worker);
 
@@ -212,7 +221,7 @@ class Head : public caf::event_based_actor {
   void note(const std::string& job, const job::RecordGeneration& record);
   void note(const std::string& job, const job::ShowPhase& phase);
   static void note_members(Job& job, const std::vector<std::uint64_t>& members);
-  std::string training_text(const scheduler::JobRecord& record) const;
+  std::string running_text(const scheduler::JobRecord& record) const;
   void begin_measuring(const scheduler::JobRecord& record);
   void measure_speed(const std::string& job, const messages::StepReport& report);
   void note(const std::string& job, const job::KillWorker& kill);
@@ -254,6 +263,25 @@ class Head : public caf::event_based_actor {
   void act(const std::string& job, const job::RecordFinished& action);
   void act(const std::string& job, const job::CommandCrashed& action);
   void act(const std::string& job, const job::CommandDone& action);
+
+  // ---- jobs that serve models (head_serving.cpp) ----
+  bool is_serve(const std::string& job) const;
+  void ensure_serving(const std::string& job);
+  void on_replica_hello(const messages::ReplicaHello& hello);
+  void on_replica_failed(const messages::ReplicaFailed& failed);
+  /// Replicas that are to leave are told so, once that is durable.
+  void tell_replicas(const std::string& job);
+  /// Whether it was ready.
+  bool forget_replica(const scheduler::Lease& lease);
+  std::string serving_text(const scheduler::JobRecord& record) const;
+  void note_ready(const std::string& job);
+  void on_load(const std::string& job, scheduler::LoadSample sample);
+  void stop_serving(const std::string& job);
+  /// Finds the checkpoint that the job is to serve, then accepts it.
+  void choose_checkpoint(const Submission& submission, const gateway::Respond& respond);
+  void accept(const Submission& submission, std::vector<std::string> dependencies,
+              std::optional<std::pair<std::string, std::uint64_t>> checkpoint,
+              const gateway::Respond& respond);
 
   // ---- HTTP (head_api.cpp) ----
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;

@@ -109,15 +109,31 @@ void Head::on_submission_checked(const std::string& key, const CheckedSubmission
   auto dependencies = resolve_dependencies(submission, ledger_);
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*refused);
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
+  if (submission.spec.serve) {
+    if (const auto refused = check_endpoint(submission.spec.name, ledger_)) return respond(*refused);
+    if (submission.spec.serve->source.kind == ServedSource::Kind::checkpoint)
+      return choose_checkpoint(submission, respond);
+  }
+  accept(submission, std::get<std::vector<std::string>>(std::move(dependencies)), std::nullopt, respond);
+}
+
+void Head::accept(const Submission& submission, std::vector<std::string> dependencies,
+                  std::optional<std::pair<std::string, std::uint64_t>> checkpoint,
+                  const gateway::Respond& respond) {
   const auto id = make_job_id(submission.spec.name, ledger_, parts_.random);
   const auto known = ledger_.keep_spec(submission.text, submission.directory, submission.spec);
-  commit({event("user", "submitted",
-                JobSubmitted{id, submission.key, submission.file, submission.directory, submission.text,
-                             std::get<std::vector<std::string>>(std::move(dependencies))})},
-         [this, respond, id] {
-           respond(json_response(view(*ledger_.find(id), false, {}), 201));
-           schedule_soon();
-         });
+  std::vector<Event> events{event("user", "submitted",
+                                  JobSubmitted{id, submission.key, submission.file, submission.directory,
+                                               submission.text, std::move(dependencies)})};
+  if (checkpoint) {
+    events.push_back(event("head", "the checkpoint that it names",
+                           CheckpointChosen{id, checkpoint->first, checkpoint->second}));
+  }
+  commit(std::move(events), [this, respond, id] {
+    if (is_serve(id)) ensure_serving(id);
+    respond(json_response(view(*ledger_.find(id), false, {}), 201));
+    schedule_soon();
+  });
 }
 
 void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& respond) {

@@ -165,6 +165,7 @@ void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::stri
     const auto lease = ledger_.leases().find(worker);
     if (lease == ledger_.leases().end()) continue;
     touched.insert(lease->second.job);
+    if (is_serve(lease->second.job)) forget_replica(lease->second);
     pids_.erase(worker);
     suspects_.erase(worker);
     events.push_back(event("head", why, LeaseEnded{worker}));
@@ -202,6 +203,7 @@ bool Head::is_dispensable(const Lease& lease) const {
   const auto suspect = suspects_.find(lease.worker);
   if (suspect != suspects_.end() && suspect->second.dispensable) return true;
   const auto job = jobs_.find(lease.job);
+  if (job != jobs_.end() && job->second.serving) return !job->second.serving->ready.empty();
   if (job == jobs_.end() || job->second.trained.contains(lease.worker)) return false;
   const auto stay = std::ranges::count_if(job->second.trained, [&](auto member) {
     const auto theirs = ledger_.leases().find(member);
@@ -247,8 +249,9 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   const auto lease = found->second;
   if (is_command(lease.job)) return on_command_exited(lease, exited);
   if (lease.role == Role::shard) on_shard_exited(lease, exited);
+  const bool was_ready = is_serve(lease.job) && forget_replica(lease);
   const bool is_spare = is_dispensable(lease);
-  if (is_spare) on_spare_exited(lease, exited);
+  if (is_spare) on_spare_exited(lease, exited, was_ready);
   std::vector<Event> events;
   const auto crash = crash_event(lease, exited);
   const auto limit =
@@ -289,20 +292,20 @@ std::string Head::end_text(const messages::WorkerExited& exited) const {
   return suspect != suspects_.end() && suspect->second.at_fault ? suspect->second.why : exited.text;
 }
 
-void Head::on_spare_exited(const Lease& lease, const messages::WorkerExited& exited) {
+void Head::on_spare_exited(const Lease& lease, const messages::WorkerExited& exited, bool was_ready) {
   const auto found = jobs_.find(lease.job);
   const bool was_told_to_leave = lease.releasing && !suspects_.contains(lease.worker);
   if (found == jobs_.end() || was_told_to_leave) return;
   Job& job = found->second;
   if (lease.worker < job.spare_bound) return;
   job.spare_bound = ledger_.next_worker();
-  const auto wait_ms = job.spare_starts.on_ended(false, is_outside(exited), now_ms());
+  const auto wait_ms = job.spare_starts.on_ended(was_ready, is_outside(exited), now_ms());
   job.spare_trouble =
       fmt::format("worker {} on node {} could not join: {}; another is tried {}", lease.worker, lease.node,
                   end_text(exited), wait_ms == 0 ? "at once" : fmt::format("in {} s", wait_ms / 1000));
   const auto* record = ledger_.find(lease.job);
   if (record->state == JobState::running)
-    set_state(lease.job, JobState::running, worker_text(lease.worker), training_text(*record));
+    set_state(lease.job, JobState::running, worker_text(lease.worker), running_text(*record));
   if (wait_ms == 0) return;
   delayed_send(this, std::chrono::milliseconds(wait_ms), Run{[](Head& head) { head.schedule_soon(); }});
 }
@@ -313,7 +316,7 @@ std::string Head::log_prefix(const std::string& id, std::uint64_t worker) const 
   const auto* job = ledger_.find(id);
   if (job == nullptr || job->spec->kind != JobKind::command) {
     const auto role = lease == ledger_.leases().end() ? Role::worker : lease->second.role;
-    return fmt::format("[{} {}] ", to_string(role), worker);
+    return fmt::format("[{} {}] ", is_serve(id) ? "replica" : to_string(role), worker);
   }
   if (job->spec->workers.max == 1) return {};
   return fmt::format("[rank {}] ", std::ranges::find(job->members, worker) - job->members.begin());

@@ -40,6 +40,7 @@ void Head::on_worker_hello(const messages::WorkerHello& hello) {
 
 void Head::ensure_master(const std::string& id, bool recovering) {
   if (is_command(id)) return ensure_command(id, recovering);
+  if (is_serve(id)) return ensure_serving(id);
   auto& job = jobs_[id];
   if (job.master) return;
   const auto* record = ledger_.find(id);
@@ -90,12 +91,14 @@ void Head::tell_leases(const std::string& id) {
                    fmt::format("time limit: it has run for {} s, as long as its time_limit allows",
                                record->spec->time_limit_ms / 1000));
   }
-  if (!has_workers && !has_no_gang(record->state)) {
+  const bool sleeps = is_serve(id) && record->wanted().max == 0;  // requests wake it
+  if (!has_workers && !has_no_gang(record->state) && !sleeps) {
     const bool has_crashed = record->retry_at_ms > now_ms() && is_command(id);
     set_state(id, JobState::queued, "head",
               has_crashed ? record->reason : "it lost its workers and waits for slots");
   }
   if (is_command(id)) return tell_command_leases(id);
+  if (is_serve(id)) return tell_replicas(id);
   // Workers obey the master at once; what it bases orders on must not be taken back by a crash of the head.
   when_durable([this, id, changed = job::LeasesChanged{leases, record->wanted().min}] {
     const auto job = jobs_.find(id);
@@ -127,7 +130,7 @@ void Head::note(const std::string& id, const job::ShowPhase& phase) {
   if (phase.value == job::ShowPhase::training) {
     note_members(jobs_[id], record->members);
     begin_measuring(*record);
-    return set_state(id, JobState::running, master_text(id), training_text(*record));
+    return set_state(id, JobState::running, master_text(id), running_text(*record));
   }
   auto& standing_since = jobs_[id].standing_since;
   if (record->state == JobState::running) {
@@ -149,7 +152,8 @@ void Head::note_members(Job& job, const std::vector<std::uint64_t>& members) {
   job.spare_trouble.clear();
 }
 
-std::string Head::training_text(const scheduler::JobRecord& record) const {
+std::string Head::running_text(const scheduler::JobRecord& record) const {
+  if (record.spec->serve) return serving_text(record);
   const auto workers = record.members.size();
   auto text = fmt::format("trains with {} worker{}", workers, workers == 1 ? "" : "s");
   const auto job = jobs_.find(record.id);
@@ -268,11 +272,13 @@ void Head::end_job(const std::string& id, JobState state, const std::string& by,
     if (job == jobs_.end()) return;
     if (job->second.master) send(job->second.master, job::EndJob{});
     if (job->second.command) stop_command(id);
+    if (job->second.serving) stop_serving(id);
     jobs_.erase(job);
   });
   schedule_soon();
   if (is_command(id)) return;  // its nodes see to it that it ends
-  delayed_send(this, kLeaveLimit, Run{[leaving](Head& head) {
+  const auto drain = std::chrono::milliseconds(is_serve(id) ? record->spec->serve->drain_ms : 0);
+  delayed_send(this, kLeaveLimit + drain, Run{[leaving](Head& head) {
                  for (const auto worker : leaving) {
                    const auto* node = head.find_node_of(worker);
                    if (node != nullptr) head.send(node->agent, messages::KillWorker{worker, "its job ended"});
@@ -297,7 +303,7 @@ void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint check
   if (record == nullptr || is_end(record->state)) return when_saved("the job has ended");
   const scheduler::Goal goal = scheduler::best_goal(*record->spec);
   const storage::Retention retention{record->spec->checkpoint.keep_last, record->spec->checkpoint.keep_best,
-                                     goal.metric, goal.larger};
+                                     goal.metric, goal.larger, ledger_.served_steps(id)};
   const auto self = caf::actor_cast<caf::actor>(this);
   const auto work = [store = parts_.checkpoints, self, id, checkpoint = std::move(checkpoint), retention,
                      when_saved, time_ms = now_ms()] {
@@ -345,9 +351,11 @@ caf::response_promise Head::on_fetch(const messages::FetchState& request) {
     const auto step = newest && *newest ? (*newest)->entry.step : 0;
     spdlog::error("job {}: the checkpoint of step {} cannot be read ({}); the newest whole one is of step {}",
                   request.job, request.step, checkpoint.error().message, step);
-    caf::anon_send(self, Run{[job = request.job, step](Head& head) {
+    caf::anon_send(self, Run{[job = request.job, asked = request.step, step](Head& head) {
                      const auto found = head.jobs_.find(job);
-                     if (found != head.jobs_.end() && found->second.master) {
+                     // Of an old one that is served it is none of the training job's business.
+                     const bool is_its_newest = head.ledger_.find(job)->checkpoint_step == asked;
+                     if (found != head.jobs_.end() && found->second.master && is_its_newest) {
                        head.send(found->second.master, job::CheckpointDamaged{step});
                      }
                    }});

@@ -71,6 +71,8 @@ void Head::limit_growth(const JobRecord& record, Demand& demand) const {
   if (job == jobs_.end()) return;
   demand.left_s = record.left_s(job->second.live.step);
   if (job->second.spare_starts.may_start(now_ms()) && !is_growth_untimely(record.id)) return;
+  if (record.spec->serve && record.workers > 0)  // each replica is wanted by itself
+    demand.workers.min = std::min(demand.workers.min, record.workers);
   demand.workers.max = std::clamp(record.workers, demand.workers.min, demand.workers.max);
 }
 
@@ -334,8 +336,9 @@ void Head::carry_out(std::vector<Event> events, const std::vector<Lease>& grante
         end_leases({worker}, "it was not started");
         continue;
       }
-      send(node->agent,
-           messages::StartWorker{worker, lease->second.job, std::string(to_string(lease->second.role))});
+      const std::string role =
+          is_serve(lease->second.job) ? "replica" : std::string(to_string(lease->second.role));
+      send(node->agent, messages::StartWorker{worker, lease->second.job, role});
     }
   });
 }

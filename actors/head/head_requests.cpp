@@ -91,9 +91,13 @@ void Head::retry(const std::string& id, const gateway::Respond& respond) {
     return respond(error_response({ErrorCode::conflict, fmt::format("job {} has succeeded", id), {}}));
   }
   if (is_end(job.state)) {
+    if (is_serve(id)) {
+      if (const auto refused = check_endpoint(job.spec->name, ledger_)) return respond(*refused);
+    }
     const std::string why = "its owner wants it to be tried again";
     spdlog::info("job {}: {}", id, why);
     commit({event("user", why, JobRetried{id})});
+    if (is_serve(id)) ensure_serving(id);
     schedule_soon();
   }
   answer_with_job(id, respond);
@@ -120,6 +124,11 @@ Result<void> Head::set_priority(const std::string& id, const nlohmann::json& bod
 
 Result<void> Head::scale(const std::string& id, const nlohmann::json& body) {
   const auto& job = *ledger_.find(id);
+  if (is_serve(id)) {
+    return fail(ErrorCode::conflict,
+                fmt::format("job {} serves: its load decides how many replicas it has", id),
+                "replicas and autoscale of its file say between which bounds, and when");
+  }
   const auto wanted = read_worker_count(job, body);
   if (!wanted) return tl::unexpected(wanted.error());
   if (job.wanted() == *wanted) return {};

@@ -230,21 +230,55 @@ void add_command(const CommandSpec& command, json& view) {
   if (!command.env.empty()) view["env"] = command.env;
 }
 
+json tensors_view(const std::vector<ServedTensor>& tensors) {
+  json list = json::array();
+  for (const auto& tensor : tensors) {
+    json& one = list.emplace_back(json{{"name", tensor.name}});
+    if (tensor.datatype.empty()) continue;
+    one["datatype"] = tensor.datatype;
+    one["shape"] = tensor.shape;
+  }
+  return list;
+}
+
+/// Of `view` the workers are replicas, and the queue is that of requests.
+void add_serving(const ServeSpec& serve, json& view) {
+  view["replicas"] = std::move(view["workers"]);
+  view.erase("workers");
+  const bool is_file = serve.source.kind == ServedSource::Kind::file;
+  view["model"]["source"] = is_file ? "file:" + serve.source.path : serve.source.text;
+  if (!serve.inputs.empty()) view["model"]["inputs"] = tensors_view(serve.inputs);
+  if (!serve.outputs.empty()) view["model"]["outputs"] = tensors_view(serve.outputs);
+  view["queue"] = {{"name", view["queue"]},
+                   {"max_depth", serve.queue.max_depth},
+                   {"max_bytes", serve.queue.max_bytes},
+                   {"timeout", duration_text(serve.queue.timeout_ms)}};
+  view["batching"] = {{"mode", serve.batching.mode},
+                      {"max_size", serve.batching.max_size},
+                      {"max_delay", duration_text(serve.batching.max_delay_ms)}};
+  if (serve.p99_ms != 0) view["slo"]["p99"] = duration_text(serve.p99_ms);
+  const AutoscaleSpec& autoscale = serve.autoscale;
+  view["autoscale"] = {{"target", number_view(autoscale.target)},
+                       {"up_delay", duration_text(autoscale.up_delay_ms)},
+                       {"down_delay", duration_text(autoscale.down_delay_ms)},
+                       {"to_zero_after", duration_text(autoscale.to_zero_after_ms)}};
+  view["drain"] = duration_text(serve.drain_ms);
+}
+
 }  // namespace
 
 json spec_view(const JobSpec& spec) {
-  json view{
-      {"version", 1},
-      {"kind", to_string(spec.kind)},
-      {"name", spec.name},
-      {"tenant", spec.tenant},
-      {"queue", spec.queue},
-      {"priority", spec.priority},
-      {"preemptible", spec.preemptible},
-      {"resources", resources_view(spec.resources)},
-      {"placement", placement_text(spec.placement)},
-      {"workers", {{"min", spec.workers.min}, {"max", spec.workers.max}}},
-      {"restart", spec.restart_limit}};
+  json view{{"version", 1},
+            {"kind", to_string(spec.kind)},
+            {"name", spec.name},
+            {"tenant", spec.tenant},
+            {"queue", spec.queue},
+            {"priority", spec.priority},
+            {"preemptible", spec.preemptible},
+            {"resources", resources_view(spec.resources)},
+            {"placement", placement_text(spec.placement)},
+            {"workers", {{"min", spec.workers.min}, {"max", spec.workers.max}}},
+            {"restart", spec.restart_limit}};
   if (!spec.description.empty()) view["description"] = spec.description;
   if (!spec.labels.empty()) view["labels"] = spec.labels;
   if (spec.start_at_ms != 0) {
@@ -260,6 +294,9 @@ json spec_view(const JobSpec& spec) {
       break;
     case JobKind::command:
       add_command(*spec.command, view);
+      break;
+    case JobKind::serve:
+      add_serving(*spec.serve, view);
       break;
   }
   return view;

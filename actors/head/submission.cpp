@@ -173,6 +173,61 @@ std::variant<std::vector<std::string>, gateway::HttpResponse> resolve_dependenci
   return ids;
 }
 
+gateway::HttpResponse refuse_field(const Submission& submission, const std::string& field,
+                                   const std::string& message, const std::string& hint) {
+  const scheduler::SpecError error{field, nearest_mark(submission.marks, field), message, hint};
+  return invalid_job_response(std::span(&error, 1), submission.file);
+}
+
+std::optional<gateway::HttpResponse> check_endpoint(const std::string& name,
+                                                    const scheduler::Ledger& ledger) {
+  for (const auto* job : ledger.match(name)) {
+    if (!job->spec->serve || scheduler::is_end(job->state)) continue;
+    return error_response({ErrorCode::conflict,
+                           fmt::format("job {} serves a model named {} already", job->id, name),
+                           "give it another name, or cancel that job first"});
+  }
+  return std::nullopt;
+}
+
+std::variant<std::string, gateway::HttpResponse> resolve_checkpoint_job(const Submission& submission,
+                                                                        const scheduler::Ledger& ledger) {
+  const std::string& name = submission.spec.serve->source.job;
+  std::vector<const scheduler::JobRecord*> found = ledger.match(name);
+  std::erase_if(found, [](const auto* job) { return job->spec->kind != scheduler::JobKind::train; });
+  if (found.size() == 1) return found.front()->id;
+  if (found.empty())
+    return refuse_field(submission, "model.source", fmt::format("there is no training job \"{}\"", name),
+                        "ds-submit list shows the jobs there are");
+  const auto newest = std::ranges::max_element(found, {}, [](const auto* job) { return job->order; });
+  return refuse_field(submission, "model.source", fmt::format("{} jobs are named \"{}\"", found.size(), name),
+                      fmt::format("name one by its id; the newest is {}", (*newest)->id));
+}
+
+Result<std::uint64_t> choose_step(std::span<const storage::CheckpointEntry> entries,
+                                  const scheduler::Goal& goal, const scheduler::ServedSource& source) {
+  if (entries.empty())
+    return fail(ErrorCode::not_found, fmt::format("job {} has no checkpoint yet", source.job),
+                "wait for its first one: ds-submit checkpoints " + source.job);
+  if (source.step) {
+    if (std::ranges::find(entries, *source.step, &storage::CheckpointEntry::step) != entries.end())
+      return *source.step;
+    return fail(ErrorCode::not_found,
+                fmt::format("job {} has no checkpoint of step {}", source.job, *source.step),
+                "ds-submit checkpoints " + source.job + " shows those that there are");
+  }
+  const storage::CheckpointEntry* best = nullptr;
+  for (const auto& entry : entries) {
+    const auto metric = entry.metrics.find(goal.metric);
+    if (metric == entry.metrics.end()) continue;
+    const double most = best == nullptr ? metric->second : best->metrics.at(goal.metric);
+    const bool is_better = goal.larger ? metric->second >= most : metric->second <= most;
+    if (best == nullptr || is_better) best = &entry;
+  }
+  if (source.is_best && best != nullptr) return best->step;
+  return std::ranges::max_element(entries, {}, &storage::CheckpointEntry::step)->step;
+}
+
 std::optional<gateway::HttpResponse> check_tenant(const Submission& submission,
                                                   const scheduler::TenantTree& tenants) {
   const scheduler::JobSpec& spec = submission.spec;

@@ -3,6 +3,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "scheduler/ledger/ledger.hpp"
 #include "scheduler/spec/job_file.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
+#include "storage/checkpoint/checkpoint_store.hpp"
 #include "storage/result.hpp"
 
 namespace ds::head {
@@ -40,6 +42,22 @@ std::variant<Submission, gateway::HttpResponse> check_submission(const gateway::
 /// none or several. Pure.
 std::variant<std::vector<std::string>, gateway::HttpResponse> resolve_dependencies(
     const Submission& submission, const scheduler::Ledger& ledger);
+
+/// The answer to give when a job serves under the name already. Pure.
+std::optional<gateway::HttpResponse> check_endpoint(const std::string& name, const scheduler::Ledger& ledger);
+
+/// The id of the job whose checkpoint a `serve` job names; the alternative is the answer to give. Pure.
+std::variant<std::string, gateway::HttpResponse> resolve_checkpoint_job(const Submission& submission,
+                                                                        const scheduler::Ledger& ledger);
+
+/// The step of the checkpoint that is named, of those that there are. Where none has been measured the best
+/// is the newest. Pure. Errors: `not_found`.
+Result<std::uint64_t> choose_step(std::span<const storage::CheckpointEntry> entries,
+                                  const scheduler::Goal& goal, const scheduler::ServedSource& source);
+
+/// The answer to a job whose field is wrong. Pure.
+gateway::HttpResponse refuse_field(const Submission& submission, const std::string& field,
+                                   const std::string& message, const std::string& hint);
 
 /// The answer to give when the job's tenant or queue is not known, or may never have what the job needs at
 /// least. Pure.

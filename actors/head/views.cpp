@@ -21,6 +21,18 @@ json pid_of(const std::map<std::uint64_t, std::int32_t>& pids, std::uint64_t wor
   return pid == pids.end() ? json(nullptr) : json(pid->second);
 }
 
+const char* working_state(scheduler::JobKind kind) {
+  switch (kind) {
+    case scheduler::JobKind::command:
+      return "RUNNING";
+    case scheduler::JobKind::serve:
+      return "SERVING";
+    case scheduler::JobKind::train:
+      break;
+  }
+  return "TRAINING";
+}
+
 json workers_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledger,
                   const std::map<std::uint64_t, std::int32_t>& pids) {
   json workers = json::array();
@@ -32,7 +44,7 @@ json workers_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledg
                 {"devices", lease.devices}, {"state", "STARTING"}};
     if (member != job.members.end()) {
       worker["rank"] = member - job.members.begin();
-      worker["state"] = job.spec->kind == scheduler::JobKind::command ? "RUNNING" : "TRAINING";
+      worker["state"] = working_state(job.spec->kind);
     }
     if (lease.releasing) worker["state"] = "LEAVING";
     workers.push_back(std::move(worker));

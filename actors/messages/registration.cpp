@@ -3,6 +3,7 @@
 #include "actors/fabric/message_types.hpp"
 #include "actors/messages/node.hpp"
 #include "actors/messages/server.hpp"
+#include "actors/messages/serving.hpp"
 #include "actors/messages/shard.hpp"
 #include "actors/messages/worker.hpp"
 
@@ -74,6 +75,11 @@ void register_messages(caf::actor_system_config& config) {
   add_message<NodeLeaving>(config, "ds::NodeLeaving");
   add_message<LogLines>(config, "ds::LogLines");
   add_message<LogTaken>(config, "ds::LogTaken");
+  add_message<ReplicaHello>(config, "ds::ReplicaHello");
+  add_message<AssignReplica>(config, "ds::AssignReplica");
+  add_message<ReplicaFailed>(config, "ds::ReplicaFailed");
+  add_message<InferCall>(config, "ds::InferCall");
+  add_message<InferAnswer>(config, "ds::InferAnswer");
 }
 
 }  // namespace ds::messages

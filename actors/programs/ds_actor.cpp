@@ -11,6 +11,7 @@
 #include "actors/fabric/fabric.hpp"
 #include "actors/messages/registration.hpp"
 #include "actors/programs/program.hpp"
+#include "actors/replica/replica_actor.hpp"
 #include "actors/server/server_actor.hpp"
 #include "actors/train/freed_memory.hpp"
 #include "actors/worker/shard_actor.hpp"
@@ -49,7 +50,8 @@ Result<void> run(const Arguments& arguments) {
                  why.message);
   };
   storage::use_index_folder(std::move(indices));
-  const auto role = scheduler::role_from(arguments.role);
+  const bool is_replica = arguments.role == "replica";
+  const auto role = is_replica ? scheduler::Role::worker : scheduler::role_from(arguments.role);
   if (!role) return fail(ErrorCode::invalid_argument, "--role: there is no role " + arguments.role);
   const auto secret = load_secret(arguments.secret_file, false);
   if (!secret) return tl::unexpected(secret.error());
@@ -76,6 +78,10 @@ Result<void> run(const Arguments& arguments) {
       case scheduler::Role::worker:
         break;
     }
+    if (is_replica) {
+      return replica::spawn_replica(system, fabric,
+                                    {arguments.head, arguments.worker, arguments.job, request_end});
+    }
     return worker::spawn_worker(system, fabric, exchanges,
                                 {arguments.head, arguments.worker, arguments.job, request_end});
   }();
@@ -95,7 +101,7 @@ int main(int argc, char** argv) {
   app.add_option("--secret-file", arguments.secret_file)->required();
   app.add_option("--worker", arguments.worker)->required();
   app.add_option("--job", arguments.job)->required();
-  app.add_option("--role", arguments.role, "worker, server or shard");
+  app.add_option("--role", arguments.role, "worker, server, shard or replica");
   app.add_option("--listen", arguments.host);
   CLI11_PARSE(app, argc, argv);
   block_end_signals();

@@ -18,6 +18,7 @@
 #include "actors/messages/registration.hpp"
 #include "actors/programs/fault_point.hpp"
 #include "actors/programs/program.hpp"
+#include "actors/router/inference_api.hpp"
 #include "scheduler/spec/tenant_file.hpp"
 #include "storage/files/whole_file.hpp"
 #include "storage/state/data_directory.hpp"
@@ -110,6 +111,8 @@ Result<void> run(const Arguments& arguments) {
   fabric::Fabric fabric(system, std::shared_ptr<fabric::Transport>(std::move(*transport)));
 
   gateway::PortWatch ports;
+  router::Router router(system);
+
   head::HeadParts parts{
       &fabric,
       journal->get(),
@@ -121,6 +124,7 @@ Result<void> run(const Arguments& arguments) {
       DS_VERSION,
       *cluster_id,
       *tenants,
+      &router,
       unix_time_ms,
       [source = std::make_shared<std::mt19937_64>(std::random_device{}())] {
         return static_cast<std::uint32_t>((*source)());
@@ -143,8 +147,13 @@ Result<void> run(const Arguments& arguments) {
   gateway::HttpServerOptions http;
   http.host = listen->host;
   http.port = listen->port;
+  http.large_prefix = "/v2";
+  http.max_large_body_bytes = router::InferenceApi::kMaxBodyBytes;
+  router::InferenceApi inference(router, DS_VERSION);
   auto server = gateway::HttpServer::start(
-      http, [head = *actor](gateway::HttpRequest request, gateway::Respond respond) {
+      http, [head = *actor, &inference](gateway::HttpRequest request, gateway::Respond respond) {
+        if (router::InferenceApi::is_for(request.path))
+          return inference.handle(std::move(request), std::move(respond));
         head::handle_request(head, std::move(request), std::move(respond));
       });
   // The actors that run already are not waited for: none has told anybody anything.

@@ -71,6 +71,18 @@ const data::FieldShape* tokens_of(const ModelRequest& request) {
   return found == request.fields.end() ? nullptr : &*found;
 }
 
+const char* name_of(data::Element element) {
+  switch (element) {
+    case data::Element::int64:
+      return "int64";
+    case data::Element::uint8:
+      return "uint8";
+    case data::Element::float32:
+      break;
+  }
+  return "float32";
+}
+
 /// What a reader of the archive needs besides the model to turn samples into numbers and numbers into labels.
 std::map<std::string, std::string> extra_files_of(const StateDescription& description) {
   std::map<std::string, std::string> files;
@@ -78,7 +90,8 @@ std::map<std::string, std::string> extra_files_of(const StateDescription& descri
   if (!learnt.labels.empty()) files["labels.json"] = nlohmann::json(learnt.labels).dump();
   nlohmann::json preprocessing{{"fields", nlohmann::json::array()}};
   for (const data::FieldShape& field : description.request.fields)
-    preprocessing["fields"].push_back({{"name", field.name}, {"shape", field.shape}});
+    preprocessing["fields"].push_back(
+        {{"name", field.name}, {"element", name_of(field.element)}, {"shape", field.shape}});
   if (!learnt.vocabulary.empty()) {
     files["vocabulary.json"] = nlohmann::json(learnt.vocabulary).dump();
     if (const auto* tokens = tokens_of(description.request)) preprocessing["length"] = tokens->shape.front();

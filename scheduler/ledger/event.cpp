@@ -106,6 +106,7 @@ static void from_json(const nlohmann::json& json, WorkerCrashed& x) {
   x.early_on = json.value("early_on", std::string());  // nobody looked at that before
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFinished, job, worker)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointChosen, job, source, step)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpeedMeasured, job, workers, nodes, step_s, compute_s, resize_s)
 
 namespace {
@@ -156,6 +157,8 @@ template <>
 constexpr const char* kTypeName<WorkersScaled> = "workers_scaled";
 template <>
 constexpr const char* kTypeName<NodeQuarantined> = "node_quarantined";
+template <>
+constexpr const char* kTypeName<CheckpointChosen> = "checkpoint_chosen";
 template <>
 constexpr const char* kTypeName<QuarantineLifted> = "quarantine_lifted";
 

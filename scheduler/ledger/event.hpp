@@ -161,6 +161,14 @@ struct WorkersScaled {
   bool operator==(const WorkersScaled&) const = default;
 };
 
+/// Which checkpoint a `serve` job serves: that of `step` of the job `source`. It is kept as long as it may be
+/// needed.
+struct CheckpointChosen {
+  std::string job, source;
+  std::uint64_t step = 0;
+  bool operator==(const CheckpointChosen&) const = default;
+};
+
 /// Nothing new goes to the node, and what is there leaves, until `NodeUndrained`. `why`: the operator's
 /// words.
 struct NodeDrained {
@@ -193,7 +201,7 @@ struct Event {
                             JobStateChanged, CancelRequested, JobSized, EvaluationRecorded,
                             CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested, NodeDrained,
                             NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled,
-                            NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured>;
+                            NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured, CheckpointChosen>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -120,7 +120,9 @@ bool Ledger::on(const Event&, const GenerationFormed& body) {
   job->members = body.members;
   job->servers = body.servers;
   job->finished.clear();
-  if (body.step > job->step) job->crashes_in_a_row = 0;
+  // A replica that has become ready shows that the next can, as a step does.
+  const bool has_grown = job->spec->serve && body.members.size() > 0;
+  if (body.step > job->step || has_grown) job->crashes_in_a_row = 0;
   job->step = std::max(job->step, body.step);
   return true;
 }
@@ -216,11 +218,31 @@ bool Ledger::on(const Event&, const PriorityChanged& body) {
 bool Ledger::on(const Event&, const WorkersScaled& body) {
   auto* job = active(body.job);
   const WorkerCount wanted{body.min, body.max};
-  if (job == nullptr || job->wanted() == wanted) return false;
-  if (body.min < 1 || body.min > body.max || body.max > job->spec->workers.max) return false;
+  if (job == nullptr || (job->scaled ? *job->scaled : job->spec->workers) == wanted) return false;
+  const bool may_be_none = job->spec->serve.has_value();
+  if (body.min > body.max || body.max > job->spec->workers.max || (body.min < 1 && !may_be_none))
+    return false;
   job->scaled = wanted;
   learn_curve(*job);
   return true;
+}
+
+bool Ledger::on(const Event&, const CheckpointChosen& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || !job->spec->serve || find(body.source) == nullptr || body.step == 0) return false;
+  job->served_job = body.source;
+  job->served_step = body.step;
+  serving_.insert(body.job);
+  return true;
+}
+
+std::vector<std::uint64_t> Ledger::served_steps(std::string_view source) const {
+  std::vector<std::uint64_t> steps;
+  for (const std::string& id : serving_) {
+    const JobRecord* job = find(id);
+    if (job->served_job == source && !is_end(job->state)) steps.push_back(job->served_step);
+  }
+  return steps;
 }
 
 bool Ledger::on(const Event&, const SpeedMeasured& body) {

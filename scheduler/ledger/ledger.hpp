@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,12 +55,14 @@ struct JobRecord {
   std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step; of a command: in all
   std::int64_t retry_at_ms = 0;
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
+  std::string served_job;                       ///< of a `serve` job: whose checkpoint; empty: a file
+  std::uint64_t served_step = 0;
   std::vector<SizeMeasured> sizes = {};  ///< how long its steps took with how many workers, oldest first
   std::vector<double> resizes_s = {};    ///< for so long it stood still at the last resizes, oldest first
   std::shared_ptr<const SpeedCurve> curve = {};  ///< that follows from these; null: too little is known
 
-  /// With how many workers it runs: what its owner wanted last.
-  WorkerCount wanted() const { return scaled.value_or(spec->workers); }
+  /// With how many workers it runs: what its owner wanted last, of a `serve` job what its load asked for.
+  WorkerCount wanted() const;
   /// The moment before which it does not start; 0: there is none.
   std::int64_t begins_ms() const;
   /// For how long it has had workers, those that are told to leave not counted.
@@ -126,6 +129,8 @@ class Ledger {
   const History& history() const { return history_; }
   /// What happened to the job after that number; without one from its submission on, which has the number 0.
   History::Page history_of(const JobRecord& job, std::optional<std::uint64_t> after) const;
+  /// Steps of the job whose checkpoints other jobs serve, that have not ended.
+  std::vector<std::uint64_t> served_steps(std::string_view job) const;
 
   /// Numbers that were never used, not even by a lease that ended.
   std::uint64_t next_worker() const { return next_worker_; }
@@ -173,6 +178,7 @@ class Ledger {
   bool on(const Event& event, const JobRetried& body);
   bool on(const Event& event, const PriorityChanged& body);
   bool on(const Event& event, const WorkersScaled& body);
+  bool on(const Event& event, const CheckpointChosen& body);
   std::string job_of(const Event& event) const;
   /// Before it is applied.
   std::optional<Happening> describe(const Event& event) const;
@@ -195,6 +201,7 @@ class Ledger {
 
   std::map<std::string, JobRecord, std::less<>> jobs_;
   std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job
+  std::set<std::string> serving_;                         ///< jobs that serve checkpoints
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeClosures drained_, quarantined_;

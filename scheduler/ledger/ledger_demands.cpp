@@ -19,6 +19,14 @@ std::vector<PastUse> Ledger::past_use(std::int64_t now_ms) const {
   return past;
 }
 
+/// Replicas are no gang: each is wanted by itself, one after the other, and those that there are go on
+/// without the rest.
+WorkerCount JobRecord::wanted() const {
+  if (!spec->serve) return scaled.value_or(spec->workers);
+  const std::uint32_t target = scaled ? scaled->max : std::max(spec->workers.min, 1U);
+  return {workers < target ? workers + 1 : std::min(target, 1U), target};
+}
+
 std::int64_t JobRecord::begins_ms() const {
   const std::int64_t after = spec->start_after_ms == 0 ? 0 : submitted_ms + spec->start_after_ms;
   return std::max(after, spec->start_at_ms);
@@ -85,7 +93,7 @@ std::optional<std::string> Ledger::broken_dependency(const JobRecord& job) const
 }
 
 std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) const {
-  if (!may_start(job, now_ms)) return std::nullopt;
+  if (!may_start(job, now_ms) || job.wanted().max == 0) return std::nullopt;
   const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
   const bool is_young = job.workers > 0 && runs_ms >= 0 && runs_ms < kMinimumRunMs;
   const std::int64_t limit = job.spec->time_limit_ms;

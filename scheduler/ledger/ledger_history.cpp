@@ -71,6 +71,7 @@ struct Describe {
   Found operator()(const CheckpointCommitted&) const { return std::nullopt; }
   Found operator()(const RankFinished&) const { return std::nullopt; }
   Found operator()(const SpeedMeasured&) const { return std::nullopt; }
+  Found operator()(const CheckpointChosen&) const { return std::nullopt; }
 };
 
 }  // namespace

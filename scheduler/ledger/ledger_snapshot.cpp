@@ -52,6 +52,8 @@ json to_json(const JobRecord& job, std::size_t text) {
     document["evaluations"].push_back({e.step, e.loss, e.metrics, e.majority_accuracy});
   for (const auto& s : job.sizes) document["sizes"].push_back({s.workers, s.nodes, s.step_s, s.compute_s});
   add("resizes", job.resizes_s, kNew.resizes_s);
+  add("served_job", job.served_job, kNew.served_job);
+  add("served_step", job.served_step, kNew.served_step);
   return document;
 }
 
@@ -93,6 +95,8 @@ JobRecord job_from(const json& from) {
     for (const auto& s : *sizes) job.sizes.push_back({s.at(0), s.at(1), s.at(2), s.at(3)});
   }
   take("resizes", job.resizes_s);
+  take("served_job", job.served_job);
+  take("served_step", job.served_step);
   // Of a version that wrote all fields it is null where there is none.
   if (from.contains("scaled") && from.at("scaled").is_array())
     job.scaled = WorkerCount{from.at("scaled").at(0), from.at("scaled").at(1)};
@@ -167,6 +171,7 @@ bool Ledger::restore_job(const nlohmann::json& entry) {
   const auto id = job.id;
   const auto& record = jobs_.emplace(id, std::move(job)).first->second;
   index(record);
+  if (!record.served_job.empty()) serving_.insert(id);
   is_end(record.state) ? index_.end_job(id) : index_.mark(id);
   return true;
 }

@@ -26,12 +26,26 @@ std::string name_after(std::string_view text, JobKind kind) {
   return name;
 }
 
-/// What the file says; training unless it says `command`.
+/// What the file says; training unless it is of another kind.
 JobKind find_kind(const YamlNode& root) {
   const auto kind = std::ranges::find(root.entries, "kind", &YamlEntry::key);
-  const bool is_command = kind != root.entries.end() && kind->value.kind == YamlNode::Kind::scalar &&
-                          kind->value.text == to_string(JobKind::command);
-  return is_command ? JobKind::command : JobKind::train;
+  if (kind == root.entries.end() || kind->value.kind != YamlNode::Kind::scalar) return JobKind::train;
+  for (const JobKind one : {JobKind::command, JobKind::serve}) {
+    if (kind->value.text == to_string(one)) return one;
+  }
+  return JobKind::train;
+}
+
+std::span<const Known> keys_of(JobKind kind) {
+  switch (kind) {
+    case JobKind::command:
+      return keys::kCommand;
+    case JobKind::serve:
+      return keys::kServe;
+    case JobKind::train:
+      break;
+  }
+  return keys::kTrain;
 }
 
 /// Refuses a file of another version or kind. Alone, because its other fields would only be misread.
@@ -71,16 +85,20 @@ std::variant<ParsedJob, std::vector<SpecError>> parse_job_file(std::string_view 
   ParsedJob job;
   job.spec.kind = find_kind(root);
   job.spec.name = name_after(text, job.spec.kind);
-  const bool is_command = job.spec.kind == JobKind::command;
-  const std::span<const Known> known = is_command ? std::span<const Known>(keys::kCommand) : keys::kTrain;
-  const Section section(root, "", root.mark, known, findings);
+  const Section section(root, "", root.mark, keys_of(job.spec.kind), findings);
   section.require("kind", "such as train");
   std::string kind;
   section.read_choice("kind", kind, keys::kKinds);
-  if (is_command) {
-    read_command_job(section, job.spec);
-  } else {
-    read_train_job(section, directory, job.spec);
+  switch (job.spec.kind) {
+    case JobKind::command:
+      read_command_job(section, job.spec);
+      break;
+    case JobKind::serve:
+      read_serve_job(section, directory, job.spec);
+      break;
+    case JobKind::train:
+      read_train_job(section, directory, job.spec);
+      break;
   }
   if (!findings.empty()) return findings.take_errors(kMaxErrors);
   job.marks = findings.take_marks();

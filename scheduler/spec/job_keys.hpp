@@ -12,7 +12,7 @@ namespace ds::scheduler::keys {
 inline constexpr auto kOnly = Known::Support::only;
 inline constexpr auto kNotYet = Known::Support::not_yet;
 
-inline constexpr std::array<Known, 4> kKinds{{{"train"}, {"tune", kNotYet}, {"serve", kNotYet}, {"command"}}};
+inline constexpr std::array<Known, 4> kKinds{{{"train"}, {"tune", kNotYet}, {"serve"}, {"command"}}};
 
 template <std::size_t A, std::size_t B>
 constexpr std::array<Known, A + B> join(const std::array<Known, A>& first,
@@ -44,6 +44,29 @@ inline constexpr auto kTrain =
              {"staleness"},    {"servers"}, {"replicas"},  {"compression"}, {"validate"},  {"early_stop"},
              {"checkpoint"},   {"seed"},    {"audit"},
          }));
+
+inline constexpr auto kServe = join(kCommon, std::to_array<Known>({{"env", kNotYet},
+                                                                   {"model"},
+                                                                   {"batching"},
+                                                                   {"quantize", kNotYet},
+                                                                   {"slo"},
+                                                                   {"replicas"},
+                                                                   {"autoscale"},
+                                                                   {"traffic", kNotYet},
+                                                                   {"drain"}}));
+inline constexpr auto kServedModel = std::to_array<Known>({{"source"}, {"inputs"}, {"outputs"}});
+inline constexpr auto kServedInput = std::to_array<Known>({{"name"}, {"datatype"}, {"shape"}});
+inline constexpr auto kServedOutput = std::to_array<Known>({{"name"}});
+inline constexpr auto kDatatypes = std::to_array<Known>(
+    {{"BOOL"}, {"UINT8"}, {"INT8"}, {"INT16"}, {"INT32"}, {"INT64"}, {"FP16"}, {"FP32"}, {"FP64"}, {"BF16"}});
+inline constexpr auto kBatching = std::to_array<Known>({{"mode"}, {"max_size"}, {"max_delay"}});
+inline constexpr auto kBatchingModes = std::to_array<Known>({{"adaptive"}, {"fixed"}, {"off"}});
+inline constexpr auto kRequestQueue =
+    std::to_array<Known>({{"name"}, {"max_depth"}, {"max_bytes"}, {"timeout"}});
+inline constexpr auto kReplicas = std::to_array<Known>({{"min"}, {"max"}});
+inline constexpr auto kAutoscale =
+    std::to_array<Known>({{"target"}, {"up_delay"}, {"down_delay"}, {"to_zero_after"}});
+inline constexpr auto kSlo = std::to_array<Known>({{"p99"}});
 
 inline constexpr auto kCommand = join(kCommon, std::to_array<Known>({{"env"}, {"run"}, {"setup"}}));
 

@@ -91,14 +91,14 @@ void read_checkpoint(const Section& root, CheckpointSpec& checkpoint) {
 void read_common(const Section& root, JobSpec& spec) {
   root.read_identifier("name", spec.name);
   root.read_identifier("tenant", spec.tenant);
-  root.read_identifier("queue", spec.queue);
+  if (!spec.serve) root.read_identifier("queue", spec.queue);  // there it may be about requests
   read_priority(root, spec.priority);
   root.read("preemptible", spec.preemptible);
   root.read_text("description", spec.description,
                  {.max_bytes = 4096, .may_be_empty = true, .may_have_lines = true});
   read_labels(root, spec.labels);
   read_resources(root, spec.kind, spec.resources);
-  read_workers(root, spec.workers);
+  if (!spec.serve) read_workers(root, spec.workers);
   std::string placement;
   root.read_choice("placement", placement, keys::kPlacements);
   if (placement == "spread") spec.placement = PlacementRule::spread;

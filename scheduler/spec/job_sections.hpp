@@ -25,6 +25,7 @@ inline constexpr RealRange kShare{.low_open = true, .high = 1, .words = "above 0
 void read_common(const Section& root, JobSpec& spec);
 /// Reads a job's whole root, but `version` and `kind`, then checks the rules between its fields.
 void read_command_job(const Section& root, JobSpec& spec);
+void read_serve_job(const Section& root, std::string_view directory, JobSpec& spec);
 void read_train_job(const Section& root, std::string_view directory, JobSpec& spec);
 
 void read_data(const Section& root, std::string_view directory, DataSpec& data);

@@ -5,7 +5,15 @@
 namespace ds::scheduler {
 
 std::string_view to_string(JobKind kind) {
-  return kind == JobKind::command ? "command" : "train";
+  switch (kind) {
+    case JobKind::command:
+      return "command";
+    case JobKind::serve:
+      return "serve";
+    case JobKind::train:
+      break;
+  }
+  return "train";
 }
 
 Goal best_goal(const JobSpec& spec) {

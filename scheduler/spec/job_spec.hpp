@@ -9,11 +9,12 @@
 
 #include "scheduler/spec/command_spec.hpp"
 #include "scheduler/spec/role.hpp"
+#include "scheduler/spec/serve_spec.hpp"
 #include "scheduler/spec/train_spec.hpp"
 
 namespace ds::scheduler {
 
-enum class JobKind { train, command };
+enum class JobKind { train, command, serve };
 
 /// As in job files.
 std::string_view to_string(JobKind kind);
@@ -58,6 +59,7 @@ struct JobSpec {
   std::uint32_t restart_limit =
       3;  ///< crashes in a row without a committed step before the job fails; of a command: in all
   std::optional<CommandSpec> command;   ///< of a `command` job, which has nothing of what follows
+  std::optional<ServeSpec> serve;       ///< of a `serve` job, likewise; `workers` are its replicas
   std::int64_t start_after_ms = 0;      ///< it starts so long after its submission at the earliest
   std::int64_t start_at_ms = 0;         ///< and not before this moment (Unix time); 0: none is given
   std::vector<std::string> depends_on;  ///< ids or names of jobs that must have succeeded before it starts

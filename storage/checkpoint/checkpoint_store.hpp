@@ -42,6 +42,7 @@ struct Retention {
   std::uint32_t keep_best = 1;
   std::string best_metric = "accuracy";
   bool larger_is_better = true;
+  std::vector<std::uint64_t> pinned{};  ///< steps that somebody needs, whatever else is kept
 };
 
 /// Checkpoints of all jobs in one RocksDB. Format: `storage/FORMAT.md`.

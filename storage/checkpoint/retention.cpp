@@ -38,6 +38,9 @@ std::vector<std::uint64_t> choose_kept_steps(std::span<const CheckpointEntry> en
   });
   const std::size_t best = std::min<std::size_t>(retention.keep_best, best_first.size());
   for (std::size_t i = 0; i < best; ++i) kept.insert(best_first[i].step);
+  for (const CheckpointEntry& entry : newest_first) {
+    if (std::ranges::find(retention.pinned, entry.step) != retention.pinned.end()) kept.insert(entry.step);
+  }
   return {kept.begin(), kept.end()};
 }
 

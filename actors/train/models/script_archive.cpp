@@ -90,7 +90,7 @@ std::optional<std::string> find_hidden_state(const torch::jit::Node& node) {
                      node.s(c10::attr::name));
 }
 
-std::optional<std::string> find_problem(const torch::jit::Module& module, std::size_t inputs) {
+std::optional<std::string> find_problem(const torch::jit::Module& module, std::optional<std::size_t> inputs) {
   for (const torch::jit::Function* function : module._ivalue()->compilation_unit()->get_functions()) {
     const auto* compiled = torch::jit::tryToGraphFunction(*const_cast<torch::jit::Function*>(function));
     if (compiled == nullptr) continue;
@@ -101,9 +101,9 @@ std::optional<std::string> find_problem(const torch::jit::Module& module, std::s
   const auto& arguments = forward->function().getSchema().arguments();  // the first is self
   const auto needed = std::ranges::count_if(
       arguments, [](const c10::Argument& argument) { return !argument.default_value().has_value(); });
-  if (static_cast<std::size_t>(needed) > inputs + 1 || arguments.size() < inputs + 1) {
+  if (inputs && (static_cast<std::size_t>(needed) > *inputs + 1 || arguments.size() < *inputs + 1)) {
     return fmt::format("its forward takes {} arguments, the data has {} fields besides the label",
-                       arguments.size() - 1, inputs);
+                       arguments.size() - 1, *inputs);
   }
   const auto graph = forward->graph()->copy();
   torch::jit::Inline(*graph);
@@ -115,17 +115,26 @@ std::optional<std::string> find_problem(const torch::jit::Module& module, std::s
 Result<torch::jit::Module> load_script_archive(const std::string& path, std::size_t inputs) {
   Result<std::string> bytes = storage::read_file(path, kLargestFile);
   if (!bytes) return refuse(path, bytes.error().message);
-  hide_source_positions(*bytes);
+  std::map<std::string, std::string> none;
+  return read_script_archive(*std::move(bytes), path, inputs, none);
+}
+
+Result<torch::jit::Module> read_script_archive(std::string bytes, const std::string& origin,
+                                               std::optional<std::size_t> inputs,
+                                               std::map<std::string, std::string>& extra_files) {
+  hide_source_positions(bytes);
   try {
-    if (const Result<void> fits = check_records(path, *bytes); !fits) return tl::unexpected(fits.error());
-    std::istringstream stream(*bytes);
-    torch::jit::Module module = torch::jit::load(stream, c10::Device(c10::kCPU));
-    if (const auto problem = find_problem(module, inputs)) return refuse(path, *problem);
+    if (const Result<void> fits = check_records(origin, bytes); !fits) return tl::unexpected(fits.error());
+    std::istringstream stream(std::move(bytes));
+    torch::jit::ExtraFilesMap extra(extra_files.begin(), extra_files.end());
+    torch::jit::Module module = torch::jit::load(stream, c10::Device(c10::kCPU), extra);
+    for (auto& [name, text] : extra_files) text = std::move(extra[name]);
+    if (const auto problem = find_problem(module, inputs)) return refuse(origin, *problem);
     return module;
   } catch (const std::exception& thrown) {
     const Error error = to_error(thrown, "not a TorchScript module", ErrorCode::invalid_argument);
     if (error.code != ErrorCode::invalid_argument) return tl::unexpected(error);
-    return refuse(path, error.message);
+    return refuse(origin, error.message);
   }
 }
 

@@ -3,6 +3,8 @@
 #include <torch/csrc/jit/api/module.h>
 
 #include <cstddef>
+#include <map>
+#include <optional>
 #include <string>
 
 #include "storage/result.hpp"
@@ -17,5 +19,10 @@ namespace ds::train {
 /// and `forward` must not assign attributes that are no tensors, for those would be state that nobody
 /// checkpoints. `forward` must take `inputs` arguments. All else is `invalid_argument` and names the file.
 Result<torch::jit::Module> load_script_archive(const std::string& path, std::size_t inputs);
+/// The same of an archive's bytes; errors name `origin`. `inputs`: none, whatever `forward` takes. What the
+/// archive holds beside the module under the names in `extra_files` is put there; what it lacks stays empty.
+Result<torch::jit::Module> read_script_archive(std::string bytes, const std::string& origin,
+                                               std::optional<std::size_t> inputs,
+                                               std::map<std::string, std::string>& extra_files);
 
 }  // namespace ds::train

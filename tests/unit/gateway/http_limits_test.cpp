@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -104,6 +105,40 @@ TEST(HttpLimits, RefusesABodyOverTheLimitBeforeItIsSent) {
   expect_refused(server->port(), start + "Transfer-Encoding: chunked\r\n\r\n1;" + std::string(100'000, 'x'),
                  431);
   expect_refused(server->port(), start + "Expect: tea\r\n\r\n", 417);
+}
+
+TEST(HttpLimits, TakesLargeBodiesBelowOnePrefixWhileThereIsRoomForThem) {
+  HttpServerOptions options;
+  options.max_body_bytes = 1000;
+  options.large_prefix = "/v2";
+  options.max_large_body_bytes = 5000;
+  options.max_large_bytes = 6000;
+  std::promise<Respond> held;
+  const auto server = start_server(
+      [&](const HttpRequest& request, const Respond& respond) {
+        if (request.body != std::string(4000, 'a')) return answer_echo(request, respond);
+        held.set_value(respond);
+      },
+      options);
+  const auto post = [](const std::string& path, std::size_t bytes, char fill) {
+    return "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n" +
+           std::string(bytes, fill);
+  };
+  expect_refused(server->port(), post("/v1", 1001, 'b'), 413);
+  expect_refused(server->port(), post("/v2", 5001, 'b'), 413);
+  RawClient first(server->port());
+  first.send(post("/v2/a", 4000, 'a'));
+  auto taken = held.get_future();
+  ASSERT_EQ(taken.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  expect_refused(server->port(), post("/v2/b", 4000, 'b'), 503);
+  RawClient small(server->port());
+  small.send(post("/v2/b", 1000, 'b'));
+  EXPECT_EQ(small.receive().status, 200) << "small requests need no room";
+  taken.get()({200, "done", "text/plain", {}});
+  EXPECT_EQ(first.receive().status, 200);
+  RawClient next(server->port());
+  next.send(post("/v2/b", 4000, 'b'));
+  EXPECT_EQ(next.receive().status, 200) << "the room was not given back";
 }
 
 TEST(HttpLimits, GivesUpOnHeadersThatComeTooSlowly) {

@@ -49,8 +49,13 @@ caf::scheduler::test_coordinator& StillSystem::scheduler() {
 }
 
 SimulatedCluster::SimulatedCluster(StillSystem& still, std::uint64_t seed)
-    : still_(still), began_(still.scheduler().clock().now()), random_(seed), watch_(tenants(), kSlots) {
+    : still_(still),
+      began_(still.scheduler().clock().now()),
+      random_(seed),
+      watch_(tenants(), kSlots),
+      router_(still.system()) {
   parts_.fabric = &still_.fabric();
+  parts_.router = &router_;
   parts_.checkpoint_thread = parts_.log_thread = parts_.check_thread = &idle_thread_;
   parts_.tenants = tenants();
   parts_.now_ms = [this] { return now_ms(); };

@@ -97,6 +97,7 @@ class SimulatedCluster {
   const caf::actor_clock::time_point began_;
   std::mt19937_64 random_;
   HeadWatch watch_;
+  router::Router router_;
   HeadParts parts_;
   SerialThread idle_thread_{1};
   caf::actor head_;

@@ -30,6 +30,7 @@ JobSpec read(const std::string& text, const std::string& directory) {
   }
   auto spec = std::get<ParsedJob>(std::move(parsed)).spec;
   sort_columns(spec);
+  if (spec.serve) spec.serve->source.text.clear();  // where it is read from another folder a path is whole
   return spec;
 }
 
@@ -74,6 +75,20 @@ TEST(SpecView, HasWhatJobsOfAllKindsHave) {
   expect_the_same_job(command + "resources: {gpu: {H200: 3}}\nplacement: same_node\n");
   expect_the_same_job(command + "start_after: 90m\ntime_limit: 1500ms\ndepends_on: [a, b]\n");
   expect_the_same_job(command + "start_after: 2030-01-31T08:00:00.25Z\ntime_limit: 2d\n");
+}
+
+TEST(SpecView, HasEverySettingOfServing) {
+  const std::string serve = "kind: serve\n";
+  expect_the_same_job(serve + "model: {source: 'file:a.pt'}\n");
+  expect_the_same_job(serve + "model: {source: 'ckpt:a@12'}\nreplicas: 3\nqueue: q\n");
+  expect_the_same_job(
+      serve +
+      "model:\n  source: ckpt:a@newest\n  outputs: [{name: y}]\n"
+      "  inputs: [{name: x, datatype: FP32, shape: [-1, 3]}]\n"
+      "replicas: {min: 0, max: 4}\n"
+      "queue: {name: q, max_depth: 7, max_bytes: 8Mi, timeout: 1500ms}\n"
+      "batching: {mode: fixed, max_size: 9, max_delay: 3ms}\nslo: {p99: 20ms}\n"
+      "autoscale: {target: 2.5, up_delay: 1s, down_delay: 2m, to_zero_after: 1h}\ndrain: 5s\n");
 }
 
 TEST(SpecView, HasEverySettingOfTraining) {

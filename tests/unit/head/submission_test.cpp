@@ -256,5 +256,26 @@ TEST(Dependencies, AreResolvedToIdsOrRefusedWithTheirPlaces) {
   EXPECT_EQ(details[1].at("column"), 21);
 }
 
+using Entries = std::vector<storage::CheckpointEntry>;
+
+scheduler::ServedSource source_of(const std::string& text) {
+  const auto job =
+      scheduler::parse_job_file("version: 1\nkind: serve\nmodel: {source: \"" + text + "\"}\n", "/data");
+  return std::get<scheduler::ParsedJob>(job).spec.serve->source;
+}
+
+TEST(ServedCheckpoint, IsTheBestTheNewestOrTheOneThatIsNamed) {
+  const Entries entries{{10, 1, 1, {{"accuracy", 0.5}}}, {20, 1, 2, {{"accuracy", 0.9}}}, {30, 1, 3, {}}};
+  const scheduler::Goal more{"accuracy", true}, less{"accuracy", false};
+  EXPECT_EQ(choose_step(entries, more, source_of("ckpt:intents@best")), 20U);
+  EXPECT_EQ(choose_step(entries, less, source_of("ckpt:intents")), 10U);
+  EXPECT_EQ(choose_step(entries, more, source_of("ckpt:intents@newest")), 30U);
+  EXPECT_EQ(choose_step(entries, more, source_of("ckpt:intents@10")), 10U);
+  EXPECT_EQ(choose_step(Entries{{30, 1, 3, {}}}, more, source_of("ckpt:intents@best")), 30U)
+      << "nothing is known of any";
+  EXPECT_FALSE(choose_step(entries, more, source_of("ckpt:intents@15")));
+  EXPECT_FALSE(choose_step({}, more, source_of("ckpt:intents")));
+}
+
 }  // namespace
 }  // namespace ds::head

@@ -158,10 +158,10 @@ TEST(JobFileErrors, RefuseWhatThisVersionDoesNotRun) {
   expect_faults({
       {"kind: train",
        "kind: tune",
-       {"f:2:7: kind: \"tune\" is not supported by this version yet\n  use train, command"}},
+       {"f:2:7: kind: \"tune\" is not supported by this version yet\n  use train, serve, command"}},
       {"kind: train",
        "kind: trian",
-       {"f:2:7: kind: expected one of train, command, got \"trian\"\n  did you mean \"train\"?"}},
+       {"f:2:7: kind: expected one of train, serve, command, got \"trian\"\n  did you mean \"train\"?"}},
       {"version: 1",
        "version: 2",
        {"f:1:10: version: expected 1, got 2\n  this version reads job files of version 1 only"}},

@@ -1,0 +1,221 @@
+// Jobs that serve models: their replicas come and go one by one, each by itself.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "actors/head/head_actor.hpp"
+#include "actors/replica/tensor_message.hpp"
+
+namespace ds::head {
+namespace {
+
+using namespace scheduler;
+
+AutoscaleOptions to_options(const JobSpec& spec) {
+  const ServeSpec& serve = *spec.serve;
+  AutoscaleOptions options;
+  options.min = spec.workers.min;
+  options.max = spec.workers.max;
+  options.target = serve.autoscale.target;
+  options.p99_ms = static_cast<double>(serve.p99_ms);
+  options.up_delay_ms = serve.autoscale.up_delay_ms;
+  options.down_delay_ms = serve.autoscale.down_delay_ms;
+  options.to_zero_after_ms = serve.autoscale.to_zero_after_ms;
+  return options;
+}
+
+constexpr const char* kSleeps = "it sleeps: the next request starts a replica";
+
+}  // namespace
+
+bool Head::is_serve(const std::string& id) const {
+  const auto* record = ledger_.find(id);
+  return record != nullptr && record->spec->kind == JobKind::serve;
+}
+
+void Head::ensure_serving(const std::string& id) {
+  const auto* record = ledger_.find(id);
+  if (is_end(record->state)) return;
+  auto& job = jobs_[id];
+  if (job.serving) return;
+  job.serving.emplace();
+  const ServeSpec& serve = *record->spec->serve;
+  parts_.router->set_endpoint({record->spec->name, id, record->spec->tenant, 1, serve.queue.max_depth,
+                               serve.queue.max_bytes, std::chrono::milliseconds(serve.queue.timeout_ms)});
+  parts_.router->set_wanted(id, record->wanted().max);
+}
+
+void Head::on_replica_hello(const messages::ReplicaHello& hello) {
+  const auto replica = parts_.fabric->resolve(hello.actor);
+  const auto lease = ledger_.leases().find(hello.worker);
+  const auto job = lease == ledger_.leases().end() ? jobs_.end() : jobs_.find(lease->second.job);
+  if (job == jobs_.end() || !job->second.serving) return send(replica, messages::StopWorker{hello.worker});
+  const std::string& id = job->first;
+  Serving& serving = *job->second.serving;
+  serving.replicas[hello.worker] = replica;
+  if (lease->second.releasing) return tell_replicas(id);
+  if (!hello.ready) {
+    const auto* record = ledger_.find(id);
+    return send(replica, messages::AssignReplica{id, record->file, record->directory, *record->text,
+                                                 record->served_job, record->served_step});
+  }
+  serving::ModelMetadata metadata;
+  metadata.name = ledger_.find(id)->spec->name;
+  metadata.max_batch_size = hello.max_batch_size;
+  metadata.inputs = replica::to_specs(hello.inputs);
+  metadata.outputs = replica::to_specs(hello.outputs);
+  parts_.router->add_replica(id, hello.worker, replica, std::move(metadata));
+  if (!serving.ready.insert(hello.worker).second) return;
+  job->second.spare_starts = {};  // the next can, too
+  job->second.spare_trouble.clear();
+  note_ready(id);
+}
+
+std::string Head::serving_text(const JobRecord& record) const {
+  const auto job = jobs_.find(record.id);
+  const bool is_served = job != jobs_.end() && job->second.serving;
+  const std::size_t replicas = is_served ? job->second.serving->ready.size() : 0;
+  if (replicas == 0) return kSleeps;
+  auto text = fmt::format("serves with {} replica{}", replicas, replicas == 1 ? "" : "s");
+  if (!job->second.spare_trouble.empty()) text += "; " + job->second.spare_trouble;
+  return text;
+}
+
+/// The ready replicas are the job's members, as `status` shows them.
+void Head::note_ready(const std::string& id) {
+  const auto* record = ledger_.find(id);
+  const auto& ready = jobs_.at(id).serving->ready;
+  const std::vector<std::uint64_t> members(ready.begin(), ready.end());
+  const std::string by = "scheduler", why = serving_text(*record);
+  std::vector<Event> events;
+  if (members != record->members)
+    events.push_back(event(by, why, GenerationFormed{id, record->generation + 1, members, 0, {}}));
+  if (!ready.empty() && record->state != JobState::paused && record->state != JobState::preempted)
+    events.push_back(event(by, why, JobStateChanged{id, JobState::running, why}));
+  commit(std::move(events));
+}
+
+void Head::on_replica_failed(const messages::ReplicaFailed& failed) {
+  const auto lease = ledger_.leases().find(failed.worker);
+  if (lease == ledger_.leases().end() || !is_serve(lease->second.job)) return;
+  const std::string id = lease->second.job;
+  const auto job = jobs_.find(id);
+  const bool others_serve = job != jobs_.end() && job->second.serving && !job->second.serving->ready.empty();
+  if (!failed.only_here && !others_serve)
+    return end_job(id, JobState::failed, fmt::format("worker {}", failed.worker), failed.why);
+  suspects_.insert_or_assign(failed.worker, Suspect{failed.why, true, others_serve});
+  kill_worker(failed.worker, failed.why);
+}
+
+void Head::tell_replicas(const std::string& id) {
+  const auto job = jobs_.find(id);
+  if (job == jobs_.end() || !job->second.serving) return;
+  Serving& serving = *job->second.serving;
+  std::vector<std::uint64_t> leaving;
+  for (const auto& lease : ledger_.leases_of(id)) {
+    if (lease.releasing && serving.replicas.contains(lease.worker) && !serving.leaving.contains(lease.worker))
+      leaving.push_back(lease.worker);
+  }
+  bool has_changed = false;
+  for (const auto worker : leaving) {
+    serving.leaving.insert(worker);
+    has_changed |= serving.ready.erase(worker) == 1;
+    parts_.router->drain_replica(id, worker);
+  }
+  if (has_changed) note_ready(id);
+  when_durable([this, id, leaving] {
+    const auto told = jobs_.find(id);
+    if (told == jobs_.end() || !told->second.serving) return;
+    for (const auto worker : leaving) {
+      const auto replica = told->second.serving->replicas.find(worker);
+      if (replica != told->second.serving->replicas.end())
+        send(replica->second, messages::StopWorker{worker});
+    }
+  });
+}
+
+/// Its process is gone.
+bool Head::forget_replica(const Lease& lease) {
+  const auto job = jobs_.find(lease.job);
+  if (job == jobs_.end() || !job->second.serving) return false;
+  Serving& serving = *job->second.serving;
+  serving.replicas.erase(lease.worker);
+  serving.leaving.erase(lease.worker);
+  parts_.router->remove_replica(lease.job, lease.worker);
+  const bool was_ready = serving.ready.erase(lease.worker) == 1;
+  if (was_ready) note_ready(lease.job);
+  return was_ready;
+}
+
+void Head::stop_serving(const std::string& id) {
+  parts_.router->remove_endpoint(id);
+  for (const auto& [worker, replica] : jobs_.at(id).serving->replicas)
+    send(replica, messages::StopWorker{worker});
+}
+
+void Head::on_load(const std::string& id, LoadSample sample) {
+  const auto job = jobs_.find(id);
+  const auto* record = ledger_.find(id);
+  if (job == jobs_.end() || !job->second.serving || record == nullptr || in_grace_) return;
+  if (is_end(record->state) || record->pause_requested) return;
+  Serving& serving = *job->second.serving;
+  const auto now = now_ms();
+  const auto target = record->wanted().max;
+  sample.at_ms = now;
+  sample.starting =
+      target - std::min<std::uint32_t>(target, static_cast<std::uint32_t>(serving.ready.size()));
+  serving.load.add(sample);
+  const auto decision = autoscale(to_options(*record->spec), serving.load, now);
+  if (decision.replicas == target) return;
+  spdlog::info("job {}: {} instead of {} replicas: {}", id, decision.replicas, target, decision.reason);
+  std::vector<Event> events{
+      event("autoscaler", decision.reason, WorkersScaled{id, decision.replicas, decision.replicas})};
+  std::vector<Lease> live;
+  for (const auto& lease : ledger_.leases_of(id)) {
+    if (!lease.releasing) live.push_back(lease);
+  }
+  // Those that are not ready yet first, then the newest.
+  std::ranges::sort(live, {}, [&](const Lease& lease) {
+    return std::pair(serving.ready.contains(lease.worker), -static_cast<std::int64_t>(lease.worker));
+  });
+  for (std::size_t i = 0; i + decision.replicas < live.size(); ++i)
+    events.push_back(event("autoscaler", decision.reason, LeaseReleasing{live[i].worker}));
+  const bool sleeps = decision.replicas == 0 && record->state == JobState::running;
+  if (sleeps)
+    events.push_back(event("autoscaler", decision.reason, JobStateChanged{id, JobState::running, kSleeps}));
+  commit(std::move(events));
+  parts_.router->set_wanted(id, decision.replicas);
+  tell_leases(id);
+  schedule_soon();
+}
+
+void Head::choose_checkpoint(const Submission& submission, const gateway::Respond& respond) {
+  const auto resolved = resolve_checkpoint_job(submission, ledger_);
+  if (const auto* refused = std::get_if<gateway::HttpResponse>(&resolved)) return respond(*refused);
+  const std::string source = std::get<std::string>(resolved);
+  const auto self = caf::actor_cast<caf::actor>(this);
+  const bool queued =
+      parts_.checkpoint_thread->post([store = parts_.checkpoints, self, submission, source, respond,
+                                      goal = best_goal(*ledger_.find(source)->spec)] {
+        const auto entries = store->list(source);
+        if (!entries) return respond(error_response(entries.error()));
+        const auto step = choose_step(*entries, goal, submission.spec.serve->source);
+        if (!step)
+          return respond(refuse_field(submission, "model.source", step.error().message, step.error().hint));
+        caf::anon_send(self, Run{[submission, source, step = *step, respond](Head& head) {
+                         // The same request, or the name, may have come a second time meanwhile.
+                         if (head.answer_known(submission.key, respond)) return;
+                         if (const auto refused = check_endpoint(submission.spec.name, head.ledger_))
+                           return respond(*refused);
+                         auto dependencies = resolve_dependencies(submission, head.ledger_);
+                         if (const auto* wrong = std::get_if<gateway::HttpResponse>(&dependencies))
+                           return respond(*wrong);
+                         head.accept(submission, std::get<std::vector<std::string>>(std::move(dependencies)),
+                                     std::pair(source, step), respond);
+                       }});
+      });
+  if (!queued)
+    respond(error_response({ErrorCode::unavailable, "the head is busy with checkpoints", "try again"}));
+}
+
+}  // namespace ds::head

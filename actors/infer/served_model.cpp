@@ -1,0 +1,246 @@
+#include "actors/infer/served_model.hpp"
+
+#include <ATen/core/ivalue.h>  // first: clang 14 wants the type whole before a vector of it
+
+#include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <ATen/ATen.h>
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "actors/infer/model_files.hpp"
+#include "actors/infer/tensor_bridge.hpp"
+#include "actors/train/models/script_archive.hpp"
+#include "actors/train/models/torch_process.hpp"
+
+namespace ds::infer {
+namespace {
+
+using serving::Tensor;
+using serving::TensorSpec;
+
+constexpr const char* kHint = "model.inputs says what a model takes, in the order of its forward";
+
+/// Sizes that are tried for a dimension which may have any.
+constexpr std::array<std::int64_t, 4> kTriedSizes{1, 8, 64, 256};
+
+struct Named {
+  std::string name;
+  at::Tensor tensor;
+};
+
+class TorchServedModel final : public ServedModel {
+ public:
+  TorchServedModel(torch::jit::Module module, ModelFiles files, ModelSource source,
+                   const ModelOptions& options)
+      : module_(std::move(module)),
+        files_(std::move(files)),
+        origin_(std::move(source.origin)),
+        threads_(options.threads) {
+    metadata_.name = options.name;
+    metadata_.platform = "pytorch_torchscript";
+    metadata_.versions = {options.version};
+    metadata_.max_batch_size = options.max_batch_size;
+    metadata_.inputs = source.inputs.empty() ? files_.inputs : std::move(source.inputs);
+    metadata_.outputs = std::move(source.outputs);
+    if (metadata_.inputs != files_.inputs) files_.encoder.reset();
+  }
+
+  const serving::ModelMetadata& metadata() const override { return metadata_; }
+
+  /// Finds the outputs out.
+  Result<void> try_out();
+
+  Result<std::vector<Tensors>> run(std::span<const Tensors* const> requests) override {
+    return train::guarded(fmt::format("model {}", metadata_.name), ErrorCode::invalid_argument,
+                          [&]() -> Result<std::vector<Tensors>> { return compute(requests); });
+  }
+
+ private:
+  Result<void> check_signature() const;
+  std::optional<std::size_t> encoded() const {
+    return files_.encoder ? std::optional(files_.encoded) : std::nullopt;
+  }
+  at::Tensor zeros_for(std::size_t input, std::int64_t rows, std::int64_t size) const;
+  std::vector<Named> forward(std::vector<c10::IValue> inputs);
+  Result<void> note_outputs(const std::vector<Named>& one_row, const std::vector<Named>& two_rows);
+  Result<std::vector<Tensors>> compute(std::span<const Tensors* const> requests);
+  bool has_labels(const std::vector<Named>& outputs) const;
+
+  torch::jit::Module module_;
+  ModelFiles files_;
+  const std::string origin_;
+  const std::uint32_t threads_;
+  serving::ModelMetadata metadata_;
+};
+
+tl::unexpected<Error> refuse(const std::string& origin, const std::string& problem, std::string hint = {}) {
+  return fail(ErrorCode::invalid_argument, fmt::format("model.source: {}: {}", origin, problem),
+              std::move(hint));
+}
+
+Result<void> TorchServedModel::check_signature() const {
+  if (metadata_.inputs.empty()) return refuse(origin_, "nothing says what it takes", kHint);
+  const auto& arguments = module_.get_method("forward").function().getSchema().arguments();
+  const auto needed = std::ranges::count_if(
+      arguments, [](const c10::Argument& argument) { return !argument.default_value().has_value(); });
+  const auto inputs = metadata_.inputs.size();
+  if (static_cast<std::size_t>(needed) > inputs + 1 || arguments.size() < inputs + 1) {
+    return refuse(
+        origin_,
+        fmt::format("its forward takes {} arguments, and {} inputs are given", arguments.size() - 1, inputs),
+        kHint);
+  }
+  for (std::size_t i = 0; i < inputs; ++i) {
+    const TensorSpec& input = metadata_.inputs[i];
+    if (encoded() == i || scalar_type_of(input.datatype)) continue;
+    return refuse(origin_, fmt::format("input {} has the datatype {}, which torch has not", input.name,
+                                       to_string(input.datatype)));
+  }
+  return {};
+}
+
+at::Tensor TorchServedModel::zeros_for(std::size_t input, std::int64_t rows, std::int64_t size) const {
+  if (encoded() == input)
+    return at::zeros({rows, static_cast<std::int64_t>(files_.encoder->length())}, at::kLong);
+  const TensorSpec& spec = metadata_.inputs[input];
+  std::vector<std::int64_t> shape = spec.shape;
+  shape.front() = rows;
+  for (std::int64_t& length : shape) {
+    if (length < 0) length = size;
+  }
+  return at::zeros(shape, *scalar_type_of(spec.datatype));
+}
+
+Result<void> TorchServedModel::try_out() {
+  if (auto fits = check_signature(); !fits) return fits;
+  Result<void> tried;
+  for (const std::int64_t size : kTriedSizes) {
+    tried = train::guarded(fmt::format("model.source: {}: tried with zeros", origin_),
+                           ErrorCode::invalid_argument, [&]() -> Result<void> {
+                             std::array<std::vector<Named>, 2> outputs;
+                             for (const std::int64_t rows : {1, 2}) {
+                               std::vector<c10::IValue> inputs;
+                               for (std::size_t i = 0; i < metadata_.inputs.size(); ++i)
+                                 inputs.emplace_back(zeros_for(i, rows, size));
+                               outputs[static_cast<std::size_t>(rows - 1)] = forward(std::move(inputs));
+                             }
+                             return note_outputs(outputs[0], outputs[1]);
+                           });
+    if (tried) return tried;
+  }
+  return tried;
+}
+
+/// What two runs agree on is fixed.
+Result<void> TorchServedModel::note_outputs(const std::vector<Named>& one, const std::vector<Named>& two) {
+  std::vector<TensorSpec> found;
+  if (one.size() != two.size() || one.empty()) return refuse(origin_, "it gives no outputs, or not always");
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    const auto type = datatype_of(one[i].tensor.scalar_type());
+    if (!type) return refuse(origin_, fmt::format("output {} has a type that nothing can be sent as", i));
+    if (one[i].tensor.dim() == 0 || one[i].tensor.size(0) != 1 || two[i].tensor.size(0) != 2) {
+      return refuse(origin_,
+                    fmt::format("output {} has the shape {} for one row and {} for two", one[i].name,
+                                one[i].tensor.sizes().vec(), two[i].tensor.sizes().vec()),
+                    "the first dimension of every input and output is the batch");
+    }
+    TensorSpec output{one[i].name, *type, one[i].tensor.sizes().vec()};
+    output.shape.front() = -1;
+    found.push_back(std::move(output));
+  }
+  if (!metadata_.outputs.empty() && metadata_.outputs.size() != found.size()) {
+    return refuse(origin_, fmt::format("it gives {} outputs, and model.outputs names {}", found.size(),
+                                       metadata_.outputs.size()));
+  }
+  for (std::size_t i = 0; i < metadata_.outputs.size(); ++i) found[i].name = metadata_.outputs[i].name;
+  if (has_labels(one)) found.push_back({"label", serving::Datatype::bytes, {-1}});
+  metadata_.outputs = std::move(found);
+  return {};
+}
+
+/// Throws what torch throws.
+std::vector<Named> TorchServedModel::forward(std::vector<c10::IValue> inputs) {
+  train::use_threads(static_cast<int>(threads_));
+  const c10::InferenceMode without_gradients;
+  const c10::IValue result = module_.forward(std::move(inputs));
+  std::vector<Named> outputs;
+  const auto add = [&](std::string name, const c10::IValue& value) {
+    TORCH_CHECK(value.isTensor(), "an output must be a tensor, it is a ", value.tagKind());
+    outputs.push_back({std::move(name), value.toTensor().contiguous()});
+  };
+  if (result.isTuple()) {
+    for (const auto& one : result.toTupleRef().elements())
+      add(fmt::format("output__{}", outputs.size()), one);
+  } else if (result.isList()) {
+    for (const c10::IValue& one : result.toListRef()) add(fmt::format("output__{}", outputs.size()), one);
+  } else if (result.isGenericDict()) {
+    for (const auto& one : result.toGenericDict()) add(one.key().toStringRef(), one.value());
+  } else {
+    add("output__0", result);
+  }
+  return outputs;
+}
+
+bool TorchServedModel::has_labels(const std::vector<Named>& outputs) const {
+  const at::Tensor& scores = outputs.front().tensor;
+  return !files_.labels.empty() && scores.dim() == 2 &&
+         scores.size(1) == static_cast<std::int64_t>(files_.labels.size());
+}
+
+Result<std::vector<ServedModel::Tensors>> TorchServedModel::compute(
+    std::span<const Tensors* const> requests) {
+  std::vector<c10::IValue> inputs;
+  for (std::size_t i = 0; i < metadata_.inputs.size(); ++i) {
+    std::vector<const Tensor*> parts;
+    for (const Tensors* request : requests) parts.push_back(&(*request)[i]);
+    inputs.emplace_back(encoded() == i ? join_texts(parts, *files_.encoder) : join(parts));
+  }
+  std::int64_t rows = 0;
+  for (const Tensors* request : requests) rows += request->front().shape.front();
+  const auto outputs = forward(std::move(inputs));
+  const std::size_t named = metadata_.outputs.size() - (has_labels(outputs) ? 1 : 0);
+  TORCH_CHECK(outputs.size() == named, "it gave ", outputs.size(), " outputs, and ", named,
+              " when it was tried");
+  for (const Named& output : outputs) {
+    TORCH_CHECK(output.tensor.dim() > 0 && output.tensor.size(0) == rows, "output ", output.name,
+                " has the shape ", output.tensor.sizes(), " for ", rows, " rows");
+  }
+  std::vector<Tensors> answers;
+  std::int64_t first = 0;
+  for (const Tensors* request : requests) {
+    const std::int64_t own = request->front().shape.front();
+    Tensors& answer = answers.emplace_back();
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+      answer.push_back(slice(outputs[i].tensor, metadata_.outputs[i].name, first, own));
+    if (named < metadata_.outputs.size())
+      answer.push_back(to_labels(outputs.front().tensor, files_.labels, first, own));
+    first += own;
+  }
+  return answers;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const ModelOptions& options) {
+  train::prepare_process();
+  auto files = model_file_names();
+  auto module =
+      train::read_script_archive(std::string(source.archive.text()), source.origin, std::nullopt, files);
+  if (!module) return tl::unexpected(module.error());
+  source.archive = {};
+  auto beside = read_model_files(files);
+  if (!beside) return refuse(source.origin, beside.error().message);
+  module->eval();
+  auto model =
+      std::make_unique<TorchServedModel>(*std::move(module), *std::move(beside), std::move(source), options);
+  if (const auto tried = model->try_out(); !tried) return tl::unexpected(tried.error());
+  return model;
+}
+
+}  // namespace ds::infer

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "actors/fabric/buffer.hpp"
+#include "actors/serving/model_metadata.hpp"
+#include "storage/result.hpp"
+
+namespace ds::infer {
+
+/// Where a model comes from.
+struct ModelSource {
+  Buffer archive;      ///< TorchScript, from anybody; with what an export of ours puts beside the module
+  std::string origin;  ///< for errors: a path, `ckpt:JOB@STEP`
+  std::vector<serving::TensorSpec> inputs;   ///< empty: the archive says them
+  std::vector<serving::TensorSpec> outputs;  ///< their names; empty: `output__0`, or the archive's
+};
+
+struct ModelOptions {
+  std::string name;
+  std::uint64_t version = 1;
+  std::uint32_t threads = 1;         ///< for tensor operations
+  std::uint32_t max_batch_size = 1;  ///< rows
+};
+
+/// A model that answers requests, with torch out of sight.
+///
+/// A model that was trained here on texts takes texts (`BYTES`), which it cuts into tokens as training did,
+/// and one whose label is a class gives each row's label too, as the output `label`.
+class ServedModel {
+ public:
+  using Tensors = std::vector<serving::Tensor>;
+
+  /// Reads the archive, refuses what a stranger's program could do with it (`train::read_script_archive`),
+  /// and runs it once on zeros, which tells the outputs. Errors: `invalid_argument`, naming the origin.
+  static Result<std::unique_ptr<ServedModel>> load(ModelSource source, const ModelOptions& options);
+  virtual ~ServedModel() = default;
+
+  /// Constant after loading; any thread.
+  virtual const serving::ModelMetadata& metadata() const = 0;
+  /// Answers requests in one pass, each with all outputs. The inputs of each stand in the order of the
+  /// metadata and fit it (`serving::check_inputs`), all with the same shape but for the rows. What a request
+  /// has wrong in its values (an index out of range) fails the whole batch: `invalid_argument`. One thread at
+  /// a time, and always the same one is the fastest.
+  virtual Result<std::vector<Tensors>> run(std::span<const Tensors* const> requests) = 0;
+};
+
+}  // namespace ds::infer

@@ -1,0 +1,113 @@
+#include "actors/infer/tensor_bridge.hpp"
+
+#include <ATen/ATen.h>
+
+#include <array>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+namespace ds::infer {
+namespace {
+
+using serving::Datatype;
+using serving::Tensor;
+
+constexpr auto kTypes = std::to_array<std::pair<Datatype, at::ScalarType>>({
+    {Datatype::boolean, at::kBool},
+    {Datatype::uint8, at::kByte},
+    {Datatype::int8, at::kChar},
+    {Datatype::int16, at::kShort},
+    {Datatype::int32, at::kInt},
+    {Datatype::int64, at::kLong},
+    {Datatype::fp16, at::kHalf},
+    {Datatype::fp32, at::kFloat},
+    {Datatype::fp64, at::kDouble},
+    {Datatype::bf16, at::kBFloat16},
+});
+
+constexpr std::size_t kLengthBytes = 4;  // before each element of a BYTES tensor
+
+std::int64_t count_rows(std::span<const Tensor* const> tensors) {
+  std::int64_t rows = 0;
+  for (const Tensor* tensor : tensors) rows += tensor->shape.front();
+  return rows;
+}
+
+bool is_aligned(const Buffer& bytes, std::size_t size) {
+  return reinterpret_cast<std::uintptr_t>(bytes.bytes().data()) % size == 0;
+}
+
+}  // namespace
+
+std::optional<at::ScalarType> scalar_type_of(Datatype type) {
+  for (const auto& [ours, theirs] : kTypes) {
+    if (ours == type) return theirs;
+  }
+  return std::nullopt;
+}
+
+std::optional<Datatype> datatype_of(at::ScalarType type) {
+  for (const auto& [ours, theirs] : kTypes) {
+    if (theirs == type) return ours;
+  }
+  return std::nullopt;
+}
+
+at::Tensor join(std::span<const Tensor* const> tensors) {
+  const Tensor& first = *tensors.front();
+  const auto type = *scalar_type_of(first.datatype);
+  std::vector<std::int64_t> shape = first.shape;
+  if (tensors.size() == 1 && !first.bytes.empty() &&
+      is_aligned(first.bytes, serving::size_of(first.datatype)))
+    return at::from_blob(const_cast<std::byte*>(first.bytes.bytes().data()), shape, type);
+  shape.front() = count_rows(tensors);
+  at::Tensor joined = at::empty(shape, type);
+  auto* out = static_cast<std::byte*>(joined.data_ptr());
+  for (const Tensor* tensor : tensors) {
+    if (tensor->bytes.empty()) continue;
+    std::memcpy(out, tensor->bytes.bytes().data(), tensor->bytes.size());
+    out += tensor->bytes.size();
+  }
+  return joined;
+}
+
+at::Tensor join_texts(std::span<const Tensor* const> tensors, const TextEncoder& encoder) {
+  const auto length = static_cast<std::int64_t>(encoder.length());
+  at::Tensor joined = at::empty({count_rows(tensors), length}, at::kLong);
+  auto* out = joined.data_ptr<std::int64_t>();
+  for (const Tensor* tensor : tensors) {
+    std::string_view rest = tensor->bytes.text();
+    for (std::int64_t row = 0; row < tensor->shape.front(); ++row, out += length) {
+      std::uint32_t size = 0;
+      std::memcpy(&size, rest.data(), kLengthBytes);
+      encoder.encode(rest.substr(kLengthBytes, size), {out, encoder.length()});
+      rest.remove_prefix(kLengthBytes + size);
+    }
+  }
+  return joined;
+}
+
+Tensor slice(const at::Tensor& whole, const std::string& name, std::int64_t first, std::int64_t rows) {
+  const at::Tensor part = whole.narrow(0, first, rows);
+  auto owner = std::make_shared<const at::Tensor>(part);
+  const auto* bytes = static_cast<const std::byte*>(part.data_ptr());
+  return {name, *datatype_of(part.scalar_type()), part.sizes().vec(),
+          Buffer(std::move(owner), {bytes, static_cast<std::size_t>(part.nbytes())})};
+}
+
+Tensor to_labels(const at::Tensor& scores, std::span<const std::string> labels, std::int64_t first,
+                 std::int64_t rows) {
+  const at::Tensor best = scores.narrow(0, first, rows).argmax(1).contiguous();
+  const auto* classes = best.data_ptr<std::int64_t>();
+  std::string text;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const std::string& label = labels[static_cast<std::size_t>(classes[row])];
+    const auto size = static_cast<std::uint32_t>(label.size());
+    text.append(reinterpret_cast<const char*>(&size), kLengthBytes);
+    text += label;
+  }
+  return {"label", Datatype::bytes, {rows}, Buffer::copy_of(text)};
+}
+
+}  // namespace ds::infer

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "actors/fabric/buffer.hpp"
+#include "actors/fabric/buffer_inspect.hpp"
+#include "actors/fabric/fabric.hpp"
+
+namespace ds::messages {
+
+/// `serving::TensorSpec`
+struct ServedSpec {
+  std::string name;
+  std::uint8_t datatype = 0;  ///< `serving::Datatype`
+  std::vector<std::int64_t> shape;
+  bool operator==(const ServedSpec&) const = default;
+};
+
+/// What a replica says first to every head it meets, and again once its model is loaded. The head answers
+/// with `AssignReplica` or `StopWorker`.
+struct ReplicaHello {
+  std::uint64_t worker = 0;
+  std::string job;
+  fabric::ActorAddress actor;
+  bool ready = false;
+  std::uint32_t max_batch_size = 0;  ///< of its model, once it is ready
+  std::vector<ServedSpec> inputs, outputs;
+  bool operator==(const ReplicaHello&) const = default;
+};
+
+/// Its model can't be loaded: that of every other replica can't be either, unless `only_here`.
+struct ReplicaFailed {
+  std::uint64_t worker = 0;
+  std::string why;
+  bool only_here = false;
+  bool operator==(const ReplicaFailed&) const = default;
+};
+
+/// Gives a replica its job: the text of the `serve` job's file, and which checkpoint it serves.
+struct AssignReplica {
+  std::string job, file, directory, text;
+  std::string checkpoint_job;  ///< empty: the file names a file
+  std::uint64_t checkpoint_step = 0;
+  bool operator==(const AssignReplica&) const = default;
+};
+
+/// A tensor of a request or of its answer.
+struct ServedTensor {
+  std::string name;
+  std::uint8_t datatype = 0;  ///< `serving::Datatype`
+  std::vector<std::int64_t> shape;
+  Buffer bytes;
+  bool operator==(const ServedTensor&) const = default;
+};
+
+/// A request on its way to a replica, which answers with `InferAnswer` and never later than `budget_us`.
+struct InferCall {
+  std::uint32_t rows = 1;
+  std::uint32_t priority = 0;   ///< 1 is the highest; 0: not given
+  std::uint64_t budget_us = 0;  ///< that are left to its deadline
+  std::string tenant;
+  std::vector<ServedTensor> inputs;  ///< in the order of the model's
+  bool operator==(const InferCall&) const = default;
+};
+
+struct InferAnswer {
+  std::uint8_t failure = 0;  ///< 0: none; else 1 + `ErrorCode`
+  std::string message;
+  bool elsewhere = false;            ///< it failed, and another replica may do better
+  std::uint32_t retry_after_ms = 0;  ///< when it is full
+  std::vector<ServedTensor> outputs;
+  std::uint64_t queue_ns = 0, compute_ns = 0;
+  std::uint32_t batch_rows = 0;  ///< of the batch that it ran in
+  std::uint8_t released = 0;     ///< why that batch ran: `serving::Release`
+  bool is_first = false;         ///< of its batch
+  bool operator==(const InferAnswer&) const = default;
+};
+
+template <class I>
+auto inspect(I& f, ServedSpec& x) {
+  return f(x.name, x.datatype, x.shape);
+}
+template <class I>
+auto inspect(I& f, ReplicaHello& x) {
+  return f(x.worker, x.job, x.actor, x.ready, x.max_batch_size, x.inputs, x.outputs);
+}
+template <class I>
+auto inspect(I& f, ReplicaFailed& x) {
+  return f(x.worker, x.why, x.only_here);
+}
+template <class I>
+auto inspect(I& f, AssignReplica& x) {
+  return f(x.job, x.file, x.directory, x.text, x.checkpoint_job, x.checkpoint_step);
+}
+template <class I>
+auto inspect(I& f, ServedTensor& x) {
+  return f(x.name, x.datatype, x.shape, x.bytes);
+}
+template <class I>
+auto inspect(I& f, InferCall& x) {
+  return f(x.rows, x.priority, x.budget_us, x.tenant, x.inputs);
+}
+template <class I>
+auto inspect(I& f, InferAnswer& x) {
+  return f(x.failure, x.message, x.elsewhere, x.retry_after_ms, x.outputs, x.queue_ns, x.compute_ns,
+           x.batch_rows, x.released, x.is_first);
+}
+
+}  // namespace ds::messages

@@ -1,0 +1,113 @@
+#include "actors/replica/model_runner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "storage/files/whole_file.hpp"
+
+namespace ds::replica {
+namespace {
+
+constexpr std::size_t kLargestFile = std::size_t{8} << 30U;
+constexpr int kWarmUpRuns = 3;
+
+using Clock = std::chrono::steady_clock;
+
+std::int64_t micros_since(Clock::time_point start) {
+  return std::max<std::int64_t>(
+      1, std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
+}
+
+Result<Buffer> read_archive(const std::string& path) {
+  auto text = storage::read_file(path, kLargestFile);
+  if (!text) {
+    return fail(ErrorCode::not_found, fmt::format("model.source: {}: {}", path, text.error().message),
+                "a model's file has to be at the same place on every node");
+  }
+  const auto owner = std::make_shared<const std::string>(*std::move(text));
+  return Buffer(owner, std::as_bytes(std::span(*owner)));
+}
+
+std::vector<serving::TensorSpec> to_specs(const std::vector<scheduler::ServedTensor>& tensors) {
+  std::vector<serving::TensorSpec> specs;
+  for (const scheduler::ServedTensor& tensor : tensors) {
+    specs.push_back({tensor.name, serving::datatype_from(tensor.datatype).value_or(serving::Datatype::fp32),
+                     tensor.shape});
+  }
+  return specs;
+}
+
+/// Rows of zeros, or of empty texts.
+infer::ServedModel::Tensors make_zeros(const serving::ModelMetadata& model, std::int64_t rows) {
+  infer::ServedModel::Tensors tensors;
+  for (const serving::TensorSpec& spec : model.inputs) {
+    std::vector<std::int64_t> shape = spec.shape;
+    shape.front() = rows;
+    std::ranges::replace(shape, -1, 1);
+    const std::size_t size =
+        std::max<std::size_t>(serving::size_of(spec.datatype), 4);  // of a text: its length
+    const std::string zeros(serving::count_elements(shape).value_or(0) * size, '\0');
+    tensors.push_back({spec.name, spec.datatype, shape, Buffer::copy_of(zeros)});
+  }
+  return tensors;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
+                                                       const train::StateImage* state) {
+  const scheduler::ServeSpec& serve = *spec.serve;
+  auto archive = state != nullptr ? train::export_model(*state, train::ExportFormat::torchscript)
+                                  : read_archive(serve.source.path);
+  if (!archive) return tl::unexpected(archive.error());
+  infer::ModelSource source{*std::move(archive), serve.source.text, to_specs(serve.inputs),
+                            to_specs(serve.outputs)};
+  infer::ModelOptions options;
+  options.name = spec.name;
+  options.threads = spec.resources.cpus;
+  options.max_batch_size = serve.batching.max_size;
+  return infer::ServedModel::load(std::move(source), options);
+}
+
+std::vector<Observation> warm_up(infer::ServedModel& model) {
+  std::vector<Observation> seen;
+  for (const std::uint32_t rows : {1U, model.metadata().max_batch_size}) {
+    const std::vector<infer::ServedModel::Tensors> zeros{make_zeros(model.metadata(), rows)};
+    for (int run = 0; run < kWarmUpRuns; ++run) {
+      const BatchOutcome outcome = run_batch(model, zeros);
+      if (!outcome.answers.front()) break;
+      if (run + 1 == kWarmUpRuns) seen.push_back({rows, outcome.took_us});
+    }
+  }
+  return seen;
+}
+
+BatchOutcome run_batch(infer::ServedModel& model, const std::vector<infer::ServedModel::Tensors>& requests) {
+  BatchOutcome outcome;
+  std::vector<const infer::ServedModel::Tensors*> all;
+  for (const auto& request : requests) all.push_back(&request);
+  const auto start = Clock::now();
+  auto answers = model.run(all);
+  if (answers) {
+    for (auto& answer : *answers) outcome.answers.emplace_back(std::move(answer));
+  } else if (all.size() == 1) {
+    outcome.answers.emplace_back(tl::unexpected(answers.error()));
+  } else {
+    outcome.was_split = true;
+    for (const auto* request : all) {
+      auto alone = model.run(std::span(&request, 1));
+      if (alone) {
+        outcome.answers.emplace_back(std::move(alone->front()));
+      } else {
+        outcome.answers.emplace_back(tl::unexpected(alone.error()));
+      }
+    }
+  }
+  outcome.took_us = micros_since(start);
+  return outcome;
+}
+
+}  // namespace ds::replica

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "actors/infer/served_model.hpp"
+#include "actors/train/session.hpp"
+#include "scheduler/spec/job_spec.hpp"
+#include "storage/result.hpp"
+
+namespace ds::replica {
+
+// What a replica does with torch, on its model's thread. They may take long.
+
+/// The model that the job's file names. `state`: of the checkpoint, where it is one.
+Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
+                                                       const train::StateImage* state);
+
+/// A measured run.
+struct Observation {
+  std::uint32_t rows = 0;
+  std::int64_t took_us = 0;
+};
+/// Runs it on zeros until it is as fast as it gets: what is built at the first calls is built. What fails on
+/// zeros is left to requests.
+std::vector<Observation> warm_up(infer::ServedModel& model);
+
+struct BatchOutcome {
+  std::vector<Result<infer::ServedModel::Tensors>> answers;  ///< one a request
+  std::int64_t took_us = 0;
+  bool was_split = false;  ///< one of them failed the batch, so they ran alone
+};
+/// A request that the model can't take fails alone.
+BatchOutcome run_batch(infer::ServedModel& model, const std::vector<infer::ServedModel::Tensors>& requests);
+
+}  // namespace ds::replica

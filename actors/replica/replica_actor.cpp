@@ -1,0 +1,325 @@
+#include "actors/replica/replica_actor.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <caf/all.hpp>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "actors/fabric/actor_guard.hpp"
+#include "actors/head/assigned_job.hpp"
+#include "actors/messages/serving.hpp"
+#include "actors/replica/model_runner.hpp"
+#include "actors/replica/model_thread.hpp"
+#include "actors/replica/tensor_message.hpp"
+#include "actors/serving/batch_queue.hpp"
+#include "actors/worker/run.hpp"
+#include "actors/worker/state_message.hpp"
+
+namespace ds::replica {
+namespace {
+
+using namespace messages;
+using serving::BatchQueue;
+using Clock = std::chrono::steady_clock;
+
+/// For a checkpoint to come from the head.
+constexpr auto kFetchLimit = std::chrono::minutes(5);
+constexpr std::int64_t kLeastTimer_us = 50;
+
+std::int64_t now_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count();
+}
+
+/// Local: something that waits may be due.
+struct Wake {};
+
+serving::BatchingOptions to_options(const scheduler::ServeSpec& serve) {
+  using Mode = serving::BatchingOptions::Mode;
+  serving::BatchingOptions options;
+  options.mode = serve.batching.mode == "off"     ? Mode::off
+                 : serve.batching.mode == "fixed" ? Mode::fixed
+                                                  : Mode::adaptive;
+  options.max_size = serve.batching.max_size;
+  options.max_delay_us = serve.batching.max_delay_ms * 1000;
+  options.max_depth = serve.queue.max_depth;
+  options.max_bytes = serve.queue.max_bytes;
+  options.p99_us = serve.p99_ms * 1000;
+  return options;
+}
+
+}  // namespace
+}  // namespace ds::replica
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::replica::Wake)
+
+namespace ds::replica {
+namespace {
+
+class Replica : public caf::event_based_actor {
+ public:
+  Replica(caf::actor_config& config, fabric::Fabric& fabric, head::JobProcess process)
+      : event_based_actor(config),
+        fabric_(fabric),
+        process_(std::move(process)),
+        line_(*this, fabric, process_.head) {}
+
+  /// The model's thread calls this actor, so it ends first.
+  void on_exit() override { thread_.reset(); }
+
+  caf::behavior make_behavior() override {
+    fabric::guard_actor(*this, "the replica");
+    set_down_handler([this](caf::down_msg& down) { line_.on_down(down.source, "requests are answered"); });
+    line_.search();
+    return {
+        [this](const head::HeadFound& found) {
+          line_.on_found(found);
+          say_hello();
+          if (failed_) line_.tell_head(*failed_);
+        },
+        [this](const AssignReplica& order) { on_assign(order); },
+        [this](const InferCall& call) { return on_call(call); },
+        [this](const StopWorker&) { begin_drain(); },
+        [this](const Wake&) {
+          timer_us_ = 0;
+          settle();
+        },
+        [](const worker::Run& run) { run.action(); },
+    };
+  }
+
+ private:
+  struct Pending {
+    caf::response_promise promise;
+    std::vector<ServedTensor> inputs;
+    std::int64_t admitted_us = 0;
+  };
+
+  // ---- the head comes and goes ----------------------------------------------------------------
+
+  void say_hello() {
+    ReplicaHello hello{process_.worker, process_.job, fabric_.address_of(this), model_ != nullptr, 0, {}, {}};
+    if (model_ != nullptr) {
+      const serving::ModelMetadata& model = model_->metadata();
+      hello.max_batch_size = model.max_batch_size;
+      hello.inputs = to_message(model.inputs);
+      hello.outputs = to_message(model.outputs);
+    }
+    line_.tell_head(std::move(hello));
+  }
+
+  // ---- the model ------------------------------------------------------------------------------
+
+  void on_assign(const AssignReplica& order) {
+    if (thread_) return;  // a new head gave the same job again
+    auto spec = head::read_assigned_job({order.job, order.file, order.directory, order.text, 0});
+    if (!spec) return on_failed(spec.error());
+    spec_ = *std::move(spec);
+    thread_ = std::make_unique<ModelThread>();
+    if (order.checkpoint_job.empty()) return load(nullptr);
+    request(line_.head(), kFetchLimit, FetchState{order.checkpoint_job, order.checkpoint_step})
+        .then(
+            [this](const StateReply& reply) {
+              if (!reply.error.empty()) return on_failed({ErrorCode::data_loss, reply.error, {}});
+              load(std::make_shared<const train::StateImage>(worker::to_image(reply)));
+            },
+            [this](const caf::error& error) {
+              thread_.reset();
+              if (error == caf::sec::request_receiver_down) return;  // the next head gives the job again
+              on_failed({ErrorCode::unavailable, "the checkpoint could not be had from the head", {}});
+            });
+  }
+
+  void load(std::shared_ptr<const train::StateImage> state) {
+    thread_->post([this, state = std::move(state), start = Clock::now()] {
+      auto loaded = load_model(spec_, state.get());
+      std::vector<Observation> seen;
+      if (loaded) seen = warm_up(**loaded);
+      const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
+      // A function that CAF copies cannot hold what only moves.
+      auto model = std::make_shared<decltype(loaded)>(std::move(loaded));
+      worker::post(this, [this, model, seen, took] { on_loaded(std::move(*model), seen, took); });
+    });
+  }
+
+  void on_loaded(Result<std::unique_ptr<infer::ServedModel>> model, const std::vector<Observation>& seen,
+                 std::chrono::milliseconds took) {
+    if (!model) return on_failed(model.error());
+    model_ = *std::move(model);
+    queue_.emplace(to_options(*spec_.serve));
+    for (const Observation& one : seen) queue_->observe(one.rows, one.took_us, now_us());
+    spdlog::info("the model {} is ready after {} ms", spec_.serve->source.text, took.count());
+    if (draining_) return leave_if_idle();
+    say_hello();
+  }
+
+  void on_failed(const Error& why) {
+    const bool is_everywhere = why.code == ErrorCode::invalid_argument || why.code == ErrorCode::unsupported;
+    failed_ = ReplicaFailed{process_.worker, head::log_end(why), !is_everywhere};
+    line_.tell_head(*failed_);
+  }
+
+  // ---- requests -------------------------------------------------------------------------------
+
+  caf::response_promise on_call(const InferCall& call) {
+    auto promise = make_response_promise();
+    if (!queue_ || draining_) {
+      promise.deliver(refusal(ErrorCode::unavailable, "the replica is about to stop, or to begin", true));
+      return promise;
+    }
+    const auto now = now_us();
+    serving::Ticket ticket;
+    ticket.id = ++tickets_;
+    ticket.rows = call.rows;
+    for (const ServedTensor& input : call.inputs) ticket.bytes += input.bytes.size();
+    ticket.priority = call.priority == 0 ? kDefaultPriority : call.priority;
+    ticket.deadline_us = now + static_cast<std::int64_t>(call.budget_us);
+    ticket.shape_key = shape_key(call.inputs);
+    ticket.tenant = call.tenant;
+    const auto id = ticket.id;
+    if (const auto refused = queue_->admit(std::move(ticket), now)) {
+      promise.deliver(refusal_of(*refused, now));
+    } else {
+      pending_.emplace(id, Pending{promise, call.inputs, now});
+    }
+    settle();
+    return promise;
+  }
+
+  static InferAnswer refusal(ErrorCode code, std::string message, bool elsewhere) {
+    InferAnswer answer;
+    answer.failure = static_cast<std::uint8_t>(1 + static_cast<int>(code));
+    answer.message = std::move(message);
+    answer.elsewhere = elsewhere;
+    return answer;
+  }
+
+  InferAnswer refusal_of(serving::Refusal why, std::int64_t now) const {
+    using serving::Refusal;
+    switch (why) {
+      case Refusal::deadline:
+        return refusal(ErrorCode::deadline_exceeded, "it can't be answered within its timeout", true);
+      case Refusal::too_large:
+        return refusal(ErrorCode::invalid_argument,
+                       fmt::format("it has more rows than a batch may have ({})", queue_->options().max_size),
+                       false);
+      case Refusal::draining:
+        return refusal(ErrorCode::unavailable, "the replica is about to stop", true);
+      case Refusal::queue_full:
+      case Refusal::too_many_bytes:
+        break;
+    }
+    auto answer =
+        refusal(ErrorCode::resource_exhausted,
+                fmt::format("too many requests wait ({}, {} bytes)", queue_->depth(), queue_->bytes()), true);
+    answer.retry_after_ms = static_cast<std::uint32_t>(queue_->retry_after_us(now) / 1000 + 1);
+    return answer;
+  }
+
+  /// Begins what may begin, and tells those that won't.
+  void settle() {
+    if (!queue_) return;
+    const auto now = now_us();
+    while (auto batch = queue_->next(now)) begin(*std::move(batch));
+    for (const auto& expired : queue_->take_expired(now)) {
+      const auto found = pending_.find(expired.id);
+      if (found == pending_.end()) continue;
+      found->second.promise.deliver(refusal_of(expired.why, now));
+      pending_.erase(found);
+    }
+    const auto wake = queue_->wake_us(now);
+    if (wake && (timer_us_ == 0 || *wake < timer_us_)) {
+      timer_us_ = *wake;
+      delayed_send(this, std::chrono::microseconds(std::max(kLeastTimer_us, *wake - now)), Wake{});
+    }
+    leave_if_idle();
+  }
+
+  void begin(serving::Batch batch) {
+    struct Work {
+      serving::Batch batch;
+      std::vector<Pending> pending;
+      std::vector<infer::ServedModel::Tensors> requests;
+    };
+    auto work = std::make_shared<Work>();
+    for (const auto id : batch.ids) {
+      auto found = pending_.extract(id);
+      work->requests.push_back(to_tensors(found.mapped().inputs));
+      work->pending.push_back(std::move(found.mapped()));
+    }
+    work->batch = std::move(batch);
+    thread_->post([this, work] {
+      auto outcome = std::make_shared<BatchOutcome>(run_batch(*model_, work->requests));
+      worker::post(this, [this, work, outcome] {
+        queue_->on_done(work->batch, outcome->was_split ? 0 : outcome->took_us, now_us());
+        for (std::size_t i = 0; i < work->pending.size(); ++i)
+          answer(work->pending[i], work->batch, i, outcome->answers[i], outcome->took_us);
+        settle();
+      });
+    });
+  }
+
+  static void answer(Pending& pending, const serving::Batch& batch, std::size_t place,
+                     const Result<infer::ServedModel::Tensors>& outputs, std::int64_t took_us) {
+    if (!outputs)
+      return pending.promise.deliver(refusal(outputs.error().code, outputs.error().message, false));
+    InferAnswer answer;
+    answer.outputs = to_message(*outputs);
+    answer.queue_ns = static_cast<std::uint64_t>(batch.waited_us[place]) * 1000;
+    answer.compute_ns = static_cast<std::uint64_t>(took_us) * 1000;
+    answer.batch_rows = batch.rows;
+    answer.released = static_cast<std::uint8_t>(batch.reason);
+    answer.is_first = place == 0;
+    pending.promise.deliver(std::move(answer));
+  }
+
+  // ---- the end --------------------------------------------------------------------------------
+
+  void begin_drain() {
+    if (draining_) return;
+    draining_ = true;
+    if (!queue_) return process_.leave();
+    queue_->drain();
+    spdlog::info("no new requests are taken; {} are under way", pending_.size());
+    delayed_send(this, std::chrono::milliseconds(spec_.serve->drain_ms),
+                 worker::Run{[this] { process_.leave(); }});
+    settle();
+  }
+
+  /// Answers travel behind this call: the process ends when they are on their way.
+  void leave_if_idle() {
+    if (!draining_ || leaving_ || (queue_ && !queue_->is_empty())) return;
+    leaving_ = true;
+    delayed_send(this, kLeaveDelay, worker::Run{[this] { process_.leave(); }});
+  }
+
+  static constexpr std::uint32_t kDefaultPriority = 8;
+  static constexpr std::chrono::milliseconds kLeaveDelay{100};
+
+  fabric::Fabric& fabric_;
+  const head::JobProcess process_;
+  head::HeadLine line_;
+  std::optional<ReplicaFailed> failed_;
+  scheduler::JobSpec spec_;
+  std::optional<BatchQueue> queue_;  ///< once the model is there
+  std::map<std::uint64_t, Pending> pending_;
+  std::uint64_t tickets_ = 0;
+  std::int64_t timer_us_ = 0;  ///< when the next `Wake` comes; 0: none is under way
+  bool draining_ = false, leaving_ = false;
+  std::unique_ptr<infer::ServedModel> model_;  ///< used on the thread, its metadata anywhere
+  std::unique_ptr<ModelThread> thread_;
+};
+
+}  // namespace
+
+caf::actor spawn_replica(caf::actor_system& system, fabric::Fabric& fabric, head::JobProcess process) {
+  return caf::actor_cast<caf::actor>(system.spawn<Replica>(std::ref(fabric), std::move(process)));
+}
+
+}  // namespace ds::replica

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <vector>
+
+#include "actors/messages/serving.hpp"
+#include "actors/serving/model_metadata.hpp"
+#include "actors/serving/tensor.hpp"
+
+namespace ds::replica {
+
+// Tensors and their descriptions as they travel; memory is shared. A datatype that there isn't is the
+// sender's fault, and becomes `BYTES`, which no model's input check lets through for another.
+
+std::vector<messages::ServedTensor> to_message(const std::vector<serving::Tensor>& tensors);
+std::vector<serving::Tensor> to_tensors(const std::vector<messages::ServedTensor>& tensors);
+std::vector<messages::ServedSpec> to_message(const std::vector<serving::TensorSpec>& specs);
+std::vector<serving::TensorSpec> to_specs(const std::vector<messages::ServedSpec>& specs);
+
+/// Inputs that are equal in this may share a batch: all shapes but for the rows. Pure.
+std::uint64_t shape_key(const std::vector<messages::ServedTensor>& inputs);
+
+}  // namespace ds::replica

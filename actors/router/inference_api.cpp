@@ -1,0 +1,298 @@
+#include "actors/router/inference_api.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <numeric>
+#include <utility>
+#include <variant>
+
+#include "actors/serving/compression.hpp"
+#include "actors/serving/inference_response.hpp"
+#include "actors/serving/metrics_text.hpp"
+#include "actors/serving/route_bodies.hpp"
+#include "actors/serving/routes.hpp"
+
+namespace ds::router {
+namespace {
+
+using gateway::HttpRequest;
+using gateway::HttpResponse;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kLeastCompressed = 1 << 10;  // below it the reader wins nothing
+constexpr const char* kLengthHeader = "Inference-Header-Content-Length";
+constexpr std::array<std::string_view, 5> kExtensions{"binary_tensor_data", "model_configuration",
+                                                      "statistics", "schedule_policy", "classification"};
+
+HttpResponse failure_response(const Failure& failure, int status) {
+  HttpResponse response{status, serving::error_body(failure.error), "application/json", {}};
+  if (status == 503) {
+    const auto seconds = std::max(1U, (failure.retry_after_ms + 999) / 1000);
+    response.headers.emplace_back("Retry-After", std::to_string(seconds));
+  }
+  return response;
+}
+
+HttpResponse failure_response(const Failure& failure) {
+  return failure_response(failure, serving::http_status(failure.error.code));
+}
+
+HttpResponse failure_response(const Error& error) {
+  return failure_response(Failure{error});
+}
+
+std::string header_of(const HttpRequest& request, const std::string& name) {
+  const auto found = request.headers.find(name);
+  return found == request.headers.end() ? std::string() : found->second;
+}
+
+Buffer to_buffer(std::string text) {
+  const auto owner = std::make_shared<const std::string>(std::move(text));
+  return Buffer(owner, std::as_bytes(std::span(*owner)));
+}
+
+Result<Buffer> plain_body(const HttpRequest& request) {
+  const auto coding = serving::parse_content_encoding(header_of(request, "content-encoding"));
+  if (!coding) return tl::unexpected(coding.error());
+  if (*coding == serving::ContentCoding::identity) return to_buffer(request.body);
+  return serving::decompress(request.body, *coding, InferenceApi::kMaxBodyBytes);
+}
+
+Result<std::optional<std::uint64_t>> json_length_of(const HttpRequest& request) {
+  const std::string text = header_of(request, "inference-header-content-length");
+  if (text.empty()) return std::nullopt;
+  std::uint64_t length = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
+  if (error != std::errc() || end != text.data() + text.size())
+    return fail(ErrorCode::invalid_argument, fmt::format("{} is no number: {}", kLengthHeader, text));
+  return length;
+}
+
+/// What the body of a raw request is.
+std::optional<serving::TensorSpec> raw_input_of(const std::optional<EndpointView>& endpoint) {
+  if (!endpoint || !endpoint->metadata || endpoint->metadata->inputs.size() != 1) return std::nullopt;
+  return endpoint->metadata->inputs.front();
+}
+
+HttpResponse answer_response(const std::string& model, std::uint64_t version,
+                             const serving::InferenceRequest& request,
+                             const std::vector<serving::Tensor>& outputs, const std::string& accepted) {
+  auto encoded = serving::encode_response(model, std::to_string(version), request, outputs);
+  if (!encoded) return failure_response(encoded.error());
+  HttpResponse response{200, std::move(encoded->body), "application/json", {}};
+  if (encoded->json_length) {
+    response.content_type = "application/octet-stream";
+    response.headers.emplace_back(kLengthHeader, std::to_string(*encoded->json_length));
+  }
+  const auto coding = serving::choose_coding(accepted);
+  if (coding == serving::ContentCoding::identity || response.body.size() < kLeastCompressed) return response;
+  response.body = serving::compress(response.body, coding);
+  response.headers.emplace_back("Content-Encoding", std::string(serving::to_string(coding)));
+  return response;
+}
+
+Error unknown(const std::string& model) {
+  return {ErrorCode::not_found, fmt::format("Request for unknown model: '{}' is not found", model), {}};
+}
+
+bool is_version(const EndpointView& endpoint, const std::optional<std::uint64_t>& version) {
+  return !version || *version == endpoint.version;
+}
+
+}  // namespace
+
+InferenceApi::InferenceApi(Router& router, std::string version)
+    : router_(router), version_(std::move(version)) {}
+
+/// Answers what needs no replica.
+class Informer {
+ public:
+  Informer(const Router& router, const std::string& version) : router_(router), version_(version) {}
+
+  HttpResponse operator()(const serving::route::ServerMetadata&) const {
+    return json(serving::server_metadata_body(version_, kExtensions));
+  }
+  HttpResponse operator()(const serving::route::ServerLive&) const { return json(serving::live_body(true)); }
+  HttpResponse operator()(const serving::route::ServerReady&) const {
+    return json(serving::ready_body(true));
+  }
+  HttpResponse operator()(const serving::route::ModelReady& asked) const {
+    const auto endpoint = find(asked.model);
+    if (!endpoint) return failure_response(unknown(asked.model.name));
+    const bool sleeps = endpoint->wanted == 0;  // it takes requests, which wake it
+    const bool is_ready = endpoint->ready > 0 || sleeps;
+    auto response = json(serving::model_ready_body(asked.model.name, is_ready));
+    if (!is_ready) response.status = 400;
+    return response;
+  }
+  HttpResponse operator()(const serving::route::ModelMetadata& asked) const {
+    return of_model(asked.model, [](const serving::ModelMetadata& model, const EndpointView&) {
+      return serving::model_metadata_body(model);
+    });
+  }
+  HttpResponse operator()(const serving::route::ModelConfig& asked) const {
+    return of_model(asked.model, [](const serving::ModelMetadata& model, const EndpointView& endpoint) {
+      serving::ModelConfiguration configuration;
+      configuration.has_dynamic_batching = model.max_batch_size > 1;
+      configuration.replicas = endpoint.ready;
+      return serving::model_config_body(model, configuration);
+    });
+  }
+  HttpResponse operator()(const serving::route::Statistics& asked) const {
+    if (asked.model && !find(*asked.model)) return failure_response(unknown(asked.model->name));
+    const auto known = router_.statistics();
+    std::vector<serving::NamedStatistics> models;
+    for (const EndpointView& endpoint : router_.endpoints()) {
+      if (asked.model && asked.model->name != endpoint.name) continue;
+      const auto found = known.find(endpoint.name);
+      models.push_back({endpoint.name, endpoint.version,
+                        found == known.end() ? serving::ModelStatistics{} : found->second.model});
+    }
+    return json(serving::statistics_body(models));
+  }
+  HttpResponse operator()(const serving::route::RepositoryIndex&) const {
+    std::vector<serving::IndexEntry> entries;
+    for (const EndpointView& endpoint : router_.endpoints())
+      entries.push_back({endpoint.name, endpoint.version, endpoint.ready > 0,
+                         endpoint.ready > 0 ? "" : "no replica is ready"});
+    return json(serving::repository_index_body(entries));
+  }
+  HttpResponse operator()(const serving::route::LoadModel&) const { return not_here(); }
+  HttpResponse operator()(const serving::route::UnloadModel&) const { return not_here(); }
+  HttpResponse operator()(const serving::route::Infer&) const { return not_here(); }
+  HttpResponse operator()(const serving::route::Metrics&) const {
+    auto known = router_.statistics();
+    std::vector<serving::ModelMetrics> models;
+    for (const EndpointView& endpoint : router_.endpoints()) {
+      const auto starting = endpoint.wanted - std::min(endpoint.wanted, endpoint.ready);
+      models.push_back({endpoint.name, endpoint.ready, starting, endpoint.draining, endpoint.ongoing,
+                        std::move(known[endpoint.name])});
+    }
+    return {200, serving::metrics_text(models), "text/plain; version=0.0.4; charset=utf-8", {}};
+  }
+
+ private:
+  static HttpResponse json(std::string body) { return {200, std::move(body), "application/json", {}}; }
+  static HttpResponse not_here() {
+    return failure_response(Error{ErrorCode::unsupported,
+                                  "models are loaded and unloaded as jobs of kind serve",
+                                  "ds-submit run -f FILE, ds-submit cancel JOB"});
+  }
+  std::optional<EndpointView> find(const serving::ModelName& model) const {
+    auto endpoint = router_.find(model.name);
+    return endpoint && is_version(*endpoint, model.version) ? endpoint : std::nullopt;
+  }
+  template <class Body>
+  HttpResponse of_model(const serving::ModelName& model, Body body) const {
+    const auto endpoint = find(model);
+    if (!endpoint) return failure_response(unknown(model.name));
+    if (!endpoint->metadata) {
+      return failure_response(
+          Failure{{ErrorCode::unavailable, "no replica of the model has been ready yet", {}}, 1000});
+    }
+    return json(body(*endpoint->metadata, *endpoint));
+  }
+
+  const Router& router_;
+  const std::string& version_;
+};
+
+void InferenceApi::handle(HttpRequest request, gateway::Respond respond) {
+  const auto route = serving::parse_route(request.method, request.target);
+  if (!route) {
+    HttpResponse response{
+        route.error().status, serving::error_body(route.error().message), "application/json", {}};
+    if (!route.error().allow.empty()) response.headers.emplace_back("Allow", route.error().allow);
+    return respond(std::move(response));
+  }
+  const auto* wanted = std::get_if<serving::route::Infer>(&*route);
+  if (wanted == nullptr) return inform(*route, respond);
+  infer(std::make_shared<HttpRequest>(std::move(request)), wanted->model.name, wanted->model.version,
+        respond);
+}
+
+/// What a model takes is known once a replica has been ready. One that sleeps is woken for it.
+void InferenceApi::inform(const serving::Route& route, const gateway::Respond& respond) {
+  const serving::ModelName* model = nullptr;
+  if (const auto* metadata = std::get_if<serving::route::ModelMetadata>(&route)) model = &metadata->model;
+  if (const auto* config = std::get_if<serving::route::ModelConfig>(&route)) model = &config->model;
+  const auto endpoint = model == nullptr ? std::nullopt : router_.find(model->name);
+  if (!endpoint || endpoint->metadata) return respond(std::visit(Informer(router_, version_), route));
+  Ask ask;
+  ask.model = model->name;
+  ask.version = model->version;
+  ask.only_metadata = true;
+  ask.arrived = Clock::now();
+  ask.done = [this, route, respond](const tl::expected<Answer, Failure>& outcome) {
+    if (!outcome) return respond(failure_response(outcome.error()));
+    respond(std::visit(Informer(router_, version_), route));
+  };
+  router_.ask(std::move(ask));
+}
+
+void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string& model,
+                         std::optional<std::uint64_t> version, const gateway::Respond& respond) {
+  const bool is_small =
+      request->body.size() <= kLargeBytes && header_of(*request, "content-encoding").empty();
+  if (is_small) return read_and_ask(*request, model, version, respond);
+  const bool queued = large_.post(
+      [=, this, request = std::move(request)] { read_and_ask(*request, model, version, respond); });
+  if (!queued)
+    respond(
+        failure_response(Failure{{ErrorCode::resource_exhausted, "too many large requests wait", {}}, 1000}));
+}
+
+void InferenceApi::read_and_ask(const HttpRequest& request, const std::string& model,
+                                std::optional<std::uint64_t> version, const gateway::Respond& respond) {
+  const auto arrived = Clock::now();
+  const auto body = plain_body(request);
+  if (!body) {
+    const auto code = body.error().code;
+    const int status = code == ErrorCode::resource_exhausted ? 413
+                       : code == ErrorCode::unsupported      ? 415
+                                                             : 400;
+    return respond(failure_response(Failure{body.error()}, status));
+  }
+  const auto length = json_length_of(request);
+  if (!length) return respond(failure_response(length.error()));
+  auto parsed = serving::parse_inference_request(*body, *length, {}, raw_input_of(router_.find(model)));
+  if (!parsed) return respond(failure_response(parsed.error()));
+  Ask ask;
+  ask.model = model;
+  ask.version = version;
+  ask.arrived = arrived;
+  ask.parse_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - arrived).count());
+  // What the answer needs of the request; the inputs' memory goes with them.
+  auto asked = std::make_shared<serving::InferenceRequest>();
+  asked->id = parsed->id;
+  asked->outputs = parsed->outputs;
+  asked->binary_outputs = parsed->binary_outputs;
+  ask.request = *std::move(parsed);
+  ask.done = [this, model, asked, arrived, respond,
+              accepted = header_of(request, "accept-encoding")](tl::expected<Answer, Failure> outcome) {
+    if (!outcome) return respond(failure_response(outcome.error()));
+    std::size_t bytes = 0;
+    for (const auto& tensor : outcome->outputs) bytes += tensor.bytes.size();
+    auto write = [this, model, asked, arrived, respond, accepted, answer = *std::move(outcome)] {
+      const auto begun = Clock::now();
+      auto response = answer_response(model, answer.version, *asked, answer.outputs, accepted);
+      const auto ended = Clock::now();
+      auto times = answer.times;
+      times[serving::Stage::serialize] =
+          static_cast<std::uint64_t>(std::chrono::nanoseconds(ended - begun).count());
+      router_.record(model, answer.rows, times, ended - arrived);
+      respond(std::move(response));
+    };
+    if (bytes <= kLargeBytes) return write();
+    if (!large_.post(std::move(write)))
+      respond(failure_response(
+          Failure{{ErrorCode::resource_exhausted, "too many large answers wait", {}}, 1000}));
+  };
+  router_.ask(std::move(ask));
+}
+
+}  // namespace ds::router

@@ -1,0 +1,411 @@
+#include "actors/router/router.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <caf/all.hpp>
+#include <random>
+#include <utility>
+
+#include "actors/fabric/actor_guard.hpp"
+#include "actors/messages/serving.hpp"
+#include "actors/replica/tensor_message.hpp"
+#include "actors/router/endpoint_state.hpp"
+
+namespace ds::router {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kReportInterval{200};
+/// A replica answers within the budget that it is told; this is for the way.
+constexpr std::chrono::milliseconds kSlack{500};
+
+class RouterActor;
+
+/// Local: something to do on the router's actor.
+struct RouterRun {
+  std::function<void(RouterActor&)> action;
+};
+
+}  // namespace
+}  // namespace ds::router
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::router::RouterRun)
+
+namespace ds::router {
+namespace {
+
+Failure unknown_model(const Ask& ask) {
+  const auto version = ask.version ? fmt::format(" version {}", *ask.version) : std::string();
+  return {{ErrorCode::not_found,
+           fmt::format("Request for unknown model: '{}'{} is not found", ask.model, version),
+           {}}};
+}
+
+class RouterActor : public caf::event_based_actor {
+ public:
+  RouterActor(caf::actor_config& config, std::shared_ptr<Router::Board> board)
+      : event_based_actor(config), board_(std::move(board)), random_(std::random_device{}()) {}
+
+  caf::behavior make_behavior() override {
+    fabric::guard_actor(*this, "the router");
+    return {
+        [this](const RouterRun& run) { run.action(*this); },
+        [this](caf::tick_atom) {
+          report();
+          ticks_ = false;
+          tick();
+        },
+    };
+  }
+
+  void report_to(Router::OnLoad on_load) { on_load_ = std::move(on_load); }
+
+  void set_endpoint(Endpoint endpoint) {
+    auto& state = endpoints_[endpoint.job];
+    state.endpoint = std::move(endpoint);
+    publish(state);
+    tick();
+  }
+
+  void set_wanted(const std::string& job, std::uint32_t replicas) {
+    const auto state = endpoints_.find(job);
+    if (state == endpoints_.end()) return;
+    state->second.wanted = replicas;
+    publish(state->second);
+  }
+
+  void remove_endpoint(const std::string& job) {
+    auto state = endpoints_.extract(job);
+    if (state.empty()) return;
+    {
+      const std::lock_guard lock(board_->mutex);
+      board_->endpoints.erase(state.mapped().endpoint.name);
+      board_->statistics.erase(state.mapped().endpoint.name);
+    }
+    for (const JourneyPtr& journey : state.mapped().waiting)
+      journey->ask.done(tl::unexpected(unknown_model(journey->ask)));
+  }
+
+  void add_replica(const std::string& job, std::uint64_t worker, const caf::actor& actor,
+                   serving::ModelMetadata metadata) {
+    const auto state = endpoints_.find(job);
+    if (state == endpoints_.end()) return;
+    auto& replica = state->second.replicas[worker];
+    replica.actor = actor;
+    replica.is_draining = replica.is_lost = false;
+    metadata.versions = {state->second.endpoint.version};
+    state->second.metadata = std::move(metadata);
+    publish(state->second);
+    for (const JourneyPtr& journey : std::exchange(state->second.waiting, {})) {
+      state->second.waiting_bytes -= journey->bytes;
+      dispatch(journey);
+    }
+  }
+
+  void drain_replica(const std::string& job, std::uint64_t worker) {
+    if (auto* replica = find(job, worker)) replica->is_draining = true;
+    publish_job(job);
+  }
+
+  void remove_replica(const std::string& job, std::uint64_t worker) {
+    const auto state = endpoints_.find(job);
+    if (state != endpoints_.end()) state->second.replicas.erase(worker);
+    publish_job(job);
+  }
+
+  void ask(Ask ask) {
+    const auto state = std::ranges::find_if(
+        endpoints_, [&](const auto& entry) { return entry.second.endpoint.name == ask.model; });
+    if (state == endpoints_.end() || (ask.version && *ask.version != state->second.endpoint.version))
+      return ask.done(tl::unexpected(unknown_model(ask)));
+    EndpointState& endpoint = state->second;
+    auto journey = std::make_shared<Journey>();
+    journey->job = state->first;
+    journey->version = endpoint.endpoint.version;
+    const auto own = std::chrono::microseconds(ask.request.timeout_us);
+    journey->deadline =
+        ask.arrived + (own.count() > 0 ? std::min<Clock::duration>(own, endpoint.endpoint.timeout)
+                                       : Clock::duration(endpoint.endpoint.timeout));
+    for (const auto& input : ask.request.inputs) journey->bytes += input.bytes.size();
+    journey->ask = std::move(ask);
+    ++endpoint.ongoing;
+    ++endpoint.arrivals;
+    dispatch(journey);
+  }
+
+ private:
+  /// Nothing is looked at while nothing is served.
+  void tick() {
+    if (endpoints_.empty() || std::exchange(ticks_, true)) return;
+    delayed_send(this, kReportInterval, caf::tick_atom::value);
+  }
+
+  ReplicaEntry* find(const std::string& job, std::uint64_t worker) {
+    const auto state = endpoints_.find(job);
+    if (state == endpoints_.end()) return nullptr;
+    const auto replica = state->second.replicas.find(worker);
+    return replica == state->second.replicas.end() ? nullptr : &replica->second;
+  }
+
+  // ---- what others see ------------------------------------------------------------------------
+
+  void publish_job(const std::string& job) {
+    const auto state = endpoints_.find(job);
+    if (state != endpoints_.end()) publish(state->second);
+  }
+
+  void publish(const EndpointState& state) {
+    EndpointView view{state.endpoint.name, state.endpoint.job, state.endpoint.version, state.ready(),
+                      state.draining(),    state.wanted,       state.ongoing,          state.metadata};
+    const std::lock_guard lock(board_->mutex);
+    board_->statistics.try_emplace(view.name);
+    board_->endpoints[view.name] = std::move(view);
+  }
+
+  void report() {
+    const auto now = Clock::now();
+    for (auto& [job, state] : endpoints_) {
+      give_up_late(state, now);
+      scheduler::LoadSample sample;
+      sample.ongoing = static_cast<double>(state.ongoing);
+      sample.arrivals = std::exchange(state.arrivals, 0);
+      sample.answered = std::exchange(state.answered, 0);
+      sample.p99_ms = state.p99_ms(now);
+      sample.ready = state.ready();
+      publish(state);
+      if (on_load_) on_load_(job, sample);
+    }
+  }
+
+  void give_up_late(EndpointState& state, Clock::time_point now) {
+    std::deque<JourneyPtr> still;
+    for (const JourneyPtr& journey : std::exchange(state.waiting, {})) {
+      if (journey->deadline > now) {
+        still.push_back(journey);
+        continue;
+      }
+      state.waiting_bytes -= journey->bytes;
+      finish(journey,
+             tl::unexpected(Failure{
+                 {ErrorCode::deadline_exceeded, "no replica was ready within the request's timeout", {}}}));
+    }
+    state.waiting = std::move(still);
+  }
+
+  // ---- one request ----------------------------------------------------------------------------
+
+  void finish(const JourneyPtr& journey, tl::expected<Answer, Failure> outcome) {
+    const auto now = Clock::now();
+    const auto took = now - journey->ask.arrived;
+    const auto state = endpoints_.find(journey->job);
+    if (state != endpoints_.end()) {
+      --state->second.ongoing;
+      if (journey->ask.only_metadata) {
+        // No inference: it woke a replica, and that is all.
+      } else if (outcome) {
+        ++state->second.answered;
+        state->second.note_latency(now, std::chrono::duration<double, std::milli>(took).count());
+      } else {
+        const std::lock_guard lock(board_->mutex);
+        board_->statistics[state->second.endpoint.name].model.record_failure(
+            static_cast<std::uint64_t>(std::chrono::nanoseconds(took).count()));
+      }
+    }
+    journey->ask.done(std::move(outcome));
+  }
+
+  /// Puts the inputs in the model's order. False: the request doesn't fit, which it has been told.
+  bool check(const JourneyPtr& journey, const serving::ModelMetadata& model) {
+    if (journey->rows > 0) return true;
+    const auto rows = serving::check_inputs(model, journey->ask.request);
+    if (!rows) {
+      finish(journey, tl::unexpected(Failure{rows.error()}));
+      return false;
+    }
+    journey->rows = static_cast<std::uint32_t>(*rows);
+    auto& inputs = journey->ask.request.inputs;
+    std::vector<serving::Tensor> ordered;
+    for (const auto& spec : model.inputs)
+      ordered.push_back(std::move(*std::ranges::find(inputs, spec.name, &serving::Tensor::name)));
+    inputs = std::move(ordered);
+    return true;
+  }
+
+  void dispatch(const JourneyPtr& journey) {
+    const auto found = endpoints_.find(journey->job);
+    if (found == endpoints_.end()) return journey->ask.done(tl::unexpected(unknown_model(journey->ask)));
+    EndpointState& state = found->second;
+    if (state.metadata && journey->ask.only_metadata)
+      return finish(journey, Answer{journey->version, 0, {}, {}});
+    if (state.metadata && !check(journey, *state.metadata)) return;
+    const auto left = journey->deadline - Clock::now();
+    if (left <= Clock::duration::zero()) {
+      return finish(journey, tl::unexpected(journey->last.value_or(Failure{
+                                 {ErrorCode::deadline_exceeded, "the request's timeout is over", {}}})));
+    }
+    if (journey->tried.size() < Router::kMostTries) {
+      const auto views = state.views();
+      const auto pick = serving::pick_replica(views, journey->version, journey->tried, random_());
+      if (pick && state.metadata) return send(journey, state, *pick, left);
+    }
+    // One that has died, or leaves, is replaced; one that is full, or too slow, says what any would say.
+    const bool may_wait = !journey->last || (journey->last->error.code == ErrorCode::unavailable &&
+                                             journey->tried.size() < Router::kMostTries);
+    if (!may_wait) return finish(journey, tl::unexpected(*journey->last));
+    wait(journey, state);
+  }
+
+  /// For a replica.
+  void wait(const JourneyPtr& journey, EndpointState& state) {
+    const bool is_full = state.waiting.size() >= state.endpoint.max_waiting ||
+                         state.waiting_bytes + journey->bytes > state.endpoint.max_waiting_bytes;
+    if (is_full) {
+      return finish(journey, tl::unexpected(Failure{
+                                 {ErrorCode::resource_exhausted,
+                                  fmt::format("{} requests wait for a replica already", state.waiting.size()),
+                                  {}},
+                                 1000}));
+    }
+    state.waiting_bytes += journey->bytes;
+    state.waiting.push_back(journey);
+  }
+
+  void send(const JourneyPtr& journey, EndpointState& state, std::uint64_t worker, Clock::duration left) {
+    auto& replica = state.replicas.at(worker);
+    ++replica.outstanding;
+    const auto& asked = journey->ask.request;
+    messages::InferCall call{
+        journey->rows, asked.priority,
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(left).count()),
+        state.endpoint.tenant, replica::to_message(asked.inputs)};
+    const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(left) + kSlack;
+    request(replica.actor, limit, std::move(call))
+        .then([this, journey,
+               worker](const messages::InferAnswer& answer) { on_answer(journey, worker, answer); },
+              [this, journey, worker](const caf::error& error) { on_no_answer(journey, worker, error); });
+  }
+
+  void on_no_answer(const JourneyPtr& journey, std::uint64_t worker, const caf::error& error) {
+    if (auto* entry = find(journey->job, worker)) {
+      --entry->outstanding;
+      entry->is_lost |= error != caf::sec::request_timeout;  // else it is only slow
+      publish_job(journey->job);
+    }
+    journey->tried.push_back(worker);
+    journey->last = Failure{{ErrorCode::unavailable, "the replica that had the request is gone", {}}, 1000};
+    dispatch(journey);
+  }
+
+  void on_answer(const JourneyPtr& journey, std::uint64_t worker, const messages::InferAnswer& answer) {
+    if (auto* entry = find(journey->job, worker)) --entry->outstanding;
+    if (answer.failure == 0) {
+      if (answer.is_first) record_batch(journey->job, answer);
+      Answer given{journey->version, journey->rows, replica::to_tensors(answer.outputs), {}};
+      given.times[serving::Stage::parse] = journey->ask.parse_ns;
+      given.times[serving::Stage::queue] = answer.queue_ns;
+      given.times[serving::Stage::compute] = answer.compute_ns;
+      return finish(journey, std::move(given));
+    }
+    const Failure failure{{static_cast<ErrorCode>(answer.failure - 1), answer.message, {}},
+                          answer.retry_after_ms};
+    if (!answer.elsewhere) return finish(journey, tl::unexpected(failure));
+    journey->tried.push_back(worker);
+    journey->last = failure;
+    dispatch(journey);
+  }
+
+  void record_batch(const std::string& job, const messages::InferAnswer& answer) {
+    const auto state = endpoints_.find(job);
+    if (state == endpoints_.end() || answer.released >= serving::kReleases) return;
+    const std::lock_guard lock(board_->mutex);
+    auto& statistics = board_->statistics[state->second.endpoint.name];
+    statistics.model.record_batch(answer.batch_rows, answer.compute_ns);
+    ++statistics.released[answer.released];
+  }
+
+  const std::shared_ptr<Router::Board> board_;
+  Router::OnLoad on_load_;
+  std::mt19937_64 random_;
+  bool ticks_ = false;
+  std::map<std::string, EndpointState> endpoints_;  ///< by job
+};
+
+void post(const caf::actor& actor, std::function<void(RouterActor&)> action) {
+  caf::anon_send(actor, RouterRun{std::move(action)});
+}
+
+}  // namespace
+
+Router::Router(caf::actor_system& system)
+    : board_(std::make_shared<Board>()),
+      actor_(caf::actor_cast<caf::actor>(system.spawn<RouterActor>(board_))) {}
+
+void Router::report_to(OnLoad on_load) {
+  post(actor_, [on_load = std::move(on_load)](RouterActor& router) { router.report_to(on_load); });
+}
+
+void Router::set_endpoint(Endpoint endpoint) {
+  post(actor_, [endpoint = std::move(endpoint)](RouterActor& router) { router.set_endpoint(endpoint); });
+}
+
+void Router::set_wanted(const std::string& job, std::uint32_t replicas) {
+  post(actor_, [=](RouterActor& router) { router.set_wanted(job, replicas); });
+}
+
+void Router::remove_endpoint(const std::string& job) {
+  post(actor_, [job](RouterActor& router) { router.remove_endpoint(job); });
+}
+
+void Router::add_replica(const std::string& job, std::uint64_t worker, caf::actor actor,
+                         serving::ModelMetadata metadata) {
+  post(actor_, [=](RouterActor& router) { router.add_replica(job, worker, actor, metadata); });
+}
+
+void Router::drain_replica(const std::string& job, std::uint64_t worker) {
+  post(actor_, [=](RouterActor& router) { router.drain_replica(job, worker); });
+}
+
+void Router::remove_replica(const std::string& job, std::uint64_t worker) {
+  post(actor_, [=](RouterActor& router) { router.remove_replica(job, worker); });
+}
+
+void Router::ask(Ask ask) {
+  // A function that CAF copies should not copy a request.
+  const auto shared = std::make_shared<Ask>(std::move(ask));
+  post(actor_, [shared](RouterActor& router) { router.ask(std::move(*shared)); });
+}
+
+std::vector<EndpointView> Router::endpoints() const {
+  std::vector<EndpointView> all;
+  const std::lock_guard lock(board_->mutex);
+  for (const auto& [name, view] : board_->endpoints) all.push_back(view);
+  return all;
+}
+
+std::optional<EndpointView> Router::find(const std::string& name) const {
+  const std::lock_guard lock(board_->mutex);
+  const auto found = board_->endpoints.find(name);
+  return found == board_->endpoints.end() ? std::nullopt : std::optional(found->second);
+}
+
+void Router::record(const std::string& name, std::uint32_t rows, const serving::StageTimes& times,
+                    std::chrono::nanoseconds whole) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto now_ms =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  const std::lock_guard lock(board_->mutex);
+  const auto found = board_->statistics.find(name);
+  if (found == board_->statistics.end()) return;
+  const auto all = found->second.stages.record(times, static_cast<std::uint64_t>(whole.count()));
+  found->second.model.record_success(rows, all, now_ms);
+}
+
+std::map<std::string, serving::EndpointStatistics> Router::statistics() const {
+  const std::lock_guard lock(board_->mutex);
+  return board_->statistics;
+}
+
+}  // namespace ds::router

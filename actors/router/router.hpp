@@ -1,0 +1,118 @@
+#pragma once
+
+#include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/serving/inference_request.hpp"
+#include "actors/serving/model_metadata.hpp"
+#include "actors/serving/statistics.hpp"
+#include "scheduler/policy/autoscale.hpp"
+#include "storage/result.hpp"
+
+namespace ds::router {
+
+/// A model that is served: what the router has to know of a `serve` job.
+struct Endpoint {
+  std::string name;  ///< of the job, and so of the model
+  std::string job, tenant;
+  std::uint64_t version = 1;
+  std::uint32_t max_waiting = 1000;  ///< requests while there is no replica
+  std::uint64_t max_waiting_bytes = 0;
+  std::chrono::milliseconds timeout{60'000};  ///< of a request that names none
+};
+
+/// What anybody may know of an endpoint at a moment.
+struct EndpointView {
+  std::string name, job;
+  std::uint64_t version = 1;
+  std::uint32_t ready = 0, draining = 0;           ///< replicas
+  std::uint32_t wanted = 0;                        ///< replicas that there should be
+  std::uint64_t ongoing = 0;                       ///< requests without an answer, a moment ago
+  std::optional<serving::ModelMetadata> metadata;  ///< none: no replica has been ready yet
+};
+
+struct Failure {
+  Error error;
+  std::uint32_t retry_after_ms = 0;  ///< 0: there is no saying
+};
+
+/// What a replica answered.
+struct Answer {
+  std::uint64_t version = 0;
+  std::uint32_t rows = 0;
+  std::vector<serving::Tensor> outputs;  ///< in the model's order
+  serving::StageTimes times;             ///< of the stages that are over
+};
+
+/// A request on its way through the router.
+struct Ask {
+  std::string model;
+  std::optional<std::uint64_t> version;  ///< none: any
+  bool only_metadata = false;  ///< it asks for nothing but that a replica has said what the model takes
+  serving::InferenceRequest request;
+  std::chrono::steady_clock::time_point arrived;
+  std::uint64_t parse_ns = 0;
+  /// Called once, on the router's thread; must not block.
+  std::function<void(tl::expected<Answer, Failure>)> done;
+};
+
+/// Sends requests to replicas and their answers back.
+///
+/// Each goes to the less loaded of two (`serving::pick_replica`), to another when that one dies before it
+/// answers or refuses it, at most `kMostTries` times, as long as its timeout lasts. While an endpoint has no
+/// replica for them its requests wait, within the endpoint's bounds. All members may be called from any
+/// thread.
+class Router {
+ public:
+  static constexpr std::size_t kMostTries = 4;
+
+  /// How the load of a job's endpoint is, several times a second. On the router's thread.
+  using OnLoad = std::function<void(const std::string& job, const scheduler::LoadSample&)>;
+
+  explicit Router(caf::actor_system& system);
+
+  void report_to(OnLoad on_load);  ///< from now on
+  void set_endpoint(Endpoint endpoint);
+  /// So many replicas are wanted; only shown.
+  void set_wanted(const std::string& job, std::uint32_t replicas);
+  /// What waits for it fails.
+  void remove_endpoint(const std::string& job);
+  /// A replica is ready.
+  void add_replica(const std::string& job, std::uint64_t worker, caf::actor actor,
+                   serving::ModelMetadata metadata);
+  /// Nothing new for it; what it has it may still answer.
+  void drain_replica(const std::string& job, std::uint64_t worker);
+  void remove_replica(const std::string& job, std::uint64_t worker);
+
+  void ask(Ask ask);
+
+  std::vector<EndpointView> endpoints() const;
+  std::optional<EndpointView> find(const std::string& name) const;
+  /// Counts a request of that many rows as answered, `whole` after it came.
+  void record(const std::string& name, std::uint32_t rows, const serving::StageTimes& times,
+              std::chrono::nanoseconds whole);
+  /// Since the endpoint was set, by its name.
+  std::map<std::string, serving::EndpointStatistics> statistics() const;
+
+  /// What actor and callers share; private to the folder.
+  struct Board {
+    mutable std::mutex mutex;
+    std::map<std::string, EndpointView> endpoints;
+    std::map<std::string, serving::EndpointStatistics> statistics;  ///< of endpoints that there are
+  };
+
+ private:
+  std::shared_ptr<Board> board_;
+  caf::actor actor_;
+};
+
+}  // namespace ds::router

@@ -1,0 +1,135 @@
+// Admission: whether a ticket may wait, and who makes way for it.
+#include <algorithm>
+#include <cmath>
+
+#include "actors/serving/batch_queue.hpp"
+
+namespace ds::serving {
+namespace {
+
+constexpr std::size_t kMaxShapes = 256;  // whose arrivals are remembered
+constexpr double kGapStep = 1.0 / 16;
+constexpr double kLongestGapUs = 1'000'000;
+constexpr std::int64_t kUnknownRetryUs = 1'000'000;
+constexpr std::int64_t kLongestRetryUs = 60'000'000;
+constexpr std::size_t kMostMakeWay = 64;  // tickets for one newcomer
+
+}  // namespace
+
+std::optional<Refusal> BatchQueue::admit(Ticket ticket, std::int64_t now_us) {
+  ticket.rows = std::max(ticket.rows, 1U);
+  const auto refuse = [this](Refusal why) {
+    ++counters_.refused.at(static_cast<std::size_t>(why));
+    return why;
+  };
+  if (is_draining_) return refuse(Refusal::draining);
+  if (ticket.rows > options_.max_size || ticket.bytes > options_.max_bytes) return refuse(Refusal::too_large);
+  expire_late(now_us);
+  if (ticket.deadline_us > 0) {
+    if (ticket.deadline_us <= now_us || now_us + expect_us(ticket, now_us) > ticket.deadline_us)
+      return refuse(Refusal::deadline);
+  }
+  if (const auto refusal = make_place(ticket)) return refuse(*refusal);
+  note_arrival(ticket.shape_key, now_us);
+  line_.add(std::move(ticket), now_us);
+  ++counters_.admitted;
+  return std::nullopt;
+}
+
+std::optional<Refusal> BatchQueue::make_place(const Ticket& ticket) {
+  const std::string& tenant = ticket.tenant;
+  if (line_.size() >= options_.max_depth) {
+    if (line_.empty() || expired_.size() >= options_.max_depth) return Refusal::queue_full;
+    using enum TicketLine::Measure;
+    std::string longest = line_.find_longest(tickets);
+    // Taking a place from somebody who then has the better right to it would only swap them for ever.
+    if (line_.measure(longest, tickets) < line_.measure(tenant, tickets) + 2) longest = tenant;
+    if (line_.measure(longest, tickets) == 0) return Refusal::queue_full;
+    const TicketLine::Waiting& last = line_.last_of(longest);
+    if (longest == tenant && last.ticket.priority <= std::max(ticket.priority, 1U))
+      return Refusal::queue_full;
+    expire(last.ticket.id, Refusal::queue_full);
+  }
+  for (std::size_t made_way = 0; line_.bytes() + ticket.bytes > options_.max_bytes; ++made_way) {
+    using enum TicketLine::Measure;
+    if (made_way == kMostMakeWay || expired_.size() >= options_.max_depth) return Refusal::too_many_bytes;
+    const std::string longest = line_.find_longest(bytes);
+    const TicketLine::Waiting& last = line_.last_of(longest);
+    const std::uint64_t left = line_.measure(longest, bytes) - last.ticket.bytes;
+    if (longest == tenant || left < line_.measure(tenant, bytes) + ticket.bytes)
+      return Refusal::too_many_bytes;
+    expire(last.ticket.id, Refusal::too_many_bytes);
+  }
+  return std::nullopt;
+}
+
+void BatchQueue::note_arrival(std::uint64_t shape_key, std::int64_t now_us) {
+  if (!arrivals_.contains(shape_key) && arrivals_.size() >= kMaxShapes) arrivals_.clear();
+  const auto [found, is_new] = arrivals_.try_emplace(shape_key);
+  Arrivals& arrivals = found->second;
+  if (!is_new) {
+    const double gap = std::min(static_cast<double>(now_us - arrivals.last_us), kLongestGapUs);
+    arrivals.gap_us = arrivals.gap_us == 0 ? gap : arrivals.gap_us + kGapStep * (gap - arrivals.gap_us);
+  }
+  arrivals.last_us = now_us;
+}
+
+void BatchQueue::cancel(std::uint64_t id) {
+  if (line_.remove(id)) ++counters_.cancelled;
+}
+
+void BatchQueue::expire(std::uint64_t id, Refusal why) {
+  if (!line_.remove(id)) return;
+  expired_.push_back({id, why});
+  ++counters_.expired.at(static_cast<std::size_t>(why));
+}
+
+void BatchQueue::expire_late(std::int64_t now_us) {
+  while (!line_.deadlines().empty()) {
+    const auto [deadline_us, id] = *line_.deadlines().begin();
+    if (now_us < deadline_us && now_us + needed_us(line_.at(id).ticket.rows, now_us) <= deadline_us) return;
+    expire(id, Refusal::deadline);
+  }
+}
+
+std::vector<Expired> BatchQueue::take_expired(std::int64_t now_us) {
+  expire_late(now_us);
+  return std::exchange(expired_, {});
+}
+
+std::int64_t BatchQueue::needed_us(std::uint32_t rows, std::int64_t now_us) const {
+  if (running_.empty() && now_us - measured_us_ > kFitHoldsUs) return 0;
+  return static_cast<std::int64_t>(fit_.expect_us(rows));
+}
+
+std::int64_t BatchQueue::executor_free_in_us(std::int64_t now_us) const {
+  if (running_.size() < options_.executors) return 0;
+  std::int64_t soonest = kLongestRetryUs;
+  for (const auto& [number, done_us] : running_)
+    soonest = std::min(soonest, std::max<std::int64_t>(done_us - now_us, 0));
+  return soonest;
+}
+
+double BatchQueue::backlog_us(std::uint64_t rows) const {
+  const std::uint32_t size = options_.mode == BatchingOptions::Mode::off ? 1 : cap_;
+  const double whole = std::floor(static_cast<double>(rows) / size);
+  return whole * fit_.expect_us(size) / std::max(options_.executors, 1U);
+}
+
+std::int64_t BatchQueue::expect_us(const Ticket& ticket, std::int64_t now_us) const {
+  if (needed_us(ticket.rows, now_us) == 0) return 0;
+  const std::uint64_t before = line_.count_rows_before(ticket);
+  const std::uint32_t size = options_.mode == BatchingOptions::Mode::off ? 1 : cap_;
+  // Where a batch is full before it, so will its own be.
+  const auto own =
+      std::max(ticket.rows, static_cast<std::uint32_t>(std::min<std::uint64_t>(before + ticket.rows, size)));
+  return executor_free_in_us(now_us) + static_cast<std::int64_t>(backlog_us(before) + fit_.upper_us(own));
+}
+
+std::int64_t BatchQueue::retry_after_us(std::int64_t now_us) const {
+  if (!fit_.is_known()) return kUnknownRetryUs;
+  const double all = backlog_us(line_.rows() + cap_);
+  return std::min(executor_free_in_us(now_us) + static_cast<std::int64_t>(all), kLongestRetryUs);
+}
+
+}  // namespace ds::serving

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "actors/fabric/buffer.hpp"
+#include "storage/result.hpp"
+
+namespace ds::serving {
+
+/// How a body is coded (RFC 9110, 8.4.1). `deflate` is the zlib format (RFC 1950), not a bare deflate stream.
+enum class ContentCoding : std::uint8_t { identity, gzip, deflate };
+
+/// As in `Content-Encoding`: `gzip`; empty for `identity`.
+std::string_view to_string(ContentCoding coding);
+
+/// Of a request's `Content-Encoding`; empty: identity. Errors: `unsupported` (another coding, or several; for
+/// 415).
+Result<ContentCoding> parse_content_encoding(std::string_view header);
+
+/// The coding that a response should have: the one that `Accept-Encoding` gives the highest q, gzip before
+/// deflate before identity where they are equal. Empty or unreadable entries: identity. Pure.
+ContentCoding choose_coding(std::string_view accept_encoding);
+
+/// Stops at `max_bytes`, and takes no more memory than twice what comes out, a start of 64 KiB aside.
+///
+/// Errors: `resource_exhausted` (more than `max_bytes` would come out; for 413), `invalid_argument` (damaged,
+/// not complete, or something after the end). gzip may have several members.
+Result<Buffer> decompress(std::string_view body, ContentCoding coding, std::size_t max_bytes);
+
+/// At zlib's fastest level: answers are compressed while somebody waits. Throws `std::bad_alloc`.
+std::string compress(std::string_view body, ContentCoding coding);
+
+}  // namespace ds::serving

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ds::scheduler {
+
+/// Where the model of a `serve` job comes from.
+struct ServedSource {
+  enum class Kind { file, checkpoint };
+  Kind kind = Kind::file;
+  std::string path;                   ///< of a TorchScript file; absolute
+  std::string job;                    ///< whose checkpoint: its name or id
+  std::optional<std::uint64_t> step;  ///< which one; none: the best (`is_best`) or the newest
+  bool is_best = true;
+  std::string text;  ///< as it was written
+  bool operator==(const ServedSource&) const = default;
+};
+
+/// A tensor that the model takes or gives, where its file doesn't say.
+struct ServedTensor {
+  std::string name;
+  std::string datatype;             ///< of the inference protocol: `FP32`; empty for an output
+  std::vector<std::int64_t> shape;  ///< the first is the batch; -1: any
+  bool operator==(const ServedTensor&) const = default;
+};
+
+struct BatchingSpec {
+  std::string mode = "adaptive";  ///< adaptive, fixed, off
+  std::uint32_t max_size = 32;    ///< rows
+  std::int64_t max_delay_ms = 2;  ///< `fixed`: a request waits no longer for others
+  bool operator==(const BatchingSpec&) const = default;
+};
+
+/// What waits in one replica.
+struct RequestQueueSpec {
+  std::uint32_t max_depth = 1000;  ///< requests
+  std::uint64_t max_bytes = 256ULL << 20;
+  std::int64_t timeout_ms = 60'000;  ///< of a request that names no time of its own
+  bool operator==(const RequestQueueSpec&) const = default;
+};
+
+struct AutoscaleSpec {
+  double target = 2;  ///< requests under way, those that wait included, a replica
+  std::int64_t up_delay_ms = 0;
+  std::int64_t down_delay_ms = 60'000;
+  std::int64_t to_zero_after_ms = 300'000;  ///< without a request; with `replicas.min` 0 only
+  bool operator==(const AutoscaleSpec&) const = default;
+};
+
+/// What a `serve` job serves, and how; how many replicas it has stands in `JobSpec::workers`.
+struct ServeSpec {
+  ServedSource source;
+  std::vector<ServedTensor> inputs, outputs;
+  BatchingSpec batching;
+  std::int64_t p99_ms = 0;  ///< `slo.p99`: what requests should take at most, nearly all; 0: not given
+  RequestQueueSpec queue;
+  AutoscaleSpec autoscale;
+  std::int64_t drain_ms = 30'000;  ///< for what a replica has begun, when it has to go
+  bool operator==(const ServeSpec&) const = default;
+};
+
+}  // namespace ds::scheduler

@@ -1,0 +1,156 @@
+// Models that are served: replicas die and come and go with the load, head and nodes die, and nobody's
+// request is lost.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+
+#include "tests/integration/served_models.hpp"
+
+namespace ds::tests {
+namespace {
+
+class ServeJobs : public ServedModels {
+ protected:
+  /// Asks as a client would that knows what is right.
+  std::function<std::string()> asking(const std::string& expected) const {
+    return [this, expected]() -> std::string {
+      const auto [status, body] = post(request({"hello there"}));
+      if (status != 200) return std::to_string(status) + " " + body;
+      return labels_in(body) == std::vector{expected} ? "" : body;
+    };
+  }
+  bool has_more_answers(const Askers& askers, int more) const {
+    const int before = askers.answers();
+    return wait_until([&] { return askers.answers() >= before + more; });
+  }
+};
+
+TEST_F(ServeJobs, LoseNoRequestWhenReplicasAreKilled) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto job = serve("replicas: 2\n");
+  ASSERT_TRUE(has_replicas(job, 2)) << cluster_.logs();
+  const auto expected = label_of("hello there");
+  ASSERT_FALSE(expected.empty());
+  Askers askers(3, asking(expected));
+  for (int round = 0; round < 3; ++round) {
+    auto pids = cluster_.worker_pids(job);
+    ASSERT_EQ(pids.size(), 2U);
+    std::ranges::shuffle(pids, random_);
+    pids.resize(round == 2 ? 2 : 1);  // at last all of them: requests wait for the next
+    for (const int pid : pids) kill(pid, SIGKILL);
+    EXPECT_TRUE(wait_until([&] { return !is_running(pids.front()); }));
+    EXPECT_TRUE(has_replicas(job, 2)) << cluster_.logs();
+    EXPECT_TRUE(has_more_answers(askers, 20));
+  }
+  askers.stop();
+  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
+}
+
+TEST_F(ServeJobs, LoseNoRequestWhenANodeIsKilled) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto job = serve("replicas: 3\n");
+  ASSERT_TRUE(has_replicas(job, 3)) << cluster_.logs();
+  Askers askers(3, asking(label_of("hello there")));
+  EXPECT_TRUE(has_more_answers(askers, 20));
+  cluster_.node("node-1").kill_and_wait();
+  cluster_.forget_node("node-1");
+  EXPECT_TRUE(has_replicas(job, 2)) << cluster_.logs();
+  EXPECT_TRUE(has_more_answers(askers, 20));
+  cluster_.start_node("node-1", 2);
+  EXPECT_TRUE(has_replicas(job, 3)) << cluster_.logs();
+  EXPECT_TRUE(has_more_answers(askers, 20));
+  askers.stop();
+  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
+}
+
+TEST_F(ServeJobs, SleepAndWakeAndGrowAndShrinkWithTheLoad) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto job = serve(
+      "replicas: {min: 0, max: 2}\nbatching: {mode: fixed, max_delay: 50ms}\n"
+      "autoscale: {target: 2, down_delay: 1s, to_zero_after: 3s}\n");
+  ASSERT_TRUE(has_replicas(job, 0)) << cluster_.logs();
+  const auto expected = label_of("hello there");  // waits for the first replica
+  EXPECT_FALSE(expected.empty()) << cluster_.logs();
+  EXPECT_TRUE(has_replicas(job, 1));
+  {
+    Askers one(1, asking(expected));
+    {
+      Askers more(7, asking(expected));
+      EXPECT_TRUE(has_replicas(job, 2)) << cluster_.logs();
+      EXPECT_TRUE(has_more_answers(more, 20));
+      more.stop();
+      EXPECT_EQ(more.wrong(), 0) << more.first_wrong();
+    }
+    EXPECT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+    EXPECT_TRUE(has_more_answers(one, 5));
+    one.stop();
+    EXPECT_EQ(one.wrong(), 0) << one.first_wrong();
+  }
+  EXPECT_TRUE(has_replicas(job, 0)) << cluster_.logs();
+}
+
+TEST_F(ServeJobs, GoOnWhileTheHeadIsStartedAgain) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto job = serve("replicas: {min: 0, max: 2}\nautoscale: {to_zero_after: 10s}\n");
+  ASSERT_FALSE(label_of("hello there").empty()) << cluster_.logs();
+  const auto pids = cluster_.worker_pids(job);
+  ASSERT_EQ(pids.size(), 1U);
+  kill_head_and_start_another();
+  EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
+  EXPECT_EQ(cluster_.worker_pids(job), pids) << "the replica was not taken back";
+  ASSERT_TRUE(has_replicas(job, 0)) << cluster_.logs();
+  kill_head_and_start_another();
+  EXPECT_EQ(cluster_.status(job).at("state"), "RUNNING") << "one that sleeps sleeps on";
+  const auto metadata = client().Get("/v2/models/answers");  // which only a replica knows
+  ASSERT_TRUE(metadata);
+  EXPECT_EQ(metadata->status, 200) << metadata->body;
+  EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
+}
+
+TEST_F(ServeJobs, AnswerWhatTheyHaveTakenBeforeTheyEnd) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto job = serve("batching: {mode: fixed, max_delay: 2s}\n");
+  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  const auto pid = cluster_.worker_pids(job).at(0);
+  std::pair<int, std::string> taken;
+  std::thread asker([&] { taken = post(request({"hello there"})); });
+  EXPECT_TRUE(wait_until([&] {
+    const auto metrics = client().Get("/metrics");
+    return metrics && metrics->body.find("ds_infer_ongoing{model=\"answers\"} 1\n") != std::string::npos;
+  }));
+  EXPECT_EQ(cluster_.submit({"cancel", job}).code, 0);
+  asker.join();
+  EXPECT_TRUE(wait_until([&] { return !is_running(pid); })) << "an orphan is left";
+  EXPECT_EQ(taken.first, 200) << taken.second;
+  const auto after = post(request({"hello there"}));
+  EXPECT_EQ(after.first, 404);
+  EXPECT_NE(after.second.find("Request for unknown model"), std::string::npos) << after.second;
+}
+
+TEST_F(ServeJobs, KeepTheCheckpointThatTheyServeAndAreRefusedWhatThereIsNot) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto refused = [&](const std::string& name, const std::string& model, int code,
+                           const std::string& text) {
+    const auto outcome = cluster_.submit({"submit", "-f", write_serve(name, model, "").string()});
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_NE(outcome.err.find(text), std::string::npos) << outcome.err;
+  };
+  refused("answers", "{source: \"ckpt:nobody\"}", 3, "there is no training job \"nobody\"");
+  refused("answers", "{source: \"ckpt:" + job_ + "@7\"}", 3, "has no checkpoint of step 7");
+  const auto job = serve("");
+  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  refused("answers", checkpoint(), 10, "serves a model named answers already");
+  EXPECT_EQ(cluster_.submit({"cancel", job}).code, 0);
+  ASSERT_TRUE(cluster_.wait_for_state(job, "CANCELLED"));
+  EXPECT_EQ(cluster_.submit({"retry", job}).code, 0);
+  EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
+  const auto lost =
+      cluster_.submit_job(write_serve("lost", "{source: \"file:there_is_none.pt\"}", "restart: 0\n"));
+  EXPECT_TRUE(cluster_.wait_for_state(lost, "FAILED")) << cluster_.logs();
+  EXPECT_NE(cluster_.status(lost).at("reason").get<std::string>().find("there_is_none.pt"), std::string::npos)
+      << cluster_.status(lost);
+}
+
+}  // namespace
+}  // namespace ds::tests

@@ -1,0 +1,200 @@
+// What served models answer: texts, tensors in JSON and in bytes, and what is wrong with a request.
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <cstring>
+
+#include "tests/integration/served_models.hpp"
+
+namespace ds::tests {
+namespace {
+
+class ServeRequests : public ServedModels {
+ protected:
+  static constexpr const char* kLength = "Inference-Header-Content-Length";
+
+  void expect_refused(const std::string& body, int status, const std::string& text) const {
+    const auto answer = post(body);
+    EXPECT_EQ(answer.first, status) << body.substr(0, 300) << "\n" << answer.second;
+    const auto document = Json::parse(answer.second, nullptr, false);
+    ASSERT_TRUE(document.is_object() && document.contains("error")) << answer.second;
+    EXPECT_NE(document.at("error").get<std::string>().find(text), std::string::npos) << answer.second;
+  }
+};
+
+std::string gzip(const std::string& plain) {
+  z_stream stream{};
+  EXPECT_EQ(deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+  std::string packed(deflateBound(&stream, plain.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
+  stream.avail_in = static_cast<uInt>(plain.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<uInt>(packed.size());
+  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  packed.resize(stream.total_out);
+  deflateEnd(&stream);
+  return packed;
+}
+
+TEST_F(ServeRequests, AreAnsweredWithLabelsByTheProtocol) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  ASSERT_TRUE(has_replicas(serve(""), 1)) << cluster_.logs();
+  auto http = client();
+  const auto server = http.Get("/v2");
+  ASSERT_TRUE(server);
+  EXPECT_EQ(Json::parse(server->body).at("name"), "ds");
+  const auto ready = http.Get("/v2/models/answers/ready");
+  ASSERT_TRUE(ready);
+  EXPECT_EQ(ready->status, 200) << ready->body;
+  const auto metadata = http.Get("/v2/models/answers");
+  ASSERT_TRUE(metadata);
+  EXPECT_EQ(Json::parse(metadata->body).at("inputs").at(0).at("datatype"), "BYTES") << metadata->body;
+  const auto [status, text] = post(request({"hello there", "good bye"}));
+  ASSERT_EQ(status, 200) << text;
+  const auto body = Json::parse(text);
+  EXPECT_EQ(body.at("id"), "r1");
+  EXPECT_EQ(body.at("model_name"), "answers");
+  EXPECT_EQ(labels_in(text).size(), 2U) << text;
+  const auto predicted = cluster_.submit({"predict", "answers", "hello there", "good bye"});
+  EXPECT_EQ(predicted.code, 0) << predicted.err;
+  for (const auto& label : labels_in(text))
+    EXPECT_NE(predicted.out.find(label), std::string::npos) << predicted.out;
+
+  const auto stats = http.Get("/v2/models/answers/stats");
+  ASSERT_TRUE(stats);
+  const auto counted = Json::parse(stats->body).at("model_stats").at(0);
+  EXPECT_EQ(counted.at("inference_count"), 4) << stats->body;
+  EXPECT_EQ(counted.at("inference_stats").at("success").at("count"), 2) << stats->body;
+  const auto metrics = http.Get("/metrics");
+  ASSERT_TRUE(metrics);
+  EXPECT_NE(metrics->body.find("ds_infer_seconds_count{model=\"answers\"} 2\n"), std::string::npos);
+}
+
+TEST_F(ServeRequests, OfATorchScriptFileAreTensorsInJsonOrInBytes) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto file = cluster_.path() / "model.pt";
+  ASSERT_EQ(cluster_.submit({"export", job_, "--format", "torchscript", "-o", file.string()}).code, 0);
+  // It says itself that it takes texts, as the checkpoint does.
+  ASSERT_TRUE(has_replicas(cluster_.submit_job(write_serve("answers", "{source: \"file:model.pt\"}", "")), 1))
+      << cluster_.logs();
+  const auto expected = labels_in(post(request({"hello there"})).second);
+  ASSERT_EQ(expected.size(), 1U);
+  // Named by the job it takes the numbers of tokens.
+  const std::string model =
+      "{source: \"file:model.pt\", inputs: [{name: tokens, datatype: INT64, shape: [-1, 6]}], "
+      "outputs: [{name: scores}]}";
+  ASSERT_TRUE(has_replicas(cluster_.submit_job(write_serve("plain", model, "")), 1)) << cluster_.logs();
+  auto http = client();
+  Json input{{"name", "tokens"}, {"datatype", "INT64"}, {"shape", {1, 6}}, {"data", {2, 3, 4, 0, 0, 0}}};
+  const Json asked{{"inputs", Json::array({input})}};
+  const auto in_json = http.Post("/v2/models/plain/infer", asked.dump(), "application/json");
+  ASSERT_TRUE(in_json);
+  ASSERT_EQ(in_json->status, 200) << in_json->body;
+  const auto scores = Json::parse(in_json->body).at("outputs").at(0);
+  EXPECT_EQ(scores.at("name"), "scores");
+  const auto numbers = scores.at("data").get<std::vector<float>>();
+
+  const std::int64_t tokens[]{2, 3, 4, 0, 0, 0};
+  const std::string bytes(reinterpret_cast<const char*>(tokens), sizeof tokens);
+  input.erase("data");
+  input["parameters"] = {{"binary_data_size", bytes.size()}};
+  const Json binary{{"name", "scores"}, {"parameters", {{"binary_data", true}}}};
+  const std::string head = Json{{"inputs", Json::array({input})}, {"outputs", Json::array({binary})}}.dump();
+  const auto in_bytes = http.Post("/v2/models/plain/infer", {{kLength, std::to_string(head.size())}},
+                                  head + bytes, "application/octet-stream");
+  ASSERT_TRUE(in_bytes);
+  ASSERT_EQ(in_bytes->status, 200) << in_bytes->body;
+  const auto length = std::stoul(in_bytes->get_header_value(kLength));
+  ASSERT_EQ(in_bytes->body.size(), length + numbers.size() * sizeof(float));
+  std::vector<float> same(numbers.size());
+  std::memcpy(same.data(), in_bytes->body.data() + length, numbers.size() * sizeof(float));
+  EXPECT_EQ(same, numbers);
+  const auto raw = http.Post("/v2/models/plain/infer", {{kLength, "0"}}, bytes, "application/octet-stream");
+  ASSERT_TRUE(raw);
+  EXPECT_EQ(raw->status, 200) << raw->body;
+}
+
+TEST_F(ServeRequests, ThatAreWrongHearWhatIsWrong) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  ASSERT_TRUE(has_replicas(serve("batching: {max_size: 4}\n"), 1)) << cluster_.logs();
+  auto http = client();
+  const auto deleted = http.Delete("/v2/models/answers/infer");
+  ASSERT_TRUE(deleted);
+  EXPECT_EQ(deleted->status, 405);
+  EXPECT_EQ(deleted->get_header_value("Allow"), "POST");
+  const auto nowhere = http.Get("/v2/nothing");
+  ASSERT_TRUE(nowhere);
+  EXPECT_EQ(nowhere->status, 404);
+  const auto unknown = http.Post("/v2/models/other/infer", request({"x"}).dump(), "application/json");
+  ASSERT_TRUE(unknown);
+  EXPECT_EQ(unknown->status, 404);
+  EXPECT_NE(unknown->body.find("Request for unknown model"), std::string::npos);
+  const auto version =
+      http.Post("/v2/models/answers/versions/7/infer", request({"x"}).dump(), "application/json");
+  ASSERT_TRUE(version);
+  EXPECT_EQ(version->status, 404) << version->body;
+
+  expect_refused("{\"inputs\": [", 400, "JSON");
+  expect_refused("{}", 400, "inputs");
+  expect_refused(std::string(100'000, '['), 400, "");
+  auto wrong = request({"x"});
+  wrong["inputs"][0]["datatype"] = "FP32";
+  expect_refused(wrong.dump(), 400, "");
+  wrong = request({"x"});
+  wrong["inputs"][0]["shape"] = {2};
+  expect_refused(wrong.dump(), 400, "");
+  wrong = request({"x"});
+  wrong["inputs"][0]["shape"] = {9223372036854775807, 9223372036854775807};
+  expect_refused(wrong.dump(), 400, "");
+  wrong = request({"x"});
+  wrong["inputs"][0]["name"] = "other";
+  expect_refused(wrong.dump(), 400, "other");
+  wrong = request({"x"});
+  wrong["outputs"] = Json::array({{{"name", "nothing"}}});
+  expect_refused(wrong.dump(), 400, "nothing");
+  expect_refused(request({"1", "2", "3", "4", "5"}).dump(), 400, "4");
+  const auto bomb = http.Post("/v2/models/answers/infer", {{"Content-Encoding", "gzip"}},
+                              gzip(std::string(80 << 20, ' ')), "application/json");
+  ASSERT_TRUE(bomb);
+  EXPECT_EQ(bomb->status, 413) << bomb->body;
+  const auto lies = http.Post("/v2/models/answers/infer", {{kLength, "5000"}}, request({"x"}).dump(),
+                              "application/octet-stream");
+  ASSERT_TRUE(lies);
+  EXPECT_EQ(lies->status, 400) << lies->body;
+  EXPECT_FALSE(label_of("hello there").empty()) << "it answers as before";
+}
+
+TEST_F(ServeRequests, ThatNobodyAnswersEndWithTheirTimeoutAndWaitInABoundedLine) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto job = serve("queue: {timeout: 3s, max_depth: 1}\n");
+  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  ASSERT_EQ(cluster_.submit({"pause", job}).code, 0);
+  ASSERT_TRUE(cluster_.wait_for_state(job, "PAUSED"));
+  // Of two there is room for one; the other hears so at once, and when to come again.
+  Askers other(1, [&]() -> std::string {
+    const auto [status, body] = post(request({"hello there"}));
+    return status == 503 || status == 504 ? "" : std::to_string(status) + " " + body;
+  });
+  auto http = client();
+  bool says_when = false;
+  EXPECT_TRUE(wait_until([&] {
+    const auto full = http.Post("/v2/models/answers/infer", request({"x"}).dump(), "application/json");
+    if (!full || full->status != 503) return false;
+    says_when = full->has_header("Retry-After");
+    return true;
+  }));
+  EXPECT_TRUE(says_when);
+  other.stop();
+  EXPECT_EQ(other.wrong(), 0) << other.first_wrong();
+  auto hasty = request({"hello there"});
+  hasty["parameters"] = {{"timeout", 200'000}};
+  const auto begun = std::chrono::steady_clock::now();
+  expect_refused(hasty.dump(), 504, "timeout");
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(2))
+      << "its own timeout is shorter";
+  ASSERT_EQ(cluster_.submit({"resume", job}).code, 0);
+  EXPECT_TRUE(wait_until([&] { return !label_of("hello there").empty(); })) << cluster_.logs();
+}
+
+}  // namespace
+}  // namespace ds::tests

@@ -1,0 +1,68 @@
+// What a ledger knows of jobs that serve models.
+#include <gtest/gtest.h>
+
+#include "tests/unit/ledger/ledger_events.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using testing::event;
+using testing::with_job;
+
+constexpr const char* kServeText = R"(
+version: 1
+kind: serve
+name: answers
+model: {source: "ckpt:intents@best"}
+replicas: {min: 0, max: 4}
+)";
+
+Ledger with_serve_job() {
+  auto ledger = with_job();
+  EXPECT_TRUE(ledger.apply(event(JobSubmitted{"answers-1", "key", "serve.yaml", "/data", kServeText}, 1000)));
+  EXPECT_TRUE(ledger.apply(event(CheckpointChosen{"answers-1", "intents-1", 40})));
+  return ledger;
+}
+
+WorkerCount wanted(const Ledger& ledger) {
+  for (const auto& demand : ledger.demands(0)) {
+    if (demand.job == "answers-1") return demand.workers;
+  }
+  return {0, 0};
+}
+
+TEST(Ledger, WantsReplicasOneByOneUpToWhatTheirLoadAsksFor) {
+  auto ledger = with_serve_job();
+  EXPECT_EQ(wanted(ledger), (WorkerCount{1, 1})) << "one shows that the model can be served";
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 3, 3})));
+  EXPECT_EQ(wanted(ledger), (WorkerCount{1, 3}));
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "answers-1", "node-1", 1, 0}, 33)));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(wanted(ledger), (WorkerCount{2, 3})) << "whoever serves goes on without the next";
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 0, 0})));
+  EXPECT_EQ(wanted(ledger), (WorkerCount{0, 0})) << "it sleeps";
+  EXPECT_FALSE(ledger.apply(event(WorkersScaled{"answers-1", 5, 5}))) << "more than replicas.max";
+}
+
+TEST(Ledger, KnowsWhichCheckpointsAreServedUntilTheJobsThatDoEnd) {
+  auto ledger = with_serve_job();
+  EXPECT_FALSE(ledger.apply(event(CheckpointChosen{"intents-1", "intents-1", 40}))) << "it serves nothing";
+  EXPECT_FALSE(ledger.apply(event(CheckpointChosen{"answers-1", "nobody-1", 40})));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(ledger.served_steps("intents-1"), std::vector<std::uint64_t>{40});
+  EXPECT_TRUE(ledger.served_steps("answers-1").empty());
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"answers-1", JobState::cancelled, ""})));
+  EXPECT_TRUE(ledger.served_steps("intents-1").empty());
+}
+
+TEST(Ledger, CountsCrashesInARowOfReplicasAnewOnceOneIsReady) {
+  auto ledger = with_serve_job();
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "answers-1", "node-1", 1, 0}, 33)));
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"answers-1", 1, 2, 99})));
+  EXPECT_EQ(ledger.find("answers-1")->crashes_in_a_row, 2U);
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"answers-1", 1, {1}, 0, {}})));
+  EXPECT_EQ(ledger.find("answers-1")->crashes_in_a_row, 0U);
+}
+
+}  // namespace
+}  // namespace ds::scheduler

@@ -1,0 +1,101 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "scheduler/spec/job_file.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+JobSpec read(const std::string& text) {
+  auto parsed = parse_job_file(text, "/jobs");
+  if (auto* errors = std::get_if<std::vector<SpecError>>(&parsed)) {
+    ADD_FAILURE() << format_spec_error(errors->front(), "job.yaml");
+    return {};
+  }
+  return std::get<ParsedJob>(parsed).spec;
+}
+
+/// The first fault of a file.
+std::string fault(const std::string& text) {
+  const auto parsed = parse_job_file(text, "/jobs");
+  const auto* errors = std::get_if<std::vector<SpecError>>(&parsed);
+  return errors == nullptr ? "none" : format_spec_error(errors->front(), "job.yaml");
+}
+
+const std::string kServe = "version: 1\nkind: serve\nname: answers\n";
+
+TEST(ServeJobs, HaveDefaultsForAllButTheModel) {
+  const JobSpec spec = read(kServe + "model: {source: \"ckpt:intents\"}\n");
+  ASSERT_TRUE(spec.serve);
+  EXPECT_EQ(spec.kind, JobKind::serve);
+  EXPECT_FALSE(spec.preemptible);
+  EXPECT_EQ(spec.workers, (WorkerCount{1, 1}));
+  EXPECT_EQ(spec.serve->source.kind, ServedSource::Kind::checkpoint);
+  EXPECT_EQ(spec.serve->source.job, "intents");
+  EXPECT_TRUE(spec.serve->source.is_best);
+  EXPECT_EQ(spec.serve->batching, BatchingSpec{});
+}
+
+TEST(ServeJobs, AreReadWhole) {
+  const JobSpec spec = read(kServe + R"(preemptible: true
+model:
+  source: file:models/digits.pt
+  inputs: [{name: image, datatype: FP32, shape: [-1, 1, 28, 28]}]
+  outputs: [{name: scores}]
+batching: {mode: fixed, max_size: 8, max_delay: 5ms}
+slo: {p99: 50ms}
+queue: {name: prod, max_depth: 10, max_bytes: 1Mi, timeout: 2s}
+replicas: {min: 0, max: 4}
+autoscale: {target: 4, up_delay: 1s, down_delay: 10s, to_zero_after: 1m}
+drain: 5s
+)");
+  ASSERT_TRUE(spec.serve);
+  const ServeSpec& serve = *spec.serve;
+  EXPECT_TRUE(spec.preemptible);
+  EXPECT_EQ(serve.source.path, "/jobs/models/digits.pt");
+  EXPECT_EQ(serve.inputs, (std::vector<ServedTensor>{{"image", "FP32", {-1, 1, 28, 28}}}));
+  EXPECT_EQ(serve.outputs.at(0).name, "scores");
+  EXPECT_EQ(serve.batching, (BatchingSpec{"fixed", 8, 5}));
+  EXPECT_EQ(serve.p99_ms, 50);
+  EXPECT_EQ(spec.queue, "prod");
+  EXPECT_EQ(serve.queue, (RequestQueueSpec{10, 1 << 20, 2000}));
+  EXPECT_EQ(spec.workers, (WorkerCount{0, 4}));
+  EXPECT_EQ(serve.autoscale, (AutoscaleSpec{4, 1000, 10'000, 60'000}));
+  EXPECT_EQ(serve.drain_ms, 5000);
+}
+
+TEST(ServeJobs, NameACheckpointByItsStepOrRank) {
+  const auto source = [](const std::string& text) {
+    return read(kServe + "model: {source: \"" + text + "\"}\n").serve->source;
+  };
+  EXPECT_EQ(source("ckpt:intents@1200").step, 1200U);
+  EXPECT_FALSE(source("ckpt:intents@newest").is_best);
+  EXPECT_TRUE(source("ckpt:intents@best").is_best);
+}
+
+TEST(ServeJobs, SayWhatIsWrongAndWhere) {
+  EXPECT_NE(fault(kServe).find("job.yaml:1:1: model: required"), std::string::npos) << fault(kServe);
+  EXPECT_NE(
+      fault(kServe + "model: {source: s3}\n").find(":4:17: model.source: expected ckpt:JOB or file:PATH"),
+      std::string::npos)
+      << fault(kServe + "model: {source: s3}\n");
+  EXPECT_NE(fault(kServe + "model: {source: \"ckpt:a@worst\"}\n").find("expected best, newest or a step"),
+            std::string::npos);
+  EXPECT_NE(fault(kServe + "model: {source: \"ckpt:a\"}\nworkers: 2\n").find("a serve job has replicas"),
+            std::string::npos);
+  EXPECT_NE(fault(kServe + "model: {source: \"ckpt:a\"}\nreplicas: {min: 3, max: 2}\n")
+                .find("replicas.min: expected at most"),
+            std::string::npos);
+  EXPECT_NE(fault(kServe + "model: {source: \"file:a\", inputs: [{name: x, datatype: FP32, shape: [3]}]}\n")
+                .find("expected -1 as the first size, got 3"),
+            std::string::npos);
+  EXPECT_NE(fault(kServe + "model: {source: \"ckpt:a\"}\nquantize: int8\n").find("quantize"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace ds::scheduler
