@@ -64,13 +64,6 @@ ExitCode ask_for_change(const CommandContext& context, const std::string& job, c
   return ExitCode::done;
 }
 
-std::string ways_back(const std::string& id) {
-  return fmt::format(
-      "  see how it goes  ds-submit status {0}\n  follow its log   ds-submit logs -f {0}\n"
-      "  stop it          ds-submit cancel {0}\n",
-      id);
-}
-
 ExitCode run_job_file(const CommandContext& context, const JobFile& job_file) {
   ApiClient api(find_head(context.head));
   set_interrupt_message("\ninterrupted while submitting; ds-submit list shows whether the job got through\n");

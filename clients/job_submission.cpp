@@ -27,7 +27,8 @@ using std::chrono::steady_clock;
 
 constexpr std::size_t kMaxBytes = 64 << 10;  // what the head takes
 constexpr std::size_t kMaxNameBytes = 48;
-constexpr std::chrono::seconds kRetryTime{10};
+constexpr std::chrono::seconds kSubmitRetryTime{10};
+constexpr std::chrono::seconds kPlanRetryTime{20};  // a head that has just started waits 15 s for its nodes
 constexpr std::chrono::milliseconds kRetryPause{250};
 
 std::string read_all(std::istream& in) {
@@ -125,7 +126,8 @@ JobFile make_command_job(const std::vector<std::string>& arguments) {
 namespace {
 
 nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobFile& file,
-                             const std::map<std::string, std::string>& headers) {
+                             const std::map<std::string, std::string>& headers,
+                             std::chrono::seconds retry_time) {
   const nlohmann::json body{{"file", file.name}, {"directory", file.directory}, {"text", file.text}};
   std::optional<steady_clock::time_point>
       deadline;  // from the first try on, which may itself have taken long
@@ -139,8 +141,8 @@ nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobF
       }
       if (!may_pass(failure) || (deadline && steady_clock::now() >= *deadline)) throw;
       if (!deadline) {
-        deadline = steady_clock::now() + kRetryTime;
-        write_err(fmt::format("{}; trying for {} s\n", printable_line(failure.message), kRetryTime.count()));
+        deadline = steady_clock::now() + retry_time;
+        write_err(fmt::format("{}; trying for {} s\n", printable_line(failure.message), retry_time.count()));
       }
     }
     std::this_thread::sleep_for(kRetryPause);
@@ -150,11 +152,12 @@ nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobF
 }  // namespace
 
 nlohmann::json submit_job(ApiClient& api, const JobFile& file) {
-  return post_job_file(api, "/api/v1/jobs", file, {{"Idempotency-Key", make_idempotency_key()}});
+  return post_job_file(api, "/api/v1/jobs", file, {{"Idempotency-Key", make_idempotency_key()}},
+                       kSubmitRetryTime);
 }
 
 nlohmann::json plan_job(ApiClient& api, const JobFile& file) {
-  return post_job_file(api, "/api/v1/plan", file, {});
+  return post_job_file(api, "/api/v1/plan", file, {}, kPlanRetryTime);
 }
 
 }  // namespace ds::clients

@@ -29,7 +29,8 @@ JobFile make_command_job(const std::vector<std::string>& arguments);
 /// that the head refuses ends in a `Failure` whose message shows each error with its line.
 nlohmann::json submit_job(ApiClient& api, const JobFile& file);
 
-/// Asks what would become of the job if it were submitted now. Errors as for `submit_job`.
+/// Asks what would become of the job if it were submitted now. Errors as for `submit_job`, but a head
+/// that waits for its nodes takes longer: it is tried again for 20 s.
 nlohmann::json plan_job(ApiClient& api, const JobFile& file);
 
 }  // namespace ds::clients

@@ -308,4 +308,11 @@ std::string format_plan(const json& plan, bool coloured) {
   return out + "nothing was submitted; -o yaml shows the job with all its defaults\n";
 }
 
+std::string ways_back(const std::string& id) {
+  return fmt::format(
+      "  see how it goes  ds-submit status {0}\n  follow its log   ds-submit logs -f {0}\n"
+      "  stop it          ds-submit cancel {0}\n",
+      id);
+}
+
 }  // namespace ds::clients

@@ -16,5 +16,7 @@ std::string format_checkpoints(const nlohmann::json& checkpoints, bool coloured)
 /// Of the answer of `plan`.
 std::string format_plan(const nlohmann::json& plan, bool coloured);
 std::string format_why(const nlohmann::json& why, bool coloured);
+/// What to type to come back to a job that one no longer waits for.
+std::string ways_back(const std::string& id);
 
 }  // namespace ds::clients

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "clients/api_client.hpp"
 #include "clients/commands.hpp"
@@ -13,6 +14,7 @@
 #include "clients/failure.hpp"
 #include "clients/follow.hpp"
 #include "clients/interrupt.hpp"
+#include "clients/job_view.hpp"
 #include "clients/json_fields.hpp"
 #include "clients/printable.hpp"
 
@@ -32,12 +34,19 @@ std::string name_of(const json& job) {
 /// Whether one of the events is that the job came into that state.
 bool has_state(const json& events, const std::string& state) {
   return std::ranges::any_of(array_at(events, "events"), [&](const json& event) {
-    return text_at(event, "what") == "state" && text_at(event, "value") == state;
+    const std::string what = text_at(event, "what");
+    if (state == "QUEUED" && (what == "submitted" || what == "retry")) return true;
+    return what == "state" && text_at(event, "value") == state;
   });
 }
 
-/// Asks for a job again and again until what is wanted of it is there, it can't come any more, or it takes
-/// too long.
+bool has_missed(const json& page) {
+  const auto missed = page.find("missed");
+  return missed != page.end() && missed->is_boolean() && missed->get<bool>();
+}
+
+/// Asks what happened to a job again and again until what is wanted of it is there, it can't come any more,
+/// or it takes too long.
 class Wait {
  public:
   Wait(const CommandContext& context, std::string wanted, std::optional<milliseconds> timeout)
@@ -50,16 +59,21 @@ class Wait {
 
   /// The job as it is then.
   json run(const std::string& job) {
-    const json first = ask(job_path(job));
-    const std::string path = job_path(text_at(first, "id"));  // another may get its name meanwhile
-    if (wanted_ != "done") last_ = integer_at(ask(path + "/events"), "last");
-    auto pause = kFirstPause;
-    for (json now = first;; now = ask(path)) {
-      if (is_there(path, now)) return now;
+    job_ = ask(job_path(job));
+    const std::string id = text_at(job_, "id");  // another may get its name meanwhile
+    set_interrupt_message(fmt::format("\ninterrupted; the job goes on\n{}", ways_back(printable_line(id))));
+    const std::string path = job_path(id);
+    json page = ask(path + "/events");
+    for (auto pause = kFirstPause;; pause = std::min(kPause, pause * 2)) {
+      if (is_there(page)) {
+        json now = ask(path);
+        // It may have been tried again since.
+        if (wanted_ != "done" || is_end_state(text_at(now, "state"))) return now;
+      }
       const auto left = until_ ? *until_ - steady_clock::now() : steady_clock::duration(kPause);
-      if (left <= steady_clock::duration::zero()) throw too_late(now);
+      if (left <= steady_clock::duration::zero()) throw too_late(text_at(page, "state"));
       std::this_thread::sleep_for(std::min<steady_clock::duration>(pause, left));
-      pause = std::min(kPause, pause * 2);
+      page = ask(path + fmt::format("/events?after={}", integer_at(page, "last")));
     }
   }
 
@@ -73,29 +87,43 @@ class Wait {
     return ask_with_patience(api_.head(), patience, [&] { return api_.get(path); });
   }
 
-  bool is_there(const std::string& path, const json& job) {
-    const std::string state = text_at(job, "state");
-    if (wanted_ == "done") return is_end_state(state);
+  /// What happened and the state it led to stand in one page, so that nothing is between them.
+  bool is_there(const json& page) {
+    const std::string state = text_at(page, "state");
+    const bool has_ended = is_end_state(state);
+    if (wanted_ == "done") return has_ended;
     if (state == wanted_) return true;
-    // It may have been there between two looks.
-    const json events = ask(path + fmt::format("/events?after={}", last_));
-    if (has_state(events, wanted_)) return true;
-    last_ = integer_at(events, "last", last_);
-    if (!is_end_state(state)) return false;
-    throw Failure(exit_code_for_end(state), "conflict",
-                  fmt::format("{} is {} and was not {} before", name_of(job), state, wanted_),
-                  "ds-submit events " + text_at(job, "id") + " shows what happened");
+    // What was before the first page counts only when nothing comes any more.
+    const bool is_since = std::exchange(has_looked_, true);
+    if (is_since || has_ended) {
+      if (has_state(page, wanted_)) return true;
+      has_missed_ = has_missed_ || has_missed(page);
+    }
+    if (has_ended) throw never(state, is_since);
+    return false;
+  }
+
+  Failure never(const std::string& state, bool is_since) const {
+    const std::string what =
+        has_missed_
+            ? fmt::format("; the head does not keep all that happened, and it may have been {} before",
+                          wanted_)
+        : is_since ? fmt::format(" and was not {} since the wait began", wanted_)
+                   : fmt::format(" and was never {}", wanted_);
+    return {exit_code_for_end(state), "conflict", fmt::format("{} is {}{}", name_of(job_), state, what),
+            "ds-submit events " + text_at(job_, "id") + " shows what happened"};
   }
 
   static ExitCode exit_code_for_end(const std::string& state) {
     return state == "SUCCEEDED" ? ExitCode::not_finished : exit_code_for_state(state);
   }
 
-  Failure too_late(const json& job) const {
+  Failure too_late(const std::string& state) const {
     const auto waited = std::chrono::duration_cast<std::chrono::seconds>(steady_clock::now() - begin_);
     return {ExitCode::timed_out, "deadline_exceeded",
-            fmt::format("{} is {} after {} s", name_of(job), text_at(job, "state"), waited.count()),
-            "the job goes on; ds-submit why " + text_at(job, "id") + " says what it waits for"};
+            fmt::format("{} is {} after {} s", name_of(job_), state, waited.count()) +
+                (has_missed_ ? "; the head does not keep all that happened to it meanwhile" : ""),
+            "the job goes on; ds-submit why " + text_at(job_, "id") + " says what it waits for"};
   }
 
   const CommandContext& context_;
@@ -103,7 +131,9 @@ class Wait {
   std::string wanted_;
   steady_clock::time_point begin_;
   std::optional<steady_clock::time_point> until_;
-  std::int64_t last_ = 0;  ///< number of the newest event that was looked at
+  json job_;                 ///< as it was at first
+  bool has_looked_ = false;  ///< at a page of events
+  bool has_missed_ = false;  ///< some of the events that were to be looked at
 };
 
 }  // namespace
@@ -114,18 +144,21 @@ ExitCode show_events(const CommandContext& context, const std::string& job, bool
                   "leave -f or -o out");
   }
   const bool is_all = job.empty();
-  std::string path = is_all ? "/api/v1/events" : job_path(job, "/events");
   ApiClient api(find_head(context.head));
   const auto patience = follow ? context.patience : std::chrono::seconds(0);
+  const auto ask = [&](const std::string& path) {
+    return ask_with_patience(api.head(), patience, [&] { return api.get(path); });
+  };
+  // Another may get its name meanwhile.
+  const std::string id = follow && !is_all ? text_at(ask(job_path(job)), "id") : job;
+  const std::string path = is_all ? "/api/v1/events" : job_path(id, "/events");
   for (std::string query;;) {
-    const json page = ask_with_patience(api.head(), patience, [&] { return api.get(path + query); });
+    const json page = ask(path + query);
     if (context.json) {
       write_document(context, page);
       return ExitCode::done;
     }
-    const auto missed = page.find("missed");
-    if (missed != page.end() && missed->is_boolean() && missed->get<bool>())
-      write_err("there were more events before these, which the head does not keep\n");
+    if (has_missed(page)) write_err("there were more events before these, which the head does not keep\n");
     for (const auto& event : array_at(page, "events")) write_out(format_event(event, is_all));
     if (!follow || is_end_state(text_at(page, "state"))) return ExitCode::done;
     query = fmt::format("?after={}", integer_at(page, "last"));
@@ -135,7 +168,6 @@ ExitCode show_events(const CommandContext& context, const std::string& job, bool
 
 ExitCode wait_for_job(const CommandContext& context, const std::string& job, const std::string& wanted,
                       std::optional<milliseconds> timeout) {
-  set_interrupt_message("\ninterrupted; the job goes on\n");
   const json found = Wait(context, wanted, timeout).run(job);
   set_interrupt_message("");
   if (context.json) {

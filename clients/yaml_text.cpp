@@ -1,10 +1,13 @@
 #include "clients/yaml_text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <utility>
 
 namespace ds::clients {
 namespace {
@@ -30,11 +33,38 @@ bool is_plain(std::string_view text) {
   return std::ranges::find(kWords, lower) == kWords.end();
 }
 
+/// Readers of YAML 1.1 don't take these as they are, and terminals obey some: U+007F to U+009F, the
+/// separators of lines and paragraphs, and the byte order mark. `text` is UTF-8.
+std::string escape_unprintable(const std::string& text) {
+  static constexpr auto kMarks = std::to_array<std::pair<std::string_view, std::string_view>>(
+      {{"\xe2\x80\xa8", "\\u2028"}, {"\xe2\x80\xa9", "\\u2029"}, {"\xef\xbb\xbf", "\\ufeff"}});
+  std::string out;
+  for (std::string_view rest = text; !rest.empty();) {
+    const auto mark =
+        std::ranges::find_if(kMarks, [&](const auto& one) { return rest.starts_with(one.first); });
+    const auto second = rest.size() > 1 ? static_cast<unsigned char>(rest[1]) : 0U;
+    if (mark != kMarks.end()) {
+      out += mark->second;
+      rest.remove_prefix(mark->first.size());
+    } else if (rest[0] == '\x7f') {
+      out += "\\u007f";
+      rest.remove_prefix(1);
+    } else if (rest[0] == '\xc2' && second >= 0x80 && second <= 0x9f) {
+      out += fmt::format("\\u{:04x}", second);
+      rest.remove_prefix(2);
+    } else {
+      out += rest[0];
+      rest.remove_prefix(1);
+    }
+  }
+  return out;
+}
+
 /// JSON's quotes are YAML's double quotes. A number with an exponent is a text for YAML 1.1 when it has no
 /// dot.
 std::string scalar_text(const json& value) {
   if (value.is_string() && is_plain(value.get_ref<const std::string&>())) return value;
-  std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text = escape_unprintable(value.dump(-1, ' ', false, json::error_handler_t::replace));
   if (const auto exponent = text.find('e');
       value.is_number() && exponent != std::string::npos && text.find('.') == std::string::npos)
     text.insert(exponent, ".0");

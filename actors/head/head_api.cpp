@@ -290,13 +290,12 @@ void Head::answer_events(const JobRecord* job, const gateway::HttpRequest& reque
   const auto after = number_in_query(request, "after", 0);
   if (!after) return respond(error_response({ErrorCode::invalid_argument, "after is a number", {}}));
   const bool is_first = !request.query.contains("after");
-  when_durable([this, respond, id = job == nullptr ? std::string() : job->id, after = *after, is_first] {
-    if (id.empty()) return respond(json_response(events_view(ledger_.history().recent(after))));
-    const auto& record = *ledger_.find(id);
-    auto view = events_view(ledger_.history_of(record, is_first ? std::nullopt : std::optional(after)));
-    view["state"] = to_string(record.state);
-    respond(json_response(view));
-  });
+  auto view =
+      events_view(job == nullptr ? ledger_.history().recent(*after)
+                                 : ledger_.history_of(*job, is_first ? std::nullopt : std::optional(*after)));
+  if (job != nullptr) view["state"] = to_string(job->state);
+  // Made before: what happens meanwhile is not durable then, and another head may give its numbers again.
+  when_durable([respond, answer = json_response(view)] { respond(answer); });
 }
 
 void Head::answer_checkpoints(const JobRecord& job, const gateway::Respond& respond) {

@@ -22,8 +22,8 @@ void Head::plan_draft(const gateway::HttpRequest& request, const gateway::Respon
   const auto refuse = [&] {
     respond(error_response({ErrorCode::unavailable, "the head is busy with other plans", "try again"}));
   };
-  // Their files are checked on one thread with those of jobs that are submitted, which must not wait for
-  // them.
+  // Their files are checked on the thread that checks those of submissions, which may have to wait for so
+  // many drafts.
   if (drafts_.size() + drafts_checked_ >= kMaxDrafts) return refuse();
   const bool queued = check_job_file(request, [respond](Head& head, const CheckedSubmission& checked) {
     --head.drafts_checked_;
@@ -65,24 +65,22 @@ gateway::HttpResponse Head::answer_for(const Submission& submission) {
   if (const auto refused = check_tenant(submission, parts_.tenants)) return *refused;
   auto dependencies = resolve_dependencies(submission, ledger_);
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return *refused;
-  if (in_grace_) {
+  if (in_grace_ || !is_settled_) {  // a head without leases has no grace, but its nodes are not back either
     return error_response({ErrorCode::unavailable, "the head has just started and waits for its nodes",
                            "try again in some seconds"});
   }
   tell_planner();
   const auto now = now_ms();
-  const auto known = ledger_.keep_spec(submission.text, submission.directory, submission.spec);
   const auto draft = ledger_.draft({kDraft, "", submission.file, submission.directory, submission.text,
                                     std::get<std::vector<std::string>>(std::move(dependencies))},
-                                   now);
-  if (!draft) return error_response({ErrorCode::internal, "the job file can't be read a second time", {}});
-  Demand demand = demand_of_draft(*draft, ledger_, now);
-  limit_growth(*draft, demand);
+                                   submission.spec, now);
+  Demand demand = demand_of_draft(draft, ledger_, now);
+  limit_growth(draft, demand);
   const auto find_live = [this](const std::string& job) {
     const auto found = jobs_.find(job);
     return found == jobs_.end() ? nullptr : &found->second.live;
   };
-  return json_response(plan_view(*draft, demand, ledger_, planner_, find_live, now));
+  return json_response(plan_view(draft, demand, ledger_, planner_, find_live, now));
 }
 
 }  // namespace ds::head

@@ -44,10 +44,11 @@ History::Page page_of(const std::deque<Happening>& all, std::uint64_t after) {
 
 }  // namespace
 
+/// What ends a gang's workers is each one's node: that alone makes them no different things.
 bool History::belong_together(const Happening& before, const Happening& now) {
   return before.workers > 0 && now.workers > 0 && before.what == now.what && before.job == now.job &&
-         before.by == now.by && before.why == now.why && before.value == now.value &&
-         now.at_ms - before.at_ms <= kAtOnceMs && before.at_ms <= now.at_ms;
+         before.why == now.why && before.value == now.value && now.at_ms - before.at_ms <= kAtOnceMs &&
+         before.at_ms <= now.at_ms;
 }
 
 void History::merge(Happening& into, const Happening& more) {

@@ -18,7 +18,7 @@ struct Happening {
   /// `retry`, `priority`, `scale`, `time_limit`, `drain`, `undrain`, `quarantine`, `quarantine_lifted`.
   std::string what = {};
   std::string job = {};           ///< empty: it happened to a node
-  std::string by = {}, why = {};  ///< as in the journal's event
+  std::string by = {}, why = {};  ///< as in the journal's event; of several workers, `by` is the first's
   std::string value = {};         ///< the new state, priority or `MIN:MAX`
   std::uint32_t workers = 0;
   std::vector<std::pair<std::string, std::uint32_t>> nodes = {};  ///< of these, the first few; or the node

@@ -64,18 +64,13 @@ std::shared_ptr<const void> Ledger::keep_spec(const std::string& text, const std
   return known != nullptr ? known : keep_source(text, directory, spec);
 }
 
-/// Jobs are often submitted by the thousand with one text, which is read and kept once. False: it is wrong.
-bool Ledger::set_source(JobRecord& job, const std::string& text) {
-  auto source = find_source(text, job.directory);
-  if (source == nullptr) {
-    auto parsed = parse_job_file(text, job.directory);
-    auto* job_file = std::get_if<ParsedJob>(&parsed);
-    if (job_file == nullptr) return false;
-    source = keep_source(text, job.directory, std::move(job_file->spec));
-  }
-  job.spec = {source, &source->spec};
-  job.text = {source, &source->text};
-  return true;
+/// Jobs are often submitted by the thousand with one text, which is read and kept once. None: it is wrong.
+std::shared_ptr<const Ledger::JobSource> Ledger::find_or_read_source(const std::string& text,
+                                                                     const std::string& directory) {
+  if (auto known = find_source(text, directory)) return known;
+  auto parsed = parse_job_file(text, directory);
+  auto* job_file = std::get_if<ParsedJob>(&parsed);
+  return job_file == nullptr ? nullptr : keep_source(text, directory, std::move(job_file->spec));
 }
 
 void Ledger::index(const JobRecord& job) {
@@ -88,13 +83,13 @@ JobRecord* Ledger::active(std::string_view job) {
   return found == jobs_.end() || is_end(found->second.state) ? nullptr : &found->second;
 }
 
-std::optional<JobRecord> Ledger::draft(const JobSubmitted& body, std::int64_t at_ms) {
-  if (body.job.empty() || jobs_.contains(body.job) || (!body.key.empty() && keys_.contains(body.key)))
-    return std::nullopt;
+JobRecord Ledger::record_of(const JobSubmitted& body, const std::shared_ptr<const JobSource>& source,
+                            std::int64_t at_ms) const {
   JobRecord record;
   record.id = body.job;
   record.directory = body.directory;
-  if (!set_source(record, body.text)) return std::nullopt;
+  record.spec = {source, &source->spec};
+  record.text = {source, &source->text};
   record.priority = record.spec->priority;
   record.key = body.key;
   record.file = body.file;
@@ -104,12 +99,19 @@ std::optional<JobRecord> Ledger::draft(const JobSubmitted& body, std::int64_t at
   return record;
 }
 
+JobRecord Ledger::draft(const JobSubmitted& body, const JobSpec& spec, std::int64_t at_ms) const {
+  return record_of(body, std::make_shared<const JobSource>(JobSource{body.text, spec}), at_ms);
+}
+
 bool Ledger::on(const Event& event, const JobSubmitted& body) {
-  auto record = draft(body, event.at_ms);
-  if (!record) return false;
+  if (body.job.empty() || jobs_.contains(body.job) || (!body.key.empty() && keys_.contains(body.key)))
+    return false;
+  const auto source = find_or_read_source(body.text, body.directory);
+  if (source == nullptr) return false;
+  auto record = record_of(body, source, event.at_ms);
   ++next_order_;
   if (!body.key.empty()) keys_.emplace(body.key, body.job);
-  index(jobs_.emplace(body.job, *std::move(record)).first->second);
+  index(jobs_.emplace(body.job, std::move(record)).first->second);
   return true;
 }
 

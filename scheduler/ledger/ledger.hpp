@@ -92,8 +92,8 @@ class Ledger {
   std::shared_ptr<const void> keep_spec(const std::string& text, const std::string& directory,
                                         const JobSpec& spec);
 
-  /// The job that `apply` would make of a submission now; none: it would be refused. Nothing changes.
-  std::optional<JobRecord> draft(const JobSubmitted& submission, std::int64_t at_ms);
+  /// The job that `apply` would make of a submission now. `spec` is what `parse_job_file` makes of its file.
+  JobRecord draft(const JobSubmitted& submission, const JobSpec& spec, std::int64_t at_ms) const;
 
   /// A text that `restore` turns into an equal ledger.
   std::string snapshot() const;
@@ -190,7 +190,9 @@ class Ledger {
   std::shared_ptr<const JobSource> find_source(const std::string& text, const std::string& directory) const;
   std::shared_ptr<const JobSource> keep_source(const std::string& text, const std::string& directory,
                                                JobSpec spec);
-  bool set_source(JobRecord& job, const std::string& text);
+  std::shared_ptr<const JobSource> find_or_read_source(const std::string& text, const std::string& directory);
+  JobRecord record_of(const JobSubmitted& body, const std::shared_ptr<const JobSource>& source,
+                      std::int64_t at_ms) const;
   bool restore_job(const nlohmann::json& entry);
   void index(const JobRecord& job);
   static void learn_curve(JobRecord& job);

@@ -87,6 +87,8 @@ std::optional<Happening> Ledger::describe(const Event& event) const {
 
 History::Page Ledger::history_of(const JobRecord& job, std::optional<std::uint64_t> after) const {
   auto page = history_.of_job(job.id, after.value_or(0));
+  // How it ended is known at least, unless that is forgotten as well.
+  if (after.value_or(0) == 0 && is_end(job.state) && page.happenings.empty()) page.has_gap = true;
   if (after) return page;
   page.happenings.insert(page.happenings.begin(),
                          {.what = "submitted", .job = job.id, .by = "user", .at_ms = job.submitted_ms});

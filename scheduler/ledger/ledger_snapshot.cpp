@@ -164,7 +164,10 @@ std::string Ledger::snapshot() const {
 
 bool Ledger::restore_job(const nlohmann::json& entry) {
   auto job = job_from(entry);
-  if (!set_source(job, entry.at("text").get<std::string>())) return false;
+  const auto source = find_or_read_source(entry.at("text").get<std::string>(), job.directory);
+  if (source == nullptr) return false;
+  job.spec = {source, &source->spec};
+  job.text = {source, &source->text};
   if (!entry.contains("priority")) job.priority = job.spec->priority;
   if (!is_end(job.state)) learn_curve(job);
   if (!job.key.empty()) keys_.emplace(job.key, job.id);

@@ -135,14 +135,21 @@ Reason turn(const WaitFacts& facts) {
   return {"fair_share_turn", std::move(text), turn.names};
 }
 
+bool is_unlent(const QuotaFacts& quota) {
+  return quota.queue == TenantTree{}.full_name(TenantTree::kRoot);
+}
+
 Reason quota(const WaitFacts& facts) {
   const QuotaFacts& quota = *facts.quota;
   std::string text = "needs " + count_of(quota.wanted, "slot") + ", and ";
-  const bool is_unlent = quota.queue == TenantTree{}.full_name(TenantTree::kRoot);
-  if (is_unlent && quota.is_for_ever) {
+  if (is_unlent(quota) && quota.is_for_ever) {
     text += "of " + count_of(facts.total_slots, "slot") +
-            " so many are kept for tenants that do not lend them that it can never have these";
-  } else if (is_unlent) {
+            " so many are kept for tenants that do not lend them that it can ";
+    text += facts.unavailable_nodes == 0
+                ? "never have these"
+                : "not have these while " + count_of(facts.unavailable_nodes, "node") +
+                      (facts.unavailable_nodes == 1 ? " is" : " are") + " down or draining";
+  } else if (is_unlent(quota)) {
     text += "of " + count_of(facts.total_slots, "slot") + " " + std::to_string(quota.used) +
             " are used and others are kept for tenants that do not lend them";
   } else {
@@ -259,8 +266,9 @@ void add_reasons_of_first(const WaitFacts& facts, std::vector<Reason>& reasons) 
 }  // namespace
 
 bool waits_for_ever(const WaitFacts& facts) {
-  return !facts.unknown_tenant.empty() || facts.fitting_undrained < facts.needed ||
-         (facts.quota && facts.quota->is_for_ever);
+  if (!facts.unknown_tenant.empty() || facts.fitting_undrained < facts.needed) return true;
+  if (!facts.quota || !facts.quota->is_for_ever) return false;
+  return !is_unlent(*facts.quota) || facts.unavailable_nodes == 0;  // the more slots the more are lent
 }
 
 std::vector<Reason> explain_wait(const WaitFacts& facts) {

@@ -1,8 +1,10 @@
 // `ds-submit events` and `ds-submit wait`: what happened to jobs, over a killed head. The nodes only pretend.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <chrono>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -82,7 +84,7 @@ TEST_F(Events, AreWaitedForAndTheExitCodeTellsWhatCame) {
   EXPECT_EQ(wait(good, {"--for", "SUCCEEDED"}).code, 0);
   const auto passed = wait(good, {"--for", "PAUSED"});
   EXPECT_EQ(passed.code, 101);
-  EXPECT_NE(passed.err.find("is SUCCEEDED and was not PAUSED before"), std::string::npos) << passed.err;
+  EXPECT_NE(passed.err.find("is SUCCEEDED and was never PAUSED"), std::string::npos) << passed.err;
 
   const auto bad = submit("bad", "soon");
   EXPECT_EQ(wait(bad).code, 100);
@@ -108,11 +110,74 @@ TEST_F(Events, AreWaitedForAndTheExitCodeTellsWhatCame) {
   EXPECT_EQ(wait("nobody").code, 4);
 }
 
-TEST_F(Events, WaitSeesAStateThatPassesBetweenTwoLooks) {
-  const auto first = submit("first", "2", "workers: 4\n");
+TEST_F(Events, AreKnownToAWaitThatLookedOnlyBeforeAndAfterThem) {
+  const auto first = submit("first", "100000", "workers: 4\n");
   ASSERT_EQ(wait(first, {"--for", "RUNNING"}).code, 0);
   const auto next = submit("next", "0");
-  EXPECT_EQ(wait(next, {"--for", "RUNNING", "--timeout", "1m"}).code, 0) << cluster_.logs();
+  std::thread waiter([&] {
+    const auto found = wait(next, {"--for", "RUNNING", "--timeout", "1m"});
+    EXPECT_EQ(found.code, 0) << found.err << cluster_.logs();
+  });
+  EXPECT_EQ(cluster_.submit({"cancel", first}).code, 0);
+  waiter.join();
+  ASSERT_EQ(wait(next).code, 0);
+  const auto late = wait(next, {"--for", "RUNNING"});
+  EXPECT_EQ(late.code, 0) << late.err;
+  EXPECT_NE(late.out.find(": SUCCEEDED"), std::string::npos) << "it is shown as it is: " << late.out;
+  EXPECT_EQ(wait(next, {"--for", "QUEUED"}).code, 0) << "all jobs were";
+  const auto never = wait(next, {"--for", "PAUSED"});
+  EXPECT_EQ(never.code, 101);
+  EXPECT_NE(never.err.find("is SUCCEEDED and was never PAUSED"), std::string::npos) << never.err;
+}
+
+TEST_F(Events, AreNotClaimedNeverToHaveBeenWhenTheHeadKeepsThemNoMore) {
+  const auto job = submit("busy", "100000");
+  ASSERT_EQ(wait(job, {"--for", "RUNNING"}).code, 0);
+  for (int i = 0; i < 70; ++i)
+    ASSERT_EQ(cluster_.submit({"priority", job, i % 2 == 0 ? "high" : "low"}).code, 0);
+  ASSERT_EQ(cluster_.submit({"cancel", job}).code, 0);
+  ASSERT_EQ(wait(job).code, 103);
+  const auto unknown = wait(job, {"--for", "RUNNING"});
+  EXPECT_EQ(unknown.code, 103);
+  EXPECT_NE(unknown.err.find("it may have been RUNNING before"), std::string::npos) << unknown.err;
+}
+
+TEST_F(Events, OfAJobAreFollowedThoughAnotherGetsItsName) {
+  const auto job = submit("same", "100000");
+  const auto log = cluster_.path() / "followed.txt";
+  const auto text = [&] {
+    std::ifstream in(log);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  Process follower({program("ds-submit").string(), "events", "-f", "same"}, log,
+                   {{"DS_HEAD", cluster_.address()}});
+  ASSERT_TRUE(wait_until([&] { return text().find("  RUNNING") != std::string::npos; })) << text();
+  submit("same", "100000");
+  // The follower has to ask again while both are there.
+  ASSERT_EQ(cluster_.submit({"priority", job, "high"}).code, 0);
+  ASSERT_TRUE(wait_until([&] { return text().find("  priority 800") != std::string::npos; })) << text();
+  ASSERT_EQ(cluster_.submit({"cancel", job}).code, 0);
+  EXPECT_EQ(follower.wait(), 0) << text();
+  EXPECT_NE(text().find("  CANCELLED"), std::string::npos) << text();
+}
+
+TEST_F(Events, AreNoLongerWaitedForAfterCtrlCWhichTellsTheWaysBack) {
+  const auto job = submit("endless", "100000");
+  const auto log = cluster_.path() / "waited.txt";
+  auto begun = std::chrono::milliseconds(50);
+  EXPECT_TRUE(wait_until(
+      [&] {  // it may not have got far when it is interrupted
+        Process waiter({program("ds-submit").string(), "wait", job}, log, {{"DS_HEAD", cluster_.address()}});
+        std::this_thread::sleep_for(begun);
+        begun *= 2;
+        waiter.signal(SIGINT);
+        waiter.wait();
+        std::ifstream in(log);
+        const std::string text(std::istreambuf_iterator<char>(in), {});
+        return text.find("the job goes on\n") != std::string::npos &&
+               text.find("ds-submit cancel " + job) != std::string::npos;
+      },
+      std::chrono::seconds(20)));
 }
 
 }  // namespace

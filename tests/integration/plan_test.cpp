@@ -120,6 +120,15 @@ TEST_F(Plans, ShowTheWholeJobWhichIsTheSameJobAgain) {
   EXPECT_EQ(second.at("spec"), first.at("spec"));
 }
 
+TEST_F(Plans, WaitForTheNodesOfAnIdleHeadThatHasJustStarted) {
+  start();
+  const auto file = write("workers: 6\n");
+  cluster_.head().kill_and_wait();
+  cluster_.start_head();
+  const auto planned = cluster_.submit({"plan", "-f", file});
+  EXPECT_EQ(planned.code, 0) << planned.out << planned.err;
+}
+
 TEST_F(Plans, OfManyAtOnceAreAllAnsweredAndKeepNobodyElseWaiting) {
   start();
   run(write("workers: 2\n"));

@@ -40,6 +40,14 @@ TEST(YamlText, QuotesWhatAReaderWouldTakeForSomethingElse) {
   EXPECT_EQ(to_yaml(json{{"on", 1}, {"1", 2}}), "\"1\": 2\n\"on\": 1\n");
 }
 
+TEST(YamlText, EscapesWhatYaml11DoesNotTakeAndTerminalsObey) {
+  EXPECT_EQ(to_yaml(json("a\x7f\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0z")),
+            "\"a\\u007f\\u0080\\u009b\\u009f\xc2\xa0z\"\n");
+  EXPECT_EQ(to_yaml(json("\xe2\x80\xa8\xe2\x80\xa9\xef\xbb\xbf\xe2\x80\xaa")),
+            "\"\\u2028\\u2029\\ufeff\xe2\x80\xaa\"\n");
+  EXPECT_EQ(to_yaml(json{{"\xc2\x85", 1}}), "\"\\u0085\": 1\n");
+}
+
 TEST(YamlText, GivesNumbersWithAnExponentADot) {
   EXPECT_EQ(to_yaml(json(1e-8)), "1.0e-08\n");
   EXPECT_EQ(to_yaml(json(1.5e-8)), "1.5e-08\n");

@@ -4,7 +4,9 @@
 
 #include <optional>
 #include <string>
+#include <variant>
 
+#include "scheduler/spec/job_file.hpp"
 #include "tests/unit/ledger/ledger_events.hpp"
 
 namespace ds::head {
@@ -39,11 +41,11 @@ class PlanView : public ::testing::Test {
     auto submission = command(kDraft, more);
     submission.depends_on = std::move(depends_on);
     const auto before = ledger_.snapshot();
-    const auto draft = ledger_.draft(submission, kNow);
-    EXPECT_TRUE(draft);
+    const auto parsed = parse_job_file(submission.text, submission.directory);
+    const auto draft = ledger_.draft(submission, std::get<ParsedJob>(parsed).spec, kNow);
     const auto find_live = [](const std::string&) { return nullptr; };
     const auto answer =
-        plan_view(*draft, demand_of_draft(*draft, ledger_, kNow), ledger_, planner_, find_live, kNow);
+        plan_view(draft, demand_of_draft(draft, ledger_, kNow), ledger_, planner_, find_live, kNow);
     EXPECT_EQ(ledger_.snapshot(), before);
     EXPECT_EQ(answer.dump().find(kDraft), std::string::npos) << answer;
     return answer;

@@ -18,6 +18,7 @@ constexpr std::uint32_t kSlots = 2;
 constexpr std::size_t kNodes = 3, kMaxJobs = 10;
 constexpr std::int64_t kBegin_ms = 1'700'000'000'000;
 constexpr std::int64_t kPatience_ms = 3'600'000, kTimeStep_ms = 200;
+constexpr std::int64_t kNodesComeBack_ms = 2'000;
 
 scheduler::TenantTree tenants() {
   const auto parsed = scheduler::parse_tenant_file(
@@ -141,6 +142,7 @@ void SimulatedCluster::start_head() {
   head_ = std::move(*head);
   is_alive_ = std::make_shared<bool>(true);
   ++heads_;
+  head_began_ms_ = now_ms();
   for (std::size_t i = 0; i < submissions_.size(); ++i) {
     if (submissions_[i].id.empty()) send_submission(i);  // its client asks again
   }
@@ -226,6 +228,7 @@ void SimulatedCluster::plan() {
     if (answer.status == 503) return;  // it waits for its nodes, or too many ask
     ASSERT_EQ(answer.status, 200) << answer.body;
     ++plans_;
+    EXPECT_GE(now_ms() - head_began_ms_, kNodesComeBack_ms) << "it can't know its nodes yet";
     const auto document = nlohmann::json::parse(answer.body);
     EXPECT_EQ(document.at("outcome") == "starts", !document.at("placement").empty()) << document;
     EXPECT_EQ(document.at("outcome") == "starts", document.at("reasons").empty()) << document;
@@ -235,8 +238,22 @@ void SimulatedCluster::plan() {
                  }});
 }
 
+/// Somebody reads what has happened, and will ask this head or another for what has happened since.
+void SimulatedCluster::read_events() {
+  gateway::HttpRequest request;
+  request.method = "GET";
+  request.path = "/api/v1/events";
+  handle_request(head_, request, [this, alive = is_alive_](const gateway::HttpResponse& answer) {
+    if (!*alive) return;
+    ASSERT_EQ(answer.status, 200) << answer.body;
+    const auto last = nlohmann::json::parse(answer.body).at("last").get<std::uint64_t>();
+    EXPECT_LE(last, watch_.ledger().history().recent(last).last) << "the next head may not know these";
+  });
+}
+
 void SimulatedCluster::ask() {
   if (!head_) return;
+  if (chance(20)) return read_events();
   if (chance(30)) return plan();
   if (chance(25) && !nodes_.empty()) {
     const auto& node = nodes_[pick(nodes_.size())]->name();

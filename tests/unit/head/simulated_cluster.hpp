@@ -79,6 +79,7 @@ class SimulatedCluster {
   std::string random_job();
   void submit();
   void plan();
+  void read_events();
   void send_submission(std::size_t index);
   void ask();
   void request(const std::string& path, const std::string& body = {});
@@ -107,6 +108,7 @@ class SimulatedCluster {
   std::vector<Submission> submissions_;
   std::vector<PortWatch> port_watches_;
   std::uint64_t heads_ = 0, plans_ = 0, next_node_ = 1;
+  std::int64_t head_began_ms_ = 0;
   std::string snapshot_;  ///< of what the first `snapshot_at_` events lead to
   std::size_t snapshot_at_ = 0;
 };

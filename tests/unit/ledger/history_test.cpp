@@ -58,6 +58,20 @@ TEST(History, TellsWhatHappenedToAJobInOrderAndWhy) {
   EXPECT_EQ(page.happenings.at(4).nodes, (Nodes{{"a", 1}}));
 }
 
+TEST(History, TellsTheEndOfAWideGangInOneLineWhicheverNodesSaySo) {
+  Ledger ledger = with_job();
+  for (std::uint64_t worker = 1; worker <= 100; ++worker)
+    ASSERT_TRUE(ledger.apply(event(LeaseGranted{worker, "intents-1", "n" + std::to_string(worker)}, 2000)));
+  for (std::uint64_t worker = 1; worker <= 100; ++worker) {
+    ASSERT_TRUE(ledger.apply({3000, "node n" + std::to_string(worker), "exit code 0", LeaseEnded{worker}}));
+  }
+  const auto page = of(ledger);
+  EXPECT_EQ(words_of(page), (std::vector<std::string>{"submitted", "placed", "left"}));
+  EXPECT_EQ(page.happenings.back().workers, 100U);
+  EXPECT_EQ(page.happenings.back().by, "node n1");
+  EXPECT_FALSE(page.has_gap);
+}
+
 TEST(History, TellsWhoHasReadSomeTheRest) {
   Ledger ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "intents-1", "a"}, 2000)));
@@ -114,6 +128,18 @@ TEST(History, ForgetsJobsThatEndedLongAgoButNoneThatIsTriedAgain) {
   EXPECT_TRUE(history.of_job("old", 0).happenings.empty());
   EXPECT_EQ(history.of_job("tried-again", 0).happenings.size(), 1U);
   EXPECT_EQ(history.of_job("job-0", 0).happenings.size(), 1U);
+}
+
+TEST(History, SaysThatThereWasMoreOfAJobThatEndedOfWhichNothingIsKept) {
+  Ledger ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::cancelled, "wanted"}, 2000)));
+  EXPECT_FALSE(of(ledger).has_gap);
+  auto document = nlohmann::ordered_json::parse(ledger.snapshot());
+  document.erase("history");
+  const auto restored = Ledger::restore(document.dump());
+  ASSERT_TRUE(restored);
+  EXPECT_TRUE(of(*restored).has_gap);
+  EXPECT_EQ(words_of(of(*restored)), (std::vector<std::string>{"submitted"}));
 }
 
 TEST(History, NamesAFewNodesOfManyAndIsTheSameAfterASnapshot) {

@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/ledger/ledger_events.hpp"
@@ -22,6 +23,22 @@ TEST(Ledger, KnowsASubmittedJobByIdNameAndKey) {
   EXPECT_EQ(ledger.match("intents").size(), 1U);
   EXPECT_EQ(ledger.find_by_key("key-intents-1"), ledger.find("intents-1"));
   EXPECT_EQ(ledger.find_by_key("other"), nullptr);
+}
+
+TEST(Ledger, DraftsAJobFromWhatWasReadOfItsFileAndKeepsNothingOfIt) {
+  Ledger ledger = with_job();
+  JobSpec spec = *ledger.find("intents-1")->spec;
+  spec.priority = 900;
+  auto submission = submitted("draft");
+  submission.text = "nobody reads this again";
+  const auto before = ledger.snapshot();
+  const JobRecord draft = std::as_const(ledger).draft(submission, spec, 5000);
+  EXPECT_EQ(draft.id, "draft");
+  EXPECT_EQ(draft.priority, 900U);
+  EXPECT_EQ(*draft.text, submission.text);
+  EXPECT_EQ(draft.submitted_ms, 5000);
+  EXPECT_EQ(draft.order, ledger.find("intents-1")->order + 1);
+  EXPECT_EQ(ledger.snapshot(), before);
 }
 
 TEST(Ledger, TakesAnIdempotencyKeyOnce) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "scheduler/policy/plan.hpp"
+#include "scheduler/policy/planner.hpp"
 #include "scheduler/spec/tenant_file.hpp"
 #include "tests/unit/scheduler/cluster_model.hpp"
 
@@ -110,6 +111,26 @@ TEST_F(TenantPlan, CountsWorkersThatAreStopping) {
   EXPECT_EQ(codes_of(plan, "next"), Codes{"quota_tenant"});
   cluster_.finish_releases();
   EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"next", "n1", 2}}));
+}
+
+TEST_F(TenantPlan, DoesNotSayThatItIsForEverWhenMoreIsLentOnceNodesAreBack) {
+  use("tenants: {a: {guaranteed: 4, lending_limit: 1}, b: {}}");
+  cluster_.add_node("n1", 8);
+  add("large", "b", {6, 6});
+  const std::string kept =
+      "needs 6 slots, and of 8 slots so many are kept for tenants that do not lend them that it can ";
+  const auto could_ever_start = [&] {
+    Planner planner(cluster_.tenants);
+    planner.set_nodes(cluster_.nodes);
+    planner.set_job("large", cluster_.demand("large"), {});
+    return planner.could_ever_start("large");
+  };
+  EXPECT_EQ(text_of(cluster_.plan(), "large"), kept + "never have these");
+  EXPECT_FALSE(could_ever_start());
+  cluster_.add_node("n2", 8);
+  cluster_.nodes.back().available = false;
+  EXPECT_EQ(text_of(cluster_.plan(), "large"), kept + "not have these while 1 node is down or draining");
+  EXPECT_TRUE(could_ever_start());
 }
 
 TEST_F(TenantPlan, KeepsWhatIsNotLent) {
