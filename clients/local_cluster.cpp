@@ -224,10 +224,11 @@ LocalCluster::Up LocalCluster::up(const ClusterShape& shape, const std::optional
   members_ = living_members();
   const auto running = parse_cluster_shape(read_small_file(home_.shape_file()).value_or(""));
   if (!members_.empty() && running && *running != shape) {
-    throw Failure(ExitCode::conflict, "conflict",
-                  fmt::format("a local cluster with {} nodes of {} slots{} is up already", running->nodes,
-                              running->slots, running->gpus.empty() ? "" : ", GPUs of node-1: " + running->gpus),
-                  "ds-submit down stops it; jobs and checkpoints are kept");
+    throw Failure(
+        ExitCode::conflict, "conflict",
+        fmt::format("a local cluster with {} nodes of {} slots{} is up already", running->nodes,
+                    running->slots, running->gpus.empty() ? "" : ", GPUs of node-1: " + running->gpus),
+        "ds-submit down stops it; jobs and checkpoints are kept");
   }
   const bool head_lives = members_.count(std::string(kHead)) > 0;
   const auto tenants_before = read_small_file(home_.tenants_file());
