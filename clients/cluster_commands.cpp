@@ -45,8 +45,9 @@ ExitCode bring_up(const CommandContext& context, const ClusterShape& shape, cons
                              {"home", cluster.home().root.string()}});
     return ExitCode::done;
   }
-  const std::string size = fmt::format("{} node{} of {} slot{}{}", nodes, nodes == 1 ? "" : "s", slots,
-                                       slots == 1 ? "" : "s", gpus.empty() ? "" : " and GPUs " + gpus);
+  const std::string size =
+      fmt::format("{} node{} of {} slot{}{}", nodes, nodes == 1 ? "" : "s", slots, slots == 1 ? "" : "s",
+                  gpus.empty() ? "" : ", GPUs of node-1: " + gpus);
   if (up.started.empty()) {
     write_out(fmt::format("the cluster is up already at http://{} ({})\n", up.address, size));
   } else {

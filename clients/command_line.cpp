@@ -164,7 +164,8 @@ class CommandLine {
         ->check(CLI::Range(1, 1024))
         ->option_text("N");
     up->add_option("--gpus", arguments_.gpus,
-                   "GPUs a node offers, such as H200:4 (those that the driver finds)")
+                   "GPUs that node-1 offers, such as H200:4, or 0 (those that the driver finds); the others "
+                   "offer none")
         ->option_text("KIND:N");
     up->add_option("--tenants", arguments_.tenants,
                    "file that says what each tenant may use; remembered (an empty one is forgotten)")

@@ -87,6 +87,10 @@ std::optional<ClusterShape> parse_cluster_shape(const std::string& text) {
   return shape;
 }
 
+std::string gpus_of_node(const ClusterShape& shape, int number) {
+  return number == 1 ? shape.gpus : "0";
+}
+
 LocalCluster::LocalCluster(LocalHome home) : home_(std::move(home)) {}
 
 LocalCluster::~LocalCluster() {
@@ -220,10 +224,11 @@ LocalCluster::Up LocalCluster::up(const ClusterShape& shape, const std::optional
   members_ = living_members();
   const auto running = parse_cluster_shape(read_small_file(home_.shape_file()).value_or(""));
   if (!members_.empty() && running && *running != shape) {
-    throw Failure(ExitCode::conflict, "conflict",
-                  fmt::format("a local cluster with {} nodes of {} slots{} is up already", running->nodes,
-                              running->slots, running->gpus.empty() ? "" : " and GPUs " + running->gpus),
-                  "ds-submit down stops it; jobs and checkpoints are kept");
+    throw Failure(
+        ExitCode::conflict, "conflict",
+        fmt::format("a local cluster with {} nodes of {} slots{} is up already", running->nodes,
+                    running->slots, running->gpus.empty() ? "" : ", GPUs of node-1: " + running->gpus),
+        "ds-submit down stops it; jobs and checkpoints are kept");
   }
   const bool head_lives = members_.count(std::string(kHead)) > 0;
   const auto tenants_before = read_small_file(home_.tenants_file());
@@ -243,7 +248,8 @@ LocalCluster::Up LocalCluster::up(const ClusterShape& shape, const std::optional
       std::vector<std::string> arguments{
           "--head", result.address, "--secret-file", (home_.head_dir() / "cluster.secret").string(),
           "--name", node_name(i),   "--slots",       std::to_string(shape.slots)};
-      if (!shape.gpus.empty()) arguments.insert(arguments.end(), {"--gpus", shape.gpus});
+      if (const auto gpus = gpus_of_node(shape, i); !gpus.empty())
+        arguments.insert(arguments.end(), {"--gpus", gpus});
       start(node_name(i), "ds-node", arguments);
     }
     wait_for_nodes(result.address, shape, deadline);

@@ -17,13 +17,17 @@ namespace ds::clients {
 struct ClusterShape {
   int nodes = 2;
   int slots = 2;
-  std::string gpus = {};  ///< as `ds-node --gpus` takes it; empty: what the driver finds
+  std::string gpus = {};  ///< node-1's, as `ds-node --gpus` takes them; empty: what the driver finds
   bool operator==(const ClusterShape&) const = default;
 };
 
 /// The text of `run/shape`: `nodes N\nslots N\n`, and `gpus KIND:N\n` if they were stated.
 std::string format_cluster_shape(const ClusterShape& shape);
 std::optional<ClusterShape> parse_cluster_shape(const std::string& text);
+
+/// What `ds-node --gpus` is given; empty: nothing. The machine's GPUs are node-1's: two nodes that offer the
+/// same would both give it to somebody.
+std::string gpus_of_node(const ClusterShape& shape, int number);
 
 /// The embedded cluster of this machine: one head and some nodes as processes of their own, remembered in
 /// files under a `LocalHome`. One object at a time does something (a lock file); all members throw `Failure`.

@@ -202,8 +202,10 @@ class Head : public caf::event_based_actor {
   void quarantine_nodes();
   void lift_oldest_quarantine();
   scheduler::PlanWithDepartures make_plan();
-  std::vector<std::uint32_t> free_devices(const std::string& node, std::span<const scheduler::Lease> granted,
-                                          std::uint32_t count) const;
+  /// Devices that leases and what a plan grants have taken, of the nodes on which it grants some.
+  using TakenDevices = std::map<std::string, std::set<std::uint32_t>>;
+  std::vector<std::uint32_t> take_devices(const std::string& node, std::uint32_t count,
+                                          TakenDevices& taken) const;
   void plan_and_carry_out();
   void carry_out(std::vector<scheduler::Event> events, const std::vector<scheduler::Lease>& granted);
   std::vector<scheduler::RolePlacement> place_missing_roles(const std::vector<scheduler::Lease>& granted,

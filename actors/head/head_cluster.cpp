@@ -87,8 +87,10 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   }
   std::vector<std::uint64_t> gone;
   for (const auto& lease : ledger_.leases_on(hello.name)) {
-    if (!running.contains(lease.worker) && !is_through(lease) && !is_cut_off(lease.worker))
-      gone.push_back(lease.worker);
+    if (running.contains(lease.worker) || is_cut_off(lease.worker)) continue;
+    const bool has_gpus =
+        node.entry.has_devices(lease.devices, ledger_.find(lease.job)->spec->resources.gpu_kind);
+    if (!has_gpus || !is_through(lease)) gone.push_back(lease.worker);
   }
   spdlog::info("node {} is up: {} slots, {} workers kept, {} gone", hello.name, hello.slots, keep.size(),
                gone.size());

@@ -258,10 +258,11 @@ void Head::plan_and_carry_out() {
     released.insert(release.worker);
   }
   std::vector<Lease> granted;
+  TakenDevices taken;
   const auto grant = [&](const std::string& job, const std::string& node, Role role,
                          const Resources& resources, const std::string& why) {
     const auto worker = ledger_.next_worker() + granted.size();
-    const auto devices = free_devices(node, granted, resources.gpus);
+    const auto devices = take_devices(node, resources.gpus, taken);
     events.push_back(
         event("scheduler", why,
               LeaseGranted{worker, job, node, resources.cpus, resources.memory_bytes, role, devices}));
@@ -299,17 +300,17 @@ void Head::plan_and_carry_out() {
   release_needless_shards();
 }
 
-/// The lowest that no lease has, `granted` ones included. The planner counts them, so there are enough; else
-/// the ledger does not take the grant.
-std::vector<std::uint32_t> Head::free_devices(const std::string& node, std::span<const Lease> granted,
-                                              std::uint32_t count) const {
+/// The lowest that nobody has. The planner counts them, so there are enough; else the ledger does not take
+/// the grant.
+std::vector<std::uint32_t> Head::take_devices(const std::string& node, std::uint32_t count,
+                                              TakenDevices& taken) const {
   if (count == 0) return {};
-  auto taken = ledger_.devices_on(node);
-  for (const Lease& lease : granted) {
-    if (lease.node == node) taken.insert(lease.devices.begin(), lease.devices.end());
-  }
-  return choose_devices(nodes_.at(node).entry.usable_gpus(), taken, count)
-      .value_or(std::vector<std::uint32_t>{});
+  const auto [at, is_new] = taken.try_emplace(node);
+  if (is_new) at->second = ledger_.devices_on(node);
+  const auto devices = choose_devices(nodes_.at(node).entry.usable_gpus(), at->second, count);
+  if (!devices) return {};
+  at->second.insert(devices->begin(), devices->end());
+  return *devices;
 }
 
 void Head::note_size_changes(const Plan& plan) {

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "actors/gateway/error_response.hpp"
+#include "scheduler/policy/gpu_kind.hpp"
 #include "scheduler/policy/queue_use.hpp"
 #include "scheduler/policy/shares.hpp"
 
@@ -153,6 +154,13 @@ std::uint32_t NodeEntry::usable_gpus() const {
   const auto other =
       std::ranges::find_if(gpus, [this](const std::string& gpu) { return gpu != gpus.front(); });
   return static_cast<std::uint32_t>(other - gpus.begin());
+}
+
+bool NodeEntry::has_devices(std::span<const std::uint32_t> devices, std::string_view kind) const {
+  if (devices.empty()) return true;
+  const auto usable = usable_gpus();
+  return scheduler::is_gpu_kind(kind, gpu_kind()) &&
+         std::ranges::all_of(devices, [usable](std::uint32_t device) { return device < usable; });
 }
 
 json node_view(const NodeEntry& node, std::uint32_t slots_used, std::size_t gpus_used) {

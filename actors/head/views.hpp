@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "actors/gateway/http_server.hpp"
@@ -39,6 +40,8 @@ struct NodeEntry {
 
   /// Jobs are given those from the first on that are of its kind: a node offers one kind.
   std::uint32_t usable_gpus() const;
+  /// Whether they are among these, and of a kind that a job asks for. None are.
+  bool has_devices(std::span<const std::uint32_t> devices, std::string_view kind) const;
   std::string gpu_kind() const { return gpus.empty() ? std::string() : gpus.front(); }
 };
 

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <optional>
 
 #include "kernels/gpu.hpp"
@@ -33,9 +32,23 @@ std::optional<std::uint32_t> parse_number(std::string_view text) {
   return is_whole ? std::optional(number) : std::nullopt;
 }
 
+/// None: the variable is not set, and every GPU has its number for a name. As the driver does, nothing is
+/// taken from behind an entry that is none.
+std::optional<std::vector<std::string>> read_visible(const char* visible) {
+  if (visible == nullptr) return std::nullopt;
+  std::vector<std::string> names;
+  for (const auto& entry : split(visible, ',')) {
+    const auto first = std::min(entry.find_first_not_of(' '), entry.size());
+    const auto name = entry.substr(first, entry.find_last_not_of(' ') + 1 - first);
+    if (name.empty() || name.front() == '-' || name == "NoDevFiles") break;
+    names.push_back(name);
+  }
+  return names;
+}
+
 }  // namespace
 
-Machine inspect_machine() {
+Machine inspect_machine(const char* visible) {
   Machine machine;
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
@@ -43,8 +56,12 @@ Machine inspect_machine() {
   }
   machine.memory_bytes =
       static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  for (const auto& gpu : kernels::list_gpus()) machine.gpus.push_back(gpu.name);
-  if (const char* visible = std::getenv("CUDA_VISIBLE_DEVICES")) machine.devices = split(visible, ',');
+  const auto names = read_visible(visible);
+  for (const auto& gpu : kernels::list_gpus()) {  // of which those that are broken are missing
+    if (names && gpu.index >= names->size()) continue;
+    machine.gpus.push_back(gpu.name);
+    machine.devices.push_back(names ? (*names)[gpu.index] : std::to_string(gpu.index));
+  }
   return machine;
 }
 
@@ -63,11 +80,39 @@ Result<std::vector<std::string>> parse_gpus(std::string_view text) {
   return std::vector<std::string>(*count, std::string(kind));
 }
 
+Result<void> offer_stated(Machine& machine, std::vector<std::string> names, const char* visible) {
+  auto devices = read_visible(visible);
+  if (devices && devices->size() < names.size())
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("--gpus: {} GPUs are stated, and CUDA_VISIBLE_DEVICES=\"{}\" shows {}",
+                            names.size(), visible, devices->size()),
+                "unset it, let it show as many, or state less; --gpus 0 offers none");
+  if (!devices) {
+    devices.emplace();
+    for (std::size_t i = 0; i < names.size(); ++i) devices->push_back(std::to_string(i));
+  }
+  devices->resize(names.size());
+  machine.gpus = std::move(names);
+  machine.devices = std::move(*devices);
+  return {};
+}
+
+Result<void> check_devices(const Machine& machine) {
+  auto sorted = machine.devices;
+  std::ranges::sort(sorted);
+  const auto twice = std::ranges::adjacent_find(sorted);
+  if (twice == sorted.end()) return {};
+  return fail(
+      ErrorCode::invalid_argument,
+      fmt::format("CUDA_VISIBLE_DEVICES: names {} twice, and each GPU is given to one program", *twice),
+      "name each GPU once, or offer none with --gpus 0");
+}
+
 std::string visible_to_programs(const Machine& machine, std::string_view numbers) {
-  auto names = split(numbers, ',');
-  for (auto& name : names) {
-    const auto number = parse_number(name);
-    if (number && *number < machine.devices.size()) name = machine.devices[*number];
+  std::vector<std::string> names;
+  for (const auto& text : split(numbers, ',')) {
+    const auto number = parse_number(text);
+    if (number && *number < machine.devices.size()) names.push_back(machine.devices[*number]);
   }
   return fmt::format("{}", fmt::join(names, ","));
 }

@@ -9,6 +9,7 @@
 #include <caf/exit_reason.hpp>
 #include <caf/send.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <thread>
@@ -23,6 +24,7 @@
 #include "actors/node/pretend_programs.hpp"
 #include "actors/node/spawner.hpp"
 #include "actors/programs/program.hpp"
+#include "scheduler/spec/gpu_kind_name.hpp"
 #include "scheduler/spec/identifier.hpp"
 
 namespace {
@@ -65,11 +67,26 @@ Result<void> check_name(const Arguments& arguments) {
               "up to 63 of a-z 0-9 . _ -, beginning with a letter or digit");
 }
 
-Result<std::vector<std::string>> offered_gpus(const Arguments& arguments) {
-  return arguments.gpus.empty() ? std::vector<std::string>{} : node::parse_gpus(arguments.gpus);
+/// Nodes that pretend start no programs, which could see something.
+Result<node::Machine> offered_machine(const Arguments& arguments) {
+  const char* visible = arguments.pretended > 0 ? nullptr : std::getenv("CUDA_VISIBLE_DEVICES");
+  auto machine = node::inspect_machine(visible);
+  if (!arguments.gpus.empty()) {
+    auto names = node::parse_gpus(arguments.gpus);
+    if (!names) return tl::unexpected(names.error());
+    if (!names->empty() && !scheduler::is_gpu_kind_name(names->front()))
+      return fail(
+          ErrorCode::invalid_argument,
+          fmt::format("--gpus: \"{}\" is no kind of GPU that a job file can ask for", names->front()),
+          "up to 63 letters, digits, spaces and - _ . that begin with a letter, such as --gpus H200:4");
+    if (auto stated = node::offer_stated(machine, std::move(*names), visible); !stated)
+      return tl::unexpected(stated.error());
+  }
+  if (const auto checked = node::check_devices(machine); !checked) return tl::unexpected(checked.error());
+  return machine;
 }
 
-node::AgentOptions agent_options(const Arguments& arguments, const std::string& host) {
+node::AgentOptions agent_options(const Arguments& arguments, const std::string& host, node::Machine machine) {
   node::AgentOptions options;
   options.head = arguments.head;
   options.name = arguments.name;
@@ -77,8 +94,7 @@ node::AgentOptions agent_options(const Arguments& arguments, const std::string& 
   options.actor_program =
       (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ds-actor").string();
   options.host = host;
-  options.machine = node::inspect_machine();
-  if (!arguments.gpus.empty()) options.machine.gpus = *offered_gpus(arguments);
+  options.machine = std::move(machine);
   const auto& gpus = options.machine.gpus;
   const auto other = std::ranges::find_if(gpus, [&](const auto& name) { return name != gpus.front(); });
   if (other != gpus.end())
@@ -147,7 +163,8 @@ Result<int> run(Arguments arguments, node::Spawner* spawner) {
   if (const auto head = gateway::parse_host_port(arguments.head); !head) return tl::unexpected(head.error());
   if (arguments.name.empty()) arguments.name = default_name();
   if (const auto checked = check_name(arguments); !checked) return tl::unexpected(checked.error());
-  if (const auto gpus = offered_gpus(arguments); !gpus) return tl::unexpected(gpus.error());
+  auto machine = offered_machine(arguments);
+  if (!machine) return tl::unexpected(machine.error());
   const auto secret = load_secret(arguments.secret_file, false);
   if (!secret) return tl::unexpected(secret.error());
 
@@ -165,7 +182,7 @@ Result<int> run(Arguments arguments, node::Spawner* spawner) {
   fabric::Fabric fabric(system, std::shared_ptr<fabric::Transport>(std::move(*transport)));
   const auto search = std::make_shared<head::HeadSearch>(system, arguments.head, stop);
 
-  auto options = agent_options(arguments, host);
+  auto options = agent_options(arguments, host, std::move(*machine));
   options.leave = [&code](int with) {
     code = with;
     request_end();

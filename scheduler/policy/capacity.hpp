@@ -99,10 +99,6 @@ class Capacity {
     return {size.gpus == 0 && nodes_[node].gpus > 0, size.gpus > 0 ? room.gpus : 0, room.slots,
             room.memory_bytes};
   }
-  /// Whether a worker of this size could ever be on this node.
-  bool could_hold(std::size_t node, const WorkerSize& size) const {
-    return fitting(node, total(node), size) > 0;
-  }
 
   /// The first that `for_each_placeable` shows.
   std::optional<std::size_t> fullest_placeable(const WorkerSize& size) const;

@@ -314,6 +314,7 @@ class GangPlanner {
   std::vector<std::pair<std::int64_t, const Job*>> newly_ending(std::int64_t now_ms) const;
   bool would_have_room_without_young(const Job& job) const;
   bool could_hold(std::size_t node, const Ask& ask) const;
+  bool is_in_nobodys_way(std::size_t node, const Ask& ask, const WorkerSize& size) const;
   bool has_useless_node(const Ask& ask) const;
   std::optional<std::int64_t> end_until_room(Aftermath& then, std::int64_t now_ms) const;
   std::size_t choose_beside(const Job& job, const Ask& ask, std::span<const Reservation> reservations,

@@ -167,17 +167,32 @@ GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t 
   return kept;
 }
 
-/// Whether there is an available node on which no such piece could ever be.
+/// Whether one of `size`, for which the node has room, is in no piece's way there, whenever that comes: none
+/// could ever be there, or GPUs are what limits them, which it leaves alone.
+bool GangPlanner::is_in_nobodys_way(std::size_t node, const Ask& ask, const WorkerSize& size) const {
+  if (!could_hold(node, ask)) return true;
+  if (size.gpus > 0 || ask.piece.gpus == 0) return false;
+  const std::uint64_t gpus = capacity_.total(node).gpus;
+  Room left = minus(capacity_.free_later(node), room_of(size, 1));
+  left.gpus = gpus;
+  return count_fitting(left, ask.piece) >= gpus / ask.piece.gpus;
+}
+
+/// Whether there is an available node on which something may start that is in no such piece's way.
 bool GangPlanner::has_useless_node(const Ask& ask) const {
+  const WorkerSize least{};
   for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
-    if (capacity_.node(node).available && !could_hold(node, ask)) return true;
+    if (!capacity_.node(node).available) continue;
+    if (!could_hold(node, ask)) return true;
+    if (count_fitting(capacity_.placeable(node), least) > 0 && is_in_nobodys_way(node, ask, least))
+      return true;
   }
   return false;
 }
 
 /// Pieces for which there is less room at the reservation's moment when one of `size` is on the node then.
 std::int64_t GangPlanner::loss_of(const Reservation& kept, const WorkerSize& size, std::size_t node) const {
-  if (!kept.at_ms) return could_hold(node, kept.ask) ? kEverything : 0;
+  if (!kept.at_ms) return is_in_nobodys_way(node, kept.ask, size) ? 0 : kEverything;
   const Room then = plus(capacity_.free_later(node), kept.freed[node]);
   return fitting(node, then, kept.ask) - fitting(node, minus(then, room_of(size, 1)), kept.ask);
 }

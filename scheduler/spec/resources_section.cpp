@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "scheduler/spec/gpu_kind_name.hpp"
 #include "scheduler/spec/job_keys.hpp"
 #include "scheduler/spec/job_sections.hpp"
 #include "scheduler/spec/scalars.hpp"
@@ -15,26 +16,11 @@ namespace {
 constexpr std::uint64_t kMinMemory = 1ULL << 20;
 constexpr std::uint64_t kMaxMemory = 1ULL << 50;
 constexpr std::uint32_t kMaxGpus = 1024;
-constexpr std::size_t kMaxKindBytes = 63;
 
 struct Gpus {
   std::uint32_t count = 0;
   std::string kind;
 };
-
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool is_kind(std::string_view text) {
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  bool has_letter = false;
-  for (const char c : text) {
-    if (!is_letter(c) && !is_digit(c) && c != '-' && c != '_' && c != '.' && c != ' ') return false;
-    has_letter = has_letter || is_letter(c);
-  }
-  return has_letter && text.size() <= kMaxKindBytes && text.front() != ' ' && text.back() != ' ';
-}
 
 std::optional<std::uint32_t> parse_count(std::string_view text) {
   const auto number = parse_whole(text);
@@ -48,7 +34,7 @@ std::optional<Gpus> parse_gpus(std::string_view text) {
   const auto colon = text.rfind(':');
   const std::string_view kind = text.substr(0, colon);
   const auto count = colon == std::string_view::npos ? 1 : parse_count(text.substr(colon + 1)).value_or(0);
-  if (!is_kind(kind) || count == 0) return std::nullopt;
+  if (!is_gpu_kind_name(kind) || count == 0) return std::nullopt;
   return Gpus{count, std::string(kind)};
 }
 
@@ -58,7 +44,7 @@ std::optional<Gpus> read_gpus(const YamlNode& node) {
   if (node.kind != YamlNode::Kind::mapping || node.entries.size() != 1) return std::nullopt;
   const YamlEntry& entry = node.entries.front();
   if (entry.value.kind == YamlNode::Kind::null) return parse_gpus(entry.key);
-  if (entry.value.kind != YamlNode::Kind::scalar || !is_kind(entry.key)) return std::nullopt;
+  if (entry.value.kind != YamlNode::Kind::scalar || !is_gpu_kind_name(entry.key)) return std::nullopt;
   return parse_gpus(entry.key + ":" + entry.value.text);
 }
 
@@ -90,7 +76,7 @@ void read_resources(const Section& root, JobKind kind, Resources& resources) {
     section->fail(
         "gpu",
         "expected GPUs for each worker, at most " + std::to_string(kMaxGpus) + ", got " + describe(*gpu),
-        "a number, a kind or both: such as 1, H200 or H200:2");
+        "a number, a kind or both: such as 1, H200 or H200:2; a kind begins with a letter");
   } else if (gpus->count > 0 && kind != JobKind::command) {
     section->fail("gpu",
                   "workers of kind " + std::string(to_string(kind)) + " use no GPU in this version, got " +

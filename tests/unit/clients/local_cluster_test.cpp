@@ -15,5 +15,14 @@ TEST(LocalCluster, RemembersItsShape) {
   }
 }
 
+TEST(LocalCluster, OffersTheGpusOfTheMachineOnOneNodeOnly) {
+  const ClusterShape found{3, 8}, stated{2, 8, "H200:4"};
+  EXPECT_EQ(gpus_of_node(found, 1), "") << "what the driver finds";
+  EXPECT_EQ(gpus_of_node(found, 2), "0");
+  EXPECT_EQ(gpus_of_node(found, 3), "0");
+  EXPECT_EQ(gpus_of_node(stated, 1), "H200:4");
+  EXPECT_EQ(gpus_of_node(stated, 2), "0");
+}
+
 }  // namespace
 }  // namespace ds::clients

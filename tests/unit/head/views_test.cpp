@@ -229,6 +229,18 @@ TEST(Views, ANodeOffersItsGpusFromTheFirstOnThatAreOfOneKind) {
   EXPECT_EQ(node.gpu_kind(), "H200");
 }
 
+TEST(Views, ANodeThatCameBackWithOtherGpusHasNotThoseOfALeaseFromBefore) {
+  using Devices = std::vector<std::uint32_t>;
+  NodeEntry node;
+  EXPECT_TRUE(node.has_devices({}, "")) << "who needs none";
+  EXPECT_FALSE(node.has_devices(Devices{0}, ""));
+  node.gpus = {"NVIDIA H200", "NVIDIA H200", "A100"};
+  EXPECT_TRUE(node.has_devices(Devices{0, 1}, "h200"));
+  EXPECT_TRUE(node.has_devices(Devices{1}, ""));
+  EXPECT_FALSE(node.has_devices(Devices{1, 2}, "")) << "the third is not used";
+  EXPECT_FALSE(node.has_devices(Devices{0}, "A100"));
+}
+
 TEST(Views, OneCheckpointIsTheBestByTheJobsGoal) {
   const std::vector<storage::CheckpointEntry> entries{
       {50, 1000, 1'767'225'600'000, {{"accuracy", 0.5}}},

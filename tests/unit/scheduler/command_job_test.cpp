@@ -85,9 +85,29 @@ TEST(CommandJob, SaysHowToAskForGpus) {
   };
   EXPECT_EQ(error("H200:0"),
             "f:3:18: resources.gpu: expected GPUs for each worker, at most 1024, got \"H200:0\"\n"
-            "  a number, a kind or both: such as 1, H200 or H200:2");
-  for (const std::string text : {"-1", "1.5", "2000", "\"H200:\"", ":2", "H200:x", "[1]", "{}",
-                                 "{H200: 1, A100: 1}", "\"a/b\"", "{H200: {a: 1}}"})
+            "  a number, a kind or both: such as 1, H200 or H200:2; a kind begins with a letter");
+  for (const std::string text : {"-1",
+                                 "1.5",
+                                 "2000",
+                                 "\"H200:\"",
+                                 ":2",
+                                 "H200:x",
+                                 "[1]",
+                                 "{}",
+                                 "{H200: 1, A100: 1}",
+                                 "\"a/b\"",
+                                 "{H200: {a: 1}}",
+                                 "true",
+                                 "No",
+                                 "none",
+                                 "all:2",
+                                 "{ANY: 1}",
+                                 "null",
+                                 "auto",
+                                 "2x",
+                                 "1e3",
+                                 "0x2",
+                                 "4Gi"})
     EXPECT_NE(error(text).find("a number, a kind or both"), std::string::npos) << text;
 }
 

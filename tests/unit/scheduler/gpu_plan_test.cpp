@@ -105,6 +105,38 @@ TEST(GpuPlan, TheSameForRoomThatIsKeptAndForWhoStartsBehind) {
   EXPECT_EQ(cluster.live_on("short", "cpu"), 1U);
 }
 
+TEST(GpuPlan, StartsWhatNeedsNoGpuInSlotsThatTheGpusOfANodeCannotUse) {
+  ClusterModel cluster;
+  cluster.add_gpu_node("node", 16, 1, "NVIDIA H200");
+  cluster.add_gpu_job("runs", {1, 1}, 1, "");
+  cluster.carry_out(cluster.plan());
+  cluster.add_gpu_job("waits", {1, 1}, 1, "");  // nobody knows for how long
+  cluster.demands.back().slots = 4;
+  cluster.add_job("wide", {1, 1}, 12);  // of the 15 that are free
+  cluster.add_job("plain", {1, 1}, 8);
+  cluster.add_job("more", {1, 1}, 3);
+  cluster.add_job("another", {1, 1}, 1);
+  cluster.carry_out(cluster.plan());
+  EXPECT_EQ(cluster.live("waits") + cluster.live("wide"), 0U);
+  EXPECT_EQ(cluster.live("plain"), 1U);
+  EXPECT_EQ(cluster.live("more"), 1U);
+  EXPECT_EQ(cluster.live("another"), 0U) << "4 slots are left for who waits";
+  std::erase_if(cluster.leases, [](const Lease& lease) { return lease.job == "runs"; });
+  cluster.demand("runs").held = true;
+  EXPECT_EQ(cluster.plan().placements, (std::vector<Placement>{{"waits", "node", 1}}));
+}
+
+TEST(GpuPlan, StartsNothingBehindWhoWaitsForGpusWhereThatWouldBeInItsWay) {
+  ClusterModel cluster;
+  cluster.add_gpu_node("node", 4, 2, "NVIDIA H200");
+  cluster.add_gpu_job("runs", {1, 1}, 2, "");
+  cluster.carry_out(cluster.plan());
+  cluster.add_gpu_job("waits", {2, 2}, 1, "");
+  cluster.demands.back().slots = 2;
+  cluster.add_job("plain", {1, 1}, 1);
+  EXPECT_TRUE(cluster.plan().placements.empty());
+}
+
 TEST(GpuPlan, AJobThatNeedsGpusTakesNothingFromThoseOnOtherNodes) {
   ClusterModel cluster;
   cluster.add_node("cpu", 4);

@@ -1,0 +1,33 @@
+#include "scheduler/spec/gpu_kind_name.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string>
+
+namespace ds::scheduler {
+namespace {
+
+constexpr std::size_t kMaxBytes = 63;
+constexpr std::array<std::string_view, 11> kOtherWords = {"true", "false", "yes", "no",  "on",  "off",
+                                                          "none", "null",  "all", "any", "auto"};
+
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool is_part(char c) {
+  return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == ' ';
+}
+
+}  // namespace
+
+bool is_gpu_kind_name(std::string_view text) {
+  if (text.empty() || text.size() > kMaxBytes || !is_letter(text.front()) || text.back() == ' ') return false;
+  if (!std::ranges::all_of(text, is_part)) return false;
+  std::string small(text);
+  for (char& c : small) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return std::ranges::find(kOtherWords, small) == kOtherWords.end();
+}
+
+}  // namespace ds::scheduler
