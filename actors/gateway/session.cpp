@@ -26,6 +26,7 @@ constexpr std::size_t kReadBytes = 16 << 10;
 // At most so much is offered to the kernel at once: some look at all that they are offered for every piece
 // they take.
 constexpr std::size_t kWriteBytes = 256 << 10;
+constexpr std::size_t kRoomStep = 1 << 20;  // so much room at a time is taken for a large body
 // After a refusal the client may still be sending; closing at once would reset the connection and take the
 // answer with it. So much, for so long, is read and thrown away.
 constexpr std::size_t kDrainBytes = 1 << 20;
@@ -112,7 +113,7 @@ void Session::begin_request() {
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(core_->options.max_header_bytes));
   parser_->body_limit(std::max(core_->options.max_body_bytes, core_->options.max_large_body_bytes));
-  keep_alive_ = head_only_ = false;
+  keep_alive_ = head_only_ = is_large_ = false;
   if (buffer_.size() > 0) {  // pipelined
     phase_ = Phase::head;
     arm(core_->options.header_timeout);
@@ -150,6 +151,7 @@ void Session::parse() {
     error_code error;
     const std::size_t used = parser_->put(buffer_.data(), error);
     buffer_.consume(used);
+    if (is_large_ && !make_room(parser_->get().body().size())) return refuse_large();
     if (error == http::error::need_more) {
       // Only an unfinished head or chunk header waits here, so more than this is a client that never ends
       // one.
@@ -212,9 +214,8 @@ void Session::on_head() {
   if (parser_->content_length() && *parser_->content_length() > limit_)
     return on_parse_error(http::error::body_limit);
   parser_->body_limit(limit_);
-  if (is_large && !only_reads && !make_room(parser_->content_length().value_or(limit_))) {
-    return refuse(503, "unavailable", "too many large requests are under way", "try again in a moment");
-  }
+  is_large_ = is_large && !only_reads;
+  if (is_large_ && !has_room(parser_->content_length().value_or(0))) return refuse_large();
   arm(core_->options.idle_timeout);
   if (head.count(http::field::expect) > 0) {
     if (!boost::beast::iequals(head[http::field::expect], "100-continue")) {
@@ -225,13 +226,28 @@ void Session::on_head() {
   parse();
 }
 
-bool Session::make_room(std::size_t bytes) {
+/// Whether there would be room now for a body that is announced. Nothing is taken: who announces much and
+/// sends nothing must not keep others out.
+bool Session::has_room(std::size_t bytes) {
   if (bytes <= core_->options.max_body_bytes) return true;
   const std::lock_guard lock(core_->mutex);
-  if (core_->large_bytes + bytes > core_->options.max_large_bytes) return false;
-  core_->large_bytes += bytes;
-  room_ = bytes;
+  return core_->large_bytes + bytes <= core_->options.max_large_bytes;
+}
+
+/// For a body of which so much has come.
+bool Session::make_room(std::size_t bytes) {
+  if (bytes <= core_->options.max_body_bytes || bytes <= room_) return true;
+  const std::size_t whole = parser_->content_length().value_or(limit_);
+  const std::size_t wanted = std::min(whole, (bytes / kRoomStep + 1) * kRoomStep);
+  const std::lock_guard lock(core_->mutex);
+  if (core_->large_bytes + wanted - room_ > core_->options.max_large_bytes) return false;
+  core_->large_bytes += wanted - room_;
+  room_ = wanted;
   return true;
+}
+
+void Session::refuse_large() {
+  refuse(503, "unavailable", "too many large requests are under way", "try again in a moment");
 }
 
 void Session::give_room_back() {

@@ -61,7 +61,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void parse();
   void on_parse_error(const boost::system::error_code& error);
   void on_head();
+  bool has_room(std::size_t bytes);
   bool make_room(std::size_t bytes);
+  void refuse_large();
   void give_room_back();
   void send_continue();
   void on_request();
@@ -88,6 +90,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool refusing_ = false;
   bool keep_alive_ = false;
   bool head_only_ = false;
+  bool is_large_ = false;  ///< its body may be large
   bool first_ = true;
   std::uint64_t request_ = 0;  ///< number of the request being answered
   std::string head_;

@@ -220,7 +220,11 @@ PlanWithDepartures Head::make_plan() {
   std::vector<Lease> leases;
   for (const auto& [worker, lease] : ledger_.leases()) leases.push_back(lease);
   auto demands = ledger_.demands(now_ms());
-  for (auto& demand : demands) limit_growth(*ledger_.find(demand.job), demand);
+  for (auto& demand : demands) {
+    const auto& record = *ledger_.find(demand.job);
+    limit_growth(record, demand);
+    demand.workers.min = std::min(demand.workers.min, record.least());
+  }
   return plan_with_departures(view_nodes(), std::move(leases), demands, parts_.tenants, past, drained,
                               now_ms());
 }

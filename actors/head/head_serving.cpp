@@ -53,7 +53,10 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   const std::string& id = job->first;
   Serving& serving = *job->second.serving;
   serving.replicas[hello.worker] = replica;
-  if (lease->second.releasing) return tell_replicas(id);
+  if (lease->second.releasing) {
+    serving.leaving.erase(hello.worker);  // it may not have heard
+    return tell_replicas(id);
+  }
   if (!hello.ready) {
     const auto* record = ledger_.find(id);
     return send(replica, messages::AssignReplica{id, record->file, record->directory, *record->text,
@@ -162,8 +165,10 @@ void Head::on_load(const std::string& id, LoadSample sample) {
   const auto now = now_ms();
   const auto target = record->wanted().max;
   sample.at_ms = now;
-  sample.starting =
-      target - std::min<std::uint32_t>(target, static_cast<std::uint32_t>(serving.ready.size()));
+  // The router counts another way: one whose requests fail is not ready there, and one that has said hello is
+  // some moments later. Both figures from one view, or what is ready and starting would be more than wanted.
+  sample.ready = static_cast<std::uint32_t>(serving.ready.size());
+  sample.starting = target - std::min(target, sample.ready);
   serving.load.add(sample);
   const auto decision = autoscale(to_options(*record->spec), serving.load, now);
   if (decision.replicas == target) return;

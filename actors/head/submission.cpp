@@ -181,7 +181,7 @@ gateway::HttpResponse refuse_field(const Submission& submission, const std::stri
 
 std::optional<gateway::HttpResponse> check_endpoint(const std::string& name,
                                                     const scheduler::Ledger& ledger) {
-  for (const auto* job : ledger.match(name)) {
+  for (const auto* job : ledger.named(name)) {
     if (!job->spec->serve || scheduler::is_end(job->state)) continue;
     return error_response({ErrorCode::conflict,
                            fmt::format("job {} serves a model named {} already", job->id, name),

@@ -29,6 +29,8 @@ constexpr const char* kHint = "model.inputs says what a model takes, in the orde
 /// Sizes that are tried for a dimension which may have any.
 constexpr std::array<std::int64_t, 4> kTriedSizes{1, 8, 64, 256};
 
+constexpr std::size_t kMostOutputs = 60;  // each travels as a piece of one message, which has 64
+
 struct Named {
   std::string name;
   at::Tensor tensor;
@@ -160,6 +162,10 @@ Result<void> TorchServedModel::note_outputs(const std::vector<Named>& one, const
   }
   for (std::size_t i = 0; i < metadata_.outputs.size(); ++i) found[i].name = metadata_.outputs[i].name;
   if (has_labels(one)) found.push_back({"label", serving::Datatype::bytes, {-1}});
+  if (found.size() > kMostOutputs) {
+    return refuse(origin_, fmt::format("it gives {} outputs, and {} are the most that an answer may have",
+                                       found.size(), kMostOutputs));
+  }
   metadata_.outputs = std::move(found);
   return {};
 }

@@ -59,8 +59,12 @@ at::Tensor join(std::span<const Tensor* const> tensors) {
   const auto type = *scalar_type_of(first.datatype);
   std::vector<std::int64_t> shape = first.shape;
   if (tensors.size() == 1 && !first.bytes.empty() &&
-      is_aligned(first.bytes, serving::size_of(first.datatype)))
-    return at::from_blob(const_cast<std::byte*>(first.bytes.bytes().data()), shape, type);
+      is_aligned(first.bytes, serving::size_of(first.datatype))) {
+    // A model may give its input, or a part of it, as its output, which lives longer than the request.
+    auto* memory = const_cast<std::byte*>(first.bytes.bytes().data());
+    return at::from_blob(
+        memory, shape, [keep = first.bytes](void*) {}, type);
+  }
   shape.front() = count_rows(tensors);
   at::Tensor joined = at::empty(shape, type);
   auto* out = static_cast<std::byte*>(joined.data_ptr());

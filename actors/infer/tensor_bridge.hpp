@@ -19,8 +19,8 @@ namespace ds::infer {
 std::optional<at::ScalarType> scalar_type_of(serving::Datatype type);
 std::optional<serving::Datatype> datatype_of(at::ScalarType type);
 
-/// The rows of all, one after another. Borrows the memory of a lone tensor where that is aligned, so they
-/// must outlive what is returned.
+/// The rows of all, one after another. Shares the memory of a lone tensor where that is aligned, for as long
+/// as anything does.
 at::Tensor join(std::span<const serving::Tensor* const> tensors);
 /// The same of texts, as their tokens' numbers. Their bytes have been checked.
 at::Tensor join_texts(std::span<const serving::Tensor* const> tensors, const TextEncoder& encoder);

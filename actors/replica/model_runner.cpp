@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "actors/train/models/torch_process.hpp"
 #include "storage/files/whole_file.hpp"
 
 namespace ds::replica {
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::size_t kLargestFile = std::size_t{8} << 30U;
 constexpr int kWarmUpRuns = 3;
+constexpr std::size_t kMostAnswerBytes = std::size_t{64} << 20;  // as of a request's body
 
 using Clock = std::chrono::steady_clock;
 
@@ -55,10 +57,18 @@ infer::ServedModel::Tensors make_zeros(const serving::ModelMetadata& model, std:
   return tensors;
 }
 
-}  // namespace
+Result<infer::ServedModel::Tensors> bounded(infer::ServedModel::Tensors answer) {
+  std::size_t bytes = 0;
+  for (const serving::Tensor& tensor : answer) bytes += tensor.bytes.size();
+  if (bytes <= kMostAnswerBytes) return answer;
+  return fail(ErrorCode::internal,
+              fmt::format("the model's answer has {} bytes, and {} is the most that is sent", bytes,
+                          kMostAnswerBytes),
+              "ask for fewer rows at a time");
+}
 
-Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
-                                                       const train::StateImage* state) {
+Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
+                                                 const train::StateImage* state) {
   const scheduler::ServeSpec& serve = *spec.serve;
   auto archive = state != nullptr ? train::export_model(*state, train::ExportFormat::torchscript)
                                   : read_archive(serve.source.path);
@@ -72,12 +82,24 @@ Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec&
   return infer::ServedModel::load(std::move(source), options);
 }
 
+}  // namespace
+
+Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
+                                                       const train::StateImage* state) {
+  return train::guarded(fmt::format("model.source: {}", spec.serve->source.text), ErrorCode::internal,
+                        [&] { return load(spec, state); });
+}
+
 std::vector<Observation> warm_up(infer::ServedModel& model) {
   std::vector<Observation> seen;
   for (const std::uint32_t rows : {1U, model.metadata().max_batch_size}) {
-    const std::vector<infer::ServedModel::Tensors> zeros{make_zeros(model.metadata(), rows)};
+    const auto zeros = train::guarded(
+        "zeros to warm up", ErrorCode::internal, [&]() -> Result<std::vector<infer::ServedModel::Tensors>> {
+          return std::vector<infer::ServedModel::Tensors>{make_zeros(model.metadata(), rows)};
+        });
+    if (!zeros) break;
     for (int run = 0; run < kWarmUpRuns; ++run) {
-      const BatchOutcome outcome = run_batch(model, zeros);
+      const BatchOutcome outcome = run_batch(model, *zeros);
       if (!outcome.answers.front()) break;
       if (run + 1 == kWarmUpRuns) seen.push_back({rows, outcome.took_us});
     }
@@ -92,7 +114,7 @@ BatchOutcome run_batch(infer::ServedModel& model, const std::vector<infer::Serve
   const auto start = Clock::now();
   auto answers = model.run(all);
   if (answers) {
-    for (auto& answer : *answers) outcome.answers.emplace_back(std::move(answer));
+    for (auto& answer : *answers) outcome.answers.push_back(bounded(std::move(answer)));
   } else if (all.size() == 1) {
     outcome.answers.emplace_back(tl::unexpected(answers.error()));
   } else {
@@ -100,7 +122,7 @@ BatchOutcome run_batch(infer::ServedModel& model, const std::vector<infer::Serve
     for (const auto* request : all) {
       auto alone = model.run(std::span(&request, 1));
       if (alone) {
-        outcome.answers.emplace_back(std::move(alone->front()));
+        outcome.answers.push_back(bounded(std::move(alone->front())));
       } else {
         outcome.answers.emplace_back(tl::unexpected(alone.error()));
       }

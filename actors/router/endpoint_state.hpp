@@ -23,8 +23,9 @@ struct Journey {
   std::uint64_t version = 0;
   std::uint32_t rows = 0;  ///< 0: not checked against the model yet
   std::uint64_t bytes = 0;
-  std::vector<std::uint64_t> tried;
-  std::optional<Failure> last;  ///< what the last of them said
+  std::vector<std::uint64_t> tried;  ///< and not to be asked again
+  std::uint32_t tries = 0;           ///< also of those that may be
+  std::optional<Failure> last;       ///< what the last of them said
 };
 using JourneyPtr = std::shared_ptr<Journey>;
 

@@ -95,6 +95,17 @@ HttpResponse answer_response(const std::string& model, std::uint64_t version,
   return response;
 }
 
+/// `work` on a thread on which nobody else would catch what it throws.
+template <class Work>
+void respond_anyway(const gateway::Respond& respond, const Work& work) {
+  try {
+    work();
+  } catch (const std::exception& thrown) {
+    respond(failure_response(
+        Error{ErrorCode::internal, fmt::format("the request could not be handled: {}", thrown.what()), {}}));
+  }
+}
+
 Error unknown(const std::string& model) {
   return {ErrorCode::not_found, fmt::format("Request for unknown model: '{}' is not found", model), {}};
 }
@@ -239,8 +250,9 @@ void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string
   const bool is_small =
       request->body.size() <= kLargeBytes && header_of(*request, "content-encoding").empty();
   if (is_small) return read_and_ask(*request, model, version, respond);
-  const bool queued = large_.post(
-      [=, this, request = std::move(request)] { read_and_ask(*request, model, version, respond); });
+  const bool queued = large_.post([=, this, request = std::move(request)] {
+    respond_anyway(respond, [&] { read_and_ask(*request, model, version, respond); });
+  });
   if (!queued)
     respond(
         failure_response(Failure{{ErrorCode::resource_exhausted, "too many large requests wait", {}}, 1000}));
@@ -277,7 +289,7 @@ void InferenceApi::read_and_ask(const HttpRequest& request, const std::string& m
     if (!outcome) return respond(failure_response(outcome.error()));
     std::size_t bytes = 0;
     for (const auto& tensor : outcome->outputs) bytes += tensor.bytes.size();
-    auto write = [this, model, asked, arrived, respond, accepted, answer = *std::move(outcome)] {
+    auto answer_it = [this, model, asked, arrived, respond, accepted, answer = *std::move(outcome)] {
       const auto begun = Clock::now();
       auto response = answer_response(model, answer.version, *asked, answer.outputs, accepted);
       const auto ended = Clock::now();
@@ -287,6 +299,7 @@ void InferenceApi::read_and_ask(const HttpRequest& request, const std::string& m
       router_.record(model, answer.rows, times, ended - arrived);
       respond(std::move(response));
     };
+    auto write = [respond, answer_it = std::move(answer_it)] { respond_anyway(respond, answer_it); };
     if (bytes <= kLargeBytes) return write();
     if (!large_.post(std::move(write)))
       respond(failure_response(

@@ -44,6 +44,18 @@ Failure unknown_model(const Ask& ask) {
            {}}};
 }
 
+Failure timeout_is_over(const Journey& journey) {
+  const auto last = journey.last ? "; before: " + journey.last->error.message : std::string();
+  return {{ErrorCode::deadline_exceeded, "the request's timeout is over" + last, {}}};
+}
+
+/// What a client asks for may be more than a clock can count.
+std::chrono::microseconds timeout_of(const serving::InferenceRequest& request, const Endpoint& endpoint) {
+  const std::chrono::microseconds most = endpoint.timeout;
+  if (request.timeout_us == 0 || request.timeout_us > static_cast<std::uint64_t>(most.count())) return most;
+  return std::chrono::microseconds(request.timeout_us);
+}
+
 class RouterActor : public caf::event_based_actor {
  public:
   RouterActor(caf::actor_config& config, std::shared_ptr<Router::Board> board)
@@ -101,6 +113,7 @@ class RouterActor : public caf::event_based_actor {
     publish(state->second);
     for (const JourneyPtr& journey : std::exchange(state->second.waiting, {})) {
       state->second.waiting_bytes -= journey->bytes;
+      std::erase(journey->tried, worker);  // it is back
       dispatch(journey);
     }
   }
@@ -125,10 +138,7 @@ class RouterActor : public caf::event_based_actor {
     auto journey = std::make_shared<Journey>();
     journey->job = state->first;
     journey->version = endpoint.endpoint.version;
-    const auto own = std::chrono::microseconds(ask.request.timeout_us);
-    journey->deadline =
-        ask.arrived + (own.count() > 0 ? std::min<Clock::duration>(own, endpoint.endpoint.timeout)
-                                       : Clock::duration(endpoint.endpoint.timeout));
+    journey->deadline = ask.arrived + timeout_of(ask.request, endpoint.endpoint);
     for (const auto& input : ask.request.inputs) journey->bytes += input.bytes.size();
     journey->ask = std::move(ask);
     ++endpoint.ongoing;
@@ -242,18 +252,15 @@ class RouterActor : public caf::event_based_actor {
       return finish(journey, Answer{journey->version, 0, {}, {}});
     if (state.metadata && !check(journey, *state.metadata)) return;
     const auto left = journey->deadline - Clock::now();
-    if (left <= Clock::duration::zero()) {
-      return finish(journey, tl::unexpected(journey->last.value_or(Failure{
-                                 {ErrorCode::deadline_exceeded, "the request's timeout is over", {}}})));
-    }
-    if (journey->tried.size() < Router::kMostTries) {
+    if (left <= Clock::duration::zero()) return finish(journey, tl::unexpected(timeout_is_over(*journey)));
+    if (journey->tries < Router::kMostTries) {
       const auto views = state.views();
       const auto pick = serving::pick_replica(views, journey->version, journey->tried, random_());
       if (pick && state.metadata) return send(journey, state, *pick, left);
     }
     // One that has died, or leaves, is replaced; one that is full, or too slow, says what any would say.
     const bool may_wait = !journey->last || (journey->last->error.code == ErrorCode::unavailable &&
-                                             journey->tried.size() < Router::kMostTries);
+                                             journey->tries < Router::kMostTries);
     if (!may_wait) return finish(journey, tl::unexpected(*journey->last));
     wait(journey, state);
   }
@@ -285,15 +292,22 @@ class RouterActor : public caf::event_based_actor {
     request(replica.actor, limit, std::move(call))
         .then([this, journey,
                worker](const messages::InferAnswer& answer) { on_answer(journey, worker, answer); },
-              [this, journey, worker](const caf::error& error) { on_no_answer(journey, worker, error); });
+              [this, journey, worker, asked = replica.actor](const caf::error& error) {
+                on_no_answer(journey, worker, asked, error);
+              });
   }
 
-  void on_no_answer(const JourneyPtr& journey, std::uint64_t worker, const caf::error& error) {
+  void on_no_answer(const JourneyPtr& journey, std::uint64_t worker, const caf::actor& asked,
+                    const caf::error& error) {
+    const bool is_slow = error == caf::sec::request_timeout;
     if (auto* entry = find(journey->job, worker)) {
       --entry->outstanding;
-      entry->is_lost |= error != caf::sec::request_timeout;  // else it is only slow
+      // It may have said hello again since, by another connection.
+      entry->is_lost |= !is_slow && entry->actor == asked;
       publish_job(journey->job);
     }
+    if (is_slow) return finish(journey, tl::unexpected(timeout_is_over(*journey)));
+    ++journey->tries;
     journey->tried.push_back(worker);
     journey->last = Failure{{ErrorCode::unavailable, "the replica that had the request is gone", {}}, 1000};
     dispatch(journey);
@@ -312,6 +326,7 @@ class RouterActor : public caf::event_based_actor {
     const Failure failure{{static_cast<ErrorCode>(answer.failure - 1), answer.message, {}},
                           answer.retry_after_ms};
     if (!answer.elsewhere) return finish(journey, tl::unexpected(failure));
+    ++journey->tries;
     journey->tried.push_back(worker);
     journey->last = failure;
     dispatch(journey);

@@ -335,8 +335,12 @@ const JobRecord* Ledger::find_by_key(std::string_view key) const {
 
 std::vector<const JobRecord*> Ledger::match(std::string_view name_or_id) const {
   if (const auto* job = find(name_or_id)) return {job};
+  return named(name_or_id);
+}
+
+std::vector<const JobRecord*> Ledger::named(std::string_view name) const {
   std::vector<const JobRecord*> found;
-  for (const auto& id : index_.named(name_or_id)) found.push_back(find(id));
+  for (const auto& id : index_.named(name)) found.push_back(find(id));
   return found;
 }
 

@@ -63,6 +63,8 @@ struct JobRecord {
 
   /// With how many workers it runs: what its owner wanted last, of a `serve` job what its load asked for.
   WorkerCount wanted() const;
+  /// With fewer it can't go on: not the next replica that a serve job wants.
+  std::uint32_t least() const;
   /// The moment before which it does not start; 0: there is none.
   std::int64_t begins_ms() const;
   /// For how long it has had workers, those that are told to leave not counted.
@@ -103,6 +105,8 @@ class Ledger {
   const JobRecord* find_by_key(std::string_view key) const;
   /// Jobs that `name_or_id` names: the one with this id, else all of this name.
   std::vector<const JobRecord*> match(std::string_view name_or_id) const;
+  /// Also where another job's id is that name.
+  std::vector<const JobRecord*> named(std::string_view name) const;
   const std::map<std::string, JobRecord, std::less<>>& jobs() const { return jobs_; }
   const std::map<std::uint64_t, Lease>& leases() const { return leases_; }
   std::vector<Lease> leases_of(std::string_view job) const;

@@ -27,6 +27,11 @@ WorkerCount JobRecord::wanted() const {
   return {workers < target ? workers + 1 : std::min(target, 1U), target};
 }
 
+std::uint32_t JobRecord::least() const {
+  const WorkerCount count = wanted();
+  return spec->serve ? std::min(count.max, 1U) : count.min;
+}
+
 std::int64_t JobRecord::begins_ms() const {
   const std::int64_t after = spec->start_after_ms == 0 ? 0 : submitted_ms + spec->start_after_ms;
   return std::max(after, spec->start_at_ms);

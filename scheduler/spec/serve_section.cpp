@@ -14,8 +14,9 @@ namespace ds::scheduler {
 namespace {
 
 constexpr WholeRange kReplicas{0, 1024};
-constexpr std::size_t kMostTensors = 64, kMostDimensions = 16;
+constexpr std::size_t kMostTensors = 60, kMostDimensions = 16;
 constexpr std::int64_t kMostDurationMs = std::int64_t{24} * 3'600'000;
+constexpr std::int64_t kMostTimeoutMs = 100'000;  // the gateway's answer_timeout is 120 s
 constexpr std::uint64_t kMostQueueBytes = 1ULL << 40;
 
 void read_duration(const Section& section, std::string_view key, std::int64_t& out, std::int64_t least_ms) {
@@ -108,7 +109,7 @@ void read_tensors(const Section& model, std::string_view key, bool is_input,
   const YamlNode* node = model.find(key);
   if (node == nullptr) return;
   if (node->kind != YamlNode::Kind::sequence || node->items.empty() || node->items.size() > kMostTensors)
-    return model.fail(key, "expected a list of 1 to 64 tensors, got " + describe(*node));
+    return model.fail(key, "expected a list of 1 to 60 tensors, got " + describe(*node));
   for (std::size_t i = 0; i < node->items.size(); ++i)
     read_tensor(model, node->items[i], model.path_of(key) + "[" + std::to_string(i) + "]", is_input, tensors);
 }
@@ -132,6 +133,10 @@ void read_request_queue(const Section& root, JobSpec& spec) {
   section->read_identifier("name", spec.queue);
   section->read("max_depth", queue.max_depth, {1, 1'000'000});
   read_duration(*section, "timeout", queue.timeout_ms, 1);
+  if (queue.timeout_ms > kMostTimeoutMs) {
+    section->fail("timeout", "expected at most 100s, got " + describe(*section->find("timeout")),
+                  "after 120s the head answers in the model's place");
+  }
   const YamlNode* bytes = section->find("max_bytes");
   if (bytes == nullptr) return;
   const auto size = bytes->kind == YamlNode::Kind::scalar ? parse_size(bytes->text) : std::nullopt;

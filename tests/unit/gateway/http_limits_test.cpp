@@ -141,6 +141,53 @@ TEST(HttpLimits, TakesLargeBodiesBelowOnePrefixWhileThereIsRoomForThem) {
   EXPECT_EQ(next.receive().status, 200) << "the room was not given back";
 }
 
+TEST(HttpLimits, KeepsNoRoomForLargeBodiesThatHaveNotCome) {
+  HttpServerOptions options;
+  options.max_body_bytes = 1000;
+  options.large_prefix = "/v2";
+  options.max_large_body_bytes = 5000;
+  options.max_large_bytes = 9500;
+  const auto server = start_server(answer_echo, options);
+  const std::string start = "POST /v2 HTTP/1.1\r\nHost: x\r\n";
+  // Who is told to go on has been looked at.
+  RawClient chunks(server->port()), announced(server->port());
+  chunks.send(start + "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n");
+  ASSERT_EQ(chunks.receive(false).status, 100);
+  announced.send(start + "Content-Length: 5000\r\nExpect: 100-continue\r\n\r\n");
+  ASSERT_EQ(announced.receive(false).status, 100);
+  RawClient other(server->port());
+  other.send(start + "Content-Length: 4000\r\n\r\n" + std::string(4000, 'b'));
+  EXPECT_EQ(other.receive().status, 200);
+  announced.send(std::string(5000, 'c'));
+  EXPECT_EQ(announced.receive().status, 200);
+}
+
+TEST(HttpLimits, RefusesChunksForWhichThereIsNoRoom) {
+  HttpServerOptions options;
+  options.max_body_bytes = 1000;
+  options.large_prefix = "/v2";
+  options.max_large_body_bytes = 5000;
+  options.max_large_bytes = 6000;
+  std::promise<Respond> held;
+  const auto server = start_server(
+      [&](const HttpRequest& request, const Respond& respond) {
+        if (request.body != std::string(4000, 'a')) return answer_echo(request, respond);
+        held.set_value(respond);
+      },
+      options);
+  RawClient first(server->port());
+  first.send("POST /v2 HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\n" + std::string(4000, 'a'));
+  auto taken = held.get_future();
+  ASSERT_EQ(taken.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  const std::string chunked = "POST /v2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  expect_refused(server->port(), chunked + "BB8\r\n" + std::string(3000, 'b') + "\r\n0\r\n\r\n", 503);
+  taken.get()({200, "done", "text/plain", {}});
+  EXPECT_EQ(first.receive().status, 200);
+  RawClient next(server->port());
+  next.send(chunked + "BB8\r\n" + std::string(3000, 'b') + "\r\n0\r\n\r\n");
+  EXPECT_EQ(next.receive().status, 200);
+}
+
 TEST(HttpLimits, GivesUpOnHeadersThatComeTooSlowly) {
   HttpServerOptions options;
   options.header_timeout = milliseconds(200);

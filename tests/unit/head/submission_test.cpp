@@ -277,5 +277,23 @@ TEST(ServedCheckpoint, IsTheBestTheNewestOrTheOneThatIsNamed) {
   EXPECT_FALSE(choose_step({}, more, source_of("ckpt:intents")));
 }
 
+TEST(Endpoints, HaveOneJobANameWhateverTheIdsOfOthersAre) {
+  scheduler::Ledger ledger;
+  const auto add = [&](const std::string& id, const std::string& name) {
+    const std::string text =
+        "version: 1\nkind: serve\nname: " + name + "\nmodel: {source: \"ckpt:a\"}\nreplicas: 1\n";
+    scheduler::Event event;
+    event.body = scheduler::JobSubmitted{id, id, "serve.yaml", "/data", text};
+    ASSERT_TRUE(ledger.apply(event)) << id;
+  };
+  add("a-1", "a");
+  add("a-1-1", "a-1");
+  const auto refused = check_endpoint("a-1", ledger);
+  ASSERT_TRUE(refused) << "two jobs would answer for one model";
+  EXPECT_NE(refused->body.find("job a-1-1 serves a model named a-1 already"), std::string::npos)
+      << refused->body;
+  EXPECT_FALSE(check_endpoint("b", ledger));
+}
+
 }  // namespace
 }  // namespace ds::head

@@ -1,6 +1,7 @@
 // What a ledger knows of jobs that serve models.
 #include <gtest/gtest.h>
 
+#include "scheduler/policy/departures.hpp"
 #include "tests/unit/ledger/ledger_events.hpp"
 
 namespace ds::scheduler {
@@ -42,6 +43,40 @@ TEST(Ledger, WantsReplicasOneByOneUpToWhatTheirLoadAsksFor) {
   ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 0, 0})));
   EXPECT_EQ(wanted(ledger), (WorkerCount{0, 0})) << "it sleeps";
   EXPECT_FALSE(ledger.apply(event(WorkersScaled{"answers-1", 5, 5}))) << "more than replicas.max";
+}
+
+TEST(Ledger, LetsAServeJobGoOnWithOneReplicaWhenItWantsMore) {
+  auto ledger = with_serve_job();
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 4, 4})));
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "answers-1", "node-1", 1, 0}, 33)));
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{2, "answers-1", "node-2", 1, 0}, 34)));
+  EXPECT_EQ(wanted(ledger), (WorkerCount{3, 4}));
+  auto demands = ledger.demands(0);
+  std::erase_if(demands, [](const Demand& one) { return one.job != "answers-1"; });
+  ASSERT_EQ(demands.size(), 1U);
+  EXPECT_EQ(ledger.find("answers-1")->least(), 1U);
+  demands[0].workers.min = ledger.find("answers-1")->least();
+  // A node is drained, and nothing is free on the other.
+  const std::vector<NodeView> nodes{{"node-1", 1, 1 << 30, true}, {"node-2", 1, 1 << 30, false}};
+  const auto planned =
+      plan_with_departures(nodes, ledger.leases_of("answers-1"), demands, {}, {}, {"node-2"});
+  ASSERT_EQ(planned.departures.size(), 1U);
+  EXPECT_EQ(planned.departures[0].worker, 2U);
+  EXPECT_TRUE(planned.stopped.empty()) << "the endpoint would be gone";
+  EXPECT_EQ(ledger.find("intents-1")->least(), ledger.find("intents-1")->wanted().min) << "a gang needs all";
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 0, 0})));
+  EXPECT_EQ(ledger.find("answers-1")->least(), 0U) << "it sleeps";
+}
+
+TEST(Ledger, FindsJobsByTheirNameWhereAnIdIsTheSame) {
+  auto ledger = with_serve_job();
+  std::string text = kServeText;
+  text.replace(text.find("answers"), 7, "answers-1");
+  ASSERT_TRUE(ledger.apply(event(JobSubmitted{"answers-1-1", "other", "serve.yaml", "/data", text}, 1001)));
+  ASSERT_EQ(ledger.match("answers-1").size(), 1U);
+  EXPECT_EQ(ledger.match("answers-1")[0]->id, "answers-1");
+  ASSERT_EQ(ledger.named("answers-1").size(), 1U);
+  EXPECT_EQ(ledger.named("answers-1")[0]->id, "answers-1-1");
 }
 
 TEST(Ledger, KnowsWhichCheckpointsAreServedUntilTheJobsThatDoEnd) {

@@ -97,5 +97,23 @@ TEST(ServeJobs, SayWhatIsWrongAndWhere) {
             std::string::npos);
 }
 
+TEST(ServeJobs, AnswerBeforeTheGatewayDoesInTheirPlace) {
+  const std::string job = kServe + "model: {source: \"ckpt:a\"}\n";
+  EXPECT_EQ(read(job + "queue: {timeout: 100s}\n").serve->queue.timeout_ms, 100'000);
+  EXPECT_NE(fault(job + "queue: {timeout: 101s}\n").find("queue.timeout: expected at most 100s"),
+            std::string::npos)
+      << fault(job + "queue: {timeout: 101s}\n");
+}
+
+TEST(ServeJobs, HaveNoMoreTensorsThanAMessageHasPieces) {
+  const auto job = [](int count) {
+    std::string outputs;
+    for (int i = 0; i < count; ++i) outputs += (i == 0 ? "{name: o" : ", {name: o") + std::to_string(i) + "}";
+    return kServe + "model: {source: \"ckpt:a\", outputs: [" + outputs + "]}\n";
+  };
+  EXPECT_EQ(read(job(60)).serve->outputs.size(), 60U);
+  EXPECT_NE(fault(job(61)).find("1 to 60 tensors"), std::string::npos) << fault(job(61));
+}
+
 }  // namespace
 }  // namespace ds::scheduler
