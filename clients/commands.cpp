@@ -275,7 +275,8 @@ ExitCode predict(const CommandContext& context, const std::string& model,
   ApiClient api(find_head(context.head));
   const std::string path = "/v2/models/" + encode_segment(model);
   const json answer = api.post(path + "/infer", make_request(api.get(path), texts, tensors));
-  context.json ? write_json(answer) : write_out(format_prediction(answer, context.terminal.colour_out));
+  context.json ? write_document(context, answer)
+               : write_out(format_prediction(answer, context.terminal.colour_out));
   return ExitCode::done;
 }
 
