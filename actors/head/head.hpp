@@ -34,8 +34,8 @@ struct HeadParts {
   std::function<std::int64_t()> now_ms;   ///< Unix time
   std::function<std::uint32_t()> random;  ///< for the names of jobs
   bool grows_by_gain = true;  ///< else by fair share alone, whatever jobs have measured of their speed
-  /// For how long users' programs may run on a node that hears nothing of a head; 0: for ever, and a node that
-  /// the head doesn't hear of counts as gone at once.
+  /// For how long users' programs may run on a node that hears nothing of a head; 0: for ever, and a node
+  /// that the head doesn't hear of counts as gone at once.
   std::chrono::milliseconds node_term{0};
   /// Calls back, from any thread, when nobody listens any more at a node's `HOST:PORT`, within so long; as
   /// `gateway::PortWatch`. Only used with a term.

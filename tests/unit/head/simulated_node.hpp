@@ -27,7 +27,7 @@ struct Program {
   std::int64_t ends_ms = 0;  ///< by itself, or because it was told to
   bool ends_cleanly = true;
   bool was_stopped = false;
-  bool is_fenced = false;  ///< told to end because its node was cut off
+  bool is_fenced = false;    ///< told to end because its node was cut off
   std::string devices = {};  ///< GPUs that it may use: `0,3`
   std::optional<messages::WorkerExited> end;
 };
