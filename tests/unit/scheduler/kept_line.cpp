@@ -1,0 +1,158 @@
+#include "tests/unit/scheduler/kept_line.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "tests/unit/scheduler/counted_room.hpp"
+
+namespace ds::scheduler::testing {
+namespace {
+
+/// What is used at a moment when all gangs that have a limit ran as long as it allows, those that the plan
+/// starts too; of others those workers count as gone that may be taken back for `first`.
+std::map<std::string, Use> use_at(const ClusterModel& cluster, const Plan& plan, const Demand& first,
+                                  std::int64_t moment_ms) {
+  ClusterModel then = cluster;
+  then.carry_out(plan);
+  then.finish_releases();
+  std::map<std::string, Use> use;
+  std::map<std::string, std::uint32_t> counted;
+  for (const Lease& lease : then.leases) {
+    const auto demand = std::ranges::find(then.demands, lease.job, &Demand::job);
+    if (demand != then.demands.end() && demand->job != first.job) {
+      if (demand->ends_ms > 0 && demand->ends_ms <= moment_ms) continue;
+      const std::uint32_t count = ++counted[lease.job];
+      const bool is_new = count > std::max(demand->workers.min, cluster.live(lease.job));
+      if (is_new && demand->preemptible && demand->priority <= first.priority) continue;
+    }
+    use[lease.node].add(lease);
+  }
+  return use;
+}
+
+bool fits_at(const ClusterModel& cluster, const Plan& plan, const Demand& first, std::int64_t moment_ms) {
+  return cluster.live(first.job) + count_room(cluster, use_at(cluster, plan, first, moment_ms), first) >=
+         first.workers.min;
+}
+
+/// The earliest moment at which a job fits for sure; none: nobody knows.
+std::optional<std::int64_t> moment_of(const ClusterModel& cluster, const Plan& plan, const Demand& first) {
+  std::set<std::int64_t> moments{cluster.now_ms};
+  for (const Demand& demand : cluster.demands) {
+    if (demand.ends_ms > 0) moments.insert(std::max(demand.ends_ms, cluster.now_ms));
+    if (demand.lasts_ms > 0) moments.insert(cluster.now_ms + demand.lasts_ms);
+  }
+  for (const std::int64_t moment : moments) {
+    if (fits_at(cluster, plan, first, moment)) return moment;
+  }
+  return std::nullopt;
+}
+
+/// Whether the node's GPUs, once free, and nothing else say how many pieces of `first` there can be beside
+/// all that stays after the plan; so it need not care for who uses no GPU.
+bool is_limited_by_gpus_alone(const ClusterModel& cluster, const Plan& plan, const NodeView& node,
+                              const Demand& first) {
+  const Demand piece = in_one_piece(first);
+  if (piece.gpus == 0) return false;
+  Use used;
+  for (const Lease& lease : cluster.leases) {
+    const bool leaves = lease.releasing || std::ranges::find(plan.releases, lease.worker, &Release::worker) !=
+                                               plan.releases.end();
+    if (lease.node == node.id && !leaves) used.add(lease);
+  }
+  for (const Placement& placement : plan.placements) {
+    if (placement.node == node.id) used.add(cluster.demand(placement.job), placement.count);
+  }
+  used.gpus = 0;
+  std::uint64_t pieces = 0;
+  for (; fits_beside(node, used, piece); ++pieces) used.add(piece, 1);
+  return pieces == node.gpus / piece.gpus;
+}
+
+/// `first` waits; `plan` is without growth, `whole` with it.
+void expect_no_delay(const ClusterModel& cluster, const Plan& plan, const Plan& whole, const Demand& first,
+                     const std::set<std::string>& behind, Overtaking& seen) {
+  Plan without = plan;
+  std::erase_if(without.placements,
+                [&](const Placement& one) { return behind.contains(one.job) && cluster.live(one.job) == 0; });
+  const bool overtake = without.placements.size() < plan.placements.size();
+  seen.overtakers += overtake ? 1 : 0;
+  const auto moment = moment_of(cluster, without, first);
+  if (!moment) {
+    for (const Placement& one : plan.placements) {
+      if (!behind.contains(one.job) || cluster.live(one.job) > 0) continue;
+      const auto node = std::ranges::find(cluster.nodes, one.node, &NodeView::id);
+      if (cluster.demand(one.job).gpus == 0 && is_limited_by_gpus_alone(cluster, plan, *node, first)) {
+        ++seen.beside_gpus;
+        continue;
+      }
+      EXPECT_FALSE(fits_beside(*node, {}, in_one_piece(first)))
+          << one.job << " starts where " << first.job << " could start at any moment";
+    }
+    return;
+  }
+  ++seen.kept_moments;
+  EXPECT_TRUE(fits_at(cluster, plan, first, *moment)) << first.job << " is delayed beyond " << *moment;
+  if (first.slots == 1 && first.memory_bytes == 0 && first.gpus == 0 &&
+      first.placement != PlacementRule::same_node) {
+    EXPECT_TRUE(fits_at(cluster, whole, first, *moment)) << first.job << " is delayed by growth";
+  }
+  for (const Wait& wait : plan.waits) {  // no slot stays idle that one of those could have had
+    const Demand& demand = cluster.demand(wait.job);
+    if (!behind.contains(wait.job) || demand.workers.min != 1 || cluster.live(wait.job) > 0) continue;
+    if (demand.held || !can_ever_run(cluster, demand) || is_preempted(plan, wait.job)) continue;
+    for (const NodeView& node : cluster.nodes) {
+      Plan more = plan;
+      more.placements.push_back({wait.job, node.id, 1});
+      if (!node.available || !has_kind(node, demand) || !count_use(cluster, more).at(node.id).fits(node))
+        continue;
+      ++seen.kept_beside_idle;
+      EXPECT_FALSE(fits_at(cluster, more, first, *moment))
+          << wait.job << " could start on " << node.id << " and would not delay " << first.job;
+    }
+  }
+}
+
+}  // namespace
+
+void expect_the_line_kept(const ClusterModel& cluster, const Plan& whole, Overtaking& seen) {
+  ClusterModel rigid = cluster;
+  for (Demand& demand : rigid.demands)
+    demand.workers.max = std::max(demand.workers.min, rigid.live(demand.job));
+  const Plan plan = rigid.plan();
+  std::vector<Demand> line(rigid.demands);
+  std::sort(line.begin(), line.end(), [](const Demand& a, const Demand& b) {
+    return std::tie(b.priority, a.order) < std::tie(a.priority, b.order);
+  });
+  const auto first = std::ranges::find_if(line, [&](const Demand& demand) {
+    return rigid.live(demand.job) == 0 && waits(plan, demand.job) && !demand.held &&
+           can_ever_run(rigid, demand);
+  });
+  if (first == line.end()) return;
+  const bool is_partial_ahead = std::any_of(line.begin(), first, [&](const Demand& demand) {
+    return rigid.live(demand.job) > 0 && waits(plan, demand.job);
+  });
+  if (!is_partial_ahead) {
+    EXPECT_LT(count_room(rigid, count_use(rigid, plan), *first), first->workers.min)
+        << first->job << " waits beside idle slots";
+  }
+  std::set<std::string> behind;
+  for (auto one = first + 1; one != line.end(); ++one) behind.insert(one->job);
+  // Slots that are becoming free, and those of gangs too young to be preempted, have a user already.
+  const bool is_soon = has_text(plan, "it starts when") || has_text(plan, "not run for");
+  // Gangs that lack workers are not kept back, and keep others back as well.
+  const bool is_any_partial =
+      std::ranges::any_of(plan.waits, [&](const Wait& wait) { return rigid.live(wait.job) > 0; });
+  if (is_soon || is_any_partial || !plan.releases.empty()) return;
+  expect_no_delay(rigid, plan, whole, *first, behind, seen);
+}
+
+}  // namespace ds::scheduler::testing

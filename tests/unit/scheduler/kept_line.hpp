@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstddef>
+
+#include "scheduler/policy/plan.hpp"
+#include "tests/unit/scheduler/cluster_model.hpp"
+
+namespace ds::scheduler::testing {
+
+/// What was seen of the cases that a property is about.
+struct Overtaking {
+  std::size_t overtakers = 0, kept_beside_idle = 0, kept_moments = 0, together = 0, spread = 0,
+              beside_gpus = 0;
+};
+
+/// The most urgent in the line starts when it fits; those behind it start when they do not delay it, and
+/// otherwise don't.
+void expect_the_line_kept(const ClusterModel& cluster, const Plan& whole, Overtaking& seen);
+
+}  // namespace ds::scheduler::testing
