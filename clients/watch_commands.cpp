@@ -72,12 +72,19 @@ class Wait {
       }
       const auto left = until_ ? *until_ - steady_clock::now() : steady_clock::duration(kPause);
       if (left <= steady_clock::duration::zero()) throw too_late(text_at(page, "state"));
+      say_once();
       std::this_thread::sleep_for(std::min<steady_clock::duration>(pause, left));
       page = ask(path + fmt::format("/events?after={}", integer_at(page, "last")));
     }
   }
 
  private:
+  /// Whoever looks on knows that nothing hangs.
+  void say_once() {
+    if (context_.json || std::exchange(has_said_, true)) return;
+    write_err(fmt::format("waits until {} is {}; Ctrl-C leaves it running\n", name_of(job_), wanted_));
+  }
+
   json ask(const std::string& path) {
     auto patience = context_.patience;
     if (until_) {
@@ -134,6 +141,7 @@ class Wait {
   json job_;                 ///< as it was at first
   bool has_looked_ = false;  ///< at a page of events
   bool has_missed_ = false;  ///< some of the events that were to be looked at
+  bool has_said_ = false;    ///< what it waits for
 };
 
 }  // namespace

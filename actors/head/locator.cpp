@@ -1,13 +1,13 @@
 #include "actors/head/locator.hpp"
 
 #include <fmt/format.h>
-#include <time.h>
 
 #include <caf/all.hpp>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
+#include "actors/fabric/boot_clock.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/gateway/port_watch.hpp"
 
@@ -16,12 +16,6 @@ namespace {
 
 constexpr auto kRetry = std::chrono::milliseconds(100);
 constexpr auto kPatience = std::chrono::seconds(2);
-
-std::int64_t boot_time_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
 
 }  // namespace
 
@@ -57,7 +51,7 @@ void HeadSearch::search() {
   Result<fabric::ActorAddress> head;
   do {
     std::this_thread::sleep_for(kRetry);
-    const auto began_ns = boot_time_ns();
+    const auto began_ns = fabric::boot_time_ns();
     if (!stop_->load()) head = locate_head(host_port_, kPatience);
     if (!head && !stop_->load() && gateway::is_port_closed(host_port_, kPatience)) refused_ns_ = began_ns;
   } while (!stop_->load() && (!head || !*head));

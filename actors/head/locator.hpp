@@ -32,7 +32,7 @@ class HeadSearch : public std::enable_shared_from_this<HeadSearch> {
   void tell_when_found(caf::actor receiver);
 
   /// When it was last seen that no head runs at its address, as far as that can be told from a machine that
-  /// answers: CLOCK_BOOTTIME in nanoseconds; 0: never yet.
+  /// answers: `fabric::boot_time_ns`; 0: never yet.
   std::int64_t refused_ns() const { return refused_ns_.load(); }
 
  private:

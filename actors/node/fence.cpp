@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -19,12 +18,6 @@ Result<Fence> Fence::make() {
                 fmt::format("cannot map a page to share with programs: {}", std::strerror(errno)));
   }
   return Fence(std::shared_ptr<Page>(new (memory) Page, [](Page* page) { munmap(page, sizeof(Page)); }));
-}
-
-std::int64_t Fence::now_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
 bool Fence::extend(std::int64_t moment_ns) {

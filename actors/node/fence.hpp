@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "actors/fabric/boot_clock.hpp"
 #include "storage/result.hpp"
 
 namespace ds::node {
@@ -22,8 +23,7 @@ class Fence {
   /// Before anything is forked that shall share it.
   static Result<Fence> make();
 
-  /// CLOCK_BOOTTIME in nanoseconds: also goes on while the machine sleeps.
-  static std::int64_t now_ns();
+  static std::int64_t now_ns() { return fabric::boot_time_ns(); }
 
   /// Programs may run until `moment`; an earlier one than that known changes nothing. Where the last term is
   /// over its programs have to end all the same, and a new term begins for those that start from now on: then

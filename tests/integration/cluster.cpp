@@ -192,32 +192,27 @@ void Cluster::start_head(const std::vector<std::string>& more) {
   address_.pop_back();
 }
 
-void Cluster::start_node(const std::string& name, int slots, const std::vector<std::string>& more) {
-  std::vector<std::string> command{program("ds-node").string(),
-                                   "--head",
-                                   address_,
-                                   "--secret-file",
-                                   (path() / "head/cluster.secret").string(),
-                                   "--name",
-                                   name,
-                                   "--slots",
-                                   std::to_string(slots)};
-  command.insert(command.end(), more.begin(), more.end());
-  nodes_[name] = Process(command, path() / (name + ".log"));
+void Cluster::start_node_program(const std::string& name, std::vector<std::string> arguments,
+                                 const std::map<std::string, std::string>& environment) {
+  const std::vector<std::string> command{program("ds-node").string(),
+                                         "--head",
+                                         address_,
+                                         "--secret-file",
+                                         (path() / "head/cluster.secret").string(),
+                                         "--name",
+                                         name};
+  arguments.insert(arguments.begin(), command.begin(), command.end());
+  nodes_[name] = Process(arguments, path() / (name + ".log"), environment);
 }
 
-void Cluster::start_pretend_nodes(const std::string& name, int count, const std::vector<std::string>& more) {
-  std::vector<std::string> command{program("ds-node").string(),
-                                   "--head",
-                                   address_,
-                                   "--secret-file",
-                                   (path() / "head/cluster.secret").string(),
-                                   "--name",
-                                   name,
-                                   "--pretend",
-                                   std::to_string(count)};
-  command.insert(command.end(), more.begin(), more.end());
-  nodes_[name] = Process(command, path() / (name + ".log"), {{"DS_LOG_LEVEL", "debug"}});
+void Cluster::start_node(const std::string& name, int slots, std::vector<std::string> more) {
+  more.insert(more.end(), {"--slots", std::to_string(slots)});
+  start_node_program(name, std::move(more));
+}
+
+void Cluster::start_pretend_nodes(const std::string& name, int count, std::vector<std::string> more) {
+  more.insert(more.end(), {"--pretend", std::to_string(count)});
+  start_node_program(name, std::move(more), {{"DS_LOG_LEVEL", "debug"}});
 }
 
 Outcome Cluster::submit(const std::vector<std::string>& arguments) const {

@@ -78,9 +78,9 @@ class Cluster {
   /// growing and shrinking would depend on how fast it is.
   void grow_by_gain() { grows_by_gain_ = true; }
   void start_head(const std::vector<std::string>& more = {});  ///< on the same port every time
-  void start_node(const std::string& name, int slots, const std::vector<std::string>& more = {});
+  void start_node(const std::string& name, int slots, std::vector<std::string> more = {});
   /// One process that is so many nodes, `NAME-0`, …, and starts no programs; it logs all that it would start.
-  void start_pretend_nodes(const std::string& name, int count, const std::vector<std::string>& more);
+  void start_pretend_nodes(const std::string& name, int count, std::vector<std::string> more);
   Process& head() { return head_; }
   Process& node(const std::string& name) { return nodes_.at(name); }
   void forget_node(const std::string& name) { nodes_.erase(name); }
@@ -106,6 +106,9 @@ class Cluster {
   std::string address() const { return address_; }
 
  private:
+  void start_node_program(const std::string& name, std::vector<std::string> arguments,
+                          const std::map<std::string, std::string>& environment = {});
+
   TemporaryFolder folder_;
   std::string address_;
   bool grows_by_gain_ = false;

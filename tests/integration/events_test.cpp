@@ -164,20 +164,17 @@ TEST_F(Events, OfAJobAreFollowedThoughAnotherGetsItsName) {
 TEST_F(Events, AreNoLongerWaitedForAfterCtrlCWhichTellsTheWaysBack) {
   const auto job = submit("endless", "100000");
   const auto log = cluster_.path() / "waited.txt";
-  auto begun = std::chrono::milliseconds(50);
-  EXPECT_TRUE(wait_until(
-      [&] {  // it may not have got far when it is interrupted
-        Process waiter({program("ds-submit").string(), "wait", job}, log, {{"DS_HEAD", cluster_.address()}});
-        std::this_thread::sleep_for(begun);
-        begun *= 2;
-        waiter.signal(SIGINT);
-        waiter.wait();
-        std::ifstream in(log);
-        const std::string text(std::istreambuf_iterator<char>(in), {});
-        return text.find("the job goes on\n") != std::string::npos &&
-               text.find("ds-submit cancel " + job) != std::string::npos;
-      },
-      std::chrono::seconds(20)));
+  const auto text = [&] {
+    std::ifstream in(log);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  Process waiter({program("ds-submit").string(), "wait", job}, log, {{"DS_HEAD", cluster_.address()}});
+  ASSERT_TRUE(wait_until([&] { return text().find("Ctrl-C leaves it running") != std::string::npos; }))
+      << text();
+  waiter.signal(SIGINT);
+  EXPECT_EQ(waiter.wait(), 130);
+  EXPECT_NE(text().find("the job goes on\n"), std::string::npos) << text();
+  EXPECT_NE(text().find("ds-submit cancel " + job), std::string::npos) << text();
 }
 
 }  // namespace

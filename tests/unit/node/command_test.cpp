@@ -242,16 +242,6 @@ int open_sockets(int pid) {
   return count;
 }
 
-/// It is told of a moment before it has closed what it was forked with.
-bool has_sockets_soon(int pid, int count) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (open_sockets(pid) != count) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
-
 TEST_F(Commands, ShowASignOfLifeUntilTheLastOfTheirKeepersHasEnded) {
   const auto sign = spawner_->sign_of_life();
   start("exec sleep 1000");
@@ -259,11 +249,13 @@ TEST_F(Commands, ShowASignOfLifeUntilTheLastOfTheirKeepersHasEnded) {
   const int keeper = parent_of(program);
   const int spawner = parent_of(keeper);
   EXPECT_TRUE(takes_connections(sign));
-  EXPECT_TRUE(has_sockets_soon(keeper, 1));
-  EXPECT_TRUE(has_sockets_soon(program, 0)) << "it would outlive what it is a sign of";
+  // They are told of a moment before they have closed what they were forked with.
+  EXPECT_TRUE(holds_soon([&] { return open_sockets(keeper) == 1; }));
+  EXPECT_TRUE(holds_soon([&] { return open_sockets(program) == 0; }))
+      << "it would outlive what it is a sign of";
   ASSERT_EQ(kill(spawner, SIGKILL), 0);
   EXPECT_TRUE(ends_soon(program));
-  while (takes_connections(sign)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(holds_soon([&] { return !takes_connections(sign); }));
 }
 
 TEST_F(Commands, EndThoughANewTermHasBegunAndThoseOfTheNewOneGoOn) {
@@ -271,8 +263,7 @@ TEST_F(Commands, EndThoughANewTermHasBegunAndThoseOfTheNewOneGoOn) {
   ASSERT_EQ(printed_pids(*spawner_, 1).size(), 1U);
   auto& fence = spawner_->fence();
   fence.extend(Fence::now_ns() + 1'000'000);
-  while (fence.left_ns(fence.term()) > 0) {
-  }
+  ASSERT_TRUE(holds_soon([&] { return fence.left_ns(fence.term()) == 0; }));
   // So soon that no keeper need have seen the end of the last.
   ASSERT_TRUE(fence.extend(Fence::now_ns() + 600'000'000'000));
   ASSERT_TRUE(spawner_->spawn_command(2, {"sh", "-c", "sleep 1.5"}, "/", {}));

@@ -13,10 +13,6 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 
-void wait_for_end_of_term(const Fence& fence) {
-  while (fence.left_ns(fence.term()) > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-}
-
 TEST(Fence, HasNoEndBeforeAHeadHasSaidAnything) {
   const auto fence = Fence::make();
   EXPECT_EQ(fence->left_ns(0), std::numeric_limits<std::int64_t>::max());
@@ -36,7 +32,7 @@ TEST(Fence, OfATermThatIsOverStaysClosed) {
   auto fence = Fence::make();
   const auto first = fence->term();
   fence->extend(Fence::now_ns() + kSecond / 100);
-  wait_for_end_of_term(*fence);
+  ASSERT_TRUE(holds_soon([&] { return fence->left_ns(first) == 0; }));
   EXPECT_FALSE(fence->extend(Fence::now_ns() - 1)) << "an answer that came too late";
   EXPECT_EQ(fence->term(), first);
   EXPECT_TRUE(fence->extend(Fence::now_ns() + 100 * kSecond));

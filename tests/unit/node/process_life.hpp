@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <thread>
 
@@ -44,13 +45,18 @@ inline bool is_running(int pid) {
   return state != 'Z' && state != 'X';
 }
 
-inline bool ends_soon(int pid) {
+/// Polls until it holds; false when that takes too long.
+inline bool holds_soon(const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (is_running(pid)) {
+  while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   return true;
+}
+
+inline bool ends_soon(int pid) {
+  return holds_soon([pid] { return !is_running(pid); });
 }
 
 inline int first_pid(Spawner& spawner) {
