@@ -30,7 +30,8 @@ caf::behavior Head::make_behavior() {
   fabric::guard_actor(*this, "the head");
   set_down_handler([this](caf::down_msg& down) {
     const auto name = agents_.find(down.source);
-    if (name != agents_.end()) on_node_down(std::string(name->second));
+    if (name != agents_.end()) return on_node_down(std::string(name->second));
+    on_replica_down(down.source);
   });
   began_ = clock().now();
   renewer_ = spawn_renewer(*this, renewable_);
@@ -52,6 +53,7 @@ caf::behavior Head::make_behavior() {
       [this](const Run& run) { run.action(*this); },
       [this](caf::tick_atom) {
         schedule();
+        watch_replicas();
         compact_if_due();
         delayed_send(this, kScheduleInterval, caf::tick_atom::value);
       },

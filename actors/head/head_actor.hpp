@@ -26,6 +26,7 @@
 #include "actors/head/wakeups.hpp"
 #include "actors/job/command_gang.hpp"
 #include "actors/job/master.hpp"
+#include "actors/job/replica_watch.hpp"
 #include "actors/messages/node.hpp"
 #include "actors/messages/serving.hpp"
 #include "actors/messages/worker.hpp"
@@ -92,6 +93,7 @@ class Head : public caf::event_based_actor {
     std::map<std::uint64_t, caf::actor> replicas;  ///< that have said hello
     std::set<std::uint64_t> ready;
     std::set<std::uint64_t> leaving;  ///< that were told to
+    job::ReplicaWatch watch;
     scheduler::LoadHistory load;
   };
   struct Job {
@@ -277,6 +279,9 @@ class Head : public caf::event_based_actor {
   bool forget_replica(const scheduler::Lease& lease);
   std::string serving_text(const scheduler::JobRecord& record) const;
   void note_ready(const std::string& job);
+  void on_replica_down(const caf::actor_addr& replica);
+  /// Ends those that hang, so that others can take their place.
+  void watch_replicas();
   void on_load(const std::string& job, scheduler::LoadSample sample);
   void stop_serving(const std::string& job);
   /// Finds the checkpoint that the job is to serve, then accepts it.
@@ -342,6 +347,10 @@ class Head : public caf::event_based_actor {
   void undrain(const std::string& node);
 
   std::int64_t now_ms() const { return parts_.now_ms(); }
+  /// Since this head began: steady, whatever becomes of the wall clock.
+  std::chrono::milliseconds life() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(clock().now() - began_);
+  }
   static std::int64_t backoff_ms(std::uint32_t crashes_in_a_row);
 
   HeadParts parts_;
@@ -359,6 +368,7 @@ class Head : public caf::event_based_actor {
   caf::actor_clock::time_point began_{};
   bool are_nodes_told_ = false;      ///< to the planner, as they are now
   std::map<std::string, Job> jobs_;  ///< those that have not ended
+  std::set<std::string> served_;  ///< of these the `serve` jobs, and some that have ended
   std::uint64_t masters_ = 0;        ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;

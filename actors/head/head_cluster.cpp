@@ -153,9 +153,8 @@ void Head::end_grace_if_all_are_back() {
 void Head::on_grace_over() {
   if (!in_grace_) return;
   in_grace_ = false;
-  const auto heads_life = std::chrono::duration_cast<std::chrono::milliseconds>(clock().now() - began_);
   for (const auto& name : ledger_.leased_nodes()) {
-    if (!nodes_.contains(name)) on_node_lost(name, 0, {}, heads_life);
+    if (!nodes_.contains(name)) on_node_lost(name, 0, {}, life());
   }
   on_nodes_changed();
 }

@@ -24,6 +24,9 @@ AutoscaleOptions to_options(const JobSpec& spec) {
   return options;
 }
 
+/// For a replica that was told to leave, beside its `drain`.
+constexpr std::chrono::milliseconds kLeaveLimit{10'000};
+
 constexpr const char* kSleeps = "it sleeps: the next request starts a replica";
 
 }  // namespace
@@ -38,8 +41,10 @@ void Head::ensure_serving(const std::string& id) {
   if (is_end(record->state)) return;
   auto& job = jobs_[id];
   if (job.serving) return;
-  job.serving.emplace();
   const ServeSpec& serve = *record->spec->serve;
+  const auto leave = std::chrono::milliseconds(serve.drain_ms) + kLeaveLimit;
+  job.serving.emplace(Serving{{}, {}, {}, job::ReplicaWatch({.leave = leave}), {}});
+  served_.insert(id);
   parts_.router->set_endpoint({record->spec->name, id, record->spec->tenant, 1, serve.queue.max_depth,
                                serve.queue.max_bytes, std::chrono::milliseconds(serve.queue.timeout_ms)});
   parts_.router->set_wanted(id, record->wanted().max);
@@ -52,7 +57,10 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   if (job == jobs_.end() || !job->second.serving) return send(replica, messages::StopWorker{hello.worker});
   const std::string& id = job->first;
   Serving& serving = *job->second.serving;
-  serving.replicas[hello.worker] = replica;
+  auto& known = serving.replicas[hello.worker];
+  if (known != replica) monitor(replica);
+  known = replica;
+  serving.watch.on_hello(hello.worker, hello.ready, life());
   if (lease->second.releasing) {
     serving.leaving.erase(hello.worker);  // it may not have heard
     return tell_replicas(id);
@@ -108,6 +116,36 @@ void Head::on_replica_failed(const messages::ReplicaFailed& failed) {
     return end_job(id, JobState::failed, fmt::format("worker {}", failed.worker), failed.why);
   suspects_.insert_or_assign(failed.worker, Suspect{failed.why, true, others_serve});
   kill_worker(failed.worker, failed.why);
+}
+
+void Head::on_replica_down(const caf::actor_addr& replica) {
+  for (const auto& id : served_) {
+    const auto job = jobs_.find(id);
+    if (job == jobs_.end() || !job->second.serving) continue;
+    for (const auto& [worker, actor] : job->second.serving->replicas) {
+      if (actor.address() == replica) job->second.serving->watch.on_lost(worker, life());
+    }
+  }
+}
+
+void Head::watch_replicas() {
+  std::erase_if(served_, [this](const std::string& id) {
+    const auto job = jobs_.find(id);
+    return job == jobs_.end() || !job->second.serving;
+  });
+  if (in_grace_) return;  // their nodes may still be on their way back
+  for (const auto& id : std::set(served_)) {
+    Serving& serving = *jobs_.at(id).serving;
+    std::vector<job::ReplicaWatch::Lease> leases;
+    for (const auto& lease : ledger_.leases_of(id)) leases.push_back({lease.worker, lease.releasing});
+    for (const auto& late : serving.watch.look(leases, life())) {
+      spdlog::warn("worker {} of job {}: {}", late.worker, id, late.why);
+      const bool others_serve = serving.ready.size() > serving.ready.count(late.worker);
+      if (!late.is_leaving)
+        suspects_.insert_or_assign(late.worker, Suspect{late.why, late.is_at_fault, others_serve});
+      kill_worker(late.worker, late.why);
+    }
+  }
 }
 
 void Head::tell_replicas(const std::string& id) {

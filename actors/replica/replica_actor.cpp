@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <caf/all.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +33,13 @@ using Clock = std::chrono::steady_clock;
 /// For a checkpoint to come from the head.
 constexpr auto kFetchLimit = std::chrono::minutes(5);
 constexpr std::int64_t kLeastTimer_us = 50;
+constexpr auto kBusyTick = std::chrono::seconds(1);
+constexpr std::chrono::milliseconds kLeastPatience{10'000};
+
+/// Nobody waits for a batch that takes longer, and the model takes nothing else meanwhile.
+std::chrono::milliseconds longest_batch(const scheduler::ServeSpec& serve) {
+  return std::max(kLeastPatience, 2 * std::chrono::milliseconds(serve.queue.timeout_ms));
+}
 
 std::int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count();
@@ -154,6 +162,7 @@ class Replica : public caf::event_based_actor {
     model_ = *std::move(model);
     queue_.emplace(to_options(*spec_.serve));
     for (const Observation& one : seen) queue_->observe(one.rows, one.took_us, now_us());
+    watch_batches();
     spdlog::info("the model {} is ready after {} ms", spec_.serve->source.text, took.count());
     if (draining_) return leave_if_idle();
     say_hello();
@@ -241,6 +250,17 @@ class Replica : public caf::event_based_actor {
     leave_if_idle();
   }
 
+  /// A model may never come back from an input. Its thread can't be ended alone.
+  void watch_batches() {
+    const auto limit = longest_batch(*spec_.serve);
+    if (busy_since_us_ != 0 && std::chrono::microseconds(now_us() - busy_since_us_) > limit) {
+      spdlog::critical("a batch runs for more than {} s: this replica ends", limit.count() / 1000);
+      spdlog::shutdown();
+      std::_Exit(1);
+    }
+    delayed_send(this, kBusyTick, worker::Run{[this] { watch_batches(); }});
+  }
+
   void begin(serving::Batch batch) {
     struct Work {
       serving::Batch batch;
@@ -254,9 +274,11 @@ class Replica : public caf::event_based_actor {
       work->pending.push_back(std::move(found.mapped()));
     }
     work->batch = std::move(batch);
+    if (batches_++ == 0) busy_since_us_ = now_us();
     thread_->post([this, work] {
       auto outcome = std::make_shared<BatchOutcome>(run_batch(*model_, work->requests));
       worker::post(this, [this, work, outcome] {
+        busy_since_us_ = --batches_ == 0 ? 0 : now_us();  // the next begins
         queue_->on_done(work->batch, outcome->was_split ? 0 : outcome->took_us, now_us());
         for (std::size_t i = 0; i < work->pending.size(); ++i)
           answer(work->pending[i], work->batch, i, outcome->answers[i], outcome->took_us);
@@ -310,7 +332,9 @@ class Replica : public caf::event_based_actor {
   std::optional<BatchQueue> queue_;  ///< once the model is there
   std::map<std::uint64_t, Pending> pending_;
   std::uint64_t tickets_ = 0;
-  std::int64_t timer_us_ = 0;  ///< when the next `Wake` comes; 0: none is under way
+  std::size_t batches_ = 0;         ///< with the model's thread
+  std::int64_t busy_since_us_ = 0;  ///< the first of them; 0: there is none
+  std::int64_t timer_us_ = 0;       ///< when the next `Wake` comes; 0: none is under way
   bool draining_ = false, leaving_ = false;
   std::unique_ptr<infer::ServedModel> model_;  ///< used on the thread, its metadata anywhere
   std::unique_ptr<ModelThread> thread_;

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "tests/integration/served_models.hpp"
 
@@ -19,6 +20,12 @@ class ServeJobs : public ServedModels {
       if (status != 200) return std::to_string(status) + " " + body;
       return labels_in(body) == std::vector{expected} ? "" : body;
     };
+  }
+  /// The head has heard that they are gone.
+  bool knows_none_of(const std::string& job, const std::vector<int>& pids) const {
+    const auto known = cluster_.worker_pids(job);
+    return std::ranges::none_of(
+        pids, [&](int pid) { return std::ranges::find(known, pid) != known.end() || is_running(pid); });
   }
   bool has_more_answers(const Askers& askers, int more) const {
     const int before = askers.answers();
@@ -39,12 +46,70 @@ TEST_F(ServeJobs, LoseNoRequestWhenReplicasAreKilled) {
     std::ranges::shuffle(pids, random_);
     pids.resize(round == 2 ? 2 : 1);  // at last all of them: requests wait for the next
     for (const int pid : pids) kill(pid, SIGKILL);
-    EXPECT_TRUE(wait_until([&] { return !is_running(pids.front()); }));
+    EXPECT_TRUE(wait_until([&] { return knows_none_of(job, pids); })) << cluster_.logs();
     EXPECT_TRUE(has_replicas(job, 2)) << cluster_.logs();
     EXPECT_TRUE(has_more_answers(askers, 20));
   }
   askers.stop();
   EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
+}
+
+TEST_F(ServeJobs, LoseNoRequestWhenTheirOnlyReplicaStandsStill) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto job = serve("");
+  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  const auto expected = label_of("hello there");
+  const auto pids = cluster_.worker_pids(job);
+  ASSERT_EQ(pids.size(), 1U);
+  ASSERT_EQ(kill(pids.front(), SIGSTOP), 0);
+  EXPECT_EQ(label_of("hello there"), expected) << "asked while nothing runs" << cluster_.logs();
+  EXPECT_TRUE(wait_until([&] { return knows_none_of(job, pids); })) << cluster_.logs();
+  EXPECT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+}
+
+TEST_F(ServeJobs, LeaveADrainedNodeThoughTheirReplicaStandsStill) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto job = serve("drain: 1s\n");
+  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  const auto pids = cluster_.worker_pids(job);
+  const std::string node = cluster_.status(job).at("workers").at(0).at("node");
+  ASSERT_EQ(kill(pids.front(), SIGSTOP), 0);
+  ASSERT_EQ(cluster_.submit({"drain", node}).code, 0);
+  EXPECT_TRUE(wait_until([&] {
+    const auto nodes = cluster_.json({"nodes"});
+    return nodes.is_array() && std::ranges::any_of(nodes, [&](const auto& one) {
+             return one.at("id") == node && one.at("state") == "DRAINED";
+           });
+  })) << cluster_.logs();
+  EXPECT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  EXPECT_FALSE(label_of("hello there").empty());
+}
+
+TEST_F(ServeJobs, GoOnWithAnotherReplicaWhenAModelDoesNotComeBackFromAnInput) {
+  std::ofstream(cluster_.path() / "make.py") << "import sys, torch\n"
+                                                "class Model(torch.nn.Module):\n"
+                                                "    def forward(self, x):\n"
+                                                "        while bool((x > 0).any()):\n"
+                                                "            x = x + 1\n"
+                                                "        return x\n"
+                                                "torch.jit.script(Model()).save(sys.argv[1])\n";
+  const auto made = run_program(
+      {"/usr/bin/python3", (cluster_.path() / "make.py").string(), (cluster_.path() / "model.pt").string()});
+  ASSERT_EQ(made.code, 0) << "python3-torch (deploy/packages.txt) exported no module" << made.err;
+  const std::string model =
+      "{source: \"file:model.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 1]}], outputs: [{name: "
+      "y}]}";
+  const auto job = cluster_.submit_job(write_serve("answers", model, "queue: {timeout: 1s}\n"));
+  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  const auto ask = [&](float x) {
+    Json input{{"name", "x"}, {"datatype", "FP32"}, {"shape", {1, 1}}, {"data", {x}}};
+    return post(Json{{"inputs", Json::array({std::move(input)})}}).first;
+  };
+  EXPECT_EQ(ask(-1), 200);
+  const auto pids = cluster_.worker_pids(job);
+  EXPECT_EQ(ask(1), 504);
+  EXPECT_TRUE(wait_until([&] { return knows_none_of(job, pids); })) << cluster_.logs();
+  EXPECT_TRUE(wait_until([&] { return ask(-1) == 200; })) << cluster_.logs();
 }
 
 TEST_F(ServeJobs, LoseNoRequestWhenANodeIsKilled) {
