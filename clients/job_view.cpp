@@ -239,6 +239,9 @@ std::string format_tenants(const json& tenants, bool coloured) {
   const auto number = [](const json& tenant, const char* field) {
     return Cell{format_number(tenant, field), Colour::none, true};
   };
+  const bool has_gpus = std::ranges::any_of(tenants, [](const json& tenant) {
+    return integer_at(tenant, "gpus_used") > 0 || integer_at(tenant, "gpu_limit", -1) >= 0;
+  });
   for (const auto& tenant : tenants) {
     const auto weight = number_at(tenant, "weight");
     rows.push_back({{text_at(tenant, "name")},
@@ -252,10 +255,14 @@ std::string format_tenants(const json& tenants, bool coloured) {
                     {format_percent(tenant, "recent_share"), Colour::none, true},
                     number(tenant, "running"),
                     number(tenant, "waiting")});
+    if (!has_gpus) continue;
+    rows.back().push_back(number(tenant, "gpus_used"));
+    rows.back().push_back(number(tenant, "gpu_limit"));
   }
-  return format_table({"TENANT", "GUARANTEED", "USED", "BORROWED", "MAY BORROW", "LENDS", "WEIGHT", "SHARE",
-                       "LATELY", "RUNNING", "WAITING"},
-                      rows, coloured);
+  std::vector<std::string> head{"TENANT", "GUARANTEED", "USED",   "BORROWED", "MAY BORROW", "LENDS",
+                                "WEIGHT", "SHARE",      "LATELY", "RUNNING",  "WAITING"};
+  if (has_gpus) head.insert(head.end(), {"GPUS", "MOST GPUS"});
+  return format_table(head, rows, coloured);
 }
 
 std::string format_checkpoints(const json& checkpoints, bool coloured) {

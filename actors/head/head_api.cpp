@@ -249,12 +249,10 @@ nlohmann::json Head::whole_view(const JobRecord& job) {
 
 void Head::answer_tenants(const gateway::Respond& respond) {
   when_durable([this, respond] {
-    std::uint64_t slots = 0, memory_bytes = 0;
-    for (const auto& [name, node] : nodes_) {
-      slots += node.entry.slots;
-      memory_bytes += node.entry.memory_bytes;
-    }
-    respond(json_response(tenants_view(parts_.tenants, ledger_, {slots, memory_bytes}, now_ms())));
+    scheduler::Room cluster;
+    for (const auto& [name, node] : nodes_)
+      cluster = plus(cluster, {node.entry.slots, node.entry.memory_bytes, node.entry.usable_gpus()});
+    respond(json_response(tenants_view(parts_.tenants, ledger_, cluster, now_ms())));
   });
 }
 

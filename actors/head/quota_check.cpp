@@ -13,14 +13,18 @@ std::optional<gateway::HttpResponse> check_quota(const scheduler::JobSpec& spec,
                                                  const scheduler::TenantTree& tenants) {
   const auto queue = tenants.find(spec.tenant, spec.queue);
   if (!queue) return std::nullopt;
-  const std::uint64_t needed = std::uint64_t{min_workers} * spec.resources.cpus;
+  const scheduler::Room needed{std::uint64_t{min_workers} * spec.resources.cpus, 0,
+                               std::uint64_t{min_workers} * spec.resources.gpus};
   const scheduler::QueueUse nothing(tenants, std::nullopt);
   const auto limit = nothing.find_limit(*queue, needed);
   if (!limit) return std::nullopt;
+  const bool is_of_gpus = nothing.is_gpu_limit(*queue, needed);
+  const auto most = is_of_gpus ? tenants[*limit].gpu_limit : tenants[*limit].most();
   return gateway::error_response(
       429, "refused_by_quota",
-      fmt::format("the job needs {} slots at least, and {} may have {} at most", needed,
-                  tenants.full_name(*limit), tenants[*limit].most().value_or(0)),
+      fmt::format("the job needs {} {} at least, and {} may have {} at most",
+                  is_of_gpus ? needed.gpus : needed.slots, is_of_gpus ? "GPUs" : "slots",
+                  tenants.full_name(*limit), most.value_or(0)),
       "give workers.min a smaller number; ds-submit tenants shows the quotas");
 }
 

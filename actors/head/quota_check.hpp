@@ -9,8 +9,8 @@
 
 namespace ds::head {
 
-/// The answer to give (429) when the job's queue may never have the slots of `min_workers` workers; also none
-/// when there is no such queue. Pure.
+/// The answer to give (429) when the job's queue may never have the slots or GPUs of `min_workers` workers;
+/// also none when there is no such queue. Pure.
 std::optional<gateway::HttpResponse> check_quota(const scheduler::JobSpec& spec, std::uint32_t min_workers,
                                                  const scheduler::TenantTree& tenants);
 

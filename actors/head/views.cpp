@@ -181,7 +181,7 @@ json node_view(const NodeEntry& node, std::uint32_t slots_used, std::size_t gpus
 }
 
 json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
-                  const ClusterSize& cluster, std::int64_t now_ms) {
+                  const scheduler::Room& cluster, std::int64_t now_ms) {
   using scheduler::TenantTree;
   scheduler::QueueUse use(tenants, cluster.slots);
   const scheduler::QueueUse nothing = use;
@@ -189,7 +189,8 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
     return tenants.find(one.tenant, one.queue).value_or(TenantTree::kRoot);
   };
   for (const auto& [worker, lease] : ledger.leases()) {
-    if (lease.role == scheduler::Role::worker) use.add(queue_of(lease), lease.slots, lease.memory_bytes);
+    if (lease.role == scheduler::Role::worker)
+      use.add(queue_of(lease), {lease.slots, lease.memory_bytes, lease.devices.size()});
   }
   std::vector<std::pair<int, int>> jobs(tenants.queues.size());  // with workers, without
   for (const auto& demand : ledger.demands(now_ms)) {
@@ -199,8 +200,8 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
       if (queue == TenantTree::kRoot) break;
     }
   }
-  const scheduler::Shares now(tenants, {}, cluster.slots, cluster.memory_bytes);
-  const scheduler::Shares lately(tenants, ledger.past_use(now_ms), cluster.slots, cluster.memory_bytes);
+  const scheduler::Shares now(tenants, {}, cluster);
+  const scheduler::Shares lately(tenants, ledger.past_use(now_ms), cluster);
   const auto or_null = [](const auto& limit) { return limit ? json(*limit) : json(nullptr); };
   json list = json::array();
   for (std::size_t i = tenants.has_tenants() ? 1 : 0; i < tenants.queues.size(); ++i) {
@@ -214,6 +215,8 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
                     {"weight", queue.weight},
                     {"used", used},
                     {"borrowed", used > queue.guaranteed && i > 0 ? used - queue.guaranteed : 0},
+                    {"gpus_used", use.used(i).gpus},
+                    {"gpu_limit", or_null(queue.gpu_limit)},
                     {"share", now.of(use, i) * queue.weight},
                     {"recent_share", lately.of(nothing, i) * queue.weight},
                     {"running", jobs[i].first},

@@ -45,11 +45,6 @@ struct NodeEntry {
   std::string gpu_kind() const { return gpus.empty() ? std::string() : gpus.front(); }
 };
 
-/// Of the nodes that are up.
-struct ClusterSize {
-  std::uint64_t slots = 0, memory_bytes = 0;
-};
-
 // The documents of `clients/openapi.yaml`. Pure.
 
 /// `pids`: by worker, as far as known. `whole`: with workers and evaluations, as for one job.
@@ -58,8 +53,9 @@ nlohmann::json job_view(const scheduler::JobRecord& job, const LiveJob* live, co
                         bool whole);
 nlohmann::json node_view(const NodeEntry& node, std::uint32_t slots_used, std::size_t gpus_used);
 /// All queues but the root, parents before children; without tenants one called `default` for everybody.
+/// `cluster`: what the nodes have together.
 nlohmann::json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
-                            const ClusterSize& cluster, std::int64_t now_ms);
+                            const scheduler::Room& cluster, std::int64_t now_ms);
 nlohmann::json checkpoints_view(std::span<const storage::CheckpointEntry> entries,
                                 const scheduler::Goal& goal);
 nlohmann::json reasons_view(std::span<const scheduler::Reason> reasons);

@@ -9,6 +9,7 @@ void DecayedUse::advance(std::int64_t now_ms) {
   const double kept = std::exp2(-static_cast<double>(now_ms - at_ms) / static_cast<double>(kHalfLifeMs));
   slots = slots * kept + static_cast<double>(slots_now) * (1 - kept);
   memory_bytes = memory_bytes * kept + static_cast<double>(memory_now) * (1 - kept);
+  gpus = gpus * kept + static_cast<double>(gpus_now) * (1 - kept);
   at_ms = now_ms;
 }
 

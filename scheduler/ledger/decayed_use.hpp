@@ -9,8 +9,8 @@ namespace ds::scheduler {
 struct DecayedUse {
   static constexpr std::int64_t kHalfLifeMs = 3'600'000;
 
-  std::uint64_t slots_now = 0, memory_now = 0;
-  double slots = 0, memory_bytes = 0;  ///< averages up to `at_ms`
+  std::uint64_t slots_now = 0, memory_now = 0, gpus_now = 0;
+  double slots = 0, memory_bytes = 0, gpus = 0;  ///< averages up to `at_ms`
   std::int64_t at_ms = 0;
 
   /// Brings the averages up to `now_ms`; a clock that went back changes nothing.

@@ -14,7 +14,7 @@ std::vector<PastUse> Ledger::past_use(std::int64_t now_ms) const {
   for (const auto& [names, use] : uses_) {
     DecayedUse now = use;
     now.advance(now_ms);
-    past.push_back({names.first, names.second, now.slots, now.memory_bytes});
+    past.push_back({names.first, names.second, now.slots, now.memory_bytes, now.gpus});
   }
   return past;
 }

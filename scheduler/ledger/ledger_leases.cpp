@@ -54,6 +54,7 @@ void Ledger::count_use(const Lease& lease, std::int64_t at_ms, bool more) {
   use.advance(at_ms);
   use.slots_now = more ? use.slots_now + lease.slots : use.slots_now - lease.slots;
   use.memory_now = more ? use.memory_now + lease.memory_bytes : use.memory_now - lease.memory_bytes;
+  use.gpus_now = more ? use.gpus_now + lease.devices.size() : use.gpus_now - lease.devices.size();
 }
 
 bool Ledger::on(const Event& event, const LeaseEnded& body) {

@@ -135,7 +135,7 @@ std::string Ledger::snapshot() const {
   }
   json uses = json::array();
   for (const auto& [names, use] : uses_) {
-    uses.push_back({names.first, names.second, use.slots, use.memory_bytes, use.at_ms});
+    uses.push_back({names.first, names.second, use.slots, use.memory_bytes, use.at_ms, use.gpus});
   }
   json crashes = json::array();
   for (const auto& crash : early_crashes_) crashes.push_back({crash.node, crash.job, crash.at_ms});
@@ -209,6 +209,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
         DecayedUse& use = ledger.uses_[{lease.tenant, lease.queue}];
         use.slots_now += lease.slots;
         use.memory_now += lease.memory_bytes;
+        use.gpus_now += lease.devices.size();
       }
       ledger.leases_.emplace(lease.worker, lease);
       ledger.index_.add_lease(lease);
@@ -220,6 +221,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
         entry.at(2).get_to(use.slots);
         entry.at(3).get_to(use.memory_bytes);
         entry.at(4).get_to(use.at_ms);
+        if (entry.size() > 5) entry.at(5).get_to(use.gpus);
       }
     }
     read(document, "drained", ledger.drained_);

@@ -32,14 +32,6 @@ WorkerSize size_of(const Lease& lease) {
           static_cast<std::uint32_t>(lease.devices.size())};
 }
 
-Room plus(const Room& a, const Room& b) {
-  return {a.slots + b.slots, a.memory_bytes + b.memory_bytes, a.gpus + b.gpus};
-}
-
-Room minus(const Room& a, const Room& b) {
-  return {a.slots - b.slots, a.memory_bytes - b.memory_bytes, a.gpus - b.gpus};
-}
-
 Room room_of(const WorkerSize& size, std::uint32_t workers) {
   return {std::uint64_t{workers} * size.slots, workers * size.memory_bytes,
           std::uint64_t{workers} * size.gpus};

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "scheduler/policy/plan.hpp"
+#include "scheduler/policy/room.hpp"
 
 namespace ds::scheduler {
 
@@ -35,15 +36,6 @@ WorkerSize together(const WorkerSize& size, std::uint32_t count);
 /// What it takes; the kind of its GPUs is its node's.
 WorkerSize size_of(const Lease& lease);
 
-/// What is free on a node.
-struct Room {
-  std::uint64_t slots = 0;
-  std::uint64_t memory_bytes = 0;
-  std::uint64_t gpus = 0;
-};
-
-Room plus(const Room& a, const Room& b);
-Room minus(const Room& a, const Room& b);
 /// What so many workers take.
 Room room_of(const WorkerSize& size, std::uint32_t workers);
 

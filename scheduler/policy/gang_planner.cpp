@@ -34,8 +34,7 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
   for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
     if (capacity_.node(node).available) {
       ++totals_.available;
-      totals_.slots += capacity_.total(node).slots;
-      totals_.memory_bytes += capacity_.total(node).memory_bytes;
+      totals_.all = plus(totals_.all, capacity_.total(node));
     } else {
       ++totals_.unavailable;
     }
@@ -46,7 +45,7 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
 /// Slots of available nodes, and those that leases hold elsewhere, which queues use too.
 void GangPlanner::set_total_slots() {
   for (QueueUse* use : {&use_nothing_, &use_now_, &use_later_, &use_minimum_})
-    use->set_total_slots(totals_.slots + elsewhere_);
+    use->set_total_slots(totals_.all.slots + elsewhere_);
 }
 
 void GangPlanner::set_job(const std::string& id, std::optional<Demand> demand, std::vector<Lease> leases) {
@@ -126,8 +125,7 @@ void GangPlanner::count_leases(const Job& job, bool more) {
     const std::size_t queue = queue_of(lease.tenant, lease.queue);
     for (QueueUse* use : {&use_now_, &use_later_}) {
       if (use == &use_later_ && !later) continue;
-      more ? use->add(queue, size.slots, size.memory_bytes)
-           : use->remove(queue, size.slots, size.memory_bytes);
+      more ? use->add(queue, room_of(size, 1)) : use->remove(queue, room_of(size, 1));
     }
     if (lease.releasing) more ? ++releasing_ : --releasing_;
   }
@@ -194,10 +192,8 @@ void GangPlanner::enter_again() {
 }
 
 void GangPlanner::count_minimum(const Job& job, bool more) {
-  const std::uint64_t slots = std::uint64_t{job.needed} * job.size.slots;
-  const std::uint64_t memory_bytes = job.needed * job.size.memory_bytes;
-  more ? use_minimum_.add(job.queue, slots, memory_bytes)
-       : use_minimum_.remove(job.queue, slots, memory_bytes);
+  const Room room = room_of(job.size, job.needed);
+  more ? use_minimum_.add(job.queue, room) : use_minimum_.remove(job.queue, room);
 }
 
 void GangPlanner::count_guarantees() {
@@ -214,7 +210,7 @@ void GangPlanner::count_guarantees() {
 
 /// Whether its queue could ever allow the job's minimum.
 bool GangPlanner::is_allowed(const Job& job) const {
-  return job.has_queue && !use_nothing_.find_limit(job.queue, std::uint64_t{job.needed} * job.size.slots);
+  return job.has_queue && !use_nothing_.find_limit(job.queue, room_of(job.size, job.needed));
 }
 
 bool GangPlanner::is_available(const Lease& lease) const {

@@ -150,6 +150,10 @@ class GangPlanner {
   /// The queue whose limit `count` more workers would pass, once all that is releasing is gone; none: they
   /// are allowed.
   std::optional<std::size_t> find_limit(const Job& job, std::uint32_t count) const;
+  /// Whether that is a limit of GPUs, and not of slots.
+  bool is_gpu_limit(const Job& job, std::uint32_t count) const {
+    return use_later_.is_gpu_limit(job.queue, room_of(job.size, count));
+  }
 
   /// All its workers must be on one node.
   static bool is_together(const Job& job) { return job.demand.placement == PlacementRule::same_node; }
@@ -205,6 +209,7 @@ class GangPlanner {
     std::optional<std::int64_t> at_ms;
     bool is_closed = false;   ///< nothing starts behind it
     bool is_unknown = false;  ///< and that because nobody knows the moment
+    bool for_gpus = false;    ///< it lacks nothing but its queue's quota of GPUs
     std::vector<Room> freed;  ///< by node: what has been given back by then
     std::int64_t spare = 0;   ///< pieces for which there is room then, beyond those it needs
     QueueUse use;             ///< then, with the job's
@@ -241,8 +246,7 @@ class GangPlanner {
   /// shrunk for another: so turns that go by it are not turned round by what they lead to.
   const QueueUse& minimums() const { return use_minimum_; }
   /// Of available nodes.
-  std::uint64_t total_slots() const { return totals_.slots; }
-  std::uint64_t total_memory() const { return totals_.memory_bytes; }
+  const Room& total() const { return totals_.all; }
 
   /// What the job, which waits, was compared with; who is ahead, `room_is_coming` and `releasing` are
   /// left to the caller.
@@ -259,7 +263,7 @@ class GangPlanner {
   };
   struct NodeTotals {
     std::size_t available = 0, unavailable = 0;
-    std::uint64_t slots = 0, memory_bytes = 0;  ///< of available ones
+    Room all;  ///< of available ones
   };
   struct Lack {  ///< what keeps a job from having its workers later
     bool room = false;
@@ -327,7 +331,7 @@ class GangPlanner {
   void do_release(Job& victim, const Lease& lease);
   void do_take_back(Job& victim, const Lease& lease);
   void undo(const Step& step);
-  QuotaFacts quota_of(const Job& job, std::size_t limit) const;
+  QuotaFacts quota_of(const Job& job, std::size_t limit, const QueueUse& use, std::uint32_t count) const;
 
   // What may be taken for a job that waits (make_room.cpp), or that gains more by it (move_workers.cpp).
   Lack lack_of(const Job& job, std::uint32_t count) const;

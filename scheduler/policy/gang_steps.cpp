@@ -47,7 +47,7 @@ void GangPlanner::touch(Job& job) {
 }
 
 std::optional<std::size_t> GangPlanner::find_limit(const Job& job, std::uint32_t count) const {
-  return use_later_.find_limit(job.queue, std::uint64_t{count} * job.size.slots);
+  return use_later_.find_limit(job.queue, room_of(job.size, count));
 }
 
 /// Of these nodes the fullest that has room, the first of equals; see `Capacity::fill_rank`.
@@ -122,8 +122,9 @@ std::size_t GangPlanner::choose_to_place(const Job& job) const {
 }
 
 bool GangPlanner::place(Job& job, std::uint32_t count) {
-  const std::uint64_t slots = std::uint64_t{count} * job.size.slots;
-  if (use_now_.find_limit(job.queue, slots) || find_limit(job, count) || !can_place(job, count)) return false;
+  if (use_now_.find_limit(job.queue, room_of(job.size, count)) || find_limit(job, count) ||
+      !can_place(job, count))
+    return false;
   const std::size_t first_step = steps_.size();
   std::optional<std::size_t> only;
   if (is_together(job)) {
@@ -161,7 +162,7 @@ void GangPlanner::undo_from(std::size_t first_step) {
 void GangPlanner::place_one(Job& job, std::size_t node) {
   steps_.push_back({Step::Kind::placed, &job, node, nullptr});
   capacity_.use(node, job.size, true, true);
-  for (QueueUse* use : {&use_now_, &use_later_}) use->add(job.queue, job.size.slots, job.size.memory_bytes);
+  for (QueueUse* use : {&use_now_, &use_later_}) use->add(job.queue, room_of(job.size, 1));
   ++job.at[node];
   if (++job.workers == job.needed) count_minimum(job, true);
   measure(job);
@@ -169,7 +170,7 @@ void GangPlanner::place_one(Job& job, std::size_t node) {
 
 void GangPlanner::promise(Job& job) {
   for (std::uint32_t missing = job.needed - job.workers; missing > 0; --missing) {
-    use_later_.add(job.queue, job.size.slots, job.size.memory_bytes);
+    use_later_.add(job.queue, room_of(job.size, 1));
     steps_.push_back({Step::Kind::promised, &job, 0, nullptr});
   }
 }
@@ -180,7 +181,7 @@ void GangPlanner::reserve(Job& job, std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::size_t node = choose_to_reserve(job, count - i, at);
     capacity_.use(node, job.size, false, true);
-    use_later_.add(job.queue, job.size.slots, job.size.memory_bytes);
+    use_later_.add(job.queue, room_of(job.size, 1));
     steps_.push_back({Step::Kind::reserved, &job, node, nullptr});
     ++at[node];
   }
@@ -219,7 +220,7 @@ void GangPlanner::do_release(Job& victim, const Lease& lease) {
   const std::size_t node = capacity_.index_of(lease.node);
   const WorkerSize size = size_of(lease);
   if (victim.workers-- == victim.needed) count_minimum(victim, false);
-  use_later_.remove(queue_of(lease.tenant, lease.queue), size.slots, size.memory_bytes);
+  use_later_.remove(queue_of(lease.tenant, lease.queue), room_of(size, 1));
   if (node == Capacity::kUnknownNode) {
     --victim.at_unknown_nodes;
   } else {
@@ -234,7 +235,7 @@ void GangPlanner::do_take_back(Job& job, const Lease& lease) {
   const std::size_t node = capacity_.index_of(lease.node);
   const WorkerSize size = size_of(lease);
   if (++job.workers == job.needed) count_minimum(job, true);
-  use_later_.add(queue_of(lease.tenant, lease.queue), size.slots, size.memory_bytes);
+  use_later_.add(queue_of(lease.tenant, lease.queue), room_of(size, 1));
   if (node == Capacity::kUnknownNode) {
     ++job.at_unknown_nodes;
   } else {
@@ -253,15 +254,14 @@ void GangPlanner::undo(const Step& step) {
     case Step::Kind::placed:
       if (job.workers-- == job.needed) count_minimum(job, false);
       if (--job.at.at(step.node) == 0) job.at.erase(step.node);
-      for (QueueUse* use : {&use_now_, &use_later_})
-        use->remove(job.queue, job.size.slots, job.size.memory_bytes);
+      for (QueueUse* use : {&use_now_, &use_later_}) use->remove(job.queue, room_of(job.size, 1));
       measure(job);  // also of one that was tried only: by its ranks it is found again
       return capacity_.free(step.node, job.size, true, true);
     case Step::Kind::reserved:
       capacity_.free(step.node, job.size, false, true);
-      return use_later_.remove(job.queue, job.size.slots, job.size.memory_bytes);
+      return use_later_.remove(job.queue, room_of(job.size, 1));
     case Step::Kind::promised:
-      return use_later_.remove(job.queue, job.size.slots, job.size.memory_bytes);
+      return use_later_.remove(job.queue, room_of(job.size, 1));
     case Step::Kind::released:
       return do_take_back(job, *step.lease);
     case Step::Kind::taken_back:
@@ -305,21 +305,19 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   }
   facts.available_nodes = totals_.available;
   facts.unavailable_nodes = totals_.unavailable;
-  facts.total_slots = totals_.slots;
+  facts.total_slots = totals_.all.slots;
   facts.free_slots = capacity_.placeable_slots();
   facts.held = job.demand.held;
   if (!job.has_queue) facts.unknown_tenant = job.demand.tenant;
-  const std::uint64_t all = std::uint64_t{job.needed} * job.size.slots;
-  const std::uint64_t missing = all - std::uint64_t{job.workers} * job.size.slots;
-  if (const auto never = use_nothing_.find_limit(job.queue, all)) {
-    facts.quota = quota_of(job, *never);
+  const std::uint32_t missing = job.needed - job.workers;
+  if (const auto never = use_nothing_.find_limit(job.queue, room_of(job.size, job.needed))) {
+    facts.quota = quota_of(job, *never, use_nothing_, job.needed);
     facts.quota->is_for_ever = true;
     facts.quota->users.clear();  // it would pass the limit without them as well
-  } else if (const auto limit = find_limit(job, job.needed - job.workers)) {
-    facts.quota = quota_of(job, *limit);
-  } else if (const auto now = use_now_.find_limit(job.queue, missing)) {
-    facts.quota = quota_of(job, *now);
-    facts.quota->used = use_now_.slots(*now);
+  } else if (const auto limit = find_limit(job, missing)) {
+    facts.quota = quota_of(job, *limit, use_later_, missing);
+  } else if (const auto now = use_now_.find_limit(job.queue, room_of(job.size, missing))) {
+    facts.quota = quota_of(job, *now, use_now_, missing);
   }
   for (const std::string& occupant : occupants_) {
     if (facts.occupants.size() == kMaxBlockingJobs) break;
@@ -328,15 +326,21 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   return facts;
 }
 
-QuotaFacts GangPlanner::quota_of(const Job& job, std::size_t limit) const {
+/// Of the limit that `count` workers would pass, with what is used in `use`.
+QuotaFacts GangPlanner::quota_of(const Job& job, std::size_t limit, const QueueUse& use,
+                                 std::uint32_t count) const {
   QuotaFacts facts;
   facts.queue = tenants_.full_name(limit);
-  facts.used = use_later_.slots(limit);
   facts.guaranteed = tenants_[limit].guaranteed;
   facts.borrowing_limit = tenants_[limit].borrowing_limit;
-  facts.wanted = std::uint64_t{job.needed - job.workers} * job.size.slots;
+  const Room wanted = room_of(job.size, count);
+  const bool is_of_gpus = use.is_gpu_limit(job.queue, wanted);
+  if (is_of_gpus) facts.gpu_limit = tenants_[limit].gpu_limit;
+  facts.used = is_of_gpus ? use.used(limit).gpus : use.slots(limit);
+  facts.wanted = is_of_gpus ? wanted.gpus : wanted.slots;
   const auto name = [&](const Job* other) {
-    const bool is_user = other != &job && other->workers > 0 && tenants_.is_below(other->queue, limit);
+    const bool is_user = other != &job && other->workers > 0 && tenants_.is_below(other->queue, limit) &&
+                         (!is_of_gpus || other->size.gpus > 0);
     if (is_user && facts.users.size() < kMaxBlockingJobs) facts.users.push_back(other->demand.job);
   };
   for (const Job* other : running_) {

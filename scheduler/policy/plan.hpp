@@ -70,6 +70,7 @@ struct PastUse {
   std::string tenant, queue;
   double slots = 0;
   double memory_bytes = 0;
+  double gpus = 0;
 };
 
 /// For so long a gang keeps its workers once it has started, unless a critical job needs them: else it could
@@ -175,12 +176,12 @@ struct Plan {
 /// Tenants (the rules of Kueue and YARN, in short): at no moment, workers that are stopping included, does a
 /// queue have more slots than it is guaranteed and may borrow, nor do others have what a queue does not lend.
 /// First come jobs whose minimum is within their queue's guarantee (`for_each_guaranteed`), then it goes
-/// by the queue's share: the dominant one of slots and memory, of its jobs' minimums now plus what it used
-/// lately, over the weight; at each level of the tree, from the root down. From other queues a job may take
-/// workers above the minimum as long as these keep what they are guaranteed. To have what its own queue is
-/// guaranteed it may also preempt others' jobs that are not within their queue's guarantee, of any priority,
-/// where that queue has more than it is guaranteed; and a started job grows into its queue's guarantee by
-/// shrinking them. Between queues priorities say nothing.
+/// by the queue's share: the dominant one of slots, memory and GPUs, of its jobs' minimums now plus what it
+/// used lately, over the weight; at each level of the tree, from the root down. From other queues a job may
+/// take workers above the minimum as long as these keep what they are guaranteed. To have what its own queue
+/// is guaranteed it may also preempt others' jobs that are not within their queue's guarantee, of any
+/// priority, where that queue has more than it is guaranteed; and a started job grows into its queue's
+/// guarantee by shrinking them. Between queues priorities say nothing.
 ///
 /// No preemption leads to another for ever. Call a job's number of guaranteed levels and its priority its
 /// rank, compared in that order. It depends on what jobs there are, not on what runs. Who is preempted is of

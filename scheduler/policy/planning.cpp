@@ -38,7 +38,7 @@ Planning::Planning(GangPlanner& planner, const TenantTree& tenants, std::span<co
                    std::int64_t now_ms)
     : planner_(planner),
       tenants_(tenants),
-      shares_(tenants, past, planner.total_slots(), planner.total_memory()),
+      shares_(tenants, past, planner.total()),
       now_ms_(now_ms),
       line_(tenants) {}
 
@@ -84,7 +84,8 @@ void Planning::serve_minimum(Job& job) {
   // Whoever waits for slots keeps all back, whoever waits for a quota those who would use it.
   const bool keeps_all_back = !limit || (facts.room_is_coming && !for_quota_alone);
   line_.add(job, keeps_all_back ? TenantTree::kRoot : *limit);
-  keepers_.push_back({&job, keeps_all_back ? TenantTree::kRoot : *limit, facts.room_is_coming});
+  keepers_.push_back({&job, keeps_all_back ? TenantTree::kRoot : *limit, facts.room_is_coming,
+                      for_quota_alone && planner_.is_gpu_limit(job, missing)});
   if (!facts.room_is_coming && !limit) waiting_for_slots_.push_back(&job);
   told_.emplace(&job, std::move(facts));
 }
@@ -95,11 +96,21 @@ void Planning::make_reservations() {
   if (keepers_.size() > kMaxReservations) {  // then nothing starts behind any of them
     for (Keeper& keeper : keepers_) keeper.is_soon = true;
   }
-  for (const Keeper& keeper : keepers_)
+  for (const Keeper& keeper : keepers_) {
     reservations_.push_back(planner_.reserve_later(*keeper.job, keeper.keeps_back, keeper.is_soon, now_ms_));
+    reservations_.back().for_gpus = keeper.for_gpus;
+  }
 }
 
 namespace {
+
+/// Where nobody knows when a queue has a GPU to spare, only those that want GPUs too are in the way of the
+/// one that waits for it.
+bool keeps_back(const GangPlanner::Reservation& kept, std::size_t queue, const WorkerSize& size,
+                const TenantTree& tenants) {
+  const bool is_of_no_use = kept.for_gpus && kept.is_unknown && size.gpus == 0;
+  return tenants.is_below(queue, kept.keeps_back) && !is_of_no_use;
+}
 
 bool is_over_by(const GangPlanner::Reservation& kept, std::int64_t ends_ms) {
   return ends_ms > 0 && kept.at_ms && ends_ms <= *kept.at_ms;
@@ -116,9 +127,9 @@ std::int64_t end_of(const Job& job, std::int64_t now_ms) {
 void Planning::bind_start(const Job& job) {
   bonds_.clear();
   for (const auto& kept : reservations_) {
-    bonds_.push_back(is_over_by(kept, end_of(job, now_ms_))          ? Bond::none
-                     : tenants_.is_below(job.queue, kept.keeps_back) ? Bond::binds
-                                                                     : Bond::ignored);
+    bonds_.push_back(is_over_by(kept, end_of(job, now_ms_))            ? Bond::none
+                     : keeps_back(kept, job.queue, job.size, tenants_) ? Bond::binds
+                                                                       : Bond::ignored);
   }
 }
 
@@ -180,10 +191,11 @@ void Planning::backfill() {
   if (!is_any) return;
   make_reservations();
   for (std::size_t queue = 0; queue < shapes.size(); ++queue) {
-    const bool is_closed = std::ranges::any_of(reservations_, [&](const auto& kept) {
-      return kept.is_closed && tenants_.is_below(queue, kept.keeps_back);
+    std::erase_if(shapes[queue], [&](const auto& entry) {
+      return std::ranges::any_of(reservations_, [&](const auto& kept) {
+        return kept.is_closed && keeps_back(kept, queue, entry.first.size, tenants_);
+      });
     });
-    if (is_closed) shapes[queue].clear();
   }
   const auto next = [&](std::size_t queue) { return next_candidate(queue, shapes[queue]); };
   const auto is_within = [&](const Job& job, std::size_t queue) {
@@ -251,7 +263,7 @@ void Planning::describe_queue(const Job& job, std::span<const Job* const> served
 std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
   if (job.workers > 0 || !planner_.fits_now(job.queue, GangPlanner::shape_of(job))) return std::nullopt;
   for (const auto& kept : reservations_) {
-    if (!tenants_.is_below(job.queue, kept.keeps_back)) continue;
+    if (!keeps_back(kept, job.queue, job.size, tenants_)) continue;
     if ((kept.is_closed && !kept.is_unknown) || is_over_by(kept, end_of(job, now_ms_))) continue;
     return KeptFor{kept.job->demand.job, kept.at_ms, now_ms_, job.demand.lasts_ms};
   }

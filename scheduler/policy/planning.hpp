@@ -64,7 +64,8 @@ class Planning {
   struct Keeper {  ///< a job whose turn has come, that waits, and that others are behind
     const Job* job;
     std::size_t keeps_back;
-    bool is_soon;  ///< room is being made for it
+    bool is_soon;   ///< room is being made for it
+    bool for_gpus;  ///< it lacks nothing but its queue's quota of GPUs
   };
   struct Candidates {  ///< jobs of one shape and queue that are behind others
     const GangPlanner::JobsByLength* jobs;

@@ -13,22 +13,13 @@ QueueUse::QueueUse(const TenantTree& tree, std::optional<std::uint64_t> total_sl
   }
 }
 
-void QueueUse::add(std::size_t queue, std::uint64_t slots, std::uint64_t memory_bytes) {
-  change(queue, slots, memory_bytes, true);
-}
-
-void QueueUse::remove(std::size_t queue, std::uint64_t slots, std::uint64_t memory_bytes) {
-  change(queue, slots, memory_bytes, false);
-}
-
-void QueueUse::change(std::size_t leaf, std::uint64_t slots, std::uint64_t memory_bytes, bool more) {
+void QueueUse::change(std::size_t leaf, const Room& room, bool more) {
   std::uint64_t before = 0, after = 0;  // what the child on the way held
   for (std::size_t queue = leaf;; queue = tree_[queue].parent) {
     Used& used = used_[queue];
-    used.slots = more ? used.slots + slots : used.slots - slots;
-    used.memory_bytes = more ? used.memory_bytes + memory_bytes : used.memory_bytes - memory_bytes;
+    used.all = more ? plus(used.all, room) : minus(used.all, room);
     if (queue == leaf) {
-      used.held_by_below = more ? used.held_by_below + slots : used.held_by_below - slots;
+      used.held_by_below = more ? used.held_by_below + room.slots : used.held_by_below - room.slots;
     } else {
       used.held_by_below = used.held_by_below - before + after;
     }
@@ -39,7 +30,16 @@ void QueueUse::change(std::size_t leaf, std::uint64_t slots, std::uint64_t memor
   }
 }
 
-std::optional<std::size_t> QueueUse::find_limit(std::size_t leaf, std::uint64_t slots) const {
+std::optional<std::size_t> QueueUse::find_limit(std::size_t leaf, const Room& more) const {
+  if (const auto limit = find_slot_limit(leaf, more.slots)) return limit;
+  for (std::size_t queue = leaf; more.gpus > 0 && queue != TenantTree::kRoot; queue = tree_[queue].parent) {
+    const auto& most = tree_[queue].gpu_limit;
+    if (most && used_[queue].all.gpus + more.gpus > *most) return queue;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::size_t> QueueUse::find_slot_limit(std::size_t leaf, std::uint64_t slots) const {
   std::uint64_t below = used_[leaf].held_by_below + slots;
   for (std::size_t queue = leaf;; queue = tree_[queue].parent) {
     const QueueSpec& spec = tree_[queue];

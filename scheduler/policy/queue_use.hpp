@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "scheduler/policy/room.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
 
 namespace ds::scheduler {
@@ -12,7 +13,8 @@ namespace ds::scheduler {
 /// What the queues of a tree use, and what each may use beyond that.
 ///
 /// A queue may use what it is guaranteed and, of what others leave idle, as much as it may borrow; the slots
-/// that a queue does not lend count as used by it even while they are idle. Pure.
+/// that a queue does not lend count as used by it even while they are idle. Of GPUs it may use no more than
+/// its limit, if it has one; nobody is guaranteed any. Pure.
 class QueueUse {
  public:
   /// `total_slots`: of the cluster; none: without an end. The tree must outlive it.
@@ -21,30 +23,33 @@ class QueueUse {
   void set_total_slots(std::uint64_t total_slots) { total_slots_ = total_slots; }
 
   /// In the leaf `queue`, and so in all above it.
-  void add(std::size_t queue, std::uint64_t slots, std::uint64_t memory_bytes);
-  void remove(std::size_t queue, std::uint64_t slots, std::uint64_t memory_bytes);
+  void add(std::size_t queue, const Room& more) { change(queue, more, true); }
+  void remove(std::size_t queue, const Room& less) { change(queue, less, false); }
 
-  std::uint64_t slots(std::size_t queue) const { return used_[queue].slots; }
-  std::uint64_t memory_bytes(std::size_t queue) const { return used_[queue].memory_bytes; }
+  const Room& used(std::size_t queue) const { return used_[queue].all; }
+  std::uint64_t slots(std::size_t queue) const { return used_[queue].all.slots; }
 
-  /// The queue on the leaf's way to the root whose limit does not allow `slots` more; none: they are allowed.
-  /// The root stands for slots that others do not lend.
-  std::optional<std::size_t> find_limit(std::size_t leaf, std::uint64_t slots) const;
+  /// The queue on the leaf's way to the root whose limit does not allow so much more; none: it is allowed.
+  /// The root stands for slots that others do not lend. That of slots comes first.
+  std::optional<std::size_t> find_limit(std::size_t leaf, const Room& more) const;
+  /// Whether what `find_limit` has found is a limit of GPUs, and not of slots.
+  bool is_gpu_limit(std::size_t leaf, const Room& more) const { return !find_slot_limit(leaf, more.slots); }
 
   bool is_over_guarantee(std::size_t queue, std::uint64_t without = 0) const {
-    return used_[queue].slots > tree_[queue].guaranteed + without;
+    return used_[queue].all.slots > tree_[queue].guaranteed + without;
   }
   bool fits_guarantee(std::size_t queue, std::uint64_t more) const {
-    return used_[queue].slots + more <= tree_[queue].guaranteed;
+    return used_[queue].all.slots + more <= tree_[queue].guaranteed;
   }
 
  private:
   struct Used {
-    std::uint64_t slots = 0, memory_bytes = 0;
-    std::uint64_t held = 0;           ///< what nobody else can have: used, or not lent
+    Room all;
+    std::uint64_t held = 0;           ///< slots that nobody else can have: used, or not lent
     std::uint64_t held_by_below = 0;  ///< used by jobs here, and held by the queues below
   };
-  void change(std::size_t leaf, std::uint64_t slots, std::uint64_t memory_bytes, bool more);
+  void change(std::size_t leaf, const Room& room, bool more);
+  std::optional<std::size_t> find_slot_limit(std::size_t leaf, std::uint64_t slots) const;
 
   const TenantTree& tree_;
   std::optional<std::uint64_t> total_slots_;

@@ -41,7 +41,7 @@ GangPlanner::Aftermath GangPlanner::aftermath_of(const Job& job) const {
 
 void GangPlanner::give_back(Aftermath& then, const Job& other, std::size_t node,
                             std::uint32_t workers) const {
-  then.use.remove(other.queue, std::uint64_t{workers} * other.size.slots, workers * other.size.memory_bytes);
+  then.use.remove(other.queue, room_of(other.size, workers));
   if (!capacity_.node(node).available) return;
   const Room before = plus(capacity_.free_later(node), then.freed[node]);
   const Room more = room_of(other.size, workers);
@@ -110,10 +110,10 @@ bool GangPlanner::would_have_room_without_young(const Job& job) const {
 }
 
 bool GangPlanner::fits_now(std::size_t queue, const Shape& shape) const {
-  const std::uint64_t slots = std::uint64_t{shape.needed} * shape.size.slots;
+  const Room room = room_of(shape.size, shape.needed);
   // The cheap questions first: to count what fits may look at every node.
-  if (capacity_.placeable_slots() < slots || use_now_.find_limit(queue, slots) ||
-      use_later_.find_limit(queue, slots) || !capacity_.fullest_placeable(shape.size))
+  if (capacity_.placeable_slots() < room.slots || use_now_.find_limit(queue, room) ||
+      use_later_.find_limit(queue, room) || !capacity_.fullest_placeable(shape.size))
     return false;
   return shape.is_together ? capacity_.fullest_placeable(together(shape.size, shape.needed)).has_value()
                            : capacity_.count_placeable(shape.size) >= shape.needed;
@@ -124,7 +124,7 @@ std::optional<std::int64_t> GangPlanner::end_until_room(Aftermath& then, std::in
   const Job& job = *then.job;
   const std::uint32_t missing = job.needed - job.workers;
   const auto is_there = [&] {
-    return then.has_room() && !then.use.find_limit(job.queue, std::uint64_t{missing} * job.size.slots);
+    return then.has_room() && !then.use.find_limit(job.queue, room_of(job.size, missing));
   };
   const auto fresh = newly_ending(now_ms);
   if (ending_.empty() && fresh.empty()) return std::nullopt;
@@ -163,7 +163,7 @@ GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t 
     kept.spare = then.fitting - static_cast<std::int64_t>(then.ask.pieces);
   }
   kept.ask = std::move(then.ask);
-  kept.use.add(job.queue, std::uint64_t{missing} * job.size.slots, missing * job.size.memory_bytes);
+  kept.use.add(job.queue, room_of(job.size, missing));
   return kept;
 }
 
@@ -234,13 +234,14 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask,
 
 bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,
                                std::span<const Bond> bonds) {
-  const std::uint64_t slots = std::uint64_t{count} * job.size.slots;
-  if (use_now_.find_limit(job.queue, slots) || find_limit(job, count) || !can_place(job, count)) return false;
+  const Room wanted = room_of(job.size, count);
+  if (use_now_.find_limit(job.queue, wanted) || find_limit(job, count) || !can_place(job, count))
+    return false;
   const Ask ask = ask_of(job, count);
   const std::uint32_t workers = count / ask.pieces;  // of a piece
   for (std::size_t i = 0; i < reservations.size(); ++i) {
     if (bonds[i] != Bond::binds) continue;
-    if (reservations[i].is_closed || reservations[i].use.find_limit(job.queue, slots)) return false;
+    if (reservations[i].is_closed || reservations[i].use.find_limit(job.queue, wanted)) return false;
   }
   const std::size_t first_step = steps_.size();
   const auto touch_kept = [&](std::size_t i, std::size_t node, std::int64_t loss, bool more) {
@@ -253,8 +254,8 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
       return;
     }
     kept.spare -= more ? loss : -loss;
-    more ? kept.use.add(job.queue, ask.piece.slots, ask.piece.memory_bytes)
-         : kept.use.remove(job.queue, ask.piece.slots, ask.piece.memory_bytes);
+    const Room room = room_of(ask.piece, 1);
+    more ? kept.use.add(job.queue, room) : kept.use.remove(job.queue, room);
   };
   std::vector<std::int64_t> losses;  // of each piece for each reservation
   for (std::uint32_t i = 0; i < ask.pieces; ++i) {

@@ -4,12 +4,12 @@
 
 namespace ds::scheduler {
 
-Shares::Shares(const TenantTree& tenants, std::span<const PastUse> past, std::uint64_t total_slots,
-               std::uint64_t total_memory)
+Shares::Shares(const TenantTree& tenants, std::span<const PastUse> past, const Room& total)
     : tenants_(tenants),
       past_(tenants.queues.size()),
-      total_slots_(std::max(1.0, static_cast<double>(total_slots))),
-      total_memory_(std::max(1.0, static_cast<double>(total_memory))) {
+      total_{std::max(1.0, static_cast<double>(total.slots)),
+             std::max(1.0, static_cast<double>(total.memory_bytes)),
+             std::max(1.0, static_cast<double>(total.gpus))} {
   ways_.resize(tenants.queues.size());
   for (std::size_t queue = 1; queue < ways_.size(); ++queue) {
     ways_[queue] = ways_[tenants[queue].parent];
@@ -20,15 +20,20 @@ Shares::Shares(const TenantTree& tenants, std::span<const PastUse> past, std::ui
          queue = tenants[queue].parent) {
       past_[queue].slots += one.slots;
       past_[queue].memory_bytes += one.memory_bytes;
+      past_[queue].gpus += one.gpus;
       if (queue == TenantTree::kRoot) break;
     }
   }
 }
 
 double Shares::of(const QueueUse& use, std::size_t queue) const {
-  const double slots = static_cast<double>(use.slots(queue)) + past_[queue].slots;
-  const double memory = static_cast<double>(use.memory_bytes(queue)) + past_[queue].memory_bytes;
-  return std::max(slots / total_slots_, memory / total_memory_) / tenants_[queue].weight;
+  const Room& now = use.used(queue);
+  const Use& past = past_[queue];
+  const double share =
+      std::max({(static_cast<double>(now.slots) + past.slots) / total_.slots,
+                (static_cast<double>(now.memory_bytes) + past.memory_bytes) / total_.memory_bytes,
+                (static_cast<double>(now.gpus) + past.gpus) / total_.gpus});
+  return share / tenants_[queue].weight;
 }
 
 }  // namespace ds::scheduler

@@ -15,11 +15,11 @@ namespace ds::scheduler {
 /// 2011), with what was used lately beside what is used now, from the root of the tree down. Pure.
 class Shares {
  public:
-  /// The tree must outlive it. `total_…`: of the available nodes.
-  Shares(const TenantTree& tenants, std::span<const PastUse> past, std::uint64_t total_slots,
-         std::uint64_t total_memory);
+  /// The tree must outlive it. `total`: of the available nodes.
+  Shares(const TenantTree& tenants, std::span<const PastUse> past, const Room& total);
 
-  /// The larger of the queue's shares of the cluster's slots and memory, now plus lately, over its weight.
+  /// The largest of the queue's shares of the cluster's slots, memory and GPUs (of all kinds), now plus
+  /// lately, over its weight.
   double of(const QueueUse& use, std::size_t queue) const;
 
   /// Whether leaf `a`'s turn comes before `b`'s: negative: yes, 0: equal. `a_within` says of each queue on
@@ -41,12 +41,12 @@ class Shares {
 
  private:
   struct Use {
-    double slots = 0, memory_bytes = 0;
+    double slots = 0, memory_bytes = 0, gpus = 0;
   };
   const TenantTree& tenants_;
   std::vector<Use> past_;
   std::vector<std::vector<std::size_t>> ways_;  ///< by queue: those on the way from the root, itself included
-  double total_slots_, total_memory_;
+  Use total_;
 };
 
 }  // namespace ds::scheduler

@@ -141,8 +141,11 @@ bool is_unlent(const QuotaFacts& quota) {
 
 Reason quota(const WaitFacts& facts) {
   const QuotaFacts& quota = *facts.quota;
-  std::string text = "needs " + count_of(quota.wanted, "slot") + ", and ";
-  if (is_unlent(quota) && quota.is_for_ever) {
+  std::string text = "needs " + count_of(quota.wanted, quota.gpu_limit ? "GPU" : "slot") + ", and ";
+  const std::string now = quota.is_for_ever ? "can never have more" : "has " + std::to_string(quota.used);
+  if (quota.gpu_limit) {
+    text += quota.queue + " may have " + count_of(*quota.gpu_limit, "GPU") + " and " + now;
+  } else if (is_unlent(quota) && quota.is_for_ever) {
     text += "of " + count_of(facts.total_slots, "slot") +
             " so many are kept for tenants that do not lend them that it can ";
     text += facts.unavailable_nodes == 0
@@ -156,8 +159,7 @@ Reason quota(const WaitFacts& facts) {
     text += quota.queue + " may have " +
             std::to_string(quota.guaranteed + quota.borrowing_limit.value_or(0)) + " (" +
             std::to_string(quota.guaranteed) + " guaranteed, " +
-            std::to_string(quota.borrowing_limit.value_or(0)) + " borrowed) and " +
-            (quota.is_for_ever ? "can never have more" : "has " + std::to_string(quota.used));
+            std::to_string(quota.borrowing_limit.value_or(0)) + " borrowed) and " + now;
   }
   return {"quota_tenant", std::move(text), quota.users};
 }

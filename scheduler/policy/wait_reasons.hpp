@@ -20,11 +20,12 @@ inline constexpr std::size_t kMaxBlockers = 3;
 /// The limit of a queue that a job would pass.
 struct QuotaFacts {
   std::string queue;
-  std::uint64_t used = 0, wanted = 0;  ///< slots; with what is kept for jobs that wait
+  std::uint64_t used = 0, wanted = 0;  ///< slots, or GPUs; with what is kept for jobs that wait
   std::uint64_t guaranteed = 0;
   std::optional<std::uint64_t> borrowing_limit;
-  bool is_for_ever = false;          ///< the job would pass it if nobody else had anything
-  std::vector<std::string> users{};  ///< jobs that have it, the first few
+  std::optional<std::uint64_t> gpu_limit{};  ///< if it is that one
+  bool is_for_ever = false;                  ///< the job would pass it if nobody else had anything
+  std::vector<std::string> users{};          ///< jobs that have it, the first few
 };
 
 /// Whose turn comes first, among queues.

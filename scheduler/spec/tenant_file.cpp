@@ -17,8 +17,8 @@ constexpr WholeRange kSlots{0, 100'000'000};
 constexpr RealRange kWeight{.low_open = true, .high = 1e6, .words = "above 0 to 1000000"};
 
 constexpr auto kFile = std::to_array<Known>({{"version"}, {"tenants"}});
-constexpr auto kQueue =
-    std::to_array<Known>({{"guaranteed"}, {"borrowing_limit"}, {"lending_limit"}, {"weight"}, {"queues"}});
+constexpr auto kQueue = std::to_array<Known>(
+    {{"guaranteed"}, {"borrowing_limit"}, {"lending_limit"}, {"gpu_limit"}, {"weight"}, {"queues"}});
 
 class Reader {
  public:
@@ -76,6 +76,7 @@ class Reader {
     section.read("guaranteed", queue.guaranteed, kSlots);
     read_limit(section, "borrowing_limit", queue.borrowing_limit);
     read_limit(section, "lending_limit", queue.lending_limit);
+    read_limit(section, "gpu_limit", queue.gpu_limit);
     section.read("weight", queue.weight, kWeight);
     if (below > queue.guaranteed) {
       section.fail("guaranteed",

@@ -19,7 +19,8 @@ struct QueueSpec {
   std::optional<std::uint64_t> borrowing_limit{};  ///< slots beyond those at most; none: what there is
   std::optional<std::uint64_t>
       lending_limit{};  ///< of a tenant: idle ones of those that others may use; none: all
-  double weight = 1;    ///< its share of what is borrowed, beside its siblings'
+  std::optional<std::uint64_t> gpu_limit{};  ///< GPUs at most; none: what there is
+  double weight = 1;                         ///< its share of what is borrowed, beside its siblings'
   bool is_leaf = true;
 
   /// Slots that it may use at most; none: no limit of its own.

@@ -207,6 +207,18 @@ TEST(QuotaCheck, LooksAtTheNumberOfWorkersThatIsAskedFor) {
   EXPECT_FALSE(check_quota(spec, 4, tenants)) << "a later file lacks it: what it has it keeps";
 }
 
+TEST(QuotaCheck, CountsGpusToo) {
+  const auto tenants = std::get<scheduler::TenantTree>(
+      scheduler::parse_tenant_file("tenants: {nlp: {gpu_limit: 4}}"));
+  scheduler::JobSpec spec;
+  spec.tenant = "nlp";
+  spec.resources.gpus = 2;
+  EXPECT_FALSE(check_quota(spec, 2, tenants));
+  const auto refused = check_quota(spec, 3, tenants);
+  ASSERT_TRUE(refused);
+  EXPECT_NE(refused->body.find("6 GPUs at least, and nlp may have 4"), std::string::npos) << refused->body;
+}
+
 TEST(TenantCheck, RefusesWhatNoTenantOrQuotaAllows) {
   const auto tenants = std::get<scheduler::TenantTree>(
       scheduler::parse_tenant_file("tenants: {nlp: {guaranteed: 2, borrowing_limit: 1}, vision: {}}"));

@@ -90,10 +90,11 @@ TEST(Ledger, TellsWhichJobsHaveChangedAndThoseThatDependOnThem) {
   EXPECT_EQ(ledger.take_changed(), Names{"b"}) << "all that have not ended";
 }
 
+constexpr const char* kGpuJob = "kind: command\nrun: x\nresources: {gpu: H200:2}\nworkers: 2\n";
+
 TEST(Ledger, GivesNoGpuTwiceAndEachWorkerAsManyAsItNeeds) {
   Ledger ledger;
-  const std::string text = "kind: command\nrun: x\nresources: {gpu: H200:2}\nworkers: 2\n";
-  ASSERT_TRUE(ledger.apply(event(JobSubmitted{"a", "", "f", "/d", text})));
+  ASSERT_TRUE(ledger.apply(event(JobSubmitted{"a", "", "f", "/d", kGpuJob})));
   ASSERT_TRUE(ledger.apply(event(submitted("plain"))));
   const auto grant = [](std::uint64_t worker, std::vector<std::uint32_t> devices,
                         const char* node = "node-1") {
@@ -216,6 +217,17 @@ TEST(Ledger, AveragesWhatAQueueUsedWithAHalfLifeOfAnHour) {
   ledger = Ledger::restore(ledger.snapshot()).value();
   EXPECT_DOUBLE_EQ(ledger.past_use(14 * kHour).at(0).slots, 0.75);
   EXPECT_EQ(ledger.past_use(14 * kHour).at(0).tenant, "default");
+}
+
+TEST(Ledger, AveragesTheGpusThatAQueueUsedToo) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.apply(event(JobSubmitted{"a", "", "f", "/d", kGpuJob})));
+  constexpr std::int64_t kHour = 3'600'000;
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "a", "node-1", 1, 0, Role::worker, {0, 1}}, 10 * kHour)));
+  EXPECT_DOUBLE_EQ(ledger.past_use(11 * kHour).at(0).gpus, 1);
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{1}, 11 * kHour)));
+  EXPECT_DOUBLE_EQ(ledger.past_use(12 * kHour).at(0).gpus, 0.5);
 }
 
 TEST(Ledger, RecordsAnEvaluationOnce) {

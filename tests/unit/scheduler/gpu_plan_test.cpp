@@ -105,6 +105,75 @@ TEST(GpuPlan, TheSameForRoomThatIsKeptAndForWhoStartsBehind) {
   EXPECT_EQ(cluster.live_on("short", "cpu"), 1U);
 }
 
+TenantTree one_tenant_with(std::uint64_t gpus) {
+  TenantTree tree;
+  tree.queues[0].is_leaf = false;
+  tree.queues.push_back({.name = "default", .depth = 1, .gpu_limit = gpus});
+  tree.queues.push_back({.name = "other", .depth = 1});
+  return tree;
+}
+
+TEST(GpuPlan, AQueueHasNoMoreGpusThanItsLimitAndOthersHaveTheRest) {
+  ClusterModel cluster;
+  cluster.tenants = one_tenant_with(2);
+  cluster.add_gpu_node("node", 16, 4, "NVIDIA H200");
+  cluster.add_gpu_job("a", {1, 4}, 1, "");
+  cluster.add_gpu_job("b", {1, 1}, 2, "");
+  cluster.add_gpu_job("c", {1, 1}, 2, "");
+  cluster.demand("c").tenant = "other";
+  cluster.settle();
+  EXPECT_EQ(cluster.live("a"), 2U);
+  EXPECT_EQ(cluster.live("b"), 0U);
+  EXPECT_EQ(cluster.live("c"), 1U);
+  const Plan plan = cluster.plan();
+  EXPECT_EQ(text_of(plan, "b"), "needs 2 GPUs, and default may have 2 GPUs and has 2");
+  cluster.demand("b").gpus = 3;
+  EXPECT_EQ(text_of(cluster.plan(), "b"),
+            "needs 3 GPUs, and default may have 2 GPUs and can never have more");
+}
+
+TEST(GpuPlan, OneThatWaitsForItsQueuesGpusKeepsNobodyBackThatNeedsNone) {
+  ClusterModel cluster;
+  cluster.tenants = one_tenant_with(1);
+  cluster.add_gpu_node("node", 4, 4, "NVIDIA H200");
+  cluster.add_gpu_job("runs", {1, 1}, 1, "");
+  cluster.carry_out(cluster.plan());
+  cluster.add_gpu_job("waits", {1, 1}, 1, "");
+  cluster.add_gpu_job("behind", {1, 1}, 1, "");
+  cluster.add_job("plain", {2, 2});
+  cluster.settle();
+  EXPECT_EQ(cluster.live("waits") + cluster.live("behind"), 0U);
+  EXPECT_EQ(cluster.live("plain"), 2U);
+}
+
+TEST(GpuPlan, TurnsGoByTheShareOfGpusWhereThatIsTheLargest) {
+  ClusterModel cluster;
+  cluster.tenants = one_tenant_with(100);
+  cluster.add_gpu_node("node", 32, 4, "NVIDIA H200");
+  cluster.add_gpu_job("a", {1, 1}, 2, "");  // half of the GPUs, one slot of 32
+  cluster.add_job("b", {4, 4});             // an eighth of the slots
+  cluster.demand("b").tenant = "other";
+  cluster.settle();
+  cluster.add_gpu_job("a2", {1, 1}, 2, "");
+  cluster.add_gpu_job("b2", {1, 1}, 2, "");
+  cluster.demand("b2").tenant = "other";
+  cluster.settle();
+  EXPECT_EQ(cluster.live("a2"), 0U);
+  EXPECT_EQ(cluster.live("b2"), 1U);
+}
+
+TEST(GpuPlan, WhatWasUsedLatelyOfGpusCounts) {
+  ClusterModel cluster;
+  cluster.tenants = one_tenant_with(100);
+  cluster.past = {{"default", "default", 0, 0, 2.0}};
+  cluster.add_gpu_node("node", 32, 1, "NVIDIA H200");
+  cluster.add_gpu_job("a", {1, 1}, 1, "");
+  cluster.add_gpu_job("b", {1, 1}, 1, "");
+  cluster.demand("b").tenant = "other";
+  cluster.settle();
+  EXPECT_EQ(cluster.live("b"), 1U);
+}
+
 TEST(GpuPlan, StartsWhatNeedsNoGpuInSlotsThatTheGpusOfANodeCannotUse) {
   ClusterModel cluster;
   cluster.add_gpu_node("node", 16, 1, "NVIDIA H200");

@@ -20,17 +20,17 @@ TEST(QueueUse, AllowsWhatIsGuaranteedAndWhatMayBeBorrowed) {
   const TenantTree tree = tree_of("tenants: {a: {guaranteed: 2, borrowing_limit: 1}, b: {guaranteed: 2}}");
   const std::size_t a = 1, b = 2;
   QueueUse use(tree, 8);
-  EXPECT_EQ(use.find_limit(a, 3), std::nullopt);
-  EXPECT_EQ(use.find_limit(a, 4), a);
-  use.add(a, 2, 0);
+  EXPECT_EQ(use.find_limit(a, {3}), std::nullopt);
+  EXPECT_EQ(use.find_limit(a, {4}), a);
+  use.add(a, {2});
   EXPECT_FALSE(use.is_over_guarantee(a));
-  EXPECT_EQ(use.find_limit(a, 1), std::nullopt);
-  EXPECT_EQ(use.find_limit(a, 2), a);
-  use.add(a, 1, 0);
+  EXPECT_EQ(use.find_limit(a, {1}), std::nullopt);
+  EXPECT_EQ(use.find_limit(a, {2}), a);
+  use.add(a, {1});
   EXPECT_TRUE(use.is_over_guarantee(a));
   EXPECT_FALSE(use.is_over_guarantee(a, 1));
-  EXPECT_EQ(use.find_limit(b, 100), std::nullopt) << "the nodes are the only limit";
-  use.remove(a, 3, 0);
+  EXPECT_EQ(use.find_limit(b, {100}), std::nullopt) << "the nodes are the only limit";
+  use.remove(a, {3});
   EXPECT_TRUE(use.fits_guarantee(a, 2));
   EXPECT_FALSE(use.fits_guarantee(a, 3));
 }
@@ -39,13 +39,13 @@ TEST(QueueUse, KeepsWhatAQueueDoesNotLend) {
   const TenantTree tree = tree_of("tenants: {a: {guaranteed: 4, lending_limit: 1}, b: {}}");
   const std::size_t a = 1, b = 2;
   QueueUse use(tree, 8);
-  EXPECT_EQ(use.find_limit(b, 5), std::nullopt);
-  EXPECT_EQ(use.find_limit(b, 6), TenantTree::kRoot);
-  use.add(a, 2, 0);
-  EXPECT_EQ(use.find_limit(b, 5), std::nullopt) << "it uses two of the three that it does not lend";
-  use.add(a, 2, 0);
-  EXPECT_EQ(use.find_limit(b, 4), std::nullopt);
-  EXPECT_EQ(use.find_limit(b, 5), TenantTree::kRoot);
+  EXPECT_EQ(use.find_limit(b, {5}), std::nullopt);
+  EXPECT_EQ(use.find_limit(b, {6}), TenantTree::kRoot);
+  use.add(a, {2});
+  EXPECT_EQ(use.find_limit(b, {5}), std::nullopt) << "it uses two of the three that it does not lend";
+  use.add(a, {2});
+  EXPECT_EQ(use.find_limit(b, {4}), std::nullopt);
+  EXPECT_EQ(use.find_limit(b, {5}), TenantTree::kRoot);
 }
 
 TEST(QueueUse, LimitsAQueueByAllAboveIt) {
@@ -54,13 +54,13 @@ TEST(QueueUse, LimitsAQueueByAllAboveIt) {
   tree.queues[2].lending_limit = 1;
   const std::size_t a = 1, x = 2, y = 3;
   QueueUse use(tree, 100);
-  EXPECT_EQ(use.find_limit(y, 2), std::nullopt);
-  EXPECT_EQ(use.find_limit(y, 3), a) << "x lends one of its three";
-  use.add(y, 2, 0);
+  EXPECT_EQ(use.find_limit(y, {2}), std::nullopt);
+  EXPECT_EQ(use.find_limit(y, {3}), a) << "x lends one of its three";
+  use.add(y, {2});
   EXPECT_EQ(use.slots(a), 2U);
   EXPECT_EQ(use.slots(TenantTree::kRoot), 2U);
-  EXPECT_EQ(use.find_limit(x, 2), std::nullopt);
-  EXPECT_EQ(use.find_limit(x, 3), a);
+  EXPECT_EQ(use.find_limit(x, {2}), std::nullopt);
+  EXPECT_EQ(use.find_limit(x, {3}), a);
 }
 
 /// Against the same sums made anew each time.
@@ -97,13 +97,13 @@ TEST(QueueUse, IsTheSumOfItsChangesInRandomTrees) {
         if (i != 0) held[tree[i].parent] += held[i];
       }
       if (!limit && reserves && held[0] > total) limit = 0;
-      ASSERT_EQ(use.find_limit(leaf, more).has_value(), limit.has_value()) << "seed " << seed;
+      ASSERT_EQ(use.find_limit(leaf, {more}).has_value(), limit.has_value()) << "seed " << seed;
       if (!limit) {
         own[leaf] += more;
-        use.add(leaf, more, 0);
+        use.add(leaf, {more});
       } else if (own[leaf] > 0) {
         --own[leaf];
-        use.remove(leaf, 1, 0);
+        use.remove(leaf, {1});
       }
     }
   }

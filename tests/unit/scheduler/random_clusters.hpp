@@ -145,11 +145,13 @@ inline std::uint64_t below(Random& random, std::uint64_t limit) {
 /// Two or three tenants, one of them with queues; `slots` are guaranteed in all at most.
 inline TenantTree random_tenants(Random& random, std::uint64_t slots) {
   TenantTree tree;
+  Random gpus = beside(random);
   const auto add = [&](const std::string& name, std::size_t parent, std::uint64_t guaranteed) {
     QueueSpec queue{
         .name = name, .parent = parent, .depth = tree[parent].depth + 1, .guaranteed = guaranteed};
     if (below(random, 3) == 0) queue.borrowing_limit = below(random, 5);
     if (parent == 0 && below(random, 3) == 0) queue.lending_limit = below(random, guaranteed + 1);
+    if (below(gpus, 3) == 0) queue.gpu_limit = below(gpus, 5);
     queue.weight = 1 + static_cast<double>(below(random, 3));
     tree.queues[parent].is_leaf = false;
     tree.queues.push_back(queue);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kExample = R"(version: 1
 tenants:
-  nlp: {guaranteed: 8, borrowing_limit: 4, lending_limit: 6, weight: 2}
+  nlp: {guaranteed: 8, borrowing_limit: 4, lending_limit: 6, gpu_limit: 3, weight: 2}
   vision:
     queues:
       prod: {guaranteed: 6}
@@ -46,11 +46,13 @@ TEST(TenantFile, ReadsTenantsAndTheirQueues) {
   EXPECT_EQ(nlp.guaranteed, 8U);
   EXPECT_EQ(nlp.most(), 12U);
   EXPECT_EQ(nlp.reserved(), 2U);
+  EXPECT_EQ(nlp.gpu_limit, 3U);
   EXPECT_EQ(nlp.weight, 2);
   const std::size_t dev = tree.find("vision", "dev").value();
   EXPECT_EQ(tree.full_name(dev), "vision/dev");
   EXPECT_EQ(tree[dev].most(), std::nullopt);
   EXPECT_EQ(tree[dev].reserved(), 0U);
+  EXPECT_EQ(tree[dev].gpu_limit, std::nullopt);
   EXPECT_EQ(tree[tree[dev].parent].guaranteed, 8U) << "what its queues are guaranteed together";
   EXPECT_FALSE(tree[tree[dev].parent].is_leaf);
   EXPECT_EQ(tree[tree.find("guests", "default").value()].guaranteed, 0U);

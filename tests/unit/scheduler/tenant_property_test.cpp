@@ -31,19 +31,26 @@ void add_tenants_job(ClusterModel& cluster, Random& random, int number) {
   const auto leaf = below(random, 4);
   demand.tenant = tenants[leaf];
   demand.queue = queues[leaf];
+  Random gpus = testing::beside(random);
+  if (testing::has_gpus(cluster) && below(gpus, 2) == 0) demand.gpus = 1;
 }
 
-/// Slots by queue, stopping workers included, counted here and not with the code under test.
-std::vector<std::uint64_t> count_used(const ClusterModel& cluster) {
+/// What is used by queue, stopping workers included, counted here and not with the code under test.
+template <class Amount>
+std::vector<std::uint64_t> count_used(const ClusterModel& cluster, Amount amount_of) {
   std::vector<std::uint64_t> used(cluster.tenants.queues.size(), 0);
   for (const Lease& lease : cluster.leases) {
     for (std::size_t queue = cluster.tenants.find(lease.tenant, lease.queue).value();;
          queue = cluster.tenants[queue].parent) {
-      used[queue] += lease.slots;
+      used[queue] += amount_of(lease);
       if (queue == 0) break;
     }
   }
   return used;
+}
+
+std::vector<std::uint64_t> count_used(const ClusterModel& cluster) {
+  return count_used(cluster, [](const Lease& lease) { return lease.slots; });
 }
 
 std::uint64_t count_slots(const ClusterModel& cluster) {
@@ -56,11 +63,15 @@ std::uint64_t count_slots(const ClusterModel& cluster) {
 /// acknowledged, so stopping workers too.
 void expect_quotas_kept(const ClusterModel& cluster) {
   const auto used = count_used(cluster);
+  const auto gpus = count_used(cluster, [](const Lease& lease) { return lease.devices.size(); });
   std::uint64_t held = 0;
   for (std::size_t i = 1; i < used.size(); ++i) {
     const QueueSpec& queue = cluster.tenants[i];
     if (queue.borrowing_limit) {
       EXPECT_LE(used[i], queue.guaranteed + *queue.borrowing_limit) << cluster.tenants.full_name(i);
+    }
+    if (queue.gpu_limit) {
+      EXPECT_LE(gpus[i], *queue.gpu_limit) << cluster.tenants.full_name(i);
     }
     const std::uint64_t unlent = queue.lending_limit ? queue.guaranteed - *queue.lending_limit : 0;
     if (queue.depth == 1) held += std::max(used[i], unlent);
@@ -95,12 +106,22 @@ void expect_fair_preemptions(const ClusterModel& cluster, const Plan& plan) {
   }
 }
 
+/// At rest no job that needs no GPU waits for its queue's quota of GPUs, which it would leave as it is.
+void expect_gpu_quotas_keep_gpus_only(const Plan& plan, const ClusterModel& cluster) {
+  for (const Wait& wait : plan.waits) {
+    const Reason& first = wait.reasons.front();
+    if (first.code != "quota_tenant" || cluster.demand(wait.job).gpus > 0) continue;
+    EXPECT_EQ(first.text.find("GPU"), std::string::npos) << first.text;
+  }
+}
+
 /// At rest, with workers of one slot and enough slots for all guarantees: nobody waits whose minimum its
 /// queue could have within all guarantees above it.
 void expect_guarantees_met(const ClusterModel& cluster, const Plan& plan) {
   const auto used = count_used(cluster);
   for (const Wait& wait : plan.waits) {
     const Demand& demand = cluster.demand(wait.job);
+    if (demand.gpus > 0) continue;  // nobody is guaranteed those
     const std::size_t leaf = cluster.tenants.find(demand.tenant, demand.queue).value();
     bool within = true;
     for (std::size_t queue = leaf; queue != 0; queue = cluster.tenants[queue].parent)
@@ -124,20 +145,23 @@ void expect_nothing_idle(const ClusterModel& cluster, const Plan& plan) {
     const bool waits_for_others = std::ranges::any_of(codes, [](const std::string& code) {
       return code == "quota_tenant" || code == "priority_behind" || code == "fair_share_turn";
     });
-    if (!waits_for_others) {
+    if (!waits_for_others && cluster.demand(wait.job).gpus == 0) {
       EXPECT_LT(idle, cluster.demand(wait.job).workers.min) << wait.job;
     }
   }
 }
 
 TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
-  std::size_t preemptions = 0, waits_for_quota = 0, waits_for_turn = 0;
+  std::size_t preemptions = 0, waits_for_quota = 0, waits_for_gpus = 0, waits_for_turn = 0;
   for (std::uint64_t seed = 0; seed < 1500; ++seed) {
     Random random(seed);
     ClusterModel cluster;
     const auto nodes = 1 + below(random, 3);
     for (std::uint64_t i = 0; i < nodes; ++i)
       cluster.add_node("n" + std::to_string(i), static_cast<std::uint32_t>(1 + below(random, 6)));
+    if (seed % 2 == 0) {
+      for (NodeView& node : cluster.nodes) testing::add_random_gpus(node, testing::beside(random));
+    }
     cluster.tenants = random_tenants(random, count_slots(cluster));
     for (int event = 0; event < 12; ++event) {
       cluster.go_on_until(cluster.now_ms + static_cast<std::int64_t>(below(random, 20'000)));
@@ -164,9 +188,12 @@ TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
       ASSERT_TRUE(rest.releases.empty());
       expect_guarantees_met(cluster, rest);
       expect_nothing_idle(cluster, rest);
+      expect_gpu_quotas_keep_gpus_only(rest, cluster);
       for (const Wait& wait : rest.waits) {
         for (const Reason& reason : wait.reasons) {
           waits_for_quota += reason.code == "quota_tenant" ? 1 : 0;
+          waits_for_gpus +=
+              reason.code == "quota_tenant" && reason.text.find("GPU") != std::string::npos ? 1 : 0;
           waits_for_turn += reason.code == "fair_share_turn" ? 1 : 0;
         }
       }
@@ -175,6 +202,7 @@ TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
   }
   EXPECT_GT(preemptions, 500U);
   EXPECT_GT(waits_for_quota, 500U);
+  EXPECT_GT(waits_for_gpus, 200U);
   EXPECT_GT(waits_for_turn, 200U);
 }
 
