@@ -15,6 +15,28 @@
 #include "actors/gateway/session.hpp"
 
 namespace ds::gateway {
+
+void ClientWatch::on_gone(std::function<void()> action) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!is_gone_) {
+      action_ = std::move(action);
+      return;
+    }
+  }
+  action();
+}
+
+void ClientWatch::set_gone() {
+  std::function<void()> action;
+  {
+    const std::lock_guard lock(mutex_);
+    is_gone_ = true;
+    action = std::exchange(action_, {});
+  }
+  if (action) action();
+}
+
 namespace {
 
 namespace asio = boost::asio;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,20 @@
 
 namespace ds::gateway {
 
+/// Whether the client that waits for an answer is still there. All members may be called from any thread.
+class ClientWatch {
+ public:
+  /// `action` is called once when the client closes its connection, or its side of it, before it is answered;
+  /// at once if it has. On the gateway's threads: it must not block.
+  void on_gone(std::function<void()> action);
+  void set_gone();  ///< for the gateway
+
+ private:
+  std::mutex mutex_;
+  bool is_gone_ = false;
+  std::function<void()> action_;
+};
+
 struct HttpRequest {
   std::string method;  ///< `GET`, `POST`, …
   std::string path;    ///< percent-decoded, without the query
@@ -21,6 +36,7 @@ struct HttpRequest {
   std::map<std::string, std::string> query;
   std::map<std::string, std::string> headers;  ///< names in lower case
   std::string body;
+  std::shared_ptr<ClientWatch> client;  ///< of requests below `large_prefix`; else null
 };
 
 struct HttpResponse {
@@ -44,7 +60,8 @@ struct HttpServerOptions {
   std::size_t max_header_bytes = 8 << 10;
   /// Twice the 64 KiB that a job file may have: as a JSON string its quotes and newlines take two bytes each.
   std::size_t max_body_bytes = 128 << 10;
-  /// Of requests whose target begins with `large_prefix`; empty: there are none such.
+  /// Of requests whose target begins with `large_prefix`; empty: there are none such. They may take long, so
+  /// they hear when their client is gone.
   std::string large_prefix;
   std::size_t max_large_body_bytes = 64 << 20;
   std::size_t max_large_bytes = std::size_t{1} << 30;  ///< of all their bodies at a time; beyond: 503

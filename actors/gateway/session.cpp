@@ -1,5 +1,7 @@
 #include "actors/gateway/session.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -7,6 +9,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/string.hpp>
 #include <cctype>
+#include <cerrno>
 #include <chrono>
 #include <string_view>
 #include <utility>
@@ -279,13 +282,36 @@ void Session::on_request() {
   answer->session = weak_from_this();
   answer->request = ++request_;
   arm(core_->options.answer_timeout);  // its completion is what keeps this session alive meanwhile
+  auto request = take_request(std::move(message), std::move(*target));
+  if (is_large_) {
+    request.client = client_ = std::make_shared<ClientWatch>();
+    watch_client();
+  }
   try {
-    core_->handler(take_request(std::move(message), std::move(*target)),
-                   [answer](HttpResponse response) { (*answer)(std::move(response)); });
+    core_->handler(std::move(request), [answer](HttpResponse response) { (*answer)(std::move(response)); });
   } catch (const std::exception& error) {
     (*answer)(
         error_response(500, "internal", std::string("the request could not be handled: ") + error.what()));
   }
+}
+
+/// Tells the request's handler when the client goes away. It sends nothing more then: who has closed one side
+/// of the connection only can't be told from who is gone.
+void Session::watch_client() {
+  if (std::exchange(is_watching_, true)) return;
+  socket_.async_wait(asio::ip::tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
+    self->is_watching_ = false;
+    if (!error && self->phase_ == Phase::answering && self->client_) self->on_readable();
+  });
+}
+
+void Session::on_readable() {
+  char next = 0;
+  const auto bytes = ::recv(socket_.native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (bytes > 0) return;  // its next request
+  const bool has_nothing = bytes < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+  if (has_nothing) return watch_client();  // what was read was this request itself
+  client_->set_gone();
 }
 
 void Session::on_answer(std::uint64_t request, HttpResponse response) {
@@ -300,6 +326,7 @@ void Session::refuse(int status, std::string_view code, std::string_view message
 
 void Session::send(HttpResponse response) {
   phase_ = Phase::writing;
+  client_.reset();
   timed_out_ = false;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   head_ = format_response_head(response, keep_alive_,

@@ -38,8 +38,9 @@ struct ServerCore {
 
 /// One connection: reads a request, hands it to the handler, writes the answer, and again.
 ///
-/// All members run on the connection's strand; exactly one asynchronous read or write is under way at a time,
-/// so a deadline that fires can cancel it and every completion sees `timed_out_`.
+/// All members run on the connection's strand; exactly one asynchronous read or write is under way at a time
+/// (`watch_client` only looks), so a deadline that fires can cancel it and every completion sees
+/// `timed_out_`.
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(std::shared_ptr<ServerCore> core, boost::asio::ip::tcp::socket socket);
@@ -67,6 +68,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void give_room_back();
   void send_continue();
   void on_request();
+  void watch_client();
+  void on_readable();
   void on_answer(std::uint64_t request, HttpResponse response);
   void refuse(int status, std::string_view code, std::string_view message, std::string_view hint = {});
   void send(HttpResponse response);
@@ -92,7 +95,9 @@ class Session : public std::enable_shared_from_this<Session> {
   bool head_only_ = false;
   bool is_large_ = false;  ///< its body may be large
   bool first_ = true;
-  std::uint64_t request_ = 0;  ///< number of the request being answered
+  bool is_watching_ = false;             ///< for something to read, while an answer is made
+  std::shared_ptr<ClientWatch> client_;  ///< of the request being answered
+  std::uint64_t request_ = 0;            ///< number of the request being answered
   std::string head_;
   std::string body_;
   std::size_t written_ = 0;  ///< of head_ and body_ together

@@ -80,6 +80,7 @@ void register_messages(caf::actor_system_config& config) {
   add_message<ReplicaFailed>(config, "ds::ReplicaFailed");
   add_message<InferCall>(config, "ds::InferCall");
   add_message<InferAnswer>(config, "ds::InferAnswer");
+  add_message<CancelInfer>(config, "ds::CancelInfer");
 }
 
 }  // namespace ds::messages

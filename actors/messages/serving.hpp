@@ -57,12 +57,20 @@ struct ServedTensor {
 
 /// A request on its way to a replica, which answers with `InferAnswer` and never later than `budget_us`.
 struct InferCall {
+  std::uint64_t number = 0;  ///< of the router's
   std::uint32_t rows = 1;
   std::uint32_t priority = 0;   ///< 1 is the highest; 0: not given
   std::uint64_t budget_us = 0;  ///< that are left to its deadline
   std::string tenant;
   std::vector<ServedTensor> inputs;  ///< in the order of the model's
   bool operator==(const InferCall&) const = default;
+};
+
+/// Nobody waits any more for the answer to the call of that number. It is refused as cancelled unless it
+/// runs.
+struct CancelInfer {
+  std::uint64_t number = 0;
+  bool operator==(const CancelInfer&) const = default;
 };
 
 struct InferAnswer {
@@ -100,7 +108,11 @@ auto inspect(I& f, ServedTensor& x) {
 }
 template <class I>
 auto inspect(I& f, InferCall& x) {
-  return f(x.rows, x.priority, x.budget_us, x.tenant, x.inputs);
+  return f(x.number, x.rows, x.priority, x.budget_us, x.tenant, x.inputs);
+}
+template <class I>
+auto inspect(I& f, CancelInfer& x) {
+  return f(x.number);
 }
 template <class I>
 auto inspect(I& f, InferAnswer& x) {

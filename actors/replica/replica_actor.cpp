@@ -93,6 +93,7 @@ class Replica : public caf::event_based_actor {
         },
         [this](const AssignReplica& order) { on_assign(order); },
         [this](const InferCall& call) { return on_call(call); },
+        [this](const CancelInfer& order) { on_cancel(order.number); },
         [this](const StopWorker&) { begin_drain(); },
         [this](const Wake&) {
           timer_us_ = 0;
@@ -107,6 +108,7 @@ class Replica : public caf::event_based_actor {
     caf::response_promise promise;
     std::vector<ServedTensor> inputs;
     std::int64_t admitted_us = 0;
+    std::uint64_t number = 0;  ///< of its call
   };
 
   // ---- the head comes and goes ----------------------------------------------------------------
@@ -195,10 +197,21 @@ class Replica : public caf::event_based_actor {
     if (const auto refused = queue_->admit(std::move(ticket), now)) {
       promise.deliver(refusal_of(*refused, now));
     } else {
-      pending_.emplace(id, Pending{promise, call.inputs, now});
+      pending_.emplace(id, Pending{promise, call.inputs, now, call.number});
     }
     settle();
     return promise;
+  }
+
+  /// Those that run are not pending any more.
+  void on_cancel(std::uint64_t number) {
+    const auto found =
+        std::ranges::find_if(pending_, [&](const auto& entry) { return entry.second.number == number; });
+    if (found == pending_.end()) return;
+    queue_->cancel(found->first);
+    found->second.promise.deliver(refusal(ErrorCode::cancelled, "the client is gone", false));
+    pending_.erase(found);
+    settle();
   }
 
   static InferAnswer refusal(ErrorCode code, std::string message, bool elsewhere) {

@@ -277,6 +277,7 @@ void InferenceApi::read_and_ask(const HttpRequest& request, const std::string& m
   ask.model = model;
   ask.version = version;
   ask.arrived = arrived;
+  ask.link = std::make_shared<AskLink>();
   ask.parse_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - arrived).count());
   // What the answer needs of the request; the inputs' memory goes with them.
   auto asked = std::make_shared<serving::InferenceRequest>();
@@ -305,7 +306,9 @@ void InferenceApi::read_and_ask(const HttpRequest& request, const std::string& m
       respond(failure_response(
           Failure{{ErrorCode::resource_exhausted, "too many large answers wait", {}}, 1000}));
   };
+  const auto link = ask.link;
   router_.ask(std::move(ask));
+  if (request.client) request.client->on_gone([this, link] { router_.give_up(link); });
 }
 
 }  // namespace ds::router

@@ -141,9 +141,22 @@ class RouterActor : public caf::event_based_actor {
     journey->deadline = ask.arrived + timeout_of(ask.request, endpoint.endpoint);
     for (const auto& input : ask.request.inputs) journey->bytes += input.bytes.size();
     journey->ask = std::move(ask);
+    if (journey->ask.link) journey->ask.link->journey = journey;
     ++endpoint.ongoing;
     ++endpoint.arrivals;
     dispatch(journey);
+  }
+
+  void give_up(const AskLink& link) {
+    const auto journey = link.journey.lock();
+    const auto state = journey ? endpoints_.find(journey->job) : endpoints_.end();
+    if (state == endpoints_.end()) return;
+    if (std::erase(state->second.waiting, journey) > 0) {
+      state->second.waiting_bytes -= journey->bytes;
+      return finish(journey, tl::unexpected(Failure{{ErrorCode::cancelled, "the client is gone", {}}}));
+    }
+    if (const auto* replica = find(journey->job, journey->at))
+      caf::event_based_actor::send(replica->actor, messages::CancelInfer{journey->call});
   }
 
  private:
@@ -284,10 +297,15 @@ class RouterActor : public caf::event_based_actor {
     auto& replica = state.replicas.at(worker);
     ++replica.outstanding;
     const auto& asked = journey->ask.request;
+    journey->call = ++calls_;
+    journey->at = worker;
     messages::InferCall call{
-        journey->rows, asked.priority,
+        journey->call,
+        journey->rows,
+        asked.priority,
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(left).count()),
-        state.endpoint.tenant, replica::to_message(asked.inputs)};
+        state.endpoint.tenant,
+        replica::to_message(asked.inputs)};
     const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(left) + kSlack;
     request(replica.actor, limit, std::move(call))
         .then([this, journey,
@@ -344,6 +362,7 @@ class RouterActor : public caf::event_based_actor {
   const std::shared_ptr<Router::Board> board_;
   Router::OnLoad on_load_;
   std::mt19937_64 random_;
+  std::uint64_t calls_ = random_();  ///< a replica may still have calls of the head before
   bool ticks_ = false;
   std::map<std::string, EndpointState> endpoints_;  ///< by job
 };
@@ -391,6 +410,10 @@ void Router::ask(Ask ask) {
   // A function that CAF copies should not copy a request.
   const auto shared = std::make_shared<Ask>(std::move(ask));
   post(actor_, [shared](RouterActor& router) { router.ask(std::move(*shared)); });
+}
+
+void Router::give_up(std::shared_ptr<AskLink> link) {
+  post(actor_, [link = std::move(link)](RouterActor& router) { router.give_up(*link); });
 }
 
 std::vector<EndpointView> Router::endpoints() const {

@@ -53,6 +53,13 @@ struct Answer {
   serving::StageTimes times;             ///< of the stages that are over
 };
 
+struct Journey;
+
+/// What finds a request again while it is on its way; its content is the router's.
+struct AskLink {
+  std::weak_ptr<Journey> journey;
+};
+
 /// A request on its way through the router.
 struct Ask {
   std::string model;
@@ -61,6 +68,7 @@ struct Ask {
   serving::InferenceRequest request;
   std::chrono::steady_clock::time_point arrived;
   std::uint64_t parse_ns = 0;
+  std::shared_ptr<AskLink> link;  ///< null: it is never given up
   /// Called once, on the router's thread; must not block.
   std::function<void(tl::expected<Answer, Failure>)> done;
 };
@@ -94,6 +102,8 @@ class Router {
   void remove_replica(const std::string& job, std::uint64_t worker);
 
   void ask(Ask ask);
+  /// Nobody waits for the answer any more: its place is another's, unless a batch has it already.
+  void give_up(std::shared_ptr<AskLink> link);
 
   std::vector<EndpointView> endpoints() const;
   std::optional<EndpointView> find(const std::string& name) const;

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "tests/integration/hostile_client.hpp"
 #include "tests/integration/served_models.hpp"
 
 namespace ds::tests {
@@ -19,6 +20,27 @@ class ServeRequests : public ServedModels {
     const auto document = Json::parse(answer.second, nullptr, false);
     ASSERT_TRUE(document.is_object() && document.contains("error")) << answer.second;
     EXPECT_NE(document.at("error").get<std::string>().find(text), std::string::npos) << answer.second;
+  }
+
+  /// What a client has asked of `answers` that is still there when it returns.
+  fabric::tests::HostileClient asking(const Json& body) const {
+    const auto text = body.dump();
+    const auto colon = cluster_.address().rfind(':');
+    fabric::tests::HostileClient asker(
+        cluster_.address().substr(0, colon),
+        static_cast<std::uint16_t>(std::stoi(cluster_.address().substr(colon + 1))));
+    asker.send(
+        "POST /v2/models/answers/infer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        "Content-Length: " +
+        std::to_string(text.size()) + "\r\n\r\n" + text);
+    return asker;
+  }
+  bool are_ongoing(int requests) const {
+    return wait_until([&] {
+      const auto metrics = client().Get("/metrics");
+      const auto line = "\nds_infer_ongoing{model=\"answers\"} " + std::to_string(requests) + "\n";
+      return metrics && metrics->body.find(line) != std::string::npos;
+    });
   }
 };
 
@@ -194,6 +216,28 @@ TEST_F(ServeRequests, ThatNobodyAnswersEndWithTheirTimeoutAndWaitInABoundedLine)
       << "its own timeout is shorter";
   ASSERT_EQ(cluster_.submit({"resume", job}).code, 0);
   EXPECT_TRUE(wait_until([&] { return !label_of("hello there").empty(); })) << cluster_.logs();
+}
+
+TEST_F(ServeRequests, OfClientsThatGoAwayGiveTheirPlacesUp) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  // Alone in its batch a request waits for longer than this test may take.
+  const auto job =
+      serve("batching: {mode: fixed, max_size: 2, max_delay: 100s}\nqueue: {timeout: 100s, max_depth: 1}\n");
+  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  {
+    const auto asker = asking(request({"hello there"}));
+    ASSERT_TRUE(are_ongoing(1)) << cluster_.logs();
+    expect_refused(request({"x"}).dump(), 503, "too many requests wait");
+  }
+  EXPECT_TRUE(are_ongoing(0)) << "the replica keeps its place";
+  EXPECT_EQ(post(request({"one", "two"})).first, 200);
+  ASSERT_EQ(cluster_.submit({"pause", job}).code, 0);
+  ASSERT_TRUE(cluster_.wait_for_state(job, "PAUSED"));
+  {
+    const auto asker = asking(request({"hello there"}));
+    ASSERT_TRUE(are_ongoing(1)) << cluster_.logs();
+  }
+  EXPECT_TRUE(are_ongoing(0)) << "the router keeps its place";
 }
 
 }  // namespace

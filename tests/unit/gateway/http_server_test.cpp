@@ -138,6 +138,86 @@ TEST(HttpServer, AnswersAClientThatHasClosedItsSide) {
   EXPECT_TRUE(client.closed_by_server());
 }
 
+/// Of the first request below `/long`, which is not answered.
+class GoneClient {
+ public:
+  void take(const HttpRequest& request, const Respond& respond) {
+    if (!request.path.starts_with("/long")) {
+      EXPECT_EQ(request.client, nullptr);
+      return answer_echo(request, respond);
+    }
+    respond_ = respond;
+    request.client->on_gone([this] {
+      is_gone_ = true;
+      changed_.notify_all();
+    });
+    has_come_ = true;
+    changed_.notify_all();
+  }
+  bool has_come() { return wait_for(has_come_); }
+  bool is_gone() { return wait_for(is_gone_); }
+  bool is_gone_now() const { return is_gone_; }
+  void answer() { respond_({}); }
+
+ private:
+  bool wait_for(const std::atomic<bool>& flag) {
+    std::unique_lock lock(mutex_);
+    const auto end = steady_clock::now() + std::chrono::seconds(60);
+    while (!flag && steady_clock::now() < end) changed_.wait_for(lock, std::chrono::milliseconds(20));
+    return flag;
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::atomic<bool> has_come_{false}, is_gone_{false};
+  Respond respond_;
+};
+
+std::unique_ptr<HttpServer> start_server_for(GoneClient& gone) {
+  HttpServerOptions options;
+  options.large_prefix = "/long";
+  return start_server(
+      [&](const HttpRequest& request, const Respond& respond) { gone.take(request, respond); }, options);
+}
+
+constexpr std::string_view kLong = "POST /long HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na";
+
+TEST(HttpServer, SaysWhenTheClientOfALongRequestIsGone) {
+  GoneClient gone;
+  const auto server = start_server_for(gone);
+  {
+    RawClient client(server->port());
+    client.send(kGet);
+    ASSERT_EQ(client.receive().status, 200);
+    client.send(kLong);
+    ASSERT_TRUE(gone.has_come());
+    EXPECT_FALSE(gone.is_gone_now());
+  }
+  EXPECT_TRUE(gone.is_gone());
+  gone.answer();  // to nobody
+}
+
+TEST(HttpServer, AClientThatSendsItsNextRequestMeanwhileIsStillThere) {
+  GoneClient gone;
+  const auto server = start_server_for(gone);
+  RawClient client(server->port());
+  client.send(kLong);
+  ASSERT_TRUE(gone.has_come());
+  client.send(kGet);
+  gone.answer();
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_EQ(client.receive().body, "GET /a ");
+  EXPECT_FALSE(gone.is_gone_now());
+}
+
+TEST(ClientWatch, TellsThoseWhoAskTooLateAtOnce) {
+  ClientWatch watch;
+  int told = 0;
+  watch.set_gone();
+  watch.on_gone([&] { ++told; });
+  watch.set_gone();
+  EXPECT_EQ(told, 1);
+}
+
 TEST(HttpServer, SendsALargeBodyWhole) {
   std::string large(50'000'000, '\0');
   for (std::size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>(i * 2654435761u >> 13);
