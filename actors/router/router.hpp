@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/fabric/borrowed_thread.hpp"
 #include "actors/serving/inference_request.hpp"
 #include "actors/serving/model_metadata.hpp"
 #include "actors/serving/statistics.hpp"
@@ -61,7 +62,7 @@ struct Ask {
   serving::InferenceRequest request;
   std::chrono::steady_clock::time_point arrived;
   std::uint64_t parse_ns = 0;
-  /// Called once, on the router's thread; must not block.
+  /// Called once, on the thread that runs the router, which may be the caller's of `ask`; must not block.
   std::function<void(tl::expected<Answer, Failure>)> done;
 };
 
@@ -112,6 +113,7 @@ class Router {
 
  private:
   std::shared_ptr<Board> board_;
+  std::shared_ptr<fabric::BorrowedThread> here_;
   caf::actor actor_;
 };
 
