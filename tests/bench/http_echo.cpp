@@ -23,13 +23,16 @@ using boost::system::error_code;
 /// One thing at a time is under way, so it needs no strand.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  explicit Session(tcp::socket socket) : socket_(std::move(socket)) { socket_.set_option(tcp::no_delay(true)); }
+  explicit Session(tcp::socket socket) : socket_(std::move(socket)) {
+    socket_.set_option(tcp::no_delay(true));
+  }
 
   void read() {
     request_ = {};
-    http::async_read(socket_, buffer_, request_, [self = shared_from_this()](const error_code& error, std::size_t) {
-      if (!error) self->write();
-    });
+    http::async_read(socket_, buffer_, request_,
+                     [self = shared_from_this()](const error_code& error, std::size_t) {
+                       if (!error) self->write();
+                     });
   }
 
  private:

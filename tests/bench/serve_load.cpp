@@ -47,10 +47,10 @@ struct Options {
   std::size_t connections = 1;
   double rate = 0;  ///< requests a second; 0: as fast as answers come
   double seconds = 1;
-  double warm = 0;          ///< before them, and not counted
-  double step_at = 0;       ///< after so many of the seconds the rate is `step_times` as high
+  double warm = 0;     ///< before them, and not counted
+  double step_at = 0;  ///< after so many of the seconds the rate is `step_times` as high
   double step_times = 1;
-  double window = 0;        ///< seconds; 0: no windows are printed
+  double window = 0;  ///< seconds; 0: no windows are printed
   std::uint64_t seed = 1;
 };
 
@@ -109,10 +109,11 @@ class Load {
     for (const auto& [status, count] : statuses_)
       statuses += fmt::format("{}\"{}\": {}", statuses.empty() ? "" : ", ", status, count);
     const double seconds = Seconds(last_answer_ - begin_).count();
-    fmt::print("{{\"requests\": {}, \"ok\": {}, \"per_s\": {:.3f}, \"p50_ms\": {:.4f}, \"p99_ms\": {:.4f}, "
-               "\"max_ms\": {:.4f}, \"statuses\": {{{}}}, \"windows\": [{}]}}\n",
-               samples_.size(), ok, seconds > 0 ? static_cast<double>(ok) / seconds : 0, percentile(all, 0.5),
-               percentile(all, 0.99), percentile(all, 1), statuses, fmt::join(windows(), ", "));
+    fmt::print(
+        "{{\"requests\": {}, \"ok\": {}, \"per_s\": {:.3f}, \"p50_ms\": {:.4f}, \"p99_ms\": {:.4f}, "
+        "\"max_ms\": {:.4f}, \"statuses\": {{{}}}, \"windows\": [{}]}}\n",
+        samples_.size(), ok, seconds > 0 ? static_cast<double>(ok) / seconds : 0, percentile(all, 0.5),
+        percentile(all, 0.99), percentile(all, 1), statuses, fmt::join(windows(), ", "));
   }
 
  private:
@@ -194,7 +195,8 @@ class Load {
   }
 
   void end_if_done() {
-    const bool is_busy = std::ranges::any_of(connections_, [](const auto& one) { return one->due.has_value(); });
+    const bool is_busy =
+        std::ranges::any_of(connections_, [](const auto& one) { return one->due.has_value(); });
     if (is_over_ && waiting_.empty() && !is_busy) io_.stop();
   }
 

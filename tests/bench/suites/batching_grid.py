@@ -32,6 +32,19 @@ class Batching:
 GRID = [Batching(size, delay_ms) for size in SIZES for delay_ms in (DELAYS_MS if size > 1 else DELAYS_MS[:1])]
 
 
+def highest_that(holds, low, high):
+    """The highest rate between these, to a 128th of their ratio's logarithm; 0: not even the lowest."""
+    if low >= high or not holds(low):
+        return 0
+    for _ in range(HALVINGS):
+        middle = math.sqrt(low * high)
+        if holds(middle):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 class Setting:
     """One model and objective."""
 
@@ -87,16 +100,7 @@ class Setting:
                         return True
                 return False
 
-            low, high = max(floor, LEAST * self._alone), MOST * self._alone
-            if low >= high or not holds(low):
-                return 0
-            for _ in range(HALVINGS):
-                middle = math.sqrt(low * high)
-                if holds(middle):
-                    low = middle
-                else:
-                    high = middle
-            return low
+            return highest_that(holds, max(floor, LEAST * self._alone), MOST * self._alone)
 
 
 def cases(make_cluster, best_alone, seconds):
