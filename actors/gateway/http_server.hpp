@@ -60,8 +60,8 @@ struct HttpServerOptions {
   std::size_t max_header_bytes = 8 << 10;
   /// Twice the 64 KiB that a job file may have: as a JSON string its quotes and newlines take two bytes each.
   std::size_t max_body_bytes = 128 << 10;
-  /// Of requests whose target begins with `large_prefix`; empty: there are none such. They may take long, so
-  /// they hear when their client is gone.
+  /// Of requests for the path `large_prefix` and what is below it; empty: there are none such. They may take
+  /// long, so they hear when their client is gone.
   std::string large_prefix;
   std::size_t max_large_body_bytes = 64 << 20;
   std::size_t max_large_bytes = std::size_t{1} << 30;  ///< of all their bodies at a time; beyond: 503

@@ -45,6 +45,12 @@ std::string to_lower(std::string text) {
   return text;
 }
 
+/// Whether the target is the path itself, or below it.
+bool is_below(std::string_view target, std::string_view path) {
+  if (path.empty() || !target.starts_with(path)) return false;
+  return target.size() == path.size() || target[path.size()] == '/' || target[path.size()] == '?';
+}
+
 HttpRequest take_request(http::request<http::string_body>&& message, RequestTarget target) {
   HttpRequest request;
   request.method = to_string(message.method_string());
@@ -212,7 +218,7 @@ void Session::on_head() {
   }
   const std::string_view wanted(head.target().data(), head.target().size());
   const HttpServerOptions& options = core_->options;
-  const bool is_large = !options.large_prefix.empty() && wanted.starts_with(options.large_prefix);
+  const bool is_large = is_below(wanted, options.large_prefix);
   limit_ = is_large ? options.max_large_body_bytes : options.max_body_bytes;
   if (parser_->content_length() && *parser_->content_length() > limit_)
     return on_parse_error(http::error::body_limit);
@@ -376,10 +382,21 @@ void Session::drain() {
 
 // ---- deadlines --------------------------------------------------------------------------------
 
+/// Most deadlines are replaced by later ones long before they come, several in each request: the timer runs
+/// on then, and looks again when it wakes.
 void Session::arm(std::chrono::milliseconds timeout) {
-  timer_.expires_after(timeout);
+  deadline_ = std::chrono::steady_clock::now() + timeout;
+  if (!wakes_at_ || deadline_ < *wakes_at_) wait_for_deadline();
+}
+
+void Session::wait_for_deadline() {
+  wakes_at_ = deadline_;
+  timer_.expires_at(deadline_);
   timer_.async_wait([self = shared_from_this(), round = ++timer_round_](const error_code&) {
-    if (round == self->timer_round_ && self->phase_ != Phase::closed) self->on_deadline();
+    if (round != self->timer_round_ || self->phase_ == Phase::closed) return;
+    self->wakes_at_.reset();
+    if (std::chrono::steady_clock::now() < self->deadline_) return self->wait_for_deadline();
+    self->on_deadline();
   });
 }
 

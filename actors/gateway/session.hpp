@@ -7,6 +7,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -77,6 +78,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_written();
   void drain();
   void arm(std::chrono::milliseconds timeout);
+  void wait_for_deadline();
   void on_deadline();
   void shut();
 
@@ -85,7 +87,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<ServerCore> core_;
   boost::asio::ip::tcp::socket socket_;
   boost::asio::steady_timer timer_;
-  std::uint64_t timer_round_ = 0;  ///< tells a deadline that was replaced from the one that holds
+  std::chrono::steady_clock::time_point deadline_;                 ///< of what is under way
+  std::optional<std::chrono::steady_clock::time_point> wakes_at_;  ///< none: the timer doesn't run
+  std::uint64_t timer_round_ = 0;  ///< tells a wait that was replaced from the one that holds
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   Phase phase_ = Phase::idle;

@@ -200,7 +200,7 @@ void Head::on_load(const std::string& id, LoadSample sample) {
   if (job == jobs_.end() || !job->second.serving || record == nullptr || in_grace_) return;
   if (is_end(record->state) || record->pause_requested) return;
   Serving& serving = *job->second.serving;
-  const auto now = now_ms();
+  const auto now = life().count();
   const auto target = record->wanted().max;
   sample.at_ms = now;
   // The router counts another way: one whose requests fail is not ready there, and one that has said hello is
@@ -223,7 +223,9 @@ void Head::on_load(const std::string& id, LoadSample sample) {
   });
   for (std::size_t i = 0; i + decision.replicas < live.size(); ++i)
     events.push_back(event("autoscaler", decision.reason, LeaseReleasing{live[i].worker}));
-  const bool sleeps = decision.replicas == 0 && record->state == JobState::running;
+  // One that nobody asks for a while may be told to sleep before its first replica is ready.
+  const bool sleeps = decision.replicas == 0 &&
+                      (record->state == JobState::running || record->state == JobState::starting);
   if (sleeps)
     events.push_back(event("autoscaler", decision.reason, JobStateChanged{id, JobState::running, kSleeps}));
   commit(std::move(events));

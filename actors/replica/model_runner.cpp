@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "actors/train/models/torch_process.hpp"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::size_t kLargestFile = std::size_t{8} << 30U;
 constexpr int kWarmUpRuns = 3;
+constexpr double kNoFaster = 0.8;                                // of the time of the run before
 constexpr std::size_t kMostAnswerBytes = std::size_t{64} << 20;  // as of a request's body
 
 using Clock = std::chrono::steady_clock;
@@ -98,11 +100,15 @@ std::vector<Observation> warm_up(infer::ServedModel& model) {
           return std::vector<infer::ServedModel::Tensors>{make_zeros(model.metadata(), rows)};
         });
     if (!zeros) break;
+    std::optional<Observation> last;
     for (int run = 0; run < kWarmUpRuns; ++run) {
       const BatchOutcome outcome = run_batch(model, *zeros);
       if (!outcome.answers.front()) break;
-      if (run + 1 == kWarmUpRuns) seen.push_back({rows, outcome.took_us});
+      const auto before_us = last ? static_cast<double>(last->took_us) : 0;
+      last = Observation{rows, outcome.took_us};
+      if (static_cast<double>(outcome.took_us) > kNoFaster * before_us && before_us > 0) break;
     }
+    if (last) seen.push_back(*last);
   }
   return seen;
 }

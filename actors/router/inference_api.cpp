@@ -7,6 +7,7 @@
 #include <charconv>
 #include <chrono>
 #include <numeric>
+#include <thread>
 #include <utility>
 #include <variant>
 
@@ -24,6 +25,9 @@ using gateway::HttpResponse;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kLeastCompressed = 1 << 10;  // below it the reader wins nothing
+constexpr std::size_t kSurelySmall = 256;          // tensors of so many bytes don't become so long an answer
+constexpr std::size_t kMostThreads = 8;
+constexpr FairPool::Bounds kLargeBounds{64, 256};
 constexpr const char* kLengthHeader = "Inference-Header-Content-Length";
 constexpr std::array<std::string_view, 5> kExtensions{"binary_tensor_data", "model_configuration",
                                                       "statistics", "schedule_policy", "classification"};
@@ -55,10 +59,11 @@ Buffer to_buffer(std::string text) {
   return Buffer(owner, std::as_bytes(std::span(*owner)));
 }
 
-Result<Buffer> plain_body(const HttpRequest& request) {
+/// Takes the body out of the request where it isn't packed.
+Result<Buffer> plain_body(HttpRequest& request) {
   const auto coding = serving::parse_content_encoding(header_of(request, "content-encoding"));
   if (!coding) return tl::unexpected(coding.error());
-  if (*coding == serving::ContentCoding::identity) return to_buffer(request.body);
+  if (*coding == serving::ContentCoding::identity) return to_buffer(std::move(request.body));
   return serving::decompress(request.body, *coding, InferenceApi::kMaxBodyBytes);
 }
 
@@ -117,7 +122,10 @@ bool is_version(const EndpointView& endpoint, const std::optional<std::uint64_t>
 }  // namespace
 
 InferenceApi::InferenceApi(Router& router, std::string version)
-    : router_(router), version_(std::move(version)) {}
+    : router_(router),
+      version_(std::move(version)),
+      large_(std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, kMostThreads),
+             kLargeBounds) {}
 
 /// Answers what needs no replica.
 class Informer {
@@ -250,7 +258,7 @@ void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string
   const bool is_small =
       request->body.size() <= kLargeBytes && header_of(*request, "content-encoding").empty();
   if (is_small) return read_and_ask(*request, model, version, respond);
-  const bool queued = large_.post([=, this, request = std::move(request)] {
+  const bool queued = large_.post(model, [=, this, request = std::move(request)] {
     respond_anyway(respond, [&] { read_and_ask(*request, model, version, respond); });
   });
   if (!queued)
@@ -258,7 +266,7 @@ void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string
         failure_response(Failure{{ErrorCode::resource_exhausted, "too many large requests wait", {}}, 1000}));
 }
 
-void InferenceApi::read_and_ask(const HttpRequest& request, const std::string& model,
+void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
                                 std::optional<std::uint64_t> version, const gateway::Respond& respond) {
   const auto arrived = Clock::now();
   const auto body = plain_body(request);
@@ -271,7 +279,8 @@ void InferenceApi::read_and_ask(const HttpRequest& request, const std::string& m
   }
   const auto length = json_length_of(request);
   if (!length) return respond(failure_response(length.error()));
-  auto parsed = serving::parse_inference_request(*body, *length, {}, raw_input_of(router_.find(model)));
+  const auto raw_input = *length == 0U ? raw_input_of(router_.find(model)) : std::nullopt;
+  auto parsed = serving::parse_inference_request(*body, *length, {}, raw_input);
   if (!parsed) return respond(failure_response(parsed.error()));
   Ask ask;
   ask.model = model;
@@ -301,8 +310,9 @@ void InferenceApi::read_and_ask(const HttpRequest& request, const std::string& m
       respond(std::move(response));
     };
     auto write = [respond, answer_it = std::move(answer_it)] { respond_anyway(respond, answer_it); };
-    if (bytes <= kLargeBytes) return write();
-    if (!large_.post(std::move(write)))
+    const bool may_be_packed = serving::choose_coding(accepted) != serving::ContentCoding::identity;
+    if (bytes <= (may_be_packed ? kSurelySmall : kLargeAnswerBytes)) return write();
+    if (!large_.post(model, std::move(write)))
       respond(failure_response(
           Failure{{ErrorCode::resource_exhausted, "too many large answers wait", {}}, 1000}));
   };

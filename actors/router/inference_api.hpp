@@ -4,7 +4,7 @@
 #include <string>
 
 #include "actors/gateway/http_server.hpp"
-#include "actors/head/serial_thread.hpp"
+#include "actors/router/fair_pool.hpp"
 #include "actors/router/router.hpp"
 #include "actors/serving/routes.hpp"
 
@@ -13,11 +13,13 @@ namespace ds::router {
 /// The Open Inference Protocol, version 2, over HTTP: the routes below `/v2`, and `/metrics`. Thread-safe;
 /// nothing of it blocks.
 ///
-/// Bodies of more than `kLargeBytes` are read, and such answers written, on a thread of their own, so that
-/// small requests don't wait for them.
+/// Bodies of more than `kLargeBytes`, and packed ones, are read on threads of their own, where models take
+/// turns, so that small requests don't wait for them. The same threads write answers of more than
+/// `kLargeAnswerBytes`, and pack them.
 class InferenceApi {
  public:
   static constexpr std::size_t kLargeBytes = 256 << 10;
+  static constexpr std::size_t kLargeAnswerBytes = 16 << 10;
   static constexpr std::size_t kMaxBodyBytes = 64 << 20;  ///< decompressed, too
 
   InferenceApi(Router& router, std::string version);
@@ -31,13 +33,12 @@ class InferenceApi {
   void inform(const serving::Route& route, const gateway::Respond& respond);
   void infer(std::shared_ptr<gateway::HttpRequest> request, const std::string& model,
              std::optional<std::uint64_t> version, const gateway::Respond& respond);
-  void read_and_ask(const gateway::HttpRequest& request, const std::string& model,
+  void read_and_ask(gateway::HttpRequest& request, const std::string& model,
                     std::optional<std::uint64_t> version, const gateway::Respond& respond);
 
   Router& router_;
   const std::string version_;
-  static constexpr std::size_t kMostLarge = 256;  ///< that wait for their thread
-  head::SerialThread large_{kMostLarge};
+  FairPool large_;
 };
 
 }  // namespace ds::router

@@ -19,8 +19,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kReportInterval{200};
-/// A replica answers within the budget that it is told; this is for the way.
-constexpr std::chrono::milliseconds kSlack{500};
+/// A replica answers within the budget that it is told; this is for the way. Who waits longer is looked for
+/// at each report.
+constexpr std::chrono::milliseconds kSlack = std::chrono::milliseconds(500) - kReportInterval;
 
 class RouterActor;
 
@@ -66,6 +67,7 @@ class RouterActor : public caf::event_based_actor {
     return {
         [this](const RouterRun& run) { run.action(*this); },
         [this](caf::tick_atom) {
+          give_up_calls(Clock::now());
           report();
           ticks_ = false;
           tick();
@@ -160,9 +162,16 @@ class RouterActor : public caf::event_based_actor {
   }
 
  private:
-  /// Nothing is looked at while nothing is served.
+  /// A request that a replica has.
+  struct Call {
+    JourneyPtr journey;
+    std::uint64_t worker = 0;
+  };
+  using CallKey = std::pair<Clock::time_point, std::uint64_t>;  ///< when to give up, and a number
+
+  /// Nothing is looked at while nothing is served and nobody waits for an answer.
   void tick() {
-    if (endpoints_.empty() || std::exchange(ticks_, true)) return;
+    if ((endpoints_.empty() && calls_.empty()) || std::exchange(ticks_, true)) return;
     delayed_send(this, kReportInterval, caf::tick_atom::value);
   }
 
@@ -192,15 +201,19 @@ class RouterActor : public caf::event_based_actor {
     const auto now = Clock::now();
     for (auto& [job, state] : endpoints_) {
       give_up_late(state, now);
-      scheduler::LoadSample sample;
-      sample.ongoing = static_cast<double>(state.ongoing);
-      sample.arrivals = std::exchange(state.arrivals, 0);
-      sample.answered = std::exchange(state.answered, 0);
-      sample.p99_ms = state.p99_ms(now);
-      sample.ready = state.ready();
-      publish(state);
-      if (on_load_) on_load_(job, sample);
+      report(job, state, now);
     }
+  }
+
+  void report(const std::string& job, EndpointState& state, Clock::time_point now) {
+    scheduler::LoadSample sample;
+    sample.ongoing = static_cast<double>(state.ongoing);
+    sample.arrivals = std::exchange(state.arrivals, 0);
+    sample.answered = std::exchange(state.answered, 0);
+    sample.p99_ms = state.p99_ms(now);
+    sample.ready = state.ready();
+    publish(state);
+    if (on_load_) on_load_(job, sample);
   }
 
   void give_up_late(EndpointState& state, Clock::time_point now) {
@@ -291,13 +304,15 @@ class RouterActor : public caf::event_based_actor {
     }
     state.waiting_bytes += journey->bytes;
     state.waiting.push_back(journey);
+    // The first that comes to a model which sleeps wakes it now, not at the next report.
+    if (state.wanted == 0 && state.waiting.size() == 1) report(journey->job, state, Clock::now());
   }
 
   void send(const JourneyPtr& journey, EndpointState& state, std::uint64_t worker, Clock::duration left) {
     auto& replica = state.replicas.at(worker);
     ++replica.outstanding;
     const auto& asked = journey->ask.request;
-    journey->call = ++calls_;
+    journey->call = ++asked_;
     journey->at = worker;
     messages::InferCall call{
         journey->call,
@@ -306,25 +321,34 @@ class RouterActor : public caf::event_based_actor {
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(left).count()),
         state.endpoint.tenant,
         replica::to_message(asked.inputs)};
-    const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(left) + kSlack;
-    request(replica.actor, limit, std::move(call))
-        .then([this, journey,
-               worker](const messages::InferAnswer& answer) { on_answer(journey, worker, answer); },
-              [this, journey, worker, asked = replica.actor](const caf::error& error) {
-                on_no_answer(journey, worker, asked, error);
-              });
+    // Not with a timeout of CAF's: each would wake its clock's thread, and stay there until it is over.
+    const CallKey key{journey->deadline + kSlack, journey->call};
+    calls_.emplace(key, Call{journey, worker});
+    request(replica.actor, caf::infinite, std::move(call))
+        .then(
+            [this, journey, worker, key](const messages::InferAnswer& answer) {
+              if (calls_.erase(key) == 1) on_answer(journey, worker, answer);
+            },
+            [this, journey, worker, key, asked = replica.actor](const caf::error&) {
+              if (calls_.erase(key) == 1) on_lost(journey, worker, asked);
+            });
   }
 
-  void on_no_answer(const JourneyPtr& journey, std::uint64_t worker, const caf::actor& asked,
-                    const caf::error& error) {
-    const bool is_slow = error == caf::sec::request_timeout;
+  void give_up_calls(Clock::time_point now) {
+    while (!calls_.empty() && calls_.begin()->first.first <= now) {
+      const Call late = std::move(calls_.extract(calls_.begin()).mapped());
+      if (auto* entry = find(late.journey->job, late.worker)) --entry->outstanding;
+      finish(late.journey, tl::unexpected(timeout_is_over(*late.journey)));
+    }
+  }
+
+  void on_lost(const JourneyPtr& journey, std::uint64_t worker, const caf::actor& asked) {
     if (auto* entry = find(journey->job, worker)) {
       --entry->outstanding;
       // It may have said hello again since, by another connection.
-      entry->is_lost |= !is_slow && entry->actor == asked;
+      entry->is_lost |= entry->actor == asked;
       publish_job(journey->job);
     }
-    if (is_slow) return finish(journey, tl::unexpected(timeout_is_over(*journey)));
     ++journey->tries;
     journey->tried.push_back(worker);
     journey->last = Failure{{ErrorCode::unavailable, "the replica that had the request is gone", {}}, 1000};
@@ -362,8 +386,9 @@ class RouterActor : public caf::event_based_actor {
   const std::shared_ptr<Router::Board> board_;
   Router::OnLoad on_load_;
   std::mt19937_64 random_;
-  std::uint64_t calls_ = random_();  ///< a replica may still have calls of the head before
   bool ticks_ = false;
+  std::uint64_t asked_ = random_();  ///< number of the last call; a replica may have the last head's
+  std::map<CallKey, Call> calls_;    ///< those without an answer
   std::map<std::string, EndpointState> endpoints_;  ///< by job
 };
 
@@ -375,6 +400,7 @@ void post(const caf::actor& actor, std::function<void(RouterActor&)> action) {
 
 Router::Router(caf::actor_system& system)
     : board_(std::make_shared<Board>()),
+      here_(std::make_shared<fabric::BorrowedThread>(system)),
       actor_(caf::actor_cast<caf::actor>(system.spawn<RouterActor>(board_))) {}
 
 void Router::report_to(OnLoad on_load) {
@@ -409,7 +435,8 @@ void Router::remove_replica(const std::string& job, std::uint64_t worker) {
 void Router::ask(Ask ask) {
   // A function that CAF copies should not copy a request.
   const auto shared = std::make_shared<Ask>(std::move(ask));
-  post(actor_, [shared](RouterActor& router) { router.ask(std::move(*shared)); });
+  here_->send(actor_, caf::make_message(
+                          RouterRun{[shared](RouterActor& router) { router.ask(std::move(*shared)); }}));
 }
 
 void Router::give_up(std::shared_ptr<AskLink> link) {

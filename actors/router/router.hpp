@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/fabric/borrowed_thread.hpp"
 #include "actors/serving/inference_request.hpp"
 #include "actors/serving/model_metadata.hpp"
 #include "actors/serving/statistics.hpp"
@@ -69,7 +70,7 @@ struct Ask {
   std::chrono::steady_clock::time_point arrived;
   std::uint64_t parse_ns = 0;
   std::shared_ptr<AskLink> link;  ///< null: it is never given up
-  /// Called once, on the router's thread; must not block.
+  /// Called once, on the thread that runs the router, which may be the caller's of `ask`; must not block.
   std::function<void(tl::expected<Answer, Failure>)> done;
 };
 
@@ -122,6 +123,7 @@ class Router {
 
  private:
   std::shared_ptr<Board> board_;
+  std::shared_ptr<fabric::BorrowedThread> here_;
   caf::actor actor_;
 };
 

@@ -69,7 +69,11 @@ Result<std::string> read_file(const std::filesystem::path& file, std::size_t lim
   const Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (descriptor.number() < 0) return fail_with_errno(errno, "cannot open", file);
   std::string content;
-  char buffer[16384];
+  struct stat status {};
+  if (::fstat(descriptor.number(), &status) == 0 && status.st_size > 0 &&
+      static_cast<std::size_t>(status.st_size) <= limit)
+    content.reserve(static_cast<std::size_t>(status.st_size));
+  char buffer[65536];
   for (;;) {
     const ssize_t size = ::read(descriptor.number(), buffer, sizeof(buffer));
     if (size < 0 && errno == EINTR) continue;

@@ -11,6 +11,7 @@ import suites.allreduce
 import suites.data
 import suites.fabric
 import suites.schedule
+import suites.serve
 import suites.slurm
 import suites.train
 import table
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"
 SUITES = {
     "fabric": suites.fabric, "allreduce": suites.allreduce, "train": suites.train, "data": suites.data,
-    "schedule": suites.schedule, "slurm": suites.slurm,
+    "schedule": suites.schedule, "slurm": suites.slurm, "serve": suites.serve,
 }
 
 

@@ -9,6 +9,8 @@ import unittest
 
 from contest import Case, Contender, Measured, race
 from processes import Failure, Processes
+from suites.batching_grid import highest_that
+from suites.serve import seconds_until_inside
 from table import to_json, to_table
 
 
@@ -81,6 +83,19 @@ class Prints(unittest.TestCase):
         self.assertEqual(lines[0].index("peer is"), lines[1].index("BASP, sharing"))
         self.assertIn("25%", lines[1])
         self.assertNotIn("ours is", lines[0])  # there is only one
+
+
+class Serving(unittest.TestCase):
+    def test_a_burst_is_over_when_no_later_window_is_outside(self):
+        windows = [[0, 9, 0, 90], [1, 9, 0, 5], [2, 9, 0, 90], [3, 9, 0, 5], [4, 9, 0, 90], [5, 9, 0, 5], [6, 9, 0, 5]]
+        self.assertEqual(seconds_until_inside(windows, 2, 1, 50), 3)
+        self.assertEqual(seconds_until_inside(windows[:2] + windows[5:], 2, 1, 50), 0)
+        self.assertEqual(seconds_until_inside([*windows, [7, 9, 1, 5]], 2, 1, 50), 6)  # one was not answered
+
+    def test_the_highest_rate_is_found_to_a_few_percent(self):
+        self.assertAlmostEqual(highest_that(lambda rate: rate <= 437, 20, 1100) / 437, 1, delta=0.04)
+        self.assertEqual(highest_that(lambda rate: False, 20, 1100), 0)
+        self.assertEqual(highest_that(lambda rate: True, 1100, 1100), 0)
 
 
 class LeavesNoProcess(unittest.TestCase):

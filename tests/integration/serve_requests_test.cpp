@@ -147,6 +147,9 @@ TEST_F(ServeRequests, ThatAreWrongHearWhatIsWrong) {
   const auto nowhere = http.Get("/v2/nothing");
   ASSERT_TRUE(nowhere);
   EXPECT_EQ(nowhere->status, 404);
+  const auto beside = http.Post("/v2models/answers/infer", request({"x"}).dump(), "application/json");
+  ASSERT_TRUE(beside);
+  EXPECT_EQ(beside->status, 404) << "no route of the protocol";
   const auto unknown = http.Post("/v2/models/other/infer", request({"x"}).dump(), "application/json");
   ASSERT_TRUE(unknown);
   EXPECT_EQ(unknown->status, 404);

@@ -3,6 +3,7 @@
 #include "actors/train/models/script_archive.hpp"
 
 #include <caffe2/serialize/inline_container.h>
+#include <caffe2/serialize/read_adapter_interface.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/passes/inliner.h>
@@ -10,9 +11,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstring>
 #include <functional>
+#include <memory>
 #include <optional>
-#include <sstream>
 #include <string_view>
 
 #include "actors/train/models/torch_process.hpp"
@@ -44,10 +47,24 @@ void hide_source_positions(std::string& bytes) {
     bytes.replace(at, kEnding.size(), ".debug_off");
 }
 
+/// Reads `bytes`, which outlive it, where they are. Torch's own reader of memory does not look where it ends.
+class BytesReader final : public caffe2::serialize::ReadAdapterInterface {
+ public:
+  explicit BytesReader(const std::string& bytes) : bytes_(bytes) {}
+  size_t size() const override { return bytes_.size(); }
+  size_t read(std::uint64_t at, void* to, size_t count, const char* what) const override {
+    TORCH_CHECK(at <= bytes_.size() && count <= bytes_.size() - at, "the archive ends too early: ", what);
+    std::memcpy(to, bytes_.data() + at, count);
+    return count;
+  }
+
+ private:
+  const std::string& bytes_;
+};
+
 /// What the archive's code and pickles must not have, looked for in their bytes before anything is read.
 Result<void> check_records(const std::string& path, const std::string& bytes) {
-  std::istringstream stream(bytes);
-  caffe2::serialize::PyTorchStreamReader archive(&stream);
+  caffe2::serialize::PyTorchStreamReader archive(std::make_shared<BytesReader>(bytes));
   if (!archive.hasRecord("data.pkl") || !archive.hasRecord("constants.pkl"))
     return refuse(path, "it is an archive, but no TorchScript module");
   for (const std::string& name : archive.getAllRecords()) {
@@ -125,9 +142,9 @@ Result<torch::jit::Module> read_script_archive(std::string bytes, const std::str
   hide_source_positions(bytes);
   try {
     if (const Result<void> fits = check_records(origin, bytes); !fits) return tl::unexpected(fits.error());
-    std::istringstream stream(std::move(bytes));
     torch::jit::ExtraFilesMap extra(extra_files.begin(), extra_files.end());
-    torch::jit::Module module = torch::jit::load(stream, c10::Device(c10::kCPU), extra);
+    torch::jit::Module module =
+        torch::jit::load(std::make_shared<BytesReader>(bytes), c10::Device(c10::kCPU), extra);
     for (auto& [name, text] : extra_files) text = std::move(extra[name]);
     if (const auto problem = find_problem(module, inputs)) return refuse(origin, *problem);
     return module;

@@ -125,6 +125,7 @@ TEST(HttpLimits, TakesLargeBodiesBelowOnePrefixWhileThereIsRoomForThem) {
            std::string(bytes, fill);
   };
   expect_refused(server->port(), post("/v1", 1001, 'b'), 413);
+  expect_refused(server->port(), post("/v2b", 1001, 'b'), 413);
   expect_refused(server->port(), post("/v2", 5001, 'b'), 413);
   RawClient first(server->port());
   first.send(post("/v2/a", 4000, 'a'));

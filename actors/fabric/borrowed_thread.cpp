@@ -1,0 +1,40 @@
+#include "actors/fabric/borrowed_thread.hpp"
+
+#include <caf/actor_cast.hpp>
+#include <caf/actor_control_block.hpp>
+#include <caf/resumable.hpp>
+#include <caf/scheduler/abstract_coordinator.hpp>
+#include <utility>
+
+namespace ds::fabric {
+namespace {
+
+/// Where this thread takes an actor that it woke; null: it takes none.
+thread_local caf::resumable** this_thread_takes = nullptr;
+
+}  // namespace
+
+void BorrowedThread::exec_later(caf::resumable* job) {
+  if (this_thread_takes != nullptr && *this_thread_takes == nullptr) {
+    *this_thread_takes = job;
+  } else {
+    system().scheduler().enqueue(job);
+  }
+}
+
+void BorrowedThread::send(const caf::actor& actor, caf::message content) {
+  const auto target = caf::actor_cast<caf::strong_actor_ptr>(actor);
+  caf::resumable* job = nullptr;
+  this_thread_takes = &job;
+  target->enqueue(nullptr, caf::make_message_id(), std::move(content), this);
+  this_thread_takes = nullptr;
+  if (job == nullptr) return;
+  // As CAF's own threads do it.
+  if (job->resume(this, kMostMessages) == caf::resumable::resume_later) {
+    system().scheduler().enqueue(job);
+  } else {
+    caf::intrusive_ptr_release(job);
+  }
+}
+
+}  // namespace ds::fabric

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/execution_unit.hpp>
+#include <caf/message.hpp>
+
+namespace ds::fabric {
+
+/// Lets a thread that is none of CAF's run an actor, so that a message to it wakes no other thread.
+///
+/// For actors whose handlers are short. It outlives the actors that it has run. Thread-safe.
+class BorrowedThread final : public caf::execution_unit {
+ public:
+  /// Of the actor's messages, before the rest is left to CAF's threads.
+  static constexpr std::size_t kMostMessages = 32;
+
+  explicit BorrowedThread(caf::actor_system& system) : execution_unit(&system) {}
+
+  /// Gives `actor` a message. Where it runs on no thread at the moment, it then runs on this one.
+  void send(const caf::actor& actor, caf::message content);
+
+  void exec_later(caf::resumable* job) override;  ///< for CAF
+};
+
+}  // namespace ds::fabric
