@@ -30,7 +30,7 @@ struct Arguments {
   std::string job;
   std::string node;
   std::string value;
-  std::string model;
+  std::string model, from, tag;
   std::vector<std::string> texts, tensors;
   std::string export_format = "torchscript";
   std::string export_file;
@@ -88,6 +88,7 @@ class CommandLine {
         "The head is --head, else DS_HEAD, else the cluster that ds-submit up started.");
     add_cluster_commands();
     add_job_commands();
+    add_model_commands();
   }
 
   CLI::App& app() { return app_; }
@@ -266,14 +267,43 @@ class CommandLine {
         ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()))
         ->option_text("N");
     exporting->add_option("-o", arguments_.export_file, "the file to write")->required()->option_text("FILE");
+    add("version", "print the version", show_version);
+  }
+
+  void add_model_commands() {
+    add("models", "list the models of the registry, or one with its versions and tags",
+        [this](const auto& context) { return show_models(context, arguments_.model); })
+        ->add_option("NAME", arguments_.model, "a model; without it all");
+    auto* registering =
+        add("register", "add a version to a model of the registry", [this](const auto& context) {
+          return register_model(context, arguments_.model, arguments_.from, arguments_.tag);
+        });
+    registering->add_option("NAME", arguments_.model, "the model; the first version makes it")->required();
+    registering
+        ->add_option("FROM", arguments_.from,
+                     "ckpt:JOB@best, ckpt:JOB@STEP, or file:PATH of a TorchScript file, which is copied")
+        ->required();
+    registering->add_option("--tag", arguments_.tag, "a tag that points at it from now on")
+        ->option_text("TAG");
+    auto* promoting =
+        add("promote", "let a tag point at a version; what serves the tag follows",
+            [this](const auto& context) { return promote_model(context, arguments_.model, arguments_.tag); });
+    promoting->add_option("MODEL", arguments_.model, "NAME@VERSION, NAME@TAG, or NAME for its newest version")
+        ->required();
+    promoting->add_option("TAG", arguments_.tag, "such as prod")->required();
+    auto* back = add(
+        "rollback", "let a tag point at the version before; what serves the tag follows",
+        [this](const auto& context) { return roll_model_back(context, arguments_.model, arguments_.tag); });
+    back->add_option("NAME", arguments_.model, "the model")->required();
+    back->add_option("TAG", arguments_.tag, "such as prod")->required();
     auto* predicting = add("predict", "ask a model that is served", [this](const auto& context) {
       return predict(context, arguments_.model, arguments_.texts, arguments_.tensors);
     });
-    predicting->add_option("MODEL", arguments_.model, "the serve job's name")->required();
+    predicting->add_option("MODEL", arguments_.model, "the serve job's name; NAME@VERSION asks that version")
+        ->required();
     predicting->add_option("TEXT", arguments_.texts, "a row each, for a model that takes texts");
     predicting->add_option("--input", arguments_.tensors, "an input as NAME=JSON, such as x='[[0.5, 1.5]]'")
         ->option_text("NAME=JSON");
-    add("version", "print the version", show_version);
   }
 
   Arguments arguments_;

@@ -273,7 +273,9 @@ ExitCode audit_job(const CommandContext& context, const std::string& job, const 
 ExitCode predict(const CommandContext& context, const std::string& model,
                  const std::vector<std::string>& texts, const std::vector<std::string>& tensors) {
   ApiClient api(find_head(context.head));
-  const std::string path = "/v2/models/" + encode_segment(model);
+  const auto at = model.find('@');
+  std::string path = "/v2/models/" + encode_segment(model.substr(0, at));
+  if (at != std::string::npos) path += "/versions/" + encode_segment(model.substr(at + 1));
   const json answer = api.post(path + "/infer", make_request(api.get(path), texts, tensors));
   context.json ? write_document(context, answer)
                : write_out(format_prediction(answer, context.terminal.colour_out));

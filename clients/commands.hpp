@@ -58,6 +58,14 @@ ExitCode export_job(const CommandContext& context, const std::string& job, const
                     std::uint64_t step, const std::string& file);
 /// Checks what the workers of a job with `audit: true` recorded. Empty `folder`: where the head says they do.
 ExitCode audit_job(const CommandContext& context, const std::string& job, const std::string& folder);
+/// Models of the registry, or one with its versions.
+ExitCode show_models(const CommandContext& context, const std::string& model);
+/// `from`: `ckpt:JOB@best` or `file:PATH`. `tag` (empty: none) points at the version then.
+ExitCode register_model(const CommandContext& context, const std::string& model, const std::string& from,
+                        const std::string& tag);
+/// `what`: `NAME`, `NAME@VERSION` or `NAME@TAG`.
+ExitCode promote_model(const CommandContext& context, const std::string& what, const std::string& tag);
+ExitCode roll_model_back(const CommandContext& context, const std::string& model, const std::string& tag);
 /// Asks a model that a `serve` job serves: for texts, or tensors given as `NAME=JSON`.
 ExitCode predict(const CommandContext& context, const std::string& model,
                  const std::vector<std::string>& texts, const std::vector<std::string>& tensors);

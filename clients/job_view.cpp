@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "clients/json_fields.hpp"
+#include "clients/model_view.hpp"
 #include "clients/printable.hpp"
 #include "clients/progress_line.hpp"
 #include "clients/text_table.hpp"
@@ -177,6 +178,7 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
   const std::int64_t ended = integer_at(job, "ended_ms");
   if (started > 0) add_line(out, "started", format_ago(started, now_ms));
   if (ended > 0) add_line(out, "ended", format_ago(ended, now_ms));
+  if (job.is_object() && job.contains("model")) out += format_served(job.at("model"), coloured);
   out += format_places(array_at(job, "workers"), "RANK", coloured);
   out += format_places(array_at(job, "roles"), "ROLE", coloured);
   return out + format_evaluations(array_at(job, "evaluations"), coloured);

@@ -51,6 +51,10 @@ struct HeadParts {
 /// running. Errors: `data_loss` when the journal's contents cannot be understood.
 Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts);
 
+/// Returns once the head has taken back what a former one did: then the router knows all models that are
+/// served. Blocks; not for actors.
+void wait_until_begun(const caf::actor& head);
+
 /// Answers one HTTP request with the head's actor. Any thread; never blocks on the actor.
 void handle_request(const caf::actor& head, gateway::HttpRequest request, gateway::Respond respond);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 
 #include "actors/fabric/actor_guard.hpp"
 
@@ -180,6 +181,12 @@ Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts)
   }
   spdlog::info("the journal holds {} jobs and {} leases", ledger.jobs().size(), ledger.leases().size());
   return caf::actor_cast<caf::actor>(system.spawn<Head>(parts, std::move(ledger), snapshot_bytes));
+}
+
+void wait_until_begun(const caf::actor& head) {
+  std::promise<void> begun;
+  caf::anon_send(head, Run{[&begun](Head&) { begun.set_value(); }});
+  begun.get_future().wait();
 }
 
 }  // namespace ds::head

@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "actors/head/chosen_checkpoints.hpp"
 #include "actors/head/head.hpp"
 #include "actors/head/node_renewer.hpp"
 #include "actors/head/submission.hpp"
@@ -95,6 +96,12 @@ class Head : public caf::event_based_actor {
     std::set<std::uint64_t> leaving;  ///< that were told to
     job::ReplicaWatch watch;
     scheduler::LoadHistory load;
+    // Of a model of the registry:
+    std::set<std::uint64_t> unheard;         ///< were ready for a former head and have not come back yet
+    std::vector<serving::VersionLine> told;  ///< the router
+    std::map<std::uint64_t, std::uint32_t> load_crashes;  ///< by version
+    std::optional<std::uint32_t> gave_way;  ///< one left first, and so many stayed; none: another has come
+    std::optional<std::chrono::milliseconds> lacks_since;  ///< one replica more is wanted and is not there
   };
   struct Job {
     caf::actor master;
@@ -286,9 +293,47 @@ class Head : public caf::event_based_actor {
   void stop_serving(const std::string& job);
   /// Finds the checkpoint that the job is to serve, then accepts it.
   void choose_checkpoint(const Submission& submission, const gateway::Respond& respond);
-  void accept(const Submission& submission, std::vector<std::string> dependencies,
-              std::optional<std::pair<std::string, std::uint64_t>> checkpoint,
+  /// What a serve job serves.
+  struct Served {
+    std::optional<std::pair<std::string, std::uint64_t>> checkpoint;
+    std::vector<scheduler::ServedLine> lines;
+  };
+  void accept(const Submission& submission, std::vector<std::string> dependencies, const Served& served,
               const gateway::Respond& respond);
+  /// Finds the checkpoint, and keeps it from being dropped at least until `then` has returned.
+  void find_checkpoint(const std::string& job, const scheduler::ServedSource& source,
+                       std::function<void(Head&, const Result<storage::CheckpointEntry>&)> then);
+
+  // ---- models of the registry: versions and tags (head_models.cpp) ----
+  struct Registration;
+  void answer_models(const gateway::HttpRequest& request, const std::vector<std::string>& route,
+                     const gateway::Respond& respond);
+  void answer_with_model(const std::string& name, const gateway::Respond& respond);
+  void register_version(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond);
+  void register_checkpoint(const Registration& wanted);
+  void register_file(const Registration& wanted);
+  void keep_file(const Registration& wanted, const std::shared_ptr<const Result<std::string>>& content,
+                 const std::string& digest);
+  void add_version(const Registration& wanted, scheduler::ModelVersion version);
+  void promote(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond);
+  void roll_back(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond);
+  void move_tag(scheduler::ModelTagged moved, const std::string& why, const gateway::Respond& respond);
+
+  // ---- from one version to another (head_rollout.cpp) ----
+  /// Of the replica that the job gets next, after those that are `granted` in the same plan; 0: its model is
+  /// not of the registry.
+  std::uint64_t version_of_next(const scheduler::JobRecord& job,
+                                const std::vector<scheduler::Lease>& granted) const;
+  messages::AssignReplica assignment(const scheduler::JobRecord& job, const scheduler::Lease& lease) const;
+  void tell_versions(const scheduler::JobRecord& job, Serving& serving);
+  bool has_room(const scheduler::JobRecord& job, Job& live);
+  /// Lets those leave that others have taken the place of. After every change.
+  void roll(const std::string& job);
+  void on_tag_moved(const std::vector<std::string>& jobs);
+  /// False: it is no version that the job only begins to serve.
+  bool stop_rollout(const std::string& job, std::uint64_t version, const std::string& why);
+  bool is_refused(const scheduler::Lease& lease) const;
+  void on_load_crash(const scheduler::Lease& lease, const messages::WorkerExited& exited);
 
   // ---- HTTP (head_api.cpp) ----
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
@@ -368,8 +413,11 @@ class Head : public caf::event_based_actor {
   caf::actor_clock::time_point began_{};
   bool are_nodes_told_ = false;      ///< to the planner, as they are now
   std::map<std::string, Job> jobs_;  ///< those that have not ended
-  std::set<std::string> served_;  ///< of these the `serve` jobs, and some that have ended
-  std::uint64_t masters_ = 0;        ///< that were started
+  std::set<std::string> served_;     ///< of these the `serve` jobs, and some that have ended
+  std::shared_ptr<ChosenCheckpoints> chosen_ = std::make_shared<ChosenCheckpoints>();
+  std::size_t files_read_ = 0;   ///< that are being read to be registered
+  std::uint64_t next_file_ = 1;  ///< step of `kModelFiles` that none has
+  std::uint64_t masters_ = 0;    ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
   std::string last_end_;  ///< of the command whose exit is being carried out: how it ended

@@ -5,10 +5,12 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <iterator>
 
 #include "actors/gateway/error_response.hpp"
 #include "actors/head/expected_start.hpp"
 #include "actors/head/head_actor.hpp"
+#include "actors/head/model_views.hpp"
 
 namespace ds::head {
 namespace {
@@ -114,20 +116,26 @@ void Head::on_submission_checked(const std::string& key, const CheckedSubmission
     if (submission.spec.serve->source.kind == ServedSource::Kind::checkpoint)
       return choose_checkpoint(submission, respond);
   }
-  accept(submission, std::get<std::vector<std::string>>(std::move(dependencies)), std::nullopt, respond);
+  auto lines = resolve_model(submission, ledger_);
+  if (const auto* refused = std::get_if<gateway::HttpResponse>(&lines)) return respond(*refused);
+  accept(submission, std::get<std::vector<std::string>>(std::move(dependencies)),
+         {std::nullopt, std::get<std::vector<ServedLine>>(std::move(lines))}, respond);
 }
 
-void Head::accept(const Submission& submission, std::vector<std::string> dependencies,
-                  std::optional<std::pair<std::string, std::uint64_t>> checkpoint,
+void Head::accept(const Submission& submission, std::vector<std::string> dependencies, const Served& served,
                   const gateway::Respond& respond) {
   const auto id = make_job_id(submission.spec.name, ledger_, parts_.random);
   const auto known = ledger_.keep_spec(submission.text, submission.directory, submission.spec);
   std::vector<Event> events{event("user", "submitted",
                                   JobSubmitted{id, submission.key, submission.file, submission.directory,
                                                submission.text, std::move(dependencies)})};
-  if (checkpoint) {
+  if (served.checkpoint) {
     events.push_back(event("head", "the checkpoint that it names",
-                           CheckpointChosen{id, checkpoint->first, checkpoint->second}));
+                           CheckpointChosen{id, served.checkpoint->first, served.checkpoint->second}));
+  }
+  if (!served.lines.empty()) {
+    events.push_back(event("head", "the versions that it names",
+                           ModelServed{id, submission.spec.serve->source.model, served.lines}));
   }
   commit(std::move(events), [this, respond, id] {
     if (is_serve(id)) ensure_serving(id);
@@ -168,6 +176,8 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
       respond(json_response(list));
     });
   }
+  if (!route.empty() && route.size() <= 3 && route[0] == "models")
+    return answer_models(request, route, respond);
   if (route.size() == 1 && route[0] == "events") {
     if (request.method != "GET") return respond(wrong_method("GET"));
     return answer_events(nullptr, request, respond);
@@ -201,7 +211,8 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
   when_durable([this, respond, id = job->id, verb] {
     const auto& record = *ledger_.find(id);
     if (verb.empty()) return respond(json_response(whole_view(record)));
-    const auto reasons = waits_of(record);  // which tells the planner what there is
+    auto reasons = waits_of(record);  // which tells the planner what there is
+    std::ranges::copy(rollout_reasons(record), std::back_inserter(reasons));
     const FindLive find_live = [this](const std::string& other) {
       const auto found = jobs_.find(other);
       return found == jobs_.end() ? nullptr : &found->second.live;
@@ -235,6 +246,7 @@ nlohmann::json Head::view(const JobRecord& job, bool whole, const std::string& w
   auto view =
       job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason, ledger_, pids_, whole);
   if (whole) view["run_ms"] = job.run_ms(now_ms());
+  if (auto served = served_view(job, ledger_); whole && !served.is_null()) view["model"] = std::move(served);
   return view;
 }
 

@@ -252,7 +252,8 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   if (lease.role == Role::shard) on_shard_exited(lease, exited);
   const bool was_ready = is_serve(lease.job) && forget_replica(lease);
   const bool is_spare = is_dispensable(lease);
-  if (is_spare) on_spare_exited(lease, exited, was_ready);
+  if (is_serve(lease.job) && !was_ready) on_load_crash(lease, exited);
+  if (is_spare && !is_refused(lease)) on_spare_exited(lease, exited, was_ready);
   std::vector<Event> events;
   const auto crash = crash_event(lease, exited);
   const auto limit =

@@ -91,7 +91,7 @@ void Head::tell_leases(const std::string& id) {
                    fmt::format("time limit: it has run for {} s, as long as its time_limit allows",
                                record->spec->time_limit_ms / 1000));
   }
-  const bool sleeps = is_serve(id) && record->wanted().max == 0;  // requests wake it
+  const bool sleeps = is_serve(id) && record->replicas() == 0;  // requests wake it
   if (!has_workers && !has_no_gang(record->state) && !sleeps) {
     const bool has_crashed = record->retry_at_ms > now_ms() && is_command(id);
     set_state(id, JobState::queued, "head",
@@ -303,10 +303,10 @@ void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint check
   if (record == nullptr || is_end(record->state)) return when_saved("the job has ended");
   const scheduler::Goal goal = scheduler::best_goal(*record->spec);
   const storage::Retention retention{record->spec->checkpoint.keep_last, record->spec->checkpoint.keep_best,
-                                     goal.metric, goal.larger, ledger_.served_steps(id)};
+                                     goal.metric, goal.larger, ledger_.needed_steps(id)};
   const auto self = caf::actor_cast<caf::actor>(this);
   const auto work = [store = parts_.checkpoints, self, id, checkpoint = std::move(checkpoint), retention,
-                     when_saved, time_ms = now_ms()] {
+                     when_saved, time_ms = now_ms(), chosen = chosen_] {
     const auto& state = checkpoint.state;
     // What a gang saves before it leaves has no metrics, and must not take those of the same step away.
     const auto kept = checkpoint.metrics.empty() ? store->list(id) : Result<Entries>{};
@@ -326,7 +326,9 @@ void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint check
                     saved.error().message);
       return when_saved(saved.error().message);
     }
-    if (const auto pruned = store->prune(id, retention); !pruned) {
+    auto kept_now = retention;  // and what was chosen since, of which the ledger knows nothing yet
+    for (const auto step : chosen->of(id)) kept_now.pinned.push_back(step);
+    if (const auto pruned = store->prune(id, kept_now); !pruned) {
       spdlog::warn("job {}: old checkpoints are not removed: {}", id, pruned.error().message);
     }
     caf::anon_send(self, Run{[id, step = state.step, when_saved](Head& head) {
@@ -354,7 +356,8 @@ caf::response_promise Head::on_fetch(const messages::FetchState& request) {
     caf::anon_send(self, Run{[job = request.job, asked = request.step, step](Head& head) {
                      const auto found = head.jobs_.find(job);
                      // Of an old one that is served it is none of the training job's business.
-                     const bool is_its_newest = head.ledger_.find(job)->checkpoint_step == asked;
+                     const auto* record = head.ledger_.find(job);
+                     const bool is_its_newest = record != nullptr && record->checkpoint_step == asked;
                      if (found != head.jobs_.end() && found->second.master && is_its_newest) {
                        head.send(found->second.master, job::CheckpointDamaged{step});
                      }

@@ -267,16 +267,18 @@ void Head::plan_and_carry_out() {
                          const Resources& resources, const std::string& why) {
     const auto worker = ledger_.next_worker() + granted.size();
     const auto devices = take_devices(node, resources.gpus, taken);
-    events.push_back(
-        event("scheduler", why,
-              LeaseGranted{worker, job, node, resources.cpus, resources.memory_bytes, role, devices}));
+    const auto version = role == Role::worker ? version_of_next(*ledger_.find(job), granted) : 0;
+    events.push_back(event(
+        "scheduler", why,
+        LeaseGranted{worker, job, node, resources.cpus, resources.memory_bytes, role, devices, version}));
     granted.push_back({.worker = worker,
                        .job = job,
                        .node = node,
                        .slots = resources.cpus,
                        .memory_bytes = resources.memory_bytes,
                        .role = role,
-                       .devices = devices});
+                       .devices = devices,
+                       .version = version});
     touched.insert(job);
   };
   for (const auto& placement : plan.placements) {

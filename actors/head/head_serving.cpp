@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "actors/head/head_actor.hpp"
+#include "actors/head/model_views.hpp"
 #include "actors/replica/tensor_message.hpp"
 
 namespace ds::head {
@@ -11,11 +12,14 @@ namespace {
 
 using namespace scheduler;
 
-AutoscaleOptions to_options(const JobSpec& spec) {
+AutoscaleOptions to_options(const JobRecord& job) {
+  const JobSpec& spec = *job.spec;
   const ServeSpec& serve = *spec.serve;
   AutoscaleOptions options;
   options.min = spec.workers.min;
   options.max = spec.workers.max;
+  // Each version has one at least.
+  if (options.min > 0) options.min = std::max(options.min, static_cast<std::uint32_t>(job.lines.size()));
   options.target = serve.autoscale.target;
   options.p99_ms = static_cast<double>(serve.p99_ms);
   options.up_delay_ms = serve.autoscale.up_delay_ms;
@@ -43,11 +47,13 @@ void Head::ensure_serving(const std::string& id) {
   if (job.serving) return;
   const ServeSpec& serve = *record->spec->serve;
   const auto leave = std::chrono::milliseconds(serve.drain_ms) + kLeaveLimit;
-  job.serving.emplace(Serving{{}, {}, {}, job::ReplicaWatch({.leave = leave}), {}});
+  job.serving.emplace(Serving{{}, {}, {}, job::ReplicaWatch({.leave = leave}), {}, {}, {}, {}, {}, {}});
+  job.serving->unheard = {record->members.begin(), record->members.end()};
   served_.insert(id);
-  parts_.router->set_endpoint({record->spec->name, id, record->spec->tenant, 1, serve.queue.max_depth,
+  parts_.router->set_endpoint({record->spec->name, id, record->spec->tenant, serve.queue.max_depth,
                                serve.queue.max_bytes, std::chrono::milliseconds(serve.queue.timeout_ms)});
-  parts_.router->set_wanted(id, record->wanted().max);
+  parts_.router->set_wanted(id, record->replicas());
+  tell_versions(*record, *job.serving);
 }
 
 void Head::on_replica_hello(const messages::ReplicaHello& hello) {
@@ -67,19 +73,22 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   }
   if (!hello.ready) {
     const auto* record = ledger_.find(id);
-    return send(replica, messages::AssignReplica{id, record->file, record->directory, *record->text,
-                                                 record->served_job, record->served_step});
+    return send(replica, assignment(*record, lease->second));
   }
   serving::ModelMetadata metadata;
   metadata.name = ledger_.find(id)->spec->name;
   metadata.max_batch_size = hello.max_batch_size;
   metadata.inputs = replica::to_specs(hello.inputs);
   metadata.outputs = replica::to_specs(hello.outputs);
-  parts_.router->add_replica(id, hello.worker, replica, std::move(metadata));
+  const auto version = std::max<std::uint64_t>(lease->second.version, 1);
+  parts_.router->add_replica(id, hello.worker, replica, version, std::move(metadata));
+  serving.unheard.erase(hello.worker);
   if (!serving.ready.insert(hello.worker).second) return;
   job->second.spare_starts = {};  // the next can, too
   job->second.spare_trouble.clear();
+  serving.load_crashes.erase(version);
   note_ready(id);
+  roll(id);
 }
 
 std::string Head::serving_text(const JobRecord& record) const {
@@ -87,7 +96,13 @@ std::string Head::serving_text(const JobRecord& record) const {
   const bool is_served = job != jobs_.end() && job->second.serving;
   const std::size_t replicas = is_served ? job->second.serving->ready.size() : 0;
   if (replicas == 0) return kSleeps;
-  auto text = fmt::format("serves with {} replica{}", replicas, replicas == 1 ? "" : "s");
+  VersionCounts versions;
+  for (const auto worker : job->second.serving->ready) {
+    const auto lease = ledger_.leases().find(worker);
+    if (lease != ledger_.leases().end()) ++versions[lease->second.version];
+  }
+  auto text = fmt::format("serves with {} replica{}{}", replicas, replicas == 1 ? "" : "s",
+                          served_text(record, versions));
   if (!job->second.spare_trouble.empty()) text += "; " + job->second.spare_trouble;
   return text;
 }
@@ -112,9 +127,10 @@ void Head::on_replica_failed(const messages::ReplicaFailed& failed) {
   const std::string id = lease->second.job;
   const auto job = jobs_.find(id);
   const bool others_serve = job != jobs_.end() && job->second.serving && !job->second.serving->ready.empty();
-  if (!failed.only_here && !others_serve)
+  const bool is_new = !failed.only_here && stop_rollout(id, lease->second.version, failed.why);
+  if (!failed.only_here && !others_serve && !is_new)
     return end_job(id, JobState::failed, fmt::format("worker {}", failed.worker), failed.why);
-  suspects_.insert_or_assign(failed.worker, Suspect{failed.why, true, others_serve});
+  suspects_.insert_or_assign(failed.worker, Suspect{failed.why, true, others_serve || is_new});
   kill_worker(failed.worker, failed.why);
 }
 
@@ -145,6 +161,7 @@ void Head::watch_replicas() {
         suspects_.insert_or_assign(late.worker, Suspect{late.why, late.is_at_fault, others_serve});
       kill_worker(late.worker, late.why);
     }
+    roll(id);
   }
 }
 
@@ -182,6 +199,7 @@ bool Head::forget_replica(const Lease& lease) {
   Serving& serving = *job->second.serving;
   serving.replicas.erase(lease.worker);
   serving.leaving.erase(lease.worker);
+  serving.unheard.erase(lease.worker);
   parts_.router->remove_replica(lease.job, lease.worker);
   const bool was_ready = serving.ready.erase(lease.worker) == 1;
   if (was_ready) note_ready(lease.job);
@@ -201,21 +219,21 @@ void Head::on_load(const std::string& id, LoadSample sample) {
   if (is_end(record->state) || record->pause_requested) return;
   Serving& serving = *job->second.serving;
   const auto now = life().count();
-  const auto target = record->wanted().max;
+  const auto target = record->replicas();
   sample.at_ms = now;
   // The router counts another way: one whose requests fail is not ready there, and one that has said hello is
   // some moments later. Both figures from one view, or what is ready and starting would be more than wanted.
   sample.ready = static_cast<std::uint32_t>(serving.ready.size());
   sample.starting = target - std::min(target, sample.ready);
   serving.load.add(sample);
-  const auto decision = autoscale(to_options(*record->spec), serving.load, now);
+  const auto decision = autoscale(to_options(*record), serving.load, now);
   if (decision.replicas == target) return;
   spdlog::info("job {}: {} instead of {} replicas: {}", id, decision.replicas, target, decision.reason);
   std::vector<Event> events{
       event("autoscaler", decision.reason, WorkersScaled{id, decision.replicas, decision.replicas})};
   std::vector<Lease> live;
   for (const auto& lease : ledger_.leases_of(id)) {
-    if (!lease.releasing) live.push_back(lease);
+    if (!lease.releasing && record->lines.empty()) live.push_back(lease);
   }
   // Those that are not ready yet first, then the newest.
   std::ranges::sort(live, {}, [&](const Lease& lease) {
@@ -230,37 +248,57 @@ void Head::on_load(const std::string& id, LoadSample sample) {
     events.push_back(event("autoscaler", decision.reason, JobStateChanged{id, JobState::running, kSleeps}));
   commit(std::move(events));
   parts_.router->set_wanted(id, decision.replicas);
+  serving.gave_way.reset();
+  roll(id);
   tell_leases(id);
   schedule_soon();
+}
+
+void Head::find_checkpoint(const std::string& job, const ServedSource& source,
+                           std::function<void(Head&, const Result<storage::CheckpointEntry>&)> then) {
+  const auto self = caf::actor_cast<caf::actor>(this);
+  const bool queued =
+      parts_.checkpoint_thread->post([store = parts_.checkpoints, self, chosen = chosen_, job, source, then,
+                                      goal = best_goal(*ledger_.find(job)->spec)] {
+        const auto entries = store->list(job);
+        Result<storage::CheckpointEntry> found;
+        if (!entries) {
+          found = tl::unexpected(entries.error());
+        } else if (const auto step = choose_step(*entries, goal, source); !step) {
+          found = tl::unexpected(step.error());
+        } else {
+          found = *std::ranges::find(*entries, *step, &storage::CheckpointEntry::step);
+          chosen->hold(job, *step);
+        }
+        caf::anon_send(self, Run{[chosen, job, found, then](Head& head) {
+                         then(head, found);
+                         if (!found) return;
+                         // Behind what this thread is still to do with what the ledger said before. One that
+                         // can't be let go is kept until the next head.
+                         head.parts_.checkpoint_thread->post(
+                             [chosen, job, step = found->step] { chosen->release(job, step); });
+                       }});
+      });
+  if (!queued) then(*this, fail(ErrorCode::unavailable, "the head is busy with checkpoints", "try again"));
 }
 
 void Head::choose_checkpoint(const Submission& submission, const gateway::Respond& respond) {
   const auto resolved = resolve_checkpoint_job(submission, ledger_);
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&resolved)) return respond(*refused);
   const std::string source = std::get<std::string>(resolved);
-  const auto self = caf::actor_cast<caf::actor>(this);
-  const bool queued =
-      parts_.checkpoint_thread->post([store = parts_.checkpoints, self, submission, source, respond,
-                                      goal = best_goal(*ledger_.find(source)->spec)] {
-        const auto entries = store->list(source);
-        if (!entries) return respond(error_response(entries.error()));
-        const auto step = choose_step(*entries, goal, submission.spec.serve->source);
-        if (!step)
-          return respond(refuse_field(submission, "model.source", step.error().message, step.error().hint));
-        caf::anon_send(self, Run{[submission, source, step = *step, respond](Head& head) {
-                         // The same request, or the name, may have come a second time meanwhile.
-                         if (head.answer_known(submission.key, respond)) return;
-                         if (const auto refused = check_endpoint(submission.spec.name, head.ledger_))
-                           return respond(*refused);
-                         auto dependencies = resolve_dependencies(submission, head.ledger_);
-                         if (const auto* wrong = std::get_if<gateway::HttpResponse>(&dependencies))
-                           return respond(*wrong);
-                         head.accept(submission, std::get<std::vector<std::string>>(std::move(dependencies)),
-                                     std::pair(source, step), respond);
-                       }});
-      });
-  if (!queued)
-    respond(error_response({ErrorCode::unavailable, "the head is busy with checkpoints", "try again"}));
+  const auto then = [submission, source, respond](Head& head, const Result<storage::CheckpointEntry>& found) {
+    if (!found && found.error().code != ErrorCode::not_found) return respond(error_response(found.error()));
+    if (!found)
+      return respond(refuse_field(submission, "model.source", found.error().message, found.error().hint));
+    // The same request, or the name, may have come a second time meanwhile.
+    if (head.answer_known(submission.key, respond)) return;
+    if (const auto refused = check_endpoint(submission.spec.name, head.ledger_)) return respond(*refused);
+    auto dependencies = resolve_dependencies(submission, head.ledger_);
+    if (const auto* wrong = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*wrong);
+    head.accept(submission, std::get<std::vector<std::string>>(std::move(dependencies)),
+                {std::pair(source, found->step), {}}, respond);
+  };
+  find_checkpoint(source, submission.spec.serve->source, then);
 }
 
 }  // namespace ds::head

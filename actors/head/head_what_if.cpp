@@ -65,6 +65,8 @@ gateway::HttpResponse Head::answer_for(const Submission& submission) {
   if (const auto refused = check_tenant(submission, parts_.tenants)) return *refused;
   auto dependencies = resolve_dependencies(submission, ledger_);
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return *refused;
+  if (const auto lines = resolve_model(submission, ledger_); lines.index() == 1)
+    return std::get<gateway::HttpResponse>(lines);
   if (in_grace_ || !is_settled_) {  // a head without leases has no grace, but its nodes are not back either
     return error_response({ErrorCode::unavailable, "the head has just started and waits for its nodes",
                            "try again in some seconds"});

@@ -247,6 +247,7 @@ void add_serving(const ServeSpec& serve, json& view) {
   view.erase("workers");
   const bool is_file = serve.source.kind == ServedSource::Kind::file;
   view["model"]["source"] = is_file ? "file:" + serve.source.path : serve.source.text;
+  for (const auto& part : serve.traffic) view["traffic"][part.reference] = part.share;
   if (!serve.inputs.empty()) view["model"]["inputs"] = tensors_view(serve.inputs);
   if (!serve.outputs.empty()) view["model"]["outputs"] = tensors_view(serve.outputs);
   view["queue"] = {{"name", view["queue"]},

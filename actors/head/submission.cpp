@@ -14,6 +14,7 @@
 #include "actors/gateway/error_response.hpp"
 #include "actors/head/quota_check.hpp"
 #include "actors/head/views.hpp"
+#include "scheduler/spec/section.hpp"
 #include "storage/dataset/csv_first_look.hpp"
 
 namespace ds::head {
@@ -190,18 +191,48 @@ std::optional<gateway::HttpResponse> check_endpoint(const std::string& name,
   return std::nullopt;
 }
 
-std::variant<std::string, gateway::HttpResponse> resolve_checkpoint_job(const Submission& submission,
-                                                                        const scheduler::Ledger& ledger) {
-  const std::string& name = submission.spec.serve->source.job;
+std::variant<std::string, scheduler::ModelFault> find_training_job(const std::string& name,
+                                                                   const scheduler::Ledger& ledger) {
   std::vector<const scheduler::JobRecord*> found = ledger.match(name);
   std::erase_if(found, [](const auto* job) { return job->spec->kind != scheduler::JobKind::train; });
   if (found.size() == 1) return found.front()->id;
   if (found.empty())
-    return refuse_field(submission, "model.source", fmt::format("there is no training job \"{}\"", name),
-                        "ds-submit list shows the jobs there are");
+    return scheduler::ModelFault{fmt::format("there is no training job \"{}\"", name),
+                                 "ds-submit list shows the jobs there are"};
   const auto newest = std::ranges::max_element(found, {}, [](const auto* job) { return job->order; });
-  return refuse_field(submission, "model.source", fmt::format("{} jobs are named \"{}\"", found.size(), name),
-                      fmt::format("name one by its id; the newest is {}", (*newest)->id));
+  return scheduler::ModelFault{fmt::format("{} jobs are named \"{}\"", found.size(), name),
+                               fmt::format("name one by its id; the newest is {}", (*newest)->id)};
+}
+
+std::variant<std::string, gateway::HttpResponse> resolve_checkpoint_job(const Submission& submission,
+                                                                        const scheduler::Ledger& ledger) {
+  auto found = find_training_job(submission.spec.serve->source.job, ledger);
+  if (const auto* fault = std::get_if<scheduler::ModelFault>(&found))
+    return refuse_field(submission, "model.source", fault->message, fault->hint);
+  return std::get<std::string>(std::move(found));
+}
+
+std::variant<std::vector<scheduler::ServedLine>, gateway::HttpResponse> resolve_model(
+    const Submission& submission, const scheduler::Ledger& ledger) {
+  using Found = scheduler::ModelRegistry::Found;
+  std::vector<scheduler::ServedLine> lines;
+  if (!submission.spec.serve) return lines;
+  const auto& serve = *submission.spec.serve;
+  if (serve.source.kind != scheduler::ServedSource::Kind::registry) return lines;
+  auto parts = serve.traffic;
+  if (parts.empty()) parts.push_back({serve.source.reference, 100});
+  for (const auto& part : parts) {
+    const auto found = ledger.registry().resolve(serve.source.model, part.reference);
+    if (const auto* fault = std::get_if<scheduler::ModelFault>(&found)) {
+      const bool is_known = ledger.registry().find(serve.source.model) != nullptr;
+      const auto field = serve.traffic.empty() || !is_known ? std::string("model.source")
+                                                            : scheduler::join_path("traffic", part.reference);
+      return refuse_field(submission, field, fault->message, fault->hint);
+    }
+    const auto& [model, version, tag] = std::get<Found>(found);
+    lines.push_back({.tag = tag, .share = part.share, .version = version->number});
+  }
+  return lines;
 }
 
 Result<std::uint64_t> choose_step(std::span<const storage::CheckpointEntry> entries,

@@ -50,6 +50,15 @@ std::optional<gateway::HttpResponse> check_endpoint(const std::string& name, con
 std::variant<std::string, gateway::HttpResponse> resolve_checkpoint_job(const Submission& submission,
                                                                         const scheduler::Ledger& ledger);
 
+/// The id of the training job that has this name or id. Pure.
+std::variant<std::string, scheduler::ModelFault> find_training_job(const std::string& name,
+                                                                   const scheduler::Ledger& ledger);
+
+/// The versions of the registry that a `serve` job serves, none for one that serves no such; the alternative
+/// is the answer to give when there are none. Pure.
+std::variant<std::vector<scheduler::ServedLine>, gateway::HttpResponse> resolve_model(
+    const Submission& submission, const scheduler::Ledger& ledger);
+
 /// The step of the checkpoint that is named, of those that there are. Where none has been measured the best
 /// is the newest. Pure. Errors: `not_found`.
 Result<std::uint64_t> choose_step(std::span<const storage::CheckpointEntry> entries,

@@ -43,6 +43,8 @@ struct AssignReplica {
   std::string job, file, directory, text;
   std::string checkpoint_job;  ///< empty: the file names a file
   std::uint64_t checkpoint_step = 0;
+  bool is_archive = false;  ///< what is had in that checkpoint's place is a TorchScript file
+  std::string origin;       ///< of the model, for errors; empty: as the file names it
   bool operator==(const AssignReplica&) const = default;
 };
 
@@ -100,7 +102,7 @@ auto inspect(I& f, ReplicaFailed& x) {
 }
 template <class I>
 auto inspect(I& f, AssignReplica& x) {
-  return f(x.job, x.file, x.directory, x.text, x.checkpoint_job, x.checkpoint_step);
+  return f(x.job, x.file, x.directory, x.text, x.checkpoint_job, x.checkpoint_step, x.is_archive, x.origin);
 }
 template <class I>
 auto inspect(I& f, ServedTensor& x) {

@@ -143,6 +143,7 @@ Result<void> run(const Arguments& arguments) {
       }};
   const auto actor = head::spawn_head(system, parts);
   if (!actor) return tl::unexpected(actor.error());
+  head::wait_until_begun(*actor);  // a request for a model that is served finds it
 
   gateway::HttpServerOptions http;
   http.host = listen->host;

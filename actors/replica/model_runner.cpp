@@ -69,14 +69,14 @@ Result<infer::ServedModel::Tensors> bounded(infer::ServedModel::Tensors answer) 
               "ask for fewer rows at a time");
 }
 
-Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
-                                                 const train::StateImage* state) {
+Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec, const GivenModel* given,
+                                                 const std::string& origin) {
   const scheduler::ServeSpec& serve = *spec.serve;
-  auto archive = state != nullptr ? train::export_model(*state, train::ExportFormat::torchscript)
-                                  : read_archive(serve.source.path);
+  auto archive = given == nullptr ? read_archive(serve.source.path)
+                 : given->state   ? train::export_model(*given->state, train::ExportFormat::torchscript)
+                                  : Result<Buffer>(given->archive);
   if (!archive) return tl::unexpected(archive.error());
-  infer::ModelSource source{*std::move(archive), serve.source.text, to_specs(serve.inputs),
-                            to_specs(serve.outputs)};
+  infer::ModelSource source{*std::move(archive), origin, to_specs(serve.inputs), to_specs(serve.outputs)};
   infer::ModelOptions options;
   options.name = spec.name;
   options.threads = spec.resources.cpus;
@@ -87,9 +87,11 @@ Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
 }  // namespace
 
 Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
-                                                       const train::StateImage* state) {
-  return train::guarded(fmt::format("model.source: {}", spec.serve->source.text), ErrorCode::internal,
-                        [&] { return load(spec, state); });
+                                                       const GivenModel* given) {
+  const std::string& origin =
+      given == nullptr || given->origin.empty() ? spec.serve->source.text : given->origin;
+  return train::guarded(fmt::format("model.source: {}", origin), ErrorCode::internal,
+                        [&] { return load(spec, given, origin); });
 }
 
 std::vector<Observation> warm_up(infer::ServedModel& model) {

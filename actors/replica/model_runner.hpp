@@ -2,8 +2,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "actors/fabric/buffer.hpp"
 #include "actors/infer/served_model.hpp"
 #include "actors/train/session.hpp"
 #include "scheduler/spec/job_spec.hpp"
@@ -13,9 +16,16 @@ namespace ds::replica {
 
 // What a replica does with torch, on its model's thread. They may take long.
 
-/// The model that the job's file names. `state`: of the checkpoint, where it is one.
+/// Where a model is taken from that is not the file which its job names.
+struct GivenModel {
+  std::optional<train::StateImage> state;  ///< of a checkpoint
+  Buffer archive;                          ///< else a TorchScript file
+  std::string origin;                      ///< for errors
+};
+
+/// The model that the job's file names, unless it is `given`.
 Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
-                                                       const train::StateImage* state);
+                                                       const GivenModel* given);
 
 /// A measured run.
 struct Observation {

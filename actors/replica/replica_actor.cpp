@@ -132,12 +132,20 @@ class Replica : public caf::event_based_actor {
     if (!spec) return on_failed(spec.error());
     spec_ = *std::move(spec);
     thread_ = std::make_unique<ModelThread>();
+    origin_ = order.origin.empty() ? spec_.serve->source.text : order.origin;
     if (order.checkpoint_job.empty()) return load(nullptr);
     request(line_.head(), kFetchLimit, FetchState{order.checkpoint_job, order.checkpoint_step})
         .then(
-            [this](const StateReply& reply) {
+            [this, is_archive = order.is_archive](const StateReply& reply) {
               if (!reply.error.empty()) return on_failed({ErrorCode::data_loss, reply.error, {}});
-              load(std::make_shared<const train::StateImage>(worker::to_image(reply)));
+              auto given = std::make_shared<GivenModel>();
+              given->origin = origin_;
+              if (!is_archive) {
+                given->state = worker::to_image(reply);
+              } else if (!reply.tensors.empty()) {
+                given->archive = reply.tensors.front();
+              }
+              load(std::move(given));
             },
             [this](const caf::error& error) {
               thread_.reset();
@@ -146,9 +154,9 @@ class Replica : public caf::event_based_actor {
             });
   }
 
-  void load(std::shared_ptr<const train::StateImage> state) {
-    thread_->post([this, state = std::move(state), start = Clock::now()] {
-      auto loaded = load_model(spec_, state.get());
+  void load(std::shared_ptr<const GivenModel> given) {
+    thread_->post([this, given = std::move(given), start = Clock::now()] {
+      auto loaded = load_model(spec_, given.get());
       std::vector<Observation> seen;
       if (loaded) seen = warm_up(**loaded);
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
@@ -165,7 +173,7 @@ class Replica : public caf::event_based_actor {
     queue_.emplace(to_options(*spec_.serve));
     for (const Observation& one : seen) queue_->observe(one.rows, one.took_us, now_us());
     watch_batches();
-    spdlog::info("the model {} is ready after {} ms", spec_.serve->source.text, took.count());
+    spdlog::info("the model {} is ready after {} ms", origin_, took.count());
     if (draining_) return leave_if_idle();
     say_hello();
   }
@@ -342,6 +350,7 @@ class Replica : public caf::event_based_actor {
   head::HeadLine line_;
   std::optional<ReplicaFailed> failed_;
   scheduler::JobSpec spec_;
+  std::string origin_;               ///< of the model
   std::optional<BatchQueue> queue_;  ///< once the model is there
   std::map<std::uint64_t, Pending> pending_;
   std::uint64_t tickets_ = 0;

@@ -10,11 +10,56 @@ constexpr std::chrono::seconds kLatencyWindow{5};
 
 }  // namespace
 
-std::vector<serving::ReplicaView> EndpointState::views() const {
-  std::vector<serving::ReplicaView> all;
-  for (const auto& [worker, replica] : replicas)
-    all.push_back({worker, endpoint.version, replica.outstanding, !replica.is_lost, replica.is_draining});
-  return all;
+std::optional<EndpointState::Picked> EndpointState::pick(const Journey& journey, std::uint64_t random) {
+  std::vector<serving::ReplicaView> views;
+  std::map<std::uint64_t, std::uint32_t> able;
+  for (const auto& [worker, replica] : replicas) {
+    views.push_back({worker, replica.version, replica.outstanding, !replica.is_lost, replica.is_draining});
+    const bool was_tried = std::ranges::find(journey.tried, worker) != journey.tried.end();
+    if (!replica.is_lost && !replica.is_draining && !was_tried) ++able[replica.version];
+  }
+  const auto version = journey.ask.version ? journey.ask.version : picker.pick(able);
+  if (!version) return std::nullopt;
+  const auto worker = serving::pick_replica(views, *version, journey.tried, random);
+  return worker ? std::optional(Picked{*worker, *version}) : std::nullopt;
+}
+
+std::uint64_t EndpointState::first_version() const {
+  return picker.lines().empty() ? 1 : picker.lines().front().version;
+}
+
+const serving::ModelMetadata* EndpointState::metadata_of(std::uint64_t version) const {
+  const auto found = metadata.find(version);
+  return found == metadata.end() ? nullptr : &found->second;
+}
+
+bool EndpointState::has_version(std::uint64_t version) const {
+  const bool is_wanted =
+      std::ranges::find(picker.lines(), version, &serving::VersionLine::version) != picker.lines().end();
+  return is_wanted || std::ranges::any_of(
+                          replicas, [version](const auto& entry) { return entry.second.version == version; });
+}
+
+void EndpointState::forget_versions() {
+  std::erase_if(metadata, [this](const auto& entry) { return !has_version(entry.first); });
+}
+
+EndpointView EndpointState::view() const {
+  EndpointView view{endpoint.name, endpoint.job, first_version(), ready(), draining(), wanted, ongoing, {}};
+  for (const auto& line : picker.lines()) {
+    auto& shown = view.versions[line.version];
+    shown.share += line.share;
+    shown.wanted = picker.lines().size() == 1 ? wanted : line.replicas;
+  }
+  for (const auto& [worker, replica] : replicas) {
+    auto& shown = view.versions[replica.version];
+    shown.draining += replica.is_draining ? 1 : 0;
+    shown.ready += replica.is_draining || replica.is_lost ? 0 : 1;
+  }
+  for (auto& [version, shown] : view.versions) {
+    if (const auto* known = metadata_of(version)) shown.metadata = *known;
+  }
+  return view;
 }
 
 std::uint32_t EndpointState::ready() const {

@@ -12,6 +12,7 @@
 
 #include "actors/router/router.hpp"
 #include "actors/serving/pick_replica.hpp"
+#include "actors/serving/version_picker.hpp"
 
 namespace ds::router {
 
@@ -19,9 +20,10 @@ namespace ds::router {
 struct Journey {
   Ask ask;
   std::chrono::steady_clock::time_point deadline;
-  std::string job;  ///< whose endpoint it is for
-  std::uint64_t version = 0;
-  std::uint32_t rows = 0;  ///< 0: not checked against the model yet
+  std::string job;                    ///< whose endpoint it is for
+  std::uint64_t version = 0;          ///< that it went to last, or was asked for; 0: any
+  std::uint64_t checked_version = 0;  ///< whose inputs it has been compared with; 0: none's yet
+  std::uint32_t rows = 0;
   std::uint64_t bytes = 0;
   std::vector<std::uint64_t> tried;  ///< and not to be asked again
   std::uint32_t tries = 0;           ///< also of those that may be
@@ -32,6 +34,7 @@ using JourneyPtr = std::shared_ptr<Journey>;
 
 struct ReplicaEntry {
   caf::actor actor;
+  std::uint64_t version = 1;
   std::uint32_t outstanding = 0;
   bool is_draining = false;
   bool is_lost = false;  ///< a request to it failed: it is dead, or says hello again
@@ -39,7 +42,8 @@ struct ReplicaEntry {
 
 struct EndpointState {
   Endpoint endpoint;
-  std::optional<serving::ModelMetadata> metadata;
+  serving::VersionPicker picker;
+  std::map<std::uint64_t, serving::ModelMetadata> metadata;  ///< by version, of those that are served
   std::map<std::uint64_t, ReplicaEntry> replicas;
   std::deque<JourneyPtr> waiting;  ///< for a replica
   std::uint64_t waiting_bytes = 0;
@@ -49,7 +53,21 @@ struct EndpointState {
   std::deque<std::pair<std::chrono::steady_clock::time_point, double>>
       latencies_ms;  ///< when it was answered
 
-  std::vector<serving::ReplicaView> views() const;
+  struct Picked {
+    std::uint64_t worker = 0, version = 0;
+  };
+  /// A replica for the request, of the version that it asks for, else of one by the shares; none: there is
+  /// none that it has not been to.
+  std::optional<Picked> pick(const Journey& journey, std::uint64_t random);
+  /// The version that is meant where a request names none and nothing is ready.
+  std::uint64_t first_version() const;
+  /// Null: no replica of it has been ready.
+  const serving::ModelMetadata* metadata_of(std::uint64_t version) const;
+  /// Whether requests may ask for it: it is to be served, or replicas of it are there.
+  bool has_version(std::uint64_t version) const;
+  /// Forgets what is known of versions that are gone.
+  void forget_versions();
+  EndpointView view() const;
   std::uint32_t ready() const;  ///< replicas that take requests
   std::uint32_t draining() const;
   /// The 99th percentile of the last seconds' answers; 0: there are none.

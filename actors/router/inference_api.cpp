@@ -78,9 +78,11 @@ Result<std::optional<std::uint64_t>> json_length_of(const HttpRequest& request) 
 }
 
 /// What the body of a raw request is.
-std::optional<serving::TensorSpec> raw_input_of(const std::optional<EndpointView>& endpoint) {
-  if (!endpoint || !endpoint->metadata || endpoint->metadata->inputs.size() != 1) return std::nullopt;
-  return endpoint->metadata->inputs.front();
+std::optional<serving::TensorSpec> raw_input_of(const std::optional<EndpointView>& endpoint,
+                                                std::optional<std::uint64_t> version) {
+  const auto* metadata = endpoint ? endpoint->metadata_of(version) : nullptr;
+  if (metadata == nullptr || metadata->inputs.size() != 1) return std::nullopt;
+  return metadata->inputs.front();
 }
 
 HttpResponse answer_response(const std::string& model, std::uint64_t version,
@@ -115,10 +117,6 @@ Error unknown(const std::string& model) {
   return {ErrorCode::not_found, fmt::format("Request for unknown model: '{}' is not found", model), {}};
 }
 
-bool is_version(const EndpointView& endpoint, const std::optional<std::uint64_t>& version) {
-  return !version || *version == endpoint.version;
-}
-
 }  // namespace
 
 InferenceApi::InferenceApi(Router& router, std::string version)
@@ -143,7 +141,8 @@ class Informer {
     const auto endpoint = find(asked.model);
     if (!endpoint) return failure_response(unknown(asked.model.name));
     const bool sleeps = endpoint->wanted == 0;  // it takes requests, which wake it
-    const bool is_ready = endpoint->ready > 0 || sleeps;
+    const auto ready = asked.model.version ? endpoint->find(*asked.model.version)->ready : endpoint->ready;
+    const bool is_ready = ready > 0 || sleeps;
     auto response = json(serving::model_ready_body(asked.model.name, is_ready));
     if (!is_ready) response.status = 400;
     return response;
@@ -154,10 +153,11 @@ class Informer {
     });
   }
   HttpResponse operator()(const serving::route::ModelConfig& asked) const {
-    return of_model(asked.model, [](const serving::ModelMetadata& model, const EndpointView& endpoint) {
+    return of_model(asked.model, [&asked](const serving::ModelMetadata& model, const EndpointView& endpoint) {
       serving::ModelConfiguration configuration;
       configuration.has_dynamic_batching = model.max_batch_size > 1;
-      configuration.replicas = endpoint.ready;
+      configuration.replicas =
+          asked.model.version ? endpoint.find(*asked.model.version)->ready : endpoint.ready;
       return serving::model_config_body(model, configuration);
     });
   }
@@ -168,16 +168,21 @@ class Informer {
     for (const EndpointView& endpoint : router_.endpoints()) {
       if (asked.model && asked.model->name != endpoint.name) continue;
       const auto found = known.find(endpoint.name);
-      models.push_back({endpoint.name, endpoint.version,
-                        found == known.end() ? serving::ModelStatistics{} : found->second.model});
+      if (found == known.end()) continue;
+      for (const auto& [version, counted] : found->second) {
+        if (asked.model && asked.model->version.value_or(version) != version) continue;
+        models.push_back({endpoint.name, version, counted.model});
+      }
     }
     return json(serving::statistics_body(models));
   }
   HttpResponse operator()(const serving::route::RepositoryIndex&) const {
     std::vector<serving::IndexEntry> entries;
-    for (const EndpointView& endpoint : router_.endpoints())
-      entries.push_back({endpoint.name, endpoint.version, endpoint.ready > 0,
-                         endpoint.ready > 0 ? "" : "no replica is ready"});
+    for (const EndpointView& endpoint : router_.endpoints()) {
+      for (const auto& [version, shown] : endpoint.versions)
+        entries.push_back(
+            {endpoint.name, version, shown.ready > 0, shown.ready > 0 ? "" : "no replica is ready"});
+    }
     return json(serving::repository_index_body(entries));
   }
   HttpResponse operator()(const serving::route::LoadModel&) const { return not_here(); }
@@ -187,9 +192,13 @@ class Informer {
     auto known = router_.statistics();
     std::vector<serving::ModelMetrics> models;
     for (const EndpointView& endpoint : router_.endpoints()) {
-      const auto starting = endpoint.wanted - std::min(endpoint.wanted, endpoint.ready);
-      models.push_back({endpoint.name, endpoint.ready, starting, endpoint.draining, endpoint.ongoing,
-                        std::move(known[endpoint.name])});
+      for (auto& [version, counted] : known[endpoint.name]) {
+        const auto* shown = endpoint.find(version);
+        const EndpointView::Version there = shown == nullptr ? EndpointView::Version{} : *shown;
+        const auto starting = there.wanted - std::min(there.wanted, there.ready);
+        models.push_back({endpoint.name, version, there.ready, starting, there.draining, endpoint.ongoing,
+                          std::move(counted)});
+      }
     }
     return {200, serving::metrics_text(models), "text/plain; version=0.0.4; charset=utf-8", {}};
   }
@@ -203,17 +212,22 @@ class Informer {
   }
   std::optional<EndpointView> find(const serving::ModelName& model) const {
     auto endpoint = router_.find(model.name);
-    return endpoint && is_version(*endpoint, model.version) ? endpoint : std::nullopt;
+    const bool is_known = endpoint && (!model.version || endpoint->find(*model.version) != nullptr);
+    return is_known ? endpoint : std::nullopt;
   }
   template <class Body>
   HttpResponse of_model(const serving::ModelName& model, Body body) const {
     const auto endpoint = find(model);
     if (!endpoint) return failure_response(unknown(model.name));
-    if (!endpoint->metadata) {
+    const auto* metadata = endpoint->metadata_of(model.version);
+    if (metadata == nullptr) {
       return failure_response(
           Failure{{ErrorCode::unavailable, "no replica of the model has been ready yet", {}}, 1000});
     }
-    return json(body(*endpoint->metadata, *endpoint));
+    serving::ModelMetadata shown = *metadata;
+    shown.versions.clear();
+    for (const auto& [version, there] : endpoint->versions) shown.versions.push_back(version);
+    return json(body(shown, *endpoint));
   }
 
   const Router& router_;
@@ -240,7 +254,8 @@ void InferenceApi::inform(const serving::Route& route, const gateway::Respond& r
   if (const auto* metadata = std::get_if<serving::route::ModelMetadata>(&route)) model = &metadata->model;
   if (const auto* config = std::get_if<serving::route::ModelConfig>(&route)) model = &config->model;
   const auto endpoint = model == nullptr ? std::nullopt : router_.find(model->name);
-  if (!endpoint || endpoint->metadata) return respond(std::visit(Informer(router_, version_), route));
+  const bool is_known = !endpoint || endpoint->metadata_of(model->version) != nullptr;
+  if (is_known) return respond(std::visit(Informer(router_, version_), route));
   Ask ask;
   ask.model = model->name;
   ask.version = model->version;
@@ -279,7 +294,7 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
   }
   const auto length = json_length_of(request);
   if (!length) return respond(failure_response(length.error()));
-  const auto raw_input = *length == 0U ? raw_input_of(router_.find(model)) : std::nullopt;
+  const auto raw_input = *length == 0U ? raw_input_of(router_.find(model), version) : std::nullopt;
   auto parsed = serving::parse_inference_request(*body, *length, {}, raw_input);
   if (!parsed) return respond(failure_response(parsed.error()));
   Ask ask;
@@ -306,7 +321,7 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
       auto times = answer.times;
       times[serving::Stage::serialize] =
           static_cast<std::uint64_t>(std::chrono::nanoseconds(ended - begun).count());
-      router_.record(model, answer.rows, times, ended - arrived);
+      router_.record(model, answer.version, answer.rows, times, ended - arrived);
       respond(std::move(response));
     };
     auto write = [respond, answer_it = std::move(answer_it)] { respond_anyway(respond, answer_it); };

@@ -22,6 +22,8 @@ constexpr std::chrono::milliseconds kReportInterval{200};
 /// A replica answers within the budget that it is told; this is for the way. Who waits longer is looked for
 /// at each report.
 constexpr std::chrono::milliseconds kSlack = std::chrono::milliseconds(500) - kReportInterval;
+/// Versions of an endpoint, gone ones included, that are counted.
+constexpr std::size_t kMostCounted = 16;
 
 class RouterActor;
 
@@ -80,8 +82,17 @@ class RouterActor : public caf::event_based_actor {
   void set_endpoint(Endpoint endpoint) {
     auto& state = endpoints_[endpoint.job];
     state.endpoint = std::move(endpoint);
+    if (state.picker.lines().empty()) state.picker.set_lines({serving::VersionLine{}});
     publish(state);
     tick();
+  }
+
+  void set_versions(const std::string& job, std::vector<serving::VersionLine> lines) {
+    const auto state = endpoints_.find(job);
+    if (state == endpoints_.end() || lines.empty()) return;
+    state->second.picker.set_lines(std::move(lines));
+    state->second.forget_versions();
+    publish(state->second);
   }
 
   void set_wanted(const std::string& job, std::uint32_t replicas) {
@@ -104,14 +115,14 @@ class RouterActor : public caf::event_based_actor {
   }
 
   void add_replica(const std::string& job, std::uint64_t worker, const caf::actor& actor,
-                   serving::ModelMetadata metadata) {
+                   std::uint64_t version, serving::ModelMetadata metadata) {
     const auto state = endpoints_.find(job);
     if (state == endpoints_.end()) return;
     auto& replica = state->second.replicas[worker];
     replica.actor = actor;
+    replica.version = version;
     replica.is_draining = replica.is_lost = false;
-    metadata.versions = {state->second.endpoint.version};
-    state->second.metadata = std::move(metadata);
+    state->second.metadata[version] = std::move(metadata);
     publish(state->second);
     for (const JourneyPtr& journey : std::exchange(state->second.waiting, {})) {
       state->second.waiting_bytes -= journey->bytes;
@@ -127,19 +138,21 @@ class RouterActor : public caf::event_based_actor {
 
   void remove_replica(const std::string& job, std::uint64_t worker) {
     const auto state = endpoints_.find(job);
-    if (state != endpoints_.end()) state->second.replicas.erase(worker);
-    publish_job(job);
+    if (state == endpoints_.end()) return;
+    state->second.replicas.erase(worker);
+    state->second.forget_versions();
+    publish(state->second);
   }
 
   void ask(Ask ask) {
     const auto state = std::ranges::find_if(
         endpoints_, [&](const auto& entry) { return entry.second.endpoint.name == ask.model; });
-    if (state == endpoints_.end() || (ask.version && *ask.version != state->second.endpoint.version))
+    if (state == endpoints_.end() || (ask.version && !state->second.has_version(*ask.version)))
       return ask.done(tl::unexpected(unknown_model(ask)));
     EndpointState& endpoint = state->second;
     auto journey = std::make_shared<Journey>();
     journey->job = state->first;
-    journey->version = endpoint.endpoint.version;
+    journey->version = ask.version.value_or(0);
     journey->deadline = ask.arrived + timeout_of(ask.request, endpoint.endpoint);
     for (const auto& input : ask.request.inputs) journey->bytes += input.bytes.size();
     journey->ask = std::move(ask);
@@ -190,10 +203,13 @@ class RouterActor : public caf::event_based_actor {
   }
 
   void publish(const EndpointState& state) {
-    EndpointView view{state.endpoint.name, state.endpoint.job, state.endpoint.version, state.ready(),
-                      state.draining(),    state.wanted,       state.ongoing,          state.metadata};
+    auto view = state.view();
     const std::lock_guard lock(board_->mutex);
-    board_->statistics.try_emplace(view.name);
+    auto& statistics = board_->statistics[view.name];
+    for (const auto& [version, shown] : view.versions) statistics.try_emplace(version);
+    // What was counted of versions that are gone stays, within a bound: counters must not go back.
+    for (auto old = statistics.begin(); statistics.size() > kMostCounted && old != statistics.end();)
+      old = view.versions.contains(old->first) ? std::next(old) : statistics.erase(old);
     board_->endpoints[view.name] = std::move(view);
   }
 
@@ -219,11 +235,16 @@ class RouterActor : public caf::event_based_actor {
   void give_up_late(EndpointState& state, Clock::time_point now) {
     std::deque<JourneyPtr> still;
     for (const JourneyPtr& journey : std::exchange(state.waiting, {})) {
-      if (journey->deadline > now) {
+      const bool is_gone = journey->ask.version && !state.has_version(*journey->ask.version);
+      if (journey->deadline > now && !is_gone) {
         still.push_back(journey);
         continue;
       }
       state.waiting_bytes -= journey->bytes;
+      if (is_gone) {
+        finish(journey, tl::unexpected(unknown_model(journey->ask)));
+        continue;
+      }
       finish(journey,
              tl::unexpected(Failure{
                  {ErrorCode::deadline_exceeded, "no replica was ready within the request's timeout", {}}}));
@@ -246,7 +267,8 @@ class RouterActor : public caf::event_based_actor {
         state->second.note_latency(now, std::chrono::duration<double, std::milli>(took).count());
       } else {
         const std::lock_guard lock(board_->mutex);
-        board_->statistics[state->second.endpoint.name].model.record_failure(
+        const auto version = journey->version == 0 ? state->second.first_version() : journey->version;
+        board_->statistics[state->second.endpoint.name][version].model.record_failure(
             static_cast<std::uint64_t>(std::chrono::nanoseconds(took).count()));
       }
     }
@@ -254,8 +276,9 @@ class RouterActor : public caf::event_based_actor {
   }
 
   /// Puts the inputs in the model's order. False: the request doesn't fit, which it has been told.
-  bool check(const JourneyPtr& journey, const serving::ModelMetadata& model) {
-    if (journey->rows > 0) return true;
+  bool check(const JourneyPtr& journey, std::uint64_t version, const serving::ModelMetadata& model) {
+    if (journey->checked_version == version) return true;
+    journey->checked_version = version;
     const auto rows = serving::check_inputs(model, journey->ask.request);
     if (!rows) {
       finish(journey, tl::unexpected(Failure{rows.error()}));
@@ -274,16 +297,14 @@ class RouterActor : public caf::event_based_actor {
     const auto found = endpoints_.find(journey->job);
     if (found == endpoints_.end()) return journey->ask.done(tl::unexpected(unknown_model(journey->ask)));
     EndpointState& state = found->second;
-    if (state.metadata && journey->ask.only_metadata)
-      return finish(journey, Answer{journey->version, 0, {}, {}});
-    if (state.metadata && !check(journey, *state.metadata)) return;
+    const auto pick = journey->tries < Router::kMostTries ? state.pick(*journey, random_()) : std::nullopt;
+    const auto version = pick ? pick->version : journey->ask.version.value_or(state.first_version());
+    const auto* model = state.metadata_of(version);
+    if (model != nullptr && journey->ask.only_metadata) return finish(journey, Answer{version, 0, {}, {}});
+    if (model != nullptr && !check(journey, version, *model)) return;
     const auto left = journey->deadline - Clock::now();
     if (left <= Clock::duration::zero()) return finish(journey, tl::unexpected(timeout_is_over(*journey)));
-    if (journey->tries < Router::kMostTries) {
-      const auto views = state.views();
-      const auto pick = serving::pick_replica(views, journey->version, journey->tried, random_());
-      if (pick && state.metadata) return send(journey, state, *pick, left);
-    }
+    if (pick && model != nullptr) return send(journey, state, *pick, left);
     // One that has died, or leaves, is replaced; one that is full, or too slow, says what any would say.
     const bool may_wait = !journey->last || (journey->last->error.code == ErrorCode::unavailable &&
                                              journey->tries < Router::kMostTries);
@@ -308,7 +329,10 @@ class RouterActor : public caf::event_based_actor {
     if (state.wanted == 0 && state.waiting.size() == 1) report(journey->job, state, Clock::now());
   }
 
-  void send(const JourneyPtr& journey, EndpointState& state, std::uint64_t worker, Clock::duration left) {
+  void send(const JourneyPtr& journey, EndpointState& state, EndpointState::Picked pick,
+            Clock::duration left) {
+    const auto worker = pick.worker;
+    journey->version = pick.version;
     auto& replica = state.replicas.at(worker);
     ++replica.outstanding;
     const auto& asked = journey->ask.request;
@@ -358,7 +382,7 @@ class RouterActor : public caf::event_based_actor {
   void on_answer(const JourneyPtr& journey, std::uint64_t worker, const messages::InferAnswer& answer) {
     if (auto* entry = find(journey->job, worker)) --entry->outstanding;
     if (answer.failure == 0) {
-      if (answer.is_first) record_batch(journey->job, answer);
+      if (answer.is_first) record_batch(journey->job, journey->version, answer);
       Answer given{journey->version, journey->rows, replica::to_tensors(answer.outputs), {}};
       given.times[serving::Stage::parse] = journey->ask.parse_ns;
       given.times[serving::Stage::queue] = answer.queue_ns;
@@ -374,11 +398,11 @@ class RouterActor : public caf::event_based_actor {
     dispatch(journey);
   }
 
-  void record_batch(const std::string& job, const messages::InferAnswer& answer) {
+  void record_batch(const std::string& job, std::uint64_t version, const messages::InferAnswer& answer) {
     const auto state = endpoints_.find(job);
     if (state == endpoints_.end() || answer.released >= serving::kReleases) return;
     const std::lock_guard lock(board_->mutex);
-    auto& statistics = board_->statistics[state->second.endpoint.name];
+    auto& statistics = board_->statistics[state->second.endpoint.name][version];
     statistics.model.record_batch(answer.batch_rows, answer.compute_ns);
     ++statistics.released[answer.released];
   }
@@ -411,6 +435,10 @@ void Router::set_endpoint(Endpoint endpoint) {
   post(actor_, [endpoint = std::move(endpoint)](RouterActor& router) { router.set_endpoint(endpoint); });
 }
 
+void Router::set_versions(const std::string& job, std::vector<serving::VersionLine> lines) {
+  post(actor_, [job, lines = std::move(lines)](RouterActor& router) { router.set_versions(job, lines); });
+}
+
 void Router::set_wanted(const std::string& job, std::uint32_t replicas) {
   post(actor_, [=](RouterActor& router) { router.set_wanted(job, replicas); });
 }
@@ -420,8 +448,8 @@ void Router::remove_endpoint(const std::string& job) {
 }
 
 void Router::add_replica(const std::string& job, std::uint64_t worker, caf::actor actor,
-                         serving::ModelMetadata metadata) {
-  post(actor_, [=](RouterActor& router) { router.add_replica(job, worker, actor, metadata); });
+                         std::uint64_t version, serving::ModelMetadata metadata) {
+  post(actor_, [=](RouterActor& router) { router.add_replica(job, worker, actor, version, metadata); });
 }
 
 void Router::drain_replica(const std::string& job, std::uint64_t worker) {
@@ -456,19 +484,20 @@ std::optional<EndpointView> Router::find(const std::string& name) const {
   return found == board_->endpoints.end() ? std::nullopt : std::optional(found->second);
 }
 
-void Router::record(const std::string& name, std::uint32_t rows, const serving::StageTimes& times,
-                    std::chrono::nanoseconds whole) {
+void Router::record(const std::string& name, std::uint64_t version, std::uint32_t rows,
+                    const serving::StageTimes& times, std::chrono::nanoseconds whole) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto now_ms =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
   const std::lock_guard lock(board_->mutex);
   const auto found = board_->statistics.find(name);
   if (found == board_->statistics.end()) return;
-  const auto all = found->second.stages.record(times, static_cast<std::uint64_t>(whole.count()));
-  found->second.model.record_success(rows, all, now_ms);
+  auto& counted = found->second[version];
+  const auto all = counted.stages.record(times, static_cast<std::uint64_t>(whole.count()));
+  counted.model.record_success(rows, all, now_ms);
 }
 
-std::map<std::string, serving::EndpointStatistics> Router::statistics() const {
+Router::Statistics Router::statistics() const {
   const std::lock_guard lock(board_->mutex);
   return board_->statistics;
 }

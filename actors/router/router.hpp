@@ -16,6 +16,7 @@
 #include "actors/serving/inference_request.hpp"
 #include "actors/serving/model_metadata.hpp"
 #include "actors/serving/statistics.hpp"
+#include "actors/serving/version_picker.hpp"
 #include "scheduler/policy/autoscale.hpp"
 #include "storage/result.hpp"
 
@@ -25,7 +26,6 @@ namespace ds::router {
 struct Endpoint {
   std::string name;  ///< of the job, and so of the model
   std::string job, tenant;
-  std::uint64_t version = 1;
   std::uint32_t max_waiting = 1000;  ///< requests while there is no replica
   std::uint64_t max_waiting_bytes = 0;
   std::chrono::milliseconds timeout{60'000};  ///< of a request that names none
@@ -34,11 +34,33 @@ struct Endpoint {
 /// What anybody may know of an endpoint at a moment.
 struct EndpointView {
   std::string name, job;
-  std::uint64_t version = 1;
-  std::uint32_t ready = 0, draining = 0;           ///< replicas
-  std::uint32_t wanted = 0;                        ///< replicas that there should be
-  std::uint64_t ongoing = 0;                       ///< requests without an answer, a moment ago
-  std::optional<serving::ModelMetadata> metadata;  ///< none: no replica has been ready yet
+  std::uint64_t version = 1;              ///< that is meant where a request names none
+  std::uint32_t ready = 0, draining = 0;  ///< replicas
+  std::uint32_t wanted = 0;               ///< replicas that there should be
+  std::uint64_t ongoing = 0;              ///< requests without an answer, a moment ago
+  struct Version {
+    std::uint32_t ready = 0, draining = 0, wanted = 0;  ///< replicas
+    std::uint32_t share = 0;                            ///< of the requests, in hundredths
+    std::optional<serving::ModelMetadata> metadata;     ///< none: no replica of it has been ready yet
+  };
+  std::map<std::uint64_t, Version> versions;  ///< that are served, or have replicas still
+
+  /// Null: there is no such version.
+  const Version* find(std::uint64_t wanted_version) const {
+    const auto found = versions.find(wanted_version);
+    return found == versions.end() ? nullptr : &found->second;
+  }
+  /// Of the version that is meant, or where none of its replicas has been ready the newest that one has of
+  /// another; null: not known yet.
+  const serving::ModelMetadata* metadata_of(std::optional<std::uint64_t> wanted_version) const {
+    const auto* found = find(wanted_version.value_or(version));
+    if (found != nullptr && found->metadata) return &*found->metadata;
+    const serving::ModelMetadata* newest = nullptr;
+    for (const auto& [other, shown] : versions) {
+      if (!wanted_version && shown.metadata) newest = &*shown.metadata;
+    }
+    return newest;
+  }
 };
 
 struct Failure {
@@ -91,12 +113,14 @@ class Router {
 
   void report_to(OnLoad on_load);  ///< from now on
   void set_endpoint(Endpoint endpoint);
+  /// Which versions it serves, with which parts of the requests; without it version 1 alone.
+  void set_versions(const std::string& job, std::vector<serving::VersionLine> lines);
   /// So many replicas are wanted; only shown.
   void set_wanted(const std::string& job, std::uint32_t replicas);
   /// What waits for it fails.
   void remove_endpoint(const std::string& job);
-  /// A replica is ready.
-  void add_replica(const std::string& job, std::uint64_t worker, caf::actor actor,
+  /// A replica of that version is ready.
+  void add_replica(const std::string& job, std::uint64_t worker, caf::actor actor, std::uint64_t version,
                    serving::ModelMetadata metadata);
   /// Nothing new for it; what it has it may still answer.
   void drain_replica(const std::string& job, std::uint64_t worker);
@@ -108,17 +132,18 @@ class Router {
 
   std::vector<EndpointView> endpoints() const;
   std::optional<EndpointView> find(const std::string& name) const;
-  /// Counts a request of that many rows as answered, `whole` after it came.
-  void record(const std::string& name, std::uint32_t rows, const serving::StageTimes& times,
-              std::chrono::nanoseconds whole);
-  /// Since the endpoint was set, by its name.
-  std::map<std::string, serving::EndpointStatistics> statistics() const;
+  /// Counts a request of that many rows as answered by that version, `whole` after it came.
+  void record(const std::string& name, std::uint64_t version, std::uint32_t rows,
+              const serving::StageTimes& times, std::chrono::nanoseconds whole);
+  /// Since the endpoint was set, by its name and the version.
+  using Statistics = std::map<std::string, std::map<std::uint64_t, serving::EndpointStatistics>>;
+  Statistics statistics() const;
 
   /// What actor and callers share; private to the folder.
   struct Board {
     mutable std::mutex mutex;
     std::map<std::string, EndpointView> endpoints;
-    std::map<std::string, serving::EndpointStatistics> statistics;  ///< of endpoints that there are
+    Statistics statistics;  ///< of endpoints that there are
   };
 
  private:

@@ -58,7 +58,7 @@ void write_batch_sizes(Writer& out, const std::string& labels, const ModelStatis
 }
 
 std::string model_label(const ModelMetrics& model) {
-  return fmt::format("model=\"{}\"", model.name);
+  return fmt::format("model=\"{}\",version=\"{}\"", model.name, model.version);
 }
 
 }  // namespace
@@ -72,7 +72,10 @@ std::string metrics_text(std::span<const ModelMetrics> models) {
     out.add("", model_label(model) + ",state=\"draining\"", model.draining);
   }
   out.family("ds_infer_ongoing", "gauge", "Requests to a model that have no answer yet.");
-  for (const ModelMetrics& model : models) out.add("", model_label(model), model.ongoing);
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    if (i > 0 && models[i - 1].name == models[i].name) continue;
+    out.add("", fmt::format("model=\"{}\"", models[i].name), models[i].ongoing);
+  }
   out.family("ds_infer_requests_total", "counter", "Requests to a model that were answered, or failed.");
   for (const ModelMetrics& model : models) {
     out.add("", model_label(model) + ",outcome=\"success\"", model.statistics.model.success.count);

@@ -41,6 +41,7 @@ static void to_json(nlohmann::json& json, const LeaseGranted& x) {
           {"memory_bytes", x.memory_bytes},
           {"role", x.role}};
   if (!x.devices.empty()) json["devices"] = x.devices;
+  if (x.version != 0) json["version"] = x.version;
 }
 static void from_json(const nlohmann::json& json, LeaseGranted& x) {
   json.at("worker").get_to(x.worker);
@@ -52,6 +53,7 @@ static void from_json(const nlohmann::json& json, LeaseGranted& x) {
   if (json.contains("role")) json.at("role").get_to(x.role);
   x.devices.clear();  // no job could ask for GPUs before
   if (json.contains("devices")) json.at("devices").get_to(x.devices);
+  x.version = json.value("version", std::uint64_t{0});  // there were no others before
 }
 static void to_json(nlohmann::json& json, const LeaseReleasing& x) {
   json = {{"worker", x.worker}, {"at_once", x.at_once}};
@@ -107,6 +109,19 @@ static void from_json(const nlohmann::json& json, WorkerCrashed& x) {
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFinished, job, worker)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointChosen, job, source, step)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelVersion, number, source, step, from, digest, metrics, added_ms)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelVersionAdded, model, version)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelTagged, model, tag, version, back)
+static void to_json(nlohmann::json& json, const ServedLine& x) {
+  json = {{"tag", x.tag}, {"share", x.share}, {"version", x.version}};
+}
+static void from_json(const nlohmann::json& json, ServedLine& x) {
+  json.at("tag").get_to(x.tag);
+  json.at("share").get_to(x.share);
+  json.at("version").get_to(x.version);
+}
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelServed, job, model, lines)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RolloutStopped, job, version, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpeedMeasured, job, workers, nodes, step_s, compute_s, resize_s)
 
 namespace {
@@ -160,6 +175,14 @@ constexpr const char* kTypeName<NodeQuarantined> = "node_quarantined";
 template <>
 constexpr const char* kTypeName<CheckpointChosen> = "checkpoint_chosen";
 template <>
+constexpr const char* kTypeName<ModelVersionAdded> = "model_version_added";
+template <>
+constexpr const char* kTypeName<ModelTagged> = "model_tagged";
+template <>
+constexpr const char* kTypeName<ModelServed> = "model_served";
+template <>
+constexpr const char* kTypeName<RolloutStopped> = "rollout_stopped";
+template <>
 constexpr const char* kTypeName<QuarantineLifted> = "quarantine_lifted";
 
 template <std::size_t... I>
@@ -185,7 +208,8 @@ EventText write_event(const Event& event) {
       },
       event.body);
   try {
-    return {document.dump(), !std::holds_alternative<EvaluationRecorded>(event.body)};
+    return {document.dump(), !std::holds_alternative<EvaluationRecorded>(event.body) &&
+                                 !std::holds_alternative<ModelVersionAdded>(event.body)};
   } catch (const nlohmann::json::type_error&) {
     // Replacing invalid UTF-8 instead of throwing: a reason may quote what a user's program printed.
     return {document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), false};

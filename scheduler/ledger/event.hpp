@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "scheduler/ledger/job_state.hpp"
+#include "scheduler/ledger/served_line.hpp"
+#include "scheduler/models/model_registry.hpp"
 #include "scheduler/spec/role.hpp"
 
 namespace ds::scheduler {
@@ -32,6 +34,7 @@ struct LeaseGranted {
   std::uint64_t memory_bytes = 0;
   Role role = Role::worker;
   std::vector<std::uint32_t> devices = {};  ///< as many as its job's workers need, ascending
+  std::uint64_t version = 0;  ///< of the model that this replica serves; 0: it is not of the registry
   bool operator==(const LeaseGranted&) const = default;
 };
 
@@ -169,6 +172,37 @@ struct CheckpointChosen {
   bool operator==(const CheckpointChosen&) const = default;
 };
 
+/// The registry has another version of a model.
+struct ModelVersionAdded {
+  std::string model;
+  ModelVersion version;  ///< `added_ms` is the event's time
+  bool operator==(const ModelVersionAdded&) const = default;
+};
+
+/// A tag points at this version from now on, and so do the jobs that serve what it points at. `back`: as
+/// before its last move.
+struct ModelTagged {
+  std::string model, tag;
+  std::uint64_t version = 0;
+  bool back = false;
+  bool operator==(const ModelTagged&) const = default;
+};
+
+/// Which versions of a model a `serve` job serves, until their tags move.
+struct ModelServed {
+  std::string job, model;
+  std::vector<ServedLine> lines;  ///< those fields that its file and the registry give
+  bool operator==(const ModelServed&) const = default;
+};
+
+/// No replica can serve the version: the job goes back to the one before.
+struct RolloutStopped {
+  std::string job;
+  std::uint64_t version = 0;
+  std::string why;
+  bool operator==(const RolloutStopped&) const = default;
+};
+
 /// Nothing new goes to the node, and what is there leaves, until `NodeUndrained`. `why`: the operator's
 /// words.
 struct NodeDrained {
@@ -201,7 +235,8 @@ struct Event {
                             JobStateChanged, CancelRequested, JobSized, EvaluationRecorded,
                             CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested, NodeDrained,
                             NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled,
-                            NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured, CheckpointChosen>;
+                            NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured, CheckpointChosen,
+                            ModelVersionAdded, ModelTagged, ModelServed, RolloutStopped>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -15,7 +15,8 @@ namespace ds::scheduler {
 /// Something that happened to a job, or to a node, as people read it.
 struct Happening {
   /// `submitted`, `state`, `placed`, `told_to_leave`, `left`, `crashed`, `cancel`, `pause`, `resume`,
-  /// `retry`, `priority`, `scale`, `time_limit`, `drain`, `undrain`, `quarantine`, `quarantine_lifted`.
+  /// `retry`, `priority`, `scale`, `time_limit`, `drain`, `undrain`, `quarantine`, `quarantine_lifted`,
+  /// `model_version`, `model_promote`, `model_rollback`, `rollout_stopped`.
   std::string what = {};
   std::string job = {};           ///< empty: it happened to a node
   std::string by = {}, why = {};  ///< as in the journal's event; of several workers, `by` is the first's

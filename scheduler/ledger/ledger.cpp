@@ -122,6 +122,13 @@ bool Ledger::on(const Event&, const GenerationFormed& body) {
   job->members = body.members;
   job->servers = body.servers;
   job->finished.clear();
+  for (auto& line : job->lines) {
+    const bool is_there = std::ranges::any_of(body.members, [&](std::uint64_t worker) {
+      const auto lease = leases_.find(worker);
+      return lease != leases_.end() && lease->second.version == line.version;
+    });
+    if (is_there) line.good = line.version;
+  }
   // A replica that has become ready shows that the next can, as a step does.
   const bool has_grown = job->spec->serve && body.members.size() > 0;
   if (body.step > job->step || has_grown) job->crashes_in_a_row = 0;
@@ -204,6 +211,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   job.ran_before_ms = 0;
   job.crashes_in_a_row = 0;
   job.retry_at_ms = 0;
+  follow_tags(job);
   learn_curve(job);
   index(job);
   history_.retry_job(body.job);
@@ -238,8 +246,8 @@ bool Ledger::on(const Event&, const CheckpointChosen& body) {
   return true;
 }
 
-std::vector<std::uint64_t> Ledger::served_steps(std::string_view source) const {
-  std::vector<std::uint64_t> steps;
+std::vector<std::uint64_t> Ledger::needed_steps(std::string_view source) const {
+  std::vector<std::uint64_t> steps = registry_.steps_of(source);
   for (const std::string& id : serving_) {
     const JobRecord* job = find(id);
     if (job->served_job == source && !is_end(job->state)) steps.push_back(job->served_step);

@@ -15,10 +15,12 @@
 #include "scheduler/ledger/event.hpp"
 #include "scheduler/ledger/history.hpp"
 #include "scheduler/ledger/ledger_index.hpp"
+#include "scheduler/models/model_registry.hpp"
 #include "scheduler/policy/elastic/speed_curve.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/quarantine.hpp"
 #include "scheduler/policy/role_placement.hpp"
+#include "scheduler/policy/rollout.hpp"
 #include "scheduler/spec/job_spec.hpp"
 
 namespace ds::scheduler {
@@ -57,12 +59,19 @@ struct JobRecord {
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
   std::string served_job;                       ///< of a `serve` job: whose checkpoint; empty: a file
   std::uint64_t served_step = 0;
+  std::string model;                     ///< of a `serve` job: of the registry; empty: it serves no such
+  std::vector<ServedLine> lines = {};    ///< of that model
+  VersionCounts live = {};               ///< of `workers`, by the model's version
   std::vector<SizeMeasured> sizes = {};  ///< how long its steps took with how many workers, oldest first
   std::vector<double> resizes_s = {};    ///< for so long it stood still at the last resizes, oldest first
   std::shared_ptr<const SpeedCurve> curve = {};  ///< that follows from these; null: too little is known
 
   /// With how many workers it runs: what its owner wanted last, of a `serve` job what its load asked for.
   WorkerCount wanted() const;
+  /// Of a `serve` job: what its load asked for.
+  std::uint32_t replicas() const;
+  /// How many of these of which version; of a model of the registry.
+  VersionCounts versions() const;
   /// With fewer it can't go on: not the next replica that a serve job wants.
   std::uint32_t least() const;
   /// The moment before which it does not start; 0: there is none.
@@ -133,8 +142,12 @@ class Ledger {
   const History& history() const { return history_; }
   /// What happened to the job after that number; without one from its submission on, which has the number 0.
   History::Page history_of(const JobRecord& job, std::optional<std::uint64_t> after) const;
-  /// Steps of the job whose checkpoints other jobs serve, that have not ended.
-  std::vector<std::uint64_t> served_steps(std::string_view job) const;
+  /// Steps of the job whose checkpoints other jobs serve, that have not ended, or that versions of models
+  /// are.
+  std::vector<std::uint64_t> needed_steps(std::string_view job) const;
+  const ModelRegistry& registry() const { return registry_; }
+  /// Jobs that serve what this tag of the model points at, and have not ended.
+  std::vector<std::string> followers(std::string_view model, std::string_view tag) const;
 
   /// Numbers that were never used, not even by a lease that ended.
   std::uint64_t next_worker() const { return next_worker_; }
@@ -183,6 +196,11 @@ class Ledger {
   bool on(const Event& event, const PriorityChanged& body);
   bool on(const Event& event, const WorkersScaled& body);
   bool on(const Event& event, const CheckpointChosen& body);
+  bool on(const Event& event, const ModelVersionAdded& body);
+  bool on(const Event& event, const ModelTagged& body);
+  bool on(const Event& event, const ModelServed& body);
+  bool on(const Event& event, const RolloutStopped& body);
+  void follow_tags(JobRecord& job) const;
   std::string job_of(const Event& event) const;
   /// Before it is applied.
   std::optional<Happening> describe(const Event& event) const;
@@ -208,6 +226,8 @@ class Ledger {
   std::map<std::string, JobRecord, std::less<>> jobs_;
   std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job
   std::set<std::string> serving_;                         ///< jobs that serve checkpoints
+  std::set<std::string> serving_models_;                  ///< jobs that serve models of the registry
+  ModelRegistry registry_;
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeClosures drained_, quarantined_;

@@ -23,8 +23,18 @@ std::vector<PastUse> Ledger::past_use(std::int64_t now_ms) const {
 /// without the rest.
 WorkerCount JobRecord::wanted() const {
   if (!spec->serve) return scaled.value_or(spec->workers);
-  const std::uint32_t target = scaled ? scaled->max : std::max(spec->workers.min, 1U);
-  return {workers < target ? workers + 1 : std::min(target, 1U), target};
+  const std::uint32_t most = lines.empty() ? replicas() : most_replicas(versions(), live);
+  return {workers < most ? workers + 1 : std::min(most, 1U), most};
+}
+
+std::uint32_t JobRecord::replicas() const {
+  return scaled ? scaled->max : std::max(spec->workers.min, 1U);
+}
+
+VersionCounts JobRecord::versions() const {
+  std::vector<VersionShare> shares;
+  for (const auto& line : lines) shares.push_back({line.version, line.share});
+  return share_replicas(shares, replicas());
 }
 
 std::uint32_t JobRecord::least() const {

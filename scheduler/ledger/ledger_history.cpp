@@ -72,6 +72,18 @@ struct Describe {
   Found operator()(const RankFinished&) const { return std::nullopt; }
   Found operator()(const SpeedMeasured&) const { return std::nullopt; }
   Found operator()(const CheckpointChosen&) const { return std::nullopt; }
+  Found operator()(const ModelVersionAdded& body) const {
+    return Happening{.what = "model_version",
+                     .value = body.model + "@" + std::to_string(body.version.number)};
+  }
+  Found operator()(const ModelTagged& body) const {
+    return Happening{.what = body.back ? "model_rollback" : "model_promote",
+                     .value = body.model + "@" + body.tag + " " + std::to_string(body.version)};
+  }
+  Found operator()(const ModelServed&) const { return std::nullopt; }
+  Found operator()(const RolloutStopped& body) const {
+    return Happening{.what = "rollout_stopped", .job = body.job, .value = std::to_string(body.version)};
+  }
 };
 
 }  // namespace

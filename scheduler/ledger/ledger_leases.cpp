@@ -11,9 +11,10 @@ bool Ledger::on(const Event& event, const LeaseGranted& body) {
   if (job == nullptr || job->cancel_requested || job->pause_requested || job->time_is_up) return false;
   if (body.worker < next_worker_ || !may_have_devices(*job, body)) return false;
   if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
-  const Lease& lease = leases_[body.worker] = {body.worker,       body.job, body.node,   body.slots,
-                                               body.memory_bytes, false,    body.role,   job->spec->tenant,
-                                               job->spec->queue,  false,    event.at_ms, body.devices};
+  if (body.version != 0) ++job->live[body.version];
+  const Lease& lease = leases_[body.worker] = {
+      body.worker,       body.job,         body.node, body.slots,  body.memory_bytes, false,       body.role,
+      job->spec->tenant, job->spec->queue, false,     event.at_ms, body.devices,      body.version};
   index_.add_lease(lease);
   count_use(lease, event.at_ms, true);
   next_worker_ = body.worker + 1;
@@ -46,6 +47,8 @@ void Ledger::count_out(const Lease& lease, std::int64_t at_ms) {
   JobRecord& job = jobs_.find(lease.job)->second;
   if (job.workers == 1) job.ran_before_ms = job.run_ms(at_ms);
   --job.workers;
+  const auto live = job.live.find(lease.version);
+  if (live != job.live.end() && --live->second == 0) job.live.erase(live);
 }
 
 void Ledger::count_use(const Lease& lease, std::int64_t at_ms, bool more) {

@@ -54,6 +54,9 @@ json to_json(const JobRecord& job, std::size_t text) {
   add("resizes", job.resizes_s, kNew.resizes_s);
   add("served_job", job.served_job, kNew.served_job);
   add("served_step", job.served_step, kNew.served_step);
+  add("model", job.model, kNew.model);
+  for (const auto& line : job.lines)
+    document["lines"].push_back({line.tag, line.share, line.version, line.good, line.refused, line.trouble});
   return document;
 }
 
@@ -97,6 +100,10 @@ JobRecord job_from(const json& from) {
   take("resizes", job.resizes_s);
   take("served_job", job.served_job);
   take("served_step", job.served_step);
+  take("model", job.model);
+  if (const auto lines = from.find("lines"); lines != from.end()) {
+    for (const auto& l : *lines) job.lines.push_back({l.at(0), l.at(1), l.at(2), l.at(3), l.at(4), l.at(5)});
+  }
   // Of a version that wrote all fields it is null where there is none.
   if (from.contains("scaled") && from.at("scaled").is_array())
     job.scaled = WorkerCount{from.at("scaled").at(0), from.at("scaled").at(1)};
@@ -131,7 +138,8 @@ std::string Ledger::snapshot() const {
   for (const auto& [worker, lease] : leases_) {
     leases.push_back({worker, lease.job, lease.node, lease.slots, lease.memory_bytes, lease.releasing,
                       to_string(lease.role), lease.at_once, lease.since_ms});
-    if (!lease.devices.empty()) leases.back().push_back(lease.devices);
+    if (!lease.devices.empty() || lease.version != 0) leases.back().push_back(lease.devices);
+    if (lease.version != 0) leases.back().push_back(lease.version);
   }
   json uses = json::array();
   for (const auto& [names, use] : uses_) {
@@ -146,6 +154,7 @@ std::string Ledger::snapshot() const {
                       {"quarantined", to_json(quarantined_)},
                       {"early_crashes", crashes},
                       {"history", history_.to_json()},
+                      {"models", registry_.to_json()},
                       {"texts", texts},
                       {"next_order", next_order_},
                       {"next_worker", next_worker_}};
@@ -175,6 +184,7 @@ bool Ledger::restore_job(const nlohmann::json& entry) {
   const auto& record = jobs_.emplace(id, std::move(job)).first->second;
   index(record);
   if (!record.served_job.empty()) serving_.insert(id);
+  if (!record.model.empty()) serving_models_.insert(id);
   is_end(record.state) ? index_.end_job(id) : index_.mark(id);
   return true;
 }
@@ -201,11 +211,13 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
       lease.at_once = entry.size() > 7 ? entry.at(7).get<bool>() : lease.releasing;
       if (entry.size() > 8) entry.at(8).get_to(lease.since_ms);
       if (entry.size() > 9) entry.at(9).get_to(lease.devices);
+      if (entry.size() > 10) entry.at(10).get_to(lease.version);
       JobRecord& job = ledger.jobs_.at(lease.job);
       lease.tenant = job.spec->tenant;
       lease.queue = job.spec->queue;
       if (lease.role == Role::worker) {
         job.workers += lease.releasing ? 0 : 1;
+        if (!lease.releasing && lease.version != 0) ++job.live[lease.version];
         DecayedUse& use = ledger.uses_[{lease.tenant, lease.queue}];
         use.slots_now += lease.slots;
         use.memory_now += lease.memory_bytes;
@@ -231,6 +243,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
         ledger.early_crashes_.push_back({entry.at(0), entry.at(1), entry.at(2)});
     }
     if (document.contains("history")) ledger.history_ = History::from_json(document.at("history"));
+    if (document.contains("models")) ledger.registry_ = ModelRegistry::from_json(document.at("models"));
     document.at("next_order").get_to(ledger.next_order_);
     document.at("next_worker").get_to(ledger.next_worker_);
     return ledger;

@@ -39,6 +39,7 @@ struct Lease {
   bool at_once = false;                               ///< it does not leave by itself, it is killed
   std::int64_t since_ms = 0;                          ///< when it was granted
   std::vector<std::uint32_t> devices = {};            ///< GPUs of the node that are its own, ascending
+  std::uint64_t version = 0;                          ///< of a replica: of its model; 0: not of the registry
   bool operator==(const Lease&) const = default;
 };
 

@@ -52,7 +52,7 @@ inline constexpr auto kServe = join(kCommon, std::to_array<Known>({{"env", kNotY
                                                                    {"slo"},
                                                                    {"replicas"},
                                                                    {"autoscale"},
-                                                                   {"traffic", kNotYet},
+                                                                   {"traffic"},
                                                                    {"drain"}}));
 inline constexpr auto kServedModel = std::to_array<Known>({{"source"}, {"inputs"}, {"outputs"}});
 inline constexpr auto kServedInput = std::to_array<Known>({{"name"}, {"datatype"}, {"shape"}});

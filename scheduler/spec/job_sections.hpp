@@ -44,6 +44,8 @@ void read_validate(const Section& root, ValidateSpec& validate);
 void read_early_stop(const Section& root, std::optional<EarlyStop>& early_stop);
 void read_until(const Section& root, Until& until);
 void read_resources(const Section& root, JobKind kind, Resources& resources);
+/// Reads `traffic`; the model and the replicas have been read.
+void read_traffic(const Section& root, JobSpec& spec);
 /// Reads `start_after`, `depends_on` and `time_limit`.
 void read_start(const Section& root, JobSpec& spec);
 void read_strategy(const Section& root, StrategySpec& strategy);

@@ -3,11 +3,13 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include "scheduler/spec/identifier.hpp"
 #include "scheduler/spec/job_keys.hpp"
 #include "scheduler/spec/job_sections.hpp"
 #include "scheduler/spec/scalars.hpp"
+#include "scheduler/spec/served_source.hpp"
 #include "scheduler/spec/utf8.hpp"
 
 namespace ds::scheduler {
@@ -33,37 +35,17 @@ void read_duration(const Section& section, std::string_view key, std::int64_t& o
   }
 }
 
-/// Reads `ckpt:JOB`, `ckpt:JOB@best`, `ckpt:JOB@newest` or `ckpt:JOB@STEP`, without the first word.
-void read_checkpoint_name(const Section& model, std::string_view text, ServedSource& source) {
-  const char* hint = "such as ckpt:intents@best, ckpt:intents@newest or ckpt:intents@1200";
-  const auto at = text.find('@');
-  source.kind = ServedSource::Kind::checkpoint;
-  source.job = text.substr(0, at);
-  if (!is_identifier(source.job))
-    return model.fail("source", "expected a job's name or id, got " + to_quoted(source.job), hint);
-  if (at == std::string_view::npos) return;
-  const std::string_view which = text.substr(at + 1);
-  if (which == "best") return;
-  source.is_best = false;
-  if (which == "newest") return;
-  const auto step = parse_whole(which);
-  if (step.fault != NumberFault::none || step.value == 0)
-    return model.fail("source", "expected best, newest or a step, got " + to_quoted(std::string(which)),
-                      hint);
-  source.step = step.value;
-}
-
 void read_served_source(const Section& model, std::string_view directory, ServedSource& source) {
-  const char* hint = "such as ckpt:intents@best, or file:model.pt for a TorchScript file";
-  model.require("source", hint);
+  model.require("source", "such as ckpt:intents@best, or file:model.pt for a TorchScript file");
   model.read_text("source", source.text, {.max_bytes = 4096});
   if (source.text.empty()) return;
-  const std::string_view text = source.text;
-  if (text.starts_with("ckpt:")) return read_checkpoint_name(model, text.substr(5), source);
-  if (!text.starts_with("file:"))
-    return model.fail("source", "expected ckpt:JOB or file:PATH, got " + to_quoted(source.text), hint);
-  auto path = resolve_path(std::string(text.substr(5)), directory, model.path_of("source"),
-                           model.find("source")->mark, model.findings());
+  auto parsed = parse_served_source(source.text);
+  if (const auto* fault = std::get_if<SourceFault>(&parsed))
+    return model.fail("source", fault->message, fault->hint);
+  source = std::get<ServedSource>(std::move(parsed));
+  if (source.kind != ServedSource::Kind::file) return;
+  auto path = resolve_path(source.path, directory, model.path_of("source"), model.find("source")->mark,
+                           model.findings());
   if (path) source.path = *std::move(path);
 }
 
@@ -174,6 +156,7 @@ void read_serve_job(const Section& root, std::string_view directory, JobSpec& sp
     root.fail("workers", "a serve job has replicas", "such as replicas: {min: 1, max: 4}");
   read_replicas(root, spec.workers);
   read_served_model(root, directory, serve);
+  read_traffic(root, spec);
   read_request_queue(root, spec);
   if (const auto batching = root.open("batching", keys::kBatching)) {
     batching->read_choice("mode", serve.batching.mode, keys::kBatchingModes);

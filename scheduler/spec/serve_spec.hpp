@@ -9,13 +9,15 @@ namespace ds::scheduler {
 
 /// Where the model of a `serve` job comes from.
 struct ServedSource {
-  enum class Kind { file, checkpoint };
+  enum class Kind { file, checkpoint, registry };
   Kind kind = Kind::file;
   std::string path;                   ///< of a TorchScript file; absolute
   std::string job;                    ///< whose checkpoint: its name or id
   std::optional<std::uint64_t> step;  ///< which one; none: the best (`is_best`) or the newest
   bool is_best = true;
-  std::string text;  ///< as it was written
+  std::string model;      ///< of the registry: its name
+  std::string reference;  ///< a tag, a version's number or `newest`; empty: `prod`, else the newest
+  std::string text;       ///< as it was written
   bool operator==(const ServedSource&) const = default;
 };
 
@@ -25,6 +27,13 @@ struct ServedTensor {
   std::string datatype;             ///< of the inference protocol: `FP32`; empty for an output
   std::vector<std::int64_t> shape;  ///< the first is the batch; -1: any
   bool operator==(const ServedTensor&) const = default;
+};
+
+/// A part of the requests: goes to what this tag or version of the model is.
+struct TrafficSpec {
+  std::string reference;    ///< as `ServedSource::reference`
+  std::uint32_t share = 0;  ///< in hundredths
+  bool operator==(const TrafficSpec&) const = default;
 };
 
 struct BatchingSpec {
@@ -53,6 +62,7 @@ struct AutoscaleSpec {
 /// What a `serve` job serves, and how; how many replicas it has stands in `JobSpec::workers`.
 struct ServeSpec {
   ServedSource source;
+  std::vector<TrafficSpec> traffic;  ///< of a model of the registry; empty: all to `source.reference`
   std::vector<ServedTensor> inputs, outputs;
   BatchingSpec batching;
   std::int64_t p99_ms = 0;  ///< `slo.p99`: what requests should take at most, nearly all; 0: not given

@@ -89,7 +89,8 @@ TEST_F(ServeRequests, AreAnsweredWithLabelsByTheProtocol) {
   EXPECT_EQ(counted.at("inference_stats").at("success").at("count"), 2) << stats->body;
   const auto metrics = http.Get("/metrics");
   ASSERT_TRUE(metrics);
-  EXPECT_NE(metrics->body.find("ds_infer_seconds_count{model=\"answers\"} 2\n"), std::string::npos);
+  EXPECT_NE(metrics->body.find("ds_infer_seconds_count{model=\"answers\",version=\"1\"} 2\n"),
+            std::string::npos);
 }
 
 TEST_F(ServeRequests, OfATorchScriptFileAreTensorsInJsonOrInBytes) {

@@ -82,6 +82,8 @@ TEST(SpecView, HasWhatJobsOfAllKindsHave) {
 TEST(SpecView, HasEverySettingOfServing) {
   const std::string serve = "kind: serve\n";
   expect_the_same_job(serve + "model: {source: 'file:a.pt'}\n");
+  expect_the_same_job(serve + "model: {source: 'registry:a@prod'}\n");
+  expect_the_same_job(serve + "model: {source: 'registry:a'}\nreplicas: 3\ntraffic: {prod: 90, 2: 10}\n");
   expect_the_same_job(serve + "model: {source: 'ckpt:a@12'}\nreplicas: 3\nqueue: q\n");
   expect_the_same_job(
       serve +

@@ -40,8 +40,13 @@ TEST(Event, ComesBackFromItsText) {
       RankFinished{"a", 18},
       SpeedMeasured{"a", 19, 20, 0.1, 1.0 / 3.0, 1e-9},
       CheckpointChosen{"a", "b", 21},
+      LeaseGranted{3, "a", "n", 2, 3, Role::worker, {}, 22},
+      ModelVersionAdded{"m", {23, "b", 24, "ckpt:b@24", "sum", {{"accuracy", 1.0 / 3.0}}, 25}},
+      ModelTagged{"m", "prod", 26, true},
+      ModelServed{"a", "m", {{"prod", 90, 27}, {"", 10, 28}}},
+      RolloutStopped{"a", 29, "why"},
   };
-  ASSERT_EQ(bodies.size(), 2 + std::variant_size_v<Event::Body>);
+  ASSERT_EQ(bodies.size(), 3 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
     const auto original = event(body, 1234567890123);
     EXPECT_EQ(event_from(to_text(original)), original) << to_text(original);

@@ -84,10 +84,10 @@ TEST(Ledger, KnowsWhichCheckpointsAreServedUntilTheJobsThatDoEnd) {
   EXPECT_FALSE(ledger.apply(event(CheckpointChosen{"intents-1", "intents-1", 40}))) << "it serves nothing";
   EXPECT_FALSE(ledger.apply(event(CheckpointChosen{"answers-1", "nobody-1", 40})));
   ledger = Ledger::restore(ledger.snapshot()).value();
-  EXPECT_EQ(ledger.served_steps("intents-1"), std::vector<std::uint64_t>{40});
-  EXPECT_TRUE(ledger.served_steps("answers-1").empty());
+  EXPECT_EQ(ledger.needed_steps("intents-1"), std::vector<std::uint64_t>{40});
+  EXPECT_TRUE(ledger.needed_steps("answers-1").empty());
   ASSERT_TRUE(ledger.apply(event(JobStateChanged{"answers-1", JobState::cancelled, ""})));
-  EXPECT_TRUE(ledger.served_steps("intents-1").empty());
+  EXPECT_TRUE(ledger.needed_steps("intents-1").empty());
 }
 
 TEST(Ledger, CountsCrashesInARowOfReplicasAnewOnceOneIsReady) {

@@ -77,11 +77,32 @@ TEST(ServeJobs, NameACheckpointByItsStepOrRank) {
   EXPECT_TRUE(source("ckpt:intents@best").is_best);
 }
 
+TEST(ServeJobs, NameAModelOfTheRegistryAndShareItsRequests) {
+  const auto one = read(kServe + "model: {source: \"registry:intents@prod\"}\n").serve->source;
+  EXPECT_EQ(one.kind, ServedSource::Kind::registry);
+  EXPECT_EQ(one.model + " " + one.reference, "intents prod");
+  const std::string whole = kServe + "model: {source: \"registry:intents\"}\n";
+  const auto shared = read(whole + "replicas: 4\ntraffic: {prod: 90, 3: 10}\n").serve->traffic;
+  EXPECT_EQ(shared, (std::vector<TrafficSpec>{{"prod", 90}, {"3", 10}}));
+  const auto is_refused = [](const std::string& text, const std::string& words) {
+    EXPECT_NE(fault(text).find(words), std::string::npos) << fault(text);
+  };
+  is_refused(kServe + "model: {source: \"registry:intents@\"}\n", "expected a tag or a version's number");
+  is_refused(kServe + "model: {source: \"registry:In\"}\n", "expected a model's name, got \"In\"");
+  is_refused(whole + "replicas: 2\ntraffic: {prod: 90, canary: 20}\n",
+             ":6:10: traffic: expected shares that are 100 together, got 110");
+  is_refused(whole + "replicas: 2\ntraffic: {prod: 0, canary: 100}\n", ":6:17: traffic.prod: expected");
+  is_refused(whole + "traffic: {prod: 90, canary: 10}\n",
+             "each version needs a replica, and replicas.max is 1");
+  is_refused(kServe + "model: {source: \"registry:a@b\"}\ntraffic: {prod: 100}\n",
+             "only a model of the registry has versions");
+}
+
 TEST(ServeJobs, SayWhatIsWrongAndWhere) {
   EXPECT_NE(fault(kServe).find("job.yaml:1:1: model: required"), std::string::npos) << fault(kServe);
-  EXPECT_NE(
-      fault(kServe + "model: {source: s3}\n").find(":4:17: model.source: expected ckpt:JOB or file:PATH"),
-      std::string::npos)
+  EXPECT_NE(fault(kServe + "model: {source: s3}\n")
+                .find(":4:17: model.source: expected ckpt:JOB, registry:NAME or file:PATH"),
+            std::string::npos)
       << fault(kServe + "model: {source: s3}\n");
   EXPECT_NE(fault(kServe + "model: {source: \"ckpt:a@worst\"}\n").find("expected best, newest or a step"),
             std::string::npos);

@@ -11,7 +11,7 @@ namespace ds::serving {
 namespace {
 
 ModelMetrics a_model() {
-  ModelMetrics model{"intents", 2, 1, 0, 7, {}};
+  ModelMetrics model{"intents", 3, 2, 1, 0, 7, {}};
   StageTimes times;
   times[Stage::queue] = 3'000'000;
   times[Stage::compute] = 40'000'000;
@@ -40,24 +40,30 @@ std::map<std::string, double> samples_of(const std::string& text) {
 TEST(MetricsText, SaysReplicasRequestsBatchesAndStages) {
   const std::vector<ModelMetrics> models{a_model()};
   auto samples = samples_of(metrics_text(models));
-  EXPECT_EQ(samples.at("ds_replicas{model=\"intents\",state=\"ready\"}"), 2);
-  EXPECT_EQ(samples.at("ds_replicas{model=\"intents\",state=\"starting\"}"), 1);
+  EXPECT_EQ(samples.at("ds_replicas{model=\"intents\",version=\"3\",state=\"ready\"}"), 2);
+  EXPECT_EQ(samples.at("ds_replicas{model=\"intents\",version=\"3\",state=\"starting\"}"), 1);
   EXPECT_EQ(samples.at("ds_infer_ongoing{model=\"intents\"}"), 7);
-  EXPECT_EQ(samples.at("ds_infer_requests_total{model=\"intents\",outcome=\"success\"}"), 1);
-  EXPECT_EQ(samples.at("ds_infer_requests_total{model=\"intents\",outcome=\"failure\"}"), 1);
-  EXPECT_EQ(samples.at("ds_infer_batch_size_bucket{model=\"intents\",le=\"2\"}"), 0);
-  EXPECT_EQ(samples.at("ds_infer_batch_size_bucket{model=\"intents\",le=\"4\"}"), 1);
-  EXPECT_EQ(samples.at("ds_infer_batch_size_bucket{model=\"intents\",le=\"+Inf\"}"), 2);
-  EXPECT_EQ(samples.at("ds_infer_batch_size_count{model=\"intents\"}"), 2);
-  EXPECT_EQ(samples.at("ds_infer_batch_released_total{model=\"intents\",reason=\"idle\"}"), 2);
-  EXPECT_EQ(samples.at("ds_infer_stage_seconds_bucket{model=\"intents\",stage=\"queue\",le=\"0.0025\"}"), 0);
-  EXPECT_EQ(samples.at("ds_infer_stage_seconds_bucket{model=\"intents\",stage=\"queue\",le=\"0.005\"}"), 1);
+  EXPECT_EQ(samples.at("ds_infer_requests_total{model=\"intents\",version=\"3\",outcome=\"success\"}"), 1);
+  EXPECT_EQ(samples.at("ds_infer_requests_total{model=\"intents\",version=\"3\",outcome=\"failure\"}"), 1);
+  EXPECT_EQ(samples.at("ds_infer_batch_size_bucket{model=\"intents\",version=\"3\",le=\"2\"}"), 0);
+  EXPECT_EQ(samples.at("ds_infer_batch_size_bucket{model=\"intents\",version=\"3\",le=\"4\"}"), 1);
+  EXPECT_EQ(samples.at("ds_infer_batch_size_bucket{model=\"intents\",version=\"3\",le=\"+Inf\"}"), 2);
+  EXPECT_EQ(samples.at("ds_infer_batch_size_count{model=\"intents\",version=\"3\"}"), 2);
+  EXPECT_EQ(samples.at("ds_infer_batch_released_total{model=\"intents\",version=\"3\",reason=\"idle\"}"), 2);
+  EXPECT_EQ(
+      samples.at(
+          "ds_infer_stage_seconds_bucket{model=\"intents\",version=\"3\",stage=\"queue\",le=\"0.0025\"}"),
+      0);
+  EXPECT_EQ(
+      samples.at(
+          "ds_infer_stage_seconds_bucket{model=\"intents\",version=\"3\",stage=\"queue\",le=\"0.005\"}"),
+      1);
   double stages = 0;
   for (const auto& [name, value] : samples) {
     if (name.starts_with("ds_infer_stage_seconds_sum")) stages += value;
   }
   EXPECT_NEAR(stages, 0.05, 1e-12);
-  EXPECT_NEAR(samples.at("ds_infer_seconds_sum{model=\"intents\"}"), 0.05, 1e-12);
+  EXPECT_NEAR(samples.at("ds_infer_seconds_sum{model=\"intents\",version=\"3\"}"), 0.05, 1e-12);
 }
 
 TEST(MetricsText, KeepsEachFamilyTogetherBehindItsType) {

@@ -1,0 +1,245 @@
+// The registry of models: versions are added, tags move.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "actors/head/head_actor.hpp"
+#include "actors/head/model_views.hpp"
+#include "scheduler/spec/identifier.hpp"
+#include "scheduler/spec/served_source.hpp"
+#include "storage/codec/sha256.hpp"
+#include "storage/files/whole_file.hpp"
+
+namespace ds::head {
+namespace {
+
+using namespace scheduler;
+
+/// Of a file that is taken over.
+constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;
+constexpr std::size_t kMostFiles = 4;  ///< that are being read at a time
+
+gateway::HttpResponse fault_response(ErrorCode code, const ModelFault& fault) {
+  return error_response({code, fault.message, fault.hint});
+}
+
+/// The text of a field of a body; empty when it has none.
+std::string text_of(const nlohmann::json& body, const char* name) {
+  const auto found = body.find(name);
+  return found == body.end() || !found->is_string() ? std::string() : found->get<std::string>();
+}
+
+Result<std::string> read_model_file(const std::string& path, std::uint64_t limit) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  if (error) {
+    return fail(ErrorCode::not_found, fmt::format("{}: {}", path, error.message()),
+                "the head reads the file, so it has to be there on the head's machine");
+  }
+  if (!std::filesystem::is_regular_file(path, error) || size == 0)
+    return fail(ErrorCode::invalid_argument, fmt::format("{} is no file with anything in it", path));
+  if (size > limit)
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("{} has {} bytes, and {} are the most that a model's file may have", path, size, limit));
+  return storage::read_file(path, limit);
+}
+
+}  // namespace
+
+/// What a client wants to be registered.
+struct Head::Registration {
+  std::string model, tag;
+  ServedSource source;
+  gateway::Respond respond;
+};
+
+void Head::answer_models(const gateway::HttpRequest& request, const std::vector<std::string>& route,
+                         const gateway::Respond& respond) {
+  const bool is_change = route.size() == 3;
+  if (request.method != (is_change ? "POST" : "GET"))
+    return respond(wrong_method(is_change ? "POST" : "GET"));
+  if (route.size() == 1) {
+    return when_durable([this, respond] {
+      auto list = nlohmann::json::array();
+      for (const auto& [name, model] : ledger_.registry().models()) list.push_back(model_view(model, false));
+      respond(json_response(list));
+    });
+  }
+  const std::string& name = route[1];
+  if (!is_change) {
+    const auto found = ledger_.registry().resolve(name, "newest");
+    if (const auto* fault = std::get_if<ModelFault>(&found))
+      return respond(fault_response(ErrorCode::not_found, *fault));
+    return answer_with_model(name, respond);
+  }
+  const auto body = parse_body(request.body);
+  if (!body) return respond(error_response(body.error()));
+  if (route[2] == "versions") return register_version(name, *body, respond);
+  if (route[2] == "promote") return promote(name, *body, respond);
+  if (route[2] == "rollback") return roll_back(name, *body, respond);
+  respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
+}
+
+void Head::answer_with_model(const std::string& name, const gateway::Respond& respond) {
+  when_durable(
+      [this, name, respond] { respond(json_response(model_view(*ledger_.registry().find(name), true))); });
+}
+
+// ---- versions -----------------------------------------------------------------------------------
+
+void Head::register_version(const std::string& name, const nlohmann::json& body,
+                            const gateway::Respond& respond) {
+  auto parsed = parse_served_source(text_of(body, "from"));
+  if (const auto* fault = std::get_if<SourceFault>(&parsed))
+    return respond(error_response({ErrorCode::invalid_argument, "from: " + fault->message, fault->hint}));
+  Registration wanted{name, text_of(body, "tag"), std::get<ServedSource>(std::move(parsed)), respond};
+  if (!is_identifier(name)) {
+    return respond(error_response({ErrorCode::invalid_argument, "the model's name is none",
+                                   "1 to 63 of a-z, 0-9, '.', '_' and '-', a letter or a digit first"}));
+  }
+  if (!wanted.tag.empty() && !is_tag(wanted.tag))
+    return respond(fault_response(ErrorCode::invalid_argument, explain_tag(wanted.tag)));
+  if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
+  switch (wanted.source.kind) {
+    case ServedSource::Kind::checkpoint:
+      return register_checkpoint(wanted);
+    case ServedSource::Kind::file:
+      return register_file(wanted);
+    case ServedSource::Kind::registry:
+      break;
+  }
+  respond(error_response({ErrorCode::invalid_argument, "from: a version comes from a checkpoint or a file",
+                          "ds-submit promote NAME@VERSION TAG gives a version another tag"}));
+}
+
+void Head::register_checkpoint(const Registration& wanted) {
+  const auto job = find_training_job(wanted.source.job, ledger_);
+  if (const auto* fault = std::get_if<ModelFault>(&job))
+    return wanted.respond(fault_response(ErrorCode::not_found, *fault));
+  const auto id = std::get<std::string>(job);
+  find_checkpoint(id, wanted.source, [wanted, id](Head& head, const Result<storage::CheckpointEntry>& found) {
+    if (!found) return wanted.respond(error_response(found.error()));
+    ModelVersion version{
+        .source = id, .step = found->step, .from = fmt::format("ckpt:{}@{}", id, found->step)};
+    for (const auto& [metric, value] : found->metrics) {
+      if (std::isfinite(value)) version.metrics[metric] = value;
+    }
+    head.add_version(wanted, std::move(version));
+  });
+}
+
+/// Its content is copied into the checkpoint store, so that no version can change or vanish with the file.
+void Head::register_file(const Registration& wanted) {
+  const auto& path = wanted.source.path;
+  if (path.empty() || path.front() != '/')
+    return wanted.respond(
+        error_response({ErrorCode::invalid_argument, "from: the path is not absolute", {}}));
+  const Error busy{ErrorCode::unavailable, "the head is busy with other files", "try again"};
+  if (files_read_ >= kMostFiles) return wanted.respond(error_response(busy));
+  const auto self = caf::actor_cast<caf::actor>(this);
+  const bool queued = parts_.check_thread->post(
+      [self, wanted, path, limit = std::min(kMostFileBytes, parts_.max_state_bytes)] {
+        auto content = read_model_file(path, limit);
+        const auto digest = content ? storage::to_hex(storage::sha256(*content)) : std::string();
+        const auto shared = std::make_shared<const Result<std::string>>(std::move(content));
+        caf::anon_send(self, Run{[wanted, shared, digest](Head& head) {
+                         --head.files_read_;
+                         head.keep_file(wanted, shared, digest);
+                       }});
+      });
+  if (!queued) return wanted.respond(error_response(busy));
+  ++files_read_;
+}
+
+void Head::keep_file(const Registration& wanted, const std::shared_ptr<const Result<std::string>>& content,
+                     const std::string& digest) {
+  if (!*content) return wanted.respond(error_response(content->error()));
+  next_file_ = std::max(next_file_, ledger_.registry().next_file());
+  ModelVersion version{.source = std::string(kModelFiles),
+                       .step = next_file_++,
+                       .from = "file:" + wanted.source.path,
+                       .digest = digest};
+  if (ledger_.registry().find_same(wanted.model, version) != nullptr)
+    return add_version(wanted, std::move(version));
+  const auto self = caf::actor_cast<caf::actor>(this);
+  const bool queued = parts_.checkpoint_thread->post(
+      [self, store = parts_.checkpoints, wanted, content, version, time_ms = now_ms()] {
+        const storage::CheckpointEntry entry{version.step, (*content)->size(), time_ms, {}};
+        const storage::NamedBytes bytes{"file", std::as_bytes(std::span(**content))};
+        const auto saved = store->save(version.source, entry, version.from, std::span(&bytes, 1));
+        if (!saved) return wanted.respond(error_response(saved.error()));
+        caf::anon_send(self, Run{[wanted, version](Head& head) { head.add_version(wanted, version); }});
+      });
+  if (!queued)
+    wanted.respond(
+        error_response({ErrorCode::unavailable, "the head is busy with checkpoints", "try again"}));
+}
+
+/// The same again is the version that there is.
+void Head::add_version(const Registration& wanted, ModelVersion version) {
+  const auto& registry = ledger_.registry();
+  const auto* same = registry.find_same(wanted.model, version);
+  if (const auto full = registry.check_room(wanted.model, wanted.tag);
+      full && (same == nullptr || !wanted.tag.empty()))
+    return wanted.respond(fault_response(ErrorCode::conflict, *full));
+  const auto* model = registry.find(wanted.model);
+  version.number = same != nullptr ? same->number : model == nullptr ? 1 : model->versions.size() + 1;
+  const auto number = version.number;
+  std::vector<Event> events;
+  if (same == nullptr) {
+    spdlog::info("model {} has version {}: {}", wanted.model, number, version.from);
+    events.push_back(event("user", "registered", ModelVersionAdded{wanted.model, std::move(version)}));
+  }
+  std::vector<std::string> followers;
+  if (!wanted.tag.empty()) {
+    followers = ledger_.followers(wanted.model, wanted.tag);
+    events.push_back(event("user", "registered", ModelTagged{wanted.model, wanted.tag, number}));
+  }
+  commit(std::move(events), [this, wanted, number, is_new = same == nullptr] {
+    const auto& now = *ledger_.registry().find(wanted.model);
+    wanted.respond(json_response(version_view(now, *now.find(number)), is_new ? 201 : 200));
+  });
+  on_tag_moved(followers);
+}
+
+// ---- tags ---------------------------------------------------------------------------------------
+
+void Head::promote(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond) {
+  const auto tag = text_of(body, "tag"), to = text_of(body, "to");
+  if (!is_tag(tag)) return respond(fault_response(ErrorCode::invalid_argument, explain_tag(tag)));
+  const auto found = ledger_.registry().resolve(name, to.empty() ? "newest" : to);
+  if (const auto* fault = std::get_if<ModelFault>(&found))
+    return respond(fault_response(ErrorCode::not_found, *fault));
+  const auto& [model, version, from_tag] = std::get<ModelRegistry::Found>(found);
+  const bool is_new = model->tagged(tag) == 0;
+  if (is_new && model->tags.size() >= ModelRegistry::kMostTags)
+    return respond(fault_response(ErrorCode::conflict, *ledger_.registry().check_room(name, tag)));
+  move_tag({name, tag, version->number, false}, "promoted", respond);
+}
+
+void Head::roll_back(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond) {
+  const auto tag = text_of(body, "tag");
+  if (!is_tag(tag)) return respond(fault_response(ErrorCode::invalid_argument, explain_tag(tag)));
+  const auto now = ledger_.registry().resolve(name, tag);
+  if (const auto* fault = std::get_if<ModelFault>(&now))
+    return respond(fault_response(ErrorCode::not_found, *fault));
+  const auto former = ledger_.registry().find_former(name, tag);
+  if (const auto* fault = std::get_if<ModelFault>(&former))
+    return respond(fault_response(ErrorCode::conflict, *fault));
+  move_tag({name, tag, std::get<ModelRegistry::Found>(former).version->number, true}, "rolled back", respond);
+}
+
+/// Whoever serves what the tag points at follows. Asking for what is so already is no error.
+void Head::move_tag(ModelTagged moved, const std::string& why, const gateway::Respond& respond) {
+  if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
+  const auto followers = ledger_.followers(moved.model, moved.tag);
+  const auto name = moved.model;
+  spdlog::info("model {}: {} is version {} ({})", name, moved.tag, moved.version, why);
+  commit({event("user", why, std::move(moved))});
+  on_tag_moved(followers);
+  answer_with_model(name, respond);
+}
+
+}  // namespace ds::head

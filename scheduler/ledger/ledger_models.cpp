@@ -1,0 +1,73 @@
+// What events about models do to a ledger.
+#include <algorithm>
+
+#include "scheduler/ledger/ledger.hpp"
+
+namespace ds::scheduler {
+
+bool Ledger::on(const Event& event, const ModelVersionAdded& body) {
+  ModelVersion version = body.version;
+  version.added_ms = event.at_ms;
+  if (!version.is_file() && find(version.source) == nullptr) return false;
+  return registry_.add(body.model, version);
+}
+
+bool Ledger::on(const Event&, const ModelTagged& body) {
+  if (!registry_.point(body.model, body.tag, body.version, body.back)) return false;
+  for (const auto& id : followers(body.model, body.tag)) {
+    follow_tags(jobs_.find(id)->second);
+    index_.mark(id);
+  }
+  return true;
+}
+
+std::vector<std::string> Ledger::followers(std::string_view model, std::string_view tag) const {
+  std::vector<std::string> found;
+  for (const auto& id : serving_models_) {
+    const JobRecord& job = *find(id);
+    if (is_end(job.state) || job.model != model) continue;
+    if (std::ranges::find(job.lines, tag, &ServedLine::tag) != job.lines.end()) found.push_back(id);
+  }
+  return found;
+}
+
+/// Its replicas are to be what its tags point at.
+void Ledger::follow_tags(JobRecord& job) const {
+  const RegisteredModel* model = registry_.find(job.model);
+  if (model == nullptr) return;
+  for (auto& line : job.lines) {
+    const auto version = line.tag.empty() ? line.version : model->tagged(line.tag);
+    if (version == 0 || (version == line.version && line.refused == 0) || version == line.refused) continue;
+    line.version = version;
+    line.refused = 0;
+    line.trouble.clear();
+  }
+}
+
+bool Ledger::on(const Event&, const ModelServed& body) {
+  auto* job = active(body.job);
+  const RegisteredModel* model = registry_.find(body.model);
+  if (job == nullptr || !job->spec->serve || model == nullptr || body.lines.empty()) return false;
+  const auto is_known = [&](const ServedLine& line) { return model->find(line.version) != nullptr; };
+  if (!std::ranges::all_of(body.lines, is_known)) return false;
+  job->model = body.model;
+  job->lines = body.lines;
+  serving_models_.insert(body.job);
+  return true;
+}
+
+bool Ledger::on(const Event&, const RolloutStopped& body) {
+  auto* job = active(body.job);
+  if (job == nullptr) return false;
+  bool has_changed = false;
+  for (auto& line : job->lines) {
+    if (line.version != body.version || line.good == 0 || line.good == line.version) continue;
+    line.refused = line.version;
+    line.trouble = body.why;
+    line.version = line.good;
+    has_changed = true;
+  }
+  return has_changed;
+}
+
+}  // namespace ds::scheduler

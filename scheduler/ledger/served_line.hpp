@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace ds::scheduler {
+
+/// What a `serve` job does for one of the tags, or versions, that it names.
+struct ServedLine {
+  std::string tag;            ///< that it follows; empty: this version for ever
+  std::uint32_t share = 100;  ///< of the requests, in hundredths
+  std::uint64_t version = 0;  ///< its replicas are to be of
+  std::uint64_t good = 0;     ///< the last of its versions that a replica was ready with; 0: none yet
+  std::uint64_t refused = 0;  ///< the tag points at this one, which could not be served; 0: there is none
+  std::string trouble = {};   ///< why
+  bool operator==(const ServedLine&) const = default;
+};
+
+}  // namespace ds::scheduler

@@ -1,0 +1,204 @@
+// Models of the registry: their versions change under steady load, and nobody's request is lost.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <fstream>
+
+#include "tests/integration/served_models.hpp"
+
+namespace ds::tests {
+namespace {
+
+class ModelVersions : public ServedModels {
+ protected:
+  void SetUp() override {
+    ServedModels::SetUp();
+    std::ofstream(cluster_.path() / "make.py")
+        << "import sys, torch\n"
+           "class Add(torch.nn.Module):\n"
+           "    def __init__(self, more):\n"
+           "        super().__init__()\n"
+           "        self.more = more\n"
+           "    def forward(self, x):\n"
+           "        return x + self.more\n"
+           "for more in (1, 2, 3):\n"
+           "    torch.jit.script(Add(float(more))).save(sys.argv[1] + f'/add{more}.pt')\n";
+    const auto made =
+        run_program({"/usr/bin/python3", (cluster_.path() / "make.py").string(), cluster_.path().string()});
+    ASSERT_EQ(made.code, 0) << "python3-torch (deploy/packages.txt) exported no module" << made.err;
+  }
+
+  /// Version N of `adder` adds N.
+  void add_version(int number, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"register", "adder", "file:" + path_of(number)};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto added = cluster_.submit(words);
+    ASSERT_EQ(added.code, 0) << added.err << cluster_.logs();
+    EXPECT_EQ(added.out, "adder@" + std::to_string(number) + "\n");
+  }
+  std::string path_of(int number) const {
+    return (cluster_.path() / ("add" + std::to_string(number) + ".pt")).string();
+  }
+
+  std::string serve_registry(const std::string& source, const std::string& more) {
+    return cluster_.submit_job(write_serve("answers", model_of(source), more));
+  }
+  static std::string model_of(const std::string& source) {
+    return "{source: \"" + source +
+           "\", inputs: [{name: x, datatype: FP32, shape: [-1, 1]}], outputs: [{name: y}]}";
+  }
+
+  /// What version said that, and whether it is right; none where there was no answer at all.
+  struct Said {
+    int version = 0;
+    std::string wrong;
+  };
+  std::optional<Said> ask(float x, const std::string& route = {}) const {
+    Json input{{"name", "x"}, {"datatype", "FP32"}, {"shape", {1, 1}}, {"data", {x}}};
+    auto http = client();
+    const auto answer =
+        http.Post("/v2/models/answers" + route + "/infer",
+                  Json{{"inputs", Json::array({std::move(input)})}}.dump(), "application/json");
+    if (!answer) return std::nullopt;
+    if (answer->status != 200) return Said{0, std::to_string(answer->status) + " " + answer->body};
+    const auto document = Json::parse(answer->body);
+    const int version = std::stoi(document.at("model_version").get<std::string>());
+    const float y = document.at("outputs").at(0).at("data").at(0).get<float>();
+    return Said{version, y == x + static_cast<float>(version) ? "" : answer->body};
+  }
+
+  /// Any version's right answer will do; where the head is away a client asks again.
+  std::function<std::string()> asking() const {
+    return [this]() -> std::string {
+      const auto said = ask(7);
+      if (!said) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      return said ? said->wrong : "";
+    };
+  }
+
+  /// So many replicas of that version are ready, and there is no other.
+  bool serves_only(const std::string& job, int version, int replicas) const {
+    return wait_until([&] {
+      const auto status = cluster_.status(job);
+      if (!status.is_object() || !status.contains("model")) return false;
+      const auto& counts = status.at("model").at("replicas");
+      return counts.size() == 1 && counts.at(0).at("version") == version &&
+             counts.at(0).at("ready") == replicas && counts.at(0).at("starting") == 0 &&
+             counts.at(0).at("leaving") == 0;
+    });
+  }
+  std::uint32_t ready_of(const std::string& job, int version) const {
+    const auto status = cluster_.status(job);
+    if (!status.is_object() || !status.contains("model")) return 0;
+    for (const auto& count : status.at("model").at("replicas")) {
+      if (count.at("version") == version) return count.at("ready").get<std::uint32_t>();
+    }
+    return 0;
+  }
+};
+
+TEST_F(ModelVersions, ReplaceEachOtherWithoutAFailedRequestWhateverDiesMeanwhile) {
+  add_version(1, {"--tag", "prod"});
+  add_version(2);
+  const auto job = serve_registry("registry:adder@prod", "replicas: 2\n");
+  ASSERT_TRUE(serves_only(job, 1, 2)) << cluster_.logs();
+  Askers askers(3, asking());
+  ASSERT_EQ(cluster_.submit({"promote", "adder@2", "prod"}).code, 0);
+  ASSERT_TRUE(wait_until([&] { return ready_of(job, 2) > 0; })) << cluster_.status(job) << cluster_.logs();
+  const auto pids = cluster_.worker_pids(job);
+  ASSERT_FALSE(pids.empty());
+  kill(pids.at(random_() % pids.size()), SIGKILL);
+  kill_head_and_start_another();
+  EXPECT_TRUE(serves_only(job, 2, 2)) << cluster_.status(job) << cluster_.logs();
+  const auto after = ask(7);
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->version, 2);
+  ASSERT_EQ(cluster_.submit({"rollback", "adder", "prod"}).code, 0);
+  EXPECT_TRUE(serves_only(job, 1, 2)) << cluster_.status(job) << cluster_.logs();
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(ask(7).value_or(Said{}).version, 1);
+  askers.stop();
+  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
+  EXPECT_GT(askers.answers(), 100);
+}
+
+TEST_F(ModelVersions, AreNotReplacedByOneThatCannotBeServed) {
+  add_version(1, {"--tag", "prod"});
+  std::ofstream(path_of(2)) << "no model at all";
+  add_version(2);
+  std::filesystem::remove(path_of(1));  // a version is what it was
+  const auto job = serve_registry("registry:adder", "");
+  ASSERT_TRUE(serves_only(job, 1, 1)) << cluster_.logs();
+  Askers askers(1, asking());
+  ASSERT_EQ(cluster_.submit({"promote", "adder", "prod"}).code, 0);
+  EXPECT_TRUE(wait_until([&] { return codes_of(job).find("rollout_stopped") != std::string::npos; }))
+      << cluster_.logs();
+  EXPECT_TRUE(serves_only(job, 1, 1)) << cluster_.logs();
+  const auto reason = cluster_.status(job).at("reason").get<std::string>();
+  EXPECT_NE(reason.find("version 2, which prod points at, could not be served"), std::string::npos) << reason;
+  add_version(3, {"--tag", "prod"});
+  EXPECT_TRUE(serves_only(job, 3, 1)) << cluster_.status(job) << cluster_.logs();
+  EXPECT_EQ(codes_of(job), "");
+  askers.stop();
+  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
+}
+
+TEST_F(ModelVersions, ShareRequestsAsTheJobSaysAndAreReachedByTheirNumbers) {
+  add_version(1, {"--tag", "prod"});
+  add_version(2, {"--tag", "canary"});
+  const auto job = serve_registry("registry:adder", "replicas: 2\ntraffic: {prod: 75, canary: 25}\n");
+  ASSERT_TRUE(wait_until([&] { return ready_of(job, 1) == 1 && ready_of(job, 2) == 1; })) << cluster_.logs();
+  std::map<int, int> counts;
+  for (int i = 0; i < 40; ++i) ++counts[ask(1).value_or(Said{}).version];
+  EXPECT_EQ(counts, (std::map<int, int>{{1, 30}, {2, 10}}));
+  EXPECT_EQ(ask(1, "/versions/2").value_or(Said{}).version, 2);
+  EXPECT_EQ(ask(1, "/versions/3").value_or(Said{}).wrong.substr(0, 3), "404");
+  const auto metadata = client().Get("/v2/models/answers");
+  ASSERT_TRUE(metadata);
+  EXPECT_EQ(Json::parse(metadata->body).at("versions"), (Json{"1", "2"}));
+  const auto metrics = client().Get("/metrics");
+  ASSERT_TRUE(metrics);
+  EXPECT_NE(
+      metrics->body.find("ds_infer_requests_total{model=\"answers\",version=\"2\",outcome=\"success\"} 11\n"),
+      std::string::npos)
+      << metrics->body;
+  EXPECT_NE(cluster_.submit({"status", job}).out.find("canary"), std::string::npos);
+  ASSERT_EQ(cluster_.submit({"promote", "adder@canary", "prod"}).code, 0);
+  EXPECT_TRUE(serves_only(job, 2, 2)) << cluster_.status(job) << cluster_.logs();
+}
+
+TEST_F(ModelVersions, ComeFromCheckpointsAndAreRefusedInWordsThatHelp) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto added = cluster_.submit({"register", "texts", "ckpt:" + job_ + "@best", "--tag", "best"});
+  ASSERT_EQ(added.code, 0) << added.err;
+  EXPECT_EQ(cluster_.submit({"register", "texts", "ckpt:" + job_ + "@best"}).out, "texts@1\n")
+      << "the same again is no other";
+  const auto models = cluster_.json({"models", "texts"});
+  ASSERT_EQ(models.at("versions").size(), 1U) << models;
+  EXPECT_EQ(models.at("versions").at(0).at("job"), job_);
+  EXPECT_TRUE(models.at("versions").at(0).at("metrics").contains("accuracy")) << models;
+  const auto refused = [&](const std::vector<std::string>& words, int code, const std::string& text) {
+    const auto outcome = cluster_.submit(words);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_NE(outcome.err.find(text), std::string::npos) << outcome.err;
+  };
+  const auto refused_file = [&](const std::string& source, const std::string& more, const std::string& text) {
+    refused({"submit", "-f", write_serve("answers", "{source: \"" + source + "\"}", more).string()}, 3, text);
+  };
+  refused_file("registry:text", "", ":5:17: model.source: there is no model \"text\" in the registry");
+  refused_file("registry:texts@prod", "", "model texts has no tag \"prod\"");
+  refused_file("registry:texts@2", "", "model texts has no version 2");
+  refused_file("registry:texts", "replicas: 2\ntraffic: {best: 50, canary: 50}\n",
+               ":7:29: traffic.canary: model texts has no tag \"canary\"");
+  refused({"register", "texts", "ckpt:nobody@best"}, 4, "there is no training job \"nobody\"");
+  refused({"register", "texts", "file:nothing.pt"}, 4, "nothing.pt");
+  refused({"register", "texts", "s3:x"}, 2, "expected ckpt:JOB, registry:NAME or file:PATH");
+  refused({"promote", "texts@7", "prod"}, 4, "has no version 7");
+  refused({"promote", "texts", "7"}, 2, "can't be a tag");
+  refused({"rollback", "texts", "best"}, 10, "has pointed at nothing before version 1");
+  const auto job = cluster_.submit_job(write_serve("answers", "{source: \"registry:texts@best\"}", ""));
+  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+  EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
+}
+
+}  // namespace
+}  // namespace ds::tests

@@ -1,0 +1,179 @@
+// Models, their versions and tags, and the jobs that serve them.
+#include <gtest/gtest.h>
+
+#include "tests/unit/ledger/ledger_events.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using testing::event;
+using testing::with_job;
+
+constexpr const char* kServeText = R"(
+version: 1
+kind: serve
+name: answers
+model: {source: "registry:intents@prod"}
+replicas: {min: 1, max: 4}
+)";
+
+ModelVersionAdded added(std::uint64_t number, std::uint64_t step) {
+  return {"intents",
+          {number, "intents-1", step, "ckpt:intents-1@" + std::to_string(step), "", {{"accuracy", 0.5}}}};
+}
+
+/// Two versions, of which `prod` is the first, and a job that serves it by two replicas.
+Ledger with_served_model() {
+  auto ledger = with_job();
+  EXPECT_TRUE(ledger.apply(event(added(1, 40), 900)));
+  EXPECT_TRUE(ledger.apply(event(added(2, 80), 901)));
+  EXPECT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 1})));
+  EXPECT_TRUE(ledger.apply(event(JobSubmitted{"answers-1", "key", "serve.yaml", "/data", kServeText}, 1000)));
+  EXPECT_TRUE(ledger.apply(event(ModelServed{"answers-1", "intents", {{"prod", 100, 1}}})));
+  EXPECT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 2, 2})));
+  for (const std::uint64_t worker : {11, 12}) {
+    LeaseGranted lease{worker, "answers-1", "node-1", 1, 0};
+    lease.version = 1;
+    EXPECT_TRUE(ledger.apply(event(lease, 33)));
+  }
+  EXPECT_TRUE(ledger.apply(event(GenerationFormed{"answers-1", 1, {11, 12}, 0, {}})));
+  return ledger;
+}
+
+const JobRecord& job_of(const Ledger& ledger) {
+  return *ledger.find("answers-1");
+}
+
+std::string fault_of(const std::variant<ModelRegistry::Found, ModelFault>& found) {
+  const auto* fault = std::get_if<ModelFault>(&found);
+  return fault == nullptr ? "none" : fault->message + "; " + fault->hint;
+}
+
+std::uint64_t found_in(const Ledger& ledger, const char* reference) {
+  const auto found = ledger.registry().resolve("intents", reference);
+  const auto* version = std::get_if<ModelRegistry::Found>(&found);
+  return version == nullptr ? 0 : version->version->number;
+}
+
+TEST(ModelRegistry, FindsVersionsByNumberTagAndAge) {
+  const auto ledger = with_served_model();
+  EXPECT_EQ(found_in(ledger, "2"), 2U);
+  EXPECT_EQ(found_in(ledger, "newest"), 2U);
+  EXPECT_EQ(found_in(ledger, "prod"), 1U);
+  EXPECT_EQ(found_in(ledger, ""), 1U) << "what prod points at";
+  EXPECT_EQ(fault_of(ledger.registry().resolve("intent", "")),
+            "there is no model \"intent\" in the registry; did you mean intents?");
+  EXPECT_EQ(fault_of(ledger.registry().resolve("intents", "3")),
+            "model intents has no version 3; it has 1 to 2");
+  EXPECT_EQ(fault_of(ledger.registry().resolve("intents", "prd")),
+            "model intents has no tag \"prd\"; did you mean prod?");
+}
+
+TEST(ModelRegistry, TakesEachVersionAndMoveOnceAndInOrder) {
+  auto ledger = with_served_model();
+  EXPECT_FALSE(ledger.apply(event(added(2, 90)))) << "its number is taken";
+  EXPECT_FALSE(ledger.apply(event(added(4, 90)))) << "a number is left out";
+  EXPECT_FALSE(ledger.apply(event(ModelTagged{"intents", "prod", 1}))) << "it is there";
+  EXPECT_FALSE(ledger.apply(event(ModelTagged{"intents", "prod", 3}))) << "there is no such version";
+  EXPECT_FALSE(ledger.apply(event(ModelTagged{"intents", "12", 1}))) << "a number is no tag";
+  EXPECT_NE(ledger.registry().find_same("intents", added(3, 80).version), nullptr);
+  EXPECT_EQ(ledger.registry().find_same("intents", added(3, 90).version), nullptr);
+}
+
+TEST(ModelRegistry, GoesBackTheWayThatATagCame) {
+  auto ledger = with_served_model();
+  EXPECT_NE(fault_of(ledger.registry().find_former("intents", "prod")).find("nothing before version 1"),
+            std::string::npos);
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));
+  EXPECT_FALSE(ledger.apply(event(ModelTagged{"intents", "prod", 2, true}))) << "it was 1 before";
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 1, true})));
+  EXPECT_EQ(found_in(ledger, "prod"), 1U);
+  EXPECT_FALSE(ledger.apply(event(ModelTagged{"intents", "prod", 1, true}))) << "there is nothing before";
+}
+
+TEST(ModelRegistry, SaysWhichBoundIsReached) {
+  ModelRegistry registry;
+  for (std::size_t i = 1; i <= ModelRegistry::kMostVersions; ++i) {
+    ASSERT_FALSE(registry.check_room("m", ""));
+    ASSERT_TRUE(registry.add("m", {i, "job-1", i, "ckpt:job-1"}));
+  }
+  EXPECT_NE(registry.check_room("m", "").value_or(ModelFault{}).message.find("500 versions"),
+            std::string::npos);
+  EXPECT_FALSE(registry.add("m", {ModelRegistry::kMostVersions + 1, "job-1", 9, "ckpt:job-1"}));
+  for (std::size_t i = 1; i < ModelRegistry::kMostModels; ++i)
+    ASSERT_TRUE(registry.add("m" + std::to_string(i), {1, "job-1", i, "ckpt:job-1"}));
+  EXPECT_NE(registry.check_room("more", "").value_or(ModelFault{}).message.find("200 models"),
+            std::string::npos);
+  for (std::size_t i = 0; i < ModelRegistry::kMostTags; ++i)
+    ASSERT_TRUE(registry.point("m1", "t" + std::to_string(i), 1, false));
+  EXPECT_NE(registry.check_room("m1", "more").value_or(ModelFault{}).message.find("32 tags"),
+            std::string::npos);
+  EXPECT_FALSE(registry.check_room("m1", "t3")) << "it has that one";
+  for (std::uint64_t i = 0; i < 3 * ModelRegistry::kMostMoves; ++i)
+    registry.point("m", "prod", 1 + i % ModelRegistry::kMostVersions, false);
+  EXPECT_EQ(registry.find("m")->tags.at("prod").size(), ModelRegistry::kMostMoves);
+}
+
+TEST(ModelRegistry, KeepsTheCheckpointsThatItsVersionsAre) {
+  auto ledger = with_served_model();
+  EXPECT_EQ(ledger.needed_steps("intents-1"), (std::vector<std::uint64_t>{40, 80}));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"answers-1", JobState::cancelled, ""})));
+  EXPECT_EQ(ledger.needed_steps("intents-1"), (std::vector<std::uint64_t>{40, 80}))
+      << "though nobody serves them";
+}
+
+TEST(ModelRegistry, IsTheSameAfterASnapshot) {
+  auto ledger = with_served_model();
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));
+  const auto restored = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(restored.registry(), ledger.registry());
+  EXPECT_EQ(job_of(restored).lines, job_of(ledger).lines);
+  EXPECT_EQ(job_of(restored).live, (VersionCounts{{1, 2}}));
+  EXPECT_EQ(restored.leases().at(11).version, 1U);
+  EXPECT_EQ(restored.followers("intents", "prod"), std::vector<std::string>{"answers-1"});
+}
+
+TEST(Ledger, WantsOneReplicaMoreWhileVersionsChange) {
+  auto ledger = with_served_model();
+  EXPECT_EQ(job_of(ledger).wanted(), (WorkerCount{1, 2}));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));
+  EXPECT_EQ(job_of(ledger).versions(), (VersionCounts{{2, 2}}));
+  EXPECT_EQ(job_of(ledger).wanted(), (WorkerCount{3, 3}));
+  EXPECT_TRUE(ledger.take_changed().contains("answers-1")) << "the planner would not hear of it";
+  LeaseGranted lease{13, "answers-1", "node-1", 1, 0};
+  lease.version = 2;
+  ASSERT_TRUE(ledger.apply(event(lease, 44)));
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{11})));
+  EXPECT_EQ(job_of(ledger).live, (VersionCounts{{1, 1}, {2, 1}}));
+  EXPECT_EQ(job_of(ledger).wanted().max, 3U);
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 0, 0})));
+  EXPECT_EQ(job_of(ledger).wanted(), (WorkerCount{0, 0})) << "it is put to sleep meanwhile";
+}
+
+TEST(Ledger, ServesTheVersionBeforeWhereTheNewOneCantBe) {
+  auto ledger = with_served_model();
+  EXPECT_FALSE(ledger.apply(event(RolloutStopped{"answers-1", 1, "?"}))) << "it is what is served";
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));
+  ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 2, "its file is damaged"})));
+  EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 1, 1, 2, "its file is damaged"}));
+  EXPECT_EQ(job_of(ledger).wanted().max, 2U) << "all is as it was";
+  ASSERT_TRUE(ledger.apply(event(added(3, 90))));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 3})));
+  EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 3, 1, 0, ""})) << "the next is tried";
+  ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 3, "nor this"})));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 1})));
+  EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 1, 1, 0, ""}))
+      << "nothing is amiss any more";
+}
+
+TEST(Ledger, ServesWhatATagPointsAtWhenAJobIsRetried) {
+  auto ledger = with_served_model();
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"answers-1", JobState::cancelled, ""})));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));
+  EXPECT_EQ(job_of(ledger).lines.front().version, 1U);
+  ASSERT_TRUE(ledger.apply(event(JobRetried{"answers-1"})));
+  EXPECT_EQ(job_of(ledger).lines.front().version, 2U);
+}
+
+}  // namespace
+}  // namespace ds::scheduler
