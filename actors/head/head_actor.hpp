@@ -30,6 +30,7 @@
 #include "actors/messages/node.hpp"
 #include "actors/messages/serving.hpp"
 #include "actors/messages/worker.hpp"
+#include "scheduler/ledger/grant_check.hpp"
 #include "scheduler/ledger/ledger.hpp"
 #include "scheduler/policy/autoscale.hpp"
 #include "scheduler/policy/departures.hpp"
@@ -129,8 +130,11 @@ class Head : public caf::event_based_actor {
 
   // ---- journal (head_actor.cpp) ----
   /// Applies the events, makes them durable, then runs `effect`. Events that contradict the ledger are left
-  /// out.
+  /// out. A grant of what is not there ends the head before anything is written.
   void commit(std::vector<scheduler::Event> events, std::function<void()> effect = {});
+  /// Of leases that the ledger has just taken; see `scheduler::find_wrong_grant`.
+  std::optional<std::string> find_wrong_grant(std::span<const std::uint64_t> granted) const;
+  void die_of_journal(Error error) const;
   scheduler::Event event(std::string by, std::string why, scheduler::Event::Body body) const;
   void when_durable(std::function<void()> effect);
   void on_durable();
@@ -368,7 +372,7 @@ class Head : public caf::event_based_actor {
   caf::actor_clock::time_point began_{};
   bool are_nodes_told_ = false;      ///< to the planner, as they are now
   std::map<std::string, Job> jobs_;  ///< those that have not ended
-  std::set<std::string> served_;  ///< of these the `serve` jobs, and some that have ended
+  std::set<std::string> served_;     ///< of these the `serve` jobs, and some that have ended
   std::uint64_t masters_ = 0;        ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
