@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "clients/commands.hpp"
+#include "clients/completion.hpp"
 #include "clients/failure.hpp"
+#include "clients/job_template.hpp"
 #include "clients/output.hpp"
 #include "clients/suggestion.hpp"
 #include "clients/time_text.hpp"
@@ -27,6 +29,7 @@ struct Arguments {
   std::string format = "table";
   std::string file;
   std::string tenants;
+  std::string kind, shell;
   std::string job;
   std::string node;
   std::string value;
@@ -65,6 +68,17 @@ CLI::Validator a_duration() {
                                  : "expected a duration such as 90s, 15m or 2h, got '" + given + "'";
   };
   return {check, "", ""};
+}
+
+const std::vector<std::string> kKinds{"train", "serve", "command"}, kShells{"bash", "zsh", "fish"};
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* option : app.get_options()) {
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+    for (const auto& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return names;
 }
 
 using Command = std::function<ExitCode(const CommandContext&)>;
@@ -210,6 +224,10 @@ class CommandLine {
     events->add_option("JOB", arguments_.job, "the job's id or name; without it all that happened lately");
     events->add_flag("-f,--follow", arguments_.follow, "go on (until the job has ended)");
     add_patience(events);
+    add("metrics", "show what is measured of a job: losses, speeds, requests and latencies; or of all",
+        [this](const auto& context) { return show_metrics(context, arguments_.job); })
+        ->add_option("JOB", arguments_.job,
+                     "the job's id or name; without it all jobs and the head's samples");
     auto* wait =
         add_for_job("wait", "wait until a job has ended, or is in some state", [this](const auto& context) {
           return wait_for_job(context, arguments_.job, arguments_.wanted, parse_duration(arguments_.timeout));
@@ -274,6 +292,37 @@ class CommandLine {
     predicting->add_option("--input", arguments_.tensors, "an input as NAME=JSON, such as x='[[0.5, 1.5]]'")
         ->option_text("NAME=JSON");
     add("version", "print the version", show_version);
+    add(
+        "init", "print a job file to begin with; ds-submit init train > job.yaml",
+        [this](const auto&) {
+          write_out(job_template(arguments_.kind));
+          return ExitCode::done;
+        },
+        false)
+        ->add_option("KIND", arguments_.kind, "train, serve or command")
+        ->required()
+        ->check(one_of(kKinds));
+    add(
+        "completion", "print what a shell completes; source <(ds-submit completion bash)",
+        [this](const auto&) {
+          write_out(completion_script(arguments_.shell, completed_commands()));
+          return ExitCode::done;
+        },
+        false)
+        ->add_option("SHELL", arguments_.shell, "bash, zsh or fish")
+        ->required()
+        ->check(one_of(kShells));
+  }
+
+  std::vector<CompletedCommand> completed_commands() const {
+    std::vector<CompletedCommand> completed;
+    for (const auto& [subcommand, command] : commands_) {
+      const std::string name = subcommand->get_name();
+      completed.push_back({name, subcommand->get_description(), option_names(*subcommand), {}});
+      if (name == "init") completed.back().words = kKinds;
+      if (name == "completion") completed.back().words = kShells;
+    }
+    return completed;
   }
 
   Arguments arguments_;
@@ -311,15 +360,6 @@ bool asks_for_document(int argc, char** argv) {
     }
   }
   return false;
-}
-
-std::vector<std::string> option_names(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const auto* option : app.get_options()) {
-    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
-    for (const auto& name : option->get_snames()) names.push_back("-" + name);
-  }
-  return names;
 }
 
 Failure to_failure(const CLI::ParseError& error, const CLI::App& app) {
