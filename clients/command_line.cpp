@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "clients/commands.hpp"
+#include "clients/completion.hpp"
 #include "clients/failure.hpp"
+#include "clients/job_template.hpp"
 #include "clients/output.hpp"
 #include "clients/suggestion.hpp"
 #include "clients/time_text.hpp"
@@ -27,6 +29,7 @@ struct Arguments {
   std::string format = "table";
   std::string file;
   std::string tenants;
+  std::string kind, shell;
   std::string job;
   std::string node;
   std::string value;
@@ -67,6 +70,17 @@ CLI::Validator a_duration() {
   return {check, "", ""};
 }
 
+const std::vector<std::string> kKinds{"train", "serve", "command"}, kShells{"bash", "zsh", "fish"};
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* option : app.get_options()) {
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+    for (const auto& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return names;
+}
+
 using Command = std::function<ExitCode(const CommandContext&)>;
 
 /// The parser with its subcommands, and what to call for the one that was given.
@@ -89,6 +103,7 @@ class CommandLine {
     add_cluster_commands();
     add_job_commands();
     add_model_commands();
+    add_own_commands();
   }
 
   CLI::App& app() { return app_; }
@@ -211,6 +226,10 @@ class CommandLine {
     events->add_option("JOB", arguments_.job, "the job's id or name; without it all that happened lately");
     events->add_flag("-f,--follow", arguments_.follow, "go on (until the job has ended)");
     add_patience(events);
+    add("metrics", "show what is measured of a job: losses, speeds, requests and latencies; or of all",
+        [this](const auto& context) { return show_metrics(context, arguments_.job); })
+        ->add_option("JOB", arguments_.job,
+                     "the job's id or name; without it all jobs and the head's samples");
     auto* wait =
         add_for_job("wait", "wait until a job has ended, or is in some state", [this](const auto& context) {
           return wait_for_job(context, arguments_.job, arguments_.wanted, parse_duration(arguments_.timeout));
@@ -267,7 +286,6 @@ class CommandLine {
         ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()))
         ->option_text("N");
     exporting->add_option("-o", arguments_.export_file, "the file to write")->required()->option_text("FILE");
-    add("version", "print the version", show_version);
   }
 
   void add_model_commands() {
@@ -306,6 +324,41 @@ class CommandLine {
         ->option_text("NAME=JSON");
   }
 
+  void add_own_commands() {
+    add("version", "print the version", show_version);
+    add(
+        "init", "print a job file to begin with; ds-submit init train > job.yaml",
+        [this](const auto&) {
+          write_out(job_template(arguments_.kind));
+          return ExitCode::done;
+        },
+        false)
+        ->add_option("KIND", arguments_.kind, "train, serve or command")
+        ->required()
+        ->check(one_of(kKinds));
+    add(
+        "completion", "print what a shell completes; source <(ds-submit completion bash)",
+        [this](const auto&) {
+          write_out(completion_script(arguments_.shell, completed_commands()));
+          return ExitCode::done;
+        },
+        false)
+        ->add_option("SHELL", arguments_.shell, "bash, zsh or fish")
+        ->required()
+        ->check(one_of(kShells));
+  }
+
+  std::vector<CompletedCommand> completed_commands() const {
+    std::vector<CompletedCommand> completed;
+    for (const auto& [subcommand, command] : commands_) {
+      const std::string name = subcommand->get_name();
+      completed.push_back({name, subcommand->get_description(), option_names(*subcommand), {}});
+      if (name == "init") completed.back().words = kKinds;
+      if (name == "completion") completed.back().words = kShells;
+    }
+    return completed;
+  }
+
   Arguments arguments_;
   CLI::App app_{"ds-submit: run training jobs, and any program, on a ds cluster", "ds-submit"};
   std::vector<std::pair<CLI::App*, Command>> commands_;
@@ -341,15 +394,6 @@ bool asks_for_document(int argc, char** argv) {
     }
   }
   return false;
-}
-
-std::vector<std::string> option_names(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const auto* option : app.get_options()) {
-    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
-    for (const auto& name : option->get_snames()) names.push_back("-" + name);
-  }
-  return names;
 }
 
 Failure to_failure(const CLI::ParseError& error, const CLI::App& app) {

@@ -38,6 +38,8 @@ ExitCode show_job(const CommandContext& context, const std::string& job);
 ExitCode show_logs(const CommandContext& context, const std::string& job, bool follow);
 /// What happened to a job, or lately in the cluster (empty `job`).
 ExitCode show_events(const CommandContext& context, const std::string& job, bool follow);
+/// What is measured of a job, or of all (empty `job`) and by the head.
+ExitCode show_metrics(const CommandContext& context, const std::string& job);
 /// `wanted`: a state, or `done` for any that is an end. Waits for ever without a `timeout`.
 ExitCode wait_for_job(const CommandContext& context, const std::string& job, const std::string& wanted,
                       std::optional<std::chrono::milliseconds> timeout);

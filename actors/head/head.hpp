@@ -40,8 +40,9 @@ struct HeadParts {
   /// Calls back, from any thread, when nobody listens any more at a node's `HOST:PORT`, within so long; as
   /// `gateway::PortWatch`. Only used with a term.
   std::function<void(const std::string&, std::chrono::milliseconds, std::function<void()>)> watch_port{};
-  std::uint64_t max_state_bytes = 0;      ///< of a job: it is held whole while it is saved or read
-  std::function<void(const Error&)> die;  ///< the journal failed: nothing may be acknowledged any more
+  std::uint64_t max_state_bytes = 0;  ///< of a job: it is held whole while it is saved or read
+  /// Ends the head: the journal failed, or a plan is wrong; nothing may be acknowledged any more.
+  std::function<void(const Error&)> die;
 };
 
 /// The head's actor: owns the ledger, decides by the policy, and makes every decision durable before anybody

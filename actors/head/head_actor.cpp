@@ -95,22 +95,30 @@ scheduler::Event Head::event(std::string by, std::string why, scheduler::Event::
 
 void Head::commit(std::vector<scheduler::Event> events, std::function<void()> effect) {
   std::vector<std::string> texts;
+  std::vector<std::uint64_t> granted;
   for (const auto& one : events) {
     // What is applied is what a later head will read: text that is not UTF-8 changes on the way.
     auto written = scheduler::write_event(one);
     const auto as_read = written.is_exact ? std::nullopt : scheduler::event_from(written.text);
     if ((written.is_exact || as_read) && ledger_.apply(as_read ? *as_read : one)) {
       texts.push_back(std::move(written.text));
+      if (const auto* lease = std::get_if<scheduler::LeaseGranted>(&one.body))
+        granted.push_back(lease->worker);
     } else {
       spdlog::debug("left out, because the ledger knows better: {}", written.text);
     }
+  }
+  if (const auto wrong = find_wrong_grant(granted)) {
+    return parts_.die({ErrorCode::internal, "a plan gives away what is not there: " + *wrong,
+                       "please report this; nothing of that plan was written or told anybody"});
   }
   if (!texts.empty()) {
     parts_.journal->append(std::move(texts), [self = caf::actor_cast<caf::actor>(this), mark = mark_,
                                               number = ++appended_](Result<void> written) {
       if (!written) {
         mark->has_failed = true;
-        return caf::anon_send(self, Run{[error = written.error()](Head& head) { head.parts_.die(error); }});
+        return caf::anon_send(self,
+                              Run{[error = written.error()](Head& head) { head.die_of_journal(error); }});
       }
       if (mark->has_failed) return;  // what follows a record that is missing counts for nothing
       mark->durable = number;
@@ -121,10 +129,25 @@ void Head::commit(std::vector<scheduler::Event> events, std::function<void()> ef
   if (effect) when_durable(std::move(effect));
 }
 
+std::optional<std::string> Head::find_wrong_grant(std::span<const std::uint64_t> granted) const {
+  if (granted.empty()) return std::nullopt;
+  const auto find_node = [this](const std::string& name) -> std::optional<scheduler::NodeHolding> {
+    const auto node = nodes_.find(name);
+    if (node == nodes_.end()) return std::nullopt;
+    return scheduler::NodeHolding{node->second.entry.slots, node->second.entry.memory_bytes};
+  };
+  return scheduler::find_wrong_grant(ledger_, granted, find_node, parts_.tenants);
+}
+
 void Head::when_durable(std::function<void()> effect) {
   // What is not durable yet must not be seen by anybody: a crash would take it back.
   if (durable_ == appended_) return effect();
   effects_.emplace_back(appended_, std::move(effect));
+}
+
+void Head::die_of_journal(Error error) const {
+  error.message = "the state journal cannot be written: " + error.message;
+  parts_.die(error);
 }
 
 void Head::on_durable() {
@@ -151,7 +174,7 @@ void Head::compact_if_due() {
                      if (!error) return;
                      head.compact_at_ += head.parts_.journal->bytes_since_snapshot();
                      // Too much waits, or the disk is too full for a snapshot: events may still have room.
-                     if (error->code != ErrorCode::resource_exhausted) return head.parts_.die(*error);
+                     if (error->code != ErrorCode::resource_exhausted) return head.die_of_journal(*error);
                      spdlog::warn("the state journal is not compacted for now: {}", error->message);
                    }});
   });

@@ -31,6 +31,7 @@
 #include "actors/messages/node.hpp"
 #include "actors/messages/serving.hpp"
 #include "actors/messages/worker.hpp"
+#include "scheduler/ledger/grant_check.hpp"
 #include "scheduler/ledger/ledger.hpp"
 #include "scheduler/policy/autoscale.hpp"
 #include "scheduler/policy/departures.hpp"
@@ -136,8 +137,11 @@ class Head : public caf::event_based_actor {
 
   // ---- journal (head_actor.cpp) ----
   /// Applies the events, makes them durable, then runs `effect`. Events that contradict the ledger are left
-  /// out.
+  /// out. A grant of what is not there ends the head before anything is written.
   void commit(std::vector<scheduler::Event> events, std::function<void()> effect = {});
+  /// Of leases that the ledger has just taken; see `scheduler::find_wrong_grant`.
+  std::optional<std::string> find_wrong_grant(std::span<const std::uint64_t> granted) const;
+  void die_of_journal(Error error) const;
   scheduler::Event event(std::string by, std::string why, scheduler::Event::Body body) const;
   void when_durable(std::function<void()> effect);
   void on_durable();

@@ -137,8 +137,7 @@ Result<void> run(const Arguments& arguments) {
       },
       max_state_bytes,
       [](const Error& error) {
-        spdlog::critical("the state journal cannot be written, so nothing can be promised any more: {}. {}",
-                         error.message, error.hint);
+        spdlog::critical("nothing can be promised any more: {}. {}", error.message, error.hint);
         std::_Exit(1);
       }};
   const auto actor = head::spawn_head(system, parts);

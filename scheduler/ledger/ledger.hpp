@@ -122,6 +122,10 @@ class Ledger {
   std::vector<Lease> leases_on(std::string_view node) const;
   /// The node's GPUs that leases have; no two have the same.
   const std::set<std::uint32_t>& devices_on(std::string_view node) const { return index_.devices_on(node); }
+  /// What leases have of the node; those of workers that are leaving count.
+  NodeHolding held_on(std::string_view node) const { return index_.held_on(node); }
+  /// Slots and memory that the workers of each tenant's queue have now, as `held_on`.
+  const std::map<std::pair<std::string, std::string>, DecayedUse>& uses() const { return uses_; }
 
   /// Nodes that any lease is on.
   std::vector<std::string> leased_nodes() const { return index_.nodes(); }

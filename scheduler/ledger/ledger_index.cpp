@@ -13,6 +13,9 @@ void LedgerIndex::add_job(const JobKeys& job) {
 void LedgerIndex::add_lease(const Lease& lease) {
   by_job_[lease.job].insert(lease.worker);
   by_node_[lease.node].insert(lease.worker);
+  NodeHolding& held = holdings_[lease.node];
+  held.slots += lease.slots;
+  held.memory_bytes += lease.memory_bytes;
   if (lease.role == Role::shard) shards_.insert(lease.worker);
   if (!lease.devices.empty()) devices_[lease.node].insert(lease.devices.begin(), lease.devices.end());
 }
@@ -25,6 +28,10 @@ void LedgerIndex::remove_lease(const Lease& lease) {
   };
   take_out(by_job_, lease.job);
   take_out(by_node_, lease.node);
+  NodeHolding& held = holdings_.find(lease.node)->second;
+  held.slots -= lease.slots;
+  held.memory_bytes -= lease.memory_bytes;
+  if (!by_node_.contains(lease.node)) holdings_.erase(lease.node);
   shards_.erase(lease.worker);
   const auto devices = devices_.find(lease.node);
   if (devices == devices_.end()) return;
@@ -39,6 +46,11 @@ void LedgerIndex::mark_dependents(const std::string& job) {
 
 std::set<std::string> LedgerIndex::take_marked() {
   return std::exchange(marked_, {});
+}
+
+NodeHolding LedgerIndex::held_on(std::string_view node) const {
+  const auto found = holdings_.find(node);
+  return found == holdings_.end() ? NodeHolding{} : found->second;
 }
 
 std::vector<std::string> LedgerIndex::nodes() const {

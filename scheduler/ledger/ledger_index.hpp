@@ -11,6 +11,11 @@
 
 namespace ds::scheduler {
 
+/// What leases have of a node.
+struct NodeHolding {
+  std::uint64_t slots = 0, memory_bytes = 0;
+};
+
 /// What a ledger holds by other keys than it is kept by, so that one of many jobs costs what is its own.
 class LedgerIndex {
  public:
@@ -33,6 +38,7 @@ class LedgerIndex {
   const std::set<std::uint64_t>& workers_of(std::string_view job) const { return find(by_job_, job); }
   const std::set<std::uint64_t>& workers_on(std::string_view node) const { return find(by_node_, node); }
   const std::set<std::uint32_t>& devices_on(std::string_view node) const { return find(devices_, node); }
+  NodeHolding held_on(std::string_view node) const;
   const std::set<std::string>& named(std::string_view name) const { return find(by_name_, name); }
   /// A job that has ended wants nothing.
   void end_job(const std::string& id) { with_roles_.erase(id); }
@@ -53,7 +59,8 @@ class LedgerIndex {
   }
 
   By<std::uint64_t> by_job_, by_node_;
-  By<std::uint32_t> devices_;  ///< by node
+  By<std::uint32_t> devices_;                                 ///< by node
+  std::map<std::string, NodeHolding, std::less<>> holdings_;  ///< of nodes that any lease is on
   By<std::string> by_name_, dependents_;
   std::set<std::string> with_roles_, marked_;
   std::set<std::uint64_t> shards_;

@@ -35,6 +35,15 @@ expect 2 "--head: expected HOST:PORT, got 'nowhere'" list --head nowhere
 expect 2 'not in range' up --nodes 0
 expect 2 'leave -f or -o json out' logs -f j -o json
 expect 2 '--file is required' plan
+expect 2 'did you mean serve?' init srve
+expect 0 '' init train
+"$submit" completion bash >"$folder/completion"
+completed() {  # completed WORDS... : what bash offers for the last word
+  bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ds_submit; echo "${COMPREPLY[*]}"' _ "$folder/completion" "$@"
+}
+[ "$(completed ds-submit metr)" = metrics ] || fail "bash completes no command: $(completed ds-submit metr)"
+[ "$(completed ds-submit --head h:1 init s)" = serve ] || fail "bash completes no kind: $(completed ds-submit --head h:1 init s)"
+[ "$(completed ds-submit logs --fol)" = --follow ] || fail "bash completes no option: $(completed ds-submit logs --fol)"
 expect 3 'cannot read' plan -f "$folder/none.yaml"
 expect 2 'leave -f or -o out' events -f -o yaml
 expect 2 "expected a duration such as 90s, 15m or 2h, got '5'" wait j --timeout 5
