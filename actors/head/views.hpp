@@ -10,6 +10,7 @@
 
 #include "actors/gateway/http_server.hpp"
 #include "scheduler/ledger/ledger.hpp"
+#include "scheduler/policy/room.hpp"
 #include "scheduler/spec/job_file.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
 #include "storage/checkpoint/checkpoint_store.hpp"
