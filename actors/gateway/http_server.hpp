@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,7 +20,8 @@ namespace ds::gateway {
 class ClientWatch {
  public:
   /// `action` is called once when the client closes its connection, or its side of it, before it is answered;
-  /// at once if it has. On the gateway's threads: it must not block.
+  /// at once if it has. On one of the gateway's threads, or on the caller's: it must not block. One that has
+  /// begun to send its next request is not looked after any more.
   void on_gone(std::function<void()> action);
   void set_gone();  ///< for the gateway
 
@@ -63,6 +65,8 @@ struct HttpServerOptions {
   /// Of requests for the path `large_prefix` and what is below it; empty: there are none such. They may take
   /// long, so they hear when their client is gone.
   std::string large_prefix;
+  /// The gateway's own refusals of these, in their protocol's form; empty: as of all others.
+  std::function<HttpResponse(int status, std::string_view message)> large_refusal;
   std::size_t max_large_body_bytes = 64 << 20;
   std::size_t max_large_bytes = std::size_t{1} << 30;  ///< of all their bodies at a time; beyond: 503
   std::size_t max_connections = 1024;                  ///< beyond: 503 and closed

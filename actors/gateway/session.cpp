@@ -122,7 +122,7 @@ void Session::begin_request() {
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(core_->options.max_header_bytes));
   parser_->body_limit(std::max(core_->options.max_body_bytes, core_->options.max_large_body_bytes));
-  keep_alive_ = head_only_ = is_large_ = false;
+  keep_alive_ = head_only_ = is_below_ = is_large_ = false;
   if (buffer_.size() > 0) {  // pipelined
     phase_ = Phase::head;
     arm(core_->options.header_timeout);
@@ -194,6 +194,9 @@ void Session::on_parse_error(const error_code& error) {
 
 void Session::on_head() {
   const auto& head = parser_->get();
+  const HttpServerOptions& options = core_->options;
+  const std::string_view wanted(head.target().data(), head.target().size());
+  is_below_ = is_below(wanted, options.large_prefix);
   keep_alive_ = head.keep_alive();
   head_only_ = head.method() == http::verb::head;
   const bool has_length = head.count(http::field::content_length) > 0;
@@ -216,14 +219,11 @@ void Session::on_head() {
     return refuse(403, "not_allowed", "pages of a browser may not change anything here",
                   "use ds-submit, or a client that sends no Origin");
   }
-  const std::string_view wanted(head.target().data(), head.target().size());
-  const HttpServerOptions& options = core_->options;
-  const bool is_large = is_below(wanted, options.large_prefix);
-  limit_ = is_large ? options.max_large_body_bytes : options.max_body_bytes;
+  limit_ = is_below_ ? options.max_large_body_bytes : options.max_body_bytes;
   if (parser_->content_length() && *parser_->content_length() > limit_)
     return on_parse_error(http::error::body_limit);
   parser_->body_limit(limit_);
-  is_large_ = is_large && !only_reads;
+  is_large_ = is_below_ && !only_reads;
   if (is_large_ && !has_room(parser_->content_length().value_or(0))) return refuse_large();
   arm(core_->options.idle_timeout);
   if (head.count(http::field::expect) > 0) {
@@ -289,7 +289,7 @@ void Session::on_request() {
   answer->request = ++request_;
   arm(core_->options.answer_timeout);  // its completion is what keeps this session alive meanwhile
   auto request = take_request(std::move(message), std::move(*target));
-  if (is_large_) {
+  if (is_below_) {
     request.client = client_ = std::make_shared<ClientWatch>();
     watch_client();
   }
@@ -327,6 +327,7 @@ void Session::on_answer(std::uint64_t request, HttpResponse response) {
 
 void Session::refuse(int status, std::string_view code, std::string_view message, std::string_view hint) {
   keep_alive_ = false;
+  if (is_below_ && core_->options.large_refusal) return send(core_->options.large_refusal(status, message));
   send(error_response(status, code, message, hint));
 }
 
@@ -402,6 +403,7 @@ void Session::wait_for_deadline() {
 
 void Session::on_deadline() {
   if (phase_ == Phase::answering) {
+    if (client_) client_->set_gone();  // as good as: what is answered now it doesn't get
     return refuse(504, "deadline_exceeded", "the request was not answered in time", "try again in a moment");
   }
   timed_out_ = true;

@@ -97,6 +97,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool refusing_ = false;
   bool keep_alive_ = false;
   bool head_only_ = false;
+  bool is_below_ = false;  ///< its target is below `large_prefix`
   bool is_large_ = false;  ///< its body may be large
   bool first_ = true;
   bool is_watching_ = false;             ///< for something to read, while an answer is made

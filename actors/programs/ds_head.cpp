@@ -148,6 +148,7 @@ Result<void> run(const Arguments& arguments) {
   http.host = listen->host;
   http.port = listen->port;
   http.large_prefix = "/v2";
+  http.large_refusal = router::InferenceApi::refusal;
   http.max_large_body_bytes = router::InferenceApi::kMaxBodyBytes;
   router::InferenceApi inference(router, DS_VERSION);
   auto server = gateway::HttpServer::start(

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kLargestFile = std::size_t{8} << 30U;
 constexpr int kWarmUpRuns = 3;
-constexpr double kNoFaster = 0.8;                                // of the time of the run before
+constexpr double kNoFaster = 0.8, kNoSlower = 1.25;              // than the run before
 constexpr std::size_t kMostAnswerBytes = std::size_t{64} << 20;  // as of a request's body
 
 using Clock = std::chrono::steady_clock;
@@ -102,15 +102,16 @@ std::vector<Observation> warm_up(infer::ServedModel& model) {
           return std::vector<infer::ServedModel::Tensors>{make_zeros(model.metadata(), rows)};
         });
     if (!zeros) break;
-    std::optional<Observation> last;
+    std::int64_t last_us = 0, least_us = 0;
     for (int run = 0; run < kWarmUpRuns; ++run) {
       const BatchOutcome outcome = run_batch(model, *zeros);
       if (!outcome.answers.front()) break;
-      const auto before_us = last ? static_cast<double>(last->took_us) : 0;
-      last = Observation{rows, outcome.took_us};
-      if (static_cast<double>(outcome.took_us) > kNoFaster * before_us && before_us > 0) break;
+      if (run > 0) least_us = least_us == 0 ? outcome.took_us : std::min(least_us, outcome.took_us);
+      const double ratio = run == 0 ? 0 : static_cast<double>(outcome.took_us) / static_cast<double>(last_us);
+      if (ratio > kNoFaster && ratio < kNoSlower) break;
+      last_us = std::max<std::int64_t>(outcome.took_us, 1);
     }
-    if (last) seen.push_back(*last);
+    if (least_us > 0) seen.push_back({rows, least_us});  // the first run is slow
   }
   return seen;
 }

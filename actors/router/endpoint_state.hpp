@@ -28,6 +28,7 @@ struct Journey {
   std::vector<std::uint64_t> tried;  ///< and not to be asked again
   std::uint32_t tries = 0;           ///< also of those that may be
   std::optional<Failure> last;       ///< what the last of them said
+  bool is_given_up = false;          ///< nobody waits for its answer
   std::uint64_t call = 0, at = 0;    ///< the last `InferCall`, and to which worker; 0: none
 };
 using JourneyPtr = std::shared_ptr<Journey>;

@@ -21,8 +21,10 @@ FairPool::~FairPool() {
 bool FairPool::post(const std::string& name, Task task) {
   {
     const std::lock_guard lock(mutex_);
-    if (ending_ || waiting_ >= bounds_.all) return false;
+    if (ending_) return false;
     auto line = std::ranges::find(lines_, name, &Line::name);
+    // One task of each name has a place however many of others wait.
+    if (line != lines_.end() && waiting_ >= bounds_.all) return false;
     if (line == lines_.end()) line = lines_.insert(line, {name, {}});
     if (line->tasks.size() >= bounds_.each) return false;
     line->tasks.push_back(std::move(task));

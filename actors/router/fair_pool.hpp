@@ -12,7 +12,7 @@
 
 namespace ds::router {
 
-/// Threads for work that takes long: what bears one name is done in its order, and names take turns, so that
+/// Threads for work that takes long: what bears one name is begun in its order, and names take turns, so that
 /// one model's large requests don't keep another's waiting.
 class FairPool {
  public:
@@ -27,7 +27,8 @@ class FairPool {
   FairPool(const FairPool&) = delete;
   FairPool& operator=(const FairPool&) = delete;
 
-  /// False where no more may wait; the task is then dropped. Any thread. Tasks don't throw.
+  /// False where no more may wait, of this name or, while some of this name wait, of all; the task is then
+  /// dropped. Any thread. Tasks don't throw.
   bool post(const std::string& name, Task task);
 
  private:

@@ -25,9 +25,10 @@ using gateway::HttpResponse;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kLeastCompressed = 1 << 10;  // below it the reader wins nothing
-constexpr std::size_t kSurelySmall = 256;          // tensors of so many bytes don't become so long an answer
+constexpr std::size_t kSoonPacked = 4 << 10;       // to pack so much takes less than to wake a thread
 constexpr std::size_t kMostThreads = 8;
 constexpr FairPool::Bounds kLargeBounds{64, 256};
+constexpr FairPool::Bounds kAnswerBounds{1024, 4096};
 constexpr const char* kLengthHeader = "Inference-Header-Content-Length";
 constexpr std::array<std::string_view, 5> kExtensions{"binary_tensor_data", "model_configuration",
                                                       "statistics", "schedule_policy", "classification"};
@@ -117,13 +118,17 @@ Error unknown(const std::string& model) {
   return {ErrorCode::not_found, fmt::format("Request for unknown model: '{}' is not found", model), {}};
 }
 
+std::size_t count_threads() {
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, kMostThreads);
+}
+
 }  // namespace
 
 InferenceApi::InferenceApi(Router& router, std::string version)
     : router_(router),
       version_(std::move(version)),
-      large_(std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, kMostThreads),
-             kLargeBounds) {}
+      large_(count_threads(), kLargeBounds),
+      answers_(count_threads(), kAnswerBounds) {}
 
 /// Answers what needs no replica.
 class Informer {
@@ -234,6 +239,12 @@ class Informer {
   const std::string& version_;
 };
 
+HttpResponse InferenceApi::refusal(int status, std::string_view message) {
+  HttpResponse response{status, serving::error_body(message), "application/json", {}};
+  if (status == 503) response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
 void InferenceApi::handle(HttpRequest request, gateway::Respond respond) {
   const auto route = serving::parse_route(request.method, request.target);
   if (!route) {
@@ -243,13 +254,14 @@ void InferenceApi::handle(HttpRequest request, gateway::Respond respond) {
     return respond(std::move(response));
   }
   const auto* wanted = std::get_if<serving::route::Infer>(&*route);
-  if (wanted == nullptr) return inform(*route, respond);
+  if (wanted == nullptr) return inform(request, *route, respond);
   infer(std::make_shared<HttpRequest>(std::move(request)), wanted->model.name, wanted->model.version,
         respond);
 }
 
 /// What a model takes is known once a replica has been ready. One that sleeps is woken for it.
-void InferenceApi::inform(const serving::Route& route, const gateway::Respond& respond) {
+void InferenceApi::inform(const HttpRequest& request, const serving::Route& route,
+                          const gateway::Respond& respond) {
   const serving::ModelName* model = nullptr;
   if (const auto* metadata = std::get_if<serving::route::ModelMetadata>(&route)) model = &metadata->model;
   if (const auto* config = std::get_if<serving::route::ModelConfig>(&route)) model = &config->model;
@@ -265,16 +277,18 @@ void InferenceApi::inform(const serving::Route& route, const gateway::Respond& r
     if (!outcome) return respond(failure_response(outcome.error()));
     respond(std::visit(Informer(router_, version_), route));
   };
-  router_.ask(std::move(ask));
+  ask_for(request, std::move(ask));
 }
 
 void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string& model,
                          std::optional<std::uint64_t> version, const gateway::Respond& respond) {
+  const auto arrived = Clock::now();
   const bool is_small =
       request->body.size() <= kLargeBytes && header_of(*request, "content-encoding").empty();
-  if (is_small) return read_and_ask(*request, model, version, respond);
+  if (is_small) return read_and_ask(*request, model, version, arrived, respond);
+  if (!router_.find(model)) return respond(failure_response(unknown(model)));  // nobody's turn is for that
   const bool queued = large_.post(model, [=, this, request = std::move(request)] {
-    respond_anyway(respond, [&] { read_and_ask(*request, model, version, respond); });
+    respond_anyway(respond, [&] { read_and_ask(*request, model, version, arrived, respond); });
   });
   if (!queued)
     respond(
@@ -282,8 +296,9 @@ void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string
 }
 
 void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
-                                std::optional<std::uint64_t> version, const gateway::Respond& respond) {
-  const auto arrived = Clock::now();
+                                std::optional<std::uint64_t> version, Clock::time_point arrived,
+                                const gateway::Respond& respond) {
+  const auto begun = Clock::now();
   const auto body = plain_body(request);
   if (!body) {
     const auto code = body.error().code;
@@ -301,8 +316,7 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
   ask.model = model;
   ask.version = version;
   ask.arrived = arrived;
-  ask.link = std::make_shared<AskLink>();
-  ask.parse_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - arrived).count());
+  ask.parse_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - begun).count());
   // What the answer needs of the request; the inputs' memory goes with them.
   auto asked = std::make_shared<serving::InferenceRequest>();
   asked->id = parsed->id;
@@ -315,23 +329,26 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
     std::size_t bytes = 0;
     for (const auto& tensor : outcome->outputs) bytes += tensor.bytes.size();
     auto answer_it = [this, model, asked, arrived, respond, accepted, answer = *std::move(outcome)] {
-      const auto begun = Clock::now();
+      const auto written = Clock::now();
       auto response = answer_response(model, answer.version, *asked, answer.outputs, accepted);
       const auto ended = Clock::now();
       auto times = answer.times;
       times[serving::Stage::serialize] =
-          static_cast<std::uint64_t>(std::chrono::nanoseconds(ended - begun).count());
+          static_cast<std::uint64_t>(std::chrono::nanoseconds(ended - written).count());
       router_.record(model, answer.version, answer.rows, times, ended - arrived);
       respond(std::move(response));
     };
     auto write = [respond, answer_it = std::move(answer_it)] { respond_anyway(respond, answer_it); };
     const bool may_be_packed = serving::choose_coding(accepted) != serving::ContentCoding::identity;
-    if (bytes <= (may_be_packed ? kSurelySmall : kLargeAnswerBytes)) return write();
-    if (!large_.post(model, std::move(write)))
-      respond(failure_response(
-          Failure{{ErrorCode::resource_exhausted, "too many large answers wait", {}}, 1000}));
+    const bool is_small = bytes <= (may_be_packed ? kSoonPacked : kLargeAnswerBytes);
+    if (is_small || !answers_.post(model, write)) write();  // it is computed: nobody refuses it now
   };
-  const auto link = ask.link;
+  ask_for(request, std::move(ask));
+}
+
+/// Until its client is gone.
+void InferenceApi::ask_for(const HttpRequest& request, Ask ask) {
+  const auto link = ask.link = std::make_shared<AskLink>();
   router_.ask(std::move(ask));
   if (request.client) request.client->on_gone([this, link] { router_.give_up(link); });
 }

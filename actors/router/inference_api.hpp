@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "actors/gateway/http_server.hpp"
 #include "actors/router/fair_pool.hpp"
@@ -14,8 +16,8 @@ namespace ds::router {
 /// nothing of it blocks.
 ///
 /// Bodies of more than `kLargeBytes`, and packed ones, are read on threads of their own, where models take
-/// turns, so that small requests don't wait for them. The same threads write answers of more than
-/// `kLargeAnswerBytes`, and pack them.
+/// turns, so that small requests don't wait for them. Others write answers of more than `kLargeAnswerBytes`,
+/// and pack them.
 class InferenceApi {
  public:
   static constexpr std::size_t kLargeBytes = 256 << 10;
@@ -27,18 +29,23 @@ class InferenceApi {
   static bool is_for(const std::string& path) {
     return path == "/v2" || path.starts_with("/v2/") || path == "/metrics";
   }
+  /// An error of the gateway's own, as the protocol has it.
+  static gateway::HttpResponse refusal(int status, std::string_view message);
   void handle(gateway::HttpRequest request, gateway::Respond respond);
 
  private:
-  void inform(const serving::Route& route, const gateway::Respond& respond);
+  void inform(const gateway::HttpRequest& request, const serving::Route& route,
+              const gateway::Respond& respond);
   void infer(std::shared_ptr<gateway::HttpRequest> request, const std::string& model,
              std::optional<std::uint64_t> version, const gateway::Respond& respond);
   void read_and_ask(gateway::HttpRequest& request, const std::string& model,
-                    std::optional<std::uint64_t> version, const gateway::Respond& respond);
+                    std::optional<std::uint64_t> version, std::chrono::steady_clock::time_point arrived,
+                    const gateway::Respond& respond);
+  void ask_for(const gateway::HttpRequest& request, Ask ask);
 
   Router& router_;
   const std::string version_;
-  FairPool large_;
+  FairPool large_, answers_;
 };
 
 }  // namespace ds::router

@@ -47,6 +47,10 @@ Failure unknown_model(const Ask& ask) {
            {}}};
 }
 
+Failure client_is_gone() {
+  return {{ErrorCode::cancelled, "the client is gone", {}}};
+}
+
 Failure timeout_is_over(const Journey& journey) {
   const auto last = journey.last ? "; before: " + journey.last->error.message : std::string();
   return {{ErrorCode::deadline_exceeded, "the request's timeout is over" + last, {}}};
@@ -166,9 +170,10 @@ class RouterActor : public caf::event_based_actor {
     const auto journey = link.journey.lock();
     const auto state = journey ? endpoints_.find(journey->job) : endpoints_.end();
     if (state == endpoints_.end()) return;
+    journey->is_given_up = true;
     if (std::erase(state->second.waiting, journey) > 0) {
       state->second.waiting_bytes -= journey->bytes;
-      return finish(journey, tl::unexpected(Failure{{ErrorCode::cancelled, "the client is gone", {}}}));
+      return finish(journey, tl::unexpected(client_is_gone()));
     }
     if (const auto* replica = find(journey->job, journey->at))
       caf::event_based_actor::send(replica->actor, messages::CancelInfer{journey->call});
@@ -296,6 +301,7 @@ class RouterActor : public caf::event_based_actor {
   void dispatch(const JourneyPtr& journey) {
     const auto found = endpoints_.find(journey->job);
     if (found == endpoints_.end()) return journey->ask.done(tl::unexpected(unknown_model(journey->ask)));
+    if (journey->is_given_up) return finish(journey, tl::unexpected(client_is_gone()));
     EndpointState& state = found->second;
     const auto pick = journey->tries < Router::kMostTries ? state.pick(*journey, random_()) : std::nullopt;
     const auto version = pick ? pick->version : journey->ask.version.value_or(state.first_version());
@@ -350,11 +356,11 @@ class RouterActor : public caf::event_based_actor {
     calls_.emplace(key, Call{journey, worker});
     request(replica.actor, caf::infinite, std::move(call))
         .then(
-            [this, journey, worker, key](const messages::InferAnswer& answer) {
-              if (calls_.erase(key) == 1) on_answer(journey, worker, answer);
+            [this, key](const messages::InferAnswer& answer) {
+              if (const auto call = calls_.extract(key)) on_answer(call.mapped(), answer);
             },
-            [this, journey, worker, key, asked = replica.actor](const caf::error&) {
-              if (calls_.erase(key) == 1) on_lost(journey, worker, asked);
+            [this, key, asked = replica.actor](const caf::error&) {
+              if (const auto call = calls_.extract(key)) on_lost(call.mapped(), asked);
             });
   }
 
@@ -366,7 +372,8 @@ class RouterActor : public caf::event_based_actor {
     }
   }
 
-  void on_lost(const JourneyPtr& journey, std::uint64_t worker, const caf::actor& asked) {
+  void on_lost(const Call& call, const caf::actor& asked) {
+    const auto& [journey, worker] = call;
     if (auto* entry = find(journey->job, worker)) {
       --entry->outstanding;
       // It may have said hello again since, by another connection.
@@ -379,7 +386,8 @@ class RouterActor : public caf::event_based_actor {
     dispatch(journey);
   }
 
-  void on_answer(const JourneyPtr& journey, std::uint64_t worker, const messages::InferAnswer& answer) {
+  void on_answer(const Call& call, const messages::InferAnswer& answer) {
+    const auto& [journey, worker] = call;
     if (auto* entry = find(journey->job, worker)) --entry->outstanding;
     if (answer.failure == 0) {
       if (answer.is_first) record_batch(journey->job, journey->version, answer);

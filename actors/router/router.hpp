@@ -106,7 +106,8 @@ class Router {
  public:
   static constexpr std::size_t kMostTries = 4;
 
-  /// How the load of a job's endpoint is, several times a second. On the router's thread.
+  /// How the load of a job's endpoint is, several times a second. On the thread that runs the router; must
+  /// not block.
   using OnLoad = std::function<void(const std::string& job, const scheduler::LoadSample&)>;
 
   explicit Router(caf::actor_system& system);

@@ -142,6 +142,25 @@ TEST(HttpLimits, TakesLargeBodiesBelowOnePrefixWhileThereIsRoomForThem) {
   EXPECT_EQ(next.receive().status, 200) << "the room was not given back";
 }
 
+TEST(HttpLimits, RefusesInTheFormOfTheProtocolThatIsSpokenBelowThePrefix) {
+  HttpServerOptions options;
+  options.large_prefix = "/v2";
+  options.max_large_body_bytes = 5000;
+  options.large_refusal = [](int status, std::string_view message) {
+    return HttpResponse{status, "{\"error\":\"" + std::string(message) + "\"}", "application/json", {}};
+  };
+  const auto server = start_server(answer_echo, options);
+  const auto refused = [&](const std::string& path) {
+    RawClient client(server->port());
+    client.send("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 999999\r\n\r\n");
+    const auto response = client.receive();
+    EXPECT_EQ(response.status, 413);
+    return response.body;
+  };
+  EXPECT_EQ(refused("/v2/a"), "{\"error\":\"the request's body is larger than 5000 bytes\"}");
+  EXPECT_NE(refused("/jobs").find("\"code\""), std::string::npos);
+}
+
 TEST(HttpLimits, KeepsNoRoomForLargeBodiesThatHaveNotCome) {
   HttpServerOptions options;
   options.max_body_bytes = 1000;
