@@ -95,6 +95,7 @@ class Head : public caf::event_based_actor {
     std::set<std::uint64_t> leaving;  ///< that were told to
     job::ReplicaWatch watch;
     scheduler::LoadHistory load;
+    std::string quantization{};  ///< what its replicas have accepted, JSON
   };
   struct Job {
     caf::actor master;
@@ -277,6 +278,7 @@ class Head : public caf::event_based_actor {
   void tell_replicas(const std::string& job);
   /// Whether it was ready.
   bool forget_replica(const scheduler::Lease& lease);
+  void assign_replica(const std::string& id, const Serving& serving, const caf::actor& replica);
   std::string serving_text(const scheduler::JobRecord& record) const;
   void note_ready(const std::string& job);
   void on_replica_down(const caf::actor_addr& replica);

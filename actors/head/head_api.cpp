@@ -235,6 +235,11 @@ nlohmann::json Head::view(const JobRecord& job, bool whole, const std::string& w
   auto view =
       job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason, ledger_, pids_, whole);
   if (whole) view["run_ms"] = job.run_ms(now_ms());
+  const bool is_served = live != jobs_.end() && live->second.serving.has_value();
+  if (whole && is_served && !live->second.serving->quantization.empty()) {
+    auto report = nlohmann::json::parse(live->second.serving->quantization, nullptr, false);
+    if (report.is_object()) view["quantization"] = std::move(report);
+  }
   return view;
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "actors/head/head_actor.hpp"
 #include "actors/replica/tensor_message.hpp"
@@ -26,6 +27,14 @@ AutoscaleOptions to_options(const JobSpec& spec) {
 
 /// For a replica that was told to leave, beside its `drain`.
 constexpr std::chrono::milliseconds kLeaveLimit{10'000};
+
+/// The line for people in a report of a quantization; empty: there is none.
+std::string quantization_text(const std::string& report) {
+  const auto json = nlohmann::json::parse(report, nullptr, false);
+  return json.is_object() && json.contains("text") && json.at("text").is_string()
+             ? json.at("text").get<std::string>()
+             : std::string();
+}
 
 constexpr const char* kSleeps = "it sleeps: the next request starts a replica";
 
@@ -65,21 +74,31 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
     serving.leaving.erase(hello.worker);  // it may not have heard
     return tell_replicas(id);
   }
-  if (!hello.ready) {
-    const auto* record = ledger_.find(id);
-    return send(replica, messages::AssignReplica{id, record->file, record->directory, *record->text,
-                                                 record->served_job, record->served_step});
-  }
+  if (!hello.ready) return assign_replica(id, serving, replica);
+  serving.quantization = hello.quantization;
   serving::ModelMetadata metadata;
   metadata.name = ledger_.find(id)->spec->name;
   metadata.max_batch_size = hello.max_batch_size;
   metadata.inputs = replica::to_specs(hello.inputs);
   metadata.outputs = replica::to_specs(hello.outputs);
+  metadata.quantization = quantization_text(serving.quantization);
   parts_.router->add_replica(id, hello.worker, replica, std::move(metadata));
   if (!serving.ready.insert(hello.worker).second) return;
   job->second.spare_starts = {};  // the next can, too
   job->second.spare_trouble.clear();
   note_ready(id);
+}
+
+void Head::assign_replica(const std::string& id, const Serving& serving, const caf::actor& replica) {
+  const auto* record = ledger_.find(id);
+  messages::AssignReplica order{
+      id, record->file, record->directory,   *record->text, record->served_job, record->served_step,
+      {}, {},           serving.quantization};
+  if (const auto* training = ledger_.find(record->served_job)) {
+    order.training_directory = training->directory;
+    order.training_text = *training->text;
+  }
+  send(replica, std::move(order));
 }
 
 std::string Head::serving_text(const JobRecord& record) const {

@@ -68,7 +68,8 @@ Result<infer::ServedModel::Tensors> bounded(infer::ServedModel::Tensors answer) 
 }
 
 Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
-                                                 const train::StateImage* state) {
+                                                 const train::StateImage* state,
+                                                 const QuantizationContext& context) {
   const scheduler::ServeSpec& serve = *spec.serve;
   auto archive = state != nullptr ? train::export_model(*state, train::ExportFormat::torchscript)
                                   : read_archive(serve.source.path);
@@ -79,15 +80,17 @@ Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
   options.name = spec.name;
   options.threads = spec.resources.cpus;
   options.max_batch_size = serve.batching.max_size;
+  if (serve.quantize) return load_quantized(std::move(source), options, *serve.quantize, state, context);
   return infer::ServedModel::load(std::move(source), options);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
-                                                       const train::StateImage* state) {
+                                                       const train::StateImage* state,
+                                                       const QuantizationContext& context) {
   return train::guarded(fmt::format("model.source: {}", spec.serve->source.text), ErrorCode::internal,
-                        [&] { return load(spec, state); });
+                        [&] { return load(spec, state, context); });
 }
 
 std::vector<Observation> warm_up(infer::ServedModel& model) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "actors/infer/served_model.hpp"
+#include "actors/replica/quantized_model.hpp"
 #include "actors/train/session.hpp"
 #include "scheduler/spec/job_spec.hpp"
 #include "storage/result.hpp"
@@ -13,9 +14,11 @@ namespace ds::replica {
 
 // What a replica does with torch, on its model's thread. They may take long.
 
-/// The model that the job's file names. `state`: of the checkpoint, where it is one.
+/// The model that the job's file names. `state`: of the checkpoint, where it is one. With `quantize` it has
+/// been compared with fp32, and accepted.
 Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
-                                                       const train::StateImage* state);
+                                                       const train::StateImage* state,
+                                                       const QuantizationContext& context = {});
 
 /// A measured run.
 struct Observation {
