@@ -10,6 +10,7 @@ import contest
 import suites.allreduce
 import suites.data
 import suites.fabric
+import suites.int8
 import suites.schedule
 import suites.slurm
 import suites.train
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"
 SUITES = {
     "fabric": suites.fabric, "allreduce": suites.allreduce, "train": suites.train, "data": suites.data,
-    "schedule": suites.schedule, "slurm": suites.slurm,
+    "schedule": suites.schedule, "slurm": suites.slurm, "int8": suites.int8,
 }
 
 
