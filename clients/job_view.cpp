@@ -164,6 +164,7 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
              fmt::format("{} now, {} to {} wanted", array_at(job, "workers").size(), minimum, maximum));
   }
   add_line(out, "speeds", format_speeds(job));
+  add_line(out, "quantized", printable_line(text_at(job, "quantization.text")));
   if (const auto limit = integer_at(job, "time_limit_ms"); limit > 0) {
     add_line(out, "time",
              fmt::format("has run for {} of {}", format_duration(integer_at(job, "run_ms") / 1000),

@@ -97,6 +97,8 @@ class Head : public caf::event_based_actor {
     std::set<std::uint64_t> leaving;  ///< that were told to
     job::ReplicaWatch watch;
     scheduler::LoadHistory load;
+    /// What replicas have accepted, JSON, by version.
+    std::map<std::uint64_t, std::string> quantization{};
     // Of a model of the registry:
     std::set<std::uint64_t> unheard;         ///< were ready for a former head and have not come back yet
     std::vector<serving::VersionLine> told;  ///< the router

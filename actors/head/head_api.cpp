@@ -247,6 +247,12 @@ nlohmann::json Head::view(const JobRecord& job, bool whole, const std::string& w
       job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason, ledger_, pids_, whole);
   if (whole) view["run_ms"] = job.run_ms(now_ms());
   if (auto served = served_view(job, ledger_); whole && !served.is_null()) view["model"] = std::move(served);
+  const bool is_served = live != jobs_.end() && live->second.serving.has_value();
+  if (whole && is_served && !live->second.serving->quantization.empty()) {
+    const auto& newest = live->second.serving->quantization.rbegin()->second;
+    auto report = nlohmann::json::parse(newest, nullptr, false);
+    if (report.is_object()) view["quantization"] = std::move(report);
+  }
   return view;
 }
 

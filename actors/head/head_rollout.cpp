@@ -41,15 +41,31 @@ std::uint64_t Head::version_of_next(const JobRecord& job, const std::vector<Leas
 }
 
 messages::AssignReplica Head::assignment(const JobRecord& job, const Lease& lease) const {
-  messages::AssignReplica order{job.id,         job.file,        job.directory, *job.text,
-                                job.served_job, job.served_step, false,         {}};
+  messages::AssignReplica order{
+      .job = job.id,
+      .file = job.file,
+      .directory = job.directory,
+      .text = *job.text,
+      .checkpoint_job = job.served_job,
+      .checkpoint_step = job.served_step,
+  };
   const RegisteredModel* model = ledger_.registry().find(job.model);
   const ModelVersion* version = model == nullptr ? nullptr : model->find(lease.version);
-  if (version == nullptr) return order;
-  order.checkpoint_job = version->source;
-  order.checkpoint_step = version->step;
-  order.is_archive = version->is_file();
-  order.origin = fmt::format("registry:{}@{} ({})", job.model, version->number, version->from);
+  if (version != nullptr) {
+    order.checkpoint_job = version->source;
+    order.checkpoint_step = version->step;
+    order.is_archive = version->is_file();
+    order.origin = fmt::format("registry:{}@{} ({})", job.model, version->number, version->from);
+  }
+  if (const auto* training = order.is_archive ? nullptr : ledger_.find(order.checkpoint_job)) {
+    order.training_directory = training->directory;
+    order.training_text = *training->text;
+  }
+  const auto live = jobs_.find(job.id);
+  if (live == jobs_.end() || !live->second.serving) return order;
+  const auto& accepted = live->second.serving->quantization;
+  const auto known = accepted.find(std::max<std::uint64_t>(lease.version, 1));
+  if (known != accepted.end()) order.quantization = known->second;
   return order;
 }
 

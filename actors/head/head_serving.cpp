@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "actors/head/head_actor.hpp"
 #include "actors/head/model_views.hpp"
@@ -30,6 +31,14 @@ AutoscaleOptions to_options(const JobRecord& job) {
 
 /// For a replica that was told to leave, beside its `drain`.
 constexpr std::chrono::milliseconds kLeaveLimit{10'000};
+
+/// The line for people in a report of a quantization; empty: there is none.
+std::string quantization_text(const std::string& report) {
+  const auto json = nlohmann::json::parse(report, nullptr, false);
+  return json.is_object() && json.contains("text") && json.at("text").is_string()
+             ? json.at("text").get<std::string>()
+             : std::string();
+}
 
 constexpr const char* kSleeps = "it sleeps: the next request starts a replica";
 
@@ -71,16 +80,15 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
     serving.leaving.erase(hello.worker);  // it may not have heard
     return tell_replicas(id);
   }
-  if (!hello.ready) {
-    const auto* record = ledger_.find(id);
-    return send(replica, assignment(*record, lease->second));
-  }
+  const auto version = std::max<std::uint64_t>(lease->second.version, 1);
+  if (!hello.ready) return send(replica, assignment(*ledger_.find(id), lease->second));
+  if (!hello.quantization.empty()) serving.quantization[version] = hello.quantization;
   serving::ModelMetadata metadata;
   metadata.name = ledger_.find(id)->spec->name;
   metadata.max_batch_size = hello.max_batch_size;
   metadata.inputs = replica::to_specs(hello.inputs);
   metadata.outputs = replica::to_specs(hello.outputs);
-  const auto version = std::max<std::uint64_t>(lease->second.version, 1);
+  metadata.quantization = quantization_text(hello.quantization);
   parts_.router->add_replica(id, hello.worker, replica, version, std::move(metadata));
   serving.unheard.erase(hello.worker);
   if (!serving.ready.insert(hello.worker).second) return;

@@ -257,6 +257,12 @@ void add_serving(const ServeSpec& serve, json& view) {
   view["batching"] = {{"mode", serve.batching.mode},
                       {"max_size", serve.batching.max_size},
                       {"max_delay", duration_text(serve.batching.max_delay_ms)}};
+  if (serve.quantize) {
+    view["quantize"] = {{"to", "int8"},
+                        {"max_loss", number_view(serve.quantize->max_loss)},
+                        {"max_error", number_view(serve.quantize->max_error)}};
+    if (serve.quantize->eval) view["quantize"]["eval"] = source_view(*serve.quantize->eval);
+  }
   if (serve.p99_ms != 0) view["slo"]["p99"] = duration_text(serve.p99_ms);
   const AutoscaleSpec& autoscale = serve.autoscale;
   view["autoscale"] = {{"target", number_view(autoscale.target)},

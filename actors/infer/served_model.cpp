@@ -13,6 +13,7 @@
 #include <optional>
 #include <utility>
 
+#include "actors/infer/int8_pass.hpp"
 #include "actors/infer/model_files.hpp"
 #include "actors/infer/tensor_bridge.hpp"
 #include "actors/train/models/script_archive.hpp"
@@ -38,9 +39,10 @@ struct Named {
 
 class TorchServedModel final : public ServedModel {
  public:
-  TorchServedModel(torch::jit::Module module, ModelFiles files, ModelSource source,
+  TorchServedModel(torch::jit::Module module, Int8Sizes int8, ModelFiles files, ModelSource source,
                    const ModelOptions& options)
       : module_(std::move(module)),
+        int8_(int8),
         files_(std::move(files)),
         origin_(std::move(source.origin)),
         threads_(options.threads) {
@@ -54,6 +56,7 @@ class TorchServedModel final : public ServedModel {
   }
 
   const serving::ModelMetadata& metadata() const override { return metadata_; }
+  const Int8Sizes& int8_sizes() const override { return int8_; }
 
   /// Finds the outputs out.
   Result<void> try_out();
@@ -75,6 +78,7 @@ class TorchServedModel final : public ServedModel {
   bool has_labels(const std::vector<Named>& outputs) const;
 
   torch::jit::Module module_;
+  const Int8Sizes int8_;
   ModelFiles files_;
   const std::string origin_;
   const std::uint32_t threads_;
@@ -243,8 +247,15 @@ Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const
   auto beside = read_model_files(files);
   if (!beside) return refuse(source.origin, beside.error().message);
   module->eval();
-  auto model =
-      std::make_unique<TorchServedModel>(*std::move(module), *std::move(beside), std::move(source), options);
+  Int8Sizes int8;
+  if (options.int8) {
+    auto made = to_int8(*module);
+    if (!made) return fail(made.error().code, source.origin + ": " + made.error().message, made.error().hint);
+    int8 = {made->linear_layers, made->lstm_layers, made->bytes_before, made->bytes_after};
+    module = std::move(made->module);
+  }
+  auto model = std::make_unique<TorchServedModel>(*std::move(module), int8, *std::move(beside),
+                                                  std::move(source), options);
   if (const auto tried = model->try_out(); !tried) return tl::unexpected(tried.error());
   return model;
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/fabric/buffer.hpp"
@@ -25,6 +26,13 @@ struct ModelOptions {
   std::uint64_t version = 1;
   std::uint32_t threads = 1;         ///< for tensor operations
   std::uint32_t max_batch_size = 1;  ///< rows
+  bool int8 = false;                 ///< linear and LSTM layers compute with whole numbers of 8 bits
+};
+
+/// What was made of a model whose layers compute with whole numbers of 8 bits.
+struct Int8Sizes {
+  std::uint32_t linear_layers = 0, lstm_layers = 0;
+  std::uint64_t bytes_before = 0, bytes_after = 0;  ///< of all its tensors
 };
 
 /// A model that answers requests, with torch out of sight.
@@ -36,17 +44,28 @@ class ServedModel {
   using Tensors = std::vector<serving::Tensor>;
 
   /// Reads the archive, refuses what a stranger's program could do with it (`train::read_script_archive`),
-  /// and runs it once on zeros, which tells the outputs. Errors: `invalid_argument`, naming the origin.
+  /// and runs it once on zeros, which tells the outputs. Errors: `invalid_argument`, naming the origin; with
+  /// `int8` also for a model that has nothing to quantize.
   static Result<std::unique_ptr<ServedModel>> load(ModelSource source, const ModelOptions& options);
   virtual ~ServedModel() = default;
 
   /// Constant after loading; any thread.
   virtual const serving::ModelMetadata& metadata() const = 0;
+  /// Zeros without `ModelOptions::int8`. Constant after loading; any thread.
+  virtual const Int8Sizes& int8_sizes() const = 0;
   /// Answers requests in one pass, each with all outputs. The inputs of each stand in the order of the
   /// metadata and fit it (`serving::check_inputs`), all with the same shape but for the rows. What a request
   /// has wrong in its values (an index out of range) fails the whole batch: `invalid_argument`. One thread at
   /// a time, and always the same one is the fastest.
   virtual Result<std::vector<Tensors>> run(std::span<const Tensors* const> requests) = 0;
+
+  /// What the comparison with fp32 said before it was accepted (`QuantizationReport` as JSON); empty: none
+  /// was made. Set before others see the model.
+  const std::string& quantization() const { return quantization_; }
+  void set_quantization(std::string report) { quantization_ = std::move(report); }
+
+ private:
+  std::string quantization_;
 };
 
 }  // namespace ds::infer

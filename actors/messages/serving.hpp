@@ -27,6 +27,7 @@ struct ReplicaHello {
   bool ready = false;
   std::uint32_t max_batch_size = 0;  ///< of its model, once it is ready
   std::vector<ServedSpec> inputs, outputs;
+  std::string quantization;  ///< what the comparison with fp32 said, JSON; empty: the job asks for none
   bool operator==(const ReplicaHello&) const = default;
 };
 
@@ -45,6 +46,8 @@ struct AssignReplica {
   std::uint64_t checkpoint_step = 0;
   bool is_archive = false;  ///< what is had in that checkpoint's place is a TorchScript file
   std::string origin;       ///< of the model, for errors; empty: as the file names it
+  std::string training_directory, training_text;  ///< the file of the checkpoint's job
+  std::string quantization;  ///< of a replica before, which is accepted; empty: there was none
   bool operator==(const AssignReplica&) const = default;
 };
 
@@ -94,7 +97,7 @@ auto inspect(I& f, ServedSpec& x) {
 }
 template <class I>
 auto inspect(I& f, ReplicaHello& x) {
-  return f(x.worker, x.job, x.actor, x.ready, x.max_batch_size, x.inputs, x.outputs);
+  return f(x.worker, x.job, x.actor, x.ready, x.max_batch_size, x.inputs, x.outputs, x.quantization);
 }
 template <class I>
 auto inspect(I& f, ReplicaFailed& x) {
@@ -102,7 +105,8 @@ auto inspect(I& f, ReplicaFailed& x) {
 }
 template <class I>
 auto inspect(I& f, AssignReplica& x) {
-  return f(x.job, x.file, x.directory, x.text, x.checkpoint_job, x.checkpoint_step, x.is_archive, x.origin);
+  return f(x.job, x.file, x.directory, x.text, x.checkpoint_job, x.checkpoint_step, x.is_archive, x.origin,
+           x.training_directory, x.training_text, x.quantization);
 }
 template <class I>
 auto inspect(I& f, ServedTensor& x) {

@@ -70,7 +70,8 @@ Result<infer::ServedModel::Tensors> bounded(infer::ServedModel::Tensors answer) 
 }
 
 Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec, const GivenModel* given,
-                                                 const std::string& origin) {
+                                                 const std::string& origin,
+                                                 const QuantizationContext& context) {
   const scheduler::ServeSpec& serve = *spec.serve;
   auto archive = given == nullptr ? read_archive(serve.source.path)
                  : given->state   ? train::export_model(*given->state, train::ExportFormat::torchscript)
@@ -81,17 +82,20 @@ Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
   options.name = spec.name;
   options.threads = spec.resources.cpus;
   options.max_batch_size = serve.batching.max_size;
+  const train::StateImage* state = given != nullptr && given->state ? &*given->state : nullptr;
+  if (serve.quantize) return load_quantized(std::move(source), options, *serve.quantize, state, context);
   return infer::ServedModel::load(std::move(source), options);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
-                                                       const GivenModel* given) {
+                                                       const GivenModel* given,
+                                                       const QuantizationContext& context) {
   const std::string& origin =
       given == nullptr || given->origin.empty() ? spec.serve->source.text : given->origin;
   return train::guarded(fmt::format("model.source: {}", origin), ErrorCode::internal,
-                        [&] { return load(spec, given, origin); });
+                        [&] { return load(spec, given, origin, context); });
 }
 
 std::vector<Observation> warm_up(infer::ServedModel& model) {

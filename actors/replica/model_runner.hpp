@@ -8,6 +8,7 @@
 
 #include "actors/fabric/buffer.hpp"
 #include "actors/infer/served_model.hpp"
+#include "actors/replica/quantized_model.hpp"
 #include "actors/train/session.hpp"
 #include "scheduler/spec/job_spec.hpp"
 #include "storage/result.hpp"
@@ -23,9 +24,11 @@ struct GivenModel {
   std::string origin;                      ///< for errors
 };
 
-/// The model that the job's file names, unless it is `given`.
+/// The model that the job's file names, unless it is `given`. With `quantize` it has been compared with fp32,
+/// and accepted.
 Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
-                                                       const GivenModel* given);
+                                                       const GivenModel* given,
+                                                       const QuantizationContext& context = {});
 
 /// A measured run.
 struct Observation {

@@ -114,12 +114,13 @@ class Replica : public caf::event_based_actor {
   // ---- the head comes and goes ----------------------------------------------------------------
 
   void say_hello() {
-    ReplicaHello hello{process_.worker, process_.job, fabric_.address_of(this), model_ != nullptr, 0, {}, {}};
+    ReplicaHello hello{process_.worker, process_.job, fabric_.address_of(this), model_ != nullptr, 0, {}, {}, {}};
     if (model_ != nullptr) {
       const serving::ModelMetadata& model = model_->metadata();
       hello.max_batch_size = model.max_batch_size;
       hello.inputs = to_message(model.inputs);
       hello.outputs = to_message(model.outputs);
+      hello.quantization = model_->quantization();
     }
     line_.tell_head(std::move(hello));
   }
@@ -131,6 +132,7 @@ class Replica : public caf::event_based_actor {
     auto spec = head::read_assigned_job({order.job, order.file, order.directory, order.text, 0});
     if (!spec) return on_failed(spec.error());
     spec_ = *std::move(spec);
+    quantization_ = {order.training_directory, order.training_text, order.quantization};
     thread_ = std::make_unique<ModelThread>();
     origin_ = order.origin.empty() ? spec_.serve->source.text : order.origin;
     if (order.checkpoint_job.empty()) return load(nullptr);
@@ -156,7 +158,7 @@ class Replica : public caf::event_based_actor {
 
   void load(std::shared_ptr<const GivenModel> given) {
     thread_->post([this, given = std::move(given), start = Clock::now()] {
-      auto loaded = load_model(spec_, given.get());
+      auto loaded = load_model(spec_, given.get(), quantization_);
       std::vector<Observation> seen;
       if (loaded) seen = warm_up(**loaded);
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
@@ -350,6 +352,7 @@ class Replica : public caf::event_based_actor {
   head::HeadLine line_;
   std::optional<ReplicaFailed> failed_;
   scheduler::JobSpec spec_;
+  QuantizationContext quantization_;
   std::string origin_;               ///< of the model
   std::optional<BatchQueue> queue_;  ///< once the model is there
   std::map<std::uint64_t, Pending> pending_;

@@ -21,6 +21,7 @@ struct ModelMetadata {
   /// Rows that the model takes at once; the first dimension of each input and output is then the batch. 0:
   /// the model has no batch dimension, each request is one row.
   std::uint32_t max_batch_size = 0;
+  std::string quantization;  ///< what was done to the model's numbers, a line; empty: nothing
 };
 
 /// Compares a request with the model: every input there, known, of the right datatype and shape, all with the

@@ -89,11 +89,13 @@ std::string ready_body(bool ready) {
 std::string model_metadata_body(const ModelMetadata& model) {
   Json versions = Json::array();
   for (const std::uint64_t version : model.versions) versions.push_back(make_version(version));
-  return to_text({{"name", model.name},
-                  {"versions", std::move(versions)},
-                  {"platform", model.platform},
-                  {"inputs", make_tensors(model.inputs)},
-                  {"outputs", make_tensors(model.outputs)}});
+  Json body{{"name", model.name},
+            {"versions", std::move(versions)},
+            {"platform", model.platform},
+            {"inputs", make_tensors(model.inputs)},
+            {"outputs", make_tensors(model.outputs)}};
+  if (!model.quantization.empty()) body["parameters"] = {{"quantization", model.quantization}};
+  return to_text(body);
 }
 
 std::string model_ready_body(std::string_view name, bool ready) {

@@ -48,7 +48,7 @@ inline constexpr auto kTrain =
 inline constexpr auto kServe = join(kCommon, std::to_array<Known>({{"env", kNotYet},
                                                                    {"model"},
                                                                    {"batching"},
-                                                                   {"quantize", kNotYet},
+                                                                   {"quantize"},
                                                                    {"slo"},
                                                                    {"replicas"},
                                                                    {"autoscale"},
@@ -60,6 +60,8 @@ inline constexpr auto kServedOutput = std::to_array<Known>({{"name"}});
 inline constexpr auto kDatatypes = std::to_array<Known>(
     {{"BOOL"}, {"UINT8"}, {"INT8"}, {"INT16"}, {"INT32"}, {"INT64"}, {"FP16"}, {"FP32"}, {"FP64"}, {"BF16"}});
 inline constexpr auto kBatching = std::to_array<Known>({{"mode"}, {"max_size"}, {"max_delay"}});
+inline constexpr auto kQuantize = std::to_array<Known>({{"to"}, {"eval"}, {"max_loss"}, {"max_error"}});
+inline constexpr auto kQuantizations = std::to_array<Known>({{"int8"}});
 inline constexpr auto kBatchingModes = std::to_array<Known>({{"adaptive"}, {"fixed"}, {"off"}});
 inline constexpr auto kRequestQueue =
     std::to_array<Known>({{"name"}, {"max_depth"}, {"max_bytes"}, {"timeout"}});

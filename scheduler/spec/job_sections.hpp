@@ -26,6 +26,8 @@ void read_common(const Section& root, JobSpec& spec);
 /// Reads a job's whole root, but `version` and `kind`, then checks the rules between its fields.
 void read_command_job(const Section& root, JobSpec& spec);
 void read_serve_job(const Section& root, std::string_view directory, JobSpec& spec);
+/// Reads `quantize` of a serve job: `int8`, or a mapping.
+void read_quantize(const Section& root, std::string_view directory, std::optional<QuantizeSpec>& quantize);
 void read_train_job(const Section& root, std::string_view directory, JobSpec& spec);
 
 void read_data(const Section& root, std::string_view directory, DataSpec& data);

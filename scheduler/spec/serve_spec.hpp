@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/spec/train_spec.hpp"
+
 namespace ds::scheduler {
 
 /// Where the model of a `serve` job comes from.
@@ -59,12 +61,21 @@ struct AutoscaleSpec {
   bool operator==(const AutoscaleSpec&) const = default;
 };
 
+/// `quantize: int8`, or a mapping: linear and LSTM layers compute with whole numbers of 8 bits.
+struct QuantizeSpec {
+  std::optional<SourceSpec> eval;  ///< what it is compared on; none: what the checkpoint was validated on
+  double max_loss = 0.01;          ///< of accuracy, against fp32: a share of all rows
+  double max_error = 0.05;         ///< where there are no labels: of the outputs, relative
+  bool operator==(const QuantizeSpec&) const = default;
+};
+
 /// What a `serve` job serves, and how; how many replicas it has stands in `JobSpec::workers`.
 struct ServeSpec {
   ServedSource source;
   std::vector<TrafficSpec> traffic;  ///< of a model of the registry; empty: all to `source.reference`
   std::vector<ServedTensor> inputs, outputs;
   BatchingSpec batching;
+  std::optional<QuantizeSpec> quantize;  ///< none: as it is
   std::int64_t p99_ms = 0;  ///< `slo.p99`: what requests should take at most, nearly all; 0: not given
   RequestQueueSpec queue;
   AutoscaleSpec autoscale;

@@ -10,6 +10,7 @@ import contest
 import suites.allreduce
 import suites.data
 import suites.fabric
+import suites.int8
 import suites.schedule
 import suites.serve
 import suites.slurm
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"
 SUITES = {
     "fabric": suites.fabric, "allreduce": suites.allreduce, "train": suites.train, "data": suites.data,
-    "schedule": suites.schedule, "slurm": suites.slurm, "serve": suites.serve,
+    "schedule": suites.schedule, "slurm": suites.slurm, "serve": suites.serve, "int8": suites.int8,
 }
 
 

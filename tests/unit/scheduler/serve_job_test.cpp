@@ -114,8 +114,32 @@ TEST(ServeJobs, SayWhatIsWrongAndWhere) {
   EXPECT_NE(fault(kServe + "model: {source: \"file:a\", inputs: [{name: x, datatype: FP32, shape: [3]}]}\n")
                 .find("expected -1 as the first size, got 3"),
             std::string::npos);
-  EXPECT_NE(fault(kServe + "model: {source: \"ckpt:a\"}\nquantize: int8\n").find("quantize"),
+  EXPECT_NE(fault(kServe + "model: {source: \"ckpt:a\"}\nquantize: int4\n").find("quantize"),
             std::string::npos);
+}
+
+TEST(ServeJobs, AreQuantizedByAWordOrByAMappingThatSaysWhatTheyAreComparedOn) {
+  const std::string job = kServe + "model: {source: \"ckpt:a\"}\n";
+  EXPECT_FALSE(read(job).serve->quantize);
+  EXPECT_EQ(read(job + "quantize: int8\n").serve->quantize, QuantizeSpec{});
+  const auto spec = read(job + R"(quantize:
+  to: int8
+  eval: {source: held_out.csv, columns: {text: utterance, label: intent}}
+  max_loss: 0.005
+  max_error: 0.1
+)");
+  ASSERT_TRUE(spec.serve->quantize);
+  const QuantizeSpec& quantize = *spec.serve->quantize;
+  EXPECT_EQ(quantize.max_loss, 0.005);
+  EXPECT_EQ(quantize.max_error, 0.1);
+  ASSERT_TRUE(quantize.eval);
+  EXPECT_EQ(quantize.eval->paths, std::vector<std::string>{"/jobs/held_out.csv"});
+  EXPECT_EQ(quantize.eval->columns.size(), 2U);
+  EXPECT_NE(fault(job + "quantize: {to: int4}\n").find("quantize.to"), std::string::npos)
+      << fault(job + "quantize: {to: int4}\n");
+  EXPECT_NE(fault(job + "quantize: {max_loss: 2}\n").find("quantize.max_loss"), std::string::npos);
+  EXPECT_NE(fault(job + "quantize: {evl: a.csv}\n").find("eval"), std::string::npos) << "the nearest key";
+  EXPECT_NE(fault(job + "quantize: {eval: {format: csv}}\n").find("quantize.eval.source"), std::string::npos);
 }
 
 TEST(ServeJobs, AnswerBeforeTheGatewayDoesInTheirPlace) {

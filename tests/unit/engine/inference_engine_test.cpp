@@ -1,0 +1,176 @@
+#include "actors/engine/inference_engine.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "tests/unit/infer/script_models.hpp"
+
+namespace ds {
+namespace {
+
+class InferenceEngines : public testing::Test {
+ protected:
+  InferenceEngines()
+      : path_(std::filesystem::temp_directory_path() / ("ds-engine-" + std::to_string(getpid()) + ".pt")) {}
+  ~InferenceEngines() override { std::filesystem::remove(path_); }
+
+  void write(const std::string& archive) { std::ofstream(path_, std::ios::binary) << archive; }
+
+  InferenceEngine::Options options(std::vector<std::int64_t> shape = {-1, 32}) const {
+    InferenceEngine::Options made;
+    made.model_path = path_;
+    made.inputs = {{"x", serving::Datatype::fp32, std::move(shape)}};
+    return made;
+  }
+  InferenceEngine open(InferenceEngine::Options given) const {
+    auto engine = InferenceEngine::open(std::move(given));
+    if (!engine) throw InferenceError(engine.error());
+    return *std::move(engine);
+  }
+
+  const std::filesystem::path path_;
+};
+
+std::vector<float> row_of(int number) {
+  std::vector<float> row(32);
+  for (std::size_t i = 0; i < row.size(); ++i)
+    row[i] = static_cast<float>((number * 37 + i * 11) % 64) / 32 - 1;
+  return row;
+}
+
+InferenceEngine::Tensors request_of(int number) {
+  return {make_tensor("x", {1, 32}, row_of(number))};
+}
+
+TEST_F(InferenceEngines, AnswerManyThreadsAsTheyWouldOneByOne) {
+  write(infer::layers_archive());
+  for (const bool int8 : {false, true}) {
+    SCOPED_TRACE(int8);
+    auto given = options();
+    given.int8 = int8;
+    given.max_batch_size = 16;
+    auto engine = open(std::move(given));
+    constexpr int kThreads = 12, kEach = 200;
+    std::vector<std::vector<float>> expected;
+    for (int i = 0; i < kThreads * kEach; ++i) {
+      const auto answer = engine.predict(request_of(i % 97));
+      ASSERT_TRUE(answer) << answer.error().message;
+      expected.push_back(floats_of(answer->front()));
+      ASSERT_EQ(expected.back().size(), 20U);
+    }
+    const auto alone = engine.counters();
+    EXPECT_EQ(alone.batches, alone.rows_run) << "one by one";
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = t * kEach; i < (t + 1) * kEach; ++i) {
+          const auto answer = engine.predict(request_of(i % 97));
+          if (!answer) {
+            ++wrong;
+            continue;
+          }
+          const auto numbers = floats_of(answer->front());
+          for (std::size_t k = 0; k < numbers.size(); ++k) {
+            // A matrix product of several rows may sum in another order.
+            if (std::abs(numbers[k] - expected[static_cast<std::size_t>(i)][k]) > 1e-4) ++wrong;
+          }
+        }
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(wrong, 0);
+    const auto together = engine.counters();
+    EXPECT_EQ(together.rows_run, 2U * kThreads * kEach);
+    EXPECT_LT(together.batches - alone.batches, together.rows_run - alone.rows_run) << "none was batched";
+  }
+}
+
+TEST_F(InferenceEngines, FailARequestThatTheModelCanNotTakeAlone) {
+  // The number in x is an index, which may be out of range.
+  write(
+      infer::archive_of("return torch.index_select(torch.arange(10).to(6), 0, x[:, 0].to(4)).unsqueeze(1)"));
+  auto given = options({-1, 1});
+  given.batching = serving::BatchingOptions::Mode::fixed;  // waits, so that they share a batch
+  auto engine = open(std::move(given));
+  std::vector<std::future<Result<InferenceEngine::Tensors>>> answers;
+  for (const float index : {3.0F, 77.0F, 4.0F})
+    answers.push_back(engine.predict_async({make_tensor("x", {1, 1}, std::vector{index})}));
+  const auto first = answers[0].get(), second = answers[1].get(), third = answers[2].get();
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ(floats_of(first->front()), std::vector<float>{3});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::invalid_argument);
+  ASSERT_TRUE(third);
+  EXPECT_EQ(floats_of(third->front()), std::vector<float>{4});
+}
+
+TEST_F(InferenceEngines, SayWhatIsWrongWithARequest) {
+  write(infer::layers_archive());
+  auto given = options();
+  given.max_batch_size = 4;
+  auto engine = open(std::move(given));
+  const auto refusal = [&](InferenceEngine::Tensors inputs) {
+    const auto answer = engine.predict(std::move(inputs));
+    return answer ? std::string("was answered") : answer.error().message;
+  };
+  EXPECT_NE(refusal({make_tensor("y", {1, 32}, row_of(1))}).find("y"), std::string::npos);
+  EXPECT_NE(refusal({make_tensor("x", {1, 31}, std::vector<float>(31))}).find("31"), std::string::npos);
+  EXPECT_NE(refusal({make_tensor("x", {2, 32}, row_of(1))}).find("128 bytes"), std::string::npos);
+  EXPECT_NE(refusal({}).find("x"), std::string::npos);
+  EXPECT_NE(refusal({make_tensor("x", {5, 32}, std::vector<float>(160))}).find("4"), std::string::npos);
+  EXPECT_TRUE(engine.predict(request_of(1)));
+}
+
+TEST_F(InferenceEngines, RefuseWhatIsTooMuchAndAnswerTheRestBeforeTheyGo) {
+  // Each batch takes a while, so that requests wait.
+  write(infer::archive_of("for i in range(200):\n        x = torch.matmul(x, self.w)\n    return x",
+                          {{"w", infer::random_tensor({256, 256}, 1, 0.06)}}));
+  std::vector<std::future<Result<InferenceEngine::Tensors>>> answers;
+  {
+    auto given = options({-1, 256});
+    given.max_depth = 3;
+    given.max_batch_size = 1;
+    auto engine = open(std::move(given));
+    for (int i = 0; i < 12; ++i)
+      answers.push_back(engine.predict_async({make_tensor("x", {1, 256}, std::vector<float>(256, 1))}));
+  }
+  int answered = 0, refused = 0;
+  for (auto& one : answers) {
+    ASSERT_EQ(one.wait_for(std::chrono::seconds(0)), std::future_status::ready) << "left behind";
+    const auto answer = one.get();
+    answered += answer ? 1 : 0;
+    if (!answer) {
+      ++refused;
+      EXPECT_EQ(answer.error().code, ErrorCode::resource_exhausted) << answer.error().message;
+    }
+  }
+  EXPECT_GE(answered, 3);
+  EXPECT_GE(refused, 1);
+}
+
+TEST_F(InferenceEngines, RefuseModelsAndDevicesThatThereAreNot) {
+  const auto refusal = [](const std::string& path, const std::string& device, std::uint32_t rows) {
+    try {
+      const InferenceEngine engine(path, device, rows);
+      return std::string("was made");
+    } catch (const InferenceError& thrown) {
+      return std::string(thrown.what());
+    }
+  };
+  EXPECT_NE(refusal("/nowhere/model.pt", "cpu", 1).find("/nowhere/model.pt"), std::string::npos);
+  write(infer::layers_archive());
+  EXPECT_NE(refusal(path_, "cuda:0", 1).find("cuda:0"), std::string::npos);
+  EXPECT_NE(refusal(path_, "cpu", 0).find("max_batch_size"), std::string::npos);
+  EXPECT_NE(refusal(path_, "cpu", 8).find("nothing says what it takes"), std::string::npos);
+  write("no archive");
+  EXPECT_NE(refusal(path_, "cpu", 8).find("TorchScript"), std::string::npos) << refusal(path_, "cpu", 8);
+}
+
+}  // namespace
+}  // namespace ds
