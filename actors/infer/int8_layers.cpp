@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "kernels/gelu.hpp"
 #include "kernels/int8_linear.hpp"
 #include "kernels/lstm_cell.hpp"
 
@@ -30,15 +31,28 @@ std::span<const float> floats_of(const std::optional<at::Tensor>& tensor) {
   return tensor ? floats_of(*tensor) : std::span<const float>();
 }
 
+void activate(Int8Linear::Activation activation, float* values, std::size_t count) {
+  if (activation == Int8Linear::Activation::gelu) return kernels::gelu(values, count);
+  if (activation == Int8Linear::Activation::none) return;
+  for (std::size_t i = 0; i < count; ++i) values[i] = values[i] < 0 ? 0 : values[i];
+}
+
 /// out = rows times the weights, by as many threads as torch has.
 void multiply(const kernels::Int8Weights& weights, const kernels::Int8Rows& rows,
-              const std::optional<at::Tensor>& bias, const at::Tensor& out) {
+              const std::optional<at::Tensor>& bias, Int8Linear::Activation activation,
+              const at::Tensor& out) {
   auto* const to = out.data_ptr<float>();
   const auto stride = weights.outputs();
   at::parallel_for(0, static_cast<std::int64_t>(weights.panels()), kPanelsAThread,
-                   [&](std::int64_t first, std::int64_t last) {
-                     kernels::int8_linear(weights, rows, floats_of(bias), to, stride,
-                                          static_cast<std::size_t>(first), static_cast<std::size_t>(last));
+                   [&](std::int64_t from, std::int64_t before) {
+                     const auto first = static_cast<std::size_t>(from),
+                                last = static_cast<std::size_t>(before);
+                     kernels::int8_linear(weights, rows, floats_of(bias), to, stride, first, last);
+                     if (activation == Int8Linear::Activation::none) return;
+                     const std::size_t begin = first * kernels::kInt8Panel;
+                     const std::size_t end = std::min(last * kernels::kInt8Panel, stride);
+                     for (std::size_t row = 0; row < rows.rows(); ++row)
+                       activate(activation, to + row * stride + begin, end - begin);
                    });
 }
 
@@ -48,11 +62,12 @@ at::Tensor to_floats(const at::Tensor& tensor) {
 
 /// [rows, inputs] to [rows, outputs].
 at::Tensor apply(const kernels::Int8Weights& weights, const std::optional<at::Tensor>& bias,
-                 const at::Tensor& input, std::int64_t rows) {
+                 const at::Tensor& input, std::int64_t rows,
+                 Int8Linear::Activation activation = Int8Linear::Activation::none) {
   thread_local kernels::Int8Rows quantized;  // its memory stays
   quantized.quantize(floats_of(input), static_cast<std::size_t>(rows), weights.inputs());
   at::Tensor out = at::empty({rows, static_cast<std::int64_t>(weights.outputs())}, at::kFloat);
-  multiply(weights, quantized, bias, out);
+  multiply(weights, quantized, bias, activation, out);
   return out;
 }
 
@@ -63,7 +78,9 @@ at::Tensor run_linear(const Int8Linear& layer, const at::Tensor& given) {
   const at::Tensor input = to_floats(given);
   auto shape = given.sizes().vec();
   shape.back() = static_cast<std::int64_t>(layer.weights->outputs());
-  return apply(*layer.weights, layer.bias, input, input.numel() / inputs).view(shape).to(given.scalar_type());
+  return apply(*layer.weights, layer.bias, input, input.numel() / inputs, layer.activation)
+      .view(shape)
+      .to(given.scalar_type());
 }
 
 struct LstmResult {
@@ -190,6 +207,10 @@ torch::jit::Node* create(torch::jit::Graph& graph, c10::Symbol kind,
 }
 
 }  // namespace
+
+c10::intrusive_ptr<Int8Linear> linear_of(const torch::jit::Node& node) {
+  return node.kind() == kLinear ? layer_of<Int8Linear>(&node) : c10::intrusive_ptr<Int8Linear>();
+}
 
 torch::jit::Node* create_linear(torch::jit::Graph& graph, c10::intrusive_ptr<Int8Linear> layer,
                                 torch::jit::Value* input) {

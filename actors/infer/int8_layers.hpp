@@ -5,6 +5,7 @@
 #include <ATen/core/ivalue.h>
 #include <torch/csrc/jit/ir/ir.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -15,8 +16,11 @@ namespace ds::infer {
 
 using SharedWeights = std::shared_ptr<const kernels::Int8Weights>;
 
-/// `aten::linear` and its like.
+/// `aten::linear` and its like, with what follows it.
 struct Int8Linear final : torch::CustomClassHolder {
+  enum class Activation : std::uint8_t { none, relu, gelu };
+
+  Activation activation = Activation::none;
   SharedWeights weights;
   std::optional<at::Tensor> bias;  ///< float, contiguous
 };
@@ -30,6 +34,9 @@ struct Int8Lstm final : torch::CustomClassHolder {
   std::vector<std::vector<Direction>> layers;  ///< one direction, or two
   bool is_batch_first = false;
 };
+
+/// The layer of a node that `create_linear` made; null for any other.
+c10::intrusive_ptr<Int8Linear> linear_of(const torch::jit::Node& node);
 
 /// Nodes that compute these layers, to be put into `graph`; an LSTM has three outputs, as torch's. Errors
 /// while they run are torch's.

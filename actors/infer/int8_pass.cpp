@@ -95,6 +95,7 @@ class Quantizer {
         quantize_lstm(*node);
       }
     }
+    take_activations_in();
     torch::jit::EliminateDeadCode(graph_.block());
   }
 
@@ -140,6 +141,23 @@ class Quantizer {
     kept_.push_back(weight);  // its address is the key
     return packed_.emplace(key, std::make_shared<const kernels::Int8Weights>(*std::move(packed)))
         .first->second;
+  }
+
+  /// ReLU and GELU that are the only use of a layer.
+  void take_activations_in() {
+    std::vector<Node*> nodes;
+    list_nodes(graph_.block(), nodes);
+    for (Node* node : nodes) {
+      const std::string kind = node->kind().toQualString();
+      const bool is_relu = kind == "aten::relu" || kind == "aten::relu_";
+      if (!is_relu && (kind != "aten::gelu" || constant_of<std::string>(node->input(1)) != "none")) continue;
+      const auto layer = linear_of(*node->input(0)->node());
+      if (!layer || node->input(0)->uses().size() != 1) continue;
+      if (layer->activation != Int8Linear::Activation::none) continue;
+      layer->activation = is_relu ? Int8Linear::Activation::relu : Int8Linear::Activation::gelu;
+      node->output()->replaceAllUsesWith(node->input(0));
+      node->destroy();
+    }
   }
 
   void replace(Node& old, Node* fresh) {

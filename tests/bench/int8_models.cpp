@@ -33,6 +33,7 @@ using ds::Buffer;
 using ds::infer::ServedModel;
 using Clock = std::chrono::steady_clock;
 
+constexpr std::int64_t kBatch = 32;   // the largest
 constexpr std::int64_t kTokens = 32;  // a row of `tokens.bin`
 constexpr std::int64_t kSteps = 32;   // of the LSTM's sequences
 constexpr double kMostError = 0.03;   // of outputs that have no labels
@@ -98,11 +99,10 @@ double rows_a_second(std::size_t batches, std::int64_t rows, double seconds,
   return static_cast<double>(done) * static_cast<double>(rows) / took;
 }
 
-std::unique_ptr<ServedModel> load(const std::string& archive, const std::string& model, std::uint32_t rows,
-                                  bool int8) {
+std::unique_ptr<ServedModel> load(const std::string& archive, const std::string& model, bool int8) {
   ds::infer::ModelOptions options;
   options.name = model;
-  options.max_batch_size = rows;
+  options.max_batch_size = static_cast<std::uint32_t>(kBatch);
   options.int8 = int8;
   auto loaded = ServedModel::load({Buffer::copy_of(archive), model, {input_of(model)}, {}}, options);
   if (!loaded) give_up(loaded.error().message);
@@ -111,15 +111,15 @@ std::unique_ptr<ServedModel> load(const std::string& archive, const std::string&
 
 std::string run_ours(const std::string& folder, const std::string& name, std::int64_t rows, double seconds) {
   const std::string archive = read_file(folder + "/" + name + ".pt");
-  const auto fp32 = load(archive, name, static_cast<std::uint32_t>(rows), false);
-  const auto int8 = load(archive, name, static_cast<std::uint32_t>(rows), true);
-  const auto data = data_of(folder, name, rows);
-  const auto report = ds::infer::compare_models(*fp32, *int8, data, std::chrono::minutes(5));
+  const auto fp32 = load(archive, name, false), int8 = load(archive, name, true);
+  const auto report =
+      ds::infer::compare_models(*fp32, *int8, data_of(folder, name, kBatch), std::chrono::minutes(5));
   if (!report) give_up(report.error().message);
   const double lost = report->accuracy_before.value_or(0) - report->accuracy_after.value_or(0);
   const bool is_good =
       report->accuracy_before ? lost < kMostAccuracyLost : report->relative_error < kMostError;
   if (!is_good) give_up(fmt::format("{} loses too much: {}", name, ds::infer::to_text(*report)));
+  const auto data = data_of(folder, name, rows);
   const double value = rows_a_second(data.batches.size(), rows, seconds, [&](std::size_t i) {
     const ServedModel::Tensors* const request = &data.batches[i];
     if (!int8->run(std::span(&request, 1))) give_up("a batch failed");
