@@ -253,8 +253,26 @@ void InferenceApi::inform(const serving::Route& route, const gateway::Respond& r
   router_.ask(std::move(ask));
 }
 
+/// What a raw request's body is depends on the model, which no replica may have told yet.
 void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string& model,
                          std::optional<std::uint64_t> version, const gateway::Respond& respond) {
+  const bool is_raw = header_of(*request, "inference-header-content-length") == "0";
+  const auto endpoint = is_raw ? router_.find(model) : std::nullopt;
+  if (!endpoint || endpoint->metadata) return read(std::move(request), model, version, respond);
+  Ask ask;
+  ask.model = model;
+  ask.version = version;
+  ask.only_metadata = true;
+  ask.arrived = Clock::now();
+  ask.done = [=, this, request = std::move(request)](const tl::expected<Answer, Failure>& outcome) {
+    if (!outcome) return respond(failure_response(outcome.error()));
+    respond_anyway(respond, [&] { read(request, model, version, respond); });
+  };
+  router_.ask(std::move(ask));
+}
+
+void InferenceApi::read(std::shared_ptr<HttpRequest> request, const std::string& model,
+                        std::optional<std::uint64_t> version, const gateway::Respond& respond) {
   const bool is_small =
       request->body.size() <= kLargeBytes && header_of(*request, "content-encoding").empty();
   if (is_small) return read_and_ask(*request, model, version, respond);

@@ -33,6 +33,8 @@ class InferenceApi {
   void inform(const serving::Route& route, const gateway::Respond& respond);
   void infer(std::shared_ptr<gateway::HttpRequest> request, const std::string& model,
              std::optional<std::uint64_t> version, const gateway::Respond& respond);
+  void read(std::shared_ptr<gateway::HttpRequest> request, const std::string& model,
+            std::optional<std::uint64_t> version, const gateway::Respond& respond);
   void read_and_ask(gateway::HttpRequest& request, const std::string& model,
                     std::optional<std::uint64_t> version, const gateway::Respond& respond);
 
