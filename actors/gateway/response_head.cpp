@@ -4,7 +4,6 @@
 
 #include <array>
 #include <ctime>
-#include <iterator>
 
 namespace ds::gateway {
 namespace {
@@ -91,18 +90,18 @@ bool status_has_body(int status) {
 }
 
 std::string format_response_head(const HttpResponse& response, bool keep_alive, std::int64_t now) {
-  std::string head = fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status,
-                                 reason_phrase(response.status), http_date(now));
-  auto out = std::back_inserter(head);
+  fmt::memory_buffer head;
+  auto out = fmt::appender(head);
+  fmt::format_to(out, "HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status, reason_phrase(response.status),
+                 http_date(now));
   if (status_has_body(response.status)) {
     fmt::format_to(out, "Content-Type: {}\r\nContent-Length: {}\r\n", one_line(response.content_type),
                    response.body.size());
   }
-  for (const auto& [name, value] : response.headers) {
+  for (const auto& [name, value] : response.headers)
     fmt::format_to(out, "{}: {}\r\n", one_line(name), one_line(value));
-  }
   fmt::format_to(out, "Connection: {}\r\n\r\n", keep_alive ? "keep-alive" : "close");
-  return head;
+  return fmt::to_string(head);
 }
 
 }  // namespace ds::gateway

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <boost/asio/defer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/string.hpp>
@@ -29,6 +30,7 @@ constexpr std::size_t kReadBytes = 16 << 10;
 // At most so much is offered to the kernel at once: some look at all that they are offered for every piece
 // they take.
 constexpr std::size_t kWriteBytes = 256 << 10;
+constexpr std::size_t kCopiedBytes = 4 << 10;
 constexpr std::size_t kRoomStep = 1 << 20;  // so much room at a time is taken for a large body
 // After a refusal the client may still be sending; closing at once would reset the connection and take the
 // answer with it. So much, for so long, is read and thrown away.
@@ -81,10 +83,11 @@ struct Session::Answer {
     if (!target) return;
     const std::lock_guard lock(target->core_->mutex);
     if (target->core_->stopping) return;
-    asio::post(target->socket_.get_executor(),
-               [target, number = request, answer = std::move(response)]() mutable {
-                 target->on_answer(number, std::move(answer));
-               });
+    // Who answers on a thread of the server's goes on with it there, and wakes no other for it.
+    asio::defer(target->socket_.get_executor(),
+                [target, number = request, answer = std::move(response)]() mutable {
+                  target->on_answer(number, std::move(answer));
+                });
   }
 };
 
@@ -339,6 +342,7 @@ void Session::send(HttpResponse response) {
   head_ = format_response_head(response, keep_alive_,
                                std::chrono::duration_cast<std::chrono::seconds>(now).count());
   body_ = head_only_ || !status_has_body(response.status) ? std::string() : std::move(response.body);
+  if (body_.size() <= kCopiedBytes) head_ += std::exchange(body_, {});  // one piece is sent faster than two
   written_ = 0;
   write_more();
 }

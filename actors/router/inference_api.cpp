@@ -280,9 +280,29 @@ void InferenceApi::inform(const HttpRequest& request, const serving::Route& rout
   ask_for(request, std::move(ask));
 }
 
+/// What a raw request's body is depends on the model, which no replica may have told yet.
 void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string& model,
                          std::optional<std::uint64_t> version, const gateway::Respond& respond) {
   const auto arrived = Clock::now();
+  const bool is_raw = header_of(*request, "inference-header-content-length") == "0";
+  const auto endpoint = is_raw ? router_.find(model) : std::nullopt;
+  if (!endpoint || endpoint->metadata_of(version) != nullptr)
+    return read(std::move(request), model, version, arrived, respond);
+  Ask ask;
+  ask.model = model;
+  ask.version = version;
+  ask.only_metadata = true;
+  ask.arrived = arrived;
+  ask.done = [=, this](const tl::expected<Answer, Failure>& outcome) {
+    if (!outcome) return respond(failure_response(outcome.error()));
+    respond_anyway(respond, [&] { read(request, model, version, arrived, respond); });
+  };
+  ask_for(*request, std::move(ask));
+}
+
+void InferenceApi::read(std::shared_ptr<HttpRequest> request, const std::string& model,
+                        std::optional<std::uint64_t> version, Clock::time_point arrived,
+                        const gateway::Respond& respond) {
   const bool is_small =
       request->body.size() <= kLargeBytes && header_of(*request, "content-encoding").empty();
   if (is_small) return read_and_ask(*request, model, version, arrived, respond);

@@ -38,6 +38,9 @@ class InferenceApi {
               const gateway::Respond& respond);
   void infer(std::shared_ptr<gateway::HttpRequest> request, const std::string& model,
              std::optional<std::uint64_t> version, const gateway::Respond& respond);
+  void read(std::shared_ptr<gateway::HttpRequest> request, const std::string& model,
+            std::optional<std::uint64_t> version, std::chrono::steady_clock::time_point arrived,
+            const gateway::Respond& respond);
   void read_and_ask(gateway::HttpRequest& request, const std::string& model,
                     std::optional<std::uint64_t> version, std::chrono::steady_clock::time_point arrived,
                     const gateway::Respond& respond);
