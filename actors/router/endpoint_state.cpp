@@ -10,15 +10,27 @@ constexpr std::chrono::seconds kLatencyWindow{5};
 
 }  // namespace
 
-std::optional<EndpointState::Picked> EndpointState::pick(const Journey& journey, std::uint64_t random) {
-  std::vector<serving::ReplicaView> views;
+std::map<std::uint64_t, std::uint32_t> EndpointState::count_able(
+    const std::vector<std::uint64_t>& tried) const {
   std::map<std::uint64_t, std::uint32_t> able;
   for (const auto& [worker, replica] : replicas) {
-    views.push_back({worker, replica.version, replica.outstanding, !replica.is_lost, replica.is_draining});
-    const bool was_tried = std::ranges::find(journey.tried, worker) != journey.tried.end();
+    const bool was_tried = std::ranges::find(tried, worker) != tried.end();
     if (!replica.is_lost && !replica.is_draining && !was_tried) ++able[replica.version];
   }
-  const auto version = journey.ask.version ? journey.ask.version : picker.pick(able);
+  return able;
+}
+
+std::optional<EndpointState::Picked> EndpointState::pick(const Journey& journey, std::uint64_t random) {
+  if (replicas.empty()) return std::nullopt;
+  std::vector<serving::ReplicaView> views;
+  auto version = journey.ask.version;
+  bool is_mixed = false;
+  for (const auto& [worker, replica] : replicas) {
+    views.push_back({worker, replica.version, replica.outstanding, !replica.is_lost, replica.is_draining});
+    is_mixed |= replica.version != views.front().version;
+  }
+  if (!version && !is_mixed) version = views.front().version;
+  if (!version) version = picker.pick(count_able(journey.tried));
   if (!version) return std::nullopt;
   const auto worker = serving::pick_replica(views, *version, journey.tried, random);
   return worker ? std::optional(Picked{*worker, *version}) : std::nullopt;

@@ -60,6 +60,8 @@ struct EndpointState {
   /// A replica for the request, of the version that it asks for, else of one by the shares; none: there is
   /// none that it has not been to.
   std::optional<Picked> pick(const Journey& journey, std::uint64_t random);
+  /// Replicas that take requests, without those that were tried, by version.
+  std::map<std::uint64_t, std::uint32_t> count_able(const std::vector<std::uint64_t>& tried) const;
   /// The version that is meant where a request names none and nothing is ready.
   std::uint64_t first_version() const;
   /// Null: no replica of it has been ready.

@@ -131,7 +131,8 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 limit == 0 || job.workers == 0 ? 0 : job.gang_since_ms + lasts_ms,
                 job.spec->resources.gpus,
                 job.spec->resources.gpu_kind,
-                job.spec->placement};
+                job.spec->placement,
+                job.spec->serve.has_value()};
 }
 
 std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) const {

@@ -77,7 +77,7 @@ bool GangPlanner::finish(Job& job, std::uint32_t count, Taken& taken) {
 /// after the beneficiary's or never. If such gangs kept their workers, two of them could wait for each other
 /// for ever.
 bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) const {
-  if (job.workers == 0 || job.workers >= job.needed) return false;
+  if (job.workers == 0 || job.workers >= job.needed || job.demand.works_with_fewer) return false;
   if (!job.demand.held && can_place(job, job.needed - job.workers) &&
       !find_limit(job, job.needed - job.workers))
     return false;  // refilled at once

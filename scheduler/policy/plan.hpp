@@ -63,6 +63,7 @@ struct Demand {
   std::uint32_t gpus = 0;     ///< a worker
   std::string gpu_kind = {};  ///< see `is_gpu_kind`; empty: any
   PlacementRule placement = PlacementRule::pack;
+  bool works_with_fewer = false;  ///< than its minimum, as replicas do: those that it has are of use
   bool operator==(const Demand&) const = default;
 };
 
@@ -197,7 +198,7 @@ struct Plan {
 /// all, in its turn and before any other grows; those ahead of it do not keep it back, since they may wait
 /// for the workers that it has. When it cannot be refilled now, and a job of higher rank waits or it could
 /// never be refilled, its workers go to the waiting job before any others: two gangs that keep what they have
-/// could wait for ever.
+/// could wait for ever. Those of a job that `works_with_fewer` stay.
 ///
 /// Workers are packed: onto the node where the job already runs, then onto the fullest node that has room (by
 /// free GPUs, if they need any); those without GPUs onto nodes without, as long as these have room. With

@@ -1,6 +1,9 @@
 // `traffic` of a `serve` job: which part of the requests goes to which version.
+#include <algorithm>
 #include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "scheduler/spec/identifier.hpp"
 #include "scheduler/spec/job_sections.hpp"
@@ -41,6 +44,10 @@ void read_traffic(const Section& root, JobSpec& spec) {
     }
   }
   if (findings.has_error_in("traffic")) return;
+  // A mapping has no order: the largest first, which is what is meant where a request could be for any.
+  std::ranges::sort(spec.serve->traffic, {}, [](const TrafficSpec& part) {
+    return std::pair(-static_cast<int>(part.share), std::string_view(part.reference));
+  });
   if (all != 100)
     return root.fail("traffic", "expected shares that are 100 together, got " + std::to_string(all), kHint);
   if (spec.workers.max < spec.serve->traffic.size())

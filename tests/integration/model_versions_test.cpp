@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <fstream>
+#include <regex>
 
 #include "tests/integration/served_models.hpp"
 
@@ -87,6 +88,21 @@ class ModelVersions : public ServedModels {
              counts.at(0).at("leaving") == 0;
     });
   }
+  /// Watches that no fewer replicas take requests, whatever their versions, as long as there is a head.
+  std::function<std::string()> watching(std::uint64_t least) const {
+    return [this, least]() -> std::string {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      const auto metrics = client().Get("/metrics");
+      if (!metrics) return "";
+      static const std::regex kReady(
+          "ds_replicas\\{model=\"answers\",version=\"[0-9]+\",state=\"ready\"\\} ([0-9]+)");
+      std::uint64_t ready = 0;
+      const auto& text = metrics->body;
+      for (std::sregex_iterator one(text.begin(), text.end(), kReady), end; one != end; ++one)
+        ready += std::stoull((*one)[1]);
+      return ready >= least ? "" : std::to_string(ready) + " replicas are ready";
+    };
+  }
   std::uint32_t ready_of(const std::string& job, int version) const {
     const auto status = cluster_.status(job);
     if (!status.is_object() || !status.contains("model")) return 0;
@@ -113,12 +129,32 @@ TEST_F(ModelVersions, ReplaceEachOtherWithoutAFailedRequestWhateverDiesMeanwhile
   const auto after = ask(7);
   ASSERT_TRUE(after);
   EXPECT_EQ(after->version, 2);
+  Askers watcher(1, watching(2));
   ASSERT_EQ(cluster_.submit({"rollback", "adder", "prod"}).code, 0);
   EXPECT_TRUE(serves_only(job, 1, 2)) << cluster_.status(job) << cluster_.logs();
+  watcher.stop();
+  EXPECT_EQ(watcher.wrong(), 0) << watcher.first_wrong();
+  EXPECT_GT(watcher.answers(), 10);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(ask(7).value_or(Said{}).version, 1);
   askers.stop();
   EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
   EXPECT_GT(askers.answers(), 100);
+}
+
+TEST_F(ModelVersions, ReplaceEachOtherOneByOneWhereNoSlotIsFree) {
+  add_version(1, {"--tag", "prod"});
+  add_version(2);
+  ASSERT_EQ(cluster_.submit({"drain", "node-2"}).code, 0);  // two slots are left
+  const auto job = serve_registry("registry:adder", "replicas: 2\n");
+  ASSERT_TRUE(serves_only(job, 1, 2)) << cluster_.logs();
+  Askers askers(2, asking()), watcher(1, watching(1));
+  ASSERT_EQ(cluster_.submit({"promote", "adder", "prod"}).code, 0);
+  EXPECT_NE(codes_of(job).find("rolling"), std::string::npos);
+  EXPECT_TRUE(serves_only(job, 2, 2)) << cluster_.status(job) << cluster_.logs();
+  watcher.stop();
+  EXPECT_EQ(watcher.wrong(), 0) << watcher.first_wrong();
+  askers.stop();
+  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
 }
 
 TEST_F(ModelVersions, AreNotReplacedByOneThatCannotBeServed) {
@@ -135,6 +171,8 @@ TEST_F(ModelVersions, AreNotReplacedByOneThatCannotBeServed) {
   EXPECT_TRUE(serves_only(job, 1, 1)) << cluster_.logs();
   const auto reason = cluster_.status(job).at("reason").get<std::string>();
   EXPECT_NE(reason.find("version 2, which prod points at, could not be served"), std::string::npos) << reason;
+  EXPECT_EQ(reason.find("replicas ended"), std::string::npos)
+      << "what is wrong with a file needs no second try";
   add_version(3, {"--tag", "prod"});
   EXPECT_TRUE(serves_only(job, 3, 1)) << cluster_.status(job) << cluster_.logs();
   EXPECT_EQ(codes_of(job), "");

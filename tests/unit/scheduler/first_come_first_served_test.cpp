@@ -67,6 +67,19 @@ TEST(FirstComeFirstServed, GivesAGangAllOfItsMinimumOrNothing) {
   EXPECT_EQ(reason.blocking, std::vector<std::string>{"small"});
 }
 
+TEST(FirstComeFirstServed, LeavesThoseAloneThatAreOfUseWithFewerThanTheirMinimum) {
+  ClusterModel cluster;
+  cluster.add_node("n1", 1);
+  cluster.add_job("served", {1, 1});
+  cluster.settle();
+  cluster.demands.front().workers = {2, 2};  // the next replica, for which there is no room
+  cluster.demands.front().preemptible = false;
+  cluster.add_job("other", {1, 1});
+  EXPECT_EQ(cluster.plan().releases.size(), 1U) << "a gang is of no use";
+  cluster.demands.front().works_with_fewer = true;
+  EXPECT_TRUE(cluster.plan().releases.empty());
+}
+
 TEST(FirstComeFirstServed, KeepsLaterJobsFromStartingBeforeAWaitingGang) {
   ClusterModel cluster;
   cluster.add_node("n1", 4);
