@@ -107,6 +107,8 @@ static void from_json(const nlohmann::json& json, WorkerCrashed& x) {
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFinished, job, worker)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointChosen, job, source, step)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeadlinePromised, job, deadline_ms, starts_by_ms)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeadlineMissed, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpeedMeasured, job, workers, nodes, step_s, compute_s, resize_s)
 
 namespace {
@@ -161,6 +163,10 @@ template <>
 constexpr const char* kTypeName<CheckpointChosen> = "checkpoint_chosen";
 template <>
 constexpr const char* kTypeName<QuarantineLifted> = "quarantine_lifted";
+template <>
+constexpr const char* kTypeName<DeadlinePromised> = "deadline_promised";
+template <>
+constexpr const char* kTypeName<DeadlineMissed> = "deadline_missed";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

@@ -169,6 +169,20 @@ struct CheckpointChosen {
   bool operator==(const CheckpointChosen&) const = default;
 };
 
+/// The job's deadline was accepted: it has its minimum by `starts_by_ms` and has ended by `deadline_ms`, as
+/// long as nothing is lost that it rests on.
+struct DeadlinePromised {
+  std::string job;
+  std::int64_t deadline_ms = 0, starts_by_ms = 0;
+  bool operator==(const DeadlinePromised&) const = default;
+};
+
+/// One of these moments has passed all the same: it is a job like others from now on.
+struct DeadlineMissed {
+  std::string job;
+  bool operator==(const DeadlineMissed&) const = default;
+};
+
 /// Nothing new goes to the node, and what is there leaves, until `NodeUndrained`. `why`: the operator's
 /// words.
 struct NodeDrained {
@@ -197,11 +211,12 @@ struct NodeUndrained {
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
 /// thing.
 struct Event {
-  using Body = std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed,
-                            JobStateChanged, CancelRequested, JobSized, EvaluationRecorded,
-                            CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested, NodeDrained,
-                            NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled,
-                            NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured, CheckpointChosen>;
+  using Body =
+      std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
+                   CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
+                   PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached, JobRetried,
+                   PriorityChanged, WorkersScaled, NodeQuarantined, RankFinished, QuarantineLifted,
+                   SpeedMeasured, CheckpointChosen, DeadlinePromised, DeadlineMissed>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -57,6 +57,9 @@ struct JobRecord {
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
   std::string served_job;                       ///< of a `serve` job: whose checkpoint; empty: a file
   std::uint64_t served_step = 0;
+  std::int64_t deadline_ms = 0, starts_by_ms = 0;  ///< what it was promised last; 0: nothing
+  bool has_promise = false;                        ///< that holds: not missed, nor given up by its owner
+  bool is_deadline_missed = false;
   std::vector<SizeMeasured> sizes = {};  ///< how long its steps took with how many workers, oldest first
   std::vector<double> resizes_s = {};    ///< for so long it stood still at the last resizes, oldest first
   std::shared_ptr<const SpeedCurve> curve = {};  ///< that follows from these; null: too little is known
@@ -156,6 +159,10 @@ class Ledger {
   std::optional<std::string> broken_dependency(const JobRecord& job) const;
   /// Whether it runs and has done so for as long as it may.
   bool is_overdue(const JobRecord& job, std::int64_t now_ms) const;
+  /// Jobs that were promised that they end before their deadlines, and have not ended.
+  const std::set<std::string>& promised() const { return promised_; }
+  /// What of its promise has not been kept, in words; none: nothing so far.
+  std::optional<std::string> find_missed(const JobRecord& job, std::int64_t now_ms) const;
   /// What each tenant's queue has used lately.
   std::vector<PastUse> past_use(std::int64_t now_ms) const;
   /// What these jobs want besides workers.
@@ -187,6 +194,9 @@ class Ledger {
   bool on(const Event& event, const PriorityChanged& body);
   bool on(const Event& event, const WorkersScaled& body);
   bool on(const Event& event, const CheckpointChosen& body);
+  bool on(const Event& event, const DeadlinePromised& body);
+  bool on(const Event& event, const DeadlineMissed& body);
+  void end_promise(JobRecord& job);
   std::string job_of(const Event& event) const;
   /// Before it is applied.
   std::optional<Happening> describe(const Event& event) const;
@@ -212,6 +222,7 @@ class Ledger {
   std::map<std::string, JobRecord, std::less<>> jobs_;
   std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job
   std::set<std::string> serving_;                         ///< jobs that serve checkpoints
+  std::set<std::string> promised_;                        ///< jobs with `has_promise`
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeClosures drained_, quarantined_;

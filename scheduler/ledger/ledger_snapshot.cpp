@@ -54,6 +54,10 @@ json to_json(const JobRecord& job, std::size_t text) {
   add("resizes", job.resizes_s, kNew.resizes_s);
   add("served_job", job.served_job, kNew.served_job);
   add("served_step", job.served_step, kNew.served_step);
+  add("deadline", job.deadline_ms, kNew.deadline_ms);
+  add("starts_by", job.starts_by_ms, kNew.starts_by_ms);
+  add("has_promise", job.has_promise, kNew.has_promise);
+  add("deadline_missed", job.is_deadline_missed, kNew.is_deadline_missed);
   return document;
 }
 
@@ -97,6 +101,10 @@ JobRecord job_from(const json& from) {
   take("resizes", job.resizes_s);
   take("served_job", job.served_job);
   take("served_step", job.served_step);
+  take("deadline", job.deadline_ms);
+  take("starts_by", job.starts_by_ms);
+  take("has_promise", job.has_promise);
+  take("deadline_missed", job.is_deadline_missed);
   // Of a version that wrote all fields it is null where there is none.
   if (from.contains("scaled") && from.at("scaled").is_array())
     job.scaled = WorkerCount{from.at("scaled").at(0), from.at("scaled").at(1)};
@@ -175,6 +183,7 @@ bool Ledger::restore_job(const nlohmann::json& entry) {
   const auto& record = jobs_.emplace(id, std::move(job)).first->second;
   index(record);
   if (!record.served_job.empty()) serving_.insert(id);
+  if (record.has_promise) promised_.insert(id);
   is_end(record.state) ? index_.end_job(id) : index_.mark(id);
   return true;
 }

@@ -77,7 +77,7 @@ bool GangPlanner::finish(Job& job, std::uint32_t count, Taken& taken) {
 /// after the beneficiary's or never. If such gangs kept their workers, two of them could wait for each other
 /// for ever.
 bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) const {
-  if (job.workers == 0 || job.workers >= job.needed) return false;
+  if (job.workers == 0 || job.workers >= job.needed || job.demand.goes_on) return false;
   if (!job.demand.held && can_place(job, job.needed - job.workers) &&
       !find_limit(job, job.needed - job.workers))
     return false;  // refilled at once
@@ -91,7 +91,7 @@ bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) cons
 /// Another queue keeps what it is guaranteed.
 bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary) const {
   if (job.workers <= job.needed || !job.demand.preemptible) return false;
-  if (job.queue == beneficiary.queue) return job.demand.priority <= beneficiary.demand.priority;
+  if (job.queue == beneficiary.queue) return yields_to(job, beneficiary);
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
   return meeting.b_side == meeting.at || use_later_.is_over_guarantee(meeting.b_side, job.size.slots - 1);
 }

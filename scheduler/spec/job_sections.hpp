@@ -44,7 +44,7 @@ void read_validate(const Section& root, ValidateSpec& validate);
 void read_early_stop(const Section& root, std::optional<EarlyStop>& early_stop);
 void read_until(const Section& root, Until& until);
 void read_resources(const Section& root, JobKind kind, Resources& resources);
-/// Reads `start_after`, `depends_on` and `time_limit`.
+/// Reads `start_after`, `depends_on`, `time_limit` and `deadline`.
 void read_start(const Section& root, JobSpec& spec);
 void read_strategy(const Section& root, StrategySpec& strategy);
 /// Reads `fail`, `skip` or `{skip: N}`.

@@ -40,6 +40,8 @@ TEST(Event, ComesBackFromItsText) {
       RankFinished{"a", 18},
       SpeedMeasured{"a", 19, 20, 0.1, 1.0 / 3.0, 1e-9},
       CheckpointChosen{"a", "b", 21},
+      DeadlinePromised{"a", 22, 23},
+      DeadlineMissed{"a"},
   };
   ASSERT_EQ(bodies.size(), 2 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
