@@ -42,6 +42,8 @@ std::string format_what(const json& event) {
   if (const auto found = kOfWorkers.find(what); found != kOfWorkers.end())
     return format_workers(event) + " " + found->second;
   if (what == "state") return value;
+  if (what == "deadline_promised") return "its deadline " + value + " is promised";
+  if (what == "deadline_missed") return "its promise is broken";
   if (what == "time_limit") return "its time limit is over";
   std::string text = what + (value.empty() ? "" : " " + value);
   for (char& c : text) c = c == '_' ? ' ' : c;

@@ -105,6 +105,20 @@ std::string format_speeds(const json& job) {
   return text + (resize ? fmt::format(" a step; a resize takes {:.2g} s", *resize) : " a step");
 }
 
+bool is_true(const json& job, const char* name) {
+  const auto found = job.find(name);
+  return found != job.end() && found->is_boolean() && found->get<bool>();
+}
+
+/// What has become of the promise that it ends before its deadline.
+std::string format_promise(const json& job) {
+  if (is_true(job, "deadline_missed")) return ", missed";
+  if (!is_true(job, "deadline_promised")) return "";
+  const bool has_started = integer_at(job, "started_ms") > 0;
+  return has_started ? ", promised"
+                     : ", promised; it starts by " + format_time(integer_at(job, "starts_by_ms"));
+}
+
 std::string format_reasons(const json& why) {
   std::string out;
   for (const auto& reason : array_at(why, "reasons")) {
@@ -170,6 +184,8 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
              fmt::format("has run for {} of {}", format_duration(integer_at(job, "run_ms") / 1000),
                          format_duration(limit / 1000)));
   }
+  if (const auto deadline = integer_at(job, "deadline_ms"); deadline > 0)
+    add_line(out, "deadline", format_time(deadline) + format_promise(job));
   add_line(out, "generation", std::to_string(integer_at(job, "generation")));
   add_line(out, "restarts", std::to_string(integer_at(job, "restarts")));
   const std::int64_t checkpoint = integer_at(job, "checkpoint.step", -1);

@@ -11,14 +11,12 @@ namespace {
 
 using namespace scheduler;
 
-/// For so long workers may take to save their state and stop.
-constexpr std::int64_t kLeavingMs = 120'000;
-
 /// Whether a job that can't have workers now may come before this one without anybody's doing.
 bool may_come_ahead(const JobRecord& other, const JobRecord& job, const Ledger& ledger, std::int64_t now_ms) {
   if (is_end(other.state) || other.pause_requested || other.cancel_requested || other.id == job.id)
     return false;
-  if (std::tie(job.priority, other.order) > std::tie(other.priority, job.order)) return false;
+  if (!other.has_promise && std::tie(job.priority, other.order) > std::tie(other.priority, job.order))
+    return false;
   const auto demand = ledger.demand(other, now_ms);
   return !demand || demand->held;
 }

@@ -13,6 +13,9 @@
 
 namespace ds::head {
 
+/// For so long workers may take to save their state and stop.
+inline constexpr std::int64_t kLeavingMs = 120'000;
+
 /// Of more jobs than these nobody tells by when one starts.
 inline constexpr std::size_t kMaxExpectedJobs = 100'000;
 

@@ -213,6 +213,8 @@ class Head : public caf::event_based_actor {
   void cancel_if_dependency_broke(const std::string& job);
   /// A job whose `time_limit` is over saves its last step and ends.
   void stop_if_overdue(const std::string& job);
+  /// Whether workers are to leave nodes that are drained.
+  bool must_leave() const;
   /// What crashed there says that a node is at fault.
   void quarantine_nodes();
   void lift_oldest_quarantine();
@@ -377,6 +379,12 @@ class Head : public caf::event_based_actor {
   /// Answers for the draft that has waited longest, if it is time.
   void look_at_drafts();
   gateway::HttpResponse answer_for(const Submission& submission);
+
+  // ---- jobs with deadlines (head_deadlines.cpp) ----
+  /// What the job, if it is accepted now, is promised (under the name `kDraft`); or why nothing can be.
+  std::variant<scheduler::DeadlinePromised, gateway::HttpResponse> promise_deadline(
+      const Submission& submission);
+  void note_if_missed(const std::string& job);
 
   // ---- what owners of jobs ask for (head_requests.cpp) ----
   void change_job(const scheduler::JobRecord& job, const std::string& verb,

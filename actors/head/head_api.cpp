@@ -11,6 +11,7 @@
 #include "actors/head/expected_start.hpp"
 #include "actors/head/head_actor.hpp"
 #include "actors/head/model_views.hpp"
+#include "scheduler/spec/scalars.hpp"
 
 namespace ds::head {
 namespace {
@@ -137,11 +138,21 @@ void Head::accept(const Submission& submission, std::vector<std::string> depende
     events.push_back(event("head", "the versions that it names",
                            ModelServed{id, submission.spec.serve->source.model, served.lines}));
   }
+  const bool has_deadline = submission.spec.has_deadline();
+  if (has_deadline) {
+    auto promised = promise_deadline(submission);
+    if (const auto* refused = std::get_if<gateway::HttpResponse>(&promised)) return respond(*refused);
+    auto& promise = std::get<DeadlinePromised>(promised);
+    promise.job = id;
+    events.push_back(event("scheduler", "it starts by " + to_time_text(promise.starts_by_ms) + " for certain",
+                           std::move(promise)));
+  }
   commit(std::move(events), [this, respond, id] {
     if (is_serve(id)) ensure_serving(id);
     respond(json_response(view(*ledger_.find(id), false, {}), 201));
     schedule_soon();
   });
+  if (has_deadline) schedule();  // before anybody else comes
 }
 
 void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& respond) {

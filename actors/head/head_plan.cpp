@@ -53,6 +53,7 @@ void Head::schedule() {
   for (const std::string& id : std::exchange(unseen_, {})) {
     cancel_if_dependency_broke(id);
     stop_if_overdue(id);
+    note_if_missed(id);
   }
   quarantine_nodes();
   tell_planner();
@@ -209,14 +210,17 @@ void Head::lift_oldest_quarantine() {
   on_nodes_changed();
 }
 
+bool Head::must_leave() const {
+  return std::ranges::any_of(drained_nodes(), [this](const auto& node) {
+    return std::ranges::any_of(ledger_.leases_on(node), [](const Lease& lease) { return !lease.releasing; });
+  });
+}
+
 /// Where workers must leave, whoever waits, all is planned anew; else from what has changed.
 PlanWithDepartures Head::make_plan() {
   const auto drained = drained_nodes();
   const auto past = ledger_.past_use(now_ms());
-  const bool must_leave = std::ranges::any_of(drained, [this](const auto& node) {
-    return std::ranges::any_of(ledger_.leases_on(node), [](const Lease& lease) { return !lease.releasing; });
-  });
-  if (!must_leave && overfull_.empty()) return {{}, {}, planner_.plan(past, now_ms())};
+  if (!must_leave() && overfull_.empty()) return {{}, {}, planner_.plan(past, now_ms())};
   std::vector<Lease> leases;
   for (const auto& [worker, lease] : ledger_.leases()) leases.push_back(lease);
   auto demands = ledger_.demands(now_ms());

@@ -1,9 +1,11 @@
 // What the owners of jobs ask for. Asking twice is no error.
 #include <fmt/format.h>
 
+#include "actors/head/deadline_offer.hpp"
 #include "actors/head/head_actor.hpp"
 #include "actors/head/quota_check.hpp"
 #include "scheduler/spec/priority.hpp"
+#include "scheduler/spec/scalars.hpp"
 
 namespace ds::head {
 
@@ -132,6 +134,14 @@ Result<void> Head::scale(const std::string& id, const nlohmann::json& body) {
   const auto wanted = read_worker_count(job, body);
   if (!wanted) return tl::unexpected(wanted.error());
   if (job.wanted() == *wanted) return {};
+  const auto* promised = find_waiting_promise(ledger_);
+  if (promised != nullptr && wanted->min > job.wanted().min) {
+    return fail(
+        ErrorCode::conflict,
+        fmt::format("job {} was promised its start by {}, and a larger minimum of {} could be in its way",
+                    promised->id, scheduler::to_time_text(promised->starts_by_ms), id),
+        "try again when it has started");
+  }
   const auto why = fmt::format("its owner wants {} to {} workers", wanted->min, wanted->max);
   spdlog::info("job {}: {}", id, why);
   commit({event("user", why, WorkersScaled{id, wanted->min, wanted->max})});

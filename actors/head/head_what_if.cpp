@@ -71,6 +71,10 @@ gateway::HttpResponse Head::answer_for(const Submission& submission) {
     return error_response({ErrorCode::unavailable, "the head has just started and waits for its nodes",
                            "try again in some seconds"});
   }
+  if (submission.spec.has_deadline()) {
+    const auto promised = promise_deadline(submission);
+    if (const auto* refused = std::get_if<gateway::HttpResponse>(&promised)) return *refused;
+  }
   tell_planner();
   const auto now = now_ms();
   const auto draft = ledger_.draft({kDraft, "", submission.file, submission.directory, submission.text,

@@ -295,6 +295,11 @@ json spec_view(const JobSpec& spec) {
   }
   if (!spec.depends_on.empty()) view["depends_on"] = spec.depends_on;
   if (spec.time_limit_ms != 0) view["time_limit"] = duration_text(spec.time_limit_ms);
+  if (spec.deadline_at_ms != 0) {
+    view["deadline"] = moment_text(spec.deadline_at_ms);
+  } else if (spec.deadline_after_ms != 0) {
+    view["deadline"] = duration_text(spec.deadline_after_ms);
+  }
   switch (spec.kind) {
     case JobKind::train:
       add_training(spec, view);

@@ -132,6 +132,10 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
   view["depends_on"] = job.depends_on;
   view["time_limit_ms"] = or_null(job.spec->time_limit_ms);
   view["begins_ms"] = or_null(job.begins_ms());
+  view["deadline_ms"] = or_null(job.deadline_ms);
+  view["starts_by_ms"] = or_null(job.starts_by_ms);
+  view["deadline_promised"] = job.has_promise;
+  view["deadline_missed"] = job.is_deadline_missed;
   view["workers"] = workers_view(job, ledger, pids);
   view["speeds"] = json::array();
   for (const auto& size : job.sizes)

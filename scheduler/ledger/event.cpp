@@ -122,6 +122,8 @@ static void from_json(const nlohmann::json& json, ServedLine& x) {
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelServed, job, model, lines)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RolloutStopped, job, version, why)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeadlinePromised, job, deadline_ms, starts_by_ms)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeadlineMissed, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpeedMeasured, job, workers, nodes, step_s, compute_s, resize_s)
 
 namespace {
@@ -184,6 +186,10 @@ template <>
 constexpr const char* kTypeName<RolloutStopped> = "rollout_stopped";
 template <>
 constexpr const char* kTypeName<QuarantineLifted> = "quarantine_lifted";
+template <>
+constexpr const char* kTypeName<DeadlinePromised> = "deadline_promised";
+template <>
+constexpr const char* kTypeName<DeadlineMissed> = "deadline_missed";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

@@ -203,6 +203,20 @@ struct RolloutStopped {
   bool operator==(const RolloutStopped&) const = default;
 };
 
+/// The job's deadline was accepted: it has its minimum by `starts_by_ms` and has ended by `deadline_ms`, as
+/// long as nothing is lost that it rests on.
+struct DeadlinePromised {
+  std::string job;
+  std::int64_t deadline_ms = 0, starts_by_ms = 0;
+  bool operator==(const DeadlinePromised&) const = default;
+};
+
+/// One of these moments has passed all the same: it is a job like others from now on.
+struct DeadlineMissed {
+  std::string job;
+  bool operator==(const DeadlineMissed&) const = default;
+};
+
 /// Nothing new goes to the node, and what is there leaves, until `NodeUndrained`. `why`: the operator's
 /// words.
 struct NodeDrained {
@@ -236,7 +250,8 @@ struct Event {
                             CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested, NodeDrained,
                             NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled,
                             NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured, CheckpointChosen,
-                            ModelVersionAdded, ModelTagged, ModelServed, RolloutStopped>;
+                            ModelVersionAdded, ModelTagged, ModelServed, RolloutStopped, DeadlinePromised,
+                            DeadlineMissed>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -15,12 +15,12 @@ namespace ds::scheduler {
 /// Something that happened to a job, or to a node, as people read it.
 struct Happening {
   /// `submitted`, `state`, `placed`, `told_to_leave`, `left`, `crashed`, `cancel`, `pause`, `resume`,
-  /// `retry`, `priority`, `scale`, `time_limit`, `drain`, `undrain`, `quarantine`, `quarantine_lifted`,
-  /// `model_version`, `model_promote`, `model_rollback`, `rollout_stopped`.
+  /// `retry`, `priority`, `scale`, `time_limit`, `deadline_promised`, `deadline_missed`, `drain`, `undrain`,
+  /// `quarantine`, `quarantine_lifted`, `model_version`, `model_promote`, `model_rollback`, `rollout_stopped`.
   std::string what = {};
   std::string job = {};           ///< empty: it happened to a node
   std::string by = {}, why = {};  ///< as in the journal's event; of several workers, `by` is the first's
-  std::string value = {};         ///< the new state, priority or `MIN:MAX`
+  std::string value = {};         ///< the new state, priority, `MIN:MAX` or deadline
   std::uint32_t workers = 0;
   std::vector<std::pair<std::string, std::uint32_t>> nodes = {};  ///< of these, the first few; or the node
   std::int64_t at_ms = 0;

@@ -146,6 +146,7 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
   if (body.state == JobState::starting && job->started_ms == 0) job->started_ms = event.at_ms;
   if (is_end(body.state)) {
     job->ended_ms = event.at_ms;
+    end_promise(*job);
     job->curve.reset();
     index_.end_job(body.job);
     history_.end_job(body.job);
@@ -164,6 +165,7 @@ bool Ledger::on(const Event&, const PauseRequested& body) {
   auto* job = active(body.job);
   if (job == nullptr || job->pause_requested) return false;
   job->pause_requested = true;
+  end_promise(*job);
   return true;
 }
 
@@ -209,6 +211,8 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   job.ended_ms = 0;
   job.cancel_requested = job.pause_requested = job.time_is_up = false;
   job.ran_before_ms = 0;
+  job.deadline_ms = job.starts_by_ms = 0;
+  job.is_deadline_missed = false;
   job.crashes_in_a_row = 0;
   job.retry_at_ms = 0;
   follow_tags(job);
@@ -244,6 +248,29 @@ bool Ledger::on(const Event&, const CheckpointChosen& body) {
   job->served_step = body.step;
   serving_.insert(body.job);
   return true;
+}
+
+bool Ledger::on(const Event&, const DeadlinePromised& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || job->started_ms != 0 || job->has_promise) return false;
+  job->deadline_ms = body.deadline_ms;
+  job->starts_by_ms = body.starts_by_ms;
+  job->has_promise = true;
+  promised_.insert(body.job);
+  return true;
+}
+
+bool Ledger::on(const Event&, const DeadlineMissed& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || !job->has_promise) return false;
+  job->is_deadline_missed = true;
+  end_promise(*job);
+  return true;
+}
+
+void Ledger::end_promise(JobRecord& job) {
+  job.has_promise = false;
+  promised_.erase(job.id);
 }
 
 std::vector<std::uint64_t> Ledger::needed_steps(std::string_view source) const {

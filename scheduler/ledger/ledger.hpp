@@ -62,6 +62,9 @@ struct JobRecord {
   std::string model;                     ///< of a `serve` job: of the registry; empty: it serves no such
   std::vector<ServedLine> lines = {};    ///< of that model
   VersionCounts live = {};               ///< of `workers`, by the model's version
+  std::int64_t deadline_ms = 0, starts_by_ms = 0;  ///< what it was promised last; 0: nothing
+  bool has_promise = false;                        ///< that holds: not missed, nor given up by its owner
+  bool is_deadline_missed = false;
   std::vector<SizeMeasured> sizes = {};  ///< how long its steps took with how many workers, oldest first
   std::vector<double> resizes_s = {};    ///< for so long it stood still at the last resizes, oldest first
   std::shared_ptr<const SpeedCurve> curve = {};  ///< that follows from these; null: too little is known
@@ -169,6 +172,10 @@ class Ledger {
   std::optional<std::string> broken_dependency(const JobRecord& job) const;
   /// Whether it runs and has done so for as long as it may.
   bool is_overdue(const JobRecord& job, std::int64_t now_ms) const;
+  /// Jobs that were promised that they end before their deadlines, and have not ended.
+  const std::set<std::string>& promised() const { return promised_; }
+  /// What of its promise has not been kept, in words; none: nothing so far.
+  std::optional<std::string> find_missed(const JobRecord& job, std::int64_t now_ms) const;
   /// What each tenant's queue has used lately.
   std::vector<PastUse> past_use(std::int64_t now_ms) const;
   /// What these jobs want besides workers.
@@ -205,6 +212,9 @@ class Ledger {
   bool on(const Event& event, const ModelServed& body);
   bool on(const Event& event, const RolloutStopped& body);
   void follow_tags(JobRecord& job) const;
+  bool on(const Event& event, const DeadlinePromised& body);
+  bool on(const Event& event, const DeadlineMissed& body);
+  void end_promise(JobRecord& job);
   std::string job_of(const Event& event) const;
   /// Before it is applied.
   std::optional<Happening> describe(const Event& event) const;
@@ -232,6 +242,7 @@ class Ledger {
   std::set<std::string> serving_;                         ///< jobs that serve checkpoints
   std::set<std::string> serving_models_;                  ///< jobs that serve models of the registry
   ModelRegistry registry_;
+  std::set<std::string> promised_;                        ///< jobs with `has_promise`
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeClosures drained_, quarantined_;

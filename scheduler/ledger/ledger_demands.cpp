@@ -4,6 +4,7 @@
 
 #include "scheduler/ledger/ledger.hpp"
 #include "scheduler/policy/start_conditions.hpp"
+#include "scheduler/spec/scalars.hpp"
 
 namespace ds::scheduler {
 
@@ -120,7 +121,7 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 job.spec->resources.memory_bytes,
                 job.retry_at_ms > now_ms,
                 job.priority,
-                job.spec->preemptible,
+                job.spec->preemptible && !job.has_promise,
                 is_young,
                 job.spec->tenant,
                 job.spec->queue,
@@ -132,6 +133,7 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 job.spec->resources.gpus,
                 job.spec->resources.gpu_kind,
                 job.spec->placement,
+                job.has_promise,
                 job.spec->serve.has_value()};
 }
 
@@ -143,12 +145,24 @@ std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) c
   };
   consider(job.retry_at_ms);
   if (job.started_ms == 0) consider(job.begins_ms());
+  if (job.has_promise) {
+    if (job.started_ms == 0) consider(job.starts_by_ms + 1);
+    consider(job.deadline_ms + 1);
+  }
   if (job.workers > 0) {
     consider(job.gang_since_ms + kMinimumRunMs);
     if (job.spec->time_limit_ms != 0)
       consider(job.gang_since_ms + std::max<std::int64_t>(0, job.spec->time_limit_ms - job.ran_before_ms));
   }
   return next;
+}
+
+std::optional<std::string> Ledger::find_missed(const JobRecord& job, std::int64_t now_ms) const {
+  if (!job.has_promise) return std::nullopt;
+  if (now_ms > job.deadline_ms) return "it has not ended by its deadline, " + to_time_text(job.deadline_ms);
+  if (job.started_ms == 0 && now_ms > job.starts_by_ms)
+    return "it was promised to start by " + to_time_text(job.starts_by_ms) + " and has not";
+  return std::nullopt;
 }
 
 std::vector<Demand> Ledger::demands(std::int64_t now_ms) const {

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "scheduler/ledger/ledger.hpp"
+#include "scheduler/spec/scalars.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -60,6 +61,12 @@ struct Describe {
   Found operator()(const JobRetried& body) const { return Happening{.what = "retry", .job = body.job}; }
   Found operator()(const TimeLimitReached& body) const {
     return Happening{.what = "time_limit", .job = body.job};
+  }
+  Found operator()(const DeadlinePromised& body) const {
+    return Happening{.what = "deadline_promised", .job = body.job, .value = to_time_text(body.deadline_ms)};
+  }
+  Found operator()(const DeadlineMissed& body) const {
+    return Happening{.what = "deadline_missed", .job = body.job};
   }
   Found operator()(const NodeDrained& body) const { return of_node("drain", body.node); }
   Found operator()(const NodeUndrained& body) const { return of_node("undrain", body.node); }

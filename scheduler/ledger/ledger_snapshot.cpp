@@ -57,6 +57,10 @@ json to_json(const JobRecord& job, std::size_t text) {
   add("model", job.model, kNew.model);
   for (const auto& line : job.lines)
     document["lines"].push_back({line.tag, line.share, line.version, line.good, line.refused, line.trouble});
+  add("deadline", job.deadline_ms, kNew.deadline_ms);
+  add("starts_by", job.starts_by_ms, kNew.starts_by_ms);
+  add("has_promise", job.has_promise, kNew.has_promise);
+  add("deadline_missed", job.is_deadline_missed, kNew.is_deadline_missed);
   return document;
 }
 
@@ -104,6 +108,10 @@ JobRecord job_from(const json& from) {
   if (const auto lines = from.find("lines"); lines != from.end()) {
     for (const auto& l : *lines) job.lines.push_back({l.at(0), l.at(1), l.at(2), l.at(3), l.at(4), l.at(5)});
   }
+  take("deadline", job.deadline_ms);
+  take("starts_by", job.starts_by_ms);
+  take("has_promise", job.has_promise);
+  take("deadline_missed", job.is_deadline_missed);
   // Of a version that wrote all fields it is null where there is none.
   if (from.contains("scaled") && from.at("scaled").is_array())
     job.scaled = WorkerCount{from.at("scaled").at(0), from.at("scaled").at(1)};
@@ -185,6 +193,7 @@ bool Ledger::restore_job(const nlohmann::json& entry) {
   index(record);
   if (!record.served_job.empty()) serving_.insert(id);
   if (!record.model.empty()) serving_models_.insert(id);
+  if (record.has_promise) promised_.insert(id);
   is_end(record.state) ? index_.end_job(id) : index_.mark(id);
   return true;
 }

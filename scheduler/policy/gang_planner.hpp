@@ -66,9 +66,13 @@ class GangPlanner {
     GrowthStep growth;                        ///< from the workers that it has, or that are kept for it
     double loss = 0;                          ///< if it loses one of its workers, by slot
   };
-  /// By priority, the larger first, then in the order of submission; the order of ids decides between equals.
+  /// Those with a promise in the order of submission; then by priority, the larger first, then in the order
+  /// of submission; the order of ids decides between equals.
   struct Before {
     bool operator()(const Job* a, const Job* b) const {
+      if (a->demand.has_promise != b->demand.has_promise) return a->demand.has_promise;
+      if (a->demand.has_promise)
+        return std::tie(a->demand.order, a->demand.job) < std::tie(b->demand.order, b->demand.job);
       return std::tie(b->demand.priority, a->demand.order, a->demand.job) <
              std::tie(a->demand.priority, b->demand.order, b->demand.job);
     }
@@ -225,6 +229,10 @@ class GangPlanner {
   /// worker is in nobody's way (of the first `kMaxNodesTried`), then as in `place`.
   bool place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,
                     std::span<const Bond> bonds);
+  /// Whether the job's workers above its minimum are there for another of its queue.
+  static bool yields_to(const Job& job, const Job& beneficiary) {
+    return job.demand.priority <= beneficiary.demand.priority || beneficiary.demand.has_promise;
+  }
   /// Whether a worker that the job, which has its minimum, gets now may be taken back for the beneficiary.
   bool could_shrink(const Job& job, const Job& beneficiary) const;
 

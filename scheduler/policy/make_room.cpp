@@ -91,7 +91,7 @@ bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) cons
 /// Another queue keeps what it is guaranteed.
 bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary) const {
   if (job.workers <= job.needed || !job.demand.preemptible) return false;
-  if (job.queue == beneficiary.queue) return job.demand.priority <= beneficiary.demand.priority;
+  if (job.queue == beneficiary.queue) return yields_to(job, beneficiary);
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
   return meeting.b_side == meeting.at || use_later_.is_over_guarantee(meeting.b_side, job.size.slots - 1);
 }

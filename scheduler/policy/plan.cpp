@@ -69,6 +69,19 @@ std::optional<StartForecast> Planner::forecast(const std::string& id, const Gang
   return found;
 }
 
+std::optional<std::int64_t> Planner::promised_start(const std::string& id, std::int64_t leaving_ms,
+                                                    std::span<const PastUse> past, std::int64_t now_ms) {
+  const auto* job = state_->find(id);
+  if (job == nullptr) return std::nullopt;
+  state_->begin();
+  Planning planning(*state_, tenants_, past, now_ms);
+  planning.serve_minimums();
+  planning.backfill();
+  const auto found = planning.promised_start(*job, leaving_ms);
+  state_->end();
+  return found;
+}
+
 bool Planner::could_ever_start(const std::string& id) const {
   const auto* job = state_->find(id);
   return job != nullptr && !waits_for_ever(state_->facts_of(*job));

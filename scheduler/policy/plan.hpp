@@ -63,6 +63,9 @@ struct Demand {
   std::uint32_t gpus = 0;     ///< a worker
   std::string gpu_kind = {};  ///< see `is_gpu_kind`; empty: any
   PlacementRule placement = PlacementRule::pack;
+  /// Its deadline was accepted: it is before all others in its queue's line, workers above the minimum of
+  /// jobs of any priority are there for it, and no worker that another lacks goes where it is in its way.
+  bool has_promise = false;
   bool works_with_fewer = false;  ///< than its minimum, as replicas do: those that it has are of use
   bool operator==(const Demand&) const = default;
 };
@@ -175,6 +178,12 @@ struct Plan {
 /// kept, but for the time that workers take to leave; and where all have limits, none longer than L, one with
 /// n others ahead of it in its queue has started after n + 1 times L.
 ///
+/// A job with a promise (`has_promise`) comes before all others of its queue. Workers above their minimum are
+/// taken for it whatever their job's priority; it preempts as its own allows. What a started gang lacks it
+/// gets only where that is not in the way of the moment that such a job has. So without tenants that moment
+/// stays what it is whoever comes later. There is little sense in more than one of them waiting at a time:
+/// only the first has a moment that nothing moves.
+///
 /// Tenants (the rules of Kueue and YARN, in short): at no moment, workers that are stopping included, does a
 /// queue have more slots than it is guaranteed and may borrow, nor do others have what a queue does not lend.
 /// First come jobs whose minimum is within their queue's guarantee (`for_each_guaranteed`), then it goes
@@ -189,10 +198,11 @@ struct Plan {
 /// rank, compared in that order. It depends on what jobs there are, not on what runs. Who is preempted is of
 /// lower rank than who is started: from another queue it has fewer levels, in the queue no more levels and a
 /// lower priority. And it does not come back before the other has started: turns go by levels first, and in a
-/// queue by priority. So with no change from outside each preemption makes the list of the running jobs'
-/// ranks, the highest first, greater in lexical order, and there are finitely many such lists. Whoever starts
-/// behind another preempts nobody and only makes the list longer, and so greater; and it takes no room that
-/// has been made for one that preempts, since nothing starts behind that one before it has started.
+/// queue by priority (to a promise first: who has one is not preempted). So with no change from outside each
+/// preemption makes the list of the running jobs' ranks, the highest first, greater in lexical order, and
+/// there are finitely many such lists. Whoever starts behind another preempts nobody and only makes the list
+/// longer, and so greater; and it takes no room that has been made for one that preempts, since nothing
+/// starts behind that one before it has started.
 ///
 /// A job with fewer live workers than its minimum (after a loss) keeps them and is refilled, whole or not at
 /// all, in its turn and before any other grows; those ahead of it do not keep it back, since they may wait

@@ -39,6 +39,11 @@ class Planner {
   /// When this job, which waits, starts; none when it runs, or can't start whoever ends.
   std::optional<StartForecast> forecast(const std::string& job, const GangEnds& ends,
                                         std::span<const PastUse> past, std::int64_t now_ms);
+  /// From which moment on this job has its minimum for certain, if no node is lost or closed, no gang loses a
+  /// worker, and no minimum is made larger; whoever else comes, if the job has a promise (`Demand`).
+  /// `leaving_ms`: for so long workers may stop. None: nobody knows, or another job with a promise waits.
+  std::optional<std::int64_t> promised_start(const std::string& job, std::int64_t leaving_ms,
+                                             std::span<const PastUse> past, std::int64_t now_ms);
   /// Whether the job could ever start: with all nodes there are, and nobody else on them, within its quota.
   bool could_ever_start(const std::string& job) const;
   /// `plan`, and `explain` of all jobs.

@@ -32,6 +32,24 @@ Job* choose_turn(const Shares& shares, const QueueUse& use, std::size_t queues, 
   return best;
 }
 
+/// Where nobody knows when a queue has a GPU to spare, only those that want GPUs too are in the way of the
+/// one that waits for it.
+bool keeps_back(const GangPlanner::Reservation& kept, std::size_t queue, const WorkerSize& size,
+                const TenantTree& tenants) {
+  const bool is_of_no_use = kept.for_gpus && kept.is_unknown && size.gpus == 0;
+  return tenants.is_below(queue, kept.keeps_back) && !is_of_no_use;
+}
+
+bool is_over_by(const GangPlanner::Reservation& kept, std::int64_t ends_ms) {
+  return ends_ms > 0 && kept.at_ms && ends_ms <= *kept.at_ms;
+}
+
+/// 0: nobody knows.
+std::int64_t end_of(const Job& job, std::int64_t now_ms) {
+  if (job.started > 0) return job.demand.ends_ms;
+  return job.demand.lasts_ms > 0 ? now_ms + job.demand.lasts_ms : 0;
+}
+
 }  // namespace
 
 Planning::Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
@@ -74,12 +92,13 @@ void Planning::serve_minimum(Job& job) {
   // A started job is not kept back by those ahead: they may be waiting for the very workers that it has.
   if (job.workers == 0 && line_.is_behind(job.queue)) return;
   const std::uint32_t missing = job.needed - job.workers;
-  if (planner_.place(job, missing)) return;
+  const bool is_bound = is_behind_promise();
+  if (is_bound ? place_beside_promises(job, missing) : planner_.place(job, missing)) return;
   WaitFacts facts = planner_.facts_of(job);  // as they are before room is made, which is not free yet
   facts.too_young = planner_.count_too_young(job);
   const auto limit = planner_.find_limit(job, missing);
   const bool for_quota_alone = limit && !planner_.lacks_slots(job, missing);
-  facts.room_is_coming = planner_.make_room(job, missing);
+  facts.room_is_coming = !is_bound && planner_.make_room(job, missing);
   facts.releasing = planner_.count_releasing();
   // Whoever waits for slots keeps all back, whoever waits for a quota those who would use it.
   const bool keeps_all_back = !limit || (facts.room_is_coming && !for_quota_alone);
@@ -90,39 +109,34 @@ void Planning::serve_minimum(Job& job) {
   told_.emplace(&job, std::move(facts));
 }
 
+/// Whether one waits to whom a moment was promised; room that is being made for it is nobody else's anyway.
+bool Planning::is_behind_promise() const {
+  return std::ranges::any_of(
+      keepers_, [](const Keeper& keeper) { return keeper.job->demand.has_promise && !keeper.is_soon; });
+}
+
+/// What a started gang lacks it does not get where that is in the way of a promise.
+bool Planning::place_beside_promises(Job& job, std::uint32_t count) {
+  make_reservations();
+  bonds_.clear();
+  for (const auto& kept : reservations_) {
+    const bool binds = kept.job->demand.has_promise && tenants_.is_below(job.queue, kept.keeps_back);
+    bonds_.push_back(is_over_by(kept, end_of(job, now_ms_)) ? Bond::none
+                     : binds                                ? Bond::binds
+                                                            : Bond::ignored);
+  }
+  return planner_.place_beside(job, count, reservations_, bonds_);
+}
+
+/// Of the keepers that have none yet.
 void Planning::make_reservations() {
-  if (has_reservations_) return;
-  has_reservations_ = true;
-  if (keepers_.size() > kMaxReservations) {  // then nothing starts behind any of them
-    for (Keeper& keeper : keepers_) keeper.is_soon = true;
-  }
-  for (const Keeper& keeper : keepers_) {
-    reservations_.push_back(planner_.reserve_later(*keeper.job, keeper.keeps_back, keeper.is_soon, now_ms_));
-    reservations_.back().for_gpus = keeper.for_gpus;
+  const bool are_too_many = keepers_.size() > kMaxReservations;  // then nothing starts behind them
+  for (std::size_t i = reservations_.size(); i < keepers_.size(); ++i) {
+    const auto& [job, keeps_back, is_soon, for_gpus] = keepers_[i];
+    reservations_.push_back(planner_.reserve_later(*job, keeps_back, is_soon || are_too_many, now_ms_));
+    reservations_.back().for_gpus = for_gpus;
   }
 }
-
-namespace {
-
-/// Where nobody knows when a queue has a GPU to spare, only those that want GPUs too are in the way of the
-/// one that waits for it.
-bool keeps_back(const GangPlanner::Reservation& kept, std::size_t queue, const WorkerSize& size,
-                const TenantTree& tenants) {
-  const bool is_of_no_use = kept.for_gpus && kept.is_unknown && size.gpus == 0;
-  return tenants.is_below(queue, kept.keeps_back) && !is_of_no_use;
-}
-
-bool is_over_by(const GangPlanner::Reservation& kept, std::int64_t ends_ms) {
-  return ends_ms > 0 && kept.at_ms && ends_ms <= *kept.at_ms;
-}
-
-/// 0: nobody knows.
-std::int64_t end_of(const Job& job, std::int64_t now_ms) {
-  if (job.started > 0) return job.demand.ends_ms;
-  return job.demand.lasts_ms > 0 ? now_ms + job.demand.lasts_ms : 0;
-}
-
-}  // namespace
 
 void Planning::bind_start(const Job& job) {
   bonds_.clear();
@@ -204,6 +218,16 @@ void Planning::backfill() {
   };
   while (Job* job = choose_turn(shares_, planner_.minimums(), tenants_.queues.size(), next, is_within))
     try_candidate(*job, shapes[job->queue].at(GangPlanner::shape_of(*job)));
+}
+
+std::optional<std::int64_t> Planning::promised_start(const Job& job, std::int64_t leaving_ms) {
+  if (job.workers >= job.needed) return now_ms_;
+  // Among tenants the turn may come to another queue.
+  if (tenants_.has_tenants() || keepers_.empty() || keepers_.front().job != &job) return std::nullopt;
+  if (keepers_.front().is_soon) return now_ms_ + leaving_ms;
+  make_reservations();
+  const auto at_ms = reservations_.front().at_ms;
+  return at_ms ? std::optional(*at_ms + leaving_ms) : std::nullopt;
 }
 
 std::vector<const Planning::Job*> Planning::waiting() const {
@@ -364,7 +388,8 @@ std::vector<SizeChange> Planning::grow() {
   // not.
   for (Job* job : waiting_for_slots_) {
     planner_.promise(*job);
-    kept_back_ = std::max(kept_back_.value_or(0), job->demand.priority);
+    const auto most = std::numeric_limits<std::uint32_t>::max();
+    kept_back_ = std::max(kept_back_.value_or(0), job->demand.has_promise ? most : job->demand.priority);
   }
   const std::size_t queues = tenants_.queues.size();
   std::vector<std::map<GangPlanner::GrowthGroup, Growing>> growing(queues);

@@ -40,6 +40,9 @@ class Planning {
   std::vector<const Job*> waiting() const;
   /// When the job starts; none when it is held or could never start.
   std::optional<StartForecast> forecast(const Job& job, const GangEnds& ends);
+  /// From which moment on the job has its minimum, whatever others come, if no worker, node or limit is lost;
+  /// `leaving_ms`: for so long workers may stop. None when nobody knows, or another is before it.
+  std::optional<std::int64_t> promised_start(const Job& job, std::int64_t leaving_ms);
   /// Adds workers above the minimum, step by step: in a queue to the most urgent started job, of equals to
   /// the one that gains most. Then takes back what makes jobs slower, and moves workers where nobody waits.
   std::vector<SizeChange> grow();
@@ -85,6 +88,8 @@ class Planning {
   void try_candidate(Job& job, Candidates& candidates);
   std::optional<KeptFor> describe_reservation(const Job& job) const;
   void serve_minimum(Job& job);
+  bool is_behind_promise() const;
+  bool place_beside_promises(Job& job, std::uint32_t count);
   bool may_grow(const Job& job) const;
   Job* next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const;
   void note_growths();
@@ -102,8 +107,7 @@ class Planning {
   std::vector<Cursor> cursors_;  ///< by queue
   std::vector<Job*> waiting_for_slots_;
   std::vector<Keeper> keepers_;
-  bool has_reservations_ = false;
-  std::vector<GangPlanner::Reservation> reservations_;  ///< of the keepers
+  std::vector<GangPlanner::Reservation> reservations_;  ///< of the keepers, as far as they were made
   std::vector<Bond> bonds_;                             ///< of the job in hand, by reservation
   std::map<const Job*, WaitFacts> told_;                ///< of jobs whose turn came, as it was then
   std::vector<SizeChange> size_changes_;

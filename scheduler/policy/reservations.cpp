@@ -83,7 +83,7 @@ void GangPlanner::give_extras_back(Aftermath& then) const {
 
 /// Whether the other's queue can spare a worker above the minimum for the job.
 bool GangPlanner::may_be_taken(const Job& other, const Job& job, const QueueUse& use) const {
-  if (other.queue == job.queue) return other.demand.priority <= job.demand.priority;
+  if (other.queue == job.queue) return yields_to(other, job);
   const auto meeting = tenants_.meet(job.queue, other.queue);
   return meeting.b_side == meeting.at || use.is_over_guarantee(meeting.b_side, other.size.slots - 1);
 }
@@ -282,7 +282,7 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
 
 bool GangPlanner::could_shrink(const Job& job, const Job& beneficiary) const {
   if (!job.demand.preemptible || job.workers < job.needed) return false;
-  if (job.queue == beneficiary.queue) return job.demand.priority <= beneficiary.demand.priority;
+  if (job.queue == beneficiary.queue) return yields_to(job, beneficiary);
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
   return meeting.b_side == meeting.at ||
          use_later_.slots(meeting.b_side) >= tenants_[meeting.b_side].guaranteed;

@@ -31,7 +31,7 @@ inline constexpr auto kCommon = std::to_array<Known>({
     {"preemptible"}, {"resources"},
     {"workers"},     {"gang", kOnly, "true"},
     {"placement"},   {"secrets", kNotYet},
-    {"time_limit"},  {"deadline", kNotYet},
+    {"time_limit"},  {"deadline"},
     {"start_after"}, {"depends_on"},
     {"restart"},     {"retention", kNotYet},
 });

@@ -64,6 +64,8 @@ struct JobSpec {
   std::int64_t start_at_ms = 0;         ///< and not before this moment (Unix time); 0: none is given
   std::vector<std::string> depends_on;  ///< ids or names of jobs that must have succeeded before it starts
   std::int64_t time_limit_ms = 0;       ///< it has failed when it has run for so long; 0: no limit
+  std::int64_t deadline_after_ms = 0;   ///< it must have ended so long after its submission
+  std::int64_t deadline_at_ms = 0;      ///< or by this moment (Unix time); both 0: no deadline
   DataSpec data;
   ModelSpec model;
   std::vector<LossTerm> loss{LossTerm{}};  ///< at least one
@@ -80,6 +82,11 @@ struct JobSpec {
   std::uint64_t seed = 0;
   bool audit = false;  ///< workers record which samples each committed step took, in `audit_folder`
 
+  bool has_deadline() const { return deadline_after_ms != 0 || deadline_at_ms != 0; }
+  /// Of a job with one that was submitted at that moment.
+  std::int64_t deadline_ms(std::int64_t submitted_ms) const {
+    return deadline_at_ms != 0 ? deadline_at_ms : submitted_ms + deadline_after_ms;
+  }
   /// The fixed number of shares that the global batch is cut into, whoever computes them.
   std::uint32_t logical_ranks() const { return workers.max; }
   /// How many processes of a role the job wants; of workers, at most.

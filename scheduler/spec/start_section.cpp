@@ -14,21 +14,22 @@ namespace {
 constexpr std::size_t kMaxDependencies = 64;
 constexpr std::int64_t kMaxDurationMs = std::int64_t{366} * 24 * 3'600'000;
 
-void read_start_after(const Section& root, JobSpec& spec) {
-  const YamlNode* node = root.find("start_after");
+/// A duration from the submission on, or a moment.
+void read_moment(const Section& root, const char* key, const char* hint, std::int64_t& after_ms,
+                 std::int64_t& at_ms) {
+  const YamlNode* node = root.find(key);
   if (node == nullptr) return;
-  const char* hint = "such as 2h after the submission, or 2030-01-31T08:00:00Z";
   if (node->kind != YamlNode::Kind::scalar)
-    return root.fail("start_after", "expected a duration or a time, got " + describe(*node), hint);
+    return root.fail(key, "expected a duration or a time, got " + describe(*node), hint);
   if (is_duration(node->text)) {
     const auto duration = parse_duration_ms(node->text);
     if (!duration || *duration > kMaxDurationMs)
-      return root.fail("start_after", "expected a duration of at most 366d, got " + describe(*node), hint);
-    spec.start_after_ms = *duration;
+      return root.fail(key, "expected a duration of at most 366d, got " + describe(*node), hint);
+    after_ms = *duration;
   } else if (const auto moment = parse_time_ms(node->text)) {
-    spec.start_at_ms = *moment;
+    at_ms = *moment;
   } else {
-    root.fail("start_after", "expected a duration or a time, got " + describe(*node), hint);
+    root.fail(key, "expected a duration or a time, got " + describe(*node), hint);
   }
 }
 
@@ -65,12 +66,34 @@ void read_depends_on(const Section& root, std::vector<std::string>& jobs) {
   jobs = std::move(names);
 }
 
+/// What a promise cannot be made of is refused here already.
+void check_deadline(const Section& root, const JobSpec& spec) {
+  if (!root.has("deadline") || root.findings().has_error_in("deadline")) return;
+  if (spec.kind == JobKind::serve) {
+    root.fail("deadline", "a job of kind serve has no end, so it has no deadline", "remove it");
+  } else if (!root.has("time_limit")) {
+    root.fail(
+        "deadline", "expected time_limit, which is missing",
+        "give the longest time that it may run, such as time_limit: 2h; without it nobody can promise when "
+        "it ends");
+  } else if (root.has("start_after") || root.has("depends_on")) {
+    root.fail("deadline", "goes with neither start_after nor depends_on",
+              "nobody can promise when a job starts that waits for something else; submit it then");
+  } else if (!spec.has_deadline()) {
+    root.fail("deadline", "expected more than 0", "such as 6h after the submission");
+  }
+}
+
 }  // namespace
 
 void read_start(const Section& root, JobSpec& spec) {
-  read_start_after(root, spec);
+  read_moment(root, "start_after", "such as 2h after the submission, or 2030-01-31T08:00:00Z",
+              spec.start_after_ms, spec.start_at_ms);
   read_depends_on(root, spec.depends_on);
   read_time_limit(root, spec);
+  read_moment(root, "deadline", "such as 6h after the submission, or 2030-01-31T08:00:00Z",
+              spec.deadline_after_ms, spec.deadline_at_ms);
+  check_deadline(root, spec);
 }
 
 }  // namespace ds::scheduler

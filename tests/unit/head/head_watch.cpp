@@ -29,6 +29,7 @@ void HeadWatch::on_durable(const std::string& text) {
   if (const auto* one = std::get_if<JobRetried>(&event->body)) job = one->job;
   ASSERT_TRUE(ledger_.apply(*event)) << "a new head could not read it: " << text;
   if (!job.empty() && !gangs_[job].empty()) gangs_[job].rbegin()->second.has_cause_to_end = true;
+  if (std::holds_alternative<DeadlinePromised>(event->body)) ++promises_;
   if (const auto* one = std::get_if<GenerationFormed>(&event->body)) gangs_[one->job][one->generation];
   if (std::holds_alternative<LeaseGranted>(event->body)) check_limits();
 }

@@ -32,6 +32,7 @@ class HeadWatch final : public NodeWatcher {
   const std::vector<std::string>& events() const { return events_; }
   std::uint64_t starts() const { return starts_; }
   std::uint64_t starts_with_gpus() const { return starts_with_gpus_; }
+  std::uint64_t promises() const { return promises_; }  ///< of deadlines
 
  private:
   /// One start of a job's gang.
@@ -53,7 +54,7 @@ class HeadWatch final : public NodeWatcher {
   std::map<std::string, std::uint32_t> used_;                    ///< slots by node, of what runs
   std::map<std::uint64_t, std::string> node_of_;
   std::set<std::pair<std::uint64_t, std::uint64_t>> cut_off_;  ///< worker, generation: ended for that
-  std::uint64_t starts_ = 0, starts_with_gpus_ = 0;
+  std::uint64_t starts_ = 0, starts_with_gpus_ = 0, promises_ = 0;
 };
 
 }  // namespace ds::head::test

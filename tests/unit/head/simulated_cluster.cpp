@@ -187,11 +187,16 @@ std::string SimulatedCluster::random_job() {
   text += "tenant: " + std::string(chance(50) ? "a" : "b") + "\n";
   text += "priority: " + std::to_string(100 * (1 + pick(9))) + "\n";
   text += "restart: " + std::to_string(chance(80) ? 100 : 1) + "\n";
-  if (chance(10)) text += "time_limit: 10s\n";
+  const bool has_limit = chance(10);
+  if (has_limit) text += "time_limit: 10s\n";
   if (chance(15)) text += "preemptible: false\n";
-  if (chance(10)) text += "start_after: 5s\n";
-  if (chance(15) && !submissions_.empty() && !submissions_.back().id.empty())
+  const bool begins_later = chance(10);
+  if (begins_later) text += "start_after: 5s\n";
+  if (chance(15) && !submissions_.empty() && !submissions_.back().id.empty()) {
     text += "depends_on: [" + submissions_.back().id + "]\n";
+  } else if (has_limit && !begins_later) {
+    text += chance(80) ? "deadline: 1h\n" : "deadline: 42s\n";  // the last line, see `send_submission`
+  }
   return text;
 }
 
@@ -207,6 +212,12 @@ void SimulatedCluster::send_submission(std::size_t index) {
   request.body = nlohmann::json{{"file", "job.yaml"}, {"directory", "/work"}, {"text", text}}.dump();
   const auto respond = [this, index, alive = is_alive_](const gateway::HttpResponse& answer) {
     if (!*alive) return;
+    if (answer.status == 409 || answer.status == 503) {  // its deadline cannot be promised, or not yet
+      auto& text = submissions_[index].text;
+      ASSERT_NE(text.find("deadline:"), std::string::npos) << answer.body;
+      text.resize(text.find("deadline:"));
+      return send_submission(index);
+    }
     ASSERT_LT(answer.status, 300) << answer.body;
     const std::string given = nlohmann::json::parse(answer.body).at("id");
     auto& submission = submissions_[index];
@@ -226,6 +237,7 @@ void SimulatedCluster::plan() {
   const auto respond = [this, alive = is_alive_](const gateway::HttpResponse& answer) {
     if (!*alive) return;
     if (answer.status == 503) return;  // it waits for its nodes, or too many ask
+    if (answer.status == 409) return;  // its deadline cannot be promised
     ASSERT_EQ(answer.status, 200) << answer.body;
     ++plans_;
     EXPECT_GE(now_ms() - head_began_ms_, kNodesComeBack_ms) << "it can't know its nodes yet";

@@ -45,6 +45,8 @@ TEST(Event, ComesBackFromItsText) {
       ModelTagged{"m", "prod", 26, true},
       ModelServed{"a", "m", {{"prod", 90, 27}, {"", 10, 28}}},
       RolloutStopped{"a", 29, "why"},
+      DeadlinePromised{"a", 22, 23},
+      DeadlineMissed{"a"},
   };
   ASSERT_EQ(bodies.size(), 3 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {

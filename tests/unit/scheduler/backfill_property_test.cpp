@@ -11,88 +11,12 @@
 
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/planner.hpp"
-#include "tests/unit/scheduler/random_clusters.hpp"
+#include "tests/unit/scheduler/random_future.hpp"
 
 namespace ds::scheduler {
 namespace {
 
 using namespace testing;
-
-/// Jobs of random lengths that end at their limit or before. Nobody is held, lost or young.
-class Future {
- public:
-  explicit Future(std::uint64_t seed) : random_(seed) {
-    const std::uint32_t nodes = between(random_, 1, 4);
-    for (std::uint32_t i = 0; i < nodes; ++i) {
-      cluster_.add_node("node" + std::to_string(i), between(random_, 1, 6), between(random_, 4, 16) * kGi);
-      if (seed % 3 == 0) add_random_gpus(cluster_.nodes.back(), beside(random_));
-    }
-  }
-
-  /// The newest is the last of its priority; no more urgent one comes later.
-  void submit(std::uint32_t priority) {
-    add_random_job(cluster_, random_, next_++);
-    Demand& demand = cluster_.demands.back();
-    demand.held = demand.is_young = false;
-    demand.priority = priority;
-    demand.lasts_ms = 1000 * between(random_, 1, 50);
-    if (!fits_alone(demand)) {
-      cluster_.demands.pop_back();
-      return;
-    }
-    const auto limit = static_cast<std::uint64_t>(demand.lasts_ms);
-    left_[demand.job] =
-        between(random_, 1, 2) == 1 ? demand.lasts_ms : 1 + static_cast<std::int64_t>(below(random_, limit));
-  }
-
-  /// Plans until nothing changes any more at this moment; notes who has started.
-  void settle() {
-    EXPECT_LT(cluster_.settle(60), 60);
-    for (const Demand& demand : cluster_.demands) {
-      const auto since = since_.find(demand.job);
-      if (cluster_.live(demand.job) > 0) {
-        started_.emplace(demand.job, cluster_.now_ms);
-        if (since_.emplace(demand.job, cluster_.now_ms).second) starts_[demand.job].insert(cluster_.now_ms);
-      } else if (since != since_.end()) {  // it was preempted
-        left_[demand.job] -= cluster_.now_ms - since->second;
-        since_.erase(since);
-      }
-    }
-  }
-
-  /// To the moment at which the next job ends; false: none runs.
-  bool go_on() {
-    if (since_.empty()) return false;
-    std::multimap<std::int64_t, std::string> ends;
-    for (const auto& [job, since] : since_) ends.emplace(since + left_.at(job), job);
-    cluster_.now_ms = std::max(cluster_.now_ms, ends.begin()->first);
-    for (const auto& [end, job] : ends) {
-      if (end > cluster_.now_ms) continue;
-      cluster_.end_job(job);
-      since_.erase(job);
-    }
-    return true;
-  }
-
-  /// Before this moment the job's gang does not end; of some it is the very moment.
-  std::int64_t estimate(const std::string& job) const {
-    const auto since = since_.find(job);
-    return since == since_.end() ? 0 : since->second + left_.at(job) * (job.back() % 2 == 0 ? 3 : 2) / 3;
-  }
-
-  bool fits_alone(const Demand& demand) const {
-    ClusterModel alone;
-    alone.nodes = cluster_.nodes;
-    alone.demands = {demand};
-    return !alone.plan().placements.empty();
-  }
-
-  Random random_;
-  ClusterModel cluster_;
-  std::map<std::string, std::int64_t> left_, started_, since_;  ///< `left_`: as of when its gang began
-  std::map<std::string, std::set<std::int64_t>> starts_;
-  int next_ = 0;
-};
 
 /// The moment that the reasons of those behind a job name as the one at which it has its slots.
 std::optional<std::int64_t> moment_said_of(const Plan& plan, const std::string& job) {

@@ -22,7 +22,8 @@ std::vector<std::string> errors_of(std::string_view text) {
 const std::string kKnownAtTheRoot =
     "known here: version, kind, name, labels, description, tenant, queue, priority, preemptible, resources, "
     "workers, "
-    "gang, placement, time_limit, start_after, depends_on, restart, model, data, batch, optimizer, schedule, "
+    "gang, placement, time_limit, deadline, start_after, depends_on, restart, model, data, batch, optimizer, "
+    "schedule, "
     "loss, until, precision, on_nan, "
     "strategy, consistency, staleness, servers, replicas, compression, validate, early_stop, checkpoint, "
     "seed, audit";
@@ -193,7 +194,21 @@ TEST(JobFileErrors, RefuseWhatThisVersionDoesNotRun) {
       {"seed: 7",
        "time_limit: 999ms",
        {"f:22:13: time_limit: expected a duration from 1s to 366d, got \"999ms\""}},
-      {"seed: 7", "deadline: 2h", {"f:22:1: deadline: not supported by this version yet\n  remove it"}},
+      {"seed: 7",
+       "deadline: 2h",
+       {"f:22:11: deadline: expected time_limit, which is missing\n  give the longest time that it may run, "
+        "such "
+        "as time_limit: 2h; without it nobody can promise when it ends"}},
+      {"seed: 7",
+       "time_limit: 1h\ndeadline: soon",
+       {"f:23:11: deadline: expected a duration or a time, got \"soon\"\n  such as 6h after the submission, "
+        "or "
+        "2030-01-31T08:00:00Z"}},
+      {"seed: 7",
+       "time_limit: 1h\ndeadline: 2h\ndepends_on: a",
+       {"f:23:11: deadline: goes with neither start_after nor depends_on\n  nobody can promise when a job "
+        "starts "
+        "that waits for something else; submit it then"}},
       {"zoo: text_classifier, width: 128",
        "init_from: m.pt",
        {"f:7:9: model.init_from: not supported by this version yet\n  remove it"}},

@@ -71,6 +71,15 @@ TEST(JobFile, ReadsWhenAJobMayStart) {
   EXPECT_EQ(marks.at("depends_on[1]").column, 17U);
 }
 
+TEST(JobFile, ReadsADeadlineAfterTheSubmissionOrAtAMoment) {
+  EXPECT_FALSE(parse_least_and("time_limit: 1h\n").has_deadline());
+  const auto after = parse_least_and("time_limit: 1h\ndeadline: 2h\n");
+  EXPECT_TRUE(after.has_deadline());
+  EXPECT_EQ(after.deadline_ms(1000), 7'201'000);
+  const auto at = parse_least_and("time_limit: 1h\ndeadline: 2000-02-29T13:34:56+01:00\n");
+  EXPECT_EQ(at.deadline_ms(1000), 951'827'696'000);
+}
+
 TEST(JobFile, ReadsTheExampleOfTheInterface) {
   JobSpec expected = text_job();
   expected.name = "intents";

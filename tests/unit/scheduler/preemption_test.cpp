@@ -243,5 +243,25 @@ TEST(PreemptionLoops, DoNotExistInAnySmallCluster) {
   EXPECT_GT(preemptions, 1'000U);
 }
 
+TEST(Preempt, NobodyTakesReplicasBecauseTheirJobWantsAnother) {
+  for (const bool goes_on : {false, true}) {
+    ClusterModel cluster;
+    cluster.add_node("n", 2);
+    cluster.add_job("replicas", {1, 1});
+    cluster.demand("replicas").preemptible = false;
+    cluster.demand("replicas").works_with_fewer = goes_on;
+    cluster.add_job("other", {1, 1});
+    cluster.demand("other").preemptible = false;
+    cluster.settle();
+    cluster.demand("replicas").workers = {2, 2};
+    cluster.add_job("urgent", {1, 1});
+    cluster.demand("urgent").priority = kCriticalPriority;
+    cluster.settle();
+    EXPECT_EQ(cluster.live("replicas"), goes_on ? 1U : 0U);
+    EXPECT_EQ(cluster.live("urgent"), goes_on ? 0U : 1U)
+        << "a gang that lacks workers does nothing with them";
+  }
+}
+
 }  // namespace
 }  // namespace ds::scheduler

@@ -1,0 +1,85 @@
+#include "actors/head/deadline_offer.hpp"
+
+#include <fmt/format.h>
+
+#include "actors/gateway/error_response.hpp"
+#include "scheduler/spec/scalars.hpp"
+
+namespace ds::head {
+namespace {
+
+using namespace scheduler;
+
+constexpr std::size_t kMaxNamed = 5;
+
+/// In whole seconds, so that the text says no less.
+std::int64_t round_up(std::int64_t unix_ms) {
+  return (unix_ms + 999) / 1000 * 1000;
+}
+
+/// Jobs that run and may do so for ever.
+std::string name_endless(const Ledger& ledger) {
+  std::string names;
+  std::size_t count = 0;
+  for (const auto& [id, job] : ledger.jobs()) {
+    if (job.workers == 0 || job.spec->time_limit_ms != 0) continue;
+    if (++count > kMaxNamed) return names + ", …";
+    names += (names.empty() ? "" : ", ") + id;
+  }
+  return names;
+}
+
+gateway::HttpResponse refuse(const std::string& message, const std::string& hint) {
+  return gateway::error_response(409, "unplaceable", message, hint);
+}
+
+gateway::HttpResponse refuse_unknown(const Ledger& ledger, bool has_tenants) {
+  const std::string none = "no deadline can be promised now: ";
+  if (has_tenants) {
+    return refuse(none + "it cannot start at once, and among tenants nobody knows when a job's turn comes",
+                  "submit it when there is room, or without deadline");
+  }
+  if (const auto* first = find_waiting_promise(ledger)) {
+    return refuse(fmt::format("{}job {} waits for what it was promised, its start by {}", none, first->id,
+                              to_time_text(first->starts_by_ms)),
+                  "submit it when that job has started");
+  }
+  const auto endless = name_endless(ledger);
+  if (!endless.empty()) {
+    return refuse(fmt::format("{}nobody knows when there is room for it, since these have no time_limit: {}",
+                              none, endless),
+                  "jobs with a time_limit end at a known moment; or submit it without deadline");
+  }
+  return refuse(none + "nobody knows when there is room for it",
+                "ds-submit plan says what it would wait for; or submit it without deadline");
+}
+
+}  // namespace
+
+const JobRecord* find_waiting_promise(const Ledger& ledger) {
+  for (const auto& id : ledger.promised()) {
+    const auto* job = ledger.find(id);
+    if (job->started_ms == 0) return job;
+  }
+  return nullptr;
+}
+
+std::variant<DeadlinePromised, gateway::HttpResponse> offer_deadline(const JobRecord& draft,
+                                                                     std::optional<std::int64_t> starts_ms,
+                                                                     const Ledger& ledger, bool has_tenants,
+                                                                     std::int64_t now_ms) {
+  if (!starts_ms || (has_tenants && *starts_ms > now_ms)) return refuse_unknown(ledger, has_tenants);
+  const std::int64_t deadline_ms = draft.spec->deadline_ms(draft.submitted_ms);
+  const std::int64_t starts_by_ms = *starts_ms + kPromiseMarginMs;
+  const std::int64_t ends_by_ms = starts_by_ms + draft.spec->time_limit_ms;
+  if (ends_by_ms <= deadline_ms) return DeadlinePromised{draft.id, deadline_ms, starts_by_ms};
+  const auto earliest = to_time_text(round_up(ends_by_ms + kOfferLastsMs));
+  return refuse(
+      fmt::format("its deadline {} cannot be promised: it starts by {} for certain and may run for {} s",
+                  to_time_text(deadline_ms), to_time_text(round_up(starts_by_ms)),
+                  draft.spec->time_limit_ms / 1000),
+      fmt::format("within a minute deadline: {} can be promised; a shorter time_limit makes it sooner",
+                  earliest));
+}
+
+}  // namespace ds::head

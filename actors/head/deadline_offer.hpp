@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "actors/gateway/http_server.hpp"
+#include "scheduler/ledger/ledger.hpp"
+
+namespace ds::head {
+
+/// A promise has so much more time than a plan needs: for a head that is started again, and for workers that
+/// start.
+inline constexpr std::int64_t kPromiseMarginMs = 30'000;
+/// Whoever takes the earliest deadline that was offered has so long to ask for it.
+inline constexpr std::int64_t kOfferLastsMs = 60'000;
+
+/// What a job with a deadline is promised, or the answer that refuses it (409, `unplaceable`) with the
+/// earliest deadline that could be promised, or why there is none. `draft` is what the ledger would make of
+/// it; `starts_ms`: from then on it has its minimum for certain, none: nobody knows. Pure.
+std::variant<scheduler::DeadlinePromised, gateway::HttpResponse> offer_deadline(
+    const scheduler::JobRecord& draft, std::optional<std::int64_t> starts_ms, const scheduler::Ledger& ledger,
+    bool has_tenants, std::int64_t now_ms);
+
+/// The job that was promised a moment to start and waits for it; none: there is no such.
+const scheduler::JobRecord* find_waiting_promise(const scheduler::Ledger& ledger);
+
+}  // namespace ds::head

@@ -1,0 +1,69 @@
+// Jobs with deadlines: refused with the earliest that can be promised, and what is promised is kept, whoever
+// comes then, over a killed head.
+#include <fstream>
+
+#include "tests/integration/two_nodes.hpp"
+
+namespace ds::tests {
+namespace {
+
+class Deadlines : public TwoNodes {
+ protected:
+  std::filesystem::path write(const std::string& name, int workers, const std::string& run,
+                              const std::string& more) {
+    const auto folder = cluster_.path() / "work";
+    std::filesystem::create_directories(folder);
+    const auto file = folder / (name + ".yaml");
+    std::ofstream(file) << "version: 1\nkind: command\nname: " << name
+                        << "\nresources: {memory: 64Mi}\nworkers: " << workers << "\nrun: " << run << "\n"
+                        << more;
+    return file;
+  }
+  Outcome try_to_submit(const std::string& deadline, int code) {
+    const auto outcome = cluster_.submit(
+        {"submit", "-f",
+         write("due", 4, "sleep 1", "time_limit: 60s\ndeadline: " + deadline + "\n").string()});
+    EXPECT_EQ(outcome.code, code) << outcome.out << outcome.err;
+    return outcome;
+  }
+};
+
+TEST_F(Deadlines, AreAcceptedOnlyIfTheyCanBeKeptAndThenAre) {
+  const auto unlimited =
+      cluster_.submit({"submit", "-f", write("unlimited", 1, "true", "deadline: 1h\n").string()});
+  EXPECT_EQ(unlimited.code, 3);
+  EXPECT_NE(unlimited.err.find("expected time_limit"), std::string::npos) << unlimited.err;
+
+  const auto endless = cluster_.submit_job(write("endless", 1, "sleep 600", ""));
+  ASSERT_TRUE(cluster_.wait_for_state(endless, "RUNNING")) << cluster_.logs();
+  EXPECT_NE(try_to_submit("24h", 7).err.find("have no time_limit: " + endless), std::string::npos);
+  EXPECT_EQ(cluster_.submit({"cancel", endless}).code, 0);
+
+  const auto go = cluster_.path() / "go";
+  const auto running = cluster_.submit_job(
+      write("running", 3, "while [ ! -e " + go.string() + " ]; do sleep 0.1; done", "time_limit: 10m\n"));
+  ASSERT_TRUE(cluster_.wait_for_state(running, "RUNNING")) << cluster_.logs();
+  const auto refused = try_to_submit("5m", 7);
+  const auto at = refused.err.find("deadline: 20");
+  ASSERT_NE(at, std::string::npos) << refused.err;
+  const auto accepted = try_to_submit(refused.err.substr(at + 10, 20), 0);
+  const auto due = accepted.out.substr(0, accepted.out.find('\n'));
+  EXPECT_TRUE(cluster_.status(due).at("deadline_promised").get<bool>()) << cluster_.status(due);
+  EXPECT_NE(try_to_submit("24h", 7).err.find("job " + due + " waits"), std::string::npos);
+
+  // They would fit, and are more urgent, but for the promise.
+  const auto urgent = cluster_.submit_job(write("urgent", 1, "sleep 1", "priority: critical\n"));
+  kill_head_and_start_another();
+  EXPECT_TRUE(cluster_.status(due).at("deadline_promised").get<bool>()) << cluster_.status(due);
+  EXPECT_TRUE(wait_until([&] { return codes_of(urgent).starts_with("priority_behind "); }))
+      << cluster_.json({"why", urgent});
+  std::ofstream(go) << "go";
+  EXPECT_TRUE(cluster_.wait_for_state(due, "SUCCEEDED")) << cluster_.logs();
+  EXPECT_TRUE(cluster_.wait_for_state(urgent, "SUCCEEDED")) << cluster_.logs();
+  EXPECT_LE(cluster_.status(due).at("started_ms"), cluster_.status(urgent).at("started_ms"));
+  EXPECT_FALSE(cluster_.status(due).at("deadline_missed").get<bool>());
+  EXPECT_NE(cluster_.submit({"events", due}).out.find("is promised"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ds::tests

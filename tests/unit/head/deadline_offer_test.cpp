@@ -1,0 +1,87 @@
+#include "actors/head/deadline_offer.hpp"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "scheduler/spec/scalars.hpp"
+#include "tests/unit/ledger/ledger_events.hpp"
+
+namespace ds::head {
+namespace {
+
+using namespace scheduler;
+using scheduler::testing::event;
+using scheduler::testing::submitted;
+
+constexpr std::int64_t kNow = 1'000'000'000'000;
+
+class DeadlineOffer : public ::testing::Test {
+ protected:
+  JobRecord draft(const std::string& deadline) {
+    auto submission = submitted("draft");
+    submission.text += "time_limit: 10m\ndeadline: " + deadline + "\n";
+    Ledger other;
+    EXPECT_TRUE(other.apply(event(std::move(submission), kNow)));
+    return *other.find("draft");
+  }
+  auto offer(const std::string& deadline, std::optional<std::int64_t> starts_ms, bool has_tenants = false) {
+    return offer_deadline(draft(deadline), starts_ms, ledger_, has_tenants, kNow);
+  }
+  std::string refusal(const std::string& deadline, std::optional<std::int64_t> starts_ms,
+                      bool has_tenants = false) {
+    const auto offered = offer(deadline, starts_ms, has_tenants);
+    const auto* refused = std::get_if<gateway::HttpResponse>(&offered);
+    if (refused == nullptr) return "accepted";
+    EXPECT_EQ(refused->status, 409);
+    const auto error = nlohmann::json::parse(refused->body).at("error");
+    EXPECT_EQ(error.at("code"), "unplaceable");
+    return error.at("message").get<std::string>() + " | " + error.at("hint").get<std::string>();
+  }
+  void run(const std::string& job, const std::string& more) {
+    auto submission = submitted(job);
+    submission.text += more;
+    ASSERT_TRUE(ledger_.apply(event(std::move(submission))));
+    ASSERT_TRUE(ledger_.apply(event(LeaseGranted{ledger_.next_worker(), job, "n", 1, 0})));
+    ASSERT_TRUE(ledger_.apply(event(JobStateChanged{job, JobState::starting, ""})));
+  }
+
+  Ledger ledger_;
+};
+
+TEST_F(DeadlineOffer, IsTheStartAndTheTimeLimitWithAMargin) {
+  const auto least_ms = 600'000 + kPromiseMarginMs;
+  const auto offered = offer(std::to_string(least_ms) + "ms", kNow);
+  ASSERT_TRUE(std::holds_alternative<DeadlinePromised>(offered));
+  EXPECT_EQ(std::get<DeadlinePromised>(offered),
+            (DeadlinePromised{"draft", kNow + least_ms, kNow + kPromiseMarginMs}));
+  EXPECT_NE(refusal(std::to_string(least_ms - 1) + "ms", kNow), "accepted");
+  EXPECT_NE(refusal(std::to_string(least_ms) + "ms", kNow + 1), "accepted");
+}
+
+TEST_F(DeadlineOffer, NamesTheEarliestThatIsAcceptedForAMinuteFromNow) {
+  const auto text = refusal("11m", kNow + 120'000);
+  const auto at = text.find("deadline: 20");
+  ASSERT_NE(at, std::string::npos) << text;
+  const auto earliest = text.substr(at + 10, 20);
+  EXPECT_EQ(refusal(earliest, kNow + 120'000), "accepted") << text;
+  EXPECT_EQ(refusal(earliest, kNow + 120'000 + kOfferLastsMs), "accepted") << text;
+  EXPECT_NE(text.find("may run for 600 s"), std::string::npos) << text;
+}
+
+TEST_F(DeadlineOffer, SaysWhyThereIsNone) {
+  run("limited", "time_limit: 1h\n");
+  EXPECT_NE(refusal("9h", std::nullopt).find("nobody knows when there is room"), std::string::npos);
+  run("endless", "");
+  const auto text = refusal("9h", std::nullopt);
+  EXPECT_NE(text.find("these have no time_limit: endless |"), std::string::npos) << text;
+  EXPECT_NE(refusal("9h", kNow + 1, true).find("among tenants"), std::string::npos);
+  EXPECT_EQ(refusal("9h", kNow, true), "accepted") << "it starts at once";
+  auto other = submitted("first");
+  ASSERT_TRUE(ledger_.apply(event(std::move(other))));
+  ASSERT_TRUE(ledger_.apply(event(DeadlinePromised{"first", kNow + 9000, kNow})));
+  EXPECT_NE(refusal("9h", std::nullopt).find("job first waits for what it was promised"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ds::head

@@ -1,0 +1,79 @@
+// Jobs with deadlines that were accepted.
+#include <gtest/gtest.h>
+
+#include "tests/unit/ledger/ledger_events.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using namespace testing;
+
+class DeadlineLedger : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto submission = submitted("a");
+    submission.text += "time_limit: 1h\ndeadline: 2h\n";
+    ASSERT_TRUE(apply(std::move(submission), 1000));
+    ASSERT_TRUE(apply(DeadlinePromised{"a", 100'000, 50'000}, 1000));
+  }
+  bool apply(Event::Body body, std::int64_t at_ms = 2000) {
+    return ledger_.apply(event(std::move(body), at_ms));
+  }
+  const JobRecord& job() const { return *ledger_.find("a"); }
+  bool comes_first(std::int64_t now_ms) const {
+    const auto demand = ledger_.demand(job(), now_ms);
+    EXPECT_TRUE(demand);
+    return demand && demand->has_promise && !demand->preemptible;
+  }
+
+  Ledger ledger_;
+};
+
+TEST_F(DeadlineLedger, APromisedJobComesFirstAndIsNotTakenFromAfterARestartToo) {
+  EXPECT_TRUE(comes_first(2000));
+  EXPECT_EQ(ledger_.promised(), std::set<std::string>{"a"});
+  EXPECT_FALSE(apply(DeadlinePromised{"a", 1, 1})) << "it has a promise";
+  const auto restored = Ledger::restore(ledger_.snapshot());
+  ASSERT_TRUE(restored);
+  ledger_ = *restored;
+  EXPECT_TRUE(comes_first(2000));
+  EXPECT_EQ(job().starts_by_ms, 50'000);
+  EXPECT_EQ(job().deadline_ms, 100'000);
+  EXPECT_EQ(ledger_.promised(), std::set<std::string>{"a"});
+}
+
+TEST_F(DeadlineLedger, IsLookedAtWhenAMomentOfItsPromiseHasPassed) {
+  EXPECT_EQ(ledger_.next_change_ms(job(), 2000), 50'001);
+  EXPECT_EQ(ledger_.find_missed(job(), 50'000), std::nullopt);
+  EXPECT_NE(ledger_.find_missed(job(), 50'001).value().find("was promised to start by"), std::string::npos);
+  ASSERT_TRUE(apply(LeaseGranted{1, "a", "n", 1, 0}, 40'000));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::starting, "its workers start"}, 40'000));
+  EXPECT_EQ(ledger_.find_missed(job(), 50'001), std::nullopt);
+  EXPECT_NE(ledger_.find_missed(job(), 100'001).value().find("by its deadline, 1970-01-01T00:01:40Z"),
+            std::string::npos);
+  ASSERT_TRUE(apply(DeadlineMissed{"a"}, 100'001));
+  EXPECT_TRUE(job().is_deadline_missed);
+  EXPECT_FALSE(comes_first(100'001)) << "it is a job like others now";
+  EXPECT_FALSE(apply(DeadlineMissed{"a"}, 100'002));
+  EXPECT_EQ(ledger_.find_missed(job(), 200'000), std::nullopt) << "it is said once";
+  EXPECT_TRUE(ledger_.promised().empty());
+}
+
+TEST_F(DeadlineLedger, APromiseEndsWithTheJobAndWhenItsOwnerPausesIt) {
+  ASSERT_TRUE(apply(PauseRequested{"a"}));
+  EXPECT_TRUE(ledger_.promised().empty());
+  ASSERT_TRUE(apply(ResumeRequested{"a"}));
+  EXPECT_FALSE(comes_first(3000));
+  EXPECT_FALSE(job().is_deadline_missed);
+
+  auto other = submitted("b");
+  ASSERT_TRUE(apply(std::move(other)));
+  ASSERT_TRUE(apply(DeadlinePromised{"b", 100'000, 50'000}));
+  ASSERT_TRUE(apply(JobStateChanged{"b", JobState::failed, "no"}));
+  EXPECT_TRUE(ledger_.promised().empty());
+  ASSERT_TRUE(apply(JobRetried{"b"}));
+  EXPECT_EQ(ledger_.find("b")->deadline_ms, 0) << "nothing is promised to it";
+}
+
+}  // namespace
+}  // namespace ds::scheduler
