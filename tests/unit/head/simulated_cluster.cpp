@@ -213,9 +213,9 @@ void SimulatedCluster::send_submission(std::size_t index) {
   const auto respond = [this, index, alive = is_alive_](const gateway::HttpResponse& answer) {
     if (!*alive) return;
     if (answer.status == 409 || answer.status == 503) {  // its deadline cannot be promised, or not yet
-      auto& text = submissions_[index].text;
-      ASSERT_NE(text.find("deadline:"), std::string::npos) << answer.body;
-      text.resize(text.find("deadline:"));
+      auto& refused = submissions_[index].text;
+      ASSERT_NE(refused.find("deadline:"), std::string::npos) << answer.body;
+      refused.resize(refused.find("deadline:"));
       return send_submission(index);
     }
     ASSERT_LT(answer.status, 300) << answer.body;
