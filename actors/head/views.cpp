@@ -122,7 +122,7 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
             {"restarts", job.restarts},
             {"checkpoint", job.checkpoint_step == 0 ? json(nullptr) : json{{"step", job.checkpoint_step}}},
             {"workers_min", job.wanted().min},
-            {"workers_max", job.spec->serve ? job.replicas() : job.wanted().max},
+            {"workers_max", job.wanted().max},
             {"submitted_ms", job.submitted_ms},
             {"started_ms", or_null(job.started_ms)},
             {"ended_ms", or_null(job.ended_ms)}};
