@@ -33,10 +33,31 @@ gateway::HttpResponse refuse(const std::string& message, const std::string& hint
   return gateway::error_response(409, "unplaceable", message, hint);
 }
 
-gateway::HttpResponse refuse_unknown(const Ledger& ledger, bool has_tenants) {
+/// One that waits and is more urgent, in its queue; empty: there is none.
+std::string find_more_urgent(const JobRecord& draft, const Ledger& ledger) {
+  for (const auto& [id, job] : ledger.jobs()) {
+    const bool waits = !is_end(job.state) && job.workers < job.wanted().min && !job.has_promise;
+    const bool is_beside = job.spec->tenant == draft.spec->tenant && job.spec->queue == draft.spec->queue;
+    if (waits && is_beside && job.priority > draft.priority) return id;
+  }
+  return {};
+}
+
+gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledger, bool has_tenants) {
   const std::string none = "no deadline can be promised now: ";
+  if (const auto* lacking = find_lacking_promise(ledger)) {
+    return refuse(
+        fmt::format("{}job {} has crashed and lacks workers that it was promised", none, lacking->id),
+        "submit it when that job runs again");
+  }
+  if (const auto urgent = find_more_urgent(draft, ledger); !urgent.empty()) {
+    return refuse(fmt::format("{}job {} waits and is more urgent", none, urgent),
+                  "submit it when that job has started, or with a higher priority");
+  }
   if (has_tenants) {
-    return refuse(none + "it cannot start at once, and among tenants nobody knows when a job's turn comes",
+    return refuse(none +
+                      "it cannot start at once within what its queue is guaranteed, and among tenants nobody "
+                      "knows when a job's turn comes",
                   "submit it when there is room, or without deadline");
   }
   if (const auto* first = find_waiting_promise(ledger)) {
@@ -64,11 +85,21 @@ const JobRecord* find_waiting_promise(const Ledger& ledger) {
   return nullptr;
 }
 
+const JobRecord* find_lacking_promise(const Ledger& ledger) {
+  for (const auto& id : ledger.promised()) {
+    const auto* job = ledger.find(id);
+    if (job->started_ms != 0 && job->workers < job->wanted().min) return job;
+  }
+  return nullptr;
+}
+
 std::variant<DeadlinePromised, gateway::HttpResponse> offer_deadline(const JobRecord& draft,
                                                                      std::optional<std::int64_t> starts_ms,
                                                                      const Ledger& ledger, bool has_tenants,
                                                                      std::int64_t now_ms) {
-  if (!starts_ms || (has_tenants && *starts_ms > now_ms)) return refuse_unknown(ledger, has_tenants);
+  const bool is_later = !starts_ms || *starts_ms > now_ms;
+  if (!starts_ms || (has_tenants && is_later) || find_lacking_promise(ledger) != nullptr)
+    return refuse_unknown(draft, ledger, has_tenants);
   const std::int64_t deadline_ms = draft.spec->deadline_ms(draft.submitted_ms);
   const std::int64_t starts_by_ms = *starts_ms + kPromiseMarginMs;
   const std::int64_t ends_by_ms = starts_by_ms + draft.spec->time_limit_ms;

@@ -25,5 +25,7 @@ std::variant<scheduler::DeadlinePromised, gateway::HttpResponse> offer_deadline(
 
 /// The job that was promised a moment to start and waits for it; none: there is no such.
 const scheduler::JobRecord* find_waiting_promise(const scheduler::Ledger& ledger);
+/// One that has started and lacks workers; none: there is no such.
+const scheduler::JobRecord* find_lacking_promise(const scheduler::Ledger& ledger);
 
 }  // namespace ds::head

@@ -28,7 +28,6 @@ std::variant<DeadlinePromised, gateway::HttpResponse> Head::promise_deadline(con
   Demand demand = demand_of_draft(draft, ledger_, now);
   limit_growth(draft, demand);
   demand.has_promise = true;
-  demand.preemptible = false;
   const TrialJob trial(planner_, demand);
   const auto starts_ms = planner_.promised_start(kDraft, kLeavingMs, ledger_.past_use(now), now);
   return offer_deadline(draft, starts_ms, ledger_, parts_.tenants.has_tenants(), now);

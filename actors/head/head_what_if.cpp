@@ -82,6 +82,7 @@ gateway::HttpResponse Head::answer_for(const Submission& submission) {
                                    submission.spec, now);
   Demand demand = demand_of_draft(draft, ledger_, now);
   limit_growth(draft, demand);
+  demand.has_promise = submission.spec.has_deadline();
   const auto find_live = [this](const std::string& job) {
     const auto found = jobs_.find(job);
     return found == jobs_.end() ? nullptr : &found->second.live;

@@ -79,6 +79,8 @@ struct JobRecord {
   std::uint32_t least() const;
   /// The moment before which it does not start; 0: there is none.
   std::int64_t begins_ms() const;
+  /// Of one with a deadline: it can end by that if it starts by then.
+  std::int64_t latest_start_ms() const;
   /// For how long it has had workers, those that are told to leave not counted.
   std::int64_t run_ms(std::int64_t now_ms) const;
   /// What was measured with so many workers; null: nothing.

@@ -43,6 +43,10 @@ std::uint32_t JobRecord::least() const {
   return spec->serve ? std::min(count.max, 1U) : count.min;
 }
 
+std::int64_t JobRecord::latest_start_ms() const {
+  return deadline_ms - static_cast<std::int64_t>(spec->time_limit_ms);
+}
+
 std::int64_t JobRecord::begins_ms() const {
   const std::int64_t after = spec->start_after_ms == 0 ? 0 : submitted_ms + spec->start_after_ms;
   return std::max(after, spec->start_at_ms);
@@ -121,7 +125,7 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 job.spec->resources.memory_bytes,
                 job.retry_at_ms > now_ms,
                 job.priority,
-                job.spec->preemptible && !job.has_promise,
+                job.spec->preemptible,
                 is_young,
                 job.spec->tenant,
                 job.spec->queue,
@@ -146,7 +150,7 @@ std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) c
   consider(job.retry_at_ms);
   if (job.started_ms == 0) consider(job.begins_ms());
   if (job.has_promise) {
-    if (job.started_ms == 0) consider(job.starts_by_ms + 1);
+    if (job.started_ms == 0) consider(job.latest_start_ms() + 1);
     consider(job.deadline_ms + 1);
   }
   if (job.workers > 0) {
@@ -160,8 +164,9 @@ std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) c
 std::optional<std::string> Ledger::find_missed(const JobRecord& job, std::int64_t now_ms) const {
   if (!job.has_promise) return std::nullopt;
   if (now_ms > job.deadline_ms) return "it has not ended by its deadline, " + to_time_text(job.deadline_ms);
-  if (job.started_ms == 0 && now_ms > job.starts_by_ms)
-    return "it was promised to start by " + to_time_text(job.starts_by_ms) + " and has not";
+  if (job.started_ms == 0 && now_ms > job.latest_start_ms())
+    return "it was promised to start by " + to_time_text(job.starts_by_ms) +
+           ", and now it is too late for its time_limit";
   return std::nullopt;
 }
 

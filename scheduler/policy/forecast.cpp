@@ -79,7 +79,7 @@ std::optional<std::int64_t> GangPlanner::end_all_limited(Aftermath& then, std::i
 /// Whether one that runs could be preempted for a job of this priority and would then be ahead of `job`.
 bool GangPlanner::could_come_ahead(const Job& job, std::uint32_t priority) const {
   return std::ranges::any_of(running_, [&](const Job* other) {
-    return other->demand.preemptible && other->demand.priority < priority &&
+    return other->demand.preemptible && !other->demand.has_promise && other->demand.priority < priority &&
            Before()(other, const_cast<Job*>(&job));
   });
 }
@@ -100,7 +100,8 @@ std::optional<StartForecast> Planning::forecast(const Job& job, const GangEnds& 
   std::uint32_t most_urgent = 0;
   for (std::size_t queue = 0; queue < tenants_.queues.size(); ++queue) {
     const auto& line = planner_.short_of(queue);
-    if (!line.empty()) most_urgent = std::max(most_urgent, (*line.begin())->demand.priority);
+    const auto first = std::ranges::find_if(line, [](const Job* one) { return !one->demand.has_promise; });
+    if (first != line.end()) most_urgent = std::max(most_urgent, (*first)->demand.priority);
   }
   StartForecast forecast;
   forecast.from_ms = planner_.earliest_room(job, most_urgent, ends, now_ms_);
@@ -117,6 +118,7 @@ std::optional<std::int64_t> Planning::latest_start(const Job& job, const GangEnd
   make_reservations();
   if (reservations_.empty() || !reservations_.front().at_ms) return std::nullopt;
   const Job& first = *reservations_.front().job;
+  if (first.demand.has_promise && &first != &job) return std::nullopt;  // who is behind it may be more urgent
   if (planner_.could_come_ahead(job, first.demand.priority)) return std::nullopt;
   std::int64_t latest_ms = *reservations_.front().at_ms + ends.leaving_ms;
   if (&first == &job) return latest_ms;

@@ -66,15 +66,20 @@ class GangPlanner {
     GrowthStep growth;                        ///< from the workers that it has, or that are kept for it
     double loss = 0;                          ///< if it loses one of its workers, by slot
   };
-  /// Those with a promise in the order of submission; then by priority, the larger first, then in the order
-  /// of submission; the order of ids decides between equals.
+  /// The larger first, then in the order of submission; the order of ids decides between equals.
+  struct ByPriority {
+    bool operator()(const Job* a, const Job* b) const {
+      return std::tie(b->demand.priority, a->demand.order, a->demand.job) <
+             std::tie(a->demand.priority, b->demand.order, b->demand.job);
+    }
+  };
+  /// Those with a promise in the order of submission, then by priority.
   struct Before {
     bool operator()(const Job* a, const Job* b) const {
       if (a->demand.has_promise != b->demand.has_promise) return a->demand.has_promise;
       if (a->demand.has_promise)
         return std::tie(a->demand.order, a->demand.job) < std::tie(b->demand.order, b->demand.job);
-      return std::tie(b->demand.priority, a->demand.order, a->demand.job) <
-             std::tie(a->demand.priority, b->demand.order, b->demand.job);
+      return ByPriority()(a, b);
     }
   };
   /// Knows how many come before one, too.

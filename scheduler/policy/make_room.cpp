@@ -77,14 +77,15 @@ bool GangPlanner::finish(Job& job, std::uint32_t count, Taken& taken) {
 /// after the beneficiary's or never. If such gangs kept their workers, two of them could wait for each other
 /// for ever.
 bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) const {
-  if (job.workers == 0 || job.workers >= job.needed || job.demand.works_with_fewer) return false;
+  if (job.workers == 0 || job.workers >= job.needed) return false;
+  if (job.demand.works_with_fewer || job.demand.has_promise) return false;
   if (!job.demand.held && can_place(job, job.needed - job.workers) &&
       !find_limit(job, job.needed - job.workers))
     return false;  // refilled at once
   // By what doesn't change with what they hold: else they could take it from each other in turn.
   const bool is_after = job.guaranteed_levels != beneficiary.guaranteed_levels
                             ? job.guaranteed_levels < beneficiary.guaranteed_levels
-                            : Before()(&beneficiary, &job);
+                            : ByPriority()(&beneficiary, &job);  // nor by a promise, which is for later
   return is_after || !is_feasible(job) || !is_allowed(job);
 }
 
@@ -98,7 +99,7 @@ bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary) const {
 
 /// By rank alone: not by how long it has run, nor by what queues use now.
 bool GangPlanner::may_ever_preempt(const Job& job, const Job& beneficiary) const {
-  if (job.workers == 0 || !job.demand.preemptible) return false;
+  if (job.workers == 0 || !job.demand.preemptible || job.demand.has_promise) return false;
   if (job.queue == beneficiary.queue) return job.demand.priority < beneficiary.demand.priority;
   const std::size_t depth = tenants_[tenants_.meet(beneficiary.queue, job.queue).at].depth;
   return beneficiary.guaranteed_levels > depth && job.guaranteed_levels <= depth;

@@ -92,7 +92,7 @@ void Planning::serve_minimum(Job& job) {
   // A started job is not kept back by those ahead: they may be waiting for the very workers that it has.
   if (job.workers == 0 && line_.is_behind(job.queue)) return;
   const std::uint32_t missing = job.needed - job.workers;
-  const bool is_bound = is_behind_promise();
+  const bool is_bound = is_behind_promise(job.queue);
   if (is_bound ? place_beside_promises(job, missing) : planner_.place(job, missing)) return;
   WaitFacts facts = planner_.facts_of(job);  // as they are before room is made, which is not free yet
   facts.too_young = planner_.count_too_young(job);
@@ -105,14 +105,14 @@ void Planning::serve_minimum(Job& job) {
   line_.add(job, keeps_all_back ? TenantTree::kRoot : *limit);
   keepers_.push_back({&job, keeps_all_back ? TenantTree::kRoot : *limit, facts.room_is_coming,
                       for_quota_alone && planner_.is_gpu_limit(job, missing)});
+  if (job.demand.has_promise && !facts.room_is_coming) promises_.push_back(keepers_.back().keeps_back);
   if (!facts.room_is_coming && !limit) waiting_for_slots_.push_back(&job);
   told_.emplace(&job, std::move(facts));
 }
 
 /// Whether one waits to whom a moment was promised; room that is being made for it is nobody else's anyway.
-bool Planning::is_behind_promise() const {
-  return std::ranges::any_of(
-      keepers_, [](const Keeper& keeper) { return keeper.job->demand.has_promise && !keeper.is_soon; });
+bool Planning::is_behind_promise(std::size_t queue) const {
+  return std::ranges::any_of(promises_, [&](std::size_t above) { return tenants_.is_below(queue, above); });
 }
 
 /// What a started gang lacks it does not get where that is in the way of a promise.
@@ -220,7 +220,20 @@ void Planning::backfill() {
     try_candidate(*job, shapes[job->queue].at(GangPlanner::shape_of(*job)));
 }
 
+/// Of its queue: else it would come first, and so would the next with a deadline, for ever.
+bool Planning::is_awaited_by_more_urgent(const Job& job) const {
+  for (const Job* one : planner_.short_of(job.queue)) {
+    if (one->demand.has_promise) continue;
+    if (one->demand.priority <= job.demand.priority) return false;
+    if (one->workers < one->needed && !one->demand.works_with_fewer) return true;
+  }
+  return false;
+}
+
 std::optional<std::int64_t> Planning::promised_start(const Job& job, std::int64_t leaving_ms) {
+  // What is borrowed, its owner may take back.
+  const bool is_borrowed = tenants_.has_tenants() && job.guaranteed_levels < tenants_[job.queue].depth;
+  if (is_borrowed || is_awaited_by_more_urgent(job)) return std::nullopt;
   if (job.workers >= job.needed) return now_ms_;
   // Among tenants the turn may come to another queue.
   if (tenants_.has_tenants() || keepers_.empty() || keepers_.front().job != &job) return std::nullopt;
@@ -271,6 +284,7 @@ void Planning::describe_queue(const Job& job, std::span<const Job* const> served
     return line.order_of_key(&one) - static_cast<std::size_t>(gone);
   };
   Job place;  // its own in the line, then that of the first of its priority
+  place.demand.has_promise = job.demand.has_promise;
   place.demand.priority = job.demand.priority;
   place.demand.order = job.demand.order;
   place.demand.job = job.demand.job;

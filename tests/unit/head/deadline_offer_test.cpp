@@ -77,10 +77,20 @@ TEST_F(DeadlineOffer, SaysWhyThereIsNone) {
   EXPECT_NE(text.find("these have no time_limit: endless |"), std::string::npos) << text;
   EXPECT_NE(refusal("9h", kNow + 1, true).find("among tenants"), std::string::npos);
   EXPECT_EQ(refusal("9h", kNow, true), "accepted") << "it starts at once";
+  auto urgent = submitted("urgent");
+  urgent.text += "priority: high\n";
+  ASSERT_TRUE(ledger_.apply(event(std::move(urgent))));
+  EXPECT_NE(refusal("9h", std::nullopt).find("job urgent waits and is more urgent"), std::string::npos);
+  ASSERT_TRUE(ledger_.apply(event(CancelRequested{"urgent"})));
+  ASSERT_TRUE(ledger_.apply(event(JobStateChanged{"urgent", JobState::cancelled, ""})));
   auto other = submitted("first");
   ASSERT_TRUE(ledger_.apply(event(std::move(other))));
   ASSERT_TRUE(ledger_.apply(event(DeadlinePromised{"first", kNow + 9000, kNow})));
   EXPECT_NE(refusal("9h", std::nullopt).find("job first waits for what it was promised"), std::string::npos);
+  ASSERT_TRUE(ledger_.apply(event(LeaseGranted{ledger_.next_worker(), "first", "n", 1, 0})));
+  ASSERT_TRUE(ledger_.apply(event(JobStateChanged{"first", JobState::starting, ""})));
+  ASSERT_TRUE(ledger_.apply(event(LeaseEnded{ledger_.next_worker() - 1})));
+  EXPECT_NE(refusal("9h", kNow).find("job first has crashed"), std::string::npos);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ class DeadlineLedger : public ::testing::Test {
  protected:
   void SetUp() override {
     auto submission = submitted("a");
-    submission.text += "time_limit: 1h\ndeadline: 2h\n";
+    submission.text += "time_limit: 40s\ndeadline: 2h\n";
     ASSERT_TRUE(apply(std::move(submission), 1000));
     ASSERT_TRUE(apply(DeadlinePromised{"a", 100'000, 50'000}, 1000));
   }
@@ -23,7 +23,7 @@ class DeadlineLedger : public ::testing::Test {
   bool comes_first(std::int64_t now_ms) const {
     const auto demand = ledger_.demand(job(), now_ms);
     EXPECT_TRUE(demand);
-    return demand && demand->has_promise && !demand->preemptible;
+    return demand && demand->has_promise;
   }
 
   Ledger ledger_;
@@ -43,12 +43,12 @@ TEST_F(DeadlineLedger, APromisedJobComesFirstAndIsNotTakenFromAfterARestartToo) 
 }
 
 TEST_F(DeadlineLedger, IsLookedAtWhenAMomentOfItsPromiseHasPassed) {
-  EXPECT_EQ(ledger_.next_change_ms(job(), 2000), 50'001);
-  EXPECT_EQ(ledger_.find_missed(job(), 50'000), std::nullopt);
-  EXPECT_NE(ledger_.find_missed(job(), 50'001).value().find("was promised to start by"), std::string::npos);
+  EXPECT_EQ(ledger_.next_change_ms(job(), 2000), 60'001);
+  EXPECT_EQ(ledger_.find_missed(job(), 60'000), std::nullopt);
+  EXPECT_NE(ledger_.find_missed(job(), 60'001).value().find("was promised to start by"), std::string::npos);
   ASSERT_TRUE(apply(LeaseGranted{1, "a", "n", 1, 0}, 40'000));
   ASSERT_TRUE(apply(JobStateChanged{"a", JobState::starting, "its workers start"}, 40'000));
-  EXPECT_EQ(ledger_.find_missed(job(), 50'001), std::nullopt);
+  EXPECT_EQ(ledger_.find_missed(job(), 60'001), std::nullopt);
   EXPECT_NE(ledger_.find_missed(job(), 100'001).value().find("by its deadline, 1970-01-01T00:01:40Z"),
             std::string::npos);
   ASSERT_TRUE(apply(DeadlineMissed{"a"}, 100'001));

@@ -19,7 +19,6 @@ using namespace testing;
 std::optional<std::int64_t> promise(ClusterModel& cluster, const std::string& job) {
   Demand& demand = cluster.demand(job);
   demand.has_promise = true;
-  demand.preemptible = false;
   Planner planner(cluster.tenants);
   planner.set_nodes(cluster.nodes);
   for (const Demand& one : cluster.demands) {
@@ -207,6 +206,63 @@ TEST(DeadlinePromise, TakesWorkersAboveTheMinimumOfMoreUrgentJobsAndIsNotTakenFr
   cluster.settle();
   EXPECT_EQ(cluster.live("late"), 2U);
   EXPECT_EQ(cluster.live("more"), 0U);
+}
+
+TEST(DeadlinePromise, KeepsItsMinimumAloneFromMoreUrgentJobs) {
+  ClusterModel cluster;
+  cluster.add_node("n", 4);
+  cluster.add_job("late", {1, 4});
+  cluster.demand("late").priority = kLowPriority;
+  cluster.demand("late").lasts_ms = 10'000;
+  ASSERT_EQ(promise(cluster, "late"), 0);
+  cluster.settle();
+  ASSERT_EQ(cluster.live("late"), 4U);
+  cluster.add_job("urgent", {3, 3});
+  cluster.demand("urgent").priority = kCriticalPriority;
+  cluster.settle();
+  EXPECT_EQ(cluster.live("urgent"), 3U);
+  EXPECT_EQ(cluster.live("late"), 1U);
+}
+
+TEST(DeadlinePromise, IsNotGivenWhileAMoreUrgentJobWaits) {
+  ClusterModel cluster;
+  cluster.add_node("n", 4);
+  cluster.add_job("runs", {2, 2});
+  cluster.demand("runs").lasts_ms = 10'000;
+  cluster.demand("runs").priority = kCriticalPriority;
+  cluster.settle();
+  cluster.add_job("urgent", {3, 3});
+  cluster.demand("urgent").priority = kHighPriority;
+  cluster.add_job("late", {1, 1});
+  cluster.demand("late").lasts_ms = 10'000;
+  EXPECT_EQ(promise(cluster, "late"), std::nullopt);
+  cluster.demand("late").priority = kHighPriority;
+  EXPECT_EQ(promise(cluster, "late"), 0);
+}
+
+TEST(DeadlinePromise, TakesNothingBeforeItsMomentOfAMoreUrgentGangThatHasLostAWorker) {
+  ClusterModel cluster;
+  cluster.add_node("n", 12);
+  cluster.add_job("fixed", {4, 4});
+  cluster.demand("fixed").preemptible = false;
+  cluster.demand("fixed").lasts_ms = 10'000;
+  cluster.add_job("critical", {8, 8});
+  cluster.demand("critical").priority = kCriticalPriority;
+  cluster.settle();
+  cluster.add_job("late", {4, 4});
+  cluster.demand("late").priority = kLowPriority;
+  cluster.demand("late").lasts_ms = 10'000;
+  ASSERT_EQ(promise(cluster, "late"), 10'000);
+  cluster.lose_worker(std::ranges::find(cluster.leases, "critical", &Lease::job)->worker);
+  cluster.demand("critical").held = true;
+  cluster.settle();
+  EXPECT_EQ(cluster.live("critical"), 7U);
+  cluster.demand("critical").held = false;
+  cluster.settle();
+  EXPECT_EQ(cluster.live("critical"), 8U);
+  cluster.go_on_until(10'000);
+  cluster.settle();
+  EXPECT_EQ(cluster.live("late"), 4U);
 }
 
 /// A replica that a serve job wants more is such a gang that lacks a worker.
