@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "actors/head/head_actor.hpp"
+#include "actors/head/model_requests.hpp"
 #include "actors/head/model_views.hpp"
 #include "scheduler/spec/identifier.hpp"
 #include "scheduler/spec/served_source.hpp"
@@ -22,12 +23,6 @@ constexpr std::size_t kMostFiles = 4;  ///< that are being read at a time
 
 gateway::HttpResponse fault_response(ErrorCode code, const ModelFault& fault) {
   return error_response({code, fault.message, fault.hint});
-}
-
-/// The text of a field of a body; empty when it has none.
-std::string text_of(const nlohmann::json& body, const char* name) {
-  const auto found = body.find(name);
-  return found == body.end() || !found->is_string() ? std::string() : found->get<std::string>();
 }
 
 Result<std::string> read_model_file(const std::string& path, std::uint64_t limit) {
@@ -58,6 +53,8 @@ struct Head::Registration {
 void Head::answer_models(const gateway::HttpRequest& request, const std::vector<std::string>& route,
                          const gateway::Respond& respond) {
   const bool is_change = route.size() == 3;
+  if (is_change && route[2] != "versions" && route[2] != "promote" && route[2] != "rollback")
+    return respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
   if (request.method != (is_change ? "POST" : "GET"))
     return respond(wrong_method(is_change ? "POST" : "GET"));
   if (route.size() == 1) {
@@ -78,8 +75,7 @@ void Head::answer_models(const gateway::HttpRequest& request, const std::vector<
   if (!body) return respond(error_response(body.error()));
   if (route[2] == "versions") return register_version(name, *body, respond);
   if (route[2] == "promote") return promote(name, *body, respond);
-  if (route[2] == "rollback") return roll_back(name, *body, respond);
-  respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
+  roll_back(name, *body, respond);
 }
 
 void Head::answer_with_model(const std::string& name, const gateway::Respond& respond) {
@@ -91,10 +87,12 @@ void Head::answer_with_model(const std::string& name, const gateway::Respond& re
 
 void Head::register_version(const std::string& name, const nlohmann::json& body,
                             const gateway::Respond& respond) {
-  auto parsed = parse_served_source(text_of(body, "from"));
+  const auto asked = read_version_request(body);
+  if (!asked) return respond(error_response(asked.error()));
+  auto parsed = parse_served_source(asked->from);
   if (const auto* fault = std::get_if<SourceFault>(&parsed))
     return respond(error_response({ErrorCode::invalid_argument, "from: " + fault->message, fault->hint}));
-  Registration wanted{name, text_of(body, "tag"), std::get<ServedSource>(std::move(parsed)), respond};
+  Registration wanted{name, asked->tag, std::get<ServedSource>(std::move(parsed)), respond};
   if (!is_identifier(name)) {
     return respond(error_response({ErrorCode::invalid_argument, "the model's name is none",
                                    "1 to 63 of a-z, 0-9, '.', '_' and '-', a letter or a digit first"}));
@@ -207,7 +205,9 @@ void Head::add_version(const Registration& wanted, ModelVersion version) {
 // ---- tags ---------------------------------------------------------------------------------------
 
 void Head::promote(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond) {
-  const auto tag = text_of(body, "tag"), to = text_of(body, "to");
+  const auto asked = read_promote_request(body);
+  if (!asked) return respond(error_response(asked.error()));
+  const auto& [tag, to] = *asked;
   if (!is_tag(tag)) return respond(fault_response(ErrorCode::invalid_argument, explain_tag(tag)));
   const auto found = ledger_.registry().resolve(name, to.empty() ? "newest" : to);
   if (const auto* fault = std::get_if<ModelFault>(&found))
@@ -220,7 +220,9 @@ void Head::promote(const std::string& name, const nlohmann::json& body, const ga
 }
 
 void Head::roll_back(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond) {
-  const auto tag = text_of(body, "tag");
+  const auto asked = read_rollback_request(body);
+  if (!asked) return respond(error_response(asked.error()));
+  const auto& tag = asked->tag;
   if (!is_tag(tag)) return respond(fault_response(ErrorCode::invalid_argument, explain_tag(tag)));
   const auto now = ledger_.registry().resolve(name, tag);
   if (const auto* fault = std::get_if<ModelFault>(&now))
