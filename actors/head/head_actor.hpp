@@ -35,10 +35,13 @@
 #include "scheduler/policy/autoscale.hpp"
 #include "scheduler/policy/departures.hpp"
 #include "scheduler/policy/elastic/step_times.hpp"
+#include "scheduler/policy/known_replicas.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/role_placement.hpp"
+#include "scheduler/policy/rollout_room.hpp"
 #include "scheduler/policy/spare_starts.hpp"
+#include "scheduler/policy/version_trial.hpp"
 
 namespace ds::head {
 
@@ -92,16 +95,14 @@ class Head : public caf::event_based_actor {
   };
   struct Serving {
     std::map<std::uint64_t, caf::actor> replicas;  ///< that have said hello
-    std::set<std::uint64_t> ready;
+    scheduler::KnownReplicas known;
     std::set<std::uint64_t> leaving;  ///< that were told to
     job::ReplicaWatch watch;
     scheduler::LoadHistory load;
     // Of a model of the registry:
-    std::set<std::uint64_t> unheard;         ///< were ready for a former head and have not come back yet
     std::vector<serving::VersionLine> told;  ///< the router
-    std::map<std::uint64_t, std::uint32_t> load_crashes;  ///< by version
-    std::optional<std::uint32_t> gave_way;  ///< one left first, and so many stayed; none: another has come
-    std::optional<std::chrono::milliseconds> lacks_since;  ///< one replica more is wanted and is not there
+    scheduler::VersionTrial trial;
+    scheduler::RolloutRoom room;
   };
   struct Job {
     caf::actor master;
@@ -127,6 +128,7 @@ class Head : public caf::event_based_actor {
   struct Suspect {
     std::string why;
     bool at_fault = false, dispensable = false;  ///< see `job::KillWorker`
+    bool only_here = false;                      ///< it may well do elsewhere
   };
   struct Errand {  ///< an export under way in a process of its own
     std::string job, format, node;
@@ -329,12 +331,18 @@ class Head : public caf::event_based_actor {
   bool has_room(const scheduler::JobRecord& job, Job& live);
   /// Lets those leave that others have taken the place of. After every change.
   void roll(const std::string& job);
-  void on_tag_moved(const std::vector<std::string>& jobs);
+  /// What jobs that serve this tag of the model serve now.
+  using ServedLines = std::map<std::string, std::vector<scheduler::ServedLine>>;
+  ServedLines lines_of_followers(const std::string& model, const std::string& tag) const;
+  /// Those of them that now serve something else begin to change.
+  void on_tag_moved(const ServedLines& before);
   /// False: it is no version that the job only begins to serve.
   bool stop_rollout(const std::string& job, std::uint64_t version, const std::string& why);
   bool is_refused(const scheduler::Lease& lease) const;
   void on_load_crash(const scheduler::Lease& lease, const messages::WorkerExited& exited);
 
+  /// No replica has been ready with its version, while one was with another: the job can do without.
+  bool is_on_trial(const scheduler::Lease& lease) const;
   // ---- HTTP (head_api.cpp) ----
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
   nlohmann::json view(const scheduler::JobRecord& job, bool whole, const std::string& wait_reason) const;

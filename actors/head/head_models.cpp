@@ -190,16 +190,16 @@ void Head::add_version(const Registration& wanted, ModelVersion version) {
     spdlog::info("model {} has version {}: {}", wanted.model, number, version.from);
     events.push_back(event("user", "registered", ModelVersionAdded{wanted.model, std::move(version)}));
   }
-  std::vector<std::string> followers;
+  ServedLines before;
   if (!wanted.tag.empty()) {
-    followers = ledger_.followers(wanted.model, wanted.tag);
+    before = lines_of_followers(wanted.model, wanted.tag);
     events.push_back(event("user", "registered", ModelTagged{wanted.model, wanted.tag, number}));
   }
   commit(std::move(events), [this, wanted, number, is_new = same == nullptr] {
     const auto& now = *ledger_.registry().find(wanted.model);
     wanted.respond(json_response(version_view(now, *now.find(number)), is_new ? 201 : 200));
   });
-  on_tag_moved(followers);
+  on_tag_moved(before);
 }
 
 // ---- tags ---------------------------------------------------------------------------------------
@@ -236,11 +236,11 @@ void Head::roll_back(const std::string& name, const nlohmann::json& body, const 
 /// Whoever serves what the tag points at follows. Asking for what is so already is no error.
 void Head::move_tag(ModelTagged moved, const std::string& why, const gateway::Respond& respond) {
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
-  const auto followers = ledger_.followers(moved.model, moved.tag);
+  const auto before = lines_of_followers(moved.model, moved.tag);
   const auto name = moved.model;
   spdlog::info("model {}: {} is version {} ({})", name, moved.tag, moved.version, why);
   commit({event("user", why, std::move(moved))});
-  on_tag_moved(followers);
+  on_tag_moved(before);
   answer_with_model(name, respond);
 }
 
