@@ -317,6 +317,8 @@ class Head : public caf::event_based_actor {
   void keep_file(const Registration& wanted, const std::shared_ptr<const Result<std::string>>& content,
                  const std::string& digest);
   void add_version(const Registration& wanted, scheduler::ModelVersion version);
+  /// Files that were copied and did not become versions.
+  void drop_needless_files();
   void promote(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond);
   void roll_back(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond);
   void move_tag(scheduler::ModelTagged moved, const std::string& why, const gateway::Respond& respond);
@@ -339,10 +341,10 @@ class Head : public caf::event_based_actor {
   /// False: it is no version that the job only begins to serve.
   bool stop_rollout(const std::string& job, std::uint64_t version, const std::string& why);
   bool is_refused(const scheduler::Lease& lease) const;
-  void on_load_crash(const scheduler::Lease& lease, const messages::WorkerExited& exited);
-
   /// No replica has been ready with its version, while one was with another: the job can do without.
   bool is_on_trial(const scheduler::Lease& lease) const;
+  void on_load_crash(const scheduler::Lease& lease, const messages::WorkerExited& exited);
+
   // ---- HTTP (head_api.cpp) ----
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
   nlohmann::json view(const scheduler::JobRecord& job, bool whole, const std::string& wait_reason) const;
@@ -423,9 +425,9 @@ class Head : public caf::event_based_actor {
   std::map<std::string, Job> jobs_;  ///< those that have not ended
   std::set<std::string> served_;     ///< of these the `serve` jobs, and some that have ended
   std::shared_ptr<ChosenCheckpoints> chosen_ = std::make_shared<ChosenCheckpoints>();
-  std::size_t files_read_ = 0;   ///< that are being read to be registered
-  std::uint64_t next_file_ = 1;  ///< step of `kModelFiles` that none has
-  std::uint64_t masters_ = 0;    ///< that were started
+  std::weak_ptr<const void> file_in_work_;  ///< held by the registration of a file until its end
+  std::uint64_t next_file_ = 1;             ///< step of `kModelFiles` that none has
+  std::uint64_t masters_ = 0;               ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
   std::string last_end_;  ///< of the command whose exit is being carried out: how it ended

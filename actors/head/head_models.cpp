@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <new>
 
 #include "actors/head/head_actor.hpp"
 #include "actors/head/model_requests.hpp"
@@ -19,7 +20,6 @@ using namespace scheduler;
 
 /// Of a file that is taken over.
 constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;
-constexpr std::size_t kMostFiles = 4;  ///< that are being read at a time
 
 gateway::HttpResponse fault_response(ErrorCode code, const ModelFault& fault) {
   return error_response({code, fault.message, fault.hint});
@@ -38,7 +38,12 @@ Result<std::string> read_model_file(const std::string& path, std::uint64_t limit
     return fail(
         ErrorCode::invalid_argument,
         fmt::format("{} has {} bytes, and {} are the most that a model's file may have", path, size, limit));
-  return storage::read_file(path, limit);
+  try {
+    return storage::read_file(path, limit);
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("the head has no memory for the {} bytes of {}", size, path), "try again");
+  }
 }
 
 }  // namespace
@@ -48,6 +53,7 @@ struct Head::Registration {
   std::string model, tag;
   ServedSource source;
   gateway::Respond respond;
+  std::shared_ptr<const void> turn = {};  ///< of a file: one is in work at a time, with all its bytes
 };
 
 void Head::answer_models(const gateway::HttpRequest& request, const std::vector<std::string>& route,
@@ -135,20 +141,20 @@ void Head::register_file(const Registration& wanted) {
     return wanted.respond(
         error_response({ErrorCode::invalid_argument, "from: the path is not absolute", {}}));
   const Error busy{ErrorCode::unavailable, "the head is busy with other files", "try again"};
-  if (files_read_ >= kMostFiles) return wanted.respond(error_response(busy));
+  if (!file_in_work_.expired()) return wanted.respond(error_response(busy));
+  auto mine = wanted;
+  mine.turn = std::make_shared<const int>(0);
+  file_in_work_ = mine.turn;
   const auto self = caf::actor_cast<caf::actor>(this);
-  const bool queued = parts_.check_thread->post(
-      [self, wanted, path, limit = std::min(kMostFileBytes, parts_.max_state_bytes)] {
-        auto content = read_model_file(path, limit);
-        const auto digest = content ? storage::to_hex(storage::sha256(*content)) : std::string();
-        const auto shared = std::make_shared<const Result<std::string>>(std::move(content));
-        caf::anon_send(self, Run{[wanted, shared, digest](Head& head) {
-                         --head.files_read_;
-                         head.keep_file(wanted, shared, digest);
-                       }});
-      });
-  if (!queued) return wanted.respond(error_response(busy));
-  ++files_read_;
+  // Not among what submissions wait for: it may take as long as its disk likes.
+  const bool queued = parts_.file_thread->post([self, mine, path,
+                                                limit = std::min(kMostFileBytes, parts_.max_state_bytes)] {
+    auto content = read_model_file(path, limit);
+    const auto digest = content ? storage::to_hex(storage::sha256(*content)) : std::string();
+    const auto shared = std::make_shared<const Result<std::string>>(std::move(content));
+    caf::anon_send(self, Run{[mine, shared, digest](Head& head) { head.keep_file(mine, shared, digest); }});
+  });
+  if (!queued) wanted.respond(error_response(busy));
 }
 
 void Head::keep_file(const Registration& wanted, const std::shared_ptr<const Result<std::string>>& content,
@@ -161,6 +167,8 @@ void Head::keep_file(const Registration& wanted, const std::shared_ptr<const Res
                        .digest = digest};
   if (ledger_.registry().find_same(wanted.model, version) != nullptr)
     return add_version(wanted, std::move(version));
+  if (const auto full = ledger_.registry().check_room(wanted.model, wanted.tag))
+    return wanted.respond(fault_response(ErrorCode::conflict, *full));
   const auto self = caf::actor_cast<caf::actor>(this);
   const bool queued = parts_.checkpoint_thread->post(
       [self, store = parts_.checkpoints, wanted, content, version, time_ms = now_ms()] {
@@ -175,13 +183,25 @@ void Head::keep_file(const Registration& wanted, const std::shared_ptr<const Res
         error_response({ErrorCode::unavailable, "the head is busy with checkpoints", "try again"}));
 }
 
+void Head::drop_needless_files() {
+  // Only one file is in work at a time: what the ledger doesn't know now it never will.
+  parts_.checkpoint_thread->post(
+      [store = parts_.checkpoints, steps = ledger_.registry().steps_of(kModelFiles)] {
+        const storage::Retention known{0, 0, {}, true, steps};
+        if (const auto dropped = store->prune(std::string(kModelFiles), known); !dropped)
+          spdlog::warn("files that are no versions are not removed: {}", dropped.error().message);
+      });
+}
+
 /// The same again is the version that there is.
 void Head::add_version(const Registration& wanted, ModelVersion version) {
   const auto& registry = ledger_.registry();
   const auto* same = registry.find_same(wanted.model, version);
   if (const auto full = registry.check_room(wanted.model, wanted.tag);
-      full && (same == nullptr || !wanted.tag.empty()))
-    return wanted.respond(fault_response(ErrorCode::conflict, *full));
+      full && (same == nullptr || !wanted.tag.empty())) {
+    wanted.respond(fault_response(ErrorCode::conflict, *full));
+    return version.is_file() ? drop_needless_files() : void();
+  }
   const auto* model = registry.find(wanted.model);
   version.number = same != nullptr ? same->number : model == nullptr ? 1 : model->versions.size() + 1;
   const auto number = version.number;
@@ -230,7 +250,10 @@ void Head::roll_back(const std::string& name, const nlohmann::json& body, const 
   const auto former = ledger_.registry().find_former(name, tag);
   if (const auto* fault = std::get_if<ModelFault>(&former))
     return respond(fault_response(ErrorCode::conflict, *fault));
-  move_tag({name, tag, std::get<ModelRegistry::Found>(former).version->number, true}, "rolled back", respond);
+  const auto& found = std::get<ModelRegistry::Found>(former);
+  if (const auto late = check_from(*asked, name, found.model->tagged(tag)); !late)
+    return respond(error_response(late.error()));
+  move_tag({name, tag, found.version->number, true}, "rolled back", respond);
 }
 
 /// Whoever serves what the tag points at follows. Asking for what is so already is no error.

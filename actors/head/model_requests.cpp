@@ -62,10 +62,18 @@ Result<PromoteRequest> read_promote_request(const json& body) {
 }
 
 Result<RollbackRequest> read_rollback_request(const json& body) {
-  static constexpr Field kFields[]{{"tag"}};
+  static constexpr Field kFields[]{{"tag"}, {"from", true}};
   const auto texts = read_fields(body, kFields);
   if (!texts) return tl::unexpected(texts.error());
-  return RollbackRequest{texts->at(0)};
+  return RollbackRequest{texts->at(0), texts->at(1)};
+}
+
+Result<void> check_from(const RollbackRequest& asked, const std::string& model, std::uint64_t now) {
+  if (asked.from.empty() || asked.from == std::to_string(now)) return {};
+  return fail(ErrorCode::conflict,
+              fmt::format("tag {} of model {} points at version {}, not at {}", asked.tag, model, now,
+                          json(asked.from).dump()),
+              fmt::format("it has moved since: ds-submit models {} shows how", model));
 }
 
 }  // namespace ds::head

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -22,7 +23,11 @@ Result<PromoteRequest> read_promote_request(const nlohmann::json& body);
 
 struct RollbackRequest {
   std::string tag;
+  std::string from;  ///< the version that the tag points at, as who asks knows it; empty: not given
 };
 Result<RollbackRequest> read_rollback_request(const nlohmann::json& body);
+/// So that asking twice goes back once: `conflict` when the tag points `now` at another version than who asks
+/// has seen.
+Result<void> check_from(const RollbackRequest& asked, const std::string& model, std::uint64_t now);
 
 }  // namespace ds::head

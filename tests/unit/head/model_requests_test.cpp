@@ -19,6 +19,16 @@ TEST(ModelRequests, TakeAVersionAsANumberToo) {
   EXPECT_EQ(read->to, "2") << "the newest would go into production";
   EXPECT_EQ(read_promote_request({{"tag", "prod"}, {"to", "canary"}})->to, "canary");
   EXPECT_EQ(read_promote_request({{"tag", "prod"}})->to, "");
+  EXPECT_EQ(read_rollback_request({{"tag", "prod"}, {"from", 3U}})->from, "3");
+}
+
+TEST(ModelRequests, GoBackOnceWhenTheyComeTwice) {
+  EXPECT_TRUE(check_from({"prod", "3"}, "intents", 3));
+  EXPECT_TRUE(check_from({"prod", ""}, "intents", 3)) << "who asks doesn't say";
+  const auto again = check_from({"prod", "3"}, "intents", 2);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, ErrorCode::conflict);
+  EXPECT_EQ(again.error().message, "tag prod of model intents points at version 2, not at \"3\"");
 }
 
 TEST(ModelRequests, RefuseWhatTheyDoNotUnderstandInsteadOfLeavingItOut) {
