@@ -197,8 +197,11 @@ void Head::drop_needless_files() {
 void Head::add_version(const Registration& wanted, ModelVersion version) {
   const auto& registry = ledger_.registry();
   const auto* same = registry.find_same(wanted.model, version);
+  const auto* known = registry.find(wanted.model);
+  const bool needs_tag = known != nullptr && !wanted.tag.empty() && known->tagged(wanted.tag) == 0 &&
+                         known->tags.size() >= ModelRegistry::kMostTags;
   if (const auto full = registry.check_room(wanted.model, wanted.tag);
-      full && (same == nullptr || !wanted.tag.empty())) {
+      full && (same == nullptr || needs_tag)) {
     wanted.respond(fault_response(ErrorCode::conflict, *full));
     return version.is_file() ? drop_needless_files() : void();
   }

@@ -45,14 +45,22 @@ messages::AssignReplica Head::assignment(const JobRecord& job, const Lease& leas
 void Head::tell_versions(const JobRecord& job, Serving& serving) {
   if (job.lines.empty()) return;
   const auto wanted = job.versions();
+  VersionCounts ready;
+  for (const auto& lease : ledger_.leases_of(job.id)) {
+    if (serving.known.ready.contains(lease.worker)) ++ready[lease.version];
+  }
   std::vector<serving::VersionLine> lines;
   for (std::size_t i = 0; i < job.lines.size(); ++i) {
     const ServedLine& line = job.lines[i];
     std::uint64_t former = line.good == line.version ? 0 : line.good;
     if (i < serving.told.size())
       former = serving.told[i].version == line.version ? serving.told[i].former : serving.told[i].version;
-    const auto count = wanted.find(line.version);
-    lines.push_back({line.version, former, line.share, count == wanted.end() ? 0 : count->second});
+    const auto found = wanted.find(line.version);
+    const auto count = found == wanted.end() ? 0 : found->second;
+    // Replicas of another line no longer answer for this one once it has all of its own.
+    const bool is_shared = std::ranges::find(job.lines, former, &ServedLine::version) != job.lines.end();
+    if (is_shared && count > 0 && ready[line.version] >= count) former = 0;
+    lines.push_back({line.version, former, line.share, count});
   }
   if (lines == serving.told) return;
   serving.told = lines;
