@@ -88,7 +88,11 @@ void Head::roll(const std::string& id) {
       replicas.push_back({lease.worker, lease.version, serving.known.state_of(lease.worker)});
   }
   const bool is_free = has_room(*record, job->second);
-  const auto leaving = choose_leaving(record->versions(), replicas, is_free);
+  std::vector<VersionMove> moves;
+  for (const auto& line : record->lines) {
+    if (line.good != 0 && line.good != line.version) moves.push_back({line.version, line.good});
+  }
+  const auto leaving = choose_leaving(record->versions(), replicas, is_free, moves);
   if (!leaving.empty()) {
     std::vector<Event> events;
     for (const auto worker : leaving)

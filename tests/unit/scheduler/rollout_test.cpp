@@ -65,6 +65,28 @@ TEST(Rollout, KeepsReplicasThatANewHeadHasNotHeardOfUntilOthersAreReady) {
   EXPECT_EQ(choose_leaving({{2, 1}}, replicas, true), std::vector<std::uint64_t>{1});
 }
 
+TEST(Rollout, KeepsTheLastOfAPartOfTheRequestsUntilItsNextVersionIsReady) {
+  // Two parts: 1 becomes 3, 2 becomes 4.
+  const std::vector<VersionMove> moves{{3, 1}, {4, 2}};
+  const VersionCounts wanted{{3, 2}, {4, 1}};
+  std::vector<RolloutReplica> replicas{{1, 1, State::ready}, {2, 1, State::ready}, {3, 2, State::ready}};
+  EXPECT_EQ(choose_leaving(wanted, replicas, false, moves), std::vector<std::uint64_t>{2})
+      << "the newest is the only one of its part";
+  replicas[1] = {4, 3, State::ready};
+  EXPECT_EQ(choose_leaving(wanted, replicas, false, moves), std::vector<std::uint64_t>{1})
+      << "3 is ready and takes the place of 1";
+  const std::vector<RolloutReplica> lasts{{1, 1, State::ready}, {3, 2, State::ready}};
+  EXPECT_TRUE(choose_leaving({{3, 1}, {4, 1}}, lasts, false, moves).empty()) << "they wait for a slot";
+  replicas = {{1, 1, State::ready}, {3, 2, State::ready}, {4, 3, State::ready}};
+  EXPECT_EQ(choose_leaving({{3, 1}, {4, 1}}, replicas, true, moves), std::vector<std::uint64_t>{1});
+}
+
+TEST(Rollout, LetsTheLastOfAPartGoWhereNoneMoreMayCome) {
+  const std::vector<RolloutReplica> lasts{{1, 1, State::ready}, {2, 2, State::ready}};
+  const std::vector<VersionMove> to_one{{3, 1}, {3, 2}};
+  EXPECT_EQ(choose_leaving({{3, 1}}, lasts, true, to_one), std::vector<std::uint64_t>{2});
+}
+
 TEST(RolloutRoom, LetsNobodyElseLeaveUntilTheSlotOfTheLastIsTaken) {
   using std::chrono::seconds;
   RolloutRoom room;
