@@ -309,11 +309,15 @@ class CommandLine {
     promoting->add_option("MODEL", arguments_.model, "NAME@VERSION, NAME@TAG, or NAME for its newest version")
         ->required();
     promoting->add_option("TAG", arguments_.tag, "such as prod")->required();
-    auto* back = add(
-        "rollback", "let a tag point at the version before; what serves the tag follows",
-        [this](const auto& context) { return roll_model_back(context, arguments_.model, arguments_.tag); });
+    auto* back = add("rollback", "let a tag point at the version before; what serves the tag follows",
+                     [this](const auto& context) {
+                       return roll_model_back(context, arguments_.model, arguments_.tag, arguments_.from);
+                     });
     back->add_option("NAME", arguments_.model, "the model")->required();
     back->add_option("TAG", arguments_.tag, "such as prod")->required();
+    back->add_option("--from", arguments_.from,
+                     "the version it points at: asking again, where no answer came, then goes back once")
+        ->option_text("VERSION");
     auto* predicting = add("predict", "ask a model that is served", [this](const auto& context) {
       return predict(context, arguments_.model, arguments_.texts, arguments_.tensors);
     });

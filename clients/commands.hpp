@@ -67,7 +67,9 @@ ExitCode register_model(const CommandContext& context, const std::string& model,
                         const std::string& tag);
 /// `what`: `NAME`, `NAME@VERSION` or `NAME@TAG`.
 ExitCode promote_model(const CommandContext& context, const std::string& what, const std::string& tag);
-ExitCode roll_model_back(const CommandContext& context, const std::string& model, const std::string& tag);
+/// `from`: the version that the tag points at; empty: whichever it is when the model is read.
+ExitCode roll_model_back(const CommandContext& context, const std::string& model, const std::string& tag,
+                         const std::string& from);
 /// Asks a model that a `serve` job serves: for texts, or tensors given as `NAME=JSON`.
 ExitCode predict(const CommandContext& context, const std::string& model,
                  const std::vector<std::string>& texts, const std::vector<std::string>& tensors);

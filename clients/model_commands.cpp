@@ -85,9 +85,19 @@ ExitCode promote_model(const CommandContext& context, const std::string& what, c
   return show_tag(context, api.post(model_path(what.substr(0, at), "/promote"), body), tag);
 }
 
-ExitCode roll_model_back(const CommandContext& context, const std::string& model, const std::string& tag) {
+ExitCode roll_model_back(const CommandContext& context, const std::string& model, const std::string& tag,
+                         const std::string& from) {
   ApiClient api(find_head(context.head));
-  return show_tag(context, api.post(model_path(model, "/rollback"), {{"tag", tag}}), tag);
+  // What it points at goes along, so that a request that arrives twice, or after somebody else's, goes back
+  // once.
+  json body{{"tag", tag}, {"from", from}};
+  if (from.empty()) {
+    const json known = api.get(model_path(model));
+    const auto tags = known.find("tags");
+    body.erase("from");
+    if (tags != known.end() && tags->is_object() && tags->contains(tag)) body["from"] = tags->at(tag);
+  }
+  return show_tag(context, api.post(model_path(model, "/rollback"), body), tag);
 }
 
 }  // namespace ds::clients

@@ -27,6 +27,7 @@ struct HeadParts {
   SerialThread* checkpoint_thread = nullptr;
   SerialThread* log_thread = nullptr;
   SerialThread* check_thread = nullptr;  ///< reads the files that submitted jobs name
+  SerialThread* file_thread = nullptr;   ///< reads the files that become versions of models
   std::string version;
   std::string cluster_id;
   scheduler::TenantTree tenants{};

@@ -36,10 +36,13 @@
 #include "scheduler/policy/autoscale.hpp"
 #include "scheduler/policy/departures.hpp"
 #include "scheduler/policy/elastic/step_times.hpp"
+#include "scheduler/policy/known_replicas.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/role_placement.hpp"
+#include "scheduler/policy/rollout_room.hpp"
 #include "scheduler/policy/spare_starts.hpp"
+#include "scheduler/policy/version_trial.hpp"
 
 namespace ds::head {
 
@@ -92,19 +95,17 @@ class Head : public caf::event_based_actor {
     std::set<std::uint64_t> workers;
   };
   struct Serving {
-    std::map<std::uint64_t, caf::actor> replicas;  ///< that have said hello
-    std::set<std::uint64_t> ready;
-    std::set<std::uint64_t> leaving;  ///< that were told to
+    std::map<std::uint64_t, caf::actor> replicas{};  ///< that have said hello
+    scheduler::KnownReplicas known{};
+    std::set<std::uint64_t> leaving{};  ///< that were told to
     job::ReplicaWatch watch;
-    scheduler::LoadHistory load;
+    scheduler::LoadHistory load{};
     /// What replicas have accepted, JSON, by version.
     std::map<std::uint64_t, std::string> quantization{};
     // Of a model of the registry:
-    std::set<std::uint64_t> unheard;         ///< were ready for a former head and have not come back yet
-    std::vector<serving::VersionLine> told;  ///< the router
-    std::map<std::uint64_t, std::uint32_t> load_crashes;  ///< by version
-    std::optional<std::uint32_t> gave_way;  ///< one left first, and so many stayed; none: another has come
-    std::optional<std::chrono::milliseconds> lacks_since;  ///< one replica more is wanted and is not there
+    std::vector<serving::VersionLine> told{};  ///< the router
+    scheduler::VersionTrial trial{};
+    scheduler::RolloutRoom room{};
   };
   struct Job {
     caf::actor master;
@@ -130,6 +131,7 @@ class Head : public caf::event_based_actor {
   struct Suspect {
     std::string why;
     bool at_fault = false, dispensable = false;  ///< see `job::KillWorker`
+    bool only_here = false;                      ///< it may well do elsewhere
   };
   struct Errand {  ///< an export under way in a process of its own
     std::string job, format, node;
@@ -323,6 +325,8 @@ class Head : public caf::event_based_actor {
   void keep_file(const Registration& wanted, const std::shared_ptr<const Result<std::string>>& content,
                  const std::string& digest);
   void add_version(const Registration& wanted, scheduler::ModelVersion version);
+  /// Files that were copied and did not become versions.
+  void drop_needless_files();
   void promote(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond);
   void roll_back(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond);
   void move_tag(scheduler::ModelTagged moved, const std::string& why, const gateway::Respond& respond);
@@ -337,10 +341,16 @@ class Head : public caf::event_based_actor {
   bool has_room(const scheduler::JobRecord& job, Job& live);
   /// Lets those leave that others have taken the place of. After every change.
   void roll(const std::string& job);
-  void on_tag_moved(const std::vector<std::string>& jobs);
+  /// What jobs that serve this tag of the model serve now.
+  using ServedLines = std::map<std::string, std::vector<scheduler::ServedLine>>;
+  ServedLines lines_of_followers(const std::string& model, const std::string& tag) const;
+  /// Those of them that now serve something else begin to change.
+  void on_tag_moved(const ServedLines& before);
   /// False: it is no version that the job only begins to serve.
   bool stop_rollout(const std::string& job, std::uint64_t version, const std::string& why);
   bool is_refused(const scheduler::Lease& lease) const;
+  /// No replica has been ready with its version, while one was with another: the job can do without.
+  bool is_on_trial(const scheduler::Lease& lease) const;
   void on_load_crash(const scheduler::Lease& lease, const messages::WorkerExited& exited);
 
   // ---- HTTP (head_api.cpp) ----
@@ -429,9 +439,9 @@ class Head : public caf::event_based_actor {
   std::map<std::string, Job> jobs_;  ///< those that have not ended
   std::set<std::string> served_;     ///< of these the `serve` jobs, and some that have ended
   std::shared_ptr<ChosenCheckpoints> chosen_ = std::make_shared<ChosenCheckpoints>();
-  std::size_t files_read_ = 0;   ///< that are being read to be registered
-  std::uint64_t next_file_ = 1;  ///< step of `kModelFiles` that none has
-  std::uint64_t masters_ = 0;    ///< that were started
+  std::weak_ptr<const void> file_in_work_;  ///< held by the registration of a file until its end
+  std::uint64_t next_file_ = 1;             ///< step of `kModelFiles` that none has
+  std::uint64_t masters_ = 0;               ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
   std::string last_end_;  ///< of the command whose exit is being carried out: how it ended

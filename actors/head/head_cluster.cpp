@@ -204,7 +204,8 @@ bool Head::is_dispensable(const Lease& lease) const {
   const auto suspect = suspects_.find(lease.worker);
   if (suspect != suspects_.end() && suspect->second.dispensable) return true;
   const auto job = jobs_.find(lease.job);
-  if (job != jobs_.end() && job->second.serving) return !job->second.serving->ready.empty();
+  if (job != jobs_.end() && job->second.serving)
+    return !job->second.serving->known.ready.empty() || is_on_trial(lease) || is_refused(lease);
   if (job == jobs_.end() || job->second.trained.contains(lease.worker)) return false;
   const auto stay = std::ranges::count_if(job->second.trained, [&](auto member) {
     const auto theirs = ledger_.leases().find(member);
@@ -223,9 +224,16 @@ std::optional<Event> Head::crash_event(const Lease& lease, const messages::Worke
   if (lease.role == Role::shard) return std::nullopt;
   // A worker whose death the others noticed first is being released already, and has crashed all the same.
   if (lease.releasing && !suspects_.contains(lease.worker)) return std::nullopt;
-  if (is_dispensable(lease))  // it is told of, and neither holds the job up nor ends it
+  if (is_dispensable(lease)) {  // it is told of, and neither holds the job up nor ends it
+    // Where nobody else is there the next would come at once, again and again.
+    const auto live = jobs_.find(lease.job);
+    const bool serves =
+        live != jobs_.end() && live->second.serving && !live->second.serving->known.ready.empty();
+    const bool is_alone = is_on_trial(lease) && !serves;
+    const auto retry_at = is_alone ? now_ms() + backoff_ms(1) : job->retry_at_ms;
     return event(worker_text(lease.worker), end_text(exited),
-                 WorkerCrashed{lease.job, lease.worker, job->crashes_in_a_row, job->retry_at_ms, early_on});
+                 WorkerCrashed{lease.job, lease.worker, job->crashes_in_a_row, retry_at, early_on});
+  }
   // Workers that were there at the last crash count as the same one: one cause may end them all.
   const bool counts = job->crashes_in_a_row == 0 || lease.worker >= job->crash_bound;
   const auto in_a_row = job->crashes_in_a_row + (counts ? 1 : 0);

@@ -198,7 +198,7 @@ void Head::measure_speed(const std::string& id, const messages::StepReport& repo
 void Head::note(const std::string&, const job::KillWorker& kill) {
   const auto lease = ledger_.leases().find(kill.worker);
   if (lease != ledger_.leases().end() && !lease->second.releasing)
-    suspects_.insert_or_assign(kill.worker, Suspect{kill.why, kill.at_fault, kill.dispensable});
+    suspects_.insert_or_assign(kill.worker, Suspect{kill.why, kill.at_fault, kill.dispensable, false});
   kill_worker(kill.worker, kill.why);
 }
 

@@ -3,8 +3,10 @@
 
 #include <cmath>
 #include <filesystem>
+#include <new>
 
 #include "actors/head/head_actor.hpp"
+#include "actors/head/model_requests.hpp"
 #include "actors/head/model_views.hpp"
 #include "scheduler/spec/identifier.hpp"
 #include "scheduler/spec/served_source.hpp"
@@ -18,16 +20,9 @@ using namespace scheduler;
 
 /// Of a file that is taken over.
 constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;
-constexpr std::size_t kMostFiles = 4;  ///< that are being read at a time
 
 gateway::HttpResponse fault_response(ErrorCode code, const ModelFault& fault) {
   return error_response({code, fault.message, fault.hint});
-}
-
-/// The text of a field of a body; empty when it has none.
-std::string text_of(const nlohmann::json& body, const char* name) {
-  const auto found = body.find(name);
-  return found == body.end() || !found->is_string() ? std::string() : found->get<std::string>();
 }
 
 Result<std::string> read_model_file(const std::string& path, std::uint64_t limit) {
@@ -43,7 +38,12 @@ Result<std::string> read_model_file(const std::string& path, std::uint64_t limit
     return fail(
         ErrorCode::invalid_argument,
         fmt::format("{} has {} bytes, and {} are the most that a model's file may have", path, size, limit));
-  return storage::read_file(path, limit);
+  try {
+    return storage::read_file(path, limit);
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("the head has no memory for the {} bytes of {}", size, path), "try again");
+  }
 }
 
 }  // namespace
@@ -53,11 +53,14 @@ struct Head::Registration {
   std::string model, tag;
   ServedSource source;
   gateway::Respond respond;
+  std::shared_ptr<const void> turn = {};  ///< of a file: one is in work at a time, with all its bytes
 };
 
 void Head::answer_models(const gateway::HttpRequest& request, const std::vector<std::string>& route,
                          const gateway::Respond& respond) {
   const bool is_change = route.size() == 3;
+  if (is_change && route[2] != "versions" && route[2] != "promote" && route[2] != "rollback")
+    return respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
   if (request.method != (is_change ? "POST" : "GET"))
     return respond(wrong_method(is_change ? "POST" : "GET"));
   if (route.size() == 1) {
@@ -78,8 +81,7 @@ void Head::answer_models(const gateway::HttpRequest& request, const std::vector<
   if (!body) return respond(error_response(body.error()));
   if (route[2] == "versions") return register_version(name, *body, respond);
   if (route[2] == "promote") return promote(name, *body, respond);
-  if (route[2] == "rollback") return roll_back(name, *body, respond);
-  respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
+  roll_back(name, *body, respond);
 }
 
 void Head::answer_with_model(const std::string& name, const gateway::Respond& respond) {
@@ -91,10 +93,12 @@ void Head::answer_with_model(const std::string& name, const gateway::Respond& re
 
 void Head::register_version(const std::string& name, const nlohmann::json& body,
                             const gateway::Respond& respond) {
-  auto parsed = parse_served_source(text_of(body, "from"));
+  const auto asked = read_version_request(body);
+  if (!asked) return respond(error_response(asked.error()));
+  auto parsed = parse_served_source(asked->from);
   if (const auto* fault = std::get_if<SourceFault>(&parsed))
     return respond(error_response({ErrorCode::invalid_argument, "from: " + fault->message, fault->hint}));
-  Registration wanted{name, text_of(body, "tag"), std::get<ServedSource>(std::move(parsed)), respond};
+  Registration wanted{name, asked->tag, std::get<ServedSource>(std::move(parsed)), respond};
   if (!is_identifier(name)) {
     return respond(error_response({ErrorCode::invalid_argument, "the model's name is none",
                                    "1 to 63 of a-z, 0-9, '.', '_' and '-', a letter or a digit first"}));
@@ -137,20 +141,20 @@ void Head::register_file(const Registration& wanted) {
     return wanted.respond(
         error_response({ErrorCode::invalid_argument, "from: the path is not absolute", {}}));
   const Error busy{ErrorCode::unavailable, "the head is busy with other files", "try again"};
-  if (files_read_ >= kMostFiles) return wanted.respond(error_response(busy));
+  if (!file_in_work_.expired()) return wanted.respond(error_response(busy));
+  auto mine = wanted;
+  mine.turn = std::make_shared<const int>(0);
+  file_in_work_ = mine.turn;
   const auto self = caf::actor_cast<caf::actor>(this);
-  const bool queued = parts_.check_thread->post(
-      [self, wanted, path, limit = std::min(kMostFileBytes, parts_.max_state_bytes)] {
-        auto content = read_model_file(path, limit);
-        const auto digest = content ? storage::to_hex(storage::sha256(*content)) : std::string();
-        const auto shared = std::make_shared<const Result<std::string>>(std::move(content));
-        caf::anon_send(self, Run{[wanted, shared, digest](Head& head) {
-                         --head.files_read_;
-                         head.keep_file(wanted, shared, digest);
-                       }});
-      });
-  if (!queued) return wanted.respond(error_response(busy));
-  ++files_read_;
+  // Not among what submissions wait for: it may take as long as its disk likes.
+  const bool queued = parts_.file_thread->post([self, mine, path,
+                                                limit = std::min(kMostFileBytes, parts_.max_state_bytes)] {
+    auto content = read_model_file(path, limit);
+    const auto digest = content ? storage::to_hex(storage::sha256(*content)) : std::string();
+    const auto shared = std::make_shared<const Result<std::string>>(std::move(content));
+    caf::anon_send(self, Run{[mine, shared, digest](Head& head) { head.keep_file(mine, shared, digest); }});
+  });
+  if (!queued) wanted.respond(error_response(busy));
 }
 
 void Head::keep_file(const Registration& wanted, const std::shared_ptr<const Result<std::string>>& content,
@@ -163,6 +167,8 @@ void Head::keep_file(const Registration& wanted, const std::shared_ptr<const Res
                        .digest = digest};
   if (ledger_.registry().find_same(wanted.model, version) != nullptr)
     return add_version(wanted, std::move(version));
+  if (const auto full = ledger_.registry().check_room(wanted.model, wanted.tag))
+    return wanted.respond(fault_response(ErrorCode::conflict, *full));
   const auto self = caf::actor_cast<caf::actor>(this);
   const bool queued = parts_.checkpoint_thread->post(
       [self, store = parts_.checkpoints, wanted, content, version, time_ms = now_ms()] {
@@ -177,13 +183,28 @@ void Head::keep_file(const Registration& wanted, const std::shared_ptr<const Res
         error_response({ErrorCode::unavailable, "the head is busy with checkpoints", "try again"}));
 }
 
+void Head::drop_needless_files() {
+  // Only one file is in work at a time: what the ledger doesn't know now it never will.
+  parts_.checkpoint_thread->post(
+      [store = parts_.checkpoints, steps = ledger_.registry().steps_of(kModelFiles)] {
+        const storage::Retention known{0, 0, {}, true, steps};
+        if (const auto dropped = store->prune(std::string(kModelFiles), known); !dropped)
+          spdlog::warn("files that are no versions are not removed: {}", dropped.error().message);
+      });
+}
+
 /// The same again is the version that there is.
 void Head::add_version(const Registration& wanted, ModelVersion version) {
   const auto& registry = ledger_.registry();
   const auto* same = registry.find_same(wanted.model, version);
+  const auto* known = registry.find(wanted.model);
+  const bool needs_tag = known != nullptr && !wanted.tag.empty() && known->tagged(wanted.tag) == 0 &&
+                         known->tags.size() >= ModelRegistry::kMostTags;
   if (const auto full = registry.check_room(wanted.model, wanted.tag);
-      full && (same == nullptr || !wanted.tag.empty()))
-    return wanted.respond(fault_response(ErrorCode::conflict, *full));
+      full && (same == nullptr || needs_tag)) {
+    wanted.respond(fault_response(ErrorCode::conflict, *full));
+    return version.is_file() ? drop_needless_files() : void();
+  }
   const auto* model = registry.find(wanted.model);
   version.number = same != nullptr ? same->number : model == nullptr ? 1 : model->versions.size() + 1;
   const auto number = version.number;
@@ -192,22 +213,24 @@ void Head::add_version(const Registration& wanted, ModelVersion version) {
     spdlog::info("model {} has version {}: {}", wanted.model, number, version.from);
     events.push_back(event("user", "registered", ModelVersionAdded{wanted.model, std::move(version)}));
   }
-  std::vector<std::string> followers;
+  ServedLines before;
   if (!wanted.tag.empty()) {
-    followers = ledger_.followers(wanted.model, wanted.tag);
+    before = lines_of_followers(wanted.model, wanted.tag);
     events.push_back(event("user", "registered", ModelTagged{wanted.model, wanted.tag, number}));
   }
   commit(std::move(events), [this, wanted, number, is_new = same == nullptr] {
     const auto& now = *ledger_.registry().find(wanted.model);
     wanted.respond(json_response(version_view(now, *now.find(number)), is_new ? 201 : 200));
   });
-  on_tag_moved(followers);
+  on_tag_moved(before);
 }
 
 // ---- tags ---------------------------------------------------------------------------------------
 
 void Head::promote(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond) {
-  const auto tag = text_of(body, "tag"), to = text_of(body, "to");
+  const auto asked = read_promote_request(body);
+  if (!asked) return respond(error_response(asked.error()));
+  const auto& [tag, to] = *asked;
   if (!is_tag(tag)) return respond(fault_response(ErrorCode::invalid_argument, explain_tag(tag)));
   const auto found = ledger_.registry().resolve(name, to.empty() ? "newest" : to);
   if (const auto* fault = std::get_if<ModelFault>(&found))
@@ -220,7 +243,9 @@ void Head::promote(const std::string& name, const nlohmann::json& body, const ga
 }
 
 void Head::roll_back(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond) {
-  const auto tag = text_of(body, "tag");
+  const auto asked = read_rollback_request(body);
+  if (!asked) return respond(error_response(asked.error()));
+  const auto& tag = asked->tag;
   if (!is_tag(tag)) return respond(fault_response(ErrorCode::invalid_argument, explain_tag(tag)));
   const auto now = ledger_.registry().resolve(name, tag);
   if (const auto* fault = std::get_if<ModelFault>(&now))
@@ -228,17 +253,20 @@ void Head::roll_back(const std::string& name, const nlohmann::json& body, const 
   const auto former = ledger_.registry().find_former(name, tag);
   if (const auto* fault = std::get_if<ModelFault>(&former))
     return respond(fault_response(ErrorCode::conflict, *fault));
-  move_tag({name, tag, std::get<ModelRegistry::Found>(former).version->number, true}, "rolled back", respond);
+  const auto& found = std::get<ModelRegistry::Found>(former);
+  if (const auto late = check_from(*asked, name, found.model->tagged(tag)); !late)
+    return respond(error_response(late.error()));
+  move_tag({name, tag, found.version->number, true}, "rolled back", respond);
 }
 
 /// Whoever serves what the tag points at follows. Asking for what is so already is no error.
 void Head::move_tag(ModelTagged moved, const std::string& why, const gateway::Respond& respond) {
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
-  const auto followers = ledger_.followers(moved.model, moved.tag);
+  const auto before = lines_of_followers(moved.model, moved.tag);
   const auto name = moved.model;
   spdlog::info("model {}: {} is version {} ({})", name, moved.tag, moved.version, why);
   commit({event("user", why, std::move(moved))});
-  on_tag_moved(followers);
+  on_tag_moved(before);
   answer_with_model(name, respond);
 }
 

@@ -10,17 +10,6 @@ namespace {
 
 using namespace scheduler;
 
-/// A replica more that finds no room for so long has none.
-constexpr std::chrono::milliseconds kRoomPatience{3'000};
-/// Replicas of a version that end by themselves before one was ready: it can't be served.
-constexpr std::uint32_t kMostLoadCrashes = 3;
-
-RolloutReplica::State state_of(std::uint64_t worker, const std::set<std::uint64_t>& ready,
-                               const std::set<std::uint64_t>& unheard) {
-  using State = RolloutReplica::State;
-  return ready.contains(worker) ? State::ready : unheard.contains(worker) ? State::unheard : State::starting;
-}
-
 /// The line whose version that is, and that no replica has been ready with, while one was with another.
 const ServedLine* find_new_line(const JobRecord& job, std::uint64_t version) {
   const auto found = std::ranges::find_if(job.lines, [version](const ServedLine& line) {
@@ -41,14 +30,13 @@ std::uint64_t Head::version_of_next(const JobRecord& job, const std::vector<Leas
 }
 
 messages::AssignReplica Head::assignment(const JobRecord& job, const Lease& lease) const {
-  messages::AssignReplica order{
-      .job = job.id,
-      .file = job.file,
-      .directory = job.directory,
-      .text = *job.text,
-      .checkpoint_job = job.served_job,
-      .checkpoint_step = job.served_step,
-  };
+  messages::AssignReplica order;
+  order.job = job.id;
+  order.file = job.file;
+  order.directory = job.directory;
+  order.text = *job.text;
+  order.checkpoint_job = job.served_job;
+  order.checkpoint_step = job.served_step;
   const RegisteredModel* model = ledger_.registry().find(job.model);
   const ModelVersion* version = model == nullptr ? nullptr : model->find(lease.version);
   if (version != nullptr) {
@@ -72,14 +60,22 @@ messages::AssignReplica Head::assignment(const JobRecord& job, const Lease& leas
 void Head::tell_versions(const JobRecord& job, Serving& serving) {
   if (job.lines.empty()) return;
   const auto wanted = job.versions();
+  VersionCounts ready;
+  for (const auto& lease : ledger_.leases_of(job.id)) {
+    if (serving.known.ready.contains(lease.worker)) ++ready[lease.version];
+  }
   std::vector<serving::VersionLine> lines;
   for (std::size_t i = 0; i < job.lines.size(); ++i) {
     const ServedLine& line = job.lines[i];
     std::uint64_t former = line.good == line.version ? 0 : line.good;
     if (i < serving.told.size())
       former = serving.told[i].version == line.version ? serving.told[i].former : serving.told[i].version;
-    const auto count = wanted.find(line.version);
-    lines.push_back({line.version, former, line.share, count == wanted.end() ? 0 : count->second});
+    const auto found = wanted.find(line.version);
+    const auto count = found == wanted.end() ? 0 : found->second;
+    // Replicas of another line no longer answer for this one once it has all of its own.
+    const bool is_shared = std::ranges::find(job.lines, former, &ServedLine::version) != job.lines.end();
+    if (is_shared && count > 0 && ready[line.version] >= count) former = 0;
+    lines.push_back({line.version, former, line.share, count});
   }
   if (lines == serving.told) return;
   serving.told = lines;
@@ -87,13 +83,11 @@ void Head::tell_versions(const JobRecord& job, Serving& serving) {
 }
 
 bool Head::has_room(const JobRecord& job, Job& live) {
-  Serving& serving = *live.serving;
-  if (serving.gave_way && job.workers <= *serving.gave_way) return true;  // nobody has come for who left
-  serving.gave_way.reset();
-  const bool lacks = job.workers < job.wanted().max && live.spare_starts.may_start(now_ms());
-  if (!lacks) serving.lacks_since.reset();
-  if (lacks && !serving.lacks_since) serving.lacks_since = life();
-  return !serving.lacks_since || life() - *serving.lacks_since < kRoomPatience;
+  RolloutRoom::Sight sight{.workers = job.workers};
+  for (const auto& [version, count] : job.versions()) sight.wanted += count;
+  sight.is_any_leaving = std::ranges::any_of(ledger_.leases_of(job.id), &Lease::releasing);
+  sight.lacks_one = job.workers < job.wanted().max && live.spare_starts.may_start(now_ms());
+  return live.serving->room.has_room(sight, life());
 }
 
 void Head::roll(const std::string& id) {
@@ -106,29 +100,37 @@ void Head::roll(const std::string& id) {
   std::vector<RolloutReplica> replicas;
   for (const auto& lease : ledger_.leases_of(id)) {
     if (!lease.releasing)
-      replicas.push_back(
-          {lease.worker, lease.version, state_of(lease.worker, serving.ready, serving.unheard)});
+      replicas.push_back({lease.worker, lease.version, serving.known.state_of(lease.worker)});
   }
   const bool is_free = has_room(*record, job->second);
-  const auto leaving = choose_leaving(record->versions(), replicas, is_free);
+  std::vector<VersionMove> moves;
+  for (const auto& line : record->lines) {
+    if (line.good != 0 && line.good != line.version) moves.push_back({line.version, line.good});
+  }
+  const auto leaving = choose_leaving(record->versions(), replicas, is_free, moves);
   if (!leaving.empty()) {
     std::vector<Event> events;
     for (const auto worker : leaving)
       events.push_back(event("scheduler", "others take its place", LeaseReleasing{worker}));
     commit(std::move(events));
-    if (!is_free) serving.gave_way = record->workers;
+    if (!is_free) serving.room.on_gave_way(record->workers);
     tell_leases(id);
     schedule_soon();
   }
-  if (!serving.ready.empty() && serving_text(*record) != record->reason) note_ready(id);
+  if (!serving.known.ready.empty() && serving_text(*record) != record->reason) note_ready(id);
 }
 
-void Head::on_tag_moved(const std::vector<std::string>& jobs) {
-  for (const auto& id : jobs) {
+Head::ServedLines Head::lines_of_followers(const std::string& model, const std::string& tag) const {
+  ServedLines lines;
+  for (const auto& id : ledger_.followers(model, tag)) lines[id] = ledger_.find(id)->lines;
+  return lines;
+}
+
+void Head::on_tag_moved(const ServedLines& before) {
+  for (const auto& [id, lines] : before) {
     const auto job = jobs_.find(id);
-    if (job == jobs_.end() || !job->second.serving) continue;
-    job->second.serving->load_crashes.clear();
-    job->second.serving->gave_way.reset();
+    if (job == jobs_.end() || !job->second.serving || ledger_.find(id)->lines == lines) continue;
+    job->second.serving->trial = {};
     job->second.spare_starts = {};  // what held the last version up says nothing of this one
     roll(id);
   }
@@ -143,7 +145,7 @@ bool Head::stop_rollout(const std::string& id, std::uint64_t version, const std:
   commit({event("head", why, RolloutStopped{id, version, why})});
   job->second.spare_starts = {};  // that was this version's fault
   job->second.spare_trouble.clear();
-  job->second.serving->load_crashes.clear();
+  job->second.serving->trial = {};
   roll(id);
   return true;
 }
@@ -155,17 +157,24 @@ bool Head::is_refused(const Lease& lease) const {
          });
 }
 
+bool Head::is_on_trial(const Lease& lease) const {
+  return lease.version != 0 && find_new_line(*ledger_.find(lease.job), lease.version) != nullptr;
+}
+
 void Head::on_load_crash(const Lease& lease, const messages::WorkerExited& exited) {
   const auto job = jobs_.find(lease.job);
   const bool was_told_to_leave = lease.releasing && !suspects_.contains(lease.worker);
-  if (lease.version == 0 || was_told_to_leave || is_outside(exited)) return;
+  if (was_told_to_leave || is_outside(exited) || !is_on_trial(lease)) return;
   if (job == jobs_.end() || !job->second.serving) return;
-  if (find_new_line(*ledger_.find(lease.job), lease.version) == nullptr) return;
-  const auto crashes = ++job->second.serving->load_crashes[lease.version];
-  if (crashes < kMostLoadCrashes) return;
-  stop_rollout(
-      lease.job, lease.version,
-      fmt::format("{} replicas ended before they were ready, the last: {}", crashes, end_text(exited)));
+  const auto suspect = suspects_.find(lease.worker);
+  if (suspect != suspects_.end() && suspect->second.only_here) return;  // that says nothing of the version
+  auto& serving = *job->second.serving;
+  if (!serving.trial.on_crash(lease.version, !serving.known.ready.empty())) return;
+  const auto crashes = serving.trial.crashes(lease.version);
+  const auto who = crashes == 1
+                       ? std::string("a replica ended before it was ready: ")
+                       : fmt::format("{} replicas ended before they were ready, the last: ", crashes);
+  stop_rollout(lease.job, lease.version, who + end_text(exited));
 }
 
 }  // namespace ds::head

@@ -56,8 +56,8 @@ void Head::ensure_serving(const std::string& id) {
   if (job.serving) return;
   const ServeSpec& serve = *record->spec->serve;
   const auto leave = std::chrono::milliseconds(serve.drain_ms) + kLeaveLimit;
-  job.serving.emplace(Serving{{}, {}, {}, job::ReplicaWatch({.leave = leave}), {}, {}, {}, {}, {}, {}});
-  job.serving->unheard = {record->members.begin(), record->members.end()};
+  job.serving.emplace(Serving{.watch = job::ReplicaWatch({.leave = leave})});
+  job.serving->known.unheard = {record->members.begin(), record->members.end()};
   served_.insert(id);
   parts_.router->set_endpoint({record->spec->name, id, record->spec->tenant, serve.queue.max_depth,
                                serve.queue.max_bytes, std::chrono::milliseconds(serve.queue.timeout_ms)});
@@ -72,9 +72,9 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   if (job == jobs_.end() || !job->second.serving) return send(replica, messages::StopWorker{hello.worker});
   const std::string& id = job->first;
   Serving& serving = *job->second.serving;
-  auto& known = serving.replicas[hello.worker];
-  if (known != replica) monitor(replica);
-  known = replica;
+  auto& reached = serving.replicas[hello.worker];
+  if (reached != replica) monitor(replica);
+  reached = replica;
   serving.watch.on_hello(hello.worker, hello.ready, life());
   if (lease->second.releasing) {
     serving.leaving.erase(hello.worker);  // it may not have heard
@@ -90,11 +90,11 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   metadata.outputs = replica::to_specs(hello.outputs);
   metadata.quantization = quantization_text(hello.quantization);
   parts_.router->add_replica(id, hello.worker, replica, version, std::move(metadata));
-  serving.unheard.erase(hello.worker);
-  if (!serving.ready.insert(hello.worker).second) return;
+  serving.known.unheard.erase(hello.worker);
+  if (!serving.known.ready.insert(hello.worker).second) return;
   job->second.spare_starts = {};  // the next can, too
   job->second.spare_trouble.clear();
-  serving.load_crashes.erase(version);
+  serving.trial.on_ready(version);
   note_ready(id);
   roll(id);
 }
@@ -102,10 +102,10 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
 std::string Head::serving_text(const JobRecord& record) const {
   const auto job = jobs_.find(record.id);
   const bool is_served = job != jobs_.end() && job->second.serving;
-  const std::size_t replicas = is_served ? job->second.serving->ready.size() : 0;
+  const std::size_t replicas = is_served ? job->second.serving->known.ready.size() : 0;
   if (replicas == 0) return kSleeps;
   VersionCounts versions;
-  for (const auto worker : job->second.serving->ready) {
+  for (const auto worker : job->second.serving->known.ready) {
     const auto lease = ledger_.leases().find(worker);
     if (lease != ledger_.leases().end()) ++versions[lease->second.version];
   }
@@ -115,16 +115,17 @@ std::string Head::serving_text(const JobRecord& record) const {
   return text;
 }
 
-/// The ready replicas are the job's members, as `status` shows them.
+/// The ready replicas are the job's members, as `status` shows them; after a start of the head with those
+/// that were ready before it.
 void Head::note_ready(const std::string& id) {
   const auto* record = ledger_.find(id);
-  const auto& ready = jobs_.at(id).serving->ready;
-  const std::vector<std::uint64_t> members(ready.begin(), ready.end());
+  const auto& known = jobs_.at(id).serving->known;
+  const auto members = known.members();
   const std::string by = "scheduler", why = serving_text(*record);
   std::vector<Event> events;
   if (members != record->members)
     events.push_back(event(by, why, GenerationFormed{id, record->generation + 1, members, 0, {}}));
-  if (!ready.empty() && record->state != JobState::paused && record->state != JobState::preempted)
+  if (!known.ready.empty() && record->state != JobState::paused && record->state != JobState::preempted)
     events.push_back(event(by, why, JobStateChanged{id, JobState::running, why}));
   commit(std::move(events));
 }
@@ -134,11 +135,13 @@ void Head::on_replica_failed(const messages::ReplicaFailed& failed) {
   if (lease == ledger_.leases().end() || !is_serve(lease->second.job)) return;
   const std::string id = lease->second.job;
   const auto job = jobs_.find(id);
-  const bool others_serve = job != jobs_.end() && job->second.serving && !job->second.serving->ready.empty();
+  const bool others_serve =
+      job != jobs_.end() && job->second.serving && !job->second.serving->known.ready.empty();
   const bool is_new = !failed.only_here && stop_rollout(id, lease->second.version, failed.why);
   if (!failed.only_here && !others_serve && !is_new)
     return end_job(id, JobState::failed, fmt::format("worker {}", failed.worker), failed.why);
-  suspects_.insert_or_assign(failed.worker, Suspect{failed.why, true, others_serve || is_new});
+  suspects_.insert_or_assign(failed.worker,
+                             Suspect{failed.why, true, others_serve || is_new, failed.only_here});
   kill_worker(failed.worker, failed.why);
 }
 
@@ -164,9 +167,9 @@ void Head::watch_replicas() {
     for (const auto& lease : ledger_.leases_of(id)) leases.push_back({lease.worker, lease.releasing});
     for (const auto& late : serving.watch.look(leases, life())) {
       spdlog::warn("worker {} of job {}: {}", late.worker, id, late.why);
-      const bool others_serve = serving.ready.size() > serving.ready.count(late.worker);
+      const bool others_serve = serving.known.ready.size() > serving.known.ready.count(late.worker);
       if (!late.is_leaving)
-        suspects_.insert_or_assign(late.worker, Suspect{late.why, late.is_at_fault, others_serve});
+        suspects_.insert_or_assign(late.worker, Suspect{late.why, late.is_at_fault, others_serve, false});
       kill_worker(late.worker, late.why);
     }
     roll(id);
@@ -179,13 +182,14 @@ void Head::tell_replicas(const std::string& id) {
   Serving& serving = *job->second.serving;
   std::vector<std::uint64_t> leaving;
   for (const auto& lease : ledger_.leases_of(id)) {
+    if (lease.releasing) serving.known.unheard.erase(lease.worker);
     if (lease.releasing && serving.replicas.contains(lease.worker) && !serving.leaving.contains(lease.worker))
       leaving.push_back(lease.worker);
   }
   bool has_changed = false;
   for (const auto worker : leaving) {
     serving.leaving.insert(worker);
-    has_changed |= serving.ready.erase(worker) == 1;
+    has_changed |= serving.known.ready.erase(worker) == 1;
     parts_.router->drain_replica(id, worker);
   }
   if (has_changed) note_ready(id);
@@ -207,9 +211,9 @@ bool Head::forget_replica(const Lease& lease) {
   Serving& serving = *job->second.serving;
   serving.replicas.erase(lease.worker);
   serving.leaving.erase(lease.worker);
-  serving.unheard.erase(lease.worker);
+  serving.known.unheard.erase(lease.worker);
   parts_.router->remove_replica(lease.job, lease.worker);
-  const bool was_ready = serving.ready.erase(lease.worker) == 1;
+  const bool was_ready = serving.known.ready.erase(lease.worker) == 1;
   if (was_ready) note_ready(lease.job);
   return was_ready;
 }
@@ -231,7 +235,7 @@ void Head::on_load(const std::string& id, LoadSample sample) {
   sample.at_ms = now;
   // The router counts another way: one whose requests fail is not ready there, and one that has said hello is
   // some moments later. Both figures from one view, or what is ready and starting would be more than wanted.
-  sample.ready = static_cast<std::uint32_t>(serving.ready.size());
+  sample.ready = static_cast<std::uint32_t>(serving.known.ready.size());
   sample.starting = target - std::min(target, sample.ready);
   serving.load.add(sample);
   const auto decision = autoscale(to_options(*record), serving.load, now);
@@ -245,7 +249,7 @@ void Head::on_load(const std::string& id, LoadSample sample) {
   }
   // Those that are not ready yet first, then the newest.
   std::ranges::sort(live, {}, [&](const Lease& lease) {
-    return std::pair(serving.ready.contains(lease.worker), -static_cast<std::int64_t>(lease.worker));
+    return std::pair(serving.known.ready.contains(lease.worker), -static_cast<std::int64_t>(lease.worker));
   });
   for (std::size_t i = 0; i + decision.replicas < live.size(); ++i)
     events.push_back(event("autoscaler", decision.reason, LeaseReleasing{live[i].worker}));
@@ -256,7 +260,6 @@ void Head::on_load(const std::string& id, LoadSample sample) {
     events.push_back(event("autoscaler", decision.reason, JobStateChanged{id, JobState::running, kSleeps}));
   commit(std::move(events));
   parts_.router->set_wanted(id, decision.replicas);
-  serving.gave_way.reset();
   roll(id);
   tell_leases(id);
   schedule_soon();

@@ -39,6 +39,7 @@ struct Arguments {
 
 constexpr std::size_t kMaxDiskTasks = 10'000;
 constexpr std::size_t kMaxChecks = 256;  // each holds a request's body
+constexpr std::size_t kMaxFiles = 4;
 
 constexpr std::size_t kMaxTenantsBytes = 64 << 10;
 
@@ -107,6 +108,7 @@ Result<void> run(const Arguments& arguments) {
   head::SerialThread checkpoint_thread(kMaxDiskTasks);
   head::SerialThread log_thread(kMaxDiskTasks);
   head::SerialThread check_thread(kMaxChecks);
+  head::SerialThread file_thread(kMaxFiles);
   caf::actor_system system(config);
   fabric::Fabric fabric(system, std::shared_ptr<fabric::Transport>(std::move(*transport)));
 
@@ -121,6 +123,7 @@ Result<void> run(const Arguments& arguments) {
       &checkpoint_thread,
       &log_thread,
       &check_thread,
+      &file_thread,
       DS_VERSION,
       *cluster_id,
       *tenants,

@@ -2,14 +2,25 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <set>
 
 namespace ds::serving {
 namespace {
 
+/// The first line of the version stands for all of that version.
 std::size_t line_of(std::span<const VersionLine> lines, std::uint64_t version) {
-  auto found = std::ranges::find(lines, version, &VersionLine::version);
-  if (found == lines.end()) found = std::ranges::find(lines, version, &VersionLine::former);
+  const auto found = std::ranges::find(lines, version, &VersionLine::version);
   return found == lines.end() ? 0 : static_cast<std::size_t>(found - lines.begin());
+}
+
+/// Those that replicas of the version answer for: its own, and those that only move away from it.
+std::set<std::size_t> lines_of(std::span<const VersionLine> lines, std::uint64_t version) {
+  std::set<std::size_t> found;
+  for (const VersionLine& line : lines) {
+    if (line.version == version || line.former == version) found.insert(line_of(lines, line.version));
+  }
+  if (found.empty()) found.insert(0);
+  return found;
 }
 
 }  // namespace
@@ -24,10 +35,23 @@ std::map<std::uint64_t, double> weigh_versions(std::span<const VersionLine> line
   // Lines of one version are one: the first of them has the shares of all.
   std::vector<double> shares(lines.size()), replicas(lines.size());
   for (const VersionLine& line : lines) shares[line_of(lines, line.version)] += line.share;
-  for (const auto& [version, count] : able) replicas[line_of(lines, version)] += count;
+  // Replicas of a version that several lines have are divided among them as the requests are.
+  std::map<std::uint64_t, std::map<std::size_t, double>> parts;
   for (const auto& [version, count] : able) {
-    const auto line = line_of(lines, version);
-    weights[version] = shares[line] * count / replicas[line];
+    const auto theirs = lines_of(lines, version);
+    double all = 0;
+    for (const auto line : theirs) all += shares[line];
+    for (const auto line : theirs) {
+      const double part = all > 0 ? count * shares[line] / all : 0;
+      parts[version][line] = part;
+      replicas[line] += part;
+    }
+  }
+  for (const auto& [version, by_line] : parts) {
+    double& weight = weights[version] = 0;
+    for (const auto& [line, part] : by_line) {
+      if (part > 0) weight += shares[line] * part / replicas[line];
+    }
   }
   return weights;
 }

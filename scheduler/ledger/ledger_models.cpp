@@ -13,12 +13,23 @@ bool Ledger::on(const Event& event, const ModelVersionAdded& body) {
 }
 
 bool Ledger::on(const Event&, const ModelTagged& body) {
-  if (!registry_.point(body.model, body.tag, body.version, body.back)) return false;
+  bool has_changed = registry_.point(body.model, body.tag, body.version, body.back);
+  const RegisteredModel* model = registry_.find(body.model);
+  if (body.back && !has_changed) return false;
+  if (model == nullptr || model->tagged(body.tag) != body.version) return false;
   for (const auto& id : followers(body.model, body.tag)) {
-    follow_tags(jobs_.find(id)->second);
+    JobRecord& job = jobs_.find(id)->second;
+    // Who lets the tag point at a version that could not be served, also once more, wants it to be tried.
+    for (auto& line : job.lines) {
+      if (line.tag != body.tag || line.refused != body.version) continue;
+      line.refused = 0;
+      line.trouble.clear();
+      has_changed = true;
+    }
+    follow_tags(job);
     index_.mark(id);
   }
-  return true;
+  return has_changed;
 }
 
 std::vector<std::string> Ledger::followers(std::string_view model, std::string_view tag) const {

@@ -28,8 +28,9 @@ bool has_surplus(const VersionCounts& wanted, const VersionCounts& there) {
 /// Those that are there while some are told to leave.
 class Scene {
  public:
-  Scene(const VersionCounts& wanted, std::span<const RolloutReplica> replicas)
-      : wanted_(wanted), stay_(replicas.begin(), replicas.end()) {
+  Scene(const VersionCounts& wanted, std::span<const RolloutReplica> replicas,
+        std::span<const VersionMove> moves)
+      : wanted_(wanted), moves_(moves), stay_(replicas.begin(), replicas.end()) {
     // Who goes first: of equals the newest.
     std::ranges::sort(stay_, std::ranges::greater(), &RolloutReplica::worker);
     for (const auto& one : stay_) ++there_[one.version];
@@ -43,6 +44,13 @@ class Scene {
   bool is_surplus(const RolloutReplica& one) const {
     return count_of(there_, one.version) > count_of(wanted_, one.version);
   }
+  /// Nobody of the version that is to take its place is ready.
+  bool is_needed(const RolloutReplica& one) const {
+    return std::ranges::any_of(moves_, [&](const VersionMove& move) {
+      return move.former == one.version && ready_of(move.version) == 0;
+    });
+  }
+  bool is_last(const RolloutReplica& one) const { return is_needed(one) && ready_of(one.version) == 1; }
   /// The first that is so leaves. False: there is none.
   template <class Which>
   bool let_one_go(std::vector<std::uint64_t>& leaving, const Which& which) {
@@ -55,7 +63,14 @@ class Scene {
   }
 
  private:
+  std::size_t ready_of(std::uint64_t version) const {
+    return static_cast<std::size_t>(std::ranges::count_if(stay_, [version](const RolloutReplica& one) {
+      return one.state == State::ready && one.version == version;
+    }));
+  }
+
   const VersionCounts& wanted_;
+  const std::span<const VersionMove> moves_;
   std::vector<RolloutReplica> stay_;
   VersionCounts there_;
 };
@@ -95,9 +110,10 @@ std::uint64_t next_version(const VersionCounts& wanted, const VersionCounts& the
 }
 
 std::vector<std::uint64_t> choose_leaving(const VersionCounts& wanted,
-                                          std::span<const RolloutReplica> replicas, bool has_room) {
+                                          std::span<const RolloutReplica> replicas, bool has_room,
+                                          std::span<const VersionMove> moves) {
   std::vector<std::uint64_t> leaving;
-  Scene scene(wanted, replicas);
+  Scene scene(wanted, replicas, moves);
   const std::uint32_t all = sum(wanted);
   const auto goes_if = [&](State state) {
     return [&scene, state](const RolloutReplica& one) { return one.state == state && scene.is_surplus(one); };
@@ -106,14 +122,25 @@ std::vector<std::uint64_t> choose_leaving(const VersionCounts& wanted,
   }
   while (scene.ready() >= all && scene.let_one_go(leaving, goes_if(State::unheard))) {
   }
-  while (scene.ready() > all && scene.let_one_go(leaving, goes_if(State::ready))) {
+  const auto let_ready_go = [&] {
+    const auto goes = goes_if(State::ready);
+    return scene.let_one_go(leaving, [&](const auto& one) { return goes(one) && !scene.is_needed(one); }) ||
+           scene.let_one_go(leaving, [&](const auto& one) { return goes(one) && !scene.is_last(one); });
+  };
+  const auto is_full = [&] {
+    const auto most = most_replicas(wanted, scene.there());
+    return scene.count() > most || (scene.count() == most && scene.ready() == scene.count());
+  };
+  while (scene.ready() > all && let_ready_go()) {
+  }
+  while (scene.ready() > all && is_full() && scene.let_one_go(leaving, goes_if(State::ready))) {
   }
   while (scene.count() > most_replicas(wanted, scene.there())) {
     const auto is_not_ready = [](const RolloutReplica& one) { return one.state != State::ready; };
     if (!scene.let_one_go(leaving, is_not_ready)) break;
   }
   const bool all_are_ready = scene.ready() == scene.count() && scene.count() > 1;
-  if (!has_room && leaving.empty() && all_are_ready) scene.let_one_go(leaving, goes_if(State::ready));
+  if (!has_room && leaving.empty() && all_are_ready) let_ready_go();
   return leaving;
 }
 

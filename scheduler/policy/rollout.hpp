@@ -29,6 +29,11 @@ struct RolloutReplica {
   bool operator==(const RolloutReplica&) const = default;
 };
 
+/// A part of the requests that goes from one version to another.
+struct VersionMove {
+  std::uint64_t version = 0, former = 0;
+};
+
 // A model's replicas move from one version to another, one by one. The next to come is started with what
 // `most_replicas` allows, is of `next_version`, and those that `choose_leaving` names leave; again at every
 // change. All pure.
@@ -51,7 +56,11 @@ std::uint64_t next_version(const VersionCounts& wanted, const VersionCounts& the
 /// leaves first while all are ready, but never the last; whoever asks doesn't say so again until another has
 /// come. Those that only start leave at once, and those beyond `most_replicas`, which happens when fewer are
 /// wanted than a moment ago.
+///
+/// The last ready replica of a version that one of `moves` comes from stays until one is ready of the version
+/// it goes to, unless there are more than are wanted and none more may come.
 std::vector<std::uint64_t> choose_leaving(const VersionCounts& wanted,
-                                          std::span<const RolloutReplica> replicas, bool has_room);
+                                          std::span<const RolloutReplica> replicas, bool has_room,
+                                          std::span<const VersionMove> moves = {});
 
 }  // namespace ds::scheduler

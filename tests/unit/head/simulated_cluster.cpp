@@ -57,7 +57,7 @@ SimulatedCluster::SimulatedCluster(StillSystem& still, std::uint64_t seed)
       router_(still.system()) {
   parts_.fabric = &still_.fabric();
   parts_.router = &router_;
-  parts_.checkpoint_thread = parts_.log_thread = parts_.check_thread = &idle_thread_;
+  parts_.checkpoint_thread = parts_.log_thread = parts_.check_thread = parts_.file_thread = &idle_thread_;
   parts_.tenants = tenants();
   parts_.now_ms = [this] { return now_ms(); };
   parts_.random = [this] { return static_cast<std::uint32_t>(random_()); };

@@ -166,6 +166,19 @@ TEST(Ledger, ServesTheVersionBeforeWhereTheNewOneCantBe) {
       << "nothing is amiss any more";
 }
 
+TEST(Ledger, TriesARefusedVersionAgainWhenItsTagIsPromotedToItOnceMore) {
+  auto ledger = with_served_model();
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));
+  ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 2, "no memory"})));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "canary", 1})));
+  EXPECT_EQ(job_of(ledger).lines.front().refused, 2U) << "another tag is none of its business";
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));
+  EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 2, 1, 0, ""}));
+  EXPECT_EQ(ledger.registry().find("intents")->tags.at("prod"), (std::vector<std::uint64_t>{1, 2}))
+      << "a rollback still leads to 1";
+  EXPECT_FALSE(ledger.apply(event(ModelTagged{"intents", "prod", 2}))) << "now it is as it is";
+}
+
 TEST(Ledger, ServesWhatATagPointsAtWhenAJobIsRetried) {
   auto ledger = with_served_model();
   ASSERT_TRUE(ledger.apply(event(JobStateChanged{"answers-1", JobState::cancelled, ""})));

@@ -4,8 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
 #include <random>
+#include <set>
+
+#include "scheduler/policy/known_replicas.hpp"
+#include "scheduler/policy/rollout_room.hpp"
+#include "scheduler/policy/version_trial.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -59,13 +65,79 @@ TEST(Rollout, KeepsReplicasThatANewHeadHasNotHeardOfUntilOthersAreReady) {
   EXPECT_EQ(choose_leaving({{2, 1}}, replicas, true), std::vector<std::uint64_t>{1});
 }
 
-/// Replicas that start, get ready, die and leave as they please while versions and sizes change.
+TEST(Rollout, KeepsTheLastOfAPartOfTheRequestsUntilItsNextVersionIsReady) {
+  // Two parts: 1 becomes 3, 2 becomes 4.
+  const std::vector<VersionMove> moves{{3, 1}, {4, 2}};
+  const VersionCounts wanted{{3, 2}, {4, 1}};
+  std::vector<RolloutReplica> replicas{{1, 1, State::ready}, {2, 1, State::ready}, {3, 2, State::ready}};
+  EXPECT_EQ(choose_leaving(wanted, replicas, false, moves), std::vector<std::uint64_t>{2})
+      << "the newest is the only one of its part";
+  replicas[1] = {4, 3, State::ready};
+  EXPECT_EQ(choose_leaving(wanted, replicas, false, moves), std::vector<std::uint64_t>{1})
+      << "3 is ready and takes the place of 1";
+  const std::vector<RolloutReplica> lasts{{1, 1, State::ready}, {3, 2, State::ready}};
+  EXPECT_TRUE(choose_leaving({{3, 1}, {4, 1}}, lasts, false, moves).empty()) << "they wait for a slot";
+  replicas = {{1, 1, State::ready}, {3, 2, State::ready}, {4, 3, State::ready}};
+  EXPECT_EQ(choose_leaving({{3, 1}, {4, 1}}, replicas, true, moves), std::vector<std::uint64_t>{1});
+}
+
+TEST(Rollout, LetsTheLastOfAPartGoWhereNoneMoreMayCome) {
+  const std::vector<RolloutReplica> lasts{{1, 1, State::ready}, {2, 2, State::ready}};
+  const std::vector<VersionMove> to_one{{3, 1}, {3, 2}};
+  EXPECT_EQ(choose_leaving({{3, 1}}, lasts, true, to_one), std::vector<std::uint64_t>{2});
+}
+
+TEST(RolloutRoom, LetsNobodyElseLeaveUntilTheSlotOfTheLastIsTaken) {
+  using std::chrono::seconds;
+  RolloutRoom room;
+  EXPECT_TRUE(room.has_room({4, 4, false, true}, seconds(1)));
+  EXPECT_FALSE(room.has_room({4, 4, false, true}, seconds(4))) << "nothing has come";
+  room.on_gave_way(3);
+  EXPECT_TRUE(room.has_room({3, 4, true, true}, seconds(5)));
+  EXPECT_TRUE(room.has_room({3, 4, true, true}, seconds(50))) << "it has not left yet";
+  EXPECT_TRUE(room.has_room({3, 4, false, true}, seconds(60)));
+  EXPECT_TRUE(room.has_room({3, 4, false, true}, seconds(99))) << "another job took its slot";
+  EXPECT_TRUE(room.has_room({4, 4, false, true}, seconds(100))) << "another has come";
+  EXPECT_TRUE(room.has_room({4, 4, false, true}, seconds(102)));
+  EXPECT_FALSE(room.has_room({4, 4, false, true}, seconds(104)));
+}
+
+TEST(RolloutRoom, SeesAfterARestartOfTheHeadThatOneIsLeaving) {
+  using std::chrono::seconds;
+  RolloutRoom room;
+  for (int at = 0; at < 60; ++at) EXPECT_TRUE(room.has_room({3, 4, true, true}, seconds(at)));
+  EXPECT_TRUE(room.has_room({3, 4, false, true}, seconds(61))) << "its slot has only just got free";
+}
+
+TEST(RolloutRoom, ForgetsWhoGaveWayWhenFewerAreWanted) {
+  using std::chrono::seconds;
+  RolloutRoom room;
+  room.on_gave_way(2);
+  EXPECT_TRUE(room.has_room({2, 3, false, true}, seconds(10)));
+  EXPECT_TRUE(room.has_room({2, 2, false, true}, seconds(20)));
+  EXPECT_FALSE(room.has_room({2, 2, false, true}, seconds(23)));
+}
+
+TEST(VersionTrial, GivesAVersionUpAtOnceWhenNobodyElseServes) {
+  VersionTrial trial;
+  EXPECT_TRUE(trial.on_crash(2, false)) << "requests wait";
+  EXPECT_FALSE(trial.on_crash(3, true));
+  EXPECT_FALSE(trial.on_crash(3, true));
+  EXPECT_TRUE(trial.on_crash(3, true));
+  EXPECT_EQ(trial.crashes(3), 3U);
+  trial.on_ready(3);
+  EXPECT_FALSE(trial.on_crash(3, true));
+}
+
+/// Replicas that start, get ready, die and leave as they please while versions and sizes change and the head
+/// is killed. Who leaves has its slot for a while.
 class RandomWalk {
  public:
   explicit RandomWalk(std::uint64_t seed) : random_(seed), slots_(1 + pick(6)) { want(); }
 
   void step(bool may_disturb) {
-    switch (pick(may_disturb ? 6 : 3)) {
+    now_ += std::chrono::milliseconds(500);
+    switch (pick(may_disturb ? 7 : 4)) {
       case 0:
         return start();
       case 1:
@@ -73,15 +145,15 @@ class RandomWalk {
       case 2:
         return get_ready();
       case 3:
-        if (!replicas_.empty())
-          replicas_.erase(replicas_.begin() + static_cast<std::ptrdiff_t>(pick(replicas_.size())));
+        leaving_ = 0;
         return;
       case 4:
+        if (!replicas_.empty()) end(replicas_[pick(replicas_.size())].worker);
+        return;
+      case 5:
         return want();
       default:
-        for (auto& one : replicas_) {
-          if (one.state == State::ready && pick(2) == 0) one.state = State::unheard;
-        }
+        return kill_head();
     }
   }
 
@@ -93,7 +165,7 @@ class RandomWalk {
       const auto found = wanted_.find(one.first);
       return found != wanted_.end() && one.second <= found->second;
     });
-    return ready() == replicas_.size() && replicas_.size() == fit && (is_right || slots_ == 1);
+    return known_.ready.size() == replicas_.size() && replicas_.size() == fit && (is_right || slots_ == 1);
   }
 
  private:
@@ -103,8 +175,10 @@ class RandomWalk {
     for (const auto& one : replicas_) ++counts[one.version];
     return counts;
   }
-  std::uint32_t ready() const {
-    return static_cast<std::uint32_t>(std::ranges::count(replicas_, State::ready, &RolloutReplica::state));
+  /// That can take requests, whatever the head knows.
+  std::uint32_t able() const {
+    return static_cast<std::uint32_t>(
+        std::ranges::count_if(replicas_, [this](const auto& one) { return able_.contains(one.worker); }));
   }
 
   void want() {
@@ -116,35 +190,64 @@ class RandomWalk {
 
   /// As the scheduler does: within what is allowed and what is free.
   void start() {
-    if (replicas_.size() >= slots_ || replicas_.size() >= most_replicas(wanted_, there())) return;
+    if (replicas_.size() + leaving_ >= slots_ || replicas_.size() >= most_replicas(wanted_, there())) return;
     const auto version = next_version(wanted_, there());
     ASSERT_LT(there()[version], wanted_[version]) << "one that is not needed would be started";
     replicas_.push_back({++workers_, version, State::starting});
   }
 
   void leave() {
-    const bool has_room = replicas_.size() < slots_;
-    const auto before = ready();
+    for (auto& one : replicas_) one.state = known_.state_of(one.worker);
+    const auto workers = static_cast<std::uint32_t>(replicas_.size());
+    const bool lacks = workers < most_replicas(wanted_, there());
+    const bool has_room = room_.has_room({workers, sum(wanted_), leaving_ > 0, lacks}, now_);
+    const auto before = able();
     const auto leaving = choose_leaving(wanted_, replicas_, has_room);
-    for (const auto worker : leaving)
-      std::erase_if(replicas_, [worker](const RolloutReplica& one) { return one.worker == worker; });
+    const auto left_before = leaving_;
+    for (const auto worker : leaving) end(worker);
+    leaving_ += leaving.size();
+    if (!has_room && !leaving.empty()) room_.on_gave_way(static_cast<std::uint32_t>(replicas_.size()));
     const auto needed = std::min(before, sum(wanted_));
-    if (has_room || needed <= 1) {
-      ASSERT_GE(ready(), needed) << "requests lose a replica";
-    } else {
-      ASSERT_GE(ready() + 1, needed) << "requests lose more than one replica";
+    if (able() < needed) {
+      ASSERT_FALSE(has_room) << "requests lose a replica";
+      ASSERT_EQ(able() + 1, needed) << "requests lose more than one replica";
+      ASSERT_GE(able(), 1U) << "nobody serves";
+      ASSERT_EQ(left_before, 0U) << "the one before has not left yet";
     }
     ASSERT_LE(replicas_.size(), most_replicas(wanted_, there())) << "the scheduler would take some away";
   }
 
   void get_ready() {
-    if (!replicas_.empty()) replicas_[pick(replicas_.size())].state = State::ready;
+    if (replicas_.empty()) return;
+    const auto worker = replicas_[pick(replicas_.size())].worker;
+    able_.insert(worker);
+    known_.unheard.erase(worker);
+    known_.ready.insert(worker);
+    members_ = known_.members();
+  }
+
+  void end(std::uint64_t worker) {
+    std::erase_if(replicas_, [worker](const RolloutReplica& one) { return one.worker == worker; });
+    known_.unheard.erase(worker);
+    if (known_.ready.erase(worker) == 1) members_ = known_.members();
+  }
+
+  /// The next knows what is in the ledger.
+  void kill_head() {
+    known_ = {{}, {members_.begin(), members_.end()}};
+    room_ = {};
   }
 
   std::mt19937_64 random_;
   const std::size_t slots_;
   VersionCounts wanted_;
   std::vector<RolloutReplica> replicas_;
+  std::size_t leaving_ = 0;
+  std::set<std::uint64_t> able_;
+  KnownReplicas known_;
+  std::vector<std::uint64_t> members_;
+  RolloutRoom room_;
+  std::chrono::milliseconds now_{0};
   std::uint64_t workers_ = 0;
 };
 

@@ -39,6 +39,14 @@ TEST(VersionPicker, LoadsOldAndNewReplicasAlikeWhileALineMovesOn) {
             (std::map<std::uint64_t, int>{{1, 60}, {2, 30}, {5, 10}}));
 }
 
+TEST(VersionPicker, DividesReplicasThatTwoLinesHaveWhileOneOfThemMovesOn) {
+  // Both had version 1; the first replica of 2 is there.
+  const std::vector<VersionLine> lines{{.version = 2, .former = 1, .share = 90}, {.version = 1, .share = 10}};
+  const auto weights = weigh_versions(lines, {{1, 2}, {2, 1}});
+  EXPECT_NEAR(weights.at(2), 90.0 / 2.8, 1e-9) << "one of three replicas does not get nine of ten requests";
+  EXPECT_NEAR(weights.at(1) + weights.at(2), 100, 1e-9);
+}
+
 TEST(VersionPicker, TakesTwoLinesOfOneVersionForOne) {
   VersionPicker picker;
   picker.set_lines({{.version = 1, .share = 50}, {.version = 2, .share = 25}, {.version = 1, .share = 25}});
