@@ -357,10 +357,10 @@ class RouterActor : public caf::event_based_actor {
     request(replica.actor, caf::infinite, std::move(call))
         .then(
             [this, key](const messages::InferAnswer& answer) {
-              if (const auto call = calls_.extract(key)) on_answer(call.mapped(), answer);
+              if (const auto taken = calls_.extract(key)) on_answer(taken.mapped(), answer);
             },
             [this, key, asked = replica.actor](const caf::error&) {
-              if (const auto call = calls_.extract(key)) on_lost(call.mapped(), asked);
+              if (const auto taken = calls_.extract(key)) on_lost(taken.mapped(), asked);
             });
   }
 
