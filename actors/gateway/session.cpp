@@ -12,6 +12,7 @@
 #include <cctype>
 #include <cerrno>
 #include <chrono>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -124,7 +125,7 @@ void Session::begin_request() {
   if (phase_ == Phase::closed) return;
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(core_->options.max_header_bytes));
-  parser_->body_limit(std::max(core_->options.max_body_bytes, core_->options.max_large_body_bytes));
+  parser_->body_limit(std::numeric_limits<std::uint64_t>::max());  // `on_head` knows the limit
   keep_alive_ = head_only_ = is_below_ = is_large_ = false;
   if (buffer_.size() > 0) {  // pipelined
     phase_ = Phase::head;

@@ -34,23 +34,25 @@ gateway::HttpResponse refuse(const std::string& message, const std::string& hint
 }
 
 /// One that waits and is more urgent, in its queue; empty: there is none.
-std::string find_more_urgent(const JobRecord& draft, const Ledger& ledger) {
+std::string find_more_urgent(const JobRecord& draft, const Ledger& ledger, std::int64_t now_ms) {
   for (const auto& [id, job] : ledger.jobs()) {
-    const bool waits = !is_end(job.state) && job.workers < job.wanted().min && !job.has_promise;
     const bool is_beside = job.spec->tenant == draft.spec->tenant && job.spec->queue == draft.spec->queue;
-    if (waits && is_beside && job.priority > draft.priority) return id;
+    if (is_end(job.state) || !is_beside || job.priority <= draft.priority || job.has_promise) continue;
+    const auto demand = ledger.demand(job, now_ms);
+    if (demand && !demand->held && !demand->works_with_fewer && job.workers < demand->workers.min) return id;
   }
   return {};
 }
 
-gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledger, bool has_tenants) {
+gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledger, bool has_tenants,
+                                     std::int64_t now_ms) {
   const std::string none = "no deadline can be promised now: ";
   if (const auto* lacking = find_lacking_promise(ledger)) {
     return refuse(
         fmt::format("{}job {} has crashed and lacks workers that it was promised", none, lacking->id),
         "submit it when that job runs again");
   }
-  if (const auto urgent = find_more_urgent(draft, ledger); !urgent.empty()) {
+  if (const auto urgent = find_more_urgent(draft, ledger, now_ms); !urgent.empty()) {
     return refuse(fmt::format("{}job {} waits and is more urgent", none, urgent),
                   "submit it when that job has started, or with a higher priority");
   }
@@ -99,7 +101,7 @@ std::variant<DeadlinePromised, gateway::HttpResponse> offer_deadline(const JobRe
                                                                      std::int64_t now_ms) {
   const bool is_later = !starts_ms || *starts_ms > now_ms;
   if (!starts_ms || (has_tenants && is_later) || find_lacking_promise(ledger) != nullptr)
-    return refuse_unknown(draft, ledger, has_tenants);
+    return refuse_unknown(draft, ledger, has_tenants, now_ms);
   const std::int64_t deadline_ms = draft.spec->deadline_ms(draft.submitted_ms);
   const std::int64_t starts_by_ms = *starts_ms + kPromiseMarginMs;
   const std::int64_t ends_by_ms = starts_by_ms + draft.spec->time_limit_ms;

@@ -259,10 +259,16 @@ nlohmann::json Head::view(const JobRecord& job, bool whole, const std::string& w
   if (whole) view["run_ms"] = job.run_ms(now_ms());
   if (auto served = served_view(job, ledger_); whole && !served.is_null()) view["model"] = std::move(served);
   const bool is_served = live != jobs_.end() && live->second.serving.has_value();
-  if (whole && is_served && !live->second.serving->quantization.empty()) {
-    const auto& newest = live->second.serving->quantization.rbegin()->second;
-    auto report = nlohmann::json::parse(newest, nullptr, false);
-    if (report.is_object()) view["quantization"] = std::move(report);
+  if (whole && is_served) {
+    const auto& accepted = live->second.serving->quantization;
+    const auto version = job.lines.empty() ? 1 : job.lines.front().version;
+    const auto found = accepted.find(version);
+    auto report =
+        found == accepted.end() ? nlohmann::json() : nlohmann::json::parse(found->second, nullptr, false);
+    if (report.is_object()) {
+      report["version"] = version;
+      view["quantization"] = std::move(report);
+    }
   }
   return view;
 }

@@ -369,8 +369,9 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
 /// Until its client is gone.
 void InferenceApi::ask_for(const HttpRequest& request, Ask ask) {
   const auto link = ask.link = std::make_shared<AskLink>();
-  router_.ask(std::move(ask));
+  // First: what it leads to may ask again, for the same client.
   if (request.client) request.client->on_gone([this, link] { router_.give_up(link); });
+  router_.ask(std::move(ask));
 }
 
 }  // namespace ds::router

@@ -160,7 +160,10 @@ class RouterActor : public caf::event_based_actor {
     journey->deadline = ask.arrived + timeout_of(ask.request, endpoint.endpoint);
     for (const auto& input : ask.request.inputs) journey->bytes += input.bytes.size();
     journey->ask = std::move(ask);
-    if (journey->ask.link) journey->ask.link->journey = journey;
+    if (journey->ask.link) {
+      journey->ask.link->journey = journey;
+      journey->is_given_up = journey->ask.link->is_given_up;
+    }
     ++endpoint.ongoing;
     ++endpoint.arrivals;
     dispatch(journey);
@@ -476,6 +479,7 @@ void Router::ask(Ask ask) {
 }
 
 void Router::give_up(std::shared_ptr<AskLink> link) {
+  link->is_given_up = true;
   post(actor_, [link = std::move(link)](RouterActor& router) { router.give_up(*link); });
 }
 

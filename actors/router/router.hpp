@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
 #include <chrono>
@@ -81,6 +82,7 @@ struct Journey;
 /// What finds a request again while it is on its way; its content is the router's.
 struct AskLink {
   std::weak_ptr<Journey> journey;
+  std::atomic<bool> is_given_up{false};  ///< before it was on its way
 };
 
 /// A request on its way through the router.

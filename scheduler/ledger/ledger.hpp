@@ -59,9 +59,9 @@ struct JobRecord {
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
   std::string served_job;                       ///< of a `serve` job: whose checkpoint; empty: a file
   std::uint64_t served_step = 0;
-  std::string model;                     ///< of a `serve` job: of the registry; empty: it serves no such
-  std::vector<ServedLine> lines = {};    ///< of that model
-  VersionCounts live = {};               ///< of `workers`, by the model's version
+  std::string model;                   ///< of a `serve` job: of the registry; empty: it serves no such
+  std::vector<ServedLine> lines = {};  ///< of that model
+  VersionCounts live = {};             ///< of `workers`, by the model's version
   std::int64_t deadline_ms = 0, starts_by_ms = 0;  ///< what it was promised last; 0: nothing
   bool has_promise = false;                        ///< that holds: not missed, nor given up by its owner
   bool is_deadline_missed = false;
@@ -129,7 +129,7 @@ class Ledger {
   const std::set<std::uint32_t>& devices_on(std::string_view node) const { return index_.devices_on(node); }
   /// What leases have of the node; those of workers that are leaving count.
   NodeHolding held_on(std::string_view node) const { return index_.held_on(node); }
-  /// Slots and memory that the workers of each tenant's queue have now, as `held_on`.
+  /// Slots, memory and GPUs that the workers of each tenant's queue have now, as `held_on`.
   const std::map<std::pair<std::string, std::string>, DecayedUse>& uses() const { return uses_; }
 
   /// Nodes that any lease is on.
@@ -244,7 +244,7 @@ class Ledger {
   std::set<std::string> serving_;                         ///< jobs that serve checkpoints
   std::set<std::string> serving_models_;                  ///< jobs that serve models of the registry
   ModelRegistry registry_;
-  std::set<std::string> promised_;                        ///< jobs with `has_promise`
+  std::set<std::string> promised_;  ///< jobs with `has_promise`
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeClosures drained_, quarantined_;

@@ -100,8 +100,10 @@ std::optional<StartForecast> Planning::forecast(const Job& job, const GangEnds& 
   std::uint32_t most_urgent = 0;
   for (std::size_t queue = 0; queue < tenants_.queues.size(); ++queue) {
     const auto& line = planner_.short_of(queue);
-    const auto first = std::ranges::find_if(line, [](const Job* one) { return !one->demand.has_promise; });
-    if (first != line.end()) most_urgent = std::max(most_urgent, (*first)->demand.priority);
+    for (const Job* one : line) {  // those with a promise come first, of any priority
+      most_urgent = std::max(most_urgent, one->demand.priority);
+      if (!one->demand.has_promise) break;
+    }
   }
   StartForecast forecast;
   forecast.from_ms = planner_.earliest_room(job, most_urgent, ends, now_ms_);

@@ -92,7 +92,7 @@ void Planning::serve_minimum(Job& job) {
   // A started job is not kept back by those ahead: they may be waiting for the very workers that it has.
   if (job.workers == 0 && line_.is_behind(job.queue)) return;
   const std::uint32_t missing = job.needed - job.workers;
-  const bool is_bound = is_behind_promise(job.queue);
+  const bool is_bound = is_behind_promise(job);
   if (is_bound ? place_beside_promises(job, missing) : planner_.place(job, missing)) return;
   WaitFacts facts = planner_.facts_of(job);  // as they are before room is made, which is not free yet
   facts.too_young = planner_.count_too_young(job);
@@ -105,14 +105,18 @@ void Planning::serve_minimum(Job& job) {
   line_.add(job, keeps_all_back ? TenantTree::kRoot : *limit);
   keepers_.push_back({&job, keeps_all_back ? TenantTree::kRoot : *limit, facts.room_is_coming,
                       for_quota_alone && planner_.is_gpu_limit(job, missing)});
-  if (job.demand.has_promise && !facts.room_is_coming) promises_.push_back(keepers_.back().keeps_back);
+  if (job.demand.has_promise && !facts.room_is_coming) promises_.push_back(keepers_.size() - 1);
   if (!facts.room_is_coming && !limit) waiting_for_slots_.push_back(&job);
   told_.emplace(&job, std::move(facts));
 }
 
 /// Whether one waits to whom a moment was promised; room that is being made for it is nobody else's anyway.
-bool Planning::is_behind_promise(std::size_t queue) const {
-  return std::ranges::any_of(promises_, [&](std::size_t above) { return tenants_.is_below(queue, above); });
+bool Planning::is_behind_promise(const Job& job) const {
+  return std::ranges::any_of(promises_, [&](std::size_t which) {
+    const Keeper& keeper = keepers_[which];
+    const bool is_of_no_use = keeper.for_gpus && job.size.gpus == 0;
+    return tenants_.is_below(job.queue, keeper.keeps_back) && !is_of_no_use;
+  });
 }
 
 /// What a started gang lacks it does not get where that is in the way of a promise.
@@ -120,7 +124,7 @@ bool Planning::place_beside_promises(Job& job, std::uint32_t count) {
   make_reservations();
   bonds_.clear();
   for (const auto& kept : reservations_) {
-    const bool binds = kept.job->demand.has_promise && tenants_.is_below(job.queue, kept.keeps_back);
+    const bool binds = kept.job->demand.has_promise && keeps_back(kept, job.queue, job.size, tenants_);
     bonds_.push_back(is_over_by(kept, end_of(job, now_ms_)) ? Bond::none
                      : binds                                ? Bond::binds
                                                             : Bond::ignored);

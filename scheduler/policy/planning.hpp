@@ -89,7 +89,7 @@ class Planning {
   std::optional<KeptFor> describe_reservation(const Job& job) const;
   void serve_minimum(Job& job);
   bool is_awaited_by_more_urgent(const Job& job) const;
-  bool is_behind_promise(std::size_t queue) const;
+  bool is_behind_promise(const Job& job) const;
   bool place_beside_promises(Job& job, std::uint32_t count);
   bool may_grow(const Job& job) const;
   Job* next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const;
@@ -108,8 +108,7 @@ class Planning {
   std::vector<Cursor> cursors_;  ///< by queue
   std::vector<Job*> waiting_for_slots_;
   std::vector<Keeper> keepers_;
-  std::vector<std::size_t>
-      promises_;  ///< what those of them keep back that have one and for whom no room is being made
+  std::vector<std::size_t> promises_;  ///< those of them that have one and for whom no room is being made
   std::vector<GangPlanner::Reservation> reservations_;  ///< of the keepers, as far as they were made
   std::vector<Bond> bonds_;                             ///< of the job in hand, by reservation
   std::map<const Job*, WaitFacts> told_;                ///< of jobs whose turn came, as it was then
