@@ -6,8 +6,10 @@ namespace ds::train {
 /// and again (a convolution's unfolded input, a layer's output); the C library gives each back to the system
 /// at once and then pays a page fault for every 4 KiB of the next, which took more than half of a step's
 /// processor time. All threads share one heap afterwards, so that what one frees another can take; the
-/// process stays as large as it once was. To be called before there are other threads. Nothing happens where
-/// the C library is not glibc.
+/// process stays as large as it once was. Tensors are aligned by us from then on: the C library cuts a few
+/// bytes off an aligned block's edge and keeps up to seven such edges a thread, between which a freed block
+/// is too small for the next of its size. To be called once, before there are other threads. Nothing happens
+/// where the C library is not glibc.
 void keep_freed_memory();
 
 }  // namespace ds::train
