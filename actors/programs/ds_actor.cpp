@@ -42,7 +42,7 @@ std::filesystem::path index_directory() {
 }
 
 Result<void> run(const Arguments& arguments) {
-  if (arguments.role == "worker") train::keep_freed_memory();
+  if (arguments.role == "worker" || arguments.role == "replica") train::keep_freed_memory();
   storage::IndexFolder indices;
   indices.directory = index_directory();
   indices.on_lost = [](const Error& why) {

@@ -149,7 +149,9 @@ def check_all_answered(report):
 
 
 def direct(programs, models, what, model, seconds):
+    """On one core, as a replica has it: torch's own setting doesn't reach OpenBLAS's threads."""
     with Processes() as processes:
         return json.loads(processes.run(
             [programs / "bench_serve_direct", what, f"{models.folder}/{model.name}.pt", model.datatype,
-             "x".join(str(size) for size in model.shape), 1, seconds], 300))
+             "x".join(str(size) for size in model.shape), 1, seconds], 300,
+            {"OPENBLAS_NUM_THREADS": "1"}))

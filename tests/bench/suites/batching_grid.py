@@ -13,7 +13,7 @@ SIZES = (1, 8, 32, 128)
 DELAYS_MS = (0, 2, 10)
 MUST = 0.9
 # The rate is looked for between these parts of what libtorch alone reaches, by so many halvings: to 3 %.
-LEAST, MOST, HALVINGS = 0.02, 1.1, 7
+LEAST, MOST, HALVINGS = 0.02, 2.0, 7
 TRIES = 2  # of a rate: a busy moment of the machine is not the batching's fault
 
 
