@@ -57,6 +57,10 @@ Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts)
 /// served. Blocks; not for actors.
 void wait_until_begun(const caf::actor& head);
 
+/// Calls back with what `/metrics` says of the cluster. Any thread; never blocks on the actor, whose thread
+/// calls.
+void with_cluster_metrics(const caf::actor& head, std::function<void(std::string)> then);
+
 /// Answers one HTTP request with the head's actor. Any thread; never blocks on the actor.
 void handle_request(const caf::actor& head, gateway::HttpRequest request, gateway::Respond respond);
 

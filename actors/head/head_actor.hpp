@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "actors/head/chosen_checkpoints.hpp"
+#include "actors/head/cluster_metrics.hpp"
 #include "actors/head/head.hpp"
 #include "actors/head/node_renewer.hpp"
 #include "actors/head/submission.hpp"
@@ -75,6 +76,7 @@ class Head : public caf::event_based_actor {
   void answer(const gateway::HttpRequest& request, const gateway::Respond& respond);
   void on_submission_checked(const std::string& key, const CheckedSubmission& checked,
                              const gateway::Respond& respond);
+  std::string metrics() const;
   // ---- (head_what_if.cpp) ----
   void on_draft_checked(const CheckedSubmission& checked, const gateway::Respond& respond);
 
@@ -424,6 +426,7 @@ class Head : public caf::event_based_actor {
 
   HeadParts parts_;
   scheduler::Ledger ledger_;
+  HeadCounters counters_;
   scheduler::Planner planner_;
   Wakeups wakeups_;
   std::set<std::string> unseen_;    ///< jobs that changed since the last `schedule`

@@ -74,6 +74,16 @@ void handle_request(const caf::actor& head, gateway::HttpRequest request, gatewa
                  }});
 }
 
+void with_cluster_metrics(const caf::actor& head, std::function<void(std::string)> then) {
+  caf::anon_send(head, Run{[then = std::move(then)](Head& it) { then(it.metrics()); }});
+}
+
+std::string Head::metrics() const {
+  std::vector<NodeEntry> nodes;
+  for (const auto& [name, node] : nodes_) nodes.push_back(node.entry);
+  return cluster_metrics(ledger_, parts_.tenants, nodes, counters_, now_ms());
+}
+
 bool Head::answer_known(const std::string& key, const gateway::Respond& respond) {
   const auto* known = key.empty() ? nullptr : ledger_.find_by_key(key);
   if (known == nullptr) return false;

@@ -331,7 +331,8 @@ void Head::save_checkpoint(const std::string& id, messages::SaveCheckpoint check
     if (const auto pruned = store->prune(id, kept_now); !pruned) {
       spdlog::warn("job {}: old checkpoints are not removed: {}", id, pruned.error().message);
     }
-    caf::anon_send(self, Run{[id, step = state.step, when_saved](Head& head) {
+    caf::anon_send(self, Run{[id, step = state.step, bytes = entry.bytes, when_saved](Head& head) {
+                     head.counters_.checkpoint_bytes += bytes;
                      head.commit({head.event(master_text(id), "saved", CheckpointCommitted{id, step})},
                                  [when_saved] { when_saved({}); });
                    }});

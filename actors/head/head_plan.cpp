@@ -49,6 +49,7 @@ void Head::schedule_soon() {
 
 void Head::schedule() {
   schedule_is_due_ = false;
+  const auto start = std::chrono::steady_clock::now();
   tell_planner();
   for (const std::string& id : std::exchange(unseen_, {})) {
     cancel_if_dependency_broke(id);
@@ -58,6 +59,7 @@ void Head::schedule() {
   quarantine_nodes();
   tell_planner();
   if (!in_grace_) plan_and_carry_out();  // else the slots of nodes that aren't back aren't known to be free
+  counters_.cycle.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   scheduled_at_ = clock().now();
   look_at_drafts();
 }
@@ -243,6 +245,7 @@ void Head::plan_and_carry_out() {
   for (const auto& departure : planned.departures) {
     touched.insert(departure.job);
     released.insert(departure.worker);
+    if (ledger_.drained().contains(ledger_.leases().at(departure.worker).node)) ++counters_.drained;
   }
   for (const auto server : departing_servers()) {
     const Lease& lease = ledger_.leases().at(server);
@@ -251,11 +254,15 @@ void Head::plan_and_carry_out() {
         event("scheduler", fmt::format("node {} is drained", lease.node), LeaseReleasing{server}));
     touched.insert(lease.job);
     released.insert(server);
+    ++counters_.drained;
   }
+  std::set<std::string> preempted;
   for (const auto& preemption : plan.preemptions) {
     const auto why = fmt::format("preempted: job {} comes first and needs the slots", preemption.by);
     spdlog::info("job {}: {}", preemption.job, why);
     events.push_back(event("scheduler", why, JobStateChanged{preemption.job, JobState::preempted, why}));
+    ++counters_.preempted;
+    preempted.insert(preemption.job);
   }
   for (const auto& release : plan.releases) {
     const auto* change = find_change(plan, release.job);
@@ -264,6 +271,7 @@ void Head::plan_and_carry_out() {
         LeaseReleasing{release.worker}));
     touched.insert(release.job);
     released.insert(release.worker);
+    if (change == nullptr && !preempted.contains(release.job)) ++counters_.shrunk;
   }
   std::vector<Lease> granted;
   TakenDevices taken;
@@ -290,6 +298,8 @@ void Head::plan_and_carry_out() {
     if (is_waiting(job->state) && !touched.contains(placement.job)) {
       events.push_back(event("scheduler", "its gang has slots",
                              JobStateChanged{placement.job, JobState::starting, "its workers start"}));
+      if (job->started_ms == 0)
+        counters_.job_wait.observe(static_cast<double>(now_ms() - job->submitted_ms) / 1000);
     }
     std::string why = "its workers fit there";
     if (const auto* change = find_change(plan, placement.job)) why += "; " + describe_change(*change);

@@ -68,6 +68,19 @@ Result<scheduler::TenantTree> read_tenants(const std::string& file) {
   return fail(ErrorCode::invalid_argument, "the tenants' file is wrong:" + faults);
 }
 
+/// The cluster's, then the models'.
+void answer_metrics(const caf::actor& head, router::InferenceApi& inference, gateway::HttpRequest request,
+                    const gateway::Respond& respond) {
+  inference.handle(std::move(request), [head, respond](gateway::HttpResponse models) {
+    if (models.status != 200) return respond(std::move(models));
+    head::with_cluster_metrics(head, [models = std::move(models), respond](const std::string& cluster) {
+      auto both = models;
+      both.body.insert(0, cluster);
+      respond(std::move(both));
+    });
+  });
+}
+
 Result<void> run(const Arguments& arguments) {
   const bool insecure = !arguments.insecure_listen.empty();
   const auto listen = gateway::parse_host_port(insecure ? arguments.insecure_listen : arguments.listen);
@@ -156,6 +169,7 @@ Result<void> run(const Arguments& arguments) {
   router::InferenceApi inference(router, DS_VERSION);
   auto server = gateway::HttpServer::start(
       http, [head = *actor, &inference](gateway::HttpRequest request, gateway::Respond respond) {
+        if (request.path == "/metrics") return answer_metrics(head, inference, std::move(request), respond);
         if (router::InferenceApi::is_for(request.path))
           return inference.handle(std::move(request), std::move(respond));
         head::handle_request(head, std::move(request), std::move(respond));

@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
 #include <string_view>
+
+#include "actors/serving/metrics_writer.hpp"
 
 namespace ds::serving {
 namespace {
@@ -11,28 +12,7 @@ namespace {
 constexpr double kNanoseconds = 1e9;
 constexpr std::uint32_t kLargestBound = 1'024;  // of a batch's rows
 
-class Writer {
- public:
-  void family(std::string_view name, std::string_view type, std::string_view help) {
-    name_ = name;
-    fmt::format_to(std::back_inserter(text_), "# HELP {0} {2}\n# TYPE {0} {1}\n", name, type, help);
-  }
-  /// `labels` as they stand between the braces.
-  template <class Number>
-  void add(std::string_view suffix, std::string_view labels, Number value) {
-    fmt::format_to(std::back_inserter(text_), "{}{}{{{}}} {}\n", name_, suffix, labels, value);
-  }
-  void bucket(std::string_view labels, const std::string& bound, std::uint64_t count) {
-    add("_bucket", fmt::format("{},le=\"{}\"", labels, bound), count);
-  }
-  std::string take() { return std::move(text_); }
-
- private:
-  std::string_view name_;
-  std::string text_;
-};
-
-void write_latency(Writer& out, const std::string& labels, const LatencyHistogram& histogram) {
+void write_latency(MetricsWriter& out, const std::string& labels, const LatencyHistogram& histogram) {
   for (std::size_t i = 0; i < LatencyHistogram::kBoundsNs.size(); ++i) {
     const double bound = static_cast<double>(LatencyHistogram::kBoundsNs[i]) / kNanoseconds;
     out.bucket(labels, fmt::format("{}", bound), histogram.count_up_to(i));
@@ -42,7 +22,7 @@ void write_latency(Writer& out, const std::string& labels, const LatencyHistogra
   out.add("_count", labels, histogram.count());
 }
 
-void write_batch_sizes(Writer& out, const std::string& labels, const ModelStatistics& model) {
+void write_batch_sizes(MetricsWriter& out, const std::string& labels, const ModelStatistics& model) {
   std::uint64_t rows = 0, seen = 0;
   auto batch = model.batches.begin();
   for (std::uint32_t bound = 1; bound <= kLargestBound; bound *= 2) {
@@ -64,7 +44,7 @@ std::string model_label(const ModelMetrics& model) {
 }  // namespace
 
 std::string metrics_text(std::span<const ModelMetrics> models) {
-  Writer out;
+  MetricsWriter out;
   out.family("ds_replicas", "gauge", "Replicas of a served model by state.");
   for (const ModelMetrics& model : models) {
     out.add("", model_label(model) + ",state=\"ready\"", model.ready);

@@ -65,6 +65,18 @@ TEST_F(Priorities, AnUrgentGangShrinksOneJobPreemptsAnotherAndNeitherLosesItsWor
   EXPECT_TRUE(cluster_.exported_weights(elastic) == weights) << cluster_.logs();
   EXPECT_EQ(cluster_.status(low).at("restarts"), 0);
 
+  // The operator's monitoring saw it.
+  const auto metrics = cluster_.json({"metrics"});
+  const auto value = [&](const std::string& name, const nlohmann::json& labels) {
+    for (const auto& sample : metrics.at("samples")) {
+      if (sample.at("name") == name && sample.at("labels") == labels) return sample.at("value").get<double>();
+    }
+    return -1.0;
+  };
+  EXPECT_EQ(value("ds_preemptions_total", {{"cause", "preempted"}}), 1) << metrics;
+  EXPECT_EQ(value("ds_jobs", {{"kind", "train"}, {"state", "SUCCEEDED"}, {"tenant", "default"}}), 4)
+      << metrics;
+
   // It went on from the very step at which it was stopped, which no `checkpoint.every` names but by chance.
   const auto formed = generations(low);
   ASSERT_GE(formed.size(), 2U);

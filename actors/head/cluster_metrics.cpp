@@ -1,0 +1,124 @@
+#include "actors/head/cluster_metrics.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "actors/serving/metrics_writer.hpp"
+#include "scheduler/policy/queue_use.hpp"
+#include "scheduler/policy/shares.hpp"
+
+namespace ds::head {
+namespace {
+
+using scheduler::JobState;
+using scheduler::TenantTree;
+using serving::MetricsWriter;
+
+template <std::size_t kBounds>
+void write(MetricsWriter& out, const TimeHistogram<kBounds>& histogram) {
+  std::uint64_t seen = 0;
+  for (std::size_t i = 0; i < kBounds; ++i) {
+    seen += histogram.counts[i];
+    out.bucket({}, fmt::format("{}", histogram.bounds_s[i]), seen);
+  }
+  seen += histogram.counts[kBounds];
+  out.bucket({}, "+Inf", seen);
+  out.add("_sum", {}, histogram.sum_s);
+  out.add("_count", {}, seen);
+}
+
+void write_jobs(MetricsWriter& out, const scheduler::Ledger& ledger, std::int64_t now_ms) {
+  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, std::uint64_t> jobs;
+  std::map<std::string, std::uint64_t> pending;
+  for (const auto& [id, job] : ledger.jobs()) {
+    ++jobs[{to_string(job.spec->kind), to_string(job.state), job.spec->tenant}];
+    if (job.state != JobState::queued && job.state != JobState::preempted) continue;
+    const auto holds = ledger.holds(job, now_ms);
+    ++pending[holds.empty() ? "slots" : holds.front().code];
+  }
+  out.family("ds_jobs", "gauge", "Jobs by kind, state and tenant.");
+  for (const auto& [labels, count] : jobs) {
+    const auto& [kind, state, tenant] = labels;
+    out.add("", fmt::format("kind=\"{}\",state=\"{}\",tenant=\"{}\"", kind, state, tenant), count);
+  }
+  out.family("ds_pending_jobs", "gauge", "Jobs that wait, by what for; slots: for their turn or for room.");
+  for (const auto& [reason, count] : pending) out.add("", fmt::format("reason=\"{}\"", reason), count);
+}
+
+void write_queues(MetricsWriter& out, const scheduler::Ledger& ledger, const TenantTree& tenants,
+                  const scheduler::Room& cluster) {
+  scheduler::QueueUse use(tenants, cluster.slots);
+  for (const auto& [worker, lease] : ledger.leases()) {
+    if (lease.role != scheduler::Role::worker) continue;
+    use.add(tenants.find(lease.tenant, lease.queue).value_or(TenantTree::kRoot),
+            {lease.slots, lease.memory_bytes, lease.devices.size()});
+  }
+  const scheduler::Shares shares(tenants, {}, cluster);
+  const std::size_t first = tenants.has_tenants() ? 1 : 0;
+  const auto label = [&](std::size_t i) {
+    return fmt::format("queue=\"{}\"", i == TenantTree::kRoot ? "default" : tenants.full_name(i));
+  };
+  out.family("ds_tenant_slots", "gauge", "Slots that a queue, with those below it, has and is guaranteed.");
+  for (std::size_t i = first; i < tenants.queues.size(); ++i) {
+    out.add("", label(i) + ",what=\"used\"", use.slots(i));
+    out.add("", label(i) + ",what=\"guaranteed\"", tenants[i].guaranteed);
+  }
+  out.family("ds_tenant_gpus", "gauge", "GPUs that a queue, with those below it, has.");
+  for (std::size_t i = first; i < tenants.queues.size(); ++i) out.add("", label(i), use.used(i).gpus);
+  out.family("ds_tenant_share_ratio", "gauge", "Of the cluster that a queue has: of what it has most of.");
+  for (std::size_t i = first; i < tenants.queues.size(); ++i)
+    out.add("", label(i), shares.of(use, i) * tenants[i].weight);
+}
+
+scheduler::Room write_nodes(MetricsWriter& out, const scheduler::Ledger& ledger,
+                            std::span<const NodeEntry> nodes) {
+  scheduler::Room cluster;
+  std::map<std::string_view, std::uint64_t> states;
+  for (const NodeEntry& node : nodes) {
+    ++states[node.state];
+    cluster = plus(cluster, {node.slots, node.memory_bytes, node.usable_gpus()});
+  }
+  std::uint64_t slots = 0, gpus = 0;
+  for (const auto& [worker, lease] : ledger.leases()) {
+    slots += lease.slots;
+    gpus += lease.devices.size();
+  }
+  out.family("ds_nodes", "gauge", "Nodes by state.");
+  for (const auto& [state, count] : states) out.add("", fmt::format("state=\"{}\"", state), count);
+  out.family("ds_slots", "gauge", "Slots of all nodes, and those that are leased.");
+  out.add("", "what=\"total\"", cluster.slots);
+  out.add("", "what=\"used\"", slots);
+  out.family("ds_gpus", "gauge", "GPUs of all nodes, and those that are leased.");
+  out.add("", "what=\"total\"", cluster.gpus);
+  out.add("", "what=\"used\"", gpus);
+  return cluster;
+}
+
+}  // namespace
+
+std::string cluster_metrics(const scheduler::Ledger& ledger, const TenantTree& tenants,
+                            std::span<const NodeEntry> nodes, const HeadCounters& counters,
+                            std::int64_t now_ms) {
+  MetricsWriter out;
+  write_jobs(out, ledger, now_ms);
+  out.family("ds_job_wait_seconds", "histogram", "From a job's submission to its first start.");
+  write(out, counters.job_wait);
+  out.family("ds_sched_cycle_seconds", "histogram", "What one round of scheduling takes.");
+  write(out, counters.cycle);
+  out.family("ds_preemptions_total", "counter",
+             "Jobs that lost all workers, and workers that left jobs which go on, by why.");
+  out.add("", "cause=\"preempted\"", counters.preempted);
+  out.add("", "cause=\"shrunk\"", counters.shrunk);
+  out.add("", "cause=\"drained\"", counters.drained);
+  const auto cluster = write_nodes(out, ledger, nodes);
+  write_queues(out, ledger, tenants, cluster);
+  out.family("ds_checkpoint_bytes_total", "counter", "Bytes of the checkpoints that were saved.");
+  out.add("", {}, counters.checkpoint_bytes);
+  return out.take();
+}
+
+}  // namespace ds::head
