@@ -34,9 +34,10 @@ std::int64_t GangPlanner::earliest_room(const Job& job, std::uint32_t most_urgen
           std::ranges::any_of(other->live, [&](const Lease* lease) { return !is_available(*lease); })));
     const std::int64_t ends_ms = may_go ? now_ms : std::max(ends.earliest_ms(other->demand.job), now_ms);
     ending.emplace(other->demand.can_relocate ? now_ms : ends_ms, other);
-    for (const auto& [node, workers] : other->at) {
-      if (capacity_.node(node).available) given_back.emplace(ends_ms, room_of(other->size, workers));
-    }
+    std::uint32_t here = 0;
+    for (const auto& [node, workers] : other->at) here += capacity_.node(node).available ? workers : 0;
+    const Room room = room_of(other->size, here);
+    ends_ms == now_ms ? void(free = plus(free, room)) : void(given_back.emplace(ends_ms, room));
     if (may_go || !other->demand.preemptible || other->workers == other->needed) return;
     // Its newest workers go first.
     for (std::size_t i = 0; i < std::min<std::size_t>(other->workers - other->needed, other->live.size());
