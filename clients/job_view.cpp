@@ -328,6 +328,10 @@ std::string format_plan(const json& plan, bool coloured) {
     out += fmt::format("  {} would shrink from {} to {} workers\n", printable_line(text_at(job, "job")),
                        integer_at(job, "from"), integer_at(job, "to"));
   }
+  for (const auto& move : array_at(plan, "moves")) {
+    out += fmt::format("  a worker of {} would move from {} to {}\n", printable_line(text_at(move, "job")),
+                       printable_line(text_at(move, "from")), printable_line(text_at(move, "to")));
+  }
   for (const auto& job : array_at(plan, "preemptions")) {
     if (job.is_string()) out += printable_line("  " + job.get<std::string>() + " would be preempted") + "\n";
   }

@@ -29,6 +29,19 @@ std::string describe_change(const SizeChange& change) {
       change.speed);
 }
 
+/// Why a worker leaves its node, or starts on one, for a job that waits; null: for another reason.
+const Relocation* find_relocation(const Plan& plan, std::uint64_t worker) {
+  const auto found = std::ranges::find_if(
+      plan.relocations, [&](const Relocation& one) { return one.has_begun && one.worker == worker; });
+  return found == plan.relocations.end() ? nullptr : &*found;
+}
+const Relocation* find_relocation(const Plan& plan, const Placement& placement) {
+  const auto found = std::ranges::find_if(plan.relocations, [&](const Relocation& one) {
+    return one.has_begun && one.job == placement.job && one.to == placement.node;
+  });
+  return found == plan.relocations.end() ? nullptr : &*found;
+}
+
 /// Of the job that loses workers, or gets some; null: nothing was compared.
 const SizeChange* find_change(const Plan& plan, const std::string& job) {
   const auto found = std::ranges::find(plan.resizes, job, &SizeChange::job);
@@ -72,8 +85,9 @@ void Head::limit_growth(const JobRecord& record, Demand& demand) const {
   }
   const auto job = jobs_.find(record.id);
   if (job == jobs_.end()) return;
-  demand.left_s = record.left_s(job->second.live.step);
+  demand.left_s = parts_.grows_by_gain ? record.left_s(job->second.live.step) : 0;
   if (job->second.spare_starts.may_start(now_ms()) && !is_growth_untimely(record.id)) return;
+  demand.can_relocate = false;
   if (record.spec->serve && record.workers > 0)  // each replica is wanted by itself
     demand.workers.min = std::min(demand.workers.min, record.workers);
   demand.workers.max = std::clamp(record.workers, demand.workers.min, demand.workers.max);
@@ -90,11 +104,13 @@ void Head::tell_planner() {
     auto next = ledger_.next_change_ms(*record, now);
     if (demand) {
       const auto most = demand->workers.max;
+      const bool can_relocate = demand->can_relocate;
       limit_growth(*record, *demand);
       // What is left to do only gets less: what still pays is looked at again when it is half.
       const auto half_ms = std::max(kLookAgainMs, static_cast<std::int64_t>(demand->left_s * 500));
       if (demand->curve && demand->left_s > 0 && (next == 0 || next > now + half_ms)) next = now + half_ms;
-      if (demand->workers.max < most && (next == 0 || next > now + kLookAgainMs)) next = now + kLookAgainMs;
+      const bool is_limited = demand->workers.max < most || demand->can_relocate != can_relocate;
+      if (is_limited && (next == 0 || next > now + kLookAgainMs)) next = now + kLookAgainMs;
     }
     wakeups_.set(id, next);
     record->workers > record->wanted().max ? void(overfull_.insert(id)) : void(overfull_.erase(id));
@@ -266,9 +282,13 @@ void Head::plan_and_carry_out() {
   }
   for (const auto& release : plan.releases) {
     const auto* change = find_change(plan, release.job);
-    events.push_back(event(
-        "scheduler", change == nullptr ? "a job that comes first needs the slots" : describe_change(*change),
-        LeaseReleasing{release.worker}));
+    std::string why = change == nullptr ? "a job that comes first needs the slots" : describe_change(*change);
+    if (const auto* one = find_relocation(plan, release.worker)) {
+      why = fmt::format("makes room for job {} on node {}: a newcomer on node {} takes over", one->by,
+                        one->from, one->to);
+      spdlog::info("job {}: worker {} {}", release.job, release.worker, why);
+    }
+    events.push_back(event("scheduler", why, LeaseReleasing{release.worker}));
     touched.insert(release.job);
     released.insert(release.worker);
     if (change == nullptr && !preempted.contains(release.job)) ++counters_.shrunk;
@@ -303,6 +323,9 @@ void Head::plan_and_carry_out() {
     }
     std::string why = "its workers fit there";
     if (const auto* change = find_change(plan, placement.job)) why += "; " + describe_change(*change);
+    if (const auto* one = find_relocation(plan, placement))
+      why = fmt::format("takes over on node {} what leaves node {}, where job {} gets room", one->to,
+                        one->from, one->by);
     for (std::uint32_t i = 0; i < placement.count; ++i) {
       grant(placement.job, placement.node, Role::worker, job->spec->resources, why);
     }

@@ -32,6 +32,13 @@ json shrinks_view(const WhatIf& found, const Ledger& ledger) {
   return list;
 }
 
+json moves_view(const WhatIf& found) {
+  json list = json::array();
+  for (const Relocation& one : found.relocated)
+    list.push_back({{"job", one.job}, {"from", one.from}, {"to", one.to}});
+  return list;
+}
+
 }  // namespace
 
 Demand demand_of_draft(JobRecord draft, const Ledger& ledger, std::int64_t now_ms) {
@@ -64,6 +71,7 @@ json plan_view(const JobRecord& draft, const Demand& demand, const Ledger& ledge
           {"reasons", reasons_view(found.reasons)},
           {"expected_start", expected_start_view(expected)},
           {"shrinks", shrinks_view(found, ledger)},
+          {"moves", moves_view(found)},
           {"preemptions", found.preempted}};
 }
 

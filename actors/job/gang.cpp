@@ -127,6 +127,20 @@ bool Gang::must_change() const {
   return stuck_ || candidates() != members_ || servers() != server_members_;
 }
 
+bool Gang::awaits_successors() const {
+  if (stuck_ || servers() != server_members_ || candidates().size() >= std::max(options_.min_workers, 1U))
+    return false;
+  const bool are_here = std::ranges::all_of(members_, [this](auto member) {
+    const auto one = workers_.find(member);
+    return one != workers_.end() && one->second.ready && !one->second.lost;
+  });
+  return are_here && std::ranges::any_of(workers_, [](const auto& entry) {
+           const Worker& worker = entry.second;
+           return worker.role == scheduler::Role::worker && !worker.releasing && !worker.lost &&
+                  !worker.ready;
+         });
+}
+
 bool Gang::only_grows() const {
   const auto now = candidates();
   return !stuck_ && servers() == server_members_ &&
@@ -170,7 +184,7 @@ void Gang::reconsider(GangActions& actions, Time now) {
       break;
     }
     case Stage::training:
-      if (must_change() && now >= retry_at_ && (has_stepped_ || !only_grows()))
+      if (must_change() && now >= retry_at_ && (has_stepped_ || !only_grows()) && !awaits_successors())
         begin_pause(actions, now, stuck_ ? "a worker was lost" : "the gang changes its size");
       break;
     case Stage::leaving:

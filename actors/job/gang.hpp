@@ -222,6 +222,9 @@ class Gang {
   bool can_gather(Time now) const;
   bool must_change() const;
   bool only_grows() const;
+  /// Whether too few would stay, all that leave go on training, and some who take over are not ready yet:
+  /// until they are nothing is gained by stopping.
+  bool awaits_successors() const;
   void begin_pause(GangActions& actions, Time now, const std::string& why);
   void finish_pause(GangActions& actions, Time now);
   void begin_join(GangActions& actions, Time now);

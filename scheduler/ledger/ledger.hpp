@@ -77,6 +77,8 @@ struct JobRecord {
   VersionCounts versions() const;
   /// With fewer it can't go on: not the next replica that a serve job wants.
   std::uint32_t least() const;
+  /// Whether one of its workers may go to another node: nothing of its work is lost then.
+  bool can_relocate() const;
   /// The moment before which it does not start; 0: there is none.
   std::int64_t begins_ms() const;
   /// Of one with a deadline: it can end by that if it starts by then.
@@ -213,6 +215,7 @@ class Ledger {
   bool on(const Event& event, const ModelTagged& body);
   bool on(const Event& event, const ModelServed& body);
   bool on(const Event& event, const RolloutStopped& body);
+  std::int64_t newest_since_ms(const JobRecord& job) const;
   void follow_tags(JobRecord& job) const;
   bool on(const Event& event, const DeadlinePromised& body);
   bool on(const Event& event, const DeadlineMissed& body);

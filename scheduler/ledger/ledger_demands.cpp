@@ -10,6 +10,15 @@ namespace ds::scheduler {
 
 constexpr std::int64_t kMinimumRunMs = std::chrono::milliseconds(kMinimumRun).count();
 
+namespace {
+
+/// Not at a moment that comes yet: then the clock was set back.
+bool is_within_minimum_run(std::int64_t since_ms, std::int64_t now_ms) {
+  return now_ms >= since_ms && now_ms - since_ms < kMinimumRunMs;
+}
+
+}  // namespace
+
 std::vector<PastUse> Ledger::past_use(std::int64_t now_ms) const {
   std::vector<PastUse> past;
   for (const auto& [names, use] : uses_) {
@@ -26,6 +35,10 @@ WorkerCount JobRecord::wanted() const {
   if (!spec->serve) return scaled.value_or(spec->workers);
   const std::uint32_t most = lines.empty() ? replicas() : most_replicas(versions(), live);
   return {workers < most ? workers + 1 : std::min(most, 1U), most};
+}
+
+bool JobRecord::can_relocate() const {
+  return spec->kind == JobKind::train && spec->preemptible && wanted().min < wanted().max;
 }
 
 std::uint32_t JobRecord::replicas() const {
@@ -114,8 +127,8 @@ std::optional<std::string> Ledger::broken_dependency(const JobRecord& job) const
 
 std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) const {
   if (!may_start(job, now_ms) || job.wanted().max == 0) return std::nullopt;
-  const std::int64_t runs_ms = now_ms - job.gang_since_ms;  // below 0: the clock was set back
-  const bool is_young = job.workers > 0 && runs_ms >= 0 && runs_ms < kMinimumRunMs;
+  const bool is_young = job.workers > 0 && is_within_minimum_run(job.gang_since_ms, now_ms);
+  const bool can_relocate = job.can_relocate();
   const std::int64_t limit = job.spec->time_limit_ms;
   const std::int64_t lasts_ms = limit == 0 ? 0 : std::max<std::int64_t>(1, limit - job.ran_before_ms);
   return Demand{job.id,
@@ -138,7 +151,19 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 job.spec->resources.gpu_kind,
                 job.spec->placement,
                 job.has_promise,
-                job.spec->serve.has_value()};
+                job.spec->serve.has_value(),
+                can_relocate,
+                can_relocate && is_within_minimum_run(newest_since_ms(job), now_ms)};
+}
+
+/// When the newest of its workers was granted; 0: it has none.
+std::int64_t Ledger::newest_since_ms(const JobRecord& job) const {
+  std::int64_t newest_ms = 0;
+  for (const auto worker : index_.workers_of(job.id)) {
+    const Lease& lease = leases_.at(worker);
+    if (lease.role == Role::worker) newest_ms = std::max(newest_ms, lease.since_ms);
+  }
+  return newest_ms;
 }
 
 std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) const {
@@ -155,6 +180,7 @@ std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) c
   }
   if (job.workers > 0) {
     consider(job.gang_since_ms + kMinimumRunMs);
+    if (job.can_relocate()) consider(newest_since_ms(job) + kMinimumRunMs);
     if (job.spec->time_limit_ms != 0)
       consider(job.gang_since_ms + std::max<std::int64_t>(0, job.spec->time_limit_ms - job.ran_before_ms));
   }

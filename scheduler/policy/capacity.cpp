@@ -59,6 +59,7 @@ Capacity::Capacity(std::vector<NodeView> nodes)
     if (!nodes_[i].available) continue;
     classes_[class_of_[i]].gpus += nodes_[i].gpus;
     enter(i, total(i));
+    free_later_ = plus(free_later_, total(i));
   }
 }
 
@@ -151,6 +152,7 @@ void Capacity::change(std::size_t node, Change apply) {
   const Room placeable_after = placeable(node), later_after = free_later(node);
   leave(node, placeable_before);
   enter(node, placeable_after);
+  free_later_ = plus(minus(free_later_, later_before), later_after);
   for (auto& [size, counts] : counts_) {
     if (size.gpus > 0 && !has_kind(counts.has_kind, node)) continue;
     counts.placeable += count_fitting(placeable_after, size) - count_fitting(placeable_before, size);

@@ -80,6 +80,8 @@ class Capacity {
   std::uint64_t count_placeable(const WorkerSize& size) const { return counts_of(size).placeable; }
   std::uint64_t count_later(const WorkerSize& size) const { return counts_of(size).later; }
   std::uint64_t placeable_slots() const { return placeable_slots_; }
+  /// Of all nodes together.
+  const Room& free_later() const { return free_later_; }
   std::vector<GpuCount> gpus() const;
 
   /// How many workers of a size fit into `room` on this node: none where its GPUs are of another kind.
@@ -155,6 +157,7 @@ class Capacity {
   std::vector<Class> classes_;
   std::vector<std::size_t> class_of_;  ///< by node
   std::uint64_t placeable_slots_ = 0;
+  Room free_later_;
   mutable std::map<std::string, std::vector<bool>> kinds_;  ///< that were asked for, `kMaxSizes` at most
   mutable std::map<WorkerSize, Counts> counts_;  ///< of sizes that were asked for, `kMaxSizes` at most
 };

@@ -52,6 +52,15 @@ void release_surplus(std::vector<Lease>& leases, std::span<const Demand> demands
   }
 }
 
+/// Whether the plan has room for the job once workers of others are gone that it, or an earlier plan, has told
+/// to stop; and takes nothing of what the job has.
+bool has_room_soon(const Plan& plan, std::string_view job, bool are_others_leaving) {
+  const auto wait = std::ranges::find(plan.waits, job, &Wait::job);
+  const bool is_taken_from = std::ranges::find(plan.releases, job, &Release::job) != plan.releases.end();
+  return wait != plan.waits.end() && wait->room_is_coming && !is_taken_from &&
+         (are_others_leaving || !plan.releases.empty());
+}
+
 bool is_released(const Plan& plan, std::uint64_t worker) {
   return std::ranges::find(plan.releases, worker, &Release::worker) != plan.releases.end();
 }
@@ -63,6 +72,8 @@ PlanWithDepartures plan_with_departures(std::span<const NodeView> nodes, std::ve
                                         std::span<const PastUse> past, const NodeNames& drained,
                                         std::int64_t now_ms) {
   PlanWithDepartures result;
+  const bool are_others_leaving = std::ranges::any_of(
+      leases, [](const Lease& lease) { return lease.role == Role::worker && lease.releasing; });
   for (Lease& lease : leases) {
     if (lease.role != Role::worker || lease.releasing || !drained.contains(lease.node)) continue;
     lease.releasing = true;
@@ -72,12 +83,17 @@ PlanWithDepartures plan_with_departures(std::span<const NodeView> nodes, std::ve
   result.plan = plan_jobs(nodes, leases, demands, tenants, past, now_ms);
   if (result.departures.empty()) return result;
   const auto left = count_left(result.departures, leases, result.plan);
+  std::set<std::string, std::less<>> staying;
   for (const auto& [job, workers] : left) {
     const auto demand = std::ranges::find(demands, job, &Demand::job);
     if (demand == demands.end() || workers >= std::max(demand->workers.min, 1U)) continue;
     const auto& preempted = result.plan.preemptions;
     if (std::ranges::find(preempted, job, &Preemption::job) != preempted.end()) continue;
-    result.stopped.emplace_back(job);
+    if (has_room_soon(result.plan, job, are_others_leaving)) {
+      staying.emplace(job);
+    } else {
+      result.stopped.emplace_back(job);
+    }
   }
   for (const Lease& lease : leases) {
     if (lease.role != Role::worker || lease.releasing) continue;
@@ -85,6 +101,7 @@ PlanWithDepartures plan_with_departures(std::span<const NodeView> nodes, std::ve
     if (is_stopped && !is_released(result.plan, lease.worker))
       result.departures.push_back({lease.job, lease.worker});
   }
+  std::erase_if(result.departures, [&](const Release& one) { return staying.contains(one.job); });
   return result;
 }
 

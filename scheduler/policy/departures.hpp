@@ -26,8 +26,9 @@ struct PlanWithDepartures {
 ///
 /// A gang that still has its minimum elsewhere shrinks, and grows again where there is room. One that has not
 /// moves if what it lacks fits elsewhere now and is allowed by its quota: those that leave stay with their
-/// state until the newcomers have it. Otherwise the rest of it leaves too, so that no broken gang holds
-/// slots: its state is saved, and it starts whole when its turn comes. An operator's drain is no matter of
+/// state until the newcomers have it. It stays where it is as long as the plan makes room for it elsewhere:
+/// as long as workers are stopping. Otherwise the rest of it leaves too, so that no broken gang holds slots:
+/// its state is saved, and it starts whole when its turn comes. An operator's drain is no matter of
 /// priorities: neither `preemptible: false` nor a minimum run time keep a worker there. Drained nodes must
 /// not be available in `nodes`. Pure: equal input, equal plan.
 PlanWithDepartures plan_with_departures(std::span<const NodeView> nodes, std::vector<Lease> leases,

@@ -19,6 +19,9 @@ std::int64_t GangPlanner::earliest_room(const Job& job, std::uint32_t most_urgen
   if (is_together(job) && job.workers > 0) return now_ms;  // it could lose them, and start elsewhere
   Aftermath then = aftermath_of(job);
   std::multimap<std::int64_t, const Job*> ending;
+  // Of all nodes together: who goes to another node gives back nothing of it.
+  Room free = capacity_.free_later();
+  std::multimap<std::int64_t, Room> given_back;
   const auto look_at = [&](const Job* other) {
     if (other == &job || other->workers == 0) return;
     // A picky job may take other workers than the newest: where the rest of an elastic gang will be is not
@@ -29,13 +32,20 @@ std::int64_t GangPlanner::earliest_room(const Job& job, std::uint32_t most_urgen
          (tenants_.has_tenants() || (picky_ > 0 && other->demand.workers.max > other->needed) ||
           other->demand.priority < most_urgent ||
           std::ranges::any_of(other->live, [&](const Lease* lease) { return !is_available(*lease); })));
-    ending.emplace(may_go ? now_ms : std::max(ends.earliest_ms(other->demand.job), now_ms), other);
+    const std::int64_t ends_ms = may_go ? now_ms : std::max(ends.earliest_ms(other->demand.job), now_ms);
+    ending.emplace(other->demand.can_relocate ? now_ms : ends_ms, other);
+    std::uint32_t here = 0;
+    for (const auto& [node, workers] : other->at) here += capacity_.node(node).available ? workers : 0;
+    const Room room = room_of(other->size, here);
+    ends_ms == now_ms ? void(free = plus(free, room)) : void(given_back.emplace(ends_ms, room));
     if (may_go || !other->demand.preemptible || other->workers == other->needed) return;
     // Its newest workers go first.
     for (std::size_t i = 0; i < std::min<std::size_t>(other->workers - other->needed, other->live.size());
          ++i) {
       const std::size_t node = capacity_.index_of(other->live[i]->node);
       if (node == Capacity::kUnknownNode) continue;
+      free = plus(free, room_of(other->size, 1));
+      if (other->demand.can_relocate) continue;  // all of it counts as gone
       give_back(then, *other, node, 1);
       ++then.taken[other][node];
     }
@@ -44,12 +54,22 @@ std::int64_t GangPlanner::earliest_room(const Job& job, std::uint32_t most_urgen
   for (const Job* other : touched_) {
     if (other->started == 0) look_at(other);
   }
+  std::int64_t from_ms = now_ms;
   for (const auto& [ends_ms, other] : ending) {
     if (then.has_room()) break;
     give_all_back(then, *other);
-    if (then.has_room()) return ends_ms;
+    if (then.has_room()) from_ms = ends_ms;
   }
-  return now_ms;
+  const Room wanted = room_of(then.ask.piece, then.ask.pieces);
+  const auto is_enough = [&] {
+    return free.slots >= wanted.slots && free.memory_bytes >= wanted.memory_bytes && free.gpus >= wanted.gpus;
+  };
+  for (const auto& [ends_ms, room] : given_back) {
+    if (is_enough()) break;
+    free = plus(free, room);
+    if (is_enough()) from_ms = std::max(from_ms, ends_ms);
+  }
+  return from_ms;
 }
 
 /// Of the gangs that run, those placed in this plan too, when the last has ended; none when nobody knows, or
@@ -63,7 +83,8 @@ std::optional<std::int64_t> GangPlanner::end_all_limited(Aftermath& then, std::i
     const bool is_new = other->started == 0;
     const bool has_limit = is_new ? other->demand.lasts_ms > 0 : other->demand.ends_ms > 0;
     if (!has_limit) {
-      is_known = is_known && other->demand.workers.max <= other->needed && other->workers <= other->needed;
+      is_known = is_known && other->demand.workers.max <= other->needed && other->workers <= other->needed &&
+                 !other->demand.can_relocate;
       return;
     }
     last_ms = std::max(last_ms, is_new ? now_ms + other->demand.lasts_ms : other->demand.ends_ms);
@@ -106,7 +127,9 @@ std::optional<StartForecast> Planning::forecast(const Job& job, const GangEnds& 
     }
   }
   StartForecast forecast;
-  forecast.from_ms = planner_.earliest_room(job, most_urgent, ends, now_ms_);
+  const auto told = told_.find(&job);
+  const bool is_soon = told != told_.end() && told->second.room_is_coming;  // and kept for it
+  forecast.from_ms = is_soon ? now_ms_ : planner_.earliest_room(job, most_urgent, ends, now_ms_);
   forecast.to_ms = latest_start(job, ends);
   return forecast;
 }

@@ -30,6 +30,7 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
       growable_(tenants.queues.size()),
       shrinkable_(tenants.queues.size()),
       preemptible_(tenants.queues.size()),
+      relocatable_at_(capacity_.node_count()),
       claimants_(tenants.queues.size()) {
   for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
     if (capacity_.node(node).available) {
@@ -153,6 +154,10 @@ void GangPlanner::enter(Job& job) {
     growable_[job.queue][growth_group(job)].emplace(growth_rank(job), &job);
   }
   if (!job.demand.preemptible || newest_on_available_node(job) == nullptr) return;
+  if (is_relocatable(job)) {
+    ++relocatable_;
+    for (const auto& [node, workers] : job.at) relocatable_at_[node].insert(&job);
+  }
   preemptible_[job.queue][job.demand.priority].insert(&job);
   if (job.workers > job.needed) shrinkable_[job.queue][shrink_group(job)].emplace(shrink_rank(job), &job);
   if (job.workers > job.needed && count_slowing(job.demand, job.workers, job.workers) > 0)
@@ -164,6 +169,9 @@ void GangPlanner::leave(Job& job) {
                      &claimants_[job.queue]})
     jobs->erase(&job);
   ending_.erase(&job);
+  bool was_relocatable = false;
+  for (const auto& [node, workers] : job.at) was_relocatable |= relocatable_at_[node].erase(&job) > 0;
+  if (was_relocatable) --relocatable_;
   if (job.guaranteed_levels > 0) std::erase(guaranteed_, &job);
   job.guaranteed_levels = 0;
   const auto take_out = [&](auto& groups, const auto& group, const auto& key) {

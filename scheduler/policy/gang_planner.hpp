@@ -61,6 +61,7 @@ class GangPlanner {
     std::map<std::size_t, std::uint32_t> at;  ///< workers on each node that has any
     std::uint32_t at_unknown_nodes = 0;       ///< workers on nodes that are not listed
     bool was_shrunk = false;                  ///< lost workers in this plan
+    bool is_relocated = false;                ///< a worker goes to another node by this plan
     bool is_touched = false;                  ///< changed in this plan
     bool is_released_from = false;            ///< the same by releases, even if they were taken back
     GrowthStep growth;                        ///< from the workers that it has, or that are kept for it
@@ -193,9 +194,11 @@ class GangPlanner {
 
   /// Sees to it that `count` workers will fit and be allowed when all that is releasing is gone, and keeps
   /// that room for the job: by releasing workers of stalled gangs, then those above the minimum of other
-  /// jobs, then jobs as a whole, where necessary. False, and nothing changed, when even all of them would not
-  /// do.
-  bool make_room(Job& job, std::uint32_t count);
+  /// jobs; or by having workers of others go to other nodes; or by releasing jobs as a whole; where
+  /// necessary. False, and nothing changed, when even all of them would not do.
+  bool make_room(Job& job, std::uint32_t count, std::int64_t now_ms);
+  /// Who is relocated for it by this plan.
+  std::vector<Relocation> relocations_for(const Job& job) const;
   /// The same within what the job's queue is guaranteed, by shrinking jobs of queues that have borrowed.
   bool reclaim_room(Job& job, std::uint32_t count);
   /// The same by taking workers of jobs of its queue that have measured their speeds, where all together gain
@@ -284,13 +287,20 @@ class GangPlanner {
     bool is_none() const { return !room && !quota; }
   };
   struct Step {  ///< of a plan, to be taken back
-    enum class Kind { placed, reserved, promised, released, taken_back };
+    /// `relocated`: a lease's worker will be on `node`; `arrived`: its newcomer takes that room from now on.
+    enum class Kind { placed, reserved, promised, released, taken_back, relocated, arrived };
     Kind kind;
     Job* job = nullptr;
     std::size_t node = 0;
     const Lease* lease = nullptr;
   };
   using CountBySize = std::map<WorkerSize, std::uint64_t>;
+  struct Relocating;  ///< for whom, and who so far
+  struct Eviction {   ///< of jobs whose workers leave a node, so that a piece more has room there
+    std::size_t node = 0;
+    double cost = 0;  ///< in seconds times slots
+    std::vector<Job*> jobs = {};
+  };
 
   // What is known (gang_planner.cpp).
   void add(Job& job);
@@ -316,6 +326,8 @@ class GangPlanner {
   std::size_t choose_to_place(const Job& job) const;
   std::size_t choose_to_reserve(const Job& job, std::uint32_t count,
                                 const std::map<std::size_t, std::uint32_t>& at) const;
+  std::optional<std::size_t> choose_other_node(const Job& job, std::span<const std::size_t> left,
+                                               const Ask& ask) const;
   void touch(Job& job);
   static void measure(Job& job);
   void place_one(Job& job, std::size_t node);
@@ -344,6 +356,9 @@ class GangPlanner {
   void do_release(Job& victim, const Lease& lease);
   void do_take_back(Job& victim, const Lease& lease);
   void undo(const Step& step);
+  static void insert_live(Job& job, const Lease& lease);
+  void relocate(Job& job, const Lease& lease, std::size_t node);
+  void undo_relocate(Job& job, const Lease& lease, std::size_t node);
   QuotaFacts quota_of(const Job& job, std::size_t limit, const QueueUse& use, std::uint32_t count) const;
 
   // What may be taken for a job that waits (make_room.cpp), or that gains more by it (move_workers.cpp).
@@ -371,6 +386,23 @@ class GangPlanner {
   bool could_hold_any(std::size_t node, const Job& job) const;
   void drop_needless(const Job& job, std::uint32_t count, std::vector<const Lease*>& chosen);
   void record(const Job& job, const Taken& taken);
+
+  // Who goes to another node for a job that waits (relocate_workers.cpp).
+  static bool is_relocatable(const Job& job);
+  bool may_relocate(const Job& job, const Job& beneficiary) const;
+  bool may_help_to_relocate(const Job& job, std::uint32_t count) const;
+  bool make_room_by_relocation(Job& job, std::uint32_t count, Taken& taken, std::int64_t now_ms);
+  double waits_s(const Job& job, std::int64_t now_ms) const;
+  bool find_relocations(Relocating& now);
+  bool relocate_for_piece(Relocating& now);
+  std::vector<Eviction> evictions_for(const Relocating& now) const;
+  void add_evictions(const Relocating& now, std::size_t node, const Room& lack,
+                     std::vector<Eviction>& found) const;
+  bool pays_for(const Relocating& now, const Eviction& eviction) const;
+  bool try_eviction(Relocating& now, const Eviction& eviction);
+  bool is_needless(const Relocating& now, const Lease& lease);
+  void settle_relocations(Relocating& now, Taken& taken);
+  bool begin_relocations(const Relocating& now);
 
   // Which jobs are preempted (preempt.cpp).
   std::vector<Job*> find_preemptible(const Job& job, const Lack& lack);
@@ -400,6 +432,8 @@ class GangPlanner {
   /// By queue: jobs that could lose a worker, by group; and all of theirs, by priority.
   std::vector<std::map<ShrinkGroup, std::map<ShrinkRank, Job*>>> shrinkable_;
   std::vector<std::map<std::uint32_t, Jobs>> preemptible_;
+  std::vector<std::set<Job*, Before>> relocatable_at_;  ///< by node: jobs with workers there
+  std::size_t relocatable_ = 0;                         ///< jobs
   std::vector<Jobs> claimants_;   ///< by queue: pending jobs, started or not; kept with tenants only
   std::vector<Job*> guaranteed_;  ///< with levels
   std::uint64_t elsewhere_ = 0;   ///< slots that jobs have on nodes that are away
@@ -418,6 +452,7 @@ class GangPlanner {
   std::vector<Placement> placements_;
   std::vector<Release> releases_;
   std::vector<Preemption> preemptions_;
+  std::vector<Relocation> relocations_;
 };
 
 }  // namespace ds::scheduler

@@ -16,7 +16,7 @@ void GangPlanner::begin() {
 Plan GangPlanner::end() {
   undo_from(0);
   for (Job* job : touched_) {
-    job->was_shrunk = job->is_touched = job->is_released_from = false;
+    job->was_shrunk = job->is_relocated = job->is_touched = job->is_released_from = false;
     job->kept = 0;
     measure(*job);
   }
@@ -26,7 +26,12 @@ Plan GangPlanner::end() {
   newly_occupying_.clear();
   given_up_.clear();
   last_placement_of_.clear();
-  Plan plan{std::move(releases_), std::move(placements_), {}, std::move(preemptions_)};
+  Plan plan{.releases = std::move(releases_),
+            .placements = std::move(placements_),
+            .waits = {},
+            .preemptions = std::move(preemptions_),
+            .relocations = std::move(relocations_)};
+  relocations_.clear();
   releases_.clear();
   placements_.clear();
   preemptions_.clear();
@@ -202,6 +207,47 @@ std::size_t GangPlanner::choose_to_reserve(const Job& job, std::uint32_t count,
   return own ? *own : *choose_node(all, job.size, later);
 }
 
+/// Where there will be room for a worker that leaves one of the nodes `left`, without a piece less having
+/// room there.
+std::optional<std::size_t> GangPlanner::choose_other_node(const Job& job, std::span<const std::size_t> left,
+                                                          const Ask& ask) const {
+  const auto later = [&](std::size_t n) { return capacity_.free_later(n); };
+  const Room own_room = room_of(job.size, 1);
+  const auto is_open = [&](std::size_t node) {
+    if (!capacity_.node(node).available || std::ranges::find(left, node) != left.end()) return false;
+    const Room room = later(node);
+    return capacity_.fitting(node, room, job.size) > 0 &&
+           fitting(node, minus(room, own_room), ask) == fitting(node, room, ask);
+  };
+  const auto all = std::views::iota(std::size_t{0}, capacity_.node_count());
+  const bool is_spread = job.demand.placement == PlacementRule::spread;
+  const auto is_preferred = [&](std::size_t node) {
+    return job.at.contains(node) != is_spread && is_open(node);
+  };
+  const auto chosen = choose_node(all | std::views::filter(is_preferred), job.size, later);
+  return chosen ? chosen : choose_node(all | std::views::filter(is_open), job.size, later);
+}
+
+/// The worker counts as one of its job's on the other node, as things will be.
+void GangPlanner::relocate(Job& job, const Lease& lease, std::size_t node) {
+  const std::size_t from = capacity_.index_of(lease.node);
+  capacity_.free(from, size_of(lease), false, true);
+  capacity_.use(node, job.size, false, true);
+  if (--job.at.at(from) == 0) job.at.erase(from);
+  ++job.at[node];
+  std::erase(job.live, &lease);
+  steps_.push_back({Step::Kind::relocated, &job, node, &lease});
+}
+
+void GangPlanner::undo_relocate(Job& job, const Lease& lease, std::size_t node) {
+  const std::size_t from = capacity_.index_of(lease.node);
+  capacity_.free(node, job.size, false, true);
+  capacity_.use(from, size_of(lease), false, true);
+  if (--job.at.at(node) == 0) job.at.erase(node);
+  ++job.at[from];
+  insert_live(job, lease);
+}
+
 void GangPlanner::release(Job& victim, const Lease& lease) {
   touch(victim);
   if (!victim.is_released_from) released_from_.push_back(&victim);
@@ -242,10 +288,14 @@ void GangPlanner::do_take_back(Job& job, const Lease& lease) {
     capacity_.use(node, size, false, true);
     ++job.at[node];
   }
+  insert_live(job, lease);
+  measure(job);
+}
+
+void GangPlanner::insert_live(Job& job, const Lease& lease) {
   const auto place = std::find_if(job.live.begin(), job.live.end(),
                                   [&](const Lease* other) { return other->worker < lease.worker; });
   job.live.insert(place, &lease);
-  measure(job);
 }
 
 void GangPlanner::undo(const Step& step) {
@@ -266,6 +316,11 @@ void GangPlanner::undo(const Step& step) {
       return do_take_back(job, *step.lease);
     case Step::Kind::taken_back:
       return do_release(job, *step.lease);
+    case Step::Kind::relocated:
+      return undo_relocate(job, *step.lease, step.node);
+    case Step::Kind::arrived:
+      capacity_.free(step.node, job.size, true, false);
+      return use_now_.remove(job.queue, room_of(job.size, 1));
   }
 }
 

@@ -19,9 +19,10 @@ bool GangPlanner::helps(const Job& victim, const Lack& lack) const {
   return lack.room || (lack.quota && tenants_.is_below(victim.queue, *lack.quota));
 }
 
-bool GangPlanner::make_room(Job& job, std::uint32_t count) {
+bool GangPlanner::make_room(Job& job, std::uint32_t count, std::int64_t now_ms) {
   Taken taken;
   if (!take_workers(job, count, taken, [&](const Job& other) { return may_shrink(other, job); })) {
+    if (may_help_to_relocate(job, count) && make_room_by_relocation(job, count, taken, now_ms)) return true;
     take_jobs(job, count, taken);
   }
   return finish(job, count, taken);
@@ -91,7 +92,7 @@ bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) cons
 
 /// Another queue keeps what it is guaranteed.
 bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary) const {
-  if (job.workers <= job.needed || !job.demand.preemptible) return false;
+  if (job.workers <= job.needed || !job.demand.preemptible || job.is_relocated) return false;
   if (job.queue == beneficiary.queue) return yields_to(job, beneficiary);
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
   return meeting.b_side == meeting.at || use_later_.is_over_guarantee(meeting.b_side, job.size.slots - 1);

@@ -21,7 +21,7 @@ bool GangPlanner::keep_room(Job& job, std::uint32_t count) {
 }
 
 void GangPlanner::give_back(Job& job, std::vector<SizeChange>& resizes) {
-  if (job.was_shrunk) return;
+  if (job.was_shrunk || job.is_relocated) return;
   const std::uint32_t from = job.workers;
   const auto can_go =
       std::ranges::count_if(job.live, [this](const Lease* lease) { return is_available(*lease); });

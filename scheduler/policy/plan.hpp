@@ -67,6 +67,8 @@ struct Demand {
   /// jobs of any priority are there for it, and no worker that another lacks goes where it is in its way.
   bool has_promise = false;
   bool works_with_fewer = false;  ///< than its minimum, as replicas do: those that it has are of use
+  bool can_relocate = false;      ///< elastic, and a newcomer on another node takes a worker's state over
+  bool is_new_there = false;      ///< one of its workers came less than `kMinimumRun` ago
   bool operator==(const Demand&) const = default;
 };
 
@@ -102,6 +104,19 @@ struct Preemption {
   bool operator==(const Preemption&) const = default;
 };
 
+/// A worker of a running job goes to another node, for the sake of one that waits: a newcomer takes its state
+/// over, and then it leaves.
+struct Relocation {
+  std::string job;
+  std::uint64_t worker = 0;
+  std::string from, to;  ///< nodes
+  std::string by;        ///< the job that waits
+  bool has_begun =
+      true;  ///< both are among the plan's releases and placements; else there is no room for the
+             ///< newcomer yet: a later plan begins it when workers that are stopping are gone
+  bool operator==(const Relocation&) const = default;
+};
+
 /// Why a job waits. `code` is one of the interface's: `no_capacity_now`, `never_fits`, `priority_behind`,
 /// `memory`, `gpu_type`, `topology`, `drain`, `backoff_restart`, `gang_partial`, `quota_tenant`,
 /// `fair_share_turn`.
@@ -115,6 +130,7 @@ struct Reason {
 struct Wait {
   std::string job;
   std::vector<Reason> reasons;
+  bool room_is_coming = false;  ///< it starts when workers that are stopping are gone
   bool operator==(const Wait&) const = default;
 };
 
@@ -135,6 +151,7 @@ struct Plan {
   std::vector<Wait> waits;  ///< one for each demand that has fewer workers than its minimum and gets none
   std::vector<Preemption> preemptions = {};
   std::vector<SizeChange> resizes = {};
+  std::vector<Relocation> relocations = {};
   bool operator==(const Plan&) const = default;
 };
 
@@ -159,12 +176,33 @@ struct Plan {
 ///
 /// A waiting minimum takes the workers above their minimum from jobs that are not more urgent (the newest
 /// worker of the job that loses least by it by slot; without measured speeds: of the one with the most),
-/// never more than needed. If all of these would not do, it preempts
+/// never more than needed. If all of these would not do, since what is free is scattered over the nodes,
+/// workers of running jobs go to other nodes (below). If that would not do either, it preempts
 /// jobs that are strictly less urgent: no more levels of priority than needed, the lowest first, and within
 /// them the set that loses the fewest slots, of equals the one that started last (exact up to
 /// `kMaxExactVictims` jobs, else no job of the set could be left out). A job that has run for less than
 /// `kMinimumRun` is preempted by critical jobs only. Nothing is taken if that would not be enough. What is
 /// released for a job, or is releasing already, is kept for it in the plans until it is free.
+///
+/// Relocation. A job that waits without any worker, and whose minimum would fit if what is free were not
+/// scattered, may have workers of jobs that `can_relocate` go elsewhere: of its own queue's those of jobs
+/// that are not more urgent, and of other queues' any, since nobody has less than before; not of jobs that
+/// have a promise or must be on one node, nor, unless it is critical, of one that `is_new_there`. At first
+/// only into what is free; if that would not do, where workers above others' minimums can be taken as well.
+/// Who goes is the set of jobs that costs least: the slots of each job times how long a resize takes that it
+/// has measured (exact up to `kMaxExactVictims` jobs on a node, where one node is needed and workers are of
+/// one size). It must be paid for by the slots of the one that waits times how much sooner it starts,
+/// `kMovePaysWithinS` or its own length at most, or until who is relocated ends. The old worker stays, with
+/// its state, until the newcomer has that: for a while the job has both, and its queue must allow both at
+/// that moment. All of a set begin in one plan or none: when there is room for all the newcomers now, and
+/// nothing else of their jobs is leaving. Until then their room is kept. A job with a promise has nobody
+/// relocated for it: it was told when it starts.
+///
+/// No relocation leads to another for ever. A plan that finds a set has room for the waiting job and for all
+/// newcomers once what it releases is gone, and keeps that. So the next plan needs nobody's workers any more,
+/// and finds that set or a cheaper one in what is free; when the last worker has gone that was stopping, they
+/// begin; and once begun the job has its room, and starts. So with no change from outside there is one set
+/// for each job that starts, which preempts nobody: of starts there are finitely many (below).
 ///
 /// Whoever is behind starts all the same where that is in nobody's way (EASY backfilling: Lifka, JSSPP 1995;
 /// Feitelson and Weil, IPPS 1998). The job that keeps it back is promised a moment: the earliest at which it

@@ -98,8 +98,9 @@ void Planning::serve_minimum(Job& job) {
   facts.too_young = planner_.count_too_young(job);
   const auto limit = planner_.find_limit(job, missing);
   const bool for_quota_alone = limit && !planner_.lacks_slots(job, missing);
-  facts.room_is_coming = !is_bound && planner_.make_room(job, missing);
+  facts.room_is_coming = !is_bound && planner_.make_room(job, missing, now_ms_);
   facts.releasing = planner_.count_releasing();
+  facts.relocations = planner_.relocations_for(job);
   // Whoever waits for slots keeps all back, whoever waits for a quota those who would use it.
   const bool keeps_all_back = !limit || (facts.room_is_coming && !for_quota_alone);
   line_.add(job, keeps_all_back ? TenantTree::kRoot : *limit);
@@ -275,7 +276,7 @@ std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
     if (job->is_pending && (told == told_.end() || job->workers > 0))
       describe_queue(*job, served[job->queue], facts);
     if (job->is_pending && told == told_.end()) describe_line(*job, facts);
-    waits.push_back({job->demand.job, explain_wait(facts)});
+    waits.push_back({job->demand.job, explain_wait(facts), facts.room_is_coming});
   }
   return waits;
 }
@@ -328,7 +329,7 @@ void Planning::describe_line(const Job& job, WaitFacts& facts) const {
 bool Planning::may_grow(const Job& job) const {
   const bool blocks = !job.demand.preemptible && kept_back_ && *kept_back_ >= job.demand.priority;
   return job.workers >= job.needed && job.workers + job.kept < job.demand.workers.max && !job.demand.held &&
-         !job.was_shrunk && job.has_queue && job.growth.workers > 0 && !blocks;
+         !job.was_shrunk && !job.is_relocated && job.has_queue && job.growth.workers > 0 && !blocks;
 }
 
 Planning::Job* Planning::next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const {

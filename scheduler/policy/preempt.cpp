@@ -21,7 +21,7 @@ std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job, con
   std::vector<Job*> found = ever_preemptible(job);
   std::erase_if(found, [&](const Job* other) {
     const bool old_enough = !other->demand.is_young || job.demand.priority >= kCriticalPriority;
-    return !old_enough || newest_of_use(*other, job, lack) == nullptr;
+    return !old_enough || other->is_relocated || newest_of_use(*other, job, lack) == nullptr;
   });
   return found;
 }

@@ -21,6 +21,8 @@ WhatIf TrialJob::what_if(std::span<const PastUse> past, std::int64_t now_ms) {
   for (const Preemption& preemption : plan.preemptions) {
     if (preemption.by == job) found.preempted.push_back(preemption.job);
   }
+  std::ranges::copy_if(plan.relocations, std::back_inserter(found.relocated),
+                       [&](const Relocation& one) { return one.by == job; });
   if (!plan.releases.empty()) count_shrunk(plan, past, now_ms, found);
   std::ranges::copy_if(plan.placements, std::back_inserter(found.placements),
                        [&](const Placement& one) { return one.job == job; });
@@ -37,8 +39,12 @@ void TrialJob::count_shrunk(const Plan& with, std::span<const PastUse> past, std
   const Plan without = planner_.plan(past, now_ms);
   planner_.set_job(demand_.job, demand_, {});
   std::map<std::string, std::int64_t> more;
-  for (const Release& release : with.releases) ++more[release.job];
-  for (const Release& release : without.releases) --more[release.job];
+  const auto add = [&](const Plan& plan, std::int64_t sign) {
+    for (const Release& release : plan.releases) more[release.job] += sign;
+    for (const Relocation& one : plan.relocations) more[one.job] -= one.has_begun ? sign : 0;
+  };
+  add(with, 1);
+  add(without, -1);
   for (const Preemption& preemption : with.preemptions) more.erase(preemption.job);
   for (const auto& [job, count] : more) {
     if (count > 0) found.shrunk.emplace(job, static_cast<std::uint32_t>(count));

@@ -171,12 +171,22 @@ Reason no_tenant(const WaitFacts& facts) {
           {}};
 }
 
+/// Who goes where.
+std::string moving(std::span<const Relocation> relocations) {
+  std::string text;
+  for (const Relocation& one : relocations)
+    text += (text.empty() ? "; for that a worker of job " : ", of job ") + one.job + " moves from node " +
+            one.from + " to node " + one.to;
+  return text;
+}
+
 /// What will make room, if that is known.
 std::string coming(const WaitFacts& facts) {
   std::string text;
   if (facts.room_is_coming) {
     text += "; it starts when " + count_of(facts.releasing, "worker") +
             (facts.releasing == 1 ? " that is stopping is gone" : " that are stopping are gone");
+    text += moving(facts.relocations);
   } else if (facts.too_young > 0) {
     text += "; " + count_of(facts.too_young, "job") + " that can be preempted for it " +
             (facts.too_young == 1 ? "has" : "have") + " not run for " + std::to_string(kMinimumRun.count()) +

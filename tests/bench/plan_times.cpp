@@ -3,9 +3,10 @@
 //     bench_plan_times GPUS JOBS SECONDS
 //
 // prints one JSON object, times in milliseconds. Eight tenants; gangs of 1 to 8 workers of one GPU, half of
-// them elastic, a tenth urgent. Events, in turn: a running job ends, a job is submitted. An event's time is
-// telling the planner of it, the plan, and telling it what the plan led to. A what-if is what is said of a
-// job that nobody has submitted: what the plan would do with it, and between which moments it starts.
+// them elastic, whose workers can go to other nodes, a tenth urgent. Events, in turn: a running job ends, a
+// job is submitted. An event's time is telling the planner of it, the plan, and telling it what the plan led
+// to. A what-if is what is said of a job that nobody has submitted: what the plan would do with it, and
+// between which moments it starts.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -68,6 +69,7 @@ class Cluster {
     demand.workers.min = 1U << random_() % 4;
     demand.workers.max = demand.workers.min * (1 + random_() % 2);
     demand.memory_bytes = kMemoryBytes;
+    demand.can_relocate = demand.workers.max > demand.workers.min;
     demand.priority = random_() % 10 == 0 ? kHighPriority : kNormalPriority;
     demand.tenant = name_of(random_() % kTenants);
     const std::string job = demand.job;

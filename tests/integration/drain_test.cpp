@@ -25,13 +25,6 @@ class Drain : public TwoNodes {
     EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
     return cluster_.exported_weights(job);
   }
-  std::size_t workers_on(const std::string& job, const std::string& node) {
-    const auto now = cluster_.status(job);
-    if (!now.is_object()) return 0;
-    return static_cast<std::size_t>(std::ranges::count_if(now.at("workers"), [&](const auto& worker) {
-      return worker.at("node") == node && worker.at("state") == "TRAINING";
-    }));
-  }
   nlohmann::json node(const std::string& name) {
     const auto nodes = cluster_.json({"nodes"});
     if (!nodes.is_array()) return nullptr;
@@ -102,6 +95,27 @@ TEST_F(Drain, MovesAGangThatFitsElsewhereAndStopsOneThatDoesNot) {
   const auto formed = generations(job);
   EXPECT_TRUE(std::ranges::any_of(formed, [&](const auto& one) { return one.second == step; }))
       << cluster_.logs();
+}
+
+TEST_F(Drain, KeepsAGangWhereItIsUntilAnotherHasMadeRoom) {
+  const auto moving = submit("moving", kEpochs, 1, 2);
+  ASSERT_TRUE(wait_until([&] { return workers_on(moving, "node-1") + workers_on(moving, "node-2") == 2; }));
+  const std::string here = workers_on(moving, "node-1") == 2 ? "node-1" : "node-2";
+  const std::string there = here == "node-1" ? "node-2" : "node-1";
+  const auto shrinking = submit("shrinking", kEpochs, 1, 2);
+  ASSERT_TRUE(wait_until([&] { return workers_on(shrinking, there) == 2; })) << cluster_.logs();
+  EXPECT_EQ(cluster_.submit({"drain", here}).code, 0);
+  EXPECT_TRUE(wait_until([&] { return workers_on(moving, there) == 1; })) << cluster_.logs();
+  EXPECT_EQ(workers_on(shrinking, there), 1U);
+  EXPECT_TRUE(wait_for_node(here, "DRAINED")) << cluster_.logs();
+  for (const auto& job : {moving, shrinking}) {
+    EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
+    EXPECT_EQ(cluster_.status(job).at("restarts"), 0);
+  }
+  const auto events = cluster_.submit({"events", moving}).out;
+  EXPECT_EQ(events.find("it goes on elsewhere from the step"), std::string::npos) << "it stopped:\n"
+                                                                                  << events;
+  EXPECT_TRUE(cluster_.exported_weights(moving) == cluster_.exported_weights(shrinking)) << cluster_.logs();
 }
 
 TEST_F(Drain, MovesParameterServersOneAfterAnother) {

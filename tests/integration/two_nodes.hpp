@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <regex>
 #include <sstream>
@@ -53,6 +54,14 @@ class TwoNodes : public ::testing::Test {
     cluster_.head().kill_and_wait();
     cluster_.start_head();
     ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  }
+
+  std::size_t workers_on(const std::string& job, const std::string& node) const {
+    const auto now = cluster_.status(job);
+    if (!now.is_object()) return 0;
+    return static_cast<std::size_t>(std::ranges::count_if(now.at("workers"), [&](const auto& worker) {
+      return worker.at("node") == node && worker.at("state") == "TRAINING";
+    }));
   }
 
   /// The codes of what the job waits for, each with a blank behind it.

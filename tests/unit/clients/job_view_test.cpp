@@ -125,13 +125,14 @@ TEST(JobView, SaysWhatWouldBecomeOfAJob) {
             "nothing was submitted; -o yaml shows the job with all its defaults\n");
   EXPECT_EQ(format_plan(json::parse(R"({"outcome":"waits","placement":[],"reasons":[{"code":"no_capacity_now",
     "text":"0 fit now","blocking":["a","b"]}],"expected_start":{"from":"2026-01-01T00:00:00Z","to":null},
-    "shrinks":[{"job":"a","from":3,"to":1}],"preemptions":["b"]})"),
+    "shrinks":[{"job":"a","from":3,"to":1}],"moves":[{"job":"c","from":"n1","to":"n2"}],"preemptions":["b"]})"),
                         false),
             "would wait\n"
             "  no_capacity_now: 0 fit now\n"
             "    in the way: a, b\n"
             "starts at 2026-01-01T00:00:00Z at the earliest; nobody knows by when\n"
             "  a would shrink from 3 to 1 workers\n"
+            "  a worker of c would move from n1 to n2\n"
             "  b would be preempted\n"
             "nothing was submitted; -o yaml shows the job with all its defaults\n");
   EXPECT_TRUE(format_plan(json::object(), false).starts_with("could never start\n"));

@@ -81,6 +81,17 @@ TEST_F(PlanView, SaysWhoWouldShrinkAndWhoWouldBePreempted) {
   EXPECT_EQ(answer.at("preemptions"), (json{"low"}));
 }
 
+TEST_F(PlanView, SaysWhoWouldMove) {
+  for (const auto& [job, node] : {std::pair("a", "node-1"), std::pair("b", "node-2")}) {
+    apply(scheduler::testing::submitted(job));
+    apply(LeaseGranted{ledger_.next_worker(), job, node, 1, 2ULL << 30, Role::worker});
+  }
+  const auto answer = plan("workers: 2\nplacement: same_node\n");
+  EXPECT_EQ(answer.at("outcome"), "waits");
+  EXPECT_EQ(answer.at("moves"), (json{{{"job", "a"}, {"from", "node-1"}, {"to", "node-2"}}}));
+  EXPECT_EQ(answer.at("shrinks"), json::array());
+}
+
 TEST_F(PlanView, SaysWhyAJobWaitsAndBetweenWhichMomentsItStarts) {
   start("first", "workers: 4\ntime_limit: 10m\n", {"node-1", "node-1", "node-2", "node-2"});
   const auto answer = plan("workers: 2\n");

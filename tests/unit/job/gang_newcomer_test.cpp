@@ -29,6 +29,37 @@ TEST(Gang, ShrinksWithoutWaitingForAStep) {
   EXPECT_EQ(of<PauseWorker>(gang.set_leases({{1, false}, {2, true}}, milliseconds(1))).size(), 2U);
 }
 
+TEST(Gang, TrainsOnUntilWhoTakesOverFromAllOthersIsReady) {
+  Gang gang(options(4, 1));
+  form(gang, 1);
+  EXPECT_TRUE(of<PauseWorker>(gang.set_leases({{1, true}, {2, false}}, milliseconds(1))).empty());
+  EXPECT_TRUE(of<PauseWorker>(gang.on_hello(2, {WorkerPhase::fresh, 0, 0}, milliseconds(2))).empty());
+  EXPECT_TRUE(gang.is_training());
+  EXPECT_EQ(of<PauseWorker>(gang.on_hello(2, kReady, milliseconds(3))).size(), 2U);
+  gang.on_paused(1, gang.generation(), 7, milliseconds(4));
+  gang.on_paused(2, gang.generation(), 0, milliseconds(4));
+  const auto joins = of<JoinWorker>(gang.on_recorded(gang.generation(), milliseconds(5)));
+  ASSERT_EQ(joins.size(), 1U);
+  EXPECT_EQ(joins[0].worker, 2U);
+  EXPECT_EQ(joins[0].source, 1U);
+  EXPECT_EQ(joins[0].step, 7U);
+  const auto stops = of<StopWorker>(gang.on_joined(2, gang.generation(), milliseconds(6)));
+  ASSERT_EQ(stops.size(), 1U);
+  EXPECT_EQ(stops[0].worker, 1U);
+}
+
+TEST(Gang, StopsAtOnceForWhoTakesOverWhenOneOfThoseThatLeaveIsLostOrNobodyComes) {
+  Gang gang(options(4, 2));
+  form(gang, 2);
+  EXPECT_TRUE(of<PauseWorker>(gang.set_leases({{1, true}, {2, false}, {3, false}}, milliseconds(1))).empty());
+  EXPECT_EQ(of<PauseWorker>(gang.on_lost(1, milliseconds(2))).size(), 1U);
+
+  Gang left(options(4, 1));
+  form(left, 1);
+  left.set_leases({{1, true}, {2, false}}, milliseconds(1));
+  EXPECT_EQ(of<PauseWorker>(left.on_failed(2, "no such file", milliseconds(2))).size(), 1U);
+}
+
 TEST(Gang, TrainsOnWhenANewcomerFails) {
   Gang gang(options(4, 1));
   let_a_second_come(gang);

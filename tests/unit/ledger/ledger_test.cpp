@@ -205,6 +205,29 @@ TEST(Ledger, CallsAGangYoungForAMinuteFromItsLatestStart) {
   EXPECT_FALSE(ledger.demands(260'000).at(0).is_young);
 }
 
+TEST(Ledger, LetsWorkersOfElasticTrainingJobsRelocateAMinuteAfterTheNewestCame) {
+  auto ledger = with_job();
+  const auto demand = [&](std::int64_t now_ms) { return ledger.demands(now_ms).at(0); };
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "intents-1", "node-1", 1, 0}, 100'000)));
+  EXPECT_TRUE(demand(100'000).can_relocate);
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{2, "intents-1", "node-2", 1, 0}, 150'000)));
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{1}, 150'000)));
+  EXPECT_EQ(ledger.next_change_ms(*ledger.find("intents-1"), 170'000), 210'000);
+  EXPECT_FALSE(demand(209'999).is_young);
+  EXPECT_TRUE(demand(209'999).is_new_there);
+  EXPECT_FALSE(demand(210'000).is_new_there);
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"intents-1", 1, 1}, 220'000)));
+  EXPECT_FALSE(demand(220'000).can_relocate) << "it is not elastic any more";
+  auto fixed = submitted("fixed");
+  fixed.text += "preemptible: false\n";
+  auto command = submitted("command");
+  command.text = "kind: command\nrun: [x]\nworkers: {min: 1, max: 2}\n";
+  for (const auto& job : {fixed, command}) {
+    ASSERT_TRUE(ledger.apply(event(job)));
+    EXPECT_FALSE(ledger.demand(*ledger.find(job.job), 0)->can_relocate) << job.job;
+  }
+}
+
 TEST(Ledger, AveragesWhatAQueueUsedWithAHalfLifeOfAnHour) {
   auto ledger = with_job();
   constexpr std::int64_t kHour = 3'600'000;

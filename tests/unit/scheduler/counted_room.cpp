@@ -54,6 +54,11 @@ std::map<std::string, std::uint32_t> count_placed(const Plan& plan) {
   return placed;
 }
 
+std::uint32_t count_relocated(const Plan& plan, const std::string& job) {
+  return static_cast<std::uint32_t>(std::ranges::count_if(
+      plan.relocations, [&](const Relocation& one) { return one.job == job && one.has_begun; }));
+}
+
 bool is_preempted(const Plan& plan, const std::string& job) {
   return std::ranges::find(plan.preemptions, job, &Preemption::job) != plan.preemptions.end();
 }
@@ -83,7 +88,8 @@ std::map<std::string, Use> use_after_releases(const ClusterModel& cluster, const
   }
   std::map<std::string, std::uint32_t> minimum_left;
   for (const Demand& other : cluster.demands) {
-    minimum_left[other.job] = other.workers.min - std::min(other.workers.min, cluster.live(other.job));
+    minimum_left[other.job] = other.workers.min - std::min(other.workers.min, cluster.live(other.job)) +
+                              count_relocated(plan, other.job);
   }
   for (const Placement& placement : plan.placements) {
     const Demand& other = cluster.demand(placement.job);

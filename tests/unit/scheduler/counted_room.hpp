@@ -44,6 +44,8 @@ std::uint64_t count_room(const ClusterModel& cluster, std::map<std::string, Use>
 /// All the workers of its minimum as one, where they must be on one node.
 Demand in_one_piece(Demand demand);
 std::map<std::string, std::uint32_t> count_placed(const Plan& plan);
+/// Of the job's workers, those for whom the plan starts another elsewhere.
+std::uint32_t count_relocated(const Plan& plan, const std::string& job);
 bool is_preempted(const Plan& plan, const std::string& job);
 bool waits(const Plan& plan, const std::string& job);
 /// Whether the job would have its minimum, with the workers that it has where they are, if all other jobs

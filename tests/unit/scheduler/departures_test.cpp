@@ -93,6 +93,29 @@ TEST(Departures, MoveAGangWhoseMinimumFitsElsewhereNow) {
   EXPECT_EQ(planned.plan.placements, (std::vector<Placement>{{"a", "n2", 2}}));
 }
 
+TEST(Departures, WaitForTheRoomThatIsMadeElsewhere) {
+  DrainedCluster cluster;
+  cluster.add_node("n1", 2);
+  cluster.add_node("n2", 2);
+  cluster.add_job("a", {1, 2});
+  cluster.add_job("b", {1, 2});
+  for (const char* job : {"a", "a", "b", "b"})
+    cluster.start_worker(job, job == std::string("a") ? "n1" : "n2");
+  cluster.drain("n1");
+  const auto planned = cluster.plan_all();
+  EXPECT_TRUE(planned.departures.empty());
+  EXPECT_TRUE(planned.stopped.empty());
+  EXPECT_EQ(planned.plan.releases, (std::vector<Release>{{"b", 4}}));
+  cluster.carry_out_all(planned);
+  const auto meanwhile = cluster.plan_all();
+  EXPECT_TRUE(meanwhile.departures.empty() && meanwhile.stopped.empty() && meanwhile.plan.releases.empty());
+  cluster.finish_releases();
+  const auto moved = cluster.plan_all();
+  EXPECT_EQ(workers_of(moved.departures), (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_TRUE(moved.stopped.empty());
+  EXPECT_EQ(moved.plan.placements, (std::vector<Placement>{{"a", "n2", 1}}));
+}
+
 TEST(Departures, StopTheRestOfAGangThatFitsNowhereElse) {
   DrainedCluster cluster;
   cluster.add_node("n1", 2);
@@ -181,6 +204,7 @@ TEST(Departures, LeaveParameterServersToTheirOwnRule) {
 }
 
 TEST(Departures, EmptyEveryDrainedNodeAndLeaveNoBrokenGang) {
+  std::size_t stayed = 0;
   for (std::uint32_t seed = 1; seed <= 400; ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937 random(seed);
@@ -201,7 +225,10 @@ TEST(Departures, EmptyEveryDrainedNodeAndLeaveNoBrokenGang) {
     EXPECT_EQ(planned.plan, again.plan);
     auto after = cluster;
     after.carry_out_all(planned);
-    EXPECT_EQ(after.on_drained(), 0U);
+    // As long as others leave for it a gang may stay there.
+    const bool is_any_leaving = !planned.plan.releases.empty();
+    stayed += after.on_drained() > 0 ? 1 : 0;
+    EXPECT_TRUE(after.on_drained() == 0 || is_any_leaving);
     for (const Demand& demand : cluster.demands) {
       const auto live = after.live(demand.job);
       EXPECT_TRUE(live == 0 || live >= demand.workers.min) << demand.job << " has " << live;
@@ -212,7 +239,9 @@ TEST(Departures, EmptyEveryDrainedNodeAndLeaveNoBrokenGang) {
       }
     }
     EXPECT_TRUE(cluster.settle_all());
+    EXPECT_EQ(cluster.on_drained(), 0U);
   }
+  EXPECT_GT(stayed, 20U);
 }
 
 TEST(DepartingServer, LeavesOneAtATimeOnceTheOthersHoldWhatItHas) {

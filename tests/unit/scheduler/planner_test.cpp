@@ -108,8 +108,11 @@ TEST(Planner, PlansFromChangesWhatItWouldPlanFromTheWhole) {
   EXPECT_GT(resizes, 1000U);
 }
 
+/// Without those for whom another comes elsewhere.
 std::int64_t count_releases(const Plan& plan, const std::string& job) {
-  return std::ranges::count(plan.releases, job, &Release::job);
+  return std::ranges::count(plan.releases, job, &Release::job) -
+         std::ranges::count_if(plan.relocations,
+                               [&](const Relocation& one) { return one.job == job && one.has_begun; });
 }
 
 /// What the cluster's next plan is with one job more, which has really come.
@@ -124,6 +127,11 @@ WhatIf really_submit(ClusterModel cluster, Demand demand) {
   }
   for (const Wait& wait : plan.waits) {
     if (wait.job == demand.job) found.reasons = wait.reasons;
+  }
+  for (Relocation one : plan.relocations) {
+    if (one.by != demand.job) continue;
+    one.by = "(draft)";
+    found.relocated.push_back(one);
   }
   std::set<std::string> preempted;
   for (const Preemption& one : plan.preemptions) {
@@ -145,7 +153,7 @@ WhatIf really_submit(ClusterModel cluster, Demand demand) {
 }
 
 TEST(TrialJob, PredictsWhatThePlanDoesWhenTheJobIsSubmittedAndLeavesNoTrace) {
-  std::size_t starts = 0, waits = 0, never = 0, preempted = 0, shrunk = 0;
+  std::size_t starts = 0, waits = 0, never = 0, preempted = 0, shrunk = 0, relocated = 0;
   for (std::uint64_t seed = 0; seed < 600; ++seed) {
     Random random(seed);
     ClusterModel cluster = random_cluster(random);
@@ -175,6 +183,7 @@ TEST(TrialJob, PredictsWhatThePlanDoesWhenTheJobIsSubmittedAndLeavesNoTrace) {
       EXPECT_EQ(found.reasons, real.reasons) << where;
       EXPECT_EQ(found.preempted, real.preempted) << where;
       EXPECT_EQ(found.shrunk, real.shrunk) << where;
+      EXPECT_EQ(found.relocated, real.relocated) << where;
       // What it may have alone says nothing of slots that others don't lend while they hold some elsewhere.
       if (seed % 2 == 0) {
         EXPECT_EQ(found.could_ever_start, real.could_ever_start) << where;
@@ -187,6 +196,7 @@ TEST(TrialJob, PredictsWhatThePlanDoesWhenTheJobIsSubmittedAndLeavesNoTrace) {
       never += !found.could_ever_start;
       preempted += found.preempted.size();
       shrunk += found.shrunk.size();
+      relocated += found.relocated.size();
       cluster.carry_out(cluster.plan());
       disturb(cluster, random, step);
       cluster.go_on_until(cluster.now_ms + 1000 * between(random, 0, 60));
@@ -197,6 +207,7 @@ TEST(TrialJob, PredictsWhatThePlanDoesWhenTheJobIsSubmittedAndLeavesNoTrace) {
   EXPECT_GT(never, 300U);
   EXPECT_GT(preempted, 50U);
   EXPECT_GT(shrunk, 50U);
+  EXPECT_GT(relocated, 5U);
 }
 
 TEST(Planner, ExplainsThoseJobsThatItIsAskedForAlone) {

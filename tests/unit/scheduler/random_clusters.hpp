@@ -69,6 +69,9 @@ inline void add_random_job(ClusterModel& cluster, Random& random, int number) {
   static constexpr PlacementRule kRules[] = {PlacementRule::pack, PlacementRule::pack, PlacementRule::spread,
                                              PlacementRule::same_node};
   demand.placement = kRules[between(gpus, 0, 3)];
+  Random moves(gpus());
+  demand.can_relocate = max > min && between(moves, 0, 2) != 0;
+  demand.is_new_there = demand.is_young || between(moves, 0, 3) == 0;
   if (!has_gpus(cluster) || between(gpus, 0, 1) == 0) return;
   static constexpr const char* kKinds[] = {"h200", "A100", ""};
   demand.gpus = between(gpus, 1, 2);

@@ -27,7 +27,7 @@ class Future {
   void submit(std::uint32_t priority) {
     add_random_job(cluster_, random_, next_++);
     Demand& demand = cluster_.demands.back();
-    demand.held = demand.is_young = false;
+    demand.held = demand.is_young = demand.is_new_there = false;
     demand.priority = priority;
     demand.lasts_ms = 1000 * between(random_, 1, 50);
     if (!fits_alone(demand)) {

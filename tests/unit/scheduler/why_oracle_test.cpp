@@ -166,7 +166,7 @@ TEST(WhyOracle, JobsThatAreNamedAreThoseWhoseAbsenceWouldLetTheJobStart) {
 
 TEST(WhyOracle, TheSameAmongTenants) {
   Seen seen;
-  for (std::uint64_t seed = 0; seed < 1900 && !HasFailure(); ++seed) {
+  for (std::uint64_t seed = 0; seed < 2100 && !HasFailure(); ++seed) {
     Random random(seed);
     const TenantTree tenants = random_tenants(random, 12);
     look_at(cluster_at_rest(random, tenants), "seed " + std::to_string(seed), seen);
