@@ -25,14 +25,18 @@ std::int64_t micros_since(Clock::time_point start) {
       1, std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
 }
 
-Result<Buffer> read_archive(const std::string& path) {
+Result<std::string> read_archive(const std::string& path) {
   auto text = storage::read_file(path, kLargestFile);
-  if (!text) {
-    return fail(ErrorCode::not_found, fmt::format("model.source: {}: {}", path, text.error().message),
-                "a model's file has to be at the same place on every node");
-  }
-  const auto owner = std::make_shared<const std::string>(*std::move(text));
-  return Buffer(owner, std::as_bytes(std::span(*owner)));
+  if (text) return text;
+  return fail(ErrorCode::not_found, fmt::format("model.source: {}: {}", path, text.error().message),
+              "a model's file has to be at the same place on every node");
+}
+
+Result<std::string> archive_of(const GivenModel& given) {
+  if (!given.state) return std::string(given.archive.text());
+  return train::export_model(*given.state, train::ExportFormat::torchscript).map([](const Buffer& archive) {
+    return std::string(archive.text());
+  });
 }
 
 std::vector<serving::TensorSpec> to_specs(const std::vector<scheduler::ServedTensor>& tensors) {
@@ -73,9 +77,7 @@ Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
                                                  const std::string& origin,
                                                  const QuantizationContext& context) {
   const scheduler::ServeSpec& serve = *spec.serve;
-  auto archive = given == nullptr ? read_archive(serve.source.path)
-                 : given->state   ? train::export_model(*given->state, train::ExportFormat::torchscript)
-                                  : Result<Buffer>(given->archive);
+  auto archive = given == nullptr ? read_archive(serve.source.path) : archive_of(*given);
   if (!archive) return tl::unexpected(archive.error());
   infer::ModelSource source{*std::move(archive), origin, to_specs(serve.inputs), to_specs(serve.outputs)};
   infer::ModelOptions options;
