@@ -1,12 +1,14 @@
 // Processes of jobs are forks of a process that a node keeps for it: that one is killed, and they are.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <iterator>
 #include <set>
 #include <string>
 
+#include "actors/node/fork_server.hpp"
 #include "tests/integration/cluster.hpp"
 
 namespace ds::tests {
@@ -35,7 +37,38 @@ int fork_server_of(int spawner) {
   return 0;
 }
 
-TEST(ForkServer, MayBeKilledWhileJobsTrainAndLeavesNothingBehind) {
+int spawner_of(Cluster& cluster, const std::string& node) {
+  const auto children = children_of(cluster.node(node).pid());
+  return children.size() == 1 ? *children.begin() : 0;
+}
+
+class ForkServers : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!node::kHasForkServers) GTEST_SKIP() << "ThreadSanitizer has a thread in every process";
+  }
+};
+
+TEST_F(ForkServers, StandReadyOnAllNodesOnceAModelIsServed) {
+  Cluster cluster;
+  cluster.start_head();
+  for (const auto* name : {"node-1", "node-2"}) cluster.start_node(name, 1);
+  ASSERT_TRUE(cluster.wait_for_nodes(2)) << cluster.logs();
+  for (const auto* name : {"node-1", "node-2"}) EXPECT_EQ(fork_server_of(spawner_of(cluster, name)), 0);
+  ASSERT_EQ(mkfifo((cluster.path() / "model.pt").c_str(), 0600), 0);  // its replica loads for ever
+  const auto file = cluster.path() / "answers.yaml";
+  std::ofstream(file)
+      << "version: 1\nkind: serve\nname: answers\nresources: {memory: 512Mi}\n"
+      << "model: {source: \"file:model.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 1]}], "
+      << "outputs: [{name: y}]}\n";
+  cluster.submit_job(file);
+  for (const auto* name : {"node-1", "node-2", "node-3"}) {
+    if (name == std::string("node-3")) cluster.start_node(name, 1);  // it comes later
+    EXPECT_TRUE(wait_until([&] { return fork_server_of(spawner_of(cluster, name)) > 0; })) << cluster.logs();
+  }
+}
+
+TEST_F(ForkServers, MayBeKilledWhileJobsTrainAndLeaveNothingBehind) {
   Cluster cluster;
   cluster.start_head();
   cluster.start_node("node-1", 3);
@@ -45,7 +78,7 @@ TEST(ForkServer, MayBeKilledWhileJobsTrainAndLeavesNothingBehind) {
   ASSERT_TRUE(wait_until([&] { return cluster.worker_pids(job).size() == 2; })) << cluster.logs();
   const auto workers = cluster.worker_pids(job);
   const int spawner = parent_of(workers.at(0)), server = fork_server_of(spawner);
-  if (server == 0) GTEST_SKIP() << "this build has no fork servers";
+  ASSERT_GT(server, 0);
   for (const int worker : workers) {
     EXPECT_EQ(parent_of(worker), spawner);
     EXPECT_NE(read(worker, "cmdline").find(job), std::string::npos) << "ps shows whose it is";

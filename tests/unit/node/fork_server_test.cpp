@@ -200,11 +200,12 @@ TEST_F(ForkServer, IsReplacedWhenItIsKilledAndItsProcessesGoOn) {
 
 TEST_F(ForkServer, LeavesNothingWhenTheSpawnerIsKilled) {
   int pid = 0;
-  start_waiting(1, pid);
+  const int child = start_waiting(1, pid);
   const int spawner = parent_of(pid), server = server_of(spawner);
   kill(spawner, SIGKILL);
   EXPECT_TRUE(ends_soon(pid));
   EXPECT_TRUE(ends_soon(server));
+  kill(child, SIGKILL);  // as before: nobody looks after what such a process starts
 }
 
 TEST_F(ForkServer, IsDoneWithoutWhenItStandsStill) {
