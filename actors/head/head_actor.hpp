@@ -88,6 +88,7 @@ class Head : public caf::event_based_actor {
     caf::actor agent;
     std::set<std::uint64_t> strangers;  ///< processes it must end before it gets work
     bool leaves = false;                ///< it has said that it is about to end
+    bool is_prepared = false;           ///< was told that replicas may start there
   };
   /// A node's process that is not heard of: what may still run there.
   struct CutOff {
@@ -290,6 +291,7 @@ class Head : public caf::event_based_actor {
   // ---- jobs that serve models (head_serving.cpp) ----
   bool is_serve(const std::string& job) const;
   void ensure_serving(const std::string& job);
+  void prepare_nodes();
   void on_replica_hello(const messages::ReplicaHello& hello);
   void on_replica_failed(const messages::ReplicaFailed& failed);
   /// Replicas that are to leave are told so, once that is durable.

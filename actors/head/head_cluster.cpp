@@ -67,6 +67,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
     monitor(agent);
     agents_[agent.address()] = hello.name;
     node.agent = agent;
+    node.is_prepared = false;
   }
   node.strangers.clear();
   on_node_back(hello);
@@ -101,6 +102,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
     send(agent, messages::NodeWelcome{keep, static_cast<std::uint32_t>(parts_.node_term.count()),
                                       parts_.fabric->address_of(renewer_), sent_ns});
   });
+  if (!served_.empty()) prepare_nodes();
   for (const auto& worker : stay) on_command_started(worker.worker, worker.generation, 0);
   end_grace_if_all_are_back();
   on_nodes_changed();

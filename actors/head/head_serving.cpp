@@ -65,6 +65,15 @@ void Head::ensure_serving(const std::string& id) {
   tell_versions(*record, *job.serving);
 }
 
+/// Replicas may have to start on any of them, while a request waits. Told once each.
+void Head::prepare_nodes() {
+  for (auto& [name, node] : nodes_) {
+    if (node.is_prepared || node.entry.pretends || !node.agent) continue;
+    node.is_prepared = true;
+    send(node.agent, messages::PrepareToStart{});
+  }
+}
+
 void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   const auto replica = parts_.fabric->resolve(hello.actor);
   const auto lease = ledger_.leases().find(hello.worker);

@@ -47,10 +47,12 @@ void HeadSearch::tell_when_found(caf::actor receiver) {
 }
 
 void HeadSearch::search() {
-  // A pause first: whoever is here again has just lost a head, or was not let in by it.
+  // Whoever is here again has just lost a head, or was not let in by it.
+  bool pauses = has_searched_.exchange(true);
   Result<fabric::ActorAddress> head;
   do {
-    std::this_thread::sleep_for(kRetry);
+    if (pauses) std::this_thread::sleep_for(kRetry);
+    pauses = true;
     const auto began_ns = fabric::boot_time_ns();
     if (!stop_->load()) head = locate_head(host_port_, kPatience);
     if (!head && !stop_->load() && gateway::is_port_closed(host_port_, kPatience)) refused_ns_ = began_ns;

@@ -23,9 +23,9 @@ struct HeadFound {
   fabric::ActorAddress head;
 };
 
-/// Looks for the head until it answers, ten times a second, on a thread of its own, then sends `HeadFound` to
-/// all who have asked meanwhile: the many nodes of one process search once. Gives up silently once `stop` is
-/// set; the process may only end after that. Thread-safe.
+/// Looks for the head until it answers, at first at once and then ten times a second, on a thread of its own,
+/// then sends `HeadFound` to all who have asked meanwhile: the many nodes of one process search together.
+/// Gives up silently once `stop` is set; the process may only end after that. Thread-safe.
 class HeadSearch : public std::enable_shared_from_this<HeadSearch> {
  public:
   HeadSearch(caf::actor_system& system, std::string host_port, std::shared_ptr<std::atomic<bool>> stop);
@@ -42,6 +42,7 @@ class HeadSearch : public std::enable_shared_from_this<HeadSearch> {
   const std::string host_port_;
   const std::shared_ptr<std::atomic<bool>> stop_;
   std::atomic<std::int64_t> refused_ns_{0};
+  std::atomic<bool> has_searched_{false};
   std::mutex mutex_;
   std::vector<caf::actor> waiting_;  ///< not empty: a search is under way
 };

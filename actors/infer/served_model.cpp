@@ -240,10 +240,8 @@ Result<std::vector<ServedModel::Tensors>> TorchServedModel::compute(
 Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const ModelOptions& options) {
   train::prepare_process();
   auto files = model_file_names();
-  auto module =
-      train::read_script_archive(std::string(source.archive.text()), source.origin, std::nullopt, files);
+  auto module = train::read_script_archive(std::move(source.archive), source.origin, std::nullopt, files);
   if (!module) return tl::unexpected(module.error());
-  source.archive = {};
   auto beside = read_model_files(files);
   if (!beside) return refuse(source.origin, beside.error().message);
   module->eval();

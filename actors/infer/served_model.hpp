@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "actors/fabric/buffer.hpp"
 #include "actors/serving/model_metadata.hpp"
 #include "storage/result.hpp"
 
@@ -15,8 +14,8 @@ namespace ds::infer {
 
 /// Where a model comes from.
 struct ModelSource {
-  Buffer archive;      ///< TorchScript, from anybody; with what an export of ours puts beside the module
-  std::string origin;  ///< for errors: a path, `ckpt:JOB@STEP`
+  std::string archive;  ///< TorchScript, from anybody; with what an export of ours puts beside the module
+  std::string origin;   ///< for errors: a path, `ckpt:JOB@STEP`
   std::vector<serving::TensorSpec> inputs;   ///< empty: the archive says them
   std::vector<serving::TensorSpec> outputs;  ///< their names; empty: `output__0`, or the archive's
 };

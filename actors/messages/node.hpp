@@ -68,6 +68,12 @@ struct StartWorker {
   bool operator==(const StartWorker&) const = default;
 };
 
+/// A `StartWorker` may come that somebody waits for: a model is served whose replicas sleep, or may have to
+/// start elsewhere. No answer; harmless when it is lost or repeated.
+struct PrepareToStart {
+  bool operator==(const PrepareToStart&) const = default;
+};
+
 /// Starts a user's program as the process `worker`; answered with `WorkerStarted`.
 ///
 /// One worker may be started again, each time for a later generation of its job's gang (which is in the
@@ -175,6 +181,10 @@ auto inspect(I& f, NodeRefused& x) {
 template <class I>
 auto inspect(I& f, StartWorker& x) {
   return f(x.worker, x.job, x.role);
+}
+template <class I>
+auto inspect(I& f, PrepareToStart&) {
+  return f();
 }
 template <class I>
 auto inspect(I& f, StartCommand& x) {

@@ -66,6 +66,7 @@ void register_messages(caf::actor_system_config& config) {
   add_message<RenewNode>(config, "ds::RenewNode");
   add_message<NodeRenewed>(config, "ds::NodeRenewed");
   add_message<StartWorker>(config, "ds::StartWorker");
+  add_message<PrepareToStart>(config, "ds::PrepareToStart");
   add_message<StartCommand>(config, "ds::StartCommand");
   add_message<StopCommand>(config, "ds::StopCommand");
   add_message<ExitTaken>(config, "ds::ExitTaken");

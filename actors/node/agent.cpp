@@ -68,6 +68,7 @@ caf::behavior Agent::make_behavior() {
       },
       [this](const StartWorker& order) { start_worker(order); },
       [this](const messages::KillWorker& order) { kill_worker(order); },
+      [this](const PrepareToStart&) { launcher_.prepare(); },
       [this](const StartCommand& order) { start_command(order); },
       [this](const StopCommand& order) { stop_command(order); },
       [this](const ExitTaken& taken) { on_exit_taken(taken); },

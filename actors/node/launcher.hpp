@@ -33,6 +33,9 @@ class Launcher {
   /// A process of ours, `arguments[0]` and what it takes.
   virtual Result<void> spawn(std::uint64_t worker, const std::vector<std::string>& arguments) = 0;
 
+  /// Processes of ours are about to be started; those that are started later start sooner for it.
+  virtual void prepare() = 0;
+
   /// A user's program, found by `PATH`, in `directory`, with `variables` (`NAME=value`) beside the node's own
   /// environment.
   virtual Result<void> spawn_command(std::uint64_t worker, const std::vector<std::string>& arguments,

@@ -36,6 +36,7 @@ class PretendPrograms::Node final : public Launcher {
     return fail(ErrorCode::unsupported,
                 "this node only pretends to run programs (ds-node --pretend), of kind command");
   }
+  void prepare() override {}
   Result<void> spawn_command(std::uint64_t worker, const std::vector<std::string>&, const std::string&,
                              const std::vector<std::string>& variables) override {
     programs_.start(node_, worker, variables);

@@ -70,7 +70,7 @@ Result<SignOfLife> open_sign_of_life(const std::string& host) {
 Spawner::Spawner(int socket, int pid, Fence fence, std::string sign_of_life)
     : socket_(socket), pid_(pid), fence_(std::move(fence)), sign_of_life_(std::move(sign_of_life)) {}
 
-Result<std::unique_ptr<Spawner>> Spawner::start(const std::string& host) {
+Result<std::unique_ptr<Spawner>> Spawner::start(const std::string& host, const std::string& forked_program) {
   auto fence = Fence::make();
   if (!fence) return tl::unexpected(fence.error());
   const auto sign = open_sign_of_life(host);
@@ -84,7 +84,7 @@ Result<std::unique_ptr<Spawner>> Spawner::start(const std::string& host) {
     return fail(ErrorCode::resource_exhausted, fmt::format("cannot fork: {}", std::strerror(errno)));
   if (pid == 0) {
     ::close(sockets[0]);
-    _exit(run_spawner(sockets[1], *fence, sign->socket));
+    _exit(run_spawner(sockets[1], *fence, sign->socket, forked_program));
   }
   ::close(sockets[1]);
   ::close(sign->socket);
@@ -120,6 +120,10 @@ Result<void> Spawner::order(const SpawnerPacket& packet) {
   if (!send_packet(socket_, packet))
     return fail(ErrorCode::unavailable, "the node's spawner process is gone");
   return {};
+}
+
+void Spawner::prepare() {
+  send_packet(socket_, {SpawnerPacket::Kind::prepare, 0, {}});
 }
 
 void Spawner::kill(std::uint64_t worker) {

@@ -22,9 +22,11 @@ struct SpawnerPacket;
 /// Output is read only as fast as the parent takes it, so a chatty worker waits instead of filling memory.
 class Spawner final : public Launcher {
  public:
-  /// Forks. Call first in `main`, before any thread exists. Errors: `invalid_argument` when `host` is no
-  /// address of this machine.
-  static Result<std::unique_ptr<Spawner>> start(const std::string& host = "127.0.0.1");
+  /// Forks. Call first in `main`, before any thread exists. `forked_program`: the path of a program that can
+  /// be a fork server (`fork_server.hpp`), from which its processes start in milliseconds; empty: none is.
+  /// Errors: `invalid_argument` when `host` is no address of this machine.
+  static Result<std::unique_ptr<Spawner>> start(const std::string& host = "127.0.0.1",
+                                                const std::string& forked_program = {});
   ~Spawner() override;  ///< ends every worker and waits for the spawner
   Spawner(const Spawner&) = delete;
   Spawner& operator=(const Spawner&) = delete;
@@ -36,6 +38,7 @@ class Spawner final : public Launcher {
   Result<void> spawn_command(std::uint64_t worker, const std::vector<std::string>& arguments,
                              const std::string& directory,
                              const std::vector<std::string>& variables) override;
+  void prepare() override;                        ///< starts the fork server
   void kill(std::uint64_t worker) override;       ///< the whole process group
   void terminate(std::uint64_t worker) override;  ///< the process group of a command
 

@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "actors/node/command_keeper.hpp"
+#include "actors/node/fork_orders.hpp"
+#include "actors/node/fresh_process.hpp"
 #include "actors/node/spawner_wire.hpp"
 
 namespace ds::node {
@@ -51,6 +53,8 @@ std::optional<SpawnerPacket> receive_packet(int socket) {
 
 namespace {
 
+using fabric::OwnedFd;
+
 struct Child {
   pid_t pid = 0;    ///< of a command: its keeper
   pid_t group = 0;  ///< the process group of what it runs
@@ -60,8 +64,12 @@ struct Child {
 
 class SpawnerProcess {
  public:
-  SpawnerProcess(int socket, const Fence& fence, int sign_of_life)
-      : socket_(socket), fence_(fence), sign_of_life_(sign_of_life), self_(getpid()) {}
+  SpawnerProcess(int socket, const Fence& fence, int sign_of_life, const std::string& forked_program)
+      : socket_(socket),
+        fence_(fence),
+        sign_of_life_(sign_of_life),
+        self_(getpid()),
+        forks_(forked_program) {}
 
   int run() {
     prepare();
@@ -97,11 +105,13 @@ class SpawnerProcess {
         workers.push_back(worker);
       }
     }
-    if (poll(polled.data(), polled.size(), -1) < 0) return errno == EINTR;
+    forks_.add_polled(polled);
+    if (poll(polled.data(), polled.size(), forks_.patience_ms()) < 0) return errno == EINTR;
     for (std::size_t i = 0; i < workers.size(); ++i) {
       if (polled[i + 2].revents != 0) read_output(workers[i]);
     }
     if ((polled[1].revents & POLLIN) != 0) reap();
+    serve_forks();
     if ((polled[0].revents & POLLIN) != 0) return serve_parent();
     return (polled[0].revents & (POLLHUP | POLLERR)) == 0;
   }
@@ -110,9 +120,13 @@ class SpawnerProcess {
     auto packet = receive_packet(socket_);
     if (!packet) return false;
     if (packet->kind == SpawnerPacket::Kind::spawn) {
-      spawn(packet->worker, packet->payload);
+      spawn(packet->worker, std::move(packet->payload));
     } else if (packet->kind == SpawnerPacket::Kind::command) {
       spawn_command(packet->worker, packet->payload);
+    } else if (packet->kind == SpawnerPacket::Kind::prepare) {
+      forks_.prepare();
+    } else if (packet->kind == SpawnerPacket::Kind::kill && forks_.cancel(packet->worker)) {
+      outgoing_.push_back({SpawnerPacket::Kind::exited, packet->worker, std::to_string(SIGKILL)});
     } else if (const auto child = children_.find(packet->worker); child != children_.end()) {
       if (packet->kind == SpawnerPacket::Kind::kill) end(child->second);
       if (packet->kind == SpawnerPacket::Kind::terminate && child->second.is_command)
@@ -125,24 +139,32 @@ class SpawnerProcess {
     child.is_command ? ::kill(child.pid, kEndCommand) : ::kill(-child.pid, SIGKILL);
   }
 
-  void spawn(std::uint64_t worker, std::string& arguments) {
-    std::vector<char*> argv;
-    for (std::size_t at = 0; at < arguments.size(); at += std::strlen(arguments.data() + at) + 1) {
-      argv.push_back(arguments.data() + at);
-    }
-    argv.push_back(nullptr);
+  void spawn(std::uint64_t worker, std::string arguments) {
     std::array<int, 2> output{};
     if (pipe2(output.data(), O_CLOEXEC) != 0) return report_failed_start(worker);
+    StartOrder order{worker, std::move(arguments), OwnedFd(output[0]), OwnedFd(output[1])};
+    if (!forks_.take(order)) execute(order);
+  }
+
+  void serve_forks() {
+    for (auto& [order, pid] : forks_.serve()) pid > 0 ? on_started(order, pid) : execute(order);
+  }
+
+  void execute(StartOrder& order) {
+    std::vector<char*> argv;
+    for (std::size_t at = 0; at < order.arguments.size(); at += std::strlen(order.arguments.data() + at) + 1)
+      argv.push_back(order.arguments.data() + at);
+    argv.push_back(nullptr);
     const pid_t pid = fork();
-    if (pid == 0) become(argv, output[1]);
-    close(output[1]);
-    if (pid < 0) {
-      close(output[0]);
-      return report_failed_start(worker);
-    }
+    if (pid == 0) become(argv, order.writer.get());
+    if (pid < 0) return report_failed_start(order.worker);
     setpgid(pid, pid);  // in both processes: whoever comes first
-    add_child(worker, {pid, pid, output[0]});
-    outgoing_.push_back({SpawnerPacket::Kind::started, worker, std::to_string(pid)});
+    on_started(order, pid);
+  }
+
+  void on_started(StartOrder& order, pid_t pid) {
+    add_child(order.worker, {pid, pid, order.output.release()});
+    outgoing_.push_back({SpawnerPacket::Kind::started, order.worker, std::to_string(pid)});
   }
 
   void add_child(std::uint64_t worker, const Child& child) {
@@ -178,15 +200,7 @@ class SpawnerProcess {
   }
 
   [[noreturn]] void become(std::vector<char*>& argv, int output) {
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != self_) _exit(127);  // the spawner died before the line above took effect
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
-    for (const int signal_number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal_number, SIG_DFL);
-    const int nothing = open("/dev/null", O_RDONLY);
-    dup2(nothing, STDIN_FILENO);
+    make_fresh(self_);
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
     close_range(3, ~0U, 0);
@@ -224,6 +238,7 @@ class SpawnerProcess {
     for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
       const auto known = workers_.find(pid);
       if (known != workers_.end()) on_ended(known->second, status);
+      forks_.on_reaped(pid);
     }
     if (may_have_strays_) end_strays();
   }
@@ -243,7 +258,7 @@ class SpawnerProcess {
 
   /// Each that ends is heard of, and then its own children are here.
   void end_strays() {
-    std::vector<int> known;
+    std::vector<int> known{forks_.server()};
     for (const auto& [pid, worker] : workers_) known.push_back(pid);
     may_have_strays_ = !kill_children(known).empty();
   }
@@ -272,13 +287,14 @@ class SpawnerProcess {
   std::map<std::uint64_t, Child> children_;
   std::map<pid_t, std::uint64_t> workers_;
   bool may_have_strays_ = false;
+  ForkOrders forks_;
   std::deque<SpawnerPacket> outgoing_;
 };
 
 }  // namespace
 
-int run_spawner(int socket, const Fence& fence, int sign_of_life) {
-  return SpawnerProcess(socket, fence, sign_of_life).run();
+int run_spawner(int socket, const Fence& fence, int sign_of_life, const std::string& forked_program) {
+  return SpawnerProcess(socket, fence, sign_of_life, forked_program).run();
 }
 
 }  // namespace ds::node

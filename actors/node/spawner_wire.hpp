@@ -15,6 +15,7 @@ struct SpawnerPacket {
   enum class Kind : char {
     spawn = 's',
     command = 'c',
+    prepare = 'p',
     kill = 'k',
     terminate = 't',
     started = 'S',
@@ -34,7 +35,8 @@ bool send_packet(int socket, const SpawnerPacket& packet, bool* would_block = nu
 /// nullopt when the socket is closed.
 std::optional<SpawnerPacket> receive_packet(int socket);
 
-/// The spawner's whole life: serves `socket` until it closes, then kills every worker. Returns the exit code.
-int run_spawner(int socket, const Fence& fence, int sign_of_life);
+/// The spawner's whole life: serves `socket` until it closes, then kills every worker. Processes of
+/// `forked_program` it has a fork server start. Returns the exit code.
+int run_spawner(int socket, const Fence& fence, int sign_of_life, const std::string& forked_program);
 
 }  // namespace ds::node

@@ -6,10 +6,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "actors/collective/transport_exchange.hpp"
 #include "actors/fabric/fabric.hpp"
 #include "actors/messages/registration.hpp"
+#include "actors/node/fork_server.hpp"
 #include "actors/programs/program.hpp"
 #include "actors/replica/replica_actor.hpp"
 #include "actors/server/server_actor.hpp"
@@ -94,6 +96,14 @@ Result<void> run(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::vector<std::string> words(argv, argv + argc);
+  if (node::is_fork_server(argc, argv)) {
+    auto ordered = node::serve_forks(argc, argv);
+    if (!ordered) std::_Exit(0);
+    words = *std::move(ordered);
+  }
+  std::vector<const char*> given;
+  for (const auto& word : words) given.push_back(word.c_str());
   Arguments arguments;
   CLI::App app{"One worker process of a job; ds-node starts it."};
   app.set_version_flag("--version", DS_VERSION);
@@ -103,7 +113,7 @@ int main(int argc, char** argv) {
   app.add_option("--job", arguments.job)->required();
   app.add_option("--role", arguments.role, "worker, server, shard or replica");
   app.add_option("--listen", arguments.host);
-  CLI11_PARSE(app, argc, argv);
+  CLI11_PARSE(app, static_cast<int>(given.size()), given.data());
   block_end_signals();
   set_up_logging("ds-actor");
   const auto result = run(arguments);

@@ -86,13 +86,16 @@ Result<node::Machine> offered_machine(const Arguments& arguments) {
   return machine;
 }
 
+std::string actor_program() {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ds-actor").string();
+}
+
 node::AgentOptions agent_options(const Arguments& arguments, const std::string& host, node::Machine machine) {
   node::AgentOptions options;
   options.head = arguments.head;
   options.name = arguments.name;
   options.secret_file = std::filesystem::absolute(arguments.secret_file).string();
-  options.actor_program =
-      (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ds-actor").string();
+  options.actor_program = actor_program();
   options.host = host;
   options.machine = std::move(machine);
   const auto& gpus = options.machine.gpus;
@@ -233,7 +236,7 @@ int main(int argc, char** argv) {
   // First of all: nothing that dislikes `fork` may have started.
   std::unique_ptr<node::Spawner> spawner;
   if (arguments.pretended == 0) {
-    auto started = node::Spawner::start(host);
+    auto started = node::Spawner::start(host, actor_program());
     if (!started) return report_failure("ds-node", started.error());
     spawner = std::move(*started);
   }

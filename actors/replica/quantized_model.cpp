@@ -22,7 +22,7 @@ Result<std::unique_ptr<infer::ServedModel>> load_quantized(infer::ModelSource so
                                                            const train::StateImage* state,
                                                            const QuantizationContext& context) {
   options.int8 = true;
-  auto int8 = infer::ServedModel::load(source, options);
+  auto int8 = infer::ServedModel::load(context.accepted.empty() ? source : std::move(source), options);
   if (!int8) return int8;
   if (!context.accepted.empty()) {
     (*int8)->set_quantization(context.accepted);

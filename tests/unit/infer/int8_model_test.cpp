@@ -21,7 +21,7 @@ namespace {
 using Shape = std::vector<std::int64_t>;
 
 Result<std::unique_ptr<ServedModel>> load(const std::string& archive, const Shape& shape, bool int8) {
-  ModelSource source{Buffer::copy_of(archive), "made", {{"x", serving::Datatype::fp32, shape}}, {}};
+  ModelSource source{archive, "made", {{"x", serving::Datatype::fp32, shape}}, {}};
   ModelOptions options;
   options.name = "made";
   options.max_batch_size = 32;
@@ -221,8 +221,7 @@ scheduler::QuantizeSpec bounds(double max_error) {
 
 Result<std::unique_ptr<ServedModel>> load_compared(const scheduler::QuantizeSpec& spec,
                                                    const replica::QuantizationContext& context = {}) {
-  ModelSource source{
-      Buffer::copy_of(layers_archive()), "made", {{"x", serving::Datatype::fp32, {-1, 32}}}, {}};
+  ModelSource source{layers_archive(), "made", {{"x", serving::Datatype::fp32, {-1, 32}}}, {}};
   ModelOptions options;
   options.max_batch_size = 32;
   return replica::load_quantized(std::move(source), options, spec, nullptr, context);

@@ -23,7 +23,7 @@ std::unique_ptr<ServedModel> model_of(const std::string& body, std::int64_t widt
   module.define("def forward(self, x):\n    " + body + "\n");
   std::ostringstream archive;
   module.save(archive);
-  ModelSource source{Buffer::copy_of(archive.str()), "made", {}, {}};
+  ModelSource source{archive.str(), "made", {}, {}};
   source.inputs.push_back({"x", serving::Datatype::fp32, {-1, width}});
   auto model = ServedModel::load(std::move(source), {.name = "made", .max_batch_size = 4});
   if (!model) ADD_FAILURE() << model.error().message;
