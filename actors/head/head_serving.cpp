@@ -89,6 +89,7 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   metadata.inputs = replica::to_specs(hello.inputs);
   metadata.outputs = replica::to_specs(hello.outputs);
   metadata.quantization = quantization_text(hello.quantization);
+  metadata.padding = replica::to_padding(hello.padding, metadata);
   parts_.router->add_replica(id, hello.worker, replica, version, std::move(metadata));
   serving.known.unheard.erase(hello.worker);
   if (!serving.known.ready.insert(hello.worker).second) return;
