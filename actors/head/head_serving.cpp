@@ -173,6 +173,7 @@ void Head::watch_replicas() {
         suspects_.insert_or_assign(late.worker, Suspect{late.why, late.is_at_fault, others_serve, false});
       kill_worker(late.worker, late.why);
     }
+    watch_trials(id);
     roll(id);
   }
 }
