@@ -303,6 +303,10 @@ class CommandLine {
         ->required();
     registering->add_option("--tag", arguments_.tag, "a tag that points at it from now on")
         ->option_text("TAG");
+    add("unregister", "remove a version, or a model, that nobody serves from the registry",
+        [this](const auto& context) { return unregister_model(context, arguments_.model); })
+        ->add_option("MODEL", arguments_.model, "NAME@VERSION, or NAME with all its versions and tags")
+        ->required();
     auto* promoting =
         add("promote", "let a tag point at a version; what serves the tag follows",
             [this](const auto& context) { return promote_model(context, arguments_.model, arguments_.tag); });

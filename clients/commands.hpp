@@ -65,6 +65,8 @@ ExitCode show_models(const CommandContext& context, const std::string& model);
 /// `from`: `ckpt:JOB@best` or `file:PATH`. `tag` (empty: none) points at the version then.
 ExitCode register_model(const CommandContext& context, const std::string& model, const std::string& from,
                         const std::string& tag);
+/// `what`: NAME, or NAME@VERSION.
+ExitCode unregister_model(const CommandContext& context, const std::string& what);
 /// `what`: `NAME`, `NAME@VERSION` or `NAME@TAG`.
 ExitCode promote_model(const CommandContext& context, const std::string& what, const std::string& tag);
 /// `from`: the version that the tag points at; empty: whichever it is when the model is read.

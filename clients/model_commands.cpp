@@ -72,6 +72,26 @@ ExitCode register_model(const CommandContext& context, const std::string& model,
   return ExitCode::done;
 }
 
+ExitCode unregister_model(const CommandContext& context, const std::string& what) {
+  const auto at = what.find('@');
+  json body = json::object();
+  if (at != std::string::npos) {
+    const auto version = what.substr(at + 1);
+    if (version.empty() || version.find_first_not_of("0123456789") != std::string::npos)
+      throw Failure(ExitCode::usage, "usage", "expected the number of a version behind the @",
+                    "NAME@3; without @ the model goes with all its versions");
+    body["version"] = version;
+  }
+  ApiClient api(find_head(context.head));
+  const json answer = api.post(model_path(what.substr(0, at), "/remove"), body);
+  if (context.json) {
+    write_document(context, answer);
+  } else {
+    write_err(printable_line(fmt::format("{} is removed", what)) + "\n");
+  }
+  return ExitCode::done;
+}
+
 ExitCode promote_model(const CommandContext& context, const std::string& what, const std::string& tag) {
   const auto at = what.find('@');
   json body{{"tag", tag}};

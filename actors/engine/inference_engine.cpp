@@ -68,15 +68,10 @@ Error to_error(serving::Refusal why, const serving::BatchQueue& queue) {
           "send fewer at a time, or raise max_depth or max_bytes"};
 }
 
-/// Inputs that are equal in this may share a batch: all shapes but for the rows.
 std::uint64_t shape_key(const Tensors& inputs) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a, 64 bits at a time
-  const auto mix = [&hash](std::uint64_t value) { hash = (hash ^ value) * 0x100000001b3ULL; };
-  for (const serving::Tensor& input : inputs) {
-    mix(input.shape.size());
-    for (std::size_t i = 1; i < input.shape.size(); ++i) mix(static_cast<std::uint64_t>(input.shape[i]));
-  }
-  return hash;
+  std::vector<std::span<const std::int64_t>> shapes;
+  for (const serving::Tensor& input : inputs) shapes.emplace_back(input.shape);
+  return serving::shape_key(shapes, nullptr);
 }
 
 bool has_all_bytes(const serving::Tensor& tensor) {

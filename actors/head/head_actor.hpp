@@ -333,6 +333,7 @@ class Head : public caf::event_based_actor {
   void drop_needless_files();
   void promote(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond);
   void roll_back(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond);
+  void remove_model(const std::string& name, const nlohmann::json& body, const gateway::Respond& respond);
   void move_tag(scheduler::ModelTagged moved, const std::string& why, const gateway::Respond& respond);
 
   // ---- from one version to another (head_rollout.cpp) ----
@@ -353,9 +354,11 @@ class Head : public caf::event_based_actor {
   /// False: it is no version that the job only begins to serve.
   bool stop_rollout(const std::string& job, std::uint64_t version, const std::string& why);
   bool is_refused(const scheduler::Lease& lease) const;
-  /// No replica has been ready with its version, while one was with another: the job can do without.
+  /// Its version has not been proved, and there is another to go back to: the job can do without.
   bool is_on_trial(const scheduler::Lease& lease) const;
-  void on_load_crash(const scheduler::Lease& lease, const messages::WorkerExited& exited);
+  void on_version_crash(const scheduler::Lease& lease, const messages::WorkerExited& exited, bool was_ready);
+  /// Versions that have served long enough are proved.
+  void watch_trials(const std::string& job);
 
   // ---- HTTP (head_api.cpp) ----
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
@@ -446,6 +449,7 @@ class Head : public caf::event_based_actor {
   std::shared_ptr<ChosenCheckpoints> chosen_ = std::make_shared<ChosenCheckpoints>();
   std::weak_ptr<const void> file_in_work_;  ///< held by the registration of a file until its end
   std::uint64_t next_file_ = 1;             ///< step of `kModelFiles` that none has
+  bool has_needless_files_ = false;         ///< of versions that were removed meanwhile
   std::uint64_t masters_ = 0;               ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;

@@ -229,9 +229,10 @@ std::optional<Event> Head::crash_event(const Lease& lease, const messages::Worke
   if (is_dispensable(lease)) {  // it is told of, and neither holds the job up nor ends it
     // Where nobody else is there the next would come at once, again and again.
     const auto live = jobs_.find(lease.job);
-    const bool serves =
-        live != jobs_.end() && live->second.serving && !live->second.serving->known.ready.empty();
-    const bool is_alone = is_on_trial(lease) && !serves;
+    const auto* serving = live != jobs_.end() && live->second.serving ? &*live->second.serving : nullptr;
+    const bool serves = serving != nullptr && !serving->known.ready.empty();
+    const bool has_served = serving != nullptr && serving->trial.was_ready(lease.version);
+    const bool is_alone = is_on_trial(lease) && !serves && !has_served;
     const auto retry_at = is_alone ? now_ms() + backoff_ms(1) : job->retry_at_ms;
     return event(worker_text(lease.worker), end_text(exited),
                  WorkerCrashed{lease.job, lease.worker, job->crashes_in_a_row, retry_at, early_on});
@@ -262,7 +263,7 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   if (lease.role == Role::shard) on_shard_exited(lease, exited);
   const bool was_ready = is_serve(lease.job) && forget_replica(lease);
   const bool is_spare = is_dispensable(lease);
-  if (is_serve(lease.job) && !was_ready) on_load_crash(lease, exited);
+  if (is_serve(lease.job)) on_version_crash(lease, exited, was_ready);
   if (is_spare && !is_refused(lease)) on_spare_exited(lease, exited, was_ready);
   std::vector<Event> events;
   const auto crash = crash_event(lease, exited);

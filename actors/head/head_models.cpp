@@ -1,6 +1,8 @@
 // The registry of models: versions are added, tags move.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <new>
@@ -23,6 +25,12 @@ constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;
 
 gateway::HttpResponse fault_response(ErrorCode code, const ModelFault& fault) {
   return error_response({code, fault.message, fault.hint});
+}
+
+gateway::HttpResponse removed_meanwhile(const std::string& model) {
+  return error_response({ErrorCode::conflict,
+                         fmt::format("model {} was removed meanwhile, or a part of it", model),
+                         "ds-submit models shows what there is"});
 }
 
 Result<std::string> read_model_file(const std::string& path, std::uint64_t limit) {
@@ -59,7 +67,8 @@ struct Head::Registration {
 void Head::answer_models(const gateway::HttpRequest& request, const std::vector<std::string>& route,
                          const gateway::Respond& respond) {
   const bool is_change = route.size() == 3;
-  if (is_change && route[2] != "versions" && route[2] != "promote" && route[2] != "rollback")
+  static constexpr std::array<std::string_view, 4> kChanges{"versions", "promote", "rollback", "remove"};
+  if (is_change && std::ranges::find(kChanges, route[2]) == kChanges.end())
     return respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
   if (request.method != (is_change ? "POST" : "GET"))
     return respond(wrong_method(is_change ? "POST" : "GET"));
@@ -81,12 +90,15 @@ void Head::answer_models(const gateway::HttpRequest& request, const std::vector<
   if (!body) return respond(error_response(body.error()));
   if (route[2] == "versions") return register_version(name, *body, respond);
   if (route[2] == "promote") return promote(name, *body, respond);
+  if (route[2] == "remove") return remove_model(name, *body, respond);
   roll_back(name, *body, respond);
 }
 
 void Head::answer_with_model(const std::string& name, const gateway::Respond& respond) {
-  when_durable(
-      [this, name, respond] { respond(json_response(model_view(*ledger_.registry().find(name), true))); });
+  when_durable([this, name, respond] {
+    const auto* model = ledger_.registry().find(name);
+    respond(model == nullptr ? removed_meanwhile(name) : json_response(model_view(*model, true)));
+  });
 }
 
 // ---- versions -----------------------------------------------------------------------------------
@@ -184,10 +196,11 @@ void Head::keep_file(const Registration& wanted, const std::shared_ptr<const Res
 }
 
 void Head::drop_needless_files() {
+  has_needless_files_ = false;
   // Only one file is in work at a time: what the ledger doesn't know now it never will.
   parts_.checkpoint_thread->post(
       [store = parts_.checkpoints, steps = ledger_.registry().steps_of(kModelFiles)] {
-        const storage::Retention known{0, 0, {}, true, steps};
+        const storage::Retention known{0, 0, {}, true, steps, true};
         if (const auto dropped = store->prune(std::string(kModelFiles), known); !dropped)
           spdlog::warn("files that are no versions are not removed: {}", dropped.error().message);
       });
@@ -206,7 +219,7 @@ void Head::add_version(const Registration& wanted, ModelVersion version) {
     return version.is_file() ? drop_needless_files() : void();
   }
   const auto* model = registry.find(wanted.model);
-  version.number = same != nullptr ? same->number : model == nullptr ? 1 : model->versions.size() + 1;
+  version.number = same != nullptr ? same->number : model == nullptr ? 1 : model->last + 1;
   const auto number = version.number;
   std::vector<Event> events;
   if (same == nullptr) {
@@ -219,10 +232,43 @@ void Head::add_version(const Registration& wanted, ModelVersion version) {
     events.push_back(event("user", "registered", ModelTagged{wanted.model, wanted.tag, number}));
   }
   commit(std::move(events), [this, wanted, number, is_new = same == nullptr] {
-    const auto& now = *ledger_.registry().find(wanted.model);
-    wanted.respond(json_response(version_view(now, *now.find(number)), is_new ? 201 : 200));
+    const auto* now = ledger_.registry().find(wanted.model);
+    const auto* added = now == nullptr ? nullptr : now->find(number);
+    if (added == nullptr) return wanted.respond(removed_meanwhile(wanted.model));
+    wanted.respond(json_response(version_view(*now, *added), is_new ? 201 : 200));
   });
   on_tag_moved(before);
+  // Now no file is in work but this one, which is a version.
+  if (wanted.source.kind == ServedSource::Kind::file && has_needless_files_) drop_needless_files();
+}
+
+/// Its file goes once that is durable; the checkpoint of a job when that job's are next looked through.
+void Head::remove_model(const std::string& name, const nlohmann::json& body,
+                        const gateway::Respond& respond) {
+  const auto asked = read_remove_request(body);
+  if (!asked) return respond(error_response(asked.error()));
+  const auto& registry = ledger_.registry();
+  const auto found = registry.resolve(name, asked->version == 0 ? "newest" : std::to_string(asked->version));
+  if (const auto* fault = std::get_if<ModelFault>(&found))
+    return respond(fault_response(ErrorCode::not_found, *fault));
+  if (const auto kept = registry.check_removal(name, asked->version))
+    return respond(fault_response(ErrorCode::conflict, *kept));
+  const auto what = asked->version == 0 ? fmt::format("model {}", name)
+                                        : fmt::format("version {} of model {}", asked->version, name);
+  if (const auto jobs = ledger_.servers_of(name, asked->version); !jobs.empty()) {
+    return respond(error_response({ErrorCode::conflict, fmt::format("job {} serves {}", jobs.front(), what),
+                                   fmt::format("ds-submit cancel {} ends it", jobs.front())}));
+  }
+  if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
+  spdlog::info("{} is removed", what);
+  commit({event("user", "removed", ModelRemoved{name, asked->version})},
+         [this, respond, name, version = asked->version] {
+           has_needless_files_ = true;
+           if (file_in_work_.expired()) drop_needless_files();
+           nlohmann::json answer{{"model", name}};
+           if (version != 0) answer["version"] = version;
+           respond(json_response(answer));
+         });
 }
 
 // ---- tags ---------------------------------------------------------------------------------------

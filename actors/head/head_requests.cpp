@@ -95,6 +95,13 @@ void Head::retry(const std::string& id, const gateway::Respond& respond) {
   if (is_end(job.state)) {
     if (is_serve(id)) {
       if (const auto refused = check_endpoint(job.spec->name, ledger_)) return respond(*refused);
+      if (!ledger_.has_versions(job)) {
+        return respond(
+            error_response({ErrorCode::conflict,
+                            fmt::format("what job {} serves has been removed from the registry: {}", id,
+                                        job.spec->serve->source.text),
+                            fmt::format("ds-submit models {} shows what there is", job.model)}));
+      }
     }
     const std::string why = "its owner wants it to be tried again";
     spdlog::info("job {}: {}", id, why);

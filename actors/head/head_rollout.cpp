@@ -10,10 +10,10 @@ namespace {
 
 using namespace scheduler;
 
-/// The line whose version that is, and that no replica has been ready with, while one was with another.
+/// The line whose version that is, not proved yet, where there is another to go back to.
 const ServedLine* find_new_line(const JobRecord& job, std::uint64_t version) {
-  const auto found = std::ranges::find_if(job.lines, [version](const ServedLine& line) {
-    return line.version == version && line.good != 0 && line.good != version;
+  const auto found = std::ranges::find_if(job.lines, [&](const ServedLine& line) {
+    return line.version == version && line.good != version && job.fallback_of(line) != 0;
   });
   return found == job.lines.end() ? nullptr : &*found;
 }
@@ -141,7 +141,8 @@ bool Head::stop_rollout(const std::string& id, std::uint64_t version, const std:
   const auto* line = find_new_line(*ledger_.find(id), version);
   const auto job = jobs_.find(id);
   if (line == nullptr || job == jobs_.end() || !job->second.serving) return false;
-  spdlog::warn("job {}: version {} can't be served, version {} serves on: {}", id, version, line->good, why);
+  spdlog::warn("job {}: version {} can't be served, version {} serves on: {}", id, version,
+               ledger_.find(id)->fallback_of(*line), why);
   commit({event("head", why, RolloutStopped{id, version, why})});
   job->second.spare_starts = {};  // that was this version's fault
   job->second.spare_trouble.clear();
@@ -161,20 +162,42 @@ bool Head::is_on_trial(const Lease& lease) const {
   return lease.version != 0 && find_new_line(*ledger_.find(lease.job), lease.version) != nullptr;
 }
 
-void Head::on_load_crash(const Lease& lease, const messages::WorkerExited& exited) {
+void Head::on_version_crash(const Lease& lease, const messages::WorkerExited& exited, bool was_ready) {
   const auto job = jobs_.find(lease.job);
   const bool was_told_to_leave = lease.releasing && !suspects_.contains(lease.worker);
-  if (was_told_to_leave || is_outside(exited) || !is_on_trial(lease)) return;
+  if (was_told_to_leave || is_outside(exited) || lease.version == 0) return;
   if (job == jobs_.end() || !job->second.serving) return;
   const auto suspect = suspects_.find(lease.worker);
   if (suspect != suspects_.end() && suspect->second.only_here) return;  // that says nothing of the version
   auto& serving = *job->second.serving;
-  if (!serving.trial.on_crash(lease.version, !serving.known.ready.empty())) return;
+  const auto* record = ledger_.find(lease.job);
+  const auto* line = find_new_line(*record, lease.version);
+  // What has never been ready is tried as often as a job that never gets to its first step.
+  const auto most =
+      line != nullptr && line->good == 0 ? record->spec->restart_limit + 1 : VersionTrial::kMostCrashes;
+  const bool is_over = serving.trial.on_crash(lease.version, !serving.known.ready.empty(), most);
+  if (line == nullptr || !is_over) return;
   const auto crashes = serving.trial.crashes(lease.version);
-  const auto who = crashes == 1
-                       ? std::string("a replica ended before it was ready: ")
-                       : fmt::format("{} replicas ended before they were ready, the last: ", crashes);
+  const auto when = was_ready ? "soon after they were ready" : "before they were ready";
+  const auto who = crashes == 1 ? std::string("a replica ended before it was ready: ")
+                                : fmt::format("{} replicas ended {}, the last: ", crashes, when);
   stop_rollout(lease.job, lease.version, who + end_text(exited));
+}
+
+void Head::watch_trials(const std::string& id) {
+  const auto* record = ledger_.find(id);
+  Serving& serving = *jobs_.at(id).serving;
+  std::vector<Event> events;
+  for (const auto& line : record->lines) {
+    if (find_new_line(*record, line.version) != &line) continue;
+    const bool is_ready = std::ranges::any_of(ledger_.leases_of(id), [&](const Lease& lease) {
+      return lease.version == line.version && !lease.releasing && serving.known.ready.contains(lease.worker);
+    });
+    serving.trial.look(line.version, is_ready, life());
+    if (serving.trial.has_passed(line.version))
+      events.push_back(event("head", "its replicas serve without a crash", VersionProved{id, line.version}));
+  }
+  if (!events.empty()) commit(std::move(events));
 }
 
 }  // namespace ds::head

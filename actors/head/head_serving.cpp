@@ -98,6 +98,7 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   metadata.inputs = replica::to_specs(hello.inputs);
   metadata.outputs = replica::to_specs(hello.outputs);
   metadata.quantization = quantization_text(hello.quantization);
+  metadata.padding = replica::to_padding(hello.padding, metadata);
   parts_.router->add_replica(id, hello.worker, replica, version, std::move(metadata));
   serving.known.unheard.erase(hello.worker);
   if (!serving.known.ready.insert(hello.worker).second) return;
@@ -181,6 +182,7 @@ void Head::watch_replicas() {
         suspects_.insert_or_assign(late.worker, Suspect{late.why, late.is_at_fault, others_serve, false});
       kill_worker(late.worker, late.why);
     }
+    watch_trials(id);
     roll(id);
   }
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -59,6 +60,20 @@ Result<PromoteRequest> read_promote_request(const json& body) {
   const auto texts = read_fields(body, kFields);
   if (!texts) return tl::unexpected(texts.error());
   return PromoteRequest{texts->at(0), texts->at(1)};
+}
+
+Result<RemoveRequest> read_remove_request(const json& body) {
+  static constexpr Field kFields[]{{"version", true}};
+  const auto texts = read_fields(body, kFields);
+  if (!texts) return tl::unexpected(texts.error());
+  const std::string& text = texts->front();
+  RemoveRequest request;
+  if (text.empty()) return request;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), request.version);
+  if (error != std::errc() || end != text.data() + text.size() || request.version == 0)
+    return fail(ErrorCode::invalid_argument, "version is no number of a version: " + json(text).dump(),
+                "a tag won't do: what it points at may have become another one");
+  return request;
 }
 
 Result<RollbackRequest> read_rollback_request(const json& body) {

@@ -21,6 +21,11 @@ struct PromoteRequest {
 };
 Result<PromoteRequest> read_promote_request(const nlohmann::json& body);
 
+struct RemoveRequest {
+  std::uint64_t version = 0;  ///< 0: not given
+};
+Result<RemoveRequest> read_remove_request(const nlohmann::json& body);
+
 struct RollbackRequest {
   std::string tag;
   std::string from;  ///< the version that the tag points at, as who asks knows it; empty: not given

@@ -12,8 +12,9 @@ using nlohmann::json;
 
 /// `version 3, which prod points at, could not be served: …; version 2 serves on`
 std::string trouble_text(const ServedLine& line) {
-  return fmt::format("version {}, which {} points at, could not be served: {}; version {} serves on",
-                     line.refused, line.tag, line.trouble, line.version);
+  const auto meant = line.tag.empty() ? "traffic names" : line.tag + " points at";
+  return fmt::format("version {}, which {}, could not be served: {}; version {} serves on", line.refused,
+                     meant, line.trouble, line.version);
 }
 
 bool is_rolling(const JobRecord& job) {
@@ -48,7 +49,7 @@ json version_view(const RegisteredModel& model, const ModelVersion& version) {
 }
 
 json model_view(const RegisteredModel& model, bool whole) {
-  json view{{"name", model.name}, {"newest", model.versions.size()}, {"tags", json::object()}};
+  json view{{"name", model.name}, {"newest", model.versions.back().number}, {"tags", json::object()}};
   for (const auto& [tag, moves] : model.tags) view["tags"][tag] = moves.back();
   if (!whole) {
     view["from"] = model.versions.back().from;

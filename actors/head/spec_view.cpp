@@ -241,6 +241,14 @@ json tensors_view(const std::vector<ServedTensor>& tensors) {
   return list;
 }
 
+json padding_view(const PaddingSpec& padding) {
+  json view{{"buckets", padding.buckets}, {"tolerance", number_view(padding.tolerance)}};
+  if (padding.values.empty()) view["value"] = number_view(padding.value);
+  for (const auto& [input, value] : padding.values) view["value"][input] = number_view(value);
+  if (!padding.cut.empty()) view["cut"] = padding.cut;
+  return view;
+}
+
 /// Of `view` the workers are replicas, and the queue is that of requests.
 void add_serving(const ServeSpec& serve, json& view) {
   view["replicas"] = std::move(view["workers"]);
@@ -257,6 +265,7 @@ void add_serving(const ServeSpec& serve, json& view) {
   view["batching"] = {{"mode", serve.batching.mode},
                       {"max_size", serve.batching.max_size},
                       {"max_delay", duration_text(serve.batching.max_delay_ms)}};
+  if (serve.batching.padding) view["batching"]["padding"] = padding_view(*serve.batching.padding);
   if (serve.quantize) {
     view["quantize"] = {{"to", "int8"},
                         {"max_loss", number_view(serve.quantize->max_loss)},

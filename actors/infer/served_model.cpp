@@ -10,12 +10,15 @@
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
+#include <random>
 #include <utility>
 
 #include "actors/infer/int8_pass.hpp"
 #include "actors/infer/model_files.hpp"
 #include "actors/infer/tensor_bridge.hpp"
+#include "actors/serving/answer_difference.hpp"
 #include "actors/train/models/script_archive.hpp"
 #include "actors/train/models/torch_process.hpp"
 
@@ -61,6 +64,10 @@ class TorchServedModel final : public ServedModel {
   /// Finds the outputs out.
   Result<void> try_out();
 
+  bool takes_texts() const override { return files_.encoder.has_value(); }
+  Result<void> use_text_buckets(std::span<const std::int64_t> buckets, double tolerance) override;
+  serving::PaddedElements text_elements() const override { return text_elements_; }
+
   Result<std::vector<Tensors>> run(std::span<const Tensors* const> requests) override {
     return train::guarded(fmt::format("model {}", metadata_.name), ErrorCode::invalid_argument,
                           [&]() -> Result<std::vector<Tensors>> { return compute(requests); });
@@ -71,6 +78,11 @@ class TorchServedModel final : public ServedModel {
   std::optional<std::size_t> encoded() const {
     return files_.encoder ? std::optional(files_.encoded) : std::nullopt;
   }
+  at::Tensor tokens_of(std::span<const Tensor* const> texts) {
+    if (text_buckets_.empty()) return join_texts(texts, *files_.encoder);
+    return join_texts(texts, *files_.encoder, text_buckets_, text_elements_);
+  }
+  Result<void> try_text_bucket(std::int64_t bucket, double tolerance);
   at::Tensor zeros_for(std::size_t input, std::int64_t rows, std::int64_t size) const;
   std::vector<Named> forward(std::vector<c10::IValue> inputs);
   Result<void> note_outputs(const std::vector<Named>& one_row, const std::vector<Named>& two_rows);
@@ -83,6 +95,8 @@ class TorchServedModel final : public ServedModel {
   const std::string origin_;
   const std::uint32_t threads_;
   serving::ModelMetadata metadata_;
+  std::vector<std::int64_t> text_buckets_;  ///< empty: texts are as long as in training
+  serving::PaddedElements text_elements_;
 };
 
 tl::unexpected<Error> refuse(const std::string& origin, const std::string& problem, std::string hint = {}) {
@@ -197,6 +211,59 @@ std::vector<Named> TorchServedModel::forward(std::vector<c10::IValue> inputs) {
   return outputs;
 }
 
+Result<void> TorchServedModel::use_text_buckets(std::span<const std::int64_t> buckets, double tolerance) {
+  const auto length = static_cast<std::int64_t>(files_.encoder->length());
+  std::vector<std::int64_t> shorter;
+  std::ranges::copy_if(buckets, std::back_inserter(shorter), [&](auto bucket) { return bucket < length; });
+  if (shorter.empty()) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("batching.padding.buckets: none is below the {} tokens of a text in training", length));
+  }
+  for (const std::int64_t bucket : shorter) {
+    const auto tried = train::guarded(
+        fmt::format("batching.padding: the model fails on texts of {} tokens, where in training they had {}",
+                    bucket, length),
+        ErrorCode::invalid_argument, [&] { return try_text_bucket(bucket, tolerance); });
+    if (!tried) return tried;
+  }
+  text_buckets_ = std::move(shorter);
+  text_buckets_.push_back(length);
+  set_padding({text_buckets_, {}, {}});
+  return {};
+}
+
+/// A text of so many random tokens and one of half of them, padded to the bucket and as in training.
+Result<void> TorchServedModel::try_text_bucket(std::int64_t bucket, double tolerance) {
+  const auto length = static_cast<std::int64_t>(files_.encoder->length());
+  at::Tensor tokens = at::zeros({2, length}, at::kLong);
+  std::mt19937_64 random(static_cast<std::uint64_t>(bucket));
+  std::uniform_int_distribution<std::int64_t> token(1,
+                                                    std::max<std::int64_t>(1, files_.encoder->tokens() - 1));
+  auto* out = tokens.data_ptr<std::int64_t>();
+  std::generate_n(out, bucket, [&] { return token(random); });
+  std::generate_n(out + length, (bucket + 1) / 2, [&] { return token(random); });
+  const auto outputs_of = [&](const at::Tensor& texts) {
+    std::vector<c10::IValue> inputs;
+    for (std::size_t i = 0; i < metadata_.inputs.size(); ++i)
+      inputs.emplace_back(encoded() == i ? texts : zeros_for(i, 2, 1));
+    return forward(std::move(inputs));
+  };
+  const auto expected = outputs_of(tokens), got = outputs_of(tokens.narrow(1, 0, bucket).contiguous());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const double difference = serving::answer_difference(slice(expected[i].tensor, expected[i].name, 0, 2),
+                                                         slice(got.at(i).tensor, expected[i].name, 0, 2));
+    if (difference <= tolerance) continue;
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("batching.padding: the model's answers depend on what texts are padded to: output {} "
+                    "differs by {:.2g} where {} tokens stand for {}, and batching.padding.tolerance is {}",
+                    metadata_.outputs[i].name, difference, bucket, length, tolerance),
+        "leave batching.padding out");
+  }
+  return {};
+}
+
 bool TorchServedModel::has_labels(const std::vector<Named>& outputs) const {
   const at::Tensor& scores = outputs.front().tensor;
   return !files_.labels.empty() && scores.dim() == 2 &&
@@ -205,11 +272,12 @@ bool TorchServedModel::has_labels(const std::vector<Named>& outputs) const {
 
 Result<std::vector<ServedModel::Tensors>> TorchServedModel::compute(
     std::span<const Tensors* const> requests) {
+  text_elements_ = {};
   std::vector<c10::IValue> inputs;
   for (std::size_t i = 0; i < metadata_.inputs.size(); ++i) {
     std::vector<const Tensor*> parts;
     for (const Tensors* request : requests) parts.push_back(&(*request)[i]);
-    inputs.emplace_back(encoded() == i ? join_texts(parts, *files_.encoder) : join(parts));
+    inputs.emplace_back(encoded() == i ? tokens_of(parts) : join(parts));
   }
   std::int64_t rows = 0;
   for (const Tensors* request : requests) rows += request->front().shape.front();

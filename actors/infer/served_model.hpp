@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "actors/serving/model_metadata.hpp"
+#include "actors/serving/padding.hpp"
 #include "storage/result.hpp"
 
 namespace ds::infer {
@@ -63,8 +65,23 @@ class ServedModel {
   const std::string& quantization() const { return quantization_; }
   void set_quantization(std::string report) { quantization_ = std::move(report); }
 
+  /// How requests of unlike lengths may share a batch; none: they may not. Who runs batches pads and cuts by
+  /// it. Set before others see the model.
+  const std::optional<serving::Padding>& padding() const { return padding_; }
+  void set_padding(serving::Padding padding) { padding_ = std::move(padding); }
+
+  /// Whether it cuts texts into tokens.
+  virtual bool takes_texts() const = 0;
+  /// From now on a batch of texts is as long as the first of `buckets` that holds its longest, and never
+  /// longer than in training; tried on random tokens first. Errors: `invalid_argument` when answers differ by
+  /// more than `tolerance` (`serving::answer_difference`), or no bucket is shorter than texts in training.
+  virtual Result<void> use_text_buckets(std::span<const std::int64_t> buckets, double tolerance) = 0;
+  /// Tokens of the last `run`, with text buckets.
+  virtual serving::PaddedElements text_elements() const = 0;
+
  private:
   std::string quantization_;
+  std::optional<serving::Padding> padding_;
 };
 
 }  // namespace ds::infer

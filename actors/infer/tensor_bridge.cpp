@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -32,6 +33,19 @@ std::int64_t count_rows(std::span<const Tensor* const> tensors) {
   std::int64_t rows = 0;
   for (const Tensor* tensor : tensors) rows += tensor->shape.front();
   return rows;
+}
+
+template <class Take>
+void for_each_text(std::span<const Tensor* const> tensors, const Take& take) {
+  for (const Tensor* tensor : tensors) {
+    std::string_view rest = tensor->bytes.text();
+    for (std::int64_t row = 0; row < tensor->shape.front(); ++row) {
+      std::uint32_t size = 0;
+      std::memcpy(&size, rest.data(), kLengthBytes);
+      take(rest.substr(kLengthBytes, size));
+      rest.remove_prefix(kLengthBytes + size);
+    }
+  }
 }
 
 bool is_aligned(const Buffer& bytes, std::size_t size) {
@@ -80,15 +94,31 @@ at::Tensor join_texts(std::span<const Tensor* const> tensors, const TextEncoder&
   const auto length = static_cast<std::int64_t>(encoder.length());
   at::Tensor joined = at::empty({count_rows(tensors), length}, at::kLong);
   auto* out = joined.data_ptr<std::int64_t>();
-  for (const Tensor* tensor : tensors) {
-    std::string_view rest = tensor->bytes.text();
-    for (std::int64_t row = 0; row < tensor->shape.front(); ++row, out += length) {
-      std::uint32_t size = 0;
-      std::memcpy(&size, rest.data(), kLengthBytes);
-      encoder.encode(rest.substr(kLengthBytes, size), {out, encoder.length()});
-      rest.remove_prefix(kLengthBytes + size);
-    }
+  for_each_text(tensors, [&](std::string_view text) {
+    encoder.encode(text, {out, encoder.length()});
+    out += length;
+  });
+  return joined;
+}
+
+at::Tensor join_texts(std::span<const Tensor* const> tensors, const TextEncoder& encoder,
+                      std::span<const std::int64_t> buckets, serving::PaddedElements& elements) {
+  std::vector<std::vector<std::int64_t>> texts;
+  std::int64_t longest = 0, real = 0;
+  for_each_text(tensors, [&](std::string_view text) {
+    encoder.encode(text, texts.emplace_back());
+    longest = std::max(longest, static_cast<std::int64_t>(texts.back().size()));
+    real += static_cast<std::int64_t>(texts.back().size());
+  });
+  const std::int64_t length = serving::bucket_of(buckets, longest);
+  at::Tensor joined = at::zeros({count_rows(tensors), length}, at::kLong);  // 0 is the padding's number
+  auto* out = joined.data_ptr<std::int64_t>();
+  for (const auto& text : texts) {
+    std::ranges::copy(text, out);
+    out += length;
   }
+  elements.real += static_cast<std::uint64_t>(real);
+  elements.padding += static_cast<std::uint64_t>(joined.numel() - real);
   return joined;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "actors/infer/text_encoder.hpp"
+#include "actors/serving/padding.hpp"
 #include "actors/serving/tensor.hpp"
 
 namespace ds::infer {
@@ -24,6 +25,10 @@ std::optional<serving::Datatype> datatype_of(at::ScalarType type);
 at::Tensor join(std::span<const serving::Tensor* const> tensors);
 /// The same of texts, as their tokens' numbers. Their bytes have been checked.
 at::Tensor join_texts(std::span<const serving::Tensor* const> tensors, const TextEncoder& encoder);
+/// The same, only as long as the first of `buckets` that holds the longest text; the last is the encoder's
+/// length. Adds its tokens to `elements`.
+at::Tensor join_texts(std::span<const serving::Tensor* const> tensors, const TextEncoder& encoder,
+                      std::span<const std::int64_t> buckets, serving::PaddedElements& elements);
 
 /// `rows` rows from `first` on; shares the memory of `whole`, which is contiguous.
 serving::Tensor slice(const at::Tensor& whole, const std::string& name, std::int64_t first,

@@ -27,9 +27,17 @@ Result<TextEncoder> TextEncoder::make(std::vector<std::string> vocabulary,
   return encoder;
 }
 
+std::int64_t TextEncoder::tokens() const {
+  return static_cast<std::int64_t>(words_ ? words_->words().size() : pairs_->tokens().size());
+}
+
+void TextEncoder::encode(std::string_view text, std::vector<std::int64_t>& out) const {
+  words_ ? words_->encode(text, length_, out) : pairs_->encode(text, length_, out);
+}
+
 void TextEncoder::encode(std::string_view text, std::span<std::int64_t> out) const {
   std::vector<std::int64_t> numbers;
-  words_ ? words_->encode(text, length_, numbers) : pairs_->encode(text, length_, numbers);
+  encode(text, numbers);
   std::ranges::fill(std::ranges::copy(numbers, out.begin()).out, out.end(), data::Vocabulary::kPadding);
 }
 

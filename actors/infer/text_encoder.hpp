@@ -27,6 +27,9 @@ class TextEncoder {
                                   std::uint32_t ngrams, std::size_t length);
 
   std::size_t length() const { return length_; }  ///< tokens a text
+  std::int64_t tokens() const;                    ///< that there are; their numbers are below it
+  /// The numbers of the text's first tokens, at most `length`.
+  void encode(std::string_view text, std::vector<std::int64_t>& out) const;
   /// Fills `out`, of `length` numbers: the first tokens of the text, then padding.
   void encode(std::string_view text, std::span<std::int64_t> out) const;
 

@@ -82,6 +82,8 @@ void register_messages(caf::actor_system_config& config) {
   add_message<InferCall>(config, "ds::InferCall");
   add_message<InferAnswer>(config, "ds::InferAnswer");
   add_message<CancelInfer>(config, "ds::CancelInfer");
+  add_message<BeginInfer>(config, "ds::BeginInfer");
+  add_message<InferBegun>(config, "ds::InferBegun");
 }
 
 }  // namespace ds::messages

@@ -7,6 +7,7 @@
 #include "actors/fabric/buffer.hpp"
 #include "actors/fabric/buffer_inspect.hpp"
 #include "actors/fabric/fabric.hpp"
+#include "actors/fabric/real.hpp"
 
 namespace ds::messages {
 
@@ -16,6 +17,15 @@ struct ServedSpec {
   std::uint8_t datatype = 0;  ///< `serving::Datatype`
   std::vector<std::int64_t> shape;
   bool operator==(const ServedSpec&) const = default;
+};
+
+/// `serving::Padding`, as far as others need it.
+struct ServedPadding {
+  std::vector<std::int64_t> buckets;              ///< empty: nothing is padded
+  std::vector<std::uint32_t> inputs, dimensions;  ///< places of those that are padded, and along what
+  std::vector<Real> values;                       ///< of each
+  std::vector<std::uint32_t> cut;                 ///< places of outputs
+  bool operator==(const ServedPadding&) const = default;
 };
 
 /// What a replica says first to every head it meets, and again once its model is loaded. The head answers
@@ -28,6 +38,7 @@ struct ReplicaHello {
   std::uint32_t max_batch_size = 0;  ///< of its model, once it is ready
   std::vector<ServedSpec> inputs, outputs;
   std::string quantization;  ///< what the comparison with fp32 said, JSON; empty: the job asks for none
+  ServedPadding padding;
   bool operator==(const ReplicaHello&) const = default;
 };
 
@@ -68,7 +79,20 @@ struct InferCall {
   std::uint64_t budget_us = 0;  ///< that are left to its deadline
   std::string tenant;
   std::vector<ServedTensor> inputs;  ///< in the order of the model's
+  /// A replica has died that had it: it runs in no batch with others, and only after `BeginInfer`.
+  bool alone = false;
   bool operator==(const InferCall&) const = default;
+};
+
+/// The replica is about to run the call of that number, and nothing else; to the router, which answers
+/// `InferBegun`. Until then it has not begun.
+struct BeginInfer {
+  std::uint64_t number = 0;
+  bool operator==(const BeginInfer&) const = default;
+};
+struct InferBegun {
+  bool is_wanted = false;  ///< else nobody waits for it any more
+  bool operator==(const InferBegun&) const = default;
 };
 
 /// Nobody waits any more for the answer to the call of that number. It is refused as cancelled unless it
@@ -88,6 +112,8 @@ struct InferAnswer {
   std::uint32_t batch_rows = 0;  ///< of the batch that it ran in
   std::uint8_t released = 0;     ///< why that batch ran: `serving::Release`
   bool is_first = false;         ///< of its batch
+  /// Of that batch's inputs that are padded, with the first of it; 0 else.
+  std::uint64_t real_elements = 0, padding_elements = 0;
   bool operator==(const InferAnswer&) const = default;
 };
 
@@ -96,8 +122,13 @@ auto inspect(I& f, ServedSpec& x) {
   return f(x.name, x.datatype, x.shape);
 }
 template <class I>
+auto inspect(I& f, ServedPadding& x) {
+  return f(x.buckets, x.inputs, x.dimensions, x.values, x.cut);
+}
+template <class I>
 auto inspect(I& f, ReplicaHello& x) {
-  return f(x.worker, x.job, x.actor, x.ready, x.max_batch_size, x.inputs, x.outputs, x.quantization);
+  return f(x.worker, x.job, x.actor, x.ready, x.max_batch_size, x.inputs, x.outputs, x.quantization,
+           x.padding);
 }
 template <class I>
 auto inspect(I& f, ReplicaFailed& x) {
@@ -114,7 +145,15 @@ auto inspect(I& f, ServedTensor& x) {
 }
 template <class I>
 auto inspect(I& f, InferCall& x) {
-  return f(x.number, x.rows, x.priority, x.budget_us, x.tenant, x.inputs);
+  return f(x.number, x.rows, x.priority, x.budget_us, x.tenant, x.inputs, x.alone);
+}
+template <class I>
+auto inspect(I& f, BeginInfer& x) {
+  return f(x.number);
+}
+template <class I>
+auto inspect(I& f, InferBegun& x) {
+  return f(x.is_wanted);
 }
 template <class I>
 auto inspect(I& f, CancelInfer& x) {
@@ -123,7 +162,7 @@ auto inspect(I& f, CancelInfer& x) {
 template <class I>
 auto inspect(I& f, InferAnswer& x) {
   return f(x.failure, x.message, x.elsewhere, x.retry_after_ms, x.outputs, x.queue_ns, x.compute_ns,
-           x.batch_rows, x.released, x.is_first);
+           x.batch_rows, x.released, x.is_first, x.real_elements, x.padding_elements);
 }
 
 }  // namespace ds::messages

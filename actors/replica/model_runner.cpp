@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "actors/replica/padding_trial.hpp"
 #include "actors/train/models/torch_process.hpp"
 #include "storage/files/whole_file.hpp"
 
@@ -86,8 +87,12 @@ Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
   options.threads = spec.resources.cpus;
   options.max_batch_size = serve.batching.max_size;
   const train::StateImage* state = given != nullptr && given->state ? &*given->state : nullptr;
-  if (serve.quantize) return load_quantized(std::move(source), options, *serve.quantize, state, context);
-  return infer::ServedModel::load(std::move(source), options);
+  auto model = serve.quantize ? load_quantized(std::move(source), options, *serve.quantize, state, context)
+                              : infer::ServedModel::load(std::move(source), options);
+  if (!model || !serve.batching.padding) return model;
+  if (const auto tried = use_padding(**model, *serve.batching.padding); !tried)
+    return tl::unexpected(tried.error());
+  return model;
 }
 
 }  // namespace
@@ -127,20 +132,50 @@ std::vector<Observation> warm_up(infer::ServedModel& model) {
   return seen;
 }
 
-BatchOutcome run_batch(infer::ServedModel& model, const std::vector<infer::ServedModel::Tensors>& requests) {
+namespace {
+
+using Requests = std::vector<infer::ServedModel::Tensors>;
+
+/// Pads copies, runs them, and takes the padding away again.
+Result<std::vector<infer::ServedModel::Tensors>> run_padded(
+    infer::ServedModel& model, std::span<const infer::ServedModel::Tensors* const> requests,
+    serving::PaddedElements& elements) {
+  if (!model.padding() || model.padding()->inputs.empty()) {
+    auto answers = model.run(requests);
+    elements += model.text_elements();
+    return answers;
+  }
+  const serving::Padding& padding = *model.padding();
+  return train::guarded("padding", ErrorCode::internal, [&]() -> Result<Requests> {
+    Requests padded;
+    std::vector<const infer::ServedModel::Tensors*> all;
+    for (const auto* request : requests) elements += pad_inputs(padding, padded.emplace_back(*request));
+    for (const auto& request : padded) all.push_back(&request);
+    auto answers = model.run(all);
+    if (!answers) return answers;
+    for (std::size_t i = 0; i < answers->size(); ++i)
+      cut_outputs(padding, length_of(padding, *requests[i]), (*answers)[i]);
+    return answers;
+  });
+}
+
+}  // namespace
+
+BatchOutcome run_batch(infer::ServedModel& model, const Requests& requests) {
   BatchOutcome outcome;
   std::vector<const infer::ServedModel::Tensors*> all;
   for (const auto& request : requests) all.push_back(&request);
   const auto start = Clock::now();
-  auto answers = model.run(all);
+  auto answers = run_padded(model, all, outcome.elements);
   if (answers) {
     for (auto& answer : *answers) outcome.answers.push_back(bounded(std::move(answer)));
   } else if (all.size() == 1) {
     outcome.answers.emplace_back(tl::unexpected(answers.error()));
   } else {
     outcome.was_split = true;
+    outcome.elements = {};
     for (const auto* request : all) {
-      auto alone = model.run(std::span(&request, 1));
+      auto alone = run_padded(model, std::span(&request, 1), outcome.elements);
       if (alone) {
         outcome.answers.push_back(bounded(std::move(alone->front())));
       } else {

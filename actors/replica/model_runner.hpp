@@ -25,7 +25,7 @@ struct GivenModel {
 };
 
 /// The model that the job's file names, unless it is `given`. With `quantize` it has been compared with fp32,
-/// and accepted.
+/// and accepted; with `batching.padding` its answers have been found to stay the same when it is padded.
 Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
                                                        const GivenModel* given,
                                                        const QuantizationContext& context = {});
@@ -42,9 +42,10 @@ std::vector<Observation> warm_up(infer::ServedModel& model);
 struct BatchOutcome {
   std::vector<Result<infer::ServedModel::Tensors>> answers;  ///< one a request
   std::int64_t took_us = 0;
-  bool was_split = false;  ///< one of them failed the batch, so they ran alone
+  bool was_split = false;                 ///< one of them failed the batch, so they ran alone
+  serving::PaddedElements elements = {};  ///< of inputs that were padded, as the model's `padding` says
 };
-/// A request that the model can't take fails alone.
+/// Requests of shapes whose `serving::shape_key` is equal. One that the model can't take fails alone.
 BatchOutcome run_batch(infer::ServedModel& model, const std::vector<infer::ServedModel::Tensors>& requests);
 
 }  // namespace ds::replica

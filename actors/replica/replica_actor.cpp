@@ -33,6 +33,7 @@ using Clock = std::chrono::steady_clock;
 /// For a checkpoint to come from the head.
 constexpr auto kFetchLimit = std::chrono::minutes(5);
 constexpr std::int64_t kLeastTimer_us = 50;
+constexpr auto kBeginLimit = std::chrono::seconds(2);
 constexpr auto kBusyTick = std::chrono::seconds(1);
 constexpr std::chrono::milliseconds kLeastPatience{10'000};
 
@@ -43,6 +44,17 @@ std::chrono::milliseconds longest_batch(const scheduler::ServeSpec& serve) {
 
 std::int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count();
+}
+
+/// Those that are cut are as long as the request.
+std::vector<serving::TensorSpec> outputs_of(const serving::ModelMetadata& model,
+                                            const serving::Padding* padding) {
+  auto outputs = model.outputs;
+  if (padding == nullptr) return outputs;
+  for (const auto& one : padding->outputs) {
+    for (const auto dimension : one.dimensions) outputs.at(one.place).shape.at(dimension) = -1;
+  }
+  return outputs;
 }
 
 /// Local: something that waits may be due.
@@ -109,18 +121,26 @@ class Replica : public caf::event_based_actor {
     std::vector<ServedTensor> inputs;
     std::int64_t admitted_us = 0;
     std::uint64_t number = 0;  ///< of its call
+    caf::actor router;         ///< that wants to hear before it runs; none: nobody does
+  };
+  struct Work {
+    serving::Batch batch;
+    std::vector<Pending> pending;
+    std::vector<infer::ServedModel::Tensors> requests;
   };
 
   // ---- the head comes and goes ----------------------------------------------------------------
 
   void say_hello() {
-    ReplicaHello hello{process_.worker, process_.job, fabric_.address_of(this), model_ != nullptr, 0, {}, {}, {}};
+    ReplicaHello hello{
+        process_.worker, process_.job, fabric_.address_of(this), model_ != nullptr, 0, {}, {}, {}, {}};
     if (model_ != nullptr) {
       const serving::ModelMetadata& model = model_->metadata();
       hello.max_batch_size = model.max_batch_size;
       hello.inputs = to_message(model.inputs);
-      hello.outputs = to_message(model.outputs);
+      hello.outputs = to_message(outputs_of(model, padding()));
       hello.quantization = model_->quantization();
+      hello.padding = to_message(model_->padding());
     }
     line_.tell_head(std::move(hello));
   }
@@ -180,6 +200,9 @@ class Replica : public caf::event_based_actor {
     say_hello();
   }
 
+  /// Null: only requests of equal shapes share a batch.
+  const serving::Padding* padding() const { return model_->padding() ? &*model_->padding() : nullptr; }
+
   void on_failed(const Error& why) {
     const bool is_everywhere = why.code == ErrorCode::invalid_argument || why.code == ErrorCode::unsupported;
     failed_ = ReplicaFailed{process_.worker, head::log_end(why), !is_everywhere};
@@ -201,13 +224,15 @@ class Replica : public caf::event_based_actor {
     for (const ServedTensor& input : call.inputs) ticket.bytes += input.bytes.size();
     ticket.priority = call.priority == 0 ? kDefaultPriority : call.priority;
     ticket.deadline_us = now + static_cast<std::int64_t>(call.budget_us);
-    ticket.shape_key = shape_key(call.inputs);
+    ticket.shape_key = shape_key(call.inputs, padding());
     ticket.tenant = call.tenant;
+    ticket.alone = call.alone;
     const auto id = ticket.id;
     if (const auto refused = queue_->admit(std::move(ticket), now)) {
       promise.deliver(refusal_of(*refused, now));
     } else {
-      pending_.emplace(id, Pending{promise, call.inputs, now, call.number});
+      const auto router = call.alone ? caf::actor_cast<caf::actor>(promise.source()) : caf::actor();
+      pending_.emplace(id, Pending{promise, call.inputs, now, call.number, router});
     }
     settle();
     return promise;
@@ -285,11 +310,6 @@ class Replica : public caf::event_based_actor {
   }
 
   void begin(serving::Batch batch) {
-    struct Work {
-      serving::Batch batch;
-      std::vector<Pending> pending;
-      std::vector<infer::ServedModel::Tensors> requests;
-    };
     auto work = std::make_shared<Work>();
     for (const auto id : batch.ids) {
       auto found = pending_.extract(id);
@@ -298,29 +318,61 @@ class Replica : public caf::event_based_actor {
     }
     work->batch = std::move(batch);
     if (batches_++ == 0) busy_since_us_ = now_us();
+    work->pending.front().router ? ask_first(work) : run(work);
+  }
+
+  /// The router hears that this request runs before it does, since this process may die of it.
+  void ask_first(const std::shared_ptr<Work>& work) {
+    const Pending& one = work->pending.front();
+    const auto leave_it = [this, work](ErrorCode code, const char* why) {
+      work->pending.front().promise.deliver(refusal(code, why, true));
+      on_ran(*work, 0);
+    };
+    request(one.router, kBeginLimit, BeginInfer{one.number})
+        .then(
+            [this, work, leave_it](const InferBegun& begun) {
+              if (begun.is_wanted) return run(work);
+              leave_it(ErrorCode::cancelled, "nobody waits for it");
+            },
+            [leave_it](const caf::error&) {
+              leave_it(ErrorCode::unavailable, "the router did not hear that it would run");
+            });
+  }
+
+  void run(const std::shared_ptr<Work>& work) {
     thread_->post([this, work] {
       auto outcome = std::make_shared<BatchOutcome>(run_batch(*model_, work->requests));
       worker::post(this, [this, work, outcome] {
-        busy_since_us_ = --batches_ == 0 ? 0 : now_us();  // the next begins
-        queue_->on_done(work->batch, outcome->was_split ? 0 : outcome->took_us, now_us());
         for (std::size_t i = 0; i < work->pending.size(); ++i)
-          answer(work->pending[i], work->batch, i, outcome->answers[i], outcome->took_us);
-        settle();
+          answer(work->pending[i], work->batch, i, *outcome);
+        on_ran(*work, outcome->was_split ? 0 : outcome->took_us);
       });
     });
   }
 
+  /// 0: it teaches nothing of how long batches take.
+  void on_ran(const Work& work, std::int64_t took_us) {
+    busy_since_us_ = --batches_ == 0 ? 0 : now_us();  // the next begins
+    queue_->on_done(work.batch, took_us, now_us());
+    settle();
+  }
+
   static void answer(Pending& pending, const serving::Batch& batch, std::size_t place,
-                     const Result<infer::ServedModel::Tensors>& outputs, std::int64_t took_us) {
+                     const BatchOutcome& outcome) {
+    const auto& outputs = outcome.answers[place];
     if (!outputs)
       return pending.promise.deliver(refusal(outputs.error().code, outputs.error().message, false));
     InferAnswer answer;
     answer.outputs = to_message(*outputs);
     answer.queue_ns = static_cast<std::uint64_t>(batch.waited_us[place]) * 1000;
-    answer.compute_ns = static_cast<std::uint64_t>(took_us) * 1000;
+    answer.compute_ns = static_cast<std::uint64_t>(outcome.took_us) * 1000;
     answer.batch_rows = batch.rows;
     answer.released = static_cast<std::uint8_t>(batch.reason);
     answer.is_first = place == 0;
+    if (answer.is_first) {
+      answer.real_elements = outcome.elements.real;
+      answer.padding_elements = outcome.elements.padding;
+    }
     pending.promise.deliver(std::move(answer));
   }
 

@@ -1,6 +1,7 @@
 #include "actors/replica/tensor_message.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace ds::replica {
 namespace {
@@ -40,14 +41,39 @@ std::vector<serving::TensorSpec> to_specs(const std::vector<messages::ServedSpec
   return received;
 }
 
-std::uint64_t shape_key(const std::vector<messages::ServedTensor>& inputs) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a, 64 bits at a time
-  const auto mix = [&hash](std::uint64_t value) { hash = (hash ^ value) * 0x100000001b3ULL; };
-  for (const messages::ServedTensor& input : inputs) {
-    mix(input.shape.size());
-    for (std::size_t i = 1; i < input.shape.size(); ++i) mix(static_cast<std::uint64_t>(input.shape[i]));
+messages::ServedPadding to_message(const std::optional<serving::Padding>& padding) {
+  messages::ServedPadding sent;
+  if (!padding) return sent;
+  sent.buckets = padding->buckets;
+  for (const auto& one : padding->inputs) {
+    sent.inputs.push_back(static_cast<std::uint32_t>(one.place));
+    sent.dimensions.push_back(static_cast<std::uint32_t>(one.dimension));
+    sent.values.emplace_back(one.value);
   }
-  return hash;
+  for (const auto& one : padding->outputs) sent.cut.push_back(static_cast<std::uint32_t>(one.place));
+  return sent;
+}
+
+std::optional<serving::Padding> to_padding(const messages::ServedPadding& padding,
+                                           const serving::ModelMetadata& model) {
+  if (padding.buckets.empty()) return std::nullopt;
+  serving::Padding received{padding.buckets, {}, {}};
+  const auto count = std::min({padding.inputs.size(), padding.dimensions.size(), padding.values.size()});
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto place = padding.inputs[i], dimension = padding.dimensions[i];
+    const bool is_there = place < model.inputs.size() && dimension < model.inputs[place].shape.size();
+    if (is_there) received.inputs.push_back({place, dimension, padding.values[i]});
+  }
+  for (const auto place : padding.cut) {
+    if (place < model.outputs.size()) received.outputs.push_back({place, {}});
+  }
+  return received;
+}
+
+std::uint64_t shape_key(const std::vector<messages::ServedTensor>& inputs, const serving::Padding* padding) {
+  std::vector<std::span<const std::int64_t>> shapes;
+  for (const messages::ServedTensor& input : inputs) shapes.emplace_back(input.shape);
+  return serving::shape_key(shapes, padding);
 }
 
 }  // namespace ds::replica

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "actors/messages/serving.hpp"
@@ -16,7 +17,12 @@ std::vector<serving::Tensor> to_tensors(const std::vector<messages::ServedTensor
 std::vector<messages::ServedSpec> to_message(const std::vector<serving::TensorSpec>& specs);
 std::vector<serving::TensorSpec> to_specs(const std::vector<messages::ServedSpec>& specs);
 
-/// Inputs that are equal in this may share a batch: all shapes but for the rows. Pure.
-std::uint64_t shape_key(const std::vector<messages::ServedTensor>& inputs);
+messages::ServedPadding to_message(const std::optional<serving::Padding>& padding);
+/// Without what that model has not.
+std::optional<serving::Padding> to_padding(const messages::ServedPadding& padding,
+                                           const serving::ModelMetadata& model);
+
+/// `serving::shape_key` of a request's inputs.
+std::uint64_t shape_key(const std::vector<messages::ServedTensor>& inputs, const serving::Padding* padding);
 
 }  // namespace ds::replica

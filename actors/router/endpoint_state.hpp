@@ -12,6 +12,7 @@
 
 #include "actors/router/router.hpp"
 #include "actors/serving/pick_replica.hpp"
+#include "actors/serving/suspicion.hpp"
 #include "actors/serving/version_picker.hpp"
 
 namespace ds::router {
@@ -30,6 +31,7 @@ struct Journey {
   std::optional<Failure> last;       ///< what the last of them said
   bool is_given_up = false;          ///< nobody waits for its answer
   std::uint64_t call = 0, at = 0;    ///< the last `InferCall`, and to which worker; 0: none
+  serving::Suspicion suspicion;
 };
 using JourneyPtr = std::shared_ptr<Journey>;
 

@@ -73,6 +73,7 @@ class RouterActor : public caf::event_based_actor {
     fabric::guard_actor(*this, "the router");
     return {
         [this](const RouterRun& run) { run.action(*this); },
+        [this](const messages::BeginInfer& begun) { return on_begun(begun.number); },
         [this](caf::tick_atom) {
           give_up_calls(Clock::now());
           report();
@@ -354,7 +355,9 @@ class RouterActor : public caf::event_based_actor {
         asked.priority,
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(left).count()),
         state.endpoint.tenant,
-        replica::to_message(asked.inputs)};
+        replica::to_message(asked.inputs),
+        journey->suspicion.is_suspect()};
+    journey->suspicion.on_sent();
     // Not with a timeout of CAF's: each would wake its clock's thread, and stay there until it is over.
     const CallKey key{journey->deadline + kSlack, journey->call};
     calls_.emplace(key, Call{journey, worker});
@@ -384,10 +387,33 @@ class RouterActor : public caf::event_based_actor {
       entry->is_lost |= entry->actor == asked;
       publish_job(journey->job);
     }
+    if (!journey->suspicion.on_death()) return refuse_killer(journey);
     ++journey->tries;
     journey->tried.push_back(worker);
     journey->last = Failure{{ErrorCode::unavailable, "the replica that had the request is gone", {}}, 1000};
     dispatch(journey);
+  }
+
+  messages::InferBegun on_begun(std::uint64_t number) {
+    const auto call =
+        std::ranges::find_if(calls_, [number](const auto& one) { return one.first.second == number; });
+    if (call == calls_.end() || call->second.journey->is_given_up) return {false};
+    call->second.journey->suspicion.on_begun();
+    return {true};
+  }
+
+  void refuse_killer(const JourneyPtr& journey) {
+    std::string inputs;
+    for (const auto& input : journey->ask.request.inputs)
+      inputs +=
+          fmt::format("{}{} {}", inputs.empty() ? "" : ", ", input.name, serving::format_shape(input.shape));
+    spdlog::warn("job {}: two replicas died of a request ({}), which is given up", journey->job, inputs);
+    finish(journey,
+           tl::unexpected(Failure{
+               {ErrorCode::internal,
+                "two replicas died while they had this request, the second while it ran nothing else: it is "
+                "not tried again",
+                {}}}));
   }
 
   void on_answer(const Call& call, const messages::InferAnswer& answer) {
@@ -417,6 +443,7 @@ class RouterActor : public caf::event_based_actor {
     auto& statistics = board_->statistics[state->second.endpoint.name][version];
     statistics.model.record_batch(answer.batch_rows, answer.compute_ns);
     ++statistics.released[answer.released];
+    statistics.elements += {answer.real_elements, answer.padding_elements};
   }
 
   const std::shared_ptr<Router::Board> board_;

@@ -12,6 +12,7 @@ constexpr double kGapStep = 1.0 / 16;
 constexpr double kLongestGapUs = 1'000'000;
 constexpr std::int64_t kUnknownRetryUs = 1'000'000;
 constexpr std::int64_t kLongestRetryUs = 60'000'000;
+constexpr std::uint64_t kAloneKeys = 0x5bd1'e995'97f4'a7c5ULL;
 constexpr std::size_t kMostMakeWay = 64;  // tickets for one newcomer
 
 }  // namespace
@@ -30,7 +31,12 @@ std::optional<Refusal> BatchQueue::admit(Ticket ticket, std::int64_t now_us) {
       return refuse(Refusal::deadline);
   }
   if (const auto refusal = make_place(ticket)) return refuse(*refusal);
-  note_arrival(ticket.shape_key, now_us);
+  if (ticket.alone) {
+    // Unlike hashes of shapes, as good as surely, and unlike any other of these that waits.
+    ticket.shape_key = kAloneKeys - ++alone_;
+  } else {
+    note_arrival(ticket.shape_key, now_us);
+  }
   line_.add(std::move(ticket), now_us);
   ++counters_.admitted;
   return std::nullopt;

@@ -67,7 +67,9 @@ BatchQueue::Decision BatchQueue::decide_fixed(std::int64_t now_us) const {
   for (const auto& [shape_key, key] : line_.keys()) {
     const bool is_turn = shape_key == turn.ticket.shape_key;
     Decision decision{is_turn ? turn.ticket.id : key.places.begin()->id, Release::full, now_us};
-    if (key.rows < cap_) {
+    if (key.by_age.front()->ticket.alone) {
+      decision.reason = Release::unbatched;
+    } else if (key.rows < cap_) {
       const std::int64_t delay_us = key.by_age.front()->admitted_us + options_.max_delay_us;
       const std::int64_t last_us = last_start_us(key);
       decision.reason = last_us < delay_us ? Release::deadline : Release::delay;
@@ -83,6 +85,10 @@ BatchQueue::Decision BatchQueue::decide_adaptive(const TicketLine::Waiting& lead
                                                  std::int64_t now_us) const {
   const TicketLine::KeyLine& key = line_.key(leader.ticket.shape_key);
   Decision decision{leader.ticket.id, Release::idle, now_us};
+  if (leader.ticket.alone) {
+    decision.reason = Release::unbatched;
+    return decision;
+  }
   if (key.rows >= cap_) {
     decision.reason = Release::full;
     return decision;

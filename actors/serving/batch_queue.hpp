@@ -114,6 +114,7 @@ class BatchQueue {
   std::map<std::uint64_t, Arrivals> arrivals_;     ///< by shape
   std::vector<Expired> expired_;
   std::uint32_t turns_since_aged_ = 0;
+  std::uint64_t alone_ = 0;       ///< tickets that share with nobody, so far
   std::int64_t measured_us_ = 0;  ///< when the fit last learnt
   BatchCounters counters_;
 };

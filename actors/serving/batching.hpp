@@ -35,6 +35,7 @@ struct Ticket {
   std::int64_t deadline_us = 0;  ///< a moment, by when the batch must have run; 0: none
   std::uint64_t shape_key = 0;   ///< only equal ones share a batch
   std::string tenant;            ///< whose place in the queue it takes
+  bool alone = false;            ///< it shares a batch with nobody
   bool operator==(const Ticket&) const = default;
 };
 
@@ -55,7 +56,7 @@ enum class Release : std::uint8_t {
   idle,       ///< an executor is idle and nothing is gained by waiting
   delay,      ///< `max_delay_us` is over
   drain,      ///< the replica is about to stop
-  unbatched,  ///< mode `off`
+  unbatched,  ///< mode `off`, or a ticket that shares a batch with nobody
 };
 inline constexpr std::size_t kReleases = 6;
 

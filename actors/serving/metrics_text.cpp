@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "actors/serving/metrics_writer.hpp"
@@ -80,6 +81,14 @@ std::string metrics_text(std::span<const ModelMetrics> models) {
       const auto reason = to_string(static_cast<Release>(i));
       out.add("", fmt::format("{},reason=\"{}\"", model_label(model), reason), model.statistics.released[i]);
     }
+  }
+  const auto is_padded = [](const ModelMetrics& model) { return model.statistics.elements.real > 0; };
+  if (std::ranges::none_of(models, is_padded)) return out.take();
+  out.family("ds_infer_input_elements_total", "counter", "Elements of inputs that are padded, as they ran.");
+  for (const ModelMetrics& model : models) {
+    if (!is_padded(model)) continue;
+    out.add("", model_label(model) + ",kind=\"real\"", model.statistics.elements.real);
+    out.add("", model_label(model) + ",kind=\"padding\"", model.statistics.elements.padding);
   }
   return out.take();
 }

@@ -88,6 +88,10 @@ Result<std::uint64_t> check_inputs(const ModelMetadata& model, const InferenceRe
                     input.name, model.name, *rows, input.shape[0]);
     rows = input.shape[0];
   }
+  if (model.padding) {
+    if (auto fits = check_lengths(*model.padding, model.inputs, request.inputs); !fits)
+      return tl::unexpected(fits.error());
+  }
   const auto count = static_cast<std::uint64_t>(rows.value_or(1));
   if (count == 0) return refuse("inference request batch-size must be >= 1 for '{}'", model.name);
   if (model.max_batch_size > 0 && count > model.max_batch_size)

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "actors/serving/inference_request.hpp"
+#include "actors/serving/padding.hpp"
 #include "actors/serving/tensor.hpp"
 #include "storage/result.hpp"
 
@@ -21,11 +23,13 @@ struct ModelMetadata {
   /// Rows that the model takes at once; the first dimension of each input and output is then the batch. 0:
   /// the model has no batch dimension, each request is one row.
   std::uint32_t max_batch_size = 0;
-  std::string quantization;  ///< what was done to the model's numbers, a line; empty: nothing
+  std::string quantization;        ///< what was done to the model's numbers, a line; empty: nothing
+  std::optional<Padding> padding;  ///< none: only requests of equal shapes share a batch
 };
 
 /// Compares a request with the model: every input there, known, of the right datatype and shape, all with the
-/// same number of rows, which is from 1 to `max_batch_size`; requested outputs known. Gives the rows.
+/// same number of rows, which is from 1 to `max_batch_size`, and of a length that `padding` takes; requested
+/// outputs known. Gives the rows.
 ///
 /// Errors: `invalid_argument`, in Triton's words where it has some, since people search for them: what was
 /// expected of which input and what came.

@@ -40,6 +40,21 @@ Json make_config_tensors(const std::vector<TensorSpec>& specs, bool has_batch) {
   return tensors;
 }
 
+/// Triton's configurations have texts under names of one's own.
+Json make_padding(const ModelMetadata& model) {
+  const Padding& padding = *model.padding;
+  std::string values, cut;
+  for (const Padding::Input& one : padding.inputs)
+    values += fmt::format("{}{}={}", values.empty() ? "" : ",", model.inputs.at(one.place).name, one.value);
+  for (const Padding::Output& one : padding.outputs)
+    cut += fmt::format("{}{}", cut.empty() ? "" : ",", model.outputs.at(one.place).name);
+  Json parameters = {
+      {"padding_buckets", {{"string_value", fmt::format("{}", fmt::join(padding.buckets, ","))}}}};
+  if (!values.empty()) parameters["padding_values"] = {{"string_value", values}};
+  if (!cut.empty()) parameters["padding_cut"] = {{"string_value", cut}};
+  return parameters;
+}
+
 Json make_times(const TimeSum& times) {
   return {{"count", times.count}, {"ns", times.ns}};
 }
@@ -117,6 +132,7 @@ std::string model_config_body(const ModelMetadata& model, const ModelConfigurati
   if (configuration.has_dynamic_batching)
     config["dynamic_batching"] = {{"preferred_batch_size", configuration.preferred_batch_sizes},
                                   {"max_queue_delay_microseconds", configuration.max_queue_delay_us}};
+  if (model.padding) config["parameters"] = make_padding(model);
   return to_text(config);
 }
 

@@ -37,7 +37,8 @@ struct ModelConfiguration {
 };
 
 /// GET /v2/models/{m}/config, in the form of Triton's, whose clients read it: `dims` without the batch
-/// dimension, `data_type` as `TYPE_FP32`.
+/// dimension, `data_type` as `TYPE_FP32`. Padding stands in its `parameters`: `padding_buckets` `16,32`,
+/// `padding_values` `tokens=0`, `padding_cut` the outputs' names.
 std::string model_config_body(const ModelMetadata& model, const ModelConfiguration& configuration);
 
 /// Of one version of a model.

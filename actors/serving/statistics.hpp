@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "actors/serving/batching.hpp"
+#include "actors/serving/padding.hpp"
 
 namespace ds::serving {
 
@@ -96,6 +97,7 @@ struct EndpointStatistics {
   ModelStatistics model;
   StageHistograms stages;                           ///< of requests that were answered
   std::array<std::uint64_t, kReleases> released{};  ///< batches by `Release`
+  PaddedElements elements;                          ///< of inputs that are padded
 };
 
 }  // namespace ds::serving

@@ -122,6 +122,8 @@ static void from_json(const nlohmann::json& json, ServedLine& x) {
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelServed, job, model, lines)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RolloutStopped, job, version, why)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VersionProved, job, version)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelRemoved, model, version)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeadlinePromised, job, deadline_ms, starts_by_ms)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeadlineMissed, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpeedMeasured, job, workers, nodes, step_s, compute_s, resize_s)
@@ -184,6 +186,10 @@ template <>
 constexpr const char* kTypeName<ModelServed> = "model_served";
 template <>
 constexpr const char* kTypeName<RolloutStopped> = "rollout_stopped";
+template <>
+constexpr const char* kTypeName<VersionProved> = "version_proved";
+template <>
+constexpr const char* kTypeName<ModelRemoved> = "model_removed";
 template <>
 constexpr const char* kTypeName<QuarantineLifted> = "quarantine_lifted";
 template <>

@@ -179,6 +179,13 @@ struct ModelVersionAdded {
   bool operator==(const ModelVersionAdded&) const = default;
 };
 
+/// The registry forgets a version, which no tag points at and no job serves, or a model with all of its.
+struct ModelRemoved {
+  std::string model;
+  std::uint64_t version = 0;  ///< 0: the model
+  bool operator==(const ModelRemoved&) const = default;
+};
+
 /// A tag points at this version from now on, and so do the jobs that serve what it points at. `back`: as
 /// before its last move.
 struct ModelTagged {
@@ -195,7 +202,14 @@ struct ModelServed {
   bool operator==(const ModelServed&) const = default;
 };
 
-/// No replica can serve the version: the job goes back to the one before.
+/// Replicas have served the version for a while: what becomes of them is no longer held against it.
+struct VersionProved {
+  std::string job;
+  std::uint64_t version = 0;
+  bool operator==(const VersionProved&) const = default;
+};
+
+/// No replica can serve the version, or goes on serving it: the job goes back to the one before.
 struct RolloutStopped {
   std::string job;
   std::uint64_t version = 0;
@@ -245,13 +259,13 @@ struct NodeUndrained {
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
 /// thing.
 struct Event {
-  using Body = std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed,
-                            JobStateChanged, CancelRequested, JobSized, EvaluationRecorded,
-                            CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested, NodeDrained,
-                            NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled,
-                            NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured, CheckpointChosen,
-                            ModelVersionAdded, ModelTagged, ModelServed, RolloutStopped, DeadlinePromised,
-                            DeadlineMissed>;
+  using Body =
+      std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
+                   CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
+                   PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached, JobRetried,
+                   PriorityChanged, WorkersScaled, NodeQuarantined, RankFinished, QuarantineLifted,
+                   SpeedMeasured, CheckpointChosen, ModelVersionAdded, ModelTagged, ModelServed,
+                   RolloutStopped, DeadlinePromised, DeadlineMissed, VersionProved, ModelRemoved>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

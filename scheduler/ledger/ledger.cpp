@@ -127,7 +127,7 @@ bool Ledger::on(const Event&, const GenerationFormed& body) {
       const auto lease = leases_.find(worker);
       return lease != leases_.end() && lease->second.version == line.version;
     });
-    if (is_there) line.good = line.version;
+    if (is_there && line.good == 0) line.good = line.version;  // there is none to go back to anyway
   }
   // A replica that has become ready shows that the next can, as a step does.
   const bool has_grown = job->spec->serve && body.members.size() > 0;
@@ -215,6 +215,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   job.is_deadline_missed = false;
   job.crashes_in_a_row = 0;
   job.retry_at_ms = 0;
+  forget_removed(job);
   follow_tags(job);
   learn_curve(job);
   index(job);

@@ -75,6 +75,8 @@ struct JobRecord {
   std::uint32_t replicas() const;
   /// How many of these of which version; of a model of the registry.
   VersionCounts versions() const;
+  /// To which version this line of its goes back when its own can't be served; 0: there is none.
+  std::uint64_t fallback_of(const ServedLine& line) const;
   /// With fewer it can't go on: not the next replica that a serve job wants.
   std::uint32_t least() const;
   /// Whether one of its workers may go to another node: nothing of its work is lost then.
@@ -159,6 +161,11 @@ class Ledger {
   const ModelRegistry& registry() const { return registry_; }
   /// Jobs that serve what this tag of the model points at, and have not ended.
   std::vector<std::string> followers(std::string_view model, std::string_view tag) const;
+  /// Jobs that have not ended and serve this version (0: any) of the model, go back to it, or have replicas
+  /// of it still.
+  std::vector<std::string> servers_of(std::string_view model, std::uint64_t version) const;
+  /// Whether all that the job would serve, if it were tried again, is in the registry still.
+  bool has_versions(const JobRecord& job) const;
 
   /// Numbers that were never used, not even by a lease that ended.
   std::uint64_t next_worker() const { return next_worker_; }
@@ -216,7 +223,10 @@ class Ledger {
   bool on(const Event& event, const ModelServed& body);
   bool on(const Event& event, const RolloutStopped& body);
   std::int64_t newest_since_ms(const JobRecord& job) const;
+  bool on(const Event& event, const VersionProved& body);
+  bool on(const Event& event, const ModelRemoved& body);
   void follow_tags(JobRecord& job) const;
+  void forget_removed(JobRecord& job) const;
   bool on(const Event& event, const DeadlinePromised& body);
   bool on(const Event& event, const DeadlineMissed& body);
   void end_promise(JobRecord& job);

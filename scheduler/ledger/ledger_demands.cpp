@@ -51,6 +51,16 @@ VersionCounts JobRecord::versions() const {
   return share_replicas(shares, replicas());
 }
 
+std::uint64_t JobRecord::fallback_of(const ServedLine& line) const {
+  if (line.good != 0) return line.good;
+  const ServedLine* largest = nullptr;
+  for (const ServedLine& other : lines) {
+    const bool is_good = other.good != 0 && other.good != line.version;
+    if (is_good && (largest == nullptr || other.share > largest->share)) largest = &other;
+  }
+  return largest == nullptr ? 0 : largest->good;
+}
+
 std::uint32_t JobRecord::least() const {
   const WorkerCount count = wanted();
   return spec->serve ? std::min(count.max, 1U) : count.min;

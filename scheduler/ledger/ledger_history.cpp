@@ -87,7 +87,13 @@ struct Describe {
     return Happening{.what = body.back ? "model_rollback" : "model_promote",
                      .value = body.model + "@" + body.tag + " " + std::to_string(body.version)};
   }
+  Found operator()(const ModelRemoved& body) const {
+    return Happening{
+        .what = "model_removed",
+        .value = body.version == 0 ? body.model : body.model + "@" + std::to_string(body.version)};
+  }
   Found operator()(const ModelServed&) const { return std::nullopt; }
+  Found operator()(const VersionProved&) const { return std::nullopt; }
   Found operator()(const RolloutStopped& body) const {
     return Happening{.what = "rollout_stopped", .job = body.job, .value = std::to_string(body.version)};
   }

@@ -42,12 +42,21 @@ std::vector<std::string> Ledger::followers(std::string_view model, std::string_v
   return found;
 }
 
+/// What its tags led to before it ended may be gone.
+void Ledger::forget_removed(JobRecord& job) const {
+  const RegisteredModel* model = registry_.find(job.model);
+  for (auto& line : job.lines) {
+    const bool has_good = model != nullptr && model->find(line.good) != nullptr;
+    if (!has_good) line.good = 0;
+  }
+}
+
 /// Its replicas are to be what its tags point at.
 void Ledger::follow_tags(JobRecord& job) const {
   const RegisteredModel* model = registry_.find(job.model);
   if (model == nullptr) return;
   for (auto& line : job.lines) {
-    const auto version = line.tag.empty() ? line.version : model->tagged(line.tag);
+    const auto version = line.tag.empty() ? 0 : model->tagged(line.tag);
     if (version == 0 || (version == line.version && line.refused == 0) || version == line.refused) continue;
     line.version = version;
     line.refused = 0;
@@ -72,10 +81,51 @@ bool Ledger::on(const Event&, const RolloutStopped& body) {
   if (job == nullptr) return false;
   bool has_changed = false;
   for (auto& line : job->lines) {
-    if (line.version != body.version || line.good == 0 || line.good == line.version) continue;
+    const auto back = job->fallback_of(line);
+    if (line.version != body.version || back == 0 || back == line.version) continue;
     line.refused = line.version;
     line.trouble = body.why;
-    line.version = line.good;
+    line.version = back;
+    has_changed = true;
+  }
+  return has_changed;
+}
+
+std::vector<std::string> Ledger::servers_of(std::string_view model, std::uint64_t version) const {
+  std::vector<std::string> found;
+  for (const auto& id : serving_models_) {
+    const JobRecord& job = *find(id);
+    if (is_end(job.state) || job.model != model) continue;
+    const auto is_meant = [version](std::uint64_t one) { return version == 0 || one == version; };
+    const bool serves = std::ranges::any_of(job.lines, [&](const ServedLine& line) {
+      return is_meant(line.version) || is_meant(line.good) || is_meant(line.refused);
+    });
+    const bool has_replicas = std::ranges::any_of(
+        leases_of(id), [&](const Lease& lease) { return lease.version != 0 && is_meant(lease.version); });
+    if (serves || has_replicas) found.push_back(id);
+  }
+  return found;
+}
+
+bool Ledger::has_versions(const JobRecord& job) const {
+  if (job.lines.empty()) return true;
+  const RegisteredModel* model = registry_.find(job.model);
+  return model != nullptr && std::ranges::all_of(job.lines, [model](const ServedLine& line) {
+           return model->find(line.tag.empty() ? line.version : model->tagged(line.tag)) != nullptr;
+         });
+}
+
+bool Ledger::on(const Event&, const ModelRemoved& body) {
+  return servers_of(body.model, body.version).empty() && registry_.remove(body.model, body.version);
+}
+
+bool Ledger::on(const Event&, const VersionProved& body) {
+  auto* job = active(body.job);
+  if (job == nullptr) return false;
+  bool has_changed = false;
+  for (auto& line : job->lines) {
+    if (line.version != body.version || line.good == line.version) continue;
+    line.good = line.version;
     has_changed = true;
   }
   return has_changed;

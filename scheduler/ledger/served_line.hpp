@@ -10,8 +10,9 @@ struct ServedLine {
   std::string tag;            ///< that it follows; empty: this version for ever
   std::uint32_t share = 100;  ///< of the requests, in hundredths
   std::uint64_t version = 0;  ///< its replicas are to be of
-  std::uint64_t good = 0;     ///< the last of its versions that a replica was ready with; 0: none yet
-  std::uint64_t refused = 0;  ///< the tag points at this one, which could not be served; 0: there is none
+  std::uint64_t good =
+      0;  ///< that it goes back to: the last that was proved, or the first ready; 0: none yet
+  std::uint64_t refused = 0;  ///< it should serve this one, which could not be served; 0: there is none
   std::string trouble = {};   ///< why
   bool operator==(const ServedLine&) const = default;
 };

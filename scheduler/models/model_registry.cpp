@@ -30,8 +30,10 @@ std::string hint_of(std::string_view word, const std::vector<std::string_view>& 
 }
 
 ModelFault no_such_version(const RegisteredModel& model, std::uint64_t number) {
+  const bool has_all = model.versions.size() == model.last;
   return {"model " + model.name + " has no version " + std::to_string(number),
-          "it has 1 to " + std::to_string(model.versions.size())};
+          has_all ? "it has 1 to " + std::to_string(model.last)
+                  : "others were removed: ds-submit models " + model.name + " shows those there are"};
 }
 
 ModelFault no_such_tag(const RegisteredModel& model, std::string_view tag) {
@@ -60,7 +62,8 @@ ModelFault explain_tag(std::string_view tag) {
 }
 
 const ModelVersion* RegisteredModel::find(std::uint64_t number) const {
-  return number == 0 || number > versions.size() ? nullptr : &versions[number - 1];
+  const auto found = std::ranges::lower_bound(versions, number, {}, &ModelVersion::number);
+  return found == versions.end() || found->number != number ? nullptr : &*found;
 }
 
 std::uint64_t RegisteredModel::tagged(std::string_view tag) const {
@@ -139,10 +142,40 @@ bool ModelRegistry::add(const std::string& name, const ModelVersion& version) {
   if (!is_identifier(name) || version.source.empty() || version.step == 0 || check_room(name, {}))
     return false;
   const RegisteredModel* known = find(name);
-  if (version.number != (known == nullptr ? 1 : known->versions.size() + 1)) return false;
+  if (version.number != (known == nullptr ? 1 : known->last + 1)) return false;
   RegisteredModel& model = models_[name];
   model.name = name;
   model.versions.push_back(version);
+  model.last = version.number;
+  return true;
+}
+
+std::optional<ModelFault> ModelRegistry::check_removal(std::string_view name, std::uint64_t version) const {
+  const auto number = std::to_string(version);
+  const auto found = resolve(name, version == 0 ? kNewest : std::string_view(number));
+  if (const auto* fault = std::get_if<ModelFault>(&found)) return *fault;
+  if (version == 0) return std::nullopt;
+  const RegisteredModel& model = *std::get<Found>(found).model;
+  for (const auto& [tag, moves] : model.tags) {
+    if (moves.back() == version)
+      return ModelFault{"tag " + tag + " of model " + model.name + " points at version " + number,
+                        "ds-submit promote " + model.name + "@VERSION " + tag + " lets it point at another"};
+  }
+  if (model.versions.size() == 1)
+    return ModelFault{"version " + number + " is the only one of model " + model.name,
+                      "ds-submit unregister " + model.name + " removes the model"};
+  return std::nullopt;
+}
+
+bool ModelRegistry::remove(const std::string& name, std::uint64_t version) {
+  if (check_removal(name, version)) return false;
+  if (version == 0) return models_.erase(name) == 1;
+  RegisteredModel& model = models_.find(name)->second;
+  std::erase_if(model.versions, [version](const ModelVersion& one) { return one.number == version; });
+  for (auto& [tag, moves] : model.tags) {
+    std::erase(moves, version);
+    moves.erase(std::ranges::unique(moves).begin(), moves.end());
+  }
   return true;
 }
 
@@ -184,8 +217,9 @@ nlohmann::json ModelRegistry::to_json() const {
   for (const auto& [name, model] : models_) {
     auto versions = nlohmann::json::array();
     for (const auto& one : model.versions)
-      versions.push_back({one.source, one.step, one.from, one.digest, one.metrics, one.added_ms});
-    list.push_back({{"name", name}, {"versions", std::move(versions)}, {"tags", model.tags}});
+      versions.push_back({one.source, one.step, one.from, one.digest, one.metrics, one.added_ms, one.number});
+    list.push_back(
+        {{"name", name}, {"versions", std::move(versions)}, {"last", model.last}, {"tags", model.tags}});
   }
   return list;
 }
@@ -196,9 +230,14 @@ ModelRegistry ModelRegistry::from_json(const nlohmann::json& document) {
     const auto name = entry.at("name").get<std::string>();
     RegisteredModel& model = registry.models_[name];
     model.name = name;
-    for (const auto& one : entry.at("versions"))
-      model.versions.push_back({model.versions.size() + 1, one.at(0), one.at(1), one.at(2), one.at(3),
+    for (const auto& one : entry.at("versions")) {
+      // Before versions could be removed they had no gaps, and their numbers were left out.
+      const std::uint64_t number = one.size() > 6 ? one.at(6).get<std::uint64_t>() : model.last + 1;
+      model.versions.push_back({number, one.at(0), one.at(1), one.at(2), one.at(3),
                                 one.at(4).get<std::map<std::string, double>>(), one.at(5)});
+      model.last = number;
+    }
+    model.last = entry.value("last", model.last);
     entry.at("tags").get_to(model.tags);
   }
   return registry;

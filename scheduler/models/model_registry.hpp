@@ -18,7 +18,7 @@ inline constexpr std::string_view kModelFiles = "registry.files";
 
 /// What a version is never changes.
 struct ModelVersion {
-  std::uint64_t number = 0;  ///< from 1, without gaps
+  std::uint64_t number = 0;  ///< from 1; that of one that was removed is given to no other
   std::string source;        ///< whose checkpoint: a job's id, or `kModelFiles`
   std::uint64_t step = 0;    ///< of that checkpoint
   std::string from;          ///< as people read it: `ckpt:intents-4f7a2k@40`, `file:/models/a.pt`
@@ -31,7 +31,8 @@ struct ModelVersion {
 
 struct RegisteredModel {
   std::string name;
-  std::vector<ModelVersion> versions;  ///< by number
+  std::vector<ModelVersion> versions;  ///< by number; never empty
+  std::uint64_t last = 0;              ///< the highest number that was given
   /// By tag the versions that it has pointed at, now at the last; never empty.
   std::map<std::string, std::vector<std::uint64_t>, std::less<>> tags;
 
@@ -70,10 +71,15 @@ class ModelRegistry {
   /// Which version a rollback of the tag leads to.
   std::variant<Found, ModelFault> find_former(std::string_view model, std::string_view tag) const;
 
+  /// Why the version (0: the whole model, with its tags) can't be removed, as far as the registry knows.
+  std::optional<ModelFault> check_removal(std::string_view model, std::uint64_t version) const;
+
   /// False when it contradicts what is known, then nothing changed.
   bool add(const std::string& model, const ModelVersion& version);
   /// `back`: the move before is undone, and forgotten.
   bool point(const std::string& model, const std::string& tag, std::uint64_t version, bool back);
+  /// A version that tags have pointed at before is left out of where they came from.
+  bool remove(const std::string& model, std::uint64_t version);
 
   const RegisteredModel* find(std::string_view model) const;
   const std::map<std::string, RegisteredModel, std::less<>>& models() const { return models_; }

@@ -59,7 +59,8 @@ inline constexpr auto kServedInput = std::to_array<Known>({{"name"}, {"datatype"
 inline constexpr auto kServedOutput = std::to_array<Known>({{"name"}});
 inline constexpr auto kDatatypes = std::to_array<Known>(
     {{"BOOL"}, {"UINT8"}, {"INT8"}, {"INT16"}, {"INT32"}, {"INT64"}, {"FP16"}, {"FP32"}, {"FP64"}, {"BF16"}});
-inline constexpr auto kBatching = std::to_array<Known>({{"mode"}, {"max_size"}, {"max_delay"}});
+inline constexpr auto kBatching = std::to_array<Known>({{"mode"}, {"max_size"}, {"max_delay"}, {"padding"}});
+inline constexpr auto kPadding = std::to_array<Known>({{"buckets"}, {"value"}, {"cut"}, {"tolerance"}});
 inline constexpr auto kQuantize = std::to_array<Known>({{"to"}, {"eval"}, {"max_loss"}, {"max_error"}});
 inline constexpr auto kQuantizations = std::to_array<Known>({{"int8"}});
 inline constexpr auto kBatchingModes = std::to_array<Known>({{"adaptive"}, {"fixed"}, {"off"}});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,10 +39,22 @@ struct TrafficSpec {
   bool operator==(const TrafficSpec&) const = default;
 };
 
+/// `batching.padding`: requests of unlike lengths share a batch. That the model's answers stay the same is
+/// the claim of who writes the file, and tried before a replica is ready.
+struct PaddingSpec {
+  std::vector<std::uint64_t> buckets;         ///< lengths that inputs are padded to, ascending
+  double value = 0;                           ///< what stands behind an input that `values` does not name
+  std::map<std::string, double> values = {};  ///< by the input's name
+  std::vector<std::string> cut = {};          ///< outputs that are cut back to the request's own length
+  double tolerance = 1e-4;                    ///< of the trial: differences over an output's largest number
+  bool operator==(const PaddingSpec&) const = default;
+};
+
 struct BatchingSpec {
-  std::string mode = "adaptive";  ///< adaptive, fixed, off
-  std::uint32_t max_size = 32;    ///< rows
-  std::int64_t max_delay_ms = 2;  ///< `fixed`: a request waits no longer for others
+  std::string mode = "adaptive";            ///< adaptive, fixed, off
+  std::uint32_t max_size = 32;              ///< rows
+  std::int64_t max_delay_ms = 2;            ///< `fixed`: a request waits no longer for others
+  std::optional<PaddingSpec> padding = {};  ///< none: only requests of equal shapes share a batch
   bool operator==(const BatchingSpec&) const = default;
 };
 

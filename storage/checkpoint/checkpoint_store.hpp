@@ -43,6 +43,7 @@ struct Retention {
   std::string best_metric = "accuracy";
   bool larger_is_better = true;
   std::vector<std::uint64_t> pinned{};  ///< steps that somebody needs, whatever else is kept
+  bool only_pinned = false;             ///< else the newest is always kept
 };
 
 /// Checkpoints of all jobs in one RocksDB. Format: `storage/FORMAT.md`.

@@ -24,7 +24,8 @@ std::vector<std::uint64_t> choose_kept_steps(std::span<const CheckpointEntry> en
   std::sort(newest_first.begin(), newest_first.end(),
             [](const auto& left, const auto& right) { return left.step > right.step; });
   std::set<std::uint64_t> kept;
-  const std::size_t last = std::min<std::size_t>(std::max(retention.keep_last, 1U), newest_first.size());
+  const std::uint32_t least = retention.only_pinned ? 0 : 1;
+  const std::size_t last = std::min<std::size_t>(std::max(retention.keep_last, least), newest_first.size());
   for (std::size_t i = 0; i < last; ++i) kept.insert(newest_first[i].step);
 
   std::vector<CheckpointEntry> best_first;

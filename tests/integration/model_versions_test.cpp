@@ -23,7 +23,17 @@ class ModelVersions : public ServedModels {
            "    def forward(self, x):\n"
            "        return x + self.more\n"
            "for more in (1, 2, 3):\n"
-           "    torch.jit.script(Add(float(more))).save(sys.argv[1] + f'/add{more}.pt')\n";
+           "    torch.jit.script(Add(float(more))).save(sys.argv[1] + f'/add{more}.pt')\n"
+           // Dividing the smallest number by -1 is what a processor stops a program for.
+           "class Crash(torch.nn.Module):\n"
+           "    def __init__(self, unless: float):\n"
+           "        super().__init__()\n"
+           "        self.unless = unless\n"
+           "    def forward(self, x):\n"
+           "        smallest = torch.ne(x, self.unless).to(torch.long) * (-9223372036854775807 - 1)\n"
+           "        return x + torch.div(smallest, -torch.ones_like(smallest), rounding_mode='trunc')\n"
+           "torch.jit.script(Crash(0.0)).save(sys.argv[1] + '/asked.pt')\n"
+           "torch.jit.script(Crash(1.0)).save(sys.argv[1] + '/loaded.pt')\n";
     const auto made =
         run_program({"/usr/bin/python3", (cluster_.path() / "make.py").string(), cluster_.path().string()});
     ASSERT_EQ(made.code, 0) << "python3-torch (deploy/packages.txt) exported no module" << made.err;
@@ -180,6 +190,55 @@ TEST_F(ModelVersions, AreNotReplacedByOneThatCannotBeServed) {
   EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
 }
 
+TEST_F(ModelVersions, AreGivenUpWhenTheirReplicasCrashSoonAfterTheyWereReady) {
+  add_version(1, {"--tag", "prod"});
+  std::filesystem::copy_file(cluster_.path() / "asked.pt", path_of(2),
+                             std::filesystem::copy_options::overwrite_existing);
+  add_version(2);
+  const auto job = serve_registry("registry:adder@prod", "replicas: 2\n");
+  ASSERT_TRUE(serves_only(job, 1, 2)) << cluster_.logs();
+  Askers askers(2, [this]() -> std::string {  // who asks the new version may hear that it kills replicas
+    ask(7);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return "";
+  });
+  ASSERT_EQ(cluster_.submit({"promote", "adder", "prod"}).code, 0);
+  EXPECT_TRUE(wait_until([&] { return codes_of(job).find("rollout_stopped") != std::string::npos; }))
+      << cluster_.status(job) << cluster_.logs();
+  EXPECT_TRUE(serves_only(job, 1, 2)) << cluster_.status(job) << cluster_.logs();
+  const auto reason = cluster_.status(job).at("reason").get<std::string>();
+  EXPECT_NE(
+      reason.find("version 2, which prod points at, could not be served: 3 replicas ended soon after they "
+                  "were ready, the last: killed by signal 8"),
+      std::string::npos)
+      << reason;
+  askers.stop();
+  const auto said = ask(7);
+  ASSERT_TRUE(said);
+  EXPECT_EQ(said->version, 1) << said->wrong;
+}
+
+TEST_F(ModelVersions, ThatNeverGetReadyLeaveTheirPartToTheOthers) {
+  add_version(1, {"--tag", "prod"});
+  std::filesystem::copy_file(cluster_.path() / "loaded.pt", path_of(2),
+                             std::filesystem::copy_options::overwrite_existing);
+  add_version(2, {"--tag", "canary"});
+  const auto job =
+      serve_registry("registry:adder", "replicas: 2\nrestart: 1\ntraffic: {prod: 75, canary: 25}\n");
+  EXPECT_TRUE(serves_only(job, 1, 2)) << cluster_.status(job) << cluster_.logs();
+  const auto reason = cluster_.status(job).at("reason").get<std::string>();
+  EXPECT_NE(reason.find("version 2, which canary points at, could not be served: "), std::string::npos)
+      << reason;
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(ask(7).value_or(Said{}).version, 1);
+  // Alone it ends its job.
+  const auto alone =
+      cluster_.submit_job(write_serve("alone", model_of("registry:adder@canary"), "restart: 0\n"));
+  EXPECT_TRUE(cluster_.wait_for_state(alone, "FAILED")) << cluster_.status(alone) << cluster_.logs();
+  EXPECT_NE(cluster_.status(alone).at("reason").get<std::string>().find("killed by signal 8"),
+            std::string::npos)
+      << cluster_.status(alone);
+}
+
 TEST_F(ModelVersions, ShareRequestsAsTheJobSaysAndAreReachedByTheirNumbers) {
   add_version(1, {"--tag", "prod"});
   add_version(2, {"--tag", "canary"});
@@ -202,6 +261,39 @@ TEST_F(ModelVersions, ShareRequestsAsTheJobSaysAndAreReachedByTheirNumbers) {
   EXPECT_NE(cluster_.submit({"status", job}).out.find("canary"), std::string::npos);
   ASSERT_EQ(cluster_.submit({"promote", "adder@canary", "prod"}).code, 0);
   EXPECT_TRUE(serves_only(job, 2, 2)) << cluster_.status(job) << cluster_.logs();
+}
+
+TEST_F(ModelVersions, ThatNobodyServesCanBeRemovedWithTheirFiles) {
+  for (const int number : {1, 2, 3}) add_version(number);
+  ASSERT_EQ(cluster_.submit({"promote", "adder@1", "prod"}).code, 0);
+  const auto job = serve_registry("registry:adder@2", "");
+  ASSERT_TRUE(serves_only(job, 2, 1)) << cluster_.logs();
+  const auto refused = [&](const std::string& what, int code, const std::string& text) {
+    const auto outcome = cluster_.submit({"unregister", what});
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_NE(outcome.err.find(text), std::string::npos) << outcome.err;
+  };
+  refused("adder@1", 10, "tag prod of model adder points at version 1");
+  refused("adder@2", 10, "job " + job + " serves version 2 of model adder");
+  refused("adder", 10, "job " + job + " serves model adder");
+  refused("adder@prod", 2, "expected the number of a version");
+  refused("adder@7", 4, "has no version 7");
+  ASSERT_EQ(cluster_.submit({"unregister", "adder@3"}).code, 0) << cluster_.logs();
+  kill_head_and_start_another();
+  auto models = cluster_.json({"models", "adder"});
+  ASSERT_EQ(models.at("versions").size(), 2U) << models;
+  EXPECT_EQ(cluster_.submit({"register", "adder", "file:" + path_of(3)}).out, "adder@4\n")
+      << "3 is gone for ever";
+  ASSERT_EQ(cluster_.submit({"promote", "adder@4", "prod"}).code, 0);
+  ASSERT_EQ(cluster_.submit({"unregister", "adder@1"}).code, 0);
+  ASSERT_EQ(cluster_.submit({"cancel", job}).code, 0);
+  ASSERT_TRUE(cluster_.wait_for_state(job, "CANCELLED"));
+  ASSERT_EQ(cluster_.submit({"unregister", "adder@2"}).code, 0) << cluster_.logs();
+  const auto again = cluster_.submit({"retry", job});
+  EXPECT_EQ(again.code, 10) << again.err;
+  EXPECT_NE(again.err.find("has been removed from the registry"), std::string::npos) << again.err;
+  // The file of what is left is there still.
+  ASSERT_TRUE(serves_only(serve_registry("registry:adder@prod", ""), 4, 1)) << cluster_.logs();
 }
 
 TEST_F(ModelVersions, ComeFromCheckpointsAndAreRefusedInWordsThatHelp) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 
 #include "tests/integration/served_models.hpp"
 
@@ -50,6 +51,51 @@ TEST_F(ServeJobs, LoseNoRequestWhenReplicasAreKilled) {
     EXPECT_TRUE(has_replicas(job, 2)) << cluster_.logs();
     EXPECT_TRUE(has_more_answers(askers, 20));
   }
+  askers.stop();
+  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
+}
+
+/// Dividing the smallest number by -1 is what a processor stops a program for.
+TEST_F(ServeJobs, LoseTwoReplicasAtMostToARequestThatKillsThemAndAnswerAllOthers) {
+  std::ofstream(cluster_.path() / "make.py")
+      << "import sys, torch\n"
+         "class Divide(torch.nn.Module):\n"
+         "    def forward(self, x):\n"
+         "        return torch.div(x, -torch.ones_like(x), rounding_mode='trunc')\n"
+         "torch.jit.script(Divide()).save(sys.argv[1] + '/divide.pt')\n";
+  const auto made =
+      run_program({"/usr/bin/python3", (cluster_.path() / "make.py").string(), cluster_.path().string()});
+  ASSERT_EQ(made.code, 0) << "python3-torch (deploy/packages.txt) exported no module" << made.err;
+  const auto job = cluster_.submit_job(write_serve(
+      "answers", "{source: \"file:divide.pt\", inputs: [{name: x, datatype: INT64, shape: [-1, 1]}]}",
+      "replicas: 3\nbatching: {mode: fixed, max_size: 4, max_delay: 20ms}\n"));
+  ASSERT_TRUE(has_replicas(job, 3)) << cluster_.logs();
+  const auto body_of = [](std::int64_t number) {
+    Json input{{"name", "x"}, {"datatype", "INT64"}, {"shape", {1, 1}}, {"data", {number}}};
+    return Json{{"inputs", Json::array({std::move(input)})}};
+  };
+  std::atomic<std::int64_t> next{1};
+  Askers askers(8, [&]() -> std::string {
+    const auto number = next++;
+    const auto [status, text] = post(body_of(number));
+    if (status != 200) return std::to_string(status) + " " + text;
+    return Json::parse(text).at("outputs").at(0).at("data").at(0) == -number ? "" : text;
+  });
+  ASSERT_TRUE(has_more_answers(askers, 20));
+  const auto crashes = [&] {
+    const auto page = cluster_.json({"events", job});
+    int workers = page.is_object() ? 0 : -1;
+    for (const auto& one : page.is_object() ? page.at("events") : Json::array())
+      workers += one.at("what") == "crashed" ? one.value("workers", 1) : 0;
+    return workers;
+  };
+  EXPECT_EQ(crashes(), 0);
+  const auto [status, text] = post(body_of(std::numeric_limits<std::int64_t>::min()));
+  EXPECT_EQ(status, 500) << text;
+  EXPECT_NE(text.find("two replicas died while they had this request"), std::string::npos) << text;
+  EXPECT_TRUE(has_replicas(job, 3)) << cluster_.logs();
+  EXPECT_TRUE(has_more_answers(askers, 20));
+  EXPECT_EQ(crashes(), 2) << cluster_.logs();
   askers.stop();
   EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
 }

@@ -190,6 +190,95 @@ TEST_F(ServeRequests, ThatAreWrongHearWhatIsWrong) {
   EXPECT_FALSE(label_of("hello there").empty()) << "it answers as before";
 }
 
+TEST_F(ServeRequests, OfUnlikeLengthsShareABatchWhereTheJobSaysSoAndTheModelAllowsIt) {
+  std::ofstream(cluster_.path() / "make.py")
+      << "import sys, torch\n"
+         "class Masked(torch.nn.Module):\n"
+         "    def forward(self, x):\n"
+         "        return x.sum(1, keepdim=True) / torch.ne(x, 0).sum(1, keepdim=True), x * 2\n"
+         "class Mean(torch.nn.Module):\n"
+         "    def forward(self, x):\n"
+         "        return x.to(torch.float).mean(1, keepdim=True)\n"
+         "torch.jit.script(Masked()).save(sys.argv[1] + '/masked.pt')\n"
+         "torch.jit.script(Mean()).save(sys.argv[1] + '/mean.pt')\n";
+  const auto made =
+      run_program({"/usr/bin/python3", (cluster_.path() / "make.py").string(), cluster_.path().string()});
+  ASSERT_EQ(made.code, 0) << "python3-torch (deploy/packages.txt) exported no module" << made.err;
+  const auto model = [](const std::string& file, const std::string& outputs) {
+    return "{source: \"file:" + file +
+           "\", inputs: [{name: x, datatype: INT64, shape: [-1, -1]}], outputs: " + outputs + "}";
+  };
+  // Three rows, or nobody is answered.
+  const std::string batching =
+      "batching: {mode: fixed, max_size: 3, max_delay: 90s, padding: {buckets: [4, 8]";
+  const auto job = cluster_.submit_job(write_serve(
+      "answers", model("masked.pt", "[{name: mean}, {name: twice}]"), batching + ", cut: [twice]}}\n"));
+  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.status(job) << cluster_.logs();
+  const std::vector<std::vector<std::int64_t>> asked{{7}, {1, 2, 6}, {5, 5, 5, 9}};
+  std::vector<std::pair<int, std::string>> answers(asked.size());
+  const auto body_of = [](const std::vector<std::int64_t>& tokens) {
+    Json input{{"name", "x"}, {"datatype", "INT64"}, {"shape", {1, tokens.size()}}, {"data", tokens}};
+    return Json{{"inputs", Json::array({std::move(input)})}};
+  };
+  std::vector<std::thread> clients;
+  for (std::size_t i = 0; i < asked.size(); ++i)
+    clients.emplace_back([&, i] { answers[i] = post(body_of(asked[i])); });
+  for (auto& one : clients) one.join();
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    ASSERT_EQ(answers[i].first, 200) << answers[i].second << cluster_.logs();
+    double sum = 0;
+    auto twice = asked[i];
+    for (auto& token : twice) sum += static_cast<double>(token), token *= 2;
+    const auto outputs = Json::parse(answers[i].second).at("outputs");
+    EXPECT_NEAR(outputs.at(0).at("data").at(0).get<double>(), sum / static_cast<double>(twice.size()), 1e-5);
+    EXPECT_EQ(outputs.at(1).at("data"), Json(twice)) << answers[i].second;
+    EXPECT_EQ(outputs.at(1).at("shape"), (Json{1, twice.size()}));
+  }
+  const auto metrics = client().Get("/metrics");
+  ASSERT_TRUE(metrics);
+  for (const std::string line : {"real\"} 8\n", "padding\"} 4\n"}) {
+    EXPECT_NE(
+        metrics->body.find("ds_infer_input_elements_total{model=\"answers\",version=\"1\",kind=\"" + line),
+        std::string::npos)
+        << metrics->body;
+  }
+  const auto config = client().Get("/v2/models/answers/config");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(Json::parse(config->body).at("parameters").at("padding_buckets").at("string_value"), "4,8");
+  EXPECT_EQ(Json::parse(config->body).at("output").at(1).at("dims"), Json::array({-1})) << config->body;
+  expect_refused(body_of({1, 2, 3, 4, 5, 6, 7, 8, 9}).dump(), 400, "8 is the longest that the model takes");
+
+  const auto other =
+      cluster_.submit_job(write_serve("mean", model("mean.pt", "[{name: y}]"), batching + "}}\n"));
+  ASSERT_TRUE(cluster_.wait_for_state(other, "FAILED")) << cluster_.logs();
+  const auto reason = cluster_.status(other).at("reason").get<std::string>();
+  EXPECT_NE(reason.find("the model's answers change when its inputs are padded"), std::string::npos)
+      << reason;
+  EXPECT_NE(reason.find("batching.padding.tolerance is 0.0001"), std::string::npos) << reason;
+}
+
+TEST_F(ServeRequests, OfShortTextsAreNoLongerThanTheirBucketAndGetTheSameLabels) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  ASSERT_TRUE(has_replicas(serve(""), 1)) << cluster_.logs();
+  const auto padded = cluster_.submit_job(
+      write_serve("padded", checkpoint(),
+                  "batching: {mode: fixed, max_size: 2, max_delay: 1ms, padding: {buckets: [2, 4]}}\n"));
+  ASSERT_TRUE(has_replicas(padded, 1)) << cluster_.status(padded) << cluster_.logs();
+  const std::vector<std::string> texts{"hello there", "bye"};
+  auto http = client();
+  const auto answer = http.Post("/v2/models/padded/infer", request(texts).dump(), "application/json");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(labels_in(answer->body), labels_in(post(request(texts)).second)) << answer->body;
+  const auto metrics = http.Get("/metrics");
+  ASSERT_TRUE(metrics);
+  for (const std::string line : {"real\"} 3\n", "padding\"} 1\n"}) {
+    EXPECT_NE(
+        metrics->body.find("ds_infer_input_elements_total{model=\"padded\",version=\"1\",kind=\"" + line),
+        std::string::npos)
+        << metrics->body;
+  }
+}
+
 TEST_F(ServeRequests, ThatNobodyAnswersEndWithTheirTimeoutAndWaitInABoundedLine) {
   ASSERT_NO_FATAL_FAILURE(train());
   const auto job = serve("queue: {timeout: 3s, max_depth: 1}\n");

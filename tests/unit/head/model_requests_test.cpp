@@ -22,6 +22,19 @@ TEST(ModelRequests, TakeAVersionAsANumberToo) {
   EXPECT_EQ(read_rollback_request({{"tag", "prod"}, {"from", 3U}})->from, "3");
 }
 
+TEST(ModelRequests, RemoveAVersionByItsNumberOnly) {
+  EXPECT_EQ(read_remove_request(json::object())->version, 0U) << "the model";
+  EXPECT_EQ(read_remove_request({{"version", 3U}})->version, 3U);
+  EXPECT_EQ(read_remove_request({{"version", "3"}})->version, 3U);
+  for (const char* const text : {"prod", "0", "3x", "-1", "99999999999999999999"})
+    EXPECT_NE(fault_of(read_remove_request({{"version", text}})).find("version is no number of a version"),
+              std::string::npos)
+        << text;
+  EXPECT_EQ(fault_of(read_remove_request({{"versions", 3U}})),
+            "the body has a field that is not known: \"versions\"")
+      << "the model would be gone";
+}
+
 TEST(ModelRequests, GoBackOnceWhenTheyComeTwice) {
   EXPECT_TRUE(check_from({"prod", "3"}, "intents", 3));
   EXPECT_TRUE(check_from({"prod", ""}, "intents", 3)) << "who asks doesn't say";

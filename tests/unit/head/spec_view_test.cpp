@@ -95,6 +95,9 @@ TEST(SpecView, HasEverySettingOfServing) {
       "queue: {name: q, max_depth: 7, max_bytes: 8Mi, timeout: 1500ms}\n"
       "batching: {mode: fixed, max_size: 9, max_delay: 3ms}\nslo: {p99: 20ms}\n"
       "autoscale: {target: 2.5, up_delay: 1s, down_delay: 2m, to_zero_after: 1h}\ndrain: 5s\n");
+  const std::string padded = serve + "model: {source: 'file:a.pt'}\nbatching: {padding: {";
+  expect_the_same_job(padded + "buckets: [4, 8], value: -1.5, tolerance: 0.01}}\n");
+  expect_the_same_job(padded + "buckets: 4, value: {tokens: 1, mask: 0}, cut: [tags]}}\n");
 }
 
 TEST(SpecView, HasEverySettingOfTraining) {

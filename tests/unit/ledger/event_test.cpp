@@ -45,6 +45,8 @@ TEST(Event, ComesBackFromItsText) {
       ModelTagged{"m", "prod", 26, true},
       ModelServed{"a", "m", {{"prod", 90, 27}, {"", 10, 28}}},
       RolloutStopped{"a", 29, "why"},
+      VersionProved{"a", 29},
+      ModelRemoved{"m", 29},
       DeadlinePromised{"a", 22, 23},
       DeadlineMissed{"a"},
   };

@@ -122,6 +122,56 @@ TEST(ModelRegistry, KeepsTheCheckpointsThatItsVersionsAre) {
       << "though nobody serves them";
 }
 
+TEST(ModelRegistry, ForgetsWhatIsRemovedAndGivesItsNumberToNoOther) {
+  auto ledger = with_served_model();
+  ASSERT_TRUE(ledger.apply(event(added(3, 90))));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "best", 3})));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "best", 2})));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "best", 3})));
+  const auto fault = [&](std::uint64_t version) {
+    return ledger.registry().check_removal("intents", version).value_or(ModelFault{"none", ""}).message;
+  };
+  EXPECT_EQ(fault(3), "tag best of model intents points at version 3");
+  EXPECT_EQ(fault(4), "model intents has no version 4");
+  EXPECT_EQ(fault(2), "none");
+  ASSERT_TRUE(ledger.apply(event(ModelRemoved{"intents", 2})));
+  EXPECT_FALSE(ledger.apply(event(ModelRemoved{"intents", 2}))) << "it is gone";
+  EXPECT_EQ(ledger.registry().find("intents")->tags.at("best"), std::vector<std::uint64_t>{3})
+      << "it came from 3, too";
+  EXPECT_EQ(found_in(ledger, "2"), 0U);
+  EXPECT_EQ(found_in(ledger, "3"), 3U);
+  EXPECT_EQ(ledger.needed_steps("intents-1"), (std::vector<std::uint64_t>{40, 90}))
+      << "nobody needs its checkpoint";
+  const auto restored = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(restored.registry(), ledger.registry());
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "best", 1})));
+  ASSERT_TRUE(ledger.apply(event(ModelRemoved{"intents", 3})));
+  EXPECT_EQ(fault(1), "tag best of model intents points at version 1");
+  EXPECT_FALSE(ledger.apply(event(added(3, 80)))) << "that number was another version's";
+  EXPECT_TRUE(ledger.apply(event(added(4, 80))));
+}
+
+TEST(ModelRegistry, KeepsWhatAJobServesOrMayGoBackTo) {
+  auto ledger = with_served_model();
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(ledger.servers_of("intents", 1), Ids{"answers-1"});
+  EXPECT_EQ(ledger.servers_of("intents", 2), Ids{});
+  EXPECT_FALSE(ledger.apply(event(ModelRemoved{"intents", 0})));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));
+  EXPECT_EQ(ledger.servers_of("intents", 1), Ids{"answers-1"}) << "it may go back";
+  EXPECT_FALSE(ledger.apply(event(ModelRemoved{"intents", 1})));
+  ASSERT_TRUE(ledger.apply(event(VersionProved{"answers-1", 2})));
+  EXPECT_FALSE(ledger.apply(event(ModelRemoved{"intents", 1}))) << "two replicas of it are there";
+  for (const std::uint64_t worker : {11, 12}) ASSERT_TRUE(ledger.apply(event(LeaseEnded{worker})));
+  EXPECT_TRUE(ledger.apply(event(ModelRemoved{"intents", 1})));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"answers-1", JobState::cancelled, ""})));
+  EXPECT_TRUE(ledger.has_versions(job_of(ledger)));
+  EXPECT_TRUE(ledger.apply(event(ModelRemoved{"intents", 0})));
+  EXPECT_EQ(ledger.registry().find("intents"), nullptr);
+  EXPECT_FALSE(ledger.has_versions(job_of(ledger))) << "it can't be tried again";
+  EXPECT_EQ(ledger.needed_steps("intents-1"), std::vector<std::uint64_t>{});
+}
+
 TEST(ModelRegistry, IsTheSameAfterASnapshot) {
   auto ledger = with_served_model();
   ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));
@@ -164,6 +214,42 @@ TEST(Ledger, ServesTheVersionBeforeWhereTheNewOneCantBe) {
   ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 1})));
   EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 1, 1, 0, ""}))
       << "nothing is amiss any more";
+}
+
+/// With a replica of the version 2 in the place of one of version 1.
+Ledger with_new_version_ready() {
+  auto ledger = with_served_model();
+  EXPECT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));
+  LeaseGranted lease{13, "answers-1", "node-1", 1, 0};
+  lease.version = 2;
+  EXPECT_TRUE(ledger.apply(event(lease, 44)));
+  EXPECT_TRUE(ledger.apply(event(GenerationFormed{"answers-1", 2, {12, 13}, 0, {}})));
+  return ledger;
+}
+
+TEST(Ledger, GoesBackFromAVersionThatWasReadyUntilItIsProved) {
+  auto ledger = with_new_version_ready();
+  EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 2, 1, 0, ""}));
+  ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 2, "it crashes"})));
+  EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 1, 1, 2, "it crashes"}));
+  auto proved = with_new_version_ready();
+  ASSERT_TRUE(proved.apply(event(VersionProved{"answers-1", 2})));
+  EXPECT_EQ(job_of(proved).lines.front(), (ServedLine{"prod", 100, 2, 2, 0, ""}));
+  EXPECT_FALSE(proved.apply(event(VersionProved{"answers-1", 2}))) << "it is already";
+  EXPECT_FALSE(proved.apply(event(RolloutStopped{"answers-1", 2, "?"}))) << "it has served";
+}
+
+TEST(Ledger, LetsTheLargestPartThatServesStandInForAFirstVersionThatNeverDid) {
+  auto ledger = with_served_model();
+  ASSERT_TRUE(ledger.apply(event(added(3, 90))));
+  const std::vector<ServedLine> lines{{"", 70, 1, 1}, {"", 20, 2, 2}, {"", 10, 3}};
+  ASSERT_TRUE(ledger.apply(event(ModelServed{"answers-1", "intents", lines})));
+  EXPECT_EQ(job_of(ledger).fallback_of(lines[2]), 1U);
+  ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 3, "it never gets ready"})));
+  EXPECT_EQ(job_of(ledger).lines[2], (ServedLine{"", 10, 1, 0, 3, "it never gets ready"}));
+  EXPECT_FALSE(job_of(ledger).versions().contains(3));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));
+  EXPECT_EQ(job_of(ledger).lines[2].refused, 3U) << "no tag is meant";
 }
 
 TEST(Ledger, TriesARefusedVersionAgainWhenItsTagIsPromotedToItOnceMore) {

@@ -125,8 +125,40 @@ TEST(VersionTrial, GivesAVersionUpAtOnceWhenNobodyElseServes) {
   EXPECT_FALSE(trial.on_crash(3, true));
   EXPECT_TRUE(trial.on_crash(3, true));
   EXPECT_EQ(trial.crashes(3), 3U);
-  trial.on_ready(3);
-  EXPECT_FALSE(trial.on_crash(3, true));
+  EXPECT_FALSE(trial.on_crash(4, true, 2));
+  EXPECT_TRUE(trial.on_crash(4, true, 2)) << "as often as its job allows";
+}
+
+TEST(VersionTrial, GivesAVersionUpWhoseReplicasCrashAfterTheyWereReady) {
+  VersionTrial trial;
+  trial.on_ready(2);
+  EXPECT_FALSE(trial.on_crash(2, false)) << "it has served: one crash may be chance";
+  trial.on_ready(2);
+  EXPECT_FALSE(trial.on_crash(2, true));
+  trial.on_ready(2);
+  EXPECT_TRUE(trial.on_crash(2, false)) << "that the next gets ready makes up for nothing";
+  VersionTrial shared;
+  shared.on_ready(2);
+  for (const std::uint64_t version : {1, 2, 1, 2, 1, 2})
+    EXPECT_FALSE(shared.on_crash(version, true) && version == 2) << "the others die of the same requests";
+}
+
+TEST(VersionTrial, IsPassedByServingLongEnoughWithoutACrash) {
+  using namespace std::chrono_literals;
+  VersionTrial trial;
+  trial.on_ready(2);
+  trial.look(2, true, 10s);
+  trial.look(2, true, 110s);
+  EXPECT_FALSE(trial.has_passed(2));
+  trial.look(2, false, 120s);
+  trial.look(2, true, 600s);
+  trial.look(2, true, 610s);
+  EXPECT_FALSE(trial.has_passed(2)) << "time in which it sleeps doesn't count";
+  trial.look(2, true, 620s);
+  EXPECT_TRUE(trial.has_passed(2));
+  trial.on_crash(2, true);
+  EXPECT_FALSE(trial.has_passed(2)) << "it begins anew";
+  EXPECT_FALSE(trial.has_passed(3));
 }
 
 /// Replicas that start, get ready, die and leave as they please while versions and sizes change and the head

@@ -142,6 +142,41 @@ TEST(ServeJobs, AreQuantizedByAWordOrByAMappingThatSaysWhatTheyAreComparedOn) {
   EXPECT_NE(fault(job + "quantize: {eval: {format: csv}}\n").find("quantize.eval.source"), std::string::npos);
 }
 
+TEST(ServeJobs, PadToTheLengthsThatTheyName) {
+  const std::string job =
+      kServe +
+      "model: {source: \"file:a.pt\", inputs: [{name: x, datatype: INT64, shape: [-1, -1]}], "
+      "outputs: [{name: y}]}\n";
+  EXPECT_FALSE(read(job).serve->batching.padding) << "off unless it is asked for";
+  const auto padding =
+      read(job + "batching: {padding: {buckets: [16, 32], value: {x: 1}, cut: [y], tolerance: 1e-3}}\n")
+          .serve->batching.padding;
+  ASSERT_TRUE(padding);
+  EXPECT_EQ(*padding, (PaddingSpec{{16, 32}, 0, {{"x", 1}}, {"y"}, 1e-3}));
+  EXPECT_EQ(read(job + "batching: {padding: {buckets: 8, value: -1}}\n").serve->batching.padding,
+            (PaddingSpec{{8}, -1}));
+  const auto is_refused = [&](const std::string& text, const std::string& words) {
+    EXPECT_NE(fault(job + "batching: {" + text + "}\n").find(words), std::string::npos)
+        << fault(job + "batching: {" + text + "}\n");
+  };
+  is_refused("padding: {value: 0}", ":5:12: batching.padding.buckets: required");
+  is_refused("padding: {buckets: [16, 8]}",
+             ":5:35: batching.padding.buckets[1]: expected more than the one before (16), got 8");
+  is_refused("padding: {buckets: [0]}", "batching.padding.buckets[0]");
+  is_refused("padding: {buckets: [4], values: 0}", "value");
+  is_refused("padding: {buckets: [4], value: {z: 0}}",
+             ":5:43: batching.padding.value.z: model.inputs has no input \"z\"");
+  is_refused("padding: {buckets: [4], value: {x: 0, x: 1}}", "given twice");
+  is_refused("padding: {buckets: [4], cut: [z]}", "model.outputs has no output \"z\"");
+  is_refused("padding: {buckets: [4], tolerance: 1}", "batching.padding.tolerance");
+  is_refused("mode: off, padding: {buckets: [4]}", "batching.mode is off");
+  const std::string fixed =
+      kServe + "model: {source: \"file:a.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 3]}]}\n";
+  EXPECT_NE(fault(fixed + "batching: {padding: {buckets: 4}}\n")
+                .find("no input of model.inputs has a variable size"),
+            std::string::npos);
+}
+
 TEST(ServeJobs, AnswerBeforeTheGatewayDoesInTheirPlace) {
   const std::string job = kServe + "model: {source: \"ckpt:a\"}\n";
   EXPECT_EQ(read(job + "queue: {timeout: 100s}\n").serve->queue.timeout_ms, 100'000);

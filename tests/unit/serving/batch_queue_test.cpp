@@ -340,6 +340,28 @@ TEST(BatchQueue, LearnsNothingFromABatchThatFailed) {
   EXPECT_EQ(queue.running(), 0U);
 }
 
+TEST(BatchQueue, RunsATicketThatSharesWithNobodyByItselfAndWithoutDelay) {
+  for (const Mode mode : {Mode::adaptive, Mode::fixed, Mode::off}) {
+    SCOPED_TRACE(static_cast<int>(mode));
+    auto options = options_of(mode);
+    options.executors = 4;
+    BatchQueue queue = taught(options, 5'000, 10);
+    for (std::uint64_t id = 1; id <= 4; ++id) {
+      auto ticket = a_ticket(id);
+      ticket.alone = id == 2 || id == 3;
+      ASSERT_EQ(queue.admit(ticket, 0), std::nullopt);
+    }
+    std::vector<Ids> batches;
+    while (const auto batch = queue.next(0)) {
+      batches.push_back(batch->ids);
+      const bool is_alone = batch->ids == Ids{2} || batch->ids == Ids{3};
+      EXPECT_TRUE(batch->reason == Release::unbatched || (!is_alone && mode != Mode::off));
+    }
+    EXPECT_EQ(std::ranges::count(batches, Ids{2}), 1) << "at once, and by itself";
+    EXPECT_EQ(std::ranges::count(batches, Ids{3}), 1);
+  }
+}
+
 TEST(BatchQueue, FreesThePlaceOfAClientThatWentAway) {
   BatchQueue queue(options_of(Mode::fixed));
   queue.admit(a_ticket(1), 0);

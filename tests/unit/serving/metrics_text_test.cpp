@@ -21,6 +21,7 @@ ModelMetrics a_model() {
   model.statistics.model.record_batch(3, 40'000'000);
   model.statistics.model.record_batch(2'000, 40'000'000);
   model.statistics.released[static_cast<std::size_t>(Release::idle)] = 2;
+  model.statistics.elements = {30, 10};
   return model;
 }
 
@@ -58,6 +59,13 @@ TEST(MetricsText, SaysReplicasRequestsBatchesAndStages) {
       samples.at(
           "ds_infer_stage_seconds_bucket{model=\"intents\",version=\"3\",stage=\"queue\",le=\"0.005\"}"),
       1);
+  EXPECT_EQ(samples.at("ds_infer_input_elements_total{model=\"intents\",version=\"3\",kind=\"real\"}"), 30);
+  EXPECT_EQ(samples.at("ds_infer_input_elements_total{model=\"intents\",version=\"3\",kind=\"padding\"}"),
+            10);
+  auto plain = a_model();
+  plain.statistics.elements = {};
+  EXPECT_EQ(metrics_text(std::vector{plain}).find("input_elements"), std::string::npos)
+      << "nothing is padded";
   double stages = 0;
   for (const auto& [name, value] : samples) {
     if (name.starts_with("ds_infer_stage_seconds_sum")) stages += value;
@@ -82,7 +90,7 @@ TEST(MetricsText, KeepsEachFamilyTogetherBehindItsType) {
       EXPECT_TRUE(line.starts_with(family)) << line << " stands in " << family;
     }
   }
-  EXPECT_EQ(families.size(), 7U);
+  EXPECT_EQ(families.size(), 8U);
 }
 
 }  // namespace

@@ -283,6 +283,9 @@ TEST(Retention, KeepsTheUnionOfTheLastAndTheBest) {
   EXPECT_EQ(choose_kept_steps(entries, {2, 9, "loss"}), (Steps{4, 5}));
   EXPECT_EQ(choose_kept_steps(entries, {9, 9, "accuracy"}), (Steps{1, 2, 3, 4, 5}));
   EXPECT_EQ(choose_kept_steps({}, {}), Steps{});
+  EXPECT_EQ(choose_kept_steps(entries, {0, 0, "", true, {2}}), (Steps{2, 5}));
+  EXPECT_EQ(choose_kept_steps(entries, {0, 0, "", true, {2}, true}), (Steps{2})) << "the newest is nobody's";
+  EXPECT_EQ(choose_kept_steps(entries, {0, 0, "", true, {}, true}), Steps{});
 }
 
 TEST(Manifest, KeepsEveryFloatingPointBit) {
