@@ -27,6 +27,7 @@ struct ReplicaHello {
   bool ready = false;
   std::uint32_t max_batch_size = 0;  ///< of its model, once it is ready
   std::vector<ServedSpec> inputs, outputs;
+  std::vector<std::string> classes;  ///< that its first output scores; empty: none that have names
   std::string quantization;  ///< what the comparison with fp32 said, JSON; empty: the job asks for none
   bool operator==(const ReplicaHello&) const = default;
 };
@@ -97,7 +98,8 @@ auto inspect(I& f, ServedSpec& x) {
 }
 template <class I>
 auto inspect(I& f, ReplicaHello& x) {
-  return f(x.worker, x.job, x.actor, x.ready, x.max_batch_size, x.inputs, x.outputs, x.quantization);
+  return f(x.worker, x.job, x.actor, x.ready, x.max_batch_size, x.inputs, x.outputs, x.classes,
+           x.quantization);
 }
 template <class I>
 auto inspect(I& f, ReplicaFailed& x) {

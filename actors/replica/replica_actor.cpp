@@ -114,12 +114,14 @@ class Replica : public caf::event_based_actor {
   // ---- the head comes and goes ----------------------------------------------------------------
 
   void say_hello() {
-    ReplicaHello hello{process_.worker, process_.job, fabric_.address_of(this), model_ != nullptr, 0, {}, {}, {}};
+    ReplicaHello hello{
+        process_.worker, process_.job, fabric_.address_of(this), model_ != nullptr, 0, {}, {}, {}, {}};
     if (model_ != nullptr) {
       const serving::ModelMetadata& model = model_->metadata();
       hello.max_batch_size = model.max_batch_size;
       hello.inputs = to_message(model.inputs);
       hello.outputs = to_message(model.outputs);
+      if (model.classes) hello.classes = *model.classes;
       hello.quantization = model_->quantization();
     }
     line_.tell_head(std::move(hello));
@@ -199,7 +201,7 @@ class Replica : public caf::event_based_actor {
     ticket.id = ++tickets_;
     ticket.rows = call.rows;
     for (const ServedTensor& input : call.inputs) ticket.bytes += input.bytes.size();
-    ticket.priority = call.priority == 0 ? kDefaultPriority : call.priority;
+    ticket.priority = call.priority == 0 ? serving::kDefaultPriority : call.priority;
     ticket.deadline_us = now + static_cast<std::int64_t>(call.budget_us);
     ticket.shape_key = shape_key(call.inputs);
     ticket.tenant = call.tenant;
@@ -344,7 +346,6 @@ class Replica : public caf::event_based_actor {
     delayed_send(this, kLeaveDelay, worker::Run{[this] { process_.leave(); }});
   }
 
-  static constexpr std::uint32_t kDefaultPriority = 8;
   static constexpr std::chrono::milliseconds kLeaveDelay{100};
 
   fabric::Fabric& fabric_;

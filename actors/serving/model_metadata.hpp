@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +22,9 @@ struct ModelMetadata {
   /// Rows that the model takes at once; the first dimension of each input and output is then the batch. 0:
   /// the model has no batch dimension, each request is one row.
   std::uint32_t max_batch_size = 0;
+  /// Names of the classes that the first output scores, one a column; null: it scores none, or they have no
+  /// names. Shared, because there may be many and this is copied.
+  std::shared_ptr<const std::vector<std::string>> classes{};
   std::string quantization;  ///< what was done to the model's numbers, a line; empty: nothing
 };
 

@@ -13,13 +13,25 @@ namespace {
 class WholeBlocks final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) const override {
-    const c10::Device device(c10::DeviceType::CPU);
-    if (bytes == 0) return {nullptr, nullptr, &free, device};
-    void* block = bytes > SIZE_MAX - c10::gAlignment ? nullptr : std::malloc(bytes + c10::gAlignment);
+    void* data = bytes == 0 ? nullptr : take(bytes);
+    return {data, data, &give_back, c10::Device(c10::DeviceType::CPU)};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
+
+ private:
+  /// Before a tensor's bytes stands the address of its block: torch wants to free by the tensor's own.
+  static constexpr std::size_t kExtra = c10::gAlignment + sizeof(void*);
+
+  static void* take(std::size_t bytes) {
+    void* block = bytes > SIZE_MAX - kExtra ? nullptr : std::malloc(bytes + kExtra);
     TORCH_CHECK(block != nullptr, "there is no memory for a tensor of ", bytes, " bytes");
-    const auto address = reinterpret_cast<std::uintptr_t>(block);
-    const auto aligned = (address + c10::gAlignment - 1) / c10::gAlignment * c10::gAlignment;
-    return {static_cast<char*>(block) + (aligned - address), block, &free, device};
+    const auto least = reinterpret_cast<std::uintptr_t>(block) + sizeof(void*);
+    void* data = reinterpret_cast<void*>((least + c10::gAlignment - 1) / c10::gAlignment * c10::gAlignment);
+    static_cast<void**>(data)[-1] = block;
+    return data;
+  }
+  static void give_back(void* data) {
+    if (data != nullptr) std::free(static_cast<void**>(data)[-1]);
   }
 };
 

@@ -40,6 +40,15 @@ TEST(FreedMemory, IsTakenAgainByAnyThreadWithoutPageFaults) {
   EXPECT_LT(faults, kTimes * kBytes / 4096 / 3);
 }
 
+TEST(FreedMemory, ServesConvolutionsOfTorchsLibraries) {
+  keep_freed_memory();
+  const at::NoGradGuard no_gradients;
+  for (const std::int64_t rows : {1, 128}) {
+    const auto ones = torch::conv2d(torch::ones({rows, 1, 28, 28}), torch::ones({32, 1, 3, 3}));
+    EXPECT_EQ(ones.sum().item<double>(), static_cast<double>(9 * 26 * 26 * 32 * rows));
+  }
+}
+
 TEST(FreedMemory, TensorsAreAlignedAndMayBeEmpty) {
   keep_freed_memory();
   EXPECT_EQ(torch::empty({0}).numel(), 0);
