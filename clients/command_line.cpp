@@ -33,7 +33,7 @@ struct Arguments {
   std::string job;
   std::string node;
   std::string value;
-  std::string model, from, tag;
+  std::string model, from, tag, tenant;
   std::vector<std::string> texts, tensors;
   std::string export_format = "torchscript";
   std::string export_file;
@@ -323,13 +323,16 @@ class CommandLine {
                      "the version it points at: asking again, where no answer came, then goes back once")
         ->option_text("VERSION");
     auto* predicting = add("predict", "ask a model that is served", [this](const auto& context) {
-      return predict(context, arguments_.model, arguments_.texts, arguments_.tensors);
+      return predict(context, arguments_.model, arguments_.tenant, arguments_.texts, arguments_.tensors);
     });
     predicting->add_option("MODEL", arguments_.model, "the serve job's name; NAME@VERSION asks that version")
         ->required();
     predicting->add_option("TEXT", arguments_.texts, "a row each, for a model that takes texts");
     predicting->add_option("--input", arguments_.tensors, "an input as NAME=JSON, such as x='[[0.5, 1.5]]'")
         ->option_text("NAME=JSON");
+    predicting->add_option("--tenant", arguments_.tenant, "whose share of the model's places it takes")
+        ->envname("DS_TENANT")
+        ->option_text("NAME");
   }
 
   void add_own_commands() {

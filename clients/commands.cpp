@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -270,13 +271,15 @@ ExitCode audit_job(const CommandContext& context, const std::string& job, const 
   return audit.is_good() ? ExitCode::done : ExitCode::unexpected;
 }
 
-ExitCode predict(const CommandContext& context, const std::string& model,
+ExitCode predict(const CommandContext& context, const std::string& model, const std::string& tenant,
                  const std::vector<std::string>& texts, const std::vector<std::string>& tensors) {
   ApiClient api(find_head(context.head));
   const auto at = model.find('@');
   std::string path = "/v2/models/" + encode_segment(model.substr(0, at));
   if (at != std::string::npos) path += "/versions/" + encode_segment(model.substr(at + 1));
-  const json answer = api.post(path + "/infer", make_request(api.get(path), texts, tensors));
+  std::map<std::string, std::string> headers;
+  if (!tenant.empty()) headers.emplace("DS-Tenant", tenant);
+  const json answer = api.post(path + "/infer", make_request(api.get(path), texts, tensors), headers);
   context.json ? write_document(context, answer)
                : write_out(format_prediction(answer, context.terminal.colour_out));
   return ExitCode::done;

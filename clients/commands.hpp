@@ -72,8 +72,9 @@ ExitCode promote_model(const CommandContext& context, const std::string& what, c
 /// `from`: the version that the tag points at; empty: whichever it is when the model is read.
 ExitCode roll_model_back(const CommandContext& context, const std::string& model, const std::string& tag,
                          const std::string& from);
-/// Asks a model that a `serve` job serves: for texts, or tensors given as `NAME=JSON`.
-ExitCode predict(const CommandContext& context, const std::string& model,
+/// Asks a model that a `serve` job serves, for a tenant (empty: for none): for texts, or tensors given as
+/// `NAME=JSON`.
+ExitCode predict(const CommandContext& context, const std::string& model, const std::string& tenant,
                  const std::vector<std::string>& texts, const std::vector<std::string>& tensors);
 ExitCode show_version(const CommandContext& context);
 

@@ -45,6 +45,8 @@ using boost::system::error_code;
 
 // Connections beyond the bound that are told so at one time; more than these are closed without a word.
 constexpr std::size_t kMaxRefused = 64;
+// Connections that are told at one time to make way for new ones.
+constexpr std::size_t kMaxLeaving = 256;
 constexpr std::chrono::milliseconds kAcceptRetry{50};
 
 Result<asio::ip::address> parse_host(std::string host) {
@@ -162,15 +164,36 @@ class Listener final : public HttpServer {
     socket.set_option(tcp::no_delay(true), ignored);
     const auto session = std::make_shared<Session>(core_, std::move(socket));
     bool refuse = false;
+    std::shared_ptr<Session> leaver;  // not released under the lock, which its destructor takes
     {
       const std::lock_guard lock(core_->mutex);
       if (core_->stopping) return;
-      refuse = core_->sessions.size() - core_->refused >= core_->options.max_connections;
+      const auto staying = core_->sessions.size() - core_->refused - core_->leaving.size();
+      if (staying >= core_->options.max_connections) leaver = find_leaver();
+      refuse = staying >= core_->options.max_connections && !leaver;
       if (refuse && core_->refused >= kMaxRefused) return;
       if (refuse) ++core_->refused;
+      if (leaver) core_->leaving.insert(leaver.get());
       core_->sessions.insert(session.get());
     }
+    if (leaver) leaver->make_way();
     refuse ? session->start_refusing() : session->start();
+  }
+
+  /// The connection that has owed a request for longest. Null: none does, or too many leave already. The lock
+  /// is held.
+  std::shared_ptr<Session> find_leaver() const {
+    if (core_->leaving.size() >= kMaxLeaving) return nullptr;
+    Session* longest = nullptr;
+    auto since = Session::Moment::max();
+    for (Session* session : core_->sessions) {
+      const auto waits_since = session->waits_since();
+      if (waits_since == Session::kOwesNothing || waits_since >= since || core_->leaving.contains(session))
+        continue;
+      longest = session;
+      since = waits_since;
+    }
+    return longest == nullptr ? nullptr : longest->weak_from_this().lock();
   }
 
   std::shared_ptr<ServerCore> core_;

@@ -69,7 +69,9 @@ struct HttpServerOptions {
   std::function<HttpResponse(int status, std::string_view message)> large_refusal;
   std::size_t max_large_body_bytes = 64 << 20;
   std::size_t max_large_bytes = std::size_t{1} << 30;  ///< of all their bodies at a time; beyond: 503
-  std::size_t max_connections = 1024;                  ///< beyond: 503 and closed
+  /// Beyond, a new one takes the place of that which has owed a request, or the rest of one, for longest;
+  /// where all are being answered it gets 503.
+  std::size_t max_connections = 1024;
   std::chrono::milliseconds header_timeout{
       10'000};  ///< from the first byte (or the connection) to the last header
   std::chrono::milliseconds idle_timeout{

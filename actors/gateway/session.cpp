@@ -99,6 +99,7 @@ Session::~Session() {
   give_room_back();
   const std::lock_guard lock(core_->mutex);
   core_->sessions.erase(this);
+  core_->leaving.erase(this);
   if (refusing_) --core_->refused;
 }
 
@@ -108,6 +109,7 @@ void Session::start() {
 
 void Session::start_refusing() {
   refusing_ = true;
+  waits_since_ = kOwesNothing;
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
     if (self->phase_ == Phase::closed) return;
     self->refuse(503, "unavailable", "this server has all the connections that it accepts",
@@ -117,6 +119,19 @@ void Session::start_refusing() {
 
 void Session::close() {
   asio::post(socket_.get_executor(), [self = shared_from_this()] { self->shut(); });
+}
+
+void Session::make_way() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    if (self->waits_since() == kOwesNothing) {
+      const std::lock_guard lock(self->core_->mutex);
+      self->core_->leaving.erase(self.get());
+      return;
+    }
+    self->makes_way_ = true;
+    error_code ignored;
+    self->socket_.cancel(ignored);
+  });
 }
 
 // ---- reading ----------------------------------------------------------------------------------
@@ -129,12 +144,17 @@ void Session::begin_request() {
   keep_alive_ = head_only_ = is_below_ = is_large_ = false;
   if (buffer_.size() > 0) {  // pipelined
     phase_ = Phase::head;
-    arm(core_->options.header_timeout);
+    owe_from(arm(core_->options.header_timeout));
     return parse();
   }
   phase_ = Phase::idle;
-  arm(first_ ? core_->options.header_timeout : core_->options.idle_timeout);
+  owe_from(arm(first_ ? core_->options.header_timeout : core_->options.idle_timeout));
   read_more();
+}
+
+/// A new connection has owed its first request since it was there.
+void Session::owe_from(Moment now) {
+  if (!first_) waits_since_ = now;
 }
 
 void Session::read_more() {
@@ -150,11 +170,16 @@ void Session::on_read(const error_code& error, std::size_t bytes) {
     if (phase_ == Phase::idle) return shut();
     return refuse(408, "bad_request", "the request did not arrive in time", "send it without pauses");
   }
+  if (makes_way_) {
+    if (phase_ == Phase::idle && bytes == 0) return shut();
+    return refuse(503, "unavailable", "others need the connection, and the request was not whole yet",
+                  "try again in a moment");
+  }
   if (error) return shut();
   buffer_.commit(bytes);
   if (phase_ == Phase::idle) {
     phase_ = Phase::head;
-    arm(core_->options.header_timeout);
+    owe_from(arm(core_->options.header_timeout));
   }
   parse();
 }
@@ -274,7 +299,7 @@ void Session::send_continue() {
   asio::async_write(socket_, asio::buffer(head_),
                     [self = shared_from_this()](const error_code& error, std::size_t) {
                       if (self->phase_ == Phase::closed) return;
-                      if (error || self->timed_out_) return self->shut();
+                      if (error || self->timed_out_ || self->makes_way_) return self->shut();
                       self->read_more();
                     });
 }
@@ -287,6 +312,7 @@ void Session::on_request() {
   if (!target) return refuse(400, "bad_request", target.error().message, target.error().hint);
 
   phase_ = Phase::answering;
+  waits_since_ = kOwesNothing;
   first_ = false;
   const auto answer = std::make_shared<Answer>();
   answer->session = weak_from_this();
@@ -326,6 +352,7 @@ void Session::on_readable() {
 
 void Session::on_answer(std::uint64_t request, HttpResponse response) {
   if (phase_ != Phase::answering || request != request_) return;  // too late: it was answered with 504
+  give_room_back();  // the body is gone, and who has the answer may count on its room
   send(std::move(response));
 }
 
@@ -337,6 +364,7 @@ void Session::refuse(int status, std::string_view code, std::string_view message
 
 void Session::send(HttpResponse response) {
   phase_ = Phase::writing;
+  waits_since_ = kOwesNothing;
   client_.reset();
   timed_out_ = false;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -367,6 +395,7 @@ void Session::on_written() {
   give_room_back();
   body_ = std::string();
   if (keep_alive_) return begin_request();
+  if (makes_way_) return shut();  // all that it had sent is read, so this resets nothing
   error_code ignored;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
   phase_ = Phase::draining;
@@ -390,9 +419,11 @@ void Session::drain() {
 
 /// Most deadlines are replaced by later ones long before they come, several in each request: the timer runs
 /// on then, and looks again when it wakes.
-void Session::arm(std::chrono::milliseconds timeout) {
-  deadline_ = std::chrono::steady_clock::now() + timeout;
+Session::Moment Session::arm(std::chrono::milliseconds timeout) {
+  const auto now = std::chrono::steady_clock::now();
+  deadline_ = now + timeout;
   if (!wakes_at_ || deadline_ < *wakes_at_) wait_for_deadline();
+  return now;
 }
 
 void Session::wait_for_deadline() {

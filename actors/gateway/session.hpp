@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -33,6 +34,7 @@ struct ServerCore {
   std::mutex mutex;             ///< guards what follows
   bool stopping = false;        ///< once set, nothing is posted to `io` any more
   std::set<Session*> sessions;  ///< open connections
+  std::set<Session*> leaving;   ///< of them, those that were told to make way for others
   std::size_t refused = 0;      ///< of them, those that only get their 503
   std::size_t large_bytes = 0;  ///< that large bodies may take, until they are answered
 };
@@ -52,6 +54,13 @@ class Session : public std::enable_shared_from_this<Session> {
   void start();           ///< begins to serve
   void start_refusing();  ///< answers 503 and closes
   void close();           ///< from any thread; what is under way ends at once
+  /// Ends the connection, which is among those leaving, unless its request is whole meanwhile. From any
+  /// thread.
+  void make_way();
+  using Moment = std::chrono::steady_clock::time_point;
+  /// Since when it has owed a request, or the rest of one; none: it owes nothing. From any thread.
+  Moment waits_since() const { return waits_since_; }
+  static constexpr Moment kOwesNothing{};
 
  private:
   enum class Phase { idle, head, body, answering, writing, draining, closed };
@@ -60,6 +69,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void read_more();
   void on_read(const boost::system::error_code& error, std::size_t bytes);
   void begin_request();
+  void owe_from(Moment now);
   void parse();
   void on_parse_error(const boost::system::error_code& error);
   void on_head();
@@ -77,7 +87,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void write_more();
   void on_written();
   void drain();
-  void arm(std::chrono::milliseconds timeout);
+  Moment arm(std::chrono::milliseconds timeout);  ///< returns now
   void wait_for_deadline();
   void on_deadline();
   void shut();
@@ -93,7 +103,9 @@ class Session : public std::enable_shared_from_this<Session> {
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   Phase phase_ = Phase::idle;
+  std::atomic<Moment> waits_since_ = std::chrono::steady_clock::now();
   bool timed_out_ = false;
+  bool makes_way_ = false;
   bool refusing_ = false;
   bool keep_alive_ = false;
   bool head_only_ = false;

@@ -59,8 +59,8 @@ void Head::ensure_serving(const std::string& id) {
   job.serving.emplace(Serving{.watch = job::ReplicaWatch({.leave = leave})});
   job.serving->known.unheard = {record->members.begin(), record->members.end()};
   served_.insert(id);
-  parts_.router->set_endpoint({record->spec->name, id, record->spec->tenant, serve.queue.max_depth,
-                               serve.queue.max_bytes, std::chrono::milliseconds(serve.queue.timeout_ms)});
+  parts_.router->set_endpoint({record->spec->name, id, serve.queue.max_depth, serve.queue.max_bytes,
+                               std::chrono::milliseconds(serve.queue.timeout_ms)});
   parts_.router->set_wanted(id, record->replicas());
   tell_versions(*record, *job.serving);
 }
@@ -97,6 +97,8 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   metadata.max_batch_size = hello.max_batch_size;
   metadata.inputs = replica::to_specs(hello.inputs);
   metadata.outputs = replica::to_specs(hello.outputs);
+  if (!hello.classes.empty())
+    metadata.classes = std::make_shared<const std::vector<std::string>>(hello.classes);
   metadata.quantization = quantization_text(hello.quantization);
   metadata.padding = replica::to_padding(hello.padding, metadata);
   parts_.router->add_replica(id, hello.worker, replica, version, std::move(metadata));
@@ -265,8 +267,8 @@ void Head::on_load(const std::string& id, LoadSample sample) {
   for (std::size_t i = 0; i + decision.replicas < live.size(); ++i)
     events.push_back(event("autoscaler", decision.reason, LeaseReleasing{live[i].worker}));
   // One that nobody asks for a while may be told to sleep before its first replica is ready.
-  const bool sleeps = decision.replicas == 0 &&
-                      (record->state == JobState::running || record->state == JobState::starting);
+  const bool sleeps =
+      decision.replicas == 0 && (record->state == JobState::running || record->state == JobState::starting);
   if (sleeps)
     events.push_back(event("autoscaler", decision.reason, JobStateChanged{id, JobState::running, kSleeps}));
   commit(std::move(events));

@@ -179,7 +179,10 @@ Result<void> TorchServedModel::note_outputs(const std::vector<Named>& one, const
                                        metadata_.outputs.size()));
   }
   for (std::size_t i = 0; i < metadata_.outputs.size(); ++i) found[i].name = metadata_.outputs[i].name;
-  if (has_labels(one)) found.push_back({"label", serving::Datatype::bytes, {-1}});
+  if (has_labels(one)) {
+    found.push_back({"label", serving::Datatype::bytes, {-1}});
+    metadata_.classes = std::make_shared<const std::vector<std::string>>(files_.labels);
+  }
   if (found.size() > kMostOutputs) {
     return refuse(origin_, fmt::format("it gives {} outputs, and {} are the most that an answer may have",
                                        found.size(), kMostOutputs));

@@ -37,6 +37,7 @@ struct ReplicaHello {
   bool ready = false;
   std::uint32_t max_batch_size = 0;  ///< of its model, once it is ready
   std::vector<ServedSpec> inputs, outputs;
+  std::vector<std::string> classes;  ///< that its first output scores; empty: none that have names
   std::string quantization;  ///< what the comparison with fp32 said, JSON; empty: the job asks for none
   ServedPadding padding;
   bool operator==(const ReplicaHello&) const = default;
@@ -127,8 +128,8 @@ auto inspect(I& f, ServedPadding& x) {
 }
 template <class I>
 auto inspect(I& f, ReplicaHello& x) {
-  return f(x.worker, x.job, x.actor, x.ready, x.max_batch_size, x.inputs, x.outputs, x.quantization,
-           x.padding);
+  return f(x.worker, x.job, x.actor, x.ready, x.max_batch_size, x.inputs, x.outputs, x.classes,
+           x.quantization, x.padding);
 }
 template <class I>
 auto inspect(I& f, ReplicaFailed& x) {

@@ -166,7 +166,8 @@ Result<void> run(const Arguments& arguments) {
   http.large_prefix = "/v2";
   http.large_refusal = router::InferenceApi::refusal;
   http.max_large_body_bytes = router::InferenceApi::kMaxBodyBytes;
-  router::InferenceApi inference(router, DS_VERSION);
+  // Half of the connections: no tenant can have them all.
+  router::InferenceApi inference(router, DS_VERSION, {tenants->tenant_names(), http.max_connections / 2});
   auto server = gateway::HttpServer::start(
       http, [head = *actor, &inference](gateway::HttpRequest request, gateway::Respond respond) {
         if (request.path == "/metrics") return answer_metrics(head, inference, std::move(request), respond);
@@ -218,6 +219,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   block_end_signals();
+  raise_descriptor_limit();
   set_up_logging("ds-head");
   const auto result = run(arguments);
   return result ? 0 : report_failure("ds-head", result.error());

@@ -139,6 +139,7 @@ class Replica : public caf::event_based_actor {
       hello.max_batch_size = model.max_batch_size;
       hello.inputs = to_message(model.inputs);
       hello.outputs = to_message(outputs_of(model, padding()));
+      if (model.classes) hello.classes = *model.classes;
       hello.quantization = model_->quantization();
       hello.padding = to_message(model_->padding());
     }
@@ -222,7 +223,7 @@ class Replica : public caf::event_based_actor {
     ticket.id = ++tickets_;
     ticket.rows = call.rows;
     for (const ServedTensor& input : call.inputs) ticket.bytes += input.bytes.size();
-    ticket.priority = call.priority == 0 ? kDefaultPriority : call.priority;
+    ticket.priority = call.priority == 0 ? serving::kDefaultPriority : call.priority;
     ticket.deadline_us = now + static_cast<std::int64_t>(call.budget_us);
     ticket.shape_key = shape_key(call.inputs, padding());
     ticket.tenant = call.tenant;
@@ -396,7 +397,6 @@ class Replica : public caf::event_based_actor {
     delayed_send(this, kLeaveDelay, worker::Run{[this] { process_.leave(); }});
   }
 
-  static constexpr std::uint32_t kDefaultPriority = 8;
   static constexpr std::chrono::milliseconds kLeaveDelay{100};
 
   fabric::Fabric& fabric_;

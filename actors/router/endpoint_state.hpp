@@ -6,34 +6,16 @@
 #include <chrono>
 #include <deque>
 #include <map>
-#include <memory>
 #include <utility>
 #include <vector>
 
+#include "actors/router/journey.hpp"
 #include "actors/router/router.hpp"
+#include "actors/router/waiting_line.hpp"
 #include "actors/serving/pick_replica.hpp"
-#include "actors/serving/suspicion.hpp"
 #include "actors/serving/version_picker.hpp"
 
 namespace ds::router {
-
-/// A request and what has been tried.
-struct Journey {
-  Ask ask;
-  std::chrono::steady_clock::time_point deadline;
-  std::string job;                    ///< whose endpoint it is for
-  std::uint64_t version = 0;          ///< that it went to last, or was asked for; 0: any
-  std::uint64_t checked_version = 0;  ///< whose inputs it has been compared with; 0: none's yet
-  std::uint32_t rows = 0;
-  std::uint64_t bytes = 0;
-  std::vector<std::uint64_t> tried;  ///< and not to be asked again
-  std::uint32_t tries = 0;           ///< also of those that may be
-  std::optional<Failure> last;       ///< what the last of them said
-  bool is_given_up = false;          ///< nobody waits for its answer
-  std::uint64_t call = 0, at = 0;    ///< the last `InferCall`, and to which worker; 0: none
-  serving::Suspicion suspicion;
-};
-using JourneyPtr = std::shared_ptr<Journey>;
 
 struct ReplicaEntry {
   caf::actor actor;
@@ -48,8 +30,7 @@ struct EndpointState {
   serving::VersionPicker picker;
   std::map<std::uint64_t, serving::ModelMetadata> metadata;  ///< by version, of those that are served
   std::map<std::uint64_t, ReplicaEntry> replicas;
-  std::deque<JourneyPtr> waiting;  ///< for a replica
-  std::uint64_t waiting_bytes = 0;
+  WaitingLine waiting;                       ///< for a replica
   std::uint32_t wanted = 0;                  ///< replicas
   std::uint64_t ongoing = 0;                 ///< asked and not answered
   std::uint64_t arrivals = 0, answered = 0;  ///< since the last report

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <limits>
 #include <numeric>
 #include <thread>
 #include <utility>
@@ -55,6 +56,11 @@ std::string header_of(const HttpRequest& request, const std::string& name) {
   return found == request.headers.end() ? std::string() : found->second;
 }
 
+std::string_view tenant_in(const HttpRequest& request) {
+  const auto found = request.headers.find("ds-tenant");
+  return found == request.headers.end() ? std::string_view() : std::string_view(found->second);
+}
+
 Buffer to_buffer(std::string text) {
   const auto owner = std::make_shared<const std::string>(std::move(text));
   return Buffer(owner, std::as_bytes(std::span(*owner)));
@@ -86,10 +92,15 @@ std::optional<serving::TensorSpec> raw_input_of(const std::optional<EndpointView
   return metadata->inputs.front();
 }
 
-HttpResponse answer_response(const std::string& model, std::uint64_t version,
-                             const serving::InferenceRequest& request,
-                             const std::vector<serving::Tensor>& outputs, const std::string& accepted) {
-  auto encoded = serving::encode_response(model, std::to_string(version), request, outputs);
+HttpResponse answer_response(const std::string& model, const serving::InferenceRequest& request,
+                             const Answer& answer, const std::string& accepted) {
+  serving::ClassLabels labels;
+  const bool wants_classes =
+      std::ranges::any_of(request.outputs, [](const auto& wanted) { return wanted.classes > 0; });
+  if (wants_classes && answer.classes && !answer.outputs.empty())
+    labels.emplace(answer.outputs.front().name, *answer.classes);
+  auto encoded =
+      serving::encode_response(model, std::to_string(answer.version), request, answer.outputs, labels);
   if (!encoded) return failure_response(encoded.error());
   HttpResponse response{200, std::move(encoded->body), "application/json", {}};
   if (encoded->json_length) {
@@ -124,11 +135,20 @@ std::size_t count_threads() {
 
 }  // namespace
 
-InferenceApi::InferenceApi(Router& router, std::string version)
+InferenceApi::InferenceApi(Router& router, std::string version, Tenants tenants)
     : router_(router),
       version_(std::move(version)),
+      most_under_way_(tenants.names.empty() ? std::numeric_limits<std::size_t>::max()
+                                            : tenants.most_under_way),
       large_(count_threads(), kLargeBounds),
-      answers_(count_threads(), kAnswerBounds) {}
+      answers_(count_threads(), kAnswerBounds) {
+  requesters_.emplace(std::string(), std::make_shared<Requester>());
+  for (auto& name : tenants.names) {
+    auto requester = std::make_shared<Requester>();
+    requester->tenant = name;
+    requesters_.emplace(std::move(name), std::move(requester));
+  }
+}
 
 /// Answers what needs no replica.
 class Informer {
@@ -253,6 +273,12 @@ void InferenceApi::handle(HttpRequest request, gateway::Respond respond) {
     if (!route.error().allow.empty()) response.headers.emplace_back("Allow", route.error().allow);
     return respond(std::move(response));
   }
+  if (find_requester(request) == nullptr) {
+    return respond(failure_response(
+        Error{ErrorCode::invalid_argument,
+              fmt::format("{} names no tenant of this cluster: '{}'", kTenantHeader, tenant_in(request)),
+              "ds-submit tenants lists them"}));
+  }
   const auto* wanted = std::get_if<serving::route::Infer>(&*route);
   if (wanted == nullptr) return inform(request, *route, respond);
   infer(std::make_shared<HttpRequest>(std::move(request)), wanted->model.name, wanted->model.version,
@@ -307,7 +333,8 @@ void InferenceApi::read(std::shared_ptr<HttpRequest> request, const std::string&
       request->body.size() <= kLargeBytes && header_of(*request, "content-encoding").empty();
   if (is_small) return read_and_ask(*request, model, version, arrived, respond);
   if (!router_.find(model)) return respond(failure_response(unknown(model)));  // nobody's turn is for that
-  const bool queued = large_.post(model, [=, this, request = std::move(request)] {
+  const auto turn = (*find_requester(*request))->tenant + '\n' + model;
+  const bool queued = large_.post(turn, [=, this, request = std::move(request)] {
     respond_anyway(respond, [&] { read_and_ask(*request, model, version, arrived, respond); });
   });
   if (!queued)
@@ -350,7 +377,7 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
     for (const auto& tensor : outcome->outputs) bytes += tensor.bytes.size();
     auto answer_it = [this, model, asked, arrived, respond, accepted, answer = *std::move(outcome)] {
       const auto written = Clock::now();
-      auto response = answer_response(model, answer.version, *asked, answer.outputs, accepted);
+      auto response = answer_response(model, *asked, answer, accepted);
       const auto ended = Clock::now();
       auto times = answer.times;
       times[serving::Stage::serialize] =
@@ -366,9 +393,25 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
   ask_for(request, std::move(ask));
 }
 
+const std::shared_ptr<Requester>* InferenceApi::find_requester(const HttpRequest& request) const {
+  const bool has_tenants = requesters_.size() > 1;
+  const auto found = requesters_.find(has_tenants ? tenant_in(request) : std::string_view());
+  return found == requesters_.end() ? nullptr : &found->second;
+}
+
 /// Until its client is gone.
 void InferenceApi::ask_for(const HttpRequest& request, Ask ask) {
-  const auto link = ask.link = std::make_shared<AskLink>();
+  const auto& requester = *find_requester(request);
+  const auto link = ask.link = std::make_shared<AskLink>(requester);
+  ask.tenant = requester->tenant;
+  if (requester->under_way > most_under_way_) {
+    return ask.done(tl::unexpected(Failure{
+        {ErrorCode::resource_exhausted,
+         fmt::format("{} has {} requests under way, and may have no more",
+                     ask.tenant.empty() ? "who names no tenant" : "tenant " + ask.tenant, most_under_way_),
+         {}},
+        1000}));
+  }
   // First: what it leads to may ask again, for the same client.
   if (request.client) request.client->on_gone([this, link] { router_.give_up(link); });
   router_.ask(std::move(ask));

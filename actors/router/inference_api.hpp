@@ -1,9 +1,13 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "actors/gateway/http_server.hpp"
 #include "actors/router/fair_pool.hpp"
@@ -15,16 +19,26 @@ namespace ds::router {
 /// The Open Inference Protocol, version 2, over HTTP: the routes below `/v2`, and `/metrics`. Thread-safe;
 /// nothing of it blocks.
 ///
-/// Bodies of more than `kLargeBytes`, and packed ones, are read on threads of their own, where models take
-/// turns, so that small requests don't wait for them. Others write answers of more than `kLargeAnswerBytes`,
-/// and pack them.
+/// Bodies of more than `kLargeBytes`, and packed ones, are read on threads of their own, where tenants and
+/// models take turns, so that small requests don't wait for them. Others write answers of more than
+/// `kLargeAnswerBytes`, and pack them.
 class InferenceApi {
  public:
   static constexpr std::size_t kLargeBytes = 256 << 10;
   static constexpr std::size_t kLargeAnswerBytes = 16 << 10;
   static constexpr std::size_t kMaxBodyBytes = 64 << 20;  ///< decompressed, too
 
-  InferenceApi(Router& router, std::string version);
+  /// Names the tenant that a request is for, where the cluster has tenants.
+  static constexpr std::string_view kTenantHeader = "DS-Tenant";
+
+  /// Whose requests share places and turns out. There is no proof of who asks yet, as there is none of who
+  /// submits a job: a request says it, as a job's file does.
+  struct Tenants {
+    std::vector<std::string> names;  ///< none: all requests count as one tenant's, whatever they say
+    std::size_t most_under_way = 0;  ///< requests of one of them, or of all that name none
+  };
+
+  InferenceApi(Router& router, std::string version, Tenants tenants);
 
   static bool is_for(const std::string& path) {
     return path == "/v2" || path.starts_with("/v2/") || path == "/metrics";
@@ -45,9 +59,13 @@ class InferenceApi {
                     std::optional<std::uint64_t> version, std::chrono::steady_clock::time_point arrived,
                     const gateway::Respond& respond);
   void ask_for(const gateway::HttpRequest& request, Ask ask);
+  /// Null: it names no tenant of the cluster.
+  const std::shared_ptr<Requester>* find_requester(const gateway::HttpRequest& request) const;
 
   Router& router_;
   const std::string version_;
+  const std::size_t most_under_way_;
+  std::map<std::string, std::shared_ptr<Requester>, std::less<>> requesters_;  ///< by tenant
   FairPool large_, answers_;
 };
 

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/fabric/borrowed_thread.hpp"
@@ -26,7 +27,7 @@ namespace ds::router {
 /// A model that is served: what the router has to know of a `serve` job.
 struct Endpoint {
   std::string name;  ///< of the job, and so of the model
-  std::string job, tenant;
+  std::string job;
   std::uint32_t max_waiting = 1000;  ///< requests while there is no replica
   std::uint64_t max_waiting_bytes = 0;
   std::chrono::milliseconds timeout{60'000};  ///< of a request that names none
@@ -73,14 +74,27 @@ struct Failure {
 struct Answer {
   std::uint64_t version = 0;
   std::uint32_t rows = 0;
-  std::vector<serving::Tensor> outputs;  ///< in the model's order
-  serving::StageTimes times;             ///< of the stages that are over
+  std::vector<serving::Tensor> outputs;                     ///< in the model's order
+  std::shared_ptr<const std::vector<std::string>> classes;  ///< as `serving::ModelMetadata` has them
+  serving::StageTimes times;                                ///< of the stages that are over
 };
 
 struct Journey;
 
+/// Who asks, for whom places and turns are shared out.
+struct Requester {
+  std::string tenant;                     ///< empty: all those that name none
+  std::atomic<std::size_t> under_way{0};  ///< of its requests
+};
+
 /// What finds a request again while it is on its way; its content is the router's.
 struct AskLink {
+  explicit AskLink(std::shared_ptr<Requester> who) : requester(std::move(who)) { ++requester->under_way; }
+  ~AskLink() { --requester->under_way; }
+  AskLink(const AskLink&) = delete;
+  AskLink& operator=(const AskLink&) = delete;
+
+  const std::shared_ptr<Requester> requester;
   std::weak_ptr<Journey> journey;
   std::atomic<bool> is_given_up{false};  ///< before it was on its way
 };
@@ -89,6 +103,7 @@ struct AskLink {
 struct Ask {
   std::string model;
   std::optional<std::uint64_t> version;  ///< none: any
+  std::string tenant;          ///< whose share it takes of places and turns; empty: of those that name none
   bool only_metadata = false;  ///< it asks for nothing but that a replica has said what the model takes
   serving::InferenceRequest request;
   std::chrono::steady_clock::time_point arrived;

@@ -24,6 +24,8 @@ inline constexpr std::chrono::milliseconds kReportInterval{200};
 /// A replica answers within the budget that it is told; this is for the way. Who waits longer is looked for
 /// at each report.
 inline constexpr std::chrono::milliseconds kSlack = std::chrono::milliseconds(500) - kReportInterval;
+/// Nobody knows when there will be a replica for those that wait.
+inline constexpr std::uint32_t kRetryLaterMs = 1000;
 /// Versions of an endpoint, gone ones included, that are counted.
 inline constexpr std::size_t kMostCounted = 16;
 
@@ -116,7 +118,7 @@ class RouterActor : public caf::event_based_actor {
       board_->endpoints.erase(state.mapped().endpoint.name);
       board_->statistics.erase(state.mapped().endpoint.name);
     }
-    for (const JourneyPtr& journey : state.mapped().waiting)
+    for (const JourneyPtr& journey : state.mapped().waiting.take_all())
       journey->ask.done(tl::unexpected(unknown_model(journey->ask)));
   }
 
@@ -130,8 +132,7 @@ class RouterActor : public caf::event_based_actor {
     replica.is_draining = replica.is_lost = false;
     state->second.metadata[version] = std::move(metadata);
     publish(state->second);
-    for (const JourneyPtr& journey : std::exchange(state->second.waiting, {})) {
-      state->second.waiting_bytes -= journey->bytes;
+    for (const JourneyPtr& journey : state->second.waiting.take_all()) {
       std::erase(journey->tried, worker);  // it is back
       dispatch(journey);
     }
@@ -176,10 +177,7 @@ class RouterActor : public caf::event_based_actor {
     const auto state = journey ? endpoints_.find(journey->job) : endpoints_.end();
     if (state == endpoints_.end()) return;
     journey->is_given_up = true;
-    if (std::erase(state->second.waiting, journey) > 0) {
-      state->second.waiting_bytes -= journey->bytes;
-      return finish(journey, tl::unexpected(client_is_gone()));
-    }
+    if (state->second.waiting.remove(journey)) return finish(journey, tl::unexpected(client_is_gone()));
     if (const auto* replica = find(journey->job, journey->at))
       caf::event_based_actor::send(replica->actor, messages::CancelInfer{journey->call});
   }
@@ -243,15 +241,13 @@ class RouterActor : public caf::event_based_actor {
   }
 
   void give_up_late(EndpointState& state, Clock::time_point now) {
-    std::deque<JourneyPtr> still;
-    for (const JourneyPtr& journey : std::exchange(state.waiting, {})) {
-      const bool is_gone = journey->ask.version && !state.has_version(*journey->ask.version);
-      if (journey->deadline > now && !is_gone) {
-        still.push_back(journey);
-        continue;
-      }
-      state.waiting_bytes -= journey->bytes;
-      if (is_gone) {
+    const auto is_gone = [&state](const Journey& journey) {
+      return journey.ask.version && !state.has_version(*journey.ask.version);
+    };
+    const auto late = state.waiting.take_if(
+        [&](const Journey& journey) { return journey.deadline <= now || is_gone(journey); });
+    for (const JourneyPtr& journey : late) {
+      if (is_gone(*journey)) {
         finish(journey, tl::unexpected(unknown_model(journey->ask)));
         continue;
       }
@@ -259,7 +255,6 @@ class RouterActor : public caf::event_based_actor {
              tl::unexpected(Failure{
                  {ErrorCode::deadline_exceeded, "no replica was ready within the request's timeout", {}}}));
     }
-    state.waiting = std::move(still);
   }
 
   // ---- one request ----------------------------------------------------------------------------
@@ -311,7 +306,8 @@ class RouterActor : public caf::event_based_actor {
     const auto pick = journey->tries < Router::kMostTries ? state.pick(*journey, random_()) : std::nullopt;
     const auto version = pick ? pick->version : journey->ask.version.value_or(state.first_version());
     const auto* model = state.metadata_of(version);
-    if (model != nullptr && journey->ask.only_metadata) return finish(journey, Answer{version, 0, {}, {}});
+    if (model != nullptr && journey->ask.only_metadata)
+      return finish(journey, Answer{version, 0, {}, {}, {}});
     if (model != nullptr && !check(journey, version, *model)) return;
     const auto left = journey->deadline - Clock::now();
     if (left <= Clock::duration::zero()) return finish(journey, tl::unexpected(timeout_is_over(*journey)));
@@ -325,17 +321,14 @@ class RouterActor : public caf::event_based_actor {
 
   /// For a replica.
   void wait(const JourneyPtr& journey, EndpointState& state) {
-    const bool is_full = state.waiting.size() >= state.endpoint.max_waiting ||
-                         state.waiting_bytes + journey->bytes > state.endpoint.max_waiting_bytes;
-    if (is_full) {
-      return finish(journey, tl::unexpected(Failure{
-                                 {ErrorCode::resource_exhausted,
-                                  fmt::format("{} requests wait for a replica already", state.waiting.size()),
-                                  {}},
-                                 1000}));
-    }
-    state.waiting_bytes += journey->bytes;
-    state.waiting.push_back(journey);
+    const auto entry =
+        state.waiting.add(journey, {state.endpoint.max_waiting, state.endpoint.max_waiting_bytes});
+    const auto refuse = [&](const JourneyPtr& refused) {
+      const auto text = fmt::format("{} requests wait for a replica already", state.waiting.size());
+      finish(refused, tl::unexpected(Failure{{ErrorCode::resource_exhausted, text, {}}, kRetryLaterMs}));
+    };
+    for (const JourneyPtr& displaced : entry.displaced) refuse(displaced);
+    if (entry.refused) return refuse(journey);
     // The first that comes to a model which sleeps wakes it now, not at the next report.
     if (state.wanted == 0 && state.waiting.size() == 1) report(journey->job, state, Clock::now());
   }
@@ -354,7 +347,7 @@ class RouterActor : public caf::event_based_actor {
         journey->rows,
         asked.priority,
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(left).count()),
-        state.endpoint.tenant,
+        journey->ask.tenant,
         replica::to_message(asked.inputs),
         journey->suspicion.is_suspect()};
     journey->suspicion.on_sent();
@@ -421,7 +414,8 @@ class RouterActor : public caf::event_based_actor {
     if (auto* entry = find(journey->job, worker)) --entry->outstanding;
     if (answer.failure == 0) {
       if (answer.is_first) record_batch(journey->job, journey->version, answer);
-      Answer given{journey->version, journey->rows, replica::to_tensors(answer.outputs), {}};
+      Answer given{
+          journey->version, journey->rows, replica::to_tensors(answer.outputs), classes_of(*journey), {}};
       given.times[serving::Stage::parse] = journey->ask.parse_ns;
       given.times[serving::Stage::queue] = answer.queue_ns;
       given.times[serving::Stage::compute] = answer.compute_ns;
@@ -434,6 +428,12 @@ class RouterActor : public caf::event_based_actor {
     journey->tried.push_back(worker);
     journey->last = failure;
     dispatch(journey);
+  }
+
+  std::shared_ptr<const std::vector<std::string>> classes_of(const Journey& journey) const {
+    const auto state = endpoints_.find(journey.job);
+    const auto* model = state == endpoints_.end() ? nullptr : state->second.metadata_of(journey.version);
+    return model == nullptr ? nullptr : model->classes;
   }
 
   void record_batch(const std::string& job, std::uint64_t version, const messages::InferAnswer& answer) {

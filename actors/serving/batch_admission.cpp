@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "actors/serving/batch_queue.hpp"
+#include "actors/serving/make_way.hpp"
 
 namespace ds::serving {
 namespace {
@@ -43,30 +44,13 @@ std::optional<Refusal> BatchQueue::admit(Ticket ticket, std::int64_t now_us) {
 }
 
 std::optional<Refusal> BatchQueue::make_place(const Ticket& ticket) {
-  const std::string& tenant = ticket.tenant;
-  if (line_.size() >= options_.max_depth) {
-    if (line_.empty() || expired_.size() >= options_.max_depth) return Refusal::queue_full;
-    using enum TicketLine::Measure;
-    std::string longest = line_.find_longest(tickets);
-    // Taking a place from somebody who then has the better right to it would only swap them for ever.
-    if (line_.measure(longest, tickets) < line_.measure(tenant, tickets) + 2) longest = tenant;
-    if (line_.measure(longest, tickets) == 0) return Refusal::queue_full;
-    const TicketLine::Waiting& last = line_.last_of(longest);
-    if (longest == tenant && last.ticket.priority <= std::max(ticket.priority, 1U))
-      return Refusal::queue_full;
-    expire(last.ticket.id, Refusal::queue_full);
+  for (std::size_t made_way = 0;; ++made_way) {
+    const auto who = find_who_makes_way(line_, ticket, {options_.max_depth, options_.max_bytes});
+    if (!who) return who.error();
+    if (!*who) return std::nullopt;
+    if (made_way == kMostMakeWay || expired_.size() >= options_.max_depth) return (*who)->why;
+    expire((*who)->id, (*who)->why);
   }
-  for (std::size_t made_way = 0; line_.bytes() + ticket.bytes > options_.max_bytes; ++made_way) {
-    using enum TicketLine::Measure;
-    if (made_way == kMostMakeWay || expired_.size() >= options_.max_depth) return Refusal::too_many_bytes;
-    const std::string longest = line_.find_longest(bytes);
-    const TicketLine::Waiting& last = line_.last_of(longest);
-    const std::uint64_t left = line_.measure(longest, bytes) - last.ticket.bytes;
-    if (longest == tenant || left < line_.measure(tenant, bytes) + ticket.bytes)
-      return Refusal::too_many_bytes;
-    expire(last.ticket.id, Refusal::too_many_bytes);
-  }
-  return std::nullopt;
 }
 
 void BatchQueue::note_arrival(std::uint64_t shape_key, std::int64_t now_us) {

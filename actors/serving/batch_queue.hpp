@@ -35,7 +35,7 @@ inline constexpr std::int64_t kFitHoldsUs = 250'000;
 /// lets it end in time when it waits for one of its like first (Nexus, SOSP 2019), and at most twice as large
 /// as any measured (as Clipper, NSDI 2017, probes upward). A ticket whose deadline would make a full line run
 /// in batches under half that size is dropped early (Nexus). Places are taken from the tenant with most of
-/// them (longest queue drop, Suter et al., INFOCOM 1998).
+/// them (`find_who_makes_way`).
 ///
 /// A plain value: no thread, no clock; times never go back. Not for several threads at once.
 class BatchQueue {

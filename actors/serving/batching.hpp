@@ -26,6 +26,8 @@ struct BatchingOptions {
 
 /// Priorities below this count as this one.
 inline constexpr std::uint32_t kLowestPriority = 16;
+/// Of a request that names none.
+inline constexpr std::uint32_t kDefaultPriority = 8;
 
 struct Ticket {
   std::uint64_t id = 0;          ///< of no other ticket that waits

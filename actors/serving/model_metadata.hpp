@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,7 +24,10 @@ struct ModelMetadata {
   /// Rows that the model takes at once; the first dimension of each input and output is then the batch. 0:
   /// the model has no batch dimension, each request is one row.
   std::uint32_t max_batch_size = 0;
-  std::string quantization;        ///< what was done to the model's numbers, a line; empty: nothing
+  /// Names of the classes that the first output scores, one a column; null: it scores none, or they have no
+  /// names. Shared, because there may be many and this is copied.
+  std::shared_ptr<const std::vector<std::string>> classes{};
+  std::string quantization;  ///< what was done to the model's numbers, a line; empty: nothing
   std::optional<Padding> padding;  ///< none: only requests of equal shapes share a batch
 };
 

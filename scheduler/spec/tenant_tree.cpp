@@ -40,6 +40,14 @@ std::optional<std::size_t> TenantTree::find(std::string_view tenant, std::string
   return std::nullopt;
 }
 
+std::vector<std::string> TenantTree::tenant_names() const {
+  std::vector<std::string> names;
+  for (const QueueSpec& queue : queues) {
+    if (queue.depth == 1) names.push_back(queue.name);
+  }
+  return names;
+}
+
 std::string TenantTree::full_name(std::size_t queue) const {
   if (queue == kRoot) return "the cluster";
   const QueueSpec& spec = queues[queue];

@@ -47,6 +47,8 @@ struct TenantTree {
   /// The leaf for a job of this tenant and queue; none when there is no such. `default` names the tenant
   /// itself when it has no queue of that name.
   std::optional<std::size_t> find(std::string_view tenant, std::string_view queue) const;
+  /// Of the tenants, without their queues.
+  std::vector<std::string> tenant_names() const;
   /// `nlp/prod`; the root is `the cluster`.
   std::string full_name(std::size_t queue) const;
   bool is_below(std::size_t queue, std::size_t ancestor) const;

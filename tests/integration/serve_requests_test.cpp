@@ -77,6 +77,13 @@ TEST_F(ServeRequests, AreAnsweredWithLabelsByTheProtocol) {
   EXPECT_EQ(body.at("id"), "r1");
   EXPECT_EQ(body.at("model_name"), "answers");
   EXPECT_EQ(labels_in(text).size(), 2U) << text;
+  auto best = request({"hello there"});
+  const std::string scores = Json::parse(metadata->body).at("outputs").at(0).at("name");
+  best["outputs"] = Json::array({{{"name", scores}, {"parameters", {{"classification", 2}}}}});
+  const auto classes = post(best);
+  ASSERT_EQ(classes.first, 200) << classes.second;
+  const auto first = Json::parse(classes.second).at("outputs").at(0).at("data").at(0).get<std::string>();
+  EXPECT_EQ(first.substr(first.rfind(':') + 1), labels_in(text).front()) << "value:index:label";
   const auto predicted = cluster_.submit({"predict", "answers", "hello there", "good bye"});
   EXPECT_EQ(predicted.code, 0) << predicted.err;
   for (const auto& label : labels_in(text))
@@ -85,11 +92,11 @@ TEST_F(ServeRequests, AreAnsweredWithLabelsByTheProtocol) {
   const auto stats = http.Get("/v2/models/answers/stats");
   ASSERT_TRUE(stats);
   const auto counted = Json::parse(stats->body).at("model_stats").at(0);
-  EXPECT_EQ(counted.at("inference_count"), 4) << stats->body;
-  EXPECT_EQ(counted.at("inference_stats").at("success").at("count"), 2) << stats->body;
+  EXPECT_EQ(counted.at("inference_count"), 5) << stats->body;
+  EXPECT_EQ(counted.at("inference_stats").at("success").at("count"), 3) << stats->body;
   const auto metrics = http.Get("/metrics");
   ASSERT_TRUE(metrics);
-  EXPECT_NE(metrics->body.find("ds_infer_seconds_count{model=\"answers\",version=\"1\"} 2\n"),
+  EXPECT_NE(metrics->body.find("ds_infer_seconds_count{model=\"answers\",version=\"1\"} 3\n"),
             std::string::npos);
 }
 

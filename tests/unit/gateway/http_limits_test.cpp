@@ -3,8 +3,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
@@ -278,26 +280,97 @@ TEST(HttpLimits, Answers504WhenTheHandlerNeverDoes) {
   expect_refused(server->port(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 504);
 }
 
+/// Keeps all requests for `/held` unanswered until it is told to answer.
+class HoldingHandler {
+ public:
+  void operator()(const HttpRequest& request, const Respond& respond) {
+    if (request.path != "/held") return answer_echo(request, respond);
+    const std::lock_guard lock(mutex_);
+    held_.push_back(respond);
+  }
+  std::size_t held() const {
+    const std::lock_guard lock(mutex_);
+    return held_.size();
+  }
+  void answer() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& respond : held_) respond({200, "at last", "text/plain", {}});
+    held_.clear();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<Respond> held_;
+};
+
+template <class Condition>
+bool comes_true(const Condition& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return true;
+}
+
+int status_of_a_get(RawClient& client) {
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  return client.receive().status;
+}
+
 TEST(HttpLimits, TellsConnectionsBeyondTheBound) {
   HttpServerOptions options;
   options.max_connections = 3;
-  const auto server = start_server(answer_echo, options);
+  HoldingHandler holding;
+  const auto server = start_server(std::ref(holding), options);
   std::vector<std::unique_ptr<RawClient>> held;
   for (int i = 0; i < 3; ++i) {
     held.push_back(std::make_unique<RawClient>(server->port()));
-    held.back()->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    ASSERT_EQ(held.back()->receive().status, 200);
+    held.back()->send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n");
   }
+  ASSERT_TRUE(comes_true([&] { return holding.held() == 3; }));
   expect_refused(server->port(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 503);
-  held.pop_back();
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  int status = 503;
-  while (status == 503 && std::chrono::steady_clock::now() < deadline) {
+  holding.answer();
+  for (const auto& client : held) EXPECT_EQ(client->receive().status, 200) << "nobody took its place";
+  EXPECT_TRUE(comes_true([&] {
     RawClient next(server->port());
-    next.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    status = next.receive().status;
+    return status_of_a_get(next) == 200;
+  }));
+}
+
+TEST(HttpLimits, GivesThePlaceOfWhoOwesARequestForLongestToANewConnection) {
+  HttpServerOptions options;
+  options.max_connections = 3;
+  const auto server = start_server(answer_echo, options);
+  RawClient slow(server->port());
+  slow.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Le");
+  RawClient idle(server->port()), busy(server->port());
+  ASSERT_EQ(status_of_a_get(idle), 200);
+  ASSERT_EQ(status_of_a_get(busy), 200);
+  RawClient first(server->port());
+  EXPECT_EQ(status_of_a_get(first), 200);
+  EXPECT_EQ(slow.receive().status, 503) << "and it is told so";
+  ASSERT_EQ(status_of_a_get(busy), 200);
+  RawClient second(server->port());
+  EXPECT_EQ(status_of_a_get(second), 200);
+  EXPECT_TRUE(idle.closed_by_server()) << "without a word, as after its time";
+  EXPECT_EQ(status_of_a_get(busy), 200) << "who has asked since then stays";
+}
+
+TEST(HttpLimits, KeepsNobodyOutForClientsThatOweTheirBodies) {
+  HttpServerOptions options;
+  options.max_connections = 20;
+  const auto server = start_server(answer_echo, options);
+  std::vector<std::unique_ptr<RawClient>> slow;
+  for (int i = 0; i < 100; ++i) {
+    slow.push_back(std::make_unique<RawClient>(server->port()));
+    slow.back()->send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc");
   }
-  EXPECT_EQ(status, 200);
+  for (int i = 0; i < 30; ++i) {
+    RawClient next(server->port());
+    EXPECT_EQ(status_of_a_get(next), 200);
+  }
+  EXPECT_EQ(slow.front()->receive().status, 503);
 }
 
 TEST(HttpLimits, KeepsServingAfterManyBrokenConnections) {

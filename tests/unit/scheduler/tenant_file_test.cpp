@@ -50,6 +50,8 @@ TEST(TenantFile, ReadsTenantsAndTheirQueues) {
   EXPECT_EQ(nlp.weight, 2);
   const std::size_t dev = tree.find("vision", "dev").value();
   EXPECT_EQ(tree.full_name(dev), "vision/dev");
+  EXPECT_EQ(tree.tenant_names(), (std::vector<std::string>{"nlp", "vision", "guests"}));
+  EXPECT_TRUE(TenantTree{}.tenant_names().empty());
   EXPECT_EQ(tree[dev].most(), std::nullopt);
   EXPECT_EQ(tree[dev].reserved(), 0U);
   EXPECT_EQ(tree[dev].gpu_limit, std::nullopt);

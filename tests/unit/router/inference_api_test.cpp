@@ -1,0 +1,113 @@
+#include "actors/router/inference_api.hpp"
+
+#include <gtest/gtest.h>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "actors/fabric/fabric.hpp"
+
+namespace ds::router {
+namespace {
+
+struct Config : caf::actor_system_config {
+  Config() { fabric::configure(*this); }
+};
+
+/// An endpoint without replicas: what it takes waits.
+class ApiOfTenants : public ::testing::Test {
+ protected:
+  /// A request on its way, and its answer once there is one.
+  struct Asked {
+    std::shared_ptr<gateway::ClientWatch> client = std::make_shared<gateway::ClientWatch>();
+    std::mutex mutex;
+    int status = 0;
+    std::string body;
+    int now() {
+      const std::lock_guard lock(mutex);
+      return status;
+    }
+  };
+
+  ApiOfTenants() {
+    router_.set_endpoint({"answers", "job", 100, 1 << 20, std::chrono::seconds(60)});
+    EXPECT_TRUE(comes_true([this] { return router_.find("answers").has_value(); }));
+  }
+
+  /// An actor that serves nothing, and that nobody knows, ends.
+  ~ApiOfTenants() override {
+    router_.remove_endpoint("job");
+    EXPECT_TRUE(comes_true([this] { return !router_.find("answers"); }));
+  }
+
+  std::shared_ptr<Asked> ask(const std::string& tenant) {
+    const auto asked = std::make_shared<Asked>();
+    gateway::HttpRequest request;
+    request.method = "POST";
+    request.path = request.target = "/v2/models/answers/infer";
+    if (!tenant.empty()) request.headers.emplace("ds-tenant", tenant);
+    request.body = R"({"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[3]}]})";
+    request.client = asked->client;
+    api_.handle(std::move(request), [asked](gateway::HttpResponse response) {
+      const std::lock_guard lock(asked->mutex);
+      asked->status = response.status;
+      asked->body = std::move(response.body);
+    });
+    return asked;
+  }
+
+  template <class Condition>
+  static bool comes_true(const Condition& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return true;
+  }
+
+  Config config_;
+  caf::actor_system system_{config_};
+  Router router_{system_};
+  InferenceApi api_{router_, "1", {{"calm", "flood"}, 2}};
+};
+
+TEST_F(ApiOfTenants, GivesNoneMoreThanItsPartOfWhatIsUnderWay) {
+  const auto first = ask("flood"), second = ask("flood"), third = ask("flood");
+  EXPECT_TRUE(comes_true([&] { return third->now() != 0; }));
+  EXPECT_EQ(third->status, 503);
+  EXPECT_NE(third->body.find("tenant flood has 2 requests under way"), std::string::npos) << third->body;
+  const auto calm = ask("calm"), nobody = ask("");
+  // Who goes away gives its place up.
+  first->client->set_gone();
+  EXPECT_TRUE(comes_true([&] { return first->now() != 0; }));
+  first->client.reset();
+  std::shared_ptr<Asked> again;
+  EXPECT_TRUE(comes_true([&] {
+    again = ask("flood");
+    return again->now() == 0;
+  }));
+  for (const auto& waiting : {second, calm, nobody, again}) EXPECT_EQ(waiting->now(), 0) << waiting->body;
+}
+
+TEST_F(ApiOfTenants, KnowsNoTenantsButThoseOfTheCluster) {
+  const auto invented = ask("invented"), listed = ask("calm, flood");
+  EXPECT_EQ(invented->now(), 400) << invented->body;
+  EXPECT_EQ(listed->now(), 400) << listed->body;
+  InferenceApi for_all(router_, "1", {{}, 0});
+  gateway::HttpRequest request;
+  request.method = "GET";
+  request.path = request.target = "/v2/health/live";
+  request.headers.emplace("ds-tenant", "invented");
+  int status = 0;
+  for_all.handle(std::move(request),
+                 [&](const gateway::HttpResponse& response) { status = response.status; });
+  EXPECT_EQ(status, 200) << "without tenants there is nobody to be told apart";
+}
+
+}  // namespace
+}  // namespace ds::router
