@@ -42,7 +42,7 @@ caf::behavior Head::make_behavior() {
     caf::anon_send(self, Run{[job, sample](Head& head) { head.on_load(job, sample); }});
   });
   take_jobs_back();
-  drop_needless_files();  // a former head may have left some
+  if (parts_.checkpoints != nullptr) drop_needless_files();  // a former head may have left some
   in_grace_ = !ledger_.leases().empty();
   if (in_grace_) delayed_send(this, kGrace, Run{[](Head& head) { head.on_grace_over(); }});
   delayed_send(this, kShortGrace, Run{[](Head& head) {

@@ -256,8 +256,11 @@ void Head::remove_model(const std::string& name, const nlohmann::json& body,
   const auto what = asked->version == 0 ? fmt::format("model {}", name)
                                         : fmt::format("version {} of model {}", asked->version, name);
   if (const auto jobs = ledger_.servers_of(name, asked->version); !jobs.empty()) {
-    return respond(error_response({ErrorCode::conflict, fmt::format("job {} serves {}", jobs.front(), what),
-                                   fmt::format("ds-submit cancel {} ends it", jobs.front())}));
+    return respond(error_response(
+        {ErrorCode::conflict, fmt::format("job {} serves {}, or may go back to it", jobs.front(), what),
+         fmt::format(
+             "ds-submit cancel {} ends it; a version that has taken another's place is tried for two minutes",
+             jobs.front())}));
   }
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
   spdlog::info("{} is removed", what);

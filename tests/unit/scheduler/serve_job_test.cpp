@@ -161,11 +161,11 @@ TEST(ServeJobs, PadToTheLengthsThatTheyName) {
   };
   is_refused("padding: {value: 0}", ":5:12: batching.padding.buckets: required");
   is_refused("padding: {buckets: [16, 8]}",
-             ":5:35: batching.padding.buckets[1]: expected more than the one before (16), got 8");
+             ":5:36: batching.padding.buckets[1]: expected more than the one before (16), got 8");
   is_refused("padding: {buckets: [0]}", "batching.padding.buckets[0]");
   is_refused("padding: {buckets: [4], values: 0}", "value");
   is_refused("padding: {buckets: [4], value: {z: 0}}",
-             ":5:43: batching.padding.value.z: model.inputs has no input \"z\"");
+             ":5:44: batching.padding.value.z: model.inputs has no input \"z\"");
   is_refused("padding: {buckets: [4], value: {x: 0, x: 1}}", "given twice");
   is_refused("padding: {buckets: [4], cut: [z]}", "model.outputs has no output \"z\"");
   is_refused("padding: {buckets: [4], tolerance: 1}", "batching.padding.tolerance");
