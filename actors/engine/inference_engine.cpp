@@ -37,14 +37,12 @@ Result<std::unique_ptr<infer::ServedModel>> load(const InferenceEngine::Options&
   auto text = storage::read_file(options.model_path, kLargestFile);
   if (!text)
     return fail(ErrorCode::not_found, fmt::format("{}: {}", options.model_path, text.error().message));
-  const auto owner = std::make_shared<const std::string>(*std::move(text));
   infer::ModelOptions model;
   model.name = "model";
   model.threads = std::max(options.threads, 1U);
   model.max_batch_size = options.max_batch_size;
   model.int8 = options.int8;
-  return infer::ServedModel::load(
-      {Buffer(owner, std::as_bytes(std::span(*owner))), options.model_path, options.inputs, {}}, model);
+  return infer::ServedModel::load({*std::move(text), options.model_path, options.inputs, {}}, model);
 }
 
 Error to_error(serving::Refusal why, const serving::BatchQueue& queue) {

@@ -133,7 +133,7 @@ class Replica : public caf::event_based_actor {
 
   void say_hello() {
     ReplicaHello hello{
-        process_.worker, process_.job, fabric_.address_of(this), model_ != nullptr, 0, {}, {}, {}, {}};
+        process_.worker, process_.job, fabric_.address_of(this), model_ != nullptr, 0, {}, {}, {}, {}, {}};
     if (model_ != nullptr) {
       const serving::ModelMetadata& model = model_->metadata();
       hello.max_batch_size = model.max_batch_size;

@@ -104,7 +104,7 @@ std::unique_ptr<ServedModel> load(const std::string& archive, const std::string&
   options.name = model;
   options.max_batch_size = static_cast<std::uint32_t>(kBatch);
   options.int8 = int8;
-  auto loaded = ServedModel::load({Buffer::copy_of(archive), model, {input_of(model)}, {}}, options);
+  auto loaded = ServedModel::load({archive, model, {input_of(model)}, {}}, options);
   if (!loaded) give_up(loaded.error().message);
   return *std::move(loaded);
 }

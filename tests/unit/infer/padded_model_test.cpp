@@ -19,8 +19,7 @@ std::unique_ptr<ServedModel> model_of(const std::string& body,
                                       std::vector<serving::TensorSpec> outputs = {}) {
   const auto archive =
       archive_of(body, {{"table", random_tensor({10, 4}, 5)}, {"weight", random_tensor({3, 4}, 6)}});
-  ModelSource source{
-      Buffer::copy_of(archive), "made", {{"x", serving::Datatype::int64, {-1, -1}}}, std::move(outputs)};
+  ModelSource source{archive, "made", {{"x", serving::Datatype::int64, {-1, -1}}}, std::move(outputs)};
   auto model = ServedModel::load(std::move(source), {.name = "made", .max_batch_size = 8});
   if (!model) ADD_FAILURE() << model.error().message;
   return model ? *std::move(model) : nullptr;
