@@ -53,20 +53,31 @@ class ShownArguments {
   std::span<char> place_;
 };
 
+std::vector<std::string> entries_of(const char* folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error))
+    names.push_back(entry.path().filename());
+  return names;
+}
+
 /// OpenBLAS has a thread from the start, which it ends before a fork.
 bool has_one_thread_after_a_fork() {
   const pid_t trial = fork();
   if (trial == 0) _exit(0);
   if (trial < 0) return false;
   waitpid(trial, nullptr, 0);
-  const auto threads = [] {
-    std::error_code error;
-    const std::filesystem::directory_iterator tasks("/proc/self/task", error);
-    return error ? 0 : std::distance(begin(tasks), end(tasks));
-  };
   int glances = 0;
-  while (threads() != 1 && ++glances < kThreadGlances) nap();  // one that has ended is listed for a moment
+  // One that has ended is listed for a moment.
+  while (entries_of("/proc/self/task").size() != 1 && ++glances < kThreadGlances) nap();
   return glances < kThreadGlances;
+}
+
+/// What a library has open its processes would share: a place in a file, a device.
+bool has_open_files() {
+  return std::ranges::count_if(entries_of("/proc/self/fd"), [](const std::string& name) {
+           return std::stoi(name) > kForkServerSocket;
+         }) > 1;  // one is that of the folder
 }
 
 struct Order {
@@ -152,10 +163,10 @@ std::optional<std::vector<std::string>> serve_forks(int argc, char** argv) {
   shown.show({program, kForkServerOption});
   const pid_t spawner = getppid();
   ::signal(SIGCHLD, SIG_IGN);  // nobody waits for the processes in between
-  if (!has_one_thread_after_a_fork()) {
-    std::fprintf(stderr,
-                 "%s: its libraries leave threads behind, so its processes start without a fork server\n",
-                 program.c_str());
+  const bool has_files = has_open_files();
+  if (has_files || !has_one_thread_after_a_fork()) {
+    std::fprintf(stderr, "%s: its libraries leave %s behind, so its processes start without a fork server\n",
+                 program.c_str(), has_files ? "open files" : "threads");
     say(kForkServerRefusal);
     return std::nullopt;
   }

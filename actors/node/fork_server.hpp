@@ -36,8 +36,8 @@ bool is_fork_server(int argc, char** argv);
 ///
 /// Such a process is a child of the spawner, as if that had started it, in a group of its own, and ends with
 /// it. It has what the fork server had loaded and initialised when this was called: call it first in `main`.
-/// Where libraries leave threads behind that don't end at a fork it refuses orders, and says so on standard
-/// error.
+/// Where libraries leave threads behind that don't end at a fork, or open files, it refuses orders, and says
+/// so on standard error.
 std::optional<std::vector<std::string>> serve_forks(int argc, char** argv);
 
 }  // namespace ds::node

@@ -242,10 +242,12 @@ TEST_F(ForkServer, IsDoneWithoutWhenItEndsAtOnce) {
     EXPECT_TRUE(run({"report"}).output.starts_with("executed\n"));
 }
 
-TEST_F(ForkServer, IsDoneWithoutWhenItHasThreads) {
-  setenv("DS_FORK_SERVER", "threads", 1);
-  start();
-  for (int round = 0; round < 2; ++round) EXPECT_TRUE(run({"report"}).output.starts_with("executed\n"));
+TEST_F(ForkServer, IsDoneWithoutWhenItHasThreadsOrOpenFiles) {
+  for (const auto* what : {"threads", "files"}) {
+    setenv("DS_FORK_SERVER", what, 1);
+    start();
+    for (int round = 0; round < 2; ++round) EXPECT_TRUE(run({"report"}).output.starts_with("executed\n"));
+  }
 }
 
 TEST_F(ForkServer, StartsAheadWhenItIsToldTo) {

@@ -6,7 +6,7 @@
 //   forked_program wait               with a child, whose process id it prints
 //
 // DS_FORK_SERVER of the environment: `ends` has its fork server end at once, `threads` leaves a thread
-// behind.
+// behind, `files` an open file.
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -73,6 +73,7 @@ int main(int argc, char** argv) {
     const char* fault = std::getenv("DS_FORK_SERVER");
     const std::string how = fault == nullptr ? "" : fault;
     if (how == "ends") return 1;
+    if (how == "files" && open("/dev/null", O_RDONLY) < 0) return 1;
     if (how == "threads") std::thread([] { pause(); }).detach();
     auto ordered = ds::node::serve_forks(argc, argv);
     if (!ordered) _exit(0);
