@@ -214,7 +214,10 @@ TEST(Departures, EmptyEveryDrainedNodeAndLeaveNoBrokenGang) {
     for (std::uint32_t i = 0; i < 1 + random() % 5; ++i) {
       const std::uint32_t min = 1 + random() % 3;
       cluster.add_job("j" + std::to_string(i), {min, min + static_cast<std::uint32_t>(random() % 3)});
-      cluster.demands.back().priority = 1 + random() % 3;
+      Demand& demand = cluster.demands.back();
+      demand.priority = 1 + random() % 3;
+      demand.can_relocate = demand.workers.max > min;
+      if (seed % 2 == 0 && random() % 3 == 0) demand.placement = PlacementRule::same_node;
     }
     cluster.settle();
     for (const NodeView& node : std::vector<NodeView>(cluster.nodes))

@@ -91,6 +91,17 @@ TEST_F(Relocating, ShrinksFirstWhoIsInTheWayAndBeginsWhenThatIsThrough) {
   EXPECT_EQ(cluster_.live("a") + cluster_.live("b"), 2U);
 }
 
+TEST_F(Relocating, ShrinksNobodyWhoIsInNobodysWay) {
+  for (const char* node : {"n1", "n2", "n3"}) cluster_.add_node(node, 2);
+  add_elastic("a", {1, 2}, {"n1", "n1"});
+  add_elastic("b", {1, 2}, {"n2", "n2"});
+  add_elastic("c", {1, 2}, {"n3", "n3"});
+  add_gang("gang", 2);
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(plan.releases.size(), 2U) << "one on the gang's node, and one where a's worker goes";
+  EXPECT_EQ(plan.relocations.size(), 1U);
+}
+
 TEST_F(Relocating, ComesBeforePreemption) {
   cluster_.add_node("n1", 2);
   cluster_.add_node("n2", 2);
