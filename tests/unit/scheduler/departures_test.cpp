@@ -153,6 +153,10 @@ TEST(Departures, StopAGangRatherThanPassItsQuotaForAMoment) {
   const auto planned = cluster.plan_all();
   EXPECT_EQ(planned.stopped, std::vector<std::string>{"a"});
   EXPECT_TRUE(planned.plan.placements.empty());
+  DrainedCluster busy = cluster;
+  busy.add_node("n3", 2);
+  busy.leases.push_back({.worker = 99, .job = "other", .node = "n3", .releasing = true});
+  EXPECT_EQ(busy.plan_all().stopped, std::vector<std::string>{"a"}) << "though others are leaving somewhere";
   EXPECT_TRUE(cluster.settle_all());
   EXPECT_EQ(cluster.live_on("a", "n2"), 2U);
 }
