@@ -228,7 +228,8 @@ double cheapest(const ClusterModel& cluster, const Demand& waiting) {
     std::vector<std::string> jobs;
     for (const Demand& one : cluster.demands) {
       const bool may = one.can_relocate && one.preemptible && !one.is_new_there &&
-                       one.placement != PlacementRule::same_node && one.priority <= waiting.priority;
+                       one.placement != PlacementRule::same_node && one.priority <= waiting.priority &&
+                       one.left_s == 0;  // of others it may not pay
       if (may && cluster.live_on(one.job, node.id) > 0) jobs.push_back(one.job);
     }
     std::uint64_t elsewhere = 0;
@@ -315,7 +316,8 @@ void follow(ClusterModel& cluster, Random& random, Seen& seen) {
       EXPECT_TRUE(served.insert(job).second) << "for " << job << " workers move twice";
       const Demand& demand = cluster.demand(job);
       const bool is_one_piece = demand.workers.min == 1 || demand.placement == PlacementRule::same_node;
-      if (begun.size() > 1 || plan.releases.size() != plan.relocations.size() || !is_idle || !is_one_piece ||
+      if (begun.size() > 1 || plan.releases.size() != plan.relocations.size() ||
+          plan.placements.size() != plan.relocations.size() || !is_idle || !is_one_piece ||
           demand.priority >= kCriticalPriority || cluster.tenants.has_tenants())
         continue;
       double cost = 0;
