@@ -52,13 +52,15 @@ void release_surplus(std::vector<Lease>& leases, std::span<const Demand> demands
   }
 }
 
-/// Whether the plan has room for the job once workers of others are gone that it, or an earlier plan, has told
-/// to stop; and takes nothing of what the job has.
+/// Whether the plan has room for the job once workers of others are gone that it, or an earlier plan, has
+/// told to stop; and takes nothing of what the job has. Not where its quota is not enough for old and new
+/// workers together: it could wait for ever where somebody is always leaving.
 bool has_room_soon(const Plan& plan, std::string_view job, bool are_others_leaving) {
   const auto wait = std::ranges::find(plan.waits, job, &Wait::job);
+  if (wait == plan.waits.end() || !wait->room_is_coming) return false;
+  if (std::ranges::find(wait->reasons, "quota_tenant", &Reason::code) != wait->reasons.end()) return false;
   const bool is_taken_from = std::ranges::find(plan.releases, job, &Release::job) != plan.releases.end();
-  return wait != plan.waits.end() && wait->room_is_coming && !is_taken_from &&
-         (are_others_leaving || !plan.releases.empty());
+  return !is_taken_from && (are_others_leaving || !plan.releases.empty());
 }
 
 bool is_released(const Plan& plan, std::uint64_t worker) {

@@ -202,7 +202,9 @@ struct Plan {
 /// newcomers once what it releases is gone, and keeps that. So the next plan needs nobody's workers any more,
 /// and finds that set or a cheaper one in what is free; when the last worker has gone that was stopping, they
 /// begin; and once begun the job has its room, and starts. So with no change from outside there is one set
-/// for each job that starts, which preempts nobody: of starts there are finitely many (below).
+/// for each job that starts, which preempts nobody: of starts there are finitely many (below). Among tenants
+/// a turn can pass to another queue because of what was shrunk for a set: then none of it begins, and those
+/// that were shrunk may grow again.
 ///
 /// Whoever is behind starts all the same where that is in nobody's way (EASY backfilling: Lifka, JSSPP 1995;
 /// Feitelson and Weil, IPPS 1998). The job that keeps it back is promised a moment: the earliest at which it

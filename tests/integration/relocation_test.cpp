@@ -1,4 +1,5 @@
-// Scattered slots: a gang that must be on one node starts after a worker of another job has moved.
+// Scattered slots: a gang that must be on one node starts after a worker of another job has moved, over a
+// head that is killed meanwhile.
 #include <fstream>
 
 #include "tests/integration/two_nodes.hpp"
@@ -20,7 +21,10 @@ TEST_F(Relocation, AGangForOneNodeStartsAfterAWorkerOfAnotherJobHasMovedWithItsW
   const auto a = cluster_.submit_job(write("a", kEpochs, 1));
   ASSERT_TRUE(wait_until([&] { return workers_on(a, "node-1") + workers_on(a, "node-2") == 2; }));
   const auto b = cluster_.submit_job(write("b", kEpochs, 1));
-  ASSERT_TRUE(wait_until([&] { return workers_on(b, "node-1") + workers_on(b, "node-2") == 2; }));
+  ASSERT_TRUE(wait_until([&] {  // they need not have begun
+    const auto now = cluster_.status(b);
+    return now.is_object() && now.at("workers").size() == 2;
+  })) << cluster_.logs();
   ASSERT_TRUE(workers_on(a, "node-1") == 2 || workers_on(a, "node-2") == 2) << cluster_.logs();
 
   const auto file = write("gang", 2, 2);
@@ -36,6 +40,11 @@ TEST_F(Relocation, AGangForOneNodeStartsAfterAWorkerOfAnotherJobHasMovedWithItsW
       << planned;
 
   const auto gang = cluster_.submit_job(file);
+  const std::string why = "makes room for job " + gang + " on node " + from;
+  ASSERT_TRUE(wait_until([&] {
+    return cluster_.submit({"events", moves}).out.find(why) != std::string::npos;
+  }));
+  kill_head_and_start_another();
   ASSERT_TRUE(cluster_.wait_for_step(gang, 1)) << cluster_.logs();
   EXPECT_EQ(generations(gang).size(), 1U);
   for (const auto& job : {gang, a, b}) EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << job;
@@ -43,9 +52,7 @@ TEST_F(Relocation, AGangForOneNodeStartsAfterAWorkerOfAnotherJobHasMovedWithItsW
     const auto events = cluster_.submit({"events", job}).out;
     EXPECT_EQ(cluster_.status(job).at("restarts"), 0);
     EXPECT_EQ(events.find("PREEMPTED"), std::string::npos) << events;
-    EXPECT_EQ(events.find("makes room for job " + gang + " on node " + from) != std::string::npos,
-              job == moves)
-        << events;
+    EXPECT_EQ(events.find(why) != std::string::npos, job == moves) << events;
     EXPECT_TRUE(cluster_.exported_weights(job) == weights) << cluster_.logs();
   }
 }

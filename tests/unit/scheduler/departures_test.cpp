@@ -153,6 +153,10 @@ TEST(Departures, StopAGangRatherThanPassItsQuotaForAMoment) {
   const auto planned = cluster.plan_all();
   EXPECT_EQ(planned.stopped, std::vector<std::string>{"a"});
   EXPECT_TRUE(planned.plan.placements.empty());
+  DrainedCluster busy = cluster;
+  busy.add_node("n3", 2);
+  busy.leases.push_back({.worker = 99, .job = "other", .node = "n3", .releasing = true});
+  EXPECT_EQ(busy.plan_all().stopped, std::vector<std::string>{"a"}) << "though others are leaving somewhere";
   EXPECT_TRUE(cluster.settle_all());
   EXPECT_EQ(cluster.live_on("a", "n2"), 2U);
 }
@@ -214,7 +218,10 @@ TEST(Departures, EmptyEveryDrainedNodeAndLeaveNoBrokenGang) {
     for (std::uint32_t i = 0; i < 1 + random() % 5; ++i) {
       const std::uint32_t min = 1 + random() % 3;
       cluster.add_job("j" + std::to_string(i), {min, min + static_cast<std::uint32_t>(random() % 3)});
-      cluster.demands.back().priority = 1 + random() % 3;
+      Demand& demand = cluster.demands.back();
+      demand.priority = 1 + random() % 3;
+      demand.can_relocate = demand.workers.max > min;
+      if (seed % 2 == 0 && random() % 3 == 0) demand.placement = PlacementRule::same_node;
     }
     cluster.settle();
     for (const NodeView& node : std::vector<NodeView>(cluster.nodes))

@@ -91,6 +91,17 @@ TEST_F(Relocating, ShrinksFirstWhoIsInTheWayAndBeginsWhenThatIsThrough) {
   EXPECT_EQ(cluster_.live("a") + cluster_.live("b"), 2U);
 }
 
+TEST_F(Relocating, ShrinksNobodyWhoIsInNobodysWay) {
+  for (const char* node : {"n1", "n2", "n3"}) cluster_.add_node(node, 2);
+  add_elastic("a", {1, 2}, {"n1", "n1"});
+  add_elastic("b", {1, 2}, {"n2", "n2"});
+  add_elastic("c", {1, 2}, {"n3", "n3"});
+  add_gang("gang", 2);
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(plan.releases.size(), 2U) << "one on the gang's node, and one where a's worker goes";
+  EXPECT_EQ(plan.relocations.size(), 1U);
+}
+
 TEST_F(Relocating, ComesBeforePreemption) {
   cluster_.add_node("n1", 2);
   cluster_.add_node("n2", 2);
@@ -217,7 +228,8 @@ double cheapest(const ClusterModel& cluster, const Demand& waiting) {
     std::vector<std::string> jobs;
     for (const Demand& one : cluster.demands) {
       const bool may = one.can_relocate && one.preemptible && !one.is_new_there &&
-                       one.placement != PlacementRule::same_node && one.priority <= waiting.priority;
+                       one.placement != PlacementRule::same_node && one.priority <= waiting.priority &&
+                       one.left_s == 0;  // of others it may not pay
       if (may && cluster.live_on(one.job, node.id) > 0) jobs.push_back(one.job);
     }
     std::uint64_t elsewhere = 0;
@@ -304,7 +316,8 @@ void follow(ClusterModel& cluster, Random& random, Seen& seen) {
       EXPECT_TRUE(served.insert(job).second) << "for " << job << " workers move twice";
       const Demand& demand = cluster.demand(job);
       const bool is_one_piece = demand.workers.min == 1 || demand.placement == PlacementRule::same_node;
-      if (begun.size() > 1 || plan.releases.size() != plan.relocations.size() || !is_idle || !is_one_piece ||
+      if (begun.size() > 1 || plan.releases.size() != plan.relocations.size() ||
+          plan.placements.size() != plan.relocations.size() || !is_idle || !is_one_piece ||
           demand.priority >= kCriticalPriority || cluster.tenants.has_tenants())
         continue;
       double cost = 0;
