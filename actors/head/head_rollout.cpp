@@ -175,7 +175,8 @@ void Head::on_version_crash(const Lease& lease, const messages::WorkerExited& ex
   // What has never been ready is tried as often as a job that never gets to its first step.
   const auto most =
       line != nullptr && line->good == 0 ? record->spec->restart_limit + 1 : VersionTrial::kMostCrashes;
-  const bool is_over = serving.trial.on_crash(lease.version, !serving.known.ready.empty(), most);
+  const bool is_any_ready = !serving.known.ready.empty() || !serving.known.unheard.empty();
+  const bool is_over = serving.trial.on_crash(lease.version, is_any_ready, most);
   if (line == nullptr || !is_over) return;
   const auto crashes = serving.trial.crashes(lease.version);
   const auto when = was_ready ? "soon after they were ready" : "before they were ready";

@@ -27,6 +27,7 @@ struct ReplicaEntry {
 
 struct EndpointState {
   Endpoint endpoint;
+  std::uint64_t epoch = 0;  ///< a job that is tried again has another, which doesn't count old requests
   serving::VersionPicker picker;
   std::map<std::uint64_t, serving::ModelMetadata> metadata;  ///< by version, of those that are served
   std::map<std::uint64_t, ReplicaEntry> replicas;

@@ -19,6 +19,7 @@ struct Journey {
   Ask ask;
   std::chrono::steady_clock::time_point deadline;
   std::string job;                    ///< whose endpoint it is for
+  std::uint64_t epoch = 0;            ///< of that endpoint
   std::uint64_t version = 0;          ///< that it went to last, or was asked for; 0: any
   std::uint64_t checked_version = 0;  ///< whose inputs it has been compared with; 0: none's yet
   std::uint32_t rows = 0;

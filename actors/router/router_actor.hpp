@@ -89,6 +89,7 @@ class RouterActor : public caf::event_based_actor {
 
   void set_endpoint(Endpoint endpoint) {
     auto& state = endpoints_[endpoint.job];
+    if (state.epoch == 0) state.epoch = ++epochs_;
     state.endpoint = std::move(endpoint);
     if (state.picker.lines().empty()) state.picker.set_lines({serving::VersionLine{}});
     publish(state);
@@ -159,6 +160,7 @@ class RouterActor : public caf::event_based_actor {
     EndpointState& endpoint = state->second;
     auto journey = std::make_shared<Journey>();
     journey->job = state->first;
+    journey->epoch = endpoint.epoch;
     journey->version = ask.version.value_or(0);
     journey->deadline = ask.arrived + timeout_of(ask.request, endpoint.endpoint);
     for (const auto& input : ask.request.inputs) journey->bytes += input.bytes.size();
@@ -263,7 +265,7 @@ class RouterActor : public caf::event_based_actor {
     const auto now = Clock::now();
     const auto took = now - journey->ask.arrived;
     const auto state = endpoints_.find(journey->job);
-    if (state != endpoints_.end()) {
+    if (state != endpoints_.end() && state->second.epoch == journey->epoch) {
       --state->second.ongoing;
       if (journey->ask.only_metadata) {
         // No inference: it woke a replica, and that is all.
@@ -450,6 +452,7 @@ class RouterActor : public caf::event_based_actor {
   Router::OnLoad on_load_;
   std::mt19937_64 random_;
   bool ticks_ = false;
+  std::uint64_t epochs_ = 0;
   std::uint64_t asked_ = random_();  ///< number of the last call; a replica may have the last head's
   std::map<CallKey, Call> calls_;    ///< those without an answer
   std::map<std::string, EndpointState> endpoints_;  ///< by job

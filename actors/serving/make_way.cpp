@@ -21,7 +21,8 @@ tl::expected<std::optional<MakesWay>, Refusal> find_who_makes_way(const TicketLi
     return MakesWay{last.id, Refusal::queue_full};
   }
   if (line.bytes() + ticket.bytes > bounds.bytes) {
-    if (line.empty()) return tl::unexpected(Refusal::too_many_bytes);
+    // More than all may have together: then it may also be that nobody in the line has any.
+    if (ticket.bytes > bounds.bytes) return tl::unexpected(Refusal::too_many_bytes);
     const std::string longest = line.find_longest(bytes);
     const Ticket& last = line.last_of(longest).ticket;
     const std::uint64_t left = line.measure(longest, bytes) - last.bytes;

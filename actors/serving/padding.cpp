@@ -179,10 +179,10 @@ Result<void> check_lengths(const Padding& padding, std::span<const TensorSpec> i
                     "ask for fewer rows at a time");
     }
     if (first == nullptr) first = input, first_length = length;
-    if (!padding.outputs.empty() && length != first_length) {
+    if (length != first_length) {
       return refuse(
-          fmt::format("inputs '{}' and '{}' have the lengths {} and {}, and the model's answers are "
-                      "as long as its inputs, which have to be equally long",
+          fmt::format("inputs '{}' and '{}' have the lengths {} and {}: those that are padded "
+                      "have to be equally long",
                       first->name, input->name, first_length, length));
     }
   }

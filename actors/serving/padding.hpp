@@ -66,7 +66,7 @@ Result<Padding> plan_padding(const PaddingWish& wish, std::span<const TensorSpec
 std::int64_t bucket_of(std::span<const std::int64_t> buckets, std::int64_t length);
 
 /// `given` fit `inputs`, in any order. Errors: `invalid_argument` when one is empty, longer than the largest
-/// bucket, or too large once it is padded, or, where outputs are cut, when they are not equally long.
+/// bucket, or too large once it is padded, or not as long as the others: the trial is of equal lengths.
 Result<void> check_lengths(const Padding& padding, std::span<const TensorSpec> inputs,
                            std::span<const Tensor> given);
 

@@ -127,7 +127,8 @@ bool Ledger::on(const Event&, const GenerationFormed& body) {
       const auto lease = leases_.find(worker);
       return lease != leases_.end() && lease->second.version == line.version;
     });
-    if (is_there && line.good == 0) line.good = line.version;  // there is none to go back to anyway
+    // The first: there is none to go back to anyway.
+    if (is_there && line.good == 0 && job->fallback_of(line) == 0) line.good = line.version;
   }
   // A replica that has become ready shows that the next can, as a step does.
   const bool has_grown = job->spec->serve && body.members.size() > 0;

@@ -46,8 +46,13 @@ std::vector<std::string> Ledger::followers(std::string_view model, std::string_v
 void Ledger::forget_removed(JobRecord& job) const {
   const RegisteredModel* model = registry_.find(job.model);
   for (auto& line : job.lines) {
-    const bool has_good = model != nullptr && model->find(line.good) != nullptr;
-    if (!has_good) line.good = 0;
+    const auto is_there = [model](std::uint64_t version) {
+      return model != nullptr && model->find(version) != nullptr;
+    };
+    if (!is_there(line.good)) line.good = 0;
+    if (is_there(line.version)) continue;
+    line.refused = 0;  // it takes what the tag points at, though that could not be served
+    line.trouble.clear();
   }
 }
 

@@ -274,5 +274,16 @@ TEST(Ledger, ServesWhatATagPointsAtWhenAJobIsRetried) {
   EXPECT_EQ(job_of(ledger).lines.front().version, 2U);
 }
 
+TEST(Ledger, ServesWhatATagPointsAtWhenAJobIsRetriedWhoseVersionWasRemoved) {
+  auto ledger = with_served_model();
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));
+  ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 2, "no memory"})));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"answers-1", JobState::cancelled, ""})));
+  for (const std::uint64_t worker : {11, 12}) ASSERT_TRUE(ledger.apply(event(LeaseEnded{worker})));
+  ASSERT_TRUE(ledger.apply(event(ModelRemoved{"intents", 1})));
+  ASSERT_TRUE(ledger.apply(event(JobRetried{"answers-1"})));
+  EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 2, 0, 0, ""}));
+}
+
 }  // namespace
 }  // namespace ds::scheduler

@@ -37,6 +37,15 @@ TEST(MakeWay, IsUpToTheTenantWithMostAndItsNewest) {
             tl::unexpected(Refusal::too_many_bytes));
 }
 
+TEST(MakeWay, IsAskedOfNobodyForWhatNeverFits) {
+  TicketLine line;
+  line.add(a_ticket(1, "a-was-here", 10), 0);
+  line.add(a_ticket(2, "b"), 0);
+  line.remove(1);  // nobody in the line has a byte, and the first tenant not even a ticket
+  EXPECT_EQ(find_who_makes_way(line, a_ticket(3, "c", 101), {9, 100}),
+            tl::unexpected(Refusal::too_many_bytes));
+}
+
 /// Who asks for less than an equal share of the places is never refused and never sent away, whatever others
 /// do.
 TEST(MakeWay, LeavesThoseInPeaceWhoAskForLessThanTheirShare) {
