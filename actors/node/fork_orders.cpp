@@ -122,6 +122,10 @@ void ForkOrders::add_polled(std::vector<pollfd>& polled) const {
   }
 }
 
+bool ForkOrders::has_forks_on_their_way() const {
+  return std::ranges::any_of(waiting_, [](const Waiting& one) { return static_cast<bool>(one.channel); });
+}
+
 ForkServerWatch::Moment ForkOrders::late_at() const {
   return watch_.late_at(waiting_.empty() ? ForkServerWatch::Moment{} : waiting_.front().sent);
 }
@@ -168,7 +172,7 @@ std::vector<ForkOrders::Outcome> ForkOrders::serve() {
       ++one;
       continue;
     }
-    if (pid > 0) watch_.on_answer();
+    if (pid > 0) watch_.on_answer(Clock::now());
     outcomes.push_back({std::move(one->order), pid > 0 ? pid : -1});
     one = waiting_.erase(one);
   }

@@ -49,6 +49,9 @@ class ForkOrders {
   /// Never waits. The orders of which something is known now; an outcome that is a child runs on.
   std::vector<Outcome> serve();
 
+  /// Whether this process may have adopted a child, or may at any moment, that `serve` has yet to tell of.
+  bool has_forks_on_their_way() const;
+
   void on_reaped(pid_t pid);
   pid_t server() const { return pid_; }  ///< 0: none
 

@@ -85,7 +85,7 @@ struct Order {
   OwnedFd output, channel;
 };
 
-/// Nothing when the socket is closed. An order without descriptors has no arguments either.
+/// Nothing when the socket is closed. An order without both descriptors has no arguments either.
 std::optional<Order> receive_order() {
   std::string bytes(kMostOrderBytes, '\0');
   iovec part{bytes.data(), bytes.size()};
@@ -102,12 +102,13 @@ std::optional<Order> receive_order() {
   if (size <= 0) return std::nullopt;
   Order order;
   const auto* header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(2 * sizeof(int)))
-    return order;
-  std::array<int, 2> descriptors{};
-  std::memcpy(descriptors.data(), CMSG_DATA(header), sizeof descriptors);
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return order;
+  std::array<int, 2> descriptors{-1, -1};  // one alone comes when no more may be open
+  std::memcpy(descriptors.data(), CMSG_DATA(header),
+              std::min(header->cmsg_len - CMSG_LEN(0), sizeof descriptors));
   order.output = OwnedFd(descriptors[0]);
   order.channel = OwnedFd(descriptors[1]);
+  if (!order.channel) return order;
   bytes.resize(static_cast<std::size_t>(size));
   for (std::size_t at = 0; at < bytes.size(); at += order.arguments.back().size() + 1)
     order.arguments.emplace_back(bytes.c_str() + at);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 namespace ds::node {
@@ -12,7 +13,7 @@ class ForkServerWatch {
  public:
   using Moment = std::chrono::steady_clock::time_point;
   static constexpr std::chrono::seconds kStartLimit{20};  ///< a busy machine needs seconds to load libtorch
-  static constexpr std::chrono::seconds kAnswerLimit{5};  ///< to an order; milliseconds are usual
+  static constexpr std::chrono::seconds kAnswerLimit{5};  ///< to the next order; milliseconds are usual
   static constexpr int kMostFailures = 3;
 
   bool is_there() const { return state_ != State::absent; }
@@ -25,7 +26,10 @@ class ForkServerWatch {
     started_ = now;
   }
   void on_ready() { state_ = State::ready; }
-  void on_answer() { failures_ = 0; }
+  void on_answer(Moment now) {
+    failures_ = 0;
+    last_answer_ = now;
+  }
   /// It ended, or was ended, or could not be started.
   void on_ended() {
     state_ = State::absent;
@@ -37,17 +41,19 @@ class ForkServerWatch {
     failures_ = kMostFailures;
   }
 
-  /// When it is late with its start, or with the order that was sent first of those without an answer.
+  /// When it is late with its start, or with the order that was sent first of those without an answer. It
+  /// takes orders one after another: the last answer to any of them shows that it gets on.
   /// `sent`: the epoch when there is none; the greatest moment when nothing is waited for.
   Moment late_at(Moment sent) const {
     if (state_ == State::starting) return started_ + kStartLimit;
-    return state_ == State::ready && sent != Moment{} ? sent + kAnswerLimit : Moment::max();
+    if (state_ != State::ready || sent == Moment{}) return Moment::max();
+    return std::max(sent, last_answer_) + kAnswerLimit;
   }
 
  private:
   enum class State { absent, starting, ready };
   State state_ = State::absent;
-  Moment started_;
+  Moment started_, last_answer_;
   int failures_ = 0;
 };
 

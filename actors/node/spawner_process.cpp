@@ -74,6 +74,7 @@ class SpawnerProcess {
   int run() {
     prepare();
     while (true) {
+      if (may_have_strays_ && !forks_.has_forks_on_their_way()) end_strays();
       if (!flush() || !wait_and_serve()) break;
     }
     end_all();
@@ -143,7 +144,8 @@ class SpawnerProcess {
     std::array<int, 2> output{};
     if (pipe2(output.data(), O_CLOEXEC) != 0) return report_failed_start(worker);
     StartOrder order{worker, std::move(arguments), OwnedFd(output[0]), OwnedFd(output[1])};
-    if (!forks_.take(order)) execute(order);
+    // With no further orders the last is answered, or late, soon: strays are not put off for ever.
+    if (may_have_strays_ || !forks_.take(order)) execute(order);
   }
 
   void serve_forks() {
@@ -240,7 +242,6 @@ class SpawnerProcess {
       if (known != workers_.end()) on_ended(known->second, status);
       forks_.on_reaped(pid);
     }
-    if (may_have_strays_) end_strays();
   }
 
   void on_ended(std::uint64_t worker, int status) {
@@ -256,7 +257,8 @@ class SpawnerProcess {
     children_.erase(worker);
   }
 
-  /// Each that ends is heard of, and then its own children are here.
+  /// Each that ends is heard of, and then its own children are here. Not while forks are on their way: they
+  /// are children that nobody knows yet.
   void end_strays() {
     std::vector<int> known{forks_.server()};
     for (const auto& [pid, worker] : workers_) known.push_back(pid);

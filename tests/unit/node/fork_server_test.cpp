@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <sstream>
 
 #include "actors/node/fork_server_watch.hpp"
 #include "tests/unit/node/process_life.hpp"
@@ -37,7 +38,7 @@ TEST(ForkServerWatch, StartsAnotherAsOftenAsOneEndsThatHasAnswered) {
     ASSERT_TRUE(watch.may_start());
     watch.on_started({});
     watch.on_ready();
-    watch.on_answer();
+    watch.on_answer({});
     watch.on_ended();
   }
 }
@@ -59,6 +60,18 @@ TEST(ForkServerWatch, WaitsForAStartAndForAnswersOnly) {
   watch.on_ready();
   EXPECT_EQ(watch.late_at({}), Watch::Moment::max());
   EXPECT_EQ(watch.late_at(begin), begin + Watch::kAnswerLimit);
+}
+
+TEST(ForkServerWatch, IsNotLateWithABurstWhileItAnswers) {
+  Watch watch;
+  const Watch::Moment sent{std::chrono::hours(1)};
+  watch.on_started(sent);
+  watch.on_ready();
+  const auto answered = sent + Watch::kAnswerLimit - std::chrono::seconds(1);
+  watch.on_answer(answered);
+  EXPECT_EQ(watch.late_at(sent), answered + Watch::kAnswerLimit) << "others of the burst are older";
+  const auto later = answered + std::chrono::minutes(1);
+  EXPECT_EQ(watch.late_at(later), later + Watch::kAnswerLimit);
 }
 
 std::string program() {
@@ -111,6 +124,33 @@ class ForkServer : public ::testing::Test {
       if (const auto* piece = std::get_if<ProcessOutput>(&*event)) output += piece->bytes;
     }
     return std::stoi(output);
+  }
+  struct Straying {
+    int keeper = 0;
+    int program = 0;
+    int stray = 0;  ///< has left its group and session
+  };
+  Straying start_straying(std::uint64_t worker) {
+    const std::vector<std::string> words{"sh", "-c", "setsid sleep 1000 & echo $PPID $$ $!; wait"};
+    if (!spawner_->spawn_command(worker, words, "/", {})) return {};
+    std::string output;
+    while (!output.ends_with('\n')) {
+      const auto event = spawner_->wait_event();
+      if (!event) return {};
+      if (const auto* piece = std::get_if<ProcessOutput>(&*event)) output += piece->bytes;
+    }
+    Straying pids;
+    std::istringstream(output) >> pids.keeper >> pids.program >> pids.stray;
+    return pids;
+  }
+  /// Returns when the server has the order, which is that of worker 2.
+  void stop_server_and_order(int spawner, std::vector<std::string> words) {
+    const int server = server_of(spawner);
+    ASSERT_GT(server, 0);
+    kill(server, SIGSTOP);
+    spawn(2, std::move(words));
+    ASSERT_TRUE(spawner_->spawn_command(3, {"true"}, "/", {}));
+    wait_for_exit(*spawner_, 3);  // packets are served in turn
   }
   /// 0: there is none.
   static int server_of(int spawner) {
@@ -217,6 +257,61 @@ TEST_F(ForkServer, IsDoneWithoutWhenItStandsStill) {
   const auto life = run({"report"});
   EXPECT_TRUE(life.output.starts_with("executed\n")) << life.output;
   EXPECT_TRUE(ends_soon(server));
+}
+
+TEST_F(ForkServer, HasItsForksSparedWhenACommandsStraysAreKilled) {
+  const auto command = start_straying(1);
+  ASSERT_GT(command.stray, 0);
+  const int spawner = parent_of(command.keeper);
+  ASSERT_TRUE(run({"report"}).output.starts_with("forked\n"));
+  stop_server_and_order(spawner, {"report"});
+  kill(spawner, SIGSTOP);
+  const auto before = children_of(spawner);
+  kill(server_of(spawner), SIGCONT);
+  const bool is_adopted = holds_soon([&] { return children_of(spawner).size() > before.size(); });
+  kill(command.keeper, SIGKILL);
+  const bool is_killed = ends_soon(command.keeper);
+  kill(spawner, SIGCONT);  // it hears of both at once
+  ASSERT_TRUE(is_adopted && is_killed);
+  const auto life = wait_for_exit(*spawner_, 2);
+  EXPECT_TRUE(life.output.starts_with("forked\n")) << life.output;
+  EXPECT_TRUE(ends_soon(command.stray));
+}
+
+TEST_F(ForkServer, PutsStraysOffForNoOrderThatIsCancelled) {
+  const auto command = start_straying(1);
+  ASSERT_GT(command.stray, 0);
+  ASSERT_TRUE(run({"report"}).output.starts_with("forked\n"));
+  const int spawner = parent_of(command.keeper);
+  stop_server_and_order(spawner, {"wait"});
+  kill(command.keeper, SIGKILL);
+  wait_for_exit(*spawner_, 1);
+  ASSERT_TRUE(ends_soon(command.program));
+  ASSERT_TRUE(holds_soon([&] { return !children_of(spawner).contains(command.program); })) << "reaped";
+  spawner_->kill(2);  // and nothing else happens now
+  EXPECT_TRUE(ends_soon(command.stray));
+}
+
+TEST_F(ForkServer, PutsStraysOffNoLongerThanAnOrderThatIsLate) {
+  const auto command = start_straying(1);
+  ASSERT_GT(command.stray, 0);
+  ASSERT_TRUE(run({"report"}).output.starts_with("forked\n"));
+  stop_server_and_order(parent_of(command.keeper), {"report"});
+  kill(command.keeper, SIGKILL);
+  wait_for_exit(*spawner_, 1);
+  EXPECT_TRUE(wait_for_exit(*spawner_, 2).output.starts_with("executed\n"));
+  EXPECT_TRUE(ends_soon(command.stray));
+}
+
+TEST_F(ForkServer, ShowsArgumentsOnlyAsFarAsThereIsRoom) {
+  spawn(1, {"wait", std::string(2 * kShownArguments, 'x')});
+  const int pid = first_pid(*spawner_);
+  ASSERT_GT(pid, 0);
+  const auto all = program() + " wait " + std::string(2 * kShownArguments, 'x');
+  ASSERT_TRUE(holds_soon([&] { return command_line(pid).starts_with(program() + " wait x"); }));
+  const auto shown = command_line(pid);
+  EXPECT_TRUE(all.starts_with(shown)) << shown << ": nothing else follows";
+  EXPECT_GE(shown.size(), kShownArguments);
 }
 
 TEST_F(ForkServer, StartsNothingThatWasKilledBefore) {
