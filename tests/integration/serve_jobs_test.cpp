@@ -93,6 +93,7 @@ TEST_F(ServeJobs, LoseTwoReplicasAtMostToARequestThatKillsThemAndAnswerAllOthers
   const auto [status, text] = post(body_of(std::numeric_limits<std::int64_t>::min()));
   EXPECT_EQ(status, 500) << text;
   EXPECT_NE(text.find("two replicas died while they had this request"), std::string::npos) << text;
+  EXPECT_TRUE(wait_until([&] { return crashes() == 2; })) << cluster_.logs();  // the client knew first
   EXPECT_TRUE(has_replicas(job, 3)) << cluster_.logs();
   EXPECT_TRUE(has_more_answers(askers, 20));
   EXPECT_EQ(crashes(), 2) << cluster_.logs();
