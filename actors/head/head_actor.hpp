@@ -183,6 +183,7 @@ class Head : public caf::event_based_actor {
   bool is_outside(const messages::WorkerExited& exited) const;
   std::string end_text(const messages::WorkerExited& exited) const;
   bool is_dispensable(const scheduler::Lease& lease) const;
+  bool has_enough_trained(const scheduler::JobRecord& record) const;
   void kill_worker(std::uint64_t worker, const std::string& why);
   void on_spare_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited, bool was_ready);
   void on_shard_exited(const scheduler::Lease& lease, const messages::WorkerExited& exited);

@@ -209,11 +209,16 @@ bool Head::is_dispensable(const Lease& lease) const {
   if (job != jobs_.end() && job->second.serving)
     return !job->second.serving->known.ready.empty() || is_on_trial(lease) || is_refused(lease);
   if (job == jobs_.end() || job->second.trained.contains(lease.worker)) return false;
-  const auto stay = std::ranges::count_if(job->second.trained, [&](auto member) {
-    const auto theirs = ledger_.leases().find(member);
-    return theirs != ledger_.leases().end() && !theirs->second.releasing;
-  });
-  return static_cast<std::uint64_t>(stay) >= std::max(ledger_.find(lease.job)->wanted().min, 1U);
+  return has_enough_trained(*ledger_.find(lease.job));
+}
+
+/// Those that are told to leave go on until others take over (`Gang::going_on`).
+bool Head::has_enough_trained(const JobRecord& record) const {
+  const auto job = jobs_.find(record.id);
+  if (job == jobs_.end()) return false;
+  const auto there = std::ranges::count_if(job->second.trained,
+                                           [&](auto member) { return ledger_.leases().contains(member); });
+  return static_cast<std::uint64_t>(there) >= std::max(record.wanted().min, 1U);
 }
 
 std::optional<Event> Head::crash_event(const Lease& lease, const messages::WorkerExited& exited) const {

@@ -100,7 +100,9 @@ void Head::tell_leases(const std::string& id) {
   if (is_command(id)) return tell_command_leases(id);
   if (is_serve(id)) return tell_replicas(id);
   // Workers obey the master at once; what it bases orders on must not be taken back by a crash of the head.
-  when_durable([this, id, changed = job::LeasesChanged{leases, record->wanted().min}] {
+  const bool goes_on = !has_no_gang(record->state) && !record->pause_requested && !record->cancel_requested &&
+                       !record->time_is_up;
+  when_durable([this, id, changed = job::LeasesChanged{leases, record->wanted().min, goes_on}] {
     const auto job = jobs_.find(id);
     if (job != jobs_.end() && job->second.master) send(job->second.master, changed);
   });

@@ -90,6 +90,9 @@ void Head::limit_growth(const JobRecord& record, Demand& demand) const {
   demand.can_relocate = false;
   if (record.spec->serve && record.workers > 0)  // each replica is wanted by itself
     demand.workers.min = std::min(demand.workers.min, record.workers);
+  const bool is_too_soon = !job->second.spare_starts.may_start(now_ms());
+  if (is_too_soon && !record.spec->serve && record.workers < demand.workers.min && has_enough_trained(record))
+    record.workers > 0 ? void(demand.workers.min = record.workers) : void(demand.held = true);
   demand.workers.max = std::clamp(record.workers, demand.workers.min, demand.workers.max);
 }
 

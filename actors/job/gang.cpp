@@ -30,6 +30,7 @@ void Gang::set_checkpoint(std::uint64_t step) {
 GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
   GangActions actions;
   std::map<std::uint64_t, Worker> next;
+  std::vector<std::uint64_t> lost;  // whose end the head noticed first
   for (const auto& lease : leases) {
     auto known = workers_.find(lease.worker);
     Worker worker = known == workers_.end() ? Worker{} : known->second;
@@ -46,7 +47,9 @@ GangActions Gang::set_leases(const std::vector<GangLease>& leases, Time now) {
   for (const auto& [id, worker] : workers_) {
     if (worker.present && !next.contains(id))
       actions.push_back(StopWorker{id});  // in case it lives on somewhere
+    if (!next.contains(id) && !worker.lost) lost.push_back(id);
   }
+  for (const auto id : lost) note_loss_of_successor(id);
   workers_ = std::move(next);
   std::erase_if(awaited_, [&](auto worker) { return !workers_.contains(worker); });
   // One that was told to leave before it could ever help has nothing to hand over. When all leave there is
@@ -94,12 +97,30 @@ GangActions Gang::on_hello(std::uint64_t worker, const WorkerStatus& status, Tim
   return actions;
 }
 
-std::vector<std::uint64_t> Gang::candidates() const {
+std::vector<std::uint64_t> Gang::staying() const {
   std::vector<std::uint64_t> found;
   for (const auto& [id, worker] : workers_) {
     if (worker.role == scheduler::Role::worker && worker.ready && !worker.releasing && !worker.lost)
       found.push_back(id);
   }
+  return found;
+}
+
+std::vector<std::uint64_t> Gang::going_on() const {
+  if (waited_enough_ || all_leave() || has_enough(staying().size())) return {};
+  std::vector<std::uint64_t> found;
+  bool is_one_to_come = lost_successor_;
+  for (const auto& [id, worker] : workers_) {
+    if (worker.role != scheduler::Role::worker || worker.lost) continue;
+    if (worker.ready && worker.trained && !worker.stopped) found.push_back(id);
+    is_one_to_come |= !worker.ready && !worker.releasing;
+  }
+  return is_one_to_come && has_enough(found.size()) ? found : std::vector<std::uint64_t>();
+}
+
+std::vector<std::uint64_t> Gang::candidates() const {
+  auto found = going_on();
+  if (found.empty()) found = staying();
   // More members than logical ranks would leave some with nothing to do.
   if (found.size() > options_.logical_ranks) found.resize(options_.logical_ranks);
   return found;
@@ -125,20 +146,6 @@ bool Gang::can_gather(Time now) const {
 
 bool Gang::must_change() const {
   return stuck_ || candidates() != members_ || servers() != server_members_;
-}
-
-bool Gang::awaits_successors() const {
-  if (stuck_ || servers() != server_members_ || candidates().size() >= std::max(options_.min_workers, 1U))
-    return false;
-  const bool are_here = std::ranges::all_of(members_, [this](auto member) {
-    const auto one = workers_.find(member);
-    return one != workers_.end() && one->second.ready && !one->second.lost;
-  });
-  return are_here && std::ranges::any_of(workers_, [](const auto& entry) {
-           const Worker& worker = entry.second;
-           return worker.role == scheduler::Role::worker && !worker.releasing && !worker.lost &&
-                  !worker.ready;
-         });
 }
 
 bool Gang::only_grows() const {
@@ -184,7 +191,7 @@ void Gang::reconsider(GangActions& actions, Time now) {
       break;
     }
     case Stage::training:
-      if (must_change() && now >= retry_at_ && (has_stepped_ || !only_grows()) && !awaits_successors())
+      if (must_change() && now >= retry_at_ && (has_stepped_ || !only_grows()))
         begin_pause(actions, now, stuck_ ? "a worker was lost" : "the gang changes its size");
       break;
     case Stage::leaving:
@@ -224,11 +231,29 @@ bool Gang::can_do_without(std::uint64_t worker) const {
   const auto one = workers_.find(worker);
   if (one == workers_.end() || one->second.role != scheduler::Role::worker || one->second.trained)
     return false;
-  const auto stay = std::ranges::count_if(workers_, [](const auto& entry) {
+  const auto stay = std::ranges::count_if(workers_, [this](const auto& entry) {
     const Worker& other = entry.second;
-    return other.role == scheduler::Role::worker && other.trained && !other.lost && !other.releasing;
+    const bool leaves = other.releasing && (waited_enough_ || other.stopped);
+    return other.role == scheduler::Role::worker && other.trained && !other.lost && !leaves;
   });
-  return static_cast<std::uint64_t>(stay) >= std::max(options_.min_workers, 1U);
+  return has_enough(static_cast<std::size_t>(stay));
+}
+
+/// Of one that is still among the workers. Nobody is to come for one that was told to leave.
+void Gang::note_loss_of_successor(std::uint64_t worker) {
+  if (workers_.at(worker).releasing || !can_do_without(worker)) return;
+  const auto stay = std::ranges::count_if(workers_, [](const auto& entry) {
+    return entry.second.trained && !entry.second.lost && !entry.second.releasing;
+  });
+  lost_successor_ |= !has_enough(static_cast<std::size_t>(stay));
+}
+
+void Gang::stop_waiting_for_successors(Time now) {
+  waited_enough_ = true;
+  lost_successor_ = false;
+  for (auto& [id, worker] : workers_) {
+    if (worker.releasing) worker.releasing_at = now;
+  }
 }
 
 void Gang::lose(std::uint64_t worker, const std::string& why, GangActions& actions, bool at_fault) {
@@ -236,12 +261,14 @@ void Gang::lose(std::uint64_t worker, const std::string& why, GangActions& actio
   if (known == nullptr || known->lost) return;
   fruitless_ = 0;
   retry_at_ = Time(0);
+  const bool dispensable = can_do_without(worker);
+  note_loss_of_successor(worker);
   known->lost = true;
   known->ready = false;
   known->present = false;
   awaited_.erase(worker);
   // The process may live on behind a cut; it must be gone before its slots are given again.
-  actions.push_back(KillWorker{worker, why, at_fault, can_do_without(worker)});
+  actions.push_back(KillWorker{worker, why, at_fault, dispensable});
 }
 
 GangActions Gang::on_failed(std::uint64_t worker, const std::string& why, Time now) {

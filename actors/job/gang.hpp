@@ -139,7 +139,9 @@ class Gang {
     std::chrono::milliseconds first_pause_limit{600'000}, longest_pause_limit{3'600'000};
     // These begin again whenever the worker has read more of its data.
     std::chrono::milliseconds join_limit{180'000};
-    std::chrono::milliseconds ready_limit{300'000};  ///< from lease to ready
+    std::chrono::milliseconds ready_limit{300'000};      ///< from lease to ready
+    std::chrono::milliseconds successor_limit{600'000};  ///< for workers told to leave to go on until others
+                                                         ///< take over; then they leave all the same
     std::chrono::milliseconds leave_limit{
         60'000};  ///< for workers that all leave to pause and save; what is not saved then is lost
     std::chrono::milliseconds recover_limit{
@@ -155,6 +157,8 @@ class Gang {
   GangActions set_leases(const std::vector<GangLease>& leases, Time now);
   /// With fewer it does not train; from the next generation on.
   void set_min_workers(std::uint32_t count) { options_.min_workers = count; }
+  /// Whether the job is to train on even while all its workers are told to leave: another is to come.
+  void set_goes_on(bool goes_on) { goes_on_ = goes_on; }
   /// What a newcomer has to fetch; a large state is given more than `join_limit`.
   void set_state_bytes(std::uint64_t bytes);
   GangActions on_hello(std::uint64_t worker, const WorkerStatus& status, Time now);
@@ -183,7 +187,8 @@ class Gang {
                        const std::string& why, Time now);
   /// The worker cannot do its part, now or ever. One that the gang can do without is just removed.
   GangActions on_failed(std::uint64_t worker, const std::string& why, Time now);
-  /// It has never trained, and enough others have: a fault of its own is none of the job's.
+  /// It has never trained, and enough others have, be it that they leave once it takes over: a fault of its
+  /// own is none of the job's.
   bool can_do_without(std::uint64_t worker) const;
   /// The connection to the worker is gone.
   GangActions on_lost(std::uint64_t worker, Time now);
@@ -207,6 +212,7 @@ class Gang {
     bool ready = false;    ///< has a state
     bool lost = false;     ///< must be killed; never comes back
     bool trained = false;  ///< was in a generation that began, as far as is known
+    bool stopped = false;  ///< told to exit, since the others have its state or nobody waits for it
     std::uint32_t failed_joins = 0;
     WorkerStatus status;
     std::vector<HeldRange> held;  ///< of a server that paused
@@ -222,9 +228,14 @@ class Gang {
   bool can_gather(Time now) const;
   bool must_change() const;
   bool only_grows() const;
-  /// Whether too few would stay, all that leave go on training, and some who take over are not ready yet:
-  /// until they are nothing is gained by stopping.
-  bool awaits_successors() const;
+  std::vector<std::uint64_t> staying() const;
+  /// Those that have trained, some of which leave, as long as they go on: too few others are ready, and some
+  /// who take over are to get ready, or to come again after they failed. Until then nothing is gained by
+  /// stopping. Empty: there is nothing to wait for, or it took too long.
+  std::vector<std::uint64_t> going_on() const;
+  bool has_enough(std::size_t workers) const { return workers >= std::max(options_.min_workers, 1U); }
+  void note_loss_of_successor(std::uint64_t worker);
+  void stop_waiting_for_successors(Time now);
   void begin_pause(GangActions& actions, Time now, const std::string& why);
   void finish_pause(GangActions& actions, Time now);
   void begin_join(GangActions& actions, Time now);
@@ -254,6 +265,9 @@ class Gang {
   bool recovering_ = false;
   bool stuck_ = false;
   bool has_stepped_ = false;  ///< in this generation
+  bool goes_on_ = false;
+  bool lost_successor_ = false;  ///< one that was to take over failed, and another is to come
+  bool waited_enough_ = false;   ///< for successors
   std::uint64_t generation_ = 0;
   std::vector<std::uint64_t> members_;
   std::vector<std::uint64_t> server_members_;

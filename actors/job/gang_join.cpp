@@ -56,9 +56,17 @@ GangActions Gang::on_joined(std::uint64_t worker, std::uint64_t generation, Time
     find(member)->trained = true;
     actions.push_back(StartWorker{member, generation_});
   }
-  for (const auto& [id, leaving] : workers_) {
-    if (leaving.releasing && leaving.present) actions.push_back(StopWorker{id});
+  bool is_whole = true;  // all who took over are there
+  for (auto& [id, leaving] : workers_) {
+    if (!leaving.releasing) continue;
+    if (std::ranges::find(members_, id) != members_.end()) {
+      is_whole = false;
+      continue;
+    }
+    leaving.stopped = true;
+    if (leaving.present) actions.push_back(StopWorker{id});
   }
+  if (is_whole) lost_successor_ = waited_enough_ = false;
   actions.push_back(ShowPhase{ShowPhase::training, {}});
   reconsider(actions, now);
   return actions;

@@ -6,6 +6,12 @@
 namespace ds::job {
 
 bool Gang::all_leave() const {
+  const auto here = std::ranges::count_if(workers_, [](const auto& entry) {
+    const Worker& worker = entry.second;
+    return worker.trained && worker.ready && !worker.lost && !worker.stopped &&
+           worker.role == scheduler::Role::worker;
+  });
+  if (goes_on_ && lost_successor_ && has_enough(static_cast<std::size_t>(here))) return false;
   return std::ranges::all_of(workers_, [](const auto& entry) {
     return entry.second.releasing || entry.second.role != scheduler::Role::worker;
   });
@@ -68,11 +74,12 @@ void Gang::finish_leave(GangActions& actions, Time now) {
   for (auto& [id, worker] : workers_) {
     if (!worker.releasing) continue;
     worker.ready = false;  // whatever it has is saved, or lost
+    worker.stopped = true;
     if (worker.present) actions.push_back(StopWorker{id});
   }
   awaited_.clear();
   members_.clear();
-  stuck_ = false;
+  stuck_ = lost_successor_ = waited_enough_ = false;
   enter(Stage::gathering, now);
   reconsider(actions, now);
 }

@@ -26,6 +26,13 @@ GangActions Gang::on_tick(Time now) {
     return std::chrono::duration_cast<std::chrono::seconds>(time).count();
   };
   std::vector<std::pair<std::uint64_t, std::string>> late, failed;
+  // The room that they are to make is waited for.
+  if (const auto old = going_on(); std::ranges::any_of(old, [&](auto id) {
+        const Worker& worker = *find(id);
+        return worker.releasing && now - worker.releasing_at >= options_.successor_limit;
+      }))
+    stop_waiting_for_successors(now);
+  const auto old = going_on();
   for (const auto& [id, worker] : workers_) {
     if (!worker.ready && !worker.lost && !worker.releasing &&
         now - std::max(worker.leased_at, worker.read_at) >= options_.ready_limit) {
@@ -40,7 +47,9 @@ GangActions Gang::on_tick(Time now) {
       late.emplace_back(id, "it was not heard of after the head restarted");
     }
     // Even one that never came up, or whose gang never formed again, must be gone some day.
-    if (worker.releasing && !worker.lost && now - worker.releasing_at >= longest_pause() + join_limit_) {
+    const bool goes_on = std::ranges::find(old, id) != old.end();
+    if (worker.releasing && !worker.lost && !goes_on &&
+        now - worker.releasing_at >= longest_pause() + join_limit_) {
       late.emplace_back(id, "it did not leave in time");
     }
   }
@@ -59,8 +68,10 @@ GangActions Gang::on_tick(Time now) {
   if (stage_ == Stage::leaving && now - entered_ >= leave_limit()) leave_late(actions, now);
   if (stage_ == Stage::gathering && now - entered_ >= join_limit_) {
     // Nobody was found to take their state over; their slots may be the ones that the gang waits for.
-    for (const auto& [id, worker] : workers_) {
-      if (worker.releasing && worker.present) actions.push_back(StopWorker{id});
+    for (auto& [id, worker] : workers_) {
+      if (!worker.releasing) continue;
+      worker.stopped = true;
+      if (worker.present) actions.push_back(StopWorker{id});
     }
   }
   reconsider(actions, now);

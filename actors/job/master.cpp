@@ -47,6 +47,7 @@ class Master : public caf::event_based_actor {
     return {
         [this](const LeasesChanged& changed) {
           gang_.set_min_workers(changed.min_workers);
+          gang_.set_goes_on(changed.goes_on);
           on_leases(changed.leases);
         },
         [this](const GenerationDurable& durable) { carry_out(gang_.on_recorded(durable.generation, now())); },

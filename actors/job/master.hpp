@@ -20,6 +20,7 @@ namespace ds::job {
 struct LeasesChanged {
   std::vector<GangLease> leases;
   std::uint32_t min_workers = 1;  ///< without which the gang does not train
+  bool goes_on = false;           ///< who leaves is replaced: the job is neither preempted, paused nor ended
 };
 struct GenerationDurable {
   std::uint64_t generation = 0;

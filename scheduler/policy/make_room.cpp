@@ -151,10 +151,10 @@ GangPlanner::Job* GangPlanner::choose_richest(const Job& beneficiary, const Lack
   for (const auto& groups : shrinkable_) {
     for (const auto& [group, jobs] : groups) {
       // What may be taken is the same for all of a group: its richest stands for it. One that has lost
-      // workers stands for itself.
+      // workers stands for itself, and one that is being moved keeps those that it has.
       const auto first = std::find_if(jobs.rbegin(), jobs.rend(), [&](const auto& entry) {
         return entry.second != &beneficiary && !entry.second->is_released_from &&
-               newest_of_use(*entry.second, beneficiary, lack) != nullptr;
+               !entry.second->is_relocated && newest_of_use(*entry.second, beneficiary, lack) != nullptr;
       });
       if (first != jobs.rend()) consider(first->second);
     }

@@ -187,8 +187,8 @@ struct Plan {
 /// Relocation. A job that waits without any worker, and whose minimum would fit if what is free were not
 /// scattered, may have workers of jobs that `can_relocate` go elsewhere: of its own queue's those of jobs
 /// that are not more urgent, and of other queues' any, since nobody has less than before; not of jobs that
-/// have a promise or must be on one node, nor, unless it is critical, of one that `is_new_there`. At first
-/// only into what is free; if that would not do, where workers above others' minimums can be taken as well.
+/// have a promise or must be on one node, nor of one that `is_new_there`, unless who waits is critical and
+/// of its queue. At first only into what is free; else where workers above minimums can be taken as well.
 /// Who goes is the set of jobs that costs least: the slots of each job times how long a resize takes that it
 /// has measured (exact up to `kMaxExactVictims` jobs on a node, where one node is needed and workers are of
 /// one size). It must be paid for by the slots of the one that waits times how much sooner it starts,

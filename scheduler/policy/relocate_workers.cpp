@@ -76,7 +76,8 @@ bool GangPlanner::is_relocatable(const Job& job) {
 
 bool GangPlanner::may_relocate(const Job& job, const Job& beneficiary) const {
   if (&job == &beneficiary || job.workers < job.needed || job.is_relocated || job.was_shrunk) return false;
-  if (job.demand.is_new_there && beneficiary.demand.priority < kCriticalPriority) return false;
+  const bool is_urgent = job.queue == beneficiary.queue && beneficiary.demand.priority >= kCriticalPriority;
+  if (job.demand.is_new_there && !is_urgent) return false;
   return job.queue != beneficiary.queue || yields_to(job, beneficiary);
 }
 

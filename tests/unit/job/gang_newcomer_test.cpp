@@ -48,16 +48,85 @@ TEST(Gang, TrainsOnUntilWhoTakesOverFromAllOthersIsReady) {
   EXPECT_EQ(stops[0].worker, 1U);
 }
 
-TEST(Gang, StopsAtOnceForWhoTakesOverWhenOneOfThoseThatLeaveIsLostOrNobodyComes) {
+TEST(Gang, StopsAtOnceForWhoTakesOverWhenOneOfThoseThatLeaveIsLost) {
   Gang gang(options(4, 2));
   form(gang, 2);
   EXPECT_TRUE(of<PauseWorker>(gang.set_leases({{1, true}, {2, false}, {3, false}}, milliseconds(1))).empty());
   EXPECT_EQ(of<PauseWorker>(gang.on_lost(1, milliseconds(2))).size(), 1U);
+}
 
-  Gang left(options(4, 1));
-  form(left, 1);
-  left.set_leases({{1, true}, {2, false}}, milliseconds(1));
-  EXPECT_EQ(of<PauseWorker>(left.on_failed(2, "no such file", milliseconds(2))).size(), 1U);
+TEST(Gang, TrainsOnWithThoseThatLeaveWhenWhoTakesOverFailsAndNotForEver) {
+  Gang gang(options(4, 2));
+  form(gang, 2);
+  gang.set_leases({{1, true}, {2, false}, {3, false}}, milliseconds(1));
+  const auto actions = gang.on_failed(3, "no such file", milliseconds(2));
+  ASSERT_EQ(of<KillWorker>(actions).size(), 1U);
+  EXPECT_TRUE(of<KillWorker>(actions)[0].dispensable);
+  EXPECT_TRUE(of<PauseWorker>(actions).empty());
+  EXPECT_TRUE(of<PauseWorker>(gang.set_leases({{1, true}, {2, false}}, milliseconds(3))).empty());
+  EXPECT_TRUE(gang.on_tick(milliseconds(300'000)).empty()) << "the next is waited for";
+  gang.set_leases({{1, true}, {2, false}, {4, false}}, milliseconds(300'000));
+  EXPECT_TRUE(gang.can_do_without(4));
+  gang.set_leases({{1, true}, {2, false}}, milliseconds(300'001));  // the head saw its end first
+  EXPECT_TRUE(gang.is_training());
+  EXPECT_TRUE(gang.on_tick(milliseconds(600'000)).empty());
+  EXPECT_EQ(of<PauseWorker>(gang.on_tick(milliseconds(600'001))).size(), 2U) << "the room is waited for";
+  for (const auto id : {1, 2}) gang.on_paused(id, gang.generation(), 9, milliseconds(600'002));
+  const auto stops = of<StopWorker>(gang.on_tick(milliseconds(780'002)));
+  ASSERT_EQ(stops.size(), 1U);
+  EXPECT_EQ(stops[0].worker, 1U);
+  gang.set_leases({{2, false}, {5, false}}, milliseconds(780'003));
+  EXPECT_FALSE(gang.can_do_without(5));
+}
+
+TEST(Gang, SavesTheStateOfTheLastOneThatLeavesWhenTheOthersAreLostWhileTheyWait) {
+  Gang gang(options(4, 2));
+  gang.set_goes_on(true);
+  form(gang, 2);
+  gang.set_leases({{1, true}, {2, false}, {3, false}}, milliseconds(1));
+  gang.on_failed(3, "no such file", milliseconds(2));
+  gang.set_leases({{1, true}, {2, false}}, milliseconds(3));
+  gang.on_lost(2, milliseconds(4));
+  gang.set_leases({{1, true}}, milliseconds(5));
+  EXPECT_EQ(of<SaveState>(gang.on_paused(1, gang.generation(), 7, milliseconds(6))).size(), 1U);
+}
+
+TEST(Gang, TrainsOnWithThoseThatLeaveWhenWhoTakesOverCannotJoin) {
+  Gang gang(options(4, 2));
+  form(gang, 2);
+  gang.set_leases({{1, true}, {2, false}, {3, false}}, milliseconds(1));
+  gang.on_hello(3, kReady, milliseconds(2));
+  for (const auto id : {1, 2, 3}) gang.on_paused(id, gang.generation(), id == 3 ? 0 : 7, milliseconds(3));
+  EXPECT_EQ(of<JoinWorker>(gang.on_recorded(gang.generation(), milliseconds(4))).size(), 2U);
+  EXPECT_TRUE(of<KillWorker>(gang.on_lost(3, milliseconds(5)))[0].dispensable);
+  for (const auto id : {1, 2}) gang.on_paused(id, gang.generation(), 7, milliseconds(6));
+  EXPECT_EQ(gang.members(), (std::vector<std::uint64_t>{1, 2}));
+  gang.on_recorded(gang.generation(), milliseconds(7));
+  gang.on_joined(1, gang.generation(), milliseconds(8));
+  EXPECT_TRUE(of<StopWorker>(gang.on_joined(2, gang.generation(), milliseconds(8))).empty());
+  EXPECT_TRUE(gang.is_training());
+  gang.set_leases({{1, true}, {2, false}, {4, false}}, milliseconds(9));
+  EXPECT_EQ(of<PauseWorker>(gang.on_hello(4, kReady, milliseconds(10))).size(), 3U);
+  for (const auto id : {1, 2, 4}) gang.on_paused(id, gang.generation(), id == 4 ? 0 : 8, milliseconds(11));
+  gang.on_recorded(gang.generation(), milliseconds(12));
+  gang.on_joined(2, gang.generation(), milliseconds(13));
+  const auto stops = of<StopWorker>(gang.on_joined(4, gang.generation(), milliseconds(13)));
+  ASSERT_EQ(stops.size(), 1U);
+  EXPECT_EQ(stops[0].worker, 1U);
+}
+
+TEST(Gang, TheOnlyWorkerTrainsOnWhenWhoTakesOverFailsUnlessTheJobIsStopped) {
+  for (const bool goes_on : {true, false}) {
+    Gang gang(options(4, 1));
+    gang.set_goes_on(true);
+    form(gang, 1);
+    gang.set_leases({{1, true}, {2, false}}, milliseconds(1));
+    EXPECT_TRUE(of<PauseWorker>(gang.on_failed(2, "no such file", milliseconds(2))).empty());
+    gang.set_goes_on(goes_on);
+    EXPECT_EQ(of<PauseWorker>(gang.set_leases({{1, true}}, milliseconds(3))).empty(), goes_on);
+    gang.on_tick(milliseconds(600'001));  // in the end it pauses to be saved
+    EXPECT_FALSE(gang.is_training());
+  }
 }
 
 TEST(Gang, TrainsOnWhenANewcomerFails) {

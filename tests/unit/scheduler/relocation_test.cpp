@@ -163,6 +163,27 @@ TEST_F(Relocating, LeavesThoseWhereTheyAreWhoMayNotGo) {
   EXPECT_FALSE(none_with([](Demand& one) { one.is_new_there = true; }));
 }
 
+TEST_F(Relocating, ACriticalJobOfAnotherQueueDoesNotMoveWhoHasJustMoved) {
+  cluster_.add_node("n1", 2);
+  cluster_.add_node("n2", 2);
+  TenantTree tree;
+  tree.queues[0].is_leaf = false;
+  tree.queues.push_back({.name = "mine", .depth = 1, .guaranteed = 2});
+  tree.queues.push_back({.name = "theirs", .depth = 1, .guaranteed = 2});
+  cluster_.tenants = tree;
+  for (const auto& [job, node] : {std::pair("a", "n1"), std::pair("b", "n2")}) {
+    cluster_.add_job(job, {1, 2});
+    cluster_.demands.back().can_relocate = cluster_.demands.back().is_new_there = true;
+    cluster_.demands.back().tenant = "mine";
+    cluster_.start_worker(job, node);
+  }
+  add_gang("gang", 2).tenant = "theirs";
+  cluster_.demand("gang").priority = kCriticalPriority;
+  EXPECT_TRUE(cluster_.plan().relocations.empty());
+  for (const char* job : {"a", "b"}) cluster_.demand(job).is_new_there = false;
+  EXPECT_EQ(cluster_.plan().relocations.size(), 1U);
+}
+
 TEST_F(Relocating, NeverHasMoreThanItsQueueMayHaveNotEvenForAMoment) {
   cluster_.add_node("n1", 2);
   cluster_.add_node("n2", 2);
@@ -261,7 +282,9 @@ void expect_sound(const ClusterModel& cluster, const Plan& plan) {
     const Demand& demand = cluster.demand(one.job);
     const Demand& by = cluster.demand(one.by);
     EXPECT_TRUE(demand.can_relocate && demand.preemptible && !demand.has_promise) << one.job;
-    EXPECT_TRUE(!demand.is_new_there || by.priority >= kCriticalPriority) << one.job;
+    const bool is_urgent =
+        demand.queue == by.queue && demand.tenant == by.tenant && by.priority >= kCriticalPriority;
+    EXPECT_TRUE(!demand.is_new_there || is_urgent) << one.job;
     EXPECT_TRUE(waits(plan, one.by)) << one.by;
     EXPECT_EQ(std::ranges::count(plan.releases, one.worker, &Release::worker), one.has_begun ? 1 : 0);
     EXPECT_EQ(
