@@ -451,6 +451,9 @@ class Head : public caf::event_based_actor {
   std::weak_ptr<const void> file_in_work_;  ///< held by the registration of a file until its end
   std::uint64_t next_file_ = 1;             ///< step of `kModelFiles` that none has
   bool has_needless_files_ = false;         ///< of versions that were removed meanwhile
+  std::uint64_t removals_ = 0;              ///< of models and versions
+  /// All that versions had just before a removal which isn't durable yet, by its number.
+  std::map<std::uint64_t, std::vector<std::uint64_t>> files_not_yet_gone_;
   std::uint64_t masters_ = 0;               ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;

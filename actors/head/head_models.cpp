@@ -198,12 +198,15 @@ void Head::keep_file(const Registration& wanted, const std::shared_ptr<const Res
 void Head::drop_needless_files() {
   has_needless_files_ = false;
   // Only one file is in work at a time: what the ledger doesn't know now it never will.
-  parts_.checkpoint_thread->post(
-      [store = parts_.checkpoints, steps = ledger_.registry().steps_of(kModelFiles)] {
-        const storage::Retention known{0, 0, {}, true, steps, true};
-        if (const auto dropped = store->prune(std::string(kModelFiles), known); !dropped)
-          spdlog::warn("files that are no versions are not removed: {}", dropped.error().message);
-      });
+  auto steps = ledger_.registry().steps_of(kModelFiles);
+  // The next head may know of what this one has removed a moment ago.
+  for (const auto& [removal, files] : files_not_yet_gone_)
+    steps.insert(steps.end(), files.begin(), files.end());
+  parts_.checkpoint_thread->post([store = parts_.checkpoints, steps = std::move(steps)] {
+    const storage::Retention known{0, 0, {}, true, steps, true};
+    if (const auto dropped = store->prune(std::string(kModelFiles), known); !dropped)
+      spdlog::warn("files that are no versions are not removed: {}", dropped.error().message);
+  });
 }
 
 /// The same again is the version that there is.
@@ -264,8 +267,11 @@ void Head::remove_model(const std::string& name, const nlohmann::json& body,
   }
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
   spdlog::info("{} is removed", what);
+  const auto removal = ++removals_;
+  files_not_yet_gone_.emplace(removal, registry.steps_of(kModelFiles));
   commit({event("user", "removed", ModelRemoved{name, asked->version})},
-         [this, respond, name, version = asked->version] {
+         [this, respond, name, removal, version = asked->version] {
+           files_not_yet_gone_.erase(removal);
            has_needless_files_ = true;
            if (file_in_work_.expired()) drop_needless_files();
            nlohmann::json answer{{"model", name}};

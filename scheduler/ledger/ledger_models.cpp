@@ -121,7 +121,16 @@ bool Ledger::has_versions(const JobRecord& job) const {
 }
 
 bool Ledger::on(const Event&, const ModelRemoved& body) {
-  return servers_of(body.model, body.version).empty() && registry_.remove(body.model, body.version);
+  if (!servers_of(body.model, body.version).empty() || !registry_.remove(body.model, body.version))
+    return false;
+  if (body.version != 0) return true;
+  // Another model of the name counts from 1 again: its versions are not those that ended jobs have served.
+  for (const auto& id : serving_models_) {
+    JobRecord& job = jobs_.find(id)->second;
+    if (job.model != body.model) continue;
+    for (auto& line : job.lines) line = {line.tag, line.share, 0};
+  }
+  return true;
 }
 
 bool Ledger::on(const Event&, const VersionProved& body) {

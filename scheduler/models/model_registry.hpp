@@ -18,7 +18,7 @@ inline constexpr std::string_view kModelFiles = "registry.files";
 
 /// What a version is never changes.
 struct ModelVersion {
-  std::uint64_t number = 0;  ///< from 1; that of one that was removed is given to no other
+  std::uint64_t number = 0;  ///< from 1; that of one that was removed is given to no other of the model
   std::string source;        ///< whose checkpoint: a job's id, or `kModelFiles`
   std::uint64_t step = 0;    ///< of that checkpoint
   std::string from;          ///< as people read it: `ckpt:intents-4f7a2k@40`, `file:/models/a.pt`

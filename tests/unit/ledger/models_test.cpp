@@ -285,5 +285,17 @@ TEST(Ledger, ServesWhatATagPointsAtWhenAJobIsRetriedWhoseVersionWasRemoved) {
   EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 2, 0, 0, ""}));
 }
 
+TEST(Ledger, DoesNotTakeAnotherModelOfTheNameForTheOneThatAJobHasServed) {
+  auto ledger = with_served_model();
+  const std::vector<ServedLine> by_number{{"", 100, 1}};
+  ASSERT_TRUE(ledger.apply(event(ModelServed{"answers-1", "intents", by_number})));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"answers-1", JobState::cancelled, ""})));
+  for (const std::uint64_t worker : {11, 12}) ASSERT_TRUE(ledger.apply(event(LeaseEnded{worker})));
+  EXPECT_TRUE(ledger.has_versions(job_of(ledger)));
+  ASSERT_TRUE(ledger.apply(event(ModelRemoved{"intents", 0})));
+  ASSERT_TRUE(ledger.apply(event(added(1, 80))));
+  EXPECT_FALSE(ledger.has_versions(job_of(ledger))) << "version 1 is another one now";
+}
+
 }  // namespace
 }  // namespace ds::scheduler
