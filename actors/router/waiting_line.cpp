@@ -13,14 +13,13 @@ WaitingLine::Entry WaitingLine::add(const JourneyPtr& journey, serving::LineBoun
   ticket.priority = asked == 0 ? serving::kDefaultPriority : asked;
   ticket.tenant = journey->ask.tenant;
   Entry entry;
-  while (true) {
-    const auto who = serving::find_who_makes_way(line_, ticket, bounds);
-    if (!who) {
-      entry.refused = who.error();
-      return entry;
-    }
-    if (!*who) break;
-    entry.displaced.push_back(waiting_.at((*who)->id));
+  const auto who = serving::find_who_makes_way(line_, ticket, bounds);
+  if (!who) {
+    entry.refused = who.error();
+    return entry;
+  }
+  for (const serving::MakesWay& one : *who) {
+    entry.displaced.push_back(waiting_.at(one.id));
     remove(entry.displaced.back());
   }
   journey->place = ticket.id;

@@ -14,7 +14,6 @@ constexpr double kLongestGapUs = 1'000'000;
 constexpr std::int64_t kUnknownRetryUs = 1'000'000;
 constexpr std::int64_t kLongestRetryUs = 60'000'000;
 constexpr std::uint64_t kAloneKeys = 0x5bd1'e995'97f4'a7c5ULL;
-constexpr std::size_t kMostMakeWay = 64;  // tickets for one newcomer
 
 }  // namespace
 
@@ -44,13 +43,11 @@ std::optional<Refusal> BatchQueue::admit(Ticket ticket, std::int64_t now_us) {
 }
 
 std::optional<Refusal> BatchQueue::make_place(const Ticket& ticket) {
-  for (std::size_t made_way = 0;; ++made_way) {
-    const auto who = find_who_makes_way(line_, ticket, {options_.max_depth, options_.max_bytes});
-    if (!who) return who.error();
-    if (!*who) return std::nullopt;
-    if (made_way == kMostMakeWay || expired_.size() >= options_.max_depth) return (*who)->why;
-    expire((*who)->id, (*who)->why);
-  }
+  const auto who = find_who_makes_way(line_, ticket, {options_.max_depth, options_.max_bytes});
+  if (!who) return who.error();
+  if (!who->empty() && expired_.size() + who->size() > options_.max_depth) return who->front().why;
+  for (const MakesWay& one : *who) expire(one.id, one.why);
+  return std::nullopt;
 }
 
 void BatchQueue::note_arrival(std::uint64_t shape_key, std::int64_t now_us) {

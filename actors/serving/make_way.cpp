@@ -1,36 +1,52 @@
 #include "actors/serving/make_way.hpp"
 
 #include <algorithm>
-#include <string>
 
 namespace ds::serving {
+namespace {
 
-tl::expected<std::optional<MakesWay>, Refusal> find_who_makes_way(const TicketLine& line,
-                                                                  const Ticket& ticket, LineBounds bounds) {
-  using enum TicketLine::Measure;
-  const std::string& tenant = ticket.tenant;
-  if (line.size() >= bounds.depth) {
-    if (line.empty()) return tl::unexpected(Refusal::queue_full);
-    std::string longest = line.find_longest(tickets);
-    // Taking a place from somebody who then has the better right to it would only swap them for ever.
-    if (line.measure(longest, tickets) < line.measure(tenant, tickets) + 2) longest = tenant;
-    if (line.measure(longest, tickets) == 0) return tl::unexpected(Refusal::queue_full);
-    const Ticket& last = line.last_of(longest).ticket;
-    if (longest == tenant && last.priority <= std::max(ticket.priority, 1U))
-      return tl::unexpected(Refusal::queue_full);
-    return MakesWay{last.id, Refusal::queue_full};
+using Holding = TicketLine::Holding;
+
+/// Gives a place up, or null. `own`: the newcomer's tenant; null: it has nothing waiting.
+Holding* whose_place(std::vector<Holding>& all, Holding* own, const TicketLine& line, const Ticket& ticket) {
+  const auto longest = std::ranges::max_element(all, {}, &Holding::tickets);
+  // Taking a place from somebody who then has the better right to it would only swap them for ever.
+  if (longest->tickets >= (own == nullptr ? 0 : own->tickets) + 2) return &*longest;
+  if (own == nullptr || own->tickets == 0) return nullptr;
+  return line.at(own->last->id).ticket.priority > std::max(ticket.priority, 1U) ? own : nullptr;
+}
+
+Holding* whose_bytes(std::vector<Holding>& all, const Holding* own, const TicketLine& line,
+                     const Ticket& ticket) {
+  const auto longest = std::ranges::max_element(all, {}, &Holding::bytes);
+  if (&*longest == own) return nullptr;
+  const std::uint64_t left = longest->bytes - line.at(longest->last->id).ticket.bytes;
+  return left >= (own == nullptr ? 0 : own->bytes) + ticket.bytes ? &*longest : nullptr;
+}
+
+}  // namespace
+
+tl::expected<std::vector<MakesWay>, Refusal> find_who_makes_way(const TicketLine& line, const Ticket& ticket,
+                                                                LineBounds bounds) {
+  std::vector<MakesWay> ways;
+  std::uint64_t tickets = line.size(), bytes = line.bytes();
+  if (tickets < bounds.depth && bytes + ticket.bytes <= bounds.bytes) return ways;
+  if (bounds.depth == 0) return tl::unexpected(Refusal::queue_full);
+  if (ticket.bytes > bounds.bytes) return tl::unexpected(Refusal::too_many_bytes);  // whoever goes
+  auto all = line.holdings();
+  const auto found = std::ranges::find(all, ticket.tenant, &Holding::tenant);
+  Holding* own = found == all.end() ? nullptr : &*found;
+  while (tickets >= bounds.depth || bytes + ticket.bytes > bounds.bytes) {
+    const bool is_place = tickets >= bounds.depth;
+    const auto why = is_place ? Refusal::queue_full : Refusal::too_many_bytes;
+    Holding* from = is_place ? whose_place(all, own, line, ticket) : whose_bytes(all, own, line, ticket);
+    if (from == nullptr) return tl::unexpected(why);
+    const Ticket& last = line.at(from->last->id).ticket;
+    ways.push_back({last.id, why});
+    --tickets, --from->tickets, ++from->last;
+    bytes -= last.bytes, from->bytes -= last.bytes;
   }
-  if (line.bytes() + ticket.bytes > bounds.bytes) {
-    // More than all may have together: then it may also be that nobody in the line has any.
-    if (ticket.bytes > bounds.bytes) return tl::unexpected(Refusal::too_many_bytes);
-    const std::string longest = line.find_longest(bytes);
-    const Ticket& last = line.last_of(longest).ticket;
-    const std::uint64_t left = line.measure(longest, bytes) - last.bytes;
-    if (longest == tenant || left < line.measure(tenant, bytes) + ticket.bytes)
-      return tl::unexpected(Refusal::too_many_bytes);
-    return MakesWay{last.id, Refusal::too_many_bytes};
-  }
-  return std::nullopt;
+  return ways;
 }
 
 }  // namespace ds::serving

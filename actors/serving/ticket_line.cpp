@@ -90,22 +90,13 @@ std::uint64_t TicketLine::count_rows_before(const Ticket& ticket) const {
   return before;
 }
 
-std::uint64_t TicketLine::measure(const std::string& tenant, Measure by) const {
-  const auto found = tenants_.find(tenant);
-  if (found == tenants_.end()) return 0;
-  return by == Measure::bytes ? found->second.bytes : found->second.places.size();
-}
-
-std::string TicketLine::find_longest(Measure by) const {
-  const auto longest = std::max_element(tenants_.begin(), tenants_.end(), [by](const auto& a, const auto& b) {
-    return by == Measure::bytes ? a.second.bytes < b.second.bytes
-                                : a.second.places.size() < b.second.places.size();
-  });
-  return longest->first;
-}
-
-const TicketLine::Waiting& TicketLine::last_of(const std::string& tenant) const {
-  return at(tenants_.find(tenant)->second.places.rbegin()->id);
+std::vector<TicketLine::Holding> TicketLine::holdings() const {
+  std::vector<Holding> all;
+  for (const auto& [name, tenant] : tenants_) {
+    if (!tenant.places.empty())
+      all.push_back({name, tenant.places.size(), tenant.bytes, tenant.places.crbegin()});
+  }
+  return all;
 }
 
 }  // namespace ds::serving

@@ -9,6 +9,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "actors/serving/batching.hpp"
 
@@ -18,7 +19,7 @@ namespace ds::serving {
 ///
 /// Higher priorities come first; within one, tenants take turns by rows (start-time fair queueing, Goyal, Vin
 /// and Cheng, SIGCOMM 1996, with equal weights); within a tenant the first come. A tenant that was idle is
-/// owed nothing. Adding and removing cost logarithms; `count_rows_before` and `find_longest` look at each
+/// owed nothing. Adding and removing cost logarithms; `count_rows_before` and `holdings` look at each
 /// tenant that waits. Pure.
 class TicketLine {
  public:
@@ -41,7 +42,12 @@ class TicketLine {
     std::list<const Waiting*> by_age;  ///< the oldest first
     std::uint64_t rows = 0;
   };
-  enum class Measure : std::uint8_t { tickets, bytes };
+  /// What a tenant has waiting.
+  struct Holding {
+    std::string tenant;
+    std::uint64_t tickets = 0, bytes = 0;
+    std::set<Place>::const_reverse_iterator last;  ///< whose turn would come last, and so on; as `tickets`
+  };
 
   void add(Ticket ticket, std::int64_t now_us);
   /// False, and nothing happens: none waits by this id.
@@ -65,12 +71,8 @@ class TicketLine {
 
   /// Rows whose turn comes before this ticket's would, if nothing else came.
   std::uint64_t count_rows_before(const Ticket& ticket) const;
-  /// What this tenant has waiting.
-  std::uint64_t measure(const std::string& tenant, Measure by) const;
-  /// Who has most; of equals the first by name. Precondition: not empty.
-  std::string find_longest(Measure by) const;
-  /// The one of the tenant whose turn would come last. Precondition: it has one.
-  const Waiting& last_of(const std::string& tenant) const;
+  /// Of all tenants that have something, by name. Valid until the line changes.
+  std::vector<Holding> holdings() const;
 
  private:
   static constexpr std::size_t kClasses = kLowestPriority + 1;
