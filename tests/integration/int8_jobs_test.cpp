@@ -78,13 +78,9 @@ TEST_F(Int8Jobs, AreRefusedWhenTheyLoseTooMuchOrHaveNothingToQuantize) {
   const auto small = reason("small", checkpoint(), "quantize: int8\n");
   EXPECT_NE(small.find("no layer that this could be done to"), std::string::npos) << small;
 
-  std::ofstream(cluster_.path() / "make.py")
-      << "import sys, torch\n"
-         "torch.manual_seed(1)\n"
-         "torch.jit.script(torch.nn.Linear(64, 64)).save(sys.argv[1])\n";
-  const auto made = run_program(
-      {"/usr/bin/python3", (cluster_.path() / "make.py").string(), (cluster_.path() / "model.pt").string()});
-  ASSERT_EQ(made.code, 0) << "python3-torch (deploy/packages.txt) exported no module" << made.err;
+  ASSERT_NO_FATAL_FAILURE(
+      run_torch("torch.manual_seed(1)\n"
+                "torch.jit.script(torch.nn.Linear(64, 64)).save(sys.argv[1] + '/model.pt')\n"));
   const auto strict =
       reason("strict", "{source: \"file:model.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 64]}]}",
              "quantize: {to: int8, max_error: 0.0001}\n");

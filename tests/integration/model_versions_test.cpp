@@ -14,29 +14,25 @@ class ModelVersions : public ServedModels {
  protected:
   void SetUp() override {
     ServedModels::SetUp();
-    std::ofstream(cluster_.path() / "make.py")
-        << "import sys, torch\n"
-           "class Add(torch.nn.Module):\n"
-           "    def __init__(self, more):\n"
-           "        super().__init__()\n"
-           "        self.more = more\n"
-           "    def forward(self, x):\n"
-           "        return x + self.more\n"
-           "for more in (1, 2, 3):\n"
-           "    torch.jit.script(Add(float(more))).save(sys.argv[1] + f'/add{more}.pt')\n"
-           // Dividing the smallest number by -1 is what a processor stops a program for.
-           "class Crash(torch.nn.Module):\n"
-           "    def __init__(self, unless: float):\n"
-           "        super().__init__()\n"
-           "        self.unless = unless\n"
-           "    def forward(self, x):\n"
-           "        smallest = torch.ne(x, self.unless).to(torch.long) * (-9223372036854775807 - 1)\n"
-           "        return x + torch.div(smallest, -torch.ones_like(smallest), rounding_mode='trunc')\n"
-           "torch.jit.script(Crash(0.0)).save(sys.argv[1] + '/asked.pt')\n"
-           "torch.jit.script(Crash(1.0)).save(sys.argv[1] + '/loaded.pt')\n";
-    const auto made =
-        run_program({"/usr/bin/python3", (cluster_.path() / "make.py").string(), cluster_.path().string()});
-    ASSERT_EQ(made.code, 0) << "python3-torch (deploy/packages.txt) exported no module" << made.err;
+    ASSERT_NO_FATAL_FAILURE(run_torch(
+        "class Add(torch.nn.Module):\n"
+        "    def __init__(self, more):\n"
+        "        super().__init__()\n"
+        "        self.more = more\n"
+        "    def forward(self, x):\n"
+        "        return x + self.more\n"
+        "for more in (1, 2, 3):\n"
+        "    torch.jit.script(Add(float(more))).save(sys.argv[1] + f'/add{more}.pt')\n"
+        // Dividing the smallest number by -1 is what a processor stops a program for.
+        "class Crash(torch.nn.Module):\n"
+        "    def __init__(self, unless: float):\n"
+        "        super().__init__()\n"
+        "        self.unless = unless\n"
+        "    def forward(self, x):\n"
+        "        smallest = torch.ne(x, self.unless).to(torch.long) * (-9223372036854775807 - 1)\n"
+        "        return x + torch.div(smallest, -torch.ones_like(smallest), rounding_mode='trunc')\n"
+        "torch.jit.script(Crash(0.0)).save(sys.argv[1] + '/asked.pt')\n"
+        "torch.jit.script(Crash(1.0)).save(sys.argv[1] + '/loaded.pt')\n"));
   }
 
   /// Version N of `adder` adds N.

@@ -57,15 +57,11 @@ TEST_F(ServeJobs, LoseNoRequestWhenReplicasAreKilled) {
 
 /// Dividing the smallest number by -1 is what a processor stops a program for.
 TEST_F(ServeJobs, LoseTwoReplicasAtMostToARequestThatKillsThemAndAnswerAllOthers) {
-  std::ofstream(cluster_.path() / "make.py")
-      << "import sys, torch\n"
-         "class Divide(torch.nn.Module):\n"
-         "    def forward(self, x):\n"
-         "        return torch.div(x, -torch.ones_like(x), rounding_mode='trunc')\n"
-         "torch.jit.script(Divide()).save(sys.argv[1] + '/divide.pt')\n";
-  const auto made =
-      run_program({"/usr/bin/python3", (cluster_.path() / "make.py").string(), cluster_.path().string()});
-  ASSERT_EQ(made.code, 0) << "python3-torch (deploy/packages.txt) exported no module" << made.err;
+  ASSERT_NO_FATAL_FAILURE(
+      run_torch("class Divide(torch.nn.Module):\n"
+                "    def forward(self, x):\n"
+                "        return torch.div(x, -torch.ones_like(x), rounding_mode='trunc')\n"
+                "torch.jit.script(Divide()).save(sys.argv[1] + '/divide.pt')\n"));
   const auto job = cluster_.submit_job(write_serve(
       "answers", "{source: \"file:divide.pt\", inputs: [{name: x, datatype: INT64, shape: [-1, 1]}]}",
       "replicas: 3\nbatching: {mode: fixed, max_size: 4, max_delay: 20ms}\n"));
@@ -133,16 +129,13 @@ TEST_F(ServeJobs, LeaveADrainedNodeThoughTheirReplicaStandsStill) {
 }
 
 TEST_F(ServeJobs, GoOnWithAnotherReplicaWhenAModelDoesNotComeBackFromAnInput) {
-  std::ofstream(cluster_.path() / "make.py") << "import sys, torch\n"
-                                                "class Model(torch.nn.Module):\n"
-                                                "    def forward(self, x):\n"
-                                                "        while bool((x > 0).any()):\n"
-                                                "            x = x + 1\n"
-                                                "        return x\n"
-                                                "torch.jit.script(Model()).save(sys.argv[1])\n";
-  const auto made = run_program(
-      {"/usr/bin/python3", (cluster_.path() / "make.py").string(), (cluster_.path() / "model.pt").string()});
-  ASSERT_EQ(made.code, 0) << "python3-torch (deploy/packages.txt) exported no module" << made.err;
+  ASSERT_NO_FATAL_FAILURE(
+      run_torch("class Model(torch.nn.Module):\n"
+                "    def forward(self, x):\n"
+                "        while bool((x > 0).any()):\n"
+                "            x = x + 1\n"
+                "        return x\n"
+                "torch.jit.script(Model()).save(sys.argv[1] + '/model.pt')\n"));
   const std::string model =
       "{source: \"file:model.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 1]}], outputs: [{name: "
       "y}]}";

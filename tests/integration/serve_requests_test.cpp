@@ -1,10 +1,10 @@
 // What served models answer: texts, tensors in JSON and in bytes, and what is wrong with a request.
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <cstring>
 
 #include "tests/integration/hostile_client.hpp"
+#include "tests/integration/packed.hpp"
 #include "tests/integration/served_models.hpp"
 
 namespace ds::tests {
@@ -43,20 +43,6 @@ class ServeRequests : public ServedModels {
     });
   }
 };
-
-std::string gzip(const std::string& plain) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string packed(deflateBound(&stream, plain.size()), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
-  stream.avail_in = static_cast<uInt>(plain.size());
-  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
-  stream.avail_out = static_cast<uInt>(packed.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  packed.resize(stream.total_out);
-  deflateEnd(&stream);
-  return packed;
-}
 
 TEST_F(ServeRequests, AreAnsweredWithLabelsByTheProtocol) {
   ASSERT_NO_FATAL_FAILURE(train());
@@ -187,7 +173,7 @@ TEST_F(ServeRequests, ThatAreWrongHearWhatIsWrong) {
   expect_refused(wrong.dump(), 400, "nothing");
   expect_refused(request({"1", "2", "3", "4", "5"}).dump(), 400, "4");
   const auto bomb = http.Post("/v2/models/answers/infer", {{"Content-Encoding", "gzip"}},
-                              gzip(std::string(80 << 20, ' ')), "application/json");
+                              packed(std::string(80 << 20, ' '), kGzip), "application/json");
   ASSERT_TRUE(bomb);
   EXPECT_EQ(bomb->status, 413) << bomb->body;
   const auto lies = http.Post("/v2/models/answers/infer", {{kLength, "5000"}}, request({"x"}).dump(),
@@ -198,19 +184,15 @@ TEST_F(ServeRequests, ThatAreWrongHearWhatIsWrong) {
 }
 
 TEST_F(ServeRequests, OfUnlikeLengthsShareABatchWhereTheJobSaysSoAndTheModelAllowsIt) {
-  std::ofstream(cluster_.path() / "make.py")
-      << "import sys, torch\n"
-         "class Masked(torch.nn.Module):\n"
-         "    def forward(self, x):\n"
-         "        return x.sum(1, keepdim=True) / torch.ne(x, 0).sum(1, keepdim=True), x * 2\n"
-         "class Mean(torch.nn.Module):\n"
-         "    def forward(self, x):\n"
-         "        return x.to(torch.float).mean(1, keepdim=True)\n"
-         "torch.jit.script(Masked()).save(sys.argv[1] + '/masked.pt')\n"
-         "torch.jit.script(Mean()).save(sys.argv[1] + '/mean.pt')\n";
-  const auto made =
-      run_program({"/usr/bin/python3", (cluster_.path() / "make.py").string(), cluster_.path().string()});
-  ASSERT_EQ(made.code, 0) << "python3-torch (deploy/packages.txt) exported no module" << made.err;
+  ASSERT_NO_FATAL_FAILURE(
+      run_torch("class Masked(torch.nn.Module):\n"
+                "    def forward(self, x):\n"
+                "        return x.sum(1, keepdim=True) / torch.ne(x, 0).sum(1, keepdim=True), x * 2\n"
+                "class Mean(torch.nn.Module):\n"
+                "    def forward(self, x):\n"
+                "        return x.to(torch.float).mean(1, keepdim=True)\n"
+                "torch.jit.script(Masked()).save(sys.argv[1] + '/masked.pt')\n"
+                "torch.jit.script(Mean()).save(sys.argv[1] + '/mean.pt')\n"));
   const auto model = [](const std::string& file, const std::string& outputs) {
     return "{source: \"file:" + file +
            "\", inputs: [{name: x, datatype: INT64, shape: [-1, -1]}], outputs: " + outputs + "}";

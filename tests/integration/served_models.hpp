@@ -36,6 +36,16 @@ class ServedModels : public TwoNodes {
     return cluster_.submit_job(write_serve("answers", checkpoint(), more));
   }
 
+  /// Runs a Python script that saves TorchScript files. Its arguments: the cluster's folder, then `more`.
+  void run_torch(const std::string& script, const std::vector<std::string>& more = {}) {
+    const auto file = (cluster_.path() / "make.py").string();
+    std::ofstream(file) << "import sys, torch\n" << script;
+    std::vector<std::string> words{"/usr/bin/python3", file, cluster_.path().string()};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto made = run_program(words);
+    ASSERT_EQ(made.code, 0) << "python3-torch (deploy/packages.txt) exported no module" << made.err;
+  }
+
   httplib::Client client() const {
     httplib::Client http("http://" + cluster_.address());
     http.set_read_timeout(100);

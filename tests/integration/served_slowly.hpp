@@ -19,7 +19,7 @@ class ServedSlowly : public ServedModels {
 
   /// Serves it as `answers`, for the tenant `flood`; `more` follows in the job's file. Sets `job_`.
   void serve_slowly(int ms, const std::string& more) {
-    std::ofstream(cluster_.path() / "make.py") << R"(import sys, time, torch
+    ASSERT_NO_FATAL_FAILURE(run_torch(R"(import time
 torch.set_num_threads(1)
 class Model(torch.nn.Module):
     def __init__(self, times: int):
@@ -36,11 +36,9 @@ def took(times):
     model(torch.zeros(1, 1))
     return time.process_time() - start
 each = min(took(200) for _ in range(5)) / 200
-torch.jit.script(Model(max(1, int(float(sys.argv[2]) / 1000 / each)))).save(sys.argv[1])
-)";
-    const auto made = run_program({"/usr/bin/python3", (cluster_.path() / "make.py").string(),
-                                   (cluster_.path() / "model.pt").string(), std::to_string(ms)});
-    ASSERT_EQ(made.code, 0) << "python3-torch (deploy/packages.txt) exported no module" << made.err;
+torch.jit.script(Model(max(1, int(float(sys.argv[2]) / 1000 / each)))).save(sys.argv[1] + '/model.pt')
+)",
+                                      {std::to_string(ms)}));
     const std::string model =
         "{source: \"file:model.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 1]}], outputs: [{name: "
         "y}]}";
