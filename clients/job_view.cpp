@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 #include <string>
 #include <utility>
@@ -49,6 +50,12 @@ void add_line(std::string& out, std::string_view name, const std::string& value)
 std::string format_number(const json& object, const std::string& field) {
   const auto value = number_at(object, field);
   return value ? std::to_string(static_cast<std::int64_t>(*value)) : "-";
+}
+
+/// Whole where it is: `2`, `0.5`.
+std::string format_slots(const json& object, const std::string& field) {
+  const auto value = number_at(object, field);
+  return value && std::trunc(*value) != *value ? fmt::format("{}", *value) : format_number(object, field);
 }
 
 std::string format_places(const json& places, const std::string& what, bool coloured) {
@@ -242,7 +249,7 @@ std::string format_nodes(const json& nodes, bool coloured) {
     rows.push_back({{text_at(node, "id") + (pretends ? " (pretends)" : "")},
                     {text_at(node, "address")},
                     state_cell(node),
-                    {fmt::format("{}/{}", integer_at(node, "slots_used"), integer_at(node, "slots")),
+                    {fmt::format("{}/{}", format_slots(node, "slots_used"), format_slots(node, "slots")),
                      Colour::none, true},
                     {format_number(node, "cores"), Colour::none, true},
                     {format_gpus(node), Colour::none, true},
@@ -258,6 +265,9 @@ std::string format_tenants(const json& tenants, bool coloured) {
   const auto number = [](const json& tenant, const char* field) {
     return Cell{format_number(tenant, field), Colour::none, true};
   };
+  const auto slots = [](const json& tenant, const char* field) {
+    return Cell{format_slots(tenant, field), Colour::none, true};
+  };
   const bool has_gpus = std::ranges::any_of(tenants, [](const json& tenant) {
     return integer_at(tenant, "gpus_used") > 0 || integer_at(tenant, "gpu_limit", -1) >= 0;
   });
@@ -265,8 +275,8 @@ std::string format_tenants(const json& tenants, bool coloured) {
     const auto weight = number_at(tenant, "weight");
     rows.push_back({{text_at(tenant, "name")},
                     number(tenant, "guaranteed"),
-                    number(tenant, "used"),
-                    number(tenant, "borrowed"),
+                    slots(tenant, "used"),
+                    slots(tenant, "borrowed"),
                     number(tenant, "borrowing_limit"),
                     number(tenant, "lending_limit"),
                     {weight ? fmt::format("{:g}", *weight) : "-", Colour::none, true},

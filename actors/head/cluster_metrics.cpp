@@ -64,7 +64,7 @@ void write_queues(MetricsWriter& out, const scheduler::Ledger& ledger, const Ten
   };
   out.family("ds_tenant_slots", "gauge", "Slots that a queue, with those below it, has and is guaranteed.");
   for (std::size_t i = first; i < tenants.queues.size(); ++i) {
-    out.add("", label(i) + ",what=\"used\"", use.slots(i));
+    out.add("", label(i) + ",what=\"used\"", number_text(use.slots(i)));
     out.add("", label(i) + ",what=\"guaranteed\"", tenants[i].guaranteed);
   }
   out.family("ds_tenant_gpus", "gauge", "GPUs that a queue, with those below it, has.");
@@ -82,7 +82,8 @@ scheduler::Room write_nodes(MetricsWriter& out, const scheduler::Ledger& ledger,
     ++states[node.state];
     cluster = plus(cluster, {node.slots, node.memory_bytes, node.usable_gpus()});
   }
-  std::uint64_t slots = 0, gpus = 0;
+  scheduler::SlotCount slots;
+  std::uint64_t gpus = 0;
   for (const auto& [worker, lease] : ledger.leases()) {
     slots += lease.slots;
     gpus += lease.devices.size();
@@ -90,8 +91,8 @@ scheduler::Room write_nodes(MetricsWriter& out, const scheduler::Ledger& ledger,
   out.family("ds_nodes", "gauge", "Nodes by state.");
   for (const auto& [state, count] : states) out.add("", fmt::format("state=\"{}\"", state), count);
   out.family("ds_slots", "gauge", "Slots of all nodes, and those that are leased.");
-  out.add("", "what=\"total\"", cluster.slots);
-  out.add("", "what=\"used\"", slots);
+  out.add("", "what=\"total\"", number_text(cluster.slots));
+  out.add("", "what=\"used\"", number_text(slots));
   out.family("ds_gpus", "gauge", "GPUs of all nodes, and those that are leased.");
   out.add("", "what=\"total\"", cluster.gpus);
   out.add("", "what=\"used\"", gpus);

@@ -23,7 +23,7 @@ bool Head::is_closed(const std::string& node) const {
 
 nlohmann::json Head::view_of_node(const std::string& name) const {
   const auto leases = ledger_.leases_on(name);
-  std::uint32_t used = 0;
+  SlotCount used;
   for (const auto& lease : leases) used += lease.slots;
   const auto up = nodes_.find(name);
   NodeEntry entry;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <variant>
 
 #include "actors/gateway/error_response.hpp"
@@ -13,7 +14,7 @@ std::optional<gateway::HttpResponse> check_quota(const scheduler::JobSpec& spec,
                                                  const scheduler::TenantTree& tenants) {
   const auto queue = tenants.find(spec.tenant, spec.queue);
   if (!queue) return std::nullopt;
-  const scheduler::Room needed{std::uint64_t{min_workers} * spec.resources.cpus, 0,
+  const scheduler::Room needed{min_workers * spec.resources.cpus, 0,
                                std::uint64_t{min_workers} * spec.resources.gpus};
   const scheduler::QueueUse nothing(tenants, std::nullopt);
   const auto limit = nothing.find_limit(*queue, needed);
@@ -23,8 +24,8 @@ std::optional<gateway::HttpResponse> check_quota(const scheduler::JobSpec& spec,
   return gateway::error_response(
       429, "refused_by_quota",
       fmt::format("the job needs {} {} at least, and {} may have {} at most",
-                  is_of_gpus ? needed.gpus : needed.slots, is_of_gpus ? "GPUs" : "slots",
-                  tenants.full_name(*limit), most.value_or(0)),
+                  is_of_gpus ? std::to_string(needed.gpus) : number_text(needed.slots),
+                  is_of_gpus ? "GPUs" : "slots", tenants.full_name(*limit), most.value_or(0)),
       "give workers.min a smaller number; ds-submit tenants shows the quotas");
 }
 

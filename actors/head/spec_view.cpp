@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "scheduler/ledger/slot_count_json.hpp"
 #include "scheduler/spec/scalars.hpp"
 #include "scheduler/spec/source_format.hpp"
 

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "actors/gateway/error_response.hpp"
+#include "scheduler/ledger/slot_count_json.hpp"
 #include "scheduler/policy/gpu_kind.hpp"
 #include "scheduler/policy/queue_use.hpp"
 #include "scheduler/policy/shares.hpp"
@@ -168,7 +169,7 @@ bool NodeEntry::has_devices(std::span<const std::uint32_t> devices, std::string_
          std::ranges::all_of(devices, [usable](std::uint32_t device) { return device < usable; });
 }
 
-json node_view(const NodeEntry& node, std::uint32_t slots_used, std::size_t gpus_used) {
+json node_view(const NodeEntry& node, scheduler::SlotCount slots_used, std::size_t gpus_used) {
   return {{"id", node.name},
           {"address", node.address},
           {"state", node.state},

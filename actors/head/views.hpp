@@ -52,7 +52,7 @@ struct NodeEntry {
 nlohmann::json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::string& wait_reason,
                         const scheduler::Ledger& ledger, const std::map<std::uint64_t, std::int32_t>& pids,
                         bool whole);
-nlohmann::json node_view(const NodeEntry& node, std::uint32_t slots_used, std::size_t gpus_used);
+nlohmann::json node_view(const NodeEntry& node, scheduler::SlotCount slots_used, std::size_t gpus_used);
 /// All queues but the root, parents before children; without tenants one called `default` for everybody.
 /// `cluster`: what the nodes have together.
 nlohmann::json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,

@@ -84,7 +84,7 @@ Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
   infer::ModelSource source{*std::move(archive), origin, to_specs(serve.inputs), to_specs(serve.outputs)};
   infer::ModelOptions options;
   options.name = spec.name;
-  options.threads = spec.resources.cpus;
+  options.threads = spec.resources.threads();
   options.max_batch_size = serve.batching.max_size;
   const train::StateImage* state = given != nullptr && given->state ? &*given->state : nullptr;
   auto model = serve.quantize ? load_quantized(std::move(source), options, *serve.quantize, state, context)

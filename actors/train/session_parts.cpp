@@ -27,7 +27,7 @@ Result<void> check_spec(const scheduler::JobSpec& spec) {
   if (spec.batch.global == 0) return refuse("batch.global", "must be at least 1");
   if (spec.batch.accumulate == 0) return refuse("batch.accumulate", "must be at least 1");
   if (spec.workers.max == 0) return refuse("workers.max", "must be at least 1");
-  if (spec.resources.cpus == 0) return refuse("resources.cpus", "must be at least 1");
+  if (spec.resources.cpus == 0) return refuse("resources.cpus", "must be more than 0");
   for (const scheduler::TransformSpec& transform : spec.data.transforms) {
     const auto* tokenize = std::get_if<scheduler::Tokenize>(&transform.what);
     const auto* pad = std::get_if<scheduler::PadSequences>(&transform.what);
@@ -110,7 +110,7 @@ ModelRequest request_for(const scheduler::JobSpec& spec, const data::Dataset& tr
   request.classes = static_cast<std::uint32_t>(learnt.labels.size());
   request.vocabulary = static_cast<std::uint32_t>(learnt.vocabulary.size());
   request.precision = spec.precision;
-  request.threads = spec.resources.cpus;
+  request.threads = spec.resources.threads();
   request.seed = spec.seed;
   return request;
 }
@@ -122,7 +122,7 @@ Result<SessionParts> make_parts(const scheduler::JobSpec& spec) {
   SessionParts parts;
   parts.spec = spec;
   data::DatasetOptions options;
-  options.threads = spec.resources.cpus;
+  options.threads = spec.resources.threads();
   Result<std::unique_ptr<data::Dataset>> training = data::Dataset::open_training(spec.data, options);
   if (!training) return tl::unexpected(training.error());
   parts.training = *std::move(training);

@@ -95,7 +95,7 @@ class Shard : public caf::event_based_actor {
     spec_ = *std::move(spec);
     opener_ = std::jthread([this] {
       data::DatasetOptions options;
-      options.threads = spec_.resources.cpus;
+      options.threads = spec_.resources.threads();
       auto opened = data::Dataset::open_training(spec_.data, options);
       // A function that CAF copies cannot hold what only moves.
       auto dataset = std::make_shared<decltype(opened)>(std::move(opened));
@@ -108,7 +108,7 @@ class Shard : public caf::event_based_actor {
     dataset_ = *std::move(dataset);
     maker_ = std::make_unique<train::BatchMaker>(spec_, *dataset_);
     shard::Workshop::Options options;
-    options.threads = spec_.resources.cpus;
+    options.threads = spec_.resources.threads();
     workshop_ = std::make_unique<shard::Workshop>(
         *maker_, options, [this](const shard::Order& order, const Result<data::Batch>& batch) {
           BatchMade made = to_message(order.which, batch);

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "scheduler/spec/slot_count.hpp"
+
 namespace ds::scheduler {
 
 /// What a queue has used lately, averaged so that the past counts half as much after each half-life. A queue
@@ -9,7 +11,8 @@ namespace ds::scheduler {
 struct DecayedUse {
   static constexpr std::int64_t kHalfLifeMs = 3'600'000;
 
-  std::uint64_t slots_now = 0, memory_now = 0, gpus_now = 0;
+  SlotCount slots_now;
+  std::uint64_t memory_now = 0, gpus_now = 0;
   double slots = 0, memory_bytes = 0, gpus = 0;  ///< averages up to `at_ms`
   std::int64_t at_ms = 0;
 

@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "scheduler/ledger/slot_count_json.hpp"
+
 namespace ds::scheduler {
 
 static void to_json(nlohmann::json& json, JobState state) {

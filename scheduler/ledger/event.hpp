@@ -12,6 +12,7 @@
 #include "scheduler/ledger/served_line.hpp"
 #include "scheduler/models/model_registry.hpp"
 #include "scheduler/spec/role.hpp"
+#include "scheduler/spec/slot_count.hpp"
 
 namespace ds::scheduler {
 
@@ -30,7 +31,7 @@ struct JobSubmitted {
 struct LeaseGranted {
   std::uint64_t worker = 0;
   std::string job, node;
-  std::uint32_t slots = 1;
+  SlotCount slots = 1;
   std::uint64_t memory_bytes = 0;
   Role role = Role::worker;
   std::vector<std::uint32_t> devices = {};  ///< as many as its job's workers need, ascending

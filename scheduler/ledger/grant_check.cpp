@@ -8,10 +8,10 @@
 namespace ds::scheduler {
 namespace {
 
-std::string too_much(const Lease& lease, std::uint64_t taken, std::uint64_t there, const char* unit) {
+std::string too_much(const Lease& lease, const std::string& taken, const std::string& there,
+                     const char* unit) {
   return "worker " + std::to_string(lease.worker) + " of job " + lease.job + " was granted room on node " +
-         lease.node + ", of which " + std::to_string(taken) + " " + unit + " are taken with it and " +
-         std::to_string(there) + " are there";
+         lease.node + ", of which " + taken + " " + unit + " are taken with it and " + there + " are there";
 }
 
 /// By all workers; a lending limit keeps slots free that nobody passes here.
@@ -38,9 +38,11 @@ std::optional<std::string> find_wrong_grant(const Ledger& ledger, std::span<cons
     if (!node) continue;
     const NodeHolding held = ledger.held_on(lease.node);
     // What takes nothing may be where there is nothing left.
-    if (lease.slots > 0 && held.slots > node->slots) return too_much(lease, held.slots, node->slots, "slots");
+    if (lease.slots > 0 && held.slots > node->slots)
+      return too_much(lease, number_text(held.slots), number_text(node->slots), "slots");
     if (lease.memory_bytes > 0 && held.memory_bytes > node->memory_bytes)
-      return too_much(lease, held.memory_bytes, node->memory_bytes, "bytes of memory");
+      return too_much(lease, std::to_string(held.memory_bytes), std::to_string(node->memory_bytes),
+                      "bytes of memory");
   }
   if (queues.empty() || !tenants.has_tenants()) return std::nullopt;
   const QueueUse use = count_use(ledger, tenants);
@@ -50,9 +52,8 @@ std::optional<std::string> find_wrong_grant(const Ledger& ledger, std::span<cons
     if (!queue)
       return "a worker was granted to queue " + name + " of tenant " + tenant + ", which is not known";
     if (const auto limit = use.find_limit(*queue, {})) {
-      return "with what was granted " + tenants.full_name(*limit) + " has " +
-             std::to_string(use.slots(*limit)) + " slots and may have " +
-             std::to_string(tenants[*limit].most().value_or(0));
+      return "with what was granted " + tenants.full_name(*limit) + " has " + number_text(use.slots(*limit)) +
+             " slots and may have " + std::to_string(tenants[*limit].most().value_or(0));
     }
     for (std::size_t above = *queue; has_gpus && above != TenantTree::kRoot; above = tenants[above].parent) {
       const auto& most = tenants[above].gpu_limit;

@@ -13,7 +13,8 @@ namespace ds::scheduler {
 
 /// What leases have of a node.
 struct NodeHolding {
-  std::uint64_t slots = 0, memory_bytes = 0;
+  SlotCount slots;
+  std::uint64_t memory_bytes = 0;
 };
 
 /// What a ledger holds by other keys than it is kept by, so that one of many jobs costs what is its own.

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "scheduler/ledger/ledger.hpp"
+#include "scheduler/ledger/slot_count_json.hpp"
 #include "scheduler/spec/job_file.hpp"
 
 namespace ds::scheduler {

@@ -11,8 +11,9 @@ namespace {
 /// So many sizes are counted while nodes change; each change costs that many.
 constexpr std::size_t kMaxSizes = 64;
 
-std::uint64_t subtract_or_zero(std::uint64_t a, std::uint64_t b) {
-  return a > b ? a - b : 0;
+template <class Amount>
+Amount subtract_or_zero(Amount a, Amount b) {
+  return a > b ? a - b : Amount{};
 }
 
 }  // namespace
@@ -33,13 +34,12 @@ WorkerSize size_of(const Lease& lease) {
 }
 
 Room room_of(const WorkerSize& size, std::uint32_t workers) {
-  return {std::uint64_t{workers} * size.slots, workers * size.memory_bytes,
-          std::uint64_t{workers} * size.gpus};
+  return {workers * size.slots, workers * size.memory_bytes, std::uint64_t{workers} * size.gpus};
 }
 
 std::uint64_t count_fitting(const Room& room, const WorkerSize& size) {
   std::uint64_t count = std::numeric_limits<std::uint32_t>::max();
-  if (size.slots > 0) count = std::min(count, room.slots / size.slots);
+  if (size.slots > 0) count = std::min(count, size.slots.fits_into(room.slots));
   if (size.memory_bytes > 0) count = std::min(count, room.memory_bytes / size.memory_bytes);
   if (size.gpus > 0) count = std::min(count, room.gpus / size.gpus);
   return count;

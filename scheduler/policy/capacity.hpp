@@ -22,7 +22,7 @@ inline constexpr std::uint64_t kMaxMemoryBytes = std::uint64_t{1} << 50;
 
 /// What one worker takes of a node.
 struct WorkerSize {
-  std::uint32_t slots = 1;
+  SlotCount slots = 1;
   std::uint64_t memory_bytes = 0;
   std::uint32_t gpus = 0;
   std::string gpu_kind = {};  ///< that it needs; empty: any
@@ -44,7 +44,7 @@ Room room_of(const WorkerSize& size, std::uint32_t workers);
 std::uint64_t count_fitting(const Room& room, const WorkerSize& size);
 
 /// Wastes GPUs; free GPUs that count; slots; memory.
-using FillRank = std::tuple<bool, std::uint64_t, std::uint64_t, std::uint64_t>;
+using FillRank = std::tuple<bool, std::uint64_t, SlotCount, std::uint64_t>;
 
 /// GPUs of one kind on available nodes.
 struct GpuCount {
@@ -79,7 +79,7 @@ class Capacity {
   /// Workers of a size that fit on all nodes together, in what is placeable or will be free.
   std::uint64_t count_placeable(const WorkerSize& size) const { return counts_of(size).placeable; }
   std::uint64_t count_later(const WorkerSize& size) const { return counts_of(size).later; }
-  std::uint64_t placeable_slots() const { return placeable_slots_; }
+  SlotCount placeable_slots() const { return placeable_slots_; }
   /// Of all nodes together.
   const Room& free_later() const { return free_later_; }
   std::vector<GpuCount> gpus() const;
@@ -137,8 +137,8 @@ class Capacity {
     std::string kind;
     std::uint64_t gpus = 0, placeable_gpus = 0;  ///< of available nodes
     // Of available nodes: what is placeable, then the index.
-    std::set<std::tuple<std::uint64_t, std::uint64_t, std::size_t>> by_slots;
-    std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::size_t>> by_gpus;
+    std::set<std::tuple<SlotCount, std::uint64_t, std::size_t>> by_slots;
+    std::set<std::tuple<std::uint64_t, SlotCount, std::uint64_t, std::size_t>> by_gpus;
   };
   void enter(std::size_t node, const Room& room);
   void leave(std::size_t node, const Room& room);
@@ -156,7 +156,7 @@ class Capacity {
   std::vector<Room> later_;  ///< used
   std::vector<Class> classes_;
   std::vector<std::size_t> class_of_;  ///< by node
-  std::uint64_t placeable_slots_ = 0;
+  SlotCount placeable_slots_;
   Room free_later_;
   mutable std::map<std::string, std::vector<bool>> kinds_;  ///< that were asked for, `kMaxSizes` at most
   mutable std::map<WorkerSize, Counts> counts_;  ///< of sizes that were asked for, `kMaxSizes` at most

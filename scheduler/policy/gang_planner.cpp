@@ -209,7 +209,7 @@ void GangPlanner::count_guarantees() {
   guaranteed_.clear();
   std::vector<ClaimLine<Jobs::const_iterator>> lines;
   for (const Jobs& jobs : claimants_) lines.push_back({jobs.begin(), jobs.end()});
-  const auto slots_of = [](const Job& job) { return std::uint64_t{job.needed} * job.size.slots; };
+  const auto slots_of = [](const Job& job) { return job.needed * job.size.slots; };
   for_each_guaranteed(tenants_, std::move(lines), Before(), slots_of, [&](Job& job, std::size_t levels) {
     job.guaranteed_levels = levels;
     guaranteed_.push_back(&job);

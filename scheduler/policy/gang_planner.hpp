@@ -51,7 +51,7 @@ class GangPlanner {
     std::size_t queue = TenantTree::kRoot;
     bool has_queue = true;              ///< false: its tenant is not known any more
     bool is_occupant = false;           ///< holds room on available nodes
-    std::uint64_t elsewhere = 0;        ///< slots that it has on nodes that are away
+    SlotCount elsewhere;                ///< slots that it has on nodes that are away
     std::uint32_t started = 0;          ///< live workers when the plan began
     bool is_pending = true;             ///< neither held nor impossible: waits for its turn, or for slots
     std::size_t guaranteed_levels = 0;  ///< of its minimum; as of the last plan's beginning
@@ -434,14 +434,14 @@ class GangPlanner {
   std::vector<std::map<std::uint32_t, Jobs>> preemptible_;
   std::vector<std::set<Job*, Before>> relocatable_at_;  ///< by node: jobs with workers there
   std::size_t relocatable_ = 0;                         ///< jobs
-  std::vector<Jobs> claimants_;   ///< by queue: pending jobs, started or not; kept with tenants only
-  std::vector<Job*> guaranteed_;  ///< with levels
-  std::uint64_t elsewhere_ = 0;   ///< slots that jobs have on nodes that are away
-  std::uint64_t elsewhere_when_entered_ = 0;  ///< when what is pending was looked at last
-  bool is_stale_ = false;                     ///< some were looked at while it was another
-  std::uint64_t releasing_ = 0;               ///< workers
-  std::size_t picky_ = 0;                     ///< jobs that want workers
-  std::set<std::string> occupants_;           ///< jobs that hold room on available nodes
+  std::vector<Jobs> claimants_;       ///< by queue: pending jobs, started or not; kept with tenants only
+  std::vector<Job*> guaranteed_;      ///< with levels
+  SlotCount elsewhere_;               ///< that jobs have on nodes that are away
+  SlotCount elsewhere_when_entered_;  ///< when what is pending was looked at last
+  bool is_stale_ = false;             ///< some were looked at while it was another
+  std::uint64_t releasing_ = 0;       ///< workers
+  std::size_t picky_ = 0;             ///< jobs that want workers
+  std::set<std::string> occupants_;   ///< jobs that hold room on available nodes
   mutable CountBySize alone_, alone_undrained_, alone_on_one_, alone_on_one_undrained_;
 
   std::vector<Step> steps_;

@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint32_t kMaxStride = 64;
 
 double slots_of(const Demand& demand) {
-  return std::max(1U, demand.slots);
+  return demand.slots > 0 ? demand.slots.number() : 1;
 }
 
 /// Looked up where possible: a plan asks for each worker that it places.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "scheduler/spec/slot_count.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
 
 namespace ds::scheduler {
@@ -29,7 +30,7 @@ struct ClaimLine {
 template <class Iterator, class Before, class SlotsOf, class Use>
 void for_each_guaranteed(const TenantTree& tree, std::vector<ClaimLine<Iterator>> lines, Before before,
                          SlotsOf slots_of, Use use) {
-  std::vector<std::uint64_t> left(tree.queues.size());
+  std::vector<SlotCount> left(tree.queues.size());
   for (std::size_t queue = 0; queue < left.size(); ++queue) left[queue] = tree[queue].guaranteed;
   std::size_t deepest = 0;
   for (const QueueSpec& queue : tree.queues) deepest = std::max(deepest, queue.depth);
@@ -48,7 +49,7 @@ void for_each_guaranteed(const TenantTree& tree, std::vector<ClaimLine<Iterator>
         }
         if (first == nullptr) break;
         auto* const job = *first->next;
-        const std::uint64_t slots = slots_of(*job);
+        const SlotCount slots = slots_of(*job);
         if (slots > left[queue]) break;
         ++first->next;
         use(*job, depth);

@@ -31,7 +31,7 @@ bool GangPlanner::make_room(Job& job, std::uint32_t count, std::int64_t now_ms) 
 bool GangPlanner::reclaim_room(Job& job, std::uint32_t count) {
   bool is_within = false;
   for (std::size_t queue = job.queue; queue != TenantTree::kRoot; queue = tenants_[queue].parent) {
-    is_within = is_within || use_later_.fits_guarantee(queue, std::uint64_t{count} * job.size.slots);
+    is_within = is_within || use_later_.fits_guarantee(queue, count * job.size.slots);
   }
   if (!is_within) return false;
   Taken taken;
@@ -95,7 +95,7 @@ bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary) const {
   if (job.workers <= job.needed || !job.demand.preemptible || job.is_relocated) return false;
   if (job.queue == beneficiary.queue) return yields_to(job, beneficiary);
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
-  return meeting.b_side == meeting.at || use_later_.is_over_guarantee(meeting.b_side, job.size.slots - 1);
+  return meeting.b_side == meeting.at || use_later_.can_spare(meeting.b_side, job.size.slots);
 }
 
 /// By rank alone: not by how long it has run, nor by what queues use now.
@@ -111,7 +111,7 @@ bool GangPlanner::may_ever_preempt(const Job& job, const Job& beneficiary) const
 bool GangPlanner::is_entitled(const Job& beneficiary, const Job& other, std::uint32_t count) const {
   const auto meeting = tenants_.meet(beneficiary.queue, other.queue);
   return meeting.a_side != meeting.at &&
-         use_later_.fits_guarantee(meeting.a_side, std::uint64_t{count} * beneficiary.size.slots);
+         use_later_.fits_guarantee(meeting.a_side, count * beneficiary.size.slots);
 }
 
 std::vector<GangPlanner::Job*> GangPlanner::ever_preemptible(const Job& beneficiary) const {

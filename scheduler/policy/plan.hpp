@@ -10,6 +10,7 @@
 #include "scheduler/policy/growth.hpp"
 #include "scheduler/spec/job_spec.hpp"
 #include "scheduler/spec/role.hpp"
+#include "scheduler/spec/slot_count.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
 
 namespace ds::scheduler {
@@ -31,7 +32,7 @@ struct Lease {
   std::uint64_t worker = 0;  ///< never used twice
   std::string job;
   std::string node;
-  std::uint32_t slots = 1;
+  SlotCount slots = 1;
   std::uint64_t memory_bytes = 0;
   bool releasing = false;  ///< told to stop; counts as used, not as one of the job's workers
   Role role = Role::worker;
@@ -48,7 +49,7 @@ struct Demand {
   std::string job;
   std::uint64_t order = 0;  ///< of submission; smaller is first
   WorkerCount workers;
-  std::uint32_t slots = 1;         ///< a worker
+  SlotCount slots = 1;             ///< a worker
   std::uint64_t memory_bytes = 0;  ///< a worker
   bool held = false;               ///< may not start now (backing off after a crash)
   std::uint32_t priority = kNormalPriority;

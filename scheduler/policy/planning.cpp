@@ -67,7 +67,7 @@ void Planning::serve_minimums() {
   const auto is_within = [&](const Job& job, std::size_t queue) {
     // If later jobs of its queue have got what was guaranteed, it is no reason to keep others from theirs.
     return job.guaranteed_levels >= tenants_[queue].depth &&
-           planner_.minimums().fits_guarantee(queue, std::uint64_t{job.needed} * job.size.slots);
+           planner_.minimums().fits_guarantee(queue, job.needed * job.size.slots);
   };
   while (Job* job = choose_turn(shares_, planner_.minimums(), queues, next, is_within)) {
     ++cursors_[job->queue].next;
@@ -219,7 +219,7 @@ void Planning::backfill() {
   const auto next = [&](std::size_t queue) { return next_candidate(queue, shapes[queue]); };
   const auto is_within = [&](const Job& job, std::size_t queue) {
     return job.guaranteed_levels >= tenants_[queue].depth &&
-           planner_.minimums().fits_guarantee(queue, std::uint64_t{job.needed} * job.size.slots);
+           planner_.minimums().fits_guarantee(queue, job.needed * job.size.slots);
   };
   while (Job* job = choose_turn(shares_, planner_.minimums(), tenants_.queues.size(), next, is_within))
     try_candidate(*job, shapes[job->queue].at(GangPlanner::shape_of(*job)));

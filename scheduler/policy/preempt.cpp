@@ -9,8 +9,8 @@
 namespace ds::scheduler {
 namespace {
 
-std::uint64_t slots_of(std::span<const Lease* const> leases) {
-  std::uint64_t slots = 0;
+SlotCount slots_of(std::span<const Lease* const> leases) {
+  SlotCount slots;
   for (const Lease* lease : leases) slots += lease->slots;
   return slots;
 }
@@ -81,13 +81,13 @@ bool GangPlanner::is_fair_to_take(const Job& other, const Job& job, std::uint32_
 /// slots may as well be the last of its side.
 bool GangPlanner::were_fair_to_take(std::span<Job* const> victims, const Job& job,
                                     std::uint32_t count) const {
-  std::map<std::size_t, std::uint64_t> most;  // slots of one job, by side
+  std::map<std::size_t, SlotCount> most;  // slots of one job, by side
   for (const Job* victim : victims) {
     if (victim->queue == job.queue || !given_up_.contains(victim)) continue;
     if (!is_entitled(job, *victim, count)) return false;
     const auto meeting = tenants_.meet(job.queue, victim->queue);
     if (meeting.b_side == meeting.at) continue;
-    std::uint64_t& slots = most[meeting.b_side];
+    SlotCount& slots = most[meeting.b_side];
     slots = std::max(slots, slots_of(given_up_.at(victim)));
   }
   return std::ranges::all_of(most, [&](const auto& side) {
@@ -99,7 +99,7 @@ bool GangPlanner::were_fair_to_take(std::span<Job* const> victims, const Job& jo
 /// slots released; of equals the first in binary order, in which newer jobs are the lower digits. False, with
 /// all still released, when there is no such set.
 bool GangPlanner::keep_cheapest(const Job& job, std::uint32_t count, std::vector<Job*>& victims) {
-  std::vector<std::uint64_t> slots;
+  std::vector<SlotCount> slots;
   for (const Job* victim : victims) slots.push_back(slots_of(given_up_.at(victim)));
   const std::uint32_t all = (1U << victims.size()) - 1;
   const auto release_only = [&](std::uint32_t set) {
@@ -111,10 +111,12 @@ bool GangPlanner::keep_cheapest(const Job& job, std::uint32_t count, std::vector
     }
   };
   std::uint32_t best = 0;
-  std::uint64_t best_slots = 0;
+  SlotCount best_slots;
   for (std::uint32_t set = 1; set <= all; ++set) {
-    std::uint64_t cost = 0;
-    for (std::size_t i = 0; i < victims.size(); ++i) cost += (set >> i & 1U) != 0 ? slots[i] : 0;
+    SlotCount cost;
+    for (std::size_t i = 0; i < victims.size(); ++i) {
+      if ((set >> i & 1U) != 0) cost += slots[i];
+    }
     if (best != 0 && cost >= best_slots) continue;
     release_only(set);
     if (has_room_later(job, count) && were_fair_to_take(victims, job, count)) {

@@ -4,17 +4,17 @@
 
 namespace ds::scheduler {
 
-QueueUse::QueueUse(const TenantTree& tree, std::optional<std::uint64_t> total_slots)
+QueueUse::QueueUse(const TenantTree& tree, std::optional<SlotCount> total_slots)
     : tree_(tree), total_slots_(total_slots), used_(tree.queues.size()) {
   for (std::size_t queue = used_.size(); queue-- > 0;) {  // children before their parents
-    used_[queue].held = std::max(used_[queue].held_by_below, tree_[queue].reserved());
+    used_[queue].held = std::max<SlotCount>(used_[queue].held_by_below, tree_[queue].reserved());
     is_lending_limited_ = is_lending_limited_ || tree_[queue].reserved() > 0;
     if (queue != TenantTree::kRoot) used_[tree_[queue].parent].held_by_below += used_[queue].held;
   }
 }
 
 void QueueUse::change(std::size_t leaf, const Room& room, bool more) {
-  std::uint64_t before = 0, after = 0;  // what the child on the way held
+  SlotCount before, after;  // what the child on the way held
   for (std::size_t queue = leaf;; queue = tree_[queue].parent) {
     Used& used = used_[queue];
     used.all = more ? plus(used.all, room) : minus(used.all, room);
@@ -24,7 +24,7 @@ void QueueUse::change(std::size_t leaf, const Room& room, bool more) {
       used.held_by_below = used.held_by_below - before + after;
     }
     before = used.held;
-    used.held = std::max(used.held_by_below, tree_[queue].reserved());
+    used.held = std::max<SlotCount>(used.held_by_below, tree_[queue].reserved());
     after = used.held;
     if (queue == TenantTree::kRoot) return;
   }
@@ -39,8 +39,8 @@ std::optional<std::size_t> QueueUse::find_limit(std::size_t leaf, const Room& mo
   return std::nullopt;
 }
 
-std::optional<std::size_t> QueueUse::find_slot_limit(std::size_t leaf, std::uint64_t slots) const {
-  std::uint64_t below = used_[leaf].held_by_below + slots;
+std::optional<std::size_t> QueueUse::find_slot_limit(std::size_t leaf, SlotCount slots) const {
+  SlotCount below = used_[leaf].held_by_below + slots;
   for (std::size_t queue = leaf;; queue = tree_[queue].parent) {
     const QueueSpec& spec = tree_[queue];
     if (queue == TenantTree::kRoot) {
@@ -50,7 +50,7 @@ std::optional<std::size_t> QueueUse::find_slot_limit(std::size_t leaf, std::uint
     }
     if (const auto most = spec.most(); most && below > *most) return queue;
     const Used& parent = used_[spec.parent];
-    below = parent.held_by_below - used_[queue].held + std::max(below, spec.reserved());
+    below = parent.held_by_below - used_[queue].held + std::max<SlotCount>(below, spec.reserved());
   }
 }
 

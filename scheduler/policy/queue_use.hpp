@@ -18,16 +18,16 @@ namespace ds::scheduler {
 class QueueUse {
  public:
   /// `total_slots`: of the cluster; none: without an end. The tree must outlive it.
-  QueueUse(const TenantTree& tree, std::optional<std::uint64_t> total_slots);
+  QueueUse(const TenantTree& tree, std::optional<SlotCount> total_slots);
 
-  void set_total_slots(std::uint64_t total_slots) { total_slots_ = total_slots; }
+  void set_total_slots(SlotCount total_slots) { total_slots_ = total_slots; }
 
   /// In the leaf `queue`, and so in all above it.
   void add(std::size_t queue, const Room& more) { change(queue, more, true); }
   void remove(std::size_t queue, const Room& less) { change(queue, less, false); }
 
   const Room& used(std::size_t queue) const { return used_[queue].all; }
-  std::uint64_t slots(std::size_t queue) const { return used_[queue].all.slots; }
+  SlotCount slots(std::size_t queue) const { return used_[queue].all.slots; }
 
   /// The queue on the leaf's way to the root whose limit does not allow so much more; none: it is allowed.
   /// The root stands for slots that others do not lend. That of slots comes first.
@@ -35,24 +35,26 @@ class QueueUse {
   /// Whether what `find_limit` has found is a limit of GPUs, and not of slots.
   bool is_gpu_limit(std::size_t leaf, const Room& more) const { return !find_slot_limit(leaf, more.slots); }
 
-  bool is_over_guarantee(std::size_t queue, std::uint64_t without = 0) const {
-    return used_[queue].all.slots > tree_[queue].guaranteed + without;
+  bool is_over_guarantee(std::size_t queue) const { return used_[queue].all.slots > tree_[queue].guaranteed; }
+  /// Whether it has what it is guaranteed without these as well.
+  bool can_spare(std::size_t queue, SlotCount slots) const {
+    return used_[queue].all.slots >= tree_[queue].guaranteed + slots;
   }
-  bool fits_guarantee(std::size_t queue, std::uint64_t more) const {
+  bool fits_guarantee(std::size_t queue, SlotCount more) const {
     return used_[queue].all.slots + more <= tree_[queue].guaranteed;
   }
 
  private:
   struct Used {
     Room all;
-    std::uint64_t held = 0;           ///< slots that nobody else can have: used, or not lent
-    std::uint64_t held_by_below = 0;  ///< used by jobs here, and held by the queues below
+    SlotCount held;           ///< slots that nobody else can have: used, or not lent
+    SlotCount held_by_below;  ///< used by jobs here, and held by the queues below
   };
   void change(std::size_t leaf, const Room& room, bool more);
-  std::optional<std::size_t> find_slot_limit(std::size_t leaf, std::uint64_t slots) const;
+  std::optional<std::size_t> find_slot_limit(std::size_t leaf, SlotCount slots) const;
 
   const TenantTree& tree_;
-  std::optional<std::uint64_t> total_slots_;
+  std::optional<SlotCount> total_slots_;
   bool is_lending_limited_ = false;
   std::vector<Used> used_;
 };

@@ -38,7 +38,7 @@ bool helps_with(const Room& lack, const Room& room) {
 
 /// Seconds times slots that stand still while the job is resized.
 double stall_of(const GangPlanner::Job& job) {
-  return resize_cost_s(job.demand) * static_cast<double>(std::uint64_t{job.workers} * job.size.slots);
+  return resize_cost_s(job.demand) * (job.workers * job.size.slots).number();
 }
 
 /// Shows each set of candidates, from `i` on, that covers the lack and would not without its last.
@@ -85,7 +85,6 @@ bool GangPlanner::may_relocate(const Job& job, const Job& beneficiary) const {
 bool GangPlanner::may_help_to_relocate(const Job& job, std::uint32_t count) const {
   if (relocatable_ == 0 || job.workers > 0 || job.demand.has_promise) return false;
   const Ask ask = ask_of(job, count);
-  if (ask.piece.slots <= 1 && ask.piece.memory_bytes == 0 && ask.piece.gpus == 0) return false;
   const Lack lack = lack_of(job, count);
   if (!lack.room || lack.quota) return false;
   return is_none(subtract_or_none(room_of(ask.piece, ask.pieces), capacity_.free_later()));
@@ -147,7 +146,7 @@ bool GangPlanner::relocate_for_piece(Relocating& now) {
 
 /// The cheapest first.
 std::vector<GangPlanner::Eviction> GangPlanner::evictions_for(const Relocating& now) const {
-  std::vector<std::tuple<std::uint64_t, std::size_t, Room>> nodes;  // and what each lacks
+  std::vector<std::tuple<SlotCount, std::size_t, Room>> nodes;  // and what each lacks
   for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
     if (relocatable_at_[node].empty() || !capacity_.node(node).available || !could_hold(node, now.ask))
       continue;
@@ -203,7 +202,7 @@ void GangPlanner::add_evictions(const Relocating& now, std::size_t node, const R
 bool GangPlanner::pays_for(const Relocating& now, const Eviction& eviction) const {
   double within_s = now.within_s;
   for (const Job* job : eviction.jobs) within_s = std::min(within_s, pays_within_s(job->demand));
-  const double slots = static_cast<double>(std::uint64_t{now.count} * now.job.size.slots);
+  const double slots = (now.count * now.job.size.slots).number();
   return pays(slots, now.cost + eviction.cost, within_s);
 }
 

@@ -85,7 +85,7 @@ void GangPlanner::give_extras_back(Aftermath& then) const {
 bool GangPlanner::may_be_taken(const Job& other, const Job& job, const QueueUse& use) const {
   if (other.queue == job.queue) return yields_to(other, job);
   const auto meeting = tenants_.meet(job.queue, other.queue);
-  return meeting.b_side == meeting.at || use.is_over_guarantee(meeting.b_side, other.size.slots - 1);
+  return meeting.b_side == meeting.at || use.can_spare(meeting.b_side, other.size.slots);
 }
 
 /// Those that start in this plan and end at a known moment, the first to end first.
@@ -180,7 +180,7 @@ bool GangPlanner::is_in_nobodys_way(std::size_t node, const Ask& ask, const Work
 
 /// Whether there is an available node on which something may start that is in no such piece's way.
 bool GangPlanner::has_useless_node(const Ask& ask) const {
-  const WorkerSize least{};
+  const WorkerSize least{.slots = kLeastSlots};
   for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
     if (!capacity_.node(node).available) continue;
     if (!could_hold(node, ask)) return true;

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 
+#include "scheduler/spec/slot_count.hpp"
+
 namespace ds::scheduler {
 
 /// What is free on a node, or what workers take.
 struct Room {
-  std::uint64_t slots = 0;
+  SlotCount slots;
   std::uint64_t memory_bytes = 0;
   std::uint64_t gpus = 0;
 };

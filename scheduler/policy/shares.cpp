@@ -7,8 +7,7 @@ namespace ds::scheduler {
 Shares::Shares(const TenantTree& tenants, std::span<const PastUse> past, const Room& total)
     : tenants_(tenants),
       past_(tenants.queues.size()),
-      total_{std::max(1.0, static_cast<double>(total.slots)),
-             std::max(1.0, static_cast<double>(total.memory_bytes)),
+      total_{std::max(1.0, total.slots.number()), std::max(1.0, static_cast<double>(total.memory_bytes)),
              std::max(1.0, static_cast<double>(total.gpus))} {
   ways_.resize(tenants.queues.size());
   for (std::size_t queue = 1; queue < ways_.size(); ++queue) {
@@ -30,7 +29,7 @@ double Shares::of(const QueueUse& use, std::size_t queue) const {
   const Room& now = use.used(queue);
   const Use& past = past_[queue];
   const double share =
-      std::max({(static_cast<double>(now.slots) + past.slots) / total_.slots,
+      std::max({(now.slots.number() + past.slots) / total_.slots,
                 (static_cast<double>(now.memory_bytes) + past.memory_bytes) / total_.memory_bytes,
                 (static_cast<double>(now.gpus) + past.gpus) / total_.gpus});
   return share / tenants_[queue].weight;

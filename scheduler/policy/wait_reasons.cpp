@@ -21,7 +21,7 @@ std::string gpus_of(std::uint64_t count, const std::string& kind) {
 
 /// `4 workers of 1 slot, 2 H200 GPUs and 2Gi each`
 std::string wanted(const WaitFacts& facts) {
-  std::string text = count_of(facts.needed, "worker") + " of " + count_of(facts.slots, "slot");
+  std::string text = count_of(facts.needed, "worker") + " of " + slots_text(facts.slots);
   if (facts.gpus > 0) text += (facts.memory_bytes > 0 ? ", " : " and ") + gpus_of(facts.gpus, facts.gpu_kind);
   if (facts.memory_bytes > 0) text += " and " + to_size_text(facts.memory_bytes);
   return text + (facts.needed == 1 ? "" : " each") + (facts.is_together ? " on one node" : "");
@@ -73,7 +73,7 @@ Reason backoff(const WaitFacts& facts) {
 Reason never_fits(const WaitFacts& facts) {
   return {"never_fits",
           "needs " + wanted(facts) + " at once, and " + count_of(facts.available_nodes, "available node") +
-              " with " + count_of(facts.total_slots, "slot") +
+              " with " + slots_text(facts.total_slots) +
               (facts.gpus > 0 ? " and " + gpus_of(gpus_of_kind(facts).total, facts.gpu_kind) : "") +
               " have room for " + std::to_string(facts.fitting_ever) + " even when empty",
           {}};
@@ -141,19 +141,21 @@ bool is_unlent(const QuotaFacts& quota) {
 
 Reason quota(const WaitFacts& facts) {
   const QuotaFacts& quota = *facts.quota;
-  std::string text = "needs " + count_of(quota.wanted, quota.gpu_limit ? "GPU" : "slot") + ", and ";
-  const std::string now = quota.is_for_ever ? "can never have more" : "has " + std::to_string(quota.used);
+  std::string text = "needs " +
+                     (quota.gpu_limit ? gpus_of(quota.wanted.rounded_down(), {}) : slots_text(quota.wanted)) +
+                     ", and ";
+  const std::string now = quota.is_for_ever ? "can never have more" : "has " + number_text(quota.used);
   if (quota.gpu_limit) {
     text += quota.queue + " may have " + count_of(*quota.gpu_limit, "GPU") + " and " + now;
   } else if (is_unlent(quota) && quota.is_for_ever) {
-    text += "of " + count_of(facts.total_slots, "slot") +
+    text += "of " + slots_text(facts.total_slots) +
             " so many are kept for tenants that do not lend them that it can ";
     text += facts.unavailable_nodes == 0
                 ? "never have these"
                 : "not have these while " + count_of(facts.unavailable_nodes, "node") +
                       (facts.unavailable_nodes == 1 ? " is" : " are") + " down or draining";
   } else if (is_unlent(quota)) {
-    text += "of " + count_of(facts.total_slots, "slot") + " " + std::to_string(quota.used) +
+    text += "of " + slots_text(facts.total_slots) + " " + number_text(quota.used) +
             " are used and others are kept for tenants that do not lend them";
   } else {
     text += quota.queue + " may have " +
@@ -197,8 +199,8 @@ std::string coming(const WaitFacts& facts) {
 
 Reason no_capacity(const WaitFacts& facts) {
   std::string text = "needs " + wanted(facts) + " at once, and " + std::to_string(facts.fitting_now) +
-                     (facts.fitting_now == 1 ? " fits now: " : " fit now: ") +
-                     std::to_string(facts.free_slots) + " of " + count_of(facts.total_slots, "slot") +
+                     (facts.fitting_now == 1 ? " fits now: " : " fit now: ") + number_text(facts.free_slots) +
+                     " of " + slots_text(facts.total_slots) +
                      (facts.free_slots == 1 ? " is free" : " are free");
   if (facts.gpus > 0) {
     const GpuCount there = gpus_of_kind(facts);

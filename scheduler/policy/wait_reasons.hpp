@@ -20,7 +20,7 @@ inline constexpr std::size_t kMaxBlockers = 3;
 /// The limit of a queue that a job would pass.
 struct QuotaFacts {
   std::string queue;
-  std::uint64_t used = 0, wanted = 0;  ///< slots, or GPUs; with what is kept for jobs that wait
+  SlotCount used, wanted;  ///< slots, or GPUs; with what is kept for jobs that wait
   std::uint64_t guaranteed = 0;
   std::optional<std::uint64_t> borrowing_limit;
   std::optional<std::uint64_t> gpu_limit{};  ///< if it is that one
@@ -50,7 +50,7 @@ struct WaitFacts {
   std::string job;
   std::uint32_t workers = 0;                ///< it has
   std::uint32_t needed = 1;                 ///< it must have to run
-  std::uint32_t slots = 1;                  ///< a worker
+  SlotCount slots = 1;                      ///< a worker
   std::uint64_t memory_bytes = 0;           ///< a worker
   std::uint64_t fitting_now = 0;            ///< workers that could be added now
   std::uint64_t fitting_now_by_slots = 0;   ///< the same if memory did not count
@@ -67,8 +67,8 @@ struct WaitFacts {
   std::uint64_t fitting_now_on_any = 0;   ///< if GPUs of all kinds would do; of jobs with GPUs
   std::uint64_t fitting_ever_on_any = 0;  ///< the same
   std::vector<GpuCount> gpus_there{};     ///< by kind; of jobs with GPUs
-  std::uint64_t free_slots = 0;           ///< on available nodes
-  std::uint64_t total_slots = 0;          ///< on available nodes
+  SlotCount free_slots;                   ///< on available nodes
+  SlotCount total_slots;                  ///< on available nodes
   std::uint64_t releasing = 0;            ///< workers of other jobs that are stopping
   std::size_t available_nodes = 0;
   std::size_t unavailable_nodes = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "scheduler/spec/command_spec.hpp"
 #include "scheduler/spec/role.hpp"
 #include "scheduler/spec/serve_spec.hpp"
+#include "scheduler/spec/slot_count.hpp"
 #include "scheduler/spec/train_spec.hpp"
 
 namespace ds::scheduler {
@@ -36,10 +38,14 @@ inline constexpr std::uint32_t kLowPriority = 100, kNormalPriority = 500, kHighP
 
 /// What one worker needs.
 struct Resources {
-  std::uint32_t cpus = 1;  ///< slots, and threads for tensor operations
+  SlotCount cpus = 1;  ///< slots
   std::uint64_t memory_bytes = 2ULL << 30;
   std::uint32_t gpus = 0;
   std::string gpu_kind = {};  ///< as its file has it, see `is_gpu_kind`; empty: any
+  /// For tensor operations: one for each whole slot, one for less than that.
+  std::uint32_t threads() const {
+    return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, cpus.rounded_down()));
+  }
   bool operator==(const Resources&) const = default;
 };
 

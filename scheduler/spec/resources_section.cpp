@@ -8,6 +8,7 @@
 #include "scheduler/spec/job_keys.hpp"
 #include "scheduler/spec/job_sections.hpp"
 #include "scheduler/spec/scalars.hpp"
+#include "scheduler/spec/slot_count.hpp"
 #include "scheduler/spec/utf8.hpp"
 
 namespace ds::scheduler {
@@ -16,6 +17,7 @@ namespace {
 constexpr std::uint64_t kMinMemory = 1ULL << 20;
 constexpr std::uint64_t kMaxMemory = 1ULL << 50;
 constexpr std::uint32_t kMaxGpus = 1024;
+constexpr SlotCount kMostSlots = 1024;
 
 struct Gpus {
   std::uint32_t count = 0;
@@ -48,6 +50,34 @@ std::optional<Gpus> read_gpus(const YamlNode& node) {
   return parse_gpus(entry.key + ":" + entry.value.text);
 }
 
+/// `2`, `0.5`, or `500m` as Kubernetes has it.
+std::optional<SlotCount> read_slots(const YamlNode& node) {
+  if (node.kind != YamlNode::Kind::scalar) return std::nullopt;
+  const std::string_view text = node.text;
+  if (text.ends_with('m')) {
+    const auto thousandths = parse_whole(text.substr(0, text.size() - 1));
+    if (thousandths.fault != NumberFault::none) return std::nullopt;
+    return SlotCount::of_thousandths(thousandths.value);
+  }
+  if (node.is_quoted) return std::nullopt;
+  const auto number = parse_real(text);
+  return number.fault == NumberFault::none ? SlotCount::from_number(number.value) : std::nullopt;
+}
+
+void read_cpus(const Section& section, Resources& resources) {
+  const YamlNode* cpus = section.find("cpus");
+  if (cpus == nullptr) return;
+  const auto slots = read_slots(*cpus);
+  if (slots && *slots >= kLeastSlots && *slots <= kMostSlots) {
+    resources.cpus = *slots;
+    return;
+  }
+  section.fail("cpus",
+               "expected a number from " + number_text(kLeastSlots) + " to " + number_text(kMostSlots) +
+                   " with at most 3 decimals, got " + describe(*cpus),
+               "slots for each worker, or a part of one: such as 2, 0.5 or 500m");
+}
+
 void read_memory(const Section& section, Resources& resources) {
   const YamlNode* memory = section.find("memory");
   if (memory == nullptr) return;
@@ -67,7 +97,7 @@ void read_memory(const Section& section, Resources& resources) {
 void read_resources(const Section& root, JobKind kind, Resources& resources) {
   const auto section = root.open("resources", keys::kResources);
   if (!section) return;
-  section->read("cpus", resources.cpus, {1, 1024});
+  read_cpus(*section, resources);
   read_memory(*section, resources);
   const YamlNode* gpu = section->find("gpu");
   if (gpu == nullptr) return;

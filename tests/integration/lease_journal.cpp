@@ -71,8 +71,8 @@ class Reader {
     if (is_end(body.state)) found_.ends[body.job].emplace_back(to_string(body.state));
   }
 
-  using Slots = std::map<std::string, std::uint64_t>;
-  static void grow(Slots& now, Slots& most, const std::string& key, std::uint64_t slots) {
+  using Slots = std::map<std::string, SlotCount>;
+  static void grow(Slots& now, Slots& most, const std::string& key, SlotCount slots) {
     now[key] += slots;
     most[key] = std::max(most[key], now[key]);
   }

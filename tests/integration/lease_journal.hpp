@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/spec/slot_count.hpp"
+
 namespace ds::tests {
 
 /// What a head's journal says of slots and of jobs, counted from its events alone, one after the other. To be
@@ -16,7 +18,7 @@ struct LeaseJournal {
   /// Workers that were told to leave while their jobs went on, preempted ones too; jobs that were preempted.
   std::uint64_t shrunk = 0, preempted = 0;
   /// Slots taken at the same time, at most: of each node; of each tenant and each `TENANT/QUEUE`.
-  std::map<std::string, std::uint64_t> most_on_node, most_of_queue;
+  std::map<std::string, scheduler::SlotCount> most_on_node, most_of_queue;
   std::map<std::string, std::vector<std::string>> ends;  ///< of each job that was submitted: how it ended
 };
 

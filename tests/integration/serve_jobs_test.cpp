@@ -97,6 +97,30 @@ TEST_F(ServeJobs, LoseTwoReplicasAtMostToARequestThatKillsThemAndAnswerAllOthers
   EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
 }
 
+TEST_F(ServeJobs, HaveReplicasThatShareSlots) {
+  ASSERT_NO_FATAL_FAILURE(
+      run_torch("class Double(torch.nn.Module):\n"
+                "    def forward(self, x):\n"
+                "        return x * 2\n"
+                "torch.jit.script(Double()).save(sys.argv[1] + '/double.pt')\n"));
+  const auto file = cluster_.path() / "answers.yaml";
+  std::ofstream(file)
+      << "version: 1\nkind: serve\nname: answers\nresources: {cpus: 0.5, memory: 256Mi}\n"
+      << "model: {source: \"file:double.pt\", inputs: [{name: x, datatype: INT64, shape: [-1, 1]}]}\n"
+      << "replicas: 3\n";
+  const auto job = cluster_.submit_job(file);
+  ASSERT_TRUE(has_replicas(job, 3)) << cluster_.logs();
+  double used = 0;
+  for (const auto& node : cluster_.json({"nodes"})) used += node.at("slots_used").get<double>();
+  EXPECT_EQ(used, 1.5);
+  for (int number = 0; number < 6; ++number) {
+    Json input{{"name", "x"}, {"datatype", "INT64"}, {"shape", {1, 1}}, {"data", {number}}};
+    const auto [status, text] = post(Json{{"inputs", Json::array({std::move(input)})}});
+    ASSERT_EQ(status, 200) << text;
+    EXPECT_EQ(Json::parse(text).at("outputs").at(0).at("data").at(0), 2 * number);
+  }
+}
+
 TEST_F(ServeJobs, LoseNoRequestWhenTheirOnlyReplicaStandsStill) {
   ASSERT_NO_FATAL_FAILURE(train());
   const auto job = serve("");

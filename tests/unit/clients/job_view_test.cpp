@@ -62,6 +62,12 @@ TEST(JobView, ListsNodesAndCheckpoints) {
       "node-1  127.0.0.1:4000  UP       1/2      8  1/2 H200  4.0 GiB    9\n"
       "free GPUs: 1 of 2 H200\n");
   EXPECT_EQ(
+      format_nodes(json::parse(R"([{"id":"node-1","address":"h:1","state":"UP","slots":2,"slots_used":1.501,
+                                          "cores":8,"gpus":[],"memory_bytes":0,"pid":9}])"),
+                   false),
+      "NODE    ADDRESS  STATE    SLOTS  CORES  GPUS  MEMORY  PID\n"
+      "node-1  h:1      UP     1.501/2      8     0     0 B    9\n");
+  EXPECT_EQ(
       format_nodes(json::parse(R"([{"id":"node-1","address":"","state":"DRAINED","reason":"drained","slots":2,
                                           "slots_used":0,"cores":8,"gpus":[],"memory_bytes":0,"pid":9}])"),
                    false),

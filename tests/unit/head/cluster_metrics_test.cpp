@@ -65,6 +65,9 @@ TEST_F(ClusterMetrics, ShowWhatNodesHaveAndWhoHasIt) {
   EXPECT_TRUE(has_line(text(), R"(ds_tenant_slots{queue="nlp",what="guaranteed"} 3)")) << text();
   EXPECT_TRUE(has_line(text(), R"(ds_tenant_slots{queue="cv",what="used"} 0)")) << text();
   EXPECT_TRUE(has_line(text(), R"(ds_tenant_share_ratio{queue="nlp"} 0.25)")) << text();
+  apply(LeaseGranted{2, "a", "n1", SlotCount::of_thousandths(125), 0, Role::worker, {}, 0});
+  EXPECT_TRUE(has_line(text(), R"(ds_slots{what="used"} 2.125)")) << text();
+  EXPECT_TRUE(has_line(text(), R"(ds_tenant_slots{queue="nlp",what="used"} 2.125)")) << text();
 }
 
 TEST_F(ClusterMetrics, HistogramsAreCumulative) {

@@ -23,7 +23,7 @@ TEST(HeadSimulation, LosesNoJobAndStartsNoneTwiceWhereverTheHeadDies) {
   if (only == 0) spdlog::set_level(spdlog::level::off);
   const std::uint64_t first = only == 0 ? 1 : only, count = number_of("DS_SEEDS", only == 0 ? 400 : 1);
   StillSystem still;
-  std::uint64_t heads = 0, starts = 0, plans = 0, with_gpus = 0, promises = 0;
+  std::uint64_t heads = 0, starts = 0, plans = 0, with_gpus = 0, with_parts = 0, promises = 0;
   for (auto seed = first; seed < first + count && !::testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
     SimulatedCluster cluster(still, seed);
@@ -32,6 +32,7 @@ TEST(HeadSimulation, LosesNoJobAndStartsNoneTwiceWhereverTheHeadDies) {
     starts += cluster.starts();
     plans += cluster.plans();
     with_gpus += cluster.starts_with_gpus();
+    with_parts += cluster.starts_with_parts();
     promises += cluster.promises();
   }
   if (only != 0) return;
@@ -40,6 +41,7 @@ TEST(HeadSimulation, LosesNoJobAndStartsNoneTwiceWhereverTheHeadDies) {
   EXPECT_GT(plans, count / 2) << "nobody asked what would become of a job";
   EXPECT_GT(promises, count / 20) << "nor was any deadline promised";
   EXPECT_GT(with_gpus, count) << "nor jobs without GPUs of GPUs";
+  EXPECT_GT(with_parts, count) << "nor jobs of whole slots of parts";
 }
 
 }  // namespace

@@ -35,8 +35,7 @@ void HeadWatch::on_durable(const std::string& text) {
 }
 
 void HeadWatch::check_limits() const {
-  std::map<std::string, std::uint32_t> on_node;
-  std::map<std::string, std::uint64_t> of_tenant;
+  std::map<std::string, SlotCount> on_node, of_tenant;
   for (const auto& [worker, lease] : ledger_.leases()) {
     on_node[lease.node] += lease.slots;
     of_tenant[lease.tenant] += lease.slots;
@@ -85,6 +84,8 @@ void HeadWatch::check_devices(const std::string& node, const Program& program) {
 void HeadWatch::on_start(const std::string& node, Program& program) {
   ++starts_;
   check_devices(node, program);
+  program.slots = ledger_.find(program.job)->spec->resources.cpus;
+  starts_with_parts_ += program.slots.is_whole() ? 0 : 1;
   for (const auto& [worker, other] : alive_) {
     if (other.job != program.job) continue;
     EXPECT_EQ(other.generation, program.generation) << program.job << " runs twice at once";

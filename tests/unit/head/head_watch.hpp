@@ -32,7 +32,8 @@ class HeadWatch final : public NodeWatcher {
   const std::vector<std::string>& events() const { return events_; }
   std::uint64_t starts() const { return starts_; }
   std::uint64_t starts_with_gpus() const { return starts_with_gpus_; }
-  std::uint64_t promises() const { return promises_; }  ///< of deadlines
+  std::uint64_t starts_with_parts() const { return starts_with_parts_; }  ///< of slots
+  std::uint64_t promises() const { return promises_; }                    ///< of deadlines
 
  private:
   /// One start of a job's gang.
@@ -51,10 +52,10 @@ class HeadWatch final : public NodeWatcher {
   std::vector<std::string> events_;
   std::map<std::string, std::map<std::uint64_t, Start>> gangs_;  ///< by job and generation
   std::map<std::uint64_t, Program> alive_;                       ///< by worker
-  std::map<std::string, std::uint32_t> used_;                    ///< slots by node, of what runs
+  std::map<std::string, scheduler::SlotCount> used_;             ///< slots by node, of what runs
   std::map<std::uint64_t, std::string> node_of_;
   std::set<std::pair<std::uint64_t, std::uint64_t>> cut_off_;  ///< worker, generation: ended for that
-  std::uint64_t starts_ = 0, starts_with_gpus_ = 0, promises_ = 0;
+  std::uint64_t starts_ = 0, starts_with_gpus_ = 0, starts_with_parts_ = 0, promises_ = 0;
 };
 
 }  // namespace ds::head::test

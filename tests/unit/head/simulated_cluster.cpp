@@ -180,9 +180,11 @@ void SimulatedCluster::add_node() {
 
 std::string SimulatedCluster::random_job() {
   static const std::vector<std::string> kShapes{"1", "1", "2", "{min: 1, max: 3}", "{min: 2, max: 3}"};
+  static const std::vector<std::string> kSlotsOfOne{"1", "1", "1", "0.5", "0.3"};
   static const std::vector<std::string> kGpus{"0", "0", "0", "1", "h200:1", "H200:2"};
   std::string text = "version: 1\nkind: command\nname: job\nrun: [work]\n";
-  text += "resources: {cpus: 1, memory: 64Mi, gpu: " + kGpus[pick(kGpus.size())] + "}\n";
+  text += "resources: {cpus: " + kSlotsOfOne[pick(kSlotsOfOne.size())] +
+          ", memory: 64Mi, gpu: " + kGpus[pick(kGpus.size())] + "}\n";
   text += "workers: " + kShapes[pick(kShapes.size())] + "\n";
   text += "tenant: " + std::string(chance(50) ? "a" : "b") + "\n";
   text += "priority: " + std::to_string(100 * (1 + pick(9))) + "\n";

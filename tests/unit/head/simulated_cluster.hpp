@@ -54,6 +54,7 @@ class SimulatedCluster {
   std::uint64_t starts() const { return watch_.starts(); }
   std::uint64_t plans() const { return plans_; }  ///< that the heads told somebody, and did not carry out
   std::uint64_t starts_with_gpus() const { return watch_.starts_with_gpus(); }
+  std::uint64_t starts_with_parts() const { return watch_.starts_with_parts(); }
   std::uint64_t promises() const { return watch_.promises(); }
 
  private:

@@ -166,9 +166,11 @@ void SimulatedNode::end_programs(std::int64_t now_ms) {
   }
 }
 
-std::uint32_t SimulatedNode::slots_in_use() const {
-  std::uint32_t used = 0;
-  for (const auto& [worker, program] : programs_) used += program.end ? 0 : program.slots;
+scheduler::SlotCount SimulatedNode::slots_in_use() const {
+  scheduler::SlotCount used;
+  for (const auto& [worker, program] : programs_) {
+    if (!program.end) used += program.slots;
+  }
   return used;
 }
 

@@ -13,6 +13,7 @@
 
 #include "actors/fabric/fabric.hpp"
 #include "actors/messages/node.hpp"
+#include "scheduler/spec/slot_count.hpp"
 
 namespace ds::head::test {
 
@@ -23,7 +24,8 @@ inline constexpr std::int64_t kNodeTerm_ms = 20'000, kFencedGrace_ms = 3'000;
 struct Program {
   std::string job;
   std::uint64_t worker = 0, generation = 0;
-  std::uint32_t rank = 0, ranks = 1, slots = 1;
+  std::uint32_t rank = 0, ranks = 1;
+  scheduler::SlotCount slots = 1;
   std::int64_t ends_ms = 0;  ///< by itself, or because it was told to
   bool ends_cleanly = true;
   bool was_stopped = false;
@@ -73,7 +75,7 @@ class SimulatedNode {
   /// As it tells the head.
   static std::string sign_of_life(const std::string& name) { return name + ":1"; }
   const std::map<std::uint64_t, Program>& programs() const { return programs_; }
-  std::uint32_t slots_in_use() const;
+  scheduler::SlotCount slots_in_use() const;
 
  private:
   struct Inbox {

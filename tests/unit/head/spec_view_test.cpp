@@ -73,6 +73,8 @@ TEST(SpecView, HasWhatJobsOfAllKindsHave) {
   expect_the_same_job(command + "name: a.b\ntenant: t\nqueue: q\npriority: 7\npreemptible: false\n");
   expect_the_same_job(command + "labels: {a: '', b: 'no'}\ndescription: \"two\\nlines\"\nrestart: 0\n");
   expect_the_same_job(command + "resources: {cpus: 3, memory: 1000000001}\nworkers: {min: 2, max: 5}\n");
+  expect_the_same_job(command + "resources: {cpus: 0.3}\n");
+  expect_the_same_job(command + "resources: {cpus: 1500m}\n");
   expect_the_same_job(command + "resources: {gpu: 2}\nplacement: spread\n");
   expect_the_same_job(command + "resources: {gpu: {H200: 3}}\nplacement: same_node\n");
   expect_the_same_job(command + "start_after: 90m\ntime_limit: 1500ms\ndepends_on: [a, b]\n");

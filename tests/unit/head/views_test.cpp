@@ -214,6 +214,7 @@ TEST(Views, ANodeHasTheFieldsThatScriptsRelyOn) {
                        {"pid", {kNumber, kUnsigned}}});
   EXPECT_EQ(view.at("state"), "UP");
   EXPECT_EQ(view.at("slots_used"), 1);
+  EXPECT_EQ(node_view(node, scheduler::SlotCount::of_thousandths(1501), 0).at("slots_used").dump(), "1.501");
   EXPECT_EQ(view.at("cores"), 8);
   EXPECT_EQ(view.at("gpus"), json({"H200", "H200"}));
   EXPECT_EQ(view.at("gpus_total"), 2);

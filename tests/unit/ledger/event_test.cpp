@@ -18,6 +18,7 @@ TEST(Event, ComesBackFromItsText) {
       JobSubmitted{"a", "", "f", "/d", "text", {"b-1", "c-2"}},
       LeaseGranted{1, "a", "n", 2, 3, Role::server},
       LeaseGranted{2, "a", "n", 2, 3, Role::worker, {0, 3}},
+      LeaseGranted{4, "a", "n", SlotCount::of_thousandths(1), 3},
       LeaseReleasing{4, true},
       LeaseEnded{5},
       GenerationFormed{"a", 6, {7, 8}, 9, {10}},
@@ -50,11 +51,26 @@ TEST(Event, ComesBackFromItsText) {
       DeadlinePromised{"a", 22, 23},
       DeadlineMissed{"a"},
   };
-  ASSERT_EQ(bodies.size(), 3 + std::variant_size_v<Event::Body>);
+  ASSERT_EQ(bodies.size(), 4 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
     const auto original = event(body, 1234567890123);
     EXPECT_EQ(event_from(to_text(original)), original) << to_text(original);
   }
+}
+
+TEST(Event, HasWholeSlotsAsItAlwaysHadAndPartsOfThemExactly) {
+  const auto text_of = [](SlotCount slots) { return to_text(event(LeaseGranted{1, "a", "n", slots, 3})); };
+  EXPECT_NE(text_of(2).find("\"slots\":2,"), std::string::npos) << text_of(2);
+  for (std::uint64_t thousandths = 0; thousandths < 5000; ++thousandths) {
+    const auto slots = SlotCount::of_thousandths(thousandths);
+    EXPECT_NE(text_of(slots).find("\"slots\":" + number_text(slots) + ","), std::string::npos) << slots;
+    const auto read = event_from(text_of(slots));
+    ASSERT_TRUE(read.has_value()) << slots;
+    EXPECT_EQ(std::get<LeaseGranted>(read->body).slots, slots);
+  }
+  auto text = text_of(2);
+  text.replace(text.find("\"slots\":2"), 9, "\"slots\":0.0001");
+  EXPECT_FALSE(event_from(text).has_value()) << "no head has granted that";
 }
 
 TEST(Event, IsExactlyWhatItsTextSaysUnlessJsonCannotSayIt) {

@@ -20,7 +20,7 @@ class GrantCheck : public ::testing::Test {
     submission.text += "tenant: " + tenant + "\nqueue: " + queue + "\n";
     ASSERT_TRUE(ledger_.apply(event(std::move(submission))));
   }
-  std::uint64_t grant(const std::string& job, const std::string& node, std::uint32_t slots,
+  std::uint64_t grant(const std::string& job, const std::string& node, SlotCount slots,
                       std::uint64_t memory_bytes = 0, Role role = Role::worker) {
     const auto worker = ledger_.next_worker();
     EXPECT_TRUE(ledger_.apply(event(LeaseGranted{worker, job, node, slots, memory_bytes, role})));
@@ -60,6 +60,25 @@ TEST_F(GrantCheck, FindsASlotThatIsGivenTwice) {
   const auto text = wrong({grant("a", "n", 1)});
   EXPECT_NE(text.find("on node n, of which 5 slots are taken with it and 4 are there"), std::string::npos)
       << text;
+}
+
+TEST_F(GrantCheck, FindsAThousandthOfASlotThatIsGivenTwice) {
+  submit("a", "default");
+  std::vector<std::uint64_t> granted;
+  for (int i = 0; i < 40; ++i) granted.push_back(grant("a", "n", SlotCount::of_thousandths(100)));
+  EXPECT_EQ(wrong(granted), "");
+  ledger_ = Ledger::restore(ledger_.snapshot()).value();
+  EXPECT_EQ(wrong(granted), "");
+  const auto text = wrong({grant("a", "n", kLeastSlots)});
+  EXPECT_NE(text.find("of which 4.001 slots are taken with it and 4 are there"), std::string::npos) << text;
+}
+
+TEST_F(GrantCheck, FindsAPartOfASlotBeyondAQuota) {
+  add_tenants();
+  submit("a", "vision", "prod");
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(wrong({grant("a", "n", SlotCount::of_thousandths(500))}), "");
+  const auto text = wrong({grant("a", "m", SlotCount::of_thousandths(250))});
+  EXPECT_NE(text.find("has 2.25 slots and may have 2"), std::string::npos) << text;
 }
 
 TEST_F(GrantCheck, CountsWorkersUntilTheyAreGone) {

@@ -23,6 +23,7 @@ struct ClusterModel {
   std::vector<PastUse> past;
   std::uint64_t next_worker = 1;
   std::int64_t now_ms = 0;
+  bool has_parts = false;  ///< some of the random jobs that come have parts of slots
 
   void add_node(std::string id, std::uint32_t slots, std::uint64_t memory = 1ULL << 40) {
     nodes.push_back({std::move(id), slots, memory, true});
@@ -32,7 +33,7 @@ struct ClusterModel {
     nodes.back().gpus = gpus;
     nodes.back().gpu_kind = std::move(kind);
   }
-  void add_job(std::string job, WorkerCount workers, std::uint32_t slots = 1, std::uint64_t memory = 0) {
+  void add_job(std::string job, WorkerCount workers, SlotCount slots = 1, std::uint64_t memory = 0) {
     demands.push_back({std::move(job), demands.size(), workers, slots, memory, false});
   }
   void add_gpu_job(std::string job, WorkerCount workers, std::uint32_t gpus, std::string kind) {

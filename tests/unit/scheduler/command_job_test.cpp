@@ -63,6 +63,41 @@ TEST(CommandJob, HasWhatAllJobsHave) {
   EXPECT_EQ(spec.count_of(Role::shard), 0U);
 }
 
+TEST(CommandJob, MayHaveAPartOfASlot) {
+  const auto slots = [](const std::string& text) {
+    return parse_good("run: x\nresources: {cpus: " + text + "}\n").resources.cpus;
+  };
+  EXPECT_EQ(slots("2"), 2);
+  EXPECT_EQ(slots("0.5"), SlotCount::of_thousandths(500));
+  EXPECT_EQ(slots("1.125"), SlotCount::of_thousandths(1125));
+  EXPECT_EQ(slots("500m"), SlotCount::of_thousandths(500));
+  EXPECT_EQ(slots("\"1500m\""), SlotCount::of_thousandths(1500));
+  EXPECT_EQ(slots("0.001"), kLeastSlots);
+  EXPECT_EQ(slots("1024"), 1024);
+  const auto error = [](const std::string& text) {
+    return first_error("run: x\nresources: {cpus: " + text + "}\n");
+  };
+  EXPECT_EQ(
+      error("0.0005"),
+      "f:3:19: resources.cpus: expected a number from 0.001 to 1024 with at most 3 decimals, got 0.0005\n"
+      "  slots for each worker, or a part of one: such as 2, 0.5 or 500m");
+  for (const std::string text :
+       {"0", "-1", "0m", "m", "1.5m", "1025", "1024.001", "1024001m", "010", "\"2\"", "half", "[1]", "{}",
+        ".inf", "1e300", "99999999999999999999m", "true", "\"\""}) {
+    EXPECT_NE(error(text).find("resources.cpus: expected a number from 0.001"), std::string::npos) << text;
+  }
+}
+
+TEST(CommandJob, GivesAPartOfASlotOneThread) {
+  const auto threads = [](const std::string& text) {
+    return parse_good("run: x\nresources: {cpus: " + text + "}\n").resources.threads();
+  };
+  EXPECT_EQ(threads("0.5"), 1U);
+  EXPECT_EQ(threads("1"), 1U);
+  EXPECT_EQ(threads("2.5"), 2U);
+  EXPECT_EQ(threads("4"), 4U);
+}
+
 TEST(CommandJob, MayHaveGpusOfAKindOrAny) {
   const auto gpus = [](const std::string& text) {
     const JobSpec spec = parse_good("run: x\nresources: {cpus: 2, gpu: " + text + "}\n");

@@ -42,7 +42,7 @@ std::uint64_t count_room(const ClusterModel& cluster, std::map<std::string, Use>
 
 Demand in_one_piece(Demand demand) {
   if (demand.placement != PlacementRule::same_node) return demand;
-  demand.slots *= demand.workers.min;
+  demand.slots = demand.slots * demand.workers.min;
   demand.memory_bytes *= demand.workers.min;
   demand.gpus *= demand.workers.min;
   return demand;

@@ -13,7 +13,7 @@
 namespace ds::scheduler::testing {
 
 struct Use {
-  std::uint64_t slots = 0;
+  SlotCount slots;
   std::uint64_t memory = 0;
   std::uint64_t gpus = 0;
 

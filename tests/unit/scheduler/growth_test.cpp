@@ -229,12 +229,15 @@ bool has_waiting(const Plan& plan) {
 /// A few jobs of which all can grow.
 ClusterModel elastic_cluster(Random& random) {
   ClusterModel cluster;
+  Random parts = beside(random);
+  cluster.has_parts = between(parts, 0, 3) == 0;
   for (std::uint32_t node = between(random, 1, 3); node > 0; --node)
     cluster.add_node("node" + std::to_string(node), between(random, 2, 6));
   for (std::uint32_t job = between(random, 2, 4); job > 0; --job) {
     const std::uint32_t min = between(random, 1, 2);
     cluster.add_job("job" + std::to_string(job), {min, min + between(random, 1, 5)},
                     between(random, 0, 3) == 0 ? 2 : 1);
+    if (cluster.has_parts) cluster.demands.back().slots = random_part(parts);
     if (between(random, 0, 4) == 0) cluster.demands.back().priority = kHighPriority;
   }
   return cluster;

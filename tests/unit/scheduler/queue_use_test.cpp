@@ -28,7 +28,8 @@ TEST(QueueUse, AllowsWhatIsGuaranteedAndWhatMayBeBorrowed) {
   EXPECT_EQ(use.find_limit(a, {2}), a);
   use.add(a, {1});
   EXPECT_TRUE(use.is_over_guarantee(a));
-  EXPECT_FALSE(use.is_over_guarantee(a, 1));
+  EXPECT_TRUE(use.can_spare(a, 1));
+  EXPECT_FALSE(use.can_spare(a, 1 + kLeastSlots));
   EXPECT_EQ(use.find_limit(b, {100}), std::nullopt) << "the nodes are the only limit";
   use.remove(a, {3});
   EXPECT_TRUE(use.fits_guarantee(a, 2));

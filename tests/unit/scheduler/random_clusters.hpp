@@ -51,6 +51,12 @@ inline bool has_gpus(const ClusterModel& cluster) {
   return std::ranges::any_of(cluster.nodes, [](const NodeView& node) { return node.gpus > 0; });
 }
 
+/// Such as leave odd rests on nodes.
+inline SlotCount random_part(Random& random) {
+  static constexpr std::uint64_t kThousandths[] = {50, 250, 333, 500, 500, 700, 1500, 2250};
+  return SlotCount::of_thousandths(kThousandths[between(random, 0, 7)]);
+}
+
 inline void add_random_job(ClusterModel& cluster, Random& random, int number) {
   const std::uint32_t min = between(random, 1, 4);
   const std::uint32_t max = between(random, 0, 2) == 0 ? min : min + between(random, 0, 5);
@@ -72,6 +78,7 @@ inline void add_random_job(ClusterModel& cluster, Random& random, int number) {
   Random moves(gpus());
   demand.can_relocate = max > min && between(moves, 0, 2) != 0;
   demand.is_new_there = demand.is_young || between(moves, 0, 3) == 0;
+  if (cluster.has_parts && between(moves, 0, 2) != 0) demand.slots = random_part(moves);
   if (!has_gpus(cluster) || between(gpus, 0, 1) == 0) return;
   static constexpr const char* kKinds[] = {"h200", "A100", ""};
   demand.gpus = between(gpus, 1, 2);
@@ -83,6 +90,7 @@ inline ClusterModel random_cluster(Random& random) {
   const std::uint32_t nodes = between(random, 0, 5);
   Random gpus = beside(random);
   const bool with_gpus = between(gpus, 0, 1) == 1;
+  cluster.has_parts = between(gpus, 0, 2) == 0;
   for (std::uint32_t i = 0; i < nodes; ++i) {
     cluster.add_node("node" + std::to_string(i), between(random, 0, 8), between(random, 0, 16) * kGi);
     cluster.nodes.back().available = between(random, 0, 9) != 0;

@@ -16,6 +16,7 @@ namespace ds::scheduler::testing {
 class Future {
  public:
   explicit Future(std::uint64_t seed) : random_(seed) {
+    cluster_.has_parts = seed % 5 == 0;
     const std::uint32_t nodes = between(random_, 1, 4);
     for (std::uint32_t i = 0; i < nodes; ++i) {
       cluster_.add_node("node" + std::to_string(i), between(random_, 1, 6), between(random_, 4, 16) * kGi);

@@ -237,12 +237,12 @@ TEST_F(Relocating, MakesRoomForWideWorkersOfAGangToo) {
 
 double stall_of(const ClusterModel& cluster, const std::string& job) {
   const Demand& demand = cluster.demand(job);
-  return resize_cost_s(demand) * cluster.live(job) * demand.slots;
+  return resize_cost_s(demand) * (cluster.live(job) * demand.slots).number();
 }
 
 /// What the cheapest set of jobs costs whose workers of one slot leave a node, into what is free.
 double cheapest(const ClusterModel& cluster, const Demand& waiting) {
-  const std::uint32_t needed = waiting.workers.min * waiting.slots;
+  const SlotCount needed = waiting.workers.min * waiting.slots;
   auto use = count_use(cluster, {});
   double best = std::numeric_limits<double>::infinity();
   for (const NodeView& node : cluster.nodes) {
@@ -253,10 +253,10 @@ double cheapest(const ClusterModel& cluster, const Demand& waiting) {
                        one.left_s == 0;  // of others it may not pay
       if (may && cluster.live_on(one.job, node.id) > 0) jobs.push_back(one.job);
     }
-    std::uint64_t elsewhere = 0;
+    SlotCount elsewhere;
     for (const NodeView& other : cluster.nodes)
-      elsewhere += other.id == node.id ? 0 : other.slots - use[other.id].slots;
-    const std::uint64_t free = node.slots - use[node.id].slots;
+      elsewhere += other.id == node.id ? SlotCount() : other.slots - use[other.id].slots;
+    const SlotCount free = node.slots - use[node.id].slots;
     for (unsigned set = 1; set < 1U << jobs.size(); ++set) {
       double cost = 0;
       std::uint64_t workers = 0;
@@ -265,8 +265,7 @@ double cheapest(const ClusterModel& cluster, const Demand& waiting) {
         cost += stall_of(cluster, jobs[i]);
         workers += cluster.live_on(jobs[i], node.id);
       }
-      if (node.slots >= needed && free + workers >= needed &&
-          needed - std::min<std::uint64_t>(needed, free) <= elsewhere)
+      if (node.slots >= needed && free + workers >= needed && needed - std::min(needed, free) <= elsewhere)
         best = std::min(best, cost);
     }
   }
@@ -300,7 +299,7 @@ void expect_limits_kept(const ClusterModel& cluster) {
     const auto view = std::ranges::find(cluster.nodes, node, &NodeView::id);
     EXPECT_TRUE(use.fits(*view)) << node;
   }
-  std::vector<std::uint64_t> used(cluster.tenants.queues.size(), 0);
+  std::vector<SlotCount> used(cluster.tenants.queues.size());
   for (const Lease& lease : cluster.leases) {
     std::size_t queue = cluster.tenants.find(lease.tenant, lease.queue).value_or(0);
     for (; queue != 0; queue = cluster.tenants[queue].parent) used[queue] += lease.slots;
@@ -341,7 +340,7 @@ void follow(ClusterModel& cluster, Random& random, Seen& seen) {
       const bool is_one_piece = demand.workers.min == 1 || demand.placement == PlacementRule::same_node;
       if (begun.size() > 1 || plan.releases.size() != plan.relocations.size() ||
           plan.placements.size() != plan.relocations.size() || !is_idle || !is_one_piece ||
-          demand.priority >= kCriticalPriority || cluster.tenants.has_tenants())
+          demand.priority >= kCriticalPriority || cluster.tenants.has_tenants() || cluster.has_parts)
         continue;
       double cost = 0;
       std::set<std::string> jobs;
@@ -382,6 +381,10 @@ void add_random_elastic(ClusterModel& cluster, Random& random, int number) {
   add_random_curve(demand, random);
   demand.can_relocate = demand.workers.max > demand.workers.min;
   demand.is_new_there = between(random, 0, 5) == 0;
+  if (cluster.has_parts) {
+    Random parts = beside(random);
+    demand.slots = kind == 1 ? random_part(parts) : SlotCount::of_thousandths(500);
+  }
   demand.preemptible = between(random, 0, 7) != 0;
   if (between(random, 0, 2) == 0) demand.lasts_ms = 10'000 * between(random, 1, 60);
 }
@@ -391,6 +394,7 @@ TEST(RelocationProperty, EachSetOfMovesIsFollowedByAStartAndNoLimitIsPassedMeanw
   for (std::uint64_t seed = 0; seed < 3000; ++seed) {
     Random random(seed);
     ClusterModel cluster;
+    cluster.has_parts = seed % 4 == 1;
     std::uint32_t slots = 0;
     for (std::uint32_t node = between(random, 2, 4); node > 0; --node) {
       cluster.add_node("node" + std::to_string(node), between(random, 2, 4));

@@ -60,7 +60,7 @@ std::string describe(const ClusterModel& cluster, const Wait& wait) {
             node.gpu_kind + (node.available ? "" : " away");
   for (const Demand& demand : cluster.demands) {
     text += "\n  " + demand.job + ": " + std::to_string(demand.workers.min) + ".." +
-            std::to_string(demand.workers.max) + " x " + std::to_string(demand.slots) + " slots " +
+            std::to_string(demand.workers.max) + " x " + slots_text(demand.slots) + " " +
             std::to_string(demand.memory_bytes >> 30) + "Gi " + std::to_string(demand.gpus) + " " +
             demand.gpu_kind + (demand.placement == PlacementRule::same_node ? " together" : "") +
             " priority " + std::to_string(demand.priority) + (demand.held ? " held" : "") +
@@ -154,7 +154,7 @@ void expect_codes(Seen& seen, const std::vector<const char*>& codes) {
 
 TEST(WhyOracle, JobsThatAreNamedAreThoseWhoseAbsenceWouldLetTheJobStart) {
   Seen seen;
-  for (std::uint64_t seed = 0; seed < 1800 && !HasFailure(); ++seed) {
+  for (std::uint64_t seed = 0; seed < 1900 && !HasFailure(); ++seed) {
     Random random(seed);
     look_at(cluster_at_rest(random, {}), "seed " + std::to_string(seed), seen);
   }
@@ -166,7 +166,7 @@ TEST(WhyOracle, JobsThatAreNamedAreThoseWhoseAbsenceWouldLetTheJobStart) {
 
 TEST(WhyOracle, TheSameAmongTenants) {
   Seen seen;
-  for (std::uint64_t seed = 0; seed < 2100 && !HasFailure(); ++seed) {
+  for (std::uint64_t seed = 0; seed < 2250 && !HasFailure(); ++seed) {
     Random random(seed);
     const TenantTree tenants = random_tenants(random, 12);
     look_at(cluster_at_rest(random, tenants), "seed " + std::to_string(seed), seen);
