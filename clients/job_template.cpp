@@ -35,7 +35,7 @@ replicas: {min: 1, max: 4}    # min: 0 sleeps without requests
 autoscale: {target: 2}        # requests under way a replica
 batching: {mode: adaptive, max_size: 32}
 queue: {timeout: 60s, max_depth: 1000}
-resources: {cpus: 1, memory: 2Gi}   # for each replica
+resources: {cpus: 1, memory: 2Gi}   # for each replica; cpus: 0.5 for half a slot
 )";
 
 constexpr std::string_view kCommand = R"(version: 1

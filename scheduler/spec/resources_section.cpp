@@ -106,7 +106,7 @@ void read_resources(const Section& root, JobKind kind, Resources& resources) {
     section->fail(
         "gpu",
         "expected GPUs for each worker, at most " + std::to_string(kMaxGpus) + ", got " + describe(*gpu),
-        "a number, a kind or both: such as 1, H200 or H200:2; a kind begins with a letter");
+        "a whole number, a kind or both: such as 1, H200 or H200:2; a kind begins with a letter");
   } else if (gpus->count > 0 && kind != JobKind::command) {
     section->fail("gpu",
                   "workers of kind " + std::string(to_string(kind)) + " use no GPU in this version, got " +

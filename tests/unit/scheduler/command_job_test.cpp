@@ -120,7 +120,7 @@ TEST(CommandJob, SaysHowToAskForGpus) {
   };
   EXPECT_EQ(error("H200:0"),
             "f:3:18: resources.gpu: expected GPUs for each worker, at most 1024, got \"H200:0\"\n"
-            "  a number, a kind or both: such as 1, H200 or H200:2; a kind begins with a letter");
+            "  a whole number, a kind or both: such as 1, H200 or H200:2; a kind begins with a letter");
   for (const std::string text : {"-1",
                                  "1.5",
                                  "2000",
@@ -143,7 +143,7 @@ TEST(CommandJob, SaysHowToAskForGpus) {
                                  "1e3",
                                  "0x2",
                                  "4Gi"})
-    EXPECT_NE(error(text).find("a number, a kind or both"), std::string::npos) << text;
+    EXPECT_NE(error(text).find("a whole number, a kind or both"), std::string::npos) << text;
 }
 
 TEST(CommandJob, SaysWhatIsWrongWithItsFile) {

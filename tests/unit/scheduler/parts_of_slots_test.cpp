@@ -80,9 +80,9 @@ TEST_F(PartsOfSlots, GoWhereOneIsBegunAlready) {
 
 TEST_F(PartsOfSlots, CountWhenTheCheapestAreSoughtThatMakeWay) {
   cluster_.add_node("n", 2);
-  add("one", 1).priority = kLowPriority;
   add("half", kHalf).priority = kLowPriority;
-  add("rest", kHalf).priority = kHighPriority;
+  add("more", SlotCount::of_thousandths(900)).priority = kLowPriority;  // and the newest
+  add("rest", SlotCount::of_thousandths(600)).priority = kHighPriority;
   cluster_.settle();
   add("urgent", kHalf);
   EXPECT_EQ(cluster_.plan().preemptions, (std::vector<Preemption>{{"half", "urgent"}}));
