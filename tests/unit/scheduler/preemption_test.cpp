@@ -208,9 +208,14 @@ TEST_F(Preempting, GrowsTheMostUrgentJobFirst) {
 TEST(PreemptionLoops, DoNotExistInAnySmallCluster) {
   struct Shape {
     WorkerCount workers;
-    std::uint32_t slots;
+    SlotCount slots;
   };
-  constexpr std::array<Shape, 5> kShapes{{{{1, 1}, 1}, {{1, 3}, 1}, {{2, 2}, 1}, {{3, 3}, 1}, {{1, 2}, 2}}};
+  constexpr std::array<Shape, 6> kShapes{{{{1, 1}, 1},
+                                          {{1, 3}, 1},
+                                          {{2, 2}, 1},
+                                          {{3, 3}, 1},
+                                          {{1, 2}, 2},
+                                          {{1, 2}, SlotCount::of_thousandths(1500)}}};
   constexpr std::array<std::uint32_t, 3> kPriorities{kLowPriority, kNormalPriority, kHighPriority};
   constexpr int kKinds = kShapes.size() * kPriorities.size();
   const std::vector<std::vector<std::uint32_t>> node_sets{{3}, {2, 2}, {4}, {1, 3}};

@@ -319,6 +319,8 @@ struct Seen {
 /// then it starts.
 void follow(ClusterModel& cluster, Random& random, Seen& seen) {
   std::set<std::string> served;
+  const bool has_parts =
+      std::ranges::any_of(cluster.demands, [](const Demand& one) { return !one.slots.is_whole(); });
   int round = 0;
   for (; round < 80; ++round) {
     const Plan plan = cluster.plan();
@@ -340,7 +342,7 @@ void follow(ClusterModel& cluster, Random& random, Seen& seen) {
       const bool is_one_piece = demand.workers.min == 1 || demand.placement == PlacementRule::same_node;
       if (begun.size() > 1 || plan.releases.size() != plan.relocations.size() ||
           plan.placements.size() != plan.relocations.size() || !is_idle || !is_one_piece ||
-          demand.priority >= kCriticalPriority || cluster.tenants.has_tenants() || cluster.has_parts)
+          demand.priority >= kCriticalPriority || cluster.tenants.has_tenants() || has_parts)
         continue;
       double cost = 0;
       std::set<std::string> jobs;
@@ -422,15 +424,16 @@ TEST(RelocationProperty, EachSetOfMovesIsFollowedByAStartAndNoLimitIsPassedMeanw
 TEST(RelocationProperty, NoSmallClusterMovesForEver) {
   struct Shape {
     WorkerCount workers;
-    std::uint32_t slots;
+    SlotCount slots;
     PlacementRule rule;
   };
-  constexpr std::array<Shape, 6> kShapes{{{{1, 2}, 1, PlacementRule::pack},
+  constexpr std::array<Shape, 7> kShapes{{{{1, 2}, 1, PlacementRule::pack},
                                           {{1, 3}, 1, PlacementRule::spread},
                                           {{2, 3}, 1, PlacementRule::pack},
                                           {{2, 2}, 1, PlacementRule::same_node},
                                           {{3, 3}, 1, PlacementRule::same_node},
-                                          {{1, 2}, 2, PlacementRule::pack}}};
+                                          {{1, 2}, 2, PlacementRule::pack},
+                                          {{1, 2}, SlotCount::of_thousandths(500), PlacementRule::pack}}};
   constexpr std::array<std::uint32_t, 2> kPriorities{kNormalPriority, kHighPriority};
   constexpr int kKinds = kShapes.size() * kPriorities.size();
   const std::vector<std::vector<std::uint32_t>> node_sets{{2, 2}, {3, 3}, {2, 2, 2}, {1, 2, 3}};
