@@ -20,7 +20,7 @@ namespace ds::gateway {
 class ClientWatch {
  public:
   /// `action` is called once when the client closes its connection, or its side of it, before it is answered,
-  /// a tenth of a second later at most; at once if it has. On one of the gateway's threads, or on the
+  /// within a tenth of a second or so; at once if it has. On one of the gateway's threads, or on the
   /// caller's: it must not block. Of one that has begun to send its next request nobody can tell.
   void on_gone(std::function<void()> action);
   void set_gone();  ///< for the gateway
