@@ -55,13 +55,13 @@ using Respond = std::function<void(HttpResponse)>;
 /// request arrives as GET; the server leaves the body of the answer out. What it throws becomes a 500.
 using Handler = std::function<void(HttpRequest, Respond)>;
 
-/// On one of the gateway's threads: calls `action` there once the requests that have come by now are with their
-/// handler, so that what they ask for can be asked for together. On any other thread: at once. It must not
-/// throw.
+/// On one of the gateway's threads: calls `action` there once the requests that have come by now are with
+/// their handler, so that what they ask for can be asked for together. On any other thread: at once. It must
+/// not throw.
 void after_those_at_hand(std::function<void()> action);
 
-/// The answers that are given on this thread while one lives are passed to the gateway's threads when it ends,
-/// each thread's own together: it is woken once for them. Within another one's life it does nothing.
+/// The answers that are given on this thread while one lives are passed to the gateway's threads when it
+/// ends, each thread's own together: it is woken once for them. Within another one's life it does nothing.
 class AnswersTogether {
  public:
   AnswersTogether();
@@ -78,7 +78,7 @@ class AnswersTogether {
 struct HttpServerOptions {
   std::string host = "127.0.0.1";  ///< numeric address or `localhost`
   std::uint16_t port = 0;          ///< 0: any free port
-  std::size_t threads = 2;  ///< a connection stays with one of them
+  std::size_t threads = 2;         ///< a connection stays with one of them
   std::size_t max_header_bytes = 8 << 10;
   /// Twice the 64 KiB that a job file may have: as a JSON string its quotes and newlines take two bytes each.
   std::size_t max_body_bytes = 128 << 10;

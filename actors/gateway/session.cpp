@@ -37,8 +37,8 @@ constexpr std::size_t kRoomStep = 1 << 20;  // so much room at a time is taken f
 // answer with it. So much, for so long, is read and thrown away.
 constexpr std::size_t kDrainBytes = 1 << 20;
 constexpr std::chrono::milliseconds kDrainTime{1000};
-// How often clients that wait for an answer are looked after: to ask the kernel to tell of each one costs more
-// than many a request.
+// How often clients that wait for an answer are looked after: to ask the kernel to tell of each one costs
+// more than many a request.
 constexpr std::chrono::milliseconds kLookPause{50};
 
 thread_local AnswersTogether::Held* this_thread_holds = nullptr;
@@ -127,10 +127,7 @@ struct Session::Answer {
 };
 
 Session::Session(std::shared_ptr<ServerCore> core, Loop& loop, asio::ip::tcp::socket socket)
-    : core_(std::move(core)),
-      loop_(loop),
-      socket_(std::move(socket)),
-      timer_(loop.io) {
+    : core_(std::move(core)), loop_(loop), socket_(std::move(socket)), timer_(loop.io) {
   ++loop_.sessions;
 }
 

@@ -493,9 +493,9 @@ class RouterActor : public caf::event_based_actor {
   bool ticks_ = false;
   std::uint64_t epochs_ = 0;
   std::uint64_t asked_ = random_();  ///< number of the last call; a replica may have the last head's
-  std::unordered_map<std::uint64_t, Call> calls_;          ///< those without an answer, by number
-  std::map<caf::actor, messages::InferCalls> outgoing_;    ///< of the message that is handled
-  std::map<std::string, EndpointState> endpoints_;  ///< by job
+  std::unordered_map<std::uint64_t, Call> calls_;        ///< those without an answer, by number
+  std::map<caf::actor, messages::InferCalls> outgoing_;  ///< of the message that is handled
+  std::map<std::string, EndpointState> endpoints_;       ///< by job
 };
 
 }  // namespace ds::router

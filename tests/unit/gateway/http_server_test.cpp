@@ -426,7 +426,8 @@ TEST(HttpServer, HoldsAnswersThatGoTogetherUntilTheirEnd) {
     for (const Respond& one : all) one({});
     server.reset();
   }
-  for (const auto& client : clients) EXPECT_EQ(client->receive().status, 0) << "held until the server was gone";
+  for (const auto& client : clients)
+    EXPECT_EQ(client->receive().status, 0) << "held until the server was gone";
 }
 
 TEST(HttpServer, TellsThatAClientThatWaitsIsGone) {
@@ -445,7 +446,7 @@ TEST(HttpServer, TellsThatAClientThatWaitsIsGone) {
   client->send("GET /v2/wait HTTP/1.1\r\nHost: x\r\n\r\n");
   const auto watch = first.get_future().get();
   client.reset();
-  is_gone.get_future().wait();
+  ASSERT_EQ(is_gone.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
   bool at_once = false;
   watch->on_gone([&] { at_once = true; });
   EXPECT_TRUE(at_once);
