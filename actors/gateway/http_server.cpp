@@ -8,7 +8,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 #include <thread>
 #include <vector>
 
@@ -35,6 +34,17 @@ void ClientWatch::set_gone() {
     action = std::exchange(action_, {});
   }
   if (action) action();
+}
+
+namespace {
+
+thread_local boost::asio::io_context* this_thread_runs = nullptr;
+
+}  // namespace
+
+void after_those_at_hand(std::function<void()> action) {
+  // Their handlers stand before it in the line.
+  this_thread_runs == nullptr ? action() : boost::asio::post(*this_thread_runs, std::move(action));
 }
 
 namespace {
@@ -93,9 +103,10 @@ class Listener final : public HttpServer {
  public:
   Listener(const HttpServerOptions& options, Handler handler)
       : core_(std::make_shared<ServerCore>(options, std::move(handler))),
-        work_(core_->io.get_executor()),
-        acceptor_(asio::make_strand(core_->io)),
-        retry_(acceptor_.get_executor()) {}
+        acceptor_(make_loops(*core_).io),
+        retry_(acceptor_.get_executor()) {
+    for (const auto& loop : core_->loops) work_.emplace_back(loop->io.get_executor());
+  }
 
   ~Listener() override {
     {
@@ -113,9 +124,10 @@ class Listener final : public HttpServer {
         acceptor_.close(ignored);
         retry_.cancel();
       });
+      for (const auto& loop : core_->loops) asio::post(loop->io, [&loop = *loop] { loop.looks.cancel(); });
     }
     closing_.clear();
-    work_.reset();
+    work_.clear();
     for (auto& thread : threads_) thread.join();
   }
 
@@ -138,16 +150,34 @@ class Listener final : public HttpServer {
 
   void run() {
     asio::post(acceptor_.get_executor(), [this] { accept(); });
-    const std::size_t count = std::max<std::size_t>(1, core_->options.threads);
-    for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { core_->io.run(); });
+    for (const auto& loop : core_->loops) {
+      threads_.emplace_back([&io = loop->io] {
+        this_thread_runs = &io;
+        io.run();
+      });
+    }
   }
 
  private:
+  /// Returns the first.
+  static Loop& make_loops(ServerCore& core) {
+    const std::size_t count = std::max<std::size_t>(1, core.options.threads);
+    for (std::size_t i = 0; i < count; ++i) core.loops.push_back(std::make_unique<Loop>());
+    return *core.loops.front();
+  }
+
+  /// That with the fewest connections.
+  Loop& pick_loop() const {
+    const std::lock_guard lock(core_->mutex);
+    return **std::ranges::min_element(core_->loops, {}, [](const auto& loop) { return loop->sessions; });
+  }
+
   void accept() {
-    acceptor_.async_accept(asio::make_strand(core_->io), [this](const error_code& error, tcp::socket socket) {
+    Loop& loop = pick_loop();
+    acceptor_.async_accept(loop.io, [this, &loop](const error_code& error, tcp::socket socket) {
       if (!acceptor_.is_open()) return;
       if (!error) {
-        serve(std::move(socket));
+        serve(loop, std::move(socket));
         return accept();
       }
       // Out of descriptors, most likely: the connection stays in the backlog until some are free again.
@@ -158,25 +188,25 @@ class Listener final : public HttpServer {
     });
   }
 
-  void serve(tcp::socket socket) {
+  void serve(Loop& loop, tcp::socket socket) {
     close_on_exec(socket.native_handle());
     error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
-    const auto session = std::make_shared<Session>(core_, std::move(socket));
-    bool refuse = false;
-    std::shared_ptr<Session> leaver;  // not released under the lock, which its destructor takes
-    {
-      const std::lock_guard lock(core_->mutex);
-      if (core_->stopping) return;
-      const auto staying = core_->sessions.size() - core_->refused - core_->leaving.size();
-      if (staying >= core_->options.max_connections) leaver = find_leaver();
-      refuse = staying >= core_->options.max_connections && !leaver;
-      if (refuse && core_->refused >= kMaxRefused) return;
-      if (refuse) ++core_->refused;
-      if (leaver) core_->leaving.insert(leaver.get());
-      core_->sessions.insert(session.get());
+    // Not released under the lock, which their destructors take.
+    std::shared_ptr<Session> session, leaver;
+    const std::lock_guard lock(core_->mutex);
+    if (core_->stopping) return;
+    session = std::make_shared<Session>(core_, loop, std::move(socket));
+    const auto staying = core_->sessions.size() - core_->refused - core_->leaving.size();
+    if (staying >= core_->options.max_connections) leaver = find_leaver();
+    const bool refuse = staying >= core_->options.max_connections && !leaver;
+    if (refuse && core_->refused >= kMaxRefused) return;
+    if (refuse) ++core_->refused;
+    core_->sessions.insert(session.get());
+    if (leaver) {
+      core_->leaving.insert(leaver.get());
+      leaver->make_way();
     }
-    if (leaver) leaver->make_way();
     refuse ? session->start_refusing() : session->start();
   }
 
@@ -197,7 +227,7 @@ class Listener final : public HttpServer {
   }
 
   std::shared_ptr<ServerCore> core_;
-  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::vector<asio::executor_work_guard<asio::io_context::executor_type>> work_;
   tcp::acceptor acceptor_;
   asio::steady_timer retry_;
   std::uint16_t port_ = 0;

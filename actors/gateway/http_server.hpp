@@ -19,9 +19,9 @@ namespace ds::gateway {
 /// Whether the client that waits for an answer is still there. All members may be called from any thread.
 class ClientWatch {
  public:
-  /// `action` is called once when the client closes its connection, or its side of it, before it is answered;
-  /// at once if it has. On one of the gateway's threads, or on the caller's: it must not block. One that has
-  /// begun to send its next request is not looked after any more.
+  /// `action` is called once when the client closes its connection, or its side of it, before it is answered,
+  /// within a tenth of a second or so; at once if it has. On one of the gateway's threads, or on the
+  /// caller's: it must not block. Of one that has begun to send its next request nobody can tell.
   void on_gone(std::function<void()> action);
   void set_gone();  ///< for the gateway
 
@@ -51,14 +51,34 @@ struct HttpResponse {
 /// Answers one request; callable from any thread, once. Never called: the client gets 504 after
 /// `answer_timeout`.
 using Respond = std::function<void(HttpResponse)>;
-/// Called on the gateway's threads; must not block them for long. A HEAD request arrives as GET; the server
-/// leaves the body of the answer out. What it throws becomes a 500.
+/// Called on the gateway's threads; must not block them for long: the connections of that thread wait. A HEAD
+/// request arrives as GET; the server leaves the body of the answer out. What it throws becomes a 500.
 using Handler = std::function<void(HttpRequest, Respond)>;
+
+/// On one of the gateway's threads: calls `action` there once the requests that have come by now are with
+/// their handler, so that what they ask for can be asked for together. On any other thread: at once. It must
+/// not throw.
+void after_those_at_hand(std::function<void()> action);
+
+/// The answers that are given on this thread while one lives are passed to the gateway's threads when it
+/// ends, each thread's own together: it is woken once for them. Within another one's life it does nothing.
+class AnswersTogether {
+ public:
+  AnswersTogether();
+  ~AnswersTogether();
+  AnswersTogether(const AnswersTogether&) = delete;
+  AnswersTogether& operator=(const AnswersTogether&) = delete;
+
+  struct Held;  ///< private to the folder
+
+ private:
+  std::unique_ptr<Held> held_;
+};
 
 struct HttpServerOptions {
   std::string host = "127.0.0.1";  ///< numeric address or `localhost`
   std::uint16_t port = 0;          ///< 0: any free port
-  std::size_t threads = 2;
+  std::size_t threads = 2;         ///< a connection stays with one of them
   std::size_t max_header_bytes = 8 << 10;
   /// Twice the 64 KiB that a job file may have: as a JSON string its quotes and newlines take two bytes each.
   std::size_t max_body_bytes = 128 << 10;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <boost/asio/defer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/string.hpp>
@@ -13,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <limits>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -37,6 +37,11 @@ constexpr std::size_t kRoomStep = 1 << 20;  // so much room at a time is taken f
 // answer with it. So much, for so long, is read and thrown away.
 constexpr std::size_t kDrainBytes = 1 << 20;
 constexpr std::chrono::milliseconds kDrainTime{1000};
+// How often clients that wait for an answer are looked after: to ask the kernel to tell of each one costs
+// more than many a request.
+constexpr std::chrono::milliseconds kLookPause{50};
+
+thread_local AnswersTogether::Held* this_thread_holds = nullptr;
 
 template <class View>
 std::string to_string(const View& view) {
@@ -72,6 +77,39 @@ HttpRequest take_request(http::request<http::string_body>&& message, RequestTarg
 
 }  // namespace
 
+struct AnswersTogether::Held {
+  struct One {
+    std::shared_ptr<Session> session;
+    std::uint64_t request;
+    HttpResponse response;
+  };
+  std::map<Loop*, std::vector<One>> by_loop;
+
+  /// Each loop goes on with its own. Who answers on a loop's own thread wakes nobody.
+  void pass_on() {
+    for (auto& [loop, answers] : by_loop) {
+      const auto core = answers.front().session->core_;
+      const std::lock_guard lock(core->mutex);
+      if (core->stopping) continue;
+      asio::post(loop->io, [passed = std::move(answers)]() mutable {
+        for (One& one : passed) one.session->on_answer(one.request, std::move(one.response));
+      });
+    }
+  }
+};
+
+AnswersTogether::AnswersTogether() {
+  if (this_thread_holds != nullptr) return;
+  held_ = std::make_unique<Held>();
+  this_thread_holds = held_.get();
+}
+
+AnswersTogether::~AnswersTogether() {
+  if (!held_) return;
+  this_thread_holds = nullptr;
+  held_->pass_on();
+}
+
 /// What a `Respond` holds: the first call wins, and none keeps the connection alive.
 struct Session::Answer {
   std::weak_ptr<Session> session;
@@ -80,37 +118,36 @@ struct Session::Answer {
 
   void operator()(HttpResponse response) {
     if (used.exchange(true)) return;
-    const auto target = session.lock();
+    auto target = session.lock();
     if (!target) return;
-    const std::lock_guard lock(target->core_->mutex);
-    if (target->core_->stopping) return;
-    // Who answers on a thread of the server's goes on with it there, and wakes no other for it.
-    asio::defer(target->socket_.get_executor(),
-                [target, number = request, answer = std::move(response)]() mutable {
-                  target->on_answer(number, std::move(answer));
-                });
+    const AnswersTogether alone;
+    Loop& loop = target->loop_;
+    this_thread_holds->by_loop[&loop].push_back({std::move(target), request, std::move(response)});
   }
 };
 
-Session::Session(std::shared_ptr<ServerCore> core, asio::ip::tcp::socket socket)
-    : core_(std::move(core)), socket_(std::move(socket)), timer_(socket_.get_executor()) {}
+Session::Session(std::shared_ptr<ServerCore> core, Loop& loop, asio::ip::tcp::socket socket)
+    : core_(std::move(core)), loop_(loop), socket_(std::move(socket)), timer_(loop.io) {
+  ++loop_.sessions;
+}
 
 Session::~Session() {
   give_room_back();
   const std::lock_guard lock(core_->mutex);
+  --loop_.sessions;
   core_->sessions.erase(this);
   core_->leaving.erase(this);
   if (refusing_) --core_->refused;
 }
 
 void Session::start() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->begin_request(); });
+  asio::post(loop_.io, [self = shared_from_this()] { self->begin_request(); });
 }
 
 void Session::start_refusing() {
   refusing_ = true;
   waits_since_ = kOwesNothing;
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+  asio::post(loop_.io, [self = shared_from_this()] {
     if (self->phase_ == Phase::closed) return;
     self->refuse(503, "unavailable", "this server has all the connections that it accepts",
                  "close idle connections or try again in a moment");
@@ -118,11 +155,11 @@ void Session::start_refusing() {
 }
 
 void Session::close() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->shut(); });
+  asio::post(loop_.io, [self = shared_from_this()] { self->shut(); });
 }
 
 void Session::make_way() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+  asio::post(loop_.io, [self = shared_from_this()] {
     if (self->waits_since() == kOwesNothing) {
       const std::lock_guard lock(self->core_->mutex);
       self->core_->leaving.erase(self.get());
@@ -321,7 +358,7 @@ void Session::on_request() {
   auto request = take_request(std::move(message), std::move(*target));
   if (is_below_) {
     request.client = client_ = std::make_shared<ClientWatch>();
-    watch_client();
+    watch_clients();
   }
   try {
     core_->handler(std::move(request), [answer](HttpResponse response) { (*answer)(std::move(response)); });
@@ -331,22 +368,39 @@ void Session::on_request() {
   }
 }
 
-/// Tells the request's handler when the client goes away. It sends nothing more then: who has closed one side
-/// of the connection only can't be told from who is gone.
-void Session::watch_client() {
-  if (std::exchange(is_watching_, true)) return;
-  socket_.async_wait(asio::ip::tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
-    self->is_watching_ = false;
-    if (!error && self->phase_ == Phase::answering && self->client_) self->on_readable();
+/// As long as one of the loop's waits for an answer.
+void Session::watch_clients() {
+  if (std::exchange(loop_.is_looking, true)) return;
+  loop_.looks.expires_after(kLookPause);
+  loop_.looks.async_wait([core = std::weak_ptr(core_), &loop = loop_](const error_code& error) {
+    loop.is_looking = false;
+    if (!error) look_after_clients(core, loop);
   });
 }
 
-void Session::on_readable() {
+void Session::look_after_clients(const std::weak_ptr<ServerCore>& weak_core, Loop& loop) {
+  const auto core = weak_core.lock();
+  if (!core) return;
+  std::vector<std::shared_ptr<Session>> all;  // not released under the lock, which their destructors take
+  {
+    const std::lock_guard lock(core->mutex);
+    if (core->stopping) return;
+    for (Session* session : core->sessions) {
+      if (&session->loop_ != &loop) continue;
+      if (auto alive = session->weak_from_this().lock()) all.push_back(std::move(alive));
+    }
+  }
+  for (const auto& session : all) session->look_after_client();
+}
+
+/// Tells the request's handler when the client has gone away. It sends nothing more then: who has closed one
+/// side of the connection only can't be told from who is gone.
+void Session::look_after_client() {
+  if (phase_ != Phase::answering || !client_) return;
   char next = 0;
   const auto bytes = ::recv(socket_.native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (bytes > 0) return;  // its next request
   const bool has_nothing = bytes < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
-  if (has_nothing) return watch_client();  // what was read was this request itself
+  if (bytes > 0 || has_nothing) return watch_clients();
   client_->set_gone();
 }
 

@@ -4,7 +4,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -15,12 +14,22 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "actors/gateway/http_server.hpp"
 
 namespace ds::gateway {
 
 class Session;
+
+/// One of the server's threads. Connections are not passed between them: who goes on with one wakes nobody.
+struct Loop {
+  boost::asio::io_context io{1};
+  boost::asio::steady_timer looks{io};  ///< after clients that wait
+  bool is_looking = false;
+  std::size_t sessions = 0;  ///< its own; guarded by the core's mutex
+};
 
 /// What the listener and its sessions share. Lives until the last of them, and the last `Respond`, is gone.
 struct ServerCore {
@@ -29,10 +38,10 @@ struct ServerCore {
 
   const HttpServerOptions options;
   const Handler handler;
-  boost::asio::io_context io;
+  std::vector<std::unique_ptr<Loop>> loops;
 
   std::mutex mutex;             ///< guards what follows
-  bool stopping = false;        ///< once set, nothing is posted to `io` any more
+  bool stopping = false;        ///< once set, nothing is posted to a loop any more
   std::set<Session*> sessions;  ///< open connections
   std::set<Session*> leaving;   ///< of them, those that were told to make way for others
   std::size_t refused = 0;      ///< of them, those that only get their 503
@@ -41,22 +50,23 @@ struct ServerCore {
 
 /// One connection: reads a request, hands it to the handler, writes the answer, and again.
 ///
-/// All members run on the connection's strand; exactly one asynchronous read or write is under way at a time
-/// (`watch_client` only looks), so a deadline that fires can cancel it and every completion sees
-/// `timed_out_`.
+/// All members run on its loop's thread; exactly one asynchronous read or write is under way at a time, so a
+/// deadline that fires can cancel it and every completion sees `timed_out_`.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(std::shared_ptr<ServerCore> core, boost::asio::ip::tcp::socket socket);
+  Session(std::shared_ptr<ServerCore> core, Loop& loop, boost::asio::ip::tcp::socket socket);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  // From any thread; the core's lock is held.
   void start();           ///< begins to serve
   void start_refusing();  ///< answers 503 and closes
-  void close();           ///< from any thread; what is under way ends at once
-  /// Ends the connection, which is among those leaving, unless its request is whole meanwhile. From any
-  /// thread.
+  void close();           ///< what is under way ends at once
+  /// Ends the connection, which is among those leaving, unless its request is whole meanwhile.
   void make_way();
+
+  void on_answer(std::uint64_t request, HttpResponse response);
   using Moment = std::chrono::steady_clock::time_point;
   /// Since when it has owed a request, or the rest of one; none: it owes nothing. From any thread.
   Moment waits_since() const { return waits_since_; }
@@ -65,6 +75,7 @@ class Session : public std::enable_shared_from_this<Session> {
  private:
   enum class Phase { idle, head, body, answering, writing, draining, closed };
   struct Answer;
+  friend struct AnswersTogether::Held;
 
   void read_more();
   void on_read(const boost::system::error_code& error, std::size_t bytes);
@@ -79,9 +90,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void give_room_back();
   void send_continue();
   void on_request();
-  void watch_client();
-  void on_readable();
-  void on_answer(std::uint64_t request, HttpResponse response);
+  void watch_clients();
+  static void look_after_clients(const std::weak_ptr<ServerCore>& core, Loop& loop);
+  void look_after_client();
   void refuse(int status, std::string_view code, std::string_view message, std::string_view hint = {});
   void send(HttpResponse response);
   void write_more();
@@ -95,6 +106,7 @@ class Session : public std::enable_shared_from_this<Session> {
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
   std::shared_ptr<ServerCore> core_;
+  Loop& loop_;
   boost::asio::ip::tcp::socket socket_;
   boost::asio::steady_timer timer_;
   std::chrono::steady_clock::time_point deadline_;                 ///< of what is under way
@@ -112,7 +124,6 @@ class Session : public std::enable_shared_from_this<Session> {
   bool is_below_ = false;  ///< its target is below `large_prefix`
   bool is_large_ = false;  ///< its body may be large
   bool first_ = true;
-  bool is_watching_ = false;             ///< for something to read, while an answer is made
   std::shared_ptr<ClientWatch> client_;  ///< of the request being answered
   std::uint64_t request_ = 0;            ///< number of the request being answered
   std::string head_;

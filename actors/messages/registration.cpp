@@ -79,8 +79,8 @@ void register_messages(caf::actor_system_config& config) {
   add_message<ReplicaHello>(config, "ds::ReplicaHello");
   add_message<AssignReplica>(config, "ds::AssignReplica");
   add_message<ReplicaFailed>(config, "ds::ReplicaFailed");
-  add_message<InferCall>(config, "ds::InferCall");
-  add_message<InferAnswer>(config, "ds::InferAnswer");
+  add_message<InferCalls>(config, "ds::InferCalls");
+  add_message<InferAnswers>(config, "ds::InferAnswers");
   add_message<CancelInfer>(config, "ds::CancelInfer");
   add_message<BeginInfer>(config, "ds::BeginInfer");
   add_message<InferBegun>(config, "ds::InferBegun");

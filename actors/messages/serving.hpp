@@ -72,7 +72,7 @@ struct ServedTensor {
   bool operator==(const ServedTensor&) const = default;
 };
 
-/// A request on its way to a replica, which answers with `InferAnswer` and never later than `budget_us`.
+/// A request on its way to a replica, which answers with an `InferAnswer` and never later than `budget_us`.
 struct InferCall {
   std::uint64_t number = 0;  ///< of the router's
   std::uint32_t rows = 1;
@@ -83,6 +83,12 @@ struct InferCall {
   /// A replica has died that had it: it runs in no batch with others, and only after `BeginInfer`.
   bool alone = false;
   bool operator==(const InferCall&) const = default;
+};
+
+/// Those that came together; each is answered for itself.
+struct InferCalls {
+  std::vector<InferCall> calls;
+  bool operator==(const InferCalls&) const = default;
 };
 
 /// The replica is about to run the call of that number, and nothing else; to the router, which answers
@@ -104,6 +110,7 @@ struct CancelInfer {
 };
 
 struct InferAnswer {
+  std::uint64_t number = 0;  ///< of the call
   std::uint8_t failure = 0;  ///< 0: none; else 1 + `ErrorCode`
   std::string message;
   bool elsewhere = false;            ///< it failed, and another replica may do better
@@ -116,6 +123,12 @@ struct InferAnswer {
   /// Of that batch's inputs that are padded, with the first of it; 0 else.
   std::uint64_t real_elements = 0, padding_elements = 0;
   bool operator==(const InferAnswer&) const = default;
+};
+
+/// To the router whose calls they were: what the replica has to say at a time.
+struct InferAnswers {
+  std::vector<InferAnswer> answers;
+  bool operator==(const InferAnswers&) const = default;
 };
 
 template <class I>
@@ -149,6 +162,10 @@ auto inspect(I& f, InferCall& x) {
   return f(x.number, x.rows, x.priority, x.budget_us, x.tenant, x.inputs, x.alone);
 }
 template <class I>
+auto inspect(I& f, InferCalls& x) {
+  return f(x.calls);
+}
+template <class I>
 auto inspect(I& f, BeginInfer& x) {
   return f(x.number);
 }
@@ -162,8 +179,12 @@ auto inspect(I& f, CancelInfer& x) {
 }
 template <class I>
 auto inspect(I& f, InferAnswer& x) {
-  return f(x.failure, x.message, x.elsewhere, x.retry_after_ms, x.outputs, x.queue_ns, x.compute_ns,
+  return f(x.number, x.failure, x.message, x.elsewhere, x.retry_after_ms, x.outputs, x.queue_ns, x.compute_ns,
            x.batch_rows, x.released, x.is_first, x.real_elements, x.padding_elements);
+}
+template <class I>
+auto inspect(I& f, InferAnswers& x) {
+  return f(x.answers);
 }
 
 }  // namespace ds::messages

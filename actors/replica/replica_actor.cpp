@@ -104,7 +104,7 @@ class Replica : public caf::event_based_actor {
           if (failed_) line_.tell_head(*failed_);
         },
         [this](const AssignReplica& order) { on_assign(order); },
-        [this](const InferCall& call) { return on_call(call); },
+        [this](const InferCalls& calls) { on_calls(calls, caf::actor_cast<caf::actor>(current_sender())); },
         [this](const CancelInfer& order) { on_cancel(order.number); },
         [this](const StopWorker&) { begin_drain(); },
         [this](const Wake&) {
@@ -117,11 +117,10 @@ class Replica : public caf::event_based_actor {
 
  private:
   struct Pending {
-    caf::response_promise promise;
-    std::vector<ServedTensor> inputs;
-    std::int64_t admitted_us = 0;
+    caf::actor router;         ///< whose it is
     std::uint64_t number = 0;  ///< of its call
-    caf::actor router;         ///< that wants to hear before it runs; none: nobody does
+    bool alone = false;        ///< the router wants to hear before it runs
+    std::vector<ServedTensor> inputs;
   };
   struct Work {
     serving::Batch batch;
@@ -212,11 +211,18 @@ class Replica : public caf::event_based_actor {
 
   // ---- requests -------------------------------------------------------------------------------
 
-  caf::response_promise on_call(const InferCall& call) {
-    auto promise = make_response_promise();
+  void on_calls(const InferCalls& calls, const caf::actor& router) {
+    if (!router) return;  // it is gone
+    for (const InferCall& call : calls.calls) on_call(call, router);
+    settle();
+    send_answers();
+  }
+
+  void on_call(const InferCall& call, const caf::actor& router) {
+    Pending pending{router, call.number, call.alone, call.inputs};
     if (!queue_ || draining_) {
-      promise.deliver(refusal(ErrorCode::unavailable, "the replica is about to stop, or to begin", true));
-      return promise;
+      return answer(pending,
+                    refusal(ErrorCode::unavailable, "the replica is about to stop, or to begin", true));
     }
     const auto now = now_us();
     serving::Ticket ticket;
@@ -230,13 +236,19 @@ class Replica : public caf::event_based_actor {
     ticket.alone = call.alone;
     const auto id = ticket.id;
     if (const auto refused = queue_->admit(std::move(ticket), now)) {
-      promise.deliver(refusal_of(*refused, now));
+      answer(pending, refusal_of(*refused, now));
     } else {
-      const auto router = call.alone ? caf::actor_cast<caf::actor>(promise.source()) : caf::actor();
-      pending_.emplace(id, Pending{promise, call.inputs, now, call.number, router});
+      pending_.emplace(id, std::move(pending));
     }
-    settle();
-    return promise;
+  }
+
+  void answer(const Pending& pending, InferAnswer given) {
+    given.number = pending.number;
+    answers_[pending.router].answers.push_back(std::move(given));
+  }
+
+  void send_answers() {
+    for (auto& [router, answers] : std::exchange(answers_, {})) send(router, std::move(answers));
   }
 
   /// Those that run are not pending any more.
@@ -245,7 +257,7 @@ class Replica : public caf::event_based_actor {
         std::ranges::find_if(pending_, [&](const auto& entry) { return entry.second.number == number; });
     if (found == pending_.end()) return;
     queue_->cancel(found->first);
-    found->second.promise.deliver(refusal(ErrorCode::cancelled, "the client is gone", false));
+    answer(found->second, refusal(ErrorCode::cancelled, "the client is gone", false));
     pending_.erase(found);
     settle();
   }
@@ -280,7 +292,7 @@ class Replica : public caf::event_based_actor {
     return answer;
   }
 
-  /// Begins what may begin, and tells those that won't.
+  /// Begins what may begin, and tells those that won't, with what else is to be answered.
   void settle() {
     if (!queue_) return;
     const auto now = now_us();
@@ -288,7 +300,7 @@ class Replica : public caf::event_based_actor {
     for (const auto& expired : queue_->take_expired(now)) {
       const auto found = pending_.find(expired.id);
       if (found == pending_.end()) continue;
-      found->second.promise.deliver(refusal_of(expired.why, now));
+      answer(found->second, refusal_of(expired.why, now));
       pending_.erase(found);
     }
     const auto wake = queue_->wake_us(now);
@@ -296,6 +308,7 @@ class Replica : public caf::event_based_actor {
       timer_us_ = *wake;
       delayed_send(this, std::chrono::microseconds(std::max(kLeastTimer_us, *wake - now)), Wake{});
     }
+    send_answers();
     leave_if_idle();
   }
 
@@ -319,14 +332,14 @@ class Replica : public caf::event_based_actor {
     }
     work->batch = std::move(batch);
     if (batches_++ == 0) busy_since_us_ = now_us();
-    work->pending.front().router ? ask_first(work) : run(work);
+    work->pending.front().alone ? ask_first(work) : run(work);
   }
 
   /// The router hears that this request runs before it does, since this process may die of it.
   void ask_first(const std::shared_ptr<Work>& work) {
     const Pending& one = work->pending.front();
     const auto leave_it = [this, work](ErrorCode code, const char* why) {
-      work->pending.front().promise.deliver(refusal(code, why, true));
+      answer(work->pending.front(), refusal(code, why, true));
       on_ran(*work, 0);
     };
     request(one.router, kBeginLimit, BeginInfer{one.number})
@@ -345,7 +358,7 @@ class Replica : public caf::event_based_actor {
       auto outcome = std::make_shared<BatchOutcome>(run_batch(*model_, work->requests));
       worker::post(this, [this, work, outcome] {
         for (std::size_t i = 0; i < work->pending.size(); ++i)
-          answer(work->pending[i], work->batch, i, *outcome);
+          answer(work->pending[i], answer_of(work->batch, i, *outcome));
         on_ran(*work, outcome->was_split ? 0 : outcome->took_us);
       });
     });
@@ -358,11 +371,9 @@ class Replica : public caf::event_based_actor {
     settle();
   }
 
-  static void answer(Pending& pending, const serving::Batch& batch, std::size_t place,
-                     const BatchOutcome& outcome) {
+  static InferAnswer answer_of(const serving::Batch& batch, std::size_t place, const BatchOutcome& outcome) {
     const auto& outputs = outcome.answers[place];
-    if (!outputs)
-      return pending.promise.deliver(refusal(outputs.error().code, outputs.error().message, false));
+    if (!outputs) return refusal(outputs.error().code, outputs.error().message, false);
     InferAnswer answer;
     answer.outputs = to_message(*outputs);
     answer.queue_ns = static_cast<std::uint64_t>(batch.waited_us[place]) * 1000;
@@ -374,7 +385,7 @@ class Replica : public caf::event_based_actor {
       answer.real_elements = outcome.elements.real;
       answer.padding_elements = outcome.elements.padding;
     }
-    pending.promise.deliver(std::move(answer));
+    return answer;
   }
 
   // ---- the end --------------------------------------------------------------------------------
@@ -408,6 +419,7 @@ class Replica : public caf::event_based_actor {
   std::string origin_;               ///< of the model
   std::optional<BatchQueue> queue_;  ///< once the model is there
   std::map<std::uint64_t, Pending> pending_;
+  std::map<caf::actor, InferAnswers> answers_;  ///< that are to be sent
   std::uint64_t tickets_ = 0;
   std::size_t batches_ = 0;         ///< with the model's thread
   std::int64_t busy_since_us_ = 0;  ///< the first of them; 0: there is none

@@ -8,7 +8,7 @@
 
 namespace ds::replica {
 
-/// The actor of a replica's process: loads the job's model and answers `InferCall`s, whoever sends them.
+/// The actor of a replica's process: loads the job's model and answers `InferCalls`, whoever sends them.
 ///
 /// What waits is bounded as the job's `queue` says; a request that can't be answered in time is refused at
 /// once. It needs no head once it is known. Told to stop, it takes nothing new, and leaves when all that it

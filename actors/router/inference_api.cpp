@@ -414,7 +414,17 @@ void InferenceApi::ask_for(const HttpRequest& request, Ask ask) {
   }
   // First: what it leads to may ask again, for the same client.
   if (request.client) request.client->on_gone([this, link] { router_.give_up(link); });
-  router_.ask(std::move(ask));
+  gather(std::move(ask));
+}
+
+/// What the requests at hand of one of the gateway's threads ask for goes its way together.
+void InferenceApi::gather(Ask ask) {
+  static thread_local std::map<Router*, std::vector<Ask>> gathered;
+  auto& asks = gathered[&router_];
+  asks.push_back(std::move(ask));
+  if (asks.size() > 1) return;
+  gateway::after_those_at_hand(
+      [&router = router_] { router.ask(std::move(gathered.extract(&router).mapped())); });
 }
 
 }  // namespace ds::router

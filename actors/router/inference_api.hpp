@@ -50,6 +50,7 @@ class InferenceApi {
  private:
   void inform(const gateway::HttpRequest& request, const serving::Route& route,
               const gateway::Respond& respond);
+  void gather(Ask ask);
   void infer(std::shared_ptr<gateway::HttpRequest> request, const std::string& model,
              std::optional<std::uint64_t> version, const gateway::Respond& respond);
   void read(std::shared_ptr<gateway::HttpRequest> request, const std::string& model,

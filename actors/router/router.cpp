@@ -51,11 +51,12 @@ void Router::remove_replica(const std::string& job, std::uint64_t worker) {
   post(actor_, [=](RouterActor& router) { router.remove_replica(job, worker); });
 }
 
-void Router::ask(Ask ask) {
+void Router::ask(std::vector<Ask> asks) {
   // A function that CAF copies should not copy a request.
-  const auto shared = std::make_shared<Ask>(std::move(ask));
-  here_->send(actor_, caf::make_message(
-                          RouterRun{[shared](RouterActor& router) { router.ask(std::move(*shared)); }}));
+  const auto shared = std::make_shared<std::vector<Ask>>(std::move(asks));
+  here_->send(actor_, caf::make_message(RouterRun{[shared](RouterActor& router) {
+                for (Ask& ask : *shared) router.ask(std::move(ask));
+              }}));
 }
 
 void Router::give_up(std::shared_ptr<AskLink> link) {

@@ -144,7 +144,7 @@ class Router {
   void drain_replica(const std::string& job, std::uint64_t worker);
   void remove_replica(const std::string& job, std::uint64_t worker);
 
-  void ask(Ask ask);
+  void ask(std::vector<Ask> asks);
   /// Nobody waits for the answer any more: its place is another's, unless a batch has it already.
   void give_up(std::shared_ptr<AskLink> link);
 

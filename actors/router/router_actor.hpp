@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <caf/all.hpp>
 #include <random>
+#include <unordered_map>
 #include <utility>
 
 #include "actors/fabric/actor_guard.hpp"
+#include "actors/gateway/http_server.hpp"
 #include "actors/messages/serving.hpp"
 #include "actors/replica/tensor_message.hpp"
 #include "actors/router/endpoint_state.hpp"
@@ -73,10 +75,27 @@ class RouterActor : public caf::event_based_actor {
 
   caf::behavior make_behavior() override {
     fabric::guard_actor(*this, "the router");
+    set_down_handler([this](const caf::down_msg& down) {
+      const gateway::AnswersTogether together;
+      on_down(down.source);
+      send_calls();
+    });
     return {
-        [this](const RouterRun& run) { run.action(*this); },
+        [this](const RouterRun& run) {
+          const gateway::AnswersTogether together;
+          run.action(*this);
+          send_calls();
+        },
+        [this](const messages::InferAnswers& answers) {
+          const gateway::AnswersTogether together;
+          for (const messages::InferAnswer& answer : answers.answers) {
+            if (const auto call = calls_.extract(answer.number)) on_answer(call.mapped(), answer);
+          }
+          send_calls();
+        },
         [this](const messages::BeginInfer& begun) { return on_begun(begun.number); },
         [this](caf::tick_atom) {
+          const gateway::AnswersTogether together;
           give_up_calls(Clock::now());
           report();
           ticks_ = false;
@@ -128,6 +147,10 @@ class RouterActor : public caf::event_based_actor {
     const auto state = endpoints_.find(job);
     if (state == endpoints_.end()) return;
     auto& replica = state->second.replicas[worker];
+    if (replica.actor != actor) {
+      if (replica.actor) demonitor(replica.actor);
+      monitor(actor);
+    }
     replica.actor = actor;
     replica.version = version;
     replica.is_draining = replica.is_lost = false;
@@ -189,8 +212,9 @@ class RouterActor : public caf::event_based_actor {
   struct Call {
     JourneyPtr journey;
     std::uint64_t worker = 0;
+    caf::actor asked;
+    Clock::time_point until;  ///< when it is given up
   };
-  using CallKey = std::pair<Clock::time_point, std::uint64_t>;  ///< when to give up, and a number
 
   /// Nothing is looked at while nothing is served and nobody waits for an answer.
   void tick() {
@@ -354,34 +378,50 @@ class RouterActor : public caf::event_based_actor {
         journey->suspicion.is_suspect()};
     journey->suspicion.on_sent();
     // Not with a timeout of CAF's: each would wake its clock's thread, and stay there until it is over.
-    const CallKey key{journey->deadline + kSlack, journey->call};
-    calls_.emplace(key, Call{journey, worker});
-    request(replica.actor, caf::infinite, std::move(call))
-        .then(
-            [this, key](const messages::InferAnswer& answer) {
-              if (const auto taken = calls_.extract(key)) on_answer(taken.mapped(), answer);
-            },
-            [this, key, asked = replica.actor](const caf::error&) {
-              if (const auto taken = calls_.extract(key)) on_lost(taken.mapped(), asked);
-            });
+    calls_.emplace(journey->call, Call{journey, worker, replica.actor, journey->deadline + kSlack});
+    outgoing_[replica.actor].calls.push_back(std::move(call));
+  }
+
+  /// Those of a message's requests that go to one replica go there together.
+  void send_calls() {
+    for (auto& [replica, calls] : std::exchange(outgoing_, {}))
+      caf::event_based_actor::send(replica, std::move(calls));
+  }
+
+  std::vector<Call> take_calls(const std::function<bool(const Call&)>& is_wanted) {
+    std::vector<Call> taken;
+    std::erase_if(calls_, [&](auto& entry) {
+      if (!is_wanted(entry.second)) return false;
+      taken.push_back(std::move(entry.second));
+      return true;
+    });
+    return taken;
   }
 
   void give_up_calls(Clock::time_point now) {
-    while (!calls_.empty() && calls_.begin()->first.first <= now) {
-      const Call late = std::move(calls_.extract(calls_.begin()).mapped());
+    for (const Call& late : take_calls([now](const Call& call) { return call.until <= now; })) {
       if (auto* entry = find(late.journey->job, late.worker)) --entry->outstanding;
       finish(late.journey, tl::unexpected(timeout_is_over(*late.journey)));
     }
   }
 
-  void on_lost(const Call& call, const caf::actor& asked) {
-    const auto& [journey, worker] = call;
-    if (auto* entry = find(journey->job, worker)) {
-      --entry->outstanding;
-      // It may have said hello again since, by another connection.
-      entry->is_lost |= entry->actor == asked;
-      publish_job(journey->job);
+  /// A replica is gone, or its connection.
+  void on_down(const caf::actor_addr& gone) {
+    for (auto& [job, state] : endpoints_) {
+      for (auto& [worker, replica] : state.replicas) {
+        // It may have said hello again since, by another connection.
+        if (replica.actor.address() != gone) continue;
+        replica.is_lost = true;
+        publish(state);
+      }
     }
+    for (const Call& call : take_calls([&gone](const Call& one) { return one.asked.address() == gone; }))
+      on_lost(call);
+  }
+
+  void on_lost(const Call& call) {
+    const auto& [journey, worker, asked, until] = call;
+    if (auto* entry = find(journey->job, worker)) --entry->outstanding;
     if (!journey->suspicion.on_death()) return refuse_killer(journey);
     ++journey->tries;
     journey->tried.push_back(worker);
@@ -390,8 +430,7 @@ class RouterActor : public caf::event_based_actor {
   }
 
   messages::InferBegun on_begun(std::uint64_t number) {
-    const auto call =
-        std::ranges::find_if(calls_, [number](const auto& one) { return one.first.second == number; });
+    const auto call = calls_.find(number);
     if (call == calls_.end() || call->second.journey->is_given_up) return {false};
     call->second.journey->suspicion.on_begun();
     return {true};
@@ -412,7 +451,7 @@ class RouterActor : public caf::event_based_actor {
   }
 
   void on_answer(const Call& call, const messages::InferAnswer& answer) {
-    const auto& [journey, worker] = call;
+    const auto& [journey, worker, asked, until] = call;
     if (auto* entry = find(journey->job, worker)) --entry->outstanding;
     if (answer.failure == 0) {
       if (answer.is_first) record_batch(journey->job, journey->version, answer);
@@ -454,8 +493,9 @@ class RouterActor : public caf::event_based_actor {
   bool ticks_ = false;
   std::uint64_t epochs_ = 0;
   std::uint64_t asked_ = random_();  ///< number of the last call; a replica may have the last head's
-  std::map<CallKey, Call> calls_;    ///< those without an answer
-  std::map<std::string, EndpointState> endpoints_;  ///< by job
+  std::unordered_map<std::uint64_t, Call> calls_;        ///< those without an answer, by number
+  std::map<caf::actor, messages::InferCalls> outgoing_;  ///< of the message that is handled
+  std::map<std::string, EndpointState> endpoints_;       ///< by job
 };
 
 }  // namespace ds::router

@@ -6,9 +6,12 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <future>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/gateway/echo_server.hpp"
@@ -340,6 +343,113 @@ TEST(HttpServer, StopsWhileClientsAreBusy) {
     server.reset();
     for (auto& client : clients) client.join();
   }
+}
+
+TEST(HttpServer, GathersWhatOneLookAtTheSocketsHasBrought) {
+  constexpr std::size_t kClients = 5;
+  std::promise<void> is_held, goes_on;
+  std::vector<Respond> gathered;  // on the one thread of the server
+  std::vector<std::size_t> sizes;
+  HttpServerOptions options;
+  options.threads = 1;
+  const auto handle = [&](const HttpRequest& request, const Respond& respond) {
+    if (request.path == "/hold") {
+      is_held.set_value();
+      goes_on.get_future().wait();
+    }
+    if (request.path != "/gather") return respond({});
+    gathered.push_back(respond);
+    if (gathered.size() > 1) return;
+    after_those_at_hand([&] {
+      sizes.push_back(gathered.size());
+      const AnswersTogether together;
+      for (const Respond& one : std::exchange(gathered, {})) one({});
+    });
+  };
+  const auto server = start_server(handle, options);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (std::size_t i = 0; i < kClients; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server->port()));
+    clients.back()->send(kGet);
+    ASSERT_EQ(clients.back()->receive().status, 200);
+  }
+  RawClient holder(server->port());
+  holder.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+  is_held.get_future().wait();
+  for (const auto& client : clients) client->send("GET /gather HTTP/1.1\r\nHost: x\r\n\r\n");
+  goes_on.set_value();
+  for (const auto& client : clients) EXPECT_EQ(client->receive().status, 200);
+  EXPECT_EQ(holder.receive().status, 200);
+  EXPECT_EQ(sizes, std::vector<std::size_t>{kClients});
+}
+
+TEST(HttpServer, GathersNothingOnOtherThreads) {
+  bool was_called = false;
+  after_those_at_hand([&] { was_called = true; });
+  EXPECT_TRUE(was_called);
+}
+
+TEST(HttpServer, HoldsAnswersThatGoTogetherUntilTheirEnd) {
+  constexpr std::size_t kClients = 6;
+  std::mutex mutex;
+  std::condition_variable has_come;
+  std::vector<Respond> asked;
+  auto server = start_server([&](const HttpRequest&, Respond respond) {
+    const std::lock_guard lock(mutex);
+    asked.push_back(std::move(respond));
+    has_come.notify_one();
+  });
+  std::vector<std::unique_ptr<RawClient>> clients;
+  const auto ask_all = [&] {
+    clients.clear();
+    for (std::size_t i = 0; i < kClients; ++i) {
+      clients.push_back(std::make_unique<RawClient>(server->port()));
+      clients.back()->send(kGet);
+    }
+    std::unique_lock lock(mutex);
+    has_come.wait(lock, [&] { return asked.size() == kClients; });
+    return std::exchange(asked, {});
+  };
+  {
+    const auto all = ask_all();
+    const AnswersTogether together;
+    {
+      const AnswersTogether within;  // changes nothing
+      for (const Respond& one : all) one({});
+    }
+    for (const Respond& one : all) one({500, {}, {}, {}});  // the first counts
+  }
+  for (const auto& client : clients) EXPECT_EQ(client->receive().status, 200);
+  {
+    const auto all = ask_all();
+    const AnswersTogether together;
+    for (const Respond& one : all) one({});
+    server.reset();
+  }
+  for (const auto& client : clients)
+    EXPECT_EQ(client->receive().status, 0) << "held until the server was gone";
+}
+
+TEST(HttpServer, TellsThatAClientThatWaitsIsGone) {
+  std::promise<void> is_gone;
+  std::promise<std::shared_ptr<ClientWatch>> first;
+  HttpServerOptions options;
+  options.large_prefix = "/v2";
+  const auto server = start_server(
+      [&](const HttpRequest& request, const Respond& respond) {
+        if (request.path != "/v2/wait") return respond({});
+        request.client->on_gone([&] { is_gone.set_value(); });
+        first.set_value(request.client);
+      },
+      options);
+  auto client = std::make_unique<RawClient>(server->port());
+  client->send("GET /v2/wait HTTP/1.1\r\nHost: x\r\n\r\n");
+  const auto watch = first.get_future().get();
+  client.reset();
+  ASSERT_EQ(is_gone.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  bool at_once = false;
+  watch->on_gone([&] { at_once = true; });
+  EXPECT_TRUE(at_once);
 }
 
 TEST(HttpServer, RefusesAPortThatIsInUse) {
