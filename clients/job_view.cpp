@@ -112,6 +112,14 @@ std::string format_speeds(const json& job) {
   return text + (resize ? fmt::format(" a step; a resize takes {:.2g} s", *resize) : " a step");
 }
 
+/// `1,240 samples`
+std::string format_noise_scale(const json& job) {
+  const auto scale = number_at(job, "metrics.gradient_noise_scale");
+  if (!scale) return {};
+  const bool is_plain = *scale >= 10 && *scale < 1e15;
+  return (is_plain ? format_count(std::llround(*scale)) : fmt::format("{:.2g}", *scale)) + " samples";
+}
+
 bool is_true(const json& job, const char* name) {
   const auto found = job.find(name);
   return found != job.end() && found->is_boolean() && found->get<bool>();
@@ -185,6 +193,7 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
              fmt::format("{} now, {} to {} wanted", array_at(job, "workers").size(), minimum, maximum));
   }
   add_line(out, "speeds", format_speeds(job));
+  add_line(out, "noise scale", format_noise_scale(job));
   add_line(out, "quantized", printable_line(text_at(job, "quantization.text")));
   if (const auto limit = integer_at(job, "time_limit_ms"); limit > 0) {
     add_line(out, "time",

@@ -58,10 +58,14 @@ double add_in_tree(std::span<const double> sums) {
   return add_in_tree(sums.first(left)) + add_in_tree(sums.subspan(left));
 }
 
-double norm_of(std::span<const float> vector) {
+double squared_norm_of(std::span<const float> vector) {
   std::vector<double> sums((vector.size() + kNormBlock - 1) / kNormBlock);
   sum_squares(vector, sums);
-  return std::sqrt(add_in_tree(sums));
+  return add_in_tree(sums);
+}
+
+double norm_of(std::span<const float> vector) {
+  return std::sqrt(squared_norm_of(vector));
 }
 
 float clip_factor(double norm, double limit) {

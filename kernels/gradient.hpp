@@ -18,6 +18,9 @@ void sum_squares(std::span<const float> vector, std::span<double> sums);
 /// The sum of all, along a binary tree that depends on how many there are alone.
 double add_in_tree(std::span<const double> sums);
 
+/// The L2 norm's square: the blocks' sums added in a tree, so the same bits whoever computes which blocks.
+double squared_norm_of(std::span<const float> vector);
+
 /// The L2 norm: the root of the blocks' sums added in a tree, so the same bits whoever computes which blocks.
 /// Not finite when an element is not; a finite vector has a finite norm.
 double norm_of(std::span<const float> vector);

@@ -233,6 +233,7 @@ void Head::note(const std::string& id, const messages::StepReport& report) {
   live.samples_per_second = report.samples_per_second;
   live.skipped_steps = report.skipped_steps;
   live.bad_records = report.bad_records;
+  live.noise_scale = report.noise_scale;
   live.phase_seconds.clear();
   for (const auto& [phase, seconds] : report.phase_seconds) live.phase_seconds[phase] = seconds;
   measure_speed(id, report);

@@ -78,11 +78,12 @@ json metrics_view(const scheduler::JobRecord& job, const LiveJob* live) {
     metrics["samples_per_s"] = live->samples_per_second;
     if (live->skipped_steps > 0) metrics["skipped_steps"] = live->skipped_steps;
     if (live->bad_records > 0) metrics["bad_records"] = live->bad_records;
+    if (live->noise_scale > 0) metrics["gradient_noise_scale"] = live->noise_scale;
     if (!live->phase_seconds.empty()) metrics["phase_seconds"] = live->phase_seconds;
   }
   if (!job.evaluations.empty()) {
     const auto& newest = job.evaluations.back();
-    for (const auto& [name, value] : newest.metrics) metrics[name] = value;
+    for (const auto& [name, value] : newest.metrics) metrics.emplace(name, value);  // what is live is newer
     if (newest.majority_accuracy > 0) metrics["majority_accuracy"] = newest.majority_accuracy;
     metrics["validation_loss"] = newest.loss;
     if (!metrics.contains("loss")) metrics["loss"] = newest.loss;

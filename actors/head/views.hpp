@@ -24,6 +24,7 @@ struct LiveJob {
   double loss = 0;
   double samples_per_second = 0;
   std::uint64_t skipped_steps = 0, bad_records = 0;
+  double noise_scale = 0;  ///< of the gradient, in samples; 0: not known
   bool has_loss = false;
   std::map<std::string, double> phase_seconds;
 };

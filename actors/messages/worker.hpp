@@ -141,6 +141,7 @@ struct StepReport {
   std::map<std::string, Real>
       phase_seconds;  ///< mean of a step since the last report: data, forward, backward, reduce, optimizer
   std::uint64_t skipped_steps = 0, bad_records = 0;  ///< since the job began; see `on_nan`, `on_bad_record`
+  Real noise_scale;                                  ///< of the gradient, in samples; 0: not known
   bool operator==(const StepReport&) const = default;
 };
 
@@ -273,7 +274,7 @@ auto inspect(I& f, StateReply& x) {
 template <class I>
 auto inspect(I& f, StepReport& x) {
   return f(x.worker, x.generation, x.step, x.epoch, x.loss, x.samples_per_second, x.phase_seconds,
-           x.skipped_steps, x.bad_records);
+           x.skipped_steps, x.bad_records, x.noise_scale);
 }
 template <class I>
 auto inspect(I& f, EvaluationReport& x) {

@@ -36,7 +36,7 @@ Result<void> RangeShard::State::on(Ticket ticket, const PushSum& push) {
   if (push.step != step)
     return fail(ErrorCode::conflict,
                 fmt::format("{}: a part of step {} comes after {} steps", name(), push.step + 1, step));
-  const SumOptions wanted{push.unscale, push.clip_value, push.want_squares};
+  const SumOptions wanted{push.unscale, push.clip_value, push.want_squares, push.want_uncut_squares};
   if (asked && *asked != wanted)
     return fail(ErrorCode::conflict,
                 fmt::format("{}: workers want different things of step {}", name(), push.step + 1));

@@ -58,9 +58,10 @@ struct TreePart {
 struct PushSum {
   std::uint64_t step = 0;
   std::vector<TreePart> parts;
-  Real unscale = 1;     ///< the sum is multiplied by it first (the loss scaler's inverse)
-  Real clip_value = 0;  ///< > 0: then its elements are cut to ± this
-  bool want_squares = false;
+  Real unscale = 1;                 ///< the sum is multiplied by it first (the loss scaler's inverse)
+  Real clip_value = 0;              ///< > 0: then its elements are cut to ± this
+  bool want_squares = false;        ///< of the sum as it is then
+  bool want_uncut_squares = false;  ///< of the sum before it is cut
   bool operator==(const PushSum&) const = default;
 };
 
@@ -69,6 +70,7 @@ struct Prepared {
   bool finite = true;
   std::uint64_t not_finite = 0;  ///< the first such element of the range, if there is one
   Buffer squares;  ///< float64: `kernels::sum_squares` of the sum, block by block, where wanted and finite
+  Buffer uncut_squares;  ///< likewise
   bool operator==(const Prepared&) const = default;
 };
 
@@ -196,11 +198,11 @@ auto inspect(I& f, TreePart& x) {
 }
 template <class I>
 auto inspect(I& f, PushSum& x) {
-  return f(x.step, x.parts, x.unscale, x.clip_value, x.want_squares);
+  return f(x.step, x.parts, x.unscale, x.clip_value, x.want_squares, x.want_uncut_squares);
 }
 template <class I>
 auto inspect(I& f, Prepared& x) {
-  return f(x.step, x.finite, x.not_finite, x.squares);
+  return f(x.step, x.finite, x.not_finite, x.squares, x.uncut_squares);
 }
 template <class I>
 auto inspect(I& f, Commit& x) {

@@ -28,9 +28,12 @@ void RangeShard::State::answer_push(Ticket push) {
     if (!sum_number) send_sum();
     return;
   }
-  Prepared prepared_sum{step, !verdict->not_finite, verdict->not_finite.value_or(0), {}};
+  Prepared prepared_sum{step, !verdict->not_finite, verdict->not_finite.value_or(0), {}, {}};
   if (asked->want_squares)
     prepared_sum.squares = Buffer::copy_of(std::as_bytes(std::span(std::as_const(verdict->squares))));
+  if (asked->want_uncut_squares)
+    prepared_sum.uncut_squares =
+        Buffer::copy_of(std::as_bytes(std::span(std::as_const(verdict->uncut_squares))));
   answer(push, std::move(prepared_sum));
 }
 

@@ -56,6 +56,7 @@ SumVerdict write_sum(TreeParts& parts, const SumOptions& options, std::span<floa
   BlockSums sums(parts.take());
   const bool stream = sum.size() >= kStreamFrom;
   if (options.want_squares) verdict.squares.resize(blocks_of(sum.size()));
+  if (options.want_uncut_squares) verdict.uncut_squares.resize(blocks_of(sum.size()));
   for (std::size_t first = 0; first < sum.size(); first += kBlock) {
     const std::size_t count = std::min(kBlock, sum.size() - first);
     const std::span<float> block = sums.next(first, count);
@@ -63,6 +64,8 @@ SumVerdict write_sum(TreeParts& parts, const SumOptions& options, std::span<floa
     if (!verdict.not_finite) {
       if (const auto bad = kernels::find_not_finite(block)) verdict.not_finite = first + *bad;
     }
+    if (!verdict.not_finite && options.want_uncut_squares)
+      kernels::sum_squares(block, std::span(verdict.uncut_squares).subspan(first / kBlock, 1));
     if (!verdict.not_finite && options.clip_value > 0)
       kernels::clip_value(block, static_cast<float>(options.clip_value));
     if (!verdict.not_finite && options.want_squares)
@@ -70,7 +73,10 @@ SumVerdict write_sum(TreeParts& parts, const SumOptions& options, std::span<floa
     kernels::copy_bytes(sum.data() + first, block.data(), count * sizeof(float), stream);
   }
   if (stream) kernels::finish_streams();
-  if (verdict.not_finite) verdict.squares.clear();
+  if (verdict.not_finite) {
+    verdict.squares.clear();
+    verdict.uncut_squares.clear();
+  }
   return verdict;
 }
 

@@ -14,6 +14,7 @@ struct SumOptions {
   double unscale = 1;
   double clip_value = 0;  ///< 0: nothing is cut
   bool want_squares = false;
+  bool want_uncut_squares = false;  ///< before anything is cut
   bool operator==(const SumOptions&) const = default;
 };
 
@@ -21,6 +22,7 @@ struct SumOptions {
 struct SumVerdict {
   std::optional<std::uint64_t> not_finite;  ///< the first such element
   std::vector<double> squares;              ///< by block of `kernels::kNormBlock`; only of a finite sum
+  std::vector<double> uncut_squares;        ///< likewise
 };
 
 /// Writes the sum of `parts`, which are complete, in one pass over memory: the bits of

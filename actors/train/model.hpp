@@ -72,6 +72,7 @@ class Model {
   struct Contribution {
     double loss = 0;  ///< summed over the rows and divided by `divisor`, not scaled
     double forward_seconds = 0, backward_seconds = 0;
+    double squared_norm = 0;  ///< of the gradient that was added, while that is measured
   };
   /// A range of the gradients, [first, last), that this call has finished and that lies in its memory; in
   /// falling order, without gaps, from the thread that called.
@@ -81,6 +82,10 @@ class Model {
   /// (names the row, the label and the range).
   virtual Result<Contribution> accumulate(const data::Batch& batch, std::uint64_t random_seed, double divisor,
                                           double scale, const OnReady& on_ready) = 0;
+
+  /// From now on `accumulate` measures what it adds, or not: parameter by parameter, while it is in the
+  /// caches.
+  virtual void measure_norms(bool on) = 0;
 
   /// What the model makes of a batch, in evaluation mode.
   struct Judgement {

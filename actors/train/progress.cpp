@@ -8,12 +8,24 @@
 namespace ds::train {
 
 std::array<double, Progress::kCount> Progress::values() const {
-  return {skipped, judged_step, evaluations, best,         best_evaluation, ended,
-          scale,   clean_steps, bad_records, bad_in_epoch, overflows};
+  return {skipped,
+          judged_step,
+          evaluations,
+          best,
+          best_evaluation,
+          ended,
+          scale,
+          clean_steps,
+          bad_records,
+          bad_in_epoch,
+          overflows,
+          noise.variance,
+          noise.squared_norm,
+          noise.measurements};
 }
 
 Progress Progress::of(std::span<const double> v) {
-  return {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10]};
+  return {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], {v[11], v[12], v[13]}};
 }
 
 Result<Progress> Progress::of_bytes(std::span<const std::byte> bytes) {

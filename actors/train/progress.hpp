@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <span>
 
+#include "actors/train/gradient_noise.hpp"
 #include "scheduler/spec/train_spec.hpp"
 #include "storage/result.hpp"
 
 namespace ds::train {
 
-/// What a step depends on besides the tensors: a part of the state, the same on every worker. Pure.
+/// What a step depends on besides the tensors, and what was measured over many steps: a part of the state,
+/// the same on every worker. Pure.
 struct Progress {
   double skipped = 0;          ///< steps that changed nothing because something was not finite
   double judged_step = 0;      ///< the last evaluation that counted
@@ -22,9 +24,10 @@ struct Progress {
   double bad_records = 0;      ///< left out, all in all
   double bad_in_epoch = 0;     ///< of them in the epoch of the last step: each record comes once in it
   double overflows = 0;        ///< of the skipped steps: those that halved the scale
+  NoiseSoFar noise;            ///< of the gradient; nothing depends on it
   // What is new comes at the end: states that were written before lack it.
 
-  static constexpr std::size_t kCount = 11;
+  static constexpr std::size_t kCount = 14;
   std::array<double, kCount> values() const;
   static Progress of(std::span<const double> values);
   /// Of a state: what an older one has not yet is 0. `data_loss` when it has no values, parts of one, or

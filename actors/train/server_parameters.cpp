@@ -17,6 +17,16 @@ namespace ds::train {
 using parameters::Payload;
 using parameters::Request;
 
+namespace {
+
+void append(const Buffer& numbers, std::vector<double>& to) {
+  const std::size_t before = to.size();
+  to.resize(before + numbers.size() / sizeof(double));
+  if (!numbers.empty()) std::memcpy(to.data() + before, numbers.bytes().data(), numbers.size());
+}
+
+}  // namespace
+
 ServerParameters::ServerParameters(const scheduler::JobSpec& spec, Model& model)
     : spec_(spec), model_(model), memory_(model.memory()), fold_(spec.logical_ranks()) {}
 
@@ -131,7 +141,7 @@ void ServerParameters::add(std::uint32_t logical, std::uint64_t step) {
     encoded_[i].push_back({0, logical, std::move(payloads[i])});
 }
 
-Result<ServerParameters::Pushed> ServerParameters::push(std::uint64_t step, double unscale) {
+Result<ServerParameters::Pushed> ServerParameters::push(std::uint64_t step, double unscale, bool measures) {
   std::vector<std::vector<parameters::TreePart>> parts = std::move(encoded_);
   for (const GradientFold::Sum& sum : fold_.sums()) {
     std::vector<Payload> payloads = encoder_->cut(sum.values);
@@ -141,21 +151,20 @@ Result<ServerParameters::Pushed> ServerParameters::push(std::uint64_t step, doub
   const bool clips = spec_.optimizer.clip_norm.has_value();
   std::vector<Request> requests;
   for (auto& part : parts)
-    requests.emplace_back(
-        parameters::PushSum{step, std::move(part), unscale, spec_.optimizer.clip_value.value_or(0), clips});
+    requests.emplace_back(parameters::PushSum{step, std::move(part), unscale,
+                                              spec_.optimizer.clip_value.value_or(0), clips, measures});
   const auto prepared = call<parameters::Prepared>(std::move(requests));
   if (!prepared) return tl::unexpected(prepared.error());
   Pushed pushed;
-  std::vector<double> squares;
+  std::vector<double> squares, uncut_squares;
   for (std::size_t i = 0; i < prepared->size(); ++i) {
     const parameters::Prepared& one = (*prepared)[i];
     if (!one.finite && !pushed.not_finite) pushed.not_finite = ranges()[i].first + one.not_finite;
-    const std::size_t before = squares.size();
-    squares.resize(before + one.squares.size() / sizeof(double));
-    if (!one.squares.empty())
-      std::memcpy(squares.data() + before, one.squares.bytes().data(), one.squares.size());
+    append(one.squares, squares);
+    append(one.uncut_squares, uncut_squares);
   }
   if (clips && !pushed.not_finite) pushed.norm = std::sqrt(kernels::add_in_tree(squares));
+  if (measures && !pushed.not_finite) pushed.squared_norm = kernels::add_in_tree(uncut_squares);
   return pushed;
 }
 

@@ -60,10 +60,11 @@ class ServerParameters {
   struct Pushed {
     std::optional<std::uint64_t> not_finite;  ///< the first such element of the sum
     double norm = 0;                          ///< of the sum, where it is finite and has to be clipped
+    double squared_norm = 0;                  ///< before anything is cut; where it is finite and measured
   };
   /// Pushes what was added and waits until the sums of all are prepared. `unscale`: what they are multiplied
-  /// by first.
-  Result<Pushed> push(std::uint64_t step, double unscale);
+  /// by first. `measures`: their norm is wanted; all workers want the same.
+  Result<Pushed> push(std::uint64_t step, double unscale, bool measures);
   /// Commits and brings the model's parameters up to date.
   Result<void> commit(const parameters::Commit& commit);
 

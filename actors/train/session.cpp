@@ -12,6 +12,7 @@
 #include "actors/train/boundaries.hpp"
 #include "actors/train/bucket_reducer.hpp"
 #include "actors/train/free_steps.hpp"
+#include "actors/train/noise_meter.hpp"
 #include "actors/train/optimizer.hpp"
 #include "actors/train/progress.hpp"
 #include "actors/train/server_parameters.hpp"
@@ -112,6 +113,7 @@ class Session final : public TrainingSession {
                                  StepResult& result);
   Result<void> write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
                            const Model::OnReady& on_ready, StepResult& result);
+  void note_noise(const Batch& batch);
   Result<StepResult> run_free_step(collective::Communicator& communicator);
   WorkerState worker_state() const { return {step_, progress_, buffers_, counters_}; }
   void take_over(const WorkerState& state);
@@ -137,6 +139,7 @@ class Session final : public TrainingSession {
   std::vector<float> buffers_;          ///< the committed ones: the model's move while a share is computed
   std::vector<std::int64_t> counters_;  ///< likewise
   Progress progress_;
+  NoiseMeter noise_{spec_};
   PieceWatch* pieces_ = nullptr;
   mutable std::array<double, Progress::kCount> progress_values_{};  ///< lent to images
   std::uint64_t step_ = 0;
@@ -211,6 +214,7 @@ Result<void> Session::restore(const StateImage& state) {
   put_back_buffers();
   step_ = state.step;
   shares_->forget();
+  noise_.forget();
   seed_ = seed;
   if (servers_) servers_->forget();
   return {};
@@ -324,6 +328,7 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
       spec_.optimizer.lr * scheduler::schedule_factor(spec_.schedule, step_, total_steps());
   const std::uint64_t updates = step_ - static_cast<std::uint64_t>(progress_.skipped) + 1;
   if (result.updated) {
+    note_noise(batch);  // before the optimizer cuts the gradient
     if (!servers_)
       optimizer_.apply(model_.parameters(), vector_.gradients(sum_), result.learning_rate, updates);
     vector_.move(sum_, buffers_, counters_);
@@ -346,7 +351,16 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   result.samples = batch.positions.size();
   result.bad_records = static_cast<std::uint64_t>(progress_.bad_records);
   result.skipped_steps = static_cast<std::uint64_t>(progress_.skipped);
+  result.noise_scale = noise_.scale(progress_.noise);
   return result;
+}
+
+/// All members look at the same sums.
+void Session::note_noise(const Batch& batch) {
+  const auto divisor = static_cast<double>(batch.positions.size());
+  noise_.take({step_, vector_.gradients(sum_), sync_ ? sync_->squared_norm() : 0, divisor,
+               divisor - StepVector::bad_records(sum_), StepVector::noise(sum_)},
+              progress_.noise);
 }
 
 Result<StepResult> Session::run_free_step(collective::Communicator& communicator) {
@@ -431,8 +445,9 @@ Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, 
 Result<void> Session::write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
                                   const Model::OnReady& on_ready, StepResult& result) {
   const auto divisor = static_cast<double>(batch.positions.size());
-  Result<StepVector::Share> done = shares_->compute(
-      {step_, logical, divisor, loss_scale(spec_, progress_), buffers_, counters_}, on_ready, result);
+  Result<StepVector::Share> done = shares_->compute({step_, logical, divisor, loss_scale(spec_, progress_),
+                                                     buffers_, counters_, measures_noise(spec_, step_)},
+                                                    on_ready, result);
   if (!done) return tl::unexpected(done.error());
   const ActiveRanks active = active_ranks(batch.positions, spec_.logical_ranks());
   done->active = std::max(active.count, 1U);

@@ -53,6 +53,7 @@ struct StepResult {
   std::uint64_t skipped_steps = 0;  ///< that changed nothing, since the job began
   bool updated = true;              ///< false: the gradient was not finite and the step changed nothing
   double loss_scale = 1;            ///< fp16: what the loss was multiplied by
+  double noise_scale = 0;           ///< of the gradient, in samples; 0: not known (gradient_noise.hpp)
   double data_seconds = 0, forward_seconds = 0, backward_seconds = 0, reduce_seconds = 0,
          optimizer_seconds = 0;
 };

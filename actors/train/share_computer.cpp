@@ -35,6 +35,7 @@ Result<StepVector::Share> ShareComputer::compute(const ShareOrder& order, const 
   std::ranges::copy(order.buffers, model_.buffers().begin());
   std::ranges::copy(order.counters, model_.counters().begin());
   model_.zero_gradients();
+  model_.measure_norms(order.measures_noise);
   StepVector::Share done;
   taken_.clear();
   std::uint64_t unready = model_.parameters().size();
@@ -46,8 +47,7 @@ Result<StepVector::Share> ShareComputer::compute(const ShareOrder& order, const 
     const MicroBatch which{order.step, order.logical, micro};
     if (maker_.positions_of(which).size() == 0) continue;
     const bool last = on_ready && micro + 1 == spec_.batch.accumulate;
-    const auto part =
-        compute_micro_batch(which, order, last ? told : Model::OnReady(), done.bad_records, result);
+    const auto part = compute_micro_batch(which, order, last ? told : Model::OnReady(), done, result);
     if (!part) return tl::unexpected(part.error());
     done.loss += *part;
   }
@@ -62,7 +62,7 @@ Result<StepVector::Share> ShareComputer::compute(const ShareOrder& order, const 
 }
 
 Result<double> ShareComputer::compute_micro_batch(const MicroBatch& which, const ShareOrder& order,
-                                                  const Model::OnReady& on_ready, std::uint64_t& bad_records,
+                                                  const Model::OnReady& on_ready, StepVector::Share& share,
                                                   StepResult& result) {
   const Piece piece(pieces_, PieceKind::micro_batch);
   if (!piece.begun()) return tl::unexpected(piece.begun().error());
@@ -71,7 +71,7 @@ Result<double> ShareComputer::compute_micro_batch(const MicroBatch& which, const
   const Result<data::Batch> batch = source_->take(which);
   if (!batch) return tl::unexpected(batch.error());
   result.data_seconds += std::chrono::duration<double>(Clock::now() - begin).count();
-  bad_records += batch->skipped;
+  share.bad_records += batch->skipped;
   if (watch_) taken_.insert(taken_.end(), batch->samples.begin(), batch->samples.end());
   if (result.bad_record.empty()) result.bad_record = batch->first_skipped;
   if (batch->rows == 0) return 0.0;
@@ -81,6 +81,10 @@ Result<double> ShareComputer::compute_micro_batch(const MicroBatch& which, const
   if (!made) return tl::unexpected(made.error());
   result.forward_seconds += made->forward_seconds;
   result.backward_seconds += made->backward_seconds;
+  if (order.measures_noise) {
+    const auto rows = static_cast<double>(batch->rows);
+    share.noise.add(mean_square(made->squared_norm, rows, order.divisor, order.scale), rows);
+  }
   return made->loss;
 }
 

@@ -26,6 +26,7 @@ struct ShareOrder {
   double scale = 1;                ///< of the gradient
   std::span<const float> buffers;  ///< what the model's begin as
   std::span<const std::int64_t> counters;
+  bool measures_noise = false;
 };
 
 /// Computes shares of steps with a session's model, from batches that are made ahead of need. One thread.
@@ -53,7 +54,7 @@ class ShareComputer {
 
  private:
   Result<double> compute_micro_batch(const MicroBatch& which, const ShareOrder& order,
-                                     const Model::OnReady& on_ready, std::uint64_t& bad_records,
+                                     const Model::OnReady& on_ready, StepVector::Share& share,
                                      StepResult& result);
   Result<void> tell(const ShareOrder& order) const;
 

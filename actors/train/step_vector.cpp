@@ -19,6 +19,8 @@ void StepVector::write_rest(const Share& share, std::span<float> all) const {
     *at++ = static_cast<float>(moved / kPart);
     *at++ = static_cast<float>(moved % kPart);
   }
+  *at++ = static_cast<float>(share.noise.squares);
+  *at++ = static_cast<float>(share.noise.parts);
   *at++ = static_cast<float>(share.bad_records);
   *at = static_cast<float>(share.loss);
 }

@@ -4,6 +4,7 @@
 
 #include <exception>
 
+#include "actors/train/gradient_noise.hpp"
 #include "kernels/gradient.hpp"
 
 namespace ds::train {
@@ -36,7 +37,7 @@ Result<void> SyncSteps::sum_up(collective::Communicator& communicator, std::uint
   for (std::uint32_t i = 0; i < hosted.size(); ++i)
     rests.emplace_back(std::span(rests_).subspan(i * sum.size(), sum.size()));
   const collective::Operation summing = communicator.start_all_reduce(rests, collective::Vector(sum));
-  const Result<ServerParameters::Pushed> pushed = servers_.push(step, unscale);
+  const Result<ServerParameters::Pushed> pushed = servers_.push(step, unscale, measures_noise(spec_, step));
   if (!pushed) communicator.abort(pushed.error());
   const Result<void> summed = summing.wait();
   if (!pushed) return tl::unexpected(pushed.error());

@@ -29,6 +29,9 @@ class SyncSteps {
   /// The first element of the gradients' sum that is not finite.
   std::optional<std::size_t> not_finite() const { return pushed_.not_finite; }
 
+  /// Of the gradients' sum before anything is cut, where it is finite and `measures_noise`.
+  double squared_norm() const { return pushed_.squared_norm; }
+
   /// Makes the step that leads to `after`; all members come to the same, so that the first of them makes it.
   /// `updates` are counted with this one.
   Result<void> commit(const StepResult& result, const WorkerState& after, std::uint64_t updates);

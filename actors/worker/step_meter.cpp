@@ -8,6 +8,7 @@ void StepMeter::add(const train::StepResult& result) {
   sum_.loss = result.loss;
   sum_.skipped_steps = result.skipped_steps;
   sum_.bad_records = result.bad_records;
+  sum_.noise_scale = result.noise_scale;
   sum_.samples += result.samples;
   sum_.data_seconds += result.data_seconds;
   sum_.forward_seconds += result.forward_seconds;
@@ -28,6 +29,7 @@ std::optional<messages::StepReport> StepMeter::take(bool now) {
   report.loss = sum_.loss;
   report.skipped_steps = sum_.skipped_steps;
   report.bad_records = sum_.bad_records;
+  report.noise_scale = sum_.noise_scale;
   report.samples_per_second = seconds > 0 ? static_cast<double>(sum_.samples) / seconds : 0.0;
   report.phase_seconds = {{"data", mean(sum_.data_seconds)},
                           {"forward", mean(sum_.forward_seconds)},

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "kernels/add_into.hpp"
+#include "kernels/gradient.hpp"
 
 namespace ds::train {
 
@@ -28,12 +29,19 @@ void GradientSink::add(std::size_t parameter, const at::Tensor& gradient) {
                   static_cast<std::uint64_t>(dense.numel()) == slots_[parameter].size,
               "the gradient of ", slots_[parameter].name, " is ", dense.scalar_type(), dense.sizes());
   const std::span<const float> values(dense.data_ptr<float>(), slots_[parameter].size);
+  if (!squares_.empty()) squares_[parameter] = kernels::squared_norm_of(values);
   if (owed_[parameter]) {
     kernels::add_to_zero(part(parameter), values);
     owed_[parameter] = false;
   } else {
     kernels::add_into(part(parameter), values);
   }
+}
+
+double GradientSink::take_squared_norm() {
+  const double sum = kernels::add_in_tree(squares_);
+  std::ranges::fill(squares_, 0.0);
+  return sum;
 }
 
 void GradientSink::settle() {

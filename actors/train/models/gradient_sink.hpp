@@ -26,6 +26,12 @@ class GradientSink {
 
   /// Adds a parameter's gradient; undefined: none.
   void add(std::size_t parameter, const at::Tensor& gradient);
+  /// From now on measures what it adds, if `on`.
+  void measure(bool on) { squares_.assign(on ? slots_.size() : 0, 0); }
+  /// The squared norm of what was added since the last call; 0 if that is not measured. A parameter's
+  /// gradient comes at most once in between.
+  double take_squared_norm();
+
   /// Writes the zeros that are owed.
   void settle();
 
@@ -40,6 +46,7 @@ class GradientSink {
   const std::span<float> own_;
   std::span<float> all_;
   std::vector<bool> owed_;
+  std::vector<double> squares_;  ///< by parameter: they come in any order; empty: not measured
 };
 
 }  // namespace ds::train

@@ -99,6 +99,7 @@ class TorchModel final : public Model {
   }
   void zero_gradients() override { gradients_.zero(); }
   void put_gradients(std::span<float> memory) override { gradients_.move_to(memory); }
+  void measure_norms(bool on) override { gradients_.measure(on); }
   std::span<float> buffers() override { return tensors_.buffers(); }
   std::span<std::int64_t> counters() override { return tensors_.counters(); }
   std::shared_ptr<const void> memory() const override { return tensors_.memory(); }
@@ -278,6 +279,7 @@ Result<Model::Contribution> TorchModel::accumulate(const data::Batch& batch, std
       tensors_.check();
       made.forward_seconds = seconds_between(begin, middle);
       made.backward_seconds = seconds_between(middle, Clock::now());
+      made.squared_norm = gradients_.take_squared_norm();
     }
     if (ready_.front() > 0 && on_ready) {  // what had no part in the loss
       gradients_.settle();

@@ -1,6 +1,9 @@
 #include "clients/job_view.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <utility>
 
 namespace ds::clients {
 namespace {
@@ -49,6 +52,14 @@ TEST(JobView, ShowsOneJobWithItsWorkersAndEvaluations) {
             "\n"
             "EPOCH  STEP   LOSS  ACCURACY  BASELINE\n"
             "    1    50  0.250     90.0%     20.0%\n");
+}
+
+TEST(JobView, ShowsHowNoisyTheGradientIs) {
+  for (const auto& [scale, text] : {std::pair{"1240.4", "1,240"}, {"9.87", "9.9"}, {"1e300", "1e+300"}}) {
+    const json job = json::parse(fmt::format(R"({{"metrics":{{"gradient_noise_scale":{}}}}})", scale));
+    const auto line = fmt::format("\nnoise scale {} samples\n", text);
+    EXPECT_NE(format_job(job, 0, false).find(line), std::string::npos) << format_job(job, 0, false);
+  }
 }
 
 TEST(JobView, ListsNodesAndCheckpoints) {

@@ -163,6 +163,8 @@ TEST(Views, ShowsWhatIsKnownOfAJobsProgress) {
   EXPECT_EQ(view.at("checkpoint"), nullptr);
   EXPECT_EQ(view.at("metrics"),
             json({{"loss", 0.5}, {"samples_per_s", 1000.0}, {"phase_seconds", {{"forward", 0.25}}}}));
+  live.noise_scale = 1240.5;
+  EXPECT_EQ(view_of(ledger, false, &live).at("metrics").at("gradient_noise_scale"), 1240.5);
 }
 
 TEST(Views, ShowsTheNewestEvaluationAndCheckpoint) {
@@ -180,6 +182,17 @@ TEST(Views, ShowsTheNewestEvaluationAndCheckpoint) {
       view.at("evaluations"),
       json::array(
           {{{"epoch", 1}, {"step", 50}, {"loss", 0.75}, {"accuracy", 0.5}, {"majority_accuracy", 0.25}}}));
+}
+
+TEST(Views, KeepsTheNoiseOfTheNewestEvaluationWhenNothingIsLiveAnyMore) {
+  auto ledger = make_running_ledger();
+  const EvaluationRecorded recorded{"j-1", 50, 0.75, {{"gradient_noise_scale", 300.5}}, 0.25};
+  ASSERT_TRUE(ledger.apply({3000, "test", "", recorded}));
+  EXPECT_EQ(view_of(ledger, false).at("metrics").at("gradient_noise_scale"), 300.5);
+  LiveJob live;
+  live.has_loss = true;
+  live.noise_scale = 400;
+  EXPECT_EQ(view_of(ledger, false, &live).at("metrics").at("gradient_noise_scale"), 400);
 }
 
 TEST(Views, AWaitingJobSaysWhatItWaitsFor) {

@@ -31,6 +31,7 @@ TEST(GradientNorm, IsTheRootOfTheSumOfSquares) {
     long double sum = 0;
     for (const float value : vector) sum += static_cast<long double>(value) * value;
     EXPECT_NEAR(norm_of(vector), static_cast<double>(std::sqrt(sum)), 1e-12 * static_cast<double>(size));
+    EXPECT_EQ(std::sqrt(squared_norm_of(vector)), norm_of(vector));
   }
 }
 

@@ -24,5 +24,25 @@ TEST(GradientSink, HasZerosInPlaceBeforeItIsSettledWhereThereIsNoGradient) {
   EXPECT_THROW(sink.add(0, at::zeros({3})), std::exception) << "a gradient of another size";
 }
 
+TEST(GradientSink, MeasuresWhatIsAddedNotWhatThereIsThenWhenItIsTold) {
+  const std::vector<TensorSlot> slots{{"first", {2}, 0, 2}, {"second", {3}, 2, 3}};
+  std::vector<float> own(5);
+  GradientSink sink(slots, own);
+  sink.add(0, at::full({2}, 5.0F));
+  EXPECT_EQ(sink.take_squared_norm(), 0) << "nobody has asked";
+  sink.measure(true);
+  sink.add(1, at::full({3}, 2.0F));
+  sink.add(0, at::full({2}, 1.0F));
+  EXPECT_EQ(sink.take_squared_norm(), 14);
+  sink.add(0, at::Tensor());
+  sink.add(1, at::full({3}, 1.0F));
+  EXPECT_EQ(sink.take_squared_norm(), 3);
+  EXPECT_EQ(sink.take_squared_norm(), 0);
+  EXPECT_EQ(std::vector<float>(sink.all().begin(), sink.all().end()), (std::vector<float>{6, 6, 3, 3, 3}));
+  sink.measure(false);
+  sink.add(0, at::full({2}, 1.0F));
+  EXPECT_EQ(sink.take_squared_norm(), 0);
+}
+
 }  // namespace
 }  // namespace ds::train

@@ -151,6 +151,33 @@ TEST_P(Zoo, TellsFinishedGradientsInFallingOrderWithoutGaps) {
   EXPECT_EQ(told, copy(model->gradients())) << "a gradient changed after it was told";
 }
 
+TEST_P(Zoo, MeasuresTheGradientThatACallAdds) {
+  const auto model = make();
+  ASSERT_NE(model, nullptr);
+  const auto add = [&](std::uint64_t seed) {
+    const auto made = model->accumulate(make_rows(GetParam().request, 4), seed, 4, 1, {});
+    EXPECT_TRUE(made) << made.error().message;
+    return made->squared_norm;
+  };
+  model->zero_gradients();
+  EXPECT_EQ(add(1), 0) << "nobody has asked";
+  const std::vector<float> unmeasured = copy(model->gradients());
+  model->zero_gradients();
+  model->measure_norms(true);
+  const double first = add(1);
+  const std::vector<float> before = copy(model->gradients());
+  EXPECT_EQ(before, unmeasured) << "measuring has changed what is measured";
+  const double square = std::inner_product(before.begin(), before.end(), before.begin(), 0.0);
+  EXPECT_NEAR(first, square, 1e-6 * square);
+  const double second = add(2);
+  double difference = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const double moved = static_cast<double>(model->gradients()[i]) - before[i];
+    difference += moved * moved;
+  }
+  EXPECT_NEAR(second, difference, 1e-3 * difference);
+}
+
 TEST_P(Zoo, AddsGradientsUpWhereItIsTold) {
   const auto model = make();
   ASSERT_NE(model, nullptr);

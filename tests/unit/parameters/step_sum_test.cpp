@@ -90,9 +90,10 @@ TEST(StepSum, IsUnscaledThenJudgedThenCutThenSquared) {
   TreeParts parts(2, 5000);
   ASSERT_TRUE(parts.add(parts_of(leaves, 0, 2)));
   std::vector<float> sum(5000);
-  const SumVerdict verdict = write_sum(parts, {0.25, 2, true}, sum);
+  const SumVerdict verdict = write_sum(parts, {0.25, 2, true, true}, sum);
   std::vector<float> expected = PlainLoop::sum(leaves);
   kernels::scale(expected, 0.25F);
+  EXPECT_EQ(kernels::add_in_tree(verdict.uncut_squares), kernels::squared_norm_of(expected));
   kernels::clip_value(expected, 2);
   EXPECT_EQ(bits_of(sum), bits_of(expected));
   EXPECT_EQ(std::sqrt(kernels::add_in_tree(verdict.squares)), kernels::norm_of(expected));
@@ -108,9 +109,10 @@ TEST(StepSum, NamesTheFirstElementThatIsNotFinite) {
     TreeParts parts(2, 10'000);
     ASSERT_TRUE(parts.add(parts_of(leaves, 0, 2)));
     std::vector<float> sum(10'000);
-    const SumVerdict verdict = write_sum(parts, {1, 0.5, true}, sum);
+    const SumVerdict verdict = write_sum(parts, {1, 0.5, true, true}, sum);
     EXPECT_EQ(verdict.not_finite, bad);
     EXPECT_TRUE(verdict.squares.empty());
+    EXPECT_TRUE(verdict.uncut_squares.empty());
     EXPECT_FALSE(std::isfinite(sum[bad])) << "cutting has hidden it";
   }
 }

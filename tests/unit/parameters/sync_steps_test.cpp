@@ -65,10 +65,12 @@ TEST_F(SyncShard, ClipsAsTheWholeVectorIsClipped) {
   for (std::uint32_t rank = 0; rank < kRanks; ++rank) {
     PushSum one = push(rank);
     one.clip_value = 1.5;
-    one.want_squares = true;
+    one.want_squares = one.want_uncut_squares = true;
     const auto answers = answers_of(shard_.on_request(rank, one));
     if (rank + 1 < kRanks) continue;
     std::vector<float> sum = PlainLoop::sum(leaves_);
+    EXPECT_EQ(kernels::add_in_tree(to_values<double>(get<Prepared>(answers, rank).uncut_squares)),
+              kernels::squared_norm_of(sum));
     kernels::clip_value(sum, 1.5F);
     const double norm =
         std::sqrt(kernels::add_in_tree(to_values<double>(get<Prepared>(answers, rank).squares)));

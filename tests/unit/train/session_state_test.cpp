@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <new>
@@ -180,7 +181,15 @@ TEST_F(SessionState, IsTakenFromACheckpointThatLacksTheLatestKindOfProgress) {
   ASSERT_TRUE(session->restore(old));
   collective::Communicator one(spec.logical_ranks());
   ASSERT_TRUE(session->run_step(one));
-  EXPECT_EQ(session->image(true).tensors, train(spec, 1, 3).tensors);
+  StateImage expected = train(spec, 1, 3);
+  for (auto& [name, tensor] : expected.tensors) {
+    if (name != "progress") continue;
+    tensor = Buffer::make(tensor.size(), [&](std::span<std::byte> out) {  // the noise is measured anew
+      std::ranges::fill(out, std::byte{0});
+      std::ranges::copy(tensor.bytes().first(11 * sizeof(double)), out.begin());
+    });
+  }
+  EXPECT_EQ(session->image(true).tensors, expected.tensors);
 }
 
 TEST_F(SessionState, LeavesNoStepToFailForACheckpointOfAnotherState) {

@@ -19,6 +19,7 @@ TEST(StepVector, LeavesTheMeanOfWhereTheBuffersWent) {
     share.active = 2;
     share.loss = 3;
     share.bad_records = 5;
+    share.noise = {0.5, 2};
     vector.write_rest(share, out);
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += out[i];
   }
@@ -28,6 +29,7 @@ TEST(StepVector, LeavesTheMeanOfWhereTheBuffersWent) {
   EXPECT_EQ(vector.gradients(sum).size(), 2U);
   EXPECT_EQ(StepVector::loss(sum), 6);
   EXPECT_EQ(StepVector::bad_records(sum), 10);
+  EXPECT_EQ(StepVector::noise(sum), (NoiseSums{1, 4}));
 }
 
 TEST(StepVector, LeavesAnInfiniteConstantAlone) {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-/// Four gradients in two tensors, a buffer, no counters, the bad records and the loss.
+/// Four gradients in two tensors, a buffer, no counters, the noise, the bad records and the loss.
 class StepVerdict : public testing::Test {
  protected:
   StepVerdict() {
@@ -32,7 +32,7 @@ class StepVerdict : public testing::Test {
 
   scheduler::JobSpec spec_;
   const std::vector<TensorSlot> slots_{{"first.weight", {3}, 0, 3}, {"second.bias", {1}, 3, 1}};
-  std::vector<float> sum_ = std::vector<float>(7, 1.0F);
+  std::vector<float> sum_ = std::vector<float>(9, 1.0F);
   Progress progress_;
 };
 
@@ -96,13 +96,13 @@ TEST_F(StepVerdict, HalvesTheScaleForAGradientWhateverTheLossIs) {
 }
 
 TEST_F(StepVerdict, TakesWordOfServersForGradientsThatOnlyTheyHave) {
-  const std::vector<float> rest{1, 0, 2};  // no gradients
+  const std::vector<float> rest{1, 0, 0, 0, 2};  // no gradients
   EXPECT_EQ(judge_sums(spec_, slots_, rest, 0, std::nullopt, progress_, 42).value(), Verdict::good);
   EXPECT_EQ(judge_sums(spec_, slots_, rest, 0, 3, progress_, 42).value(), Verdict::overflow);
   spec_.precision = "fp32";
   EXPECT_EQ(judge_sums(spec_, slots_, rest, 0, 3, progress_, 42).error().message,
             "step 42: the gradient of second.bias is not finite: training diverged");
-  const std::vector<float> buffer{kInfinity, 0, 2};
+  const std::vector<float> buffer{kInfinity, 0, 0, 0, 2};
   EXPECT_EQ(judge_sums(spec_, slots_, buffer, 0, std::nullopt, progress_, 42).error().message,
             "step 42: a buffer of the model is not finite: training diverged");
 }
