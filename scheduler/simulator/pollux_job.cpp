@@ -140,6 +140,7 @@ scheduler::ElasticJob PolluxJob::view() const {
   use_.describe(job);
   job.speed = experience_->speed_on(kind_);
   job.noise = noise();
+  job.usual_work = experience_->work();
   if (!has_kinds()) return job;
   job.restart_s = settings_.restart_s;
   for (std::size_t kind = 0; kind < submission_.applications.size(); ++kind)
