@@ -46,6 +46,11 @@ std::optional<scheduler::SpeedModel> Experience::speed_on(std::size_t kind) cons
   return speed;
 }
 
+std::optional<double> Experience::work(double progress) const {
+  if (work_ || furthest_ <= progress) return work_;
+  return 2 * furthest_;
+}
+
 std::shared_ptr<Experience> Experiences::of(const scheduler::BatchLimits& limits) {
   auto& known = known_[{limits.base, limits.max, limits.min_per_slot, limits.max_per_slot}];
   if (!known) known = std::make_shared<Experience>(kinds_);

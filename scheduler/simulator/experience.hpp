@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -24,6 +25,8 @@ class Experience {
   void add_first_noise(const scheduler::GradientNoise& noise);
   /// A job ended after so much progress.
   void add_end(double progress) { work_ = progress; }
+  /// A job has made so much progress and goes on.
+  void add_progress(double progress) { furthest_ = std::max(furthest_, progress); }
 
   bool has_steps(std::size_t kind) const { return !kinds_[kind].measured.empty(); }
   /// None before the first step. The network of a kind on which no job had several slots is taken from
@@ -31,7 +34,9 @@ class Experience {
   std::optional<scheduler::SpeedModel> speed_on(std::size_t kind) const;
   std::uint32_t most_slots() const { return most_slots_; }  ///< that steps were made with
   const std::optional<scheduler::GradientNoise>& first_noise() const { return first_noise_; }
-  const std::optional<double>& work() const { return work_; }  ///< progress of the last that ended
+  /// How much progress a job that has made `progress` is likely to need: as much as the last that ended did.
+  /// While none has ended, twice what the one has made that is furthest, if that is another one.
+  std::optional<double> work(double progress) const;
 
  private:
   struct OnKind {
@@ -43,6 +48,7 @@ class Experience {
   std::uint32_t most_slots_ = 0;
   std::optional<scheduler::GradientNoise> first_noise_;
   std::optional<double> work_;
+  double furthest_ = 0;
 };
 
 /// Tells jobs that are like each other by their batch limits, which is all that they have in common for a

@@ -110,6 +110,7 @@ double PolluxJob::advance(double from_s, double seconds) {
     }
     choose_batch();
   }
+  experience_->add_progress(progress_);
   const double spent = seconds - left;
   use_.add_round(from_s, seconds, spent);
   if (is_done()) {
@@ -140,7 +141,7 @@ scheduler::ElasticJob PolluxJob::view() const {
   use_.describe(job);
   job.speed = experience_->speed_on(kind_);
   job.noise = noise();
-  job.usual_work = experience_->work();
+  job.usual_work = experience_->work(progress_);
   if (!has_kinds()) return job;
   job.restart_s = settings_.restart_s;
   for (std::size_t kind = 0; kind < submission_.applications.size(); ++kind)

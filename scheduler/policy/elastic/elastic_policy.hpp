@@ -76,7 +76,8 @@ struct ElasticJob {
   BatchLimits batch;
   std::optional<SpeedModel> speed;  ///< fitted to step times, its own and of those like it; none before any
   GradientNoise noise;              ///< as it is now
-  std::optional<double> usual_work{};  ///< progress with which the last job like it ended
+  std::optional<double>
+      usual_work{};  ///< progress with which it is likely to end, from jobs like it; none: nobody can say
   std::vector<OnKind>
       on_kinds;  ///< by kind where there are several, else empty; `batch` and `speed` are of the present one
   std::optional<double> restart_s{};  ///< what a change of its slots costs; else as `ElasticCluster` says

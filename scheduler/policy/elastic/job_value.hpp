@@ -12,9 +12,8 @@ namespace ds::scheduler {
 /// `most`. Fewer sizes mean fewer changes.
 std::vector<std::uint32_t> list_sizes(std::uint32_t most, std::uint32_t per_node);
 
-/// Seconds that `job` takes yet at `speed` of progress a second: until it has done what the last job like it
-/// did; where there was none, or it has done more, as long as it has taken (who has had little is likely to
-/// be short).
+/// Seconds that `job` takes yet at `speed` of progress a second: to its usual work; where none is known, or
+/// it has done more, as long as it has taken (who has had little is likely to be short).
 double expect_left_s(const ElasticJob& job, double speed);
 
 /// Numbers of `jobs`, who comes first: in levels by what is likely to be left, in seconds on one slot, and in

@@ -64,9 +64,10 @@ TEST(Experience, OfAJobThatRunsIsThatOfTheNextOneLikeItButNotWhatIsLeftOfEither)
   EXPECT_EQ(second.view().max_slots, 2U);
   EXPECT_EQ(second.view().progress, 0);
   EXPECT_EQ(second.view().noise.variance, first.view().noise.variance);
-  EXPECT_FALSE(experience->work());
+  EXPECT_FALSE(experience->work(first.view().progress));
+  EXPECT_EQ(second.view().usual_work, 2 * first.view().progress);
   for (double now_s = 120; !first.is_done(); now_s += 60) first.advance(now_s, 60);
-  EXPECT_EQ(experience->work(), 200);
+  EXPECT_EQ(second.view().usual_work, 200);
 }
 
 }  // namespace
