@@ -19,12 +19,14 @@ Read<Outcome> run_pollux(const std::filesystem::path& profiles, const std::files
   const ApplicationsByKind applications{std::move(*read)};
   auto submissions = read_pollux_workload(workload, applications);
   if (!submissions) return tl::unexpected(submissions.error());
-  const PolluxSettings job_settings{.restart_s = settings.cluster.restart_s,
-                                    .max_slots = settings.cluster.total(),
-                                    .adapts_batch = policy.adapts_batch};
+  PolluxSettings job_settings{.restart_s = settings.cluster.restart_s,
+                              .max_slots = settings.cluster.total(),
+                              .adapts_batch = policy.adapts_batch};
+  Experiences experiences(1);
   Jobs jobs;
   std::vector<const PolluxJob*> known;
   for (PolluxSubmission& submission : *submissions) {
+    job_settings.experience = experiences.of(submission.applications.front()->limits());
     auto job = std::make_unique<PolluxJob>(static_cast<std::uint32_t>(jobs.size()), std::move(submission),
                                            job_settings);
     known.push_back(job.get());
@@ -55,16 +57,19 @@ Read<Outcome> run_sia(const std::filesystem::path& profiles, const std::filesyst
   }
   auto submissions = read_pollux_workload(workload, applications);
   if (!submissions) return tl::unexpected(submissions.error());
+  Experiences experiences(applications.size());
   Jobs jobs;
   for (PolluxSubmission& submission : *submissions) {
     const auto rules = std::find_if(kSiaRules.begin(), kSiaRules.end(), [&](const SiaRules& r) {
       return r.application == submission.applications.front()->name();
     });
-    const PolluxSettings job_settings{.restart_s = rules->restart_s,
-                                      .slowdown = rules->slowdown,
-                                      .max_slots = settings.cluster.total(),
-                                      .adapts_batch = policy.adapts_batch,
-                                      .node_kinds = settings.cluster.kinds};
+    const PolluxSettings job_settings{
+        .restart_s = rules->restart_s,
+        .slowdown = rules->slowdown,
+        .max_slots = settings.cluster.total(),
+        .adapts_batch = policy.adapts_batch,
+        .node_kinds = settings.cluster.kinds,
+        .experience = experiences.of(submission.applications.front()->limits())};
     jobs.push_back(std::make_unique<PolluxJob>(static_cast<std::uint32_t>(jobs.size()), std::move(submission),
                                                job_settings));
   }

@@ -11,10 +11,6 @@ using scheduler::Slots;
 
 namespace {
 
-/// A fit that is this near to a new measurement is left as it is.
-constexpr double kGoodFit = 1.02;
-/// The newest measurements that a fit is made from.
-constexpr std::size_t kMaxMeasured = 64;
 /// Batch sizes with which each kind of GPU is profiled.
 constexpr int kProfiledBatches = 8;
 
@@ -36,24 +32,27 @@ Placement pack(std::uint32_t slots, std::uint32_t slots_per_node) {
 }  // namespace
 
 PolluxJob::PolluxJob(std::uint32_t id, PolluxSubmission submission, const PolluxSettings& settings)
-    : id_(id), submission_(std::move(submission)), settings_(settings), use_(settings.restart_s) {
-  learnt_.resize(submission_.applications.size());
-  if (learnt_.size() > 1) profile_kinds();
+    : id_(id),
+      submission_(std::move(submission)),
+      settings_(settings),
+      use_(settings.restart_s),
+      experience_(settings.experience ? settings.experience
+                                      : std::make_shared<Experience>(submission_.applications.size())) {
+  if (has_kinds()) profile_kinds();
 }
 
 void PolluxJob::profile_kinds() {
-  for (std::size_t kind = 0; kind < learnt_.size(); ++kind) {
+  for (std::size_t kind = 0; kind < submission_.applications.size(); ++kind) {
     const ApplicationProfile& profile = *submission_.applications[kind];
     const double ratio = profile.limits().max_per_slot / profile.limits().min_per_slot;
     for (int i = 0; i < kProfiledBatches; ++i) {
       const double batch =
           std::round(profile.limits().min_per_slot * std::pow(ratio, i / (kProfiledBatches - 1.0)));
       const StepTime time = profile.step({1}, batch);
-      learnt_[kind].measured.push_back({1, 1, batch, time.step_s, time.step_s - time.sync_s});
+      experience_->add_step(kind, {1, 1, batch, time.step_s, time.step_s - time.sync_s});
     }
-    learnt_[kind].speed = scheduler::fit_speed(learnt_[kind].measured, std::nullopt);
   }
-  noise_ = application().noise(application().limits().base, 0);
+  experience_->add_first_noise(application().noise(application().limits().base, 0));
 }
 
 PolluxJob::Pace PolluxJob::pace(const Placement& placement, const BatchChoice& choice,
@@ -71,24 +70,10 @@ PolluxJob::Pace PolluxJob::pace(const Placement& placement, const BatchChoice& c
 
 void PolluxJob::measure(const Pace& pace) {
   noise_ = pace.noise;
-  const std::uint32_t slots = use_.count();
-  most_slots_ = std::max(most_slots_, slots);
   if (!settings_.adapts_batch) return;
-  const scheduler::StepMeasured step{static_cast<std::uint32_t>(placement_.size()), slots, choice_.per_slot,
-                                     pace.time.step_s, pace.time.step_s - pace.time.sync_s};
-  const auto is_known = [&](const scheduler::StepMeasured& other) {
-    return other.nodes == step.nodes && other.slots == step.slots && other.batch == step.batch;
-  };
-  auto& [measured, speed, has_scaled] = learnt_[kind_];
-  if (std::any_of(measured.begin(), measured.end(), is_known)) return;
-  has_scaled |= slots > 1;
-  const bool is_new_size = std::none_of(measured.begin(), measured.end(), [&](const auto& other) {
-    return other.nodes == step.nodes && other.slots == step.slots;
-  });
-  if (measured.size() == kMaxMeasured) measured.erase(measured.begin());
-  measured.push_back(step);
-  if (speed && !is_new_size && scheduler::worst_ratio(*speed, {&step, 1}) < kGoodFit) return;
-  speed = scheduler::fit_speed(measured, speed);
+  experience_->add_first_noise(pace.noise);
+  experience_->add_step(kind_, {static_cast<std::uint32_t>(placement_.size()), use_.count(), choice_.per_slot,
+                                pace.time.step_s, pace.time.step_s - pace.time.sync_s});
 }
 
 void PolluxJob::choose_batch() {
@@ -99,10 +84,10 @@ void PolluxJob::choose_batch() {
     choice_ = scheduler::divide_batch(submission_.batch, slots, limits);
   } else if (application().is_pinned()) {
     choice_ = scheduler::divide_batch(limits.max, slots, limits);
-  } else if (!learnt_[kind_].speed) {
+  } else if (const auto speed = experience_->speed_on(kind_); !speed) {
     choice_ = scheduler::divide_batch(std::max(limits.base, limits.min_per_slot * slots), slots, limits);
   } else {
-    choice_ = scheduler::Goodput{*learnt_[kind_].speed, noise_, limits}.best_batch(
+    choice_ = scheduler::Goodput{*speed, noise(), limits}.best_batch(
         static_cast<std::uint32_t>(placement_.size()), slots);
   }
 }
@@ -125,9 +110,13 @@ double PolluxJob::advance(double from_s, double seconds) {
     }
     choose_batch();
   }
+  experience_->add_progress(progress_);
   const double spent = seconds - left;
   use_.add_round(from_s, seconds, spent);
-  if (is_done()) done_s_ = from_s + spent;
+  if (is_done()) {
+    done_s_ = from_s + spent;
+    experience_->add_end(progress_);
+  }
   return spent - stand;
 }
 
@@ -145,32 +134,25 @@ scheduler::ElasticJob PolluxJob::view() const {
   job.requested_slots = submission_.slots;
   job.batch = application().limits();
   const double divisible = std::floor(job.batch.max / job.batch.min_per_slot);
-  job.max_slots = std::min({std::max(2 * most_slots_, 1U), settings_.max_slots,
+  job.max_slots = std::min({std::max(2 * experience_->most_slots(), 1U), settings_.max_slots,
                             static_cast<std::uint32_t>(std::max(divisible, 1.0))});
   if (application().is_pinned()) job.max_slots = 1;
   job.progress = progress_;
   use_.describe(job);
-  job.speed = learnt_[kind_].speed;
-  job.noise = noise_;
-  if (learnt_.size() == 1) return job;
+  job.speed = experience_->speed_on(kind_);
+  job.noise = noise();
+  job.usual_work = experience_->work(progress_);
+  if (!has_kinds()) return job;
   job.restart_s = settings_.restart_s;
-  for (std::size_t kind = 0; kind < learnt_.size(); ++kind)
-    job.on_kinds.push_back({submission_.applications[kind]->limits(), speed_on(kind)});
+  for (std::size_t kind = 0; kind < submission_.applications.size(); ++kind)
+    job.on_kinds.push_back({submission_.applications[kind]->limits(), experience_->speed_on(kind)});
   return job;
 }
 
-std::optional<scheduler::SpeedModel> PolluxJob::speed_on(std::size_t kind) const {
-  std::optional<scheduler::SpeedModel> speed = learnt_[kind].speed;
-  if (!speed || learnt_[kind].has_scaled) return speed;
-  // Waiting for the network on a kind that it has had several slots of is a better guess than no waiting.
-  for (const Learnt& other : learnt_) {
-    if (!other.has_scaled) continue;
-    scheduler::SpeedModel model = *other.speed;
-    model.compute_base = speed->compute_base;
-    model.compute_sample = speed->compute_sample;
-    return model;
-  }
-  return speed;
+const scheduler::GradientNoise& PolluxJob::noise() const {
+  static const scheduler::GradientNoise kUnknown;
+  if (noise_) return *noise_;
+  return experience_->first_noise() ? *experience_->first_noise() : kUnknown;
 }
 
 double PolluxJob::alone_s() const {

@@ -1,11 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "scheduler/policy/elastic/speed_fit.hpp"
 #include "scheduler/simulator/application_profile.hpp"
+#include "scheduler/simulator/experience.hpp"
 #include "scheduler/simulator/simulated_job.hpp"
 #include "scheduler/simulator/slot_use.hpp"
 
@@ -22,10 +23,11 @@ struct PolluxSubmission {
 
 struct PolluxSettings {
   double restart_s = 30;
-  double slowdown = 1;                      ///< what goodput is divided by
-  std::uint32_t max_slots = 64;             ///< of one job
-  bool adapts_batch = false;                ///< by the fitted goodput; else the owner's batch size
-  std::vector<std::uint32_t> node_kinds{};  ///< kind of GPU of each node, as in `ElasticCluster`
+  double slowdown = 1;                       ///< what goodput is divided by
+  std::uint32_t max_slots = 64;              ///< of one job
+  bool adapts_batch = false;                 ///< by the fitted goodput; else the owner's batch size
+  std::vector<std::uint32_t> node_kinds{};   ///< kind of GPU of each node, as in `ElasticCluster`
+  std::shared_ptr<Experience> experience{};  ///< of jobs like it, which it adds to; none: only its own
 };
 
 /// A job of the Pollux simulator (OSDI 2021): `traces/pollux-osdi21/README.md` has the rules that are
@@ -56,15 +58,11 @@ class PolluxJob final : public SimulatedJob {
     StepTime time;
     scheduler::GradientNoise noise;
   };
-  /// What it has learnt of its steps on one kind of GPU.
-  struct Learnt {
-    std::vector<scheduler::StepMeasured> measured;
-    std::optional<scheduler::SpeedModel> speed;
-    bool has_scaled = false;  ///< on several slots
-  };
   const ApplicationProfile& application() const { return *submission_.applications[kind_]; }
   void profile_kinds();
-  std::optional<scheduler::SpeedModel> speed_on(std::size_t kind) const;
+  bool has_kinds() const { return submission_.applications.size() > 1; }
+  /// As it is now, or as jobs like it began.
+  const scheduler::GradientNoise& noise() const;
   Pace pace(const Placement& placement, const scheduler::BatchChoice& choice, std::uint32_t epoch) const;
   void measure(const Pace& pace);
   void choose_batch();
@@ -78,10 +76,9 @@ class PolluxJob final : public SimulatedJob {
   double progress_ = 0;
   std::uint32_t epoch_ = 0;  ///< finished ones
   double done_s_ = 0;
-  std::uint32_t most_slots_ = 0;  ///< that it has made steps with
-  std::size_t kind_ = 0;          ///< of GPU, that it is on or was last
-  std::vector<Learnt> learnt_;    ///< by kind
-  scheduler::GradientNoise noise_;
+  std::size_t kind_ = 0;  ///< of GPU, that it is on or was last
+  std::shared_ptr<Experience> experience_;
+  std::optional<scheduler::GradientNoise> noise_;  ///< none before the first step
 };
 
 /// Knows the jobs of a simulation.

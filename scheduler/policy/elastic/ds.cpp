@@ -15,13 +15,13 @@ namespace {
 
 /// How long a job does what its model says before idle slots are used to find out whether that was wrong.
 constexpr double kTryAfterS = 300;
+constexpr double kRankPower = 1;
 
 /// A job while the slots are divided.
 struct Share {
   std::vector<std::uint32_t> sizes;  ///< that it may have, the smallest first
   std::vector<double> values;        ///< of each
   std::optional<std::size_t> at;     ///< the size it has in the plan
-  double attained_s = 0;             ///< work done, in seconds on one slot
   double weight = 1;
 
   std::uint32_t slots() const { return at ? sizes[*at] : 0; }
@@ -31,10 +31,8 @@ struct Share {
 ///
 /// Every job gets a slot, a rigid one all of its, in order; then slots go where they add the most weighted
 /// value for each, value being a power of the speed-up over one slot that the fitted goodput predicts, less
-/// the cost of a restart where the size changes. Jobs are in levels by attained work (who has had little is
-/// likely to be short), and in each level in the order of submission (equally long jobs end sooner one after
-/// the other than side by side); weights fall along that order. Slots that are left let jobs try twice as
-/// many as ever.
+/// the cost of a restart where the size changes. Weights fall along the order of `rank_jobs`. Slots that are
+/// left let jobs try twice as many as ever.
 class Ds final : public ElasticPolicy {
  public:
   std::vector<Slots> plan(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
@@ -45,17 +43,16 @@ class Ds final : public ElasticPolicy {
     const std::uint32_t per_node = *std::max_element(cluster.slots.begin(), cluster.slots.end());
     std::vector<Share> shares(jobs.size());
     std::vector<Goodput> goodputs(jobs.size());
+    std::vector<double> left_s(jobs.size(), 0);
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       goodputs[i] = {jobs[i].speed.value_or(SpeedModel{}), jobs[i].noise, jobs[i].batch};
       shares[i].sizes = jobs[i].is_rigid ? std::vector{jobs[i].requested_slots}
                                          : list_sizes(std::min(jobs[i].max_slots, cluster.total()), per_node);
-      if (jobs[i].speed) shares[i].attained_s = jobs[i].progress / goodputs[i].best(1, 1);
+      if (jobs[i].speed) left_s[i] = expect_left_s(jobs[i], goodputs[i].best(1, 1));
     }
-    std::vector<double> attained_s;
-    for (const Share& share : shares) attained_s.push_back(share.attained_s);
-    const std::vector<std::size_t> order = rank_jobs(jobs, attained_s);
+    const std::vector<std::size_t> order = rank_jobs(jobs, left_s);
     for (std::size_t place = 0; place < order.size(); ++place)
-      shares[order[place]].weight = rank_weight(place, order.size());
+      shares[order[place]].weight = rank_weight(place, order.size(), kRankPower);
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       for (const std::uint32_t size : shares[i].sizes)
         shares[i].values.push_back(value(cluster, jobs[i], goodputs[i], shares[i], size, per_node));
@@ -85,10 +82,10 @@ class Ds final : public ElasticPolicy {
  private:
   static double value(const ElasticCluster& cluster, const ElasticJob& job, const Goodput& goodput,
                       const Share& share, std::uint32_t size, std::uint32_t per_node) {
-    double speedup = 1;
-    if (job.speed && size > 1)
-      speedup = goodput.best((size + per_node - 1) / per_node, size) / goodput.best(1, 1);
-    if (!job.slots.empty() && job.slots.size() != size) speedup *= resize_factor(cluster, job, size);
+    if (!job.speed) return 0;
+    const double speed = goodput.best((size + per_node - 1) / per_node, size);
+    double speedup = speed / goodput.best(1, 1);
+    if (!job.slots.empty() && job.slots.size() != size) speedup *= resize_factor(cluster, job, size, speed);
     return share.weight * speed_value(speedup);
   }
 

@@ -74,8 +74,10 @@ struct ElasticJob {
   double standing_s = 0;          ///< how long it still stands still after its last change
   double unchanged_s = 0;         ///< since its slots changed
   BatchLimits batch;
-  std::optional<SpeedModel> speed;  ///< fitted to its step times; none before the first
+  std::optional<SpeedModel> speed;  ///< fitted to step times, its own and of those like it; none before any
   GradientNoise noise;              ///< as it is now
+  std::optional<double>
+      usual_work{};  ///< progress with which it is likely to end, from jobs like it; none: nobody can say
   std::vector<OnKind>
       on_kinds;  ///< by kind where there are several, else empty; `batch` and `speed` are of the present one
   std::optional<double> restart_s{};  ///< what a change of its slots costs; else as `ElasticCluster` says

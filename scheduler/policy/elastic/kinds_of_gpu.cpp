@@ -17,6 +17,7 @@ constexpr double kLastChange = 0.02;
 /// What having slots at all counts as, beside the logarithm of the speed-up, which weighs a doubling alike on
 /// slow kinds and on fast ones. From 0.5 to 6 it makes little difference.
 constexpr double kHaving = 1;
+constexpr double kRankPower = 0.5;
 
 /// A number of slots of one kind.
 struct Option {
@@ -62,18 +63,18 @@ class Auction {
   void enter() {
     std::vector<std::vector<Goodput>> goodputs(jobs_.size());
     std::vector<double> slowest(jobs_.size(), std::numeric_limits<double>::infinity());
-    std::vector<double> attained_s;
+    std::vector<double> left_s;
     for (std::size_t i = 0; i < jobs_.size(); ++i) {
       for (const OnKind& on : jobs_[i].on_kinds) {
         goodputs[i].push_back({on.speed.value_or(SpeedModel{}), jobs_[i].noise, on.batch});
         slowest[i] = std::min(slowest[i], goodputs[i].back().best(1, 1));
       }
-      attained_s.push_back(jobs_[i].progress / slowest[i]);
+      left_s.push_back(expect_left_s(jobs_[i], slowest[i]));
     }
-    order_ = rank_jobs(jobs_, attained_s);
+    order_ = rank_jobs(jobs_, left_s);
     for (std::size_t place = 0; place < order_.size(); ++place) {
       const std::size_t i = order_[place];
-      bidders_[i].weight = rank_weight(place, order_.size());
+      bidders_[i].weight = rank_weight(place, order_.size(), kRankPower);
       for (std::uint32_t kind = 0; kind < kinds_.size(); ++kind) {
         const std::uint32_t most = std::min(jobs_[i].max_slots, kinds_[kind].slots);
         for (const std::uint32_t size : list_sizes(most, kinds_[kind].per_node))
@@ -86,10 +87,11 @@ class Auction {
                double slowest) const {
     const ElasticJob& job = jobs_[i];
     const std::uint32_t per_node = kinds_[kind].per_node;
-    double speedup = goodput.best((size + per_node - 1) / per_node, size) / slowest;
+    const double speed = goodput.best((size + per_node - 1) / per_node, size);
+    double speedup = speed / slowest;
     const bool is_kept =
         !job.slots.empty() && job.slots.size() == size && cluster_.kind_of(job.slots.front()) == kind;
-    if (!job.slots.empty() && !is_kept) speedup *= resize_factor(cluster_, job, size);
+    if (!job.slots.empty() && !is_kept) speedup *= resize_factor(cluster_, job, size, speed);
     return bidders_[i].weight * (kHaving + std::log(speedup));
   }
 

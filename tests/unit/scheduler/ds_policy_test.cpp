@@ -86,6 +86,31 @@ TEST_F(DsPolicy, GivesTheEarlierOfEqualJobsMore) {
   EXPECT_GT(counts[0], 4U);
 }
 
+TEST_F(DsPolicy, GivesWhoHasLessLeftMoreThanWhoCameEarlier) {
+  std::vector<ElasticJob> jobs{running(0, 4, 0.001), running(1, 4, 0.001)};
+  jobs[1].slots = {1, 1, 1, 1};
+  cluster_.slots = {4, 4, 4};
+  for (ElasticJob& job : jobs) job.progress = 1000;
+  jobs[0].usual_work = 1'000'000;
+  jobs[1].usual_work = 200'000;
+  const auto counts = plan(jobs);
+  EXPECT_GT(counts[1], counts[0]);
+  std::swap(jobs[0].usual_work, jobs[1].usual_work);
+  EXPECT_GT(plan(jobs)[0], plan(jobs)[1]);
+}
+
+TEST_F(DsPolicy, DoesNotRestartAJobThatIsAboutToEnd) {
+  ElasticJob job = running(0, 2, 0.001);
+  job.progress = 1000;
+  job.usual_work = 1'000'000;
+  EXPECT_EQ(plan({job}), (std::vector<std::size_t>{4}));
+  job.usual_work = 1001;
+  job.unchanged_s = 60;  // or else it would try more against the model
+  EXPECT_EQ(plan({job}), (std::vector<std::size_t>{2}));
+  job.progress = 1002;  // longer than those before: as much again
+  EXPECT_EQ(plan({job}), (std::vector<std::size_t>{4}));
+}
+
 TEST_F(DsPolicy, IsFasterOnAverageThanPolluxIsPublishedToBe) {
   NEEDS_PUBLISHED_TRACES(kPolluxTraces);
   for (const auto& [workload, pollux_s] :
