@@ -232,7 +232,7 @@ Result<void> TorchServedModel::use_text_buckets(std::span<const std::int64_t> bu
   }
   text_buckets_ = std::move(shorter);
   text_buckets_.push_back(length);
-  set_padding({text_buckets_, {}, {}});
+  set_padding({{text_buckets_}, {}, {}});
   return {};
 }
 

@@ -50,6 +50,12 @@ std::vector<serving::TensorSpec> to_specs(const std::vector<scheduler::ServedTen
   return specs;
 }
 
+serving::PaddingWish to_wish(const scheduler::PaddingSpec& spec) {
+  serving::PaddingWish wish{{}, spec.value, spec.values, spec.cut, spec.tolerance};
+  for (const auto& one : spec.buckets) wish.buckets.emplace_back(one.begin(), one.end());
+  return wish;
+}
+
 /// Rows of zeros, or of empty texts.
 infer::ServedModel::Tensors make_zeros(const serving::ModelMetadata& model, std::int64_t rows) {
   infer::ServedModel::Tensors tensors;
@@ -90,7 +96,7 @@ Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
   auto model = serve.quantize ? load_quantized(std::move(source), options, *serve.quantize, state, context)
                               : infer::ServedModel::load(std::move(source), options);
   if (!model || !serve.batching.padding) return model;
-  if (const auto tried = use_padding(**model, *serve.batching.padding); !tried)
+  if (const auto tried = use_padding(**model, to_wish(*serve.batching.padding)); !tried)
     return tl::unexpected(tried.error());
   return model;
 }
@@ -154,7 +160,7 @@ Result<std::vector<infer::ServedModel::Tensors>> run_padded(
     auto answers = model.run(all);
     if (!answers) return answers;
     for (std::size_t i = 0; i < answers->size(); ++i)
-      cut_outputs(padding, length_of(padding, *requests[i]), (*answers)[i]);
+      cut_outputs(padding, lengths_of(padding, *requests[i]), (*answers)[i]);
     return answers;
   });
 }

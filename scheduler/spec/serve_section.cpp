@@ -162,7 +162,7 @@ void read_serve_job(const Section& root, std::string_view directory, JobSpec& sp
     batching->read_choice("mode", serve.batching.mode, keys::kBatchingModes);
     batching->read("max_size", serve.batching.max_size, {1, 65'536});
     read_duration(*batching, "max_delay", serve.batching.max_delay_ms, 0);
-    read_padding(*batching, serve);
+    read_padding(*batching, spec);
   }
   read_quantize(root, directory, serve.quantize);
   if (const auto slo = root.open("slo", keys::kSlo)) read_duration(*slo, "p99", serve.p99_ms, 1);

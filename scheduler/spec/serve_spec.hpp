@@ -42,11 +42,12 @@ struct TrafficSpec {
 /// `batching.padding`: requests of unlike lengths share a batch. That the model's answers stay the same is
 /// the claim of who writes the file, and tried before a replica is ready.
 struct PaddingSpec {
-  std::vector<std::uint64_t> buckets;         ///< lengths that inputs are padded to, ascending
+  /// Lengths that inputs are padded to, ascending; a list for each variable size of an input.
+  std::vector<std::vector<std::uint64_t>> buckets;
   double value = 0;                           ///< what stands behind an input that `values` does not name
   std::map<std::string, double> values = {};  ///< by the input's name
   std::vector<std::string> cut = {};          ///< outputs that are cut back to the request's own length
-  double tolerance = 1e-4;                    ///< of the trial: differences over an output's largest number
+  double tolerance = 1e-4;  ///< of the trial: differences over an output's largest number
   bool operator==(const PaddingSpec&) const = default;
 };
 

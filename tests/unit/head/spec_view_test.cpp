@@ -97,6 +97,7 @@ TEST(SpecView, HasEverySettingOfServing) {
       "autoscale: {target: 2.5, up_delay: 1s, down_delay: 2m, to_zero_after: 1h}\ndrain: 5s\n");
   const std::string padded = serve + "model: {source: 'file:a.pt'}\nbatching: {padding: {";
   expect_the_same_job(padded + "buckets: [4, 8], value: -1.5, tolerance: 0.01}}\n");
+  expect_the_same_job(padded + "buckets: [[4, 8], [2]]}}\n");
   expect_the_same_job(padded + "buckets: 4, value: {tokens: 1, mask: 0}, cut: [tags]}}\n");
 }
 
