@@ -43,6 +43,7 @@ Result<std::unique_ptr<infer::ServedModel>> load(const InferenceEngine::Options&
   model.threads = std::max(options.threads, 1U);
   model.max_batch_size = options.max_batch_size;
   model.int8 = options.int8;
+  model.bf16 = options.bf16;
   auto loaded = infer::ServedModel::load({*std::move(text), options.model_path, options.inputs, {}}, model);
   if (!loaded || !options.padding) return loaded;
   if (const auto tried = replica::use_padding(**loaded, *options.padding); !tried)

@@ -48,9 +48,10 @@ class InferenceEngine {
     std::vector<serving::TensorSpec> inputs = {};  ///< what it takes, where the file doesn't say
     std::uint32_t threads = 1;                     ///< for tensor operations
     bool int8 = false;  ///< linear and LSTM layers with weights of 8 bits; compare the answers yourself
+    bool bf16 = false;  ///< floating-point numbers inside the model are BF16; not with `int8`
     serving::BatchingOptions::Mode batching = serving::BatchingOptions::Mode::adaptive;
     /// Requests of unlike lengths share a batch: `batching.padding` of a serve job. None: they don't. Tried
-    /// while the engine opens.
+    /// while the engine opens; with `bf16`, `tolerance` has to leave room for rounding, say 0.02.
     std::optional<serving::PaddingWish> padding = {};
     std::uint32_t max_depth = 1000;             ///< requests that wait; more are refused
     std::uint64_t max_bytes = 256U << 20U;      ///< of requests that wait

@@ -319,6 +319,7 @@ json spec_view(const JobSpec& spec) {
       break;
     case JobKind::serve:
       add_serving(*spec.serve, view);
+      view["precision"] = spec.precision;
       break;
   }
   return view;

@@ -92,6 +92,7 @@ Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
   options.name = spec.name;
   options.threads = spec.resources.cpus;
   options.max_batch_size = serve.batching.max_size;
+  options.bf16 = spec.precision == "bf16";
   const train::StateImage* state = given != nullptr && given->state ? &*given->state : nullptr;
   auto model = serve.quantize ? load_quantized(std::move(source), options, *serve.quantize, state, context)
                               : infer::ServedModel::load(std::move(source), options);

@@ -17,6 +17,7 @@ constexpr WholeRange kLengths{1, 1'048'576};
 constexpr std::size_t kMostBuckets = 16, kMostSizes = 4, kMostShapes = 64;
 constexpr std::size_t kMostNames = 60, kMostNameBytes = 256;
 constexpr RealRange kValues{.low = -1e30, .high = 1e30, .words = "from -1e30 to 1e30"};
+constexpr double kRoundedTolerance = 0.02;  // BF16 has 8 bits: what padding adds to a sum rounds it otherwise
 constexpr RealRange kTolerances{.low = 0, .low_open = true, .high = 0.1, .words = "above 0, at most 0.1"};
 constexpr const char* kBucketsHint = "such as [16, 32, 64]: each input is padded to the first that holds it";
 
@@ -150,6 +151,7 @@ void read_padding(const Section& batching, JobSpec& spec) {
   if (serve.batching.mode == "off")
     batching.fail("padding", "padding is for batches, and batching.mode is off");
   PaddingSpec& padding = serve.batching.padding.emplace();
+  if (spec.precision == "bf16") padding.tolerance = kRoundedTolerance;
   read_buckets(*section, padding.buckets);
   read_value(*section, serve, padding);
   read_cut(*section, serve, padding.cut);

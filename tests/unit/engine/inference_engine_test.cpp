@@ -144,6 +144,22 @@ TEST_F(InferenceEngines, PadRequestsOfUnlikeLengthsThatShareABatch) {
   EXPECT_NE(changed.error().message.find("answers change"), std::string::npos) << changed.error().message;
 }
 
+TEST_F(InferenceEngines, ComputeInBf16WhereTheyAreToldSo) {
+  write(infer::layers_archive());
+  auto given = options();
+  auto exact = open(given);
+  given.bf16 = true;
+  auto rounded = open(given);
+  const auto before = exact.predict(request_of(3)), after = rounded.predict(request_of(3));
+  ASSERT_TRUE(before && after);
+  const auto want = floats_of(before->front()), have = floats_of(after->front());
+  ASSERT_EQ(have.size(), want.size());
+  EXPECT_NE(have, want);
+  for (std::size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(have[i], want[i], 0.05) << i;
+  given.int8 = true;
+  EXPECT_FALSE(InferenceEngine::open(given));
+}
+
 TEST_F(InferenceEngines, SayWhatIsWrongWithARequest) {
   write(infer::layers_archive());
   auto given = options();

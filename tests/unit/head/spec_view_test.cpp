@@ -86,7 +86,7 @@ TEST(SpecView, HasEverySettingOfServing) {
   expect_the_same_job(serve + "model: {source: 'file:a.pt'}\n");
   expect_the_same_job(serve + "model: {source: 'registry:a@prod'}\n");
   expect_the_same_job(serve + "model: {source: 'registry:a'}\nreplicas: 3\ntraffic: {prod: 90, 2: 10}\n");
-  expect_the_same_job(serve + "model: {source: 'ckpt:a@12'}\nreplicas: 3\nqueue: q\n");
+  expect_the_same_job(serve + "model: {source: 'ckpt:a@12'}\nreplicas: 3\nqueue: q\nprecision: bf16\n");
   expect_the_same_job(
       serve +
       "model:\n  source: ckpt:a@newest\n  outputs: [{name: y}]\n"

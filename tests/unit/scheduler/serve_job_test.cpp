@@ -142,6 +142,19 @@ TEST(ServeJobs, AreQuantizedByAWordOrByAMappingThatSaysWhatTheyAreComparedOn) {
   EXPECT_NE(fault(job + "quantize: {eval: {format: csv}}\n").find("quantize.eval.source"), std::string::npos);
 }
 
+TEST(ServeJobs, ComputeInFp32UnlessTheySayBf16) {
+  const std::string job = kServe + "model: {source: \"ckpt:a\"}\n";
+  EXPECT_EQ(read(job).precision, "fp32");
+  EXPECT_EQ(read(job + "precision: bf16\n").precision, "bf16");
+  EXPECT_NE(fault(job + "precision: fp16\n").find("precision"), std::string::npos);
+  const auto both = fault(job + "precision: bf16\nquantize: int8\n");
+  EXPECT_NE(both.find(":5:12: precision: bf16 goes without quantize"), std::string::npos) << both;
+  EXPECT_EQ(read(job + "precision: fp32\nquantize: int8\n").serve->quantize, QuantizeSpec{});
+  const std::string padding = "batching: {padding: {buckets: [8]}}\n";
+  EXPECT_EQ(read(job + padding).serve->batching.padding->tolerance, 1e-4);
+  EXPECT_EQ(read(job + padding + "precision: bf16\n").serve->batching.padding->tolerance, 0.02);
+}
+
 TEST(ServeJobs, PadToTheLengthsThatTheyName) {
   const std::string job =
       kServe +
