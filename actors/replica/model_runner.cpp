@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -28,6 +29,12 @@ std::int64_t micros_since(Clock::time_point start) {
 }
 
 Result<std::string> read_archive(const std::string& path) {
+  std::error_code error;
+  const auto kind = std::filesystem::status(path, error).type();
+  using enum std::filesystem::file_type;
+  // A pipe would be waited for, and a device might never end.
+  if (kind == fifo || kind == character || kind == block || kind == socket)
+    return fail(ErrorCode::invalid_argument, fmt::format("model.source: {} is no file", path));
   auto text = storage::read_file(path, kLargestFile);
   if (text) return text;
   return fail(ErrorCode::not_found, fmt::format("model.source: {}: {}", path, text.error().message),
