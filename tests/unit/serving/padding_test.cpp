@@ -88,7 +88,7 @@ std::vector<Tensor> image_of(std::int64_t height, std::int64_t width) {
 }
 
 TEST(Padding, HasAListOfBucketsForEachVariableSize) {
-  const auto padding = plan_padding({{{4, 8}, {2}}, 0, {}, {}}, kImages, kOutputs);
+  const auto padding = plan_padding({{{4, 8}, {2, 3}}, 0, {}, {}}, kImages, kOutputs);
   ASSERT_TRUE(padding) << padding.error().message;
   EXPECT_EQ(padding->inputs, (std::vector<Padding::Input>{{0, {1, 2}, 0}, {1, {1, 2}, 0}, {2, {1}, 0}}));
   const auto shapes_of = [](const std::vector<Tensor>& request) {
@@ -110,6 +110,7 @@ TEST(Padding, HasAListOfBucketsForEachVariableSize) {
   };
   EXPECT_EQ(key(1, 1), key(4, 2));
   EXPECT_NE(key(4, 2), key(5, 2));
+  EXPECT_NE(key(4, 2), key(4, 3)) << "these are two buckets of the second size, and one of the first";
 }
 
 TEST(Padding, OfSeveralSizesIsTakenOffWhereItCameFrom) {
