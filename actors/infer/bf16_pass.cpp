@@ -25,32 +25,21 @@ using torch::jit::Node;
 using torch::jit::Value;
 
 const auto kConvert = c10::Symbol::fromQualString("ds_bf16::convert");
+const auto kWiden = c10::Symbol::fromQualString("ds_bf16::widen");
+constexpr std::size_t kTransposedArgument = 6;  // of `aten::convolution` and `aten::_convolution`
 
 /// Layers whose weights and input have to be of one type.
-const std::set<std::string> kWithWeights{"aten::linear",
-                                         "aten::addmm",
-                                         "aten::matmul",
-                                         "aten::mm",
-                                         "aten::bmm",
-                                         "aten::baddbmm",
-                                         "aten::bilinear",
-                                         "aten::conv1d",
-                                         "aten::conv2d",
-                                         "aten::conv3d",
-                                         "aten::conv_transpose1d",
-                                         "aten::conv_transpose2d",
-                                         "aten::conv_transpose3d",
-                                         "aten::_convolution",
-                                         "aten::convolution",
-                                         "aten::lstm",
-                                         "aten::gru",
-                                         "aten::rnn_tanh",
-                                         "aten::rnn_relu",
-                                         "aten::prelu",
-                                         "aten::layer_norm",
-                                         "aten::group_norm",
-                                         "aten::batch_norm",
-                                         "aten::instance_norm"};
+const std::set<std::string> kWithWeights{
+    "aten::linear",       "aten::addmm",       "aten::matmul",     "aten::mm",         "aten::bmm",
+    "aten::baddbmm",      "aten::bilinear",    "aten::conv1d",     "aten::conv2d",     "aten::conv3d",
+    "aten::_convolution", "aten::convolution", "aten::lstm",       "aten::gru",        "aten::rnn_tanh",
+    "aten::rnn_relu",     "aten::prelu",       "aten::layer_norm", "aten::group_norm", "aten::batch_norm",
+    "aten::instance_norm"};
+
+/// Torch 1.13 computes something else than these where its library has BF16 and their input does: they stay
+/// fp32.
+const std::set<std::string> kTransposed{"aten::conv_transpose1d", "aten::conv_transpose2d",
+                                        "aten::conv_transpose3d"};
 
 /// What makes numbers of torch's default type when no type is said.
 const std::set<std::string> kMakers{"aten::zeros",    "aten::ones",     "aten::empty",
@@ -61,13 +50,21 @@ at::Tensor converted(const at::Tensor& tensor) {
   return tensor.defined() && tensor.is_floating_point() ? tensor.to(at::kBFloat16) : tensor;
 }
 
-const torch::jit::RegisterOperators kOperators({torch::jit::Operator(
-    "ds_bf16::convert(Tensor(a) given) -> Tensor(a)",
-    [](torch::jit::Stack& stack) {
-      const at::Tensor given = torch::jit::pop(stack).toTensor();
-      torch::jit::push(stack, converted(given));
-    },
-    c10::AliasAnalysisKind::FROM_SCHEMA)});
+at::Tensor widened(const at::Tensor& tensor) {
+  return tensor.defined() && tensor.is_floating_point() ? tensor.to(at::kFloat) : tensor;
+}
+
+template <at::Tensor (*change)(const at::Tensor&)>
+void change_top(torch::jit::Stack& stack) {
+  const at::Tensor given = torch::jit::pop(stack).toTensor();
+  torch::jit::push(stack, change(given));
+}
+
+const torch::jit::RegisterOperators kOperators(
+    {torch::jit::Operator("ds_bf16::convert(Tensor(a) given) -> Tensor(a)", change_top<converted>,
+                          c10::AliasAnalysisKind::FROM_SCHEMA),
+     torch::jit::Operator("ds_bf16::widen(Tensor(a) given) -> Tensor(a)", change_top<widened>,
+                          c10::AliasAnalysisKind::FROM_SCHEMA)});
 
 /// Nodes are changed while they are gone over, so they are listed first.
 void list_nodes(torch::jit::Block* block, std::vector<Node*>& nodes) {
@@ -94,7 +91,11 @@ class Converter {
         continue;
       }
       change_types(*node);
-      if (kWithWeights.contains(node->kind().toQualString())) convert_inputs(*node);
+      if (is_transposed(*node)) {
+        widen_inputs(*node);
+      } else if (kWithWeights.contains(node->kind().toQualString())) {
+        convert_inputs(*node);
+      }
     }
     torch::jit::EliminateDeadCode(graph_.block());
   }
@@ -149,6 +150,27 @@ class Converter {
     return kind != "aten::full" || node.input(1)->type()->kind() == c10::TypeKind::FloatType;
   }
 
+  static bool is_transposed(const Node& node) {
+    const std::string kind = node.kind().toQualString();
+    if (kTransposed.contains(kind)) return true;
+    if (kind != "aten::convolution" && kind != "aten::_convolution") return false;
+    const auto transposed = torch::jit::toIValue(node.input(kTransposedArgument));
+    return !transposed || !transposed->isBool() || transposed->toBool();
+  }
+
+  void widen_inputs(Node& node) {
+    for (std::size_t i = 0; i < node.inputs().size(); ++i) {
+      if (!is_tensor(*node.input(i))) continue;
+      const torch::jit::WithInsertPoint here(&node);
+      const auto constant = torch::jit::toIValue(node.input(i));
+      if (constant && constant->isTensor()) {
+        node.replaceInput(i, graph_.insertConstant(widened(constant->toTensor())));
+      } else if (!constant) {
+        put_before(node, i, kWiden);
+      }
+    }
+  }
+
   void convert_inputs(Node& node) {
     for (std::size_t i = 0; i < node.inputs().size(); ++i) {
       Value* const input = node.input(i);
@@ -167,10 +189,14 @@ class Converter {
     Value* const input = node.input(place);
     const auto maker = input->node()->kind();
     if (maker == kConvert || maker == c10::prim::Constant) return;
-    Node* const convert = graph_.create(kConvert, {input}, 1);
-    convert->output()->setType(c10::TensorType::get());
-    convert->insertBefore(&node);
-    node.replaceInput(place, convert->output());
+    put_before(node, place, kConvert);
+  }
+
+  void put_before(Node& node, std::size_t place, c10::Symbol what) {
+    Node* const fresh = graph_.create(what, {node.input(place)}, 1);
+    fresh->output()->setType(c10::TensorType::get());
+    fresh->insertBefore(&node);
+    node.replaceInput(place, fresh->output());
   }
 
   torch::jit::Graph& graph_;

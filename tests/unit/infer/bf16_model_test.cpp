@@ -98,6 +98,11 @@ std::vector<Case> cases() {
                   "    return torch.layer_norm(torch.relu(y), [7], None, None)",
                   {{"w", weights({6, 4, 3}, 7)}, {"b", weights({6}, 8)}}),
        {-1, 4, 7}},
+      {"transposed convolutions",
+       archive_of("y = torch.conv_transpose2d(x, self.w, self.b, [2, 2])\n"
+                  "    return torch.conv_transpose2d(y, self.w, self.b)",
+                  {{"w", weights({6, 6, 2, 2}, 7)}, {"b", weights({6}, 8)}}),
+       {-1, 6, 8, 8}},
       {"an LSTM whose first state is of no type",
        archive_of("zero = torch.zeros([1, x.size(0), 24])\n" + run_lstm, lstm),
        {-1, 5, 20}},
