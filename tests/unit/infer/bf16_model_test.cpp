@@ -103,6 +103,12 @@ std::vector<Case> cases() {
                   "    return torch.conv_transpose2d(y, self.w, self.b)",
                   {{"w", weights({6, 6, 2, 2}, 7)}, {"b", weights({6}, 8)}}),
        {-1, 6, 8, 8}},
+      {"a transposed convolution, as it is traced",
+       archive_of(
+           "return torch._convolution(x, self.w, None, [1, 1], [1, 1], [1, 1], True, [0, 0], 1, False, "
+           "False, True, True)",
+           {{"w", weights({6, 6, 3, 3}, 7)}}),
+       {-1, 6, 8, 8}},
       {"an LSTM whose first state is of no type",
        archive_of("zero = torch.zeros([1, x.size(0), 24])\n" + run_lstm, lstm),
        {-1, 5, 20}},
