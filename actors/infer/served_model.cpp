@@ -8,8 +8,10 @@
 #include <torch/csrc/jit/api/module.h>
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
 #include <optional>
 #include <random>
@@ -33,6 +35,9 @@ constexpr const char* kHint = "model.inputs says what a model takes, in the orde
 
 /// Sizes that are tried for a dimension which may have any.
 constexpr std::array<std::int64_t, 4> kTriedSizes{1, 8, 64, 256};
+
+constexpr std::uint64_t kSeed = 1;
+constexpr double kMostRounding = 0.3;  // BF16 alone costs hundredths: beyond it something else is computed
 
 constexpr std::size_t kMostOutputs = 60;  // each travels as a piece of one message, which has 64
 
@@ -88,6 +93,7 @@ class TorchServedModel final : public ServedModel {
   Result<void> try_text_bucket(std::int64_t bucket, double tolerance);
   at::Tensor zeros_for(std::size_t input, std::int64_t rows, std::int64_t size) const;
   std::vector<c10::IValue> zeros(std::int64_t rows, std::int64_t size) const;
+  std::vector<c10::IValue> random_floats(std::int64_t rows, std::int64_t size) const;
   std::vector<Named> forward(std::vector<c10::IValue> inputs);
   Result<void> note_outputs(const std::vector<Named>& one_row, const std::vector<Named>& two_rows);
   Result<std::vector<Tensors>> compute(std::span<const Tensors* const> requests);
@@ -166,23 +172,57 @@ Result<void> TorchServedModel::try_out() {
   return tried;
 }
 
+/// Zeros for whole numbers, which may be places in a table.
+std::vector<c10::IValue> TorchServedModel::random_floats(std::int64_t rows, std::int64_t size) const {
+  auto inputs = zeros(rows, size);
+  const auto generator = at::make_generator<at::CPUGeneratorImpl>(kSeed);
+  for (c10::IValue& input : inputs) {
+    const at::Tensor tensor = input.toTensor();
+    if (tensor.is_floating_point())
+      input = at::randn(tensor.sizes(), generator, at::kFloat).to(tensor.scalar_type());
+  }
+  return inputs;
+}
+
+/// What rounding has made of the outputs, relative to them; numbers that are none in fp32 are left out.
+double rounding_error(const std::vector<Named>& exact, const std::vector<Named>& rounded) {
+  double wrong = 0, all = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    if (!exact[i].tensor.is_floating_point()) continue;
+    const at::Tensor want = exact[i].tensor.to(at::kDouble), have = rounded[i].tensor.to(at::kDouble);
+    TORCH_CHECK(want.sizes() == have.sizes(), "output ", exact[i].name, " has the shape ", have.sizes(),
+                ", and ", want.sizes(), " in fp32");
+    const at::Tensor counts = at::isfinite(want);
+    wrong += at::where(counts, have - want, at::zeros_like(want)).square().sum().item<double>();
+    all += at::where(counts, want, at::zeros_like(want)).square().sum().item<double>();
+  }
+  return all > 0 ? std::sqrt(wrong / all) : 0;
+}
+
 Result<void> TorchServedModel::use_bf16() {
   const auto tried = train::guarded(
       fmt::format("model.source: {}: precision: bf16: the model fails in it", origin_),
       ErrorCode::invalid_argument, [&]() -> Result<void> {
-        const auto exact = forward(zeros(2, tried_size_));
+        const c10::InferenceMode without_gradients;
+        bool is_random = true;  // unless the model takes only some numbers
+        auto exact = train::guarded("", ErrorCode::invalid_argument, [&]() -> Result<std::vector<Named>> {
+          return forward(random_floats(2, tried_size_));
+        });
+        if (!exact) exact = forward(zeros(2, tried_size_)), is_random = false;
         auto made = to_bf16(module_);
         if (!made) return fail(made.error().code, origin_ + ": " + made.error().message);
         module_ = *std::move(made);
-        for (const Named& output : exact) given_types_.push_back(output.tensor.scalar_type());
-        const auto rounded = forward(zeros(2, tried_size_));
-        TORCH_CHECK(rounded.size() == exact.size(), "it gives ", rounded.size(), " outputs, and ",
-                    exact.size(), " in fp32");
-        for (std::size_t i = 0; i < exact.size(); ++i) {
-          TORCH_CHECK(rounded[i].tensor.scalar_type() == exact[i].tensor.scalar_type(), "output ",
-                      exact[i].name, " has the type ", rounded[i].tensor.scalar_type(), ", and ",
-                      exact[i].tensor.scalar_type(), " in fp32");
+        for (const Named& output : *exact) given_types_.push_back(output.tensor.scalar_type());
+        const auto rounded = forward(is_random ? random_floats(2, tried_size_) : zeros(2, tried_size_));
+        TORCH_CHECK(rounded.size() == exact->size(), "it gives ", rounded.size(), " outputs, and ",
+                    exact->size(), " in fp32");
+        for (std::size_t i = 0; i < rounded.size(); ++i) {
+          TORCH_CHECK(rounded[i].tensor.scalar_type() == given_types_[i], "output ", rounded[i].name,
+                      " has the type ", rounded[i].tensor.scalar_type(), ", and ", given_types_[i],
+                      " in fp32");
         }
+        const double error = rounding_error(*exact, rounded);
+        TORCH_CHECK(error < kMostRounding, "its outputs are ", error * 100, " % off those in fp32");
         return {};
       });
   if (tried) return tried;

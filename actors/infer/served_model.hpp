@@ -48,7 +48,8 @@ class ServedModel {
   /// Reads the archive, refuses what a stranger's program could do with it (`train::read_script_archive`),
   /// and runs it once on zeros, which tells the outputs. Errors: `invalid_argument`, naming the origin; with
   /// `int8` also for a model that has nothing to quantize. With `bf16` it takes and gives what it does
-  /// without: its tensors are converted on the way; a model that fails in BF16 on zeros is refused.
+  /// without: its tensors are converted on the way; a model that fails in BF16, or computes something else,
+  /// is refused.
   static Result<std::unique_ptr<ServedModel>> load(ModelSource source, const ModelOptions& options);
   virtual ~ServedModel() = default;
 

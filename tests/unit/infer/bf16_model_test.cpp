@@ -207,6 +207,15 @@ TEST(Bf16Models, ThatCanNotComputeInItAreRefusedAtTheirStart) {
   EXPECT_NE(model.error().hint.find("leave precision out"), std::string::npos) << model.error().hint;
 }
 
+TEST(Bf16Models, ThatComputeSomethingElseInItAreRefusedAtTheirStart) {
+  // 257 is 256 in BF16.
+  const Case steps{"", archive_of("return (x + 257) - 256 - x"), {-1, 3}};
+  ASSERT_TRUE(load(steps, false));
+  const auto model = load(steps, true);
+  ASSERT_FALSE(model);
+  EXPECT_NE(model.error().message.find("% off those in fp32"), std::string::npos) << model.error().message;
+}
+
 TEST(Bf16Models, AreNotOfEightBitsToo) {
   const auto both = load({"", layers_archive(), {-1, 32}}, true, true);
   ASSERT_FALSE(both);
