@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "actors/replica/model_runner.hpp"
+#include "actors/replica/padding_trial.hpp"
 #include "actors/serving/batch_queue.hpp"
 #include "storage/files/whole_file.hpp"
 
@@ -42,7 +43,12 @@ Result<std::unique_ptr<infer::ServedModel>> load(const InferenceEngine::Options&
   model.threads = std::max(options.threads, 1U);
   model.max_batch_size = options.max_batch_size;
   model.int8 = options.int8;
-  return infer::ServedModel::load({*std::move(text), options.model_path, options.inputs, {}}, model);
+  model.bf16 = options.bf16;
+  auto loaded = infer::ServedModel::load({*std::move(text), options.model_path, options.inputs, {}}, model);
+  if (!loaded || !options.padding) return loaded;
+  if (const auto tried = replica::use_padding(**loaded, *options.padding); !tried)
+    return tl::unexpected(tried.error());
+  return loaded;
 }
 
 Error to_error(serving::Refusal why, const serving::BatchQueue& queue) {
@@ -66,10 +72,10 @@ Error to_error(serving::Refusal why, const serving::BatchQueue& queue) {
           "send fewer at a time, or raise max_depth or max_bytes"};
 }
 
-std::uint64_t shape_key(const Tensors& inputs) {
+std::uint64_t shape_key(const Tensors& inputs, const std::optional<serving::Padding>& padding) {
   std::vector<std::span<const std::int64_t>> shapes;
   for (const serving::Tensor& input : inputs) shapes.emplace_back(input.shape);
-  return serving::shape_key(shapes, nullptr);
+  return serving::shape_key(shapes, padding ? &*padding : nullptr);
 }
 
 bool has_all_bytes(const serving::Tensor& tensor) {
@@ -125,7 +131,7 @@ class InferenceEngine::Core {
     }
     serving::Ticket ticket;
     ticket.rows = request->rows;
-    ticket.shape_key = shape_key(request->inputs);
+    ticket.shape_key = shape_key(request->inputs, metadata_.padding);
     for (const serving::Tensor& input : request->inputs) ticket.bytes += input.bytes.size();
     {
       const std::lock_guard lock(mutex_);
@@ -181,6 +187,8 @@ class InferenceEngine::Core {
     auto model = load(options_);
     if (!model) return loaded.set_value(tl::unexpected(model.error()));
     metadata_ = (*model)->metadata();
+    metadata_.padding = (*model)->padding();
+    if (metadata_.padding) metadata_.outputs = cut_specs(*metadata_.padding, std::move(metadata_.outputs));
     for (const replica::Observation& seen : replica::warm_up(**model))
       queue_.observe(seen.rows, seen.took_us, now_us());
     loaded.set_value({});

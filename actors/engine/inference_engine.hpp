@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <future>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "actors/serving/batching.hpp"
 #include "actors/serving/model_metadata.hpp"
+#include "actors/serving/padding.hpp"
 #include "actors/serving/tensor.hpp"
 #include "storage/result.hpp"
 
@@ -46,7 +48,11 @@ class InferenceEngine {
     std::vector<serving::TensorSpec> inputs = {};  ///< what it takes, where the file doesn't say
     std::uint32_t threads = 1;                     ///< for tensor operations
     bool int8 = false;  ///< linear and LSTM layers with weights of 8 bits; compare the answers yourself
+    bool bf16 = false;  ///< floating-point numbers inside the model are BF16; not with `int8`
     serving::BatchingOptions::Mode batching = serving::BatchingOptions::Mode::adaptive;
+    /// Requests of unlike lengths share a batch: `batching.padding` of a serve job. None: they don't. Tried
+    /// while the engine opens; with `bf16`, `tolerance` has to leave room for rounding, say 0.02.
+    std::optional<serving::PaddingWish> padding = {};
     std::uint32_t max_depth = 1000;             ///< requests that wait; more are refused
     std::uint64_t max_bytes = 256U << 20U;      ///< of requests that wait
     std::chrono::milliseconds timeout{60'000};  ///< what can't be answered in time is refused
@@ -54,7 +60,8 @@ class InferenceEngine {
 
   /// Loads the model, or throws `InferenceError`. For a file that says nothing of its inputs use `open`.
   InferenceEngine(const std::string& model_path, const std::string& device, std::uint32_t max_batch_size);
-  /// Errors as `infer::ServedModel::load`'s, `not_found` for the file, `unsupported` for the device.
+  /// Errors as `infer::ServedModel::load`'s and `replica::use_padding`'s, `not_found` for the file,
+  /// `unsupported` for the device.
   static Result<InferenceEngine> open(Options options);
   /// Answers what is under way and what waits, then ends its thread.
   ~InferenceEngine();

@@ -243,7 +243,8 @@ json tensors_view(const std::vector<ServedTensor>& tensors) {
 }
 
 json padding_view(const PaddingSpec& padding) {
-  json view{{"buckets", padding.buckets}, {"tolerance", number_view(padding.tolerance)}};
+  json view{{"tolerance", number_view(padding.tolerance)}};
+  view["buckets"] = padding.buckets.size() == 1 ? json(padding.buckets.front()) : json(padding.buckets);
   if (padding.values.empty()) view["value"] = number_view(padding.value);
   for (const auto& [input, value] : padding.values) view["value"][input] = number_view(value);
   if (!padding.cut.empty()) view["cut"] = padding.cut;
@@ -319,6 +320,7 @@ json spec_view(const JobSpec& spec) {
       break;
     case JobKind::serve:
       add_serving(*spec.serve, view);
+      view["precision"] = spec.precision;
       break;
   }
   return view;

@@ -8,13 +8,16 @@
 #include <torch/csrc/jit/api/module.h>
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
 #include <optional>
 #include <random>
 #include <utility>
 
+#include "actors/infer/bf16_pass.hpp"
 #include "actors/infer/int8_pass.hpp"
 #include "actors/infer/model_files.hpp"
 #include "actors/infer/tensor_bridge.hpp"
@@ -32,6 +35,9 @@ constexpr const char* kHint = "model.inputs says what a model takes, in the orde
 
 /// Sizes that are tried for a dimension which may have any.
 constexpr std::array<std::int64_t, 4> kTriedSizes{1, 8, 64, 256};
+
+constexpr std::uint64_t kSeed = 1;
+constexpr double kMostRounding = 0.3;  // BF16 alone costs hundredths: beyond it something else is computed
 
 constexpr std::size_t kMostOutputs = 60;  // each travels as a piece of one message, which has 64
 
@@ -63,6 +69,8 @@ class TorchServedModel final : public ServedModel {
 
   /// Finds the outputs out.
   Result<void> try_out();
+  /// From now on it computes in BF16, once it has been tried that it can. After `try_out`.
+  Result<void> use_bf16();
 
   bool takes_texts() const override { return files_.encoder.has_value(); }
   Result<void> use_text_buckets(std::span<const std::int64_t> buckets, double tolerance) override;
@@ -84,6 +92,8 @@ class TorchServedModel final : public ServedModel {
   }
   Result<void> try_text_bucket(std::int64_t bucket, double tolerance);
   at::Tensor zeros_for(std::size_t input, std::int64_t rows, std::int64_t size) const;
+  std::vector<c10::IValue> zeros(std::int64_t rows, std::int64_t size) const;
+  std::vector<c10::IValue> random_floats(std::int64_t rows, std::int64_t size) const;
   std::vector<Named> forward(std::vector<c10::IValue> inputs);
   Result<void> note_outputs(const std::vector<Named>& one_row, const std::vector<Named>& two_rows);
   Result<std::vector<Tensors>> compute(std::span<const Tensors* const> requests);
@@ -95,7 +105,9 @@ class TorchServedModel final : public ServedModel {
   const std::string origin_;
   const std::uint32_t threads_;
   serving::ModelMetadata metadata_;
-  std::vector<std::int64_t> text_buckets_;  ///< empty: texts are as long as in training
+  std::int64_t tried_size_ = 1;              ///< of dimensions that may have any, which it took
+  std::vector<at::ScalarType> given_types_;  ///< of its outputs, which computes in BF16; empty: it doesn't
+  std::vector<std::int64_t> text_buckets_;   ///< empty: texts are as long as in training
   serving::PaddedElements text_elements_;
 };
 
@@ -137,6 +149,12 @@ at::Tensor TorchServedModel::zeros_for(std::size_t input, std::int64_t rows, std
   return at::zeros(shape, *scalar_type_of(spec.datatype));
 }
 
+std::vector<c10::IValue> TorchServedModel::zeros(std::int64_t rows, std::int64_t size) const {
+  std::vector<c10::IValue> inputs;
+  for (std::size_t i = 0; i < metadata_.inputs.size(); ++i) inputs.emplace_back(zeros_for(i, rows, size));
+  return inputs;
+}
+
 Result<void> TorchServedModel::try_out() {
   if (auto fits = check_signature(); !fits) return fits;
   Result<void> tried;
@@ -144,17 +162,72 @@ Result<void> TorchServedModel::try_out() {
     tried = train::guarded(fmt::format("model.source: {}: tried with zeros", origin_),
                            ErrorCode::invalid_argument, [&]() -> Result<void> {
                              std::array<std::vector<Named>, 2> outputs;
-                             for (const std::int64_t rows : {1, 2}) {
-                               std::vector<c10::IValue> inputs;
-                               for (std::size_t i = 0; i < metadata_.inputs.size(); ++i)
-                                 inputs.emplace_back(zeros_for(i, rows, size));
-                               outputs[static_cast<std::size_t>(rows - 1)] = forward(std::move(inputs));
-                             }
+                             for (const std::int64_t rows : {1, 2})
+                               outputs[static_cast<std::size_t>(rows - 1)] = forward(zeros(rows, size));
                              return note_outputs(outputs[0], outputs[1]);
                            });
+    tried_size_ = size;
     if (tried) return tried;
   }
   return tried;
+}
+
+/// Zeros for whole numbers, which may be places in a table.
+std::vector<c10::IValue> TorchServedModel::random_floats(std::int64_t rows, std::int64_t size) const {
+  auto inputs = zeros(rows, size);
+  const auto generator = at::make_generator<at::CPUGeneratorImpl>(kSeed);
+  for (c10::IValue& input : inputs) {
+    const at::Tensor tensor = input.toTensor();
+    if (tensor.is_floating_point())
+      input = at::randn(tensor.sizes(), generator, at::kFloat).to(tensor.scalar_type());
+  }
+  return inputs;
+}
+
+/// What rounding has made of the outputs, relative to them; numbers that are none in fp32 are left out.
+double rounding_error(const std::vector<Named>& exact, const std::vector<Named>& rounded) {
+  double wrong = 0, all = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    if (!exact[i].tensor.is_floating_point()) continue;
+    const at::Tensor want = exact[i].tensor.to(at::kDouble), have = rounded[i].tensor.to(at::kDouble);
+    TORCH_CHECK(want.sizes() == have.sizes(), "output ", exact[i].name, " has the shape ", have.sizes(),
+                ", and ", want.sizes(), " in fp32");
+    const at::Tensor counts = at::isfinite(want);
+    wrong += at::where(counts, have - want, at::zeros_like(want)).square().sum().item<double>();
+    all += at::where(counts, want, at::zeros_like(want)).square().sum().item<double>();
+  }
+  return all > 0 ? std::sqrt(wrong / all) : 0;
+}
+
+Result<void> TorchServedModel::use_bf16() {
+  const auto tried = train::guarded(
+      fmt::format("model.source: {}: precision: bf16: the model fails in it", origin_),
+      ErrorCode::invalid_argument, [&]() -> Result<void> {
+        const c10::InferenceMode without_gradients;
+        bool is_random = true;  // unless the model takes only some numbers
+        auto exact = train::guarded("", ErrorCode::invalid_argument, [&]() -> Result<std::vector<Named>> {
+          return forward(random_floats(2, tried_size_));
+        });
+        if (!exact) exact = forward(zeros(2, tried_size_)), is_random = false;
+        auto made = to_bf16(module_);
+        if (!made) return fail(made.error().code, origin_ + ": " + made.error().message);
+        module_ = *std::move(made);
+        for (const Named& output : *exact) given_types_.push_back(output.tensor.scalar_type());
+        const auto rounded = forward(is_random ? random_floats(2, tried_size_) : zeros(2, tried_size_));
+        TORCH_CHECK(rounded.size() == exact->size(), "it gives ", rounded.size(), " outputs, and ",
+                    exact->size(), " in fp32");
+        for (std::size_t i = 0; i < rounded.size(); ++i) {
+          TORCH_CHECK(rounded[i].tensor.scalar_type() == given_types_[i], "output ", rounded[i].name,
+                      " has the type ", rounded[i].tensor.scalar_type(), ", and ", given_types_[i],
+                      " in fp32");
+        }
+        const double error = rounding_error(*exact, rounded);
+        TORCH_CHECK(error < kMostRounding, "its outputs are ", error * 100, " % off those in fp32");
+        return {};
+      });
+  if (tried) return tried;
+  return fail(tried.error().code, tried.error().message,
+              "leave precision out to serve it in fp32: torch has no BF16 for all that it does");
 }
 
 /// What two runs agree on is fixed.
@@ -195,11 +268,19 @@ Result<void> TorchServedModel::note_outputs(const std::vector<Named>& one, const
 std::vector<Named> TorchServedModel::forward(std::vector<c10::IValue> inputs) {
   train::use_threads(static_cast<int>(threads_));
   const c10::InferenceMode without_gradients;
+  const bool is_bf16 = !given_types_.empty();
+  for (c10::IValue& input : inputs) {
+    if (is_bf16 && input.toTensor().is_floating_point()) input = input.toTensor().to(at::kBFloat16);
+  }
   const c10::IValue result = module_.forward(std::move(inputs));
   std::vector<Named> outputs;
   const auto add = [&](std::string name, const c10::IValue& value) {
     TORCH_CHECK(value.isTensor(), "an output must be a tensor, it is a ", value.tagKind());
-    outputs.push_back({std::move(name), value.toTensor().contiguous()});
+    at::Tensor tensor = value.toTensor();
+    if (is_bf16 && tensor.is_floating_point() && outputs.size() < given_types_.size() &&
+        at::isFloatingType(given_types_[outputs.size()]))
+      tensor = tensor.to(given_types_[outputs.size()]);
+    outputs.push_back({std::move(name), tensor.contiguous()});
   };
   if (result.isTuple()) {
     for (const auto& one : result.toTupleRef().elements())
@@ -232,7 +313,7 @@ Result<void> TorchServedModel::use_text_buckets(std::span<const std::int64_t> bu
   }
   text_buckets_ = std::move(shorter);
   text_buckets_.push_back(length);
-  set_padding({text_buckets_, {}, {}});
+  set_padding({{text_buckets_}, {}, {}});
   return {};
 }
 
@@ -316,6 +397,11 @@ Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const
   auto beside = read_model_files(files);
   if (!beside) return refuse(source.origin, beside.error().message);
   module->eval();
+  if (options.int8 && options.bf16) {
+    return fail(ErrorCode::invalid_argument,
+                source.origin + ": it can be served in bf16 or in int8, not in both",
+                "leave one of them out");
+  }
   Int8Sizes int8;
   if (options.int8) {
     auto made = to_int8(*module);
@@ -326,6 +412,9 @@ Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const
   auto model = std::make_unique<TorchServedModel>(*std::move(module), int8, *std::move(beside),
                                                   std::move(source), options);
   if (const auto tried = model->try_out(); !tried) return tl::unexpected(tried.error());
+  if (options.bf16) {
+    if (const auto used = model->use_bf16(); !used) return tl::unexpected(used.error());
+  }
   return model;
 }
 

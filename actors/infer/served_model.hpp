@@ -28,6 +28,7 @@ struct ModelOptions {
   std::uint32_t threads = 1;         ///< for tensor operations
   std::uint32_t max_batch_size = 1;  ///< rows
   bool int8 = false;                 ///< linear and LSTM layers compute with whole numbers of 8 bits
+  bool bf16 = false;                 ///< all floating-point numbers inside are BF16; not with `int8`
 };
 
 /// What was made of a model whose layers compute with whole numbers of 8 bits.
@@ -46,7 +47,9 @@ class ServedModel {
 
   /// Reads the archive, refuses what a stranger's program could do with it (`train::read_script_archive`),
   /// and runs it once on zeros, which tells the outputs. Errors: `invalid_argument`, naming the origin; with
-  /// `int8` also for a model that has nothing to quantize.
+  /// `int8` also for a model that has nothing to quantize. With `bf16` it takes and gives what it does
+  /// without: its tensors are converted on the way; a model that fails in BF16, or computes something else,
+  /// is refused.
   static Result<std::unique_ptr<ServedModel>> load(ModelSource source, const ModelOptions& options);
   virtual ~ServedModel() = default;
 

@@ -21,10 +21,10 @@ struct ServedSpec {
 
 /// `serving::Padding`, as far as others need it.
 struct ServedPadding {
-  std::vector<std::int64_t> buckets;              ///< empty: nothing is padded
-  std::vector<std::uint32_t> inputs, dimensions;  ///< places of those that are padded, and along what
-  std::vector<Real> values;                       ///< of each
-  std::vector<std::uint32_t> cut;                 ///< places of outputs
+  std::vector<std::vector<std::int64_t>> buckets;  ///< of each length; empty: nothing is padded
+  std::vector<std::uint32_t> inputs, dimensions;   ///< places of those that are padded, and along what
+  std::vector<Real> values;                        ///< of each; an input with two lengths stands there twice
+  std::vector<std::uint32_t> cut;                  ///< places of outputs
   bool operator==(const ServedPadding&) const = default;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -28,6 +29,12 @@ std::int64_t micros_since(Clock::time_point start) {
 }
 
 Result<std::string> read_archive(const std::string& path) {
+  std::error_code error;
+  const auto kind = std::filesystem::status(path, error).type();
+  using enum std::filesystem::file_type;
+  // A pipe would be waited for, and a device might never end.
+  if (kind == fifo || kind == character || kind == block || kind == socket)
+    return fail(ErrorCode::invalid_argument, fmt::format("model.source: {} is no file", path));
   auto text = storage::read_file(path, kLargestFile);
   if (text) return text;
   return fail(ErrorCode::not_found, fmt::format("model.source: {}: {}", path, text.error().message),
@@ -48,6 +55,12 @@ std::vector<serving::TensorSpec> to_specs(const std::vector<scheduler::ServedTen
                      tensor.shape});
   }
   return specs;
+}
+
+serving::PaddingWish to_wish(const scheduler::PaddingSpec& spec) {
+  serving::PaddingWish wish{{}, spec.value, spec.values, spec.cut, spec.tolerance};
+  for (const auto& one : spec.buckets) wish.buckets.emplace_back(one.begin(), one.end());
+  return wish;
 }
 
 /// Rows of zeros, or of empty texts.
@@ -86,11 +99,12 @@ Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
   options.name = spec.name;
   options.threads = spec.resources.threads();
   options.max_batch_size = serve.batching.max_size;
+  options.bf16 = spec.precision == "bf16";
   const train::StateImage* state = given != nullptr && given->state ? &*given->state : nullptr;
   auto model = serve.quantize ? load_quantized(std::move(source), options, *serve.quantize, state, context)
                               : infer::ServedModel::load(std::move(source), options);
   if (!model || !serve.batching.padding) return model;
-  if (const auto tried = use_padding(**model, *serve.batching.padding); !tried)
+  if (const auto tried = use_padding(**model, to_wish(*serve.batching.padding)); !tried)
     return tl::unexpected(tried.error());
   return model;
 }
@@ -154,7 +168,7 @@ Result<std::vector<infer::ServedModel::Tensors>> run_padded(
     auto answers = model.run(all);
     if (!answers) return answers;
     for (std::size_t i = 0; i < answers->size(); ++i)
-      cut_outputs(padding, length_of(padding, *requests[i]), (*answers)[i]);
+      cut_outputs(padding, lengths_of(padding, *requests[i]), (*answers)[i]);
     return answers;
   });
 }

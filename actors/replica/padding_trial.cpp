@@ -1,6 +1,7 @@
 #include "actors/replica/padding_trial.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -23,46 +24,85 @@ using Tensors = infer::ServedModel::Tensors;
 /// Whole numbers below these, the largest first: a model looks some of them up in a table.
 constexpr std::array<std::int64_t, 3> kAboveAll{100, 10, 2};
 constexpr std::uint64_t kSeed = 20'240'607;
-constexpr std::size_t kMostTried = 3;  // lengths of a bucket
+constexpr std::size_t kMostTogether = 3;  // requests of a batch
 
 tl::unexpected<Error> refuse(std::string problem, std::string hint = {}) {
   return fail(ErrorCode::invalid_argument, "batching.padding: " + std::move(problem), std::move(hint));
 }
 
-std::string list_lengths(std::int64_t length, std::int64_t bucket) {
-  return fmt::format("at length {} padded to {}", length, bucket);
+using Lengths = std::vector<std::int64_t>;
+
+std::string list_lengths(const Lengths& lengths, const Lengths& bucket) {
+  if (lengths.size() == 1) return fmt::format("at length {} padded to {}", lengths.front(), bucket.front());
+  return fmt::format("at lengths {} padded to {}", fmt::join(lengths, " x "), fmt::join(bucket, " x "));
 }
+
+/// Lengths that go to the bucket, the shortest that do being `shortest`: these, those in the middle, and for
+/// each length one below it, where the others are the bucket's own: so is seen which of them an output
+/// carries.
+std::vector<Lengths> lengths_below(const Lengths& shortest, const Lengths& bucket) {
+  std::vector<Lengths> all{shortest, shortest};
+  for (std::size_t k = 0; k < bucket.size(); ++k) {
+    all[1][k] += (bucket[k] - shortest[k]) / 2;
+    if (bucket[k] == shortest[k]) continue;  // it is never padded to
+    all.push_back(bucket);
+    --all.back()[k];
+  }
+  std::vector<Lengths> unlike;
+  for (Lengths& one : all) {
+    if (one != bucket && std::ranges::find(unlike, one) == unlike.end()) unlike.push_back(std::move(one));
+  }
+  return unlike;
+}
+
+/// What trials have shown of an output that is to be cut.
+struct Carried {
+  std::vector<bool> is_padded;               ///< by dimension: it has been longer than without padding
+  std::vector<std::vector<bool>> may_carry;  ///< by dimension: this length, as far as is known
+};
 
 class Trial {
  public:
   Trial(infer::ServedModel& model, Padding padding, double tolerance)
-      : model_(model), padding_(std::move(padding)), tolerance_(tolerance) {}
+      : model_(model),
+        padding_(std::move(padding)),
+        tolerance_(tolerance),
+        carried_(padding_.outputs.size()) {}
 
   Result<Padding> run() {
     if (auto chosen = choose_numbers(); !chosen) return tl::unexpected(chosen.error());
-    std::int64_t before = 0;
-    for (const std::int64_t bucket : padding_.buckets) {
-      // Every length that goes there is the bucket's own: nothing is ever padded to it.
-      const bool is_never_padded_to = bucket == before + 1;
-      const auto tried = is_never_padded_to ? Result<void>() : try_bucket(before + 1, bucket);
-      if (!tried) return tl::unexpected(tried.error());
-      before = bucket;
-    }
+    Lengths shortest(padding_.buckets.size()), bucket(padding_.buckets.size());
+    if (auto tried = try_buckets(0, shortest, bucket); !tried) return tl::unexpected(tried.error());
+    if (auto found = note_dimensions(); !found) return tl::unexpected(found.error());
     return padding_;
   }
 
  private:
   struct Try {
-    std::int64_t length = 0;
+    Lengths lengths;
     Tensors inputs, answer;  ///< alone, as it is
   };
+
+  /// Every bucket of the lengths from `next` on with those that are chosen before it.
+  Result<void> try_buckets(std::size_t next, Lengths& shortest, Lengths& bucket) {
+    if (next == bucket.size()) return try_bucket(shortest, bucket);
+    std::int64_t before = 0;
+    for (const std::int64_t one : padding_.buckets[next]) {
+      shortest[next] = before + 1;
+      bucket[next] = before = one;
+      if (auto tried = try_buckets(next + 1, shortest, bucket); !tried) return tried;
+    }
+    return {};
+  }
 
   /// Which whole numbers the model takes.
   Result<void> choose_numbers() {
     Error last;
     for (const std::int64_t above : kAboveAll) {
       above_ = above;
-      const auto inputs = random_inputs(padding_.buckets.back());
+      Lengths longest;
+      for (const serving::Buckets& one : padding_.buckets) longest.push_back(one.back());
+      const auto inputs = random_inputs(longest);
       const auto answer = run_one(inputs);
       if (answer) return {};
       last = answer.error();
@@ -70,34 +110,34 @@ class Trial {
     return refuse("the model fails on random inputs, so that padding can't be tried: " + last.message);
   }
 
-  Result<void> try_bucket(std::int64_t shortest, std::int64_t bucket) {
+  Result<void> try_bucket(const Lengths& shortest, const Lengths& bucket) {
+    const auto below = lengths_below(shortest, bucket);
     std::vector<Try> tries;
     Error last;
-    for (const std::int64_t length : {shortest, shortest + (bucket - shortest) / 2, bucket - 1}) {
-      if (!tries.empty() && tries.back().length == length) continue;
-      auto inputs = random_inputs(length);
+    for (const Lengths& lengths : below) {
+      auto inputs = random_inputs(lengths);
       auto answer = run_one(inputs);
       if (answer) {
-        tries.push_back({length, std::move(inputs), *std::move(answer)});
+        tries.push_back({lengths, std::move(inputs), *std::move(answer)});
       } else {
         last = answer.error();
       }
     }
-    if (tries.empty()) {
+    if (tries.empty() && !below.empty()) {
       return refuse(
-          fmt::format("the model takes none of the lengths below {} that were tried as they are: {}", bucket,
-                      last.message));
+          fmt::format("the model takes none of the lengths below {} that were tried as they are: {}",
+                      fmt::join(bucket, " x "), last.message));
     }
     std::vector<Tensors> padded;
     for (const Try& one : tries) pad_inputs(padding_, padded.emplace_back(one.inputs));
     const std::size_t rows =
-        std::min<std::size_t>(std::max(model_.metadata().max_batch_size, 1U), kMostTried);
+        std::min<std::size_t>(std::max(model_.metadata().max_batch_size, 1U), kMostTogether);
     for (std::size_t first = 0; first < tries.size(); first += rows) {
       std::vector<const Tensors*> batch;
       for (std::size_t i = first; i < std::min(first + rows, tries.size()); ++i) batch.push_back(&padded[i]);
       auto answers = model_.run(batch);
       if (!answers) {
-        return refuse(fmt::format("the model fails {}: {}", list_lengths(tries[first].length, bucket),
+        return refuse(fmt::format("the model fails {}: {}", list_lengths(tries[first].lengths, bucket),
                                   answers.error().message));
       }
       for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -107,49 +147,92 @@ class Trial {
     return {};
   }
 
-  Result<void> compare(const Try& alone, std::int64_t bucket, Tensors& padded) {
-    for (std::size_t place = 0; place < alone.answer.size(); ++place) {
-      const auto cut = std::ranges::find(padding_.outputs, place, &Padding::Output::place);
-      if (cut != padding_.outputs.end()) {
-        if (auto found = note_dimensions(*cut, alone, bucket, padded[place]); !found) return found;
-      }
+  Result<void> compare(const Try& alone, const Lengths& bucket, Tensors& padded) {
+    for (std::size_t i = 0; i < padding_.outputs.size(); ++i) {
+      const std::size_t place = padding_.outputs[i].place;
+      if (auto noted = note(carried_[i], alone, bucket, place, padded[place]); !noted) return noted;
+      padded[place] = cut_to(padded[place], alone.answer[place].shape);
     }
-    cut_outputs(padding_, alone.length, padded);
     for (std::size_t place = 0; place < alone.answer.size(); ++place) {
       const Tensor& expected = alone.answer[place];
       if (expected.shape != padded[place].shape) {
         return refuse(
             fmt::format("output {} has the shape {}, and {} {}", expected.name,
                         serving::format_shape(expected.shape), serving::format_shape(padded[place].shape),
-                        list_lengths(alone.length, bucket)),
+                        list_lengths(alone.lengths, bucket)),
             "batching.padding.cut names outputs that are as long as the inputs");
       }
       const double difference = serving::answer_difference(expected, padded[place]);
       if (difference <= tolerance_) continue;
       return refuse(fmt::format("the model's answers change when its inputs are padded: output {} differs by "
                                 "{:.2g} {}, and batching.padding.tolerance is {}",
-                                expected.name, difference, list_lengths(alone.length, bucket), tolerance_),
+                                expected.name, difference, list_lengths(alone.lengths, bucket), tolerance_),
                     "only a model that leaves out what stands behind its input's end, say by a mask, can be "
                     "padded: leave batching.padding out");
     }
     return {};
   }
 
-  /// Along which dimensions the output is as long as the input, always the same ones.
-  Result<void> note_dimensions(Padding::Output& output, const Try& alone, std::int64_t bucket,
-                               const Tensor& padded) const {
-    const Tensor& whole = alone.answer[output.place];
-    std::vector<std::size_t> found;
-    for (std::size_t i = 1; i < std::min(whole.shape.size(), padded.shape.size()); ++i) {
-      if (whole.shape[i] == alone.length && padded.shape[i] == bucket) found.push_back(i);
+  tl::unexpected<Error> refuse_cut(std::size_t place, const std::string& what) const {
+    return refuse(fmt::format("cut: output {} is not as long as the inputs: {}",
+                              model_.metadata().outputs[place].name, what));
+  }
+
+  /// Which lengths each of the output's dimensions may be.
+  Result<void> note(Carried& carried, const Try& alone, const Lengths& bucket, std::size_t place,
+                    const Tensor& padded) const {
+    const auto &whole = alone.answer[place].shape, &longer = padded.shape;
+    if (carried.is_padded.empty()) {
+      carried.is_padded.resize(whole.size());
+      carried.may_carry.assign(whole.size(), std::vector<bool>(bucket.size(), true));
     }
-    const bool is_other = !output.dimensions.empty() && found != output.dimensions;
-    if (found.empty() || is_other) {
-      return refuse(fmt::format("cut: output {} is not as long as the inputs: its shape is {}, and {} {}",
-                                whole.name, serving::format_shape(whole.shape),
-                                serving::format_shape(padded.shape), list_lengths(alone.length, bucket)));
+    if (whole.size() != carried.is_padded.size() || longer.size() != whole.size()) {
+      return refuse_cut(place,
+                        fmt::format("its shape is {}, and {} {}", serving::format_shape(whole),
+                                    serving::format_shape(longer), list_lengths(alone.lengths, bucket)));
     }
-    output.dimensions = std::move(found);
+    for (std::size_t i = 1; i < whole.size(); ++i) {
+      if (whole[i] != longer[i]) carried.is_padded[i] = true;
+      bool is_any = false;
+      for (std::size_t k = 0; k < bucket.size(); ++k) {
+        const bool carries = whole[i] == alone.lengths[k] && longer[i] == bucket[k];
+        if (!carries) carried.may_carry[i][k] = false;
+        is_any |= carries;
+      }
+      if (whole[i] != longer[i] && !is_any) {
+        return refuse_cut(place,
+                          fmt::format("its shape is {}, and {} {}", serving::format_shape(whole),
+                                      serving::format_shape(longer), list_lengths(alone.lengths, bucket)));
+      }
+    }
+    return {};
+  }
+
+  static Tensor cut_to(const Tensor& tensor, const std::vector<std::int64_t>& shape) {
+    Tensor part = tensor;
+    for (std::size_t i = 1; i < std::min(shape.size(), tensor.shape.size()); ++i) {
+      if (part.shape[i] > shape[i]) part = serving::cut(part, i, shape[i]);
+    }
+    return part;
+  }
+
+  /// Along which dimensions outputs are as long as the inputs, always the same ones.
+  Result<void> note_dimensions() {
+    for (std::size_t o = 0; o < padding_.outputs.size(); ++o) {
+      Padding::Output& output = padding_.outputs[o];
+      const Carried& carried = carried_[o];
+      if (carried.is_padded.empty()) continue;  // nothing is ever padded
+      for (std::size_t i = 1; i < carried.is_padded.size(); ++i) {
+        if (!carried.is_padded[i]) continue;
+        const auto& may_carry = carried.may_carry[i];
+        if (std::ranges::count(may_carry, true) != 1)
+          return refuse_cut(output.place, fmt::format("which length its dimension {} is can't be told", i));
+        output.dimensions.push_back(i);
+        output.lengths.push_back(
+            static_cast<std::size_t>(std::ranges::find(may_carry, true) - may_carry.begin()));
+      }
+      if (output.dimensions.empty()) return refuse_cut(output.place, "its shape stays the same");
+    }
     return {};
   }
 
@@ -161,7 +244,7 @@ class Trial {
   }
 
   /// One row; no element is the value that the input is padded with, or a mask would see its end too early.
-  Tensors random_inputs(std::int64_t length) {
+  Tensors random_inputs(const Lengths& lengths) {
     Tensors tensors;
     const auto& specs = model_.metadata().inputs;
     for (std::size_t place = 0; place < specs.size(); ++place) {
@@ -170,7 +253,8 @@ class Trial {
       shape.front() = 1;
       std::optional<double> left_out;
       if (padded != padding_.inputs.end()) {
-        shape[padded->dimension] = length;
+        for (std::size_t k = 0; k < lengths.size() && k < padded->dimensions.size(); ++k)
+          shape[padded->dimensions[k]] = lengths[k];
         left_out = padded->value;
       }
       tensors.push_back(random_tensor(specs[place], std::move(shape), left_out));
@@ -203,18 +287,22 @@ class Trial {
   infer::ServedModel& model_;
   Padding padding_;
   const double tolerance_;
+  std::vector<Carried> carried_;  ///< by the outputs that are cut
   std::mt19937_64 random_{kSeed};
   std::int64_t above_ = kAboveAll.front();
 };
 
 }  // namespace
 
-Result<void> use_padding(infer::ServedModel& model, const scheduler::PaddingSpec& wanted) {
-  const std::vector<std::int64_t> buckets(wanted.buckets.begin(), wanted.buckets.end());
-  if (model.takes_texts()) return model.use_text_buckets(buckets, wanted.tolerance);
-  const auto& metadata = model.metadata();
-  auto planned = serving::plan_padding({buckets, wanted.value, wanted.values, wanted.cut}, metadata.inputs,
-                                       metadata.outputs);
+Result<void> use_padding(infer::ServedModel& model, const serving::PaddingWish& wanted) {
+  if (model.takes_texts()) {
+    if (const auto right = serving::check_buckets(wanted.buckets); !right) return right;
+    if (wanted.buckets.size() > 1)
+      return refuse(
+          fmt::format("buckets: texts have one length, and there are {} lists", wanted.buckets.size()));
+    return model.use_text_buckets(wanted.buckets.front(), wanted.tolerance);
+  }
+  auto planned = serving::plan_padding(wanted, model.metadata().inputs, model.metadata().outputs);
   if (!planned) return tl::unexpected(planned.error());
   auto padding = Trial(model, *std::move(planned), wanted.tolerance).run();
   if (!padding) return tl::unexpected(padding.error());

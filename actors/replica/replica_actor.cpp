@@ -46,17 +46,6 @@ std::int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count();
 }
 
-/// Those that are cut are as long as the request.
-std::vector<serving::TensorSpec> outputs_of(const serving::ModelMetadata& model,
-                                            const serving::Padding* padding) {
-  auto outputs = model.outputs;
-  if (padding == nullptr) return outputs;
-  for (const auto& one : padding->outputs) {
-    for (const auto dimension : one.dimensions) outputs.at(one.place).shape.at(dimension) = -1;
-  }
-  return outputs;
-}
-
 /// Local: something that waits may be due.
 struct Wake {};
 
@@ -137,7 +126,7 @@ class Replica : public caf::event_based_actor {
       const serving::ModelMetadata& model = model_->metadata();
       hello.max_batch_size = model.max_batch_size;
       hello.inputs = to_message(model.inputs);
-      hello.outputs = to_message(outputs_of(model, padding()));
+      hello.outputs = to_message(padding() ? cut_specs(*padding(), model.outputs) : model.outputs);
       if (model.classes) hello.classes = *model.classes;
       hello.quantization = model_->quantization();
       hello.padding = to_message(model_->padding());

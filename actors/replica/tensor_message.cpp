@@ -46,9 +46,11 @@ messages::ServedPadding to_message(const std::optional<serving::Padding>& paddin
   if (!padding) return sent;
   sent.buckets = padding->buckets;
   for (const auto& one : padding->inputs) {
-    sent.inputs.push_back(static_cast<std::uint32_t>(one.place));
-    sent.dimensions.push_back(static_cast<std::uint32_t>(one.dimension));
-    sent.values.emplace_back(one.value);
+    for (const auto dimension : one.dimensions) {
+      sent.inputs.push_back(static_cast<std::uint32_t>(one.place));
+      sent.dimensions.push_back(static_cast<std::uint32_t>(dimension));
+      sent.values.emplace_back(one.value);
+    }
   }
   for (const auto& one : padding->outputs) sent.cut.push_back(static_cast<std::uint32_t>(one.place));
   return sent;
@@ -56,16 +58,19 @@ messages::ServedPadding to_message(const std::optional<serving::Padding>& paddin
 
 std::optional<serving::Padding> to_padding(const messages::ServedPadding& padding,
                                            const serving::ModelMetadata& model) {
-  if (padding.buckets.empty()) return std::nullopt;
+  if (!serving::check_buckets(padding.buckets)) return std::nullopt;
   serving::Padding received{padding.buckets, {}, {}};
   const auto count = std::min({padding.inputs.size(), padding.dimensions.size(), padding.values.size()});
   for (std::size_t i = 0; i < count; ++i) {
     const auto place = padding.inputs[i], dimension = padding.dimensions[i];
-    const bool is_there = place < model.inputs.size() && dimension < model.inputs[place].shape.size();
-    if (is_there) received.inputs.push_back({place, dimension, padding.values[i]});
+    if (place >= model.inputs.size() || dimension >= model.inputs[place].shape.size()) continue;
+    if (received.inputs.empty() || received.inputs.back().place != place)
+      received.inputs.push_back({place, {}, padding.values[i]});
+    auto& dimensions = received.inputs.back().dimensions;
+    if (dimensions.size() < received.buckets.size()) dimensions.push_back(dimension);
   }
   for (const auto place : padding.cut) {
-    if (place < model.outputs.size()) received.outputs.push_back({place, {}});
+    if (place < model.outputs.size()) received.outputs.push_back({place, {}, {}});
   }
   return received;
 }

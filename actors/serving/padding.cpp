@@ -1,10 +1,12 @@
 #include "actors/serving/padding.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <string_view>
 #include <type_traits>
@@ -116,37 +118,74 @@ std::optional<Element> element_of(Datatype type, double value) {
   return std::nullopt;
 }
 
+Result<void> check_buckets(std::span<const Buckets> buckets) {
+  if (buckets.empty()) return refuse(fmt::format("{}.buckets: there are none", kWhere));
+  std::size_t shapes = 1;
+  for (const Buckets& one : buckets) {
+    if (one.empty() || one.front() < 1 ||
+        std::ranges::adjacent_find(one, std::greater_equal<>()) != one.end())
+      return refuse(
+          fmt::format("{}.buckets: lengths are from 1 and ascend: [{}]", kWhere, fmt::join(one, ", ")));
+    shapes *= std::min(one.size(), kMostPaddedShapes + 1);
+    if (shapes > kMostPaddedShapes) {
+      return refuse(fmt::format("{}.buckets: they make more than {} shapes, each of which would be tried",
+                                kWhere, kMostPaddedShapes));
+    }
+  }
+  return {};
+}
+
 Result<Padding> plan_padding(const PaddingWish& wish, std::span<const TensorSpec> inputs,
                              std::span<const TensorSpec> outputs) {
+  if (const auto right = check_buckets(wish.buckets); !right) return tl::unexpected(right.error());
   Padding padding{wish.buckets, {}, {}};
   for (const auto& [name, value] : wish.values) {
     const auto place = place_of(inputs, name);
     if (!place || variable_sizes(inputs[*place]).empty())
       return refuse(fmt::format("{}.value: the model has no input {} of a variable size", kWhere, name));
   }
+  std::size_t most = 0;
   for (std::size_t place = 0; place < inputs.size(); ++place) {
     const TensorSpec& input = inputs[place];
-    const auto sizes = variable_sizes(input);
+    auto sizes = variable_sizes(input);
     if (sizes.empty()) continue;
-    if (sizes.size() > 1) {
-      return refuse(fmt::format("{}: input {} has {} variable sizes besides the batch, and one can be padded",
-                                kWhere, input.name, sizes.size()));
+    if (sizes.size() > wish.buckets.size()) {
+      return refuse(
+          fmt::format("{}: input {} has {} variable sizes besides the batch, and there are {} lists of "
+                      "buckets",
+                      kWhere, input.name, sizes.size(), wish.buckets.size()),
+          "say a list for each size: buckets: [[32, 64], [32, 64]]");
     }
+    most = std::max(most, sizes.size());
     const auto own = wish.values.find(input.name);
     const double value = own == wish.values.end() ? wish.value : own->second;
     if (!element_of(input.datatype, value)) {
       return refuse(fmt::format("{}.value: {} is no {}, which input {} has", kWhere, value,
                                 to_string(input.datatype), input.name));
     }
-    padding.inputs.push_back({place, sizes.front(), value});
+    std::vector<std::int64_t> largest = input.shape;
+    largest.front() = 1;
+    for (std::size_t k = 0; k < sizes.size(); ++k) largest[sizes[k]] = wish.buckets[k].back();
+    const auto elements = count_elements(largest);
+    if (!elements || *elements > kMostPaddedBytes / size_of(input.datatype)) {
+      return refuse(fmt::format("{}.buckets: one row of input {} would have more than {} bytes: [{}]", kWhere,
+                                input.name, kMostPaddedBytes, fmt::join(largest, ",")));
+    }
+    padding.inputs.push_back({place, std::move(sizes), value});
   }
   if (padding.inputs.empty())
     return refuse(fmt::format("{}: no input of the model has a variable size besides the batch", kWhere),
                   "model.inputs may say so: shape: [-1, -1]");
+  if (most < wish.buckets.size()) {
+    return refuse(
+        fmt::format("{}.buckets: there are {} lists, and no input has more than {} variable sizes "
+                    "besides the batch",
+                    kWhere, wish.buckets.size(), most));
+  }
   for (const std::string& name : wish.cut) {
     const auto place = place_of(outputs, name);
     if (!place) return refuse(fmt::format("{}.cut: the model has no output {}", kWhere, name));
-    padding.outputs.push_back({*place, {}});
+    padding.outputs.push_back({*place, {}, {}});
   }
   return padding;
 }
@@ -156,37 +195,62 @@ std::int64_t bucket_of(std::span<const std::int64_t> buckets, std::int64_t lengt
   return found == buckets.end() ? 0 : *found;
 }
 
+namespace {
+
+/// Of an input that fits, with the shape that it would be padded to.
+Result<std::vector<std::int64_t>> padded_shape(const Padding& padding, const Padding::Input& one,
+                                               const Tensor& input) {
+  std::vector<std::int64_t> shape = input.shape;
+  for (std::size_t k = 0; k < one.dimensions.size(); ++k) {
+    const std::size_t dimension = one.dimensions[k];
+    const std::int64_t length = input.shape[dimension];
+    const auto where = one.dimensions.size() == 1 ? "" : fmt::format(" in dimension {}", dimension);
+    if (length == 0)
+      return refuse(fmt::format("input '{}' has no elements: its length is 0{}", input.name, where));
+    shape[dimension] = bucket_of(padding.buckets[k], length);
+    if (shape[dimension] == 0) {
+      return refuse(fmt::format("input '{}' has the length {}{}, and {} is the longest that the model takes",
+                                input.name, length, where, padding.buckets[k].back()));
+    }
+  }
+  const auto elements = count_elements(shape);
+  if (!elements || *elements > kMostPaddedBytes / size_of(input.datatype)) {
+    return refuse(fmt::format("input '{}' would have more than {} bytes once it is padded to [{}]",
+                              input.name, kMostPaddedBytes, fmt::join(shape, ",")),
+                  "ask for fewer rows at a time");
+  }
+  return shape;
+}
+
+}  // namespace
+
 Result<void> check_lengths(const Padding& padding, std::span<const TensorSpec> inputs,
                            std::span<const Tensor> given) {
-  const Tensor* first = nullptr;
-  std::int64_t first_length = 0;
+  std::vector<const Tensor*> first(padding.buckets.size(), nullptr);
+  std::vector<std::int64_t> lengths(padding.buckets.size(), 0);
   for (const Padding::Input& one : padding.inputs) {
     const Tensor* input = find_named(given, inputs[one.place].name);
     if (input == nullptr) continue;
-    const std::int64_t length = input->shape[one.dimension];
-    if (length == 0) return refuse(fmt::format("input '{}' has no elements: its length is 0", input->name));
-    const std::int64_t bucket = bucket_of(padding.buckets, length);
-    if (bucket == 0) {
-      return refuse(fmt::format("input '{}' has the length {}, and {} is the longest that the model takes",
-                                input->name, length, padding.buckets.back()));
-    }
-    std::vector<std::int64_t> shape = input->shape;
-    shape[one.dimension] = bucket;
-    const auto elements = count_elements(shape);
-    if (!elements || *elements > kMostPaddedBytes / size_of(input->datatype)) {
-      return refuse(fmt::format("input '{}' would have more than {} bytes once it is padded to {}",
-                                input->name, kMostPaddedBytes, bucket),
-                    "ask for fewer rows at a time");
-    }
-    if (first == nullptr) first = input, first_length = length;
-    if (length != first_length) {
-      return refuse(
-          fmt::format("inputs '{}' and '{}' have the lengths {} and {}: those that are padded "
-                      "have to be equally long",
-                      first->name, input->name, first_length, length));
+    if (const auto shape = padded_shape(padding, one, *input); !shape) return tl::unexpected(shape.error());
+    for (std::size_t k = 0; k < one.dimensions.size(); ++k) {
+      const std::int64_t length = input->shape[one.dimensions[k]];
+      if (first[k] == nullptr) first[k] = input, lengths[k] = length;
+      if (length != lengths[k]) {
+        return refuse(
+            fmt::format("inputs '{}' and '{}' have the lengths {} and {}: those that are padded "
+                        "have to be equally long",
+                        first[k]->name, input->name, lengths[k], length));
+      }
     }
   }
   return {};
+}
+
+std::vector<TensorSpec> cut_specs(const Padding& padding, std::vector<TensorSpec> outputs) {
+  for (const Padding::Output& one : padding.outputs) {
+    for (const std::size_t dimension : one.dimensions) outputs.at(one.place).shape.at(dimension) = -1;
+  }
+  return outputs;
 }
 
 std::uint64_t shape_key(std::span<const std::span<const std::int64_t>> shapes, const Padding* padding) {
@@ -197,9 +261,11 @@ std::uint64_t shape_key(std::span<const std::span<const std::int64_t>> shapes, c
     const auto shape = shapes[place];
     const bool is_padded = !next.empty() && next.front().place == place;
     mix(shape.size());
+    std::size_t k = 0;  // the next length
     for (std::size_t i = 1; i < shape.size(); ++i) {
-      const bool is_length = is_padded && next.front().dimension == i;
-      mix(static_cast<std::uint64_t>(is_length ? bucket_of(padding->buckets, shape[i]) : shape[i]));
+      const bool is_length =
+          is_padded && k < next.front().dimensions.size() && next.front().dimensions[k] == i;
+      mix(static_cast<std::uint64_t>(is_length ? bucket_of(padding->buckets[k++], shape[i]) : shape[i]));
     }
     if (is_padded) next = next.subspan(1);
   }
@@ -210,26 +276,35 @@ PaddedElements pad_inputs(const Padding& padding, std::vector<Tensor>& inputs) {
   PaddedElements all;
   for (const Padding::Input& one : padding.inputs) {
     Tensor& input = inputs.at(one.place);
-    const std::int64_t bucket = bucket_of(padding.buckets, input.shape.at(one.dimension));
     const auto real = count_elements(input.shape).value_or(0);
     all.real += real;
-    if (bucket == 0 || bucket == input.shape[one.dimension]) continue;
-    input = pad(input, one.dimension, bucket, one.value);
+    for (std::size_t k = 0; k < one.dimensions.size(); ++k) {
+      const std::size_t dimension = one.dimensions[k];
+      const std::int64_t bucket = bucket_of(padding.buckets[k], input.shape.at(dimension));
+      if (bucket == 0 || bucket == input.shape[dimension]) continue;
+      input = pad(input, dimension, bucket, one.value);
+    }
     all.padding += count_elements(input.shape).value_or(real) - real;
   }
   return all;
 }
 
-std::int64_t length_of(const Padding& padding, std::span<const Tensor> inputs) {
-  if (padding.inputs.empty()) return 0;
-  const Padding::Input& first = padding.inputs.front();
-  return inputs[first.place].shape.at(first.dimension);
+std::vector<std::int64_t> lengths_of(const Padding& padding, std::span<const Tensor> inputs) {
+  std::vector<std::int64_t> lengths(padding.buckets.size(), 0);
+  for (const Padding::Input& one : padding.inputs) {
+    for (std::size_t k = 0; k < one.dimensions.size(); ++k)
+      lengths[k] = inputs[one.place].shape.at(one.dimensions[k]);
+  }
+  return lengths;
 }
 
-void cut_outputs(const Padding& padding, std::int64_t length, std::vector<Tensor>& outputs) {
+void cut_outputs(const Padding& padding, std::span<const std::int64_t> lengths,
+                 std::vector<Tensor>& outputs) {
   for (const Padding::Output& one : padding.outputs) {
     Tensor& output = outputs.at(one.place);
-    for (const std::size_t dimension : one.dimensions) {
+    for (std::size_t i = 0; i < one.dimensions.size(); ++i) {
+      const std::size_t dimension = one.dimensions[i];
+      const std::int64_t length = lengths[one.lengths[i]];
       if (dimension < output.shape.size() && output.shape[dimension] > length)
         output = cut(output, dimension, length);
     }

@@ -43,13 +43,14 @@ Json make_config_tensors(const std::vector<TensorSpec>& specs, bool has_batch) {
 /// Triton's configurations have texts under names of one's own.
 Json make_padding(const ModelMetadata& model) {
   const Padding& padding = *model.padding;
-  std::string values, cut;
+  std::string buckets, values, cut;
+  for (const Buckets& one : padding.buckets)
+    buckets += fmt::format("{}{}", buckets.empty() ? "" : ";", fmt::join(one, ","));
   for (const Padding::Input& one : padding.inputs)
     values += fmt::format("{}{}={}", values.empty() ? "" : ",", model.inputs.at(one.place).name, one.value);
   for (const Padding::Output& one : padding.outputs)
     cut += fmt::format("{}{}", cut.empty() ? "" : ",", model.outputs.at(one.place).name);
-  Json parameters = {
-      {"padding_buckets", {{"string_value", fmt::format("{}", fmt::join(padding.buckets, ","))}}}};
+  Json parameters = {{"padding_buckets", {{"string_value", buckets}}}};
   if (!values.empty()) parameters["padding_values"] = {{"string_value", values}};
   if (!cut.empty()) parameters["padding_cut"] = {{"string_value", cut}};
   return parameters;

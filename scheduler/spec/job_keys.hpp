@@ -48,6 +48,7 @@ inline constexpr auto kTrain =
 inline constexpr auto kServe = join(kCommon, std::to_array<Known>({{"env", kNotYet},
                                                                    {"model"},
                                                                    {"batching"},
+                                                                   {"precision"},
                                                                    {"quantize"},
                                                                    {"slo"},
                                                                    {"replicas"},
@@ -154,6 +155,7 @@ inline constexpr auto kUntil = std::to_array<Known>({{"epochs"}, {"steps"}, {"me
 inline constexpr auto kCheckpoint = std::to_array<Known>({{"every"}, {"keep_last"}, {"keep_best"}});
 
 inline constexpr auto kPrecisions = std::to_array<Known>({{"fp32"}, {"bf16"}, {"fp16"}});
+inline constexpr auto kServedPrecisions = std::to_array<Known>({{"fp32"}, {"bf16"}});
 inline constexpr auto kStrategies = std::to_array<Known>({{"allreduce"}, {"parameter_server"}});
 inline constexpr auto kConsistencies = std::to_array<Known>({{"sync"}, {"bounded"}, {"async"}});
 inline constexpr auto kCompression = std::to_array<Known>({{"name"}, {"share"}});

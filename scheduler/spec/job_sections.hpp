@@ -48,8 +48,8 @@ void read_until(const Section& root, Until& until);
 void read_resources(const Section& root, JobKind kind, Resources& resources);
 /// Reads `traffic`; the model and the replicas have been read.
 void read_traffic(const Section& root, JobSpec& spec);
-/// Reads `batching.padding`; the model and the mode have been read.
-void read_padding(const Section& batching, ServeSpec& serve);
+/// Reads `batching.padding`; the model, the mode and the precision have been read.
+void read_padding(const Section& batching, JobSpec& spec);
 /// Reads `start_after`, `depends_on`, `time_limit` and `deadline`.
 void read_start(const Section& root, JobSpec& spec);
 void read_strategy(const Section& root, StrategySpec& strategy);

@@ -1,7 +1,10 @@
 // `batching.padding` of a `serve` job: to which lengths inputs are padded.
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "scheduler/spec/job_keys.hpp"
 #include "scheduler/spec/job_sections.hpp"
@@ -11,22 +14,71 @@ namespace ds::scheduler {
 namespace {
 
 constexpr WholeRange kLengths{1, 1'048'576};
-constexpr std::size_t kMostBuckets = 16, kMostNames = 60, kMostNameBytes = 256;
+constexpr std::size_t kMostBuckets = 16, kMostSizes = 4, kMostShapes = 64;
+constexpr std::size_t kMostNames = 60, kMostNameBytes = 256;
 constexpr RealRange kValues{.low = -1e30, .high = 1e30, .words = "from -1e30 to 1e30"};
+constexpr double kRoundedTolerance = 0.02;  // BF16 has 8 bits: what padding adds to a sum rounds it otherwise
 constexpr RealRange kTolerances{.low = 0, .low_open = true, .high = 0.1, .words = "above 0, at most 0.1"};
 constexpr const char* kBucketsHint = "such as [16, 32, 64]: each input is padded to the first that holds it";
 
-void read_buckets(const Section& padding, std::vector<std::uint64_t>& buckets) {
-  padding.require("buckets", kBucketsHint);
-  padding.read_wholes("buckets", buckets, kLengths, {1, kMostBuckets});
-  for (std::size_t i = 1; i < buckets.size(); ++i) {
-    if (buckets[i] > buckets[i - 1]) continue;
-    return padding.findings().add_error(
-        padding.path_of("buckets") + "[" + std::to_string(i) + "]", padding.find("buckets")->items[i].mark,
-        "expected more than the one before (" + std::to_string(buckets[i - 1]) + "), got " +
-            std::to_string(buckets[i]),
-        kBucketsHint);
+std::optional<std::vector<std::uint64_t>> read_lengths(const YamlNode& node, const std::string& path,
+                                                       Findings& findings) {
+  if (node.kind != YamlNode::Kind::sequence || node.items.empty() || node.items.size() > kMostBuckets) {
+    findings.add_error(path, node.mark, "expected a list of 1 to 16 lengths, got " + describe(node),
+                       kBucketsHint);
+    return std::nullopt;
   }
+  std::vector<std::uint64_t> lengths;
+  for (std::size_t i = 0; i < node.items.size(); ++i) {
+    const std::string item = path + "[" + std::to_string(i) + "]";
+    const auto length = read_whole(node.items[i], item, kLengths, findings);
+    if (!length) return std::nullopt;
+    if (!lengths.empty() && *length <= lengths.back()) {
+      findings.add_error(item, node.items[i].mark,
+                         "expected more than the one before (" + std::to_string(lengths.back()) + "), got " +
+                             std::to_string(*length),
+                         kBucketsHint);
+      return std::nullopt;
+    }
+    lengths.push_back(*length);
+  }
+  return lengths;
+}
+
+/// A length, a list of them, or a list of such lists: one for each variable size.
+void read_buckets(const Section& padding, std::vector<std::vector<std::uint64_t>>& buckets) {
+  padding.require("buckets", kBucketsHint);
+  const YamlNode* node = padding.find("buckets");
+  if (node == nullptr) return;
+  const std::string path = padding.path_of("buckets");
+  if (node->kind == YamlNode::Kind::scalar) {
+    if (const auto one = read_whole(*node, path, kLengths, padding.findings())) buckets = {{*one}};
+    return;
+  }
+  const bool is_nested = node->kind == YamlNode::Kind::sequence && !node->items.empty() &&
+                         node->items.front().kind == YamlNode::Kind::sequence;
+  if (!is_nested) {
+    if (auto lengths = read_lengths(*node, path, padding.findings())) buckets = {*std::move(lengths)};
+    return;
+  }
+  if (node->items.size() > kMostSizes)
+    return padding.fail("buckets", "expected at most 4 lists, one for each variable size, got " +
+                                       std::to_string(node->items.size()));
+  std::vector<std::vector<std::uint64_t>> all;
+  std::size_t shapes = 1;
+  for (std::size_t i = 0; i < node->items.size(); ++i) {
+    auto lengths = read_lengths(node->items[i], path + "[" + std::to_string(i) + "]", padding.findings());
+    if (!lengths) return;
+    shapes *= lengths->size();
+    all.push_back(*std::move(lengths));
+  }
+  if (shapes > kMostShapes) {
+    return padding.fail("buckets",
+                        "these make " + std::to_string(shapes) + " shapes, and " +
+                            std::to_string(kMostShapes) + " are the most",
+                        "each is tried before a replica is ready");
+  }
+  buckets = std::move(all);
 }
 
 bool is_named(const std::vector<ServedTensor>& tensors, std::string_view name) {
@@ -65,37 +117,46 @@ void read_cut(const Section& padding, const ServeSpec& serve, std::vector<std::s
 }
 
 /// As far as the file says what the model takes.
-void check_inputs(const Section& batching, const std::vector<ServedTensor>& inputs) {
-  if (inputs.empty()) return;
-  bool is_any = false;
+void check_inputs(const Section& batching, std::size_t lists, const std::vector<ServedTensor>& inputs) {
+  if (inputs.empty() || lists == 0) return;  // told already
+  std::size_t most = 0;
   for (const ServedTensor& input : inputs) {
     if (input.shape.empty()) return;  // told already
-    const auto open = std::count(input.shape.begin() + 1, input.shape.end(), -1);
-    is_any |= open == 1;
-    if (open > 1) {
-      return batching.fail("padding", "input " + to_quoted(input.name) + " has " + std::to_string(open) +
-                                          " variable sizes besides the batch, and one can be padded");
+    const auto open = static_cast<std::size_t>(std::count(input.shape.begin() + 1, input.shape.end(), -1));
+    most = std::max(most, open);
+    if (open > lists) {
+      return batching.fail("padding",
+                           "input " + to_quoted(input.name) + " has " + std::to_string(open) +
+                               " variable sizes besides the batch, and there is a list of buckets for " +
+                               std::to_string(lists),
+                           "say a list for each size: buckets: [[32, 64], [32, 64]]");
     }
   }
-  if (!is_any) {
+  if (most == 0) {
     batching.fail("padding", "no input of model.inputs has a variable size besides the batch",
                   "say -1 for the size that is padded: shape: [-1, -1]");
+  } else if (most < lists) {
+    batching.fail("padding", "there are " + std::to_string(lists) +
+                                 " lists of buckets, and no input of model.inputs has more than " +
+                                 std::to_string(most) + " variable sizes besides the batch");
   }
 }
 
 }  // namespace
 
-void read_padding(const Section& batching, ServeSpec& serve) {
+void read_padding(const Section& batching, JobSpec& spec) {
+  ServeSpec& serve = *spec.serve;
   const auto section = batching.open("padding", keys::kPadding);
   if (!section) return;
   if (serve.batching.mode == "off")
     batching.fail("padding", "padding is for batches, and batching.mode is off");
   PaddingSpec& padding = serve.batching.padding.emplace();
+  if (spec.precision == "bf16") padding.tolerance = kRoundedTolerance;
   read_buckets(*section, padding.buckets);
   read_value(*section, serve, padding);
   read_cut(*section, serve, padding.cut);
   section->read("tolerance", padding.tolerance, kTolerances);
-  check_inputs(batching, serve.inputs);
+  check_inputs(batching, padding.buckets.size(), serve.inputs);
 }
 
 }  // namespace ds::scheduler

@@ -158,13 +158,18 @@ void read_serve_job(const Section& root, std::string_view directory, JobSpec& sp
   read_served_model(root, directory, serve);
   read_traffic(root, spec);
   read_request_queue(root, spec);
+  root.read_choice("precision", spec.precision, keys::kServedPrecisions);
   if (const auto batching = root.open("batching", keys::kBatching)) {
     batching->read_choice("mode", serve.batching.mode, keys::kBatchingModes);
     batching->read("max_size", serve.batching.max_size, {1, 65'536});
     read_duration(*batching, "max_delay", serve.batching.max_delay_ms, 0);
-    read_padding(*batching, serve);
+    read_padding(*batching, spec);
   }
   read_quantize(root, directory, serve.quantize);
+  if (serve.quantize && spec.precision == "bf16") {
+    root.fail("precision", "bf16 goes without quantize, whose layers compute with whole numbers and fp32",
+              "leave one of the two out");
+  }
   if (const auto slo = root.open("slo", keys::kSlo)) read_duration(*slo, "p99", serve.p99_ms, 1);
   if (const auto autoscale = root.open("autoscale", keys::kAutoscale)) {
     autoscale->read("target", serve.autoscale.target, kAboveZero);

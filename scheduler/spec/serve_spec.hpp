@@ -42,11 +42,12 @@ struct TrafficSpec {
 /// `batching.padding`: requests of unlike lengths share a batch. That the model's answers stay the same is
 /// the claim of who writes the file, and tried before a replica is ready.
 struct PaddingSpec {
-  std::vector<std::uint64_t> buckets;         ///< lengths that inputs are padded to, ascending
+  /// Lengths that inputs are padded to, ascending; a list for each variable size of an input.
+  std::vector<std::vector<std::uint64_t>> buckets;
   double value = 0;                           ///< what stands behind an input that `values` does not name
   std::map<std::string, double> values = {};  ///< by the input's name
   std::vector<std::string> cut = {};          ///< outputs that are cut back to the request's own length
-  double tolerance = 1e-4;                    ///< of the trial: differences over an output's largest number
+  double tolerance = 1e-4;  ///< of the trial: differences over an output's largest number; bf16: 0.02
   bool operator==(const PaddingSpec&) const = default;
 };
 
@@ -82,7 +83,8 @@ struct QuantizeSpec {
   bool operator==(const QuantizeSpec&) const = default;
 };
 
-/// What a `serve` job serves, and how; how many replicas it has stands in `JobSpec::workers`.
+/// What a `serve` job serves, and how; how many replicas it has stands in `JobSpec::workers`, and what it
+/// computes with in `JobSpec::precision`.
 struct ServeSpec {
   ServedSource source;
   std::vector<TrafficSpec> traffic;  ///< of a model of the registry; empty: all to `source.reference`

@@ -43,6 +43,8 @@ TEST_F(Int8Jobs, AnswerNearlyAsFloatAndShowWhatWasComparedBefore) {
   const auto plain = cluster_.submit_job(write_serve("plain", checkpoint(), ""));
   ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
   ASSERT_TRUE(has_replicas(plain, 1)) << cluster_.logs();
+  const auto rounded = cluster_.submit_job(write_serve("rounded", checkpoint(), "precision: bf16\n"));
+  ASSERT_TRUE(has_replicas(rounded, 1)) << cluster_.status(rounded) << cluster_.logs();
 
   const auto status = cluster_.status(job);
   ASSERT_TRUE(status.contains("quantization")) << status.dump();
@@ -59,12 +61,15 @@ TEST_F(Int8Jobs, AnswerNearlyAsFloatAndShowWhatWasComparedBefore) {
   EXPECT_FALSE(cluster_.status(plain).contains("quantization"));
 
   for (const char* asked : {"weather3 noise1 noise2", "money7 money8 noise5 noise9", "hello there"}) {
-    const auto exact = scores_of("plain", asked), near = scores_of("answers", asked);
+    const auto exact = scores_of("plain", asked);
     ASSERT_EQ(exact.size(), 4U);
-    ASSERT_EQ(near.size(), 4U);
-    EXPECT_NE(exact, near) << "it is the float model";
-    for (std::size_t i = 0; i < exact.size(); ++i)
-      EXPECT_NEAR(near[i], exact[i], 0.1 + 0.05 * std::fabs(exact[i]));
+    for (const char* model : {"answers", "rounded"}) {
+      const auto near = scores_of(model, asked);
+      ASSERT_EQ(near.size(), 4U);
+      EXPECT_NE(exact, near) << model << " is the float model";
+      for (std::size_t i = 0; i < exact.size(); ++i)
+        EXPECT_NEAR(near[i], exact[i], 0.1 + 0.05 * std::fabs(exact[i])) << model;
+    }
   }
 }
 

@@ -191,6 +191,10 @@ TEST_F(ServeRequests, OfUnlikeLengthsShareABatchWhereTheJobSaysSoAndTheModelAllo
                 "class Mean(torch.nn.Module):\n"
                 "    def forward(self, x):\n"
                 "        return x.to(torch.float).mean(1, keepdim=True)\n"
+                "class Turned(torch.nn.Module):\n"
+                "    def forward(self, x):\n"
+                "        return x.transpose(1, 2) * 2\n"
+                "torch.jit.script(Turned()).save(sys.argv[1] + '/turned.pt')\n"
                 "torch.jit.script(Masked()).save(sys.argv[1] + '/masked.pt')\n"
                 "torch.jit.script(Mean()).save(sys.argv[1] + '/mean.pt')\n"));
   const auto model = [](const std::string& file, const std::string& outputs) {
@@ -236,6 +240,26 @@ TEST_F(ServeRequests, OfUnlikeLengthsShareABatchWhereTheJobSaysSoAndTheModelAllo
   EXPECT_EQ(Json::parse(config->body).at("parameters").at("padding_buckets").at("string_value"), "4,8");
   EXPECT_EQ(Json::parse(config->body).at("output").at(1).at("dims"), Json::array({-1})) << config->body;
   expect_refused(body_of({1, 2, 3, 4, 5, 6, 7, 8, 9}).dump(), 400, "8 is the longest that the model takes");
+
+  const auto images = cluster_.submit_job(
+      write_serve("images",
+                  "{source: \"file:turned.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, -1, -1]}], "
+                  "outputs: [{name: turned}]}",
+                  "batching: {padding: {buckets: [[2, 4], [3]], cut: [turned]}}\n"));
+  ASSERT_TRUE(has_replicas(images, 1)) << cluster_.status(images) << cluster_.logs();
+  const auto turn = [&](const Json& shape, const Json& data) {
+    const Json body{{"inputs", {{{"name", "x"}, {"datatype", "FP32"}, {"shape", shape}, {"data", data}}}}};
+    const auto answer = client().Post("/v2/models/images/infer", body.dump(), "application/json");
+    return answer ? answer->body : "";
+  };
+  const auto turned = Json::parse(turn({1, 3, 2}, {1, 2, 3, 4, 5, 6}), nullptr, false);
+  ASSERT_TRUE(turned.is_object() && turned.contains("outputs")) << turned;
+  EXPECT_EQ(turned.at("outputs").at(0).at("shape"), (Json{1, 2, 3}));
+  EXPECT_EQ(turned.at("outputs").at(0).at("data"), (Json{2, 6, 10, 4, 8, 12}));
+  const auto wide = turn({1, 1, 4}, {1, 2, 3, 4});
+  EXPECT_NE(wide.find("length 4 in dimension 2, and 3 is the longest that the model takes"),
+            std::string::npos)
+      << wide;
 
   const auto other =
       cluster_.submit_job(write_serve("mean", model("mean.pt", "[{name: y}]"), batching + "}}\n"));

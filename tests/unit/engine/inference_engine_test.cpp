@@ -110,6 +110,56 @@ TEST_F(InferenceEngines, FailARequestThatTheModelCanNotTakeAlone) {
   EXPECT_EQ(floats_of(third->front()), std::vector<float>{4});
 }
 
+TEST_F(InferenceEngines, PadRequestsOfUnlikeLengthsThatShareABatch) {
+  write(infer::archive_of("return x.sum([1, 2]).unsqueeze(1), x.transpose(1, 2) * 2"));
+  auto given = options({-1, -1, -1});
+  given.batching = serving::BatchingOptions::Mode::fixed;  // waits, so that they share a batch
+  given.max_batch_size = 2;
+  given.padding = serving::PaddingWish{.buckets = {{4}, {4}}, .values = {}, .cut = {"output__1"}};
+  auto engine = open(given);
+  EXPECT_EQ(engine.metadata().outputs.at(1).shape, (std::vector<std::int64_t>{-1, -1, -1}));
+  const std::vector<float> numbers{1, 2, 3, 4, 5, 6};
+  bool shared = false;
+  for (int i = 0; i < 1000 && !shared; ++i) {
+    const auto before = engine.counters().batches;
+    auto first = engine.predict_async({make_tensor("x", {1, 2, 3}, numbers)});
+    const auto other = engine.predict({make_tensor("x", {1, 3, 1}, std::vector<float>{1, 1, 1})});
+    const auto one = first.get();
+    ASSERT_TRUE(one && other) << (one ? other : one).error().message;
+    EXPECT_EQ(floats_of(one->at(0)), std::vector<float>{21});
+    EXPECT_EQ(one->at(1).shape, (std::vector<std::int64_t>{1, 3, 2}));
+    EXPECT_EQ(floats_of(one->at(1)), (std::vector<float>{2, 8, 4, 10, 6, 12}));
+    EXPECT_EQ(floats_of(other->at(1)), (std::vector<float>{2, 2, 2}));
+    shared = engine.counters().batches == before + 1;
+  }
+  EXPECT_TRUE(shared) << "they never share a batch";
+  const auto large = engine.predict({make_tensor("x", {1, 5, 1}, std::vector<float>(5))});
+  ASSERT_FALSE(large);
+  EXPECT_NE(large.error().message.find("4 is the longest"), std::string::npos) << large.error().message;
+
+  write(infer::archive_of("return x.mean([1, 2]).unsqueeze(1)"));
+  given.padding->cut = {};
+  const auto changed = InferenceEngine::open(given);
+  ASSERT_FALSE(changed);
+  EXPECT_NE(changed.error().message.find("answers change"), std::string::npos) << changed.error().message;
+}
+
+TEST_F(InferenceEngines, ComputeInBf16WhereTheyAreToldSo) {
+  write(infer::layers_archive());
+  auto given = options();
+  auto exact = open(given);
+  given.bf16 = true;
+  auto rounded = open(given);
+  const auto before = exact.predict(request_of(3)), after = rounded.predict(request_of(3));
+  ASSERT_TRUE(before && after);
+  const auto want = floats_of(before->front()), have = floats_of(after->front());
+  ASSERT_EQ(have.size(), want.size());
+  EXPECT_NE(have, want);
+  for (std::size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(have[i], want[i], 0.05) << i;
+  given.int8 = true;
+  EXPECT_FALSE(InferenceEngine::open(given));
+}
+
 TEST_F(InferenceEngines, SayWhatIsWrongWithARequest) {
   write(infer::layers_archive());
   auto given = options();

@@ -88,7 +88,7 @@ TEST(SpecView, HasEverySettingOfServing) {
   expect_the_same_job(serve + "model: {source: 'file:a.pt'}\n");
   expect_the_same_job(serve + "model: {source: 'registry:a@prod'}\n");
   expect_the_same_job(serve + "model: {source: 'registry:a'}\nreplicas: 3\ntraffic: {prod: 90, 2: 10}\n");
-  expect_the_same_job(serve + "model: {source: 'ckpt:a@12'}\nreplicas: 3\nqueue: q\n");
+  expect_the_same_job(serve + "model: {source: 'ckpt:a@12'}\nreplicas: 3\nqueue: q\nprecision: bf16\n");
   expect_the_same_job(
       serve +
       "model:\n  source: ckpt:a@newest\n  outputs: [{name: y}]\n"
@@ -99,6 +99,7 @@ TEST(SpecView, HasEverySettingOfServing) {
       "autoscale: {target: 2.5, up_delay: 1s, down_delay: 2m, to_zero_after: 1h}\ndrain: 5s\n");
   const std::string padded = serve + "model: {source: 'file:a.pt'}\nbatching: {padding: {";
   expect_the_same_job(padded + "buckets: [4, 8], value: -1.5, tolerance: 0.01}}\n");
+  expect_the_same_job(padded + "buckets: [[4, 8], [2]]}}\n");
   expect_the_same_job(padded + "buckets: 4, value: {tokens: 1, mask: 0}, cut: [tags]}}\n");
 }
 

@@ -37,13 +37,11 @@ Tensors request_of(std::vector<std::int64_t> tokens) {
   return {{"x", serving::Datatype::int64, {1, length}, Buffer::copy_of(std::as_bytes(std::span(tokens)))}};
 }
 
-scheduler::PaddingSpec padding_to(std::vector<std::uint64_t> buckets) {
-  scheduler::PaddingSpec padding;
-  padding.buckets = std::move(buckets);
-  return padding;
+serving::PaddingWish padding_to(serving::Buckets buckets) {
+  return {.buckets = {std::move(buckets)}, .values = {}, .cut = {}};
 }
 
-std::string fault_of(const char* body, const scheduler::PaddingSpec& padding) {
+std::string fault_of(const char* body, const serving::PaddingWish& padding) {
   const auto model = model_of(body, kOutput);
   const auto used = replica::use_padding(*model, padding);
   EXPECT_FALSE(model->padding().has_value() && !used) << "it would be padded all the same";
@@ -56,7 +54,7 @@ void expect_near(const serving::Tensor& got, const serving::Tensor& expected) {
   for (std::size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(have[i], want[i], 1e-5) << i;
 }
 
-void expect_same_answers(const char* body, const scheduler::PaddingSpec& padding) {
+void expect_same_answers(const char* body, const serving::PaddingWish& padding) {
   const auto plain = model_of(body, kOutput), padded = model_of(body, kOutput);
   const auto used = replica::use_padding(*padded, padding);
   ASSERT_TRUE(used) << used.error().message;
@@ -108,6 +106,62 @@ TEST(PaddedModels, AreRefusedWhenTheyCannotBeTriedOrCut) {
   EXPECT_NE(
       fault_of("return torch.embedding(self.table, x + 9).sum([1])", padding_to({4})).find("fails on random"),
       std::string::npos);
+}
+
+/// Of images of any size, lines first.
+std::unique_ptr<ServedModel> image_model(const std::string& body, std::vector<serving::TensorSpec> outputs) {
+  ModelSource source{
+      archive_of(body), "made", {{"x", serving::Datatype::fp32, {-1, -1, -1}}}, std::move(outputs)};
+  auto model = ServedModel::load(std::move(source), {.name = "made", .max_batch_size = 8});
+  if (!model) ADD_FAILURE() << model.error().message;
+  return model ? *std::move(model) : nullptr;
+}
+
+std::string image_fault(const std::string& body, const serving::PaddingWish& padding) {
+  const auto model =
+      image_model(body, {{"sum", serving::Datatype::fp32, {}}, {"turned", serving::Datatype::fp32, {}}});
+  const auto used = replica::use_padding(*model, padding);
+  return used ? "none" : used.error().message;
+}
+
+const char* const kTurned = "return x.sum([1, 2]).unsqueeze(1), x.transpose(1, 2) * 2";
+
+TEST(PaddedModels, TakeImagesOfUnlikeSizesInOneBatch) {
+  const std::vector<serving::TensorSpec> names{{"sum", serving::Datatype::fp32, {}},
+                                               {"turned", serving::Datatype::fp32, {}}};
+  const auto plain = image_model(kTurned, names), padded = image_model(kTurned, names);
+  const serving::PaddingWish wish{.buckets = {{4, 6}, {4, 6}}, .values = {}, .cut = {"turned"}};
+  const auto used = replica::use_padding(*padded, wish);
+  ASSERT_TRUE(used) << used.error().message;
+  EXPECT_EQ(padded->padding()->outputs.front(), (serving::Padding::Output{1, {1, 2}, {1, 0}}));
+  const auto specs = cut_specs(*padded->padding(), padded->metadata().outputs);
+  EXPECT_EQ(specs.at(1).shape, (std::vector<std::int64_t>{-1, -1, -1}));
+  std::vector<Tensors> requests;
+  for (const auto& [height, width] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{2, 3}, {3, 2}, {4, 4}})
+    requests.push_back({floats("x", random_tensor({1, height, width}, 7))});
+  const auto together = replica::run_batch(*padded, requests);
+  EXPECT_FALSE(together.was_split);
+  EXPECT_EQ(together.elements, (serving::PaddedElements{28, 20}));
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const auto alone = replica::run_batch(*plain, {requests[i]});
+    ASSERT_TRUE(together.answers[i] && alone.answers[0]);
+    for (std::size_t k = 0; k < 2; ++k) expect_near(together.answers[i]->at(k), alone.answers[0]->at(k));
+  }
+}
+
+TEST(PaddedModels, OfSeveralSizesAreRefusedWhereOneOfThemMattersOrCanNotBeCut) {
+  const serving::PaddingWish wish{.buckets = {{4}, {4}}, .values = {}, .cut = {"turned"}};
+  EXPECT_EQ(image_fault(kTurned, wish), "none");
+  const auto by_width = image_fault("return x.sum(1).mean(1, True), x.transpose(1, 2) * 2", wish);
+  EXPECT_NE(by_width.find("output sum differs by"), std::string::npos) << by_width;
+  EXPECT_NE(by_width.find("at lengths 1 x 1 padded to 4 x 4"), std::string::npos) << by_width;
+  const auto flat = image_fault("return x.sum([1, 2]).unsqueeze(1), x.flatten(1)", wish);
+  EXPECT_NE(flat.find("output turned is not as long as the inputs: its shape is [1,1], and [1,16]"),
+            std::string::npos)
+      << flat;
+  const auto square = image_fault("return x.sum([1, 2]).unsqueeze(1), x + x.transpose(1, 2)", wish);
+  EXPECT_NE(square.find("which length its dimension 1 is can't be told"), std::string::npos) << square;
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
 #include <ATen/core/ivalue.h>  // first: clang 14 wants the type whole before a vector of it
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <torch/csrc/jit/api/module.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -72,6 +75,20 @@ TEST(ServedModels, GiveNoAnswerThatIsTooLargeToSend) {
       << large.answers[0].error().message;
   const auto one = std::make_shared<const Numbers>(2, 1.0F);
   EXPECT_TRUE(replica::run_batch(*model, {request_of(one, 1)}).answers.at(0)) << "36 MB may be sent";
+}
+
+TEST(ServedModels, AreReadFromNothingThatIsWaitedForOrNeverEnds) {
+  const auto pipe = std::filesystem::temp_directory_path() / ("ds-pipe-" + std::to_string(getpid()));
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  for (const std::string& path : {pipe.string(), std::string("/dev/zero")}) {
+    scheduler::JobSpec spec;
+    spec.serve.emplace().source.path = path;
+    const auto model = replica::load_model(spec, nullptr);
+    ASSERT_FALSE(model);
+    EXPECT_EQ(model.error().code, ErrorCode::invalid_argument);
+    EXPECT_NE(model.error().message.find(path + " is no file"), std::string::npos) << model.error().message;
+  }
+  std::filesystem::remove(pipe);
 }
 
 }  // namespace

@@ -142,6 +142,19 @@ TEST(ServeJobs, AreQuantizedByAWordOrByAMappingThatSaysWhatTheyAreComparedOn) {
   EXPECT_NE(fault(job + "quantize: {eval: {format: csv}}\n").find("quantize.eval.source"), std::string::npos);
 }
 
+TEST(ServeJobs, ComputeInFp32UnlessTheySayBf16) {
+  const std::string job = kServe + "model: {source: \"ckpt:a\"}\n";
+  EXPECT_EQ(read(job).precision, "fp32");
+  EXPECT_EQ(read(job + "precision: bf16\n").precision, "bf16");
+  EXPECT_NE(fault(job + "precision: fp16\n").find("precision"), std::string::npos);
+  const auto both = fault(job + "precision: bf16\nquantize: int8\n");
+  EXPECT_NE(both.find(":5:12: precision: bf16 goes without quantize"), std::string::npos) << both;
+  EXPECT_EQ(read(job + "precision: fp32\nquantize: int8\n").serve->quantize, QuantizeSpec{});
+  const std::string padding = "batching: {padding: {buckets: [8]}}\n";
+  EXPECT_EQ(read(job + padding).serve->batching.padding->tolerance, 1e-4);
+  EXPECT_EQ(read(job + padding + "precision: bf16\n").serve->batching.padding->tolerance, 0.02);
+}
+
 TEST(ServeJobs, PadToTheLengthsThatTheyName) {
   const std::string job =
       kServe +
@@ -152,9 +165,9 @@ TEST(ServeJobs, PadToTheLengthsThatTheyName) {
       read(job + "batching: {padding: {buckets: [16, 32], value: {x: 1}, cut: [y], tolerance: 1e-3}}\n")
           .serve->batching.padding;
   ASSERT_TRUE(padding);
-  EXPECT_EQ(*padding, (PaddingSpec{{16, 32}, 0, {{"x", 1}}, {"y"}, 1e-3}));
+  EXPECT_EQ(*padding, (PaddingSpec{{{16, 32}}, 0, {{"x", 1}}, {"y"}, 1e-3}));
   EXPECT_EQ(read(job + "batching: {padding: {buckets: 8, value: -1}}\n").serve->batching.padding,
-            (PaddingSpec{{8}, -1}));
+            (PaddingSpec{{{8}}, -1}));
   const auto is_refused = [&](const std::string& text, const std::string& words) {
     EXPECT_NE(fault(job + "batching: {" + text + "}\n").find(words), std::string::npos)
         << fault(job + "batching: {" + text + "}\n");
@@ -175,6 +188,28 @@ TEST(ServeJobs, PadToTheLengthsThatTheyName) {
   EXPECT_NE(fault(fixed + "batching: {padding: {buckets: 4}}\n")
                 .find("no input of model.inputs has a variable size"),
             std::string::npos);
+}
+
+TEST(ServeJobs, PadEachVariableSizeOfAnInputToLengthsOfItsOwn) {
+  const std::string job =
+      kServe +
+      "model: {source: \"file:a.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 3, -1, -1]}, "
+      "{name: y, datatype: FP32, shape: [-1, -1]}]}\n";
+  const auto with = [&](const std::string& buckets) {
+    return job + "batching: {padding: {buckets: " + buckets + "}}\n";
+  };
+  const auto is_refused = [&](const std::string& buckets, const std::string& words) {
+    EXPECT_NE(fault(with(buckets)).find(words), std::string::npos) << fault(with(buckets));
+  };
+  EXPECT_EQ(read(with("[[32, 64], [8]]")).serve->batching.padding, (PaddingSpec{{{32, 64}, {8}}}));
+  is_refused("[32, 64]", "input \"x\" has 2 variable sizes besides the batch");
+  is_refused("[[8], [8], [8]]", "3 lists of buckets, and no input of model.inputs has more than 2");
+  is_refused("[[8], 8]", "batching.padding.buckets[1]: expected a list of 1 to 16 lengths, got 8");
+  is_refused("[8, [8]]", "batching.padding.buckets[1]");
+  is_refused("[[8], [16, 8]]",
+             "batching.padding.buckets[1][1]: expected more than the one before (16), got 8");
+  is_refused("[[1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 3, 4, 5, 6, 7, 8]]", "these make 72 shapes");
+  is_refused("[[], [8]]", "batching.padding.buckets[0]");
 }
 
 TEST(ServeJobs, AnswerBeforeTheGatewayDoesInTheirPlace) {

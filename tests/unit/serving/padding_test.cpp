@@ -62,15 +62,102 @@ bool has(const std::string& text, const std::string& part) {
 }
 
 TEST(Padding, IsOfEveryInputWithOneVariableSizeBesidesTheBatch) {
-  const Padding padding = planned({{4, 8}, 0, {{"tokens", -1}}, {"tags"}});
-  EXPECT_EQ(padding.inputs, (std::vector<Padding::Input>{{1, 1, -1}, {2, 1, 0}}));
-  EXPECT_EQ(padding.outputs, (std::vector<Padding::Output>{{1, {}}}));
-  EXPECT_TRUE(has(fault_of({{4}, 2, {}, {}}), "2 is no BOOL, which input mask has"));
-  EXPECT_TRUE(has(fault_of({{4}, 0.5, {{"mask", 0}}, {}}), "0.5 is no INT64, which input tokens has"));
-  EXPECT_TRUE(has(fault_of({{4}, 0, {{"scale", 0}}, {}}), "no input scale of a variable size"));
-  EXPECT_TRUE(has(fault_of({{4}, 0, {}, {"label"}}), "the model has no output label"));
-  EXPECT_TRUE(has(fault_of({{4}, 0, {}, {}}, {{"x", Datatype::fp32, {-1, 3}}}), "no input of the model"));
-  EXPECT_TRUE(has(fault_of({{4}, 0, {}, {}}, {{"x", Datatype::fp32, {-1, -1, -1}}}), "2 variable sizes"));
+  const Padding padding = planned({{{4, 8}}, 0, {{"tokens", -1}}, {"tags"}});
+  EXPECT_EQ(padding.inputs, (std::vector<Padding::Input>{{1, {1}, -1}, {2, {1}, 0}}));
+  EXPECT_EQ(padding.outputs, (std::vector<Padding::Output>{{1, {}, {}}}));
+  EXPECT_TRUE(has(fault_of({{{4}}, 2, {}, {}}), "2 is no BOOL, which input mask has"));
+  EXPECT_TRUE(has(fault_of({{{4}}, 0.5, {{"mask", 0}}, {}}), "0.5 is no INT64, which input tokens has"));
+  EXPECT_TRUE(has(fault_of({{{4}}, 0, {{"scale", 0}}, {}}), "no input scale of a variable size"));
+  EXPECT_TRUE(has(fault_of({{{4}}, 0, {}, {"label"}}), "the model has no output label"));
+  EXPECT_TRUE(has(fault_of({{{4}}, 0, {}, {}}, {{"x", Datatype::fp32, {-1, 3}}}), "no input of the model"));
+  EXPECT_TRUE(has(fault_of({{{4}}, 0, {}, {}}, {{"x", Datatype::fp32, {-1, -1, -1}}}), "2 variable sizes"));
+}
+
+/// Images of any height and width, a mask of the same, and weights of each line.
+const std::vector<TensorSpec> kImages{{"image", Datatype::fp32, {-1, -1, -1, 3}},
+                                      {"mask", Datatype::boolean, {-1, -1, -1}},
+                                      {"lines", Datatype::fp32, {-1, -1}}};
+
+std::vector<Tensor> image_of(std::int64_t height, std::int64_t width) {
+  const auto points = static_cast<std::size_t>(height * width);
+  return {tensor_of<float>("image", Datatype::fp32, {1, height, width, 3}, std::vector<float>(points * 3, 5)),
+          tensor_of<std::uint8_t>("mask", Datatype::boolean, {1, height, width},
+                                  std::vector<std::uint8_t>(points, 1)),
+          tensor_of<float>("lines", Datatype::fp32, {1, height},
+                           std::vector<float>(static_cast<std::size_t>(height), 2))};
+}
+
+TEST(Padding, HasAListOfBucketsForEachVariableSize) {
+  const auto padding = plan_padding({{{4, 8}, {2, 3}}, 0, {}, {}}, kImages, kOutputs);
+  ASSERT_TRUE(padding) << padding.error().message;
+  EXPECT_EQ(padding->inputs, (std::vector<Padding::Input>{{0, {1, 2}, 0}, {1, {1, 2}, 0}, {2, {1}, 0}}));
+  const auto shapes_of = [](const std::vector<Tensor>& request) {
+    std::vector<std::vector<std::int64_t>> shapes;
+    for (const Tensor& input : request) shapes.push_back(input.shape);
+    return shapes;
+  };
+  auto request = image_of(5, 1);
+  EXPECT_EQ(lengths_of(*padding, request), (std::vector<std::int64_t>{5, 1}));
+  EXPECT_EQ(pad_inputs(*padding, request), (PaddedElements{15 + 5 + 5, 33 + 11 + 3}));
+  EXPECT_EQ(shapes_of(request), (std::vector<std::vector<std::int64_t>>{{1, 8, 2, 3}, {1, 8, 2}, {1, 8}}));
+  EXPECT_EQ(numbers_in<std::uint8_t>(request[1]),
+            (std::vector<std::uint8_t>{1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0}));
+  const auto key = [&padding](std::int64_t height, std::int64_t width) {
+    const auto made = image_of(height, width);
+    std::vector<std::span<const std::int64_t>> shapes;
+    for (const Tensor& input : made) shapes.emplace_back(input.shape);
+    return shape_key(shapes, &*padding);
+  };
+  EXPECT_EQ(key(1, 1), key(4, 2));
+  EXPECT_NE(key(4, 2), key(5, 2));
+  EXPECT_NE(key(4, 2), key(4, 3)) << "these are two buckets of the second size, and one of the first";
+}
+
+TEST(Padding, OfSeveralSizesIsTakenOffWhereItCameFrom) {
+  Padding padding{{{4}, {3}}, {}, {{0, {1, 2}, {1, 0}}}};
+  std::vector<std::int64_t> numbers(12);
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::int64_t>(i);
+  std::vector<Tensor> answer{tensor_of("turned", Datatype::int64, {1, 3, 4}, numbers)};
+  cut_outputs(padding, std::vector<std::int64_t>{3, 2}, answer);
+  EXPECT_EQ(answer[0].shape, (std::vector<std::int64_t>{1, 2, 3}));
+  EXPECT_EQ(numbers_in<std::int64_t>(answer[0]), (std::vector<std::int64_t>{0, 1, 2, 4, 5, 6}));
+}
+
+TEST(Padding, RefusesBucketsThatCanNotBeRight) {
+  const auto fault = [](std::vector<Buckets> buckets, const std::vector<TensorSpec>& inputs = kImages) {
+    return fault_of({std::move(buckets), 0, {}, {}}, inputs);
+  };
+  EXPECT_EQ(fault({{4, 8}, {2}}), "none");
+  EXPECT_TRUE(has(fault({}), "there are none"));
+  EXPECT_TRUE(has(fault({{4}, {}}), "lengths are from 1 and ascend: []"));
+  EXPECT_TRUE(has(fault({{4}, {0, 1}}), "lengths are from 1 and ascend: [0, 1]"));
+  EXPECT_TRUE(has(fault({{4, 4}, {2}}), "lengths are from 1 and ascend: [4, 4]"));
+  EXPECT_TRUE(has(fault({{4}}), "input image has 2 variable sizes besides the batch, and there are 1 lists"));
+  EXPECT_TRUE(
+      has(fault({{4}, {4}}, kInputs), "there are 2 lists, and no input has more than 1 variable sizes"));
+  EXPECT_TRUE(has(fault({{4096}, {4096}}), "one row of input image would have more than 67108864 bytes"));
+  Buckets many(9);
+  for (std::size_t i = 0; i < many.size(); ++i) many[i] = static_cast<std::int64_t>(i + 1);
+  EXPECT_TRUE(has(fault({many, many}), "more than 64 shapes"));
+}
+
+TEST(Padding, OfSeveralSizesRefusesRequestsThatNoBucketHoldsOrThatAreNotEquallyLong) {
+  const auto padding = plan_padding({{{4, 8}, {2}}, 0, {}, {}}, kImages, kOutputs);
+  ASSERT_TRUE(padding) << padding.error().message;
+  const auto fault = [&](const std::vector<Tensor>& given) {
+    const auto fits = check_lengths(*padding, kImages, given);
+    return fits ? "none" : fits.error().message;
+  };
+  EXPECT_EQ(fault(image_of(8, 2)), "none");
+  EXPECT_TRUE(has(fault(image_of(9, 2)), "'image' has the length 9 in dimension 1, and 8 is the longest"));
+  EXPECT_TRUE(has(fault(image_of(8, 3)), "'image' has the length 3 in dimension 2, and 2 is the longest"));
+  EXPECT_TRUE(has(fault(image_of(8, 0)), "its length is 0 in dimension 2"));
+  auto unlike = image_of(4, 2);
+  unlike[1] = image_of(4, 1)[1];
+  EXPECT_TRUE(has(fault(unlike), "'image' and 'mask' have the lengths 2 and 1"));
+  unlike = image_of(4, 2);
+  unlike[2] = image_of(3, 2)[2];
+  EXPECT_TRUE(has(fault(unlike), "'image' and 'lines' have the lengths 4 and 3"));
 }
 
 TEST(Padding, GoesToTheSmallestBucketThatHoldsTheLength) {
@@ -83,7 +170,7 @@ TEST(Padding, GoesToTheSmallestBucketThatHoldsTheLength) {
 }
 
 TEST(Padding, LetsRequestsOfOneBucketShareABatchAndNoOthers) {
-  const Padding padding = planned({{4, 8}, 0, {}, {}});
+  const Padding padding = planned({{{4, 8}}, 0, {}, {}});
   const auto key = [&padding](std::int64_t length, std::int64_t rows, bool is_padded = true) {
     const auto request = request_of(length, rows);
     std::vector<std::span<const std::int64_t>> shapes;
@@ -98,9 +185,9 @@ TEST(Padding, LetsRequestsOfOneBucketShareABatchAndNoOthers) {
 }
 
 TEST(Padding, StandsBehindEachRowAndIsCounted) {
-  const Padding padding = planned({{4, 8}, 0, {{"tokens", -1}}, {}});
+  const Padding padding = planned({{{4, 8}}, 0, {{"tokens", -1}}, {}});
   auto inputs = request_of(3, 2);
-  EXPECT_EQ(length_of(padding, inputs), 3);
+  EXPECT_EQ(lengths_of(padding, inputs), (std::vector<std::int64_t>{3}));
   EXPECT_EQ(pad_inputs(padding, inputs), (PaddedElements{12, 4}));
   EXPECT_EQ(inputs[0], request_of(3, 2)[0]) << "it has no variable size";
   EXPECT_EQ(inputs[1].shape, (std::vector<std::int64_t>{2, 4}));
@@ -112,13 +199,14 @@ TEST(Padding, StandsBehindEachRowAndIsCounted) {
 }
 
 TEST(Padding, IsTakenOffAnswersAlongEveryDimensionThatCarriesIt) {
-  Padding padding = planned({{4}, 0, {}, {"tags"}});
+  Padding padding = planned({{{4}}, 0, {}, {"tags"}});
   padding.outputs.front().dimensions = {1, 2};
+  padding.outputs.front().lengths = {0, 0};
   std::vector<float> numbers(16);
   for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i);
   std::vector<Tensor> answer{tensor_of<float>("score", Datatype::fp32, {1, 2}, {1, 2}),
                              tensor_of<float>("tags", Datatype::fp32, {1, 4, 4}, numbers)};
-  cut_outputs(padding, 2, answer);
+  cut_outputs(padding, std::vector<std::int64_t>{2}, answer);
   EXPECT_EQ(answer[0].shape, (std::vector<std::int64_t>{1, 2}));
   EXPECT_EQ(answer[1].shape, (std::vector<std::int64_t>{1, 2, 2}));
   EXPECT_EQ(numbers_in<float>(answer[1]), (std::vector<float>{0, 1, 4, 5}));
@@ -149,7 +237,7 @@ TEST(Padding, RefusesWhatNoBucketHolds) {
   model.max_batch_size = 4;
   model.inputs = kInputs;
   model.outputs = kOutputs;
-  model.padding = planned({{4, 8}, 0, {}, {}});
+  model.padding = planned({{{4, 8}}, 0, {}, {}});
   const auto fault = [&model](std::vector<Tensor> inputs) {
     InferenceRequest request;
     request.inputs = std::move(inputs);
@@ -163,8 +251,8 @@ TEST(Padding, RefusesWhatNoBucketHolds) {
   auto unlike = request_of(2);
   unlike[2] = request_of(3)[2];
   EXPECT_TRUE(has(fault(unlike), "lengths 2 and 3")) << "padded to one bucket, a model would take them";
-  model.padding->buckets = {std::int64_t{1} << 40};
-  EXPECT_TRUE(has(fault(request_of(2)), "once it is padded to 1099511627776"));
+  model.padding->buckets = {{std::int64_t{1} << 40}};
+  EXPECT_TRUE(has(fault(request_of(2)), "once it is padded to [1,1099511627776]"));
 }
 
 TEST(Padding, HasElementsOfEveryTypeThatHasTheValue) {

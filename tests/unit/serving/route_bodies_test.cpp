@@ -50,10 +50,14 @@ TEST(RouteBodies, OfAConfigurationAsTritonsClientsReadIt) {
             R"("instance_group":[{"name":"m","kind":"KIND_CPU","count":2}],)"
             R"("dynamic_batching":{"preferred_batch_size":[4],"max_queue_delay_microseconds":100}})");
   ModelMetadata padded = text_model();
-  padded.padding = Padding{{4, 8}, {{0, 1, -1}}, {{0, {}}}};
+  padded.padding = Padding{{{4, 8}}, {{0, {1}, -1}}, {{0, {}, {}}}};
   EXPECT_NE(model_config_body(padded, {})
                 .find(R"("parameters":{"padding_buckets":{"string_value":"4,8"},)"
                       R"("padding_values":{"string_value":"X=-1"},"padding_cut":{"string_value":"Y"}})"),
+            std::string::npos)
+      << model_config_body(padded, {});
+  padded.padding->buckets.push_back({3, 5});
+  EXPECT_NE(model_config_body(padded, {}).find(R"("padding_buckets":{"string_value":"4,8;3,5"})"),
             std::string::npos)
       << model_config_body(padded, {});
   ModelMetadata unbatched = text_model();
