@@ -13,7 +13,7 @@ namespace ds::fabric {
 class BorrowedThread final : public caf::execution_unit {
  public:
   /// Of the actor's messages, before the rest is left to CAF's threads.
-  static constexpr std::size_t kMostMessages = 32;
+  static constexpr std::size_t kMostMessages = 8;
 
   explicit BorrowedThread(caf::actor_system& system) : execution_unit(&system) {}
 

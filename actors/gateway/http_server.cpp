@@ -8,6 +8,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <ranges>
 #include <thread>
 #include <vector>
 
@@ -166,10 +167,11 @@ class Listener final : public HttpServer {
     return *core.loops.front();
   }
 
-  /// That with the fewest connections.
+  /// That with the fewest connections; of equals the last, as the first also accepts them.
   Loop& pick_loop() const {
     const std::lock_guard lock(core_->mutex);
-    return **std::ranges::min_element(core_->loops, {}, [](const auto& loop) { return loop->sessions; });
+    return **std::ranges::min_element(core_->loops | std::views::reverse, {},
+                                      [](const auto& loop) { return loop->sessions; });
   }
 
   void accept() {

@@ -224,6 +224,11 @@ class Replica : public caf::event_based_actor {
     ticket.tenant = call.tenant;
     ticket.alone = call.alone;
     const auto id = ticket.id;
+    // Those that come together may run together, but nobody is refused while what is before it could have
+    // begun.
+    const auto& options = queue_->options();
+    if (queue_->depth() >= options.max_depth || queue_->bytes() + ticket.bytes > options.max_bytes)
+      begin_batches(now);
     if (const auto refused = queue_->admit(std::move(ticket), now)) {
       answer(pending, refusal_of(*refused, now));
     } else {
@@ -233,11 +238,13 @@ class Replica : public caf::event_based_actor {
 
   void answer(const Pending& pending, InferAnswer given) {
     given.number = pending.number;
-    answers_[pending.router].answers.push_back(std::move(given));
+    answers_[pending.router].push_back(std::move(given));
   }
 
   void send_answers() {
-    for (auto& [router, answers] : std::exchange(answers_, {})) send(router, std::move(answers));
+    for (auto& [router, answers] : std::exchange(answers_, {})) {
+      for (auto& message : to_messages(std::move(answers))) send(router, std::move(message));
+    }
   }
 
   /// Those that run are not pending any more.
@@ -285,7 +292,7 @@ class Replica : public caf::event_based_actor {
   void settle() {
     if (!queue_) return;
     const auto now = now_us();
-    while (auto batch = queue_->next(now)) begin(*std::move(batch));
+    begin_batches(now);
     for (const auto& expired : queue_->take_expired(now)) {
       const auto found = pending_.find(expired.id);
       if (found == pending_.end()) continue;
@@ -310,6 +317,10 @@ class Replica : public caf::event_based_actor {
       std::_Exit(1);
     }
     delayed_send(this, kBusyTick, worker::Run{[this] { watch_batches(); }});
+  }
+
+  void begin_batches(std::int64_t now) {
+    while (auto batch = queue_->next(now)) begin(*std::move(batch));
   }
 
   void begin(serving::Batch batch) {
@@ -408,7 +419,7 @@ class Replica : public caf::event_based_actor {
   std::string origin_;               ///< of the model
   std::optional<BatchQueue> queue_;  ///< once the model is there
   std::map<std::uint64_t, Pending> pending_;
-  std::map<caf::actor, InferAnswers> answers_;  ///< that are to be sent
+  std::map<caf::actor, std::vector<InferAnswer>> answers_;  ///< that are to be sent
   std::uint64_t tickets_ = 0;
   std::size_t batches_ = 0;         ///< with the model's thread
   std::int64_t busy_since_us_ = 0;  ///< the first of them; 0: there is none

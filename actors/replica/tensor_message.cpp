@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 namespace ds::replica {
 namespace {
@@ -11,7 +12,34 @@ serving::Datatype datatype_from(std::uint8_t number) {
       std::min(number, static_cast<std::uint8_t>(serving::Datatype::bytes)));
 }
 
+template <class Message, class One, class Tensors>
+std::vector<Message> split(std::vector<One> all, std::vector<One> Message::*content, Tensors tensors_of) {
+  std::vector<Message> messages;
+  std::size_t tensors = 0;
+  for (One& one : all) {
+    const std::size_t more = tensors_of(one).size();
+    if (messages.empty() || tensors + more > kMostTensors) {
+      messages.emplace_back();
+      tensors = 0;
+    }
+    tensors += more;
+    (messages.back().*content).push_back(std::move(one));
+  }
+  return messages;
+}
+
 }  // namespace
+
+std::vector<messages::InferCalls> to_messages(std::vector<messages::InferCall> calls) {
+  return split<messages::InferCalls>(std::move(calls), &messages::InferCalls::calls,
+                                     [](const messages::InferCall& call) { return std::span(call.inputs); });
+}
+
+std::vector<messages::InferAnswers> to_messages(std::vector<messages::InferAnswer> answers) {
+  return split<messages::InferAnswers>(
+      std::move(answers), &messages::InferAnswers::answers,
+      [](const messages::InferAnswer& answer) { return std::span(answer.outputs); });
+}
 
 std::vector<messages::ServedTensor> to_message(const std::vector<serving::Tensor>& tensors) {
   std::vector<messages::ServedTensor> sent;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <vector>
 
@@ -21,6 +22,14 @@ messages::ServedPadding to_message(const std::optional<serving::Padding>& paddin
 /// Without what that model has not.
 std::optional<serving::Padding> to_padding(const messages::ServedPadding& padding,
                                            const serving::ModelMetadata& model);
+
+/// The most tensors of a message of several requests or answers: each is a piece of it, of which it has 64.
+/// One request or answer never has more (a model's inputs and outputs are as many at most).
+inline constexpr std::size_t kMostTensors = 60;
+
+/// The same, in their order, in as few messages as take them.
+std::vector<messages::InferCalls> to_messages(std::vector<messages::InferCall> calls);
+std::vector<messages::InferAnswers> to_messages(std::vector<messages::InferAnswer> answers);
 
 /// `serving::shape_key` of a request's inputs.
 std::uint64_t shape_key(const std::vector<messages::ServedTensor>& inputs, const serving::Padding* padding);

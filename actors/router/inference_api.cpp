@@ -28,6 +28,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kLeastCompressed = 1 << 10;  // below it the reader wins nothing
 constexpr std::size_t kSoonPacked = 4 << 10;       // to pack so much takes less than to wake a thread
 constexpr std::size_t kMostThreads = 8;
+constexpr std::size_t kMostGathered = 32;
 constexpr FairPool::Bounds kLargeBounds{64, 256};
 constexpr FairPool::Bounds kAnswerBounds{1024, 4096};
 constexpr const char* kLengthHeader = "Inference-Header-Content-Length";
@@ -417,14 +418,18 @@ void InferenceApi::ask_for(const HttpRequest& request, Ask ask) {
   gather(std::move(ask));
 }
 
-/// What the requests at hand of one of the gateway's threads ask for goes its way together.
+/// What the requests at hand of one of the gateway's threads ask for goes its way together. No more than
+/// `kMostGathered`, as the first waits until the last has been read.
 void InferenceApi::gather(Ask ask) {
   static thread_local std::map<Router*, std::vector<Ask>> gathered;
   auto& asks = gathered[&router_];
   asks.push_back(std::move(ask));
+  if (asks.size() >= kMostGathered) return router_.ask(std::exchange(asks, {}));
   if (asks.size() > 1) return;
-  gateway::after_those_at_hand(
-      [&router = router_] { router.ask(std::move(gathered.extract(&router).mapped())); });
+  gateway::after_those_at_hand([&router = router_] {
+    if (auto own = gathered.extract(&router); own && !own.mapped().empty())
+      router.ask(std::move(own.mapped()));
+  });
 }
 
 }  // namespace ds::router

@@ -147,10 +147,8 @@ class RouterActor : public caf::event_based_actor {
     const auto state = endpoints_.find(job);
     if (state == endpoints_.end()) return;
     auto& replica = state->second.replicas[worker];
-    if (replica.actor != actor) {
-      if (replica.actor) demonitor(replica.actor);
-      monitor(actor);
-    }
+    // That of one which is down already is told once more.
+    if (replica.actor != actor || replica.is_lost) monitor(actor);
     replica.actor = actor;
     replica.version = version;
     replica.is_draining = replica.is_lost = false;
@@ -379,15 +377,18 @@ class RouterActor : public caf::event_based_actor {
     journey->suspicion.on_sent();
     // Not with a timeout of CAF's: each would wake its clock's thread, and stay there until it is over.
     calls_.emplace(journey->call, Call{journey, worker, replica.actor, journey->deadline + kSlack});
-    outgoing_[replica.actor].calls.push_back(std::move(call));
+    outgoing_[replica.actor].push_back(std::move(call));
   }
 
   /// Those of a message's requests that go to one replica go there together.
   void send_calls() {
-    for (auto& [replica, calls] : std::exchange(outgoing_, {}))
-      caf::event_based_actor::send(replica, std::move(calls));
+    for (auto& [actor, calls] : std::exchange(outgoing_, {})) {
+      for (auto& message : replica::to_messages(std::move(calls)))
+        caf::event_based_actor::send(actor, std::move(message));
+    }
   }
 
+  /// In the order in which they were sent.
   std::vector<Call> take_calls(const std::function<bool(const Call&)>& is_wanted) {
     std::vector<Call> taken;
     std::erase_if(calls_, [&](auto& entry) {
@@ -395,6 +396,7 @@ class RouterActor : public caf::event_based_actor {
       taken.push_back(std::move(entry.second));
       return true;
     });
+    std::ranges::sort(taken, {}, [](const Call& call) { return call.journey->call; });
     return taken;
   }
 
@@ -493,9 +495,9 @@ class RouterActor : public caf::event_based_actor {
   bool ticks_ = false;
   std::uint64_t epochs_ = 0;
   std::uint64_t asked_ = random_();  ///< number of the last call; a replica may have the last head's
-  std::unordered_map<std::uint64_t, Call> calls_;        ///< those without an answer, by number
-  std::map<caf::actor, messages::InferCalls> outgoing_;  ///< of the message that is handled
-  std::map<std::string, EndpointState> endpoints_;       ///< by job
+  std::unordered_map<std::uint64_t, Call> calls_;                    ///< those without an answer, by number
+  std::map<caf::actor, std::vector<messages::InferCall>> outgoing_;  ///< of the message that is handled
+  std::map<std::string, EndpointState> endpoints_;                   ///< by job
 };
 
 }  // namespace ds::router

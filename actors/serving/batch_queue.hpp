@@ -24,8 +24,8 @@ inline constexpr std::int64_t kFitHoldsUs = 250'000;
 /// A replica's admission and batching: which requests may wait, and which run together when.
 ///
 /// Each ticket that is admitted ends once: in a batch of `next`, in `take_expired`, or by `cancel`. Call
-/// `take_expired` after each `admit` and `next`, and `next` until it returns nothing after each `admit`,
-/// `on_done` and `wake_us`.
+/// `take_expired` after each `admit` and `next`, and `next` until it returns nothing after each `admit` (once for
+/// several that come together), `on_done` and `wake_us`.
 ///
 /// Mode `adaptive` never waits while all executors are busy, several are idle, or other shapes wait: at load
 /// the batch fills by itself meanwhile. Beside the one idle executor it waits for another ticket while that

@@ -130,6 +130,36 @@ TEST_F(ServeRequests, OfATorchScriptFileAreTensorsInJsonOrInBytes) {
   EXPECT_EQ(raw->status, 200) << raw->body;
 }
 
+TEST_F(ServeRequests, OfAHundredClientsAreAnsweredThoughOneMessageHasNotPiecesForAll) {
+  ASSERT_NO_FATAL_FAILURE(run_torch(R"(
+class Twice(torch.nn.Module):
+    def forward(self, x):
+        return x + 0, 2 * x
+torch.jit.script(Twice()).save(sys.argv[1] + "/twice.pt")
+)"));
+  const std::string model =
+      "{source: \"file:twice.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 1]}], "
+      "outputs: [{name: same}, {name: twice}]}";
+  // All wait until the first replica is there, and run in one batch.
+  const auto job = cluster_.submit_job(
+      write_serve("answers", model,
+                  "replicas: {min: 0, max: 1}\nbatching: {mode: fixed, max_size: 128, max_delay: 300ms}\n"));
+  ASSERT_TRUE(has_replicas(job, 0)) << cluster_.logs();
+  std::vector<std::thread> clients;
+  std::atomic<int> right{0};
+  for (int i = 0; i < 100; ++i) {
+    clients.emplace_back([&, i] {
+      const Json input{{"name", "x"}, {"datatype", "FP32"}, {"shape", {1, 1}}, {"data", {i}}};
+      const auto [status, text] = post(Json{{"inputs", Json::array({input})}});
+      if (status != 200) return;
+      const auto outputs = Json::parse(text).at("outputs");
+      if (outputs.at(0).at("data").at(0) == i && outputs.at(1).at("data").at(0) == 2 * i) ++right;
+    });
+  }
+  for (auto& one : clients) one.join();
+  EXPECT_EQ(right, 100) << cluster_.logs();
+}
+
 TEST_F(ServeRequests, ThatAreWrongHearWhatIsWrong) {
   ASSERT_NO_FATAL_FAILURE(train());
   ASSERT_TRUE(has_replicas(serve("batching: {max_size: 4}\n"), 1)) << cluster_.logs();
