@@ -73,7 +73,8 @@ json roles_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledger
 
 json metrics_view(const scheduler::JobRecord& job, const LiveJob* live) {
   json metrics = json::object();
-  if (live != nullptr && live->has_loss) {
+  const bool is_live = live != nullptr && live->has_loss;
+  if (is_live) {
     metrics["loss"] = live->loss;
     metrics["samples_per_s"] = live->samples_per_second;
     if (live->skipped_steps > 0) metrics["skipped_steps"] = live->skipped_steps;
@@ -83,7 +84,10 @@ json metrics_view(const scheduler::JobRecord& job, const LiveJob* live) {
   }
   if (!job.evaluations.empty()) {
     const auto& newest = job.evaluations.back();
-    for (const auto& [name, value] : newest.metrics) metrics.emplace(name, value);  // what is live is newer
+    for (const auto& [name, value] : newest.metrics) {
+      if (is_live && name == "gradient_noise_scale") continue;  // what is live is newer, unknown or not
+      metrics[name] = value;
+    }
     if (newest.majority_accuracy > 0) metrics["majority_accuracy"] = newest.majority_accuracy;
     metrics["validation_loss"] = newest.loss;
     if (!metrics.contains("loss")) metrics["loss"] = newest.loss;

@@ -8,31 +8,42 @@
 
 namespace ds::train {
 
-void NoiseMeter::take(const SummedStep& step, NoiseSoFar& of_state) {
-  if (count_micro_batches(spec_) == 1) return take_pair(step);
-  if (!measures_noise(spec_, step.step)) return;
+std::optional<NoiseMeasured> NoiseMeter::measure(const SummedStep& step) {
+  if (has_pairs()) return measure_pair(step);
+  if (!measures_noise(spec_, step.step)) return std::nullopt;
   const double squares = step.gradient.empty() ? step.squared_norm : kernels::squared_norm_of(step.gradient);
-  const auto measured = measure_noise(step.sums, mean_square(squares, step.rows, step.divisor, 1), step.rows);
-  if (measured) of_state.add(*measured);
+  return measure_noise(step.sums, mean_square(squares, step.rows, step.divisor, 1), step.rows);
 }
 
-void NoiseMeter::take_pair(const SummedStep& step) {
-  if (step.gradient.empty() || step.gradient.size_bytes() > kMostPairedBytes) return;
-  if (step.step % kNoiseEvery == 0) return keep_first(step);
+std::optional<NoiseMeasured> NoiseMeter::measure_pair(const SummedStep& step) {
+  if (step.gradient.empty() || step.gradient.size_bytes() > kMostPairedBytes) return std::nullopt;
+  if (step.step % kNoiseEvery == 0) {
+    keep_first(step);
+    return std::nullopt;
+  }
   std::optional<First> first = std::exchange(first_, std::nullopt);
   // Only gradients of equally large batches can be added as they are: the last one of an epoch is left out.
-  if (!first || first->step + 1 != step.step || first->divisor != step.divisor) return;
+  if (!first || first->step + 1 != step.step || first->divisor != step.divisor) return std::nullopt;
   NoiseSums sums;
   sums.add(mean_square(first->squared_norm, first->rows, step.divisor, 1), first->rows);
   sums.add(mean_square(kernels::squared_norm_of(step.gradient), step.rows, step.divisor, 1), step.rows);
   kernels::add_into(first->gradient, step.gradient);
   const double rows = first->rows + step.rows;
   const double squares = kernels::squared_norm_of(first->gradient);
-  if (const auto measured = measure_noise(sums, mean_square(squares, rows, step.divisor, 1), rows))
-    of_pairs_.add(*measured);
+  return measure_noise(sums, mean_square(squares, rows, step.divisor, 1), rows);
+}
+
+void NoiseMeter::add(const NoiseMeasured& measured, NoiseSoFar& of_state) {
+  (has_pairs() ? of_pairs_ : of_state).add(measured);
+}
+
+void NoiseMeter::begin_again() {
+  first_.reset();
+  of_pairs_ = {};
 }
 
 void NoiseMeter::keep_first(const SummedStep& step) {
+  first_.reset();  // before there is another: one is memory enough
   try {
     first_ = First{step.step,
                    {step.gradient.begin(), step.gradient.end()},
@@ -40,12 +51,11 @@ void NoiseMeter::keep_first(const SummedStep& step) {
                    step.divisor,
                    step.rows};
   } catch (const std::bad_alloc&) {  // training can do without
-    first_.reset();
   }
 }
 
 double NoiseMeter::scale(const NoiseSoFar& of_state) const {
-  return count_micro_batches(spec_) == 1 ? of_pairs_.scale() : of_state.scale();
+  return (has_pairs() ? of_pairs_ : of_state).scale();
 }
 
 }  // namespace ds::train

@@ -24,8 +24,8 @@ struct SummedStep {
 ///
 /// A step of several micro-batches is measured by itself, into the job's state. Where a step is one
 /// micro-batch, two steps in a row take the place of two (as in Pollux: Qiao et al., OSDI 2021), though the
-/// parameters move in between; that is kept here alone and begins again with the session, for it would make
-/// a state depend on where its worker was restarted.
+/// parameters move in between; that is kept here alone and begins again with the session or another state,
+/// for it would make a state depend on where its worker was restarted.
 class NoiseMeter {
  public:
   /// The first step's gradient is kept until the next one: not of a model that is larger.
@@ -33,10 +33,14 @@ class NoiseMeter {
 
   explicit NoiseMeter(const scheduler::JobSpec& spec) : spec_(spec) {}  ///< which must outlive it
 
-  /// A step that changes the parameters; steps in order.
-  void take(const SummedStep& step, NoiseSoFar& of_state);
-  /// Steps jump.
-  void forget() { first_.reset(); }
+  /// What a step that changes the parameters says of the noise; steps in order.
+  std::optional<NoiseMeasured> measure(const SummedStep& step);
+  /// When that step has changed them.
+  void add(const NoiseMeasured& measured, NoiseSoFar& of_state);
+  /// A step is passed over: it is no second one of a pair.
+  void forget_first() { first_.reset(); }
+  /// The session goes on from another state.
+  void begin_again();
   /// In samples; 0: not known.
   double scale(const NoiseSoFar& of_state) const;
 
@@ -46,7 +50,8 @@ class NoiseMeter {
     std::vector<float> gradient;
     double squared_norm = 0, divisor = 1, rows = 0;
   };
-  void take_pair(const SummedStep& step);
+  bool has_pairs() const { return count_micro_batches(spec_) == 1; }
+  std::optional<NoiseMeasured> measure_pair(const SummedStep& step);
   void keep_first(const SummedStep& step);
 
   const scheduler::JobSpec& spec_;

@@ -113,7 +113,7 @@ class Session final : public TrainingSession {
                                  StepResult& result);
   Result<void> write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
                            const Model::OnReady& on_ready, StepResult& result);
-  void note_noise(const Batch& batch);
+  std::optional<NoiseMeasured> measure_noise_of(const Batch& batch);
   Result<StepResult> run_free_step(collective::Communicator& communicator);
   WorkerState worker_state() const { return {step_, progress_, buffers_, counters_}; }
   void take_over(const WorkerState& state);
@@ -214,7 +214,7 @@ Result<void> Session::restore(const StateImage& state) {
   put_back_buffers();
   step_ = state.step;
   shares_->forget();
-  noise_.forget();
+  noise_.begin_again();
   seed_ = seed;
   if (servers_) servers_->forget();
   return {};
@@ -328,11 +328,14 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
       spec_.optimizer.lr * scheduler::schedule_factor(spec_.schedule, step_, total_steps());
   const std::uint64_t updates = step_ - static_cast<std::uint64_t>(progress_.skipped) + 1;
   if (result.updated) {
-    note_noise(batch);  // before the optimizer cuts the gradient
+    const auto noise = measure_noise_of(batch);  // before the optimizer cuts the gradient
     if (!servers_)
       optimizer_.apply(model_.parameters(), vector_.gradients(sum_), result.learning_rate, updates);
+    if (noise) noise_.add(*noise, progress_.noise);  // and not twice where that failed
     vector_.move(sum_, buffers_, counters_);
     put_back_buffers();
+  } else {
+    noise_.forget_first();
   }
   count_step(spec_, *verdict, progress_);
   if (sync_) {
@@ -356,11 +359,10 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
 }
 
 /// All members look at the same sums.
-void Session::note_noise(const Batch& batch) {
+std::optional<NoiseMeasured> Session::measure_noise_of(const Batch& batch) {
   const auto divisor = static_cast<double>(batch.positions.size());
-  noise_.take({step_, vector_.gradients(sum_), sync_ ? sync_->squared_norm() : 0, divisor,
-               divisor - StepVector::bad_records(sum_), StepVector::noise(sum_)},
-              progress_.noise);
+  return noise_.measure({step_, vector_.gradients(sum_), sync_ ? sync_->squared_norm() : 0, divisor,
+                         divisor - StepVector::bad_records(sum_), StepVector::noise(sum_)});
 }
 
 Result<StepResult> Session::run_free_step(collective::Communicator& communicator) {
@@ -469,6 +471,7 @@ Result<EvaluationResult> Session::evaluate(collective::Communicator& communicato
   Result<EvaluationResult> result = evaluate_model(parts_, communicator, pieces_);
   if (!result) return result;
   result->step = step_;
+  result->noise_scale = noise_.scale(progress_.noise);
   copier_.wait();
   const auto value_of = [&](const scheduler::Goal& goal) {
     return goal.metric == "loss" ? result->loss : result->metrics.at(goal.metric);

@@ -65,6 +65,7 @@ struct EvaluationResult {
   double majority_accuracy =
       0;  ///< of always answering the most frequent label of the training set; 0: no classes
   std::uint64_t samples = 0;
+  double noise_scale = 0;  ///< as in `StepResult`, after `step`
 };
 
 /// One worker's side of data-parallel training. Not thread-safe: one thread at a time, any thread.

@@ -24,7 +24,8 @@ struct SessionParts {
 /// Opens the data and builds the model. Errors as `TrainingSession::create`.
 Result<SessionParts> make_parts(const scheduler::JobSpec& spec);
 
-/// Judges the validation set, each logical rank its share. `step` is left 0. `pieces` may be null.
+/// Judges the validation set, each logical rank its share. `step` and `noise_scale` are left 0. `pieces` may
+/// be null.
 Result<EvaluationResult> evaluate_model(const SessionParts& parts, collective::Communicator& communicator,
                                         PieceWatch* pieces);
 

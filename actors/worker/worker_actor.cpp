@@ -314,7 +314,6 @@ class Worker : public caf::event_based_actor {
                    result.loss_scale != 1 ? fmt::format(" with a loss scale of {}", result.loss_scale) : "",
                    result.skipped_steps);
     meter_.add(result);
-    noise_scale_ = result.noise_scale;
     const bool epoch_ends = result.step % trainer_.position().steps_per_epoch == 0;
     if (auto report = meter_.take(epoch_ends)) {
       report->worker = process_.worker;
@@ -332,7 +331,7 @@ class Worker : public caf::event_based_actor {
     EvaluationReport report{process_.worker, generation, result.step,
                             result.loss,     {},         result.majority_accuracy};
     for (const auto& [name, value] : result.metrics) report.metrics.emplace(name, value);
-    if (noise_scale_ > 0) report.metrics.emplace("gradient_noise_scale", noise_scale_);
+    if (result.noise_scale > 0) report.metrics.emplace("gradient_noise_scale", result.noise_scale);
     line_.tell_master(std::move(report));
   }
 
@@ -352,7 +351,6 @@ class Worker : public caf::event_based_actor {
   std::uint64_t newest_ = 0;
   std::uint32_t rank_ = 0;
   StepMeter meter_;
-  double noise_scale_ = 0;  ///< after the newest step
   std::optional<JobImpossible> impossible_;
   std::optional<WorkerFailed> failed_;
   std::optional<GangStuck> stuck_;

@@ -193,6 +193,11 @@ TEST(Views, KeepsTheNoiseOfTheNewestEvaluationWhenNothingIsLiveAnyMore) {
   live.has_loss = true;
   live.noise_scale = 400;
   EXPECT_EQ(view_of(ledger, false, &live).at("metrics").at("gradient_noise_scale"), 400);
+  live.noise_scale = 0;
+  EXPECT_FALSE(view_of(ledger, false, &live).at("metrics").contains("gradient_noise_scale"))
+      << "by now it is not known";
+  live.has_loss = false;
+  EXPECT_EQ(view_of(ledger, false, &live).at("metrics").at("gradient_noise_scale"), 300.5);
 }
 
 TEST(Views, AWaitingJobSaysWhatItWaitsFor) {

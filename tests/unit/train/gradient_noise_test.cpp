@@ -168,7 +168,8 @@ TEST(NoiseMeter, TakesTwoStepsInARowForTwoMicroBatchesWhereAStepIsOne) {
   NoiseSoFar of_state;
   const std::vector<float> first{3, 1}, second{1, -1}, other{100, 100};
   const auto take = [&](std::uint64_t step, const std::vector<float>& gradient, double divisor = 1) {
-    meter.take({step, gradient, 0, divisor, divisor, {}}, of_state);
+    const auto measured = meter.measure({step, gradient, 0, divisor, divisor, {}});
+    if (measured) meter.add(*measured, of_state);
   };
   for (std::uint64_t pair = 0; pair < 5; ++pair) {
     EXPECT_EQ(meter.scale(of_state), 0) << pair;
@@ -182,13 +183,23 @@ TEST(NoiseMeter, TakesTwoStepsInARowForTwoMicroBatchesWhereAStepIsOne) {
   take(48, first);
   take(49, other, 2);  // a batch of another size
   take(56, first);
-  meter.forget();
+  meter.forget_first();
   take(57, other);
   EXPECT_DOUBLE_EQ(meter.scale(of_state), 2);
   EXPECT_EQ(of_state, NoiseSoFar());
   take(64, first);
   take(65, other);
   EXPECT_GT(meter.scale(of_state), 2.5);
+  take(72, first);
+  meter.begin_again();
+  take(73, second);
+  EXPECT_EQ(meter.scale(of_state), 0);
+  for (std::uint64_t pair = 10; pair < 15; ++pair) {
+    EXPECT_EQ(meter.scale(of_state), 0) << pair;
+    take(pair * kNoiseEvery, first);
+    take(pair * kNoiseEvery + 1, second);
+  }
+  EXPECT_DOUBLE_EQ(meter.scale(of_state), 2);
 }
 
 // ---- in sessions -----------------------------------------------------------------------------------
@@ -387,6 +398,32 @@ TEST_F(SessionNoise, OfStepsOfOneMicroBatchIsThatOfPairsAndNoPartOfTheState) {
   }
   EXPECT_NEAR(sum, expected, 0.1 * expected);
   EXPECT_EQ(progress_of(session->image(false)).noise, NoiseSoFar());
+  ASSERT_TRUE(session->restore(session->image(true)));
+  const auto result = session->run_step(one);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->noise_scale, 0) << "it begins again with a state that is restored";
+}
+
+/// As when a worker died in it and another one repeats it.
+TEST_F(SessionNoise, IsKnownToAnEvaluationThatIsRepeatedInARestoredSession) {
+  scheduler::JobSpec spec = regression(400);
+  spec.data.validate = spec.data.train;
+  const auto session = open(spec);
+  collective::Communicator one(spec.logical_ranks());
+  const auto at_first = session->evaluate(one);
+  ASSERT_TRUE(at_first) << at_first.error().message;
+  EXPECT_EQ(at_first->noise_scale, 0);
+  double known = 0;
+  for (int step = 0; step < 200 && known == 0; ++step) {
+    const auto result = session->run_step(one);
+    ASSERT_TRUE(result) << result.error().message;
+    known = result->noise_scale;
+  }
+  ASSERT_GT(known, 0);
+  EXPECT_EQ(session->evaluate(one)->noise_scale, known);
+  const auto other = open(spec);
+  ASSERT_TRUE(other->restore(session->image(true)));
+  EXPECT_EQ(other->evaluate(one)->noise_scale, known);
 }
 
 }  // namespace
