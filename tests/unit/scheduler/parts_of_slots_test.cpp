@@ -88,7 +88,7 @@ TEST_F(PartsOfSlots, CountWhenTheCheapestAreSoughtThatMakeWay) {
   EXPECT_EQ(cluster_.plan().preemptions, (std::vector<Preemption>{{"half", "urgent"}}));
 }
 
-TEST_F(PartsOfSlots, OfAGuaranteeAreKept) {
+TEST_F(PartsOfSlots, OfAGuaranteeAreGrownInto) {
   cluster_.tenants =
       std::get<TenantTree>(parse_tenant_file("tenants: {a: {guaranteed: 1}, b: {guaranteed: 3}}"));
   cluster_.add_node("n", 4);
@@ -97,9 +97,33 @@ TEST_F(PartsOfSlots, OfAGuaranteeAreKept) {
   ASSERT_EQ(cluster_.live("lent"), 5U);  // 3.5
   add("owner", kHalf, {1, 6}).tenant = "b";
   cluster_.settle();
-  EXPECT_EQ(cluster_.live("lent"), 2U)
-      << "without another its queue would have 0.7 of the 1 that it is guaranteed";
-  EXPECT_EQ(cluster_.live("owner"), 5U);
+  EXPECT_EQ(cluster_.live("owner"), 6U) << "its queue is guaranteed them, and a no second worker";
+  EXPECT_EQ(cluster_.live("lent"), 1U);
+}
+
+TEST_F(PartsOfSlots, OfAGuaranteeAreHadBackThoughTheOtherWorkersDoNotAddUpToTheirs) {
+  cluster_.tenants =
+      std::get<TenantTree>(parse_tenant_file("tenants: {a: {guaranteed: 1}, b: {guaranteed: 1}}"));
+  cluster_.add_node("n", 2);
+  add("lent", SlotCount::of_thousandths(700), {1, 2}).tenant = "a";
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("lent"), 2U);  // 1.4
+  add("owner", 1).tenant = "b";
+  ASSERT_LT(cluster_.settle(), 5);
+  EXPECT_EQ(cluster_.live("lent"), 1U);
+  EXPECT_EQ(cluster_.live("owner"), 1U);
+}
+
+TEST_F(PartsOfSlots, OfAGuaranteeAreNotForOneWhoBorrows) {
+  cluster_.tenants = std::get<TenantTree>(parse_tenant_file("tenants: {a: {guaranteed: 1}, b: {}}"));
+  cluster_.add_node("n", 2);
+  add("own", SlotCount::of_thousandths(700), {1, 2}).tenant = "a";
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("own"), 2U);
+  add("borrower", 1).tenant = "b";
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("own"), 2U) << "without another its queue would have 0.7 of the 1 that is its own";
+  EXPECT_EQ(cluster_.live("borrower"), 0U);
 }
 
 TEST_F(PartsOfSlots, PassNoQuota) {
