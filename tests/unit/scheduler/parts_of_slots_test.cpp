@@ -50,8 +50,22 @@ TEST_F(PartsOfSlots, OfTwoNodesDoNotMakeAWhole) {
   add("b", kHalf);
   cluster_.start_worker("b", "n2");
   add("whole", 1);
-  EXPECT_EQ(text_of(cluster_.plan(), "whole"),
-            "needs 1 worker of 1 slot at once, and 0 fit now: 1 of 2 slots is free");
+  EXPECT_EQ(
+      text_of(cluster_.plan(), "whole"),
+      "needs 1 worker of 1 slot at once, and 0 fit now: 1 of 2 slots is free, but no node has enough for "
+      "a worker");
+  cluster_.end_job("whole");
+  add("two", SlotCount::of_thousandths(400), {2, 2});
+  cluster_.settle();
+  cluster_.add_node("n3", 1);
+  add("three", SlotCount::of_thousandths(400), {3, 3});
+  EXPECT_EQ(text_of(cluster_.plan(), "three"),
+            "needs 3 workers of 0.4 slots each at once, and 2 fit now: 1.2 of 3 slots are free, but no node "
+            "has enough for one more");
+  cluster_.end_job("three");
+  add("four", SlotCount::of_thousandths(400), {4, 4});
+  EXPECT_EQ(text_of(cluster_.plan(), "four"),
+            "needs 4 workers of 0.4 slots each at once, and 2 fit now: 1.2 of 3 slots are free");
 }
 
 TEST_F(PartsOfSlots, AreBroughtTogetherByMovingWorkers) {
