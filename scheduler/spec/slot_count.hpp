@@ -61,8 +61,8 @@ class SlotCount {
   std::uint64_t thousandths_ = 0;
 };
 
-/// The least of a slot that a worker may have.
-inline constexpr SlotCount kLeastSlots = SlotCount::of_thousandths(1);
+/// The least of a slot that a worker may have: a hundred processes for each slot are as many as a node bears.
+inline constexpr SlotCount kLeastSlots = SlotCount::of_thousandths(10);
 
 /// `2`, `0.5`, `1.125`
 std::string number_text(SlotCount slots);

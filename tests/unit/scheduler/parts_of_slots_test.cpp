@@ -38,7 +38,7 @@ TEST_F(PartsOfSlots, FillASlotToTheThousandth) {
   EXPECT_EQ(text_of(cluster_.plan(), "e"),
             "needs 1 worker of 0.002 slots at once, and 0 fit now: 0.001 of 2 slots are free");
   cluster_.end_job("e");
-  add("f", kLeastSlots);
+  add("f", SlotCount::of_thousandths(1));
   EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"f", "n", 1}}));
 }
 
