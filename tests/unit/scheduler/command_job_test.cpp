@@ -83,6 +83,9 @@ TEST(CommandJob, MayHaveAPartOfASlot) {
       error("0.0105"),
       "f:3:19: resources.cpus: expected a number from 0.01 to 1024 with at most 3 decimals, got 0.0105\n"
       "  slots for each worker, or a part of one: such as 2, 0.5 or 500m");
+  EXPECT_EQ(error("\"2\""),
+            "f:3:19: resources.cpus: expected a number from 0.01 to 1024 with at most 3 decimals, got \"2\"\n"
+            "  remove the quotes");
   for (const std::string text :
        {"0",        "-1",  "0.009", "9m",   "0m",  "m",  "1.5m", "1025",  "1024.001",
         "1024001m", "010", "\"2\"", "half", "[1]", "{}", ".inf", "1e300", "99999999999999999999m",
