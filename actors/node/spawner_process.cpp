@@ -91,6 +91,7 @@ class SpawnerProcess {
     sigprocmask(SIG_BLOCK, &child, nullptr);
     signals_ = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     prctl(PR_SET_NAME, "ds-spawner");
+    raise_descriptor_limit();
     prctl(PR_SET_CHILD_SUBREAPER, 1);  // of commands whose keeper was killed
   }
 

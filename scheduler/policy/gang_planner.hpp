@@ -339,7 +339,6 @@ class GangPlanner {
   void give_back(Aftermath& then, const Job& other, std::size_t node, std::uint32_t workers) const;
   void give_all_back(Aftermath& then, const Job& other) const;
   void give_extras_back(Aftermath& then) const;
-  bool may_be_taken(const Job& other, const Job& job, const QueueUse& use) const;
   std::vector<std::pair<std::int64_t, const Job*>> newly_ending(std::int64_t now_ms) const;
   bool would_have_room_without_young(const Job& job) const;
   bool could_hold(std::size_t node, const Ask& ask) const;
@@ -377,7 +376,8 @@ class GangPlanner {
   template <class MayShrink>
   Job* choose_victim(const Job& beneficiary, const Lack& lack, MayShrink may_take);
   bool is_stalled_before(const Job& job, const Job& beneficiary) const;
-  bool may_shrink(const Job& job, const Job& beneficiary) const;
+  bool may_shrink(const Job& job, const Job& beneficiary, std::uint32_t count) const;
+  bool may_be_taken(const Job& job, const Job& beneficiary, std::uint32_t count, const QueueUse& use) const;
   bool may_ever_preempt(const Job& job, const Job& beneficiary) const;
   std::vector<Job*> ever_preemptible(const Job& beneficiary) const;
   bool is_entitled(const Job& beneficiary, const Job& other, std::uint32_t count) const;

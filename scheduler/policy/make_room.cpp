@@ -21,7 +21,7 @@ bool GangPlanner::helps(const Job& victim, const Lack& lack) const {
 
 bool GangPlanner::make_room(Job& job, std::uint32_t count, std::int64_t now_ms) {
   Taken taken;
-  if (!take_workers(job, count, taken, [&](const Job& other) { return may_shrink(other, job); })) {
+  if (!take_workers(job, count, taken, [&](const Job& other) { return may_shrink(other, job, count); })) {
     if (may_help_to_relocate(job, count) && make_room_by_relocation(job, count, taken, now_ms)) return true;
     take_jobs(job, count, taken);
   }
@@ -36,7 +36,7 @@ bool GangPlanner::reclaim_room(Job& job, std::uint32_t count) {
   if (!is_within) return false;
   Taken taken;
   take_workers(job, count, taken, [&](const Job& other) {
-    return other.queue != job.queue && may_shrink(other, job) && is_entitled(job, other, count);
+    return other.queue != job.queue && is_entitled(job, other, count) && may_shrink(other, job, count);
   });
   if (!finish(job, count, taken)) return false;
   keep(job, count);
@@ -90,12 +90,20 @@ bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) cons
   return is_after || !is_feasible(job) || !is_allowed(job);
 }
 
-/// Another queue keeps what it is guaranteed.
-bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary) const {
+bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary, std::uint32_t count) const {
   if (job.workers <= job.needed || !job.demand.preemptible || job.is_relocated) return false;
+  return may_be_taken(job, beneficiary, count, use_later_);
+}
+
+/// Another queue keeps what it is guaranteed. Where its workers don't add up to just that, the one that
+/// passes it goes to those who have a guarantee to it: it can't be had back from them, for it would pass it
+/// again.
+bool GangPlanner::may_be_taken(const Job& job, const Job& beneficiary, std::uint32_t count,
+                               const QueueUse& use) const {
   if (job.queue == beneficiary.queue) return yields_to(job, beneficiary);
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
-  return meeting.b_side == meeting.at || use_later_.can_spare(meeting.b_side, job.size.slots);
+  return meeting.b_side == meeting.at || use.can_spare(meeting.b_side, job.size.slots) ||
+         (use.is_over_guarantee(meeting.b_side) && is_entitled(beneficiary, job, count));
 }
 
 /// By rank alone: not by how long it has run, nor by what queues use now.

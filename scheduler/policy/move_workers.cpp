@@ -42,7 +42,7 @@ void GangPlanner::give_back(Job& job, std::vector<SizeChange>& resizes) {
 bool GangPlanner::may_move(const Job& job, const Job& beneficiary) const {
   const bool has_grown = job.is_touched && !job.is_released_from;
   return job.demand.curve && job.demand.is_settled && !has_grown && job.queue == beneficiary.queue &&
-         may_shrink(job, beneficiary);
+         may_shrink(job, beneficiary, 1);
 }
 
 bool GangPlanner::move_room(Job& job, std::uint32_t count, std::vector<SizeChange>& resizes) {

@@ -231,9 +231,11 @@ struct Plan {
 /// by the queue's share: the dominant one of slots, memory and GPUs, of its jobs' minimums now plus what it
 /// used lately, over the weight; at each level of the tree, from the root down. From other queues a job may
 /// take workers above the minimum as long as these keep what they are guaranteed. To have what its own queue
-/// is guaranteed it may also preempt others' jobs that are not within their queue's guarantee, of any
-/// priority, where that queue has more than it is guaranteed; and a started job grows into its queue's
-/// guarantee by shrinking them. Between queues priorities say nothing.
+/// is guaranteed it takes them where a queue has more than it is guaranteed, if only by a part of a worker;
+/// it may also preempt others' jobs there that are not within their queue's guarantee, of any priority; and a
+/// started job grows into its queue's guarantee by shrinking them. Who has lost by it the worker that passed
+/// its guarantee is not guaranteed that worker, and takes nothing back. Between queues priorities say
+/// nothing.
 ///
 /// No preemption leads to another for ever. Call a job's number of guaranteed levels and its priority its
 /// rank, compared in that order. It depends on what jobs there are, not on what runs. Who is preempted is of

@@ -420,8 +420,15 @@ std::vector<SizeChange> Planning::grow() {
     if (job->started < job->needed) growing[job->queue][GangPlanner::growth_group(*job)].changed.push(job);
   }
   const auto next = [&](std::size_t queue) { return next_growing(growing[queue]); };
+  // Or another of its leaf, behind it: else who borrows would grow before that one, have it taken back, and
+  // grow again, for ever.
   const auto is_within = [&](const Job& job, std::size_t queue) {
-    return planner_.use().fits_guarantee(queue, job.size.slots);
+    const auto fits = [&](const Job& one) { return planner_.use().fits_guarantee(queue, one.size.slots); };
+    return fits(job) || std::ranges::any_of(growing[job.queue], [&](const auto& group) {
+             const Growing& jobs = group.second;
+             return !jobs.is_closed && ((jobs.next != jobs.end && fits(*jobs.next->second)) ||
+                                        (!jobs.changed.empty() && fits(*jobs.changed.top())));
+           });
   };
   while (Job* job = choose_turn(shares_, planner_.use(), queues, next, is_within)) {
     Growing& jobs = growing[job->queue].at(GangPlanner::growth_group(*job));

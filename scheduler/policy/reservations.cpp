@@ -63,13 +63,14 @@ void GangPlanner::give_all_back(Aftermath& then, const Job& other) const {
 
 /// The workers above others' minimums that the job may take.
 void GangPlanner::give_extras_back(Aftermath& then) const {
+  const std::uint32_t missing = then.job->needed - then.job->workers;
   for (const auto& groups : shrinkable_) {
     for (const auto& [group, jobs] : groups) {
       for (const auto& [rank, other] : jobs) {
         if (other == then.job || other->workers <= other->needed) continue;
         std::uint32_t extra = other->workers - other->needed;
         for (const Lease* lease : other->live) {
-          if (extra == 0 || !may_be_taken(*other, *then.job, then.use)) break;
+          if (extra == 0 || !may_be_taken(*other, *then.job, missing, then.use)) break;
           const std::size_t node = capacity_.index_of(lease->node);
           if (node == Capacity::kUnknownNode || !capacity_.node(node).available) continue;
           give_back(then, *other, node, 1);
@@ -79,13 +80,6 @@ void GangPlanner::give_extras_back(Aftermath& then) const {
       }
     }
   }
-}
-
-/// Whether the other's queue can spare a worker above the minimum for the job.
-bool GangPlanner::may_be_taken(const Job& other, const Job& job, const QueueUse& use) const {
-  if (other.queue == job.queue) return yields_to(other, job);
-  const auto meeting = tenants_.meet(job.queue, other.queue);
-  return meeting.b_side == meeting.at || use.can_spare(meeting.b_side, other.size.slots);
 }
 
 /// Those that start in this plan and end at a known moment, the first to end first.
@@ -284,8 +278,10 @@ bool GangPlanner::could_shrink(const Job& job, const Job& beneficiary) const {
   if (!job.demand.preemptible || job.workers < job.needed) return false;
   if (job.queue == beneficiary.queue) return yields_to(job, beneficiary);
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
-  return meeting.b_side == meeting.at ||
-         use_later_.slots(meeting.b_side) >= tenants_[meeting.b_side].guaranteed;
+  const SlotCount now = use_later_.slots(meeting.b_side), guaranteed = tenants_[meeting.b_side].guaranteed;
+  return meeting.b_side == meeting.at || now >= guaranteed ||
+         (now + job.size.slots > guaranteed &&
+          is_entitled(beneficiary, job, beneficiary.needed - beneficiary.workers));
 }
 
 }  // namespace ds::scheduler

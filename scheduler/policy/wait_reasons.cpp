@@ -197,11 +197,19 @@ std::string coming(const WaitFacts& facts) {
   return text;
 }
 
+/// What to say where what is free would do, but is scattered over the nodes.
+std::string scattered(const WaitFacts& facts) {
+  const bool are_slots_short =
+      facts.gpus == 0 && !facts.is_together && facts.fitting_now == facts.fitting_now_by_slots;
+  if (!are_slots_short || facts.needed * facts.slots > facts.free_slots) return {};
+  return std::string(", but no node has enough for ") + (facts.fitting_now == 0 ? "a worker" : "one more");
+}
+
 Reason no_capacity(const WaitFacts& facts) {
   std::string text = "needs " + wanted(facts) + " at once, and " + std::to_string(facts.fitting_now) +
                      (facts.fitting_now == 1 ? " fits now: " : " fit now: ") + number_text(facts.free_slots) +
                      " of " + slots_text(facts.total_slots) +
-                     (facts.free_slots == 1 ? " is free" : " are free");
+                     (facts.free_slots == 1 ? " is free" : " are free") + scattered(facts);
   if (facts.gpus > 0) {
     const GpuCount there = gpus_of_kind(facts);
     text += ", and " + std::to_string(there.free) + " of " + gpus_of(there.total, there.kind);

@@ -72,10 +72,12 @@ void read_cpus(const Section& section, Resources& resources) {
     resources.cpus = *slots;
     return;
   }
+  const bool is_quoted_number = cpus->is_quoted && parse_real(cpus->text).fault == NumberFault::none;
   section.fail("cpus",
                "expected a number from " + number_text(kLeastSlots) + " to " + number_text(kMostSlots) +
                    " with at most 3 decimals, got " + describe(*cpus),
-               "slots for each worker, or a part of one: such as 2, 0.5 or 500m");
+               is_quoted_number ? "remove the quotes"
+                                : "slots for each worker, or a part of one: such as 2, 0.5 or 500m");
 }
 
 void read_memory(const Section& section, Resources& resources) {

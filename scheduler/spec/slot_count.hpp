@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cassert>
 #include <compare>
 #include <concepts>
 #include <cstdint>
@@ -19,8 +20,12 @@ class SlotCount {
   static constexpr std::uint64_t kParts = 1000;  ///< of a slot
 
   constexpr SlotCount() = default;
+  /// Not below 0; and a `bool` is no number of slots.
   template <std::integral Whole>
-  constexpr SlotCount(Whole slots) : thousandths_(static_cast<std::uint64_t>(slots) * kParts) {}
+  requires(!std::same_as<Whole, bool>) constexpr SlotCount(Whole slots)
+      : thousandths_(static_cast<std::uint64_t>(slots) * kParts) {
+    if constexpr (std::signed_integral<Whole>) assert(slots >= 0);
+  }
   static constexpr SlotCount of_thousandths(std::uint64_t thousandths) {
     SlotCount slots;
     slots.thousandths_ = thousandths;
@@ -56,8 +61,8 @@ class SlotCount {
   std::uint64_t thousandths_ = 0;
 };
 
-/// The least of a slot that a worker may have.
-inline constexpr SlotCount kLeastSlots = SlotCount::of_thousandths(1);
+/// The least of a slot that a worker may have: a hundred processes for each slot are as many as a node bears.
+inline constexpr SlotCount kLeastSlots = SlotCount::of_thousandths(10);
 
 /// `2`, `0.5`, `1.125`
 std::string number_text(SlotCount slots);

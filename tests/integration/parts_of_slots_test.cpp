@@ -47,10 +47,10 @@ TEST_F(PartsOfSlots, RunSideBySideUntilNoThousandthIsLeftAlsoAfterTheHeadHasDied
   EXPECT_TRUE(node_has(2));
   EXPECT_NE(cluster_.submit({"nodes"}).out.find("  2/2  "), std::string::npos);
 
-  const auto small = submit("small", "0.001");
+  const auto small = submit("small", "0.01");
   const auto why = [&] { return cluster_.submit({"why", small}).out; };
   const std::string numbers =
-      "needs 1 worker of 0.001 slots and 16Mi at once, and 0 fit now: 0 of 2 slots are free";
+      "needs 1 worker of 0.01 slots and 16Mi at once, and 0 fit now: 0 of 2 slots are free";
   EXPECT_TRUE(wait_until([&] { return why().find(numbers) != std::string::npos; })) << why();
 
   cluster_.head().kill_and_wait();
@@ -68,11 +68,11 @@ TEST_F(PartsOfSlots, RunSideBySideUntilNoThousandthIsLeftAlsoAfterTheHeadHasDied
   end("a");
   ASSERT_TRUE(cluster_.wait_for_state(jobs.at(0), "SUCCEEDED")) << cluster_.logs();
   ASSERT_TRUE(cluster_.wait_for_state(small, "RUNNING")) << cluster_.logs();
-  EXPECT_TRUE(node_has(1.501)) << cluster_.json({"nodes"});
-  EXPECT_NE(cluster_.submit({"nodes"}).out.find("1.501/2"), std::string::npos);
-  const auto large = submit("large", "0.5");  // 0.499 are free
+  EXPECT_TRUE(node_has(1.51)) << cluster_.json({"nodes"});
+  EXPECT_NE(cluster_.submit({"nodes"}).out.find("1.51/2"), std::string::npos);
+  const auto large = submit("large", "0.5");  // 0.49 are free
   const auto plan = cluster_.submit({"why", large}).out;
-  EXPECT_NE(plan.find("0.499 of 2 slots are free"), std::string::npos) << plan;
+  EXPECT_NE(plan.find("0.49 of 2 slots are free"), std::string::npos) << plan;
   end("small");
   ASSERT_TRUE(cluster_.wait_for_state(large, "RUNNING")) << cluster_.logs();
   EXPECT_TRUE(node_has(2));

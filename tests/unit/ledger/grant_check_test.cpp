@@ -69,7 +69,7 @@ TEST_F(GrantCheck, FindsAThousandthOfASlotThatIsGivenTwice) {
   EXPECT_EQ(wrong(granted), "");
   ledger_ = Ledger::restore(ledger_.snapshot()).value();
   EXPECT_EQ(wrong(granted), "");
-  const auto text = wrong({grant("a", "n", kLeastSlots)});
+  const auto text = wrong({grant("a", "n", SlotCount::of_thousandths(1))});
   EXPECT_NE(text.find("of which 4.001 slots are taken with it and 4 are there"), std::string::npos) << text;
 }
 

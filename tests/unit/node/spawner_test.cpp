@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,24 @@ TEST(Spawner, DeliversAllOutputBeforeTheExit) {
   ASSERT_TRUE(spawner);
   ASSERT_TRUE((*spawner)->spawn(1, {"/bin/sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x"}));
   EXPECT_EQ(wait_for_exit(**spawner, 1).output.size(), 3'000'000U);
+}
+
+TEST(Spawner, HoldsMoreProgramsThanOneMayUsuallyHaveDescriptors) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 24;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  auto spawner = Spawner::start();
+  setrlimit(RLIMIT_NOFILE, &before);
+  ASSERT_TRUE(spawner);
+  constexpr std::uint64_t kMany = 40;
+  for (std::uint64_t i = 1; i < kMany; ++i) ASSERT_TRUE((*spawner)->spawn(i, {"/bin/sleep", "1000"}));
+  ASSERT_TRUE((*spawner)->spawn(kMany, {"/bin/sh", "-c", "ulimit -Sn"}));
+  const auto worker = wait_for_exit(**spawner, kMany);
+  EXPECT_EQ(worker.output, "24\n") << "programs have what they always had";
+  ASSERT_TRUE((*spawner)->spawn_command(kMany + 1, {"/bin/sh", "-c", "ulimit -Sn"}, "/", {}));
+  EXPECT_EQ(wait_for_exit(**spawner, kMany + 1).output, "24\n");
 }
 
 TEST(Spawner, SaysWhyAProgramCannotBeStarted) {

@@ -72,19 +72,25 @@ TEST(CommandJob, MayHaveAPartOfASlot) {
   EXPECT_EQ(slots("1.125"), SlotCount::of_thousandths(1125));
   EXPECT_EQ(slots("500m"), SlotCount::of_thousandths(500));
   EXPECT_EQ(slots("\"1500m\""), SlotCount::of_thousandths(1500));
-  EXPECT_EQ(slots("0.001"), kLeastSlots);
+  EXPECT_EQ(slots("0.01"), kLeastSlots);
+  EXPECT_EQ(slots("10m"), kLeastSlots);
+  EXPECT_EQ(slots("0.011"), SlotCount::of_thousandths(11));
   EXPECT_EQ(slots("1024"), 1024);
   const auto error = [](const std::string& text) {
     return first_error("run: x\nresources: {cpus: " + text + "}\n");
   };
   EXPECT_EQ(
-      error("0.0005"),
-      "f:3:19: resources.cpus: expected a number from 0.001 to 1024 with at most 3 decimals, got 0.0005\n"
+      error("0.0105"),
+      "f:3:19: resources.cpus: expected a number from 0.01 to 1024 with at most 3 decimals, got 0.0105\n"
       "  slots for each worker, or a part of one: such as 2, 0.5 or 500m");
+  EXPECT_EQ(error("\"2\""),
+            "f:3:19: resources.cpus: expected a number from 0.01 to 1024 with at most 3 decimals, got \"2\"\n"
+            "  remove the quotes");
   for (const std::string text :
-       {"0", "-1", "0m", "m", "1.5m", "1025", "1024.001", "1024001m", "010", "\"2\"", "half", "[1]", "{}",
-        ".inf", "1e300", "99999999999999999999m", "true", "\"\""}) {
-    EXPECT_NE(error(text).find("resources.cpus: expected a number from 0.001"), std::string::npos) << text;
+       {"0",        "-1",  "0.009", "9m",   "0m",  "m",  "1.5m", "1025",  "1024.001",
+        "1024001m", "010", "\"2\"", "half", "[1]", "{}", ".inf", "1e300", "99999999999999999999m",
+        "true",     "\"\""}) {
+    EXPECT_NE(error(text).find("resources.cpus: expected a number from 0.01 to"), std::string::npos) << text;
   }
 }
 

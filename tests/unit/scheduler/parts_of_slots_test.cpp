@@ -38,7 +38,7 @@ TEST_F(PartsOfSlots, FillASlotToTheThousandth) {
   EXPECT_EQ(text_of(cluster_.plan(), "e"),
             "needs 1 worker of 0.002 slots at once, and 0 fit now: 0.001 of 2 slots are free");
   cluster_.end_job("e");
-  add("f", kLeastSlots);
+  add("f", SlotCount::of_thousandths(1));
   EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"f", "n", 1}}));
 }
 
@@ -50,8 +50,22 @@ TEST_F(PartsOfSlots, OfTwoNodesDoNotMakeAWhole) {
   add("b", kHalf);
   cluster_.start_worker("b", "n2");
   add("whole", 1);
-  EXPECT_EQ(text_of(cluster_.plan(), "whole"),
-            "needs 1 worker of 1 slot at once, and 0 fit now: 1 of 2 slots is free");
+  EXPECT_EQ(
+      text_of(cluster_.plan(), "whole"),
+      "needs 1 worker of 1 slot at once, and 0 fit now: 1 of 2 slots is free, but no node has enough for "
+      "a worker");
+  cluster_.end_job("whole");
+  add("two", SlotCount::of_thousandths(400), {2, 2});
+  cluster_.settle();
+  cluster_.add_node("n3", 1);
+  add("three", SlotCount::of_thousandths(400), {3, 3});
+  EXPECT_EQ(text_of(cluster_.plan(), "three"),
+            "needs 3 workers of 0.4 slots each at once, and 2 fit now: 1.2 of 3 slots are free, but no node "
+            "has enough for one more");
+  cluster_.end_job("three");
+  add("four", SlotCount::of_thousandths(400), {4, 4});
+  EXPECT_EQ(text_of(cluster_.plan(), "four"),
+            "needs 4 workers of 0.4 slots each at once, and 2 fit now: 1.2 of 3 slots are free");
 }
 
 TEST_F(PartsOfSlots, AreBroughtTogetherByMovingWorkers) {
@@ -88,7 +102,7 @@ TEST_F(PartsOfSlots, CountWhenTheCheapestAreSoughtThatMakeWay) {
   EXPECT_EQ(cluster_.plan().preemptions, (std::vector<Preemption>{{"half", "urgent"}}));
 }
 
-TEST_F(PartsOfSlots, OfAGuaranteeAreKept) {
+TEST_F(PartsOfSlots, OfAGuaranteeAreGrownInto) {
   cluster_.tenants =
       std::get<TenantTree>(parse_tenant_file("tenants: {a: {guaranteed: 1}, b: {guaranteed: 3}}"));
   cluster_.add_node("n", 4);
@@ -97,9 +111,33 @@ TEST_F(PartsOfSlots, OfAGuaranteeAreKept) {
   ASSERT_EQ(cluster_.live("lent"), 5U);  // 3.5
   add("owner", kHalf, {1, 6}).tenant = "b";
   cluster_.settle();
-  EXPECT_EQ(cluster_.live("lent"), 2U)
-      << "without another its queue would have 0.7 of the 1 that it is guaranteed";
-  EXPECT_EQ(cluster_.live("owner"), 5U);
+  EXPECT_EQ(cluster_.live("owner"), 6U) << "its queue is guaranteed them, and a no second worker";
+  EXPECT_EQ(cluster_.live("lent"), 1U);
+}
+
+TEST_F(PartsOfSlots, OfAGuaranteeAreHadBackThoughTheOtherWorkersDoNotAddUpToTheirs) {
+  cluster_.tenants =
+      std::get<TenantTree>(parse_tenant_file("tenants: {a: {guaranteed: 1}, b: {guaranteed: 1}}"));
+  cluster_.add_node("n", 2);
+  add("lent", SlotCount::of_thousandths(700), {1, 2}).tenant = "a";
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("lent"), 2U);  // 1.4
+  add("owner", 1).tenant = "b";
+  ASSERT_LT(cluster_.settle(), 5);
+  EXPECT_EQ(cluster_.live("lent"), 1U);
+  EXPECT_EQ(cluster_.live("owner"), 1U);
+}
+
+TEST_F(PartsOfSlots, OfAGuaranteeAreNotForOneWhoBorrows) {
+  cluster_.tenants = std::get<TenantTree>(parse_tenant_file("tenants: {a: {guaranteed: 1}, b: {}}"));
+  cluster_.add_node("n", 2);
+  add("own", SlotCount::of_thousandths(700), {1, 2}).tenant = "a";
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("own"), 2U);
+  add("borrower", 1).tenant = "b";
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("own"), 2U) << "without another its queue would have 0.7 of the 1 that is its own";
+  EXPECT_EQ(cluster_.live("borrower"), 0U);
 }
 
 TEST_F(PartsOfSlots, PassNoQuota) {

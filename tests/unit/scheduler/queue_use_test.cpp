@@ -29,7 +29,7 @@ TEST(QueueUse, AllowsWhatIsGuaranteedAndWhatMayBeBorrowed) {
   use.add(a, {1});
   EXPECT_TRUE(use.is_over_guarantee(a));
   EXPECT_TRUE(use.can_spare(a, 1));
-  EXPECT_FALSE(use.can_spare(a, 1 + kLeastSlots));
+  EXPECT_FALSE(use.can_spare(a, 1 + SlotCount::of_thousandths(1)));
   EXPECT_EQ(use.find_limit(b, {100}), std::nullopt) << "the nodes are the only limit";
   use.remove(a, {3});
   EXPECT_TRUE(use.fits_guarantee(a, 2));

@@ -23,6 +23,8 @@ TEST(SlotCount, IsMadeOfWholeNumbersAndBecomesNoneByItself) {
   EXPECT_EQ(two.thousandths(), 2000U);
   EXPECT_FALSE((std::is_convertible_v<SlotCount, std::uint64_t>));
   EXPECT_FALSE((std::is_convertible_v<double, SlotCount>)) << "0.3 is no number of thousandths";
+  EXPECT_FALSE((std::is_convertible_v<bool, SlotCount>)) << "as in `slots + is_needed`";
+  EXPECT_DEBUG_DEATH(static_cast<void>(SlotCount(-1)), "slots >= 0");
 }
 
 TEST(SlotCount, AddsUpWithoutDrift) {

@@ -278,5 +278,21 @@ TEST_F(TenantPlan, ReclaimsWithinATenantsQueues) {
   EXPECT_EQ(cluster_.live("of y"), 2U);
 }
 
+/// Else the other grows into what is idle, has it taken back, and grows again, for ever.
+TEST_F(TenantPlan, GrowsIntoAGuaranteeBeforeOthersBorrowThoughALargerJobOfTheQueueGainsMore) {
+  use("tenants: {a: {}, b: {guaranteed: 8}}");
+  cluster_.add_node("n", 9);
+  add("a", "a", {1, 9});
+  cluster_.start_worker("a", "n");
+  add("large", "b", {1, 2});
+  cluster_.demand("large").slots = 3;
+  cluster_.start_worker("large", "n");
+  add("small", "b", {1, 5});
+  for (int i = 0; i < 4; ++i) cluster_.start_worker("small", "n");
+  ASSERT_LT(cluster_.settle(), 5);
+  EXPECT_EQ(cluster_.live("small"), 5U);
+  EXPECT_EQ(cluster_.live("a"), 1U);
+}
+
 }  // namespace
 }  // namespace ds::scheduler
