@@ -164,5 +164,36 @@ TEST(PaddedModels, OfSeveralSizesAreRefusedWhereOneOfThemMattersOrCanNotBeCut) {
   EXPECT_NE(square.find("which length its dimension 1 is can't be told"), std::string::npos) << square;
 }
 
+TEST(PaddedModels, AnswerRequestsOneByOneThatOnlyAHashTakesForAlike) {
+  const auto model = image_model("return x.sum([1, 2]).unsqueeze(1)", {});
+  const auto of_shape = [](std::vector<std::int64_t> shape, serving::Datatype type) {
+    const auto count = static_cast<std::size_t>(serving::count_elements(shape).value());
+    const std::vector<float> ones(count, 1.0F);
+    return Tensors{{"x", type, std::move(shape), Buffer::copy_of(std::as_bytes(std::span(ones)))}};
+  };
+  using enum serving::Datatype;
+  const auto plain = of_shape({1, 1, 1}, fp32), crafted = of_shape({1, 5741759363514277258, 0}, fp32);
+  const auto key_of = [](const Tensors& request) {
+    const std::span<const std::int64_t> shape = request.front().shape;
+    return serving::shape_key(std::span(&shape, 1), nullptr);
+  };
+  ASSERT_EQ(key_of(plain), key_of(crafted)) << "no test of this any more";
+  auto cut_off = of_shape({1, 1, 1}, fp32);
+  cut_off.front().bytes = {};
+  for (const auto& other : {crafted, of_shape({1, 2, 3}, fp32), of_shape({1, 1, 1}, int32), cut_off}) {
+    for (const std::size_t place : {0, 1}) {  // of the plain one
+      std::vector<Tensors> requests(2, other);
+      requests[place] = plain;
+      const auto outcome = replica::run_batch(*model, requests);
+      EXPECT_TRUE(outcome.was_split) << "they shared a batch";
+      const auto& answer = outcome.answers.at(place);
+      ASSERT_TRUE(answer) << answer.error().message;
+      EXPECT_EQ(numbers(answer->at(0)), std::vector<float>{1});
+    }
+  }
+  EXPECT_FALSE(replica::run_batch(*model, {cut_off}).answers.at(0)) << "its elements are elsewhere";
+  EXPECT_FALSE(replica::run_batch(*model, {plain, plain}).was_split);
+}
+
 }  // namespace
 }  // namespace ds::infer
