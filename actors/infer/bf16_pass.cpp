@@ -56,6 +56,13 @@ at::Tensor converted(const at::Tensor& tensor) {
   return tensor.defined() && tensor.is_floating_point() ? tensor.to(at::kBFloat16) : tensor;
 }
 
+/// Whole numbers that BF16 has not: positions, which freezing has computed, or a mask's least number.
+bool is_counted(const at::Tensor& tensor) {
+  if (!tensor.defined() || !tensor.is_floating_point() || tensor.layout() != at::kStrided) return false;
+  const at::Tensor numbers = tensor.to(at::kFloat);  // torch rounds no FP16
+  return numbers.equal(numbers.round()) && !numbers.equal(numbers.to(at::kBFloat16).to(at::kFloat));
+}
+
 at::Tensor widened(const at::Tensor& tensor) {
   return tensor.defined() && tensor.is_floating_point() ? tensor.to(at::kFloat) : tensor;
 }
@@ -122,6 +129,7 @@ class Converter {
     if (!constant) return;
     c10::IValue fresh;
     if (constant->isTensor()) {
+      if (is_counted(constant->toTensor())) return;
       fresh = once(constant->toTensor());
     } else if (constant->isTensorList()) {
       c10::List<at::Tensor> list;
@@ -210,8 +218,12 @@ class Converter {
   void convert_input(Node& node, std::size_t place) {
     Value* const input = node.input(place);
     const auto maker = input->node()->kind();
-    if (maker == kConvert || maker == c10::prim::Constant) return;
-    put_before(node, place, kConvert);
+    if (maker == kConvert) return;
+    const auto constant = torch::jit::toIValue(input);
+    if (!constant) return put_before(node, place, kConvert);
+    if (!constant->isTensor() || !is_counted(constant->toTensor())) return;
+    const torch::jit::WithInsertPoint here(&node);
+    node.replaceInput(place, graph_.insertConstant(once(constant->toTensor())));
   }
 
   void put_before(Node& node, std::size_t place, c10::Symbol what) {

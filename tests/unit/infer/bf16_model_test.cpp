@@ -127,10 +127,13 @@ std::vector<Case> cases() {
                   layer),
        {-1, 24}},
       {"products of what was made of whole numbers",
-       archive_of("ranks = torch.arange(24).to(6) / 8\n"
+       archive_of("ranks = torch.arange(x.size(1)).to(6) / 8\n"
                   "    y = torch.linear(x, self.w) + torch.mv(self.w, ranks)\n"
                   "    return y + torch.einsum('i,ij->j', [ranks, self.w])",
                   layer),
+       {-1, 24}},
+      {"a layer whose weights are whole numbers",
+       archive_of("return torch.linear(x, torch.arange(576, 1152).view([24, 24]).to(6)) / 1000"),
        {-1, 24}},
       {"a program that says fp32",
        archive_of("return torch.linear(torch.softmax(x.to(6), -1, dtype=6) * 24, self.w, self.b)", layer),
@@ -244,10 +247,10 @@ TEST(Bf16Models, AreRefusedForOneOutputHoweverLargeTheOthersAre) {
 
 TEST(Bf16Models, CountPositionsInFloat) {
   for (const char* positions :
-       {"torch.arange(x.size(1), dtype=6)", "torch.arange(x.size(1)).to(6)",
+       {"torch.arange(1000, dtype=6)", "torch.arange(x.size(1), dtype=6)", "torch.arange(x.size(1)).to(6)",
         "torch.arange(x.size(1)).float()", "torch.cumsum(torch.ones([x.size(1)], dtype=4), 0, dtype=6)"}) {
     SCOPED_TRACE(positions);
-    const Case made{"", archive_of(std::string("return x + ") + positions), {-1, -1}};
+    const Case made{"", archive_of(std::string("return x + ") + positions), {-1, 1000}};
     const auto before = load(made, false), after = load(made, true);
     ASSERT_TRUE(before && after) << (before ? after : before).error().message;
     const at::Tensor x = random_tensor({1, 1000}, 99);
@@ -257,6 +260,16 @@ TEST(Bf16Models, CountPositionsInFloat) {
     for (std::size_t i = 0; i < want.size(); ++i) most = std::max(most, std::fabs(0.0 + want[i] - have[i]));
     EXPECT_LT(most, 0.02) << "BF16 has every fourth number only from 512 on";
   }
+}
+
+TEST(Bf16Models, TakeTensorsOfFloat16) {
+  const Case made{
+      "",
+      archive_of("return x + torch.embedding(self.table, torch.zeros([x.size(0)], dtype=4)).to(6)",
+                 {{"table", weights({3, 3}, 1).to(at::kHalf)}}),
+      {-1, 3}};
+  const auto model = load(made, true);
+  EXPECT_TRUE(model) << model.error().message;
 }
 
 TEST(Bf16Models, AreNotOfEightBitsToo) {
