@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <numeric>
+
 #include "actors/replica/model_runner.hpp"
 #include "actors/replica/padding_trial.hpp"
 #include "tests/unit/infer/script_models.hpp"
@@ -109,10 +112,11 @@ TEST(PaddedModels, AreRefusedWhenTheyCannotBeTriedOrCut) {
 }
 
 /// Of images of any size, lines first.
-std::unique_ptr<ServedModel> image_model(const std::string& body, std::vector<serving::TensorSpec> outputs) {
+std::unique_ptr<ServedModel> image_model(const std::string& body, std::vector<serving::TensorSpec> outputs,
+                                         std::uint32_t rows = 8) {
   ModelSource source{
       archive_of(body), "made", {{"x", serving::Datatype::fp32, {-1, -1, -1}}}, std::move(outputs)};
-  auto model = ServedModel::load(std::move(source), {.name = "made", .max_batch_size = 8});
+  auto model = ServedModel::load(std::move(source), {.name = "made", .max_batch_size = rows});
   if (!model) ADD_FAILURE() << model.error().message;
   return model ? *std::move(model) : nullptr;
 }
@@ -162,6 +166,39 @@ TEST(PaddedModels, OfSeveralSizesAreRefusedWhereOneOfThemMattersOrCanNotBeCut) {
       << flat;
   const auto square = image_fault("return x.sum([1, 2]).unsqueeze(1), x + x.transpose(1, 2)", wish);
   EXPECT_NE(square.find("which length its dimension 1 is can't be told"), std::string::npos) << square;
+}
+
+TEST(PaddedModels, AreRefusedWhereAFullBatchWouldBeTooLargeOrTryingTakesTooLong) {
+  const auto model = image_model("return x.sum([1, 2]).unsqueeze(1)", {}, 32);
+  const auto fault = [&](std::vector<serving::Buckets> buckets) {
+    const serving::PaddingWish wish{.buckets = std::move(buckets), .values = {}, .cut = {}};
+    const auto used = replica::use_padding(*model, wish, std::chrono::milliseconds(0));
+    return used ? "none" : used.error().message;
+  };
+  const auto large = fault({{1, 1 << 12}, {(1 << 11) + 1}});
+  EXPECT_NE(large.find("buckets: a row in the largest has 33570816 bytes of inputs, and a batch has up to 32 "
+                       "rows (max_size)"),
+            std::string::npos)
+      << large;
+  const auto slow = fault({{1, 1 << 12}, {(1 << 10), (1 << 11)}});  // just as large as may be
+  EXPECT_NE(slow.find("longer than 0 s: 0 of 4 shapes were tried"), std::string::npos) << slow;
+  EXPECT_FALSE(model->padding());
+}
+
+TEST(PaddedModels, TellHowManyShapesWereTriedInTime) {
+  // Each run takes a while.
+  const auto model = image_model(
+      "y = x.sum([1, 2]).unsqueeze(1)\n"
+      "    w = torch.ones([64, 64])\n"
+      "    for i in range(2000):\n        w = torch.matmul(w, w) / 64\n    return y + w.sum() * 0",
+      {});
+  serving::Buckets many(32);
+  std::iota(many.begin(), many.end(), 1);
+  const serving::PaddingWish wish{.buckets = {many, {1, 3}}, .values = {}, .cut = {}};
+  const auto used = replica::use_padding(*model, wish, std::chrono::milliseconds(20));
+  ASSERT_FALSE(used);
+  EXPECT_NE(used.error().message.find(" of 64 shapes were tried"), std::string::npos) << used.error().message;
+  EXPECT_EQ(used.error().message.find(" 64 of 64"), std::string::npos) << used.error().message;
 }
 
 TEST(PaddedModels, AnswerRequestsOneByOneThatOnlyAHashTakesForAlike) {
