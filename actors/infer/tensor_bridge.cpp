@@ -1,3 +1,5 @@
+#include <ATen/core/ivalue.h>  // first: clang 14 wants the type whole before a vector of it
+
 #include "actors/infer/tensor_bridge.hpp"
 
 #include <ATen/ATen.h>
