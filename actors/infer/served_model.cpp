@@ -209,7 +209,7 @@ void check_rounded(const Named& exact, const Named& rounded) {
 }
 
 Result<void> TorchServedModel::use_bf16() {
-  const auto tried = train::guarded(
+  auto tried = train::guarded(
       fmt::format("model.source: {}: precision: bf16: the model fails in it", origin_),
       ErrorCode::invalid_argument, [&]() -> Result<void> {
         const c10::InferenceMode without_gradients;

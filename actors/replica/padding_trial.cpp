@@ -345,7 +345,7 @@ Result<void> check_batch(const Padding& padding, const serving::ModelMetadata& m
 Result<void> use_padding(infer::ServedModel& model, const serving::PaddingWish& wanted,
                          std::chrono::milliseconds longest) {
   if (model.takes_texts()) {
-    if (const auto right = serving::check_buckets(wanted.buckets); !right) return right;
+    if (auto right = serving::check_buckets(wanted.buckets); !right) return right;
     if (wanted.buckets.size() > 1)
       return refuse(
           fmt::format("buckets: texts have one length, and there are {} lists", wanted.buckets.size()));
