@@ -11,15 +11,12 @@
 #include "actors/replica/model_runner.hpp"
 #include "actors/replica/padding_trial.hpp"
 #include "actors/serving/batch_queue.hpp"
-#include "storage/files/whole_file.hpp"
 
 namespace ds {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 using Tensors = InferenceEngine::Tensors;
-
-constexpr std::size_t kLargestFile = std::size_t{8} << 30U;
 
 std::int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count();
@@ -35,16 +32,16 @@ serving::BatchingOptions to_batching(const InferenceEngine::Options& options) {
 }
 
 Result<std::unique_ptr<infer::ServedModel>> load(const InferenceEngine::Options& options) {
-  auto text = storage::read_file(options.model_path, kLargestFile);
-  if (!text)
-    return fail(ErrorCode::not_found, fmt::format("{}: {}", options.model_path, text.error().message));
+  auto archive = replica::read_archive(options.model_path);
+  if (!archive) return tl::unexpected(archive.error());
   infer::ModelOptions model;
   model.name = "model";
   model.threads = std::max(options.threads, 1U);
   model.max_batch_size = options.max_batch_size;
   model.int8 = options.int8;
   model.bf16 = options.bf16;
-  auto loaded = infer::ServedModel::load({*std::move(text), options.model_path, options.inputs, {}}, model);
+  auto loaded =
+      infer::ServedModel::load({*std::move(archive), options.model_path, options.inputs, {}}, model);
   if (!loaded || !options.padding) return loaded;
   if (const auto tried = replica::use_padding(**loaded, *options.padding); !tried)
     return tl::unexpected(tried.error());

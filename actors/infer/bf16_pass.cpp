@@ -26,11 +26,13 @@ using torch::jit::Value;
 
 const auto kConvert = c10::Symbol::fromQualString("ds_bf16::convert");
 const auto kWiden = c10::Symbol::fromQualString("ds_bf16::widen");
+const auto kTypeOf = c10::Symbol::fromQualString("ds_bf16::type_of");
 constexpr std::size_t kTransposedArgument = 6;  // of `aten::convolution` and `aten::_convolution`
 
 /// Layers whose weights and input have to be of one type.
 const std::set<std::string> kWithWeights{
     "aten::linear",       "aten::addmm",       "aten::matmul",     "aten::mm",         "aten::bmm",
+    "aten::mv",           "aten::addmv",       "aten::dot",        "aten::einsum",     "aten::tensordot",
     "aten::baddbmm",      "aten::bilinear",    "aten::conv1d",     "aten::conv2d",     "aten::conv3d",
     "aten::_convolution", "aten::convolution", "aten::lstm",       "aten::gru",        "aten::rnn_tanh",
     "aten::rnn_relu",     "aten::prelu",       "aten::layer_norm", "aten::group_norm", "aten::batch_norm",
@@ -46,8 +48,19 @@ const std::set<std::string> kMakers{"aten::zeros",    "aten::ones",     "aten::e
                                     "aten::full",     "aten::rand",     "aten::randn",
                                     "aten::linspace", "aten::logspace", "aten::eye"};
 
+/// What positions are made by. BF16 has not every whole number above 256, so these stay what they are where
+/// they are made of whole numbers, and always in `aten::arange`.
+const std::set<std::string> kCounters{"aten::to", "aten::cumsum"};
+
 at::Tensor converted(const at::Tensor& tensor) {
   return tensor.defined() && tensor.is_floating_point() ? tensor.to(at::kBFloat16) : tensor;
+}
+
+/// Whole numbers that BF16 has not: positions, which freezing has computed, or a mask's least number.
+bool is_counted(const at::Tensor& tensor) {
+  if (!tensor.defined() || !tensor.is_floating_point() || tensor.layout() != at::kStrided) return false;
+  const at::Tensor numbers = tensor.to(at::kFloat);  // torch rounds no FP16
+  return numbers.equal(numbers.round()) && !numbers.equal(numbers.to(at::kBFloat16).to(at::kFloat));
 }
 
 at::Tensor widened(const at::Tensor& tensor) {
@@ -60,8 +73,17 @@ void change_top(torch::jit::Stack& stack) {
   torch::jit::push(stack, change(given));
 }
 
+/// Of what is made of the tensor when the program says `wanted`, which is a floating-point type.
+void push_type_of(torch::jit::Stack& stack) {
+  const std::int64_t wanted = torch::jit::pop(stack).toInt();
+  const at::Tensor given = torch::jit::pop(stack).toTensor();
+  torch::jit::push(stack, given.is_floating_point() ? static_cast<std::int64_t>(at::kBFloat16) : wanted);
+}
+
 const torch::jit::RegisterOperators kOperators(
-    {torch::jit::Operator("ds_bf16::convert(Tensor(a) given) -> Tensor(a)", change_top<converted>,
+    {torch::jit::Operator("ds_bf16::type_of(Tensor given, int wanted) -> int", push_type_of,
+                          c10::AliasAnalysisKind::FROM_SCHEMA),
+     torch::jit::Operator("ds_bf16::convert(Tensor(a) given) -> Tensor(a)", change_top<converted>,
                           c10::AliasAnalysisKind::FROM_SCHEMA),
      torch::jit::Operator("ds_bf16::widen(Tensor(a) given) -> Tensor(a)", change_top<widened>,
                           c10::AliasAnalysisKind::FROM_SCHEMA)});
@@ -107,6 +129,7 @@ class Converter {
     if (!constant) return;
     c10::IValue fresh;
     if (constant->isTensor()) {
+      if (is_counted(constant->toTensor())) return;
       fresh = once(constant->toTensor());
     } else if (constant->isTensorList()) {
       c10::List<at::Tensor> list;
@@ -130,7 +153,7 @@ class Converter {
   /// Floating-point types that the node names, or doesn't.
   void change_types(Node& node) {
     const c10::FunctionSchema* schema = node.maybeSchema();
-    if (schema == nullptr) return;
+    if (schema == nullptr || node.kind() == c10::aten::arange) return;
     const auto& arguments = schema->arguments();
     for (std::size_t i = 0; i < std::min(arguments.size(), node.inputs().size()); ++i) {
       if (arguments[i].name() != "dtype") continue;
@@ -139,6 +162,13 @@ class Converter {
       const bool is_floating =
           type->isInt() && at::isFloatingType(static_cast<at::ScalarType>(type->toInt()));
       if (!is_floating && !(type->isNone() && makes_floats(node))) continue;
+      if (kCounters.contains(node.kind().toQualString()) && is_tensor(*node.input(0))) {
+        Node* const chosen = graph_.create(kTypeOf, {node.input(0), node.input(i)}, 1);
+        chosen->output()->setType(c10::IntType::get());
+        chosen->insertBefore(&node);
+        node.replaceInput(i, chosen->output());
+        continue;
+      }
       const torch::jit::WithInsertPoint here(&node);
       node.replaceInput(i, graph_.insertConstant(static_cast<std::int64_t>(at::kBFloat16)));
     }
@@ -188,8 +218,12 @@ class Converter {
   void convert_input(Node& node, std::size_t place) {
     Value* const input = node.input(place);
     const auto maker = input->node()->kind();
-    if (maker == kConvert || maker == c10::prim::Constant) return;
-    put_before(node, place, kConvert);
+    if (maker == kConvert) return;
+    const auto constant = torch::jit::toIValue(input);
+    if (!constant) return put_before(node, place, kConvert);
+    if (!constant->isTensor() || !is_counted(constant->toTensor())) return;
+    const torch::jit::WithInsertPoint here(&node);
+    node.replaceInput(place, graph_.insertConstant(once(constant->toTensor())));
   }
 
   void put_before(Node& node, std::size_t place, c10::Symbol what) {

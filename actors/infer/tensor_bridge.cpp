@@ -1,3 +1,5 @@
+#include <ATen/core/ivalue.h>  // first: clang 14 wants the type whole before a vector of it
+
 #include "actors/infer/tensor_bridge.hpp"
 
 #include <ATen/ATen.h>
@@ -7,6 +9,8 @@
 #include <cstring>
 #include <memory>
 #include <utility>
+
+#include "actors/serving/model_metadata.hpp"
 
 namespace ds::infer {
 namespace {
@@ -48,6 +52,19 @@ void for_each_text(std::span<const Tensor* const> tensors, const Take& take) {
   }
 }
 
+/// Who batches requests compares hashes of their shapes, and a stranger can make one that is another's.
+void check_alike(const Tensor& tensor, const Tensor& first) {
+  const auto row = [](const Tensor& one) { return std::span(one.shape).subspan(1); };
+  const bool is_alike = !tensor.shape.empty() && !first.shape.empty() && tensor.datatype == first.datatype &&
+                        std::ranges::equal(row(tensor), row(first));
+  const std::size_t size = serving::size_of(tensor.datatype);
+  const auto count = serving::count_elements(tensor.shape);
+  TORCH_CHECK(is_alike && count && tensor.bytes.size() / size == *count && tensor.bytes.size() % size == 0,
+              "input ", tensor.name, " has ", tensor.bytes.size(), " bytes of the shape ",
+              serving::format_shape(tensor.shape), ", which make no batch with the shape ",
+              serving::format_shape(first.shape));
+}
+
 bool is_aligned(const Buffer& bytes, std::size_t size) {
   return reinterpret_cast<std::uintptr_t>(bytes.bytes().data()) % size == 0;
 }
@@ -71,6 +88,7 @@ std::optional<Datatype> datatype_of(at::ScalarType type) {
 at::Tensor join(std::span<const Tensor* const> tensors) {
   const Tensor& first = *tensors.front();
   const auto type = *scalar_type_of(first.datatype);
+  for (const Tensor* tensor : tensors) check_alike(*tensor, first);
   std::vector<std::int64_t> shape = first.shape;
   if (tensors.size() == 1 && !first.bytes.empty() &&
       is_aligned(first.bytes, serving::size_of(first.datatype))) {

@@ -21,7 +21,8 @@ std::optional<at::ScalarType> scalar_type_of(serving::Datatype type);
 std::optional<serving::Datatype> datatype_of(at::ScalarType type);
 
 /// The rows of all, one after another. Shares the memory of a lone tensor where that is aligned, for as long
-/// as anything does.
+/// as anything does. Throws `c10::Error` when their types or the shapes of their rows differ, or one has not
+/// the bytes of its shape.
 at::Tensor join(std::span<const serving::Tensor* const> tensors);
 /// The same of texts, as their tokens' numbers. Their bytes have been checked.
 at::Tensor join_texts(std::span<const serving::Tensor* const> tensors, const TextEncoder& encoder);

@@ -28,16 +28,10 @@ std::int64_t micros_since(Clock::time_point start) {
       1, std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
 }
 
-Result<std::string> read_archive(const std::string& path) {
-  std::error_code error;
-  const auto kind = std::filesystem::status(path, error).type();
-  using enum std::filesystem::file_type;
-  // A pipe would be waited for, and a device might never end.
-  if (kind == fifo || kind == character || kind == block || kind == socket)
-    return fail(ErrorCode::invalid_argument, fmt::format("model.source: {} is no file", path));
-  auto text = storage::read_file(path, kLargestFile);
+Result<std::string> read_source(const std::string& path) {
+  auto text = read_archive(path);
   if (text) return text;
-  return fail(ErrorCode::not_found, fmt::format("model.source: {}: {}", path, text.error().message),
+  return fail(text.error().code, "model.source: " + text.error().message,
               "a model's file has to be at the same place on every node");
 }
 
@@ -92,7 +86,7 @@ Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
                                                  const std::string& origin,
                                                  const QuantizationContext& context) {
   const scheduler::ServeSpec& serve = *spec.serve;
-  auto archive = given == nullptr ? read_archive(serve.source.path) : archive_of(*given);
+  auto archive = given == nullptr ? read_source(serve.source.path) : archive_of(*given);
   if (!archive) return tl::unexpected(archive.error());
   infer::ModelSource source{*std::move(archive), origin, to_specs(serve.inputs), to_specs(serve.outputs)};
   infer::ModelOptions options;
@@ -110,6 +104,18 @@ Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
 }
 
 }  // namespace
+
+Result<std::string> read_archive(const std::string& path) {
+  std::error_code error;
+  const auto kind = std::filesystem::status(path, error).type();
+  using enum std::filesystem::file_type;
+  // A pipe would be waited for, and a device might never end.
+  if (kind == fifo || kind == character || kind == block || kind == socket)
+    return fail(ErrorCode::invalid_argument, path + " is no file");
+  auto text = storage::read_file(path, kLargestFile);
+  if (text) return text;
+  return fail(ErrorCode::not_found, fmt::format("{}: {}", path, text.error().message));
+}
 
 Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
                                                        const GivenModel* given,

@@ -17,6 +17,10 @@ namespace ds::replica {
 
 // What a replica does with torch, on its model's thread. They may take long.
 
+/// A model's file. Errors, naming the path: `not_found`; `invalid_argument` for a pipe or a device, of which
+/// nothing is read.
+Result<std::string> read_archive(const std::string& path);
+
 /// Where a model is taken from that is not the file which its job names.
 struct GivenModel {
   std::optional<train::StateImage> state;  ///< of a checkpoint

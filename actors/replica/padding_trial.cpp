@@ -17,6 +17,7 @@
 namespace ds::replica {
 namespace {
 
+using Clock = std::chrono::steady_clock;
 using serving::Padding;
 using serving::Tensor;
 using Tensors = infer::ServedModel::Tensors;
@@ -63,10 +64,11 @@ struct Carried {
 
 class Trial {
  public:
-  Trial(infer::ServedModel& model, Padding padding, double tolerance)
+  Trial(infer::ServedModel& model, Padding padding, double tolerance, std::chrono::milliseconds longest)
       : model_(model),
         padding_(std::move(padding)),
         tolerance_(tolerance),
+        longest_(longest),
         carried_(padding_.outputs.size()) {}
 
   Result<Padding> run() {
@@ -85,7 +87,11 @@ class Trial {
 
   /// Every bucket of the lengths from `next` on with those that are chosen before it.
   Result<void> try_buckets(std::size_t next, Lengths& shortest, Lengths& bucket) {
-    if (next == bucket.size()) return try_bucket(shortest, bucket);
+    if (next == bucket.size()) {
+      auto tried = try_bucket(shortest, bucket);
+      ++tried_;
+      return tried;
+    }
     std::int64_t before = 0;
     for (const std::int64_t one : padding_.buckets[next]) {
       shortest[next] = before + 1;
@@ -95,10 +101,20 @@ class Trial {
     return {};
   }
 
+  Result<void> check_time() const {
+    if (Clock::now() - start_ < longest_) return {};
+    std::size_t shapes = 1;
+    for (const serving::Buckets& one : padding_.buckets) shapes *= one.size();
+    return refuse(fmt::format("trying the buckets took longer than {} s: {} of {} shapes were tried",
+                              std::chrono::duration<double>(longest_).count(), tried_, shapes),
+                  "give fewer buckets, or shorter ones");
+  }
+
   /// Which whole numbers the model takes.
   Result<void> choose_numbers() {
     Error last;
     for (const std::int64_t above : kAboveAll) {
+      if (auto early = check_time(); !early) return early;
       above_ = above;
       Lengths longest;
       for (const serving::Buckets& one : padding_.buckets) longest.push_back(one.back());
@@ -115,6 +131,7 @@ class Trial {
     std::vector<Try> tries;
     Error last;
     for (const Lengths& lengths : below) {
+      if (auto early = check_time(); !early) return early;
       auto inputs = random_inputs(lengths);
       auto answer = run_one(inputs);
       if (answer) {
@@ -135,6 +152,7 @@ class Trial {
     for (std::size_t first = 0; first < tries.size(); first += rows) {
       std::vector<const Tensors*> batch;
       for (std::size_t i = first; i < std::min(first + rows, tries.size()); ++i) batch.push_back(&padded[i]);
+      if (auto early = check_time(); !early) return early;
       auto answers = model_.run(batch);
       if (!answers) {
         return refuse(fmt::format("the model fails {}: {}", list_lengths(tries[first].lengths, bucket),
@@ -287,16 +305,47 @@ class Trial {
   infer::ServedModel& model_;
   Padding padding_;
   const double tolerance_;
+  const std::chrono::milliseconds longest_;
+  const Clock::time_point start_ = Clock::now();
+  std::size_t tried_ = 0;         ///< shapes
   std::vector<Carried> carried_;  ///< by the outputs that are cut
   std::mt19937_64 random_{kSeed};
   std::int64_t above_ = kAboveAll.front();
 };
 
+/// Of all inputs of a request of one row in the largest buckets.
+std::uint64_t largest_row(const Padding& padding, const std::vector<serving::TensorSpec>& inputs) {
+  std::uint64_t bytes = 0;
+  for (std::size_t place = 0; place < inputs.size(); ++place) {
+    std::vector<std::int64_t> shape = inputs[place].shape;
+    shape.front() = 1;
+    const auto padded = std::ranges::find(padding.inputs, place, &Padding::Input::place);
+    if (padded != padding.inputs.end()) {
+      for (std::size_t k = 0; k < padded->dimensions.size(); ++k)
+        shape[padded->dimensions[k]] = padding.buckets[k].back();
+    }
+    const auto elements = serving::count_elements(shape).value_or(kMostBatchBytes);
+    bytes += std::min(elements, kMostBatchBytes) * serving::size_of(inputs[place].datatype);
+  }
+  return bytes;
+}
+
+Result<void> check_batch(const Padding& padding, const serving::ModelMetadata& model) {
+  const auto row = largest_row(padding, model.inputs);
+  if (row <= kMostBatchBytes / std::max(model.max_batch_size, 1U)) return {};
+  return refuse(
+      fmt::format("buckets: a row in the largest has {} bytes of inputs, and a batch has up to {} rows "
+                  "(max_size): more than {} bytes together",
+                  row, model.max_batch_size, kMostBatchBytes),
+      "leave the largest buckets out, or lower max_size");
+}
+
 }  // namespace
 
-Result<void> use_padding(infer::ServedModel& model, const serving::PaddingWish& wanted) {
+Result<void> use_padding(infer::ServedModel& model, const serving::PaddingWish& wanted,
+                         std::chrono::milliseconds longest) {
   if (model.takes_texts()) {
-    if (const auto right = serving::check_buckets(wanted.buckets); !right) return right;
+    if (auto right = serving::check_buckets(wanted.buckets); !right) return right;
     if (wanted.buckets.size() > 1)
       return refuse(
           fmt::format("buckets: texts have one length, and there are {} lists", wanted.buckets.size()));
@@ -304,7 +353,8 @@ Result<void> use_padding(infer::ServedModel& model, const serving::PaddingWish& 
   }
   auto planned = serving::plan_padding(wanted, model.metadata().inputs, model.metadata().outputs);
   if (!planned) return tl::unexpected(planned.error());
-  auto padding = Trial(model, *std::move(planned), wanted.tolerance).run();
+  if (auto fits = check_batch(*planned, model.metadata()); !fits) return fits;
+  auto padding = Trial(model, *std::move(planned), wanted.tolerance, longest).run();
   if (!padding) return tl::unexpected(padding.error());
   model.set_padding(*std::move(padding));
   return {};

@@ -1,6 +1,7 @@
 #include "actors/engine/inference_engine.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -218,6 +219,12 @@ TEST_F(InferenceEngines, RefuseModelsAndDevicesThatThereAreNot) {
   EXPECT_NE(refusal(path_, "cuda:0", 1).find("cuda:0"), std::string::npos);
   EXPECT_NE(refusal(path_, "cpu", 0).find("max_batch_size"), std::string::npos);
   EXPECT_NE(refusal(path_, "cpu", 8).find("nothing says what it takes"), std::string::npos);
+  ASSERT_NE(refusal("/dev/null", "cpu", 1).find("/dev/null is no file"), std::string::npos)
+      << refusal("/dev/null", "cpu", 1);
+  std::filesystem::remove(path_);
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);  // would be waited for
+  EXPECT_NE(refusal(path_, "cpu", 1).find("is no file"), std::string::npos);
+  std::filesystem::remove(path_);
   write("no archive");
   EXPECT_NE(refusal(path_, "cpu", 8).find("TorchScript"), std::string::npos) << refusal(path_, "cpu", 8);
 }

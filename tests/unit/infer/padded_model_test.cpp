@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <numeric>
+
 #include "actors/replica/model_runner.hpp"
 #include "actors/replica/padding_trial.hpp"
 #include "tests/unit/infer/script_models.hpp"
@@ -109,10 +112,11 @@ TEST(PaddedModels, AreRefusedWhenTheyCannotBeTriedOrCut) {
 }
 
 /// Of images of any size, lines first.
-std::unique_ptr<ServedModel> image_model(const std::string& body, std::vector<serving::TensorSpec> outputs) {
+std::unique_ptr<ServedModel> image_model(const std::string& body, std::vector<serving::TensorSpec> outputs,
+                                         std::uint32_t rows = 8) {
   ModelSource source{
       archive_of(body), "made", {{"x", serving::Datatype::fp32, {-1, -1, -1}}}, std::move(outputs)};
-  auto model = ServedModel::load(std::move(source), {.name = "made", .max_batch_size = 8});
+  auto model = ServedModel::load(std::move(source), {.name = "made", .max_batch_size = rows});
   if (!model) ADD_FAILURE() << model.error().message;
   return model ? *std::move(model) : nullptr;
 }
@@ -162,6 +166,70 @@ TEST(PaddedModels, OfSeveralSizesAreRefusedWhereOneOfThemMattersOrCanNotBeCut) {
       << flat;
   const auto square = image_fault("return x.sum([1, 2]).unsqueeze(1), x + x.transpose(1, 2)", wish);
   EXPECT_NE(square.find("which length its dimension 1 is can't be told"), std::string::npos) << square;
+}
+
+TEST(PaddedModels, AreRefusedWhereAFullBatchWouldBeTooLargeOrTryingTakesTooLong) {
+  const auto model = image_model("return x.sum([1, 2]).unsqueeze(1)", {}, 32);
+  const auto fault = [&](std::vector<serving::Buckets> buckets) {
+    const serving::PaddingWish wish{.buckets = std::move(buckets), .values = {}, .cut = {}};
+    const auto used = replica::use_padding(*model, wish, std::chrono::milliseconds(0));
+    return used ? "none" : used.error().message;
+  };
+  const auto large = fault({{1, 1 << 12}, {(1 << 11) + 1}});
+  EXPECT_NE(large.find("buckets: a row in the largest has 33570816 bytes of inputs, and a batch has up to 32 "
+                       "rows (max_size)"),
+            std::string::npos)
+      << large;
+  const auto slow = fault({{1, 1 << 12}, {(1 << 10), (1 << 11)}});  // just as large as may be
+  EXPECT_NE(slow.find("longer than 0 s: 0 of 4 shapes were tried"), std::string::npos) << slow;
+  EXPECT_FALSE(model->padding());
+}
+
+TEST(PaddedModels, TellHowManyShapesWereTriedInTime) {
+  // Each run takes a while.
+  const auto model = image_model(
+      "y = x.sum([1, 2]).unsqueeze(1)\n"
+      "    w = torch.ones([64, 64])\n"
+      "    for i in range(2000):\n        w = torch.matmul(w, w) / 64\n    return y + w.sum() * 0",
+      {});
+  serving::Buckets many(32);
+  std::iota(many.begin(), many.end(), 1);
+  const serving::PaddingWish wish{.buckets = {many, {1, 3}}, .values = {}, .cut = {}};
+  const auto used = replica::use_padding(*model, wish, std::chrono::milliseconds(20));
+  ASSERT_FALSE(used);
+  EXPECT_NE(used.error().message.find(" of 64 shapes were tried"), std::string::npos) << used.error().message;
+  EXPECT_EQ(used.error().message.find(" 64 of 64"), std::string::npos) << used.error().message;
+}
+
+TEST(PaddedModels, AnswerRequestsOneByOneThatOnlyAHashTakesForAlike) {
+  const auto model = image_model("return x.sum([1, 2]).unsqueeze(1)", {});
+  const auto of_shape = [](std::vector<std::int64_t> shape, serving::Datatype type) {
+    const auto count = static_cast<std::size_t>(serving::count_elements(shape).value());
+    const std::vector<float> ones(count, 1.0F);
+    return Tensors{{"x", type, std::move(shape), Buffer::copy_of(std::as_bytes(std::span(ones)))}};
+  };
+  using enum serving::Datatype;
+  const auto plain = of_shape({1, 1, 1}, fp32), crafted = of_shape({1, 5741759363514277258, 0}, fp32);
+  const auto key_of = [](const Tensors& request) {
+    const std::span<const std::int64_t> shape = request.front().shape;
+    return serving::shape_key(std::span(&shape, 1), nullptr);
+  };
+  ASSERT_EQ(key_of(plain), key_of(crafted)) << "no test of this any more";
+  auto cut_off = of_shape({1, 1, 1}, fp32);
+  cut_off.front().bytes = {};
+  for (const auto& other : {crafted, of_shape({1, 2, 3}, fp32), of_shape({1, 1, 1}, int32), cut_off}) {
+    for (const std::size_t place : {0, 1}) {  // of the plain one
+      std::vector<Tensors> requests(2, other);
+      requests[place] = plain;
+      const auto outcome = replica::run_batch(*model, requests);
+      EXPECT_TRUE(outcome.was_split) << "they shared a batch";
+      const auto& answer = outcome.answers.at(place);
+      ASSERT_TRUE(answer) << answer.error().message;
+      EXPECT_EQ(numbers(answer->at(0)), std::vector<float>{1});
+    }
+  }
+  EXPECT_FALSE(replica::run_batch(*model, {cut_off}).answers.at(0)) << "its elements are elsewhere";
+  EXPECT_FALSE(replica::run_batch(*model, {plain, plain}).was_split);
 }
 
 }  // namespace
