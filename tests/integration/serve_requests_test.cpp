@@ -140,10 +140,11 @@ torch.jit.script(Twice()).save(sys.argv[1] + "/twice.pt")
   const std::string model =
       "{source: \"file:twice.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 1]}], "
       "outputs: [{name: same}, {name: twice}]}";
-  // All wait until the first replica is there, and run in one batch.
-  const auto job = cluster_.submit_job(
-      write_serve("answers", model,
-                  "replicas: {min: 0, max: 1}\nbatching: {mode: fixed, max_size: 128, max_delay: 300ms}\n"));
+  // It sleeps: all wait until a replica is there, and run in one batch.
+  const auto job =
+      cluster_.submit_job(write_serve("answers", model,
+                                      "replicas: {min: 0, max: 1}\nautoscale: {to_zero_after: 2s}\n"
+                                      "batching: {mode: fixed, max_size: 128, max_delay: 300ms}\n"));
   ASSERT_TRUE(has_replicas(job, 0)) << cluster_.logs();
   std::vector<std::thread> clients;
   std::atomic<int> right{0};
