@@ -12,11 +12,11 @@
 #include <cerrno>
 #include <chrono>
 #include <limits>
-#include <map>
 #include <string_view>
 #include <utility>
 
 #include "actors/gateway/error_response.hpp"
+#include "actors/gateway/held_answers.hpp"
 #include "actors/gateway/request_target.hpp"
 #include "actors/gateway/response_head.hpp"
 
@@ -40,8 +40,6 @@ constexpr std::chrono::milliseconds kDrainTime{1000};
 // How often clients that wait for an answer are looked after: to ask the kernel to tell of each one costs
 // more than many a request.
 constexpr std::chrono::milliseconds kLookPause{50};
-
-thread_local AnswersTogether::Held* this_thread_holds = nullptr;
 
 template <class View>
 std::string to_string(const View& view) {
@@ -77,39 +75,6 @@ HttpRequest take_request(http::request<http::string_body>&& message, RequestTarg
 
 }  // namespace
 
-struct AnswersTogether::Held {
-  struct One {
-    std::shared_ptr<Session> session;
-    std::uint64_t request;
-    HttpResponse response;
-  };
-  std::map<Loop*, std::vector<One>> by_loop;
-
-  /// Each loop goes on with its own. Who answers on a loop's own thread wakes nobody.
-  void pass_on() {
-    for (auto& [loop, answers] : by_loop) {
-      const auto core = answers.front().session->core_;
-      const std::lock_guard lock(core->mutex);
-      if (core->stopping) continue;
-      asio::post(loop->io, [passed = std::move(answers)]() mutable {
-        for (One& one : passed) one.session->on_answer(one.request, std::move(one.response));
-      });
-    }
-  }
-};
-
-AnswersTogether::AnswersTogether() {
-  if (this_thread_holds != nullptr) return;
-  held_ = std::make_unique<Held>();
-  this_thread_holds = held_.get();
-}
-
-AnswersTogether::~AnswersTogether() {
-  if (!held_) return;
-  this_thread_holds = nullptr;
-  held_->pass_on();
-}
-
 /// What a `Respond` holds: the first call wins, and none keeps the connection alive.
 struct Session::Answer {
   std::weak_ptr<Session> session;
@@ -120,9 +85,7 @@ struct Session::Answer {
     if (used.exchange(true)) return;
     auto target = session.lock();
     if (!target) return;
-    const AnswersTogether alone;
-    Loop& loop = target->loop_;
-    this_thread_holds->by_loop[&loop].push_back({std::move(target), request, std::move(response)});
+    AnswersTogether::Held::add(std::move(target), request, std::move(response));
   }
 };
 

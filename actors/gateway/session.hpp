@@ -66,7 +66,6 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Ends the connection, which is among those leaving, unless its request is whole meanwhile.
   void make_way();
 
-  void on_answer(std::uint64_t request, HttpResponse response);
   using Moment = std::chrono::steady_clock::time_point;
   /// Since when it has owed a request, or the rest of one; none: it owes nothing. From any thread.
   Moment waits_since() const { return waits_since_; }
@@ -93,6 +92,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void watch_clients();
   static void look_after_clients(const std::weak_ptr<ServerCore>& core, Loop& loop);
   void look_after_client();
+  void on_answer(std::uint64_t request, HttpResponse response);
   void refuse(int status, std::string_view code, std::string_view message, std::string_view hint = {});
   void send(HttpResponse response);
   void write_more();
