@@ -8,13 +8,13 @@
 #include <algorithm>
 #include <caf/all.hpp>
 #include <random>
-#include <unordered_map>
 #include <utility>
 
 #include "actors/fabric/actor_guard.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/messages/serving.hpp"
 #include "actors/replica/tensor_message.hpp"
+#include "actors/router/call_book.hpp"
 #include "actors/router/endpoint_state.hpp"
 #include "actors/router/router.hpp"
 
@@ -89,7 +89,7 @@ class RouterActor : public caf::event_based_actor {
         [this](const messages::InferAnswers& answers) {
           const gateway::AnswersTogether together;
           for (const messages::InferAnswer& answer : answers.answers) {
-            if (const auto call = calls_.extract(answer.number)) on_answer(call.mapped(), answer);
+            if (const auto call = calls_.take(answer.number)) on_answer(*call, answer);
           }
           send_calls();
         },
@@ -206,14 +206,6 @@ class RouterActor : public caf::event_based_actor {
   }
 
  private:
-  /// A request that a replica has.
-  struct Call {
-    JourneyPtr journey;
-    std::uint64_t worker = 0;
-    caf::actor asked;
-    Clock::time_point until;  ///< when it is given up
-  };
-
   /// Nothing is looked at while nothing is served and nobody waits for an answer.
   void tick() {
     if ((endpoints_.empty() && calls_.empty()) || std::exchange(ticks_, true)) return;
@@ -376,7 +368,7 @@ class RouterActor : public caf::event_based_actor {
         journey->suspicion.is_suspect()};
     journey->suspicion.on_sent();
     // Not with a timeout of CAF's: each would wake its clock's thread, and stay there until it is over.
-    calls_.emplace(journey->call, Call{journey, worker, replica.actor, journey->deadline + kSlack});
+    calls_.add({journey, worker, replica.actor, journey->deadline + kSlack});
     outgoing_[replica.actor].push_back(std::move(call));
   }
 
@@ -388,20 +380,8 @@ class RouterActor : public caf::event_based_actor {
     }
   }
 
-  /// In the order in which they were sent.
-  std::vector<Call> take_calls(const std::function<bool(const Call&)>& is_wanted) {
-    std::vector<Call> taken;
-    std::erase_if(calls_, [&](auto& entry) {
-      if (!is_wanted(entry.second)) return false;
-      taken.push_back(std::move(entry.second));
-      return true;
-    });
-    std::ranges::sort(taken, {}, [](const Call& call) { return call.journey->call; });
-    return taken;
-  }
-
   void give_up_calls(Clock::time_point now) {
-    for (const Call& late : take_calls([now](const Call& call) { return call.until <= now; })) {
+    for (const Call& late : calls_.take_if([now](const Call& call) { return call.until <= now; })) {
       if (auto* entry = find(late.journey->job, late.worker)) --entry->outstanding;
       finish(late.journey, tl::unexpected(timeout_is_over(*late.journey)));
     }
@@ -417,7 +397,7 @@ class RouterActor : public caf::event_based_actor {
         publish(state);
       }
     }
-    for (const Call& call : take_calls([&gone](const Call& one) { return one.asked.address() == gone; }))
+    for (const Call& call : calls_.take_if([&gone](const Call& one) { return one.asked.address() == gone; }))
       on_lost(call);
   }
 
@@ -432,9 +412,9 @@ class RouterActor : public caf::event_based_actor {
   }
 
   messages::InferBegun on_begun(std::uint64_t number) {
-    const auto call = calls_.find(number);
-    if (call == calls_.end() || call->second.journey->is_given_up) return {false};
-    call->second.journey->suspicion.on_begun();
+    const auto* call = calls_.find(number);
+    if (call == nullptr || call->journey->is_given_up) return {false};
+    call->journey->suspicion.on_begun();
     return {true};
   }
 
@@ -495,7 +475,7 @@ class RouterActor : public caf::event_based_actor {
   bool ticks_ = false;
   std::uint64_t epochs_ = 0;
   std::uint64_t asked_ = random_();  ///< number of the last call; a replica may have the last head's
-  std::unordered_map<std::uint64_t, Call> calls_;                    ///< those without an answer, by number
+  CallBook calls_;
   std::map<caf::actor, std::vector<messages::InferCall>> outgoing_;  ///< of the message that is handled
   std::map<std::string, EndpointState> endpoints_;                   ///< by job
 };
