@@ -77,20 +77,7 @@ std::vector<Case> cases() {
   const std::string run_lstm =
       "    y, h, c = torch.lstm(x, [zero, zero], [self.wi, self.wh, self.bi, self.bh], True, 1, 0.0, "
       "self.training, False, True)\n    return y, h.transpose(0, 1)";
-  Parameters encoder;
-  for (const auto& [name, shape] : std::vector<std::pair<std::string, Shape>>{{"qkv", {96, 32}},
-                                                                              {"qkv_bias", {96}},
-                                                                              {"out", {32, 32}},
-                                                                              {"out_bias", {32}},
-                                                                              {"n1", {32}},
-                                                                              {"n1_bias", {32}},
-                                                                              {"n2", {32}},
-                                                                              {"n2_bias", {32}},
-                                                                              {"f1", {64, 32}},
-                                                                              {"f1_bias", {64}},
-                                                                              {"f2", {32, 64}},
-                                                                              {"f2_bias", {32}}})
-    encoder.emplace_back(name, weights(shape, 30 + encoder.size()));
+  const auto encoder = encoder_tensors();
   return {
       {"linear layers", layers_archive(), {-1, 32}},
       {"a convolution and a norm",

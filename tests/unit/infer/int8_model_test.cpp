@@ -86,20 +86,7 @@ std::vector<Case> cases() {
       "], True, 2, 0.0, self.training, True)\n"
       "    y, ignored = torch._pad_packed_sequence(data, sizes, True, 0.0, 7)\n"
       "    return y, h.transpose(0, 1), c.transpose(0, 1)";
-  std::vector<std::pair<std::string, at::Tensor>> encoder;
-  for (const auto& [name, shape] : std::vector<std::pair<std::string, Shape>>{{"qkv", {96, 32}},
-                                                                              {"qkv_bias", {96}},
-                                                                              {"out", {32, 32}},
-                                                                              {"out_bias", {32}},
-                                                                              {"n1", {32}},
-                                                                              {"n1_bias", {32}},
-                                                                              {"n2", {32}},
-                                                                              {"n2_bias", {32}},
-                                                                              {"f1", {64, 32}},
-                                                                              {"f1_bias", {64}},
-                                                                              {"f2", {32, 64}},
-                                                                              {"f2_bias", {32}}})
-    encoder.emplace_back(name, weights(shape, 30 + encoder.size()));
+  const auto encoder = encoder_tensors();
   const auto encode = [](const char* use_gelu, const char* norm_first, const std::string& mask) {
     return "return torch._transformer_encoder_layer_fwd(x, 32, 4, self.qkv, self.qkv_bias, self.out, "
            "self.out_bias, " +

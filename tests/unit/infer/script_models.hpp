@@ -42,6 +42,18 @@ inline std::string layers_archive() {
                      {"c", random_tensor({20, 64}, 3, 0.2)}});
 }
 
+/// Of a layer of torch's fast path for encoders: 32 wide, 64 in between.
+inline std::vector<std::pair<std::string, at::Tensor>> encoder_tensors() {
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  const std::vector<std::pair<const char*, std::vector<std::int64_t>>> shapes{
+      {"qkv", {96, 32}}, {"qkv_bias", {96}}, {"out", {32, 32}}, {"out_bias", {32}},
+      {"n1", {32}},      {"n1_bias", {32}},  {"n2", {32}},      {"n2_bias", {32}},
+      {"f1", {64, 32}},  {"f1_bias", {64}},  {"f2", {32, 64}},  {"f2_bias", {32}}};
+  for (const auto& [name, shape] : shapes)
+    tensors.emplace_back(name, random_tensor(shape, 30 + tensors.size(), 0.2));
+  return tensors;
+}
+
 inline serving::Tensor floats(const std::string& name, const at::Tensor& given) {
   const at::Tensor tensor = given.contiguous();
   std::string bytes(static_cast<std::size_t>(tensor.nbytes()), '\0');

@@ -25,6 +25,11 @@ class PartsOfSlots : public ::testing::Test {
     cluster_.add_job(job, workers, slots);
     return cluster_.demands.back();
   }
+  /// One node, which the tenants of that file share.
+  void share(const std::string& tenants, std::uint32_t slots) {
+    cluster_.tenants = std::get<TenantTree>(parse_tenant_file(tenants));
+    cluster_.add_node("n", slots);
+  }
   ClusterModel cluster_;
 };
 
@@ -103,9 +108,7 @@ TEST_F(PartsOfSlots, CountWhenTheCheapestAreSoughtThatMakeWay) {
 }
 
 TEST_F(PartsOfSlots, OfAGuaranteeAreGrownInto) {
-  cluster_.tenants =
-      std::get<TenantTree>(parse_tenant_file("tenants: {a: {guaranteed: 1}, b: {guaranteed: 3}}"));
-  cluster_.add_node("n", 4);
+  share("tenants: {a: {guaranteed: 1}, b: {guaranteed: 3}}", 4);
   add("lent", SlotCount::of_thousandths(700), {1, 5}).tenant = "a";
   cluster_.settle();
   ASSERT_EQ(cluster_.live("lent"), 5U);  // 3.5
@@ -116,9 +119,7 @@ TEST_F(PartsOfSlots, OfAGuaranteeAreGrownInto) {
 }
 
 TEST_F(PartsOfSlots, OfAGuaranteeAreHadBackThoughTheOtherWorkersDoNotAddUpToTheirs) {
-  cluster_.tenants =
-      std::get<TenantTree>(parse_tenant_file("tenants: {a: {guaranteed: 1}, b: {guaranteed: 1}}"));
-  cluster_.add_node("n", 2);
+  share("tenants: {a: {guaranteed: 1}, b: {guaranteed: 1}}", 2);
   add("lent", SlotCount::of_thousandths(700), {1, 2}).tenant = "a";
   cluster_.settle();
   ASSERT_EQ(cluster_.live("lent"), 2U);  // 1.4
@@ -129,8 +130,7 @@ TEST_F(PartsOfSlots, OfAGuaranteeAreHadBackThoughTheOtherWorkersDoNotAddUpToThei
 }
 
 TEST_F(PartsOfSlots, OfAGuaranteeAreNotForOneWhoBorrows) {
-  cluster_.tenants = std::get<TenantTree>(parse_tenant_file("tenants: {a: {guaranteed: 1}, b: {}}"));
-  cluster_.add_node("n", 2);
+  share("tenants: {a: {guaranteed: 1}, b: {}}", 2);
   add("own", SlotCount::of_thousandths(700), {1, 2}).tenant = "a";
   cluster_.settle();
   ASSERT_EQ(cluster_.live("own"), 2U);
