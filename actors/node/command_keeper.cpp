@@ -17,7 +17,7 @@
 #include <fstream>
 #include <optional>
 
-#include "actors/node/fresh_process.hpp"
+#include "storage/files/descriptor_limit.hpp"
 
 namespace ds::node {
 namespace {
@@ -53,7 +53,7 @@ std::vector<int> children_of_this() {
   dup2(output, STDOUT_FILENO);
   dup2(output, STDERR_FILENO);
   close_range(3, ~0U, 0);
-  restore_descriptor_limit();
+  storage::restore_descriptor_limit();
   if (chdir(command.directory.c_str()) != 0) {
     dprintf(STDERR_FILENO, "cannot enter %s: %s\n", command.directory.c_str(), strerror(errno));
     _exit(127);

@@ -9,10 +9,4 @@ namespace ds::node {
 /// Should it have ended already, so does this process. Plain system calls: for processes without threads.
 void make_fresh(pid_t parent);
 
-/// Lets this process have as many descriptors as it may, which is more than it is given: it holds one for the
-/// output of each program.
-void raise_descriptor_limit();
-/// For what this process starts the limit is what it was: a program that uses `select` counts on that.
-void restore_descriptor_limit();
-
 }  // namespace ds::node

@@ -20,6 +20,7 @@
 #include "actors/node/fork_orders.hpp"
 #include "actors/node/fresh_process.hpp"
 #include "actors/node/spawner_wire.hpp"
+#include "storage/files/descriptor_limit.hpp"
 
 namespace ds::node {
 
@@ -91,7 +92,7 @@ class SpawnerProcess {
     sigprocmask(SIG_BLOCK, &child, nullptr);
     signals_ = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     prctl(PR_SET_NAME, "ds-spawner");
-    raise_descriptor_limit();
+    storage::raise_descriptor_limit();
     prctl(PR_SET_CHILD_SUBREAPER, 1);  // of commands whose keeper was killed
   }
 

@@ -20,6 +20,7 @@
 #include "actors/programs/program.hpp"
 #include "actors/router/inference_api.hpp"
 #include "scheduler/spec/tenant_file.hpp"
+#include "storage/files/descriptor_limit.hpp"
 #include "storage/files/whole_file.hpp"
 #include "storage/state/data_directory.hpp"
 
@@ -219,7 +220,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   block_end_signals();
-  raise_descriptor_limit();
+  storage::raise_descriptor_limit();
   set_up_logging("ds-head");
   const auto result = run(arguments);
   return result ? 0 : report_failure("ds-head", result.error());

@@ -7,10 +7,8 @@
 #include <spdlog/cfg/helpers.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -25,7 +23,6 @@ namespace {
 constexpr std::size_t kSecretBytes = 32;
 constexpr std::size_t kClusterIdBytes = 8;
 constexpr std::size_t kMaxIdFileBytes = 256;
-constexpr rlim_t kMostDescriptors = 65'536;
 
 sigset_t end_signals() {
   sigset_t signals;
@@ -124,13 +121,6 @@ void wait_for_signal() {
 
 void request_end() {
   kill(getpid(), SIGTERM);
-}
-
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = std::max(limit.rlim_cur, std::min(limit.rlim_max, kMostDescriptors));
-  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int report_failure(const std::string& program, const Error& error) {

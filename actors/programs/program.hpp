@@ -29,10 +29,6 @@ void block_end_signals();
 void wait_for_signal();
 void request_end();
 
-/// Lets this process have as many descriptors as it may, which is more than it is given: its connections must
-/// not take those that its files need. Not for a program that starts others, which may count on the usual.
-void raise_descriptor_limit();
-
 /// Prints `program: message` and the hint to standard error; returns the exit code.
 int report_failure(const std::string& program, const Error& error);
 
