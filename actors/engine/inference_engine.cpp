@@ -40,6 +40,7 @@ Result<std::unique_ptr<infer::ServedModel>> load(const InferenceEngine::Options&
   model.max_batch_size = options.max_batch_size;
   model.int8 = options.int8;
   model.bf16 = options.bf16;
+  model.device = options.device;
   auto loaded =
       infer::ServedModel::load({*std::move(archive), options.model_path, options.inputs, {}}, model);
   if (!loaded || !options.padding) return loaded;
@@ -247,11 +248,6 @@ class InferenceEngine::Core {
 };
 
 Result<InferenceEngine> InferenceEngine::open(Options options) {
-  if (options.device != "cpu") {
-    return fail(ErrorCode::unsupported,
-                fmt::format("device {}: this version runs models on the CPU only", options.device),
-                R"(say "cpu")");
-  }
   if (options.max_batch_size == 0)
     return fail(ErrorCode::invalid_argument, "max_batch_size is 0: a batch has at least one row");
   auto core = std::make_unique<Core>(std::move(options));

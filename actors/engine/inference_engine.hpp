@@ -43,7 +43,7 @@ class InferenceEngine {
 
   struct Options {
     std::string model_path;      ///< TorchScript, or what `ds-submit export --format torchscript` writes
-    std::string device = "cpu";  ///< nothing else in this version
+    std::string device = "cpu";  ///< or `cuda`, `cuda:N` of the GPUs that CUDA shows this process
     std::uint32_t max_batch_size = 32;             ///< rows of a batch, and so of a request
     std::vector<serving::TensorSpec> inputs = {};  ///< what it takes, where the file doesn't say
     std::uint32_t threads = 1;                     ///< for tensor operations

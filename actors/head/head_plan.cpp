@@ -385,7 +385,7 @@ void Head::carry_out(std::vector<Event> events, const std::vector<Lease>& grante
       }
       const std::string role =
           is_serve(lease->second.job) ? "replica" : std::string(to_string(lease->second.role));
-      send(node->agent, messages::StartWorker{worker, lease->second.job, role});
+      send(node->agent, messages::StartWorker{worker, lease->second.job, role, lease->second.devices});
       if (is_serve(lease->second.job)) prepare_nodes();
     }
   });

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "actors/infer/encoder_layers.hpp"
+#include "actors/infer/graph_nodes.hpp"
 #include "actors/train/models/torch_process.hpp"
 
 namespace ds::infer {
@@ -31,12 +32,15 @@ constexpr std::size_t kTransposedArgument = 6;  // of `aten::convolution` and `a
 
 /// Layers whose weights and input have to be of one type.
 const std::set<std::string> kWithWeights{
-    "aten::linear",       "aten::addmm",       "aten::matmul",     "aten::mm",         "aten::bmm",
-    "aten::mv",           "aten::addmv",       "aten::dot",        "aten::einsum",     "aten::tensordot",
-    "aten::baddbmm",      "aten::bilinear",    "aten::conv1d",     "aten::conv2d",     "aten::conv3d",
-    "aten::_convolution", "aten::convolution", "aten::lstm",       "aten::gru",        "aten::rnn_tanh",
-    "aten::rnn_relu",     "aten::prelu",       "aten::layer_norm", "aten::group_norm", "aten::batch_norm",
-    "aten::instance_norm"};
+    "aten::linear",       "aten::addmm",         "aten::matmul",
+    "aten::mm",           "aten::bmm",           "aten::mv",
+    "aten::addmv",        "aten::dot",           "aten::einsum",
+    "aten::tensordot",    "aten::baddbmm",       "aten::bilinear",
+    "aten::conv1d",       "aten::conv2d",        "aten::conv3d",
+    "aten::_convolution", "aten::convolution",   "aten::lstm",
+    "aten::gru",          "aten::rnn_tanh",      "aten::rnn_relu",
+    "aten::prelu",        "aten::layer_norm",    "aten::group_norm",
+    "aten::batch_norm",   "aten::instance_norm", "aten::scaled_dot_product_attention"};
 
 /// Torch 1.13 computes something else than these where its library has BF16 and their input does: they stay
 /// fp32.
@@ -87,18 +91,6 @@ const torch::jit::RegisterOperators kOperators(
                           c10::AliasAnalysisKind::FROM_SCHEMA),
      torch::jit::Operator("ds_bf16::widen(Tensor(a) given) -> Tensor(a)", change_top<widened>,
                           c10::AliasAnalysisKind::FROM_SCHEMA)});
-
-/// Nodes are changed while they are gone over, so they are listed first.
-void list_nodes(torch::jit::Block* block, std::vector<Node*>& nodes) {
-  for (Node* node : block->nodes()) {
-    nodes.push_back(node);
-    for (torch::jit::Block* inner : node->blocks()) list_nodes(inner, nodes);
-  }
-}
-
-bool is_tensor(const Value& value) {
-  return value.type()->isSubtypeOf(*c10::TensorType::get());
-}
 
 class Converter {
  public:
@@ -240,7 +232,7 @@ class Converter {
 
 }  // namespace
 
-Result<torch::jit::Module> to_bf16(const torch::jit::Module& module) {
+Result<torch::jit::Module> to_bf16(const torch::jit::Module& module, bool is_on_gpu) {
   return train::guarded("precision: bf16: the model can't be prepared for it", ErrorCode::invalid_argument,
                         [&]() -> Result<torch::jit::Module> {
                           auto made = torch::jit::freeze(module, {}, /*optimize_numerics=*/false);
@@ -249,7 +241,7 @@ Result<torch::jit::Module> to_bf16(const torch::jit::Module& module) {
                           for (at::Tensor tensor : made.buffers()) tensor.set_data(converted(tensor));
                           const auto graph =
                               torch::jit::toGraphFunction(made.get_method("forward").function()).graph();
-                          unfold_encoder_layers(graph);
+                          unfold_encoder_layers(graph, is_on_gpu);
                           Converter(*graph).run();
                           return made;
                         });

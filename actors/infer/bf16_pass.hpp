@@ -12,7 +12,8 @@ namespace ds::infer {
 /// its program says a floating-point type, or leaves it to torch's default. What layers with weights take is
 /// converted on the way in, where the program has made it of whole numbers. The given one, which must be in
 /// evaluation mode and takes BF16 from now on, is not to be used any more. Its operators have been checked
-/// before. Errors: `invalid_argument` when it can't be frozen.
-Result<torch::jit::Module> to_bf16(const torch::jit::Module& module);
+/// before. `is_on_gpu`: its attention may be computed as one, where torch has that. Errors:
+/// `invalid_argument` when it can't be frozen.
+Result<torch::jit::Module> to_bf16(const torch::jit::Module& module, bool is_on_gpu);
 
 }  // namespace ds::infer

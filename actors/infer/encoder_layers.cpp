@@ -7,8 +7,10 @@
 #include <torch/csrc/jit/frontend/resolver.h>
 #include <torch/csrc/jit/passes/constant_propagation.h>
 #include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/runtime/operator.h>
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +21,24 @@ constexpr std::string_view kLayer = "aten::_transformer_encoder_layer_fwd";
 constexpr std::string_view kNested = "aten::_nested_tensor_from_mask";
 constexpr std::size_t kArguments = 20;
 
+const auto kAttention = c10::Symbol::fromQualString("aten::scaled_dot_product_attention");
+
+/// The part of `attend` that is one operator in newer versions of torch.
+constexpr const char* kScores = R"(
+def weigh(query: Tensor, key: Tensor, value: Tensor, absent: Optional[Tensor], width: int) -> Tensor:
+    scores = torch.matmul(query * (width ** -0.5), key.transpose(-2, -1))
+    if absent is not None:
+        scores = scores.masked_fill(absent, float("-inf"))
+    return torch.matmul(torch.softmax(scores, -1), value)
+)";
+constexpr const char* kFused = R"(
+def weigh(query: Tensor, key: Tensor, value: Tensor, absent: Optional[Tensor], width: int) -> Tensor:
+    present: Optional[Tensor] = None
+    if absent is not None:
+        present = torch.logical_not(absent)
+    return torch.scaled_dot_product_attention(query, key, value, present)
+)";
+
 /// What torch's operator computes of plain tensors.
 constexpr const char* kSteps = R"(
 def attend(x: Tensor, width: int, heads: int, qkv_weight: Tensor, qkv_bias: Tensor, out_weight: Tensor,
@@ -27,13 +47,12 @@ def attend(x: Tensor, width: int, heads: int, qkv_weight: Tensor, qkv_bias: Tens
     length = x.size(1)
     parts = torch.linear(x, qkv_weight, qkv_bias).reshape([rows, length, 3, heads, width // heads])
     query, key, value = torch.unbind(parts.permute([2, 0, 3, 1, 4]))
-    scores = torch.matmul(query * ((width // heads) ** -0.5), key.transpose(-2, -1))
+    absent: Optional[Tensor] = None
     if mask is not None:
         absent = mask.to(11)  # bool
         if mask_type is not None and mask_type == 1:
             absent = absent.view([rows, 1, 1, length])
-        scores = scores.masked_fill(absent, float("-inf"))
-    y = torch.matmul(torch.softmax(scores, -1), value).transpose(1, 2).reshape([rows, length, width])
+    y = weigh(query, key, value, absent, width // heads).transpose(1, 2).reshape([rows, length, width])
     return torch.linear(y, out_weight, out_bias)
 
 def feed(x: Tensor, use_gelu: bool, weight_1: Tensor, bias_1: Tensor, weight_2: Tensor, bias_2: Tensor) -> Tensor:
@@ -70,13 +89,15 @@ void find_nodes(torch::jit::Block* block, std::string_view kind, std::vector<tor
 
 }  // namespace
 
-void unfold_encoder_layers(const std::shared_ptr<torch::jit::Graph>& graph) {
+void unfold_encoder_layers(const std::shared_ptr<torch::jit::Graph>& graph, bool fuses_attention) {
   std::vector<torch::jit::Node*> layers, nested;
   find_nodes(graph->block(), kLayer, layers);
   find_nodes(graph->block(), kNested, nested);
   if (layers.empty() || !nested.empty()) return;
   torch::jit::CompilationUnit unit;
-  unit.define({}, kSteps, torch::jit::nativeResolver(), nullptr);
+  const bool has_fused = !torch::jit::getAllOperatorsFor(kAttention).empty();
+  const auto source = std::string(fuses_attention && has_fused ? kFused : kScores) + kSteps;
+  unit.define({}, source, torch::jit::nativeResolver(), nullptr);
   const auto steps = torch::jit::toGraphFunction(unit.get_function("layer")).graph()->copy();
   torch::jit::Inline(*steps);
   for (torch::jit::Node* layer : layers) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "actors/infer/encoder_layers.hpp"
+#include "actors/infer/graph_nodes.hpp"
 #include "actors/infer/int8_layers.hpp"
 #include "actors/train/models/torch_process.hpp"
 
@@ -29,14 +30,6 @@ constexpr const char* kHint =
     "quantize: int8 is for linear and LSTM layers of at least 1024 float weights; leave it out to serve the "
     "model "
     "as it is";
-
-/// Nodes are changed while they are gone over, so they are listed first.
-void list_nodes(torch::jit::Block* block, std::vector<Node*>& nodes) {
-  for (Node* node : block->nodes()) {
-    nodes.push_back(node);
-    for (torch::jit::Block* inner : node->blocks()) list_nodes(inner, nodes);
-  }
-}
 
 std::optional<at::Tensor> constant_tensor(Value* value) {
   const auto constant = torch::jit::toIValue(value);
@@ -255,7 +248,7 @@ Result<Int8Module> to_int8(const torch::jit::Module& module) {
         const auto graph = torch::jit::toGraphFunction(made.module.get_method("forward").function()).graph();
         Quantizer quantizer(*graph);
         made.bytes_before = quantizer.count_bytes();
-        unfold_encoder_layers(graph);
+        unfold_encoder_layers(graph, false);
         quantizer.run();
         made.bytes_after = quantizer.count_bytes();
         made.linear_layers = quantizer.linear_layers;

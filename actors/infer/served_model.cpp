@@ -2,6 +2,7 @@
 
 #include <ATen/core/ivalue.h>  // first: clang 14 wants the type whole before a vector of it
 
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -19,6 +20,8 @@
 #include <utility>
 
 #include "actors/infer/bf16_pass.hpp"
+#include "actors/infer/compute_device.hpp"
+#include "actors/infer/device_pass.hpp"
 #include "actors/infer/int8_pass.hpp"
 #include "actors/infer/model_files.hpp"
 #include "actors/infer/tensor_bridge.hpp"
@@ -49,9 +52,10 @@ struct Named {
 
 class TorchServedModel final : public ServedModel {
  public:
-  TorchServedModel(torch::jit::Module module, Int8Sizes int8, ModelFiles files, ModelSource source,
-                   const ModelOptions& options)
+  TorchServedModel(torch::jit::Module module, ComputeDevice device, Int8Sizes int8, ModelFiles files,
+                   ModelSource source, const ModelOptions& options)
       : module_(std::move(module)),
+        device_(device),
         int8_(int8),
         files_(std::move(files)),
         origin_(std::move(source.origin)),
@@ -78,9 +82,13 @@ class TorchServedModel final : public ServedModel {
   serving::PaddedElements text_elements() const override { return text_elements_; }
 
   Result<std::vector<Tensors>> run(std::span<const Tensors* const> requests) override {
-    return train::guarded(fmt::format("model {}", metadata_.name), ErrorCode::invalid_argument,
-                          [&]() -> Result<std::vector<Tensors>> { return compute(requests); });
+    auto answers = train::guarded(fmt::format("model {}", metadata_.name), ErrorCode::invalid_argument,
+                                  [&]() -> Result<std::vector<Tensors>> { return compute(requests); });
+    if (!answers && !device_.is_usable()) has_lost_device_ = true;
+    if (has_lost_device_ && !answers) answers.error().code = ErrorCode::unavailable;
+    return answers;
   }
+  bool has_lost_device() const override { return has_lost_device_; }
 
  private:
   Result<void> check_signature() const;
@@ -96,11 +104,14 @@ class TorchServedModel final : public ServedModel {
   std::vector<c10::IValue> zeros(std::int64_t rows, std::int64_t size) const;
   std::vector<c10::IValue> random_floats(std::int64_t rows, std::int64_t size) const;
   std::vector<Named> forward(std::vector<c10::IValue> inputs);
+  std::vector<Named> name_outputs(const c10::IValue& result) const;
   Result<void> note_outputs(const std::vector<Named>& one_row, const std::vector<Named>& two_rows);
   Result<std::vector<Tensors>> compute(std::span<const Tensors* const> requests);
   bool has_labels(const std::vector<Named>& outputs) const;
 
   torch::jit::Module module_;
+  const ComputeDevice device_;
+  bool has_lost_device_ = false;
   const Int8Sizes int8_;
   ModelFiles files_;
   const std::string origin_;
@@ -218,7 +229,7 @@ Result<void> TorchServedModel::use_bf16() {
           return forward(random_floats(2, tried_size_));
         });
         if (!exact) exact = forward(zeros(2, tried_size_)), is_random = false;
-        auto made = to_bf16(module_);
+        auto made = to_bf16(module_, device_.is_gpu());
         if (!made) return fail(made.error().code, origin_ + ": " + made.error().message);
         module_ = *std::move(made);
         for (const Named& output : *exact) given_types_.push_back(output.tensor.scalar_type());
@@ -267,15 +278,27 @@ Result<void> TorchServedModel::note_outputs(const std::vector<Named>& one, const
   return {};
 }
 
-/// Throws what torch throws.
+/// From and to the host's memory. Throws what torch throws.
 std::vector<Named> TorchServedModel::forward(std::vector<c10::IValue> inputs) {
   train::use_threads(static_cast<int>(threads_));
   const c10::InferenceMode without_gradients;
+  const c10::DeviceGuard there(device_.device());
   const bool is_bf16 = !given_types_.empty();
   for (c10::IValue& input : inputs) {
-    if (is_bf16 && input.toTensor().is_floating_point()) input = input.toTensor().to(at::kBFloat16);
+    at::Tensor tensor = device_.take_over(input.toTensor());
+    if (is_bf16 && tensor.is_floating_point()) tensor = tensor.to(at::kBFloat16);
+    input = std::move(tensor);
   }
-  const c10::IValue result = module_.forward(std::move(inputs));
+  auto outputs = name_outputs(module_.forward(std::move(inputs)));
+  std::vector<at::Tensor> tensors;
+  for (const Named& output : outputs) tensors.push_back(output.tensor);
+  tensors = device_.bring_back(tensors);
+  for (std::size_t i = 0; i < outputs.size(); ++i) outputs[i].tensor = std::move(tensors[i]);
+  return outputs;
+}
+
+std::vector<Named> TorchServedModel::name_outputs(const c10::IValue& result) const {
+  const bool is_bf16 = !given_types_.empty();
   std::vector<Named> outputs;
   const auto add = [&](std::string name, const c10::IValue& value) {
     TORCH_CHECK(value.isTensor(), "an output must be a tensor, it is a ", value.tagKind());
@@ -283,7 +306,7 @@ std::vector<Named> TorchServedModel::forward(std::vector<c10::IValue> inputs) {
     if (is_bf16 && tensor.is_floating_point() && outputs.size() < given_types_.size() &&
         at::isFloatingType(given_types_[outputs.size()]))
       tensor = tensor.to(given_types_[outputs.size()]);
-    outputs.push_back({std::move(name), tensor.contiguous()});
+    outputs.push_back({std::move(name), std::move(tensor)});
   };
   if (result.isTuple()) {
     for (const auto& one : result.toTupleRef().elements())
@@ -364,7 +387,7 @@ Result<std::vector<ServedModel::Tensors>> TorchServedModel::compute(
   for (std::size_t i = 0; i < metadata_.inputs.size(); ++i) {
     std::vector<const Tensor*> parts;
     for (const Tensors* request : requests) parts.push_back(&(*request)[i]);
-    inputs.emplace_back(encoded() == i ? tokens_of(parts) : join(parts));
+    inputs.emplace_back(encoded() == i ? tokens_of(parts) : join(parts, device_));
   }
   std::int64_t rows = 0;
   for (const Tensors* request : requests) rows += request->front().shape.front();
@@ -394,8 +417,11 @@ Result<std::vector<ServedModel::Tensors>> TorchServedModel::compute(
 
 Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const ModelOptions& options) {
   train::prepare_process();
+  const auto device = ComputeDevice::open(options.device);
+  if (!device) return tl::unexpected(device.error());
   auto files = model_file_names();
-  auto module = train::read_script_archive(std::move(source.archive), source.origin, std::nullopt, files);
+  auto module = train::read_script_archive(std::move(source.archive), source.origin, std::nullopt, files,
+                                           device->device());
   if (!module) return tl::unexpected(module.error());
   auto beside = read_model_files(files);
   if (!beside) return refuse(source.origin, beside.error().message);
@@ -405,6 +431,21 @@ Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const
                 source.origin + ": it can be served in bf16 or in int8, not in both",
                 "leave one of them out");
   }
+  if (options.int8 && device->is_gpu()) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: int8 layers compute on the CPU, and the device is {}", source.origin,
+                            options.device),
+                "serve it in bf16 there, or in int8 on the CPU");
+  }
+  if (device->is_gpu()) {
+    const auto moved = train::guarded(
+        fmt::format("model.source: {}: the model can't be prepared for {}", source.origin, options.device),
+        ErrorCode::invalid_argument, [&]() -> Result<void> {
+          compute_on(*module, device->device());
+          return {};
+        });
+    if (!moved) return tl::unexpected(moved.error());
+  }
   Int8Sizes int8;
   if (options.int8) {
     auto made = to_int8(*module);
@@ -412,7 +453,7 @@ Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const
     int8 = {made->linear_layers, made->lstm_layers, made->bytes_before, made->bytes_after};
     module = std::move(made->module);
   }
-  auto model = std::make_unique<TorchServedModel>(*std::move(module), int8, *std::move(beside),
+  auto model = std::make_unique<TorchServedModel>(*std::move(module), *device, int8, *std::move(beside),
                                                   std::move(source), options);
   if (const auto tried = model->try_out(); !tried) return tl::unexpected(tried.error());
   if (options.bf16) {

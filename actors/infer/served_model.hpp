@@ -29,6 +29,7 @@ struct ModelOptions {
   std::uint32_t max_batch_size = 1;  ///< rows
   bool int8 = false;                 ///< linear and LSTM layers compute with whole numbers of 8 bits
   bool bf16 = false;                 ///< all floating-point numbers inside are BF16; not with `int8`
+  std::string device = "cpu";  ///< or `cuda`, `cuda:N` of the GPUs that this process sees; not with `int8`
 };
 
 /// What was made of a model whose layers compute with whole numbers of 8 bits.
@@ -49,7 +50,8 @@ class ServedModel {
   /// and runs it once on zeros, which tells the outputs. Errors: `invalid_argument`, naming the origin; with
   /// `int8` also for a model that has nothing to quantize. With `bf16` it takes and gives what it does
   /// without: its tensors are converted on the way; a model that fails in BF16, or computes something else,
-  /// is refused.
+  /// is refused. Errors of the device: `unsupported` where libtorch has no CUDA, `unavailable` where there is
+  /// no such GPU, `resource_exhausted` where it has no room.
   static Result<std::unique_ptr<ServedModel>> load(ModelSource source, const ModelOptions& options);
   virtual ~ServedModel() = default;
 
@@ -62,6 +64,10 @@ class ServedModel {
   /// has wrong in its values (an index out of range) fails the whole batch: `invalid_argument`. One thread at
   /// a time, and always the same one is the fastest.
   virtual Result<std::vector<Tensors>> run(std::span<const Tensors* const> requests) = 0;
+
+  /// Whether it has met an error after which this process can't use its GPU any more: all requests fail until
+  /// another process loads the model. Of the thread that runs it.
+  virtual bool has_lost_device() const = 0;
 
   /// What the comparison with fp32 said before it was accepted (`QuantizationReport` as JSON); empty: none
   /// was made. Set before others see the model.

@@ -85,7 +85,7 @@ std::optional<Datatype> datatype_of(at::ScalarType type) {
   return std::nullopt;
 }
 
-at::Tensor join(std::span<const Tensor* const> tensors) {
+at::Tensor join(std::span<const Tensor* const> tensors, const ComputeDevice& device) {
   const Tensor& first = *tensors.front();
   const auto type = *scalar_type_of(first.datatype);
   for (const Tensor* tensor : tensors) check_alike(*tensor, first);
@@ -98,7 +98,7 @@ at::Tensor join(std::span<const Tensor* const> tensors) {
         memory, shape, [keep = first.bytes](void*) {}, type);
   }
   shape.front() = count_rows(tensors);
-  at::Tensor joined = at::empty(shape, type);
+  at::Tensor joined = device.make_host_tensor(shape, type);
   auto* out = static_cast<std::byte*>(joined.data_ptr());
   for (const Tensor* tensor : tensors) {
     if (tensor->bytes.empty()) continue;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/infer/compute_device.hpp"
 #include "actors/infer/text_encoder.hpp"
 #include "actors/serving/padding.hpp"
 #include "actors/serving/tensor.hpp"
@@ -20,10 +21,10 @@ namespace ds::infer {
 std::optional<at::ScalarType> scalar_type_of(serving::Datatype type);
 std::optional<serving::Datatype> datatype_of(at::ScalarType type);
 
-/// The rows of all, one after another. Shares the memory of a lone tensor where that is aligned, for as long
-/// as anything does. Throws `c10::Error` when their types or the shapes of their rows differ, or one has not
-/// the bytes of its shape.
-at::Tensor join(std::span<const serving::Tensor* const> tensors);
+/// The rows of all, one after another, in the host's memory, for `device` to take over. Shares the memory of
+/// a lone tensor where that is aligned, for as long as anything does. Throws `c10::Error` when their types or
+/// the shapes of their rows differ, or one has not the bytes of its shape.
+at::Tensor join(std::span<const serving::Tensor* const> tensors, const ComputeDevice& device);
 /// The same of texts, as their tokens' numbers. Their bytes have been checked.
 at::Tensor join_texts(std::span<const serving::Tensor* const> tensors, const TextEncoder& encoder);
 /// The same, only as long as the first of `buckets` that holds the longest text; the last is the encoder's

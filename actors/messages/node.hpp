@@ -64,7 +64,8 @@ struct NodeRefused {
 struct StartWorker {
   std::uint64_t worker = 0;
   std::string job;
-  std::string role = "worker";  ///< as `scheduler::to_string`
+  std::string role = "worker";              ///< as `scheduler::to_string`
+  std::vector<std::uint32_t> devices = {};  ///< the node's GPUs that it may use, and CUDA shows it
   bool operator==(const StartWorker&) const = default;
 };
 
@@ -180,7 +181,7 @@ auto inspect(I& f, NodeRefused& x) {
 }
 template <class I>
 auto inspect(I& f, StartWorker& x) {
-  return f(x.worker, x.job, x.role);
+  return f(x.worker, x.job, x.role, x.devices);
 }
 template <class I>
 auto inspect(I& f, PrepareToStart&) {

@@ -34,6 +34,12 @@ WorkerExited describe_exit(std::uint64_t worker, int status) {
   return exited;
 }
 
+/// What `ds-actor --devices` takes.
+std::string devices_of(const StartWorker& order, const Machine& machine) {
+  auto visible = visible_to_programs(machine, fmt::format("{}", fmt::join(order.devices, ",")));
+  return visible.empty() ? "none" : visible;
+}
+
 }  // namespace
 
 void Agent::start_worker(const StartWorker& order) {
@@ -52,7 +58,9 @@ void Agent::start_worker(const StartWorker& order) {
                                            "--role",
                                            order.role,
                                            "--listen",
-                                           options_.host};
+                                           options_.host,
+                                           "--devices",
+                                           devices_of(order, options_.machine)};
   if (const auto spawned = launcher_.spawn(order.worker, arguments); !spawned) {
     spdlog::error("worker {} of job {} cannot be started: {}", order.worker, order.job,
                   spawned.error().message);

@@ -29,6 +29,7 @@ using namespace ds::programs;
 struct Arguments {
   std::string head, secret_file, job, role = "worker", host = "127.0.0.1";
   std::uint64_t worker = 0;
+  std::string devices;
 };
 
 /// Below the folder that a local cluster has, or would have, of its own.
@@ -113,9 +114,16 @@ int main(int argc, char** argv) {
   app.add_option("--job", arguments.job)->required();
   app.add_option("--role", arguments.role, "worker, server, shard or replica");
   app.add_option("--listen", arguments.host);
+  app.add_option("--devices", arguments.devices,
+                 "the GPUs that it may use, as CUDA_VISIBLE_DEVICES names them, or none");
   CLI11_PARSE(app, static_cast<int>(given.size()), given.data());
+  // CUDA reads it when it begins, which is later: not before this, in the fork server, nor for libraries.
+  if (!arguments.devices.empty())
+    setenv("CUDA_VISIBLE_DEVICES", arguments.devices == "none" ? "" : arguments.devices.c_str(), 1);
   block_end_signals();
   set_up_logging("ds-actor");
+  if (!arguments.devices.empty() && arguments.devices != "none")
+    spdlog::info("may use the GPU {}, and CUDA shows it no other", arguments.devices);
   const auto result = run(arguments);
   return result ? 0 : report_failure("ds-actor", result.error());
 }

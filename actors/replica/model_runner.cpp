@@ -94,6 +94,7 @@ Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec,
   options.threads = spec.resources.threads();
   options.max_batch_size = serve.batching.max_size;
   options.bf16 = spec.precision == "bf16";
+  if (spec.resources.gpus > 0) options.device = "cuda:0";  // of those that its node shows it
   const train::StateImage* state = given != nullptr && given->state ? &*given->state : nullptr;
   auto model = serve.quantize ? load_quantized(std::move(source), options, *serve.quantize, state, context)
                               : infer::ServedModel::load(std::move(source), options);
@@ -179,6 +180,30 @@ Result<std::vector<infer::ServedModel::Tensors>> run_padded(
   });
 }
 
+using Sources = std::span<const infer::ServedModel::Tensors* const>;
+
+void run_parts(infer::ServedModel& model, Sources requests, BatchOutcome& outcome);
+
+/// What has failed together: in halves where memory was short, else each alone, for one of them is at fault.
+void run_apart(infer::ServedModel& model, Sources requests, const Error& why, BatchOutcome& outcome) {
+  if (requests.size() == 1 || model.has_lost_device()) {
+    outcome.answers.insert(outcome.answers.end(), requests.size(), tl::unexpected(why));
+    return;
+  }
+  outcome.was_split = true;
+  const std::size_t part = why.code == ErrorCode::resource_exhausted ? (requests.size() + 1) / 2 : 1;
+  for (std::size_t at = 0; at < requests.size(); at += part)
+    run_parts(model, requests.subspan(at, std::min(part, requests.size() - at)), outcome);
+}
+
+void run_parts(infer::ServedModel& model, Sources requests, BatchOutcome& outcome) {
+  serving::PaddedElements elements;
+  auto answers = run_padded(model, requests, elements);
+  if (!answers) return run_apart(model, requests, answers.error(), outcome);
+  outcome.elements += elements;
+  for (auto& answer : *answers) outcome.answers.push_back(bounded(std::move(answer)));
+}
+
 }  // namespace
 
 BatchOutcome run_batch(infer::ServedModel& model, const Requests& requests) {
@@ -186,23 +211,7 @@ BatchOutcome run_batch(infer::ServedModel& model, const Requests& requests) {
   std::vector<const infer::ServedModel::Tensors*> all;
   for (const auto& request : requests) all.push_back(&request);
   const auto start = Clock::now();
-  auto answers = run_padded(model, all, outcome.elements);
-  if (answers) {
-    for (auto& answer : *answers) outcome.answers.push_back(bounded(std::move(answer)));
-  } else if (all.size() == 1) {
-    outcome.answers.emplace_back(tl::unexpected(answers.error()));
-  } else {
-    outcome.was_split = true;
-    outcome.elements = {};
-    for (const auto* request : all) {
-      auto alone = run_padded(model, std::span(&request, 1), outcome.elements);
-      if (alone) {
-        outcome.answers.push_back(bounded(std::move(alone->front())));
-      } else {
-        outcome.answers.emplace_back(tl::unexpected(alone.error()));
-      }
-    }
-  }
+  run_parts(model, all, outcome);
   outcome.took_us = micros_since(start);
   return outcome;
 }

@@ -46,10 +46,11 @@ std::vector<Observation> warm_up(infer::ServedModel& model);
 struct BatchOutcome {
   std::vector<Result<infer::ServedModel::Tensors>> answers;  ///< one a request
   std::int64_t took_us = 0;
-  bool was_split = false;                 ///< one of them failed the batch, so they ran alone
+  bool was_split = false;                 ///< together they failed, so they ran apart
   serving::PaddedElements elements = {};  ///< of inputs that were padded, as the model's `padding` says
 };
-/// Requests of shapes whose `serving::shape_key` is equal. One that the model can't take fails alone.
+/// Requests of shapes whose `serving::shape_key` is equal. One that the model can't take fails alone; where
+/// memory is too short for all, they run in halves. Once the model has lost its device, all fail.
 BatchOutcome run_batch(infer::ServedModel& model, const std::vector<infer::ServedModel::Tensors>& requests);
 
 }  // namespace ds::replica

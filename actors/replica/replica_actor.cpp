@@ -308,6 +308,15 @@ class Replica : public caf::event_based_actor {
     leave_if_idle();
   }
 
+  /// Another process gets the GPU back to work. Who waits is asked again elsewhere, or alone, by the router.
+  [[noreturn]] static void end_without_device(const BatchOutcome& outcome) {
+    const auto failed = std::ranges::find_if(outcome.answers, [](const auto& one) { return !one; });
+    spdlog::critical("the GPU can't be used any more, so this replica ends: {}",
+                     failed == outcome.answers.end() ? "" : failed->error().message);
+    spdlog::shutdown();
+    std::_Exit(1);
+  }
+
   /// A model may never come back from an input. Its thread can't be ended alone.
   void watch_batches() {
     const auto limit = longest_batch(*spec_.serve);
@@ -356,6 +365,7 @@ class Replica : public caf::event_based_actor {
   void run(const std::shared_ptr<Work>& work) {
     thread_->post([this, work] {
       auto outcome = std::make_shared<BatchOutcome>(run_batch(*model_, work->requests));
+      if (model_->has_lost_device()) end_without_device(*outcome);
       worker::post(this, [this, work, outcome] {
         for (std::size_t i = 0; i < work->pending.size(); ++i)
           answer(work->pending[i], answer_of(work->batch, i, *outcome));

@@ -1,10 +1,12 @@
 #include "actors/train/freed_memory.hpp"
 
 #include <c10/core/CPUAllocator.h>
+#include <c10/core/alignment.h>
 #include <malloc.h>
 
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 
 namespace ds::train {
 namespace {
@@ -12,9 +14,11 @@ namespace {
 /// Tensors of the processor, each within an unaligned block that is freed whole.
 class WholeBlocks final : public c10::Allocator {
  public:
-  c10::DataPtr allocate(size_t bytes) const override {
-    void* data = bytes == 0 ? nullptr : take(bytes);
-    return {data, data, &give_back, c10::Device(c10::DeviceType::CPU)};
+  // Until torch 2.2 the one is what torch asks, since 2.3 the other.
+  c10::DataPtr allocate(size_t bytes) const { return taken(bytes); }
+  c10::DataPtr allocate(size_t bytes) { return taken(bytes); }
+  void copy_data(void* to, const void* from, std::size_t bytes) const {  // asked since torch 2.3
+    std::memcpy(to, from, bytes);
   }
   c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
 
@@ -22,6 +26,10 @@ class WholeBlocks final : public c10::Allocator {
   /// Before a tensor's bytes stands the address of its block: torch wants to free by the tensor's own.
   static constexpr std::size_t kExtra = c10::gAlignment + sizeof(void*);
 
+  static c10::DataPtr taken(std::size_t bytes) {
+    void* data = bytes == 0 ? nullptr : take(bytes);
+    return {data, data, &give_back, c10::Device(c10::DeviceType::CPU)};
+  }
   static void* take(std::size_t bytes) {
     void* block = bytes > SIZE_MAX - kExtra ? nullptr : std::malloc(bytes + kExtra);
     TORCH_CHECK(block != nullptr, "there is no memory for a tensor of ", bytes, " bytes");

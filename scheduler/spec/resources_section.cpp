@@ -109,11 +109,14 @@ void read_resources(const Section& root, JobKind kind, Resources& resources) {
         "gpu",
         "expected GPUs for each worker, at most " + std::to_string(kMaxGpus) + ", got " + describe(*gpu),
         "a whole number, a kind or both: such as 1, H200 or H200:2; a kind begins with a letter");
-  } else if (gpus->count > 0 && kind != JobKind::command) {
+  } else if (gpus->count > 0 && kind != JobKind::command && kind != JobKind::serve) {
     section->fail("gpu",
                   "workers of kind " + std::string(to_string(kind)) + " use no GPU in this version, got " +
                       describe(*gpu),
-                  "remove it; a program of kind command is given GPUs");
+                  "remove it; programs of kind command and replicas of kind serve are given GPUs");
+  } else if (gpus->count > 1 && kind == JobKind::serve) {
+    section->fail("gpu", "a replica runs its model on one GPU, got " + describe(*gpu),
+                  "such as 1 or H200; more replicas use more GPUs");
   } else {
     resources.gpus = gpus->count;
     resources.gpu_kind = std::move(gpus->kind);

@@ -170,6 +170,10 @@ void read_serve_job(const Section& root, std::string_view directory, JobSpec& sp
     root.fail("precision", "bf16 goes without quantize, whose layers compute with whole numbers and fp32",
               "leave one of the two out");
   }
+  if (serve.quantize && spec.resources.gpus > 0) {
+    root.fail("quantize", "int8 layers compute on the CPU, and resources.gpu gives each replica a GPU",
+              "leave one of the two out; on a GPU, precision: bf16 is the fast one");
+  }
   if (const auto slo = root.open("slo", keys::kSlo)) read_duration(*slo, "p99", serve.p99_ms, 1);
   if (const auto autoscale = root.open("autoscale", keys::kAutoscale)) {
     autoscale->read("target", serve.autoscale.target, kAboveZero);

@@ -128,6 +128,32 @@ TEST_F(GpuJobs, WaitForAKindThatNoNodeHasUntilOneComes) {
   EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.logs();
 }
 
+/// The nodes' GPUs are stated and are not there, so a replica gets one and then can't use it.
+TEST_F(GpuJobs, GiveReplicasTheirGpuAndSayWhyAModelIsNotServedOnIt) {
+  const auto program = submit("program", "H200:2", 1, "h200");
+  ASSERT_EQ(seen_by("program", 0), "0,1");
+  const auto file = work() / "serve.yaml";
+  std::ofstream(work() / "model.pt") << "not read before the GPU is there";
+  std::ofstream(file)
+      << "version: 1\nkind: serve\nname: served\nrestart: 0\nresources: {memory: 256Mi, gpu: H200}\n"
+      << "model: {source: \"file:model.pt\"}\n";
+  const auto id = cluster_.submit_job(file);
+  ASSERT_TRUE(cluster_.wait_for_state(id, "FAILED")) << cluster_.status(id) << cluster_.logs();
+  const auto reason = cluster_.status(id).at("reason").get<std::string>();
+  EXPECT_NE(reason.find("device cuda:0: "), std::string::npos) << reason;
+  EXPECT_NE(reason.find("CUDA"), std::string::npos) << reason;
+  EXPECT_TRUE(wait_until([&] {
+    const auto said = cluster_.submit({"logs", id}).out;
+    return said.find("may use the GPU 2, and CUDA shows it no other") != std::string::npos;
+  })) << cluster_.submit({"logs", id}).out;
+  EXPECT_TRUE(wait_until([&] {
+    const auto nodes = cluster_.json({"nodes"});
+    return nodes.is_array() && nodes.at(0).at("gpus_used") == 2;
+  })) << "its GPU is not free again: "
+      << cluster_.json({"nodes"});
+  stop("program");
+}
+
 TEST_F(GpuJobs, AreRefusedWhereTheyMakeNoSense) {
   const auto file = work() / "train.yaml";
   std::ofstream(file) << "version: 1\nkind: train\nresources: {gpu: 1}\nmodel: {zoo: mlp}\n";
@@ -135,6 +161,10 @@ TEST_F(GpuJobs, AreRefusedWhereTheyMakeNoSense) {
   EXPECT_EQ(outcome.code, 3);
   EXPECT_NE(outcome.err.find("workers of kind train use no GPU in this version"), std::string::npos)
       << outcome.err;
+  std::ofstream(file) << "version: 1\nkind: serve\nresources: {gpu: 2}\nmodel: {source: \"file:m.pt\"}\n";
+  const auto served = cluster_.submit({"submit", "-f", file.string()});
+  EXPECT_EQ(served.code, 3);
+  EXPECT_NE(served.err.find("a replica runs its model on one GPU, got 2"), std::string::npos) << served.err;
   const auto node = run_program({program("ds-node").string(), "--secret-file", "x", "--gpus", "H200"});
   EXPECT_NE(node.code, 0);
   EXPECT_NE(node.err.find("--gpus: expected a kind of GPU and how many"), std::string::npos) << node.err;

@@ -138,13 +138,14 @@ Result<torch::jit::Module> load_script_archive(const std::string& path, std::siz
 
 Result<torch::jit::Module> read_script_archive(std::string bytes, const std::string& origin,
                                                std::optional<std::size_t> inputs,
-                                               std::map<std::string, std::string>& extra_files) {
+                                               std::map<std::string, std::string>& extra_files,
+                                               c10::Device device) {
   hide_source_positions(bytes);
   try {
     if (const Result<void> fits = check_records(origin, bytes); !fits) return tl::unexpected(fits.error());
     torch::jit::ExtraFilesMap extra(extra_files.begin(), extra_files.end());
     torch::jit::Module module =
-        torch::jit::load(std::make_shared<BytesReader>(bytes), c10::Device(c10::kCPU), extra);
+        torch::jit::load(std::make_shared<BytesReader>(bytes), device, extra);
     for (auto& [name, text] : extra_files) text = std::move(extra[name]);
     if (const auto problem = find_problem(module, inputs)) return refuse(origin, *problem);
     return module;

@@ -21,8 +21,10 @@ namespace ds::train {
 Result<torch::jit::Module> load_script_archive(const std::string& path, std::size_t inputs);
 /// The same of an archive's bytes; errors name `origin`. `inputs`: none, whatever `forward` takes. What the
 /// archive holds beside the module under the names in `extra_files` is put there; what it lacks stays empty.
+/// All its tensors, those in its program too, lie on `device`.
 Result<torch::jit::Module> read_script_archive(std::string bytes, const std::string& origin,
                                                std::optional<std::size_t> inputs,
-                                               std::map<std::string, std::string>& extra_files);
+                                               std::map<std::string, std::string>& extra_files,
+                                               c10::Device device = c10::kCPU);
 
 }  // namespace ds::train

@@ -65,8 +65,12 @@ Error to_error(const std::exception& thrown, std::string_view what, ErrorCode co
   const auto* torch = dynamic_cast<const c10::Error*>(&thrown);
   const std::string message = torch != nullptr ? torch->what_without_backtrace() : thrown.what();
   if (dynamic_cast<const std::bad_alloc*>(&thrown) != nullptr || is_out_of_memory(message)) {
+    const bool is_of_gpu = message.find("CUDA out of memory") != std::string::npos;
     return {ErrorCode::resource_exhausted, fmt::format("{}: out of memory: {}", what, shorten_trace(message)),
-            "give the workers more memory (resources.memory), or make the model or the batch smaller"};
+            is_of_gpu
+                ? "the GPU's memory is full: make the model or the batch smaller, or see with nvidia-smi who "
+                  "else uses it"
+                : "give the workers more memory (resources.memory), or make the model or the batch smaller"};
   }
   return {code, fmt::format("{}: {}", what, shorten_trace(message)), ""};
 }

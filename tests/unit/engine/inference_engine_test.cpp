@@ -216,7 +216,8 @@ TEST_F(InferenceEngines, RefuseModelsAndDevicesThatThereAreNot) {
   };
   EXPECT_NE(refusal("/nowhere/model.pt", "cpu", 1).find("/nowhere/model.pt"), std::string::npos);
   write(infer::layers_archive());
-  EXPECT_NE(refusal(path_, "cuda:0", 1).find("cuda:0"), std::string::npos);
+  EXPECT_NE(refusal(path_, "cuda:63", 1).find("device cuda:63: "), std::string::npos);
+  EXPECT_NE(refusal(path_, "tpu", 1).find("no device \"tpu\""), std::string::npos);
   EXPECT_NE(refusal(path_, "cpu", 0).find("max_batch_size"), std::string::npos);
   EXPECT_NE(refusal(path_, "cpu", 8).find("nothing says what it takes"), std::string::npos);
   ASSERT_NE(refusal("/dev/null", "cpu", 1).find("/dev/null is no file"), std::string::npos)

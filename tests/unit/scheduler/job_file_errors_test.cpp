@@ -169,7 +169,7 @@ TEST(JobFileErrors, RefuseWhatThisVersionDoesNotRun) {
       {"cpus: 1",
        "gpu: H200:1",
        {"f:5:18: resources.gpu: workers of kind train use no GPU in this version, got \"H200:1\"\n"
-        "  remove it; a program of kind command is given GPUs"}},
+        "  remove it; programs of kind command and replicas of kind serve are given GPUs"}},
       {"seed: 7", "env: {A: b}", {"f:22:1: env: not supported by this version yet\n  remove it"}},
       {"seed: 7",
        "start_after: soon",

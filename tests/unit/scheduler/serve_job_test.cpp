@@ -155,6 +155,22 @@ TEST(ServeJobs, ComputeInFp32UnlessTheySayBf16) {
   EXPECT_EQ(read(job + padding + "precision: bf16\n").serve->batching.padding->tolerance, 0.02);
 }
 
+TEST(ServeJobs, HaveAGpuForEachReplicaAndNoMore) {
+  const std::string job = kServe + "model: {source: \"ckpt:a\"}\n";
+  EXPECT_EQ(read(job).resources.gpus, 0U);
+  for (const char* one : {"1", "H200", "H200:1", "{H200: 1}"}) {
+    const auto spec = read(job + "resources: {gpu: " + one + "}\nprecision: bf16\n");
+    EXPECT_EQ(spec.resources.gpus, 1U) << one;
+    EXPECT_EQ(spec.resources.gpu_kind, std::string(one) == "1" ? "" : "H200");
+  }
+  const auto two = fault(job + "resources: {gpu: H200:2}\n");
+  EXPECT_NE(two.find(":5:18: resources.gpu: a replica runs its model on one GPU, got \"H200:2\""),
+            std::string::npos)
+      << two;
+  const auto int8 = fault(job + "resources: {gpu: 1}\nquantize: int8\n");
+  EXPECT_NE(int8.find(":6:11: quantize: int8 layers compute on the CPU"), std::string::npos) << int8;
+}
+
 TEST(ServeJobs, PadToTheLengthsThatTheyName) {
   const std::string job =
       kServe +
