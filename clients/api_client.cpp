@@ -52,7 +52,7 @@ constexpr std::size_t kMaxErrorBytes = 256 << 10;
 json parse_answer(const HeadAddress& head, const httplib::Result& result) {
   if (!result) throw_unreachable(head, result.error());
   if (result->status < 200 || result->status >= 300) throw_answer(head, result->status, result->body);
-  json answer = json::parse(result->body, nullptr, false);
+  json answer = parse_json(result->body);
   if (answer.is_discarded()) {
     throw Failure(ExitCode::unexpected, "bad_answer", head.text() + " did not answer with JSON",
                   "check that a ds-head listens there");

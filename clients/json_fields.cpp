@@ -1,6 +1,9 @@
 #include "clients/json_fields.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
+#include <string_view>
 
 namespace ds::clients {
 namespace {
@@ -19,7 +22,36 @@ const nlohmann::json* find(const nlohmann::json& object, std::string_view path) 
   return here;
 }
 
+std::string quote_not_finite(std::string_view text) {
+  std::string quoted;
+  bool is_in_text = false;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t length = 1;
+    if (is_in_text && text[at] == '\\') {
+      length = 2;
+    } else if (text[at] == '"') {
+      is_in_text = !is_in_text;
+    } else if (!is_in_text) {
+      for (const std::string_view number : {"NaN", "Infinity", "-Infinity"}) {
+        if (!text.substr(at).starts_with(number)) continue;
+        quoted += fmt::format("\"{}\"", number);
+        at += number.size();
+        length = 0;
+        break;
+      }
+    }
+    quoted += text.substr(at, length);
+    at += length;
+  }
+  return quoted;
+}
+
 }  // namespace
+
+nlohmann::json parse_json(const std::string& text) {
+  auto json = nlohmann::json::parse(text, nullptr, false);
+  return json.is_discarded() ? nlohmann::json::parse(quote_not_finite(text), nullptr, false) : json;
+}
 
 std::optional<double> number_at(const nlohmann::json& object, std::string_view path) {
   const auto* value = find(object, path);

@@ -247,7 +247,7 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
 }
 
 const JobRecord* Head::resolve_job(const std::string& name, const gateway::Respond& respond) const {
-  const auto found = ledger_.match(name);
+  const auto found = scheduler::prefer_living(ledger_.match(name));
   if (found.size() == 1) return found.front();
   if (found.empty()) {
     respond(error_response({ErrorCode::not_found, fmt::format("there is no job {}", name),

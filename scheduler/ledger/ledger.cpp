@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "scheduler/spec/job_file.hpp"
 #include "scheduler/spec/priority.hpp"
@@ -378,6 +379,12 @@ std::vector<const JobRecord*> Ledger::match(std::string_view name_or_id) const {
 std::vector<const JobRecord*> Ledger::named(std::string_view name) const {
   std::vector<const JobRecord*> found;
   for (const auto& id : index_.named(name)) found.push_back(find(id));
+  return found;
+}
+
+std::vector<const JobRecord*> prefer_living(std::vector<const JobRecord*> found) {
+  const auto is_living = [](const JobRecord* job) { return !is_end(job->state); };
+  if (std::ranges::count_if(found, is_living) == 1) std::erase_if(found, std::not_fn(is_living));
   return found;
 }
 

@@ -273,4 +273,8 @@ class Ledger {
   std::uint64_t next_worker_ = 1;
 };
 
+/// Of jobs that one name may mean, what it means for somebody who asks about or changes a job: the only one
+/// that has not ended, else all of them.
+std::vector<const JobRecord*> prefer_living(std::vector<const JobRecord*> found);
+
 }  // namespace ds::scheduler

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "clients/failure.hpp"
+#include "clients/json_fields.hpp"
 
 namespace ds::clients {
 namespace {
@@ -54,6 +55,19 @@ TEST(Predict, LeavesOutMostOfManyNumbers) {
   const auto answer =
       json::parse(R"({"outputs": [{"name": "y", "shape": [1, 9], "data": [1, 2, 3, 4, 5, 6, 7, 8, 9]}]})");
   EXPECT_NE(format_prediction(answer, false).find("1 2 3 4 5 6 … (9 in all)"), std::string::npos);
+}
+
+TEST(Predict, ShowsNumbersThatJsonDoesNotHave) {
+  const auto answer = parse_json(
+      R"({"outputs": [{"name": "y", "shape": [2, 2], "data": [NaN,-Infinity, Infinity, 1.5]},
+                      {"name": "NaN", "shape": [2], "data": ["\\\"NaN", "so Infinity"]}]})");
+  EXPECT_EQ(format_prediction(answer, false),
+            "Y              NAN\n"
+            "NaN -Infinity  \\\"NaN\n"
+            "Infinity 1.5   so Infinity\n");
+  EXPECT_TRUE(parse_json("[NaN").is_discarded());
+  EXPECT_TRUE(parse_json("\"NaN").is_discarded());
+  EXPECT_TRUE(parse_json("\"\\").is_discarded());
 }
 
 }  // namespace

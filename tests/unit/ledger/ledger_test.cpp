@@ -25,6 +25,25 @@ TEST(Ledger, KnowsASubmittedJobByIdNameAndKey) {
   EXPECT_EQ(ledger.find_by_key("other"), nullptr);
 }
 
+TEST(Ledger, TakesANameForTheOneJobOfItThatLives) {
+  Ledger ledger;
+  for (const std::string id : {"intents-1", "intents-2", "intents-3"}) {
+    ASSERT_TRUE(ledger.apply(event(submitted(id, "key-" + id))));
+    EXPECT_EQ(prefer_living(ledger.match("intents")).size(), id == "intents-1"   ? 1U
+                                                             : id == "intents-2" ? 2U
+                                                                                 : 3U);
+  }
+  const auto cancel = [&](const std::string& id) {
+    ASSERT_TRUE(ledger.apply(event(JobStateChanged{id, JobState::cancelled, ""})));
+  };
+  cancel("intents-1");
+  EXPECT_EQ(prefer_living(ledger.match("intents")).size(), 3U);
+  cancel("intents-3");
+  EXPECT_EQ(prefer_living(ledger.match("intents")), std::vector{ledger.find("intents-2")});
+  cancel("intents-2");
+  EXPECT_EQ(prefer_living(ledger.match("intents")).size(), 3U);
+}
+
 TEST(Ledger, DraftsAJobFromWhatWasReadOfItsFileAndKeepsNothingOfIt) {
   Ledger ledger = with_job();
   JobSpec spec = *ledger.find("intents-1")->spec;
