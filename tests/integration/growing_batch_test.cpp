@@ -12,14 +12,15 @@ namespace {
 
 class GrowingBatches : public TwoNodes {
  protected:
-  /// 125 batches of 16 an epoch.
-  std::filesystem::path write_growing(const std::string& folder,
+  /// 125 batches of 16 an epoch, which data shards make, if there are any.
+  std::filesystem::path write_growing(const std::string& folder, int shards = 0,
                                       const std::string& strategy = "allreduce") const {
     const auto file = write_job(cluster_.path() / folder, "growing", 8, 1, 2, strategy);
     std::ifstream stream(file);
     std::string text(std::istreambuf_iterator<char>(stream), {});
     const std::string fixed = "batch: {global: 32}";
     text.replace(text.find(fixed), fixed.size(), "batch: {global: 16, max_global: 128}");
+    text.insert(text.find("  transforms:"), "  shards: " + std::to_string(shards) + "\n");
     std::ofstream(file) << text << "audit: true\n";
     return file;
   }
@@ -31,15 +32,14 @@ class GrowingBatches : public TwoNodes {
 };
 
 TEST_F(GrowingBatches, GrowAlikeAndEndWithTheSameWeightsWhateverBecomesOfTheirWorkers) {
-  const auto disturbed = cluster_.submit_job(write_growing("disturbed"));
+  const auto disturbed = cluster_.submit_job(write_growing("disturbed", 1));
   ASSERT_TRUE(wait_until([&] { return batch_of(disturbed) > 16; })) << cluster_.logs();
   const auto pids = cluster_.worker_pids(disturbed);
   ASSERT_FALSE(pids.empty()) << "the job was over too early" << cluster_.logs();
   kill(pids[random_() % pids.size()], SIGKILL);
   const auto on_servers =
-      cluster_.submit_job(write_growing("servers", "parameter_server\nconsistency: sync\nservers: 2"));
-  auto alone_file = write_growing("alone");
-  const auto alone = cluster_.submit_job(alone_file);
+      cluster_.submit_job(write_growing("servers", 0, "parameter_server\nconsistency: sync\nservers: 2"));
+  const auto alone = cluster_.submit_job(write_growing("alone"));
   ASSERT_EQ(cluster_.submit({"scale", alone, "1"}).code, 0);
   for (const auto& job : {disturbed, on_servers, alone})
     ASSERT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
@@ -62,7 +62,8 @@ TEST_F(GrowingBatches, GrowAlikeAndEndWithTheSameWeightsWhateverBecomesOfTheirWo
   EXPECT_NE(cluster_.submit({"events", disturbed}).out.find("batch 32: from 16 to 32 samples a step"),
             std::string::npos)
       << cluster_.submit({"events", disturbed}).out;
-  EXPECT_NE(cluster_.submit({"status", disturbed}).out.find(" samples a step, of 16 to 128"), std::string::npos)
+  EXPECT_NE(cluster_.submit({"status", disturbed}).out.find(" samples a step, of 16 to 128"),
+            std::string::npos)
       << cluster_.submit({"status", disturbed}).out;
 }
 
