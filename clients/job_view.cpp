@@ -98,14 +98,28 @@ std::string format_evaluations(const json& evaluations, bool coloured) {
   return "\n" + format_table(head, rows, coloured);
 }
 
+/// Of a size that was measured, where the batch may grow: ` for 256 samples`
+std::string format_batch_of(const json& size) {
+  const auto batch = integer_at(size, "batch");
+  return batch > 0 ? " for " + format_count(batch) + " samples" : "";
+}
+
+/// `256 samples a step, of 64 to 512`
+std::string format_batch(const json& job) {
+  const auto now = integer_at(job, "batch.now");
+  if (now <= 0) return {};
+  return fmt::format("{} samples a step, of {} to {}", format_count(now),
+                     format_count(integer_at(job, "batch.min")), format_count(integer_at(job, "batch.max")));
+}
+
 /// How long steps took with how many workers: `1: 120 ms, 2: 65 ms; a resize takes 0.8 s`
 std::string format_speeds(const json& job) {
   std::string text;
   for (const auto& size : array_at(job, "speeds")) {
     const auto seconds = number_at(size, "step_seconds");
     if (seconds)
-      text += fmt::format("{}{}: {:.3g} ms", text.empty() ? "" : ", ", integer_at(size, "workers"),
-                          *seconds * 1000);
+      text += fmt::format("{}{}: {:.3g} ms{}", text.empty() ? "" : ", ", integer_at(size, "workers"),
+                          *seconds * 1000, format_batch_of(size));
   }
   if (text.empty()) return {};
   const auto resize = number_at(job, "resize_seconds");
@@ -194,6 +208,7 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
   }
   add_line(out, "speeds", format_speeds(job));
   add_line(out, "noise scale", format_noise_scale(job));
+  add_line(out, "batch", format_batch(job));
   add_line(out, "quantized", printable_line(text_at(job, "quantization.text")));
   if (const auto limit = integer_at(job, "time_limit_ms"); limit > 0) {
     add_line(out, "time",

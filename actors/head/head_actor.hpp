@@ -248,6 +248,7 @@ class Head : public caf::event_based_actor {
   static void note_members(Job& job, const std::vector<std::uint64_t>& members);
   std::string running_text(const scheduler::JobRecord& record) const;
   void begin_measuring(const scheduler::JobRecord& record);
+  void follow_batch(const std::string& job, const messages::StepReport& report);
   void measure_speed(const std::string& job, const messages::StepReport& report);
   void note(const std::string& job, const job::KillWorker& kill);
   void note(const std::string& job, const job::FinishJob& finish);
@@ -454,7 +455,7 @@ class Head : public caf::event_based_actor {
   std::uint64_t removals_ = 0;              ///< of models and versions
   /// All that versions had just before a removal which isn't durable yet, by its number.
   std::map<std::uint64_t, std::vector<std::uint64_t>> files_not_yet_gone_;
-  std::uint64_t masters_ = 0;               ///< that were started
+  std::uint64_t masters_ = 0;  ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
   std::string last_end_;  ///< of the command whose exit is being carried out: how it ended

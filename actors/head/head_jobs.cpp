@@ -182,18 +182,36 @@ void Head::begin_measuring(const JobRecord& record) {
       was_resized ? std::chrono::duration<double>(std::chrono::steady_clock::now() - *since).count() : 0;
 }
 
+/// Notes that its steps take more or fewer samples now.
+void Head::follow_batch(const std::string& id, const messages::StepReport& report) {
+  const auto* record = ledger_.find(id);
+  const auto& batch = record->spec->batch;
+  const std::uint64_t before = record->batch == 0 ? batch.global : record->batch;
+  if (report.batch == 0 || report.batch == before) return;
+  const std::string noise = report.noise_scale > 0 ? fmt::format(", the noise scale is {:.0f} samples",
+                                                                 static_cast<double>(report.noise_scale))
+                                                   : "";
+  commit({event(fmt::format("worker {}", report.worker),
+                fmt::format("from {} to {} samples a step{}", before, report.batch, noise),
+                BatchChanged{id, report.step, report.batch})});
+  schedule_soon();
+}
+
 void Head::measure_speed(const std::string& id, const messages::StepReport& report) {
+  const auto global = ledger_.find(id)->spec->batch.global;
+  const auto batches = std::max<std::uint32_t>(1, static_cast<std::uint32_t>(report.batch / global));
   double step_s = 0, reduce_s = 0;
   for (const auto& [phase, seconds] : report.phase_seconds) {
     step_s += seconds;
     if (phase == "reduce") reduce_s = seconds;
   }
   Job& job = jobs_[id];
-  const auto settled = job.step_times.add(report.step, step_s, step_s - reduce_s);
+  const auto settled =
+      job.step_times.add({report.step, step_s, step_s - reduce_s, report.step_batches, batches});
   if (!settled) return;
   commit({event(fmt::format("worker {}", report.worker), "its steps have settled",
                 SpeedMeasured{id, settled->workers, settled->nodes, settled->step_s, settled->compute_s,
-                              std::exchange(job.resize_s, 0)})});
+                              std::exchange(job.resize_s, 0), settled->batches})});
   schedule_soon();
 }
 
@@ -236,6 +254,7 @@ void Head::note(const std::string& id, const messages::StepReport& report) {
   live.noise_scale = report.noise_scale;
   live.phase_seconds.clear();
   for (const auto& [phase, seconds] : report.phase_seconds) live.phase_seconds[phase] = seconds;
+  follow_batch(id, report);
   measure_speed(id, report);
 }
 

@@ -364,6 +364,9 @@ void Head::note_size_changes(const Plan& plan) {
     const auto job = jobs_.find(change.job);
     if (job == jobs_.end() || !change.is_known) continue;  // that all may grow as before is no news
     job->second.size_note = describe_change(change);
+    const auto* record = ledger_.find(change.job);
+    if (record != nullptr && record->batches() > 1)
+      job->second.size_note += fmt::format(", at {} samples a step", record->batch);
     job->second.size_noted = change.to;
     spdlog::info("job {}: {}", change.job, job->second.size_note);
   }

@@ -190,6 +190,7 @@ void add_training(const JobSpec& spec, json& view) {
   view["model"] = model_view(spec.model);
   view["data"] = data_view(spec.data);
   view["batch"] = {{"global", spec.batch.global}, {"accumulate", spec.batch.accumulate}};
+  if (spec.batch.max_global > 0) view["batch"]["max_global"] = spec.batch.max_global;
   view["optimizer"] = optimizer_view(spec.optimizer);
   view["schedule"] = schedule_view(spec.schedule);
   view["loss"] = loss_view(spec.loss);

@@ -71,8 +71,18 @@ json roles_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledger
   return roles;
 }
 
+/// Whether its batch may.
+bool grows(const scheduler::JobRecord& job) {
+  return job.spec->kind == scheduler::JobKind::train && job.spec->batch.most_batches() > 1;
+}
+
+std::uint64_t batch_of(const scheduler::JobRecord& job) {
+  return job.batch == 0 ? job.spec->batch.global : job.batch;
+}
+
 json metrics_view(const scheduler::JobRecord& job, const LiveJob* live) {
   json metrics = json::object();
+  if (grows(job)) metrics["batch"] = batch_of(job);
   const bool is_live = live != nullptr && live->has_loss;
   if (is_live) {
     metrics["loss"] = live->loss;
@@ -142,11 +152,17 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
   view["starts_by_ms"] = or_null(job.starts_by_ms);
   view["deadline_promised"] = job.has_promise;
   view["deadline_missed"] = job.is_deadline_missed;
+  if (grows(job)) {
+    const auto& batch = job.spec->batch;
+    view["batch"] = {{"now", batch_of(job)}, {"min", batch.global}, {"max", batch.max_global}};
+  }
   view["workers"] = workers_view(job, ledger, pids);
   view["speeds"] = json::array();
-  for (const auto& size : job.sizes)
+  for (const auto& size : job.sizes) {
     view["speeds"].push_back(
         {{"workers", size.workers}, {"nodes", size.nodes}, {"step_seconds", size.step_s}});
+    if (grows(job)) view["speeds"].back()["batch"] = size.batches * job.spec->batch.global;
+  }
   const double resize_s = scheduler::median_of(job.resizes_s);
   view["resize_seconds"] = resize_s > 0 ? json(resize_s) : json(nullptr);
   view["evaluations"] = json::array();

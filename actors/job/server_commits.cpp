@@ -9,7 +9,7 @@ void ServerCommits::on_paused(std::uint64_t server, const std::vector<parameters
 
 std::vector<parameters::Commit> ServerCommits::that_made(std::uint64_t step) const {
   for (const auto& [server, commit] : commits_) {
-    if (commit.step + 1 == step) return {commit};
+    if (commit.step_after() == step) return {commit};
   }
   return {};
 }

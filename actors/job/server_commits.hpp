@@ -15,7 +15,7 @@ class ServerCommits {
   void on_paused(std::uint64_t server, const std::vector<parameters::Commit>& last);
   void on_lost(std::uint64_t server) { commits_.erase(server); }
 
-  /// The commit that made step `step` (counted from 1), if one of them knows it; else none.
+  /// The commit that made step `step` (counted from 1) the newest, if one of them knows it; else none.
   std::vector<parameters::Commit> that_made(std::uint64_t step) const;
 
  private:

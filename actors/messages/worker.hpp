@@ -138,10 +138,12 @@ struct StateReply {
 struct StepReport {
   std::uint64_t worker = 0, generation = 0, step = 0, epoch = 0;
   Real loss, samples_per_second;
-  std::map<std::string, Real>
-      phase_seconds;  ///< mean of a step since the last report: data, forward, backward, reduce, optimizer
+  std::map<std::string, Real> phase_seconds;  ///< mean of an optimizer step since the last report: data,
+                                              ///< forward, backward, reduce, optimizer
   std::uint64_t skipped_steps = 0, bad_records = 0;  ///< since the job began; see `on_nan`, `on_bad_record`
   Real noise_scale;                                  ///< of the gradient, in samples; 0: not known
+  std::uint64_t batch = 0;  ///< samples that a step of the optimizer takes now; see `batch.max_global`
+  Real step_batches = 1;    ///< of `batch.global`, that one took on average since the last report
   bool operator==(const StepReport&) const = default;
 };
 
@@ -274,7 +276,7 @@ auto inspect(I& f, StateReply& x) {
 template <class I>
 auto inspect(I& f, StepReport& x) {
   return f(x.worker, x.generation, x.step, x.epoch, x.loss, x.samples_per_second, x.phase_seconds,
-           x.skipped_steps, x.bad_records, x.noise_scale);
+           x.skipped_steps, x.bad_records, x.noise_scale, x.batch, x.step_batches);
 }
 template <class I>
 auto inspect(I& f, EvaluationReport& x) {

@@ -36,14 +36,18 @@ Result<void> RangeShard::State::on(Ticket ticket, const PushSum& push) {
   if (push.step != step)
     return fail(ErrorCode::conflict,
                 fmt::format("{}: a part of step {} comes after {} steps", name(), push.step + 1, step));
+  if (push.steps == 0)
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: a sum makes one step at least", name()));
   const SumOptions wanted{push.unscale, push.clip_value, push.want_squares, push.want_uncut_squares};
-  if (asked && *asked != wanted)
+  const bool is_first = !asked && !prepared;
+  if ((asked && *asked != wanted) || (!is_first && asked_steps != push.steps))
     return fail(ErrorCode::conflict,
                 fmt::format("{}: workers want different things of step {}", name(), push.step + 1));
   if (!verdict) {
     if (const auto added = parts.add(push.parts); !added) return added;
   }
   asked = wanted;
+  asked_steps = push.steps;
   if (!verdict && !parts.complete()) {
     pushes.push_back(ticket);
     return {};
@@ -173,7 +177,7 @@ std::uint64_t RangeShard::applied() const {
 }
 
 std::uint64_t RangeShard::prepared() const {
-  return applied() + (state_->prepared ? 1 : 0);
+  return applied() + (state_->prepared ? state_->asked_steps : 0);
 }
 
 const std::optional<Commit>& RangeShard::last_commit() const {

@@ -62,6 +62,7 @@ struct PushSum {
   Real clip_value = 0;              ///< > 0: then its elements are cut to ± this
   bool want_squares = false;        ///< of the sum as it is then
   bool want_uncut_squares = false;  ///< of the sum before it is cut
+  std::uint64_t steps = 1;          ///< that will be made at once, see `Commit`; all workers say the same
   bool operator==(const PushSum&) const = default;
 };
 
@@ -83,6 +84,9 @@ struct Commit {
   Real learning_rate = 0;
   std::uint64_t update = 0;  ///< updates made, this one included, counted from 1
   Buffer worker_state;  ///< what workers must have besides the parameters after the step; opaque to servers
+  std::uint64_t steps = 1;  ///< that it makes at once: the batches whose gradients are in the sum; at least 1
+
+  std::uint64_t step_after() const { return step + steps; }  ///< committed steps with it
   bool operator==(const Commit&) const = default;
 };
 
@@ -176,6 +180,7 @@ struct HeldRange {
 struct StoreSum {  ///< a prepared sum, what `PushSum` asked for already done to it
   std::uint64_t step = 0;
   Buffer sum;
+  std::uint64_t steps = 1;  ///< as in `PushSum`
   bool operator==(const StoreSum&) const = default;
 };
 using ReplicaUpdate = std::variant<StoreSum, Commit, PushUpdate, Install, KeepWorkerState>;
@@ -198,7 +203,7 @@ auto inspect(I& f, TreePart& x) {
 }
 template <class I>
 auto inspect(I& f, PushSum& x) {
-  return f(x.step, x.parts, x.unscale, x.clip_value, x.want_squares, x.want_uncut_squares);
+  return f(x.step, x.parts, x.unscale, x.clip_value, x.want_squares, x.want_uncut_squares, x.steps);
 }
 template <class I>
 auto inspect(I& f, Prepared& x) {
@@ -206,7 +211,7 @@ auto inspect(I& f, Prepared& x) {
 }
 template <class I>
 auto inspect(I& f, Commit& x) {
-  return f(x.step, x.updated, x.clip_factor, x.learning_rate, x.update, x.worker_state);
+  return f(x.step, x.updated, x.clip_factor, x.learning_rate, x.update, x.worker_state, x.steps);
 }
 template <class I>
 auto inspect(I& f, CommitAndPull& x) {
@@ -254,7 +259,7 @@ auto inspect(I& f, HeldRange& x) {
 }
 template <class I>
 auto inspect(I& f, StoreSum& x) {
-  return f(x.step, x.sum);
+  return f(x.step, x.sum, x.steps);
 }
 
 }  // namespace ds::parameters

@@ -38,7 +38,7 @@ void RangeShard::State::answer_push(Ticket push) {
 }
 
 void RangeShard::State::send_sum() {
-  sum_number = send(StoreSum{step, sum->lend()});
+  sum_number = send(StoreSum{step, sum->lend(), asked_steps});
 }
 
 std::uint64_t RangeShard::State::slowest() const {

@@ -26,24 +26,25 @@ void RangeShard::State::prepare() {
 
 bool RangeShard::State::store(const StoreSum& one) {
   if (!options.sync || !has_state || one.sum.size() != options.range.size() * sizeof(float)) return false;
-  if (one.step + 1 == step) return true;  // it is made already
-  if (one.step != step) return false;
+  if (one.step + one.steps == step) return true;  // it is made already
+  if (one.step != step || one.steps == 0) return false;
   if (!sum) sum.emplace(options.range.size());
   std::ranges::copy(one.sum.bytes(), std::as_writable_bytes(sum->values()).begin());
   prepared = true;
+  asked_steps = one.steps;
   verdict.reset();
   return true;
 }
 
 Result<void> RangeShard::State::check_commit(const Commit& one) const {
-  if (one.step + 1 == step) {
+  if (one.step < step && one.step_after() == step) {
     if (!last_commit || *last_commit == one) return {};
     return fail(ErrorCode::conflict, fmt::format("{}: step {} was made otherwise", name(), step));
   }
-  if (one.step != step || !prepared)
+  if (one.step != step || !prepared || one.steps != asked_steps)
     return fail(ErrorCode::conflict,
                 fmt::format("{}: step {} cannot be made now: {} are, and the next is {}", name(),
-                            one.step + 1, step, prepared ? "prepared" : "not prepared"));
+                            one.step_after(), step, prepared ? "prepared" : "not prepared"));
   if (one.updated && one.update == 0)
     return fail(ErrorCode::invalid_argument, fmt::format("{}: updates are counted from 1", name()));
   return {};
@@ -52,7 +53,7 @@ Result<void> RangeShard::State::check_commit(const Commit& one) const {
 Result<void> RangeShard::State::commit(const Commit& one) {
   if (const auto fits = check_commit(one); !fits) return fits;
   if (one.step != step) return {};
-  ++step;
+  step += one.steps;
   if (one.updated) {
     updates = one.update;
     const float* const values = sum->values().data();
@@ -97,8 +98,9 @@ Result<void> RangeShard::State::restore(const RangeImage& image) {
   if (image.clocks.size() != clocks.size())
     return fail(ErrorCode::invalid_argument, fmt::format("{}: the image has {} clocks where {} belong",
                                                          name(), image.clocks.size(), clocks.size()));
-  const bool commit_fits = image.last_commit.empty() || (options.sync && image.last_commit.size() == 1 &&
-                                                         image.last_commit.front().step + 1 == image.step);
+  const bool commit_fits =
+      image.last_commit.empty() ||
+      (options.sync && image.last_commit.size() == 1 && image.last_commit.front().step_after() == image.step);
   if (!commit_fits)
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: the image's last commit does not lead to its step {}", name(), image.step));

@@ -34,6 +34,7 @@ struct RangeShard::State {
   // The step after `step`, in sync.
   TreeParts parts;
   std::optional<SumOptions> asked;  ///< by the first push
+  std::uint64_t asked_steps = 1;    ///< likewise, or what a prepared sum is of
   std::optional<FloatBlock> sum;    ///< its memory, once there was any
   bool prepared = false;
   bool stored = false;                      ///< all replicas have the sum

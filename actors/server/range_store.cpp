@@ -68,7 +68,7 @@ Result<void> RangeStore::join(const StorePlan& plan) {
 
 Result<void> RangeStore::bring_to(std::uint32_t range, RangeShard& shard, const StorePlan& plan) const {
   if (!sync_ || shard.applied() == plan.step) return {};
-  if (shard.prepared() != plan.step || !plan.commit || plan.commit->step + 1 != plan.step) {
+  if (shard.prepared() != plan.step || !plan.commit || plan.commit->step_after() != plan.step) {
     return fail(ErrorCode::internal, fmt::format("key range {} is at step {} and can't be brought to step {}",
                                                  range, shard.applied(), plan.step));
   }

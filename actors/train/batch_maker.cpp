@@ -12,6 +12,8 @@ BatchMaker::BatchMaker(const scheduler::JobSpec& spec, const data::Dataset& trai
     : spec_(spec),
       training_(training),
       schedule_(training.size(), spec.batch.global),
+      boundaries_(spec, schedule_.steps_per_epoch(), schedule_.total_steps(spec.until),
+                  spec.data.validate.has_value()),
       order_(training.size(), spec.seed, spec.data.shuffle) {
   for (const data::FieldShape& field : training.fields()) {
     std::uint64_t bytes = data::bytes_of(field.element);
@@ -21,28 +23,33 @@ BatchMaker::BatchMaker(const scheduler::JobSpec& spec, const data::Dataset& trai
 }
 
 Positions BatchMaker::positions_of(const MicroBatch& which) const {
-  const BatchSchedule::Batch batch = schedule_.batch_after(which.step);
+  const BatchSchedule::Batch batch = schedule_.batch_after(batch_of(which));
   const Positions share = part_of(batch.positions, which.logical_rank, spec_.logical_ranks());
-  return part_of(share, which.micro, spec_.batch.accumulate);
+  return part_of(share, which.micro % spec_.batch.accumulate, spec_.batch.accumulate);
 }
 
-std::optional<MicroBatch> BatchMaker::after(const MicroBatch& one, collective::RankRange hosted) const {
+std::optional<MicroBatch> BatchMaker::after(const MicroBatch& one, collective::RankRange hosted,
+                                            std::uint32_t batches) const {
   MicroBatch next = one;
+  std::uint32_t taken = boundaries_.count_batches(next.step, batches);
   do {
-    if (++next.micro == spec_.batch.accumulate) {
+    if (++next.micro == taken * spec_.batch.accumulate) {
       next.micro = 0;
       if (++next.logical_rank == hosted.last) {
         next.logical_rank = hosted.first;
-        if (++next.step >= total_steps()) return {};
+        next.step += taken;
+        if (next.step >= total_steps()) return {};
+        taken = boundaries_.count_batches(next.step, batches);
       }
     }
   } while (positions_of(next).size() == 0);
   return next;
 }
 
-std::optional<MicroBatch> BatchMaker::first_at(std::uint64_t step, collective::RankRange hosted) const {
+std::optional<MicroBatch> BatchMaker::first_at(std::uint64_t step, collective::RankRange hosted,
+                                               std::uint32_t batches) const {
   const MicroBatch first{step, hosted.first, 0};
-  return positions_of(first).size() != 0 ? first : after(first, hosted);
+  return positions_of(first).size() != 0 ? first : after(first, hosted, batches);
 }
 
 std::uint64_t BatchMaker::bytes_of(const MicroBatch& which) const {
@@ -50,8 +57,9 @@ std::uint64_t BatchMaker::bytes_of(const MicroBatch& which) const {
 }
 
 bool BatchMaker::has(const MicroBatch& which) const {
-  return which.step < total_steps() && which.logical_rank < spec_.logical_ranks() &&
-         which.micro < spec_.batch.accumulate;
+  if (which.step >= total_steps() || which.logical_rank >= spec_.logical_ranks()) return false;
+  const std::uint32_t batches = boundaries_.count_batches(which.step, spec_.batch.most_batches());
+  return which.micro < batches * spec_.batch.accumulate;
 }
 
 Result<data::Batch> BatchMaker::make(const MicroBatch& which) const {
@@ -66,7 +74,7 @@ Result<data::Batch> BatchMaker::make(const MicroBatch& which) const {
 }
 
 std::vector<std::uint64_t> BatchMaker::samples_of(const MicroBatch& which) const {
-  const std::uint64_t epoch = schedule_.batch_after(which.step).epoch;
+  const std::uint64_t epoch = schedule_.batch_after(batch_of(which)).epoch;
   const Positions positions = positions_of(which);
   std::vector<std::uint64_t> samples;
   samples.reserve(positions.size());
@@ -76,10 +84,10 @@ std::vector<std::uint64_t> BatchMaker::samples_of(const MicroBatch& which) const
 }
 
 Result<data::Batch> BatchMaker::make_unguarded(const MicroBatch& which) const {
-  const BatchSchedule::Batch batch = schedule_.batch_after(which.step);
+  const BatchSchedule::Batch batch = schedule_.batch_after(batch_of(which));
   const Positions share = part_of(batch.positions, which.logical_rank, spec_.logical_ranks());
   const std::uint64_t first = positions_of(which).first - share.first;
-  const data::Draw draw{spec_.seed, which.step, which.logical_rank, first};
+  const data::Draw draw{spec_.seed, batch_of(which), which.logical_rank, first};
   return training_.make_batch(samples_of(which), draw);
 }
 

@@ -20,9 +20,9 @@ std::uint64_t BatchSchedule::total_steps(const scheduler::Until& until) const {
   return until.steps ? *until.steps : until.epochs.value_or(0) * steps_per_epoch();
 }
 
-BatchSchedule::Batch BatchSchedule::batch_after(std::uint64_t committed) const {
+BatchSchedule::Batch BatchSchedule::batch_after(std::uint64_t committed, std::uint32_t batches) const {
   const std::uint64_t first = committed % steps_per_epoch() * global_;
-  return {committed / steps_per_epoch(), {first, std::min(first + global_, samples_)}};
+  return {committed / steps_per_epoch(), {first, std::min(first + batches * global_, samples_)}, batches};
 }
 
 }  // namespace ds::train

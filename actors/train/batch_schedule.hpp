@@ -33,6 +33,7 @@ class BatchSchedule {
   struct Batch {
     std::uint64_t epoch = 0;
     Positions positions;
+    std::uint32_t batches = 1;  ///< in a row, that it is made of
     bool operator==(const Batch&) const = default;
   };
 
@@ -42,8 +43,8 @@ class BatchSchedule {
   std::uint64_t steps_per_epoch() const { return (samples_ + global_ - 1) / global_; }
   std::uint64_t total_steps(const scheduler::Until& until) const;
 
-  /// The batch of the step after `committed` steps.
-  Batch batch_after(std::uint64_t committed) const;
+  /// The batch of the step after `committed` steps; or so many of its epoch, at least 1, as one.
+  Batch batch_after(std::uint64_t committed, std::uint32_t batches = 1) const;
 
  private:
   std::uint64_t samples_;

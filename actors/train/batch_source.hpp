@@ -13,6 +13,8 @@ namespace ds::train {
 struct MicroBatch {
   std::uint64_t step = 0;  ///< committed steps before it
   std::uint32_t logical_rank = 0;
+  /// Of the logical rank's in the optimizer step. One that takes several batches in a row counts on from one
+  /// to the next: so the order of these numbers is that in which a worker needs its micro-batches.
   std::uint32_t micro = 0;
   auto operator<=>(const MicroBatch&) const = default;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "scheduler/spec/job_spec.hpp"
@@ -23,6 +24,16 @@ class Boundaries {
     const scheduler::ValidateSpec& rule = spec_.validate;
     if (rule.every_steps) return step % *rule.every_steps == 0;
     return step % (steps_per_epoch_ * rule.every_epochs) == 0;
+  }
+
+  /// The batches that the optimizer step after `step` takes, of `most`: none beyond an evaluation, the end of
+  /// an epoch, or that of the job. At least 1.
+  std::uint32_t count_batches(std::uint64_t step, std::uint32_t most) const {
+    std::uint64_t room = steps_per_epoch_ - step % steps_per_epoch_;
+    if (step < total_steps_) room = std::min(room, total_steps_ - step);
+    if (const auto& every = spec_.validate.every_steps; has_validation_ && every)
+      room = std::min(room, *every - step % *every);
+    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(most, 1, room));
   }
 
   bool is_checkpoint(std::uint64_t step) const {

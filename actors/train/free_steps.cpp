@@ -83,6 +83,7 @@ Result<StepResult> FreeSteps::run(collective::Communicator& communicator, Worker
   result.step = state.step;
   result.epoch = batch.epoch;
   result.samples = batch.positions.size();
+  result.batch = spec_.batch.global;
   result.bad_records = static_cast<std::uint64_t>(state.progress.bad_records);
   result.skipped_steps = static_cast<std::uint64_t>(state.progress.skipped);
   return result;
@@ -100,7 +101,7 @@ Result<void> FreeSteps::make_share(std::uint32_t logical, WorkerState& state, St
   Rank& rank = ranks_.at(logical);
   const double scale = loss_scale(spec_, state.progress);
   const Result<StepVector::Share> made = shares_.compute(
-      {state.step, logical, static_cast<double>(share.size()), scale, rank.buffers, rank.counters}, {},
+      {state.step, logical, 1, static_cast<double>(share.size()), scale, rank.buffers, rank.counters}, {},
       result);
   if (!made) return tl::unexpected(made.error());
   unscale(model_.gradients(), scale);

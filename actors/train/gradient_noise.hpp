@@ -14,7 +14,7 @@ namespace ds::train {
 // Both are estimated without bias from the squared norms of a step's micro-batches (the small batches) and of
 // their sum (the large one), smoothed each by itself, and only then divided. All is a function of the step's
 // number and its sums, so it does not depend on the number of workers either. Nothing that is trained depends
-// on it. Pure.
+// on it, but in jobs whose batch may grow (`batch_growth.hpp`). Pure.
 
 /// Of so many steps one is measured: it costs a pass over each micro-batch's gradient and over their sum.
 inline constexpr std::uint64_t kNoiseEvery = 8;
@@ -26,9 +26,9 @@ inline constexpr double kFewestNoises = 5;
 /// That a step is made of: parts of the logical ranks' shares.
 std::uint64_t count_micro_batches(const scheduler::JobSpec& spec);
 
-/// Whether the micro-batches of the step after `step` are measured. There have to be two or more, and the
-/// sum's norm: there is no sum with parameter servers that are not `sync`, and with lossy pushes that of
-/// something else.
+/// Whether the micro-batches of the optimizer step after `step` of them are measured. There have to be two or
+/// more, and the sum's norm: there is no sum with parameter servers that are not `sync`, and with lossy
+/// pushes that of something else.
 bool measures_noise(const scheduler::JobSpec& spec, std::uint64_t step);
 
 /// What micro-batches say together. Added up over logical ranks as float32.

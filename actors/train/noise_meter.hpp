@@ -12,7 +12,7 @@ namespace ds::train {
 
 /// A step's gradients summed up over all samples, before anything is cut.
 struct SummedStep {
-  std::uint64_t step = 0;           ///< committed steps before it
+  std::uint64_t step = 0;           ///< optimizer steps before it
   std::span<const float> gradient;  ///< of the rows' losses, divided by `divisor`; empty: servers have it
   double squared_norm = 0;          ///< of that, where servers have it
   double divisor = 1;

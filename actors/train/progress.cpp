@@ -21,11 +21,14 @@ std::array<double, Progress::kCount> Progress::values() const {
           overflows,
           noise.variance,
           noise.squared_norm,
-          noise.measurements};
+          noise.measurements,
+          batches,
+          further_batches};
 }
 
 Progress Progress::of(std::span<const double> v) {
-  return {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], {v[11], v[12], v[13]}};
+  return {v[0],  v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], {v[11], v[12], v[13]},
+          v[14], v[15]};
 }
 
 Result<Progress> Progress::of_bytes(std::span<const std::byte> bytes) {

@@ -24,10 +24,12 @@ struct Progress {
   double bad_records = 0;      ///< left out, all in all
   double bad_in_epoch = 0;     ///< of them in the epoch of the last step: each record comes once in it
   double overflows = 0;        ///< of the skipped steps: those that halved the scale
-  NoiseSoFar noise;            ///< of the gradient; nothing depends on it
+  NoiseSoFar noise;            ///< of the gradient; of what is trained, only `batches` depends on it
+  double batches = 0;          ///< that steps take now, see `batch_growth.hpp`; 0: one
+  double further_batches = 0;  ///< that steps took beyond one each, all in all
   // What is new comes at the end: states that were written before lack it.
 
-  static constexpr std::size_t kCount = 14;
+  static constexpr std::size_t kCount = 16;
   std::array<double, kCount> values() const;
   static Progress of(std::span<const double> values);
   /// Of a state: what an older one has not yet is 0. `data_loss` when it has no values, parts of one, or

@@ -141,7 +141,7 @@ void ServerParameters::add(std::uint32_t logical, std::uint64_t step) {
     encoded_[i].push_back({0, logical, std::move(payloads[i])});
 }
 
-Result<ServerParameters::Pushed> ServerParameters::push(std::uint64_t step, double unscale, bool measures) {
+Result<ServerParameters::Pushed> ServerParameters::push(const PushOrder& order) {
   std::vector<std::vector<parameters::TreePart>> parts = std::move(encoded_);
   for (const GradientFold::Sum& sum : fold_.sums()) {
     std::vector<Payload> payloads = encoder_->cut(sum.values);
@@ -151,8 +151,9 @@ Result<ServerParameters::Pushed> ServerParameters::push(std::uint64_t step, doub
   const bool clips = spec_.optimizer.clip_norm.has_value();
   std::vector<Request> requests;
   for (auto& part : parts)
-    requests.emplace_back(parameters::PushSum{step, std::move(part), unscale,
-                                              spec_.optimizer.clip_value.value_or(0), clips, measures});
+    requests.emplace_back(parameters::PushSum{order.step, std::move(part), order.unscale,
+                                              spec_.optimizer.clip_value.value_or(0), clips, order.measures,
+                                              order.steps});
   const auto prepared = call<parameters::Prepared>(std::move(requests));
   if (!prepared) return tl::unexpected(prepared.error());
   Pushed pushed;
@@ -164,7 +165,7 @@ Result<ServerParameters::Pushed> ServerParameters::push(std::uint64_t step, doub
     append(one.uncut_squares, uncut_squares);
   }
   if (clips && !pushed.not_finite) pushed.norm = std::sqrt(kernels::add_in_tree(squares));
-  if (measures && !pushed.not_finite) pushed.squared_norm = kernels::add_in_tree(uncut_squares);
+  if (order.measures && !pushed.not_finite) pushed.squared_norm = kernels::add_in_tree(uncut_squares);
   return pushed;
 }
 

@@ -62,9 +62,14 @@ class ServerParameters {
     double norm = 0;                          ///< of the sum, where it is finite and has to be clipped
     double squared_norm = 0;                  ///< before anything is cut; where it is finite and measured
   };
-  /// Pushes what was added and waits until the sums of all are prepared. `unscale`: what they are multiplied
-  /// by first. `measures`: their norm is wanted; all workers want the same.
-  Result<Pushed> push(std::uint64_t step, double unscale, bool measures);
+  struct PushOrder {
+    std::uint64_t step = 0;   ///< committed before
+    std::uint64_t steps = 1;  ///< that are made at once
+    double unscale = 1;       ///< what the sums are multiplied by first
+    bool measures = false;    ///< their norm is wanted
+  };
+  /// Pushes what was added and waits until the sums of all are prepared. All workers say the same.
+  Result<Pushed> push(const PushOrder& order);
   /// Commits and brings the model's parameters up to date.
   Result<void> commit(const parameters::Commit& commit);
 

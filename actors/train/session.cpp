@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "actors/train/batch_growth.hpp"
 #include "actors/train/batch_schedule.hpp"
 #include "actors/train/boundaries.hpp"
 #include "actors/train/bucket_reducer.hpp"
@@ -23,7 +24,6 @@
 #include "actors/train/step_verdict.hpp"
 #include "actors/train/sync_steps.hpp"
 #include "actors/train/worker_state.hpp"
-#include "scheduler/spec/schedule_factor.hpp"
 
 namespace ds::train {
 namespace {
@@ -59,7 +59,7 @@ class Session final : public TrainingSession {
         model_(*parts_.model),
         shares_(std::make_unique<ShareComputer>(parts_)),
         schedule_(shares_->schedule()),
-        boundaries_(spec_, steps_per_epoch(), total_steps(), has_validation()),
+        boundaries_(shares_->boundaries()),
         servers_(spec_.strategy.name == "parameter_server" ? std::make_unique<ServerParameters>(spec_, model_)
                                                            : nullptr),
         optimizer_(spec_.optimizer, servers_ ? 0 : model_.parameters().size()),
@@ -115,6 +115,8 @@ class Session final : public TrainingSession {
                            const Model::OnReady& on_ready, StepResult& result);
   std::optional<NoiseMeasured> measure_noise_of(const Batch& batch);
   Result<StepResult> run_free_step(collective::Communicator& communicator);
+  std::uint64_t optimizer_steps() const { return count_optimizer_steps(step_, progress_); }
+  std::uint64_t updates() const { return optimizer_steps() - static_cast<std::uint64_t>(progress_.skipped); }
   WorkerState worker_state() const { return {step_, progress_, buffers_, counters_}; }
   void take_over(const WorkerState& state);
   void put_back_buffers();
@@ -125,7 +127,7 @@ class Session final : public TrainingSession {
   Model& model_;
   const std::unique_ptr<ShareComputer> shares_;  ///< goes before what its thread uses
   const BatchSchedule& schedule_;
-  const Boundaries boundaries_;
+  const Boundaries& boundaries_;
   const std::unique_ptr<ServerParameters> servers_;  ///< none: every member has the optimizer
   std::optional<SyncSteps> sync_;                    ///< with servers, one of these
   std::optional<FreeSteps> free_;
@@ -240,9 +242,9 @@ Result<void> Session::use_servers(std::shared_ptr<parameters::Link> link, bool s
     OptimizerVectors vectors;
     for (const auto& [name, values] : std::as_const(*seed_).state())
       vectors.emplace_back(name, Buffer(seed_, std::as_bytes(values)));
-    const std::uint64_t shares = free_ ? spec_.logical_ranks() : 1;
-    const auto updates = step_ * shares - static_cast<std::uint64_t>(progress_.skipped);
-    const auto installed = servers_->install(step_, updates, vectors, to_buffer(worker_state()));
+    const auto skipped = static_cast<std::uint64_t>(progress_.skipped);
+    const std::uint64_t made = free_ ? step_ * spec_.logical_ranks() - skipped : updates();
+    const auto installed = servers_->install(step_, made, vectors, to_buffer(worker_state()));
     if (!installed) return installed;
   }
   const auto view = servers_->pull(0);
@@ -299,10 +301,12 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   if (const Result<void> fits = check_members(communicator); !fits) return tl::unexpected(fits.error());
   if (servers_ && !servers_->is_connected())
     return fail(ErrorCode::conflict, "no parameter servers are known yet");
-  shares_->expect(communicator.hosted(), step_);
+  const std::uint32_t most = batches_now(spec_, progress_);
+  shares_->expect(communicator.hosted(), step_, most);
   if (free_) return run_free_step(communicator);
-  const Batch batch = schedule_.batch_after(step_);
+  const Batch batch = schedule_.batch_after(step_, boundaries_.count_batches(step_, most));
   StepResult result;
+  result.batches = batch.batches;
   const Clock::time_point begin = Clock::now();
   const Result<void> done = sum_up(communicator, batch, result);
   put_back_buffers();
@@ -314,7 +318,7 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   if (!servers_) unscale(vector_.gradients(sum_), loss_scale(spec_, progress_));
   const Result<Verdict> verdict =  // of the sums, which are the same on all members: so they decide alike
       judge_sums(spec_, model_.parameter_slots(), sum_, vector_.gradients(sum_).size(),
-                 sync_ ? sync_->not_finite() : std::nullopt, progress_, step_ + 1);
+                 sync_ ? sync_->not_finite() : std::nullopt, progress_, step_ + batch.batches);
   if (!verdict) return tl::unexpected(verdict.error());
   if (const Result<void> copied = copier_.finish(); !copied) return tl::unexpected(copied.error());
   const WorkerState before = servers_ ? worker_state() : WorkerState{};
@@ -325,12 +329,12 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   result.updated = *verdict == Verdict::good;
   result.loss_scale = loss_scale(spec_, progress_);
   result.learning_rate =
-      spec_.optimizer.lr * scheduler::schedule_factor(spec_.schedule, step_, total_steps());
-  const std::uint64_t updates = step_ - static_cast<std::uint64_t>(progress_.skipped) + 1;
+      step_learning_rate(spec_, {step_, total_steps(), batch.batches}, noise_.scale(progress_.noise));
+  const std::uint64_t update = updates() + 1;
   if (result.updated) {
     const auto noise = measure_noise_of(batch);  // before the optimizer cuts the gradient
     if (!servers_)
-      optimizer_.apply(model_.parameters(), vector_.gradients(sum_), result.learning_rate, updates);
+      optimizer_.apply(model_.parameters(), vector_.gradients(sum_), result.learning_rate, update);
     if (noise) noise_.add(*noise, progress_.noise);  // and not twice where that failed
     vector_.move(sum_, buffers_, counters_);
     put_back_buffers();
@@ -338,20 +342,23 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
     noise_.forget_first();
   }
   count_step(spec_, *verdict, progress_);
+  count_batches(spec_, step_, batch.batches, noise_.scale(progress_.noise), progress_);
   if (sync_) {
     WorkerState after = worker_state();
-    ++after.step;
-    if (const Result<void> committed = sync_->commit(result, after, updates); !committed) {
+    after.step += batch.batches;
+    if (const Result<void> committed = sync_->commit(result, after, update); !committed) {
       take_over(before);
       return tl::unexpected(committed.error());
     }
   }
   result.optimizer_seconds = seconds_since(optimizer_begin);
-  result.step = ++step_;
+  step_ += batch.batches;
+  result.step = step_;
   shares_->go_on(step_);
   result.epoch = batch.epoch;
   result.loss = StepVector::loss(sum_);
   result.samples = batch.positions.size();
+  result.batch = std::uint64_t{batches_now(spec_, progress_)} * spec_.batch.global;
   result.bad_records = static_cast<std::uint64_t>(progress_.bad_records);
   result.skipped_steps = static_cast<std::uint64_t>(progress_.skipped);
   result.noise_scale = noise_.scale(progress_.noise);
@@ -361,8 +368,8 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
 /// All members look at the same sums.
 std::optional<NoiseMeasured> Session::measure_noise_of(const Batch& batch) {
   const auto divisor = static_cast<double>(batch.positions.size());
-  return noise_.measure({step_, vector_.gradients(sum_), sync_ ? sync_->squared_norm() : 0, divisor,
-                         divisor - StepVector::bad_records(sum_), StepVector::noise(sum_)});
+  return noise_.measure({optimizer_steps(), vector_.gradients(sum_), sync_ ? sync_->squared_norm() : 0,
+                         divisor, divisor - StepVector::bad_records(sum_), StepVector::noise(sum_)});
 }
 
 Result<StepResult> Session::run_free_step(collective::Communicator& communicator) {
@@ -392,7 +399,10 @@ Result<void> Session::sum_up(collective::Communicator& communicator, const Batch
     const SyncSteps::WriteShare write = [&](std::uint32_t logical, std::span<float> rest) {
       return write_share(batch, logical, rest, {}, result);
     };
-    return sync_->sum_up(communicator, step_, 1 / loss_scale(spec_, progress_), write, sum_);
+    return sync_->sum_up(
+        communicator,
+        {step_, batch.batches, 1 / loss_scale(spec_, progress_), measures_noise(spec_, optimizer_steps())},
+        write, sum_);
   }
   const OwnGradients after(model_);
   const collective::Communicator::Produce<float> produce = [&](std::uint32_t logical, std::span<float> out) {
@@ -447,11 +457,13 @@ Result<void> Session::sum_up_in_buckets(collective::Communicator& communicator, 
 Result<void> Session::write_share(const Batch& batch, std::uint32_t logical, std::span<float> out,
                                   const Model::OnReady& on_ready, StepResult& result) {
   const auto divisor = static_cast<double>(batch.positions.size());
-  Result<StepVector::Share> done = shares_->compute({step_, logical, divisor, loss_scale(spec_, progress_),
-                                                     buffers_, counters_, measures_noise(spec_, step_)},
-                                                    on_ready, result);
+  Result<StepVector::Share> done =
+      shares_->compute({step_, logical, batch.batches, divisor, loss_scale(spec_, progress_), buffers_,
+                        counters_, measures_noise(spec_, optimizer_steps())},
+                       on_ready, result);
   if (!done) return tl::unexpected(done.error());
-  const ActiveRanks active = active_ranks(batch.positions, spec_.logical_ranks());
+  // Of several batches the first is full: its ranks have samples of the others, or more of them.
+  const ActiveRanks active = active_ranks(schedule_.batch_after(step_).positions, spec_.logical_ranks());
   done->active = std::max(active.count, 1U);
   done->first = logical == active.first;
   vector_.write_rest(*done, out);

@@ -43,11 +43,13 @@ struct TakenShare {
 };
 
 struct StepResult {
-  std::uint64_t step = 0;   ///< committed steps, this one included
+  std::uint64_t step = 0;   ///< committed steps, with those that this one made
   std::uint64_t epoch = 0;  ///< the epoch this step belonged to, from 0
   double loss = 0;          ///< mean over the global batch
   double learning_rate = 0;
   std::uint64_t samples = 0;
+  std::uint32_t batches = 1;        ///< of `batch.global`, that it took
+  std::uint64_t batch = 0;          ///< samples that full steps take from now on
   std::uint64_t bad_records = 0;    ///< left out since the job began
   std::string bad_record;           ///< one that this worker left out of this step, and why; empty: none
   std::uint64_t skipped_steps = 0;  ///< that changed nothing, since the job began
@@ -129,7 +131,9 @@ class TrainingSession {
   /// `evaluate` compute, on their thread. What it gives up fails with its error.
   virtual void watch_pieces(PieceWatch* watch) = 0;
 
-  /// Runs one step for the hosted logical ranks and commits it. On failure (a member died, the generation
+  /// Runs one step for the hosted logical ranks and commits it. Where the batch may grow (`batch.max_global`)
+  /// it is an optimizer step that takes several batches and counts as so many steps: see `batch_growth.hpp`;
+  /// it does not go beyond an evaluation or the end of an epoch. On failure (a member died, the generation
   /// ended) the state is that of before the step, whole. A loss or gradient that is not finite fails with
   /// `invalid_argument` and names the step and the first bad tensor, or is skipped as `on_nan` allows.
   ///

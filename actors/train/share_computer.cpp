@@ -16,18 +16,20 @@ ShareComputer::ShareComputer(const SessionParts& parts)
       source_(std::make_unique<BatchFeed>([this](const MicroBatch& which) { return maker_.make(which); })) {}
 
 /// Ahead of need the source makes what this worker will want as long as its ranks and steps go on.
-void ShareComputer::expect(collective::RankRange hosted, std::uint64_t step) {
-  const auto wanted = std::pair(hosted, step);
+void ShareComputer::expect(collective::RankRange hosted, std::uint64_t step, std::uint32_t batches) {
+  const Expecting wanted{hosted, step, batches};
   const bool goes_on = expecting_ && *expecting_ == wanted;
   if (!goes_on && hosted.first < hosted.last) {
-    const auto next = [this, hosted](const MicroBatch& one) { return maker_.after(one, hosted); };
-    if (const auto first = maker_.first_at(step, hosted)) source_->expect(*first, next);
+    const auto next = [this, hosted, batches](const MicroBatch& one) {
+      return maker_.after(one, hosted, batches);
+    };
+    if (const auto first = maker_.first_at(step, hosted, batches)) source_->expect(*first, next);
   }
   expecting_ = wanted;
 }
 
 void ShareComputer::go_on(std::uint64_t step) {
-  if (expecting_) expecting_->second = step;
+  if (expecting_) expecting_->step = step;
 }
 
 Result<StepVector::Share> ShareComputer::compute(const ShareOrder& order, const Model::OnReady& on_ready,
@@ -43,13 +45,18 @@ Result<StepVector::Share> ShareComputer::compute(const ShareOrder& order, const 
     unready = first;
     on_ready(first, last);
   };
-  for (std::uint32_t micro = 0; micro < spec_.batch.accumulate; ++micro) {
+  const std::uint32_t micros = order.batches * spec_.batch.accumulate;
+  for (std::uint32_t micro = 0; micro < micros; ++micro) {
     const MicroBatch which{order.step, order.logical, micro};
-    if (maker_.positions_of(which).size() == 0) continue;
-    const bool last = on_ready && micro + 1 == spec_.batch.accumulate;
-    const auto part = compute_micro_batch(which, order, last ? told : Model::OnReady(), done, result);
-    if (!part) return tl::unexpected(part.error());
-    done.loss += *part;
+    if (maker_.positions_of(which).size() != 0) {
+      const bool last = on_ready && micro + 1 == micros;
+      const auto part = compute_micro_batch(which, order, last ? told : Model::OnReady(), done, result);
+      if (!part) return tl::unexpected(part.error());
+      done.loss += *part;
+    }
+    if ((micro + 1) % spec_.batch.accumulate != 0) continue;
+    if (const Result<void> heard = tell(order, maker_.batch_of(which)); !heard)
+      return tl::unexpected(heard.error());
   }
   (void)model_.gradients();                            // which writes zeros where there are none
   if (on_ready && unready != 0) on_ready(0, unready);  // there was no last micro-batch
@@ -57,7 +64,6 @@ Result<StepVector::Share> ShareComputer::compute(const ShareOrder& order, const 
   done.buffers_after = model_.buffers();
   done.counters_before = order.counters;
   done.counters_after = model_.counters();
-  if (const Result<void> heard = tell(order); !heard) return tl::unexpected(heard.error());
   return done;
 }
 
@@ -75,8 +81,9 @@ Result<double> ShareComputer::compute_micro_batch(const MicroBatch& which, const
   if (watch_) taken_.insert(taken_.end(), batch->samples.begin(), batch->samples.end());
   if (result.bad_record.empty()) result.bad_record = batch->first_skipped;
   if (batch->rows == 0) return 0.0;
-  const data::RandomStream random(spec_.seed, data::Stream::dropout,
-                                  {which.step, which.logical_rank, which.micro});
+  const data::RandomStream random(
+      spec_.seed, data::Stream::dropout,
+      {maker_.batch_of(which), which.logical_rank, which.micro % spec_.batch.accumulate});
   const auto made = model_.accumulate(*batch, random.bits(0), order.divisor, order.scale, on_ready);
   if (!made) return tl::unexpected(made.error());
   result.forward_seconds += made->forward_seconds;
@@ -88,10 +95,14 @@ Result<double> ShareComputer::compute_micro_batch(const MicroBatch& which, const
   return made->loss;
 }
 
-Result<void> ShareComputer::tell(const ShareOrder& order) const {
+/// What the logical rank took of one batch.
+Result<void> ShareComputer::tell(const ShareOrder& order, std::uint64_t batch) {
   if (!watch_) return {};
-  return watch_({order.step + 1, schedule().batch_after(order.step).epoch, order.logical, taken_,
-                 maker_.dataset().size(), schedule().steps_per_epoch(), spec_.logical_ranks()});
+  const Result<void> heard =
+      watch_({batch + 1, schedule().batch_after(batch).epoch, order.logical, taken_, maker_.dataset().size(),
+              schedule().steps_per_epoch(), spec_.logical_ranks()});
+  taken_.clear();
+  return heard;
 }
 
 }  // namespace ds::train

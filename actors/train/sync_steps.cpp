@@ -4,7 +4,6 @@
 
 #include <exception>
 
-#include "actors/train/gradient_noise.hpp"
 #include "kernels/gradient.hpp"
 
 namespace ds::train {
@@ -26,10 +25,11 @@ Result<void> SyncSteps::compute(collective::RankRange hosted, std::uint64_t step
   }
 }
 
-Result<void> SyncSteps::sum_up(collective::Communicator& communicator, std::uint64_t step, double unscale,
-                               const WriteShare& write, std::span<float> sum) {
+Result<void> SyncSteps::sum_up(collective::Communicator& communicator,
+                               const ServerParameters::PushOrder& order, const WriteShare& write,
+                               std::span<float> sum) {
   const collective::RankRange hosted = communicator.hosted();
-  if (const auto computed = compute(hosted, step, write, sum.size()); !computed) {
+  if (const auto computed = compute(hosted, order.step, write, sum.size()); !computed) {
     communicator.abort(computed.error());  // the others wait for this share
     return computed;
   }
@@ -37,7 +37,7 @@ Result<void> SyncSteps::sum_up(collective::Communicator& communicator, std::uint
   for (std::uint32_t i = 0; i < hosted.size(); ++i)
     rests.emplace_back(std::span(rests_).subspan(i * sum.size(), sum.size()));
   const collective::Operation summing = communicator.start_all_reduce(rests, collective::Vector(sum));
-  const Result<ServerParameters::Pushed> pushed = servers_.push(step, unscale, measures_noise(spec_, step));
+  const Result<ServerParameters::Pushed> pushed = servers_.push(order);
   if (!pushed) communicator.abort(pushed.error());
   const Result<void> summed = summing.wait();
   if (!pushed) return tl::unexpected(pushed.error());
@@ -46,8 +46,13 @@ Result<void> SyncSteps::sum_up(collective::Communicator& communicator, std::uint
 }
 
 Result<void> SyncSteps::commit(const StepResult& result, const WorkerState& after, std::uint64_t updates) {
-  parameters::Commit commit{after.step - 1,       result.updated, 1,
-                            result.learning_rate, updates,        to_buffer(after)};
+  parameters::Commit commit{after.step - result.batches,
+                            result.updated,
+                            1,
+                            result.learning_rate,
+                            updates,
+                            to_buffer(after),
+                            result.batches};
   if (spec_.optimizer.clip_norm && result.updated)
     commit.clip_factor = kernels::clip_factor(pushed_.norm, *spec_.optimizer.clip_norm);
   return servers_.commit(commit);

@@ -21,9 +21,9 @@ class SyncSteps {
 
   /// Computes one logical rank's share into the model and writes what is small behind no gradients.
   using WriteShare = std::function<Result<void>(std::uint32_t logical, std::span<float> rest)>;
-  /// Leaves the sum of what is small in `sum`, the gradients' at the servers, multiplied by `unscale` and not
-  /// yet applied. After a failure the communicator is dead.
-  Result<void> sum_up(collective::Communicator& communicator, std::uint64_t step, double unscale,
+  /// Leaves the sum of what is small in `sum`, the gradients' at the servers, multiplied by `order.unscale`
+  /// and not yet applied. After a failure the communicator is dead.
+  Result<void> sum_up(collective::Communicator& communicator, const ServerParameters::PushOrder& order,
                       const WriteShare& write, std::span<float> sum);
 
   /// The first element of the gradients' sum that is not finite.

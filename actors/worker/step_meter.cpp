@@ -9,7 +9,9 @@ void StepMeter::add(const train::StepResult& result) {
   sum_.skipped_steps = result.skipped_steps;
   sum_.bad_records = result.bad_records;
   sum_.noise_scale = result.noise_scale;
+  sum_.batch = result.batch;
   sum_.samples += result.samples;
+  batches_ += result.batches;
   sum_.data_seconds += result.data_seconds;
   sum_.forward_seconds += result.forward_seconds;
   sum_.backward_seconds += result.backward_seconds;
@@ -30,6 +32,8 @@ std::optional<messages::StepReport> StepMeter::take(bool now) {
   report.skipped_steps = sum_.skipped_steps;
   report.bad_records = sum_.bad_records;
   report.noise_scale = sum_.noise_scale;
+  report.batch = sum_.batch;
+  report.step_batches = static_cast<double>(batches_) / static_cast<double>(steps_);
   report.samples_per_second = seconds > 0 ? static_cast<double>(sum_.samples) / seconds : 0.0;
   report.phase_seconds = {{"data", mean(sum_.data_seconds)},
                           {"forward", mean(sum_.forward_seconds)},
@@ -38,7 +42,7 @@ std::optional<messages::StepReport> StepMeter::take(bool now) {
                           {"optimizer", mean(sum_.optimizer_seconds)}};
   last_ = time;
   sum_ = {};
-  steps_ = 0;
+  steps_ = batches_ = 0;
   return report;
 }
 

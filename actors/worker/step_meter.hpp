@@ -24,7 +24,7 @@ class StepMeter {
 
   Clock::time_point last_ = Clock::now();
   train::StepResult sum_;  ///< times and samples summed since the last report, the rest of the newest step
-  std::uint64_t steps_ = 0;
+  std::uint64_t steps_ = 0, batches_ = 0;  ///< of the optimizer, and what these took
 };
 
 }  // namespace ds::worker

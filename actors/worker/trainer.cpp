@@ -247,25 +247,25 @@ Result<void> Trainer::meet_servers() {
 void Trainer::train(std::uint64_t generation) {
   if (const auto met = meet_servers(); !met) return fail_with(generation, met.error());
   publish_position(true);
-  if (!finish_boundary(generation, true)) return;
+  if (!finish_boundary(generation, 1, true)) return;
   while (!session_->finished()) {
     if (!is_current(generation)) return publish_position(false);
     const auto result = session_->run_step(*communicator_);
     if (!result) return fail_with(generation, result.error());
     publish_position(true);
     events_.on_step(generation, *result);
-    if (!finish_boundary(generation, false)) return;
+    if (!finish_boundary(generation, result->batches, false)) return;
   }
 }
 
 /// What is due at the step just reached: an evaluation, a checkpoint at the end of an epoch and every so
-/// often. A gang that resumes at such a step does it again, because its predecessor may have died before it
-/// was through.
-bool Trainer::finish_boundary(std::uint64_t generation, bool resumed) {
+/// often, or where the step that was made last passed such a place: it may have counted as several. A gang
+/// that resumes at such a step does it again, because its predecessor may have died before it was through.
+bool Trainer::finish_boundary(std::uint64_t generation, std::uint64_t made, bool resumed) {
   const auto step = session_->step();
   if (step == 0) return true;
   const bool epoch_ends = step % session_->steps_per_epoch() == 0;
-  const bool save_due = step % spec_.checkpoint.every_steps == 0 && step != offered_step_;
+  const bool save_due = step % spec_.checkpoint.every_steps < made && step != offered_step_;
   std::map<std::string, double> metrics;
   if (session_->evaluation_due() && !evaluate(generation, metrics)) return false;
   const bool last = session_->finished();  // an evaluation may end training

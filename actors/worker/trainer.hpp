@@ -111,7 +111,7 @@ class Trainer : private train::PieceWatch {
   std::shared_ptr<parameters::Link> servers() const;
   void enter(TrainerPlace place);
   void train(std::uint64_t generation);
-  bool finish_boundary(std::uint64_t generation, bool resumed);
+  bool finish_boundary(std::uint64_t generation, std::uint64_t made, bool resumed);
   bool evaluate(std::uint64_t generation, std::map<std::string, double>& metrics);
   void abort_calls(const Error& why);
   bool is_current(std::uint64_t generation) const;

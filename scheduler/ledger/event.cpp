@@ -128,7 +128,21 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VersionProved, job, version)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelRemoved, model, version)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeadlinePromised, job, deadline_ms, starts_by_ms)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeadlineMissed, job)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpeedMeasured, job, workers, nodes, step_s, compute_s, resize_s)
+static void to_json(nlohmann::json& json, const SpeedMeasured& x) {
+  json = {{"job", x.job},       {"workers", x.workers},     {"nodes", x.nodes},
+          {"step_s", x.step_s}, {"compute_s", x.compute_s}, {"resize_s", x.resize_s}};
+  if (x.batches != 1) json["batches"] = x.batches;
+}
+static void from_json(const nlohmann::json& json, SpeedMeasured& x) {
+  json.at("job").get_to(x.job);
+  json.at("workers").get_to(x.workers);
+  json.at("nodes").get_to(x.nodes);
+  json.at("step_s").get_to(x.step_s);
+  json.at("compute_s").get_to(x.compute_s);
+  json.at("resize_s").get_to(x.resize_s);
+  x.batches = json.value("batches", std::uint32_t{1});  // it was always one before
+}
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BatchChanged, job, step, batch)
 
 namespace {
 
@@ -160,6 +174,8 @@ template <>
 constexpr const char* kTypeName<RankFinished> = "rank_finished";
 template <>
 constexpr const char* kTypeName<SpeedMeasured> = "speed_measured";
+template <>
+constexpr const char* kTypeName<BatchChanged> = "batch_changed";
 template <>
 constexpr const char* kTypeName<PauseRequested> = "pause_requested";
 template <>

@@ -128,7 +128,15 @@ struct SpeedMeasured {
   std::string job;
   std::uint32_t workers = 1, nodes = 1;
   double step_s = 0, compute_s = 0, resize_s = 0;
+  std::uint32_t batches = 1;  ///< of `batch.global`, that such a step takes
   bool operator==(const SpeedMeasured&) const = default;
+};
+
+/// The steps of a job whose batch may grow take so many samples from about `step` on.
+struct BatchChanged {
+  std::string job;
+  std::uint64_t step = 0, batch = 0;
+  bool operator==(const BatchChanged&) const = default;
 };
 
 /// A rank of a `command` job's gang ended with exit code 0 while others run on.
@@ -260,13 +268,13 @@ struct NodeUndrained {
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
 /// thing.
 struct Event {
-  using Body =
-      std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
-                   CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
-                   PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached, JobRetried,
-                   PriorityChanged, WorkersScaled, NodeQuarantined, RankFinished, QuarantineLifted,
-                   SpeedMeasured, CheckpointChosen, ModelVersionAdded, ModelTagged, ModelServed,
-                   RolloutStopped, DeadlinePromised, DeadlineMissed, VersionProved, ModelRemoved>;
+  using Body = std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed,
+                            JobStateChanged, CancelRequested, JobSized, EvaluationRecorded,
+                            CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested, NodeDrained,
+                            NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled,
+                            NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured, CheckpointChosen,
+                            ModelVersionAdded, ModelTagged, ModelServed, RolloutStopped, DeadlinePromised,
+                            DeadlineMissed, VersionProved, ModelRemoved, BatchChanged>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

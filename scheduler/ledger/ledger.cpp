@@ -289,9 +289,9 @@ bool Ledger::on(const Event&, const SpeedMeasured& body) {
   auto* job = active(body.job);
   const bool is_sound = std::isfinite(body.step_s) && std::isfinite(body.resize_s) && body.compute_s > 0 &&
                         body.step_s >= body.compute_s && body.resize_s >= 0 && body.nodes >= 1 &&
-                        body.workers >= body.nodes;
+                        body.workers >= body.nodes && body.batches >= 1;
   if (job == nullptr || !is_sound) return false;
-  const SizeMeasured size{body.workers, body.nodes, body.step_s, body.compute_s};
+  const SizeMeasured size{body.workers, body.nodes, body.step_s, body.compute_s, body.batches};
   std::erase_if(job->sizes, [&](const SizeMeasured& known) {
     return known.workers == size.workers && known.nodes == size.nodes;
   });
@@ -306,7 +306,17 @@ bool Ledger::on(const Event&, const SpeedMeasured& body) {
 }
 
 void Ledger::learn_curve(JobRecord& job) {
-  job.curve = make_curve(job.sizes, job.resizes_s, job.wanted(), job.spec->logical_ranks());
+  job.curve = make_curve(job.sizes, job.resizes_s, job.wanted(), job.spec->logical_ranks(), job.batches());
+}
+
+bool Ledger::on(const Event&, const BatchChanged& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || body.batch == 0 || body.batch % job->spec->batch.global != 0 ||
+      body.batch / job->spec->batch.global > job->spec->batch.most_batches())
+    return false;
+  job->batch = body.batch;
+  learn_curve(*job);
+  return true;
 }
 
 bool Ledger::on(const Event&, const JobSized& body) {

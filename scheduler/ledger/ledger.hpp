@@ -65,6 +65,7 @@ struct JobRecord {
   std::int64_t deadline_ms = 0, starts_by_ms = 0;  ///< what it was promised last; 0: nothing
   bool has_promise = false;                        ///< that holds: not missed, nor given up by its owner
   bool is_deadline_missed = false;
+  std::uint64_t batch = 0;               ///< samples that its steps take now; 0: as in its file
   std::vector<SizeMeasured> sizes = {};  ///< how long its steps took with how many workers, oldest first
   std::vector<double> resizes_s = {};    ///< for so long it stood still at the last resizes, oldest first
   std::shared_ptr<const SpeedCurve> curve = {};  ///< that follows from these; null: too little is known
@@ -87,6 +88,8 @@ struct JobRecord {
   std::int64_t latest_start_ms() const;
   /// For how long it has had workers, those that are told to leave not counted.
   std::int64_t run_ms(std::int64_t now_ms) const;
+  /// Batches of `batch.global` that its steps take now.
+  std::uint32_t batches() const;
   /// What was measured with so many workers; null: nothing.
   const SizeMeasured* size_measured(std::uint32_t count) const;
   /// Until all its steps are done at its present size, `at_step` or more of them being done; 0: not known.
@@ -207,6 +210,7 @@ class Ledger {
   bool on(const Event& event, const WorkerCrashed& body);
   bool on(const Event& event, const RankFinished& body);
   bool on(const Event& event, const SpeedMeasured& body);
+  bool on(const Event& event, const BatchChanged& body);
   bool on(const Event& event, const PauseRequested& body);
   bool on(const Event& event, const ResumeRequested& body);
   bool on(const Event& event, const NodeDrained& body);

@@ -86,12 +86,16 @@ const SizeMeasured* JobRecord::size_measured(std::uint32_t count) const {
   return found == sizes.rend() ? nullptr : &*found;
 }
 
+std::uint32_t JobRecord::batches() const {
+  return batch == 0 ? 1 : static_cast<std::uint32_t>(batch / spec->batch.global);
+}
+
 double JobRecord::left_s(std::uint64_t at_step) const {
   const auto* now = size_measured(workers);
   const auto done = std::max(step, at_step);
   if (now == nullptr || total_steps == 0) return 0;
   return static_cast<double>(std::max<std::uint64_t>(1, total_steps - std::min(total_steps, done))) *
-         now->step_s;
+         now->with(batches()).step_s / batches();
 }
 
 bool Ledger::is_overdue(const JobRecord& job, std::int64_t now_ms) const {

@@ -78,6 +78,9 @@ struct Describe {
   Found operator()(const CheckpointCommitted&) const { return std::nullopt; }
   Found operator()(const RankFinished&) const { return std::nullopt; }
   Found operator()(const SpeedMeasured&) const { return std::nullopt; }
+  Found operator()(const BatchChanged& body) const {
+    return Happening{.what = "batch", .job = body.job, .value = std::to_string(body.batch)};
+  }
   Found operator()(const CheckpointChosen&) const { return std::nullopt; }
   Found operator()(const ModelVersionAdded& body) const {
     return Happening{.what = "model_version",

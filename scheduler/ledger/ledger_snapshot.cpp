@@ -51,7 +51,11 @@ json to_json(const JobRecord& job, std::size_t text) {
   if (job.scaled) document["scaled"] = {job.scaled->min, job.scaled->max};
   for (const auto& e : job.evaluations)
     document["evaluations"].push_back({e.step, e.loss, e.metrics, e.majority_accuracy});
-  for (const auto& s : job.sizes) document["sizes"].push_back({s.workers, s.nodes, s.step_s, s.compute_s});
+  add("batch", job.batch, kNew.batch);
+  for (const auto& s : job.sizes) {
+    document["sizes"].push_back({s.workers, s.nodes, s.step_s, s.compute_s});
+    if (s.batches != 1) document["sizes"].back().push_back(s.batches);
+  }
   add("resizes", job.resizes_s, kNew.resizes_s);
   add("served_job", job.served_job, kNew.served_job);
   add("served_step", job.served_step, kNew.served_step);
@@ -100,8 +104,11 @@ JobRecord job_from(const json& from) {
   take("crash_bound", job.crash_bound);
   take("retry_at", job.retry_at_ms);
   if (const auto sizes = from.find("sizes"); sizes != from.end()) {
-    for (const auto& s : *sizes) job.sizes.push_back({s.at(0), s.at(1), s.at(2), s.at(3)});
+    for (const auto& s : *sizes)
+      job.sizes.push_back(
+          {s.at(0), s.at(1), s.at(2), s.at(3), s.size() > 4 ? s.at(4).get<std::uint32_t>() : 1});
   }
+  take("batch", job.batch);
   take("resizes", job.resizes_s);
   take("served_job", job.served_job);
   take("served_step", job.served_step);

@@ -126,7 +126,7 @@ inline constexpr auto kNoise = std::to_array<Known>({{"deviation"}, {"field"}});
 inline constexpr auto kTolerances = std::to_array<Known>({{"fail"}, {"skip"}});
 inline constexpr auto kTolerance = std::to_array<Known>({{"skip"}});
 
-inline constexpr auto kBatch = std::to_array<Known>({{"global"}, {"accumulate"}});
+inline constexpr auto kBatch = std::to_array<Known>({{"global"}, {"accumulate"}, {"max_global"}});
 inline constexpr auto kOptimizer = std::to_array<Known>({{"name"},
                                                          {"lr"},
                                                          {"momentum"},

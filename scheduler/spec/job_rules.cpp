@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <string>
 
 #include "scheduler/spec/job_sections.hpp"
@@ -19,6 +20,39 @@ void check_batch(const JobSpec& spec, Findings& findings) {
          "expected at least " + std::to_string(samples_needed) + ", got " + std::to_string(spec.batch.global),
          "each of workers.max (" + std::to_string(spec.workers.max) + ") shares needs a sample in each of " +
              std::to_string(spec.batch.accumulate) + " micro-batches");
+  }
+}
+
+/// What a job needs whose batch may grow: micro-batches to tell the noise by, and one sum a step.
+void check_growing_batch(const JobSpec& spec, Findings& findings) {
+  const BatchSpec& batch = spec.batch;
+  if (batch.max_global == 0 || findings.has_error_in("batch") || findings.has_error_in("workers")) return;
+  const bool is_multiple = batch.max_global % batch.global == 0;
+  if (!is_multiple || !std::has_single_bit(batch.max_global / batch.global)) {
+    const std::uint64_t below = std::bit_floor(std::max(1U, batch.max_global / batch.global));
+    std::string near = std::to_string(below * batch.global);
+    if (below * batch.global < batch.max_global) near += " or " + std::to_string(2 * below * batch.global);
+    fail(findings, "batch.max_global",
+         "expected batch.global (" + std::to_string(batch.global) + ") times a power of two, got " +
+             std::to_string(batch.max_global),
+         "such as " + near);
+  } else if (spec.logical_ranks() * std::uint64_t{batch.accumulate} < 2) {
+    fail(
+        findings, "batch.max_global",
+        "needs workers.max or batch.accumulate of at least 2: the batch grows by the gradient's noise, which "
+        "is measured between the micro-batches of a step",
+        "such as accumulate: 2");
+  }
+  const StrategySpec& strategy = spec.strategy;
+  if (strategy.name != "parameter_server" || findings.has_error_in("strategy")) return;
+  if (strategy.consistency != "sync") {
+    fail(findings, "batch.max_global", "goes with consistency: sync, got " + strategy.consistency,
+         "with " + strategy.consistency +
+             " each worker's share is an update of its own: no sum of a whole "
+             "batch tells the gradient's noise");
+  } else if (strategy.compression.name != "none" && !findings.has_error_in("compression")) {
+    fail(findings, "batch.max_global", "goes without compression, got " + strategy.compression.name,
+         "the gradient's noise can't be told from what a lossy push leaves out");
   }
 }
 
@@ -107,6 +141,7 @@ void check_compression(const JobSpec& spec, Findings& findings) {
 void check_rules(const Section& root, const JobSpec& spec) {
   Findings& findings = root.findings();
   check_batch(spec, findings);
+  check_growing_batch(spec, findings);
   check_end(spec, findings);
   check_validation(root, spec, findings);
   check_model(spec, findings);

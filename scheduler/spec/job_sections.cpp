@@ -120,6 +120,7 @@ void read_train_job(const Section& root, std::string_view directory, JobSpec& sp
   if (const auto batch = root.open("batch", keys::kBatch)) {
     batch->read("global", spec.batch.global, {1, 1'048'576});
     batch->read("accumulate", spec.batch.accumulate, {1, 1024});
+    batch->read("max_global", spec.batch.max_global, {1, 1'048'576});
   }
   read_optimizer(root, spec.optimizer);
   read_schedule(root, spec.schedule);

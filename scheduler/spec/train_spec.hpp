@@ -147,6 +147,12 @@ struct LossTerm {
 struct BatchSpec {
   std::uint32_t global = 128;    ///< samples a step over all logical ranks
   std::uint32_t accumulate = 1;  ///< micro-batches that one logical rank's share is run in
+  /// A step may grow to so many samples, `global` times a power of two, by taking several batches of `global`
+  /// in a row; 0: it never does.
+  std::uint32_t max_global = 0;
+
+  /// Batches that a step may take at most.
+  std::uint32_t most_batches() const { return max_global > global ? max_global / global : 1; }
   bool operator==(const BatchSpec&) const = default;
 };
 

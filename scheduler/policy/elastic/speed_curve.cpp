@@ -29,6 +29,15 @@ const SizeMeasured* find_newest(std::span<const SizeMeasured> measured, std::uin
 
 }  // namespace
 
+SizeMeasured SizeMeasured::with(std::uint32_t other_batches) const {
+  if (other_batches == batches) return *this;
+  SizeMeasured other = *this;
+  other.batches = other_batches;
+  other.compute_s = compute_s * other_batches / batches;
+  other.step_s = other.compute_s + (step_s - compute_s);
+  return other;
+}
+
 double median_of(std::span<const double> values) {
   if (values.empty()) return 0;
   std::vector<double> sorted(values.begin(), values.end());
@@ -39,10 +48,11 @@ double median_of(std::span<const double> values) {
 
 std::shared_ptr<const SpeedCurve> make_curve(std::span<const SizeMeasured> measured,
                                              std::span<const double> resizes_s, const WorkerCount& workers,
-                                             std::uint32_t logical_ranks) {
+                                             std::uint32_t logical_ranks, std::uint32_t batches) {
   std::vector<StepMeasured> steps;
   std::set<std::uint32_t> shares;
-  for (const SizeMeasured& size : measured) {
+  for (const SizeMeasured& at_its_batch : measured) {
+    const SizeMeasured size = at_its_batch.with(1);
     const std::uint32_t share = divide_up(logical_ranks, size.workers);
     shares.insert(share);
     steps.push_back({size.nodes, size.workers, static_cast<double>(share), size.step_s, size.compute_s});
@@ -55,9 +65,10 @@ std::shared_ptr<const SpeedCurve> make_curve(std::span<const SizeMeasured> measu
   const std::uint32_t last = std::min(workers.max, logical_ranks);
   for (std::uint32_t n = curve.first; n <= last && curve.log_speeds.size() < kMaxCurveSizes; ++n) {
     const SizeMeasured* known = find_newest(measured, n);
-    const double step_s = known != nullptr
-                              ? known->step_s
-                              : model.step_s(guess_nodes(measured, n), n, divide_up(logical_ranks, n));
+    const double share = divide_up(logical_ranks, n);
+    const double step_s = known != nullptr ? known->with(batches).step_s
+                                           : model.step_s(guess_nodes(measured, n), n, share) +
+                                                 (batches - 1) * model.compute_s(share);
     curve.log_speeds.push_back(-std::log(step_s));
   }
   if (curve.log_speeds.empty()) return nullptr;

@@ -14,8 +14,12 @@ namespace ds::scheduler {
 struct SizeMeasured {
   std::uint32_t workers = 1;
   std::uint32_t nodes = 1;
-  double step_s = 0;     ///< all of a step, without evaluations and checkpoints
-  double compute_s = 0;  ///< without what was spent on the sum of the gradients
+  double step_s = 0;          ///< all of a step, without evaluations and checkpoints
+  double compute_s = 0;       ///< without what was spent on the sum of the gradients
+  std::uint32_t batches = 1;  ///< of `batch.global`, that a step takes one after the other; at least 1
+
+  /// What a step of so many batches would take: they are computed one by one, and summed up once.
+  SizeMeasured with(std::uint32_t other_batches) const;
   bool operator==(const SizeMeasured&) const = default;
 };
 
@@ -23,15 +27,17 @@ struct SizeMeasured {
 inline constexpr std::size_t kMaxCurveSizes = 1024;
 
 /// How fast the job is with `workers.min` workers to as many as it may have: as measured, and between and
-/// beyond that by `fit_speed`. A step's batch is the same for any number of workers, cut into `logical_ranks`
-/// parts: a worker computes the largest whole number of them that falls to any.
+/// beyond that by `fit_speed`. A batch is the same for any number of workers, cut into `logical_ranks` parts:
+/// a worker computes the largest whole number of them that falls to any. A step takes `batches` of them now,
+/// whatever it took when a size was measured; how much such a step is worth by the gradient's noise is the
+/// same with any number of workers, so sizes compare by their speed alone.
 ///
 /// `measured`: oldest first, of equal sizes the last counts; `resizes_s`: times for which it stood still.
 /// Null until sizes were measured at which workers had shares of different size: before, nothing is known of
 /// how it scales. Pure.
 std::shared_ptr<const SpeedCurve> make_curve(std::span<const SizeMeasured> measured,
                                              std::span<const double> resizes_s, const WorkerCount& workers,
-                                             std::uint32_t logical_ranks);
+                                             std::uint32_t logical_ranks, std::uint32_t batches = 1);
 
 /// 0 for none.
 double median_of(std::span<const double> values);

@@ -24,11 +24,19 @@ class StepTimes {
   /// Another generation trains from now on. `known`: what was told of this size before, if anything.
   void begin(std::uint32_t workers, std::uint32_t nodes, const std::optional<SizeMeasured>& known);
 
-  /// `step` is committed; those since the last report took `step_s` on average. What is to be told, if
-  /// anything is. Times that can't be are left out.
-  std::optional<SizeMeasured> add(std::uint64_t step, double step_s, double compute_s);
+  /// What is reported of the optimizer's steps since the last report.
+  struct Report {
+    std::uint64_t step = 0;            ///< committed
+    double step_s = 0, compute_s = 0;  ///< of one, on average
+    double took = 1;                   ///< batches of `batch.global` that one took, on average
+    std::uint32_t batches = 1;         ///< that one takes from now on; when that changes all begins again
+  };
+  /// What is to be told, if anything is. Times that can't be are left out.
+  std::optional<SizeMeasured> add(const Report& report);
 
  private:
+  void begin_batches(std::uint32_t batches);
+
   struct Sample {
     double step_s = 0, compute_s = 0;
   };

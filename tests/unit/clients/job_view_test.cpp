@@ -62,6 +62,16 @@ TEST(JobView, ShowsHowNoisyTheGradientIs) {
   }
 }
 
+TEST(JobView, ShowsTheBatchOfAJobThatMayChangeItAndAtWhichOneItsSpeedsWereMeasured) {
+  const json job = json::parse(R"({"batch":{"now":2048,"min":64,"max":4096},
+                                   "speeds":[{"workers":1,"nodes":1,"step_seconds":0.1,"batch":64},
+                                             {"workers":2,"nodes":1,"step_seconds":0.5,"batch":2048}]})");
+  const std::string text = format_job(job, 0, false);
+  EXPECT_NE(text.find("2,048 samples a step, of 64 to 4,096\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("1: 100 ms for 64 samples, 2: 500 ms for 2,048 samples a step\n"), std::string::npos)
+      << text;
+}
+
 TEST(JobView, ListsNodesAndCheckpoints) {
   EXPECT_EQ(
       format_nodes(

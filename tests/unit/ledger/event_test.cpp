@@ -40,6 +40,8 @@ TEST(Event, ComesBackFromItsText) {
       QuarantineLifted{"n"},
       RankFinished{"a", 18},
       SpeedMeasured{"a", 19, 20, 0.1, 1.0 / 3.0, 1e-9},
+      SpeedMeasured{"a", 19, 20, 0.1, 1.0 / 3.0, 1e-9, 4},
+      BatchChanged{"a", 64, 256},
       CheckpointChosen{"a", "b", 21},
       LeaseGranted{3, "a", "n", 2, 3, Role::worker, {}, 22},
       ModelVersionAdded{"m", {23, "b", 24, "ckpt:b@24", "sum", {{"accuracy", 1.0 / 3.0}}, 25}},
@@ -51,11 +53,17 @@ TEST(Event, ComesBackFromItsText) {
       DeadlinePromised{"a", 22, 23},
       DeadlineMissed{"a"},
   };
-  ASSERT_EQ(bodies.size(), 4 + std::variant_size_v<Event::Body>);
+  ASSERT_EQ(bodies.size(), 5 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {
     const auto original = event(body, 1234567890123);
     EXPECT_EQ(event_from(to_text(original)), original) << to_text(original);
   }
+}
+
+TEST(Event, OfASpeedThatWasWrittenBeforeBatchesCouldGrowIsOfOne) {
+  const std::string text = to_text(event(SpeedMeasured{"a", 2, 1, 0.5, 0.25, 0}));
+  EXPECT_EQ(text.find("batches"), std::string::npos) << text;
+  EXPECT_EQ(std::get<SpeedMeasured>(event_from(text)->body).batches, 1U);
 }
 
 TEST(Event, HasWholeSlotsAsItAlwaysHadAndPartsOfThemExactly) {

@@ -122,6 +122,50 @@ TEST_F(SyncShard, AnswersAPartThatComesAgain) {
   EXPECT_EQ(get<Pulled>(pulled, 6).parameters.bytes.text(), bits_of(plain.parameters()));
 }
 
+TEST_F(SyncShard, MakesSeveralStepsAtOnceAsOneUpdate) {
+  const auto push_all = [&](std::uint64_t step, std::uint64_t steps) {
+    for (std::uint32_t rank = 0; rank < kRanks; ++rank) {
+      PushSum one = push(rank, step);
+      one.steps = steps;
+      (void)shard_.on_request(900 + rank, one);
+    }
+  };
+  const auto commit_all = [](std::uint64_t step, std::uint64_t steps, std::uint64_t update) {
+    CommitAndPull request = commit(step);
+    request.commit.steps = steps;
+    request.commit.update = update;
+    return request;
+  };
+  push_all(0, 4);
+  EXPECT_EQ(shard_.prepared(), 4U);
+  EXPECT_EQ(refusal(shard_.on_request(1, commit_all(0, 1, 1)), 1), ErrorCode::conflict)
+      << "the sum is of four";
+  const auto made = answers_of(shard_.on_request(2, commit_all(0, 4, 1)));
+  EXPECT_EQ(get<Pulled>(made, 2).step, 4U);
+  EXPECT_EQ(get<Pulled>(answers_of(shard_.on_request(3, commit_all(0, 4, 1))), 3).step, 4U) << "once";
+  push_all(4, 2);
+  const auto again = answers_of(shard_.on_request(4, commit_all(4, 2, 2)));
+  EXPECT_EQ(get<Pulled>(again, 4).step, 6U);
+  PlainLoop plain(options_.optimizer, first_);
+  for (int update = 0; update < 2; ++update) plain.update(PlainLoop::sum(leaves_), 0.1);
+  EXPECT_EQ(shard_.image().parameters.text(), bits_of(plain.parameters()));
+  EXPECT_EQ(shard_.image().updates, 2U);
+  RangeShard restored(options_);
+  ASSERT_TRUE(restored.restore(shard_.image())) << "with the commit that made two steps";
+  EXPECT_EQ(restored.applied(), 6U);
+}
+
+TEST_F(SyncShard, RefusesSumsOfNoStepAndWorkersWhoDisagreeOnHowManyItMakes) {
+  PushSum none = push(0);
+  none.steps = 0;
+  EXPECT_EQ(refusal(shard_.on_request(1, none), 1), ErrorCode::invalid_argument);
+  PushSum two = push(0), three = push(1);
+  two.steps = 2;
+  three.steps = 3;
+  EXPECT_TRUE(shard_.on_request(2, two).empty());
+  EXPECT_EQ(refusal(shard_.on_request(3, three), 3), ErrorCode::conflict);
+}
+
 TEST_F(SyncShard, RefusesWhatDoesNotFitAndChangesNothing) {
   const auto before = shard_.image();
   EXPECT_EQ(refusal(shard_.on_request(1, push(0, 1)), 1), ErrorCode::conflict) << "a step that is not next";

@@ -285,6 +285,18 @@ TEST(JobFileErrors, PointAtFieldsThatContradictEachOther) {
        "global: 7, accumulate: 2",
        {"f:15:17: batch.global: expected at least 8, got 7\n"
         "  each of workers.max (4) shares needs a sample in each of 2 micro-batches"}},
+      {"accumulate: 1",
+       "max_global: 500",
+       {"f:15:34: batch.max_global: expected batch.global (128) times a power of two, got 500\n  such as 256 "
+        "or "
+        "512"}},
+      {"accumulate: 1",
+       "max_global: 64",
+       {"f:15:34: batch.max_global: expected batch.global (128) times a power of two, got 64\n  such as "
+        "128"}},
+      {"accumulate: 1",
+       "max_global: 0",
+       {"f:15:34: batch.max_global: expected a number from 1 to 1048576, got 0"}},
       {"epochs: 5",
        "epochs: 5, steps: 10",
        {"f:20:1: until: expected one of epochs and steps, got both\n  such as {epochs: 5}"}},

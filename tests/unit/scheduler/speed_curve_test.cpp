@@ -49,13 +49,33 @@ TEST(SpeedCurve, OfAJobThatGainsNothingIsFlat) {
   EXPECT_LT(curve->log_speeds[3], 0.1);
 }
 
+TEST(SpeedCurve, OfALargerBatchGivesMoreWorkersMore) {
+  // Two workers gain nothing: what they save is spent on the sum.
+  const std::vector<SizeMeasured> sizes{measured(1, 0.1, 0), measured(2, 0.1, 0.4)};
+  const auto small = make_curve(sizes, {}, {1, 8}, 8), large = make_curve(sizes, {}, {1, 8}, 8, 8);
+  EXPECT_NEAR(std::exp(small->log_speeds[1]), 1, 1e-9);
+  EXPECT_NEAR(std::exp(large->log_speeds[1]), 8 * 0.8 / (8 * 0.4 + 0.4), 1e-9) << "one sum for eight batches";
+  for (std::size_t i = 1; i < 8; ++i) EXPECT_GE(large->log_speeds[i], small->log_speeds[i]) << i + 1;
+}
+
+TEST(SpeedCurve, IsTheSameWhateverTheBatchesWereAtWhichSizesWereMeasured) {
+  const std::vector<SizeMeasured> at_one{measured(1, 0.1, 0.05), measured(2, 0.1, 0.05)};
+  const std::vector<SizeMeasured> mixed{at_one[0], at_one[1].with(4)};
+  EXPECT_DOUBLE_EQ(mixed[1].step_s, 4 * 0.4 + 0.05);
+  for (const std::uint32_t batches : {1U, 2U, 16U}) {
+    const auto one = make_curve(at_one, {}, {1, 8}, 8, batches),
+               other = make_curve(mixed, {}, {1, 8}, 8, batches);
+    for (std::size_t i = 0; i < 8; ++i) EXPECT_NEAR(one->log_speeds[i], other->log_speeds[i], 1e-6) << i;
+  }
+}
+
 TEST(StepTimes, SettleAfterTheFirstStepsAndTellOfNothingTwice) {
   StepTimes times;
   times.begin(2, 1, std::nullopt);
   std::vector<SizeMeasured> told;
   for (std::uint64_t step = 1; step <= 2000; ++step) {
     const double slow = step < 6 ? 5.0 : step % 10 == 0 ? 1.0 : 0;  // warm-up, and a pause now and then
-    if (const auto size = times.add(step, 0.1 + slow, 0.08)) told.push_back(*size);
+    if (const auto size = times.add({step, 0.1 + slow, 0.08})) told.push_back(*size);
   }
   ASSERT_EQ(told.size(), 1U);
   EXPECT_EQ(told[0], (SizeMeasured{2, 1, 0.1, 0.08}));
@@ -68,22 +88,42 @@ TEST(StepTimes, TellAgainWhenTheyHaveBecomeOthersAndAFewTimesAtMost) {
   double step_s = 0.1;
   for (std::uint64_t step = 1; step <= 100'000; ++step) {
     if (step % 100 == 0) step_s *= 1.01;
-    told += times.add(step, step_s, 0.08).has_value() ? 1 : 0;
+    told += times.add({step, step_s, 0.08}).has_value() ? 1 : 0;
   }
   EXPECT_GE(told, 2U);
   EXPECT_LE(told, 8U);
+}
+
+TEST(StepTimes, BeginAgainWhenStepsTakeMoreBatches) {
+  StepTimes times;
+  times.begin(2, 1, std::nullopt);
+  std::vector<SizeMeasured> told;
+  for (std::uint64_t step = 1; step <= 400; ++step) {
+    const std::uint32_t batches = step < 200 ? 1 : 4;
+    // A step in two is cut short, as before an evaluation; a sum takes as long as ever.
+    const double took = batches == 1 || step % 2 == 0 ? batches : batches / 2.0;
+    if (const auto size = times.add({step, 0.1 * took + 0.02, 0.1 * took, took, batches}))
+      told.push_back(*size);
+  }
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_EQ(told[0].batches, 1U);
+  EXPECT_NEAR(told[0].step_s, 0.12, 1e-12);
+  EXPECT_EQ(told[1].batches, 4U);
+  EXPECT_NEAR(told[1].step_s, 0.42, 1e-12);
+  EXPECT_NEAR(told[1].compute_s, 0.4, 1e-12);
 }
 
 TEST(StepTimes, LeaveOutWhatCanNotBe) {
   StepTimes times;
   times.begin(1, 1, std::nullopt);
   for (std::uint64_t step = 1; step < 100; ++step) {
-    EXPECT_FALSE(times.add(step, std::numeric_limits<double>::quiet_NaN(), 0.1));
-    EXPECT_FALSE(times.add(step, 0.1, 0));
-    EXPECT_FALSE(times.add(step, 0.1, 0.2));
+    EXPECT_FALSE(times.add({step, std::numeric_limits<double>::quiet_NaN(), 0.1}));
+    EXPECT_FALSE(times.add({step, 0.1, 0}));
+    EXPECT_FALSE(times.add({step, 0.1, 0.2}));
   }
   StepTimes never_begun;
-  for (std::uint64_t step = 1; step < 100; ++step) EXPECT_EQ(never_begun.add(step, 1, 1).has_value(), false);
+  for (std::uint64_t step = 1; step < 100; ++step)
+    EXPECT_EQ(never_begun.add({step, 1, 1}).has_value(), false);
 }
 
 }  // namespace

@@ -235,6 +235,18 @@ TEST(StrategySettingsErrors, SayWhichStrategyHasASetting) {
         "limit"}},
       {"strategy: parameter_server\ncompression: {name: top_k, share: 0}",
        {"compression.share: expected a number above 0 to 1, got 0"}},
+      {"batch: {global: 64, max_global: 256}",
+       {"batch.max_global: needs workers.max or batch.accumulate of at least 2: the batch grows by the "
+        "gradient's noise, which is measured between the micro-batches of a step\n  such as accumulate: 2"}},
+      {"strategy: parameter_server\nconsistency: bounded\nbatch: {global: 64, accumulate: 2, max_global: "
+       "256}",
+       {"batch.max_global: goes with consistency: sync, got bounded\n  with bounded each worker's share is "
+        "an "
+        "update of its own: no sum of a whole batch tells the gradient's noise"}},
+      {"strategy: parameter_server\ncompression: int8\nbatch: {global: 64, accumulate: 2, max_global: 256}",
+       {"batch.max_global: goes without compression, got int8\n  the gradient's noise can't be told from "
+        "what a "
+        "lossy push leaves out"}},
       {"on_nan: ignore", {"on_nan: expected one of fail, skip, got \"ignore\""}},
   });
 }

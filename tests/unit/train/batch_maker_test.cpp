@@ -43,6 +43,49 @@ TEST(BatchMaker, GoesThroughEverySampleOnceAnEpochWhateverTheRanksHosted) {
   }
 }
 
+TEST(BatchMaker, GoesThroughTheSameSamplesInRisingNumbersWhenStepsTakeSeveralBatches) {
+  ShardJob job(1000, 48, 3);  // 21 batches an epoch, the last one short
+  job.spec.batch.accumulate = 2;
+  job.spec.batch.max_global = 16 * 48;
+  job.spec.until.steps = 42;
+  job.open();
+  for (const std::uint32_t batches : {1U, 2U, 4U, 16U}) {
+    for (const std::uint32_t workers : {1U, 2U, 3U}) {
+      std::vector<int> taken(1000);
+      for (const auto hosted : collective::assign_logical_ranks(3, workers)) {
+        std::optional<MicroBatch> before;
+        for (auto which = job.maker->first_at(0, hosted, batches); which;
+             which = job.maker->after(*which, hosted, batches)) {
+          if (before) {
+            ASSERT_LT(*before, *which) << "sources make them in that order";
+          }
+          before = which;
+          ASSERT_TRUE(job.maker->has(*which));
+          ASSERT_EQ(job.maker->batch_of(*which) / 21, which->step / 21) << "of one epoch";
+          for (const std::uint64_t sample : job.maker->samples_of(*which)) ++taken.at(sample);
+        }
+      }
+      EXPECT_EQ(taken, std::vector<int>(1000, 2)) << batches << " batches, " << workers << " workers";
+    }
+  }
+}
+
+TEST(BatchMaker, MakesTheSameOfABatchWhateverStepItIsAPartOf) {
+  ShardJob job(1000, 48, 3);
+  job.spec.batch.accumulate = 2;
+  job.spec.batch.max_global = 4 * 48;
+  job.open();
+  for (std::uint32_t micro = 0; micro < 8; ++micro) {
+    const auto within = job.maker->make({3, 1, micro}),
+               alone = job.maker->make({3 + micro / 2, 1, micro % 2});
+    ASSERT_TRUE(within && alone);
+    EXPECT_EQ(within->samples, alone->samples);
+    EXPECT_EQ(within->find("features")->bytes, alone->find("features")->bytes);
+  }
+  EXPECT_FALSE(job.maker->has({3, 1, 8}));
+  EXPECT_FALSE(job.maker->has({20, 1, 2})) << "of the next epoch";
+}
+
 TEST(BatchMaker, KnowsWhichBatchesAJobHas) {
   const ShardJob job(100, 16, 4);
   EXPECT_TRUE(job.maker->has({999, 3, 0}));

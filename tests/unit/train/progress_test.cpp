@@ -51,19 +51,20 @@ TEST(Progress, CountsAStepThatIsEvaluatedAgainOnce) {
 }
 
 TEST(Progress, SurvivesItsWayThroughAState) {
-  const Progress progress{1, 2, 3, 4.5, 6, 1, 65536, 8, 9, 10, 11, {12, 13, 14}};
+  const Progress progress{1, 2, 3, 4.5, 6, 1, 65536, 8, 9, 10, 11, {12, 13, 14}, 16, 17};
   EXPECT_EQ(Progress::of(progress.values()), progress);
   const auto values = progress.values();
   EXPECT_EQ(Progress::of_bytes(std::as_bytes(std::span(values))).value(), progress);
 }
 
 TEST(Progress, IsReadFromAStateThatWasWrittenBeforeItHadAllOfIt) {
-  const Progress progress{1, 2, 3, 4.5, 6, 1, 65536, 8, 9, 10, 11, {12, 13, 14}};
+  const Progress progress{1, 2, 3, 4.5, 6, 1, 65536, 8, 9, 10, 11, {12, 13, 14}, 16, 17};
   const auto values = progress.values();
   const auto bytes = std::as_bytes(std::span(values));
   Progress old = progress;
   old.overflows = 0;
   old.noise = {};
+  old.batches = old.further_batches = 0;
   EXPECT_EQ(Progress::of_bytes(bytes.first(10 * sizeof(double))).value(), old);
   const std::vector<std::byte> longer(bytes.size() + sizeof(double));
   for (const auto wrong : {bytes.first(0), bytes.first(bytes.size() - 1), std::span<const std::byte>(longer)})
