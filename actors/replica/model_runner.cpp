@@ -184,6 +184,8 @@ Result<std::vector<infer::ServedModel::Tensors>> run_padded(
 BatchOutcome run_batch(infer::ServedModel& model, const Requests& requests) {
   BatchOutcome outcome;
   std::vector<const infer::ServedModel::Tensors*> all;
+  all.reserve(requests.size());
+  outcome.answers.reserve(requests.size());
   for (const auto& request : requests) all.push_back(&request);
   const auto start = Clock::now();
   auto answers = run_padded(model, all, outcome.elements);
