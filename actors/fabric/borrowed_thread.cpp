@@ -1,8 +1,6 @@
 #include "actors/fabric/borrowed_thread.hpp"
 
 #include <caf/actor_cast.hpp>
-#include <caf/actor_control_block.hpp>
-#include <caf/resumable.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 #include <utility>
 
@@ -23,12 +21,19 @@ void BorrowedThread::exec_later(caf::resumable* job) {
 }
 
 void BorrowedThread::send(const caf::actor& actor, caf::message content) {
-  const auto target = caf::actor_cast<caf::strong_actor_ptr>(actor);
+  auto message = caf::make_mailbox_element(nullptr, caf::make_message_id(), {}, std::move(content));
+  if (auto* job = give(caf::actor_cast<caf::strong_actor_ptr>(actor), std::move(message))) run(job);
+}
+
+caf::resumable* BorrowedThread::give(const caf::strong_actor_ptr& actor, caf::mailbox_element_ptr message) {
   caf::resumable* job = nullptr;
   this_thread_takes = &job;
-  target->enqueue(nullptr, caf::make_message_id(), std::move(content), this);
+  actor->enqueue(std::move(message), this);
   this_thread_takes = nullptr;
-  if (job == nullptr) return;
+  return job;
+}
+
+void BorrowedThread::run(caf::resumable* job) {
   // As CAF's own threads do it.
   if (job->resume(this, kMostMessages) == caf::resumable::resume_later) {
     system().scheduler().enqueue(job);

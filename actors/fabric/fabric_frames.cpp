@@ -11,6 +11,8 @@
 #include "actors/fabric/fabric_state.hpp"
 #include "actors/fabric/message_codec.hpp"
 #include "actors/fabric/polling_scheduler.hpp"
+#include "actors/fabric/progress_round.hpp"
+#include "actors/fabric/prompt_actor.hpp"
 
 namespace ds::fabric {
 
@@ -101,9 +103,18 @@ caf::error Fabric::State::on_message(const Envelope& envelope, MessageReader& re
   if (id.is_response()) pending.forget(target->id(), id);
   caf::mailbox_element::forwarding_stack stages;
   for (const ActorAddress& stage : envelope.stages) stages.push_back(resolve(stage));
-  target->enqueue(caf::make_mailbox_element(std::move(sender), id, std::move(stages), std::move(content)),
-                  polling_worker());
+  deliver(target, caf::make_mailbox_element(std::move(sender), id, std::move(stages), std::move(content)));
   return caf::none;
+}
+
+void Fabric::State::deliver(const caf::strong_actor_ptr& target, caf::mailbox_element_ptr message) {
+  const bool runs_here = !message->mid.is_request() && !message->mid.is_response() &&
+                         polling_worker() == nullptr && is_progress_thread() &&
+                         dynamic_cast<const PromptActor*>(target->get()) != nullptr;
+  if (!runs_here) return target->enqueue(std::move(message), polling_worker());
+  // Not now: the connection that the message has come by is locked.
+  if (auto* job = progress_thread->give(target, std::move(message)))
+    after_this_round([here = progress_thread, job] { here->run(job); });
 }
 
 void Fabric::State::on_watch(const ProcessAddress& from, const Envelope& envelope) {

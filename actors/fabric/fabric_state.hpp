@@ -10,6 +10,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "actors/fabric/borrowed_thread.hpp"
 #include "actors/fabric/command_queue.hpp"
 #include "actors/fabric/envelope.hpp"
 #include "actors/fabric/fabric.hpp"
@@ -26,7 +27,9 @@ inline constexpr std::uint64_t kFirstActorNumber = 1024;
 /// What the fabric and its proxies share. Proxies hold it weakly: it ends with the fabric.
 struct Fabric::State : std::enable_shared_from_this<Fabric::State> {
   State(caf::actor_system& actor_system, std::shared_ptr<Transport> frames)
-      : system(actor_system), transport(std::move(frames)) {}
+      : system(actor_system),
+        transport(std::move(frames)),
+        progress_thread(std::make_shared<BorrowedThread>(actor_system)) {}
 
   // local actors (fabric.cpp)
   ActorAddress export_actor(const caf::strong_actor_ptr& actor);
@@ -49,6 +52,7 @@ struct Fabric::State : std::enable_shared_from_this<Fabric::State> {
   void on_frame(const ProcessAddress& from, const std::vector<Buffer>& parts);
   caf::error read_frame(const ProcessAddress& from, const std::vector<Buffer>& parts);
   caf::error on_message(const Envelope& envelope, MessageReader& reader);
+  void deliver(const caf::strong_actor_ptr& target, caf::mailbox_element_ptr message);
   void on_watch(const ProcessAddress& from, const Envelope& envelope);
   void on_down(const ProcessAddress& from, std::uint64_t number, const caf::error& reason);
   void on_exit(const Envelope& envelope, const caf::error& reason);
@@ -58,6 +62,7 @@ struct Fabric::State : std::enable_shared_from_this<Fabric::State> {
 
   caf::actor_system& system;
   const std::shared_ptr<Transport> transport;
+  const std::shared_ptr<BorrowedThread> progress_thread;  ///< as far as it runs actors
   PendingRequests pending;
   std::uint64_t lost_token = 0;
 

@@ -4,22 +4,21 @@
 #include <caf/actor_system.hpp>
 #include <caf/sec.hpp>
 #include <cstring>
+#include <typeinfo>
 
 #include "actors/fabric/buffer_inspect.hpp"
 
 namespace ds {
 
 caf::error inspect(caf::serializer& sink, Buffer& x) {
-  auto* writer = dynamic_cast<fabric::MessageWriter*>(&sink);
-  if (writer == nullptr) return caf::sec::unsupported_sys_key;
-  writer->put_buffer(x);
+  if (typeid(sink) != typeid(fabric::MessageWriter)) return caf::sec::unsupported_sys_key;
+  static_cast<fabric::MessageWriter&>(sink).put_buffer(x);
   return caf::none;
 }
 
 caf::error inspect(caf::deserializer& source, Buffer& x) {
-  auto* reader = dynamic_cast<fabric::MessageReader*>(&source);
-  if (reader == nullptr) return caf::sec::unsupported_sys_key;
-  return reader->take_buffer(x);
+  if (typeid(source) != typeid(fabric::MessageReader)) return caf::sec::unsupported_sys_key;
+  return static_cast<fabric::MessageReader&>(source).take_buffer(x);
 }
 
 std::string to_string(const Buffer& x) {

@@ -13,7 +13,7 @@ namespace ds::fabric {
 /// bit of a float.
 class MessageWriter final : public caf::serializer {
  public:
-  explicit MessageWriter(caf::actor_system& system) : caf::serializer(system) {}
+  explicit MessageWriter(caf::actor_system& system) : caf::serializer(system), out_(kUsualBytes) {}
 
   void put_buffer(const Buffer& buffer);
   /// The block, then the buffers in the order they were put.
@@ -42,6 +42,8 @@ class MessageWriter final : public caf::serializer {
   caf::error apply_impl(std::u32string& x) override;
 
  private:
+  static constexpr std::size_t kUsualBytes = 256;
+
   WireWriter out_;
   std::vector<Buffer> buffers_;
 };

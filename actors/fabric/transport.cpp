@@ -5,10 +5,14 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <functional>
 #include <future>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "actors/fabric/courier.hpp"
+#include "actors/fabric/progress_round.hpp"
 #include "actors/fabric/socket_address.hpp"
 #include "actors/fabric/spin_budget.hpp"
 
@@ -21,6 +25,11 @@ constexpr auto kGoodbyeLimit = 1000ms;  // what is queued at the end may take th
 constexpr auto kSettleLimit = 500ms;    // then UCX may take this long to give our memory back
 constexpr auto kDoorPause = 2ms;        // a busy thread looks at its doors this often
 constexpr int kRoundsBetweenYields = 8;
+constexpr auto kOthersRan = 5us;  // who gives the processor away for longer had better sleep: it is wanted
+
+using Actions = std::vector<std::function<void()>>;
+/// What follows a round of this thread; null: it is no progress thread.
+thread_local Actions* this_threads_actions = nullptr;
 
 class UcxTransport final : public Transport {
  public:
@@ -77,6 +86,7 @@ class UcxTransport final : public Transport {
  private:
   void run(std::promise<Result<void>>& opened);
   bool work();
+  bool look();
   bool look_longer();
   void wait();
   void finish();
@@ -95,11 +105,13 @@ class UcxTransport final : public Transport {
   Clock::time_point looked_at_door_;
   bool polling_ = false;
   SpinBudget spin_;
+  Actions actions_;  ///< after this round
   std::thread thread_;
 };
 
 void UcxTransport::run(std::promise<Result<void>>& opened) {
   pthread_setname_np(pthread_self(), "ds-fabric");
+  this_threads_actions = &actions_;
   auto door = Door::open(options_, {random_process_id(), options_.host, options_.port});
   if (!door) {
     opened.set_value(tl::unexpected(door.error()));
@@ -138,14 +150,25 @@ bool UcxTransport::look_longer() {
       return true;
     }
     if (round % kRoundsBetweenYields != 0) continue;
-    if (Clock::now() >= until) return false;
+    const auto before = Clock::now();
+    if (before >= until) return false;
     sched_yield();
+    if (Clock::now() - before > kOthersRan) return false;
   }
   return false;
 }
 
-// One round: what UCX did, what others ask for, what is due.
+// One round, and what it leads to.
 bool UcxTransport::work() {
+  const bool worked = look();
+  while (!actions_.empty()) {
+    for (const auto& action : std::exchange(actions_, {})) action();
+  }
+  return worked;
+}
+
+// What UCX did, what others ask for, what is due.
+bool UcxTransport::look() {
   if (!std::exchange(polling_, true)) courier_->links().begin();
   bool worked = ucx_->progress();
   const auto now = Clock::now();
@@ -211,6 +234,14 @@ void UcxTransport::finish() {
 }
 
 }  // namespace
+
+bool is_progress_thread() {
+  return this_threads_actions != nullptr;
+}
+
+void after_this_round(std::function<void()> action) {
+  this_threads_actions->push_back(std::move(action));
+}
 
 Result<std::unique_ptr<Transport>> Transport::start(const TransportOptions& options) {
   if (options.host == "0.0.0.0" || options.host == "::") {

@@ -10,11 +10,10 @@ thread_local AnswersTogether::Held* this_thread_holds = nullptr;
 
 }  // namespace
 
-void AnswersTogether::Held::add(std::shared_ptr<Session> session, std::uint64_t request,
-                                HttpResponse response) {
+void AnswersTogether::Held::add(std::shared_ptr<Session> session, std::uint64_t request, Reply reply) {
   const AnswersTogether alone;  // unless there is one already
   Loop& loop = session->loop_;
-  this_thread_holds->by_loop[&loop].push_back({std::move(session), request, std::move(response)});
+  this_thread_holds->by_loop[&loop].push_back({std::move(session), request, std::move(reply)});
 }
 
 void AnswersTogether::Held::pass_on() {
@@ -23,7 +22,7 @@ void AnswersTogether::Held::pass_on() {
     const std::lock_guard lock(core->mutex);
     if (core->stopping) continue;
     boost::asio::post(loop->io, [passed = std::move(answers)]() mutable {
-      for (One& one : passed) one.session->on_answer(one.request, std::move(one.response));
+      for (One& one : passed) one.session->on_answer(one.request, std::move(one.reply));
     });
   }
 }

@@ -36,7 +36,7 @@ struct HttpRequest {
   std::string path;    ///< percent-decoded, without the query
   std::string target;  ///< as it stands in the request line
   std::map<std::string, std::string> query;
-  std::map<std::string, std::string> headers;  ///< names in lower case
+  std::map<std::string, std::string, std::less<>> headers;  ///< names in lower case
   std::string body;
   std::shared_ptr<ClientWatch> client;  ///< of requests below `large_prefix`; else null
 };
@@ -48,9 +48,27 @@ struct HttpResponse {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
+/// The answer to a request, or what makes it.
+class Reply {
+ public:
+  Reply() = default;
+  Reply(HttpResponse response) : response_(std::move(response)) {}  // NOLINT: implicit by design
+  /// `make` is called once: on the connection's thread when its turn to be written comes, so of answers that
+  /// are given together the first is on its way while the next is made. It must not block, nor throw.
+  explicit Reply(std::function<HttpResponse()> make) : make_(std::move(make)) {}
+
+  operator HttpResponse() && {  // NOLINT: implicit by design
+    return make_ ? std::exchange(make_, {})() : std::move(response_);
+  }
+
+ private:
+  HttpResponse response_;
+  std::function<HttpResponse()> make_;
+};
+
 /// Answers one request; callable from any thread, once. Never called: the client gets 504 after
 /// `answer_timeout`.
-using Respond = std::function<void(HttpResponse)>;
+using Respond = std::function<void(Reply)>;
 /// Called on the gateway's threads; must not block them for long: the connections of that thread wait. A HEAD
 /// request arrives as GET; the server leaves the body of the answer out. What it throws becomes a 500.
 using Handler = std::function<void(HttpRequest, Respond)>;

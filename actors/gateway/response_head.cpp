@@ -4,20 +4,23 @@
 
 #include <array>
 #include <ctime>
+#include <utility>
 
 namespace ds::gateway {
 namespace {
 
-std::string one_line(std::string_view value) {
-  std::string out(value);
-  for (char& c : out) {
-    if (c == '\r' || c == '\n' || c == '\0') c = ' ';
+constexpr std::size_t kUsualBytes = 512;  // of a head, and a short body that is sent behind it
+
+void append_one_line(std::string& out, std::string_view value) {
+  const std::size_t begin = out.size();
+  out += value;
+  for (std::size_t i = begin; i < out.size(); ++i) {
+    if (out[i] == '\r' || out[i] == '\n' || out[i] == '\0') out[i] = ' ';
   }
-  return out;
 }
 
 // strftime would follow the locale; the header may not.
-std::string http_date(std::int64_t now) {
+std::string write_http_date(std::int64_t now) {
   static constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   static constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
@@ -28,6 +31,19 @@ std::string http_date(std::int64_t now) {
                      kDays.at(static_cast<std::size_t>(parts.tm_wday)), parts.tm_mday,
                      kMonths.at(static_cast<std::size_t>(parts.tm_mon)), parts.tm_year + 1900, parts.tm_hour,
                      parts.tm_min, parts.tm_sec);
+}
+
+/// Most answers of a second have the same date: each thread keeps its last. Valid until the thread's next.
+std::string_view http_date(std::int64_t now) {
+  static thread_local std::int64_t last = 0;
+  static thread_local std::string text = write_http_date(last);
+  if (std::exchange(last, now) != now) text = write_http_date(now);
+  return text;
+}
+
+template <class... Parts>
+void append(std::string& out, const Parts&... parts) {
+  (out.append(parts), ...);
 }
 
 }  // namespace
@@ -90,18 +106,23 @@ bool status_has_body(int status) {
 }
 
 std::string format_response_head(const HttpResponse& response, bool keep_alive, std::int64_t now) {
-  fmt::memory_buffer head;
-  auto out = fmt::appender(head);
-  fmt::format_to(out, "HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status, reason_phrase(response.status),
-                 http_date(now));
+  std::string head;
+  head.reserve(kUsualBytes);
+  append(head, "HTTP/1.1 ", std::to_string(response.status), " ", reason_phrase(response.status),
+         "\r\nDate: ", http_date(now), "\r\n");
   if (status_has_body(response.status)) {
-    fmt::format_to(out, "Content-Type: {}\r\nContent-Length: {}\r\n", one_line(response.content_type),
-                   response.body.size());
+    head += "Content-Type: ";
+    append_one_line(head, response.content_type);
+    append(head, "\r\nContent-Length: ", std::to_string(response.body.size()), "\r\n");
   }
-  for (const auto& [name, value] : response.headers)
-    fmt::format_to(out, "{}: {}\r\n", one_line(name), one_line(value));
-  fmt::format_to(out, "Connection: {}\r\n\r\n", keep_alive ? "keep-alive" : "close");
-  return fmt::to_string(head);
+  for (const auto& [name, value] : response.headers) {
+    append_one_line(head, name);
+    head += ": ";
+    append_one_line(head, value);
+    head += "\r\n";
+  }
+  append(head, "Connection: ", keep_alive ? "keep-alive" : "close", "\r\n\r\n");
+  return head;
 }
 
 }  // namespace ds::gateway

@@ -8,7 +8,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/string.hpp>
-#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <limits>
@@ -47,7 +46,9 @@ std::string to_string(const View& view) {
 }
 
 std::string to_lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
   return text;
 }
 
@@ -81,11 +82,11 @@ struct Session::Answer {
   std::uint64_t request;
   std::atomic<bool> used{false};
 
-  void operator()(HttpResponse response) {
+  void operator()(Reply reply) {
     if (used.exchange(true)) return;
     auto target = session.lock();
-    if (!target) return;
-    AnswersTogether::Held::add(std::move(target), request, std::move(response));
+    if (target) return AnswersTogether::Held::add(std::move(target), request, std::move(reply));
+    [[maybe_unused]] const HttpResponse unheard = std::move(reply);  // who makes it may count it
   }
 };
 
@@ -324,7 +325,7 @@ void Session::on_request() {
     watch_clients();
   }
   try {
-    core_->handler(std::move(request), [answer](HttpResponse response) { (*answer)(std::move(response)); });
+    core_->handler(std::move(request), [answer](Reply reply) { (*answer)(std::move(reply)); });
   } catch (const std::exception& error) {
     (*answer)(
         error_response(500, "internal", std::string("the request could not be handled: ") + error.what()));
@@ -367,7 +368,8 @@ void Session::look_after_client() {
   client_->set_gone();
 }
 
-void Session::on_answer(std::uint64_t request, HttpResponse response) {
+void Session::on_answer(std::uint64_t request, Reply reply) {
+  HttpResponse response = std::move(reply);
   if (phase_ != Phase::answering || request != request_) return;  // too late: it was answered with 504
   give_room_back();  // the body is gone, and who has the answer may count on its room
   send(std::move(response));

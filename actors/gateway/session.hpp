@@ -92,7 +92,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void watch_clients();
   static void look_after_clients(const std::weak_ptr<ServerCore>& core, Loop& loop);
   void look_after_client();
-  void on_answer(std::uint64_t request, HttpResponse response);
+  void on_answer(std::uint64_t request, Reply reply);
   void refuse(int status, std::string_view code, std::string_view message, std::string_view hint = {});
   void send(HttpResponse response);
   void write_more();

@@ -68,7 +68,7 @@ bool is_change(std::string_view verb) {
 }  // namespace
 
 void handle_request(const caf::actor& head, gateway::HttpRequest request, gateway::Respond respond) {
-  if (request.path == "/healthz") return respond({200, "ok\n", "text/plain", {}});
+  if (request.path == "/healthz") return respond(gateway::HttpResponse{200, "ok\n", "text/plain", {}});
   caf::anon_send(head, Run{[request = std::move(request), respond = std::move(respond)](Head& it) {
                    it.answer(request, respond);
                  }});
@@ -415,7 +415,7 @@ void Head::on_export_done(const messages::ExportDone& exported) {
   const auto respond = end_errand(exported.worker);
   if (!respond) return;
   if (!exported.error.empty()) return respond(error_response({ErrorCode::internal, exported.error, {}}));
-  respond({200, std::string(exported.file.text()), "application/octet-stream", {}});
+  respond(gateway::HttpResponse{200, std::string(exported.file.text()), "application/octet-stream", {}});
 }
 
 void Head::fail_errand(std::uint64_t errand, const Error& why) {

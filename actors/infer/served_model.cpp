@@ -386,6 +386,7 @@ Result<std::vector<ServedModel::Tensors>> TorchServedModel::compute(
   std::vector<c10::IValue> inputs;
   for (std::size_t i = 0; i < metadata_.inputs.size(); ++i) {
     std::vector<const Tensor*> parts;
+    parts.reserve(requests.size());
     for (const Tensors* request : requests) parts.push_back(&(*request)[i]);
     inputs.emplace_back(encoded() == i ? tokens_of(parts) : join(parts, device_));
   }
@@ -400,10 +401,12 @@ Result<std::vector<ServedModel::Tensors>> TorchServedModel::compute(
                 " has the shape ", output.tensor.sizes(), " for ", rows, " rows");
   }
   std::vector<Tensors> answers;
+  answers.reserve(requests.size());
   std::int64_t first = 0;
   for (const Tensors* request : requests) {
     const std::int64_t own = request->front().shape.front();
     Tensors& answer = answers.emplace_back();
+    answer.reserve(metadata_.outputs.size());
     for (std::size_t i = 0; i < outputs.size(); ++i)
       answer.push_back(slice(outputs[i].tensor, metadata_.outputs[i].name, first, own));
     if (named < metadata_.outputs.size())

@@ -209,6 +209,8 @@ void run_parts(infer::ServedModel& model, Sources requests, BatchOutcome& outcom
 BatchOutcome run_batch(infer::ServedModel& model, const Requests& requests) {
   BatchOutcome outcome;
   std::vector<const infer::ServedModel::Tensors*> all;
+  all.reserve(requests.size());
+  outcome.answers.reserve(requests.size());
   for (const auto& request : requests) all.push_back(&request);
   const auto start = Clock::now();
   run_parts(model, all, outcome);

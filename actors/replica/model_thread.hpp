@@ -1,9 +1,7 @@
 #pragma once
 
-#include <condition_variable>
-#include <deque>
 #include <functional>
-#include <mutex>
+#include <memory>
 #include <thread>
 
 namespace ds::replica {
@@ -13,19 +11,17 @@ namespace ds::replica {
 class ModelThread {
  public:
   ModelThread();
-  ~ModelThread();  ///< after what is under way; what waits is dropped
+  /// What waits is dropped. Waits for what is under way, unless that is what ends it.
+  ~ModelThread();
   ModelThread(const ModelThread&) = delete;
   ModelThread& operator=(const ModelThread&) = delete;
 
   void post(std::function<void()> work);  ///< any thread
 
  private:
-  void run();
+  struct Line;
 
-  std::mutex mutex_;
-  std::condition_variable has_work_;
-  std::deque<std::function<void()>> work_;
-  bool stopping_ = false;
+  const std::shared_ptr<Line> line_;
   std::thread thread_;
 };
 

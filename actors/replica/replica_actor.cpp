@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "actors/fabric/actor_guard.hpp"
+#include "actors/fabric/borrowed_thread.hpp"
+#include "actors/fabric/prompt_actor.hpp"
 #include "actors/head/assigned_job.hpp"
 #include "actors/messages/serving.hpp"
 #include "actors/replica/model_runner.hpp"
@@ -71,13 +73,14 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::replica::Wake)
 namespace ds::replica {
 namespace {
 
-class Replica : public caf::event_based_actor {
+class Replica : public caf::event_based_actor, public fabric::PromptActor {
  public:
   Replica(caf::actor_config& config, fabric::Fabric& fabric, head::JobProcess process)
       : event_based_actor(config),
         fabric_(fabric),
         process_(std::move(process)),
-        line_(*this, fabric, process_.head) {}
+        line_(*this, fabric, process_.head),
+        here_(std::make_shared<fabric::BorrowedThread>(system())) {}
 
   /// The model's thread calls this actor, so it ends first.
   void on_exit() override { thread_.reset(); }
@@ -93,7 +96,7 @@ class Replica : public caf::event_based_actor {
           if (failed_) line_.tell_head(*failed_);
         },
         [this](const AssignReplica& order) { on_assign(order); },
-        [this](const InferCalls& calls) { on_calls(calls, caf::actor_cast<caf::actor>(current_sender())); },
+        [this](InferCalls& calls) { on_calls(calls, caf::actor_cast<caf::actor>(current_sender())); },
         [this](const CancelInfer& order) { on_cancel(order.number); },
         [this](const StopWorker&) { begin_drain(); },
         [this](const Wake&) {
@@ -200,17 +203,17 @@ class Replica : public caf::event_based_actor {
 
   // ---- requests -------------------------------------------------------------------------------
 
-  void on_calls(const InferCalls& calls, const caf::actor& router) {
+  void on_calls(InferCalls& calls, const caf::actor& router) {
     if (!router) return;  // it is gone
-    for (const InferCall& call : calls.calls) on_call(call, router);
+    for (InferCall& call : calls.calls) on_call(call, router);
     settle();
     send_answers();
   }
 
-  void on_call(const InferCall& call, const caf::actor& router) {
-    Pending pending{router, call.number, call.alone, call.inputs};
+  /// Takes its tensors.
+  void on_call(InferCall& call, const caf::actor& router) {
     if (!queue_ || draining_) {
-      return answer(pending,
+      return answer({router, call.number, call.alone, {}},
                     refusal(ErrorCode::unavailable, "the replica is about to stop, or to begin", true));
     }
     const auto now = now_us();
@@ -221,9 +224,10 @@ class Replica : public caf::event_based_actor {
     ticket.priority = call.priority == 0 ? serving::kDefaultPriority : call.priority;
     ticket.deadline_us = now + static_cast<std::int64_t>(call.budget_us);
     ticket.shape_key = shape_key(call.inputs, padding());
-    ticket.tenant = call.tenant;
+    ticket.tenant = std::move(call.tenant);
     ticket.alone = call.alone;
     const auto id = ticket.id;
+    Pending pending{router, call.number, call.alone, std::move(call.inputs)};
     // Those that come together may run together, but nobody is refused while what is before it could have
     // begun.
     const auto& options = queue_->options();
@@ -334,9 +338,11 @@ class Replica : public caf::event_based_actor {
 
   void begin(serving::Batch batch) {
     auto work = std::make_shared<Work>();
+    work->requests.reserve(batch.ids.size());
+    work->pending.reserve(batch.ids.size());
     for (const auto id : batch.ids) {
       auto found = pending_.extract(id);
-      work->requests.push_back(to_tensors(found.mapped().inputs));
+      work->requests.push_back(to_tensors(std::move(found.mapped().inputs)));
       work->pending.push_back(std::move(found.mapped()));
     }
     work->batch = std::move(batch);
@@ -363,14 +369,17 @@ class Replica : public caf::event_based_actor {
   }
 
   void run(const std::shared_ptr<Work>& work) {
-    thread_->post([this, work] {
+    thread_->post([this, work, here = here_, self = caf::actor_cast<caf::actor>(this)] {
       auto outcome = std::make_shared<BatchOutcome>(run_batch(*model_, work->requests));
       if (model_->has_lost_device()) end_without_device(*outcome);
-      worker::post(this, [this, work, outcome] {
+      auto on_done = [this, work, outcome] {
         for (std::size_t i = 0; i < work->pending.size(); ++i)
           answer(work->pending[i], answer_of(work->batch, i, *outcome));
         on_ran(*work, outcome->was_split ? 0 : outcome->took_us);
-      });
+      };
+      // On this thread where the actor is idle: the answers then go out, and the next batch begins, without
+      // waking another.
+      here->send(self, caf::make_message(worker::Run{std::move(on_done)}));
     });
   }
 
@@ -381,11 +390,12 @@ class Replica : public caf::event_based_actor {
     settle();
   }
 
-  static InferAnswer answer_of(const serving::Batch& batch, std::size_t place, const BatchOutcome& outcome) {
-    const auto& outputs = outcome.answers[place];
+  /// Takes its tensors.
+  static InferAnswer answer_of(const serving::Batch& batch, std::size_t place, BatchOutcome& outcome) {
+    auto& outputs = outcome.answers[place];
     if (!outputs) return refusal(outputs.error().code, outputs.error().message, false);
     InferAnswer answer;
-    answer.outputs = to_message(*outputs);
+    answer.outputs = to_message(*std::move(outputs));
     answer.queue_ns = static_cast<std::uint64_t>(batch.waited_us[place]) * 1000;
     answer.compute_ns = static_cast<std::uint64_t>(outcome.took_us) * 1000;
     answer.batch_rows = batch.rows;
@@ -437,6 +447,7 @@ class Replica : public caf::event_based_actor {
   bool draining_ = false, leaving_ = false;
   std::unique_ptr<infer::ServedModel> model_;  ///< used on the thread, its metadata anywhere
   std::unique_ptr<ModelThread> thread_;
+  const std::shared_ptr<fabric::BorrowedThread> here_;  ///< the model's, as far as it runs this actor
 };
 
 }  // namespace

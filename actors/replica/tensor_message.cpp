@@ -43,15 +43,27 @@ std::vector<messages::InferAnswers> to_messages(std::vector<messages::InferAnswe
 
 std::vector<messages::ServedTensor> to_message(const std::vector<serving::Tensor>& tensors) {
   std::vector<messages::ServedTensor> sent;
+  sent.reserve(tensors.size());
   for (const serving::Tensor& one : tensors)
     sent.push_back({one.name, static_cast<std::uint8_t>(one.datatype), one.shape, one.bytes});
   return sent;
 }
 
-std::vector<serving::Tensor> to_tensors(const std::vector<messages::ServedTensor>& tensors) {
+std::vector<messages::ServedTensor> to_message(std::vector<serving::Tensor>&& tensors) {
+  std::vector<messages::ServedTensor> sent;
+  sent.reserve(tensors.size());
+  for (serving::Tensor& one : tensors)
+    sent.push_back({std::move(one.name), static_cast<std::uint8_t>(one.datatype), std::move(one.shape),
+                    std::move(one.bytes)});
+  return sent;
+}
+
+std::vector<serving::Tensor> to_tensors(std::vector<messages::ServedTensor>&& tensors) {
   std::vector<serving::Tensor> received;
-  for (const messages::ServedTensor& one : tensors)
-    received.push_back({one.name, datatype_from(one.datatype), one.shape, one.bytes});
+  received.reserve(tensors.size());
+  for (messages::ServedTensor& one : tensors)
+    received.push_back(
+        {std::move(one.name), datatype_from(one.datatype), std::move(one.shape), std::move(one.bytes)});
   return received;
 }
 

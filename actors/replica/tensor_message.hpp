@@ -14,7 +14,8 @@ namespace ds::replica {
 // sender's fault, and becomes `BYTES`, which no model's input check lets through for another.
 
 std::vector<messages::ServedTensor> to_message(const std::vector<serving::Tensor>& tensors);
-std::vector<serving::Tensor> to_tensors(const std::vector<messages::ServedTensor>& tensors);
+std::vector<messages::ServedTensor> to_message(std::vector<serving::Tensor>&& tensors);
+std::vector<serving::Tensor> to_tensors(std::vector<messages::ServedTensor>&& tensors);
 std::vector<messages::ServedSpec> to_message(const std::vector<serving::TensorSpec>& specs);
 std::vector<serving::TensorSpec> to_specs(const std::vector<messages::ServedSpec>& specs);
 

@@ -23,6 +23,7 @@ std::map<std::uint64_t, std::uint32_t> EndpointState::count_able(
 std::optional<EndpointState::Picked> EndpointState::pick(const Journey& journey, std::uint64_t random) {
   if (replicas.empty()) return std::nullopt;
   std::vector<serving::ReplicaView> views;
+  views.reserve(replicas.size());
   auto version = journey.ask.version;
   bool is_mixed = false;
   for (const auto& [worker, replica] : replicas) {

@@ -52,14 +52,14 @@ HttpResponse failure_response(const Error& error) {
   return failure_response(Failure{error});
 }
 
-std::string header_of(const HttpRequest& request, const std::string& name) {
+/// Empty: there is none. Valid as long as the request.
+std::string_view header_of(const HttpRequest& request, std::string_view name) {
   const auto found = request.headers.find(name);
-  return found == request.headers.end() ? std::string() : found->second;
+  return found == request.headers.end() ? std::string_view() : std::string_view(found->second);
 }
 
 std::string_view tenant_in(const HttpRequest& request) {
-  const auto found = request.headers.find("ds-tenant");
-  return found == request.headers.end() ? std::string_view() : std::string_view(found->second);
+  return header_of(request, "ds-tenant");
 }
 
 Buffer to_buffer(std::string text) {
@@ -76,7 +76,7 @@ Result<Buffer> plain_body(HttpRequest& request) {
 }
 
 Result<std::optional<std::uint64_t>> json_length_of(const HttpRequest& request) {
-  const std::string text = header_of(request, "inference-header-content-length");
+  const std::string_view text = header_of(request, "inference-header-content-length");
   if (text.empty()) return std::nullopt;
   std::uint64_t length = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
@@ -115,14 +115,17 @@ HttpResponse answer_response(const std::string& model, const serving::InferenceR
   return response;
 }
 
+Error to_error(const std::exception& thrown) {
+  return {ErrorCode::internal, fmt::format("the request could not be handled: {}", thrown.what()), {}};
+}
+
 /// `work` on a thread on which nobody else would catch what it throws.
 template <class Work>
 void respond_anyway(const gateway::Respond& respond, const Work& work) {
   try {
     work();
   } catch (const std::exception& thrown) {
-    respond(failure_response(
-        Error{ErrorCode::internal, fmt::format("the request could not be handled: {}", thrown.what()), {}}));
+    respond(failure_response(to_error(thrown)));
   }
 }
 
@@ -365,33 +368,42 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
   ask.version = version;
   ask.arrived = arrived;
   ask.parse_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - begun).count());
-  // What the answer needs of the request; the inputs' memory goes with them.
-  auto asked = std::make_shared<serving::InferenceRequest>();
-  asked->id = parsed->id;
-  asked->outputs = parsed->outputs;
-  asked->binary_outputs = parsed->binary_outputs;
+  auto asked = std::make_shared<Asked>();
+  asked->model = model;
+  asked->request.id = parsed->id;
+  asked->request.outputs = parsed->outputs;
+  asked->request.binary_outputs = parsed->binary_outputs;
+  asked->accepted = header_of(request, "accept-encoding");
+  asked->arrived = arrived;
+  asked->respond = respond;
   ask.request = *std::move(parsed);
-  ask.done = [this, model, asked, arrived, respond,
-              accepted = header_of(request, "accept-encoding")](tl::expected<Answer, Failure> outcome) {
-    if (!outcome) return respond(failure_response(outcome.error()));
+  ask.done = [this, asked](tl::expected<Answer, Failure> outcome) {
+    if (!outcome) return asked->respond(failure_response(outcome.error()));
     std::size_t bytes = 0;
     for (const auto& tensor : outcome->outputs) bytes += tensor.bytes.size();
-    auto answer_it = [this, model, asked, arrived, respond, accepted, answer = *std::move(outcome)] {
-      const auto written = Clock::now();
-      auto response = answer_response(model, *asked, answer, accepted);
-      const auto ended = Clock::now();
-      auto times = answer.times;
-      times[serving::Stage::serialize] =
-          static_cast<std::uint64_t>(std::chrono::nanoseconds(ended - written).count());
-      router_.record(model, answer.version, answer.rows, times, ended - arrived);
-      respond(std::move(response));
-    };
-    auto write = [respond, answer_it = std::move(answer_it)] { respond_anyway(respond, answer_it); };
-    const bool may_be_packed = serving::choose_coding(accepted) != serving::ContentCoding::identity;
+    const bool may_be_packed = serving::choose_coding(asked->accepted) != serving::ContentCoding::identity;
     const bool is_small = bytes <= (may_be_packed ? kSoonPacked : kLargeAnswerBytes);
-    if (is_small || !answers_.post(model, write)) write();  // it is computed: nobody refuses it now
+    auto make = [this, asked, answer = *std::move(outcome)] { return make_response(*asked, answer); };
+    // It is computed: nobody refuses it now.
+    if (is_small || !answers_.post(asked->model, [asked, make] { asked->respond(make()); }))
+      asked->respond(gateway::Reply(std::move(make)));
   };
   ask_for(request, std::move(ask));
+}
+
+HttpResponse InferenceApi::make_response(const Asked& asked, const Answer& answer) const {
+  try {
+    const auto begun = Clock::now();
+    auto response = answer_response(asked.model, asked.request, answer, asked.accepted);
+    const auto ended = Clock::now();
+    auto times = answer.times;
+    times[serving::Stage::serialize] =
+        static_cast<std::uint64_t>(std::chrono::nanoseconds(ended - begun).count());
+    router_.record(asked.model, answer.version, answer.rows, times, ended - asked.arrived);
+    return response;
+  } catch (const std::exception& thrown) {
+    return failure_response(to_error(thrown));
+  }
 }
 
 const std::shared_ptr<Requester>* InferenceApi::find_requester(const HttpRequest& request) const {

@@ -12,6 +12,7 @@
 #include "actors/gateway/http_server.hpp"
 #include "actors/router/fair_pool.hpp"
 #include "actors/router/router.hpp"
+#include "actors/serving/inference_request.hpp"
 #include "actors/serving/routes.hpp"
 
 namespace ds::router {
@@ -59,6 +60,16 @@ class InferenceApi {
   void read_and_ask(gateway::HttpRequest& request, const std::string& model,
                     std::optional<std::uint64_t> version, std::chrono::steady_clock::time_point arrived,
                     const gateway::Respond& respond);
+  /// What an answer needs of its request; the inputs' memory goes with them.
+  struct Asked {
+    std::string model;
+    serving::InferenceRequest request;  ///< without its inputs
+    std::string accepted;               ///< codings of the answer
+    std::chrono::steady_clock::time_point arrived;
+    gateway::Respond respond;
+  };
+  /// On any thread; throws nothing.
+  gateway::HttpResponse make_response(const Asked& asked, const Answer& answer) const;
   void ask_for(const gateway::HttpRequest& request, Ask ask);
   /// Null: it names no tenant of the cluster.
   const std::shared_ptr<Requester>* find_requester(const gateway::HttpRequest& request) const;

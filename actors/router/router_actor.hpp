@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "actors/fabric/actor_guard.hpp"
+#include "actors/fabric/prompt_actor.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/messages/serving.hpp"
 #include "actors/replica/tensor_message.hpp"
@@ -68,7 +69,7 @@ inline std::chrono::microseconds timeout_of(const serving::InferenceRequest& req
   return std::chrono::microseconds(request.timeout_us);
 }
 
-class RouterActor : public caf::event_based_actor {
+class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
  public:
   RouterActor(caf::actor_config& config, std::shared_ptr<Router::Board> board)
       : event_based_actor(config), board_(std::move(board)), random_(std::random_device{}()) {}
@@ -86,9 +87,9 @@ class RouterActor : public caf::event_based_actor {
           run.action(*this);
           send_calls();
         },
-        [this](const messages::InferAnswers& answers) {
+        [this](messages::InferAnswers& answers) {
           const gateway::AnswersTogether together;
-          for (const messages::InferAnswer& answer : answers.answers) {
+          for (messages::InferAnswer& answer : answers.answers) {
             if (const auto call = calls_.take(answer.number)) on_answer(*call, answer);
           }
           send_calls();
@@ -307,6 +308,8 @@ class RouterActor : public caf::event_based_actor {
     }
     journey->rows = static_cast<std::uint32_t>(*rows);
     auto& inputs = journey->ask.request.inputs;
+    if (std::ranges::equal(inputs, model.inputs, {}, &serving::Tensor::name, &serving::TensorSpec::name))
+      return true;
     std::vector<serving::Tensor> ordered;
     for (const auto& spec : model.inputs)
       ordered.push_back(std::move(*std::ranges::find(inputs, spec.name, &serving::Tensor::name)));
@@ -432,13 +435,17 @@ class RouterActor : public caf::event_based_actor {
                 {}}}));
   }
 
-  void on_answer(const Call& call, const messages::InferAnswer& answer) {
+  /// Takes its tensors.
+  void on_answer(const Call& call, messages::InferAnswer& answer) {
     const auto& [journey, worker, asked, until] = call;
     if (auto* entry = find(journey->job, worker)) --entry->outstanding;
     if (answer.failure == 0) {
       if (answer.is_first) record_batch(journey->job, journey->version, answer);
-      Answer given{
-          journey->version, journey->rows, replica::to_tensors(answer.outputs), classes_of(*journey), {}};
+      Answer given{journey->version,
+                   journey->rows,
+                   replica::to_tensors(std::move(answer.outputs)),
+                   classes_of(*journey),
+                   {}};
       given.times[serving::Stage::parse] = journey->ask.parse_ns;
       given.times[serving::Stage::queue] = answer.queue_ns;
       given.times[serving::Stage::compute] = answer.compute_ns;

@@ -15,6 +15,7 @@ namespace {
 class ResponseWriter {
  public:
   Result<void> begin(std::string_view model_name, std::string_view model_version, std::string_view id) {
+    json_.reserve(kUsualBytes);
     json_ = "{\"model_name\":";
     if (auto done = append(model_name, "the model's name"); !done) return done;
     if (!model_version.empty()) {
@@ -34,8 +35,14 @@ class ResponseWriter {
     is_first_ = false;
     json_ += "{\"name\":";
     if (auto done = append(tensor.name, "an output's name"); !done) return done;
-    fmt::format_to(std::back_inserter(json_), ",\"datatype\":\"{}\",\"shape\":[{}]",
-                   to_string(tensor.datatype), fmt::join(tensor.shape, ","));
+    json_ += ",\"datatype\":\"";
+    json_ += to_string(tensor.datatype);
+    json_ += "\",\"shape\":[";
+    for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
+      if (i > 0) json_ += ',';
+      json_ += std::to_string(tensor.shape[i]);
+    }
+    json_ += ']';
     if (binary) {
       if (const std::string fault = find_fault(tensor); !fault.empty())
         return fail(ErrorCode::internal, fmt::format("output '{}': {}", tensor.name, fault));
@@ -64,6 +71,8 @@ class ResponseWriter {
   }
 
  private:
+  static constexpr std::size_t kUsualBytes = 256;
+
   Result<void> append(std::string_view text, std::string_view what) {
     if (append_json_string(json_, text)) return {};
     return fail(ErrorCode::internal, fmt::format("{} is no UTF-8: '{}'", what, excerpt(text)));

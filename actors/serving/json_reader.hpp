@@ -28,7 +28,10 @@ class JsonReader {
   /// `text` must outlive the reader. `depth` levels around it are taken as open already, `offset` bytes as
   /// read (for messages).
   explicit JsonReader(std::string_view text, std::size_t depth = 0, std::size_t offset = 0)
-      : text_(text), outside_(depth), offset_(offset) {}
+      : text_(text), outside_(depth), offset_(offset) {
+    frames_.reserve(kUsual);
+    keys_.reserve(kUsual);
+  }
 
   Kind peek();  ///< of the value that comes next; `nothing`: none does
 
@@ -61,6 +64,7 @@ class JsonReader {
   std::size_t bytes_left() const { return text_.size() - at_; }
 
  private:
+  static constexpr std::size_t kUsual = 8;  ///< levels of a request, and members of those that are open
   struct Frame {
     bool is_object = false;
     bool is_first = true;

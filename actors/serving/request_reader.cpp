@@ -12,6 +12,8 @@ namespace ds::serving {
 
 using Kind = JsonReader::Kind;
 
+constexpr std::size_t kUsualDimensions = 4;
+
 /// An input while its members come, in any order.
 struct RequestReader::Input {
   Tensor tensor;
@@ -150,6 +152,7 @@ bool RequestReader::finish_input(Input& input) {
 
 bool RequestReader::read_shape(std::vector<std::int64_t>& shape) {
   if (reader_.peek() != Kind::array) return reader_.fail_here("'shape' must be an array of whole numbers");
+  shape.reserve(kUsualDimensions);
   if (!reader_.begin_array()) return false;
   while (reader_.next_element()) {
     std::uint64_t size = 0;

@@ -30,6 +30,7 @@ std::optional<int> hex_digit(char c) {
 /// None: an escape is broken.
 std::optional<std::string> percent_decode(std::string_view text) {
   std::string out;
+  out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
       out += text[i];
@@ -64,6 +65,7 @@ tl::expected<std::uint64_t, RouteError> read_version(std::string_view segment) {
 
 std::vector<std::string_view> split(std::string_view path) {
   std::vector<std::string_view> segments;
+  segments.reserve(kMaxSegments + 1);
   while (!path.empty() && segments.size() <= kMaxSegments) {
     const std::size_t end = std::min(path.find('/', 1), path.size());
     segments.push_back(path.substr(1, end - 1));

@@ -6,6 +6,8 @@
 #include <limits>
 #include <random>
 
+#include "actors/fabric/progress_round.hpp"
+#include "actors/fabric/prompt_actor.hpp"
 #include "tests/unit/fabric/echo_actor.hpp"
 #include "tests/unit/fabric/peer_process.hpp"
 #include "tests/unit/fabric/site.hpp"
@@ -71,6 +73,42 @@ TEST(Fabric, AsksAnActorOfAnotherProcess) {
   auto remote = a.proxy_of(b.echo(), b);
   EXPECT_EQ(expect<Ping>(a, remote, Ping{41}).number, 42u);
   for (std::uint64_t i = 0; i < 1000; ++i) ASSERT_EQ(expect<Ping>(a, remote, Ping{i}).number, i + 1);
+}
+
+/// Tells whether a progress thread runs it.
+class Prompt : public caf::event_based_actor, public PromptActor {
+ public:
+  Prompt(caf::actor_config& config, Inbox<bool>& ran_on_progress_thread)
+      : event_based_actor(config), ran_(ran_on_progress_thread) {}
+  caf::behavior make_behavior() override {
+    return {[this](Ping ping) {
+      ran_.put(is_progress_thread());
+      return ping;
+    }};
+  }
+
+ private:
+  Inbox<bool>& ran_;
+};
+
+TEST(Fabric, RunsAPromptActorOnTheThreadThatReceivesItsMessage) {
+  Inbox<bool> ran;
+  Site a, b;
+  b.actors.push_back(caf::actor_cast<caf::actor>(b.system.spawn<Prompt>(std::ref(ran))));
+  const auto remote = a.proxy_of(b.actors.back(), b);
+  // A thread of CAF's that looks for messages itself, or has just run the actor, may be the first.
+  bool was_there = false;
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!was_there && std::chrono::steady_clock::now() < deadline) {
+    caf::anon_send(remote, Ping{1});
+    const auto ran_there = ran.take();
+    ASSERT_TRUE(ran_there);
+    was_there = *ran_there;
+  }
+  EXPECT_TRUE(was_there);
+  for (std::uint64_t i = 0; i < 100; ++i) caf::anon_send(remote, Ping{i});
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(ran.take()) << "none is lost";
+  EXPECT_EQ(expect<Ping>(a, remote, Ping{7}).number, 7U);
 }
 
 TEST(Fabric, EveryKindOfFieldArrivesAsItLeft) {

@@ -137,7 +137,7 @@ TEST(HttpLimits, TakesLargeBodiesBelowOnePrefixWhileThereIsRoomForThem) {
   RawClient small(server->port());
   small.send(post("/v2/b", 1000, 'b'));
   EXPECT_EQ(small.receive().status, 200) << "small requests need no room";
-  taken.get()({200, "done", "text/plain", {}});
+  taken.get()(HttpResponse{200, "done", "text/plain", {}});
   EXPECT_EQ(first.receive().status, 200);
   RawClient next(server->port());
   next.send(post("/v2/b", 4000, 'b'));
@@ -203,7 +203,7 @@ TEST(HttpLimits, RefusesChunksForWhichThereIsNoRoom) {
   ASSERT_EQ(taken.wait_for(std::chrono::seconds(30)), std::future_status::ready);
   const std::string chunked = "POST /v2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
   expect_refused(server->port(), chunked + "BB8\r\n" + std::string(3000, 'b') + "\r\n0\r\n\r\n", 503);
-  taken.get()({200, "done", "text/plain", {}});
+  taken.get()(HttpResponse{200, "done", "text/plain", {}});
   EXPECT_EQ(first.receive().status, 200);
   RawClient next(server->port());
   next.send(chunked + "BB8\r\n" + std::string(3000, 'b') + "\r\n0\r\n\r\n");
@@ -294,7 +294,7 @@ class HoldingHandler {
   }
   void answer() {
     const std::lock_guard lock(mutex_);
-    for (const auto& respond : held_) respond({200, "at last", "text/plain", {}});
+    for (const auto& respond : held_) respond(HttpResponse{200, "at last", "text/plain", {}});
     held_.clear();
   }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -417,7 +418,7 @@ TEST(HttpServer, HoldsAnswersThatGoTogetherUntilTheirEnd) {
       const AnswersTogether within;  // changes nothing
       for (const Respond& one : all) one({});
     }
-    for (const Respond& one : all) one({500, {}, {}, {}});  // the first counts
+    for (const Respond& one : all) one(HttpResponse{500, {}, {}, {}});  // the first counts
   }
   for (const auto& client : clients) EXPECT_EQ(client->receive().status, 200);
   {
@@ -428,6 +429,58 @@ TEST(HttpServer, HoldsAnswersThatGoTogetherUntilTheirEnd) {
   }
   for (const auto& client : clients)
     EXPECT_EQ(client->receive().status, 0) << "held until the server was gone";
+}
+
+TEST(HttpServer, MakesAnswersOnTheThreadOfTheirConnection) {
+  std::mutex mutex;
+  std::condition_variable has_come;
+  std::vector<std::pair<std::thread::id, Respond>> asked;
+  const auto server = start_server([&](const HttpRequest&, Respond respond) {
+    const std::lock_guard lock(mutex);
+    asked.emplace_back(std::this_thread::get_id(), std::move(respond));
+    has_come.notify_one();
+  });
+  RawClient one(server->port()), other(server->port());
+  one.send(kGet);
+  other.send(kGet);
+  std::unique_lock lock(mutex);
+  ASSERT_TRUE(has_come.wait_for(lock, std::chrono::seconds(60), [&] { return asked.size() == 2; }));
+  std::array<std::thread::id, 2> made_on;
+  std::atomic<int> made = 0;
+  {
+    const AnswersTogether together;
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      asked[i].second(Reply([&, i] {
+        made_on[i] = std::this_thread::get_id();
+        ++made;
+        return HttpResponse{201, "made", "text/plain", {}};
+      }));
+    }
+    EXPECT_EQ(made, 0);
+  }
+  EXPECT_EQ(one.receive().body, "made");
+  EXPECT_EQ(other.receive().status, 201);
+  EXPECT_EQ(made, 2);
+  for (std::size_t i = 0; i < asked.size(); ++i) EXPECT_EQ(made_on[i], asked[i].first);
+}
+
+TEST(HttpServer, MakesAnAnswerThoughItsConnectionIsGone) {
+  std::promise<Respond> asked;
+  auto server =
+      start_server([&](const HttpRequest&, Respond respond) { asked.set_value(std::move(respond)); });
+  RawClient client(server->port());
+  client.send(kGet);
+  const auto respond = asked.get_future().get();
+  server.reset();
+  int made = 0;
+  const auto make = [&made] {
+    ++made;
+    return HttpResponse{};
+  };
+  respond(Reply(make));
+  EXPECT_EQ(made, 1) << "who makes it may count it";
+  respond(Reply(make));
+  EXPECT_EQ(made, 1) << "the first counts";
 }
 
 TEST(HttpServer, TellsThatAClientThatWaitsIsGone) {
