@@ -39,6 +39,10 @@ class QueueUse {
   };
   /// All of these, those of slots first.
   std::vector<Limit> find_limits(std::size_t leaf, const Room& more) const;
+  /// Whether what `find_limit` has found is a limit of GPUs, and not of slots.
+  bool is_gpu_limit(std::size_t leaf, const Room& more) const {
+    return !find_limit(leaf, {.slots = more.slots, .memory_bytes = 0, .gpus = 0});
+  }
 
   bool is_over_guarantee(std::size_t queue) const { return used_[queue].all.slots > tree_[queue].guaranteed; }
   /// Whether it has what it is guaranteed without these as well.
