@@ -131,8 +131,15 @@ Reason turn(const WaitFacts& facts) {
               ? " is still within its guaranteed slots"
               : " has " + share_text(turn.first_share) + " of the cluster for its weight, " + turn.own_queue +
                     " " + share_text(turn.own_share);
+  if (!turn.claimants.empty())
+    text += "; for what " + turn.own_queue + " is guaranteed " + count_of(turn.claimants.size(), "job") +
+            (turn.claimants.size() == 1 ? " comes" : " come") + " before it";
   if (facts.ahead == 0) text += kept_for(facts);
-  return {"fair_share_turn", std::move(text), turn.names};
+  std::vector<std::string> blocking = turn.names;
+  for (const std::string& job : turn.claimants) {
+    if (std::ranges::find(blocking, job) == blocking.end()) blocking.push_back(job);
+  }
+  return {"fair_share_turn", std::move(text), first_of(blocking)};
 }
 
 bool is_unlent(const QuotaFacts& quota) {
@@ -163,6 +170,9 @@ Reason quota(const WaitFacts& facts) {
             std::to_string(quota.guaranteed) + " guaranteed, " +
             std::to_string(quota.borrowing_limit.value_or(0)) + " borrowed) and " + now;
   }
+  for (const std::string& other : quota.others)
+    text += other == TenantTree{}.full_name(TenantTree::kRoot) ? "; nor do others lend so many"
+                                                               : "; nor may " + other + " have so many";
   return {"quota_tenant", std::move(text), quota.users};
 }
 
