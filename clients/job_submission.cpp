@@ -128,7 +128,9 @@ namespace {
 nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobFile& file,
                              const std::map<std::string, std::string>& headers,
                              std::chrono::seconds retry_time) {
-  const nlohmann::json body{{"file", file.name}, {"directory", file.directory}, {"text", file.text}};
+  nlohmann::json body{{"file", file.name}, {"directory", file.directory}, {"text", file.text}};
+  if (!file.tenant.given.empty()) body["tenant"] = file.tenant.given;
+  if (!file.tenant.by_default.empty()) body["default_tenant"] = file.tenant.by_default;
   std::optional<steady_clock::time_point>
       deadline;  // from the first try on, which may itself have taken long
   for (;;) {
