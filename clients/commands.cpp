@@ -287,7 +287,8 @@ ExitCode predict(const CommandContext& context, const std::string& model,
   if (at != std::string::npos) path += "/versions/" + encode_segment(model.substr(at + 1));
   std::map<std::string, std::string> headers;
   if (const auto& tenant = context.tenant.of_request(); !tenant.empty()) headers.emplace("DS-Tenant", tenant);
-  const json answer = api.post(path + "/infer", make_request(api.get(path), texts, tensors), headers);
+  const json answer =
+      api.post(path + "/infer", make_request(api.get(path), texts, tensors), headers, kLongAnswerTime);
   context.json ? write_document(context, answer)
                : write_out(format_prediction(answer, context.terminal.colour_out));
   return ExitCode::done;

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "clients/failure.hpp"
+#include "clients/follow.hpp"
 #include "clients/idempotency_key.hpp"
 #include "clients/output.hpp"
 #include "clients/printable.hpp"
@@ -135,7 +136,7 @@ nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobF
       deadline;  // from the first try on, which may itself have taken long
   for (;;) {
     try {
-      return api.post(path, body, headers);
+      return api.post(path, body, headers, deadline ? answer_time_until(*deadline) : kAnswerTime);
     } catch (Failure& failure) {
       if (failure.code == "invalid_job" && !failure.details.empty()) {
         failure.rendered = format_spec_errors(failure.details, file.shown, file.text);
