@@ -42,9 +42,7 @@ struct Arguments {
   std::string wanted = "done";
   std::string timeout;
   std::uint64_t export_step = 0;
-  int nodes = 2;
-  int slots = 2;
-  std::string gpus;
+  ShapeOptions shape;
   int patience_s = 60;
   bool follow = false;
   bool purge = false;
@@ -189,19 +187,18 @@ class CommandLine {
   }
 
   void add_cluster_commands() {
-    auto* up = add(
-        "up", "start a cluster on this machine, or what of it is not running", [this](const auto& context) {
-          return bring_up(context, {arguments_.nodes, arguments_.slots, arguments_.gpus}, arguments_.tenants);
-        });
-    up->add_option("--nodes", arguments_.nodes, "how many nodes (2)")
+    auto* up =
+        add("up", "start a cluster on this machine, or what of it is not running",
+            [this](const auto& context) { return bring_up(context, arguments_.shape, arguments_.tenants); });
+    up->add_option("--nodes", arguments_.shape.nodes, "how many nodes (as before, else 2)")
         ->check(CLI::Range(1, 64))
         ->option_text("N");
-    up->add_option("--slots", arguments_.slots, "slots a node offers (2)")
+    up->add_option("--slots", arguments_.shape.slots, "slots a node offers (as before, else 2)")
         ->check(CLI::Range(1, 1024))
         ->option_text("N");
-    up->add_option("--gpus", arguments_.gpus,
-                   "GPUs that node-1 offers, such as H200:4, or 0 (those that the driver finds); the others "
-                   "offer none")
+    up->add_option("--gpus", arguments_.shape.gpus,
+                   "GPUs that node-1 offers, such as H200:4, 0, or auto: those that the driver finds (as "
+                   "before, else auto); the others offer none")
         ->option_text("KIND:N");
     up->add_option("--tenants", arguments_.tenants,
                    "file that says what each tenant may use; remembered (an empty one is forgotten)")

@@ -80,7 +80,7 @@ ExitCode predict(const CommandContext& context, const std::string& model,
 ExitCode show_version(const CommandContext& context);
 
 /// `tenants`: the file that says what they may use; empty: as last time.
-ExitCode bring_up(const CommandContext& context, const ClusterShape& shape, const std::string& tenants);
+ExitCode bring_up(const CommandContext& context, const ShapeOptions& options, const std::string& tenants);
 ExitCode take_down(const CommandContext& context, bool purge);
 
 }  // namespace ds::clients

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <chrono>
 #include <fstream>
 #include <set>
 
@@ -70,6 +71,73 @@ TEST_F(Up, WithTenantsRunsProgramsAndJobFilesOfWhomTheUserSays) {
   const auto plan = json({"plan", "--tenant", "vision", "-f", path("job.yaml")});
   ASSERT_TRUE(plan.is_object());
   EXPECT_EQ(plan.at("spec").at("tenant"), "vision");
+}
+
+TEST_F(Up, StartsWhatIsMissingInTheShapeItHadAndRefusesAnother) {
+  ASSERT_EQ(ds_submit({"up", "--nodes", "3", "--slots", "3", "--gpus", "H200:2"}).code, 0);
+  const int node = pid_of("node-2"), head = pid_of("head");
+  ::kill(head, SIGKILL);
+  ASSERT_TRUE(wait_until([&] { return !is_running(head); }));
+  const auto list = ds_submit({"list"});
+  EXPECT_EQ(list.code, 9) << list.err;
+  EXPECT_NE(list.err.find("ds-submit up starts what is not running"), std::string::npos) << list.err;
+
+  const auto other = ds_submit({"up", "--nodes", "2"});
+  EXPECT_EQ(other.code, 10) << other.out << other.err;
+  EXPECT_NE(other.err.find("3 nodes of 3 slots, GPUs of node-1: H200:2 is up already"), std::string::npos)
+      << other.err;
+  EXPECT_TRUE(is_running(node));
+  const auto again = json({"up"});
+  ASSERT_TRUE(again.is_object());
+  EXPECT_EQ(again.at("started"), (nlohmann::json{"head"}));
+  EXPECT_EQ(pid_of("node-2"), node);
+
+  ASSERT_EQ(ds_submit({"down"}).code, 0);
+  const auto later = json({"up", "--slots", "1"});
+  ASSERT_TRUE(later.is_object());
+  EXPECT_EQ(later.at("nodes"), 3);
+  EXPECT_EQ(later.at("slots"), 1);
+  EXPECT_EQ(later.at("gpus"), "H200:2");
+  EXPECT_EQ(json({"nodes"}).size(), 3U);
+}
+
+TEST_F(Up, LeavesTheHeadUpWhenANodeHangs) {
+  ASSERT_EQ(ds_submit({"up", "--nodes", "2", "--slots", "1"}).code, 0);
+  const int node = pid_of("node-2"), head = pid_of("head");
+  ::kill(node, SIGSTOP);
+  ::kill(head, SIGKILL);
+  ASSERT_TRUE(wait_until([&] { return !is_running(head); }));
+  const auto up = ds_submit({"up"});
+  EXPECT_EQ(up.code, 1) << up.out << up.err;
+  EXPECT_NE(up.err.find("without node-2 (pid " + std::to_string(node) + ", stopped by a signal)"),
+            std::string::npos)
+      << up.err;
+  EXPECT_EQ(ds_submit({"list"}).code, 0) << "the head went away";
+  EXPECT_TRUE(is_running(node));
+  ::kill(node, SIGCONT);
+  EXPECT_TRUE(wait_until([&] { return ds_submit({"up"}).code == 0; }));
+  EXPECT_EQ(pid_of("node-2"), node);
+}
+
+TEST_F(Up, TellsThatAHeadHangsWithinTheTimeThatTheUserSaid) {
+  ASSERT_EQ(ds_submit({"up", "--nodes", "1", "--slots", "1"}).code, 0);
+  std::ofstream(folder_.path() / "job.yaml")
+      << "version: 1\nkind: command\nname: long\nrun: [\"sleep\", \"1000\"]\n";
+  const auto submitted = ds_submit({"submit", "-f", (folder_.path() / "job.yaml").string()});
+  ASSERT_EQ(submitted.code, 0) << submitted.err;
+  const std::string head = std::to_string(pid_of("head"));
+  ::kill(pid_of("head"), SIGSTOP);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto wait = ds_submit({"wait", "long", "--timeout", "2s"});
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(25));
+  EXPECT_EQ(wait.code, 9) << wait.err;
+  EXPECT_NE(wait.err.find("does not answer"), std::string::npos) << wait.err;
+  EXPECT_NE(wait.err.find("kill -9 " + head), std::string::npos) << wait.err;
+  const auto up = ds_submit({"up"});
+  EXPECT_EQ(up.code, 1) << up.out << up.err;
+  EXPECT_NE(up.err.find("kill -CONT " + head), std::string::npos) << up.err;
+  ::kill(pid_of("head"), SIGCONT);
+  EXPECT_EQ(ds_submit({"list"}).code, 0);
 }
 
 }  // namespace
