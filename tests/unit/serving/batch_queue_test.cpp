@@ -223,6 +223,40 @@ TEST(BatchQueue, BoundsTheBytesThatWait) {
   EXPECT_EQ(queue.bytes(), 90U);
 }
 
+TEST(BatchQueue, ReleasesATicketInTimeThoughTheTimerIsLate) {
+  constexpr std::int64_t kTimerLate = 1'000;
+  for (const Mode mode : {Mode::fixed, Mode::adaptive}) {
+    for (const std::int64_t timeout : {20'000, 100'000, 290'000}) {
+      SCOPED_TRACE(timeout);
+      auto options = options_of(mode, 32);
+      options.max_delay_us = 300'000;
+      BatchQueue queue = taught(options, 100, 1);
+      Ticket ticket = a_ticket(1);
+      ticket.deadline_us = timeout;
+      ASSERT_EQ(queue.admit(ticket, 0), std::nullopt);
+      auto batch = queue.next(0);
+      const auto at = batch ? 0 : queue.wake_us(0).value() + kTimerLate;
+      if (!batch) batch = queue.next(at);
+      ASSERT_EQ(ids_of(batch), Ids{1});
+      EXPECT_LT(at + 110, timeout);
+      if (mode == Mode::fixed) {
+        EXPECT_EQ(batch->reason, Release::deadline);
+        EXPECT_GE(at, timeout - 6'000) << "it waits for others as long as it can";
+      }
+    }
+  }
+}
+
+TEST(BatchQueue, LeavesATimerAPartOfAShortTimeout) {
+  auto options = options_of(Mode::fixed, 32);
+  options.max_delay_us = 300'000;
+  BatchQueue queue = taught(options, 100, 1);
+  Ticket ticket = a_ticket(1);
+  ticket.deadline_us = 4'000;
+  ASSERT_EQ(queue.admit(ticket, 0), std::nullopt);
+  EXPECT_NEAR(static_cast<double>(queue.wake_us(0).value()), 2'900, 50);
+}
+
 TEST(BatchQueue, RefusesMoreRowsThanABatchMayHave) {
   BatchQueue queue(options_of(Mode::adaptive));
   Ticket ticket = a_ticket(1);
