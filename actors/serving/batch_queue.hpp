@@ -103,6 +103,8 @@ class BatchQueue {
   std::int64_t needed_us(std::uint32_t rows, std::int64_t now_us) const;
   std::int64_t executor_free_in_us(std::int64_t now_us) const;
   double backlog_us(std::uint64_t rows) const;
+  /// Rows of a batch when many wait.
+  std::uint32_t usual_rows() const;
   void update_cap();
 
   BatchingOptions options_;

@@ -257,6 +257,22 @@ TEST(BatchQueue, LeavesATimerAPartOfAShortTimeout) {
   EXPECT_NEAR(static_cast<double>(queue.wake_us(0).value()), 2'900, 50);
 }
 
+TEST(BatchQueue, TellsWhenToTryAgainByTheBatchesThatWait) {
+  for (const std::uint32_t rows : {1U, 4U}) {
+    SCOPED_TRACE(rows);
+    BatchQueue queue = taught(options_of(Mode::off, 32), 10'000, 1);
+    for (std::uint64_t id = 0; id <= 30; ++id) {
+      Ticket ticket = a_ticket(id);
+      ticket.rows = rows;
+      ASSERT_EQ(queue.admit(ticket, 0), std::nullopt);
+    }
+    ASSERT_TRUE(queue.next(0));
+    // What runs, 30 that wait, and its own.
+    EXPECT_NEAR(static_cast<double>(queue.retry_after_us(0)), 32 * 10'000, 10'000);
+    EXPECT_NEAR(static_cast<double>(queue.expect_us(a_ticket(99), 0)), 32 * 10'000, 10'000);
+  }
+}
+
 TEST(BatchQueue, RefusesMoreRowsThanABatchMayHave) {
   BatchQueue queue(options_of(Mode::adaptive));
   Ticket ticket = a_ticket(1);
