@@ -7,6 +7,8 @@
 
 #include "clients/failure.hpp"
 #include "clients/json_fields.hpp"
+#include "clients/local_home.hpp"
+#include "clients/member_process.hpp"
 
 namespace ds::clients {
 namespace {
@@ -14,11 +16,22 @@ namespace {
 using nlohmann::json;
 
 constexpr int kConnectTimeout_s = 5;
-// Longer than the head's own limit for an answer, so that its 504 comes through.
-constexpr int kReadTimeout_s = 130;
 constexpr std::size_t kMaxErrorBytes = 256 << 10;
 
-[[noreturn]] void throw_unreachable(const HeadAddress& head, httplib::Error error) {
+/// What to do about a head that is there and says nothing.
+std::string advice_on_silence(const HeadAddress& head) {
+  if (!head.local) return "it is busy or hangs; try again, or look at ds-head on its machine";
+  const auto record = parse_member_record(read_small_file(find_local_home().pid_file("head")).value_or(""));
+  return fmt::format(
+      "it is busy or hangs; try again, or end it (kill -9 {}) and start it again with ds-submit up: "
+      "what runs goes on meanwhile",
+      record ? std::to_string(record->pid) : "its process");
+}
+
+[[noreturn]] void throw_unreachable(const HeadAddress& head, httplib::Error error, bool was_silent) {
+  if (was_silent)
+    throw Failure(ExitCode::no_server, "no_server",
+                  fmt::format("the head at {} does not answer", head.text()), advice_on_silence(head));
   if (error == httplib::Error::Read || error == httplib::Error::Write) {
     throw Failure(ExitCode::no_server, "no_server",
                   fmt::format("the connection to the head at {} broke before it answered", head.text()),
@@ -27,7 +40,7 @@ constexpr std::size_t kMaxErrorBytes = 256 << 10;
   throw Failure(
       ExitCode::no_server, "no_server", fmt::format("no head answers at {}", head.text()),
       head.local
-          ? "ds-submit up starts the local cluster again"
+          ? "ds-submit up starts what is not running of the local cluster; what runs goes on"
           : "check the address and that ds-head runs there; ds-submit up starts a cluster on this machine");
 }
 
@@ -49,8 +62,8 @@ constexpr std::size_t kMaxErrorBytes = 256 << 10;
   throw failure;
 }
 
-json parse_answer(const HeadAddress& head, const httplib::Result& result) {
-  if (!result) throw_unreachable(head, result.error());
+json parse_answer(const HeadAddress& head, const httplib::Result& result, bool was_silent) {
+  if (!result) throw_unreachable(head, result.error(), was_silent);
   if (result->status < 200 || result->status >= 300) throw_answer(head, result->status, result->body);
   json answer = parse_json(result->body);
   if (answer.is_discarded()) {
@@ -67,12 +80,26 @@ struct ApiClient::Connection {
     http.set_keep_alive(true);
     http.set_url_encode(false);  // paths are encoded here already
     http.set_connection_timeout(kConnectTimeout_s);
-    http.set_read_timeout(kReadTimeout_s);
-    http.set_write_timeout(kReadTimeout_s);
+  }
+
+  void begin(std::chrono::milliseconds limit) {
+    limit_ = limit;
+    begun_ = std::chrono::steady_clock::now();
+    http.set_read_timeout(limit);
+    http.set_write_timeout(limit);
+  }
+  /// That a call ended because its time did. The library tells a broken connection no other way.
+  bool was_silent(httplib::Error error) const {
+    const bool may_be = error == httplib::Error::Read || error == httplib::Error::Write;
+    return may_be && std::chrono::steady_clock::now() - begun_ >= limit_;
   }
 
   HeadAddress head;
   httplib::Client http;
+
+ private:
+  std::chrono::milliseconds limit_{};
+  std::chrono::steady_clock::time_point begun_;
 };
 
 ApiClient::ApiClient(HeadAddress head) : connection_(std::make_unique<Connection>(std::move(head))) {}
@@ -82,21 +109,25 @@ const HeadAddress& ApiClient::head() const {
   return connection_->head;
 }
 
-json ApiClient::get(const std::string& path) {
-  return parse_answer(connection_->head, connection_->http.Get(path));
+json ApiClient::get(const std::string& path, std::chrono::milliseconds limit) {
+  connection_->begin(limit);
+  const auto result = connection_->http.Get(path);
+  return parse_answer(connection_->head, result, connection_->was_silent(result.error()));
 }
 
 json ApiClient::post(const std::string& path, const json& body,
-                     const std::map<std::string, std::string>& headers) {
+                     const std::map<std::string, std::string>& headers, std::chrono::milliseconds limit) {
   httplib::Headers fields(headers.begin(), headers.end());
-  return parse_answer(connection_->head,
-                      connection_->http.Post(path, fields, body.dump(), "application/json"));
+  connection_->begin(limit);
+  const auto result = connection_->http.Post(path, fields, body.dump(), "application/json");
+  return parse_answer(connection_->head, result, connection_->was_silent(result.error()));
 }
 
 void ApiClient::download(const std::string& path, const std::function<bool(std::string_view)>& sink) {
   int status = 0;
   std::string error_body;
   bool stopped = false;
+  connection_->begin(kLongAnswerTime);
   const auto result = connection_->http.Get(
       path,
       [&](const httplib::Response& response) {
@@ -113,7 +144,7 @@ void ApiClient::download(const std::string& path, const std::function<bool(std::
         return !stopped;
       });
   if (stopped) return;
-  if (!result) throw_unreachable(connection_->head, result.error());
+  if (!result) throw_unreachable(connection_->head, result.error(), connection_->was_silent(result.error()));
   if (result->status != 200) throw_answer(connection_->head, result->status, error_body);
 }
 

@@ -12,8 +12,13 @@
 
 namespace ds::clients {
 
+/// How long the head has for an answer, unless a call says otherwise; and where it may have much to do,
+/// longer than its own limit, so that its 504 comes through.
+inline constexpr std::chrono::milliseconds kAnswerTime{30'000}, kLongAnswerTime{130'000};
+
 /// Calls the HTTP API of `openapi.yaml`. Every call blocks until the answer is there and throws `Failure` for
-/// anything but a success: with `no_server` or `timed_out` when the head was not reached, else as
+/// anything but a success: with `no_server` or `timed_out` when the head was not reached or does not answer
+/// within `limit`, else as
 /// `exit_code_for_answer` says.
 class ApiClient {
  public:
@@ -24,9 +29,10 @@ class ApiClient {
 
   const HeadAddress& head() const;
 
-  nlohmann::json get(const std::string& path);
+  nlohmann::json get(const std::string& path, std::chrono::milliseconds limit = kAnswerTime);
   nlohmann::json post(const std::string& path, const nlohmann::json& body,
-                      const std::map<std::string, std::string>& headers = {});
+                      const std::map<std::string, std::string>& headers = {},
+                      std::chrono::milliseconds limit = kAnswerTime);
 
   /// Hands the bytes of an answer to `sink` as they come; it returns false to stop early.
   void download(const std::string& path, const std::function<bool(std::string_view)>& sink);

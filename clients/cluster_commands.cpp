@@ -22,8 +22,7 @@ std::string join(const std::vector<std::string>& names) {
 
 }  // namespace
 
-ExitCode bring_up(const CommandContext& context, const ClusterShape& shape, const std::string& tenants) {
-  const auto& [nodes, slots, gpus] = shape;
+ExitCode bring_up(const CommandContext& context, const ShapeOptions& options, const std::string& tenants) {
   std::optional<std::string> text;
   if (!tenants.empty()) {
     text = read_small_file(tenants);
@@ -35,19 +34,17 @@ ExitCode bring_up(const CommandContext& context, const ClusterShape& shape, cons
   }
   LocalCluster cluster(find_local_home());
   set_interrupt_message("\ninterrupted; ds-submit up goes on, ds-submit down stops what was started\n");
-  const auto up = cluster.up(shape, text);
+  const auto up = cluster.up(options, text);
   if (context.json) {
     write_document(context, {{"head", up.address},
-                             {"nodes", nodes},
-                             {"slots", slots},
-                             {"gpus", gpus},
+                             {"nodes", up.shape.nodes},
+                             {"slots", up.shape.slots},
+                             {"gpus", up.shape.gpus},
                              {"started", up.started},
                              {"home", cluster.home().root.string()}});
     return ExitCode::done;
   }
-  const std::string size =
-      fmt::format("{} node{} of {} slot{}{}", nodes, nodes == 1 ? "" : "s", slots, slots == 1 ? "" : "s",
-                  gpus.empty() ? "" : ", GPUs of node-1: " + gpus);
+  const std::string size = describe_shape(up.shape);
   if (up.started.empty()) {
     write_out(fmt::format("the cluster is up already at http://{} ({})\n", up.address, size));
   } else {

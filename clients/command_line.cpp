@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -41,13 +42,18 @@ struct Arguments {
   std::string wanted = "done";
   std::string timeout;
   std::uint64_t export_step = 0;
-  int nodes = 2;
-  int slots = 2;
-  std::string gpus;
+  ShapeOptions shape;
   int patience_s = 60;
   bool follow = false;
   bool purge = false;
 };
+
+constexpr const char* kJobTenant = "whose job it is, whatever the file says";
+
+std::string in_environment(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value == nullptr ? "" : value;
+}
 
 /// Takes one of `words`, and suggests the nearest for another.
 CLI::Validator one_of(const std::vector<std::string>& words) {
@@ -89,6 +95,7 @@ class CommandLine {
   CommandLine() {
     app_.require_subcommand(0, 1);
     add_shared(app_, true);
+    add_tenant(app_, "whose job the program is");
     app_.set_version_flag("--version", [] { return std::string("ds-submit " DS_VERSION); });
     app_.footer(
         "Exit codes: 0 done (and the job succeeded, where it was waited for), 1 unexpected, 2 usage, 3 job "
@@ -99,7 +106,9 @@ class CommandLine {
         "on).\n"
         "ds-submit [--head ...] -- PROGRAM ARGUMENTS runs a program of yours once on the cluster, in this\n"
         "directory, prints what it prints, and ends with 0 or 100.\n"
-        "The head is --head, else DS_HEAD, else the cluster that ds-submit up started.");
+        "The head is --head, else DS_HEAD, else the cluster that ds-submit up started. A job is its "
+        "--tenant's, else the\n"
+        "one's that its file names, else DS_TENANT's.");
     add_cluster_commands();
     add_job_commands();
     add_model_commands();
@@ -113,6 +122,11 @@ class CommandLine {
     return std::ranges::any_of(commands_, [&](const auto& command) {
       return std::ranges::find(words, command.first->get_name()) != words.end();
     });
+  }
+
+  bool takes_tenant() const {
+    const auto chosen = app_.get_subcommands();
+    return !chosen.empty() && chosen.front()->get_option_no_throw("--tenant") != nullptr;
   }
 
   const Arguments& arguments() const { return arguments_; }
@@ -161,6 +175,10 @@ class CommandLine {
     subcommand->add_option("NODE", arguments_.node, "the node's name")->required();
   }
 
+  void add_tenant(CLI::App& app, const std::string& whose) {
+    app.add_option("--tenant", arguments_.tenant, whose + " (DS_TENANT)")->option_text("NAME");
+  }
+
   void add_patience(CLI::App* subcommand) {
     subcommand
         ->add_option("--patience", arguments_.patience_s, "seconds that the head may be away while following")
@@ -169,19 +187,18 @@ class CommandLine {
   }
 
   void add_cluster_commands() {
-    auto* up = add(
-        "up", "start a cluster on this machine, or what of it is not running", [this](const auto& context) {
-          return bring_up(context, {arguments_.nodes, arguments_.slots, arguments_.gpus}, arguments_.tenants);
-        });
-    up->add_option("--nodes", arguments_.nodes, "how many nodes (2)")
+    auto* up =
+        add("up", "start a cluster on this machine, or what of it is not running",
+            [this](const auto& context) { return bring_up(context, arguments_.shape, arguments_.tenants); });
+    up->add_option("--nodes", arguments_.shape.nodes, "how many nodes (as before, else 2)")
         ->check(CLI::Range(1, 64))
         ->option_text("N");
-    up->add_option("--slots", arguments_.slots, "slots a node offers (2)")
+    up->add_option("--slots", arguments_.shape.slots, "slots a node offers (as before, else 2)")
         ->check(CLI::Range(1, 1024))
         ->option_text("N");
-    up->add_option("--gpus", arguments_.gpus,
-                   "GPUs that node-1 offers, such as H200:4, or 0 (those that the driver finds); the others "
-                   "offer none")
+    up->add_option("--gpus", arguments_.shape.gpus,
+                   "GPUs that node-1 offers, such as H200:4, 0, or auto: those that the driver finds (as "
+                   "before, else auto); the others offer none")
         ->option_text("KIND:N");
     up->add_option("--tenants", arguments_.tenants,
                    "file that says what each tenant may use; remembered (an empty one is forgotten)")
@@ -201,17 +218,20 @@ class CommandLine {
     run->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
         ->required()
         ->option_text("FILE");
+    add_tenant(*run, kJobTenant);
     add_patience(run);
     auto* submit = add("submit", "submit a job file and print the job's id",
                        [this](const auto& context) { return submit_job_file(context, arguments_.file); });
     submit->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
         ->required()
         ->option_text("FILE");
-    add("plan", "say what would become of a job if it were submitted now; nothing is submitted",
-        [this](const auto& context) { return plan_job_file(context, arguments_.file); })
-        ->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
+    add_tenant(*submit, kJobTenant);
+    auto* plan = add("plan", "say what would become of a job if it were submitted now; nothing is submitted",
+                     [this](const auto& context) { return plan_job_file(context, arguments_.file); });
+    plan->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
         ->required()
         ->option_text("FILE");
+    add_tenant(*plan, kJobTenant);
     add("list", "list the jobs", list_jobs);
     add_for_job("status", "show one job",
                 [this](const auto& context) { return show_job(context, arguments_.job); });
@@ -323,16 +343,14 @@ class CommandLine {
                      "the version it points at: asking again, where no answer came, then goes back once")
         ->option_text("VERSION");
     auto* predicting = add("predict", "ask a model that is served", [this](const auto& context) {
-      return predict(context, arguments_.model, arguments_.tenant, arguments_.texts, arguments_.tensors);
+      return predict(context, arguments_.model, arguments_.texts, arguments_.tensors);
     });
     predicting->add_option("MODEL", arguments_.model, "the serve job's name; NAME@VERSION asks that version")
         ->required();
     predicting->add_option("TEXT", arguments_.texts, "a row each, for a model that takes texts");
     predicting->add_option("--input", arguments_.tensors, "an input as NAME=JSON, such as x='[[0.5, 1.5]]'")
         ->option_text("NAME=JSON");
-    predicting->add_option("--tenant", arguments_.tenant, "whose share of the model's places it takes")
-        ->envname("DS_TENANT")
-        ->option_text("NAME");
+    add_tenant(*predicting, "whose share of the model's places it takes");
   }
 
   void add_own_commands() {
@@ -457,11 +475,17 @@ ExitCode run_parsed(const CommandLine& line, bool json,
     throw Failure(ExitCode::usage, "usage", "no command given",
                   "ds-submit --help lists them; ds-submit run -f job.yaml runs a job");
   }
+  // The program's own options stand before `--`, so before a command too, where this one would mean nothing.
+  if (command != nullptr && !line.arguments().tenant.empty() && !line.takes_tenant()) {
+    throw Failure(ExitCode::usage, "usage", "this command does not take --tenant",
+                  "run, submit, plan and predict do, and ds-submit -- PROGRAM");
+  }
   CommandContext context;
   context.head = line.arguments().head;
   context.json = json;
   context.yaml = line.arguments().format == "yaml";
   context.terminal = look_at_terminal();
+  context.tenant = {line.arguments().tenant, in_environment("DS_TENANT")};
   context.patience = std::chrono::seconds(line.arguments().patience_s);
   return program ? run_command(context, *program) : (*command)(context);
 }

@@ -65,6 +65,12 @@ ExitCode ask_for_change(const CommandContext& context, const std::string& job, c
   return ExitCode::done;
 }
 
+JobFile read_for(const CommandContext& context, const std::string& path) {
+  JobFile file = read_job_file(path);
+  file.tenant = context.tenant;
+  return file;
+}
+
 ExitCode run_job_file(const CommandContext& context, const JobFile& job_file) {
   ApiClient api(find_head(context.head));
   set_interrupt_message("\ninterrupted while submitting; ds-submit list shows whether the job got through\n");
@@ -101,15 +107,17 @@ void write_document(const CommandContext& context, const json& document) {
 }
 
 ExitCode run_job(const CommandContext& context, const std::string& file) {
-  return run_job_file(context, read_job_file(file));
+  return run_job_file(context, read_for(context, file));
 }
 
 ExitCode run_command(const CommandContext& context, const std::vector<std::string>& arguments) {
-  return run_job_file(context, make_command_job(arguments));
+  JobFile job_file = make_command_job(arguments);
+  job_file.tenant = context.tenant;
+  return run_job_file(context, job_file);
 }
 
 ExitCode submit_job_file(const CommandContext& context, const std::string& file) {
-  const JobFile job_file = read_job_file(file);
+  const JobFile job_file = read_for(context, file);
   ApiClient api(find_head(context.head));
   set_interrupt_message("\ninterrupted while submitting; ds-submit list shows whether the job got through\n");
   const json submitted = submit_job(api, job_file);
@@ -124,7 +132,7 @@ ExitCode submit_job_file(const CommandContext& context, const std::string& file)
 }
 
 ExitCode plan_job_file(const CommandContext& context, const std::string& file) {
-  const JobFile job_file = read_job_file(file);
+  const JobFile job_file = read_for(context, file);
   ApiClient api(find_head(context.head));
   const json plan = plan_job(api, job_file);
   context.json ? write_document(context, plan) : write_out(format_plan(plan, context.terminal.colour_out));
@@ -271,15 +279,16 @@ ExitCode audit_job(const CommandContext& context, const std::string& job, const 
   return audit.is_good() ? ExitCode::done : ExitCode::unexpected;
 }
 
-ExitCode predict(const CommandContext& context, const std::string& model, const std::string& tenant,
+ExitCode predict(const CommandContext& context, const std::string& model,
                  const std::vector<std::string>& texts, const std::vector<std::string>& tensors) {
   ApiClient api(find_head(context.head));
   const auto at = model.find('@');
   std::string path = "/v2/models/" + encode_segment(model.substr(0, at));
   if (at != std::string::npos) path += "/versions/" + encode_segment(model.substr(at + 1));
   std::map<std::string, std::string> headers;
-  if (!tenant.empty()) headers.emplace("DS-Tenant", tenant);
-  const json answer = api.post(path + "/infer", make_request(api.get(path), texts, tensors), headers);
+  if (const auto& tenant = context.tenant.of_request(); !tenant.empty()) headers.emplace("DS-Tenant", tenant);
+  const json answer =
+      api.post(path + "/infer", make_request(api.get(path), texts, tensors), headers, kLongAnswerTime);
   context.json ? write_document(context, answer)
                : write_out(format_prediction(answer, context.terminal.colour_out));
   return ExitCode::done;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "clients/exit_code.hpp"
+#include "clients/job_submission.hpp"
 #include "clients/local_cluster.hpp"
 #include "clients/output.hpp"
 
@@ -18,6 +19,7 @@ struct CommandContext {
   std::string head;   ///< option `--head`; empty when not given
   bool json = false;  ///< `-o json` or `-o yaml`: one document on standard output
   bool yaml = false;  ///< which of the two
+  TenantChoice tenant;
   Terminal terminal;
   std::chrono::seconds patience{60};  ///< how long a head may be away while something is followed
 };
@@ -72,14 +74,13 @@ ExitCode promote_model(const CommandContext& context, const std::string& what, c
 /// `from`: the version that the tag points at; empty: whichever it is when the model is read.
 ExitCode roll_model_back(const CommandContext& context, const std::string& model, const std::string& tag,
                          const std::string& from);
-/// Asks a model that a `serve` job serves, for a tenant (empty: for none): for texts, or tensors given as
-/// `NAME=JSON`.
-ExitCode predict(const CommandContext& context, const std::string& model, const std::string& tenant,
+/// Asks a model that a `serve` job serves: for texts, or tensors given as `NAME=JSON`.
+ExitCode predict(const CommandContext& context, const std::string& model,
                  const std::vector<std::string>& texts, const std::vector<std::string>& tensors);
 ExitCode show_version(const CommandContext& context);
 
 /// `tenants`: the file that says what they may use; empty: as last time.
-ExitCode bring_up(const CommandContext& context, const ClusterShape& shape, const std::string& tenants);
+ExitCode bring_up(const CommandContext& context, const ShapeOptions& options, const std::string& tenants);
 ExitCode take_down(const CommandContext& context, bool purge);
 
 }  // namespace ds::clients

@@ -19,7 +19,7 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kPollPause{300};
 constexpr std::chrono::milliseconds kFirstPollPause{20};  // it doubles: short jobs end soon
-constexpr std::chrono::milliseconds kRetryPause{500};
+constexpr std::chrono::milliseconds kRetryPause{500}, kLeastAnswerTime{1000};
 constexpr double kLineEvery_s = 5;  // off a terminal, when nothing else happens
 constexpr std::size_t kLogPart = 256 << 10;
 constexpr std::string_view kClearLine = "\r\x1b[K";
@@ -34,7 +34,8 @@ class LogCopy {
     for (;;) {
       const std::string path =
           fmt::format("/api/v1/jobs/{}/logs?offset={}&limit={}", encode_segment(job), offset_, kLogPart);
-      const json part = ask_with_patience(api.head(), patience, [&] { return api.get(path); });
+      const json part =
+          ask_with_patience(api.head(), patience, [&](auto limit) { return api.get(path, limit); });
       const std::string text = text_at(part, "text");
       write_out(terminal.out_is_terminal ? printable_text(text) : text);
       const std::int64_t next = integer_at(part, "next", offset_);
@@ -58,21 +59,26 @@ double seconds_since(steady_clock::time_point begin) {
 
 }  // namespace
 
-json ask_with_patience(const HeadAddress& head, std::chrono::seconds patience,
-                       const std::function<json()>& ask) {
-  const auto begin = steady_clock::now();
+std::chrono::milliseconds answer_time_until(steady_clock::time_point end) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - steady_clock::now());
+  return std::clamp(left, kLeastAnswerTime, kAnswerTime);
+}
+
+json ask_with_patience(const HeadAddress& head, std::chrono::milliseconds patience,
+                       const std::function<json(std::chrono::milliseconds)>& ask) {
+  const auto end = steady_clock::now() + patience;
   bool told = false;
   for (;;) {
     try {
-      json answer = ask();
+      json answer = ask(told ? answer_time_until(end) : kAnswerTime);
       if (told) write_err("the head is back\n");
       return answer;
     } catch (const Failure& failure) {
-      if (!may_pass(failure) || steady_clock::now() - begin >= patience) throw;
+      if (!may_pass(failure) || steady_clock::now() >= end) throw;
     }
     if (!told) {
       write_err(fmt::format("the head at {} does not answer; trying for {} s (jobs go on meanwhile)\n",
-                            head.text(), patience.count()));
+                            head.text(), std::chrono::ceil<std::chrono::seconds>(patience).count()));
     }
     told = true;
     std::this_thread::sleep_for(kRetryPause);
@@ -90,9 +96,9 @@ json follow_job(ApiClient& api, const std::string& job, const Terminal& terminal
   double last_line_s = 0;
   std::int64_t last_step = -1;
   for (;;) {
-    const json now = ask_with_patience(api.head(), patience, [&] {
+    const json now = ask_with_patience(api.head(), patience, [&](auto limit) {
       try {
-        return api.get(path);
+        return api.get(path, limit);
       } catch (const Failure&) {
         if (moving) write_err(kClearLine);  // what is said next begins on a line of its own
         throw;

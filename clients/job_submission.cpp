@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "clients/failure.hpp"
+#include "clients/follow.hpp"
 #include "clients/idempotency_key.hpp"
 #include "clients/output.hpp"
 #include "clients/printable.hpp"
@@ -128,12 +129,14 @@ namespace {
 nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobFile& file,
                              const std::map<std::string, std::string>& headers,
                              std::chrono::seconds retry_time) {
-  const nlohmann::json body{{"file", file.name}, {"directory", file.directory}, {"text", file.text}};
+  nlohmann::json body{{"file", file.name}, {"directory", file.directory}, {"text", file.text}};
+  if (!file.tenant.given.empty()) body["tenant"] = file.tenant.given;
+  if (!file.tenant.by_default.empty()) body["default_tenant"] = file.tenant.by_default;
   std::optional<steady_clock::time_point>
       deadline;  // from the first try on, which may itself have taken long
   for (;;) {
     try {
-      return api.post(path, body, headers);
+      return api.post(path, body, headers, deadline ? answer_time_until(*deadline) : kAnswerTime);
     } catch (Failure& failure) {
       if (failure.code == "invalid_job" && !failure.details.empty()) {
         failure.rendered = format_spec_errors(failure.details, file.shown, file.text);

@@ -8,12 +8,21 @@
 
 namespace ds::clients {
 
+/// Whose a job, or a request, is.
+struct TenantChoice {
+  std::string given;       ///< option `--tenant`: goes before what a job file says; empty when not given
+  std::string by_default;  ///< `DS_TENANT`: where nothing else says it; may be empty
+
+  const std::string& of_request() const { return given.empty() ? by_default : given; }
+};
+
 /// A job file as it is sent.
 struct JobFile {
   std::string shown;      ///< as the user named it, for errors; `stdin` for `-`
   std::string name;       ///< without its directory
   std::string directory;  ///< absolute; what relative paths in the file are taken from
   std::string text;       ///< UTF-8
+  TenantChoice tenant = {};
 };
 
 /// Reads `path`, or standard input for `-`. Throws `Failure` with `job_invalid` when it cannot be read, is

@@ -24,6 +24,7 @@ namespace ds::clients {
 namespace {
 
 constexpr std::chrono::seconds kReadyTime{60};
+constexpr std::chrono::seconds kNodesAnswerTime{5};
 constexpr std::chrono::seconds kNodesStopTime{10};
 constexpr std::chrono::seconds kStopTime{15};
 constexpr std::chrono::milliseconds kPollPause{50};
@@ -66,6 +67,21 @@ bool describes_living_node(const nlohmann::json& entry, const std::string& name)
 }
 
 }  // namespace
+
+ClusterShape choose_shape(const ShapeOptions& options, const std::optional<ClusterShape>& before) {
+  ClusterShape shape = before.value_or(ClusterShape{});
+  shape.nodes = options.nodes.value_or(shape.nodes);
+  shape.slots = options.slots.value_or(shape.slots);
+  shape.gpus = options.gpus.value_or(shape.gpus);
+  if (shape.gpus == "auto") shape.gpus.clear();
+  return shape;
+}
+
+std::string describe_shape(const ClusterShape& shape) {
+  return fmt::format("{} node{} of {} slot{}{}", shape.nodes, shape.nodes == 1 ? "" : "s", shape.slots,
+                     shape.slots == 1 ? "" : "s",
+                     shape.gpus.empty() ? "" : ", GPUs of node-1: " + shape.gpus);
+}
 
 std::string format_cluster_shape(const ClusterShape& shape) {
   const auto gpus = shape.gpus.empty() ? std::string() : fmt::format("gpus {}\n", shape.gpus);
@@ -188,27 +204,56 @@ std::string LocalCluster::start_head(Clock::time_point deadline) {
   }
 }
 
+void LocalCluster::fail_without(const std::vector<std::string>& nodes) const {
+  if (is_fresh_) fail_with_log(nodes.front(), "did not register with the head in time");
+  std::string names;
+  std::string end_them, go_on;
+  for (const auto& name : nodes) {
+    const auto& record = members_.at(name);
+    names += fmt::format("{}{} (pid {}{})", names.empty() ? "" : ", ", name, record.pid,
+                         is_stopped(record) ? ", stopped by a signal" : "");
+    end_them += fmt::format(" {}", record.pid);
+    if (is_stopped(record)) go_on += fmt::format(" {}", record.pid);
+  }
+  throw Failure(ExitCode::unexpected, "local",
+                fmt::format("the head is up, but without {}: not registered with it", names),
+                fmt::format("what runs goes on; {}kill -9{} and ds-submit up start anew; logs are in {}",
+                            go_on.empty() ? "" : fmt::format("kill -CONT{} lets it go on, or ", go_on),
+                            end_them, home_.run_dir().string()));
+}
+
 void LocalCluster::wait_for_nodes(const std::string& address, const ClusterShape& shape,
                                   Clock::time_point deadline) {
   ApiClient api(parse_head_address(address, home_.address_file().string()));
   for (;;) {
-    std::string missing;
+    std::vector<std::string> missing;
+    bool answers = true;
     try {
-      const auto nodes = api.get("/api/v1/nodes");
-      for (int i = 1; i <= shape.nodes && missing.empty(); ++i) {
-        bool there = false;
-        for (const auto& node : nodes) there = there || describes_living_node(node, node_name(i));
-        if (!there) missing = node_name(i);
+      const auto nodes = api.get("/api/v1/nodes", kNodesAnswerTime);
+      for (int i = 1; i <= shape.nodes; ++i) {
+        const bool is_there = std::ranges::any_of(
+            nodes, [&](const auto& node) { return describes_living_node(node, node_name(i)); });
+        if (!is_there) missing.push_back(node_name(i));
       }
       if (missing.empty()) return;
     } catch (const Failure& failure) {
       if (failure.exit_code != ExitCode::no_server && failure.exit_code != ExitCode::timed_out) throw;
-      missing = kHead;
+      answers = false;
     }
     check_members();
-    if (Clock::now() >= deadline) {
-      fail_with_log(missing, missing == kHead ? "does not answer" : "did not register with the head in time");
+    const bool is_late = Clock::now() >= deadline;
+    const auto& head = members_.at(std::string(kHead));
+    if (!answers && is_stopped(head)) {
+      throw Failure(
+          ExitCode::unexpected, "local",
+          fmt::format("the head (pid {}) is stopped by a signal and answers nobody", head.pid),
+          fmt::format("kill -CONT {0} lets it go on; or kill -9 {0}, and ds-submit up starts it again: "
+                      "what runs goes on meanwhile",
+                      head.pid));
     }
+    if (!answers && is_late) fail_with_log(std::string(kHead), "does not answer");
+    const auto is_held = [&](const std::string& node) { return is_stopped(members_.at(node)); };
+    if (answers && (is_late || std::ranges::all_of(missing, is_held))) fail_without(missing);
     std::this_thread::sleep_for(kPollPause);
   }
 }
@@ -219,28 +264,35 @@ void LocalCluster::remember_tenants(const std::optional<std::string>& text) {
   std::filesystem::remove(home_.tenants_file(), ignored);
 }
 
-LocalCluster::Up LocalCluster::up(const ClusterShape& shape, const std::optional<std::string>& tenants) {
+LocalCluster::Up LocalCluster::up(const ShapeOptions& options, const std::optional<std::string>& tenants) {
   prepare_folders();
   members_ = living_members();
-  const auto running = parse_cluster_shape(read_small_file(home_.shape_file()).value_or(""));
-  if (!members_.empty() && running && *running != shape) {
+  is_fresh_ = members_.empty();
+  const auto shape_text = read_small_file(home_.shape_file());
+  const auto before = parse_cluster_shape(shape_text.value_or(""));
+  const ClusterShape shape = choose_shape(options, before);
+  if (!is_fresh_ && before && *before != shape) {
     throw Failure(
         ExitCode::conflict, "conflict",
-        fmt::format("a local cluster with {} nodes of {} slots{} is up already", running->nodes,
-                    running->slots, running->gpus.empty() ? "" : ", GPUs of node-1: " + running->gpus),
-        "ds-submit down stops it; jobs and checkpoints are kept");
+        fmt::format("a local cluster of {} is up already, not of {}", describe_shape(*before),
+                    describe_shape(shape)),
+        "ds-submit up without these options starts what of it is not running; after ds-submit down, "
+        "which ends what runs and keeps jobs and checkpoints, it may have another shape");
   }
   const bool head_lives = members_.count(std::string(kHead)) > 0;
   const auto tenants_before = read_small_file(home_.tenants_file());
   if (tenants && head_lives && *tenants != tenants_before.value_or("")) {
     throw Failure(ExitCode::conflict, "conflict", "the head is up with other tenants",
-                  "ds-submit down stops it; jobs and checkpoints are kept");
+                  fmt::format("kill {} ends it, and ds-submit up --tenants FILE starts it again with these; "
+                              "what runs goes on meanwhile",
+                              members_.at(std::string(kHead)).pid));
   }
   write_small_file(home_.shape_file(), format_cluster_shape(shape));
   if (tenants) remember_tenants(tenants);
   const auto deadline = Clock::now() + kReadyTime;
   try {
     Up result;
+    result.shape = shape;
     const auto remembered = read_small_file(home_.address_file());
     result.address = head_lives && remembered ? *remembered : start_head(deadline);
     for (int i = 1; i <= shape.nodes; ++i) {
@@ -256,9 +308,15 @@ LocalCluster::Up LocalCluster::up(const ClusterShape& shape, const std::optional
     for (const auto& [name, record] : started_) result.started.push_back(name);
     return result;
   } catch (...) {
-    stop_members(started_);
+    if (is_fresh_) {
+      stop_members(started_);
+      std::error_code ignored;
+      std::filesystem::remove(home_.shape_file(), ignored);
+      if (before) write_small_file(home_.shape_file(), format_cluster_shape(*before));
+    }
     forget(started_);
-    if (tenants) remember_tenants(tenants_before);
+    const auto head = started_.find(std::string(kHead));
+    if (tenants && (head == started_.end() || !is_alive(head->second))) remember_tenants(tenants_before);
     throw;
   }
 }
@@ -315,6 +373,7 @@ std::vector<std::string> LocalCluster::down(bool purge) {
   std::filesystem::remove_all(home_.run_dir(), error);
   if (purge && !error) std::filesystem::remove_all(home_.head_dir(), error);
   if (purge && !error) std::filesystem::remove(home_.tenants_file(), error);
+  if (purge && !error) std::filesystem::remove(home_.shape_file(), error);
   if (purge && !error) std::filesystem::remove_all(home_.index_dir(), error);
   if (purge && !error) std::filesystem::remove(home_.lock_file(), error);
   if (error)

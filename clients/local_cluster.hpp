@@ -21,7 +21,20 @@ struct ClusterShape {
   bool operator==(const ClusterShape&) const = default;
 };
 
-/// The text of `run/shape`: `nodes N\nslots N\n`, and `gpus KIND:N\n` if they were stated.
+/// What the user says of it; the rest is as it was, or as in `ClusterShape{}`.
+struct ShapeOptions {
+  std::optional<int> nodes = {};
+  std::optional<int> slots = {};
+  std::optional<std::string> gpus = {};  ///< `auto`: what the driver finds
+};
+
+/// The shape that `options` ask for where the cluster last had the shape `before`.
+ClusterShape choose_shape(const ShapeOptions& options, const std::optional<ClusterShape>& before);
+
+/// `4 nodes of 2 slots, GPUs of node-1: H200:4`.
+std::string describe_shape(const ClusterShape& shape);
+
+/// The text of `shape`: `nodes N\nslots N\n`, and `gpus KIND:N\n` if they were stated.
 std::string format_cluster_shape(const ClusterShape& shape);
 std::optional<ClusterShape> parse_cluster_shape(const std::string& text);
 
@@ -40,16 +53,18 @@ class LocalCluster {
 
   struct Up {
     std::string address;               ///< HOST:PORT of the head
+    ClusterShape shape;                ///< of the whole cluster
     std::vector<std::string> started;  ///< members that were not running before; empty: it was up already
   };
   /// Starts what is not running and returns once the head knows all nodes. A head that died comes back on the
-  /// port it had, because nodes look for it there. Another shape than the running one is a conflict. When a
-  /// member dies meanwhile, what this call started is stopped again and the failure shows that member's last
-  /// log lines.
+  /// port it had, because nodes look for it there. The shape is the one that was asked for last, but for what
+  /// `options` say; another than that of what is running is a conflict. When a member dies meanwhile, or a
+  /// node does not register in 60 s, that is a failure that names it and shows the last lines of its log.
+  /// What was started is stopped then, unless something was running before: jobs may be, and need the head.
   ///
   /// `tenants`: the text of a file for `ds-head --tenants`; it is remembered, and an empty one forgotten.
   /// None: what is remembered. Another text than a running head was started with is a conflict.
-  Up up(const ClusterShape& shape, const std::optional<std::string>& tenants = std::nullopt);
+  Up up(const ShapeOptions& options, const std::optional<std::string>& tenants = std::nullopt);
 
   /// Stops nodes, then the head: SIGTERM, and SIGKILL for what is left after 15 s. Keeps jobs and checkpoints
   /// unless `purge`. Returns the members that were running.
@@ -68,6 +83,7 @@ class LocalCluster {
   std::string start_head(Clock::time_point deadline);
   void remember_tenants(const std::optional<std::string>& text);
   void wait_for_nodes(const std::string& address, const ClusterShape& shape, Clock::time_point deadline);
+  [[noreturn]] void fail_without(const std::vector<std::string>& nodes) const;
   void check_members() const;
   [[noreturn]] void fail_with_log(const std::string& name, const std::string& what) const;
   void stop_members(const Members& members);
@@ -76,7 +92,8 @@ class LocalCluster {
   LocalHome home_;
   int lock_ = -1;
   Members started_;
-  Members members_;  ///< all that should be alive while `up` waits
+  bool is_fresh_ = true;  ///< nothing was running before `up`
+  Members members_;       ///< all that should be alive while `up` waits
 };
 
 }  // namespace ds::clients

@@ -18,7 +18,8 @@ struct LocalHome {
   std::filesystem::path address_file() const {
     return run_dir() / "address";
   }  ///< HOST:PORT, kept when the head dies
-  std::filesystem::path shape_file() const { return run_dir() / "shape"; }
+  /// How many nodes and of what: kept until a purge.
+  std::filesystem::path shape_file() const { return root / "shape"; }
   std::filesystem::path pid_file(const std::string& member) const { return run_dir() / (member + ".pid"); }
   std::filesystem::path log_file(const std::string& member) const { return run_dir() / (member + ".log"); }
   std::filesystem::path lock_file() const { return root / "lock"; }

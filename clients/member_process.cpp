@@ -120,6 +120,11 @@ bool is_alive(const MemberRecord& record) {
   return stat && stat->start_ticks == record.start_ticks && stat->state != 'Z' && stat->state != 'X';
 }
 
+bool is_stopped(const MemberRecord& record) {
+  const auto stat = read_process_stat(record.pid);
+  return stat && stat->start_ticks == record.start_ticks && (stat->state == 'T' || stat->state == 't');
+}
+
 void signal_member(const MemberRecord& record, int signal_number) {
   if (is_alive(record)) ::kill(record.pid, signal_number);
 }

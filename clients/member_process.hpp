@@ -39,6 +39,9 @@ MemberRecord start_member(const std::filesystem::path& program, const std::vecto
 /// True while it runs; a zombie does not.
 bool is_alive(const MemberRecord& record);
 
+/// Whether it is alive and held by a signal (SIGSTOP, a debugger), so that it does nothing.
+bool is_stopped(const MemberRecord& record);
+
 /// Sends a signal if it is alive and the same process as then.
 void signal_member(const MemberRecord& record, int signal_number);
 

@@ -59,7 +59,7 @@ ExitCode register_model(const CommandContext& context, const std::string& model,
   json body{{"from", absolute_source(from)}};
   if (!tag.empty()) body["tag"] = tag;
   ApiClient api(find_head(context.head));
-  const json answer = api.post(model_path(model, "/versions"), body);
+  const json answer = api.post(model_path(model, "/versions"), body, {}, kLongAnswerTime);
   if (context.json) {
     write_document(context, answer);
   } else {

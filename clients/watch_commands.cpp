@@ -86,12 +86,14 @@ class Wait {
   }
 
   json ask(const std::string& path) {
-    auto patience = context_.patience;
-    if (until_) {
-      const auto left = std::chrono::ceil<std::chrono::seconds>(*until_ - steady_clock::now());
-      patience = std::clamp(left, std::chrono::seconds(0), patience);
-    }
-    return ask_with_patience(api_.head(), patience, [&] { return api_.get(path); });
+    if (!until_)
+      return ask_with_patience(api_.head(), context_.patience,
+                               [&](auto limit) { return api_.get(path, limit); });
+    const auto left = std::chrono::ceil<milliseconds>(*until_ - steady_clock::now());
+    const auto patience = std::clamp(left, milliseconds(0), milliseconds(context_.patience));
+    return ask_with_patience(api_.head(), patience, [&](auto limit) {
+      return api_.get(path, std::min(limit, answer_time_until(*until_)));
+    });
   }
 
   /// What happened and the state it led to stand in one page, so that nothing is between them.
@@ -155,7 +157,7 @@ ExitCode show_events(const CommandContext& context, const std::string& job, bool
   ApiClient api(find_head(context.head));
   const auto patience = follow ? context.patience : std::chrono::seconds(0);
   const auto ask = [&](const std::string& path) {
-    return ask_with_patience(api.head(), patience, [&] { return api.get(path); });
+    return ask_with_patience(api.head(), patience, [&](auto limit) { return api.get(path, limit); });
   };
   // Another may get its name meanwhile.
   const std::string id = follow && !is_all ? text_at(ask(job_path(job)), "id") : job;

@@ -67,7 +67,7 @@ void Head::tell_versions(const JobRecord& job, Serving& serving) {
   std::vector<serving::VersionLine> lines;
   for (std::size_t i = 0; i < job.lines.size(); ++i) {
     const ServedLine& line = job.lines[i];
-    std::uint64_t former = line.good == line.version ? 0 : line.good;
+    std::uint64_t former = line.former() == line.version ? 0 : line.former();
     if (i < serving.told.size())
       former = serving.told[i].version == line.version ? serving.told[i].former : serving.told[i].version;
     const auto found = wanted.find(line.version);
@@ -105,7 +105,7 @@ void Head::roll(const std::string& id) {
   const bool is_free = has_room(*record, job->second);
   std::vector<VersionMove> moves;
   for (const auto& line : record->lines) {
-    if (line.good != 0 && line.good != line.version) moves.push_back({line.version, line.good});
+    if (line.former() != 0 && line.former() != line.version) moves.push_back({line.version, line.former()});
   }
   const auto leaving = choose_leaving(record->versions(), replicas, is_free, moves);
   if (!leaving.empty()) {
@@ -174,7 +174,7 @@ void Head::on_version_crash(const Lease& lease, const messages::WorkerExited& ex
   const auto* line = find_new_line(*record, lease.version);
   // What has never been ready is tried as often as a job that never gets to its first step.
   const auto most =
-      line != nullptr && line->good == 0 ? record->spec->restart_limit + 1 : VersionTrial::kMostCrashes;
+      line != nullptr && line->former() == 0 ? record->spec->restart_limit + 1 : VersionTrial::kMostCrashes;
   const bool is_any_ready = !serving.known.ready.empty() || !serving.known.unheard.empty();
   const bool is_over = serving.trial.on_crash(lease.version, is_any_ready, most);
   if (line == nullptr || !is_over) return;

@@ -14,7 +14,9 @@
 #include "actors/gateway/error_response.hpp"
 #include "actors/head/quota_check.hpp"
 #include "actors/head/views.hpp"
+#include "scheduler/spec/identifier.hpp"
 #include "scheduler/spec/section.hpp"
+#include "scheduler/spec/tenant_choice.hpp"
 #include "storage/dataset/csv_first_look.hpp"
 
 namespace ds::head {
@@ -59,6 +61,38 @@ void check_source(const scheduler::ParsedJob& job, const scheduler::SourceSpec& 
   if (checked) return;
   errors.push_back(
       {field, nearest_mark(job.marks, field + ".source"), checked.error().message, checked.error().hint});
+}
+
+/// Whose the job is when its client says so: `tenant` whatever the file says, `default_tenant` where the file
+/// names none.
+Result<std::string> tenant_of_client(const nlohmann::json& body, bool is_named) {
+  for (const char* field : {"tenant", "default_tenant"}) {
+    const auto found = body.find(field);
+    if (found == body.end() || (is_named && field != std::string_view("tenant"))) continue;
+    if (found->is_string() && scheduler::is_identifier(found->get_ref<const std::string&>()))
+      return found->get<std::string>();
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("the tenant that was asked for (--tenant, DS_TENANT) is no name: {}",
+                            found->dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)),
+                "a name has 1 to 63 of a-z, 0-9, '.', '_', '-' and starts with a letter or digit");
+  }
+  return std::string();
+}
+
+/// Writes it into the job's text. Marks still say where things stand in the file as the user has it.
+Result<void> take_tenant(const std::string& tenant, Submission& submission) {
+  const auto changed = scheduler::name_tenant(submission.text, tenant);
+  auto parsed = changed ? scheduler::parse_job_file(*changed, submission.directory)
+                        : std::variant<scheduler::ParsedJob, std::vector<scheduler::SpecError>>{
+                              std::vector<scheduler::SpecError>{}};
+  auto* job = std::get_if<scheduler::ParsedJob>(&parsed);
+  if (job == nullptr || job->spec.tenant != tenant)
+    return fail(ErrorCode::invalid_argument, "the job file has no place for tenant: " + tenant,
+                "write it into the file");
+  submission.text = *changed;
+  submission.spec = std::move(job->spec);
+  submission.marks.erase("tenant");
+  return {};
 }
 
 CheckedSubmission check_request(const gateway::HttpRequest& request) {
@@ -109,6 +143,11 @@ CheckedSubmission check_request(const gateway::HttpRequest& request) {
   if (!errors.empty()) return invalid_job_response(errors, submission.file);
   submission.spec = std::move(job.spec);
   submission.marks = std::move(job.marks);
+  const auto tenant = tenant_of_client(*body, submission.marks.contains("tenant"));
+  if (!tenant) return error_response(tenant.error());
+  if (!tenant->empty()) {
+    if (const auto taken = take_tenant(*tenant, submission); !taken) return error_response(taken.error());
+  }
   return submission;
 }
 

@@ -97,8 +97,14 @@ std::int64_t BatchQueue::executor_free_in_us(std::int64_t now_us) const {
   return soonest;
 }
 
+std::uint32_t BatchQueue::usual_rows() const {
+  if (options_.mode != BatchingOptions::Mode::off) return cap_;
+  const std::uint64_t tickets = std::max<std::size_t>(line_.size(), 1);
+  return static_cast<std::uint32_t>(std::max<std::uint64_t>((line_.rows() + tickets - 1) / tickets, 1));
+}
+
 double BatchQueue::backlog_us(std::uint64_t rows) const {
-  const std::uint32_t size = options_.mode == BatchingOptions::Mode::off ? 1 : cap_;
+  const std::uint32_t size = usual_rows();
   const double whole = std::floor(static_cast<double>(rows) / size);
   return whole * fit_.expect_us(size) / std::max(options_.executors, 1U);
 }
@@ -106,7 +112,7 @@ double BatchQueue::backlog_us(std::uint64_t rows) const {
 std::int64_t BatchQueue::expect_us(const Ticket& ticket, std::int64_t now_us) const {
   if (needed_us(ticket.rows, now_us) == 0) return 0;
   const std::uint64_t before = line_.count_rows_before(ticket);
-  const std::uint32_t size = options_.mode == BatchingOptions::Mode::off ? 1 : cap_;
+  const std::uint32_t size = options_.mode == BatchingOptions::Mode::off ? 1 : cap_;  // of its own
   // Where a batch is full before it, so will its own be.
   const auto own =
       std::max(ticket.rows, static_cast<std::uint32_t>(std::min<std::uint64_t>(before + ticket.rows, size)));
@@ -115,7 +121,7 @@ std::int64_t BatchQueue::expect_us(const Ticket& ticket, std::int64_t now_us) co
 
 std::int64_t BatchQueue::retry_after_us(std::int64_t now_us) const {
   if (!fit_.is_known()) return kUnknownRetryUs;
-  const double all = backlog_us(line_.rows() + cap_);
+  const double all = backlog_us(line_.rows() + usual_rows());
   return std::min(executor_free_in_us(now_us) + static_cast<std::int64_t>(all), kLongestRetryUs);
 }
 

@@ -12,6 +12,15 @@ constexpr std::size_t kMostLookedAt = 16;  // tickets that do not fit, before a 
 // just when it has started. Not divided by the executors: at load they start in step.
 constexpr double kWaitForBatch = 2.0 / 3;
 constexpr std::uint32_t kMostGrowth = 2;  // times the largest batch measured
+// A timer is late by so much at most, nearly always; of a short timeout no more than a part is given away.
+constexpr std::int64_t kTimerLateUs = 5'000;
+constexpr std::int64_t kTimerPart = 4;
+
+/// By when what was admitted then is to be released, so that it ends in time though the timer is late.
+std::int64_t with_room_for_timer(std::int64_t admitted_us, std::int64_t deadline_us) {
+  return deadline_us -
+         std::min(kTimerLateUs, std::max<std::int64_t>(deadline_us - admitted_us, 0) / kTimerPart);
+}
 
 }  // namespace
 
@@ -53,11 +62,14 @@ std::int64_t BatchQueue::last_start_us(const TicketLine::KeyLine& key) const {
   std::int64_t earliest = kNever;
   std::size_t looked_at = 0;
   for (const TicketLine::Waiting* waiting : key.by_age) {
-    if (waiting->ticket.deadline_us > 0) earliest = std::min(earliest, waiting->ticket.deadline_us);
+    if (waiting->ticket.deadline_us > 0)
+      earliest = std::min(earliest, with_room_for_timer(waiting->admitted_us, waiting->ticket.deadline_us));
     if (++looked_at == cap_) break;
   }
-  if (options_.mode == BatchingOptions::Mode::adaptive && options_.p99_us > 0)
-    earliest = std::min(earliest, key.by_age.front()->admitted_us + options_.p99_us);
+  if (options_.mode == BatchingOptions::Mode::adaptive && options_.p99_us > 0) {
+    const std::int64_t admitted_us = key.by_age.front()->admitted_us;
+    earliest = std::min(earliest, with_room_for_timer(admitted_us, admitted_us + options_.p99_us));
+  }
   return earliest == kNever ? kNever : earliest - service_us;
 }
 

@@ -24,8 +24,8 @@ inline constexpr std::int64_t kFitHoldsUs = 250'000;
 /// A replica's admission and batching: which requests may wait, and which run together when.
 ///
 /// Each ticket that is admitted ends once: in a batch of `next`, in `take_expired`, or by `cancel`. Call
-/// `take_expired` after each `admit` and `next`, and `next` until it returns nothing after each `admit` (once for
-/// several that come together), `on_done` and `wake_us`.
+/// `take_expired` after each `admit` and `next`, and `next` until it returns nothing after each `admit` (once
+/// for several that come together), `on_done` and `wake_us`.
 ///
 /// Mode `adaptive` never waits while all executors are busy, several are idle, or other shapes wait: at load
 /// the batch fills by itself meanwhile. Beside the one idle executor it waits for another ticket while that
@@ -95,7 +95,7 @@ class BatchQueue {
   Decision decide_fixed(std::int64_t now_us) const;
   Decision decide_adaptive(const TicketLine::Waiting& leader, std::int64_t now_us) const;
   /// The last moment to start a batch of all of the key and another ticket so that everybody's deadline, and
-  /// with an objective the oldest's, is kept.
+  /// with an objective the oldest's, is kept, also when the timer for it is late.
   std::int64_t last_start_us(const TicketLine::KeyLine& key) const;
   const TicketLine::Waiting& whose_turn(std::int64_t now_us) const;
   std::optional<Batch> take(const Decision& decision, std::int64_t now_us);
@@ -103,6 +103,8 @@ class BatchQueue {
   std::int64_t needed_us(std::uint32_t rows, std::int64_t now_us) const;
   std::int64_t executor_free_in_us(std::int64_t now_us) const;
   double backlog_us(std::uint64_t rows) const;
+  /// Rows of a batch when many wait.
+  std::uint32_t usual_rows() const;
   void update_cap();
 
   BatchingOptions options_;

@@ -123,7 +123,15 @@ static void from_json(const nlohmann::json& json, ServedLine& x) {
   json.at("version").get_to(x.version);
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelServed, job, model, lines)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RolloutStopped, job, version, why)
+static void to_json(nlohmann::json& json, const RolloutStopped& x) {
+  json = {{"job", x.job}, {"version", x.version}, {"why", x.why}, {"to_own", x.to_own}};
+}
+static void from_json(const nlohmann::json& json, RolloutStopped& x) {
+  json.at("job").get_to(x.job);
+  json.at("version").get_to(x.version);
+  json.at("why").get_to(x.why);
+  x.to_own = json.value("to_own", false);  // heads before looked at others' parts
+}
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VersionProved, job, version)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelRemoved, model, version)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeadlinePromised, job, deadline_ms, starts_by_ms)

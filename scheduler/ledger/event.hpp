@@ -223,6 +223,7 @@ struct RolloutStopped {
   std::string job;
   std::uint64_t version = 0;
   std::string why;
+  bool to_own = true;  ///< to the part's own first that was ready, rather than another part's
   bool operator==(const RolloutStopped&) const = default;
 };
 

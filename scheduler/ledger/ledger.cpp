@@ -128,8 +128,12 @@ bool Ledger::on(const Event&, const GenerationFormed& body) {
       const auto lease = leases_.find(worker);
       return lease != leases_.end() && lease->second.version == line.version;
     });
-    // The first: there is none to go back to anyway.
-    if (is_there && line.good == 0 && job->fallback_of(line) == 0) line.good = line.version;
+    if (!is_there || line.good != 0) continue;
+    if (job->stand_in_for(line) == 0) {
+      line.good = line.version;  // the first of all: there is none to go back to anyway
+    } else if (line.first_ready == 0) {
+      line.first_ready = line.version;
+    }
   }
   // A replica that has become ready shows that the next can, as a step does.
   const bool has_grown = job->spec->serve && body.members.size() > 0;

@@ -78,6 +78,8 @@ struct JobRecord {
   VersionCounts versions() const;
   /// To which version this line of its goes back when its own can't be served; 0: there is none.
   std::uint64_t fallback_of(const ServedLine& line) const;
+  /// The same, where nothing of the line's own is known but what is `good`: else the largest other's.
+  std::uint64_t stand_in_for(const ServedLine& line) const;
   /// With fewer it can't go on: not the next replica that a serve job wants.
   std::uint32_t least() const;
   /// Whether one of its workers may go to another node: nothing of its work is lost then.
@@ -166,7 +168,9 @@ class Ledger {
   std::vector<std::string> followers(std::string_view model, std::string_view tag) const;
   /// Jobs that have not ended and serve this version (0: any) of the model, go back to it, or have replicas
   /// of it still.
-  std::vector<std::string> servers_of(std::string_view model, std::uint64_t version) const;
+  std::vector<std::string> servers_of(std::string_view model, std::uint64_t version) const {
+    return find_servers(model, version, true);
+  }
   /// Whether all that the job would serve, if it were tried again, is in the registry still.
   bool has_versions(const JobRecord& job) const;
 
@@ -229,6 +233,9 @@ class Ledger {
   std::int64_t newest_since_ms(const JobRecord& job) const;
   bool on(const Event& event, const VersionProved& body);
   bool on(const Event& event, const ModelRemoved& body);
+  /// `counts_first_ready`: also those that may go back to the version as the first that was ready.
+  std::vector<std::string> find_servers(std::string_view model, std::uint64_t version,
+                                        bool counts_first_ready) const;
   void follow_tags(JobRecord& job) const;
   void forget_removed(JobRecord& job) const;
   bool on(const Event& event, const DeadlinePromised& body);

@@ -52,6 +52,11 @@ VersionCounts JobRecord::versions() const {
 }
 
 std::uint64_t JobRecord::fallback_of(const ServedLine& line) const {
+  const auto own = line.former();
+  return own != 0 ? own : stand_in_for(line);
+}
+
+std::uint64_t JobRecord::stand_in_for(const ServedLine& line) const {
   if (line.good != 0) return line.good;
   const ServedLine* largest = nullptr;
   for (const ServedLine& other : lines) {

@@ -50,6 +50,7 @@ void Ledger::forget_removed(JobRecord& job) const {
       return model != nullptr && model->find(version) != nullptr;
     };
     if (!is_there(line.good)) line.good = 0;
+    if (!is_there(line.first_ready)) line.first_ready = 0;
     if (is_there(line.version)) continue;
     line.refused = 0;  // it takes what the tag points at, though that could not be served
     line.trouble.clear();
@@ -86,24 +87,27 @@ bool Ledger::on(const Event&, const RolloutStopped& body) {
   if (job == nullptr) return false;
   bool has_changed = false;
   for (auto& line : job->lines) {
-    const auto back = job->fallback_of(line);
+    const auto back = body.to_own ? job->fallback_of(line) : job->stand_in_for(line);
     if (line.version != body.version || back == 0 || back == line.version) continue;
     line.refused = line.version;
     line.trouble = body.why;
+    if (line.first_ready == line.version) line.first_ready = 0;  // it was ready, and no good
     line.version = back;
     has_changed = true;
   }
   return has_changed;
 }
 
-std::vector<std::string> Ledger::servers_of(std::string_view model, std::uint64_t version) const {
+std::vector<std::string> Ledger::find_servers(std::string_view model, std::uint64_t version,
+                                              bool counts_first_ready) const {
   std::vector<std::string> found;
   for (const auto& id : serving_models_) {
     const JobRecord& job = *find(id);
     if (is_end(job.state) || job.model != model) continue;
     const auto is_meant = [version](std::uint64_t one) { return version == 0 || one == version; };
     const bool serves = std::ranges::any_of(job.lines, [&](const ServedLine& line) {
-      return is_meant(line.version) || is_meant(line.good) || is_meant(line.refused);
+      return is_meant(line.version) || is_meant(line.good) || is_meant(line.refused) ||
+             (counts_first_ready && is_meant(line.first_ready));
     });
     const bool has_replicas = std::ranges::any_of(
         leases_of(id), [&](const Lease& lease) { return lease.version != 0 && is_meant(lease.version); });
@@ -121,8 +125,15 @@ bool Ledger::has_versions(const JobRecord& job) const {
 }
 
 bool Ledger::on(const Event&, const ModelRemoved& body) {
-  if (!servers_of(body.model, body.version).empty() || !registry_.remove(body.model, body.version))
+  // A version that a part may go back to is not removed, but heads before did.
+  if (!find_servers(body.model, body.version, false).empty() || !registry_.remove(body.model, body.version))
     return false;
+  for (const auto& id : serving_models_) {
+    JobRecord& job = jobs_.find(id)->second;
+    for (auto& line : job.lines) {
+      if (job.model == body.model && line.first_ready == body.version) line.first_ready = 0;
+    }
+  }
   if (body.version != 0) return true;
   // Another model of the name counts from 1 again: its versions are not those that ended jobs have served.
   for (const auto& id : serving_models_) {
@@ -140,6 +151,7 @@ bool Ledger::on(const Event&, const VersionProved& body) {
   for (auto& line : job->lines) {
     if (line.version != body.version || line.good == line.version) continue;
     line.good = line.version;
+    line.first_ready = 0;
     has_changed = true;
   }
   return has_changed;

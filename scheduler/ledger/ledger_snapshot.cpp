@@ -61,7 +61,8 @@ json to_json(const JobRecord& job, std::size_t text) {
   add("served_step", job.served_step, kNew.served_step);
   add("model", job.model, kNew.model);
   for (const auto& line : job.lines)
-    document["lines"].push_back({line.tag, line.share, line.version, line.good, line.refused, line.trouble});
+    document["lines"].push_back(
+        {line.tag, line.share, line.version, line.good, line.refused, line.trouble, line.first_ready});
   add("deadline", job.deadline_ms, kNew.deadline_ms);
   add("starts_by", job.starts_by_ms, kNew.starts_by_ms);
   add("has_promise", job.has_promise, kNew.has_promise);
@@ -114,7 +115,11 @@ JobRecord job_from(const json& from) {
   take("served_step", job.served_step);
   take("model", job.model);
   if (const auto lines = from.find("lines"); lines != from.end()) {
-    for (const auto& l : *lines) job.lines.push_back({l.at(0), l.at(1), l.at(2), l.at(3), l.at(4), l.at(5)});
+    for (const auto& l : *lines) {
+      const auto first_ready =
+          l.size() > 6 ? l.at(6).get<std::uint64_t>() : 0;  // nobody looked at that before
+      job.lines.push_back({l.at(0), l.at(1), l.at(2), l.at(3), l.at(4), l.at(5), first_ready});
+    }
   }
   take("deadline", job.deadline_ms);
   take("starts_by", job.starts_by_ms);

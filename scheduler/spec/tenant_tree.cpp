@@ -80,9 +80,12 @@ std::variant<std::size_t, QueueFault> resolve_queue(const TenantTree& tree, std:
   if (const auto found = tree.find(tenant, queue)) return *found;
   const auto top = find_tenant(tree, tenant);
   if (!top) {
+    // Mostly nobody asked for that one: it is what a job that names none is of.
+    const std::string advice =
+        tenant == "default" ? "name one: --tenant, tenant: in the job file, or DS_TENANT; " : "";
     return QueueFault{
         "tenant", "there is no tenant " + to_quoted(tenant),
-        "tenants here: " + list_queues(tree, [&](std::size_t i) { return tree[i].depth == 1; })};
+        advice + "tenants here: " + list_queues(tree, [&](std::size_t i) { return tree[i].depth == 1; })};
   }
   const std::string names = list_queues(
       tree, [&](std::size_t i) { return tree[i].is_leaf && i != *top && tree.is_below(i, *top); });

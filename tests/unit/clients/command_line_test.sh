@@ -6,7 +6,7 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/ds-command-line.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 DS_HOME=$folder/home
 export DS_HOME
-unset DS_HEAD
+unset DS_HEAD DS_TENANT
 
 fail() { echo "$1" >&2; exit 1; }
 expect() {  # expect CODE TEXT_ON_STDERR ARGUMENT...
@@ -26,6 +26,7 @@ expect 2 'no program given after --' --
 expect 2 "unknown command 'lits'" lits -- true
 expect 9 'no head answers at 127.0.0.1:1' --head 127.0.0.1:1 -- ./train --lr 0.1
 expect 2 'did you mean --head?' list --haed x
+expect 2 'this command does not take --tenant' --tenant nlp list
 expect 2 "expected one of table, json, yaml, got 'jsn'; did you mean json?" list -o jsn
 expect 2 'did you mean torchscript?' export j --format torchscrpt -o f
 expect 2 'JOB is required' status

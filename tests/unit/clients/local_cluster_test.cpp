@@ -24,5 +24,16 @@ TEST(LocalCluster, OffersTheGpusOfTheMachineOnOneNodeOnly) {
   EXPECT_EQ(gpus_of_node(stated, 2), "0");
 }
 
+TEST(LocalCluster, KeepsTheShapeItHadButForWhatTheUserSays) {
+  const ClusterShape before{4, 3, "H200:4"};
+  EXPECT_EQ(choose_shape({}, std::nullopt), ClusterShape{});
+  EXPECT_EQ(choose_shape({}, before), before);
+  EXPECT_EQ(choose_shape({.slots = 8}, before), (ClusterShape{4, 8, "H200:4"}));
+  EXPECT_EQ(choose_shape({.nodes = 1, .gpus = "0"}, before), (ClusterShape{1, 3, "0"}));
+  EXPECT_EQ(choose_shape({.gpus = "auto"}, before), (ClusterShape{4, 3, ""}));
+  EXPECT_EQ(describe_shape(before), "4 nodes of 3 slots, GPUs of node-1: H200:4");
+  EXPECT_EQ(describe_shape({1, 1}), "1 node of 1 slot");
+}
+
 }  // namespace
 }  // namespace ds::clients

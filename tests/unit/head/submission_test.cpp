@@ -85,6 +85,51 @@ TEST_F(JobSubmission, AcceptsARequestWithoutAKey) {
   EXPECT_EQ(std::get<Submission>(checked).key, "");
 }
 
+TEST_F(JobSubmission, IsOfTheTenantThatTheClientTheFileAndTheClientsDefaultSayInThatOrder) {
+  const auto tenant_of = [&](const std::string& file, const std::string& given, const std::string& other) {
+    json all = body();
+    if (!file.empty()) all["text"] = kJobText + ("tenant: " + file + "\n");
+    if (!given.empty()) all["tenant"] = given;
+    if (!other.empty()) all["default_tenant"] = other;
+    gateway::HttpRequest request;
+    request.body = all.dump();
+    const auto checked = check_submission(request);
+    const auto* submission = std::get_if<Submission>(&checked);
+    if (submission == nullptr) return std::get<gateway::HttpResponse>(checked).body;
+    // What is kept of the job is its text.
+    auto kept = scheduler::parse_job_file(submission->text, submission->directory);
+    EXPECT_EQ(std::get<scheduler::ParsedJob>(kept).spec, submission->spec);
+    EXPECT_EQ(submission->marks.at("until"), (scheduler::Mark{8, 1})) << "not as the user has the file";
+    return submission->spec.tenant;
+  };
+  EXPECT_EQ(tenant_of("", "", ""), "default");
+  EXPECT_EQ(tenant_of("", "", "three"), "three");
+  EXPECT_EQ(tenant_of("two", "", "three"), "two");
+  EXPECT_EQ(tenant_of("two", "one", "three"), "one");
+  EXPECT_EQ(tenant_of("", "one", "three"), "one");
+  EXPECT_EQ(tenant_of("two", "", "no name"), "two") << "nobody asked for it";
+  EXPECT_NE(tenant_of("", "", "no name").find("is no name"), std::string::npos);
+  EXPECT_NE(tenant_of("two", "No", "").find("is no name"), std::string::npos);
+}
+
+TEST_F(JobSubmission, RefusesATenantWhereItWasNamed) {
+  const auto tenants =
+      std::get<scheduler::TenantTree>(scheduler::parse_tenant_file("tenants: {nlp: {guaranteed: 1}}"));
+  const auto refusal_of = [&](const char* tenant) {
+    json all = body();
+    all["text"] = std::string(kJobText) + "tenant: lost\n";
+    if (tenant != nullptr) all["tenant"] = tenant;
+    gateway::HttpRequest request;
+    request.body = all.dump();
+    const auto refused = check_tenant(std::get<Submission>(check_submission(request)), tenants);
+    return json::parse(refused.value().body).at("error").at("details").at(0);
+  };
+  EXPECT_EQ(refusal_of(nullptr).at("line"), 9);
+  EXPECT_EQ(refusal_of(nullptr).at("column"), 9);
+  EXPECT_EQ(refusal_of("other").at("line"), 0) << "the file does not say it";
+  EXPECT_NE(refusal_of("default").at("hint").get<std::string>().find("--tenant"), std::string::npos);
+}
+
 TEST_F(JobSubmission, RefusesWhatIsNoJsonObject) {
   EXPECT_NE(refuse_request("").find("not JSON"), std::string::npos);
   EXPECT_NE(refuse_request("{").find("not JSON"), std::string::npos);
@@ -208,8 +253,8 @@ TEST(QuotaCheck, LooksAtTheNumberOfWorkersThatIsAskedFor) {
 }
 
 TEST(QuotaCheck, CountsGpusToo) {
-  const auto tenants = std::get<scheduler::TenantTree>(
-      scheduler::parse_tenant_file("tenants: {nlp: {gpu_limit: 4}}"));
+  const auto tenants =
+      std::get<scheduler::TenantTree>(scheduler::parse_tenant_file("tenants: {nlp: {gpu_limit: 4}}"));
   scheduler::JobSpec spec;
   spec.tenant = "nlp";
   spec.resources.gpus = 2;

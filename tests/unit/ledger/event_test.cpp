@@ -47,7 +47,7 @@ TEST(Event, ComesBackFromItsText) {
       ModelVersionAdded{"m", {23, "b", 24, "ckpt:b@24", "sum", {{"accuracy", 1.0 / 3.0}}, 25}},
       ModelTagged{"m", "prod", 26, true},
       ModelServed{"a", "m", {{"prod", 90, 27}, {"", 10, 28}}},
-      RolloutStopped{"a", 29, "why"},
+      RolloutStopped{"a", 29, "why", true},
       VersionProved{"a", 29},
       ModelRemoved{"m", 29},
       DeadlinePromised{"a", 22, 23},

@@ -252,6 +252,52 @@ TEST(Ledger, LetsTheLargestPartThatServesStandInForAFirstVersionThatNeverDid) {
   EXPECT_EQ(job_of(ledger).lines[2].refused, 3U) << "no tag is meant";
 }
 
+/// `prod` is version 1 and `canary` version 2, which was ready first or last; neither is proved.
+Ledger with_canary(bool is_ready_first) {
+  auto ledger = with_served_model();
+  EXPECT_TRUE(ledger.apply(event(added(3, 90))));
+  EXPECT_TRUE(ledger.apply(event(ModelTagged{"intents", "canary", 2})));
+  EXPECT_TRUE(ledger.apply(event(ModelServed{"answers-1", "intents", {{"prod", 90, 1}, {"canary", 10, 2}}})));
+  LeaseGranted lease{13, "answers-1", "node-1", 1, 0};
+  lease.version = 2;
+  EXPECT_TRUE(ledger.apply(event(lease, 44)));
+  const std::uint64_t first = is_ready_first ? 13 : 11;
+  EXPECT_TRUE(ledger.apply(event(GenerationFormed{"answers-1", 2, {first}, 0, {}})));
+  EXPECT_TRUE(ledger.apply(event(GenerationFormed{"answers-1", 3, {11, 13}, 0, {}})));
+  return ledger;
+}
+
+TEST(Ledger, GoesBackToAPartsOwnVersionThoughAnothersWasReadyBefore) {
+  for (const bool canary_first : {true, false}) {
+    SCOPED_TRACE(canary_first);
+    auto ledger = with_canary(canary_first);
+    ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 3})));
+    ledger = Ledger::restore(ledger.snapshot()).value();
+    EXPECT_FALSE(ledger.apply(event(ModelRemoved{"intents", 1}))) << "it may go back";
+    const auto back = job_of(ledger).fallback_of(job_of(ledger).lines[0]);
+    EXPECT_EQ(back, 1U);
+    ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 3, "it never gets ready"})));
+    EXPECT_EQ(job_of(ledger).lines[0].version, 1U) << "not the canary's";
+    EXPECT_EQ(job_of(ledger).lines[0].refused, 3U);
+  }
+}
+
+TEST(Ledger, LetsAnotherPartStandInForAFirstVersionThatWasReadyAndCrashes) {
+  auto ledger = with_canary(true);
+  EXPECT_EQ(job_of(ledger).fallback_of(job_of(ledger).lines[0]), 2U);
+  ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 1, "it crashes"})));
+  EXPECT_EQ(job_of(ledger).lines[0].version, 2U);
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 3})));
+  EXPECT_EQ(job_of(ledger).fallback_of(job_of(ledger).lines[0]), 2U) << "not to what crashed";
+}
+
+TEST(Ledger, GoesBackAsHeadsBeforeDidWhereTheRecordIsTheirs) {
+  auto ledger = with_canary(true);
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 3})));
+  ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 3, "it never gets ready", false})));
+  EXPECT_EQ(job_of(ledger).lines[0].version, 2U) << "heads before went on from there";
+}
+
 TEST(Ledger, TriesARefusedVersionAgainWhenItsTagIsPromotedToItOnceMore) {
   auto ledger = with_served_model();
   ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 2})));

@@ -223,6 +223,56 @@ TEST(BatchQueue, BoundsTheBytesThatWait) {
   EXPECT_EQ(queue.bytes(), 90U);
 }
 
+TEST(BatchQueue, ReleasesATicketInTimeThoughTheTimerIsLate) {
+  constexpr std::int64_t kTimerLate = 1'000;
+  for (const Mode mode : {Mode::fixed, Mode::adaptive}) {
+    for (const std::int64_t timeout : {20'000, 100'000, 290'000}) {
+      SCOPED_TRACE(timeout);
+      auto options = options_of(mode, 32);
+      options.max_delay_us = 300'000;
+      BatchQueue queue = taught(options, 100, 1);
+      Ticket ticket = a_ticket(1);
+      ticket.deadline_us = timeout;
+      ASSERT_EQ(queue.admit(ticket, 0), std::nullopt);
+      auto batch = queue.next(0);
+      const auto at = batch ? 0 : queue.wake_us(0).value() + kTimerLate;
+      if (!batch) batch = queue.next(at);
+      ASSERT_EQ(ids_of(batch), Ids{1});
+      EXPECT_LT(at + 110, timeout);
+      if (mode == Mode::fixed) {
+        EXPECT_EQ(batch->reason, Release::deadline);
+        EXPECT_GE(at, timeout - 6'000) << "it waits for others as long as it can";
+      }
+    }
+  }
+}
+
+TEST(BatchQueue, LeavesATimerAPartOfAShortTimeout) {
+  auto options = options_of(Mode::fixed, 32);
+  options.max_delay_us = 300'000;
+  BatchQueue queue = taught(options, 100, 1);
+  Ticket ticket = a_ticket(1);
+  ticket.deadline_us = 4'000;
+  ASSERT_EQ(queue.admit(ticket, 0), std::nullopt);
+  EXPECT_NEAR(static_cast<double>(queue.wake_us(0).value()), 2'900, 50);
+}
+
+TEST(BatchQueue, TellsWhenToTryAgainByTheBatchesThatWait) {
+  for (const std::uint32_t rows : {1U, 4U}) {
+    SCOPED_TRACE(rows);
+    BatchQueue queue = taught(options_of(Mode::off, 32), 10'000, 1);
+    for (std::uint64_t id = 0; id <= 30; ++id) {
+      Ticket ticket = a_ticket(id);
+      ticket.rows = rows;
+      ASSERT_EQ(queue.admit(ticket, 0), std::nullopt);
+    }
+    ASSERT_TRUE(queue.next(0));
+    // What runs, 30 that wait, and its own.
+    EXPECT_NEAR(static_cast<double>(queue.retry_after_us(0)), 32 * 10'000, 10'000);
+    EXPECT_NEAR(static_cast<double>(queue.expect_us(a_ticket(99), 0)), 32 * 10'000, 10'000);
+  }
+}
+
 TEST(BatchQueue, RefusesMoreRowsThanABatchMayHave) {
   BatchQueue queue(options_of(Mode::adaptive));
   Ticket ticket = a_ticket(1);
