@@ -64,15 +64,24 @@ void Planning::serve_minimums() {
   const std::size_t queues = tenants_.queues.size();
   for (std::size_t queue = 0; queue < queues; ++queue) cursors_.push_back({planner_.short_of(queue).begin()});
   const auto next = [&](std::size_t queue) { return next_short(queue); };
-  const auto is_within = [&](const Job& job, std::size_t queue) {
-    // If later jobs of its queue have got what was guaranteed, it is no reason to keep others from theirs.
-    return job.guaranteed_levels >= tenants_[queue].depth &&
-           planner_.minimums().fits_guarantee(queue, job.needed * job.size.slots);
-  };
+  const auto is_within = [&](const Job& job, std::size_t queue) { return is_within_guarantee(job, queue); };
   while (Job* job = choose_turn(shares_, planner_.minimums(), queues, next, is_within)) {
     ++cursors_[job->queue].next;
     serve_minimum(*job);
   }
+}
+
+/// Whether the job's minimum is within what this queue on its way is guaranteed, or one below it there: what
+/// that one is guaranteed others of this queue may have borrowed, and from them it has it back. If later jobs
+/// of its own queue have got it, it is no reason to keep others from theirs.
+bool Planning::is_within_guarantee(const Job& job, std::size_t queue) const {
+  for (std::size_t at = job.queue; at != TenantTree::kRoot; at = tenants_[at].parent) {
+    if (job.guaranteed_levels >= tenants_[at].depth &&
+        planner_.minimums().fits_guarantee(at, job.needed * job.size.slots))
+      return true;
+    if (at == queue) break;
+  }
+  return false;
 }
 
 /// Of a queue that is kept back only started gangs are served: they may be what others wait for.
@@ -231,10 +240,7 @@ void Planning::backfill() {
     });
   }
   const auto next = [&](std::size_t queue) { return next_candidate(queue, shapes[queue]); };
-  const auto is_within = [&](const Job& job, std::size_t queue) {
-    return job.guaranteed_levels >= tenants_[queue].depth &&
-           planner_.minimums().fits_guarantee(queue, job.needed * job.size.slots);
-  };
+  const auto is_within = [&](const Job& job, std::size_t queue) { return is_within_guarantee(job, queue); };
   while (Job* job = choose_turn(shares_, planner_.minimums(), tenants_.queues.size(), next, is_within))
     try_candidate(*job, shapes[job->queue].at(GangPlanner::shape_of(*job)));
 }

@@ -1,0 +1,126 @@
+// What a queue below a tenant is guaranteed: it has it back from its sister whatever others wait for.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "scheduler/policy/plan.hpp"
+#include "scheduler/spec/tenant_file.hpp"
+#include "tests/unit/scheduler/random_clusters.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using testing::below;
+using testing::ClusterModel;
+using testing::Random;
+using testing::text_of;
+
+class NestedQueues : public ::testing::Test {
+ protected:
+  void use(std::string_view text) { cluster_.tenants = std::get<TenantTree>(parse_tenant_file(text)); }
+  void add_nodes(int count, std::uint32_t slots) {
+    for (int i = 0; i < count; ++i) cluster_.add_node("n" + std::to_string(i), slots);
+  }
+  void add(const std::string& job, const std::string& tenant, const std::string& queue, WorkerCount workers,
+           std::uint32_t priority = kNormalPriority) {
+    cluster_.add_job(job, workers);
+    cluster_.demands.back().tenant = tenant;
+    cluster_.demands.back().queue = queue;
+    cluster_.demands.back().priority = priority;
+  }
+  void add_singles(int count, const std::string& name, const std::string& tenant, const std::string& queue) {
+    for (int i = 0; i < count; ++i) add(name + std::to_string(i), tenant, queue, {1, 1});
+  }
+  SlotCount slots_of(std::string_view tenant, std::string_view queue) const {
+    SlotCount slots;
+    for (const Lease& lease : cluster_.leases)
+      slots += lease.tenant == tenant && lease.queue == queue ? lease.slots : 0;
+    return slots;
+  }
+  ClusterModel cluster_;
+};
+
+TEST_F(NestedQueues, HaveWhatTheyAreGuaranteedBackFromASisterThoughAnotherTenantsJobWaits) {
+  use("tenants: {a: {queues: {x: {guaranteed: 4}, y: {guaranteed: 4}}}, b: {guaranteed: 4}}");
+  add_nodes(4, 4);
+  add_singles(8, "x", "a", "x");
+  add_singles(8, "b", "b", "default");
+  cluster_.settle();
+  add("b waits", "b", "default", {1, 1});
+  ASSERT_TRUE(cluster_.plan().preemptions.empty());
+  for (const std::string job : {"y0", "y1"}) {
+    add(job, "a", "y", {2, 2});
+    const Plan plan = cluster_.plan();
+    EXPECT_EQ(plan.preemptions.size(), 2U) << job;
+    for (const Preemption& one : plan.preemptions)
+      EXPECT_EQ(std::pair(one.job[0], one.by), std::pair('x', job));
+    EXPECT_LT(cluster_.settle(), 5);
+    EXPECT_EQ(cluster_.live(job), 2U);
+  }
+  EXPECT_EQ(slots_of("a", "x"), 4);
+  EXPECT_EQ(slots_of("b", "default"), 8) << "what it has borrowed is in nobody's way";
+  add("y more", "a", "y", {1, 1});
+  EXPECT_TRUE(cluster_.plan().preemptions.empty()) << "it would borrow";
+}
+
+TEST_F(NestedQueues, TheSameAtTheThirdLevelBelowATenantThatMayBorrowNothing) {
+  use("tenants: {a: {guaranteed: 8, borrowing_limit: 0, queues: {x: {guaranteed: 4, queues: {p: {guaranteed: "
+      "2}, "
+      "q: {guaranteed: 2}}}, y: {guaranteed: 4}}}, b: {}}");
+  add_nodes(3, 4);
+  add_singles(8, "p", "a", "p");
+  add_singles(4, "b", "b", "default");
+  cluster_.settle();
+  ASSERT_EQ(slots_of("a", "p"), 8);
+  add("b waits", "b", "default", {2, 2});
+  add("y waits", "a", "y", {8, 8}, kCriticalPriority);
+  add("q", "a", "q", {2, 2}, kLowPriority);
+  const Plan plan = cluster_.plan();
+  ASSERT_EQ(plan.preemptions.size(), 2U);
+  for (const Preemption& one : plan.preemptions)
+    EXPECT_EQ(std::pair(one.job[0], one.by), std::pair('p', std::string("q")));
+  EXPECT_LT(cluster_.settle(), 5);
+  EXPECT_EQ(cluster_.live("q"), 2U);
+  EXPECT_EQ(slots_of("a", "p"), 6);
+  EXPECT_EQ(slots_of("b", "default"), 4);
+}
+
+/// Who is within what another tenant is guaranteed has its turn too: each has it back from who has borrowed.
+TEST_F(NestedQueues, AreNotBeforeAnotherTenantThatIsWithinItsOwnGuarantee) {
+  use("tenants: {a: {queues: {x: {guaranteed: 4}, y: {guaranteed: 4}}}, b: {guaranteed: 4}}");
+  add_nodes(3, 4);
+  add_singles(12, "x", "a", "x");
+  cluster_.settle();
+  ASSERT_EQ(slots_of("a", "x"), 12);
+  add("of y", "a", "y", {4, 4});
+  add("of b", "b", "default", {4, 4});
+  EXPECT_LT(cluster_.settle(), 6);
+  EXPECT_EQ(cluster_.live("of y"), 4U);
+  EXPECT_EQ(cluster_.live("of b"), 4U);
+  EXPECT_EQ(slots_of("a", "x"), 4);
+}
+
+TEST_F(NestedQueues, StartBehindAnotherBeforeThoseWhoBorrow) {
+  use("tenants: {a: {queues: {x: {guaranteed: 3}, y: {guaranteed: 4}}}, b: {guaranteed: 5}, c: {}}");
+  add_nodes(1, 12);
+  add("x", "a", "x", {8, 8});
+  cluster_.demand("x").lasts_ms = 100'000;
+  cluster_.demand("x").preemptible = false;
+  cluster_.settle();
+  add("of b", "b", "default", {5, 5});
+  add("of c", "c", "default", {4, 4});
+  add("of y", "a", "y", {4, 4});
+  for (const char* job : {"of c", "of y"}) cluster_.demand(job).lasts_ms = 10'000;
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(text_of(plan, "of b").substr(0, 20), "needs 5 workers of 1");
+  EXPECT_EQ(plan.placements, (std::vector<Placement>{{"of y", "n0", 4}}));
+}
+
+}  // namespace
+}  // namespace ds::scheduler
