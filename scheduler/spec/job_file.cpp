@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <utility>
@@ -69,6 +70,12 @@ std::optional<SpecError> refuse_other_format(const YamlNode& root) {
   return std::nullopt;
 }
 
+std::vector<SpecError> take_errors_of(std::string_view field, Findings& findings) {
+  auto errors = findings.take_errors(std::numeric_limits<std::size_t>::max());
+  std::erase_if(errors, [&](const SpecError& error) { return error.field != field; });
+  return errors;
+}
+
 }  // namespace
 
 std::variant<ParsedJob, std::vector<SpecError>> parse_job_file(std::string_view text,
@@ -89,6 +96,8 @@ std::variant<ParsedJob, std::vector<SpecError>> parse_job_file(std::string_view 
   section.require("kind", "such as train");
   std::string kind;
   section.read_choice("kind", kind, keys::kKinds);
+  // Of what kind the other fields are nobody knows then.
+  if (findings.has_error_in("kind")) return take_errors_of("kind", findings);
   switch (job.spec.kind) {
     case JobKind::command:
       read_command_job(section, job.spec);

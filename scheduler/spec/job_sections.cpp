@@ -9,6 +9,7 @@
 #include "scheduler/spec/job_keys.hpp"
 #include "scheduler/spec/priority.hpp"
 #include "scheduler/spec/scalars.hpp"
+#include "scheduler/spec/tenant_file.hpp"
 #include "scheduler/spec/utf8.hpp"
 
 namespace ds::scheduler {
@@ -88,10 +89,29 @@ void read_checkpoint(const Section& root, CheckpointSpec& checkpoint) {
 
 }  // namespace
 
+void read_queue_name(const Section& section, std::string_view key, std::string& queue) {
+  const YamlNode* node = section.find(key);
+  const bool is_path =
+      node != nullptr && node->kind == YamlNode::Kind::scalar && node->text.find('/') != std::string::npos;
+  if (!is_path) return section.read_identifier(key, queue);
+  std::string_view rest = node->text;
+  for (std::size_t level = 0; level < kMaxQueueDepth; ++level) {
+    const std::size_t slash = rest.find('/');
+    if (!is_identifier(rest.substr(0, slash))) break;
+    if (slash == std::string_view::npos) {
+      queue = node->text;
+      return;
+    }
+    rest.remove_prefix(slash + 1);
+  }
+  section.fail(key, "expected the name or the path of a queue, got " + describe(*node),
+               "such as prod, or nlp/research/prod as ds-submit tenants shows it");
+}
+
 void read_common(const Section& root, JobSpec& spec) {
   root.read_identifier("name", spec.name);
   root.read_identifier("tenant", spec.tenant);
-  if (!spec.serve) root.read_identifier("queue", spec.queue);  // there it may be about requests
+  if (!spec.serve) read_queue_name(root, "queue", spec.queue);  // there it may be about requests
   read_priority(root, spec.priority);
   root.read("preemptible", spec.preemptible);
   root.read_text("description", spec.description,

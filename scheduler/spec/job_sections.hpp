@@ -23,6 +23,8 @@ inline constexpr RealRange kShare{.low_open = true, .high = 1, .words = "above 0
 
 /// Reads the fields that jobs of all kinds have, but `version` and `kind`, and checks the rules between them.
 void read_common(const Section& root, JobSpec& spec);
+/// Reads the name of a queue, or its path: `prod`, `research/prod`, `nlp/research/prod`.
+void read_queue_name(const Section& section, std::string_view key, std::string& queue);
 /// Reads a job's whole root, but `version` and `kind`, then checks the rules between its fields.
 void read_command_job(const Section& root, JobSpec& spec);
 void read_serve_job(const Section& root, std::string_view directory, JobSpec& spec);

@@ -109,10 +109,10 @@ void read_served_model(const Section& root, std::string_view directory, ServeSpe
 void read_request_queue(const Section& root, JobSpec& spec) {
   const YamlNode* node = root.find("queue");
   if (node == nullptr || node->kind != YamlNode::Kind::mapping)
-    return root.read_identifier("queue", spec.queue);
+    return read_queue_name(root, "queue", spec.queue);
   const auto section = root.open("queue", keys::kRequestQueue);
   RequestQueueSpec& queue = spec.serve->queue;
-  section->read_identifier("name", spec.queue);
+  read_queue_name(*section, "name", spec.queue);
   section->read("max_depth", queue.max_depth, {1, 1'000'000});
   read_duration(*section, "timeout", queue.timeout_ms, 1);
   if (queue.timeout_ms > kMostTimeoutMs) {

@@ -115,7 +115,7 @@ class Reader {
 }  // namespace
 
 std::variant<TenantTree, std::vector<SpecError>> parse_tenant_file(std::string_view text) {
-  auto document = parse_yaml(text);
+  auto document = parse_yaml(text, "a file of tenants");
   if (auto* error = std::get_if<SpecError>(&document)) return std::vector{std::move(*error)};
   const YamlNode& root = std::get<YamlNode>(document);
   if (root.kind != YamlNode::Kind::mapping) {

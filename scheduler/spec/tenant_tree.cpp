@@ -33,8 +33,14 @@ std::optional<std::size_t> TenantTree::find(std::string_view tenant, std::string
   if (!has_tenants()) return kRoot;
   const auto top = find_tenant(*this, tenant);
   if (!top) return std::nullopt;
+  const bool is_path = queue.find('/') != std::string_view::npos;
+  const auto is_path_of = [&](std::size_t i, std::string_view path) {
+    const std::string whole = full_name(i);
+    return path == whole || path == std::string_view(whole).substr(tenant.size() + 1);
+  };
   for (std::size_t i = *top + 1; i < queues.size(); ++i) {
-    if (queues[i].name == queue && queues[i].is_leaf && is_below(i, *top)) return i;
+    if (!queues[i].is_leaf || !is_below(i, *top)) continue;
+    if (queues[i].name == queue || (is_path && is_path_of(i, queue))) return i;
   }
   if (queue == "default" && queues[*top].is_leaf) return top;
   return std::nullopt;

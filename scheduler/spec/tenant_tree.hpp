@@ -44,8 +44,9 @@ struct TenantTree {
   bool has_tenants() const { return queues.size() > 1; }
   const QueueSpec& operator[](std::size_t queue) const { return queues[queue]; }
 
-  /// The leaf for a job of this tenant and queue; none when there is no such. `default` names the tenant
-  /// itself when it has no queue of that name.
+  /// The leaf for a job of this tenant and queue, which is named alone (`prod`) or by its path, with the
+  /// tenant or without (`nlp/research/prod`); none when there is no such. `default` names the tenant itself
+  /// when it has no queue of that name.
   std::optional<std::size_t> find(std::string_view tenant, std::string_view queue) const;
   /// Of the tenants, without their queues.
   std::vector<std::string> tenant_names() const;

@@ -44,13 +44,13 @@ bool names_null(const LineIndex& lines, const YAML::Mark& mark) {
 /// stored.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(const LineIndex& lines) : lines_(lines) {}
+  TreeBuilder(const LineIndex& lines, std::string_view file_kind) : lines_(lines), file_kind_(file_kind) {}
 
   std::optional<YamlNode> take_root() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1)
-      refuse(mark_at(lines_, mark), "a job file holds one document, this is a second one",
+      refuse(mark_at(lines_, mark), file_kind_ + " holds one document, this is a second one",
              "remove it, or check the indentation");
   }
   void OnDocumentEnd() override {}
@@ -67,7 +67,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    refuse(mark_at(lines_, mark), "aliases (*name) are not allowed in a job file", "write the value out");
+    refuse(mark_at(lines_, mark), "aliases (*name) are not allowed in " + file_kind_, "write the value out");
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -106,10 +106,11 @@ class TreeBuilder final : public YAML::EventHandler {
   }
   void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) const {
     if (anchor != 0)
-      refuse(mark_at(lines_, mark), "anchors (&name) are not allowed in a job file", "write the value out");
+      refuse(mark_at(lines_, mark), "anchors (&name) are not allowed in " + file_kind_,
+             "write the value out");
   }
   [[noreturn]] void refuse_tag(const YAML::Mark& mark) const {
-    refuse(mark_at(lines_, mark), "tags (!name) are not allowed in a job file", "remove the tag");
+    refuse(mark_at(lines_, mark), "tags (!name) are not allowed in " + file_kind_, "remove the tag");
   }
 
   void open(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
@@ -158,6 +159,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   const LineIndex& lines_;
+  std::string file_kind_;
   std::vector<Frame> open_;
   std::optional<YamlNode> root_;
   int documents_ = 0;
@@ -175,12 +177,13 @@ SpecError to_spec_error(const YAML::Exception& error, const LineIndex& lines) {
 }
 
 /// What is wrong with the bytes themselves. Byte 4 among them: yaml-cpp takes it for the end of the file.
-std::optional<SpecError> find_bad_byte(std::string_view text, const LineIndex& lines) {
+std::optional<SpecError> find_bad_byte(std::string_view text, const LineIndex& lines,
+                                       std::string_view file_kind) {
   if (text.size() > kMaxYamlBytes) {
     return SpecError{"",
                      {1, 1},
-                     "a job file may have " + std::to_string(kMaxYamlBytes) + " bytes, this one has " +
-                         std::to_string(text.size()),
+                     std::string(file_kind) + " may have " + std::to_string(kMaxYamlBytes) +
+                         " bytes, this one has " + std::to_string(text.size()),
                      ""};
   }
   const auto control = std::find_if(text.begin(), text.end(), [](char c) {
@@ -200,12 +203,12 @@ std::optional<SpecError> find_bad_byte(std::string_view text, const LineIndex& l
 
 }  // namespace
 
-std::variant<YamlNode, SpecError> parse_yaml(std::string_view text) {
+std::variant<YamlNode, SpecError> parse_yaml(std::string_view text, std::string_view file_kind) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   const LineIndex lines(text);
-  if (auto error = find_bad_byte(text, lines)) return *std::move(error);
-  TreeBuilder builder(lines);
+  if (auto error = find_bad_byte(text, lines, file_kind)) return *std::move(error);
+  TreeBuilder builder(lines, file_kind);
   try {
     // A quote that is never closed is an error to yaml-cpp 0.7 only if the file does not end in a line's end.
     std::istringstream stream{std::string(text) + "\n#"};
@@ -220,7 +223,7 @@ std::variant<YamlNode, SpecError> parse_yaml(std::string_view text) {
     return SpecError{"", {}, std::string("YAML syntax error: ") + error.what(), ""};
   }
   if (auto root = builder.take_root()) return *std::move(root);
-  return SpecError{"", {1, 1}, "the job file is empty", ""};
+  return SpecError{"", {1, 1}, "the file is empty: expected " + std::string(file_kind), ""};
 }
 
 }  // namespace ds::scheduler

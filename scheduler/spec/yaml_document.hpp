@@ -37,9 +37,10 @@ inline constexpr int kMaxYamlDepth = 32;
 
 /// Parses one document in UTF-8. Fails with the first syntax error, or the first use of what job files do
 /// without: a second document, anchors, aliases, tags, keys that are no text, control characters, more than
-/// the limits above.
+/// the limits above. Faults call the file what `file_kind` says.
 ///
 /// Columns count characters, not bytes. An empty value stands where its key stands.
-std::variant<YamlNode, SpecError> parse_yaml(std::string_view text);
+std::variant<YamlNode, SpecError> parse_yaml(std::string_view text,
+                                             std::string_view file_kind = "a job file");
 
 }  // namespace ds::scheduler

@@ -409,6 +409,29 @@ TEST(JobFileErrors, ReportAllFaultsInFileOrder) {
   EXPECT_EQ(errors_of(text), expected);
 }
 
+TEST(JobFileErrors, AreOnlyTheKindWhereThatIsWrong) {
+  EXPECT_EQ(
+      errors_of("version: 1\nkind: comand\nrun: [./x]\nbogus: 1\n"),
+      std::vector<std::string>{
+          "f:2:7: kind: expected one of train, serve, command, got \"comand\"\n  did you mean \"command\"?"});
+  EXPECT_EQ(errors_of("version: 1\nrun: [./x]\n"),
+            std::vector<std::string>{"f:1:1: kind: required, but missing\n  such as train"});
+}
+
+TEST(JobFileErrors, TellTheFormsOfAQueuesName) {
+  const auto with_queue = [](const std::string& queue) {
+    return errors_of("version: 1\nkind: command\nrun: [./x]\nqueue: " + queue + "\n");
+  };
+  for (const char* right : {"prod", "a/x/p", "x/p", "1/2/3/4/5/6/7/8"})
+    EXPECT_TRUE(with_queue(right).empty()) << right;
+  for (const char* wrong : {"/p", "a/", "a//p", "a/B", "1/2/3/4/5/6/7/8/9"}) {
+    ASSERT_EQ(with_queue(wrong).size(), 1U) << wrong;
+    EXPECT_NE(with_queue(wrong).front().find("f:4:8: queue: expected the name or the path"),
+              std::string::npos)
+        << with_queue(wrong).front();
+  }
+}
+
 TEST(JobFileErrors, StopAtFifty) {
   std::string text = "kind: train\n";
   for (int i = 0; i < 500; ++i) text += "unknown" + std::to_string(i) + ": 1\n";
@@ -416,7 +439,7 @@ TEST(JobFileErrors, StopAtFifty) {
 }
 
 TEST(JobFileErrors, SayWhenThereIsNoMapping) {
-  const std::vector<std::string> empty{"f:1:1: the job file is empty"};
+  const std::vector<std::string> empty{"f:1:1: the file is empty: expected a job file"};
   EXPECT_EQ(errors_of(""), empty);
   EXPECT_EQ(errors_of("# only a comment\n"), empty);
   EXPECT_EQ(errors_of("train\n"),

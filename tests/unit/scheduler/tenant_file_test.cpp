@@ -80,6 +80,29 @@ TEST(TenantFile, NamesTheQueueThatAJobIsIn) {
             "queue: tenant \"nlp\" has no queue \"test\"; it has no queues of its own; leave queue out");
 }
 
+TEST(TenantFile, NamesAQueueByItsPathToo) {
+  const auto tree =
+      std::get<TenantTree>(parse_tenant_file("tenants: {a: {queues: {x: {queues: {p: {}, q: {}}}}}, b: {}}"));
+  const auto p = tree.find("a", "p");
+  ASSERT_TRUE(p);
+  EXPECT_EQ(tree.full_name(*p), "a/x/p");
+  EXPECT_EQ(tree.find("a", "a/x/p"), p);
+  EXPECT_EQ(tree.find("a", "x/p"), p);
+  for (const char* none : {"a/x", "x", "a/p", "b/x/p", "x/p/", "/x/p", "a/x/r"})
+    EXPECT_FALSE(tree.find("a", none)) << none;
+  EXPECT_FALSE(tree.find("b", "a/x/p")) << "another's";
+}
+
+TEST(TenantFile, IsCalledWhatItIs) {
+  const auto fault_of = [](const char* text) {
+    const auto parsed = parse_tenant_file(text);
+    const auto* errors = std::get_if<std::vector<SpecError>>(&parsed);
+    return errors == nullptr ? std::string() : errors->front().message;
+  };
+  EXPECT_EQ(fault_of(""), "the file is empty: expected a file of tenants");
+  EXPECT_EQ(fault_of("tenants: &a {}"), "anchors (&name) are not allowed in a file of tenants");
+}
+
 TEST(TenantFile, FindsWhereTwoQueuesMeet) {
   const TenantTree tree = parse(kExample);
   const std::size_t nlp = tree.find("nlp", "default").value(), prod = tree.find("vision", "prod").value(),
