@@ -127,7 +127,6 @@ class Head : public caf::event_based_actor {
     std::string size_note;  ///< why it has `size_noted` workers; empty: no gain was compared
     std::uint32_t size_noted = 0;
     std::optional<job::CommandGang> command;  ///< of a `command` job, in the master's place
-    std::int64_t command_since_ms = 0;        ///< its generation runs
     std::optional<Serving> serving;           ///< of a `serve` job, likewise
   };
   /// A worker that is killed because it was lost or late or failed: its exit is a crash.

@@ -53,6 +53,8 @@ json to_json(const JobRecord& job, std::size_t text) {
     document["evaluations"].push_back({e.step, e.loss, e.metrics, e.majority_accuracy});
   for (const auto& s : job.sizes) document["sizes"].push_back({s.workers, s.nodes, s.step_s, s.compute_s});
   add("resizes", job.resizes_s, kNew.resizes_s);
+  if (job.runs != kNew.runs)
+    document["runs"] = {job.runs.since_ms, job.runs.lost_ms, job.runs.shrunk_lost_ms};
   add("served_job", job.served_job, kNew.served_job);
   add("served_step", job.served_step, kNew.served_step);
   add("model", job.model, kNew.model);
@@ -103,6 +105,8 @@ JobRecord job_from(const json& from) {
     for (const auto& s : *sizes) job.sizes.push_back({s.at(0), s.at(1), s.at(2), s.at(3)});
   }
   take("resizes", job.resizes_s);
+  if (const auto runs = from.find("runs"); runs != from.end())
+    job.runs = {runs->at(0), runs->at(1), runs->at(2)};
   take("served_job", job.served_job);
   take("served_step", job.served_step);
   take("model", job.model);
