@@ -144,6 +144,17 @@ TEST(ProgramRuns, EndThoughAnotherJobComesAgainAndAgain) {
   EXPECT_LE(churn.lost_ms, 120'000);
 }
 
+TEST(ProgramRuns, EndThoughOneAfterAnotherComesToStay) {
+  Churn churn(16, {1, 16}, 100);
+  for (int second = 0; second < 600 && !churn.is_over; ++second) {
+    if (second % 30 == 0) churn.submit("s" + std::to_string(second), 1, 10'000);
+    churn.step();
+  }
+  EXPECT_TRUE(churn.is_over);
+  EXPECT_LE(churn.lost_ms, 200'000);
+  EXPECT_GT(churn.shrinks, 1);
+}
+
 /// T seconds of one run are needed: as long as nobody waits for ten minutes, less than 4 T are lost; and in
 /// any case there are so few growths that the job ends.
 TEST(ProgramRunsProperty, WhateverComesTheyLoseABoundedTimeAndEnd) {
