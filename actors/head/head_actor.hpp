@@ -42,6 +42,7 @@
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/role_placement.hpp"
 #include "scheduler/policy/rollout_room.hpp"
+#include "scheduler/policy/size_rest.hpp"
 #include "scheduler/policy/spare_starts.hpp"
 #include "scheduler/policy/version_trial.hpp"
 
@@ -126,8 +127,8 @@ class Head : public caf::event_based_actor {
     double resize_s = 0;    ///< for so long it stood still last; 0: that was told, or isn't known
     std::string size_note;  ///< why it has `size_noted` workers; empty: no gain was compared
     std::uint32_t size_noted = 0;
+    scheduler::SizeRest size_rest;  ///< forgotten when the head starts anew
     std::optional<job::CommandGang> command;  ///< of a `command` job, in the master's place
-    std::int64_t command_since_ms = 0;        ///< its generation runs
     std::optional<Serving> serving;           ///< of a `serve` job, likewise
   };
   /// A worker that is killed because it was lost or late or failed: its exit is a crash.

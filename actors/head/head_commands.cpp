@@ -13,8 +13,6 @@ using namespace scheduler;
 
 /// Between SIGTERM and SIGKILL: time to save what is worth it.
 constexpr std::uint32_t kStopGrace_ms = 10'000;
-/// A gang starts from the beginning when it grows: not again and again while slots get free one by one.
-constexpr std::int64_t kGrowthPause_ms = 30'000;
 
 std::string gang_text(const std::string& job) {
   return "gang of " + job;
@@ -35,7 +33,6 @@ void Head::ensure_command(const std::string& id, bool recovering) {
   if (recovering) {
     options.members = record->members;
     options.finished = record->finished;
-    job.command_since_ms = now_ms();
   }
   for (const auto& lease : ledger_.leases_of(id)) {
     const auto& members = options.members;
@@ -133,8 +130,7 @@ bool Head::is_growth_untimely(const std::string& id) const {
   if (!job.command) return false;
   const auto* record = ledger_.find(id);
   if (record->workers == 0 || record->wanted().min == record->wanted().max) return false;
-  return !job.command->is_running() || job.command->has_finished_members() ||
-         now_ms() - job.command_since_ms < kGrowthPause_ms;
+  return !job.command->is_running() || job.command->has_finished_members();
 }
 
 void Head::carry_out(const std::string& id, const job::CommandActions& actions) {
@@ -184,7 +180,6 @@ void Head::act(const std::string& id, const job::StopProcess& action) {
 }
 
 void Head::act(const std::string& id, const job::ShowRunning& action) {
-  jobs_.at(id).command_since_ms = now_ms();
   set_state(id, JobState::running, gang_text(id),
             fmt::format("runs with {} worker{}", action.workers, action.workers == 1 ? "" : "s"));
 }

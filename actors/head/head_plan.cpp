@@ -86,6 +86,12 @@ void Head::limit_growth(const JobRecord& record, Demand& demand) const {
   const auto job = jobs_.find(record.id);
   if (job == jobs_.end()) return;
   demand.left_s = parts_.grows_by_gain ? record.left_s(job->second.live.step) : 0;
+  const SizeRest& rest = job->second.size_rest;
+  if (rest.is_resting(now_ms())) {
+    demand.is_settled = false;
+    demand.workers.max =
+        std::clamp(std::max(rest.size(), record.workers), demand.workers.min, demand.workers.max);
+  }
   if (job->second.spare_starts.may_start(now_ms()) && !is_growth_untimely(record.id)) return;
   demand.can_relocate = false;
   if (record.spec->serve && record.workers > 0)  // each replica is wanted by itself
@@ -112,6 +118,9 @@ void Head::tell_planner() {
       // What is left to do only gets less: what still pays is looked at again when it is half.
       const auto half_ms = std::max(kLookAgainMs, static_cast<std::int64_t>(demand->left_s * 500));
       if (demand->curve && demand->left_s > 0 && (next == 0 || next > now + half_ms)) next = now + half_ms;
+      const auto live = jobs_.find(id);
+      const auto rests_until_ms = live == jobs_.end() ? 0 : live->second.size_rest.until_ms();
+      if (rests_until_ms > now && (next == 0 || next > rests_until_ms)) next = rests_until_ms;
       const bool is_limited = demand->workers.max < most || demand->can_relocate != can_relocate;
       if (is_limited && (next == 0 || next > now + kLookAgainMs)) next = now + kLookAgainMs;
     }
@@ -368,6 +377,7 @@ void Head::note_size_changes(const Plan& plan) {
     if (record != nullptr && record->batches() > 1)
       job->second.size_note += fmt::format(", at {} samples a step", record->batch);
     job->second.size_noted = change.to;
+    if (change.in_favour_of.empty()) job->second.size_rest.on_changed(change.from, change.to, now_ms());
     spdlog::info("job {}: {}", change.job, job->second.size_note);
   }
 }

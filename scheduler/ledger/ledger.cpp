@@ -116,9 +116,10 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
   return true;
 }
 
-bool Ledger::on(const Event&, const GenerationFormed& body) {
+bool Ledger::on(const Event& event, const GenerationFormed& body) {
   auto* job = active(body.job);
   if (job == nullptr || body.generation <= job->generation) return false;
+  if (job->spec->kind == JobKind::command) job->runs.begin(event.at_ms);
   job->generation = body.generation;
   job->members = body.members;
   job->servers = body.servers;
@@ -221,6 +222,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   job.is_deadline_missed = false;
   job.crashes_in_a_row = 0;
   job.retry_at_ms = 0;
+  job.runs = {};
   forget_removed(job);
   follow_tags(job);
   learn_curve(job);
@@ -355,6 +357,7 @@ bool Ledger::on(const Event& event, const WorkerCrashed& body) {
   auto* job = active(body.job);
   if (job == nullptr) return false;
   ++job->restarts;
+  job->runs.end();
   if (body.in_a_row != job->crashes_in_a_row) job->crash_bound = next_worker_;
   job->crashes_in_a_row = body.in_a_row;
   job->retry_at_ms = body.retry_at_ms;

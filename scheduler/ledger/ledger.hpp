@@ -18,6 +18,7 @@
 #include "scheduler/models/model_registry.hpp"
 #include "scheduler/policy/elastic/speed_curve.hpp"
 #include "scheduler/policy/plan.hpp"
+#include "scheduler/policy/program_runs.hpp"
 #include "scheduler/policy/quarantine.hpp"
 #include "scheduler/policy/role_placement.hpp"
 #include "scheduler/policy/rollout.hpp"
@@ -70,6 +71,8 @@ struct JobRecord {
   std::vector<double> resizes_s = {};    ///< for so long it stood still at the last resizes, oldest first
   std::shared_ptr<const SpeedCurve> curve = {};  ///< that follows from these; null: too little is known
 
+  ProgramRuns runs = {};  ///< of a `command` job
+
   /// With how many workers it runs: what its owner wanted last, of a `serve` job what its load asked for.
   WorkerCount wanted() const;
   /// Of a `serve` job: what its load asked for.
@@ -84,6 +87,8 @@ struct JobRecord {
   std::uint32_t least() const;
   /// Whether one of its workers may go to another node: nothing of its work is lost then.
   bool can_relocate() const;
+  /// Whether its program starts again when its size changes, and that may be by the policy's will.
+  bool restarts_when_resized() const;
   /// The moment before which it does not start; 0: there is none.
   std::int64_t begins_ms() const;
   /// Of one with a deadline: it can end by that if it starts by then.
@@ -261,6 +266,7 @@ class Ledger {
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
   void count_out(const Lease& lease, std::int64_t at_ms);
+  void end_run(JobRecord& job, std::int64_t at_ms, bool is_shrunk) const;
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);
 
   std::map<std::string, JobRecord, std::less<>> jobs_;

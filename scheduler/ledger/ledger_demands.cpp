@@ -41,6 +41,10 @@ bool JobRecord::can_relocate() const {
   return spec->kind == JobKind::train && spec->preemptible && wanted().min < wanted().max;
 }
 
+bool JobRecord::restarts_when_resized() const {
+  return spec->kind == JobKind::command && wanted().min < wanted().max;
+}
+
 std::uint32_t JobRecord::replicas() const {
   return scaled ? scaled->max : std::max(spec->workers.min, 1U);
 }
@@ -150,6 +154,8 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
   const bool can_relocate = job.can_relocate();
   const std::int64_t limit = job.spec->time_limit_ms;
   const std::int64_t lasts_ms = limit == 0 ? 0 : std::max<std::int64_t>(1, limit - job.ran_before_ms);
+  const bool restarts = job.restarts_when_resized();
+  const std::int64_t left_ms = limit == 0 ? 0 : std::max<std::int64_t>(1, limit - job.run_ms(now_ms));
   return Demand{job.id,
                 job.order,
                 job.wanted(),
@@ -172,7 +178,10 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 job.has_promise,
                 job.spec->serve.has_value(),
                 can_relocate,
-                can_relocate && is_within_minimum_run(newest_since_ms(job), now_ms)};
+                can_relocate && is_within_minimum_run(newest_since_ms(job), now_ms),
+                restarts ? job.runs.next_size(job.workers, now_ms, left_ms) : 0,
+                restarts && now_ms < job.runs.may_shrink_ms(),
+                restarts && job.runs.shrunk_lost_ms > 0};
 }
 
 /// When the newest of its workers was granted; 0: it has none.
@@ -200,6 +209,13 @@ std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) c
   if (job.workers > 0) {
     consider(job.gang_since_ms + kMinimumRunMs);
     if (job.can_relocate()) consider(newest_since_ms(job) + kMinimumRunMs);
+    if (job.restarts_when_resized()) {
+      consider(job.runs.may_shrink_ms());
+      consider(job.runs.may_grow_ms());
+      // It grows by more and more at once, the longer it has run: what it may is looked at now and again.
+      if (job.runs.may_grow_ms() <= now_ms && job.workers < job.wanted().max)
+        consider(now_ms + std::max<std::int64_t>(1'000, job.runs.ran_ms(now_ms) / 4));
+    }
     if (job.spec->time_limit_ms != 0)
       consider(job.gang_since_ms + std::max<std::int64_t>(0, job.spec->time_limit_ms - job.ran_before_ms));
   }

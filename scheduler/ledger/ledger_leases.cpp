@@ -10,6 +10,7 @@ bool Ledger::on(const Event& event, const LeaseGranted& body) {
   auto* job = active(body.job);
   if (job == nullptr || job->cancel_requested || job->pause_requested || job->time_is_up) return false;
   if (body.worker < next_worker_ || !may_have_devices(*job, body)) return false;
+  if (body.role == Role::worker) end_run(*job, event.at_ms, false);
   if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
   if (body.version != 0) ++job->live[body.version];
   const Lease& lease = leases_[body.worker] = {
@@ -37,8 +38,18 @@ bool Ledger::on(const Event& event, const LeaseReleasing& body) {
   lease.at_once = body.at_once;
   if (lease.releasing) return true;
   lease.releasing = true;
+  if (lease.role == Role::worker) end_run(jobs_.find(lease.job)->second, event.at_ms, true);
   count_out(lease, event.at_ms);
   return true;
+}
+
+/// One of its workers comes or is told to leave. That it ends, pauses or is preempted, or that its owner
+/// wants another size, is no loss that it has a right to be spared another time.
+void Ledger::end_run(JobRecord& job, std::int64_t at_ms, bool is_shrunk) const {
+  const bool is_whole = is_end(job.state) || job.state == JobState::preempted || job.pause_requested ||
+                        job.cancel_requested || job.time_is_up;
+  const bool is_owners_will = is_shrunk ? job.workers > job.wanted().max : job.workers < job.wanted().min;
+  is_whole || is_owners_will ? job.runs.end() : job.runs.lose(at_ms, is_shrunk);
 }
 
 /// The lease's job has one worker less.
@@ -63,6 +74,8 @@ void Ledger::count_use(const Lease& lease, std::int64_t at_ms, bool more) {
 bool Ledger::on(const Event& event, const LeaseEnded& body) {
   const auto found = leases_.find(body.worker);
   if (found == leases_.end()) return false;
+  if (!found->second.releasing && found->second.role == Role::worker)
+    jobs_.find(found->second.job)->second.runs.end();
   if (!found->second.releasing) count_out(found->second, event.at_ms);
   count_use(found->second, event.at_ms, false);
   index_.remove_lease(found->second);

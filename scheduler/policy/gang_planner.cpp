@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t kMaxSizesAlone = 1024;
 
 GangPlanner::ShrinkGroup shrink_group(const GangPlanner::Job& job) {
-  return {job.demand.priority, job.size, job.demand.curve != nullptr && job.demand.is_settled};
+  return {job.demand.priority, job.size, job.demand.curve != nullptr && job.demand.is_settled,
+          job.demand.is_resting};
 }
 
 }  // namespace

@@ -116,9 +116,9 @@ class GangPlanner {
   using Growable = std::map<GrowthGroup, std::map<GrowthRank, Job*>>;
   /// Loss (the larger first), workers (the fewer first), order, id: who is taken from last.
   using ShrinkRank = std::tuple<double, std::uint32_t, std::uint64_t, std::string_view>;
-  /// Priority, size of worker, whether its speed as it is was measured: what may be taken is the same for all
-  /// of one.
-  using ShrinkGroup = std::tuple<std::uint32_t, WorkerSize, bool>;
+  /// Priority, size of worker, whether its speed as it is was measured, whether it rests: what may be
+  /// taken is the same for all of one.
+  using ShrinkGroup = std::tuple<std::uint32_t, WorkerSize, bool, bool>;
 
   GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants);
 
@@ -393,6 +393,7 @@ class GangPlanner {
   bool is_stalled_before(const Job& job, const Job& beneficiary) const;
   bool may_shrink(const Job& job, const Job& beneficiary, std::uint32_t count) const;
   bool may_be_taken(const Job& job, const Job& beneficiary, std::uint32_t count, const QueueUse& use) const;
+  bool has_claim(const Job& beneficiary, const Job& job, std::uint32_t count) const;
   bool may_ever_preempt(const Job& job, const Job& beneficiary) const;
   std::vector<Job*> ever_preemptible(const Job& beneficiary) const;
   bool is_entitled(const Job& beneficiary, const Job& other, std::uint32_t count) const;

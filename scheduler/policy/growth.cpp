@@ -45,7 +45,11 @@ double log_speed(const Demand& demand, std::uint32_t workers) {
 GrowthStep next_growth(const Demand& demand, std::uint32_t workers, std::uint32_t most) {
   if (workers == 0 || workers >= demand.workers.max || most == 0) return {};
   const std::uint32_t largest = std::min(demand.workers.max, workers + std::min(most, kMaxStride));
-  if (!demand.curve) return {1, (log_of(workers + 1) - log_of(workers)) / slots_of(demand)};
+  if (!demand.curve) {
+    const std::uint32_t next = std::max(workers + 1, demand.grows_to);
+    if (next > demand.workers.max || next - workers > most) return {};
+    return {next - workers, (log_of(next) - log_of(workers)) / ((next - workers) * slots_of(demand))};
+  }
   const auto known = demand.curve->first + static_cast<std::uint32_t>(demand.curve->log_speeds.size());
   const double now = log_speed(demand, workers);
   GrowthStep best;

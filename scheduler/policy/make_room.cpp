@@ -104,6 +104,7 @@ bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary, std::uint32
 /// guarantee to it: it can't be had back from them, for it would pass it again.
 bool GangPlanner::may_be_taken(const Job& job, const Job& beneficiary, std::uint32_t count,
                                const QueueUse& use) const {
+  if (job.demand.is_resting && !has_claim(beneficiary, job, count)) return false;
   if (job.queue == beneficiary.queue) {
     const bool is_owed = job.queue != TenantTree::kRoot && beneficiary.workers < beneficiary.needed &&
                          beneficiary.guaranteed_levels >= tenants_[job.queue].depth &&
@@ -113,6 +114,15 @@ bool GangPlanner::may_be_taken(const Job& job, const Job& beneficiary, std::uint
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
   return meeting.b_side == meeting.at || use.can_spare(meeting.b_side, job.size.slots) ||
          (use.is_over_guarantee(meeting.b_side) && is_entitled(beneficiary, job, count));
+}
+
+/// Whether the beneficiary need not wait until the job has rested.
+bool GangPlanner::has_claim(const Job& beneficiary, const Job& job, std::uint32_t count) const {
+  if (beneficiary.demand.has_promise) return true;
+  if (job.queue != beneficiary.queue) return is_entitled(beneficiary, job, count);
+  const bool is_guaranteed =
+      job.queue != TenantTree::kRoot && beneficiary.guaranteed_levels >= tenants_[job.queue].depth;
+  return is_guaranteed || job.demand.priority < beneficiary.demand.priority;
 }
 
 /// By rank alone: not by how long it has run, nor by what queues use now.

@@ -70,6 +70,12 @@ struct Demand {
   bool works_with_fewer = false;  ///< than its minimum, as replicas do: those that it has are of use
   bool can_relocate = false;      ///< elastic, and a newcomer on another node takes a worker's state over
   bool is_new_there = false;      ///< one of its workers came less than `kMinimumRun` ago
+  /// Of one that has its minimum: it grows to so many workers at once, or more; 0: to any number. See
+  /// `ProgramRuns`, and so for the rest.
+  std::uint32_t grows_to = 0;
+  bool is_resting = false;  ///< not shrunk for others of its queue that are as urgent, nor for other queues'
+                            ///< jobs, unless they are guaranteed it
+  bool will_rest = false;   ///< so it will be once its size has changed
   bool operator==(const Demand&) const = default;
 };
 

@@ -276,12 +276,13 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
 
 bool GangPlanner::could_shrink(const Job& job, const Job& beneficiary) const {
   if (!job.demand.preemptible || job.workers < job.needed) return false;
+  const std::uint32_t missing = beneficiary.needed - beneficiary.workers;
+  if (job.demand.will_rest && !has_claim(beneficiary, job, missing)) return false;
   if (job.queue == beneficiary.queue) return yields_to(job, beneficiary);
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
   const SlotCount now = use_later_.slots(meeting.b_side), guaranteed = tenants_[meeting.b_side].guaranteed;
   return meeting.b_side == meeting.at || now >= guaranteed ||
-         (now + job.size.slots > guaranteed &&
-          is_entitled(beneficiary, job, beneficiary.needed - beneficiary.workers));
+         (now + job.size.slots > guaranteed && is_entitled(beneficiary, job, missing));
 }
 
 }  // namespace ds::scheduler

@@ -1,0 +1,17 @@
+#include "scheduler/policy/size_rest.hpp"
+
+#include <algorithm>
+
+namespace ds::scheduler {
+
+void SizeRest::on_changed(std::uint32_t from, std::uint32_t to, std::int64_t now_ms) {
+  const bool grows = to > from;
+  if (now_ms - until_ms_ > kLongest_ms) reversals_ = 0;
+  if (grows == has_grown_ || (grows && to <= size_)) return;  // what others took it has again
+  has_grown_ = grows;
+  size_ = to;
+  until_ms_ = now_ms + std::min(kLongest_ms, kFirst_ms << std::min(reversals_, 16U));
+  ++reversals_;
+}
+
+}  // namespace ds::scheduler

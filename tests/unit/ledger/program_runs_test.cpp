@@ -1,0 +1,90 @@
+// What changes of its size have cost a job whose program starts again then.
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
+
+#include "tests/unit/ledger/ledger_events.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using namespace testing;
+
+constexpr const char* kElastic = R"(
+version: 1
+kind: command
+name: cmd
+workers: {min: 1, max: 4}
+run: sleep 1000
+)";
+
+class LedgerRuns : public ::testing::Test {
+ protected:
+  LedgerRuns() {
+    JobSubmitted job = submitted("cmd");
+    job.text = kElastic;
+    apply(job, 0);
+    apply(JobStateChanged{"cmd", JobState::starting, "because"}, 1'000);
+    for (std::uint64_t worker = 1; worker <= 2; ++worker)
+      apply(LeaseGranted{worker, "cmd", "n1", 1, 0}, 1'000);
+    apply(GenerationFormed{"cmd", 1, {1, 2}, 0}, 2'000);
+    apply(JobStateChanged{"cmd", JobState::running, "because"}, 3'000);
+  }
+  void apply(Event::Body body, std::int64_t at_ms) {
+    ASSERT_TRUE(ledger_.apply(event(std::move(body), at_ms)));
+  }
+  const ProgramRuns& runs() const { return ledger_.find("cmd")->runs; }
+  Demand demand(std::int64_t now_ms) const { return ledger_.demand(*ledger_.find("cmd"), now_ms).value(); }
+  Ledger ledger_;
+};
+
+TEST_F(LedgerRuns, SayWhenItMayGrow) {
+  EXPECT_GT(demand(31'999).grows_to, 4U);
+  EXPECT_EQ(demand(32'000).grows_to, 3U);
+  EXPECT_EQ(ledger_.next_change_ms(*ledger_.find("cmd"), 3'000), 32'000);
+  EXPECT_EQ(ledger_.next_change_ms(*ledger_.find("cmd"), 42'000), 52'000) << "a quarter of its run later";
+  apply(LeaseGranted{3, "cmd", "n1", 1, 0}, 42'000);
+  apply(LeaseGranted{4, "cmd", "n1", 1, 0}, 42'000);
+  EXPECT_EQ(runs(), (ProgramRuns{0, 40'000, 0}));
+  apply(GenerationFormed{"cmd", 2, {1, 2, 3, 4}, 0}, 50'000);
+  EXPECT_FALSE(demand(50'000).is_resting);
+}
+
+TEST_F(LedgerRuns, SayForHowLongItRestsWhenItWasShrunk) {
+  apply(LeaseReleasing{2}, 12'000);
+  EXPECT_FALSE(demand(12'000).is_resting) << "nothing runs";
+  apply(LeaseEnded{2}, 13'000);
+  apply(GenerationFormed{"cmd", 2, {1}, 0}, 20'000);
+  EXPECT_EQ(runs(), (ProgramRuns{20'000, 10'000, 10'000}));
+  EXPECT_TRUE(demand(39'999).is_resting);
+  EXPECT_FALSE(demand(40'000).is_resting);
+  EXPECT_TRUE(demand(40'000).will_rest);
+  EXPECT_EQ(ledger_.next_change_ms(*ledger_.find("cmd"), 20'000), 40'000);
+  const auto restored = Ledger::restore(ledger_.snapshot());
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->find("cmd")->runs, runs());
+}
+
+TEST_F(LedgerRuns, CountNoCrashNorLostNodeNorWhatItsOwnerWants) {
+  apply(WorkersScaled{"cmd", 1, 1}, 20'000);
+  apply(LeaseReleasing{2}, 20'000);
+  EXPECT_EQ(runs(), ProgramRuns{});
+  EXPECT_EQ(demand(20'000).grows_to, 0U) << "it has one size";
+  apply(GenerationFormed{"cmd", 2, {1}, 0}, 30'000);
+  apply(WorkerCrashed{"cmd", 1, 1, 50'000}, 40'000);
+  EXPECT_EQ(runs(), ProgramRuns{});
+  apply(GenerationFormed{"cmd", 3, {1}, 0}, 60'000);
+  apply(LeaseEnded{1}, 70'000);
+  EXPECT_EQ(runs(), ProgramRuns{});
+}
+
+TEST_F(LedgerRuns, CountNotThatItIsPreempted) {
+  apply(JobStateChanged{"cmd", JobState::preempted, "because"}, 20'000);
+  apply(LeaseReleasing{2}, 20'000);
+  apply(LeaseReleasing{1}, 20'000);
+  EXPECT_EQ(runs(), ProgramRuns{});
+}
+
+}  // namespace
+}  // namespace ds::scheduler
