@@ -126,6 +126,11 @@ void respond_anyway(const gateway::Respond& respond, const Work& work) {
   }
 }
 
+HttpResponse no_room() {
+  return failure_response(Failure{
+      {ErrorCode::resource_exhausted, "too many answers wait for their clients to read them", {}}, 1000});
+}
+
 Error unknown(const std::string& model) {
   return {ErrorCode::not_found, fmt::format("Request for unknown model: '{}' is not found", model), {}};
 }
@@ -371,14 +376,21 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
   asked->outputs = parsed->outputs;
   asked->binary_outputs = parsed->binary_outputs;
   ask.request = *std::move(parsed);
-  ask.done = [this, model, asked, arrived, respond,
+  ask.done = [this, model, asked, arrived, respond, client = request.client,
               accepted = header_of(request, "accept-encoding")](tl::expected<Answer, Failure> outcome) {
     if (!outcome) return respond(failure_response(outcome.error()));
     std::size_t bytes = 0;
     for (const auto& tensor : outcome->outputs) bytes += tensor.bytes.size();
-    auto answer_it = [this, model, asked, arrived, respond, accepted, answer = *std::move(outcome)] {
+    const auto room = bytes > kLargeAnswerBytes ? room_.take(bytes) : nullptr;
+    if (room == nullptr && bytes > kLargeAnswerBytes) return respond(no_room());
+    auto answer_it = [this, model, asked, arrived, respond, client, accepted, room,
+                      answer = *std::move(outcome)] {
+      if (client && client->is_gone())
+        return respond(failure_response(Error{ErrorCode::cancelled, "the client is gone", {}}));
       const auto written = Clock::now();
       auto response = answer_response(model, *asked, answer, accepted);
+      if (room && !room->resize(response.body.size())) response = no_room();
+      response.held = room;
       const auto ended = Clock::now();
       auto times = answer.times;
       times[serving::Stage::serialize] =

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "actors/gateway/http_server.hpp"
+#include "actors/router/answer_room.hpp"
 #include "actors/router/fair_pool.hpp"
 #include "actors/router/router.hpp"
 #include "actors/serving/routes.hpp"
@@ -27,6 +28,8 @@ class InferenceApi {
   static constexpr std::size_t kLargeBytes = 256 << 10;
   static constexpr std::size_t kLargeAnswerBytes = 16 << 10;
   static constexpr std::size_t kMaxBodyBytes = 64 << 20;  ///< decompressed, too
+  /// Of answers of more than `kLargeAnswerBytes` that are not written yet; beyond: 503.
+  static constexpr std::size_t kMaxAnswerBytes = std::size_t{1} << 30;
 
   /// Names the tenant that a request is for, where the cluster has tenants.
   static constexpr std::string_view kTenantHeader = "DS-Tenant";
@@ -67,6 +70,7 @@ class InferenceApi {
   const std::string version_;
   const std::size_t most_under_way_;
   std::map<std::string, std::shared_ptr<Requester>, std::less<>> requesters_;  ///< by tenant
+  const AnswerRoom room_{kMaxAnswerBytes};
   FairPool large_, answers_;
 };
 
