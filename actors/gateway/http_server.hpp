@@ -24,9 +24,13 @@ class ClientWatch {
   /// caller's: it must not block. Of one that has begun to send its next request nobody can tell.
   void on_gone(std::function<void()> action);
   void set_gone();  ///< for the gateway
+  bool is_gone() const {
+    const std::lock_guard lock(mutex_);
+    return is_gone_;
+  }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   bool is_gone_ = false;
   std::function<void()> action_;
 };
@@ -46,6 +50,7 @@ struct HttpResponse {
   std::string body;
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers;
+  std::shared_ptr<const void> held = {};  ///< let go once it is written, or won't be
 };
 
 /// The answer to a request, or what makes it.
@@ -115,6 +120,8 @@ struct HttpServerOptions {
   std::chrono::milliseconds idle_timeout{
       30'000};  ///< between requests, for a body, and for a reader that takes nothing
   std::chrono::milliseconds answer_timeout{120'000};  ///< for the handler
+  /// Bytes a second: who reads an answer more slowly for longer than `idle_timeout` is given up.
+  std::size_t least_read_rate = 64 << 10;
 };
 
 /// HTTP/1.1 with keep-alive and pipelining (requests of one connection are handled one after another).

@@ -391,7 +391,10 @@ void Session::send(HttpResponse response) {
                                std::chrono::duration_cast<std::chrono::seconds>(now).count());
   body_ = head_only_ || !status_has_body(response.status) ? std::string() : std::move(response.body);
   if (body_.size() <= kCopiedBytes) head_ += std::exchange(body_, {});  // one piece is sent faster than two
+  held_ = std::move(response.held);
   written_ = 0;
+  const auto seconds = body_.size() / std::max<std::size_t>(core_->options.least_read_rate, 1);
+  read_by_ = std::chrono::steady_clock::now() + core_->options.idle_timeout + std::chrono::seconds(seconds);
   write_more();
 }
 
@@ -400,7 +403,9 @@ void Session::write_more() {
   const std::size_t from_body = written_ - from_head;
   const std::array<asio::const_buffer, 2> parts{asio::buffer(head_) + from_head,
                                                 asio::buffer(asio::buffer(body_) + from_body, kWriteBytes)};
-  arm(core_->options.idle_timeout);  // a slow reader may take long, one that has stopped may not
+  // A slow reader may take long, but not for ever; one that has stopped may not.
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(read_by_ - std::chrono::steady_clock::now());
+  arm(std::clamp(left, std::chrono::milliseconds(0), core_->options.idle_timeout));
   socket_.async_write_some(parts, [self = shared_from_this()](const error_code& error, std::size_t bytes) {
     if (self->phase_ == Phase::closed) return;
     if (error || self->timed_out_) return self->shut();
@@ -413,6 +418,7 @@ void Session::write_more() {
 void Session::on_written() {
   give_room_back();
   body_ = std::string();
+  held_.reset();
   if (keep_alive_) return begin_request();
   if (makes_way_) return shut();  // all that it had sent is read, so this resets nothing
   error_code ignored;

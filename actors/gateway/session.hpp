@@ -128,7 +128,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::uint64_t request_ = 0;            ///< number of the request being answered
   std::string head_;
   std::string body_;
-  std::size_t written_ = 0;  ///< of head_ and body_ together
+  std::shared_ptr<const void> held_;  ///< of the answer
+  Moment read_by_;                    ///< when its client must have taken it
+  std::size_t written_ = 0;           ///< of head_ and body_ together
   std::size_t drained_ = 0;
   std::size_t limit_ = 0;  ///< of the body at hand
   std::size_t room_ = 0;   ///< of `ServerCore::large_bytes`

@@ -104,6 +104,7 @@ class Head : public caf::event_based_actor {
     std::set<std::uint64_t> leaving{};  ///< that were told to
     job::ReplicaWatch watch;
     scheduler::LoadHistory load{};
+    std::string held{};  ///< what the router was told of why no replica comes; empty: one may
     /// What replicas have accepted, JSON, by version.
     std::map<std::uint64_t, std::string> quantization{};
     // Of a model of the registry:
@@ -307,6 +308,9 @@ class Head : public caf::event_based_actor {
   /// Ends those that hang, so that others can take their place.
   void watch_replicas();
   void on_load(const std::string& job, scheduler::LoadSample sample);
+  /// Why requests for it need not wait: no replica is on its way. Empty: one may be.
+  std::string held_text(const scheduler::JobRecord& record);
+  void tell_held(const std::string& job);
   void stop_serving(const std::string& job);
   /// Finds the checkpoint that the job is to serve, then accepts it.
   void choose_checkpoint(const Submission& submission, const gateway::Respond& respond);

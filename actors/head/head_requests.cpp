@@ -76,6 +76,7 @@ void Head::pause_job(const std::string& id) {
   release_workers(id, why,
                   {event("user", why, PauseRequested{id}),
                    event("user", why, JobStateChanged{id, JobState::paused, why})});
+  tell_held(id);
 }
 
 void Head::resume_job(const std::string& id) {
@@ -84,6 +85,7 @@ void Head::resume_job(const std::string& id) {
   spdlog::info("job {}: {}", id, why);
   commit({event("user", why, ResumeRequested{id}),
           event("user", why, JobStateChanged{id, JobState::queued, why})});
+  tell_held(id);
   schedule_soon();
 }
 

@@ -29,6 +29,9 @@ AutoscaleOptions to_options(const JobRecord& job) {
   return options;
 }
 
+/// A job that was just submitted may start at once.
+constexpr std::int64_t kPlannedWithinMs = 2'000;
+
 /// For a replica that was told to leave, beside its `drain`.
 constexpr std::chrono::milliseconds kLeaveLimit{10'000};
 
@@ -63,6 +66,29 @@ void Head::ensure_serving(const std::string& id) {
                                std::chrono::milliseconds(serve.queue.timeout_ms)});
   parts_.router->set_wanted(id, record->replicas());
   tell_versions(*record, *job.serving);
+  tell_held(id);
+}
+
+std::string Head::held_text(const JobRecord& record) {
+  if (record.pause_requested)
+    return fmt::format("the model is paused by its owner; ds-submit resume {} lets it go on", record.id);
+  // Where it has been ready, or sleeps, its next replica is waited for.
+  const bool never_started = record.state == JobState::queued && record.generation == 0 &&
+                             record.workers == 0 && record.restarts == 0 && record.replicas() > 0;
+  if (!never_started || in_grace_ || now_ms() - record.submitted_ms < kPlannedWithinMs) return {};
+  const auto reasons = waits_of(record);
+  if (reasons.empty()) return {};
+  return fmt::format("the model is queued, and none of its replicas has been ready yet: {}",
+                     reasons.front().text);
+}
+
+void Head::tell_held(const std::string& id) {
+  const auto job = jobs_.find(id);
+  if (job == jobs_.end() || !job->second.serving || is_end(ledger_.find(id)->state)) return;
+  auto why = held_text(*ledger_.find(id));
+  if (why == job->second.serving->held) return;
+  job->second.serving->held = why;
+  parts_.router->set_held(id, std::move(why));
 }
 
 /// Replicas may have to start on any of them, while a request waits. Told once each.
@@ -186,6 +212,7 @@ void Head::watch_replicas() {
     }
     watch_trials(id);
     roll(id);
+    tell_held(id);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <deque>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct EndpointState {
   std::map<std::uint64_t, ReplicaEntry> replicas;
   WaitingLine waiting;                       ///< for a replica
   std::uint32_t wanted = 0;                  ///< replicas
+  std::string held = {};                     ///< why nobody is to wait for one; empty: it pays to
   std::uint64_t ongoing = 0;                 ///< asked and not answered
   std::uint64_t arrivals = 0, answered = 0;  ///< since the last report
   std::deque<std::pair<std::chrono::steady_clock::time_point, double>>

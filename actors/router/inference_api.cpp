@@ -129,6 +129,11 @@ void respond_anyway(const gateway::Respond& respond, const Work& work) {
   }
 }
 
+HttpResponse no_room() {
+  return failure_response(Failure{
+      {ErrorCode::resource_exhausted, "too many answers wait for their clients to read them", {}}, 1000});
+}
+
 Error unknown(const std::string& model) {
   return {ErrorCode::not_found, fmt::format("Request for unknown model: '{}' is not found", model), {}};
 }
@@ -375,12 +380,17 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
   asked->request.binary_outputs = parsed->binary_outputs;
   asked->accepted = header_of(request, "accept-encoding");
   asked->arrived = arrived;
+  asked->client = request.client;
   asked->respond = respond;
   ask.request = *std::move(parsed);
   ask.done = [this, asked](tl::expected<Answer, Failure> outcome) {
     if (!outcome) return asked->respond(failure_response(outcome.error()));
     std::size_t bytes = 0;
     for (const auto& tensor : outcome->outputs) bytes += tensor.bytes.size();
+    if (bytes > kLargeAnswerBytes) {
+      asked->room = room_.take(bytes);
+      if (asked->room == nullptr) return asked->respond(no_room());
+    }
     const bool may_be_packed = serving::choose_coding(asked->accepted) != serving::ContentCoding::identity;
     const bool is_small = bytes <= (may_be_packed ? kSoonPacked : kLargeAnswerBytes);
     auto make = [this, asked, answer = *std::move(outcome)] { return make_response(*asked, answer); };
@@ -393,8 +403,12 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
 
 HttpResponse InferenceApi::make_response(const Asked& asked, const Answer& answer) const {
   try {
+    if (asked.room && asked.client && asked.client->is_gone())
+      return failure_response(Error{ErrorCode::cancelled, "the client is gone", {}});
     const auto begun = Clock::now();
     auto response = answer_response(asked.model, asked.request, answer, asked.accepted);
+    if (asked.room && !asked.room->resize(response.body.size())) response = no_room();
+    response.held = asked.room;
     const auto ended = Clock::now();
     auto times = answer.times;
     times[serving::Stage::serialize] =

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "actors/gateway/http_server.hpp"
+#include "actors/router/answer_room.hpp"
 #include "actors/router/fair_pool.hpp"
 #include "actors/router/router.hpp"
 #include "actors/serving/inference_request.hpp"
@@ -28,6 +29,8 @@ class InferenceApi {
   static constexpr std::size_t kLargeBytes = 256 << 10;
   static constexpr std::size_t kLargeAnswerBytes = 16 << 10;
   static constexpr std::size_t kMaxBodyBytes = 64 << 20;  ///< decompressed, too
+  /// Of answers of more than `kLargeAnswerBytes` that are not written yet; beyond: 503.
+  static constexpr std::size_t kMaxAnswerBytes = std::size_t{1} << 30;
 
   /// Names the tenant that a request is for, where the cluster has tenants.
   static constexpr std::string_view kTenantHeader = "DS-Tenant";
@@ -66,7 +69,9 @@ class InferenceApi {
     serving::InferenceRequest request;  ///< without its inputs
     std::string accepted;               ///< codings of the answer
     std::chrono::steady_clock::time_point arrived;
+    std::shared_ptr<gateway::ClientWatch> client;
     gateway::Respond respond;
+    std::shared_ptr<AnswerRoom::Part> room;  ///< of a large answer
   };
   /// On any thread; throws nothing.
   gateway::HttpResponse make_response(const Asked& asked, const Answer& answer) const;
@@ -78,6 +83,7 @@ class InferenceApi {
   const std::string version_;
   const std::size_t most_under_way_;
   std::map<std::string, std::shared_ptr<Requester>, std::less<>> requesters_;  ///< by tenant
+  const AnswerRoom room_{kMaxAnswerBytes};
   FairPool large_, answers_;
 };
 

@@ -34,6 +34,10 @@ void Router::set_wanted(const std::string& job, std::uint32_t replicas) {
   post(actor_, [=](RouterActor& router) { router.set_wanted(job, replicas); });
 }
 
+void Router::set_held(const std::string& job, std::string why) {
+  post(actor_, [job, why = std::move(why)](RouterActor& router) { router.set_held(job, why); });
+}
+
 void Router::remove_endpoint(const std::string& job) {
   post(actor_, [job](RouterActor& router) { router.remove_endpoint(job); });
 }

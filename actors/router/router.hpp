@@ -135,6 +135,9 @@ class Router {
   void set_versions(const std::string& job, std::vector<serving::VersionLine> lines);
   /// So many replicas are wanted; only shown.
   void set_wanted(const std::string& job, std::uint32_t replicas);
+  /// No replica is on its way, and why: what waits for one fails, and what comes fails at once where it would
+  /// have to. Empty: it waits again.
+  void set_held(const std::string& job, std::string why);
   /// What waits for it fails.
   void remove_endpoint(const std::string& job);
   /// A replica of that version is ready.

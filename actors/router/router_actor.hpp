@@ -56,6 +56,10 @@ inline Failure client_is_gone() {
   return {{ErrorCode::cancelled, "the client is gone", {}}};
 }
 
+inline Failure is_held(const std::string& why) {
+  return {{ErrorCode::unavailable, why, {}}, kRetryLaterMs};
+}
+
 inline Failure timeout_is_over(const Journey& journey) {
   const auto last = journey.last ? "; before: " + journey.last->error.message : std::string();
   return {{ErrorCode::deadline_exceeded, "the request's timeout is over" + last, {}}};
@@ -129,6 +133,15 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
     if (state == endpoints_.end()) return;
     state->second.wanted = replicas;
     publish(state->second);
+  }
+
+  void set_held(const std::string& job, const std::string& why) {
+    const auto state = endpoints_.find(job);
+    if (state == endpoints_.end()) return;
+    state->second.held = why;
+    if (why.empty()) return;
+    for (const JourneyPtr& journey : state->second.waiting.take_all())
+      finish(journey, tl::unexpected(is_held(why)));
   }
 
   void remove_endpoint(const std::string& job) {
@@ -340,6 +353,7 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
 
   /// For a replica.
   void wait(const JourneyPtr& journey, EndpointState& state) {
+    if (!state.held.empty()) return finish(journey, tl::unexpected(is_held(state.held)));
     const auto entry =
         state.waiting.add(journey, {state.endpoint.max_waiting, state.endpoint.max_waiting_bytes});
     const auto refuse = [&](const JourneyPtr& refused) {

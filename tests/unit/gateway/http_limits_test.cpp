@@ -109,6 +109,38 @@ TEST(HttpLimits, RefusesABodyOverTheLimitBeforeItIsSent) {
   expect_refused(server->port(), start + "Expect: tea\r\n\r\n", 417);
 }
 
+TEST(HttpLimits, GivesUpWhoReadsAnAnswerTooSlowly) {
+  HttpServerOptions options;
+  options.idle_timeout = milliseconds(1'000);
+  options.least_read_rate = 64 << 20;
+  const auto held = std::make_shared<int>(0);
+  const auto server = start_server(
+      [&held](const HttpRequest& request, const Respond& respond) {
+        HttpResponse response;
+        response.body.assign(request.path == "/small" ? 100'000 : 64 << 20, 'x');
+        response.held = held;
+        respond(std::move(response));
+      },
+      options);
+  const auto wait_until_let_go = [&held] {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (held.use_count() > 1 && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(milliseconds(5));
+    return held.use_count() == 1;
+  };
+  RawClient quick(server->port());
+  quick.send("GET /small HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(quick.receive().body.size(), 100'000U);
+  EXPECT_TRUE(wait_until_let_go()) << "it is written, though the connection stays";
+
+  RawClient slow(server->port());
+  slow.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+  const auto taken = slow.read_slowly(512 << 10, milliseconds(100));  // 5 MiB/s, without a long pause
+  EXPECT_GT(taken, 0U);
+  EXPECT_LT(taken, std::size_t{64} << 20U);
+  EXPECT_TRUE(wait_until_let_go());
+}
+
 TEST(HttpLimits, TakesLargeBodiesBelowOnePrefixWhileThereIsRoomForThem) {
   HttpServerOptions options;
   options.max_body_bytes = 1000;

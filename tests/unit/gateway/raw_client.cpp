@@ -9,6 +9,7 @@
 #include <array>
 #include <cctype>
 #include <cstdlib>
+#include <thread>
 
 namespace ds::gateway::testing {
 
@@ -42,6 +43,16 @@ bool RawClient::send(std::string_view bytes) {
 
 void RawClient::finish_sending() {
   ::shutdown(descriptor_, SHUT_WR);
+}
+
+std::size_t RawClient::read_slowly(std::size_t bytes, std::chrono::milliseconds pause) {
+  std::string piece(bytes, 0);
+  for (std::size_t all = 0;;) {
+    const ssize_t received = ::recv(descriptor_, piece.data(), piece.size(), 0);
+    if (received <= 0) return all;
+    all += static_cast<std::size_t>(received);
+    std::this_thread::sleep_for(pause);
+  }
 }
 
 bool RawClient::fill() {

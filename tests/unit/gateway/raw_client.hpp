@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -25,6 +27,8 @@ class RawClient {
   bool send(std::string_view bytes);  ///< false when the other side is gone
   void finish_sending();
   RawResponse receive(bool has_body = true);  ///< one response; 1xx count as responses without a body
+  /// Reads so much between pauses until the stream ends, and returns how much it was.
+  std::size_t read_slowly(std::size_t bytes, std::chrono::milliseconds pause);
   bool closed_by_server();  ///< waits for the end of the stream; false when bytes come instead
 
  private:

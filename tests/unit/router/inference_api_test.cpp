@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <chrono>
@@ -92,6 +93,31 @@ TEST_F(ApiOfTenants, GivesNoneMoreThanItsPartOfWhatIsUnderWay) {
     return again->now() == 0;
   }));
   for (const auto& waiting : {second, calm, nobody, again}) EXPECT_EQ(waiting->now(), 0) << waiting->body;
+}
+
+TEST_F(ApiOfTenants, LetsNobodyWaitWhileNoReplicaIsOnItsWay) {
+  const auto waits = ask("calm");
+  router_.set_held("job", "the model is paused");
+  EXPECT_TRUE(comes_true([&] { return waits->now() != 0; }));
+  const auto comes = ask("calm");
+  EXPECT_TRUE(comes_true([&] { return comes->now() != 0; }));
+  for (const auto& refused : {waits, comes}) {
+    EXPECT_EQ(refused->status, 503);
+    EXPECT_NE(refused->body.find("the model is paused"), std::string::npos) << refused->body;
+  }
+  gateway::HttpRequest metadata;
+  metadata.method = "GET";
+  metadata.path = metadata.target = "/v2/models/answers";
+  const auto asked = std::make_shared<std::atomic<int>>(0);
+  api_.handle(std::move(metadata),
+              [asked](const gateway::HttpResponse& response) { *asked = response.status; });
+  EXPECT_TRUE(comes_true([&] { return *asked != 0; }));
+  EXPECT_EQ(*asked, 503);
+  router_.set_held("job", "");
+  const auto later = ask("flood");
+  router_.set_held("job", "paused again");
+  EXPECT_TRUE(comes_true([&] { return later->now() != 0; }));
+  EXPECT_NE(later->body.find("paused again"), std::string::npos) << "it waited: " << later->body;
 }
 
 TEST_F(ApiOfTenants, KnowsNoTenantsButThoseOfTheCluster) {
