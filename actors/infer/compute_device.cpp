@@ -80,17 +80,16 @@ at::Tensor ComputeDevice::take_over(const at::Tensor& host) const {
 std::vector<at::Tensor> ComputeDevice::bring_back(const std::vector<at::Tensor>& tensors) const {
   std::vector<at::Tensor> host;
   host.reserve(tensors.size());
-  bool is_under_way = false;
   for (const at::Tensor& tensor : tensors) {
     if (tensor.is_cpu()) {
       host.push_back(tensor.contiguous());
       continue;
     }
     host.push_back(make_host_tensor(tensor.sizes(), tensor.scalar_type()));
-    host.back().copy_(tensor, /*non_blocking=*/true);
-    is_under_way = true;
+    // Blocks. Of a copy that doesn't, page-locked memory notes the stream, and freeing it throws, from a
+    // destructor, once the GPU's context is broken.
+    host.back().copy_(tensor, /*non_blocking=*/false);
   }
-  if (is_under_way) wait();
   return host;
 }
 

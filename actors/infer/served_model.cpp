@@ -285,7 +285,7 @@ std::vector<Named> TorchServedModel::forward(std::vector<c10::IValue> inputs) {
   const c10::DeviceGuard there(device_.device());
   const bool is_bf16 = !given_types_.empty();
   for (c10::IValue& input : inputs) {
-    at::Tensor tensor = device_.take_over(input.toTensor());
+    at::Tensor tensor = device_.take_over(std::move(input).toTensor());
     if (is_bf16 && tensor.is_floating_point()) tensor = tensor.to(at::kBFloat16);
     input = std::move(tensor);
   }
