@@ -14,6 +14,8 @@
 #include <optional>
 #include <string_view>
 
+#include "actors/train/models/torch_process.hpp"
+
 namespace torch::jit {
 /// Libtorch exports it and installs no header that has it.
 void overrideCanFuseOnGPU(bool value);
@@ -66,6 +68,13 @@ Result<ComputeDevice> ComputeDevice::open(const std::string& name) {
         "look at nvidia-smi, CUDA_VISIBLE_DEVICES and whether the driver is as new as libtorch's CUDA");
   }
   prepare_gpus();
+  const auto computes =
+      train::guarded(fmt::format("device {}: the GPU does not compute", name), ErrorCode::unavailable,
+                     [&]() -> Result<void> {
+                       static_cast<void>(at::ones({1}, at::TensorOptions().device(*device)).to(at::kCPU));
+                       return {};
+                     });
+  if (!computes) return tl::unexpected(computes.error());
   return ComputeDevice(*device);
 }
 

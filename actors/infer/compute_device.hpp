@@ -19,7 +19,8 @@ class ComputeDevice {
   /// `cpu`, `cuda` or `cuda:N`, which counts the GPUs that CUDA shows this process. A GPU computes in fp32
   /// what is fp32 from then on: libtorch would shorten convolutions' numbers to TF32. Errors:
   /// `invalid_argument` for another name; `unsupported` where libtorch has no CUDA; `unavailable` where there
-  /// is no such GPU.
+  /// is no such GPU, or it does not compute (it is broken, or another process has it for itself);
+  /// `resource_exhausted` where others have all its memory.
   static Result<ComputeDevice> open(const std::string& name);
 
   at::Device device() const { return device_; }

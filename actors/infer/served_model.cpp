@@ -17,6 +17,7 @@
 #include <limits>
 #include <optional>
 #include <random>
+#include <string_view>
 #include <utility>
 
 #include "actors/infer/bf16_pass.hpp"
@@ -49,6 +50,13 @@ struct Named {
   std::string name;
   at::Tensor tensor;
 };
+
+/// Of whatever failed when the GPU was lost: it says nothing of the model.
+Error lost_device(std::string_view device, const Error& what_failed) {
+  return {ErrorCode::unavailable,
+          fmt::format("device {}: this process can't use the GPU any more: {}", device, what_failed.message),
+          "another process may; if it comes again on this GPU only, see what nvidia-smi and dmesg say of it"};
+}
 
 class TorchServedModel final : public ServedModel {
  public:
@@ -179,7 +187,7 @@ Result<void> TorchServedModel::try_out() {
                              return note_outputs(outputs[0], outputs[1]);
                            });
     tried_size_ = size;
-    if (tried) return tried;
+    if (tried || !device_.is_usable()) return tried;
   }
   return tried;
 }
@@ -413,35 +421,20 @@ Result<std::vector<ServedModel::Tensors>> TorchServedModel::compute(
   return answers;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const ModelOptions& options) {
-  train::prepare_process();
-  const auto device = ComputeDevice::open(options.device);
-  if (!device) return tl::unexpected(device.error());
+Result<std::unique_ptr<ServedModel>> load_on(const ComputeDevice& device, ModelSource source,
+                                             const ModelOptions& options) {
   auto files = model_file_names();
   auto module = train::read_script_archive(std::move(source.archive), source.origin, std::nullopt, files,
-                                           device->device());
+                                           device.device());
   if (!module) return tl::unexpected(module.error());
   auto beside = read_model_files(files);
   if (!beside) return refuse(source.origin, beside.error().message);
   module->eval();
-  if (options.int8 && options.bf16) {
-    return fail(ErrorCode::invalid_argument,
-                source.origin + ": it can be served in bf16 or in int8, not in both",
-                "leave one of them out");
-  }
-  if (options.int8 && device->is_gpu()) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: int8 layers compute on the CPU, and the device is {}", source.origin,
-                            options.device),
-                "serve it in bf16 there, or in int8 on the CPU");
-  }
-  if (device->is_gpu()) {
+  if (device.is_gpu()) {
     const auto moved = train::guarded(
         fmt::format("model.source: {}: the model can't be prepared for {}", source.origin, options.device),
         ErrorCode::invalid_argument, [&]() -> Result<void> {
-          compute_on(*module, device->device());
+          compute_on(*module, device.device());
           return {};
         });
     if (!moved) return tl::unexpected(moved.error());
@@ -453,12 +446,34 @@ Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const
     int8 = {made->linear_layers, made->lstm_layers, made->bytes_before, made->bytes_after};
     module = std::move(made->module);
   }
-  auto model = std::make_unique<TorchServedModel>(*std::move(module), *device, int8, *std::move(beside),
+  auto model = std::make_unique<TorchServedModel>(*std::move(module), device, int8, *std::move(beside),
                                                   std::move(source), options);
   if (const auto tried = model->try_out(); !tried) return tl::unexpected(tried.error());
   if (options.bf16) {
     if (const auto used = model->use_bf16(); !used) return tl::unexpected(used.error());
   }
+  return model;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const ModelOptions& options) {
+  train::prepare_process();
+  if (options.int8 && options.bf16) {
+    return fail(ErrorCode::invalid_argument,
+                source.origin + ": it can be served in bf16 or in int8, not in both",
+                "leave one of them out");
+  }
+  if (options.int8 && options.device != "cpu") {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: int8 layers compute on the CPU, and the device is {}", source.origin,
+                            options.device),
+                "serve it in bf16 there, or in int8 on the CPU");
+  }
+  const auto device = ComputeDevice::open(options.device);
+  if (!device) return tl::unexpected(device.error());
+  auto model = load_on(*device, std::move(source), options);
+  if (!model && !device->is_usable()) return tl::unexpected(lost_device(options.device, model.error()));
   return model;
 }
 

@@ -51,7 +51,8 @@ class ServedModel {
   /// `int8` also for a model that has nothing to quantize. With `bf16` it takes and gives what it does
   /// without: its tensors are converted on the way; a model that fails in BF16, or computes something else,
   /// is refused. Errors of the device: `unsupported` where libtorch has no CUDA, `unavailable` where there is
-  /// no such GPU, `resource_exhausted` where it has no room.
+  /// no such GPU, or it can't be used or not any more, whatever failed: the model may do well on another;
+  /// `resource_exhausted` where it has no room.
   static Result<std::unique_ptr<ServedModel>> load(ModelSource source, const ModelOptions& options);
   virtual ~ServedModel() = default;
 
