@@ -96,6 +96,7 @@ class TorchServedModel final : public ServedModel {
     if (has_lost_device_ && !answers) answers.error().code = ErrorCode::unavailable;
     return answers;
   }
+  bool is_on_gpu() const override { return device_.is_gpu(); }
   bool has_lost_device() const override { return has_lost_device_; }
 
  private:
@@ -192,14 +193,17 @@ Result<void> TorchServedModel::try_out() {
   return tried;
 }
 
-/// Zeros for whole numbers, which may be places in a table.
+/// Zeros for whole numbers, which may be places in a table. On a GPU a place that the table has not would
+/// lose it, and a model may make whole numbers of these: there they are below a half, and round to 0.
 std::vector<c10::IValue> TorchServedModel::random_floats(std::int64_t rows, std::int64_t size) const {
   auto inputs = zeros(rows, size);
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(kSeed);
   for (c10::IValue& input : inputs) {
     const at::Tensor tensor = input.toTensor();
-    if (tensor.is_floating_point())
-      input = at::randn(tensor.sizes(), generator, at::kFloat).to(tensor.scalar_type());
+    if (!tensor.is_floating_point()) continue;
+    const at::Tensor random = device_.is_gpu() ? at::rand(tensor.sizes(), generator, at::kFloat) * 0.49
+                                               : at::randn(tensor.sizes(), generator, at::kFloat);
+    input = random.to(tensor.scalar_type());
   }
   return inputs;
 }
@@ -229,13 +233,14 @@ void check_rounded(const Named& exact, const Named& rounded) {
 
 Result<void> TorchServedModel::use_bf16() {
   auto tried = train::guarded(
-      fmt::format("model.source: {}: precision: bf16: the model fails in it", origin_),
+      fmt::format("model.source: {}: precision: bf16: its trial run failed", origin_),
       ErrorCode::invalid_argument, [&]() -> Result<void> {
         const c10::InferenceMode without_gradients;
         bool is_random = true;  // unless the model takes only some numbers
-        auto exact = train::guarded("", ErrorCode::invalid_argument, [&]() -> Result<std::vector<Named>> {
-          return forward(random_floats(2, tried_size_));
-        });
+        auto exact = train::guarded(
+            fmt::format("model.source: {}: tried with random numbers", origin_), ErrorCode::invalid_argument,
+            [&]() -> Result<std::vector<Named>> { return forward(random_floats(2, tried_size_)); });
+        if (!exact && !device_.is_usable()) return tl::unexpected(exact.error());
         if (!exact) exact = forward(zeros(2, tried_size_)), is_random = false;
         auto made = to_bf16(module_, device_.is_gpu());
         if (!made) return fail(made.error().code, origin_ + ": " + made.error().message);
@@ -247,7 +252,7 @@ Result<void> TorchServedModel::use_bf16() {
         for (std::size_t i = 0; i < rounded.size(); ++i) check_rounded((*exact)[i], rounded[i]);
         return {};
       });
-  if (tried) return tried;
+  if (tried || !device_.is_usable()) return tried;
   return fail(tried.error().code, tried.error().message,
               "leave precision out to serve it in fp32: torch has no BF16 for all that it does");
 }
@@ -343,6 +348,10 @@ Result<void> TorchServedModel::use_text_buckets(std::span<const std::int64_t> bu
         fmt::format("batching.padding: the model fails on texts of {} tokens, where in training they had {}",
                     bucket, length),
         ErrorCode::invalid_argument, [&] { return try_text_bucket(bucket, tolerance); });
+    if (!tried && !device_.is_usable()) {
+      has_lost_device_ = true;
+      return fail(ErrorCode::unavailable, tried.error().message);
+    }
     if (!tried) return tried;
   }
   text_buckets_ = std::move(shorter);

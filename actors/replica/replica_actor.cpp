@@ -170,6 +170,8 @@ class Replica : public caf::event_based_actor {
       auto loaded = load_model(spec_, given.get(), quantization_);
       std::vector<Observation> seen;
       if (loaded) seen = warm_up(**loaded);
+      if (loaded && (*loaded)->has_lost_device())
+        loaded = fail(ErrorCode::unavailable, origin_ + ": the GPU was lost while the model ran on zeros");
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
       // A function that CAF copies cannot hold what only moves.
       auto model = std::make_shared<decltype(loaded)>(std::move(loaded));
