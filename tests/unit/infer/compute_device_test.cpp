@@ -82,6 +82,8 @@ TEST(ComputeDevices, RefuseInt8OnAGpu) {
 std::string device_of(const std::string& body) {
   torch::jit::Module module("Made");
   module.register_attribute("training", c10::BoolType::get(), false);
+  module.register_attribute("where", c10::DeviceObjType::get(), at::Device(at::kCPU));
+  module.register_attribute("name", c10::StringType::get(), std::string("cpu"));
   module.define("def made(self, n: int):\n    return torch.ones([n])\n");
   module.define("def forward(self, x):\n    " + body + "\n");
   compute_on(module, at::Device(at::kMeta));
@@ -94,7 +96,8 @@ TEST(Programs, MakeTheirTensorsOnTheDeviceThatTheyAreMovedTo) {
        {"return torch.zeros([2])", "return torch.arange(3)", "return torch.arange(x.size(1), dtype=4)",
         "return torch.full([2], 1.5)", "return torch.zeros([2], device=torch.device(\"cpu\"))",
         "return torch.arange(3, device=torch.device(\"cuda:1\"))", "return torch.tensor([1, 2])",
-        "return self.made(4)",
+        "return self.made(4)", "return torch.zeros([2], device=self.where)",
+        "return torch.zeros([2], device=torch.device(self.name))", "return torch.zeros([2], device=x.device)",
         "if x.size(0) > 1:\n        y = torch.ones([2])\n    else:\n        y = torch.zeros([2])\n    return "
         "y",
         "return torch.zeros([2]).to(torch.device(\"cpu\"))", "return x + torch.arange(x.size(1))",
