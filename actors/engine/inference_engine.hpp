@@ -72,7 +72,9 @@ class InferenceEngine {
 
   /// The outputs for these inputs, in the model's order; the first dimension of each is the batch. Any
   /// thread; blocks until they are there. Errors: `invalid_argument` for inputs that the model does not take,
-  /// `resource_exhausted` when too much waits, `deadline_exceeded`.
+  /// `resource_exhausted` when too much waits, `deadline_exceeded`. After an error from which a GPU's context
+  /// does not recover, such as an index out of range, every call fails with `unavailable`, and so does every
+  /// new engine on that GPU, until the process starts again.
   Result<Tensors> predict(Tensors inputs);
   /// The same without waiting. The future may be dropped.
   std::future<Result<Tensors>> predict_async(Tensors inputs);

@@ -14,6 +14,8 @@
 #include <optional>
 #include <string_view>
 
+#include "actors/train/models/torch_process.hpp"
+
 namespace torch::jit {
 /// Libtorch exports it and installs no header that has it.
 void overrideCanFuseOnGPU(bool value);
@@ -66,6 +68,13 @@ Result<ComputeDevice> ComputeDevice::open(const std::string& name) {
         "look at nvidia-smi, CUDA_VISIBLE_DEVICES and whether the driver is as new as libtorch's CUDA");
   }
   prepare_gpus();
+  const auto computes =
+      train::guarded(fmt::format("device {}: the GPU does not compute", name), ErrorCode::unavailable,
+                     [&]() -> Result<void> {
+                       static_cast<void>(at::ones({1}, at::TensorOptions().device(*device)).to(at::kCPU));
+                       return {};
+                     });
+  if (!computes) return tl::unexpected(computes.error());
   return ComputeDevice(*device);
 }
 
@@ -80,17 +89,16 @@ at::Tensor ComputeDevice::take_over(const at::Tensor& host) const {
 std::vector<at::Tensor> ComputeDevice::bring_back(const std::vector<at::Tensor>& tensors) const {
   std::vector<at::Tensor> host;
   host.reserve(tensors.size());
-  bool is_under_way = false;
   for (const at::Tensor& tensor : tensors) {
     if (tensor.is_cpu()) {
       host.push_back(tensor.contiguous());
       continue;
     }
     host.push_back(make_host_tensor(tensor.sizes(), tensor.scalar_type()));
-    host.back().copy_(tensor, /*non_blocking=*/true);
-    is_under_way = true;
+    // Blocks. Of a copy that doesn't, page-locked memory notes the stream, and freeing it throws, from a
+    // destructor, once the GPU's context is broken.
+    host.back().copy_(tensor, /*non_blocking=*/false);
   }
-  if (is_under_way) wait();
   return host;
 }
 

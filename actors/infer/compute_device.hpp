@@ -19,7 +19,8 @@ class ComputeDevice {
   /// `cpu`, `cuda` or `cuda:N`, which counts the GPUs that CUDA shows this process. A GPU computes in fp32
   /// what is fp32 from then on: libtorch would shorten convolutions' numbers to TF32. Errors:
   /// `invalid_argument` for another name; `unsupported` where libtorch has no CUDA; `unavailable` where there
-  /// is no such GPU.
+  /// is no such GPU, or it does not compute (it is broken, or another process has it for itself);
+  /// `resource_exhausted` where others have all its memory.
   static Result<ComputeDevice> open(const std::string& name);
 
   at::Device device() const { return device_; }
@@ -29,10 +30,10 @@ class ComputeDevice {
   /// beside other work.
   at::Tensor make_host_tensor(at::IntArrayRef shape, at::ScalarType type) const;
   /// On the device. A copy from page-locked memory is under way when this returns; later work on the same
-  /// stream waits for it.
+  /// stream waits for it. Let go of `host` before anything else runs there: see `bring_back`.
   at::Tensor take_over(const at::Tensor& host) const;
-  /// In the host's memory, contiguous, all copies ended. Throws what went wrong on a GPU since it was last
-  /// waited for.
+  /// In the host's memory, contiguous, all copies ended, and so what they are the result of. Throws what went
+  /// wrong on a GPU before.
   std::vector<at::Tensor> bring_back(const std::vector<at::Tensor>& tensors) const;
 
   /// False after an error from which a GPU's context does not recover, such as an index out of range in a

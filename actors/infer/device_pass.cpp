@@ -16,6 +16,7 @@ namespace {
 using torch::jit::Node;
 
 const auto kPack = c10::Symbol::fromQualString("aten::_pack_padded_sequence");
+const auto kNamed = c10::Symbol::fromQualString("aten::device");
 const auto kToHost = c10::Symbol::fromQualString("aten::cpu");
 
 class Mover {
@@ -26,8 +27,9 @@ class Mover {
     std::vector<Node*> nodes;
     list_nodes(graph_.block(), nodes);
     for (Node* node : nodes) {
-      if (node->kind() == c10::prim::Constant) {
-        change_constant(*node);
+      if (node->kind() == c10::prim::Constant || node->kind() == c10::prim::GetAttr ||
+          node->kind() == kNamed) {
+        change_device(*node);
       } else if (node->kind() == kPack) {
         bring_lengths_back(*node);
       } else {
@@ -37,8 +39,8 @@ class Mover {
   }
 
  private:
-  /// A traced program has the device that it was traced on in it.
-  void change_constant(Node& node) {
+  /// A traced program has the device that it was traced on in it, a scripted one may keep it as an attribute.
+  void change_device(Node& node) {
     if (node.outputs().size() != 1 || node.output()->type()->kind() != c10::TypeKind::DeviceObjType) return;
     const torch::jit::WithInsertPoint here(&node);
     node.output()->replaceAllUsesWith(graph_.insertConstant(device_));

@@ -17,6 +17,7 @@
 #include <limits>
 #include <optional>
 #include <random>
+#include <string_view>
 #include <utility>
 
 #include "actors/infer/bf16_pass.hpp"
@@ -49,6 +50,13 @@ struct Named {
   std::string name;
   at::Tensor tensor;
 };
+
+/// Of whatever failed when the GPU was lost: it says nothing of the model.
+Error lost_device(std::string_view device, const Error& what_failed) {
+  return {ErrorCode::unavailable,
+          fmt::format("device {}: this process can't use the GPU any more: {}", device, what_failed.message),
+          "another process may; if it comes again on this GPU only, see what nvidia-smi and dmesg say of it"};
+}
 
 class TorchServedModel final : public ServedModel {
  public:
@@ -88,6 +96,7 @@ class TorchServedModel final : public ServedModel {
     if (has_lost_device_ && !answers) answers.error().code = ErrorCode::unavailable;
     return answers;
   }
+  bool is_on_gpu() const override { return device_.is_gpu(); }
   bool has_lost_device() const override { return has_lost_device_; }
 
  private:
@@ -179,19 +188,22 @@ Result<void> TorchServedModel::try_out() {
                              return note_outputs(outputs[0], outputs[1]);
                            });
     tried_size_ = size;
-    if (tried) return tried;
+    if (tried || !device_.is_usable()) return tried;
   }
   return tried;
 }
 
-/// Zeros for whole numbers, which may be places in a table.
+/// Zeros for whole numbers, which may be places in a table. On a GPU a place that the table has not would
+/// lose it, and a model may make whole numbers of these: there they are below a half, and round to 0.
 std::vector<c10::IValue> TorchServedModel::random_floats(std::int64_t rows, std::int64_t size) const {
   auto inputs = zeros(rows, size);
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(kSeed);
   for (c10::IValue& input : inputs) {
     const at::Tensor tensor = input.toTensor();
-    if (tensor.is_floating_point())
-      input = at::randn(tensor.sizes(), generator, at::kFloat).to(tensor.scalar_type());
+    if (!tensor.is_floating_point()) continue;
+    const at::Tensor random = device_.is_gpu() ? at::rand(tensor.sizes(), generator, at::kFloat) * 0.49
+                                               : at::randn(tensor.sizes(), generator, at::kFloat);
+    input = random.to(tensor.scalar_type());
   }
   return inputs;
 }
@@ -221,13 +233,14 @@ void check_rounded(const Named& exact, const Named& rounded) {
 
 Result<void> TorchServedModel::use_bf16() {
   auto tried = train::guarded(
-      fmt::format("model.source: {}: precision: bf16: the model fails in it", origin_),
+      fmt::format("model.source: {}: precision: bf16: its trial run failed", origin_),
       ErrorCode::invalid_argument, [&]() -> Result<void> {
         const c10::InferenceMode without_gradients;
         bool is_random = true;  // unless the model takes only some numbers
-        auto exact = train::guarded("", ErrorCode::invalid_argument, [&]() -> Result<std::vector<Named>> {
-          return forward(random_floats(2, tried_size_));
-        });
+        auto exact = train::guarded(
+            fmt::format("model.source: {}: tried with random numbers", origin_), ErrorCode::invalid_argument,
+            [&]() -> Result<std::vector<Named>> { return forward(random_floats(2, tried_size_)); });
+        if (!exact && !device_.is_usable()) return tl::unexpected(exact.error());
         if (!exact) exact = forward(zeros(2, tried_size_)), is_random = false;
         auto made = to_bf16(module_, device_.is_gpu());
         if (!made) return fail(made.error().code, origin_ + ": " + made.error().message);
@@ -239,7 +252,7 @@ Result<void> TorchServedModel::use_bf16() {
         for (std::size_t i = 0; i < rounded.size(); ++i) check_rounded((*exact)[i], rounded[i]);
         return {};
       });
-  if (tried) return tried;
+  if (tried || !device_.is_usable()) return tried;
   return fail(tried.error().code, tried.error().message,
               "leave precision out to serve it in fp32: torch has no BF16 for all that it does");
 }
@@ -285,7 +298,7 @@ std::vector<Named> TorchServedModel::forward(std::vector<c10::IValue> inputs) {
   const c10::DeviceGuard there(device_.device());
   const bool is_bf16 = !given_types_.empty();
   for (c10::IValue& input : inputs) {
-    at::Tensor tensor = device_.take_over(input.toTensor());
+    at::Tensor tensor = device_.take_over(std::move(input).toTensor());
     if (is_bf16 && tensor.is_floating_point()) tensor = tensor.to(at::kBFloat16);
     input = std::move(tensor);
   }
@@ -335,6 +348,10 @@ Result<void> TorchServedModel::use_text_buckets(std::span<const std::int64_t> bu
         fmt::format("batching.padding: the model fails on texts of {} tokens, where in training they had {}",
                     bucket, length),
         ErrorCode::invalid_argument, [&] { return try_text_bucket(bucket, tolerance); });
+    if (!tried && !device_.is_usable()) {
+      has_lost_device_ = true;
+      return fail(ErrorCode::unavailable, tried.error().message);
+    }
     if (!tried) return tried;
   }
   text_buckets_ = std::move(shorter);
@@ -416,35 +433,20 @@ Result<std::vector<ServedModel::Tensors>> TorchServedModel::compute(
   return answers;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const ModelOptions& options) {
-  train::prepare_process();
-  const auto device = ComputeDevice::open(options.device);
-  if (!device) return tl::unexpected(device.error());
+Result<std::unique_ptr<ServedModel>> load_on(const ComputeDevice& device, ModelSource source,
+                                             const ModelOptions& options) {
   auto files = model_file_names();
   auto module = train::read_script_archive(std::move(source.archive), source.origin, std::nullopt, files,
-                                           device->device());
+                                           device.device());
   if (!module) return tl::unexpected(module.error());
   auto beside = read_model_files(files);
   if (!beside) return refuse(source.origin, beside.error().message);
   module->eval();
-  if (options.int8 && options.bf16) {
-    return fail(ErrorCode::invalid_argument,
-                source.origin + ": it can be served in bf16 or in int8, not in both",
-                "leave one of them out");
-  }
-  if (options.int8 && device->is_gpu()) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: int8 layers compute on the CPU, and the device is {}", source.origin,
-                            options.device),
-                "serve it in bf16 there, or in int8 on the CPU");
-  }
-  if (device->is_gpu()) {
+  if (device.is_gpu()) {
     const auto moved = train::guarded(
         fmt::format("model.source: {}: the model can't be prepared for {}", source.origin, options.device),
         ErrorCode::invalid_argument, [&]() -> Result<void> {
-          compute_on(*module, device->device());
+          compute_on(*module, device.device());
           return {};
         });
     if (!moved) return tl::unexpected(moved.error());
@@ -456,12 +458,34 @@ Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const
     int8 = {made->linear_layers, made->lstm_layers, made->bytes_before, made->bytes_after};
     module = std::move(made->module);
   }
-  auto model = std::make_unique<TorchServedModel>(*std::move(module), *device, int8, *std::move(beside),
+  auto model = std::make_unique<TorchServedModel>(*std::move(module), device, int8, *std::move(beside),
                                                   std::move(source), options);
   if (const auto tried = model->try_out(); !tried) return tl::unexpected(tried.error());
   if (options.bf16) {
     if (const auto used = model->use_bf16(); !used) return tl::unexpected(used.error());
   }
+  return model;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ServedModel>> ServedModel::load(ModelSource source, const ModelOptions& options) {
+  train::prepare_process();
+  if (options.int8 && options.bf16) {
+    return fail(ErrorCode::invalid_argument,
+                source.origin + ": it can be served in bf16 or in int8, not in both",
+                "leave one of them out");
+  }
+  if (options.int8 && options.device != "cpu") {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: int8 layers compute on the CPU, and the device is {}", source.origin,
+                            options.device),
+                "serve it in bf16 there, or in int8 on the CPU");
+  }
+  const auto device = ComputeDevice::open(options.device);
+  if (!device) return tl::unexpected(device.error());
+  auto model = load_on(*device, std::move(source), options);
+  if (!model && !device->is_usable()) return tl::unexpected(lost_device(options.device, model.error()));
   return model;
 }
 

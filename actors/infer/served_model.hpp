@@ -51,7 +51,8 @@ class ServedModel {
   /// `int8` also for a model that has nothing to quantize. With `bf16` it takes and gives what it does
   /// without: its tensors are converted on the way; a model that fails in BF16, or computes something else,
   /// is refused. Errors of the device: `unsupported` where libtorch has no CUDA, `unavailable` where there is
-  /// no such GPU, `resource_exhausted` where it has no room.
+  /// no such GPU, or it can't be used or not any more, whatever failed: the model may do well on another;
+  /// `resource_exhausted` where it has no room.
   static Result<std::unique_ptr<ServedModel>> load(ModelSource source, const ModelOptions& options);
   virtual ~ServedModel() = default;
 
@@ -65,6 +66,8 @@ class ServedModel {
   /// a time, and always the same one is the fastest.
   virtual Result<std::vector<Tensors>> run(std::span<const Tensors* const> requests) = 0;
 
+  /// Whether what fails may lose the device: trials of a model begin with small numbers then.
+  virtual bool is_on_gpu() const = 0;
   /// Whether it has met an error after which this process can't use its GPU any more: all requests fail until
   /// another process loads the model. Of the thread that runs it.
   virtual bool has_lost_device() const = 0;
@@ -83,7 +86,8 @@ class ServedModel {
   virtual bool takes_texts() const = 0;
   /// From now on a batch of texts is as long as the first of `buckets` that holds its longest, and never
   /// longer than in training; tried on random tokens first. Errors: `invalid_argument` when answers differ by
-  /// more than `tolerance` (`serving::answer_difference`), or no bucket is shorter than texts in training.
+  /// more than `tolerance` (`serving::answer_difference`), or no bucket is shorter than texts in training;
+  /// `unavailable` when the device was lost.
   virtual Result<void> use_text_buckets(std::span<const std::int64_t> buckets, double tolerance) = 0;
   /// Tokens of the last `run`, with text buckets.
   virtual serving::PaddedElements text_elements() const = 0;

@@ -45,7 +45,10 @@ std::filesystem::path index_directory() {
 }
 
 Result<void> run(const Arguments& arguments) {
-  if (arguments.role == "worker" || arguments.role == "replica") train::keep_freed_memory();
+  // A model on a GPU leaves the host's memory once it is loaded, and its large tensors are never there.
+  const bool computes_here = arguments.devices.empty() || arguments.devices == "none";
+  if (arguments.role == "worker" || (arguments.role == "replica" && computes_here))
+    train::keep_freed_memory();
   storage::IndexFolder indices;
   indices.directory = index_directory();
   indices.on_lost = [](const Error& why) {

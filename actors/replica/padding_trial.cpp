@@ -22,7 +22,8 @@ using serving::Padding;
 using serving::Tensor;
 using Tensors = infer::ServedModel::Tensors;
 
-/// Whole numbers below these, the largest first: a model looks some of them up in a table.
+/// Whole numbers below these, the largest first: a model looks some of them up in a table. On a GPU, which
+/// one too large would lose, the smallest first.
 constexpr std::array<std::int64_t, 3> kAboveAll{100, 10, 2};
 constexpr std::uint64_t kSeed = 20'240'607;
 constexpr std::size_t kMostTogether = 3;  // requests of a batch
@@ -113,7 +114,9 @@ class Trial {
   /// Which whole numbers the model takes.
   Result<void> choose_numbers() {
     Error last;
-    for (const std::int64_t above : kAboveAll) {
+    auto all = kAboveAll;
+    if (model_.is_on_gpu()) std::ranges::reverse(all);
+    for (const std::int64_t above : all) {
       if (auto early = check_time(); !early) return early;
       above_ = above;
       Lengths longest;
@@ -122,6 +125,7 @@ class Trial {
       const auto answer = run_one(inputs);
       if (answer) return {};
       last = answer.error();
+      if (model_.has_lost_device()) break;
     }
     return refuse("the model fails on random inputs, so that padding can't be tried: " + last.message);
   }
@@ -138,6 +142,7 @@ class Trial {
         tries.push_back({lengths, std::move(inputs), *std::move(answer)});
       } else {
         last = answer.error();
+        if (model_.has_lost_device()) return tl::unexpected(last);
       }
     }
     if (tries.empty() && !below.empty()) {
@@ -340,9 +345,7 @@ Result<void> check_batch(const Padding& padding, const serving::ModelMetadata& m
       "leave the largest buckets out, or lower max_size");
 }
 
-}  // namespace
-
-Result<void> use_padding(infer::ServedModel& model, const serving::PaddingWish& wanted,
+Result<void> try_padding(infer::ServedModel& model, const serving::PaddingWish& wanted,
                          std::chrono::milliseconds longest) {
   if (model.takes_texts()) {
     if (auto right = serving::check_buckets(wanted.buckets); !right) return right;
@@ -358,6 +361,19 @@ Result<void> use_padding(infer::ServedModel& model, const serving::PaddingWish& 
   if (!padding) return tl::unexpected(padding.error());
   model.set_padding(*std::move(padding));
   return {};
+}
+
+}  // namespace
+
+Result<void> use_padding(infer::ServedModel& model, const serving::PaddingWish& wanted,
+                         std::chrono::milliseconds longest) {
+  auto used = try_padding(model, wanted, longest);
+  if (used || !model.has_lost_device()) return used;
+  return fail(ErrorCode::unavailable,
+              "the GPU was lost while batching.padding was tried, which says nothing of the model: " +
+                  used.error().message,
+              "another process may use it; if it comes again without batching.padding, see what nvidia-smi "
+              "and dmesg say of the GPU");
 }
 
 }  // namespace ds::replica

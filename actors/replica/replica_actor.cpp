@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -173,6 +174,8 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
       auto loaded = load_model(spec_, given.get(), quantization_);
       std::vector<Observation> seen;
       if (loaded) seen = warm_up(**loaded);
+      if (loaded && (*loaded)->has_lost_device())
+        loaded = fail(ErrorCode::unavailable, origin_ + ": the GPU was lost while the model ran on zeros");
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
       // A function that CAF copies cannot hold what only moves.
       auto model = std::make_shared<decltype(loaded)>(std::move(loaded));
@@ -312,11 +315,20 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
     leave_if_idle();
   }
 
-  /// Another process gets the GPU back to work. Who waits is asked again elsewhere, or alone, by the router.
-  [[noreturn]] static void end_without_device(const BatchOutcome& outcome) {
+  /// Another process gets the GPU back to work. A request that ran alone is at fault and is not asked again:
+  /// it would cost another replica its GPU. Who waits is asked again elsewhere, or alone, by the router.
+  void on_lost_device(const Work& work, const BatchOutcome& outcome) {
     const auto failed = std::ranges::find_if(outcome.answers, [](const auto& one) { return !one; });
-    spdlog::critical("the GPU can't be used any more, so this replica ends: {}",
-                     failed == outcome.answers.end() ? "" : failed->error().message);
+    const std::string why = failed == outcome.answers.end() ? "" : failed->error().message;
+    if (work.pending.size() > 1) end_without_device(why);
+    answer(work.pending.front(),
+           refusal(ErrorCode::internal, "the GPU was lost while this request ran alone: " + why, false));
+    send_answers();
+    delayed_send(this, kLeaveDelay, worker::Run{[why] { end_without_device(why); }});
+  }
+
+  [[noreturn]] static void end_without_device(const std::string& why) {
+    spdlog::critical("the GPU can't be used any more, so this replica ends: {}", why);
     spdlog::shutdown();
     std::_Exit(1);
   }
@@ -370,9 +382,11 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
 
   void run(const std::shared_ptr<Work>& work) {
     thread_->post([this, work, here = here_, self = caf::actor_cast<caf::actor>(this)] {
+      if (model_->has_lost_device()) return;  // the process ends, and the router asks others
       auto outcome = std::make_shared<BatchOutcome>(run_batch(*model_, work->requests));
-      if (model_->has_lost_device()) end_without_device(*outcome);
-      auto on_done = [this, work, outcome] {
+      const bool is_lost = model_->has_lost_device();
+      auto on_done = [this, work, outcome, is_lost] {
+        if (is_lost) return on_lost_device(*work, *outcome);
         for (std::size_t i = 0; i < work->pending.size(); ++i)
           answer(work->pending[i], answer_of(work->batch, i, *outcome));
         on_ran(*work, outcome->was_split ? 0 : outcome->took_us);

@@ -3,6 +3,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/alignment.h>
 #include <malloc.h>
+#include <torch/csrc/api/include/torch/version.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -14,13 +15,21 @@ namespace {
 /// Tensors of the processor, each within an unaligned block that is freed whole.
 class WholeBlocks final : public c10::Allocator {
  public:
-  // Until torch 2.2 the one is what torch asks, since 2.3 the other.
-  c10::DataPtr allocate(size_t bytes) const { return taken(bytes); }
-  c10::DataPtr allocate(size_t bytes) { return taken(bytes); }
-  void copy_data(void* to, const void* from, std::size_t bytes) const {  // asked since torch 2.3
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 3)
+  c10::DataPtr allocate(size_t bytes) override {
+    return taken(bytes);
+  }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override {
     std::memcpy(to, from, bytes);
   }
-  c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
+#else
+  c10::DataPtr allocate(size_t bytes) const override {
+    return taken(bytes);
+  }
+#endif
+  c10::DeleterFnPtr raw_deleter() const override {
+    return &give_back;
+  }
 
  private:
   /// Before a tensor's bytes stands the address of its block: torch wants to free by the tensor's own.

@@ -4,9 +4,12 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <c10/core/impl/FakeGuardImpl.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "actors/infer/device_pass.hpp"
@@ -41,6 +44,27 @@ TEST(ComputeDevices, SayWhatToBuildWithWhereLibtorchHasNoCuda) {
   }
 }
 
+/// Torch finds a GPU, and whatever is done with it fails.
+[[noreturn]] void load_on_a_gpu_that_does_not_compute() {
+  using Guard = c10::impl::FakeGuardImpl<at::kCUDA>;
+  static Guard guard;
+  const c10::impl::DeviceGuardImplRegistrar registered(at::kCUDA, &guard);
+  ModelOptions options;
+  options.name = "made";
+  options.device = "cuda:0";
+  ModelSource source{layers_archive(), "made", {{"x", serving::Datatype::fp32, {-1, 32}}}, {}};
+  const auto model = ServedModel::load(std::move(source), options);
+  if (!model) std::fputs(model.error().message.c_str(), stderr);
+  std::_Exit(!model && model.error().code == ErrorCode::unavailable ? 7 : 1);
+}
+
+TEST(ComputeDevices, AreUnavailableWhereTheGpuDoesNotCompute) {
+  if (c10::impl::hasDeviceGuardImpl(at::kCUDA)) GTEST_SKIP() << "this libtorch has CUDA";
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(load_on_a_gpu_that_does_not_compute(), testing::ExitedWithCode(7),
+              "device cuda:0: the GPU does not compute: ");
+}
+
 TEST(ComputeDevices, RefuseInt8OnAGpu) {
   ModelOptions options;
   options.name = "made";
@@ -49,13 +73,17 @@ TEST(ComputeDevices, RefuseInt8OnAGpu) {
   ModelSource source{layers_archive(), "made", {{"x", serving::Datatype::fp32, {-1, 32}}}, {}};
   const auto model = ServedModel::load(std::move(source), options);
   ASSERT_FALSE(model);
-  EXPECT_NE(model.error().message.find("CUDA"), std::string::npos) << model.error().message;
+  EXPECT_EQ(model.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(model.error().message.find("int8 layers compute on the CPU"), std::string::npos)
+      << model.error().message;
 }
 
 /// On which device the body's result is made, once the program computes on "meta".
 std::string device_of(const std::string& body) {
   torch::jit::Module module("Made");
   module.register_attribute("training", c10::BoolType::get(), false);
+  module.register_attribute("where", c10::DeviceObjType::get(), at::Device(at::kCPU));
+  module.register_attribute("name", c10::StringType::get(), std::string("cpu"));
   module.define("def made(self, n: int):\n    return torch.ones([n])\n");
   module.define("def forward(self, x):\n    " + body + "\n");
   compute_on(module, at::Device(at::kMeta));
@@ -68,7 +96,8 @@ TEST(Programs, MakeTheirTensorsOnTheDeviceThatTheyAreMovedTo) {
        {"return torch.zeros([2])", "return torch.arange(3)", "return torch.arange(x.size(1), dtype=4)",
         "return torch.full([2], 1.5)", "return torch.zeros([2], device=torch.device(\"cpu\"))",
         "return torch.arange(3, device=torch.device(\"cuda:1\"))", "return torch.tensor([1, 2])",
-        "return self.made(4)",
+        "return self.made(4)", "return torch.zeros([2], device=self.where)",
+        "return torch.zeros([2], device=torch.device(self.name))", "return torch.zeros([2], device=x.device)",
         "if x.size(0) > 1:\n        y = torch.ones([2])\n    else:\n        y = torch.zeros([2])\n    return "
         "y",
         "return torch.zeros([2]).to(torch.device(\"cpu\"))", "return x + torch.arange(x.size(1))",

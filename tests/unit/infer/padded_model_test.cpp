@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstring>
+#include <memory>
 #include <numeric>
+#include <span>
+#include <utility>
 
 #include "actors/replica/model_runner.hpp"
 #include "actors/replica/padding_trial.hpp"
@@ -199,6 +203,55 @@ TEST(PaddedModels, TellHowManyShapesWereTriedInTime) {
   ASSERT_FALSE(used);
   EXPECT_NE(used.error().message.find(" of 64 shapes were tried"), std::string::npos) << used.error().message;
   EXPECT_EQ(used.error().message.find(" 64 of 64"), std::string::npos) << used.error().message;
+}
+
+/// As on a GPU: a number that the model has no place for is its last.
+class FragileModel final : public ServedModel {
+ public:
+  FragileModel(std::unique_ptr<ServedModel> model, std::int64_t places)
+      : model_(std::move(model)), places_(places) {}
+
+  const serving::ModelMetadata& metadata() const override { return model_->metadata(); }
+  const Int8Sizes& int8_sizes() const override { return model_->int8_sizes(); }
+  Result<std::vector<Tensors>> run(std::span<const Tensors* const> requests) override {
+    if (has_lost_) ++runs_since_;
+    for (const auto* request : requests) {
+      for (const auto token : tokens_of(request->front())) has_lost_ |= token >= places_;
+    }
+    if (has_lost_) return fail(ErrorCode::unavailable, "device-side assert");
+    return model_->run(requests);
+  }
+  bool is_on_gpu() const override { return true; }
+  bool has_lost_device() const override { return has_lost_; }
+  bool takes_texts() const override { return false; }
+  Result<void> use_text_buckets(std::span<const std::int64_t>, double) override { return {}; }
+  serving::PaddedElements text_elements() const override { return {}; }
+  int runs_since() const { return runs_since_; }
+
+ private:
+  static std::vector<std::int64_t> tokens_of(const serving::Tensor& tensor) {
+    std::vector<std::int64_t> tokens(tensor.bytes.size() / sizeof(std::int64_t));
+    if (!tokens.empty()) std::memcpy(tokens.data(), tensor.bytes.bytes().data(), tensor.bytes.size());
+    return tokens;
+  }
+
+  std::unique_ptr<ServedModel> model_;
+  const std::int64_t places_;
+  bool has_lost_ = false;
+  int runs_since_ = 0;
+};
+
+TEST(PaddedModels, AreTriedWithSmallNumbersWhereALargeOneLosesTheGpu) {
+  FragileModel takes_few(model_of(kMasked, kOutput), 2);
+  const auto used = replica::use_padding(takes_few, padding_to({2, 4}));
+  EXPECT_TRUE(used) << used.error().message;
+  EXPECT_FALSE(takes_few.has_lost_device());
+  FragileModel takes_none(model_of(kMasked, kOutput), 1);
+  const auto lost = replica::use_padding(takes_none, padding_to({2, 4}));
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().code, ErrorCode::unavailable) << lost.error().message;
+  EXPECT_NE(lost.error().message.find("device-side assert"), std::string::npos) << lost.error().message;
+  EXPECT_EQ(takes_none.runs_since(), 0) << "it was tried again on a lost GPU";
 }
 
 TEST(PaddedModels, AnswerRequestsOneByOneThatOnlyAHashTakesForAlike) {
