@@ -127,7 +127,7 @@ class Head : public caf::event_based_actor {
     double resize_s = 0;    ///< for so long it stood still last; 0: that was told, or isn't known
     std::string size_note;  ///< why it has `size_noted` workers; empty: no gain was compared
     std::uint32_t size_noted = 0;
-    scheduler::SizeRest size_rest;  ///< forgotten when the head starts anew
+    scheduler::SizeRest size_rest;            ///< forgotten when the head starts anew
     std::optional<job::CommandGang> command;  ///< of a `command` job, in the master's place
     std::optional<Serving> serving;           ///< of a `serve` job, likewise
   };
@@ -455,7 +455,7 @@ class Head : public caf::event_based_actor {
   std::uint64_t removals_ = 0;              ///< of models and versions
   /// All that versions had just before a removal which isn't durable yet, by its number.
   std::map<std::uint64_t, std::vector<std::uint64_t>> files_not_yet_gone_;
-  std::uint64_t masters_ = 0;               ///< that were started
+  std::uint64_t masters_ = 0;  ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
   std::string last_end_;  ///< of the command whose exit is being carried out: how it ended
