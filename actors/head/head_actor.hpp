@@ -128,7 +128,7 @@ class Head : public caf::event_based_actor {
     double resize_s = 0;    ///< for so long it stood still last; 0: that was told, or isn't known
     std::string size_note;  ///< why it has `size_noted` workers; empty: no gain was compared
     std::uint32_t size_noted = 0;
-    scheduler::SizeRest size_rest;  ///< forgotten when the head starts anew
+    scheduler::SizeRest size_rest;            ///< forgotten when the head starts anew
     std::optional<job::CommandGang> command;  ///< of a `command` job, in the master's place
     std::optional<Serving> serving;           ///< of a `serve` job, likewise
   };
