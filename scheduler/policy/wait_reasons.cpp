@@ -139,6 +139,13 @@ bool is_unlent(const QuotaFacts& quota) {
   return quota.queue == TenantTree{}.full_name(TenantTree::kRoot);
 }
 
+/// Whether it is not what others keep that is in the way: all that there is is used.
+bool are_slots_used_up(const WaitFacts& facts) {
+  const QuotaFacts& quota = *facts.quota;
+  return is_unlent(quota) && !quota.is_for_ever && quota.wanted > facts.free_slots &&
+         quota.used + quota.wanted > facts.total_slots;
+}
+
 Reason quota(const WaitFacts& facts) {
   const QuotaFacts& quota = *facts.quota;
   std::string text = "needs " +
@@ -310,7 +317,7 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
       reasons.push_back(topology_ever(facts));
   } else {
     const std::uint32_t missing = facts.needed - facts.workers;
-    if (facts.quota) reasons.push_back(quota(facts));
+    if (facts.quota && !are_slots_used_up(facts)) reasons.push_back(quota(facts));
     if (facts.quota && facts.quota->is_for_ever) return reasons;
     // A started gang is not kept back by those ahead.
     if (facts.ahead > 0 && facts.workers == 0) reasons.push_back(behind(facts));
