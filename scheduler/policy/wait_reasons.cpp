@@ -106,10 +106,13 @@ std::string kept_for(const WaitFacts& facts) {
 }
 
 Reason behind(const WaitFacts& facts) {
-  std::string why = " submitted earlier";
-  if (facts.ahead_by_priority > 0) {
-    why = " of higher priority" + (facts.ahead > facts.ahead_by_priority ? " or" + why : "");
-  }
+  std::string why;
+  const auto add = [&](bool is_true, const char* what) {
+    if (is_true) why += (why.empty() ? " " : " or ") + std::string(what);
+  };
+  add(facts.ahead_by_promise > 0, "with an accepted deadline");
+  add(facts.ahead_by_priority > facts.ahead_by_promise, "of higher priority");
+  add(facts.ahead > facts.ahead_by_priority, "submitted earlier");
   return {"priority_behind",
           "needs " + wanted(facts) + ", and " + count_of(facts.ahead, "job") + why + " must start first" +
               kept_for(facts),
@@ -129,8 +132,9 @@ Reason turn(const WaitFacts& facts) {
                      " of other tenants' queues: " + turn.first_queue;
   text += turn.is_first_guaranteed
               ? " is still within its guaranteed slots"
-              : " has " + share_text(turn.first_share) + " of the cluster for its weight, " + turn.own_queue +
-                    " " + share_text(turn.own_share);
+              : (turn.first_side == turn.first_queue ? "" : ", and " + turn.first_side) + " has " +
+                    share_text(turn.first_share) + " of the cluster for its weight, " + turn.own_side + " " +
+                    share_text(turn.own_share);
   if (facts.ahead == 0) text += kept_for(facts);
   return {"fair_share_turn", std::move(text), turn.names};
 }
@@ -212,6 +216,15 @@ std::string scattered(const WaitFacts& facts) {
   return std::string(", but no node has enough for ") + (facts.fitting_now == 0 ? "a worker" : "one more");
 }
 
+/// The same where a worker needs GPUs too: `there` are of its kind.
+std::string scattered_with_gpus(const WaitFacts& facts, const GpuCount& there) {
+  const bool is_enough_free = facts.needed * facts.slots <= facts.free_slots &&
+                              std::uint64_t{facts.needed} * facts.gpus <= there.free;
+  if (facts.is_together || facts.fitting_now < facts.fitting_now_by_slots || !is_enough_free) return {};
+  return std::string(", but no node has enough of both for ") +
+         (facts.fitting_now == 0 ? "a worker" : "one more");
+}
+
 Reason no_capacity(const WaitFacts& facts) {
   std::string text = "needs " + wanted(facts) + " at once, and " + std::to_string(facts.fitting_now) +
                      (facts.fitting_now == 1 ? " fits now: " : " fit now: ") + number_text(facts.free_slots) +
@@ -219,7 +232,8 @@ Reason no_capacity(const WaitFacts& facts) {
                      (facts.free_slots == 1 ? " is free" : " are free") + scattered(facts);
   if (facts.gpus > 0) {
     const GpuCount there = gpus_of_kind(facts);
-    text += ", and " + std::to_string(there.free) + " of " + gpus_of(there.total, there.kind);
+    text += ", and " + std::to_string(there.free) + " of " + gpus_of(there.total, there.kind) +
+            scattered_with_gpus(facts, there);
   }
   return {"no_capacity_now", text + coming(facts), first_of(facts.occupants)};
 }
@@ -317,7 +331,10 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
       reasons.push_back(topology_ever(facts));
   } else {
     const std::uint32_t missing = facts.needed - facts.workers;
-    if (facts.quota && !are_slots_used_up(facts)) reasons.push_back(quota(facts));
+    if (facts.quota && !are_slots_used_up(facts)) {
+      reasons.push_back(quota(facts));
+      if (facts.fitting_now >= missing) reasons.back().text += coming(facts);  // else the next says it
+    }
     if (facts.quota && facts.quota->is_for_ever) return reasons;
     // A started gang is not kept back by those ahead.
     if (facts.ahead > 0 && facts.workers == 0) reasons.push_back(behind(facts));
