@@ -129,7 +129,7 @@ std::string share_text(double share) {
 Reason turn(const WaitFacts& facts) {
   const TurnFacts& turn = *facts.turn;
   std::string text = "needs " + wanted(facts) + ", and it is the turn of " + count_of(turn.jobs, "job") +
-                     " of other tenants' queues: " + turn.first_queue;
+                     " of other queues: " + turn.first_queue;
   text += turn.is_first_guaranteed
               ? " is still within its guaranteed slots"
               : (turn.first_side == turn.first_queue ? "" : ", and " + turn.first_side) + " has " +

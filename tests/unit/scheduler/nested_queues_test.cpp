@@ -130,10 +130,9 @@ TEST_F(NestedQueues, AreToldTheSharesOfTheQueuesBetweenWhichItIsDecided) {
   cluster_.settle();
   add("v", "b", "v", {2, 2});
   add("y", "a", "y", {2, 2});
-  EXPECT_EQ(
-      text_of(cluster_.plan(), "y"),
-      "needs 2 workers of 1 slot each, and it is the turn of 1 job of other tenants' queues: b/v, and b has "
-      "0.12 of the cluster for its weight, a 0.75");
+  EXPECT_EQ(text_of(cluster_.plan(), "y"),
+            "needs 2 workers of 1 slot each, and it is the turn of 1 job of other queues: b/v, and b has "
+            "0.12 of the cluster for its weight, a 0.75");
 }
 
 }  // namespace
