@@ -216,6 +216,25 @@ void GangPlanner::count_guarantees() {
   });
 }
 
+/// They come first, or have of it what their own queue is guaranteed.
+std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
+  std::vector<std::string> found;
+  for (std::size_t queue = job.queue; queue != TenantTree::kRoot; queue = tenants_[queue].parent) {
+    const QueueSpec& spec = tenants_[queue];
+    if (job.guaranteed_levels >= spec.depth || job.needed * job.size.slots > spec.guaranteed) continue;
+    for (std::size_t leaf = queue; leaf < claimants_.size(); ++leaf) {
+      if (!tenants_.is_below(leaf, queue)) continue;
+      for (Job* other : claimants_[leaf]) {
+        if (other->guaranteed_levels <= spec.depth && !Before()(other, const_cast<Job*>(&job))) break;
+        if (found.size() == kMaxBlockingJobs) return found;
+        if (other != &job && std::ranges::find(found, other->demand.job) == found.end())
+          found.push_back(other->demand.job);
+      }
+    }
+  }
+  return found;
+}
+
 /// Whether its queue could ever allow the job's minimum.
 bool GangPlanner::is_allowed(const Job& job) const {
   return job.has_queue && !use_nothing_.find_limit(job.queue, room_of(job.size, job.needed));

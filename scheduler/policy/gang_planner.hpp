@@ -160,9 +160,8 @@ class GangPlanner {
   /// The queue whose limit `count` more workers would pass, once all that is releasing is gone; none: they
   /// are allowed.
   std::optional<std::size_t> find_limit(const Job& job, std::uint32_t count) const;
-  /// Whether that is a limit of GPUs, and not of slots.
-  bool is_gpu_limit(const Job& job, std::uint32_t count) const {
-    return use_later_.is_gpu_limit(job.queue, room_of(job.size, count));
+  std::vector<QueueUse::Limit> find_limits(const Job& job, std::uint32_t count) const {
+    return use_later_.find_limits(job.queue, room_of(job.size, count));
   }
 
   /// All its workers must be on one node.
@@ -192,11 +191,18 @@ class GangPlanner {
   /// Whether `count` workers would not fit on the nodes even when all that is releasing is gone.
   bool lacks_slots(const Job& job, std::uint32_t count) const { return lack_of(job, count).room; }
 
+  /// What came of `make_room`.
+  struct MadeRoom {
+    bool is_coming = false;
+    /// If not: those that the job would pass though all workers above minimums were gone that may be taken
+    /// for it; none: it lacks room.
+    std::vector<QueueUse::Limit> limits = {};
+  };
   /// Sees to it that `count` workers will fit and be allowed when all that is releasing is gone, and keeps
   /// that room for the job: by releasing workers of stalled gangs, then those above the minimum of other
   /// jobs; or by having workers of others go to other nodes; or by releasing jobs as a whole; where
-  /// necessary. False, and nothing changed, when even all of them would not do.
-  bool make_room(Job& job, std::uint32_t count, std::int64_t now_ms);
+  /// necessary. Nothing changes when even all of them would not do.
+  MadeRoom make_room(Job& job, std::uint32_t count, std::int64_t now_ms);
   /// Who is relocated for it by this plan.
   std::vector<Relocation> relocations_for(const Job& job) const;
   /// The same within what the job's queue is guaranteed, by shrinking jobs of queues that have borrowed.
@@ -264,6 +270,13 @@ class GangPlanner {
   /// Of available nodes.
   const Room& total() const { return totals_.all; }
 
+  /// Without whom the job might be within what a queue above it is guaranteed, and have its turn sooner; the
+  /// first few.
+  std::vector<std::string> claimants_before(const Job& job) const;
+  /// Of a limit that the job would pass by what it lacks.
+  QuotaFacts quota_of(const Job& job, const QueueUse::Limit& limit) const {
+    return quota_of(job, limit, use_later_, job.needed - job.workers);
+  }
   /// What the job, which waits, was compared with; who is ahead, `room_is_coming` and `releasing` are
   /// left to the caller.
   WaitFacts facts_of(const Job& job) const;
@@ -358,7 +371,9 @@ class GangPlanner {
   static void insert_live(Job& job, const Lease& lease);
   void relocate(Job& job, const Lease& lease, std::size_t node);
   void undo_relocate(Job& job, const Lease& lease, std::size_t node);
-  QuotaFacts quota_of(const Job& job, std::size_t limit, const QueueUse& use, std::uint32_t count) const;
+  std::optional<QuotaFacts> find_quota(const Job& job, const QueueUse& use, std::uint32_t count) const;
+  QuotaFacts quota_of(const Job& job, const QueueUse::Limit& limit, const QueueUse& use,
+                      std::uint32_t count) const;
 
   // What may be taken for a job that waits (make_room.cpp), or that gains more by it (move_workers.cpp).
   Lack lack_of(const Job& job, std::uint32_t count) const;

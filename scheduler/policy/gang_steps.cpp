@@ -365,15 +365,13 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   facts.held = job.demand.held;
   if (!job.has_queue) facts.unknown_tenant = job.demand.tenant;
   const std::uint32_t missing = job.needed - job.workers;
-  if (const auto never = use_nothing_.find_limit(job.queue, room_of(job.size, job.needed))) {
-    facts.quota = quota_of(job, *never, use_nothing_, job.needed);
+  facts.quota = find_quota(job, use_nothing_, job.needed);
+  if (facts.quota) {
     facts.quota->is_for_ever = true;
     facts.quota->users.clear();  // it would pass the limit without them as well
-  } else if (const auto limit = find_limit(job, missing)) {
-    facts.quota = quota_of(job, *limit, use_later_, missing);
-  } else if (const auto now = use_now_.find_limit(job.queue, room_of(job.size, missing))) {
-    facts.quota = quota_of(job, *now, use_now_, missing);
   }
+  if (!facts.quota) facts.quota = find_quota(job, use_later_, missing);
+  if (!facts.quota) facts.quota = find_quota(job, use_now_, missing);
   for (const std::string& occupant : occupants_) {
     if (facts.occupants.size() == kMaxBlockingJobs) break;
     if (occupant != job.demand.job) facts.occupants.push_back(occupant);
@@ -382,20 +380,32 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
 }
 
 /// Of the limit that `count` workers would pass, with what is used in `use`.
-QuotaFacts GangPlanner::quota_of(const Job& job, std::size_t limit, const QueueUse& use,
+std::optional<QuotaFacts> GangPlanner::find_quota(const Job& job, const QueueUse& use,
+                                                  std::uint32_t count) const {
+  const auto limits = use.find_limits(job.queue, room_of(job.size, count));
+  return limits.empty() ? std::nullopt : std::optional(quota_of(job, limits.front(), use, count));
+}
+
+QuotaFacts GangPlanner::quota_of(const Job& job, const QueueUse::Limit& limit, const QueueUse& use,
                                  std::uint32_t count) const {
+  const auto& [queue, is_of_gpus] = limit;
   QuotaFacts facts;
-  facts.queue = tenants_.full_name(limit);
-  facts.guaranteed = tenants_[limit].guaranteed;
-  facts.borrowing_limit = tenants_[limit].borrowing_limit;
+  facts.queue = tenants_.full_name(queue);
+  facts.guaranteed = tenants_[queue].guaranteed;
+  facts.borrowing_limit = tenants_[queue].borrowing_limit;
   const Room wanted = room_of(job.size, count);
-  const bool is_of_gpus = use.is_gpu_limit(job.queue, wanted);
-  if (is_of_gpus) facts.gpu_limit = tenants_[limit].gpu_limit;
-  facts.used = is_of_gpus ? use.used(limit).gpus : use.slots(limit);
+  if (is_of_gpus) facts.gpu_limit = tenants_[queue].gpu_limit;
+  facts.used = is_of_gpus ? use.used(queue).gpus : use.slots(queue);
   facts.wanted = is_of_gpus ? wanted.gpus : wanted.slots;
+  const auto limits = use.find_limits(job.queue, wanted);
+  for (const auto& other : limits) {
+    if (other.queue != queue) facts.others.push_back(tenants_.full_name(other.queue));
+  }
   const auto name = [&](const Job* other) {
-    const bool is_user = other != &job && other->workers > 0 && tenants_.is_below(other->queue, limit) &&
-                         (!is_of_gpus || other->size.gpus > 0);
+    const bool is_user =
+        other != &job && other->workers > 0 && std::ranges::any_of(limits, [&](const QueueUse::Limit& one) {
+          return tenants_.is_below(other->queue, one.queue) && (!one.is_of_gpus || other->size.gpus > 0);
+        });
     if (is_user && facts.users.size() < kMaxBlockingJobs) facts.users.push_back(other->demand.job);
   };
   for (const Job* other : running_) {

@@ -19,13 +19,16 @@ bool GangPlanner::helps(const Job& victim, const Lack& lack) const {
   return lack.room || (lack.quota && tenants_.is_below(victim.queue, *lack.quota));
 }
 
-bool GangPlanner::make_room(Job& job, std::uint32_t count, std::int64_t now_ms) {
+GangPlanner::MadeRoom GangPlanner::make_room(Job& job, std::uint32_t count, std::int64_t now_ms) {
   Taken taken;
+  MadeRoom room;
   if (!take_workers(job, count, taken, [&](const Job& other) { return may_shrink(other, job, count); })) {
-    if (may_help_to_relocate(job, count) && make_room_by_relocation(job, count, taken, now_ms)) return true;
+    room.limits = find_limits(job, count);
+    if (may_help_to_relocate(job, count) && make_room_by_relocation(job, count, taken, now_ms)) return {true};
     take_jobs(job, count, taken);
   }
-  return finish(job, count, taken);
+  room.is_coming = finish(job, count, taken);
+  return room;
 }
 
 bool GangPlanner::reclaim_room(Job& job, std::uint32_t count) {
@@ -95,12 +98,18 @@ bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary, std::uint32
   return may_be_taken(job, beneficiary, count, use_later_);
 }
 
-/// Another queue keeps what it is guaranteed. Where its workers don't add up to just that, the one that
-/// passes it goes to those who have a guarantee to it: it can't be had back from them, for it would pass it
-/// again.
+/// In the queue who is not more urgent; and anybody for a minimum that is within the queue's guarantee, up to
+/// that: else nobody could have it, and all others would wait behind. Another queue keeps what it is
+/// guaranteed. Where its workers don't add up to just that, the one that passes it goes to those who have a
+/// guarantee to it: it can't be had back from them, for it would pass it again.
 bool GangPlanner::may_be_taken(const Job& job, const Job& beneficiary, std::uint32_t count,
                                const QueueUse& use) const {
-  if (job.queue == beneficiary.queue) return yields_to(job, beneficiary);
+  if (job.queue == beneficiary.queue) {
+    const bool is_owed = job.queue != TenantTree::kRoot && beneficiary.workers < beneficiary.needed &&
+                         beneficiary.guaranteed_levels >= tenants_[job.queue].depth &&
+                         !use.fits_guarantee(job.queue, count * beneficiary.size.slots);
+    return is_owed || yields_to(job, beneficiary);
+  }
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
   return meeting.b_side == meeting.at || use.can_spare(meeting.b_side, job.size.slots) ||
          (use.is_over_guarantee(meeting.b_side) && is_entitled(beneficiary, job, count));

@@ -162,10 +162,12 @@ struct Plan {
 /// by id). Without tenants there is one queue for all. Each job first gets its minimum whole or nothing. One
 /// that could not fit even on the empty cluster is passed over (`never_fits`, or `drain` if it would with all
 /// nodes available), so is one that its queue could never allow, or that is held. Any other that must wait
-/// keeps those behind it back, so that a big gang is not starved; if it waits for its queue's quota,
-/// only those under the same limit. What is left goes one worker at a time, in the same order, of equally
-/// urgent jobs to the one that gains most by a slot (`next_growth`; without any that have measured their
-/// speed: the one with the fewest), up to the maximum, or to the last that is worth it.
+/// keeps those behind it back, so that a big gang is not starved; if it waits for its queue's quota, only
+/// those under the same limit. That is what it would pass though all were gone that it may take from others;
+/// of several the highest up. So who shrinks for one that is not kept back is not the reason why that one is
+/// kept back then. What is left goes one worker at a time, in the same order, of equally urgent jobs to the
+/// one that gains most by a slot (`next_growth`; without any that have measured their speed: the one with the
+/// fewest), up to the maximum, or to the last that is worth it.
 ///
 /// When nobody waits and nothing is releasing, the job whose turn it would be to grow, if there were room,
 /// takes workers from jobs of its queue that are not more urgent, by what they have measured, where both
@@ -195,8 +197,9 @@ struct Plan {
 /// one size). It must be paid for by the slots of the one that waits times how much sooner it starts,
 /// `kMovePaysWithinS` or its own length at most, or until who is relocated ends. The old worker stays, with
 /// its state, until the newcomer has that: for a while the job has both, and its queue must allow both at
-/// that moment. All of a set begin in one plan or none: when there is room for all the newcomers now, and
-/// nothing else of their jobs is leaving. Until then their room is kept. A job with a promise has nobody
+/// that moment. All of a set begin in one plan or none: when there is room for all the newcomers now,
+/// nothing else of their jobs is leaving, and nobody waits for room that is coming whose turn is before, and
+/// who would take what is free then. Until then their room is kept. A job with a promise has nobody
 /// relocated for it: it was told when it starts.
 ///
 /// No relocation leads to another for ever. A plan that finds a set has room for the waiting job and for all
@@ -227,15 +230,16 @@ struct Plan {
 ///
 /// Tenants (the rules of Kueue and YARN, in short): at no moment, workers that are stopping included, does a
 /// queue have more slots than it is guaranteed and may borrow, nor do others have what a queue does not lend.
-/// First come jobs whose minimum is within their queue's guarantee (`for_each_guaranteed`), then it goes
-/// by the queue's share: the dominant one of slots, memory and GPUs, of its jobs' minimums now plus what it
-/// used lately, over the weight; at each level of the tree, from the root down. From other queues a job may
-/// take workers above the minimum as long as these keep what they are guaranteed. To have what its own queue
-/// is guaranteed it takes them where a queue has more than it is guaranteed, if only by a part of a worker;
-/// it may also preempt others' jobs there that are not within their queue's guarantee, of any priority; and a
-/// started job grows into its queue's guarantee by shrinking them. Who has lost by it the worker that passed
-/// its guarantee is not guaranteed that worker, and takes nothing back. Between queues priorities say
-/// nothing.
+/// First come jobs whose minimum is within their queue's guarantee (`for_each_guaranteed`), then it goes by
+/// the queue's share: the dominant one of slots, memory and GPUs, of its jobs' minimums now plus what it used
+/// lately, over the weight; at each level of the tree, from the root down. From other queues a job may take
+/// workers above the minimum as long as these keep what they are guaranteed. To have what its own queue is
+/// guaranteed it takes them where a queue has more than it is guaranteed, if only by a part of a worker; it
+/// may also preempt others' jobs there that are not within their queue's guarantee, of any priority; and a
+/// started job grows into its queue's guarantee by shrinking them. In its own queue it takes them likewise,
+/// of more urgent jobs too: what these have borrowed is not theirs before it. Who has lost by it the worker
+/// that passed its guarantee is not guaranteed that worker, and takes nothing back. Between queues priorities
+/// say nothing.
 ///
 /// A minimum counts as within the guarantee of a queue, at its level, if it is within that of any queue from
 /// there down to the job's own: others of the same tenant that have borrowed that are no reason to wait, since

@@ -105,18 +105,32 @@ void Planning::serve_minimum(Job& job) {
   if (is_bound ? place_beside_promises(job, missing) : planner_.place(job, missing)) return;
   WaitFacts facts = planner_.facts_of(job);  // as they are before room is made, which is not free yet
   facts.too_young = planner_.count_too_young(job);
-  const auto limit = planner_.find_limit(job, missing);
-  const bool for_quota_alone = limit && !planner_.lacks_slots(job, missing);
-  facts.room_is_coming = !is_bound && planner_.make_room(job, missing, now_ms_);
+  auto limits = planner_.find_limits(job, missing);
+  const bool for_quota_alone = !limits.empty() && !planner_.lacks_slots(job, missing);
+  if (!is_bound) {
+    const auto made = planner_.make_room(job, missing, now_ms_);
+    facts.room_is_coming = made.is_coming;
+    // Else what it could have taken itself would say whom it keeps back: who is shrunk for one of these would
+    // grow again as soon as they are kept back, for ever.
+    if (!made.is_coming && !limits.empty()) {
+      limits = made.limits;
+      facts.quota = limits.empty() ? std::nullopt : std::optional(planner_.quota_of(job, limits.front()));
+    }
+  }
   facts.releasing = planner_.count_releasing();
   facts.relocations = planner_.relocations_for(job);
-  // Whoever waits for slots keeps all back, whoever waits for a quota those who would use it.
-  const bool keeps_all_back = !limit || (facts.room_is_coming && !for_quota_alone);
-  line_.add(job, keeps_all_back ? TenantTree::kRoot : *limit);
-  keepers_.push_back({&job, keeps_all_back ? TenantTree::kRoot : *limit, facts.room_is_coming,
-                      for_quota_alone && planner_.is_gpu_limit(job, missing)});
+  // Whoever waits for slots keeps all back, whoever waits for a quota those who would use it; the highest up
+  // where there are several, so that it does not keep back more when somebody has shrunk.
+  std::size_t keeps_back = TenantTree::kRoot;
+  if (!limits.empty() && (!facts.room_is_coming || for_quota_alone)) {
+    const auto depth = [&](const QueueUse::Limit& limit) { return tenants_[limit.queue].depth; };
+    keeps_back = std::ranges::min_element(limits, {}, depth)->queue;
+  }
+  line_.add(job, keeps_back);
+  keepers_.push_back({&job, keeps_back, facts.room_is_coming,
+                      for_quota_alone && std::ranges::all_of(limits, &QueueUse::Limit::is_of_gpus)});
   if (job.demand.has_promise && !facts.room_is_coming) promises_.push_back(keepers_.size() - 1);
-  if (!facts.room_is_coming && !limit) waiting_for_slots_.push_back(&job);
+  if (!facts.room_is_coming && limits.empty()) waiting_for_slots_.push_back(&job);
   told_.emplace(&job, std::move(facts));
 }
 
@@ -328,6 +342,7 @@ void Planning::describe_line(const Job& job, WaitFacts& facts) const {
   }
   facts.turn = line_.describe_turn(job);
   if (!facts.turn) return;
+  facts.turn->claimants = planner_.claimants_before(job);
   const auto meeting = tenants_.meet(line_.first_before(job.queue)->queue, job.queue);
   facts.turn->first_share = shares_.of(planner_.minimums(), meeting.a_side);
   facts.turn->own_share = shares_.of(planner_.minimums(), meeting.b_side);

@@ -30,28 +30,54 @@ void QueueUse::change(std::size_t leaf, const Room& room, bool more) {
   }
 }
 
-std::optional<std::size_t> QueueUse::find_limit(std::size_t leaf, const Room& more) const {
-  if (const auto limit = find_slot_limit(leaf, more.slots)) return limit;
-  for (std::size_t queue = leaf; more.gpus > 0 && queue != TenantTree::kRoot; queue = tree_[queue].parent) {
-    const auto& most = tree_[queue].gpu_limit;
-    if (most && used_[queue].all.gpus + more.gpus > *most) return queue;
-  }
-  return std::nullopt;
-}
-
-std::optional<std::size_t> QueueUse::find_slot_limit(std::size_t leaf, SlotCount slots) const {
+/// Shows the queues whose limit of slots does not allow so many more, from the leaf up, until `look` says
+/// false.
+template <class Look>
+void QueueUse::look_at_slot_limits(std::size_t leaf, SlotCount slots, Look look) const {
   SlotCount below = used_[leaf].held_by_below + slots;
   for (std::size_t queue = leaf;; queue = tree_[queue].parent) {
     const QueueSpec& spec = tree_[queue];
     if (queue == TenantTree::kRoot) {
       // Without lending limits the slots of the nodes say as much, and exactly.
-      const bool is_short = is_lending_limited_ && total_slots_ && below > *total_slots_;
-      return is_short ? std::optional(queue) : std::nullopt;
+      if (is_lending_limited_ && total_slots_ && below > *total_slots_) look(queue);
+      return;
     }
-    if (const auto most = spec.most(); most && below > *most) return queue;
+    if (const auto most = spec.most(); most && below > *most && !look(queue)) return;
     const Used& parent = used_[spec.parent];
     below = parent.held_by_below - used_[queue].held + std::max<SlotCount>(below, spec.reserved());
   }
+}
+
+template <class Look>
+void QueueUse::look_at_gpu_limits(std::size_t leaf, std::uint64_t gpus, Look look) const {
+  for (std::size_t queue = leaf; gpus > 0 && queue != TenantTree::kRoot; queue = tree_[queue].parent) {
+    const auto& most = tree_[queue].gpu_limit;
+    if (most && used_[queue].all.gpus + gpus > *most && !look(queue)) return;
+  }
+}
+
+std::optional<std::size_t> QueueUse::find_limit(std::size_t leaf, const Room& more) const {
+  std::optional<std::size_t> found;
+  const auto note = [&](std::size_t queue) {
+    found = queue;
+    return false;
+  };
+  look_at_slot_limits(leaf, more.slots, note);
+  if (!found) look_at_gpu_limits(leaf, more.gpus, note);
+  return found;
+}
+
+std::vector<QueueUse::Limit> QueueUse::find_limits(std::size_t leaf, const Room& more) const {
+  std::vector<Limit> found;
+  const auto add = [&](bool is_of_gpus) {
+    return [&found, is_of_gpus](std::size_t queue) {
+      found.push_back({queue, is_of_gpus});
+      return true;
+    };
+  };
+  look_at_slot_limits(leaf, more.slots, add(false));
+  look_at_gpu_limits(leaf, more.gpus, add(true));
+  return found;
 }
 
 }  // namespace ds::scheduler

@@ -32,8 +32,17 @@ class QueueUse {
   /// The queue on the leaf's way to the root whose limit does not allow so much more; none: it is allowed.
   /// The root stands for slots that others do not lend. That of slots comes first.
   std::optional<std::size_t> find_limit(std::size_t leaf, const Room& more) const;
+  /// A limit that does not allow so much more; `queue`: as `find_limit` has it.
+  struct Limit {
+    std::size_t queue = 0;
+    bool is_of_gpus = false;
+  };
+  /// All of these, those of slots first.
+  std::vector<Limit> find_limits(std::size_t leaf, const Room& more) const;
   /// Whether what `find_limit` has found is a limit of GPUs, and not of slots.
-  bool is_gpu_limit(std::size_t leaf, const Room& more) const { return !find_slot_limit(leaf, more.slots); }
+  bool is_gpu_limit(std::size_t leaf, const Room& more) const {
+    return !find_limit(leaf, {.slots = more.slots, .memory_bytes = 0, .gpus = 0});
+  }
 
   bool is_over_guarantee(std::size_t queue) const { return used_[queue].all.slots > tree_[queue].guaranteed; }
   /// Whether it has what it is guaranteed without these as well.
@@ -51,7 +60,10 @@ class QueueUse {
     SlotCount held_by_below;  ///< used by jobs here, and held by the queues below
   };
   void change(std::size_t leaf, const Room& room, bool more);
-  std::optional<std::size_t> find_slot_limit(std::size_t leaf, SlotCount slots) const;
+  template <class Look>
+  void look_at_slot_limits(std::size_t leaf, SlotCount slots, Look look) const;
+  template <class Look>
+  void look_at_gpu_limits(std::size_t leaf, std::uint64_t gpus, Look look) const;
 
   const TenantTree& tree_;
   std::optional<SlotCount> total_slots_;

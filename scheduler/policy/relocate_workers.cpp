@@ -289,7 +289,11 @@ void GangPlanner::settle_relocations(Relocating& now, Taken& taken) {
   }
 }
 
+/// Not while another waits for room that is coming: its turn is first, and what is free first, it would take.
 bool GangPlanner::begin_relocations(const Relocating& now) {
+  const bool is_behind = std::ranges::any_of(
+      steps_, [&](const Step& step) { return step.kind == Step::Kind::reserved && step.job != &now.job; });
+  if (is_behind) return false;
   const std::size_t first_step = steps_.size();
   for (const Step& step : now.moved) {
     Job& job = *step.job;

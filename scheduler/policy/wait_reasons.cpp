@@ -135,8 +135,15 @@ Reason turn(const WaitFacts& facts) {
               : (turn.first_side == turn.first_queue ? "" : ", and " + turn.first_side) + " has " +
                     share_text(turn.first_share) + " of the cluster for its weight, " + turn.own_side + " " +
                     share_text(turn.own_share);
+  if (!turn.claimants.empty())
+    text += "; for what " + turn.own_queue + " is guaranteed " + count_of(turn.claimants.size(), "job") +
+            (turn.claimants.size() == 1 ? " comes" : " come") + " before it";
   if (facts.ahead == 0) text += kept_for(facts);
-  return {"fair_share_turn", std::move(text), turn.names};
+  std::vector<std::string> blocking = turn.names;
+  for (const std::string& job : turn.claimants) {
+    if (std::ranges::find(blocking, job) == blocking.end()) blocking.push_back(job);
+  }
+  return {"fair_share_turn", std::move(text), first_of(blocking)};
 }
 
 bool is_unlent(const QuotaFacts& quota) {
@@ -166,13 +173,18 @@ Reason quota(const WaitFacts& facts) {
                 : "not have these while " + count_of(facts.unavailable_nodes, "node") +
                       (facts.unavailable_nodes == 1 ? " is" : " are") + " down or draining";
   } else if (is_unlent(quota)) {
-    text += "of " + slots_text(facts.total_slots) + " " + number_text(quota.used) +
-            " are used and others are kept for tenants that do not lend them";
+    text += "of " + slots_text(facts.total_slots) + " " + number_text(quota.used) + " are used" +
+            (are_slots_used_up(facts) ? "" : " and others are kept for tenants that do not lend them");
   } else {
     text += quota.queue + " may have " +
             std::to_string(quota.guaranteed + quota.borrowing_limit.value_or(0)) + " (" +
             std::to_string(quota.guaranteed) + " guaranteed, " +
             std::to_string(quota.borrowing_limit.value_or(0)) + " borrowed) and " + now;
+  }
+  for (const std::string& other : quota.others) {
+    const bool is_root = other == TenantTree{}.full_name(TenantTree::kRoot);
+    if (is_root && quota.wanted > facts.free_slots) continue;  // so many are not even free
+    text += is_root ? "; nor do others lend so many" : "; nor may " + other + " have so many";
   }
   return {"quota_tenant", std::move(text), quota.users};
 }
@@ -331,7 +343,7 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
       reasons.push_back(topology_ever(facts));
   } else {
     const std::uint32_t missing = facts.needed - facts.workers;
-    if (facts.quota && !are_slots_used_up(facts)) {
+    if (facts.quota && (!are_slots_used_up(facts) || !facts.quota->others.empty())) {
       reasons.push_back(quota(facts));
       if (facts.fitting_now >= missing) reasons.back().text += coming(facts);  // else the next says it
     }

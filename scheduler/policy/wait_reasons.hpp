@@ -25,7 +25,8 @@ struct QuotaFacts {
   std::optional<std::uint64_t> borrowing_limit;
   std::optional<std::uint64_t> gpu_limit{};  ///< if it is that one
   bool is_for_ever = false;                  ///< the job would pass it if nobody else had anything
-  std::vector<std::string> users{};          ///< jobs that have it, the first few
+  std::vector<std::string> others{};         ///< queues whose limits it would pass as well
+  std::vector<std::string> users{};          ///< jobs that have what any of them allows, the first few
 };
 
 /// Whose turn comes first, among queues.
@@ -36,7 +37,8 @@ struct TurnFacts {
   std::string first_side,
       own_side;  ///< the queues whose shares decide: these, or those above where they meet
   double first_share = 0, own_share = 0;
-  bool is_first_guaranteed = false;  ///< what the first wants is within what its queue is guaranteed
+  std::vector<std::string> claimants{};  ///< before it for what its own queues are guaranteed, the first few
+  bool is_first_guaranteed = false;      ///< what the first wants is within what its queue is guaranteed
 };
 
 /// For whom the room that would be enough for a job is kept.

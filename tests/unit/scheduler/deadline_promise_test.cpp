@@ -8,6 +8,7 @@
 
 #include "scheduler/policy/planner.hpp"
 #include "tests/unit/scheduler/random_future.hpp"
+#include "tests/unit/scheduler/seeds.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -112,7 +113,10 @@ class Deadlines : public Future {
 
 TEST(DeadlinePromise, IsKeptWhoeverElseComesAndWhateverOwnersChange) {
   std::size_t promised = 0, waited = 0, refused = 0, crashes = 0, replicas = 0;
-  for (std::uint64_t seed = 0; seed < 1500; ++seed) {
+  const Seeds seeds(1500);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
     Deadlines future(seed);
     for (int i = 0; i < 6; ++i) future.submit_any();
     int arrivals = 20;
@@ -130,6 +134,7 @@ TEST(DeadlinePromise, IsKeptWhoeverElseComesAndWhateverOwnersChange) {
     crashes += future.crashes_;
     replicas += future.replicas_;
   }
+  if (seeds.are_chosen()) return;
   EXPECT_GT(promised, 1500U);
   EXPECT_GT(waited, 250U);
   EXPECT_GT(refused, 250U);
@@ -140,7 +145,10 @@ TEST(DeadlinePromise, IsKeptWhoeverElseComesAndWhateverOwnersChange) {
 /// So whoever asked for less could not have been told yes.
 TEST(DeadlinePromise, IsAlmostAlwaysTheVeryMomentWhenAllThatRunNeedAllTheirTime) {
   std::size_t waited = 0, earlier = 0;
-  for (std::uint64_t seed = 0; seed < 1500; ++seed) {
+  const Seeds seeds(1500);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
     Deadlines future(seed);
     for (int i = 0; i < 8; ++i) {
       const std::size_t before = future.cluster_.demands.size();
@@ -164,6 +172,7 @@ TEST(DeadlinePromise, IsAlmostAlwaysTheVeryMomentWhenAllThatRunNeedAllTheirTime)
     waited += *moment > 0 ? 1 : 0;
     earlier += future.started_.at(job) < *moment ? 1 : 0;
   }
+  if (seeds.are_chosen()) return;
   EXPECT_GT(waited, 500U);
   EXPECT_LT(earlier, waited / 100) << "by workers that elastic jobs have given elsewhere meanwhile";
 }

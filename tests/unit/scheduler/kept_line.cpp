@@ -17,23 +17,32 @@ namespace ds::scheduler::testing {
 namespace {
 
 /// What is used at a moment when all gangs that have a limit ran as long as it allows, those that the plan
-/// starts too; of others those workers count as gone that may be taken back for `first`.
+/// starts too; of others those workers count as gone that may be taken back for `first`: the newest above the
+/// minimum, whether they were there before the plan or not.
 std::map<std::string, Use> use_at(const ClusterModel& cluster, const Plan& plan, const Demand& first,
                                   std::int64_t moment_ms) {
   ClusterModel then = cluster;
   then.carry_out(plan);
   then.finish_releases();
+  std::map<std::string, std::uint32_t> may_go;
+  for (const Demand& demand : then.demands) {
+    const std::uint32_t live = then.live(demand.job);
+    if (demand.job != first.job && demand.preemptible && demand.priority <= first.priority)
+      may_go[demand.job] = live - std::min(live, demand.workers.min);
+  }
   std::map<std::string, Use> use;
-  std::map<std::string, std::uint32_t> counted;
-  for (const Lease& lease : then.leases) {
-    const auto demand = std::ranges::find(then.demands, lease.job, &Demand::job);
-    if (demand != then.demands.end() && demand->job != first.job) {
-      if (demand->ends_ms > 0 && demand->ends_ms <= moment_ms) continue;
-      const std::uint32_t count = ++counted[lease.job];
-      const bool is_new = count > std::max(demand->workers.min, cluster.live(lease.job));
-      if (is_new && demand->preemptible && demand->priority <= first.priority) continue;
+  for (auto lease = then.leases.rbegin(); lease != then.leases.rend(); ++lease) {
+    const auto demand = std::ranges::find(then.demands, lease->job, &Demand::job);
+    const bool is_over = demand != then.demands.end() && demand->job != first.job && demand->ends_ms > 0 &&
+                         demand->ends_ms <= moment_ms;
+    if (is_over) continue;
+    const auto node = std::ranges::find(then.nodes, lease->node, &NodeView::id);
+    const bool is_there = node != then.nodes.end() && node->available;
+    if (is_there && may_go[lease->job] > 0) {
+      --may_go[lease->job];
+      continue;
     }
-    use[lease.node].add(lease);
+    use[lease->node].add(*lease);
   }
   return use;
 }

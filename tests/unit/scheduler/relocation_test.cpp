@@ -15,6 +15,7 @@
 #include "scheduler/policy/plan.hpp"
 #include "tests/unit/scheduler/counted_room.hpp"
 #include "tests/unit/scheduler/random_clusters.hpp"
+#include "tests/unit/scheduler/seeds.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -248,7 +249,7 @@ double cheapest(const ClusterModel& cluster, const Demand& waiting) {
   for (const NodeView& node : cluster.nodes) {
     std::vector<std::string> jobs;
     for (const Demand& one : cluster.demands) {
-      const bool may = one.can_relocate && one.preemptible && !one.is_new_there &&
+      const bool may = one.slots == 1 && one.can_relocate && one.preemptible && !one.is_new_there &&
                        one.placement != PlacementRule::same_node && one.priority <= waiting.priority &&
                        one.left_s == 0;  // of others it may not pay
       if (may && cluster.live_on(one.job, node.id) > 0) jobs.push_back(one.job);
@@ -316,9 +317,9 @@ struct Seen {
 };
 
 /// Until nothing changes, workers leaving one by one: at most one set of relocations begins for each job, and
-/// then it starts.
+/// then it starts; it may be preempted afterwards.
 void follow(ClusterModel& cluster, Random& random, Seen& seen) {
-  std::set<std::string> served;
+  std::set<std::string> served, started;
   const bool has_parts =
       std::ranges::any_of(cluster.demands, [](const Demand& one) { return !one.slots.is_whole(); });
   int round = 0;
@@ -352,6 +353,9 @@ void follow(ClusterModel& cluster, Random& random, Seen& seen) {
       ++seen.cheapest;
     }
     cluster.carry_out(plan);
+    for (const std::string& job : served) {
+      if (cluster.live(job) >= cluster.demand(job).workers.min) started.insert(job);
+    }
     for (const Demand& one : cluster.demands) {
       if (moved.contains(one.job) && !begun.contains(one.job) && cluster.live(one.job) > 0) {
         EXPECT_GE(cluster.live(one.job), one.workers.min) << one.job;
@@ -364,7 +368,7 @@ void follow(ClusterModel& cluster, Random& random, Seen& seen) {
   }
   EXPECT_LT(round, 80) << "it does not come to rest";
   for (const std::string& job : served) {
-    EXPECT_GE(cluster.live(job), cluster.demand(job).workers.min) << "room was made for " << job;
+    EXPECT_TRUE(started.contains(job)) << "room was made for " << job;
     ++seen.started;
   }
 }
@@ -393,7 +397,10 @@ void add_random_elastic(ClusterModel& cluster, Random& random, int number) {
 
 TEST(RelocationProperty, EachSetOfMovesIsFollowedByAStartAndNoLimitIsPassedMeanwhile) {
   Seen seen;
-  for (std::uint64_t seed = 0; seed < 3000; ++seed) {
+  const Seeds seeds(3000);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
     Random random(seed);
     ClusterModel cluster;
     cluster.has_parts = seed % 4 == 1;
@@ -413,6 +420,7 @@ TEST(RelocationProperty, EachSetOfMovesIsFollowedByAStartAndNoLimitIsPassedMeanw
       if (::testing::Test::HasFailure()) FAIL() << "seed " << seed << ", event " << event;
     }
   }
+  if (seeds.are_chosen()) return;
   EXPECT_GT(seen.begun, 300U);
   EXPECT_GT(seen.put_off, 200U);
   EXPECT_GT(seen.started, 250U);

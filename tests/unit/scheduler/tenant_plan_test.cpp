@@ -66,6 +66,55 @@ TEST_F(TenantPlan, KeepsBackNobodyElseWhilePreemptedJobsLeaveForAQuota) {
   EXPECT_EQ(plan.placements, (std::vector<Placement>{{"starts", "n1", 3}}));
 }
 
+TEST_F(TenantPlan, NamesThoseWhoHaveWhatAnyOfTheQuotasAllowsThatAJobWouldPass) {
+  use("tenants: {b: {guaranteed: 8, lending_limit: 0}, "
+      "c: {queues: {x: {guaranteed: 0}, y: {guaranteed: 0, borrowing_limit: 2}}}}");
+  cluster_.add_node("n1", 6);
+  cluster_.add_node("n2", 4);
+  add("own", "c", {1, 1});
+  add("sister", "c", {1, 1});
+  for (Demand& demand : cluster_.demands) demand.queue = demand.job == "own" ? "y" : "x";
+  cluster_.settle();
+  add("waits", "c", {2, 2});
+  cluster_.demands.back().queue = "y";
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(
+      text_of(plan, "waits"),
+      "needs 2 slots, and c/y may have 2 (0 guaranteed, 2 borrowed) and has 1; nor do others lend so many");
+  ASSERT_EQ(plan.waits.size(), 1U);
+  EXPECT_EQ(plan.waits[0].reasons[0].blocking, (std::vector<std::string>{"own", "sister"}));
+  cluster_.end_job("own");
+  EXPECT_TRUE(cluster_.plan().placements.empty()) << "it alone was not in the way";
+  cluster_.end_job("sister");
+  EXPECT_EQ(cluster_.plan().placements.size(), 1U);
+}
+
+TEST_F(TenantPlan, NamesThoseWhoComeBeforeAJobInWhatItsTenantIsGuaranteed) {
+  use("tenants: {a: {guaranteed: 1, lending_limit: 0}, b: {}, "
+      "c: {guaranteed: 2, queues: {x: {guaranteed: 0}, y: {guaranteed: 0}}}}");
+  for (const auto& [node, slots] : {std::pair("n0", 2U), std::pair("n1", 6U), std::pair("n2", 6U)})
+    cluster_.add_node(node, slots);
+  add("wide", "b", {4, 4});
+  cluster_.demand("wide").slots = 3;
+  add("waits", "c", {1, 1});
+  add("runs", "c", {1, 2});
+  add("urgent", "c", {2, 2}, kHighPriority);
+  for (const char* job : {"waits", "runs", "urgent"}) cluster_.demand(job).queue = job[0] == 'w' ? "x" : "y";
+  for (int i = 0; i < 2; ++i) cluster_.start_worker("runs", "n0");
+  const Plan plan = cluster_.plan();
+  EXPECT_FALSE(plan.waits.empty());
+  for (const Wait& wait : plan.waits) {
+    if (wait.job != "waits") continue;
+    EXPECT_EQ(wait.reasons[0].code, "fair_share_turn");
+    EXPECT_EQ(wait.reasons[0].blocking, (std::vector<std::string>{"wide", "urgent"}));
+    EXPECT_NE(wait.reasons[0].text.find("for what c/x is guaranteed 1 job comes before it"),
+              std::string::npos)
+        << wait.reasons[0].text;
+  }
+  cluster_.end_job("urgent");
+  EXPECT_EQ(cluster_.plan().placements.front().job, "waits");
+}
+
 TEST_F(TenantPlan, GivesNoJobThatCannotBeShrunkWhatAnotherWaitsFor) {
   cluster_.add_node("n1", 8);
   add("stays", "default", {1, 8}, kLowPriority);

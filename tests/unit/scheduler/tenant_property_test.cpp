@@ -9,6 +9,7 @@
 
 #include "scheduler/policy/plan.hpp"
 #include "tests/unit/scheduler/random_clusters.hpp"
+#include "tests/unit/scheduler/seeds.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -17,6 +18,7 @@ using testing::below;
 using testing::ClusterModel;
 using testing::Random;
 using testing::random_tenants;
+using testing::Seeds;
 
 void add_tenants_job(ClusterModel& cluster, Random& random, int number) {
   const auto min = static_cast<std::uint32_t>(1 + below(random, 4));
@@ -117,13 +119,23 @@ void expect_gpu_quotas_keep_gpus_only(const Plan& plan, const ClusterModel& clus
   }
 }
 
+/// Whether one comes first, or its turn does, that waits for GPUs: nobody is guaranteed those, nor where they
+/// are, so it may keep back those who are within a guarantee of slots.
+bool is_behind_gpus(const ClusterModel& cluster, const Wait& wait) {
+  return std::ranges::any_of(wait.reasons, [&](const Reason& reason) {
+    return (reason.code == "fair_share_turn" || reason.code == "priority_behind") &&
+           std::ranges::any_of(reason.blocking,
+                               [&](const std::string& job) { return cluster.demand(job).gpus > 0; });
+  });
+}
+
 /// At rest, with enough slots for all guarantees and what is free not scattered: nobody waits whose minimum
 /// its queue could have within all guarantees above it.
 void expect_guarantees_met(const ClusterModel& cluster, const Plan& plan) {
   const auto used = count_used(cluster);
   for (const Wait& wait : plan.waits) {
     const Demand& demand = cluster.demand(wait.job);
-    if (demand.gpus > 0) continue;  // nobody is guaranteed those
+    if (demand.gpus > 0 || is_behind_gpus(cluster, wait)) continue;
     const std::size_t leaf = cluster.tenants.find(demand.tenant, demand.queue).value();
     bool within = true;
     for (std::size_t queue = leaf; queue != 0; queue = cluster.tenants[queue].parent)
@@ -155,7 +167,10 @@ void expect_nothing_idle(const ClusterModel& cluster, const Plan& plan) {
 
 TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
   std::size_t preemptions = 0, waits_for_quota = 0, waits_for_gpus = 0, waits_for_turn = 0;
-  for (std::uint64_t seed = 0; seed < 1500; ++seed) {
+  const Seeds seeds(1500);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
     Random random(seed);
     ClusterModel cluster;
     const auto nodes = 1 + below(random, 3);
@@ -207,6 +222,7 @@ TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
       if (HasFailure()) FAIL() << "seed " << seed << ", event " << event;
     }
   }
+  if (seeds.are_chosen()) return;
   EXPECT_GT(preemptions, 500U);
   EXPECT_GT(waits_for_quota, 500U);
   EXPECT_GT(waits_for_gpus, 200U);

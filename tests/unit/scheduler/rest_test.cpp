@@ -1,0 +1,99 @@
+// Clusters among tenants that come to rest: in each of these somebody was once shrunk, or moved, and grew or
+// moved again, for ever. Random ones are in `TenantProperty`, `RelocationProperty` and `GrowthProperty`.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "scheduler/policy/plan.hpp"
+#include "scheduler/spec/tenant_file.hpp"
+#include "tests/unit/scheduler/cluster_model.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+class Rest : public ::testing::Test {
+ protected:
+  void use(std::string_view text) { cluster_.tenants = std::get<TenantTree>(parse_tenant_file(text)); }
+  Demand& add(const std::string& job, const std::string& tenant, const std::string& queue,
+              WorkerCount workers, const std::vector<std::string>& nodes = {}) {
+    cluster_.add_job(job, workers);
+    cluster_.demands.back().tenant = tenant;
+    cluster_.demands.back().queue = queue;
+    for (const std::string& node : nodes) cluster_.start_worker(job, node);
+    return cluster_.demands.back();
+  }
+  testing::ClusterModel cluster_;
+};
+
+/// What `urgent` has beyond its minimum says by which quota `gang` is kept: with it its queue's comes first,
+/// else its tenant's alone. `one` is behind the latter only, shrinks `urgent`, and then would be behind.
+TEST_F(Rest, ComesThoughAGangWaitsThatWouldPassTwoQuotas) {
+  use("tenants: {c: {guaranteed: 3, borrowing_limit: 3, "
+      "queues: {x: {guaranteed: 0, borrowing_limit: 4}, y: {guaranteed: 0}}}}");
+  cluster_.add_node("n", 6);
+  add("fixed", "c", "y", {4, 4});
+  add("gang", "c", "x", {3, 3});
+  add("one", "c", "y", {1, 1});
+  add("urgent", "c", "x", {1, 2}).priority = kHighPriority;
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("urgent"), 2U);
+  EXPECT_EQ(cluster_.live("gang") + cluster_.live("one"), 0U);
+}
+
+/// What `elastic` has beyond its minimum, which `gang` could have, makes the same of a quota and what is
+/// lent.
+TEST_F(Rest, ComesThoughAGangWaitsThatCouldShrinkWhoKeepsItWithinItsQuota) {
+  use("tenants: {b: {guaranteed: 3, borrowing_limit: 4, lending_limit: 1}, "
+      "c: {queues: {x: {guaranteed: 0}, y: {guaranteed: 0}}}}");
+  cluster_.add_gpu_node("n0", 3, 1, "A100");
+  cluster_.add_gpu_node("n1", 3, 1, "A100");
+  cluster_.add_gpu_node("n2", 4, 1, "A100");
+  add("fixed", "c", "y", {4, 4});
+  add("elastic", "b", "default", {1, 5}, {"n2", "n2", "n2"});
+  add("runs", "c", "x", {1, 1}, {"n2"});
+  add("gang", "b", "default", {3, 3}).gpus = 1;
+  add("one", "c", "y", {1, 1});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("gang"), 0U);
+}
+
+/// `borrowed` has what both `low` and `first` are guaranteed; `low`, whose turn comes first, may not shrink a
+/// more urgent job but for that.
+TEST_F(Rest, ComesWithBothGuaranteesMetThoughTheFirstInTurnIsLessUrgentThanWhoHasBorrowed) {
+  use("tenants: {a: {guaranteed: 7}, b: {guaranteed: 2}}");
+  cluster_.add_node("n1", 5);
+  cluster_.add_node("n2", 5);
+  add("first", "a", "default", {1, 1});
+  add("has four", "a", "default", {1, 4}, {"n1", "n1", "n1", "n1"});
+  add("borrowed", "b", "default", {1, 4}, {"n1", "n2", "n2", "n2"});
+  add("has two", "a", "default", {1, 2}, {"n2", "n2"});
+  add("low", "b", "default", {1, 1}).priority = kLowPriority;
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("low"), 1U);
+  EXPECT_EQ(cluster_.live("first"), 1U);
+}
+
+/// With its other job's worker that is not its minimum `b` would pass what it may have beside what `a` does
+/// not lend; so `low`, whose turn comes first, has to take that.
+TEST_F(Rest, ComesWithBothGuaranteesMetThoughWhoIsMoreUrgentHasGrownIntoOne) {
+  use("tenants: {a: {guaranteed: 4, lending_limit: 0}, b: {guaranteed: 2}}");
+  cluster_.add_node("n0", 1);
+  cluster_.add_node("n1", 5);
+  Demand& grown = add("grown", "b", "default", {1, 2});
+  grown.slots = SlotCount::of_thousandths(500);
+  for (int i = 0; i < 2; ++i) cluster_.start_worker("grown", "n0");
+  Demand& low = add("low", "b", "default", {3, 3});
+  low.slots = SlotCount::of_thousandths(500);
+  low.priority = kLowPriority;
+  add("first", "a", "default", {1, 1});
+  add("second", "a", "default", {1, 1});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("low"), 3U);
+  EXPECT_EQ(cluster_.live("second"), 1U);
+}
+
+}  // namespace
+}  // namespace ds::scheduler
