@@ -317,6 +317,8 @@ void Planning::describe_queue(const Job& job, std::span<const Job* const> served
   place.demand.order = 0;
   place.demand.job.clear();
   facts.ahead_by_priority = count_before(place);
+  place.demand.priority = std::numeric_limits<std::uint32_t>::max();
+  facts.ahead_by_promise = job.demand.has_promise ? 0 : count_before(place);
   for (auto one = line.begin(); facts.ahead_names.size() < std::min(facts.ahead, kMaxBlockingJobs); ++one) {
     if ((*one)->workers < (*one)->needed) facts.ahead_names.push_back((*one)->demand.job);
   }
@@ -341,8 +343,9 @@ void Planning::describe_line(const Job& job, WaitFacts& facts) const {
   facts.turn = line_.describe_turn(job);
   if (!facts.turn) return;
   facts.turn->claimants = planner_.claimants_before(job);
-  facts.turn->first_share = shares_.of(planner_.minimums(), line_.first_before(job.queue)->queue);
-  facts.turn->own_share = shares_.of(planner_.minimums(), job.queue);
+  const auto meeting = tenants_.meet(line_.first_before(job.queue)->queue, job.queue);
+  facts.turn->first_share = shares_.of(planner_.minimums(), meeting.a_side);
+  facts.turn->own_share = shares_.of(planner_.minimums(), meeting.b_side);
 }
 
 /// A job that has just been shrunk would get back what it gave, and what one that can't be shrunk takes now

@@ -106,10 +106,13 @@ std::string kept_for(const WaitFacts& facts) {
 }
 
 Reason behind(const WaitFacts& facts) {
-  std::string why = " submitted earlier";
-  if (facts.ahead_by_priority > 0) {
-    why = " of higher priority" + (facts.ahead > facts.ahead_by_priority ? " or" + why : "");
-  }
+  std::string why;
+  const auto add = [&](bool is_true, const char* what) {
+    if (is_true) why += (why.empty() ? " " : " or ") + std::string(what);
+  };
+  add(facts.ahead_by_promise > 0, "with an accepted deadline");
+  add(facts.ahead_by_priority > facts.ahead_by_promise, "of higher priority");
+  add(facts.ahead > facts.ahead_by_priority, "submitted earlier");
   return {"priority_behind",
           "needs " + wanted(facts) + ", and " + count_of(facts.ahead, "job") + why + " must start first" +
               kept_for(facts),
@@ -126,11 +129,12 @@ std::string share_text(double share) {
 Reason turn(const WaitFacts& facts) {
   const TurnFacts& turn = *facts.turn;
   std::string text = "needs " + wanted(facts) + ", and it is the turn of " + count_of(turn.jobs, "job") +
-                     " of other tenants' queues: " + turn.first_queue;
+                     " of other queues: " + turn.first_queue;
   text += turn.is_first_guaranteed
               ? " is still within its guaranteed slots"
-              : " has " + share_text(turn.first_share) + " of the cluster for its weight, " + turn.own_queue +
-                    " " + share_text(turn.own_share);
+              : (turn.first_side == turn.first_queue ? "" : ", and " + turn.first_side) + " has " +
+                    share_text(turn.first_share) + " of the cluster for its weight, " + turn.own_side + " " +
+                    share_text(turn.own_share);
   if (!turn.claimants.empty())
     text += "; for what " + turn.own_queue + " is guaranteed " + count_of(turn.claimants.size(), "job") +
             (turn.claimants.size() == 1 ? " comes" : " come") + " before it";
@@ -144,6 +148,13 @@ Reason turn(const WaitFacts& facts) {
 
 bool is_unlent(const QuotaFacts& quota) {
   return quota.queue == TenantTree{}.full_name(TenantTree::kRoot);
+}
+
+/// Whether it is not what others keep that is in the way: all that there is is used.
+bool are_slots_used_up(const WaitFacts& facts) {
+  const QuotaFacts& quota = *facts.quota;
+  return is_unlent(quota) && !quota.is_for_ever && quota.wanted > facts.free_slots &&
+         quota.used + quota.wanted > facts.total_slots;
 }
 
 Reason quota(const WaitFacts& facts) {
@@ -162,17 +173,19 @@ Reason quota(const WaitFacts& facts) {
                 : "not have these while " + count_of(facts.unavailable_nodes, "node") +
                       (facts.unavailable_nodes == 1 ? " is" : " are") + " down or draining";
   } else if (is_unlent(quota)) {
-    text += "of " + slots_text(facts.total_slots) + " " + number_text(quota.used) +
-            " are used and others are kept for tenants that do not lend them";
+    text += "of " + slots_text(facts.total_slots) + " " + number_text(quota.used) + " are used" +
+            (are_slots_used_up(facts) ? "" : " and others are kept for tenants that do not lend them");
   } else {
     text += quota.queue + " may have " +
             std::to_string(quota.guaranteed + quota.borrowing_limit.value_or(0)) + " (" +
             std::to_string(quota.guaranteed) + " guaranteed, " +
             std::to_string(quota.borrowing_limit.value_or(0)) + " borrowed) and " + now;
   }
-  for (const std::string& other : quota.others)
-    text += other == TenantTree{}.full_name(TenantTree::kRoot) ? "; nor do others lend so many"
-                                                               : "; nor may " + other + " have so many";
+  for (const std::string& other : quota.others) {
+    const bool is_root = other == TenantTree{}.full_name(TenantTree::kRoot);
+    if (is_root && quota.wanted > facts.free_slots) continue;  // so many are not even free
+    text += is_root ? "; nor do others lend so many" : "; nor may " + other + " have so many";
+  }
   return {"quota_tenant", std::move(text), quota.users};
 }
 
@@ -215,6 +228,15 @@ std::string scattered(const WaitFacts& facts) {
   return std::string(", but no node has enough for ") + (facts.fitting_now == 0 ? "a worker" : "one more");
 }
 
+/// The same where a worker needs GPUs too: `there` are of its kind.
+std::string scattered_with_gpus(const WaitFacts& facts, const GpuCount& there) {
+  const bool is_enough_free = facts.needed * facts.slots <= facts.free_slots &&
+                              std::uint64_t{facts.needed} * facts.gpus <= there.free;
+  if (facts.is_together || facts.fitting_now < facts.fitting_now_by_slots || !is_enough_free) return {};
+  return std::string(", but no node has enough of both for ") +
+         (facts.fitting_now == 0 ? "a worker" : "one more");
+}
+
 Reason no_capacity(const WaitFacts& facts) {
   std::string text = "needs " + wanted(facts) + " at once, and " + std::to_string(facts.fitting_now) +
                      (facts.fitting_now == 1 ? " fits now: " : " fit now: ") + number_text(facts.free_slots) +
@@ -222,7 +244,8 @@ Reason no_capacity(const WaitFacts& facts) {
                      (facts.free_slots == 1 ? " is free" : " are free") + scattered(facts);
   if (facts.gpus > 0) {
     const GpuCount there = gpus_of_kind(facts);
-    text += ", and " + std::to_string(there.free) + " of " + gpus_of(there.total, there.kind);
+    text += ", and " + std::to_string(there.free) + " of " + gpus_of(there.total, there.kind) +
+            scattered_with_gpus(facts, there);
   }
   return {"no_capacity_now", text + coming(facts), first_of(facts.occupants)};
 }
@@ -320,7 +343,10 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
       reasons.push_back(topology_ever(facts));
   } else {
     const std::uint32_t missing = facts.needed - facts.workers;
-    if (facts.quota) reasons.push_back(quota(facts));
+    if (facts.quota && (!are_slots_used_up(facts) || !facts.quota->others.empty())) {
+      reasons.push_back(quota(facts));
+      if (facts.fitting_now >= missing) reasons.back().text += coming(facts);  // else the next says it
+    }
     if (facts.quota && facts.quota->is_for_ever) return reasons;
     // A started gang is not kept back by those ahead.
     if (facts.ahead > 0 && facts.workers == 0) reasons.push_back(behind(facts));

@@ -34,6 +34,8 @@ struct TurnFacts {
   std::size_t jobs = 0;            ///< of other queues that must start first
   std::vector<std::string> names;  ///< the first few of these
   std::string first_queue, own_queue;
+  std::string first_side,
+      own_side;  ///< the queues whose shares decide: these, or those above where they meet
   double first_share = 0, own_share = 0;
   std::vector<std::string> claimants{};  ///< before it for what its own queues are guaranteed, the first few
   bool is_first_guaranteed = false;      ///< what the first wants is within what its queue is guaranteed
@@ -79,7 +81,8 @@ struct WaitFacts {
   bool room_is_coming = false;            ///< it starts when those that are stopping are gone
   std::size_t too_young = 0;              ///< less urgent jobs that will have run for `kMinimumRun` soon
   std::size_t ahead = 0;                  ///< jobs of its queue that wait and keep this one from starting
-  std::size_t ahead_by_priority = 0;      ///< those of them that are more urgent, the others are earlier
+  std::size_t ahead_by_promise = 0;       ///< those of them that have a promise, and this one has none
+  std::size_t ahead_by_priority = 0;      ///< and those that are more urgent, the others are earlier
   std::vector<std::string> ahead_names;   ///< the first few
   std::optional<KeptFor> kept_for;        ///< if it would fit now
   std::optional<TurnFacts> turn;          ///< if jobs of other queues keep it from starting

@@ -50,7 +50,10 @@ std::optional<TurnFacts> WaitingLine::describe_turn(const Job& job) const {
   turn.jobs = count_others(job.queue);
   turn.first_queue = tenants_.full_name(first->queue);
   turn.own_queue = tenants_.full_name(job.queue);
-  const std::size_t depth = tenants_[tenants_.meet(first->queue, job.queue).at].depth;
+  const auto meeting = tenants_.meet(first->queue, job.queue);
+  turn.first_side = tenants_.full_name(meeting.a_side);
+  turn.own_side = tenants_.full_name(meeting.b_side);
+  const std::size_t depth = tenants_[meeting.at].depth;
   turn.is_first_guaranteed = first->guaranteed_levels > depth && job.guaranteed_levels <= depth;
   for (std::size_t above = job.queue;; above = tenants_[above].parent) {
     for (const Job* one : lines_[above].some) {

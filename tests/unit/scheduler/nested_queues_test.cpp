@@ -122,5 +122,18 @@ TEST_F(NestedQueues, StartBehindAnotherBeforeThoseWhoBorrow) {
   EXPECT_EQ(plan.placements, (std::vector<Placement>{{"of y", "n0", 4}}));
 }
 
+TEST_F(NestedQueues, AreToldTheSharesOfTheQueuesBetweenWhichItIsDecided) {
+  use("tenants: {a: {queues: {x: {}, y: {}}}, b: {queues: {u: {}, v: {}}}}");
+  add_nodes(1, 8);
+  add("x", "a", "x", {6, 6});
+  add("u", "b", "u", {1, 1});
+  cluster_.settle();
+  add("v", "b", "v", {2, 2});
+  add("y", "a", "y", {2, 2});
+  EXPECT_EQ(text_of(cluster_.plan(), "y"),
+            "needs 2 workers of 1 slot each, and it is the turn of 1 job of other queues: b/v, and b has "
+            "0.12 of the cluster for its weight, a 0.75");
+}
+
 }  // namespace
 }  // namespace ds::scheduler

@@ -270,10 +270,9 @@ TEST_F(TenantPlan, GivesTheTurnToWhoHasTheSmallerShareOverItsWeight) {
   const Plan plan = cluster_.plan();
   EXPECT_EQ(plan.placements, (std::vector<Placement>{{"b1", "n1", 2}}));
   EXPECT_EQ(codes_of(plan, "a1"), (Codes{"fair_share_turn", "no_capacity_now"}));
-  EXPECT_EQ(
-      text_of(plan, "a1"),
-      "needs 2 workers of 1 slot each, and it is the turn of 1 job of other tenants' queues: b has 0.19 of "
-      "the cluster for its weight, a 0.25");
+  EXPECT_EQ(text_of(plan, "a1"),
+            "needs 2 workers of 1 slot each, and it is the turn of 1 job of other queues: b has 0.19 of "
+            "the cluster for its weight, a 0.25");
 }
 
 TEST_F(TenantPlan, CountsWhatWasUsedLately) {

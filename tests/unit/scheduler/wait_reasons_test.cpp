@@ -1,0 +1,94 @@
+// What a job that waits is told, where several things could be in its way.
+#include "scheduler/policy/wait_reasons.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "scheduler/policy/plan.hpp"
+#include "scheduler/spec/tenant_file.hpp"
+#include "tests/unit/scheduler/cluster_model.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using testing::ClusterModel;
+using testing::codes_of;
+using testing::text_of;
+using Codes = std::vector<std::string>;
+
+class WaitReasons : public ::testing::Test {
+ protected:
+  void use(std::string_view text) { cluster_.tenants = std::get<TenantTree>(parse_tenant_file(text)); }
+  void add(const std::string& job, const std::string& tenant, WorkerCount workers) {
+    cluster_.add_job(job, workers);
+    cluster_.demands.back().tenant = tenant;
+  }
+  ClusterModel cluster_;
+};
+
+TEST_F(WaitReasons, BlameNobodyWhoDoesNotLendWhenAllSlotsAreUsed) {
+  use("tenants: {a: {guaranteed: 4, lending_limit: 2}, b: {guaranteed: 4}, c: {}}");
+  cluster_.add_node("n", 16);
+  add("of a", "a", {4, 4});
+  add("of c", "c", {12, 12});
+  cluster_.settle();
+  ASSERT_EQ(cluster_.leases.size(), 16U);
+  add("waits", "c", {3, 3});
+  EXPECT_EQ(codes_of(cluster_.plan(), "waits"), Codes{"no_capacity_now"});
+  cluster_.end_job("of a");
+  EXPECT_EQ(
+      text_of(cluster_.plan(), "waits"),
+      "needs 3 slots, and of 16 slots 12 are used and others are kept for tenants that do not lend them");
+}
+
+TEST_F(WaitReasons, NameTheWorkersThatStopAndStillCountForAQuota) {
+  use("tenants: {a: {guaranteed: 2, borrowing_limit: 0}}");
+  cluster_.add_node("n", 8);
+  add("cancelled", "a", {2, 2});
+  cluster_.settle();
+  for (Lease& lease : cluster_.leases) lease.releasing = true;
+  std::erase_if(cluster_.demands, [](const Demand& demand) { return demand.job == "cancelled"; });
+  add("next", "a", {2, 2});
+  EXPECT_EQ(
+      text_of(cluster_.plan(), "next"),
+      "needs 2 slots, and a may have 2 (2 guaranteed, 0 borrowed) and has 2; it starts when 2 workers that "
+      "are stopping are gone");
+}
+
+TEST_F(WaitReasons, TellPromisesFromPriorities) {
+  cluster_.add_node("n", 4);
+  cluster_.add_job("runs", {4, 4});
+  cluster_.demands.back().preemptible = false;
+  cluster_.settle();
+  cluster_.add_job("promised", {2, 2});
+  cluster_.demands.back().priority = kLowPriority;
+  cluster_.demands.back().has_promise = true;
+  cluster_.add_job("high", {1, 1});
+  cluster_.demands.back().priority = kHighPriority;
+  cluster_.add_job("waits", {1, 1});
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(text_of(plan, "high"),
+            "needs 1 worker of 1 slot, and 1 job with an accepted deadline must start first");
+  EXPECT_EQ(text_of(plan, "waits"),
+            "needs 1 worker of 1 slot, and 2 jobs with an accepted deadline or of higher priority must start "
+            "first");
+}
+
+TEST_F(WaitReasons, SayThatSlotsAndGpusAreFreeButNotOnOneNode) {
+  cluster_.add_gpu_node("g", 2, 2, "NVIDIA H200");
+  cluster_.add_node("n", 2);
+  cluster_.add_job("without", {2, 2});
+  for (int i = 0; i < 2; ++i) cluster_.start_worker("without", "g");
+  cluster_.add_gpu_job("waits", {1, 1}, 1, "H200");
+  EXPECT_EQ(text_of(cluster_.plan(), "waits"),
+            "needs 1 worker of 1 slot and 1 H200 GPU at once, and 0 fit now: 2 of 4 slots are free, and 2 of "
+            "2 H200 "
+            "GPUs, but no node has enough of both for a worker");
+}
+
+}  // namespace
+}  // namespace ds::scheduler
