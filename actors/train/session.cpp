@@ -358,7 +358,9 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   result.epoch = batch.epoch;
   result.loss = StepVector::loss(sum_);
   result.samples = batch.positions.size();
-  result.batch = std::uint64_t{batches_now(spec_, progress_)} * spec_.batch.global;
+  // A step right after a boundary has the most room.
+  result.batch =
+      std::uint64_t{boundaries_.count_batches(0, batches_now(spec_, progress_))} * spec_.batch.global;
   result.bad_records = static_cast<std::uint64_t>(progress_.bad_records);
   result.skipped_steps = static_cast<std::uint64_t>(progress_.skipped);
   result.noise_scale = noise_.scale(progress_.noise);

@@ -153,6 +153,20 @@ TEST_F(GrowingBatch, EndsItsStepsAtEvaluationsEpochsAndTheLastStep) {
   EXPECT_DOUBLE_EQ(rates[5], scheduler::schedule_factor(spec.schedule, 18, 45)) << "one batch: its own";
 }
 
+TEST_F(GrowingBatch, ReportsTheBatchThatAStepCanHaveAtMost) {
+  scheduler::JobSpec spec = growing();
+  spec.validate.every_steps = 4;
+  const auto session = open(spec);
+  ASSERT_TRUE(session->restore(with_batches(beginning(spec), 8)));
+  collective::Communicator one(spec.logical_ranks());
+  for (int i = 0; i < 5; ++i) {  // the last one is of three, for the epoch ends
+    const auto result = session->run_step(one);
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_EQ(result->batches, i < 4 ? 4U : 3U);
+    EXPECT_EQ(result->batch, 4U * 8);
+  }
+}
+
 TEST_F(GrowingBatch, TellsTheShareOfEachBatch) {
   scheduler::JobSpec spec = growing();  // 19 steps an epoch
   const StateImage start = with_batches(beginning(spec), 8);
