@@ -109,7 +109,7 @@ TEST_F(GrowingBatch, TakesTheGradientOfAllItsBatches) {
     scheduler::JobSpec large = spec;
     large.batch.global = 32;
     large.batch.max_global = 0;
-    large.optimizer.lr *= batch_rate_factor(spec, 4, 0);
+    large.optimizer.lr *= batch_rate_factor(spec, 4, std::nullopt);
     const std::vector<float> expected = parameters_of(train(large, 1, 3, &start));
     double moved = 0, far = 0;
     for (std::size_t i = 0; i < begin.size(); ++i)
