@@ -36,10 +36,11 @@ class GrowingBatch : public ServerJob {
     return spec;
   }
 
-  /// `image` as if steps took so many batches from here on.
-  static StateImage with_batches(StateImage image, double batches) {
+  /// `image` as if steps took so many batches from here on, at that loss scale, if one is given.
+  static StateImage with_batches(StateImage image, double batches, double scale = 0) {
     Progress progress = progress_of(image);
     progress.batches = batches;
+    if (scale > 0) progress.scale = scale;
     const auto values = progress.values();
     const auto found = std::ranges::find(image.tensors, "progress", &std::pair<std::string, Buffer>::first);
     found->second = Buffer::copy_of(std::as_bytes(std::span(values)));
@@ -201,10 +202,16 @@ TEST_F(GrowingBatch, TellsTheShareOfEachBatch) {
 TEST_F(GrowingBatch, CountsTheOptimizersUpdatesWhenStepsArePassedOver) {
   scheduler::JobSpec spec = growing();
   spec.optimizer.name = "adam";
-  spec.precision = "fp16";  // begins with steps that overflow and change nothing
-  const StateImage start = with_batches(beginning(spec), 4);
+  spec.precision = "fp16";
+  const StateImage start = with_batches(beginning(spec), 4, 1 << 24);  // its first steps overflow
   const StateImage image = train(spec, 2, 12, &start);
   EXPECT_EQ(image.step, 12 + progress_of(image).further_batches);
+  const auto skipped = static_cast<std::uint64_t>(progress_of(image).skipped);
+  EXPECT_GT(skipped, 0U);
+  EXPECT_LT(skipped, 12U);
+  const auto servers = servers_for(with_servers(spec), 2);
+  EXPECT_EQ(train_on(*servers, with_servers(spec), 2, 12, &start).tensors, image.tensors);
+  EXPECT_EQ(servers->updates(0), 12 - skipped);
   const StateImage middle = train(spec, 1, 5, &start);
   EXPECT_EQ(train(spec, 3, 7, &middle).tensors, image.tensors);
 }
