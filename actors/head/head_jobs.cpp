@@ -198,16 +198,16 @@ void Head::follow_batch(const std::string& id, const messages::StepReport& repor
 }
 
 void Head::measure_speed(const std::string& id, const messages::StepReport& report) {
-  const auto global = ledger_.find(id)->spec->batch.global;
-  const auto batches = std::max<std::uint32_t>(1, static_cast<std::uint32_t>(report.batch / global));
-  double step_s = 0, reduce_s = 0;
+  const auto& batch = ledger_.find(id)->spec->batch;
+  const auto batches = std::max<std::uint32_t>(1, static_cast<std::uint32_t>(report.batch / batch.global));
+  double step_s = 0, once_s = 0;  // whatever the number of batches, a step sums and updates once
   for (const auto& [phase, seconds] : report.phase_seconds) {
     step_s += seconds;
-    if (phase == "reduce") reduce_s = seconds;
+    if (phase == "reduce" || (phase == "optimizer" && batch.most_batches() > 1)) once_s += seconds;
   }
   Job& job = jobs_[id];
   const auto settled =
-      job.step_times.add({report.step, step_s, step_s - reduce_s, report.step_batches, batches});
+      job.step_times.add({report.step, step_s, step_s - once_s, report.step_batches, batches});
   if (!settled) return;
   commit({event(fmt::format("worker {}", report.worker), "its steps have settled",
                 SpeedMeasured{id, settled->workers, settled->nodes, settled->step_s, settled->compute_s,

@@ -43,8 +43,8 @@ ServerPlan plan_servers(const ServerRules& rules, std::span<const std::uint64_t>
     if (found == held.end()) continue;
     for (const HeldRange& one : found->second) {
       if (one.range >= rules.ranges) continue;
-      const std::uint64_t reach = rules.sync ? one.prepared : one.applied;
-      if (one.applied + 1 >= best[one.range] && reach >= best[one.range])
+      // A commit may make several steps: what matters is whether the next one leads there.
+      if (one.applied == best[one.range] || (rules.sync && one.prepared == best[one.range]))
         plan.holders[one.range].push_back(server);
     }
   }

@@ -7,20 +7,22 @@
 
 namespace ds::train {
 
-std::uint32_t choose_batches(const scheduler::BatchSpec& batch, std::uint32_t now, double noise_scale) {
-  if (!(noise_scale > 0)) return now;
+std::uint32_t choose_batches(const scheduler::BatchSpec& batch, std::uint32_t now,
+                             std::optional<double> noise_scale) {
+  if (!noise_scale) return now;
   const double samples = static_cast<double>(batch.global) * now;
-  if (2 * now <= batch.most_batches() && noise_scale >= 2 * samples) return 2 * now;
-  if (now > 1 && noise_scale < samples / 2) return now / 2;
+  if (2 * now <= batch.most_batches() && *noise_scale >= 2 * samples) return 2 * now;
+  if (now > 1 && *noise_scale < samples / 2) return now / 2;
   return now;
 }
 
-double batch_rate_factor(const scheduler::JobSpec& spec, std::uint32_t batches, double noise_scale) {
+double batch_rate_factor(const scheduler::JobSpec& spec, std::uint32_t batches,
+                         std::optional<double> noise_scale) {
   if (batches <= 1) return 1;
   const double all = batches;
   if (spec.optimizer.name != "sgd") return std::sqrt(all);
-  if (!(noise_scale > 0)) return all;
-  const double noise = noise_scale / spec.batch.global;
+  if (!noise_scale) return all;
+  const double noise = *noise_scale / spec.batch.global;
   return (noise + 1) / (noise / all + 1);
 }
 
@@ -33,14 +35,15 @@ std::uint64_t count_optimizer_steps(std::uint64_t step, const Progress& progress
 }
 
 void count_batches(const scheduler::JobSpec& spec, std::uint64_t step, std::uint32_t taken,
-                   double noise_scale, Progress& progress) {
+                   std::optional<double> noise_scale, Progress& progress) {
   if (spec.batch.most_batches() == 1) return;
   progress.further_batches += taken - 1;
   if (count_optimizer_steps(step + taken, progress) % kGrowEvery != 0) return;
   progress.batches = choose_batches(spec.batch, batches_now(spec, progress), noise_scale);
 }
 
-double step_learning_rate(const scheduler::JobSpec& spec, const BatchRun& run, double noise_scale) {
+double step_learning_rate(const scheduler::JobSpec& spec, const BatchRun& run,
+                          std::optional<double> noise_scale) {
   double factors = 0;
   for (std::uint32_t i = 0; i < run.batches; ++i)
     factors += scheduler::schedule_factor(spec.schedule, run.step + i, run.total);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "actors/train/progress.hpp"
 #include "scheduler/spec/job_spec.hpp"
@@ -15,14 +16,15 @@ namespace ds::train {
 /// noise.
 inline constexpr std::uint64_t kGrowEvery = 64;
 
-/// The batches that a step takes from now on, of `now` so far, once there is a noise scale (in samples; 0:
-/// not known, nothing changes).
+/// The batches that a step takes from now on, of `now` so far. Noise scales are in samples, 0 without noise;
+/// while there is none, it is not known: nothing changes.
 ///
 /// Twice as many when a step would still have at most as many samples as the noise scale: there the noise of
 /// a step's gradient is as large as the gradient, and a step of the double batch is worth 3/2 of one
 /// (McCandlish et al., 2018). Half as many when the noise scale is below half of what they have. So between
 /// growing and shrinking back the noise scale has halved.
-std::uint32_t choose_batches(const scheduler::BatchSpec& batch, std::uint32_t now, double noise_scale);
+std::uint32_t choose_batches(const scheduler::BatchSpec& batch, std::uint32_t now,
+                             std::optional<double> noise_scale);
 
 /// What the learning rate of a step that takes `batches` is multiplied by; 1 for one.
 ///
@@ -30,7 +32,8 @@ std::uint32_t choose_batches(const scheduler::BatchSpec& batch, std::uint32_t no
 /// (noise/B + 1) / (noise/(batches B) + 1), from 1 without noise to `batches` when all is noise, which is
 /// also taken where the scale isn't known. `adam`, `adamw`: by the square root of `batches` (Malladi et al.,
 /// NeurIPS 2022).
-double batch_rate_factor(const scheduler::JobSpec& spec, std::uint32_t batches, double noise_scale);
+double batch_rate_factor(const scheduler::JobSpec& spec, std::uint32_t batches,
+                         std::optional<double> noise_scale);
 
 /// Batches that a step takes now where nothing is in its way; see `Boundaries::count_batches`.
 std::uint32_t batches_now(const scheduler::JobSpec& spec, const Progress& progress);
@@ -41,7 +44,7 @@ std::uint64_t count_optimizer_steps(std::uint64_t step, const Progress& progress
 /// Counts an optimizer step after `step` that takes so many batches, and looks at how many the next one takes
 /// where that is due.
 void count_batches(const scheduler::JobSpec& spec, std::uint64_t step, std::uint32_t taken,
-                   double noise_scale, Progress& progress);
+                   std::optional<double> noise_scale, Progress& progress);
 
 /// Which batches an optimizer step takes: `batches` after `step` of `total`.
 struct BatchRun {
@@ -49,6 +52,7 @@ struct BatchRun {
   std::uint32_t batches = 1;
 };
 /// The schedule goes by batches: a step that takes several has the mean of their factors.
-double step_learning_rate(const scheduler::JobSpec& spec, const BatchRun& run, double noise_scale);
+double step_learning_rate(const scheduler::JobSpec& spec, const BatchRun& run,
+                          std::optional<double> noise_scale);
 
 }  // namespace ds::train

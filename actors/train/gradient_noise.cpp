@@ -1,5 +1,6 @@
 #include "actors/train/gradient_noise.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace ds::train {
@@ -50,10 +51,11 @@ void NoiseSoFar::add(const NoiseMeasured& measured) {
   ++measurements;
 }
 
-double NoiseSoFar::scale() const {
-  if (measurements < kFewestNoises || !(squared_norm > 0) || !(variance > 0)) return 0;
-  const double scale = variance / squared_norm;
-  return std::isfinite(scale) ? scale : 0;
+std::optional<double> NoiseSoFar::find_scale() const {
+  if (measurements < kFewestNoises || !(squared_norm > 0)) return std::nullopt;
+  const double scale = std::max(variance, 0.0) / squared_norm;  // an estimate, so it may be below 0
+  if (!std::isfinite(scale)) return std::nullopt;
+  return scale;
 }
 
 }  // namespace ds::train

@@ -62,9 +62,11 @@ struct NoiseSoFar {
   double measurements = 0;
 
   void add(const NoiseMeasured& measured);
-  /// The noise scale, in samples; 0 while too little was measured, or the gradient can't be told from its
-  /// noise.
-  double scale() const;
+  /// The noise scale, in samples, 0 where there is no noise; none while too little was measured, or the
+  /// gradient can't be told from its noise.
+  std::optional<double> find_scale() const;
+  /// Likewise, but 0 for none.
+  double scale() const { return find_scale().value_or(0); }
   bool operator==(const NoiseSoFar&) const = default;
 };
 

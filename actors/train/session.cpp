@@ -329,7 +329,7 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   result.updated = *verdict == Verdict::good;
   result.loss_scale = loss_scale(spec_, progress_);
   result.learning_rate =
-      step_learning_rate(spec_, {step_, total_steps(), batch.batches}, noise_.scale(progress_.noise));
+      step_learning_rate(spec_, {step_, total_steps(), batch.batches}, progress_.noise.find_scale());
   const std::uint64_t update = updates() + 1;
   if (result.updated) {
     const auto noise = measure_noise_of(batch);  // before the optimizer cuts the gradient
@@ -342,7 +342,7 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
     noise_.forget_first();
   }
   count_step(spec_, *verdict, progress_);
-  count_batches(spec_, step_, batch.batches, noise_.scale(progress_.noise), progress_);
+  count_batches(spec_, step_, batch.batches, progress_.noise.find_scale(), progress_);
   if (sync_) {
     WorkerState after = worker_state();
     after.step += batch.batches;
@@ -358,7 +358,9 @@ Result<StepResult> Session::run_step(collective::Communicator& communicator) {
   result.epoch = batch.epoch;
   result.loss = StepVector::loss(sum_);
   result.samples = batch.positions.size();
-  result.batch = std::uint64_t{batches_now(spec_, progress_)} * spec_.batch.global;
+  // A step right after a boundary has the most room.
+  result.batch =
+      std::uint64_t{boundaries_.count_batches(0, batches_now(spec_, progress_))} * spec_.batch.global;
   result.bad_records = static_cast<std::uint64_t>(progress_.bad_records);
   result.skipped_steps = static_cast<std::uint64_t>(progress_.skipped);
   result.noise_scale = noise_.scale(progress_.noise);

@@ -247,7 +247,7 @@ Result<void> Trainer::meet_servers() {
 void Trainer::train(std::uint64_t generation) {
   if (const auto met = meet_servers(); !met) return fail_with(generation, met.error());
   publish_position(true);
-  if (!finish_boundary(generation, 1, true)) return;
+  if (!finish_boundary(generation, spec_.batch.most_batches(), true)) return;
   while (!session_->finished()) {
     if (!is_current(generation)) return publish_position(false);
     const auto result = session_->run_step(*communicator_);
@@ -260,7 +260,8 @@ void Trainer::train(std::uint64_t generation) {
 
 /// What is due at the step just reached: an evaluation, a checkpoint at the end of an epoch and every so
 /// often, or where the step that was made last passed such a place: it may have counted as several. A gang
-/// that resumes at such a step does it again, because its predecessor may have died before it was through.
+/// that resumes there does it again, because its predecessor may have died before it was through; what that
+/// one's last step had passed isn't known, so `made` is the most that it can have made.
 bool Trainer::finish_boundary(std::uint64_t generation, std::uint64_t made, bool resumed) {
   const auto step = session_->step();
   if (step == 0) return true;

@@ -27,6 +27,7 @@ void check_batch(const JobSpec& spec, Findings& findings) {
 void check_growing_batch(const JobSpec& spec, Findings& findings) {
   const BatchSpec& batch = spec.batch;
   if (batch.max_global == 0 || findings.has_error_in("batch") || findings.has_error_in("workers")) return;
+  if (batch.max_global == batch.global) return;  // it never grows
   const bool is_multiple = batch.max_global % batch.global == 0;
   if (!is_multiple || !std::has_single_bit(batch.max_global / batch.global)) {
     const std::uint64_t below = std::bit_floor(std::max(1U, batch.max_global / batch.global));

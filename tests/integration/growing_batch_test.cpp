@@ -41,10 +41,15 @@ TEST_F(GrowingBatches, GrowAlikeAndEndWithTheSameWeightsWhateverBecomesOfTheirWo
       cluster_.submit_job(write_growing("servers", 0, "parameter_server\nconsistency: sync\nservers: 2"));
   const auto alone = cluster_.submit_job(write_growing("alone"));
   ASSERT_EQ(cluster_.submit({"scale", alone, "1"}).code, 0);
+  ASSERT_TRUE(wait_until([&] { return batch_of(on_servers) > 16; })) << cluster_.logs();
+  const auto workers = cluster_.worker_pids(on_servers);
+  ASSERT_FALSE(workers.empty()) << "the job was over too early" << cluster_.logs();
+  kill(workers[random_() % workers.size()], SIGKILL);
   for (const auto& job : {disturbed, on_servers, alone})
     ASSERT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
 
-  EXPECT_EQ(cluster_.status(disturbed).at("restarts"), 1) << cluster_.logs();
+  for (const auto& job : {disturbed, on_servers})
+    EXPECT_EQ(cluster_.status(job).at("restarts"), 1) << cluster_.logs();
   const auto weights = cluster_.exported_weights(alone);
   ASSERT_FALSE(weights.empty());
   EXPECT_TRUE(cluster_.exported_weights(disturbed) == weights) << "seed " << seed_ << cluster_.logs();

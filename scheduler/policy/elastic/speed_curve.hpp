@@ -14,8 +14,9 @@ namespace ds::scheduler {
 struct SizeMeasured {
   std::uint32_t workers = 1;
   std::uint32_t nodes = 1;
-  double step_s = 0;          ///< all of a step, without evaluations and checkpoints
-  double compute_s = 0;       ///< without what was spent on the sum of the gradients
+  double step_s = 0;  ///< all of a step, without evaluations and checkpoints
+  double compute_s =
+      0;  ///< without the sum of the gradients; where the batch may grow, without the optimizer too
   std::uint32_t batches = 1;  ///< of `batch.global`, that a step takes one after the other; at least 1
 
   /// What a step of so many batches would take: they are computed one by one, and summed up once.

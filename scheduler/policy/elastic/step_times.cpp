@@ -18,7 +18,7 @@ std::optional<SizeMeasured> StepTimes::add(const Report& report) {
       report.step_s < report.compute_s || !(report.took >= 1) || report.batches == 0)
     return std::nullopt;
   if (!first_step_) first_step_ = report.step;  // how many steps the first report is of isn't known
-  if (size_.workers == 0 || report.step < *first_step_ + kWarmUpSteps) return std::nullopt;
+  if (size_.workers == 0 || report.step < *first_step_ + kWarmUpSteps * report.batches) return std::nullopt;
   if (report.batches != size_.batches) begin_batches(report.batches);
   if (samples_.size() == kReportsKept) samples_.pop_front();
   // Some steps may have been cut short: by an evaluation, or the end of an epoch.

@@ -11,10 +11,10 @@ namespace ds::scheduler {
 
 /// Finds out how long a job's steps take at the size that it has, from reports of what the last few took.
 ///
-/// The first steps after a resize are left out (`kWarmUpSteps`); of the last `kReportsKept` reports the
-/// median counts, so that a pause of the machine does not. A size is settled after `kFirstReports`, and
-/// looked at again each time there have been four times as many: so a long run is told of a few times only,
-/// and only when it has become another by more than `kWorthTelling`. Pure.
+/// The optimizer's first steps after a resize are left out (`kWarmUpSteps`); of the last `kReportsKept`
+/// reports the median counts, so that a pause of the machine does not. A size is settled after
+/// `kFirstReports`, and looked at again each time there have been four times as many: so a long run is told
+/// of a few times only, and only when it has become another by more than `kWorthTelling`. Pure.
 class StepTimes {
  public:
   static constexpr std::uint64_t kWarmUpSteps = 5;
@@ -26,7 +26,7 @@ class StepTimes {
 
   /// What is reported of the optimizer's steps since the last report.
   struct Report {
-    std::uint64_t step = 0;            ///< committed
+    std::uint64_t step = 0;            ///< committed, in batches
     double step_s = 0, compute_s = 0;  ///< of one, on average
     double took = 1;                   ///< batches of `batch.global` that one took, on average
     std::uint32_t batches = 1;         ///< that one takes from now on; when that changes all begins again

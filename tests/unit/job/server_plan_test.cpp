@@ -42,6 +42,14 @@ TEST(ServerPlan, BringsAllRangesToTheNewestCommittedStep) {
   EXPECT_EQ(plan.holders[1].size(), 2U);
 }
 
+TEST(ServerPlan, KeepsARangeWhoseCommitOfSeveralStepsIsStillToCome) {
+  const Held held{{1, {{0, 4, 4}}}, {2, {{1, 0, 4}}}};
+  const ServerPlan plan = plan_servers({2, 1, true}, std::vector<std::uint64_t>{1, 2}, held);
+  EXPECT_FALSE(plan.fresh);
+  EXPECT_EQ(plan.step, 4U);
+  EXPECT_EQ(primaries_of(plan), (std::vector<std::uint64_t>{1, 2}));
+}
+
 TEST(ServerPlan, DropsACopyThatMissedAStepAndFetchesItAnew) {
   const Held held{{1, {{0, 7, 7}}}, {2, {{0, 5, 6}}}};
   const ServerPlan plan = plan_servers({1, 2, true}, std::vector<std::uint64_t>{1, 2}, held);
@@ -76,10 +84,10 @@ TEST(ServerPlan, TrustsTheCopyWithTheMostUpdatesWhenThereAreNoSteps) {
   EXPECT_EQ(plan.copies[0].from, 2U);
 }
 
-/// Servers that make steps in two rounds and die in the middle, one at a time.
+/// Servers that make steps, several at once, in two rounds and die in the middle, one at a time.
 class TwoRounds {
  public:
-  explicit TwoRounds(std::uint64_t seed) : random_(seed) {
+  explicit TwoRounds(std::uint64_t seed) : seed_(seed), random_(seed) {
     rules_ = {static_cast<std::uint32_t>(1 + random_() % 4), 2, true};
     for (std::uint64_t id = 1; id <= 2 + random_() % 3; ++id) servers_[next_++] = {};
     form();
@@ -106,9 +114,12 @@ class TwoRounds {
  private:
   using Ranges = std::map<std::uint32_t, HeldRange>;
 
+  /// Up to eight that are made at once: as many whoever makes them again.
+  std::uint64_t count_steps() const { return 1 + (seed_ + committed_) * 0x9E3779B97F4A7C15U / (1ULL << 61); }
+
   /// Round one on all holders, then commits here and there.
   void make_some_of_a_step() {
-    const std::uint64_t next = committed_ + 1;
+    const std::uint64_t next = committed_ + count_steps();
     bool all_prepared = true;
     for (std::uint32_t range = 0; range < rules_.ranges; ++range) {
       if (random_() % 8 == 0) {
@@ -168,6 +179,7 @@ class TwoRounds {
     servers_ = next;
   }
 
+  const std::uint64_t seed_;
   std::mt19937_64 random_;
   ServerRules rules_;
   ServerPlan plan_;

@@ -71,6 +71,13 @@ TEST(JobFile, ReadsWhenAJobMayStart) {
   EXPECT_EQ(marks.at("depends_on[1]").column, 17U);
 }
 
+TEST(JobFile, MayAskForALargestBatchThatIsTheOnlyOne) {
+  const auto spec = parse_least_and(
+      "batch: {global: 64, max_global: 64}\nstrategy: parameter_server\n"
+      "consistency: async\n");
+  EXPECT_EQ(spec.batch.most_batches(), 1U);
+}
+
 TEST(JobFile, ReadsADeadlineAfterTheSubmissionOrAtAMoment) {
   EXPECT_FALSE(parse_least_and("time_limit: 1h\n").has_deadline());
   const auto after = parse_least_and("time_limit: 1h\ndeadline: 2h\n");

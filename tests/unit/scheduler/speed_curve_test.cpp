@@ -113,6 +113,20 @@ TEST(StepTimes, BeginAgainWhenStepsTakeMoreBatches) {
   EXPECT_NEAR(told[1].compute_s, 0.4, 1e-12);
 }
 
+TEST(StepTimes, LeaveOutAsManyFirstStepsOfALargeBatch) {
+  StepTimes times;
+  times.begin(2, 1, std::nullopt);
+  std::optional<std::uint64_t> settled;
+  for (std::uint64_t step = 8; step <= 40 * 8 && !settled; step += 8) {
+    const double slow = step <= 5 * 8 ? 5.0 : 0;
+    const auto size = times.add({step, 0.5 + slow, 0.4, 8, 8});
+    if (!size) continue;
+    settled = step / 8;
+    EXPECT_EQ(*size, (SizeMeasured{2, 1, 0.5, 0.4, 8}));
+  }
+  EXPECT_EQ(settled, 5 + StepTimes::kFirstReports);
+}
+
 TEST(StepTimes, LeaveOutWhatCanNotBe) {
   StepTimes times;
   times.begin(1, 1, std::nullopt);

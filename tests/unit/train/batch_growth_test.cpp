@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <bit>
-#include <cmath>
+#include <optional>
 #include <random>
 
 #include "actors/train/boundaries.hpp"
@@ -24,10 +24,19 @@ TEST(BatchGrowth, DoublesOnceAStepWouldStillBeWithinTheNoiseScaleAndHalvesFarBel
   EXPECT_EQ(choose_batches(kBatch, 16, 1e9), 16U) << "no more than max_global";
   EXPECT_EQ(choose_batches(kBatch, 16, 1), 8U) << "one halving at a time";
   EXPECT_EQ(choose_batches(kBatch, 1, 1), 1U);
+  EXPECT_EQ(choose_batches(kBatch, 4, 0), 2U) << "without noise one batch is enough";
+}
+
+TEST(BatchGrowth, TellsNoNoiseFromNothingButNoise) {
+  const NoiseSoFar none{.variance = -0.1, .squared_norm = 1, .measurements = kFewestNoises};
+  EXPECT_EQ(none.find_scale(), 0);
+  const NoiseSoFar all{.variance = 1, .squared_norm = -0.1, .measurements = kFewestNoises};
+  EXPECT_EQ(all.find_scale(), std::nullopt);
+  EXPECT_EQ(all.scale(), 0);
 }
 
 TEST(BatchGrowth, ChangesNothingWhereTheNoiseIsNotKnownOrTheBatchIsFixed) {
-  for (const double unknown : {0.0, -1.0, std::nan("")}) EXPECT_EQ(choose_batches(kBatch, 4, unknown), 4U);
+  EXPECT_EQ(choose_batches(kBatch, 4, std::nullopt), 4U);
   for (const std::uint32_t max : {0U, 32U}) {
     const scheduler::BatchSpec fixed{.global = 32, .accumulate = 1, .max_global = max};
     EXPECT_EQ(choose_batches(fixed, 1, 1e9), 1U) << max;
@@ -68,7 +77,8 @@ TEST(BatchGrowth, GivesSgdTheRateOfWhatAStepIsWorth) {
   spec.batch = kBatch;
   spec.optimizer.name = "sgd";
   EXPECT_EQ(batch_rate_factor(spec, 1, 100), 1);
-  EXPECT_EQ(batch_rate_factor(spec, 4, 0), 4) << "all is noise, or nobody knows";
+  EXPECT_EQ(batch_rate_factor(spec, 4, 0), 1) << "there is no noise";
+  EXPECT_EQ(batch_rate_factor(spec, 4, std::nullopt), 4) << "all is noise, or nobody knows";
   EXPECT_NEAR(batch_rate_factor(spec, 4, 1e12), 4, 1e-6);
   EXPECT_NEAR(batch_rate_factor(spec, 4, 1e-9), 1, 1e-6) << "without noise a larger batch gains nothing";
   double before = 1;

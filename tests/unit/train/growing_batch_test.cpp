@@ -36,10 +36,11 @@ class GrowingBatch : public ServerJob {
     return spec;
   }
 
-  /// `image` as if steps took so many batches from here on.
-  static StateImage with_batches(StateImage image, double batches) {
+  /// `image` as if steps took so many batches from here on, at that loss scale, if one is given.
+  static StateImage with_batches(StateImage image, double batches, double scale = 0) {
     Progress progress = progress_of(image);
     progress.batches = batches;
+    if (scale > 0) progress.scale = scale;
     const auto values = progress.values();
     const auto found = std::ranges::find(image.tensors, "progress", &std::pair<std::string, Buffer>::first);
     found->second = Buffer::copy_of(std::as_bytes(std::span(values)));
@@ -109,7 +110,7 @@ TEST_F(GrowingBatch, TakesTheGradientOfAllItsBatches) {
     scheduler::JobSpec large = spec;
     large.batch.global = 32;
     large.batch.max_global = 0;
-    large.optimizer.lr *= batch_rate_factor(spec, 4, 0);
+    large.optimizer.lr *= batch_rate_factor(spec, 4, std::nullopt);
     const std::vector<float> expected = parameters_of(train(large, 1, 3, &start));
     double moved = 0, far = 0;
     for (std::size_t i = 0; i < begin.size(); ++i)
@@ -153,6 +154,20 @@ TEST_F(GrowingBatch, EndsItsStepsAtEvaluationsEpochsAndTheLastStep) {
   EXPECT_DOUBLE_EQ(rates[5], scheduler::schedule_factor(spec.schedule, 18, 45)) << "one batch: its own";
 }
 
+TEST_F(GrowingBatch, ReportsTheBatchThatAStepCanHaveAtMost) {
+  scheduler::JobSpec spec = growing();
+  spec.validate.every_steps = 4;
+  const auto session = open(spec);
+  ASSERT_TRUE(session->restore(with_batches(beginning(spec), 8)));
+  collective::Communicator one(spec.logical_ranks());
+  for (int i = 0; i < 5; ++i) {  // the last one is of three, for the epoch ends
+    const auto result = session->run_step(one);
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_EQ(result->batches, i < 4 ? 4U : 3U);
+    EXPECT_EQ(result->batch, 4U * 8);
+  }
+}
+
 TEST_F(GrowingBatch, TellsTheShareOfEachBatch) {
   scheduler::JobSpec spec = growing();  // 19 steps an epoch
   const StateImage start = with_batches(beginning(spec), 8);
@@ -187,10 +202,16 @@ TEST_F(GrowingBatch, TellsTheShareOfEachBatch) {
 TEST_F(GrowingBatch, CountsTheOptimizersUpdatesWhenStepsArePassedOver) {
   scheduler::JobSpec spec = growing();
   spec.optimizer.name = "adam";
-  spec.precision = "fp16";  // begins with steps that overflow and change nothing
-  const StateImage start = with_batches(beginning(spec), 4);
+  spec.precision = "fp16";
+  const StateImage start = with_batches(beginning(spec), 4, 1 << 24);  // its first steps overflow
   const StateImage image = train(spec, 2, 12, &start);
   EXPECT_EQ(image.step, 12 + progress_of(image).further_batches);
+  const auto skipped = static_cast<std::uint64_t>(progress_of(image).skipped);
+  EXPECT_GT(skipped, 0U);
+  EXPECT_LT(skipped, 12U);
+  const auto servers = servers_for(with_servers(spec), 2);
+  EXPECT_EQ(train_on(*servers, with_servers(spec), 2, 12, &start).tensors, image.tensors);
+  EXPECT_EQ(servers->updates(0), 12 - skipped);
   const StateImage middle = train(spec, 1, 5, &start);
   EXPECT_EQ(train(spec, 3, 7, &middle).tensors, image.tensors);
 }
