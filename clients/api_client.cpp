@@ -25,7 +25,7 @@ std::string advice_on_silence(const HeadAddress& head) {
   return fmt::format(
       "it is busy or hangs; try again, or end it (kill -9 {}) and start it again with ds-submit up: "
       "what runs goes on meanwhile",
-      record ? std::to_string(record->pid) : "its process");
+      record && is_alive(*record) ? std::to_string(record->pid) : "its process");
 }
 
 [[noreturn]] void throw_unreachable(const HeadAddress& head, httplib::Error error, bool was_silent) {

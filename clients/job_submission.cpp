@@ -128,7 +128,7 @@ namespace {
 
 nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobFile& file,
                              const std::map<std::string, std::string>& headers,
-                             std::chrono::seconds retry_time) {
+                             std::chrono::milliseconds first_time, std::chrono::seconds retry_time) {
   nlohmann::json body{{"file", file.name}, {"directory", file.directory}, {"text", file.text}};
   if (!file.tenant.given.empty()) body["tenant"] = file.tenant.given;
   if (!file.tenant.by_default.empty()) body["default_tenant"] = file.tenant.by_default;
@@ -136,7 +136,7 @@ nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobF
       deadline;  // from the first try on, which may itself have taken long
   for (;;) {
     try {
-      return api.post(path, body, headers, deadline ? answer_time_until(*deadline) : kAnswerTime);
+      return api.post(path, body, headers, deadline ? answer_time_until(*deadline) : first_time);
     } catch (Failure& failure) {
       if (failure.code == "invalid_job" && !failure.details.empty()) {
         failure.rendered = format_spec_errors(failure.details, file.shown, file.text);
@@ -155,12 +155,13 @@ nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobF
 }  // namespace
 
 nlohmann::json submit_job(ApiClient& api, const JobFile& file) {
-  return post_job_file(api, "/api/v1/jobs", file, {{"Idempotency-Key", make_idempotency_key()}},
+  return post_job_file(api, "/api/v1/jobs", file, {{"Idempotency-Key", make_idempotency_key()}}, kAnswerTime,
                        kSubmitRetryTime);
 }
 
 nlohmann::json plan_job(ApiClient& api, const JobFile& file) {
-  return post_job_file(api, "/api/v1/plan", file, {}, kPlanRetryTime);
+  // The head makes one such plan at a time.
+  return post_job_file(api, "/api/v1/plan", file, {}, kLongAnswerTime, kPlanRetryTime);
 }
 
 }  // namespace ds::clients

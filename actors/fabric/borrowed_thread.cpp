@@ -27,9 +27,12 @@ void BorrowedThread::send(const caf::actor& actor, caf::message content) {
 
 caf::resumable* BorrowedThread::give(const caf::strong_actor_ptr& actor, caf::mailbox_element_ptr message) {
   caf::resumable* job = nullptr;
-  this_thread_takes = &job;
+  struct Taking {
+    explicit Taking(caf::resumable** where) { this_thread_takes = where; }
+    ~Taking() { this_thread_takes = nullptr; }
+  };
+  const Taking taking(&job);
   actor->enqueue(std::move(message), this);
-  this_thread_takes = nullptr;
   return job;
 }
 

@@ -369,7 +369,12 @@ void Session::look_after_client() {
 }
 
 void Session::on_answer(std::uint64_t request, Reply reply) {
-  HttpResponse response = std::move(reply);
+  HttpResponse response;
+  try {
+    response = std::move(reply);
+  } catch (const std::exception& thrown) {  // nobody else on this thread would catch it
+    response = error_response(500, "internal", thrown.what(), {});
+  }
   if (phase_ != Phase::answering || request != request_) return;  // too late: it was answered with 504
   give_room_back();  // the body is gone, and who has the answer may count on its room
   send(std::move(response));

@@ -239,6 +239,7 @@ class Head : public caf::event_based_actor {
   std::vector<scheduler::Reason> waits_of(const scheduler::JobRecord& job);
   /// The first sentence of each job that waits.
   std::map<std::string, std::string> wait_reasons();
+  std::map<std::string, std::string> first_reasons(const std::vector<std::string>& jobs);
 
   // ---- jobs (head_jobs.cpp) ----
   void on_worker_hello(const messages::WorkerHello& hello);
@@ -308,9 +309,11 @@ class Head : public caf::event_based_actor {
   /// Ends those that hang, so that others can take their place.
   void watch_replicas();
   void on_load(const std::string& job, scheduler::LoadSample sample);
-  /// Why requests for it need not wait: no replica is on its way. Empty: one may be.
-  std::string held_text(const scheduler::JobRecord& record);
-  void tell_held(const std::string& job);
+  bool was_never_placed(const scheduler::JobRecord& record) const;
+  void tell_all_held();
+  /// Tells the router why requests for it need not wait: it is paused, or waits for what is said and no
+  /// replica is on its way. Empty: one may be.
+  void tell_held(const std::string& job, const std::string& waits_for = {});
   void stop_serving(const std::string& job);
   /// Finds the checkpoint that the job is to serve, then accepts it.
   void choose_checkpoint(const Submission& submission, const gateway::Respond& respond);

@@ -161,11 +161,18 @@ std::vector<Reason> Head::waits_of(const JobRecord& job) {
 }
 
 std::map<std::string, std::string> Head::wait_reasons() {
+  std::vector<std::string> waiting;
+  for (const auto& [id, job] : ledger_.jobs()) {
+    if (is_waiting(job.state)) waiting.push_back(id);
+  }
+  return first_reasons(waiting);
+}
+
+std::map<std::string, std::string> Head::first_reasons(const std::vector<std::string>& jobs) {
   std::map<std::string, std::string> reasons;
   std::vector<std::string> ids;
-  for (const auto& [id, job] : ledger_.jobs()) {
-    if (!is_waiting(job.state)) continue;
-    const auto holds = ledger_.holds(job, now_ms());
+  for (const auto& id : jobs) {
+    const auto holds = ledger_.holds(*ledger_.find(id), now_ms());
     if (!holds.empty()) {
       reasons[id] = holds.front().text;
     } else if (in_grace_) {

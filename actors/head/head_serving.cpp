@@ -69,23 +69,34 @@ void Head::ensure_serving(const std::string& id) {
   tell_held(id);
 }
 
-std::string Head::held_text(const JobRecord& record) {
-  if (record.pause_requested)
-    return fmt::format("the model is paused by its owner; ds-submit resume {} lets it go on", record.id);
-  // Where it has been ready, or sleeps, its next replica is waited for.
-  const bool never_started = record.state == JobState::queued && record.generation == 0 &&
-                             record.workers == 0 && record.restarts == 0 && record.replicas() > 0;
-  if (!never_started || in_grace_ || now_ms() - record.submitted_ms < kPlannedWithinMs) return {};
-  const auto reasons = waits_of(record);
-  if (reasons.empty()) return {};
-  return fmt::format("the model is queued, and none of its replicas has been ready yet: {}",
-                     reasons.front().text);
+/// Where it has been ready, or sleeps, its next replica is waited for.
+bool Head::was_never_placed(const JobRecord& record) const {
+  return record.state == JobState::queued && record.generation == 0 && record.workers == 0 &&
+         record.restarts == 0 && record.replicas() > 0 && !record.pause_requested && !in_grace_ &&
+         now_ms() - record.submitted_ms >= kPlannedWithinMs;
 }
 
-void Head::tell_held(const std::string& id) {
+void Head::tell_all_held() {
+  std::vector<std::string> queued;
+  for (const auto& id : served_) {
+    if (was_never_placed(*ledger_.find(id))) queued.push_back(id);
+  }
+  const auto reasons = first_reasons(queued);  // at the cost of one plan, however many there are
+  for (const auto& id : served_) {
+    const auto reason = reasons.find(id);
+    tell_held(id, reason == reasons.end() ? std::string() : reason->second);
+  }
+}
+
+void Head::tell_held(const std::string& id, const std::string& waits_for) {
   const auto job = jobs_.find(id);
   if (job == jobs_.end() || !job->second.serving || is_end(ledger_.find(id)->state)) return;
-  auto why = held_text(*ledger_.find(id));
+  std::string why;
+  if (ledger_.find(id)->pause_requested) {
+    why = fmt::format("the model is paused by its owner; ds-submit resume {} lets it go on", id);
+  } else if (!waits_for.empty()) {
+    why = fmt::format("the model is queued, and none of its replicas has been ready yet: {}", waits_for);
+  }
   if (why == job->second.serving->held) return;
   job->second.serving->held = why;
   parts_.router->set_held(id, std::move(why));
@@ -212,8 +223,8 @@ void Head::watch_replicas() {
     }
     watch_trials(id);
     roll(id);
-    tell_held(id);
   }
+  tell_all_held();
 }
 
 void Head::tell_replicas(const std::string& id) {

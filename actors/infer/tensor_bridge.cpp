@@ -141,6 +141,9 @@ at::Tensor join_texts(std::span<const Tensor* const> tensors, const TextEncoder&
 }
 
 Tensor slice(const at::Tensor& whole, const std::string& name, std::int64_t first, std::int64_t rows) {
+  TORCH_CHECK(whole.dim() > 0 && first >= 0 && rows >= 0 && first + rows <= whole.size(0), "output ", name,
+              " has the shape ", whole.sizes(), ", where rows ", first, " to ", first + rows,
+              " are asked for");
   // Without a view of torch's: to make one takes as long as all the rest that is done for a small request.
   std::vector<std::int64_t> shape = whole.sizes().vec();
   const std::int64_t all = std::exchange(shape.front(), rows);

@@ -394,9 +394,10 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
     const bool may_be_packed = serving::choose_coding(asked->accepted) != serving::ContentCoding::identity;
     const bool is_small = bytes <= (may_be_packed ? kSoonPacked : kLargeAnswerBytes);
     auto make = [this, asked, answer = *std::move(outcome)] { return make_response(*asked, answer); };
-    // It is computed: nobody refuses it now.
-    if (is_small || !answers_.post(asked->model, [asked, make] { asked->respond(make()); }))
-      asked->respond(gateway::Reply(std::move(make)));
+    if (!is_small && answers_.post(asked->model, [asked, make] { asked->respond(make()); })) return;
+    // To write it would hold up the gateway's other connections.
+    if (bytes > kLongAnswerBytes) return asked->respond(no_room());
+    asked->respond(gateway::Reply(std::move(make)));
   };
   ask_for(request, std::move(ask));
 }

@@ -28,6 +28,8 @@ class InferenceApi {
  public:
   static constexpr std::size_t kLargeBytes = 256 << 10;
   static constexpr std::size_t kLargeAnswerBytes = 16 << 10;
+  /// What is larger is never written on a gateway's thread.
+  static constexpr std::size_t kLongAnswerBytes = 256 << 10;
   static constexpr std::size_t kMaxBodyBytes = 64 << 20;  ///< decompressed, too
   /// Of answers of more than `kLargeAnswerBytes` that are not written yet; beyond: 503.
   static constexpr std::size_t kMaxAnswerBytes = std::size_t{1} << 30;
