@@ -57,8 +57,10 @@ json to_json(const JobRecord& job, std::size_t text) {
     if (s.batches != 1) document["sizes"].back().push_back(s.batches);
   }
   add("resizes", job.resizes_s, kNew.resizes_s);
-  if (job.runs != kNew.runs)
-    document["runs"] = {job.runs.since_ms, job.runs.lost_ms, job.runs.shrunk_lost_ms};
+  if (job.runs != kNew.runs) {
+    document["runs"] = {job.runs.since_ms, job.runs.grown_lost_ms, job.runs.shrunk_lost_ms};
+    if (job.runs.is_raised) document["runs"].push_back(true);
+  }
   add("served_job", job.served_job, kNew.served_job);
   add("served_step", job.served_step, kNew.served_step);
   add("model", job.model, kNew.model);
@@ -114,7 +116,7 @@ JobRecord job_from(const json& from) {
   take("batch", job.batch);
   take("resizes", job.resizes_s);
   if (const auto runs = from.find("runs"); runs != from.end())
-    job.runs = {runs->at(0), runs->at(1), runs->at(2)};
+    job.runs = {runs->at(0), runs->at(1), runs->at(2), runs->size() > 3};
   take("served_job", job.served_job);
   take("served_step", job.served_step);
   take("model", job.model);

@@ -48,7 +48,7 @@ TEST(ProgramRuns, RestForTwiceWhatTheyHaveLost) {
   runs.lose(51'000, true);
   EXPECT_EQ(runs.may_shrink_ms(), 0) << "nothing runs that could be lost";
   runs.begin(60'000);
-  EXPECT_EQ(runs.may_grow_ms(), 160'000);
+  EXPECT_EQ(runs.may_grow_ms(), 90'000) << "others have ended it: to grow now costs the new run alone";
   EXPECT_EQ(runs.may_shrink_ms(), 160'000);
   runs.lose(260'000, false);
   runs.begin(300'000);
@@ -56,8 +56,22 @@ TEST(ProgramRuns, RestForTwiceWhatTheyHaveLost) {
   EXPECT_EQ(runs.may_shrink_ms(), 400'000) << "growing has cost it nothing that others have to wait for";
   runs.lose(1'300'000, true);
   runs.begin(2'000'000);
-  EXPECT_EQ(runs.may_grow_ms(), 4'000'000);
+  EXPECT_EQ(runs.may_grow_ms(), 2'400'000);
   EXPECT_EQ(runs.may_shrink_ms(), 2'600'000) << "others wait for ten minutes at most";
+}
+
+TEST(ProgramRuns, GrowByAnyNumberOnceTheirOwnerAllowsMore) {
+  ProgramRuns runs;
+  runs.begin(1'000);
+  runs.lose(301'000, false);
+  runs.begin(310'000);
+  EXPECT_EQ(runs.next_size(4, 800'000, 0), kNone);
+  runs.is_raised = true;
+  EXPECT_EQ(runs.next_size(4, 339'999, 0), kNone);
+  EXPECT_EQ(runs.next_size(4, 340'000, 0), 5U);
+  EXPECT_EQ(runs.next_size(4, 36'000'000, 0), 5U) << "however long it has run";
+  runs.lose(36'000'000, false);
+  EXPECT_EQ(runs, (ProgramRuns{0, 300'000, 0})) << "its owner's will is no loss, and it is done";
 }
 
 TEST(ProgramRuns, LoseWorkersOfOnePlanOnce) {
@@ -65,8 +79,12 @@ TEST(ProgramRuns, LoseWorkersOfOnePlanOnce) {
   runs.begin(1'000);
   runs.lose(11'000, true);
   runs.lose(11'000, true);
-  EXPECT_EQ(runs.lost_ms, 10'000);
+  EXPECT_EQ(runs.grown_lost_ms, 0);
   EXPECT_EQ(runs.shrunk_lost_ms, 10'000);
+  runs.begin(20'000);
+  runs.lose(40'000, false);
+  runs.lose(40'000, false);
+  EXPECT_EQ(runs, (ProgramRuns{0, 20'000, 10'000}));
   runs.begin(500);
   EXPECT_EQ(runs.ran_ms(400), 0) << "the clock was set back";
 }
