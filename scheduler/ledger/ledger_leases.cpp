@@ -5,6 +5,14 @@
 #include <functional>
 
 namespace ds::scheduler {
+namespace {
+
+/// A rank of a command, by itself.
+bool has_ended(const JobRecord& job, std::uint64_t worker) {
+  return std::ranges::find(job.finished, worker) != job.finished.end();
+}
+
+}  // namespace
 
 bool Ledger::on(const Event& event, const LeaseGranted& body) {
   auto* job = active(body.job);
@@ -44,10 +52,11 @@ bool Ledger::on(const Event& event, const LeaseReleasing& body) {
 }
 
 /// Its worker is told to leave. Only a plan changes a gang's size; where a node is drained the gang has no
-/// choice.
+/// choice. A rank that has ended is missed by no other: the program goes on.
 void Ledger::end_run(const Event& event, const Lease& leaving) {
   if (leaving.role != Role::worker) return;
   JobRecord& job = jobs_.find(leaving.job)->second;
+  if (has_ended(job, leaving.worker)) return;
   const bool is_resize = event.by == "scheduler" && !drained_.contains(leaving.node);
   is_resize ? end_run(job, event.at_ms, true) : job.runs.end();
 }
@@ -84,7 +93,10 @@ bool Ledger::on(const Event& event, const LeaseEnded& body) {
   const auto found = leases_.find(body.worker);
   if (found == leases_.end()) return false;
   if (!found->second.releasing) {
-    if (found->second.role == Role::worker) jobs_.find(found->second.job)->second.runs.end();
+    if (found->second.role == Role::worker) {
+      JobRecord& job = jobs_.find(found->second.job)->second;
+      if (!has_ended(job, body.worker)) job.runs.end();
+    }
     count_out(found->second, event.at_ms);
   }
   count_use(found->second, event.at_ms, false);

@@ -92,6 +92,15 @@ TEST_F(LedgerRuns, CountNotThatItIsStoppedWholeAndWaitsAgain) {
   EXPECT_EQ(runs(), ProgramRuns{});
 }
 
+TEST_F(LedgerRuns, GoOnWithoutRanksThatHaveEnded) {
+  apply(RankFinished{"cmd", 2}, 10'000);
+  apply(LeaseReleasing{2}, 12'000);
+  EXPECT_EQ(runs(), (ProgramRuns{2'000, 0, 0}));
+  apply(RankFinished{"cmd", 1}, 13'000);
+  apply(LeaseEnded{1}, 14'000);
+  EXPECT_EQ(runs(), (ProgramRuns{2'000, 0, 0}));
+}
+
 TEST_F(LedgerRuns, GrowSoonWhenTheirOwnerAllowsMore) {
   apply(WorkersScaled{"cmd", 1, 2}, 4'000);
   EXPECT_FALSE(runs().is_raised);
