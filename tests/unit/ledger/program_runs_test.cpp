@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "tests/unit/ledger/ledger_events.hpp"
@@ -111,6 +112,19 @@ TEST_F(LedgerRuns, GrowSoonWhenTheirOwnerAllowsMore) {
   EXPECT_EQ(restored->find("cmd")->runs, runs());
   apply(LeaseGranted{3, "cmd", "n1", 1, 0}, 482'000);
   EXPECT_EQ(runs(), ProgramRuns{});
+}
+
+TEST_F(LedgerRuns, HaveBegunWithTheirGangWhereASnapshotDoesNotSay) {
+  auto document = nlohmann::ordered_json::parse(ledger_.snapshot());
+  ASSERT_EQ(document.at("jobs").at(0).erase("runs"), 1U);
+  const auto restored = Ledger::restore(document.dump());
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->find("cmd")->runs, (ProgramRuns{1'000, 0, 0}));
+  apply(JobStateChanged{"cmd", JobState::resizing, "because"}, 20'000);
+  apply(WorkerCrashed{"cmd", 1, 1, 50'000}, 20'000);
+  const auto again = Ledger::restore(ledger_.snapshot());
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->find("cmd")->runs, ProgramRuns{}) << "it says that nothing runs";
 }
 
 TEST_F(LedgerRuns, CountNoCrashNorLostNodeNorWhatItsOwnerWants) {
