@@ -268,6 +268,46 @@ TEST_F(Resting, GiveTheirOwnQueueWhatIsGuaranteed) {
   EXPECT_TRUE(cluster_.plan().releases.empty());
 }
 
+/// `gang` could have what `fixed` has and two of `elastic`'s, at 100 s, if that did not rest then.
+class WillRest : public ::testing::Test {
+ protected:
+  WillRest() {
+    cluster_.add_node("n1", 8);
+    cluster_.add_job("fixed", {4, 4});
+    cluster_.demand("fixed").lasts_ms = 100'000;
+    for (int i = 0; i < 4; ++i) cluster_.start_worker("fixed", "n1");
+    cluster_.add_job("elastic", {1, 4});
+    for (int i = 0; i < 3; ++i) cluster_.start_worker("elastic", "n1");
+    cluster_.demand("elastic").grows_to = 4;
+    cluster_.demand("elastic").will_rest = true;
+    cluster_.add_job("gang", {6, 6});
+    cluster_.tell_ends();
+  }
+  ClusterModel cluster_;
+};
+
+TEST_F(WillRest, DoNotGrowWhereNobodyKnowsWhenOneThatWaitsHasRoomBesideThem) {
+  EXPECT_TRUE(cluster_.plan().placements.empty());
+  cluster_.demand("elastic").will_rest = false;
+  EXPECT_EQ(cluster_.plan().placements.size(), 1U);
+  cluster_.demand("elastic").will_rest = true;
+  cluster_.demand("gang").workers = {4, 4};
+  EXPECT_EQ(cluster_.plan().releases.size(), 0U);
+  EXPECT_EQ(cluster_.plan().placements.size(), 1U) << "there is room for both at 100 s";
+}
+
+TEST_F(WillRest, AreNotCountedForAMomentAtWhichTheyMayRest) {
+  cluster_.demand("elastic").grows_to = std::numeric_limits<std::uint32_t>::max();  // it begins again
+  cluster_.add_job("short", {1, 1});
+  cluster_.demand("short").lasts_ms = 100'000;
+  EXPECT_TRUE(cluster_.plan().placements.empty()) << "nobody knows when the gang starts";
+  cluster_.demand("elastic").will_rest = false;
+  EXPECT_EQ(cluster_.plan().placements.size(), 1U);
+  cluster_.demand("elastic").will_rest = true;
+  cluster_.demand("gang").has_promise = true;
+  EXPECT_EQ(cluster_.plan().placements.size(), 1U) << "for that one they do not rest";
+}
+
 TEST(GrowsTo, IsTheLeastThatAJobGrowsBy) {
   ClusterModel cluster;
   cluster.add_node("n1", 4);
