@@ -77,22 +77,22 @@ void Head::schedule() {
   look_at_drafts();
 }
 
-/// A job that trains does not get another worker while the last one's trouble is fresh.
-void Head::limit_growth(const JobRecord& record, Demand& demand) const {
+/// A job that trains does not get another worker while the last one's trouble is fresh. True: it is limited
+/// until something of which no event tells; when it has rested is known.
+bool Head::limit_growth(const JobRecord& record, Demand& demand) const {
   if (!parts_.grows_by_gain) {
     demand.curve = nullptr;
     demand.is_settled = false;
   }
   const auto job = jobs_.find(record.id);
-  if (job == jobs_.end()) return;
+  if (job == jobs_.end()) return false;
   demand.left_s = parts_.grows_by_gain ? record.left_s(job->second.live.step) : 0;
   const SizeRest& rest = job->second.size_rest;
-  if (rest.is_resting(now_ms())) {
-    demand.is_settled = false;
-    demand.workers.max =
-        std::clamp(std::max(rest.size(), record.workers), demand.workers.min, demand.workers.max);
-  }
-  if (job->second.spare_starts.may_start(now_ms()) && !is_growth_untimely(record.id)) return;
+  if (rest.is_resting(now_ms())) demand.is_settled = false;
+  demand.workers = rest.allowed(demand.workers, record.workers, now_ms());
+  if (job->second.spare_starts.may_start(now_ms()) && !is_growth_untimely(record.id)) return false;
+  const auto most = demand.workers.max;
+  const bool can_relocate = demand.can_relocate;
   demand.can_relocate = false;
   if (record.spec->serve && record.workers > 0)  // each replica is wanted by itself
     demand.workers.min = std::min(demand.workers.min, record.workers);
@@ -100,6 +100,7 @@ void Head::limit_growth(const JobRecord& record, Demand& demand) const {
   if (is_too_soon && !record.spec->serve && record.workers < demand.workers.min && has_enough_trained(record))
     record.workers > 0 ? void(demand.workers.min = record.workers) : void(demand.held = true);
   demand.workers.max = std::clamp(record.workers, demand.workers.min, demand.workers.max);
+  return demand.workers.max < most || demand.can_relocate != can_relocate;
 }
 
 void Head::tell_planner() {
@@ -112,16 +113,13 @@ void Head::tell_planner() {
     auto demand = ledger_.demand(*record, now);
     auto next = ledger_.next_change_ms(*record, now);
     if (demand) {
-      const auto most = demand->workers.max;
-      const bool can_relocate = demand->can_relocate;
-      limit_growth(*record, *demand);
+      const bool is_limited = limit_growth(*record, *demand);
       // What is left to do only gets less: what still pays is looked at again when it is half.
       const auto half_ms = std::max(kLookAgainMs, static_cast<std::int64_t>(demand->left_s * 500));
       if (demand->curve && demand->left_s > 0 && (next == 0 || next > now + half_ms)) next = now + half_ms;
       const auto live = jobs_.find(id);
       const auto rests_until_ms = live == jobs_.end() ? 0 : live->second.size_rest.until_ms();
       if (rests_until_ms > now && (next == 0 || next > rests_until_ms)) next = rests_until_ms;
-      const bool is_limited = demand->workers.max < most || demand->can_relocate != can_relocate;
       if (is_limited && (next == 0 || next > now + kLookAgainMs)) next = now + kLookAgainMs;
     }
     wakeups_.set(id, next);

@@ -245,7 +245,9 @@ bool Ledger::on(const Event&, const WorkersScaled& body) {
   const bool may_be_none = job->spec->serve.has_value();
   if (body.min > body.max || body.max > job->spec->workers.max || (body.min < 1 && !may_be_none))
     return false;
+  const auto most = job->wanted().max;
   job->scaled = wanted;
+  if (job->spec->kind == JobKind::command && wanted.max != most) job->runs.is_raised = wanted.max > most;
   learn_curve(*job);
   return true;
 }

@@ -267,6 +267,7 @@ class Ledger {
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
   void count_out(const Lease& lease, std::int64_t at_ms);
   void end_run(JobRecord& job, std::int64_t at_ms, bool is_shrunk) const;
+  void end_run(const Event& event, const Lease& leaving);
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);
 
   std::map<std::string, JobRecord, std::less<>> jobs_;

@@ -5,6 +5,14 @@
 #include <functional>
 
 namespace ds::scheduler {
+namespace {
+
+/// A rank of a command, by itself.
+bool has_ended(const JobRecord& job, std::uint64_t worker) {
+  return std::ranges::find(job.finished, worker) != job.finished.end();
+}
+
+}  // namespace
 
 bool Ledger::on(const Event& event, const LeaseGranted& body) {
   auto* job = active(body.job);
@@ -38,15 +46,25 @@ bool Ledger::on(const Event& event, const LeaseReleasing& body) {
   lease.at_once = body.at_once;
   if (lease.releasing) return true;
   lease.releasing = true;
-  if (lease.role == Role::worker) end_run(jobs_.find(lease.job)->second, event.at_ms, true);
+  end_run(event, lease);
   count_out(lease, event.at_ms);
   return true;
 }
 
-/// One of its workers comes or is told to leave. That it ends, pauses or is preempted, or that its owner
+/// Its worker is told to leave. Only a plan changes a gang's size; where a node is drained the gang has no
+/// choice. A rank that has ended is missed by no other: the program goes on.
+void Ledger::end_run(const Event& event, const Lease& leaving) {
+  if (leaving.role != Role::worker) return;
+  JobRecord& job = jobs_.find(leaving.job)->second;
+  if (has_ended(job, leaving.worker)) return;
+  const bool is_resize = event.by == "scheduler" && !drained_.contains(leaving.node);
+  is_resize ? end_run(job, event.at_ms, true) : job.runs.end();
+}
+
+/// One of its workers comes or is told to leave. That it ends, pauses or is stopped whole, or that its owner
 /// wants another size, is no loss that it has a right to be spared another time.
 void Ledger::end_run(JobRecord& job, std::int64_t at_ms, bool is_shrunk) const {
-  const bool is_whole = is_end(job.state) || job.state == JobState::preempted || job.pause_requested ||
+  const bool is_whole = is_end(job.state) || is_waiting(job.state) || job.pause_requested ||
                         job.cancel_requested || job.time_is_up;
   const bool is_owners_will = is_shrunk ? job.workers > job.wanted().max : job.workers < job.wanted().min;
   is_whole || is_owners_will ? job.runs.end() : job.runs.lose(at_ms, is_shrunk);
@@ -74,9 +92,13 @@ void Ledger::count_use(const Lease& lease, std::int64_t at_ms, bool more) {
 bool Ledger::on(const Event& event, const LeaseEnded& body) {
   const auto found = leases_.find(body.worker);
   if (found == leases_.end()) return false;
-  if (!found->second.releasing && found->second.role == Role::worker)
-    jobs_.find(found->second.job)->second.runs.end();
-  if (!found->second.releasing) count_out(found->second, event.at_ms);
+  if (!found->second.releasing) {
+    if (found->second.role == Role::worker) {
+      JobRecord& job = jobs_.find(found->second.job)->second;
+      if (!has_ended(job, body.worker)) job.runs.end();
+    }
+    count_out(found->second, event.at_ms);
+  }
   count_use(found->second, event.at_ms, false);
   index_.remove_lease(found->second);
   leases_.erase(found);

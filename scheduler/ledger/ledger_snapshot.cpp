@@ -57,8 +57,10 @@ json to_json(const JobRecord& job, std::size_t text) {
     if (s.batches != 1) document["sizes"].back().push_back(s.batches);
   }
   add("resizes", job.resizes_s, kNew.resizes_s);
-  if (job.runs != kNew.runs)
-    document["runs"] = {job.runs.since_ms, job.runs.lost_ms, job.runs.shrunk_lost_ms};
+  if (job.runs != kNew.runs || (job.spec->kind == JobKind::command && !job.members.empty())) {
+    document["runs"] = {job.runs.since_ms, job.runs.grown_lost_ms, job.runs.shrunk_lost_ms};
+    if (job.runs.is_raised) document["runs"].push_back(true);
+  }
   add("served_job", job.served_job, kNew.served_job);
   add("served_step", job.served_step, kNew.served_step);
   add("model", job.model, kNew.model);
@@ -114,7 +116,7 @@ JobRecord job_from(const json& from) {
   take("batch", job.batch);
   take("resizes", job.resizes_s);
   if (const auto runs = from.find("runs"); runs != from.end())
-    job.runs = {runs->at(0), runs->at(1), runs->at(2)};
+    job.runs = {runs->at(0), runs->at(1), runs->at(2), runs->size() > 3};
   take("served_job", job.served_job);
   take("served_step", job.served_step);
   take("model", job.model);
@@ -218,6 +220,7 @@ bool Ledger::restore_job(const nlohmann::json& entry) {
 std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
   try {
     Ledger ledger;
+    std::vector<std::string> without_runs;
     bool is_readable = true;
     std::string member;
     json texts;
@@ -227,6 +230,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
       if (event != json::parse_event_t::object_end || depth != 2 || member != "jobs") return true;
       if (auto& text = parsed.at("text"); text.is_number()) text = texts.at(text.get<std::size_t>());
       is_readable = is_readable && ledger.restore_job(parsed);
+      if (parsed.contains("members") && !parsed.contains("runs")) without_runs.push_back(parsed.at("id"));
       return false;  // it need not be kept
     };
     const auto document = json::parse(snapshot, take_job);
@@ -252,6 +256,12 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
       ledger.leases_.emplace(lease.worker, lease);
       ledger.index_.add_lease(lease);
       ledger.index_.mark(lease.job);
+    }
+    // Of a version that kept none: what runs has run since its gang began, as far as is known.
+    for (const std::string& id : without_runs) {
+      JobRecord& job = ledger.jobs_.at(id);
+      const bool runs = job.workers > 0 && !job.members.empty() && job.state != JobState::resizing;
+      if (runs && job.spec->kind == JobKind::command) job.runs.begin(job.gang_since_ms);
     }
     if (document.contains("uses")) {
       for (const auto& entry : document.at("uses")) {

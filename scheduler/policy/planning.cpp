@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
 namespace ds::scheduler {
@@ -349,9 +350,12 @@ void Planning::describe_line(const Job& job, WaitFacts& facts) const {
 }
 
 /// A job that has just been shrunk would get back what it gave, and what one that can't be shrunk takes now
-/// could never be had back by a job that waits for slots.
+/// could never be had back by a job that waits for slots; what one takes that rests then, not for long. Of
+/// one whose moment is known it is known what is in its way.
 bool Planning::may_grow(const Job& job) const {
-  const bool blocks = !job.demand.preemptible && kept_back_ && *kept_back_ >= job.demand.priority;
+  const auto is_for = [&](const auto& most) { return most && *most >= job.demand.priority; };
+  const bool blocks =
+      (!job.demand.preemptible && is_for(kept_back_)) || (job.demand.will_rest && is_for(unknown_back_));
   return job.workers >= job.needed && job.workers + job.kept < job.demand.workers.max && !job.demand.held &&
          !job.was_shrunk && !job.is_relocated && job.has_queue && job.growth.workers > 0 && !blocks;
 }
@@ -429,10 +433,16 @@ std::vector<SizeChange> Planning::grow() {
   if (planner_.has_placeable_slots()) make_reservations();  // before what is promised counts as used
   // Else those that grow could take the quota of one that waits, which would keep back others then, and now
   // not.
+  std::set<const Job*> known;
+  for (const auto& kept : reservations_) {
+    if (kept.at_ms) known.insert(kept.job);
+  }
   for (Job* job : waiting_for_slots_) {
     planner_.promise(*job);
     const auto most = std::numeric_limits<std::uint32_t>::max();
-    kept_back_ = std::max(kept_back_.value_or(0), job->demand.has_promise ? most : job->demand.priority);
+    const auto priority = job->demand.has_promise ? most : job->demand.priority;
+    kept_back_ = std::max(kept_back_.value_or(0), priority);
+    if (!known.contains(job)) unknown_back_ = std::max(unknown_back_.value_or(0), priority);
   }
   const std::size_t queues = tenants_.queues.size();
   std::vector<std::map<GangPlanner::GrowthGroup, Growing>> growing(queues);

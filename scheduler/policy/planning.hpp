@@ -114,9 +114,10 @@ class Planning {
   std::vector<Bond> bonds_;                             ///< of the job in hand, by reservation
   std::map<const Job*, WaitFacts> told_;                ///< of jobs whose turn came, as it was then
   std::vector<SizeChange> size_changes_;
-  bool has_moved_ = false;                  ///< or whose turn it was could not
-  std::vector<std::size_t> limits_;         ///< queues whose quota kept jobs from growing
-  std::optional<std::uint32_t> kept_back_;  ///< up to this priority jobs that can't be shrunk don't grow
+  bool has_moved_ = false;                     ///< or whose turn it was could not
+  std::vector<std::size_t> limits_;            ///< queues whose quota kept jobs from growing
+  std::optional<std::uint32_t> kept_back_;     ///< up to this priority jobs that can't be shrunk don't grow
+  std::optional<std::uint32_t> unknown_back_;  ///< and up to this one those that rest once they have
 };
 
 }  // namespace ds::scheduler

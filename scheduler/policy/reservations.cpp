@@ -61,13 +61,15 @@ void GangPlanner::give_all_back(Aftermath& then, const Job& other) const {
   }
 }
 
-/// The workers above others' minimums that the job may take.
+/// The workers above others' minimums that the job may take. Not of one that will rest: it may grow, or begin
+/// again, shortly before the moment that the job is told, and then it keeps them.
 void GangPlanner::give_extras_back(Aftermath& then) const {
   const std::uint32_t missing = then.job->needed - then.job->workers;
   for (const auto& groups : shrinkable_) {
     for (const auto& [group, jobs] : groups) {
       for (const auto& [rank, other] : jobs) {
         if (other == then.job || other->workers <= other->needed) continue;
+        if (other->demand.will_rest && !has_claim(*then.job, *other, missing)) continue;
         std::uint32_t extra = other->workers - other->needed;
         for (const Lease* lease : other->live) {
           if (extra == 0 || !may_be_taken(*other, *then.job, missing, then.use)) break;

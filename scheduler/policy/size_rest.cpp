@@ -14,4 +14,9 @@ void SizeRest::on_changed(std::uint32_t from, std::uint32_t to, std::int64_t now
   ++reversals_;
 }
 
+WorkerCount SizeRest::allowed(WorkerCount wanted, std::uint32_t workers, std::int64_t now_ms) const {
+  if (is_resting(now_ms)) wanted.max = std::clamp(std::max(size_, workers), wanted.min, wanted.max);
+  return wanted;
+}
+
 }  // namespace ds::scheduler

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "scheduler/spec/job_spec.hpp"
+
 namespace ds::scheduler {
 
 /// For how long a training job keeps the size to which it has come for speed alone, by what it has measured.
@@ -19,6 +21,8 @@ class SizeRest {
   void on_changed(std::uint32_t from, std::uint32_t to, std::int64_t now_ms);
   bool is_resting(std::int64_t now_ms) const { return now_ms < until_ms_; }
   std::int64_t until_ms() const { return until_ms_; }
+  /// The sizes that it may have now, of those wanted, of one that has so many workers.
+  WorkerCount allowed(WorkerCount wanted, std::uint32_t workers, std::int64_t now_ms) const;
   /// Workers that it had when it began to rest.
   std::uint32_t size() const { return size_; }
 

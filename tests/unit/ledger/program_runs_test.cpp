@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "tests/unit/ledger/ledger_events.hpp"
@@ -31,8 +32,9 @@ class LedgerRuns : public ::testing::Test {
     apply(GenerationFormed{"cmd", 1, {1, 2}, 0}, 2'000);
     apply(JobStateChanged{"cmd", JobState::running, "because"}, 3'000);
   }
-  void apply(Event::Body body, std::int64_t at_ms) {
-    ASSERT_TRUE(ledger_.apply(event(std::move(body), at_ms)));
+  void apply(Event::Body body, std::int64_t at_ms) { apply(std::move(body), at_ms, "scheduler"); }
+  void apply(Event::Body body, std::int64_t at_ms, const std::string& by) {
+    ASSERT_TRUE(ledger_.apply({at_ms, by, "because", std::move(body)}));
   }
   const ProgramRuns& runs() const { return ledger_.find("cmd")->runs; }
   Demand demand(std::int64_t now_ms) const { return ledger_.demand(*ledger_.find("cmd"), now_ms).value(); }
@@ -56,7 +58,7 @@ TEST_F(LedgerRuns, SayForHowLongItRestsWhenItWasShrunk) {
   EXPECT_FALSE(demand(12'000).is_resting) << "nothing runs";
   apply(LeaseEnded{2}, 13'000);
   apply(GenerationFormed{"cmd", 2, {1}, 0}, 20'000);
-  EXPECT_EQ(runs(), (ProgramRuns{20'000, 10'000, 10'000}));
+  EXPECT_EQ(runs(), (ProgramRuns{20'000, 0, 10'000}));
   EXPECT_TRUE(demand(39'999).is_resting);
   EXPECT_FALSE(demand(40'000).is_resting);
   EXPECT_TRUE(demand(40'000).will_rest);
@@ -64,6 +66,65 @@ TEST_F(LedgerRuns, SayForHowLongItRestsWhenItWasShrunk) {
   const auto restored = Ledger::restore(ledger_.snapshot());
   ASSERT_TRUE(restored);
   EXPECT_EQ(restored->find("cmd")->runs, runs());
+}
+
+TEST_F(LedgerRuns, GrowSoonAfterOthersHaveEndedALongOne) {
+  apply(LeaseReleasing{2}, 302'000);
+  EXPECT_EQ(runs(), (ProgramRuns{0, 0, 300'000}));
+  apply(GenerationFormed{"cmd", 2, {1}, 0}, 310'000);
+  EXPECT_GT(demand(339'999).grows_to, 4U);
+  EXPECT_EQ(demand(340'000).grows_to, 2U);
+}
+
+TEST_F(LedgerRuns, CountNoDrainNorANodeThatEnds) {
+  apply(NodeDrained{"n1", "because"}, 300'000);
+  apply(LeaseReleasing{2}, 302'000);
+  EXPECT_EQ(runs(), ProgramRuns{});
+  apply(GenerationFormed{"cmd", 2, {1}, 0}, 310'000);
+  apply(NodeUndrained{"n1"}, 320'000);
+  apply(LeaseReleasing{1}, 400'000, "head");
+  EXPECT_EQ(runs(), ProgramRuns{});
+}
+
+TEST_F(LedgerRuns, CountNotThatItIsStoppedWholeAndWaitsAgain) {
+  apply(JobStateChanged{"cmd", JobState::queued, "because"}, 20'000);
+  apply(LeaseReleasing{2}, 20'000);
+  apply(LeaseReleasing{1}, 20'000);
+  EXPECT_EQ(runs(), ProgramRuns{});
+}
+
+TEST_F(LedgerRuns, GoOnWithoutRanksThatHaveEnded) {
+  apply(RankFinished{"cmd", 2}, 10'000);
+  apply(LeaseReleasing{2}, 12'000);
+  EXPECT_EQ(runs(), (ProgramRuns{2'000, 0, 0}));
+  apply(RankFinished{"cmd", 1}, 13'000);
+  apply(LeaseEnded{1}, 14'000);
+  EXPECT_EQ(runs(), (ProgramRuns{2'000, 0, 0}));
+}
+
+TEST_F(LedgerRuns, GrowSoonWhenTheirOwnerAllowsMore) {
+  apply(WorkersScaled{"cmd", 1, 2}, 4'000);
+  EXPECT_FALSE(runs().is_raised);
+  apply(WorkersScaled{"cmd", 1, 4}, 482'000);
+  EXPECT_EQ(demand(482'000).grows_to, 3U) << "after eight minutes";
+  const auto restored = Ledger::restore(ledger_.snapshot());
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->find("cmd")->runs, runs());
+  apply(LeaseGranted{3, "cmd", "n1", 1, 0}, 482'000);
+  EXPECT_EQ(runs(), ProgramRuns{});
+}
+
+TEST_F(LedgerRuns, HaveBegunWithTheirGangWhereASnapshotDoesNotSay) {
+  auto document = nlohmann::ordered_json::parse(ledger_.snapshot());
+  ASSERT_EQ(document.at("jobs").at(0).erase("runs"), 1U);
+  const auto restored = Ledger::restore(document.dump());
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->find("cmd")->runs, (ProgramRuns{1'000, 0, 0}));
+  apply(JobStateChanged{"cmd", JobState::resizing, "because"}, 20'000);
+  apply(WorkerCrashed{"cmd", 1, 1, 50'000}, 20'000);
+  const auto again = Ledger::restore(ledger_.snapshot());
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->find("cmd")->runs, ProgramRuns{}) << "it says that nothing runs";
 }
 
 TEST_F(LedgerRuns, CountNoCrashNorLostNodeNorWhatItsOwnerWants) {

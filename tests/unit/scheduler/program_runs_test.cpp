@@ -48,7 +48,7 @@ TEST(ProgramRuns, RestForTwiceWhatTheyHaveLost) {
   runs.lose(51'000, true);
   EXPECT_EQ(runs.may_shrink_ms(), 0) << "nothing runs that could be lost";
   runs.begin(60'000);
-  EXPECT_EQ(runs.may_grow_ms(), 160'000);
+  EXPECT_EQ(runs.may_grow_ms(), 90'000) << "others have ended it: to grow now costs the new run alone";
   EXPECT_EQ(runs.may_shrink_ms(), 160'000);
   runs.lose(260'000, false);
   runs.begin(300'000);
@@ -56,8 +56,22 @@ TEST(ProgramRuns, RestForTwiceWhatTheyHaveLost) {
   EXPECT_EQ(runs.may_shrink_ms(), 400'000) << "growing has cost it nothing that others have to wait for";
   runs.lose(1'300'000, true);
   runs.begin(2'000'000);
-  EXPECT_EQ(runs.may_grow_ms(), 4'000'000);
+  EXPECT_EQ(runs.may_grow_ms(), 2'400'000);
   EXPECT_EQ(runs.may_shrink_ms(), 2'600'000) << "others wait for ten minutes at most";
+}
+
+TEST(ProgramRuns, GrowByAnyNumberOnceTheirOwnerAllowsMore) {
+  ProgramRuns runs;
+  runs.begin(1'000);
+  runs.lose(301'000, false);
+  runs.begin(310'000);
+  EXPECT_EQ(runs.next_size(4, 800'000, 0), kNone);
+  runs.is_raised = true;
+  EXPECT_EQ(runs.next_size(4, 339'999, 0), kNone);
+  EXPECT_EQ(runs.next_size(4, 340'000, 0), 5U);
+  EXPECT_EQ(runs.next_size(4, 36'000'000, 0), 5U) << "however long it has run";
+  runs.lose(36'000'000, false);
+  EXPECT_EQ(runs, (ProgramRuns{0, 300'000, 0})) << "its owner's will is no loss, and it is done";
 }
 
 TEST(ProgramRuns, LoseWorkersOfOnePlanOnce) {
@@ -65,8 +79,12 @@ TEST(ProgramRuns, LoseWorkersOfOnePlanOnce) {
   runs.begin(1'000);
   runs.lose(11'000, true);
   runs.lose(11'000, true);
-  EXPECT_EQ(runs.lost_ms, 10'000);
+  EXPECT_EQ(runs.grown_lost_ms, 0);
   EXPECT_EQ(runs.shrunk_lost_ms, 10'000);
+  runs.begin(20'000);
+  runs.lose(40'000, false);
+  runs.lose(40'000, false);
+  EXPECT_EQ(runs, (ProgramRuns{0, 20'000, 10'000}));
   runs.begin(500);
   EXPECT_EQ(runs.ran_ms(400), 0) << "the clock was set back";
 }
@@ -248,6 +266,46 @@ TEST_F(Resting, GiveTheirOwnQueueWhatIsGuaranteed) {
   EXPECT_EQ(cluster_.plan().releases.size(), 4U) << "both minimums are within the guarantee";
   cluster_.tenants.queues[1].guaranteed = 4;
   EXPECT_TRUE(cluster_.plan().releases.empty());
+}
+
+/// `gang` could have what `fixed` has and two of `elastic`'s, at 100 s, if that did not rest then.
+class WillRest : public ::testing::Test {
+ protected:
+  WillRest() {
+    cluster_.add_node("n1", 8);
+    cluster_.add_job("fixed", {4, 4});
+    cluster_.demand("fixed").lasts_ms = 100'000;
+    for (int i = 0; i < 4; ++i) cluster_.start_worker("fixed", "n1");
+    cluster_.add_job("elastic", {1, 4});
+    for (int i = 0; i < 3; ++i) cluster_.start_worker("elastic", "n1");
+    cluster_.demand("elastic").grows_to = 4;
+    cluster_.demand("elastic").will_rest = true;
+    cluster_.add_job("gang", {6, 6});
+    cluster_.tell_ends();
+  }
+  ClusterModel cluster_;
+};
+
+TEST_F(WillRest, DoNotGrowWhereNobodyKnowsWhenOneThatWaitsHasRoomBesideThem) {
+  EXPECT_TRUE(cluster_.plan().placements.empty());
+  cluster_.demand("elastic").will_rest = false;
+  EXPECT_EQ(cluster_.plan().placements.size(), 1U);
+  cluster_.demand("elastic").will_rest = true;
+  cluster_.demand("gang").workers = {4, 4};
+  EXPECT_EQ(cluster_.plan().releases.size(), 0U);
+  EXPECT_EQ(cluster_.plan().placements.size(), 1U) << "there is room for both at 100 s";
+}
+
+TEST_F(WillRest, AreNotCountedForAMomentAtWhichTheyMayRest) {
+  cluster_.demand("elastic").grows_to = std::numeric_limits<std::uint32_t>::max();  // it begins again
+  cluster_.add_job("short", {1, 1});
+  cluster_.demand("short").lasts_ms = 100'000;
+  EXPECT_TRUE(cluster_.plan().placements.empty()) << "nobody knows when the gang starts";
+  cluster_.demand("elastic").will_rest = false;
+  EXPECT_EQ(cluster_.plan().placements.size(), 1U);
+  cluster_.demand("elastic").will_rest = true;
+  cluster_.demand("gang").has_promise = true;
+  EXPECT_EQ(cluster_.plan().placements.size(), 1U) << "for that one they do not rest";
 }
 
 TEST(GrowsTo, IsTheLeastThatAJobGrowsBy) {

@@ -51,6 +51,18 @@ TEST(SizeRest, IsNotForWorkersThatOthersTookInBetween) {
   EXPECT_TRUE(rest.is_resting(kStart_ms + 109'999));
 }
 
+TEST(SizeRest, AllowsNoMoreThanItHadOrHas) {
+  SizeRest rest;
+  rest.on_changed(4, 2, kStart_ms);
+  const auto most = [&](std::uint32_t workers, std::int64_t now_ms) {
+    return rest.allowed({1, 8}, workers, now_ms).max;
+  };
+  EXPECT_EQ(most(1, kStart_ms), 2U) << "who waited has taken one: it may have that again";
+  EXPECT_EQ(most(3, kStart_ms), 3U);
+  EXPECT_EQ(rest.allowed({4, 8}, 2, kStart_ms).max, 4U) << "its minimum in any case";
+  EXPECT_EQ(most(2, rest.until_ms()), 8U);
+}
+
 TEST(SizeRest, IsShortAgainAfterALongCalm) {
   SizeRest rest;
   for (int i = 0; i < 6; ++i) rest.on_changed(i % 2 == 0 ? 2 : 1, i % 2 == 0 ? 1 : 2, kStart_ms);
