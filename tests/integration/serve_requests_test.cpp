@@ -35,6 +35,12 @@ class ServeRequests : public ServedModels {
         std::to_string(text.size()) + "\r\n\r\n" + text);
     return asker;
   }
+  /// While no node takes workers a model that sleeps can't wake, and requests for it wait.
+  void for_all_nodes(const std::string& verb) const {
+    for (const char* node : {"node-1", "node-2"}) ASSERT_EQ(cluster_.submit({verb, node}).code, 0);
+  }
+  const std::string kSleepsSoon = "replicas: {min: 0, max: 1}\nautoscale: {to_zero_after: 2s}\n";
+
   bool are_ongoing(int requests) const {
     return wait_until([&] {
       const auto metrics = client().Get("/metrics");
@@ -325,10 +331,9 @@ TEST_F(ServeRequests, OfShortTextsAreNoLongerThanTheirBucketAndGetTheSameLabels)
 
 TEST_F(ServeRequests, ThatNobodyAnswersEndWithTheirTimeoutAndWaitInABoundedLine) {
   ASSERT_NO_FATAL_FAILURE(train());
-  const auto job = serve("queue: {timeout: 3s, max_depth: 1}\n");
-  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
-  ASSERT_EQ(cluster_.submit({"pause", job}).code, 0);
-  ASSERT_TRUE(cluster_.wait_for_state(job, "PAUSED"));
+  const auto job = serve("queue: {timeout: 3s, max_depth: 1}\n" + kSleepsSoon);
+  ASSERT_TRUE(has_replicas(job, 0)) << cluster_.logs();
+  ASSERT_NO_FATAL_FAILURE(for_all_nodes("drain"));
   // Of two there is room for one; the other hears so at once, and when to come again.
   Askers other(1, [&]() -> std::string {
     const auto [status, body] = post(request({"hello there"}));
@@ -351,16 +356,27 @@ TEST_F(ServeRequests, ThatNobodyAnswersEndWithTheirTimeoutAndWaitInABoundedLine)
   expect_refused(hasty.dump(), 504, "timeout");
   EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(2))
       << "its own timeout is shorter";
-  ASSERT_EQ(cluster_.submit({"resume", job}).code, 0);
+  ASSERT_NO_FATAL_FAILURE(for_all_nodes("undrain"));
   EXPECT_TRUE(wait_until([&] { return !label_of("hello there").empty(); })) << cluster_.logs();
+}
+
+TEST_F(ServeRequests, DoNotWaitForAModelThatItsOwnerHasPaused) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto job = serve("queue: {timeout: 100s}\n");
+  ASSERT_FALSE(label_of("hello there").empty()) << cluster_.logs();
+  ASSERT_EQ(cluster_.submit({"pause", job}).code, 0);
+  ASSERT_TRUE(cluster_.wait_for_state(job, "PAUSED"));
+  expect_refused(request({"hello there"}).dump(), 503, "ds-submit resume " + job);
+  ASSERT_EQ(cluster_.submit({"resume", job}).code, 0);
+  EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
 }
 
 TEST_F(ServeRequests, OfClientsThatGoAwayGiveTheirPlacesUp) {
   ASSERT_NO_FATAL_FAILURE(train());
   // Alone in its batch a request waits for longer than this test may take.
   const auto job =
-      serve("batching: {mode: fixed, max_size: 2, max_delay: 100s}\nqueue: {timeout: 100s, max_depth: 1}\n");
-  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
+      serve("batching: {mode: fixed, max_size: 2, max_delay: 100s}\nqueue: {timeout: 100s, max_depth: 1}\n" +
+            kSleepsSoon);
   {
     const auto asker = asking(request({"hello there"}));
     ASSERT_TRUE(are_ongoing(1)) << cluster_.logs();
@@ -368,8 +384,8 @@ TEST_F(ServeRequests, OfClientsThatGoAwayGiveTheirPlacesUp) {
   }
   EXPECT_TRUE(are_ongoing(0)) << "the replica keeps its place";
   EXPECT_EQ(post(request({"one", "two"})).first, 200);
-  ASSERT_EQ(cluster_.submit({"pause", job}).code, 0);
-  ASSERT_TRUE(cluster_.wait_for_state(job, "PAUSED"));
+  ASSERT_TRUE(has_replicas(job, 0)) << cluster_.logs();
+  ASSERT_NO_FATAL_FAILURE(for_all_nodes("drain"));
   {
     const auto asker = asking(request({"hello there"}));
     ASSERT_TRUE(are_ongoing(1)) << cluster_.logs();
