@@ -248,8 +248,8 @@ struct Plan {
 /// say nothing.
 ///
 /// A minimum counts as within the guarantee of a queue, at its level, if it is within that of any queue from
-/// there down to the job's own: others of the same tenant that have borrowed that are no reason to wait, since
-/// it takes it from them. So nobody who borrows comes before a queue that wants what is its own.
+/// there down to the job's own: others of the same tenant that have borrowed that are no reason to wait,
+/// since it takes it from them. So nobody who borrows comes before a queue that wants what is its own.
 ///
 /// No preemption leads to another for ever. Call a job's number of guaranteed levels and its priority its
 /// rank, compared in that order. It depends on what jobs there are, not on what runs. Who is preempted is of

@@ -144,8 +144,7 @@ Result<torch::jit::Module> read_script_archive(std::string bytes, const std::str
   try {
     if (const Result<void> fits = check_records(origin, bytes); !fits) return tl::unexpected(fits.error());
     torch::jit::ExtraFilesMap extra(extra_files.begin(), extra_files.end());
-    torch::jit::Module module =
-        torch::jit::load(std::make_shared<BytesReader>(bytes), device, extra);
+    torch::jit::Module module = torch::jit::load(std::make_shared<BytesReader>(bytes), device, extra);
     for (auto& [name, text] : extra_files) text = std::move(extra[name]);
     if (const auto problem = find_problem(module, inputs)) return refuse(origin, *problem);
     return module;
