@@ -9,30 +9,20 @@
 #include <variant>
 #include <vector>
 
-#include "scheduler/policy/plan.hpp"
-#include "scheduler/spec/tenant_file.hpp"
 #include "tests/unit/scheduler/random_clusters.hpp"
+#include "tests/unit/scheduler/tenant_cluster.hpp"
 
 namespace ds::scheduler {
 namespace {
 
 using testing::below;
-using testing::ClusterModel;
 using testing::Random;
 using testing::text_of;
 
-class NestedQueues : public ::testing::Test {
+class NestedQueues : public testing::TenantCluster {
  protected:
-  void use(std::string_view text) { cluster_.tenants = std::get<TenantTree>(parse_tenant_file(text)); }
   void add_nodes(int count, std::uint32_t slots) {
     for (int i = 0; i < count; ++i) cluster_.add_node("n" + std::to_string(i), slots);
-  }
-  void add(const std::string& job, const std::string& tenant, const std::string& queue, WorkerCount workers,
-           std::uint32_t priority = kNormalPriority) {
-    cluster_.add_job(job, workers);
-    cluster_.demands.back().tenant = tenant;
-    cluster_.demands.back().queue = queue;
-    cluster_.demands.back().priority = priority;
   }
   void add_singles(int count, const std::string& name, const std::string& tenant, const std::string& queue) {
     for (int i = 0; i < count; ++i) add(name + std::to_string(i), tenant, queue, {1, 1});
@@ -43,7 +33,6 @@ class NestedQueues : public ::testing::Test {
       slots += lease.tenant == tenant && lease.queue == queue ? lease.slots : 0;
     return slots;
   }
-  ClusterModel cluster_;
 };
 
 TEST_F(NestedQueues, HaveWhatTheyAreGuaranteedBackFromASisterThoughAnotherTenantsJobWaits) {

@@ -1,31 +1,22 @@
 // Clusters among tenants that come to rest: in each of these somebody was once shrunk, or moved, and grew or
 // moved again, for ever. Random ones are in `TenantProperty`, `RelocationProperty` and `GrowthProperty`.
-#include <gtest/gtest.h>
-
 #include <string>
-#include <string_view>
-#include <variant>
 #include <vector>
 
-#include "scheduler/policy/plan.hpp"
-#include "scheduler/spec/tenant_file.hpp"
-#include "tests/unit/scheduler/cluster_model.hpp"
+#include "tests/unit/scheduler/tenant_cluster.hpp"
 
 namespace ds::scheduler {
 namespace {
 
-class Rest : public ::testing::Test {
+class Rest : public testing::TenantCluster {
  protected:
-  void use(std::string_view text) { cluster_.tenants = std::get<TenantTree>(parse_tenant_file(text)); }
-  Demand& add(const std::string& job, const std::string& tenant, const std::string& queue,
-              WorkerCount workers, const std::vector<std::string>& nodes = {}) {
-    cluster_.add_job(job, workers);
-    cluster_.demands.back().tenant = tenant;
-    cluster_.demands.back().queue = queue;
+  /// It runs on `nodes`.
+  Demand& add_on(const std::vector<std::string>& nodes, const std::string& job, const std::string& tenant,
+                 const std::string& queue, WorkerCount workers) {
+    Demand& added = add(job, tenant, queue, workers);
     for (const std::string& node : nodes) cluster_.start_worker(job, node);
-    return cluster_.demands.back();
+    return added;
   }
-  testing::ClusterModel cluster_;
 };
 
 /// What `urgent` has beyond its minimum says by which quota `gang` is kept: with it its queue's comes first,
@@ -52,8 +43,8 @@ TEST_F(Rest, ComesThoughAGangWaitsThatCouldShrinkWhoKeepsItWithinItsQuota) {
   cluster_.add_gpu_node("n1", 3, 1, "A100");
   cluster_.add_gpu_node("n2", 4, 1, "A100");
   add("fixed", "c", "y", {4, 4});
-  add("elastic", "b", "default", {1, 5}, {"n2", "n2", "n2"});
-  add("runs", "c", "x", {1, 1}, {"n2"});
+  add_on({"n2", "n2", "n2"}, "elastic", "b", "default", {1, 5});
+  add_on({"n2"}, "runs", "c", "x", {1, 1});
   add("gang", "b", "default", {3, 3}).gpus = 1;
   add("one", "c", "y", {1, 1});
   ASSERT_LT(cluster_.settle(20), 20);
@@ -67,9 +58,9 @@ TEST_F(Rest, ComesWithBothGuaranteesMetThoughTheFirstInTurnIsLessUrgentThanWhoHa
   cluster_.add_node("n1", 5);
   cluster_.add_node("n2", 5);
   add("first", "a", "default", {1, 1});
-  add("has four", "a", "default", {1, 4}, {"n1", "n1", "n1", "n1"});
-  add("borrowed", "b", "default", {1, 4}, {"n1", "n2", "n2", "n2"});
-  add("has two", "a", "default", {1, 2}, {"n2", "n2"});
+  add_on({"n1", "n1", "n1", "n1"}, "has four", "a", "default", {1, 4});
+  add_on({"n1", "n2", "n2", "n2"}, "borrowed", "b", "default", {1, 4});
+  add_on({"n2", "n2"}, "has two", "a", "default", {1, 2});
   add("low", "b", "default", {1, 1}).priority = kLowPriority;
   ASSERT_LT(cluster_.settle(20), 20);
   EXPECT_EQ(cluster_.live("low"), 1U);

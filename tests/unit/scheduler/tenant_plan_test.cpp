@@ -4,30 +4,17 @@
 #include <variant>
 #include <vector>
 
-#include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/planner.hpp"
-#include "scheduler/spec/tenant_file.hpp"
-#include "tests/unit/scheduler/cluster_model.hpp"
+#include "tests/unit/scheduler/tenant_cluster.hpp"
 
 namespace ds::scheduler {
 namespace {
 
-using testing::ClusterModel;
 using testing::codes_of;
 using testing::text_of;
 using Codes = std::vector<std::string>;
 
-class TenantPlan : public ::testing::Test {
- protected:
-  void use(std::string_view text) { cluster_.tenants = std::get<TenantTree>(parse_tenant_file(text)); }
-  void add(const std::string& job, const std::string& tenant, WorkerCount workers,
-           std::uint32_t priority = kNormalPriority) {
-    cluster_.add_job(job, workers);
-    cluster_.demands.back().tenant = tenant;
-    cluster_.demands.back().priority = priority;
-  }
-  ClusterModel cluster_;
-};
+using TenantPlan = testing::TenantCluster;
 
 TEST_F(TenantPlan, LendsIdleSlotsUpToTheBorrowingLimit) {
   use("tenants: {a: {guaranteed: 4}, b: {guaranteed: 2, borrowing_limit: 3}}");

@@ -4,31 +4,18 @@
 #include <gtest/gtest.h>
 
 #include <string>
-#include <string_view>
-#include <variant>
 #include <vector>
 
-#include "scheduler/policy/plan.hpp"
-#include "scheduler/spec/tenant_file.hpp"
-#include "tests/unit/scheduler/cluster_model.hpp"
+#include "tests/unit/scheduler/tenant_cluster.hpp"
 
 namespace ds::scheduler {
 namespace {
 
-using testing::ClusterModel;
 using testing::codes_of;
 using testing::text_of;
 using Codes = std::vector<std::string>;
 
-class WaitReasons : public ::testing::Test {
- protected:
-  void use(std::string_view text) { cluster_.tenants = std::get<TenantTree>(parse_tenant_file(text)); }
-  void add(const std::string& job, const std::string& tenant, WorkerCount workers) {
-    cluster_.add_job(job, workers);
-    cluster_.demands.back().tenant = tenant;
-  }
-  ClusterModel cluster_;
-};
+using WaitReasons = testing::TenantCluster;
 
 TEST_F(WaitReasons, BlameNobodyWhoDoesNotLendWhenAllSlotsAreUsed) {
   use("tenants: {a: {guaranteed: 4, lending_limit: 2}, b: {guaranteed: 4}, c: {}}");

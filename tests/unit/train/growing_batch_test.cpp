@@ -188,14 +188,8 @@ TEST_F(GrowingBatch, TellsTheShareOfEachBatch) {
           while (session->step() < 38) ASSERT_TRUE(session->run_step(communicator));
         });
     EXPECT_EQ(shares.size(), 38U * 4);
-    for (const std::uint64_t epoch : {0U, 1U}) {
-      std::vector<int> taken(150);
-      for (const auto& [which, samples] : shares) {
-        if ((which.first - 1) / 19 != epoch) continue;
-        for (const std::uint64_t sample : samples) ++taken.at(sample);
-      }
-      EXPECT_EQ(taken, std::vector<int>(150, 1)) << members << " members";
-    }
+    SCOPED_TRACE(members);
+    expect_each_sample_once_an_epoch(shares, 19);
   }
 }
 

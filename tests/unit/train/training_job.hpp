@@ -6,9 +6,11 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/collective/communicator.hpp"
@@ -106,6 +108,20 @@ class TrainingJob : public ::testing::Test {
     auto bytes = export_model(image, ExportFormat::safetensors);
     if (!bytes) throw std::runtime_error(bytes.error().message);
     return *std::move(bytes);
+  }
+
+  /// Samples by step and logical rank, of two epochs of so many steps: each of 150 once an epoch.
+  static void expect_each_sample_once_an_epoch(
+      const std::map<std::pair<std::uint64_t, std::uint32_t>, std::vector<std::uint64_t>>& shares,
+      std::uint64_t steps_an_epoch) {
+    for (const std::uint64_t epoch : {0U, 1U}) {
+      std::vector<int> taken(150);
+      for (const auto& [which, samples] : shares) {
+        if ((which.first - 1) / steps_an_epoch != epoch) continue;
+        for (const std::uint64_t sample : samples) ++taken.at(sample);
+      }
+      EXPECT_EQ(taken, std::vector<int>(150, 1));
+    }
   }
 
   const TemporaryFolder temporary_;
