@@ -104,7 +104,8 @@ class Head : public caf::event_based_actor {
     std::set<std::uint64_t> leaving{};  ///< that were told to
     job::ReplicaWatch watch;
     scheduler::LoadHistory load{};
-    std::string held{};  ///< what the router was told of why no replica comes; empty: one may
+    std::string held{};                ///< what the router was told of why no replica comes; empty: one may
+    std::int64_t queued_since_ms = 0;  ///< and no replica has ever been placed; 0: it is otherwise
     /// What replicas have accepted, JSON, by version.
     std::map<std::uint64_t, std::string> quantization{};
     // Of a model of the registry:
@@ -239,7 +240,10 @@ class Head : public caf::event_based_actor {
   std::vector<scheduler::Reason> waits_of(const scheduler::JobRecord& job);
   /// The first sentence of each job that waits.
   std::map<std::string, std::string> wait_reasons();
-  std::map<std::string, std::string> first_reasons(const std::vector<std::string>& jobs);
+  /// Of those that only wait until workers that are stopping are gone.
+  enum class Coming { told, left_out };
+  /// The same of some jobs, each of which the ledger has, by one plan.
+  std::map<std::string, std::string> first_reasons(const std::vector<std::string>& jobs, Coming coming);
 
   // ---- jobs (head_jobs.cpp) ----
   void on_worker_hello(const messages::WorkerHello& hello);

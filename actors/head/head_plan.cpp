@@ -163,10 +163,10 @@ std::map<std::string, std::string> Head::wait_reasons() {
   for (const auto& [id, job] : ledger_.jobs()) {
     if (is_waiting(job.state)) waiting.push_back(id);
   }
-  return first_reasons(waiting);
+  return first_reasons(waiting, Coming::told);
 }
 
-std::map<std::string, std::string> Head::first_reasons(const std::vector<std::string>& jobs) {
+std::map<std::string, std::string> Head::first_reasons(const std::vector<std::string>& jobs, Coming coming) {
   std::map<std::string, std::string> reasons;
   std::vector<std::string> ids;
   for (const auto& id : jobs) {
@@ -181,8 +181,9 @@ std::map<std::string, std::string> Head::first_reasons(const std::vector<std::st
   }
   if (ids.empty()) return reasons;
   tell_planner();
-  for (const auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms()))
-    reasons[wait.job] = wait.reasons.front().text;
+  for (const auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms())) {
+    if (coming == Coming::told || !wait.room_is_coming) reasons[wait.job] = wait.reasons.front().text;
+  }
   return reasons;
 }
 

@@ -29,7 +29,7 @@ AutoscaleOptions to_options(const JobRecord& job) {
   return options;
 }
 
-/// A job that was just submitted may start at once.
+/// A job that was just submitted, or resumed, may start at once.
 constexpr std::int64_t kPlannedWithinMs = 2'000;
 
 /// For a replica that was told to leave, beside its `drain`.
@@ -72,16 +72,21 @@ void Head::ensure_serving(const std::string& id) {
 /// Where it has been ready, or sleeps, its next replica is waited for.
 bool Head::was_never_placed(const JobRecord& record) const {
   return record.state == JobState::queued && record.generation == 0 && record.workers == 0 &&
-         record.restarts == 0 && record.replicas() > 0 && !record.pause_requested && !in_grace_ &&
-         now_ms() - record.submitted_ms >= kPlannedWithinMs;
+         record.restarts == 0 && record.replicas() > 0 && !record.pause_requested && !in_grace_;
 }
 
 void Head::tell_all_held() {
   std::vector<std::string> queued;
   for (const auto& id : served_) {
-    if (was_never_placed(*ledger_.find(id))) queued.push_back(id);
+    auto& queued_since_ms = jobs_.at(id).serving->queued_since_ms;
+    if (!was_never_placed(*ledger_.find(id))) {
+      queued_since_ms = 0;
+      continue;
+    }
+    if (queued_since_ms == 0) queued_since_ms = now_ms();
+    if (now_ms() - queued_since_ms >= kPlannedWithinMs) queued.push_back(id);
   }
-  const auto reasons = first_reasons(queued);  // at the cost of one plan, however many there are
+  const auto reasons = first_reasons(queued, Coming::left_out);  // one plan, however many there are
   for (const auto& id : served_) {
     const auto reason = reasons.find(id);
     tell_held(id, reason == reasons.end() ? std::string() : reason->second);

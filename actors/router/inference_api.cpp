@@ -129,9 +129,8 @@ void respond_anyway(const gateway::Respond& respond, const Work& work) {
   }
 }
 
-HttpResponse no_room() {
-  return failure_response(Failure{
-      {ErrorCode::resource_exhausted, "too many answers wait for their clients to read them", {}}, 1000});
+HttpResponse no_room(const char* why = "too many answers wait for their clients to read them") {
+  return failure_response(Failure{{ErrorCode::resource_exhausted, why, {}}, 1000});
 }
 
 Error unknown(const std::string& model) {
@@ -396,7 +395,7 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
     auto make = [this, asked, answer = *std::move(outcome)] { return make_response(*asked, answer); };
     if (!is_small && answers_.post(asked->model, [asked, make] { asked->respond(make()); })) return;
     // To write it would hold up the gateway's other connections.
-    if (bytes > kLongAnswerBytes) return asked->respond(no_room());
+    if (bytes > kLongAnswerBytes) return asked->respond(no_room("too many large answers wait to be written"));
     asked->respond(gateway::Reply(std::move(make)));
   };
   ask_for(request, std::move(ask));

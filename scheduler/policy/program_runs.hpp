@@ -44,7 +44,7 @@ struct ProgramRuns {
   /// The next size to which it may grow: gaining by it, if it scales, pays within ten minutes, or if it has
   /// run for longer within as long again, for what it has done so far; any, where its owner has just allowed
   /// more. `UINT32_MAX`: none.
-  /// `left_ms`: until its `time_limit` ends it; 0: it has none. What is lost must fit into it once more.
+  /// `left_ms`: until its `time_limit` ends it; 0: it has none. There must be twice what is lost.
   std::uint32_t next_size(std::uint32_t workers, std::int64_t now_ms, std::int64_t left_ms) const;
   bool operator==(const ProgramRuns&) const = default;
 };

@@ -23,8 +23,6 @@ class SizeRest {
   std::int64_t until_ms() const { return until_ms_; }
   /// The sizes that it may have now, of those wanted, of one that has so many workers.
   WorkerCount allowed(WorkerCount wanted, std::uint32_t workers, std::int64_t now_ms) const;
-  /// Workers that it had when it began to rest.
-  std::uint32_t size() const { return size_; }
 
  private:
   bool has_grown_ = true;  ///< last; as it does before it has measured anything

@@ -371,6 +371,24 @@ TEST_F(ServeRequests, DoNotWaitForAModelThatItsOwnerHasPaused) {
   EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
 }
 
+TEST_F(ServeRequests, DoNotWaitForAModelThatHasNeverHadRoom) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto file = cluster_.path() / "all.yaml";
+  std::ofstream(file) << "version: 1\nkind: command\nname: all\nworkers: 4\nrun: [\"sleep\", \"1000\"]\n";
+  const auto all = cluster_.submit_job(file);
+  ASSERT_TRUE(cluster_.wait_for_state(all, "RUNNING")) << cluster_.logs();
+  serve("queue: {timeout: 100s}\n");
+  std::pair<int, std::string> heard;
+  EXPECT_TRUE(wait_until([&] {
+    heard = post(request({"hello there"}));
+    return heard.first == 503;
+  }));
+  EXPECT_NE(heard.second.find("none of its replicas has been ready yet: needs 1 "), std::string::npos)
+      << heard.second;
+  ASSERT_EQ(cluster_.submit({"cancel", all}).code, 0);
+  EXPECT_TRUE(wait_until([&] { return !label_of("hello there").empty(); })) << cluster_.logs();
+}
+
 TEST_F(ServeRequests, OfClientsThatGoAwayGiveTheirPlacesUp) {
   ASSERT_NO_FATAL_FAILURE(train());
   // Alone in its batch a request waits for longer than this test may take.

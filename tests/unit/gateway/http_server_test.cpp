@@ -277,6 +277,19 @@ TEST(HttpServer, TurnsAnExceptionOfTheHandlerIntoA500) {
   EXPECT_NE(response.body.find("no disk"), std::string::npos);
 }
 
+TEST(HttpServer, TurnsAnExceptionOfWhatMakesAnAnswerIntoA500) {
+  const auto server = start_server([](const HttpRequest&, const Respond& respond) {
+    respond(Reply([]() -> HttpResponse { throw std::runtime_error("no memory"); }));
+  });
+  RawClient client(server->port());
+  for (int i = 0; i < 2; ++i) {
+    client.send(kGet);
+    const auto response = client.receive();
+    EXPECT_EQ(response.status, 500);
+    EXPECT_NE(response.body.find("no memory"), std::string::npos);
+  }
+}
+
 TEST(HttpServer, ServesManyClientsAtOnce) {
   const auto server = start_server();
   std::atomic<int> right{0};

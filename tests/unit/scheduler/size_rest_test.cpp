@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace ds::scheduler {
 namespace {
 
@@ -12,10 +14,10 @@ TEST(SizeRest, IsTwiceAsLongAtEachReversal) {
   SizeRest rest;
   EXPECT_FALSE(rest.is_resting(kStart_ms));
   std::int64_t now_ms = kStart_ms;
-  for (std::int64_t length_ms = 30'000; length_ms < 1'000'000; length_ms *= 2) {
-    const bool gives_back = rest.size() != 1;
-    gives_back ? rest.on_changed(4, 1, now_ms) : rest.on_changed(1, 4, now_ms);
-    EXPECT_EQ(rest.size(), gives_back ? 1U : 4U);
+  std::uint32_t from = 4, to = 1;
+  for (std::int64_t length_ms = 30'000; length_ms < 1'000'000; length_ms *= 2, std::swap(from, to)) {
+    rest.on_changed(from, to, now_ms);
+    EXPECT_EQ(rest.allowed({1, 8}, to, now_ms).max, to);
     EXPECT_TRUE(rest.is_resting(now_ms + length_ms - 1));
     EXPECT_FALSE(rest.is_resting(now_ms + length_ms));
     now_ms += length_ms;
