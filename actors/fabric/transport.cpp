@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "actors/fabric/courier.hpp"
+#include "actors/fabric/patient_thread.hpp"
 #include "actors/fabric/progress_round.hpp"
 #include "actors/fabric/socket_address.hpp"
 #include "actors/fabric/spin_budget.hpp"
@@ -197,6 +198,7 @@ bool UcxTransport::look() {
   if (now >= next_tick_) {
     look_at_door_ = true;
     courier_->on_tick(now);
+    note_round(0);
     next_tick_ = now + options_.heartbeat_interval / 4;
   }
   return worked;

@@ -16,6 +16,8 @@
 
 #include "actors/fabric/actor_guard.hpp"
 #include "actors/fabric/borrowed_thread.hpp"
+#include "actors/fabric/patient_thread.hpp"
+#include "actors/fabric/progress_round.hpp"
 #include "actors/fabric/prompt_actor.hpp"
 #include "actors/head/assigned_job.hpp"
 #include "actors/messages/serving.hpp"
@@ -208,6 +210,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
 
   void on_calls(InferCalls& calls, const caf::actor& router) {
     if (!router) return;  // it is gone
+    if (fabric::is_progress_thread()) fabric::note_round(calls.calls.size());
     for (InferCall& call : calls.calls) on_call(call, router);
     settle();
     send_answers();
@@ -383,6 +386,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
   void run(const std::shared_ptr<Work>& work) {
     thread_->post([this, work, here = here_, self = caf::actor_cast<caf::actor>(this)] {
       if (model_->has_lost_device()) return;  // the process ends, and the router asks others
+      fabric::note_round(work->requests.size());
       auto outcome = std::make_shared<BatchOutcome>(run_batch(*model_, work->requests));
       const bool is_lost = model_->has_lost_device();
       auto on_done = [this, work, outcome, is_lost] {

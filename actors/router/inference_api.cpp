@@ -12,6 +12,7 @@
 #include <utility>
 #include <variant>
 
+#include "actors/fabric/patient_thread.hpp"
 #include "actors/serving/compression.hpp"
 #include "actors/serving/inference_response.hpp"
 #include "actors/serving/metrics_text.hpp"
@@ -135,6 +136,11 @@ HttpResponse no_room(const char* why = "too many answers wait for their clients 
 
 Error unknown(const std::string& model) {
   return {ErrorCode::not_found, fmt::format("Request for unknown model: '{}' is not found", model), {}};
+}
+
+void ask_together(Router& router, std::vector<Ask> asks) {
+  fabric::note_round(asks.size());
+  router.ask(std::move(asks));
 }
 
 std::size_t count_threads() {
@@ -450,11 +456,11 @@ void InferenceApi::gather(Ask ask) {
   static thread_local std::map<Router*, std::vector<Ask>> gathered;
   auto& asks = gathered[&router_];
   asks.push_back(std::move(ask));
-  if (asks.size() >= kMostGathered) return router_.ask(std::exchange(asks, {}));
+  if (asks.size() >= kMostGathered) return ask_together(router_, std::exchange(asks, {}));
   if (asks.size() > 1) return;
   gateway::after_those_at_hand([&router = router_] {
     if (auto own = gathered.extract(&router); own && !own.mapped().empty())
-      router.ask(std::move(own.mapped()));
+      ask_together(router, std::move(own.mapped()));
   });
 }
 

@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "actors/fabric/actor_guard.hpp"
+#include "actors/fabric/patient_thread.hpp"
+#include "actors/fabric/progress_round.hpp"
 #include "actors/fabric/prompt_actor.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/messages/serving.hpp"
@@ -92,6 +94,7 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
           send_calls();
         },
         [this](messages::InferAnswers& answers) {
+          if (fabric::is_progress_thread()) fabric::note_round(answers.answers.size());
           const gateway::AnswersTogether together;
           for (messages::InferAnswer& answer : answers.answers) {
             if (const auto call = calls_.take(answer.number)) on_answer(*call, answer);

@@ -66,16 +66,18 @@ def measure(arguments):
     tell("building")
     build(suite.TARGETS)
     rows = []
-    for case in cases:
-        if arguments.only and case.name not in arguments.only:
-            continue
-        row = contest.race(case, arguments.rounds, tell).row(arguments.suite)
-        tell("")
-        if arguments.json:
-            print(table.to_json(row), flush=True)
-        rows.append(row)
-    if not arguments.json:
-        print(table.to_table(rows))
+    try:
+        for case in cases:
+            if arguments.only and case.name not in arguments.only:
+                continue
+            row = contest.race(case, arguments.rounds, tell).row(arguments.suite)
+            tell("")
+            if arguments.json:
+                print(table.to_json(row), flush=True)
+            rows.append(row)
+    finally:  # a case that fails takes nobody's figures with it
+        if rows and not arguments.json:
+            print(table.to_table(rows))
 
 
 def main():

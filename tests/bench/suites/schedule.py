@@ -8,9 +8,9 @@ from pathlib import Path
 
 from contest import Case, Contender
 from processes import Failure, Processes
-from suites import live_head, plan_times
+from suites import live_head, plan_times, slurm
 
-TARGETS = ("ds-sim", *plan_times.TARGETS, *live_head.TARGETS)
+TARGETS = ("ds-sim", *plan_times.TARGETS, *live_head.TARGETS, *slurm.TARGETS)
 
 TRACES = Path(__file__).resolve().parents[4] / "shared" / "traces"
 POLLUX = TRACES / "pollux-osdi21"
@@ -73,21 +73,32 @@ def shockwave_cases(programs):
 
 
 def sia_cases(programs):
-    def average_h(family, *cluster):
-        workloads = sorted((SIA / "workloads" / family).glob("workload-*.csv"))
-        if not workloads:
+    @functools.cache
+    def simulated_h(workload, *cluster):
+        return ds_sim(programs, "--family", "sia", "--profiles", SIA / "profiles", "--workload", workload,
+                      *cluster)["average_jct_s"] / 3600
+
+    def workloads(family):
+        there = sorted((SIA / "workloads" / family).glob("workload-*.csv"))
+        if not there:
             raise Failure(f"the traces are needed: {SIA / 'workloads' / family} has no workload")
-        return statistics.fmean(
-            ds_sim(programs, "--family", "sia", "--profiles", SIA / "profiles", "--workload", workload, *cluster)["average_jct_s"]
-            for workload in workloads) / 3600
+        return there
 
-    def case(name, figure, family, *cluster):
-        ours = functools.cache(lambda: average_h(family, *cluster))
+    def case(name, figure, measure, must):
         return Case(f"sia_{name}", "h", True, [
-            Contender("ours", "ds", ours), Contender("peer", "sia (published)", lambda: figure)], must=1)
+            Contender("ours", "ds", measure), Contender("peer", "sia (published mean)", lambda: figure)], must=must)
 
-    return [case(family, figure, family) for family, figure in SIA_PUBLISHED_H.items()] + [
-        case("philly_one_kind", SIA_ONE_KIND_H, "philly", "--cluster", "16x4:aws")]
+    def mean(name, figure, family, *cluster):
+        return case(name, figure, lambda: statistics.fmean(simulated_h(one, *cluster) for one in workloads(family)), 1)
+
+    def each(family, figure):
+        return [case(f"{family}_{one.stem.removeprefix('workload-')}", figure, functools.partial(simulated_h, one), 0)
+                for one in sorted((SIA / "workloads" / family).glob("workload-*.csv"))]
+
+    rows = []
+    for family, figure in SIA_PUBLISHED_H.items():
+        rows += [mean(family, figure, family), *each(family, figure)]
+    return rows + [mean("philly_one_kind", SIA_ONE_KIND_H, "philly", "--cluster", "16x4:aws")]
 
 
 def elasticflow_cases(programs):
@@ -177,4 +188,5 @@ def cases(programs, seconds):
         Contender("ours", "ds", replan), Contender("peer", "pollux (published)", lambda: POLLUX_REPLAN_MS)],
         must=POLLUX_REPLAN_MS / MUST_REPLAN_MS))
     return (rows + plan_times.cases(programs, seconds) + shockwave_cases(programs) + sia_cases(programs)
-            + elasticflow_cases(programs) + philly_cases(programs) + openb_cases(programs) + live_head.cases(programs, PHILLY))
+            + elasticflow_cases(programs) + philly_cases(programs) + openb_cases(programs) + live_head.cases(programs, PHILLY)
+            + slurm.cases(programs, seconds))

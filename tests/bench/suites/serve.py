@@ -11,9 +11,9 @@ import serving_cluster
 from contest import Case, Contender, Measured
 from processes import Failure, Processes
 from serving_cluster import PATIENCE, RAW, Cluster, Model, Models, check_all_answered, direct
-from suites import batching_grid
+from suites import batching_grid, int8
 
-TARGETS = (*serving_cluster.TARGETS, "bench_http_echo")
+TARGETS = (*serving_cluster.TARGETS, "bench_http_echo", *int8.TARGETS)
 
 CONNECTIONS = 64
 ECHO_THREADS = 2  # as the gateway has
@@ -159,4 +159,5 @@ def cases(programs, seconds):
         wanted("cold_start", "s", COLD_START_S, lambda: cold_start(programs, models)),
         *batching_grid.cases(functools.partial(Cluster, programs, models),
                              functools.partial(direct, programs, models, "best"), seconds),
+        *(int8.case(programs, seconds, name) for name in int8.CASES),
     ]
