@@ -115,6 +115,21 @@ json ApiClient::get(const std::string& path, std::chrono::milliseconds limit) {
   return parse_answer(connection_->head, result, connection_->was_silent(result.error()));
 }
 
+json ApiClient::get_list(const std::string& path) {
+  json list = json::array();
+  std::string after;
+  do {
+    connection_->begin(kAnswerTime);
+    const auto result =
+        connection_->http.Get(after.empty() ? path : path + "?after=" + encode_segment(after));
+    const json page = parse_answer(connection_->head, result, connection_->was_silent(result.error()));
+    if (!page.is_array()) return page;
+    list.insert(list.end(), page.begin(), page.end());
+    after = result->get_header_value("DS-Next");
+  } while (!after.empty());
+  return list;
+}
+
 json ApiClient::post(const std::string& path, const json& body,
                      const std::map<std::string, std::string>& headers, std::chrono::milliseconds limit) {
   httplib::Headers fields(headers.begin(), headers.end());

@@ -30,6 +30,8 @@ class ApiClient {
   const HeadAddress& head() const;
 
   nlohmann::json get(const std::string& path, std::chrono::milliseconds limit = kAnswerTime);
+  /// An array that comes in pages (`DS-Next`), whole.
+  nlohmann::json get_list(const std::string& path);
   nlohmann::json post(const std::string& path, const nlohmann::json& body,
                       const std::map<std::string, std::string>& headers = {},
                       std::chrono::milliseconds limit = kAnswerTime);

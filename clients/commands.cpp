@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <map>
@@ -143,8 +144,15 @@ ExitCode plan_job_file(const CommandContext& context, const std::string& file) {
 }
 
 ExitCode list_jobs(const CommandContext& context) {
-  return show(context, "/api/v1/jobs",
-              [&](const json& jobs) { return format_jobs(jobs, now_ms(), context.terminal.colour_out); });
+  json jobs = ApiClient(find_head(context.head)).get_list("/api/v1/jobs");
+  if (jobs.is_array()) {  // each page is in order, and the pages are not
+    std::stable_sort(jobs.begin(), jobs.end(), [](const json& a, const json& b) {
+      return integer_at(a, "submitted_ms") < integer_at(b, "submitted_ms");
+    });
+  }
+  context.json ? write_document(context, jobs)
+               : write_out(format_jobs(jobs, now_ms(), context.terminal.colour_out));
+  return ExitCode::done;
 }
 
 ExitCode show_job(const CommandContext& context, const std::string& job) {

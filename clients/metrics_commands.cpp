@@ -36,7 +36,7 @@ ExitCode show_metrics(const CommandContext& context, const std::string& job) {
   ApiClient api(find_head(context.head));
   nlohmann::json metrics;
   if (job.empty()) {
-    const auto jobs = api.get("/api/v1/jobs");
+    const auto jobs = api.get_list("/api/v1/jobs");
     metrics = cluster_metrics(jobs, get_samples(api));
   } else {
     const auto answer = api.get(job_path(job));

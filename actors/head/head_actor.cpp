@@ -56,6 +56,7 @@ caf::behavior Head::make_behavior() {
       [this](caf::tick_atom) {
         schedule();
         watch_replicas();
+        forget_old_jobs();
         compact_if_due();
         delayed_send(this, kScheduleInterval, caf::tick_atom::value);
       },

@@ -158,6 +158,11 @@ class Head : public caf::event_based_actor {
   void compact_if_due();
   void take_jobs_back();
 
+  // ---- jobs that ended long ago (head_retention.cpp) ----
+  void forget_old_jobs();
+  /// What they left on disk is gone.
+  void forget(const std::vector<std::string>& jobs);
+
   // ---- nodes and leases (head_cluster.cpp) ----
   bool may_stay(const messages::RunningWorker& running, const std::string& node) const;
   /// It is told of a former start of a worker that has been started again, or is about to be.
@@ -238,11 +243,9 @@ class Head : public caf::event_based_actor {
                                                             const std::set<std::uint64_t>& released);
   void release_needless_shards();
   std::vector<scheduler::Reason> waits_of(const scheduler::JobRecord& job);
-  /// The first sentence of each job that waits.
-  std::map<std::string, std::string> wait_reasons();
   /// Of those that only wait until workers that are stopping are gone.
   enum class Coming { told, left_out };
-  /// The same of some jobs, each of which the ledger has, by one plan.
+  /// The first sentence of each of these that waits, all of which the ledger has, by one plan.
   std::map<std::string, std::string> first_reasons(const std::vector<std::string>& jobs, Coming coming);
 
   // ---- jobs (head_jobs.cpp) ----
@@ -378,6 +381,7 @@ class Head : public caf::event_based_actor {
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
   nlohmann::json view(const scheduler::JobRecord& job, bool whole, const std::string& wait_reason) const;
   nlohmann::json whole_view(const scheduler::JobRecord& job);
+  void answer_jobs(const gateway::HttpRequest& request, const gateway::Respond& respond);
   void answer_job(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
                   const gateway::Respond& respond);
   void submit(const gateway::HttpRequest& request, const gateway::Respond& respond);
@@ -457,9 +461,10 @@ class Head : public caf::event_based_actor {
   std::map<std::uint64_t, CutOff> cut_off_;  ///< by number; a name may stand several times
   std::uint64_t cut_offs_ = 0;               ///< that ever were
   caf::actor_clock::time_point began_{};
-  bool are_nodes_told_ = false;      ///< to the planner, as they are now
-  std::map<std::string, Job> jobs_;  ///< those that have not ended
-  std::set<std::string> served_;     ///< of these the `serve` jobs, and some that have ended
+  bool are_nodes_told_ = false;       ///< to the planner, as they are now
+  std::map<std::string, Job> jobs_;   ///< those that have not ended
+  std::set<std::string> forgetting_;  ///< jobs that are about to be: as good as forgotten
+  std::set<std::string> served_;      ///< of these the `serve` jobs, and some that have ended
   std::shared_ptr<ChosenCheckpoints> chosen_ = std::make_shared<ChosenCheckpoints>();
   std::weak_ptr<const void> file_in_work_;  ///< held by the registration of a file until its end
   std::uint64_t next_file_ = 1;             ///< step of `kModelFiles` that none has

@@ -19,6 +19,7 @@ namespace {
 using namespace scheduler;
 
 constexpr std::size_t kMaxLogBytes = 256 << 10;
+constexpr std::size_t kMostJobsAPage = 1000;
 constexpr std::size_t kMaxErrands = 4;
 constexpr auto kErrandLimit = std::chrono::seconds(110);
 
@@ -87,6 +88,12 @@ std::string Head::metrics() const {
 bool Head::answer_known(const std::string& key, const gateway::Respond& respond) {
   const auto* known = key.empty() ? nullptr : ledger_.find_by_key(key);
   if (known == nullptr) return false;
+  if (forgetting_.contains(known->id)) {
+    respond(error_response({ErrorCode::conflict,
+                            fmt::format("the job of this key, {}, is just being forgotten", known->id),
+                            "try again"}));
+    return true;
+  }
   when_durable(
       [this, respond, id = known->id] { respond(json_response(view(*ledger_.find(id), false, {}))); });
   return true;
@@ -187,15 +194,7 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
   if (route.size() == 1 && route[0] == "jobs") {
     if (request.method == "POST") return submit(request, respond);
     if (request.method != "GET") return respond(wrong_method("GET, POST"));
-    return when_durable([this, respond] {
-      std::vector<const JobRecord*> jobs;
-      for (const auto& [id, job] : ledger_.jobs()) jobs.push_back(&job);
-      std::sort(jobs.begin(), jobs.end(), [](const auto* a, const auto* b) { return a->order < b->order; });
-      auto list = nlohmann::json::array();
-      auto reasons = wait_reasons();
-      for (const auto* job : jobs) list.push_back(view(*job, false, reasons[job->id]));
-      respond(json_response(list));
-    });
+    return answer_jobs(request, respond);
   }
   if (!route.empty() && route.size() <= 3 && route[0] == "models")
     return answer_models(request, route, respond);
@@ -211,6 +210,36 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
     return answer_job(request, route[1], route.size() == 3 ? route[2] : "", respond);
   }
   respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
+}
+
+/// A page of them, so that nobody waits long for the head. By their ids, which stay in place whatever comes.
+void Head::answer_jobs(const gateway::HttpRequest& request, const gateway::Respond& respond) {
+  const auto limit = number_in_query(request, "limit", kMostJobsAPage);
+  if (!limit || *limit == 0 || *limit > kMostJobsAPage) {
+    return respond(error_response({ErrorCode::invalid_argument,
+                                   fmt::format("limit is a number of jobs from 1 to {}", kMostJobsAPage),
+                                   {}}));
+  }
+  const auto after = request.query.find("after");
+  when_durable(
+      [this, respond, limit = *limit, after = after == request.query.end() ? std::string() : after->second] {
+        std::vector<const JobRecord*> jobs;
+        std::vector<std::string> waiting;
+        auto next = ledger_.jobs().upper_bound(after);
+        for (; next != ledger_.jobs().end() && jobs.size() < limit; ++next) {
+          if (forgetting_.contains(next->first)) continue;
+          jobs.push_back(&next->second);
+          if (is_waiting(next->second.state)) waiting.push_back(next->first);
+        }
+        const std::string last = jobs.empty() ? std::string() : jobs.back()->id;
+        std::ranges::sort(jobs, {}, &JobRecord::order);
+        auto reasons = first_reasons(waiting, Coming::told);
+        auto list = nlohmann::json::array();
+        for (const auto* job : jobs) list.push_back(view(*job, false, reasons[job->id]));
+        auto response = json_response(list);
+        if (next != ledger_.jobs().end()) response.headers.emplace_back("DS-Next", last);
+        respond(std::move(response));
+      });
 }
 
 void Head::answer_job(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
@@ -247,7 +276,9 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
 }
 
 const JobRecord* Head::resolve_job(const std::string& name, const gateway::Respond& respond) const {
-  const auto found = scheduler::prefer_living(ledger_.match(name));
+  auto found = ledger_.match(name);
+  std::erase_if(found, [this](const auto* job) { return forgetting_.contains(job->id); });
+  found = scheduler::prefer_living(std::move(found));
   if (found.size() == 1) return found.front();
   if (found.empty()) {
     respond(error_response({ErrorCode::not_found, fmt::format("there is no job {}", name),

@@ -158,14 +158,6 @@ std::vector<Reason> Head::waits_of(const JobRecord& job) {
   return waits.empty() ? std::vector<Reason>{} : std::move(waits.front().reasons);
 }
 
-std::map<std::string, std::string> Head::wait_reasons() {
-  std::vector<std::string> waiting;
-  for (const auto& [id, job] : ledger_.jobs()) {
-    if (is_waiting(job.state)) waiting.push_back(id);
-  }
-  return first_reasons(waiting, Coming::told);
-}
-
 std::map<std::string, std::string> Head::first_reasons(const std::vector<std::string>& jobs, Coming coming) {
   std::map<std::string, std::string> reasons;
   std::vector<std::string> ids;

@@ -297,7 +297,8 @@ json spec_view(const JobSpec& spec) {
             {"resources", resources_view(spec.resources)},
             {"placement", placement_text(spec.placement)},
             {"workers", {{"min", spec.workers.min}, {"max", spec.workers.max}}},
-            {"restart", spec.restart_limit}};
+            {"restart", spec.restart_limit},
+            {"retention", duration_text(spec.retention_ms)}};
   if (!spec.description.empty()) view["description"] = spec.description;
   if (!spec.labels.empty()) view["labels"] = spec.labels;
   if (spec.start_at_ms != 0) {

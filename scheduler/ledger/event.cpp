@@ -90,6 +90,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(QuarantineLifted, node)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeUndrained, node)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TimeLimitReached, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobRetried, job)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobForgotten, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PriorityChanged, job, priority)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkersScaled, job, min, max)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSized, job, total_steps, steps_per_epoch)
@@ -196,6 +197,8 @@ template <>
 constexpr const char* kTypeName<TimeLimitReached> = "time_limit_reached";
 template <>
 constexpr const char* kTypeName<JobRetried> = "job_retried";
+template <>
+constexpr const char* kTypeName<JobForgotten> = "job_forgotten";
 template <>
 constexpr const char* kTypeName<PriorityChanged> = "priority_changed";
 template <>

@@ -159,6 +159,12 @@ struct JobRetried {
   bool operator==(const JobRetried&) const = default;
 };
 
+/// The job, which has ended, is not known any more, nor is anything of it.
+struct JobForgotten {
+  std::string job;
+  bool operator==(const JobForgotten&) const = default;
+};
+
 struct PriorityChanged {
   std::string job;
   std::uint32_t priority = 0;
@@ -275,7 +281,7 @@ struct Event {
                             NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled,
                             NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured, CheckpointChosen,
                             ModelVersionAdded, ModelTagged, ModelServed, RolloutStopped, DeadlinePromised,
-                            DeadlineMissed, VersionProved, ModelRemoved, BatchChanged>;
+                            DeadlineMissed, VersionProved, ModelRemoved, BatchChanged, JobForgotten>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -97,6 +97,10 @@ void History::retry_job(const std::string& job) {
   std::erase(ended_, job);
 }
 
+void History::forget_job(const std::string& job) {
+  if (jobs_.erase(job) > 0) std::erase(ended_, job);
+}
+
 History::Page History::recent(std::uint64_t after) const {
   auto page = page_of(recent_, after);
   page.has_gap = after < forgotten_;

@@ -44,6 +44,8 @@ class History {
   void end_job(const std::string& job);
   /// It goes on after all.
   void retry_job(const std::string& job);
+  /// Nobody will ask what happened to it.
+  void forget_job(const std::string& job);
 
   struct Page {
     std::vector<Happening> happenings;  ///< in order

@@ -14,12 +14,20 @@ constexpr std::size_t kMaxEarlyCrashes = 256;
 /// Of sizes that a job has run with, and of resizes; the last ones.
 constexpr std::size_t kMaxSizesMeasured = 32, kMaxResizesMeasured = 8;
 
+namespace {
+
+std::int64_t retained_until_ms(const JobRecord& job) {
+  return job.ended_ms + job.spec->retention_ms;
+}
+
+}  // namespace
+
 bool Ledger::apply(const Event& event) {
   const std::string job = job_of(event);  // before it is applied: a lease may be gone afterwards
   auto happening = describe(event);
   if (!std::visit([&](const auto& body) { return on(event, body); }, event.body)) return false;
   if (happening) history_.add(*std::move(happening));
-  if (job.empty()) return true;
+  if (job.empty() || std::holds_alternative<JobForgotten>(event.body)) return true;
   index_.mark(job);
   const auto* changed = std::get_if<JobStateChanged>(&event.body);
   if (changed != nullptr && is_end(changed->state)) index_.mark_dependents(job);
@@ -74,9 +82,18 @@ std::shared_ptr<const Ledger::JobSource> Ledger::find_or_read_source(const std::
   return job_file == nullptr ? nullptr : keep_source(text, directory, std::move(job_file->spec));
 }
 
-void Ledger::index(const JobRecord& job) {
+LedgerIndex::JobKeys Ledger::keys_of(const JobRecord& job) const {
   const bool has_roles = job.spec->count_of(Role::server) + job.spec->count_of(Role::shard) > 0;
-  index_.add_job({job.id, job.spec->name, job.depends_on, has_roles});
+  return {job.id, job.spec->name, job.depends_on, has_roles};
+}
+
+void Ledger::index(const JobRecord& job) {
+  index_.add_job(keys_of(job));
+}
+
+void Ledger::index_end(const JobRecord& job) {
+  ended_.emplace(retained_until_ms(job), job.id);
+  index_.end_job(job.id);
 }
 
 JobRecord* Ledger::active(std::string_view job) {
@@ -153,9 +170,9 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
   if (body.state == JobState::starting && job->started_ms == 0) job->started_ms = event.at_ms;
   if (is_end(body.state)) {
     job->ended_ms = event.at_ms;
+    index_end(*job);
     end_promise(*job);
     job->curve.reset();
-    index_.end_job(body.job);
     history_.end_job(body.job);
   }
   return true;
@@ -215,6 +232,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   if (job.state != JobState::failed && job.state != JobState::cancelled) return false;
   job.state = JobState::queued;
   job.reason = event.why;
+  ended_.erase({retained_until_ms(job), job.id});
   job.ended_ms = 0;
   job.cancel_requested = job.pause_requested = job.time_is_up = false;
   job.ran_before_ms = 0;
@@ -228,6 +246,38 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   learn_curve(job);
   index(job);
   history_.retry_job(body.job);
+  return true;
+}
+
+bool Ledger::is_needed(const JobRecord& job) const {
+  const auto serves_it = [&](const std::string& id) { return find(id)->served_job == job.id; };
+  return index_.has_dependents(job.id) || !index_.workers_of(job.id).empty() ||
+         std::ranges::any_of(serving_, serves_it) || !registry_.steps_of(job.id).empty();
+}
+
+std::vector<std::string> Ledger::forgettable(std::int64_t now_ms, std::size_t most, std::size_t limit) const {
+  std::vector<std::string> jobs;
+  auto too_many = ended_.size() - std::min(ended_.size(), most);
+  for (const auto& [until_ms, id] : ended_) {
+    if (jobs.size() == limit || (until_ms > now_ms && too_many == 0)) break;
+    if (is_needed(*find(id))) continue;
+    jobs.push_back(id);
+    too_many -= std::min<std::size_t>(too_many, 1);
+  }
+  return jobs;
+}
+
+bool Ledger::on(const Event&, const JobForgotten& body) {
+  const auto found = jobs_.find(body.job);
+  if (found == jobs_.end() || !is_end(found->second.state) || is_needed(found->second)) return false;
+  const JobRecord& job = found->second;
+  ended_.erase({retained_until_ms(job), job.id});
+  if (!job.key.empty()) keys_.erase(job.key);
+  serving_.erase(job.id);
+  serving_models_.erase(job.id);
+  index_.remove_job(keys_of(job));
+  history_.forget_job(job.id);
+  jobs_.erase(found);
   return true;
 }
 

@@ -188,6 +188,10 @@ class Ledger {
   std::optional<Demand> demand(const JobRecord& job, std::int64_t now_ms) const;
   /// The next moment at which the job's demand, or whether it is overdue, changes without an event; 0: none.
   std::int64_t next_change_ms(const JobRecord& job, std::int64_t now_ms) const;
+  /// Jobs that need not be known any more: their `retention` is over, or more than `most` have ended, of
+  /// which those come first whose is over next. None that others depend on, or whose checkpoints are served
+  /// or are versions of models. `limit` at most.
+  std::vector<std::string> forgettable(std::int64_t now_ms, std::size_t most, std::size_t limit) const;
   /// Why the job may have no workers now, whatever is free; such a job is in no `demands`. None: it may.
   std::vector<Reason> holds(const JobRecord& job, std::int64_t now_ms) const;
   /// The job that this one, which has not started, depends on and that has failed or was cancelled; none:
@@ -228,6 +232,9 @@ class Ledger {
   bool on(const Event& event, const QuarantineLifted& body);
   bool on(const Event& event, const TimeLimitReached& body);
   bool on(const Event& event, const JobRetried& body);
+  bool on(const Event& event, const JobForgotten& body);
+  bool is_needed(const JobRecord& job) const;
+  LedgerIndex::JobKeys keys_of(const JobRecord& job) const;
   bool on(const Event& event, const PriorityChanged& body);
   bool on(const Event& event, const WorkersScaled& body);
   bool on(const Event& event, const CheckpointChosen& body);
@@ -262,6 +269,7 @@ class Ledger {
                       std::int64_t at_ms) const;
   bool restore_job(const nlohmann::json& entry);
   void index(const JobRecord& job);
+  void index_end(const JobRecord& job);
   static void learn_curve(JobRecord& job);
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
@@ -275,7 +283,8 @@ class Ledger {
   std::set<std::string> serving_;                         ///< jobs that serve checkpoints
   std::set<std::string> serving_models_;                  ///< jobs that serve models of the registry
   ModelRegistry registry_;
-  std::set<std::string> promised_;  ///< jobs with `has_promise`
+  std::set<std::string> promised_;                        ///< jobs with `has_promise`
+  std::set<std::pair<std::int64_t, std::string>> ended_;  ///< jobs, by when their `retention` is over
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeClosures drained_, quarantined_;

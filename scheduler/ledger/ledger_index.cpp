@@ -10,6 +10,19 @@ void LedgerIndex::add_job(const JobKeys& job) {
   if (job.has_roles) with_roles_.insert(job.id);
 }
 
+void LedgerIndex::remove_job(const JobKeys& job) {
+  const auto take_out = [&](By<std::string>& index, const std::string& key) {
+    const auto found = index.find(key);
+    if (found == index.end()) return;
+    found->second.erase(job.id);
+    if (found->second.empty()) index.erase(found);
+  };
+  take_out(by_name_, job.name);
+  for (const std::string& other : job.depends_on) take_out(dependents_, other);
+  with_roles_.erase(job.id);
+  marked_.erase(job.id);
+}
+
 void LedgerIndex::add_lease(const Lease& lease) {
   by_job_[lease.job].insert(lease.worker);
   by_node_[lease.node].insert(lease.worker);

@@ -26,6 +26,8 @@ class LedgerIndex {
     bool has_roles = false;  ///< wants parameter servers or data shards
   };
   void add_job(const JobKeys& job);
+  /// One that has ended.
+  void remove_job(const JobKeys& job);
   void add_lease(const Lease& lease);
   void remove_lease(const Lease& lease);
 
@@ -33,6 +35,7 @@ class LedgerIndex {
   void mark(const std::string& job) { marked_.insert(job); }
   /// The same of those that depend on it.
   void mark_dependents(const std::string& job);
+  bool has_dependents(std::string_view job) const { return !find(dependents_, job).empty(); }
   /// Those that were marked since the last call.
   std::set<std::string> take_marked();
 

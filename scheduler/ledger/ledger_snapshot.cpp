@@ -213,7 +213,7 @@ bool Ledger::restore_job(const nlohmann::json& entry) {
   if (!record.served_job.empty()) serving_.insert(id);
   if (!record.model.empty()) serving_models_.insert(id);
   if (record.has_promise) promised_.insert(id);
-  is_end(record.state) ? index_.end_job(id) : index_.mark(id);
+  is_end(record.state) ? index_end(record) : index_.mark(id);
   return true;
 }
 

@@ -33,7 +33,7 @@ inline constexpr auto kCommon = std::to_array<Known>({
     {"placement"},   {"secrets", kNotYet},
     {"time_limit"},  {"deadline"},
     {"start_after"}, {"depends_on"},
-    {"restart"},     {"retention", kNotYet},
+    {"restart"},     {"retention"},
 });
 
 inline constexpr auto kTrain =

@@ -52,7 +52,7 @@ void read_resources(const Section& root, JobKind kind, Resources& resources);
 void read_traffic(const Section& root, JobSpec& spec);
 /// Reads `batching.padding`; the model, the mode and the precision have been read.
 void read_padding(const Section& batching, JobSpec& spec);
-/// Reads `start_after`, `depends_on`, `time_limit` and `deadline`.
+/// Reads `start_after`, `depends_on`, `time_limit`, `retention` and `deadline`.
 void read_start(const Section& root, JobSpec& spec);
 void read_strategy(const Section& root, StrategySpec& strategy);
 /// Reads `fail`, `skip` or `{skip: N}`.

@@ -49,6 +49,8 @@ struct Resources {
   bool operator==(const Resources&) const = default;
 };
 
+inline constexpr std::int64_t kDefaultRetentionMs = std::int64_t{30} * 24 * 3'600'000;
+
 /// A job as its file describes it, defaults filled in. A plain value; see `parse_job_file`.
 struct JobSpec {
   JobKind kind = JobKind::train;
@@ -70,8 +72,9 @@ struct JobSpec {
   std::int64_t start_at_ms = 0;         ///< and not before this moment (Unix time); 0: none is given
   std::vector<std::string> depends_on;  ///< ids or names of jobs that must have succeeded before it starts
   std::int64_t time_limit_ms = 0;       ///< it has failed when it has run for so long; 0: no limit
-  std::int64_t deadline_after_ms = 0;   ///< it must have ended so long after its submission
-  std::int64_t deadline_at_ms = 0;      ///< or by this moment (Unix time); both 0: no deadline
+  std::int64_t retention_ms = kDefaultRetentionMs;  ///< for so long it is known after its end
+  std::int64_t deadline_after_ms = 0;               ///< it must have ended so long after its submission
+  std::int64_t deadline_at_ms = 0;                  ///< or by this moment (Unix time); both 0: no deadline
   DataSpec data;
   ModelSpec model;
   std::vector<LossTerm> loss{LossTerm{}};  ///< at least one

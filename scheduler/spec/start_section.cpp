@@ -1,4 +1,4 @@
-// When a job may start, and how long it may run.
+// When a job may start, how long it may run, and for how long it is kept then.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -33,16 +33,16 @@ void read_moment(const Section& root, const char* key, const char* hint, std::in
   }
 }
 
-void read_time_limit(const Section& root, JobSpec& spec) {
-  const YamlNode* node = root.find("time_limit");
+void read_duration(const Section& root, const char* key, const char* hint, std::int64_t& duration_ms) {
+  const YamlNode* node = root.find(key);
   if (node == nullptr) return;
-  const auto limit = node->kind == YamlNode::Kind::scalar ? parse_duration_ms(node->text) : std::nullopt;
-  if (!limit) {
-    root.fail("time_limit", "expected a duration, got " + describe(*node), "such as 90s, 15m or 2h");
-  } else if (*limit < 1000 || *limit > kMaxDurationMs) {
-    root.fail("time_limit", "expected a duration from 1s to 366d, got " + describe(*node));
+  const auto given = node->kind == YamlNode::Kind::scalar ? parse_duration_ms(node->text) : std::nullopt;
+  if (!given) {
+    root.fail(key, "expected a duration, got " + describe(*node), hint);
+  } else if (*given < 1000 || *given > kMaxDurationMs) {
+    root.fail(key, "expected a duration from 1s to 366d, got " + describe(*node));
   } else {
-    spec.time_limit_ms = *limit;
+    duration_ms = *given;
   }
 }
 
@@ -90,7 +90,8 @@ void read_start(const Section& root, JobSpec& spec) {
   read_moment(root, "start_after", "such as 2h after the submission, or 2030-01-31T08:00:00Z",
               spec.start_after_ms, spec.start_at_ms);
   read_depends_on(root, spec.depends_on);
-  read_time_limit(root, spec);
+  read_duration(root, "time_limit", "such as 90s, 15m or 2h", spec.time_limit_ms);
+  read_duration(root, "retention", "such as 12h or 30d, from the job's end on", spec.retention_ms);
   read_moment(root, "deadline", "such as 6h after the submission, or 2030-01-31T08:00:00Z",
               spec.deadline_after_ms, spec.deadline_at_ms);
   check_deadline(root, spec);

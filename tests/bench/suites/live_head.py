@@ -107,7 +107,12 @@ class Cluster:
         return queue["running"] + queue["waiting"] == 0
 
     def ended_jobs(self):
-        jobs = self.get("jobs")
+        jobs, after = [], ""
+        while after is not None:  # they come in pages
+            self._connection.request("GET", f"/api/v1/jobs?after={after}")
+            answer = self._connection.getresponse()
+            jobs += json.loads(answer.read())
+            after = answer.getheader("DS-Next")
         wrong = [job for job in jobs if job["state"] != "SUCCEEDED"]
         if wrong:
             raise Failure(f"{len(wrong)} jobs did not succeed, job {wrong[0]['id']} for one: {wrong[0]['reason']}")

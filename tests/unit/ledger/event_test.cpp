@@ -34,6 +34,7 @@ TEST(Event, ComesBackFromItsText) {
       NodeUndrained{"n"},
       TimeLimitReached{"a"},
       JobRetried{"a"},
+      JobForgotten{"a"},
       PriorityChanged{"a", 17},
       WorkersScaled{"a", 2, 3},
       NodeQuarantined{"n", "workers crash"},

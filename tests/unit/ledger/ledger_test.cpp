@@ -306,7 +306,7 @@ TEST(Ledger, KnowsWhichRanksOfACommandAreThroughUntilTheNextGeneration) {
 Event random_event(std::mt19937_64& random) {
   const auto job = "job-" + std::to_string(random() % 4);
   const std::uint64_t number = random() % 12;
-  switch (random() % 24) {
+  switch (random() % 25) {
     case 0:
       return event(submitted(job, "key-" + std::to_string(random() % 5)));
     case 1:
@@ -344,6 +344,8 @@ Event random_event(std::mt19937_64& random) {
       return event(QuarantineLifted{"node-" + std::to_string(number % 3)});
     case 20:
       return event(WorkerCrashed{job, number, 1, 9, "node-" + std::to_string(number % 3)});
+    case 24:
+      return event(JobForgotten{job});
     case 16:
       return event(JobRetried{job});
     case 17:
