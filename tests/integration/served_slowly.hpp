@@ -33,11 +33,12 @@ class Model(torch.nn.Module):
         for _ in range(self.times):
             y = torch.mm(y, self.w)
         return x * y[0, 0]
-def took(times):
-    model, start = torch.jit.script(Model(times)), time.process_time()
-    model(torch.zeros(1, 1))
+short = torch.jit.script(Model(100))
+def took():
+    start = time.process_time()
+    short(torch.zeros(1, 1))
     return time.process_time() - start
-each = min(took(200) for _ in range(5)) / 200
+each = min(took() for _ in range(50)) / 100  # the least: others may share the processor's core
 torch.jit.script(Model(max(1, int(float(sys.argv[2]) / 1000 / each)))).save(sys.argv[1] + '/model.pt')
 )",
                                       {std::to_string(ms)}));
