@@ -5,24 +5,17 @@
 #include <fstream>
 #include <regex>
 
-#include "tests/integration/served_models.hpp"
+#include "tests/integration/numbered_requests.hpp"
 
 namespace ds::tests {
 namespace {
 
-class ModelVersions : public ServedModels {
+class ModelVersions : public NumberedRequests {
  protected:
   void SetUp() override {
-    ServedModels::SetUp();
+    NumberedRequests::SetUp();
+    ASSERT_NO_FATAL_FAILURE(write_versions(3));
     ASSERT_NO_FATAL_FAILURE(run_torch(
-        "class Add(torch.nn.Module):\n"
-        "    def __init__(self, more):\n"
-        "        super().__init__()\n"
-        "        self.more = more\n"
-        "    def forward(self, x):\n"
-        "        return x + self.more\n"
-        "for more in (1, 2, 3):\n"
-        "    torch.jit.script(Add(float(more))).save(sys.argv[1] + f'/add{more}.pt')\n"
         // Dividing the smallest number by -1 is what a processor stops a program for.
         "class Crash(torch.nn.Module):\n"
         "    def __init__(self, unless: float):\n"
@@ -35,54 +28,17 @@ class ModelVersions : public ServedModels {
         "torch.jit.script(Crash(1.0)).save(sys.argv[1] + '/loaded.pt')\n"));
   }
 
-  /// Version N of `adder` adds N.
+  /// Version N of `adder` is `versionN.pt`.
   void add_version(int number, const std::vector<std::string>& more = {}) {
-    std::vector<std::string> words{"register", "adder", "file:" + path_of(number)};
+    std::vector<std::string> words{"register", "adder", "file:" + file_of(number)};
     words.insert(words.end(), more.begin(), more.end());
     const auto added = cluster_.submit(words);
     ASSERT_EQ(added.code, 0) << added.err << cluster_.logs();
     EXPECT_EQ(added.out, "adder@" + std::to_string(number) + "\n");
   }
-  std::string path_of(int number) const {
-    return (cluster_.path() / ("add" + std::to_string(number) + ".pt")).string();
-  }
-
   std::string serve_registry(const std::string& source, const std::string& more) {
     return cluster_.submit_job(write_serve("answers", model_of(source), more));
   }
-  static std::string model_of(const std::string& source) {
-    return "{source: \"" + source +
-           "\", inputs: [{name: x, datatype: FP32, shape: [-1, 1]}], outputs: [{name: y}]}";
-  }
-
-  /// What version said that, and whether it is right; none where there was no answer at all.
-  struct Said {
-    int version = 0;
-    std::string wrong;
-  };
-  std::optional<Said> ask(float x, const std::string& route = {}) const {
-    Json input{{"name", "x"}, {"datatype", "FP32"}, {"shape", {1, 1}}, {"data", {x}}};
-    auto http = client();
-    const auto answer =
-        http.Post("/v2/models/answers" + route + "/infer",
-                  Json{{"inputs", Json::array({std::move(input)})}}.dump(), "application/json");
-    if (!answer) return std::nullopt;
-    if (answer->status != 200) return Said{0, std::to_string(answer->status) + " " + answer->body};
-    const auto document = Json::parse(answer->body);
-    const int version = std::stoi(document.at("model_version").get<std::string>());
-    const float y = document.at("outputs").at(0).at("data").at(0).get<float>();
-    return Said{version, y == x + static_cast<float>(version) ? "" : answer->body};
-  }
-
-  /// Any version's right answer will do; where the head is away a client asks again.
-  std::function<std::string()> asking() const {
-    return [this]() -> std::string {
-      const auto said = ask(7);
-      if (!said) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      return said ? said->wrong : "";
-    };
-  }
-
   /// So many replicas of that version are ready, and there is no other.
   bool serves_only(const std::string& job, int version, int replicas) const {
     return wait_until([&] {
@@ -124,27 +80,64 @@ TEST_F(ModelVersions, ReplaceEachOtherWithoutAFailedRequestWhateverDiesMeanwhile
   add_version(2);
   const auto job = serve_registry("registry:adder@prod", "replicas: 2\n");
   ASSERT_TRUE(serves_only(job, 1, 2)) << cluster_.logs();
+  expect_version(1);
   Askers askers(3, asking());
+  ASSERT_TRUE(askers.have_more_answers(20)) << cluster_.logs();
+  expect_version(0);
   ASSERT_EQ(cluster_.submit({"promote", "adder@2", "prod"}).code, 0);
   ASSERT_TRUE(wait_until([&] { return ready_of(job, 2) > 0; })) << cluster_.status(job) << cluster_.logs();
   const auto pids = cluster_.worker_pids(job);
   ASSERT_FALSE(pids.empty());
   kill(pids.at(random_() % pids.size()), SIGKILL);
-  kill_head_and_start_another();
+  ASSERT_NO_FATAL_FAILURE(kill_head_under_load());
   EXPECT_TRUE(serves_only(job, 2, 2)) << cluster_.status(job) << cluster_.logs();
-  const auto after = ask(7);
-  ASSERT_TRUE(after);
-  EXPECT_EQ(after->version, 2);
+  expect_version(2);
+  EXPECT_TRUE(askers.have_more_answers(20)) << cluster_.logs();
   Askers watcher(1, watching(2));
+  expect_version(0);
   ASSERT_EQ(cluster_.submit({"rollback", "adder", "prod"}).code, 0);
   EXPECT_TRUE(serves_only(job, 1, 2)) << cluster_.status(job) << cluster_.logs();
+  expect_version(1);
   watcher.stop();
   EXPECT_EQ(watcher.wrong(), 0) << watcher.first_wrong();
   EXPECT_GT(watcher.answers(), 10);
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(ask(7).value_or(Said{}).version, 1);
+  EXPECT_TRUE(askers.have_more_answers(20)) << cluster_.logs();
   askers.stop();
   EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
-  EXPECT_GT(askers.answers(), 100);
+}
+
+TEST_F(ModelVersions, ReplaceEachOtherBothWaysWhileReplicasAndANodeAreKilled) {
+  add_version(1, {"--tag", "prod"});
+  add_version(2);
+  const auto all = [&] { return "seed " + std::to_string(seed_) + cluster_.logs(); };
+  const auto job = serve_registry("registry:adder@prod",
+                                  "replicas: 2\nbatching: {mode: fixed, max_size: 8, max_delay: 10ms}\n");
+  ASSERT_TRUE(serves_only(job, 1, 2)) << all();
+  Askers askers(6, asking());
+  const std::string node = random_() % 2 == 0 ? "node-1" : "node-2";
+  for (int roll = 0; roll < 4; ++roll) {
+    const int version = roll % 2 == 0 ? 2 : 1;
+    expect_version(0);
+    const auto moved = version == 2 ? cluster_.submit({"promote", "adder@2", "prod"})
+                                    : cluster_.submit({"rollback", "adder", "prod"});
+    ASSERT_EQ(moved.code, 0) << moved.err;
+    for (int round = 0; round < 2; ++round) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(random_() % 300));
+      const auto pids = serving_pids(job);
+      if (!pids.empty()) kill(pids[random_() % pids.size()], SIGKILL);
+      ASSERT_TRUE(all_have_heard()) << all();
+    }
+    if (roll == 1) {
+      cluster_.node(node).kill_and_wait();
+      cluster_.forget_node(node);
+    }
+    ASSERT_TRUE(serves_only(job, version, 2)) << cluster_.status(job) << all();
+    if (roll == 1) cluster_.start_node(node, 2);
+    expect_version(version);
+    ASSERT_TRUE(askers.have_more_answers(50)) << all();
+  }
+  askers.stop();
+  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << all();
 }
 
 TEST_F(ModelVersions, ReplaceEachOtherOneByOneWhereNoSlotIsFree) {
@@ -165,9 +158,9 @@ TEST_F(ModelVersions, ReplaceEachOtherOneByOneWhereNoSlotIsFree) {
 
 TEST_F(ModelVersions, AreNotReplacedByOneThatCannotBeServed) {
   add_version(1, {"--tag", "prod"});
-  std::ofstream(path_of(2)) << "no model at all";
+  std::ofstream(file_of(2)) << "no model at all";
   add_version(2);
-  std::filesystem::remove(path_of(1));  // a version is what it was
+  std::filesystem::remove(file_of(1));  // a version is what it was
   const auto job = serve_registry("registry:adder", "");
   ASSERT_TRUE(serves_only(job, 1, 1)) << cluster_.logs();
   Askers askers(1, asking());
@@ -188,15 +181,16 @@ TEST_F(ModelVersions, AreNotReplacedByOneThatCannotBeServed) {
 
 TEST_F(ModelVersions, AreGivenUpWhenTheirReplicasCrashSoonAfterTheyWereReady) {
   add_version(1, {"--tag", "prod"});
-  std::filesystem::copy_file(cluster_.path() / "asked.pt", path_of(2),
+  std::filesystem::copy_file(cluster_.path() / "asked.pt", file_of(2),
                              std::filesystem::copy_options::overwrite_existing);
   add_version(2);
   const auto job = serve_registry("registry:adder@prod", "replicas: 2\n");
   ASSERT_TRUE(serves_only(job, 1, 2)) << cluster_.logs();
   Askers askers(2, [this]() -> std::string {  // who asks the new version may hear that it kills replicas
-    ask(7);
+    const auto said = ask_once();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    return "";
+    return said.wrong.find("two replicas died while they had this request") == std::string::npos ? said.wrong
+                                                                                                 : "";
   });
   ASSERT_EQ(cluster_.submit({"promote", "adder", "prod"}).code, 0);
   EXPECT_TRUE(wait_until([&] { return codes_of(job).find("rollout_stopped") != std::string::npos; }))
@@ -208,15 +202,15 @@ TEST_F(ModelVersions, AreGivenUpWhenTheirReplicasCrashSoonAfterTheyWereReady) {
                   "were ready, the last: killed by signal 8"),
       std::string::npos)
       << reason;
+  expect_version(1);
+  EXPECT_TRUE(askers.have_more_answers(20)) << cluster_.logs();
   askers.stop();
-  const auto said = ask(7);
-  ASSERT_TRUE(said);
-  EXPECT_EQ(said->version, 1) << said->wrong;
+  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
 }
 
 TEST_F(ModelVersions, ThatNeverGetReadyLeaveTheirPartToTheOthers) {
   add_version(1, {"--tag", "prod"});
-  std::filesystem::copy_file(cluster_.path() / "loaded.pt", path_of(2),
+  std::filesystem::copy_file(cluster_.path() / "loaded.pt", file_of(2),
                              std::filesystem::copy_options::overwrite_existing);
   add_version(2, {"--tag", "canary"});
   const auto job =
@@ -225,7 +219,8 @@ TEST_F(ModelVersions, ThatNeverGetReadyLeaveTheirPartToTheOthers) {
   const auto reason = cluster_.status(job).at("reason").get<std::string>();
   EXPECT_NE(reason.find("version 2, which canary points at, could not be served: "), std::string::npos)
       << reason;
-  for (int i = 0; i < 8; ++i) EXPECT_EQ(ask(7).value_or(Said{}).version, 1);
+  expect_version(1);
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(ask_once().wrong, "");
   // Alone it ends its job.
   const auto alone =
       cluster_.submit_job(write_serve("alone", model_of("registry:adder@canary"), "restart: 0\n"));
@@ -241,10 +236,15 @@ TEST_F(ModelVersions, ShareRequestsAsTheJobSaysAndAreReachedByTheirNumbers) {
   const auto job = serve_registry("registry:adder", "replicas: 2\ntraffic: {prod: 75, canary: 25}\n");
   ASSERT_TRUE(wait_until([&] { return ready_of(job, 1) == 1 && ready_of(job, 2) == 1; })) << cluster_.logs();
   std::map<int, int> counts;
-  for (int i = 0; i < 40; ++i) ++counts[ask(1).value_or(Said{}).version];
+  for (int i = 0; i < 40; ++i) {
+    const auto said = ask_once();
+    EXPECT_EQ(said.wrong, "");
+    ++counts[said.version];
+  }
   EXPECT_EQ(counts, (std::map<int, int>{{1, 30}, {2, 10}}));
-  EXPECT_EQ(ask(1, "/versions/2").value_or(Said{}).version, 2);
-  EXPECT_EQ(ask(1, "/versions/3").value_or(Said{}).wrong.substr(0, 3), "404");
+  expect_version(2);
+  EXPECT_EQ(ask_once("/versions/2").wrong, "");
+  EXPECT_NE(ask_once("/versions/3").wrong.find(": 404 "), std::string::npos);
   const auto metadata = client().Get("/v2/models/answers");
   ASSERT_TRUE(metadata);
   EXPECT_EQ(Json::parse(metadata->body).at("versions"), (Json{"1", "2"}));
@@ -278,7 +278,7 @@ TEST_F(ModelVersions, ThatNobodyServesCanBeRemovedWithTheirFiles) {
   kill_head_and_start_another();
   auto models = cluster_.json({"models", "adder"});
   ASSERT_EQ(models.at("versions").size(), 2U) << models;
-  EXPECT_EQ(cluster_.submit({"register", "adder", "file:" + path_of(3)}).out, "adder@4\n")
+  EXPECT_EQ(cluster_.submit({"register", "adder", "file:" + file_of(3)}).out, "adder@4\n")
       << "3 is gone for ever";
   ASSERT_EQ(cluster_.submit({"promote", "adder@4", "prod"}).code, 0);
   ASSERT_EQ(cluster_.submit({"unregister", "adder@1"}).code, 0);

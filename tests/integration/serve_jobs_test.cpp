@@ -1,5 +1,5 @@
-// Models that are served: replicas die and come and go with the load, head and nodes die, and nobody's
-// request is lost.
+// Models that are served: what kills or stops their replicas, a head that is started again, what they keep
+// and what is refused. What faults do to requests under load is in serve_faults_test.cpp.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -12,48 +12,7 @@
 namespace ds::tests {
 namespace {
 
-class ServeJobs : public ServedModels {
- protected:
-  /// Asks as a client would that knows what is right.
-  std::function<std::string()> asking(const std::string& expected) const {
-    return [this, expected]() -> std::string {
-      const auto [status, body] = post(request({"hello there"}));
-      if (status != 200) return std::to_string(status) + " " + body;
-      return labels_in(body) == std::vector{expected} ? "" : body;
-    };
-  }
-  /// The head has heard that they are gone.
-  bool knows_none_of(const std::string& job, const std::vector<int>& pids) const {
-    const auto known = cluster_.worker_pids(job);
-    return std::ranges::none_of(
-        pids, [&](int pid) { return std::ranges::find(known, pid) != known.end() || is_running(pid); });
-  }
-  bool has_more_answers(const Askers& askers, int more) const {
-    const int before = askers.answers();
-    return wait_until([&] { return askers.answers() >= before + more; });
-  }
-};
-
-TEST_F(ServeJobs, LoseNoRequestWhenReplicasAreKilled) {
-  ASSERT_NO_FATAL_FAILURE(train());
-  const auto job = serve("replicas: 2\n");
-  ASSERT_TRUE(has_replicas(job, 2)) << cluster_.logs();
-  const auto expected = label_of("hello there");
-  ASSERT_FALSE(expected.empty());
-  Askers askers(3, asking(expected));
-  for (int round = 0; round < 3; ++round) {
-    auto pids = cluster_.worker_pids(job);
-    ASSERT_EQ(pids.size(), 2U);
-    std::ranges::shuffle(pids, random_);
-    pids.resize(round == 2 ? 2 : 1);  // at last all of them: requests wait for the next
-    for (const int pid : pids) kill(pid, SIGKILL);
-    EXPECT_TRUE(wait_until([&] { return knows_none_of(job, pids); })) << cluster_.logs();
-    EXPECT_TRUE(has_replicas(job, 2)) << cluster_.logs();
-    EXPECT_TRUE(has_more_answers(askers, 20));
-  }
-  askers.stop();
-  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
-}
+using ServeJobs = ServedModels;
 
 /// Dividing the smallest number by -1 is what a processor stops a program for.
 TEST_F(ServeJobs, LoseTwoReplicasAtMostToARequestThatKillsThemAndAnswerAllOthers) {
@@ -77,7 +36,7 @@ TEST_F(ServeJobs, LoseTwoReplicasAtMostToARequestThatKillsThemAndAnswerAllOthers
     if (status != 200) return std::to_string(status) + " " + text;
     return Json::parse(text).at("outputs").at(0).at("data").at(0) == -number ? "" : text;
   });
-  ASSERT_TRUE(has_more_answers(askers, 20));
+  ASSERT_TRUE(askers.have_more_answers(20));
   const auto crashes = [&] {
     const auto page = cluster_.json({"events", job});
     int workers = page.is_object() ? 0 : -1;
@@ -91,7 +50,7 @@ TEST_F(ServeJobs, LoseTwoReplicasAtMostToARequestThatKillsThemAndAnswerAllOthers
   EXPECT_NE(text.find("two replicas died while they had this request"), std::string::npos) << text;
   EXPECT_TRUE(wait_until([&] { return crashes() == 2; })) << cluster_.logs();  // the client knew first
   EXPECT_TRUE(has_replicas(job, 3)) << cluster_.logs();
-  EXPECT_TRUE(has_more_answers(askers, 20));
+  EXPECT_TRUE(askers.have_more_answers(20));
   EXPECT_EQ(crashes(), 2) << cluster_.logs();
   askers.stop();
   EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
@@ -119,19 +78,6 @@ TEST_F(ServeJobs, HaveReplicasThatShareSlots) {
     ASSERT_EQ(status, 200) << text;
     EXPECT_EQ(Json::parse(text).at("outputs").at(0).at("data").at(0), 2 * number);
   }
-}
-
-TEST_F(ServeJobs, LoseNoRequestWhenTheirOnlyReplicaStandsStill) {
-  ASSERT_NO_FATAL_FAILURE(train());
-  const auto job = serve("");
-  ASSERT_TRUE(has_replicas(job, 1)) << cluster_.logs();
-  const auto expected = label_of("hello there");
-  const auto pids = cluster_.worker_pids(job);
-  ASSERT_EQ(pids.size(), 1U);
-  ASSERT_EQ(kill(pids.front(), SIGSTOP), 0);
-  EXPECT_EQ(label_of("hello there"), expected) << "asked while nothing runs" << cluster_.logs();
-  EXPECT_TRUE(wait_until([&] { return knows_none_of(job, pids); })) << cluster_.logs();
-  EXPECT_TRUE(has_replicas(job, 1)) << cluster_.logs();
 }
 
 TEST_F(ServeJobs, LeaveADrainedNodeThoughTheirReplicaStandsStill) {
@@ -174,49 +120,6 @@ TEST_F(ServeJobs, GoOnWithAnotherReplicaWhenAModelDoesNotComeBackFromAnInput) {
   EXPECT_EQ(ask(1), 504);
   EXPECT_TRUE(wait_until([&] { return knows_none_of(job, pids); })) << cluster_.logs();
   EXPECT_TRUE(wait_until([&] { return ask(-1) == 200; })) << cluster_.logs();
-}
-
-TEST_F(ServeJobs, LoseNoRequestWhenANodeIsKilled) {
-  ASSERT_NO_FATAL_FAILURE(train());
-  const auto job = serve("replicas: 3\n");
-  ASSERT_TRUE(has_replicas(job, 3)) << cluster_.logs();
-  Askers askers(3, asking(label_of("hello there")));
-  EXPECT_TRUE(has_more_answers(askers, 20));
-  cluster_.node("node-1").kill_and_wait();
-  cluster_.forget_node("node-1");
-  EXPECT_TRUE(has_replicas(job, 2)) << cluster_.logs();
-  EXPECT_TRUE(has_more_answers(askers, 20));
-  cluster_.start_node("node-1", 2);
-  EXPECT_TRUE(has_replicas(job, 3)) << cluster_.logs();
-  EXPECT_TRUE(has_more_answers(askers, 20));
-  askers.stop();
-  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
-}
-
-TEST_F(ServeJobs, SleepAndWakeAndGrowAndShrinkWithTheLoad) {
-  ASSERT_NO_FATAL_FAILURE(train());
-  const auto job = serve(
-      "replicas: {min: 0, max: 2}\nbatching: {mode: fixed, max_delay: 50ms}\n"
-      "autoscale: {target: 2, down_delay: 1s, to_zero_after: 3s}\n");
-  ASSERT_TRUE(has_replicas(job, 0)) << cluster_.logs();
-  const auto expected = label_of("hello there");  // waits for the first replica
-  EXPECT_FALSE(expected.empty()) << cluster_.logs();
-  EXPECT_TRUE(has_replicas(job, 1));
-  {
-    Askers one(1, asking(expected));
-    {
-      Askers more(7, asking(expected));
-      EXPECT_TRUE(has_replicas(job, 2)) << cluster_.logs();
-      EXPECT_TRUE(has_more_answers(more, 20));
-      more.stop();
-      EXPECT_EQ(more.wrong(), 0) << more.first_wrong();
-    }
-    EXPECT_TRUE(has_replicas(job, 1)) << cluster_.logs();
-    EXPECT_TRUE(has_more_answers(one, 5));
-    one.stop();
-    EXPECT_EQ(one.wrong(), 0) << one.first_wrong();
-  }
-  EXPECT_TRUE(has_replicas(job, 0)) << cluster_.logs();
 }
 
 TEST_F(ServeJobs, GoOnWhileTheHeadIsStartedAgain) {

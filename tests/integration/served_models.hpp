@@ -2,6 +2,7 @@
 
 #include <httplib.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <mutex>
@@ -51,6 +52,13 @@ class ServedModels : public TwoNodes {
     http.set_read_timeout(100);
     return http;
   }
+  /// Its connection stays.
+  httplib::Client keeping_client() const {
+    auto http = client();
+    http.set_keep_alive(true);
+    http.set_tcp_nodelay(true);
+    return http;
+  }
 
   bool has_replicas(const std::string& job, std::size_t count) const {
     return wait_until([&] {
@@ -60,6 +68,13 @@ class ServedModels : public TwoNodes {
       for (const auto& worker : status.at("workers")) ready += worker.at("state") == "SERVING" ? 1 : 0;
       return ready == count && status.at("workers").size() == count;
     });
+  }
+
+  /// The head has heard that they are gone.
+  bool knows_none_of(const std::string& job, const std::vector<int>& pids) const {
+    const auto known = cluster_.worker_pids(job);
+    return std::ranges::none_of(
+        pids, [&](int pid) { return std::ranges::find(known, pid) != known.end() || is_running(pid); });
   }
 
   static Json request(const std::vector<std::string>& texts) {
@@ -117,6 +132,10 @@ class Askers {
     threads_.clear();
   }
   int answers() const { return answers_; }
+  bool have_more_answers(int more) const {
+    const int before = answers_;
+    return wait_until([&] { return answers_ >= before + more; });
+  }
   int wrong() const { return wrong_; }
   std::string first_wrong() const {
     const std::lock_guard lock(mutex_);

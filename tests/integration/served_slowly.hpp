@@ -17,8 +17,10 @@ class ServedSlowly : public ServedModels {
     ASSERT_TRUE(cluster_.wait_for_nodes(1)) << cluster_.logs();
   }
 
-  /// Serves it as `answers`, for the tenant `flood`; `more` follows in the job's file. Sets `job_`.
-  void serve_slowly(int ms, const std::string& more) {
+  /// Serves it as `answers`, for the tenant `flood`; `more` follows in the job's file. Sets `job_`. A batch
+  /// costs what one request does, but by default there is none.
+  void serve_slowly(int ms, const std::string& more,
+                    const std::string& batching = "{mode: off, max_size: 1}") {
     ASSERT_NO_FATAL_FAILURE(run_torch(R"(import time
 torch.set_num_threads(1)
 class Model(torch.nn.Module):
@@ -31,11 +33,12 @@ class Model(torch.nn.Module):
         for _ in range(self.times):
             y = torch.mm(y, self.w)
         return x * y[0, 0]
-def took(times):
-    model, start = torch.jit.script(Model(times)), time.process_time()
-    model(torch.zeros(1, 1))
+short = torch.jit.script(Model(100))
+def took():
+    start = time.process_time()
+    short(torch.zeros(1, 1))
     return time.process_time() - start
-each = min(took(200) for _ in range(5)) / 200
+each = min(took() for _ in range(50)) / 100  # the least: others may share the processor's core
 torch.jit.script(Model(max(1, int(float(sys.argv[2]) / 1000 / each)))).save(sys.argv[1] + '/model.pt')
 )",
                                       {std::to_string(ms)}));
@@ -43,7 +46,7 @@ torch.jit.script(Model(max(1, int(float(sys.argv[2]) / 1000 / each)))).save(sys.
         "{source: \"file:model.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 1]}], outputs: [{name: "
         "y}]}";
     job_ = cluster_.submit_job(
-        write_serve("answers", model, "tenant: flood\nbatching: {mode: off, max_size: 1}\n" + more));
+        write_serve("answers", model, "tenant: flood\nbatching: " + batching + "\n" + more));
     ASSERT_TRUE(has_replicas(job_, 1)) << cluster_.logs();
   }
 
@@ -52,21 +55,16 @@ torch.jit.script(Model(max(1, int(float(sys.argv[2]) / 1000 / each)))).save(sys.
     bool says_when = false;
     std::string body;
   };
-  /// Asks once, for a tenant (empty: for none), over a connection that stays.
-  static Heard ask(httplib::Client& http, const std::string& tenant) {
-    static const std::string kBody =
-        R"({"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[3]}]})";
+  /// Asks once, for a tenant (empty: for none), over a connection that stays. `timeout_us`: of the request;
+  /// 0: the job's.
+  static Heard ask(httplib::Client& http, const std::string& tenant, std::int64_t timeout_us = 0) {
+    const std::string body = R"({"parameters":{"timeout":)" + std::to_string(timeout_us) +
+                             R"(},"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[3]}]})";
     httplib::Headers headers;
     if (!tenant.empty()) headers.emplace("DS-Tenant", tenant);
-    const auto answer = http.Post("/v2/models/answers/infer", headers, kBody, "application/json");
+    const auto answer = http.Post("/v2/models/answers/infer", headers, body, "application/json");
     if (!answer) return {0, false, "no answer"};
     return {answer->status, answer->has_header("Retry-After"), answer->body};
-  }
-  httplib::Client keeping_client() const {
-    auto http = client();
-    http.set_keep_alive(true);
-    http.set_tcp_nodelay(true);
-    return http;
   }
 };
 
