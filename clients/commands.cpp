@@ -18,6 +18,7 @@
 #include "clients/job_submission.hpp"
 #include "clients/job_view.hpp"
 #include "clients/json_fields.hpp"
+#include "clients/label_filter.hpp"
 #include "clients/predict.hpp"
 #include "clients/printable.hpp"
 #include "clients/time_text.hpp"
@@ -142,9 +143,12 @@ ExitCode plan_job_file(const CommandContext& context, const std::string& file) {
   return is_quota ? ExitCode::quota : ExitCode::unplaceable;
 }
 
-ExitCode list_jobs(const CommandContext& context) {
-  return show(context, "/api/v1/jobs",
-              [&](const json& jobs) { return format_jobs(jobs, now_ms(), context.terminal.colour_out); });
+ExitCode list_jobs(const CommandContext& context, const std::vector<std::string>& labels) {
+  return show(context, path_of_jobs(labels), [&](const json& jobs) {
+    if (jobs.empty() && !labels.empty())
+      return std::string("no job has ") + (labels.size() == 1 ? "this label\n" : "all of these labels\n");
+    return format_jobs(jobs, now_ms(), context.terminal.colour_out);
+  });
 }
 
 ExitCode show_job(const CommandContext& context, const std::string& job) {

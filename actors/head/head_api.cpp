@@ -187,9 +187,11 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
   if (route.size() == 1 && route[0] == "jobs") {
     if (request.method == "POST") return submit(request, respond);
     if (request.method != "GET") return respond(wrong_method("GET, POST"));
-    return when_durable([this, respond] {
+    return when_durable([this, respond, query = request.query] {
       std::vector<const JobRecord*> jobs;
-      for (const auto& [id, job] : ledger_.jobs()) jobs.push_back(&job);
+      for (const auto& [id, job] : ledger_.jobs()) {
+        if (has_wanted_labels(job.spec->labels, query)) jobs.push_back(&job);
+      }
       std::sort(jobs.begin(), jobs.end(), [](const auto* a, const auto* b) { return a->order < b->order; });
       auto list = nlohmann::json::array();
       auto reasons = wait_reasons();
