@@ -283,7 +283,7 @@ TEST_F(ServeJobs, KeepTheCheckpointThatTheyServeAndAreRefusedWhatThereIsNot) {
 
 /// One would write a file when it runs, the other while torch loads it.
 TEST_F(ServeJobs, OfAFileThatReachesOutOfItsProcessFailAndReachNothing) {
-  ASSERT_NO_FATAL_FAILURE(run_torch(R"(
+  ASSERT_NO_FATAL_FAILURE(run_torch(R"py(
 import zipfile
 class Writes(torch.nn.Module):
     def forward(self, x):
@@ -300,15 +300,15 @@ def save(module, name, old, new):
             assert not record.endswith(".py") or old in data, data
             made.writestr(record, data.replace(old, new.replace(b"FOLDER", sys.argv[1].encode())))
 save(Writes(), "writes.pt", b"FOLDER", b"FOLDER")
-save(Scales(), "scales.pt", b": float=2.", b": Tensor=torch.from_file('FOLDER/written', True, 3)"))
-  "));
-      const auto reason = [&](const std::string& name) {
-        const auto model =
-            "{source: \"file:" + name + ".pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 4]}]}";
-        const auto job = cluster_.submit_job(write_serve(name, model, "restart: 0\n"));
-        EXPECT_TRUE(cluster_.wait_for_state(job, "FAILED")) << cluster_.logs();
-        return cluster_.status(job).at("reason").get<std::string>();
-      };
+save(Scales(), "scales.pt", b": float=2.", b": Tensor=torch.from_file('FOLDER/written', True, 3)")
+)py"));
+  const auto reason = [&](const std::string& name) {
+    const auto model =
+        "{source: \"file:" + name + ".pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 4]}]}";
+    const auto job = cluster_.submit_job(write_serve(name, model, "restart: 0\n"));
+    EXPECT_TRUE(cluster_.wait_for_state(job, "FAILED")) << cluster_.logs();
+    return cluster_.status(job).at("reason").get<std::string>();
+  };
   const auto writes = reason("writes"), scales = reason("scales");
   EXPECT_NE(writes.find("the operator aten::save, which serving does not allow"), std::string::npos)
       << writes;

@@ -22,7 +22,7 @@ import sys, torch
 class Doubles(torch.nn.Module):
     def forward(self, x):
         return x * 2
-torch.jit.script(Doubles()).save(sys.argv[1])
+torch.jit.trace(Doubles(), torch.ones(1, 3)).save(sys.argv[1])  # which needs no source file
 END
 said=$("$folder/built/consumer" "$folder/doubles.pt")
 [ "$said" = '2 4 7 ' ] || { echo "expected '2 4 7 ', got '$said'"; exit 1; }
