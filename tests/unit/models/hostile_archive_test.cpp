@@ -268,8 +268,7 @@ class Boxes(nn.Module):
         top, _ = torch.topk(boxes[keep][order], 1, dim=0)
         grid = F.affine_grid(torch.eye(2, 3).unsqueeze(0), [1, 1, 4, 4], False)
         warnings.warn("grids are costly")
-        with torch.no_grad():
-            top = top.clamp(min=0.0) + F.grid_sample(torch.ones(1, 1, 4, 4), grid, align_corners=False).sum()
+        top = top.clamp(min=0.0) + F.grid_sample(torch.ones(1, 1, 4, 4), grid, align_corners=False).sum()
         return torch.stack([top, top.to(torch.float64).exp().log1p().type_as(top)]), torch.unique(order)
 class Spectra(nn.Module):
     def forward(self, x):
