@@ -35,7 +35,7 @@ struct Arguments {
   std::string node;
   std::string value;
   std::string model, from, tag, tenant;
-  std::vector<std::string> texts, tensors;
+  std::vector<std::string> texts, tensors, labels;
   std::string export_format = "torchscript";
   std::string export_file;
   std::string audit_folder;
@@ -232,7 +232,11 @@ class CommandLine {
         ->required()
         ->option_text("FILE");
     add_tenant(*plan, kJobTenant);
-    add("list", "list the jobs", list_jobs);
+    add("list", "list the jobs",
+        [this](const auto& context) { return list_jobs(context, arguments_.labels); })
+        ->add_option("--label", arguments_.labels, "only jobs with this label; again for several")
+        ->allow_extra_args(false)
+        ->option_text("KEY=VALUE");
     add_for_job("status", "show one job",
                 [this](const auto& context) { return show_job(context, arguments_.job); });
     auto* logs = add_for_job("logs", "print a job's log", [this](const auto& context) {

@@ -19,6 +19,7 @@
 #include "clients/job_submission.hpp"
 #include "clients/job_view.hpp"
 #include "clients/json_fields.hpp"
+#include "clients/label_filter.hpp"
 #include "clients/predict.hpp"
 #include "clients/printable.hpp"
 #include "clients/time_text.hpp"
@@ -143,6 +144,7 @@ ExitCode plan_job_file(const CommandContext& context, const std::string& file) {
   return is_quota ? ExitCode::quota : ExitCode::unplaceable;
 }
 
+<<<<<<< HEAD
 ExitCode list_jobs(const CommandContext& context) {
   json jobs = ApiClient(find_head(context.head)).get_list("/api/v1/jobs");
   if (jobs.is_array()) {  // each page is in order, and the pages are not
@@ -153,6 +155,14 @@ ExitCode list_jobs(const CommandContext& context) {
   context.json ? write_document(context, jobs)
                : write_out(format_jobs(jobs, now_ms(), context.terminal.colour_out));
   return ExitCode::done;
+=======
+ExitCode list_jobs(const CommandContext& context, const std::vector<std::string>& labels) {
+  return show(context, path_of_jobs(labels), [&](const json& jobs) {
+    if (jobs.empty() && !labels.empty())
+      return std::string("no job has ") + (labels.size() == 1 ? "this label\n" : "all of these labels\n");
+    return format_jobs(jobs, now_ms(), context.terminal.colour_out);
+  });
+>>>>>>> w/servefeat
 }
 
 ExitCode show_job(const CommandContext& context, const std::string& job) {

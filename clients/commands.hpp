@@ -35,7 +35,8 @@ ExitCode run_command(const CommandContext& context, const std::vector<std::strin
 ExitCode submit_job_file(const CommandContext& context, const std::string& file);
 /// What would become of the job if it were submitted now. `unplaceable` or `quota` when it could never start.
 ExitCode plan_job_file(const CommandContext& context, const std::string& file);
-ExitCode list_jobs(const CommandContext& context);
+/// `labels`: only jobs with all of them, `KEY=VALUE` each.
+ExitCode list_jobs(const CommandContext& context, const std::vector<std::string>& labels);
 ExitCode show_job(const CommandContext& context, const std::string& job);
 ExitCode show_logs(const CommandContext& context, const std::string& job, bool follow);
 /// What happened to a job, or lately in the cluster (empty `job`).

@@ -162,6 +162,18 @@ std::string format_reasons(const json& why) {
   return out;
 }
 
+/// `stage=prod, team=search`
+std::string format_labels(const json& job) {
+  const auto labels = job.is_object() ? job.find("labels") : job.end();
+  if (labels == job.end() || !labels->is_object()) return {};
+  std::string text;
+  for (const auto& [key, value] : labels->items()) {
+    if (value.is_string())
+      text += fmt::format("{}{}={}", text.empty() ? "" : ", ", key, value.get<std::string>());
+  }
+  return text;
+}
+
 std::string format_expected_start(const json& why) {
   const std::string from = printable_line(text_at(why, "expected_start.from"));
   const std::string to = printable_line(text_at(why, "expected_start.to"));
@@ -197,6 +209,8 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
   add_line(out, "reason", printable_line(text_at(job, "reason")));
   add_line(out, "kind", printable_line(text_at(job, "kind")));
   add_line(out, "tenant", printable_line(text_at(job, "tenant")));
+  add_line(out, "labels", printable_line(format_labels(job)));
+  add_line(out, "description", printable_line(text_at(job, "description")));
   if (number_at(job, "priority")) add_line(out, "priority", format_number(job, "priority"));
   if (integer_at(job, "total_steps") > 0)
     add_line(out, "progress", format_progress(job, std::nullopt, std::nullopt));

@@ -11,6 +11,7 @@
 #include "actors/gateway/http_server.hpp"
 #include "actors/head/serial_thread.hpp"
 #include "actors/router/router.hpp"
+#include "actors/serving/model_control.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
 #include "storage/checkpoint/checkpoint_store.hpp"
 #include "storage/log/log_store.hpp"
@@ -60,6 +61,12 @@ void wait_until_begun(const caf::actor& head);
 /// Calls back with what `/metrics` says of the cluster. Any thread; never blocks on the actor, whose thread
 /// calls.
 void with_cluster_metrics(const caf::actor& head, std::function<void(std::string)> then);
+
+/// Lets the job that serves a model of that name go on, or pauses it, and calls back on the actor's thread
+/// once that is durable; `not_found`: nothing serves it. Doing it again is no error. Any thread; never blocks
+/// on the actor.
+void control_model(const caf::actor& head, std::string model, serving::ModelControl what,
+                   std::function<void(Result<void>)> then);
 
 /// Answers one HTTP request with the head's actor. Any thread; never blocks on the actor.
 void handle_request(const caf::actor& head, gateway::HttpRequest request, gateway::Respond respond);

@@ -78,6 +78,9 @@ class Head : public caf::event_based_actor {
   void on_submission_checked(const std::string& key, const CheckedSubmission& checked,
                              const gateway::Respond& respond);
   std::string metrics() const;
+  // ---- the protocol's (head_serving.cpp) ----
+  void control_model(const std::string& model, serving::ModelControl what,
+                     const std::function<void(Result<void>)>& then);
   // ---- (head_what_if.cpp) ----
   void on_draft_checked(const CheckedSubmission& checked, const gateway::Respond& respond);
 

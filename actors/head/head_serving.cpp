@@ -274,6 +274,29 @@ bool Head::forget_replica(const Lease& lease) {
   return was_ready;
 }
 
+void control_model(const caf::actor& head, std::string model, serving::ModelControl what,
+                   std::function<void(Result<void>)> then) {
+  caf::anon_send(head, Run{[model = std::move(model), what, then = std::move(then)](Head& it) {
+                   it.control_model(model, what, then);
+                 }});
+}
+
+void Head::control_model(const std::string& model, serving::ModelControl what,
+                         const std::function<void(Result<void>)>& then) {
+  const auto jobs = ledger_.named(model);
+  const auto job = std::ranges::find_if(
+      jobs, [](const JobRecord* one) { return one->spec->serve && !is_end(one->state); });
+  if (job == jobs.end()) {
+    return when_durable([model, then] {
+      then(fail(ErrorCode::not_found, fmt::format("Request for unknown model: '{}' is not found", model),
+                "a model is served by a job of that name: ds-submit run -f FILE"));
+    });
+  }
+  const auto id = (*job)->id;
+  what == serving::ModelControl::load ? resume_job(id) : pause_job(id);
+  when_durable([then] { then({}); });
+}
+
 void Head::stop_serving(const std::string& id) {
   parts_.router->remove_endpoint(id);
   for (const auto& [worker, replica] : jobs_.at(id).serving->replicas)

@@ -125,6 +125,7 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
             {"kind", to_string(job.spec->kind)},
             {"tenant", job.spec->tenant},
             {"queue", job.spec->queue},
+            {"labels", job.spec->labels},
             {"priority", job.priority},
             {"preemptible", job.spec->preemptible},
             {"state", to_string(job.state)},
@@ -144,6 +145,7 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
             {"ended_ms", or_null(job.ended_ms)}};
   view["roles"] = roles_view(job, ledger, pids);
   if (!whole) return view;
+  view["description"] = job.spec->description;
   if (job.spec->audit) view["audit"] = scheduler::audit_folder(job.directory, job.id);
   view["depends_on"] = job.depends_on;
   view["time_limit_ms"] = or_null(job.spec->time_limit_ms);
@@ -175,6 +177,16 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
     view["evaluations"].push_back(std::move(one));
   }
   return view;
+}
+
+bool has_wanted_labels(const std::map<std::string, std::string>& labels,
+                       const std::map<std::string, std::string>& query) {
+  constexpr std::string_view kPrefix = "label.";
+  return std::ranges::all_of(query, [&](const auto& wanted) {
+    if (!wanted.first.starts_with(kPrefix)) return true;
+    const auto found = labels.find(wanted.first.substr(kPrefix.size()));
+    return found != labels.end() && found->second == wanted.second;
+  });
 }
 
 std::uint32_t NodeEntry::usable_gpus() const {

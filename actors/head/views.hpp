@@ -53,6 +53,9 @@ struct NodeEntry {
 nlohmann::json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::string& wait_reason,
                         const scheduler::Ledger& ledger, const std::map<std::uint64_t, std::int32_t>& pids,
                         bool whole);
+/// Whether a job has all labels that the query of a list of jobs names: `label.team=search`.
+bool has_wanted_labels(const std::map<std::string, std::string>& labels,
+                       const std::map<std::string, std::string>& query);
 nlohmann::json node_view(const NodeEntry& node, scheduler::SlotCount slots_used, std::size_t gpus_used);
 /// All queues but the root, parents before children; without tenants one called `default` for everybody.
 /// `cluster`: what the nodes have together.

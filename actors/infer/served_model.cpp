@@ -436,8 +436,8 @@ Result<std::vector<ServedModel::Tensors>> TorchServedModel::compute(
 Result<std::unique_ptr<ServedModel>> load_on(const ComputeDevice& device, ModelSource source,
                                              const ModelOptions& options) {
   auto files = model_file_names();
-  auto module = train::read_script_archive(std::move(source.archive), source.origin, std::nullopt, files,
-                                           device.device());
+  auto module = train::read_script_archive(std::move(source.archive), source.origin,
+                                           train::ArchiveUse::serving, std::nullopt, files, device.device());
   if (!module) return tl::unexpected(module.error());
   auto beside = read_model_files(files);
   if (!beside) return refuse(source.origin, beside.error().message);

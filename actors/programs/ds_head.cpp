@@ -168,7 +168,11 @@ Result<void> run(const Arguments& arguments) {
   http.large_refusal = router::InferenceApi::refusal;
   http.max_large_body_bytes = router::InferenceApi::kMaxBodyBytes;
   // Half of the connections: no tenant can have them all.
-  router::InferenceApi inference(router, DS_VERSION, {tenants->tenant_names(), http.max_connections / 2});
+  router::InferenceApi inference(router, DS_VERSION, {tenants->tenant_names(), http.max_connections / 2},
+                                 [head = *actor](const std::string& model, serving::ModelControl what,
+                                                 std::function<void(Result<void>)> then) {
+                                   head::control_model(head, model, what, std::move(then));
+                                 });
   auto server = gateway::HttpServer::start(
       http, [head = *actor, &inference](gateway::HttpRequest request, gateway::Respond respond) {
         if (request.path == "/metrics") return answer_metrics(head, inference, std::move(request), respond);

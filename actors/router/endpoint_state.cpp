@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::size_t kMostLatencies = 512;  // that a percentile is taken of
 constexpr std::chrono::seconds kLatencyWindow{5};
+constexpr double kLeastRateSeconds = 1;  // a few answers in a moment are no rate yet
 
 }  // namespace
 
@@ -58,7 +59,8 @@ void EndpointState::forget_versions() {
 }
 
 EndpointView EndpointState::view() const {
-  EndpointView view{endpoint.name, endpoint.job, first_version(), ready(), draining(), wanted, ongoing, {}};
+  EndpointView view{endpoint.name, endpoint.job,  first_version(),    ready(), draining(), wanted,
+                    ongoing,       !held.empty(), answers_per_second, {}};
   for (const auto& line : picker.lines()) {
     auto& shown = view.versions[line.version];
     shown.share += line.share;
@@ -86,13 +88,24 @@ std::uint32_t EndpointState::draining() const {
 }
 
 double EndpointState::p99_ms(std::chrono::steady_clock::time_point now) {
-  while (!latencies_ms.empty() && now - latencies_ms.front().first > kLatencyWindow) latencies_ms.pop_front();
+  forget_old_latencies(now);
   if (latencies_ms.empty()) return 0;
   std::vector<double> sorted;
   for (const auto& [at, ms] : latencies_ms) sorted.push_back(ms);
   const auto place = sorted.begin() + static_cast<std::ptrdiff_t>((sorted.size() - 1) * 99 / 100);
   std::nth_element(sorted.begin(), place, sorted.end());
   return *place;
+}
+
+void EndpointState::forget_old_latencies(std::chrono::steady_clock::time_point now) {
+  while (!latencies_ms.empty() && now - latencies_ms.front().first > kLatencyWindow) latencies_ms.pop_front();
+}
+
+double EndpointState::answer_rate(std::chrono::steady_clock::time_point now) {
+  forget_old_latencies(now);
+  if (latencies_ms.empty()) return 0;
+  const std::chrono::duration<double> since = now - latencies_ms.front().first;
+  return static_cast<double>(latencies_ms.size()) / std::max(since.count(), kLeastRateSeconds);
 }
 
 void EndpointState::note_latency(std::chrono::steady_clock::time_point now, double ms) {

@@ -37,6 +37,7 @@ struct EndpointState {
   std::string held = {};                     ///< why nobody is to wait for one; empty: it pays to
   std::uint64_t ongoing = 0;                 ///< asked and not answered
   std::uint64_t arrivals = 0, answered = 0;  ///< since the last report
+  double answers_per_second = 0;             ///< at the last report
   std::deque<std::pair<std::chrono::steady_clock::time_point, double>>
       latencies_ms;  ///< when it was answered
 
@@ -61,7 +62,10 @@ struct EndpointState {
   std::uint32_t draining() const;
   /// The 99th percentile of the last seconds' answers; 0: there are none.
   double p99_ms(std::chrono::steady_clock::time_point now);
+  /// Answers a second of late; 0: there are none.
+  double answer_rate(std::chrono::steady_clock::time_point now);
   void note_latency(std::chrono::steady_clock::time_point now, double ms);
+  void forget_old_latencies(std::chrono::steady_clock::time_point now);
 };
 
 }  // namespace ds::router

@@ -16,6 +16,7 @@
 #include "actors/serving/compression.hpp"
 #include "actors/serving/inference_response.hpp"
 #include "actors/serving/metrics_text.hpp"
+#include "actors/serving/retry_after.hpp"
 #include "actors/serving/route_bodies.hpp"
 #include "actors/serving/routes.hpp"
 
@@ -33,14 +34,15 @@ constexpr std::size_t kMostGathered = 32;
 constexpr FairPool::Bounds kLargeBounds{64, 256};
 constexpr FairPool::Bounds kAnswerBounds{1024, 4096};
 constexpr const char* kLengthHeader = "Inference-Header-Content-Length";
-constexpr std::array<std::string_view, 5> kExtensions{"binary_tensor_data", "model_configuration",
-                                                      "statistics", "schedule_policy", "classification"};
+constexpr std::array<std::string_view, 6> kExtensions{"binary_tensor_data",  "model_repository",
+                                                      "model_configuration", "statistics",
+                                                      "schedule_policy",     "classification"};
 
 HttpResponse failure_response(const Failure& failure, int status) {
   HttpResponse response{status, serving::error_body(failure.error), "application/json", {}};
   if (status == 503) {
-    const auto seconds = std::max(1U, (failure.retry_after_ms + 999) / 1000);
-    response.headers.emplace_back("Retry-After", std::to_string(seconds));
+    response.headers.emplace_back("Retry-After",
+                                  std::to_string(serving::retry_after_seconds(failure.retry_after_ms)));
   }
   return response;
 }
@@ -130,8 +132,10 @@ void respond_anyway(const gateway::Respond& respond, const Work& work) {
   }
 }
 
-HttpResponse no_room(const char* why = "too many answers wait for their clients to read them") {
-  return failure_response(Failure{{ErrorCode::resource_exhausted, why, {}}, 1000});
+/// `retry_after_ms` 0: nobody knows when clients have read what they have asked for.
+HttpResponse no_room(const char* why = "too many answers wait for their clients to read them",
+                     std::uint32_t retry_after_ms = 0) {
+  return failure_response(Failure{{ErrorCode::resource_exhausted, why, {}}, retry_after_ms});
 }
 
 Error unknown(const std::string& model) {
@@ -149,11 +153,12 @@ std::size_t count_threads() {
 
 }  // namespace
 
-InferenceApi::InferenceApi(Router& router, std::string version, Tenants tenants)
+InferenceApi::InferenceApi(Router& router, std::string version, Tenants tenants, Control control)
     : router_(router),
       version_(std::move(version)),
       most_under_way_(tenants.names.empty() ? std::numeric_limits<std::size_t>::max()
                                             : tenants.most_under_way),
+      control_(std::move(control)),
       large_(count_threads(), kLargeBounds),
       answers_(count_threads(), kAnswerBounds) {
   requesters_.emplace(std::string(), std::make_shared<Requester>());
@@ -173,13 +178,15 @@ class Informer {
     return json(serving::server_metadata_body(version_, kExtensions));
   }
   HttpResponse operator()(const serving::route::ServerLive&) const { return json(serving::live_body(true)); }
+  /// Always, when it can be asked: the head listens once it has taken its state back, and knows all models
+  /// then.
   HttpResponse operator()(const serving::route::ServerReady&) const {
     return json(serving::ready_body(true));
   }
   HttpResponse operator()(const serving::route::ModelReady& asked) const {
     const auto endpoint = find(asked.model);
     if (!endpoint) return failure_response(unknown(asked.model.name));
-    const bool sleeps = endpoint->wanted == 0;  // it takes requests, which wake it
+    const bool sleeps = endpoint->wanted == 0 && !endpoint->is_held;  // it takes requests, which wake it
     const auto ready = asked.model.version ? endpoint->find(*asked.model.version)->ready : endpoint->ready;
     const bool is_ready = ready > 0 || sleeps;
     auto response = json(serving::model_ready_body(asked.model.name, is_ready));
@@ -224,9 +231,11 @@ class Informer {
     }
     return json(serving::repository_index_body(entries));
   }
-  HttpResponse operator()(const serving::route::LoadModel&) const { return not_here(); }
-  HttpResponse operator()(const serving::route::UnloadModel&) const { return not_here(); }
-  HttpResponse operator()(const serving::route::Infer&) const { return not_here(); }
+  /// All others are not for it.
+  template <class Other>
+  HttpResponse operator()(const Other&) const {
+    return failure_response(Error{ErrorCode::internal, "the route was not told apart", {}});
+  }
   HttpResponse operator()(const serving::route::Metrics&) const {
     auto known = router_.statistics();
     std::vector<serving::ModelMetrics> models;
@@ -244,11 +253,6 @@ class Informer {
 
  private:
   static HttpResponse json(std::string body) { return {200, std::move(body), "application/json", {}}; }
-  static HttpResponse not_here() {
-    return failure_response(Error{ErrorCode::unsupported,
-                                  "models are loaded and unloaded as jobs of kind serve",
-                                  "ds-submit run -f FILE, ds-submit cancel JOB"});
-  }
   std::optional<EndpointView> find(const serving::ModelName& model) const {
     auto endpoint = router_.find(model.name);
     const bool is_known = endpoint && (!model.version || endpoint->find(*model.version) != nullptr);
@@ -261,7 +265,7 @@ class Informer {
     const auto* metadata = endpoint->metadata_of(model.version);
     if (metadata == nullptr) {
       return failure_response(
-          Failure{{ErrorCode::unavailable, "no replica of the model has been ready yet", {}}, 1000});
+          Failure{{ErrorCode::unavailable, "no replica of the model has been ready yet", {}}});
     }
     serving::ModelMetadata shown = *metadata;
     shown.versions.clear();
@@ -293,6 +297,10 @@ void InferenceApi::handle(HttpRequest request, gateway::Respond respond) {
               fmt::format("{} names no tenant of this cluster: '{}'", kTenantHeader, tenant_in(request)),
               "ds-submit tenants lists them"}));
   }
+  if (const auto* load = std::get_if<serving::route::LoadModel>(&*route))
+    return control(request, load->name, serving::ModelControl::load, respond);
+  if (const auto* unload = std::get_if<serving::route::UnloadModel>(&*route))
+    return control(request, unload->name, serving::ModelControl::unload, respond);
   const auto* wanted = std::get_if<serving::route::Infer>(&*route);
   if (wanted == nullptr) return inform(request, *route, respond);
   infer(std::make_shared<HttpRequest>(std::move(request)), wanted->model.name, wanted->model.version,
@@ -316,6 +324,37 @@ void InferenceApi::inform(const HttpRequest& request, const serving::Route& rout
   ask.done = [this, route, respond](const tl::expected<Answer, Failure>& outcome) {
     if (!outcome) return respond(failure_response(outcome.error()));
     respond(std::visit(Informer(router_, version_), route));
+  };
+  ask_for(request, std::move(ask));
+}
+
+/// Answered as Triton does: a model is loaded once it takes requests, and unloaded once it takes no more;
+/// what it has it still answers.
+void InferenceApi::control(const HttpRequest& request, const std::string& model, serving::ModelControl what,
+                           const gateway::Respond& respond) {
+  if (const auto fits = serving::check_control_body(request.body, what); !fits)
+    return respond(failure_response(fits.error()));
+  auto asked = std::make_shared<HttpRequest>();  // whose it is, and whether it is still there
+  asked->headers = request.headers;
+  asked->client = request.client;
+  control_(model, what, [this, asked, model, what, respond](const Result<void>& outcome) {
+    if (!outcome) return respond(failure_response(outcome.error()));
+    if (what == serving::ModelControl::unload) return respond(HttpResponse{200, "", "application/json", {}});
+    // This is the head's thread, and none to run the router on.
+    const bool is_posted =
+        answers_.post(model, [this, asked, model, respond] { wait_until_ready(*asked, model, respond); });
+    if (!is_posted) respond(too_many_answers(model));
+  });
+}
+
+void InferenceApi::wait_until_ready(const HttpRequest& request, const std::string& model,
+                                    const gateway::Respond& respond) {
+  Ask ask;
+  ask.model = model;
+  ask.only_ready = true;
+  ask.arrived = Clock::now();
+  ask.done = [respond](const tl::expected<Answer, Failure>& outcome) {
+    respond(outcome ? HttpResponse{200, "", "application/json", {}} : failure_response(outcome.error()));
   };
   ask_for(request, std::move(ask));
 }
@@ -351,9 +390,10 @@ void InferenceApi::read(std::shared_ptr<HttpRequest> request, const std::string&
   const bool queued = large_.post(turn, [=, this, request = std::move(request)] {
     respond_anyway(respond, [&] { read_and_ask(*request, model, version, arrived, respond); });
   });
-  if (!queued)
-    respond(
-        failure_response(Failure{{ErrorCode::resource_exhausted, "too many large requests wait", {}}, 1000}));
+  if (!queued) {
+    respond(failure_response(Failure{{ErrorCode::resource_exhausted, "too many large requests wait", {}},
+                                     retry_after_ms(model, kLargeBounds.each)}));
+  }
 }
 
 void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
@@ -401,7 +441,7 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
     auto make = [this, asked, answer = *std::move(outcome)] { return make_response(*asked, answer); };
     if (!is_small && answers_.post(asked->model, [asked, make] { asked->respond(make()); })) return;
     // To write it would hold up the gateway's other connections.
-    if (bytes > kLongAnswerBytes) return asked->respond(no_room("too many large answers wait to be written"));
+    if (bytes > kLongAnswerBytes) return asked->respond(too_many_answers(asked->model));
     asked->respond(gateway::Reply(std::move(make)));
   };
   ask_for(request, std::move(ask));
@@ -426,6 +466,15 @@ HttpResponse InferenceApi::make_response(const Asked& asked, const Answer& answe
   }
 }
 
+/// Behind so many requests for it.
+std::uint32_t InferenceApi::retry_after_ms(const std::string& model, std::size_t waiting) const {
+  return serving::retry_after_ms(waiting, router_.answer_rate(model));
+}
+
+HttpResponse InferenceApi::too_many_answers(const std::string& model) const {
+  return no_room("too many large answers wait to be written", retry_after_ms(model, kAnswerBounds.each));
+}
+
 const std::shared_ptr<Requester>* InferenceApi::find_requester(const HttpRequest& request) const {
   const bool has_tenants = requesters_.size() > 1;
   const auto found = requesters_.find(has_tenants ? tenant_in(request) : std::string_view());
@@ -443,7 +492,7 @@ void InferenceApi::ask_for(const HttpRequest& request, Ask ask) {
          fmt::format("{} has {} requests under way, and may have no more",
                      ask.tenant.empty() ? "who names no tenant" : "tenant " + ask.tenant, most_under_way_),
          {}},
-        1000}));
+        retry_after_ms(ask.model, requester->under_way)}));
   }
   // First: what it leads to may ask again, for the same client.
   if (request.client) request.client->on_gone([this, link] { router_.give_up(link); });

@@ -14,6 +14,7 @@
 #include "actors/router/fair_pool.hpp"
 #include "actors/router/router.hpp"
 #include "actors/serving/inference_request.hpp"
+#include "actors/serving/model_control.hpp"
 #include "actors/serving/routes.hpp"
 
 namespace ds::router {
@@ -44,7 +45,12 @@ class InferenceApi {
     std::size_t most_under_way = 0;  ///< requests of one of them, or of all that name none
   };
 
-  InferenceApi(Router& router, std::string version, Tenants tenants);
+  /// Has a model of that name loaded or unloaded, and calls back when that is certain to happen, with an
+  /// error where it won't: `not_found` for a model that nothing serves. Any thread; doesn't block.
+  using Control = std::function<void(const std::string& model, serving::ModelControl what,
+                                     std::function<void(Result<void>)>)>;
+
+  InferenceApi(Router& router, std::string version, Tenants tenants, Control control);
 
   static bool is_for(const std::string& path) {
     return path == "/v2" || path.starts_with("/v2/") || path == "/metrics";
@@ -56,6 +62,10 @@ class InferenceApi {
  private:
   void inform(const gateway::HttpRequest& request, const serving::Route& route,
               const gateway::Respond& respond);
+  void control(const gateway::HttpRequest& request, const std::string& model, serving::ModelControl what,
+               const gateway::Respond& respond);
+  void wait_until_ready(const gateway::HttpRequest& request, const std::string& model,
+                        const gateway::Respond& respond);
   void gather(Ask ask);
   void infer(std::shared_ptr<gateway::HttpRequest> request, const std::string& model,
              std::optional<std::uint64_t> version, const gateway::Respond& respond);
@@ -78,6 +88,8 @@ class InferenceApi {
   /// On any thread; throws nothing.
   gateway::HttpResponse make_response(const Asked& asked, const Answer& answer) const;
   void ask_for(const gateway::HttpRequest& request, Ask ask);
+  std::uint32_t retry_after_ms(const std::string& model, std::size_t waiting) const;
+  gateway::HttpResponse too_many_answers(const std::string& model) const;
   /// Null: it names no tenant of the cluster.
   const std::shared_ptr<Requester>* find_requester(const gateway::HttpRequest& request) const;
 
@@ -85,6 +97,7 @@ class InferenceApi {
   const std::string version_;
   const std::size_t most_under_way_;
   std::map<std::string, std::shared_ptr<Requester>, std::less<>> requesters_;  ///< by tenant
+  const Control control_;
   const AnswerRoom room_{kMaxAnswerBytes};
   FairPool large_, answers_;
 };

@@ -81,6 +81,12 @@ std::optional<EndpointView> Router::find(const std::string& name) const {
   return found == board_->endpoints.end() ? std::nullopt : std::optional(found->second);
 }
 
+double Router::answer_rate(const std::string& name) const {
+  const std::lock_guard lock(board_->mutex);
+  const auto found = board_->endpoints.find(name);
+  return found == board_->endpoints.end() ? 0 : found->second.answers_per_second;
+}
+
 void Router::record(const std::string& name, std::uint64_t version, std::uint32_t rows,
                     const serving::StageTimes& times, std::chrono::nanoseconds whole) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();

@@ -40,6 +40,8 @@ struct EndpointView {
   std::uint32_t ready = 0, draining = 0;  ///< replicas
   std::uint32_t wanted = 0;               ///< replicas that there should be
   std::uint64_t ongoing = 0;              ///< requests without an answer, a moment ago
+  bool is_held = false;                   ///< no replica is on its way, nor would a request bring one
+  double answers_per_second = 0;          ///< of late
   struct Version {
     std::uint32_t ready = 0, draining = 0, wanted = 0;  ///< replicas
     std::uint32_t share = 0;                            ///< of the requests, in hundredths
@@ -105,6 +107,7 @@ struct Ask {
   std::optional<std::uint64_t> version;  ///< none: any
   std::string tenant;          ///< whose share it takes of places and turns; empty: of those that name none
   bool only_metadata = false;  ///< it asks for nothing but that a replica has said what the model takes
+  bool only_ready = false;     ///< it asks for nothing but that a replica takes requests
   serving::InferenceRequest request;
   std::chrono::steady_clock::time_point arrived;
   std::uint64_t parse_ns = 0;
@@ -153,6 +156,8 @@ class Router {
 
   std::vector<EndpointView> endpoints() const;
   std::optional<EndpointView> find(const std::string& name) const;
+  /// Answers a second of late; 0: none are known.
+  double answer_rate(const std::string& name) const;
   /// Counts a request of that many rows as answered by that version, `whole` after it came.
   void record(const std::string& name, std::uint64_t version, std::uint32_t rows,
               const serving::StageTimes& times, std::chrono::nanoseconds whole);

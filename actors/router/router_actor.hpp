@@ -20,6 +20,7 @@
 #include "actors/router/call_book.hpp"
 #include "actors/router/endpoint_state.hpp"
 #include "actors/router/router.hpp"
+#include "actors/serving/retry_after.hpp"
 
 namespace ds::router {
 
@@ -29,8 +30,6 @@ inline constexpr std::chrono::milliseconds kReportInterval{200};
 /// A replica answers within the budget that it is told; this is for the way. Who waits longer is looked for
 /// at each report.
 inline constexpr std::chrono::milliseconds kSlack = std::chrono::milliseconds(500) - kReportInterval;
-/// Nobody knows when there will be a replica for those that wait.
-inline constexpr std::uint32_t kRetryLaterMs = 1000;
 /// Versions of an endpoint, gone ones included, that are counted.
 inline constexpr std::size_t kMostCounted = 16;
 
@@ -59,7 +58,7 @@ inline Failure client_is_gone() {
 }
 
 inline Failure is_held(const std::string& why) {
-  return {{ErrorCode::unavailable, why, {}}, kRetryLaterMs};
+  return {{ErrorCode::unavailable, why, {}}, serving::kLeastRetryMs};
 }
 
 inline Failure timeout_is_over(const Journey& journey) {
@@ -142,6 +141,7 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
     const auto state = endpoints_.find(job);
     if (state == endpoints_.end()) return;
     state->second.held = why;
+    publish(state->second);
     if (why.empty()) return;
     for (const JourneyPtr& journey : state->second.waiting.take_all())
       finish(journey, tl::unexpected(is_held(why)));
@@ -268,6 +268,7 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
     sample.arrivals = std::exchange(state.arrivals, 0);
     sample.answered = std::exchange(state.answered, 0);
     sample.p99_ms = state.p99_ms(now);
+    state.answers_per_second = state.answer_rate(now);
     sample.ready = state.ready();
     publish(state);
     if (on_load_) on_load_(job, sample);
@@ -298,7 +299,7 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
     const auto state = endpoints_.find(journey->job);
     if (state != endpoints_.end() && state->second.epoch == journey->epoch) {
       --state->second.ongoing;
-      if (journey->ask.only_metadata) {
+      if (journey->ask.only_metadata || journey->ask.only_ready) {
         // No inference: it woke a replica, and that is all.
       } else if (outcome) {
         ++state->second.answered;
@@ -341,9 +342,9 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
     const auto pick = journey->tries < Router::kMostTries ? state.pick(*journey, random_()) : std::nullopt;
     const auto version = pick ? pick->version : journey->ask.version.value_or(state.first_version());
     const auto* model = state.metadata_of(version);
-    if (model != nullptr && journey->ask.only_metadata)
+    if (model != nullptr && (journey->ask.only_metadata || (journey->ask.only_ready && pick)))
       return finish(journey, Answer{version, 0, {}, {}, {}});
-    if (model != nullptr && !check(journey, version, *model)) return;
+    if (model != nullptr && !journey->ask.only_ready && !check(journey, version, *model)) return;
     const auto left = journey->deadline - Clock::now();
     if (left <= Clock::duration::zero()) return finish(journey, tl::unexpected(timeout_is_over(*journey)));
     if (pick && model != nullptr) return send(journey, state, *pick, left);
@@ -360,8 +361,10 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
     const auto entry =
         state.waiting.add(journey, {state.endpoint.max_waiting, state.endpoint.max_waiting_bytes});
     const auto refuse = [&](const JourneyPtr& refused) {
-      const auto text = fmt::format("{} requests wait for a replica already", state.waiting.size());
-      finish(refused, tl::unexpected(Failure{{ErrorCode::resource_exhausted, text, {}}, kRetryLaterMs}));
+      const auto waiting = state.waiting.size();
+      const auto text = fmt::format("{} requests wait for a replica already", waiting);
+      const auto later = serving::retry_after_ms(waiting, state.answer_rate(Clock::now()));
+      finish(refused, tl::unexpected(Failure{{ErrorCode::resource_exhausted, text, {}}, later}));
     };
     for (const JourneyPtr& displaced : entry.displaced) refuse(displaced);
     if (entry.refused) return refuse(journey);
@@ -427,7 +430,8 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
     if (!journey->suspicion.on_death()) return refuse_killer(journey);
     ++journey->tries;
     journey->tried.push_back(worker);
-    journey->last = Failure{{ErrorCode::unavailable, "the replica that had the request is gone", {}}, 1000};
+    journey->last = Failure{{ErrorCode::unavailable, "the replica that had the request is gone", {}},
+                            serving::kLeastRetryMs};
     dispatch(journey);
   }
 

@@ -82,6 +82,33 @@ TEST_F(Plans, ComeTrueWhenTheJobIsSubmittedAndSubmitNothing) {
   EXPECT_TRUE(cluster_.wait_for_state(running, "PREEMPTED")) << cluster_.logs();
 }
 
+class Labels : public Plans {};
+
+TEST_F(Labels, AreShownAndListsAreOfJobsThatHaveThoseAskedFor) {
+  start();
+  const auto file = write("labels: {team: search, stage: \"a b\"}\ndescription: finds things\n");
+  EXPECT_EQ(plan(file).at("spec").at("labels").at("team"), "search");
+  const auto labelled = cluster_.submit_job(file),
+             other = cluster_.submit_job(write("labels: {team: maps}\n"));
+  const auto ids_of = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "list");
+    std::vector<std::string> ids;
+    for (const auto& job : cluster_.json(words)) ids.push_back(job.at("id"));
+    return ids;
+  };
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(ids_of({}), (Ids{labelled, other}));
+  EXPECT_EQ(ids_of({"--label", "team=search", "--label", "stage=a b"}), Ids{labelled});
+  EXPECT_EQ(ids_of({"--label", "team=maps"}), Ids{other});
+  EXPECT_EQ(ids_of({"--label", "team=maps", "--label", "stage=a b"}), Ids{});
+  EXPECT_NE(cluster_.submit({"list", "--label", "team=x"}).out.find("no job has this label"),
+            std::string::npos);
+  const auto shown = cluster_.submit({"status", labelled}).out;
+  EXPECT_NE(shown.find("stage=a b, team=search"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("finds things"), std::string::npos) << shown;
+  EXPECT_EQ(cluster_.status(labelled).at("description"), "finds things");
+}
+
 TEST_F(Plans, EndWithTheExitCodeThatTellsWhatIsWrong) {
   std::ofstream(cluster_.path() / "tenants.yaml")
       << "version: 1\ntenants:\n  small: {guaranteed: 1, borrowing_limit: 1}\n  large: {guaranteed: 2}\n";

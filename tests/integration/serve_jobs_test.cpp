@@ -184,5 +184,41 @@ TEST_F(ServeJobs, KeepTheCheckpointThatTheyServeAndAreRefusedWhatThereIsNot) {
       << cluster_.status(lost);
 }
 
+/// One would write a file when it runs, the other while torch loads it.
+TEST_F(ServeJobs, OfAFileThatReachesOutOfItsProcessFailAndReachNothing) {
+  ASSERT_NO_FATAL_FAILURE(run_torch(R"py(
+import zipfile
+class Writes(torch.nn.Module):
+    def forward(self, x):
+        torch.ops.aten.save(x, "FOLDER/written")
+        return x
+class Scales(torch.nn.Module):
+    def forward(self, x, scale: float = 2.0):
+        return x * scale
+def save(module, name, old, new):
+    torch.jit.script(module).save(sys.argv[1] + "/given.pt")
+    with zipfile.ZipFile(sys.argv[1] + "/given.pt") as given, zipfile.ZipFile(sys.argv[1] + "/" + name, "w") as made:
+        for record in given.namelist():
+            data = given.read(record)
+            assert not record.endswith(".py") or old in data, data
+            made.writestr(record, data.replace(old, new.replace(b"FOLDER", sys.argv[1].encode())))
+save(Writes(), "writes.pt", b"FOLDER", b"FOLDER")
+save(Scales(), "scales.pt", b": float=2.", b": Tensor=torch.from_file('FOLDER/written', True, 3)")
+)py"));
+  const auto reason = [&](const std::string& name) {
+    const auto model =
+        "{source: \"file:" + name + ".pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 4]}]}";
+    const auto job = cluster_.submit_job(write_serve(name, model, "restart: 0\n"));
+    EXPECT_TRUE(cluster_.wait_for_state(job, "FAILED")) << cluster_.logs();
+    return cluster_.status(job).at("reason").get<std::string>();
+  };
+  const auto writes = reason("writes"), scales = reason("scales");
+  EXPECT_NE(writes.find("the operator aten::save, which serving does not allow"), std::string::npos)
+      << writes;
+  EXPECT_NE(scales.find("runs while loading (the default of scale is computed)"), std::string::npos)
+      << scales;
+  EXPECT_FALSE(std::filesystem::exists(cluster_.path() / "written"));
+}
+
 }  // namespace
 }  // namespace ds::tests

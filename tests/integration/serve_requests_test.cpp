@@ -371,6 +371,33 @@ TEST_F(ServeRequests, DoNotWaitForAModelThatItsOwnerHasPaused) {
   EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
 }
 
+TEST_F(ServeRequests, MayUnloadAModelAndLoadItAgain) {
+  ASSERT_NO_FATAL_FAILURE(train());
+  const auto job = serve("queue: {timeout: 100s}\n");
+  ASSERT_FALSE(label_of("hello there").empty()) << cluster_.logs();
+  const auto control = [this](const std::string& model, const std::string& verb) {
+    auto http = client();
+    const auto answer = http.Post("/v2/repository/models/" + model + "/" + verb, "{}", "application/json");
+    return answer ? std::pair(answer->status, answer->body) : std::pair(0, std::string("no answer"));
+  };
+  const auto unloaded = control("answers", "unload");
+  EXPECT_EQ(unloaded.first, 200) << unloaded.second;
+  EXPECT_EQ(cluster_.status(job).at("state"), "PAUSED");
+  expect_refused(request({"hello there"}).dump(), 503, "ds-submit resume " + job);
+  EXPECT_EQ(client().Get("/v2/models/answers/ready")->status, 400);
+  const auto loaded = control("answers", "load");
+  EXPECT_EQ(loaded.first, 200) << loaded.second << cluster_.logs();
+  EXPECT_EQ(client().Get("/v2/models/answers/ready")->status, 200);
+  EXPECT_EQ(cluster_.status(job).at("state"), "RUNNING");
+  EXPECT_FALSE(label_of("hello there").empty()) << cluster_.logs();
+  for (const char* verb : {"load", "unload"}) {
+    const auto unknown = control("nobody", verb);
+    EXPECT_EQ(unknown.first, 404) << verb << unknown.second;
+    EXPECT_NE(unknown.second.find("Request for unknown model: 'nobody'"), std::string::npos)
+        << unknown.second;
+  }
+}
+
 TEST_F(ServeRequests, DoNotWaitForAModelThatHasNeverHadRoom) {
   ASSERT_NO_FATAL_FAILURE(train());
   const auto file = cluster_.path() / "all.yaml";

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -18,6 +19,9 @@
 #include <optional>
 #include <string_view>
 
+#include "actors/train/models/allowed_operators.hpp"
+#include "actors/train/models/loading_code.hpp"
+#include "actors/train/models/pickle_names.hpp"
 #include "actors/train/models/torch_process.hpp"
 #include "storage/files/whole_file.hpp"
 
@@ -26,18 +30,26 @@ namespace {
 
 constexpr std::size_t kLargestFile = std::size_t{8} << 30U;
 
-/// Of the two namespaces that are allowed: what reaches out of the process, or is not a function of the
-/// arguments.
-constexpr std::array kRefused{"aten::from_file", "aten::save",       "aten::load",
-                              "aten::wait",      "prim::PythonOp",   "prim::rpc_async",
-                              "prim::rpc_sync",  "prim::rpc_remote", "prim::fork",
-                              "prim::awaitable", "prim::TimePoint",  "prim::IgnoredPythonOp",
-                              "prim::id",        "aten::manual_seed"};
+/// What of a job's file names the archive, and what it is for.
+struct Words {
+  std::string_view key, purpose;
+};
 
-tl::unexpected<Error> refuse(const std::string& path, const std::string& problem) {
-  return fail(ErrorCode::invalid_argument, fmt::format("model.torchscript: {}: {}", path, problem),
-              "torch.jit.script(module).save(FILE) makes such a file");
+Words words_of(ArchiveUse use) {
+  return use == ArchiveUse::training ? Words{"model.torchscript", "training"}
+                                     : Words{"model.source", "serving"};
 }
+
+/// Refuses an archive.
+struct Refuser {
+  std::string origin;
+  Words words;
+
+  tl::unexpected<Error> operator()(const std::string& problem) const {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: {}: {}", words.key, origin, problem),
+                "torch.jit.script(module).save(FILE) makes such a file");
+  }
+};
 
 /// Renames the records that say which of the user's lines the code came from. Torch reads them when it words
 /// an error, in a function that must not throw, and ends the process where they are damaged.
@@ -62,19 +74,56 @@ class BytesReader final : public caffe2::serialize::ReadAdapterInterface {
   const std::string& bytes_;
 };
 
-/// What the archive's code and pickles must not have, looked for in their bytes before anything is read.
-Result<void> check_records(const std::string& path, const std::string& bytes) {
+/// Torch finds a record by its name in any case.
+std::string to_lower(std::string name) {
+  std::ranges::transform(name, name.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name;
+}
+
+/// Classes that are written in C++, of torch's and of extensions: reading an object of theirs runs them.
+bool is_class_of_extension(std::string_view type) {
+  return type.starts_with("__torch__.torch.classes.");
+}
+
+/// What may be looked up while objects are read: the archive's own classes, and what torch's pickler names.
+bool is_allowed_in_pickle(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kBuilders{"collections.OrderedDict", "torch._utils.",
+                                                      "torch._tensor.", "torch.jit._pickle."};
+  if (name.starts_with("__torch__.")) return !is_class_of_extension(name);
+  if (std::ranges::any_of(kBuilders, [&](auto builder) { return name.starts_with(builder); })) return true;
+  return name.starts_with("torch.") && name.find('.', 6) == std::string_view::npos;  // torch.FloatStorage
+}
+
+/// What a record must not have.
+std::optional<std::string> find_problem_in_record(const std::string& name, std::string_view data) {
+  if (name == "data.pkl" || name == "constants.pkl") {
+    const auto names = names_in_pickle(data);
+    if (!names) return fmt::format("{} is no pickle of TorchScript's: {}", name, names.error().message);
+    for (const std::string& one : *names) {
+      if (is_class_of_extension(one)) return fmt::format("{} uses a class of an extension ({})", name, one);
+      if (!is_allowed_in_pickle(one)) return fmt::format("{} uses {}, which no model needs", name, one);
+    }
+  } else if (name.starts_with("code/") && name.ends_with(".py")) {
+    if (const auto found = find_code_run_while_loading(data))
+      return fmt::format("{} has code that runs while loading ({})", name, *found);
+  } else if (name == "model.json" || name.ends_with(".debug_pkl")) {
+    return fmt::format("it has {}, which only archives of very old torches have: save it again", name);
+  }
+  return std::nullopt;
+}
+
+/// Looks at all that torch would read, before it reads any of it.
+Result<void> check_records(const Refuser& refuse, const std::string& bytes) {
   caffe2::serialize::PyTorchStreamReader archive(std::make_shared<BytesReader>(bytes));
   if (!archive.hasRecord("data.pkl") || !archive.hasRecord("constants.pkl"))
-    return refuse(path, "it is an archive, but no TorchScript module");
-  for (const std::string& name : archive.getAllRecords()) {
-    if (name.ends_with(".debug_off") || (!name.starts_with("code/") && !name.ends_with(".pkl"))) continue;
-    const auto [data, size] = archive.getRecord(name);
-    const std::string_view text(static_cast<const char*>(data.get()), size);
-    if (text.find("__setstate__") != std::string_view::npos)
-      return refuse(path, fmt::format("{} has code that runs while loading (__setstate__)", name));
-    if (text.find("torch.classes") != std::string_view::npos)
-      return refuse(path, fmt::format("{} uses a class of an extension (torch.classes)", name));
+    return refuse("it is an archive, but no TorchScript module");
+  for (const std::string& spelled : archive.getAllRecords()) {
+    const std::string name = to_lower(spelled);
+    if (name.starts_with("data/") || name.starts_with("constants/")) continue;  // tensors
+    const auto [data, size] = archive.getRecord(spelled);
+    if (const auto problem = find_problem_in_record(name, {static_cast<const char*>(data.get()), size}))
+      return refuse(*problem);
   }
   return {};
 }
@@ -92,12 +141,22 @@ std::optional<std::string> walk(const torch::jit::Block& block, const Visit& vis
   return std::nullopt;
 }
 
-std::optional<std::string> find_refused_operator(const torch::jit::Node& node) {
+bool has_class_of_extension(at::ArrayRef<const torch::jit::Value*> values) {
+  return std::ranges::any_of(values, [](const torch::jit::Value* value) {
+    const auto type = value->type()->cast<c10::ClassType>();
+    return type && type->name() && is_class_of_extension(type->name()->qualifiedName());
+  });
+}
+
+std::optional<std::string> find_refused_operator(const torch::jit::Node& node, std::string_view purpose) {
   const std::string name = node.kind().toQualString();
-  if ((name.starts_with("aten::") || name.starts_with("prim::")) &&
-      std::ranges::find(kRefused, name) == kRefused.end())
-    return std::nullopt;
-  return fmt::format("its code has the operator {}, which training does not allow", name);
+  if (!is_allowed_operator(name))
+    return fmt::format(
+        "its code has the operator {}, which {} does not allow: it is none of those that compute", name,
+        purpose);
+  if (has_class_of_extension(node.inputs()) || has_class_of_extension(node.outputs()))
+    return "its code uses a class of an extension (torch.classes)";
+  return std::nullopt;
 }
 
 std::optional<std::string> find_hidden_state(const torch::jit::Node& node) {
@@ -107,11 +166,13 @@ std::optional<std::string> find_hidden_state(const torch::jit::Node& node) {
                      node.s(c10::attr::name));
 }
 
-std::optional<std::string> find_problem(const torch::jit::Module& module, std::optional<std::size_t> inputs) {
+std::optional<std::string> find_problem(const torch::jit::Module& module, std::optional<std::size_t> inputs,
+                                        std::string_view purpose) {
+  const auto check = [&](const torch::jit::Node& node) { return find_refused_operator(node, purpose); };
   for (const torch::jit::Function* function : module._ivalue()->compilation_unit()->get_functions()) {
     const auto* compiled = torch::jit::tryToGraphFunction(*const_cast<torch::jit::Function*>(function));
-    if (compiled == nullptr) continue;
-    if (auto problem = walk(*compiled->graph()->block(), find_refused_operator)) return problem;
+    if (compiled == nullptr) return fmt::format("its function {} has no code to look at", function->name());
+    if (auto problem = walk(*compiled->graph()->block(), check)) return problem;
   }
   const auto forward = module.find_method("forward");
   if (!forward) return "it has no forward";
@@ -131,27 +192,28 @@ std::optional<std::string> find_problem(const torch::jit::Module& module, std::o
 
 Result<torch::jit::Module> load_script_archive(const std::string& path, std::size_t inputs) {
   Result<std::string> bytes = storage::read_file(path, kLargestFile);
-  if (!bytes) return refuse(path, bytes.error().message);
+  if (!bytes) return Refuser{path, words_of(ArchiveUse::training)}(bytes.error().message);
   std::map<std::string, std::string> none;
-  return read_script_archive(*std::move(bytes), path, inputs, none);
+  return read_script_archive(*std::move(bytes), path, ArchiveUse::training, inputs, none);
 }
 
-Result<torch::jit::Module> read_script_archive(std::string bytes, const std::string& origin,
+Result<torch::jit::Module> read_script_archive(std::string bytes, const std::string& origin, ArchiveUse use,
                                                std::optional<std::size_t> inputs,
                                                std::map<std::string, std::string>& extra_files,
                                                c10::Device device) {
+  const Refuser refuse{origin, words_of(use)};
   hide_source_positions(bytes);
   try {
-    if (const Result<void> fits = check_records(origin, bytes); !fits) return tl::unexpected(fits.error());
+    if (const Result<void> fits = check_records(refuse, bytes); !fits) return tl::unexpected(fits.error());
     torch::jit::ExtraFilesMap extra(extra_files.begin(), extra_files.end());
     torch::jit::Module module = torch::jit::load(std::make_shared<BytesReader>(bytes), device, extra);
     for (auto& [name, text] : extra_files) text = std::move(extra[name]);
-    if (const auto problem = find_problem(module, inputs)) return refuse(origin, *problem);
+    if (const auto problem = find_problem(module, inputs, refuse.words.purpose)) return refuse(*problem);
     return module;
   } catch (const std::exception& thrown) {
     const Error error = to_error(thrown, "not a TorchScript module", ErrorCode::invalid_argument);
     if (error.code != ErrorCode::invalid_argument) return tl::unexpected(error);
-    return refuse(origin, error.message);
+    return refuse(error.message);
   }
 }
 

@@ -35,6 +35,7 @@ expect 2 "status does not take 'b'" status a b
 expect 2 "--head: expected HOST:PORT, got 'nowhere'" list --head nowhere
 expect 2 'not in range' up --nodes 0
 expect 2 'leave -f or -o json out' logs -f j -o json
+expect 2 "--label: expected KEY=VALUE, got 'search'" list --label search
 expect 2 '--file is required' plan
 expect 2 'did you mean serve?' init srve
 expect 0 '' init train

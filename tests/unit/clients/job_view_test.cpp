@@ -54,6 +54,18 @@ TEST(JobView, ShowsOneJobWithItsWorkersAndEvaluations) {
             "    1    50  0.250     90.0%     20.0%\n");
 }
 
+TEST(JobView, ShowsLabelsAndDescription) {
+  const json job =
+      json::parse(R"({"name":"intents","id":"j-1","tenant":"nlp","description":"two\nlines \u001b[31m",
+                                   "labels":{"team":"search","stage":"prod"},"priority":500})");
+  const auto text = format_job(job, 0, false);
+  EXPECT_NE(text.find("\nlabels      stage=prod, team=search\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("\ndescription two"), std::string::npos) << text;
+  EXPECT_EQ(text.find('\x1b'), std::string::npos) << text;
+  EXPECT_EQ(format_job(json::parse(R"({"id":"j-1","labels":{},"description":""})"), 0, false).find("labels"),
+            std::string::npos);
+}
+
 TEST(JobView, ShowsHowNoisyTheGradientIs) {
   for (const auto& [scale, text] : {std::pair{"1240.4", "1,240"}, {"9.87", "9.9"}, {"1e300", "1e+300"}}) {
     const json job = json::parse(fmt::format(R"({{"metrics":{{"gradient_noise_scale":{}}}}})", scale));

@@ -20,6 +20,8 @@ constexpr const char* kJobText = R"(
 version: 1
 kind: train
 name: intents
+description: finds out what is asked for
+labels: {team: search, stage: ""}
 tenant: nlp
 workers: {min: 1, max: 4}
 model: {zoo: text_classifier}
@@ -49,6 +51,7 @@ const std::vector<Field> kJobFields{
     {"name", {kText}},
     {"kind", {kText}},
     {"tenant", {kText}},
+    {"labels", {kObject}},
     {"state", {kText}},
     {"reason", {kText}},
     {"step", {kNumber, kUnsigned}},
@@ -89,6 +92,27 @@ Ledger make_running_ledger() {
 
 json view_of(const Ledger& ledger, bool whole, const LiveJob* live = nullptr) {
   return job_view(*ledger.find("j-1"), live, "", ledger, {{2, 4711}}, whole);
+}
+
+TEST(Views, AJobHasTheLabelsAndTheDescriptionOfItsFile) {
+  const auto ledger = make_ledger();
+  const json labels{{"team", "search"}, {"stage", ""}};
+  EXPECT_EQ(view_of(ledger, false).at("labels"), labels);
+  EXPECT_EQ(view_of(ledger, true).at("labels"), labels);
+  EXPECT_EQ(view_of(ledger, true).at("description"), "finds out what is asked for");
+  EXPECT_FALSE(view_of(ledger, false).contains("description"));
+}
+
+TEST(Views, AJobIsListedWhereItHasAllLabelsThatAreAskedFor) {
+  const std::map<std::string, std::string> labels{{"team", "search"}, {"stage", ""}};
+  using Query = std::map<std::string, std::string>;
+  for (const auto& query :
+       {Query{}, Query{{"label.team", "search"}}, Query{{"label.stage", ""}, {"after", "7"}},
+        Query{{"label.stage", ""}, {"label.team", "search"}}})
+    EXPECT_TRUE(has_wanted_labels(labels, query));
+  for (const auto& query : {Query{{"label.team", "searc"}}, Query{{"label.owner", ""}}, Query{{"label.", ""}},
+                            Query{{"label.stage", "prod"}, {"label.team", "search"}}})
+    EXPECT_FALSE(has_wanted_labels(labels, query));
 }
 
 TEST(Views, AJobHasTheFieldsThatScriptsRelyOn) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/all.hpp>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -46,12 +47,17 @@ class ApiOfTenants : public ::testing::Test {
   }
 
   std::shared_ptr<Asked> ask(const std::string& tenant) {
+    return post("/v2/models/answers/infer",
+                R"({"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[3]}]})", tenant);
+  }
+  std::shared_ptr<Asked> post(const std::string& path, const std::string& body,
+                              const std::string& tenant = "") {
     const auto asked = std::make_shared<Asked>();
     gateway::HttpRequest request;
     request.method = "POST";
-    request.path = request.target = "/v2/models/answers/infer";
+    request.path = request.target = path;
     if (!tenant.empty()) request.headers.emplace("ds-tenant", tenant);
-    request.body = R"({"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[3]}]})";
+    request.body = body;
     request.client = asked->client;
     api_.handle(std::move(request), [asked](gateway::HttpResponse response) {
       const std::lock_guard lock(asked->mutex);
@@ -74,7 +80,16 @@ class ApiOfTenants : public ::testing::Test {
   Config config_;
   caf::actor_system system_{config_};
   Router router_{system_};
-  InferenceApi api_{router_, "1", {{"calm", "flood"}, 2}};
+  /// What the head was asked for, and what it is to say.
+  std::vector<std::pair<std::string, serving::ModelControl>> controlled_;
+  Result<void> control_outcome_;
+  InferenceApi api_{router_,
+                    "1",
+                    {{"calm", "flood"}, 2},
+                    [this](const std::string& model, serving::ModelControl what, const auto& then) {
+                      controlled_.emplace_back(model, what);
+                      then(control_outcome_);
+                    }};
 };
 
 TEST_F(ApiOfTenants, GivesNoneMoreThanItsPartOfWhatIsUnderWay) {
@@ -120,11 +135,64 @@ TEST_F(ApiOfTenants, LetsNobodyWaitWhileNoReplicaIsOnItsWay) {
   EXPECT_NE(later->body.find("paused again"), std::string::npos) << "it waited: " << later->body;
 }
 
+TEST_F(ApiOfTenants, LoadsAModelOnceItTakesRequestsAndUnloadsItAtOnce) {
+  const auto unloaded =
+      post("/v2/repository/models/answers/unload", R"({"parameters":{"unload_dependents":false}})");
+  EXPECT_EQ(unloaded->now(), 200) << unloaded->body;
+  EXPECT_EQ(unloaded->body, "");
+  const auto loaded = post("/v2/repository/models/answers/load", "{}");
+  router_.set_wanted("job", 1);
+  EXPECT_TRUE(comes_true([this] { return router_.find("answers")->ongoing == 1; }))
+      << "it waits for a replica";
+  EXPECT_EQ(loaded->now(), 0) << loaded->body;
+  const caf::scoped_actor replica(system_);  // which no request goes to
+  router_.add_replica("job", 1, caf::actor_cast<caf::actor>(replica), 1, {});
+  EXPECT_TRUE(comes_true([&] { return loaded->now() != 0; }));
+  EXPECT_EQ(loaded->now(), 200) << loaded->body;
+  EXPECT_EQ(loaded->body, "");
+  EXPECT_EQ(controlled_,
+            (std::vector<std::pair<std::string, serving::ModelControl>>{
+                {"answers", serving::ModelControl::unload}, {"answers", serving::ModelControl::load}}));
+}
+
+TEST_F(ApiOfTenants, SaysWhyAModelIsNotLoaded) {
+  const auto settings = post("/v2/repository/models/answers/load", R"({"parameters":{"config":"{}"}})");
+  EXPECT_EQ(settings->now(), 501) << settings->body;
+  EXPECT_NE(settings->body.find("without the parameter config"), std::string::npos) << settings->body;
+  EXPECT_EQ(post("/v2/repository/models/answers/load", "[]")->now(), 400);
+  EXPECT_TRUE(controlled_.empty());
+  control_outcome_ = fail(ErrorCode::not_found, "Request for unknown model: 'other' is not found");
+  for (const char* verb : {"load", "unload"}) {
+    const auto unknown = post(std::string("/v2/repository/models/other/") + verb, "");
+    EXPECT_EQ(unknown->now(), 404) << unknown->body;
+  }
+  control_outcome_ = {};
+  router_.set_held("job", "it waits for room");
+  const auto held = post("/v2/repository/models/answers/load", "");
+  EXPECT_TRUE(comes_true([&] { return held->now() != 0; }));
+  EXPECT_EQ(held->now(), 503);
+  EXPECT_NE(held->body.find("it waits for room"), std::string::npos) << held->body;
+}
+
+TEST_F(ApiOfTenants, CallsAPausedModelNotReadyThoughItSleeps) {
+  const auto ready = [this] {
+    gateway::HttpRequest request;
+    request.method = "GET";
+    request.path = request.target = "/v2/models/answers/ready";
+    int status = 0;
+    api_.handle(std::move(request), [&](const gateway::HttpResponse& response) { status = response.status; });
+    return status;
+  };
+  EXPECT_EQ(ready(), 200) << "a request would wake it";
+  router_.set_held("job", "it is paused");
+  EXPECT_TRUE(comes_true([&] { return ready() == 400; }));
+}
+
 TEST_F(ApiOfTenants, KnowsNoTenantsButThoseOfTheCluster) {
   const auto invented = ask("invented"), listed = ask("calm, flood");
   EXPECT_EQ(invented->now(), 400) << invented->body;
   EXPECT_EQ(listed->now(), 400) << listed->body;
-  InferenceApi for_all(router_, "1", {{}, 0});
+  InferenceApi for_all(router_, "1", {{}, 0}, {});
   gateway::HttpRequest request;
   request.method = "GET";
   request.path = request.target = "/v2/health/live";
