@@ -6,6 +6,7 @@
 
 #include "actors/head/head_actor.hpp"
 #include "actors/head/model_views.hpp"
+#include "actors/head/served_batching.hpp"
 #include "actors/replica/tensor_message.hpp"
 
 namespace ds::head {
@@ -63,7 +64,8 @@ void Head::ensure_serving(const std::string& id) {
   job.serving->known.unheard = {record->members.begin(), record->members.end()};
   served_.insert(id);
   parts_.router->set_endpoint({record->spec->name, id, serve.queue.max_depth, serve.queue.max_bytes,
-                               std::chrono::milliseconds(serve.queue.timeout_ms)});
+                               std::chrono::milliseconds(serve.queue.timeout_ms), batching_of(serve),
+                               record->spec->resources.gpus > 0});
   parts_.router->set_wanted(id, record->replicas());
   tell_versions(*record, *job.serving);
   tell_held(id);

@@ -58,7 +58,17 @@ void EndpointState::forget_versions() {
 }
 
 EndpointView EndpointState::view() const {
-  EndpointView view{endpoint.name, endpoint.job, first_version(), ready(), draining(), wanted, ongoing, {}};
+  EndpointView view;
+  view.name = endpoint.name;
+  view.job = endpoint.job;
+  view.version = first_version();
+  view.ready = ready();
+  view.draining = draining();
+  view.wanted = wanted;
+  view.ongoing = ongoing;
+  view.held = held;
+  view.batching = endpoint.batching;
+  view.is_on_gpu = endpoint.is_on_gpu;
   for (const auto& line : picker.lines()) {
     auto& shown = view.versions[line.version];
     shown.share += line.share;

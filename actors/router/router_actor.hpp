@@ -18,6 +18,7 @@
 #include "actors/router/call_book.hpp"
 #include "actors/router/endpoint_state.hpp"
 #include "actors/router/router.hpp"
+#include "actors/serving/refusal_text.hpp"
 
 namespace ds::router {
 
@@ -139,6 +140,7 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
     const auto state = endpoints_.find(job);
     if (state == endpoints_.end()) return;
     state->second.held = why;
+    publish(state->second);
     if (why.empty()) return;
     for (const JourneyPtr& journey : state->second.waiting.take_all())
       finish(journey, tl::unexpected(is_held(why)));
@@ -354,14 +356,25 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
   /// For a replica.
   void wait(const JourneyPtr& journey, EndpointState& state) {
     if (!state.held.empty()) return finish(journey, tl::unexpected(is_held(state.held)));
-    const auto entry =
-        state.waiting.add(journey, {state.endpoint.max_waiting, state.endpoint.max_waiting_bytes});
-    const auto refuse = [&](const JourneyPtr& refused) {
-      const auto text = fmt::format("{} requests wait for a replica already", state.waiting.size());
-      finish(refused, tl::unexpected(Failure{{ErrorCode::resource_exhausted, text, {}}, kRetryLaterMs}));
+    serving::BatchingOptions bounds;
+    bounds.max_depth = state.endpoint.max_waiting;
+    bounds.max_bytes = state.endpoint.max_waiting_bytes;
+    const auto refuse = [&](const JourneyPtr& refused, serving::Refusal why) {
+      const auto text = serving::refusal_text(
+          why, {refused->rows, refused->bytes, state.waiting.size(), state.waiting.bytes()}, bounds);
+      const bool never_fits = why == serving::Refusal::too_large;
+      finish(
+          refused,
+          tl::unexpected(
+              never_fits ? Failure{{ErrorCode::invalid_argument, text, {}}}
+                         : Failure{{ErrorCode::resource_exhausted, "while no replica is ready, " + text, {}},
+                                   kRetryLaterMs}));
     };
-    for (const JourneyPtr& displaced : entry.displaced) refuse(displaced);
-    if (entry.refused) return refuse(journey);
+    // As a replica says it.
+    if (journey->bytes > bounds.max_bytes) return refuse(journey, serving::Refusal::too_large);
+    const auto entry = state.waiting.add(journey, {bounds.max_depth, bounds.max_bytes});
+    for (const auto& displaced : entry.displaced) refuse(displaced.journey, displaced.why);
+    if (entry.refused) return refuse(journey, *entry.refused);
     // The first that comes to a model which sleeps wakes it now, not at the next report.
     if (state.wanted == 0 && state.waiting.size() == 1) report(journey->job, state, Clock::now());
   }
