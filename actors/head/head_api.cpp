@@ -122,6 +122,9 @@ void Head::on_submission_checked(const std::string& key, const CheckedSubmission
   auto dependencies = resolve_dependencies(submission, ledger_);
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*refused);
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
+  const bool names_file =
+      submission.spec.serve && submission.spec.serve->source.kind == ServedSource::Kind::file;
+  if (names_file) return choose_file(submission, respond);
   if (submission.spec.serve) {
     if (const auto refused = check_endpoint(submission.spec.name, ledger_)) return respond(*refused);
     if (submission.spec.serve->source.kind == ServedSource::Kind::checkpoint)
@@ -130,7 +133,7 @@ void Head::on_submission_checked(const std::string& key, const CheckedSubmission
   auto lines = resolve_model(submission, ledger_);
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&lines)) return respond(*refused);
   accept(submission, std::get<std::vector<std::string>>(std::move(dependencies)),
-         {std::nullopt, std::get<std::vector<ServedLine>>(std::move(lines))}, respond);
+         {std::nullopt, std::get<std::vector<ServedLine>>(std::move(lines)), {}}, respond);
 }
 
 void Head::accept(const Submission& submission, std::vector<std::string> dependencies, const Served& served,
@@ -148,6 +151,7 @@ void Head::accept(const Submission& submission, std::vector<std::string> depende
     events.push_back(event("head", "the versions that it names",
                            ModelServed{id, submission.spec.serve->source.model, served.lines}));
   }
+  if (served.file) events.push_back(event("head", "the file that it names", FileServed{id, 1, *served.file}));
   const bool has_deadline = submission.spec.has_deadline();
   if (has_deadline) {
     auto promised = promise_deadline(submission);

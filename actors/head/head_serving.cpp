@@ -135,6 +135,7 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   }
   const auto version = std::max<std::uint64_t>(lease->second.version, 1);
   if (!hello.ready) return send(replica, assignment(*ledger_.find(id), lease->second));
+  if (!is_right_file(id, hello, version)) return;
   if (!hello.quantization.empty()) serving.quantization[version] = hello.quantization;
   serving::ModelMetadata metadata;
   metadata.name = ledger_.find(id)->spec->name;
@@ -365,7 +366,7 @@ void Head::choose_checkpoint(const Submission& submission, const gateway::Respon
     auto dependencies = resolve_dependencies(submission, head.ledger_);
     if (const auto* wrong = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*wrong);
     head.accept(submission, std::get<std::vector<std::string>>(std::move(dependencies)),
-                {std::pair(source, found->step), {}}, respond);
+                {std::pair(source, found->step), {}, {}}, respond);
   };
   find_checkpoint(source, submission.spec.serve->source, then);
 }

@@ -123,6 +123,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
       if (model.classes) hello.classes = *model.classes;
       hello.quantization = model_->quantization();
       hello.padding = to_message(model_->padding());
+      hello.digest = file_.found;
     }
     line_.tell_head(std::move(hello));
   }
@@ -134,6 +135,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
     auto spec = head::read_assigned_job({order.job, order.file, order.directory, order.text, 0});
     if (!spec) return on_failed(spec.error());
     spec_ = *std::move(spec);
+    file_.wanted = order.digest;
     quantization_ = {order.training_directory, order.training_text, order.quantization};
     thread_ = std::make_unique<ModelThread>();
     origin_ = order.origin.empty() ? spec_.serve->source.text : order.origin;
@@ -160,7 +162,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
 
   void load(std::shared_ptr<const GivenModel> given) {
     thread_->post([this, given = std::move(given), start = Clock::now()] {
-      auto loaded = load_model(spec_, given.get(), quantization_);
+      auto loaded = load_model(spec_, given.get(), quantization_, &file_);
       std::vector<Observation> seen;
       if (loaded) seen = warm_up(**loaded);
       if (loaded && (*loaded)->has_lost_device())
@@ -444,6 +446,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
   std::optional<ReplicaFailed> failed_;
   scheduler::JobSpec spec_;
   QuantizationContext quantization_;
+  FileIdentity file_;                ///< of the model's thread while that loads
   std::string origin_;               ///< of the model
   std::optional<BatchQueue> queue_;  ///< once the model is there
   std::map<std::uint64_t, Pending> pending_;
