@@ -117,11 +117,12 @@ json ApiClient::get(const std::string& path, std::chrono::milliseconds limit) {
 
 json ApiClient::get_list(const std::string& path) {
   json list = json::array();
+  const char* const separator = path.find('?') == std::string::npos ? "?" : "&";
   std::string after;
   do {
     connection_->begin(kAnswerTime);
     const auto result =
-        connection_->http.Get(after.empty() ? path : path + "?after=" + encode_segment(after));
+        connection_->http.Get(after.empty() ? path : path + separator + "after=" + encode_segment(after));
     const json page = parse_answer(connection_->head, result, connection_->was_silent(result.error()));
     if (!page.is_array()) return page;
     list.insert(list.end(), page.begin(), page.end());

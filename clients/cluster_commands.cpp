@@ -40,6 +40,7 @@ ExitCode bring_up(const CommandContext& context, const ShapeOptions& options, co
                              {"nodes", up.shape.nodes},
                              {"slots", up.shape.slots},
                              {"gpus", up.shape.gpus},
+                             {"port", up.shape.port},
                              {"started", up.started},
                              {"home", cluster.home().root.string()}});
     return ExitCode::done;

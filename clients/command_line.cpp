@@ -200,6 +200,10 @@ class CommandLine {
                    "GPUs that node-1 offers, such as H200:4, 0, or auto: those that the driver finds (as "
                    "before, else auto); the others offer none")
         ->option_text("KIND:N");
+    up->add_option("--port", arguments_.shape.port,
+                   "the head's port on 127.0.0.1; 0 takes any free one (as before, else 0)")
+        ->check(CLI::Range(0, 65535))
+        ->option_text("N");
     up->add_option("--tenants", arguments_.tenants,
                    "file that says what each tenant may use; remembered (an empty one is forgotten)")
         ->option_text("FILE");

@@ -144,25 +144,21 @@ ExitCode plan_job_file(const CommandContext& context, const std::string& file) {
   return is_quota ? ExitCode::quota : ExitCode::unplaceable;
 }
 
-<<<<<<< HEAD
-ExitCode list_jobs(const CommandContext& context) {
-  json jobs = ApiClient(find_head(context.head)).get_list("/api/v1/jobs");
+ExitCode list_jobs(const CommandContext& context, const std::vector<std::string>& labels) {
+  json jobs = ApiClient(find_head(context.head)).get_list(path_of_jobs(labels));
   if (jobs.is_array()) {  // each page is in order, and the pages are not
     std::stable_sort(jobs.begin(), jobs.end(), [](const json& a, const json& b) {
       return integer_at(a, "submitted_ms") < integer_at(b, "submitted_ms");
     });
   }
-  context.json ? write_document(context, jobs)
-               : write_out(format_jobs(jobs, now_ms(), context.terminal.colour_out));
+  if (context.json) {
+    write_document(context, jobs);
+  } else if (jobs.empty() && !labels.empty()) {
+    write_out(std::string("no job has ") + (labels.size() == 1 ? "this label\n" : "all of these labels\n"));
+  } else {
+    write_out(format_jobs(jobs, now_ms(), context.terminal.colour_out));
+  }
   return ExitCode::done;
-=======
-ExitCode list_jobs(const CommandContext& context, const std::vector<std::string>& labels) {
-  return show(context, path_of_jobs(labels), [&](const json& jobs) {
-    if (jobs.empty() && !labels.empty())
-      return std::string("no job has ") + (labels.size() == 1 ? "this label\n" : "all of these labels\n");
-    return format_jobs(jobs, now_ms(), context.terminal.colour_out);
-  });
->>>>>>> w/servefeat
 }
 
 ExitCode show_job(const CommandContext& context, const std::string& job) {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstring>
 #include <sstream>
@@ -16,6 +17,7 @@
 
 #include "clients/api_client.hpp"
 #include "clients/failure.hpp"
+#include "clients/free_port.hpp"
 #include "clients/json_fields.hpp"
 #include "clients/output.hpp"
 #include "clients/printable.hpp"
@@ -59,6 +61,15 @@ void make_folder(const std::filesystem::path& folder) {
   }
 }
 
+/// 0: it names none.
+std::uint16_t port_of(const std::string& address) {
+  std::uint16_t port = 0;
+  const auto colon = address.rfind(':');
+  if (colon != std::string::npos)
+    std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
+  return port;
+}
+
 /// The node that `entry` of the API describes lives: the head may still list one that died before.
 bool describes_living_node(const nlohmann::json& entry, const std::string& name) {
   if (text_at(entry, "id") != name) return false;
@@ -73,6 +84,7 @@ ClusterShape choose_shape(const ShapeOptions& options, const std::optional<Clust
   shape.nodes = options.nodes.value_or(shape.nodes);
   shape.slots = options.slots.value_or(shape.slots);
   shape.gpus = options.gpus.value_or(shape.gpus);
+  shape.port = options.port.value_or(shape.port);
   if (shape.gpus == "auto") shape.gpus.clear();
   return shape;
 }
@@ -85,7 +97,8 @@ std::string describe_shape(const ClusterShape& shape) {
 
 std::string format_cluster_shape(const ClusterShape& shape) {
   const auto gpus = shape.gpus.empty() ? std::string() : fmt::format("gpus {}\n", shape.gpus);
-  return fmt::format("nodes {}\nslots {}\n{}", shape.nodes, shape.slots, gpus);
+  const auto port = shape.port == 0 ? std::string() : fmt::format("port {}\n", shape.port);
+  return fmt::format("nodes {}\nslots {}\n{}{}", shape.nodes, shape.slots, port, gpus);
 }
 
 std::optional<ClusterShape> parse_cluster_shape(const std::string& text) {
@@ -95,6 +108,11 @@ std::optional<ClusterShape> parse_cluster_shape(const std::string& text) {
   ClusterShape shape;
   if (!(in >> nodes >> shape.nodes >> slots >> shape.slots) || nodes != "nodes" || slots != "slots")
     return std::nullopt;
+  constexpr std::string_view kPort = "\nport ";
+  if (const auto port = text.find(kPort); port != std::string::npos) {
+    const char* begin = text.data() + port + kPort.size();
+    std::from_chars(begin, text.data() + text.size(), shape.port);
+  }
   constexpr std::string_view kGpus = "\ngpus ";  // a kind may have spaces
   if (const auto gpus = text.find(kGpus); gpus != std::string::npos) {
     shape.gpus = text.substr(gpus + kGpus.size());
@@ -183,8 +201,34 @@ void LocalCluster::check_members() const {
   }
 }
 
-std::string LocalCluster::start_head(Clock::time_point deadline) {
-  const std::string listen = read_small_file(home_.address_file()).value_or("127.0.0.1:0");
+std::string LocalCluster::choose_listen_address(std::uint16_t port) const {
+  const auto remembered = read_small_file(home_.address_file());
+  const bool is_named = port != 0;
+  if (!is_named) port = remembered ? port_of(*remembered) : 0;
+  const auto listen = fmt::format("127.0.0.1:{}", port);
+  const int why = why_not_free(port);
+  if (why == 0) return listen;
+  const std::string others =
+      is_fresh_ ? "or choose another: ds-submit up --port N (0 takes any free one)"
+                : "or ds-submit down, then ds-submit up --port N: what runs looks for the head there";
+  if (why == EADDRINUSE) {
+    if (is_fresh_ && !is_named) {
+      write_err(
+          fmt::format("another program has port {}, where the cluster was; it gets another one\n", port));
+      return "127.0.0.1:0";
+    }
+    throw Failure(
+        ExitCode::conflict, "conflict",
+        fmt::format("another program has port {} of 127.0.0.1, so the head can't listen there", port),
+        fmt::format("ss -ltnp 'sport = :{}' names it; end it and try again, {}", port, others));
+  }
+  throw Failure(ExitCode::usage, "usage",
+                fmt::format("the head can't listen on port {} of 127.0.0.1: {}", port, std::strerror(why)),
+                why == EACCES ? "choose a port above 1023, " + others : others);
+}
+
+std::string LocalCluster::start_head(std::uint16_t port, Clock::time_point deadline) {
+  const auto listen = choose_listen_address(port);
   const auto ready_file = home_.head_dir() / "address";
   std::error_code ignored;
   std::filesystem::remove(ready_file, ignored);  // of the head before; the new one writes it when it is ready
@@ -264,6 +308,26 @@ void LocalCluster::remember_tenants(const std::optional<std::string>& text) {
   std::filesystem::remove(home_.tenants_file(), ignored);
 }
 
+/// Of what is running.
+void LocalCluster::check_shape(const ClusterShape& before, const ClusterShape& shape) const {
+  constexpr const char* kHint =
+      "ds-submit up without these options starts what of it is not running; after ds-submit down, "
+      "which ends what runs and keeps jobs and checkpoints, it may have another shape";
+  ClusterShape elsewhere = before;
+  elsewhere.port = shape.port;
+  if (elsewhere != shape) {
+    throw Failure(ExitCode::conflict, "conflict",
+                  fmt::format("a local cluster of {} is up already, not of {}", describe_shape(before),
+                              describe_shape(shape)),
+                  kHint);
+  }
+  const auto address = read_small_file(home_.address_file());
+  if (shape.port == 0 || !address || port_of(*address) == shape.port) return;
+  throw Failure(ExitCode::conflict, "conflict",
+                fmt::format("the local cluster is up at {} already, not at port {}", *address, shape.port),
+                kHint);
+}
+
 LocalCluster::Up LocalCluster::up(const ShapeOptions& options, const std::optional<std::string>& tenants) {
   prepare_folders();
   members_ = living_members();
@@ -271,14 +335,7 @@ LocalCluster::Up LocalCluster::up(const ShapeOptions& options, const std::option
   const auto shape_text = read_small_file(home_.shape_file());
   const auto before = parse_cluster_shape(shape_text.value_or(""));
   const ClusterShape shape = choose_shape(options, before);
-  if (!is_fresh_ && before && *before != shape) {
-    throw Failure(
-        ExitCode::conflict, "conflict",
-        fmt::format("a local cluster of {} is up already, not of {}", describe_shape(*before),
-                    describe_shape(shape)),
-        "ds-submit up without these options starts what of it is not running; after ds-submit down, "
-        "which ends what runs and keeps jobs and checkpoints, it may have another shape");
-  }
+  if (!is_fresh_ && before) check_shape(*before, shape);
   const bool head_lives = members_.count(std::string(kHead)) > 0;
   const auto tenants_before = read_small_file(home_.tenants_file());
   if (tenants && head_lives && *tenants != tenants_before.value_or("")) {
@@ -294,7 +351,7 @@ LocalCluster::Up LocalCluster::up(const ShapeOptions& options, const std::option
     Up result;
     result.shape = shape;
     const auto remembered = read_small_file(home_.address_file());
-    result.address = head_lives && remembered ? *remembered : start_head(deadline);
+    result.address = head_lives && remembered ? *remembered : start_head(shape.port, deadline);
     for (int i = 1; i <= shape.nodes; ++i) {
       if (members_.count(node_name(i)) > 0) continue;
       std::vector<std::string> arguments{

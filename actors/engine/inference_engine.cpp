@@ -11,6 +11,7 @@
 #include "actors/replica/model_runner.hpp"
 #include "actors/replica/padding_trial.hpp"
 #include "actors/serving/batch_queue.hpp"
+#include "actors/serving/refusal_text.hpp"
 
 namespace ds {
 namespace {
@@ -49,25 +50,24 @@ Result<std::unique_ptr<infer::ServedModel>> load(const InferenceEngine::Options&
   return loaded;
 }
 
-Error to_error(serving::Refusal why, const serving::BatchQueue& queue) {
+Error to_error(serving::Refusal why, serving::RefusedTicket refused, const serving::BatchQueue& queue) {
   using serving::Refusal;
+  refused.waiting = queue.depth();
+  refused.waiting_bytes = queue.bytes();
+  auto text =
+      serving::refusal_text(why, refused, queue.options(), {"max_batch_size", "max_depth", "max_bytes"});
   switch (why) {
     case Refusal::deadline:
       return {ErrorCode::deadline_exceeded, "it can't be answered within the engine's timeout", {}};
     case Refusal::too_large:
-      return {ErrorCode::invalid_argument,
-              fmt::format("it has more rows than a batch may have ({}), or more bytes than may wait",
-                          queue.options().max_size),
-              {}};
+      return {ErrorCode::invalid_argument, std::move(text), {}};
     case Refusal::draining:
       return {ErrorCode::unavailable, "the engine is about to stop", {}};
     case Refusal::queue_full:
     case Refusal::too_many_bytes:
       break;
   }
-  return {ErrorCode::resource_exhausted,
-          fmt::format("too many requests wait ({}, {} bytes)", queue.depth(), queue.bytes()),
-          "send fewer at a time, or raise max_depth or max_bytes"};
+  return {ErrorCode::resource_exhausted, std::move(text), "send fewer at a time, or raise the bound"};
 }
 
 std::uint64_t shape_key(const Tensors& inputs, const std::optional<serving::Padding>& padding) {
@@ -137,8 +137,9 @@ class InferenceEngine::Core {
       ticket.deadline_us =
           now + std::chrono::duration_cast<std::chrono::microseconds>(options_.timeout).count();
       const auto id = ticket.id = ++tickets_;
+      const serving::RefusedTicket told{ticket.rows, ticket.bytes};
       if (const auto refused = queue_.admit(std::move(ticket), now)) {
-        promise.set_value(tl::unexpected(to_error(*refused, queue_)));
+        promise.set_value(tl::unexpected(to_error(*refused, told, queue_)));
         return answer;
       }
       waiting_.emplace(id, Waiting{std::move(request->inputs), std::move(promise)});
@@ -217,7 +218,7 @@ class InferenceEngine::Core {
   void refuse_late() {
     for (const serving::Expired& expired : queue_.take_expired(now_us())) {
       auto found = waiting_.extract(expired.id);
-      found.mapped().promise.set_value(tl::unexpected(to_error(expired.why, queue_)));
+      found.mapped().promise.set_value(tl::unexpected(to_error(expired.why, {}, queue_)));
     }
   }
 

@@ -38,7 +38,7 @@ class ClientWatch {
 struct HttpRequest {
   std::string method;  ///< `GET`, `POST`, …
   std::string path;    ///< percent-decoded, without the query
-  std::string target;  ///< as it stands in the request line
+  std::string target;  ///< as it stands in the request line, without `http://host`
   std::map<std::string, std::string> query;
   std::map<std::string, std::string, std::less<>> headers;  ///< names in lower case
   std::string body;

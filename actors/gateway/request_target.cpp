@@ -37,11 +37,23 @@ tl::unexpected<Error> broken_escape() {
 
 }  // namespace
 
+std::string_view to_origin_form(std::string_view target) {
+  constexpr std::string_view kScheme = "http://";
+  if (!target.starts_with(kScheme)) return target;
+  const auto slash = target.find_first_of("/?", kScheme.size());
+  return slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
+}
+
+std::string_view target_in(std::string_view bytes) {
+  bytes = bytes.substr(0, bytes.find_first_of("\r\n"));
+  const auto space = bytes.find(' ');
+  const auto begin = space == std::string_view::npos ? space : bytes.find_first_not_of(' ', space);
+  if (begin == std::string_view::npos) return {};
+  return bytes.substr(begin, bytes.find(' ', begin) - begin);
+}
+
 Result<RequestTarget> parse_request_target(std::string_view target) {
-  if (target.starts_with("http://")) {
-    const auto slash = target.find_first_of("/?", 7);
-    target = slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
-  }
+  target = to_origin_form(target);
   if (!target.starts_with('/')) {
     return fail(ErrorCode::invalid_argument, "the request's address must begin with /");
   }

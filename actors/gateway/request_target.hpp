@@ -20,4 +20,11 @@ struct RequestTarget {
 /// zero escape (`%zz`, `%00`), a query key given twice (which of the two holds would depend on who reads it).
 Result<RequestTarget> parse_request_target(std::string_view target);
 
+/// Without `http://host`, which proxies send; at least `/` then. Pure.
+std::string_view to_origin_form(std::string_view target);
+
+/// The target of the request that `bytes` begin with, though its line may be wrong or cut off; empty: there
+/// is none. Pure.
+std::string_view target_in(std::string_view bytes);
+
 }  // namespace ds::gateway

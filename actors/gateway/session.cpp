@@ -54,6 +54,7 @@ std::string to_lower(std::string text) {
 
 /// Whether the target is the path itself, or below it.
 bool is_below(std::string_view target, std::string_view path) {
+  target = to_origin_form(target);
   if (path.empty() || !target.starts_with(path)) return false;
   return target.size() == path.size() || target[path.size()] == '/' || target[path.size()] == '?';
 }
@@ -62,7 +63,7 @@ HttpRequest take_request(http::request<http::string_body>&& message, RequestTarg
   HttpRequest request;
   request.method = to_string(message.method_string());
   if (request.method == "HEAD") request.method = "GET";
-  request.target = to_string(message.target());
+  request.target = to_origin_form(std::string_view(message.target().data(), message.target().size()));
   request.path = std::move(target.path);
   request.query = std::move(target.query);
   for (const auto& field : message) {
@@ -173,6 +174,8 @@ void Session::on_read(const error_code& error, std::size_t bytes) {
   }
   if (makes_way_) {
     if (phase_ == Phase::idle && bytes == 0) return shut();
+    buffer_.commit(bytes);
+    if (phase_ == Phase::idle) phase_ = Phase::head;
     return refuse(503, "unavailable", "others need the connection, and the request was not whole yet",
                   "try again in a moment");
   }
@@ -327,8 +330,7 @@ void Session::on_request() {
   try {
     core_->handler(std::move(request), [answer](Reply reply) { (*answer)(std::move(reply)); });
   } catch (const std::exception& error) {
-    (*answer)(
-        error_response(500, "internal", std::string("the request could not be handled: ") + error.what()));
+    (*answer)(failure(500, "internal", std::string("the request could not be handled: ") + error.what()));
   }
 }
 
@@ -373,7 +375,7 @@ void Session::on_answer(std::uint64_t request, Reply reply) {
   try {
     response = std::move(reply);
   } catch (const std::exception& thrown) {  // nobody else on this thread would catch it
-    response = error_response(500, "internal", thrown.what(), {});
+    response = failure(500, "internal", thrown.what());
   }
   if (phase_ != Phase::answering || request != request_) return;  // too late: it was answered with 504
   give_room_back();  // the body is gone, and who has the answer may count on its room
@@ -382,8 +384,26 @@ void Session::on_answer(std::uint64_t request, Reply reply) {
 
 void Session::refuse(int status, std::string_view code, std::string_view message, std::string_view hint) {
   keep_alive_ = false;
-  if (is_below_ && core_->options.large_refusal) return send(core_->options.large_refusal(status, message));
-  send(error_response(status, code, message, hint));
+  // Before the head is whole nobody has looked where it goes.
+  if (phase_ == Phase::head) is_below_ = is_below(target_so_far(), core_->options.large_prefix);
+  send(failure(status, code, message, hint));
+}
+
+HttpResponse Session::failure(int status, std::string_view code, std::string_view message,
+                              std::string_view hint) const {
+  if (!is_below_ || !core_->options.large_refusal) return error_response(status, code, message, hint);
+  std::string text(message);
+  if (!hint.empty()) text.append("; ").append(hint);
+  return core_->options.large_refusal(status, text);
+}
+
+/// Of a request whose head is not whole, or wrong.
+std::string_view Session::target_so_far() const {
+  const auto& known = parser_->get().target();
+  if (!known.empty()) return {known.data(), known.size()};
+  // The parser keeps nothing of a request line that is wrong, or too long.
+  const auto bytes = buffer_.data();
+  return target_in(std::string_view(static_cast<const char*>(bytes.data()), bytes.size()));
 }
 
 void Session::send(HttpResponse response) {

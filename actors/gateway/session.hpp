@@ -94,6 +94,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void look_after_client();
   void on_answer(std::uint64_t request, Reply reply);
   void refuse(int status, std::string_view code, std::string_view message, std::string_view hint = {});
+  /// An error in the form of the target's protocol.
+  HttpResponse failure(int status, std::string_view code, std::string_view message,
+                       std::string_view hint = {}) const;
+  std::string_view target_so_far() const;
   void send(HttpResponse response);
   void write_more();
   void on_written();

@@ -331,12 +331,25 @@ class Head : public caf::event_based_actor {
   struct Served {
     std::optional<std::pair<std::string, std::uint64_t>> checkpoint;
     std::vector<scheduler::ServedLine> lines;
+    std::optional<std::string> file = {};  ///< its SHA-256; empty: not known. None: it names no file
   };
   void accept(const Submission& submission, std::vector<std::string> dependencies, const Served& served,
               const gateway::Respond& respond);
   /// Finds the checkpoint, and keeps it from being dropped at least until `then` has returned.
   void find_checkpoint(const std::string& job, const scheduler::ServedSource& source,
                        std::function<void(Head&, const Result<storage::CheckpointEntry>&)> then);
+
+  // ---- jobs that serve a file (head_files.cpp) ----
+  /// SHA-256 of the file, beside the actor. False: too many wait for that, and it is not done.
+  bool read_served_file(const std::string& path, std::function<void(Head&, const Result<std::string>&)> then);
+  /// Looks at the file that the job is to serve, then accepts it, or lets the job that serves it follow.
+  void choose_file(const Submission& submission, const gateway::Respond& respond);
+  void serve_again(const scheduler::JobRecord& job, const Result<std::string>& digest,
+                   const gateway::Respond& respond);
+  /// What a job that is tried again serves.
+  std::vector<scheduler::Event> file_events(const scheduler::JobRecord& job, const std::string& digest) const;
+  /// Whether the replica serves what others of its version do; one that does not is ended.
+  bool is_right_file(const std::string& job, const messages::ReplicaHello& hello, std::uint64_t version);
 
   // ---- models of the registry: versions and tags (head_models.cpp) ----
   struct Registration;
@@ -432,6 +445,9 @@ class Head : public caf::event_based_actor {
   void pause_job(const std::string& job);
   void resume_job(const std::string& job);
   void retry(const std::string& job, const gateway::Respond& respond);
+  /// `digest`: of the file that it serves; none: it names none.
+  void retry(const std::string& job, const std::optional<std::string>& digest,
+             const gateway::Respond& respond);
   Result<void> set_priority(const std::string& job, const nlohmann::json& body);
   Result<void> scale(const std::string& job, const nlohmann::json& body);
 

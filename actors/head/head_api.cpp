@@ -19,7 +19,7 @@ namespace {
 using namespace scheduler;
 
 constexpr std::size_t kMaxLogBytes = 256 << 10;
-constexpr std::size_t kMostJobsAPage = 1000;
+constexpr std::size_t kMostJobsAPage = 1000, kMostLooksAPage = 10'000;
 constexpr std::size_t kMaxErrands = 4;
 constexpr auto kErrandLimit = std::chrono::seconds(110);
 
@@ -129,6 +129,9 @@ void Head::on_submission_checked(const std::string& key, const CheckedSubmission
   auto dependencies = resolve_dependencies(submission, ledger_);
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*refused);
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
+  const bool names_file =
+      submission.spec.serve && submission.spec.serve->source.kind == ServedSource::Kind::file;
+  if (names_file) return choose_file(submission, respond);
   if (submission.spec.serve) {
     if (const auto refused = check_endpoint(submission.spec.name, ledger_)) return respond(*refused);
     if (submission.spec.serve->source.kind == ServedSource::Kind::checkpoint)
@@ -137,7 +140,7 @@ void Head::on_submission_checked(const std::string& key, const CheckedSubmission
   auto lines = resolve_model(submission, ledger_);
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&lines)) return respond(*refused);
   accept(submission, std::get<std::vector<std::string>>(std::move(dependencies)),
-         {std::nullopt, std::get<std::vector<ServedLine>>(std::move(lines))}, respond);
+         {std::nullopt, std::get<std::vector<ServedLine>>(std::move(lines)), {}}, respond);
 }
 
 void Head::accept(const Submission& submission, std::vector<std::string> dependencies, const Served& served,
@@ -155,6 +158,7 @@ void Head::accept(const Submission& submission, std::vector<std::string> depende
     events.push_back(event("head", "the versions that it names",
                            ModelServed{id, submission.spec.serve->source.model, served.lines}));
   }
+  if (served.file) events.push_back(event("head", "the file that it names", FileServed{id, 1, *served.file}));
   const bool has_deadline = submission.spec.has_deadline();
   if (has_deadline) {
     auto promised = promise_deadline(submission);
@@ -222,16 +226,18 @@ void Head::answer_jobs(const gateway::HttpRequest& request, const gateway::Respo
   }
   const auto after = request.query.find("after");
   when_durable(
-      [this, respond, limit = *limit, after = after == request.query.end() ? std::string() : after->second] {
+      [this, respond, limit = *limit, query = request.query, after = after == request.query.end() ? std::string() : after->second] {
         std::vector<const JobRecord*> jobs;
         std::vector<std::string> waiting;
         auto next = ledger_.jobs().upper_bound(after);
-        for (; next != ledger_.jobs().end() && jobs.size() < limit; ++next) {
-          if (forgetting_.contains(next->first)) continue;
+        std::string last;
+        for (std::size_t looks = 0;
+             next != ledger_.jobs().end() && jobs.size() < limit && looks < kMostLooksAPage; ++next, ++looks) {
+          last = next->first;
+          if (forgetting_.contains(last) || !has_wanted_labels(next->second.spec->labels, query)) continue;
           jobs.push_back(&next->second);
-          if (is_waiting(next->second.state)) waiting.push_back(next->first);
+          if (is_waiting(next->second.state)) waiting.push_back(last);
         }
-        const std::string last = jobs.empty() ? std::string() : jobs.back()->id;
         std::ranges::sort(jobs, {}, &JobRecord::order);
         auto reasons = first_reasons(waiting, Coming::told);
         auto list = nlohmann::json::array();

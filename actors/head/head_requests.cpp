@@ -91,6 +91,20 @@ void Head::resume_job(const std::string& id) {
 
 void Head::retry(const std::string& id, const gateway::Respond& respond) {
   const auto& job = *ledger_.find(id);
+  if (!is_end(job.state) || !job.serves_file()) return retry(id, std::nullopt, respond);
+  const bool queued = read_served_file(
+      job.spec->serve->source.path, [id, respond](Head& head, const Result<std::string>& digest) {
+        // It may have been tried again meanwhile, and end, which must have its effects first.
+        head.when_durable(
+            [&head, id, respond, digest = digest.value_or("")] { head.retry(id, digest, respond); });
+      });
+  if (!queued)
+    respond(error_response({ErrorCode::unavailable, "the head is busy with other files", "try again"}));
+}
+
+void Head::retry(const std::string& id, const std::optional<std::string>& digest,
+                 const gateway::Respond& respond) {
+  const auto& job = *ledger_.find(id);
   if (job.state == JobState::succeeded) {
     return respond(error_response({ErrorCode::conflict, fmt::format("job {} has succeeded", id), {}}));
   }
@@ -107,7 +121,11 @@ void Head::retry(const std::string& id, const gateway::Respond& respond) {
     }
     const std::string why = "its owner wants it to be tried again";
     spdlog::info("job {}: {}", id, why);
-    commit({event("user", why, JobRetried{id})});
+    std::vector<Event> events{event("user", why, JobRetried{id})};
+    if (digest) {
+      for (auto& one : file_events(job, *digest)) events.push_back(std::move(one));
+    }
+    commit(std::move(events));
     if (is_serve(id)) ensure_serving(id);
     schedule_soon();
   }

@@ -1,4 +1,4 @@
-// Replicas of models of the registry: from one version to another, one by one.
+// Replicas of models that have versions: from one to another, one by one.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,6 +37,7 @@ messages::AssignReplica Head::assignment(const JobRecord& job, const Lease& leas
   order.text = *job.text;
   order.checkpoint_job = job.served_job;
   order.checkpoint_step = job.served_step;
+  if (const auto file = job.files.find(lease.version); file != job.files.end()) order.digest = file->second;
   const RegisteredModel* model = ledger_.registry().find(job.model);
   const ModelVersion* version = model == nullptr ? nullptr : model->find(lease.version);
   if (version != nullptr) {

@@ -6,6 +6,7 @@
 
 #include "actors/head/head_actor.hpp"
 #include "actors/head/model_views.hpp"
+#include "actors/head/served_batching.hpp"
 #include "actors/replica/tensor_message.hpp"
 
 namespace ds::head {
@@ -63,7 +64,8 @@ void Head::ensure_serving(const std::string& id) {
   job.serving->known.unheard = {record->members.begin(), record->members.end()};
   served_.insert(id);
   parts_.router->set_endpoint({record->spec->name, id, serve.queue.max_depth, serve.queue.max_bytes,
-                               std::chrono::milliseconds(serve.queue.timeout_ms)});
+                               std::chrono::milliseconds(serve.queue.timeout_ms), batching_of(serve),
+                               record->spec->resources.gpus > 0});
   parts_.router->set_wanted(id, record->replicas());
   tell_versions(*record, *job.serving);
   tell_held(id);
@@ -133,6 +135,7 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   }
   const auto version = std::max<std::uint64_t>(lease->second.version, 1);
   if (!hello.ready) return send(replica, assignment(*ledger_.find(id), lease->second));
+  if (!is_right_file(id, hello, version)) return;
   if (!hello.quantization.empty()) serving.quantization[version] = hello.quantization;
   serving::ModelMetadata metadata;
   metadata.name = ledger_.find(id)->spec->name;
@@ -386,7 +389,7 @@ void Head::choose_checkpoint(const Submission& submission, const gateway::Respon
     auto dependencies = resolve_dependencies(submission, head.ledger_);
     if (const auto* wrong = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*wrong);
     head.accept(submission, std::get<std::vector<std::string>>(std::move(dependencies)),
-                {std::pair(source, found->step), {}}, respond);
+                {std::pair(source, found->step), {}, {}}, respond);
   };
   find_checkpoint(source, submission.spec.serve->source, then);
 }

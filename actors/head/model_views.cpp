@@ -11,8 +11,10 @@ using namespace scheduler;
 using nlohmann::json;
 
 /// `version 3, which prod points at, could not be served: …; version 2 serves on`
-std::string trouble_text(const ServedLine& line) {
-  const auto meant = line.tag.empty() ? "traffic names" : line.tag + " points at";
+std::string trouble_text(const JobRecord& job, const ServedLine& line) {
+  const auto meant = !line.tag.empty()   ? line.tag + " points at"
+                     : job.model.empty() ? "the job was submitted with last"
+                                         : "traffic names";
   return fmt::format("version {}, which {}, could not be served: {}; version {} serves on", line.refused,
                      meant, line.trouble, line.version);
 }
@@ -66,11 +68,15 @@ json model_view(const RegisteredModel& model, bool whole) {
 
 json served_view(const JobRecord& job, const Ledger& ledger) {
   if (job.lines.empty()) return nullptr;
-  json view{{"name", job.model}, {"traffic", json::array()}, {"replicas", json::array()}};
+  json view{{"name", job.model.empty() ? job.spec->name : job.model},
+            {"traffic", json::array()},
+            {"replicas", json::array()}};
   for (const auto& line : job.lines) {
     json one{{"tag", line.tag.empty() ? json(nullptr) : json(line.tag)},
              {"version", line.version},
              {"share", line.share}};
+    if (const auto file = job.files.find(line.version); file != job.files.end() && !file->second.empty())
+      one["sha256"] = file->second;
     if (line.refused != 0) one.update({{"refused", line.refused}, {"trouble", line.trouble}});
     view["traffic"].push_back(std::move(one));
   }
@@ -95,7 +101,8 @@ json served_view(const JobRecord& job, const Ledger& ledger) {
 }
 
 std::string served_text(const JobRecord& job, const VersionCounts& ready) {
-  if (job.lines.empty()) return {};
+  const bool has_one_file = job.files.size() == 1 && job.lines.front().version == 1;
+  if (job.lines.empty() || has_one_file) return {};
   std::string text;
   if (ready.size() == 1) text = fmt::format(" of version {}", ready.begin()->first);
   if (ready.size() > 1) {
@@ -104,7 +111,7 @@ std::string served_text(const JobRecord& job, const VersionCounts& ready) {
   }
   if (is_rolling(job)) text += fmt::format("; rolls to version {}", numbers_of(job.versions()));
   for (const auto& line : job.lines) {
-    if (line.refused != 0) text += "; " + trouble_text(line);
+    if (line.refused != 0) text += "; " + trouble_text(job, line);
   }
   return text;
 }
@@ -112,7 +119,7 @@ std::string served_text(const JobRecord& job, const VersionCounts& ready) {
 std::vector<Reason> rollout_reasons(const JobRecord& job) {
   std::vector<Reason> reasons;
   for (const auto& line : job.lines) {
-    if (line.refused != 0) reasons.push_back({"rollout_stopped", trouble_text(line), {}});
+    if (line.refused != 0) reasons.push_back({"rollout_stopped", trouble_text(job, line), {}});
   }
   if (!job.lines.empty() && is_rolling(job)) {
     reasons.push_back(

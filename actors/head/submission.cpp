@@ -230,6 +230,15 @@ std::optional<gateway::HttpResponse> check_endpoint(const std::string& name,
   return std::nullopt;
 }
 
+const scheduler::JobRecord* find_same_server(const Submission& submission, const scheduler::Ledger& ledger) {
+  for (const auto* job : ledger.named(submission.spec.name)) {
+    // Heads before knew of no versions of files.
+    const bool has_versions = job->serves_file() && !job->lines.empty();
+    if (!scheduler::is_end(job->state) && has_versions && *job->spec == submission.spec) return job;
+  }
+  return nullptr;
+}
+
 std::variant<std::string, scheduler::ModelFault> find_training_job(const std::string& name,
                                                                    const scheduler::Ledger& ledger) {
   std::vector<const scheduler::JobRecord*> found = ledger.match(name);

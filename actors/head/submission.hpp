@@ -46,6 +46,9 @@ std::variant<std::vector<std::string>, gateway::HttpResponse> resolve_dependenci
 /// The answer to give when a job serves under the name already. Pure.
 std::optional<gateway::HttpResponse> check_endpoint(const std::string& name, const scheduler::Ledger& ledger);
 
+/// The job that serves the submission's file already, as an equal job file said; null: there is none. Pure.
+const scheduler::JobRecord* find_same_server(const Submission& submission, const scheduler::Ledger& ledger);
+
 /// The id of the job whose checkpoint a `serve` job names; the alternative is the answer to give. Pure.
 std::variant<std::string, gateway::HttpResponse> resolve_checkpoint_job(const Submission& submission,
                                                                         const scheduler::Ledger& ledger);

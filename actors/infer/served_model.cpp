@@ -12,6 +12,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <iterator>
 #include <limits>
@@ -86,7 +87,8 @@ class TorchServedModel final : public ServedModel {
   Result<void> use_bf16();
 
   bool takes_texts() const override { return files_.encoder.has_value(); }
-  Result<void> use_text_buckets(std::span<const std::int64_t> buckets, double tolerance) override;
+  Result<void> use_text_buckets(std::span<const std::int64_t> buckets, double tolerance,
+                                std::chrono::milliseconds longest) override;
   serving::PaddedElements text_elements() const override { return text_elements_; }
 
   Result<std::vector<Tensors>> run(std::span<const Tensors* const> requests) override {
@@ -334,7 +336,9 @@ std::vector<Named> TorchServedModel::name_outputs(const c10::IValue& result) con
   return outputs;
 }
 
-Result<void> TorchServedModel::use_text_buckets(std::span<const std::int64_t> buckets, double tolerance) {
+Result<void> TorchServedModel::use_text_buckets(std::span<const std::int64_t> buckets, double tolerance,
+                                                std::chrono::milliseconds longest) {
+  const auto start = std::chrono::steady_clock::now();
   const auto length = static_cast<std::int64_t>(files_.encoder->length());
   std::vector<std::int64_t> shorter;
   std::ranges::copy_if(buckets, std::back_inserter(shorter), [&](auto bucket) { return bucket < length; });
@@ -343,7 +347,15 @@ Result<void> TorchServedModel::use_text_buckets(std::span<const std::int64_t> bu
         ErrorCode::invalid_argument,
         fmt::format("batching.padding.buckets: none is below the {} tokens of a text in training", length));
   }
-  for (const std::int64_t bucket : shorter) {
+  for (std::size_t i = 0; i < shorter.size(); ++i) {
+    const std::int64_t bucket = shorter[i];
+    if (std::chrono::steady_clock::now() - start >= longest) {
+      return fail(
+          ErrorCode::invalid_argument,
+          fmt::format("batching.padding: trying the buckets took longer than {} s: {} of {} were tried",
+                      std::chrono::duration<double>(longest).count(), i, shorter.size()),
+          "give fewer buckets, or shorter ones");
+    }
     const auto tried = train::guarded(
         fmt::format("batching.padding: the model fails on texts of {} tokens, where in training they had {}",
                     bucket, length),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -86,9 +87,11 @@ class ServedModel {
   virtual bool takes_texts() const = 0;
   /// From now on a batch of texts is as long as the first of `buckets` that holds its longest, and never
   /// longer than in training; tried on random tokens first. Errors: `invalid_argument` when answers differ by
-  /// more than `tolerance` (`serving::answer_difference`), or no bucket is shorter than texts in training;
-  /// `unavailable` when the device was lost.
-  virtual Result<void> use_text_buckets(std::span<const std::int64_t> buckets, double tolerance) = 0;
+  /// more than `tolerance` (`serving::answer_difference`), no bucket is shorter than texts in training, or
+  /// trying takes longer than `longest` (a run that has begun is waited for); `unavailable` when the device
+  /// was lost. After an error it is as before.
+  virtual Result<void> use_text_buckets(std::span<const std::int64_t> buckets, double tolerance,
+                                        std::chrono::milliseconds longest) = 0;
   /// Tokens of the last `run`, with text buckets.
   virtual serving::PaddedElements text_elements() const = 0;
 

@@ -40,6 +40,7 @@ struct ReplicaHello {
   std::vector<std::string> classes;  ///< that its first output scores; empty: none that have names
   std::string quantization;  ///< what the comparison with fp32 said, JSON; empty: the job asks for none
   ServedPadding padding;
+  std::string digest = {};  ///< SHA-256 of the file that its job names, hexadecimal; empty: it names none
   bool operator==(const ReplicaHello&) const = default;
 };
 
@@ -60,6 +61,7 @@ struct AssignReplica {
   std::string origin;       ///< of the model, for errors; empty: as the file names it
   std::string training_directory, training_text;  ///< the file of the checkpoint's job
   std::string quantization;  ///< of a replica before, which is accepted; empty: there was none
+  std::string digest = {};   ///< what the file has to be that the job names, as above; empty: not known
   bool operator==(const AssignReplica&) const = default;
 };
 
@@ -142,7 +144,7 @@ auto inspect(I& f, ServedPadding& x) {
 template <class I>
 auto inspect(I& f, ReplicaHello& x) {
   return f(x.worker, x.job, x.actor, x.ready, x.max_batch_size, x.inputs, x.outputs, x.classes,
-           x.quantization, x.padding);
+           x.quantization, x.padding, x.digest);
 }
 template <class I>
 auto inspect(I& f, ReplicaFailed& x) {
@@ -151,7 +153,7 @@ auto inspect(I& f, ReplicaFailed& x) {
 template <class I>
 auto inspect(I& f, AssignReplica& x) {
   return f(x.job, x.file, x.directory, x.text, x.checkpoint_job, x.checkpoint_step, x.is_archive, x.origin,
-           x.training_directory, x.training_text, x.quantization);
+           x.training_directory, x.training_text, x.quantization, x.digest);
 }
 template <class I>
 auto inspect(I& f, ServedTensor& x) {

@@ -10,6 +10,7 @@
 
 #include "actors/replica/padding_trial.hpp"
 #include "actors/train/models/torch_process.hpp"
+#include "storage/codec/sha256.hpp"
 #include "storage/files/whole_file.hpp"
 
 namespace ds::replica {
@@ -33,6 +34,17 @@ Result<std::string> read_source(const std::string& path) {
   if (text) return text;
   return fail(text.error().code, "model.source: " + text.error().message,
               "a model's file has to be at the same place on every node");
+}
+
+Result<void> check_file(const std::string& archive, const std::string& path, FileIdentity& file) {
+  file.found = storage::to_hex(storage::sha256(archive));
+  if (file.wanted.empty() || file.found == file.wanted) return {};
+  return fail(
+      ErrorCode::conflict,
+      fmt::format("model.source: {} has changed since the job was submitted (SHA-256 {:.12}, not {:.12})",
+                  path, file.found, file.wanted),
+      "submit the job file again: then this is another version; files of the registry never change "
+      "(ds-submit register)");
 }
 
 Result<std::string> archive_of(const GivenModel& given) {
@@ -84,10 +96,14 @@ Result<infer::ServedModel::Tensors> bounded(infer::ServedModel::Tensors answer) 
 
 Result<std::unique_ptr<infer::ServedModel>> load(const scheduler::JobSpec& spec, const GivenModel* given,
                                                  const std::string& origin,
-                                                 const QuantizationContext& context) {
+                                                 const QuantizationContext& context, FileIdentity* file) {
   const scheduler::ServeSpec& serve = *spec.serve;
   auto archive = given == nullptr ? read_source(serve.source.path) : archive_of(*given);
   if (!archive) return tl::unexpected(archive.error());
+  if (given == nullptr && file != nullptr) {
+    if (const auto right = check_file(*archive, serve.source.path, *file); !right)
+      return tl::unexpected(right.error());
+  }
   infer::ModelSource source{*std::move(archive), origin, to_specs(serve.inputs), to_specs(serve.outputs)};
   infer::ModelOptions options;
   options.name = spec.name;
@@ -120,11 +136,12 @@ Result<std::string> read_archive(const std::string& path) {
 
 Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
                                                        const GivenModel* given,
-                                                       const QuantizationContext& context) {
+                                                       const QuantizationContext& context,
+                                                       FileIdentity* file) {
   const std::string& origin =
       given == nullptr || given->origin.empty() ? spec.serve->source.text : given->origin;
   return train::guarded(fmt::format("model.source: {}", origin), ErrorCode::internal,
-                        [&] { return load(spec, given, origin, context); });
+                        [&] { return load(spec, given, origin, context, file); });
 }
 
 std::vector<Observation> warm_up(infer::ServedModel& model) {

@@ -28,11 +28,19 @@ struct GivenModel {
   std::string origin;                      ///< for errors
 };
 
-/// The model that the job's file names, unless it is `given`. With `quantize` it has been compared with fp32,
+/// A model's file by its content, as SHA-256 in hexadecimal.
+struct FileIdentity {
+  std::string wanted;  ///< what the job's other replicas serve; empty: not known
+  std::string found;   ///< what was read
+};
+
+/// The model that the job's file names, unless it is `given`. A file that is not the one that is wanted is a
+/// `conflict`, before anything of it is run. With `quantize` it has been compared with fp32,
 /// and accepted; with `batching.padding` its answers have been found to stay the same when it is padded.
 Result<std::unique_ptr<infer::ServedModel>> load_model(const scheduler::JobSpec& spec,
                                                        const GivenModel* given,
-                                                       const QuantizationContext& context = {});
+                                                       const QuantizationContext& context = {},
+                                                       FileIdentity* file = nullptr);
 
 /// A measured run.
 struct Observation {

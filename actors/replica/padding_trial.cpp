@@ -352,7 +352,7 @@ Result<void> try_padding(infer::ServedModel& model, const serving::PaddingWish& 
     if (wanted.buckets.size() > 1)
       return refuse(
           fmt::format("buckets: texts have one length, and there are {} lists", wanted.buckets.size()));
-    return model.use_text_buckets(wanted.buckets.front(), wanted.tolerance);
+    return model.use_text_buckets(wanted.buckets.front(), wanted.tolerance, longest);
   }
   auto planned = serving::plan_padding(wanted, model.metadata().inputs, model.metadata().outputs);
   if (!planned) return tl::unexpected(planned.error());

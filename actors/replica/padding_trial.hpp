@@ -21,7 +21,7 @@ inline constexpr std::chrono::milliseconds kLongestTrial = std::chrono::minutes(
 /// Errors: `invalid_argument`, naming output, lengths and tolerance, when an answer is another one, when an
 /// output to be cut does not carry the length or another one does, when the model fails on all that was
 /// tried, when a full batch could have more than `kMostBatchBytes`, when trying takes longer than `longest`
-/// (texts aside; a run that has begun is waited for), and those of `serving::plan_padding`. `unavailable`
+/// (a run that has begun is waited for), and those of `serving::plan_padding`. `unavailable`
 /// when a run has lost the GPU, which says nothing of the model: it is tried with nothing else then. On a GPU
 /// whole numbers are the smallest that the model takes, since one that it has no place for would lose it.
 Result<void> use_padding(infer::ServedModel& model, const serving::PaddingWish& wanted,

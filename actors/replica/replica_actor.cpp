@@ -20,11 +20,13 @@
 #include "actors/fabric/progress_round.hpp"
 #include "actors/fabric/prompt_actor.hpp"
 #include "actors/head/assigned_job.hpp"
+#include "actors/head/served_batching.hpp"
 #include "actors/messages/serving.hpp"
 #include "actors/replica/model_runner.hpp"
 #include "actors/replica/model_thread.hpp"
 #include "actors/replica/tensor_message.hpp"
 #include "actors/serving/batch_queue.hpp"
+#include "actors/serving/refusal_text.hpp"
 #include "actors/worker/run.hpp"
 #include "actors/worker/state_message.hpp"
 
@@ -53,20 +55,6 @@ std::int64_t now_us() {
 
 /// Local: something that waits may be due.
 struct Wake {};
-
-serving::BatchingOptions to_options(const scheduler::ServeSpec& serve) {
-  using Mode = serving::BatchingOptions::Mode;
-  serving::BatchingOptions options;
-  options.mode = serve.batching.mode == "off"     ? Mode::off
-                 : serve.batching.mode == "fixed" ? Mode::fixed
-                                                  : Mode::adaptive;
-  options.max_size = serve.batching.max_size;
-  options.max_delay_us = serve.batching.max_delay_ms * 1000;
-  options.max_depth = serve.queue.max_depth;
-  options.max_bytes = serve.queue.max_bytes;
-  options.p99_us = serve.p99_ms * 1000;
-  return options;
-}
 
 }  // namespace
 }  // namespace ds::replica
@@ -114,7 +102,8 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
   struct Pending {
     caf::actor router;         ///< whose it is
     std::uint64_t number = 0;  ///< of its call
-    bool alone = false;        ///< the router wants to hear before it runs
+    std::uint32_t rows = 1;
+    bool alone = false;  ///< the router wants to hear before it runs
     std::vector<ServedTensor> inputs;
   };
   struct Work {
@@ -136,6 +125,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
       if (model.classes) hello.classes = *model.classes;
       hello.quantization = model_->quantization();
       hello.padding = to_message(model_->padding());
+      hello.digest = file_.found;
     }
     line_.tell_head(std::move(hello));
   }
@@ -147,6 +137,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
     auto spec = head::read_assigned_job({order.job, order.file, order.directory, order.text, 0});
     if (!spec) return on_failed(spec.error());
     spec_ = *std::move(spec);
+    file_.wanted = order.digest;
     quantization_ = {order.training_directory, order.training_text, order.quantization};
     thread_ = std::make_unique<ModelThread>();
     origin_ = order.origin.empty() ? spec_.serve->source.text : order.origin;
@@ -173,7 +164,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
 
   void load(std::shared_ptr<const GivenModel> given) {
     thread_->post([this, given = std::move(given), start = Clock::now()] {
-      auto loaded = load_model(spec_, given.get(), quantization_);
+      auto loaded = load_model(spec_, given.get(), quantization_, &file_);
       std::vector<Observation> seen;
       if (loaded) seen = warm_up(**loaded);
       if (loaded && (*loaded)->has_lost_device())
@@ -189,7 +180,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
                  std::chrono::milliseconds took) {
     if (!model) return on_failed(model.error());
     model_ = *std::move(model);
-    queue_.emplace(to_options(*spec_.serve));
+    queue_.emplace(head::batching_of(*spec_.serve));
     for (const Observation& one : seen) queue_->observe(one.rows, one.took_us, now_us());
     watch_batches();
     spdlog::info("the model {} is ready after {} ms", origin_, took.count());
@@ -219,28 +210,28 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
   /// Takes its tensors.
   void on_call(InferCall& call, const caf::actor& router) {
     if (!queue_ || draining_) {
-      return answer({router, call.number, call.alone, {}},
+      return answer({router, call.number, call.rows, call.alone, {}},
                     refusal(ErrorCode::unavailable, "the replica is about to stop, or to begin", true));
     }
     const auto now = now_us();
     serving::Ticket ticket;
     ticket.id = ++tickets_;
     ticket.rows = call.rows;
-    for (const ServedTensor& input : call.inputs) ticket.bytes += input.bytes.size();
+    ticket.bytes = bytes_of(call.inputs);
     ticket.priority = call.priority == 0 ? serving::kDefaultPriority : call.priority;
     ticket.deadline_us = now + static_cast<std::int64_t>(call.budget_us);
     ticket.shape_key = shape_key(call.inputs, padding());
     ticket.tenant = std::move(call.tenant);
     ticket.alone = call.alone;
     const auto id = ticket.id;
-    Pending pending{router, call.number, call.alone, std::move(call.inputs)};
+    Pending pending{router, call.number, call.rows, call.alone, std::move(call.inputs)};
     // Those that come together may run together, but nobody is refused while what is before it could have
     // begun.
     const auto& options = queue_->options();
     if (queue_->depth() >= options.max_depth || queue_->bytes() + ticket.bytes > options.max_bytes)
       begin_batches(now);
     if (const auto refused = queue_->admit(std::move(ticket), now)) {
-      answer(pending, refusal_of(*refused, now));
+      answer(pending, refusal_of(*refused, pending, now));
     } else {
       pending_.emplace(id, std::move(pending));
     }
@@ -276,24 +267,29 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
     return answer;
   }
 
-  InferAnswer refusal_of(serving::Refusal why, std::int64_t now) const {
+  static std::uint64_t bytes_of(const std::vector<ServedTensor>& inputs) {
+    std::uint64_t bytes = 0;
+    for (const ServedTensor& input : inputs) bytes += input.bytes.size();
+    return bytes;
+  }
+
+  InferAnswer refusal_of(serving::Refusal why, const Pending& refused, std::int64_t now) const {
     using serving::Refusal;
+    const serving::RefusedTicket ticket{refused.rows, bytes_of(refused.inputs), queue_->depth(),
+                                        queue_->bytes()};
+    auto text = serving::refusal_text(why, ticket, queue_->options());
     switch (why) {
       case Refusal::deadline:
         return refusal(ErrorCode::deadline_exceeded, "it can't be answered within its timeout", true);
       case Refusal::too_large:
-        return refusal(ErrorCode::invalid_argument,
-                       fmt::format("it has more rows than a batch may have ({})", queue_->options().max_size),
-                       false);
+        return refusal(ErrorCode::invalid_argument, std::move(text), false);
       case Refusal::draining:
         return refusal(ErrorCode::unavailable, "the replica is about to stop", true);
       case Refusal::queue_full:
       case Refusal::too_many_bytes:
         break;
     }
-    auto answer =
-        refusal(ErrorCode::resource_exhausted,
-                fmt::format("too many requests wait ({}, {} bytes)", queue_->depth(), queue_->bytes()), true);
+    auto answer = refusal(ErrorCode::resource_exhausted, std::move(text), true);
     answer.retry_after_ms = static_cast<std::uint32_t>(queue_->retry_after_us(now) / 1000 + 1);
     return answer;
   }
@@ -306,7 +302,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
     for (const auto& expired : queue_->take_expired(now)) {
       const auto found = pending_.find(expired.id);
       if (found == pending_.end()) continue;
-      answer(found->second, refusal_of(expired.why, now));
+      answer(found->second, refusal_of(expired.why, found->second, now));
       pending_.erase(found);
     }
     const auto wake = queue_->wake_us(now);
@@ -454,6 +450,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
   std::optional<ReplicaFailed> failed_;
   scheduler::JobSpec spec_;
   QuantizationContext quantization_;
+  FileIdentity file_;                ///< of the model's thread while that loads
   std::string origin_;               ///< of the model
   std::optional<BatchQueue> queue_;  ///< once the model is there
   std::map<std::uint64_t, Pending> pending_;

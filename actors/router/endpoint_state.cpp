@@ -59,8 +59,18 @@ void EndpointState::forget_versions() {
 }
 
 EndpointView EndpointState::view() const {
-  EndpointView view{endpoint.name, endpoint.job,  first_version(),    ready(), draining(), wanted,
-                    ongoing,       !held.empty(), answers_per_second, {}};
+  EndpointView view;
+  view.name = endpoint.name;
+  view.job = endpoint.job;
+  view.version = first_version();
+  view.ready = ready();
+  view.draining = draining();
+  view.wanted = wanted;
+  view.ongoing = ongoing;
+  view.held = held;
+  view.batching = endpoint.batching;
+  view.is_on_gpu = endpoint.is_on_gpu;
+  view.answers_per_second = answers_per_second;
   for (const auto& line : picker.lines()) {
     auto& shown = view.versions[line.version];
     shown.share += line.share;

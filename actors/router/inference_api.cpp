@@ -33,6 +33,7 @@ constexpr std::size_t kMostThreads = 8;
 constexpr std::size_t kMostGathered = 32;
 constexpr FairPool::Bounds kLargeBounds{64, 256};
 constexpr FairPool::Bounds kAnswerBounds{1024, 4096};
+constexpr std::size_t kMostControlBytes = 64 << 10;  // of a body that has no tensors
 constexpr const char* kLengthHeader = "Inference-Header-Content-Length";
 constexpr std::array<std::string_view, 6> kExtensions{"binary_tensor_data",  "model_repository",
                                                       "model_configuration", "statistics",
@@ -71,11 +72,16 @@ Buffer to_buffer(std::string text) {
 }
 
 /// Takes the body out of the request where it isn't packed.
-Result<Buffer> plain_body(HttpRequest& request) {
+Result<Buffer> plain_body(HttpRequest& request, std::size_t limit = InferenceApi::kMaxBodyBytes) {
   const auto coding = serving::parse_content_encoding(header_of(request, "content-encoding"));
   if (!coding) return tl::unexpected(coding.error());
   if (*coding == serving::ContentCoding::identity) return to_buffer(std::move(request.body));
-  return serving::decompress(request.body, *coding, InferenceApi::kMaxBodyBytes);
+  return serving::decompress(request.body, *coding, limit);
+}
+
+/// Of a body that can't be read.
+int body_status(ErrorCode code) {
+  return code == ErrorCode::resource_exhausted ? 413 : code == ErrorCode::unsupported ? 415 : 400;
 }
 
 Result<std::optional<std::uint64_t>> json_length_of(const HttpRequest& request) {
@@ -147,6 +153,28 @@ void ask_together(Router& router, std::vector<Ask> asks) {
   router.ask(std::move(asks));
 }
 
+serving::ModelConfiguration configuration_of(const EndpointView& endpoint, std::uint32_t replicas) {
+  const serving::BatchingOptions& batching = endpoint.batching;
+  serving::ModelConfiguration configuration;
+  configuration.replicas = replicas;
+  configuration.on_gpu = endpoint.is_on_gpu;
+  configuration.has_dynamic_batching =
+      batching.mode != serving::BatchingOptions::Mode::off && batching.max_size > 1;
+  if (batching.mode != serving::BatchingOptions::Mode::fixed) return configuration;
+  configuration.preferred_batch_sizes = {batching.max_size};
+  configuration.max_queue_delay_us =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(batching.max_delay_us, 0));
+  return configuration;
+}
+
+/// Whether requests for the version are taken, and what is to be said of it.
+std::pair<bool, std::string> state_of(const EndpointView& endpoint, const EndpointView::Version& version) {
+  if (version.ready > 0) return {true, ""};
+  if (version.share == 0) return {false, "its replicas leave"};
+  if (endpoint.sleeps()) return {true, "it sleeps: the next request starts a replica"};
+  return {false, endpoint.held.empty() ? "no replica is ready yet" : endpoint.held};
+}
+
 std::size_t count_threads() {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, kMostThreads);
 }
@@ -186,9 +214,9 @@ class Informer {
   HttpResponse operator()(const serving::route::ModelReady& asked) const {
     const auto endpoint = find(asked.model);
     if (!endpoint) return failure_response(unknown(asked.model.name));
-    const bool sleeps = endpoint->wanted == 0 && !endpoint->is_held;  // it takes requests, which wake it
-    const auto ready = asked.model.version ? endpoint->find(*asked.model.version)->ready : endpoint->ready;
-    const bool is_ready = ready > 0 || sleeps;
+    const bool is_ready = asked.model.version
+                              ? state_of(*endpoint, *endpoint->find(*asked.model.version)).first
+                              : endpoint->ready > 0 || endpoint->sleeps();
     auto response = json(serving::model_ready_body(asked.model.name, is_ready));
     if (!is_ready) response.status = 400;
     return response;
@@ -200,11 +228,8 @@ class Informer {
   }
   HttpResponse operator()(const serving::route::ModelConfig& asked) const {
     return of_model(asked.model, [&asked](const serving::ModelMetadata& model, const EndpointView& endpoint) {
-      serving::ModelConfiguration configuration;
-      configuration.has_dynamic_batching = model.max_batch_size > 1;
-      configuration.replicas =
-          asked.model.version ? endpoint.find(*asked.model.version)->ready : endpoint.ready;
-      return serving::model_config_body(model, configuration);
+      const auto replicas = asked.model.version ? endpoint.find(*asked.model.version)->ready : endpoint.ready;
+      return serving::model_config_body(model, configuration_of(endpoint, replicas));
     });
   }
   HttpResponse operator()(const serving::route::Statistics& asked) const {
@@ -222,12 +247,13 @@ class Informer {
     }
     return json(serving::statistics_body(models));
   }
-  HttpResponse operator()(const serving::route::RepositoryIndex&) const {
+  HttpResponse operator()(const serving::route::RepositoryIndex& asked) const {
     std::vector<serving::IndexEntry> entries;
     for (const EndpointView& endpoint : router_.endpoints()) {
-      for (const auto& [version, shown] : endpoint.versions)
-        entries.push_back(
-            {endpoint.name, version, shown.ready > 0, shown.ready > 0 ? "" : "no replica is ready"});
+      for (const auto& [version, shown] : endpoint.versions) {
+        const auto [is_ready, reason] = state_of(endpoint, shown);
+        if (is_ready || !asked.only_ready) entries.push_back({endpoint.name, version, is_ready, reason});
+      }
     }
     return json(serving::repository_index_body(entries));
   }
@@ -302,9 +328,25 @@ void InferenceApi::handle(HttpRequest request, gateway::Respond respond) {
   if (const auto* unload = std::get_if<serving::route::UnloadModel>(&*route))
     return control(request, unload->name, serving::ModelControl::unload, respond);
   const auto* wanted = std::get_if<serving::route::Infer>(&*route);
+  if (std::holds_alternative<serving::route::RepositoryIndex>(*route)) return list(request, respond);
   if (wanted == nullptr) return inform(request, *route, respond);
   infer(std::make_shared<HttpRequest>(std::move(request)), wanted->model.name, wanted->model.version,
         respond);
+}
+
+void InferenceApi::list(HttpRequest& request, const gateway::Respond& respond) {
+  if (request.body.size() > kMostControlBytes) {
+    return respond(failure_response(Failure{{ErrorCode::resource_exhausted,
+                                             fmt::format("the body has {} bytes, and {} are the most here",
+                                                         request.body.size(), kMostControlBytes),
+                                             "send {\"ready\": true}, or nothing"}},
+                                    413));
+  }
+  const auto body = plain_body(request, kMostControlBytes);
+  if (!body) return respond(failure_response(Failure{body.error()}, body_status(body.error().code)));
+  const auto only_ready = serving::wants_only_ready(body->text());
+  if (!only_ready) return respond(failure_response(only_ready.error()));
+  respond(Informer(router_, version_)(serving::route::RepositoryIndex{*only_ready}));
 }
 
 /// What a model takes is known once a replica has been ready. One that sleeps is woken for it.
@@ -402,11 +444,7 @@ void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
   const auto begun = Clock::now();
   const auto body = plain_body(request);
   if (!body) {
-    const auto code = body.error().code;
-    const int status = code == ErrorCode::resource_exhausted ? 413
-                       : code == ErrorCode::unsupported      ? 415
-                                                             : 400;
-    return respond(failure_response(Failure{body.error()}, status));
+    return respond(failure_response(Failure{body.error()}, body_status(body.error().code)));
   }
   const auto length = json_length_of(request);
   if (!length) return respond(failure_response(length.error()));

@@ -60,6 +60,7 @@ class InferenceApi {
   void handle(gateway::HttpRequest request, gateway::Respond respond);
 
  private:
+  void list(gateway::HttpRequest& request, const gateway::Respond& respond);
   void inform(const gateway::HttpRequest& request, const serving::Route& route,
               const gateway::Respond& respond);
   void control(const gateway::HttpRequest& request, const std::string& model, serving::ModelControl what,

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "actors/fabric/borrowed_thread.hpp"
+#include "actors/serving/batching.hpp"
 #include "actors/serving/inference_request.hpp"
 #include "actors/serving/model_metadata.hpp"
 #include "actors/serving/statistics.hpp"
@@ -31,6 +32,9 @@ struct Endpoint {
   std::uint32_t max_waiting = 1000;  ///< requests while there is no replica
   std::uint64_t max_waiting_bytes = 0;
   std::chrono::milliseconds timeout{60'000};  ///< of a request that names none
+  // Only shown:
+  serving::BatchingOptions batching{};  ///< of its replicas
+  bool is_on_gpu = false;
 };
 
 /// What anybody may know of an endpoint at a moment.
@@ -40,7 +44,9 @@ struct EndpointView {
   std::uint32_t ready = 0, draining = 0;  ///< replicas
   std::uint32_t wanted = 0;               ///< replicas that there should be
   std::uint64_t ongoing = 0;              ///< requests without an answer, a moment ago
-  bool is_held = false;                   ///< no replica is on its way, nor would a request bring one
+  std::string held = {};                  ///< why no replica is on its way; empty: one may be
+  serving::BatchingOptions batching{};    ///< of its replicas
+  bool is_on_gpu = false;
   double answers_per_second = 0;          ///< of late
   struct Version {
     std::uint32_t ready = 0, draining = 0, wanted = 0;  ///< replicas
@@ -48,6 +54,9 @@ struct EndpointView {
     std::optional<serving::ModelMetadata> metadata;     ///< none: no replica of it has been ready yet
   };
   std::map<std::uint64_t, Version> versions;  ///< that are served, or have replicas still
+
+  /// It has no replica and wants none: the next request starts one.
+  bool sleeps() const { return wanted == 0 && held.empty(); }
 
   /// Null: there is no such version.
   const Version* find(std::uint64_t wanted_version) const {

@@ -20,6 +20,7 @@
 #include "actors/router/call_book.hpp"
 #include "actors/router/endpoint_state.hpp"
 #include "actors/router/router.hpp"
+#include "actors/serving/refusal_text.hpp"
 #include "actors/serving/retry_after.hpp"
 
 namespace ds::router {
@@ -358,16 +359,25 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
   /// For a replica.
   void wait(const JourneyPtr& journey, EndpointState& state) {
     if (!state.held.empty()) return finish(journey, tl::unexpected(is_held(state.held)));
-    const auto entry =
-        state.waiting.add(journey, {state.endpoint.max_waiting, state.endpoint.max_waiting_bytes});
-    const auto refuse = [&](const JourneyPtr& refused) {
-      const auto waiting = state.waiting.size();
-      const auto text = fmt::format("{} requests wait for a replica already", waiting);
-      const auto later = serving::retry_after_ms(waiting, state.answer_rate(Clock::now()));
-      finish(refused, tl::unexpected(Failure{{ErrorCode::resource_exhausted, text, {}}, later}));
+    serving::BatchingOptions bounds;
+    bounds.max_depth = state.endpoint.max_waiting;
+    bounds.max_bytes = state.endpoint.max_waiting_bytes;
+    const auto refuse = [&](const JourneyPtr& refused, serving::Refusal why) {
+      const auto text = serving::refusal_text(
+          why, {refused->rows, refused->bytes, state.waiting.size(), state.waiting.bytes()}, bounds);
+      const bool never_fits = why == serving::Refusal::too_large;
+      finish(
+          refused,
+          tl::unexpected(
+              never_fits ? Failure{{ErrorCode::invalid_argument, text, {}}}
+                         : Failure{{ErrorCode::resource_exhausted, "while no replica is ready, " + text, {}},
+                                   serving::retry_after_ms(state.waiting.size(), state.answer_rate(Clock::now()))}));
     };
-    for (const JourneyPtr& displaced : entry.displaced) refuse(displaced);
-    if (entry.refused) return refuse(journey);
+    // As a replica says it.
+    if (journey->bytes > bounds.max_bytes) return refuse(journey, serving::Refusal::too_large);
+    const auto entry = state.waiting.add(journey, {bounds.max_depth, bounds.max_bytes});
+    for (const auto& displaced : entry.displaced) refuse(displaced.journey, displaced.why);
+    if (entry.refused) return refuse(journey, *entry.refused);
     // The first that comes to a model which sleeps wakes it now, not at the next report.
     if (state.wanted == 0 && state.waiting.size() == 1) report(journey->job, state, Clock::now());
   }

@@ -19,8 +19,8 @@ WaitingLine::Entry WaitingLine::add(const JourneyPtr& journey, serving::LineBoun
     return entry;
   }
   for (const serving::MakesWay& one : *who) {
-    entry.displaced.push_back(waiting_.at(one.id));
-    remove(entry.displaced.back());
+    entry.displaced.push_back({waiting_.at(one.id), one.why});
+    remove(entry.displaced.back().journey);
   }
   journey->place = ticket.id;
   waiting_.emplace(ticket.id, journey);

@@ -18,9 +18,13 @@ namespace ds::router {
 /// Requests that wait for a replica, within bounds of which each tenant has its share. A plain value.
 class WaitingLine {
  public:
+  struct Displaced {
+    JourneyPtr journey;
+    serving::Refusal why;  ///< what was short
+  };
   struct Entry {
     std::optional<serving::Refusal> refused;  ///< none: it waits
-    std::vector<JourneyPtr> displaced;        ///< whose places were taken: they wait no more
+    std::vector<Displaced> displaced;         ///< whose places were taken: they wait no more
   };
   Entry add(const JourneyPtr& journey, serving::LineBounds bounds);
   /// False, and nothing happens: it doesn't wait.
@@ -31,6 +35,7 @@ class WaitingLine {
   std::vector<JourneyPtr> take_all();
 
   std::size_t size() const { return waiting_.size(); }
+  std::uint64_t bytes() const { return line_.bytes(); }
 
  private:
   serving::TicketLine line_;

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "actors/serving/json_reader.hpp"
+
 namespace ds::serving {
 namespace {
 
@@ -141,6 +143,29 @@ std::string statistics_body(std::span<const NamedStatistics> models) {
   Json all = Json::array();
   for (const NamedStatistics& model : models) all.push_back(make_model_statistics(model));
   return to_text({{"model_stats", std::move(all)}});
+}
+
+Result<bool> wants_only_ready(std::string_view body) {
+  if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) return false;
+  JsonReader reader(body);
+  bool only_ready = false;
+  std::string_view key;
+  if (reader.peek() != JsonReader::Kind::object) {
+    reader.fail_here("the body must be an object, such as {\"ready\": true}, or empty");
+  } else {
+    reader.begin_object();
+  }
+  while (!reader.failed() && reader.next_member(key)) {
+    if (key != "ready") {
+      reader.skip_value();
+    } else if (reader.peek() == JsonReader::Kind::boolean) {
+      reader.read_boolean(only_ready);
+    } else {
+      reader.fail_here("'ready' must be true or false");
+    }
+  }
+  if (reader.failed() || !reader.expect_end()) return tl::unexpected(reader.error());
+  return only_ready;
 }
 
 std::string repository_index_body(std::span<const IndexEntry> entries) {

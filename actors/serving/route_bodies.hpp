@@ -55,9 +55,13 @@ std::string statistics_body(std::span<const NamedStatistics> models);
 struct IndexEntry {
   std::string name;
   std::optional<std::uint64_t> version;  ///< none: none is served
-  bool ready = false;
-  std::string reason;  ///< why it is not; may be empty
+  bool ready = false;                    ///< it takes requests
+  std::string reason;                    ///< why it does not, or what the first one waits for; may be empty
 };
+
+/// The body of POST /v2/repository/index, which may be empty: whether only models that are ready are wanted.
+/// Errors: `invalid_argument`.
+Result<bool> wants_only_ready(std::string_view body);
 
 /// POST /v2/repository/index
 std::string repository_index_body(std::span<const IndexEntry> entries);

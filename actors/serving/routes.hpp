@@ -47,6 +47,7 @@ struct Infer {
   bool operator==(const Infer&) const = default;
 };
 struct RepositoryIndex {
+  bool only_ready = false;  ///< as its body says
   bool operator==(const RepositoryIndex&) const = default;
 };
 struct LoadModel {

@@ -134,6 +134,7 @@ static void from_json(const nlohmann::json& json, RolloutStopped& x) {
   x.to_own = json.value("to_own", false);  // heads before looked at others' parts
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VersionProved, job, version)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FileServed, job, version, digest)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelRemoved, model, version)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeadlinePromised, job, deadline_ms, starts_by_ms)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeadlineMissed, job)
@@ -219,6 +220,8 @@ template <>
 constexpr const char* kTypeName<VersionProved> = "version_proved";
 template <>
 constexpr const char* kTypeName<ModelRemoved> = "model_removed";
+template <>
+constexpr const char* kTypeName<FileServed> = "file_served";
 template <>
 constexpr const char* kTypeName<QuarantineLifted> = "quarantine_lifted";
 template <>

@@ -35,7 +35,7 @@ struct LeaseGranted {
   std::uint64_t memory_bytes = 0;
   Role role = Role::worker;
   std::vector<std::uint32_t> devices = {};  ///< as many as its job's workers need, ascending
-  std::uint64_t version = 0;  ///< of the model that this replica serves; 0: it is not of the registry
+  std::uint64_t version = 0;                ///< of the model that this replica serves; 0: it has no versions
   bool operator==(const LeaseGranted&) const = default;
 };
 
@@ -217,6 +217,16 @@ struct ModelServed {
   bool operator==(const ModelServed&) const = default;
 };
 
+/// The file that a `serve` job names has this content, as this version of the job's model. A number that is
+/// new, or whose content is known to be this: its replicas are to be of it from now on. A number whose
+/// content was not known: that it is this.
+struct FileServed {
+  std::string job;
+  std::uint64_t version = 0;  ///< from 1
+  std::string digest;         ///< SHA-256, hexadecimal; empty: not known yet
+  bool operator==(const FileServed&) const = default;
+};
+
 /// Replicas have served the version for a while: what becomes of them is no longer held against it.
 struct VersionProved {
   std::string job;
@@ -281,7 +291,8 @@ struct Event {
                             NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled,
                             NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured, CheckpointChosen,
                             ModelVersionAdded, ModelTagged, ModelServed, RolloutStopped, DeadlinePromised,
-                            DeadlineMissed, VersionProved, ModelRemoved, BatchChanged, JobForgotten>;
+                            DeadlineMissed, VersionProved, ModelRemoved, BatchChanged, JobForgotten,
+                            FileServed>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -60,9 +60,12 @@ struct JobRecord {
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
   std::string served_job;                       ///< of a `serve` job: whose checkpoint; empty: a file
   std::uint64_t served_step = 0;
-  std::string model;                   ///< of a `serve` job: of the registry; empty: it serves no such
-  std::vector<ServedLine> lines = {};  ///< of that model
-  VersionCounts live = {};             ///< of `workers`, by the model's version
+  std::string model;  ///< of a `serve` job: of the registry; empty: it serves no such
+  /// Of that model, or one of the file that the job names; none: what it serves has no versions.
+  std::vector<ServedLine> lines = {};
+  /// Of a `serve` job that names a file: what its versions are, SHA-256 in hexadecimal; empty: not known yet.
+  std::map<std::uint64_t, std::string> files = {};
+  VersionCounts live = {};                         ///< of `workers`, by the model's version
   std::int64_t deadline_ms = 0, starts_by_ms = 0;  ///< what it was promised last; 0: nothing
   bool has_promise = false;                        ///< that holds: not missed, nor given up by its owner
   bool is_deadline_missed = false;
@@ -79,6 +82,10 @@ struct JobRecord {
   std::uint32_t replicas() const;
   /// How many of these of which version; of a model of the registry.
   VersionCounts versions() const;
+  /// Whether it serves a file that it names.
+  bool serves_file() const;
+  /// Which version of its file has this content; where none has, or it is empty, a number that is new.
+  std::uint64_t version_of_file(std::string_view digest) const;
   /// To which version this line of its goes back when its own can't be served; 0: there is none.
   std::uint64_t fallback_of(const ServedLine& line) const;
   /// The same, where nothing of the line's own is known but what is `good`: else the largest other's.
@@ -238,6 +245,7 @@ class Ledger {
   bool on(const Event& event, const PriorityChanged& body);
   bool on(const Event& event, const WorkersScaled& body);
   bool on(const Event& event, const CheckpointChosen& body);
+  bool on(const Event& event, const FileServed& body);
   bool on(const Event& event, const ModelVersionAdded& body);
   bool on(const Event& event, const ModelTagged& body);
   bool on(const Event& event, const ModelServed& body);

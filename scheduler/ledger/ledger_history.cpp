@@ -97,6 +97,10 @@ struct Describe {
         .value = body.version == 0 ? body.model : body.model + "@" + std::to_string(body.version)};
   }
   Found operator()(const ModelServed&) const { return std::nullopt; }
+  Found operator()(const FileServed& body) const {
+    if (body.version == 1) return std::nullopt;  // it was submitted
+    return Happening{.what = "file_served", .job = body.job, .value = std::to_string(body.version)};
+  }
   Found operator()(const VersionProved&) const { return std::nullopt; }
   Found operator()(const RolloutStopped& body) const {
     return Happening{.what = "rollout_stopped", .job = body.job, .value = std::to_string(body.version)};

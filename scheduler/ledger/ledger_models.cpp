@@ -1,9 +1,66 @@
 // What events about models do to a ledger.
 #include <algorithm>
+#include <iterator>
 
 #include "scheduler/ledger/ledger.hpp"
 
 namespace ds::scheduler {
+namespace {
+
+/// Versions of a job's file that are known, but for those in use.
+constexpr std::size_t kMostFileVersions = 16;
+
+/// Forgets the oldest that nothing is of. The newest stays, as the next number follows from it.
+void forget_old_files(JobRecord& job) {
+  const auto is_used = [&job](std::uint64_t version) {
+    return version == job.files.rbegin()->first || job.live.contains(version) ||
+           std::ranges::any_of(job.lines, [version](const ServedLine& line) {
+             return version == line.version || version == line.good || version == line.refused ||
+                    version == line.first_ready;
+           });
+  };
+  for (auto old = job.files.begin(); job.files.size() > kMostFileVersions && old != job.files.end();)
+    old = is_used(old->first) ? std::next(old) : job.files.erase(old);
+}
+
+}  // namespace
+
+bool JobRecord::serves_file() const {
+  return spec->serve && spec->serve->source.kind == ServedSource::Kind::file;
+}
+
+std::uint64_t JobRecord::version_of_file(std::string_view digest) const {
+  for (const auto& [version, known] : files) {
+    if (!digest.empty() && known == digest) return version;
+  }
+  return files.empty() ? 1 : files.rbegin()->first + 1;
+}
+
+bool Ledger::on(const Event&, const FileServed& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || !job->serves_file() || body.version == 0) return false;
+  const auto known = job->files.find(body.version);
+  if (known != job->files.end() && known->second != body.digest) {
+    if (!known->second.empty()) return false;
+    known->second = body.digest;
+    return true;
+  }
+  if (job->lines.empty()) job->lines.emplace_back();
+  ServedLine& line = job->lines.front();
+  if (line.version == body.version && line.refused == 0) return false;
+  // Its file is gone: what no replica has any more nobody can go back to.
+  const auto is_there = [job](std::uint64_t version) { return version != 0 && job->live.contains(version); };
+  if (!is_there(line.good)) line.good = is_there(line.version) ? line.version : 0;
+  if (!is_there(line.first_ready)) line.first_ready = 0;
+  line.version = body.version;
+  line.refused = 0;
+  line.trouble.clear();
+  job->crashes_in_a_row = 0;  // what crashed was another
+  job->retry_at_ms = 0;
+  job->files.emplace(body.version, body.digest);
+  forget_old_files(*job);
+  return true;
+}
 
 bool Ledger::on(const Event& event, const ModelVersionAdded& body) {
   ModelVersion version = body.version;
@@ -44,6 +101,7 @@ std::vector<std::string> Ledger::followers(std::string_view model, std::string_v
 
 /// What its tags led to before it ended may be gone.
 void Ledger::forget_removed(JobRecord& job) const {
+  if (job.model.empty()) return;  // its versions are not the registry's
   const RegisteredModel* model = registry_.find(job.model);
   for (auto& line : job.lines) {
     const auto is_there = [model](std::uint64_t version) {
@@ -117,7 +175,7 @@ std::vector<std::string> Ledger::find_servers(std::string_view model, std::uint6
 }
 
 bool Ledger::has_versions(const JobRecord& job) const {
-  if (job.lines.empty()) return true;
+  if (job.lines.empty() || job.model.empty()) return true;
   const RegisteredModel* model = registry_.find(job.model);
   return model != nullptr && std::ranges::all_of(job.lines, [model](const ServedLine& line) {
            return model->find(line.tag.empty() ? line.version : model->tagged(line.tag)) != nullptr;

@@ -67,6 +67,7 @@ json to_json(const JobRecord& job, std::size_t text) {
   for (const auto& line : job.lines)
     document["lines"].push_back(
         {line.tag, line.share, line.version, line.good, line.refused, line.trouble, line.first_ready});
+  for (const auto& [version, digest] : job.files) document["files"].push_back({version, digest});
   add("deadline", job.deadline_ms, kNew.deadline_ms);
   add("starts_by", job.starts_by_ms, kNew.starts_by_ms);
   add("has_promise", job.has_promise, kNew.has_promise);
@@ -126,6 +127,10 @@ JobRecord job_from(const json& from) {
           l.size() > 6 ? l.at(6).get<std::uint64_t>() : 0;  // nobody looked at that before
       job.lines.push_back({l.at(0), l.at(1), l.at(2), l.at(3), l.at(4), l.at(5), first_ready});
     }
+  }
+  if (const auto files = from.find("files"); files != from.end()) {
+    for (const auto& file : *files)
+      job.files.emplace(file.at(0).get<std::uint64_t>(), file.at(1).get<std::string>());
   }
   take("deadline", job.deadline_ms);
   take("starts_by", job.starts_by_ms);

@@ -156,6 +156,60 @@ TEST_F(ModelVersions, ReplaceEachOtherOneByOneWhereNoSlotIsFree) {
   EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
 }
 
+TEST_F(ModelVersions, OfAFileAreItsContents) {
+  const auto file = cluster_.path() / "served.pt";
+  const auto overwrite = [&](const std::filesystem::path& content) {
+    std::filesystem::copy_file(content, file, std::filesystem::copy_options::overwrite_existing);
+  };
+  overwrite(path_of(1));
+  const auto job_file = write_serve("answers", model_of("file:served.pt"), "replicas: 2\n");
+  const auto job = cluster_.submit_job(job_file);
+  ASSERT_TRUE(serves_only(job, 1, 2)) << cluster_.logs();
+  Askers askers(2, asking());
+  EXPECT_EQ(cluster_.submit_job(job_file), job) << "nothing has changed";
+  // Whoever starts now finds what the others don't have.
+  overwrite(path_of(2));
+  const auto pids = cluster_.worker_pids(job);
+  ASSERT_EQ(pids.size(), 2U);
+  kill(pids.front(), SIGKILL);
+  EXPECT_TRUE(wait_until([&] {
+    const auto status = cluster_.status(job);
+    return status.is_object() &&
+           status.at("reason").get<std::string>().find("served.pt has changed since the job was submitted") !=
+               std::string::npos;
+  })) << cluster_.status(job)
+      << cluster_.logs();
+  EXPECT_EQ(ready_of(job, 1), 1U);
+  EXPECT_EQ(cluster_.submit_job(job_file), job);
+  EXPECT_TRUE(serves_only(job, 2, 2)) << cluster_.status(job) << cluster_.logs();
+  EXPECT_EQ(ask(7).value_or(Said{}).version, 2);
+  // What is no model leaves the replicas that there are.
+  std::ofstream(file, std::ios::trunc) << "no model at all";
+  EXPECT_EQ(cluster_.submit_job(job_file), job);
+  EXPECT_TRUE(wait_until([&] { return codes_of(job).find("rollout_stopped") != std::string::npos; }))
+      << cluster_.status(job) << cluster_.logs();
+  EXPECT_TRUE(serves_only(job, 2, 2)) << cluster_.status(job) << cluster_.logs();
+  overwrite(path_of(1));
+  EXPECT_EQ(cluster_.submit_job(job_file), job);
+  EXPECT_TRUE(serves_only(job, 1, 2)) << "it is what it was at first" << cluster_.status(job);
+  askers.stop();
+  EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
+  EXPECT_GT(askers.answers(), 100);
+}
+
+TEST_F(ModelVersions, OfAFileThatOnlyNodesHaveAreWhatTheFirstReplicaHasRead) {
+  for (const char* node : {"node-1", "node-2"}) ASSERT_EQ(cluster_.submit({"drain", node}).code, 0);
+  const auto file = cluster_.path() / "late.pt";
+  const auto job_file = write_serve("answers", model_of("file:late.pt"), "replicas: 1\n");
+  const auto job = cluster_.submit_job(job_file);
+  std::filesystem::copy_file(path_of(1), file);
+  for (const char* node : {"node-1", "node-2"}) ASSERT_EQ(cluster_.submit({"undrain", node}).code, 0);
+  ASSERT_TRUE(serves_only(job, 1, 1)) << cluster_.status(job) << cluster_.logs();
+  EXPECT_EQ(cluster_.status(job).at("model").at("traffic").at(0).at("sha256").get<std::string>().size(), 64U);
+  EXPECT_EQ(cluster_.submit_job(job_file), job);
+  EXPECT_TRUE(serves_only(job, 1, 1)) << "it is the same file";
+}
+
 TEST_F(ModelVersions, AreNotReplacedByOneThatCannotBeServed) {
   add_version(1, {"--tag", "prod"});
   std::ofstream(file_of(2)) << "no model at all";

@@ -35,6 +35,26 @@ class ServeRequests : public ServedModels {
         std::to_string(text.size()) + "\r\n\r\n" + text);
     return asker;
   }
+  /// Sends the bytes as they are: the status, and the error where the answer is one of the protocol's; else
+  /// what came.
+  std::pair<int, std::string> error_for(const std::string& bytes) const {
+    const auto colon = cluster_.address().rfind(':');
+    fabric::tests::HostileClient sender(
+        cluster_.address().substr(0, colon),
+        static_cast<std::uint16_t>(std::stoi(cluster_.address().substr(colon + 1))));
+    sender.send(bytes);
+    const auto answer = sender.read(1 << 20);  // until it hangs up
+    const auto end = answer.find("\r\n\r\n");
+    if (!answer.starts_with("HTTP/1.1 ") || end == std::string::npos) return {0, answer};
+    const auto status = std::stoi(answer.substr(9, 3));
+    const auto body = Json::parse(answer.substr(end + 4), nullptr, false);
+    const bool is_json =
+        answer.substr(0, end).find("\r\nContent-Type: application/json") != std::string::npos;
+    const bool is_error = body.is_object() && body.size() == 1 && body.contains("error") &&
+                          body["error"].is_string() && !body["error"].get<std::string>().empty();
+    if (!is_json || !is_error) return {status, "not the protocol's: " + answer};
+    return {status, body["error"].get<std::string>()};
+  }
   /// While no node takes workers a model that sleeps can't wake, and requests for it wait.
   void for_all_nodes(const std::string& verb) const {
     for (const char* node : {"node-1", "node-2"}) ASSERT_EQ(cluster_.submit({verb, node}).code, 0);
@@ -169,7 +189,8 @@ torch.jit.script(Twice()).save(sys.argv[1] + "/twice.pt")
 
 TEST_F(ServeRequests, ThatAreWrongHearWhatIsWrong) {
   ASSERT_NO_FATAL_FAILURE(train());
-  ASSERT_TRUE(has_replicas(serve("batching: {max_size: 4}\n"), 1)) << cluster_.logs();
+  ASSERT_TRUE(has_replicas(serve("batching: {max_size: 4}\nqueue: {max_bytes: 20Ki}\n"), 1))
+      << cluster_.logs();
   auto http = client();
   const auto deleted = http.Delete("/v2/models/answers/infer");
   ASSERT_TRUE(deleted);
@@ -208,7 +229,9 @@ TEST_F(ServeRequests, ThatAreWrongHearWhatIsWrong) {
   wrong = request({"x"});
   wrong["outputs"] = Json::array({{{"name", "nothing"}}});
   expect_refused(wrong.dump(), 400, "nothing");
-  expect_refused(request({"1", "2", "3", "4", "5"}).dump(), 400, "4");
+  expect_refused(request({"1", "2", "3", "4", "5"}).dump(), 400, "a batch may have 4 (batching.max_size)");
+  expect_refused(request({std::string(30'000, 'x')}).dump(), 400,
+                 "20480 may wait at a time (queue.max_bytes)");
   const auto bomb = http.Post("/v2/models/answers/infer", {{"Content-Encoding", "gzip"}},
                               packed(std::string(80 << 20, ' '), kGzip), "application/json");
   ASSERT_TRUE(bomb);
@@ -217,6 +240,45 @@ TEST_F(ServeRequests, ThatAreWrongHearWhatIsWrong) {
                               "application/octet-stream");
   ASSERT_TRUE(lies);
   EXPECT_EQ(lies->status, 400) << lies->body;
+  struct Case {
+    const char* what;
+    std::string line, rest;
+    int status;
+    const char* text;
+  };
+  const std::string infer = "POST /v2/models/answers/infer";
+  const auto length = [](const std::string& value) {
+    return std::string(kLength) + ": " + value + "\r\nContent-Length: 2\r\n\r\n{}";
+  };
+  const std::string binary =
+      R"({"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":9}}]})"
+      "nine bytes";
+  const std::vector<Case> cases{
+      {"large header", "GET /v2/models/answers", "X: " + std::string(9'000, 'a') + "\r\n\r\n", 431, "8192"},
+      {"long line", "GET /v2/" + std::string(20'000, 'a'), "\r\n", 431, "8192"},
+      {"length is no number", infer, "Content-Length: ten\r\n\r\n", 400, "HTTP/1.1"},
+      {"length too large", infer, "Content-Length: 99999999999\r\n\r\n", 413, "67108864"},
+      {"two lengths", infer, "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
+       "Transfer-Encoding"},
+      {"no route", "GET /v2/nothing", "\r\n", 404, "/v2/nothing"},
+      {"no such verb here", "DELETE /v2/models/answers", "\r\n", 405, "GET"},
+      {"no model", "GET /v2/models/other", "\r\n", 404, "unknown model"},
+      {"JSON's length is no number", infer, length("two"), 400, kLength},
+      {"JSON's length is below 0", infer, length("-1"), 400, kLength},
+      {"JSON's length twice", infer, kLength + std::string(": 2\r\n") + length("2"), 400, kLength},
+      {"JSON's length beyond the body", infer, length("3"), 400, ""},
+      {"JSON's length is missing", infer,
+       "Content-Length: " + std::to_string(binary.size()) + "\r\n\r\n" + binary, 400, ""},
+      {"coding unknown", infer, "Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx", 415, "br"},
+      {"index of no JSON", "POST /v2/repository/index", "Content-Length: 1\r\n\r\n[", 400, "object"},
+  };
+  for (const Case& one : cases) {
+    const auto [status, text] =
+        error_for(one.line + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + one.rest);
+    EXPECT_EQ(status, one.status) << one.what << ": " << text;
+    EXPECT_FALSE(text.starts_with("not the protocol's")) << one.what << ": " << text;
+    EXPECT_NE(text.find(one.text), std::string::npos) << one.what << ": " << text;
+  }
   EXPECT_FALSE(label_of("hello there").empty()) << "it answers as before";
 }
 

@@ -1,7 +1,10 @@
 // `ds-submit up` when something of the cluster is there already, and whose the jobs of a cluster with tenants
 // are.
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <fstream>
@@ -11,6 +14,32 @@
 
 namespace ds::tests {
 namespace {
+
+/// Another program that listens: on the port, or on any that is free.
+class Listener {
+ public:
+  explicit Listener(std::uint16_t port = 0) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const int on = 1;
+    ::setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    socklen_t size = sizeof(address);
+    if (::bind(socket_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(socket_, 1) != 0)
+      return;
+    ::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+  }
+  ~Listener() { ::close(socket_); }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  int port() const { return port_; }  ///< 0: it does not listen
+
+ private:
+  int socket_;
+  int port_ = 0;
+};
 
 class Up : public ::testing::Test {
  protected:
@@ -99,6 +128,49 @@ TEST_F(Up, StartsWhatIsMissingInTheShapeItHadAndRefusesAnother) {
   EXPECT_EQ(later.at("slots"), 1);
   EXPECT_EQ(later.at("gpus"), "H200:2");
   EXPECT_EQ(json({"nodes"}).size(), 3U);
+}
+
+TEST_F(Up, HasTheAddressThatTheUserNamedUntilAnotherIsNamed) {
+  int port = 0;
+  nlohmann::json first;
+  // Another program may take a port that was free a moment ago.
+  for (int i = 0; i < 20 && !first.is_object(); ++i) {
+    port = Listener().port();
+    first = json({"up", "--nodes", "1", "--slots", "1", "--port", std::to_string(port)});
+  }
+  ASSERT_TRUE(first.is_object());
+  const auto address = "127.0.0.1:" + std::to_string(port);
+  EXPECT_EQ(first.at("head"), address);
+  const int head = pid_of("head");
+  ::kill(head, SIGKILL);
+  ASSERT_TRUE(wait_until([&] { return !is_running(head); }));
+  EXPECT_EQ(json({"up"}).at("head"), address) << "after a crash";
+  const auto moved = ds_submit({"up", "--port", std::to_string(port == 65535 ? 65534 : port + 1)});
+  EXPECT_EQ(moved.code, 10) << moved.out << moved.err;
+  EXPECT_NE(moved.err.find("up at " + address + " already"), std::string::npos) << moved.err;
+
+  ASSERT_EQ(ds_submit({"down"}).code, 0);
+  {
+    const Listener other(static_cast<std::uint16_t>(port));
+    ASSERT_EQ(other.port(), port);
+    const auto taken = ds_submit({"up"});
+    EXPECT_EQ(taken.code, 10) << taken.out << taken.err;
+    const auto text = "another program has port " + std::to_string(port) + " of 127.0.0.1";
+    EXPECT_NE(taken.err.find(text), std::string::npos) << taken.err;
+    EXPECT_NE(taken.err.find("ss -ltnp 'sport = :" + std::to_string(port)), std::string::npos) << taken.err;
+    EXPECT_NE(taken.err.find("ds-submit up --port N"), std::string::npos) << taken.err;
+    const auto any = json({"up", "--port", "0"});
+    ASSERT_TRUE(any.is_object());
+    EXPECT_NE(any.at("head"), address);
+    ASSERT_EQ(ds_submit({"down"}).code, 0);
+  }
+  const auto back = json({"up", "--port", std::to_string(port)});
+  ASSERT_TRUE(back.is_object());
+  EXPECT_EQ(back.at("head"), address);
+  ASSERT_EQ(ds_submit({"down"}).code, 0);
+  const auto later = json({"up"});
+  ASSERT_TRUE(later.is_object());
+  EXPECT_EQ(later.at("head"), address) << "it is remembered";
 }
 
 TEST_F(Up, LeavesTheHeadUpWhenANodeHangs) {

@@ -10,6 +10,10 @@ TEST(LocalCluster, RemembersItsShape) {
   EXPECT_EQ(parse_cluster_shape(format_cluster_shape(shape)), shape);
   const ClusterShape with_gpus{3, 8, "NVIDIA H200:4"};
   EXPECT_EQ(parse_cluster_shape(format_cluster_shape(with_gpus)), with_gpus);
+  const ClusterShape at_a_port{3, 8, "NVIDIA H200:4", 8080};
+  EXPECT_EQ(parse_cluster_shape(format_cluster_shape(at_a_port)), at_a_port);
+  EXPECT_EQ(parse_cluster_shape("nodes 3\nslots 8\ngpus x:1\n"), (ClusterShape{3, 8, "x:1", 0}))
+      << "as it was before there were ports";
   for (const char* bad : {"", "nodes", "nodes x\nslots 2", "slots 2\nnodes 3", "nodes 2"}) {
     EXPECT_EQ(parse_cluster_shape(bad), std::nullopt) << bad;
   }
@@ -33,6 +37,9 @@ TEST(LocalCluster, KeepsTheShapeItHadButForWhatTheUserSays) {
   EXPECT_EQ(choose_shape({.gpus = "auto"}, before), (ClusterShape{4, 3, ""}));
   EXPECT_EQ(describe_shape(before), "4 nodes of 3 slots, GPUs of node-1: H200:4");
   EXPECT_EQ(describe_shape({1, 1}), "1 node of 1 slot");
+  const ClusterShape at_a_port{4, 3, "", 8080};
+  EXPECT_EQ(choose_shape({.nodes = 1}, at_a_port), (ClusterShape{1, 3, "", 8080}));
+  EXPECT_EQ(choose_shape({.port = 0}, at_a_port), (ClusterShape{4, 3, "", 0}));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -176,23 +177,84 @@ TEST(HttpLimits, TakesLargeBodiesBelowOnePrefixWhileThereIsRoomForThem) {
   EXPECT_EQ(next.receive().status, 200) << "the room was not given back";
 }
 
-TEST(HttpLimits, RefusesInTheFormOfTheProtocolThatIsSpokenBelowThePrefix) {
+/// Options under which refusals below `/v2` are `{"error": TEXT}`.
+HttpServerOptions with_protocol() {
   HttpServerOptions options;
   options.large_prefix = "/v2";
   options.max_large_body_bytes = 5000;
   options.large_refusal = [](int status, std::string_view message) {
-    return HttpResponse{status, "{\"error\":\"" + std::string(message) + "\"}", "application/json", {}};
+    return HttpResponse{status, nlohmann::json{{"error", message}}.dump(), "application/json", {}};
   };
-  const auto server = start_server(answer_echo, options);
-  const auto refused = [&](const std::string& path) {
+  return options;
+}
+
+TEST(HttpLimits, RefusesInTheFormOfTheProtocolThatIsSpokenBelowThePrefix) {
+  const auto server = start_server(
+      [](const HttpRequest& request, const Respond& respond) {
+        if (request.path.ends_with("/throws")) throw std::runtime_error("it broke");
+        if (request.path.ends_with("/late"))
+          return respond(Reply([]() -> HttpResponse { throw std::runtime_error("it broke late"); }));
+        answer_echo(request, respond);
+      },
+      with_protocol());
+  struct Case {
+    const char* what;
+    std::string bytes;
+    int status;
+    const char* text;
+  };
+  const std::string host = " HTTP/1.1\r\nHost: x\r\n";
+  const std::string post = "POST /v2/a" + host;
+  std::string many = "GET /v2/a" + host;
+  for (int i = 0; i < 2000; ++i) many += fmt::format("X-{}: y\r\n", i);
+  const std::vector<Case> cases{
+      {"large header", "GET /v2/a" + host + "X: " + std::string(9000, 'a') + "\r\n\r\n", 431, "8192"},
+      {"many headers", many + "\r\n", 431, "8192"},
+      {"long target", "GET /v2/" + std::string(1'000'000, 'a'), 431, "8192"},
+      {"other version", "GET /v2/a HTTP/2.0\r\nHost: x\r\n\r\n", 400, "HTTP/1.1"},
+      {"bad target", "GET /v2/\x01 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "HTTP/1.1"},
+      {"bad header", "GET /v2/a HTTP/1.1\r\nHost : x\r\n\r\n", 400, "HTTP/1.1"},
+      {"no host", "GET /v2/a HTTP/1.1\r\n\r\n", 400, "Host"},
+      {"two hosts", "GET /v2/a" + host + "Host: y\r\n\r\n", 400, "Host"},
+      {"no length", post + "Content-Length: ten\r\n\r\n", 400, "HTTP/1.1"},
+      {"length below 0", post + "Content-Length: -1\r\n\r\n", 400, "HTTP/1.1"},
+      {"two lengths", post + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400, ""},
+      {"length and coding", post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
+       "Transfer-Encoding"},
+      {"unknown coding", post + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, "chunked"},
+      {"bad chunk", post + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "HTTP/1.1"},
+      {"large body", post + "Content-Length: 999999\r\n\r\n", 413, "5000"},
+      {"expectation", post + "Content-Length: 1\r\nExpect: tea\r\n\r\n", 417, "100-continue"},
+      {"from a page", post + "Origin: http://x\r\nContent-Length: 1\r\n\r\na", 403, "browser"},
+      {"broken escape", "GET /v2/%zz" + host + "\r\n", 400, "%25"},
+      {"a query twice", "GET /v2/a?x=1&x=2" + host + "\r\n", 400, "twice"},
+      {"by a proxy", "POST http://x/v2/a" + host + "Content-Length: 999999\r\n\r\n", 413, "5000"},
+      {"thrown", "GET /v2/throws" + host + "\r\n", 500, "it broke"},
+      {"thrown late", "GET /v2/late" + host + "\r\n", 500, "it broke late"},
+  };
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.what);
     RawClient client(server->port());
-    client.send("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 999999\r\n\r\n");
+    client.send(one.bytes);
     const auto response = client.receive();
-    EXPECT_EQ(response.status, 413);
-    return response.body;
-  };
-  EXPECT_EQ(refused("/v2/a"), "{\"error\":\"the request's body is larger than 5000 bytes\"}");
-  EXPECT_NE(refused("/jobs").find("\"code\""), std::string::npos);
+    EXPECT_EQ(response.status, one.status) << response.body;
+    const auto type = response.headers.find("content-type");
+    ASSERT_NE(type, response.headers.end());
+    EXPECT_EQ(type->second, "application/json");
+    const auto body = nlohmann::json::parse(response.body, nullptr, false);
+    ASSERT_TRUE(body.is_object() && body.size() == 1 && body.contains("error")) << response.body;
+    ASSERT_TRUE(body.at("error").is_string()) << response.body;
+    EXPECT_NE(body.at("error").get<std::string>().find(one.text), std::string::npos) << response.body;
+  }
+}
+
+TEST(HttpLimits, RefusesElsewhereInItsOwnForm) {
+  const auto server = start_server(answer_echo, with_protocol());
+  const std::string host = " HTTP/1.1\r\nHost: x\r\n";
+  expect_refused(server->port(), "POST /jobs" + host + "Content-Length: 999999\r\n\r\n", 413);
+  expect_refused(server->port(), "GET /v2models" + host + "X: " + std::string(9000, 'a') + "\r\n\r\n", 431);
+  expect_refused(server->port(), "GET /" + std::string(9000, 'a') + " /v2", 431);
+  expect_refused(server->port(), "/v2 HTTP/1.1\r\n\r\n", 400);
 }
 
 TEST(HttpLimits, KeepsNoRoomForLargeBodiesThatHaveNotCome) {

@@ -20,6 +20,19 @@ TEST(RequestTarget, TakesTheFormThatProxiesSend) {
   EXPECT_EQ(parse_request_target("http://host")->path, "/");
 }
 
+TEST(RequestTarget, LosesTheHostThatProxiesSend) {
+  EXPECT_EQ(to_origin_form("http://host:80/v2/models?b=c"), "/v2/models?b=c");
+  EXPECT_EQ(to_origin_form("http://host"), "/");
+  EXPECT_EQ(to_origin_form("/v2/http://host"), "/v2/http://host");
+}
+
+TEST(RequestTarget, IsFoundInARequestLineThatIsWrongOrCutOff) {
+  EXPECT_EQ(target_in("POST /v2/models HTTP/9.9\r\nHost: x"), "/v2/models");
+  EXPECT_EQ(target_in("GET   /v2"), "/v2");
+  EXPECT_EQ(target_in("GET /v2\nX: /other HTTP/1.1"), "/v2");
+  for (const char* none : {"", "GET", "GET ", "GET\r\n /v2"}) EXPECT_EQ(target_in(none), "") << none;
+}
+
 TEST(RequestTarget, RefusesWhatCouldBeReadInTwoWays) {
   for (const char* bad : {"", "*", "jobs", "/%", "/%4", "/%g0", "/%00", "/?a=%0", "/?a=1&a=1"}) {
     EXPECT_FALSE(parse_request_target(bad)) << bad;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "actors/head/quota_check.hpp"
+#include "scheduler/spec/job_file.hpp"
 #include "scheduler/spec/tenant_file.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
@@ -350,6 +351,31 @@ TEST(Endpoints, HaveOneJobANameWhateverTheIdsOfOthersAre) {
   EXPECT_NE(refused->body.find("job a-1-1 serves a model named a-1 already"), std::string::npos)
       << refused->body;
   EXPECT_FALSE(check_endpoint("b", ledger));
+}
+
+TEST(Endpoints, OfAFileAreFoundByAnEqualJobFile) {
+  scheduler::Ledger ledger;
+  const auto submission_of = [](const std::string& more) {
+    Submission submission;
+    submission.text = "version: 1\nkind: serve\nname: a\nmodel: {source: \"file:a.pt\"}\n" + more;
+    auto parsed = scheduler::parse_job_file(submission.text, "/data");
+    submission.spec = std::get<scheduler::ParsedJob>(parsed).spec;
+    return submission;
+  };
+  const auto first = submission_of("replicas: 1\n");
+  const auto apply = [&](scheduler::Event::Body body) {
+    scheduler::Event event;
+    event.body = std::move(body);
+    return ledger.apply(event);
+  };
+  ASSERT_TRUE(apply(scheduler::JobSubmitted{"a-1", "", "serve.yaml", "/data", first.text}));
+  EXPECT_EQ(find_same_server(first, ledger), nullptr) << "a head before has accepted it";
+  ASSERT_TRUE(apply(scheduler::FileServed{"a-1", 1, "sum"}));
+  ASSERT_NE(find_same_server(submission_of("replicas: {min: 1, max: 1}  # the same\n"), ledger), nullptr);
+  EXPECT_EQ(find_same_server(first, ledger)->id, "a-1");
+  EXPECT_EQ(find_same_server(submission_of("replicas: 2\n"), ledger), nullptr) << "another job";
+  ASSERT_TRUE(apply(scheduler::JobStateChanged{"a-1", scheduler::JobState::cancelled, ""}));
+  EXPECT_EQ(find_same_server(first, ledger), nullptr) << "it has ended";
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <memory>
 #include <numeric>
 #include <span>
+#include <sstream>
 #include <utility>
 
 #include "actors/replica/model_runner.hpp"
@@ -205,6 +206,39 @@ TEST(PaddedModels, TellHowManyShapesWereTriedInTime) {
   EXPECT_EQ(used.error().message.find(" 64 of 64"), std::string::npos) << used.error().message;
 }
 
+/// Of texts that had 8 tokens in training.
+std::unique_ptr<ServedModel> text_model() {
+  torch::jit::Module module("Made");
+  module.register_attribute("training", c10::BoolType::get(), false);
+  module.register_parameter("table", random_tensor({6, 4}, 5), false);
+  module.define(
+      "def forward(self, x):\n"
+      "    rows = torch.embedding(self.table, x) * torch.ne(x, 0).unsqueeze(2)\n"
+      "    return torch.sum(rows, [1])\n");
+  const torch::jit::ExtraFilesMap files{
+      {"preprocessing.json",
+       R"({"fields": [{"name": "text", "element": "int64", "shape": [8]}], "length": 8})"},
+      {"vocabulary.json", R"(["<pad>", "<unknown>", "a", "b", "c", "d"])"}};
+  std::ostringstream archive;
+  module.save(archive, files);
+  auto model = ServedModel::load({archive.str(), "made", {}, kOutput}, {.name = "made", .max_batch_size = 8});
+  if (!model) ADD_FAILURE() << model.error().message;
+  return model ? *std::move(model) : nullptr;
+}
+
+TEST(PaddedModels, OfTextsAreTriedNoLongerThanOthers) {
+  const auto model = text_model();
+  ASSERT_TRUE(model && model->takes_texts());
+  const auto late = replica::use_padding(*model, padding_to({2, 4, 16}), std::chrono::milliseconds(0));
+  ASSERT_FALSE(late);
+  EXPECT_NE(late.error().message.find("longer than 0 s: 0 of 2 were tried"), std::string::npos)
+      << late.error().message;
+  EXPECT_FALSE(model->padding());
+  const auto used = replica::use_padding(*model, padding_to({2, 4, 16}));
+  ASSERT_TRUE(used) << used.error().message;
+  EXPECT_EQ(model->padding()->buckets, (std::vector<serving::Buckets>{{2, 4, 8}}));
+}
+
 /// As on a GPU: a number that the model has no place for is its last.
 class FragileModel final : public ServedModel {
  public:
@@ -224,7 +258,9 @@ class FragileModel final : public ServedModel {
   bool is_on_gpu() const override { return true; }
   bool has_lost_device() const override { return has_lost_; }
   bool takes_texts() const override { return false; }
-  Result<void> use_text_buckets(std::span<const std::int64_t>, double) override { return {}; }
+  Result<void> use_text_buckets(std::span<const std::int64_t>, double, std::chrono::milliseconds) override {
+    return {};
+  }
   serving::PaddedElements text_elements() const override { return {}; }
   int runs_since() const { return runs_since_; }
 

@@ -50,6 +50,7 @@ TEST(Event, ComesBackFromItsText) {
       ModelServed{"a", "m", {{"prod", 90, 27}, {"", 10, 28}}},
       RolloutStopped{"a", 29, "why", true},
       VersionProved{"a", 29},
+      FileServed{"a", 30, "sum"},
       ModelRemoved{"m", 29},
       DeadlinePromised{"a", 22, 23},
       DeadlineMissed{"a"},

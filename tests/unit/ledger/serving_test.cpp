@@ -1,6 +1,9 @@
 // What a ledger knows of jobs that serve models.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+
 #include "scheduler/policy/departures.hpp"
 #include "tests/unit/ledger/ledger_events.hpp"
 
@@ -88,6 +91,80 @@ TEST(Ledger, KnowsWhichCheckpointsAreServedUntilTheJobsThatDoEnd) {
   EXPECT_TRUE(ledger.needed_steps("answers-1").empty());
   ASSERT_TRUE(ledger.apply(event(JobStateChanged{"answers-1", JobState::cancelled, ""})));
   EXPECT_TRUE(ledger.needed_steps("intents-1").empty());
+}
+
+constexpr const char* kFileText = R"(
+version: 1
+kind: serve
+name: files
+model: {source: "file:model.pt"}
+replicas: {min: 1, max: 4}
+)";
+
+/// Its first version is ready.
+Ledger with_served_file(const std::string& digest = "one") {
+  auto ledger = with_job();
+  EXPECT_TRUE(ledger.apply(event(JobSubmitted{"files-1", "key", "serve.yaml", "/data", kFileText}, 1000)));
+  EXPECT_TRUE(ledger.apply(event(FileServed{"files-1", 1, digest})));
+  LeaseGranted lease{1, "files-1", "node-1", 1, 0};
+  lease.version = 1;
+  EXPECT_TRUE(ledger.apply(event(lease, 33)));
+  EXPECT_TRUE(ledger.apply(event(GenerationFormed{"files-1", 1, {1}, 0, {}})));
+  return ledger;
+}
+
+TEST(Ledger, KnowsAFilesVersionsByTheirContent) {
+  auto ledger = with_served_file();
+  const auto& job = *ledger.find("files-1");
+  EXPECT_EQ(job.version_of_file("one"), 1U);
+  EXPECT_EQ(job.version_of_file("two"), 2U);
+  EXPECT_FALSE(ledger.apply(event(FileServed{"files-1", 1, "one"}))) << "it does";
+  EXPECT_FALSE(ledger.apply(event(FileServed{"files-1", 1, "two"}))) << "a version is what it was";
+  EXPECT_FALSE(ledger.apply(event(FileServed{"intents-1", 1, "one"}))) << "it serves nothing";
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"files-1", 2, 2, 99})));
+  ASSERT_TRUE(ledger.apply(event(FileServed{"files-1", 2, "two"})));
+  EXPECT_EQ(job.versions(), (VersionCounts{{2, 1}}));
+  EXPECT_EQ(job.fallback_of(job.lines.front()), 1U) << "a replica of it is there";
+  EXPECT_EQ(job.retry_at_ms, 0) << "the new one need not wait for what the old one did";
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  const auto& restored = *ledger.find("files-1");
+  EXPECT_EQ(restored.files, (std::map<std::uint64_t, std::string>{{1, "one"}, {2, "two"}}));
+  ASSERT_TRUE(ledger.apply(event(FileServed{"files-1", 1, "one"})));
+  EXPECT_EQ(restored.versions(), (VersionCounts{{1, 1}})) << "the file is what it was before";
+}
+
+TEST(Ledger, GoesBackToNoVersionOfAFileThatNoReplicaHas) {
+  auto ledger = with_served_file();
+  const auto& job = *ledger.find("files-1");
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{1})));
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{1})));
+  ASSERT_TRUE(ledger.apply(event(FileServed{"files-1", 2, "two"})));
+  EXPECT_EQ(job.fallback_of(job.lines.front()), 0U);
+  EXPECT_FALSE(ledger.apply(event(RolloutStopped{"files-1", 2, "no model"})));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"files-1", JobState::cancelled, ""})));
+  ASSERT_TRUE(ledger.apply(event(JobRetried{"files-1"})));
+  EXPECT_EQ(job.versions(), (VersionCounts{{2, 1}})) << "no registry has to know of it";
+  EXPECT_TRUE(ledger.has_versions(job));
+}
+
+TEST(Ledger, LearnsWhatAVersionOfAFileIsOnce) {
+  auto ledger = with_served_file("");
+  const auto& job = *ledger.find("files-1");
+  EXPECT_EQ(job.version_of_file(""), 2U) << "nobody can tell whether it is the same";
+  ASSERT_TRUE(ledger.apply(event(FileServed{"files-1", 1, "one"})));
+  EXPECT_EQ(job.files.at(1), "one");
+  EXPECT_FALSE(ledger.apply(event(FileServed{"files-1", 1, "two"})));
+}
+
+TEST(Ledger, ForgetsOldVersionsOfAFileButThoseInUse) {
+  auto ledger = with_served_file();
+  for (std::uint64_t version = 2; version <= 40; ++version)
+    ASSERT_TRUE(ledger.apply(event(FileServed{"files-1", version, std::to_string(version)})));
+  const auto& job = *ledger.find("files-1");
+  EXPECT_LE(job.files.size(), 20U);
+  EXPECT_TRUE(job.files.contains(1)) << "a replica has it";
+  EXPECT_EQ(job.version_of_file("39"), 39U);
+  EXPECT_EQ(job.version_of_file("2"), 41U) << "forgotten, so it is new";
 }
 
 TEST(Ledger, CountsCrashesInARowOfReplicasAnewOnceOneIsReady) {

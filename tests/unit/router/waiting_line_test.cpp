@@ -22,6 +22,12 @@ std::string names_of(const std::vector<JourneyPtr>& journeys) {
   return names;
 }
 
+std::string names_of(const std::vector<WaitingLine::Displaced>& displaced) {
+  std::string names;
+  for (const auto& one : displaced) names += one.journey->ask.model;
+  return names;
+}
+
 TEST(WaitingLine, LetsTenantsTakeTurnsWhenAReplicaIsThere) {
   WaitingLine line;
   for (const char* name : {"a", "b", "c", "d"})
@@ -44,6 +50,8 @@ TEST(WaitingLine, TakesPlacesFromWhoHasMost) {
   const auto few = line.add(a_journey("new", "!"), {9, 30});
   EXPECT_FALSE(few.refused);
   EXPECT_EQ(names_of(few.displaced), "b") << "the same of bytes";
+  EXPECT_EQ(calm.displaced.at(0).why, serving::Refusal::queue_full);
+  EXPECT_EQ(few.displaced.at(0).why, serving::Refusal::too_many_bytes);
   EXPECT_EQ(line.size(), 3U);
 }
 

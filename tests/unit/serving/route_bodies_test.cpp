@@ -93,6 +93,20 @@ TEST(RouteBodies, OfTheRepository) {
   EXPECT_EQ(repository_index_body({}), "[]");
 }
 
+TEST(RouteBodies, OfAQuestionForTheRepositorySayWhetherOnlyReadyModelsAreWanted) {
+  for (const char* all : {"", " \r\n", "{}", R"({"ready": false})", R"({"other": {"ready": true}})"})
+    EXPECT_FALSE(wants_only_ready(all).value_or(true)) << all;
+  for (const char* ready : {R"({"ready":true})", R"( {"repository": "x", "ready" : true} )"})
+    EXPECT_TRUE(wants_only_ready(ready).value_or(false)) << ready;
+  for (const char* wrong : {"[]", "true", "{", R"({"ready": "true"})", R"({"ready": true, "ready": true})",
+                            R"({"ready": true} x)", R"({"ready": 1})"}) {
+    const auto read = wants_only_ready(wrong);
+    ASSERT_FALSE(read) << wrong;
+    EXPECT_EQ(read.error().code, ErrorCode::invalid_argument) << wrong;
+    EXPECT_FALSE(read.error().message.empty()) << wrong;
+  }
+}
+
 TEST(RouteBodies, OfErrorsAreValidJsonWhateverTheTextIs) {
   EXPECT_EQ(error_body("no \"m\""), R"({"error":"no \"m\""})");
   EXPECT_EQ(error_body(Error{ErrorCode::internal, "what", "do this"}), R"({"error":"what; do this"})");
