@@ -299,12 +299,8 @@ bool Ledger::on(const Event&, const SpeedMeasured& body) {
                         body.step_s >= body.compute_s && body.resize_s >= 0 && body.nodes >= 1 &&
                         body.workers >= body.nodes && body.batches >= 1;
   if (job == nullptr || !is_sound) return false;
-  const SizeMeasured size{body.workers, body.nodes, body.step_s, body.compute_s, body.batches};
-  std::erase_if(job->sizes, [&](const SizeMeasured& known) {
-    return known.workers == size.workers && known.nodes == size.nodes;
-  });
-  if (job->sizes.size() == kMaxSizesMeasured) job->sizes.erase(job->sizes.begin());
-  job->sizes.push_back(size);
+  add_measured(job->sizes, {body.workers, body.nodes, body.step_s, body.compute_s, body.batches},
+               kMaxSizesMeasured);
   if (body.resize_s > 0) {
     if (job->resizes_s.size() == kMaxResizesMeasured) job->resizes_s.erase(job->resizes_s.begin());
     job->resizes_s.push_back(body.resize_s);
