@@ -57,6 +57,7 @@ caf::behavior Head::make_behavior() {
         schedule();
         watch_replicas();
         compact_if_due();
+        tell_if_full();
         delayed_send(this, kScheduleInterval, caf::tick_atom::value);
       },
       [this](const messages::NodeHello& hello) { on_node_hello(hello); },
@@ -179,6 +180,16 @@ void Head::compact_if_due() {
                      spdlog::warn("the state journal is not compacted for now: {}", error->message);
                    }});
   });
+}
+
+/// Whoever reads the log while nothing moves.
+void Head::tell_if_full() {
+  const auto room = parts_.journal->check_progress();
+  if (!room && !is_full_)
+    spdlog::error("nothing is decided or accepted until there is room again: {}. {}", room.error().message,
+                  room.error().hint);
+  if (room && is_full_) spdlog::info("there is room on the disk again");
+  is_full_ = !room;
 }
 
 Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts) {

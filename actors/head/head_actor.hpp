@@ -156,6 +156,7 @@ class Head : public caf::event_based_actor {
   void when_durable(std::function<void()> effect);
   void on_durable();
   void compact_if_due();
+  void tell_if_full();
   void take_jobs_back();
 
   // ---- nodes and leases (head_cluster.cpp) ----
@@ -375,6 +376,8 @@ class Head : public caf::event_based_actor {
   void watch_trials(const std::string& job);
 
   // ---- HTTP (head_api.cpp) ----
+  /// True: it has been.
+  bool refuse_while_full(const gateway::HttpRequest& request, const gateway::Respond& respond) const;
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
   nlohmann::json view(const scheduler::JobRecord& job, bool whole, const std::string& wait_reason) const;
   nlohmann::json whole_view(const scheduler::JobRecord& job);
@@ -482,6 +485,7 @@ class Head : public caf::event_based_actor {
   bool drafts_are_due_ = false;
   caf::actor_clock::time_point next_draft_at_{};
   bool is_compacting_ = false;
+  bool is_full_ = false;      ///< the disk, as was told last
   std::uint64_t compact_at_;  ///< bytes of events since the last snapshot
 
   /// What the journal's thread tells.

@@ -165,7 +165,21 @@ void Head::accept(const Submission& submission, std::vector<std::string> depende
   if (has_deadline) schedule();  // before anybody else comes
 }
 
+/// What would wait until there is room on the disk again is refused; so are answers whose news would, but
+/// those may be there in a moment.
+bool Head::refuse_while_full(const gateway::HttpRequest& request, const gateway::Respond& respond) const {
+  const bool is_question = request.method == "GET";
+  if (is_question && durable_ == appended_) return false;
+  const auto progress = parts_.journal->check_progress();
+  if (progress) return false;
+  const auto& [code, message, hint] = progress.error();
+  respond(error_response({is_question ? ErrorCode::unavailable : code,
+                          "the head waits for room on its disk: " + message, hint}));
+  return true;
+}
+
 void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& respond) {
+  if (refuse_while_full(request, respond)) return;
   const auto route = split_route(request.path);
   if (route.size() == 1 && route[0] == "cluster") {
     if (request.method != "GET") return respond(wrong_method("GET"));
