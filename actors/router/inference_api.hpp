@@ -1,10 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +48,9 @@ class InferenceApi {
 
   InferenceApi(Router& router, std::string version, Tenants tenants);
 
+  /// In the place of those it knows. Any thread; what a tenant has under way goes on, and counts for it.
+  void set_tenants(std::vector<std::string> names);
+
   static bool is_for(const std::string& path) {
     return path == "/v2" || path.starts_with("/v2/") || path == "/metrics";
   }
@@ -79,12 +84,14 @@ class InferenceApi {
   gateway::HttpResponse make_response(const Asked& asked, const Answer& answer) const;
   void ask_for(const gateway::HttpRequest& request, Ask ask);
   /// Null: it names no tenant of the cluster.
-  const std::shared_ptr<Requester>* find_requester(const gateway::HttpRequest& request) const;
+  std::shared_ptr<Requester> find_requester(const gateway::HttpRequest& request) const;
 
   Router& router_;
   const std::string version_;
-  const std::size_t most_under_way_;
-  std::map<std::string, std::shared_ptr<Requester>, std::less<>> requesters_;  ///< by tenant
+  const std::size_t bound_;                      ///< requests of one tenant, where there are some
+  std::atomic<std::size_t> most_under_way_ = 0;  ///< that, or any number
+  mutable std::shared_mutex mutex_;
+  std::map<std::string, std::shared_ptr<Requester>, std::less<>> requesters_;  ///< by tenant; by `mutex_`
   const AnswerRoom room_{kMaxAnswerBytes};
   FairPool large_, answers_;
 };

@@ -6,6 +6,7 @@
 
 #include "scheduler/spec/job_file.hpp"
 #include "scheduler/spec/priority.hpp"
+#include "scheduler/spec/tenant_file.hpp"
 
 namespace ds::scheduler {
 
@@ -276,6 +277,26 @@ bool Ledger::on(const Event&, const DeadlineMissed& body) {
   if (job == nullptr || !job->has_promise) return false;
   job->is_deadline_missed = true;
   end_promise(*job);
+  return true;
+}
+
+bool Ledger::on(const Event&, const TenantsChanged& body) {
+  if (body.text == (body.at_start ? tenants_at_start_ : tenants_text_) || !set_tenants(body.text))
+    return false;
+  if (body.at_start) tenants_at_start_ = body.text;
+  return true;
+}
+
+/// False: it is wrong.
+bool Ledger::set_tenants(const std::string& text) {
+  TenantTree tenants;
+  if (!text.empty()) {
+    auto parsed = parse_tenant_file(text);
+    if (!std::holds_alternative<TenantTree>(parsed)) return false;
+    tenants = std::get<TenantTree>(std::move(parsed));
+  }
+  tenants_ = std::move(tenants);
+  tenants_text_ = text;
   return true;
 }
 
