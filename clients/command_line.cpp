@@ -213,7 +213,11 @@ class CommandLine {
     add("nodes", "list the nodes", list_nodes);
     add_for_node("drain", "let workers leave a node, with their work, and start nothing new there");
     add_for_node("undrain", "let a node take workers again, after a drain or a quarantine");
-    add("tenants", "list the tenants' queues: what they may use and use", list_tenants);
+    add("tenants", "list the tenants' queues: what they may use and use; or change what they may use",
+        [this](const auto& context) { return show_tenants(context, arguments_.tenants); })
+        ->add_option("--apply", arguments_.tenants,
+                     "file that says what each tenant may use from now on; - reads standard input")
+        ->option_text("FILE");
   }
 
   void add_job_commands() {

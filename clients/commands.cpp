@@ -232,9 +232,15 @@ ExitCode list_nodes(const CommandContext& context) {
               [&](const json& nodes) { return format_nodes(nodes, context.terminal.colour_out); });
 }
 
-ExitCode list_tenants(const CommandContext& context) {
-  return show(context, "/api/v1/tenants",
-              [&](const json& tenants) { return format_tenants(tenants, context.terminal.colour_out); });
+ExitCode show_tenants(const CommandContext& context, const std::string& apply) {
+  std::optional<JobFile> file;
+  if (!apply.empty()) file = read_tenants_file(apply);
+  ApiClient api(find_head(context.head));
+  const json tenants = file ? apply_tenants(api, *file) : api.get("/api/v1/tenants");
+  if (file) write_err(printable_line("applied " + file->shown) + "\n");
+  context.json ? write_document(context, tenants)
+               : write_out(format_tenants(tenants, context.terminal.colour_out));
+  return ExitCode::done;
 }
 
 ExitCode list_checkpoints(const CommandContext& context, const std::string& job) {

@@ -55,7 +55,8 @@ ExitCode scale_job(const CommandContext& context, const std::string& job, const 
 /// `verb`: `drain` or `undrain`.
 ExitCode change_node(const CommandContext& context, const std::string& node, const std::string& verb);
 ExitCode list_nodes(const CommandContext& context);
-ExitCode list_tenants(const CommandContext& context);
+/// `apply` (empty: none): a file that says what they may use from now on.
+ExitCode show_tenants(const CommandContext& context, const std::string& apply);
 ExitCode list_checkpoints(const CommandContext& context, const std::string& job);
 ExitCode explain_wait(const CommandContext& context, const std::string& job);
 /// `step` 0: the newest checkpoint.

@@ -39,16 +39,27 @@ std::string read_all(std::istream& in) {
   return text;
 }
 
-void check_text(const JobFile& file) {
+/// What a file is, and who takes it.
+struct FileKind {
+  const char* name;
+  const char* code;  ///< of what is wrong with it
+  const char* usage;
+};
+constexpr FileKind kJob{"job file", "invalid_job", "ds-submit run -f FILE; - reads standard input"};
+constexpr FileKind kTenants{"file of tenants", "invalid_tenants",
+                            "ds-submit tenants --apply FILE; - reads standard input"};
+
+void check_text(const JobFile& file, const FileKind& kind) {
   if (file.text.size() > kMaxBytes) {
-    throw Failure(ExitCode::job_invalid, "invalid_job", file.shown + ": a job file has at most 64 KiB",
+    throw Failure(ExitCode::job_invalid, kind.code,
+                  fmt::format("{}: a {} has at most 64 KiB", file.shown, kind.name),
                   "is this the right file?");
   }
   if (const auto at = find_invalid_utf8(file.text)) {
     const std::string_view before = std::string_view(file.text).substr(0, *at);
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
     const std::size_t column = display_width(before.substr(before.rfind('\n') + 1)) + 1;  // npos + 1 is 0
-    Failure failure(ExitCode::job_invalid, "invalid_job", file.shown + " is not UTF-8 text",
+    Failure failure(ExitCode::job_invalid, kind.code, file.shown + " is not UTF-8 text",
                     "save the file as UTF-8");
     failure.details.push_back({{"field", ""},
                                {"line", line},
@@ -71,9 +82,7 @@ std::string name_after(const std::string& program) {
   return name.empty() ? "command" : name.substr(0, kMaxNameBytes);
 }
 
-}  // namespace
-
-JobFile read_job_file(const std::string& path) {
+JobFile read_file_of(const FileKind& kind, const std::string& path) {
   JobFile file;
   if (path == "-") {
     file.shown = file.name = "stdin";
@@ -82,14 +91,13 @@ JobFile read_job_file(const std::string& path) {
   } else {
     std::error_code error;
     if (std::filesystem::is_directory(path, error)) {
-      throw Failure(ExitCode::job_invalid, "invalid_job", path + " is a directory",
-                    "name the job file in it");
+      throw Failure(ExitCode::job_invalid, kind.code, path + " is a directory",
+                    fmt::format("name the {} in it", kind.name));
     }
     std::ifstream in(path, std::ios::binary);
     if (!in) {
-      throw Failure(ExitCode::job_invalid, "invalid_job",
-                    fmt::format("cannot read {}: {}", path, std::strerror(errno)),
-                    "ds-submit run -f FILE; - reads standard input");
+      throw Failure(ExitCode::job_invalid, kind.code,
+                    fmt::format("cannot read {}: {}", path, std::strerror(errno)), kind.usage);
     }
     const auto whole = std::filesystem::absolute(path).lexically_normal();
     file.shown = path;
@@ -97,8 +105,18 @@ JobFile read_job_file(const std::string& path) {
     file.directory = whole.parent_path().string();
     file.text = read_all(in);
   }
-  check_text(file);
+  check_text(file, kind);
   return file;
+}
+
+}  // namespace
+
+JobFile read_job_file(const std::string& path) {
+  return read_file_of(kJob, path);
+}
+
+JobFile read_tenants_file(const std::string& path) {
+  return read_file_of(kTenants, path);
 }
 
 JobFile make_command_job(const std::vector<std::string>& arguments) {
@@ -120,25 +138,22 @@ JobFile make_command_job(const std::vector<std::string>& arguments) {
       {"restart", 0},
       {"run",
        arguments}}.dump();
-  check_text(file);
+  check_text(file, kJob);
   return file;
 }
 
 namespace {
 
-nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobFile& file,
-                             const std::map<std::string, std::string>& headers,
-                             std::chrono::milliseconds first_time, std::chrono::seconds retry_time) {
-  nlohmann::json body{{"file", file.name}, {"directory", file.directory}, {"text", file.text}};
-  if (!file.tenant.given.empty()) body["tenant"] = file.tenant.given;
-  if (!file.tenant.by_default.empty()) body["default_tenant"] = file.tenant.by_default;
+nlohmann::json post_file(ApiClient& api, const std::string& path, const JobFile& file,
+                         const nlohmann::json& body, const std::map<std::string, std::string>& headers,
+                         std::chrono::milliseconds first_time, std::chrono::seconds retry_time) {
   std::optional<steady_clock::time_point>
       deadline;  // from the first try on, which may itself have taken long
   for (;;) {
     try {
       return api.post(path, body, headers, deadline ? answer_time_until(*deadline) : first_time);
     } catch (Failure& failure) {
-      if (failure.code == "invalid_job" && !failure.details.empty()) {
+      if (failure.exit_code == ExitCode::job_invalid && !failure.details.empty()) {
         failure.rendered = format_spec_errors(failure.details, file.shown, file.text);
         throw;
       }
@@ -152,7 +167,21 @@ nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobF
   }
 }
 
+nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobFile& file,
+                             const std::map<std::string, std::string>& headers,
+                             std::chrono::milliseconds first_time, std::chrono::seconds retry_time) {
+  nlohmann::json body{{"file", file.name}, {"directory", file.directory}, {"text", file.text}};
+  if (!file.tenant.given.empty()) body["tenant"] = file.tenant.given;
+  if (!file.tenant.by_default.empty()) body["default_tenant"] = file.tenant.by_default;
+  return post_file(api, path, file, body, headers, first_time, retry_time);
+}
+
 }  // namespace
+
+nlohmann::json apply_tenants(ApiClient& api, const JobFile& file) {
+  return post_file(api, "/api/v1/tenants", file, {{"file", file.name}, {"text", file.text}}, {}, kAnswerTime,
+                   kSubmitRetryTime);
+}
 
 nlohmann::json submit_job(ApiClient& api, const JobFile& file) {
   return post_job_file(api, "/api/v1/jobs", file, {{"Idempotency-Key", make_idempotency_key()}}, kAnswerTime,

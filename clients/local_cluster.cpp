@@ -340,9 +340,7 @@ LocalCluster::Up LocalCluster::up(const ShapeOptions& options, const std::option
   const auto tenants_before = read_small_file(home_.tenants_file());
   if (tenants && head_lives && *tenants != tenants_before.value_or("")) {
     throw Failure(ExitCode::conflict, "conflict", "the head is up with other tenants",
-                  fmt::format("kill {} ends it, and ds-submit up --tenants FILE starts it again with these; "
-                              "what runs goes on meanwhile",
-                              members_.at(std::string(kHead)).pid));
+                  "ds-submit tenants --apply FILE changes them while it runs");
   }
   write_small_file(home_.shape_file(), format_cluster_shape(shape));
   if (tenants) remember_tenants(tenants);

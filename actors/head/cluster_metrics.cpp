@@ -31,21 +31,23 @@ void write(MetricsWriter& out, const TimeHistogram<kBounds>& histogram) {
   out.add("_count", {}, seen);
 }
 
-void write_jobs(MetricsWriter& out, const scheduler::Ledger& ledger, std::int64_t now_ms) {
+void write_jobs(MetricsWriter& out, const scheduler::Ledger& ledger, const WaitCodes& waits) {
   std::map<std::tuple<std::string_view, std::string_view, std::string_view>, std::uint64_t> jobs;
   std::map<std::string, std::uint64_t> pending;
   for (const auto& [id, job] : ledger.jobs()) {
     ++jobs[{to_string(job.spec->kind), to_string(job.state), job.spec->tenant}];
-    if (job.state != JobState::queued && job.state != JobState::preempted) continue;
-    const auto holds = ledger.holds(job, now_ms);
-    ++pending[holds.empty() ? "slots" : holds.front().code];
+    if (!scheduler::is_waiting(job.state)) continue;
+    const auto wait = waits.find(id);
+    ++pending[wait == waits.end() ? "unknown" : wait->second];
   }
   out.family("ds_jobs", "gauge", "Jobs by kind, state and tenant.");
   for (const auto& [labels, count] : jobs) {
     const auto& [kind, state, tenant] = labels;
     out.add("", fmt::format("kind=\"{}\",state=\"{}\",tenant=\"{}\"", kind, state, tenant), count);
   }
-  out.family("ds_pending_jobs", "gauge", "Jobs that wait, by what for; slots: for their turn or for room.");
+  out.family("ds_pending_jobs", "gauge",
+             "Jobs that wait, by the first reason that ds-submit why gives; unknown: about to start, or not "
+             "looked at, because the head has just started or more than 1,000 wait before them.");
   for (const auto& [reason, count] : pending) out.add("", fmt::format("reason=\"{}\"", reason), count);
 }
 
@@ -101,11 +103,10 @@ scheduler::Room write_nodes(MetricsWriter& out, const scheduler::Ledger& ledger,
 
 }  // namespace
 
-std::string cluster_metrics(const scheduler::Ledger& ledger, const TenantTree& tenants,
-                            std::span<const NodeEntry> nodes, const HeadCounters& counters,
-                            std::int64_t now_ms) {
+std::string cluster_metrics(const scheduler::Ledger& ledger, std::span<const NodeEntry> nodes,
+                            const HeadCounters& counters, const WaitCodes& waits) {
   MetricsWriter out;
-  write_jobs(out, ledger, now_ms);
+  write_jobs(out, ledger, waits);
   out.family("ds_job_wait_seconds", "histogram", "From a job's submission to its first start.");
   write(out, counters.job_wait);
   out.family("ds_sched_cycle_seconds", "histogram", "What one round of scheduling takes.");
@@ -116,7 +117,7 @@ std::string cluster_metrics(const scheduler::Ledger& ledger, const TenantTree& t
   out.add("", "cause=\"shrunk\"", counters.shrunk);
   out.add("", "cause=\"drained\"", counters.drained);
   const auto cluster = write_nodes(out, ledger, nodes);
-  write_queues(out, ledger, tenants, cluster);
+  write_queues(out, ledger, ledger.tenants(), cluster);
   out.family("ds_checkpoint_bytes_total", "counter", "Bytes of the checkpoints that were saved.");
   out.add("", {}, counters.checkpoint_bytes);
   return out.take();

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,12 +39,14 @@ struct HeadCounters {
   std::uint64_t checkpoint_bytes = 0;
 };
 
+/// The first reasons of jobs that wait, as `why` has them: codes by job.
+using WaitCodes = std::map<std::string, std::string>;
+
 /// The cluster as `/metrics` shows it: `ds_jobs`, `ds_pending_jobs`, `ds_job_wait_seconds`,
 /// `ds_sched_cycle_seconds`, `ds_preemptions_total`, `ds_tenant_slots`, `ds_tenant_gpus`,
 /// `ds_tenant_share_ratio`, `ds_nodes`, `ds_slots`, `ds_gpus`, `ds_checkpoint_bytes_total`. Looks at every
-/// job that the ledger knows. Pure.
-std::string cluster_metrics(const scheduler::Ledger& ledger, const scheduler::TenantTree& tenants,
-                            std::span<const NodeEntry> nodes, const HeadCounters& counters,
-                            std::int64_t now_ms);
+/// job that the ledger knows. Those that wait and are not in `waits` count as waiting for `unknown`. Pure.
+std::string cluster_metrics(const scheduler::Ledger& ledger, std::span<const NodeEntry> nodes,
+                            const HeadCounters& counters, const WaitCodes& waits);
 
 }  // namespace ds::head

@@ -6,13 +6,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "actors/fabric/fabric.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/head/serial_thread.hpp"
 #include "actors/router/router.hpp"
 #include "actors/serving/model_control.hpp"
-#include "scheduler/spec/tenant_tree.hpp"
 #include "storage/checkpoint/checkpoint_store.hpp"
 #include "storage/log/log_store.hpp"
 #include "storage/state/journal.hpp"
@@ -31,7 +31,7 @@ struct HeadParts {
   SerialThread* file_thread = nullptr;   ///< reads the files that become versions of models
   std::string version;
   std::string cluster_id;
-  scheduler::TenantTree tenants{};
+  std::string tenants{};  ///< text of the file that the head was started with, which is right; empty: none
   router::Router* router = nullptr;       ///< of requests to models
   std::function<std::int64_t()> now_ms;   ///< Unix time
   std::function<std::uint32_t()> random;  ///< for the names of jobs
@@ -43,6 +43,8 @@ struct HeadParts {
   /// `gateway::PortWatch`. Only used with a term.
   std::function<void(const std::string&, std::chrono::milliseconds, std::function<void()>)> watch_port{};
   std::uint64_t max_state_bytes = 0;  ///< of a job: it is held whole while it is saved or read
+  /// Is told the names of all tenants, at the start and whenever they have changed; on the head's actor.
+  std::function<void(std::vector<std::string>)> on_tenants{};
   /// Ends the head: the journal failed, or a plan is wrong; nothing may be acknowledged any more.
   std::function<void(const Error&)> die;
 };

@@ -24,7 +24,7 @@ Head::Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger,
     : event_based_actor(config),
       parts_(std::move(parts)),
       ledger_(std::move(ledger)),
-      planner_(parts_.tenants),
+      planner_(ledger_.tenants()),
       compact_at_(std::max(kCompactBytes, snapshot_bytes)) {}
 
 caf::behavior Head::make_behavior() {
@@ -41,6 +41,7 @@ caf::behavior Head::make_behavior() {
                                                                       const scheduler::LoadSample& sample) {
     caf::anon_send(self, Run{[job, sample](Head& head) { head.on_load(job, sample); }});
   });
+  take_tenants_of_start();
   take_jobs_back();
   if (parts_.checkpoints != nullptr) drop_needless_files();  // a former head may have left some
   in_grace_ = !ledger_.leases().empty();
@@ -58,6 +59,7 @@ caf::behavior Head::make_behavior() {
         watch_replicas();
         forget_old_jobs();
         compact_if_due();
+        tell_if_full();
         delayed_send(this, kScheduleInterval, caf::tick_atom::value);
       },
       [this](const messages::NodeHello& hello) { on_node_hello(hello); },
@@ -138,7 +140,7 @@ std::optional<std::string> Head::find_wrong_grant(std::span<const std::uint64_t>
     if (node == nodes_.end()) return std::nullopt;
     return scheduler::NodeHolding{node->second.entry.slots, node->second.entry.memory_bytes};
   };
-  return scheduler::find_wrong_grant(ledger_, granted, find_node, parts_.tenants);
+  return scheduler::find_wrong_grant(ledger_, granted, find_node, ledger_.tenants());
 }
 
 void Head::when_durable(std::function<void()> effect) {
@@ -180,6 +182,16 @@ void Head::compact_if_due() {
                      spdlog::warn("the state journal is not compacted for now: {}", error->message);
                    }});
   });
+}
+
+/// Whoever reads the log while nothing moves.
+void Head::tell_if_full() {
+  const auto room = parts_.journal->check_progress();
+  if (!room && !is_full_)
+    spdlog::error("nothing is decided or accepted until there is room again: {}. {}", room.error().message,
+                  room.error().hint);
+  if (room && is_full_) spdlog::info("there is room on the disk again");
+  is_full_ = !room;
 }
 
 Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts) {

@@ -77,10 +77,13 @@ class Head : public caf::event_based_actor {
   void answer(const gateway::HttpRequest& request, const gateway::Respond& respond);
   void on_submission_checked(const std::string& key, const CheckedSubmission& checked,
                              const gateway::Respond& respond);
-  std::string metrics() const;
+  std::string metrics();
   // ---- the protocol's (head_serving.cpp) ----
   void control_model(const std::string& model, serving::ModelControl what,
                      const std::function<void(Result<void>)>& then);
+  // ---- (head_tenants.cpp) ----
+  /// `text` is right.
+  void on_tenants_checked(const std::string& file, const std::string& text, const gateway::Respond& respond);
   // ---- (head_what_if.cpp) ----
   void on_draft_checked(const CheckedSubmission& checked, const gateway::Respond& respond);
 
@@ -159,6 +162,7 @@ class Head : public caf::event_based_actor {
   void when_durable(std::function<void()> effect);
   void on_durable();
   void compact_if_due();
+  void tell_if_full();
   void take_jobs_back();
 
   // ---- jobs that ended long ago (head_retention.cpp) ----
@@ -185,8 +189,7 @@ class Head : public caf::event_based_actor {
   scheduler::NodeNames drained_nodes() const;
   bool is_closed(const std::string& node) const;  ///< to what is new
   /// What leaves because its node is drained or its job has too many, to be written before the plan is.
-  void add_departures(const scheduler::PlanWithDepartures& planned,
-                      std::vector<scheduler::Event>& events) const;
+  void add_departures(const scheduler::PlanWithDepartures& planned, std::vector<scheduler::Event>& events);
   std::vector<std::uint64_t> departing_servers() const;
   void end_leases(const std::vector<std::uint64_t>& workers, const std::string& why);
   std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease,
@@ -246,6 +249,9 @@ class Head : public caf::event_based_actor {
                                                             const std::set<std::uint64_t>& released);
   void release_needless_shards();
   std::vector<scheduler::Reason> waits_of(const scheduler::JobRecord& job);
+  /// Of each job that waits the first reason's code; of those for whom that costs a plan, the first
+  /// `kMaxExplainedAtOnce` in the order of their submission.
+  WaitCodes wait_codes();
   /// Of those that only wait until workers that are stopping are gone.
   enum class Coming { told, left_out };
   /// The first sentence of each of these that waits, all of which the ledger has, by one plan.
@@ -394,6 +400,8 @@ class Head : public caf::event_based_actor {
   void watch_trials(const std::string& job);
 
   // ---- HTTP (head_api.cpp) ----
+  /// True: it has been.
+  bool refuse_while_full(const gateway::HttpRequest& request, const gateway::Respond& respond) const;
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
   nlohmann::json view(const scheduler::JobRecord& job, bool whole, const std::string& wait_reason) const;
   nlohmann::json whole_view(const scheduler::JobRecord& job);
@@ -407,7 +415,6 @@ class Head : public caf::event_based_actor {
                       std::function<void(Head&, const CheckedSubmission&)> then);
   /// False when no job was made with this key.
   bool answer_known(const std::string& key, const gateway::Respond& respond);
-  void answer_tenants(const gateway::Respond& respond);
   void answer_logs(const scheduler::JobRecord& job, const gateway::HttpRequest& request,
                    const gateway::Respond& respond);
   void answer_events(const scheduler::JobRecord* job, const gateway::HttpRequest& request,
@@ -451,6 +458,13 @@ class Head : public caf::event_based_actor {
   Result<void> set_priority(const std::string& job, const nlohmann::json& body);
   Result<void> scale(const std::string& job, const nlohmann::json& body);
 
+  // ---- tenants (head_tenants.cpp) ----
+  /// The file that this head was started with counts if it is another than the last head's.
+  void take_tenants_of_start();
+  void on_tenants_changed();
+  void answer_tenants(const gateway::Respond& respond);
+  void change_tenants(const gateway::HttpRequest& request, const gateway::Respond& respond);
+
   // ---- what operators ask for (head_nodes.cpp) ----
   nlohmann::json view_of_node(const std::string& name) const;
   void answer_nodes(const gateway::Respond& respond);
@@ -481,6 +495,7 @@ class Head : public caf::event_based_actor {
   std::uint64_t cut_offs_ = 0;               ///< that ever were
   caf::actor_clock::time_point began_{};
   bool are_nodes_told_ = false;       ///< to the planner, as they are now
+  bool may_be_over_quota_ = true;     ///< a queue: quotas have changed, or minimums
   std::map<std::string, Job> jobs_;   ///< those that have not ended
   std::set<std::string> forgetting_;  ///< jobs that are about to be: as good as forgotten
   std::set<std::string> served_;      ///< of these the `serve` jobs, and some that have ended
@@ -506,6 +521,7 @@ class Head : public caf::event_based_actor {
   bool drafts_are_due_ = false;
   caf::actor_clock::time_point next_draft_at_{};
   bool is_compacting_ = false;
+  bool is_full_ = false;      ///< the disk, as was told last
   std::uint64_t compact_at_;  ///< bytes of events since the last snapshot
 
   /// What the journal's thread tells.

@@ -79,10 +79,10 @@ void with_cluster_metrics(const caf::actor& head, std::function<void(std::string
   caf::anon_send(head, Run{[then = std::move(then)](Head& it) { then(it.metrics()); }});
 }
 
-std::string Head::metrics() const {
+std::string Head::metrics() {
   std::vector<NodeEntry> nodes;
   for (const auto& [name, node] : nodes_) nodes.push_back(node.entry);
-  return cluster_metrics(ledger_, parts_.tenants, nodes, counters_, now_ms());
+  return cluster_metrics(ledger_, nodes, counters_, wait_codes());
 }
 
 bool Head::answer_known(const std::string& key, const gateway::Respond& respond) {
@@ -125,7 +125,7 @@ void Head::on_submission_checked(const std::string& key, const CheckedSubmission
   if (answer_known(key, respond)) return;
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&checked)) return respond(*refused);
   const auto& submission = std::get<Submission>(checked);
-  if (const auto refused = check_tenant(submission, parts_.tenants)) return respond(*refused);
+  if (const auto refused = check_tenant(submission, ledger_.tenants())) return respond(*refused);
   auto dependencies = resolve_dependencies(submission, ledger_);
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*refused);
   if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
@@ -176,7 +176,21 @@ void Head::accept(const Submission& submission, std::vector<std::string> depende
   if (has_deadline) schedule();  // before anybody else comes
 }
 
+/// What would wait until there is room on the disk again is refused; so are answers whose news would, but
+/// those may be there in a moment.
+bool Head::refuse_while_full(const gateway::HttpRequest& request, const gateway::Respond& respond) const {
+  const bool is_question = request.method == "GET";
+  if (is_question && durable_ == appended_) return false;
+  const auto progress = parts_.journal->check_progress();
+  if (progress) return false;
+  const auto& [code, message, hint] = progress.error();
+  respond(error_response({is_question ? ErrorCode::unavailable : code,
+                          "the head waits for room on its disk: " + message, hint}));
+  return true;
+}
+
 void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& respond) {
+  if (refuse_while_full(request, respond)) return;
   const auto route = split_route(request.path);
   if (route.size() == 1 && route[0] == "cluster") {
     if (request.method != "GET") return respond(wrong_method("GET"));
@@ -192,7 +206,8 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
   }
   if (route.size() == 3 && route[0] == "nodes") return answer_node(request, route[1], route[2], respond);
   if (route.size() == 1 && route[0] == "tenants") {
-    if (request.method != "GET") return respond(wrong_method("GET"));
+    if (request.method == "POST") return change_tenants(request, respond);
+    if (request.method != "GET") return respond(wrong_method("GET, POST"));
     return answer_tenants(respond);
   }
   if (route.size() == 1 && route[0] == "jobs") {
@@ -327,15 +342,6 @@ nlohmann::json Head::whole_view(const JobRecord& job) {
     reason = !waits.empty() ? waits.front().text : in_grace_ ? kJustStarted : "";
   }
   return view(job, true, reason);
-}
-
-void Head::answer_tenants(const gateway::Respond& respond) {
-  when_durable([this, respond] {
-    scheduler::Room cluster;
-    for (const auto& [name, node] : nodes_)
-      cluster = plus(cluster, {node.entry.slots, node.entry.memory_bytes, node.entry.usable_gpus()});
-    respond(json_response(tenants_view(parts_.tenants, ledger_, cluster, now_ms())));
-  });
 }
 
 void Head::answer_logs(const JobRecord& job, const gateway::HttpRequest& request,

@@ -91,27 +91,35 @@ void Head::undrain(const std::string& node) {
   on_nodes_changed();
 }
 
-void Head::add_departures(const PlanWithDepartures& planned, std::vector<Event>& events) const {
+void Head::add_departures(const PlanWithDepartures& planned, std::vector<Event>& events) {
   const auto& drained = ledger_.drained();
+  const auto is_over_quota = [&](const std::string& job) {
+    return std::ranges::find(planned.over_quota, job, &Release::job) != planned.over_quota.end();
+  };
   const auto node_of = [this](std::uint64_t worker) { return ledger_.leases().at(worker).node; };
   for (const auto& job : planned.stopped) {
     const auto first = std::ranges::find_if(planned.departures, [&](const Release& one) {
       return one.job == job && drained.contains(node_of(one.worker));
     });
+    const bool is_preempted = first == planned.departures.end() && is_over_quota(job);
     const auto why =
-        first == planned.departures.end()
+        is_preempted ? std::string("preempted: its tenant's queues may not have so much any more")
+        : first == planned.departures.end()
             ? std::string("its owner wants fewer workers; it starts again with those")
             : fmt::format("node {} is drained; it goes on elsewhere from the step it has reached",
                           node_of(first->worker));
     spdlog::info("job {}: {}", job, why);
-    events.push_back(event("scheduler", why, JobStateChanged{job, JobState::queued, why}));
+    if (is_preempted) ++counters_.preempted;
+    const auto state = is_preempted ? JobState::preempted : JobState::queued;
+    events.push_back(event("scheduler", why, JobStateChanged{job, state, why}));
   }
   for (const auto& departure : planned.departures) {
     const auto node = node_of(departure.worker);
     const bool is_stopped = std::ranges::find(planned.stopped, departure.job) != planned.stopped.end();
-    const auto why = drained.contains(node) ? fmt::format("node {} is drained", node)
-                     : is_stopped           ? "its gang leaves a drained node and does not fit elsewhere"
-                                            : "its owner wants fewer workers";
+    const auto why = drained.contains(node)         ? fmt::format("node {} is drained", node)
+                     : is_over_quota(departure.job) ? "its tenant's queues may not have so much any more"
+                     : is_stopped ? "its gang leaves a drained node and does not fit elsewhere"
+                                  : "its owner wants fewer workers";
     events.push_back(event("scheduler", why, LeaseReleasing{departure.worker}));
   }
 }

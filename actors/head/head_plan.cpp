@@ -14,6 +14,7 @@ namespace {
 using namespace scheduler;
 
 constexpr std::chrono::milliseconds kPlanPause{5};  ///< between the end of a plan and the next
+constexpr std::size_t kMaxExplainedAtOnce = 1'000;  ///< jobs, for all who want numbers of them
 constexpr std::int64_t kLookAgainMs = 1'000;        ///< at jobs whose growth waits for what no event tells
 
 /// As it gains by them, in words.
@@ -158,6 +159,26 @@ std::vector<Reason> Head::waits_of(const JobRecord& job) {
   return waits.empty() ? std::vector<Reason>{} : std::move(waits.front().reasons);
 }
 
+WaitCodes Head::wait_codes() {
+  WaitCodes codes;
+  std::vector<const JobRecord*> waiting;
+  for (const auto& [id, job] : ledger_.jobs()) {
+    if (!is_waiting(job.state)) continue;
+    const auto holds = ledger_.holds(job, now_ms());
+    holds.empty() ? waiting.push_back(&job) : void(codes.emplace(id, holds.front().code));
+  }
+  if (in_grace_ || waiting.empty()) return codes;
+  const auto count = std::min(waiting.size(), kMaxExplainedAtOnce);
+  const auto middle = waiting.begin() + static_cast<std::ptrdiff_t>(count);
+  std::ranges::partial_sort(waiting, middle, {}, &JobRecord::order);
+  std::vector<std::string> ids;
+  for (auto job = waiting.begin(); job != middle; ++job) ids.push_back((*job)->id);
+  tell_planner();
+  for (const auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms()))
+    codes.emplace(wait.job, wait.reasons.front().code);
+  return codes;
+}
+
 std::map<std::string, std::string> Head::first_reasons(const std::vector<std::string>& jobs, Coming coming) {
   std::map<std::string, std::string> reasons;
   std::vector<std::string> ids;
@@ -248,7 +269,9 @@ bool Head::must_leave() const {
 PlanWithDepartures Head::make_plan() {
   const auto drained = drained_nodes();
   const auto past = ledger_.past_use(now_ms());
-  if (!must_leave() && overfull_.empty()) return {{}, {}, planner_.plan(past, now_ms())};
+  if (may_be_over_quota_ && !is_quota_passed(ledger_, ledger_.tenants())) may_be_over_quota_ = false;
+  const bool is_anybody_leaving = must_leave() || !overfull_.empty();
+  if (!is_anybody_leaving && !may_be_over_quota_) return {{}, {}, {}, planner_.plan(past, now_ms())};
   std::vector<Lease> leases;
   for (const auto& [worker, lease] : ledger_.leases()) leases.push_back(lease);
   auto demands = ledger_.demands(now_ms());
@@ -257,8 +280,11 @@ PlanWithDepartures Head::make_plan() {
     limit_growth(record, demand);
     demand.workers.min = std::min(demand.workers.min, record.least());
   }
-  return plan_with_departures(view_nodes(), std::move(leases), demands, parts_.tenants, past, drained,
-                              now_ms());
+  auto planned = plan_with_departures(view_nodes(), std::move(leases), demands, ledger_.tenants(), past,
+                                      drained, now_ms());
+  // What is still over is not preemptible.
+  if (!is_anybody_leaving && planned.over_quota.empty()) may_be_over_quota_ = false;
+  return planned;
 }
 
 void Head::plan_and_carry_out() {
@@ -272,6 +298,9 @@ void Head::plan_and_carry_out() {
     touched.insert(departure.job);
     released.insert(departure.worker);
     if (ledger_.drained().contains(ledger_.leases().at(departure.worker).node)) ++counters_.drained;
+  }
+  for (const auto& one : planned.over_quota) {
+    if (std::ranges::find(planned.stopped, one.job) == planned.stopped.end()) ++counters_.shrunk;
   }
   for (const auto server : departing_servers()) {
     const Lease& lease = ledger_.leases().at(server);

@@ -50,7 +50,7 @@ void Head::change_job(const JobRecord& job, const std::string& verb, const gatew
     if (!body) return respond(error_response(body.error()));
     if (verb == "scale") {
       const auto wanted = read_worker_count(job, *body);
-      const auto refused = wanted ? check_quota(*job.spec, wanted->min, parts_.tenants) : std::nullopt;
+      const auto refused = wanted ? check_quota(*job.spec, wanted->min, ledger_.tenants()) : std::nullopt;
       if (refused) return respond(*refused);
     }
     const auto changed = verb == "scale" ? scale(id, *body) : set_priority(id, *body);
@@ -172,6 +172,7 @@ Result<void> Head::scale(const std::string& id, const nlohmann::json& body) {
   const auto why = fmt::format("its owner wants {} to {} workers", wanted->min, wanted->max);
   spdlog::info("job {}: {}", id, why);
   commit({event("user", why, WorkersScaled{id, wanted->min, wanted->max})});
+  may_be_over_quota_ = true;  // more of its workers may be taken now
   tell_leases(id);
   schedule_soon();
   return {};

@@ -62,7 +62,7 @@ void Head::look_at_drafts() {
 }
 
 gateway::HttpResponse Head::answer_for(const Submission& submission) {
-  if (const auto refused = check_tenant(submission, parts_.tenants)) return *refused;
+  if (const auto refused = check_tenant(submission, ledger_.tenants())) return *refused;
   auto dependencies = resolve_dependencies(submission, ledger_);
   if (const auto* refused = std::get_if<gateway::HttpResponse>(&dependencies)) return *refused;
   if (const auto lines = resolve_model(submission, ledger_); lines.index() == 1)

@@ -347,8 +347,10 @@ gateway::HttpResponse error_response(const Error& error) {
   return gateway::error_response(status, name, error.message, error.hint);
 }
 
-gateway::HttpResponse invalid_job_response(std::span<const scheduler::SpecError> errors,
-                                           const std::string& file) {
+namespace {
+
+gateway::HttpResponse invalid_file_response(std::span<const scheduler::SpecError> errors,
+                                            const std::string& file, const char* code, const char* what) {
   json details = json::array();
   for (const auto& error : errors) {
     details.push_back({{"field", error.field},
@@ -358,10 +360,22 @@ gateway::HttpResponse invalid_job_response(std::span<const scheduler::SpecError>
                        {"hint", error.hint}});
   }
   const auto message = errors.size() == 1
-                           ? fmt::format("{} is not a valid job", file)
-                           : fmt::format("{} is not a valid job: {} errors", file, errors.size());
+                           ? fmt::format("{} is not a valid {}", file, what)
+                           : fmt::format("{} is not a valid {}: {} errors", file, what, errors.size());
   return json_response(
-      {{"error", {{"code", "invalid_job"}, {"message", message}, {"hint", ""}, {"details", details}}}}, 422);
+      {{"error", {{"code", code}, {"message", message}, {"hint", ""}, {"details", details}}}}, 422);
+}
+
+}  // namespace
+
+gateway::HttpResponse invalid_job_response(std::span<const scheduler::SpecError> errors,
+                                           const std::string& file) {
+  return invalid_file_response(errors, file, "invalid_job", "job");
+}
+
+gateway::HttpResponse invalid_tenants_response(std::span<const scheduler::SpecError> errors,
+                                               const std::string& file) {
+  return invalid_file_response(errors, file, "invalid_tenants", "file of tenants");
 }
 
 }  // namespace ds::head

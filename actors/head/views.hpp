@@ -74,5 +74,7 @@ gateway::HttpResponse json_response(const nlohmann::json& document, int status =
 gateway::HttpResponse error_response(const Error& error);
 gateway::HttpResponse invalid_job_response(std::span<const scheduler::SpecError> errors,
                                            const std::string& file);
+gateway::HttpResponse invalid_tenants_response(std::span<const scheduler::SpecError> errors,
+                                               const std::string& file);
 
 }  // namespace ds::head

@@ -57,12 +57,13 @@ std::int64_t unix_time_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
-Result<scheduler::TenantTree> read_tenants(const std::string& file) {
-  if (file.empty()) return scheduler::TenantTree{};
-  const auto text = storage::read_file(file, kMaxTenantsBytes);
-  if (!text) return tl::unexpected(text.error());
-  auto parsed = scheduler::parse_tenant_file(*text);
-  if (auto* tree = std::get_if<scheduler::TenantTree>(&parsed)) return std::move(*tree);
+/// The file's text, which is right; empty: there is none.
+Result<std::string> read_tenants(const std::string& file) {
+  if (file.empty()) return std::string();
+  auto text = storage::read_file(file, kMaxTenantsBytes);
+  if (!text) return text;
+  const auto parsed = scheduler::parse_tenant_file(*text);
+  if (std::holds_alternative<scheduler::TenantTree>(parsed)) return text;
   std::string faults;
   for (const auto& error : std::get<std::vector<scheduler::SpecError>>(parsed))
     faults += "\n" + scheduler::format_spec_error(error, file);
@@ -128,6 +129,14 @@ Result<void> run(const Arguments& arguments) {
 
   gateway::PortWatch ports;
   router::Router router(system);
+  gateway::HttpServerOptions http;
+  // Half of the connections: no tenant can have them all.
+  caf::actor the_head;  // there before anybody asks
+  router::InferenceApi inference(router, DS_VERSION, {{}, http.max_connections / 2},
+                                 [&the_head](const std::string& model, serving::ModelControl what,
+                                         std::function<void(Result<void>)> then) {
+                                   head::control_model(the_head, model, what, std::move(then));
+                                 });
 
   head::HeadParts parts{
       &fabric,
@@ -153,26 +162,21 @@ Result<void> run(const Arguments& arguments) {
         ports.watch(host_port, for_at_most, std::move(on_closed));
       },
       max_state_bytes,
+      [&inference](std::vector<std::string> names) { inference.set_tenants(std::move(names)); },
       [](const Error& error) {
         spdlog::critical("nothing can be promised any more: {}. {}", error.message, error.hint);
         std::_Exit(1);
       }};
   const auto actor = head::spawn_head(system, parts);
   if (!actor) return tl::unexpected(actor.error());
+  the_head = *actor;
   head::wait_until_begun(*actor);  // a request for a model that is served finds it
 
-  gateway::HttpServerOptions http;
   http.host = listen->host;
   http.port = listen->port;
   http.large_prefix = "/v2";
   http.large_refusal = router::InferenceApi::refusal;
   http.max_large_body_bytes = router::InferenceApi::kMaxBodyBytes;
-  // Half of the connections: no tenant can have them all.
-  router::InferenceApi inference(router, DS_VERSION, {tenants->tenant_names(), http.max_connections / 2},
-                                 [head = *actor](const std::string& model, serving::ModelControl what,
-                                                 std::function<void(Result<void>)> then) {
-                                   head::control_model(head, model, what, std::move(then));
-                                 });
   auto server = gateway::HttpServer::start(
       http, [head = *actor, &inference](gateway::HttpRequest request, gateway::Respond respond) {
         if (request.path == "/metrics") return answer_metrics(head, inference, std::move(request), respond);
@@ -208,8 +212,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--insecure-listen", arguments.insecure_listen,
                  "HOST:PORT that other machines can reach, although there are no tokens and no TLS yet");
-  app.add_option("--tenants", arguments.tenants,
-                 "File that says what each tenant may use (YAML); without it all share one queue");
+  app.add_option(
+      "--tenants", arguments.tenants,
+      "File that says what each tenant may use (YAML), if it is another than at the last start; else "
+      "what was applied since (ds-submit tenants --apply) stays. Without any all share one queue");
   app.add_option(
          "--growth", arguments.growth,
          "How slots are shared that no minimum needs: `gain`, by the speed that jobs have measured with "

@@ -33,6 +33,7 @@ class DyingJournal final : public storage::StateJournal {
     journal_->compact(std::move(snapshot), std::move(on_durable));
   }
   Result<void> check_room() const override { return journal_->check_room(); }
+  Result<void> check_progress() const override { return journal_->check_progress(); }
   std::uint64_t bytes_since_snapshot() const override { return journal_->bytes_since_snapshot(); }
 
  private:

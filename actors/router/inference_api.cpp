@@ -7,6 +7,7 @@
 #include <charconv>
 #include <chrono>
 #include <limits>
+#include <mutex>
 #include <numeric>
 #include <thread>
 #include <utility>
@@ -144,6 +145,13 @@ HttpResponse no_room(const char* why = "too many answers wait for their clients 
   return failure_response(Failure{{ErrorCode::resource_exhausted, why, {}}, retry_after_ms});
 }
 
+Error no_such_tenant(const HttpRequest& request) {
+  return {ErrorCode::invalid_argument,
+          fmt::format("{} names no tenant of this cluster: '{}'", InferenceApi::kTenantHeader,
+                      tenant_in(request)),
+          "ds-submit tenants lists them"};
+}
+
 Error unknown(const std::string& model) {
   return {ErrorCode::not_found, fmt::format("Request for unknown model: '{}' is not found", model), {}};
 }
@@ -184,15 +192,28 @@ std::size_t count_threads() {
 InferenceApi::InferenceApi(Router& router, std::string version, Tenants tenants, Control control)
     : router_(router),
       version_(std::move(version)),
-      most_under_way_(tenants.names.empty() ? std::numeric_limits<std::size_t>::max()
-                                            : tenants.most_under_way),
+      bound_(tenants.most_under_way),
       control_(std::move(control)),
       large_(count_threads(), kLargeBounds),
       answers_(count_threads(), kAnswerBounds) {
-  requesters_.emplace(std::string(), std::make_shared<Requester>());
-  for (auto& name : tenants.names) {
-    auto requester = std::make_shared<Requester>();
-    requester->tenant = name;
+  set_tenants(std::move(tenants.names));
+}
+
+void InferenceApi::set_tenants(std::vector<std::string> names) {
+  const std::unique_lock guard(mutex_);
+  most_under_way_ = names.empty() ? std::numeric_limits<std::size_t>::max() : bound_;
+  names.emplace_back();  // of those that name none
+  decltype(requesters_) before;
+  before.swap(requesters_);
+  for (auto& name : names) {
+    const auto known = before.find(name);
+    std::shared_ptr<Requester> requester;
+    if (known != before.end()) {
+      requester = known->second;
+    } else {
+      requester = std::make_shared<Requester>();
+      requester->tenant = name;
+    }
     requesters_.emplace(std::move(name), std::move(requester));
   }
 }
@@ -317,12 +338,7 @@ void InferenceApi::handle(HttpRequest request, gateway::Respond respond) {
     if (!route.error().allow.empty()) response.headers.emplace_back("Allow", route.error().allow);
     return respond(std::move(response));
   }
-  if (find_requester(request) == nullptr) {
-    return respond(failure_response(
-        Error{ErrorCode::invalid_argument,
-              fmt::format("{} names no tenant of this cluster: '{}'", kTenantHeader, tenant_in(request)),
-              "ds-submit tenants lists them"}));
-  }
+  if (find_requester(request) == nullptr) return respond(failure_response(no_such_tenant(request)));
   if (const auto* load = std::get_if<serving::route::LoadModel>(&*route))
     return control(request, load->name, serving::ModelControl::load, respond);
   if (const auto* unload = std::get_if<serving::route::UnloadModel>(&*route))
@@ -428,7 +444,9 @@ void InferenceApi::read(std::shared_ptr<HttpRequest> request, const std::string&
       request->body.size() <= kLargeBytes && header_of(*request, "content-encoding").empty();
   if (is_small) return read_and_ask(*request, model, version, arrived, respond);
   if (!router_.find(model)) return respond(failure_response(unknown(model)));  // nobody's turn is for that
-  const auto turn = (*find_requester(*request))->tenant + '\n' + model;
+  const auto requester = find_requester(*request);
+  if (requester == nullptr) return respond(failure_response(no_such_tenant(*request)));
+  const auto turn = requester->tenant + '\n' + model;
   const bool queued = large_.post(turn, [=, this, request = std::move(request)] {
     respond_anyway(respond, [&] { read_and_ask(*request, model, version, arrived, respond); });
   });
@@ -513,24 +531,27 @@ HttpResponse InferenceApi::too_many_answers(const std::string& model) const {
   return no_room("too many large answers wait to be written", retry_after_ms(model, kAnswerBounds.each));
 }
 
-const std::shared_ptr<Requester>* InferenceApi::find_requester(const HttpRequest& request) const {
+std::shared_ptr<Requester> InferenceApi::find_requester(const HttpRequest& request) const {
+  const std::shared_lock guard(mutex_);
   const bool has_tenants = requesters_.size() > 1;
   const auto found = requesters_.find(has_tenants ? tenant_in(request) : std::string_view());
-  return found == requesters_.end() ? nullptr : &found->second;
+  return found == requesters_.end() ? nullptr : found->second;
 }
 
 /// Until its client is gone.
 void InferenceApi::ask_for(const HttpRequest& request, Ask ask) {
-  const auto& requester = *find_requester(request);
+  const auto requester = find_requester(request);
+  if (requester == nullptr)  // since it came
+    return ask.done(tl::unexpected(Failure{no_such_tenant(request)}));
   const auto link = ask.link = std::make_shared<AskLink>(requester);
   ask.tenant = requester->tenant;
-  if (requester->under_way > most_under_way_) {
-    return ask.done(tl::unexpected(Failure{
-        {ErrorCode::resource_exhausted,
-         fmt::format("{} has {} requests under way, and may have no more",
-                     ask.tenant.empty() ? "who names no tenant" : "tenant " + ask.tenant, most_under_way_),
-         {}},
-        retry_after_ms(ask.model, requester->under_way)}));
+  if (requester->under_way > most_under_way_.load()) {
+    return ask.done(tl::unexpected(
+        Failure{{ErrorCode::resource_exhausted,
+                 fmt::format("{} has {} requests under way, and may have no more",
+                             ask.tenant.empty() ? "who names no tenant" : "tenant " + ask.tenant, bound_),
+                 {}},
+                1000}));
   }
   // First: what it leads to may ask again, for the same client.
   if (request.client) request.client->on_gone([this, link] { router_.give_up(link); });

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +54,9 @@ class InferenceApi {
 
   InferenceApi(Router& router, std::string version, Tenants tenants, Control control);
 
+  /// In the place of those it knows. Any thread; what a tenant has under way goes on, and counts for it.
+  void set_tenants(std::vector<std::string> names);
+
   static bool is_for(const std::string& path) {
     return path == "/v2" || path.starts_with("/v2/") || path == "/metrics";
   }
@@ -92,13 +97,15 @@ class InferenceApi {
   std::uint32_t retry_after_ms(const std::string& model, std::size_t waiting) const;
   gateway::HttpResponse too_many_answers(const std::string& model) const;
   /// Null: it names no tenant of the cluster.
-  const std::shared_ptr<Requester>* find_requester(const gateway::HttpRequest& request) const;
+  std::shared_ptr<Requester> find_requester(const gateway::HttpRequest& request) const;
 
   Router& router_;
   const std::string version_;
-  const std::size_t most_under_way_;
-  std::map<std::string, std::shared_ptr<Requester>, std::less<>> requesters_;  ///< by tenant
+  const std::size_t bound_;                      ///< requests of one tenant, where there are some
+  std::atomic<std::size_t> most_under_way_ = 0;  ///< that, or any number
   const Control control_;
+  mutable std::shared_mutex mutex_;
+  std::map<std::string, std::shared_ptr<Requester>, std::less<>> requesters_;  ///< by tenant; by `mutex_`
   const AnswerRoom room_{kMaxAnswerBytes};
   FairPool large_, answers_;
 };

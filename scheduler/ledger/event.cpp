@@ -153,6 +153,7 @@ static void from_json(const nlohmann::json& json, SpeedMeasured& x) {
   x.batches = json.value("batches", std::uint32_t{1});  // it was always one before
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BatchChanged, job, step, batch)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TenantsChanged, text, at_start)
 
 namespace {
 
@@ -186,6 +187,8 @@ template <>
 constexpr const char* kTypeName<SpeedMeasured> = "speed_measured";
 template <>
 constexpr const char* kTypeName<BatchChanged> = "batch_changed";
+template <>
+constexpr const char* kTypeName<TenantsChanged> = "tenants_changed";
 template <>
 constexpr const char* kTypeName<PauseRequested> = "pause_requested";
 template <>

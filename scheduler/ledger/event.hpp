@@ -282,6 +282,14 @@ struct NodeUndrained {
   bool operator==(const NodeUndrained&) const = default;
 };
 
+/// What tenants may use from now on: a file's text, which is right; empty: there are none. `at_start`: a head
+/// was started with it, and the one before with another.
+struct TenantsChanged {
+  std::string text;
+  bool at_start = false;
+  bool operator==(const TenantsChanged&) const = default;
+};
+
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
 /// thing.
 struct Event {
@@ -292,7 +300,7 @@ struct Event {
                             NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured, CheckpointChosen,
                             ModelVersionAdded, ModelTagged, ModelServed, RolloutStopped, DeadlinePromised,
                             DeadlineMissed, VersionProved, ModelRemoved, BatchChanged, JobForgotten,
-                            FileServed>;
+                            FileServed, TenantsChanged>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -26,6 +26,16 @@ QueueUse count_use(const Ledger& ledger, const TenantTree& tenants) {
 
 }  // namespace
 
+bool is_quota_passed(const Ledger& ledger, const TenantTree& tenants) {
+  const QueueUse use = count_use(ledger, tenants);
+  for (std::size_t queue = 1; queue < tenants.queues.size(); ++queue) {
+    const auto most = tenants[queue].most();
+    const auto& most_gpus = tenants[queue].gpu_limit;
+    if ((most && use.slots(queue) > *most) || (most_gpus && use.used(queue).gpus > *most_gpus)) return true;
+  }
+  return false;
+}
+
 std::optional<std::string> find_wrong_grant(const Ledger& ledger, std::span<const std::uint64_t> granted,
                                             const FindNodeSize& find_node, const TenantTree& tenants) {
   std::map<std::pair<std::string, std::string>, bool> queues;  // and whether GPUs were granted to them

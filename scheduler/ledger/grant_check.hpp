@@ -24,4 +24,8 @@ using FindNodeSize = std::function<std::optional<NodeHolding>(const std::string&
 std::optional<std::string> find_wrong_grant(const Ledger& ledger, std::span<const std::uint64_t> granted,
                                             const FindNodeSize& find_node, const TenantTree& tenants);
 
+/// Whether a queue has more slots or GPUs than it may, workers that are leaving included. Costs the number of
+/// queues. Pure.
+bool is_quota_passed(const Ledger& ledger, const TenantTree& tenants);
+
 }  // namespace ds::scheduler

@@ -6,6 +6,7 @@
 
 #include "scheduler/spec/job_file.hpp"
 #include "scheduler/spec/priority.hpp"
+#include "scheduler/spec/tenant_file.hpp"
 
 namespace ds::scheduler {
 
@@ -329,6 +330,26 @@ bool Ledger::on(const Event&, const DeadlineMissed& body) {
   return true;
 }
 
+bool Ledger::on(const Event&, const TenantsChanged& body) {
+  if (body.text == (body.at_start ? tenants_at_start_ : tenants_text_) || !set_tenants(body.text))
+    return false;
+  if (body.at_start) tenants_at_start_ = body.text;
+  return true;
+}
+
+/// False: it is wrong.
+bool Ledger::set_tenants(const std::string& text) {
+  TenantTree tenants;
+  if (!text.empty()) {
+    auto parsed = parse_tenant_file(text);
+    if (!std::holds_alternative<TenantTree>(parsed)) return false;
+    tenants = std::get<TenantTree>(std::move(parsed));
+  }
+  tenants_ = std::move(tenants);
+  tenants_text_ = text;
+  return true;
+}
+
 void Ledger::end_promise(JobRecord& job) {
   job.has_promise = false;
   promised_.erase(job.id);
@@ -349,12 +370,8 @@ bool Ledger::on(const Event&, const SpeedMeasured& body) {
                         body.step_s >= body.compute_s && body.resize_s >= 0 && body.nodes >= 1 &&
                         body.workers >= body.nodes && body.batches >= 1;
   if (job == nullptr || !is_sound) return false;
-  const SizeMeasured size{body.workers, body.nodes, body.step_s, body.compute_s, body.batches};
-  std::erase_if(job->sizes, [&](const SizeMeasured& known) {
-    return known.workers == size.workers && known.nodes == size.nodes;
-  });
-  if (job->sizes.size() == kMaxSizesMeasured) job->sizes.erase(job->sizes.begin());
-  job->sizes.push_back(size);
+  add_measured(job->sizes, {body.workers, body.nodes, body.step_s, body.compute_s, body.batches},
+               kMaxSizesMeasured);
   if (body.resize_s > 0) {
     if (job->resizes_s.size() == kMaxResizesMeasured) job->resizes_s.erase(job->resizes_s.begin());
     job->resizes_s.push_back(body.resize_s);

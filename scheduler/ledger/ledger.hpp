@@ -23,6 +23,7 @@
 #include "scheduler/policy/role_placement.hpp"
 #include "scheduler/policy/rollout.hpp"
 #include "scheduler/spec/job_spec.hpp"
+#include "scheduler/spec/tenant_tree.hpp"
 
 namespace ds::scheduler {
 
@@ -168,6 +169,13 @@ class Ledger {
   /// Crashes that may speak against the nodes they happened on, oldest first; the last few.
   const std::vector<EarlyCrash>& early_crashes() const { return early_crashes_; }
 
+  /// What tenants may use, by the text given last: to a head that was started, or since. Without one there
+  /// are none.
+  const TenantTree& tenants() const { return tenants_; }
+  const std::string& tenants_text() const { return tenants_text_; }
+  /// That with which a head was started last.
+  const std::string& tenants_at_start() const { return tenants_at_start_; }
+
   /// What happened lately.
   const History& history() const { return history_; }
   /// What happened to the job after that number; without one from its submission on, which has the number 0.
@@ -260,6 +268,8 @@ class Ledger {
   void forget_removed(JobRecord& job) const;
   bool on(const Event& event, const DeadlinePromised& body);
   bool on(const Event& event, const DeadlineMissed& body);
+  bool on(const Event& event, const TenantsChanged& body);
+  bool set_tenants(const std::string& text);
   void end_promise(JobRecord& job);
   std::string job_of(const Event& event) const;
   /// Before it is applied.
@@ -296,6 +306,8 @@ class Ledger {
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeClosures drained_, quarantined_;
+  TenantTree tenants_;
+  std::string tenants_text_, tenants_at_start_;
   std::vector<EarlyCrash> early_crashes_;
   History history_;
   LedgerIndex index_;

@@ -156,12 +156,13 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
   const std::int64_t lasts_ms = limit == 0 ? 0 : std::max<std::int64_t>(1, limit - job.ran_before_ms);
   const bool restarts = job.restarts_when_resized();
   const std::int64_t left_ms = limit == 0 ? 0 : std::max<std::int64_t>(1, limit - job.run_ms(now_ms));
+  const bool is_held = job.retry_at_ms > now_ms;
   return Demand{job.id,
                 job.order,
                 job.wanted(),
                 job.spec->resources.cpus,
                 job.spec->resources.memory_bytes,
-                job.retry_at_ms > now_ms,
+                is_held,
                 job.priority,
                 job.spec->preemptible,
                 is_young,
@@ -181,7 +182,10 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 can_relocate && is_within_minimum_run(newest_since_ms(job), now_ms),
                 restarts ? job.runs.next_size(job.workers, now_ms, left_ms) : 0,
                 restarts && now_ms < job.runs.may_shrink_ms(),
-                restarts && job.runs.shrunk_lost_ms > 0};
+                restarts && job.runs.shrunk_lost_ms > 0,
+                is_held ? job.retry_at_ms : 0,
+                is_held ? job.crashes_in_a_row : 0,
+                job.spec->restart_limit};
 }
 
 /// When the newest of its workers was granted; 0: it has none.

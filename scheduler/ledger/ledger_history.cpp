@@ -96,6 +96,7 @@ struct Describe {
         .what = "model_removed",
         .value = body.version == 0 ? body.model : body.model + "@" + std::to_string(body.version)};
   }
+  Found operator()(const TenantsChanged&) const { return Happening{.what = "tenants"}; }
   Found operator()(const ModelServed&) const { return std::nullopt; }
   Found operator()(const FileServed& body) const {
     if (body.version == 1) return std::nullopt;  // it was submitted

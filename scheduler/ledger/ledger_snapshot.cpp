@@ -187,6 +187,7 @@ std::string Ledger::snapshot() const {
                       {"early_crashes", crashes},
                       {"history", history_.to_json()},
                       {"models", registry_.to_json()},
+                      {"tenants", {tenants_text_, tenants_at_start_}},
                       {"texts", texts},
                       {"next_order", next_order_},
                       {"next_worker", next_worker_}};
@@ -282,6 +283,10 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
     if (document.contains("early_crashes")) {
       for (const auto& entry : document.at("early_crashes"))
         ledger.early_crashes_.push_back({entry.at(0), entry.at(1), entry.at(2)});
+    }
+    if (document.contains("tenants")) {  // none of an earlier version, of which no head could be told
+      if (!ledger.set_tenants(document.at("tenants").at(0))) return std::nullopt;
+      document.at("tenants").at(1).get_to(ledger.tenants_at_start_);
     }
     if (document.contains("history")) ledger.history_ = History::from_json(document.at("history"));
     if (document.contains("models")) ledger.registry_ = ModelRegistry::from_json(document.at("models"));

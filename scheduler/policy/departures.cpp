@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "scheduler/policy/over_quota.hpp"
+
 namespace ds::scheduler {
 namespace {
 
@@ -82,6 +84,8 @@ PlanWithDepartures plan_with_departures(std::span<const NodeView> nodes, std::ve
     result.departures.push_back({lease.job, lease.worker});
   }
   release_surplus(leases, demands, result.departures);
+  result.over_quota = release_over_quota(leases, demands, tenants);
+  result.departures.insert(result.departures.end(), result.over_quota.begin(), result.over_quota.end());
   result.plan = plan_jobs(nodes, leases, demands, tenants, past, now_ms);
   if (result.departures.empty()) return result;
   const auto left = count_left(result.departures, leases, result.plan);

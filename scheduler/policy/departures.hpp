@@ -18,11 +18,12 @@ using NodeNames = std::set<std::string, std::less<>>;
 struct PlanWithDepartures {
   std::vector<Release> departures;   ///< before the plan's own releases
   std::vector<std::string> stopped;  ///< jobs that lose all their workers with them and are not preempted
+  std::vector<Release> over_quota;   ///< of the departures: `release_over_quota`
   Plan plan;
 };
 
 /// `plan_jobs`, beside which all workers on `drained` nodes leave, and those that a job has beyond its
-/// maximum, the newest first.
+/// maximum, the newest first; and then those that queues have beyond what they may (`release_over_quota`).
 ///
 /// A gang that still has its minimum elsewhere shrinks, and grows again where there is room. One that has not
 /// moves if what it lacks fits elsewhere now and is allowed by its quota: those that leave stay with their

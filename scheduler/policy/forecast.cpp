@@ -117,8 +117,9 @@ bool GangPlanner::fits_after(const Aftermath& then, const Job& job) const {
 
 std::optional<StartForecast> Planning::forecast(const Job& job, const GangEnds& ends) {
   if (job.workers >= job.needed) return StartForecast{now_ms_, now_ms_};
-  if (!job.is_pending) return std::nullopt;
-  std::uint32_t most_urgent = 0;
+  const bool is_held = planner_.will_be_pending(job);
+  if (!job.is_pending && !is_held) return std::nullopt;
+  std::uint32_t most_urgent = is_held ? job.demand.priority : 0;
   for (std::size_t queue = 0; queue < tenants_.queues.size(); ++queue) {
     const auto& line = planner_.short_of(queue);
     for (const Job* one : line) {  // those with a promise come first, of any priority
@@ -127,6 +128,11 @@ std::optional<StartForecast> Planning::forecast(const Job& job, const GangEnds& 
     }
   }
   StartForecast forecast;
+  if (is_held) {  // who will be before it then nobody knows
+    forecast.from_ms =
+        std::max(job.demand.held_until_ms, planner_.earliest_room(job, most_urgent, ends, now_ms_));
+    return forecast;
+  }
   const auto told = told_.find(&job);
   const bool is_soon = told != told_.end() && told->second.room_is_coming;  // and kept for it
   forecast.from_ms = is_soon ? now_ms_ : planner_.earliest_room(job, most_urgent, ends, now_ms_);

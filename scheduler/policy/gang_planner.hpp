@@ -257,6 +257,10 @@ class GangPlanner {
                              std::int64_t now_ms) const;
   std::optional<std::int64_t> end_all_limited(Aftermath& then, std::int64_t now_ms) const;
   bool could_come_ahead(const Job& job, std::uint32_t priority) const;
+  /// It is held until a moment that is known, and then it waits as others do.
+  bool will_be_pending(const Job& job) const {
+    return job.demand.held && job.demand.held_until_ms > 0 && is_feasible(job) && is_allowed(job);
+  }
   bool fits_after(const Aftermath& then, const Job& job) const;
 
   /// Counts the job's missing minimum as used by its queue from now on, though there is no room for it.

@@ -363,6 +363,9 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   facts.total_slots = totals_.all.slots;
   facts.free_slots = capacity_.placeable_slots();
   facts.held = job.demand.held;
+  facts.held_until_ms = job.demand.held_until_ms;
+  facts.restart = job.demand.restart;
+  facts.restart_limit = job.demand.restart_limit;
   if (!job.has_queue) facts.unknown_tenant = job.demand.tenant;
   const std::uint32_t missing = job.needed - job.workers;
   facts.quota = find_quota(job, use_nothing_, job.needed);

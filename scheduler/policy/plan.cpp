@@ -17,6 +17,16 @@ Planner::~Planner() = default;
 void Planner::set_nodes(std::vector<NodeView> nodes) {
   if (nodes == nodes_) return;
   nodes_ = std::move(nodes);
+  tell_all_again();
+}
+
+void Planner::set_tenants(TenantTree tenants) {
+  if (tenants == tenants_) return;
+  tenants_ = std::move(tenants);
+  tell_all_again();
+}
+
+void Planner::tell_all_again() {
   auto jobs = state_->take_jobs();
   state_ = std::make_unique<GangPlanner>(nodes_, tenants_);
   for (auto& job : jobs) {

@@ -76,6 +76,10 @@ struct Demand {
   bool is_resting = false;  ///< not shrunk for others of its queue that are as urgent, nor for other queues'
                             ///< jobs, unless they are guaranteed it
   bool will_rest = false;   ///< so it will be once its size has changed
+  // Of one that is held:
+  std::int64_t held_until_ms = 0;   ///< 0: nobody knows
+  std::uint32_t restart = 0;        ///< which one in a row it waits for; 0: they are not counted
+  std::uint32_t restart_limit = 0;  ///< so many there are
   bool operator==(const Demand&) const = default;
 };
 

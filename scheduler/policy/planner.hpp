@@ -27,6 +27,8 @@ class Planner {
 
   /// All nodes; costs as much as telling it everything again, unless nothing changed.
   void set_nodes(std::vector<NodeView> nodes);
+  /// Likewise. Who has more than it may have now keeps it (`release_over_quota` says who gives what back).
+  void set_tenants(TenantTree tenants);
   /// All there is to know of a job from now on. Without a demand it has ended, or may have no workers;
   /// without leases as well it is forgotten.
   void set_job(const std::string& job, std::optional<Demand> demand, std::vector<Lease> leases);
@@ -50,6 +52,8 @@ class Planner {
   Plan plan_and_explain(std::span<const PastUse> past = {}, std::int64_t now_ms = 0);
 
  private:
+  void tell_all_again();
+
   TenantTree tenants_;
   std::vector<NodeView> nodes_;
   std::unique_ptr<GangPlanner> state_;

@@ -67,7 +67,12 @@ Reason gang_partial(const WaitFacts& facts) {
 }
 
 Reason backoff(const WaitFacts& facts) {
-  return {"backoff_restart", "waits after a crash before it starts " + wanted(facts) + " again", {}};
+  std::string text = "waits after a crash before it starts " + wanted(facts) + " again";
+  if (facts.restart > 0) text += ", restart " + std::to_string(facts.restart);
+  if (facts.restart > 0 && facts.restart <= facts.restart_limit)
+    text += " of " + std::to_string(facts.restart_limit);
+  if (facts.held_until_ms > 0) text += ", at " + to_time_text(facts.held_until_ms);
+  return {"backoff_restart", std::move(text), {}};
 }
 
 Reason never_fits(const WaitFacts& facts) {
@@ -194,6 +199,19 @@ Reason no_tenant(const WaitFacts& facts) {
           "needs " + wanted(facts) + ", and its tenant " + facts.unknown_tenant +
               " has 0: the head's tenants don't name it, or its queue, any more",
           {}};
+}
+
+/// Quotas say so, whatever becomes of others' jobs and of nodes.
+Reason never_allowed(const WaitFacts& facts) {
+  std::string text = "never starts " + wanted(facts) + " with what tenants may use now, whoever ends: ";
+  if (!facts.unknown_tenant.empty()) {
+    text += "an operator may name its tenant and queue again";
+  } else {
+    if (facts.needed > 1) text += "its owner may want fewer workers, or ";
+    text += is_unlent(*facts.quota) ? "an operator may lend it more, or add nodes"
+                                    : "an operator may allow its queue more";
+  }
+  return {"never_fits", std::move(text), {}};
 }
 
 /// Who goes where.
@@ -333,6 +351,7 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
     reasons.push_back(backoff(facts));
   } else if (!facts.unknown_tenant.empty()) {
     reasons.push_back(no_tenant(facts));
+    reasons.push_back(never_allowed(facts));
   } else if (facts.fitting_ever < facts.needed) {
     reasons.push_back(facts.fitting_undrained >= facts.needed ? drained(facts) : never_fits(facts));
     if (facts.fitting_ever_by_slots >= facts.needed) {
@@ -347,7 +366,10 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
       reasons.push_back(quota(facts));
       if (facts.fitting_now >= missing) reasons.back().text += coming(facts);  // else the next says it
     }
-    if (facts.quota && facts.quota->is_for_ever) return reasons;
+    if (facts.quota && facts.quota->is_for_ever) {
+      if (waits_for_ever(facts)) reasons.push_back(never_allowed(facts));
+      return reasons;
+    }
     // A started gang is not kept back by those ahead.
     if (facts.ahead > 0 && facts.workers == 0) reasons.push_back(behind(facts));
     if (facts.turn) reasons.push_back(turn(facts));

@@ -77,15 +77,17 @@ struct WaitFacts {
   std::size_t available_nodes = 0;
   std::size_t unavailable_nodes = 0;
   bool held = false;
-  std::vector<Relocation> relocations{};  ///< that make room for it
-  bool room_is_coming = false;            ///< it starts when those that are stopping are gone
-  std::size_t too_young = 0;              ///< less urgent jobs that will have run for `kMinimumRun` soon
-  std::size_t ahead = 0;                  ///< jobs of its queue that wait and keep this one from starting
-  std::size_t ahead_by_promise = 0;       ///< those of them that have a promise, and this one has none
-  std::size_t ahead_by_priority = 0;      ///< and those that are more urgent, the others are earlier
-  std::vector<std::string> ahead_names;   ///< the first few
-  std::optional<KeptFor> kept_for;        ///< if it would fit now
-  std::optional<TurnFacts> turn;          ///< if jobs of other queues keep it from starting
+  std::int64_t held_until_ms = 0;                ///< 0: nobody knows
+  std::uint32_t restart = 0, restart_limit = 0;  ///< as in `Demand`
+  std::vector<Relocation> relocations{};         ///< that make room for it
+  bool room_is_coming = false;                   ///< it starts when those that are stopping are gone
+  std::size_t too_young = 0;             ///< less urgent jobs that will have run for `kMinimumRun` soon
+  std::size_t ahead = 0;                 ///< jobs of its queue that wait and keep this one from starting
+  std::size_t ahead_by_promise = 0;      ///< those of them that have a promise, and this one has none
+  std::size_t ahead_by_priority = 0;     ///< and those that are more urgent, the others are earlier
+  std::vector<std::string> ahead_names;  ///< the first few
+  std::optional<KeptFor> kept_for;       ///< if it would fit now
+  std::optional<TurnFacts> turn;         ///< if jobs of other queues keep it from starting
   std::optional<QuotaFacts> quota;
   std::string unknown_tenant;          ///< not empty: it may not start because of that
   std::vector<std::string> occupants;  ///< other jobs with workers on available nodes, the first few by name

@@ -43,7 +43,11 @@ Result<void> require_free_bytes(const std::filesystem::path& directory, std::uin
 /// until there is room, so we stop earlier.
 inline constexpr std::uint64_t kReserveBytes = 64ULL << 20;
 
-/// Less than the reserve, so that a head that stopped at its reserve can be started to clean up.
+/// Below this nothing at all is written. What lies between is for the ends of what runs when nothing new is
+/// taken any more.
+inline constexpr std::uint64_t kLeastFreeBytes = 32ULL << 20;
+
+/// Less than that, so that a head that was killed when the disk was full can be started to clean up.
 inline constexpr std::uint64_t kOpenReserveBytes = 16ULL << 20;
 
 }  // namespace ds::storage

@@ -78,7 +78,10 @@ class RocksJournal final : public StateJournal {
     enqueue({JournalRecord::Kind::snapshot, std::move(payload), std::move(on_durable), false});
   }
 
-  Result<void> check_room() const override { return require_free_bytes(directory_, limits_.reserve_bytes); }
+  Result<void> check_room() const override { return limits_.require_free(directory_, limits_.reserve_bytes); }
+  Result<void> check_progress() const override {
+    return limits_.require_free(directory_, limits_.least_bytes + needed_bytes_);
+  }
 
   std::uint64_t bytes_since_snapshot() const override { return bytes_since_snapshot_; }
 
@@ -174,7 +177,10 @@ class RocksJournal final : public StateJournal {
     }
     if (end == end_) return {};
     // The log and later the table hold the batch, so it may need its size twice.
-    auto room = require_free_bytes(directory_, limits_.reserve_bytes + 2 * batch.GetDataSize());
+    const std::uint64_t needed = 2 * batch.GetDataSize();
+    const bool is_snapshot = group.front().kind == JournalRecord::Kind::snapshot;
+    auto room = is_snapshot ? limits_.require_free(directory_, limits_.reserve_bytes + needed)
+                            : wait_for_room(needed);
     if (!room) return room;
     rocksdb::WriteOptions options;
     options.sync = true;
@@ -188,6 +194,21 @@ class RocksJournal final : public StateJournal {
     const auto raised = high_water_.raise(end_);
     if (!raised) (void)stop(raised.error());
     return {};
+  }
+
+  /// Nobody hears of an event before it is durable, so it can wait; a database that is refused space could
+  /// not be written any more.
+  Result<void> wait_for_room(std::uint64_t needed) {
+    needed_bytes_ = needed;
+    auto room = check_progress();
+    while (!room) {
+      std::unique_lock guard(mutex_);
+      if (wake_writer_.wait_for(guard, limits_.look_again, [this] { return closing_; })) break;
+      guard.unlock();
+      room = check_progress();
+    }
+    needed_bytes_ = 0;
+    return room;
   }
 
   /// Refuses everything from now on: after a failed sync nobody knows what is on the disk until it is read
@@ -218,7 +239,8 @@ class RocksJournal final : public StateJournal {
   Recovered recovered_;
 
   std::atomic<std::uint64_t> bytes_since_snapshot_;
-  std::thread writer_;  // last, so that it starts when all else is there
+  std::atomic<std::uint64_t> needed_bytes_ = 0;  ///< by what is being written
+  std::thread writer_;                           // last, so that it starts when all else is there
 };
 
 /// Opens the mark, or makes it when neither it nor a database exists.

@@ -35,18 +35,23 @@ class StateJournal {
   virtual Recovered take_recovered() = 0;
 
   /// Appends events as one atomic record, in the order of the calls, and returns at once. Records that wait
-  /// together are committed by one synced write. Fails through `on_durable` with `resource_exhausted` when
-  /// less than the reserve (64 MiB) of disk is free or when 65,536 records wait; after any failed sync every
-  /// later append fails.
+  /// together are committed by one synced write. While less than `kLeastFreeBytes` of disk are free they wait
+  /// for more, and go on by themselves. Fails through `on_durable` with `resource_exhausted` when 65,536
+  /// records wait, or when it is closed meanwhile; after any failed sync every later append fails.
   virtual void append(std::vector<std::string> events, OnDurable on_durable) = 0;
 
   /// Replaces all events appended before this call by `snapshot`, atomically with respect to crashes. One at
-  /// a time: how large it is is not bounded here. Fails through `on_durable` as `append` does, and no event
-  /// with it.
+  /// a time: how large it is is not bounded here. Fails through `on_durable`, and no event with it, when less
+  /// than the reserve (64 MiB) of disk would be left, and else as `append` does.
   virtual void compact(std::string snapshot, OnDurable on_durable) = 0;
 
-  /// `resource_exhausted` when less than the reserve of disk is free: appends would fail. Any thread.
+  /// `resource_exhausted` when less than the reserve of disk is free: what is there may go on for a while,
+  /// and nothing new should come. Any thread.
   virtual Result<void> check_room() const = 0;
+
+  /// `resource_exhausted` when so little disk is free that appended records wait for more, or would. Any
+  /// thread.
+  virtual Result<void> check_progress() const = 0;
 
   /// Bytes of events since the last snapshot, to decide when to compact.
   virtual std::uint64_t bytes_since_snapshot() const = 0;

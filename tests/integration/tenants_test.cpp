@@ -95,6 +95,68 @@ TEST_F(Tenants, BorrowReclaimAndNeverPassTheirQuota) {
   EXPECT_TRUE(cluster_.exported_weights(second) == weights);
 }
 
+TEST_F(Tenants, MayUseWhatIsAppliedWhileTheHeadRuns) {
+  const auto file = (cluster_.path() / "other.yaml").string();
+  const auto apply = [&](const std::string& text) {
+    std::ofstream(file) << text;
+    return cluster_.submit({"tenants", "--apply", file});
+  };
+  const auto write_command = [&](const std::string& name, const std::string& tenant, int workers) {
+    const auto job = cluster_.path() / (name + ".yaml");
+    std::ofstream(job) << "version: 1\nkind: command\nname: " << name
+                       << "\nrun: [sleep, '600']\ntenant: " << tenant << "\nworkers: " << workers << "\n";
+    return job;
+  };
+  const auto start = [&](const std::string& name, const std::string& tenant, int workers) {
+    const auto job = cluster_.submit_job(write_command(name, tenant, workers));
+    EXPECT_TRUE(cluster_.wait_for_state(job, "RUNNING")) << job << cluster_.logs();
+    return job;
+  };
+  start("first", "vision", 2);
+  const auto second = start("second", "vision", 1);
+
+  const auto wrong = apply("version: 1\ntenants:\n  nlp: {guaranteed: 2}\n  vision: {garanteed: 1}\n");
+  EXPECT_EQ(wrong.code, 3) << wrong.err;
+  EXPECT_NE(wrong.err.find(file + ":4:12: tenants.vision.garanteed: "), std::string::npos) << wrong.err;
+  EXPECT_NE(wrong.err.find("did you mean \"guaranteed\"?"), std::string::npos) << wrong.err;
+  EXPECT_EQ(used_by("nlp", "guaranteed"), 2) << "the whole file or nothing";
+  EXPECT_EQ(used_by("vision", "guaranteed"), 2);
+
+  // vision has three and may have two; audio is new, and nlp is gone.
+  const auto text =
+      "version: 1\ntenants:\n  vision: {guaranteed: 2, borrowing_limit: 0}\n  audio: {guaranteed: 1}\n";
+  const auto applied = apply(text);
+  ASSERT_EQ(applied.code, 0) << applied.err;
+  EXPECT_NE(applied.out.find("audio"), std::string::npos) << applied.out;
+  EXPECT_TRUE(wait_until([&] { return used_by("vision") == 2; })) << cluster_.logs();
+  EXPECT_TRUE(cluster_.wait_for_state(second, "PREEMPTED")) << cluster_.logs();
+  EXPECT_EQ(cluster_.json({"why", second}).at("reasons").at(0).at("code"), "quota_tenant");
+  const auto metrics = cluster_.json({"metrics"});
+  const auto is_counted = [](const nlohmann::json& sample) {
+    return sample.at("name") == "ds_pending_jobs" &&
+           sample.at("labels").value("reason", "") == "quota_tenant" && sample.at("value") == 1;
+  };
+  EXPECT_TRUE(std::ranges::any_of(metrics.at("samples"), is_counted)) << metrics.dump();
+  EXPECT_EQ(cluster_.submit({"submit", "-f", write_command("lost", "nlp", 1).string()}).code, 3);
+  const auto sound = start("sound", "audio", 1);
+
+  // The next head has it, though it is started with the file that it had before.
+  cluster_.head().kill_and_wait();
+  cluster_.start_head({"--tenants", (cluster_.path() / "tenants.yaml").string()});
+  ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  EXPECT_EQ(used_by("audio", "guaranteed"), 1);
+  EXPECT_EQ(used_by("nlp", "guaranteed"), -1);
+  EXPECT_EQ(apply(text).code, 0) << "asking twice is no error";
+  // Unless that has changed since.
+  std::ofstream(cluster_.path() / "tenants.yaml") << "version: 1\ntenants:\n  vision: {guaranteed: 3}\n";
+  cluster_.head().kill_and_wait();
+  cluster_.start_head({"--tenants", (cluster_.path() / "tenants.yaml").string()});
+  ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  EXPECT_EQ(used_by("audio", "guaranteed"), -1);
+  EXPECT_TRUE(cluster_.wait_for_state(second, "RUNNING")) << cluster_.logs();
+  EXPECT_EQ(cluster_.status(sound).at("state"), "RUNNING") << "it keeps what it has";
+}
+
 TEST_F(Tenants, AreNamedInJobsAndRefuseWhatTheyCanNeverHave) {
   const auto unknown = cluster_.submit({"submit", "-f", write("lost", "nlpp", 1, 1, 1).string()});
   EXPECT_EQ(unknown.code, 3) << unknown.err;

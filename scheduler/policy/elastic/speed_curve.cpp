@@ -38,6 +38,22 @@ SizeMeasured SizeMeasured::with(std::uint32_t other_batches) const {
   return other;
 }
 
+void add_measured(std::vector<SizeMeasured>& measured, const SizeMeasured& size, std::size_t most) {
+  const auto before = std::ranges::find_if(measured, [&](const SizeMeasured& known) {
+    return known.workers == size.workers && known.nodes == size.nodes;
+  });
+  if (before != measured.end()) {
+    const double slower = size.step_s / before->with(size.batches).step_s;
+    for (auto older = measured.begin(); older != before; ++older) {
+      older->step_s *= slower;
+      older->compute_s *= slower;
+    }
+    measured.erase(before);
+  }
+  if (measured.size() >= most) measured.erase(measured.begin());
+  measured.push_back(size);
+}
+
 double median_of(std::span<const double> values) {
   if (values.empty()) return 0;
   std::vector<double> sorted(values.begin(), values.end());

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "scheduler/policy/growth.hpp"
 #include "scheduler/spec/job_spec.hpp"
@@ -23,6 +24,15 @@ struct SizeMeasured {
   SizeMeasured with(std::uint32_t other_batches) const;
   bool operator==(const SizeMeasured&) const = default;
 };
+
+/// Takes what was measured now in, the last of `measured`, in the place of what was measured before with as
+/// many workers on as many nodes; of more than `most` sizes the oldest is forgotten.
+///
+/// Where a step takes x times as long as it did at the same size, the machine is busier now, or freer, and
+/// what was measured before that counts as x times as long as well: else another size would seem to be the
+/// better one, because nobody has looked at it lately. What was measured since stays as it is, for it may be
+/// from now. Pure.
+void add_measured(std::vector<SizeMeasured>& measured, const SizeMeasured& size, std::size_t most);
 
 /// So many sizes have a place in a curve: as many as a job file can ask for.
 inline constexpr std::size_t kMaxCurveSizes = 1024;

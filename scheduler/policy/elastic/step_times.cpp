@@ -26,7 +26,7 @@ std::optional<SizeMeasured> StepTimes::add(const Report& report) {
       report.took == report.batches ? report.compute_s : report.compute_s * report.batches / report.took;
   samples_.push_back({report.step_s + (compute_s - report.compute_s), compute_s});
   if (++reports_ < next_look_) return std::nullopt;
-  next_look_ *= 4;
+  next_look_ += std::min(3 * next_look_, kMostReports);
   std::vector<double> steps, computes;
   for (const Sample& sample : samples_) {
     steps.push_back(sample.step_s);

@@ -13,12 +13,12 @@ namespace ds::scheduler {
 ///
 /// The optimizer's first steps after a resize are left out (`kWarmUpSteps`); of the last `kReportsKept`
 /// reports the median counts, so that a pause of the machine does not. A size is settled after
-/// `kFirstReports`, and looked at again each time there have been four times as many: so a long run is told
-/// of a few times only, and only when it has become another by more than `kWorthTelling`. Pure.
+/// `kFirstReports`, and looked at again each time there have been four times as many, or `kMostReports` more:
+/// so a long run is told of seldom, and only when it has become another by more than `kWorthTelling`. Pure.
 class StepTimes {
  public:
   static constexpr std::uint64_t kWarmUpSteps = 5;
-  static constexpr std::size_t kFirstReports = 8, kReportsKept = 64;
+  static constexpr std::size_t kFirstReports = 8, kReportsKept = 64, kMostReports = 1'024;
   static constexpr double kWorthTelling = 0.1;
 
   /// Another generation trains from now on. `known`: what was told of this size before, if anything.

@@ -4,10 +4,7 @@
 
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
-
-#include "scheduler/spec/tenant_file.hpp"
 
 namespace ds::head {
 namespace {
@@ -23,15 +20,13 @@ bool has_line(const std::string& text, const std::string& line) {
 
 class ClusterMetrics : public testing::Test {
  protected:
-  void apply(Event::Body body) {
-    ASSERT_TRUE(ledger_.apply({1'000, "test", "", std::move(body)}));
-  }
-  std::string text() const { return cluster_metrics(ledger_, tenants_, nodes_, counters_, 1'000); }
+  void apply(Event::Body body) { ASSERT_TRUE(ledger_.apply({1'000, "test", "", std::move(body)})); }
+  std::string text() const { return cluster_metrics(ledger_, nodes_, counters_, waits_); }
 
   Ledger ledger_;
-  TenantTree tenants_;
   std::vector<NodeEntry> nodes_;
   HeadCounters counters_;
+  WaitCodes waits_;
 };
 
 TEST_F(ClusterMetrics, CountJobsByKindStateAndTenant) {
@@ -41,15 +36,19 @@ TEST_F(ClusterMetrics, CountJobsByKindStateAndTenant) {
   apply(JobStateChanged{"b", JobState::cancelled, "its owner wanted it"});
   EXPECT_TRUE(has_line(text(), R"(ds_jobs{kind="command",state="QUEUED",tenant="nlp"} 2)")) << text();
   EXPECT_TRUE(has_line(text(), R"(ds_jobs{kind="command",state="CANCELLED",tenant="nlp"} 1)")) << text();
-  EXPECT_TRUE(has_line(text(), R"(ds_pending_jobs{reason="slots"} 1)")) << text();
-  EXPECT_TRUE(has_line(text(), R"(ds_pending_jobs{reason="dependency"} 1)")) << text();
+}
+
+TEST_F(ClusterMetrics, CountJobsThatWaitByTheirFirstReasonsAndLeaveNoneOut) {
+  for (const char* job : {"a", "b", "c", "d"}) apply(JobSubmitted{job, "", "a.yaml", "/", kCommand});
+  apply(JobStateChanged{"d", JobState::cancelled, "its owner wanted it"});
+  waits_ = {{"a", "gpu_type"}, {"b", "gpu_type"}, {"d", "memory"}};
+  EXPECT_TRUE(has_line(text(), R"(ds_pending_jobs{reason="gpu_type"} 2)")) << text();
+  EXPECT_TRUE(has_line(text(), R"(ds_pending_jobs{reason="unknown"} 1)")) << text();
+  EXPECT_EQ(text().find("memory"), std::string::npos) << "it has ended: " << text();
 }
 
 TEST_F(ClusterMetrics, ShowWhatNodesHaveAndWhoHasIt) {
-  const auto tenants =
-      parse_tenant_file("version: 1\ntenants:\n  nlp: {guaranteed: 3, weight: 2}\n  cv: {}\n");
-  ASSERT_TRUE(std::holds_alternative<TenantTree>(tenants));
-  tenants_ = std::get<TenantTree>(tenants);
+  apply(TenantsChanged{"version: 1\ntenants:\n  nlp: {guaranteed: 3, weight: 2}\n  cv: {}\n"});
   NodeEntry node;
   node.slots = 4;
   nodes_.push_back(node);

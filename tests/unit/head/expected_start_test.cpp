@@ -70,6 +70,18 @@ TEST_F(ExpectedStart, IsOpenWhenAnEarlierJobMayBeginBefore) {
   EXPECT_EQ(expect("timed", 200'000), std::nullopt);
 }
 
+TEST_F(ExpectedStart, OfOneThatCrashedIsNotBeforeItIsTriedAgainNorBeforeThereIsRoom) {
+  apply(submitted("next"), 200'000);
+  apply(WorkerCrashed{"next", 7, 2, 240'000}, 200'000);
+  EXPECT_EQ(expect("next", 200'000), (StartForecast{250'000, std::nullopt})) << "what runs has 50 s to do";
+  apply(WorkerCrashed{"next", 8, 3, 290'000}, 200'000);
+  EXPECT_EQ(expect("next", 200'000), (StartForecast{290'000, std::nullopt}));
+  apply(PriorityChanged{"next", 400}, 290'000);  // the planner is told of it
+  const auto next = expect("next", 290'000);
+  ASSERT_TRUE(next);
+  EXPECT_TRUE(next->to_ms) << "it waits as others do then";
+}
+
 TEST_F(ExpectedStart, OfOneThatDependsOnAnotherNobodyKnows) {
   auto job = submitted("next");
   job.depends_on = {"running"};

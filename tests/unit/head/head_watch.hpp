@@ -9,18 +9,16 @@
 #include <vector>
 
 #include "scheduler/ledger/ledger.hpp"
-#include "scheduler/spec/tenant_tree.hpp"
 #include "tests/unit/head/simulated_node.hpp"
 
 namespace ds::head::test {
 
 /// What must hold of heads and nodes, checked at each durable event and at each start of a program: no slot
-/// and no GPU is given twice, no tenant has more than it may, no two starts of a job are there at once, and
-/// nothing is started again without a cause. A failure fails the test.
+/// and no GPU is given twice, no tenant is given more than it may have then, no two starts of a job are there
+/// at once, and nothing is started again without a cause. A failure fails the test.
 class HeadWatch final : public NodeWatcher {
  public:
-  HeadWatch(scheduler::TenantTree tenants, std::uint32_t slots_per_node)
-      : tenants_(std::move(tenants)), slots_per_node_(slots_per_node) {}
+  explicit HeadWatch(std::uint32_t slots_per_node) : slots_per_node_(slots_per_node) {}
 
   void on_durable(const std::string& text);
   void on_start(const std::string& node, Program& program) override;
@@ -42,11 +40,10 @@ class HeadWatch final : public NodeWatcher {
     std::set<std::uint32_t> started, through;
     bool has_cause_to_end = false;  ///< a rank crashed or was lost, or the head was to change the gang
   };
-  void check_limits() const;
+  void check_limits(const std::string& granted_to) const;
   void check_devices(const std::string& node, const Program& program);
   std::string last_events() const;  ///< for whoever reads of a failure
 
-  scheduler::TenantTree tenants_;
   std::uint32_t slots_per_node_;
   scheduler::Ledger ledger_;
   std::vector<std::string> events_;

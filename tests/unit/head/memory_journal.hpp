@@ -25,6 +25,7 @@ class MemoryJournal final : public storage::StateJournal {
   }
   void compact(std::string, OnDurable on_durable) override { on_durable({}); }
   Result<void> check_room() const override { return {}; }
+  Result<void> check_progress() const override { return {}; }
   std::uint64_t bytes_since_snapshot() const override { return 0; }
 
   std::size_t waiting() const { return waiting_.size(); }

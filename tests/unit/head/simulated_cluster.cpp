@@ -9,7 +9,6 @@
 
 #include "actors/head/head_actor.hpp"
 #include "actors/head/submission.hpp"
-#include "scheduler/spec/tenant_file.hpp"
 
 namespace ds::head::test {
 namespace {
@@ -20,11 +19,12 @@ constexpr std::int64_t kBegin_ms = 1'700'000'000'000;
 constexpr std::int64_t kPatience_ms = 3'600'000, kTimeStep_ms = 200;
 constexpr std::int64_t kNodesComeBack_ms = 2'000;
 
-scheduler::TenantTree tenants() {
-  const auto parsed = scheduler::parse_tenant_file(
-      "version: 1\ntenants:\n  a: {guaranteed: 2, borrowing_limit: 1}\n  b: {guaranteed: 3}\n");
-  return std::get<scheduler::TenantTree>(parsed);
-}
+/// With all of them every job can have its minimum.
+const std::vector<std::string> kTenants{
+    "version: 1\ntenants:\n  a: {guaranteed: 2, borrowing_limit: 1}\n  b: {guaranteed: 3}\n",
+    "version: 1\ntenants:\n  a: {guaranteed: 3, borrowing_limit: 0}\n  b: {guaranteed: 3, borrowing_limit: "
+    "0}\n",
+    "version: 1\ntenants:\n  a: {guaranteed: 1}\n  b: {guaranteed: 1, borrowing_limit: 2}\n"};
 
 fabric::TransportOptions transport_options() {
   fabric::TransportOptions options;
@@ -53,12 +53,11 @@ SimulatedCluster::SimulatedCluster(StillSystem& still, std::uint64_t seed)
     : still_(still),
       began_(still.scheduler().clock().now()),
       random_(seed),
-      watch_(tenants(), kSlots),
+      watch_(kSlots),
       router_(still.system()) {
   parts_.fabric = &still_.fabric();
   parts_.router = &router_;
   parts_.checkpoint_thread = parts_.log_thread = parts_.check_thread = parts_.file_thread = &idle_thread_;
-  parts_.tenants = tenants();
   parts_.now_ms = [this] { return now_ms(); };
   parts_.random = [this] { return static_cast<std::uint32_t>(random_()); };
   parts_.node_term = std::chrono::milliseconds(kNodeTerm_ms);
@@ -137,6 +136,7 @@ void SimulatedCluster::start_head() {
   if (chance(20)) check_replay(recovered);
   journals_.push_back(std::make_unique<MemoryJournal>(std::move(recovered)));
   parts_.journal = journals_.back().get();
+  parts_.tenants = kTenants[chance(80) ? 0 : pick(kTenants.size())];
   auto head = spawn_head(still_.system(), parts_);
   ASSERT_TRUE(head) << head.error().message;
   head_ = std::move(*head);
@@ -252,6 +252,21 @@ void SimulatedCluster::plan() {
                  }});
 }
 
+/// An operator changes what tenants may use.
+void SimulatedCluster::apply_tenants() {
+  const std::string text = kTenants[pick(kTenants.size())];
+  const auto respond = [this, text, number = ++applied_,
+                        alive = is_alive_](const gateway::HttpResponse& answer) {
+    if (!*alive) return;
+    ASSERT_EQ(answer.status, 200) << answer.body;
+    if (number == applied_) {
+      EXPECT_EQ(watch_.ledger().tenants_text(), text) << "acknowledged before it was durable";
+    }
+  };
+  caf::anon_send(head_,
+                 Run{[text, respond](Head& head) { head.on_tenants_checked("tenants", text, respond); }});
+}
+
 /// Somebody reads what has happened, and will ask this head or another for what has happened since.
 void SimulatedCluster::read_events() {
   gateway::HttpRequest request;
@@ -268,6 +283,7 @@ void SimulatedCluster::read_events() {
 void SimulatedCluster::ask() {
   if (!head_) return;
   if (chance(20)) return read_events();
+  if (chance(10)) return apply_tenants();
   if (chance(30)) return plan();
   if (chance(25) && !nodes_.empty()) {
     const auto& node = nodes_[pick(nodes_.size())]->name();

@@ -82,6 +82,7 @@ class SimulatedCluster {
   void submit();
   void plan();
   void read_events();
+  void apply_tenants();
   void send_submission(std::size_t index);
   void ask();
   void request(const std::string& path, const std::string& body = {});
@@ -109,7 +110,7 @@ class SimulatedCluster {
   std::vector<std::unique_ptr<SimulatedNode>> nodes_;
   std::vector<Submission> submissions_;
   std::vector<PortWatch> port_watches_;
-  std::uint64_t heads_ = 0, plans_ = 0, next_node_ = 1;
+  std::uint64_t heads_ = 0, plans_ = 0, applied_ = 0, next_node_ = 1;
   std::int64_t head_began_ms_ = 0;
   std::string snapshot_;  ///< of what the first `snapshot_at_` events lead to
   std::size_t snapshot_at_ = 0;

@@ -54,6 +54,7 @@ TEST(Event, ComesBackFromItsText) {
       ModelRemoved{"m", 29},
       DeadlinePromised{"a", 22, 23},
       DeadlineMissed{"a"},
+      TenantsChanged{"tenants: {a: {guaranteed: 1}}\n", true},
   };
   ASSERT_EQ(bodies.size(), 5 + std::variant_size_v<Event::Body>);
   for (const auto& body : bodies) {

@@ -188,6 +188,19 @@ TEST_F(ApiOfTenants, CallsAPausedModelNotReadyThoughItSleeps) {
   EXPECT_TRUE(comes_true([&] { return ready() == 400; }));
 }
 
+TEST_F(ApiOfTenants, KnowsThoseOfAnotherFileAndWhatIsUnderWayGoesOn) {
+  const auto first = ask("flood"), second = ask("flood");
+  api_.set_tenants({"flood", "new"});
+  const auto third = ask("flood"), fresh = ask("new"), gone = ask("calm");
+  EXPECT_TRUE(comes_true([&] { return third->now() != 0; }));
+  EXPECT_NE(third->body.find("tenant flood has 2 requests under way"), std::string::npos) << third->body;
+  EXPECT_EQ(gone->now(), 400) << gone->body;
+  for (const auto& waiting : {first, second, fresh}) EXPECT_EQ(waiting->now(), 0) << waiting->body;
+  api_.set_tenants({});
+  const auto anybody = ask("calm");
+  EXPECT_EQ(anybody->now(), 0) << "nobody is told apart, and nothing is counted: " << anybody->body;
+}
+
 TEST_F(ApiOfTenants, KnowsNoTenantsButThoseOfTheCluster) {
   const auto invented = ask("invented"), listed = ask("calm, flood");
   EXPECT_EQ(invented->now(), 400) << invented->body;

@@ -26,6 +26,7 @@ class Follower {
     std::map<std::string, Known> now;
     for (const Demand& demand : cluster.demands) now[demand.job].demand = demand;
     for (const Lease& lease : cluster.leases) now[lease.job].leases.push_back(lease);
+    planner_.set_tenants(cluster.tenants);
     planner_.set_nodes(cluster.nodes);
     for (const auto& [job, known] : known_) {
       if (!now.contains(job)) planner_.set_job(job, std::nullopt, {});
@@ -88,6 +89,8 @@ TEST(Planner, PlansFromChangesWhatItWouldPlanFromTheWhole) {
       if (step % 4 == 0 && seed % 4 < 2) {  // in the other half nobody has measured anything
         for (Demand& demand : cluster.demands) add_random_curve(demand, random);
       }
+      Random quotas = beside(random);
+      if (seed % 2 == 1 && below(quotas, 4) == 0) cluster.tenants = random_tenants(quotas, 12);
       follower.look_at(cluster);
       const std::string where = "seed " + std::to_string(seed) + " step " + std::to_string(step);
       expect_the_same(cluster, follower.planner(), where);

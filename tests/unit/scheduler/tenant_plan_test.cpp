@@ -293,7 +293,7 @@ TEST_F(TenantPlan, StartsNothingOfATenantThatIsGone) {
   const Plan plan = cluster_.plan();
   EXPECT_TRUE(plan.placements.empty());
   EXPECT_TRUE(plan.releases.empty());
-  EXPECT_EQ(codes_of(plan, "waits"), Codes{"quota_tenant"});
+  EXPECT_EQ(codes_of(plan, "waits"), (Codes{"quota_tenant", "never_fits"}));
 }
 
 TEST_F(TenantPlan, ReclaimsWithinATenantsQueues) {

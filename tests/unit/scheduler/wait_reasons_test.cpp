@@ -32,6 +32,60 @@ TEST_F(WaitReasons, BlameNobodyWhoDoesNotLendWhenAllSlotsAreUsed) {
       "needs 3 slots, and of 16 slots 12 are used and others are kept for tenants that do not lend them");
 }
 
+TEST_F(WaitReasons, SayThatAWaitIsForEverWhereNoQuotaEverAllowsTheMinimum) {
+  use("tenants: {a: {guaranteed: 6, lending_limit: 2}, b: {}, c: {borrowing_limit: 3}}");
+  cluster_.add_node("n", 8);
+  add("unlent", "b", {5, 5});
+  add("not borrowed", "c", {4, 4});
+  add("gone", "d", {1, 1});
+  const Plan plan = cluster_.plan();
+  const auto never_of = [&](const Plan& from, const std::string& job) {
+    for (const Wait& wait : from.waits) {
+      if (wait.job == job && wait.reasons.size() == 2) return wait.reasons[1].text;
+    }
+    return std::string();
+  };
+  for (const auto& job : {"unlent", "not borrowed", "gone"})
+    EXPECT_EQ(codes_of(plan, job), (Codes{"quota_tenant", "never_fits"})) << job;
+  EXPECT_EQ(text_of(plan, "unlent"),
+            "needs 5 slots, and of 8 slots so many are kept for tenants that do not lend them that it can "
+            "never have these");
+  EXPECT_EQ(
+      never_of(plan, "unlent"),
+      "never starts 5 workers of 1 slot each with what tenants may use now, whoever ends: its owner may "
+      "want fewer workers, or an operator may lend it more, or add nodes");
+  EXPECT_EQ(
+      never_of(plan, "not borrowed"),
+      "never starts 4 workers of 1 slot each with what tenants may use now, whoever ends: its owner may "
+      "want fewer workers, or an operator may allow its queue more");
+  EXPECT_EQ(never_of(plan, "gone"),
+            "never starts 1 worker of 1 slot with what tenants may use now, whoever ends: an operator may "
+            "name its tenant and queue again");
+
+  // With more nodes more is lent: where some are away it is not for ever.
+  cluster_.add_node("away", 8);
+  cluster_.node("away").available = false;
+  EXPECT_EQ(codes_of(cluster_.plan(), "unlent"), Codes{"quota_tenant"});
+}
+
+TEST_F(WaitReasons, SayWhenAJobThatCrashedIsTriedAgainAndHowOften) {
+  cluster_.add_node("n", 8);
+  Demand& job = add("crashed", "default", {2, 2});
+  job.held = true;
+  EXPECT_EQ(text_of(cluster_.plan(), "crashed"),
+            "waits after a crash before it starts 2 workers of 1 slot each again");
+  job.held_until_ms = 1'800'000'000'000;
+  job.restart = 2;
+  job.restart_limit = 3;
+  EXPECT_EQ(text_of(cluster_.plan(), "crashed"),
+            "waits after a crash before it starts 2 workers of 1 slot each again, restart 2 of 3, at "
+            "2027-01-15T08:00:00Z");
+  job.restart = 4;  // what nodes did is not held against it
+  EXPECT_EQ(text_of(cluster_.plan(), "crashed"),
+            "waits after a crash before it starts 2 workers of 1 slot each again, restart 4, at "
+            "2027-01-15T08:00:00Z");
+}
+
 TEST_F(WaitReasons, NameTheWorkersThatStopAndStillCountForAQuota) {
   use("tenants: {a: {guaranteed: 2, borrowing_limit: 0}}");
   cluster_.add_node("n", 8);

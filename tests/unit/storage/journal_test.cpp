@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <numeric>
+#include <optional>
 #include <thread>
 
 #include "storage/codec/wire.hpp"
@@ -151,17 +153,70 @@ TEST(StateJournal, IsHeldByOneAtATime) {
       << second.error().message;
 }
 
-TEST(StateJournal, RefusesAppendsBelowTheDiskReserveAndGoesOnWhenThereIsRoom) {
+TEST(StateJournal, TakesEventsButNoSnapshotBelowTheDiskReserve) {
   const TemporaryFolder folder;
+  const auto journal = open_or_throw(folder.path(), {.reserve_bytes = 1ULL << 60});
+  const auto room = journal->check_room();
+  ASSERT_FALSE(room);
+  EXPECT_EQ(room.error().code, ErrorCode::resource_exhausted);
+  EXPECT_NE(room.error().message.find(folder.path().string()), std::string::npos) << room.error().message;
+  EXPECT_TRUE(journal->check_progress());
+  EXPECT_TRUE(append_and_wait(*journal, {"what runs ends"}));
+  std::promise<Result<void>> compacted;
+  journal->compact("a snapshot", [&](Result<void> outcome) { compacted.set_value(std::move(outcome)); });
+  const auto refused = compacted.get_future().get();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::resource_exhausted);
+  EXPECT_TRUE(append_and_wait(*journal, {"and goes on"}));
+}
+
+TEST(StateJournal, LetsEventsWaitWhileTheDiskIsFullAndWritesThemInOrderWhenThereIsRoom) {
+  const TemporaryFolder folder;
+  std::atomic<bool> is_full{true};
+  JournalLimits limits;
+  limits.look_again = std::chrono::milliseconds(5);
+  limits.require_free = [&](const std::filesystem::path&, std::uint64_t) -> Result<void> {
+    if (is_full) return ds::fail(ErrorCode::resource_exhausted, "the disk is full");
+    return {};
+  };
+  std::vector<std::string> durable;
+  std::promise<void> last;
+  const auto note = [&](const char* name) {
+    return [&durable, &last, name](const Result<void>& outcome) {
+      EXPECT_TRUE(outcome) << outcome.error().message;
+      durable.emplace_back(name);
+      if (durable.size() == 2) last.set_value();
+    };
+  };
   {
-    const auto journal = open_or_throw(folder.path(), {.reserve_bytes = 1ULL << 60});
-    const auto refused = append_and_wait(*journal, {"too much"});
-    ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().code, ErrorCode::resource_exhausted);
+    const auto journal = open_or_throw(folder.path() / "journal", limits);
+    const auto progress = journal->check_progress();
+    ASSERT_FALSE(progress);
+    EXPECT_EQ(progress.error().code, ErrorCode::resource_exhausted);
+    journal->append({"first"}, note("first"));
+    journal->append({"second"}, note("second"));
+    auto written = last.get_future();
+    EXPECT_EQ(written.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
+    is_full = false;
+    ASSERT_EQ(written.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+    EXPECT_EQ(durable, (std::vector<std::string>{"first", "second"}));
+    EXPECT_TRUE(journal->check_progress());
   }
-  const auto journal = open_or_throw(folder.path());
-  EXPECT_TRUE(append_and_wait(*journal, {"fits"}));
-  EXPECT_TRUE(journal->take_recovered().events.empty());
+  const auto journal = open_or_throw(folder.path() / "journal");
+  EXPECT_EQ(journal->take_recovered().events, (std::vector<std::string>{"first", "second"}));
+}
+
+TEST(StateJournal, ThatIsClosedWhileTheDiskIsFullHasWrittenNothingMore) {
+  const TemporaryFolder folder;
+  std::optional<ErrorCode> told;
+  {
+    const auto journal = open_or_throw(folder.path(), {.least_bytes = 1ULL << 60});
+    journal->append({"never"}, [&](const Result<void>& outcome) {
+      told = outcome ? ErrorCode::internal : outcome.error().code;
+    });
+  }
+  EXPECT_EQ(told, ErrorCode::resource_exhausted);
+  EXPECT_TRUE(open_or_throw(folder.path())->take_recovered().events.empty());
 }
 
 TEST(StateJournal, RefusesWhatWaitsBeyondItsBoundButKeepsTheOrder) {

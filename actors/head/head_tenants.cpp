@@ -1,0 +1,91 @@
+// What tenants may use: the file that the head was started with, or one applied since.
+#include <algorithm>
+#include <utility>
+
+#include "actors/head/head_actor.hpp"
+#include "scheduler/spec/tenant_file.hpp"
+
+namespace ds::head {
+
+using namespace scheduler;
+
+namespace {
+
+constexpr std::size_t kMaxTenantsBytes = 64 << 10;
+constexpr std::size_t kMaxNameBytes = 4096;
+
+bool is_plain_name(const std::string& file) {
+  return !file.empty() && file.size() <= kMaxNameBytes &&
+         std::ranges::none_of(file, [](unsigned char c) { return c < ' ' || c == 0x7f; });
+}
+
+}  // namespace
+
+/// The newest change counts, whichever way it was made: so a file that has not changed since takes nothing
+/// back when the head is started again, by whoever restarts it; and one that has is not ignored.
+void Head::take_tenants_of_start() {
+  if (parts_.tenants != ledger_.tenants_at_start()) {
+    commit({event("head", "as in the file that the head was started with",
+                  TenantsChanged{parts_.tenants, true})});
+  } else if (ledger_.tenants_text() != parts_.tenants) {
+    spdlog::info(
+        "tenants may use what was applied since, and not what the file says that the head was "
+        "started with, which is as it was");
+  }
+  on_tenants_changed();
+}
+
+void Head::on_tenants_changed() {
+  planner_.set_tenants(ledger_.tenants());
+  may_be_over_quota_ = true;
+  if (parts_.on_tenants) parts_.on_tenants(ledger_.tenants().tenant_names());
+}
+
+void Head::answer_tenants(const gateway::Respond& respond) {
+  when_durable([this, respond] {
+    Room cluster;
+    for (const auto& [name, node] : nodes_)
+      cluster = plus(cluster, {node.entry.slots, node.entry.memory_bytes, node.entry.usable_gpus()});
+    respond(json_response(tenants_view(ledger_.tenants(), ledger_, cluster, now_ms())));
+  });
+}
+
+/// Read beside the actor, as job files are.
+void Head::change_tenants(const gateway::HttpRequest& request, const gateway::Respond& respond) {
+  const auto body = parse_body(request.body);
+  if (!body) return respond(error_response(body.error()));
+  const auto field = [&](const char* name) {
+    const auto found = body->find(name);
+    return found != body->end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  auto file = field("file"), text = field("text");
+  if (!is_plain_name(file) || text.empty() || text.size() > kMaxTenantsBytes) {
+    return respond(error_response({ErrorCode::invalid_argument,
+                                   "the body needs \"file\", a name, and \"text\", of at most 64 KiB",
+                                   {}}));
+  }
+  const auto self = caf::actor_cast<caf::actor>(this);
+  const bool queued = parts_.check_thread->post([self, file, text, respond] {
+    auto parsed = parse_tenant_file(text);
+    if (const auto* errors = std::get_if<std::vector<SpecError>>(&parsed))
+      return respond(invalid_tenants_response(*errors, file));
+    caf::anon_send(self,
+                   Run{[file, text, respond](Head& head) { head.on_tenants_checked(file, text, respond); }});
+  });
+  if (!queued)
+    respond(error_response({ErrorCode::unavailable, "the head is busy with submissions", "try again"}));
+}
+
+void Head::on_tenants_checked(const std::string& file, const std::string& text,
+                              const gateway::Respond& respond) {
+  if (text != ledger_.tenants_text()) {
+    if (const auto room = parts_.journal->check_room(); !room) return respond(error_response(room.error()));
+    spdlog::info("an operator has applied other tenants: {}", file);
+    commit({event("user", "an operator has applied " + file, TenantsChanged{text})});
+    on_tenants_changed();
+    schedule_soon();
+  }
+  answer_tenants(respond);
+}
+
+}  // namespace ds::head
