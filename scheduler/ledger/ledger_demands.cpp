@@ -181,7 +181,8 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 can_relocate && is_within_minimum_run(newest_since_ms(job), now_ms),
                 restarts ? job.runs.next_size(job.workers, now_ms, left_ms) : 0,
                 restarts && now_ms < job.runs.may_shrink_ms(),
-                restarts && job.runs.shrunk_lost_ms > 0};
+                restarts && job.runs.shrunk_lost_ms > 0,
+                crashed_early_on(job)};
 }
 
 /// When the newest of its workers was granted; 0: it has none.
