@@ -17,6 +17,7 @@ namespace ds::tests {
 namespace {
 
 constexpr int kEpochs = 40;
+constexpr std::uint64_t kLongestLife = 30;        ///< in records
 constexpr std::size_t kBusy = 3, kMostJobs = 12;  ///< jobs that have not ended: wanted, and at most
 constexpr std::chrono::seconds kIdle{2};
 
@@ -132,7 +133,7 @@ TEST_F(FaultPoints, LoseNoJobStartNoneTwiceAndLeaveNoTraceInTheWeights) {
   std::ranges::shuffle(records, random_);
   for (const auto record : records) {
     if (HasFailure()) break;
-    live_and_die(record, pick(2) == 0);
+    live_and_die(1 + (record - 1) % kLongestLife, pick(2) == 0);
   }
 
   cluster_.start_head();
