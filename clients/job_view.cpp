@@ -157,6 +157,10 @@ std::string format_reasons(const json& why) {
     for (const auto& job : array_at(reason, "blocking")) {
       if (job.is_string()) names += (names.empty() ? "" : ", ") + job.get<std::string>();
     }
+    const auto named = array_at(reason, "blocking").size();
+    const auto count =
+        static_cast<std::size_t>(std::max<std::int64_t>(0, integer_at(reason, "blocking_count")));
+    if (count > named) names += fmt::format(" ({} of {})", named, count);
     if (!names.empty()) out += fmt::format("    in the way: {}\n", printable_line(names));
   }
   return out;

@@ -202,8 +202,10 @@ void Head::act(const std::string& id, const job::CommandCrashed& action) {
   const auto lease = ledger_.leases().at(action.worker);
   const auto words = fmt::format("rank {} on node {} ended: {}", action.rank, lease.node, last_end_);
   const auto by = fmt::format("worker {}", action.worker);
+  const bool is_early = now - lease.since_ms < std::chrono::milliseconds(kSoonAfterStart).count();
   std::vector<Event> events{
-      event(by, last_end_, WorkerCrashed{id, action.worker, crash.count, now + wait_ms}),
+      event(by, last_end_,
+            WorkerCrashed{id, action.worker, crash.count, now + wait_ms, is_early ? lease.node : ""}),
       event("node " + lease.node, last_end_, LeaseEnded{action.worker})};
   pids_.erase(action.worker);
   if (crash.count > record->spec->restart_limit) {
@@ -227,7 +229,15 @@ void Head::act(const std::string& id, const job::CommandCrashed& action) {
 
 void Head::act(const std::string& id, const job::CommandDone& action) {
   std::vector<Event> events;
+  const auto* record = ledger_.find(id);
+  const bool has_crashed_early = !ledger_.crashed_early_on(*record).empty();
   for (const auto& lease : ledger_.leases_of(id)) {
+    // Where a program ran well that crashed elsewhere; of others nobody need know.
+    const auto is_in = [&](const auto& workers) {
+      return std::ranges::find(workers, lease.worker) != workers.end();
+    };
+    if (has_crashed_early && is_in(record->members) && !is_in(record->finished))
+      events.push_back(event("node " + lease.node, "exit code 0", RankFinished{id, lease.worker}));
     events.push_back(event("node " + lease.node, "exit code 0", LeaseEnded{lease.worker}));
     pids_.erase(lease.worker);
   }

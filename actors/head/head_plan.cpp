@@ -226,8 +226,9 @@ void Head::quarantine_nodes() {
   if (ledger_.early_crashes().empty()) return;
   NodeNames quarantined, open;
   for (const auto& [name, closure] : ledger_.quarantined()) quarantined.insert(name);
-  if (const auto cleared = choose_cleared(ledger_.early_crashes(), quarantined)) {
-    const std::string why = "jobs that crashed there crash elsewhere too";
+  const auto sound = ledger_.sound_runs(now_ms());
+  if (const auto cleared = choose_cleared(ledger_.early_crashes(), sound, quarantined)) {
+    const std::string why = "jobs that crashed there crash elsewhere too, or run well there";
     spdlog::info("node {} takes workers again: {}", *cleared, why);
     commit({event("scheduler", why, QuarantineLifted{*cleared})});
     on_nodes_changed();
@@ -236,7 +237,7 @@ void Head::quarantine_nodes() {
     if (!is_closed(name)) open.insert(name);
   }
   if (open.empty() && is_settled_) lift_oldest_quarantine();
-  if (const auto chosen = choose_quarantine(ledger_.early_crashes(), open, now_ms())) {
+  if (const auto chosen = choose_quarantine(ledger_.early_crashes(), sound, open, now_ms())) {
     spdlog::warn("node {} is quarantined: {}", chosen->node, chosen->why);
     commit({event("scheduler", chosen->why, NodeQuarantined{chosen->node, chosen->why})});
     on_nodes_changed();

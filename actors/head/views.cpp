@@ -286,7 +286,11 @@ json checkpoints_view(std::span<const storage::CheckpointEntry> entries, const s
 json reasons_view(std::span<const scheduler::Reason> reasons) {
   json list = json::array();
   for (const auto& reason : reasons) {
-    list.push_back({{"code", reason.code}, {"text", reason.text}, {"blocking", reason.blocking}});
+    list.push_back({{"code", reason.code},
+                    {"text", reason.text},
+                    {"blocking", reason.blocking},
+                    {"blocking_count", reason.blocking.size() + reason.unnamed}});
+    if (reason.enough > 0) list.back()["enough"] = reason.enough;
   }
   return list;
 }

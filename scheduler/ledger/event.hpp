@@ -112,7 +112,8 @@ struct CheckpointCommitted {
 };
 
 /// A worker crashed; `in_a_row` counts those since the last committed step. The job waits until
-/// `retry_at_ms`. `early_on`: the node, if it crashed there by itself soon after its start; else empty.
+/// `retry_at_ms`. `early_on`: the node, if it crashed there by itself soon after its start, users' programs
+/// too; else empty.
 struct WorkerCrashed {
   std::string job;
   std::uint64_t worker = 0;

@@ -216,6 +216,7 @@ bool Ledger::on(const Event&, const QuarantineLifted& body) {
 bool Ledger::on(const Event&, const NodeUndrained& body) {
   const auto closures = drained_.erase(body.node) + quarantined_.erase(body.node);
   if (closures > 0) std::erase_if(early_crashes_, [&](const auto& crash) { return crash.node == body.node; });
+  forget_sound_runs();
   return closures > 0;
 }
 
@@ -431,8 +432,14 @@ bool Ledger::on(const Event& event, const WorkerCrashed& body) {
   job->crashes_in_a_row = body.in_a_row;
   job->retry_at_ms = body.retry_at_ms;
   if (!body.early_on.empty()) {
+    const bool is_program = job->spec->kind == JobKind::command;
+    // One faulty program after another must not make it forget what others have told of a node.
+    if (is_program)
+      std::erase_if(early_crashes_,
+                    [&](const auto& one) { return one.job == body.job && one.node == body.early_on; });
     if (early_crashes_.size() >= kMaxEarlyCrashes) early_crashes_.erase(early_crashes_.begin());
-    early_crashes_.push_back({body.early_on, body.job, event.at_ms});
+    early_crashes_.push_back({body.early_on, body.job, event.at_ms, is_program});
+    forget_sound_runs();
   }
   return true;
 }
@@ -444,6 +451,7 @@ bool Ledger::on(const Event&, const RankFinished& body) {
   };
   if (job == nullptr || !is_in(job->members) || is_in(job->finished)) return false;
   job->finished.push_back(body.worker);
+  if (const auto lease = leases_.find(body.worker); lease != leases_.end()) note_sound_run(lease->second);
   return true;
 }
 

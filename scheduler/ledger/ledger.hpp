@@ -168,6 +168,10 @@ class Ledger {
   const NodeClosures& quarantined() const { return quarantined_; }
   /// Crashes that may speak against the nodes they happened on, oldest first; the last few.
   const std::vector<EarlyCrash>& early_crashes() const { return early_crashes_; }
+  /// Of programs that crashed early somewhere: those that have ended, and those that are under way.
+  std::set<SoundRun> sound_runs(std::int64_t now_ms) const;
+  /// On which node the job's program crashed early last; empty: on none.
+  std::string crashed_early_on(const JobRecord& job) const;
 
   /// What tenants may use, by the text given last: to a head that was started, or since. Without one there
   /// are none.
@@ -295,6 +299,9 @@ class Ledger {
   void end_run(JobRecord& job, std::int64_t at_ms, bool is_shrunk) const;
   void end_run(const Event& event, const Lease& leaving);
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);
+  bool has_crashed_early(std::string_view job) const;
+  void note_sound_run(const Lease& lease);
+  void forget_sound_runs();
 
   std::map<std::string, JobRecord, std::less<>> jobs_;
   std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job
@@ -309,6 +316,7 @@ class Ledger {
   TenantTree tenants_;
   std::string tenants_text_, tenants_at_start_;
   std::vector<EarlyCrash> early_crashes_;
+  std::set<SoundRun> sound_runs_;
   History history_;
   LedgerIndex index_;
   std::map<std::pair<std::string, std::string>, std::weak_ptr<const JobSource>>

@@ -185,7 +185,8 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 restarts && job.runs.shrunk_lost_ms > 0,
                 is_held ? job.retry_at_ms : 0,
                 is_held ? job.crashes_in_a_row : 0,
-                job.spec->restart_limit};
+                job.spec->restart_limit,
+                crashed_early_on(job)};
 }
 
 /// When the newest of its workers was granted; 0: it has none.

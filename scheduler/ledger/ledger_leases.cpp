@@ -2,6 +2,7 @@
 #include "scheduler/ledger/ledger.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 
 namespace ds::scheduler {
@@ -12,7 +13,47 @@ bool has_ended(const JobRecord& job, std::uint64_t worker) {
   return std::ranges::find(job.finished, worker) != job.finished.end();
 }
 
+bool has_run_long(const Lease& lease, std::int64_t now_ms) {
+  return now_ms - lease.since_ms >= std::chrono::milliseconds(kSoonAfterStart).count();
+}
+
 }  // namespace
+
+bool Ledger::has_crashed_early(std::string_view job) const {
+  return std::ranges::any_of(early_crashes_,
+                             [&](const auto& crash) { return crash.is_program && crash.job == job; });
+}
+
+void Ledger::note_sound_run(const Lease& lease) {
+  if (!early_crashes_.empty() && lease.role == Role::worker && has_crashed_early(lease.job))
+    sound_runs_.insert({lease.node, lease.job});
+}
+
+void Ledger::forget_sound_runs() {
+  std::erase_if(sound_runs_, [this](const auto& run) { return !has_crashed_early(run.job); });
+}
+
+std::set<SoundRun> Ledger::sound_runs(std::int64_t now_ms) const {
+  std::set<SoundRun> sound = sound_runs_;
+  std::set<std::string_view> accusers;
+  for (const EarlyCrash& crash : early_crashes_) {
+    if (crash.is_program) accusers.insert(crash.job);
+  }
+  for (const auto job : accusers) {
+    for (const auto worker : index_.workers_of(job)) {
+      const Lease& lease = leases_.at(worker);
+      if (has_run_long(lease, now_ms)) sound.insert({lease.node, lease.job});
+    }
+  }
+  return sound;
+}
+
+std::string Ledger::crashed_early_on(const JobRecord& job) const {
+  if (early_crashes_.empty() || job.spec->kind != JobKind::command) return {};
+  const auto last = std::find_if(early_crashes_.rbegin(), early_crashes_.rend(),
+                                 [&](const auto& crash) { return crash.job == job.id; });
+  return last == early_crashes_.rend() ? std::string() : last->node;
+}
 
 bool Ledger::on(const Event& event, const LeaseGranted& body) {
   auto* job = active(body.job);
@@ -99,6 +140,7 @@ bool Ledger::on(const Event& event, const LeaseEnded& body) {
     }
     count_out(found->second, event.at_ms);
   }
+  if (has_run_long(found->second, event.at_ms)) note_sound_run(found->second);
   count_use(found->second, event.at_ms, false);
   index_.remove_lease(found->second);
   leases_.erase(found);

@@ -178,13 +178,17 @@ std::string Ledger::snapshot() const {
     uses.push_back({names.first, names.second, use.slots, use.memory_bytes, use.at_ms, use.gpus});
   }
   json crashes = json::array();
-  for (const auto& crash : early_crashes_) crashes.push_back({crash.node, crash.job, crash.at_ms});
+  for (const auto& crash : early_crashes_)
+    crashes.push_back({crash.node, crash.job, crash.at_ms, crash.is_program});
+  json sound = json::array();
+  for (const auto& run : sound_runs_) sound.push_back({run.node, run.job});
   const json document{{"version", 1},
                       {"uses", uses},
                       {"leases", leases},
                       {"drained", to_json(drained_)},
                       {"quarantined", to_json(quarantined_)},
                       {"early_crashes", crashes},
+                      {"sound_runs", sound},
                       {"history", history_.to_json()},
                       {"models", registry_.to_json()},
                       {"tenants", {tenants_text_, tenants_at_start_}},
@@ -282,7 +286,12 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
     read(document, "quarantined", ledger.quarantined_);
     if (document.contains("early_crashes")) {
       for (const auto& entry : document.at("early_crashes"))
-        ledger.early_crashes_.push_back({entry.at(0), entry.at(1), entry.at(2)});
+        ledger.early_crashes_.push_back(
+            {entry.at(0), entry.at(1), entry.at(2), entry.size() > 3 && entry.at(3).get<bool>()});
+    }
+    if (document.contains("sound_runs")) {
+      for (const auto& entry : document.at("sound_runs"))
+        ledger.sound_runs_.insert({entry.at(0), entry.at(1)});
     }
     if (document.contains("tenants")) {  // none of an earlier version, of which no head could be told
       if (!ledger.set_tenants(document.at("tenants").at(0))) return std::nullopt;

@@ -284,6 +284,10 @@ class GangPlanner {
   /// What the job, which waits, was compared with; who is ahead, `room_is_coming` and `releasing` are
   /// left to the caller.
   WaitFacts facts_of(const Job& job) const;
+  /// Who holds room that it could use and may not take; costs as much as there are jobs with workers.
+  InTheWay find_in_the_way(const Job& job) const;
+  /// Jobs that hold room on available nodes.
+  std::size_t count_occupants() const { return occupants_.size(); }
   /// Jobs that could be preempted for it if they had run longer.
   std::size_t count_too_young(const Job& job) const;
   /// Workers that hold room and are stopping, those released in this plan included.
@@ -341,6 +345,10 @@ class GangPlanner {
   template <class Nodes, class RoomOf>
   std::optional<std::size_t> choose_node(Nodes nodes, const WorkerSize& size, RoomOf room_of) const;
   std::size_t choose_to_place(const Job& job) const;
+  std::size_t fullest_placeable(const Job& job, const WorkerSize& size) const;
+  bool is_shunned(const Job& job, std::size_t node) const {
+    return !job.demand.shuns.empty() && capacity_.node(node).id == job.demand.shuns;
+  }
   std::size_t choose_to_reserve(const Job& job, std::uint32_t count,
                                 const std::map<std::size_t, std::uint32_t>& at) const;
   std::optional<std::size_t> choose_other_node(const Job& job, std::span<const std::size_t> left,
@@ -378,6 +386,13 @@ class GangPlanner {
   std::optional<QuotaFacts> find_quota(const Job& job, const QueueUse& use, std::uint32_t count) const;
   QuotaFacts quota_of(const Job& job, const QueueUse::Limit& limit, const QueueUse& use,
                       std::uint32_t count) const;
+
+  // Who holds the room that a job waits for (in_the_way.cpp).
+  struct Obstacle;
+  bool depends_on_all(const Job& job) const;
+  void take_in_thought(const Job& job, Obstacle& obstacle, Aftermath& then) const;
+  void keep_those_that_matter(const Aftermath& then, std::vector<Obstacle>& obstacles) const;
+  InTheWay name_obstacles(Aftermath& then, std::vector<Obstacle> obstacles) const;
 
   // What may be taken for a job that waits (make_room.cpp), or that gains more by it (move_workers.cpp).
   Lack lack_of(const Job& job, std::uint32_t count) const;

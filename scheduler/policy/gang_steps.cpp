@@ -105,12 +105,22 @@ std::uint64_t GangPlanner::most_on_one_node(const Job& job, const WorkerSize& si
   return most;
 }
 
+/// There is room; on the one that it shuns only where no other has any.
+std::size_t GangPlanner::fullest_placeable(const Job& job, const WorkerSize& size) const {
+  std::optional<std::size_t> other;
+  capacity_.for_each_placeable(size, [&](std::size_t node) {
+    if (!is_shunned(job, node)) other = node;
+    return !other;
+  });
+  return other ? *other : *capacity_.fullest_placeable(size);
+}
+
 /// For the next worker of one that has its own way; there is room.
 std::size_t GangPlanner::choose_to_place(const Job& job) const {
   const auto placeable = [&](std::size_t n) { return capacity_.placeable(n); };
   if (job.demand.placement != PlacementRule::spread) {
     const auto own = choose_node(std::views::keys(job.at), job.size, placeable);
-    return own ? *own : *capacity_.fullest_placeable(job.size);
+    return own ? *own : fullest_placeable(job, job.size);
   }
   std::optional<std::size_t> other;
   capacity_.for_each_placeable(job.size, [&](std::size_t node) {
@@ -134,7 +144,7 @@ bool GangPlanner::place(Job& job, std::uint32_t count) {
   std::optional<std::size_t> only;
   if (is_together(job)) {
     const Ask ask = ask_of(job, count);
-    only = ask.only ? *ask.only : *capacity_.fullest_placeable(ask.piece);
+    only = ask.only ? *ask.only : fullest_placeable(job, ask.piece);
   }
   for (std::uint32_t i = 0; i < count; ++i) place_one(job, only ? *only : choose_to_place(job));
   record_placements(job, first_step);
@@ -372,13 +382,16 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   if (facts.quota) {
     facts.quota->is_for_ever = true;
     facts.quota->users.clear();  // it would pass the limit without them as well
+    facts.quota->has_more_users = false;
   }
   if (!facts.quota) facts.quota = find_quota(job, use_later_, missing);
   if (!facts.quota) facts.quota = find_quota(job, use_now_, missing);
+  facts.everybody.count = occupants_.size() - occupants_.count(job.demand.job);
   for (const std::string& occupant : occupants_) {
-    if (facts.occupants.size() == kMaxBlockingJobs) break;
-    if (occupant != job.demand.job) facts.occupants.push_back(occupant);
+    if (facts.everybody.names.size() == kMaxBlockingJobs) break;
+    if (occupant != job.demand.job) facts.everybody.names.push_back(occupant);
   }
+  facts.occupants = facts.everybody;
   return facts;
 }
 
@@ -409,10 +422,12 @@ QuotaFacts GangPlanner::quota_of(const Job& job, const QueueUse::Limit& limit, c
         other != &job && other->workers > 0 && std::ranges::any_of(limits, [&](const QueueUse::Limit& one) {
           return tenants_.is_below(other->queue, one.queue) && (!one.is_of_gpus || other->size.gpus > 0);
         });
-    if (is_user && facts.users.size() < kMaxBlockingJobs) facts.users.push_back(other->demand.job);
+    if (!is_user) return;
+    if (facts.users.size() < kMaxBlockingJobs) return facts.users.push_back(other->demand.job);
+    facts.has_more_users = true;
   };
   for (const Job* other : running_) {
-    if (facts.users.size() == kMaxBlockingJobs) break;
+    if (facts.has_more_users) break;
     name(other);
   }
   for (const Job* other : touched_) {

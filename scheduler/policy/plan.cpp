@@ -54,7 +54,9 @@ Plan Planner::plan(std::span<const PastUse> past, std::int64_t now_ms) {
 std::vector<Wait> Planner::explain(std::span<const std::string> jobs, std::span<const PastUse> past,
                                    std::int64_t now_ms) {
   state_->begin();
-  Planning planning(*state_, tenants_, past, now_ms);
+  const bool is_exact =
+      jobs.size() <= kMaxExactlyExplained || jobs.size() * state_->count_occupants() <= kMaxExactSteps;
+  Planning planning(*state_, tenants_, past, now_ms, is_exact);
   planning.serve_minimums();
   planning.backfill();
   std::vector<const GangPlanner::Job*> asked;
@@ -99,7 +101,7 @@ bool Planner::could_ever_start(const std::string& id) const {
 
 Plan Planner::plan_and_explain(std::span<const PastUse> past, std::int64_t now_ms) {
   state_->begin();
-  Planning planning(*state_, tenants_, past, now_ms);
+  Planning planning(*state_, tenants_, past, now_ms, true);
   planning.serve_minimums();
   planning.backfill();
   auto waits = planning.explain(planning.waiting());

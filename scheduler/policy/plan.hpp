@@ -80,6 +80,7 @@ struct Demand {
   std::int64_t held_until_ms = 0;   ///< 0: nobody knows
   std::uint32_t restart = 0;        ///< which one in a row it waits for; 0: they are not counted
   std::uint32_t restart_limit = 0;  ///< so many there are
+  std::string shuns = {};   ///< a node where its program crashed soon after its start; empty: none
   bool operator==(const Demand&) const = default;
 };
 
@@ -131,10 +132,21 @@ struct Relocation {
 /// Why a job waits. `code` is one of the interface's: `no_capacity_now`, `never_fits`, `priority_behind`,
 /// `memory`, `gpu_type`, `topology`, `drain`, `backoff_restart`, `gang_partial`, `quota_tenant`,
 /// `fair_share_turn`.
+///
+/// Those that are named in all reasons together are in its way: with all of them gone, whoever else is there,
+/// it starts, if none of its reasons is one that waits for no job (among tenants: once no other tenant's job
+/// waits either); and as long as all of them stay it doesn't, whoever else is gone. Some of them may be
+/// enough. Each comes before it, uses the quota that it would pass, or has workers on an available node. Of
+/// the latter none is named in vain where it is the job's own turn, of up to ten: for each there are others
+/// without whom it waits, and without whom and that one it starts. Not so where anybody who ends may make
+/// room somewhere else: among tenants; where workers may move to other nodes, or another gang lacks some; and
+/// where the job needs GPUs or one node and others grow and shrink. Then all are named.
 struct Reason {
   std::string code;
   std::string text;                   ///< one sentence with the numbers compared
-  std::vector<std::string> blocking;  ///< jobs in the way
+  std::vector<std::string> blocking;  ///< jobs in the way, the first 20
+  std::size_t unnamed = 0;            ///< so many more are, at least; then `text` says so, and what suffices
+  std::size_t enough = 0;  ///< so many of them with the most slots, which are named first; 0: see `text`
   bool operator==(const Reason&) const = default;
 };
 
@@ -274,10 +286,11 @@ struct Plan {
 /// Workers are packed: onto the node where the job already runs, then onto the fullest node that has room (by
 /// free GPUs, if they need any); those without GPUs onto nodes without, as long as these have room. With
 /// `spread` they go to the fullest node that has none of the job, and where all that have room have some, to
-/// the one with the fewest. With `same_node` the gang needs a node that has room for all of its minimum, and
-/// while it has a worker it gets others only there; it grows into what is free there and takes nothing for
-/// that. A lease on a node that is not listed, or whose job has no demand, is counted but never released,
-/// except with the whole job. Jobs' and workers' ids are unique. Pure: equal input, equal plan.
+/// the one with the fewest. A job goes to the node that it `shuns` only where no other has room. With
+/// `same_node` the gang needs a node that has room for all of its minimum, and while it has a worker it gets
+/// others only there; it grows into what is free there and takes nothing for that. A lease on a node that is
+/// not listed, or whose job has no demand, is counted but never released, except with the whole job. Jobs'
+/// and workers' ids are unique. Pure: equal input, equal plan.
 Plan plan_jobs(std::span<const NodeView> nodes, std::span<const Lease> leases,
                std::span<const Demand> demands, const TenantTree& tenants = {},
                std::span<const PastUse> past = {}, std::int64_t now_ms = 0);

@@ -13,6 +13,10 @@ namespace ds::scheduler {
 
 class GangPlanner;
 
+/// Of so many jobs that are asked for at once it is looked at who exactly has the room that they wait for; of
+/// more only while that is no more steps, each for a waiting job and one with workers.
+inline constexpr std::size_t kMaxExactlyExplained = 8, kMaxExactSteps = std::size_t{1} << 17;
+
 /// `plan_jobs` for a cluster that changes by and by: it keeps what it knows from plan to plan, so that a plan
 /// costs what it changes, not what there is. What it plans depends on what it was told last, not on the way
 /// there: `plan_jobs` is this, told all at once.
@@ -35,7 +39,8 @@ class Planner {
 
   /// Leaves `waits` empty: that is what `explain` is for.
   Plan plan(std::span<const PastUse> past = {}, std::int64_t now_ms = 0);
-  /// Why those of these jobs wait that would in a plan made now; the others are left out.
+  /// Why those of these jobs wait that would in a plan made now; the others are left out. Of more than
+  /// `kMaxExactlyExplained` jobs those with workers anywhere count as in the way.
   std::vector<Wait> explain(std::span<const std::string> jobs, std::span<const PastUse> past = {},
                             std::int64_t now_ms = 0);
   /// When this job, which waits, starts; none when it runs, or can't start whoever ends.

@@ -54,12 +54,19 @@ std::int64_t end_of(const Job& job, std::int64_t now_ms) {
 }  // namespace
 
 Planning::Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
-                   std::int64_t now_ms)
+                   std::int64_t now_ms, bool is_asked)
     : planner_(planner),
       tenants_(tenants),
       shares_(tenants, past, planner.total()),
       now_ms_(now_ms),
+      is_asked_(is_asked),
       line_(tenants) {}
+
+WaitFacts Planning::facts_of(const Job& job) const {
+  WaitFacts facts = planner_.facts_of(job);
+  if (is_asked_ && job.is_pending) facts.occupants = planner_.find_in_the_way(job);
+  return facts;
+}
 
 void Planning::serve_minimums() {
   const std::size_t queues = tenants_.queues.size();
@@ -104,7 +111,7 @@ void Planning::serve_minimum(Job& job) {
   const std::uint32_t missing = job.needed - job.workers;
   const bool is_bound = is_behind_promise(job);
   if (is_bound ? place_beside_promises(job, missing) : planner_.place(job, missing)) return;
-  WaitFacts facts = planner_.facts_of(job);  // as they are before room is made, which is not free yet
+  WaitFacts facts = facts_of(job);  // as they are before room is made, which is not free yet
   facts.too_young = planner_.count_too_young(job);
   auto limits = planner_.find_limits(job, missing);
   const bool for_quota_alone = !limits.empty() && !planner_.lacks_slots(job, missing);
@@ -293,7 +300,7 @@ std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
   for (const Job* job : jobs) {
     if (job->workers >= job->needed) continue;
     const auto told = told_.find(job);
-    WaitFacts facts = told != told_.end() ? told->second : planner_.facts_of(*job);
+    WaitFacts facts = told != told_.end() ? told->second : facts_of(*job);
     if (job->is_pending && (told == told_.end() || job->workers > 0))
       describe_queue(*job, served[job->queue], facts);
     if (job->is_pending && told == told_.end()) describe_line(*job, facts);
@@ -339,7 +346,10 @@ std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
 void Planning::describe_line(const Job& job, WaitFacts& facts) const {
   facts.kept_for = describe_reservation(job);
   for (const Job* first : line_.blockers(job.queue)) {
-    if (first != &job) facts.first.push_back({first->demand.job, explain_wait(told_.at(first))});
+    if (first == &job) continue;
+    WaitFacts its = told_.at(first);
+    if (facts.kept_for) its.occupants = its.everybody;  // any may change from when on its room is wanted
+    facts.first.push_back({first->demand.job, explain_wait(its)});
   }
   facts.turn = line_.describe_turn(job);
   if (!facts.turn) return;

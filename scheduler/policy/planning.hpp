@@ -27,8 +27,9 @@ class Planning {
  public:
   using Job = GangPlanner::Job;
 
+  /// `is_asked`: `explain` is to say exactly who is in the way, which costs as much as there are jobs.
   Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
-           std::int64_t now_ms);
+           std::int64_t now_ms, bool is_asked = false);
 
   /// Gives jobs their minimums, in turn.
   void serve_minimums();
@@ -98,6 +99,7 @@ class Planning {
   bool grow_by(Job& job, std::uint32_t count, bool is_bound);
   bool grow_together(Job& job);
   bool move_to(Job& job);
+  WaitFacts facts_of(const Job& job) const;
   void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
   void describe_line(const Job& job, WaitFacts& facts) const;
 
@@ -105,6 +107,7 @@ class Planning {
   const TenantTree& tenants_;
   const Shares shares_;
   const std::int64_t now_ms_;
+  const bool is_asked_;
   WaitingLine line_;
   std::vector<Cursor> cursors_;  ///< by queue
   std::vector<Job*> waiting_for_slots_;

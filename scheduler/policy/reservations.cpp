@@ -198,7 +198,7 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask,
                                        std::span<const Reservation> reservations,
                                        std::span<const Bond> bonds) const {
   const bool is_spread = job.demand.placement == PlacementRule::spread;
-  std::optional<std::tuple<std::int64_t, std::uint32_t, FillRank, std::size_t>> best;
+  std::optional<std::tuple<std::int64_t, bool, std::uint32_t, FillRank, std::size_t>> best;
   const auto consider = [&](std::size_t node, std::uint32_t own) {
     const Room room = capacity_.placeable(node);
     if (!capacity_.node(node).available || fitting(node, room, ask) == 0) return;
@@ -210,14 +210,15 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask,
       loss += one;
     }
     const std::uint32_t preference = is_spread ? own : own > 0 ? 0 : 1;
-    const std::tuple rank{loss, preference, capacity_.fill_rank(node, room, ask.piece), node};
+    const std::tuple rank{loss, is_shunned(job, node), preference, capacity_.fill_rank(node, room, ask.piece),
+                          node};
     if (!best || rank < *best) best = rank;
   };
   const auto is_best = [&] {
-    return best && std::get<0>(*best) == 0 && (!is_spread || std::get<1>(*best) == 0);
+    return best && std::get<0>(*best) == 0 && !std::get<1>(*best) && (!is_spread || std::get<2>(*best) == 0);
   };
   for (const auto& [node, workers] : job.at) consider(node, workers);
-  if (is_best()) return std::get<3>(*best);
+  if (is_best()) return std::get<4>(*best);
   std::size_t tried = 0;
   if (!ask.only) {
     capacity_.for_each_placeable(ask.piece, [&](std::size_t node) {
@@ -225,7 +226,7 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask,
       return !is_best() && ++tried < kMaxNodesTried;
     });
   }
-  return best ? std::get<3>(*best) : Capacity::kUnknownNode;
+  return best ? std::get<4>(*best) : Capacity::kUnknownNode;
 }
 
 bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,

@@ -15,6 +15,8 @@ Reason dependency(const std::vector<Dependency>& unfinished) {
   for (const Dependency& one : unfinished) {
     if (reason.blocking.size() < kMaxBlockingJobs) reason.blocking.push_back(one.job);
   }
+  reason.unnamed = unfinished.size() - reason.blocking.size();
+  if (reason.unnamed > 0) reason.text += "; " + std::to_string(reason.blocking.size()) + " of them are named";
   return reason;
 }
 

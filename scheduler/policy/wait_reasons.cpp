@@ -50,20 +50,50 @@ std::string other_gpus(const WaitFacts& facts, bool with_free) {
   return text;
 }
 
-std::vector<std::string> first_of(std::span<const std::string> jobs) {
-  return {jobs.begin(), jobs.begin() + static_cast<std::ptrdiff_t>(std::min(jobs.size(), kMaxBlockingJobs))};
+/// Names the jobs, of which there are `count`, as far as they may be named.
+void name_blocking(Reason& reason, std::span<const std::string> jobs, std::size_t count) {
+  for (const std::string& job : jobs) {
+    const bool is_new = std::ranges::find(reason.blocking, job) == reason.blocking.end();
+    if (is_new && reason.blocking.size() < kMaxBlockingJobs) reason.blocking.push_back(job);
+  }
+  reason.unnamed = std::max(count, reason.blocking.size()) - reason.blocking.size();
+}
+
+/// Names those that have the room, and where they are too many says how many of them suffice.
+void name_occupants(Reason& reason, const WaitFacts& facts) {
+  const InTheWay& occupants = facts.occupants;
+  name_blocking(reason, occupants.names, occupants.count);
+  if (reason.unnamed == 0) return;
+  reason.text += "; " + std::to_string(occupants.names.size()) + " of the " +
+                 count_of(occupants.count, "job") + " in the way are named";
+  reason.enough = occupants.enough;
+  if (occupants.enough > 0)
+    reason.text +=
+        ", and without the " + std::to_string(occupants.enough) + " of them with the most slots it fits";
+}
+
+/// For those of which the text says how many there are.
+std::string cut_text(const Reason& reason) {
+  return reason.unnamed == 0 ? "" : "; " + std::to_string(reason.blocking.size()) + " of them are named";
 }
 
 Reason gang_partial(const WaitFacts& facts) {
   const std::uint32_t missing = facts.needed - facts.workers;
-  std::vector<std::string> blocking = facts.occupants;  // and those that want what becomes free as well
-  for (const std::string& job : facts.ahead_names) {
-    if (std::ranges::find(blocking, job) == blocking.end()) blocking.push_back(job);
-  }
-  return {"gang_partial",
-          "has " + std::to_string(facts.workers) + " of the " + wanted(facts) + " that it needs, and " +
-              std::to_string(facts.fitting_now) + " of the " + std::to_string(missing) + " missing fit now",
-          first_of(blocking)};
+  Reason reason{"gang_partial",
+                "has " + std::to_string(facts.workers) + " of the " + wanted(facts) + " that it needs, and " +
+                    std::to_string(facts.fitting_now) + " of the " + std::to_string(missing) +
+                    " missing fit now",
+                {}};
+  name_occupants(reason, facts);
+  if (facts.ahead == 0) return reason;
+  // Those want what becomes free as well.
+  const std::size_t unnamed = reason.unnamed;
+  name_blocking(reason, facts.ahead_names, facts.occupants.count + facts.ahead);
+  if (unnamed == 0 && reason.unnamed > 0)
+    reason.text += "; " + std::to_string(reason.blocking.size()) + " of the jobs in the way are named, and " +
+                   count_of(facts.ahead, "job") + " of its queue " + (facts.ahead == 1 ? "waits" : "wait") +
+                   " before it";
+  return reason;
 }
 
 Reason backoff(const WaitFacts& facts) {
@@ -118,10 +148,13 @@ Reason behind(const WaitFacts& facts) {
   add(facts.ahead_by_promise > 0, "with an accepted deadline");
   add(facts.ahead_by_priority > facts.ahead_by_promise, "of higher priority");
   add(facts.ahead > facts.ahead_by_priority, "submitted earlier");
-  return {"priority_behind",
-          "needs " + wanted(facts) + ", and " + count_of(facts.ahead, "job") + why + " must start first" +
-              kept_for(facts),
-          facts.ahead_names};
+  Reason reason{"priority_behind",
+                "needs " + wanted(facts) + ", and " + count_of(facts.ahead, "job") + why +
+                    " must start first" + kept_for(facts),
+                {}};
+  name_blocking(reason, facts.ahead_names, facts.ahead);
+  reason.text += cut_text(reason);
+  return reason;
 }
 
 /// `0.25`
@@ -144,11 +177,19 @@ Reason turn(const WaitFacts& facts) {
     text += "; for what " + turn.own_queue + " is guaranteed " + count_of(turn.claimants.size(), "job") +
             (turn.claimants.size() == 1 ? " comes" : " come") + " before it";
   if (facts.ahead == 0) text += kept_for(facts);
-  std::vector<std::string> blocking = turn.names;
-  for (const std::string& job : turn.claimants) {
-    if (std::ranges::find(blocking, job) == blocking.end()) blocking.push_back(job);
-  }
-  return {"fair_share_turn", std::move(text), first_of(blocking)};
+  Reason reason{"fair_share_turn", std::move(text), {}};
+  name_blocking(reason, turn.names, turn.jobs);
+  const std::size_t unnamed = reason.unnamed;
+  const std::size_t named = reason.blocking.size();
+  name_blocking(reason, turn.claimants, 0);
+  const auto is_unnamed = [&](const std::string& job) {
+    return std::ranges::find(reason.blocking, job) == reason.blocking.end();
+  };
+  const auto left_out = std::ranges::count_if(turn.claimants, is_unnamed);
+  reason.unnamed = unnamed + static_cast<std::size_t>(left_out);
+  if (unnamed > 0)
+    reason.text += "; " + std::to_string(named) + " of the " + count_of(turn.jobs, "job") + " are named";
+  return reason;
 }
 
 bool is_unlent(const QuotaFacts& quota) {
@@ -191,7 +232,12 @@ Reason quota(const WaitFacts& facts) {
     if (is_root && quota.wanted > facts.free_slots) continue;  // so many are not even free
     text += is_root ? "; nor do others lend so many" : "; nor may " + other + " have so many";
   }
-  return {"quota_tenant", std::move(text), quota.users};
+  Reason reason{"quota_tenant", std::move(text), {}};
+  name_blocking(reason, quota.users, quota.users.size() + (quota.has_more_users ? 1 : 0));
+  if (reason.unnamed > 0)
+    reason.text += "; the first " + std::to_string(quota.users.size()) +
+                   " jobs that use it are named, and it is enough when any give back what is too much";
+  return reason;
 }
 
 Reason no_tenant(const WaitFacts& facts) {
@@ -265,7 +311,9 @@ Reason no_capacity(const WaitFacts& facts) {
     text += ", and " + std::to_string(there.free) + " of " + gpus_of(there.total, there.kind) +
             scattered_with_gpus(facts, there);
   }
-  return {"no_capacity_now", text + coming(facts), first_of(facts.occupants)};
+  Reason reason{"no_capacity_now", text + coming(facts), {}};
+  name_occupants(reason, facts);
+  return reason;
 }
 
 Reason memory(const WaitFacts& facts, std::uint64_t fitting, std::uint64_t fitting_by_slots) {
@@ -279,10 +327,12 @@ Reason memory(const WaitFacts& facts, std::uint64_t fitting, std::uint64_t fitti
 Reason topology_now(const WaitFacts& facts) {
   const std::string where = facts.node.empty() ? "the node with the most room has it for "
                                                : "node " + facts.node + ", where it is, has room for ";
-  return {"topology",
-          "needs " + wanted(facts) + ", and " + where + std::to_string(facts.fitting_now) +
-              " now, all nodes together for " + std::to_string(facts.fitting_now_apart) + coming(facts),
-          first_of(facts.occupants)};
+  Reason reason{"topology",
+                "needs " + wanted(facts) + ", and " + where + std::to_string(facts.fitting_now) +
+                    " now, all nodes together for " + std::to_string(facts.fitting_now_apart) + coming(facts),
+                {}};
+  name_occupants(reason, facts);
+  return reason;
 }
 
 Reason topology_ever(const WaitFacts& facts) {
@@ -328,10 +378,14 @@ void add_reasons_of_first(const WaitFacts& facts, std::vector<Reason>& reasons) 
         reasons.push_back(std::move(reason));
         continue;
       }
-      for (std::string& job : reason.blocking) {
-        const bool is_new = std::ranges::find(known->blocking, job) == known->blocking.end();
-        if (is_new && known->blocking.size() < kMaxBlockingJobs) known->blocking.push_back(std::move(job));
-      }
+      const std::size_t named = known->blocking.size();
+      const std::size_t unnamed = std::max(known->unnamed, reason.unnamed);
+      name_blocking(*known, reason.blocking, 0);
+      const auto left_out = std::ranges::count_if(reason.blocking, [&](const std::string& job) {
+        return std::ranges::find(known->blocking, job) == known->blocking.end();
+      });
+      known->unnamed = std::max(unnamed, static_cast<std::size_t>(left_out));
+      if (known->blocking.size() > named) known->enough = 0;  // of its own alone
     }
   }
 }

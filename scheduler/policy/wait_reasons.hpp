@@ -17,6 +17,14 @@ inline constexpr std::size_t kMaxBlockingJobs = 20;
 /// And so many of those whose turn has come and that keep it back, with their reasons.
 inline constexpr std::size_t kMaxBlockers = 3;
 
+/// Jobs with workers where a job that waits could have some.
+struct InTheWay {
+  std::vector<std::string>
+      names;  ///< by name; of more than can be named those with the most slots, they first
+  std::size_t count = 0;
+  std::size_t enough = 0;  ///< it fits when so many of these with the most slots are gone; 0: not looked at
+};
+
 /// The limit of a queue that a job would pass.
 struct QuotaFacts {
   std::string queue;
@@ -27,6 +35,7 @@ struct QuotaFacts {
   bool is_for_ever = false;                  ///< the job would pass it if nobody else had anything
   std::vector<std::string> others{};         ///< queues whose limits it would pass as well
   std::vector<std::string> users{};          ///< jobs that have what any of them allows, the first few
+  bool has_more_users = false;
 };
 
 /// Whose turn comes first, among queues.
@@ -89,9 +98,10 @@ struct WaitFacts {
   std::optional<KeptFor> kept_for;       ///< if it would fit now
   std::optional<TurnFacts> turn;         ///< if jobs of other queues keep it from starting
   std::optional<QuotaFacts> quota;
-  std::string unknown_tenant;          ///< not empty: it may not start because of that
-  std::vector<std::string> occupants;  ///< other jobs with workers on available nodes, the first few by name
-  std::vector<Wait> first;  ///< those whose turn has come and that keep this one back, the first few
+  std::string unknown_tenant;  ///< not empty: it may not start because of that
+  InTheWay occupants;          ///< by `find_in_the_way`, or the same as `everybody`
+  InTheWay everybody;          ///< other jobs with workers on available nodes
+  std::vector<Wait> first;     ///< those whose turn has come and that keep this one back, the first few
 };
 
 /// Why the job waits, the most decisive first; at least one reason.

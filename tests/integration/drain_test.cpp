@@ -175,5 +175,40 @@ TEST(Quarantine, KeepsJobsFromANodeOnWhichAllCrash) {
   EXPECT_EQ(cluster.json({"undrain", "bad"}).at("state"), "UP");
 }
 
+/// As if a mount were broken there.
+TEST(Quarantine, KeepsProgramsFromANodeOnWhichTheyFailThatEndWellElsewhere) {
+  Cluster cluster;
+  cluster.start_head();
+  const Process bad({program("ds-node").string(), "--head", cluster.address(), "--secret-file",
+                     (cluster.path() / "head/cluster.secret").string(), "--name", "bad", "--slots", "3"},
+                    cluster.path() / "bad.log", {{"BROKEN_MOUNT", "1"}});
+  cluster.start_node("good", 4);
+  ASSERT_TRUE(cluster.wait_for_nodes(2)) << cluster.logs();
+  const auto submit = [&](const std::string& name, const std::string& run) {
+    const auto file = cluster.path() / (name + ".yaml");
+    std::ofstream(file) << "version: 1\nkind: command\nname: " << name
+                        << "\nresources: {memory: 64Mi}\nrestart: 1\nrun: " << run << "\n";
+    return cluster.submit_job(file);
+  };
+  std::vector<std::string> jobs;
+  for (const char* name : {"a", "b", "c"}) jobs.push_back(submit(name, "'test -z \"$BROKEN_MOUNT\"'"));
+  const auto faulty = submit("faulty", "exit 3");
+  for (const auto& job : jobs) {
+    ASSERT_TRUE(cluster.wait_for_state(job, "SUCCEEDED")) << cluster.status(job) << cluster.logs();
+    EXPECT_EQ(cluster.status(job).at("restarts"), 1);
+  }
+  EXPECT_TRUE(cluster.wait_for_state(faulty, "FAILED")) << cluster.logs();
+  nlohmann::json node;
+  const auto is_quarantined = [&] {
+    const auto nodes = cluster.json({"nodes"});
+    if (nodes.is_array() && !nodes.empty()) node = nodes[0];
+    return node.is_object() && node.at("state") == "QUARANTINED";
+  };
+  ASSERT_TRUE(wait_until(is_quarantined)) << node << cluster.logs();
+  const auto reason = node.at("reason").get<std::string>();
+  for (const auto& job : jobs) EXPECT_NE(reason.find(job), std::string::npos) << reason;
+  EXPECT_EQ(reason.find(faulty), std::string::npos) << reason;
+}
+
 }  // namespace
 }  // namespace ds::tests

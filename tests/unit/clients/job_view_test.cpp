@@ -128,6 +128,10 @@ TEST(JobView, SaysWhatIsInTheWay) {
                                        "blocking":["j-1","j-2"]}],"expected_start":null})"),
           false),
       "QUEUED\n  no_capacity_now: needs 4 slots, 1 is free\n    in the way: j-1, j-2\n");
+  EXPECT_EQ(format_why(json::parse(R"({"state":"QUEUED","reasons":[{"code":"no_capacity_now","text":"0 fit",
+                                       "blocking":["j-1","j-2"],"blocking_count":57}]})"),
+                       false),
+            "QUEUED\n  no_capacity_now: 0 fit\n    in the way: j-1, j-2 (2 of 57)\n");
   EXPECT_EQ(format_why(json::parse(R"({"state":"RUNNING","reasons":[]})"), false),
             "RUNNING\nnothing keeps this job from running\n");
   const std::string waits =

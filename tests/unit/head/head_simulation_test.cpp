@@ -18,16 +18,18 @@ std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
+constexpr int kEvents = 600;
+
 TEST(HeadSimulation, LosesNoJobAndStartsNoneTwiceWhereverTheHeadDies) {
   const auto only = number_of("DS_SEED", 0);
   if (only == 0) spdlog::set_level(spdlog::level::off);
-  const std::uint64_t first = only == 0 ? 1 : only, count = number_of("DS_SEEDS", only == 0 ? 400 : 1);
+  const std::uint64_t first = only == 0 ? 1 : only, count = number_of("DS_SEEDS", only == 0 ? 2'000 : 1);
   StillSystem still;
   std::uint64_t heads = 0, starts = 0, plans = 0, with_gpus = 0, with_parts = 0, promises = 0;
   for (auto seed = first; seed < first + count && !::testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
     SimulatedCluster cluster(still, seed);
-    cluster.run(1'200);
+    cluster.run(kEvents);
     heads += cluster.heads();
     starts += cluster.starts();
     plans += cluster.plans();
@@ -42,6 +44,35 @@ TEST(HeadSimulation, LosesNoJobAndStartsNoneTwiceWhereverTheHeadDies) {
   EXPECT_GT(promises, count / 20) << "nor was any deadline promised";
   EXPECT_GT(with_gpus, count) << "nor jobs without GPUs of GPUs";
   EXPECT_GT(with_parts, count) << "nor jobs of whole slots of parts";
+}
+
+/// One scripted run, as often as it has records, and for each once more before it: whatever the head had in
+/// hand, it is the same jobs that end.
+TEST(HeadSimulation, TheSameHoldsWhereverInOneRunTheHeadDies) {
+  if (number_of("DS_SEED", 0) != 0) GTEST_SKIP() << "it has no seed";
+  spdlog::set_level(spdlog::level::off);
+  constexpr std::uint64_t kSeed = 1;
+  StillSystem still;
+  std::uint64_t records = 0;
+  {
+    SimulatedCluster undisturbed(still, kSeed);
+    undisturbed.run_script({});
+    records = undisturbed.records();
+    ASSERT_EQ(undisturbed.heads(), 1U);
+  }
+  EXPECT_GT(records, 60U) << "a run in which little happens shows little";
+  for (std::uint64_t record = 1; record <= records; ++record) {
+    for (const unsigned way : {0U, 1U, 2U, 3U}) {
+      const Death death{record, (way & 1U) != 0, (way & 2U) != 0};
+      SCOPED_TRACE("record " + std::to_string(record) + (death.before ? ", before it" : ", after it") +
+                   (death.orders_arrive ? "; its orders arrive" : ""));
+      SimulatedCluster cluster(still, kSeed);
+      cluster.run_script(death);
+      ASSERT_EQ(cluster.heads(), 2U) << "it did not die there";
+      if (HasFailure()) return;
+    }
+  }
+  RecordProperty("records", std::to_string(records));
 }
 
 }  // namespace

@@ -162,13 +162,19 @@ void SimulatedCluster::check_replay(const storage::StateJournal::Recovered& reco
 
 /// Whatever it has written may be on disk or not, from some record on; what it has sent may arrive or not.
 void SimulatedCluster::kill_head() {
+  const auto waiting = journals_.back()->waiting();
+  kill_head(pick(waiting + 1), [this](std::size_t orders) { return pick(orders + 1); });
+}
+
+void SimulatedCluster::kill_head(std::uint64_t survive,
+                                 const std::function<std::size_t(std::size_t)>& arrive) {
   const auto* head = dynamic_cast<caf::resumable*>(caf::actor_cast<caf::abstract_actor*>(head_));
   still_.scheduler().run_jobs_filtered([head](const auto* job) { return job != head; });
   *is_alive_ = false;
   auto& journal = *journals_.back();
   journal.close();
-  for (auto survive = pick(journal.waiting() + 1); survive > 0; --survive) sync_one();
-  for (auto& node : nodes_) node->lose_head(pick(node->orders() + 1));
+  for (; survive > 0; --survive) sync_one();
+  for (auto& node : nodes_) node->lose_head(arrive(node->orders()));
   caf::anon_send_exit(head_, caf::exit_reason::kill);
   head_ = nullptr;
 }
@@ -316,10 +322,80 @@ void SimulatedCluster::request(const std::string& path, const std::string& body)
   request.method = "POST";
   request.path = "/api/v1/" + path;
   request.body = body;
-  handle_request(head_, request, [alive = is_alive_, path](const gateway::HttpResponse& answer) {
+  is_answered_ = false;
+  if (!head_) return;
+  handle_request(head_, request, [this, alive = is_alive_, path](const gateway::HttpResponse& answer) {
     if (!*alive) return;
+    is_answered_ = true;
     EXPECT_LT(answer.status, 500) << path << ": " << answer.body;
   });
+}
+
+bool SimulatedCluster::die() {
+  const Death death = *death_;
+  death_.reset();
+  kill_head(death.before ? 0 : 1,
+            [&](std::size_t orders) { return death.orders_arrive ? orders : std::size_t{0}; });
+  return true;
+}
+
+/// An owner who hears nothing asks the next head.
+void SimulatedCluster::script_step(const std::string& path, const std::string& body) {
+  for (int tries = 0; tries < 3; ++tries) {
+    if (!head_) start_head();
+    request(path, body);
+    settle();
+    if (is_answered_) return;
+  }
+  ADD_FAILURE() << path << " was never answered";
+}
+
+void SimulatedCluster::script_job(const std::string& text) {
+  submissions_.push_back({"key-" + std::to_string(submissions_.size()),
+                          "version: 1\nkind: command\nname: job\nrun: [work]\nrestart: 100\n" + text,
+                          {}});
+  if (head_) send_submission(submissions_.size() - 1);
+  settle();
+  if (!head_) start_head();
+  settle();
+}
+
+void SimulatedCluster::script_time(std::int64_t ms) {
+  for (; ms > 0; ms -= kTimeStep_ms) {
+    pass_time(kTimeStep_ms);
+    settle();
+    if (!head_) start_head();
+  }
+}
+
+/// Jobs of all shapes wait, start, grow, are preempted, moved off a node, paused, scaled, cancelled and
+/// retried, by programs of which some crash.
+void SimulatedCluster::run_script(std::optional<Death> death) {
+  death_ = death;
+  const auto of_job = [this](std::size_t job, const std::string& what) {
+    return "jobs/" + submissions_.at(job).id + "/" + what;
+  };
+  script_time(3'000);  // nodes come
+  script_job("tenant: b\nworkers: {min: 2, max: 3}\n");
+  script_job("tenant: a\nworkers: 2\npreemptible: false\n");
+  script_job("tenant: b\nresources: {cpus: 0.5, memory: 64Mi, gpu: 1}\n");
+  script_time(2'000);
+  script_job("tenant: b\nworkers: 2\npriority: critical\n");
+  script_job("tenant: a\ndepends_on: [" + submissions_[1].id + "]\n");
+  script_job("tenant: a\ntime_limit: 10s\ndeadline: 1h\n");
+  script_time(2'000);
+  script_step("nodes/node-1/drain");
+  script_time(1'000);
+  script_step(of_job(0, "pause"));
+  script_step("nodes/node-1/undrain");
+  script_time(1'000);
+  script_step(of_job(0, "resume"));
+  script_step(of_job(2, "cancel"));
+  script_step(of_job(2, "retry"));
+  script_step(of_job(0, "scale"), R"({"min": 1, "max": 2})");
+  script_time(1'000);
+  script_step(of_job(4, "priority"), R"({"priority": 900})");
+  finish();
 }
 
 bool SimulatedCluster::run_one_actor() {
@@ -331,6 +407,8 @@ bool SimulatedCluster::run_one_actor() {
 
 bool SimulatedCluster::sync_one() {
   if (journals_.back()->waiting() == 0) return false;
+  ++records_;
+  if (death_ && records_ == death_->record) return die();
   for (const auto& text : journals_.back()->sync_one()) watch_.on_durable(text);
   if (chance(5)) {
     snapshot_ = watch_.ledger().snapshot();
@@ -393,6 +471,12 @@ bool SimulatedCluster::have_all_ended() const {
 }
 
 void SimulatedCluster::finish() {
+  const auto settle = [this] {
+    this->settle();
+    if (head_) return;
+    start_head();
+    this->settle();
+  };
   if (!head_) start_head();
   while (nodes_.size() < kNodes) add_node();
   settle();
@@ -407,6 +491,8 @@ void SimulatedCluster::finish() {
   settle();
   while (!have_all_ended() && now_ms() < until && !::testing::Test::HasFailure()) {
     pass_time(500);
+    for (const auto& [node, closure] : scheduler::NodeClosures(watch_.ledger().quarantined()))
+      request("nodes/" + node + "/undrain");
     settle();
   }
   for (const auto& one : submissions_) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -37,6 +38,13 @@ class StillSystem {
   std::unique_ptr<fabric::Fabric> fabric_;
 };
 
+/// When the head of a scripted run dies.
+struct Death {
+  std::uint64_t record = 0;    ///< of its journal, from 1; what it has appended behind that is lost
+  bool before = false;         ///< that one too; else it is durable, and the head has not heard of it
+  bool orders_arrive = false;  ///< that are on their way to nodes
+};
+
 /// The real head, without its threads and its disk, among simulated nodes; owners, operators and accidents at
 /// random, such as nodes that are cut off from it; virtual time. The head may die with any number of its
 /// records durable, and the next one reads those. Everything follows from the seed.
@@ -49,7 +57,10 @@ class SimulatedCluster {
 
   /// Random things happen, so many of them; then only what must: every job has to end.
   void run(int events);
+  /// The same things happen, one after another, and the head dies once, or never.
+  void run_script(std::optional<Death> death);
 
+  std::uint64_t records() const { return records_; }  ///< that became durable, or with which a head died
   std::uint64_t heads() const { return heads_; }
   std::uint64_t starts() const { return watch_.starts(); }
   std::uint64_t plans() const { return plans_; }  ///< that the heads told somebody, and did not carry out
@@ -76,6 +87,11 @@ class SimulatedCluster {
   void turn();
   void start_head();
   void kill_head();
+  void kill_head(std::uint64_t survive, const std::function<std::size_t(std::size_t)>& arrive);
+  bool die();
+  void script_step(const std::string& path, const std::string& body = {});
+  void script_job(const std::string& text);
+  void script_time(std::int64_t ms);
   void check_replay(const storage::StateJournal::Recovered& recovered) const;
   void add_node();
   std::string random_job();
@@ -112,7 +128,10 @@ class SimulatedCluster {
   std::vector<PortWatch> port_watches_;
   std::uint64_t heads_ = 0, plans_ = 0, applied_ = 0, next_node_ = 1;
   std::int64_t head_began_ms_ = 0;
-  std::string snapshot_;  ///< of what the first `snapshot_at_` events lead to
+  std::optional<Death> death_;
+  std::uint64_t records_ = 0;
+  bool is_answered_ = false;  ///< the last request
+  std::string snapshot_;      ///< of what the first `snapshot_at_` events lead to
   std::size_t snapshot_at_ = 0;
 };
 

@@ -315,10 +315,14 @@ TEST(Views, WhySaysCodeSentenceAndTheJobsInTheWay) {
   const std::vector<Reason> reasons{{"no_capacity_now", "needs 4 slots, 1 is free", {"j-0"}}};
   const auto view = why_view(*ledger.find("j-1"), reasons);
   expect_fields(view, {{"state", {kText}}, {"reasons", {kArray}}, {"expected_start", {kObject, kNull}}});
-  EXPECT_EQ(
-      view.at("reasons"),
-      json::array(
-          {{{"code", "no_capacity_now"}, {"text", "needs 4 slots, 1 is free"}, {"blocking", {"j-0"}}}}));
+  EXPECT_EQ(view.at("reasons"), json::array({{{"code", "no_capacity_now"},
+                                              {"text", "needs 4 slots, 1 is free"},
+                                              {"blocking", {"j-0"}},
+                                              {"blocking_count", 1}}}));
+  const std::vector<Reason> cut{{"no_capacity_now", "needs 40 slots", {"j-0"}, 56, 30}};
+  const auto one = why_view(*ledger.find("j-1"), cut).at("reasons").at(0);
+  EXPECT_EQ(one.at("blocking_count"), 57);
+  EXPECT_EQ(one.at("enough"), 30);
 }
 
 TEST(Views, EveryKindOfErrorHasItsStatusAndWord) {

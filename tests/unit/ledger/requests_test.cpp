@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -208,6 +209,33 @@ TEST(Ledger, ScalesAJobUpToTheMaximumOfItsFile) {
   EXPECT_EQ(ledger.find("intents-1")->spec->logical_ranks(), 4U);
   EXPECT_TRUE(ledger.apply(event(WorkersScaled{"intents-1", 1, 4})));
   EXPECT_EQ(ledger.demands(0).at(0).workers, (WorkerCount{1, 4}));
+}
+
+TEST(Ledger, KnowsWhereProgramsRunWellThatHaveCrashedElsewhere) {
+  Ledger ledger;
+  auto job = submitted("a");
+  job.text = "version: 1\nkind: command\nname: a\nrun: [work]\nworkers: 2\n";
+  ASSERT_TRUE(ledger.apply(event(job)));
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "a", "node-1", 1, 0}, 10)));
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"a", 1, 1, 0, "node-1"}, 20)));
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{1}, 20)));
+  EXPECT_EQ(ledger.early_crashes(), (std::vector<EarlyCrash>{{"node-1", "a", 20, true}}));
+  EXPECT_EQ(ledger.demands(20).at(0).shuns, "node-1");
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{2, "a", "node-2", 1, 0}, 100)));
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{3, "a", "node-3", 1, 0}, 100)));
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"a", 1, {2, 3}, 0, {}}, 100)));
+  EXPECT_TRUE(ledger.sound_runs(60'099).empty());
+  EXPECT_EQ(ledger.sound_runs(60'100), (std::set<SoundRun>{{"node-2", "a"}, {"node-3", "a"}}));
+  ASSERT_TRUE(ledger.apply(event(RankFinished{"a", 2}, 200)));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(ledger.sound_runs(200), (std::set<SoundRun>{{"node-2", "a"}}));
+  EXPECT_EQ(ledger.early_crashes(), (std::vector<EarlyCrash>{{"node-1", "a", 20, true}}));
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{3}, 60'100)));  // whatever its exit code
+  EXPECT_EQ(ledger.sound_runs(60'100), (std::set<SoundRun>{{"node-2", "a"}, {"node-3", "a"}}));
+  ASSERT_TRUE(ledger.apply(event(NodeDrained{"node-1", "new disks"})));
+  ASSERT_TRUE(ledger.apply(event(NodeUndrained{"node-1"})));
+  EXPECT_TRUE(ledger.sound_runs(60'100).empty());
+  EXPECT_EQ(ledger.demands(60'100).at(0).shuns, "");
 }
 
 TEST(Ledger, RemembersEarlyCrashesUntilTheirNodeIsUndrained) {

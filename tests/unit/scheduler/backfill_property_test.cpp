@@ -11,6 +11,7 @@
 
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/planner.hpp"
+#include "scheduler/spec/tenant_file.hpp"
 #include "tests/unit/scheduler/random_future.hpp"
 #include "tests/unit/scheduler/seeds.hpp"
 
@@ -110,6 +111,141 @@ TEST(BackfillProperty, NobodyStarves) {
   }
   if (seeds.are_chosen()) return;
   EXPECT_GT(overtaken, 500U);
+}
+
+/// With priorities it counts from when the last has come that is more urgent, and n are all those before it
+/// that have not ended then: they may be preempted and wait again.
+TEST(BackfillProperty, NobodyStarvesOnceNoMoreUrgentOnesCome) {
+  constexpr std::int64_t kLongest_ms = 50'000;
+  std::size_t moved = 0, checked = 0;
+  const Seeds seeds(600);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    Future future(seed, seed % 2 == 1);
+    std::map<std::string, std::int64_t> bounds;
+    const auto bound = [&](const Demand& job) {
+      std::int64_t before = 0;
+      for (const Demand& other : future.cluster_.demands)
+        before += std::pair(other.priority, job.order) > std::pair(job.priority, other.order) ? 1 : 0;
+      bounds[job.job] = future.cluster_.now_ms + (before + 1) * kLongest_ms;
+    };
+    const auto submit = [&] {
+      const auto before = future.cluster_.demands.size();
+      static constexpr std::uint32_t kPriorities[] = {kLowPriority, kNormalPriority, kHighPriority};
+      future.submit(kPriorities[below(future.random_, 3)]);
+      if (future.cluster_.demands.size() == before) return;
+      const Demand newest = future.cluster_.demands.back();
+      bound(newest);
+      for (const Demand& other : future.cluster_.demands) {
+        if (other.priority >= newest.priority || future.started_.contains(other.job)) continue;
+        bound(other);
+        ++moved;
+      }
+    };
+    for (int i = 0; i < 4; ++i) submit();
+    int arrivals = 30;
+    do {
+      future.settle();
+      for (const auto& [job, latest] : bounds) {
+        const auto started = future.started_.find(job);
+        ASSERT_LE(started == future.started_.end() ? future.cluster_.now_ms : started->second, latest)
+            << "seed " << seed << ": " << job;
+      }
+      while (arrivals > 0 && future.cluster_.demands.size() < 6) {
+        --arrivals;
+        submit();
+      }
+      future.settle();
+    } while (future.go_on());
+    EXPECT_TRUE(future.cluster_.demands.empty());
+    checked += bounds.size();
+  }
+  if (seeds.are_chosen()) return;
+  EXPECT_GT(checked, 5'000U);
+  EXPECT_GT(moved, 500U);
+}
+
+/// And as long as they come there is no bound.
+TEST(BackfillProperty, TheLessUrgentWaitAsLongAsMoreUrgentOnesCome) {
+  ClusterModel cluster;
+  cluster.add_node("n", 1);
+  const auto submit = [&](const std::string& job, std::uint32_t priority) {
+    cluster.add_job(job, {1, 1});
+    cluster.demands.back().priority = priority;
+    cluster.demands.back().lasts_ms = 1'000;
+    cluster.demands.back().order = cluster.next_worker + cluster.demands.size();
+  };
+  submit("urgent 0", kNormalPriority);
+  submit("low", kLowPriority);
+  for (int i = 1; i <= 200; ++i) {
+    submit("urgent " + std::to_string(i), kNormalPriority);
+    cluster.settle();
+    ASSERT_EQ(cluster.live("low"), 0U) << i;
+    cluster.now_ms += 1'000;
+    cluster.end_job("urgent " + std::to_string(i - 1));
+  }
+  cluster.end_job("urgent 200");
+  cluster.settle();
+  EXPECT_EQ(cluster.live("low"), 1U);
+}
+
+/// Workers of one slot on enough nodes, so that nothing is scattered; the other tenants always want more than
+/// there is.
+TEST(BackfillProperty, NobodyStarvesWithinWhatItsQueueIsGuaranteedWhoeverElseComes) {
+  constexpr std::int64_t kLongest_ms = 50'000;
+  std::size_t checked = 0, waited = 0;
+  const Seeds seeds(300);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    Future future(seed);
+    ClusterModel& cluster = future.cluster_;
+    cluster.has_parts = false;
+    cluster.nodes.clear();
+    for (std::uint64_t i = 0; i < 2 + below(future.random_, 3); ++i)
+      cluster.add_node("n" + std::to_string(i), 4);
+    cluster.tenants = std::get<TenantTree>(parse_tenant_file(
+        "version: 1\ntenants:\n  a: {guaranteed: 4}\n  b: {guaranteed: 2, weight: 3}\n  c: {}\n"));
+    std::map<std::string, std::int64_t> bounds;
+    const auto submit = [&](const std::string& tenant) {
+      const auto before = cluster.demands.size();
+      static constexpr std::uint32_t kPriorities[] = {kNormalPriority, kCriticalPriority};
+      future.submit(tenant == "a" ? kNormalPriority : kPriorities[below(future.random_, 2)]);
+      if (cluster.demands.size() == before) return;
+      Demand& demand = cluster.demands.back();
+      demand.tenant = tenant;
+      demand.slots = 1;
+      demand.memory_bytes = demand.gpus = 0;
+      demand.placement = PlacementRule::pack;
+      if (tenant != "a") return;
+      // Those that have borrowed may be preempted, and wait before it again.
+      const auto with_it = std::ranges::count(cluster.demands, "a", &Demand::tenant);
+      bounds[demand.job] = cluster.now_ms + with_it * kLongest_ms;
+    };
+    const auto count = [&](const std::string& tenant) {
+      return std::ranges::count(cluster.demands, tenant, &Demand::tenant);
+    };
+    int moments = 60;
+    do {
+      for (const char* tenant : {"b", "c"}) {
+        for (int i = 0; moments > 0 && i < 4 && count(tenant) < 6; ++i) submit(tenant);
+      }
+      if (moments > 0 && count("a") < 3 && below(future.random_, 3) > 0) submit("a");
+      --moments;
+      future.settle();
+      for (const auto& [job, latest] : bounds) {
+        const auto started = future.started_.find(job);
+        ASSERT_LE(started == future.started_.end() ? cluster.now_ms : started->second, latest)
+            << "seed " << seed << ": " << job;
+        waited += started == future.started_.end() ? 1 : 0;
+      }
+    } while (future.go_on());
+    checked += bounds.size();
+  }
+  if (seeds.are_chosen()) return;
+  EXPECT_GT(checked, 2'000U);
+  EXPECT_GT(waited, 200U);
 }
 
 /// Gangs end between an estimate and their limit; some have no limit, and end some time.

@@ -26,6 +26,42 @@ void add_together(ClusterModel& cluster, std::string job, WorkerCount workers) {
   cluster.demands.back().placement = PlacementRule::same_node;
 }
 
+TEST(ShunnedNode, IsTheLastChoice) {
+  for (const auto rule : {PlacementRule::pack, PlacementRule::same_node}) {
+    ClusterModel cluster;
+    cluster.add_node("bad", 2);  // the fullest
+    cluster.add_node("good", 4);
+    cluster.add_job("a", {2, 2});
+    cluster.add_job("b", {2, 2});
+    cluster.add_job("c", {2, 2});
+    for (Demand& demand : cluster.demands) {
+      demand.placement = rule;
+      demand.shuns = "bad";
+    }
+    EXPECT_EQ(cluster.plan().placements,
+              (std::vector<Placement>{{"a", "good", 2}, {"b", "good", 2}, {"c", "bad", 2}}));
+    cluster.demand("a").shuns = "";
+    EXPECT_EQ(cluster.plan().placements.at(0), (Placement{"a", "bad", 2}));
+  }
+}
+
+TEST(ShunnedNode, IsTheLastChoiceOfThoseThatStartBehindOthersToo) {
+  ClusterModel cluster;
+  cluster.add_node("bad", 2);
+  cluster.add_node("good", 3);
+  cluster.add_node("large", 8);
+  cluster.add_job("runs", {8, 8});
+  cluster.start_worker("runs", "large");
+  for (int i = 0; i < 7; ++i) cluster.start_worker("runs", "large");
+  cluster.add_job("gang", {1, 1}, 8);  // only the large node is of use to it
+  cluster.demand("runs").lasts_ms = cluster.demand("runs").ends_ms = 100'000;
+  cluster.add_job("short", {1, 1});
+  cluster.demands.back().lasts_ms = 1'000;
+  EXPECT_EQ(cluster.plan().placements, (std::vector<Placement>{{"short", "bad", 1}}));
+  cluster.demands.back().shuns = "bad";
+  EXPECT_EQ(cluster.plan().placements, (std::vector<Placement>{{"short", "good", 1}}));
+}
+
 TEST(SameNode, TheWholeGangGoesToTheFullestNodeThatHasRoomForIt) {
   ClusterModel cluster;
   cluster.add_node("small", 2);
