@@ -249,7 +249,11 @@ struct Plan {
 ///
 /// A minimum counts as within the guarantee of a queue, at its level, if it is within that of any queue from
 /// there down to the job's own: others of the same tenant that have borrowed that are no reason to wait,
-/// since it takes it from them. So nobody who borrows comes before a queue that wants what is its own.
+/// since it takes it from them. So nobody who borrows comes before a queue that wants what is its own. So
+/// does a worker by which a job grows: else one that was taken from a sister of its queue would be the
+/// sister's turn again. And a queue's turn counts as within as long as that of a started gang does which
+/// lacks workers: that is served though those before it in its queue wait, so who was preempted for it must
+/// not come before.
 ///
 /// No preemption leads to another for ever. Call a job's number of guaranteed levels and its priority its
 /// rank, compared in that order. It depends on what jobs there are, not on what runs. Who is preempted is of

@@ -80,6 +80,7 @@ class Planning {
   };
   using Bond = GangPlanner::Bond;
   bool is_within_guarantee(const Job& job, std::size_t queue) const;
+  bool is_partial_within_guarantee(std::size_t leaf, std::size_t queue) const;
   Job* next_short(std::size_t queue);
   void make_reservations();
   std::optional<std::int64_t> latest_start(const Job& job, const GangEnds& ends);
