@@ -183,6 +183,17 @@ struct Plan {
 /// larger, by no less than a fixed amount, and what is released in a move is taken by who it is for, or by
 /// one of that queue whose turn comes before, that is, who gains more by it or is more urgent.
 ///
+/// Nobody grows by what would be taken back in vain. A plan by which nobody starts has no growth after which
+/// the next plan, with all gone that is releasing, would take workers for others, unless that leads to a
+/// start soon: who would lose them does not grow, or nobody does. That is asked of the next plans themselves
+/// (`keep_lasting_growth`), while a job waits or tenants share the cluster. So growing does not turn round
+/// what was decided for those that wait, whatever the rules for that are, and while somebody waits all comes
+/// to rest as soon as nobody starts any more, nor gives back what makes it slower: of starts there are
+/// finitely many (below), and what a job gives back it does not grow by again. After the last of these a plan
+/// that grows somebody is followed by one that takes nothing, which only grows, and so on: finitely many, for
+/// the workers become more. Those before it only release, or begin the relocations for one that starts:
+/// finitely many, for the workers become fewer.
+///
 /// A waiting minimum takes the workers above their minimum from jobs that are not more urgent (the newest
 /// worker of the job that loses least by it by slot; without measured speeds: of the one with the most),
 /// never more than needed. If all of these would not do, since what is free is scattered over the nodes,

@@ -12,6 +12,7 @@
 namespace ds::scheduler {
 
 class GangPlanner;
+class Planning;
 
 /// `plan_jobs` for a cluster that changes by and by: it keeps what it knows from plan to plan, so that a plan
 /// costs what it changes, not what there is. What it plans depends on what it was told last, not on the way
@@ -50,6 +51,8 @@ class Planner {
   Plan plan_and_explain(std::span<const PastUse> past = {}, std::int64_t now_ms = 0);
 
  private:
+  Plan finish(Planning& planning, std::span<const PastUse> past, std::int64_t now_ms);
+
   TenantTree tenants_;
   std::vector<NodeView> nodes_;
   std::unique_ptr<GangPlanner> state_;

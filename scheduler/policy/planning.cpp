@@ -302,6 +302,12 @@ std::vector<const Planning::Job*> Planning::waiting() const {
   return found;
 }
 
+bool Planning::has_started_any() const {
+  return std::ranges::any_of(planner_.touched(), [](const Job* job) {
+    return job->started < job->needed && job->workers >= job->needed;
+  });
+}
+
 std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
   std::vector<std::vector<const Job*>> served(tenants_.queues.size());
   for (const Job* job : planner_.touched()) {

@@ -46,6 +46,10 @@ class Planning {
   /// Adds workers above the minimum, step by step: in a queue to the most urgent started job, of equals to
   /// the one that gains most. Then takes back what makes jobs slower, and moves workers where nobody waits.
   std::vector<SizeChange> grow();
+  /// Whether a job waits whose turn came.
+  bool has_waiting() const { return !told_.empty(); }
+  /// Whether a job has its minimum now that had not when the plan began.
+  bool has_started_any() const;
 
  private:
   struct Cursor {  ///< over the jobs of a queue that lack workers

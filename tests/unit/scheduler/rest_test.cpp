@@ -147,5 +147,24 @@ TEST_F(Rest, ComesWhereTwoArePreemptedInTurnForAGangThatLacksAWorker) {
   EXPECT_EQ(cluster_.live("hurt"), 2U);
 }
 
+/// What `gang` would pass of its quotas, and so whether `pair` is behind it, depends on what `small` has:
+/// with two workers `pair` comes, shrinks it, and then would be behind. So `small` does not grow.
+TEST_F(Rest, ComesWhereWhoGrowsSaysWhomAGangKeepsBack) {
+  use("tenants: {a: {guaranteed: 2, borrowing_limit: 2, lending_limit: 1}, b: {guaranteed: 5}}");
+  for (const char* node : {"n1", "n2"}) cluster_.add_node(node, 4);
+  for (const char* node : {"n3", "n4"}) cluster_.add_node(node, 2);
+  add("small", "b", "default", {1, 2});
+  Demand& wide = add("wide", "b", "default", {1, 2}, kCriticalPriority);
+  wide.slots = 2;
+  for (const char* node : {"n4", "n2"}) cluster_.start_worker("wide", node);
+  add("four", "a", "default", {4, 4});
+  add("gang", "a", "default", {3, 3});
+  add("fixed", "b", "default", {1, 1});
+  add("pair", "b", "default", {2, 2});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("small"), 1U);
+  EXPECT_EQ(cluster_.live("gang"), 0U);
+}
+
 }  // namespace
 }  // namespace ds::scheduler
