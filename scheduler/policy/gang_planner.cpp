@@ -2,6 +2,7 @@
 #include "scheduler/policy/gang_planner.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "scheduler/policy/guarantees.hpp"
 
@@ -75,6 +76,45 @@ std::vector<std::unique_ptr<GangPlanner::Job>> GangPlanner::take_jobs() {
   return jobs;
 }
 
+std::vector<GangPlanner::Told> GangPlanner::carry_out(const Plan& plan) {
+  std::set<std::string> changed = leaving_;
+  std::set<std::pair<std::string_view, std::uint64_t>> released;
+  std::map<std::string_view, std::vector<const Placement*>> placed;
+  for (const Release& one : plan.releases) {
+    changed.insert(one.job);
+    released.emplace(one.job, one.worker);
+  }
+  for (const Placement& one : plan.placements) {
+    changed.insert(one.job);
+    placed[one.job].push_back(&one);
+  }
+  std::vector<Told> before;
+  for (const std::string& id : changed) {
+    const Job& job = *jobs_.at(id);
+    before.push_back({id, job.is_wanted ? std::optional(job.demand) : std::nullopt, job.leases});
+    auto leases = job.leases;
+    std::erase_if(leases, [&](const Lease& lease) {
+      return lease.releasing || released.contains({id, lease.worker});
+    });
+    std::uint64_t newest = std::numeric_limits<std::uint64_t>::max() / 2;  // than any real worker
+    for (const Lease& lease : leases) newest = std::max(newest, lease.worker);
+    for (const Placement* one : placed[id]) {
+      for (std::uint32_t i = 0; i < one->count; ++i) {
+        leases.push_back({.worker = ++newest,
+                          .job = id,
+                          .node = one->node,
+                          .slots = job.demand.slots,
+                          .memory_bytes = job.demand.memory_bytes,
+                          .tenant = job.demand.tenant,
+                          .queue = job.demand.queue,
+                          .devices = std::vector<std::uint32_t>(job.demand.gpus)});  // their number counts
+      }
+    }
+    set_job(id, before.back().demand, std::move(leases));
+  }
+  return before;
+}
+
 const GangPlanner::Job* GangPlanner::find(const std::string& job) const {
   const auto found = jobs_.find(job);
   return found == jobs_.end() || !found->second->is_wanted ? nullptr : found->second.get();
@@ -131,6 +171,8 @@ void GangPlanner::count_leases(const Job& job, bool more) {
     }
     if (lease.releasing) more ? ++releasing_ : --releasing_;
   }
+  if (std::ranges::any_of(job.leases, &Lease::releasing))
+    more ? void(leaving_.insert(job.demand.job)) : void(leaving_.erase(job.demand.job));
   if (job.elsewhere > 0) {
     more ? elsewhere_ += job.elsewhere : elsewhere_ -= job.elsewhere;
     set_total_slots();

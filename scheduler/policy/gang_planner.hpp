@@ -128,6 +128,14 @@ class GangPlanner {
   void set_job(const std::string& job, std::optional<Demand> demand, std::vector<Lease> leases);
   /// Takes its jobs out, to be given to a planner of other nodes.
   std::vector<std::unique_ptr<Job>> take_jobs();
+  struct Told {  ///< what `set_job` was given
+    std::string job;
+    std::optional<Demand> demand;
+    std::vector<Lease> leases;
+  };
+  /// As if the plan were carried out, and all were gone that is releasing; until it is told what it gives,
+  /// which is how things are. Costs what changes by that.
+  std::vector<Told> carry_out(const Plan& plan);
 
   // ---- a plan ----
   void begin();
@@ -477,6 +485,7 @@ class GangPlanner {
   std::uint64_t releasing_ = 0;       ///< workers
   std::size_t picky_ = 0;             ///< jobs that want workers
   std::set<std::string> occupants_;   ///< jobs that hold room on available nodes
+  std::set<std::string> leaving_;     ///< jobs some of whose leases are releasing
   mutable CountBySize alone_, alone_undrained_, alone_on_one_, alone_on_one_undrained_;
 
   std::vector<Step> steps_;

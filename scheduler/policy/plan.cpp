@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "scheduler/policy/gang_planner.hpp"
+#include "scheduler/policy/lasting_growth.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/planning.hpp"
 
@@ -45,9 +46,16 @@ Plan Planner::plan(std::span<const PastUse> past, std::int64_t now_ms) {
   Planning planning(*state_, tenants_, past, now_ms);
   planning.serve_minimums();
   planning.backfill();
+  return finish(planning, past, now_ms);
+}
+
+Plan Planner::finish(Planning& planning, std::span<const PastUse> past, std::int64_t now_ms) {
   auto resizes = planning.grow();
+  const bool may_take_back =
+      (planning.has_waiting() || tenants_.has_tenants()) && !planning.has_started_any();
   Plan plan = state_->end();
   plan.resizes = std::move(resizes);
+  if (may_take_back) keep_lasting_growth(*state_, tenants_, past, now_ms, plan);
   return plan;
 }
 
@@ -105,9 +113,7 @@ Plan Planner::plan_and_explain(std::span<const PastUse> past, std::int64_t now_m
   planning.serve_minimums();
   planning.backfill();
   auto waits = planning.explain(planning.waiting());
-  auto resizes = planning.grow();
-  Plan plan = state_->end();
-  plan.resizes = std::move(resizes);
+  Plan plan = finish(planning, past, now_ms);
   plan.waits = std::move(waits);
   return plan;
 }

@@ -199,6 +199,17 @@ struct Plan {
 /// larger, by no less than a fixed amount, and what is released in a move is taken by who it is for, or by
 /// one of that queue whose turn comes before, that is, who gains more by it or is more urgent.
 ///
+/// Nobody grows by what would be taken back in vain. A plan by which nobody starts has no growth after which
+/// the next plan, with all gone that is releasing, would take workers for others, unless that leads to a
+/// start soon: who would lose them does not grow, or nobody does. That is asked of the next plans themselves
+/// (`keep_lasting_growth`), while a job waits or tenants share the cluster. So growing does not turn round
+/// what was decided for those that wait, whatever the rules for that are, and while somebody waits all comes
+/// to rest as soon as nobody starts any more, nor gives back what makes it slower: of starts there are
+/// finitely many (below), and what a job gives back it does not grow by again. After the last of these a plan
+/// that grows somebody is followed by one that takes nothing, which only grows, and so on: finitely many, for
+/// the workers become more. Those before it only release, or begin the relocations for one that starts:
+/// finitely many, for the workers become fewer.
+///
 /// A waiting minimum takes the workers above their minimum from jobs that are not more urgent (the newest
 /// worker of the job that loses least by it by slot; without measured speeds: of the one with the most),
 /// never more than needed. If all of these would not do, since what is free is scattered over the nodes,
@@ -265,7 +276,11 @@ struct Plan {
 ///
 /// A minimum counts as within the guarantee of a queue, at its level, if it is within that of any queue from
 /// there down to the job's own: others of the same tenant that have borrowed that are no reason to wait,
-/// since it takes it from them. So nobody who borrows comes before a queue that wants what is its own.
+/// since it takes it from them. So nobody who borrows comes before a queue that wants what is its own. So
+/// does a worker by which a job grows: else one that was taken from a sister of its queue would be the
+/// sister's turn again. And a queue's turn counts as within as long as that of a started gang does which
+/// lacks workers: that is served though those before it in its queue wait, so who was preempted for it must
+/// not come before.
 ///
 /// No preemption leads to another for ever. Call a job's number of guaranteed levels and its priority its
 /// rank, compared in that order. It depends on what jobs there are, not on what runs. Who is preempted is of

@@ -12,6 +12,7 @@
 namespace ds::scheduler {
 
 class GangPlanner;
+class Planning;
 
 /// Of so many jobs that are asked for at once it is looked at who exactly has the room that they wait for; of
 /// more only while that is no more steps, each for a waiting job and one with workers.
@@ -58,6 +59,7 @@ class Planner {
 
  private:
   void tell_all_again();
+  Plan finish(Planning& planning, std::span<const PastUse> past, std::int64_t now_ms);
 
   TenantTree tenants_;
   std::vector<NodeView> nodes_;

@@ -33,6 +33,16 @@ Job* choose_turn(const Shares& shares, const QueueUse& use, std::size_t queues, 
   return best;
 }
 
+/// Whether something holds for any queue on the way from a leaf up to this one.
+template <class Holds>
+bool is_any_up_to(const TenantTree& tenants, std::size_t leaf, std::size_t queue, Holds holds) {
+  for (std::size_t at = leaf; at != TenantTree::kRoot; at = tenants[at].parent) {
+    if (holds(at)) return true;
+    if (at == queue) break;
+  }
+  return false;
+}
+
 /// Where nobody knows when a queue has a GPU to spare, only those that want GPUs too are in the way of the
 /// one that waits for it.
 bool keeps_back(const GangPlanner::Reservation& kept, std::size_t queue, const WorkerSize& size,
@@ -72,7 +82,9 @@ void Planning::serve_minimums() {
   const std::size_t queues = tenants_.queues.size();
   for (std::size_t queue = 0; queue < queues; ++queue) cursors_.push_back({planner_.short_of(queue).begin()});
   const auto next = [&](std::size_t queue) { return next_short(queue); };
-  const auto is_within = [&](const Job& job, std::size_t queue) { return is_within_guarantee(job, queue); };
+  const auto is_within = [&](const Job& job, std::size_t queue) {
+    return is_within_guarantee(job, queue) || is_partial_within_guarantee(job.queue, queue);
+  };
   while (Job* job = choose_turn(shares_, planner_.minimums(), queues, next, is_within)) {
     ++cursors_[job->queue].next;
     serve_minimum(*job);
@@ -83,11 +95,18 @@ void Planning::serve_minimums() {
 /// that one is guaranteed others of this queue may have borrowed, and from them it has it back. If later jobs
 /// of its own queue have got it, it is no reason to keep others from theirs.
 bool Planning::is_within_guarantee(const Job& job, std::size_t queue) const {
-  for (std::size_t at = job.queue; at != TenantTree::kRoot; at = tenants_[at].parent) {
-    if (job.guaranteed_levels >= tenants_[at].depth &&
-        planner_.minimums().fits_guarantee(at, job.needed * job.size.slots))
-      return true;
-    if (at == queue) break;
+  return is_any_up_to(tenants_, job.queue, queue, [&](std::size_t at) {
+    return job.guaranteed_levels >= tenants_[at].depth &&
+           planner_.minimums().fits_guarantee(at, job.needed * job.size.slots);
+  });
+}
+
+/// Whether a started gang of the leaf that is yet to be served is. That is served though those before it in
+/// the leaf wait, so its turn is the leaf's: else who is preempted for it could come first again, for ever.
+bool Planning::is_partial_within_guarantee(std::size_t leaf, std::size_t queue) const {
+  for (const Job* job : planner_.partial_of(leaf)) {
+    if (job->guaranteed_levels == 0) return false;  // and so it is with the next
+    if (job->workers < job->needed && !told_.contains(job) && is_within_guarantee(*job, queue)) return true;
   }
   return false;
 }
@@ -290,6 +309,12 @@ std::vector<const Planning::Job*> Planning::waiting() const {
   return found;
 }
 
+bool Planning::has_started_any() const {
+  return std::ranges::any_of(planner_.touched(), [](const Job* job) {
+    return job->started < job->needed && job->workers >= job->needed;
+  });
+}
+
 std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
   std::vector<std::vector<const Job*>> served(tenants_.queues.size());
   for (const Job* job : planner_.touched()) {
@@ -467,7 +492,10 @@ std::vector<SizeChange> Planning::grow() {
   // Or another of its leaf, behind it: else who borrows would grow before that one, have it taken back, and
   // grow again, for ever.
   const auto is_within = [&](const Job& job, std::size_t queue) {
-    const auto fits = [&](const Job& one) { return planner_.use().fits_guarantee(queue, one.size.slots); };
+    const auto fits = [&](const Job& one) {
+      return is_any_up_to(tenants_, one.queue, queue,
+                          [&](std::size_t at) { return planner_.use().fits_guarantee(at, one.size.slots); });
+    };
     return fits(job) || std::ranges::any_of(growing[job.queue], [&](const auto& group) {
              const Growing& jobs = group.second;
              return !jobs.is_closed && ((jobs.next != jobs.end && fits(*jobs.next->second)) ||

@@ -47,6 +47,10 @@ class Planning {
   /// Adds workers above the minimum, step by step: in a queue to the most urgent started job, of equals to
   /// the one that gains most. Then takes back what makes jobs slower, and moves workers where nobody waits.
   std::vector<SizeChange> grow();
+  /// Whether a job waits whose turn came.
+  bool has_waiting() const { return !told_.empty(); }
+  /// Whether a job has its minimum now that had not when the plan began.
+  bool has_started_any() const;
 
  private:
   struct Cursor {  ///< over the jobs of a queue that lack workers
@@ -81,6 +85,7 @@ class Planning {
   };
   using Bond = GangPlanner::Bond;
   bool is_within_guarantee(const Job& job, std::size_t queue) const;
+  bool is_partial_within_guarantee(std::size_t leaf, std::size_t queue) const;
   Job* next_short(std::size_t queue);
   void make_reservations();
   std::optional<std::int64_t> latest_start(const Job& job, const GangEnds& ends);

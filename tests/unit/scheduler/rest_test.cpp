@@ -1,5 +1,6 @@
-// Clusters among tenants that come to rest: in each of these somebody was once shrunk, or moved, and grew or
-// moved again, for ever. Random ones are in `TenantProperty`, `RelocationProperty` and `GrowthProperty`.
+// Clusters among tenants that come to rest: in each of these somebody was once shrunk, moved or preempted,
+// and grew, moved or started again, for ever. Random ones are in `TenantProperty`, `RelocationProperty` and
+// `GrowthProperty`.
 #include <string>
 #include <vector>
 
@@ -84,6 +85,85 @@ TEST_F(Rest, ComesWithBothGuaranteesMetThoughWhoIsMoreUrgentHasGrownIntoOne) {
   ASSERT_LT(cluster_.settle(20), 20);
   EXPECT_EQ(cluster_.live("low"), 3U);
   EXPECT_EQ(cluster_.live("second"), 1U);
+}
+
+/// With one more worker `wide` is within what `x` is guaranteed, not within what `c` is, which `borrowed` has
+/// of it: that gave a worker to `wide` and was the first to have it.
+TEST_F(Rest, ComesWhereWhoGrowsWithinItsGuaranteeTakesThatFromASisterOfItsQueue) {
+  use("tenants: {c: {guaranteed: 4, queues: {x: {guaranteed: 4}, y: {guaranteed: 0}}}}");
+  cluster_.add_node("n", 5);
+  add("wide", "c", "x", {1, 2}).slots = 2;
+  add("borrowed", "c", "y", {1, 2});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("wide"), 2U);
+  EXPECT_EQ(cluster_.live("borrowed"), 1U);
+}
+
+/// The same where who has borrowed is more urgent.
+TEST_F(Rest, ComesWhereASisterOfItsQueueIsMoreUrgentThanWhoGrowsWithinItsGuarantee) {
+  use("tenants: {b: {guaranteed: 0}, c: {guaranteed: 4, queues: {x: {guaranteed: 4}, y: {guaranteed: 0}}}}");
+  cluster_.add_node("n0", 5);
+  cluster_.add_node("n1", 4);
+  cluster_.add_node("n2", 4);
+  add("borrowed", "c", "y", {3, 4}, kHighPriority);
+  add("grows", "c", "x", {1, 4});
+  add("two", "b", "default", {2, 2});
+  add("four", "b", "default", {4, 5}, kHighPriority);
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("grows"), 4U);
+  EXPECT_EQ(cluster_.live("borrowed"), 3U);
+}
+
+/// `hurt` has lost a worker and is guaranteed it; `urgent`, before it in its queue, is not, as long as `runs`
+/// has that. So it was the turn of `one`, which `hurt` preempts, and then again.
+TEST_F(Rest, ComesWhereAGangThatLacksAWorkerPreemptsBehindOneOfItsQueue) {
+  use("tenants: {a: {guaranteed: 6}, b: {guaranteed: 0}, c: {guaranteed: 0}}");
+  cluster_.add_node("n0", 5);
+  cluster_.add_node("n1", 1);
+  add_on({"n1"}, "hurt", "a", "default", {2, 2}).priority = kLowPriority;
+  add("one", "c", "default", {1, 1});
+  add_on({"n0", "n0", "n0", "n0"}, "runs", "a", "default", {4, 4}).priority = kLowPriority;
+  add("urgent", "a", "default", {3, 3});
+  add("other", "b", "default", {1, 1});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("urgent"), 3U);
+  EXPECT_EQ(cluster_.live("hurt"), 2U);
+}
+
+/// The same with two that are preempted in turn.
+TEST_F(Rest, ComesWhereTwoArePreemptedInTurnForAGangThatLacksAWorker) {
+  use("tenants: {a: {guaranteed: 6}, b: {guaranteed: 0}, c: {queues: {x: {guaranteed: 0}, y: {guaranteed: "
+      "0}}}}");
+  cluster_.add_node("n0", 6);
+  cluster_.add_node("n1", 3);
+  add("two", "c", "y", {2, 2});
+  add_on({"n1"}, "hurt", "a", "default", {2, 2});
+  add("one", "c", "x", {1, 1});
+  add("three", "b", "default", {3, 3});
+  add_on({"n1", "n0", "n0"}, "runs", "a", "default", {3, 3});
+  add("urgent", "a", "default", {4, 4}, kHighPriority);
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("urgent"), 4U);
+  EXPECT_EQ(cluster_.live("hurt"), 2U);
+}
+
+/// What `gang` would pass of its quotas, and so whether `pair` is behind it, depends on what `small` has:
+/// with two workers `pair` comes, shrinks it, and then would be behind. So `small` does not grow.
+TEST_F(Rest, ComesWhereWhoGrowsSaysWhomAGangKeepsBack) {
+  use("tenants: {a: {guaranteed: 2, borrowing_limit: 2, lending_limit: 1}, b: {guaranteed: 5}}");
+  for (const char* node : {"n1", "n2"}) cluster_.add_node(node, 4);
+  for (const char* node : {"n3", "n4"}) cluster_.add_node(node, 2);
+  add("small", "b", "default", {1, 2});
+  Demand& wide = add("wide", "b", "default", {1, 2}, kCriticalPriority);
+  wide.slots = 2;
+  for (const char* node : {"n4", "n2"}) cluster_.start_worker("wide", node);
+  add("four", "a", "default", {4, 4});
+  add("gang", "a", "default", {3, 3});
+  add("fixed", "b", "default", {1, 1});
+  add("pair", "b", "default", {2, 2});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("small"), 1U);
+  EXPECT_EQ(cluster_.live("gang"), 0U);
 }
 
 }  // namespace

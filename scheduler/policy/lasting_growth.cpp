@@ -1,0 +1,83 @@
+#include "scheduler/policy/lasting_growth.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <ranges>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "scheduler/policy/planning.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+/// So many plans are followed to the next start: others shrink, their workers are gone, relocations begin,
+/// and these are through.
+constexpr int kPlansAhead = 4;
+
+/// So often those alone don't grow who would lose workers, then nobody does.
+constexpr int kMaxTries = 4;
+
+/// What comes of a plan.
+struct Outcome {
+  bool starts_any = false;           ///< one that waits now, soon
+  std::set<std::string> taken_from;  ///< who loses workers for others by the next plan
+};
+
+Outcome outcome_of(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
+                   std::int64_t now_ms, Plan plan) {
+  Outcome outcome;
+  std::vector<GangPlanner::Told> before;
+  for (int ahead = 1; ahead <= kPlansAhead && !outcome.starts_any; ++ahead) {
+    std::ranges::move(planner.carry_out(plan), std::back_inserter(before));
+    planner.begin();
+    Planning planning(planner, tenants, past, now_ms);
+    planning.serve_minimums();
+    planning.backfill();
+    outcome.starts_any = planning.has_started_any();
+    const auto resizes = planning.grow();
+    plan = planner.end();
+    if (ahead > 1) continue;
+    for (const Release& release : plan.releases) outcome.taken_from.insert(release.job);
+    for (const SizeChange& change : resizes) {
+      if (change.to < change.from) outcome.taken_from.erase(change.job);  // not for one that waits
+    }
+    if (outcome.taken_from.empty()) break;
+  }
+  for (auto& [job, demand, leases] : std::views::reverse(before))
+    planner.set_job(job, std::move(demand), std::move(leases));
+  return outcome;
+}
+
+/// As nobody starts, all others that get workers grow.
+std::set<std::string> growing_in(const Plan& plan) {
+  std::set<std::string> jobs;
+  for (const Placement& one : plan.placements) jobs.insert(one.job);
+  for (const Relocation& one : plan.relocations) jobs.erase(one.job);
+  return jobs;
+}
+
+void drop_growth(Plan& plan, const std::set<std::string>& jobs) {
+  std::erase_if(plan.placements, [&](const Placement& one) { return jobs.contains(one.job); });
+  std::erase_if(plan.resizes,
+                [&](const SizeChange& one) { return one.to > one.from && jobs.contains(one.job); });
+}
+
+}  // namespace
+
+void keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
+                         std::int64_t now_ms, Plan& plan) {
+  for (int tries = 1;; ++tries) {
+    const std::set<std::string> growing = growing_in(plan);
+    if (growing.empty()) return;
+    const Outcome outcome = outcome_of(planner, tenants, past, now_ms, plan);
+    if (outcome.starts_any || outcome.taken_from.empty()) return;
+    std::set<std::string> losing;
+    std::ranges::set_intersection(growing, outcome.taken_from, std::inserter(losing, losing.end()));
+    drop_growth(plan, losing.empty() || tries == kMaxTries ? growing : losing);
+  }
+}
+
+}  // namespace ds::scheduler

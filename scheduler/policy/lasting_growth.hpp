@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "scheduler/policy/gang_planner.hpp"
+#include "scheduler/policy/plan.hpp"
+#include "scheduler/spec/tenant_tree.hpp"
+
+namespace ds::scheduler {
+
+/// Takes out of a plan the growth after which the next one would take workers from somebody for others though
+/// that leads to nobody's start: that of those who would lose them, or all. So plans come to rest, see
+/// `plan_jobs`.
+///
+/// `plan`: of `planner`, which has ended it; nobody starts in it. Costs a plan, and some more where the next
+/// one takes workers.
+void keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
+                         std::int64_t now_ms, Plan& plan);
+
+}  // namespace ds::scheduler
