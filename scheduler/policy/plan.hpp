@@ -76,6 +76,10 @@ struct Demand {
   bool is_resting = false;  ///< not shrunk for others of its queue that are as urgent, nor for other queues'
                             ///< jobs, unless they are guaranteed it
   bool will_rest = false;   ///< so it will be once its size has changed
+  /// Of one without a limit: the gang that it has ends about then, by what it has left and how fast it was
+  /// last; 0: nobody knows.
+  std::int64_t likely_ends_ms = 0;
+  double weight = 1;  ///< of its speed's logarithm beside others' of its queue: who grows, and who gives
   bool operator==(const Demand&) const = default;
 };
 
@@ -178,10 +182,11 @@ struct Plan {
 /// When nobody waits and nothing is releasing, the job whose turn it would be to grow, if there were room,
 /// takes workers from jobs of its queue that are not more urgent, by what they have measured, where both
 /// together gain by it (`kLeastMoveGain`, `kMovePaysWithinS`): one such move a plan. And a job gives back
-/// what makes it slower. With no change from outside (of speeds neither) there are finitely many of these:
-/// each move, as well as growing and giving back, makes the sum of the logarithms of its queue's speeds
-/// larger, by no less than a fixed amount, and what is released in a move is taken by who it is for, or by
-/// one of that queue whose turn comes before, that is, who gains more by it or is more urgent.
+/// what makes it slower. Where jobs have weights (`Demand::weight`), logarithms count times these. With no
+/// change from outside (of speeds and weights neither) there are finitely many of these: each move, as well
+/// as growing and giving back, makes the sum of the logarithms of its queue's speeds larger, by no less than
+/// a fixed amount, and what is released in a move is taken by who it is for, or by one of that queue whose
+/// turn comes before, that is, who gains more by it or is more urgent.
 ///
 /// A waiting minimum takes the workers above their minimum from jobs that are not more urgent (the newest
 /// worker of the job that loses least by it by slot; without measured speeds: of the one with the most),
@@ -222,7 +227,10 @@ struct Plan {
 /// behind starts, in its turn and with its minimum, if its own limit ends it by then, or if there is room for
 /// both then. It takes nothing from anybody. Nor does a job grow into room that is wanted then, unless it
 /// could be shrunk for that. Where nobody knows the moment, because jobs without a limit are in the way, only
-/// nodes on which the waiting job could never have a worker are used. While room is being made for a job, or
+/// nodes on which the waiting job could never have a worker are used; but where it is known when these are
+/// likely to end (`likely_ends_ms`), one starts whose own limit ends it by then. When they end sooner, that
+/// one may be in the way of the first, for no longer than its limit; and others only as long as the moment
+/// is unknown. None of that is in the way of one with a promise. While room is being made for a job, or
 /// it only waits until a job is old enough to be preempted for it, nothing starts behind it. So with no
 /// change from outside (a more urgent job, a lost worker, a turn that comes to another tenant) a promise is
 /// kept, but for the time that workers take to leave; and where all have limits, none longer than L, one with

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "scheduler/policy/growth.hpp"
 #include "scheduler/spec/job_spec.hpp"
@@ -39,6 +40,14 @@ inline constexpr std::size_t kMaxCurveSizes = 1024;
 std::shared_ptr<const SpeedCurve> make_curve(std::span<const SizeMeasured> measured,
                                              std::span<const double> resizes_s, const WorkerCount& workers,
                                              std::uint32_t logical_ranks, std::uint32_t batches = 1);
+
+/// The newest of so many workers; null: none was measured.
+const SizeMeasured* find_measured(std::span<const SizeMeasured> measured, std::uint32_t workers);
+
+/// Adds what was measured, in place of what was known of as many workers on as many nodes; the oldest go.
+void keep_measured(std::vector<SizeMeasured>& measured, const SizeMeasured& size);
+/// Adds for how long a job stood still when its size changed; 0: that was not measured. The oldest go.
+void keep_resize(std::vector<double>& resizes_s, double resize_s);
 
 /// 0 for none.
 double median_of(std::span<const double> values);
