@@ -29,10 +29,8 @@ std::int64_t estimate_end_ms(const JobRecord& job, const LiveJob* live, std::int
   if (!(live->samples_per_second > 0) || step >= job.total_steps) return 0;
   const double left = static_cast<double>(job.total_steps - step) * job.spec->batch.global;
   const double left_ms = 1000 * left / live->samples_per_second;
-  // One that stops early, or by a metric, ends when it likes.
-  const bool may_stop = job.spec->early_stop.has_value() || job.spec->until.metric.has_value();
   constexpr double kYearMs = 365.0 * 86'400'000;
-  return may_stop ? 0 : now_ms + static_cast<std::int64_t>(std::min(left_ms, kYearMs));
+  return job.may_stop_early() ? 0 : now_ms + static_cast<std::int64_t>(std::min(left_ms, kYearMs));
 }
 
 std::optional<StartForecast> expect_start(const JobRecord& job, const Ledger& ledger, Planner& planner,

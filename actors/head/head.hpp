@@ -13,6 +13,7 @@
 #include "actors/head/serial_thread.hpp"
 #include "actors/router/router.hpp"
 #include "actors/serving/model_control.hpp"
+#include "scheduler/policy/growth.hpp"
 #include "storage/checkpoint/checkpoint_store.hpp"
 #include "storage/log/log_store.hpp"
 #include "storage/state/journal.hpp"
@@ -35,7 +36,7 @@ struct HeadParts {
   router::Router* router = nullptr;       ///< of requests to models
   std::function<std::int64_t()> now_ms;   ///< Unix time
   std::function<std::uint32_t()> random;  ///< for the names of jobs
-  bool grows_by_gain = true;  ///< else by fair share alone, whatever jobs have measured of their speed
+  scheduler::GrowthRule growth = scheduler::GrowthRule::gain;
   /// For how long users' programs may run on a node that hears nothing of a head; 0: for ever, and a node
   /// that the head doesn't hear of counts as gone at once.
   std::chrono::milliseconds node_term{0};

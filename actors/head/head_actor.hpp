@@ -226,6 +226,7 @@ class Head : public caf::event_based_actor {
   void tell_planner();
   std::vector<scheduler::NodeView> view_nodes() const;
   void on_nodes_changed();
+  bool goes_by_attained(const scheduler::JobRecord& job) const;
   bool limit_growth(const scheduler::JobRecord& job, scheduler::Demand& demand) const;
   /// Keeps for people why jobs change their sizes.
   void note_size_changes(const scheduler::Plan& plan);

@@ -16,6 +16,7 @@ using namespace scheduler;
 constexpr std::chrono::milliseconds kPlanPause{5};  ///< between the end of a plan and the next
 constexpr std::size_t kMaxExplainedAtOnce = 1'000;  ///< jobs, for all who want numbers of them
 constexpr std::int64_t kLookAgainMs = 1'000;        ///< at jobs whose growth waits for what no event tells
+constexpr double kLongestS = 365.0 * 86'400;        ///< that a job is thought to have left
 
 /// As it gains by them, in words.
 std::string describe_change(const SizeChange& change) {
@@ -78,19 +79,27 @@ void Head::schedule() {
   look_at_drafts();
 }
 
+/// Replicas are as many as their load asks for.
+bool Head::goes_by_attained(const JobRecord& job) const {
+  return parts_.growth == GrowthRule::least_attained && !job.spec->serve;
+}
+
 /// A job that trains does not get another worker while the last one's trouble is fresh. True: it is limited
 /// until something of which no event tells; when it has rested is known.
 bool Head::limit_growth(const JobRecord& record, Demand& demand) const {
-  if (!parts_.grows_by_gain) {
+  const bool grows_by_gain = parts_.growth != GrowthRule::fair;
+  if (!grows_by_gain) {
     demand.curve = nullptr;
     demand.is_settled = false;
   }
+  if (goes_by_attained(record)) demand.weight = weight_by_attained(record.attained_slot_s(now_ms()));
   const auto job = jobs_.find(record.id);
   if (job == jobs_.end()) return false;
-  demand.left_s = parts_.grows_by_gain ? record.left_s(job->second.live.step) : 0;
-  const SizeRest& rest = job->second.size_rest;
-  if (rest.is_resting(now_ms())) demand.is_settled = false;
-  demand.workers = rest.allowed(demand.workers, record.workers, now_ms());
+  const double left_s = record.left_s(job->second.live.step);
+  demand.left_s = grows_by_gain ? left_s : 0;
+  if (left_s > 0 && !record.may_stop_early())
+    demand.likely_ends_ms = now_ms() + static_cast<std::int64_t>(1000 * std::min(left_s, kLongestS));
+  job->second.size_rest.limit(demand, record.workers, now_ms());
   if (job->second.spare_starts.may_start(now_ms()) && !is_growth_untimely(record.id)) return false;
   const auto most = demand.workers.max;
   const bool can_relocate = demand.can_relocate;
@@ -116,8 +125,18 @@ void Head::tell_planner() {
     if (demand) {
       const bool is_limited = limit_growth(*record, *demand);
       // What is left to do only gets less: what still pays is looked at again when it is half.
-      const auto half_ms = std::max(kLookAgainMs, static_cast<std::int64_t>(demand->left_s * 500));
-      if (demand->curve && demand->left_s > 0 && (next == 0 || next > now + half_ms)) next = now + half_ms;
+      const auto left_ms = demand->likely_ends_ms > 0 ? static_cast<double>(demand->likely_ends_ms - now)
+                           : demand->curve            ? demand->left_s * 1000
+                                                      : 0;
+      const auto half_ms = std::max(kLookAgainMs, static_cast<std::int64_t>(left_ms / 2));
+      if (left_ms > 0 && (next == 0 || next > now + half_ms)) next = now + half_ms;
+      if (goes_by_attained(*record) && record->workers > 0) {
+        const double had = record->attained_slot_s(now);
+        const double slots = (record->workers * record->spec->resources.cpus).number();
+        const auto less_ms =
+            static_cast<std::int64_t>(1000 * (next_lower_weight_slot_s(had) - had) / slots) + 1;
+        if (next == 0 || next > now + less_ms) next = now + less_ms;
+      }
       const auto live = jobs_.find(id);
       const auto rests_until_ms = live == jobs_.end() ? 0 : live->second.size_rest.until_ms();
       if (rests_until_ms > now && (next == 0 || next > rests_until_ms)) next = rests_until_ms;

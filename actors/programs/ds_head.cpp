@@ -8,6 +8,7 @@
 #include <caf/actor_system_config.hpp>
 #include <chrono>
 #include <cstdlib>
+#include <map>
 #include <random>
 
 #include "actors/fabric/fabric.hpp"
@@ -37,6 +38,11 @@ struct Arguments {
   std::string growth = "gain";
   std::uint32_t node_timeout_s = 20;
 };
+
+const std::map<std::string, scheduler::GrowthRule> kGrowthRules{
+    {"gain", scheduler::GrowthRule::gain},
+    {"least_attained", scheduler::GrowthRule::least_attained},
+    {"fair", scheduler::GrowthRule::fair}};
 
 constexpr std::size_t kMaxDiskTasks = 10'000;
 constexpr std::size_t kMaxChecks = 256;  // each holds a request's body
@@ -155,7 +161,7 @@ Result<void> run(const Arguments& arguments) {
       [source = std::make_shared<std::mt19937_64>(std::random_device{}())] {
         return static_cast<std::uint32_t>((*source)());
       },
-      arguments.growth == "gain",
+      kGrowthRules.at(arguments.growth),
       std::chrono::seconds(arguments.node_timeout_s),
       [&ports](const std::string& host_port, std::chrono::milliseconds for_at_most,
                std::function<void()> on_closed) {
@@ -219,8 +225,9 @@ int main(int argc, char** argv) {
   app.add_option(
          "--growth", arguments.growth,
          "How slots are shared that no minimum needs: `gain`, by the speed that jobs have measured with "
-         "how many workers, or `fair`, by their number alone")
-      ->check(CLI::IsMember({"gain", "fair"}))
+         "how many workers; `least_attained`, the same where those count for most that have had least yet; "
+         "or `fair`, by their number alone")
+      ->check(CLI::IsMember({"gain", "least_attained", "fair"}))
       ->capture_default_str();
   app.add_option(
          "--node-timeout", arguments.node_timeout_s,

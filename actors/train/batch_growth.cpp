@@ -7,15 +7,6 @@
 
 namespace ds::train {
 
-std::uint32_t choose_batches(const scheduler::BatchSpec& batch, std::uint32_t now,
-                             std::optional<double> noise_scale) {
-  if (!noise_scale) return now;
-  const double samples = static_cast<double>(batch.global) * now;
-  if (2 * now <= batch.most_batches() && *noise_scale >= 2 * samples) return 2 * now;
-  if (now > 1 && *noise_scale < samples / 2) return now / 2;
-  return now;
-}
-
 double batch_rate_factor(const scheduler::JobSpec& spec, std::uint32_t batches,
                          std::optional<double> noise_scale) {
   if (batches <= 1) return 1;

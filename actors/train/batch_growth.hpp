@@ -4,27 +4,17 @@
 #include <optional>
 
 #include "actors/train/progress.hpp"
+#include "scheduler/policy/elastic/batch_growth.hpp"
 #include "scheduler/spec/job_spec.hpp"
 
 namespace ds::train {
 
 // How large a step's batch is in a job that may change it (`batch.max_global`): a step takes several batches
-// of `batch.global` samples in a row, a power of two of them. All is a function of the job and its shared
-// state, so neither the number of workers nor a restart shows in it. Pure.
+// of `batch.global` samples in a row, a power of two of them (`choose_batches`). All is a function of the job
+// and its shared state, so neither the number of workers nor a restart shows in it. Pure.
 
-/// After so many optimizer steps each the number of batches a step is looked at: eight measurements of the
-/// noise.
-inline constexpr std::uint64_t kGrowEvery = 64;
-
-/// The batches that a step takes from now on, of `now` so far. Noise scales are in samples, 0 without noise;
-/// while there is none, it is not known: nothing changes.
-///
-/// Twice as many when a step would still have at most as many samples as the noise scale: there the noise of
-/// a step's gradient is as large as the gradient, and a step of the double batch is worth 3/2 of one
-/// (McCandlish et al., 2018). Half as many when the noise scale is below half of what they have. So between
-/// growing and shrinking back the noise scale has halved.
-std::uint32_t choose_batches(const scheduler::BatchSpec& batch, std::uint32_t now,
-                             std::optional<double> noise_scale);
+using scheduler::choose_batches;
+using scheduler::kGrowEvery;
 
 /// What the learning rate of a step that takes `batches` is multiplied by; 1 for one.
 ///

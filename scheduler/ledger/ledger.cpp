@@ -12,8 +12,6 @@ namespace ds::scheduler {
 
 /// Of those that are kept; many more than a quarantine takes.
 constexpr std::size_t kMaxEarlyCrashes = 256;
-/// Of sizes that a job has run with, and of resizes; the last ones.
-constexpr std::size_t kMaxSizesMeasured = 32, kMaxResizesMeasured = 8;
 
 namespace {
 
@@ -238,6 +236,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   job.ended_ms = 0;
   job.cancel_requested = job.pause_requested = job.time_is_up = false;
   job.ran_before_ms = 0;
+  job.attained_before_slot_s = 0;
   job.deadline_ms = job.starts_by_ms = 0;
   job.is_deadline_missed = false;
   job.crashes_in_a_row = 0;
@@ -371,12 +370,8 @@ bool Ledger::on(const Event&, const SpeedMeasured& body) {
                         body.step_s >= body.compute_s && body.resize_s >= 0 && body.nodes >= 1 &&
                         body.workers >= body.nodes && body.batches >= 1;
   if (job == nullptr || !is_sound) return false;
-  add_measured(job->sizes, {body.workers, body.nodes, body.step_s, body.compute_s, body.batches},
-               kMaxSizesMeasured);
-  if (body.resize_s > 0) {
-    if (job->resizes_s.size() == kMaxResizesMeasured) job->resizes_s.erase(job->resizes_s.begin());
-    job->resizes_s.push_back(body.resize_s);
-  }
+  keep_measured(job->sizes, {body.workers, body.nodes, body.step_s, body.compute_s, body.batches});
+  keep_resize(job->resizes_s, body.resize_s);
   learn_curve(*job);
   return true;
 }

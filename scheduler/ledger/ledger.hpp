@@ -58,6 +58,8 @@ struct JobRecord {
       0;  ///< workers below it were there at the last crash: theirs count as the same one
   std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step; of a command: in all
   std::int64_t retry_at_ms = 0;
+  double attained_before_slot_s = 0;  ///< slots of its workers times seconds, until `attained_to_ms`
+  std::int64_t attained_to_ms = 0;    ///< when their number changed last
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
   std::string served_job;                       ///< of a `serve` job: whose checkpoint; empty: a file
   std::uint64_t served_step = 0;
@@ -103,6 +105,10 @@ struct JobRecord {
   std::int64_t latest_start_ms() const;
   /// For how long it has had workers, those that are told to leave not counted.
   std::int64_t run_ms(std::int64_t now_ms) const;
+  /// Slots that its workers have had times seconds; those that are told to leave have none.
+  double attained_slot_s(std::int64_t now_ms) const;
+  /// Whether it ends when an evaluation says so, before all its steps are made.
+  bool may_stop_early() const;
   /// Batches of `batch.global` that its steps take now.
   std::uint32_t batches() const;
   /// What was measured with so many workers; null: nothing.

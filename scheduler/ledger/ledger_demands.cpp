@@ -90,9 +90,18 @@ std::int64_t JobRecord::run_ms(std::int64_t now_ms) const {
 }
 
 const SizeMeasured* JobRecord::size_measured(std::uint32_t count) const {
-  const auto found = std::find_if(sizes.rbegin(), sizes.rend(),
-                                  [&](const SizeMeasured& size) { return size.workers == count; });
-  return found == sizes.rend() ? nullptr : &*found;
+  return find_measured(sizes, count);
+}
+
+double JobRecord::attained_slot_s(std::int64_t now_ms) const {
+  // A clock that was set back takes nothing away.
+  const std::int64_t since_ms = workers == 0 ? 0 : std::max<std::int64_t>(0, now_ms - attained_to_ms);
+  return attained_before_slot_s +
+         (workers * spec->resources.cpus).number() * static_cast<double>(since_ms) / 1000;
+}
+
+bool JobRecord::may_stop_early() const {
+  return spec->early_stop.has_value() || spec->until.metric.has_value();
 }
 
 std::uint32_t JobRecord::batches() const {

@@ -8,6 +8,12 @@
 namespace ds::scheduler {
 namespace {
 
+/// From now on it has another number of workers.
+void attain(JobRecord& job, std::int64_t at_ms) {
+  job.attained_before_slot_s = job.attained_slot_s(at_ms);
+  job.attained_to_ms = at_ms;
+}
+
 /// A rank of a command, by itself.
 bool has_ended(const JobRecord& job, std::uint64_t worker) {
   return std::ranges::find(job.finished, worker) != job.finished.end();
@@ -60,6 +66,7 @@ bool Ledger::on(const Event& event, const LeaseGranted& body) {
   if (job == nullptr || job->cancel_requested || job->pause_requested || job->time_is_up) return false;
   if (body.worker < next_worker_ || !may_have_devices(*job, body)) return false;
   if (body.role == Role::worker) end_run(*job, event.at_ms, false);
+  if (body.role == Role::worker) attain(*job, event.at_ms);
   if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
   if (body.version != 0) ++job->live[body.version];
   const Lease& lease = leases_[body.worker] = {
@@ -115,6 +122,7 @@ void Ledger::end_run(JobRecord& job, std::int64_t at_ms, bool is_shrunk) const {
 void Ledger::count_out(const Lease& lease, std::int64_t at_ms) {
   if (lease.role != Role::worker) return;
   JobRecord& job = jobs_.find(lease.job)->second;
+  attain(job, at_ms);
   if (job.workers == 1) job.ran_before_ms = job.run_ms(at_ms);
   --job.workers;
   const auto live = job.live.find(lease.version);

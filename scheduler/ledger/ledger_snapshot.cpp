@@ -40,6 +40,8 @@ json to_json(const JobRecord& job, std::size_t text) {
   add("servers", job.servers, kNew.servers);
   add("finished", job.finished, kNew.finished);
   add("gang_since", job.gang_since_ms, kNew.gang_since_ms);
+  add("attained", job.attained_before_slot_s, kNew.attained_before_slot_s);
+  add("attained_to", job.attained_to_ms, kNew.attained_to_ms);
   add("step", job.step, kNew.step);
   add("total_steps", job.total_steps, kNew.total_steps);
   add("steps_per_epoch", job.steps_per_epoch, kNew.steps_per_epoch);
@@ -101,6 +103,8 @@ JobRecord job_from(const json& from) {
   take("servers", job.servers);
   take("finished", job.finished);
   take("gang_since", job.gang_since_ms);
+  take("attained", job.attained_before_slot_s);
+  take("attained_to", job.attained_to_ms);
   take("step", job.step);
   take("total_steps", job.total_steps);
   take("steps_per_epoch", job.steps_per_epoch);

@@ -188,6 +188,8 @@ void GangPlanner::enter(Job& job) {
   if (job.is_pending && tenants_.has_tenants()) claimants_[job.queue].insert(&job);
   if (job.workers > 0) running_.insert(&job);
   if (job.workers > 0 && job.demand.ends_ms > 0) ending_.insert(&job);
+  if (job.workers > 0 && job.demand.ends_ms == 0 && job.demand.likely_ends_ms > 0)
+    likely_ending_.insert(&job);
   if (job.workers < job.needed) {
     job.is_pending ? short_[job.queue].insert(&job) : impossible_.insert(&job);
     if (job.workers > 0) stalled_.insert(&job);
@@ -212,6 +214,7 @@ void GangPlanner::leave(Job& job) {
                      &claimants_[job.queue]})
     jobs->erase(&job);
   ending_.erase(&job);
+  likely_ending_.erase(&job);
   bool was_relocatable = false;
   for (const auto& [node, workers] : job.at) was_relocatable |= relocatable_at_[node].erase(&job) > 0;
   if (was_relocatable) --relocatable_;

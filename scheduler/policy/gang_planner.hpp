@@ -100,6 +100,13 @@ class GangPlanner {
       return a->demand.ends_ms != b->demand.ends_ms ? a->demand.ends_ms < b->demand.ends_ms : Before()(a, b);
     }
   };
+  struct LikelyEndsBefore {
+    bool operator()(const Job* a, const Job* b) const {
+      return a->demand.likely_ends_ms != b->demand.likely_ends_ms
+                 ? a->demand.likely_ends_ms < b->demand.likely_ends_ms
+                 : Before()(a, b);
+    }
+  };
   struct Shape {
     WorkerSize size;
     std::uint32_t needed = 1;
@@ -233,7 +240,8 @@ class GangPlanner {
     std::size_t keeps_back = TenantTree::kRoot;  ///< jobs below this queue are behind it
     /// None: nobody knows. Then nothing starts behind it but on nodes that are of no use to it.
     std::optional<std::int64_t> at_ms;
-    bool is_closed = false;   ///< nothing starts behind it
+    std::optional<std::int64_t> likely_ms = {};  ///< if `at_ms` is not known: when it is likely to be
+    bool is_closed = false;   ///< nothing starts behind it, but what has ended by `likely_ms`
     bool is_unknown = false;  ///< and that because nobody knows the moment
     bool for_gpus = false;    ///< it lacks nothing but its queue's quota of GPUs
     std::vector<Room> freed;  ///< by node: what has been given back by then
@@ -378,6 +386,7 @@ class GangPlanner {
   bool is_in_nobodys_way(std::size_t node, const Ask& ask, const WorkerSize& size) const;
   bool has_useless_node(const Ask& ask) const;
   std::optional<std::int64_t> end_until_room(Aftermath& then, std::int64_t now_ms) const;
+  std::optional<std::int64_t> likely_room(const Job& job, std::int64_t now_ms) const;
   std::size_t choose_beside(const Job& job, const Ask& ask, std::span<const Reservation> reservations,
                             std::span<const Bond> bonds) const;
   std::int64_t loss_of(const Reservation& reservation, const WorkerSize& size, std::size_t node) const;
@@ -468,10 +477,11 @@ class GangPlanner {
   /// When the plan began: jobs with live workers, gangs that lacked some of theirs, jobs that lacked some and
   /// were not pending.
   Jobs running_, stalled_, impossible_, slowed_;
-  std::vector<Jobs> short_, partial_;  ///< by queue
-  std::vector<ByShape> unstarted_;     ///< by queue
-  std::set<Job*, EndsBefore> ending_;  ///< jobs with live workers that end at a known moment
-  std::vector<Growable> growable_;     ///< by queue
+  std::vector<Jobs> short_, partial_;               ///< by queue
+  std::vector<ByShape> unstarted_;                  ///< by queue
+  std::set<Job*, EndsBefore> ending_;               ///< jobs with live workers that end at a known moment
+  std::set<Job*, LikelyEndsBefore> likely_ending_;  ///< and those that are likely to at some moment
+  std::vector<Growable> growable_;                  ///< by queue
   /// By queue: jobs that could lose a worker, by group; and all of theirs, by priority.
   std::vector<std::map<ShrinkGroup, std::map<ShrinkRank, Job*>>> shrinkable_;
   std::vector<std::map<std::uint32_t, Jobs>> preemptible_;

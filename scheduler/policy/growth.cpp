@@ -16,6 +16,13 @@ double slots_of(const Demand& demand) {
   return demand.slots > 0 ? demand.slots.number() : 1;
 }
 
+/// How many slot-seconds the first change of weight takes a third of.
+constexpr double kFirstLevelSlotS = 300;
+
+double level_of(double slot_s) {
+  return std::floor(std::log1p(std::max(slot_s, 0.0) / kFirstLevelSlotS) / std::log(4.0) + 1e-9);
+}
+
 /// Looked up where possible: a plan asks for each worker that it places.
 double log_of(std::uint32_t count) {
   static const auto kLogs = [] {
@@ -48,7 +55,8 @@ GrowthStep next_growth(const Demand& demand, std::uint32_t workers, std::uint32_
   if (!demand.curve) {
     const std::uint32_t next = std::max(workers + 1, demand.grows_to);
     if (next > demand.workers.max || next - workers > most) return {};
-    return {next - workers, (log_of(next) - log_of(workers)) / ((next - workers) * slots_of(demand))};
+    const double gain = (log_of(next) - log_of(workers)) / ((next - workers) * slots_of(demand));
+    return {next - workers, gain * demand.weight};
   }
   const auto known = demand.curve->first + static_cast<std::uint32_t>(demand.curve->log_speeds.size());
   const double now = log_speed(demand, workers);
@@ -57,14 +65,14 @@ GrowthStep next_growth(const Demand& demand, std::uint32_t workers, std::uint32_
     const double gain = log_speed(demand, next) - now;
     const double perfect = log_of(next) - log_of(workers);
     if (gain < kLeastEfficiency * perfect || !saves_time(demand, gain)) continue;
-    const double by_slot = gain / ((next - workers) * slots_of(demand));
+    const double by_slot = gain * demand.weight / ((next - workers) * slots_of(demand));
     if (by_slot > best.gain) best = {next - workers, by_slot};
   }
   return best;
 }
 
 double loss_of_one(const Demand& demand, std::uint32_t workers) {
-  return (log_speed(demand, workers) - log_speed(demand, workers - 1)) / slots_of(demand);
+  return demand.weight * (log_speed(demand, workers) - log_speed(demand, workers - 1)) / slots_of(demand);
 }
 
 std::uint32_t count_slowing(const Demand& demand, std::uint32_t workers, std::uint32_t can_go) {
@@ -78,6 +86,14 @@ std::uint32_t count_slowing(const Demand& demand, std::uint32_t workers, std::ui
   const double gain = log_speed(demand, best) - now;
   return gain >= kLeastMoveGain && pays(gain, resize_cost_s(demand), pays_within_s(demand)) ? workers - best
                                                                                             : 0;
+}
+
+double weight_by_attained(double slot_s) {
+  return std::exp2(-level_of(slot_s));
+}
+
+double next_lower_weight_slot_s(double slot_s) {
+  return kFirstLevelSlotS * (std::exp2(2 * (level_of(slot_s) + 1)) - 1);
 }
 
 bool pays(double gain, double resizes_s, double within_s) {

@@ -16,6 +16,13 @@ struct SpeedCurve {
   bool operator==(const SpeedCurve&) const = default;
 };
 
+/// Who gets the slots that no minimum needs.
+enum class GrowthRule {
+  fair,           ///< by number alone
+  gain,           ///< who gains most by them
+  least_attained  ///< the same, but who has had least so far counts for most: short jobs end sooner
+};
+
 /// The next size that is worth having.
 struct GrowthStep {
   std::uint32_t workers = 0;  ///< more, all at once; 0: none is worth it
@@ -52,8 +59,15 @@ double loss_of_one(const Demand& demand, std::uint32_t workers);
 /// The logarithm of its speed with so many workers (1 or more).
 double log_speed(const Demand& demand, std::uint32_t workers);
 
-/// How many of its workers, of which `can_go` may leave, it is better off without, as `kLeastMoveGain` has it.
+/// How many of its workers, of which `can_go` may leave, it is better off without, as `kLeastMoveGain` has
+/// it.
 std::uint32_t count_slowing(const Demand& demand, std::uint32_t workers, std::uint32_t can_go);
+
+/// What the speed of a job that has had so many slot-seconds counts for by `least_attained`: half as much
+/// each time that these have become about four times as many. So it changes a few times in a job's life.
+double weight_by_attained(double slot_s);
+/// With how many slot-seconds it will count for less.
+double next_lower_weight_slot_s(double slot_s);
 
 /// Whether `gain`, the sum of the logarithms of speeds, pays for resizes of `resizes_s` in all within
 /// `within_s`.

@@ -77,18 +77,22 @@ bool GangPlanner::move_room(Job& job, std::uint32_t count, std::vector<SizeChang
 bool GangPlanner::is_worth_moving(const Job& job, std::uint32_t count,
                                   std::span<const Lease* const> taken) const {
   const std::uint32_t has = job.workers + job.kept;
-  double gain = log_speed(job.demand, has + count) - log_speed(job.demand, has);
+  double gain = job.demand.weight * (log_speed(job.demand, has + count) - log_speed(job.demand, has));
+  double most_weight = job.demand.weight;
   double cost_s = resize_cost_s(job.demand), within_s = pays_within_s(job.demand);
   std::vector<const Job*> givers;
   for (const Lease* lease : taken) {
     const Job& giver = job_of(*lease);
     if (std::ranges::find(givers, &giver) != givers.end()) continue;
     givers.push_back(&giver);
-    gain -= log_speed(giver.demand, giver.started) - log_speed(giver.demand, giver.workers);
+    gain -= giver.demand.weight *
+            (log_speed(giver.demand, giver.started) - log_speed(giver.demand, giver.workers));
+    most_weight = std::max(most_weight, giver.demand.weight);
     cost_s += resize_cost_s(giver.demand);
     within_s = std::min(within_s, pays_within_s(giver.demand));
     if (growth_rank(giver) < growth_rank(job)) return false;
   }
+  gain /= most_weight;
   return !givers.empty() && gain >= kLeastMoveGain && pays(gain, cost_s, within_s);
 }
 

@@ -81,6 +81,10 @@ struct Demand {
   std::uint32_t restart = 0;        ///< which one in a row it waits for; 0: they are not counted
   std::uint32_t restart_limit = 0;  ///< so many there are
   std::string shuns = {};   ///< a node where its program crashed soon after its start; empty: none
+  /// Of one without a limit: the gang that it has ends about then, by what it has left and how fast it was
+  /// last; 0: nobody knows.
+  std::int64_t likely_ends_ms = 0;
+  double weight = 1;  ///< of its speed's logarithm beside others' of its queue: who grows, and who gives
   bool operator==(const Demand&) const = default;
 };
 
@@ -194,10 +198,11 @@ struct Plan {
 /// When nobody waits and nothing is releasing, the job whose turn it would be to grow, if there were room,
 /// takes workers from jobs of its queue that are not more urgent, by what they have measured, where both
 /// together gain by it (`kLeastMoveGain`, `kMovePaysWithinS`): one such move a plan. And a job gives back
-/// what makes it slower. With no change from outside (of speeds neither) there are finitely many of these:
-/// each move, as well as growing and giving back, makes the sum of the logarithms of its queue's speeds
-/// larger, by no less than a fixed amount, and what is released in a move is taken by who it is for, or by
-/// one of that queue whose turn comes before, that is, who gains more by it or is more urgent.
+/// what makes it slower. Where jobs have weights (`Demand::weight`), logarithms count times these. With no
+/// change from outside (of speeds and weights neither) there are finitely many of these: each move, as well
+/// as growing and giving back, makes the sum of the logarithms of its queue's speeds larger, by no less than
+/// a fixed amount, and what is released in a move is taken by who it is for, or by one of that queue whose
+/// turn comes before, that is, who gains more by it or is more urgent.
 ///
 /// Nobody grows by what would be taken back in vain. A plan by which nobody starts has no growth after which
 /// the next plan, with all gone that is releasing, would take workers for others, unless that leads to a
@@ -249,7 +254,10 @@ struct Plan {
 /// behind starts, in its turn and with its minimum, if its own limit ends it by then, or if there is room for
 /// both then. It takes nothing from anybody. Nor does a job grow into room that is wanted then, unless it
 /// could be shrunk for that. Where nobody knows the moment, because jobs without a limit are in the way, only
-/// nodes on which the waiting job could never have a worker are used. While room is being made for a job, or
+/// nodes on which the waiting job could never have a worker are used; but where it is known when these are
+/// likely to end (`likely_ends_ms`), one starts whose own limit ends it by then. When they end sooner, that
+/// one may be in the way of the first, for no longer than its limit; and others only as long as the moment
+/// is unknown. None of that is in the way of one with a promise. While room is being made for a job, or
 /// it only waits until a job is old enough to be preempted for it, nothing starts behind it. So with no
 /// change from outside (a more urgent job, a lost worker, a turn that comes to another tenant) a promise is
 /// kept, but for the time that workers take to leave; and where all have limits, none longer than L, one with

@@ -55,6 +55,11 @@ bool is_over_by(const GangPlanner::Reservation& kept, std::int64_t ends_ms) {
   return ends_ms > 0 && kept.at_ms && ends_ms <= *kept.at_ms;
 }
 
+/// Or is likely to be.
+bool is_likely_over_by(const GangPlanner::Reservation& kept, std::int64_t ends_ms) {
+  return is_over_by(kept, ends_ms) || (ends_ms > 0 && kept.likely_ms && ends_ms <= *kept.likely_ms);
+}
+
 /// 0: nobody knows.
 std::int64_t end_of(const Job& job, std::int64_t now_ms) {
   if (job.started > 0) return job.demand.ends_ms;
@@ -196,7 +201,7 @@ void Planning::make_reservations() {
 void Planning::bind_start(const Job& job) {
   bonds_.clear();
   for (const auto& kept : reservations_) {
-    bonds_.push_back(is_over_by(kept, end_of(job, now_ms_))            ? Bond::none
+    bonds_.push_back(is_likely_over_by(kept, end_of(job, now_ms_))     ? Bond::none
                      : keeps_back(kept, job.queue, job.size, tenants_) ? Bond::binds
                                                                        : Bond::ignored);
   }
@@ -241,8 +246,9 @@ void Planning::try_candidate(Job& job, Candidates& candidates) {
   // One that lasts as long, or longer, is in the way of the same jobs.
   candidates.most_ms = 0;
   for (std::size_t i = 0; i < bonds_.size(); ++i) {
-    if (bonds_[i] == Bond::binds && reservations_[i].at_ms)
-      candidates.most_ms = std::max(candidates.most_ms, *reservations_[i].at_ms - now_ms_);
+    const auto at_ms = reservations_[i].at_ms ? reservations_[i].at_ms : reservations_[i].likely_ms;
+    if (bonds_[i] == Bond::binds && at_ms)
+      candidates.most_ms = std::max(candidates.most_ms, *at_ms - now_ms_);
   }
 }
 
@@ -262,7 +268,7 @@ void Planning::backfill() {
   for (std::size_t queue = 0; queue < shapes.size(); ++queue) {
     std::erase_if(shapes[queue], [&](const auto& entry) {
       return std::ranges::any_of(reservations_, [&](const auto& kept) {
-        return kept.is_closed && keeps_back(kept, queue, entry.first.size, tenants_);
+        return kept.is_closed && !kept.likely_ms && keeps_back(kept, queue, entry.first.size, tenants_);
       });
     });
   }
@@ -362,8 +368,8 @@ std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
   if (job.workers > 0 || !planner_.fits_now(job.queue, GangPlanner::shape_of(job))) return std::nullopt;
   for (const auto& kept : reservations_) {
     if (!keeps_back(kept, job.queue, job.size, tenants_)) continue;
-    if ((kept.is_closed && !kept.is_unknown) || is_over_by(kept, end_of(job, now_ms_))) continue;
-    return KeptFor{kept.job->demand.job, kept.at_ms, now_ms_, job.demand.lasts_ms};
+    if ((kept.is_closed && !kept.is_unknown) || is_likely_over_by(kept, end_of(job, now_ms_))) continue;
+    return KeptFor{kept.job->demand.job, kept.at_ms, now_ms_, job.demand.lasts_ms, kept.likely_ms};
   }
   return std::nullopt;
 }

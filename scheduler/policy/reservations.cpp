@@ -141,6 +141,33 @@ std::optional<std::int64_t> GangPlanner::end_until_room(Aftermath& then, std::in
   return at_ms;
 }
 
+/// The same where gangs without a limit end when they are likely to.
+std::optional<std::int64_t> GangPlanner::likely_room(const Job& job, std::int64_t now_ms) const {
+  if (likely_ending_.empty()) return std::nullopt;
+  Aftermath then = aftermath_of(job);
+  give_extras_back(then);
+  const Room wanted = room_of(job.size, job.needed - job.workers);
+  const auto fresh = newly_ending(now_ms);
+  auto next_fresh = fresh.begin();
+  auto next_sure = ending_.begin();
+  auto next_likely = likely_ending_.begin();
+  for (;;) {
+    constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+    const std::int64_t fresh_ms = next_fresh == fresh.end() ? kNever : next_fresh->first;
+    const std::int64_t sure_ms = next_sure == ending_.end() ? kNever : (*next_sure)->demand.ends_ms;
+    const std::int64_t likely_ms =
+        next_likely == likely_ending_.end() ? kNever : (*next_likely)->demand.likely_ends_ms;
+    const std::int64_t ends_ms = std::min({fresh_ms, sure_ms, likely_ms});
+    if (ends_ms == kNever) return std::nullopt;
+    const Job& other = fresh_ms == ends_ms  ? *(next_fresh++)->second
+                       : sure_ms == ends_ms ? **next_sure++
+                                            : **next_likely++;
+    if (&other == &job || other.workers == 0) continue;
+    give_all_back(then, other);
+    if (then.has_room() && !then.use.find_limit(job.queue, wanted)) return std::max(ends_ms, now_ms);
+  }
+}
+
 GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t keeps_back, bool is_soon,
                                                     std::int64_t now_ms) const {
   const bool is_held = is_soon || would_have_room_without_young(job);
@@ -153,6 +180,7 @@ GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t 
   kept.keeps_back = keeps_back;
   kept.at_ms = at_ms;
   kept.is_unknown = !is_held && !at_ms;
+  if (kept.is_unknown && !job.demand.has_promise) kept.likely_ms = likely_room(job, now_ms);
   kept.is_closed = is_held || (kept.is_unknown && !has_useless_node(then.ask));
   if (at_ms) {
     kept.freed = std::move(then.freed);

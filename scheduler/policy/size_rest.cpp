@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "scheduler/policy/plan.hpp"
+
 namespace ds::scheduler {
 
 void SizeRest::on_changed(std::uint32_t from, std::uint32_t to, std::int64_t now_ms) {
@@ -17,6 +19,11 @@ void SizeRest::on_changed(std::uint32_t from, std::uint32_t to, std::int64_t now
 WorkerCount SizeRest::allowed(WorkerCount wanted, std::uint32_t workers, std::int64_t now_ms) const {
   if (is_resting(now_ms)) wanted.max = std::clamp(std::max(size_, workers), wanted.min, wanted.max);
   return wanted;
+}
+
+void SizeRest::limit(Demand& demand, std::uint32_t workers, std::int64_t now_ms) const {
+  if (is_resting(now_ms)) demand.is_settled = false;
+  demand.workers = allowed(demand.workers, workers, now_ms);
 }
 
 }  // namespace ds::scheduler

@@ -6,6 +6,8 @@
 
 namespace ds::scheduler {
 
+struct Demand;
+
 /// For how long a training job keeps the size to which it has come for speed alone, by what it has measured.
 ///
 /// Figures of different sizes were measured at different times, and on a machine whose load varies the job
@@ -23,6 +25,8 @@ class SizeRest {
   std::int64_t until_ms() const { return until_ms_; }
   /// The sizes that it may have now, of those wanted, of one that has so many workers.
   WorkerCount allowed(WorkerCount wanted, std::uint32_t workers, std::int64_t now_ms) const;
+  /// The same as a demand has it, of a job that has so many workers.
+  void limit(Demand& demand, std::uint32_t workers, std::int64_t now_ms) const;
 
  private:
   bool has_grown_ = true;  ///< last; as it does before it has measured anything

@@ -131,11 +131,15 @@ std::string seconds_text(std::int64_t ms) {
 std::string kept_for(const WaitFacts& facts) {
   if (!facts.kept_for) return {};
   const KeptFor& kept = *facts.kept_for;
+  const std::string own =
+      kept.lasts_ms > 0 ? "may run for " + seconds_text(kept.lasts_ms) : "has no time_limit";
+  if (!kept.at_ms && kept.likely_ms)
+    return "; it would fit now, but " + kept.job + " is likely to have the slots from about " +
+           to_time_text(*kept.likely_ms) + " on, in " + seconds_text(*kept.likely_ms - kept.now_ms) +
+           ", by what running jobs without a time_limit have left, and this job " + own;
   if (!kept.at_ms)
     return "; it would fit now, but jobs without a time_limit run, so that nobody knows when " + kept.job +
            " needs the slots";
-  const std::string own =
-      kept.lasts_ms > 0 ? "may run for " + seconds_text(kept.lasts_ms) : "has no time_limit";
   return "; it would fit now, but " + kept.job + " has the slots from " + to_time_text(*kept.at_ms) +
          " on at the latest, in " + seconds_text(*kept.at_ms - kept.now_ms) + ", and this job " + own;
 }

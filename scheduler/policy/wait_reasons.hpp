@@ -56,6 +56,7 @@ struct KeptFor {
   std::optional<std::int64_t> at_ms;  ///< from when on that one needs it; none: nobody knows
   std::int64_t now_ms = 0;
   std::int64_t lasts_ms = 0;  ///< for how long the job may run that is kept back; 0: it has no limit
+  std::optional<std::int64_t> likely_ms = {};  ///< if nobody knows it for certain: from when on probably
 };
 
 /// What a waiting job was compared with.

@@ -177,6 +177,21 @@ Read<ApplicationProfile> ApplicationProfile::read(const std::filesystem::path& f
   return profile;
 }
 
+Placement to_placement(const scheduler::Slots& slots) {
+  Placement placement;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (i == 0 || slots[i] != slots[i - 1]) placement.push_back(0);
+    ++placement.back();
+  }
+  return placement;
+}
+
+Placement pack(std::uint32_t slots, std::uint32_t slots_per_node) {
+  Placement placement;
+  for (; slots > 0; slots -= placement.back()) placement.push_back(std::min(slots, slots_per_node));
+  return placement;
+}
+
 StepTime ApplicationProfile::step(const Placement& placement, double batch) const {
   const auto found = measured_.find(rotate_smallest(placement));
   if (found != measured_.end()) return found->second.at(batch);

@@ -9,13 +9,17 @@
 #include <utility>
 #include <vector>
 
-#include "scheduler/policy/elastic/goodput.hpp"
+#include "scheduler/policy/elastic/elastic_policy.hpp"
 #include "scheduler/simulator/input.hpp"
 
 namespace ds::simulator {
 
 /// How many of a job's slots are on each of its nodes, in the order of its list of slots.
 using Placement = std::vector<std::uint32_t>;
+
+Placement to_placement(const scheduler::Slots& slots);
+/// `slots` slots on as few nodes as possible.
+Placement pack(std::uint32_t slots, std::uint32_t slots_per_node);
 
 struct StepTime {
   double step_s = 0;

@@ -41,7 +41,7 @@ double ElasticFlowJob::alone_s() const {
   return restart_s(submission_.slots) + submission_.steps / rate(submission_.slots);
 }
 
-std::optional<double> ElasticFlowJob::end_s(double now_s) const {
+std::optional<double> ElasticFlowJob::news_s(double now_s) const {
   const double rate = this->rate(use_.count());
   if (rate == 0) return std::nullopt;
   return now_s + (charges_late_ ? 0 : use_.standing_s()) + (submission_.steps - steps_done_) / rate;

@@ -41,7 +41,7 @@ class ElasticFlowJob final : public SimulatedJob {
   double alone_s() const override;
   bool is_done() const override { return is_done_; }
   double done_s() const override { return done_s_; }
-  std::optional<double> end_s(double now_s) const override;
+  std::optional<double> news_s(double now_s) const override;
   double advance(double from_s, double seconds) override;
   void give(const scheduler::Slots& slots, double now_s) override {
     use_.give(slots, now_s, restart_s(static_cast<std::uint32_t>(slots.size())));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "scheduler/simulator/live_job.hpp"
 #include "scheduler/simulator/philly_trace.hpp"
 #include "scheduler/simulator/shockwave_trace.hpp"
 #include "scheduler/simulator/workload.hpp"
@@ -26,6 +27,11 @@ Read<Outcome> run_pollux(const std::filesystem::path& profiles, const std::files
   Jobs jobs;
   std::vector<const PolluxJob*> known;
   for (PolluxSubmission& submission : *submissions) {
+    if (policy.trains_live) {
+      jobs.push_back(std::make_unique<LiveJob>(static_cast<std::uint32_t>(jobs.size()), std::move(submission),
+                                               settings.cluster.restart_s));
+      continue;
+    }
     job_settings.experience = experiences.of(submission.applications.front()->limits());
     auto job = std::make_unique<PolluxJob>(static_cast<std::uint32_t>(jobs.size()), std::move(submission),
                                            job_settings);

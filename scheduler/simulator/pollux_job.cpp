@@ -14,21 +14,6 @@ namespace {
 /// Batch sizes with which each kind of GPU is profiled.
 constexpr int kProfiledBatches = 8;
 
-Placement to_placement(const Slots& slots) {
-  Placement placement;
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    if (i == 0 || slots[i] != slots[i - 1]) placement.push_back(0);
-    ++placement.back();
-  }
-  return placement;
-}
-
-Placement pack(std::uint32_t slots, std::uint32_t slots_per_node) {
-  Placement placement;
-  for (; slots > 0; slots -= placement.back()) placement.push_back(std::min(slots, slots_per_node));
-  return placement;
-}
-
 }  // namespace
 
 PolluxJob::PolluxJob(std::uint32_t id, PolluxSubmission submission, const PolluxSettings& settings)

@@ -12,6 +12,11 @@ RigidJob::RigidJob(std::uint32_t id, RigidSubmission submission, double restart_
   }
 }
 
+std::optional<double> RigidJob::news_s(double now_s) const {
+  if (use_.count() == 0) return std::nullopt;
+  return now_s + use_.standing_s() + total_s_ - moved_s_;
+}
+
 double RigidJob::advance(double from_s, double seconds) {
   if (use_.count() == 0 || is_done_) return 0;
   const double stand = use_.stand(seconds);

@@ -36,6 +36,7 @@ class RigidJob final : public SimulatedJob {
   double alone_s() const override { return restart_s_ + total_s_; }
   bool is_done() const override { return is_done_; }
   double done_s() const override { return done_s_; }
+  std::optional<double> news_s(double now_s) const override;
   double advance(double from_s, double seconds) override;
   void give(const scheduler::Slots& slots, double now_s) override { use_.give(slots, now_s); }
   const scheduler::Slots& slots() const override { return use_.slots(); }

@@ -24,8 +24,9 @@ class SimulatedJob {
 
   virtual bool is_done() const = 0;
   virtual double done_s() const = 0;  ///< when it ended
-  /// When it ends if it keeps its slots from `now_s` on; none: it has none, or it can't be told.
-  virtual std::optional<double> end_s(double) const { return std::nullopt; }
+  /// When it ends, or shows what a scheduler waits for, if it keeps its slots from `now_s` on; none: it has
+  /// none, or it can't be told.
+  virtual std::optional<double> news_s(double) const { return std::nullopt; }
   /// The time from `from_s` on, for a whole round; it may end on the way. Returns how many seconds of it the
   /// job made progress.
   virtual double advance(double from_s, double seconds) = 0;

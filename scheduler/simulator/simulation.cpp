@@ -39,6 +39,7 @@ class Run {
     spans_.resize(jobs.size());
     promises_.resize(jobs.size());
     places_.resize(jobs.size());
+    rests_.resize(jobs.size());
     earliest_s_.resize(jobs.size());
     answers_.resize(jobs.size());
   }
@@ -76,9 +77,9 @@ class Run {
     if (wake_s_) event_s = std::min(event_s, *wake_s_);
     for (const std::size_t i : active_) {
       if (jobs_[i]->slots().empty()) continue;
-      const auto end_s = jobs_[i]->end_s(now_s_);
-      if (!end_s) return now_s_ + round_s;
-      event_s = std::min(event_s, std::ceil(*end_s - kRoundingS));
+      const auto news_s = jobs_[i]->news_s(now_s_);
+      if (!news_s) return now_s_ + round_s;
+      event_s = std::min(event_s, std::ceil(*news_s - kRoundingS));
     }
     if (!planned_s_) return event_s;  // nobody is there before the first comes
     return std::max(now_s_ + round_s, std::isfinite(event_s) ? event_s : 0);
@@ -101,6 +102,7 @@ class Run {
       views.push_back(jobs_[i]->view());
       if (promises_[i]) views.back().promise = &*promises_[i];
       views.back().place = places_[i];
+      views.back().rest = rests_[i];
     }
     const double from_ms = settings_.clock_ms ? settings_.clock_ms() : 0;
     const scheduler::Decision decision = policy_.decide(settings_.cluster, views, now_s_);
@@ -113,6 +115,7 @@ class Run {
       if (plan[i] != jobs_[active_[i]]->slots()) give(active_[i], plan[i]);
     }
     for (std::size_t i = 0; i < decision.places.size(); ++i) places_[active_[i]] = decision.places[i];
+    for (std::size_t i = 0; i < decision.rests.size(); ++i) rests_[active_[i]] = decision.rests[i];
     if (!decision.answers.empty()) take_answers(decision.answers);
     return true;
   }
@@ -149,6 +152,7 @@ class Run {
   std::vector<std::vector<SlotSpan>> spans_;
   std::vector<std::optional<scheduler::Promise>> promises_;
   std::vector<std::optional<scheduler::QueuePlace>> places_;
+  std::vector<scheduler::SizeRest> rests_;
   std::vector<std::optional<bool>> answers_;  ///< whether its deadline was accepted
   std::vector<std::optional<double>> earliest_s_;
   double now_s_ = 0;

@@ -70,5 +70,20 @@ TEST_F(Backfilling, AShortJobPassesTheGangThatWaitsAndALongOneDoesNot) {
   EXPECT_TRUE(cluster_.wait_for_state(longer, "SUCCEEDED")) << cluster_.logs();
 }
 
+TEST_F(Backfilling, AShortJobPassesTheGangThatWaitsForOneThatTrainsForLongerByItsSteps) {
+  const auto trains =
+      cluster_.submit_job(write_job(cluster_.path() / "data/trains", "trains", 100'000, 1, 1));
+  ASSERT_TRUE(cluster_.wait_for_state(trains, "RUNNING")) << cluster_.logs();
+  const auto gang = submit("gang", 4, "sleep 600");
+  const auto endless = submit("endless", 1, "sleep 1");
+  const auto brief = submit("brief", 1, "sleep 1", "time_limit: 2m\n");
+  EXPECT_TRUE(cluster_.wait_for_state(brief, "SUCCEEDED")) << first_reason(brief) << cluster_.logs();
+  EXPECT_NE(first_reason(endless).find("gang is likely to have the slots from about "), std::string::npos)
+      << first_reason(endless);
+  for (const auto& job : {gang, endless}) EXPECT_EQ(cluster_.status(job).at("state"), "QUEUED");
+  EXPECT_EQ(cluster_.submit({"cancel", trains}).code, 0);
+  EXPECT_TRUE(cluster_.wait_for_state(gang, "RUNNING")) << cluster_.logs();
+}
+
 }  // namespace
 }  // namespace ds::tests

@@ -9,6 +9,8 @@
 
 #include "scheduler/policy/deadline/promises.hpp"
 #include "scheduler/policy/elastic/goodput.hpp"
+#include "scheduler/policy/elastic/speed_curve.hpp"
+#include "scheduler/policy/size_rest.hpp"
 
 namespace ds::scheduler {
 
@@ -58,6 +60,12 @@ struct QueuePlace {
   auto operator<=>(const QueuePlace&) const = default;
 };
 
+/// What a job that trains has told the live head of its speed.
+struct ToldSpeed {
+  std::span<const SizeMeasured> sizes;      ///< as `keep_measured` keeps them
+  std::shared_ptr<const SpeedCurve> curve;  ///< `make_curve` of them
+};
+
 /// What a scheduler can see of a job: what it asked for, what it has, how it has run so far. Never what is
 /// truly left to do.
 struct ElasticJob {
@@ -88,6 +96,9 @@ struct ElasticJob {
   std::optional<DeadlineTerms> deadline{};
   std::optional<QueuePlace> place{};  ///< that the policy gave it when it planned last
   const Promise* promise = nullptr;   ///< what it was promised for its deadline; none: there is no answer yet
+  /// Of one that trains as the live head has it; it may have any number of slots, up to `max_slots`.
+  std::optional<ToldSpeed> told{};
+  SizeRest rest{};  ///< as the policy left it when it planned last
 };
 
 /// What a policy wants.
@@ -99,6 +110,7 @@ struct Decision {
   /// When a policy that plans at events wants to plan again though none comes.
   std::optional<double> wake_s{};
   std::vector<QueuePlace> places{};  ///< of each job, from policies with queues
+  std::vector<SizeRest> rests{};     ///< of each job, from the live head's planner
 };
 
 /// What nobody can know in a live cluster; only for policies that stand for a bound.
@@ -148,6 +160,7 @@ struct PolicyEntry {
   /// then.
   bool charges_restarts_late = false;
   bool chooses_kind = false;  ///< may be given a cluster with several kinds of GPU, of which a job gets one
+  bool trains_live = false;   ///< jobs that can train do so as under the live head (`ElasticJob::told`)
   std::unique_ptr<ElasticPolicy> (*make)(const Oracle* oracle) = nullptr;  ///< the oracle must outlive it
 };
 
@@ -155,7 +168,8 @@ std::span<const PolicyEntry> list_policies();
 const PolicyEntry* find_policy(std::string_view name);  ///< nullptr when there is none
 
 std::unique_ptr<ElasticPolicy> make_fifo_policy(const Oracle*);
-std::unique_ptr<ElasticPolicy> make_gangs_policy(const Oracle*);
+std::unique_ptr<ElasticPolicy> make_live_policy(const Oracle*);
+std::unique_ptr<ElasticPolicy> make_live_least_attained_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_drf_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_tiresias_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_edf_policy(const Oracle*);

@@ -21,11 +21,8 @@ std::uint32_t guess_nodes(std::span<const SizeMeasured> measured, std::uint32_t 
   return divide_up(workers, on_one);
 }
 
-const SizeMeasured* find_newest(std::span<const SizeMeasured> measured, std::uint32_t workers) {
-  const auto found = std::find_if(measured.rbegin(), measured.rend(),
-                                  [&](const SizeMeasured& size) { return size.workers == workers; });
-  return found == measured.rend() ? nullptr : &*found;
-}
+/// Of sizes that a job has run with, and of resizes; the last ones.
+constexpr std::size_t kMaxSizesMeasured = 32, kMaxResizesMeasured = 8;
 
 }  // namespace
 
@@ -38,7 +35,13 @@ SizeMeasured SizeMeasured::with(std::uint32_t other_batches) const {
   return other;
 }
 
-void add_measured(std::vector<SizeMeasured>& measured, const SizeMeasured& size, std::size_t most) {
+const SizeMeasured* find_measured(std::span<const SizeMeasured> measured, std::uint32_t workers) {
+  const auto found = std::find_if(measured.rbegin(), measured.rend(),
+                                  [&](const SizeMeasured& size) { return size.workers == workers; });
+  return found == measured.rend() ? nullptr : &*found;
+}
+
+void keep_measured(std::vector<SizeMeasured>& measured, const SizeMeasured& size) {
   const auto before = std::ranges::find_if(measured, [&](const SizeMeasured& known) {
     return known.workers == size.workers && known.nodes == size.nodes;
   });
@@ -50,8 +53,14 @@ void add_measured(std::vector<SizeMeasured>& measured, const SizeMeasured& size,
     }
     measured.erase(before);
   }
-  if (measured.size() >= most) measured.erase(measured.begin());
+  if (measured.size() == kMaxSizesMeasured) measured.erase(measured.begin());
   measured.push_back(size);
+}
+
+void keep_resize(std::vector<double>& resizes_s, double resize_s) {
+  if (resize_s <= 0) return;
+  if (resizes_s.size() == kMaxResizesMeasured) resizes_s.erase(resizes_s.begin());
+  resizes_s.push_back(resize_s);
 }
 
 double median_of(std::span<const double> values) {
@@ -80,7 +89,7 @@ std::shared_ptr<const SpeedCurve> make_curve(std::span<const SizeMeasured> measu
   curve.resize_s = median_of(resizes_s);
   const std::uint32_t last = std::min(workers.max, logical_ranks);
   for (std::uint32_t n = curve.first; n <= last && curve.log_speeds.size() < kMaxCurveSizes; ++n) {
-    const SizeMeasured* known = find_newest(measured, n);
+    const SizeMeasured* known = find_measured(measured, n);
     const double share = divide_up(logical_ranks, n);
     const double step_s = known != nullptr ? known->with(batches).step_s
                                            : model.step_s(guess_nodes(measured, n), n, share) +

@@ -25,15 +25,6 @@ struct SizeMeasured {
   bool operator==(const SizeMeasured&) const = default;
 };
 
-/// Takes what was measured now in, the last of `measured`, in the place of what was measured before with as
-/// many workers on as many nodes; of more than `most` sizes the oldest is forgotten.
-///
-/// Where a step takes x times as long as it did at the same size, the machine is busier now, or freer, and
-/// what was measured before that counts as x times as long as well: else another size would seem to be the
-/// better one, because nobody has looked at it lately. What was measured since stays as it is, for it may be
-/// from now. Pure.
-void add_measured(std::vector<SizeMeasured>& measured, const SizeMeasured& size, std::size_t most);
-
 /// So many sizes have a place in a curve: as many as a job file can ask for.
 inline constexpr std::size_t kMaxCurveSizes = 1024;
 
@@ -49,6 +40,20 @@ inline constexpr std::size_t kMaxCurveSizes = 1024;
 std::shared_ptr<const SpeedCurve> make_curve(std::span<const SizeMeasured> measured,
                                              std::span<const double> resizes_s, const WorkerCount& workers,
                                              std::uint32_t logical_ranks, std::uint32_t batches = 1);
+
+/// The newest of so many workers; null: none was measured.
+const SizeMeasured* find_measured(std::span<const SizeMeasured> measured, std::uint32_t workers);
+
+/// Takes what was measured now in, the last of `measured`, in the place of what was measured before with as
+/// many workers on as many nodes; of more than 32 sizes the oldest is forgotten.
+///
+/// Where a step takes x times as long as it did at the same size, the machine is busier now, or freer, and
+/// what was measured before that counts as x times as long as well: else another size would seem to be the
+/// better one, because nobody has looked at it lately. What was measured since stays as it is, for it may be
+/// from now. Pure.
+void keep_measured(std::vector<SizeMeasured>& measured, const SizeMeasured& size);
+/// Adds for how long a job stood still when its size changed; 0: that was not measured. The oldest go.
+void keep_resize(std::vector<double>& resizes_s, double resize_s);
 
 /// 0 for none.
 double median_of(std::span<const double> values);

@@ -197,7 +197,7 @@ def simulated_average_s(programs, rows):
         writer.writerows(row for _, row in rows)
         file.flush()
         return json.loads(processes.run(
-            [programs / "ds-sim", "--family", "philly", "--workload", file.name, "--policy", "gangs", "--cluster",
+            [programs / "ds-sim", "--family", "philly", "--workload", file.name, "--policy", "live", "--cluster",
              f"{REPLAY_NODES}x{REPLAY_SLOTS}", "--round", REPLAY_ROUND_S, "--restart", 0, "--json"], 600))["average_jct_s"]
 
 

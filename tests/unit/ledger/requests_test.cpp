@@ -124,12 +124,15 @@ TEST(Ledger, CountsTheTimeWithWorkersAgainstTheLimit) {
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{2, "a", "node-1", 1, 0}, 101'000)));
   ASSERT_TRUE(ledger.apply(event(LeaseReleasing{1}, 103'000)));
   EXPECT_EQ(ledger.find("a")->run_ms(103'500), 3'500);
+  EXPECT_EQ(ledger.find("a")->attained_slot_s(103'500), 1 + 2 * 2 + 0.5);
   EXPECT_EQ(ledger.find("a")->run_ms(99'000), 0);                // the clock was set back
   ASSERT_TRUE(ledger.apply(event(LeaseReleasing{2}, 104'000)));  // preempted, or paused
   ASSERT_TRUE(ledger.apply(event(LeaseEnded{1}, 104'500)));
   ASSERT_TRUE(ledger.apply(event(LeaseEnded{2}, 104'500)));
   ledger = Ledger::restore(ledger.snapshot()).value();
   EXPECT_EQ(ledger.find("a")->run_ms(200'000), 4'000);
+  EXPECT_EQ(ledger.find("a")->attained_slot_s(200'000), 1 + 2 * 2 + 1)
+      << "of both workers, while they had slots";
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{3, "a", "node-1", 1, 0}, 300'000)));
   EXPECT_FALSE(ledger.is_overdue(*ledger.find("a"), 305'999));
   EXPECT_EQ(ledger.next_change_ms(*ledger.find("a"), 305'999), 306'000);

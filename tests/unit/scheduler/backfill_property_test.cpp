@@ -20,14 +20,14 @@ namespace {
 
 using namespace testing;
 
-/// The moment that the reasons of those behind a job name as the one at which it has its slots.
-std::optional<std::int64_t> moment_said_of(const Plan& plan, const std::string& job) {
+/// In how many milliseconds a job has its slots, as the reasons of those behind it say.
+std::optional<std::int64_t> moment_said_of(const Plan& plan, const std::string& job, const std::string& has,
+                                           const std::string& in) {
   for (const Wait& wait : plan.waits) {
     for (const Reason& reason : wait.reasons) {
-      const auto at = reason.text.find("but " + job + " has the slots from ");
-      const auto in = reason.text.find(" on at the latest, in ");
-      if (at == std::string::npos || in == std::string::npos) continue;
-      return 1000 * std::stoll(reason.text.substr(in + 22));
+      const auto found = reason.text.find(in);
+      if (reason.text.find("but " + job + has) == std::string::npos || found == std::string::npos) continue;
+      return 1000 * std::stoll(reason.text.substr(found + in.size()));
     }
   }
   return std::nullopt;
@@ -47,7 +47,7 @@ TEST(BackfillProperty, TheFirstNeverStartsLaterThanWhenItWasFirstPromised) {
       future.settle();
       const Plan plan = future.cluster_.plan();
       for (const Wait& wait : plan.waits) {
-        const auto in = moment_said_of(plan, wait.job);
+        const auto in = moment_said_of(plan, wait.job, " has the slots from ", " on at the latest, in ");
         if (!in) continue;
         // The text's seconds are rounded up.
         if (promised.emplace(wait.job, future.cluster_.now_ms + *in).second) ++promises;
@@ -68,6 +68,57 @@ TEST(BackfillProperty, TheFirstNeverStartsLaterThanWhenItWasFirstPromised) {
   EXPECT_GT(promises, 500U);
   EXPECT_GT(early, 100U);
   EXPECT_GT(passed, 10'000U);
+}
+
+/// Some have no limit, and it is known when they end.
+TEST(BackfillProperty, TheFirstNeverStartsLaterThanSaidWhereThoseWithoutALimitEndWhenTheyAreLikelyTo) {
+  std::size_t said = 0, passed = 0;
+  const Seeds seeds(1500);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    Future future(seed);
+    const auto submit = [&] {
+      const std::size_t before = future.cluster_.demands.size();
+      future.submit(kNormalPriority);
+      const bool has_come = future.cluster_.demands.size() > before;
+      if (has_come && between(future.random_, 0, 2) == 0) future.cluster_.demands.back().lasts_ms = 0;
+    };
+    const auto settle = [&] {
+      future.settle();
+      for (Demand& demand : future.cluster_.demands) {
+        const auto since = future.since_.find(demand.job);
+        const bool runs = demand.lasts_ms == 0 && since != future.since_.end();
+        demand.likely_ends_ms = runs ? since->second + future.left_.at(demand.job) : 0;
+      }
+      const std::size_t started = future.started_.size();
+      future.settle();
+      passed += future.started_.size() - started;
+    };
+    for (int i = 0; i < 8; ++i) submit();
+    std::map<std::string, std::int64_t> moments;
+    int arrivals = 12;
+    do {
+      settle();
+      const Plan plan = future.cluster_.plan();
+      for (const Wait& wait : plan.waits) {
+        const auto in =
+            moment_said_of(plan, wait.job, " is likely to have the slots from about ", " on, in ");
+        if (in && moments.emplace(wait.job, future.cluster_.now_ms + *in).second) ++said;
+      }
+      for (const auto& [job, moment] : moments) {
+        const auto started = future.started_.find(job);
+        const std::int64_t at = started == future.started_.end() ? future.cluster_.now_ms : started->second;
+        ASSERT_LE(at, moment) << "seed " << seed << ": " << job;
+      }
+      if (arrivals-- > 0) submit();
+      settle();
+    } while (future.go_on());
+    ASSERT_TRUE(future.cluster_.demands.empty()) << "seed " << seed << ": somebody never starts";
+  }
+  if (seeds.are_chosen()) return;
+  EXPECT_GT(said, 100U);
+  EXPECT_GT(passed, 50U);
 }
 
 /// Among equals, a job with n others ahead of it has started after n + 1 times the longest limit.

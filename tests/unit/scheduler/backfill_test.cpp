@@ -92,6 +92,45 @@ TEST_F(Backfill, UsesNodesThatAreOfNoUseToAGangWhoseMomentNobodyKnows) {
   EXPECT_NE(text_of("large").find("nobody knows when wide gang needs the slots"), std::string::npos);
 }
 
+TEST_F(Backfill, StartsAJobThatHasEndedBeforeThoseWithoutALimitAreLikelyTo) {
+  cluster_.now_ms = 1'800'000'000'000;
+  cluster_.add_node("n1", 4);
+  add("running", {3, 3}, 0);
+  cluster_.settle();
+  add("gang", {4, 4}, 0);
+  add("long", {1, 1}, 101);
+  add("endless", {1, 1}, 0);
+  add("short", {1, 1}, 100);
+  EXPECT_TRUE(cluster_.plan().placements.empty()) << "nobody knows when it ends";
+  cluster_.demand("running").likely_ends_ms = cluster_.now_ms + 100'000;
+  EXPECT_EQ(
+      text_of("long"),
+      "needs 1 worker of 1 slot, and 1 job submitted earlier must start first; it would fit now, but gang is "
+      "likely to have the slots from about 2027-01-15T08:01:40Z on, in 100 s, by what running jobs without a "
+      "time_limit have left, and this job may run for 101 s");
+  EXPECT_TRUE(text_of("endless").ends_with("and this job has no time_limit")) << text_of("endless");
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 1}}));
+  cluster_.demand("gang").has_promise = true;
+  EXPECT_TRUE(cluster_.plan().placements.empty()) << "what was promised hangs on no estimate";
+}
+
+TEST_F(Backfill, GoesByTheLastToEndOfThoseThatHaveLimitsAndThoseThatAreLikelyTo) {
+  cluster_.add_node("n1", 6);
+  add("limited", {2, 2}, 50);
+  add("unlimited", {2, 2}, 0);
+  cluster_.settle();
+  cluster_.demand("unlimited").likely_ends_ms = 80'000;
+  add("gang", {6, 6}, 0);
+  add("too long", {1, 1}, 81);
+  add("short", {1, 1}, 80);
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 1}}));
+  cluster_.demand("limited").ends_ms = 90'000;
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"too long", "n1", 1}, {"short", "n1", 1}}));
+  add("unknown", {1, 1}, 0);
+  cluster_.start_worker("unknown", "n1");
+  EXPECT_TRUE(cluster_.plan().placements.empty()) << "of one in the way nothing is known";
+}
+
 TEST_F(Backfill, LetsNobodyPassWhileSlotsAreBecomingFreeForTheFirst) {
   cluster_.add_node("n1", 4);
   add("elastic", {1, 4}, 0);

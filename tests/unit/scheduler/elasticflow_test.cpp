@@ -117,10 +117,10 @@ TEST_F(ElasticFlow, WrongTablesAreRefusedByTheirPlace) {
 TEST_F(ElasticFlow, PoliciesThatNeedWhatTheTracesDontHaveAreRefused) {
   write_jobs("a,0,10,bert,100,8,1,10\n");
   command_.policy = "optimus";
-  EXPECT_EQ(
-      refusal(),
-      "--policy: optimus does not suit the jobs of --family elasticflow; choose one of ds, fifo, gangs, drf, "
-      "tiresias, edf, tiresias_queues");
+  EXPECT_EQ(refusal(),
+            "--policy: optimus does not suit the jobs of --family elasticflow; choose one of ds, fifo, live, "
+            "live_least_attained, drf, "
+            "tiresias, edf, tiresias_queues");
 }
 
 TEST_F(ElasticFlow, ARestartCostsAsTheAuthorsHaveItUnlessAnotherCostIsGiven) {

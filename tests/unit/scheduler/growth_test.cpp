@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/policy/elastic/batch_growth.hpp"
+#include "scheduler/policy/elastic/speed_curve.hpp"
 #include "tests/unit/scheduler/random_clusters.hpp"
 #include "tests/unit/scheduler/seeds.hpp"
 
@@ -208,11 +210,63 @@ TEST_F(Growing, GivesBackWhatMakesItSlower) {
   EXPECT_EQ(cluster_.live("slowed"), 2U);
 }
 
+TEST_F(Growing, GivesMoreToWhoCountsForMoreAndMovesWorkersToIt) {
+  cluster_.add_node("n1", 6);
+  add("old", {1, 5}, curve({1, 2, 3, 4, 5})).weight = 0.25;
+  add("new", {1, 5}, curve({1, 2, 3, 4, 5}));
+  ClusterModel together = cluster_;
+  together.settle();
+  EXPECT_EQ(together.live("new"), 5U) << "log 5/4 is still more than a quarter of log 2";
+  EXPECT_EQ(together.live("old"), 1U);
+  for (int i = 0; i < 5; ++i) cluster_.start_worker("old", "n1");
+  cluster_.start_worker("new", "n1");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("new"), 4U) << "what is gained by the last is less than a tenth";
+  EXPECT_EQ(cluster_.live("old"), 2U);
+}
+
+TEST(GrowthRule, CountsJobsForLessAFewTimesInTheirLives) {
+  EXPECT_EQ(weight_by_attained(0), 1);
+  EXPECT_EQ(next_lower_weight_slot_s(0), 900);
+  EXPECT_EQ(weight_by_attained(899), 1);
+  EXPECT_EQ(weight_by_attained(900), 0.5);
+  EXPECT_EQ(next_lower_weight_slot_s(900), 4500);
+  EXPECT_EQ(weight_by_attained(4500), 0.25);
+  EXPECT_EQ(weight_by_attained(-1), 1);
+  for (double had = 0; had < 1e9; had = next_lower_weight_slot_s(had))
+    EXPECT_EQ(weight_by_attained(next_lower_weight_slot_s(had)), weight_by_attained(had) / 2) << had;
+}
+
+/// Of a job that spends as long on the sum of the gradients as two workers save, after many looks at its
+/// noise.
+std::shared_ptr<const SpeedCurve> curve_by_noise(double noise_scale) {
+  BatchSpec batch;
+  batch.global = 64;
+  batch.max_global = 512;
+  std::uint32_t batches = 1;
+  for (int look = 0; look < 8; ++look) batches = choose_batches(batch, batches, noise_scale);
+  const std::vector<SizeMeasured> sizes{{1, 1, 1, 1}, {2, 1, 1, 0.5}};
+  return make_curve(sizes, {}, {1, 2}, 2, batches);
+}
+
+TEST_F(Growing, GoesByTheNoiseOfJobsWhoseBatchMayGrow) {
+  cluster_.add_node("n1", 3);
+  add("noisy", {1, 2});
+  add("other", {1, 2}, curve({1, 1.4}));
+  cluster_.demands[0].curve = curve_by_noise(100);
+  ClusterModel by_small_noise = cluster_;
+  by_small_noise.settle();
+  EXPECT_EQ(by_small_noise.live("other"), 2U) << "two workers are no faster at a batch of 64";
+  cluster_.demands[0].curve = curve_by_noise(1000);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("noisy"), 2U) << "of 512 samples there is one sum for eight batches";
+}
+
 double sum_of_speeds(const ClusterModel& cluster) {
   double sum = 0;
   for (const Demand& demand : cluster.demands) {
     const auto workers = cluster.live(demand.job);
-    if (workers >= demand.workers.min) sum += log_speed(demand, workers);
+    if (workers >= demand.workers.min) sum += demand.weight * log_speed(demand, workers);
   }
   return sum;
 }
@@ -264,6 +318,8 @@ TEST(GrowthProperty, WorkersMoveToWhereTheyGainAndThenStay) {
     for (int round = 0; round < 4; ++round) {
       for (Demand& demand : cluster.demands) {
         add_random_curve(demand, random);
+        Random weights = beside(random);
+        if (seed % 5 == 0) demand.weight = std::exp2(-static_cast<double>(between(weights, 0, 4)));
         demand.is_settled = demand.is_settled || seed % 4 != 0;
       }
       const double before = sum_of_speeds(cluster);

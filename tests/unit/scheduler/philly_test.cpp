@@ -34,8 +34,8 @@ TEST_F(Philly, JobsRunForTheirTimeOnWhatTheyAskedForFromTheFirstSubmissionOn) {
   EXPECT_EQ(result.at("gpu_hours"), (90 + 200) / 3600.0);
 }
 
-TEST_F(Philly, GangsGoByTheLiveHeadsRulesASecondAfterEachEvent) {
-  command_.policy = "gangs";
+TEST_F(Philly, LiveJobsGoByTheHeadsRulesASecondAfterEachEvent) {
+  command_.policy = "live";
   command_.round_s = 1;
   // The third fits beside the first and must not overtake the second, which needs both slots.
   write_jobs(

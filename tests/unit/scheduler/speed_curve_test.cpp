@@ -81,35 +81,35 @@ TEST(StepTimes, SettleAfterTheFirstStepsAndTellOfNothingTwice) {
   EXPECT_EQ(told[0], (SizeMeasured{2, 1, 0.1, 0.08}));
 }
 
-TEST(AddMeasured, CountsWhatIsOlderAsSlowerByWhatTheSameSizeHasBecome) {
+TEST(KeepMeasured, CountsWhatIsOlderAsSlowerByWhatTheSameSizeHasBecome) {
   std::vector<SizeMeasured> sizes;
-  add_measured(sizes, {1, 1, 0.8, 0.8}, 8);
-  add_measured(sizes, {2, 1, 0.5, 0.4}, 8);
-  add_measured(sizes, {3, 1, 0.4, 0.3}, 8);
+  keep_measured(sizes, {1, 1, 0.8, 0.8});
+  keep_measured(sizes, {2, 1, 0.5, 0.4});
+  keep_measured(sizes, {3, 1, 0.4, 0.3});
   const auto before = make_curve(sizes, {}, {1, 4}, 8);
   // It stays at three workers while the machine becomes twice as busy.
-  add_measured(sizes, {3, 1, 0.8, 0.6}, 8);
+  keep_measured(sizes, {3, 1, 0.8, 0.6});
   EXPECT_EQ(sizes, (std::vector<SizeMeasured>{{1, 1, 1.6, 1.6}, {2, 1, 1.0, 0.8}, {3, 1, 0.8, 0.6}}));
   const auto after = make_curve(sizes, {}, {1, 4}, 8);
   for (std::size_t i = 0; i < 3; ++i)
     EXPECT_NEAR(after->log_speeds[i], before->log_speeds[i], 1e-9) << "no other size has become better";
-  add_measured(sizes, {3, 1, 0.4, 0.3}, 8);
+  keep_measured(sizes, {3, 1, 0.4, 0.3});
   EXPECT_EQ(sizes[0], (SizeMeasured{1, 1, 0.8, 0.8})) << "and free again";
 }
 
-TEST(AddMeasured, LeavesWhatWasMeasuredSince) {
+TEST(KeepMeasured, LeavesWhatWasMeasuredSince) {
   std::vector<SizeMeasured> sizes;
-  add_measured(sizes, {2, 1, 0.4, 0.4}, 8);
-  add_measured(sizes, {1, 1, 1.6, 1.6}, 8);  // on a busy machine already
-  add_measured(sizes, {2, 1, 0.8, 0.8}, 8);
+  keep_measured(sizes, {2, 1, 0.4, 0.4});
+  keep_measured(sizes, {1, 1, 1.6, 1.6});  // on a busy machine already
+  keep_measured(sizes, {2, 1, 0.8, 0.8});
   EXPECT_EQ(sizes, (std::vector<SizeMeasured>{{1, 1, 1.6, 1.6}, {2, 1, 0.8, 0.8}}));
 }
 
-TEST(AddMeasured, ComparesStepsOfAsManyBatches) {
+TEST(KeepMeasured, ComparesStepsOfAsManyBatches) {
   std::vector<SizeMeasured> sizes;
-  add_measured(sizes, {1, 1, 0.8, 0.8}, 8);
-  add_measured(sizes, {2, 1, 0.5, 0.4}, 8);
-  add_measured(sizes, {2, 1, 1.7, 1.6, 4}, 8);  // four batches and one sum take as long as ever
+  keep_measured(sizes, {1, 1, 0.8, 0.8});
+  keep_measured(sizes, {2, 1, 0.5, 0.4});
+  keep_measured(sizes, {2, 1, 1.7, 1.6, 4});  // four batches and one sum take as long as ever
   EXPECT_DOUBLE_EQ(sizes[0].step_s, 0.8);
 }
 
