@@ -104,7 +104,7 @@ class ModelRoutes : public ::testing::Test {
   Config config_;
   caf::actor_system system_{config_};
   Router router_{system_};
-  InferenceApi api_{router_, "1", {{}, 0}};
+  InferenceApi api_{router_, "1", {{}, 0}, {}};
   caf::actor replica_;
 };
 

@@ -344,7 +344,9 @@ TEST(WhyOracle, SaysHowManySufficeWhereNotAllAreNamed) {
       cluster.end_job(largest[i].job);
     }
     EXPECT_TRUE(starts(cluster, "gang")) << reason.enough;
-    if (are_small) EXPECT_EQ(reason.enough, 28U) << "two slots are free";
+    if (are_small) {
+      EXPECT_EQ(reason.enough, 28U) << "two slots are free";
+    }
     if (HasFailure()) return;
   }
 }
