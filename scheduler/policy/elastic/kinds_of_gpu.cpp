@@ -20,8 +20,8 @@ constexpr double kHaving = 1;
 constexpr double kRankPower = 0.5;
 /// Of sums of values: a smaller gain is none.
 constexpr double kLeastGain = 1e-6;
-/// Pairs of options that are compared in one search for exchanges. With 64 slots a search ends by itself long
-/// before; with thousands this keeps a plan below a second.
+/// Pairs of options that are compared in one search for exchanges, about: what bounds a plan for thousands of
+/// slots.
 constexpr std::uint64_t kMaxCompared = 20'000'000;
 
 /// A number of slots of one kind.
