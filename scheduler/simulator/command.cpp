@@ -97,11 +97,14 @@ Read<SimulationSettings> read_settings(const Command& command, const Family& fam
                             .clock_ms = command.clock_ms};
 }
 
-Read<void> write_plot(const std::string& file, const Outcome& outcome) {
-  std::ofstream stream(file, std::ios::binary);
+/// Draws what came out into the file that the command names, if it names one.
+template <class Result>
+Read<void> write_plot(const Command& command, const Result& outcome) {
+  if (command.plot.empty()) return {};
+  std::ofstream stream(command.plot, std::ios::binary);
   stream << draw_svg(outcome);
   stream.close();
-  if (!stream) return refuse(fmt::format("--plot: {} cannot be written", file));
+  if (!stream) return refuse(fmt::format("--plot: {} cannot be written", command.plot));
   return {};
 }
 
@@ -126,17 +129,14 @@ Read<nlohmann::ordered_json> run_rounds(const Command& command) {
   if (!settings) return tl::unexpected(settings.error());
   const auto outcome = (*family)->run(command.profiles, command.workload, **policy, *settings);
   if (!outcome) return tl::unexpected(outcome.error());
-  if (!command.plot.empty()) {
-    if (auto written = write_plot(command.plot, *outcome); !written) return tl::unexpected(written.error());
-  }
+  if (auto written = write_plot(command, *outcome); !written) return tl::unexpected(written.error());
   return to_json(*outcome);
 }
 
 Read<nlohmann::ordered_json> run_openb(const Command& command) {
   if (auto checked = check_unused(command, {{"--cluster", command.cluster.has_value()},
                                             {"--round", command.round_s.has_value()},
-                                            {"--restart", command.restart_s.has_value()},
-                                            {"--plot", !command.plot.empty()}});
+                                            {"--restart", command.restart_s.has_value()}});
       !checked)
     return tl::unexpected(checked.error());
   if (command.profiles.empty()) return refuse("--profiles: name the CSV file of the nodes");
@@ -155,6 +155,7 @@ Read<nlohmann::ordered_json> run_openb(const Command& command) {
       simulate_packing(cluster->nodes, *pods, draw_arrivals(*pods, cluster->nodes, load, seed),
                        *(*policy)->make(seed), command.clock_ms);
   if (!outcome) return tl::unexpected(outcome.error());
+  if (auto written = write_plot(command, *outcome); !written) return tl::unexpected(written.error());
   return to_json(*outcome);
 }
 

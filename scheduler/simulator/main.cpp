@@ -28,7 +28,9 @@ int main(int count, char** words) {
   app.add_option("--load", command.load_percent,
                  "percent of the cluster's GPUs that are asked for in all (openb) [130]");
   app.add_option("--seed", command.seed, "of the order in which jobs come (openb) [42]");
-  app.add_option("--plot", command.plot, "SVG file to draw a Gantt chart and the completion times into");
+  app.add_option("--plot", command.plot,
+                 "SVG file to draw a Gantt chart and the completion times into; with openb the share of GPUs "
+                 "allocated");
   app.add_flag("--json", command.as_json, "print one JSON object");
   app.add_flag("--list-policies", command.lists_policies, "name the policies and stop");
   try {

@@ -67,14 +67,16 @@ Read<PackingOutcome> simulate_packing(std::vector<PackingNode> nodes, std::span<
     const double from_ms = clock_ms ? clock_ms() : 0;
     const auto place = policy.choose(nodes, job);
     if (clock_ms) outcome.decision_ms.push_back(clock_ms() - from_ms);
-    if (!place) continue;
-    if (!is_free(nodes, *place, job))
-      return refuse(
-          fmt::format("the policy gave job {} of the order of arrival what is not free", outcome.jobs));
-    scheduler::take(nodes[place->node], job, place->gpus);
-    ++outcome.placed;
-    outcome.allocated_gpu_milli += gpu_milli(job);
-    outcome.allocated_cpu_milli += job.cpu_milli;
+    if (place) {
+      if (!is_free(nodes, *place, job))
+        return refuse(
+            fmt::format("the policy gave job {} of the order of arrival what is not free", outcome.jobs));
+      scheduler::take(nodes[place->node], job, place->gpus);
+      ++outcome.placed;
+      outcome.allocated_gpu_milli += gpu_milli(job);
+      outcome.allocated_cpu_milli += job.cpu_milli;
+    }
+    if (job.gpus > 0) outcome.curve.push_back({outcome.requested_gpu_milli, outcome.allocated_gpu_milli});
   }
   return outcome;
 }

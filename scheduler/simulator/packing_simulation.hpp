@@ -11,6 +11,12 @@
 
 namespace ds::simulator {
 
+/// How far it was when a job that asks for GPUs had come.
+struct PackingPoint {
+  double requested_gpu_milli = 0;
+  double allocated_gpu_milli = 0;
+};
+
 struct PackingOutcome {
   std::size_t jobs = 0;    ///< that came
   std::size_t placed = 0;  ///< of them; the others fitted nowhere
@@ -19,7 +25,8 @@ struct PackingOutcome {
   double allocated_gpu_milli = 0;
   double cpu_milli = 0;
   double allocated_cpu_milli = 0;
-  std::vector<double> decision_ms;  ///< of each job
+  std::vector<PackingPoint> curve{};  ///< for each job that asks for GPUs, the first first
+  std::vector<double> decision_ms{};  ///< of each job
 };
 
 /// In what order jobs come: all once, shuffled, then any of them again until together they ask for

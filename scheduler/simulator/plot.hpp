@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "scheduler/simulator/packing_simulation.hpp"
 #include "scheduler/simulator/simulation.hpp"
 
 namespace ds::simulator {
@@ -10,5 +11,9 @@ namespace ds::simulator {
 /// a thin line while it waits, a bar while it has slots, darker for more. And the share of jobs done within
 /// so many seconds of their submission. At least one job.
 std::string draw_svg(const Outcome& outcome);
+
+/// An SVG drawing of the share of the GPUs that is allocated while jobs come, as FGD's authors draw it,
+/// beside the most that could be: all that was asked for, up to all GPUs.
+std::string draw_svg(const PackingOutcome& outcome);
 
 }  // namespace ds::simulator

@@ -18,6 +18,11 @@ constexpr double kLastChange = 0.02;
 /// slow kinds and on fast ones. From 0.5 to 6 it makes little difference.
 constexpr double kHaving = 1;
 constexpr double kRankPower = 0.5;
+/// Of sums of values: a smaller gain is none.
+constexpr double kLeastGain = 1e-6;
+/// Pairs of options that are compared in one search for exchanges, about: what bounds a plan for thousands of
+/// slots.
+constexpr std::uint64_t kMaxCompared = 20'000'000;
 
 /// A number of slots of one kind.
 struct Option {
@@ -30,6 +35,17 @@ struct Bidder {
   std::vector<Option> options;
   std::optional<std::size_t> taken;
   double weight = 1;
+  double highest = 0;  ///< value of an option
+
+  Option now() const { return taken ? options[*taken] : Option{}; }
+};
+
+/// A job takes an option, and another one makes room for it.
+struct Exchange {
+  std::size_t option = 0;
+  std::optional<std::size_t> other{};  ///< who; none: it is free
+  std::optional<std::size_t> other_option{};
+  double gain = kLeastGain;
 };
 
 struct Kind {
@@ -52,10 +68,17 @@ class Auction {
   }
 
   std::vector<Slots> run() {
+    keep();
+    exchange();
+    const std::vector<Bidder> kept = bidders_;
+    const double kept_value = value();
+    for (Bidder& bidder : bidders_) leave(bidder);
     find_prices();
     for (const std::size_t i : order_) take_best(bidders_[i]);
     while (grow_one()) {
     }
+    exchange();
+    if (value() <= kept_value + kLeastGain) bidders_ = kept;
     return pack();
   }
 
@@ -80,6 +103,8 @@ class Auction {
         for (const std::uint32_t size : list_sizes(most, kinds_[kind].per_node))
           bidders_[i].options.push_back({kind, size, value(i, kind, size, goodputs[i][kind], slowest[i])});
       }
+      for (const Option& option : bidders_[i].options)
+        bidders_[i].highest = std::max(bidders_[i].highest, option.value);
     }
   }
 
@@ -126,8 +151,19 @@ class Auction {
     }
   }
 
+  double value() const {
+    double sum = 0;
+    for (const Bidder& bidder : bidders_) sum += bidder.now().value;
+    return sum;
+  }
+
+  void leave(Bidder& bidder) {
+    free_[bidder.now().kind] += bidder.now().slots;
+    bidder.taken.reset();
+  }
+
   void take(Bidder& bidder, std::size_t option) {
-    if (bidder.taken) free_[bidder.options[*bidder.taken].kind] += bidder.options[*bidder.taken].slots;
+    leave(bidder);
     free_[bidder.options[option].kind] -= bidder.options[option].slots;
     bidder.taken = option;
   }
@@ -136,13 +172,82 @@ class Auction {
     if (const auto best = best_of(bidder, true)) take(bidder, *best);
   }
 
+  /// All jobs as they are, where that is an option.
+  void keep() {
+    for (std::size_t i = 0; i < jobs_.size(); ++i) {
+      const Slots& slots = jobs_[i].slots;
+      if (slots.empty()) continue;
+      const auto& options = bidders_[i].options;
+      const auto same = std::find_if(options.begin(), options.end(), [&](const Option& option) {
+        return option.slots == slots.size() && option.kind == cluster_.kind_of(slots.front());
+      });
+      if (same != options.end()) take(bidders_[i], static_cast<std::size_t>(same - options.begin()));
+    }
+  }
+
+  /// The jobs' best exchanges, in the order of their rank again and again, until nobody has one.
+  void exchange() {
+    compared_ = 0;
+    std::size_t content = 0;
+    for (std::size_t at = 0; content < order_.size() && compared_ < kMaxCompared; ++at) {
+      const std::size_t i = order_[at % order_.size()];
+      const auto best = best_exchange(i);
+      content = best ? 0 : content + 1;
+      if (!best) continue;
+      leave(bidders_[i]);
+      if (best->other) leave(bidders_[*best->other]);
+      if (best->other_option) take(bidders_[*best->other], *best->other_option);
+      take(bidders_[i], best->option);
+    }
+  }
+
+  std::optional<Exchange> best_exchange(std::size_t i) {
+    const Bidder& bidder = bidders_[i];
+    const Option now = bidder.now();
+    Exchange best;
+    for (std::size_t at = 0; at < bidder.options.size(); ++at) {
+      const Option& option = bidder.options[at];
+      const double gain = option.value - now.value;
+      if (gain <= best.gain) continue;
+      const std::uint32_t free = free_[option.kind] + (option.kind == now.kind ? now.slots : 0);
+      if (option.slots <= free) {
+        best = {.option = at, .gain = gain};
+      } else {
+        find_room(i, at, option.slots - free, best);
+      }
+    }
+    return best.gain > kLeastGain ? std::optional(best) : std::nullopt;
+  }
+
+  /// Who could best give `missing` slots for that option of job `i`, and take what else, if it beats `best`.
+  void find_room(std::size_t i, std::size_t at, std::uint32_t missing, Exchange& best) {
+    const Option now = bidders_[i].now();
+    const Option& wanted = bidders_[i].options[at];
+    for (std::size_t j = 0; j < bidders_.size(); ++j) {
+      const Option theirs = bidders_[j].now();
+      if (j == i || theirs.kind != wanted.kind || theirs.slots < missing) continue;
+      const double gain = wanted.value - now.value - theirs.value;
+      if (gain + bidders_[j].highest <= best.gain) continue;
+      if (gain > best.gain) best = {at, j, std::nullopt, gain};
+      compared_ += bidders_[j].options.size();
+      for (std::size_t to = 0; to < bidders_[j].options.size(); ++to) {
+        const Option& option = bidders_[j].options[to];
+        if (gain + option.value <= best.gain) continue;
+        const std::uint32_t free = option.kind == wanted.kind ? theirs.slots - missing
+                                   : option.kind == now.kind  ? free_[option.kind] + now.slots
+                                                              : free_[option.kind];
+        if (option.slots <= free) best = {at, j, to, gain + option.value};
+      }
+    }
+  }
+
   /// The change of one job to what is free that adds most value for each slot more.
   bool grow_one() {
     double most = 0;
     Bidder* best = nullptr;
     std::size_t best_option = 0;
     for (Bidder& bidder : bidders_) {
-      const Option now = bidder.taken ? bidder.options[*bidder.taken] : Option{};
+      const Option now = bidder.now();
       for (std::size_t at = 0; at < bidder.options.size(); ++at) {
         const Option& option = bidder.options[at];
         const std::uint32_t back = option.kind == now.kind ? now.slots : 0;
@@ -200,6 +305,7 @@ class Auction {
   std::vector<Bidder> bidders_;
   std::vector<std::size_t> order_;   ///< by rank
   std::vector<std::uint32_t> free_;  ///< of each kind
+  std::uint64_t compared_ = 0;       ///< pairs of options, in this search
 };
 
 }  // namespace

@@ -67,5 +67,49 @@ TEST(Plot, IsWrittenWhereTheCommandSays) {
   EXPECT_EQ(run(command).error().text, "--plot: " + at("nowhere/plot.svg") + " cannot be written");
 }
 
+TEST(Plot, OfAPackingFollowsWhatIsAllocatedOverWhatWasAskedFor) {
+  const PackingOutcome outcome{.gpu_milli = 4000,
+                               .requested_gpu_milli = 5000,
+                               .allocated_gpu_milli = 3000,
+                               .curve = {{2000, 2000}, {4000, 3000}, {5000, 3000}}};
+  const std::string svg = draw_svg(outcome);
+  // 1100 pixels from 70 on are 125 %, 300 from 370 up 100 %.
+  EXPECT_NE(svg.find("class='curve' d='M70.0 370.0L510.0 220.0L950.0 145.0L1170.0 145.0'"), std::string::npos)
+      << svg;
+  EXPECT_NE(svg.find("class='most' d='M70.0 370.0L950.0 70.0H1170.0'"), std::string::npos) << svg;
+  EXPECT_EQ(count(svg, ">75.0 %<"), 1U);
+  EXPECT_EQ(count(svg, ">120 %<"), 1U);
+}
+
+TEST(Plot, OfAPackingHasAPointAPixelHoweverManyJobsCome) {
+  PackingOutcome outcome{.gpu_milli = 1e6, .requested_gpu_milli = 1e6, .allocated_gpu_milli = 1e6};
+  for (int i = 1; i <= 100'000; ++i) outcome.curve.push_back({10.0 * i, 10.0 * i});
+  const std::string svg = draw_svg(outcome);
+  EXPECT_LT(svg.size(), 40'000U);
+  EXPECT_NE(svg.find("L1170.0 70.0'"), std::string::npos);
+}
+
+TEST(Plot, OfOpenbIsWrittenWhereTheCommandSays) {
+  const TemporaryFolder folder;
+  const auto at = [&](const char* name) { return (folder.path() / name).string(); };
+  std::ofstream(at("nodes")) << "sn,cpu_milli,memory_mib,gpu,model\na,4000,8192,2,T4\n";
+  std::ofstream(at("pods")) << "cpu_milli,memory_mib,num_gpu,gpu_milli\n1,1,1,1000\n1,1,0,0\n";
+  Command command;
+  command.family = "openb";
+  command.profiles = at("nodes");
+  command.workload = at("pods");
+  command.plot = at("plot.svg");
+  command.load_percent = 150;
+  const auto text = run(command);
+  ASSERT_TRUE(text) << text.error().text;
+  std::ifstream stream(at("plot.svg"));
+  const std::string svg(std::istreambuf_iterator<char>(stream), {});
+  EXPECT_TRUE(svg.ends_with("</svg>\n"));
+  EXPECT_NE(svg.find("class='curve' d='M70.0 370.0L436.7 220.0L803.3 70.0L1170.0 70.0'"), std::string::npos)
+      << svg;
+  command.plot = at("nowhere/plot.svg");
+  EXPECT_EQ(run(command).error().text, "--plot: " + at("nowhere/plot.svg") + " cannot be written");
+}
+
 }  // namespace
 }  // namespace ds::simulator
