@@ -145,7 +145,8 @@ ExitCode plan_job_file(const CommandContext& context, const std::string& file) {
 }
 
 ExitCode list_jobs(const CommandContext& context, const std::vector<std::string>& labels) {
-  json jobs = ApiClient(find_head(context.head)).get_list(path_of_jobs(labels));
+  const std::string path = path_of_jobs(labels);
+  json jobs = ApiClient(find_head(context.head)).get_list(path);
   if (jobs.is_array()) {  // each page is in order, and the pages are not
     std::stable_sort(jobs.begin(), jobs.end(), [](const json& a, const json& b) {
       return integer_at(a, "submitted_ms") < integer_at(b, "submitted_ms");

@@ -28,6 +28,14 @@ struct Config : caf::actor_system_config {
   Config() { fabric::configure(*this); }
 };
 
+class Silent : public caf::event_based_actor {
+ public:
+  using event_based_actor::event_based_actor;
+  caf::behavior make_behavior() override {
+    return {[](int) {}};
+  }
+};
+
 /// A model that is served, and the routes that tell of it.
 class ModelRoutes : public ::testing::Test {
  protected:
@@ -46,7 +54,7 @@ class ModelRoutes : public ::testing::Test {
   }
   /// A replica that never answers, of a model that takes up to 4 rows.
   void add_replica() {
-    replica_ = system_.spawn([](caf::event_based_actor*) { return caf::behavior{[](int) {}}; });
+    replica_ = caf::actor_cast<caf::actor>(system_.spawn<Silent>());
     serving::ModelMetadata model;
     model.name = "answers";
     model.max_batch_size = 4;

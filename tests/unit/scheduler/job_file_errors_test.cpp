@@ -22,7 +22,8 @@ std::vector<std::string> errors_of(std::string_view text) {
 const std::string kKnownAtTheRoot =
     "known here: version, kind, name, labels, description, tenant, queue, priority, preemptible, resources, "
     "workers, "
-    "gang, placement, time_limit, deadline, start_after, depends_on, restart, model, data, batch, optimizer, "
+    "gang, placement, time_limit, deadline, start_after, depends_on, restart, retention, model, data, batch, "
+    "optimizer, "
     "schedule, "
     "loss, until, precision, on_nan, "
     "strategy, consistency, staleness, servers, replicas, compression, validate, early_stop, checkpoint, "
@@ -194,6 +195,9 @@ TEST(JobFileErrors, RefuseWhatThisVersionDoesNotRun) {
       {"seed: 7",
        "time_limit: 999ms",
        {"f:22:13: time_limit: expected a duration from 1s to 366d, got \"999ms\""}},
+      {"seed: 7",
+       "retention: 400d",
+       {"f:22:12: retention: expected a duration from 1s to 366d, got \"400d\""}},
       {"seed: 7",
        "deadline: 2h",
        {"f:22:11: deadline: expected time_limit, which is missing\n  give the longest time that it may run, "

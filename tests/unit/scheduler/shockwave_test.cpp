@@ -71,7 +71,8 @@ TEST_F(Shockwave, WhatCannotRunRigidJobsIsRefused) {
   for (const char* policy : {"drf", "optimus"}) {
     command_.policy = policy;
     EXPECT_EQ(refusal(), std::string("--policy: ") + policy +
-                             " does not suit the jobs of --family shockwave; choose one of ds, fifo, gangs, "
+                             " does not suit the jobs of --family shockwave; choose one of ds, fifo, live, "
+                             "live_least_attained, "
                              "tiresias, tiresias_queues");
   }
   command_.policy = "ds";
