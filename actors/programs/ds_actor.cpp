@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "actors/collective/transport_exchange.hpp"
+#include "actors/fabric/crash_signals.hpp"
 #include "actors/fabric/fabric.hpp"
 #include "actors/messages/registration.hpp"
 #include "actors/node/fork_server.hpp"
@@ -100,6 +101,7 @@ Result<void> run(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  fabric::let_crashes_end_the_process();
   std::vector<std::string> words(argv, argv + argc);
   if (node::is_fork_server(argc, argv)) {
     auto ordered = node::serve_forks(argc, argv);

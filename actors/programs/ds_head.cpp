@@ -11,6 +11,7 @@
 #include <map>
 #include <random>
 
+#include "actors/fabric/crash_signals.hpp"
 #include "actors/fabric/fabric.hpp"
 #include "actors/gateway/host_port.hpp"
 #include "actors/gateway/http_server.hpp"
@@ -140,7 +141,7 @@ Result<void> run(const Arguments& arguments) {
   caf::actor the_head;  // there before anybody asks
   router::InferenceApi inference(router, DS_VERSION, {{}, http.max_connections / 2},
                                  [&the_head](const std::string& model, serving::ModelControl what,
-                                         std::function<void(Result<void>)> then) {
+                                             std::function<void(Result<void>)> then) {
                                    head::control_model(the_head, model, what, std::move(then));
                                  });
 
@@ -209,6 +210,7 @@ Result<void> run(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  fabric::let_crashes_end_the_process();
   Arguments arguments;
   CLI::App app{"The head of a ds cluster: HTTP API, scheduler, job masters, checkpoints and state."};
   app.set_version_flag("--version", DS_VERSION);

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "actors/fabric/crash_signals.hpp"
 #include "actors/fabric/fabric.hpp"
 #include "actors/gateway/host_port.hpp"
 #include "actors/head/locator.hpp"
@@ -200,6 +201,7 @@ Result<int> run(Arguments arguments, node::Spawner* spawner) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  fabric::let_crashes_end_the_process();
   Arguments arguments;
   CLI::App app{"A machine of a ds cluster: reports what it has and runs the workers the head orders."};
   app.set_version_flag("--version", DS_VERSION);
