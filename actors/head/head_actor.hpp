@@ -452,6 +452,7 @@ class Head : public caf::event_based_actor {
   void cancel(const std::string& job);
   void pause_job(const std::string& job);
   void resume_job(const std::string& job);
+  bool is_kept(const std::string& job, const gateway::Respond& respond) const;
   void retry(const std::string& job, const gateway::Respond& respond);
   /// `digest`: of the file that it serves; none: it names none.
   void retry(const std::string& job, const std::optional<std::string>& digest,
@@ -495,11 +496,12 @@ class Head : public caf::event_based_actor {
   std::map<std::uint64_t, CutOff> cut_off_;  ///< by number; a name may stand several times
   std::uint64_t cut_offs_ = 0;               ///< that ever were
   caf::actor_clock::time_point began_{};
-  bool are_nodes_told_ = false;       ///< to the planner, as they are now
-  bool may_be_over_quota_ = true;     ///< a queue: quotas have changed, or minimums
-  std::map<std::string, Job> jobs_;   ///< those that have not ended
-  std::set<std::string> forgetting_;  ///< jobs that are about to be: as good as forgotten
-  std::set<std::string> served_;      ///< of these the `serve` jobs, and some that have ended
+  bool are_nodes_told_ = false;                        ///< to the planner, as they are now
+  bool may_be_over_quota_ = true;                      ///< a queue: quotas have changed, or minimums
+  std::map<std::string, Job> jobs_;                    ///< those that have not ended
+  std::set<std::string> forgetting_;                   ///< jobs that are about to be: as good as forgotten
+  std::map<std::string, std::int64_t> kept_until_ms_;  ///< jobs that could not be forgotten
+  std::set<std::string> served_;  ///< of these the `serve` jobs, and some that have ended
   std::shared_ptr<ChosenCheckpoints> chosen_ = std::make_shared<ChosenCheckpoints>();
   std::weak_ptr<const void> file_in_work_;  ///< held by the registration of a file until its end
   std::uint64_t next_file_ = 1;             ///< step of `kModelFiles` that none has
@@ -510,7 +512,8 @@ class Head : public caf::event_based_actor {
   std::uint64_t masters_ = 0;  ///< that were started
   std::map<std::uint64_t, std::int32_t> pids_;
   std::map<std::uint64_t, Suspect> suspects_;
-  std::string last_end_;  ///< of the command whose exit is being carried out: how it ended
+  bool is_last_outside_ = false;  ///< the same: somebody else has ended it
+  std::string last_end_;          ///< of the command whose exit is being carried out: how it ended
   std::map<std::uint64_t, Errand> errands_;
   std::uint64_t next_errand_ = std::uint64_t{1} << 63;  ///< never a lease's number
   bool in_grace_ = true;     ///< just started: nodes that are not back yet are waited for

@@ -87,7 +87,12 @@ std::string Head::metrics() {
 
 bool Head::answer_known(const std::string& key, const gateway::Respond& respond) {
   const auto* known = key.empty() ? nullptr : ledger_.find_by_key(key);
-  if (known == nullptr) return false;
+  if (known == nullptr && !ledger_.is_forgotten_key(key)) return false;
+  if (known == nullptr) {
+    respond(error_response({ErrorCode::conflict, "the job of this key ended long ago and is forgotten",
+                            "another job needs another key"}));
+    return true;
+  }
   if (forgetting_.contains(known->id)) {
     respond(error_response({ErrorCode::conflict,
                             fmt::format("the job of this key, {}, is just being forgotten", known->id),
@@ -240,27 +245,27 @@ void Head::answer_jobs(const gateway::HttpRequest& request, const gateway::Respo
                                    {}}));
   }
   const auto after = request.query.find("after");
-  when_durable(
-      [this, respond, limit = *limit, query = request.query, after = after == request.query.end() ? std::string() : after->second] {
-        std::vector<const JobRecord*> jobs;
-        std::vector<std::string> waiting;
-        auto next = ledger_.jobs().upper_bound(after);
-        std::string last;
-        for (std::size_t looks = 0;
-             next != ledger_.jobs().end() && jobs.size() < limit && looks < kMostLooksAPage; ++next, ++looks) {
-          last = next->first;
-          if (forgetting_.contains(last) || !has_wanted_labels(next->second.spec->labels, query)) continue;
-          jobs.push_back(&next->second);
-          if (is_waiting(next->second.state)) waiting.push_back(last);
-        }
-        std::ranges::sort(jobs, {}, &JobRecord::order);
-        auto reasons = first_reasons(waiting, Coming::told);
-        auto list = nlohmann::json::array();
-        for (const auto* job : jobs) list.push_back(view(*job, false, reasons[job->id]));
-        auto response = json_response(list);
-        if (next != ledger_.jobs().end()) response.headers.emplace_back("DS-Next", last);
-        respond(std::move(response));
-      });
+  when_durable([this, respond, limit = *limit, query = request.query,
+                after = after == request.query.end() ? std::string() : after->second] {
+    std::vector<const JobRecord*> jobs;
+    std::vector<std::string> waiting;
+    auto next = ledger_.jobs().upper_bound(after);
+    std::string last;
+    for (std::size_t looks = 0;
+         next != ledger_.jobs().end() && jobs.size() < limit && looks < kMostLooksAPage; ++next, ++looks) {
+      last = next->first;
+      if (forgetting_.contains(last) || !has_wanted_labels(next->second.spec->labels, query)) continue;
+      jobs.push_back(&next->second);
+      if (is_waiting(next->second.state)) waiting.push_back(last);
+    }
+    std::ranges::sort(jobs, {}, &JobRecord::order);
+    auto reasons = first_reasons(waiting, Coming::told);
+    auto list = nlohmann::json::array();
+    for (const auto* job : jobs) list.push_back(view(*job, false, reasons[job->id]));
+    auto response = json_response(list);
+    if (next != ledger_.jobs().end()) response.headers.emplace_back("DS-Next", last);
+    respond(std::move(response));
+  });
 }
 
 void Head::answer_job(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,

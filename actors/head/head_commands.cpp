@@ -80,6 +80,7 @@ void Head::on_command_exited(const Lease& lease, const messages::WorkerExited& e
   }
   const auto job = jobs_.find(lease.job);
   last_end_ = exited.text;
+  is_last_outside_ = is_outside(exited);
   job::CommandActions actions;
   if (job != jobs_.end() && job->second.command)
     actions = job->second.command->on_exited(lease.worker, exited.generation, exited.clean);
@@ -202,7 +203,8 @@ void Head::act(const std::string& id, const job::CommandCrashed& action) {
   const auto lease = ledger_.leases().at(action.worker);
   const auto words = fmt::format("rank {} on node {} ended: {}", action.rank, lease.node, last_end_);
   const auto by = fmt::format("worker {}", action.worker);
-  const bool is_early = now - lease.since_ms < std::chrono::milliseconds(kSoonAfterStart).count();
+  const bool is_early =
+      !is_last_outside_ && now - lease.since_ms < std::chrono::milliseconds(kSoonAfterStart).count();
   std::vector<Event> events{
       event(by, last_end_,
             WorkerCrashed{id, action.worker, crash.count, now + wait_ms, is_early ? lease.node : ""}),

@@ -89,7 +89,16 @@ void Head::resume_job(const std::string& id) {
   schedule_soon();
 }
 
+/// It may have been forgotten since the request came, or be about to; then that is the answer.
+bool Head::is_kept(const std::string& id, const gateway::Respond& respond) const {
+  if (ledger_.find(id) != nullptr && !forgetting_.contains(id)) return true;
+  respond(
+      error_response({ErrorCode::not_found, fmt::format("job {} ended long ago and is forgotten", id), {}}));
+  return false;
+}
+
 void Head::retry(const std::string& id, const gateway::Respond& respond) {
+  if (!is_kept(id, respond)) return;
   const auto& job = *ledger_.find(id);
   if (!is_end(job.state) || !job.serves_file()) return retry(id, std::nullopt, respond);
   const bool queued = read_served_file(
@@ -104,6 +113,7 @@ void Head::retry(const std::string& id, const gateway::Respond& respond) {
 
 void Head::retry(const std::string& id, const std::optional<std::string>& digest,
                  const gateway::Respond& respond) {
+  if (!is_kept(id, respond)) return;
   const auto& job = *ledger_.find(id);
   if (job.state == JobState::succeeded) {
     return respond(error_response({ErrorCode::conflict, fmt::format("job {} has succeeded", id), {}}));

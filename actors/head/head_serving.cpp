@@ -286,6 +286,7 @@ void control_model(const caf::actor& head, std::string model, serving::ModelCont
 
 void Head::control_model(const std::string& model, serving::ModelControl what,
                          const std::function<void(Result<void>)>& then) {
+  if (const auto progress = parts_.journal->check_progress(); !progress) return then(progress);
   const auto jobs = ledger_.named(model);
   const auto job = std::ranges::find_if(
       jobs, [](const JobRecord* one) { return one->spec->serve && !is_end(one->state); });

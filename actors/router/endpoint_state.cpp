@@ -115,7 +115,9 @@ double EndpointState::answer_rate(std::chrono::steady_clock::time_point now) {
   forget_old_latencies(now);
   if (latencies_ms.empty()) return 0;
   const std::chrono::duration<double> since = now - latencies_ms.front().first;
-  return static_cast<double>(latencies_ms.size()) / std::max(since.count(), kLeastRateSeconds);
+  // Where those of the last second don't all have room, what has is enough to go by.
+  const double least_s = latencies_ms.size() < kMostLatencies ? kLeastRateSeconds : 1e-3;
+  return static_cast<double>(latencies_ms.size()) / std::max(since.count(), least_s);
 }
 
 void EndpointState::note_latency(std::chrono::steady_clock::time_point now, double ms) {

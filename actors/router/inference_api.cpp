@@ -156,6 +156,22 @@ Error unknown(const std::string& model) {
   return {ErrorCode::not_found, fmt::format("Request for unknown model: '{}' is not found", model), {}};
 }
 
+/// A body that has no tensors. None: it is too large or wrongly packed, which has been said.
+std::optional<Buffer> control_body(HttpRequest& request, const gateway::Respond& respond) {
+  if (request.body.size() > kMostControlBytes) {
+    respond(failure_response(Failure{{ErrorCode::resource_exhausted,
+                                      fmt::format("the body has {} bytes, and {} are the most here",
+                                                  request.body.size(), kMostControlBytes),
+                                      {}}},
+                             413));
+    return std::nullopt;
+  }
+  auto body = plain_body(request, kMostControlBytes);
+  if (body) return *std::move(body);
+  respond(failure_response(Failure{body.error()}, body_status(body.error().code)));
+  return std::nullopt;
+}
+
 void ask_together(Router& router, std::vector<Ask> asks) {
   fabric::note_round(asks.size());
   router.ask(std::move(asks));
@@ -351,15 +367,8 @@ void InferenceApi::handle(HttpRequest request, gateway::Respond respond) {
 }
 
 void InferenceApi::list(HttpRequest& request, const gateway::Respond& respond) {
-  if (request.body.size() > kMostControlBytes) {
-    return respond(failure_response(Failure{{ErrorCode::resource_exhausted,
-                                             fmt::format("the body has {} bytes, and {} are the most here",
-                                                         request.body.size(), kMostControlBytes),
-                                             "send {\"ready\": true}, or nothing"}},
-                                    413));
-  }
-  const auto body = plain_body(request, kMostControlBytes);
-  if (!body) return respond(failure_response(Failure{body.error()}, body_status(body.error().code)));
+  const auto body = control_body(request, respond);
+  if (!body) return;
   const auto only_ready = serving::wants_only_ready(body->text());
   if (!only_ready) return respond(failure_response(only_ready.error()));
   respond(Informer(router_, version_)(serving::route::RepositoryIndex{*only_ready}));
@@ -388,9 +397,11 @@ void InferenceApi::inform(const HttpRequest& request, const serving::Route& rout
 
 /// Answered as Triton does: a model is loaded once it takes requests, and unloaded once it takes no more;
 /// what it has it still answers.
-void InferenceApi::control(const HttpRequest& request, const std::string& model, serving::ModelControl what,
+void InferenceApi::control(HttpRequest& request, const std::string& model, serving::ModelControl what,
                            const gateway::Respond& respond) {
-  if (const auto fits = serving::check_control_body(request.body, what); !fits)
+  const auto body = control_body(request, respond);
+  if (!body) return;
+  if (const auto fits = serving::check_control_body(body->text(), what); !fits)
     return respond(failure_response(fits.error()));
   auto asked = std::make_shared<HttpRequest>();  // whose it is, and whether it is still there
   asked->headers = request.headers;
@@ -551,7 +562,7 @@ void InferenceApi::ask_for(const HttpRequest& request, Ask ask) {
                  fmt::format("{} has {} requests under way, and may have no more",
                              ask.tenant.empty() ? "who names no tenant" : "tenant " + ask.tenant, bound_),
                  {}},
-                1000}));
+                retry_after_ms(ask.model, requester->under_way)}));
   }
   // First: what it leads to may ask again, for the same client.
   if (request.client) request.client->on_gone([this, link] { router_.give_up(link); });

@@ -68,7 +68,7 @@ class InferenceApi {
   void list(gateway::HttpRequest& request, const gateway::Respond& respond);
   void inform(const gateway::HttpRequest& request, const serving::Route& route,
               const gateway::Respond& respond);
-  void control(const gateway::HttpRequest& request, const std::string& model, serving::ModelControl what,
+  void control(gateway::HttpRequest& request, const std::string& model, serving::ModelControl what,
                const gateway::Respond& respond);
   void wait_until_ready(const gateway::HttpRequest& request, const std::string& model,
                         const gateway::Respond& respond);

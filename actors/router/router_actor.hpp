@@ -359,7 +359,7 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
   /// For a replica.
   void wait(const JourneyPtr& journey, EndpointState& state) {
     if (!state.held.empty()) return finish(journey, tl::unexpected(is_held(state.held)));
-    serving::BatchingOptions bounds;
+    serving::BatchingOptions bounds = state.endpoint.batching;
     bounds.max_depth = state.endpoint.max_waiting;
     bounds.max_bytes = state.endpoint.max_waiting_bytes;
     const auto refuse = [&](const JourneyPtr& refused, serving::Refusal why) {
@@ -369,9 +369,10 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
       finish(
           refused,
           tl::unexpected(
-              never_fits ? Failure{{ErrorCode::invalid_argument, text, {}}}
-                         : Failure{{ErrorCode::resource_exhausted, "while no replica is ready, " + text, {}},
-                                   serving::retry_after_ms(state.waiting.size(), state.answer_rate(Clock::now()))}));
+              never_fits
+                  ? Failure{{ErrorCode::invalid_argument, text, {}}}
+                  : Failure{{ErrorCode::resource_exhausted, "while no replica is ready, " + text, {}},
+                            serving::retry_after_ms(state.waiting.size(), state.answer_rate(Clock::now()))}));
     };
     // As a replica says it.
     if (journey->bytes > bounds.max_bytes) return refuse(journey, serving::Refusal::too_large);

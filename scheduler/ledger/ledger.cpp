@@ -12,6 +12,8 @@ namespace ds::scheduler {
 
 /// Of those that are kept; many more than a quarantine takes.
 constexpr std::size_t kMaxEarlyCrashes = 256;
+/// Of jobs that are forgotten: a client that has heard nothing sends again soon, or never.
+constexpr std::size_t kMaxForgottenKeys = 100'000;
 
 namespace {
 
@@ -91,8 +93,22 @@ void Ledger::index(const JobRecord& job) {
 }
 
 void Ledger::index_end(const JobRecord& job) {
-  ended_.emplace(retained_until_ms(job), job.id);
+  retained_.emplace(retained_until_ms(job), job.id);
+  ended_.emplace(job.ended_ms, job.id);
   index_.end_job(job.id);
+}
+
+void Ledger::forget_end(const JobRecord& job) {
+  retained_.erase({retained_until_ms(job), job.id});
+  ended_.erase({job.ended_ms, job.id});
+}
+
+void Ledger::forget_key(const std::string& key) {
+  if (key.empty() || !forgotten_keys_.insert(key).second) return;
+  forgotten_in_order_.push_back(key);
+  if (forgotten_in_order_.size() <= kMaxForgottenKeys) return;
+  forgotten_keys_.erase(forgotten_in_order_.front());
+  forgotten_in_order_.pop_front();
 }
 
 JobRecord* Ledger::active(std::string_view job) {
@@ -121,7 +137,7 @@ JobRecord Ledger::draft(const JobSubmitted& body, const JobSpec& spec, std::int6
 }
 
 bool Ledger::on(const Event& event, const JobSubmitted& body) {
-  if (body.job.empty() || jobs_.contains(body.job) || (!body.key.empty() && keys_.contains(body.key)))
+  if (body.job.empty() || jobs_.contains(body.job) || keys_.contains(body.key) || is_forgotten_key(body.key))
     return false;
   const auto source = find_or_read_source(body.text, body.directory);
   if (source == nullptr) return false;
@@ -232,7 +248,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   if (job.state != JobState::failed && job.state != JobState::cancelled) return false;
   job.state = JobState::queued;
   job.reason = event.why;
-  ended_.erase({retained_until_ms(job), job.id});
+  forget_end(job);
   job.ended_ms = 0;
   job.cancel_requested = job.pause_requested = job.time_is_up = false;
   job.ran_before_ms = 0;
@@ -256,14 +272,22 @@ bool Ledger::is_needed(const JobRecord& job) const {
          std::ranges::any_of(serving_, serves_it) || !registry_.steps_of(job.id).empty();
 }
 
-std::vector<std::string> Ledger::forgettable(std::int64_t now_ms, std::size_t most, std::size_t limit) const {
+std::vector<std::string> Ledger::forgettable(std::int64_t now_ms, const EndedBounds& bounds,
+                                             const std::function<bool(const std::string&)>& may_go) const {
   std::vector<std::string> jobs;
-  auto too_many = ended_.size() - std::min(ended_.size(), most);
-  for (const auto& [until_ms, id] : ended_) {
-    if (jobs.size() == limit || (until_ms > now_ms && too_many == 0)) break;
-    if (is_needed(*find(id))) continue;
-    jobs.push_back(id);
-    too_many -= std::min<std::size_t>(too_many, 1);
+  const auto take = [&](const std::string& id) {
+    const bool goes = may_go(id) && !is_needed(*find(id));
+    if (goes) jobs.push_back(id);
+    return goes;
+  };
+  for (const auto& [until_ms, id] : retained_) {
+    if (jobs.size() == bounds.limit || until_ms > now_ms) break;
+    take(id);
+  }
+  auto too_many = ended_.size() - std::min(ended_.size(), bounds.most + jobs.size());
+  for (const auto& [ended_ms, id] : ended_) {
+    if (jobs.size() == bounds.limit || too_many == 0 || ended_ms + bounds.least_age_ms > now_ms) break;
+    if (retained_until_ms(*find(id)) > now_ms && take(id)) --too_many;
   }
   return jobs;
 }
@@ -272,8 +296,9 @@ bool Ledger::on(const Event&, const JobForgotten& body) {
   const auto found = jobs_.find(body.job);
   if (found == jobs_.end() || !is_end(found->second.state) || is_needed(found->second)) return false;
   const JobRecord& job = found->second;
-  ended_.erase({retained_until_ms(job), job.id});
+  forget_end(job);
   if (!job.key.empty()) keys_.erase(job.key);
+  forget_key(job.key);
   serving_.erase(job.id);
   serving_models_.erase(job.id);
   index_.remove_job(keys_of(job));

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -213,10 +215,18 @@ class Ledger {
   std::optional<Demand> demand(const JobRecord& job, std::int64_t now_ms) const;
   /// The next moment at which the job's demand, or whether it is overdue, changes without an event; 0: none.
   std::int64_t next_change_ms(const JobRecord& job, std::int64_t now_ms) const;
-  /// Jobs that need not be known any more: their `retention` is over, or more than `most` have ended, of
-  /// which those come first whose is over next. None that others depend on, or whose checkpoints are served
-  /// or are versions of models. `limit` at most.
-  std::vector<std::string> forgettable(std::int64_t now_ms, std::size_t most, std::size_t limit) const;
+  /// How long, and how many, jobs that have ended are known.
+  struct EndedBounds {
+    std::size_t most = 0;           ///< beyond it the oldest go before their `retention` is over
+    std::int64_t least_age_ms = 0;  ///< but none whose end is not so long ago
+    std::size_t limit = 0;          ///< so many at a time
+  };
+  /// Jobs that need not be known any more, of those that `may_go`. None that others depend on, or whose
+  /// checkpoints are served or are versions of models.
+  std::vector<std::string> forgettable(std::int64_t now_ms, const EndedBounds& bounds,
+                                       const std::function<bool(const std::string&)>& may_go) const;
+  /// Whether a job that had this key is forgotten: it makes no second one. The last 100,000 keys are kept.
+  bool is_forgotten_key(std::string_view key) const { return forgotten_keys_.contains(key); }
   /// Why the job may have no workers now, whatever is free; such a job is in no `demands`. None: it may.
   std::vector<Reason> holds(const JobRecord& job, std::int64_t now_ms) const;
   /// The job that this one, which has not started, depends on and that has failed or was cancelled; none:
@@ -298,6 +308,8 @@ class Ledger {
   bool restore_job(const nlohmann::json& entry);
   void index(const JobRecord& job);
   void index_end(const JobRecord& job);
+  void forget_end(const JobRecord& job);
+  void forget_key(const std::string& key);
   static void learn_curve(JobRecord& job);
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
@@ -314,8 +326,12 @@ class Ledger {
   std::set<std::string> serving_;                         ///< jobs that serve checkpoints
   std::set<std::string> serving_models_;                  ///< jobs that serve models of the registry
   ModelRegistry registry_;
-  std::set<std::string> promised_;                        ///< jobs with `has_promise`
-  std::set<std::pair<std::int64_t, std::string>> ended_;  ///< jobs, by when their `retention` is over
+  std::set<std::string> promised_;  ///< jobs with `has_promise`
+  std::set<std::pair<std::int64_t, std::string>>
+      retained_;                                          ///< ended jobs, by when their `retention` is over
+  std::set<std::pair<std::int64_t, std::string>> ended_;  ///< the same by when they have ended
+  std::set<std::string, std::less<>> forgotten_keys_;
+  std::deque<std::string> forgotten_in_order_;  ///< the same
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeClosures drained_, quarantined_;

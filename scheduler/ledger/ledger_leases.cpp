@@ -19,8 +19,11 @@ bool has_ended(const JobRecord& job, std::uint64_t worker) {
   return std::ranges::find(job.finished, worker) != job.finished.end();
 }
 
-bool has_run_long(const Lease& lease, std::int64_t now_ms) {
-  return now_ms - lease.since_ms >= std::chrono::milliseconds(kSoonAfterStart).count();
+/// The program, which may have started again and again while its worker stayed.
+bool has_run_long(const JobRecord& job, const Lease& lease, std::int64_t now_ms) {
+  if (job.runs.since_ms == 0) return false;
+  const auto since_ms = std::max(lease.since_ms, job.runs.since_ms);
+  return now_ms - since_ms >= std::chrono::milliseconds(kSoonAfterStart).count();
 }
 
 }  // namespace
@@ -48,7 +51,7 @@ std::set<SoundRun> Ledger::sound_runs(std::int64_t now_ms) const {
   for (const auto job : accusers) {
     for (const auto worker : index_.workers_of(job)) {
       const Lease& lease = leases_.at(worker);
-      if (has_run_long(lease, now_ms)) sound.insert({lease.node, lease.job});
+      if (has_run_long(jobs_.find(job)->second, lease, now_ms)) sound.insert({lease.node, lease.job});
     }
   }
   return sound;
@@ -141,14 +144,12 @@ void Ledger::count_use(const Lease& lease, std::int64_t at_ms, bool more) {
 bool Ledger::on(const Event& event, const LeaseEnded& body) {
   const auto found = leases_.find(body.worker);
   if (found == leases_.end()) return false;
+  JobRecord& job = jobs_.find(found->second.job)->second;
+  if (has_run_long(job, found->second, event.at_ms)) note_sound_run(found->second);
   if (!found->second.releasing) {
-    if (found->second.role == Role::worker) {
-      JobRecord& job = jobs_.find(found->second.job)->second;
-      if (!has_ended(job, body.worker)) job.runs.end();
-    }
+    if (found->second.role == Role::worker && !has_ended(job, body.worker)) job.runs.end();
     count_out(found->second, event.at_ms);
   }
-  if (has_run_long(found->second, event.at_ms)) note_sound_run(found->second);
   count_use(found->second, event.at_ms, false);
   index_.remove_lease(found->second);
   leases_.erase(found);

@@ -197,6 +197,7 @@ std::string Ledger::snapshot() const {
                       {"models", registry_.to_json()},
                       {"tenants", {tenants_text_, tenants_at_start_}},
                       {"texts", texts},
+                      {"forgotten_keys", forgotten_in_order_},
                       {"next_order", next_order_},
                       {"next_worker", next_worker_}};
   std::string text = document.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -285,6 +286,9 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
         entry.at(4).get_to(use.at_ms);
         if (entry.size() > 5) entry.at(5).get_to(use.gpus);
       }
+    }
+    if (document.contains("forgotten_keys")) {
+      for (const auto& key : document.at("forgotten_keys")) ledger.forget_key(key.get<std::string>());
     }
     read(document, "drained", ledger.drained_);
     read(document, "quarantined", ledger.quarantined_);

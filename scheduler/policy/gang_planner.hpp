@@ -304,6 +304,7 @@ class GangPlanner {
   InTheWay find_in_the_way(const Job& job) const;
   /// Jobs that hold room on available nodes.
   std::size_t count_occupants() const { return occupants_.size(); }
+  std::size_t count_jobs() const { return jobs_.size(); }
   /// Jobs that could be preempted for it if they had run longer.
   std::size_t count_too_young(const Job& job) const;
   /// Workers that hold room and are stopping, those released in this plan included.

@@ -59,12 +59,14 @@ Plan Planner::finish(Planning& planning, std::span<const PastUse> past, std::int
   return plan;
 }
 
+bool Planner::may_explain_exactly(std::size_t jobs) const {
+  return jobs <= kMaxExactlyExplained || jobs * state_->count_occupants() <= kMaxExactSteps;
+}
+
 std::vector<Wait> Planner::explain(std::span<const std::string> jobs, std::span<const PastUse> past,
                                    std::int64_t now_ms) {
   state_->begin();
-  const bool is_exact =
-      jobs.size() <= kMaxExactlyExplained || jobs.size() * state_->count_occupants() <= kMaxExactSteps;
-  Planning planning(*state_, tenants_, past, now_ms, is_exact);
+  Planning planning(*state_, tenants_, past, now_ms, may_explain_exactly(jobs.size()));
   planning.serve_minimums();
   planning.backfill();
   std::vector<const GangPlanner::Job*> asked;
@@ -109,7 +111,7 @@ bool Planner::could_ever_start(const std::string& id) const {
 
 Plan Planner::plan_and_explain(std::span<const PastUse> past, std::int64_t now_ms) {
   state_->begin();
-  Planning planning(*state_, tenants_, past, now_ms, true);
+  Planning planning(*state_, tenants_, past, now_ms, may_explain_exactly(state_->count_jobs()));
   planning.serve_minimums();
   planning.backfill();
   auto waits = planning.explain(planning.waiting());

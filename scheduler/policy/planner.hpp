@@ -16,7 +16,7 @@ class Planning;
 
 /// Of so many jobs that are asked for at once it is looked at who exactly has the room that they wait for; of
 /// more only while that is no more steps, each for a waiting job and one with workers.
-inline constexpr std::size_t kMaxExactlyExplained = 8, kMaxExactSteps = std::size_t{1} << 17;
+inline constexpr std::size_t kMaxExactlyExplained = 8, kMaxExactSteps = std::size_t{1} << 11;
 
 /// `plan_jobs` for a cluster that changes by and by: it keeps what it knows from plan to plan, so that a plan
 /// costs what it changes, not what there is. What it plans depends on what it was told last, not on the way
@@ -59,6 +59,7 @@ class Planner {
 
  private:
   void tell_all_again();
+  bool may_explain_exactly(std::size_t jobs) const;
   Plan finish(Planning& planning, std::span<const PastUse> past, std::int64_t now_ms);
 
   TenantTree tenants_;

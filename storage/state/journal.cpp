@@ -201,7 +201,7 @@ class RocksJournal final : public StateJournal {
   Result<void> wait_for_room(std::uint64_t needed) {
     needed_bytes_ = needed;
     auto room = check_progress();
-    while (!room) {
+    while (!room && room.error().code == ErrorCode::resource_exhausted) {
       std::unique_lock guard(mutex_);
       if (wake_writer_.wait_for(guard, limits_.look_again, [this] { return closing_; })) break;
       guard.unlock();

@@ -88,10 +88,12 @@ bool is_class_of_extension(std::string_view type) {
 
 /// What may be looked up while objects are read: the archive's own classes, and what torch's pickler names.
 bool is_allowed_in_pickle(std::string_view name) {
-  constexpr std::array<std::string_view, 4> kBuilders{"collections.OrderedDict", "torch._utils.",
-                                                      "torch._tensor.", "torch.jit._pickle."};
+  constexpr std::array<std::string_view, 4> kBuilders{"collections.OrderedDict",
+                                                      "torch._utils._rebuild_tensor_v2",
+                                                      "torch._utils._rebuild_qtensor", "builtins.complex"};
   if (name.starts_with("__torch__.")) return !is_class_of_extension(name);
-  if (std::ranges::any_of(kBuilders, [&](auto builder) { return name.starts_with(builder); })) return true;
+  if (std::ranges::find(kBuilders, name) != kBuilders.end() || name.starts_with("torch.jit._pickle."))
+    return true;
   return name.starts_with("torch.") && name.find('.', 6) == std::string_view::npos;  // torch.FloatStorage
 }
 

@@ -51,7 +51,9 @@ void keep_measured(std::vector<SizeMeasured>& measured, const SizeMeasured& size
       older->step_s *= slower;
       older->compute_s *= slower;
     }
-    measured.erase(before);
+    // These are as good as from now, so nothing that was measured since changes them again.
+    const auto since = measured.erase(before);
+    std::rotate(measured.begin(), since, measured.end());
   }
   if (measured.size() == kMaxSizesMeasured) measured.erase(measured.begin());
   measured.push_back(size);

@@ -13,6 +13,7 @@ using namespace testing;
 using Jobs = std::vector<std::string>;
 
 constexpr std::size_t kMany = 1000;
+constexpr std::int64_t kAge = 100;
 
 class Retention : public ::testing::Test {
  protected:
@@ -28,7 +29,12 @@ class Retention : public ::testing::Test {
   }
   bool forget(const std::string& job) { return ledger_.apply(event(JobForgotten{job})); }
 
+  Jobs forgettable(std::int64_t now_ms, std::size_t most = kMany, std::size_t limit = kMany) const {
+    return ledger_.forgettable(now_ms, {most, kAge, limit}, [this](const auto& job) { return job != kept_; });
+  }
+
   Ledger ledger_;
+  std::string kept_;  ///< a job that may not go
 };
 
 TEST_F(Retention, IsOverSoLongAfterTheEnd) {
@@ -38,49 +44,59 @@ TEST_F(Retention, IsOverSoLongAfterTheEnd) {
   end("a", 5000);
   end("b", 6000);
   ledger_ = Ledger::restore(ledger_.snapshot()).value();
-  EXPECT_EQ(ledger_.forgettable(14'999, kMany, kMany), Jobs{});
-  EXPECT_EQ(ledger_.forgettable(15'000, kMany, kMany), Jobs{"a"});
-  EXPECT_EQ(ledger_.forgettable(6000 + kDefaultRetentionMs, kMany, kMany), (Jobs{"a", "b"}));
+  EXPECT_EQ(forgettable(14'999), Jobs{});
+  EXPECT_EQ(forgettable(15'000), Jobs{"a"});
+  EXPECT_EQ(forgettable(6000 + kDefaultRetentionMs), (Jobs{"a", "b"}));
   ASSERT_TRUE(forget("a"));
   EXPECT_FALSE(forget("a"));
   EXPECT_EQ(ledger_.find("a"), nullptr);
   EXPECT_TRUE(ledger_.match("a").empty());
   EXPECT_EQ(ledger_.find_by_key("key-a"), nullptr);
   EXPECT_FALSE(ledger_.take_changed().contains("a"));
-  submit("a");  // its key may be used again
+  EXPECT_TRUE(ledger_.is_forgotten_key("key-a"));
+  ledger_ = Ledger::restore(ledger_.snapshot()).value();
+  const std::string text = "kind: command\nrun: x\n";
+  EXPECT_FALSE(ledger_.apply(event(JobSubmitted{"a", "key-a", "a.yaml", "/", text}))) << "one key, one job";
+  EXPECT_TRUE(ledger_.apply(event(JobSubmitted{"a", "another", "a.yaml", "/", text})));
 }
 
 TEST_F(Retention, BeginsAgainWithTheNextEnd) {
   submit("a", "retention: 10s\n");
   end("a", 1000);
   ASSERT_TRUE(ledger_.apply(event(JobRetried{"a"}, 2000)));
-  EXPECT_EQ(ledger_.forgettable(11'000, kMany, kMany), Jobs{});
+  EXPECT_EQ(forgettable(11'000), Jobs{});
   EXPECT_FALSE(forget("a"));
   end("a", 3000);
-  EXPECT_EQ(ledger_.forgettable(12'999, kMany, kMany), Jobs{});
-  EXPECT_EQ(ledger_.forgettable(13'000, kMany, kMany), Jobs{"a"});
+  EXPECT_EQ(forgettable(12'999), Jobs{});
+  EXPECT_EQ(forgettable(13'000), Jobs{"a"});
 }
 
-TEST_F(Retention, GoesEarlyWhereTooManyHaveEnded) {
-  for (const std::string job : {"a", "b", "c", "d"}) {
-    submit(job);
-    end(job, 1000 + job[0]);
-  }
-  EXPECT_EQ(ledger_.forgettable(2000, 4, kMany), Jobs{});
-  EXPECT_EQ(ledger_.forgettable(2000, 2, kMany), (Jobs{"a", "b"}));
-  EXPECT_EQ(ledger_.forgettable(2000, 2, 1), Jobs{"a"});
+TEST_F(Retention, IsOverSoonerForTheOldestWhereTooManyHaveEnded) {
+  submit("a", "retention: 90d\n");
+  submit("b");
+  submit("c", "retention: 7d\n");
+  submit("d", "retention: 1h\n");
+  std::int64_t at_ms = 1000;
+  for (const std::string job : {"a", "b", "c", "d"}) end(job, at_ms++);
+  EXPECT_EQ(forgettable(2000, 4), Jobs{});
+  EXPECT_EQ(forgettable(2000, 2), (Jobs{"a", "b"}));
+  EXPECT_EQ(forgettable(2000, 2, 1), Jobs{"a"});
+  EXPECT_EQ(forgettable(1001 + kAge, 0), (Jobs{"a", "b"})) << "none whose end is not so long ago";
+  kept_ = "a";
+  EXPECT_EQ(forgettable(2000, 2), (Jobs{"b", "c"}));
+  EXPECT_EQ(forgettable(1003 + 3'600'000, 3), Jobs{"d"}) << "whose time is over, which is enough";
 }
 
 TEST_F(Retention, LastsAsLongAsOthersDependOnTheJob) {
   submit("a", "retention: 1s\n");
   end("a", 0);
   submit("b", "retention: 1s\n", {"a"});
-  EXPECT_EQ(ledger_.forgettable(5000, 0, kMany), Jobs{});
+  EXPECT_EQ(forgettable(5000, 0), Jobs{});
   EXPECT_FALSE(forget("a"));
   end("b", 1000);
-  EXPECT_EQ(ledger_.forgettable(5000, kMany, kMany), Jobs{"b"});
+  EXPECT_EQ(forgettable(5000), Jobs{"b"});
   ASSERT_TRUE(forget("b"));
-  EXPECT_EQ(ledger_.forgettable(5000, kMany, kMany), Jobs{"a"});
+  EXPECT_EQ(forgettable(5000), Jobs{"a"});
   EXPECT_TRUE(forget("a"));
 }
 
@@ -88,9 +104,9 @@ TEST_F(Retention, LastsAsLongAsWorkersOfTheJobAreThere) {
   submit("a", "retention: 1s\n");
   ASSERT_TRUE(ledger_.apply(event(LeaseGranted{1, "a", "node-1", 1, 0})));
   end("a", 0);
-  EXPECT_EQ(ledger_.forgettable(5000, kMany, kMany), Jobs{});
+  EXPECT_EQ(forgettable(5000), Jobs{});
   ASSERT_TRUE(ledger_.apply(event(LeaseEnded{1})));
-  EXPECT_EQ(ledger_.forgettable(5000, kMany, kMany), Jobs{"a"});
+  EXPECT_EQ(forgettable(5000), Jobs{"a"});
 }
 
 TEST_F(Retention, LastsAsLongAsACheckpointOfTheJobIsServedOrAVersionOfAModel) {
@@ -103,13 +119,13 @@ TEST_F(Retention, LastsAsLongAsACheckpointOfTheJobIsServedOrAVersionOfAModel) {
   ASSERT_TRUE(ledger_.apply(event(CheckpointChosen{"serving", "trained", 7})));
   ASSERT_TRUE(
       ledger_.apply(event(ModelVersionAdded{"m", {1, "registered", 7, "ckpt:registered@7", "", {}, 1}})));
-  EXPECT_EQ(ledger_.forgettable(2 * kDefaultRetentionMs, 0, kMany), Jobs{});
+  EXPECT_EQ(forgettable(2 * kDefaultRetentionMs, 0), Jobs{});
   EXPECT_FALSE(forget("trained"));
   EXPECT_FALSE(forget("registered"));
   end("serving", 0);
-  EXPECT_EQ(ledger_.forgettable(2 * kDefaultRetentionMs, 0, kMany), Jobs{"serving"}) << "it may be retried";
+  EXPECT_EQ(forgettable(2 * kDefaultRetentionMs, 0), Jobs{"serving"}) << "it may be retried";
   ASSERT_TRUE(forget("serving"));
-  EXPECT_EQ(ledger_.forgettable(2 * kDefaultRetentionMs, 0, kMany), Jobs{"trained"});
+  EXPECT_EQ(forgettable(2 * kDefaultRetentionMs, 0), Jobs{"trained"});
 }
 
 }  // namespace
