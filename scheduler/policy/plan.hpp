@@ -80,7 +80,7 @@ struct Demand {
   std::int64_t held_until_ms = 0;   ///< 0: nobody knows
   std::uint32_t restart = 0;        ///< which one in a row it waits for; 0: they are not counted
   std::uint32_t restart_limit = 0;  ///< so many there are
-  std::string shuns = {};   ///< a node where its program crashed soon after its start; empty: none
+  std::string shuns = {};           ///< a node where its program crashed soon after its start; empty: none
   /// Of one without a limit: the gang that it has ends about then, by what it has left and how fast it was
   /// last; 0: nobody knows.
   std::int64_t likely_ends_ms = 0;
@@ -257,7 +257,8 @@ struct Plan {
 /// nodes on which the waiting job could never have a worker are used; but where it is known when these are
 /// likely to end (`likely_ends_ms`), one starts whose own limit ends it by then. When they end sooner, that
 /// one may be in the way of the first, for no longer than its limit; and others only as long as the moment
-/// is unknown. None of that is in the way of one with a promise. While room is being made for a job, or
+/// is unknown: once limits say when it is, it goes by these alone, even if that is later than what was
+/// likely. None of that is in the way of one with a promise. While room is being made for a job, or
 /// it only waits until a job is old enough to be preempted for it, nothing starts behind it. So with no
 /// change from outside (a more urgent job, a lost worker, a turn that comes to another tenant) a promise is
 /// kept, but for the time that workers take to leave; and where all have limits, none longer than L, one with

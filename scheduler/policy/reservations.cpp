@@ -76,7 +76,7 @@ void GangPlanner::give_extras_back(Aftermath& then) const {
           const std::size_t node = capacity_.index_of(lease->node);
           if (node == Capacity::kUnknownNode || !capacity_.node(node).available) continue;
           give_back(then, *other, node, 1);
-          if (other->demand.ends_ms > 0) ++then.taken[other][node];
+          if (other->demand.ends_ms > 0 || other->demand.likely_ends_ms > 0) ++then.taken[other][node];
           --extra;
         }
       }

@@ -86,9 +86,15 @@ Reason gang_partial(const WaitFacts& facts) {
                 {}};
   name_occupants(reason, facts);
   if (facts.ahead == 0) return reason;
-  // Those want what becomes free as well.
+  // Those want what becomes free as well; some of them may be gangs that have workers, and are named already.
   const std::size_t unnamed = reason.unnamed;
-  name_blocking(reason, facts.ahead_names, facts.occupants.count + facts.ahead);
+  name_blocking(reason, facts.ahead_names, 0);
+  const auto left_out =
+      static_cast<std::size_t>(std::ranges::count_if(facts.ahead_names, [&](const auto& job) {
+        return std::ranges::find(reason.blocking, job) == reason.blocking.end();
+      }));
+  const std::size_t most_named = std::min(facts.ahead, reason.blocking.size());
+  reason.unnamed = std::max({unnamed, left_out, facts.ahead - most_named});
   if (unnamed == 0 && reason.unnamed > 0)
     reason.text += "; " + std::to_string(reason.blocking.size()) + " of the jobs in the way are named, and " +
                    count_of(facts.ahead, "job") + " of its queue " + (facts.ahead == 1 ? "waits" : "wait") +

@@ -100,8 +100,6 @@ TEST_F(Backfill, StartsAJobThatHasEndedBeforeThoseWithoutALimitAreLikelyTo) {
   add("gang", {4, 4}, 0);
   add("long", {1, 1}, 101);
   add("endless", {1, 1}, 0);
-  add("short", {1, 1}, 100);
-  EXPECT_TRUE(cluster_.plan().placements.empty()) << "nobody knows when it ends";
   cluster_.demand("running").likely_ends_ms = cluster_.now_ms + 100'000;
   EXPECT_EQ(
       text_of("long"),
@@ -109,7 +107,11 @@ TEST_F(Backfill, StartsAJobThatHasEndedBeforeThoseWithoutALimitAreLikelyTo) {
       "likely to have the slots from about 2027-01-15T08:01:40Z on, in 100 s, by what running jobs without a "
       "time_limit have left, and this job may run for 101 s");
   EXPECT_TRUE(text_of("endless").ends_with("and this job has no time_limit")) << text_of("endless");
+  add("short", {1, 1}, 100);
   EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 1}}));
+  cluster_.demand("running").likely_ends_ms = 0;
+  EXPECT_TRUE(cluster_.plan().placements.empty()) << "nobody knows when it ends";
+  cluster_.demand("running").likely_ends_ms = cluster_.now_ms + 100'000;
   cluster_.demand("gang").has_promise = true;
   EXPECT_TRUE(cluster_.plan().placements.empty()) << "what was promised hangs on no estimate";
 }
@@ -129,6 +131,37 @@ TEST_F(Backfill, GoesByTheLastToEndOfThoseThatHaveLimitsAndThoseThatAreLikelyTo)
   add("unknown", {1, 1}, 0);
   cluster_.start_worker("unknown", "n1");
   EXPECT_TRUE(cluster_.plan().placements.empty()) << "of one in the way nothing is known";
+}
+
+TEST_F(Backfill, CountsOnceWhatAJobThatIsLikelyToEndHasAboveItsMinimum) {
+  cluster_.add_node("n1", 6);
+  add("elastic", {1, 2}, 0);
+  add("fixed", {3, 3}, 0);
+  cluster_.settle();
+  cluster_.demand("elastic").likely_ends_ms = 50'000;
+  cluster_.demand("fixed").likely_ends_ms = 80'000;
+  add("gang", {4, 4}, 0);
+  add("too long", {1, 1}, 81);
+  add("short", {1, 1}, 80);
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 1}}));
+}
+
+TEST_F(Backfill, GoesByLimitsAloneFromWhenTheySayWhenTheFirstHasItsSlots) {
+  cluster_.add_node("n1", 4);
+  add("soon", {1, 1}, 0);
+  add("later", {1, 1}, 0);
+  add("limited", {1, 1}, 90);
+  cluster_.settle();
+  cluster_.demand("soon").likely_ends_ms = 10'000;
+  cluster_.demand("later").likely_ends_ms = 50'000;
+  add("gang", {3, 3}, 0);
+  add("short", {1, 1}, 80);
+  EXPECT_TRUE(cluster_.plan().placements.empty()) << "it may run for longer than 50 s";
+  EXPECT_NE(text_of("short").find("gang is likely to have the slots from about "), std::string::npos)
+      << text_of("short");
+  cluster_.now_ms = 10'000;
+  cluster_.end_job("soon");
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 1}})) << "has ended by 90 s";
 }
 
 TEST_F(Backfill, LetsNobodyPassWhileSlotsAreBecomingFreeForTheFirst) {

@@ -119,6 +119,31 @@ TEST_F(WaitReasons, TellPromisesFromPriorities) {
             "first");
 }
 
+TEST_F(WaitReasons, CountAGangThatHasWorkersAndWaitsBeforeAnotherOnce) {
+  WaitFacts facts;
+  facts.workers = 1;
+  facts.needed = 3;
+  facts.occupants.names = {"a", "b"};
+  facts.occupants.count = 2;
+  facts.ahead = 2;
+  facts.ahead_names = {"b", "c"};
+  const Reason few = explain_wait(facts).front();
+  EXPECT_EQ(few.code, "gang_partial");
+  EXPECT_EQ(few.blocking, (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(few.unnamed, 0U);
+  EXPECT_EQ(few.text.find("named"), std::string::npos) << few.text;
+
+  facts.ahead = 30;
+  facts.ahead_names.clear();
+  for (int i = 0; i < 20; ++i) facts.ahead_names.push_back("ahead" + std::to_string(i));
+  const Reason many = explain_wait(facts).front();
+  EXPECT_EQ(many.blocking.size(), 20U);
+  EXPECT_EQ(many.unnamed, 10U) << "the two that have workers may be among those 30";
+  EXPECT_TRUE(
+      many.text.ends_with("; 20 of the jobs in the way are named, and 30 jobs of its queue wait before it"))
+      << many.text;
+}
+
 TEST_F(WaitReasons, SayThatSlotsAndGpusAreFreeButNotOnOneNode) {
   cluster_.add_gpu_node("g", 2, 2, "NVIDIA H200");
   cluster_.add_node("n", 2);
