@@ -66,7 +66,7 @@ void SimulatedNode::cut_off(std::int64_t now_ms, std::int64_t back_ms) {
   inbox_ = std::make_shared<Inbox>();
   agent_ = system_.spawn(listen, inbox_);
   back_ms_ = back_ms;
-  fence_ms_ = now_ms + kNodeTerm_ms;
+  fence_ms_ = std::min(fence_ms_, now_ms + kNodeTerm_ms);  // it may be cut off already
 }
 
 void SimulatedNode::find_head(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random) {
