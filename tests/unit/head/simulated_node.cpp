@@ -62,6 +62,7 @@ void SimulatedNode::lose_head(std::size_t arrive) {
 
 void SimulatedNode::cut_off(std::int64_t now_ms, std::int64_t back_ms) {
   lose_head(0);
+  watcher_.on_cut_off(name_);
   caf::anon_send_exit(agent_, caf::exit_reason::kill);  // what the head sees of it
   inbox_ = std::make_shared<Inbox>();
   agent_ = system_.spawn(listen, inbox_);
@@ -134,6 +135,7 @@ void SimulatedNode::obey(const ExitTaken& taken, std::int64_t, std::mt19937_64&)
 
 void SimulatedNode::obey(const NodeWelcome& welcome, std::int64_t now_ms, std::mt19937_64& random) {
   registered_ = true;
+  watcher_.on_back(name_);
   EXPECT_EQ(welcome.term_ms, kNodeTerm_ms);
   fence_ms_ = std::numeric_limits<std::int64_t>::max();
   for (const auto& [worker, program] : programs_) {

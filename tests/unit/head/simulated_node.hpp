@@ -42,6 +42,9 @@ class NodeWatcher {
   virtual void on_end(const Program& program) = 0;
   /// It went with its node: nobody will hear how it ended.
   virtual void on_lost(const Program& program) = 0;
+  /// Nobody hears how what runs there ends, until the node is back.
+  virtual void on_cut_off(const std::string& node) = 0;
+  virtual void on_back(const std::string& node) = 0;
 };
 
 /// A node as the head sees it: real messages from a real actor, programs that only take time. It obeys the
