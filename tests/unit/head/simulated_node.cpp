@@ -60,6 +60,14 @@ void SimulatedNode::lose_head(std::size_t arrive) {
   inbox_->orders.resize(std::min(arrive, inbox_->orders.size()));
 }
 
+void SimulatedNode::on_head_listens(bool listens, std::int64_t now_ms) {
+  if (listens) {
+    fence_ms_ = std::min(fence_ms_, now_ms + kNodeTerm_ms);
+  } else if (!is_cut_off(now_ms) && now_ms < fence_ms_) {
+    fence_ms_ = std::numeric_limits<std::int64_t>::max();
+  }
+}
+
 void SimulatedNode::cut_off(std::int64_t now_ms, std::int64_t back_ms) {
   lose_head(0);
   watcher_.on_cut_off(name_);

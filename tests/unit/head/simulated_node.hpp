@@ -62,6 +62,8 @@ class SimulatedNode {
 
   /// The head is dead: of its orders that are on their way the first `arrive` still come.
   void lose_head(std::size_t arrive);
+  /// As long as none listens where the node looks for it, its programs may run; from now on for a term.
+  void on_head_listens(bool listens, std::int64_t now_ms);
   void find_head(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random);
   bool has_head() const { return static_cast<bool>(head_); }
 
