@@ -26,6 +26,10 @@ void HeadWatch::on_durable(const std::string& text) {
     EXPECT_FALSE(cut_off_.contains({one->worker, ledger_.find(one->job)->generation}))
         << "what ended because its node was cut off counts as a crash";
   }
+  // It may be through; who can't hear of its node has to start it again.
+  if (const auto* one = std::get_if<LeaseEnded>(&event->body);
+      one != nullptr && is_unheard_member(one->worker))
+    note_job(one->worker);
   if (const auto* one = std::get_if<JobRetried>(&event->body)) job = one->job;
   ASSERT_TRUE(ledger_.apply(*event)) << "a new head could not read it: " << text;
   if (!job.empty() && !gangs_[job].empty()) gangs_[job].rbegin()->second.has_cause_to_end = true;
@@ -33,6 +37,13 @@ void HeadWatch::on_durable(const std::string& text) {
   if (const auto* one = std::get_if<GenerationFormed>(&event->body)) gangs_[one->job][one->generation];
   if (const auto* one = std::get_if<LeaseGranted>(&event->body))
     check_limits(ledger_.leases().at(one->worker).tenant);
+}
+
+bool HeadWatch::is_unheard_member(std::uint64_t worker) const {
+  const auto lease = ledger_.leases().find(worker);
+  if (lease == ledger_.leases().end() || !unheard_.contains(lease->second.node)) return false;
+  return std::ranges::find(ledger_.find(lease->second.job)->members, worker) !=
+         ledger_.find(lease->second.job)->members.end();
 }
 
 void HeadWatch::check_limits(const std::string& granted_to) const {

@@ -24,6 +24,8 @@ class HeadWatch final : public NodeWatcher {
   void on_start(const std::string& node, Program& program) override;
   void on_end(const Program& program) override;
   void on_lost(const Program& program) override;
+  void on_cut_off(const std::string& node) override { unheard_.insert(node); }
+  void on_back(const std::string& node) override { unheard_.erase(node); }
 
   /// What all durable events lead to.
   const scheduler::Ledger& ledger() const { return ledger_; }
@@ -38,8 +40,10 @@ class HeadWatch final : public NodeWatcher {
   struct Start {
     std::uint32_t ranks = 0;
     std::set<std::uint32_t> started, through;
-    bool has_cause_to_end = false;  ///< a rank crashed or was lost, or the head was to change the gang
+    bool has_cause_to_end =
+        false;  ///< a rank crashed, was lost or cut off, or the head was to change the gang
   };
+  bool is_unheard_member(std::uint64_t worker) const;
   void check_limits(const std::string& granted_to) const;
   void check_devices(const std::string& node, const Program& program);
   std::string last_events() const;  ///< for whoever reads of a failure
@@ -51,6 +55,7 @@ class HeadWatch final : public NodeWatcher {
   std::map<std::uint64_t, Program> alive_;                       ///< by worker
   std::map<std::string, scheduler::SlotCount> used_;             ///< slots by node, of what runs
   std::map<std::uint64_t, std::string> node_of_;
+  std::set<std::string> unheard_;                              ///< nodes that are cut off
   std::set<std::pair<std::uint64_t, std::uint64_t>> cut_off_;  ///< worker, generation: ended for that
   std::uint64_t starts_ = 0, starts_with_gpus_ = 0, starts_with_parts_ = 0, promises_ = 0;
 };

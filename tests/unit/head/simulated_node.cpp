@@ -60,13 +60,22 @@ void SimulatedNode::lose_head(std::size_t arrive) {
   inbox_->orders.resize(std::min(arrive, inbox_->orders.size()));
 }
 
+void SimulatedNode::on_head_listens(bool listens, std::int64_t now_ms) {
+  if (listens) {
+    fence_ms_ = std::min(fence_ms_, now_ms + kNodeTerm_ms);
+  } else if (!is_cut_off(now_ms) && now_ms < fence_ms_) {
+    fence_ms_ = std::numeric_limits<std::int64_t>::max();
+  }
+}
+
 void SimulatedNode::cut_off(std::int64_t now_ms, std::int64_t back_ms) {
   lose_head(0);
+  watcher_.on_cut_off(name_);
   caf::anon_send_exit(agent_, caf::exit_reason::kill);  // what the head sees of it
   inbox_ = std::make_shared<Inbox>();
   agent_ = system_.spawn(listen, inbox_);
   back_ms_ = back_ms;
-  fence_ms_ = now_ms + kNodeTerm_ms;
+  fence_ms_ = std::min(fence_ms_, now_ms + kNodeTerm_ms);  // it may be cut off already
 }
 
 void SimulatedNode::find_head(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random) {
@@ -134,6 +143,7 @@ void SimulatedNode::obey(const ExitTaken& taken, std::int64_t, std::mt19937_64&)
 
 void SimulatedNode::obey(const NodeWelcome& welcome, std::int64_t now_ms, std::mt19937_64& random) {
   registered_ = true;
+  watcher_.on_back(name_);
   EXPECT_EQ(welcome.term_ms, kNodeTerm_ms);
   fence_ms_ = std::numeric_limits<std::int64_t>::max();
   for (const auto& [worker, program] : programs_) {

@@ -42,6 +42,9 @@ class NodeWatcher {
   virtual void on_end(const Program& program) = 0;
   /// It went with its node: nobody will hear how it ended.
   virtual void on_lost(const Program& program) = 0;
+  /// Nobody hears how what runs there ends, until the node is back.
+  virtual void on_cut_off(const std::string& node) = 0;
+  virtual void on_back(const std::string& node) = 0;
 };
 
 /// A node as the head sees it: real messages from a real actor, programs that only take time. It obeys the
@@ -59,6 +62,8 @@ class SimulatedNode {
 
   /// The head is dead: of its orders that are on their way the first `arrive` still come.
   void lose_head(std::size_t arrive);
+  /// As long as none listens where the node looks for it, its programs may run; from now on for a term.
+  void on_head_listens(bool listens, std::int64_t now_ms);
   void find_head(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random);
   bool has_head() const { return static_cast<bool>(head_); }
 
