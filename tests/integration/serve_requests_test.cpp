@@ -229,7 +229,7 @@ TEST_F(ServeRequests, ThatAreWrongHearWhatIsWrong) {
   wrong = request({"x"});
   wrong["outputs"] = Json::array({{{"name", "nothing"}}});
   expect_refused(wrong.dump(), 400, "nothing");
-  expect_refused(request({"1", "2", "3", "4", "5"}).dump(), 400, "a batch may have 4 (batching.max_size)");
+  expect_refused(request({"1", "2", "3", "4", "5"}).dump(), 400, "batch-size must be <= 4");
   expect_refused(request({std::string(30'000, 'x')}).dump(), 400,
                  "20480 may wait at a time (queue.max_bytes)");
   const auto bomb = http.Post("/v2/models/answers/infer", {{"Content-Encoding", "gzip"}},
