@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <ext/pb_ds/assoc_container.hpp>
@@ -304,7 +305,10 @@ class GangPlanner {
   InTheWay find_in_the_way(const Job& job) const;
   /// Jobs that hold room on available nodes.
   std::size_t count_occupants() const { return occupants_.size(); }
-  std::size_t count_jobs() const { return jobs_.size(); }
+  std::size_t count_waiting() const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        jobs_, [](const auto& entry) { return entry.second->workers < entry.second->needed; }));
+  }
   /// Jobs that could be preempted for it if they had run longer.
   std::size_t count_too_young(const Job& job) const;
   /// Workers that hold room and are stopping, those released in this plan included.

@@ -111,7 +111,7 @@ bool Planner::could_ever_start(const std::string& id) const {
 
 Plan Planner::plan_and_explain(std::span<const PastUse> past, std::int64_t now_ms) {
   state_->begin();
-  Planning planning(*state_, tenants_, past, now_ms, may_explain_exactly(state_->count_jobs()));
+  Planning planning(*state_, tenants_, past, now_ms, may_explain_exactly(state_->count_waiting()));
   planning.serve_minimums();
   planning.backfill();
   auto waits = planning.explain(planning.waiting());
