@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -211,6 +212,9 @@ Result<void> run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   fabric::let_crashes_end_the_process();
+  // Large bodies go back to the system when they are done with; by itself the allocator would begin to keep
+  // the room of some.
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
   Arguments arguments;
   CLI::App app{"The head of a ds cluster: HTTP API, scheduler, job masters, checkpoints and state."};
   app.set_version_flag("--version", DS_VERSION);
