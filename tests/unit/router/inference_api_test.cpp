@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "actors/fabric/fabric.hpp"
+#include "tests/unit/router/comes_true.hpp"
 
 namespace ds::router {
 namespace {
@@ -65,16 +66,6 @@ class ApiOfTenants : public ::testing::Test {
       asked->body = std::move(response.body);
     });
     return asked;
-  }
-
-  template <class Condition>
-  static bool comes_true(const Condition& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return true;
   }
 
   Config config_;

@@ -17,6 +17,7 @@
 
 #include "actors/fabric/fabric.hpp"
 #include "actors/router/inference_api.hpp"
+#include "tests/unit/router/comes_true.hpp"
 
 namespace ds::router {
 namespace {
@@ -97,16 +98,6 @@ class ModelRoutes : public ::testing::Test {
     return document.is_object() && document.contains("error") && document["error"].is_string()
                ? document["error"].get<std::string>()
                : "no error: " + response.body;
-  }
-
-  template <class Condition>
-  static bool comes_true(const Condition& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return true;
   }
 
   Config config_;
