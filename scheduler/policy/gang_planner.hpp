@@ -213,6 +213,8 @@ class GangPlanner {
     /// If not: those that the job would pass though all workers above minimums were gone that may be taken
     /// for it; none: it lacks room.
     std::vector<QueueUse::Limit> limits = {};
+    /// And the lowest queue on its way that would have it within what it is guaranteed; the root: none.
+    std::size_t guarantee = TenantTree::kRoot;
   };
   /// Sees to it that `count` workers will fit and be allowed when all that is releasing is gone, and keeps
   /// that room for the job: by releasing workers of stalled gangs, then those above the minimum of other
@@ -438,6 +440,7 @@ class GangPlanner {
   bool may_ever_preempt(const Job& job, const Job& beneficiary) const;
   std::vector<Job*> ever_preemptible(const Job& beneficiary) const;
   bool is_entitled(const Job& beneficiary, const Job& other, std::uint32_t count) const;
+  std::size_t lowest_guarantee(const Job& job, std::uint32_t count) const;
   const Lease* newest_on_available_node(const Job& job) const;
   const Lease* newest_of_use(const Job& victim, const Job& beneficiary, const Lack& lack) const;
   bool could_hold_any(std::size_t node, const Job& job) const;

@@ -24,6 +24,7 @@ GangPlanner::MadeRoom GangPlanner::make_room(Job& job, std::uint32_t count, std:
   MadeRoom room;
   if (!take_workers(job, count, taken, [&](const Job& other) { return may_shrink(other, job, count); })) {
     room.limits = find_limits(job, count);
+    room.guarantee = lowest_guarantee(job, count);
     if (may_help_to_relocate(job, count) && make_room_by_relocation(job, count, taken, now_ms)) return {true};
     take_jobs(job, count, taken);
   }
@@ -31,12 +32,17 @@ GangPlanner::MadeRoom GangPlanner::make_room(Job& job, std::uint32_t count, std:
   return room;
 }
 
+/// The lowest queue on the job's way that stays within its guarantee with so many workers more; the root:
+/// none.
+std::size_t GangPlanner::lowest_guarantee(const Job& job, std::uint32_t count) const {
+  std::size_t queue = job.queue;
+  while (queue != TenantTree::kRoot && !use_later_.fits_guarantee(queue, count * job.size.slots))
+    queue = tenants_[queue].parent;
+  return queue;
+}
+
 bool GangPlanner::reclaim_room(Job& job, std::uint32_t count) {
-  bool is_within = false;
-  for (std::size_t queue = job.queue; queue != TenantTree::kRoot; queue = tenants_[queue].parent) {
-    is_within = is_within || use_later_.fits_guarantee(queue, count * job.size.slots);
-  }
-  if (!is_within) return false;
+  if (lowest_guarantee(job, count) == TenantTree::kRoot) return false;
   Taken taken;
   take_workers(job, count, taken, [&](const Job& other) {
     return other.queue != job.queue && is_entitled(job, other, count) && may_shrink(other, job, count);

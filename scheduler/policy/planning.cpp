@@ -116,12 +116,18 @@ bool Planning::is_partial_within_guarantee(std::size_t leaf, std::size_t queue) 
   return false;
 }
 
+/// Nobody is kept from what it is guaranteed by one that waits for more than that, or for a quota below where
+/// their queues meet: that one has nothing of what it is kept from.
+bool Planning::is_behind(const Job& job) const {
+  return line_.is_behind(job.queue, [&](std::size_t queue) { return is_within_guarantee(job, queue); });
+}
+
 /// Of a queue that is kept back only started gangs are served: they may be what others wait for.
 Planning::Job* Planning::next_short(std::size_t queue) {
   Cursor& cursor = cursors_[queue];
   const GangPlanner::Jobs& all = planner_.short_of(queue);
   const GangPlanner::Jobs& started = planner_.partial_of(queue);
-  if (!cursor.is_behind && line_.is_behind(queue)) {
+  if (!cursor.is_behind && line_.is_behind(queue) && (cursor.next == all.end() || is_behind(**cursor.next))) {
     cursor.is_behind = true;
     cursor.next = cursor.next == all.end() ? started.end() : started.lower_bound(*cursor.next);
   }
@@ -131,7 +137,7 @@ Planning::Job* Planning::next_short(std::size_t queue) {
 /// Gives the job its minimum, or keeps what it was compared with.
 void Planning::serve_minimum(Job& job) {
   // A started job is not kept back by those ahead: they may be waiting for the very workers that it has.
-  if (job.workers == 0 && line_.is_behind(job.queue)) return;
+  if (job.workers == 0 && is_behind(job)) return;
   const std::uint32_t missing = job.needed - job.workers;
   const bool is_bound = is_behind_promise(job);
   if (is_bound ? place_beside_promises(job, missing) : planner_.place(job, missing)) return;
@@ -139,9 +145,11 @@ void Planning::serve_minimum(Job& job) {
   facts.too_young = planner_.count_too_young(job);
   auto limits = planner_.find_limits(job, missing);
   const bool for_quota_alone = !limits.empty() && !planner_.lacks_slots(job, missing);
+  WaitingLine::Claim claim;
   if (!is_bound) {
     const auto made = planner_.make_room(job, missing, now_ms_);
     facts.room_is_coming = made.is_coming;
+    if (!made.is_coming && !job.demand.has_promise) claim = claim_of(made);
     // Else what it could have taken itself would say whom it keeps back: who is shrunk for one of these would
     // grow again as soon as they are kept back, for ever.
     if (!made.is_coming && !limits.empty()) {
@@ -158,12 +166,19 @@ void Planning::serve_minimum(Job& job) {
     const auto depth = [&](const QueueUse::Limit& limit) { return tenants_[limit.queue].depth; };
     keeps_back = std::ranges::min_element(limits, {}, depth)->queue;
   }
-  line_.add(job, keeps_back);
+  line_.add(job, keeps_back, claim);
   keepers_.push_back({&job, keeps_back, facts.room_is_coming,
                       for_quota_alone && std::ranges::all_of(limits, &QueueUse::Limit::is_of_gpus)});
   if (job.demand.has_promise && !facts.room_is_coming) promises_.push_back(keepers_.size() - 1);
   if (!facts.room_is_coming && limits.empty()) waiting_for_slots_.push_back(&job);
   told_.emplace(&job, std::move(facts));
+}
+
+/// By what it could not have though all were gone that may be taken for it.
+WaitingLine::Claim Planning::claim_of(const GangPlanner::MadeRoom& made) const {
+  WaitingLine::Claim claim{.guarantee = tenants_[made.guarantee].depth};
+  for (const auto& limit : made.limits) claim.limit = std::max(claim.limit, tenants_[limit.queue].depth);
+  return claim;
 }
 
 /// Whether one waits to whom a moment was promised; room that is being made for it is nobody else's anyway.

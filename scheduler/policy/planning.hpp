@@ -86,6 +86,7 @@ class Planning {
   using Bond = GangPlanner::Bond;
   bool is_within_guarantee(const Job& job, std::size_t queue) const;
   bool is_partial_within_guarantee(std::size_t leaf, std::size_t queue) const;
+  bool is_behind(const Job& job) const;
   Job* next_short(std::size_t queue);
   void make_reservations();
   std::optional<std::int64_t> latest_start(const Job& job, const GangEnds& ends);
@@ -95,6 +96,7 @@ class Planning {
   void try_candidate(Job& job, Candidates& candidates);
   std::optional<KeptFor> describe_reservation(const Job& job) const;
   void serve_minimum(Job& job);
+  WaitingLine::Claim claim_of(const GangPlanner::MadeRoom& made) const;
   bool is_awaited_by_more_urgent(const Job& job) const;
   bool is_behind_promise(const Job& job) const;
   bool place_beside_promises(Job& job, std::uint32_t count);

@@ -41,17 +41,27 @@ void GangPlanner::take_jobs(const Job& job, std::uint32_t count, Taken& taken) {
   const bool is_exact = candidates.size() <= kMaxExactVictims;
   std::vector<Job*> victims;
   bool is_found = false;
-  for (std::size_t i = 0; i < candidates.size() && !is_found;) {
-    const auto level = level_of(candidates[i]);
-    const Lack lack = lack_of(job, count);
-    for (; i < candidates.size() && level_of(candidates[i]) == level; ++i) {
-      Job& other = *candidates[i];
-      if (!lack.is_none() && !helps(other, lack)) continue;
-      if (!is_exact && !is_fair_to_take(other, job, count)) continue;
-      release_all(other);
-      victims.push_back(&other);
+  for (bool has_taken = true; has_taken && !is_found;) {
+    has_taken = false;
+    for (std::size_t i = 0; i < candidates.size() && !is_found;) {
+      const auto level = level_of(candidates[i]);
+      const Lack lack = lack_of(job, count);
+      const auto limits = find_limits(job, count);  // all: who is passed over now is not looked at again
+      const auto is_of_use = [&](const Job& other) {
+        return lack.is_none() || lack.room || std::ranges::any_of(limits, [&](const QueueUse::Limit& limit) {
+                 return tenants_.is_below(other.queue, limit.queue);
+               });
+      };
+      for (; i < candidates.size() && level_of(candidates[i]) == level; ++i) {
+        Job& other = *candidates[i];
+        if (given_up_.contains(&other) || !is_of_use(other)) continue;
+        if (!is_exact && !is_fair_to_take(other, job, count)) continue;
+        release_all(other);
+        victims.push_back(&other);
+        has_taken = !is_exact;  // then others may be fair to take, for the job's tenant uses less
+      }
+      is_found = has_room_later(job, count) && (!is_exact || keep_cheapest(job, count, victims));
     }
-    is_found = has_room_later(job, count) && (!is_exact || keep_cheapest(job, count, victims));
   }
   if (is_found && !is_exact) keep_needed(job, count, victims);
   if (!is_found) {
@@ -131,7 +141,7 @@ bool GangPlanner::keep_cheapest(const Job& job, std::uint32_t count, std::vector
 }
 
 /// Gives back those without which there is room all the same: the most urgent first, then those with the most
-/// slots, then the oldest.
+/// slots, then the oldest. Not those without whom the job's queue would have borrowed, seen from others'.
 void GangPlanner::keep_needed(const Job& job, std::uint32_t count, std::vector<Job*>& victims) {
   const auto worth = [&](const Job* victim) {
     const auto& leases = given_up_.at(victim);
@@ -139,9 +149,21 @@ void GangPlanner::keep_needed(const Job& job, std::uint32_t count, std::vector<J
   };
   std::vector<Job*> order = victims;
   std::sort(order.begin(), order.end(), [&](const Job* a, const Job* b) { return worth(a) > worth(b); });
+  const auto side_of = [&](const Job* victim) {  // the job's, seen from a victim of another queue
+    return victim->queue == job.queue ? TenantTree::kRoot : tenants_.meet(job.queue, victim->queue).a_side;
+  };
+  std::map<std::size_t, std::size_t> seen;  // by victims
+  for (const Job* victim : victims) ++seen[side_of(victim)];
+  const auto has_borrowed = [&](const auto& side) {
+    const auto [queue, by] = side;
+    return queue != TenantTree::kRoot && by > 0 && !use_later_.fits_guarantee(queue, count * job.size.slots);
+  };
   for (Job* victim : order) {
     take_all_back(*victim);
-    if (!has_room_later(job, count)) release_all(*victim);
+    --seen[side_of(victim)];
+    if (has_room_later(job, count) && std::ranges::none_of(seen, has_borrowed)) continue;
+    release_all(*victim);
+    ++seen[side_of(victim)];
   }
   std::erase_if(victims, [&](const Job* victim) { return !given_up_.contains(victim); });
 }

@@ -2,12 +2,20 @@
 
 namespace ds::scheduler {
 
-void WaitingLine::add(const Job& job, std::size_t keeps_back) {
+void WaitingLine::add(const Job& job, std::size_t keeps_back, const Claim& claim) {
   std::size_t& own = lines_[job.queue].own;
   Line& line = lines_[keeps_back];
   if (own < kMaxBlockingJobs) line.some.push_back(&job);
   ++own;
   ++line.keeping_back;
+  for (std::size_t queue = job.queue; queue != keeps_back; queue = tenants_[queue].parent) {
+    Line& above = lines_[tenants_[queue].parent];
+    ++lines_[queue].passing;
+    ++above.passing_below;
+    if (!claim.counts_at(tenants_[queue].depth)) continue;
+    ++lines_[queue].claiming;
+    ++above.claiming_below;
+  }
 }
 
 bool WaitingLine::is_behind(std::size_t queue) const {

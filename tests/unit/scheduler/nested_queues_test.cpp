@@ -124,5 +124,99 @@ TEST_F(NestedQueues, AreToldTheSharesOfTheQueuesBetweenWhichItIsDecided) {
             "0.12 of the cluster for its weight, a 0.75");
 }
 
+/// `gang` waits for its queue's quota. While `b` does not lend all that it is guaranteed, a full cluster is a
+/// limit as well, of everybody's: that is no reason to keep `b` from its own, of which `gang` has nothing.
+TEST_F(NestedQueues, ArePassedWhileTheyWaitForTheirOwnQuotaByWhoIsWithinItsGuarantee) {
+  use("tenants: {a: {guaranteed: 4, weight: 3, queues: {x: {}, y: {guaranteed: 2, borrowing_limit: 0}}}, "
+      "b: {guaranteed: 2, lending_limit: 1}, c: {}}");
+  add_nodes(1, 7);
+  add("of y", "a", "y", {2, 2});
+  add("runs", "b", "default", {1, 1});
+  add_singles(4, "c", "c", "default");
+  cluster_.settle();
+  add("gang", "a", "y", {2, 2});
+  add("of b", "b", "default", {1, 1});
+  add("c waits", "c", "default", {1, 1});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("of b"), 1U);
+  EXPECT_EQ(cluster_.live("gang"), 0U);
+  EXPECT_EQ(slots_of("c", "default"), 3);
+  cluster_.end_job("of y");
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("gang"), 2U);
+}
+
+/// The same within a tenant: `gang` would pass `p`'s quota and its tenant's, which `z` fills by borrowing.
+TEST_F(NestedQueues, ArePassedByASisterThoughTheyWaitForTheirTenantsQuotaToo) {
+  use("tenants: {a: {guaranteed: 4, borrowing_limit: 0, queues: {x: {guaranteed: 2, weight: 2, queues: {p: "
+      "{guaranteed: 1, borrowing_limit: 0}, q: {}}}, y: {guaranteed: 2}, z: {}}}, b: {}}");
+  add_nodes(1, 6);
+  add("of p", "a", "p", {1, 1});
+  add("runs", "a", "y", {1, 1});
+  add_singles(2, "z", "a", "z");
+  cluster_.settle();
+  add("gang", "a", "p", {1, 1});
+  add("of y", "a", "y", {1, 1});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("of y"), 1U);
+  EXPECT_EQ(cluster_.live("gang"), 0U);
+  EXPECT_EQ(slots_of("a", "z"), 1);
+}
+
+/// `gang` is within what `x` is guaranteed by the minimums there, but `grown` has of it what `q` is
+/// guaranteed itself. So `gang` would borrow, and `of b` does not wait for that.
+TEST_F(NestedQueues, ArePassedByWhoIsWithinItsGuaranteeWhereASisterHasGrownIntoTheirs) {
+  use("tenants: {a: {guaranteed: 4, weight: 3, queues: {x: {guaranteed: 4, queues: {p: {}, q: {guaranteed: "
+      "3}}}, y: {}}}, b: {guaranteed: 2}, c: {}}");
+  add_nodes(1, 6);
+  add("of y", "a", "y", {2, 2});
+  add("grown", "a", "q", {1, 2});
+  add("runs", "b", "default", {1, 1});
+  cluster_.settle();
+  add("borrowed", "c", "default", {1, 1});
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("grown"), 2U);
+  ASSERT_EQ(cluster_.live("borrowed"), 1U);
+  add("gang", "a", "p", {3, 3});
+  add("of b", "b", "default", {1, 1});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("of b"), 1U);
+  EXPECT_EQ(cluster_.live("borrowed"), 0U);
+  EXPECT_EQ(cluster_.live("grown"), 2U);
+}
+
+/// `of p` passes `x`'s quota because of `of q`, and `a`'s because of `of y` too, who is less urgent and so is
+/// looked at first.
+TEST_F(NestedQueues, HaveBackWhatTwoQuotasKeepFromThemWhoeverIsLookedAtFirst) {
+  use("tenants: {a: {guaranteed: 4, borrowing_limit: 0, queues: {x: {guaranteed: 3, borrowing_limit: 0, "
+      "queues: {p: {guaranteed: 3}, q: {}}}, y: {guaranteed: 1}}}, b: {}}");
+  add_nodes(1, 7);
+  add("of q", "a", "q", {1, 1});
+  add("of y", "a", "y", {2, 3}, kLowPriority);
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("of y"), 3U);
+  add("of p", "a", "p", {3, 3}, kHighPriority);
+  EXPECT_EQ(cluster_.plan().preemptions, (std::vector<Preemption>{{"of y", "of p"}, {"of q", "of p"}}));
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("of p"), 3U);
+}
+
+/// The same where there are too many to try all sets of them. `b`'s are looked at first, and are fair to take
+/// once `q`'s are gone; then there would be room without the latter, but nobody is to borrow by preempting.
+TEST_F(NestedQueues, HaveBackWhatASisterHasBorrowedBeforeTheyTakeFromOtherTenants) {
+  use("tenants: {a: {guaranteed: 4, queues: {p: {guaranteed: 4}, q: {}}}, b: {}}");
+  add_nodes(1, 16);
+  add_singles(2, "q", "a", "q");
+  for (int i = 0; i < 14; ++i) add("b" + std::to_string(i), "b", "default", {1, 1}, kLowPriority);
+  cluster_.settle();
+  ASSERT_EQ(slots_of("b", "default"), 14);
+  add("of p", "a", "p", {4, 4});
+  ASSERT_EQ(cluster_.plan().preemptions.size(), 4U);
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("of p"), 4U);
+  EXPECT_EQ(slots_of("a", "q"), 0);
+  EXPECT_EQ(slots_of("b", "default"), 12);
+}
+
 }  // namespace
 }  // namespace ds::scheduler
