@@ -1,11 +1,15 @@
 #include "scheduler/policy/over_quota.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <iterator>
 #include <map>
 #include <optional>
+#include <ranges>
+#include <set>
 #include <string_view>
 #include <tuple>
-#include <utility>
 
 #include "scheduler/policy/growth.hpp"
 #include "scheduler/policy/queue_use.hpp"
@@ -17,38 +21,106 @@ namespace {
 struct Holder {
   const Demand* demand = nullptr;
   std::size_t queue = TenantTree::kRoot;
-  std::vector<Lease*> live;  ///< newest first
+  std::vector<Lease*> live;  ///< oldest first
   std::uint32_t needed = 1;
+  double loss = 0;                      ///< if it loses one of its workers
+  std::vector<std::size_t> taken = {};  ///< which of all that were taken are its own, newest worker first
   bool is_stopped = false;
   bool has_spare() const { return live.size() > needed; }
+};
+
+/// What is taken before what: workers above minimums, then whole gangs, last those with a promise.
+enum class Stage : std::size_t { spare, gang, promised_gang };
+constexpr Stage kStages[] = {Stage::spare, Stage::gang, Stage::promised_gang};
+
+bool may_give(const Holder& holder, Stage stage) {
+  if (holder.live.empty()) return false;
+  if (stage == Stage::spare) return holder.has_spare();
+  return holder.demand->has_promise == (stage == Stage::promised_gang);
+}
+
+/// Who gives first in a leaf.
+struct GivesBefore {
+  Stage stage = Stage::spare;
+  bool operator()(const Holder* a, const Holder* b) const {
+    const auto rank = [&](const Holder& one) {
+      const double loss = stage == Stage::spare ? one.loss : 0;
+      return std::tuple(one.demand->priority, loss, ~one.demand->order, std::string_view(one.demand->job));
+    };
+    return rank(*a) < rank(*b);
+  }
 };
 
 Room room_of(const Lease& lease) {
   return {lease.slots, lease.memory_bytes, lease.devices.size()};
 }
 
+/// Those who may give, by stage and queue, so that a choice costs what is on the way to a leaf and not as
+/// much as there are jobs.
+class Givers {
+ public:
+  explicit Givers(const TenantTree& tenants) : tenants_(tenants), counts_(tenants.queues.size()) {
+    for (const Stage stage : kStages)
+      leaves_.emplace_back(tenants.queues.size(), std::set<Holder*, GivesBefore>(GivesBefore{stage}));
+  }
+
+  void add(Holder& holder) { change(holder, true); }
+  /// Before it changes.
+  void remove(Holder& holder) { change(holder, false); }
+
+  /// Below the queue.
+  bool has_any(std::size_t queue, Stage stage) const {
+    return counts_[queue][static_cast<std::size_t>(stage)] > 0;
+  }
+  Holder& first(std::size_t leaf, Stage stage) const {
+    return **leaves_[static_cast<std::size_t>(stage)][leaf].begin();
+  }
+
+ private:
+  void change(Holder& holder, bool more) {
+    for (const Stage stage : kStages) {
+      if (!may_give(holder, stage)) continue;
+      const auto index = static_cast<std::size_t>(stage);
+      auto& leaf = leaves_[index][holder.queue];
+      more ? void(leaf.insert(&holder)) : void(leaf.erase(&holder));
+      for (std::size_t queue = holder.queue;; queue = tenants_[queue].parent) {
+        more ? ++counts_[queue][index] : --counts_[queue][index];
+        if (queue == TenantTree::kRoot) break;
+      }
+    }
+  }
+
+  const TenantTree& tenants_;
+  std::vector<std::array<std::size_t, std::size(kStages)>> counts_;  ///< by queue
+  std::vector<std::vector<std::set<Holder*, GivesBefore>>> leaves_;  ///< by stage and queue
+};
+
 class OverQuota {
  public:
   OverQuota(std::vector<Lease>& leases, std::span<const Demand> demands, const TenantTree& tenants)
-      : tenants_(tenants), use_(tenants, std::nullopt) {
-    std::map<std::string_view, Holder> holders;
+      : tenants_(tenants),
+        use_(tenants, std::nullopt),
+        children_(tenants.queues.size()),
+        givers_(tenants),
+        givers_of_gpus_(tenants) {
+    for (std::size_t queue = 1; queue < tenants.queues.size(); ++queue)
+      children_[tenants[queue].parent].push_back(queue);
     for (const Demand& demand : demands) {
       const auto queue = tenants.find(demand.tenant, demand.queue);
       if (queue && demand.preemptible)
-        holders[demand.job] = {&demand, *queue, {}, std::max(1U, demand.workers.min)};
+        holders_[demand.job] = {&demand, *queue, {}, std::max(1U, demand.workers.min)};
     }
     for (Lease& lease : leases) {
       if (lease.role != Role::worker || lease.releasing) continue;
       const auto queue = tenants.find(lease.tenant, lease.queue);
       if (!queue) continue;
       use_.add(*queue, room_of(lease));
-      const auto holder = holders.find(lease.job);
-      if (holder != holders.end()) holder->second.live.push_back(&lease);
+      const auto holder = holders_.find(lease.job);
+      if (holder != holders_.end()) holder->second.live.push_back(&lease);
     }
-    for (auto& [job, holder] : holders) {
-      if (holder.live.empty()) continue;
-      std::ranges::sort(holder.live, [](const Lease* a, const Lease* b) { return a->worker > b->worker; });
-      holders_.push_back(std::move(holder));
+    for (auto& [job, holder] : holders_) {
+      std::ranges::sort(holder.live, {}, &Lease::worker);
+      enlist(holder);
     }
   }
 
@@ -62,14 +134,21 @@ class OverQuota {
     }
     keep_those_that_fit();
     std::vector<Release> releases;
-    for (const auto& [holder, lease] : taken_) {
-      lease->releasing = true;
-      releases.push_back({lease->job, lease->worker});
+    for (const Taken& one : taken_) {
+      if (one.is_kept) continue;
+      one.lease->releasing = true;
+      releases.push_back({one.lease->job, one.lease->worker});
     }
     return releases;
   }
 
  private:
+  struct Taken {
+    Holder* holder = nullptr;
+    Lease* lease = nullptr;
+    bool is_kept = false;  ///< there is room for it after all
+  };
+
   bool has_too_many_slots(std::size_t queue) const {
     const auto most = tenants_[queue].most();
     return most && use_.slots(queue) > *most;
@@ -83,53 +162,51 @@ class OverQuota {
     while (has_too_many_slots(queue) || has_too_many_gpus(queue)) {
       // Whoever has GPUs has slots, too.
       const bool for_gpus = has_too_many_gpus(queue);
-      if (Holder* holder = choose_holder(queue, for_gpus, true)) {
-        take(*holder);
-      } else if (Holder* whole = choose_holder(queue, for_gpus, false)) {
-        whole->is_stopped = true;
-        while (!whole->live.empty()) take(*whole);
-      } else {
-        return;  // what is left is not preemptible
-      }
+      const Givers& givers = for_gpus ? givers_of_gpus_ : givers_;
+      const auto stage =
+          std::ranges::find_if(kStages, [&](const Stage one) { return givers.has_any(queue, one); });
+      if (stage == std::end(kStages)) return;  // what is left is not preemptible
+      Holder& holder = choose_holder(queue, for_gpus, *stage);
+      delist(holder);
+      holder.is_stopped = *stage != Stage::spare;
+      do {
+        take_newest(holder);
+      } while (holder.is_stopped && !holder.live.empty());
+      enlist(holder);
     }
   }
 
-  void take(Holder& holder) {
-    Lease* lease = holder.live.front();
-    holder.live.erase(holder.live.begin());
+  void enlist(Holder& holder) {
+    holder.loss =
+        holder.has_spare() ? loss_of_one(*holder.demand, static_cast<std::uint32_t>(holder.live.size())) : 0;
+    givers_.add(holder);
+    if (holder.demand->gpus > 0) givers_of_gpus_.add(holder);
+  }
+  void delist(Holder& holder) {
+    givers_.remove(holder);
+    if (holder.demand->gpus > 0) givers_of_gpus_.remove(holder);
+  }
+
+  void take_newest(Holder& holder) {
+    Lease* lease = holder.live.back();
+    holder.live.pop_back();
     use_.remove(holder.queue, room_of(*lease));
-    taken_.emplace_back(&holder, lease);
+    holder.taken.push_back(taken_.size());
+    taken_.push_back({&holder, lease});
   }
 
-  /// With a worker above its minimum, if that is asked for.
-  static bool may_give(const Holder& holder, bool for_gpus, bool only_spare) {
-    return !holder.live.empty() && (!for_gpus || holder.demand->gpus > 0) &&
-           (!only_spare || holder.has_spare());
-  }
-
-  Holder* choose_holder(std::size_t queue, bool for_gpus, bool only_spare) {
+  /// There is one below the queue.
+  Holder& choose_holder(std::size_t queue, bool for_gpus, Stage stage) const {
+    const Givers& givers = for_gpus ? givers_of_gpus_ : givers_;
     while (!tenants_[queue].is_leaf) {
       std::optional<std::size_t> richest;
-      for (std::size_t child = queue + 1; child < tenants_.queues.size(); ++child) {
-        if (tenants_[child].parent != queue || !can_give(child, for_gpus, only_spare)) continue;
+      for (const std::size_t child : children_[queue]) {
+        if (!givers.has_any(child, stage)) continue;
         if (!richest || excess(child, for_gpus) > excess(*richest, for_gpus)) richest = child;
       }
-      if (!richest) return nullptr;
       queue = *richest;
     }
-    Holder* best = nullptr;
-    for (Holder& holder : holders_) {
-      if (holder.queue != queue || !may_give(holder, for_gpus, only_spare)) continue;
-      if (best == nullptr || (only_spare ? gives_before(holder, *best) : is_behind(holder, *best)))
-        best = &holder;
-    }
-    return best;
-  }
-
-  bool can_give(std::size_t queue, bool for_gpus, bool only_spare) const {
-    return std::ranges::any_of(holders_, [&](const Holder& holder) {
-      return tenants_.is_below(holder.queue, queue) && may_give(holder, for_gpus, only_spare);
-    });
+    return givers.first(queue, stage);
   }
 
   /// For its weight. Nobody is guaranteed GPUs.
@@ -140,58 +217,45 @@ class OverQuota {
     return beyond > 0 ? beyond / tenants_[queue].weight : beyond * tenants_[queue].weight;
   }
 
-  static bool gives_before(const Holder& a, const Holder& b) {
-    const auto rank = [](const Holder& one) {
-      const auto workers = static_cast<std::uint32_t>(one.live.size());
-      return std::tuple(one.demand->priority, loss_of_one(*one.demand, workers), ~one.demand->order);
-    };
-    return rank(a) < rank(b);
-  }
-  static bool is_behind(const Holder& a, const Holder& b) {
-    const auto rank = [](const Holder& one) {
-      return std::tuple(one.demand->has_promise, one.demand->priority, ~one.demand->order);
-    };
-    return rank(a) < rank(b);
-  }
-
   bool is_allowed(const Holder& holder, const Room& more) const {
     return !use_.find_limit(holder.queue, more);
   }
 
   /// Large gangs leave more room than was needed: whole gangs first, then workers, those chosen last first.
   void keep_those_that_fit() {
-    for (auto one = holders_.begin(); one != holders_.end(); ++one) stopped_.push_back(&*one);
-    std::erase_if(stopped_, [](const Holder* holder) { return !holder->is_stopped; });
-    std::ranges::sort(stopped_, [](const Holder* a, const Holder* b) { return is_behind(*b, *a); });
-    for (Holder* holder : stopped_) {
-      std::vector<Lease*> own;  // the oldest first
-      for (auto taken = taken_.rbegin(); taken != taken_.rend(); ++taken) {
-        if (taken->first == holder) own.push_back(taken->second);
-      }
-      own.resize(std::min<std::size_t>(own.size(), holder->needed));
-      Room all;
-      for (const Lease* lease : own) all = plus(all, room_of(*lease));
-      if (own.size() < holder->needed || !is_allowed(*holder, all)) continue;
-      holder->is_stopped = false;
-      for (Lease* lease : own) give_back(*holder, lease);
+    std::vector<Holder*> stopped;
+    for (auto& [job, holder] : holders_) {
+      if (holder.is_stopped) stopped.push_back(&holder);
     }
-    for (std::size_t i = taken_.size(); i-- > 0;) {
-      const auto [holder, lease] = taken_[i];
-      if (!holder->is_stopped && is_allowed(*holder, room_of(*lease))) give_back(*holder, lease);
+    std::ranges::sort(stopped, [](const Holder* a, const Holder* b) {
+      const bool is_promised = a->demand->has_promise;
+      return is_promised != b->demand->has_promise ? is_promised : GivesBefore{Stage::gang}(b, a);
+    });
+    for (Holder* holder : stopped) {
+      const auto oldest = std::ranges::subrange(holder->taken.rbegin(), holder->taken.rend()) |
+                          std::views::take(holder->needed);
+      Room all;
+      for (const std::size_t one : oldest) all = plus(all, room_of(*taken_[one].lease));
+      if (holder->taken.size() < holder->needed || !is_allowed(*holder, all)) continue;
+      holder->is_stopped = false;
+      for (const std::size_t one : oldest) keep(taken_[one]);
+    }
+    for (Taken& one : taken_ | std::views::reverse) {
+      if (!one.is_kept && !one.holder->is_stopped && is_allowed(*one.holder, room_of(*one.lease))) keep(one);
     }
   }
 
-  void give_back(Holder& holder, Lease* lease) {
-    std::erase_if(taken_, [&](const auto& taken) { return taken.second == lease; });
-    use_.add(holder.queue, room_of(*lease));
-    holder.live.insert(holder.live.begin(), lease);
+  void keep(Taken& one) {
+    one.is_kept = true;
+    use_.add(one.holder->queue, room_of(*one.lease));
   }
 
   const TenantTree& tenants_;
   QueueUse use_;
-  std::vector<Holder> holders_;
-  std::vector<Holder*> stopped_;
-  std::vector<std::pair<Holder*, Lease*>> taken_;
+  std::vector<std::vector<std::size_t>> children_;  ///< by queue
+  std::map<std::string_view, Holder> holders_;      ///< by job
+  Givers givers_, givers_of_gpus_;
+  std::vector<Taken> taken_;
 };
 
 }  // namespace

@@ -191,9 +191,12 @@ struct Plan {
 /// keeps those behind it back, so that a big gang is not starved; if it waits for its queue's quota, only
 /// those under the same limit. That is what it would pass though all were gone that it may take from others;
 /// of several the highest up. So who shrinks for one that is not kept back is not the reason why that one is
-/// kept back then. What is left goes one worker at a time, in the same order, of equally urgent jobs to the
-/// one that gains most by a slot (`next_growth`; without any that have measured their speed: the one with the
-/// fewest), up to the maximum, or to the last that is worth it.
+/// kept back then. Nobody is kept from what it is guaranteed by a job of another queue that waits for a limit
+/// below where their queues meet, or to borrow: so much that no queue on its way, up to there, would have it
+/// within its guarantee though all above minimums were gone that may be taken for it. What is left goes one
+/// worker at a time, in the same order, of equally urgent jobs to the one that gains most by a slot
+/// (`next_growth`; without any that have measured their speed: the one with the fewest), up to the maximum,
+/// or to the last that is worth it.
 ///
 /// When nobody waits and nothing is releasing, the job whose turn it would be to grow, if there were room,
 /// takes workers from jobs of its queue that are not more urgent, by what they have measured, where both
@@ -253,7 +256,9 @@ struct Plan {
 /// has room for sure, when those that run end at their limits and workers that may be taken for it are. One
 /// behind starts, in its turn and with its minimum, if its own limit ends it by then, or if there is room for
 /// both then. It takes nothing from anybody. Nor does a job grow into room that is wanted then, unless it
-/// could be shrunk for that. Where nobody knows the moment, because jobs without a limit are in the way, only
+/// could be shrunk for that. Nor does one start beside which the job that waits would not be within what a
+/// queue of both is guaranteed any more: then its turn could be another's, and that moment would pass again
+/// and again. Where nobody knows the moment, because jobs without a limit are in the way, only
 /// nodes on which the waiting job could never have a worker are used; but where it is known when these are
 /// likely to end (`likely_ends_ms`), one starts whose own limit ends it by then. When they end sooner, that
 /// one may be in the way of the first, for no longer than its limit; and others only as long as the moment

@@ -253,9 +253,26 @@ Planning::Job* Planning::next_candidate(std::size_t queue,
   return best;
 }
 
+/// Whether a job that waits would not be within its guarantee beside it. Then others' turn could come first,
+/// and who starts behind would put it off again and again.
+bool Planning::would_use_guarantee(const Job& job) const {
+  if (told_.contains(&job)) return false;  // it had its turn
+  return std::ranges::any_of(reservations_, [&](const auto& kept) {
+    const Job& first = *kept.job;
+    if (!keeps_back(kept, job.queue, job.size, tenants_)) return false;
+    const SlotCount both = first.needed * first.size.slots + job.needed * job.size.slots;
+    return is_any_up_to(tenants_, first.queue, TenantTree::kRoot, [&](std::size_t queue) {
+      return first.guaranteed_levels >= tenants_[queue].depth && tenants_.is_below(job.queue, queue) &&
+             !planner_.minimums().fits_guarantee(queue, both);
+    });
+  });
+}
+
 void Planning::try_candidate(Job& job, Candidates& candidates) {
   candidates.last = candidates.next;
   candidates.next = nullptr;
+  candidates.is_closed = would_use_guarantee(job);
+  if (candidates.is_closed) return;
   bind_start(job);
   if (planner_.place_beside(job, job.needed, reservations_, bonds_)) return;
   // One that lasts as long, or longer, is in the way of the same jobs.

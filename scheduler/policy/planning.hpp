@@ -93,6 +93,7 @@ class Planning {
   void bind_start(const Job& job);
   void bind_growth(const Job& job);
   Job* next_candidate(std::size_t queue, std::map<GangPlanner::Shape, Candidates>& shapes) const;
+  bool would_use_guarantee(const Job& job) const;
   void try_candidate(Job& job, Candidates& candidates);
   std::optional<KeptFor> describe_reservation(const Job& job) const;
   void serve_minimum(Job& job);

@@ -88,6 +88,27 @@ TEST_F(OverQuota, TakesFromTheQueueThatHasBorrowedMostForItsWeight) {
   EXPECT_EQ(leaving(), (Leaving{{"of-x", 3}}));
 }
 
+TEST_F(OverQuota, BreaksAPromiseOnlyWhenNobodyElseCanGive) {
+  const auto limit_to = [this](const std::string& slots) {
+    use("tenants: {t: {guaranteed: " + slots + ", borrowing_limit: 0, queues: {x: {}, y: {guaranteed: " +
+        slots + "}}}}");
+  };
+  limit_to("9");
+  cluster_.add_node("n1", 9);
+  add("promised", "t", "x", {3, 4}, kLowPriority).has_promise = true;
+  add("other", "t", "y", {2, 2}, kHighPriority);
+  add("wide", "t", "y", {3, 3}, kHighPriority);
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("promised"), 4U);
+  limit_to("5");
+  EXPECT_EQ(leaving(), (Leaving{{"promised", 1}, {"wide", 3}}))
+      << "what it has above its minimum was not promised";
+  limit_to("3");
+  EXPECT_EQ(leaving(), (Leaving{{"other", 2}, {"promised", 1}, {"wide", 3}}));
+  limit_to("2");
+  EXPECT_EQ(plan_all().stopped, (std::vector<std::string>{"promised", "wide"}));
+}
+
 TEST_F(OverQuota, GivesGpusBackBeyondTheirLimit) {
   use("tenants: {a: {}}");
   cluster_.add_gpu_node("n1", 8, 4, "H200");

@@ -329,5 +329,40 @@ TEST_F(TenantPlan, GrowsIntoAGuaranteeBeforeOthersBorrowThoughALargerJobOfTheQue
   EXPECT_EQ(cluster_.live("a"), 1U);
 }
 
+/// `gang` waits for `fixed` within its queue's guarantee. With `short` beside it, which would have ended in
+/// time, it would borrow; so it would be the turn of `long`, which has no limit and can't be had back.
+TEST_F(TenantPlan, StartsNobodyBehindAJobWhoseGuaranteeThatWouldUse) {
+  use("tenants: {a: {guaranteed: 4}, b: {weight: 3}, c: {}}");
+  cluster_.add_node("n", 4);
+  Demand& fixed = add("fixed", "c", {2, 2});
+  fixed.preemptible = false;
+  fixed.lasts_ms = 100'000;
+  cluster_.settle();
+  add("gang", "a", {4, 4});
+  add("short", "a", {1, 1}).lasts_ms = 50'000;
+  add("long", "b", {1, 1}).preemptible = false;
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("short") + cluster_.live("long"), 0U);
+  cluster_.go_on_until(50'000);
+  cluster_.settle();
+  cluster_.go_on_until(100'000);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("gang"), 4U);
+}
+
+/// The same where the guarantee is enough for both.
+TEST_F(TenantPlan, StartsAJobBehindAnotherWhereBothAreWithinTheirGuarantee) {
+  use("tenants: {a: {guaranteed: 4}, c: {}}");
+  cluster_.add_node("n", 4);
+  Demand& fixed = add("fixed", "c", {2, 2});
+  fixed.preemptible = false;
+  fixed.lasts_ms = 100'000;
+  cluster_.settle();
+  add("gang", "a", {3, 3});
+  add("short", "a", {1, 1}).lasts_ms = 50'000;
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("short"), 1U);
+}
+
 }  // namespace
 }  // namespace ds::scheduler
