@@ -265,6 +265,7 @@ TEST(TenantProperty, NoSmallClusterPreemptsInCircles) {
 }
 
 /// Three tenants, of which one has queues at two levels; some keep more for themselves than for their queues.
+/// In a fourth of them a third of its queues, `z`, is guaranteed nothing.
 TenantTree random_nested_queues(Random& random, std::uint64_t slots) {
   TenantTree tree;
   const auto add = [&](const std::string& name, std::size_t parent, std::uint64_t guaranteed) {
@@ -285,6 +286,10 @@ TenantTree random_nested_queues(Random& random, std::uint64_t slots) {
   add("y", a, part_of(all - of_x));
   add("b", 0, part_of(slots - all));
   add("c", 0, 0);
+  if (Random more = testing::beside(random); below(more, 4) == 0) {
+    tree.queues.push_back({.name = "z", .parent = a, .depth = 2});
+    if (below(more, 4) == 0) tree.queues.back().borrowing_limit = below(more, 4);
+  }
   return tree;
 }
 
@@ -302,6 +307,10 @@ void add_nested_job(ClusterModel& cluster, Random& random, int number) {
   const auto leaf = below(random, 5);
   demand.tenant = tenants[leaf];
   demand.queue = queues[leaf];
+  Random more = testing::beside(random);
+  if (!cluster.tenants.find("a", "z") || below(more, 4) > 0) return;
+  demand.tenant = "a";
+  demand.queue = "z";
 }
 
 /// At rest nobody waits who is first in its queue and whose minimum that could have within what it is
