@@ -1,7 +1,6 @@
 #include "scheduler/ledger/ledger.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 
 #include "scheduler/spec/job_file.hpp"
@@ -9,19 +8,6 @@
 #include "scheduler/spec/tenant_file.hpp"
 
 namespace ds::scheduler {
-
-/// Of those that are kept; many more than a quarantine takes.
-constexpr std::size_t kMaxEarlyCrashes = 256;
-/// Of jobs that are forgotten: a client that has heard nothing sends again soon, or never.
-constexpr std::size_t kMaxForgottenKeys = 100'000;
-
-namespace {
-
-std::int64_t retained_until_ms(const JobRecord& job) {
-  return job.ended_ms + job.spec->retention_ms;
-}
-
-}  // namespace
 
 bool Ledger::apply(const Event& event) {
   const std::string job = job_of(event);  // before it is applied: a lease may be gone afterwards
@@ -90,25 +76,6 @@ LedgerIndex::JobKeys Ledger::keys_of(const JobRecord& job) const {
 
 void Ledger::index(const JobRecord& job) {
   index_.add_job(keys_of(job));
-}
-
-void Ledger::index_end(const JobRecord& job) {
-  retained_.emplace(retained_until_ms(job), job.id);
-  ended_.emplace(job.ended_ms, job.id);
-  index_.end_job(job.id);
-}
-
-void Ledger::forget_end(const JobRecord& job) {
-  retained_.erase({retained_until_ms(job), job.id});
-  ended_.erase({job.ended_ms, job.id});
-}
-
-void Ledger::forget_key(const std::string& key) {
-  if (key.empty() || !forgotten_keys_.insert(key).second) return;
-  forgotten_in_order_.push_back(key);
-  if (forgotten_in_order_.size() <= kMaxForgottenKeys) return;
-  forgotten_keys_.erase(forgotten_in_order_.front());
-  forgotten_in_order_.pop_front();
 }
 
 JobRecord* Ledger::active(std::string_view job) {
@@ -266,47 +233,6 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   return true;
 }
 
-bool Ledger::is_needed(const JobRecord& job) const {
-  const auto serves_it = [&](const std::string& id) { return find(id)->served_job == job.id; };
-  return index_.has_dependents(job.id) || !index_.workers_of(job.id).empty() ||
-         std::ranges::any_of(serving_, serves_it) || !registry_.steps_of(job.id).empty();
-}
-
-std::vector<std::string> Ledger::forgettable(std::int64_t now_ms, const EndedBounds& bounds,
-                                             const std::function<bool(const std::string&)>& may_go) const {
-  std::vector<std::string> jobs;
-  const auto take = [&](const std::string& id) {
-    const bool goes = may_go(id) && !is_needed(*find(id));
-    if (goes) jobs.push_back(id);
-    return goes;
-  };
-  for (const auto& [until_ms, id] : retained_) {
-    if (jobs.size() == bounds.limit || until_ms > now_ms) break;
-    take(id);
-  }
-  auto too_many = ended_.size() - std::min(ended_.size(), bounds.most + jobs.size());
-  for (const auto& [ended_ms, id] : ended_) {
-    if (jobs.size() == bounds.limit || too_many == 0 || ended_ms + bounds.least_age_ms > now_ms) break;
-    if (retained_until_ms(*find(id)) > now_ms && take(id)) --too_many;
-  }
-  return jobs;
-}
-
-bool Ledger::on(const Event&, const JobForgotten& body) {
-  const auto found = jobs_.find(body.job);
-  if (found == jobs_.end() || !is_end(found->second.state) || is_needed(found->second)) return false;
-  const JobRecord& job = found->second;
-  forget_end(job);
-  if (!job.key.empty()) keys_.erase(job.key);
-  forget_key(job.key);
-  serving_.erase(job.id);
-  serving_models_.erase(job.id);
-  index_.remove_job(keys_of(job));
-  history_.forget_job(job.id);
-  jobs_.erase(found);
-  return true;
-}
-
 bool Ledger::on(const Event&, const PriorityChanged& body) {
   auto* job = active(body.job);
   if (job == nullptr || job->priority == body.priority || body.priority > kMaxPriority) return false;
@@ -378,101 +304,6 @@ bool Ledger::set_tenants(const std::string& text) {
 void Ledger::end_promise(JobRecord& job) {
   job.has_promise = false;
   promised_.erase(job.id);
-}
-
-std::vector<std::uint64_t> Ledger::needed_steps(std::string_view source) const {
-  std::vector<std::uint64_t> steps = registry_.steps_of(source);
-  for (const std::string& id : serving_) {
-    const JobRecord* job = find(id);
-    if (job->served_job == source && !is_end(job->state)) steps.push_back(job->served_step);
-  }
-  return steps;
-}
-
-bool Ledger::on(const Event&, const SpeedMeasured& body) {
-  auto* job = active(body.job);
-  const bool is_sound = std::isfinite(body.step_s) && std::isfinite(body.resize_s) && body.compute_s > 0 &&
-                        body.step_s >= body.compute_s && body.resize_s >= 0 && body.nodes >= 1 &&
-                        body.workers >= body.nodes && body.batches >= 1;
-  if (job == nullptr || !is_sound) return false;
-  keep_measured(job->sizes, {body.workers, body.nodes, body.step_s, body.compute_s, body.batches});
-  keep_resize(job->resizes_s, body.resize_s);
-  learn_curve(*job);
-  return true;
-}
-
-void Ledger::learn_curve(JobRecord& job) {
-  job.curve = make_curve(job.sizes, job.resizes_s, job.wanted(), job.spec->logical_ranks(), job.batches());
-}
-
-bool Ledger::on(const Event&, const BatchChanged& body) {
-  auto* job = active(body.job);
-  if (job == nullptr || body.batch == 0 || body.batch % job->spec->batch.global != 0 ||
-      body.batch / job->spec->batch.global > job->spec->batch.most_batches())
-    return false;
-  job->batch = body.batch;
-  learn_curve(*job);
-  return true;
-}
-
-bool Ledger::on(const Event&, const JobSized& body) {
-  auto* job = active(body.job);
-  if (job == nullptr) return false;
-  job->total_steps = body.total_steps;
-  job->steps_per_epoch = body.steps_per_epoch;
-  return true;
-}
-
-bool Ledger::on(const Event&, const EvaluationRecorded& body) {
-  auto* job = active(body.job);
-  if (job == nullptr) return false;
-  // A step evaluated again (after a failure between evaluating and committing) gives the same numbers.
-  if (!job->evaluations.empty() && job->evaluations.back().step >= body.step) return false;
-  job->evaluations.push_back(body);
-  if (body.step > job->step) job->crashes_in_a_row = 0;
-  job->step = std::max(job->step, body.step);
-  return true;
-}
-
-bool Ledger::on(const Event&, const CheckpointCommitted& body) {
-  auto* job = active(body.job);
-  if (job == nullptr || body.step < job->checkpoint_step) return false;
-  if (body.step > job->checkpoint_step) job->crashes_in_a_row = 0;
-  job->checkpoint_step = body.step;
-  job->step = std::max(job->step, body.step);
-  return true;
-}
-
-bool Ledger::on(const Event& event, const WorkerCrashed& body) {
-  auto* job = active(body.job);
-  if (job == nullptr) return false;
-  ++job->restarts;
-  job->runs.end();
-  if (body.in_a_row != job->crashes_in_a_row) job->crash_bound = next_worker_;
-  job->crashes_in_a_row = body.in_a_row;
-  job->retry_at_ms = body.retry_at_ms;
-  if (!body.early_on.empty()) {
-    const bool is_program = job->spec->kind == JobKind::command;
-    // One faulty program after another must not make it forget what others have told of a node.
-    if (is_program)
-      std::erase_if(early_crashes_,
-                    [&](const auto& one) { return one.job == body.job && one.node == body.early_on; });
-    if (early_crashes_.size() >= kMaxEarlyCrashes) early_crashes_.erase(early_crashes_.begin());
-    early_crashes_.push_back({body.early_on, body.job, event.at_ms, is_program});
-    forget_sound_runs();
-  }
-  return true;
-}
-
-bool Ledger::on(const Event&, const RankFinished& body) {
-  auto* job = active(body.job);
-  const auto is_in = [&](const auto& workers) {
-    return std::ranges::find(workers, body.worker) != workers.end();
-  };
-  if (job == nullptr || !is_in(job->members) || is_in(job->finished)) return false;
-  job->finished.push_back(body.worker);
-  if (const auto lease = leases_.find(body.worker); lease != leases_.end()) note_sound_run(lease->second);
-  return true;
 }
 
 const JobRecord* Ledger::find(std::string_view job) const {

@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <ext/pb_ds/assoc_container.hpp>
-#include <ext/pb_ds/tree_policy.hpp>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,17 +10,16 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "scheduler/policy/capacity.hpp"
-#include "scheduler/policy/first_short_enough.hpp"
 #include "scheduler/policy/forecast.hpp"
-#include "scheduler/policy/growth.hpp"
+#include "scheduler/policy/gang_job.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/queue_use.hpp"
+#include "scheduler/policy/reservation.hpp"
 #include "scheduler/policy/wait_reasons.hpp"
 
 namespace ds::scheduler {
@@ -42,91 +38,22 @@ inline constexpr std::size_t kMaxNodesTried = 256;
 /// of them is told like any other change.
 class GangPlanner {
  public:
-  /// A job. From `workers` on: with the steps of the plan in hand.
-  struct Job {
-    Demand demand;
-    bool is_wanted = true;      ///< false: it has ended, and only its workers are still there
-    std::vector<Lease> leases;  ///< releasing ones too
-    WorkerSize size;
-    std::uint32_t needed = 1;  ///< `workers.min`, at least 1
-    std::size_t queue = TenantTree::kRoot;
-    bool has_queue = true;              ///< false: its tenant is not known any more
-    bool is_occupant = false;           ///< holds room on available nodes
-    SlotCount elsewhere;                ///< slots that it has on nodes that are away
-    std::uint32_t started = 0;          ///< live workers when the plan began
-    bool is_pending = true;             ///< neither held nor impossible: waits for its turn, or for slots
-    std::size_t guaranteed_levels = 0;  ///< of its minimum; as of the last plan's beginning
-    std::uint32_t workers = 0;          ///< live ones, plus placed, minus released
-    std::uint32_t kept = 0;             ///< workers that room is kept for beyond those
-    std::vector<const Lease*> live;     ///< newest first; released ones are taken out
-    std::map<std::size_t, std::uint32_t> at;  ///< workers on each node that has any
-    std::uint32_t at_unknown_nodes = 0;       ///< workers on nodes that are not listed
-    bool was_shrunk = false;                  ///< lost workers in this plan
-    bool is_relocated = false;                ///< a worker goes to another node by this plan
-    bool is_touched = false;                  ///< changed in this plan
-    bool is_released_from = false;            ///< the same by releases, even if they were taken back
-    GrowthStep growth;                        ///< from the workers that it has, or that are kept for it
-    double loss = 0;                          ///< if it loses one of its workers, by slot
-  };
-  /// The larger first, then in the order of submission; the order of ids decides between equals.
-  struct ByPriority {
-    bool operator()(const Job* a, const Job* b) const {
-      return std::tie(b->demand.priority, a->demand.order, a->demand.job) <
-             std::tie(a->demand.priority, b->demand.order, b->demand.job);
-    }
-  };
-  /// Those with a promise in the order of submission, then by priority.
-  struct Before {
-    bool operator()(const Job* a, const Job* b) const {
-      if (a->demand.has_promise != b->demand.has_promise) return a->demand.has_promise;
-      if (a->demand.has_promise)
-        return std::tie(a->demand.order, a->demand.job) < std::tie(b->demand.order, b->demand.job);
-      return ByPriority()(a, b);
-    }
-  };
-  /// Knows how many come before one, too.
-  using Jobs = __gnu_pbds::tree<Job*, __gnu_pbds::null_type, Before, __gnu_pbds::rb_tree_tag,
-                                __gnu_pbds::tree_order_statistics_node_update>;
-  /// How long a job lasts that starts now.
-  struct Length {
-    std::int64_t operator()(const Job* job) const {
-      return job->demand.lasts_ms > 0 ? job->demand.lasts_ms : std::numeric_limits<std::int64_t>::max();
-    }
-  };
-  /// Finds the first that is short enough.
-  using JobsByLength = __gnu_pbds::tree<Job*, __gnu_pbds::null_type, Before, __gnu_pbds::rb_tree_tag,
-                                        FirstShortEnough<Length>::Update>;
-  struct EndsBefore {
-    bool operator()(const Job* a, const Job* b) const {
-      return a->demand.ends_ms != b->demand.ends_ms ? a->demand.ends_ms < b->demand.ends_ms : Before()(a, b);
-    }
-  };
-  struct LikelyEndsBefore {
-    bool operator()(const Job* a, const Job* b) const {
-      return a->demand.likely_ends_ms != b->demand.likely_ends_ms
-                 ? a->demand.likely_ends_ms < b->demand.likely_ends_ms
-                 : Before()(a, b);
-    }
-  };
-  struct Shape {
-    WorkerSize size;
-    std::uint32_t needed = 1;
-    bool is_together = false;  ///< on one node
-    auto operator<=>(const Shape&) const = default;
-  };
-  /// Jobs without workers.
-  using ByShape = std::map<Shape, JobsByLength>;
-  /// Priority (the larger first), gain (the larger first), workers (the fewer first), order, id: who grows
-  /// first.
-  using GrowthRank = std::tuple<std::uint32_t, double, std::uint32_t, std::uint64_t, std::string_view>;
-  /// Size of worker, and whether all must be on one node.
-  using GrowthGroup = std::pair<WorkerSize, bool>;
-  using Growable = std::map<GrowthGroup, std::map<GrowthRank, Job*>>;
-  /// Loss (the larger first), workers (the fewer first), order, id: who is taken from last.
-  using ShrinkRank = std::tuple<double, std::uint32_t, std::uint64_t, std::string_view>;
-  /// Priority, size of worker, whether its speed as it is was measured, whether it rests: what may be
-  /// taken is the same for all of one.
-  using ShrinkGroup = std::tuple<std::uint32_t, WorkerSize, bool, bool>;
+  using Job = GangJob;
+  using ByPriority = GangJob::ByPriority;
+  using Before = GangJob::Before;
+  using Jobs = GangJob::Jobs;
+  using JobsByLength = GangJob::JobsByLength;
+  using EndsBefore = GangJob::EndsBefore;
+  using LikelyEndsBefore = GangJob::LikelyEndsBefore;
+  using Shape = GangJob::Shape;
+  using ByShape = GangJob::ByShape;
+  using GrowthRank = GangJob::GrowthRank;
+  using GrowthGroup = GangJob::GrowthGroup;
+  using Growable = GangJob::Growable;
+  using ShrinkRank = GangJob::ShrinkRank;
+  using ShrinkGroup = GangJob::ShrinkGroup;
+  using Ask = RoomAsked;
+  using Reservation = scheduler::Reservation;
 
   GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants);
 
@@ -186,13 +113,6 @@ class GangPlanner {
   static bool is_picky(const Job& job) { return job.size.gpus > 0 || is_together(job); }
   static Shape shape_of(const Job& job) { return {job.size, job.needed, is_together(job)}; }
   static GrowthGroup growth_group(const Job& job) { return {job.size, is_together(job)}; }
-  /// What a number of workers of a job needs: so many pieces of room, each on one node. `only`: if it must be
-  /// that one; `Capacity::kUnknownNode`: there is none.
-  struct Ask {
-    WorkerSize piece;
-    std::uint32_t pieces = 0;
-    std::optional<std::size_t> only = {};
-  };
   static Ask ask_of(const Job& job, std::uint32_t count);
   /// Whether so many workers would fit now.
   bool can_place(const Job& job, std::uint32_t count) const;
@@ -235,22 +155,6 @@ class GangPlanner {
   /// Releases workers of a job that is better off without them.
   void give_back(Job& job, std::vector<SizeChange>& resizes);
 
-  /// What a waiting job is promised: from a moment on it has room, whatever starts behind it until then.
-  struct Reservation {
-    explicit Reservation(QueueUse use_then) : use(std::move(use_then)) {}
-    const Job* job = nullptr;
-    Ask ask = {};
-    std::size_t keeps_back = TenantTree::kRoot;  ///< jobs below this queue are behind it
-    /// None: nobody knows. Then nothing starts behind it but on nodes that are of no use to it.
-    std::optional<std::int64_t> at_ms;
-    std::optional<std::int64_t> likely_ms = {};  ///< if `at_ms` is not known: when it is likely to be
-    bool is_closed = false;   ///< nothing starts behind it, but what has ended by `likely_ms`
-    bool is_unknown = false;  ///< and that because nobody knows the moment
-    bool for_gpus = false;    ///< it lacks nothing but its queue's quota of GPUs
-    std::vector<Room> freed;  ///< by node: what has been given back by then
-    std::int64_t spare = 0;   ///< pieces for which there is room then, beyond those it needs
-    QueueUse use;             ///< then, with the job's
-  };
   /// The earliest moment at which the job has its minimum for sure: when enough of the gangs have ended that
   /// have workers now, by their limits. `is_soon`: room is being made for it.
   Reservation reserve_later(const Job& job, std::size_t keeps_back, bool is_soon, std::int64_t now_ms) const;

@@ -1,0 +1,129 @@
+// What starts behind those that wait, and beside what they are promised.
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "scheduler/policy/planning.hpp"
+#include "scheduler/policy/turns.hpp"
+
+namespace ds::scheduler {
+
+/// Whether one waits to whom a moment was promised; room that is being made for it is nobody else's anyway.
+bool Planning::is_behind_promise(const Job& job) const {
+  return std::ranges::any_of(promises_, [&](std::size_t which) {
+    const Keeper& keeper = keepers_[which];
+    const bool is_of_no_use = keeper.for_gpus && job.size.gpus == 0;
+    return tenants_.is_below(job.queue, keeper.keeps_back) && !is_of_no_use;
+  });
+}
+
+/// What a started gang lacks it does not get where that is in the way of a promise.
+bool Planning::place_beside_promises(Job& job, std::uint32_t count) {
+  make_reservations();
+  bonds_.clear();
+  for (const auto& kept : reservations_) {
+    const bool binds = kept.job->demand.has_promise && kept.is_before(job.queue, job.size, tenants_);
+    bonds_.push_back(kept.is_after(end_of(job, now_ms_)) ? Bond::none : binds ? Bond::binds : Bond::ignored);
+  }
+  return planner_.place_beside(job, count, reservations_, bonds_);
+}
+
+/// Of the keepers that have none yet.
+void Planning::make_reservations() {
+  const bool are_too_many = keepers_.size() > kMaxReservations;  // then nothing starts behind them
+  for (std::size_t i = reservations_.size(); i < keepers_.size(); ++i) {
+    const auto& [job, keeps_back, is_soon, for_gpus] = keepers_[i];
+    reservations_.push_back(planner_.reserve_later(*job, keeps_back, is_soon || are_too_many, now_ms_));
+    reservations_.back().for_gpus = for_gpus;
+  }
+}
+
+void Planning::bind_start(const Job& job) {
+  bonds_.clear();
+  for (const auto& kept : reservations_) {
+    bonds_.push_back(kept.is_likely_after(end_of(job, now_ms_))      ? Bond::none
+                     : kept.is_before(job.queue, job.size, tenants_) ? Bond::binds
+                                                                     : Bond::ignored);
+  }
+}
+
+/// The first of the queue's jobs that may be worth a try.
+Planning::Job* Planning::next_candidate(std::size_t queue,
+                                        std::map<GangPlanner::Shape, Candidates>& shapes) const {
+  Job* best = nullptr;
+  for (auto& [shape, candidates] : shapes) {
+    if (candidates.is_closed) continue;
+    candidates.is_closed = !planner_.fits_now(queue, shape);
+    if (candidates.is_closed) continue;
+    if (candidates.next == nullptr) candidates.next = candidates.last;
+    while (candidates.next == candidates.last ||
+           (candidates.next != nullptr && candidates.next->workers > 0)) {
+      candidates.next = candidates.jobs->first_behind(candidates.next, candidates.most_ms);
+      if (candidates.next == nullptr) break;
+    }
+    candidates.is_closed = candidates.next == nullptr;
+    if (candidates.is_closed) continue;
+    if (best == nullptr || GangPlanner::Before()(candidates.next, best)) best = candidates.next;
+  }
+  return best;
+}
+
+/// Whether a job that waits would not be within its guarantee beside it. Then others' turn could come first,
+/// and who starts behind would put it off again and again.
+bool Planning::would_use_guarantee(const Job& job) const {
+  if (told_.contains(&job)) return false;  // it had its turn
+  return std::ranges::any_of(reservations_, [&](const auto& kept) {
+    const Job& first = *kept.job;
+    if (!kept.is_before(job.queue, job.size, tenants_)) return false;
+    const SlotCount both = first.needed * first.size.slots + job.needed * job.size.slots;
+    return is_any_up_to(tenants_, first.queue, TenantTree::kRoot, [&](std::size_t queue) {
+      return first.guaranteed_levels >= tenants_[queue].depth && tenants_.is_below(job.queue, queue) &&
+             !planner_.minimums().fits_guarantee(queue, both);
+    });
+  });
+}
+
+void Planning::try_candidate(Job& job, Candidates& candidates) {
+  candidates.last = candidates.next;
+  candidates.next = nullptr;
+  candidates.is_closed = would_use_guarantee(job);
+  if (candidates.is_closed) return;
+  bind_start(job);
+  if (planner_.place_beside(job, job.needed, reservations_, bonds_)) return;
+  // One that lasts as long, or longer, is in the way of the same jobs.
+  candidates.most_ms = 0;
+  for (std::size_t i = 0; i < bonds_.size(); ++i) {
+    const auto at_ms = reservations_[i].at_ms ? reservations_[i].at_ms : reservations_[i].likely_ms;
+    if (bonds_[i] == Bond::binds && at_ms)
+      candidates.most_ms = std::max(candidates.most_ms, *at_ms - now_ms_);
+  }
+}
+
+void Planning::backfill() {
+  std::vector<std::map<GangPlanner::Shape, Candidates>> shapes(tenants_.queues.size());
+  bool is_any = false;
+  for (std::size_t queue = 0; queue < shapes.size(); ++queue) {
+    if (!line_.is_behind(queue)) continue;
+    for (const auto& [shape, jobs] : planner_.unstarted_of(queue)) {
+      if (!planner_.fits_now(queue, shape)) continue;
+      shapes[queue].emplace(shape, Candidates{&jobs});
+      is_any = true;
+    }
+  }
+  if (!is_any) return;
+  make_reservations();
+  for (std::size_t queue = 0; queue < shapes.size(); ++queue) {
+    std::erase_if(shapes[queue], [&](const auto& entry) {
+      return std::ranges::any_of(reservations_, [&](const auto& kept) {
+        return kept.is_closed && !kept.likely_ms && kept.is_before(queue, entry.first.size, tenants_);
+      });
+    });
+  }
+  const auto next = [&](std::size_t queue) { return next_candidate(queue, shapes[queue]); };
+  const auto is_within = [&](const Job& job, std::size_t queue) { return is_within_guarantee(job, queue); };
+  while (Job* job = choose_turn(shares_, planner_.minimums(), tenants_.queues.size(), next, is_within))
+    try_candidate(*job, shapes[job->queue].at(GangPlanner::shape_of(*job)));
+}
+
+}  // namespace ds::scheduler

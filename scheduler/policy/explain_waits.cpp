@@ -1,0 +1,86 @@
+// Why jobs wait after a plan.
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "scheduler/policy/planning.hpp"
+
+namespace ds::scheduler {
+
+WaitFacts Planning::facts_of(const Job& job) const {
+  WaitFacts facts = planner_.facts_of(job);
+  if (is_asked_ && job.is_pending) facts.occupants = planner_.find_in_the_way(job);
+  return facts;
+}
+
+std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
+  std::vector<std::vector<const Job*>> served(tenants_.queues.size());
+  for (const Job* job : planner_.touched()) {
+    if (job->started < job->needed && job->workers >= job->needed) served[job->queue].push_back(job);
+  }
+  for (auto& in_queue : served) std::ranges::sort(in_queue, GangPlanner::Before());
+  std::vector<Wait> waits;
+  for (const Job* job : jobs) {
+    if (job->workers >= job->needed) continue;
+    const auto told = told_.find(job);
+    WaitFacts facts = told != told_.end() ? told->second : facts_of(*job);
+    if (job->is_pending && (told == told_.end() || job->workers > 0))
+      describe_queue(*job, served[job->queue], facts);
+    if (job->is_pending && told == told_.end()) describe_line(*job, facts);
+    waits.push_back({job->demand.job, explain_wait(facts), facts.room_is_coming});
+  }
+  return waits;
+}
+
+/// `served`: jobs of its queue that have had their minimum since the plan began.
+void Planning::describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const {
+  const GangPlanner::Jobs& line = planner_.short_of(job.queue);
+  const auto count_before = [&](Job& one) {
+    const auto gone = std::ranges::lower_bound(served, &one, GangPlanner::Before()) - served.begin();
+    return line.order_of_key(&one) - static_cast<std::size_t>(gone);
+  };
+  Job place;  // its own in the line, then that of the first of its priority
+  place.demand.has_promise = job.demand.has_promise;
+  place.demand.priority = job.demand.priority;
+  place.demand.order = job.demand.order;
+  place.demand.job = job.demand.job;
+  facts.ahead = count_before(place);
+  place.demand.order = 0;
+  place.demand.job.clear();
+  facts.ahead_by_priority = count_before(place);
+  place.demand.priority = std::numeric_limits<std::uint32_t>::max();
+  facts.ahead_by_promise = job.demand.has_promise ? 0 : count_before(place);
+  for (auto one = line.begin(); facts.ahead_names.size() < std::min(facts.ahead, kMaxBlockingJobs); ++one) {
+    if ((*one)->workers < (*one)->needed) facts.ahead_names.push_back((*one)->demand.job);
+  }
+}
+
+/// Of those that keep it back though it fits now, the first.
+std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
+  if (job.workers > 0 || !planner_.fits_now(job.queue, GangPlanner::shape_of(job))) return std::nullopt;
+  for (const auto& kept : reservations_) {
+    if (!kept.is_before(job.queue, job.size, tenants_)) continue;
+    if ((kept.is_closed && !kept.is_unknown) || kept.is_likely_after(end_of(job, now_ms_))) continue;
+    return KeptFor{kept.job->demand.job, kept.at_ms, now_ms_, job.demand.lasts_ms, kept.likely_ms};
+  }
+  return std::nullopt;
+}
+
+void Planning::describe_line(const Job& job, WaitFacts& facts) const {
+  facts.kept_for = describe_reservation(job);
+  for (const Job* first : line_.blockers(job.queue)) {
+    if (first == &job) continue;
+    WaitFacts its = told_.at(first);
+    if (facts.kept_for) its.occupants = its.everybody;  // any may change from when on its room is wanted
+    facts.first.push_back({first->demand.job, explain_wait(its)});
+  }
+  facts.turn = line_.describe_turn(job);
+  if (!facts.turn) return;
+  facts.turn->claimants = planner_.claimants_before(job);
+  const auto meeting = tenants_.meet(line_.first_before(job.queue)->queue, job.queue);
+  facts.turn->first_share = shares_.of(planner_.minimums(), meeting.a_side);
+  facts.turn->own_share = shares_.of(planner_.minimums(), meeting.b_side);
+}
+
+}  // namespace ds::scheduler
