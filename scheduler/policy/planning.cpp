@@ -6,6 +6,7 @@
 #include "scheduler/policy/turns.hpp"
 
 namespace ds::scheduler {
+
 Planning::Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
                    std::int64_t now_ms, bool is_asked)
     : planner_(planner),
