@@ -206,8 +206,12 @@ bool Head::is_dispensable(const Lease& lease) const {
   const auto suspect = suspects_.find(lease.worker);
   if (suspect != suspects_.end() && suspect->second.dispensable) return true;
   const auto job = jobs_.find(lease.job);
-  if (job != jobs_.end() && job->second.serving)
-    return !job->second.serving->known.ready.empty() || is_on_trial(lease) || is_refused(lease);
+  if (job != jobs_.end() && job->second.serving) {
+    // A trial is over after some crashes of the version's own; without its file none ever gets so far.
+    const bool is_other_file = suspect != suspects_.end() && suspect->second.is_other_file;
+    const bool serves = !job->second.serving->known.ready.empty();
+    return serves || is_refused(lease) || (is_on_trial(lease) && !is_other_file);
+  }
   if (job == jobs_.end() || job->second.trained.contains(lease.worker)) return false;
   return has_enough_trained(*ledger_.find(lease.job));
 }

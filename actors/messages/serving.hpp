@@ -49,6 +49,7 @@ struct ReplicaFailed {
   std::uint64_t worker = 0;
   std::string why;
   bool only_here = false;
+  bool is_other_file = false;  ///< what its job names is not the file that replicas of its version serve
   bool operator==(const ReplicaFailed&) const = default;
 };
 
@@ -148,7 +149,7 @@ auto inspect(I& f, ReplicaHello& x) {
 }
 template <class I>
 auto inspect(I& f, ReplicaFailed& x) {
-  return f(x.worker, x.why, x.only_here);
+  return f(x.worker, x.why, x.only_here, x.is_other_file);
 }
 template <class I>
 auto inspect(I& f, AssignReplica& x) {

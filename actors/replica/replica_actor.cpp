@@ -193,7 +193,8 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
 
   void on_failed(const Error& why) {
     const bool is_everywhere = why.code == ErrorCode::invalid_argument || why.code == ErrorCode::unsupported;
-    failed_ = ReplicaFailed{process_.worker, head::log_end(why), !is_everywhere};
+    const bool is_other_file = why.code == ErrorCode::conflict;
+    failed_ = ReplicaFailed{process_.worker, head::log_end(why), !is_everywhere, is_other_file};
     line_.tell_head(*failed_);
   }
 

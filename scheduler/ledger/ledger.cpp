@@ -12,7 +12,9 @@ namespace ds::scheduler {
 
 /// Of those that are kept; many more than a quarantine takes.
 constexpr std::size_t kMaxEarlyCrashes = 256;
-/// Of jobs that are forgotten: a client that has heard nothing sends again soon, or never.
+/// Of submissions of one job that goes on, but its first.
+constexpr std::size_t kMostLaterKeys = 64;
+/// Of what is forgotten: a client that has heard nothing sends again soon, or never.
 constexpr std::size_t kMaxForgottenKeys = 100'000;
 
 namespace {
@@ -145,6 +147,19 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
   ++next_order_;
   if (!body.key.empty()) keys_.emplace(body.key, body.job);
   index(jobs_.emplace(body.job, std::move(record)).first->second);
+  return true;
+}
+
+bool Ledger::on(const Event&, const JobSubmittedAgain& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || body.key.empty() || keys_.contains(body.key) || is_forgotten_key(body.key))
+    return false;
+  keys_.emplace(body.key, body.job);
+  job->later_keys.push_back(body.key);
+  if (job->later_keys.size() <= kMostLaterKeys) return true;
+  keys_.erase(job->later_keys.front());
+  forget_key(job->later_keys.front());
+  job->later_keys.erase(job->later_keys.begin());
   return true;
 }
 
@@ -299,6 +314,10 @@ bool Ledger::on(const Event&, const JobForgotten& body) {
   forget_end(job);
   if (!job.key.empty()) keys_.erase(job.key);
   forget_key(job.key);
+  for (const auto& key : job.later_keys) {
+    keys_.erase(key);
+    forget_key(key);
+  }
   serving_.erase(job.id);
   serving_models_.erase(job.id);
   index_.remove_job(keys_of(job));
