@@ -411,7 +411,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
     if (!outputs) return refusal(outputs.error().code, outputs.error().message, false);
     InferAnswer answer;
     answer.outputs = to_message(*std::move(outputs));
-    answer.queue_ns = static_cast<std::uint64_t>(batch.waited_us[place]) * 1000;
+    answer.batch_wait_ns = static_cast<std::uint64_t>(batch.waited_us[place]) * 1000;
     answer.compute_ns = static_cast<std::uint64_t>(outcome.took_us) * 1000;
     answer.batch_rows = batch.rows;
     answer.released = static_cast<std::uint8_t>(batch.reason);

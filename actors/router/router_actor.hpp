@@ -376,6 +376,7 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
     };
     // As a replica says it.
     if (journey->bytes > bounds.max_bytes) return refuse(journey, serving::Refusal::too_large);
+    if (!journey->waits_since) journey->waits_since = Clock::now();
     const auto entry = state.waiting.add(journey, {bounds.max_depth, bounds.max_bytes});
     for (const auto& displaced : entry.displaced) refuse(displaced.journey, displaced.why);
     if (entry.refused) return refuse(journey, *entry.refused);
@@ -386,6 +387,9 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
   void send(const JourneyPtr& journey, EndpointState& state, EndpointState::Picked pick,
             Clock::duration left) {
     const auto worker = pick.worker;
+    if (const auto since = std::exchange(journey->waits_since, std::nullopt))
+      journey->waited_ns +=
+          static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - *since).count());
     journey->version = pick.version;
     auto& replica = state.replicas.at(worker);
     ++replica.outstanding;
@@ -479,7 +483,8 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
                    classes_of(*journey),
                    {}};
       given.times[serving::Stage::parse] = journey->ask.parse_ns;
-      given.times[serving::Stage::queue] = answer.queue_ns;
+      given.times[serving::Stage::queue] = journey->waited_ns;
+      given.times[serving::Stage::batch_wait] = answer.batch_wait_ns;
       given.times[serving::Stage::compute] = answer.compute_ns;
       return finish(journey, std::move(given));
     }
