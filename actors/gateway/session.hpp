@@ -27,6 +27,7 @@ class Session;
 struct Loop {
   boost::asio::io_context io{1};
   boost::asio::steady_timer looks{io};  ///< after clients that wait
+  boost::asio::steady_timer later{io};  ///< of `call_later`
   bool is_looking = false;
   std::size_t sessions = 0;  ///< its own; guarded by the core's mutex
 };

@@ -172,8 +172,18 @@ std::optional<Buffer> control_body(HttpRequest& request, const gateway::Respond&
   return std::nullopt;
 }
 
+/// A thread that has become patient looks again later: nobody may ask anything for long then.
+void note_round(std::size_t requests) {
+  static thread_local bool looks_again = false;
+  if (!fabric::note_round(requests) || looks_again) return;
+  looks_again = gateway::call_later(fabric::kCalmAfter, [] {
+    looks_again = false;
+    note_round(0);
+  });
+}
+
 void ask_together(Router& router, std::vector<Ask> asks) {
-  fabric::note_round(asks.size());
+  note_round(asks.size());
   router.ask(std::move(asks));
 }
 
