@@ -320,8 +320,8 @@ class Head : public caf::event_based_actor {
   void on_replica_failed(const messages::ReplicaFailed& failed);
   /// Replicas that are to leave are told so, once that is durable.
   void tell_replicas(const std::string& job);
-  /// Whether it was ready.
-  bool forget_replica(const scheduler::Lease& lease);
+  /// Its process is gone; `has_crashed`: by itself. Whether it was ready.
+  bool forget_replica(const scheduler::Lease& lease, bool has_crashed);
   std::string serving_text(const scheduler::JobRecord& record) const;
   void note_ready(const std::string& job);
   void on_replica_down(const caf::actor_addr& replica);

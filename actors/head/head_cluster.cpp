@@ -168,7 +168,7 @@ void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::stri
     const auto lease = ledger_.leases().find(worker);
     if (lease == ledger_.leases().end()) continue;
     touched.insert(lease->second.job);
-    if (is_serve(lease->second.job)) forget_replica(lease->second);
+    if (is_serve(lease->second.job)) forget_replica(lease->second, false);
     pids_.erase(worker);
     suspects_.erase(worker);
     events.push_back(event("head", why, LeaseEnded{worker}));
@@ -270,7 +270,7 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   const auto lease = found->second;
   if (is_command(lease.job)) return on_command_exited(lease, exited);
   if (lease.role == Role::shard) on_shard_exited(lease, exited);
-  const bool was_ready = is_serve(lease.job) && forget_replica(lease);
+  const bool was_ready = is_serve(lease.job) && forget_replica(lease, !is_outside(exited));
   const bool is_spare = is_dispensable(lease);
   if (is_serve(lease.job)) on_version_crash(lease, exited, was_ready);
   if (is_spare && !is_refused(lease)) on_spare_exited(lease, exited, was_ready);

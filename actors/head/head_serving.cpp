@@ -276,15 +276,14 @@ void Head::tell_replicas(const std::string& id) {
   });
 }
 
-/// Its process is gone.
-bool Head::forget_replica(const Lease& lease) {
+bool Head::forget_replica(const Lease& lease, bool has_crashed) {
   const auto job = jobs_.find(lease.job);
   if (job == jobs_.end() || !job->second.serving) return false;
   Serving& serving = *job->second.serving;
   serving.replicas.erase(lease.worker);
   serving.leaving.erase(lease.worker);
   serving.known.unheard.erase(lease.worker);
-  parts_.router->remove_replica(lease.job, lease.worker);
+  parts_.router->remove_replica(lease.job, lease.worker, has_crashed);
   const bool was_ready = serving.known.ready.erase(lease.worker) == 1;
   if (was_ready) note_ready(lease.job);
   return was_ready;

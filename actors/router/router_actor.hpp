@@ -19,6 +19,7 @@
 #include "actors/replica/tensor_message.hpp"
 #include "actors/router/call_book.hpp"
 #include "actors/router/endpoint_state.hpp"
+#include "actors/router/inquest.hpp"
 #include "actors/router/router.hpp"
 #include "actors/serving/refusal_text.hpp"
 #include "actors/serving/retry_after.hpp"
@@ -105,6 +106,9 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
         [this](caf::tick_atom) {
           const gateway::AnswersTogether together;
           give_up_calls(Clock::now());
+          for (const auto& [journey, worker, until] : inquest_.take_late(Clock::now()))
+            ask_again(journey, worker);
+          send_calls();
           report();
           ticks_ = false;
           tick();
@@ -183,7 +187,9 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
     publish_job(job);
   }
 
-  void remove_replica(const std::string& job, std::uint64_t worker) {
+  void remove_replica(const std::string& job, std::uint64_t worker, bool has_crashed) {
+    for (const JourneyPtr& journey : inquest_.tell(worker, has_crashed))
+      has_crashed ? refuse_killer(journey) : ask_again(journey, worker);
     const auto state = endpoints_.find(job);
     if (state == endpoints_.end()) return;
     state->second.replicas.erase(worker);
@@ -226,7 +232,8 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
  private:
   /// Nothing is looked at while nothing is served and nobody waits for an answer.
   void tick() {
-    if ((endpoints_.empty() && calls_.empty()) || std::exchange(ticks_, true)) return;
+    const bool is_idle = endpoints_.empty() && calls_.empty() && inquest_.empty();
+    if (is_idle || std::exchange(ticks_, true)) return;
     delayed_send(this, kReportInterval, caf::tick_atom::value);
   }
 
@@ -442,7 +449,16 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
   void on_lost(const Call& call) {
     const auto& [journey, worker, asked, until] = call;
     if (auto* entry = find(journey->job, worker)) --entry->outstanding;
-    if (!journey->suspicion.on_death()) return refuse_killer(journey);
+    if (!journey->suspicion.on_death()) {
+      const auto has_crashed = inquest_.ask(journey, worker, Clock::now());
+      if (!has_crashed) return;
+      if (*has_crashed) return refuse_killer(journey);
+    }
+    ask_again(journey, worker);
+  }
+
+  /// Its replica is gone.
+  void ask_again(const JourneyPtr& journey, std::uint64_t worker) {
     ++journey->tries;
     journey->tried.push_back(worker);
     journey->last = Failure{{ErrorCode::unavailable, "the replica that had the request is gone", {}},
@@ -520,6 +536,7 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
   std::uint64_t epochs_ = 0;
   std::uint64_t asked_ = random_();  ///< number of the last call; a replica may have the last head's
   CallBook calls_;
+  Inquest inquest_;
   std::map<caf::actor, std::vector<messages::InferCall>> outgoing_;  ///< of the message that is handled
   std::map<std::string, EndpointState> endpoints_;                   ///< by job
 };
