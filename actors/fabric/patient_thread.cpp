@@ -2,8 +2,6 @@
 
 #include <sched.h>
 
-#include "actors/fabric/busy_pace.hpp"
-
 namespace ds::fabric {
 namespace {
 
@@ -15,12 +13,13 @@ void change_policy(int from, int to) {
 
 }  // namespace
 
-void note_round(std::size_t requests) {
+bool note_round(std::size_t requests) {
   static thread_local BusyPace pace;
   const bool was_busy = pace.is_busy();
   pace.on_round(requests, BusyPace::Clock::now());
-  if (pace.is_busy() == was_busy) return;
-  was_busy ? change_policy(SCHED_BATCH, SCHED_OTHER) : change_policy(SCHED_OTHER, SCHED_BATCH);
+  if (pace.is_busy() != was_busy)
+    was_busy ? change_policy(SCHED_BATCH, SCHED_OTHER) : change_policy(SCHED_OTHER, SCHED_BATCH);
+  return pace.is_busy();
 }
 
 }  // namespace ds::fabric

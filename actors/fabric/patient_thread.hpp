@@ -1,6 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+
+#include "actors/fabric/busy_pace.hpp"
 
 namespace ds::fabric {
 
@@ -10,6 +13,10 @@ namespace ds::fabric {
 ///
 /// A thread with another policy than the usual one, of its own or by who started the program, is left as it
 /// is.
-void note_round(std::size_t requests);
+///
+/// Whether it is so now. One that may have nothing to do for long then says 0 after `kCalmAfter`: it would be
+/// as patient with whatever comes next.
+bool note_round(std::size_t requests);
+inline constexpr std::chrono::milliseconds kCalmAfter = BusyPace::kMemory + std::chrono::milliseconds(1);
 
 }  // namespace ds::fabric

@@ -39,13 +39,23 @@ void ClientWatch::set_gone() {
 
 namespace {
 
-thread_local boost::asio::io_context* this_thread_runs = nullptr;
+thread_local Loop* this_thread_runs = nullptr;
 
 }  // namespace
 
 void after_those_at_hand(std::function<void()> action) {
   // Their handlers stand before it in the line.
-  this_thread_runs == nullptr ? action() : boost::asio::post(*this_thread_runs, std::move(action));
+  this_thread_runs == nullptr ? action() : boost::asio::post(this_thread_runs->io, std::move(action));
+}
+
+bool call_later(std::chrono::milliseconds pause, std::function<void()> action) {
+  if (this_thread_runs == nullptr) return false;
+  auto& timer = this_thread_runs->later;
+  timer.expires_after(pause);
+  timer.async_wait([action = std::move(action)](const boost::system::error_code& error) {
+    if (!error) action();
+  });
+  return true;
 }
 
 namespace {
@@ -125,7 +135,11 @@ class Listener final : public HttpServer {
         acceptor_.close(ignored);
         retry_.cancel();
       });
-      for (const auto& loop : core_->loops) asio::post(loop->io, [&loop = *loop] { loop.looks.cancel(); });
+      for (const auto& loop : core_->loops)
+        asio::post(loop->io, [&loop = *loop] {
+          loop.looks.cancel();
+          loop.later.cancel();
+        });
     }
     closing_.clear();
     work_.clear();
@@ -152,9 +166,9 @@ class Listener final : public HttpServer {
   void run() {
     asio::post(acceptor_.get_executor(), [this] { accept(); });
     for (const auto& loop : core_->loops) {
-      threads_.emplace_back([&io = loop->io] {
-        this_thread_runs = &io;
-        io.run();
+      threads_.emplace_back([&loop = *loop] {
+        this_thread_runs = &loop;
+        loop.io.run();
       });
     }
   }

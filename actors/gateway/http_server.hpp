@@ -83,6 +83,11 @@ using Handler = std::function<void(HttpRequest, Respond)>;
 /// not throw.
 void after_those_at_hand(std::function<void()> action);
 
+/// On one of the gateway's threads: calls `action` there so much later, unless the server ends before, and in
+/// the place of what was to be called so. It must not throw. False: this is another thread, and nothing is
+/// done.
+bool call_later(std::chrono::milliseconds pause, std::function<void()> action);
+
 /// The answers that are given on this thread while one lives are passed to the gateway's threads when it
 /// ends, each thread's own together: it is woken once for them. Within another one's life it does nothing.
 class AnswersTogether {

@@ -44,6 +44,12 @@ std::string_view to_origin_form(std::string_view target) {
   return slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
 }
 
+bool is_below(std::string_view target, std::string_view path) {
+  target = to_origin_form(target);
+  if (path.empty() || !target.starts_with(path)) return false;
+  return target.size() == path.size() || target[path.size()] == '/' || target[path.size()] == '?';
+}
+
 std::string_view target_in(std::string_view bytes) {
   bytes = bytes.substr(0, bytes.find_first_of("\r\n"));
   const auto space = bytes.find(' ');

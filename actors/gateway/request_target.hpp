@@ -23,6 +23,9 @@ Result<RequestTarget> parse_request_target(std::string_view target);
 /// Without `http://host`, which proxies send; at least `/` then. Pure.
 std::string_view to_origin_form(std::string_view target);
 
+/// Whether the target is the path itself, or below it; not of an empty one. Pure.
+bool is_below(std::string_view target, std::string_view path);
+
 /// The target of the request that `bytes` begin with, though its line may be wrong or cut off; empty: there
 /// is none. Pure.
 std::string_view target_in(std::string_view bytes);

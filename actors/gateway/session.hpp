@@ -27,6 +27,7 @@ class Session;
 struct Loop {
   boost::asio::io_context io{1};
   boost::asio::steady_timer looks{io};  ///< after clients that wait
+  boost::asio::steady_timer later{io};  ///< of `call_later`
   bool is_looking = false;
   std::size_t sessions = 0;  ///< its own; guarded by the core's mutex
 };
@@ -72,10 +73,13 @@ class Session : public std::enable_shared_from_this<Session> {
   static constexpr Moment kOwesNothing{};
 
  private:
+  static constexpr std::size_t kReadBytes = 16 << 10;  ///< at once
+
   enum class Phase { idle, head, body, answering, writing, draining, closed };
   struct Answer;
   friend struct AnswersTogether::Held;
 
+  // ---- reading (session_reading.cpp) ----
   void read_more();
   void on_read(const boost::system::error_code& error, std::size_t bytes);
   void begin_request();
@@ -88,6 +92,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void refuse_large();
   void give_room_back();
   void send_continue();
+
+  // ---- answering (session.cpp) ----
   void on_request();
   void watch_clients();
   static void look_after_clients(const std::weak_ptr<ServerCore>& core, Loop& loop);
@@ -102,6 +108,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void write_more();
   void on_written();
   void drain();
+
+  // ---- deadlines ----
   Moment arm(std::chrono::milliseconds timeout);  ///< returns now
   void wait_for_deadline();
   void on_deadline();

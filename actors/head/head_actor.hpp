@@ -110,7 +110,8 @@ class Head : public caf::event_based_actor {
     std::set<std::uint64_t> leaving{};  ///< that were told to
     job::ReplicaWatch watch;
     scheduler::LoadHistory load{};
-    std::string held{};                ///< what the router was told of why no replica comes; empty: one may
+    std::string held{};       ///< what the router was told of why no replica comes; empty: one may
+    std::string lost_file{};  ///< why none of its version can start: the file is another one; empty: one may
     std::int64_t queued_since_ms = 0;  ///< and no replica has ever been placed; 0: it is otherwise
     /// What replicas have accepted, JSON, by version.
     std::map<std::uint64_t, std::string> quantization{};
@@ -144,6 +145,7 @@ class Head : public caf::event_based_actor {
     std::string why;
     bool at_fault = false, dispensable = false;  ///< see `job::KillWorker`
     bool only_here = false;                      ///< it may well do elsewhere
+    bool is_other_file = false;                  ///< nor is it its version's fault: the file has changed
   };
   struct Errand {  ///< an export under way in a process of its own
     std::string job, format, node;
@@ -318,14 +320,16 @@ class Head : public caf::event_based_actor {
   void on_replica_failed(const messages::ReplicaFailed& failed);
   /// Replicas that are to leave are told so, once that is durable.
   void tell_replicas(const std::string& job);
-  /// Whether it was ready.
-  bool forget_replica(const scheduler::Lease& lease);
+  /// Its process is gone; `has_crashed`: by itself. Whether it was ready.
+  bool forget_replica(const scheduler::Lease& lease, bool has_crashed);
   std::string serving_text(const scheduler::JobRecord& record) const;
   void note_ready(const std::string& job);
   void on_replica_down(const caf::actor_addr& replica);
   /// Ends those that hang, so that others can take their place.
   void watch_replicas();
   void on_load(const std::string& job, scheduler::LoadSample sample);
+  /// A replica has found another file than those of its version served, or none has any more (empty).
+  void note_lost_file(const std::string& job, const std::string& why);
   bool was_never_placed(const scheduler::JobRecord& record) const;
   void tell_all_held();
   /// Tells the router why requests for it need not wait: it is paused, or waits for what is said and no
@@ -351,7 +355,7 @@ class Head : public caf::event_based_actor {
   bool read_served_file(const std::string& path, std::function<void(Head&, const Result<std::string>&)> then);
   /// Looks at the file that the job is to serve, then accepts it, or lets the job that serves it follow.
   void choose_file(const Submission& submission, const gateway::Respond& respond);
-  void serve_again(const scheduler::JobRecord& job, const Result<std::string>& digest,
+  void serve_again(const scheduler::JobRecord& job, const std::string& key, const Result<std::string>& digest,
                    const gateway::Respond& respond);
   /// What a job that is tried again serves.
   std::vector<scheduler::Event> file_events(const scheduler::JobRecord& job, const std::string& digest) const;

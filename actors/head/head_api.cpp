@@ -89,8 +89,9 @@ bool Head::answer_known(const std::string& key, const gateway::Respond& respond)
   const auto* known = key.empty() ? nullptr : ledger_.find_by_key(key);
   if (known == nullptr && !ledger_.is_forgotten_key(key)) return false;
   if (known == nullptr) {
-    respond(error_response({ErrorCode::conflict, "the job of this key ended long ago and is forgotten",
-                            "another job needs another key"}));
+    respond(
+        error_response({ErrorCode::conflict, "what was submitted with this key was long ago and is forgotten",
+                        "submit with another key"}));
     return true;
   }
   if (forgetting_.contains(known->id)) {
@@ -289,6 +290,9 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
     if (verb.empty()) return respond(json_response(whole_view(record)));
     auto reasons = waits_of(record);  // which tells the planner what there is
     std::ranges::copy(rollout_reasons(record), std::back_inserter(reasons));
+    const auto live = jobs_.find(id);
+    if (live != jobs_.end() && live->second.serving && !live->second.serving->lost_file.empty())
+      reasons.insert(reasons.begin(), {"file_changed", live->second.serving->lost_file, {}});
     const FindLive find_live = [this](const std::string& other) {
       const auto found = jobs_.find(other);
       return found == jobs_.end() ? nullptr : &found->second.live;
@@ -326,6 +330,8 @@ nlohmann::json Head::view(const JobRecord& job, bool whole, const std::string& w
   if (whole) view["run_ms"] = job.run_ms(now_ms());
   if (auto served = served_view(job, ledger_); whole && !served.is_null()) view["model"] = std::move(served);
   const bool is_served = live != jobs_.end() && live->second.serving.has_value();
+  if (is_served && !job.pause_requested && !live->second.serving->lost_file.empty())
+    view["reason"] = live->second.serving->lost_file;
   if (whole && is_served) {
     const auto& accepted = live->second.serving->quantization;
     const auto version = job.lines.empty() ? 1 : job.lines.front().version;

@@ -168,7 +168,7 @@ void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::stri
     const auto lease = ledger_.leases().find(worker);
     if (lease == ledger_.leases().end()) continue;
     touched.insert(lease->second.job);
-    if (is_serve(lease->second.job)) forget_replica(lease->second);
+    if (is_serve(lease->second.job)) forget_replica(lease->second, false);
     pids_.erase(worker);
     suspects_.erase(worker);
     events.push_back(event("head", why, LeaseEnded{worker}));
@@ -206,8 +206,12 @@ bool Head::is_dispensable(const Lease& lease) const {
   const auto suspect = suspects_.find(lease.worker);
   if (suspect != suspects_.end() && suspect->second.dispensable) return true;
   const auto job = jobs_.find(lease.job);
-  if (job != jobs_.end() && job->second.serving)
-    return !job->second.serving->known.ready.empty() || is_on_trial(lease) || is_refused(lease);
+  if (job != jobs_.end() && job->second.serving) {
+    // A trial is over after some crashes of the version's own; without its file none ever gets so far.
+    const bool is_other_file = suspect != suspects_.end() && suspect->second.is_other_file;
+    const bool serves = !job->second.serving->known.ready.empty();
+    return serves || is_refused(lease) || (is_on_trial(lease) && !is_other_file);
+  }
   if (job == jobs_.end() || job->second.trained.contains(lease.worker)) return false;
   return has_enough_trained(*ledger_.find(lease.job));
 }
@@ -266,7 +270,7 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   const auto lease = found->second;
   if (is_command(lease.job)) return on_command_exited(lease, exited);
   if (lease.role == Role::shard) on_shard_exited(lease, exited);
-  const bool was_ready = is_serve(lease.job) && forget_replica(lease);
+  const bool was_ready = is_serve(lease.job) && forget_replica(lease, !is_outside(exited));
   const bool is_spare = is_dispensable(lease);
   if (is_serve(lease.job)) on_version_crash(lease, exited, was_ready);
   if (is_spare && !is_refused(lease)) on_spare_exited(lease, exited, was_ready);

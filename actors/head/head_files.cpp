@@ -30,7 +30,7 @@ void Head::choose_file(const Submission& submission, const gateway::Respond& res
     // The same request, or the name, may have come a second time meanwhile.
     if (head.answer_known(submission.key, respond)) return;
     if (const auto* job = find_same_server(submission, head.ledger_))
-      return head.serve_again(*job, digest, respond);
+      return head.serve_again(*job, submission.key, digest, respond);
     if (const auto refused = check_endpoint(submission.spec.name, head.ledger_)) return respond(*refused);
     auto dependencies = resolve_dependencies(submission, head.ledger_);
     if (const auto* wrong = std::get_if<gateway::HttpResponse>(&dependencies)) return respond(*wrong);
@@ -42,7 +42,8 @@ void Head::choose_file(const Submission& submission, const gateway::Respond& res
 }
 
 /// Another content is another version, to which its replicas change one by one; the same one is no change.
-void Head::serve_again(const JobRecord& job, const Result<std::string>& digest,
+/// What was answered once is not done again, so the key is kept in either case.
+void Head::serve_again(const JobRecord& job, const std::string& key, const Result<std::string>& digest,
                        const gateway::Respond& respond) {
   const auto id = job.id;
   if (!digest) {
@@ -59,6 +60,8 @@ void Head::serve_again(const JobRecord& job, const Result<std::string>& digest,
     spdlog::info("job {}: its file is another one now, version {} of its model", id, version);
     events.push_back(event("user", "submitted again with another file", FileServed{id, version, *digest}));
   }
+  if (!key.empty()) events.push_back(event("user", "submitted again", JobSubmittedAgain{id, key}));
+  note_lost_file(id, {});  // as it is now is what is served
   const ServedLines before{{id, job.lines}};
   commit(std::move(events),
          [this, respond, id] { respond(json_response(view(*ledger_.find(id), false, {}))); });
@@ -84,7 +87,7 @@ bool Head::is_right_file(const std::string& id, const messages::ReplicaHello& he
       job.spec->serve->source.path, hello.digest, known->second);
   spdlog::warn("worker {} of job {}: {}", hello.worker, id, why);
   const bool others_serve = !jobs_.at(id).serving->known.ready.empty();
-  suspects_.insert_or_assign(hello.worker, Suspect{why, true, others_serve, true});
+  suspects_.insert_or_assign(hello.worker, Suspect{why, true, others_serve, true, true});
   kill_worker(hello.worker, why);
   return false;
 }

@@ -101,12 +101,21 @@ void Head::tell_held(const std::string& id, const std::string& waits_for) {
   std::string why;
   if (ledger_.find(id)->pause_requested) {
     why = fmt::format("the model is paused by its owner; ds-submit resume {} lets it go on", id);
+  } else if (!job->second.serving->lost_file.empty()) {
+    why = job->second.serving->lost_file;
   } else if (!waits_for.empty()) {
     why = fmt::format("the model is queued, and none of its replicas has been ready yet: {}", waits_for);
   }
   if (why == job->second.serving->held) return;
   job->second.serving->held = why;
   parts_.router->set_held(id, std::move(why));
+}
+
+void Head::note_lost_file(const std::string& id, const std::string& why) {
+  auto& lost_file = jobs_.at(id).serving->lost_file;
+  if (lost_file.empty() && why.empty()) return;
+  lost_file = why.empty() ? "" : "none of its replicas can start: " + why;
+  tell_held(id);
 }
 
 /// Replicas may have to start on any of them, while a request waits. Told once each.
@@ -147,6 +156,7 @@ void Head::on_replica_hello(const messages::ReplicaHello& hello) {
   metadata.quantization = quantization_text(hello.quantization);
   metadata.padding = replica::to_padding(hello.padding, metadata);
   parts_.router->add_replica(id, hello.worker, replica, version, std::move(metadata));
+  note_lost_file(id, {});
   serving.known.unheard.erase(hello.worker);
   if (!serving.known.ready.insert(hello.worker).second) return;
   job->second.spare_starts = {};  // the next can, too
@@ -192,13 +202,16 @@ void Head::on_replica_failed(const messages::ReplicaFailed& failed) {
   if (lease == ledger_.leases().end() || !is_serve(lease->second.job)) return;
   const std::string id = lease->second.job;
   const auto job = jobs_.find(id);
-  const bool others_serve =
-      job != jobs_.end() && job->second.serving && !job->second.serving->known.ready.empty();
+  const auto* serving = job != jobs_.end() && job->second.serving ? &*job->second.serving : nullptr;
+  const bool others_serve = serving != nullptr && !serving->known.ready.empty();
+  // Nobody is to wait for the file to become what it was.
+  if (failed.is_other_file && serving != nullptr && !others_serve && serving->known.unheard.empty())
+    note_lost_file(id, failed.why);
   const bool is_new = !failed.only_here && stop_rollout(id, lease->second.version, failed.why);
   if (!failed.only_here && !others_serve && !is_new)
     return end_job(id, JobState::failed, fmt::format("worker {}", failed.worker), failed.why);
-  suspects_.insert_or_assign(failed.worker,
-                             Suspect{failed.why, true, others_serve || is_new, failed.only_here});
+  suspects_.insert_or_assign(failed.worker, Suspect{failed.why, true, others_serve || is_new,
+                                                    failed.only_here, failed.is_other_file});
   kill_worker(failed.worker, failed.why);
 }
 
@@ -263,15 +276,14 @@ void Head::tell_replicas(const std::string& id) {
   });
 }
 
-/// Its process is gone.
-bool Head::forget_replica(const Lease& lease) {
+bool Head::forget_replica(const Lease& lease, bool has_crashed) {
   const auto job = jobs_.find(lease.job);
   if (job == jobs_.end() || !job->second.serving) return false;
   Serving& serving = *job->second.serving;
   serving.replicas.erase(lease.worker);
   serving.leaving.erase(lease.worker);
   serving.known.unheard.erase(lease.worker);
-  parts_.router->remove_replica(lease.job, lease.worker);
+  parts_.router->remove_replica(lease.job, lease.worker, has_crashed);
   const bool was_ready = serving.known.ready.erase(lease.worker) == 1;
   if (was_ready) note_ready(lease.job);
   return was_ready;

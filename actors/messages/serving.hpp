@@ -49,6 +49,7 @@ struct ReplicaFailed {
   std::uint64_t worker = 0;
   std::string why;
   bool only_here = false;
+  bool is_other_file = false;  ///< what its job names is not the file that replicas of its version serve
   bool operator==(const ReplicaFailed&) const = default;
 };
 
@@ -118,7 +119,7 @@ struct InferAnswer {
   bool elsewhere = false;            ///< it failed, and another replica may do better
   std::uint32_t retry_after_ms = 0;  ///< when it is full
   std::vector<ServedTensor> outputs;
-  std::uint64_t queue_ns = 0, compute_ns = 0;
+  std::uint64_t batch_wait_ns = 0, compute_ns = 0;
   std::uint32_t batch_rows = 0;  ///< of the batch that it ran in
   std::uint8_t released = 0;     ///< why that batch ran: `serving::Release`
   bool is_first = false;         ///< of its batch
@@ -148,7 +149,7 @@ auto inspect(I& f, ReplicaHello& x) {
 }
 template <class I>
 auto inspect(I& f, ReplicaFailed& x) {
-  return f(x.worker, x.why, x.only_here);
+  return f(x.worker, x.why, x.only_here, x.is_other_file);
 }
 template <class I>
 auto inspect(I& f, AssignReplica& x) {
@@ -181,8 +182,8 @@ auto inspect(I& f, CancelInfer& x) {
 }
 template <class I>
 auto inspect(I& f, InferAnswer& x) {
-  return f(x.number, x.failure, x.message, x.elsewhere, x.retry_after_ms, x.outputs, x.queue_ns, x.compute_ns,
-           x.batch_rows, x.released, x.is_first, x.real_elements, x.padding_elements);
+  return f(x.number, x.failure, x.message, x.elsewhere, x.retry_after_ms, x.outputs, x.batch_wait_ns,
+           x.compute_ns, x.batch_rows, x.released, x.is_first, x.real_elements, x.padding_elements);
 }
 template <class I>
 auto inspect(I& f, InferAnswers& x) {

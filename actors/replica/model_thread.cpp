@@ -5,6 +5,8 @@
 #include <mutex>
 #include <utility>
 
+#include "actors/fabric/patient_thread.hpp"
+
 namespace ds::replica {
 
 /// What waits. The thread has it, too: it may end its own `ModelThread`.
@@ -37,11 +39,14 @@ void ModelThread::post(std::function<void()> work) {
 }
 
 void ModelThread::Line::run() {
+  const auto is_due = [this] { return stopping || !work.empty(); };
   while (true) {
+    const bool is_patient = fabric::note_round(0);
     std::function<void()> next;
     {
       std::unique_lock lock(mutex);
-      has_work.wait(lock, [this] { return stopping || !work.empty(); });
+      if (is_patient && !has_work.wait_for(lock, fabric::kCalmAfter, is_due)) continue;
+      has_work.wait(lock, is_due);
       if (stopping) return;
       next = std::move(work.front());
       work.pop_front();

@@ -193,7 +193,8 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
 
   void on_failed(const Error& why) {
     const bool is_everywhere = why.code == ErrorCode::invalid_argument || why.code == ErrorCode::unsupported;
-    failed_ = ReplicaFailed{process_.worker, head::log_end(why), !is_everywhere};
+    const bool is_other_file = why.code == ErrorCode::conflict;
+    failed_ = ReplicaFailed{process_.worker, head::log_end(why), !is_everywhere, is_other_file};
     line_.tell_head(*failed_);
   }
 
@@ -410,7 +411,7 @@ class Replica : public caf::event_based_actor, public fabric::PromptActor {
     if (!outputs) return refusal(outputs.error().code, outputs.error().message, false);
     InferAnswer answer;
     answer.outputs = to_message(*std::move(outputs));
-    answer.queue_ns = static_cast<std::uint64_t>(batch.waited_us[place]) * 1000;
+    answer.batch_wait_ns = static_cast<std::uint64_t>(batch.waited_us[place]) * 1000;
     answer.compute_ns = static_cast<std::uint64_t>(outcome.took_us) * 1000;
     answer.batch_rows = batch.rows;
     answer.released = static_cast<std::uint8_t>(batch.reason);

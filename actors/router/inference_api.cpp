@@ -3,20 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <chrono>
 #include <limits>
 #include <mutex>
-#include <numeric>
 #include <thread>
 #include <utility>
 #include <variant>
 
 #include "actors/fabric/patient_thread.hpp"
+#include "actors/router/failure_response.hpp"
+#include "actors/router/informer.hpp"
+#include "actors/router/request_parts.hpp"
 #include "actors/serving/compression.hpp"
 #include "actors/serving/inference_response.hpp"
-#include "actors/serving/metrics_text.hpp"
 #include "actors/serving/retry_after.hpp"
 #include "actors/serving/route_bodies.hpp"
 #include "actors/serving/routes.hpp"
@@ -34,56 +34,7 @@ constexpr std::size_t kMostThreads = 8;
 constexpr std::size_t kMostGathered = 32;
 constexpr FairPool::Bounds kLargeBounds{64, 256};
 constexpr FairPool::Bounds kAnswerBounds{1024, 4096};
-constexpr std::size_t kMostControlBytes = 64 << 10;  // of a body that has no tensors
 constexpr const char* kLengthHeader = "Inference-Header-Content-Length";
-constexpr std::array<std::string_view, 6> kExtensions{"binary_tensor_data",  "model_repository",
-                                                      "model_configuration", "statistics",
-                                                      "schedule_policy",     "classification"};
-
-HttpResponse failure_response(const Failure& failure, int status) {
-  HttpResponse response{status, serving::error_body(failure.error), "application/json", {}};
-  if (status == 503) {
-    response.headers.emplace_back("Retry-After",
-                                  std::to_string(serving::retry_after_seconds(failure.retry_after_ms)));
-  }
-  return response;
-}
-
-HttpResponse failure_response(const Failure& failure) {
-  return failure_response(failure, serving::http_status(failure.error.code));
-}
-
-HttpResponse failure_response(const Error& error) {
-  return failure_response(Failure{error});
-}
-
-/// Empty: there is none. Valid as long as the request.
-std::string_view header_of(const HttpRequest& request, std::string_view name) {
-  const auto found = request.headers.find(name);
-  return found == request.headers.end() ? std::string_view() : std::string_view(found->second);
-}
-
-std::string_view tenant_in(const HttpRequest& request) {
-  return header_of(request, "ds-tenant");
-}
-
-Buffer to_buffer(std::string text) {
-  const auto owner = std::make_shared<const std::string>(std::move(text));
-  return Buffer(owner, std::as_bytes(std::span(*owner)));
-}
-
-/// Takes the body out of the request where it isn't packed.
-Result<Buffer> plain_body(HttpRequest& request, std::size_t limit = InferenceApi::kMaxBodyBytes) {
-  const auto coding = serving::parse_content_encoding(header_of(request, "content-encoding"));
-  if (!coding) return tl::unexpected(coding.error());
-  if (*coding == serving::ContentCoding::identity) return to_buffer(std::move(request.body));
-  return serving::decompress(request.body, *coding, limit);
-}
-
-/// Of a body that can't be read.
-int body_status(ErrorCode code) {
-  return code == ErrorCode::resource_exhausted ? 413 : code == ErrorCode::unsupported ? 415 : 400;
-}
 
 Result<std::optional<std::uint64_t>> json_length_of(const HttpRequest& request) {
   const std::string_view text = header_of(request, "inference-header-content-length");
@@ -125,10 +76,6 @@ HttpResponse answer_response(const std::string& model, const serving::InferenceR
   return response;
 }
 
-Error to_error(const std::exception& thrown) {
-  return {ErrorCode::internal, fmt::format("the request could not be handled: {}", thrown.what()), {}};
-}
-
 /// `work` on a thread on which nobody else would catch what it throws.
 template <class Work>
 void respond_anyway(const gateway::Respond& respond, const Work& work) {
@@ -139,64 +86,19 @@ void respond_anyway(const gateway::Respond& respond, const Work& work) {
   }
 }
 
-/// `retry_after_ms` 0: nobody knows when clients have read what they have asked for.
-HttpResponse no_room(const char* why = "too many answers wait for their clients to read them",
-                     std::uint32_t retry_after_ms = 0) {
-  return failure_response(Failure{{ErrorCode::resource_exhausted, why, {}}, retry_after_ms});
-}
-
-Error no_such_tenant(const HttpRequest& request) {
-  return {ErrorCode::invalid_argument,
-          fmt::format("{} names no tenant of this cluster: '{}'", InferenceApi::kTenantHeader,
-                      tenant_in(request)),
-          "ds-submit tenants lists them"};
-}
-
-Error unknown(const std::string& model) {
-  return {ErrorCode::not_found, fmt::format("Request for unknown model: '{}' is not found", model), {}};
-}
-
-/// A body that has no tensors. None: it is too large or wrongly packed, which has been said.
-std::optional<Buffer> control_body(HttpRequest& request, const gateway::Respond& respond) {
-  if (request.body.size() > kMostControlBytes) {
-    respond(failure_response(Failure{{ErrorCode::resource_exhausted,
-                                      fmt::format("the body has {} bytes, and {} are the most here",
-                                                  request.body.size(), kMostControlBytes),
-                                      {}}},
-                             413));
-    return std::nullopt;
-  }
-  auto body = plain_body(request, kMostControlBytes);
-  if (body) return *std::move(body);
-  respond(failure_response(Failure{body.error()}, body_status(body.error().code)));
-  return std::nullopt;
+/// A thread that has become patient looks again later: nobody may ask anything for long then.
+void note_round(std::size_t requests) {
+  static thread_local bool looks_again = false;
+  if (!fabric::note_round(requests) || looks_again) return;
+  looks_again = gateway::call_later(fabric::kCalmAfter, [] {
+    looks_again = false;
+    note_round(0);
+  });
 }
 
 void ask_together(Router& router, std::vector<Ask> asks) {
-  fabric::note_round(asks.size());
+  note_round(asks.size());
   router.ask(std::move(asks));
-}
-
-serving::ModelConfiguration configuration_of(const EndpointView& endpoint, std::uint32_t replicas) {
-  const serving::BatchingOptions& batching = endpoint.batching;
-  serving::ModelConfiguration configuration;
-  configuration.replicas = replicas;
-  configuration.on_gpu = endpoint.is_on_gpu;
-  configuration.has_dynamic_batching =
-      batching.mode != serving::BatchingOptions::Mode::off && batching.max_size > 1;
-  if (batching.mode != serving::BatchingOptions::Mode::fixed) return configuration;
-  configuration.preferred_batch_sizes = {batching.max_size};
-  configuration.max_queue_delay_us =
-      static_cast<std::uint64_t>(std::max<std::int64_t>(batching.max_delay_us, 0));
-  return configuration;
-}
-
-/// Whether requests for the version are taken, and what is to be said of it.
-std::pair<bool, std::string> state_of(const EndpointView& endpoint, const EndpointView::Version& version) {
-  if (version.ready > 0) return {true, ""};
-  if (version.share == 0) return {false, "its replicas leave"};
-  if (endpoint.sleeps()) return {true, "it sleeps: the next request starts a replica"};
-  return {false, endpoint.held.empty() ? "no replica is ready yet" : endpoint.held};
 }
 
 std::size_t count_threads() {
@@ -233,112 +135,6 @@ void InferenceApi::set_tenants(std::vector<std::string> names) {
     requesters_.emplace(std::move(name), std::move(requester));
   }
 }
-
-/// Answers what needs no replica.
-class Informer {
- public:
-  Informer(const Router& router, const std::string& version) : router_(router), version_(version) {}
-
-  HttpResponse operator()(const serving::route::ServerMetadata&) const {
-    return json(serving::server_metadata_body(version_, kExtensions));
-  }
-  HttpResponse operator()(const serving::route::ServerLive&) const { return json(serving::live_body(true)); }
-  /// Always, when it can be asked: the head listens once it has taken its state back, and knows all models
-  /// then.
-  HttpResponse operator()(const serving::route::ServerReady&) const {
-    return json(serving::ready_body(true));
-  }
-  HttpResponse operator()(const serving::route::ModelReady& asked) const {
-    const auto endpoint = find(asked.model);
-    if (!endpoint) return failure_response(unknown(asked.model.name));
-    const bool is_ready = asked.model.version
-                              ? state_of(*endpoint, *endpoint->find(*asked.model.version)).first
-                              : endpoint->ready > 0 || endpoint->sleeps();
-    auto response = json(serving::model_ready_body(asked.model.name, is_ready));
-    if (!is_ready) response.status = 400;
-    return response;
-  }
-  HttpResponse operator()(const serving::route::ModelMetadata& asked) const {
-    return of_model(asked.model, [](const serving::ModelMetadata& model, const EndpointView&) {
-      return serving::model_metadata_body(model);
-    });
-  }
-  HttpResponse operator()(const serving::route::ModelConfig& asked) const {
-    return of_model(asked.model, [&asked](const serving::ModelMetadata& model, const EndpointView& endpoint) {
-      const auto replicas = asked.model.version ? endpoint.find(*asked.model.version)->ready : endpoint.ready;
-      return serving::model_config_body(model, configuration_of(endpoint, replicas));
-    });
-  }
-  HttpResponse operator()(const serving::route::Statistics& asked) const {
-    if (asked.model && !find(*asked.model)) return failure_response(unknown(asked.model->name));
-    const auto known = router_.statistics();
-    std::vector<serving::NamedStatistics> models;
-    for (const EndpointView& endpoint : router_.endpoints()) {
-      if (asked.model && asked.model->name != endpoint.name) continue;
-      const auto found = known.find(endpoint.name);
-      if (found == known.end()) continue;
-      for (const auto& [version, counted] : found->second) {
-        if (asked.model && asked.model->version.value_or(version) != version) continue;
-        models.push_back({endpoint.name, version, counted.model});
-      }
-    }
-    return json(serving::statistics_body(models));
-  }
-  HttpResponse operator()(const serving::route::RepositoryIndex& asked) const {
-    std::vector<serving::IndexEntry> entries;
-    for (const EndpointView& endpoint : router_.endpoints()) {
-      for (const auto& [version, shown] : endpoint.versions) {
-        const auto [is_ready, reason] = state_of(endpoint, shown);
-        if (is_ready || !asked.only_ready) entries.push_back({endpoint.name, version, is_ready, reason});
-      }
-    }
-    return json(serving::repository_index_body(entries));
-  }
-  /// All others are not for it.
-  template <class Other>
-  HttpResponse operator()(const Other&) const {
-    return failure_response(Error{ErrorCode::internal, "the route was not told apart", {}});
-  }
-  HttpResponse operator()(const serving::route::Metrics&) const {
-    auto known = router_.statistics();
-    std::vector<serving::ModelMetrics> models;
-    for (const EndpointView& endpoint : router_.endpoints()) {
-      for (auto& [version, counted] : known[endpoint.name]) {
-        const auto* shown = endpoint.find(version);
-        const EndpointView::Version there = shown == nullptr ? EndpointView::Version{} : *shown;
-        const auto starting = there.wanted - std::min(there.wanted, there.ready);
-        models.push_back({endpoint.name, version, there.ready, starting, there.draining, endpoint.ongoing,
-                          std::move(counted)});
-      }
-    }
-    return {200, serving::metrics_text(models), "text/plain; version=0.0.4; charset=utf-8", {}};
-  }
-
- private:
-  static HttpResponse json(std::string body) { return {200, std::move(body), "application/json", {}}; }
-  std::optional<EndpointView> find(const serving::ModelName& model) const {
-    auto endpoint = router_.find(model.name);
-    const bool is_known = endpoint && (!model.version || endpoint->find(*model.version) != nullptr);
-    return is_known ? endpoint : std::nullopt;
-  }
-  template <class Body>
-  HttpResponse of_model(const serving::ModelName& model, Body body) const {
-    const auto endpoint = find(model);
-    if (!endpoint) return failure_response(unknown(model.name));
-    const auto* metadata = endpoint->metadata_of(model.version);
-    if (metadata == nullptr) {
-      return failure_response(
-          Failure{{ErrorCode::unavailable, "no replica of the model has been ready yet", {}}});
-    }
-    serving::ModelMetadata shown = *metadata;
-    shown.versions.clear();
-    for (const auto& [version, there] : endpoint->versions) shown.versions.push_back(version);
-    return json(body(shown, *endpoint));
-  }
-
-  const Router& router_;
-  const std::string& version_;
-};
 
 HttpResponse InferenceApi::refusal(int status, std::string_view message) {
   HttpResponse response{status, serving::error_body(message), "application/json", {}};
@@ -391,39 +187,6 @@ void InferenceApi::inform(const HttpRequest& request, const serving::Route& rout
   ask.done = [this, route, respond](const tl::expected<Answer, Failure>& outcome) {
     if (!outcome) return respond(failure_response(outcome.error()));
     respond(std::visit(Informer(router_, version_), route));
-  };
-  ask_for(request, std::move(ask));
-}
-
-/// Answered as Triton does: a model is loaded once it takes requests, and unloaded once it takes no more;
-/// what it has it still answers.
-void InferenceApi::control(HttpRequest& request, const std::string& model, serving::ModelControl what,
-                           const gateway::Respond& respond) {
-  const auto body = control_body(request, respond);
-  if (!body) return;
-  if (const auto fits = serving::check_control_body(body->text(), what); !fits)
-    return respond(failure_response(fits.error()));
-  auto asked = std::make_shared<HttpRequest>();  // whose it is, and whether it is still there
-  asked->headers = request.headers;
-  asked->client = request.client;
-  control_(model, what, [this, asked, model, what, respond](const Result<void>& outcome) {
-    if (!outcome) return respond(failure_response(outcome.error()));
-    if (what == serving::ModelControl::unload) return respond(HttpResponse{200, "", "application/json", {}});
-    // This is the head's thread, and none to run the router on.
-    const bool is_posted =
-        answers_.post(model, [this, asked, model, respond] { wait_until_ready(*asked, model, respond); });
-    if (!is_posted) respond(too_many_answers(model));
-  });
-}
-
-void InferenceApi::wait_until_ready(const HttpRequest& request, const std::string& model,
-                                    const gateway::Respond& respond) {
-  Ask ask;
-  ask.model = model;
-  ask.only_ready = true;
-  ask.arrived = Clock::now();
-  ask.done = [respond](const tl::expected<Answer, Failure>& outcome) {
-    respond(outcome ? HttpResponse{200, "", "application/json", {}} : failure_response(outcome.error()));
   };
   ask_for(request, std::move(ask));
 }

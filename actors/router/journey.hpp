@@ -29,7 +29,9 @@ struct Journey {
   std::optional<Failure> last;       ///< what the last of them said
   bool is_given_up = false;          ///< nobody waits for its answer
   std::uint64_t call = 0, at = 0;    ///< the last `InferCall`, and to which worker; 0: none
-  std::uint64_t place = 0;           ///< in the line of those that wait for a replica; 0: none
+  std::optional<std::chrono::steady_clock::time_point> waits_since = {};  ///< for a replica; none: it doesn't
+  std::uint64_t waited_ns = 0;                                            ///< for replicas before
+  std::uint64_t place = 0;  ///< in the line of those that wait for a replica; 0: none
   serving::Suspicion suspicion;
 };
 using JourneyPtr = std::shared_ptr<Journey>;

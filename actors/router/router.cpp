@@ -51,8 +51,8 @@ void Router::drain_replica(const std::string& job, std::uint64_t worker) {
   post(actor_, [=](RouterActor& router) { router.drain_replica(job, worker); });
 }
 
-void Router::remove_replica(const std::string& job, std::uint64_t worker) {
-  post(actor_, [=](RouterActor& router) { router.remove_replica(job, worker); });
+void Router::remove_replica(const std::string& job, std::uint64_t worker, bool has_crashed) {
+  post(actor_, [=](RouterActor& router) { router.remove_replica(job, worker, has_crashed); });
 }
 
 void Router::ask(std::vector<Ask> asks) {

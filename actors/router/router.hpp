@@ -47,7 +47,7 @@ struct EndpointView {
   std::string held = {};                  ///< why no replica is on its way; empty: one may be
   serving::BatchingOptions batching{};    ///< of its replicas
   bool is_on_gpu = false;
-  double answers_per_second = 0;          ///< of late
+  double answers_per_second = 0;  ///< of late
   struct Version {
     std::uint32_t ready = 0, draining = 0, wanted = 0;  ///< replicas
     std::uint32_t share = 0;                            ///< of the requests, in hundredths
@@ -157,7 +157,9 @@ class Router {
                    serving::ModelMetadata metadata);
   /// Nothing new for it; what it has it may still answer.
   void drain_replica(const std::string& job, std::uint64_t worker);
-  void remove_replica(const std::string& job, std::uint64_t worker);
+  /// Its process is gone; `has_crashed`: by itself, so that what it ran alone is to blame. Else something
+  /// outside has ended it, or nobody knows what.
+  void remove_replica(const std::string& job, std::uint64_t worker, bool has_crashed);
 
   void ask(std::vector<Ask> asks);
   /// Nobody waits for the answer any more: its place is another's, unless a batch has it already.

@@ -6,7 +6,8 @@
 namespace ds::serving {
 
 std::string_view to_string(Stage stage) {
-  constexpr std::array<std::string_view, kStages> kNames{"parse", "queue", "compute", "serialize", "rest"};
+  constexpr std::array<std::string_view, kStages> kNames{"parse",   "queue",     "batch_wait",
+                                                         "compute", "serialize", "rest"};
   return kNames.at(static_cast<std::size_t>(stage));
 }
 
@@ -18,7 +19,7 @@ void ModelStatistics::record_success(std::uint32_t rows, const StageTimes& times
   last_inference_ms = std::max(last_inference_ms, now_ms);
   inference_count += rows;
   success.add(times.total_ns());
-  queue.add(times[Stage::queue]);
+  queue.add(times[Stage::queue] + times[Stage::batch_wait]);
   compute_input.add(0);
   compute_infer.add(times[Stage::compute]);
   compute_output.add(0);

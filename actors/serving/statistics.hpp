@@ -13,13 +13,14 @@ namespace ds::serving {
 
 /// Parts of a request's time, in their order. They add up to the whole.
 enum class Stage : std::uint8_t {
-  parse,      ///< gateway: from the request's body to tensors
-  queue,      ///< in the replica, until its batch started
-  compute,    ///< batch put together, the model, batch taken apart
-  serialize,  ///< from tensors to the answer's body
-  rest,       ///< what no other stage has counted: no replica was there, retries, the fabric, no free core
+  parse,       ///< gateway: from the request's body to tensors
+  queue,       ///< in the router's line, while no replica took it
+  batch_wait,  ///< in the replica, until its batch started
+  compute,     ///< batch put together, the model, batch taken apart
+  serialize,   ///< from tensors to the answer's body
+  rest,        ///< what no other stage has counted: retries, the fabric, no free core
 };
-inline constexpr std::size_t kStages = 5;
+inline constexpr std::size_t kStages = 6;
 /// As a label's value.
 std::string_view to_string(Stage stage);
 
@@ -46,8 +47,9 @@ struct BatchStatistics {
 };
 
 /// What the protocol's statistics say of one version of a model, in its terms: a request of n rows is n
-/// inferences and one `success`; each request is accounted its whole batch's compute time, in which what the
-/// protocol calls input and output is contained. Sums only, never means: clients subtract two samples.
+/// inferences and one `success`; `queue` is all that it waited, with a replica or for one; each request is
+/// accounted its whole batch's compute time, in which what the protocol calls input and output is contained.
+/// Sums only, never means: clients subtract two samples.
 struct ModelStatistics {
   static constexpr std::uint32_t kMostBatchSizes = 1'024;  ///< larger ones count as this size
 

@@ -35,6 +35,7 @@ static void from_json(const nlohmann::json& json, JobSubmitted& x) {
   x.depends_on.clear();  // no job could before
   if (json.contains("depends_on")) json.at("depends_on").get_to(x.depends_on);
 }
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JobSubmittedAgain, job, key)
 static void to_json(nlohmann::json& json, const LeaseGranted& x) {
   json = {{"worker", x.worker},
           {"job", x.job},
@@ -161,6 +162,8 @@ template <class T>
 constexpr const char* kTypeName = nullptr;
 template <>
 constexpr const char* kTypeName<JobSubmitted> = "job_submitted";
+template <>
+constexpr const char* kTypeName<JobSubmittedAgain> = "job_submitted_again";
 template <>
 constexpr const char* kTypeName<LeaseGranted> = "lease_granted";
 template <>

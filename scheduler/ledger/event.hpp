@@ -26,6 +26,13 @@ struct JobSubmitted {
   bool operator==(const JobSubmitted&) const = default;
 };
 
+/// The job, which goes on, was submitted once more, with another key: what comes with that key is this job,
+/// too.
+struct JobSubmittedAgain {
+  std::string job, key;
+  bool operator==(const JobSubmittedAgain&) const = default;
+};
+
 /// Slots of `node` (none, unless it is a worker) belong to the process `worker` from now on, until
 /// `LeaseEnded`, and so do those of the node's GPUs that are named.
 struct LeaseGranted {
@@ -294,14 +301,14 @@ struct TenantsChanged {
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
 /// thing.
 struct Event {
-  using Body = std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed,
-                            JobStateChanged, CancelRequested, JobSized, EvaluationRecorded,
-                            CheckpointCommitted, WorkerCrashed, PauseRequested, ResumeRequested, NodeDrained,
-                            NodeUndrained, TimeLimitReached, JobRetried, PriorityChanged, WorkersScaled,
-                            NodeQuarantined, RankFinished, QuarantineLifted, SpeedMeasured, CheckpointChosen,
-                            ModelVersionAdded, ModelTagged, ModelServed, RolloutStopped, DeadlinePromised,
-                            DeadlineMissed, VersionProved, ModelRemoved, BatchChanged, JobForgotten,
-                            FileServed, TenantsChanged>;
+  using Body =
+      std::variant<JobSubmitted, LeaseGranted, LeaseReleasing, LeaseEnded, GenerationFormed, JobStateChanged,
+                   CancelRequested, JobSized, EvaluationRecorded, CheckpointCommitted, WorkerCrashed,
+                   PauseRequested, ResumeRequested, NodeDrained, NodeUndrained, TimeLimitReached, JobRetried,
+                   PriorityChanged, WorkersScaled, NodeQuarantined, RankFinished, QuarantineLifted,
+                   SpeedMeasured, CheckpointChosen, ModelVersionAdded, ModelTagged, ModelServed,
+                   RolloutStopped, DeadlinePromised, DeadlineMissed, VersionProved, ModelRemoved,
+                   BatchChanged, JobForgotten, FileServed, TenantsChanged, JobSubmittedAgain>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

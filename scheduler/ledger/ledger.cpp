@@ -9,6 +9,9 @@
 
 namespace ds::scheduler {
 
+/// Of submissions of one job that goes on, but its first.
+constexpr std::size_t kMostLaterKeys = 64;
+
 bool Ledger::apply(const Event& event) {
   const std::string job = job_of(event);  // before it is applied: a lease may be gone afterwards
   auto happening = describe(event);
@@ -112,6 +115,19 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
   ++next_order_;
   if (!body.key.empty()) keys_.emplace(body.key, body.job);
   index(jobs_.emplace(body.job, std::move(record)).first->second);
+  return true;
+}
+
+bool Ledger::on(const Event&, const JobSubmittedAgain& body) {
+  auto* job = active(body.job);
+  if (job == nullptr || body.key.empty() || keys_.contains(body.key) || is_forgotten_key(body.key))
+    return false;
+  keys_.emplace(body.key, body.job);
+  job->later_keys.push_back(body.key);
+  if (job->later_keys.size() <= kMostLaterKeys) return true;
+  keys_.erase(job->later_keys.front());
+  forget_key(job->later_keys.front());
+  job->later_keys.erase(job->later_keys.begin());
   return true;
 }
 

@@ -35,9 +35,10 @@ struct JobRecord {
   std::shared_ptr<const JobSpec> spec;  ///< shared with jobs of the same text; never null
   std::uint32_t priority = 0;           ///< the file's, or what the owner gave it since
   std::string key, file, directory;
-  std::shared_ptr<const std::string> text;  ///< of the file; shared like `spec`, never null
-  std::vector<std::string> depends_on;      ///< ids
-  std::uint64_t order = 0;                  ///< of submission, from 1
+  std::vector<std::string> later_keys = {};  ///< with which it was submitted again, the last few
+  std::shared_ptr<const std::string> text;   ///< of the file; shared like `spec`, never null
+  std::vector<std::string> depends_on;       ///< ids
+  std::uint64_t order = 0;                   ///< of submission, from 1
   std::int64_t submitted_ms = 0, started_ms = 0, ended_ms = 0;  ///< 0: not yet
   JobState state = JobState::queued;
   std::string reason;
@@ -225,7 +226,8 @@ class Ledger {
   /// checkpoints are served or are versions of models.
   std::vector<std::string> forgettable(std::int64_t now_ms, const EndedBounds& bounds,
                                        const std::function<bool(const std::string&)>& may_go) const;
-  /// Whether a job that had this key is forgotten: it makes no second one. The last 100,000 keys are kept.
+  /// Whether what was submitted with this key is forgotten: it makes no second job. The last 100,000 such
+  /// keys are kept.
   bool is_forgotten_key(std::string_view key) const { return forgotten_keys_.contains(key); }
   /// Why the job may have no workers now, whatever is free; such a job is in no `demands`. None: it may.
   std::vector<Reason> holds(const JobRecord& job, std::int64_t now_ms) const;
@@ -245,6 +247,7 @@ class Ledger {
 
  private:
   bool on(const Event& event, const JobSubmitted& body);
+  bool on(const Event& event, const JobSubmittedAgain& body);
   bool on(const Event& event, const LeaseGranted& body);
   bool may_have_devices(const JobRecord& job, const LeaseGranted& body) const;
   bool on(const Event& event, const LeaseReleasing& body);

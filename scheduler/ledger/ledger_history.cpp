@@ -26,6 +26,7 @@ struct Describe {
   using Found = std::optional<Happening>;
 
   Found operator()(const JobSubmitted& body) const { return Happening{.what = "submitted", .job = body.job}; }
+  Found operator()(const JobSubmittedAgain&) const { return std::nullopt; }  // what it led to is said
   Found operator()(const LeaseGranted& body) const {
     if (body.role != Role::worker) return std::nullopt;
     return Happening{.what = "placed", .job = body.job, .workers = 1, .nodes = {{body.node, 1}}};

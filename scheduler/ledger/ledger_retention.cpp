@@ -6,7 +6,7 @@
 
 namespace ds::scheduler {
 
-/// Of jobs that are forgotten: a client that has heard nothing sends again soon, or never.
+/// Of what is forgotten: a client that has heard nothing sends again soon, or never.
 constexpr std::size_t kMaxForgottenKeys = 100'000;
 
 namespace {
@@ -69,6 +69,10 @@ bool Ledger::on(const Event&, const JobForgotten& body) {
   forget_end(job);
   if (!job.key.empty()) keys_.erase(job.key);
   forget_key(job.key);
+  for (const auto& key : job.later_keys) {
+    keys_.erase(key);
+    forget_key(key);
+  }
   serving_.erase(job.id);
   serving_models_.erase(job.id);
   index_.remove_job(keys_of(job));

@@ -26,6 +26,7 @@ json to_json(const JobRecord& job, std::size_t text) {
     if (value != usual) document[name] = value;
   };
   add("key", job.key, kNew.key);
+  add("later_keys", job.later_keys, kNew.later_keys);
   add("depends_on", job.depends_on, kNew.depends_on);
   add("started", job.started_ms, kNew.started_ms);
   add("ended", job.ended_ms, kNew.ended_ms);
@@ -89,6 +90,7 @@ JobRecord job_from(const json& from) {
     if (const auto found = from.find(name); found != from.end()) found->get_to(value);
   };
   take("key", job.key);
+  take("later_keys", job.later_keys);
   take("depends_on", job.depends_on);
   take("started", job.started_ms);
   take("ended", job.ended_ms);
@@ -222,6 +224,7 @@ bool Ledger::restore_job(const nlohmann::json& entry) {
   if (!entry.contains("priority")) job.priority = job.spec->priority;
   if (!is_end(job.state)) learn_curve(job);
   if (!job.key.empty()) keys_.emplace(job.key, job.id);
+  for (const auto& key : job.later_keys) keys_.emplace(key, job.id);
   const auto id = job.id;
   const auto& record = jobs_.emplace(id, std::move(job)).first->second;
   index(record);

@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <regex>
+#include <sstream>
 
 #include "tests/integration/numbered_requests.hpp"
 
@@ -26,6 +27,12 @@ class ModelVersions : public NumberedRequests {
         "        return x + torch.div(smallest, -torch.ones_like(smallest), rounding_mode='trunc')\n"
         "torch.jit.script(Crash(0.0)).save(sys.argv[1] + '/asked.pt')\n"
         "torch.jit.script(Crash(1.0)).save(sys.argv[1] + '/loaded.pt')\n"));
+  }
+
+  /// What is in the file that a job names.
+  std::filesystem::path served_file() const { return cluster_.path() / "served.pt"; }
+  void overwrite(const std::filesystem::path& content) const {
+    std::filesystem::copy_file(content, served_file(), std::filesystem::copy_options::overwrite_existing);
   }
 
   /// Version N of `adder` is `versionN.pt`.
@@ -157,10 +164,6 @@ TEST_F(ModelVersions, ReplaceEachOtherOneByOneWhereNoSlotIsFree) {
 }
 
 TEST_F(ModelVersions, OfAFileAreItsContents) {
-  const auto file = cluster_.path() / "served.pt";
-  const auto overwrite = [&](const std::filesystem::path& content) {
-    std::filesystem::copy_file(content, file, std::filesystem::copy_options::overwrite_existing);
-  };
   overwrite(file_of(1));
   const auto job_file = write_serve("answers", model_of("file:served.pt"), "replicas: 2\n");
   const auto job = cluster_.submit_job(job_file);
@@ -184,7 +187,7 @@ TEST_F(ModelVersions, OfAFileAreItsContents) {
   EXPECT_TRUE(serves_only(job, 2, 2)) << cluster_.status(job) << cluster_.logs();
   EXPECT_EQ(ask_once().version, 2);
   // What is no model leaves the replicas that there are.
-  std::ofstream(file, std::ios::trunc) << "no model at all";
+  std::ofstream(served_file(), std::ios::trunc) << "no model at all";
   EXPECT_EQ(cluster_.submit_job(job_file), job);
   EXPECT_TRUE(wait_until([&] { return codes_of(job).find("rollout_stopped") != std::string::npos; }))
       << cluster_.status(job) << cluster_.logs();
@@ -195,6 +198,70 @@ TEST_F(ModelVersions, OfAFileAreItsContents) {
   askers.stop();
   EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
   EXPECT_GT(askers.answers(), 100);
+}
+
+TEST_F(ModelVersions, OfAFileThatChangedWhileTheySleptAreRefusedAtOnceUntilItIsSubmittedAgain) {
+  overwrite(file_of(1));
+  const auto job_file = write_serve("answers", model_of("file:served.pt"),
+                                    "replicas: {min: 0, max: 1}\nautoscale: {to_zero_after: 2s}\n");
+  const auto job = cluster_.submit_job(job_file);
+  ASSERT_EQ(ask_once().version, 1) << cluster_.logs();
+  overwrite(file_of(2));
+  ASSERT_EQ(cluster_.submit_job(job_file), job);
+  ASSERT_TRUE(wait_until([&] { return ask_once().version == 2; })) << cluster_.status(job) << cluster_.logs();
+  ASSERT_TRUE(has_replicas(job, 0)) << cluster_.status(job) << cluster_.logs();
+  overwrite(file_of(3));
+  for (const char* when : {"it woke a replica", "none is on its way"}) {
+    const auto refused = ask_once().wrong;
+    EXPECT_NE(refused.find(": 503 "), std::string::npos) << when << ": " << refused << cluster_.logs();
+    EXPECT_NE(refused.find("served.pt has changed since the job was submitted"), std::string::npos)
+        << refused;
+    EXPECT_NE(refused.find("submit the job file again"), std::string::npos) << refused;
+  }
+  EXPECT_NE(cluster_.status(job).at("reason").get<std::string>().find("submit the job file again"),
+            std::string::npos)
+      << cluster_.status(job);
+  EXPECT_TRUE(wait_until([&] {
+    const auto codes = codes_of(job);
+    return codes.find("file_changed") != std::string::npos &&
+           codes.find("backoff_restart") != std::string::npos;
+  })) << "it isn't tried for ever: "
+      << cluster_.json({"why", job});
+  EXPECT_EQ(cluster_.submit_job(job_file), job);
+  const auto said = ask_once();
+  EXPECT_EQ(said.version, 3) << said.wrong << cluster_.status(job) << cluster_.logs();
+  EXPECT_EQ(codes_of(job).find("file_changed"), std::string::npos) << cluster_.json({"why", job});
+}
+
+TEST_F(ModelVersions, OfAFileFollowASubmissionOnceThoughItsAnswerWasLost) {
+  overwrite(file_of(1));
+  const auto job_file = write_serve("answers", model_of("file:served.pt"), "replicas: 1\n");
+  const auto job = cluster_.submit_job(job_file);
+  ASSERT_TRUE(serves_only(job, 1, 1)) << cluster_.logs();
+  std::ostringstream text;
+  text << std::ifstream(job_file).rdbuf();
+  const auto body =
+      Json{{"file", "answers.yaml"}, {"directory", cluster_.path().string()}, {"text", text.str()}}.dump();
+  const auto submit = [&]() -> std::string {
+    const auto answer = client().Post("/api/v1/jobs", {{"Idempotency-Key", "whose-answer-is-lost"}}, body,
+                                      "application/json");
+    if (!answer) return httplib::to_string(answer.error());
+    return answer->status == 200 ? Json::parse(answer->body).at("id").get<std::string>() : answer->body;
+  };
+  const auto version = [&] { return cluster_.status(job).at("model").at("traffic").at(0).at("version"); };
+  overwrite(file_of(2));
+  EXPECT_EQ(submit(), job);
+  EXPECT_EQ(version(), 2);
+  overwrite(file_of(1));
+  EXPECT_EQ(submit(), job) << "it comes a second time";
+  EXPECT_EQ(version(), 2);
+  cluster_.head().kill_and_wait();
+  cluster_.start_head();
+  ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  EXPECT_EQ(submit(), job) << "to another head";
+  EXPECT_EQ(version(), 2);
+  EXPECT_EQ(cluster_.submit_job(job_file), job);
+  EXPECT_EQ(version(), 1) << "another submission looks at the file";
 }
 
 TEST_F(ModelVersions, OfAFileThatOnlyNodesHaveAreWhatTheFirstReplicaHasRead) {

@@ -33,7 +33,9 @@ double sum_of(const std::string& metrics, const std::string& name, const std::st
 
 TEST_F(ServeMetrics, HaveStagesThatAddUpToTheRequestsTime) {
   constexpr int kRequests = 25;
-  ASSERT_NO_FATAL_FAILURE(serve_slowly(20, ""));
+  // Each waits for others that don't come.
+  constexpr double kDelay = 0.005;
+  ASSERT_NO_FATAL_FAILURE(serve_slowly(20, "", "{mode: fixed, max_size: 8, max_delay: 5ms}"));
   auto http = keeping_client();
   const auto begun = std::chrono::steady_clock::now();
   for (int i = 0; i < kRequests; ++i) ASSERT_EQ(ask(http, i % 2 == 0 ? "calm" : "").status, 200);
@@ -41,7 +43,7 @@ TEST_F(ServeMetrics, HaveStagesThatAddUpToTheRequestsTime) {
   const auto text = metrics();
   const double whole = sum_of(text, "ds_infer_seconds_sum");
   double stages = 0;
-  for (const char* stage : {"parse", "queue", "compute", "serialize", "rest"}) {
+  for (const char* stage : {"parse", "queue", "batch_wait", "compute", "serialize", "rest"}) {
     const auto label = std::string("stage=\"") + stage + "\"";
     EXPECT_EQ(sum_of(text, "ds_infer_stage_seconds_count", label), kRequests) << stage;
     const double seconds = sum_of(text, "ds_infer_stage_seconds_sum", label);
@@ -55,6 +57,10 @@ TEST_F(ServeMetrics, HaveStagesThatAddUpToTheRequestsTime) {
   const double compute = sum_of(text, "ds_infer_stage_seconds_sum", "stage=\"compute\"");
   const double rest = sum_of(text, "ds_infer_stage_seconds_sum", "stage=\"rest\"");
   EXPECT_GT(compute, clients / 2) << "this model costs much more than the way to it" << text;
+  const double waited = sum_of(text, "ds_infer_stage_seconds_sum", "stage=\"batch_wait\"");
+  const double in_line = sum_of(text, "ds_infer_stage_seconds_sum", "stage=\"queue\"");
+  EXPECT_GE(waited, kRequests * kDelay) << text;
+  EXPECT_EQ(in_line, 0) << "a replica was there";
   EXPECT_LT(rest, whole / 4) << "what no stage has measured" << text;
 }
 

@@ -66,6 +66,37 @@ TEST(GatheredRequests, GathersNothingOnOtherThreads) {
   EXPECT_TRUE(was_called);
 }
 
+TEST(GatheredRequests, CallsLaterOnTheSameThreadWhatWasAskedForLast) {
+  HttpServerOptions options;
+  options.threads = 1;
+  std::promise<std::thread::id> called;
+  std::thread::id asked;
+  const auto handle = [&](const HttpRequest&, const Respond& respond) {
+    asked = std::this_thread::get_id();
+    EXPECT_TRUE(call_later(std::chrono::milliseconds(0), [] { ADD_FAILURE() << "another took its place"; }));
+    EXPECT_TRUE(
+        call_later(std::chrono::milliseconds(1), [&] { called.set_value(std::this_thread::get_id()); }));
+    respond({});
+  };
+  auto server = start_server(handle, options);
+  RawClient client(server->port());
+  client.send(kGet);
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_EQ(called.get_future().get(), asked);
+  EXPECT_FALSE(call_later(std::chrono::milliseconds(0), [] {})) << "this is none of its threads";
+}
+
+TEST(GatheredRequests, EndWithoutWaitingForWhatIsToBeCalledLater) {
+  auto server = start_server([](const HttpRequest&, const Respond& respond) {
+    call_later(std::chrono::hours(1), [] {});
+    respond({});
+  });
+  RawClient client(server->port());
+  client.send(kGet);
+  EXPECT_EQ(client.receive().status, 200);
+  server.reset();
+}
+
 TEST(GatheredRequests, HoldsAnswersThatGoTogetherUntilTheirEnd) {
   constexpr std::size_t kClients = 6;
   std::mutex mutex;

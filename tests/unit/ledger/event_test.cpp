@@ -16,6 +16,7 @@ TEST(Event, ComesBackFromItsText) {
   const std::vector<Event::Body> bodies{
       submitted("a", "k"),
       JobSubmitted{"a", "", "f", "/d", "text", {"b-1", "c-2"}},
+      JobSubmittedAgain{"a", "k2"},
       LeaseGranted{1, "a", "n", 2, 3, Role::server},
       LeaseGranted{2, "a", "n", 2, 3, Role::worker, {0, 3}},
       LeaseGranted{4, "a", "n", SlotCount::of_thousandths(1), 3},

@@ -156,6 +156,35 @@ TEST(Ledger, LearnsWhatAVersionOfAFileIsOnce) {
   EXPECT_FALSE(ledger.apply(event(FileServed{"files-1", 1, "two"})));
 }
 
+TEST(Ledger, KnowsAJobByTheKeysOfItsLaterSubmissions) {
+  auto ledger = with_served_file();
+  EXPECT_FALSE(ledger.apply(event(JobSubmittedAgain{"files-1", ""})));
+  EXPECT_FALSE(ledger.apply(event(JobSubmittedAgain{"files-1", "key"}))) << "it is that of its first";
+  EXPECT_FALSE(ledger.apply(event(JobSubmittedAgain{"files-2", "again"}))) << "there is no such job";
+  ASSERT_TRUE(ledger.apply(event(JobSubmittedAgain{"files-1", "again"})));
+  EXPECT_FALSE(ledger.apply(event(JobSubmittedAgain{"files-1", "again"})));
+  EXPECT_FALSE(ledger.apply(event(JobSubmittedAgain{"intents-1", "again"}))) << "one key, one job";
+  EXPECT_FALSE(ledger.apply(event(JobSubmitted{"files-2", "again", "serve.yaml", "/data", kFileText})));
+  const auto key_of = [](int number) { return "key-" + std::to_string(number); };
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(ledger.apply(event(JobSubmittedAgain{"files-1", key_of(i)})));
+  const auto check = [&] {
+    ASSERT_NE(ledger.find_by_key(key_of(99)), nullptr);
+    EXPECT_EQ(ledger.find_by_key(key_of(99))->id, "files-1");
+    EXPECT_LT(ledger.find("files-1")->later_keys.size(), 100U);
+    EXPECT_EQ(ledger.find_by_key("again"), nullptr) << "so many are not kept";
+    EXPECT_TRUE(ledger.is_forgotten_key("again")) << "and yet it does nothing a second time";
+  };
+  check();
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  check();
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"files-1", JobState::cancelled, ""})));
+  EXPECT_FALSE(ledger.apply(event(JobSubmittedAgain{"files-1", "late"})));
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{1})));
+  ASSERT_TRUE(ledger.apply(event(JobForgotten{"files-1"})));
+  EXPECT_EQ(ledger.find_by_key(key_of(99)), nullptr);
+  EXPECT_TRUE(ledger.is_forgotten_key(key_of(99)));
+}
+
 TEST(Ledger, ForgetsOldVersionsOfAFileButThoseInUse) {
   auto ledger = with_served_file();
   for (std::uint64_t version = 2; version <= 40; ++version)

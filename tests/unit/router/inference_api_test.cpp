@@ -1,6 +1,7 @@
 #include "actors/router/inference_api.hpp"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
 #include <caf/actor_system.hpp>
@@ -20,6 +21,8 @@ namespace {
 struct Config : caf::actor_system_config {
   Config() { fabric::configure(*this); }
 };
+
+constexpr const char* kBody = R"({"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[3]}]})";
 
 /// An endpoint without replicas: what it takes waits.
 class ApiOfTenants : public ::testing::Test {
@@ -48,8 +51,7 @@ class ApiOfTenants : public ::testing::Test {
   }
 
   std::shared_ptr<Asked> ask(const std::string& tenant) {
-    return post("/v2/models/answers/infer",
-                R"({"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[3]}]})", tenant);
+    return post("/v2/models/answers/infer", kBody, tenant);
   }
   std::shared_ptr<Asked> post(const std::string& path, const std::string& body,
                               const std::string& tenant = "") {
@@ -190,6 +192,34 @@ TEST_F(ApiOfTenants, KnowsThoseOfAnotherFileAndWhatIsUnderWayGoesOn) {
   api_.set_tenants({});
   const auto anybody = ask("calm");
   EXPECT_EQ(anybody->now(), 0) << "nobody is told apart, and nothing is counted: " << anybody->body;
+}
+
+TEST_F(ApiOfTenants, LeavesTheGatewaysThreadsAsTheyWereOnceNobodyAsks) {
+  if (sched_getscheduler(0) != SCHED_OTHER) GTEST_SKIP() << "whoever started this chose another policy";
+  InferenceApi for_all(router_, "1", {{}, 0}, {});
+  gateway::HttpServerOptions options;
+  options.threads = 1;
+  const auto handle = [&](const gateway::HttpRequest& request, const gateway::Respond& respond) {
+    for (int i = 0; request.path == "/flood" && i < 1000; ++i) {
+      gateway::HttpRequest one;
+      one.method = "POST";
+      one.path = one.target = "/v2/models/answers/infer";
+      one.body = kBody;
+      for_all.handle(std::move(one), [](const gateway::HttpResponse&) {});
+    }
+    respond(gateway::HttpResponse{200, std::to_string(sched_getscheduler(0)), "text/plain", {}});
+  };
+  const auto server = gateway::HttpServer::start(options, handle);
+  ASSERT_TRUE(server) << server.error().message;
+  const auto policy_after = [&](const std::string& path) {
+    const auto place = "127.0.0.1:" + std::to_string((*server)->port());
+    const auto answer = gateway::http_get(place, path, std::chrono::seconds(60));
+    return answer ? answer->body : answer.error().message;
+  };
+  EXPECT_EQ(policy_after("/flood"), std::to_string(SCHED_BATCH));
+  EXPECT_TRUE(comes_true([&] { return policy_after("/") == std::to_string(SCHED_OTHER); }));
+  router_.remove_endpoint("job");
+  EXPECT_TRUE(comes_true([this] { return !router_.find("answers"); })) << "nothing of it is under way";
 }
 
 TEST_F(ApiOfTenants, KnowsNoTenantsButThoseOfTheCluster) {

@@ -66,6 +66,11 @@ TEST(MetricsText, SaysReplicasRequestsBatchesAndStages) {
   plain.statistics.elements = {};
   EXPECT_EQ(metrics_text(std::vector{plain}).find("input_elements"), std::string::npos)
       << "nothing is padded";
+  for (const char* stage : {"parse", "queue", "batch_wait", "compute", "serialize", "rest"}) {
+    EXPECT_TRUE(samples.contains(
+        std::string("ds_infer_stage_seconds_count{model=\"intents\",version=\"3\",stage=\"") + stage + "\"}"))
+        << stage;
+  }
   double stages = 0;
   for (const auto& [name, value] : samples) {
     if (name.starts_with("ds_infer_stage_seconds_sum")) stages += value;

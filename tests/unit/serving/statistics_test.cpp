@@ -8,9 +8,11 @@
 namespace ds::serving {
 namespace {
 
-StageTimes times_of(std::uint64_t queue, std::uint64_t compute, std::uint64_t serialize) {
+StageTimes times_of(std::uint64_t queue, std::uint64_t compute, std::uint64_t serialize,
+                    std::uint64_t batch_wait = 0) {
   StageTimes times;
   times[Stage::queue] = queue;
+  times[Stage::batch_wait] = batch_wait;
   times[Stage::compute] = compute;
   times[Stage::serialize] = serialize;
   return times;
@@ -20,14 +22,14 @@ TEST(ModelStatistics, CountsRequestsRowsAndBatchesAsTheProtocolSays) {
   ModelStatistics statistics;
   statistics.record_batch(5, 100);
   statistics.record_success(2, times_of(50, 100, 7), 1'000);
-  statistics.record_success(3, times_of(20, 100, 7), 999);
+  statistics.record_success(3, times_of(5, 100, 7, 15), 999);
   statistics.record_failure(77);
   EXPECT_EQ(statistics.inference_count, 5U);
   EXPECT_EQ(statistics.execution_count, 1U);
   EXPECT_EQ(statistics.last_inference_ms, 1'000U) << "it never goes back";
   EXPECT_EQ(statistics.success, (TimeSum{2, 284}));
   EXPECT_EQ(statistics.fail, (TimeSum{1, 77}));
-  EXPECT_EQ(statistics.queue, (TimeSum{2, 70}));
+  EXPECT_EQ(statistics.queue, (TimeSum{2, 70})) << "all that they waited";
   EXPECT_EQ(statistics.compute_infer, (TimeSum{2, 200}));
   EXPECT_EQ(statistics.batches.at(5).compute_infer, (TimeSum{1, 100}));
 }
