@@ -97,6 +97,11 @@ class Head : public caf::event_based_actor {
     bool leaves = false;                ///< it has said that it is about to end
     bool is_prepared = false;           ///< was told that replicas may start there
   };
+  /// A node that ended without saying so: it is likely to come back.
+  struct AwayNode {
+    NodeEntry entry;
+    std::uint64_t number = 0;  ///< of its loss
+  };
   /// A node's process that is not heard of: what may still run there.
   struct CutOff {
     std::string node;
@@ -179,6 +184,7 @@ class Head : public caf::event_based_actor {
   bool is_through(const scheduler::Lease& lease) const;
   void on_node_hello(const messages::NodeHello& hello);
   void on_node_down(const std::string& name);
+  void remember_away(const std::string& name, const NodeEntry& entry);
   /// Gangs of users' programs that have ranks there stop as a whole, without a crash.
   void on_node_leaving(const std::string& name);
   void forget_agent(const caf::actor& agent);
@@ -194,6 +200,12 @@ class Head : public caf::event_based_actor {
   void add_departures(const scheduler::PlanWithDepartures& planned, std::vector<scheduler::Event>& events);
   std::vector<std::uint64_t> departing_servers() const;
   void end_leases(const std::vector<std::uint64_t>& workers, const std::string& why);
+  /// Whether it lacks workers of its minimum and has others.
+  bool is_short(const std::string& job) const;
+  /// If it is short it gives its slots back: a program at once, a training after a while, since those that
+  /// are left have its state.
+  void look_at_gang(const std::string& job);
+  void give_up_short_gang(const std::string& job);
   std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease,
                                               const messages::WorkerExited& exited) const;
   bool is_outside(const messages::WorkerExited& exited) const;
@@ -495,6 +507,8 @@ class Head : public caf::event_based_actor {
   std::set<std::string> overfull_;  ///< jobs with more workers than they want
   std::map<std::string, Node> nodes_;
   std::map<caf::actor_addr, std::string> agents_;  ///< names of nodes by their agents
+  std::map<std::string, AwayNode> away_;           ///< `kMostAway` at most
+  std::uint64_t losses_ = 0;                       ///< of nodes that ever were
   caf::actor renewer_;
   std::shared_ptr<RenewableNodes> renewable_ = std::make_shared<RenewableNodes>();
   std::map<std::uint64_t, CutOff> cut_off_;  ///< by number; a name may stand several times

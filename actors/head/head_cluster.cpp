@@ -17,7 +17,12 @@ using namespace scheduler;
 /// job, but a job that is killed for ever must not start for ever.
 constexpr std::uint32_t kMaxOutsideKillsInARow = 20;
 constexpr std::int64_t kBackoffMs = 5'000;
+/// So many nodes that were lost are remembered, and for so long.
+constexpr std::size_t kMostAway = 4096;
+constexpr std::chrono::minutes kAwayFor{10};
 constexpr std::int64_t kMaxBackoffMs = 300'000;
+/// A training gang that lacks workers of its minimum: as long as others may need to make room for these.
+constexpr std::chrono::minutes kShortGangStays{2};
 
 std::string worker_text(std::uint64_t worker) {
   return fmt::format("worker {}", worker);
@@ -62,6 +67,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   node.process = hello.agent.process.id;
   node.sign_of_life = hello.sign_of_life;
   node.leaves = false;
+  away_.erase(hello.name);
   if (node.agent != agent) {
     if (node.agent) forget_agent(node.agent);
     monitor(agent);
@@ -131,6 +137,7 @@ void Head::on_node_down(const std::string& name) {
   const Node node = nodes_.at(name);
   forget_agent(node.agent);
   nodes_.erase(name);
+  if (!node.leaves) remember_away(name, node.entry);
   on_node_lost(name, node.process, node.sign_of_life, std::chrono::milliseconds(0));
   for (auto errand = errands_.begin(); errand != errands_.end();) {
     const auto id = errand->first;
@@ -141,6 +148,19 @@ void Head::on_node_down(const std::string& name) {
                   {ErrorCode::unavailable, fmt::format("node {} went down meanwhile", name), "try again"});
   }
   on_nodes_changed();
+}
+
+/// Who waits for its slots does not wait for ever, and people see that it is missing.
+void Head::remember_away(const std::string& name, const NodeEntry& entry) {
+  if (away_.size() >= kMostAway && !away_.contains(name)) return;
+  const auto number = ++losses_;
+  away_.insert_or_assign(name, AwayNode{entry, number});
+  delayed_send(this, kAwayFor, Run{[name, number](Head& head) {
+                 const auto away = head.away_.find(name);
+                 if (away == head.away_.end() || away->second.number != number) return;
+                 head.away_.erase(away);
+                 head.on_nodes_changed();
+               }});
 }
 
 /// Nodes without leases are not known and may need a moment longer: what is planned without them can't be
@@ -158,6 +178,9 @@ void Head::on_grace_over() {
   for (const auto& name : ledger_.leased_nodes()) {
     if (!nodes_.contains(name)) on_node_lost(name, 0, {}, life());
   }
+  std::vector<std::string> live;
+  for (const auto& [id, job] : jobs_) live.push_back(id);
+  for (const auto& id : live) look_at_gang(id);
   on_nodes_changed();
 }
 
@@ -175,8 +198,34 @@ void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::stri
   }
   if (events.empty()) return;
   commit(std::move(events));
-  for (const auto& job : touched) tell_leases(job);
+  for (const auto& job : touched) {
+    tell_leases(job);
+    look_at_gang(job);
+  }
   schedule_soon();
+}
+
+bool Head::is_short(const std::string& id) const {
+  const auto* record = ledger_.find(id);
+  if (record == nullptr || is_end(record->state) || record->spec->serve) return false;
+  return record->workers > 0 && record->workers < record->wanted().min;
+}
+
+void Head::look_at_gang(const std::string& id) {
+  if (!is_short(id)) return;
+  const auto job = jobs_.find(id);
+  if (!is_command(id)) {
+    const auto wait_ms = std::max<std::int64_t>(0, ledger_.find(id)->retry_at_ms - now_ms());
+    delayed_send(this, kShortGangStays + std::chrono::milliseconds(wait_ms),
+                 Run{[id](Head& head) { head.give_up_short_gang(id); }});
+  } else if (job != jobs_.end() && job->second.command && !job->second.command->is_running()) {
+    give_up_short_gang(id);  // its program starts anew in any case
+  }
+}
+
+void Head::give_up_short_gang(const std::string& id) {
+  if (in_grace_ || !is_short(id) || ledger_.find(id)->retry_at_ms > now_ms()) return;
+  release_workers(id, "it has too few workers to go on, and there is no room for the others", {});
 }
 
 void Head::on_worker_started(const messages::WorkerStarted& started) {
@@ -292,6 +341,7 @@ void Head::on_worker_exited(const messages::WorkerExited& exited) {
   } else {
     commit(std::move(events));
     tell_leases(lease.job);
+    look_at_gang(lease.job);
   }
   schedule_soon();
 }
@@ -322,9 +372,9 @@ void Head::on_spare_exited(const Lease& lease, const messages::WorkerExited& exi
   if (lease.worker < job.spare_bound) return;
   job.spare_bound = ledger_.next_worker();
   const auto wait_ms = job.spare_starts.on_ended(was_ready, is_outside(exited), now_ms());
-  job.spare_trouble =
-      fmt::format("worker {} on node {} could not join: {}; another is tried {}", lease.worker, lease.node,
-                  end_text(exited), wait_ms == 0 ? "at once" : fmt::format("in {} s", wait_ms / 1000));
+  job.spare_trouble = fmt::format("worker {} on node {} {}: {}; another is tried {}", lease.worker,
+                                  lease.node, was_ready ? "ended" : "could not join", end_text(exited),
+                                  wait_ms == 0 ? "at once" : fmt::format("in {} s", wait_ms / 1000));
   const auto* record = ledger_.find(lease.job);
   if (record->state == JobState::running)
     set_state(lease.job, JobState::running, worker_text(lease.worker), running_text(*record));

@@ -33,6 +33,9 @@ gateway::HttpResponse removed_meanwhile(const std::string& model) {
                          "ds-submit models shows what there is"});
 }
 
+/// What a TorchScript file, a zip archive, begins with.
+constexpr std::string_view kZipStart("PK\003\004", 4);
+
 Result<std::string> read_model_file(const std::string& path, std::uint64_t limit) {
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
@@ -47,7 +50,11 @@ Result<std::string> read_model_file(const std::string& path, std::uint64_t limit
         ErrorCode::invalid_argument,
         fmt::format("{} has {} bytes, and {} are the most that a model's file may have", path, size, limit));
   try {
-    return storage::read_file(path, limit);
+    auto content = storage::read_file(path, limit);
+    if (content && !content->starts_with(kZipStart))
+      return fail(ErrorCode::invalid_argument, fmt::format("{} is no TorchScript file", path),
+                  "torch.jit.script(module).save(FILE) makes such a file");
+    return content;
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::unavailable,
                 fmt::format("the head has no memory for the {} bytes of {}", size, path), "try again");

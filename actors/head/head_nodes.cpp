@@ -31,8 +31,10 @@ nlohmann::json Head::view_of_node(const std::string& name) const {
     entry = up->second.entry;
     if (up->second.leaves) entry.reason = "about to end: it takes nothing new";
   } else {
+    if (const auto away = away_.find(name); away != away_.end()) entry = away->second.entry;
     entry.name = name;
     entry.state = "DOWN";
+    if (away_.contains(name)) entry.reason = "it ended, or is not heard of";
     if (const auto until_ms = cut_off_until_ms(name); until_ms > 0)
       entry.reason = fmt::format("nothing is heard of it; in {} s its users' programs have ended",
                                  std::max<std::int64_t>(0, until_ms - now_ms()) / 1000);
@@ -56,6 +58,7 @@ void Head::answer_nodes(const gateway::Respond& respond) {
     for (const auto& [name, closure] : ledger_.quarantined()) names.insert(name);
     for (const auto& [number, cut_off] : cut_off_) names.insert(cut_off.node);
     for (const auto& [name, node] : nodes_) names.insert(name);
+    for (const auto& [name, node] : away_) names.insert(name);
     auto list = nlohmann::json::array();
     for (const auto& name : names) list.push_back(view_of_node(name));
     respond(json_response(list));
@@ -64,7 +67,8 @@ void Head::answer_nodes(const gateway::Respond& respond) {
 
 void Head::answer_node(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
                        const gateway::Respond& respond) {
-  const bool is_known = nodes_.contains(name) || is_closed(name) || !ledger_.leases_on(name).empty();
+  const bool is_known =
+      nodes_.contains(name) || away_.contains(name) || is_closed(name) || !ledger_.leases_on(name).empty();
   if (verb != "drain" && verb != "undrain") {
     return respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
   }

@@ -7,6 +7,7 @@
 
 #include "actors/head/head_actor.hpp"
 #include "scheduler/policy/gpu_kind.hpp"
+#include "scheduler/policy/wait_reasons.hpp"
 
 namespace ds::head {
 namespace {
@@ -162,8 +163,12 @@ std::vector<NodeView> Head::view_nodes() const {
     views.push_back({name, node.entry.slots, node.entry.memory_bytes, is_open, node.entry.usable_gpus(),
                      node.entry.gpu_kind()});
   }
+  for (const auto& [name, node] : away_) {
+    views.push_back({name, node.entry.slots, node.entry.memory_bytes, false, node.entry.usable_gpus(),
+                     node.entry.gpu_kind()});
+  }
   for (const auto& name : ledger_.leased_nodes()) {  // nodes that may come back with their workers
-    if (!nodes_.contains(name)) views.push_back({name, 0, 0, false});
+    if (!nodes_.contains(name) && !away_.contains(name)) views.push_back({name, 0, 0, false});
   }
   return views;
 }
@@ -175,7 +180,9 @@ std::vector<Reason> Head::waits_of(const JobRecord& job) {
   tell_planner();
   const std::string id = job.id;
   auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now_ms()), now_ms());
-  return waits.empty() ? std::vector<Reason>{} : std::move(waits.front().reasons);
+  if (waits.empty()) return {};
+  for (auto& reason : waits.front().reasons) add_crash(reason, job.crash_text);
+  return std::move(waits.front().reasons);
 }
 
 WaitCodes Head::wait_codes() {
@@ -213,8 +220,10 @@ std::map<std::string, std::string> Head::first_reasons(const std::vector<std::st
   }
   if (ids.empty()) return reasons;
   tell_planner();
-  for (const auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms())) {
-    if (coming == Coming::told || !wait.room_is_coming) reasons[wait.job] = wait.reasons.front().text;
+  for (auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms())) {
+    if (coming == Coming::left_out && wait.room_is_coming) continue;
+    add_crash(wait.reasons.front(), ledger_.find(wait.job)->crash_text);
+    reasons[wait.job] = std::move(wait.reasons.front().text);
   }
   return reasons;
 }

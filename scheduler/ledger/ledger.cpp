@@ -144,11 +144,11 @@ bool Ledger::on(const Event& event, const GenerationFormed& body) {
       const auto lease = leases_.find(worker);
       return lease != leases_.end() && lease->second.version == line.version;
     });
-    if (!is_there || line.good != 0) continue;
-    if (job->stand_in_for(line) == 0) {
-      line.good = line.version;  // the first of all: there is none to go back to anyway
-    } else if (line.first_ready == 0) {
-      line.first_ready = line.version;
+    if (!is_there) continue;
+    if (line.good == 0 && job->stand_in_for(line) == 0) {
+      line.on_proved();  // the first of all: there is none to go back to anyway
+    } else {
+      line.on_ready();
     }
   }
   // A replica that has become ready shows that the next can, as a step does.
@@ -165,6 +165,7 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
   if (body.state == job->state && body.reason == job->reason) return false;
   job->state = body.state;
   job->reason = body.reason;
+  if (is_end(body.state)) job->crash_text = {};
   if (body.state == JobState::starting && job->started_ms == 0) job->started_ms = event.at_ms;
   if (is_end(body.state)) {
     job->ended_ms = event.at_ms;
@@ -212,7 +213,14 @@ bool Ledger::on(const Event&, const QuarantineLifted& body) {
 
 bool Ledger::on(const Event&, const NodeUndrained& body) {
   const auto closures = drained_.erase(body.node) + quarantined_.erase(body.node);
-  if (closures > 0) std::erase_if(early_crashes_, [&](const auto& crash) { return crash.node == body.node; });
+  if (closures > 0) {
+    // All of those jobs: who crashed on another node too has accused neither, and does not from now on.
+    std::set<std::string> accusers;
+    for (const auto& crash : early_crashes_) {
+      if (crash.node == body.node) accusers.insert(crash.job);
+    }
+    std::erase_if(early_crashes_, [&](const auto& crash) { return accusers.contains(crash.job); });
+  }
   forget_sound_runs();
   return closures > 0;
 }

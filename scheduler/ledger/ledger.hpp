@@ -61,6 +61,8 @@ struct JobRecord {
       0;  ///< workers below it were there at the last crash: theirs count as the same one
   std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step; of a command: in all
   std::int64_t retry_at_ms = 0;
+  std::string crash_text = {};  ///< of the last of these, the first `kMaxCrashText` bytes; empty: none
+  static constexpr std::size_t kMaxCrashText = 500;
   double attained_before_slot_s = 0;  ///< slots of its workers times seconds, until `attained_to_ms`
   std::int64_t attained_to_ms = 0;    ///< when their number changed last
   std::vector<EvaluationRecorded> evaluations;  ///< one a step at most, oldest first
@@ -284,9 +286,9 @@ class Ledger {
   std::int64_t newest_since_ms(const JobRecord& job) const;
   bool on(const Event& event, const VersionProved& body);
   bool on(const Event& event, const ModelRemoved& body);
-  /// `counts_first_ready`: also those that may go back to the version as the first that was ready.
+  /// `counts_unproved`: also those that may go back to the version though it has not been proved.
   std::vector<std::string> find_servers(std::string_view model, std::uint64_t version,
-                                        bool counts_first_ready) const;
+                                        bool counts_unproved) const;
   void follow_tags(JobRecord& job) const;
   void forget_removed(JobRecord& job) const;
   bool on(const Event& event, const DeadlinePromised& body);

@@ -242,6 +242,12 @@ std::optional<std::string> Ledger::find_missed(const JobRecord& job, std::int64_
   if (job.started_ms == 0 && now_ms > job.latest_start_ms())
     return "it was promised to start by " + to_time_text(job.starts_by_ms) +
            ", and now it is too late for its time_limit";
+  // Nobody else is promised anything as long as it lacks workers.
+  if (job.started_ms == 0 || job.workers >= job.wanted().min) return std::nullopt;
+  if (job.crashes_in_a_row > 1)
+    return "it has crashed " + std::to_string(job.crashes_in_a_row) + " times in a row";
+  if (now_ms + static_cast<std::int64_t>(job.spec->time_limit_ms) - job.run_ms(now_ms) > job.deadline_ms)
+    return "it lacks workers, and now it is too late for what is left of its time_limit";
   return std::nullopt;
 }
 

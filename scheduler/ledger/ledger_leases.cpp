@@ -19,8 +19,9 @@ bool has_ended(const JobRecord& job, std::uint64_t worker) {
   return std::ranges::find(job.finished, worker) != job.finished.end();
 }
 
-/// The program, which may have started again and again while its worker stayed.
-bool has_run_long(const JobRecord& job, const Lease& lease, std::int64_t now_ms) {
+/// The program, which may have started again and again while its worker stayed; or the model is served.
+bool is_sound(const JobRecord& job, const Lease& lease, std::int64_t now_ms) {
+  if (job.spec->serve) return std::ranges::find(job.members, lease.worker) != job.members.end();
   if (job.runs.since_ms == 0) return false;
   const auto since_ms = std::max(lease.since_ms, job.runs.since_ms);
   return now_ms - since_ms >= std::chrono::milliseconds(kSoonAfterStart).count();
@@ -51,14 +52,14 @@ std::set<SoundRun> Ledger::sound_runs(std::int64_t now_ms) const {
   for (const auto job : accusers) {
     for (const auto worker : index_.workers_of(job)) {
       const Lease& lease = leases_.at(worker);
-      if (has_run_long(jobs_.find(job)->second, lease, now_ms)) sound.insert({lease.node, lease.job});
+      if (is_sound(jobs_.find(job)->second, lease, now_ms)) sound.insert({lease.node, lease.job});
     }
   }
   return sound;
 }
 
 std::string Ledger::crashed_early_on(const JobRecord& job) const {
-  if (early_crashes_.empty() || job.spec->kind != JobKind::command) return {};
+  if (early_crashes_.empty() || job.spec->kind == JobKind::train) return {};
   const auto last = std::find_if(early_crashes_.rbegin(), early_crashes_.rend(),
                                  [&](const auto& crash) { return crash.job == job.id; });
   return last == early_crashes_.rend() ? std::string() : last->node;
@@ -145,7 +146,7 @@ bool Ledger::on(const Event& event, const LeaseEnded& body) {
   const auto found = leases_.find(body.worker);
   if (found == leases_.end()) return false;
   JobRecord& job = jobs_.find(found->second.job)->second;
-  if (has_run_long(job, found->second, event.at_ms)) note_sound_run(found->second);
+  if (is_sound(job, found->second, event.at_ms)) note_sound_run(found->second);
   if (!found->second.releasing) {
     if (found->second.role == Role::worker && !has_ended(job, body.worker)) job.runs.end();
     count_out(found->second, event.at_ms);

@@ -16,7 +16,7 @@ void forget_old_files(JobRecord& job) {
     return version == job.files.rbegin()->first || job.live.contains(version) ||
            std::ranges::any_of(job.lines, [version](const ServedLine& line) {
              return version == line.version || version == line.good || version == line.refused ||
-                    version == line.first_ready;
+                    version == line.ready || version == line.before;
            });
   };
   for (auto old = job.files.begin(); job.files.size() > kMostFileVersions && old != job.files.end();)
@@ -51,8 +51,10 @@ bool Ledger::on(const Event&, const FileServed& body) {
   // Its file is gone: what no replica has any more nobody can go back to.
   const auto is_there = [job](std::uint64_t version) { return version != 0 && job->live.contains(version); };
   if (!is_there(line.good)) line.good = is_there(line.version) ? line.version : 0;
-  if (!is_there(line.first_ready)) line.first_ready = 0;
-  line.version = body.version;
+  for (const auto version : {line.ready, line.before}) {
+    if (!is_there(version)) line.forget(version);
+  }
+  line.move_to(body.version);
   line.refused = 0;
   line.trouble.clear();
   job->crashes_in_a_row = 0;  // what crashed was another
@@ -108,7 +110,9 @@ void Ledger::forget_removed(JobRecord& job) const {
       return model != nullptr && model->find(version) != nullptr;
     };
     if (!is_there(line.good)) line.good = 0;
-    if (!is_there(line.first_ready)) line.first_ready = 0;
+    for (const auto version : {line.ready, line.before}) {
+      if (!is_there(version)) line.forget(version);
+    }
     if (is_there(line.version)) continue;
     line.refused = 0;  // it takes what the tag points at, though that could not be served
     line.trouble.clear();
@@ -122,7 +126,7 @@ void Ledger::follow_tags(JobRecord& job) const {
   for (auto& line : job.lines) {
     const auto version = line.tag.empty() ? 0 : model->tagged(line.tag);
     if (version == 0 || (version == line.version && line.refused == 0) || version == line.refused) continue;
-    line.version = version;
+    line.move_to(version);
     line.refused = 0;
     line.trouble.clear();
   }
@@ -149,15 +153,15 @@ bool Ledger::on(const Event&, const RolloutStopped& body) {
     if (line.version != body.version || back == 0 || back == line.version) continue;
     line.refused = line.version;
     line.trouble = body.why;
-    if (line.first_ready == line.version) line.first_ready = 0;  // it was ready, and no good
-    line.version = back;
+    line.forget(line.version);  // though it was ready
+    line.move_to(back);
     has_changed = true;
   }
   return has_changed;
 }
 
 std::vector<std::string> Ledger::find_servers(std::string_view model, std::uint64_t version,
-                                              bool counts_first_ready) const {
+                                              bool counts_unproved) const {
   std::vector<std::string> found;
   for (const auto& id : serving_models_) {
     const JobRecord& job = *find(id);
@@ -165,7 +169,7 @@ std::vector<std::string> Ledger::find_servers(std::string_view model, std::uint6
     const auto is_meant = [version](std::uint64_t one) { return version == 0 || one == version; };
     const bool serves = std::ranges::any_of(job.lines, [&](const ServedLine& line) {
       return is_meant(line.version) || is_meant(line.good) || is_meant(line.refused) ||
-             (counts_first_ready && is_meant(line.first_ready));
+             (counts_unproved && (is_meant(line.ready) || is_meant(line.before)));
     });
     const bool has_replicas = std::ranges::any_of(
         leases_of(id), [&](const Lease& lease) { return lease.version != 0 && is_meant(lease.version); });
@@ -189,7 +193,7 @@ bool Ledger::on(const Event&, const ModelRemoved& body) {
   for (const auto& id : serving_models_) {
     JobRecord& job = jobs_.find(id)->second;
     for (auto& line : job.lines) {
-      if (job.model == body.model && line.first_ready == body.version) line.first_ready = 0;
+      if (job.model == body.model) line.forget(body.version);
     }
   }
   if (body.version != 0) return true;
@@ -208,8 +212,7 @@ bool Ledger::on(const Event&, const VersionProved& body) {
   bool has_changed = false;
   for (auto& line : job->lines) {
     if (line.version != body.version || line.good == line.version) continue;
-    line.good = line.version;
-    line.first_ready = 0;
+    line.on_proved();
     has_changed = true;
   }
   return has_changed;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "scheduler/ledger/ledger.hpp"
+#include "scheduler/spec/utf8.hpp"
 
 namespace ds::scheduler {
 
@@ -71,8 +72,9 @@ bool Ledger::on(const Event& event, const WorkerCrashed& body) {
   if (body.in_a_row != job->crashes_in_a_row) job->crash_bound = next_worker_;
   job->crashes_in_a_row = body.in_a_row;
   job->retry_at_ms = body.retry_at_ms;
+  job->crash_text = cut_text(event.why, JobRecord::kMaxCrashText);
   if (!body.early_on.empty()) {
-    const bool is_program = job->spec->kind == JobKind::command;
+    const bool is_program = job->spec->kind != JobKind::train;
     // One faulty program after another must not make it forget what others have told of a node.
     if (is_program)
       std::erase_if(early_crashes_,

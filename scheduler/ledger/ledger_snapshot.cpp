@@ -49,6 +49,7 @@ json to_json(const JobRecord& job, std::size_t text) {
   add("checkpoint_step", job.checkpoint_step, kNew.checkpoint_step);
   add("restarts", job.restarts, kNew.restarts);
   add("crashes", job.crashes_in_a_row, kNew.crashes_in_a_row);
+  add("crash_text", job.crash_text, kNew.crash_text);
   add("crash_bound", job.crash_bound, kNew.crash_bound);
   add("retry_at", job.retry_at_ms, kNew.retry_at_ms);
   if (job.scaled) document["scaled"] = {job.scaled->min, job.scaled->max};
@@ -69,7 +70,7 @@ json to_json(const JobRecord& job, std::size_t text) {
   add("model", job.model, kNew.model);
   for (const auto& line : job.lines)
     document["lines"].push_back(
-        {line.tag, line.share, line.version, line.good, line.refused, line.trouble, line.first_ready});
+        {line.tag, line.share, line.version, line.good, line.refused, line.trouble, line.ready, line.before});
   for (const auto& [version, digest] : job.files) document["files"].push_back({version, digest});
   add("deadline", job.deadline_ms, kNew.deadline_ms);
   add("starts_by", job.starts_by_ms, kNew.starts_by_ms);
@@ -113,6 +114,7 @@ JobRecord job_from(const json& from) {
   take("checkpoint_step", job.checkpoint_step);
   take("restarts", job.restarts);
   take("crashes", job.crashes_in_a_row);
+  take("crash_text", job.crash_text);
   take("crash_bound", job.crash_bound);
   take("retry_at", job.retry_at_ms);
   if (const auto sizes = from.find("sizes"); sizes != from.end()) {
@@ -129,9 +131,10 @@ JobRecord job_from(const json& from) {
   take("model", job.model);
   if (const auto lines = from.find("lines"); lines != from.end()) {
     for (const auto& l : *lines) {
-      const auto first_ready =
-          l.size() > 6 ? l.at(6).get<std::uint64_t>() : 0;  // nobody looked at that before
-      job.lines.push_back({l.at(0), l.at(1), l.at(2), l.at(3), l.at(4), l.at(5), first_ready});
+      const auto at = [&l](std::size_t place) {  // nobody looked at that before
+        return place < l.size() ? l.at(place).get<std::uint64_t>() : 0;
+      };
+      job.lines.push_back({l.at(0), l.at(1), l.at(2), l.at(3), l.at(4), l.at(5), at(6), at(7)});
     }
   }
   if (const auto files = from.find("files"); files != from.end()) {

@@ -14,11 +14,11 @@ namespace ds::scheduler {
 struct EarlyCrash {
   std::string node, job;
   std::int64_t at_ms = 0;
-  bool is_program = false;  ///< a user's: its exit code alone says nothing of the node
+  bool is_program = false;  ///< a user's, or a user's model: that it ended alone says nothing of the node
   bool operator==(const EarlyCrash&) const = default;
 };
 
-/// A user's program ended with exit code 0 there, or has run for `kSoonAfterStart`.
+/// A user's program ended with exit code 0 there, or has run for `kSoonAfterStart`; or a model was served.
 struct SoundRun {
   std::string node, job;
   auto operator<=>(const SoundRun&) const = default;
@@ -38,7 +38,7 @@ struct Quarantine {
 /// none: there is none, or no other node would be open any more.
 ///
 /// A job that crashed early on another node too says nothing about either: it is its own fault, or one of
-/// what all nodes share. A user's program speaks against a node only if it has a sound run on another and
+/// what all nodes share. A user's program, or model, speaks against a node only if it has a sound run on another and
 /// none there: one that fails wherever it runs is no fault of a node. Of several nodes the first by name.
 /// Pure.
 std::optional<Quarantine> choose_quarantine(std::span<const EarlyCrash> crashes,

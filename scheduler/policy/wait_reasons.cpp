@@ -453,4 +453,8 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
   return reasons;
 }
 
+void add_crash(Reason& reason, std::string_view crash) {
+  if (reason.code == "backoff_restart" && !crash.empty()) reason.text += "; it was: " + std::string(crash);
+}
+
 }  // namespace ds::scheduler

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scheduler/policy/capacity.hpp"
@@ -107,6 +108,9 @@ struct WaitFacts {
 
 /// Why the job waits, the most decisive first; at least one reason.
 std::vector<Reason> explain_wait(const WaitFacts& facts);
+
+/// Adds what the job's last crash was, if that is why it waits. Empty: that is not known.
+void add_crash(Reason& reason, std::string_view crash);
 
 /// Whether it does so however many others end, as long as the nodes (closed ones too) and quotas stay as they
 /// are.

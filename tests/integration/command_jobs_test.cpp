@@ -195,6 +195,30 @@ TEST_F(CommandJobs, AreLostWithTheirNodeAndStartAgainElsewhere) {
   EXPECT_TRUE(all_end(again));
 }
 
+TEST_F(CommandJobs, GiveTheirSlotsBackWhileThereIsNoRoomForALostRank) {
+  cluster_.start_node("node-2", 1);
+  ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  const auto id = cluster_.submit_job(job(
+      "workers: 3\nrun: |\n  [ $DS_GENERATION = 2 ] && exit 0\n  touch ready-$RANK\n  exec sleep 1000\n"));
+  ASSERT_TRUE(wait_until([&] {
+    return std::filesystem::exists(cluster_.path() / "work/ready-0") &&
+           std::filesystem::exists(cluster_.path() / "work/ready-1") &&
+           std::filesystem::exists(cluster_.path() / "work/ready-2");
+  })) << cluster_.logs();
+  cluster_.node("node-2").kill_and_wait();
+  EXPECT_TRUE(wait_until([&] { return cluster_.status(id).at("workers").empty(); })) << cluster_.logs();
+  EXPECT_TRUE(all_slots_are_free());
+  const auto nodes = cluster_.json({"nodes"});
+  ASSERT_EQ(nodes.size(), 2U) << nodes;
+  EXPECT_EQ(nodes.at(1).at("state"), "DOWN");
+  const auto why = cluster_.submit({"why", id}).out;
+  EXPECT_EQ(why.find("never_fits"), std::string::npos) << "the node may come back: " << why;
+  cluster_.forget_node("node-2");
+  cluster_.start_node("node-2", 1);
+  EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id) << cluster_.logs();
+  EXPECT_EQ(cluster_.status(id).at("restarts"), 0);
+}
+
 TEST_F(CommandJobs, HaveTimeToEndByThemselvesWhenTheirNodeIsToldToEnd) {
   const auto id =
       cluster_.submit_job(job("restart: 0\nrun: |\n  [ $DS_GENERATION = 2 ] && exit 0\n  trap 'sleep 1; echo "

@@ -280,6 +280,10 @@ TEST_F(ModelVersions, OfAFileThatOnlyNodesHaveAreWhatTheFirstReplicaHasRead) {
 TEST_F(ModelVersions, AreNotReplacedByOneThatCannotBeServed) {
   add_version(1, {"--tag", "prod"});
   std::ofstream(file_of(2)) << "no model at all";
+  const auto refused = cluster_.submit({"register", "adder", "file:" + file_of(2)});
+  EXPECT_EQ(refused.code, 2) << refused.err;
+  EXPECT_NE(refused.err.find("is no TorchScript file"), std::string::npos) << refused.err;
+  std::ofstream(file_of(2)) << "PK\3\4 no model all the same";
   add_version(2);
   std::filesystem::remove(file_of(1));  // a version is what it was
   const auto job = serve_registry("registry:adder", "");
@@ -296,6 +300,10 @@ TEST_F(ModelVersions, AreNotReplacedByOneThatCannotBeServed) {
   add_version(3, {"--tag", "prod"});
   EXPECT_TRUE(serves_only(job, 3, 1)) << cluster_.status(job) << cluster_.logs();
   EXPECT_EQ(codes_of(job), "");
+  ASSERT_EQ(cluster_.submit({"promote", "adder@2", "prod"}).code, 0);
+  EXPECT_TRUE(wait_until([&] { return codes_of(job).find("rollout_stopped") != std::string::npos; }))
+      << cluster_.logs();
+  EXPECT_TRUE(serves_only(job, 3, 1)) << "though it is not proved yet" << cluster_.logs();
   askers.stop();
   EXPECT_EQ(askers.wrong(), 0) << askers.first_wrong() << cluster_.logs();
 }

@@ -45,9 +45,10 @@ struct Refuser {
   std::string origin;
   Words words;
 
-  tl::unexpected<Error> operator()(const std::string& problem) const {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: {}: {}", words.key, origin, problem),
-                "torch.jit.script(module).save(FILE) makes such a file");
+  tl::unexpected<Error> operator()(
+      const std::string& problem,
+      const char* hint = "torch.jit.script(module).save(FILE) makes such a file") const {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: {}: {}", words.key, origin, problem), hint);
   }
 };
 
@@ -210,7 +211,8 @@ Result<torch::jit::Module> read_script_archive(std::string bytes, const std::str
     torch::jit::ExtraFilesMap extra(extra_files.begin(), extra_files.end());
     torch::jit::Module module = torch::jit::load(std::make_shared<BytesReader>(bytes), device, extra);
     for (auto& [name, text] : extra_files) text = std::move(extra[name]);
-    if (const auto problem = find_problem(module, inputs, refuse.words.purpose)) return refuse(*problem);
+    if (const auto problem = find_problem(module, inputs, refuse.words.purpose))
+      return refuse(*problem, "change the module's code and save it again");
     return module;
   } catch (const std::exception& thrown) {
     const Error error = to_error(thrown, "not a TorchScript module", ErrorCode::invalid_argument);

@@ -42,6 +42,18 @@ TEST_F(DeadlineLedger, APromisedJobComesFirstAndIsNotTakenFromAfterARestartToo) 
   EXPECT_EQ(ledger_.promised(), std::set<std::string>{"a"});
 }
 
+TEST_F(DeadlineLedger, IsGivenUpWhereItsJobLacksWorkersForTooLongOrCrashesAgain) {
+  ASSERT_TRUE(apply(LeaseGranted{1, "a", "n", 1, 0}, 40'000));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::starting, "its workers start"}, 40'000));
+  ASSERT_TRUE(apply(WorkerCrashed{"a", 1, 1, 45'000}, 41'000));
+  EXPECT_EQ(ledger_.find_missed(job(), 41'000), std::nullopt) << "it may be tried again in time";
+  ASSERT_TRUE(apply(LeaseEnded{1}, 41'000));
+  EXPECT_EQ(ledger_.find_missed(job(), 61'000), std::nullopt) << "it has run for 1 of its 40 s";
+  EXPECT_NE(ledger_.find_missed(job(), 61'001).value().find("too late"), std::string::npos);
+  ASSERT_TRUE(apply(WorkerCrashed{"a", 2, 2, 60'000}, 50'000));
+  EXPECT_EQ(ledger_.find_missed(job(), 50'000), "it has crashed 2 times in a row");
+}
+
 TEST_F(DeadlineLedger, IsLookedAtWhenAMomentOfItsPromiseHasPassed) {
   EXPECT_EQ(ledger_.next_change_ms(job(), 2000), 60'001);
   EXPECT_EQ(ledger_.find_missed(job(), 60'000), std::nullopt);

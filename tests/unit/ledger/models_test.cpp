@@ -229,7 +229,7 @@ Ledger with_new_version_ready() {
 
 TEST(Ledger, GoesBackFromAVersionThatWasReadyUntilItIsProved) {
   auto ledger = with_new_version_ready();
-  EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 2, 1, 0, ""}));
+  EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 2, 1, 0, "", 2}));
   ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 2, "it crashes"})));
   EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 1, 1, 2, "it crashes"}));
   auto proved = with_new_version_ready();
@@ -237,6 +237,37 @@ TEST(Ledger, GoesBackFromAVersionThatWasReadyUntilItIsProved) {
   EXPECT_EQ(job_of(proved).lines.front(), (ServedLine{"prod", 100, 2, 2, 0, ""}));
   EXPECT_FALSE(proved.apply(event(VersionProved{"answers-1", 2}))) << "it is already";
   EXPECT_FALSE(proved.apply(event(RolloutStopped{"answers-1", 2, "?"}))) << "it has served";
+}
+
+TEST(Ledger, GoesBackToWhatServedLastThoughThatIsNotProvedYet) {
+  auto ledger = with_new_version_ready();
+  ASSERT_TRUE(ledger.apply(event(added(3, 90))));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 3})));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 3, "it never gets ready"})));
+  EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 2, 1, 3, "it never gets ready", 2}));
+  ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 2, "it crashes"})));
+  EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 1, 1, 2, "it crashes"}));
+}
+
+TEST(Ledger, GoesBackToWhatServedBeforeAVersionThatWasReadyAndCrashes) {
+  auto ledger = with_new_version_ready();
+  ASSERT_TRUE(ledger.apply(event(added(3, 90))));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 3})));
+  LeaseGranted lease{14, "answers-1", "node-1", 1, 0};
+  lease.version = 3;
+  ASSERT_TRUE(ledger.apply(event(lease, 44)));
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"answers-1", 3, {13, 14}, 0, {}})));
+  ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 3, "it crashes"})));
+  EXPECT_EQ(job_of(ledger).lines.front().version, 2U);
+}
+
+TEST(Ledger, ForgetsAVersionThatWasRolledBack) {
+  auto ledger = with_new_version_ready();
+  ASSERT_TRUE(ledger.apply(event(added(3, 90))));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 1})));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 3})));
+  EXPECT_EQ(job_of(ledger).fallback_of(job_of(ledger).lines.front()), 1U);
 }
 
 TEST(Ledger, LetsTheLargestPartThatServesStandInForAFirstVersionThatNeverDid) {

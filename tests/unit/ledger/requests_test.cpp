@@ -241,6 +241,15 @@ TEST(Ledger, KnowsWhereProgramsRunWellThatHaveCrashedElsewhere) {
   EXPECT_EQ(ledger.demands(60'100).at(0).shuns, "");
 }
 
+TEST(Ledger, BlamesNoOtherNodeOnceOneIsUndrained) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 1, 0, "node-1"}, 40)));
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 2, 2, 0, "node-2"}, 50)));
+  ASSERT_TRUE(ledger.apply(event(NodeQuarantined{"node-1", "workers crash"}, 60)));
+  ASSERT_TRUE(ledger.apply(event(NodeUndrained{"node-1"})));
+  EXPECT_TRUE(ledger.early_crashes().empty()) << "it crashed on both, so neither was at fault";
+}
+
 TEST(Ledger, RemembersEarlyCrashesUntilTheirNodeIsUndrained) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "intents-1", "node-1", 1, 0}, 33)));

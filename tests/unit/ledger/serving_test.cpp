@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "scheduler/policy/departures.hpp"
 #include "tests/unit/ledger/ledger_events.hpp"
@@ -203,6 +205,21 @@ TEST(Ledger, CountsCrashesInARowOfReplicasAnewOnceOneIsReady) {
   EXPECT_EQ(ledger.find("answers-1")->crashes_in_a_row, 2U);
   ASSERT_TRUE(ledger.apply(event(GenerationFormed{"answers-1", 1, {1}, 0, {}})));
   EXPECT_EQ(ledger.find("answers-1")->crashes_in_a_row, 0U);
+}
+
+TEST(Ledger, BlamesNoNodeForAModelThatNeverWasServedElsewhere) {
+  auto ledger = with_serve_job();
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 1, 1})));
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "answers-1", "node-1", 1, 0}, 10)));
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"answers-1", 1, 1, 0, "node-1"}, 20)));
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{1}, 20)));
+  EXPECT_EQ(ledger.early_crashes(), (std::vector<EarlyCrash>{{"node-1", "answers-1", 20, true}}));
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{2, "answers-1", "node-2", 1, 0}, 30)));
+  EXPECT_TRUE(ledger.sound_runs(100'000).empty()) << "it is not ready";
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"answers-1", 1, {2}, 0, {}}, 40)));
+  EXPECT_EQ(ledger.sound_runs(40), (std::set<SoundRun>{{"node-2", "answers-1"}}));
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{2}, 50)));
+  EXPECT_EQ(ledger.sound_runs(50), (std::set<SoundRun>{{"node-2", "answers-1"}}));
 }
 
 }  // namespace

@@ -80,6 +80,11 @@ TEST_F(WaitReasons, SayWhenAJobThatCrashedIsTriedAgainAndHowOften) {
   EXPECT_EQ(text_of(cluster_.plan(), "crashed"),
             "waits after a crash before it starts 2 workers of 1 slot each again, restart 2 of 3, at "
             "2027-01-15T08:00:00Z");
+  Reason reason{"backoff_restart", "waits after a crash", {}};
+  add_crash(reason, "");
+  EXPECT_EQ(reason.text, "waits after a crash");
+  add_crash(reason, "model.pt: no such file");
+  EXPECT_EQ(reason.text, "waits after a crash; it was: model.pt: no such file");
   job.restart = 4;  // what nodes did is not held against it
   EXPECT_EQ(text_of(cluster_.plan(), "crashed"),
             "waits after a crash before it starts 2 workers of 1 slot each again, restart 4, at "
