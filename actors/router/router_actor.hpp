@@ -67,14 +67,6 @@ inline Failure timeout_is_over(const Journey& journey) {
   return {{ErrorCode::deadline_exceeded, "the request's timeout is over" + last, {}}};
 }
 
-/// What a client asks for may be more than a clock can count.
-inline std::chrono::microseconds timeout_of(const serving::InferenceRequest& request,
-                                            const Endpoint& endpoint) {
-  const std::chrono::microseconds most = endpoint.timeout;
-  if (request.timeout_us == 0 || request.timeout_us > static_cast<std::uint64_t>(most.count())) return most;
-  return std::chrono::microseconds(request.timeout_us);
-}
-
 class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
  public:
   RouterActor(caf::actor_config& config, std::shared_ptr<Router::Board> board)
@@ -201,7 +193,7 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
     journey->job = state->first;
     journey->epoch = endpoint.epoch;
     journey->version = ask.version.value_or(0);
-    journey->deadline = ask.arrived + timeout_of(ask.request, endpoint.endpoint);
+    journey->deadline = ask.arrived + timeout_of(ask.request.timeout_us, endpoint.endpoint.timeout);
     for (const auto& input : ask.request.inputs) journey->bytes += input.bytes.size();
     journey->ask = std::move(ask);
     if (journey->ask.link) {
@@ -309,7 +301,8 @@ class RouterActor : public caf::event_based_actor, public fabric::PromptActor {
         const std::lock_guard lock(board_->mutex);
         const auto version = journey->version == 0 ? state->second.first_version() : journey->version;
         board_->statistics[state->second.endpoint.name][version].model.record_failure(
-            static_cast<std::uint64_t>(std::chrono::nanoseconds(took).count()));
+            static_cast<std::uint64_t>(std::chrono::nanoseconds(took).count()),
+            serving::cause_of(outcome.error().error.code));
       }
     }
     journey->ask.done(std::move(outcome));
