@@ -117,6 +117,10 @@ struct HttpServerOptions {
   std::function<HttpResponse(int status, std::string_view message)> large_refusal;
   std::size_t max_large_body_bytes = 64 << 20;
   std::size_t max_large_bytes = std::size_t{1} << 30;  ///< of all their bodies at a time; beyond: 503
+  /// A large body of which less than `kLeastFed` has come for so long gives its room up (408) to another that
+  /// needs it.
+  std::chrono::milliseconds still_time{2'000};
+  static constexpr std::size_t kLeastFed = 128 << 10;
   /// Beyond, a new one takes the place of that which has owed a request, or the rest of one, for longest;
   /// where all are being answered it gets 503.
   std::size_t max_connections = 1024;

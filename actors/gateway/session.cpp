@@ -135,6 +135,7 @@ void Session::on_request() {
 
   phase_ = Phase::answering;
   waits_since_ = kOwesNothing;
+  fed_at_ = kNotFed;
   first_ = false;
   const auto answer = std::make_shared<Answer>();
   answer->session = weak_from_this();
@@ -227,6 +228,7 @@ std::string_view Session::target_so_far() const {
 void Session::send(HttpResponse response) {
   phase_ = Phase::writing;
   waits_since_ = kOwesNothing;
+  fed_at_ = kNotFed;
   client_.reset();
   timed_out_ = false;
   const auto now = std::chrono::system_clock::now().time_since_epoch();

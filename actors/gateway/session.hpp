@@ -46,7 +46,7 @@ struct ServerCore {
   std::set<Session*> sessions;  ///< open connections
   std::set<Session*> leaving;   ///< of them, those that were told to make way for others
   std::size_t refused = 0;      ///< of them, those that only get their 503
-  std::size_t large_bytes = 0;  ///< that large bodies may take, until they are answered
+  std::size_t large_bytes = 0;  ///< that large bodies may take, until they are answered: the sum of `room_`
 };
 
 /// One connection: reads a request, hands it to the handler, writes the answer, and again.
@@ -89,6 +89,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_head();
   bool has_room(std::size_t bytes);
   bool make_room(std::size_t bytes);
+  void note_fed(std::size_t bytes);
+  using Sessions = std::vector<std::shared_ptr<Session>>;
+  std::vector<std::size_t> choose_who_gives_room(std::size_t missing, Sessions& others) const;
+  void give_room_up();
   void refuse_large();
   void give_room_back();
   void send_continue();
@@ -130,6 +134,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::atomic<Moment> waits_since_ = std::chrono::steady_clock::now();
   bool timed_out_ = false;
   bool makes_way_ = false;
+  bool gives_room_ = false;
   bool refusing_ = false;
   bool keep_alive_ = false;
   bool head_only_ = false;
@@ -144,8 +149,11 @@ class Session : public std::enable_shared_from_this<Session> {
   Moment read_by_;                    ///< when its client must have taken it
   std::size_t written_ = 0;           ///< of head_ and body_ together
   std::size_t drained_ = 0;
-  std::size_t limit_ = 0;  ///< of the body at hand
-  std::size_t room_ = 0;   ///< of `ServerCore::large_bytes`
+  std::size_t limit_ = 0;                 ///< of the body at hand
+  std::atomic<std::size_t> room_ = 0;     ///< of `ServerCore::large_bytes`; set with the core's mutex held
+  std::size_t fed_bytes_ = 0;             ///< that had come at `fed_at_`
+  std::atomic<Moment> fed_at_ = kNotFed;  ///< when the body had last come on
+  static constexpr Moment kNotFed = Moment::max();  ///< there is none on its way
 };
 
 }  // namespace ds::gateway

@@ -17,8 +17,6 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-constexpr std::size_t kRoomStep = 1 << 20;  // so much room at a time is taken for a large body
-
 }  // namespace
 
 void Session::begin_request() {
@@ -62,6 +60,11 @@ void Session::on_read(const error_code& error, std::size_t bytes) {
     return refuse(503, "unavailable", "others need the connection, and the request was not whole yet",
                   "try again in a moment");
   }
+  if (gives_room_) {
+    parser_->get().body() = std::string();  // another has the room
+    return refuse(408, "bad_request", "the body came too slowly while others needed its room",
+                  "send it without pauses, or try again in a moment");
+  }
   if (error) return shut();
   buffer_.commit(bytes);
   if (phase_ == Phase::idle) {
@@ -76,6 +79,7 @@ void Session::parse() {
     error_code error;
     const std::size_t used = parser_->put(buffer_.data(), error);
     buffer_.consume(used);
+    if (is_large_) note_fed(parser_->get().body().size());
     if (is_large_ && !make_room(parser_->get().body().size())) return refuse_large();
     if (error == http::error::need_more) {
       // Only an unfinished head or chunk header waits here, so more than this is a client that never ends
@@ -141,7 +145,9 @@ void Session::on_head() {
   parser_->body_limit(limit_);
   is_large_ = is_below_ && !only_reads;
   if (is_large_ && !has_room(parser_->content_length().value_or(0))) return refuse_large();
-  arm(core_->options.idle_timeout);
+  const auto now = arm(core_->options.idle_timeout);
+  fed_bytes_ = 0;
+  if (is_large_) fed_at_ = now;
   if (head.count(http::field::expect) > 0) {
     if (!boost::beast::iequals(head[http::field::expect], "100-continue")) {
       return refuse(417, "bad_request", "the only expectation known here is 100-continue");
@@ -151,42 +157,13 @@ void Session::on_head() {
   parse();
 }
 
-/// Whether there would be room now for a body that is announced. Nothing is taken: who announces much and
-/// sends nothing must not keep others out.
-bool Session::has_room(std::size_t bytes) {
-  if (bytes <= core_->options.max_body_bytes) return true;
-  const std::lock_guard lock(core_->mutex);
-  return core_->large_bytes + bytes <= core_->options.max_large_bytes;
-}
-
-/// For a body of which so much has come.
-bool Session::make_room(std::size_t bytes) {
-  if (bytes <= core_->options.max_body_bytes || bytes <= room_) return true;
-  const std::size_t whole = parser_->content_length().value_or(limit_);
-  const std::size_t wanted = std::min(whole, (bytes / kRoomStep + 1) * kRoomStep);
-  const std::lock_guard lock(core_->mutex);
-  if (core_->large_bytes + wanted - room_ > core_->options.max_large_bytes) return false;
-  core_->large_bytes += wanted - room_;
-  room_ = wanted;
-  return true;
-}
-
-void Session::refuse_large() {
-  refuse(503, "unavailable", "too many large requests are under way", "try again in a moment");
-}
-
-void Session::give_room_back() {
-  if (room_ == 0) return;
-  const std::lock_guard lock(core_->mutex);
-  core_->large_bytes -= std::exchange(room_, 0);
-}
-
 void Session::send_continue() {
   head_ = "HTTP/1.1 100 Continue\r\n\r\n";
   asio::async_write(socket_, asio::buffer(head_),
                     [self = shared_from_this()](const error_code& error, std::size_t) {
                       if (self->phase_ == Phase::closed) return;
-                      if (error || self->timed_out_ || self->makes_way_) return self->shut();
+                      if (error || self->timed_out_ || self->makes_way_ || self->gives_room_)
+                        return self->shut();
                       self->read_more();
                     });
 }

@@ -71,6 +71,7 @@ EndpointView EndpointState::view() const {
   view.batching = endpoint.batching;
   view.is_on_gpu = endpoint.is_on_gpu;
   view.answers_per_second = answers_per_second;
+  view.timeout = endpoint.timeout;
   for (const auto& line : picker.lines()) {
     auto& shown = view.versions[line.version];
     shown.share += line.share;

@@ -33,8 +33,8 @@ Error to_error(const std::exception& thrown) {
   return {ErrorCode::internal, fmt::format("the request could not be handled: {}", thrown.what()), {}};
 }
 
-HttpResponse no_room(const char* why, std::uint32_t retry_after_ms) {
-  return failure_response(Failure{{ErrorCode::resource_exhausted, why, {}}, retry_after_ms});
+Failure no_room(const char* why, std::uint32_t retry_after_ms) {
+  return {{ErrorCode::resource_exhausted, why, {}}, retry_after_ms};
 }
 
 Error no_such_tenant(const HttpRequest& request) {

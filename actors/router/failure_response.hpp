@@ -21,8 +21,8 @@ Error to_error(const std::exception& thrown);
 
 /// Answers take too much memory. `retry_after_ms` 0: nobody knows when clients have read what they have asked
 /// for.
-gateway::HttpResponse no_room(const char* why = "too many answers wait for their clients to read them",
-                              std::uint32_t retry_after_ms = 0);
+Failure no_room(const char* why = "too many answers wait for their clients to read them",
+                std::uint32_t retry_after_ms = 0);
 
 /// Its `DS-Tenant` is none of the cluster.
 Error no_such_tenant(const gateway::HttpRequest& request);

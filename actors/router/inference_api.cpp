@@ -32,8 +32,7 @@ constexpr std::size_t kLeastCompressed = 1 << 10;  // below it the reader wins n
 constexpr std::size_t kSoonPacked = 4 << 10;       // to pack so much takes less than to wake a thread
 constexpr std::size_t kMostThreads = 8;
 constexpr std::size_t kMostGathered = 32;
-constexpr FairPool::Bounds kLargeBounds{64, 256};
-constexpr FairPool::Bounds kAnswerBounds{1024, 4096};
+constexpr FairPool::Bounds kAnswerBounds{1024, 4096, InferenceApi::kLongAnswerBytes};
 constexpr const char* kLengthHeader = "Inference-Header-Content-Length";
 
 Result<std::optional<std::uint64_t>> json_length_of(const HttpRequest& request) {
@@ -54,8 +53,8 @@ std::optional<serving::TensorSpec> raw_input_of(const std::optional<EndpointView
   return metadata->inputs.front();
 }
 
-HttpResponse answer_response(const std::string& model, const serving::InferenceRequest& request,
-                             const Answer& answer, const std::string& accepted) {
+Result<HttpResponse> answer_response(const std::string& model, const serving::InferenceRequest& request,
+                                     const Answer& answer, const std::string& accepted) {
   serving::ClassLabels labels;
   const bool wants_classes =
       std::ranges::any_of(request.outputs, [](const auto& wanted) { return wanted.classes > 0; });
@@ -63,7 +62,7 @@ HttpResponse answer_response(const std::string& model, const serving::InferenceR
     labels.emplace(answer.outputs.front().name, *answer.classes);
   auto encoded =
       serving::encode_response(model, std::to_string(answer.version), request, answer.outputs, labels);
-  if (!encoded) return failure_response(encoded.error());
+  if (!encoded) return tl::unexpected(encoded.error());
   HttpResponse response{200, std::move(encoded->body), "application/json", {}};
   if (encoded->json_length) {
     response.content_type = "application/octet-stream";
@@ -101,6 +100,11 @@ void ask_together(Router& router, std::vector<Ask> asks) {
   router.ask(std::move(asks));
 }
 
+/// Whose large bodies, and whose large answers, take turns.
+std::string turn_of(const Requester& requester, const std::string& model) {
+  return requester.tenant + '\n' + model;
+}
+
 std::size_t count_threads() {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, kMostThreads);
 }
@@ -112,8 +116,8 @@ InferenceApi::InferenceApi(Router& router, std::string version, Tenants tenants,
       version_(std::move(version)),
       bound_(tenants.most_under_way),
       control_(std::move(control)),
-      large_(count_threads(), kLargeBounds),
-      answers_(count_threads(), kAnswerBounds) {
+      answers_(count_threads(), kAnswerBounds),
+      bodies_(count_threads(), kMaxBodyBytes) {
   set_tenants(std::move(tenants.names));
 }
 
@@ -198,7 +202,7 @@ void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string
   const bool is_raw = header_of(*request, "inference-header-content-length") == "0";
   const auto endpoint = is_raw ? router_.find(model) : std::nullopt;
   if (!endpoint || endpoint->metadata_of(version) != nullptr)
-    return read(std::move(request), model, version, arrived, respond);
+    return read({std::move(request), model, version, arrived, Clock::now(), respond});
   Ask ask;
   ask.model = model;
   ask.version = version;
@@ -206,94 +210,146 @@ void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string
   ask.arrived = arrived;
   ask.done = [=, this](const tl::expected<Answer, Failure>& outcome) {
     if (!outcome) return respond(failure_response(outcome.error()));
-    respond_anyway(respond, [&] { read(request, model, version, arrived, respond); });
+    respond_anyway(respond, [&] { read({request, model, version, arrived, Clock::now(), respond}); });
   };
   ask_for(*request, std::move(ask));
 }
 
-void InferenceApi::read(std::shared_ptr<HttpRequest> request, const std::string& model,
-                        std::optional<std::uint64_t> version, Clock::time_point arrived,
-                        const gateway::Respond& respond) {
-  const bool is_small =
-      request->body.size() <= kLargeBytes && header_of(*request, "content-encoding").empty();
-  if (is_small) return read_and_ask(*request, model, version, arrived, respond);
-  if (!router_.find(model)) return respond(failure_response(unknown(model)));  // nobody's turn is for that
-  const auto requester = find_requester(*request);
-  if (requester == nullptr) return respond(failure_response(no_such_tenant(*request)));
-  const auto turn = requester->tenant + '\n' + model;
-  const bool queued = large_.post(turn, [=, this, request = std::move(request)] {
-    respond_anyway(respond, [&] { read_and_ask(*request, model, version, arrived, respond); });
-  });
-  if (!queued) {
-    respond(failure_response(Failure{{ErrorCode::resource_exhausted, "too many large requests wait", {}},
-                                     retry_after_ms(model, kLargeBounds.each)}));
-  }
+void InferenceApi::read(Unread unread) {
+  auto& request = *unread.request;
+  const bool is_small = request.body.size() <= kLargeBytes && header_of(request, "content-encoding").empty();
+  if (is_small) return parse_and_ask(unread, to_buffer(std::move(request.body)), nullptr);
+  if (!router_.find(unread.model))  // nobody's turn is for that
+    return unread.respond(failure_response(unknown(unread.model)));
+  const auto requester = find_requester(request);
+  if (requester == nullptr) return unread.respond(failure_response(no_such_tenant(request)));
+  BodyReader::Order order;
+  order.request = unread.request;
+  order.turn = turn_of(*requester, unread.model);
+  order.until = router_.deadline(unread.model, unread.arrived, 0);  // its own is in the body
+  const auto shared = std::make_shared<const Unread>(std::move(unread));
+  order.read = [this, shared](const Buffer& body, Work& work) {
+    respond_anyway(shared->respond, [&] { parse_and_ask(*shared, body, &work); });
+  };
+  order.refuse = [this, shared](const Error& error, int status) {
+    const auto wait_ms = status == 503 ? retry_after_ms(shared->model, BodyReader::kBounds.each) : 0;
+    refuse(*shared, {error, wait_ms}, status);
+  };
+  bodies_.read(std::move(order));
 }
 
-void InferenceApi::read_and_ask(HttpRequest& request, const std::string& model,
-                                std::optional<std::uint64_t> version, Clock::time_point arrived,
-                                const gateway::Respond& respond) {
-  const auto begun = Clock::now();
-  const auto body = plain_body(request);
-  if (!body) {
-    return respond(failure_response(Failure{body.error()}, body_status(body.error().code)));
-  }
+/// `work`: null, or what may have been given up meanwhile.
+void InferenceApi::parse_and_ask(const Unread& unread, const Buffer& body, Work* work) {
+  const HttpRequest& request = *unread.request;
+  const auto refuse_invalid = [&](const Error& error) {
+    if (work == nullptr || work->claim()) refuse(unread, Failure{error}, serving::http_status(error.code));
+  };
   const auto length = json_length_of(request);
-  if (!length) return respond(failure_response(length.error()));
-  const auto raw_input = *length == 0U ? raw_input_of(router_.find(model), version) : std::nullopt;
-  auto parsed = serving::parse_inference_request(*body, *length, {}, raw_input);
-  if (!parsed) return respond(failure_response(parsed.error()));
+  if (!length) return refuse_invalid(length.error());
+  const auto raw_input =
+      *length == 0U ? raw_input_of(router_.find(unread.model), unread.version) : std::nullopt;
+  auto parsed = serving::parse_inference_request(body, *length, {}, raw_input);
+  if (!parsed) return refuse_invalid(parsed.error());
+  if (work != nullptr && !work->claim()) return;
   Ask ask;
-  ask.model = model;
-  ask.version = version;
-  ask.arrived = arrived;
-  ask.parse_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - begun).count());
+  ask.model = unread.model;
+  ask.version = unread.version;
+  ask.arrived = unread.arrived;
+  ask.parse_ns =
+      static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - unread.handed_over).count());
   auto asked = std::make_shared<Asked>();
-  asked->model = model;
+  asked->model = unread.model;
+  asked->version = unread.version;
   asked->request.id = parsed->id;
   asked->request.outputs = parsed->outputs;
   asked->request.binary_outputs = parsed->binary_outputs;
+  asked->request.timeout_us = parsed->timeout_us;
   asked->accepted = header_of(request, "accept-encoding");
-  asked->arrived = arrived;
+  asked->arrived = unread.arrived;
   asked->client = request.client;
-  asked->respond = respond;
+  asked->respond = unread.respond;
+  const auto requester = find_requester(request);
+  if (requester != nullptr) asked->turn = turn_of(*requester, unread.model);
   ask.request = *std::move(parsed);
   ask.done = [this, asked](tl::expected<Answer, Failure> outcome) {
     if (!outcome) return asked->respond(failure_response(outcome.error()));
+    asked->answered = Clock::now();
     std::size_t bytes = 0;
     for (const auto& tensor : outcome->outputs) bytes += tensor.bytes.size();
     if (bytes > kLargeAnswerBytes) {
       asked->room = room_.take(bytes);
-      if (asked->room == nullptr) return asked->respond(no_room());
+      if (asked->room == nullptr) return asked->respond(refusal_of(*asked, no_room()));
     }
     const bool may_be_packed = serving::choose_coding(asked->accepted) != serving::ContentCoding::identity;
     const bool is_small = bytes <= (may_be_packed ? kSoonPacked : kLargeAnswerBytes);
-    auto make = [this, asked, answer = *std::move(outcome)] { return make_response(*asked, answer); };
-    if (!is_small && answers_.post(asked->model, [asked, make] { asked->respond(make()); })) return;
+    const auto answer = std::make_shared<const Answer>(*std::move(outcome));
+    if (!is_small && answers_.post(writing_of(asked, answer, bytes))) return;
     // To write it would hold up the gateway's other connections.
-    if (bytes > kLongAnswerBytes) return asked->respond(too_many_answers(asked->model));
-    asked->respond(gateway::Reply(std::move(make)));
+    if (bytes > kLongAnswerBytes) return asked->respond(refusal_of(*asked, too_many_answers(asked->model)));
+    asked->respond(
+        gateway::Reply([this, asked, answer] { return *make_response(*asked, *answer, nullptr); }));
   };
   ask_for(request, std::move(ask));
 }
 
-HttpResponse InferenceApi::make_response(const Asked& asked, const Answer& answer) const {
+/// Before any replica has had it.
+void InferenceApi::refuse(const Unread& unread, const Failure& failure, int status) const {
+  const auto cause = status == 413 ? serving::FailureCause::invalid : serving::cause_of(failure.error.code);
+  router_.record_failure(unread.model, unread.version, cause, Clock::now() - unread.arrived);
+  unread.respond(failure_response(failure, status));
+}
+
+WorkPtr InferenceApi::writing_of(const std::shared_ptr<Asked>& asked, std::shared_ptr<const Answer> answer,
+                                 std::size_t bytes) const {
+  auto work = std::make_shared<Work>();
+  work->turn = asked->turn;
+  work->cost = bytes;
+  work->until = router_.deadline(asked->model, asked->arrived, asked->request.timeout_us);
+  work->client = asked->client;
+  work->run = [this, asked, answer = std::move(answer)](Work& own) {
+    if (auto response = make_response(*asked, *answer, &own)) asked->respond(*std::move(response));
+  };
+  work->give_up = [this, asked](GivenUp why) {
+    const auto failure = why == GivenUp::late
+                             ? Failure{{ErrorCode::deadline_exceeded,
+                                        "the request's timeout is over before its answer was written",
+                                        {}}}
+                         : why == GivenUp::gone ? Failure{{ErrorCode::cancelled, "the client is gone", {}}}
+                                                : too_many_answers(asked->model);
+    asked->respond(refusal_of(*asked, failure));
+  };
+  return work;
+}
+
+std::optional<HttpResponse> InferenceApi::make_response(const Asked& asked, const Answer& answer,
+                                                        Work* work) const {
+  bool is_mine = work == nullptr;
+  const auto claim = [&] { return is_mine = is_mine || work->claim(); };
+  Error error;
   try {
-    if (asked.room && asked.client && asked.client->is_gone())
-      return failure_response(Error{ErrorCode::cancelled, "the client is gone", {}});
-    const auto begun = Clock::now();
     auto response = answer_response(asked.model, asked.request, answer, asked.accepted);
-    if (asked.room && !asked.room->resize(response.body.size())) response = no_room();
-    response.held = asked.room;
+    if (!claim()) return std::nullopt;
+    if (!response) return refusal_of(asked, Failure{response.error()});
+    if (asked.room && !asked.room->resize(response->body.size())) return refusal_of(asked, no_room());
+    response->held = asked.room;
     const auto ended = Clock::now();
     auto times = answer.times;
     times[serving::Stage::serialize] =
-        static_cast<std::uint64_t>(std::chrono::nanoseconds(ended - begun).count());
+        static_cast<std::uint64_t>(std::chrono::nanoseconds(ended - asked.answered).count());
     router_.record(asked.model, answer.version, answer.rows, times, ended - asked.arrived);
-    return response;
+    return *std::move(response);
   } catch (const std::exception& thrown) {
-    return failure_response(to_error(thrown));
+    error = to_error(thrown);
   }
+  if (!claim()) return std::nullopt;
+  return refusal_of(asked, Failure{error});
+}
+
+/// Of one that a replica has answered; counts it.
+HttpResponse InferenceApi::refusal_of(const Asked& asked, const Failure& failure) const {
+  router_.record_failure(asked.model, asked.version, serving::cause_of(failure.error.code),
+                         Clock::now() - asked.arrived);
+  return failure_response(failure);
 }
 
 /// Behind so many requests for it.
@@ -301,7 +357,7 @@ std::uint32_t InferenceApi::retry_after_ms(const std::string& model, std::size_t
   return serving::retry_after_ms(waiting, router_.answer_rate(model));
 }
 
-HttpResponse InferenceApi::too_many_answers(const std::string& model) const {
+Failure InferenceApi::too_many_answers(const std::string& model) const {
   return no_room("too many large answers wait to be written", retry_after_ms(model, kAnswerBounds.each));
 }
 
@@ -320,6 +376,10 @@ void InferenceApi::ask_for(const HttpRequest& request, Ask ask) {
   const auto link = ask.link = std::make_shared<AskLink>(requester);
   ask.tenant = requester->tenant;
   if (requester->under_way > most_under_way_.load()) {
+    if (!ask.only_metadata && !ask.only_ready) {
+      router_.record_failure(ask.model, ask.version, serving::FailureCause::overload,
+                             Clock::now() - ask.arrived);
+    }
     return ask.done(tl::unexpected(
         Failure{{ErrorCode::resource_exhausted,
                  fmt::format("{} has {} requests under way, and may have no more",

@@ -13,6 +13,7 @@
 
 #include "actors/gateway/http_server.hpp"
 #include "actors/router/answer_room.hpp"
+#include "actors/router/body_reader.hpp"
 #include "actors/router/fair_pool.hpp"
 #include "actors/router/router.hpp"
 #include "actors/serving/inference_request.hpp"
@@ -25,13 +26,13 @@ namespace ds::router {
 /// nothing of it blocks.
 ///
 /// Bodies of more than `kLargeBytes`, and packed ones, are read on threads of their own, where tenants and
-/// models take turns, so that small requests don't wait for them. Others write answers of more than
-/// `kLargeAnswerBytes`, and pack them.
+/// models take turns and little waits for nothing large. Others write answers of more than
+/// `kLargeAnswerBytes`, and pack them, in the same way.
 class InferenceApi {
  public:
   static constexpr std::size_t kLargeBytes = 256 << 10;
   static constexpr std::size_t kLargeAnswerBytes = 16 << 10;
-  /// What is larger is never written on a gateway's thread.
+  /// What is larger is never written on a gateway's thread, nor by the threads for what is written quickly.
   static constexpr std::size_t kLongAnswerBytes = 256 << 10;
   static constexpr std::size_t kMaxBodyBytes = 64 << 20;  ///< decompressed, too
   /// Of answers of more than `kLargeAnswerBytes` that are not written yet; beyond: 503.
@@ -75,27 +76,37 @@ class InferenceApi {
   void gather(Ask ask);
   void infer(std::shared_ptr<gateway::HttpRequest> request, const std::string& model,
              std::optional<std::uint64_t> version, const gateway::Respond& respond);
-  void read(std::shared_ptr<gateway::HttpRequest> request, const std::string& model,
-            std::optional<std::uint64_t> version, std::chrono::steady_clock::time_point arrived,
-            const gateway::Respond& respond);
-  void read_and_ask(gateway::HttpRequest& request, const std::string& model,
-                    std::optional<std::uint64_t> version, std::chrono::steady_clock::time_point arrived,
-                    const gateway::Respond& respond);
+  /// An inference whose body hasn't been read.
+  struct Unread {
+    std::shared_ptr<gateway::HttpRequest> request;
+    std::string model;
+    std::optional<std::uint64_t> version;
+    std::chrono::steady_clock::time_point arrived, handed_over;
+    gateway::Respond respond;
+  };
+  void read(Unread unread);
+  void parse_and_ask(const Unread& unread, const Buffer& body, Work* work);
+  void refuse(const Unread& unread, const Failure& failure, int status) const;
   /// What an answer needs of its request; the inputs' memory goes with them.
   struct Asked {
-    std::string model;
+    std::string model, turn;
+    std::optional<std::uint64_t> version;
     serving::InferenceRequest request;  ///< without its inputs
     std::string accepted;               ///< codings of the answer
-    std::chrono::steady_clock::time_point arrived;
+    std::chrono::steady_clock::time_point arrived, answered;
     std::shared_ptr<gateway::ClientWatch> client;
     gateway::Respond respond;
     std::shared_ptr<AnswerRoom::Part> room;  ///< of a large answer
   };
-  /// On any thread; throws nothing.
-  gateway::HttpResponse make_response(const Asked& asked, const Answer& answer) const;
+  WorkPtr writing_of(const std::shared_ptr<Asked>& asked, std::shared_ptr<const Answer> answer,
+                     std::size_t bytes) const;
+  /// On any thread; throws nothing. None: the work has been given up, so another response has been.
+  std::optional<gateway::HttpResponse> make_response(const Asked& asked, const Answer& answer,
+                                                     Work* work) const;
+  gateway::HttpResponse refusal_of(const Asked& asked, const Failure& failure) const;
   void ask_for(const gateway::HttpRequest& request, Ask ask);
   std::uint32_t retry_after_ms(const std::string& model, std::size_t waiting) const;
-  gateway::HttpResponse too_many_answers(const std::string& model) const;
+  Failure too_many_answers(const std::string& model) const;
   /// Null: it names no tenant of the cluster.
   std::shared_ptr<Requester> find_requester(const gateway::HttpRequest& request) const;
 
@@ -107,7 +118,8 @@ class InferenceApi {
   mutable std::shared_mutex mutex_;
   std::map<std::string, std::shared_ptr<Requester>, std::less<>> requesters_;  ///< by tenant; by `mutex_`
   const AnswerRoom room_{kMaxAnswerBytes};
-  FairPool large_, answers_;
+  FairPool answers_;
+  BodyReader bodies_;  // ends first: what it reads may be answered
 };
 
 }  // namespace ds::router

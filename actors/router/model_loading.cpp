@@ -28,7 +28,7 @@ void InferenceApi::control(HttpRequest& request, const std::string& model, servi
     // This is the head's thread, and none to run the router on.
     const bool is_posted =
         answers_.post(model, [this, asked, model, respond] { wait_until_ready(*asked, model, respond); });
-    if (!is_posted) respond(too_many_answers(model));
+    if (!is_posted) respond(failure_response(too_many_answers(model)));
   });
 }
 

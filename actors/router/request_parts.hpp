@@ -18,7 +18,7 @@ std::string_view header_of(const gateway::HttpRequest& request, std::string_view
 /// What it says of whose it is.
 std::string_view tenant_in(const gateway::HttpRequest& request);
 /// The body, unpacked; taken out of the request where it isn't packed. Errors: see `body_status`.
-Result<Buffer> plain_body(gateway::HttpRequest& request, std::size_t limit = InferenceApi::kMaxBodyBytes);
+Result<Buffer> plain_body(gateway::HttpRequest& request, std::size_t limit);
 /// For the error of a body that can't be read.
 int body_status(ErrorCode code);
 /// A body that has no tensors. None: it is too large or wrongly packed, which has been said.

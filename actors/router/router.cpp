@@ -87,6 +87,13 @@ double Router::answer_rate(const std::string& name) const {
   return found == board_->endpoints.end() ? 0 : found->second.answers_per_second;
 }
 
+Router::Moment Router::deadline(const std::string& name, Moment arrived, std::uint64_t timeout_us) const {
+  const std::lock_guard lock(board_->mutex);
+  const auto found = board_->endpoints.find(name);
+  if (found == board_->endpoints.end()) return Moment::max();
+  return arrived + timeout_of(timeout_us, found->second.timeout);
+}
+
 void Router::record(const std::string& name, std::uint64_t version, std::uint32_t rows,
                     const serving::StageTimes& times, std::chrono::nanoseconds whole) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -98,6 +105,17 @@ void Router::record(const std::string& name, std::uint64_t version, std::uint32_
   auto& counted = found->second[version];
   const auto all = counted.stages.record(times, static_cast<std::uint64_t>(whole.count()));
   counted.model.record_success(rows, all, now_ms);
+}
+
+void Router::record_failure(const std::string& name, std::optional<std::uint64_t> version,
+                            serving::FailureCause cause, std::chrono::nanoseconds whole) {
+  const std::lock_guard lock(board_->mutex);
+  const auto endpoint = board_->endpoints.find(name);
+  const auto found = board_->statistics.find(name);
+  if (endpoint == board_->endpoints.end() || found == board_->statistics.end()) return;
+  const auto counted = found->second.find(version.value_or(endpoint->second.version));
+  if (counted == found->second.end()) return;  // nobody's request makes a version
+  counted->second.model.record_failure(static_cast<std::uint64_t>(whole.count()), cause);
 }
 
 Router::Statistics Router::statistics() const {

@@ -37,6 +37,14 @@ struct Endpoint {
   bool is_on_gpu = false;
 };
 
+/// Of a request that names so many microseconds, which may be more than a clock can count; 0: none. `most`:
+/// its endpoint's.
+constexpr std::chrono::microseconds timeout_of(std::uint64_t named_us, std::chrono::milliseconds most) {
+  const std::chrono::microseconds longest = most;
+  if (named_us == 0 || named_us > static_cast<std::uint64_t>(longest.count())) return longest;
+  return std::chrono::microseconds(named_us);
+}
+
 /// What anybody may know of an endpoint at a moment.
 struct EndpointView {
   std::string name, job;
@@ -47,7 +55,8 @@ struct EndpointView {
   std::string held = {};                  ///< why no replica is on its way; empty: one may be
   serving::BatchingOptions batching{};    ///< of its replicas
   bool is_on_gpu = false;
-  double answers_per_second = 0;  ///< of late
+  double answers_per_second = 0;         ///< of late
+  std::chrono::milliseconds timeout{0};  ///< of a request that names none
   struct Version {
     std::uint32_t ready = 0, draining = 0, wanted = 0;  ///< replicas
     std::uint32_t share = 0;                            ///< of the requests, in hundredths
@@ -169,9 +178,17 @@ class Router {
   std::optional<EndpointView> find(const std::string& name) const;
   /// Answers a second of late; 0: none are known.
   double answer_rate(const std::string& name) const;
+  using Moment = std::chrono::steady_clock::time_point;
+  /// Of a request that came then and names such a timeout in microseconds, or none (0). An endpoint that
+  /// there isn't any more sets none: the end of time.
+  Moment deadline(const std::string& name, Moment arrived, std::uint64_t timeout_us) const;
   /// Counts a request of that many rows as answered by that version, `whole` after it came.
   void record(const std::string& name, std::uint64_t version, std::uint32_t rows,
               const serving::StageTimes& times, std::chrono::nanoseconds whole);
+  /// Counts one that failed so long after it came, where `ask` didn't: before it was asked for, or after it
+  /// had its `Answer`. Of a version that is not served nothing is counted.
+  void record_failure(const std::string& name, std::optional<std::uint64_t> version,
+                      serving::FailureCause cause, std::chrono::nanoseconds whole);
   /// Since the endpoint was set, by its name and the version.
   using Statistics = std::map<std::string, std::map<std::uint64_t, serving::EndpointStatistics>>;
   Statistics statistics() const;

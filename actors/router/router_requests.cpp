@@ -23,13 +23,6 @@ Failure timeout_is_over(const Journey& journey) {
   return {{ErrorCode::deadline_exceeded, "the request's timeout is over" + last, {}}};
 }
 
-/// What a client asks for may be more than a clock can count.
-std::chrono::microseconds timeout_of(const serving::InferenceRequest& request, const Endpoint& endpoint) {
-  const std::chrono::microseconds most = endpoint.timeout;
-  if (request.timeout_us == 0 || request.timeout_us > static_cast<std::uint64_t>(most.count())) return most;
-  return std::chrono::microseconds(request.timeout_us);
-}
-
 }  // namespace
 
 void RouterActor::ask(Ask ask) {
@@ -42,7 +35,7 @@ void RouterActor::ask(Ask ask) {
   journey->job = state->first;
   journey->epoch = endpoint.epoch;
   journey->version = ask.version.value_or(0);
-  journey->deadline = ask.arrived + timeout_of(ask.request, endpoint.endpoint);
+  journey->deadline = ask.arrived + timeout_of(ask.request.timeout_us, endpoint.endpoint.timeout);
   for (const auto& input : ask.request.inputs) journey->bytes += input.bytes.size();
   journey->ask = std::move(ask);
   if (journey->ask.link) {
@@ -96,7 +89,8 @@ void RouterActor::finish(const JourneyPtr& journey, tl::expected<Answer, Failure
       const std::lock_guard lock(board_->mutex);
       const auto version = journey->version == 0 ? state->second.first_version() : journey->version;
       board_->statistics[state->second.endpoint.name][version].model.record_failure(
-          static_cast<std::uint64_t>(std::chrono::nanoseconds(took).count()));
+          static_cast<std::uint64_t>(std::chrono::nanoseconds(took).count()),
+          serving::cause_of(outcome.error().error.code));
     }
   }
   journey->ask.done(std::move(outcome));

@@ -25,40 +25,6 @@ Bytef* as_bytes(const char* text) {
   return reinterpret_cast<Bytef*>(const_cast<char*>(text));
 }
 
-/// A stream of zlib's that ends with its owner.
-class Inflater {
- public:
-  Inflater(std::string_view body, ContentCoding coding) : rest_(body) {
-    if (inflateInit2(&stream_, window_bits(coding)) != Z_OK) throw std::bad_alloc();
-  }
-  ~Inflater() { inflateEnd(&stream_); }
-  Inflater(const Inflater&) = delete;
-  Inflater& operator=(const Inflater&) = delete;
-
-  /// Writes up to `room` bytes to `out`; how many. `status()` tells what happened.
-  std::size_t step(char* out, std::size_t room) {
-    stream_.next_in = as_bytes(rest_.data());
-    stream_.avail_in = as_step(rest_.size());
-    stream_.next_out = as_bytes(out);
-    stream_.avail_out = as_step(room);
-    const uInt had = stream_.avail_in;
-    const uInt gave = stream_.avail_out;
-    status_ = inflate(&stream_, Z_NO_FLUSH);
-    rest_.remove_prefix(had - stream_.avail_in);
-    return gave - stream_.avail_out;
-  }
-
-  int status() const { return status_; }
-  const char* message() const { return stream_.msg == nullptr ? "it is not complete" : stream_.msg; }
-  std::size_t left() const { return rest_.size(); }
-  void begin_next_member() { inflateReset(&stream_); }
-
- private:
-  std::string_view rest_;
-  z_stream stream_{};
-  int status_ = Z_OK;
-};
-
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kSpace = " \t";
   const std::size_t begin = text.find_first_not_of(kSpace);
@@ -97,7 +63,47 @@ int quality_of(std::string_view parameters) {
   return 1000;
 }
 
+Error too_large(std::size_t max_bytes) {
+  return {ErrorCode::resource_exhausted,
+          fmt::format("the body has more than {} bytes when it is decompressed", max_bytes),
+          "send less at once"};
+}
+
 }  // namespace
+
+/// A stream of zlib's that ends with its owner.
+class Decompressor::Inflater {
+ public:
+  Inflater(std::string_view body, ContentCoding coding) : rest_(body) {
+    if (inflateInit2(&stream_, window_bits(coding)) != Z_OK) throw std::bad_alloc();
+  }
+  ~Inflater() { inflateEnd(&stream_); }
+  Inflater(const Inflater&) = delete;
+  Inflater& operator=(const Inflater&) = delete;
+
+  /// Writes up to `room` bytes to `out`; how many. `status()` tells what happened.
+  std::size_t step(char* out, std::size_t room) {
+    stream_.next_in = as_bytes(rest_.data());
+    stream_.avail_in = as_step(rest_.size());
+    stream_.next_out = as_bytes(out);
+    stream_.avail_out = as_step(room);
+    const uInt had = stream_.avail_in;
+    const uInt gave = stream_.avail_out;
+    status_ = inflate(&stream_, Z_NO_FLUSH);
+    rest_.remove_prefix(had - stream_.avail_in);
+    return gave - stream_.avail_out;
+  }
+
+  int status() const { return status_; }
+  const char* message() const { return stream_.msg == nullptr ? "it is not complete" : stream_.msg; }
+  std::size_t left() const { return rest_.size(); }
+  void begin_next_member() { inflateReset(&stream_); }
+
+ private:
+  std::string_view rest_;
+  z_stream stream_{};
+  int status_ = Z_OK;
+};
 
 std::string_view to_string(ContentCoding coding) {
   if (coding == ContentCoding::identity) return {};
@@ -138,39 +144,60 @@ ContentCoding choose_coding(std::string_view accept_encoding) {
   return gzip == best ? ContentCoding::gzip : ContentCoding::deflate;
 }
 
-Result<Buffer> decompress(std::string_view body, ContentCoding coding, std::size_t max_bytes) {
-  const auto too_large = [&] {
-    return fail(ErrorCode::resource_exhausted,
-                fmt::format("the body has more than {} bytes when it is decompressed", max_bytes),
-                "send less at once");
-  };
-  if (coding == ContentCoding::identity) {
-    if (body.size() > max_bytes) return too_large();
-    return Buffer::copy_of(body);
-  }
+Decompressor::Decompressor(std::string_view body, ContentCoding coding, std::size_t max_bytes)
+    : inflater_(std::make_unique<Inflater>(body, coding)),
+      coding_(coding),
+      body_bytes_(body.size()),
+      max_bytes_(max_bytes),
+      text_(std::make_shared<std::string>()) {}
+
+Decompressor::~Decompressor() = default;
+
+Result<bool> Decompressor::go_on_to(std::size_t bytes) {
   constexpr std::size_t kStart = 64 << 10;
-  Inflater inflater(body, coding);
-  auto text = std::make_shared<std::string>();
-  std::size_t size = 0;
-  while (true) {
-    // A byte beyond the bound shows whether there is more.
-    if (size == text->size()) text->resize(std::min(std::max(kStart, size * 2), max_bytes + 1));
-    const std::size_t before = inflater.left();
-    const std::size_t came = inflater.step(text->data() + size, text->size() - size);
-    size += came;
-    if (size > max_bytes) return too_large();
-    if (inflater.status() == Z_STREAM_END) {
-      if (inflater.left() == 0) break;
-      if (coding != ContentCoding::gzip)
+  bytes = std::min(bytes, max_bytes_ + 1);  // a byte beyond the bound shows whether there is more
+  while (size_ < bytes) {
+    if (size_ == text_->size()) text_->resize(std::min(std::max(kStart, size_ * 2), max_bytes_ + 1));
+    const std::size_t before = inflater_->left();
+    const std::size_t came = inflater_->step(text_->data() + size_, std::min(text_->size(), bytes) - size_);
+    size_ += came;
+    if (size_ > max_bytes_) return tl::unexpected(too_large(max_bytes_));
+    if (inflater_->status() == Z_STREAM_END) {
+      if (inflater_->left() == 0) return true;
+      if (coding_ != ContentCoding::gzip)
         return fail(ErrorCode::invalid_argument, "something stands after the end of the compressed body");
-      inflater.begin_next_member();
-    } else if (inflater.status() != Z_OK || (came == 0 && before == inflater.left())) {
+      inflater_->begin_next_member();
+    } else if (inflater_->status() != Z_OK || (came == 0 && before == inflater_->left())) {
       return fail(ErrorCode::invalid_argument, fmt::format("the body cannot be decompressed as {}: {}",
-                                                           to_string(coding), inflater.message()));
+                                                           to_string(coding_), inflater_->message()));
     }
   }
-  text->resize(size);
+  return false;
+}
+
+std::size_t Decompressor::expected_bytes() const {
+  const std::size_t read = body_bytes_ - inflater_->left();
+  if (read == 0) return max_bytes_;
+  const double ratio = static_cast<double>(size_) / static_cast<double>(read);
+  const double whole = ratio * static_cast<double>(body_bytes_);
+  return whole < static_cast<double>(max_bytes_) ? static_cast<std::size_t>(whole) : max_bytes_;
+}
+
+Buffer Decompressor::take() {
+  text_->resize(size_);
+  const std::shared_ptr<const std::string> text = std::move(text_);
   return Buffer(text, std::as_bytes(std::span(*text)));
+}
+
+Result<Buffer> decompress(std::string_view body, ContentCoding coding, std::size_t max_bytes) {
+  if (coding == ContentCoding::identity) {
+    if (body.size() > max_bytes) return tl::unexpected(too_large(max_bytes));
+    return Buffer::copy_of(body);
+  }
+  Decompressor decompressor(body, coding, max_bytes);
+  // As one byte too many is an error, what is none is the whole.
+  if (const auto done = decompressor.go_on_to(max_bytes + 1); !done) return tl::unexpected(done.error());
+  return decompressor.take();
 }
 
 std::string compress(std::string_view body, ContentCoding coding) {

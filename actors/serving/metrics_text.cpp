@@ -62,6 +62,14 @@ std::string metrics_text(std::span<const ModelMetrics> models) {
     out.add("", model_label(model) + ",outcome=\"success\"", model.statistics.model.success.count);
     out.add("", model_label(model) + ",outcome=\"failure\"", model.statistics.model.fail.count);
   }
+  out.family("ds_infer_failures_total", "counter", "Requests to a model that failed, by cause.");
+  for (const ModelMetrics& model : models) {
+    for (std::size_t i = 0; i < kFailureCauses; ++i) {
+      const auto cause = to_string(static_cast<FailureCause>(i));
+      out.add("", fmt::format("{},cause=\"{}\"", model_label(model), cause),
+              model.statistics.model.failed[i]);
+    }
+  }
   out.family("ds_infer_seconds", "histogram", "Time of answered requests, from the body to the answer's.");
   for (const ModelMetrics& model : models)
     write_latency(out, model_label(model), model.statistics.stages.whole);

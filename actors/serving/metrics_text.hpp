@@ -18,9 +18,9 @@ struct ModelMetrics {
 };
 
 /// Versions of one model stand together. Prometheus' text format, version 0.0.4: `ds_replicas`,
-/// `ds_infer_ongoing`, `ds_infer_requests_total`, `ds_infer_seconds`, `ds_infer_stage_seconds`,
-/// `ds_infer_batch_size`, `ds_infer_batch_released_total`; of models whose inputs are padded
-/// `ds_infer_input_elements_total`. Pure.
+/// `ds_infer_ongoing`, `ds_infer_requests_total`, `ds_infer_failures_total`, `ds_infer_seconds`,
+/// `ds_infer_stage_seconds`, `ds_infer_batch_size`, `ds_infer_batch_released_total`; of models whose inputs
+/// are padded `ds_infer_input_elements_total`. Pure.
 std::string metrics_text(std::span<const ModelMetrics> models);
 
 }  // namespace ds::serving

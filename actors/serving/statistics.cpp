@@ -11,6 +11,36 @@ std::string_view to_string(Stage stage) {
   return kNames.at(static_cast<std::size_t>(stage));
 }
 
+std::string_view to_string(FailureCause cause) {
+  constexpr std::array<std::string_view, kFailureCauses> kNames{"invalid", "overload",  "unavailable",
+                                                                "timeout", "cancelled", "internal"};
+  return kNames.at(static_cast<std::size_t>(cause));
+}
+
+FailureCause cause_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::resource_exhausted:
+      return FailureCause::overload;
+    case ErrorCode::unavailable:
+      return FailureCause::unavailable;
+    case ErrorCode::deadline_exceeded:
+      return FailureCause::timeout;
+    case ErrorCode::cancelled:
+      return FailureCause::cancelled;
+    case ErrorCode::data_loss:
+    case ErrorCode::internal:
+      return FailureCause::internal;
+    case ErrorCode::invalid_argument:
+    case ErrorCode::not_found:
+    case ErrorCode::already_exists:
+    case ErrorCode::permission_denied:
+    case ErrorCode::conflict:
+    case ErrorCode::unsupported:
+      break;
+  }
+  return FailureCause::invalid;
+}
+
 std::uint64_t StageTimes::total_ns() const {
   return std::accumulate(ns.begin(), ns.end(), std::uint64_t{0});
 }

@@ -8,16 +8,17 @@
 
 #include "actors/serving/batching.hpp"
 #include "actors/serving/padding.hpp"
+#include "storage/result.hpp"
 
 namespace ds::serving {
 
 /// Parts of a request's time, in their order. They add up to the whole.
 enum class Stage : std::uint8_t {
-  parse,       ///< gateway: from the request's body to tensors
+  parse,       ///< from the request's body to tensors, with the wait for a thread that reads it
   queue,       ///< in the router's line, while no replica took it
   batch_wait,  ///< in the replica, until its batch started
   compute,     ///< batch put together, the model, batch taken apart
-  serialize,   ///< from tensors to the answer's body
+  serialize,   ///< from tensors to the answer's body, with the wait for a thread that writes it
   rest,        ///< what no other stage has counted: retries, the fabric, no free core
 };
 inline constexpr std::size_t kStages = 6;
@@ -40,6 +41,20 @@ struct TimeSum {
   bool operator==(const TimeSum&) const = default;
 };
 
+/// Why a request has no answer, as who runs the cluster tells it apart.
+enum class FailureCause : std::uint8_t {
+  invalid,      ///< it was wrong: 4xx
+  overload,     ///< a bound was met: 503
+  unavailable,  ///< no replica was there for it: 503
+  timeout,      ///< 504
+  cancelled,    ///< its client went away
+  internal,     ///< 500
+};
+inline constexpr std::size_t kFailureCauses = 6;
+/// As a label's value.
+std::string_view to_string(FailureCause cause);
+FailureCause cause_of(ErrorCode code);
+
 /// Batches of one size.
 struct BatchStatistics {
   TimeSum compute_input, compute_infer, compute_output;
@@ -56,10 +71,14 @@ struct ModelStatistics {
   std::uint64_t last_inference_ms = 0;  ///< since 1970; the newest success
   std::uint64_t inference_count = 0, execution_count = 0;
   TimeSum success, fail, queue, compute_input, compute_infer, compute_output;
-  std::map<std::uint32_t, BatchStatistics> batches;  ///< by rows
+  std::map<std::uint32_t, BatchStatistics> batches;    ///< by rows
+  std::array<std::uint64_t, kFailureCauses> failed{};  ///< by `FailureCause`: `fail.count` together
 
   void record_success(std::uint32_t rows, const StageTimes& times, std::uint64_t now_ms);
-  void record_failure(std::uint64_t total_ns) { fail.add(total_ns); }
+  void record_failure(std::uint64_t total_ns, FailureCause cause) {
+    fail.add(total_ns);
+    ++failed.at(static_cast<std::size_t>(cause));
+  }
   void record_batch(std::uint32_t rows, std::uint64_t compute_ns);
   bool operator==(const ModelStatistics&) const = default;
 };

@@ -52,6 +52,34 @@ TEST(Compression, TakesGzipOfSeveralMembersWithinOneBound) {
   EXPECT_EQ(code_of(two, ContentCoding::gzip, 6), ErrorCode::resource_exhausted);
 }
 
+TEST(Compression, GoesOnPieceByPieceAndForeseesWhatComes) {
+  const std::string text = random_text(900'000);
+  for (const auto coding : {ContentCoding::gzip, ContentCoding::deflate}) {
+    const std::string small = compress(text, coding);
+    Decompressor decompressor(small, coding, kBound);
+    for (std::size_t until = 100'000; until < text.size(); until += 100'000) {
+      const auto is_whole = decompressor.go_on_to(until);
+      ASSERT_TRUE(is_whole) << is_whole.error().message;
+      EXPECT_FALSE(*is_whole);
+      EXPECT_EQ(decompressor.bytes(), until) << "it stops where it should";
+      EXPECT_NEAR(static_cast<double>(decompressor.expected_bytes()), 900'000, 90'000);
+    }
+    EXPECT_EQ(decompressor.go_on_to(kBound), true);
+    EXPECT_TRUE(decompressor.take().text() == text);
+  }
+}
+
+TEST(Compression, ForeseesNoMoreThanTheBoundAndStopsThereInPiecesToo) {
+  const std::string bomb = compress(std::string(50 << 20, '\0'), ContentCoding::gzip);
+  Decompressor decompressor(bomb, ContentCoding::gzip, kBound);
+  EXPECT_EQ(decompressor.go_on_to(1000), false);
+  EXPECT_EQ(decompressor.expected_bytes(), kBound);
+  EXPECT_EQ(decompressor.go_on_to(kBound), false) << "the bound itself may be had";
+  const auto beyond = decompressor.go_on_to(kBound + 1);
+  ASSERT_FALSE(beyond);
+  EXPECT_EQ(beyond.error().code, ErrorCode::resource_exhausted);
+}
+
 TEST(Compression, RefusesWhatIsDamagedCutOrNotAlone) {
   const std::string text = random_text(5000);
   for (const auto coding : {ContentCoding::gzip, ContentCoding::deflate}) {

@@ -17,7 +17,7 @@ ModelMetrics a_model() {
   times[Stage::compute] = 40'000'000;
   model.statistics.stages.record(times, 50'000'000);
   model.statistics.model.record_success(3, times, 1);
-  model.statistics.model.record_failure(1);
+  model.statistics.model.record_failure(1, FailureCause::overload);
   model.statistics.model.record_batch(3, 40'000'000);
   model.statistics.model.record_batch(2'000, 40'000'000);
   model.statistics.released[static_cast<std::size_t>(Release::idle)] = 2;
@@ -46,6 +46,8 @@ TEST(MetricsText, SaysReplicasRequestsBatchesAndStages) {
   EXPECT_EQ(samples.at("ds_infer_ongoing{model=\"intents\"}"), 7);
   EXPECT_EQ(samples.at("ds_infer_requests_total{model=\"intents\",version=\"3\",outcome=\"success\"}"), 1);
   EXPECT_EQ(samples.at("ds_infer_requests_total{model=\"intents\",version=\"3\",outcome=\"failure\"}"), 1);
+  EXPECT_EQ(samples.at("ds_infer_failures_total{model=\"intents\",version=\"3\",cause=\"overload\"}"), 1);
+  EXPECT_EQ(samples.at("ds_infer_failures_total{model=\"intents\",version=\"3\",cause=\"timeout\"}"), 0);
   EXPECT_EQ(samples.at("ds_infer_batch_size_bucket{model=\"intents\",version=\"3\",le=\"2\"}"), 0);
   EXPECT_EQ(samples.at("ds_infer_batch_size_bucket{model=\"intents\",version=\"3\",le=\"4\"}"), 1);
   EXPECT_EQ(samples.at("ds_infer_batch_size_bucket{model=\"intents\",version=\"3\",le=\"+Inf\"}"), 2);
@@ -95,7 +97,7 @@ TEST(MetricsText, KeepsEachFamilyTogetherBehindItsType) {
       EXPECT_TRUE(line.starts_with(family)) << line << " stands in " << family;
     }
   }
-  EXPECT_EQ(families.size(), 8U);
+  EXPECT_EQ(families.size(), 9U);
 }
 
 }  // namespace

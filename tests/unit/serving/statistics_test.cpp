@@ -23,15 +23,26 @@ TEST(ModelStatistics, CountsRequestsRowsAndBatchesAsTheProtocolSays) {
   statistics.record_batch(5, 100);
   statistics.record_success(2, times_of(50, 100, 7), 1'000);
   statistics.record_success(3, times_of(5, 100, 7, 15), 999);
-  statistics.record_failure(77);
+  statistics.record_failure(77, FailureCause::timeout);
   EXPECT_EQ(statistics.inference_count, 5U);
   EXPECT_EQ(statistics.execution_count, 1U);
   EXPECT_EQ(statistics.last_inference_ms, 1'000U) << "it never goes back";
   EXPECT_EQ(statistics.success, (TimeSum{2, 284}));
   EXPECT_EQ(statistics.fail, (TimeSum{1, 77}));
+  EXPECT_EQ(statistics.failed.at(static_cast<std::size_t>(FailureCause::timeout)), 1U);
   EXPECT_EQ(statistics.queue, (TimeSum{2, 70})) << "all that they waited";
   EXPECT_EQ(statistics.compute_infer, (TimeSum{2, 200}));
   EXPECT_EQ(statistics.batches.at(5).compute_infer, (TimeSum{1, 100}));
+}
+
+TEST(FailureCauses, TellLoadLatenessAndMistakesApart) {
+  EXPECT_EQ(to_string(cause_of(ErrorCode::resource_exhausted)), "overload");
+  EXPECT_EQ(to_string(cause_of(ErrorCode::unavailable)), "unavailable");
+  EXPECT_EQ(to_string(cause_of(ErrorCode::deadline_exceeded)), "timeout");
+  EXPECT_EQ(to_string(cause_of(ErrorCode::cancelled)), "cancelled");
+  EXPECT_EQ(to_string(cause_of(ErrorCode::internal)), "internal");
+  for (const auto mistake : {ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::unsupported})
+    EXPECT_EQ(to_string(cause_of(mistake)), "invalid");
 }
 
 TEST(ModelStatistics, BoundsTheNumberOfBatchSizes) {
