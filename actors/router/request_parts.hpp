@@ -8,7 +8,6 @@
 
 #include "actors/fabric/buffer.hpp"
 #include "actors/gateway/http_server.hpp"
-#include "actors/router/inference_api.hpp"
 #include "storage/result.hpp"
 
 namespace ds::router {
