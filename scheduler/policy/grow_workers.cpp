@@ -37,6 +37,7 @@ bool Planning::may_grow(const Job& job) const {
   const auto is_for = [&](const auto& most) { return most && *most >= job.demand.priority; };
   const bool blocks =
       (!job.demand.preemptible && is_for(kept_back_)) || (job.demand.will_rest && is_for(unknown_back_));
+  if (except_ != nullptr && except_->contains(job.demand.job)) return false;
   return job.workers >= job.needed && job.workers + job.kept < job.demand.workers.max && !job.demand.held &&
          !job.was_shrunk && !job.is_relocated && job.has_queue && job.growth.workers > 0 && !blocks;
 }
@@ -109,7 +110,8 @@ bool Planning::grow_together(Job& job) {
   return false;
 }
 
-std::vector<SizeChange> Planning::grow() {
+std::vector<SizeChange> Planning::grow(const std::set<std::string>* except) {
+  except_ = except;
   for (Job* job : planner_.slowed()) planner_.give_back(*job, size_changes_);
   if (planner_.has_placeable_slots()) make_reservations();  // before what is promised counts as used
   // Else those that grow could take the quota of one that waits, which would keep back others then, and now

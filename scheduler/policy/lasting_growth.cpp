@@ -1,7 +1,9 @@
 #include "scheduler/policy/lasting_growth.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
+#include <map>
 #include <ranges>
 #include <set>
 #include <string>
@@ -59,16 +61,41 @@ std::set<std::string> growing_in(const Plan& plan) {
   return jobs;
 }
 
+/// And as many of those that were taken from them after they had grown: for others' growth too.
 void drop_growth(Plan& plan, const std::set<std::string>& jobs) {
-  std::erase_if(plan.placements, [&](const Placement& one) { return jobs.contains(one.job); });
+  std::map<std::string, std::uint32_t> dropped;
+  std::erase_if(plan.placements, [&](const Placement& one) {
+    if (!jobs.contains(one.job)) return false;
+    dropped[one.job] += one.count;
+    return true;
+  });
+  for (std::size_t i = plan.releases.size(); i-- > 0;) {
+    const auto found = dropped.find(plan.releases[i].job);
+    if (found == dropped.end() || found->second == 0) continue;
+    --found->second;
+    plan.releases.erase(plan.releases.begin() + static_cast<std::ptrdiff_t>(i));
+  }
   std::erase_if(plan.resizes,
                 [&](const SizeChange& one) { return one.to > one.from && jobs.contains(one.job); });
+}
+
+Plan plan_without_growth_of(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
+                            std::int64_t now_ms, const std::set<std::string>& jobs) {
+  planner.begin();
+  Planning planning(planner, tenants, past, now_ms);
+  planning.serve_minimums();
+  planning.backfill();
+  auto resizes = planning.grow(&jobs);
+  Plan plan = planner.end();
+  plan.resizes = std::move(resizes);
+  return plan;
 }
 
 }  // namespace
 
 void keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
                          std::int64_t now_ms, Plan& plan) {
+  std::set<std::string> kept;  // from growing
   for (int tries = 1;; ++tries) {
     const std::set<std::string> growing = growing_in(plan);
     if (growing.empty()) return;
@@ -76,7 +103,10 @@ void keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants, std::s
     if (outcome.starts_any || outcome.taken_from.empty()) return;
     std::set<std::string> losing;
     std::ranges::set_intersection(growing, outcome.taken_from, std::inserter(losing, losing.end()));
-    drop_growth(plan, losing.empty() || tries == kMaxTries ? growing : losing);
+    if (losing.empty() || tries == kMaxTries) return drop_growth(plan, growing);
+    // What they had grown into is others', who need not take it from them.
+    kept.merge(losing);
+    plan = plan_without_growth_of(planner, tenants, past, now_ms, kept);
   }
 }
 

@@ -10,8 +10,8 @@
 namespace ds::scheduler {
 
 /// Takes out of a plan the growth after which the next one would take workers from somebody for others though
-/// that leads to nobody's start: that of those who would lose them, or all. So plans come to rest, see
-/// `plan_jobs`.
+/// that leads to nobody's start: that of those who would lose them, and what was taken from them in the same
+/// plan for who grows too; or all. So plans come to rest, see `plan_jobs`.
 ///
 /// `plan`: of `planner`, which has ended it; nobody starts in it. Costs a plan, and some more where the next
 /// one takes workers.

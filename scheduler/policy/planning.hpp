@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <queue>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,7 +47,8 @@ class Planning {
   std::optional<std::int64_t> promised_start(const Job& job, std::int64_t leaving_ms);
   /// Adds workers above the minimum, step by step: in a queue to the most urgent started job, of equals to
   /// the one that gains most. Then takes back what makes jobs slower, and moves workers where nobody waits.
-  std::vector<SizeChange> grow();
+  /// `except`: jobs that don't grow; null: none.
+  std::vector<SizeChange> grow(const std::set<std::string>* except = nullptr);
   /// Whether a job waits whose turn came.
   bool has_waiting() const { return !told_.empty(); }
   /// Whether a job has its minimum now that had not when the plan began.
@@ -125,8 +127,9 @@ class Planning {
   std::vector<Bond> bonds_;                             ///< of the job in hand, by reservation
   std::map<const Job*, WaitFacts> told_;                ///< of jobs whose turn came, as it was then
   std::vector<SizeChange> size_changes_;
-  bool has_moved_ = false;                     ///< or whose turn it was could not
-  std::vector<std::size_t> limits_;            ///< queues whose quota kept jobs from growing
+  const std::set<std::string>* except_ = nullptr;  ///< jobs that don't grow
+  bool has_moved_ = false;                         ///< or whose turn it was could not
+  std::vector<std::size_t> limits_;                ///< queues whose quota kept jobs from growing
   std::optional<std::uint32_t> kept_back_;     ///< up to this priority jobs that can't be shrunk don't grow
   std::optional<std::uint32_t> unknown_back_;  ///< and up to this one those that rest once they have
 };

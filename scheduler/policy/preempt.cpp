@@ -30,7 +30,15 @@ std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job, con
 /// the queue, by whole levels of priority, the lowest first; then gives back those that can be spared. Leaves
 /// everything as it was when that is not enough.
 void GangPlanner::take_jobs(const Job& job, std::uint32_t count, Taken& taken) {
-  std::vector<Job*> candidates = find_preemptible(job, lack_of(job, count));
+  // What it lacks now: what the first of them leave may not be fair to take, and so not what it gets.
+  const Lack lack = lack_of(job, count);
+  const auto limits = find_limits(job, count);
+  std::vector<Job*> candidates = find_preemptible(job, lack);
+  std::erase_if(candidates, [&](const Job* other) {
+    return !lack.room && std::ranges::none_of(limits, [&](const QueueUse::Limit& limit) {
+      return tenants_.is_below(other->queue, limit.queue);
+    });
+  });
   const auto level_of = [&](const Job* one) {
     return std::pair(one->queue == job.queue, one->demand.priority);
   };
@@ -45,16 +53,9 @@ void GangPlanner::take_jobs(const Job& job, std::uint32_t count, Taken& taken) {
     has_taken = false;
     for (std::size_t i = 0; i < candidates.size() && !is_found;) {
       const auto level = level_of(candidates[i]);
-      const Lack lack = lack_of(job, count);
-      const auto limits = find_limits(job, count);  // all: who is passed over now is not looked at again
-      const auto is_of_use = [&](const Job& other) {
-        return lack.is_none() || lack.room || std::ranges::any_of(limits, [&](const QueueUse::Limit& limit) {
-                 return tenants_.is_below(other.queue, limit.queue);
-               });
-      };
       for (; i < candidates.size() && level_of(candidates[i]) == level; ++i) {
         Job& other = *candidates[i];
-        if (given_up_.contains(&other) || !is_of_use(other)) continue;
+        if (given_up_.contains(&other)) continue;
         if (!is_exact && !is_fair_to_take(other, job, count)) continue;
         release_all(other);
         victims.push_back(&other);

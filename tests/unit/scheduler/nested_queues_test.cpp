@@ -201,7 +201,24 @@ TEST_F(NestedQueues, HaveBackWhatTwoQuotasKeepFromThemWhoeverIsLookedAtFirst) {
   EXPECT_EQ(cluster_.live("of p"), 3U);
 }
 
-/// The same where there are too many to try all sets of them. `b`'s are looked at first, and are fair to take
+/// `of c` is looked at first, and with it gone there would be room: but that `of p` may take only what its
+/// tenant's queues have borrowed, for its tenant has all that it is guaranteed.
+TEST_F(NestedQueues, HaveBackWhatSistersHaveBorrowedThoughOthersAreLookedAtFirst) {
+  use("tenants: {a: {guaranteed: 4, queues: {x: {guaranteed: 3, borrowing_limit: 0, queues: {p: "
+      "{guaranteed: 3}, q: {}}}, y: {guaranteed: 1}}}, c: {}}");
+  add_nodes(1, 7);
+  add("of q", "a", "q", {1, 1}, kHighPriority);
+  add("of y", "a", "y", {3, 3}, kHighPriority);
+  add("of c", "c", "default", {3, 3}, kLowPriority);
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("of c"), 3U);
+  add("of p", "a", "p", {3, 3});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("of p"), 3U);
+  EXPECT_EQ(cluster_.live("of c"), 3U);
+}
+
+/// There are too many to try all sets of them. `b`'s are looked at first, and are fair to take
 /// once `q`'s are gone; then there would be room without the latter, but nobody is to borrow by preempting.
 TEST_F(NestedQueues, HaveBackWhatASisterHasBorrowedBeforeTheyTakeFromOtherTenants) {
   use("tenants: {a: {guaranteed: 4, queues: {p: {guaranteed: 4}, q: {}}}, b: {}}");

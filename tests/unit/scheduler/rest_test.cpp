@@ -166,5 +166,27 @@ TEST_F(Rest, ComesWhereWhoGrowsSaysWhomAGangKeepsBack) {
   EXPECT_EQ(cluster_.live("gang"), 0U);
 }
 
+/// `small`, whose turn to grow comes first, took the room that `wide` is guaranteed by its tenant, `wide` a
+/// worker of `small` for it; only `small`'s growth was forgotten then. So it lost its workers one by one,
+/// even those of its minimum, and started again.
+TEST_F(Rest, ComesWhereWhoGrowsIsTakenFromInTheSamePlanByWhoGrowsWithinItsGuarantee) {
+  use("tenants: {a: {guaranteed: 5}, b: {guaranteed: 1}, "
+      "c: {guaranteed: 1, borrowing_limit: 3, queues: {x: {guaranteed: 1}, y: {}}}}");
+  cluster_.add_node("n0", 3);
+  cluster_.add_node("n1", 4);
+  const auto part = [](std::uint64_t thousandths) { return SlotCount::of_thousandths(thousandths); };
+  add("of b", "b", "default", {3, 3}).slots = part(700);
+  add("waits", "c", "x", {3, 3});
+  add("small", "c", "x", {2, 6}, kLowPriority).slots = part(50);
+  cluster_.start_worker("small", "n0");
+  add("of y", "c", "y", {3, 3}).slots = part(500);
+  for (int i = 0; i < 3; ++i) cluster_.start_worker("of y", "n0");
+  add("one", "a", "default", {1, 1}).slots = part(1500);
+  add("wide", "a", "default", {4, 6}).slots = part(250);
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("wide"), 6U);
+  EXPECT_GE(cluster_.live("small"), 2U);
+}
+
 }  // namespace
 }  // namespace ds::scheduler
