@@ -28,6 +28,7 @@ constexpr std::array kRules{Rules{"bert", 2, 0, false},         Rules{"cifar10",
 
 constexpr double kDeepspeechOnRtx = 57;  ///< more samples a slot than that did not fit
 constexpr std::uint32_t kMaxNodes = 16;  ///< more were not measured
+constexpr std::size_t kMaxPlaced = 64;   ///< nodes of a placement in a table
 constexpr std::array kByCount{Column{"num_nodes", Cell::count}, Column{"num_replicas", Cell::count},
                               Column{"local_bsz", Cell::positive}, Column{"step_time", Cell::positive},
                               Column{"sync_time", Cell::at_least_zero}};
@@ -51,6 +52,9 @@ std::uint32_t sum(const Placement& placement) {
 
 Read<Placement> to_placement(const std::filesystem::path& file, const std::string& digits, std::size_t row) {
   Placement placement;
+  if (digits.size() > kMaxPlaced)
+    return refuse(fmt::format("{}:{}:1: placement: expected at most {} nodes, got {}", file.string(), row + 2,
+                              kMaxPlaced, digits.size()));
   for (const char digit : digits) {
     if (digit < '1' || digit > '9')
       return refuse(fmt::format("{}:{}:1: placement: expected a digit a node, 1 to 9, got \"{}\"",
@@ -116,6 +120,8 @@ Read<void> ApplicationProfile::read_steps(const std::filesystem::path& folder, s
     const StepTime time{placed->number(row, 2), placed->number(row, 3)};
     limits_.min_per_slot = std::min(limits_.min_per_slot, batch);
     limits_.max_per_slot = std::max(limits_.max_per_slot, batch);
+    most_nodes_ = std::max(most_nodes_, placement->size());
+    most_per_node_ = std::max(most_per_node_, *std::max_element(placement->begin(), placement->end()));
     measured_[rotate_smallest(*placement)].add(batch, time);
     if (!has_unmeasured)
       by_count_[{static_cast<std::uint32_t>(placement->size()), sum(*placement)}].add(batch, time);
@@ -124,7 +130,10 @@ Read<void> ApplicationProfile::read_steps(const std::filesystem::path& folder, s
     by_count_[{counted->count(row, 0), counted->count(row, 1)}].add(
         counted->number(row, 2), {counted->number(row, 3), counted->number(row, 4)});
   for (auto& [key, curve] : measured_) curve.finish();
-  for (auto& [key, curve] : by_count_) curve.finish();
+  for (auto& [key, curve] : by_count_) {
+    most_per_node_ = std::max(most_per_node_, (key.second + key.first - 1) / key.first);
+    curve.finish();
+  }
   return {};
 }
 
@@ -193,8 +202,10 @@ Placement pack(std::uint32_t slots, std::uint32_t slots_per_node) {
 }
 
 StepTime ApplicationProfile::step(const Placement& placement, double batch) const {
-  const auto found = measured_.find(rotate_smallest(placement));
-  if (found != measured_.end()) return found->second.at(batch);
+  if (placement.size() <= most_nodes_) {  // else one of thousands of nodes would be turned in vain
+    const auto found = measured_.find(rotate_smallest(placement));
+    if (found != measured_.end()) return found->second.at(batch);
+  }
   const auto nodes = std::min(static_cast<std::uint32_t>(placement.size()), kMaxNodes);
   const std::uint32_t slots = sum(placement);
   const auto exact = by_count_.find({nodes, slots});

@@ -58,6 +58,8 @@ class ApplicationProfile {
   const std::string& name() const { return name_; }
   std::uint32_t epochs() const { return epochs_; }
   const scheduler::BatchLimits& limits() const { return limits_; }
+  /// The most slots of one node that steps were measured with.
+  std::uint32_t most_per_node() const { return most_per_node_; }
   /// Whether elastic policies run it on one slot at its largest batch, as Pollux does.
   bool is_pinned() const { return is_pinned_; }
 
@@ -87,6 +89,8 @@ class ApplicationProfile {
   std::vector<double> ends_;
   scheduler::BatchLimits limits_;
   std::uint32_t epochs_ = 0;
+  std::size_t most_nodes_ = 0;  ///< of a measured placement
+  std::uint32_t most_per_node_ = 0;
   bool is_pinned_ = false;
 };
 

@@ -94,7 +94,8 @@ Read<SimulationSettings> read_settings(const Command& command, const Family& fam
   return SimulationSettings{.cluster = std::move(cluster->cluster),
                             .kinds = std::move(cluster->kinds),
                             .models_restarts = family.models_restarts && !command.restart_s,
-                            .clock_ms = command.clock_ms};
+                            .clock_ms = command.clock_ms,
+                            .warn = command.warn};
 }
 
 /// Draws what came out into the file that the command names, if it names one.
@@ -115,10 +116,11 @@ Read<nlohmann::ordered_json> run_rounds(const Command& command) {
   if (auto checked =
           check_unused(command, {{"--load", command.load_percent.has_value()},
                                  {"--seed", command.seed.has_value()},
-                                 {"--restart", (*family)->has_kinds && command.restart_s.has_value()},
-                                 {"--profiles", !has_profiles && !command.profiles.empty()}});
+                                 {"--restart", (*family)->has_kinds && command.restart_s.has_value()}});
       !checked)
     return tl::unexpected(checked.error());
+  if (!has_profiles && !command.profiles.empty() && command.warn)
+    command.warn(fmt::format("--profiles: not read: the jobs of --family {} need none", command.family));
   if (has_profiles && command.profiles.empty())
     return refuse(fmt::format("--profiles: name {}", (*family)->profiles));
   if (command.workload.empty()) return refuse("--workload: name the CSV file of the jobs");

@@ -25,6 +25,7 @@ struct Command {
   bool as_json = false;
   bool lists_policies = false;
   std::function<double()> clock_ms;  ///< real time, to measure plans; may be empty
+  Warn warn;                         ///< of what is not read or not measured; may be empty
 };
 
 /// What to print. Refuses wrong input with the file and place, or the argument, and what to write instead.

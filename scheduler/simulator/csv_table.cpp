@@ -3,17 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <fstream>
-#include <iterator>
 #include <limits>
 #include <optional>
+#include <system_error>
+
+#include "scheduler/spec/utf8.hpp"
 
 namespace ds::simulator {
 namespace {
 
-constexpr std::uintmax_t kMaxBytes = 64U << 20;
+constexpr std::size_t kMaxBytes = 64U << 20;
+constexpr std::size_t kPartBytes = 64U << 10;  ///< that are read at once
 constexpr double kMaxWhole = 2147483648.0;
 /// The place of an optional column that a file does not have.
 constexpr std::size_t kNoColumn = std::numeric_limits<std::size_t>::max();
@@ -40,10 +44,18 @@ std::optional<double> to_number(std::string_view text) {
   return value;
 }
 
+/// Whether it can be shown and drawn: U+FFFE and U+FFFF are no characters of an SVG file.
+bool is_plain(std::string_view text) {
+  return !scheduler::find_invalid_utf8(text) && !scheduler::has_control_character(text, false) &&
+         text.find("\xEF\xBF\xBE") == std::string_view::npos &&
+         text.find("\xEF\xBF\xBF") == std::string_view::npos;
+}
+
 /// What `text` should have been; empty when it is right.
 std::string_view fault_of(std::string_view text, Cell kind, double& value) {
-  if (kind == Cell::text) return text.empty() ? "a name" : "";
-  if (kind == Cell::text_or_none) return "";
+  if (kind == Cell::text && text.empty()) return "a name";
+  if (kind == Cell::text || kind == Cell::text_or_none)
+    return is_plain(text) ? "" : "UTF-8 without control characters";
   if (kind == Cell::at_least_zero_or_none && (text.empty() || text == "nan")) return "";
   const auto number = to_number(text);
   const bool is_whole = kind == Cell::count || kind == Cell::whole;
@@ -52,21 +64,38 @@ std::string_view fault_of(std::string_view text, Cell kind, double& value) {
   if (kind == Cell::positive && value <= 0) return "a number above 0";
   if ((kind == Cell::at_least_zero || kind == Cell::at_least_zero_or_none) && value < 0)
     return "a number from 0";
+  if (kind == Cell::trace_time && (value < 0 || value > kMaxTraceS))
+    return "seconds from 0 to 315360000 (ten years)";
+  if (is_whole && value > kMaxWhole) return "a whole number up to 2147483648";
   const double least = kind == Cell::count ? 1 : 0;
-  if (is_whole && (value < least || value > kMaxWhole || value != std::floor(value)))
+  if (is_whole && (value < least || value != std::floor(value)))
     return kind == Cell::count ? "a whole number from 1" : "a whole number from 0";
   return "";
 }
 
 Read<std::string> read_text(const std::filesystem::path& file) {
   std::error_code error;
-  if (!std::filesystem::is_regular_file(file, error))
+  const auto status = std::filesystem::status(file, error);
+  if (status.type() == std::filesystem::file_type::not_found)
     return refuse(fmt::format("{}: there is no such file", file.string()));
-  if (std::filesystem::file_size(file, error) > kMaxBytes)
-    return refuse(fmt::format("{}: is larger than {} MiB", file.string(), kMaxBytes >> 20));
+  if (std::filesystem::is_directory(status))
+    return refuse(fmt::format("{}: is a folder, not a file", file.string()));
   std::ifstream stream(file, std::ios::binary);
-  if (!stream) return refuse(fmt::format("{}: cannot be opened for reading", file.string()));
-  return std::string(std::istreambuf_iterator<char>(stream), {});
+  if (!stream)
+    return refuse(fmt::format("{}: cannot be opened for reading: {}", file.string(),
+                              std::generic_category().message(errno)));
+  // Not by its size, which a pipe doesn't have.
+  std::string text;
+  std::string part(kPartBytes, '\0');
+  while (text.size() <= kMaxBytes && stream) {
+    stream.read(part.data(), static_cast<std::streamsize>(part.size()));
+    text.append(part, 0, static_cast<std::size_t>(stream.gcount()));
+  }
+  if (stream.bad()) return refuse(fmt::format("{}: cannot be read", file.string()));
+  if (text.size() > kMaxBytes)
+    return refuse(fmt::format("{}: is larger than {} MiB", file.string(), kMaxBytes >> 20));
+  if (text.empty()) return refuse(fmt::format("{}: is empty", file.string()));
+  return text;
 }
 
 /// Where in a line each of `columns` stands.
@@ -84,6 +113,11 @@ Read<std::vector<std::size_t>> find_columns(const std::string& name, std::string
     if (found == fields.end())
       return refuse(fmt::format("{}:1:1: expected a column \"{}\", the header is \"{}\"", name, column.name,
                                 header.substr(0, 200)));
+    const auto again =
+        std::find_if(found + 1, fields.end(), [&](const Field& f) { return f.text == column.name; });
+    if (again != fields.end())
+      return refuse(
+          fmt::format("{}:1:{}: the column \"{}\" is there a second time", name, again->at, column.name));
     places.push_back(static_cast<std::size_t>(found - fields.begin()));
   }
   return places;
@@ -128,8 +162,8 @@ Read<CsvTable> CsvTable::read(const std::filesystem::path& file, std::span<const
       const auto expected =
           places[c] == kNoColumn ? std::string_view{} : fault_of(field.text, columns[c].kind, value);
       if (!expected.empty())
-        return refuse(fmt::format("{}:{}:{}: {}: expected {}, got \"{}\"", name, number, field.at,
-                                  columns[c].name, expected, field.text.substr(0, 60)));
+        return refuse(fmt::format("{}:{}:{}: {}: expected {}, got {}", name, number, field.at,
+                                  columns[c].name, expected, scheduler::to_quoted(field.text)));
       table.places_[c].push_back(field.at);
       table.texts_[c].emplace_back(field.text);
       table.numbers_[c].push_back(value);

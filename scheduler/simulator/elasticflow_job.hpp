@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/simulator/input.hpp"
 #include "scheduler/simulator/simulated_job.hpp"
 #include "scheduler/simulator/slot_use.hpp"
 #include "scheduler/simulator/throughput_table.hpp"
@@ -20,6 +21,7 @@ struct ElasticFlowSubmission {
   const StepRates* rates = nullptr;    ///< must outlive the job
   std::uint32_t slots = 1;             ///< one of the measured numbers
   std::optional<double> duration_s{};  ///< on that number, start excluded; none: as measured
+  FilePlace at{};                      ///< where it asks for slots
 };
 
 /// What a change to so many slots costs a job in the simulator of ElasticFlow's authors, in seconds; they add

@@ -1,10 +1,25 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <system_error>
 
 #include "scheduler/simulator/command.hpp"
+
+namespace {
+
+/// Prints the result; says so and ends with 1 where it doesn't arrive, as on a full disk.
+int print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return 0;
+  fmt::print(stderr, "ds-sim: the result cannot be written: {}\n", std::generic_category().message(errno));
+  return 1;
+}
+
+}  // namespace
 
 int main(int count, char** words) {
   ds::simulator::Command command;
@@ -36,7 +51,9 @@ int main(int count, char** words) {
   try {
     app.parse(count, words);
   } catch (const CLI::Success& asked) {
-    return app.exit(asked);
+    std::ostringstream text;
+    app.exit(asked, text);
+    return print(text.str());
   } catch (const CLI::ParseError& error) {
     app.exit(error);
     return 2;
@@ -45,11 +62,11 @@ int main(int count, char** words) {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch())
         .count();
   };
+  command.warn = [](const std::string& text) { fmt::print(stderr, "ds-sim: warning: {}\n", text); };
   const auto text = ds::simulator::run(command);
   if (!text) {
     fmt::print(stderr, "ds-sim: {}\n", text.error().text);
     return 2;
   }
-  fmt::print("{}", *text);
-  return 0;
+  return print(*text);
 }

@@ -50,11 +50,16 @@ Read<std::vector<RigidSubmission>> read_philly_workload(const std::filesystem::p
                     .submitted_s = *submitted_s,
                     .slots = table->count(row, 2),
                     .runs = {{1, table->number(row, 1)}},
-                    .has_plan = false});
+                    .has_plan = false,
+                    .at = table->at(row, 2)});
   }
   std::stable_sort(jobs.begin(), jobs.end(),
                    [](const auto& a, const auto& b) { return a.submitted_s < b.submitted_s; });
   const double first_s = jobs.front().submitted_s;
+  if (const RigidSubmission& last = jobs.back(); last.submitted_s - first_s > kMaxTraceS)
+    return refuse(fmt::format("{}:{}:{}: timestamp: expected ten years after the first one at most, got {}",
+                              file.string(), last.at.line, table->place(last.at.line - 2, 0),
+                              table->text(last.at.line - 2, 0)));
   for (RigidSubmission& job : jobs) job.submitted_s -= first_s;
   return jobs;
 }

@@ -19,6 +19,7 @@ struct PolluxSubmission {
   std::vector<const ApplicationProfile*> applications;  ///< by kind of GPU; must outlive the job
   std::uint32_t slots = 1;
   double batch = 1;  ///< samples a step
+  FilePlace at{};    ///< where it asks for slots
 };
 
 struct PolluxSettings {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/simulator/input.hpp"
 #include "scheduler/simulator/simulated_job.hpp"
 #include "scheduler/simulator/slot_use.hpp"
 
@@ -22,6 +23,7 @@ struct RigidSubmission {
   std::uint32_t slots = 1;
   std::vector<EpochRun> runs{};  ///< at least one
   bool has_plan = true;          ///< whether its owner says how many epochs it has
+  FilePlace at{};                ///< where it asks for slots
 };
 
 /// A job that needs just the slots that it asked for, on whatever nodes, as in the Shockwave traces (NSDI

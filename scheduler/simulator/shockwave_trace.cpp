@@ -11,8 +11,9 @@
 namespace ds::simulator {
 
 Read<std::vector<RigidSubmission>> read_shockwave_workload(const std::filesystem::path& file) {
-  constexpr std::array kColumns{Column{"job", Cell::text}, Column{"arrival_s"}, Column{"gpus", Cell::count},
-                                Column{"epochs", Cell::count}, Column{"seconds_per_epoch", Cell::positive}};
+  constexpr std::array kColumns{Column{"job", Cell::text}, Column{"arrival_s", Cell::trace_time},
+                                Column{"gpus", Cell::count}, Column{"epochs", Cell::count},
+                                Column{"seconds_per_epoch", Cell::positive}};
   const auto table = CsvTable::read(file, kColumns);
   if (!table) return tl::unexpected(table.error());
   std::vector<RigidSubmission> jobs;
@@ -25,7 +26,10 @@ Read<std::vector<RigidSubmission>> read_shockwave_workload(const std::filesystem
     if (jobs.empty() || jobs.back().name != name) {
       if (!names.insert(name).second)
         return refuse_cell(0, fmt::format("job: the rows of {} must stand one below the other", name));
-      jobs.push_back({.name = name, .submitted_s = table->number(row, 1), .slots = table->count(row, 2)});
+      jobs.push_back({.name = name,
+                      .submitted_s = table->number(row, 1),
+                      .slots = table->count(row, 2),
+                      .at = table->at(row, 2)});
     }
     RigidSubmission& job = jobs.back();
     if (table->number(row, 1) != job.submitted_s)

@@ -47,7 +47,7 @@ class Run {
   Read<Outcome> go() {
     while (next_ < jobs_.size() || !active_.empty()) {
       advance();
-      if (now_s_ > settings_.time_limit_s) return refuse(unfinished());
+      if (now_s_ > jobs_.back()->submitted_s() + settings_.time_limit_s) return refuse(unfinished());
       if (active_.empty()) continue;
       if (!replan())
         return refuse(fmt::format(
@@ -71,7 +71,11 @@ class Run {
   /// When to plan next.
   double next_s() const {
     const double round_s = settings_.cluster.round_s;
-    if (!policy_.plans_at_events()) return now_s_ + round_s;
+    if (!policy_.plans_at_events()) {
+      if (!active_.empty()) return now_s_ + round_s;
+      // The round that sees the next one come; a trace may have months without any.
+      return now_s_ + round_s * std::max(1.0, std::ceil((jobs_[next_]->submitted_s() - now_s_) / round_s));
+    }
     double event_s = std::numeric_limits<double>::infinity();
     if (next_ < jobs_.size()) event_s = jobs_[next_]->submitted_s();
     if (wake_s_) event_s = std::min(event_s, *wake_s_);
@@ -139,9 +143,10 @@ class Run {
 
   std::string unfinished() const {
     const std::string& first = jobs_[active_.empty() ? next_ : active_.front()]->name();
-    return fmt::format("{} of {} jobs are not done after {} days, {} among them: can the cluster hold it?",
-                       active_.size() + jobs_.size() - next_, jobs_.size(), settings_.time_limit_s / 86400,
-                       first);
+    return fmt::format(
+        "{} of {} jobs are not done {} days after the last submission, {} among them: can the cluster "
+        "hold it?",
+        active_.size() + jobs_.size() - next_, jobs_.size(), settings_.time_limit_s / 86400, first);
   }
 
   Jobs& jobs_;

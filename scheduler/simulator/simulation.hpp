@@ -46,16 +46,18 @@ struct Outcome {
 
 struct SimulationSettings {
   scheduler::ElasticCluster cluster;
-  std::vector<std::string> kinds;  ///< names of its kinds of GPU, where there are several
-  bool models_restarts = false;    ///< by the family's own rule, not as the cluster says
-  double time_limit_s = 400 * 86400.0;
-  std::function<double()> clock_ms;  ///< real time, for `decision_ms`; may be empty
+  std::vector<std::string> kinds;       ///< names of its kinds of GPU, where there are several
+  bool models_restarts = false;         ///< by the family's own rule, not as the cluster says
+  double time_limit_s = 400 * 86400.0;  ///< from the last submission on
+  std::function<double()> clock_ms;     ///< real time, for `decision_ms`; may be empty
+  Warn warn;                            ///< may be empty
 };
 
 /// Runs the jobs to their ends. In each round, or from event to event where the policy wants that, they first
 /// move on; then the policy plans for those submitted and not done; then jobs whose slots differ get the new
 /// ones, and those whose deadlines it refuses go. Refuses a plan that overfills a node or splits a rigid job
-/// or puts one on several kinds of GPU, and to go on after `time_limit_s`. Deterministic.
+/// or puts one on several kinds of GPU, and to go on after `time_limit_s` from the last
+/// submission. Deterministic.
 Read<Outcome> simulate(Jobs& jobs, const scheduler::ElasticPolicy& policy,
                        const SimulationSettings& settings);
 

@@ -53,8 +53,9 @@ Read<const StepRates*> find_rates(const std::string& file, const CsvTable& table
 
 Read<std::vector<PolluxSubmission>> read_pollux_workload(const std::filesystem::path& file,
                                                          const ApplicationsByKind& applications) {
-  constexpr std::array kColumns{Column{"name", Cell::text}, Column{"time"}, Column{"application", Cell::text},
-                                Column{"num_replicas", Cell::count}, Column{"batch_size", Cell::positive}};
+  constexpr std::array kColumns{Column{"name", Cell::text}, Column{"time", Cell::trace_time},
+                                Column{"application", Cell::text}, Column{"num_replicas", Cell::count},
+                                Column{"batch_size", Cell::positive}};
   auto table = CsvTable::read(file, kColumns);
   if (!table) return tl::unexpected(table.error());
   std::vector<PolluxSubmission> jobs;
@@ -68,8 +69,18 @@ Read<std::vector<PolluxSubmission>> read_pollux_workload(const std::filesystem::
                                   file.string(), row + 2, table->place(row, 2), name, list_names(of_kind)));
       profiles.push_back(&found->second);
     }
+    // The same for all kinds: the batches are those of the trained runs, which have none.
+    const double most = profiles.front()->limits().max;
+    if (table->count(row, 3) > most)
+      return refuse(
+          fmt::format("{}:{}:{}: num_replicas: expected 1 to {}, as no batch of {} has more samples, got {}",
+                      file.string(), row + 2, table->place(row, 3), most, name, table->count(row, 3)));
+    if (table->number(row, 4) < 1 || table->number(row, 4) > most)
+      return refuse(
+          fmt::format("{}:{}:{}: batch_size: expected 1 to {} samples, the largest batch of {}, got {}",
+                      file.string(), row + 2, table->place(row, 4), most, name, table->text(row, 4)));
     jobs.push_back({table->text(row, 0), table->number(row, 1), std::move(profiles), table->count(row, 3),
-                    table->number(row, 4)});
+                    table->number(row, 4), table->at(row, 3)});
   }
   std::stable_sort(jobs.begin(), jobs.end(),
                    [](const auto& a, const auto& b) { return a.submitted_s < b.submitted_s; });
@@ -82,8 +93,8 @@ Read<std::vector<ElasticFlowSubmission>> read_elasticflow_workload(
                                 Column{"batch_size", Cell::count},
                                 Column{"num_gpu", Cell::count},
                                 Column{"job_id", Cell::text},
-                                Column{"submit_time"},
-                                Column{"ddl"},
+                                Column{"submit_time", Cell::at_least_zero},
+                                Column{"ddl", Cell::at_least_zero},
                                 Column{"iteration", Cell::count},
                                 Column{"duration", Cell::positive}};
   const auto table = CsvTable::read(file, kColumns);
@@ -93,11 +104,19 @@ Read<std::vector<ElasticFlowSubmission>> read_elasticflow_workload(
     const auto rates = find_rates(file.string(), *table, row, models);
     if (!rates) return tl::unexpected(rates.error());
     jobs.push_back({table->text(row, 3), table->number(row, 4), table->number(row, 5), table->number(row, 6),
-                    *rates, table->count(row, 2), table->number(row, 7)});
+                    *rates, table->count(row, 2), table->number(row, 7), table->at(row, 2)});
   }
   std::stable_sort(jobs.begin(), jobs.end(),
                    [](const auto& a, const auto& b) { return a.submitted_s < b.submitted_s; });
   const double first_s = jobs.front().submitted_s;
+  for (std::size_t row = 0; row < table->rows(); ++row) {
+    for (const std::size_t column : {4, 5}) {
+      if (table->number(row, column) - first_s > kMaxTraceS)
+        return refuse(fmt::format(
+            "{}:{}:{}: {}: expected ten years after the first submission at most, got {}", file.string(),
+            row + 2, table->place(row, column), kColumns[column].name, table->text(row, column)));
+    }
+  }
   for (ElasticFlowSubmission& job : jobs) {
     job.submitted_s -= first_s;
     job.deadline_s -= first_s;

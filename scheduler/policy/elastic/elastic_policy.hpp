@@ -155,6 +155,7 @@ struct PolicyEntry {
   bool adapts_batch =
       false;                 ///< jobs choose theirs by the goodput on what they get; else it is their owner's
   bool keeps_rigid = false;  ///< may be given rigid jobs
+  bool gives_as_asked = false;   ///< a job gets the slots that it asked for or none
   bool keeps_deadlines = false;  ///< answers for them
   /// Its published simulation charges a restart when it plans next, and not at all to a job that is done by
   /// then.

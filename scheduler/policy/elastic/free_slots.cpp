@@ -57,4 +57,31 @@ Slots FreeSlots::take_packed(std::uint32_t count) {
   return taken;
 }
 
+FreeByKind::FreeByKind(const ElasticCluster& cluster) : node_kinds_(cluster.kinds) {
+  for (std::uint32_t kind = 0; kind < cluster.count_kinds(); ++kind) {
+    ElasticCluster of_kind = cluster;
+    for (std::size_t node = 0; node < of_kind.slots.size(); ++node) {
+      if (cluster.kind_of(node) != kind) of_kind.slots[node] = 0;
+    }
+    by_kind_.emplace_back(of_kind);
+  }
+}
+
+void FreeByKind::take(const Slots& slots) {
+  if (!slots.empty()) by_kind_[kind_of(slots)].take(slots);
+}
+
+std::vector<std::uint32_t> FreeByKind::totals() const {
+  std::vector<std::uint32_t> totals;
+  for (const FreeSlots& of_kind : by_kind_) totals.push_back(of_kind.total());
+  return totals;
+}
+
+std::size_t FreeByKind::emptiest() const {
+  const auto most =
+      std::max_element(by_kind_.begin(), by_kind_.end(),
+                       [](const FreeSlots& a, const FreeSlots& b) { return a.total() < b.total(); });
+  return static_cast<std::size_t>(most - by_kind_.begin());
+}
+
 }  // namespace ds::scheduler

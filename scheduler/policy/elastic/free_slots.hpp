@@ -32,4 +32,24 @@ class FreeSlots {
   std::uint32_t total_;
 };
 
+/// The same by kind of GPU, for policies that give a job slots of one kind.
+class FreeByKind {
+ public:
+  explicit FreeByKind(const ElasticCluster& cluster);
+
+  /// All slots of one kind.
+  void take(const Slots& slots);
+  FreeSlots& of(std::size_t kind) { return by_kind_[kind]; }
+  std::size_t kind_of(const Slots& slots) const {
+    return node_kinds_.empty() ? 0 : node_kinds_[slots.front()];
+  }
+  std::vector<std::uint32_t> totals() const;  ///< free ones of each kind
+  /// The kind with the most free slots, the first of equals.
+  std::size_t emptiest() const;
+
+ private:
+  std::vector<std::uint32_t> node_kinds_;
+  std::vector<FreeSlots> by_kind_;  ///< each without the slots of the other kinds
+};
+
 }  // namespace ds::scheduler

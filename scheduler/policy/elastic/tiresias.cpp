@@ -11,25 +11,32 @@ namespace {
 
 /// Discretized two-dimensional least attained service (Gu et al., NSDI 2019), as in Pollux's comparison. The
 /// first queue holds jobs in the order of submission; one that has had `kDemotion` slot-seconds at the end of
-/// a round is put at the end of the second. Who does not fit is passed over.
+/// a round is put at the end of the second. Who does not fit is passed over. Of several
+/// kinds of GPU a job keeps its own where that has room beside those before it, and else gets the one with
+/// the most left.
 class Tiresias final : public ElasticPolicy {
  public:
   std::vector<Slots> plan(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
                           double) const override {
-    const std::vector<std::size_t> granted = grant(cluster, jobs);
+    FreeByKind free(cluster);
+    const std::vector<Grant> granted = grant(cluster, jobs, free);
     std::vector<Slots> plan(jobs.size());
-    FreeSlots free(cluster);
-    for (const std::size_t i : granted) {
+    for (const auto& [i, kind] : granted) {
+      if (jobs[i].slots.empty() || free.kind_of(jobs[i].slots) != kind) continue;
       plan[i] = jobs[i].slots;
       free.take(plan[i]);
     }
-    for (const std::size_t i : granted) {
-      if (plan[i].empty()) plan[i] = free.take_emptiest(jobs[i].requested_slots);
+    for (const auto& [i, kind] : granted) {
+      if (plan[i].empty()) plan[i] = free.of(kind).take_emptiest(jobs[i].requested_slots);
     }
     return plan;
   }
 
  private:
+  struct Grant {
+    std::size_t job = 0;
+    std::size_t kind = 0;
+  };
   static constexpr double kDemotion = 16 * 3600;
 
   /// The end of the round in which the job came to its limit; less than any time as long as it has not.
@@ -42,19 +49,26 @@ class Tiresias final : public ElasticPolicy {
     return -std::numeric_limits<double>::infinity();
   }
 
-  static std::vector<std::size_t> grant(const ElasticCluster& cluster, std::span<const ElasticJob> jobs) {
+  /// `free` has all slots of the cluster.
+  static std::vector<Grant> grant(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
+                                  const FreeByKind& free) {
     std::vector<double> demoted(jobs.size());
     for (std::size_t i = 0; i < jobs.size(); ++i) demoted[i] = demoted_s(jobs[i], cluster.round_s);
     std::vector<std::size_t> order(jobs.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return demoted[a] < demoted[b]; });
-    std::uint32_t free = cluster.total();
-    std::vector<std::size_t> granted;
+    std::vector<std::uint32_t> left = free.totals();
+    std::vector<Grant> granted;
     for (const std::size_t i : order) {
-      if (jobs[i].requested_slots > free) continue;
-      free -= jobs[i].requested_slots;
-      granted.push_back(i);
+      auto kind = static_cast<std::size_t>(std::max_element(left.begin(), left.end()) - left.begin());
+      if (!jobs[i].slots.empty()) {
+        const std::size_t own = free.kind_of(jobs[i].slots);
+        if (jobs[i].requested_slots <= left[own]) kind = own;
+      }
+      if (jobs[i].requested_slots > left[kind]) continue;
+      left[kind] -= jobs[i].requested_slots;
+      granted.push_back({i, kind});
     }
     return granted;
   }

@@ -136,6 +136,69 @@ TEST(ElasticPolicies, ThatMayBeGivenRigidJobsNeverSplitThemBesideElasticOnes) {
   }
 }
 
+TEST(ElasticPolicies, ThatAreGivenSeveralKindsOfGpuKeepAJobOnOne) {
+  for (const PolicyEntry& entry : list_policies()) {
+    if (!entry.chooses_kind || entry.adapts_batch) continue;  // kinds_of_gpu_test.cpp has ours
+    const auto policy = entry.make(nullptr);
+    for (std::uint64_t seed = 0; seed < 300; ++seed) {
+      State state = make_state(seed);
+      ElasticCluster& cluster = state.cluster;
+      for (std::size_t node = 0; node < cluster.slots.size(); ++node)
+        cluster.kinds.push_back(static_cast<std::uint32_t>(node * 3 / cluster.slots.size()));
+      std::vector<std::uint32_t> of_kind(cluster.count_kinds());
+      for (std::size_t node = 0; node < cluster.slots.size(); ++node)
+        of_kind[cluster.kind_of(node)] += cluster.slots[node];
+      for (ElasticJob& job : state.jobs) {
+        const bool is_odd = entry.gives_as_asked && job.slots.size() != job.requested_slots;
+        for (const std::uint32_t node : job.slots) {
+          if (!is_odd && cluster.kind_of(node) == cluster.kind_of(job.slots.front())) continue;
+          job.slots.clear();
+          break;
+        }
+      }
+      const auto plan = policy->plan(cluster, state.jobs, 50000);
+      std::vector<std::uint32_t> used(cluster.slots.size(), 0);
+      bool is_any = state.jobs.empty();
+      for (std::size_t i = 0; i < plan.size(); ++i) {
+        for (const std::uint32_t node : plan[i]) {
+          ++used.at(node);
+          EXPECT_EQ(cluster.kind_of(node), cluster.kind_of(plan[i].front()))
+              << entry.name << " seed " << seed;
+        }
+        if (entry.gives_as_asked && !plan[i].empty()) {
+          EXPECT_EQ(plan[i].size(), state.jobs[i].requested_slots) << entry.name << " seed " << seed;
+        }
+        EXPECT_LE(plan[i].size(), state.jobs[i].requested_slots) << entry.name << " seed " << seed;
+        is_any |= !plan[i].empty() ||
+                  state.jobs[i].requested_slots > *std::max_element(of_kind.begin(), of_kind.end());
+      }
+      EXPECT_TRUE(is_any) << entry.name << " seed " << seed << ": nobody runs on a free cluster";
+      for (std::size_t node = 0; node < used.size(); ++node)
+        EXPECT_LE(used[node], cluster.slots[node]) << entry.name << " seed " << seed;
+    }
+  }
+}
+
+TEST(ElasticPolicies, OnSeveralKindsAJobKeepsItsOwnAndANewOneGetsWhereMostIs) {
+  ElasticCluster cluster;
+  cluster.slots = {4, 8};
+  cluster.kinds = {0, 1};
+  std::vector<ElasticJob> jobs(3);
+  for (std::uint32_t id = 0; id < 3; ++id) {
+    jobs[id].id = id;
+    jobs[id].requested_slots = 4;
+  }
+  jobs[0].slots = {0, 0, 0, 0};
+  for (const char* name : {"fifo", "drf", "tiresias"}) {
+    const auto plan = find_policy(name)->make(nullptr)->plan(cluster, jobs, 60);
+    EXPECT_EQ(plan[0], jobs[0].slots) << name;
+    EXPECT_EQ(plan[1], (Slots{1, 1, 1, 1})) << name;
+    EXPECT_EQ(plan[2], (Slots{1, 1, 1, 1})) << name;
+  }
+  jobs[1].requested_slots = 9;  // could never fit on one kind, though on both
+  EXPECT_EQ(find_policy("fifo")->make(nullptr)->plan(cluster, jobs, 60)[2].size(), 4U);
+}
+
 TEST(Tiresias, PutsWhoHasHadSixteenSlotHoursLastInTheOrderOfDemotion) {
   State state = make_state(1);
   state.cluster.slots = {4};
@@ -155,6 +218,20 @@ TEST(Tiresias, PutsWhoHasHadSixteenSlotHoursLastInTheOrderOfDemotion) {
   plan = policy->plan(state.cluster, state.jobs, 20000);
   EXPECT_TRUE(plan[0].empty());
   EXPECT_EQ(plan[1].size(), 4U);
+}
+
+TEST(Tiresias, MovesWhoNoLongerFitsOnItsKindToTheOneWithMostLeft) {
+  ElasticCluster cluster;
+  cluster.slots = {4, 8};
+  cluster.kinds = {0, 1};
+  std::vector<ElasticJob> jobs(2);
+  jobs[0].requested_slots = 8;
+  jobs[1].id = 1;
+  jobs[1].requested_slots = 4;
+  jobs[1].slots = {1, 1, 1, 1};
+  const auto plan = find_policy("tiresias")->make(nullptr)->plan(cluster, jobs, 60);
+  EXPECT_EQ(plan[0], Slots(8, 1));
+  EXPECT_EQ(plan[1], Slots(4, 0));
 }
 
 TEST(FreeSlots, PackFillsNodesBeforeItOpensNewOnes) {

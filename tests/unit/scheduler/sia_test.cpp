@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "scheduler/simulator/workload.hpp"
 #include "tests/unit/scheduler/family_test.hpp"
@@ -61,11 +62,48 @@ TEST_F(Sia, KindsOfGpuAreReadFromTheClusterAndWrongOnesRefused) {
 }
 
 TEST_F(Sia, WhatDoesNotApplyIsRefused) {
-  command_.policy = "tiresias";
-  EXPECT_EQ(refusal(), "--policy: tiresias does not suit the jobs of --family sia; choose one of ds");
+  command_.policy = "optimus";
+  EXPECT_EQ(
+      refusal(),
+      "--policy: optimus does not suit the jobs of --family sia; choose one of ds, fifo, drf, tiresias");
   command_.policy = "ds";
   command_.restart_s = 30;
   EXPECT_EQ(refusal(), "--restart: does not apply to --family sia");
+}
+
+TEST_F(Sia, APolicyThatDoesNotCompareKindsGivesAJobTheOneWithMostFreeSlotsAndTheFamilysCostsStay) {
+  // Each of two slots of the slow kind, seen at 60 s, stands 120 s; a batch of 10 is two passes of 5 samples,
+  // 0.5 s each, of which a step is then slowed by 1.2.
+  command_.cluster = "1x2:slow+1x1:fast";
+  for (const char* policy : {"fifo", "drf", "tiresias"}) {
+    command_.policy = policy;
+    write("jobs.csv", "name,time,application,num_replicas,batch_size\na,0,bert,1,10\nb,0,bert,1,10\n");
+    const auto result = report();
+    EXPECT_EQ(result.at("restarts"), 2) << policy;
+    EXPECT_NEAR(result.at("p50_jct_s"), 60 + 120 + 200 * 1.2, 2) << policy;
+  }
+  command_.policy = "fifo";
+  write("jobs.csv", "name,time,application,num_replicas,batch_size\na,0,bert,3,15\n");
+  EXPECT_EQ(refusal(),
+            at("jobs.csv") +
+                ":2:10: a needs 3 slots and could never start: the cluster has 2 of one kind at most; "
+                "name a larger --cluster, or leave it out");
+}
+
+TEST_F(Sia, OnTheTracesAllItsPoliciesEndAllJobs) {
+  NEEDS_PUBLISHED_TRACES(kTraces);
+  command_.profiles = (published_traces(kTraces) / "profiles").string();
+  command_.workload = (published_traces(kTraces) / "workloads/philly/workload-1.csv").string();
+  command_.cluster.reset();
+  std::vector<std::string> warnings;
+  command_.warn = [&](const std::string& text) { warnings.push_back(text); };
+  for (const char* policy : {"fifo", "drf", "tiresias"}) {
+    command_.policy = policy;
+    const auto result = report();
+    EXPECT_EQ(result.at("jobs"), 160) << policy;
+    EXPECT_GT(result.at("average_jct_s"), 0.45 * 3600) << policy;  // of ds
+  }
+  EXPECT_EQ(warnings, std::vector<std::string>{});
 }
 
 TEST_F(Sia, OnTheTracesDsIsFasterThanSiaIsPublishedToBeAndSeldomMovesAJob) {

@@ -92,8 +92,10 @@ TEST_F(SmallSimulation, AJobThatNeverFitsEndsInARefusalThatNamesIt) {
   settings.time_limit_s = 86400;
   const auto outcome = simulate(jobs, *scheduler::find_policy("fifo")->make(nullptr), settings);
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().text,
-            "1 of 1 jobs are not done after 1 days, job-0 among them: can the cluster hold it?");
+  EXPECT_EQ(
+      outcome.error().text,
+      "1 of 1 jobs are not done 1 days after the last submission, job-0 among them: can the cluster hold "
+      "it?");
 }
 
 TEST_F(SmallSimulation, AnOverfullNodeIsRefused) {
