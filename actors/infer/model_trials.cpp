@@ -113,9 +113,34 @@ Result<void> TorchServedModel::try_out() {
                              return note_outputs(outputs[0], outputs[1]);
                            });
     tried_size_ = size;
+    if (tried) vary_outputs();
     if (tried || !device_.is_usable()) return tried;
   }
   return tried;
+}
+
+/// Sizes of outputs that follow those of inputs, and those that nobody can know, may be any.
+void TorchServedModel::vary_outputs() {
+  for (TensorSpec& output : metadata_.outputs) std::ranges::replace(output.shape, 0, -1);
+  const bool may_vary = std::ranges::any_of(
+      metadata_.inputs, [](const TensorSpec& input) { return std::ranges::count(input.shape, -1) > 1; });
+  if (!may_vary) return;
+  for (const std::int64_t size : kTriedSizes) {
+    if (size == tried_size_ || !device_.is_usable()) continue;
+    const auto other =
+        train::guarded("tried with another size", ErrorCode::invalid_argument,
+                       [&]() -> Result<std::vector<Named>> { return forward(zeros(1, size)); });
+    if (!other) continue;
+    for (std::size_t i = 0; i < other->size() && i < metadata_.outputs.size(); ++i) {
+      auto& shape = metadata_.outputs[i].shape;
+      const auto& tensor = (*other)[i].tensor;
+      if (static_cast<std::size_t>(tensor.dim()) != shape.size()) continue;
+      for (std::size_t k = 1; k < shape.size(); ++k) {
+        if (tensor.size(static_cast<std::int64_t>(k)) != shape[k]) shape[k] = -1;
+      }
+    }
+    return;
+  }
 }
 
 /// Zeros for whole numbers, which may be places in a table. On a GPU a place that the table has not would

@@ -74,6 +74,7 @@ class TorchServedModel final : public ServedModel {
   at::Tensor zeros_for(std::size_t input, std::int64_t rows, std::int64_t size) const;
   std::vector<c10::IValue> zeros(std::int64_t rows, std::int64_t size) const;
   std::vector<c10::IValue> random_floats(std::int64_t rows, std::int64_t size) const;
+  void vary_outputs();
   Result<void> note_outputs(const std::vector<Named>& one_row, const std::vector<Named>& two_rows);
 
   // ---- requests (torch_served_model.cpp) ----

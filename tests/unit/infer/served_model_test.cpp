@@ -64,6 +64,18 @@ TEST(ServedModels, KeepTheMemoryOfARequestWhoseTensorTheyGiveBack) {
   }
 }
 
+TEST(ServedModels, SayWhichSizesOfTheirOutputsFollowTheirInputs) {
+  const auto shape_of = [](const char* body, std::int64_t width) {
+    const auto model = model_of(body, width);
+    return model ? model->metadata().outputs.at(0).shape : std::vector<std::int64_t>{};
+  };
+  using Shape = std::vector<std::int64_t>;
+  EXPECT_EQ(shape_of("return x * 2", -1), (Shape{-1, -1}));
+  EXPECT_EQ(shape_of("return x.sum(1, True).expand(-1, 3)", -1), (Shape{-1, 3}));
+  EXPECT_EQ(shape_of("return x * 2", 5), (Shape{-1, 5}));
+  EXPECT_EQ(shape_of("return x[:, :int(x.max())]", 5), (Shape{-1, -1})) << "it follows the numbers";
+}
+
 TEST(ServedModels, GiveNoAnswerThatIsTooLargeToSend) {
   const auto model = model_of("return x[:, :1].expand(-1, 9000000)", 2);
   ASSERT_NE(model, nullptr);
