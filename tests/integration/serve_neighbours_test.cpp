@@ -26,7 +26,7 @@ torch.jit.script(Model()).save(sys.argv[1] + '/wide.pt')
         "answers",
         "{source: \"file:wide.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 1]}], outputs: "
         "[{name: y}, {name: h}]}",
-        "batching: {mode: off, max_size: 256}\n"));
+        "tenant: calm\nbatching: {mode: off, max_size: 256}\n"));
     ASSERT_TRUE(has_replicas(job_, 1)) << cluster_.logs();
   }
 
