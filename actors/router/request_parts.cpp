@@ -17,12 +17,12 @@ namespace {
 
 constexpr std::size_t kMostControlBytes = 64 << 10;  // of a body that has no tensors
 
+}  // namespace
+
 Buffer to_buffer(std::string text) {
   const auto owner = std::make_shared<const std::string>(std::move(text));
   return Buffer(owner, std::as_bytes(std::span(*owner)));
 }
-
-}  // namespace
 
 std::string_view header_of(const HttpRequest& request, std::string_view name) {
   const auto found = request.headers.find(name);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "actors/fabric/buffer.hpp"
@@ -16,6 +17,8 @@ namespace ds::router {
 std::string_view header_of(const gateway::HttpRequest& request, std::string_view name);
 /// What it says of whose it is.
 std::string_view tenant_in(const gateway::HttpRequest& request);
+/// Without copying it.
+Buffer to_buffer(std::string text);
 /// The body, unpacked; taken out of the request where it isn't packed. Errors: see `body_status`.
 Result<Buffer> plain_body(gateway::HttpRequest& request, std::size_t limit);
 /// For the error of a body that can't be read.

@@ -26,7 +26,7 @@ torch.jit.script(Model()).save(sys.argv[1] + '/wide.pt')
         "answers",
         "{source: \"file:wide.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 1]}], outputs: "
         "[{name: y}, {name: h}]}",
-        "batching: {mode: off, max_size: 256}\n"));
+        "tenant: calm\nbatching: {mode: off, max_size: 256}\n"));
     ASSERT_TRUE(has_replicas(job_, 1)) << cluster_.logs();
   }
 
@@ -78,7 +78,7 @@ TEST_F(ServeNeighbours, OfWhatIsLargeKeepNothingSmallWaiting) {
     EXPECT_TRUE(wait_until([&] { return answered > 0; }));
     EXPECT_EQ(post_wide(small, true), 200);
     EXPECT_EQ(post_wide(wide_request(1, "y", 300 << 10), false), 200) << "larger than a small body";
-    EXPECT_LT(answered, kBombs) << "the small ones have waited for all bombs";
+    EXPECT_LE(answered, kBombs / 2) << "the small ones have waited for bombs";
     std::printf("beside %d bombs: answered after %d\n", kBombs, answered.load());
     for (auto& one : bombers) one.join();
     EXPECT_EQ(wrong, 0);
@@ -96,7 +96,7 @@ TEST_F(ServeNeighbours, OfWhatIsLargeKeepNothingSmallWaiting) {
     }
     EXPECT_TRUE(wait_until([&] { return answered > 0; }));
     EXPECT_EQ(post_wide(wide_request(1), false), 200);
-    EXPECT_LT(answered, kLong) << "the short answer has waited for all long ones";
+    EXPECT_LE(answered, kLong / 2) << "the short answer has waited for long ones";
     std::printf("beside %d long answers: answered after %d\n", kLong, answered.load());
     for (auto& one : readers) one.join();
     EXPECT_EQ(wrong, 0);
