@@ -129,13 +129,15 @@ void Session::make_way() {
 // ---- answering --------------------------------------------------------------------------------
 
 void Session::on_request() {
+  // From here on nobody takes its room; who has just done so is too late.
+  fed_at_ = kNotFed;
+  if (is_large_ && !make_room(parser_->get().body().size())) return refuse_large();
   auto message = parser_->release();
   auto target = parse_request_target(std::string_view(message.target().data(), message.target().size()));
   if (!target) return refuse(400, "bad_request", target.error().message, target.error().hint);
 
   phase_ = Phase::answering;
   waits_since_ = kOwesNothing;
-  fed_at_ = kNotFed;
   first_ = false;
   const auto answer = std::make_shared<Answer>();
   answer->session = weak_from_this();
@@ -197,7 +199,8 @@ void Session::on_answer(std::uint64_t request, Reply reply) {
     response = failure(500, "internal", thrown.what());
   }
   if (phase_ != Phase::answering || request != request_) return;  // too late: it was answered with 504
-  give_room_back();  // the body is gone, and who has the answer may count on its room
+  // Who has the answer may count on its room. After a 504 in time a thread may read the body a little longer.
+  give_room_back();
   send(std::move(response));
 }
 

@@ -51,7 +51,7 @@ struct ServerCore {
 
 /// One connection: reads a request, hands it to the handler, writes the answer, and again.
 ///
-/// All members run on its loop's thread; exactly one asynchronous read or write is under way at a time, so a
+/// All members run on its loop's thread, but for those said below; exactly one asynchronous read or write is under way at a time, so a
 /// deadline that fires can cancel it and every completion sees `timed_out_`.
 class Session : public std::enable_shared_from_this<Session> {
  public:
@@ -87,6 +87,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void parse();
   void on_parse_error(const boost::system::error_code& error);
   void on_head();
+  void send_continue();
+
+  // ---- the room of large bodies (upload_room.cpp); other sessions' threads give this one's up ----
   bool has_room(std::size_t bytes);
   bool make_room(std::size_t bytes);
   void note_fed(std::size_t bytes);
@@ -95,7 +98,6 @@ class Session : public std::enable_shared_from_this<Session> {
   void give_room_up();
   void refuse_large();
   void give_room_back();
-  void send_continue();
 
   // ---- answering (session.cpp) ----
   void on_request();

@@ -112,7 +112,9 @@ void Head::tell_held(const std::string& id, const std::string& waits_for) {
 }
 
 void Head::note_lost_file(const std::string& id, const std::string& why) {
-  auto& lost_file = jobs_.at(id).serving->lost_file;
+  const auto job = jobs_.find(id);
+  if (job == jobs_.end() || !job->second.serving) return;  // of a submission that is not durable yet
+  auto& lost_file = job->second.serving->lost_file;
   if (lost_file.empty() && why.empty()) return;
   lost_file = why.empty() ? "" : "none of its replicas can start: " + why;
   tell_held(id);

@@ -124,9 +124,10 @@ void TorchServedModel::vary_outputs() {
   for (TensorSpec& output : metadata_.outputs) std::ranges::replace(output.shape, 0, -1);
   const bool may_vary = std::ranges::any_of(
       metadata_.inputs, [](const TensorSpec& input) { return std::ranges::count(input.shape, -1) > 1; });
-  if (!may_vary) return;
+  // A place that a table of the model's has not would lose the GPU.
+  if (!may_vary || device_.is_gpu()) return;
   for (const std::int64_t size : kTriedSizes) {
-    if (size == tried_size_ || !device_.is_usable()) continue;
+    if (size == tried_size_) continue;
     const auto other =
         train::guarded("tried with another size", ErrorCode::invalid_argument,
                        [&]() -> Result<std::vector<Named>> { return forward(zeros(1, size)); });

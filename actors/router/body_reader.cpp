@@ -4,19 +4,14 @@
 
 #include <algorithm>
 #include <optional>
-#include <span>
 #include <utility>
 
+#include "actors/router/request_parts.hpp"
 #include "actors/serving/compression.hpp"
 #include "actors/serving/route_bodies.hpp"
 
 namespace ds::router {
 namespace {
-
-/// Of a body that can't be read.
-int body_status(ErrorCode code) {
-  return code == ErrorCode::resource_exhausted ? 413 : code == ErrorCode::unsupported ? 415 : 400;
-}
 
 Error why(GivenUp given_up) {
   switch (given_up) {
@@ -48,9 +43,7 @@ struct BodyReader::Reading {
 };
 
 void BodyReader::read(Order order) {
-  const auto header = order.request->headers.find("content-encoding");
-  const auto coding =
-      serving::parse_content_encoding(header == order.request->headers.end() ? "" : header->second);
+  const auto coding = serving::parse_content_encoding(header_of(*order.request, "content-encoding"));
   if (!coding) return order.refuse(coding.error(), body_status(coding.error().code));
   const auto reading = std::make_shared<Reading>();
   reading->order = std::move(order);
@@ -80,8 +73,7 @@ void BodyReader::post(const ReadingPtr& reading, std::size_t cost,
 }
 
 void BodyReader::read_plain(const ReadingPtr& reading, Work& work) {
-  const auto text = std::make_shared<const std::string>(std::move(reading->order.request->body));
-  reading->order.read(Buffer(text, std::as_bytes(std::span(*text))), work);
+  reading->order.read(to_buffer(std::move(reading->order.request->body)), work);
 }
 
 void BodyReader::unpack_slice(const ReadingPtr& reading, Work& work) {

@@ -27,8 +27,8 @@ class BodyReader {
     std::shared_ptr<gateway::HttpRequest> request;  ///< its body is taken
     std::string turn;                               ///< whose: names take turns
     Work::Clock::time_point until;
-    /// One of the two is called, once; `read` on a thread of the reader's. Who reads on there answers only
-    /// if the work can be claimed. They throw nothing.
+    /// One of the two is called, once, or `read` and then `refuse` where that takes too long: so who reads
+    /// answers only if the work can be claimed. `read` runs on a thread of the reader's. They throw nothing.
     std::function<void(Buffer body, Work& work)> read;
     std::function<void(Error, int status)> refuse;  ///< any thread
   };

@@ -209,7 +209,11 @@ void InferenceApi::infer(std::shared_ptr<HttpRequest> request, const std::string
   ask.only_metadata = true;
   ask.arrived = arrived;
   ask.done = [=, this](const tl::expected<Answer, Failure>& outcome) {
-    if (!outcome) return respond(failure_response(outcome.error()));
+    if (!outcome) {
+      router_.record_failure(model, version, serving::cause_of(outcome.error().error.code),
+                             Clock::now() - arrived);
+      return respond(failure_response(outcome.error()));
+    }
     respond_anyway(respond, [&] { read({request, model, version, arrived, Clock::now(), respond}); });
   };
   ask_for(*request, std::move(ask));
@@ -229,7 +233,12 @@ void InferenceApi::read(Unread unread) {
   order.until = router_.deadline(unread.model, unread.arrived, 0);  // its own is in the body
   const auto shared = std::make_shared<const Unread>(std::move(unread));
   order.read = [this, shared](const Buffer& body, Work& work) {
-    respond_anyway(shared->respond, [&] { parse_and_ask(*shared, body, &work); });
+    try {
+      parse_and_ask(*shared, body, &work);
+    } catch (const std::exception& thrown) {
+      const Failure failure{to_error(thrown)};
+      work.claim() ? refuse(*shared, failure, 500) : shared->respond(failure_response(failure));
+    }
   };
   order.refuse = [this, shared](const Error& error, int status) {
     const auto wait_ms = status == 503 ? retry_after_ms(shared->model, BodyReader::kBounds.each) : 0;
@@ -274,6 +283,7 @@ void InferenceApi::parse_and_ask(const Unread& unread, const Buffer& body, Work*
   ask.done = [this, asked](tl::expected<Answer, Failure> outcome) {
     if (!outcome) return asked->respond(failure_response(outcome.error()));
     asked->answered = Clock::now();
+    asked->version = outcome->version;
     std::size_t bytes = 0;
     for (const auto& tensor : outcome->outputs) bytes += tensor.bytes.size();
     if (bytes > kLargeAnswerBytes) {
@@ -299,17 +309,21 @@ void InferenceApi::refuse(const Unread& unread, const Failure& failure, int stat
   unread.respond(failure_response(failure, status));
 }
 
-WorkPtr InferenceApi::writing_of(const std::shared_ptr<Asked>& asked, std::shared_ptr<const Answer> answer,
+WorkPtr InferenceApi::writing_of(const std::shared_ptr<Asked>& asked, const std::shared_ptr<const Answer>& answer,
                                  std::size_t bytes) const {
   auto work = std::make_shared<Work>();
   work->turn = asked->turn;
   work->cost = bytes;
   work->until = router_.deadline(asked->model, asked->arrived, asked->request.timeout_us);
   work->client = asked->client;
-  work->run = [this, asked, answer = std::move(answer)](Work& own) {
+  work->run = [this, asked, answer](Work& own) {
     if (auto response = make_response(*asked, *answer, &own)) asked->respond(*std::move(response));
   };
-  work->give_up = [this, asked](GivenUp why) {
+  work->give_up = [this, asked, answer, bytes](GivenUp why) {
+    if (why == GivenUp::crowded_out && bytes <= kLongAnswerBytes) {  // the gateway's threads write that, too
+      return asked->respond(
+          gateway::Reply([this, asked, answer] { return *make_response(*asked, *answer, nullptr); }));
+    }
     const auto failure = why == GivenUp::late
                              ? Failure{{ErrorCode::deadline_exceeded,
                                         "the request's timeout is over before its answer was written",

@@ -98,7 +98,7 @@ class InferenceApi {
     gateway::Respond respond;
     std::shared_ptr<AnswerRoom::Part> room;  ///< of a large answer
   };
-  WorkPtr writing_of(const std::shared_ptr<Asked>& asked, std::shared_ptr<const Answer> answer,
+  WorkPtr writing_of(const std::shared_ptr<Asked>& asked, const std::shared_ptr<const Answer>& answer,
                      std::size_t bytes) const;
   /// On any thread; throws nothing. None: the work has been given up, so another response has been.
   std::optional<gateway::HttpResponse> make_response(const Asked& asked, const Answer& answer,

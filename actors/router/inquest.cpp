@@ -22,12 +22,27 @@ std::optional<bool> Inquest::ask(const JourneyPtr& journey, std::uint64_t worker
 }
 
 std::vector<JourneyPtr> Inquest::tell(std::uint64_t worker, bool has_crashed) {
-  ended_.insert_or_assign(worker, has_crashed);
-  if (ended_.size() > kMostEnds) ended_.erase(ended_.begin());  // numbers of workers grow
+  if (ended_.insert_or_assign(worker, has_crashed).second) told_.push_back(worker);
+  if (told_.size() > kMostEnds) {
+    ended_.erase(told_.front());
+    told_.pop_front();
+  }
   std::vector<JourneyPtr> waited;
-  for (auto& one : take_if([worker](const Case& it) { return it.worker == worker; }))
+  for (auto& one : take_of(worker))
     waited.push_back(std::move(one.journey));
   return waited;
+}
+
+std::vector<Inquest::Case> Inquest::take_of(std::uint64_t worker) {
+  return take_if([worker](const Case& it) { return it.worker == worker; });
+}
+
+std::vector<Inquest::Case> Inquest::take_of(const std::string& job) {
+  return take_if([&job](const Case& it) { return it.journey->job == job; });
+}
+
+bool Inquest::remove(const JourneyPtr& journey) {
+  return std::erase_if(cases_, [&journey](const Case& it) { return it.journey == journey; }) > 0;
 }
 
 std::vector<Inquest::Case> Inquest::take_late(Clock::time_point now) {

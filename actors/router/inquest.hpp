@@ -5,8 +5,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "actors/router/journey.hpp"
@@ -34,6 +36,11 @@ class Inquest {
   };
   /// Those that wait no longer.
   std::vector<Case> take_late(Clock::time_point now);
+  /// Those that waited for word of this worker, which has not ended after all.
+  std::vector<Case> take_of(std::uint64_t worker);
+  std::vector<Case> take_of(const std::string& job);
+  /// Whether it was there.
+  bool remove(const JourneyPtr& journey);
   bool empty() const { return cases_.empty(); }
 
  private:
@@ -41,7 +48,8 @@ class Inquest {
   std::vector<Case> take_if(Condition condition);
 
   std::vector<Case> cases_;              ///< in the order in which they came
-  std::map<std::uint64_t, bool> ended_;  ///< the newest workers: whether they crashed
+  std::map<std::uint64_t, bool> ended_;  ///< workers: whether they crashed
+  std::deque<std::uint64_t> told_;       ///< the same, in the order in which that was told
 };
 
 }  // namespace ds::router

@@ -96,6 +96,8 @@ void RouterActor::remove_endpoint(const std::string& job) {
   }
   for (const JourneyPtr& journey : state.mapped().waiting.take_all())
     journey->ask.done(tl::unexpected(unknown_model(journey->ask)));
+  for (const Inquest::Case& one : inquest_.take_of(job))
+    one.journey->ask.done(tl::unexpected(unknown_model(one.journey->ask)));
 }
 
 void RouterActor::add_replica(const std::string& job, std::uint64_t worker, const caf::actor& actor,
@@ -110,6 +112,7 @@ void RouterActor::add_replica(const std::string& job, std::uint64_t worker, cons
   replica.is_draining = replica.is_lost = false;
   state->second.metadata[version] = std::move(metadata);
   publish(state->second);
+  for (const Inquest::Case& one : inquest_.take_of(worker)) ask_again(one.journey, worker);
   for (const JourneyPtr& journey : state->second.waiting.take_all()) {
     std::erase(journey->tried, worker);  // it is back
     dispatch(journey);

@@ -52,7 +52,8 @@ void RouterActor::give_up(const AskLink& link) {
   const auto state = journey ? endpoints_.find(journey->job) : endpoints_.end();
   if (state == endpoints_.end()) return;
   journey->is_given_up = true;
-  if (state->second.waiting.remove(journey)) return finish(journey, tl::unexpected(client_is_gone()));
+  if (state->second.waiting.remove(journey) || inquest_.remove(journey))
+    return finish(journey, tl::unexpected(client_is_gone()));
   if (const auto* replica = find(journey->job, journey->at))
     caf::event_based_actor::send(replica->actor, messages::CancelInfer{journey->call});
 }

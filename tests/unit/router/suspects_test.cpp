@@ -65,6 +65,9 @@ TEST(Inquests, ForgetTheOldestReplicas) {
   for (std::uint64_t worker = 1; worker <= Inquest::kMostEnds + 1; ++worker) inquest.tell(worker, true);
   EXPECT_EQ(inquest.ask(a_journey({}), 1, {}), std::nullopt);
   EXPECT_EQ(inquest.ask(a_journey({}), 2, {}), true);
+  inquest.tell(1, true);  // it has lived long
+  EXPECT_EQ(inquest.ask(a_journey({}), 1, {}), true);
+  EXPECT_EQ(inquest.ask(a_journey({}), 2, {}), std::nullopt);
 }
 
 struct Config : caf::actor_system_config {
