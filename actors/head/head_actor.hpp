@@ -131,10 +131,11 @@ class Head : public caf::event_based_actor {
   void end_leases(const std::vector<std::uint64_t>& workers, const std::string& why);
   /// Whether it lacks workers of its minimum and has others.
   bool is_short(const std::string& job) const;
-  /// If it is short it gives its slots back: a program at once, a training after a while, since those that
-  /// are left have its state.
+  /// If it stays short it gives its slots back: a program once a plan has found no room for what it lacks, as
+  /// it starts anew in any case; a training after a while, since those that are left have its state.
   void look_at_gang(const std::string& job);
-  void give_up_short_gang(const std::string& job);
+  void give_up_gang(const std::string& job);
+  void give_up_short_programs();
   std::optional<scheduler::Event> crash_event(const scheduler::Lease& lease,
                                               const messages::WorkerExited& exited) const;
   bool is_outside(const messages::WorkerExited& exited) const;
@@ -432,8 +433,9 @@ class Head : public caf::event_based_actor {
   HeadCounters counters_;
   scheduler::Planner planner_;
   Wakeups wakeups_;
-  std::set<std::string> unseen_;    ///< jobs that changed since the last `schedule`
-  std::set<std::string> overfull_;  ///< jobs with more workers than they want
+  std::set<std::string> unseen_;          ///< jobs that changed since the last `schedule`
+  std::set<std::string> overfull_;        ///< jobs with more workers than they want
+  std::set<std::string> short_programs_;  ///< gangs that are looked at after the next plan
   std::map<std::string, Node> nodes_;
   std::map<caf::actor_addr, std::string> agents_;  ///< names of nodes by their agents
   std::map<std::string, AwayNode> away_;           ///< `kMostAway` at most

@@ -212,20 +212,40 @@ bool Head::is_short(const std::string& id) const {
 }
 
 void Head::look_at_gang(const std::string& id) {
-  if (!is_short(id)) return;
   const auto job = jobs_.find(id);
-  if (!is_command(id)) {
-    const auto wait_ms = std::max<std::int64_t>(0, ledger_.find(id)->retry_at_ms - now_ms());
-    delayed_send(this, kShortGangStays + std::chrono::milliseconds(wait_ms),
-                 Run{[id](Head& head) { head.give_up_short_gang(id); }});
-  } else if (job != jobs_.end() && job->second.command && !job->second.command->is_running()) {
-    give_up_short_gang(id);  // its program starts anew in any case
+  if (job == jobs_.end() || !is_short(id)) return;
+  if (is_command(id)) {
+    short_programs_.insert(id);
+    return;
   }
+  const auto number = ++job->second.shortages;
+  const auto wait_ms = std::max<std::int64_t>(0, ledger_.find(id)->retry_at_ms - now_ms());
+  delayed_send(this, kShortGangStays + std::chrono::milliseconds(wait_ms), Run{[id, number](Head& head) {
+                 const auto live = head.jobs_.find(id);
+                 const bool is_the_same = live != head.jobs_.end() && live->second.shortages == number;
+                 const auto* record = head.ledger_.find(id);
+                 if (!is_the_same || !head.is_short(id) || head.in_grace_) return;
+                 // It may train on with some that are told to leave, or with fewer than its owner wants by
+                 // now.
+                 const bool trains = record->state == JobState::running || head.has_enough_trained(*record);
+                 if (!trains && record->retry_at_ms <= head.now_ms()) head.give_up_gang(id);
+               }});
 }
 
-void Head::give_up_short_gang(const std::string& id) {
-  if (in_grace_ || !is_short(id) || ledger_.find(id)->retry_at_ms > now_ms()) return;
+void Head::give_up_gang(const std::string& id) {
   release_workers(id, "it has too few workers to go on, and there is no room for the others", {});
+}
+
+void Head::give_up_short_programs() {
+  for (const std::string& id : std::exchange(short_programs_, {})) {
+    const auto job = jobs_.find(id);
+    const bool is_over = job == jobs_.end() || !job->second.command || !is_short(id);
+    // Where only a rank that is through was lost, the others go on.
+    if (is_over || job->second.command->is_running()) continue;
+    const auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now_ms()), now_ms());
+    const bool room_is_coming = !waits.empty() && waits.front().room_is_coming;
+    room_is_coming ? void(short_programs_.insert(id)) : give_up_gang(id);
+  }
 }
 
 void Head::on_worker_started(const messages::WorkerStarted& started) {

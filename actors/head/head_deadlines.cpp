@@ -21,7 +21,7 @@ std::variant<DeadlinePromised, gateway::HttpResponse> Head::promise_deadline(con
                           : "workers are leaving a drained node, or a job that was scaled";
     return error_response({ErrorCode::unavailable, why, "try again in some seconds"});
   }
-  if (const auto* lacking = find_lacking_promise(ledger_)) note_if_missed(lacking->id);
+  for (const auto& id : std::set(ledger_.promised())) note_if_missed(id);
   tell_planner();
   const auto now = now_ms();
   const auto draft = ledger_.draft({kDraft, "", submission.file, submission.directory, submission.text},

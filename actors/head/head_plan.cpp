@@ -74,7 +74,13 @@ void Head::schedule() {
   }
   quarantine_nodes();
   tell_planner();
-  if (!in_grace_) plan_and_carry_out();  // else the slots of nodes that aren't back aren't known to be free
+  if (!in_grace_) {  // else the slots of nodes that aren't back aren't known to be free
+    plan_and_carry_out();
+    if (!short_programs_.empty()) {
+      tell_planner();
+      give_up_short_programs();
+    }
+  }
   counters_.cycle.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   scheduled_at_ = clock().now();
   look_at_drafts();

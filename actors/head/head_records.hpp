@@ -75,6 +75,7 @@ struct KnownJob {
   caf::actor master;
   std::uint64_t master_number = 0;
   LiveJob live;
+  std::uint64_t shortages = 0;  ///< how often it was seen to lack workers of its minimum
   std::set<std::uint64_t> ready_shards;
   scheduler::SpareStarts shard_starts;
   // Workers that come to a gang that trains without them.

@@ -206,8 +206,11 @@ void Head::on_replica_failed(const messages::ReplicaFailed& failed) {
   const auto job = jobs_.find(id);
   const auto* serving = job != jobs_.end() && job->second.serving ? &*job->second.serving : nullptr;
   const bool others_serve = serving != nullptr && !serving->known.ready.empty();
+  const auto& lines = ledger_.find(id)->lines;
+  const bool is_wanted = !lines.empty() && lines.front().version == lease->second.version;
   // Nobody is to wait for the file to become what it was.
-  if (failed.is_other_file && serving != nullptr && !others_serve && serving->known.unheard.empty())
+  if (failed.is_other_file && serving != nullptr && is_wanted && !others_serve &&
+      serving->known.unheard.empty())
     note_lost_file(id, failed.why);
   const bool is_new = !failed.only_here && stop_rollout(id, lease->second.version, failed.why);
   if (!failed.only_here && !others_serve && !is_new)

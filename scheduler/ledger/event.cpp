@@ -126,13 +126,15 @@ static void from_json(const nlohmann::json& json, ServedLine& x) {
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelServed, job, model, lines)
 static void to_json(nlohmann::json& json, const RolloutStopped& x) {
-  json = {{"job", x.job}, {"version", x.version}, {"why", x.why}, {"to_own", x.to_own}};
+  json = {
+      {"job", x.job}, {"version", x.version}, {"why", x.why}, {"to_own", x.to_own}, {"to_last", x.to_last}};
 }
 static void from_json(const nlohmann::json& json, RolloutStopped& x) {
   json.at("job").get_to(x.job);
   json.at("version").get_to(x.version);
   json.at("why").get_to(x.why);
   x.to_own = json.value("to_own", false);  // heads before looked at others' parts
+  x.to_last = json.value("to_last", false);
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VersionProved, job, version)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FileServed, job, version, digest)

@@ -247,7 +247,8 @@ struct RolloutStopped {
   std::string job;
   std::uint64_t version = 0;
   std::string why;
-  bool to_own = true;  ///< to the part's own first that was ready, rather than another part's
+  bool to_own = true;   ///< to the part's own, rather than another part's
+  bool to_last = true;  ///< to the last that was ready, rather than the last that was proved
   bool operator==(const RolloutStopped&) const = default;
 };
 

@@ -124,6 +124,8 @@ bool Ledger::on(const Event&, const JobSubmittedAgain& body) {
     return false;
   keys_.emplace(body.key, body.job);
   job->later_keys.push_back(body.key);
+  job->crashes_in_a_row = 0;  // its owner has looked at it
+  job->retry_at_ms = 0;
   if (job->later_keys.size() <= kMostLaterKeys) return true;
   keys_.erase(job->later_keys.front());
   forget_key(job->later_keys.front());
@@ -136,6 +138,10 @@ bool Ledger::on(const Event& event, const GenerationFormed& body) {
   if (job == nullptr || body.generation <= job->generation) return false;
   if (job->spec->kind == JobKind::command) job->runs.begin(event.at_ms);
   job->generation = body.generation;
+  if (job->spec->serve) {  // also those that leave: their leases end when they are no members any more
+    note_sound_runs(job->members);
+    note_sound_runs(body.members);
+  }
   job->members = body.members;
   job->servers = body.servers;
   job->finished.clear();
@@ -145,7 +151,7 @@ bool Ledger::on(const Event& event, const GenerationFormed& body) {
       return lease != leases_.end() && lease->second.version == line.version;
     });
     if (!is_there) continue;
-    if (line.good == 0 && job->stand_in_for(line) == 0) {
+    if (line.former() == 0 && job->stand_in_for(line) == 0) {
       line.on_proved();  // the first of all: there is none to go back to anyway
     } else {
       line.on_ready();

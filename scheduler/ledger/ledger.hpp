@@ -324,6 +324,7 @@ class Ledger {
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);
   bool has_crashed_early(std::string_view job) const;
   void note_sound_run(const Lease& lease);
+  void note_sound_runs(const std::vector<std::uint64_t>& workers);
   void forget_sound_runs();
 
   std::map<std::string, JobRecord, std::less<>> jobs_;

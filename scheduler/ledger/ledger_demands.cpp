@@ -219,6 +219,8 @@ std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) c
   if (job.has_promise) {
     if (job.started_ms == 0) consider(job.latest_start_ms() + 1);
     consider(job.deadline_ms + 1);
+    if (job.started_ms != 0 && job.workers < job.wanted().min)
+      consider(job.deadline_ms - static_cast<std::int64_t>(job.spec->time_limit_ms) + job.run_ms(now_ms) + 1);
   }
   if (job.workers > 0) {
     consider(job.gang_since_ms + kMinimumRunMs);
@@ -244,8 +246,7 @@ std::optional<std::string> Ledger::find_missed(const JobRecord& job, std::int64_
            ", and now it is too late for its time_limit";
   // Nobody else is promised anything as long as it lacks workers.
   if (job.started_ms == 0 || job.workers >= job.wanted().min) return std::nullopt;
-  if (job.crashes_in_a_row > 1)
-    return "it has crashed " + std::to_string(job.crashes_in_a_row) + " times in a row";
+  if (job.crashes_in_a_row > 1) return "it has crashed " + std::to_string(job.crashes_in_a_row) + " times";
   if (now_ms + static_cast<std::int64_t>(job.spec->time_limit_ms) - job.run_ms(now_ms) > job.deadline_ms)
     return "it lacks workers, and now it is too late for what is left of its time_limit";
   return std::nullopt;

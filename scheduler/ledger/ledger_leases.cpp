@@ -39,6 +39,12 @@ void Ledger::note_sound_run(const Lease& lease) {
     sound_runs_.insert({lease.node, lease.job});
 }
 
+void Ledger::note_sound_runs(const std::vector<std::uint64_t>& workers) {
+  for (const auto worker : workers) {
+    if (const auto lease = leases_.find(worker); lease != leases_.end()) note_sound_run(lease->second);
+  }
+}
+
 void Ledger::forget_sound_runs() {
   std::erase_if(sound_runs_, [this](const auto& run) { return !has_crashed_early(run.job); });
 }

@@ -149,7 +149,8 @@ bool Ledger::on(const Event&, const RolloutStopped& body) {
   if (job == nullptr) return false;
   bool has_changed = false;
   for (auto& line : job->lines) {
-    const auto back = body.to_own ? job->fallback_of(line) : job->stand_in_for(line);
+    const auto own = !body.to_own ? 0 : body.to_last ? line.former() : line.former_proved();
+    const auto back = own != 0 ? own : job->stand_in_for(line);
     if (line.version != body.version || back == 0 || back == line.version) continue;
     line.refused = line.version;
     line.trouble = body.why;

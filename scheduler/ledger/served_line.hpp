@@ -24,6 +24,8 @@ struct ServedLine {
     if (ready != 0 && ready != version) return ready;
     return before != 0 && before != version ? before : good;
   }
+  /// The same where what was proved comes before what served last, as heads did before.
+  std::uint64_t former_proved() const { return good != 0 ? good : former(); }
   void move_to(std::uint64_t other) {
     version = other;
     if (version == good) ready = before = 0;

@@ -250,6 +250,14 @@ TEST(Ledger, GoesBackToWhatServedLastThoughThatIsNotProvedYet) {
   EXPECT_EQ(job_of(ledger).lines.front(), (ServedLine{"prod", 100, 1, 1, 2, "it crashes"}));
 }
 
+TEST(Ledger, GoesBackToWhatWasProvedWhereTheRecordIsOfAHeadBefore) {
+  auto ledger = with_new_version_ready();
+  ASSERT_TRUE(ledger.apply(event(added(3, 90))));
+  ASSERT_TRUE(ledger.apply(event(ModelTagged{"intents", "prod", 3})));
+  ASSERT_TRUE(ledger.apply(event(RolloutStopped{"answers-1", 3, "it never gets ready", true, false})));
+  EXPECT_EQ(job_of(ledger).lines.front().version, 1U);
+}
+
 TEST(Ledger, GoesBackToWhatServedBeforeAVersionThatWasReadyAndCrashes) {
   auto ledger = with_new_version_ready();
   ASSERT_TRUE(ledger.apply(event(added(3, 90))));

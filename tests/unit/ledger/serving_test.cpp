@@ -218,6 +218,7 @@ TEST(Ledger, BlamesNoNodeForAModelThatNeverWasServedElsewhere) {
   EXPECT_TRUE(ledger.sound_runs(100'000).empty()) << "it is not ready";
   ASSERT_TRUE(ledger.apply(event(GenerationFormed{"answers-1", 1, {2}, 0, {}}, 40)));
   EXPECT_EQ(ledger.sound_runs(40), (std::set<SoundRun>{{"node-2", "answers-1"}}));
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"answers-1", 2, {}, 0, {}}, 50)));
   ASSERT_TRUE(ledger.apply(event(LeaseEnded{2}, 50)));
   EXPECT_EQ(ledger.sound_runs(50), (std::set<SoundRun>{{"node-2", "answers-1"}}));
 }
