@@ -24,6 +24,7 @@
 #include "scheduler/policy/growth.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/queue_use.hpp"
+#include "scheduler/policy/unknown_ends.hpp"
 #include "scheduler/policy/wait_reasons.hpp"
 
 namespace ds::scheduler {
@@ -241,7 +242,7 @@ class GangPlanner {
     const Job* job = nullptr;
     Ask ask = {};
     std::size_t keeps_back = TenantTree::kRoot;  ///< jobs below this queue are behind it
-    /// None: nobody knows. Then nothing starts behind it but on nodes that are of no use to it.
+    /// None: nobody knows. Then only that starts behind it which delays it in no case.
     std::optional<std::int64_t> at_ms;
     std::optional<std::int64_t> likely_ms = {};  ///< if `at_ms` is not known: when it is likely to be
     bool is_closed = false;   ///< nothing starts behind it, but what has ended by `likely_ms`
@@ -250,10 +251,15 @@ class GangPlanner {
     std::vector<Room> freed;  ///< by node: what has been given back by then
     std::int64_t spare = 0;   ///< pieces for which there is room then, beyond those it needs
     QueueUse use;             ///< then, with the job's
+    bool is_open = false;     ///< nobody knows the moment, but after which ends it may come at all: `ends`
+    std::vector<WhenEnded> ends = {};
   };
   /// The earliest moment at which the job has its minimum for sure: when enough of the gangs have ended that
   /// have workers now, by their limits. `is_soon`: room is being made for it.
   Reservation reserve_later(const Job& job, std::size_t keeps_back, bool is_soon, std::int64_t now_ms) const;
+  /// Of one whose moment nobody knows: lets start behind it what delays it in no case, if that can be told.
+  /// `all`: of all whose turn has come and who wait. (beside_unknown.cpp)
+  void open_behind_unknown(Reservation& kept, std::span<const Reservation> all) const;
   /// What workers that are placed now mean to a reservation: nothing, since they are gone by then or can be
   /// taken back; or they must not be in its way; or it is not for them to care.
   enum class Bond { none, binds, ignored };
@@ -397,6 +403,16 @@ class GangPlanner {
   std::size_t choose_beside(const Job& job, const Ask& ask, std::span<const Reservation> reservations,
                             std::span<const Bond> bonds) const;
   std::int64_t loss_of(const Reservation& reservation, const WorkerSize& size, std::size_t node) const;
+  // The same where nobody knows when that is (beside_unknown.cpp).
+  static bool could_outgrow(const Job& job, const Job& waiting);
+  std::optional<std::vector<MayEnd>> parts_that_may_end(const Job& other, const Job& waiting, const Ask& ask,
+                                                        std::map<std::size_t, Room>& taken) const;
+  std::int64_t loss_after(const WhenEnded& then, const Ask& ask, const WorkerSize& size,
+                          std::size_t node) const;
+  /// Pieces that one of `size` there takes from the reservation; none: it would be in its way.
+  std::optional<std::int64_t> cost_of(const Reservation& kept, const Job& job, const WorkerSize& size,
+                                      std::size_t node) const;
+  void spend_spare(Reservation& kept, const WorkerSize& size, std::size_t node) const;
   void count_minimum(const Job& job, bool more);
   void reserve(Job& job, std::uint32_t count);
   void release(Job& victim, const Lease& lease);

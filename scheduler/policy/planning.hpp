@@ -89,6 +89,7 @@ class Planning {
   bool is_behind(const Job& job) const;
   Job* next_short(std::size_t queue);
   void make_reservations();
+  void open_reservations();
   std::optional<std::int64_t> latest_start(const Job& job, const GangEnds& ends);
   void bind_start(const Job& job);
   void bind_growth(const Job& job);
