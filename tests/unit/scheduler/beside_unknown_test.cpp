@@ -244,6 +244,7 @@ ClusterModel random_line(Random& random, bool is_mixed) {
   });
   for (Demand& demand : cluster.demands) {
     if (is_any_picky || !demand.preemptible) demand.workers.max = demand.workers.min;
+    demand.can_relocate = demand.can_relocate && demand.workers.max > demand.workers.min;
   }
   cluster.settle_alone(0xf);  // the others come when these have
   return cluster;
@@ -306,6 +307,12 @@ TEST(BesideUnknownProperty, TheFirstNeverStartsLaterWithThoseBehindItThanWithout
     }
     const auto first = first_waiting(without);
     if (!first || behind.empty() || without.demand(*first).priority < kNormalPriority) continue;
+    // What a node has that is of no use to the first is free to all, though others could move there for it.
+    const bool may_move = std::ranges::any_of(without.demands, &Demand::can_relocate);
+    const Demand piece = in_one_piece(without.demand(*first));
+    const bool are_all_of_use = std::ranges::all_of(
+        without.nodes, [&](const NodeView& node) { return piece.gpus == 0 && fits_beside(node, {}, piece); });
+    if (may_move && !are_all_of_use) continue;
     for (Demand& demand : behind) demand.lasts_ms = below(random, 4) == 0 ? 5'000 : 0;
     ClusterModel with = without;
     with.demands.insert(with.demands.end(), behind.begin(), behind.end());
