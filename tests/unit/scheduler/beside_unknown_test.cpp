@@ -214,6 +214,23 @@ TEST(UnknownEnds, SpareIsWhatNoSetOfEndsNeeds) {
   EXPECT_GT(uncertain, 50U);
 }
 
+TEST(UnknownEnds, OthersThatWaitMayTakeSomeOfWhatIsToSpare) {
+  const MayEnd gang{.at = {{0, {6, 0, 0}}}, .all = {6, 0, 0}};
+  WaitingRoom waiting{
+      .free = {{0, {4, 0, 0}}},
+      .needed = 5,
+      .others = 3,
+      .fits = [](std::size_t,
+                 const Room& room) { return static_cast<std::int64_t>(room.slots.rounded_down()); },
+      .all = {4, 0, 0}};
+  const auto ends = find_ends(waiting, {gang});
+  ASSERT_TRUE(ends);
+  ASSERT_EQ(ends->size(), 1U);
+  EXPECT_EQ(ends->front().spare, 2) << "of ten, five and three are wanted";
+  waiting.others = 6;
+  EXPECT_FALSE(find_ends(waiting, {gang})) << "both together do not fit";
+}
+
 /// Jobs without a limit, some of whom may grow: the first four run, if they can, the others have just come.
 /// One queue. `is_mixed`: some of the first are less urgent, or more, and workers of some may move.
 ClusterModel random_line(Random& random, bool is_mixed) {
