@@ -105,6 +105,7 @@ class Planning {
   bool may_grow(const Job& job) const;
   Job* next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const;
   void note_growths();
+  bool has_more_coming(const Job& job) const;
   bool grow_by(Job& job, std::uint32_t count, bool is_bound);
   bool grow_together(Job& job);
   bool move_to(Job& job);
