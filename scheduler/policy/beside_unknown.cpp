@@ -66,6 +66,9 @@ std::optional<std::vector<MayEnd>> GangPlanner::parts_that_may_end(const Job& ot
   return parts;
 }
 
+/// Not where more may happen than ends: a gang that lacks workers gets them though others wait; several that
+/// wait, for whose sake workers may move, could each change where the other finds room. Where workers may
+/// move for this one alone, it may have room as soon as there is enough on all nodes together.
 void GangPlanner::open_behind_unknown(Reservation& kept, std::span<const Reservation> all) const {
   const Job& job = *kept.job;
   if (!kept.is_unknown || job.demand.has_promise || job.workers > 0 || !stalled_.empty()) return;

@@ -15,11 +15,11 @@ namespace ds::scheduler {
 // case. Pure.
 //
 // Let F(T) be the pieces (`GangPlanner::Ask`) that the waiting job finds room for once the gangs of a set T
-// have gone, each as a whole. It starts when F(T) is no less than it needs. A newcomer is in its way if for
-// some T it is enough without the newcomer and not with it. To look at all T would cost too much, so of up to
-// `kMaxLargeGangs` gangs, those that take most from the waiting job, all sets S are looked at; the others
-// count as gone where it is asked whether the job could start at all, and as there where it is asked whether
-// it surely does. So for each T with S = T and the large ones:
+// have gone, each as a whole, by themselves or preempted for it. It starts when F(T) is no less than it
+// needs. A newcomer is in its way if for some T it is enough without the newcomer and not with it. To look at
+// all T would cost too much, so of up to `kMaxLargeGangs` gangs, those that take most from the waiting job,
+// all sets S are looked at; the others count as gone where it is asked whether the job could start at all,
+// and as there where it is asked whether it surely does. So with S, the large ones of T:
 //
 //     F(T) <= most(S), with all others gone,      F(T) >= least(S), with all others there.
 //
@@ -31,8 +31,8 @@ namespace ds::scheduler {
 // next; so no later than without any of them.
 //
 // It is conservative where there are more gangs than these, or more than `kMaxEnds` sets that would be
-// enough: then it may say that nothing is certain though it is. One set of those is the job's preempting
-// others: those are gone then too.
+// enough: then it may say that nothing is certain though it is. What a job may do besides ending (grow, give
+// workers, move to another node), and where that lets nothing be told, is in `beside_unknown.cpp`.
 
 /// A gang, or a part of one that may leave before the rest: on nodes that are of use to the waiting job.
 struct MayEnd {
