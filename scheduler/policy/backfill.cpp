@@ -39,6 +39,16 @@ void Planning::make_reservations() {
   }
 }
 
+/// Where nobody knows the moment. Not while room is kept that is coming for somebody: that one is no gang yet
+/// that may end.
+void Planning::open_reservations() {
+  if (std::ranges::any_of(keepers_, &Keeper::is_soon)) return;
+  for (auto& kept : reservations_) {
+    if (std::ranges::find(waiting_for_slots_, kept.job) != waiting_for_slots_.end())
+      planner_.open_behind_unknown(kept, reservations_);
+  }
+}
+
 void Planning::bind_start(const Job& job) {
   bonds_.clear();
   for (const auto& kept : reservations_) {
@@ -113,6 +123,7 @@ void Planning::backfill() {
   }
   if (!is_any) return;
   make_reservations();
+  open_reservations();
   for (std::size_t queue = 0; queue < shapes.size(); ++queue) {
     std::erase_if(shapes[queue], [&](const auto& entry) {
       return std::ranges::any_of(reservations_, [&](const auto& kept) {

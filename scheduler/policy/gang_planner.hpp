@@ -158,6 +158,9 @@ class GangPlanner {
   /// The earliest moment at which the job has its minimum for sure: when enough of the gangs have ended that
   /// have workers now, by their limits. `is_soon`: room is being made for it.
   Reservation reserve_later(const Job& job, std::size_t keeps_back, bool is_soon, std::int64_t now_ms) const;
+  /// Of one whose moment nobody knows: lets start behind it what delays it in no case, if that can be told.
+  /// `all`: of all whose turn has come and who wait. (beside_unknown.cpp)
+  void open_behind_unknown(Reservation& kept, std::span<const Reservation> all) const;
   /// What workers that are placed now mean to a reservation: nothing, since they are gone by then or can be
   /// taken back; or they must not be in its way; or it is not for them to care.
   enum class Bond { none, binds, ignored };
@@ -301,6 +304,16 @@ class GangPlanner {
   std::size_t choose_beside(const Job& job, const Ask& ask, std::span<const Reservation> reservations,
                             std::span<const Bond> bonds) const;
   std::int64_t loss_of(const Reservation& reservation, const WorkerSize& size, std::size_t node) const;
+  // The same where nobody knows when that is (beside_unknown.cpp).
+  static bool could_outgrow(const Job& job, const Job& waiting);
+  std::optional<std::vector<MayEnd>> parts_that_may_end(const Job& other, const Job& waiting, const Ask& ask,
+                                                        std::map<std::size_t, Room>& taken) const;
+  std::int64_t loss_after(const WhenEnded& then, const Ask& ask, const WorkerSize& size,
+                          std::size_t node) const;
+  /// Pieces that one of `size` there takes from the reservation; none: it would be in its way.
+  std::optional<std::int64_t> cost_of(const Reservation& kept, const Job& job, const WorkerSize& size,
+                                      std::size_t node) const;
+  void spend_spare(Reservation& kept, const WorkerSize& size, std::size_t node) const;
   void count_minimum(const Job& job, bool more);
   void reserve(Job& job, std::uint32_t count);
   void release(Job& victim, const Lease& lease);

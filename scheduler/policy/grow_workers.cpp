@@ -86,9 +86,21 @@ bool Planning::move_to(Job& job) {
   return true;
 }
 
+/// Of one that begins again with its new size: whether it has more than fits now once what is stopping is
+/// gone. To take what is free now would keep it from growing by the rest for long.
+bool Planning::has_more_coming(const Job& job) const {
+  if (job.demand.grows_to == 0 || job.workers != job.started) return false;
+  if (job.kept > 0) return true;
+  const std::uint64_t fits = planner_.count_placeable(job);
+  if (planner_.count_releasing() == 0 || job.workers + fits >= job.demand.workers.max) return false;
+  const auto more = static_cast<std::uint32_t>(fits) + 1;
+  return !planner_.lacks_slots(job, more) && !planner_.find_limit(job, more);
+}
+
 /// By its best step, or where that doesn't fit beside what is kept for others by the best of those that do.
 /// One that is in the way of others does not keep what will be free: it is theirs.
 bool Planning::grow_by(Job& job, std::uint32_t count, bool is_bound) {
+  if (!is_bound && has_more_coming(job)) return planner_.keep_room(job, count);
   if (planner_.place_beside(job, count, reservations_, bonds_)) return true;
   if (planner_.reclaim_room(job, count)) return true;
   if (!is_bound && job.demand.is_settled && planner_.keep_room(job, count)) return true;

@@ -258,9 +258,11 @@ struct Plan {
 /// both then. It takes nothing from anybody. Nor does a job grow into room that is wanted then, unless it
 /// could be shrunk for that. Nor does one start beside which the job that waits would not be within what a
 /// queue of both is guaranteed any more: then its turn could be another's, and that moment would pass again
-/// and again. Where nobody knows the moment, because jobs without a limit are in the way, only
-/// nodes on which the waiting job could never have a worker are used; but where it is known when these are
-/// likely to end (`likely_ends_ms`), one starts whose own limit ends it by then. When they end sooner, that
+/// and again. Where nobody knows the moment, because jobs without a limit are in the way, one starts that is
+/// in the way in no case, whichever gangs end and in whatever order: on nodes on which the waiting job could
+/// never have a worker, or where there is room for both as soon as there is room for the first at all
+/// (`unknown_ends.hpp`); and where it is known when those without a limit are likely to end
+/// (`likely_ends_ms`), one whose own limit ends it by then. When they end sooner, that
 /// one may be in the way of the first, for no longer than its limit; and others only as long as the moment
 /// is unknown: once limits say when it is, it goes by these alone, even if that is later than what was
 /// likely. None of that is in the way of one with a promise. While room is being made for a job, or

@@ -91,6 +91,7 @@ class Planning {
   bool is_behind(const Job& job) const;
   Job* next_short(std::size_t queue);
   void make_reservations();
+  void open_reservations();
   std::optional<std::int64_t> latest_start(const Job& job, const GangEnds& ends);
   void bind_start(const Job& job);
   void bind_growth(const Job& job);
@@ -106,6 +107,7 @@ class Planning {
   bool may_grow(const Job& job) const;
   Job* next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const;
   void note_growths();
+  bool has_more_coming(const Job& job) const;
   bool grow_by(Job& job, std::uint32_t count, bool is_bound);
   bool grow_together(Job& job);
   bool move_to(Job& job);

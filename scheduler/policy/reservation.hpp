@@ -9,6 +9,7 @@
 #include "scheduler/policy/capacity.hpp"
 #include "scheduler/policy/gang_job.hpp"
 #include "scheduler/policy/queue_use.hpp"
+#include "scheduler/policy/unknown_ends.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
 
 namespace ds::scheduler {
@@ -27,7 +28,7 @@ struct Reservation {
   const GangJob* job = nullptr;
   RoomAsked ask = {};
   std::size_t keeps_back = TenantTree::kRoot;  ///< jobs below this queue are behind it
-  /// None: nobody knows. Then nothing starts behind it but on nodes that are of no use to it.
+  /// None: nobody knows. Then only that starts behind it which delays it in no case.
   std::optional<std::int64_t> at_ms;
   std::optional<std::int64_t> likely_ms = {};  ///< if `at_ms` is not known: when it is likely to be
   bool is_closed = false;   ///< nothing starts behind it, but what has ended by `likely_ms`
@@ -36,6 +37,8 @@ struct Reservation {
   std::vector<Room> freed;  ///< by node: what has been given back by then
   std::int64_t spare = 0;   ///< pieces for which there is room then, beyond those it needs
   QueueUse use;             ///< then, with the job's
+  bool is_open = false;     ///< nobody knows the moment, but after which ends it may come at all: `ends`
+  std::vector<WhenEnded> ends = {};
 
   /// Whether jobs of this queue and size are behind it. Where nobody knows when a queue has a GPU to spare,
   /// only those that want GPUs too are in the way of the one that waits for it.

@@ -233,9 +233,9 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask,
     std::int64_t loss = 0;
     for (std::size_t i = 0; i < reservations.size(); ++i) {
       if (bonds[i] != Bond::binds) continue;
-      const std::int64_t one = loss_of(reservations[i], ask.piece, node);
-      if (one > reservations[i].spare && one > 0) return;
-      loss += one;
+      const auto one = cost_of(reservations[i], job, ask.piece, node);
+      if (!one) return;
+      loss += *one;
     }
     const std::uint32_t preference = is_spread ? own : own > 0 ? 0 : 1;
     const std::tuple rank{loss, is_shunned(job, node), preference, capacity_.fill_rank(node, room, ask.piece),
@@ -282,12 +282,17 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
     const Room room = room_of(ask.piece, 1);
     more ? kept.use.add(job.queue, room) : kept.use.remove(job.queue, room);
   };
+  std::vector<std::pair<WhenEnded*, std::int64_t>> spares;  // as they are before
+  for (Reservation& kept : reservations) {
+    for (WhenEnded& then : kept.ends) spares.emplace_back(&then, then.spare);
+  }
   std::vector<std::int64_t> losses;  // of each piece for each reservation
   for (std::uint32_t i = 0; i < ask.pieces; ++i) {
     const std::size_t node = choose_beside(job, ask, reservations, bonds);
     if (node == Capacity::kUnknownNode) break;
     for (const Reservation& kept : reservations)
       losses.push_back(kept.is_closed || !kept.at_ms ? 0 : loss_of(kept, ask.piece, node));
+    for (Reservation& kept : reservations) spend_spare(kept, ask.piece, node);
     for (std::uint32_t worker = 0; worker < workers; ++worker) place_one(job, node);
     for (std::size_t r = 0; r < reservations.size(); ++r)
       touch_kept(r, node, losses[losses.size() - reservations.size() + r], true);
@@ -302,6 +307,7 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
       touch_kept(r, steps_[first_step + i * workers].node, losses[i * reservations.size() + r], false);
   }
   undo_from(first_step);
+  for (const auto& [then, spare] : spares) then->spare = spare;
   return false;
 }
 

@@ -137,7 +137,7 @@ TEST(BackfillProperty, TheFirstNeverStartsLaterThanSaidWhereThoseWithoutALimitEn
   }
   if (seeds.are_chosen()) return;
   EXPECT_GT(said, 100U);
-  EXPECT_GT(passed, 50U);
+  EXPECT_GT(passed, 20U);  // others start since they are in the way in no case
 }
 
 /// Among equals, a job with n others ahead of it has started after n + 1 times the longest limit.

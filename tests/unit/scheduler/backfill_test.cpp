@@ -136,11 +136,11 @@ TEST_F(Backfill, GoesByTheLastToEndOfThoseThatHaveLimitsAndThoseThatAreLikelyTo)
 TEST_F(Backfill, CountsOnceWhatAJobThatIsLikelyToEndHasAboveItsMinimum) {
   cluster_.add_node("n1", 6);
   add("elastic", {1, 2}, 0);
-  add("fixed", {3, 3}, 0);
+  add("fixed", {2, 2}, 0);
   cluster_.settle();
   cluster_.demand("elastic").likely_ends_ms = 50'000;
   cluster_.demand("fixed").likely_ends_ms = 80'000;
-  add("gang", {4, 4}, 0);
+  add("gang", {5, 5}, 0);
   add("too long", {1, 1}, 81);
   add("short", {1, 1}, 80);
   EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 1}}));

@@ -181,10 +181,10 @@ TEST(GpuPlan, StartsWhatNeedsNoGpuInSlotsThatTheGpusOfANodeCannotUse) {
   cluster.carry_out(cluster.plan());
   cluster.add_gpu_job("waits", {1, 1}, 1, "");  // nobody knows for how long
   cluster.demands.back().slots = 4;
-  cluster.add_job("wide", {1, 1}, 12);  // of the 15 that are free
+  cluster.add_job("wide", {1, 1}, 13);  // of the 15 that are free
   cluster.add_job("plain", {1, 1}, 8);
   cluster.add_job("more", {1, 1}, 3);
-  cluster.add_job("another", {1, 1}, 1);
+  cluster.add_job("another", {1, 1}, 2);
   cluster.carry_out(cluster.plan());
   EXPECT_EQ(cluster.live("waits") + cluster.live("wide"), 0U);
   EXPECT_EQ(cluster.live("plain"), 1U);

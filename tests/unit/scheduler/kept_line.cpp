@@ -96,16 +96,18 @@ void expect_no_delay(const ClusterModel& cluster, const Plan& plan, const Plan& 
   seen.overtakers += overtake ? 1 : 0;
   const auto moment = moment_of(cluster, without, first);
   if (!moment) {
+    std::vector<Placement> newcomers;
     for (const Placement& one : plan.placements) {
       if (!behind.contains(one.job) || cluster.live(one.job) > 0) continue;
+      newcomers.push_back(one);
       const auto node = std::ranges::find(cluster.nodes, one.node, &NodeView::id);
-      if (cluster.demand(one.job).gpus == 0 && is_limited_by_gpus_alone(cluster, plan, *node, first)) {
+      if (cluster.demand(one.job).gpus == 0 && is_limited_by_gpus_alone(cluster, plan, *node, first))
         ++seen.beside_gpus;
-        continue;
-      }
-      EXPECT_FALSE(fits_beside(*node, {}, in_one_piece(first)))
-          << one.job << " starts where " << first.job << " could start at any moment";
     }
+    ClusterModel before = cluster;
+    before.carry_out(without);
+    EXPECT_FALSE(is_ever_in_the_way(before, first, newcomers))
+        << newcomers.front().job << " and others start where " << first.job << " could start at any moment";
     return;
   }
   ++seen.kept_moments;
@@ -131,6 +133,38 @@ void expect_no_delay(const ClusterModel& cluster, const Plan& plan, const Plan& 
 }
 
 }  // namespace
+
+bool is_ever_in_the_way(const ClusterModel& cluster, const Demand& first,
+                        const std::vector<Placement>& more) {
+  std::vector<Lease> leases = cluster.leases;
+  std::erase_if(leases, [](const Lease& lease) { return lease.releasing; });
+  std::ranges::sort(leases, std::greater(), &Lease::worker);
+  for (const Demand& demand : cluster.demands) {
+    const std::uint32_t live = cluster.live(demand.job), needed = std::max(1U, demand.workers.min);
+    if (!demand.preemptible || demand.priority > first.priority) continue;
+    for (std::uint32_t extra = live - std::min(live, needed); extra > 0; --extra)
+      leases.erase(std::ranges::find(leases, demand.job, &Lease::job));
+  }
+  std::vector<std::string> running;
+  for (const Lease& lease : leases) {
+    if (std::ranges::find(running, lease.job) == running.end()) running.push_back(lease.job);
+  }
+  const auto fits = [&](const std::map<std::string, Use>& use) {
+    return count_room(cluster, use, in_one_piece(first)) >=
+           (first.placement == PlacementRule::same_node ? 1 : std::max(1U, first.workers.min));
+  };
+  for (unsigned gone = 0; gone < 1U << running.size(); ++gone) {
+    std::map<std::string, Use> use;
+    for (const Lease& lease : leases) {
+      const auto which = std::ranges::find(running, lease.job) - running.begin();
+      if ((gone >> static_cast<unsigned>(which) & 1U) == 0) use[lease.node].add(lease);
+    }
+    if (!fits(use)) continue;
+    for (const Placement& one : more) use[one.node].add(cluster.demand(one.job), one.count);
+    if (!fits(use)) return true;
+  }
+  return false;
+}
 
 void expect_the_line_kept(const ClusterModel& cluster, const Plan& whole, Overtaking& seen) {
   ClusterModel rigid = cluster;

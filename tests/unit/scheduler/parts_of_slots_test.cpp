@@ -160,6 +160,7 @@ TEST_F(PartsOfSlots, StartBesideGpusThatAnotherWaitsForWhereTheyAreNotInItsWay) 
   add("half", kHalf);
   cluster_.start_worker("half", "node");
   cluster_.add_gpu_job("waits", {1, 1}, 1, "");  // nobody knows for how long
+  cluster_.demands.back().slots = 2;
   add("fits", kHalf);
   add("not", kHalf);
   const Plan plan = cluster_.plan();

@@ -321,5 +321,41 @@ TEST(GrowsTo, IsTheLeastThatAJobGrowsBy) {
   EXPECT_TRUE(cluster.plan().placements.empty()) << "more than it may have";
 }
 
+/// The slots of a job that has ended come free one after another.
+TEST(GrowsTo, WaitsForAllThatIsStoppingSinceGrowingAgainWouldBeMuchLater) {
+  ClusterModel cluster;
+  cluster.add_node("n1", 8);
+  cluster.add_job("elastic", {1, 8});
+  cluster.start_worker("elastic", "n1");
+  cluster.add_job("cancelled", {1, 3});
+  for (int i = 0; i < 3; ++i) cluster.start_worker("cancelled", "n1");
+  for (Lease& lease : cluster.leases) lease.releasing = lease.job == "cancelled";
+  std::erase_if(cluster.demands, [](const Demand& demand) { return demand.job == "cancelled"; });
+  EXPECT_EQ(cluster.plan().placements, (std::vector<Placement>{{"elastic", "n1", 4}})) << "a job that trains";
+  cluster.demand("elastic").grows_to = 2;
+  EXPECT_TRUE(cluster.plan().placements.empty());
+  cluster.finish_releases();
+  EXPECT_EQ(cluster.plan().placements, (std::vector<Placement>{{"elastic", "n1", 7}}));
+}
+
+TEST(GrowsTo, LeavesOthersTheirShareOfWhatIsStopping) {
+  ClusterModel cluster;
+  cluster.add_node("n1", 8);
+  for (const char* job : {"elastic", "other"}) {
+    cluster.add_job(job, {1, 8});
+    cluster.start_worker(job, "n1");
+  }
+  cluster.demand("elastic").grows_to = 2;
+  cluster.add_job("cancelled", {1, 3});
+  for (int i = 0; i < 3; ++i) cluster.start_worker("cancelled", "n1");
+  for (Lease& lease : cluster.leases) lease.releasing = lease.job == "cancelled";
+  std::erase_if(cluster.demands, [](const Demand& demand) { return demand.job == "cancelled"; });
+  EXPECT_EQ(cluster.plan().placements, (std::vector<Placement>{{"other", "n1", 3}}))
+      << "three are for elastic";
+  cluster.demand("elastic").workers.max = 3;
+  EXPECT_EQ(cluster.plan().placements, (std::vector<Placement>{{"elastic", "n1", 2}, {"other", "n1", 1}}))
+      << "so much fits now: it has nothing to wait for";
+}
+
 }  // namespace
 }  // namespace ds::scheduler
