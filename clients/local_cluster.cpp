@@ -30,6 +30,7 @@ constexpr std::chrono::seconds kNodesAnswerTime{5};
 constexpr std::chrono::seconds kNodesStopTime{10};
 constexpr std::chrono::seconds kStopTime{15};
 constexpr std::chrono::milliseconds kPollPause{50};
+constexpr std::chrono::seconds kPortIsLeftWithin{3};
 constexpr std::size_t kShownLogLines = 12;
 constexpr std::string_view kHead = "head";
 
@@ -206,7 +207,13 @@ std::string LocalCluster::choose_listen_address(std::uint16_t port) const {
   const bool is_named = port != 0;
   if (!is_named) port = remembered ? port_of(*remembered) : 0;
   const auto listen = fmt::format("127.0.0.1:{}", port);
-  const int why = why_not_free(port);
+  int why = why_not_free(port);
+  // A head that was killed a moment ago may have it still.
+  const auto until = Clock::now() + kPortIsLeftWithin;
+  while (why == EADDRINUSE && remembered && Clock::now() < until) {
+    std::this_thread::sleep_for(kPollPause);
+    why = why_not_free(port);
+  }
   if (why == 0) return listen;
   const std::string others =
       is_fresh_ ? "or choose another: ds-submit up --port N (0 takes any free one)"
