@@ -19,7 +19,7 @@ class Shares {
   Shares(const TenantTree& tenants, std::span<const PastUse> past, const Room& total);
 
   /// The largest of the queue's shares of the cluster's slots, memory and GPUs (of all kinds), now plus
-  /// lately, over its weight.
+  /// lately, over its weight. A resource of which the available nodes have none counts nothing.
   double of(const QueueUse& use, std::size_t queue) const;
 
   /// Whether leaf `a`'s turn comes before `b`'s: negative: yes, 0: equal. `a_within` says of each queue on

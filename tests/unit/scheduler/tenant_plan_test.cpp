@@ -284,6 +284,19 @@ TEST_F(TenantPlan, SharesTheDominantResource) {
       << "half the memory is more";
 }
 
+TEST_F(TenantPlan, CountsNoResourceThatTheClusterHasNotAnyMore) {
+  use("tenants: {a: {}, b: {}}");
+  cluster_.add_node("n1", 2);
+  add("a1", "a", {2, 2});
+  add("b1", "b", {2, 2});
+  cluster_.past = {{.tenant = "a", .queue = "default", .gpus = 0.25},
+                   {.tenant = "b", .queue = "default", .slots = 0.1}};
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"a1", "n1", 2}}))
+      << "the nodes with GPUs are gone";
+  cluster_.add_gpu_node("g1", 1, 1, "A100");
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"b1", "n1", 2}})) << "they are back";
+}
+
 TEST_F(TenantPlan, StartsNothingOfATenantThatIsGone) {
   use("tenants: {a: {}}");
   cluster_.add_node("n1", 4);
