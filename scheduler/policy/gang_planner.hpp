@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <ext/pb_ds/assoc_container.hpp>
 #include <ext/pb_ds/tree_policy.hpp>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -228,6 +229,15 @@ class GangPlanner {
   /// The same by taking workers of jobs of its queue that have measured their speeds, where all together gain
   /// by it; who gives them is told in `resizes`.
   bool move_room(Job& job, std::uint32_t count, std::vector<SizeChange>& resizes);
+  struct Giver {
+    const Job* job;
+    std::uint32_t gives;  ///< workers
+  };
+  /// The same by taking them from jobs of `queue` for the sake of equal shares. `is_worth` is asked of the
+  /// givers once they have given and the room is the job's.
+  bool move_for_shares(Job& job, std::uint32_t count, std::size_t queue,
+                       const std::function<bool(std::span<const Giver>)>& is_worth);
+  bool could_give_any(std::size_t queue) const { return !shrinkable_[queue].empty(); }
   /// Workers of the job's size that can be placed.
   std::uint64_t count_placeable(const Job& job) const;
   /// Keeps the room that will be there when all that is releasing is gone, if it is enough for `count`.
@@ -428,6 +438,8 @@ class GangPlanner {
   void keep(Job& job, std::uint32_t count);
   Job* choose_giver(const Job& beneficiary, const Lack& lack);
   bool may_move(const Job& job, const Job& beneficiary) const;
+  bool may_give_for_shares(const Job& job, const Job& beneficiary) const;
+  Job* choose_giver_for_shares(const Job& beneficiary, std::size_t queue, const Lack& lack);
   bool is_worth_moving(const Job& job, std::uint32_t count, std::span<const Lease* const> taken) const;
   template <class MayShrink>
   Job* choose_richest(const Job& beneficiary, const Lack& lack, MayShrink may_take);

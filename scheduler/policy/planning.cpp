@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "scheduler/policy/choose_turn.hpp"
+
 namespace ds::scheduler {
 namespace {
 
@@ -13,25 +15,6 @@ using Job = GangPlanner::Job;
 /// After so many steps of several workers for which there is no room no more of a size are tried: what a plan
 /// costs must not grow with the number of such jobs.
 constexpr std::size_t kMaxTooLarge = 16;
-
-/// Takes jobs in turn: of each queue the next one, of the queues the one whose turn it is.
-///
-/// `Next` gives the pending job of a queue or null; it changes as jobs are taken. There are few queues.
-template <class Next, class Within>
-Job* choose_turn(const Shares& shares, const QueueUse& use, std::size_t queues, Next next, Within is_within) {
-  Job* best = nullptr;
-  for (std::size_t queue = 0; queue < queues; ++queue) {
-    Job* job = next(queue);
-    if (job == nullptr) continue;
-    const auto within = [&](Job* one) {
-      return [&is_within, one](std::size_t on_the_way) { return is_within(*one, on_the_way); };
-    };
-    const int order =
-        best == nullptr ? -1 : shares.compare(use, job->queue, within(job), best->queue, within(best));
-    if (order < 0 || (order == 0 && GangPlanner::Before()(job, best))) best = job;
-  }
-  return best;
-}
 
 /// Whether something holds for any queue on the way from a leaf up to this one.
 template <class Holds>
@@ -90,7 +73,7 @@ void Planning::serve_minimums() {
   const auto is_within = [&](const Job& job, std::size_t queue) {
     return is_within_guarantee(job, queue) || is_partial_within_guarantee(job.queue, queue);
   };
-  while (Job* job = choose_turn(shares_, planner_.minimums(), queues, next, is_within)) {
+  while (Job* job = choose_turn(tenants_, shares_, planner_.minimums(), next, is_within)) {
     ++cursors_[job->queue].next;
     serve_minimum(*job);
   }
@@ -306,7 +289,7 @@ void Planning::backfill() {
   }
   const auto next = [&](std::size_t queue) { return next_candidate(queue, shapes[queue]); };
   const auto is_within = [&](const Job& job, std::size_t queue) { return is_within_guarantee(job, queue); };
-  while (Job* job = choose_turn(shares_, planner_.minimums(), tenants_.queues.size(), next, is_within))
+  while (Job* job = choose_turn(tenants_, shares_, planner_.minimums(), next, is_within))
     try_candidate(*job, shapes[job->queue].at(GangPlanner::shape_of(*job)));
 }
 
@@ -482,7 +465,9 @@ bool Planning::move_to(Job& job) {
 bool Planning::grow_by(Job& job, std::uint32_t count, bool is_bound) {
   if (planner_.place_beside(job, count, reservations_, bonds_)) return true;
   if (planner_.reclaim_room(job, count)) return true;
-  if (!is_bound && job.demand.is_settled && planner_.keep_room(job, count)) return true;
+  // A program that starts again by it has all of it at once.
+  const bool keeps = job.demand.is_settled || job.demand.grows_to > 0;
+  if (!is_bound && keeps && planner_.keep_room(job, count)) return true;
   while (count > 1) {
     const auto fitting = std::min<std::uint64_t>(planner_.count_placeable(job), count - 1);
     count = next_growth(job.demand, job.workers + job.kept, static_cast<std::uint32_t>(fitting)).workers;
@@ -540,7 +525,7 @@ std::vector<SizeChange> Planning::grow() {
                                         (!jobs.changed.empty() && fits(*jobs.changed.top())));
            });
   };
-  while (Job* job = choose_turn(shares_, planner_.use(), queues, next, is_within)) {
+  while (Job* job = choose_turn(tenants_, shares_, planner_.use(), next, is_within)) {
     Growing& jobs = growing[job->queue].at(GangPlanner::growth_group(*job));
     if (!jobs.changed.empty() && jobs.changed.top() == job) {
       jobs.changed.pop();
@@ -568,6 +553,8 @@ std::vector<SizeChange> Planning::grow() {
       jobs.is_closed = is_last && !planner_.has_partial_gangs();
     }
   }
+  move_for_shares();
+  note_partial_growth();
   note_growths();
   return std::move(size_changes_);
 }

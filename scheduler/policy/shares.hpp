@@ -11,6 +11,10 @@
 
 namespace ds::scheduler {
 
+/// A worker changes its job for the sake of shares where the larger of the two gets smaller by more than this
+/// part of it; for the second and later workers of the same two jobs in one plan, where it gets smaller.
+inline constexpr double kLeastShareGain = 0.1;
+
 /// Whose turn it is among the queues of a tree: weighted dominant-resource fairness (Ghodsi et al., NSDI
 /// 2011), with what was used lately beside what is used now, from the root of the tree down. Pure.
 class Shares {

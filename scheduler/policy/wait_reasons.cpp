@@ -168,12 +168,6 @@ Reason behind(const WaitFacts& facts) {
 }
 
 /// `0.25`
-std::string share_text(double share) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.2f", share);
-  return text.data();
-}
-
 Reason turn(const WaitFacts& facts) {
   const TurnFacts& turn = *facts.turn;
   std::string text = "needs " + wanted(facts) + ", and it is the turn of " + count_of(turn.jobs, "job") +
@@ -401,6 +395,12 @@ void add_reasons_of_first(const WaitFacts& facts, std::vector<Reason>& reasons) 
 }
 
 }  // namespace
+
+std::string share_text(double share) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f", share);
+  return text.data();
+}
 
 bool waits_for_ever(const WaitFacts& facts) {
   if (!facts.unknown_tenant.empty() || facts.fitting_undrained < facts.needed) return true;

@@ -108,6 +108,9 @@ struct WaitFacts {
 /// Why the job waits, the most decisive first; at least one reason.
 std::vector<Reason> explain_wait(const WaitFacts& facts);
 
+/// A share as people read it: 0.25.
+std::string share_text(double share);
+
 /// Whether it does so however many others end, as long as the nodes (closed ones too) and quotas stay as they
 /// are.
 bool waits_for_ever(const WaitFacts& facts);
