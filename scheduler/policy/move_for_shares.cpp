@@ -29,6 +29,15 @@ bool is_program(const Demand& demand) {
   return demand.grows_to > 0;
 }
 
+/// Whether it would be faster with fewer, and so give more back than it was asked for.
+bool is_slowed(const GangPlanner::Job& job) {
+  const double now = log_speed(job.demand, job.workers);
+  for (std::uint32_t fewer = job.needed; job.demand.curve && fewer < job.workers; ++fewer) {
+    if (log_speed(job.demand, fewer) > now) return true;
+  }
+  return false;
+}
+
 /// What a job has beside others of its queue.
 double number_of(const GangPlanner::Job& job, std::uint32_t workers) {
   return (workers * job.size.slots).number() / job.demand.weight;
@@ -223,7 +232,8 @@ bool Planning::take_from_queue(Job& job, std::size_t queue, FairMoves& moves) {
                               share_text(own);
   const auto is_worth = [&, own_side = own_side,
                          other_side = other_side](std::span<const GangPlanner::Giver> givers) {
-    const bool pays = own < shares_.of(use, other_side) &&
+    const bool pays = std::ranges::none_of(givers, [](const auto& one) { return is_slowed(*one.job); }) &&
+                      own < shares_.of(use, other_side) &&
                       FairMoves::pays(other, shares_.of(use, own_side), moves.resizes_more(job, givers));
     for (const auto& one : givers) {
       if (pays) moves.note(job, *one.job, because);
