@@ -122,6 +122,8 @@ void Planning::serve_minimum(Job& job) {
   // A started job is not kept back by those ahead: they may be waiting for the very workers that it has.
   if (job.workers == 0 && is_behind(job)) return;
   const std::uint32_t missing = job.needed - job.workers;
+  // Whoever is preemptible may have the slots meanwhile.
+  if (planner_.keeps_others_guarantees(job, missing)) return void(told_.emplace(&job, facts_of(job)));
   const bool is_bound = is_behind_promise(job);
   if (is_bound ? place_beside_promises(job, missing) : planner_.place(job, missing)) return;
   WaitFacts facts = facts_of(job);  // as they are before room is made, which is not free yet
@@ -254,6 +256,7 @@ bool Planning::would_use_guarantee(const Job& job) const {
 void Planning::try_candidate(Job& job, Candidates& candidates) {
   candidates.last = candidates.next;
   candidates.next = nullptr;
+  if (planner_.keeps_others_guarantees(job, job.needed)) return;
   candidates.is_closed = would_use_guarantee(job);
   if (candidates.is_closed) return;
   bind_start(job);
@@ -413,7 +416,8 @@ bool Planning::may_grow(const Job& job) const {
   const bool blocks =
       (!job.demand.preemptible && is_for(kept_back_)) || (job.demand.will_rest && is_for(unknown_back_));
   return job.workers >= job.needed && job.workers + job.kept < job.demand.workers.max && !job.demand.held &&
-         !job.was_shrunk && !job.is_relocated && job.has_queue && job.growth.workers > 0 && !blocks;
+         !job.was_shrunk && !job.is_relocated && job.has_queue && job.growth.workers > 0 && !blocks &&
+         !planner_.keeps_others_guarantees(job, job.growth.workers);
 }
 
 Planning::Job* Planning::next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const {
