@@ -297,7 +297,7 @@ TEST_F(TenantPlan, LendsNothingThatIsGuaranteedToAJobThatIsNotPreemptible) {
   cluster_.settle();
   EXPECT_EQ(cluster_.live("fixed"), 8U) << "four of its own, and four that are nobody's";
   add("more", "nlp", {1, 1}).preemptible = false;
-  EXPECT_EQ(codes_of(cluster_.plan(), "more"), (Codes{"quota_tenant"}));
+  ASSERT_EQ(codes_of(cluster_.plan(), "more"), (Codes{"quota_tenant"}));
   EXPECT_EQ(cluster_.plan().waits[0].reasons[0].blocking, (std::vector<std::string>{"fixed"}));
   add("borrows", "nlp", {4, 4});
   cluster_.settle();
