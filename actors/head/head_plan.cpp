@@ -25,6 +25,9 @@ std::string describe_change(const SizeChange& change) {
   if (change.to > change.from)
     return fmt::format("grew from {} to {} workers: {:.2f} times as fast {}", change.from, change.to,
                        change.speed, known);
+  if (!change.because.empty())
+    return fmt::format("gave {} of {} workers to job {}: {}", change.from - change.to, change.from,
+                       change.in_favour_of, change.because);
   return fmt::format(
       "gave {} of {} workers {}: {:.2f} times as fast without, by what it has measured",
       change.from - change.to, change.from,
@@ -433,7 +436,8 @@ std::vector<std::uint32_t> Head::take_devices(const std::string& node, std::uint
 void Head::note_size_changes(const Plan& plan) {
   for (const auto& change : plan.resizes) {
     const auto job = jobs_.find(change.job);
-    if (job == jobs_.end() || !change.is_known) continue;  // that all may grow as before is no news
+    if (job == jobs_.end() || (!change.is_known && change.because.empty()))
+      continue;  // that all may grow as before is no news
     job->second.size_note = describe_change(change);
     const auto* record = ledger_.find(change.job);
     if (record != nullptr && record->batches() > 1)

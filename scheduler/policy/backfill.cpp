@@ -97,6 +97,7 @@ bool Planning::would_use_guarantee(const Job& job) const {
 void Planning::try_candidate(Job& job, Candidates& candidates) {
   candidates.last = candidates.next;
   candidates.next = nullptr;
+  if (planner_.keeps_others_guarantees(job, job.needed)) return;
   candidates.is_closed = would_use_guarantee(job);
   if (candidates.is_closed) return;
   bind_start(job);
@@ -133,7 +134,7 @@ void Planning::backfill() {
   }
   const auto next = [&](std::size_t queue) { return next_candidate(queue, shapes[queue]); };
   const auto is_within = [&](const Job& job, std::size_t queue) { return is_within_guarantee(job, queue); };
-  while (Job* job = choose_turn(shares_, planner_.minimums(), tenants_.queues.size(), next, is_within))
+  while (Job* job = choose_turn(tenants_, shares_, planner_.minimums(), next, is_within))
     try_candidate(*job, shapes[job->queue].at(GangPlanner::shape_of(*job)));
 }
 

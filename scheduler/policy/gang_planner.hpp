@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -107,6 +108,12 @@ class GangPlanner {
     return use_later_.find_limits(job.queue, room_of(job.size, count));
   }
 
+  /// Whether the job is not preemptible, and with so many workers more what other queues are guaranteed could
+  /// not be had back: all that such jobs have is lent for good.
+  bool keeps_others_guarantees(const Job& job, std::uint32_t count) const {
+    return !job.demand.preemptible && tenants_.has_tenants() &&
+           use_fixed_.uses_what_is_kept(job.queue, count * job.size.slots);
+  }
   /// All its workers must be on one node.
   static bool is_together(const Job& job) { return job.demand.placement == PlacementRule::same_node; }
   /// Not just any worker of another job is of use to it.
@@ -148,6 +155,15 @@ class GangPlanner {
   /// The same by taking workers of jobs of its queue that have measured their speeds, where all together gain
   /// by it; who gives them is told in `resizes`.
   bool move_room(Job& job, std::uint32_t count, std::vector<SizeChange>& resizes);
+  struct Giver {
+    const Job* job;
+    std::uint32_t gives;  ///< workers
+  };
+  /// The same by taking them from jobs of `queue` for the sake of equal shares. `is_worth` is asked of the
+  /// givers once they have given and the room is the job's.
+  bool move_for_shares(Job& job, std::uint32_t count, std::size_t queue,
+                       const std::function<bool(std::span<const Giver>)>& is_worth);
+  bool could_give_any(std::size_t queue) const { return !shrinkable_[queue].empty(); }
   /// Workers of the job's size that can be placed.
   std::uint64_t count_placeable(const Job& job) const;
   /// Keeps the room that will be there when all that is releasing is gone, if it is enough for `count`.
@@ -265,6 +281,7 @@ class GangPlanner {
   void count_guarantees();
   bool is_feasible(const Job& job) const;
   bool is_allowed(const Job& job) const;
+  bool may_ever_be_fixed(const Job& job) const;
   std::uint64_t count_alone(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
   std::uint64_t count_alone_on_one(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
   std::uint64_t most_on_one_node(const Job& job, const WorkerSize& size) const;
@@ -315,6 +332,8 @@ class GangPlanner {
                                       std::size_t node) const;
   void spend_spare(Reservation& kept, const WorkerSize& size, std::size_t node) const;
   void count_minimum(const Job& job, bool more);
+  void count_fixed(const Job& job, std::uint32_t workers, bool more);
+  void add_fixed_quota(const Job& job, WaitFacts& facts) const;
   void reserve(Job& job, std::uint32_t count);
   void release(Job& victim, const Lease& lease);
   void take_back(const Lease& lease);
@@ -345,6 +364,8 @@ class GangPlanner {
   void keep(Job& job, std::uint32_t count);
   Job* choose_giver(const Job& beneficiary, const Lack& lack);
   bool may_move(const Job& job, const Job& beneficiary) const;
+  bool may_give_for_shares(const Job& job, const Job& beneficiary) const;
+  Job* choose_giver_for_shares(const Job& beneficiary, std::size_t queue, const Lack& lack);
   bool is_worth_moving(const Job& job, std::uint32_t count, std::span<const Lease* const> taken) const;
   template <class MayShrink>
   Job* choose_richest(const Job& beneficiary, const Lack& lack, MayShrink may_take);
@@ -398,6 +419,8 @@ class GangPlanner {
   QueueUse use_now_;
   QueueUse use_later_;
   QueueUse use_minimum_;
+  TenantTree unlent_;   ///< the same tenants, who lend nothing
+  QueueUse use_fixed_;  ///< of that, by jobs that are not preemptible
   std::unordered_map<std::string, std::unique_ptr<Job>> jobs_;
   /// When the plan began: jobs with live workers, gangs that lacked some of theirs, jobs that lacked some and
   /// were not pending.

@@ -39,7 +39,8 @@ bool Planning::may_grow(const Job& job) const {
       (!job.demand.preemptible && is_for(kept_back_)) || (job.demand.will_rest && is_for(unknown_back_));
   if (except_ != nullptr && except_->contains(job.demand.job)) return false;
   return job.workers >= job.needed && job.workers + job.kept < job.demand.workers.max && !job.demand.held &&
-         !job.was_shrunk && !job.is_relocated && job.has_queue && job.growth.workers > 0 && !blocks;
+         !job.was_shrunk && !job.is_relocated && job.has_queue && job.growth.workers > 0 && !blocks &&
+         !planner_.keeps_others_guarantees(job, job.growth.workers);
 }
 
 Planning::Job* Planning::next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const {
@@ -103,7 +104,9 @@ bool Planning::grow_by(Job& job, std::uint32_t count, bool is_bound) {
   if (!is_bound && has_more_coming(job)) return planner_.keep_room(job, count);
   if (planner_.place_beside(job, count, reservations_, bonds_)) return true;
   if (planner_.reclaim_room(job, count)) return true;
-  if (!is_bound && job.demand.is_settled && planner_.keep_room(job, count)) return true;
+  // A program that starts again by it has all of it at once.
+  const bool keeps = job.demand.is_settled || job.demand.grows_to > 0;
+  if (!is_bound && keeps && planner_.keep_room(job, count)) return true;
   while (count > 1) {
     const auto fitting = std::min<std::uint64_t>(planner_.count_placeable(job), count - 1);
     count = next_growth(job.demand, job.workers + job.kept, static_cast<std::uint32_t>(fitting)).workers;
@@ -162,7 +165,7 @@ std::vector<SizeChange> Planning::grow(const std::set<std::string>* except) {
                                         (!jobs.changed.empty() && fits(*jobs.changed.top())));
            });
   };
-  while (Job* job = choose_turn(shares_, planner_.use(), queues, next, is_within)) {
+  while (Job* job = choose_turn(tenants_, shares_, planner_.use(), next, is_within)) {
     Growing& jobs = growing[job->queue].at(GangPlanner::growth_group(*job));
     if (!jobs.changed.empty() && jobs.changed.top() == job) {
       jobs.changed.pop();
@@ -190,6 +193,8 @@ std::vector<SizeChange> Planning::grow(const std::set<std::string>* except) {
       jobs.is_closed = is_last && !planner_.has_partial_gangs();
     }
   }
+  move_for_shares();
+  note_partial_growth();
   note_growths();
   return std::move(size_changes_);
 }

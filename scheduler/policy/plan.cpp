@@ -55,6 +55,7 @@ Plan Planner::finish(Planning& planning, std::span<const PastUse> past, std::int
       (planning.has_waiting() || tenants_.has_tenants()) && !planning.has_started_any();
   Plan plan = state_->end();
   plan.resizes = std::move(resizes);
+  planning.put_off_partial_growth(plan);
   if (may_take_back) keep_lasting_growth(*state_, tenants_, past, now_ms, plan);
   return plan;
 }

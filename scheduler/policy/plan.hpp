@@ -167,7 +167,8 @@ struct SizeChange {
   std::uint32_t from = 0, to = 0;  ///< workers
   double speed = 1;                ///< with those that it will have, of what it is now
   bool is_known = false;           ///< from what it has measured; else it is taken to scale perfectly
-  std::string in_favour_of = {};   ///< who gets what it gives; empty: nobody
+  std::string in_favour_of = {};   ///< who gets what it gives, or the first of these; empty: nobody
+  std::string because = {};        ///< for the sake of shares: these, as they were before; else empty
   bool operator==(const SizeChange&) const = default;
 };
 
@@ -206,6 +207,22 @@ struct Plan {
 /// as growing and giving back, makes the sum of the logarithms of its queue's speeds larger, by no less than
 /// a fixed amount, and what is released in a move is taken by who it is for, or by one of that queue whose
 /// turn comes before, that is, who gains more by it or is more urgent.
+///
+/// When nobody waits, nothing is releasing and nothing else changes by the plan, workers above minimums move
+/// for the sake of shares (move_for_shares.cpp), as many as that takes. Of each queue whose turn it is the
+/// job that would grow next takes them from jobs of the queue whose turn is the last, if that may be shrunk
+/// for it, is not young, and keeps what all queues on its way are guaranteed: where the larger of both sides'
+/// shares, as turns go by them, gets smaller (by `kLeastShareGain` of it, for the first worker of a job that
+/// changes its size by this plan), and it would still be the beneficiary's turn then. Within a queue programs
+/// (`grows_to`) take from programs likewise, by the number of slots over the weight, and where the one that
+/// gives would not be the first to grow again; other jobs go by what they gain (above). With no change from
+/// outside (of past use neither) there are finitely many of these. Call the share of a queue without a worker
+/// that it has that worker's level (of programs of a queue: how much its job gained by it). What is released
+/// goes to whose turn comes first, so to a worker of a lower level than that of the one that gave it, whoever
+/// gets it; at the uppermost level of the tree at which they differ, and those above stay as they are where
+/// workers are of one size. So in the list of all workers' levels, the largest first, each of these moves
+/// makes an element smaller, and growth beyond them uses slots that nobody had. Where workers are of several
+/// sizes `FairMovesProperty` looks for what the proof leaves open.
 ///
 /// Nobody grows by what would be taken back in vain. A plan by which nobody starts has no growth after which
 /// the next plan, with all gone that is releasing, would take workers for others, unless that leads to a
@@ -289,6 +306,13 @@ struct Plan {
 /// of more urgent jobs too: what these have borrowed is not theirs before it. Who has lost by it the worker
 /// that passed its guarantee is not guaranteed that worker, and takes nothing back. Between queues priorities
 /// say nothing.
+///
+/// What cannot be had back is not lent. All that jobs have that are not preemptible, and what is guaranteed
+/// beyond that, at each level of the tree, fits the cluster: such a job starts, and grows, only where that
+/// stays so, or where it is its queue's own guarantee that it uses. One that waits for this keeps nobody
+/// back: those that are preemptible may have the slots. So who is guaranteed slots can have them but for what
+/// was lent before: to jobs that were preemptible then, by other tenants, or when there were
+/// more nodes.
 ///
 /// A minimum counts as within the guarantee of a queue, at its level, if it is within that of any queue from
 /// there down to the job's own: others of the same tenant that have borrowed that are no reason to wait,

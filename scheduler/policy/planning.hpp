@@ -49,6 +49,8 @@ class Planning {
   /// the one that gains most. Then takes back what makes jobs slower, and moves workers where nobody waits.
   /// `except`: jobs that don't grow; null: none.
   std::vector<SizeChange> grow(const std::set<std::string>* except = nullptr);
+  /// Takes out of a plan that `grow` has led to what one would have that will have more soon.
+  void put_off_partial_growth(Plan& plan);
   /// Whether a job waits whose turn came.
   bool has_waiting() const { return !told_.empty(); }
   /// Whether a job has its minimum now that had not when the plan began.
@@ -111,6 +113,15 @@ class Planning {
   bool grow_by(Job& job, std::uint32_t count, bool is_bound);
   bool grow_together(Job& job);
   bool move_to(Job& job);
+
+  // Who gives workers to whom for the sake of equal shares (move_for_shares.cpp).
+  struct FairMoves;
+  void move_for_shares();
+  Job* first_for_shares(const FairMoves& moves) const;
+  bool take_for_shares(Job& job, FairMoves& moves);
+  bool take_from_queue(Job& job, std::size_t queue, FairMoves& moves);
+  bool take_from_equals(Job& job, FairMoves& moves);
+  void note_partial_growth();
   WaitFacts facts_of(const Job& job) const;
   void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
   void describe_line(const Job& job, WaitFacts& facts) const;
@@ -130,8 +141,9 @@ class Planning {
   std::map<const Job*, WaitFacts> told_;                ///< of jobs whose turn came, as it was then
   std::vector<SizeChange> size_changes_;
   const std::set<std::string>* except_ = nullptr;  ///< jobs that don't grow
-  bool has_moved_ = false;                         ///< or whose turn it was could not
-  std::vector<std::size_t> limits_;                ///< queues whose quota kept jobs from growing
+  std::vector<const Job*> partly_grown_;
+  bool has_moved_ = false;                     ///< or whose turn it was could not
+  std::vector<std::size_t> limits_;            ///< queues whose quota kept jobs from growing
   std::optional<std::uint32_t> kept_back_;     ///< up to this priority jobs that can't be shrunk don't grow
   std::optional<std::uint32_t> unknown_back_;  ///< and up to this one those that rest once they have
 };

@@ -3,12 +3,19 @@
 #include <algorithm>
 
 namespace ds::scheduler {
+namespace {
+
+/// Of a resource that no available node has, nobody has a share, whatever he used lately.
+double part_of(double used, double total) {
+  return total > 0 ? used / total : 0;
+}
+
+}  // namespace
 
 Shares::Shares(const TenantTree& tenants, std::span<const PastUse> past, const Room& total)
     : tenants_(tenants),
       past_(tenants.queues.size()),
-      total_{std::max(1.0, total.slots.number()), std::max(1.0, static_cast<double>(total.memory_bytes)),
-             std::max(1.0, static_cast<double>(total.gpus))} {
+      total_{total.slots.number(), static_cast<double>(total.memory_bytes), static_cast<double>(total.gpus)} {
   ways_.resize(tenants.queues.size());
   for (std::size_t queue = 1; queue < ways_.size(); ++queue) {
     ways_[queue] = ways_[tenants[queue].parent];
@@ -29,9 +36,9 @@ double Shares::of(const QueueUse& use, std::size_t queue) const {
   const Room& now = use.used(queue);
   const Use& past = past_[queue];
   const double share =
-      std::max({(now.slots.number() + past.slots) / total_.slots,
-                (static_cast<double>(now.memory_bytes) + past.memory_bytes) / total_.memory_bytes,
-                (static_cast<double>(now.gpus) + past.gpus) / total_.gpus});
+      std::max({part_of(now.slots.number() + past.slots, total_.slots),
+                part_of(static_cast<double>(now.memory_bytes) + past.memory_bytes, total_.memory_bytes),
+                part_of(static_cast<double>(now.gpus) + past.gpus, total_.gpus)});
   return share / tenants_[queue].weight;
 }
 

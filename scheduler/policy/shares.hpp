@@ -11,6 +11,10 @@
 
 namespace ds::scheduler {
 
+/// A worker changes its job for the sake of shares where the larger of the two gets smaller by more than this
+/// part of it; for the second and later workers of the same two jobs in one plan, where it gets smaller.
+inline constexpr double kLeastShareGain = 0.1;
+
 /// Whose turn it is among the queues of a tree: weighted dominant-resource fairness (Ghodsi et al., NSDI
 /// 2011), with what was used lately beside what is used now, from the root of the tree down. Pure.
 class Shares {
@@ -19,7 +23,7 @@ class Shares {
   Shares(const TenantTree& tenants, std::span<const PastUse> past, const Room& total);
 
   /// The largest of the queue's shares of the cluster's slots, memory and GPUs (of all kinds), now plus
-  /// lately, over its weight.
+  /// lately, over its weight. A resource of which the available nodes have none counts nothing.
   double of(const QueueUse& use, std::size_t queue) const;
 
   /// Whether leaf `a`'s turn comes before `b`'s: negative: yes, 0: equal. `a_within` says of each queue on

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "scheduler/policy/gang_job.hpp"
 #include "scheduler/policy/queue_use.hpp"
@@ -9,24 +10,29 @@
 
 namespace ds::scheduler {
 
-/// Takes jobs in turn: of each queue the next one, of the queues the one whose turn it is.
+/// Takes jobs in turn: of each queue the next one, of the queues the one whose turn it is; of those below one
+/// queue first, so that where two have the same share it is not a third's.
 ///
-/// `Next` gives the pending job of a queue or null; it changes as jobs are taken. There are few queues.
+/// `Next` gives the pending job of a queue or null; it changes as jobs are taken. There are few queues. Pure.
 template <class Next, class Within>
-GangJob* choose_turn(const Shares& shares, const QueueUse& use, std::size_t queues, Next next,
+GangJob* choose_turn(const TenantTree& tenants, const Shares& shares, const QueueUse& use, Next next,
                      Within is_within) {
-  GangJob* best = nullptr;
-  for (std::size_t queue = 0; queue < queues; ++queue) {
-    GangJob* job = next(queue);
-    if (job == nullptr) continue;
-    const auto within = [&](GangJob* one) {
-      return [&is_within, one](std::size_t on_the_way) { return is_within(*one, on_the_way); };
+  std::vector<GangJob*> first(tenants.queues.size());
+  for (std::size_t queue = first.size(); queue-- > 0;) {  // children before their parents
+    const auto offer = [&](GangJob* job, std::size_t to) {
+      GangJob*& best = first[to];
+      if (job == nullptr) return;
+      const auto within = [&](GangJob* one) {
+        return [&is_within, one](std::size_t on_the_way) { return is_within(*one, on_the_way); };
+      };
+      const int order =
+          best == nullptr ? -1 : shares.compare(use, job->queue, within(job), best->queue, within(best));
+      if (order < 0 || (order == 0 && GangJob::Before()(job, best))) best = job;
     };
-    const int order =
-        best == nullptr ? -1 : shares.compare(use, job->queue, within(job), best->queue, within(best));
-    if (order < 0 || (order == 0 && GangJob::Before()(job, best))) best = job;
+    offer(next(queue), queue);
+    if (queue != TenantTree::kRoot) offer(first[queue], tenants[queue].parent);
   }
-  return best;
+  return first[TenantTree::kRoot];
 }
 
 /// Whether something holds for any queue on the way from a leaf up to this one.

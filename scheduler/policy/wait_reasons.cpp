@@ -168,12 +168,6 @@ Reason behind(const WaitFacts& facts) {
 }
 
 /// `0.25`
-std::string share_text(double share) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.2f", share);
-  return text.data();
-}
-
 Reason turn(const WaitFacts& facts) {
   const TurnFacts& turn = *facts.turn;
   std::string text = "needs " + wanted(facts) + ", and it is the turn of " + count_of(turn.jobs, "job") +
@@ -203,7 +197,7 @@ Reason turn(const WaitFacts& facts) {
 }
 
 bool is_unlent(const QuotaFacts& quota) {
-  return quota.queue == TenantTree{}.full_name(TenantTree::kRoot);
+  return !quota.is_fixed && quota.queue == TenantTree{}.full_name(TenantTree::kRoot);
 }
 
 /// Whether it is not what others keep that is in the way: all that there is is used.
@@ -219,7 +213,11 @@ Reason quota(const WaitFacts& facts) {
                      (quota.gpu_limit ? gpus_of(quota.wanted.rounded_down(), {}) : slots_text(quota.wanted)) +
                      ", and ";
   const std::string now = quota.is_for_ever ? "can never have more" : "has " + number_text(quota.used);
-  if (quota.gpu_limit) {
+  if (quota.is_fixed) {
+    text += "is not preemptible: of " + slots_text(facts.total_slots) + " " +
+            std::to_string(quota.guaranteed) + " are guaranteed to tenants, who could not have theirs back" +
+            (quota.is_for_ever ? "" : "; such jobs have " + number_text(quota.used));
+  } else if (quota.gpu_limit) {
     text += quota.queue + " may have " + count_of(*quota.gpu_limit, "GPU") + " and " + now;
   } else if (is_unlent(quota) && quota.is_for_ever) {
     text += "of " + slots_text(facts.total_slots) +
@@ -402,10 +400,17 @@ void add_reasons_of_first(const WaitFacts& facts, std::vector<Reason>& reasons) 
 
 }  // namespace
 
+std::string share_text(double share) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f", share);
+  return text.data();
+}
+
 bool waits_for_ever(const WaitFacts& facts) {
   if (!facts.unknown_tenant.empty() || facts.fitting_undrained < facts.needed) return true;
   if (!facts.quota || !facts.quota->is_for_ever) return false;
-  return !is_unlent(*facts.quota) || facts.unavailable_nodes == 0;  // the more slots the more are lent
+  const bool is_of_all = facts.quota->is_fixed || is_unlent(*facts.quota);
+  return !is_of_all || facts.unavailable_nodes == 0;  // the more slots the more are lent
 }
 
 std::vector<Reason> explain_wait(const WaitFacts& facts) {

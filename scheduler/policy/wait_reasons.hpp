@@ -37,6 +37,8 @@ struct QuotaFacts {
   std::vector<std::string> others{};         ///< queues whose limits it would pass as well
   std::vector<std::string> users{};          ///< jobs that have what any of them allows, the first few
   bool has_more_users = false;
+  bool is_fixed = false;  ///< the job is not preemptible, and others could not have what they are guaranteed:
+                          ///< `guaranteed` in all; `used`: by jobs that are not preemptible
 };
 
 /// Whose turn comes first, among queues.
@@ -111,6 +113,8 @@ std::vector<Reason> explain_wait(const WaitFacts& facts);
 
 /// Adds what the job's last crash was, if that is why it waits. Empty: that is not known.
 void add_crash(Reason& reason, std::string_view crash);
+/// A share as people read it: 0.25.
+std::string share_text(double share);
 
 /// Whether it does so however many others end, as long as the nodes (closed ones too) and quotas stay as they
 /// are.

@@ -1,0 +1,263 @@
+// Workers that change jobs that run for the sake of equal shares: of tenants, and of jobs whose speed nobody
+// knows.
+#include <string>
+#include <vector>
+
+#include "scheduler/policy/growth.hpp"
+#include "tests/unit/scheduler/random_clusters.hpp"
+#include "tests/unit/scheduler/seeds.hpp"
+#include "tests/unit/scheduler/tenant_cluster.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+class FairMoves : public testing::TenantCluster {
+ protected:
+  /// It runs on `n1` with so many workers.
+  Demand& add_with(std::uint32_t has, const std::string& job, const std::string& tenant,
+                   WorkerCount workers) {
+    Demand& added = add(job, tenant, workers);
+    for (std::uint32_t i = 0; i < has; ++i) cluster_.start_worker(job, "n1");
+    return added;
+  }
+  /// What both use, if they have used as much for long.
+  void use_for_long() {
+    cluster_.past.clear();
+    for (const auto& queue : cluster_.tenants.queues) {
+      double slots = 0;
+      for (const Lease& lease : cluster_.leases)
+        slots += lease.tenant == queue.name ? lease.slots.number() : 0;
+      cluster_.past.push_back({.tenant = queue.name, .queue = "default", .slots = slots});
+    }
+  }
+};
+
+TEST_F(FairMoves, GiveATenantItsShareByWeightThoughAnotherRunsAlready) {
+  use("tenants: {x: {weight: 1}, y: {weight: 10}}");
+  cluster_.add_node("n1", 12);
+  add("fx", "x", {1, 12});
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("fx"), 12U);
+  add("fy", "y", {1, 12});
+  std::size_t resized = 0;
+  cluster_.settle(20, [&](const Plan& plan) { resized += plan.resizes.size(); });
+  EXPECT_EQ(cluster_.live("fx"), 2U) << "with another of 10 it would have as large a share as with both of 2";
+  EXPECT_EQ(cluster_.live("fy"), 10U);
+  EXPECT_EQ(resized, 2U) << "ten workers of one are released at once, and the other grows by them at once";
+}
+
+TEST_F(FairMoves, GoByWhatWasUsedLatelyToo) {
+  use("tenants: {x: {weight: 3}, y: {weight: 1}}");
+  cluster_.add_node("n1", 12);
+  add_with(11, "fx", "x", {1, 12});
+  add_with(1, "fy", "y", {1, 12});
+  use_for_long();
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("fx"), 7U) << "18 of 24 slots, now and lately, are three quarters";
+  for (int hour = 0; hour < 3; ++hour) {
+    use_for_long();
+    ASSERT_LT(cluster_.settle(20), 20);
+  }
+  EXPECT_NEAR(cluster_.live("fx"), 9U, 2);
+}
+
+TEST_F(FairMoves, SayWhoGivesToWhomAndWhy) {
+  use("tenants: {x: {}, y: {}}");
+  cluster_.add_node("n1", 8);
+  add_with(7, "fx", "x", {1, 8});
+  add_with(1, "fy", "y", {1, 8});
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(plan.releases.size(), 3U);
+  ASSERT_EQ(plan.resizes.size(), 1U);
+  EXPECT_EQ(plan.resizes[0].job, "fx");
+  EXPECT_EQ(plan.resizes[0].from, 7U);
+  EXPECT_EQ(plan.resizes[0].to, 4U);
+  EXPECT_EQ(plan.resizes[0].in_favour_of, "fy");
+  EXPECT_EQ(plan.resizes[0].because, "x has 0.88 of the cluster for its weight, y 0.12");
+}
+
+TEST_F(FairMoves, TakeNothingThatIsGuaranteed) {
+  use("tenants: {x: {guaranteed: 6}, y: {}}");
+  cluster_.add_node("n1", 8);
+  add_with(7, "fx", "x", {1, 8});
+  add_with(1, "fy", "y", {1, 8});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("fx"), 6U);
+}
+
+TEST_F(FairMoves, GiveNobodyMoreThanItMayBorrow) {
+  use("tenants: {x: {}, y: {borrowing_limit: 2}}");
+  cluster_.add_node("n1", 8);
+  add_with(7, "fx", "x", {1, 8});
+  add_with(1, "fy", "y", {1, 8});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("fy"), 2U);
+}
+
+TEST_F(FairMoves, LeaveWhoIsNotPreemptibleYoungOrResting) {
+  use("tenants: {x: {}, y: {}}");
+  cluster_.add_node("n1", 8);
+  add_with(7, "fx", "x", {1, 8});
+  add_with(1, "fy", "y", {1, 8});
+  Demand& rich = cluster_.demand("fx");
+  for (bool Demand::*keeps : {&Demand::is_young, &Demand::is_resting, &Demand::works_with_fewer}) {
+    rich.*keeps = true;
+    EXPECT_TRUE(cluster_.plan().releases.empty());
+    rich.*keeps = false;
+  }
+  rich.preemptible = false;
+  EXPECT_TRUE(cluster_.plan().releases.empty());
+  rich.preemptible = true;
+  EXPECT_EQ(cluster_.plan().releases.size(), 3U);
+}
+
+TEST_F(FairMoves, DoNotPayForLessThanATenth) {
+  use("tenants: {x: {}, y: {}}");
+  cluster_.add_node("n1", 20);
+  add_with(11, "fx", "x", {1, 20});
+  add_with(9, "fy", "y", {1, 20});
+  EXPECT_TRUE(cluster_.plan().releases.empty()) << "11 to 10 is less than a tenth";
+  cluster_.leases.clear();
+  cluster_.demands.clear();
+  add_with(12, "fx", "x", {1, 20});
+  add_with(8, "fy", "y", {1, 20});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("fx"), 10U) << "who is resized anyway goes on to what is equal";
+}
+
+TEST_F(FairMoves, MakeTwoProgramsOfAQueueEqual) {
+  cluster_.add_node("n1", 8);
+  add_with(7, "a", "default", {1, 8}).grows_to = 8;
+  add_with(1, "b", "default", {1, 8}).grows_to = 2;
+  const Plan plan = cluster_.plan();
+  ASSERT_EQ(plan.resizes.size(), 1U);
+  EXPECT_EQ(plan.resizes[0].because, "that has 1, and nobody knows how fast either is with how many");
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("a"), 4U);
+  EXPECT_EQ(cluster_.live("b"), 4U);
+}
+
+TEST_F(FairMoves, LeaveProgramsOfAQueueThatRest) {
+  cluster_.add_node("n1", 8);
+  add_with(7, "a", "default", {1, 8}).grows_to = 8;
+  Demand& small = add_with(1, "b", "default", {1, 8});
+  small.grows_to = std::numeric_limits<std::uint32_t>::max();
+  EXPECT_TRUE(cluster_.plan().releases.empty()) << "it may not grow yet";
+  small.grows_to = 7;
+  EXPECT_TRUE(cluster_.plan().releases.empty()) << "it would have more than is fair";
+  small.grows_to = 3;
+  EXPECT_EQ(cluster_.plan().releases.size(), 3U);
+  cluster_.demand("a").is_resting = true;
+  EXPECT_TRUE(cluster_.plan().releases.empty());
+}
+
+TEST_F(FairMoves, LeaveJobsOfAQueueThatTrainToWhatTheyGain) {
+  cluster_.add_node("n1", 8);
+  add_with(7, "a", "default", {1, 8}).grows_to = 8;
+  add_with(1, "b", "default", {1, 8});
+  EXPECT_TRUE(cluster_.plan().releases.empty());
+}
+
+TEST_F(FairMoves, LeaveMoreUrgentJobsOfTheQueueWhatTheyHave) {
+  cluster_.add_node("n1", 8);
+  add_with(7, "a", "default", {1, 8}).grows_to = 8;
+  add_with(1, "b", "default", {1, 8}).grows_to = 2;
+  cluster_.demand("a").priority = kHighPriority;
+  EXPECT_TRUE(cluster_.plan().releases.empty());
+}
+
+/// Each ends by itself when its gang does: the workers of one leave one after another.
+TEST_F(FairMoves, LetAProgramGrowByAllAtOnceThoughWorkersLeaveOneAfterAnother) {
+  use("tenants: {x: {}, y: {}}");
+  cluster_.add_node("n1", 8);
+  add_with(7, "fx", "x", {1, 8});
+  add_with(1, "fy", "y", {1, 8}).grows_to = 2;
+  cluster_.carry_out(cluster_.plan());
+  const auto leave = [&] {
+    const auto one = std::ranges::find(cluster_.leases, true, &Lease::releasing);
+    cluster_.leases.erase(one);
+  };
+  leave();
+  EXPECT_TRUE(cluster_.plan().placements.empty());
+  leave();
+  EXPECT_TRUE(cluster_.plan().placements.empty());
+  leave();
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"fy", "n1", 3}}));
+}
+
+/// Whatever the tenants, weights, speeds and programs: it comes to rest, and then programs of one queue that
+/// could have more do not have much less than others.
+TEST(FairMovesProperty, AllComesToRestAndProgramsHaveAboutAsMany) {
+  using namespace testing;
+  std::size_t moved = 0, compared = 0;
+  const Seeds seeds(3000);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    Random random(seed);
+    ClusterModel cluster;
+    cluster.has_parts = seed % 5 == 0;
+    for (std::uint32_t node = between(random, 1, 3); node > 0; --node)
+      cluster.add_node("node" + std::to_string(node), between(random, 3, 9));
+    if (seed % 4 != 0) {
+      cluster.tenants = random_tenants(random, seed % 2 == 0 ? 0 : 8);
+      for (auto& queue : cluster.tenants.queues) queue.weight = std::exp2(between(random, 0, 4));
+    }
+    static constexpr const char* kQueues[][2] = {{"a", "default"}, {"b", "default"}, {"c", "x"}, {"c", "y"}};
+    const auto come = [&](int number) {
+      const std::uint32_t min = between(random, 1, 2);
+      cluster.add_job("job" + std::to_string(number), {min, min + between(random, 0, 9)},
+                      between(random, 0, 4) == 0 ? 2 : 1);
+      Demand& demand = cluster.demands.back();
+      demand.order = static_cast<std::uint64_t>(number);
+      if (cluster.has_parts && between(random, 0, 1) == 0) demand.slots = random_part(random);
+      if (between(random, 0, 2) == 0) add_random_curve(demand, random);
+      if (!demand.curve && between(random, 0, 1) == 0) demand.grows_to = 1;
+      if (between(random, 0, 5) == 0) demand.priority = kHighPriority;
+      demand.preemptible = between(random, 0, 7) != 0;
+      const auto& [tenant, queue] = kQueues[between(random, 0, 3)];
+      if (seed % 4 == 0) return;
+      demand.tenant = tenant;
+      demand.queue = queue;
+    };
+    for (int number = 0; number < 8; ++number) {
+      come(number);
+      if (between(random, 0, 3) == 0)
+        cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
+      if (seed % 3 == 0)
+        cluster.past = {{.tenant = "a", .queue = "default", .slots = static_cast<double>(below(random, 9))},
+                        {.tenant = "c", .queue = "x", .slots = static_cast<double>(below(random, 9))}};
+      const int rounds = cluster.settle(100, [&](const Plan& plan) {
+        for (const SizeChange& change : plan.resizes) moved += change.because.empty() ? 0 : 1;
+        for (const SizeChange& change : plan.resizes) {
+          EXPECT_TRUE(change.because.empty() || plan.placements.empty()) << "by itself";
+        }
+      });
+      ASSERT_LT(rounds, 100) << "seed " << seed << ", job " << number << ": no rest";
+      const Plan rest = cluster.plan();
+      if (!rest.waits.empty()) continue;
+      for (const Demand& rich : cluster.demands) {
+        for (const Demand& poor : cluster.demands) {
+          const bool are_programs = rich.grows_to > 0 && poor.grows_to > 0 && rich.priority == poor.priority;
+          if (!are_programs || seed % 4 != 0 || rich.slots != poor.slots || !rich.preemptible) continue;
+          if (cluster.live(rich.job) <= rich.workers.min || cluster.live(poor.job) == poor.workers.max)
+            continue;
+          // Others of the queue may come first, and gain more.
+          if (std::ranges::any_of(cluster.demands, [&](const Demand& one) {
+                return one.grows_to == 0 || one.priority != poor.priority || one.slots != poor.slots;
+              }))
+            continue;
+          ++compared;
+          EXPECT_LE(cluster.live(rich.job), cluster.live(poor.job) * 1.2 + 1) << rich.job << ", " << poor.job;
+        }
+      }
+      if (HasFailure()) FAIL() << "seed " << seed << ", job " << number;
+    }
+  }
+  if (seeds.are_chosen()) return;
+  EXPECT_GT(moved, 1000U);
+  EXPECT_GT(compared, 20U);
+}
+
+}  // namespace
+}  // namespace ds::scheduler
