@@ -180,7 +180,7 @@ class Head : public caf::event_based_actor {
   void stop_if_overdue(const std::string& job);
   /// Whether workers are to leave nodes that are drained.
   bool must_leave() const;
-  /// What crashed there says that a node is at fault.
+  /// What crashed there says that a node is at fault (head_nodes.cpp).
   void quarantine_nodes();
   void lift_oldest_quarantine();
   scheduler::PlanWithDepartures make_plan();

@@ -1,4 +1,4 @@
-// What the cluster's operators ask for.
+// What the cluster's operators ask for of nodes, and what becomes of those where jobs crash.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -141,6 +141,44 @@ std::vector<std::uint64_t> Head::departing_servers() const {
     if (server) chosen.push_back(*server);
   }
   return chosen;
+}
+
+void Head::quarantine_nodes() {
+  if (ledger_.early_crashes().empty()) return;
+  NodeNames quarantined, open;
+  for (const auto& [name, closure] : ledger_.quarantined()) quarantined.insert(name);
+  const auto sound = ledger_.sound_runs(now_ms());
+  if (const auto cleared = choose_cleared(ledger_.early_crashes(), sound, quarantined)) {
+    const std::string why = "jobs that crashed there crash elsewhere too, or run well there";
+    spdlog::info("node {} takes workers again: {}", *cleared, why);
+    commit({event("scheduler", why, QuarantineLifted{*cleared})});
+    on_nodes_changed();
+  }
+  for (const auto& [name, node] : nodes_) {
+    if (!is_closed(name)) open.insert(name);
+  }
+  if (open.empty() && is_settled_) lift_oldest_quarantine();
+  if (const auto chosen = choose_quarantine(ledger_.early_crashes(), sound, open, now_ms())) {
+    spdlog::warn("node {} is quarantined: {}", chosen->node, chosen->why);
+    commit({event("scheduler", chosen->why, NodeQuarantined{chosen->node, chosen->why})});
+    on_nodes_changed();
+  }
+}
+
+/// The nodes that were open went down: better one that may be at fault than none.
+void Head::lift_oldest_quarantine() {
+  const auto& quarantined = ledger_.quarantined();
+  auto oldest = quarantined.end();
+  for (auto one = quarantined.begin(); one != quarantined.end(); ++one) {
+    const auto up = nodes_.find(one->first);
+    if (up == nodes_.end() || up->second.leaves || ledger_.drained().contains(one->first)) continue;
+    if (oldest == quarantined.end() || one->second.since_ms < oldest->second.since_ms) oldest = one;
+  }
+  if (oldest == quarantined.end()) return;
+  const std::string name = oldest->first, why = "no other node is up";
+  spdlog::info("node {} takes workers again: {}", name, why);
+  commit({event("scheduler", why, QuarantineLifted{name})});
+  on_nodes_changed();
 }
 
 }  // namespace ds::head

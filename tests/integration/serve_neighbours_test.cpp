@@ -1,7 +1,9 @@
 // Little requests beside large ones of the same model: bodies that unpack to much, and answers that are long.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
+#include <thread>
 
 #include "tests/integration/hostile_client.hpp"
 #include "tests/integration/packed.hpp"
@@ -11,6 +13,12 @@ namespace ds::tests {
 namespace {
 
 constexpr const char* kInfer = "/v2/models/answers/infer";
+
+/// That read large bodies, or write long answers, at once: as many as the head has (`count_threads` in the
+/// router).
+int slow_threads() {
+  return static_cast<int>(std::clamp(std::thread::hardware_concurrency() / 2, 1U, 8U));
+}
 
 class ServeNeighbours : public ServedSlowly {
  protected:
