@@ -44,7 +44,12 @@ Result<std::unique_ptr<infer::ServedModel>> load(const InferenceEngine::Options&
   model.device = options.device;
   auto loaded =
       infer::ServedModel::load({*std::move(archive), options.model_path, options.inputs, {}}, model);
-  if (!loaded || !options.padding) return loaded;
+  if (!loaded) {
+    Error error = loaded.error();  // of a job file, of which nobody knows here
+    if (error.hint.starts_with("model.inputs")) error.hint.replace(0, sizeof "model.inputs" - 1, "inputs");
+    return tl::unexpected(std::move(error));
+  }
+  if (!options.padding) return loaded;
   if (const auto tried = replica::use_padding(**loaded, *options.padding); !tried)
     return tl::unexpected(tried.error());
   return loaded;
@@ -257,8 +262,11 @@ Result<InferenceEngine> InferenceEngine::open(Options options) {
 }
 
 InferenceEngine::InferenceEngine(const std::string& model_path, const std::string& device,
-                                 std::uint32_t max_batch_size) {
-  auto made = open({.model_path = model_path, .device = device, .max_batch_size = max_batch_size});
+                                 std::uint32_t max_batch_size, std::vector<serving::TensorSpec> inputs) {
+  auto made = open({.model_path = model_path,
+                    .device = device,
+                    .max_batch_size = max_batch_size,
+                    .inputs = std::move(inputs)});
   if (!made) throw InferenceError(made.error());
   core_ = std::move(made->core_);
 }
@@ -306,6 +314,14 @@ std::vector<float> floats_of(const serving::Tensor& tensor) {
   if (tensor.datatype != serving::Datatype::fp32) return {};
   std::vector<float> values(tensor.bytes.size() / sizeof(float));
   if (!values.empty()) std::memcpy(values.data(), tensor.bytes.bytes().data(), values.size() * sizeof(float));
+  return values;
+}
+
+std::vector<std::int64_t> integers_of(const serving::Tensor& tensor) {
+  if (tensor.datatype != serving::Datatype::int64) return {};
+  std::vector<std::int64_t> values(tensor.bytes.size() / sizeof(std::int64_t));
+  if (!values.empty())
+    std::memcpy(values.data(), tensor.bytes.bytes().data(), values.size() * sizeof(std::int64_t));
   return values;
 }
 

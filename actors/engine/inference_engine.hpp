@@ -22,7 +22,9 @@ namespace ds {
 /// A model can't be loaded.
 class InferenceError : public std::runtime_error {
  public:
-  explicit InferenceError(Error error) : std::runtime_error(error.message), error_(std::move(error)) {}
+  explicit InferenceError(Error error)
+      : std::runtime_error(error.hint.empty() ? error.message : error.message + " (" + error.hint + ")"),
+        error_(std::move(error)) {}
   const Error& error() const { return error_; }
 
  private:
@@ -58,8 +60,10 @@ class InferenceEngine {
     std::chrono::milliseconds timeout{60'000};  ///< what can't be answered in time is refused
   };
 
-  /// Loads the model, or throws `InferenceError`. For a file that says nothing of its inputs use `open`.
-  InferenceEngine(const std::string& model_path, const std::string& device, std::uint32_t max_batch_size);
+  /// Loads the model, or throws `InferenceError`. `inputs` as in `Options`: of a file that `torch.jit` saved,
+  /// such as `{{"x", ds::serving::Datatype::fp32, {-1, 784}}}`; one that ds has exported says them itself.
+  InferenceEngine(const std::string& model_path, const std::string& device, std::uint32_t max_batch_size,
+                  std::vector<serving::TensorSpec> inputs = {});
   /// Errors as `infer::ServedModel::load`'s and `replica::use_padding`'s, `not_found` for the file,
   /// `unsupported` for the device.
   static Result<InferenceEngine> open(Options options);
@@ -96,8 +100,9 @@ serving::Tensor make_tensor(std::string name, std::vector<std::int64_t> shape,
 /// Of texts, one a row.
 serving::Tensor make_tensor(std::string name, std::span<const std::string> texts);
 
-/// The elements of an FP32 tensor, of a BYTES tensor; of any other none.
+/// The elements of an FP32 tensor, of an INT64 tensor, of a BYTES tensor; of any other none.
 std::vector<float> floats_of(const serving::Tensor& tensor);
+std::vector<std::int64_t> integers_of(const serving::Tensor& tensor);
 std::vector<std::string> texts_of(const serving::Tensor& tensor);
 
 }  // namespace ds
