@@ -97,7 +97,6 @@ bool Planning::would_use_guarantee(const Job& job) const {
 void Planning::try_candidate(Job& job, Candidates& candidates) {
   candidates.last = candidates.next;
   candidates.next = nullptr;
-  if (planner_.keeps_others_guarantees(job, job.needed)) return;
   candidates.is_closed = would_use_guarantee(job);
   if (candidates.is_closed) return;
   bind_start(job);

@@ -17,11 +17,6 @@ GangPlanner::ShrinkGroup shrink_group(const GangPlanner::Job& job) {
           job.demand.is_resting};
 }
 
-TenantTree lending_nothing(TenantTree tenants) {
-  for (QueueSpec& queue : tenants.queues) queue.lending_limit = 0;
-  return tenants;
-}
-
 }  // namespace
 
 GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
@@ -31,8 +26,6 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
       use_now_(use_nothing_),
       use_later_(use_nothing_),
       use_minimum_(use_nothing_),
-      unlent_(lending_nothing(tenants)),
-      use_fixed_(unlent_, std::nullopt),
       short_(tenants.queues.size()),
       partial_(tenants.queues.size()),
       unstarted_(tenants.queues.size()),
@@ -54,7 +47,7 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
 
 /// Slots of available nodes, and those that leases hold elsewhere, which queues use too.
 void GangPlanner::set_total_slots() {
-  for (QueueUse* use : {&use_nothing_, &use_now_, &use_later_, &use_minimum_, &use_fixed_})
+  for (QueueUse* use : {&use_nothing_, &use_now_, &use_later_, &use_minimum_})
     use->set_total_slots(totals_.all.slots + elsewhere_);
 }
 
@@ -187,7 +180,6 @@ void GangPlanner::count_leases(const Job& job, bool more) {
   if (job.is_occupant)
     more ? void(occupants_.insert(job.demand.job)) : void(occupants_.erase(job.demand.job));
   if (job.is_wanted && job.workers >= job.needed) count_minimum(job, more);
-  if (job.is_wanted) count_fixed(job, job.started, more);
 }
 
 void GangPlanner::enter(Job& job) {
@@ -258,12 +250,6 @@ void GangPlanner::count_minimum(const Job& job, bool more) {
   more ? use_minimum_.add(job.queue, room) : use_minimum_.remove(job.queue, room);
 }
 
-void GangPlanner::count_fixed(const Job& job, std::uint32_t workers, bool more) {
-  if (job.demand.preemptible || workers == 0) return;
-  const Room room = room_of(job.size, workers);
-  more ? use_fixed_.add(job.queue, room) : use_fixed_.remove(job.queue, room);
-}
-
 void GangPlanner::count_guarantees() {
   for (Job* job : guaranteed_) job->guaranteed_levels = 0;
   guaranteed_.clear();
@@ -297,16 +283,7 @@ std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
 
 /// Whether its queue could ever allow the job's minimum.
 bool GangPlanner::is_allowed(const Job& job) const {
-  return job.has_queue && !use_nothing_.find_limit(job.queue, room_of(job.size, job.needed)) &&
-         may_ever_be_fixed(job);
-}
-
-/// Whether what other queues are guaranteed could be had back if it were the only job that is not
-/// preemptible.
-bool GangPlanner::may_ever_be_fixed(const Job& job) const {
-  if (job.demand.preemptible || !tenants_.has_tenants()) return true;
-  QueueUse alone(unlent_, totals_.all.slots + elsewhere_);
-  return !alone.uses_what_is_kept(job.queue, job.needed * job.size.slots);
+  return job.has_queue && !use_nothing_.find_limit(job.queue, room_of(job.size, job.needed));
 }
 
 bool GangPlanner::is_available(const Lease& lease) const {

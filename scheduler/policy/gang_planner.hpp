@@ -108,12 +108,6 @@ class GangPlanner {
     return use_later_.find_limits(job.queue, room_of(job.size, count));
   }
 
-  /// Whether the job is not preemptible, and with so many workers more what other queues are guaranteed could
-  /// not be had back: all that such jobs have is lent for good.
-  bool keeps_others_guarantees(const Job& job, std::uint32_t count) const {
-    return !job.demand.preemptible && tenants_.has_tenants() &&
-           use_fixed_.uses_what_is_kept(job.queue, count * job.size.slots);
-  }
   /// All its workers must be on one node.
   static bool is_together(const Job& job) { return job.demand.placement == PlacementRule::same_node; }
   /// Not just any worker of another job is of use to it.
@@ -281,7 +275,6 @@ class GangPlanner {
   void count_guarantees();
   bool is_feasible(const Job& job) const;
   bool is_allowed(const Job& job) const;
-  bool may_ever_be_fixed(const Job& job) const;
   std::uint64_t count_alone(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
   std::uint64_t count_alone_on_one(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
   std::uint64_t most_on_one_node(const Job& job, const WorkerSize& size) const;
@@ -332,8 +325,6 @@ class GangPlanner {
                                       std::size_t node) const;
   void spend_spare(Reservation& kept, const WorkerSize& size, std::size_t node) const;
   void count_minimum(const Job& job, bool more);
-  void count_fixed(const Job& job, std::uint32_t workers, bool more);
-  void add_fixed_quota(const Job& job, WaitFacts& facts) const;
   void reserve(Job& job, std::uint32_t count);
   void release(Job& victim, const Lease& lease);
   void take_back(const Lease& lease);
@@ -419,8 +410,6 @@ class GangPlanner {
   QueueUse use_now_;
   QueueUse use_later_;
   QueueUse use_minimum_;
-  TenantTree unlent_;   ///< the same tenants, who lend nothing
-  QueueUse use_fixed_;  ///< of that, by jobs that are not preemptible
   std::unordered_map<std::string, std::unique_ptr<Job>> jobs_;
   /// When the plan began: jobs with live workers, gangs that lacked some of theirs, jobs that lacked some and
   /// were not pending.

@@ -137,8 +137,8 @@ std::size_t GangPlanner::choose_to_place(const Job& job) const {
 }
 
 bool GangPlanner::place(Job& job, std::uint32_t count) {
-  if (keeps_others_guarantees(job, count) || use_now_.find_limit(job.queue, room_of(job.size, count)) ||
-      find_limit(job, count) || !can_place(job, count))
+  if (use_now_.find_limit(job.queue, room_of(job.size, count)) || find_limit(job, count) ||
+      !can_place(job, count))
     return false;
   const std::size_t first_step = steps_.size();
   std::optional<std::size_t> only;
@@ -178,7 +178,6 @@ void GangPlanner::place_one(Job& job, std::size_t node) {
   steps_.push_back({Step::Kind::placed, &job, node, nullptr});
   capacity_.use(node, job.size, true, true);
   for (QueueUse* use : {&use_now_, &use_later_}) use->add(job.queue, room_of(job.size, 1));
-  count_fixed(job, 1, true);
   ++job.at[node];
   if (++job.workers == job.needed) count_minimum(job, true);
   measure(job);
@@ -187,7 +186,6 @@ void GangPlanner::place_one(Job& job, std::size_t node) {
 void GangPlanner::promise(Job& job) {
   for (std::uint32_t missing = job.needed - job.workers; missing > 0; --missing) {
     use_later_.add(job.queue, room_of(job.size, 1));
-    count_fixed(job, 1, true);
     steps_.push_back({Step::Kind::promised, &job, 0, nullptr});
   }
 }
@@ -199,7 +197,6 @@ void GangPlanner::reserve(Job& job, std::uint32_t count) {
     const std::size_t node = choose_to_reserve(job, count - i, at);
     capacity_.use(node, job.size, false, true);
     use_later_.add(job.queue, room_of(job.size, 1));
-    count_fixed(job, 1, true);
     steps_.push_back({Step::Kind::reserved, &job, node, nullptr});
     ++at[node];
   }
@@ -280,7 +277,6 @@ void GangPlanner::do_release(Job& victim, const Lease& lease) {
   const WorkerSize size = size_of(lease);
   if (victim.workers-- == victim.needed) count_minimum(victim, false);
   use_later_.remove(queue_of(lease.tenant, lease.queue), room_of(size, 1));
-  count_fixed(victim, 1, false);
   if (node == Capacity::kUnknownNode) {
     --victim.at_unknown_nodes;
   } else {
@@ -296,7 +292,6 @@ void GangPlanner::do_take_back(Job& job, const Lease& lease) {
   const WorkerSize size = size_of(lease);
   if (++job.workers == job.needed) count_minimum(job, true);
   use_later_.add(queue_of(lease.tenant, lease.queue), room_of(size, 1));
-  count_fixed(job, 1, true);
   if (node == Capacity::kUnknownNode) {
     ++job.at_unknown_nodes;
   } else {
@@ -320,15 +315,12 @@ void GangPlanner::undo(const Step& step) {
       if (job.workers-- == job.needed) count_minimum(job, false);
       if (--job.at.at(step.node) == 0) job.at.erase(step.node);
       for (QueueUse* use : {&use_now_, &use_later_}) use->remove(job.queue, room_of(job.size, 1));
-      count_fixed(job, 1, false);
       measure(job);  // also of one that was tried only: by its ranks it is found again
       return capacity_.free(step.node, job.size, true, true);
     case Step::Kind::reserved:
-      count_fixed(job, 1, false);
       capacity_.free(step.node, job.size, false, true);
       return use_later_.remove(job.queue, room_of(job.size, 1));
     case Step::Kind::promised:
-      count_fixed(job, 1, false);
       return use_later_.remove(job.queue, room_of(job.size, 1));
     case Step::Kind::released:
       return do_take_back(job, *step.lease);
@@ -394,7 +386,6 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   }
   if (!facts.quota) facts.quota = find_quota(job, use_later_, missing);
   if (!facts.quota) facts.quota = find_quota(job, use_now_, missing);
-  add_fixed_quota(job, facts);
   facts.everybody.count = occupants_.size() - occupants_.count(job.demand.job);
   for (const std::string& occupant : occupants_) {
     if (facts.everybody.names.size() == kMaxBlockingJobs) break;
@@ -402,37 +393,6 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   }
   facts.occupants = facts.everybody;
   return facts;
-}
-
-/// Of what others are guaranteed. It is in the way beside any other quota, and the users of both are.
-void GangPlanner::add_fixed_quota(const Job& job, WaitFacts& facts) const {
-  const bool may_ever = may_ever_be_fixed(job);
-  if (may_ever && !keeps_others_guarantees(job, job.needed - job.workers)) return;
-  if (facts.quota && facts.quota->is_for_ever) return;
-  QuotaFacts fixed;
-  fixed.is_fixed = true;
-  fixed.is_for_ever = !may_ever;
-  fixed.queue = tenants_.full_name(TenantTree::kRoot);
-  fixed.used = use_fixed_.slots(TenantTree::kRoot);
-  fixed.wanted = (may_ever ? job.needed - job.workers : job.needed) * job.size.slots;
-  for (std::size_t queue = 1; queue < tenants_.queues.size(); ++queue) {
-    if (tenants_[queue].depth == 1) fixed.guaranteed += tenants_[queue].guaranteed;
-  }
-  if (facts.quota && may_ever) {
-    fixed.users = facts.quota->users;
-    fixed.has_more_users = facts.quota->has_more_users;
-    fixed.others.push_back(facts.quota->queue);
-  }
-  for (const Job* other : running_) {
-    const bool is_known = std::ranges::find(fixed.users, other->demand.job) != fixed.users.end();
-    if (!may_ever || other == &job || other->demand.preemptible || is_known) continue;
-    if (fixed.users.size() < kMaxBlockingJobs) {
-      fixed.users.push_back(other->demand.job);
-    } else {
-      fixed.has_more_users = true;
-    }
-  }
-  facts.quota = std::move(fixed);
 }
 
 /// Of the limit that `count` workers would pass, with what is used in `use`.

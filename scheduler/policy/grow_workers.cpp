@@ -39,8 +39,7 @@ bool Planning::may_grow(const Job& job) const {
       (!job.demand.preemptible && is_for(kept_back_)) || (job.demand.will_rest && is_for(unknown_back_));
   if (except_ != nullptr && except_->contains(job.demand.job)) return false;
   return job.workers >= job.needed && job.workers + job.kept < job.demand.workers.max && !job.demand.held &&
-         !job.was_shrunk && !job.is_relocated && job.has_queue && job.growth.workers > 0 && !blocks &&
-         !planner_.keeps_others_guarantees(job, job.growth.workers);
+         !job.was_shrunk && !job.is_relocated && job.has_queue && job.growth.workers > 0 && !blocks;
 }
 
 Planning::Job* Planning::next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const {
@@ -101,7 +100,8 @@ bool Planning::has_more_coming(const Job& job) const {
 /// By its best step, or where that doesn't fit beside what is kept for others by the best of those that do.
 /// One that is in the way of others does not keep what will be free: it is theirs.
 bool Planning::grow_by(Job& job, std::uint32_t count, bool is_bound) {
-  if (!is_bound && has_more_coming(job)) return planner_.keep_room(job, count);
+  if (!is_bound && has_more_coming(job))
+    return planner_.keep_room(job, count) || planner_.reclaim_room(job, count);
   if (planner_.place_beside(job, count, reservations_, bonds_)) return true;
   if (planner_.reclaim_room(job, count)) return true;
   // A program that starts again by it has all of it at once.

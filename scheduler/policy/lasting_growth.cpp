@@ -39,11 +39,13 @@ Outcome outcome_of(GangPlanner& planner, const TenantTree& tenants, std::span<co
     planning.serve_minimums();
     planning.backfill();
     outcome.starts_any = planning.has_started_any();
-    const auto resizes = planning.grow();
+    auto resizes = planning.grow();
     plan = planner.end();
+    plan.resizes = std::move(resizes);
+    planning.put_off_partial_growth(plan);
     if (ahead > 1) continue;
     for (const Release& release : plan.releases) outcome.taken_from.insert(release.job);
-    for (const SizeChange& change : resizes) {
+    for (const SizeChange& change : plan.resizes) {
       if (change.to < change.from) outcome.taken_from.erase(change.job);  // not for one that waits
     }
     if (outcome.taken_from.empty()) break;
@@ -88,6 +90,7 @@ Plan plan_without_growth_of(GangPlanner& planner, const TenantTree& tenants, std
   auto resizes = planning.grow(&jobs);
   Plan plan = planner.end();
   plan.resizes = std::move(resizes);
+  planning.put_off_partial_growth(plan);
   return plan;
 }
 

@@ -90,7 +90,7 @@ bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) cons
   if (job.workers == 0 || job.workers >= job.needed) return false;
   if (job.demand.works_with_fewer || job.demand.has_promise) return false;
   if (!job.demand.held && can_place(job, job.needed - job.workers) &&
-      !find_limit(job, job.needed - job.workers) && !keeps_others_guarantees(job, job.needed - job.workers))
+      !find_limit(job, job.needed - job.workers))
     return false;  // refilled at once
   // By what doesn't change with what they hold: else they could take it from each other in turn.
   const bool is_after = job.guaranteed_levels != beneficiary.guaranteed_levels

@@ -6,8 +6,8 @@
 #include <set>
 #include <utility>
 
-#include "scheduler/policy/turns.hpp"
 #include "scheduler/policy/planning.hpp"
+#include "scheduler/policy/turns.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -125,23 +125,24 @@ bool GangPlanner::move_for_shares(Job& job, std::uint32_t count, std::size_t que
 struct Planning::FairMoves {
   std::vector<bool> closed;  ///< queues whose first gets nothing
   std::set<std::pair<std::size_t, GangPlanner::GrowthGroup>>
-      limited;  ///< of a queue: those that a quota keeps
-  std::map<const Job*, SizeChange> given;
+      limited;                                                     ///< of a queue: those that a quota keeps
+  std::map<std::string, std::pair<const Job*, SizeChange>> given;  ///< by job
 
   /// Whether somebody is resized who was not to be so far.
   bool resizes_more(const Job& job, std::span<const GangPlanner::Giver> givers) const {
     return job.kept == 0 ||
-           !std::ranges::all_of(givers, [&](const auto& one) { return given.contains(one.job); });
+           !std::ranges::all_of(givers, [&](const auto& one) { return given.contains(one.job->demand.job); });
   }
   /// Whether the larger of two shares gets smaller by it, by enough.
   static bool pays(double larger, double larger_then, bool resizes_more) {
     return larger_then < larger * (1 - (resizes_more ? kLeastShareGain : kRounding));
   }
   void note(const Job& job, const Job& giver, std::string because) {
-    given.try_emplace(&giver, SizeChange{.job = giver.demand.job,
-                                         .from = giver.started,
-                                         .in_favour_of = job.demand.job,
-                                         .because = std::move(because)});
+    given.try_emplace(giver.demand.job, &giver,
+                      SizeChange{.job = giver.demand.job,
+                                 .from = giver.started,
+                                 .in_favour_of = job.demand.job,
+                                 .because = std::move(because)});
   }
 };
 
@@ -165,7 +166,8 @@ void Planning::move_for_shares() {
       ++tried;
     }
   }
-  for (auto& [job, change] : moves.given) {
+  for (auto& [id, one] : moves.given) {
+    auto& [job, change] = one;
     change.to = job->workers;
     change.speed = std::exp(log_speed(job->demand, change.to) - log_speed(job->demand, change.from));
     change.is_known = job->demand.curve != nullptr;

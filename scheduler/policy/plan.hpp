@@ -307,13 +307,6 @@ struct Plan {
 /// that passed its guarantee is not guaranteed that worker, and takes nothing back. Between queues priorities
 /// say nothing.
 ///
-/// What cannot be had back is not lent. All that jobs have that are not preemptible, and what is guaranteed
-/// beyond that, at each level of the tree, fits the cluster: such a job starts, and grows, only where that
-/// stays so, or where it is its queue's own guarantee that it uses. One that waits for this keeps nobody
-/// back: those that are preemptible may have the slots. So who is guaranteed slots can have them but for what
-/// was lent before: to jobs that were preemptible then, by other tenants, or when there were
-/// more nodes.
-///
 /// A minimum counts as within the guarantee of a queue, at its level, if it is within that of any queue from
 /// there down to the job's own: others of the same tenant that have borrowed that are no reason to wait,
 /// since it takes it from them. So nobody who borrows comes before a queue that wants what is its own. So

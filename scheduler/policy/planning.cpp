@@ -72,8 +72,6 @@ void Planning::serve_minimum(Job& job) {
   // A started job is not kept back by those ahead: they may be waiting for the very workers that it has.
   if (job.workers == 0 && is_behind(job)) return;
   const std::uint32_t missing = job.needed - job.workers;
-  // Whoever is preemptible may have the slots meanwhile.
-  if (planner_.keeps_others_guarantees(job, missing)) return void(told_.emplace(&job, facts_of(job)));
   const bool is_bound = is_behind_promise(job);
   if (is_bound ? place_beside_promises(job, missing) : planner_.place(job, missing)) return;
   WaitFacts facts = facts_of(job);  // as they are before room is made, which is not free yet

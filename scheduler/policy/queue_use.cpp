@@ -48,15 +48,6 @@ void QueueUse::look_at_slot_limits(std::size_t leaf, SlotCount slots, Look look)
   }
 }
 
-bool QueueUse::uses_what_is_kept(std::size_t leaf, SlotCount more) const {
-  SlotCount below = used_[leaf].held_by_below + more;
-  for (std::size_t queue = leaf; queue != TenantTree::kRoot; queue = tree_[queue].parent) {
-    const Used& parent = used_[tree_[queue].parent];
-    below = parent.held_by_below - used_[queue].held + std::max<SlotCount>(below, tree_[queue].reserved());
-  }
-  return total_slots_ && below > *total_slots_ && below > used_[TenantTree::kRoot].held_by_below;
-}
-
 template <class Look>
 void QueueUse::look_at_gpu_limits(std::size_t leaf, std::uint64_t gpus, Look look) const {
   for (std::size_t queue = leaf; gpus > 0 && queue != TenantTree::kRoot; queue = tree_[queue].parent) {

@@ -44,9 +44,6 @@ class QueueUse {
     return !find_limit(leaf, {.slots = more.slots, .memory_bytes = 0, .gpus = 0});
   }
 
-  /// Whether so many more leave less than is kept for others; what a queue keeps for itself is its own.
-  bool uses_what_is_kept(std::size_t leaf, SlotCount more) const;
-
   bool is_over_guarantee(std::size_t queue) const { return used_[queue].all.slots > tree_[queue].guaranteed; }
   /// Whether it has what it is guaranteed without these as well.
   bool can_spare(std::size_t queue, SlotCount slots) const {

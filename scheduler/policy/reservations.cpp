@@ -260,8 +260,7 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask,
 bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,
                                std::span<const Bond> bonds) {
   const Room wanted = room_of(job.size, count);
-  if (keeps_others_guarantees(job, count) || use_now_.find_limit(job.queue, wanted) ||
-      find_limit(job, count) || !can_place(job, count))
+  if (use_now_.find_limit(job.queue, wanted) || find_limit(job, count) || !can_place(job, count))
     return false;
   const Ask ask = ask_of(job, count);
   const std::uint32_t workers = count / ask.pieces;  // of a piece

@@ -167,7 +167,6 @@ Reason behind(const WaitFacts& facts) {
   return reason;
 }
 
-/// `0.25`
 Reason turn(const WaitFacts& facts) {
   const TurnFacts& turn = *facts.turn;
   std::string text = "needs " + wanted(facts) + ", and it is the turn of " + count_of(turn.jobs, "job") +
@@ -197,7 +196,7 @@ Reason turn(const WaitFacts& facts) {
 }
 
 bool is_unlent(const QuotaFacts& quota) {
-  return !quota.is_fixed && quota.queue == TenantTree{}.full_name(TenantTree::kRoot);
+  return quota.queue == TenantTree{}.full_name(TenantTree::kRoot);
 }
 
 /// Whether it is not what others keep that is in the way: all that there is is used.
@@ -213,11 +212,7 @@ Reason quota(const WaitFacts& facts) {
                      (quota.gpu_limit ? gpus_of(quota.wanted.rounded_down(), {}) : slots_text(quota.wanted)) +
                      ", and ";
   const std::string now = quota.is_for_ever ? "can never have more" : "has " + number_text(quota.used);
-  if (quota.is_fixed) {
-    text += "is not preemptible: of " + slots_text(facts.total_slots) + " " +
-            std::to_string(quota.guaranteed) + " are guaranteed to tenants, who could not have theirs back" +
-            (quota.is_for_ever ? "" : "; such jobs have " + number_text(quota.used));
-  } else if (quota.gpu_limit) {
+  if (quota.gpu_limit) {
     text += quota.queue + " may have " + count_of(*quota.gpu_limit, "GPU") + " and " + now;
   } else if (is_unlent(quota) && quota.is_for_ever) {
     text += "of " + slots_text(facts.total_slots) +
@@ -409,8 +404,7 @@ std::string share_text(double share) {
 bool waits_for_ever(const WaitFacts& facts) {
   if (!facts.unknown_tenant.empty() || facts.fitting_undrained < facts.needed) return true;
   if (!facts.quota || !facts.quota->is_for_ever) return false;
-  const bool is_of_all = facts.quota->is_fixed || is_unlent(*facts.quota);
-  return !is_of_all || facts.unavailable_nodes == 0;  // the more slots the more are lent
+  return !is_unlent(*facts.quota) || facts.unavailable_nodes == 0;  // the more slots the more are lent
 }
 
 std::vector<Reason> explain_wait(const WaitFacts& facts) {

@@ -37,8 +37,6 @@ struct QuotaFacts {
   std::vector<std::string> others{};         ///< queues whose limits it would pass as well
   std::vector<std::string> users{};          ///< jobs that have what any of them allows, the first few
   bool has_more_users = false;
-  bool is_fixed = false;  ///< the job is not preemptible, and others could not have what they are guaranteed:
-                          ///< `guaranteed` in all; `used`: by jobs that are not preemptible
 };
 
 /// Whose turn comes first, among queues.

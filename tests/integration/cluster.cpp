@@ -150,15 +150,24 @@ bool wait_until(const std::function<bool()>& condition, std::chrono::seconds lim
   return true;
 }
 
+/// Empty: it is gone, perhaps while it was read.
+std::string stat_of(int pid) {
+  try {
+    return read_file("/proc/" + std::to_string(pid) + "/stat");
+  } catch (const std::ios_base::failure&) {
+    return {};
+  }
+}
+
 bool is_running(int pid) {
-  const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+  const auto stat = stat_of(pid);
   if (stat.empty()) return false;
   const char state = stat.at(stat.rfind(')') + 2);
   return state != 'Z' && state != 'X';
 }
 
 long processor_ticks(int pid) {
-  const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+  const auto stat = stat_of(pid);
   if (stat.empty()) return 0;
   std::istringstream fields(stat.substr(stat.rfind(')') + 2));
   std::string skipped;

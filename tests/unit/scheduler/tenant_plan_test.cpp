@@ -284,40 +284,6 @@ TEST_F(TenantPlan, SharesTheDominantResource) {
       << "half the memory is more";
 }
 
-TEST_F(TenantPlan, LendsNothingThatIsGuaranteedToAJobThatIsNotPreemptible) {
-  use("tenants: {nlp: {guaranteed: 4}, vision: {guaranteed: 4}}");
-  cluster_.add_node("n1", 12);
-  add("fixed", "nlp", {9, 9}).preemptible = false;
-  EXPECT_TRUE(cluster_.plan().placements.empty());
-  EXPECT_EQ(codes_of(cluster_.plan(), "fixed"), (Codes{"quota_tenant", "never_fits"}));
-  EXPECT_EQ(text_of(cluster_.plan(), "fixed"),
-            "needs 9 slots, and is not preemptible: of 12 slots 8 are guaranteed to tenants, who could not "
-            "have theirs back");
-  cluster_.demand("fixed").workers = {8, 8};
-  cluster_.settle();
-  EXPECT_EQ(cluster_.live("fixed"), 8U) << "four of its own, and four that are nobody's";
-  add("more", "nlp", {1, 1}).preemptible = false;
-  ASSERT_EQ(codes_of(cluster_.plan(), "more"), (Codes{"quota_tenant"}));
-  EXPECT_EQ(cluster_.plan().waits[0].reasons[0].blocking, (std::vector<std::string>{"fixed"}));
-  add("borrows", "nlp", {4, 4});
-  cluster_.settle();
-  EXPECT_EQ(cluster_.live("borrows"), 4U) << "nobody waits behind it who can be preempted";
-  add("critical", "vision", {2, 2}, kCriticalPriority);
-  cluster_.settle();
-  EXPECT_EQ(cluster_.live("critical"), 2U);
-}
-
-TEST_F(TenantPlan, GrowsNoJobThatIsNotPreemptibleIntoAGuarantee) {
-  use("tenants: {nlp: {guaranteed: 4}, vision: {guaranteed: 4}}");
-  cluster_.add_node("n1", 12);
-  add("fixed", "nlp", {1, 12}).preemptible = false;
-  cluster_.settle();
-  EXPECT_EQ(cluster_.live("fixed"), 8U);
-  add("other", "nlp", {1, 12});
-  cluster_.settle();
-  EXPECT_EQ(cluster_.live("other"), 4U) << "that may be taken back";
-}
-
 TEST_F(TenantPlan, CountsNoResourceThatTheClusterHasNotAnyMore) {
   use("tenants: {a: {}, b: {}}");
   cluster_.add_node("n1", 2);

@@ -343,60 +343,6 @@ std::size_t count_taken_from_sisters(const ClusterModel& cluster, const Plan& pl
   }));
 }
 
-/// Whatever jobs that are not preemptible have beyond what their tenants are guaranteed, others' guarantees
-/// are left.
-void expect_guarantees_can_be_had_back(const ClusterModel& cluster) {
-  ClusterModel fixed = cluster;
-  std::erase_if(fixed.leases, [&](const Lease& lease) {
-    return std::ranges::any_of(
-        cluster.demands, [&](const Demand& demand) { return demand.job == lease.job && demand.preemptible; });
-  });
-  const auto used = count_used(fixed);
-  SlotCount held;
-  for (std::size_t i = 1; i < used.size(); ++i) {
-    const QueueSpec& queue = cluster.tenants[i];
-    if (queue.depth == 1) held += std::max<SlotCount>(used[i], queue.guaranteed);
-  }
-  EXPECT_LE(held, count_slots(cluster));
-}
-
-TEST(TenantProperty, WhatIsGuaranteedCanBeHadBackWhoeverIsNotPreemptible) {
-  std::size_t borrowed = 0;
-  const Seeds seeds(1500);
-  for (const std::uint64_t seed : seeds) {
-    if (HasFailure()) return;
-    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
-    Random random(seed);
-    ClusterModel cluster;
-    const auto nodes = 1 + below(random, 3);
-    for (std::uint64_t i = 0; i < nodes; ++i)
-      cluster.add_node("n" + std::to_string(i), static_cast<std::uint32_t>(2 + below(random, 6)));
-    cluster.tenants = random_tenants(random, count_slots(cluster));
-    for (int event = 0; event < 12; ++event) {
-      add_tenants_job(cluster, random, event);
-      cluster.demands.back().preemptible = below(random, 2) == 0;
-      if (below(random, 3) == 0)
-        cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
-      if (!cluster.leases.empty() && below(random, 4) == 0)
-        cluster.lose_worker(cluster.leases[below(random, cluster.leases.size())].worker);
-      const int rounds = cluster.settle(60, [&](const Plan& plan) {
-        expect_quotas_kept(cluster);
-        for (const Placement& one : plan.placements) {
-          const Demand& demand = cluster.demand(one.job);
-          const auto leaf = cluster.tenants.find(demand.tenant, demand.queue).value();
-          borrowed += !demand.preemptible && count_used(cluster)[leaf] >= cluster.tenants[leaf].guaranteed;
-        }
-      });
-      ASSERT_LT(rounds, 60) << "seed " << seed << ", event " << event << ": no rest";
-      expect_guarantees_can_be_had_back(cluster);
-      expect_quotas_kept(cluster);
-      if (HasFailure()) FAIL() << "seed " << seed << ", event " << event;
-    }
-  }
-  if (seeds.are_chosen()) return;
-  EXPECT_GT(borrowed, 300U);
-}
-
 TEST(TenantProperty, NestedQueuesHaveTheirGuaranteesAtRestWhoeverWaits) {
   std::size_t taken_from_sisters = 0;
   const Seeds seeds(800);

@@ -191,7 +191,6 @@ void remove_blocker(ClusterModel& cluster, const std::string& code, const std::s
   } else if (code == "quota_tenant") {
     for (QueueSpec& queue : cluster.tenants.queues)
       queue.borrowing_limit = queue.lending_limit = queue.gpu_limit = std::nullopt;
-    own.preemptible = true;
   } else {
     const std::uint32_t workers = std::max(1U, own.workers.min);
     cluster.add_node("large", workers * static_cast<std::uint32_t>(own.slots.rounded_down() + 1),
