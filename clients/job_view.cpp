@@ -222,8 +222,8 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
   const std::int64_t maximum = integer_at(job, "workers_max");
   if (maximum > 0) {
     // Replicas are wanted one by one: their minimum is only how many must be there before the next comes.
-    const auto wanted = text_at(job, "kind") == "serve" ? std::to_string(maximum)
-                                                        : fmt::format("{} to {}", minimum, maximum);
+    const auto wanted =
+        text_at(job, "kind") == "serve" ? std::to_string(maximum) : fmt::format("{} to {}", minimum, maximum);
     add_line(out, "workers", fmt::format("{} now, {} wanted", array_at(job, "workers").size(), wanted));
   }
   add_line(out, "speeds", format_speeds(job));

@@ -51,8 +51,8 @@ struct ServerCore {
 
 /// One connection: reads a request, hands it to the handler, writes the answer, and again.
 ///
-/// All members run on its loop's thread, but for those said below; exactly one asynchronous read or write is under way at a time, so a
-/// deadline that fires can cancel it and every completion sees `timed_out_`.
+/// All members run on its loop's thread, but for those said below; exactly one asynchronous read or write is
+/// under way at a time, so a deadline that fires can cancel it and every completion sees `timed_out_`.
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(std::shared_ptr<ServerCore> core, Loop& loop, boost::asio::ip::tcp::socket socket);

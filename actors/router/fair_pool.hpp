@@ -14,10 +14,10 @@
 
 namespace ds::router {
 
-/// Threads for work that takes long, in two lanes (one without `Bounds::quick`) with threads of their own: what costs little never waits
-/// for what costs much, nor one name's work for all that another has. Work whose client has gone, or whose
-/// time is over, is given up: while it waits within a twentieth of a second or so; while it runs only for its
-/// time.
+/// Threads for work that takes long, in two lanes (one without `Bounds::quick`) with threads of their own:
+/// what costs little never waits for what costs much, nor one name's work for all that another has. Work
+/// whose client has gone, or whose time is over, is given up: while it waits within a twentieth of a second
+/// or so; while it runs only for its time.
 class FairPool {
  public:
   using Task = std::function<void()>;

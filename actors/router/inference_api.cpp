@@ -309,8 +309,8 @@ void InferenceApi::refuse(const Unread& unread, const Failure& failure, int stat
   unread.respond(failure_response(failure, status));
 }
 
-WorkPtr InferenceApi::writing_of(const std::shared_ptr<Asked>& asked, const std::shared_ptr<const Answer>& answer,
-                                 std::size_t bytes) const {
+WorkPtr InferenceApi::writing_of(const std::shared_ptr<Asked>& asked,
+                                 const std::shared_ptr<const Answer>& answer, std::size_t bytes) const {
   auto work = std::make_shared<Work>();
   work->turn = asked->turn;
   work->cost = bytes;

@@ -28,8 +28,7 @@ std::vector<JourneyPtr> Inquest::tell(std::uint64_t worker, bool has_crashed) {
     told_.pop_front();
   }
   std::vector<JourneyPtr> waited;
-  for (auto& one : take_of(worker))
-    waited.push_back(std::move(one.journey));
+  for (auto& one : take_of(worker)) waited.push_back(std::move(one.journey));
   return waited;
 }
 

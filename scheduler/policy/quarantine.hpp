@@ -38,9 +38,9 @@ struct Quarantine {
 /// none: there is none, or no other node would be open any more.
 ///
 /// A job that crashed early on another node too says nothing about either: it is its own fault, or one of
-/// what all nodes share. A user's program, or model, speaks against a node only if it has a sound run on another and
-/// none there: one that fails wherever it runs is no fault of a node. Of several nodes the first by name.
-/// Pure.
+/// what all nodes share. A user's program, or model, speaks against a node only if it has a sound run on
+/// another and none there: one that fails wherever it runs is no fault of a node. Of several nodes the first
+/// by name. Pure.
 std::optional<Quarantine> choose_quarantine(std::span<const EarlyCrash> crashes,
                                             const std::set<SoundRun>& sound,
                                             const std::set<std::string, std::less<>>& open,

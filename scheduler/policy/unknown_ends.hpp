@@ -43,7 +43,7 @@ struct MayEnd {
 /// After the ends of some gangs that give the waiting job room.
 struct WhenEnded {
   std::map<std::size_t, Room> freed;  ///< by node
-  std::int64_t spare = 0;  ///< pieces for which there is room then, beyond those it needs
+  std::int64_t spare = 0;             ///< pieces for which there is room then, beyond those it needs
 };
 
 /// The waiting job's side of it.

@@ -90,8 +90,8 @@ TEST_F(OverQuota, TakesFromTheQueueThatHasBorrowedMostForItsWeight) {
 
 TEST_F(OverQuota, BreaksAPromiseOnlyWhenNobodyElseCanGive) {
   const auto limit_to = [this](const std::string& slots) {
-    use("tenants: {t: {guaranteed: " + slots + ", borrowing_limit: 0, queues: {x: {}, y: {guaranteed: " +
-        slots + "}}}}");
+    use("tenants: {t: {guaranteed: " + slots +
+        ", borrowing_limit: 0, queues: {x: {}, y: {guaranteed: " + slots + "}}}}");
   };
   limit_to("9");
   cluster_.add_node("n1", 9);
