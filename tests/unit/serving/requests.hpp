@@ -43,7 +43,7 @@ Buffer buffer_of(const std::vector<T>& values) {
 template <class T>
 std::vector<T> values_of(const Tensor& tensor) {
   std::vector<T> values(tensor.bytes.size() / sizeof(T));
-  std::memcpy(values.data(), tensor.bytes.bytes().data(), tensor.bytes.size());
+  if (!values.empty()) std::memcpy(values.data(), tensor.bytes.bytes().data(), tensor.bytes.size());
   return values;
 }
 
