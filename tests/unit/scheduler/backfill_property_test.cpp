@@ -85,7 +85,7 @@ void tell(Planner& planner, const ClusterModel& cluster) {
 /// on, by limits: from then on that moment holds, which may be a later one.
 TEST(BackfillProperty, TheFirstNeverStartsLaterThanSaidWhereThoseWithoutALimitEndWhenTheyAreLikelyTo) {
   std::size_t said = 0, passed = 0;
-  const Seeds seeds(1500);
+  const Seeds seeds(2900);  // of which most start since they are in the way in no case
   for (const std::uint64_t seed : seeds) {
     if (HasFailure()) return;
     SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
@@ -137,7 +137,7 @@ TEST(BackfillProperty, TheFirstNeverStartsLaterThanSaidWhereThoseWithoutALimitEn
   }
   if (seeds.are_chosen()) return;
   EXPECT_GT(said, 100U);
-  EXPECT_GT(passed, 20U);  // others start since they are in the way in no case
+  EXPECT_GT(passed, 50U);
 }
 
 /// Among equals, a job with n others ahead of it has started after n + 1 times the longest limit.
