@@ -60,6 +60,26 @@ TEST(Inquests, EndWithTheRequestsTimeoutOrSoon) {
   EXPECT_TRUE(inquest.tell(7, true).empty());
 }
 
+TEST(Inquests, LetGoOfRequestsWhoseReplicaIsBackAndOfThoseThatNobodyWaitsFor) {
+  Inquest inquest;
+  const Clock::time_point now{1h};
+  const auto back = a_journey(now + 1min), gone = a_journey(now + 1min), removed = a_journey(now + 1min);
+  back->job = gone->job = "stays";
+  removed->job = "ends";
+  inquest.ask(back, 7, now);
+  inquest.ask(gone, 8, now);
+  inquest.ask(removed, 8, now);
+  const auto of_seven = inquest.take_of(7);
+  ASSERT_EQ(of_seven.size(), 1U);
+  EXPECT_EQ(of_seven.front().journey, back);
+  EXPECT_TRUE(inquest.remove(gone));
+  EXPECT_FALSE(inquest.remove(gone));
+  const auto of_job = inquest.take_of("ends");
+  ASSERT_EQ(of_job.size(), 1U);
+  EXPECT_EQ(of_job.front().journey, removed);
+  EXPECT_TRUE(inquest.empty());
+}
+
 TEST(Inquests, ForgetTheOldestReplicas) {
   Inquest inquest;
   for (std::uint64_t worker = 1; worker <= Inquest::kMostEnds + 1; ++worker) inquest.tell(worker, true);
@@ -149,6 +169,18 @@ TEST_F(Suspects, AreTriedAgainWhereSomethingOutsideHasEndedTheReplicaThatRanThem
   ASSERT_TRUE(outcome) << outcome.error().error.message;
   EXPECT_GT(outcome->times[serving::Stage::queue], 0U) << "it has waited for replicas";
   EXPECT_EQ(outcome->times[serving::Stage::batch_wait], 5'000U);
+}
+
+/// Its connection broke while it ran the request alone; its process has not ended.
+TEST_F(Suspects, AreGivenToTheirReplicaAgainWhenItIsBack) {
+  auto asked = ask();
+  add_doomed(1);
+  router_.remove_replica("job", 1, false);
+  add_doomed(2);
+  EXPECT_TRUE(is_under_way(asked)) << "nobody knows yet how it ended";
+  add(2, false);
+  const auto outcome = asked.get();
+  EXPECT_TRUE(outcome) << outcome.error().error.message;
 }
 
 TEST_F(Suspects, MayComeAgainLaterOnceAllTheirTriesWereEndedFromOutside) {
