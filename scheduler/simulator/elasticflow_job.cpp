@@ -9,6 +9,8 @@ namespace {
 
 /// Of a sum of steps, as a share of all.
 constexpr double kRounding = 1e-12;
+constexpr std::uint64_t kPlansToLongRestart = 60;
+constexpr double kLongRestartS = 27;  ///< more than others
 
 }  // namespace
 
@@ -17,12 +19,8 @@ double elasticflow_restart_s(std::uint32_t slots) {
 }
 
 ElasticFlowJob::ElasticFlowJob(std::uint32_t id, ElasticFlowSubmission submission,
-                               std::optional<double> restart_s, bool charges_late)
-    : id_(id),
-      submission_(std::move(submission)),
-      restart_s_(restart_s),
-      charges_late_(charges_late),
-      use_(0) {
+                               std::optional<double> restart_s, scheduler::RestartCharge charge)
+    : id_(id), submission_(std::move(submission)), restart_s_(restart_s), charge_(charge), use_(0) {
   for (const auto& entry : submission_.rates->measured()) {
     const std::uint32_t slots = entry.first;
     const double steps_per_s = rate(slots);
@@ -44,14 +42,15 @@ double ElasticFlowJob::alone_s() const {
 std::optional<double> ElasticFlowJob::news_s(double now_s) const {
   const double rate = this->rate(use_.count());
   if (rate == 0) return std::nullopt;
-  return now_s + (charges_late_ ? 0 : use_.standing_s()) + (submission_.steps - steps_done_) / rate;
+  return now_s + (charge_ == scheduler::RestartCharge::late ? 0 : use_.standing_s()) +
+         (submission_.steps - steps_done_) / rate;
 }
 
 double ElasticFlowJob::advance(double from_s, double seconds) {
   if (use_.count() == 0 || is_done_) return 0;
   const double rate = this->rate(use_.count());
-  const bool is_free =
-      charges_late_ && submission_.steps - steps_done_ <= rate * seconds + kRounding * submission_.steps;
+  const bool is_free = charge_ == scheduler::RestartCharge::late &&
+                       submission_.steps - steps_done_ <= rate * seconds + kRounding * submission_.steps;
   const double stand = is_free ? 0 : use_.stand(seconds);
   double moved = seconds - stand;
   // Not by a sum of steps that rounding could keep just below the end.
@@ -66,6 +65,19 @@ double ElasticFlowJob::advance(double from_s, double seconds) {
   }
   use_.add_round(from_s, seconds, is_done_ ? stand + moved : seconds);
   return moved;
+}
+
+void ElasticFlowJob::give(const scheduler::Slots& slots, double now_s) {
+  const bool is_charged = charge_ != scheduler::RestartCharge::at_each_plan;
+  const double owed_s = use_.standing_s();
+  use_.give(slots, now_s, restart_s(static_cast<std::uint32_t>(slots.size())));
+  if (!is_charged) use_.owe(owed_s);
+}
+
+void ElasticFlowJob::note_plan(std::uint64_t nth) {
+  if (charge_ != scheduler::RestartCharge::at_each_plan) return;
+  const bool is_long = !restart_s_ && nth > 0 && nth % kPlansToLongRestart == 0;
+  use_.owe(restart_s(submission_.slots) + (is_long ? kLongRestartS : 0));
 }
 
 scheduler::ElasticJob ElasticFlowJob::view() const {

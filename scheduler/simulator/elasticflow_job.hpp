@@ -25,17 +25,17 @@ struct ElasticFlowSubmission {
 };
 
 /// What a change to so many slots costs a job in the simulator of ElasticFlow's authors, in seconds; they add
-/// 27 s every 60th time, which is left out.
+/// 27 s every 60th time, which is left out but where each plan charges.
 double elasticflow_restart_s(std::uint32_t slots);
 
 /// A job of the ElasticFlow traces (ASPLOS 2023): so many steps at a fixed batch size, at the measured rate
 /// of the slots that it has. Which nodes they are on makes no difference.
 class ElasticFlowJob final : public SimulatedJob {
  public:
-  /// Each change of its slots costs `restart_s`; without it as `elasticflow_restart_s` says. It may be
-  /// charged late: nothing to a job that ends before the next plan.
+  /// A restart costs `restart_s`; without it as `elasticflow_restart_s` says. `charge` is when. What it owes
+  /// at a plan without slots, `at_each_plan`, it stands still for when it next has some.
   ElasticFlowJob(std::uint32_t id, ElasticFlowSubmission submission, std::optional<double> restart_s,
-                 bool charges_late = false);
+                 scheduler::RestartCharge charge = scheduler::RestartCharge::at_changes);
 
   const std::string& name() const override { return submission_.name; }
   double submitted_s() const override { return submission_.submitted_s; }
@@ -45,9 +45,8 @@ class ElasticFlowJob final : public SimulatedJob {
   double done_s() const override { return done_s_; }
   std::optional<double> news_s(double now_s) const override;
   double advance(double from_s, double seconds) override;
-  void give(const scheduler::Slots& slots, double now_s) override {
-    use_.give(slots, now_s, restart_s(static_cast<std::uint32_t>(slots.size())));
-  }
+  void give(const scheduler::Slots& slots, double now_s) override;
+  void note_plan(std::uint64_t nth) override;
   const scheduler::Slots& slots() const override { return use_.slots(); }
   /// With its deadline, steps and rates, but without a speed model and gradient noise, which these traces
   /// don't have.
@@ -60,7 +59,7 @@ class ElasticFlowJob final : public SimulatedJob {
   std::uint32_t id_;
   ElasticFlowSubmission submission_;
   std::optional<double> restart_s_;
-  bool charges_late_;
+  scheduler::RestartCharge charge_;
   std::vector<scheduler::DeadlineSize> sizes_;  ///< those that are faster than all smaller ones
   SlotUse use_;
   double steps_done_ = 0;

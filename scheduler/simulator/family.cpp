@@ -143,21 +143,22 @@ Read<Outcome> run_elasticflow(const std::filesystem::path& profiles, const std::
                               const PolicyEntry& policy, const SimulationSettings& settings) {
   const auto models = read_throughputs(profiles);
   if (!models) return tl::unexpected(models.error());
-  auto submissions = read_elasticflow_workload(workload, *models);
-  if (!submissions) return tl::unexpected(submissions.error());
+  auto read = read_elasticflow_workload(workload, *models);
+  if (!read) return tl::unexpected(read.error());
   const auto needs = [&](const ElasticFlowSubmission& job) {
     if (policy.keeps_deadlines) return 1U;  // it refuses whom it can't serve
     return policy.gives_as_asked || policy.trains_live ? job.slots : job.rates->measured().begin()->first;
   };
-  if (auto fits = check_fits(workload, *submissions, settings, needs); !fits)
+  if (auto fits = check_fits(workload, read->jobs, settings, needs); !fits)
     return tl::unexpected(fits.error());
   const auto restart_s = settings.models_restarts ? std::nullopt : std::optional(settings.cluster.restart_s);
   Jobs jobs;
-  for (ElasticFlowSubmission& submission : *submissions)
+  for (ElasticFlowSubmission& submission : read->jobs)
     jobs.push_back(std::make_unique<ElasticFlowJob>(static_cast<std::uint32_t>(jobs.size()),
-                                                    std::move(submission), restart_s,
-                                                    policy.charges_restarts_late));
-  return simulate(jobs, *policy.make(nullptr), settings);
+                                                    std::move(submission), restart_s, policy.restart_charge));
+  SimulationSettings by_its_clock = settings;
+  by_its_clock.cluster.clock_s = read->first_s;
+  return simulate(jobs, *policy.make(nullptr), by_its_clock);
 }
 
 Read<Outcome> run_rigid(const std::filesystem::path& workload, Read<std::vector<RigidSubmission>> submissions,

@@ -12,6 +12,8 @@ namespace {
 
 /// The finish-time ratio above which Shockwave's authors count a job as treated unfairly.
 constexpr double kUnfairRatio = 1.05;
+/// Of sums of times.
+constexpr double kRoundingS = 1e-6;
 
 void add_times(const Outcome& outcome, nlohmann::ordered_json& report) {
   std::vector<double> times;
@@ -56,7 +58,7 @@ void add_deadlines(const Outcome& outcome, nlohmann::ordered_json& report) {
   for (const JobOutcome& job : outcome.jobs) {
     if (!job.deadline_s) continue;
     ++with_deadline;
-    const bool is_met = !job.was_refused() && job.done_s < *job.deadline_s;
+    const bool is_met = !job.was_refused() && job.done_s <= *job.deadline_s + kRoundingS;
     met += is_met;
     if (!job.is_admitted) continue;
     were_answered = true;

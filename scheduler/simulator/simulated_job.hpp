@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,9 @@ class SimulatedJob {
   virtual double advance(double from_s, double seconds) = 0;
   /// Other slots than it has, from now on; none: it is stopped.
   virtual void give(const scheduler::Slots& slots, double now_s) = 0;
+  /// There was a plan, the `nth` while more jobs are to come, from 0; for those that are charged for restarts
+  /// then.
+  virtual void note_plan(std::uint64_t) {}
   virtual const scheduler::Slots& slots() const = 0;
   /// What a policy may know; it refers to the job.
   virtual scheduler::ElasticJob view() const = 0;

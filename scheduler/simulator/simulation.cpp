@@ -71,6 +71,10 @@ class Run {
   /// When to plan next.
   double next_s() const {
     const double round_s = settings_.cluster.round_s;
+    if (policy_.plans_at_submissions() && next_ < jobs_.size()) {
+      const double submitted_s = jobs_[next_]->submitted_s();
+      return planned_s_ ? std::max(now_s_ + round_s, submitted_s) : submitted_s;
+    }
     if (!policy_.plans_at_events()) {
       if (!active_.empty()) return now_s_ + round_s;
       // The round that sees the next one come; a trace may have months without any.
@@ -120,6 +124,10 @@ class Run {
     }
     for (std::size_t i = 0; i < decision.places.size(); ++i) places_[active_[i]] = decision.places[i];
     for (std::size_t i = 0; i < decision.rests.size(); ++i) rests_[active_[i]] = decision.rests[i];
+    if (next_ < jobs_.size()) {
+      for (const std::size_t i : active_) jobs_[i]->note_plan(plans_with_more_);
+      ++plans_with_more_;
+    }
     if (!decision.answers.empty()) take_answers(decision.answers);
     return true;
   }
@@ -161,8 +169,9 @@ class Run {
   std::vector<std::optional<bool>> answers_;  ///< whether its deadline was accepted
   std::vector<std::optional<double>> earliest_s_;
   double now_s_ = 0;
-  std::optional<double> planned_s_;  ///< when the policy planned last
-  std::optional<double> wake_s_;     ///< as the policy asked for
+  std::optional<double> planned_s_;    ///< when the policy planned last
+  std::optional<double> wake_s_;       ///< as the policy asked for
+  std::uint64_t plans_with_more_ = 0;  ///< while more jobs were to come
   Outcome outcome_;
 };
 

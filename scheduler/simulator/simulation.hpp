@@ -53,10 +53,10 @@ struct SimulationSettings {
   Warn warn;                            ///< may be empty
 };
 
-/// Runs the jobs to their ends. In each round, or from event to event where the policy wants that, they first
-/// move on; then the policy plans for those submitted and not done; then jobs whose slots differ get the new
-/// ones, and those whose deadlines it refuses go. Refuses a plan that overfills a node or splits a rigid job
-/// or puts one on several kinds of GPU, and to go on after `time_limit_s` from the last
+/// Runs the jobs to their ends. In each round, or at the events that the policy wants in place of rounds,
+/// they first move on; then the policy plans for those submitted and not done; then jobs whose slots differ
+/// get the new ones, and those whose deadlines it refuses go. Refuses a plan that overfills a node or splits
+/// a rigid job or puts one on several kinds of GPU, and to go on after `time_limit_s` from the last
 /// submission. Deterministic.
 Read<Outcome> simulate(Jobs& jobs, const scheduler::ElasticPolicy& policy,
                        const SimulationSettings& settings);

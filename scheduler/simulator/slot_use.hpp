@@ -19,6 +19,8 @@ class SlotUse {
   /// Other slots from now on, which it begins by standing still; none: it is stopped.
   void give(const scheduler::Slots& slots, double now_s) { give(slots, now_s, restart_s_); }
   void give(const scheduler::Slots& slots, double now_s, double restart_s);
+  /// It has to stand still for so long, in place of what was left of that, now or when it has slots again.
+  void owe(double standing_s) { standing_s_ = standing_s; }
   /// How many of the next `seconds` it still stands still, which are then over.
   double stand(double seconds);
   /// It had its slots for a round from `from_s` on, and held them for `held_s` of it, until it was done.

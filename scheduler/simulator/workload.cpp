@@ -87,8 +87,8 @@ Read<std::vector<PolluxSubmission>> read_pollux_workload(const std::filesystem::
   return jobs;
 }
 
-Read<std::vector<ElasticFlowSubmission>> read_elasticflow_workload(
-    const std::filesystem::path& file, const std::map<std::string, ThroughputTable>& models) {
+Read<ElasticFlowWorkload> read_elasticflow_workload(const std::filesystem::path& file,
+                                                    const std::map<std::string, ThroughputTable>& models) {
   constexpr std::array kColumns{Column{"model_name", Cell::text},
                                 Column{"batch_size", Cell::count},
                                 Column{"num_gpu", Cell::count},
@@ -121,7 +121,7 @@ Read<std::vector<ElasticFlowSubmission>> read_elasticflow_workload(
     job.submitted_s -= first_s;
     job.deadline_s -= first_s;
   }
-  return jobs;
+  return ElasticFlowWorkload{std::move(jobs), first_s};
 }
 
 Read<NamedCluster> parse_cluster(std::string_view text) {

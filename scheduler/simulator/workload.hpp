@@ -21,10 +21,14 @@ using ApplicationsByKind = std::vector<std::map<std::string, ApplicationProfile>
 Read<std::vector<PolluxSubmission>> read_pollux_workload(const std::filesystem::path& file,
                                                          const ApplicationsByKind& applications);
 
-/// The lines of an ElasticFlow workload in the order of submission, their times counted from the first one;
-/// `models` must outlive them. Refusals name `file:line:column`.
-Read<std::vector<ElasticFlowSubmission>> read_elasticflow_workload(
-    const std::filesystem::path& file, const std::map<std::string, ThroughputTable>& models);
+struct ElasticFlowWorkload {
+  std::vector<ElasticFlowSubmission> jobs;  ///< in the order of submission, times counted from the first one
+  double first_s = 0;                       ///< when that was, by the file's clock
+};
+
+/// `models` must outlive the jobs. Refusals name `file:line:column`.
+Read<ElasticFlowWorkload> read_elasticflow_workload(const std::filesystem::path& file,
+                                                    const std::map<std::string, ThroughputTable>& models);
 
 struct NamedCluster {
   scheduler::ElasticCluster cluster;

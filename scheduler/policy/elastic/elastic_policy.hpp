@@ -26,6 +26,7 @@ struct ElasticCluster {
       kinds{};            ///< of each node, which kind of GPU it has, from 0; empty: all the same
   double round_s = 60;    ///< between two plans
   double restart_s = 30;  ///< what a change of a job's slots costs it: it holds them and stands still
+  double clock_s = 0;     ///< what the clock by which jobs are submitted showed at time zero
 
   std::uint32_t total() const;
   std::uint32_t kind_of(std::size_t node) const { return kinds.empty() ? 0 : kinds[node]; }
@@ -140,11 +141,21 @@ class ElasticPolicy {
   /// Whether it plans when jobs come or end, a round after the last plan at the earliest, instead of each
   /// round.
   virtual bool plans_at_events() const { return false; }
+  /// Whether it plans when jobs come, a round after the last plan at the earliest, whatever ends in between,
+  /// and each round once all have come.
+  virtual bool plans_at_submissions() const { return false; }
   /// The same with answers to those who ask for a deadline; without any when the policy doesn't heed them.
   virtual Decision decide(const ElasticCluster& cluster, std::span<const ElasticJob> jobs,
                           double now_s) const {
     return {plan(cluster, jobs, now_s)};
   }
+};
+
+/// When the published simulation of a policy charges jobs for restarts.
+enum class RestartCharge {
+  at_changes,   ///< when their slots change
+  late,         ///< the same, but at the next plan, and not at all to a job that is done by then
+  at_each_plan  ///< to all jobs at each plan while more are to come, whether or not their slots change
 };
 
 /// A policy that the simulator, `ds-sim`, offers by name.
@@ -157,9 +168,7 @@ struct PolicyEntry {
   bool keeps_rigid = false;  ///< may be given rigid jobs
   bool gives_as_asked = false;   ///< a job gets the slots that it asked for or none
   bool keeps_deadlines = false;  ///< answers for them
-  /// Its published simulation charges a restart when it plans next, and not at all to a job that is done by
-  /// then.
-  bool charges_restarts_late = false;
+  RestartCharge restart_charge = RestartCharge::at_changes;  ///< of jobs of ElasticFlow's traces
   bool chooses_kind = false;  ///< may be given a cluster with several kinds of GPU, of which a job gets one
   bool trains_live = false;   ///< jobs that can train do so as under the live head (`ElasticJob::told`)
   std::unique_ptr<ElasticPolicy> (*make)(const Oracle* oracle) = nullptr;  ///< the oracle must outlive it
@@ -175,6 +184,7 @@ std::unique_ptr<ElasticPolicy> make_drf_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_tiresias_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_edf_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_tiresias_queues_policy(const Oracle*);
+std::unique_ptr<ElasticPolicy> make_gandiva_policy(const Oracle*);
 std::unique_ptr<ElasticPolicy> make_optimus_policy(const Oracle* oracle);  ///< which must not be null
 std::unique_ptr<ElasticPolicy> make_ds_policy(const Oracle*);
 

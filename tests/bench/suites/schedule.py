@@ -30,7 +30,7 @@ SHOCKWAVE_BARS = {  # field, unit, column of the published figures, what is want
     "worst_finish_time_ratio": ("", "worst_rho", 1.78),
 }
 SIA_PUBLISHED_H = {"philly": 0.6, "saturn": 0.7, "newtrace": 0.7}  # Sia's mean of the averages, over more workloads than we have
-ELASTICFLOW_PUBLISHED = {"elasticflow": 142, "tiresias_queues": 56, "edf": 23}  # deadlines met of the 195 of elasticVpollux_e
+ELASTICFLOW_PUBLISHED = {"elasticflow": 142, "tiresias_queues": 56, "edf": 23, "gandiva": 18}  # deadlines met of the 195 of elasticVpollux_e
 SIA_ONE_KIND_H = 1.9  # of the Philly workloads on 64 T4
 OPENB_PODS = ("default", "cpu100", "cpu250", "gpushare40", "gpushare80", "gpuspec10", "gpuspec25", "multigpu20", "multigpu40")
 OPENB_SEEDS = range(42, 52)
@@ -118,7 +118,7 @@ def elasticflow_cases(programs):
             Contender("peer", f"{peer} (published)", lambda: ELASTICFLOW_PUBLISHED[peer])], must=1)
 
     return [case("deadlines", "ds", "elasticflow"), case("deadlines_tiresias", "tiresias_queues", "tiresias_queues"),
-            case("deadlines_edf", "edf", "edf")]
+            case("deadlines_edf", "edf", "edf"), case("deadlines_gandiva", "gandiva", "gandiva")]
 
 
 def philly_cases(programs):

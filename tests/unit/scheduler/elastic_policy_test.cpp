@@ -92,7 +92,7 @@ TEST(ElasticPolicies, NeverOverfillANodeAndPlanTheSameForTheSame) {
 }
 
 TEST(ElasticPolicies, RigidOnesGiveWhatWasAskedForOrNothing) {
-  for (const char* name : {"fifo", "live", "tiresias", "tiresias_queues"}) {
+  for (const char* name : {"fifo", "live", "tiresias", "tiresias_queues", "gandiva"}) {
     const auto policy = find_policy(name)->make(nullptr);
     for (std::uint64_t seed = 0; seed < 300; ++seed) {
       State state = make_state(seed);

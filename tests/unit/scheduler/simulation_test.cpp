@@ -191,7 +191,7 @@ TEST(Report, HasTheFieldsThatScriptsRelyOn) {
   EXPECT_FALSE(report.contains("deadlines_met"));
 }
 
-TEST(Report, CountsTheJobsThatEndBeforeTheirDeadlines) {
+TEST(Report, CountsTheJobsThatEndByTheirDeadlines) {
   Outcome outcome;
   outcome.jobs = {{"before", 0, 99, 50, 400, 1, 100},
                   {"at", 0, 100, 50, 400, 1, 100},
@@ -199,7 +199,7 @@ TEST(Report, CountsTheJobsThatEndBeforeTheirDeadlines) {
                   {"without", 0, 9, 50, 400, 1}};
   outcome.makespan_s = 101;
   outcome.cluster_slots = 4;
-  EXPECT_EQ(to_json(outcome).at("deadlines_met"), 1);
+  EXPECT_EQ(to_json(outcome).at("deadlines_met"), 2);
 }
 
 }  // namespace

@@ -120,7 +120,7 @@ TEST_F(SimulatorCommand, AWrongArgumentIsRefusedWithWhatIsRight) {
   EXPECT_EQ(refusal(),
             "--policy: there is no policy \"tiresia\", did you mean \"tiresias\"?; there are ds, fifo, live, "
             "live_least_attained, drf, "
-            "tiresias, edf, tiresias_queues, optimus");
+            "tiresias, edf, tiresias_queues, gandiva, optimus");
   command_.policy = "fifo";
   command_.family = "gavel";
   EXPECT_EQ(refusal(),

@@ -135,7 +135,7 @@ TEST_F(SimulatorInput, ATraceMayHaveMonthsBetweenItsJobs) {
 
 TEST_F(SimulatorInput, AJobThatNeverFitsIsRefusedByItsLineAtOnce) {
   write_jobs("small,0,bert,1,10\nlarge,5,bert,6,12\nlater,9,bert,5,10\n");
-  for (const char* policy : {"fifo", "tiresias", "tiresias_queues"}) {
+  for (const char* policy : {"fifo", "tiresias", "tiresias_queues", "gandiva"}) {
     command_.policy = policy;
     EXPECT_EQ(refusal(),
               at("jobs") +
