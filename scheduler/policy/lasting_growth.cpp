@@ -55,6 +55,27 @@ Outcome outcome_of(GangPlanner& planner, const TenantTree& tenants, std::span<co
   return outcome;
 }
 
+/// Those for whose sake workers were taken from jobs that would have some back by the next plan.
+std::set<std::string> moved_in_vain(GangPlanner& planner, const TenantTree& tenants,
+                                    std::span<const PastUse> past, std::int64_t now_ms, const Plan& plan) {
+  auto before = planner.carry_out(plan);
+  planner.begin();
+  Planning planning(planner, tenants, past, now_ms);
+  planning.serve_minimums();
+  planning.backfill();
+  planning.grow();
+  const Plan next = planner.end();
+  for (auto& [job, demand, leases] : std::views::reverse(before))
+    planner.set_job(job, std::move(demand), std::move(leases));
+  std::set<std::string> jobs;
+  for (const SizeChange& change : plan.resizes) {
+    if (!change.because.empty() &&
+        std::ranges::find(next.placements, change.job, &Placement::job) != next.placements.end())
+      jobs.insert(change.in_favour_of);
+  }
+  return jobs;
+}
+
 /// As nobody starts, all others that get workers grow.
 std::set<std::string> growing_in(const Plan& plan) {
   std::set<std::string> jobs;
@@ -109,6 +130,23 @@ void keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants, std::s
     if (losing.empty() || tries == kMaxTries) return drop_growth(plan, growing);
     // What they had grown into is others', who need not take it from them.
     kept.merge(losing);
+    plan = plan_without_growth_of(planner, tenants, past, now_ms, kept);
+  }
+}
+
+void keep_lasting_moves(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
+                        std::int64_t now_ms, Plan& plan) {
+  std::set<std::string> kept;  // from growing
+  const auto is_move = [](const SizeChange& change) { return !change.because.empty(); };
+  for (int tries = 1; std::ranges::any_of(plan.resizes, is_move); ++tries) {
+    auto in_vain = moved_in_vain(planner, tenants, past, now_ms, plan);
+    if (in_vain.empty()) return;
+    if (tries == kMaxTries) {  // such moves are all that a plan does
+      plan.releases.clear();
+      plan.resizes.clear();
+      return;
+    }
+    kept.merge(in_vain);
     plan = plan_without_growth_of(planner, tenants, past, now_ms, kept);
   }
 }

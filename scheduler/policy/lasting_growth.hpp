@@ -18,4 +18,11 @@ namespace ds::scheduler {
 void keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
                          std::int64_t now_ms, Plan& plan);
 
+/// Likewise with workers that change jobs for the sake of shares (`SizeChange::because`): takes out those
+/// moves after which the next plan would give the giver some back. The shares alone don't say that: whose
+/// guarantee has room comes first, and what is too little for a large worker does for a small one. Costs a
+/// plan, and some more where it finds any.
+void keep_lasting_moves(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
+                        std::int64_t now_ms, Plan& plan);
+
 }  // namespace ds::scheduler

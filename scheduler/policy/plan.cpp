@@ -57,6 +57,7 @@ Plan Planner::finish(Planning& planning, std::span<const PastUse> past, std::int
   plan.resizes = std::move(resizes);
   planning.put_off_partial_growth(plan);
   if (may_take_back) keep_lasting_growth(*state_, tenants_, past, now_ms, plan);
+  keep_lasting_moves(*state_, tenants_, past, now_ms, plan);
   return plan;
 }
 

@@ -185,6 +185,20 @@ TEST_F(FairMoves, LetAProgramGrowByAllAtOnceThoughWorkersLeaveOneAfterAnother) {
   EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"fy", "n1", 3}}));
 }
 
+/// Of two slots one is within what `c` is guaranteed, and only `jy` has a worker so small.
+TEST_F(FairMoves, TakeNothingThatTheGiverWouldHaveBack) {
+  use("tenants: {c: {guaranteed: 4, queues: {x: {guaranteed: 3, weight: 16}, y: {guaranteed: 1}}}}");
+  cluster_.add_node("n1", 5);
+  add_with(3, "jy", "c", {1, 3}).queue = "y";
+  add_with(1, "jx", "c", {1, 2}).queue = "x";
+  cluster_.demand("jx").slots = 2;
+  for (Lease& lease : cluster_.leases) {
+    lease.queue = lease.job == "jy" ? "y" : "x";
+    lease.slots = lease.job == "jy" ? 1 : 2;
+  }
+  EXPECT_TRUE(cluster_.plan().releases.empty());
+}
+
 /// Whatever the tenants, weights, speeds and programs: it comes to rest, and then programs of one queue that
 /// could have more do not have much less than others.
 TEST(FairMovesProperty, AllComesToRestAndProgramsHaveAboutAsMany) {

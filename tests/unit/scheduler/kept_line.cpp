@@ -16,6 +16,11 @@
 namespace ds::scheduler::testing {
 namespace {
 
+bool is_available(const ClusterModel& cluster, const Lease& lease) {
+  const auto node = std::ranges::find(cluster.nodes, lease.node, &NodeView::id);
+  return node != cluster.nodes.end() && node->available;
+}
+
 /// What is used at a moment when all gangs that have a limit ran as long as it allows, those that the plan
 /// starts too; of others those workers count as gone that may be taken back for `first`: the newest above the
 /// minimum, whether they were there before the plan or not.
@@ -36,9 +41,7 @@ std::map<std::string, Use> use_at(const ClusterModel& cluster, const Plan& plan,
     const bool is_over = demand != then.demands.end() && demand->job != first.job && demand->ends_ms > 0 &&
                          demand->ends_ms <= moment_ms;
     if (is_over) continue;
-    const auto node = std::ranges::find(then.nodes, lease->node, &NodeView::id);
-    const bool is_there = node != then.nodes.end() && node->available;
-    if (is_there && may_go[lease->job] > 0) {
+    if (is_available(then, *lease) && may_go[lease->job] > 0) {
       --may_go[lease->job];
       continue;
     }
@@ -142,8 +145,12 @@ bool is_ever_in_the_way(const ClusterModel& cluster, const Demand& first,
   for (const Demand& demand : cluster.demands) {
     const std::uint32_t live = cluster.live(demand.job), needed = std::max(1U, demand.workers.min);
     if (!demand.preemptible || demand.priority > first.priority) continue;
-    for (std::uint32_t extra = live - std::min(live, needed); extra > 0; --extra)
-      leases.erase(std::ranges::find(leases, demand.job, &Lease::job));
+    for (std::uint32_t extra = live - std::min(live, needed); extra > 0; --extra) {
+      const auto newest = std::ranges::find_if(leases, [&](const Lease& lease) {
+        return lease.job == demand.job && is_available(cluster, lease);
+      });
+      if (newest != leases.end()) leases.erase(newest);
+    }
   }
   std::vector<std::string> running;
   for (const Lease& lease : leases) {
