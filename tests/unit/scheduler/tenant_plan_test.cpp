@@ -417,6 +417,23 @@ TEST_F(TenantPlan, NamesThoseWhoComeFirstForWhatNobodyCouldHaveBack) {
   EXPECT_EQ(wait->reasons.front().blocking, (std::vector<std::string>{"runs", "large"}));
 }
 
+TEST_F(TenantPlan, NamesThoseOfTheQueueThatMayHaveWhatAJobWaitsForOnceTheyCanGiveItBack) {
+  use("tenants: {nlp: {guaranteed: 2, borrowing_limit: 2}, vision: {guaranteed: 3}}");
+  cluster_.add_node("n1", 6);
+  add("runs", "nlp", {1, 1}).preemptible = false;
+  cluster_.settle();
+  add("large", "nlp", {3, 3}).preemptible = false;
+  add("later", "nlp", {4, 4});
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(codes_of(plan, "large"), (Codes{"quota_tenant"}));
+  ASSERT_EQ(codes_of(plan, "later"), (Codes{"quota_tenant", "priority_behind"}));
+  const auto wait = std::ranges::find(plan.waits, "later", &Wait::job);
+  EXPECT_EQ(wait->reasons[1].text,
+            "needs 4 workers of 1 slot each, and 1 job before it that is not preemptible may start first, as "
+            "soon as what others are guaranteed is left to them");
+  EXPECT_EQ(wait->reasons[1].blocking, (std::vector<std::string>{"large"}));
+}
+
 TEST_F(TenantPlan, CountsNoResourceThatTheClusterHasNotAnyMore) {
   use("tenants: {a: {}, b: {}}");
   cluster_.add_node("n1", 2);
