@@ -288,6 +288,50 @@ TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
   EXPECT_GT(fixed_wait, 500U);
 }
 
+/// Whatever waits for what others are guaranteed, and for others that do: once nobody comes any more all
+/// start that ever can, as those end that run.
+TEST(TenantProperty, AllStartSoonerOrLaterThoughHalfOfThemAreNotPreemptible) {
+  std::size_t ended = 0, fixed_wait = 0;
+  const Seeds seeds(500);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    Random random(seed);
+    ClusterModel cluster;
+    for (std::uint64_t i = 0, nodes = 1 + below(random, 3); i < nodes; ++i)
+      cluster.add_node("n" + std::to_string(i), static_cast<std::uint32_t>(2 + below(random, 6)));
+    cluster.tenants = random_tenants(random, count_slots(cluster));
+    for (int event = 0; event < 16; ++event) {
+      add_tenants_job(cluster, random, event);
+      make_some_fixed(cluster, random);
+      cluster.demands.back().lasts_ms = 10'000 * static_cast<std::int64_t>(1 + below(random, 20));
+      if (!cluster.leases.empty() && below(random, 3) == 0)
+        cluster.lose_worker(cluster.leases[below(random, cluster.leases.size())].worker);
+      cluster.settle(60, [&](const Plan& plan) { fixed_wait += count_fixed_that_wait(plan); });
+      cluster.go_on_until(cluster.now_ms + static_cast<std::int64_t>(below(random, 20'000)));
+    }
+    const std::size_t all = cluster.demands.size();
+    while (true) {
+      ASSERT_LT(cluster.settle(60), 60);
+      std::int64_t next_ms = 0;
+      for (const Demand& one : cluster.demands) {
+        if (one.ends_ms > 0 && (next_ms == 0 || one.ends_ms < next_ms)) next_ms = one.ends_ms;
+      }
+      if (next_ms == 0) break;
+      cluster.go_on_until(next_ms);
+    }
+    const Plan plan = cluster.plan();
+    for (const Demand& left : cluster.demands) {
+      const auto codes = testing::codes_of(plan, left.job);
+      EXPECT_NE(std::ranges::find(codes, "never_fits"), codes.end()) << left.job << " never starts";
+    }
+    ended += all - cluster.demands.size();
+  }
+  if (seeds.are_chosen()) return;
+  EXPECT_GT(ended, 2'000U);
+  EXPECT_GT(fixed_wait, 300U);
+}
+
 /// Two tenants, three jobs of every shape, tenant and priority, some of which run before: all come to rest.
 TEST(TenantProperty, NoSmallClusterPreemptsInCircles) {
   const std::vector<WorkerCount> shapes{{1, 1}, {1, 3}, {2, 2}, {3, 3}};
