@@ -28,6 +28,7 @@ std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
     if (job->is_pending && (told == told_.end() || job->workers > 0))
       describe_queue(*job, served[job->queue], facts);
     if (job->is_pending && told == told_.end()) describe_line(*job, facts);
+    if (job->is_pending && told != told_.end() && job->workers == 0) describe_fixed_ahead(*job, facts);
     waits.push_back({job->demand.job, explain_wait(facts), facts.room_is_coming});
   }
   return waits;
@@ -53,6 +54,17 @@ void Planning::describe_queue(const Job& job, std::span<const Job* const> served
   facts.ahead_by_promise = job.demand.has_promise ? 0 : count_before(place);
   for (auto one = line.begin(); facts.ahead_names.size() < std::min(facts.ahead, kMaxBlockingJobs); ++one) {
     if ((*one)->workers < (*one)->needed) facts.ahead_names.push_back((*one)->demand.job);
+  }
+}
+
+/// Of one whose turn has come: those of its queue before it that wait for what keeps only such jobs back.
+void Planning::describe_fixed_ahead(const Job& job, WaitFacts& facts) const {
+  if (facts.room_is_coming || !cursors_[job.queue].is_behind_fixed) return;
+  for (const Job* one : planner_.short_of(job.queue)) {
+    if (one == &job) break;
+    if (!planner_.is_fixed(*one) || one->workers > 0) continue;
+    ++facts.fixed_ahead;
+    if (facts.fixed_ahead_names.size() < kMaxBlockingJobs) facts.fixed_ahead_names.push_back(one->demand.job);
   }
 }
 

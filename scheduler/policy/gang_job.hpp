@@ -90,6 +90,7 @@ struct GangJob {
     WorkerSize size;
     std::uint32_t needed = 1;
     bool is_together = false;  ///< on one node
+    bool is_fixed = false;     ///< not preemptible, among tenants
     auto operator<=>(const Shape&) const = default;
   };
   /// Jobs without workers.

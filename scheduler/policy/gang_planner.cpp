@@ -17,6 +17,11 @@ GangPlanner::ShrinkGroup shrink_group(const GangPlanner::Job& job) {
           job.demand.is_resting};
 }
 
+TenantTree lending_nothing(TenantTree tenants) {
+  for (QueueSpec& queue : tenants.queues) queue.lending_limit = 0;
+  return tenants;
+}
+
 }  // namespace
 
 GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
@@ -26,6 +31,10 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
       use_now_(use_nothing_),
       use_later_(use_nothing_),
       use_minimum_(use_nothing_),
+      unlent_(lending_nothing(tenants)),
+      fixed_nothing_(unlent_, std::nullopt),
+      use_fixed_(fixed_nothing_),
+      use_claimed_(fixed_nothing_),
       short_(tenants.queues.size()),
       partial_(tenants.queues.size()),
       unstarted_(tenants.queues.size()),
@@ -33,7 +42,8 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
       shrinkable_(tenants.queues.size()),
       preemptible_(tenants.queues.size()),
       relocatable_at_(capacity_.node_count()),
-      claimants_(tenants.queues.size()) {
+      claimants_(tenants.queues.size()),
+      fixed_(tenants.queues.size()) {
   for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
     if (capacity_.node(node).available) {
       ++totals_.available;
@@ -47,7 +57,8 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
 
 /// Slots of available nodes, and those that leases hold elsewhere, which queues use too.
 void GangPlanner::set_total_slots() {
-  for (QueueUse* use : {&use_nothing_, &use_now_, &use_later_, &use_minimum_})
+  for (QueueUse* use :
+       {&use_nothing_, &use_now_, &use_later_, &use_minimum_, &fixed_nothing_, &use_fixed_, &use_claimed_})
     use->set_total_slots(totals_.all.slots + elsewhere_);
 }
 
@@ -180,12 +191,15 @@ void GangPlanner::count_leases(const Job& job, bool more) {
   if (job.is_occupant)
     more ? void(occupants_.insert(job.demand.job)) : void(occupants_.erase(job.demand.job));
   if (job.is_wanted && job.workers >= job.needed) count_minimum(job, more);
+  if (job.is_wanted) count_fixed(job, fixed_workers(job, job.workers), more);
 }
 
 void GangPlanner::enter(Job& job) {
   job.is_pending = !job.demand.held && is_feasible(job) && is_allowed(job);
   is_stale_ = is_stale_ || elsewhere_ != elsewhere_when_entered_;
-  if (job.is_pending && tenants_.has_tenants()) claimants_[job.queue].insert(&job);
+  if (job.is_pending && tenants_.has_tenants() && !is_among_fixed_only(job))
+    claimants_[job.queue].insert(&job);
+  if (job.has_queue && job.workers > 0 && is_fixed(job)) fixed_[job.queue].insert(&job);
   if (job.workers > 0) running_.insert(&job);
   if (job.workers > 0 && job.demand.ends_ms > 0) ending_.insert(&job);
   if (job.workers > 0 && job.demand.ends_ms == 0 && job.demand.likely_ends_ms > 0)
@@ -211,7 +225,7 @@ void GangPlanner::enter(Job& job) {
 
 void GangPlanner::leave(Job& job) {
   for (Jobs* jobs : {&running_, &stalled_, &impossible_, &slowed_, &short_[job.queue], &partial_[job.queue],
-                     &claimants_[job.queue]})
+                     &claimants_[job.queue], &fixed_[job.queue]})
     jobs->erase(&job);
   ending_.erase(&job);
   likely_ending_.erase(&job);
@@ -255,11 +269,21 @@ void GangPlanner::count_guarantees() {
   guaranteed_.clear();
   std::vector<ClaimLine<Jobs::const_iterator>> lines;
   for (const Jobs& jobs : claimants_) lines.push_back({jobs.begin(), jobs.end()});
-  const auto slots_of = [](const Job& job) { return job.needed * job.size.slots; };
-  for_each_guaranteed(tenants_, std::move(lines), Before(), slots_of, [&](Job& job, std::size_t levels) {
-    job.guaranteed_levels = levels;
-    guaranteed_.push_back(&job);
-  });
+  std::vector<KeptSlots<Job>> kept;
+  for (const Jobs& jobs : fixed_) {
+    for (Job* job : jobs) kept.push_back({job, fixed_workers(*job, job->workers) * job->size.slots});
+  }
+  const auto slots_of = [this](const Job& job) {
+    return (job.needed - fixed_workers(job, job.workers)) * job.size.slots;
+  };
+  for_each_guaranteed(
+      tenants_, std::move(lines), std::move(kept), Before(), slots_of,
+      [](const Job& job) { return job.queue; },
+      [&](Job& job, std::size_t levels, bool is_kept) {
+        if (is_kept && !is_among_fixed_only(job)) return;  // its minimum is more than it keeps
+        job.guaranteed_levels = levels;
+        guaranteed_.push_back(&job);
+      });
 }
 
 /// They come first, or have of it what their own queue is guaranteed.
@@ -270,11 +294,15 @@ std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
     if (job.guaranteed_levels >= spec.depth || job.needed * job.size.slots > spec.guaranteed) continue;
     for (std::size_t leaf = queue; leaf < claimants_.size(); ++leaf) {
       if (!tenants_.is_below(leaf, queue)) continue;
+      const auto note = [&](const Job* other) {
+        const bool is_new = other != &job && std::ranges::find(found, other->demand.job) == found.end();
+        if (is_new && found.size() < kMaxBlockingJobs) found.push_back(other->demand.job);
+      };
+      for (const Job* other : fixed_[leaf]) note(other);
       for (Job* other : claimants_[leaf]) {
         if (other->guaranteed_levels <= spec.depth && !Before()(other, const_cast<Job*>(&job))) break;
         if (found.size() == kMaxBlockingJobs) return found;
-        if (other != &job && std::ranges::find(found, other->demand.job) == found.end())
-          found.push_back(other->demand.job);
+        note(other);
       }
     }
   }
@@ -283,7 +311,8 @@ std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
 
 /// Whether its queue could ever allow the job's minimum.
 bool GangPlanner::is_allowed(const Job& job) const {
-  return job.has_queue && !use_nothing_.find_limit(job.queue, room_of(job.size, job.needed));
+  return job.has_queue && !use_nothing_.find_limit(job.queue, room_of(job.size, job.needed)) &&
+         may_ever_be_fixed(job);
 }
 
 bool GangPlanner::is_available(const Lease& lease) const {

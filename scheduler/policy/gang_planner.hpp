@@ -108,11 +108,24 @@ class GangPlanner {
     return use_later_.find_limits(job.queue, room_of(job.size, count));
   }
 
+  /// What such a job has nobody gets back before it ends.
+  bool is_fixed(const Job& job) const { return !job.demand.preemptible && tenants_.has_tenants(); }
+  /// Whether with so many workers more all that such jobs have, and all that is claimed by those before it,
+  /// would leave others less than they are guaranteed. Not by the minimum of a gang that has started.
+  bool would_keep_guarantees(const Job& job, std::uint32_t count) const {
+    return is_fixed(job) && find_kept_guarantee(job, count, use_claimed_).has_value();
+  }
+  /// From now on those after it can't have what such a job lacks of that.
+  void claim_fixed(Job& job, std::uint32_t count);
+
   /// All its workers must be on one node.
   static bool is_together(const Job& job) { return job.demand.placement == PlacementRule::same_node; }
   /// Not just any worker of another job is of use to it.
   static bool is_picky(const Job& job) { return job.size.gpus > 0 || is_together(job); }
-  static Shape shape_of(const Job& job) { return {job.size, job.needed, is_together(job)}; }
+  static Shape shape_of(const Job& job) {
+    return {job.size, job.needed, is_together(job),
+            !job.demand.preemptible && job.queue != TenantTree::kRoot};
+  }
   static GrowthGroup growth_group(const Job& job) { return {job.size, is_together(job)}; }
   static Ask ask_of(const Job& job, std::uint32_t count);
   /// Whether so many workers would fit now.
@@ -249,11 +262,22 @@ class GangPlanner {
   };
   struct Step {  ///< of a plan, to be taken back
     /// `relocated`: a lease's worker will be on `node`; `arrived`: its newcomer takes that room from now on.
-    enum class Kind { placed, reserved, promised, released, taken_back, relocated, arrived };
+    enum class Kind {
+      placed,
+      reserved,
+      promised,
+      released,
+      taken_back,
+      relocated,
+      arrived,
+      kept_fixed,
+      claimed
+    };
     Kind kind;
     Job* job = nullptr;
     std::size_t node = 0;
     const Lease* lease = nullptr;
+    std::uint32_t workers = 0;  ///< that are kept for one that is not preemptible, or that it claims
   };
   using CountBySize = std::map<WorkerSize, std::uint64_t>;
   struct Relocating;  ///< for whom, and who so far
@@ -325,6 +349,19 @@ class GangPlanner {
                                       std::size_t node) const;
   void spend_spare(Reservation& kept, const WorkerSize& size, std::size_t node) const;
   void count_minimum(const Job& job, bool more);
+  void count_worker(Job& job, bool more);
+
+  // What can't be had back (fixed_jobs.cpp).
+  std::uint32_t fixed_workers(const Job& job, std::uint32_t workers) const;
+  std::uint32_t fixed_beyond(const Job& job, std::uint32_t count) const;
+  void count_fixed(const Job& job, std::uint32_t workers, bool more, bool is_claim = false);
+  void keep_fixed(Job& job, std::uint32_t count);
+  bool is_among_fixed_only(const Job& job) const;
+  bool may_ever_be_fixed(const Job& job) const;
+  bool fits_side(const Job& job, std::size_t side, std::uint32_t count) const;
+  std::optional<std::size_t> find_kept_guarantee(const Job& job, std::uint32_t count,
+                                                 const QueueUse& use) const;
+  void add_fixed_quota(const Job& job, WaitFacts& facts) const;
   void reserve(Job& job, std::uint32_t count);
   void release(Job& victim, const Lease& lease);
   void take_back(const Lease& lease);
@@ -347,7 +384,9 @@ class GangPlanner {
 
   // What may be taken for a job that waits (make_room.cpp), or that gains more by it (move_workers.cpp).
   Lack lack_of(const Job& job, std::uint32_t count) const;
-  bool has_room_later(const Job& job, std::uint32_t count) const { return lack_of(job, count).is_none(); }
+  bool has_room_later(const Job& job, std::uint32_t count) const {
+    return lack_of(job, count).is_none() && !would_keep_guarantees(job, count);
+  }
   bool helps(const Job& victim, const Lack& lack) const;
   template <class MayShrink>
   bool take_workers(const Job& job, std::uint32_t count, Taken& taken, MayShrink may_take);
@@ -410,6 +449,10 @@ class GangPlanner {
   QueueUse use_now_;
   QueueUse use_later_;
   QueueUse use_minimum_;
+  TenantTree unlent_;  ///< the same tenants, who lend nothing
+  QueueUse fixed_nothing_;
+  QueueUse use_fixed_;    ///< of that by jobs that are not preemptible
+  QueueUse use_claimed_;  ///< and with what is claimed by those that wait
   std::unordered_map<std::string, std::unique_ptr<Job>> jobs_;
   /// When the plan began: jobs with live workers, gangs that lacked some of theirs, jobs that lacked some and
   /// were not pending.
@@ -425,6 +468,8 @@ class GangPlanner {
   std::vector<std::set<Job*, Before>> relocatable_at_;  ///< by node: jobs with workers there
   std::size_t relocatable_ = 0;                         ///< jobs
   std::vector<Jobs> claimants_;       ///< by queue: pending jobs, started or not; kept with tenants only
+  std::vector<Jobs> fixed_;           ///< by queue: those with workers that are not preemptible; likewise
+  std::vector<Job*> claiming_;        ///< in this plan: those who lack what is not guaranteed to others
   std::vector<Job*> guaranteed_;      ///< with levels
   SlotCount elsewhere_;               ///< that jobs have on nodes that are away
   SlotCount elsewhere_when_entered_;  ///< when what is pending was looked at last

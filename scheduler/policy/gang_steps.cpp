@@ -24,6 +24,7 @@ Plan GangPlanner::end() {
   released_from_.clear();
   for (const std::string& job : newly_occupying_) occupants_.erase(job);
   newly_occupying_.clear();
+  claiming_.clear();
   given_up_.clear();
   last_placement_of_.clear();
   Plan plan{.releases = std::move(releases_),
@@ -138,7 +139,7 @@ std::size_t GangPlanner::choose_to_place(const Job& job) const {
 
 bool GangPlanner::place(Job& job, std::uint32_t count) {
   if (use_now_.find_limit(job.queue, room_of(job.size, count)) || find_limit(job, count) ||
-      !can_place(job, count))
+      would_keep_guarantees(job, count) || !can_place(job, count))
     return false;
   const std::size_t first_step = steps_.size();
   std::optional<std::size_t> only;
@@ -179,7 +180,7 @@ void GangPlanner::place_one(Job& job, std::size_t node) {
   capacity_.use(node, job.size, true, true);
   for (QueueUse* use : {&use_now_, &use_later_}) use->add(job.queue, room_of(job.size, 1));
   ++job.at[node];
-  if (++job.workers == job.needed) count_minimum(job, true);
+  count_worker(job, true);
   measure(job);
 }
 
@@ -200,6 +201,7 @@ void GangPlanner::reserve(Job& job, std::uint32_t count) {
     steps_.push_back({Step::Kind::reserved, &job, node, nullptr});
     ++at[node];
   }
+  keep_fixed(job, count);
 }
 
 /// For the first of `count` more workers, for which there will be room; it will have those `at` nodes.
@@ -275,7 +277,7 @@ void GangPlanner::take_back(const Lease& lease) {
 void GangPlanner::do_release(Job& victim, const Lease& lease) {
   const std::size_t node = capacity_.index_of(lease.node);
   const WorkerSize size = size_of(lease);
-  if (victim.workers-- == victim.needed) count_minimum(victim, false);
+  count_worker(victim, false);
   use_later_.remove(queue_of(lease.tenant, lease.queue), room_of(size, 1));
   if (node == Capacity::kUnknownNode) {
     --victim.at_unknown_nodes;
@@ -290,7 +292,7 @@ void GangPlanner::do_release(Job& victim, const Lease& lease) {
 void GangPlanner::do_take_back(Job& job, const Lease& lease) {
   const std::size_t node = capacity_.index_of(lease.node);
   const WorkerSize size = size_of(lease);
-  if (++job.workers == job.needed) count_minimum(job, true);
+  count_worker(job, true);
   use_later_.add(queue_of(lease.tenant, lease.queue), room_of(size, 1));
   if (node == Capacity::kUnknownNode) {
     ++job.at_unknown_nodes;
@@ -312,7 +314,7 @@ void GangPlanner::undo(const Step& step) {
   Job& job = *step.job;
   switch (step.kind) {
     case Step::Kind::placed:
-      if (job.workers-- == job.needed) count_minimum(job, false);
+      count_worker(job, false);
       if (--job.at.at(step.node) == 0) job.at.erase(step.node);
       for (QueueUse* use : {&use_now_, &use_later_}) use->remove(job.queue, room_of(job.size, 1));
       measure(job);  // also of one that was tried only: by its ranks it is found again
@@ -331,6 +333,10 @@ void GangPlanner::undo(const Step& step) {
     case Step::Kind::arrived:
       capacity_.free(step.node, job.size, true, false);
       return use_now_.remove(job.queue, room_of(job.size, 1));
+    case Step::Kind::kept_fixed:
+      return count_fixed(job, step.workers, false);
+    case Step::Kind::claimed:
+      return count_fixed(job, step.workers, false, true);
   }
 }
 
@@ -392,6 +398,7 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
     if (occupant != job.demand.job) facts.everybody.names.push_back(occupant);
   }
   facts.occupants = facts.everybody;
+  add_fixed_quota(job, facts);
   return facts;
 }
 

@@ -39,7 +39,8 @@ bool Planning::may_grow(const Job& job) const {
       (!job.demand.preemptible && is_for(kept_back_)) || (job.demand.will_rest && is_for(unknown_back_));
   if (except_ != nullptr && except_->contains(job.demand.job)) return false;
   return job.workers >= job.needed && job.workers + job.kept < job.demand.workers.max && !job.demand.held &&
-         !job.was_shrunk && !job.is_relocated && job.has_queue && job.growth.workers > 0 && !blocks;
+         !job.was_shrunk && !job.is_relocated && job.has_queue && job.growth.workers > 0 && !blocks &&
+         !planner_.would_keep_guarantees(job, job.growth.workers);
 }
 
 Planning::Job* Planning::next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const {
@@ -70,7 +71,7 @@ void Planning::note_growths() {
 /// passed over by those that this quota does not count.
 bool Planning::move_to(Job& job) {
   const std::uint32_t count = job.growth.workers;
-  if (has_moved_ || !told_.empty() || planner_.count_releasing() > 0) return false;
+  if (has_moved_ || !keepers_.empty() || planner_.count_releasing() > 0) return false;
   const bool is_after =
       std::ranges::any_of(limits_, [&](std::size_t limit) { return tenants_.is_below(job.queue, limit); });
   if (is_after) return false;

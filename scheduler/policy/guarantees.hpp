@@ -17,26 +17,52 @@ struct ClaimLine {
   Iterator next, end;
 };
 
-/// Calls `use(job, levels)` for each job whose minimum is within guaranteed slots: at how many levels of the
-/// tree, counted from the root.
+/// What a job keeps whatever others are guaranteed.
+template <class Job>
+struct KeptSlots {
+  Job* job;
+  SlotCount slots;
+};
+
+/// Calls `use(job, levels, is_kept)` for each job whose minimum is within guaranteed slots: at how many
+/// levels of the tree, counted from the root.
 ///
 /// A leaf's guaranteed slots go to its first jobs, up to the first that they are not enough for; what a queue
 /// is guaranteed beyond its children's goes to the first of the others below it, likewise. So a job that is
 /// within its leaf's guarantee is within those of all queues above, and of two jobs of a leaf the earlier is
-/// guaranteed at no fewer levels. The answer depends on what jobs there are and not on what runs: that is
-/// what lets reclaiming never go in circles (see `plan_jobs`). Costs what is guaranteed, not what there is.
+/// guaranteed at no fewer levels. What jobs keep that nobody gets back comes out of it before: of a queue for
+/// which it is too much nothing is left. The answer depends on what jobs there are and not on what runs, but
+/// for those: that is what lets reclaiming never go in circles (see `plan_jobs`). Costs what is guaranteed
+/// and kept, not what there is.
 ///
-/// `lines`: by queue. `before` orders jobs of several leaves, `slots_of` gives a job's minimum. Pure.
-template <class Iterator, class Before, class SlotsOf, class Use>
-void for_each_guaranteed(const TenantTree& tree, std::vector<ClaimLine<Iterator>> lines, Before before,
-                         SlotsOf slots_of, Use use) {
+/// `lines`: by queue. `before` orders jobs of several leaves, `slots_of` gives a job's minimum and `queue_of`
+/// its leaf. Pure.
+template <class Iterator, class Job, class Before, class SlotsOf, class QueueOf, class Use>
+void for_each_guaranteed(const TenantTree& tree, std::vector<ClaimLine<Iterator>> lines,
+                         std::vector<KeptSlots<Job>> kept, Before before, SlotsOf slots_of, QueueOf queue_of,
+                         Use use) {
   std::vector<SlotCount> left(tree.queues.size());
   for (std::size_t queue = 0; queue < left.size(); ++queue) left[queue] = tree[queue].guaranteed;
   std::size_t deepest = 0;
   for (const QueueSpec& queue : tree.queues) deepest = std::max(deepest, queue.depth);
+  // What a queue guarantees comes out of the slots of those above it, too.
+  const auto take = [&](std::size_t queue, SlotCount slots) {
+    for (std::size_t above = queue; above != TenantTree::kRoot; above = tree[above].parent)
+      left[above] -= std::min(left[above], slots);
+  };
   for (std::size_t depth = deepest; depth > 0; --depth) {
     for (std::size_t queue = 0; queue < left.size(); ++queue) {
       if (tree[queue].depth != depth) continue;
+      std::erase_if(kept, [&](const KeptSlots<Job>& one) {
+        if (!tree.is_below(queue_of(*one.job), queue)) return false;
+        if (one.slots > left[queue]) {
+          left[queue] = 0;
+          return false;
+        }
+        take(queue, one.slots);
+        use(*one.job, depth, true);
+        return true;
+      });
       std::vector<ClaimLine<Iterator>*> below;
       for (std::size_t leaf = queue; leaf < lines.size(); ++leaf) {
         if (lines[leaf].next != lines[leaf].end && tree.is_below(leaf, queue)) below.push_back(&lines[leaf]);
@@ -52,10 +78,8 @@ void for_each_guaranteed(const TenantTree& tree, std::vector<ClaimLine<Iterator>
         const SlotCount slots = slots_of(*job);
         if (slots > left[queue]) break;
         ++first->next;
-        use(*job, depth);
-        // What a queue guarantees comes out of the slots of those above it, too.
-        for (std::size_t above = queue; above != TenantTree::kRoot; above = tree[above].parent)
-          left[above] -= std::min(left[above], slots);
+        use(*job, depth, false);
+        take(queue, slots);
       }
     }
   }

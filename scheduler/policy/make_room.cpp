@@ -143,8 +143,7 @@ bool GangPlanner::may_ever_preempt(const Job& job, const Job& beneficiary) const
 /// guaranteed, seen from the other job's queue.
 bool GangPlanner::is_entitled(const Job& beneficiary, const Job& other, std::uint32_t count) const {
   const auto meeting = tenants_.meet(beneficiary.queue, other.queue);
-  return meeting.a_side != meeting.at &&
-         use_later_.fits_guarantee(meeting.a_side, count * beneficiary.size.slots);
+  return meeting.a_side != meeting.at && fits_side(beneficiary, meeting.a_side, count);
 }
 
 std::vector<GangPlanner::Job*> GangPlanner::ever_preemptible(const Job& beneficiary) const {

@@ -149,7 +149,8 @@ struct Planning::FairMoves {
 /// When nothing else changes: so what is released is nobody's who waits or grows anyway.
 void Planning::move_for_shares() {
   const auto has_more = [](const Job* job) { return job->kept > 0 || job->workers != job->started; };
-  if (!told_.empty() || planner_.count_releasing() > 0 || std::ranges::any_of(planner_.touched(), has_more))
+  if (!keepers_.empty() || planner_.count_releasing() > 0 ||
+      std::ranges::any_of(planner_.touched(), has_more))
     return;
   FairMoves moves{std::vector<bool>(tenants_.queues.size()), {}, {}};
   std::size_t moved = 0, tried = 0;

@@ -307,6 +307,15 @@ struct Plan {
 /// that passed its guarantee is not guaranteed that worker, and takes nothing back. Between queues priorities
 /// say nothing.
 ///
+/// What cannot be had back is not lent. Of a job that is not preemptible counts all that it has, of a gang
+/// that has started at least its minimum. All that such jobs have, and what is guaranteed beyond that, at
+/// each level of the tree, fits the cluster and what each queue may have: such a job starts, and grows, only
+/// where that stays so, or where it is its queue's own guarantee that it uses. One that waits for this keeps
+/// nobody back who is preemptible, and the others only from that: it claims it when its turn has come, so
+/// that those behind it don't have it for ever. So who is guaranteed slots can have them but for what was
+/// lent before: when others were guaranteed less, or when there were more nodes. What a queue is guaranteed
+/// its jobs have first that are not preemptible and run: others of it have borrowed what is more.
+///
 /// A minimum counts as within the guarantee of a queue, at its level, if it is within that of any queue from
 /// there down to the job's own: others of the same tenant that have borrowed that are no reason to wait,
 /// since it takes it from them. So nobody who borrows comes before a queue that wants what is its own. So
@@ -316,7 +325,8 @@ struct Plan {
 /// not come before.
 ///
 /// No preemption leads to another for ever. Call a job's number of guaranteed levels and its priority its
-/// rank, compared in that order. It depends on what jobs there are, not on what runs. Who is preempted is of
+/// rank, compared in that order. It depends on what jobs there are, not on what runs, but for those that are
+/// not preemptible: of their starts there are finitely many, and they stay. Who is preempted is of
 /// lower rank than who is started: from another queue it has fewer levels, in the queue no more levels and a
 /// lower priority. And it does not come back before the other has started: turns go by levels first, and in a
 /// queue by priority (to a promise first: who has one is not preempted). So with no change from outside each

@@ -43,8 +43,9 @@ bool Planning::is_within_guarantee(const Job& job, std::size_t queue) const {
 /// the leaf wait, so its turn is the leaf's: else who is preempted for it could come first again, for ever.
 bool Planning::is_partial_within_guarantee(std::size_t leaf, std::size_t queue) const {
   for (const Job* job : planner_.partial_of(leaf)) {
-    if (job->guaranteed_levels == 0) return false;  // and so it is with the next
-    if (job->workers < job->needed && !told_.contains(job) && is_within_guarantee(*job, queue)) return true;
+    if (job->guaranteed_levels > 0 && job->workers < job->needed && !told_.contains(job) &&
+        is_within_guarantee(*job, queue))
+      return true;
   }
   return false;
 }
@@ -58,6 +59,11 @@ bool Planning::is_behind(const Job& job) const {
 /// Of a queue that is kept back only started gangs are served: they may be what others wait for.
 Planning::Job* Planning::next_short(std::size_t queue) {
   Cursor& cursor = cursors_[queue];
+  if (!cursor.is_behind && cursor.is_behind_fixed) {
+    while (cursor.next != planner_.short_of(queue).end() && (*cursor.next)->workers == 0 &&
+           planner_.is_fixed(**cursor.next))
+      ++cursor.next;
+  }
   const GangPlanner::Jobs& all = planner_.short_of(queue);
   const GangPlanner::Jobs& started = planner_.partial_of(queue);
   if (!cursor.is_behind && line_.is_behind(queue) && (cursor.next == all.end() || is_behind(**cursor.next))) {
@@ -72,6 +78,14 @@ void Planning::serve_minimum(Job& job) {
   // A started job is not kept back by those ahead: they may be waiting for the very workers that it has.
   if (job.workers == 0 && is_behind(job)) return;
   const std::uint32_t missing = job.needed - job.workers;
+  if (planner_.would_keep_guarantees(job, missing)) {
+    // Whoever is preemptible may have the slots meanwhile; what it waits for is not enough for the others of
+    // its queue either.
+    told_.emplace(&job, facts_of(job));
+    planner_.claim_fixed(job, missing);
+    cursors_[job.queue].is_behind_fixed = true;
+    return;
+  }
   const bool is_bound = is_behind_promise(job);
   if (is_bound ? place_beside_promises(job, missing) : planner_.place(job, missing)) return;
   WaitFacts facts = facts_of(job);  // as they are before room is made, which is not free yet
@@ -104,6 +118,7 @@ void Planning::serve_minimum(Job& job) {
                       for_quota_alone && std::ranges::all_of(limits, &QueueUse::Limit::is_of_gpus)});
   if (job.demand.has_promise && !facts.room_is_coming) promises_.push_back(keepers_.size() - 1);
   if (!facts.room_is_coming && limits.empty()) waiting_for_slots_.push_back(&job);
+  if (!facts.room_is_coming && !is_bound) planner_.claim_fixed(job, missing);
   told_.emplace(&job, std::move(facts));
 }
 

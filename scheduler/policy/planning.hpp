@@ -59,7 +59,8 @@ class Planning {
  private:
   struct Cursor {  ///< over the jobs of a queue that lack workers
     GangPlanner::Jobs::const_iterator next;
-    bool is_behind = false;  ///< only started gangs are served any more
+    bool is_behind = false;        ///< only started gangs are served any more
+    bool is_behind_fixed = false;  ///< those without workers that are not preemptible are passed over
   };
   struct Later {
     bool operator()(const Job* a, const Job* b) const {
@@ -125,6 +126,7 @@ class Planning {
   WaitFacts facts_of(const Job& job) const;
   void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
   void describe_line(const Job& job, WaitFacts& facts) const;
+  void describe_fixed_ahead(const Job& job, WaitFacts& facts) const;
 
   GangPlanner& planner_;
   const TenantTree& tenants_;

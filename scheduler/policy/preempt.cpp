@@ -157,7 +157,7 @@ void GangPlanner::keep_needed(const Job& job, std::uint32_t count, std::vector<J
   for (const Job* victim : victims) ++seen[side_of(victim)];
   const auto has_borrowed = [&](const auto& side) {
     const auto [queue, by] = side;
-    return queue != TenantTree::kRoot && by > 0 && !use_later_.fits_guarantee(queue, count * job.size.slots);
+    return queue != TenantTree::kRoot && by > 0 && !fits_side(job, queue, count);
   };
   for (Job* victim : order) {
     take_all_back(*victim);

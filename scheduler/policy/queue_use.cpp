@@ -48,6 +48,19 @@ void QueueUse::look_at_slot_limits(std::size_t leaf, SlotCount slots, Look look)
   }
 }
 
+std::optional<std::size_t> QueueUse::find_held(std::size_t leaf, SlotCount more) const {
+  SlotCount below = used_[leaf].held_by_below + more;
+  for (std::size_t queue = leaf;; queue = tree_[queue].parent) {
+    const bool is_root = queue == TenantTree::kRoot;
+    const auto limit = tree_[queue].most();
+    const auto most = is_root ? total_slots_ : limit ? std::optional<SlotCount>(*limit) : std::nullopt;
+    if (most && below > *most && below > used_[queue].held_by_below) return queue;
+    if (is_root) return std::nullopt;
+    const Used& parent = used_[tree_[queue].parent];
+    below = parent.held_by_below - used_[queue].held + std::max<SlotCount>(below, tree_[queue].reserved());
+  }
+}
+
 template <class Look>
 void QueueUse::look_at_gpu_limits(std::size_t leaf, std::uint64_t gpus, Look look) const {
   for (std::size_t queue = leaf; gpus > 0 && queue != TenantTree::kRoot; queue = tree_[queue].parent) {

@@ -44,6 +44,16 @@ class QueueUse {
     return !find_limit(leaf, {.slots = more.slots, .memory_bytes = 0, .gpus = 0});
   }
 
+  /// The queue on the leaf's way to the root below which, with so many slots more in the leaf, less would be
+  /// left than is held there: it may have no more, or of the root the cluster has no more. What a queue holds
+  /// for itself is its own. None: it is allowed.
+  std::optional<std::size_t> find_held(std::size_t leaf, SlotCount more) const;
+  /// Slots that are used below the queue, or held there, beyond what it is guaranteed.
+  SlotCount held_beyond_guarantee(std::size_t queue) const {
+    const SlotCount guaranteed = tree_[queue].guaranteed;
+    return used_[queue].held > guaranteed ? used_[queue].held - guaranteed : SlotCount();
+  }
+
   bool is_over_guarantee(std::size_t queue) const { return used_[queue].all.slots > tree_[queue].guaranteed; }
   /// Whether it has what it is guaranteed without these as well.
   bool can_spare(std::size_t queue, SlotCount slots) const {

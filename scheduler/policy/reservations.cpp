@@ -109,7 +109,8 @@ bool GangPlanner::fits_now(std::size_t queue, const Shape& shape) const {
   const Room room = room_of(shape.size, shape.needed);
   // The cheap questions first: to count what fits may look at every node.
   if (capacity_.placeable_slots() < room.slots || use_now_.find_limit(queue, room) ||
-      use_later_.find_limit(queue, room) || !capacity_.fullest_placeable(shape.size))
+      use_later_.find_limit(queue, room) || (shape.is_fixed && use_claimed_.find_held(queue, room.slots)) ||
+      !capacity_.fullest_placeable(shape.size))
     return false;
   return shape.is_together ? capacity_.fullest_placeable(together(shape.size, shape.needed)).has_value()
                            : capacity_.count_placeable(shape.size) >= shape.needed;
@@ -260,7 +261,8 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask,
 bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,
                                std::span<const Bond> bonds) {
   const Room wanted = room_of(job.size, count);
-  if (use_now_.find_limit(job.queue, wanted) || find_limit(job, count) || !can_place(job, count))
+  if (use_now_.find_limit(job.queue, wanted) || find_limit(job, count) || would_keep_guarantees(job, count) ||
+      !can_place(job, count))
     return false;
   const Ask ask = ask_of(job, count);
   const std::uint32_t workers = count / ask.pieces;  // of a piece

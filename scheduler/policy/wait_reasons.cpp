@@ -167,6 +167,18 @@ Reason behind(const WaitFacts& facts) {
   return reason;
 }
 
+/// They do not keep it back, but may have what it waits for.
+Reason after_fixed(const WaitFacts& facts) {
+  Reason reason{"priority_behind",
+                "needs " + wanted(facts) + ", and " + count_of(facts.fixed_ahead, "job") +
+                    " before it that " + (facts.fixed_ahead == 1 ? "is" : "are") +
+                    " not preemptible may start first, as soon as what others are guaranteed is left to them",
+                {}};
+  name_blocking(reason, facts.fixed_ahead_names, facts.fixed_ahead);
+  reason.text += cut_text(reason);
+  return reason;
+}
+
 Reason turn(const WaitFacts& facts) {
   const TurnFacts& turn = *facts.turn;
   std::string text = "needs " + wanted(facts) + ", and it is the turn of " + count_of(turn.jobs, "job") +
@@ -195,8 +207,30 @@ Reason turn(const WaitFacts& facts) {
   return reason;
 }
 
-bool is_unlent(const QuotaFacts& quota) {
+bool is_of_all(const QuotaFacts& quota) {
   return quota.queue == TenantTree{}.full_name(TenantTree::kRoot);
+}
+
+bool is_unlent(const QuotaFacts& quota) {
+  return !quota.is_fixed && is_of_all(quota);
+}
+
+/// What the job can't have because nobody could have it back.
+std::string fixed_text(const QuotaFacts& quota, SlotCount total_slots) {
+  std::string text = "is not preemptible: ";
+  if (is_of_all(quota)) {
+    text += "of " + slots_text(total_slots) + " " + std::to_string(quota.guaranteed) +
+            " are guaranteed to tenants, who could not have theirs back";
+  } else {
+    text += "of the " + slots_text(quota.most.value_or(0)) + " that " + quota.queue + " may have " +
+            std::to_string(quota.guaranteed) +
+            " are guaranteed to its queues, which could not have theirs back";
+  }
+  if (quota.is_for_ever) return text;
+  text += "; such jobs have " + number_text(quota.used);
+  if (quota.claimed > 0)
+    text += ", and " + number_text(quota.claimed) + " are kept for those that come first";
+  return text;
 }
 
 /// Whether it is not what others keep that is in the way: all that there is is used.
@@ -212,7 +246,9 @@ Reason quota(const WaitFacts& facts) {
                      (quota.gpu_limit ? gpus_of(quota.wanted.rounded_down(), {}) : slots_text(quota.wanted)) +
                      ", and ";
   const std::string now = quota.is_for_ever ? "can never have more" : "has " + number_text(quota.used);
-  if (quota.gpu_limit) {
+  if (quota.is_fixed) {
+    text += fixed_text(quota, facts.total_slots);
+  } else if (quota.gpu_limit) {
     text += quota.queue + " may have " + count_of(*quota.gpu_limit, "GPU") + " and " + now;
   } else if (is_unlent(quota) && quota.is_for_ever) {
     text += "of " + slots_text(facts.total_slots) +
@@ -256,9 +292,11 @@ Reason never_allowed(const WaitFacts& facts) {
   if (!facts.unknown_tenant.empty()) {
     text += "an operator may name its tenant and queue again";
   } else {
+    if (facts.quota->is_fixed) text += "its owner may make it preemptible, or ";
     if (facts.needed > 1) text += "its owner may want fewer workers, or ";
-    text += is_unlent(*facts.quota) ? "an operator may lend it more, or add nodes"
-                                    : "an operator may allow its queue more";
+    text += facts.quota->is_fixed     ? "an operator may guarantee its queue more, or others less"
+            : is_unlent(*facts.quota) ? "an operator may lend it more, or add nodes"
+                                      : "an operator may allow its queue more";
   }
   return {"never_fits", std::move(text), {}};
 }
@@ -404,7 +442,7 @@ std::string share_text(double share) {
 bool waits_for_ever(const WaitFacts& facts) {
   if (!facts.unknown_tenant.empty() || facts.fitting_undrained < facts.needed) return true;
   if (!facts.quota || !facts.quota->is_for_ever) return false;
-  return !is_unlent(*facts.quota) || facts.unavailable_nodes == 0;  // the more slots the more are lent
+  return !is_of_all(*facts.quota) || facts.unavailable_nodes == 0;  // the more slots the more are lent
 }
 
 std::vector<Reason> explain_wait(const WaitFacts& facts) {
@@ -435,6 +473,7 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
     }
     // A started gang is not kept back by those ahead.
     if (facts.ahead > 0 && facts.workers == 0) reasons.push_back(behind(facts));
+    if (facts.fixed_ahead > 0) reasons.push_back(after_fixed(facts));
     if (facts.turn) reasons.push_back(turn(facts));
     const bool is_apart = facts.is_together && facts.fitting_now_apart >= missing;
     if (facts.fitting_now < missing && is_apart) {

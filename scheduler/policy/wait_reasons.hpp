@@ -37,6 +37,11 @@ struct QuotaFacts {
   std::vector<std::string> others{};         ///< queues whose limits it would pass as well
   std::vector<std::string> users{};          ///< jobs that have what any of them allows, the first few
   bool has_more_users = false;
+  // The job is not preemptible, and others could not have what they are guaranteed. `used`: by such jobs;
+  // `guaranteed`: to the queues below this one, together.
+  bool is_fixed = false;
+  SlotCount claimed{};                ///< kept for such jobs that come first
+  std::optional<std::uint64_t> most;  ///< slots that the queue may have; none: all there are
 };
 
 /// Whose turn comes first, among queues.
@@ -97,8 +102,11 @@ struct WaitFacts {
   std::size_t ahead_by_promise = 0;      ///< those of them that have a promise, and this one has none
   std::size_t ahead_by_priority = 0;     ///< and those that are more urgent, the others are earlier
   std::vector<std::string> ahead_names;  ///< the first few
-  std::optional<KeptFor> kept_for;       ///< if it would fit now
-  std::optional<TurnFacts> turn;         ///< if jobs of other queues keep it from starting
+  std::size_t fixed_ahead = 0;           ///< jobs of its queue before it that wait for what others are
+                                         ///< guaranteed, since nobody could have it back from them
+  std::vector<std::string> fixed_ahead_names{};  ///< the first few
+  std::optional<KeptFor> kept_for;               ///< if it would fit now
+  std::optional<TurnFacts> turn;                 ///< if jobs of other queues keep it from starting
   std::optional<QuotaFacts> quota;
   std::string unknown_tenant;  ///< not empty: it may not start because of that
   InTheWay occupants;          ///< by `find_in_the_way`, or the same as `everybody`

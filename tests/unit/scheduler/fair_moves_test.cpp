@@ -61,6 +61,21 @@ TEST_F(FairMoves, GoByWhatWasUsedLatelyToo) {
   EXPECT_NEAR(cluster_.live("fx"), 9U, 2);
 }
 
+TEST_F(FairMoves, GoOnWhileOneWaitsThatMayHaveNoSlotThatIsGiven) {
+  use("tenants: {x: {}, y: {}, w: {}, z: {guaranteed: 4}}");
+  cluster_.add_node("n1", 12);
+  add_with(7, "fx", "x", {1, 8});
+  add_with(1, "fy", "y", {1, 8});
+  add_with(4, "runs", "w", {4, 4}).preemptible = false;
+  add("waits", "w", {5, 5}).preemptible = false;
+  EXPECT_EQ(testing::text_of(cluster_.plan(), "waits"),
+            "needs 5 slots, and is not preemptible: of 12 slots 4 are guaranteed to tenants, who could not "
+            "have theirs back; such jobs have 4");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("fx"), 4U);
+  EXPECT_EQ(cluster_.live("fy"), 4U);
+}
+
 TEST_F(FairMoves, SayWhoGivesToWhomAndWhy) {
   use("tenants: {x: {}, y: {}}");
   cluster_.add_node("n1", 8);

@@ -100,8 +100,8 @@ TEST_F(NestedQueues, StartBehindAnotherBeforeThoseWhoBorrow) {
   add_nodes(1, 12);
   add("x", "a", "x", {8, 8});
   cluster_.demand("x").lasts_ms = 100'000;
-  cluster_.demand("x").preemptible = false;
   cluster_.settle();
+  cluster_.demand("x").preemptible = false;  // it started when others were guaranteed less
   add("of b", "b", "default", {5, 5});
   add("of c", "c", "default", {4, 4});
   add("of y", "a", "y", {4, 4});

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <variant>
 #include <vector>
@@ -47,6 +48,28 @@ TEST(QueueUse, KeepsWhatAQueueDoesNotLend) {
   use.add(a, {2});
   EXPECT_EQ(use.find_limit(b, {4}), std::nullopt);
   EXPECT_EQ(use.find_limit(b, {5}), TenantTree::kRoot);
+}
+
+TEST(QueueUse, HoldsWhatQueuesKeepForThemselves) {
+  TenantTree tree = tree_of(
+      "tenants: {a: {guaranteed: 6, borrowing_limit: 2, queues: {x: {guaranteed: 3}, y: {guaranteed: 3}}}, "
+      "b: "
+      "{guaranteed: 2}}");
+  for (QueueSpec& queue : tree.queues) queue.lending_limit = 0;
+  const std::size_t a = 1, x = 2, b = 4;
+  QueueUse use(tree, 12);
+  EXPECT_EQ(use.find_held(x, 5), std::nullopt) << "its own three, and two that nobody holds";
+  EXPECT_EQ(use.find_held(x, 6), a) << "y could not have its three";
+  EXPECT_EQ(use.find_held(b, 6), std::nullopt);
+  EXPECT_EQ(use.find_held(b, 7), TenantTree::kRoot);
+  EXPECT_EQ(use.held_beyond_guarantee(a), 0);
+  use.add(x, {5});
+  EXPECT_EQ(use.held_beyond_guarantee(a), 2);
+  EXPECT_EQ(use.find_held(b, 4), std::nullopt);
+  EXPECT_EQ(use.find_held(b, 5), TenantTree::kRoot);
+  use.set_total_slots(9);
+  EXPECT_EQ(use.find_held(b, 2), std::nullopt) << "its own, though there are too few for all";
+  EXPECT_EQ(use.find_held(b, 3), TenantTree::kRoot);
 }
 
 TEST(QueueUse, LimitsAQueueByAllAboveIt) {
@@ -116,19 +139,27 @@ struct Claim {
 };
 
 /// By claim, in the order in which they are served.
-std::vector<std::size_t> levels_of(const TenantTree& tree, std::vector<Claim> claims) {
+/// `kept`: what nobody gets back, each of a claim's number.
+std::vector<std::size_t> levels_of(const TenantTree& tree, std::vector<Claim> claims,
+                                   std::vector<std::size_t> kept = {}) {
   std::vector<std::vector<Claim*>> by_queue(tree.queues.size());
+  std::vector<KeptSlots<Claim>> keeping;
   for (std::size_t i = 0; i < claims.size(); ++i) {
     claims[i].number = i;
+    if (std::ranges::find(kept, i) != kept.end()) {
+      keeping.push_back({&claims[i], claims[i].slots});
+      continue;
+    }
     by_queue[claims[i].queue].push_back(&claims[i]);
   }
   std::vector<ClaimLine<std::vector<Claim*>::iterator>> lines;
   for (auto& queue : by_queue) lines.push_back({queue.begin(), queue.end()});
   std::vector<std::size_t> levels(claims.size(), 0);
   for_each_guaranteed(
-      tree, std::move(lines), [](const Claim* a, const Claim* b) { return a->number < b->number; },
-      [](const Claim& claim) { return claim.slots; },
-      [&](const Claim& claim, std::size_t count) { levels[claim.number] = count; });
+      tree, std::move(lines), std::move(keeping),
+      [](const Claim* a, const Claim* b) { return a->number < b->number; },
+      [](const Claim& claim) { return claim.slots; }, [](const Claim& claim) { return claim.queue; },
+      [&](const Claim& claim, std::size_t count, bool) { levels[claim.number] = count; });
   return levels;
 }
 
@@ -146,6 +177,15 @@ TEST(GuaranteedLevels, CountQueueByQueueUpTheTree) {
   const std::size_t x = 2, y = 3;
   // The tenant has one slot beyond what its queues are guaranteed; x's second job takes it.
   EXPECT_EQ(levels_of(tree, {{0, x, 2}, {0, x, 1}, {0, y, 1}, {0, y, 1}}), (Levels{2, 1, 2, 0}));
+}
+
+TEST(GuaranteedLevels, GoFirstToWhatNobodyGetsBack) {
+  const TenantTree tree =
+      tree_of("tenants: {a: {guaranteed: 6, queues: {x: {guaranteed: 3}, y: {guaranteed: 3}}}}");
+  const std::size_t x = 2, y = 3;
+  EXPECT_EQ(levels_of(tree, {{0, x, 2}, {0, x, 1}, {0, x, 2}}, {2}), (Levels{1, 1, 2}));
+  EXPECT_EQ(levels_of(tree, {{0, x, 1}, {0, y, 3}, {0, x, 5}}, {2}), (Levels{0, 2, 0}))
+      << "too much for x and for a: nothing is left of either, but of y";
 }
 
 TEST(GuaranteedLevels, DoNotExistWithoutTenants) {

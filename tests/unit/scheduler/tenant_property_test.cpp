@@ -38,6 +38,12 @@ void add_tenants_job(ClusterModel& cluster, Random& random, int number) {
   if (testing::has_gpus(cluster) && below(gpus, 2) == 0) demand.gpus = 1;
 }
 
+/// Half of those that come are not preemptible.
+void make_some_fixed(ClusterModel& cluster, const Random& random) {
+  Random more = testing::beside(random);
+  cluster.demands.back().preemptible = below(more, 16) < 8;
+}
+
 /// What is used by queue, stopping workers included, counted here and not with the code under test.
 template <class AmountOf, class Amount = std::invoke_result_t<AmountOf, const Lease&>>
 std::vector<Amount> count_used(const ClusterModel& cluster, AmountOf amount_of) {
@@ -60,6 +66,17 @@ std::uint64_t count_slots(const ClusterModel& cluster) {
   std::uint64_t slots = 0;
   for (const NodeView& node : cluster.nodes) slots += node.slots;
   return slots;
+}
+
+/// And what the minimums of gangs lack that have started and are not preemptible: they keep that.
+void add_kept_minimums(const ClusterModel& cluster, std::vector<SlotCount>& used) {
+  for (const Demand& demand : cluster.demands) {
+    const std::uint32_t has = cluster.live(demand.job);
+    if (demand.preemptible || has == 0 || has >= demand.workers.min) continue;
+    for (std::size_t queue = cluster.tenants.find(demand.tenant, demand.queue).value(); queue != 0;
+         queue = cluster.tenants[queue].parent)
+      used[queue] += (demand.workers.min - has) * demand.slots;
+  }
 }
 
 /// No queue above what it may have, nobody in what others do not lend, no node overfull: with all that is
@@ -132,7 +149,8 @@ bool is_behind_gpus(const ClusterModel& cluster, const Wait& wait) {
 /// At rest, with enough slots for all guarantees and what is free not scattered: nobody waits whose minimum
 /// its queue could have within all guarantees above it.
 void expect_guarantees_met(const ClusterModel& cluster, const Plan& plan) {
-  const auto used = count_used(cluster);
+  auto used = count_used(cluster);
+  add_kept_minimums(cluster, used);
   for (const Wait& wait : plan.waits) {
     const Demand& demand = cluster.demand(wait.job);
     if (demand.gpus > 0 || is_behind_gpus(cluster, wait)) continue;
@@ -165,8 +183,43 @@ void expect_nothing_idle(const ClusterModel& cluster, const Plan& plan) {
   }
 }
 
+/// Jobs that are not preemptible and start beyond what their queue is guaranteed.
+std::size_t count_fixed_that_borrow(const ClusterModel& cluster, const Plan& plan) {
+  const auto used = count_used(cluster);
+  return static_cast<std::size_t>(std::ranges::count_if(plan.placements, [&](const Placement& one) {
+    const Demand& demand = cluster.demand(one.job);
+    const auto leaf = cluster.tenants.find(demand.tenant, demand.queue).value();
+    return !demand.preemptible && used[leaf] + one.count * demand.slots > cluster.tenants[leaf].guaranteed;
+  }));
+}
+
+std::size_t count_fixed_that_wait(const Plan& plan) {
+  return static_cast<std::size_t>(std::ranges::count_if(plan.waits, [](const Wait& wait) {
+    return wait.reasons.front().text.find("such jobs have") != std::string::npos;
+  }));
+}
+
+/// Whatever jobs that are not preemptible have beyond what their tenants are guaranteed, others' guarantees
+/// are left.
+void expect_guarantees_can_be_had_back(const ClusterModel& cluster) {
+  ClusterModel fixed = cluster;
+  std::erase_if(fixed.leases, [&](const Lease& lease) { return cluster.demand(lease.job).preemptible; });
+  const auto used = count_used(fixed);
+  std::vector<SlotCount> below(used.size());
+  for (std::size_t queue = used.size() - 1; queue > 0; --queue) {
+    const QueueSpec& spec = cluster.tenants[queue];
+    const SlotCount held = spec.is_leaf ? used[queue] : below[queue];
+    if (const auto most = spec.most()) {
+      EXPECT_LE(held, *most) << cluster.tenants.full_name(queue);
+    }
+    below[spec.parent] += std::max<SlotCount>(held, spec.guaranteed);
+  }
+  EXPECT_LE(below[0], count_slots(cluster));
+}
+
 TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
-  std::size_t preemptions = 0, waits_for_quota = 0, waits_for_gpus = 0, waits_for_turn = 0;
+  std::size_t fixed_borrow = 0, fixed_wait = 0, preemptions = 0, waits_for_quota = 0, waits_for_gpus = 0,
+              waits_for_turn = 0;
   const Seeds seeds(1500);
   for (const std::uint64_t seed : seeds) {
     if (HasFailure()) return;
@@ -184,6 +237,7 @@ TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
       cluster.go_on_until(cluster.now_ms + static_cast<std::int64_t>(below(random, 20'000)));
       add_tenants_job(cluster, random, event);
       Random parts = testing::beside(random);
+      if (seed % 4 >= 2) make_some_fixed(cluster, parts);
       if (seed % 5 == 1) cluster.demands.back().slots = testing::random_part(parts);
       if (seed % 5 == 2) cluster.demands.back().slots = SlotCount::of_thousandths(500);
       if (below(random, 3) == 0)
@@ -195,6 +249,8 @@ TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
         const Plan plan = cluster.plan();
         expect_fair_preemptions(cluster, plan);
         preemptions += plan.preemptions.size();
+        fixed_borrow += count_fixed_that_borrow(cluster, plan);
+        fixed_wait += count_fixed_that_wait(plan);
         if (plan.releases.empty() && plan.placements.empty()) break;
         cluster.carry_out(plan);
         expect_quotas_kept(cluster);
@@ -206,6 +262,7 @@ TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
       const Plan rest = cluster.plan();
       ASSERT_EQ(rest, cluster.plan());
       ASSERT_TRUE(rest.releases.empty());
+      expect_guarantees_can_be_had_back(cluster);
       if (seed % 5 != 1 || nodes == 1) {  // else what is free may be scattered
         expect_guarantees_met(cluster, rest);
         expect_nothing_idle(cluster, rest);
@@ -227,6 +284,52 @@ TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
   EXPECT_GT(waits_for_quota, 500U);
   EXPECT_GT(waits_for_gpus, 200U);
   EXPECT_GT(waits_for_turn, 200U);
+  EXPECT_GT(fixed_borrow, 200U);
+  EXPECT_GT(fixed_wait, 500U);
+}
+
+/// Whatever waits for what others are guaranteed, and for others that do: once nobody comes any more all
+/// start that ever can, as those end that run.
+TEST(TenantProperty, AllStartSoonerOrLaterThoughHalfOfThemAreNotPreemptible) {
+  std::size_t ended = 0, fixed_wait = 0;
+  const Seeds seeds(500);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    Random random(seed);
+    ClusterModel cluster;
+    for (std::uint64_t i = 0, nodes = 1 + below(random, 3); i < nodes; ++i)
+      cluster.add_node("n" + std::to_string(i), static_cast<std::uint32_t>(2 + below(random, 6)));
+    cluster.tenants = random_tenants(random, count_slots(cluster));
+    for (int event = 0; event < 16; ++event) {
+      add_tenants_job(cluster, random, event);
+      make_some_fixed(cluster, random);
+      cluster.demands.back().lasts_ms = 10'000 * static_cast<std::int64_t>(1 + below(random, 20));
+      if (!cluster.leases.empty() && below(random, 3) == 0)
+        cluster.lose_worker(cluster.leases[below(random, cluster.leases.size())].worker);
+      cluster.settle(60, [&](const Plan& plan) { fixed_wait += count_fixed_that_wait(plan); });
+      cluster.go_on_until(cluster.now_ms + static_cast<std::int64_t>(below(random, 20'000)));
+    }
+    const std::size_t all = cluster.demands.size();
+    while (true) {
+      ASSERT_LT(cluster.settle(60), 60);
+      std::int64_t next_ms = 0;
+      for (const Demand& one : cluster.demands) {
+        if (one.ends_ms > 0 && (next_ms == 0 || one.ends_ms < next_ms)) next_ms = one.ends_ms;
+      }
+      if (next_ms == 0) break;
+      cluster.go_on_until(next_ms);
+    }
+    const Plan plan = cluster.plan();
+    for (const Demand& left : cluster.demands) {
+      const auto codes = testing::codes_of(plan, left.job);
+      EXPECT_NE(std::ranges::find(codes, "never_fits"), codes.end()) << left.job << " never starts";
+    }
+    ended += all - cluster.demands.size();
+  }
+  if (seeds.are_chosen()) return;
+  EXPECT_GT(ended, 2'000U);
+  EXPECT_GT(fixed_wait, 300U);
 }
 
 /// Two tenants, three jobs of every shape, tenant and priority, some of which run before: all come to rest.
@@ -316,11 +419,13 @@ void add_nested_job(ClusterModel& cluster, Random& random, int number) {
 /// At rest nobody waits who is first in its queue and whose minimum that could have within what it is
 /// guaranteed itself, whatever others of its tenant have borrowed and whoever else waits.
 void expect_leaf_guarantees_met(const ClusterModel& cluster, const Plan& plan) {
-  const auto used = count_used(cluster);
+  auto used = count_used(cluster);
+  add_kept_minimums(cluster, used);
   for (const Wait& wait : plan.waits) {
     const Demand& demand = cluster.demand(wait.job);
     const std::size_t leaf = cluster.tenants.find(demand.tenant, demand.queue).value();
-    const SlotCount lacks = demand.workers.min - cluster.live(demand.job);
+    const bool is_counted = !demand.preemptible && cluster.live(demand.job) > 0;
+    const SlotCount lacks = is_counted ? 0 : demand.workers.min - cluster.live(demand.job);
     const bool is_first = std::ranges::none_of(plan.waits, [&](const Wait& other) {
       const Demand& one = cluster.demand(other.job);
       const bool same = one.tenant == demand.tenant && one.queue == demand.queue;
@@ -344,7 +449,7 @@ std::size_t count_taken_from_sisters(const ClusterModel& cluster, const Plan& pl
 }
 
 TEST(TenantProperty, NestedQueuesHaveTheirGuaranteesAtRestWhoeverWaits) {
-  std::size_t taken_from_sisters = 0;
+  std::size_t taken_from_sisters = 0, fixed_borrow = 0, fixed_wait = 0;
   const Seeds seeds(800);
   for (const std::uint64_t seed : seeds) {
     if (HasFailure()) return;
@@ -358,6 +463,7 @@ TEST(TenantProperty, NestedQueuesHaveTheirGuaranteesAtRestWhoeverWaits) {
     for (int event = 0; event < 14; ++event) {
       cluster.go_on_until(cluster.now_ms + static_cast<std::int64_t>(below(random, 10'000)));
       add_nested_job(cluster, random, event);
+      if (seed % 2 == 1) make_some_fixed(cluster, random);
       if (below(random, 5) == 0)
         cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
       if (!cluster.leases.empty() && below(random, 6) == 0)
@@ -365,15 +471,20 @@ TEST(TenantProperty, NestedQueuesHaveTheirGuaranteesAtRestWhoeverWaits) {
       const int rounds = cluster.settle(60, [&](const Plan& plan) {
         expect_fair_preemptions(cluster, plan);
         taken_from_sisters += count_taken_from_sisters(cluster, plan);
+        fixed_borrow += count_fixed_that_borrow(cluster, plan);
+        fixed_wait += count_fixed_that_wait(plan);
       });
       ASSERT_LT(rounds, 60) << "seed " << seed << ", event " << event << ": no rest";
       expect_quotas_kept(cluster);
       expect_leaf_guarantees_met(cluster, cluster.plan());
+      expect_guarantees_can_be_had_back(cluster);
       if (HasFailure()) FAIL() << "seed " << seed << ", event " << event;
     }
   }
   if (seeds.are_chosen()) return;
   EXPECT_GT(taken_from_sisters, 100U);
+  EXPECT_GT(fixed_borrow, 100U);
+  EXPECT_GT(fixed_wait, 300U);
 }
 
 }  // namespace

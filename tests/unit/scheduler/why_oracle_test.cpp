@@ -84,7 +84,7 @@ bool are_all_others_gone(const ClusterModel& cluster, const Wait& wait, const Cl
 
 struct Seen {
   std::map<std::string, std::size_t> codes;
-  std::size_t waits = 0, started = 0, kept = 0, mattering = 0;
+  std::size_t waits = 0, fixed = 0, started = 0, kept = 0, mattering = 0;
   std::map<std::string, std::size_t> removed;  ///< blockers that are no jobs, by code
 };
 
@@ -137,6 +137,8 @@ void expect_names_are_true(const ClusterModel& cluster, const Wait& wait, const 
       if (reason.code == "priority_behind") is_true = is_ahead(other);
       if (reason.code == "gang_partial") is_true = has_workers || is_ahead(other);
       if (reason.code == "fair_share_turn") is_true = waits || other.tenant == own.tenant;
+      // What it can't have since nobody could have it back may be kept for others that wait.
+      if (reason.code == "quota_tenant") is_true = has_workers || !own.preemptible;
       EXPECT_TRUE(is_true) << where << ": " << job << " is named by " << reason.code << "\n"
                            << describe(cluster, wait);
     }
@@ -191,6 +193,7 @@ void remove_blocker(ClusterModel& cluster, const std::string& code, const std::s
   } else if (code == "quota_tenant") {
     for (QueueSpec& queue : cluster.tenants.queues)
       queue.borrowing_limit = queue.lending_limit = queue.gpu_limit = std::nullopt;
+    own.preemptible = true;
   } else {
     const std::uint32_t workers = std::max(1U, own.workers.min);
     cluster.add_node("large", workers * static_cast<std::uint32_t>(own.slots.rounded_down() + 1),
@@ -233,7 +236,10 @@ void remove_what_is_no_job(const ClusterModel& cluster, const Wait& wait, const 
 void look_at(const ClusterModel& cluster, const std::string& where, Seen& seen) {
   for (const Wait& wait : cluster.plan().waits) {
     ++seen.waits;
-    for (const Reason& reason : wait.reasons) ++seen.codes[reason.code];
+    for (const Reason& reason : wait.reasons) {
+      ++seen.codes[reason.code];
+      seen.fixed += reason.text.find("such jobs have") != std::string::npos ? 1 : 0;
+    }
     expect_names_are_true(cluster, wait, where);
     try_all_sets(cluster, wait, where, seen);
     if (waits_for_no_job(wait)) remove_what_is_no_job(cluster, wait, where, seen);
@@ -243,7 +249,9 @@ void look_at(const ClusterModel& cluster, const std::string& where, Seen& seen) 
 
 /// Jobs of `tenants` at random; then workers are lost, so that gangs are below their minimum, as long as they
 /// stay so. `may_relocate`: of some jobs workers may go to other nodes.
-ClusterModel cluster_at_rest(Random& random, const TenantTree& tenants, bool may_relocate = true) {
+/// `are_many_fixed`: half of the jobs are not preemptible.
+ClusterModel cluster_at_rest(Random& random, const TenantTree& tenants, bool may_relocate = true,
+                             bool are_many_fixed = false) {
   ClusterModel cluster = random_cluster(random);
   cluster.tenants = tenants;
   while (cluster.demands.size() > 6) cluster.demands.pop_back();
@@ -259,6 +267,11 @@ ClusterModel cluster_at_rest(Random& random, const TenantTree& tenants, bool may
     if (below(random, 2) == 0) add_random_curve(demand, random);
   }
   for (Demand& demand : cluster.demands) demand.can_relocate = demand.can_relocate && may_relocate;
+  for (Demand& demand : cluster.demands) {
+    if (!are_many_fixed) break;
+    demand.preemptible = below(random, 2) == 0;
+    demand.can_relocate = demand.can_relocate && demand.preemptible;
+  }
   cluster.settle();
   if (below(random, 3) == 0 && !cluster.nodes.empty()) {
     cluster.lose_node(cluster.nodes[below(random, cluster.nodes.size())].id);
@@ -306,6 +319,23 @@ TEST(WhyOracle, TheSameAmongTenants) {
   expect_codes(seen, {"quota_tenant", "fair_share_turn", "no_capacity_now", "priority_behind"});
   for (const char* code : {"drain", "backoff_restart", "never_fits", "quota_tenant"})
     EXPECT_GT(seen.removed[code], 10U) << code;
+}
+
+TEST(WhyOracle, TheSameAmongTenantsOfWhomManyHaveJobsThatAreNotPreemptible) {
+  Seen seen;
+  const Seeds seeds(2500);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    Random random(seed);
+    const TenantTree tenants = random_tenants(random, 4 + below(random, 9));
+    look_at(cluster_at_rest(random, tenants, true, true), "seed " + std::to_string(seed), seen);
+  }
+  if (seeds.are_chosen()) return;
+  EXPECT_GT(seen.started, 700U);
+  EXPECT_GT(seen.kept, 2000U);
+  EXPECT_GT(seen.fixed, 50U);
+  expect_codes(seen, {"quota_tenant", "fair_share_turn", "priority_behind", "never_fits"});
 }
 
 /// Of more jobs than are named so many suffice as the reason says, those with the most slots, and no fewer.
