@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "actors/head/away_nodes.hpp"
 #include "actors/head/chosen_checkpoints.hpp"
 #include "actors/head/cluster_metrics.hpp"
 #include "actors/head/head.hpp"
@@ -438,8 +439,7 @@ class Head : public caf::event_based_actor {
   std::set<std::string> short_programs_;  ///< gangs that are looked at after the next plan
   std::map<std::string, Node> nodes_;
   std::map<caf::actor_addr, std::string> agents_;  ///< names of nodes by their agents
-  std::map<std::string, AwayNode> away_;           ///< `kMostAway` at most
-  std::uint64_t losses_ = 0;                       ///< of nodes that ever were
+  AwayNodes away_;
   caf::actor renewer_;
   std::shared_ptr<RenewableNodes> renewable_ = std::make_shared<RenewableNodes>();
   std::map<std::uint64_t, CutOff> cut_off_;  ///< by number; a name may stand several times

@@ -172,7 +172,7 @@ std::vector<NodeView> Head::view_nodes() const {
     views.push_back({name, node.entry.slots, node.entry.memory_bytes, is_open, node.entry.usable_gpus(),
                      node.entry.gpu_kind()});
   }
-  for (const auto& [name, node] : away_) {
+  for (const auto& [name, node] : away_.all()) {
     views.push_back({name, node.entry.slots, node.entry.memory_bytes, false, node.entry.usable_gpus(),
                      node.entry.gpu_kind()});
   }
