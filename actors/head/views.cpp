@@ -303,6 +303,9 @@ json events_view(const scheduler::History::Page& page) {
   json events = json::array();
   for (const auto& one : page.happenings) {
     json event{
+    if (reason.nodes.empty()) continue;
+    list.back()["nodes"] = reason.nodes;
+    list.back()["nodes_count"] = reason.nodes.size() + reason.unnamed_nodes;
         {"number", one.number}, {"at_ms", one.at_ms}, {"what", one.what}, {"by", one.by}, {"why", one.why}};
     if (!one.job.empty()) event["job"] = one.job;
     if (!one.value.empty()) event["value"] = one.value;

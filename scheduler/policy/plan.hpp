@@ -23,6 +23,7 @@ struct NodeView {
   bool available = true;  ///< false: down or draining, nothing new is placed there
   std::uint32_t gpus = 0;
   std::string gpu_kind = {};  ///< what the driver calls them; all are of one kind
+  bool is_closed = false;     ///< it is up, and not available until an operator opens it (`undrain`)
   bool operator==(const NodeView&) const = default;
 };
 
@@ -151,6 +152,8 @@ struct Reason {
   std::vector<std::string> blocking;  ///< jobs in the way, the first 20
   std::size_t unnamed = 0;            ///< so many more are, at least; then `text` says so, and what suffices
   std::size_t enough = 0;  ///< so many of them with the most slots, which are named first; 0: see `text`
+  std::vector<std::string> nodes = {};  ///< that are not available and would have room, the first 20
+  std::size_t unnamed_nodes = 0;        ///< so many more would
   bool operator==(const Reason&) const = default;
 };
 

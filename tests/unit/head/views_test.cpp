@@ -334,6 +334,11 @@ TEST(Views, EveryKindOfErrorHasItsStatusAndWord) {
       {ErrorCode::conflict, 409, "conflict"},
       {ErrorCode::resource_exhausted, 507, "resource_exhausted"},
       {ErrorCode::unavailable, 503, "unavailable"},
+  EXPECT_FALSE(one.contains("nodes"));
+  const std::vector<Reason> drained{{"drain", "n1 is closed", {}, 0, 0, {"n1"}, 4}};
+  const auto missing = why_view(*ledger.find("j-1"), drained).at("reasons").at(0);
+  EXPECT_EQ(missing.at("nodes"), json({"n1"}));
+  EXPECT_EQ(missing.at("nodes_count"), 5);
       {ErrorCode::deadline_exceeded, 504, "deadline_exceeded"},
       {ErrorCode::data_loss, 500, "internal"},
       {ErrorCode::cancelled, 503, "unavailable"},
