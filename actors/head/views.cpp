@@ -55,6 +55,14 @@ json workers_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledg
   return workers;
 }
 
+/// Of each worker.
+json resources_view(const scheduler::Resources& resources) {
+  return {{"cpus", resources.cpus},
+          {"memory_bytes", resources.memory_bytes},
+          {"gpus", resources.gpus},
+          {"gpu_kind", resources.gpu_kind}};
+}
+
 /// Processes besides the workers.
 json roles_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledger,
                 const std::map<std::uint64_t, std::int32_t>& pids) {
@@ -140,6 +148,7 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
             {"checkpoint", job.checkpoint_step == 0 ? json(nullptr) : json{{"step", job.checkpoint_step}}},
             {"workers_min", job.wanted().min},
             {"workers_max", job.wanted().max},
+            {"resources", resources_view(job.spec->resources)},
             {"submitted_ms", job.submitted_ms},
             {"started_ms", or_null(job.started_ms)},
             {"ended_ms", or_null(job.ended_ms)}};

@@ -103,6 +103,17 @@ TEST(Views, AJobHasTheLabelsAndTheDescriptionOfItsFile) {
   EXPECT_FALSE(view_of(ledger, false).contains("description"));
 }
 
+TEST(Views, AJobSaysWhatEachOfItsWorkersHas) {
+  Ledger ledger;
+  const std::string text =
+      "version: 1\nkind: command\nname: job\nrun: [\"true\"]\n"
+      "resources: {cpus: 0.5, memory: 3Gi, gpu: H200:2}\n";
+  ASSERT_TRUE(ledger.apply({1000, "user", "", JobSubmitted{"j-1", "k", "job.yaml", "/data", text}}));
+  const json wanted{{"cpus", 0.5}, {"memory_bytes", 3ULL << 30}, {"gpus", 2}, {"gpu_kind", "H200"}};
+  EXPECT_EQ(view_of(ledger, true).at("resources"), wanted);
+  EXPECT_EQ(view_of(ledger, false).at("resources"), wanted);
+}
+
 TEST(Views, AJobIsListedWhereItHasAllLabelsThatAreAskedFor) {
   const std::map<std::string, std::string> labels{{"team", "search"}, {"stage", ""}};
   using Query = std::map<std::string, std::string>;
