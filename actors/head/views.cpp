@@ -248,6 +248,7 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
       if (queue == TenantTree::kRoot) break;
     }
   }
+  const auto together = tenants.guaranteed_together();
   const scheduler::Shares now(tenants, {}, cluster);
   const scheduler::Shares lately(tenants, ledger.past_use(now_ms), cluster);
   const auto or_null = [](const auto& limit) { return limit ? json(*limit) : json(nullptr); };
@@ -258,6 +259,8 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
     list.push_back({{"name", i == TenantTree::kRoot ? "default" : tenants.full_name(i)},
                     {"parent", queue.depth < 2 ? json(nullptr) : json(tenants.full_name(queue.parent))},
                     {"guaranteed", queue.guaranteed},
+                    {"guaranteed_together", together},
+                    {"cluster_slots", cluster.slots},
                     {"borrowing_limit", or_null(queue.borrowing_limit)},
                     {"lending_limit", or_null(queue.lending_limit)},
                     {"weight", queue.weight},
@@ -300,6 +303,9 @@ json reasons_view(std::span<const scheduler::Reason> reasons) {
                     {"blocking", reason.blocking},
                     {"blocking_count", reason.blocking.size() + reason.unnamed}});
     if (reason.enough > 0) list.back()["enough"] = reason.enough;
+    if (reason.nodes.empty()) continue;
+    list.back()["nodes"] = reason.nodes;
+    list.back()["nodes_count"] = reason.nodes.size() + reason.unnamed_nodes;
   }
   return list;
 }
@@ -312,9 +318,6 @@ json events_view(const scheduler::History::Page& page) {
   json events = json::array();
   for (const auto& one : page.happenings) {
     json event{
-    if (reason.nodes.empty()) continue;
-    list.back()["nodes"] = reason.nodes;
-    list.back()["nodes_count"] = reason.nodes.size() + reason.unnamed_nodes;
         {"number", one.number}, {"at_ms", one.at_ms}, {"what", one.what}, {"by", one.by}, {"why", one.why}};
     if (!one.job.empty()) event["job"] = one.job;
     if (!one.value.empty()) event["value"] = one.value;

@@ -334,6 +334,11 @@ TEST(Views, WhySaysCodeSentenceAndTheJobsInTheWay) {
   const auto one = why_view(*ledger.find("j-1"), cut).at("reasons").at(0);
   EXPECT_EQ(one.at("blocking_count"), 57);
   EXPECT_EQ(one.at("enough"), 30);
+  EXPECT_FALSE(one.contains("nodes"));
+  const std::vector<Reason> drained{{"drain", "n1 is closed", {}, 0, 0, {"n1"}, 4}};
+  const auto missing = why_view(*ledger.find("j-1"), drained).at("reasons").at(0);
+  EXPECT_EQ(missing.at("nodes"), json({"n1"}));
+  EXPECT_EQ(missing.at("nodes_count"), 5);
 }
 
 TEST(Views, EveryKindOfErrorHasItsStatusAndWord) {
@@ -345,11 +350,6 @@ TEST(Views, EveryKindOfErrorHasItsStatusAndWord) {
       {ErrorCode::conflict, 409, "conflict"},
       {ErrorCode::resource_exhausted, 507, "resource_exhausted"},
       {ErrorCode::unavailable, 503, "unavailable"},
-  EXPECT_FALSE(one.contains("nodes"));
-  const std::vector<Reason> drained{{"drain", "n1 is closed", {}, 0, 0, {"n1"}, 4}};
-  const auto missing = why_view(*ledger.find("j-1"), drained).at("reasons").at(0);
-  EXPECT_EQ(missing.at("nodes"), json({"n1"}));
-  EXPECT_EQ(missing.at("nodes_count"), 5);
       {ErrorCode::deadline_exceeded, 504, "deadline_exceeded"},
       {ErrorCode::data_loss, 500, "internal"},
       {ErrorCode::cancelled, 503, "unavailable"},
@@ -403,7 +403,12 @@ TEST(TenantsView, ShowsWhatEachQueueMayUseAndUses) {
   EXPECT_EQ(view[0].at("running"), 1);
   EXPECT_EQ(view[0].at("waiting"), 1);
   EXPECT_EQ(view[1].at("used"), 0);
+  for (const auto& queue : view) {
+    EXPECT_EQ(queue.at("guaranteed_together"), 1);
+    EXPECT_EQ(queue.at("cluster_slots"), 4);
+  }
   EXPECT_EQ(tenants_view({}, ledger, {4, 1 << 20}, 2).at(0).at("name"), "default");
+  EXPECT_EQ(tenants_view({}, ledger, {4, 1 << 20}, 2).at(0).at("guaranteed_together"), 0);
 }
 
 }  // namespace
