@@ -31,6 +31,11 @@ ExitCode bring_up(const CommandContext& context, const ShapeOptions& options, co
                     fmt::format("cannot read {}, or it has more than 64 KiB", printable_line(tenants)),
                     "ds-submit up --tenants takes a YAML file of tenants");
     }
+    if (text->find_first_not_of(" \t\r\n") == std::string::npos) {
+      throw Failure(ExitCode::job_invalid, "invalid_tenants",
+                    fmt::format("{} is empty: expected a file of tenants", printable_line(tenants)),
+                    "without --tenants all share one queue");
+    }
   }
   LocalCluster cluster(find_local_home());
   set_interrupt_message("\ninterrupted; ds-submit up goes on, ds-submit down stops what was started\n");

@@ -238,9 +238,14 @@ ExitCode show_tenants(const CommandContext& context, const std::string& apply) {
   if (!apply.empty()) file = read_tenants_file(apply);
   ApiClient api(find_head(context.head));
   const json tenants = file ? apply_tenants(api, *file) : api.get("/api/v1/tenants");
-  if (file) write_err(printable_line("applied " + file->shown) + "\n");
-  context.json ? write_document(context, tenants)
-               : write_out(format_tenants(tenants, context.terminal.colour_out));
+  const std::string note = format_guarantees(tenants);
+  if (file) {
+    write_err(printable_line("applied " + file->shown) + "\n");
+    if (!note.empty()) write_err("warning: " + note);
+  }
+  context.json
+      ? write_document(context, tenants)
+      : write_out(format_tenants(tenants, context.terminal.colour_out) + (file ? std::string() : note));
   return ExitCode::done;
 }
 

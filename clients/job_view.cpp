@@ -338,6 +338,17 @@ std::string format_tenants(const json& tenants, bool coloured) {
   return format_table(head, rows, coloured);
 }
 
+std::string format_guarantees(const json& tenants) {
+  if (!tenants.is_array() || tenants.empty()) return {};
+  const auto guaranteed = integer_at(tenants.front(), "guaranteed_together");
+  const auto slots = number_at(tenants.front(), "cluster_slots");
+  if (!slots || *slots >= static_cast<double>(guaranteed)) return {};
+  return fmt::format(
+      "tenants are guaranteed {} slots together, and the nodes that are up have {}: not all can have theirs "
+      "until nodes come, or less is guaranteed\n",
+      guaranteed, format_slots(tenants.front(), "cluster_slots"));
+}
+
 std::string format_checkpoints(const json& checkpoints, bool coloured) {
   if (checkpoints.empty()) return "no checkpoint yet\n";
   std::vector<std::vector<Cell>> rows;

@@ -57,6 +57,7 @@ caf::behavior Head::make_behavior() {
       [this](caf::tick_atom) {
         schedule();
         watch_replicas();
+        watch_guarantees();
         forget_old_jobs();
         compact_if_due();
         tell_if_full();

@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "actors/head/away_nodes.hpp"
 #include "actors/head/chosen_checkpoints.hpp"
 #include "actors/head/cluster_metrics.hpp"
 #include "actors/head/head.hpp"
@@ -410,6 +411,8 @@ class Head : public caf::event_based_actor {
   /// The file that this head was started with counts if it is another than the last head's.
   void take_tenants_of_start();
   void on_tenants_changed();
+  scheduler::Room cluster_room() const;  ///< of the nodes that are up
+  void watch_guarantees();
   void answer_tenants(const gateway::Respond& respond);
   void change_tenants(const gateway::HttpRequest& request, const gateway::Respond& respond);
 
@@ -438,8 +441,7 @@ class Head : public caf::event_based_actor {
   std::set<std::string> short_programs_;  ///< gangs that are looked at after the next plan
   std::map<std::string, Node> nodes_;
   std::map<caf::actor_addr, std::string> agents_;  ///< names of nodes by their agents
-  std::map<std::string, AwayNode> away_;           ///< `kMostAway` at most
-  std::uint64_t losses_ = 0;                       ///< of nodes that ever were
+  AwayNodes away_;
   caf::actor renewer_;
   std::shared_ptr<RenewableNodes> renewable_ = std::make_shared<RenewableNodes>();
   std::map<std::uint64_t, CutOff> cut_off_;  ///< by number; a name may stand several times
@@ -465,8 +467,9 @@ class Head : public caf::event_based_actor {
   std::string last_end_;          ///< of the command whose exit is being carried out: how it ended
   std::map<std::uint64_t, Errand> errands_;
   std::uint64_t next_errand_ = std::uint64_t{1} << 63;  ///< never a lease's number
-  bool in_grace_ = true;     ///< just started: nodes that are not back yet are waited for
-  bool is_settled_ = false;  ///< nodes that were there when it started have had time to say so
+  bool in_grace_ = true;                 ///< just started: nodes that are not back yet are waited for
+  bool is_guaranteed_too_much_ = false;  ///< to tenants, as was told last
+  bool is_settled_ = false;              ///< nodes that were there when it started have had time to say so
   bool schedule_is_due_ = false;
   caf::actor_clock::time_point scheduled_at_{};
   std::deque<Draft> drafts_;        ///< that are yet to be planned, `kMaxDrafts` at most

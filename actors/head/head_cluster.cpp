@@ -17,12 +17,7 @@ using namespace scheduler;
 /// job, but a job that is killed for ever must not start for ever.
 constexpr std::uint32_t kMaxOutsideKillsInARow = 20;
 constexpr std::int64_t kBackoffMs = 5'000;
-/// So many nodes that were lost are remembered, and for so long.
-constexpr std::size_t kMostAway = 4096;
-constexpr std::chrono::minutes kAwayFor{10};
 constexpr std::int64_t kMaxBackoffMs = 300'000;
-/// A training gang that lacks workers of its minimum: as long as others may need to make room for these.
-constexpr std::chrono::minutes kShortGangStays{2};
 
 std::string worker_text(std::uint64_t worker) {
   return fmt::format("worker {}", worker);
@@ -67,7 +62,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   node.process = hello.agent.process.id;
   node.sign_of_life = hello.sign_of_life;
   node.leaves = false;
-  away_.erase(hello.name);
+  away_.come_back(hello.name);
   if (node.agent != agent) {
     if (node.agent) forget_agent(node.agent);
     monitor(agent);
@@ -150,16 +145,10 @@ void Head::on_node_down(const std::string& name) {
   on_nodes_changed();
 }
 
-/// Who waits for its slots does not wait for ever, and people see that it is missing.
 void Head::remember_away(const std::string& name, const NodeEntry& entry) {
-  if (away_.size() >= kMostAway && !away_.contains(name)) return;
-  const auto number = ++losses_;
-  away_.insert_or_assign(name, AwayNode{entry, number});
-  delayed_send(this, kAwayFor, Run{[name, number](Head& head) {
-                 const auto away = head.away_.find(name);
-                 if (away == head.away_.end() || away->second.number != number) return;
-                 head.away_.erase(away);
-                 head.on_nodes_changed();
+  away_.lose(name, entry, life());
+  delayed_send(this, AwayNodes::kStays, Run{[](Head& head) {
+                 if (head.away_.forget_old(head.life())) head.on_nodes_changed();
                }});
 }
 
@@ -218,17 +207,17 @@ void Head::look_at_gang(const std::string& id) {
     short_programs_.insert(id);
     return;
   }
-  const auto number = ++job->second.shortages;
-  const auto wait_ms = std::max<std::int64_t>(0, ledger_.find(id)->retry_at_ms - now_ms());
-  delayed_send(this, kShortGangStays + std::chrono::milliseconds(wait_ms), Run{[id, number](Head& head) {
+  const std::chrono::milliseconds backs_off(ledger_.find(id)->retry_at_ms - now_ms());
+  delayed_send(this, job->second.short_gang.on_short(life(), backs_off), Run{[id](Head& head) {
                  const auto live = head.jobs_.find(id);
-                 const bool is_the_same = live != head.jobs_.end() && live->second.shortages == number;
                  const auto* record = head.ledger_.find(id);
-                 if (!is_the_same || !head.is_short(id) || head.in_grace_) return;
-                 // It may train on with some that are told to leave, or with fewer than its owner wants by
-                 // now.
-                 const bool trains = record->state == JobState::running || head.has_enough_trained(*record);
-                 if (!trains && record->retry_at_ms <= head.now_ms()) head.give_up_gang(id);
+                 if (live == head.jobs_.end() || record == nullptr) return;
+                 const ShortGang::Now now{
+                     .is_short = head.is_short(id),
+                     .trains = record->state == JobState::running || head.has_enough_trained(*record),
+                     .is_backing_off = record->retry_at_ms > head.now_ms(),
+                     .may_come_back = head.in_grace_};
+                 if (live->second.short_gang.gives_up(now, head.life())) head.give_up_gang(id);
                }});
 }
 

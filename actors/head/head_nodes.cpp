@@ -31,7 +31,7 @@ nlohmann::json Head::view_of_node(const std::string& name) const {
     entry = up->second.entry;
     if (up->second.leaves) entry.reason = "about to end: it takes nothing new";
   } else {
-    if (const auto away = away_.find(name); away != away_.end()) entry = away->second.entry;
+    if (const auto* away = away_.find(name)) entry = *away;
     entry.name = name;
     entry.state = "DOWN";
     if (away_.contains(name)) entry.reason = "it ended, or is not heard of";
@@ -58,7 +58,7 @@ void Head::answer_nodes(const gateway::Respond& respond) {
     for (const auto& [name, closure] : ledger_.quarantined()) names.insert(name);
     for (const auto& [number, cut_off] : cut_off_) names.insert(cut_off.node);
     for (const auto& [name, node] : nodes_) names.insert(name);
-    for (const auto& [name, node] : away_) names.insert(name);
+    for (const auto& [name, node] : away_.all()) names.insert(name);
     auto list = nlohmann::json::array();
     for (const auto& name : names) list.push_back(view_of_node(name));
     respond(json_response(list));

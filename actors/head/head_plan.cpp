@@ -169,10 +169,11 @@ std::vector<NodeView> Head::view_nodes() const {
   std::vector<NodeView> views;
   for (const auto& [name, node] : nodes_) {
     const bool is_open = node.strangers.empty() && !is_closed(name);
+    const bool may_be_opened = is_closed(name) && !node.leaves;
     views.push_back({name, node.entry.slots, node.entry.memory_bytes, is_open, node.entry.usable_gpus(),
-                     node.entry.gpu_kind()});
+                     node.entry.gpu_kind(), may_be_opened});
   }
-  for (const auto& [name, node] : away_) {
+  for (const auto& [name, node] : away_.all()) {
     views.push_back({name, node.entry.slots, node.entry.memory_bytes, false, node.entry.usable_gpus(),
                      node.entry.gpu_kind()});
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "actors/gateway/http_server.hpp"
+#include "actors/head/short_gang.hpp"
 #include "actors/head/views.hpp"
 #include "actors/job/command_gang.hpp"
 #include "actors/job/replica_watch.hpp"
@@ -36,12 +37,6 @@ struct KnownNode {
   std::set<std::uint64_t> strangers;  ///< processes it must end before it gets work
   bool leaves = false;                ///< it has said that it is about to end
   bool is_prepared = false;           ///< was told that replicas may start there
-};
-
-/// A node that ended without saying so: it is likely to come back.
-struct AwayNode {
-  NodeEntry entry;
-  std::uint64_t number = 0;  ///< of its loss
 };
 
 /// A node's process that is not heard of: what may still run there.
@@ -75,7 +70,7 @@ struct KnownJob {
   caf::actor master;
   std::uint64_t master_number = 0;
   LiveJob live;
-  std::uint64_t shortages = 0;  ///< how often it was seen to lack workers of its minimum
+  ShortGang short_gang;  ///< of a training job
   std::set<std::uint64_t> ready_shards;
   scheduler::SpareStarts shard_starts;
   // Workers that come to a gang that trains without them.

@@ -41,12 +41,32 @@ void Head::on_tenants_changed() {
   if (parts_.on_tenants) parts_.on_tenants(ledger_.tenants().tenant_names());
 }
 
+Room Head::cluster_room() const {
+  Room cluster;
+  for (const auto& [name, node] : nodes_)
+    cluster = plus(cluster, {node.entry.slots, node.entry.memory_bytes, node.entry.usable_gpus()});
+  return cluster;
+}
+
+/// Nodes may come, so that is nobody's mistake; but people should know it.
+void Head::watch_guarantees() {
+  if (!is_settled_ || nodes_.empty()) return;
+  const auto guaranteed = ledger_.tenants().guaranteed_together();
+  const auto slots = cluster_room().slots;
+  if (std::exchange(is_guaranteed_too_much_, slots < guaranteed) == (slots < guaranteed)) return;
+  if (is_guaranteed_too_much_) {
+    spdlog::warn(
+        "tenants are guaranteed {} slots together, and the nodes that are up have {}: not all can have "
+        "theirs",
+        guaranteed, number_text(slots));
+  } else {
+    spdlog::info("the nodes that are up have all {} slots that tenants are guaranteed", guaranteed);
+  }
+}
+
 void Head::answer_tenants(const gateway::Respond& respond) {
   when_durable([this, respond] {
-    Room cluster;
-    for (const auto& [name, node] : nodes_)
-      cluster = plus(cluster, {node.entry.slots, node.entry.memory_bytes, node.entry.usable_gpus()});
-    respond(json_response(tenants_view(ledger_.tenants(), ledger_, cluster, now_ms())));
+    respond(json_response(tenants_view(ledger_.tenants(), ledger_, cluster_room(), now_ms())));
   });
 }
 
@@ -59,7 +79,9 @@ void Head::change_tenants(const gateway::HttpRequest& request, const gateway::Re
     return found != body->end() && found->is_string() ? found->get<std::string>() : std::string();
   };
   auto file = field("file"), text = field("text");
-  if (!is_plain_name(file) || text.empty() || text.size() > kMaxTenantsBytes) {
+  const bool has_text =
+      body->contains("text") && body->at("text").is_string();  // an empty file is a wrong one
+  if (!is_plain_name(file) || !has_text || text.size() > kMaxTenantsBytes) {
     return respond(error_response({ErrorCode::invalid_argument,
                                    "the body needs \"file\", a name, and \"text\", of at most 64 KiB",
                                    {}}));

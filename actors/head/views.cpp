@@ -55,6 +55,14 @@ json workers_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledg
   return workers;
 }
 
+/// Of each worker.
+json resources_view(const scheduler::Resources& resources) {
+  return {{"cpus", resources.cpus},
+          {"memory_bytes", resources.memory_bytes},
+          {"gpus", resources.gpus},
+          {"gpu_kind", resources.gpu_kind}};
+}
+
 /// Processes besides the workers.
 json roles_view(const scheduler::JobRecord& job, const scheduler::Ledger& ledger,
                 const std::map<std::uint64_t, std::int32_t>& pids) {
@@ -140,6 +148,7 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
             {"checkpoint", job.checkpoint_step == 0 ? json(nullptr) : json{{"step", job.checkpoint_step}}},
             {"workers_min", job.wanted().min},
             {"workers_max", job.wanted().max},
+            {"resources", resources_view(job.spec->resources)},
             {"submitted_ms", job.submitted_ms},
             {"started_ms", or_null(job.started_ms)},
             {"ended_ms", or_null(job.ended_ms)}};
@@ -239,6 +248,7 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
       if (queue == TenantTree::kRoot) break;
     }
   }
+  const auto together = tenants.guaranteed_together();
   const scheduler::Shares now(tenants, {}, cluster);
   const scheduler::Shares lately(tenants, ledger.past_use(now_ms), cluster);
   const auto or_null = [](const auto& limit) { return limit ? json(*limit) : json(nullptr); };
@@ -249,6 +259,8 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
     list.push_back({{"name", i == TenantTree::kRoot ? "default" : tenants.full_name(i)},
                     {"parent", queue.depth < 2 ? json(nullptr) : json(tenants.full_name(queue.parent))},
                     {"guaranteed", queue.guaranteed},
+                    {"guaranteed_together", together},
+                    {"cluster_slots", cluster.slots},
                     {"borrowing_limit", or_null(queue.borrowing_limit)},
                     {"lending_limit", or_null(queue.lending_limit)},
                     {"weight", queue.weight},
@@ -291,6 +303,9 @@ json reasons_view(std::span<const scheduler::Reason> reasons) {
                     {"blocking", reason.blocking},
                     {"blocking_count", reason.blocking.size() + reason.unnamed}});
     if (reason.enough > 0) list.back()["enough"] = reason.enough;
+    if (reason.nodes.empty()) continue;
+    list.back()["nodes"] = reason.nodes;
+    list.back()["nodes_count"] = reason.nodes.size() + reason.unnamed_nodes;
   }
   return list;
 }

@@ -306,6 +306,7 @@ class GangPlanner {
   Job& job_of(const Lease& lease) const { return *jobs_.at(lease.job); }
 
   // Steps (gang_steps.cpp).
+  void name_missing_nodes(const Job& job, WaitFacts& facts) const;
   template <class Nodes, class RoomOf>
   std::optional<std::size_t> choose_node(Nodes nodes, const WorkerSize& size, RoomOf room_of) const;
   std::size_t choose_to_place(const Job& job) const;

@@ -340,6 +340,19 @@ void GangPlanner::undo(const Step& step) {
   }
 }
 
+void GangPlanner::name_missing_nodes(const Job& job, WaitFacts& facts) const {
+  const std::uint64_t least = is_together(job) ? job.needed : 1;
+  auto& missing = facts.missing_nodes;
+  for (std::size_t index = 0; index < capacity_.node_count(); ++index) {
+    const NodeView& node = capacity_.node(index);
+    const std::uint64_t fitting = capacity_.fitting(index, capacity_.total(index), job.size);
+    if (!node.available && fitting >= least) missing.push_back({node.id, fitting, node.is_closed});
+  }
+  facts.missing_node_count = missing.size();
+  std::ranges::stable_sort(missing, std::ranges::greater(), &MissingNode::fitting);
+  missing.resize(std::min(missing.size(), kMaxBlockingJobs));
+}
+
 WaitFacts GangPlanner::facts_of(const Job& job) const {
   WorkerSize without_memory = job.size, of_any_kind = job.size;
   without_memory.memory_bytes = 0;
@@ -358,6 +371,8 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   facts.fitting_ever = count_alone(job, false, job.size);
   facts.fitting_ever_by_slots = count_alone(job, false, without_memory);
   facts.fitting_undrained = count_alone(job, true, job.size);
+  if (facts.fitting_ever < job.needed && facts.fitting_undrained >= job.needed)
+    name_missing_nodes(job, facts);
   if (job.size.gpus > 0) {
     facts.gpus = job.size.gpus;
     facts.gpu_kind = job.size.gpu_kind;

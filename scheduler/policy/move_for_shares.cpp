@@ -1,5 +1,5 @@
-// Workers that change jobs for the sake of equal shares: of queues, and of programs of a queue, of which
-// nobody knows how fast they are.
+// Workers that change jobs for the sake of equal shares: of queues, and of jobs of a queue of which nobody
+// knows how fast they are.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -24,9 +24,19 @@ constexpr std::size_t kMostTried = 64;
 /// Of sums that would be equal if computers had all digits.
 constexpr double kRounding = 1e-9;
 
-/// Nobody will ever know how fast it is. One that trains measures that, and goes by what it gains.
+/// Nobody will ever know how fast it is.
 bool is_program(const Demand& demand) {
   return demand.grows_to > 0;
+}
+
+/// It trains, and could have measured by now how fast it is: else it goes by what it gains.
+bool is_unmeasured(const Demand& demand) {
+  return !is_program(demand) && !demand.curve && !demand.works_with_fewer && !demand.is_young;
+}
+
+/// Of a queue these have as many workers. What a change of size costs differs between the two kinds.
+bool are_equals(const Demand& one, const Demand& other) {
+  return is_program(one) ? is_program(other) : is_unmeasured(one) && is_unmeasured(other);
 }
 
 /// Whether it would be faster with fewer, and so give more back than it was asked for.
@@ -38,6 +48,24 @@ bool is_slowed(const GangPlanner::Job& job) {
   return false;
 }
 
+/// Whether all together gain if the job has `to` workers rather than `from`, and by enough to pay for their
+/// resizes, where these are not made anyway.
+bool gains(const GangPlanner::Job& job, std::uint32_t from, std::uint32_t to,
+           std::span<const GangPlanner::Giver> givers, bool resizes_more) {
+  const auto gain_of = [](const Demand& demand, std::uint32_t had, std::uint32_t has) {
+    return demand.weight * (log_speed(demand, has) - log_speed(demand, had));
+  };
+  double gain = gain_of(job.demand, from, to), most_weight = job.demand.weight;
+  double cost_s = resize_cost_s(job.demand), within_s = pays_within_s(job.demand);
+  for (const auto& [giver, gives] : givers) {
+    gain += gain_of(giver->demand, giver->workers + gives, giver->workers);
+    most_weight = std::max(most_weight, giver->demand.weight);
+    cost_s += resize_cost_s(giver->demand);
+    within_s = std::min(within_s, pays_within_s(giver->demand));
+  }
+  return gain > 0 && (!resizes_more || pays(gain / most_weight, cost_s, within_s));
+}
+
 /// What a job has beside others of its queue.
 double number_of(const GangPlanner::Job& job, std::uint32_t workers) {
   return (workers * job.size.slots).number() / job.demand.weight;
@@ -45,15 +73,15 @@ double number_of(const GangPlanner::Job& job, std::uint32_t workers) {
 
 }  // namespace
 
-/// In a queue programs alone: the others go by what is gained. Of other queues each keeps what it is
-/// guaranteed, at all levels. Replicas are wanted one by one, whatever others have.
+/// In a queue those without known speeds alone: the others go by what is gained. Of other queues each keeps
+/// what it is guaranteed, at all levels. Replicas are wanted one by one, whatever others have.
 bool GangPlanner::may_give_for_shares(const Job& job, const Job& beneficiary) const {
   const bool has_grown = job.kept > 0 || (job.is_touched && !job.is_released_from);
   if (&job == &beneficiary || has_grown || job.demand.is_young || job.demand.works_with_fewer ||
       !job.has_queue)
     return false;
   if (job.queue == beneficiary.queue) {
-    if (!is_program(job.demand) || !is_program(beneficiary.demand)) return false;
+    if (!are_equals(job.demand, beneficiary.demand)) return false;
   } else {
     const std::size_t meeting = tenants_.meet(beneficiary.queue, job.queue).at;
     for (std::size_t queue = job.queue; queue != meeting; queue = tenants_[queue].parent) {
@@ -246,17 +274,22 @@ bool Planning::take_from_queue(Job& job, std::size_t queue, FairMoves& moves) {
   return planner_.move_for_shares(job, job.growth.workers, queue, is_worth);
 }
 
-/// The same by the number of workers.
+/// The same by the number of workers. Programs have their rests; where training jobs are resized that must
+/// pay as for what they gain, with both taken to scale perfectly.
 bool Planning::take_from_equals(Job& job, FairMoves& moves) {
-  if (!is_program(job.demand)) return false;
+  if (!is_program(job.demand) && !is_unmeasured(job.demand)) return false;
   const auto rank = GangPlanner::growth_rank(job);
   const std::uint32_t has = job.workers + job.kept, count = job.growth.workers;
   const auto is_worth = [&](std::span<const GangPlanner::Giver> givers) {
-    const bool pays = std::ranges::all_of(givers, [&](const GangPlanner::Giver& one) {
-      return rank < GangPlanner::growth_rank(*one.job) &&
-             FairMoves::pays(number_of(*one.job, one.job->workers + one.gives), number_of(job, has + count),
-                             moves.resizes_more(job, givers));
-    });
+    const bool resizes_more = moves.resizes_more(job, givers);
+    const bool pays =
+        std::ranges::all_of(givers,
+                            [&](const GangPlanner::Giver& one) {
+                              return rank < GangPlanner::growth_rank(*one.job) &&
+                                     FairMoves::pays(number_of(*one.job, one.job->workers + one.gives),
+                                                     number_of(job, has + count), resizes_more);
+                            }) &&
+        (is_program(job.demand) || gains(job, has, has + count, givers, resizes_more));
     for (const auto& one : givers) {
       if (pays)
         moves.note(job, *one.job,

@@ -23,6 +23,7 @@ struct NodeView {
   bool available = true;  ///< false: down or draining, nothing new is placed there
   std::uint32_t gpus = 0;
   std::string gpu_kind = {};  ///< what the driver calls them; all are of one kind
+  bool is_closed = false;     ///< it is up, and not available until an operator opens it (`undrain`)
   bool operator==(const NodeView&) const = default;
 };
 
@@ -151,6 +152,8 @@ struct Reason {
   std::vector<std::string> blocking;  ///< jobs in the way, the first 20
   std::size_t unnamed = 0;            ///< so many more are, at least; then `text` says so, and what suffices
   std::size_t enough = 0;  ///< so many of them with the most slots, which are named first; 0: see `text`
+  std::vector<std::string> nodes = {};  ///< that are not available and would have room, the first 20
+  std::size_t unnamed_nodes = 0;        ///< so many more would
   bool operator==(const Reason&) const = default;
 };
 
@@ -215,9 +218,11 @@ struct Plan {
 /// shares, as turns go by them, gets smaller (by `kLeastShareGain` of it, for the first worker of a job that
 /// changes its size by this plan), and it would still be the beneficiary's turn then. Within a queue programs
 /// (`grows_to`) take from programs likewise, by the number of slots over the weight, and where the one that
-/// gives would not be the first to grow again; other jobs go by what they gain (above). With no change from
+/// gives would not be the first to grow again; and so do training jobs of which nothing was measured in their
+/// first `kMinimumRun`, from each other, where that pays for the resizes if both scale perfectly. Other jobs
+/// go by what they gain (above). With no change from
 /// outside (of past use neither) there are finitely many of these. Call the share of a queue without a worker
-/// that it has that worker's level (of programs of a queue: how much its job gained by it). What is released
+/// that it has that worker's level (of equals of a queue: how much its job gained by it). What is released
 /// goes to whose turn comes first, so to a worker of a lower level than that of the one that gave it, whoever
 /// gets it; at the uppermost level of the tree at which they differ, and those above stay as they are where
 /// workers are of one size. So in the list of all workers' levels, the largest first, each of these moves

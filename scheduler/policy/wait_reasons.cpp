@@ -120,12 +120,32 @@ Reason never_fits(const WaitFacts& facts) {
           {}};
 }
 
+/// `; n1, n2 are closed`; empty: there is none.
+std::string missing_text(std::span<const MissingNode> nodes, bool closed) {
+  std::string names;
+  std::size_t count = 0;
+  for (const MissingNode& one : nodes) {
+    if (one.is_closed == closed) names += (count++ == 0 ? "; " : ", ") + one.id;
+  }
+  if (count == 0) return {};
+  names += count == 1 ? " is" : " are";
+  return names + (closed ? " closed (ds-submit undrain NODE opens " + std::string(count == 1 ? "it)" : "one)")
+                         : " down");
+}
+
 Reason drained(const WaitFacts& facts) {
-  return {"drain",
-          "needs " + wanted(facts) + " at once; " + count_of(facts.unavailable_nodes, "node") +
-              " down or draining leave room for " + std::to_string(facts.fitting_ever) +
-              ", with all nodes for " + std::to_string(facts.fitting_undrained),
-          {}};
+  Reason reason{"drain",
+                "needs " + wanted(facts) + " at once; " + count_of(facts.unavailable_nodes, "node") +
+                    " down or draining leave room for " + std::to_string(facts.fitting_ever) +
+                    ", with all nodes for " + std::to_string(facts.fitting_undrained) +
+                    missing_text(facts.missing_nodes, true) + missing_text(facts.missing_nodes, false),
+                {}};
+  for (const MissingNode& one : facts.missing_nodes) reason.nodes.push_back(one.id);
+  reason.unnamed_nodes = facts.missing_node_count - facts.missing_nodes.size();
+  if (reason.unnamed_nodes > 0)
+    reason.text += "; " + std::to_string(reason.nodes.size()) + " of the " +
+                   count_of(facts.missing_node_count, "node") + " with room for it are named";
+  return reason;
 }
 
 /// `120 s`: those begun count.

@@ -65,6 +65,13 @@ struct KeptFor {
   std::optional<std::int64_t> likely_ms = {};  ///< if nobody knows it for certain: from when on probably
 };
 
+/// One that is not available, and would have room for a worker.
+struct MissingNode {
+  std::string id;
+  std::uint64_t fitting = 0;  ///< workers
+  bool is_closed = false;     ///< as in `NodeView`; else it is down, or about to end
+};
+
 /// What a waiting job was compared with.
 struct WaitFacts {
   std::string job;
@@ -77,6 +84,8 @@ struct WaitFacts {
   std::uint64_t fitting_ever = 0;           ///< workers it could have if it were alone on the available nodes
   std::uint64_t fitting_ever_by_slots = 0;  ///< the same if memory did not count
   std::uint64_t fitting_undrained = 0;      ///< workers it could have alone, with all nodes available
+  std::vector<MissingNode> missing_nodes{};  ///< if that would do: those with the most room, the first few
+  std::size_t missing_node_count = 0;
   // Of jobs whose workers must be on one node what fits is what fits on one; all together:
   bool is_together = false;
   std::uint64_t fitting_now_apart = 0;

@@ -54,6 +54,12 @@ std::vector<std::string> TenantTree::tenant_names() const {
   return names;
 }
 
+std::uint64_t TenantTree::guaranteed_together() const {
+  std::uint64_t slots = 0;
+  for (const QueueSpec& queue : queues) slots += queue.depth == 1 ? queue.guaranteed : 0;
+  return slots;
+}
+
 std::string TenantTree::full_name(std::size_t queue) const {
   if (queue == kRoot) return "the cluster";
   const QueueSpec& spec = queues[queue];

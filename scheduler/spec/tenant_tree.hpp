@@ -50,6 +50,8 @@ struct TenantTree {
   std::optional<std::size_t> find(std::string_view tenant, std::string_view queue) const;
   /// Of the tenants, without their queues.
   std::vector<std::string> tenant_names() const;
+  /// Slots, to all tenants.
+  std::uint64_t guaranteed_together() const;
   /// `nlp/prod`; the root is `the cluster`.
   std::string full_name(std::size_t queue) const;
   bool is_below(std::size_t queue, std::size_t ancestor) const;

@@ -86,6 +86,11 @@ TEST_F(Drain, MovesAGangThatFitsElsewhereAndStopsOneThatDoesNot) {
     const auto why = cluster_.json({"why", job});
     return why.is_object() && !why.at("reasons").empty() && why.at("reasons")[0].at("code") == "drain";
   })) << cluster_.json({"why", job});
+  const auto why = cluster_.json({"why", job});
+  EXPECT_EQ(why.at("reasons")[0].at("nodes"), (nlohmann::json{"node-1", "node-2"})) << why;
+  EXPECT_NE(cluster_.submit({"why", job}).out.find("node-1, node-2 are closed (ds-submit undrain NODE"),
+            std::string::npos)
+      << why;
   EXPECT_EQ(cluster_.submit({"undrain", here}).code, 0);
   EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
   EXPECT_EQ(workers_on(job, there), 0U);

@@ -119,6 +119,9 @@ TEST_F(Tenants, MayUseWhatIsAppliedWhileTheHeadRuns) {
   EXPECT_EQ(wrong.code, 3) << wrong.err;
   EXPECT_NE(wrong.err.find(file + ":4:12: tenants.vision.garanteed: "), std::string::npos) << wrong.err;
   EXPECT_NE(wrong.err.find("did you mean \"guaranteed\"?"), std::string::npos) << wrong.err;
+  const auto empty = apply("");
+  EXPECT_EQ(empty.code, 3) << empty.err;
+  EXPECT_NE(empty.err.find("the file is empty: expected a file of tenants"), std::string::npos) << empty.err;
   EXPECT_EQ(used_by("nlp", "guaranteed"), 2) << "the whole file or nothing";
   EXPECT_EQ(used_by("vision", "guaranteed"), 2);
 
@@ -155,6 +158,17 @@ TEST_F(Tenants, MayUseWhatIsAppliedWhileTheHeadRuns) {
   EXPECT_EQ(used_by("audio", "guaranteed"), -1);
   EXPECT_TRUE(cluster_.wait_for_state(second, "RUNNING")) << cluster_.logs();
   EXPECT_EQ(cluster_.status(sound).at("state"), "RUNNING") << "it keeps what it has";
+
+  // More than there is may be guaranteed, as nodes may come; but nobody overlooks it.
+  const auto warning = "tenants are guaranteed 9 slots together, and the nodes that are up have 4";
+  EXPECT_EQ(cluster_.submit({"tenants"}).out.find("tenants are guaranteed"), std::string::npos);
+  const auto much = apply("version: 1\ntenants:\n  vision: {guaranteed: 9}\n");
+  EXPECT_EQ(much.code, 0);
+  EXPECT_NE(much.err.find(std::string("warning: ") + warning), std::string::npos) << much.err;
+  EXPECT_NE(cluster_.submit({"tenants"}).out.find(warning), std::string::npos);
+  EXPECT_EQ(used_by("vision", "guaranteed_together"), 9);
+  EXPECT_EQ(used_by("vision", "cluster_slots"), 4);
+  EXPECT_TRUE(wait_until([&] { return cluster_.logs().find(warning) != std::string::npos; }));
 }
 
 TEST_F(Tenants, AreNamedInJobsAndRefuseWhatTheyCanNeverHave) {

@@ -71,6 +71,11 @@ TEST_F(Up, WithTenantsRunsProgramsAndJobFilesOfWhomTheUserSays) {
   std::ofstream(folder_.path() / "own.yaml")
       << "version: 1\nkind: command\nname: own\ntenant: vision\nrun: [\"true\"]\n";
   const auto path = [&](const char* name) { return (folder_.path() / name).string(); };
+  std::ofstream(folder_.path() / "empty.yaml") << "\n";
+  const auto empty = ds_submit({"up", "--nodes", "1", "--slots", "2", "--tenants", path("empty.yaml")});
+  EXPECT_EQ(empty.code, 3) << "no tenants at all are another thing";
+  EXPECT_NE(empty.err.find("empty.yaml is empty: expected a file of tenants"), std::string::npos)
+      << empty.err;
   ASSERT_EQ(ds_submit({"up", "--nodes", "1", "--slots", "2", "--tenants", path("tenants.yaml")}).code, 0);
 
   const auto lost = ds_submit({"--", "true"});

@@ -190,7 +190,14 @@ def replayed_rows(trace):
     return [(at_s - first_s, row) for at_s, row in rows]
 
 
-def simulated_average_s(programs, rows):
+def figures_of(times_s, makespan_s, gpu_hours):
+    """Under the names of `ds-sim --json`."""
+    parts = statistics.quantiles(times_s, n=100, method="inclusive")  # as ds-sim and NumPy have them
+    return {"average_jct_s": statistics.fmean(times_s), "p50_jct_s": parts[49], "p90_jct_s": parts[89], "p99_jct_s": parts[98],
+            "makespan_s": makespan_s, "gpu_hours": gpu_hours}
+
+
+def simulated_figures(programs, rows):
     with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8") as file, Processes() as processes:
         writer = csv.DictWriter(file, list(rows[0][1]))
         writer.writeheader()
@@ -198,11 +205,11 @@ def simulated_average_s(programs, rows):
         file.flush()
         return json.loads(processes.run(
             [programs / "ds-sim", "--family", "philly", "--workload", file.name, "--policy", "live", "--cluster",
-             f"{REPLAY_NODES}x{REPLAY_SLOTS}", "--round", REPLAY_ROUND_S, "--restart", 0, "--json"], 600))["average_jct_s"]
+             f"{REPLAY_NODES}x{REPLAY_SLOTS}", "--round", REPLAY_ROUND_S, "--restart", 0, "--json"], 600))
 
 
-def live_average_s(programs, rows):
-    """From when a job should be submitted to its end, in seconds of the trace."""
+def live_figures(programs, rows):
+    """From when a job should be submitted to its end, in seconds of the trace; and slots from each start to its end."""
     with Processes() as processes:
         cluster = Cluster(programs, processes, REPLAY_NODES, REPLAY_SLOTS, REPLAY_SPEED)
         try:
@@ -213,23 +220,32 @@ def live_average_s(programs, rows):
                 at_s[cluster.submit(job_body(cluster.folder, name="job", workers=int(row["num_gpus"]),
                                              env={"DS_PRETEND_SECONDS": row["duration"]}))] = trace_s
             cluster.wait(cluster.is_idle)
-            return statistics.fmean(
-                (job["ended_ms"] / 1000 - start) * REPLAY_SPEED - at_s[job["id"]] for job in cluster.ended_jobs())
+            jobs = cluster.ended_jobs()
+            ends_s = [(job["ended_ms"] / 1000 - start) * REPLAY_SPEED for job in jobs]
+            held_s = sum(job["workers_max"] * (job["ended_ms"] - job["started_ms"]) / 1000 * REPLAY_SPEED for job in jobs)
+            return figures_of([end - at_s[job["id"]] for end, job in zip(ends_s, jobs)], max(ends_s), held_s / 3600)
         finally:
             cluster.close()
 
 
 def replay_cases(programs, trace):
-    simulated = functools.cache(lambda: simulated_average_s(programs, replayed_rows(trace)))
+    simulated = functools.cache(lambda: simulated_figures(programs, replayed_rows(trace)))
+    live = functools.cache(lambda: live_figures(programs, replayed_rows(trace)))
 
-    def live():
-        average_s = live_average_s(programs, replayed_rows(trace))
-        if abs(average_s / simulated() - 1) > REPLAY_APART:
-            raise Failure(f"live jobs take {average_s:.0f} s on average and simulated ones {simulated():.0f} s: "
-                          f"more than {REPLAY_APART:.0%} apart")
-        return average_s
+    def compared(name, field, unit):
+        def measure():
+            ours, theirs = live()[field], simulated()[field]
+            if abs(ours / theirs - 1) > REPLAY_APART:
+                raise Failure(f"{field} is {ours:.4g} {unit} live and {theirs:.4g} {unit} simulated: "
+                              f"more than {REPLAY_APART:.0%} apart")
+            return ours
 
-    return [Case("live_replay", "s", True, [Contender("ours", "live", live), Contender("peer", "ds-sim", simulated)])]
+        return Case(name, unit, True, [
+            Contender("ours", "live", measure), Contender("peer", "ds-sim", lambda: simulated()[field])])
+
+    return [compared("live_replay", "average_jct_s", "s"),
+            *(compared(f"live_replay_{part}", f"{part}_jct_s", "s") for part in ("p50", "p90", "p99")),
+            compared("live_replay_makespan", "makespan_s", "s"), compared("live_replay_gpu_hours", "gpu_hours", "h")]
 
 
 def cases(programs, trace):

@@ -23,6 +23,18 @@ TEST(JobView, ListsJobs) {
   EXPECT_NE(format_jobs(json::array(), 0, false).find("ds-submit run"), std::string::npos);
 }
 
+TEST(JobView, SaysWhereTenantsAreGuaranteedMoreThanTheClusterHas) {
+  const auto line_of = [](double slots) {
+    return format_guarantees({{{"name", "nlp"}, {"guaranteed_together", 24}, {"cluster_slots", slots}}});
+  };
+  EXPECT_EQ(line_of(24), "");
+  EXPECT_EQ(line_of(16),
+            "tenants are guaranteed 24 slots together, and the nodes that are up have 16: not all can have "
+            "theirs until nodes come, or less is guaranteed\n");
+  EXPECT_EQ(format_guarantees(json::array()), "");
+  EXPECT_EQ(format_guarantees({{{"name", "nlp"}}}), "") << "of an older head";
+}
+
 TEST(JobView, ShowsOneJobWithItsWorkersAndEvaluations) {
   const json job =
       json::parse(R"({"id":"j-1","name":"intents","kind":"train","tenant":"nlp","state":"RUNNING","reason":"",

@@ -103,6 +103,17 @@ TEST(Views, AJobHasTheLabelsAndTheDescriptionOfItsFile) {
   EXPECT_FALSE(view_of(ledger, false).contains("description"));
 }
 
+TEST(Views, AJobSaysWhatEachOfItsWorkersHas) {
+  Ledger ledger;
+  const std::string text =
+      "version: 1\nkind: command\nname: job\nrun: [\"true\"]\n"
+      "resources: {cpus: 0.5, memory: 3Gi, gpu: H200:2}\n";
+  ASSERT_TRUE(ledger.apply({1000, "user", "", JobSubmitted{"j-1", "k", "job.yaml", "/data", text}}));
+  const json wanted{{"cpus", 0.5}, {"memory_bytes", 3ULL << 30}, {"gpus", 2}, {"gpu_kind", "H200"}};
+  EXPECT_EQ(view_of(ledger, true).at("resources"), wanted);
+  EXPECT_EQ(view_of(ledger, false).at("resources"), wanted);
+}
+
 TEST(Views, AJobIsListedWhereItHasAllLabelsThatAreAskedFor) {
   const std::map<std::string, std::string> labels{{"team", "search"}, {"stage", ""}};
   using Query = std::map<std::string, std::string>;
@@ -323,6 +334,11 @@ TEST(Views, WhySaysCodeSentenceAndTheJobsInTheWay) {
   const auto one = why_view(*ledger.find("j-1"), cut).at("reasons").at(0);
   EXPECT_EQ(one.at("blocking_count"), 57);
   EXPECT_EQ(one.at("enough"), 30);
+  EXPECT_FALSE(one.contains("nodes"));
+  const std::vector<Reason> drained{{"drain", "n1 is closed", {}, 0, 0, {"n1"}, 4}};
+  const auto missing = why_view(*ledger.find("j-1"), drained).at("reasons").at(0);
+  EXPECT_EQ(missing.at("nodes"), json({"n1"}));
+  EXPECT_EQ(missing.at("nodes_count"), 5);
 }
 
 TEST(Views, EveryKindOfErrorHasItsStatusAndWord) {
@@ -387,7 +403,12 @@ TEST(TenantsView, ShowsWhatEachQueueMayUseAndUses) {
   EXPECT_EQ(view[0].at("running"), 1);
   EXPECT_EQ(view[0].at("waiting"), 1);
   EXPECT_EQ(view[1].at("used"), 0);
+  for (const auto& queue : view) {
+    EXPECT_EQ(queue.at("guaranteed_together"), 1);
+    EXPECT_EQ(queue.at("cluster_slots"), 4);
+  }
   EXPECT_EQ(tenants_view({}, ledger, {4, 1 << 20}, 2).at(0).at("name"), "default");
+  EXPECT_EQ(tenants_view({}, ledger, {4, 1 << 20}, 2).at(0).at("guaranteed_together"), 0);
 }
 
 }  // namespace

@@ -141,6 +141,7 @@ TEST(FirstComeFirstServed, PlacesNothingOnADrainingNodeAndSaysSo) {
   cluster.add_node("n1", 2);
   cluster.add_node("n2", 2);
   cluster.node("n2").available = false;
+  cluster.node("n2").is_closed = true;
   cluster.add_job("gang", {3, 3});
   cluster.add_job("small", {2, 2});
   const Plan plan = cluster.plan();
@@ -148,7 +149,40 @@ TEST(FirstComeFirstServed, PlacesNothingOnADrainingNodeAndSaysSo) {
   EXPECT_EQ(codes_of(plan, "gang"), Codes{"drain"});
   EXPECT_EQ(reason_of(plan, "gang", "drain").text,
             "needs 3 workers of 1 slot each at once; 1 node down or draining leave room for 2, with all "
-            "nodes for 4");
+            "nodes for 4; n2 is closed (ds-submit undrain NODE opens it)");
+  EXPECT_EQ(reason_of(plan, "gang", "drain").nodes, std::vector<std::string>{"n2"});
+}
+
+TEST(FirstComeFirstServed, NamesTheNodesThatAreMissingThoseWithTheMostRoomFirst) {
+  ClusterModel cluster;
+  cluster.add_node("open", 2);
+  const auto add_missing = [&](const std::string& id, std::uint32_t slots, bool is_closed) {
+    cluster.add_node(id, slots);
+    cluster.nodes.back().available = false;
+    cluster.nodes.back().is_closed = is_closed;
+  };
+  add_missing("small", 1, true);
+  add_missing("closed", 4, true);
+  add_missing("large", 8, true);
+  add_missing("lost", 4, false);
+  cluster.add_job("gang", {3, 3}, 2);
+  const Reason reason = reason_of(cluster.plan(), "gang", "drain");
+  EXPECT_EQ(reason.nodes, (std::vector<std::string>{"large", "closed", "lost"})) << "one has no room at all";
+  EXPECT_EQ(reason.unnamed_nodes, 0U);
+  EXPECT_NE(reason.text.find("; large, closed are closed (ds-submit undrain NODE opens one); lost is down"),
+            std::string::npos)
+      << reason.text;
+  cluster.demand("gang").placement = PlacementRule::same_node;
+  EXPECT_EQ(reason_of(cluster.plan(), "gang", "drain").nodes, std::vector<std::string>{"large"})
+      << "on no other is room for all three";
+
+  cluster.demand("gang").placement = PlacementRule::pack;
+  for (int i = 0; i < 30; ++i) add_missing("more" + std::to_string(i), 2, true);
+  const Reason cut = reason_of(cluster.plan(), "gang", "drain");
+  EXPECT_EQ(cut.nodes.size(), 20U);
+  EXPECT_EQ(cut.nodes.front(), "large");
+  EXPECT_EQ(cut.unnamed_nodes, 13U);
+  EXPECT_NE(cut.text.find("; 20 of the 33 nodes with room for it are named"), std::string::npos) << cut.text;
 }
 
 TEST(FirstComeFirstServed, LeavesAHeldJobAloneAndStartsThoseBehindIt) {

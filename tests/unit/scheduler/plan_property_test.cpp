@@ -78,6 +78,13 @@ void expect_gangs_kept_whole(const ClusterModel& cluster, const Plan& plan) {
   }
 }
 
+/// For whose equal share the job gives workers; null: it gives none for that.
+const Demand* beneficiary_of(const ClusterModel& cluster, const Plan& plan, const std::string& job) {
+  const auto change = std::ranges::find(plan.resizes, job, &SizeChange::job);
+  const bool gives = change != plan.resizes.end() && !change->in_favour_of.empty();
+  return gives ? &cluster.demand(change->in_favour_of) : nullptr;
+}
+
 void expect_releases_only_of_what_can_be_spared(const ClusterModel& cluster, const Plan& plan) {
   std::map<std::string, std::uint32_t> released;
   std::set<std::uint64_t> workers;
@@ -103,11 +110,14 @@ void expect_releases_only_of_what_can_be_spared(const ClusterModel& cluster, con
       EXPECT_LT(demand.workers.min, demand.workers.max) << job << " is not elastic";
       EXPECT_GE(cluster.live(job), demand.workers.min + count) << job;
       EXPECT_TRUE(demand.preemptible) << job;
-      EXPECT_LE(demand.priority, most_urgent) << job << " shrinks for a less urgent one";
+      const Demand* equal = beneficiary_of(cluster, plan, job);
+      EXPECT_LE(demand.priority, equal != nullptr ? equal->priority : most_urgent)
+          << job << " shrinks for a less urgent one";
     }
   }
-  if (!plan.releases.empty()) {
-    EXPECT_FALSE(plan.waits.empty()) << "released for nobody";
+  if (plan.waits.empty()) {
+    for (const Release& release : plan.releases)
+      EXPECT_NE(beneficiary_of(cluster, plan, release.job), nullptr) << "released for nobody";
   }
 }
 
