@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "scheduler/policy/planning.hpp"
@@ -28,6 +30,20 @@ std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
     if (job->is_pending && (told == told_.end() || job->workers > 0))
       describe_queue(*job, served[job->queue], facts);
     if (job->is_pending && told == told_.end()) describe_line(*job, facts);
+    if (job->is_pending && told != told_.end()) {
+      // It is its turn, but others that wait come before it for what its queue is guaranteed, and so for what
+      // it could take from others.
+      auto before = planner_.claimants_before(*job);
+      std::erase_if(before, [&](const std::string& id) {
+        const Job& one = *planner_.find(id);
+        return one.workers >= one.needed;
+      });
+      if (!before.empty()) {
+        facts.turn.emplace();
+        facts.turn->own_queue = tenants_.full_name(job->queue);
+        facts.turn->claimants = std::move(before);
+      }
+    }
     waits.push_back({job->demand.job, explain_wait(facts), facts.room_is_coming});
   }
   return waits;

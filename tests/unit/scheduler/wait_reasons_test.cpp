@@ -54,6 +54,27 @@ TEST_F(WaitReasons, NameWhoHasTheRoomAndNotWhoKeepsOthersFromTakingItBack) {
   EXPECT_EQ(cluster_.live("waits"), 3U) << "what running leaves beyond these";
 }
 
+TEST_F(WaitReasons, NameWhoComesBeforeForWhatTheTenantIsGuaranteedThoughItWaitsForAQuota) {
+  use("tenants: {a: {guaranteed: 3, queues: {x: {}, y: {guaranteed: 3, borrowing_limit: 0}}}, b: {}}");
+  cluster_.add_node("n", 6);
+  add("of y", "a", "y", {2, 2});
+  add("of b", "b", {4, 4});
+  cluster_.settle();
+  ASSERT_EQ(cluster_.leases.size(), 6U);
+  add("before", "a", "y", {2, 2}, kHighPriority);
+  add("waits", "a", "x", {1, 1});
+  cluster_.settle();
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(codes_of(plan, "waits"), (Codes{"fair_share_turn", "no_capacity_now"}));
+  EXPECT_EQ(text_of(plan, "waits"),
+            "needs 1 worker of 1 slot, and for what a/x is guaranteed 1 job comes before it");
+  const auto wait = std::ranges::find(plan.waits, "waits", &Wait::job);
+  EXPECT_EQ(wait->reasons.front().blocking, Codes{"before"});
+  cluster_.end_job("before");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("waits"), 1U) << "what b has borrowed of the third slot is a's";
+}
+
 TEST_F(WaitReasons, SayThatAWaitIsForEverWhereNoQuotaEverAllowsTheMinimum) {
   use("tenants: {a: {guaranteed: 6, lending_limit: 2}, b: {}, c: {borrowing_limit: 3}}");
   cluster_.add_node("n", 8);
