@@ -2,11 +2,31 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "scheduler/policy/planning.hpp"
 
 namespace ds::scheduler {
+namespace {
+
+/// Of one whose turn has come: others that wait may come before it for what its queue is guaranteed, and so
+/// for what it could take from others.
+void note_claimants(const GangPlanner& planner, const TenantTree& tenants, const GangPlanner::Job& job,
+                    WaitFacts& facts) {
+  auto before = planner.claimants_before(job);
+  std::erase_if(before, [&](const std::string& id) {
+    const auto& one = *planner.find(id);
+    return one.workers >= one.needed;
+  });
+  if (before.empty()) return;
+  facts.turn.emplace();
+  facts.turn->own_queue = tenants.full_name(job.queue);
+  facts.turn->claimants = std::move(before);
+}
+
+}  // namespace
 
 WaitFacts Planning::facts_of(const Job& job) const {
   WaitFacts facts = planner_.facts_of(job);
@@ -29,6 +49,7 @@ std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
       describe_queue(*job, served[job->queue], facts);
     if (job->is_pending && told == told_.end()) describe_line(*job, facts);
     if (job->is_pending && told != told_.end() && job->workers == 0) describe_fixed_ahead(*job, facts);
+    if (job->is_pending && told != told_.end()) note_claimants(planner_, tenants_, *job, facts);
     waits.push_back({job->demand.job, explain_wait(facts), facts.room_is_coming});
   }
   return waits;
@@ -84,6 +105,7 @@ void Planning::describe_line(const Job& job, WaitFacts& facts) const {
   for (const Job* first : line_.blockers(job.queue)) {
     if (first == &job) continue;
     WaitFacts its = told_.at(first);
+    note_claimants(planner_, tenants_, *first, its);
     if (facts.kept_for) its.occupants = its.everybody;  // any may change from when on its room is wanted
     facts.first.push_back({first->demand.job, explain_wait(its)});
   }

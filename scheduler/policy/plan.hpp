@@ -140,8 +140,9 @@ struct Relocation {
 ///
 /// Those that are named in all reasons together are in its way: with all of them gone, whoever else is there,
 /// it starts, if none of its reasons is one that waits for no job (among tenants: once no other tenant's job
-/// waits either); and as long as all of them stay it doesn't, whoever else is gone. Some of them may be
-/// enough. Each comes before it, uses the quota that it would pass, or has workers on an available node. Of
+/// waits either); and as long as all of them stay and keep their workers it doesn't, whoever else is gone.
+/// (Among tenants one that is gone may have been before another queue's job for what that is guaranteed,
+/// which then takes them.) Some of them may be enough. Each comes before it, uses the quota that it would pass, or has workers on an available node. Of
 /// the latter none is named in vain where it is the job's own turn, of up to ten: for each there are others
 /// without whom it waits, and without whom and that one it starts. Not so where anybody who ends may make
 /// room somewhere else: among tenants; where workers may move to other nodes, or another gang lacks some; and

@@ -201,16 +201,19 @@ Reason after_fixed(const WaitFacts& facts) {
 
 Reason turn(const WaitFacts& facts) {
   const TurnFacts& turn = *facts.turn;
-  std::string text = "needs " + wanted(facts) + ", and it is the turn of " + count_of(turn.jobs, "job") +
-                     " of other queues: " + turn.first_queue;
-  text += turn.is_first_guaranteed
-              ? " is still within its guaranteed slots"
-              : (turn.first_side == turn.first_queue ? "" : ", and " + turn.first_side) + " has " +
-                    share_text(turn.first_share) + " of the cluster for its weight, " + turn.own_side + " " +
-                    share_text(turn.own_share);
+  std::string text = "needs " + wanted(facts);
+  if (turn.jobs > 0) {
+    text += ", and it is the turn of " + count_of(turn.jobs, "job") + " of other queues: " + turn.first_queue;
+    text += turn.is_first_guaranteed
+                ? " is still within its guaranteed slots"
+                : (turn.first_side == turn.first_queue ? "" : ", and " + turn.first_side) + " has " +
+                      share_text(turn.first_share) + " of the cluster for its weight, " + turn.own_side +
+                      " " + share_text(turn.own_share);
+  }
   if (!turn.claimants.empty())
-    text += "; for what " + turn.own_queue + " is guaranteed " + count_of(turn.claimants.size(), "job") +
-            (turn.claimants.size() == 1 ? " comes" : " come") + " before it";
+    text += std::string(turn.jobs > 0 ? "; " : ", and ") + "for what " + turn.own_queue + " is guaranteed " +
+            count_of(turn.claimants.size(), "job") + (turn.claimants.size() == 1 ? " comes" : " come") +
+            " before it";
   if (facts.ahead == 0) text += kept_for(facts);
   Reason reason{"fair_share_turn", std::move(text), {}};
   name_blocking(reason, turn.names, turn.jobs);

@@ -116,6 +116,23 @@ TEST_F(Backfill, StartsAJobThatHasEndedBeforeThoseWithoutALimitAreLikelyTo) {
   EXPECT_TRUE(cluster_.plan().placements.empty()) << "what was promised hangs on no estimate";
 }
 
+TEST_F(Backfill, LetsNobodyStayInRoomThatAShortJobUsesUntilThoseInTheWayAreLikelyToEnd) {
+  for (const char* node : {"n1", "n2"}) cluster_.add_node(node, 4);
+  add("running", {1, 1}, 0, 4);
+  cluster_.settle();
+  cluster_.demand("running").likely_ends_ms = 100'000;
+  add("gang", {2, 2}, 0, 4);
+  add("short", {1, 1}, 100);
+  add("endless", {1, 1}, 0);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("short"), 1U);
+  EXPECT_EQ(cluster_.live("endless"), 0U) << "the gang has no room beside the short one, but once that ends";
+  cluster_.end_job("running");
+  cluster_.go_on_until(100'000);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("gang"), 2U);
+}
+
 TEST_F(Backfill, GoesByTheLastToEndOfThoseThatHaveLimitsAndThoseThatAreLikelyTo) {
   cluster_.add_node("n1", 6);
   add("limited", {2, 2}, 50);

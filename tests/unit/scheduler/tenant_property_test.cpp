@@ -103,12 +103,16 @@ void expect_quotas_kept(const ClusterModel& cluster) {
 }
 
 void expect_fair_preemptions(const ClusterModel& cluster, const Plan& plan) {
-  auto used = count_used(cluster);  // and what the plan gives
-  for (const Placement& placement : plan.placements) {
-    const Demand& demand = cluster.demand(placement.job);
+  auto used = count_used(cluster);  // and what the plan gives, and keeps for those whose room is coming
+  const auto give = [&](const Demand& demand, std::uint32_t workers) {
     for (std::size_t queue = cluster.tenants.find(demand.tenant, demand.queue).value(); queue != 0;
          queue = cluster.tenants[queue].parent)
-      used[queue] += placement.count * demand.slots;
+      used[queue] += workers * demand.slots;
+  };
+  for (const Placement& placement : plan.placements) give(cluster.demand(placement.job), placement.count);
+  for (const Wait& wait : plan.waits) {
+    const Demand& demand = cluster.demand(wait.job);
+    if (wait.room_is_coming) give(demand, std::max(1U, demand.workers.min) - cluster.live(demand.job));
   }
   for (const Preemption& one : plan.preemptions) {
     const Demand& victim = cluster.demand(one.job);

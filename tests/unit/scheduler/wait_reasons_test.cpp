@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,48 @@ TEST_F(WaitReasons, BlameNobodyWhoDoesNotLendWhenAllSlotsAreUsed) {
   EXPECT_EQ(
       text_of(cluster_.plan(), "waits"),
       "needs 3 slots, and of 16 slots 12 are used and others are kept for tenants that do not lend them");
+}
+
+TEST_F(WaitReasons, NameWhoHasTheRoomAndNotWhoKeepsOthersFromTakingItBack) {
+  use("tenants: {a: {guaranteed: 2}, b: {}, c: {}}");
+  cluster_.add_node("n", 5);
+  add("running", "c", {4, 4});
+  cluster_.settle();
+  add("waits", "b", {3, 3}, kHighPriority);
+  add("beyond", "a", {3, 3});
+  add("within", "a", {2, 2});
+  cluster_.settle();
+  ASSERT_EQ(cluster_.leases.size(), 4U);
+  const Plan plan = cluster_.plan();
+  const auto wait = std::ranges::find(plan.waits, "waits", &Wait::job);
+  ASSERT_EQ(codes_of(plan, "waits"), Codes{"no_capacity_now"});
+  EXPECT_EQ(wait->reasons.front().blocking, Codes{"running"});
+  cluster_.end_job("beyond");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("running"), 0U) << "it had two that a is guaranteed, and within is a's first now";
+  EXPECT_EQ(cluster_.live("within"), 2U);
+  EXPECT_EQ(cluster_.live("waits"), 3U) << "what running leaves beyond these";
+}
+
+TEST_F(WaitReasons, NameWhoComesBeforeForWhatTheTenantIsGuaranteedThoughItWaitsForAQuota) {
+  use("tenants: {a: {guaranteed: 3, queues: {x: {}, y: {guaranteed: 3, borrowing_limit: 0}}}, b: {}}");
+  cluster_.add_node("n", 6);
+  add("of y", "a", "y", {2, 2});
+  add("of b", "b", {4, 4});
+  cluster_.settle();
+  ASSERT_EQ(cluster_.leases.size(), 6U);
+  add("before", "a", "y", {2, 2}, kHighPriority);
+  add("waits", "a", "x", {1, 1});
+  cluster_.settle();
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(codes_of(plan, "waits"), (Codes{"fair_share_turn", "no_capacity_now"}));
+  EXPECT_EQ(text_of(plan, "waits"),
+            "needs 1 worker of 1 slot, and for what a/x is guaranteed 1 job comes before it");
+  const auto wait = std::ranges::find(plan.waits, "waits", &Wait::job);
+  EXPECT_EQ(wait->reasons.front().blocking, Codes{"before"});
+  cluster_.end_job("before");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("waits"), 1U) << "what b has borrowed of the third slot is a's";
 }
 
 TEST_F(WaitReasons, SayThatAWaitIsForEverWhereNoQuotaEverAllowsTheMinimum) {
