@@ -141,7 +141,10 @@ class GangPlanner {
   /// that room for the job: by releasing workers of stalled gangs, then those above the minimum of other
   /// jobs; or by having workers of others go to other nodes; or by releasing jobs as a whole; where
   /// necessary. Nothing changes when even all of them would not do.
-  MadeRoom make_room(Job& job, std::uint32_t count, std::int64_t now_ms);
+  /// `may_stay`: if given, asked once the room is the job's; where it says no, nothing changes. Then nobody
+  /// goes to another node.
+  MadeRoom make_room(Job& job, std::uint32_t count, std::int64_t now_ms,
+                     const std::function<bool()>& may_stay = {});
   /// Who is relocated for it by this plan.
   std::vector<Relocation> relocations_for(const Job& job) const;
   /// The same within what the job's queue is guaranteed, by shrinking jobs of queues that have borrowed.
@@ -178,7 +181,17 @@ class GangPlanner {
   /// binds them; false when they do not fit, are not allowed now, or would be. Nodes come first on which a
   /// worker is in nobody's way (of the first `kMaxNodesTried`), then as in `place`.
   bool place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,
-                    std::span<const Bond> bonds);
+                    std::span<const Bond> bonds, std::int64_t now_ms);
+
+  // ---- promises among tenants (claimed_room.cpp) ----
+  /// The earliest moment at which a job with a promise has its minimum for certain within what its queue is
+  /// guaranteed, whatever the tenants do until then; none: nobody knows.
+  std::optional<std::int64_t> find_claimed_room(const Job& job, std::int64_t now_ms) const;
+  /// Whether all of these that are claimed have their room then, as things are in this plan.
+  bool leaves_claimed_room(std::span<const Reservation> reservations, std::int64_t now_ms) const;
+  /// Whether the job with a promise comes before all others in the cluster: with all of its queue gone that
+  /// others may take from it, its minimum is within what the queue is guaranteed.
+  bool has_first_claim(const Job& job) const;
   /// Whether the job's workers above its minimum are there for another of its queue.
   static bool yields_to(const Job& job, const Job& beneficiary) {
     return job.demand.priority <= beneficiary.demand.priority || beneficiary.demand.has_promise;
@@ -302,6 +315,7 @@ class GangPlanner {
   // What is kept for those that wait (reservations.cpp).
   std::int64_t fitting(std::size_t node, const Room& room, const Ask& ask) const;
   void give_back(Aftermath& then, const Job& other, std::size_t node, std::uint32_t workers) const;
+  void free_in_thought(Aftermath& then, const Job& other, std::size_t node, std::uint32_t workers) const;
   void give_all_back(Aftermath& then, const Job& other) const;
   void give_extras_back(Aftermath& then) const;
   std::vector<std::pair<std::int64_t, const Job*>> newly_ending(std::int64_t now_ms) const;
@@ -314,6 +328,9 @@ class GangPlanner {
   std::size_t choose_beside(const Job& job, const Ask& ask, std::span<const Reservation> reservations,
                             std::span<const Bond> bonds) const;
   std::int64_t loss_of(const Reservation& reservation, const WorkerSize& size, std::size_t node) const;
+  struct Claimed;
+  void take_own_extras(Aftermath& then, const Job& other) const;
+  bool has_claimed_room(const Claimed& then) const;
   // The same where nobody knows when that is (beside_unknown.cpp).
   static bool could_outgrow(const Job& job, const Job& waiting);
   std::optional<std::vector<MayEnd>> parts_that_may_end(const Job& other, const Job& waiting, const Ask& ask,
@@ -351,7 +368,7 @@ class GangPlanner {
   bool helps(const Job& victim, const Lack& lack) const;
   template <class MayShrink>
   bool take_workers(const Job& job, std::uint32_t count, Taken& taken, MayShrink may_take);
-  bool finish(Job& job, std::uint32_t count, Taken& taken);
+  bool finish(Job& job, std::uint32_t count, Taken& taken, const std::function<bool()>& may_stay = {});
   void keep(Job& job, std::uint32_t count);
   Job* choose_giver(const Job& beneficiary, const Lack& lack);
   bool may_move(const Job& job, const Job& beneficiary) const;

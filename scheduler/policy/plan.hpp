@@ -85,6 +85,7 @@ struct Demand {
   /// last; 0: nobody knows.
   std::int64_t likely_ends_ms = 0;
   double weight = 1;  ///< of its speed's logarithm beside others' of its queue: who grows, and who gives
+  std::int64_t young_until_ms = 0;  ///< of one that `is_young`; 0: nobody knows
   bool operator==(const Demand&) const = default;
 };
 
