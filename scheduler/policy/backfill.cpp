@@ -44,6 +44,10 @@ void Planning::make_reservations() {
     const auto& [job, keeps_back, is_soon, for_gpus] = keepers_[i];
     reservations_.push_back(planner_.reserve_later(*job, keeps_back, is_soon || are_too_many, now_ms_));
     reservations_.back().for_gpus = for_gpus;
+    const auto told = told_.find(job);
+    if (told == told_.end() || !told->second.promised) continue;
+    auto& at_ms = reservations_.back().at_ms;  // it does not start before the one in whose way it would be
+    if (at_ms) at_ms = std::max(at_ms, told->second.promised->at_ms);
   }
 }
 
@@ -108,6 +112,8 @@ void Planning::try_candidate(Job& job, Candidates& candidates) {
   candidates.next = nullptr;
   candidates.is_closed = would_use_guarantee(job);
   if (candidates.is_closed) return;
+  // What it borrowed could not be had back from it.
+  if (tenants_.has_tenants() && job.demand.has_promise && !planner_.has_first_claim(job)) return;
   bind_start(job);
   if (planner_.place_beside(job, job.needed, reservations_, bonds_, now_ms_)) return;
   // One that lasts as long, or longer, is in the way of the same jobs.

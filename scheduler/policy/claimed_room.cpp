@@ -28,10 +28,10 @@ std::uint64_t most_lost(const WorkerSize& size, const WorkerSize& piece) {
 /// What others may hold that could be taken from them is gone in thought (`then.freed`, but not `then.use`);
 /// of it each keeps at that moment what it is guaranteed, and nobody knows which part.
 struct GangPlanner::Claimed {
-  struct Side {               ///< of a queue beside the job's way to the root
-    SlotCount slots;          ///< that could be taken
-    std::uint64_t lost = 0;   ///< pieces, if none of it is taken, at most
-    std::uint64_t worst = 0;  ///< pieces for which the worker that wastes most leaves no room,
+  struct Side {                 ///< of a queue beside the job's way to the root
+    SlotCount slots;            ///< that could be taken
+    std::uint64_t lost = 0;     ///< pieces, if none of it is taken, at most
+    std::uint64_t worst = 0;    ///< pieces for which the worker that wastes most leaves no room,
     SlotCount worst_slots = 1;  ///< and its slots
 
     void count(const WorkerSize& size, std::uint64_t workers, const WorkerSize& piece) {
@@ -121,8 +121,7 @@ bool GangPlanner::has_claimed_room(const Claimed& claimed) const {
 
 std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::int64_t now_ms) const {
   if (job.workers >= job.needed) return now_ms;
-  if (job.queue == TenantTree::kRoot || job.guaranteed_levels < tenants_[job.queue].depth)
-    return std::nullopt;
+  if (job.queue == TenantTree::kRoot) return std::nullopt;
   Claimed claimed{aftermath_of(job)};
   Aftermath& then = claimed.then;
   const WorkerSize& piece = then.ask.piece;
@@ -192,8 +191,7 @@ bool GangPlanner::has_first_claim(const Job& job) const {
   if (job.queue == TenantTree::kRoot || job.guaranteed_levels < tenants_[job.queue].depth) return false;
   SlotCount use = job.needed * job.size.slots;
   const auto count = [&](const Job* other) {
-    if (other == &job || other->queue != job.queue) return;
-    if (other->demand.preemptible && !other->demand.has_promise) return;
+    if (other == &job || other->queue != job.queue || gives_way(*other, job)) return;
     use += std::min(other->workers, other->needed) * other->size.slots;
   };
   for (const Job* other : running_) count(other);

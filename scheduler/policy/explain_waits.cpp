@@ -69,8 +69,8 @@ std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
 
 /// Of a promise among tenants in whose way it would be.
 std::optional<KeptFor> Planning::describe_claim(const Job& job) const {
-  const auto kept = std::ranges::find_if(
-      reservations_, [&](const auto& one) { return one.is_claimed && one.job != &job; });
+  const auto kept =
+      std::ranges::find_if(reservations_, [&](const auto& one) { return one.is_claimed && one.job != &job; });
   if (kept == reservations_.end()) return std::nullopt;
   return KeptFor{kept->job->demand.job, kept->at_ms, now_ms_, job.demand.lasts_ms};
 }

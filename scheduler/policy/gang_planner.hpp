@@ -189,9 +189,14 @@ class GangPlanner {
   std::optional<std::int64_t> find_claimed_room(const Job& job, std::int64_t now_ms) const;
   /// Whether all of these that are claimed have their room then, as things are in this plan.
   bool leaves_claimed_room(std::span<const Reservation> reservations, std::int64_t now_ms) const;
-  /// Whether the job with a promise comes before all others in the cluster: with all of its queue gone that
-  /// others may take from it, its minimum is within what the queue is guaranteed.
+  /// Whether the job with a promise comes before all others in the cluster: its minimum is within what its
+  /// queue is guaranteed, beside those of the jobs there that do not give way to it.
   bool has_first_claim(const Job& job) const;
+  /// Whether it may preempt the other, of its queue.
+  static bool gives_way(const Job& other, const Job& job) {
+    return other.demand.preemptible && !other.demand.has_promise &&
+           other.demand.priority < job.demand.priority;
+  }
   /// Whether the job's workers above its minimum are there for another of its queue.
   static bool yields_to(const Job& job, const Job& beneficiary) {
     return job.demand.priority <= beneficiary.demand.priority || beneficiary.demand.has_promise;
@@ -211,6 +216,18 @@ class GangPlanner {
     return job.demand.held && job.demand.held_until_ms > 0 && is_feasible(job) && is_allowed(job);
   }
   bool fits_after(const Aftermath& then, const Job& job) const;
+  // Among tenants (forecast_tenants.cpp).
+  std::size_t job_count() const { return jobs_.size(); }
+  bool are_only_slots_short() const;
+  /// Whether a job of another queue may.
+  bool may_others_keep_borrowed(const Job& job) const {
+    return std::ranges::any_of(jobs_, [&](const auto& entry) {
+      const Job& other = *entry.second;
+      return other.is_wanted && other.queue != job.queue && may_keep_borrowed(other);
+    });
+  }
+  bool may_keep_borrowed(const Job& job) const;
+  std::optional<std::int64_t> own_queue_runs_ms(const Job& job, std::int64_t now_ms) const;
 
   /// Counts the job's missing minimum as used by its queue from now on, though there is no room for it.
   void promise(Job& job);

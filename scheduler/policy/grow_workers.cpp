@@ -105,9 +105,8 @@ bool Planning::grow_by(Job& job, std::uint32_t count, bool is_bound) {
     return planner_.keep_room(job, count) || planner_.reclaim_room(job, count);
   if (planner_.place_beside(job, count, reservations_, bonds_, now_ms_)) return true;
   // Else what it takes would lie idle beside what is promised.
-  const bool is_in_the_way =
-      planner_.can_place(job, count) &&
-      std::ranges::any_of(reservations_, &GangPlanner::Reservation::is_claimed);
+  const bool is_in_the_way = planner_.can_place(job, count) &&
+                             std::ranges::any_of(reservations_, &GangPlanner::Reservation::is_claimed);
   if (!is_in_the_way && planner_.reclaim_room(job, count)) return true;
   // A program that starts again by it has all of it at once.
   const bool keeps = job.demand.is_settled || job.demand.grows_to > 0;

@@ -155,9 +155,11 @@ void Planning::keep_claim(const Job& job, WaitFacts facts) {
 /// Whether a gang of the queue that lacks workers would take up the guarantee by which one with a promise
 /// comes first, while that one only waits for workers to stop.
 bool Planning::may_break_claim(const Job& job) const {
-  if (job.workers == 0 || (job.demand.preemptible && !job.demand.has_promise)) return false;
+  if (job.workers == 0 || !tenants_.has_tenants()) return false;
   return std::ranges::any_of(keepers_, [&](const Keeper& keeper) {
-    return keeper.is_soon && keeper.job->demand.has_promise && keeper.job->queue == job.queue;
+    const Job& first = *keeper.job;
+    return keeper.is_soon && first.demand.has_promise && first.queue == job.queue &&
+           !GangPlanner::gives_way(job, first);
   });
 }
 
@@ -180,11 +182,13 @@ bool Planning::is_awaited_by_more_urgent(const Job& job) const {
 
 std::optional<std::int64_t> Planning::promised_start(const Job& job, std::int64_t leaving_ms) {
   // What is borrowed, its owner may take back.
-  const bool is_borrowed = tenants_.has_tenants() && job.guaranteed_levels < tenants_[job.queue].depth;
-  if (is_borrowed || is_awaited_by_more_urgent(job)) return std::nullopt;
-  if (job.workers >= job.needed) return now_ms_;
-  if (keepers_.empty() || keepers_.front().job != &job) return std::nullopt;
   const bool has_tenants = tenants_.has_tenants();
+  if (is_awaited_by_more_urgent(job)) return std::nullopt;
+  if (job.workers >= job.needed) {
+    const bool is_borrowed = has_tenants && job.guaranteed_levels < tenants_[job.queue].depth;
+    return is_borrowed ? std::nullopt : std::optional(now_ms_);
+  }
+  if (keepers_.empty() || keepers_.front().job != &job) return std::nullopt;
   if (keepers_.front().is_soon) {
     // Else the turn may come to another queue before.
     const bool is_first = !has_tenants || planner_.has_first_claim(job);

@@ -95,6 +95,7 @@ class Planning {
   void make_reservations();
   void open_reservations();
   std::optional<std::int64_t> latest_start(const Job& job, const GangEnds& ends);
+  std::optional<std::int64_t> latest_among_tenants(const Job& job, const GangEnds& ends);
   bool bind_claimed(const GangPlanner::Reservation& kept, const Job& job);
   void bind_start(const Job& job);
   void bind_growth(const Job& job);

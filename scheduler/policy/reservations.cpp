@@ -318,9 +318,12 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
       touch_kept(r, node, losses[losses.size() - reservations.size() + r], true);
   }
   const std::size_t placed = steps_.size() - first_step;
-  if (placed == count && leaves_claimed_room(reservations, now_ms)) {
-    record_placements(job, first_step);
-    return true;
+  if (placed == count) {
+    touch(job);  // as one that has just started
+    if (leaves_claimed_room(reservations, now_ms)) {
+      record_placements(job, first_step);
+      return true;
+    }
   }
   for (std::size_t i = placed / workers; i-- > 0;) {
     for (std::size_t r = 0; r < reservations.size(); ++r)
