@@ -61,6 +61,11 @@ void GangPlanner::take_own_extras(Aftermath& then, const Job& other) const {
   if (!other.demand.preemptible || other.is_relocated || other.workers <= other.needed) return;
   if (other.started < other.needed) return;  // it has just been placed: which of them are above is not told
   std::uint32_t extra = other.workers - other.needed;
+  // As `newest_of_use` has it: others of them go on, and are part of what the queue uses.
+  const auto is_of_use = [&](std::size_t node) {
+    return node != Capacity::kUnknownNode && capacity_.node(node).available &&
+           (!is_picky(*then.job) || could_hold_any(node, *then.job));
+  };
   const auto take = [&](std::size_t node) {
     give_back(then, other, node, 1);
     ++then.taken[&other][node];
@@ -69,12 +74,12 @@ void GangPlanner::take_own_extras(Aftermath& then, const Job& other) const {
   std::map<std::size_t, std::uint32_t> older;
   for (const Lease* lease : other.live) ++older[capacity_.index_of(lease->node)];
   for (const auto& [node, workers] : other.at) {  // those that this plan has added are the newest
-    for (std::uint32_t i = older[node]; i < workers && extra > 0; ++i) take(node);
+    for (std::uint32_t i = older[node]; i < workers && extra > 0 && is_of_use(node); ++i) take(node);
   }
   for (const Lease* lease : other.live) {
     const std::size_t node = capacity_.index_of(lease->node);
     if (extra == 0) break;
-    if (node != Capacity::kUnknownNode && capacity_.node(node).available) take(node);
+    if (is_of_use(node)) take(node);
   }
 }
 
@@ -106,7 +111,8 @@ bool GangPlanner::has_claimed_room(const Claimed& claimed) const {
       const Claimed::Side of = found == claimed.sides.end() ? Claimed::Side{} : found->second;
       const SlotCount kept =
           is_entitled ? std::min<SlotCount>(of.slots, tenants_[side].guaranteed) : of.slots;
-      const SlotCount of_side = then.use.slots(side) - of.slots + kept;
+      // Of one that needs GPUs or one node only those give way there who are where it could be.
+      const SlotCount of_side = then.use.slots(side) - of.slots + (is_picky(job) ? of.slots : kept);
       lost += of.lost_to(kept);
       use += of_side;
       held += is_lending_limited ? std::max<SlotCount>(of_side, tenants_[side].guaranteed) : of_side;
