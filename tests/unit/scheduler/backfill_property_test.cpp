@@ -402,7 +402,8 @@ TEST(ForecastProperty, TheTrueStartIsNeverOutsideOfWhatWasForecast) {
   EXPECT_GT(exact, 200U);
 }
 
-/// In a third of them nothing but slots is short, and workers are of one size. Jobs come while others run: some have borrowed by then.
+/// In a third of them nothing but slots is short, and workers are of one size. Jobs come while others run:
+/// some have borrowed by then.
 TEST(ForecastProperty, TheTrueStartIsNeverOutsideOfWhatWasForecastAmongTenants) {
   std::size_t from = 0, to = 0, waited = 0, latest = 0;
   const Seeds seeds(1200);
@@ -457,6 +458,30 @@ TEST(ForecastProperty, TheTrueStartIsNeverOutsideOfWhatWasForecastAmongTenants) 
   EXPECT_GT(to, 150U);
   EXPECT_GT(waited, 150U);
   EXPECT_GT(latest, 30U);
+}
+
+TEST(Forecast, IsOpenAmongTenantsWhereWhatIsFreeMayBeScattered) {
+  for (const bool is_of_one_size : {true, false}) {
+    ClusterModel cluster;
+    cluster.add_node("n1", 4);
+    cluster.add_node("n2", 4);
+    cluster.tenants = std::get<TenantTree>(
+        parse_tenant_file("version: 1\ntenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}\n"));
+    const auto submit = [&](const std::string& job, const std::string& tenant, SlotCount slots) {
+      cluster.add_job(job, {2, 2}, slots);
+      cluster.demands.back().tenant = tenant;
+      cluster.demands.back().lasts_ms = 10'000;
+    };
+    for (const char* job : {"a1", "a2"}) submit(job, "a", 2);
+    submit("b", "b", is_of_one_size ? 2 : 1);
+    cluster.settle();
+    submit("a3", "a", 2);
+    Planner planner(cluster.tenants);
+    tell(planner, cluster);
+    const auto said = planner.forecast("a3", {}, {}, 0);
+    ASSERT_TRUE(said);
+    EXPECT_EQ(said->to_ms.has_value(), is_of_one_size);
+  }
 }
 
 }  // namespace
