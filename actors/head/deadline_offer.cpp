@@ -17,12 +17,13 @@ std::int64_t round_up(std::int64_t unix_ms) {
   return (unix_ms + 999) / 1000 * 1000;
 }
 
-/// Jobs that run and may do so for ever.
-std::string name_endless(const Ledger& ledger) {
+/// Jobs that run and may do so for ever, of those that are asked for.
+template <class IsAsked>
+std::string name_endless(const Ledger& ledger, IsAsked is_asked) {
   std::string names;
   std::size_t count = 0;
   for (const auto& [id, job] : ledger.jobs()) {
-    if (job.workers == 0 || job.spec->time_limit_ms != 0) continue;
+    if (job.workers == 0 || job.spec->time_limit_ms != 0 || !is_asked(job)) continue;
     if (++count > kMaxNamed) return names + ", …";
     names += (names.empty() ? "" : ", ") + id;
   }
@@ -44,9 +45,37 @@ std::string find_more_urgent(const JobRecord& draft, const Ledger& ledger, std::
   return {};
 }
 
-gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledger, bool has_tenants,
-                                     std::int64_t now_ms) {
-  const std::string none = "no deadline can be promised now: ";
+constexpr const char* kNone = "no deadline can be promised now: ";
+
+/// Among tenants, where nothing else keeps it from a promise.
+gateway::HttpResponse refuse_beyond_guarantee(const JobRecord& draft, const Ledger& ledger) {
+  const TenantTree& tenants = ledger.tenants();
+  const auto queue_of = [&](const JobRecord& job) {
+    return tenants.find(job.spec->tenant, job.spec->queue).value_or(TenantTree::kRoot);
+  };
+  const std::size_t queue = queue_of(draft);
+  const auto guaranteed = fmt::format("what its queue {} is guaranteed, {}", tenants.full_name(queue),
+                                      slots_text(tenants[queue].guaranteed));
+  const SlotCount wanted = draft.wanted().min * draft.spec->resources.cpus;
+  if (wanted > tenants[queue].guaranteed) {
+    return refuse(fmt::format("{}its minimum of {} is more than {}, and what it borrows others may take back",
+                              kNone, slots_text(wanted), guaranteed),
+                  "with a smaller minimum, or in a queue that is guaranteed more, or without deadline");
+  }
+  const auto endless = name_endless(
+      ledger, [&](const JobRecord& job) { return queue_of(job) == queue || !job.spec->preemptible; });
+  if (!endless.empty()) {
+    return refuse(fmt::format("{}nobody knows when it has its minimum within {}, since these have no "
+                              "time_limit and need not give way to it: {}",
+                              kNone, guaranteed, endless),
+                  "jobs with a time_limit end at a known moment; or submit it without deadline");
+  }
+  return refuse(fmt::format("{}nobody knows when it has its minimum within {}", kNone, guaranteed),
+                "ds-submit plan says what it would wait for; or submit it without deadline");
+}
+
+gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledger, std::int64_t now_ms) {
+  const std::string none = kNone;
   if (const auto* lacking = find_lacking_promise(ledger)) {
     return refuse(
         fmt::format("{}job {} has crashed and lacks workers that it was promised", none, lacking->id),
@@ -56,18 +85,13 @@ gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledge
     return refuse(fmt::format("{}job {} waits and is more urgent", none, urgent),
                   "submit it when that job has started, or with a higher priority");
   }
-  if (has_tenants) {
-    return refuse(none +
-                      "it cannot start at once within what its queue is guaranteed, and among tenants nobody "
-                      "knows when a job's turn comes",
-                  "submit it when there is room, or without deadline");
-  }
   if (const auto* first = find_waiting_promise(ledger)) {
     return refuse(fmt::format("{}job {} waits for what it was promised, its start by {}", none, first->id,
                               to_time_text(first->starts_by_ms)),
                   "submit it when that job has started");
   }
-  const auto endless = name_endless(ledger);
+  if (ledger.tenants().has_tenants()) return refuse_beyond_guarantee(draft, ledger);
+  const auto endless = name_endless(ledger, [](const JobRecord&) { return true; });
   if (!endless.empty()) {
     return refuse(fmt::format("{}nobody knows when there is room for it, since these have no time_limit: {}",
                               none, endless),
@@ -97,11 +121,9 @@ const JobRecord* find_lacking_promise(const Ledger& ledger) {
 
 std::variant<DeadlinePromised, gateway::HttpResponse> offer_deadline(const JobRecord& draft,
                                                                      std::optional<std::int64_t> starts_ms,
-                                                                     const Ledger& ledger, bool has_tenants,
+                                                                     const Ledger& ledger,
                                                                      std::int64_t now_ms) {
-  const bool is_later = !starts_ms || *starts_ms > now_ms;
-  if (!starts_ms || (has_tenants && is_later) || find_lacking_promise(ledger) != nullptr)
-    return refuse_unknown(draft, ledger, has_tenants, now_ms);
+  if (!starts_ms || find_lacking_promise(ledger) != nullptr) return refuse_unknown(draft, ledger, now_ms);
   const std::int64_t deadline_ms = draft.spec->deadline_ms(draft.submitted_ms);
   const std::int64_t starts_by_ms = *starts_ms + kPromiseMarginMs;
   const std::int64_t ends_by_ms = starts_by_ms + draft.spec->time_limit_ms;

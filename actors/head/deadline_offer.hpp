@@ -21,7 +21,7 @@ inline constexpr std::int64_t kOfferLastsMs = 60'000;
 /// it; `starts_ms`: from then on it has its minimum for certain, none: nobody knows. Pure.
 std::variant<scheduler::DeadlinePromised, gateway::HttpResponse> offer_deadline(
     const scheduler::JobRecord& draft, std::optional<std::int64_t> starts_ms, const scheduler::Ledger& ledger,
-    bool has_tenants, std::int64_t now_ms);
+    std::int64_t now_ms);
 
 /// The job that was promised a moment to start and waits for it; none: there is no such.
 const scheduler::JobRecord* find_waiting_promise(const scheduler::Ledger& ledger);

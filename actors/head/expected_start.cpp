@@ -1,6 +1,7 @@
 #include "actors/head/expected_start.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <tuple>
 
@@ -48,7 +49,8 @@ std::optional<StartForecast> expect_start(const JobRecord& job, const Ledger& le
                               return std::int64_t{0};
                             return estimate_end_ms(*other, find_live(id), now_ms);
                           },
-                      .leaving_ms = kLeavingMs};
+                      .leaving_ms = kLeavingMs,
+                      .young_ms = std::chrono::milliseconds(kMinimumRun).count()};
   auto forecast = planner.forecast(job.id, ends, ledger.past_use(now_ms), now_ms);
   if (!forecast || !forecast->to_ms) return forecast;
   const bool is_open =

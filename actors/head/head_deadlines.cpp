@@ -31,7 +31,7 @@ std::variant<DeadlinePromised, gateway::HttpResponse> Head::promise_deadline(con
   demand.has_promise = true;
   const TrialJob trial(planner_, demand);
   const auto starts_ms = planner_.promised_start(kDraft, kLeavingMs, ledger_.past_use(now), now);
-  return offer_deadline(draft, starts_ms, ledger_, ledger_.tenants().has_tenants(), now);
+  return offer_deadline(draft, starts_ms, ledger_, now);
 }
 
 void Head::note_if_missed(const std::string& id) {

@@ -24,9 +24,17 @@ bool Planning::place_beside_promises(Job& job, std::uint32_t count) {
   bonds_.clear();
   for (const auto& kept : reservations_) {
     const bool binds = kept.job->demand.has_promise && kept.is_before(job.queue, job.size, tenants_);
+    if (bind_claimed(kept, job)) continue;
     bonds_.push_back(kept.is_after(end_of(job, now_ms_)) ? Bond::none : binds ? Bond::binds : Bond::ignored);
   }
-  return planner_.place_beside(job, count, reservations_, bonds_);
+  return planner_.place_beside(job, count, reservations_, bonds_, now_ms_);
+}
+
+/// A promise among tenants is in nobody's way but its own job's: of all others it is asked whether it has its
+/// room with them there.
+bool Planning::bind_claimed(const GangPlanner::Reservation& kept, const Job& job) {
+  if (kept.is_claimed) bonds_.push_back(kept.job == &job ? Bond::ignored : Bond::binds);
+  return kept.is_claimed;
 }
 
 /// Of the keepers that have none yet.
@@ -36,6 +44,10 @@ void Planning::make_reservations() {
     const auto& [job, keeps_back, is_soon, for_gpus] = keepers_[i];
     reservations_.push_back(planner_.reserve_later(*job, keeps_back, is_soon || are_too_many, now_ms_));
     reservations_.back().for_gpus = for_gpus;
+    const auto told = told_.find(job);
+    if (told == told_.end() || !told->second.promised) continue;
+    auto& at_ms = reservations_.back().at_ms;  // it does not start before the one in whose way it would be
+    if (at_ms) at_ms = std::max(at_ms, told->second.promised->at_ms);
   }
 }
 
@@ -52,6 +64,7 @@ void Planning::open_reservations() {
 void Planning::bind_start(const Job& job) {
   bonds_.clear();
   for (const auto& kept : reservations_) {
+    if (bind_claimed(kept, job)) continue;
     bonds_.push_back(kept.is_likely_after(end_of(job, now_ms_))      ? Bond::none
                      : kept.is_before(job.queue, job.size, tenants_) ? Bond::binds
                                                                      : Bond::ignored);
@@ -99,8 +112,10 @@ void Planning::try_candidate(Job& job, Candidates& candidates) {
   candidates.next = nullptr;
   candidates.is_closed = would_use_guarantee(job);
   if (candidates.is_closed) return;
+  // What it borrowed could not be had back from it.
+  if (tenants_.has_tenants() && job.demand.has_promise && !planner_.has_first_claim(job)) return;
   bind_start(job);
-  if (planner_.place_beside(job, job.needed, reservations_, bonds_)) return;
+  if (planner_.place_beside(job, job.needed, reservations_, bonds_, now_ms_)) return;
   // One that lasts as long, or longer, is in the way of the same jobs.
   candidates.most_ms = 0;
   for (std::size_t i = 0; i < bonds_.size(); ++i) {

@@ -100,6 +100,14 @@ std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
   return std::nullopt;
 }
 
+/// Of a promise among tenants in whose way it would be.
+std::optional<KeptFor> Planning::describe_claim(const Job& job) const {
+  const auto kept =
+      std::ranges::find_if(reservations_, [&](const auto& one) { return one.is_claimed && one.job != &job; });
+  if (kept == reservations_.end()) return std::nullopt;
+  return KeptFor{kept->job->demand.job, kept->at_ms, now_ms_, job.demand.lasts_ms};
+}
+
 void Planning::describe_line(const Job& job, WaitFacts& facts) const {
   facts.kept_for = describe_reservation(job);
   for (const Job* first : line_.blockers(job.queue)) {

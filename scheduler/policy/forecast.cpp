@@ -143,9 +143,9 @@ std::optional<StartForecast> Planning::forecast(const Job& job, const GangEnds& 
 /// The first in the line starts at its promised moment. When it has started the next one is the first, and it
 /// starts at the latest when all have ended that can run then.
 std::optional<std::int64_t> Planning::latest_start(const Job& job, const GangEnds& ends) {
+  if (tenants_.has_tenants()) return latest_among_tenants(job, ends);
   const auto& line = planner_.short_of(TenantTree::kRoot);
-  if (tenants_.has_tenants() || planner_.has_partial_gangs() || line.size() > kMaxForecastJobs)
-    return std::nullopt;
+  if (planner_.has_partial_gangs() || line.size() > kMaxForecastJobs) return std::nullopt;
   make_reservations();
   if (reservations_.empty() || !reservations_.front().at_ms) return std::nullopt;
   const Job& first = *reservations_.front().job;

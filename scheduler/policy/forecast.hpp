@@ -22,6 +22,8 @@ struct GangEnds {
   std::function<std::int64_t(const std::string&)> earliest_ms = [](const std::string&) { return 0; };
   /// For so long workers may stop once they have been told to.
   std::int64_t leaving_ms = 0;
+  /// For so long a gang keeps its workers once it has started.
+  std::int64_t young_ms = 0;
 };
 
 /// Of more jobs than these that wait nobody tells `to`.

@@ -154,7 +154,10 @@ class GangPlanner {
   /// that room for the job: by releasing workers of stalled gangs, then those above the minimum of other
   /// jobs; or by having workers of others go to other nodes; or by releasing jobs as a whole; where
   /// necessary. Nothing changes when even all of them would not do.
-  MadeRoom make_room(Job& job, std::uint32_t count, std::int64_t now_ms);
+  /// `may_stay`: if given, asked once the room is the job's; where it says no, nothing changes. Then nobody
+  /// goes to another node.
+  MadeRoom make_room(Job& job, std::uint32_t count, std::int64_t now_ms,
+                     const std::function<bool()>& may_stay = {});
   /// Who is relocated for it by this plan.
   std::vector<Relocation> relocations_for(const Job& job) const;
   /// The same within what the job's queue is guaranteed, by shrinking jobs of queues that have borrowed.
@@ -191,7 +194,22 @@ class GangPlanner {
   /// binds them; false when they do not fit, are not allowed now, or would be. Nodes come first on which a
   /// worker is in nobody's way (of the first `kMaxNodesTried`), then as in `place`.
   bool place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,
-                    std::span<const Bond> bonds);
+                    std::span<const Bond> bonds, std::int64_t now_ms);
+
+  // ---- promises among tenants (claimed_room.cpp) ----
+  /// The earliest moment at which a job with a promise has its minimum for certain within what its queue is
+  /// guaranteed, whatever the tenants do until then; none: nobody knows.
+  std::optional<std::int64_t> find_claimed_room(const Job& job, std::int64_t now_ms) const;
+  /// Whether all of these that are claimed have their room then, as things are in this plan.
+  bool leaves_claimed_room(std::span<const Reservation> reservations, std::int64_t now_ms) const;
+  /// Whether the job with a promise comes before all others in the cluster: its minimum is within what its
+  /// queue is guaranteed, beside those of the jobs there that do not give way to it.
+  bool has_first_claim(const Job& job) const;
+  /// Whether it may preempt the other, of its queue.
+  static bool gives_way(const Job& other, const Job& job) {
+    return other.demand.preemptible && !other.demand.has_promise &&
+           other.demand.priority < job.demand.priority;
+  }
   /// Whether the job's workers above its minimum are there for another of its queue.
   static bool yields_to(const Job& job, const Job& beneficiary) {
     return job.demand.priority <= beneficiary.demand.priority || beneficiary.demand.has_promise;
@@ -211,6 +229,18 @@ class GangPlanner {
     return job.demand.held && job.demand.held_until_ms > 0 && is_feasible(job) && is_allowed(job);
   }
   bool fits_after(const Aftermath& then, const Job& job) const;
+  // Among tenants (forecast_tenants.cpp).
+  std::size_t job_count() const { return jobs_.size(); }
+  bool are_only_slots_short() const;
+  /// Whether a job of another queue may.
+  bool may_others_keep_borrowed(const Job& job) const {
+    return std::ranges::any_of(jobs_, [&](const auto& entry) {
+      const Job& other = *entry.second;
+      return other.is_wanted && other.queue != job.queue && may_keep_borrowed(other);
+    });
+  }
+  bool may_keep_borrowed(const Job& job) const;
+  std::optional<std::int64_t> own_queue_runs_ms(const Job& job, std::int64_t now_ms) const;
 
   /// Counts the job's missing minimum as used by its queue from now on, though there is no room for it.
   void promise(Job& job);
@@ -327,6 +357,7 @@ class GangPlanner {
   // What is kept for those that wait (reservations.cpp).
   std::int64_t fitting(std::size_t node, const Room& room, const Ask& ask) const;
   void give_back(Aftermath& then, const Job& other, std::size_t node, std::uint32_t workers) const;
+  void free_in_thought(Aftermath& then, const Job& other, std::size_t node, std::uint32_t workers) const;
   void give_all_back(Aftermath& then, const Job& other) const;
   void give_extras_back(Aftermath& then) const;
   std::vector<std::pair<std::int64_t, const Job*>> newly_ending(std::int64_t now_ms) const;
@@ -339,6 +370,9 @@ class GangPlanner {
   std::size_t choose_beside(const Job& job, const Ask& ask, std::span<const Reservation> reservations,
                             std::span<const Bond> bonds) const;
   std::int64_t loss_of(const Reservation& reservation, const WorkerSize& size, std::size_t node) const;
+  struct Claimed;
+  void take_own_extras(Aftermath& then, const Job& other) const;
+  bool has_claimed_room(const Claimed& then) const;
   // The same where nobody knows when that is (beside_unknown.cpp).
   static bool could_outgrow(const Job& job, const Job& waiting);
   std::optional<std::vector<MayEnd>> parts_that_may_end(const Job& other, const Job& waiting, const Ask& ask,
@@ -391,7 +425,7 @@ class GangPlanner {
   bool helps(const Job& victim, const Lack& lack) const;
   template <class MayShrink>
   bool take_workers(const Job& job, std::uint32_t count, Taken& taken, MayShrink may_take);
-  bool finish(Job& job, std::uint32_t count, Taken& taken);
+  bool finish(Job& job, std::uint32_t count, Taken& taken, const std::function<bool()>& may_stay = {});
   void keep(Job& job, std::uint32_t count);
   Job* choose_giver(const Job& beneficiary, const Lack& lack);
   bool may_move(const Job& job, const Job& beneficiary) const;

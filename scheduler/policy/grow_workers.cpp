@@ -24,6 +24,7 @@ constexpr std::size_t kMaxTooLarge = 16;
 void Planning::bind_growth(const Job& job) {
   bonds_.clear();
   for (const auto& kept : reservations_) {
+    if (bind_claimed(kept, job)) continue;
     const bool is_gone = kept.is_after(end_of(job, now_ms_)) || planner_.could_shrink(job, *kept.job);
     const bool binds = kept.at_ms && tenants_.is_below(job.queue, kept.keeps_back);
     bonds_.push_back(is_gone ? Bond::none : binds ? Bond::binds : Bond::ignored);
@@ -103,15 +104,18 @@ bool Planning::has_more_coming(const Job& job) const {
 bool Planning::grow_by(Job& job, std::uint32_t count, bool is_bound) {
   if (!is_bound && has_more_coming(job))
     return planner_.keep_room(job, count) || planner_.reclaim_room(job, count);
-  if (planner_.place_beside(job, count, reservations_, bonds_)) return true;
-  if (planner_.reclaim_room(job, count)) return true;
+  if (planner_.place_beside(job, count, reservations_, bonds_, now_ms_)) return true;
+  // Else what it takes would lie idle beside what is promised.
+  const bool is_in_the_way = planner_.can_place(job, count) &&
+                             std::ranges::any_of(reservations_, &GangPlanner::Reservation::is_claimed);
+  if (!is_in_the_way && planner_.reclaim_room(job, count)) return true;
   // A program that starts again by it has all of it at once.
   const bool keeps = job.demand.is_settled || job.demand.grows_to > 0;
   if (!is_bound && keeps && planner_.keep_room(job, count)) return true;
   while (count > 1) {
     const auto fitting = std::min<std::uint64_t>(planner_.count_placeable(job), count - 1);
     count = next_growth(job.demand, job.workers + job.kept, static_cast<std::uint32_t>(fitting)).workers;
-    if (count > 0 && planner_.place_beside(job, count, reservations_, bonds_)) return true;
+    if (count > 0 && planner_.place_beside(job, count, reservations_, bonds_, now_ms_)) return true;
   }
   return false;
 }
@@ -119,7 +123,7 @@ bool Planning::grow_by(Job& job, std::uint32_t count, bool is_bound) {
 /// The same on the node where it is, with what is free there.
 bool Planning::grow_together(Job& job) {
   for (std::uint32_t count = job.growth.workers; count > 0;) {
-    if (planner_.place_beside(job, count, reservations_, bonds_)) return true;
+    if (planner_.place_beside(job, count, reservations_, bonds_, now_ms_)) return true;
     const auto fitting = std::min<std::uint64_t>(planner_.count_placeable(job), count - 1);
     count = next_growth(job.demand, job.workers + job.kept, static_cast<std::uint32_t>(fitting)).workers;
   }

@@ -19,16 +19,18 @@ bool GangPlanner::helps(const Job& victim, const Lack& lack) const {
   return lack.room || (lack.quota && tenants_.is_below(victim.queue, *lack.quota));
 }
 
-GangPlanner::MadeRoom GangPlanner::make_room(Job& job, std::uint32_t count, std::int64_t now_ms) {
+GangPlanner::MadeRoom GangPlanner::make_room(Job& job, std::uint32_t count, std::int64_t now_ms,
+                                             const std::function<bool()>& may_stay) {
   Taken taken;
   MadeRoom room;
   if (!take_workers(job, count, taken, [&](const Job& other) { return may_shrink(other, job, count); })) {
     room.limits = find_limits(job, count);
     room.guarantee = lowest_guarantee(job, count);
-    if (may_help_to_relocate(job, count) && make_room_by_relocation(job, count, taken, now_ms)) return {true};
+    if (!may_stay && may_help_to_relocate(job, count) && make_room_by_relocation(job, count, taken, now_ms))
+      return {true};
     take_jobs(job, count, taken);
   }
-  room.is_coming = finish(job, count, taken);
+  room.is_coming = finish(job, count, taken, may_stay);
   return room;
 }
 
@@ -72,14 +74,18 @@ bool GangPlanner::take_workers(const Job& job, std::uint32_t count, Taken& taken
 }
 
 /// Keeps what is needed of what was taken, and the room for the job; or gives all back when there is none.
-bool GangPlanner::finish(Job& job, std::uint32_t count, Taken& taken) {
-  if (!has_room_later(job, count)) {
+bool GangPlanner::finish(Job& job, std::uint32_t count, Taken& taken, const std::function<bool()>& may_stay) {
+  const bool has_room = has_room_later(job, count);
+  if (has_room) drop_needless(job, count, taken.workers);
+  const std::size_t first_step = steps_.size();
+  if (has_room) reserve(job, count);
+  if (!has_room || (may_stay && !may_stay())) {
+    undo_from(first_step);
     for (const Lease* lease : taken.workers) take_back(*lease);
+    for (Job* victim : taken.jobs) take_all_back(*victim);
     return false;
   }
-  drop_needless(job, count, taken.workers);
   record(job, taken);
-  reserve(job, count);
   return true;
 }
 

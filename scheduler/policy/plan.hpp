@@ -86,6 +86,7 @@ struct Demand {
   /// last; 0: nobody knows.
   std::int64_t likely_ends_ms = 0;
   double weight = 1;  ///< of its speed's logarithm beside others' of its queue: who grows, and who gives
+  std::int64_t young_until_ms = 0;  ///< of one that `is_young`; 0: nobody knows
   bool operator==(const Demand&) const = default;
 };
 
@@ -299,6 +300,18 @@ struct Plan {
 /// gets only where that is not in the way of the moment that such a job has. So without tenants that moment
 /// stays what it is whoever comes later. There is little sense in more than one of them waiting at a time:
 /// only the first has a moment that nothing moves.
+///
+/// Among tenants it comes before all jobs of all queues once its minimum is within what its own is
+/// guaranteed, beside those of its queue that it may not preempt. Until then it has a moment too, if that is
+/// certain
+/// (`GangPlanner::find_claimed_room`): when enough of those that run have ended at their limits that it is
+/// within that guarantee, and that there is room with all gone that it may take from other queues then, each
+/// of which keeps what it is guaranteed itself, whichever part of it. It keeps its own queue back. Of whoever
+/// gets workers in other queues, or has room made, it is asked whether that moment stays what it is with him
+/// there. It does, since nothing else makes it later: who ends sooner leaves room that nobody gets who would
+/// make it later, and of what could be taken he only takes less. And at that moment the job comes first, and
+/// takes what it counted on. So no promise is broken, whatever tenants do, and who is within his guarantee
+/// waits for a promise only where not slots but memory, GPUs or nodes would be short.
 ///
 /// Tenants (the rules of Kueue and YARN, in short): at no moment, workers that are stopping included, does a
 /// queue have more slots than it is guaranteed and may borrow, nor do others have what a queue does not lend.

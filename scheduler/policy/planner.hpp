@@ -48,7 +48,8 @@ class Planner {
   std::optional<StartForecast> forecast(const std::string& job, const GangEnds& ends,
                                         std::span<const PastUse> past, std::int64_t now_ms);
   /// From which moment on this job has its minimum for certain, if no node is lost or closed, no gang loses a
-  /// worker, and no minimum is made larger; whoever else comes, if the job has a promise (`Demand`).
+  /// worker, and no minimum is made larger; whoever else comes, if the job has a promise (`Demand`). Among
+  /// tenants only within what its queue is guaranteed.
   /// `leaving_ms`: for so long workers may stop. None: nobody knows, or another job with a promise waits.
   std::optional<std::int64_t> promised_start(const std::string& job, std::int64_t leaving_ms,
                                              std::span<const PastUse> past, std::int64_t now_ms);

@@ -19,6 +19,7 @@ Planning::Planning(GangPlanner& planner, const TenantTree& tenants, std::span<co
 void Planning::serve_minimums() {
   const std::size_t queues = tenants_.queues.size();
   for (std::size_t queue = 0; queue < queues; ++queue) cursors_.push_back({planner_.short_of(queue).begin()});
+  serve_promises();
   const auto next = [&](std::size_t queue) { return next_short(queue); };
   const auto is_within = [&](const Job& job, std::size_t queue) {
     return is_within_guarantee(job, queue) || is_partial_within_guarantee(job.queue, queue);
@@ -26,6 +27,26 @@ void Planning::serve_minimums() {
   while (Job* job = choose_turn(tenants_, shares_, planner_.minimums(), next, is_within)) {
     ++cursors_[job->queue].next;
     serve_minimum(*job);
+  }
+}
+
+/// Among tenants: those with a promise come first in the cluster, within what their queues are guaranteed.
+void Planning::serve_promises() {
+  if (!tenants_.has_tenants()) return;
+  std::vector<Job*> promised;
+  for (std::size_t queue = 0; queue < tenants_.queues.size(); ++queue) {
+    for (Job* job : planner_.short_of(queue)) {
+      if (!job->demand.has_promise) break;
+      promised.push_back(job);
+    }
+  }
+  std::ranges::sort(promised, GangPlanner::Before());
+  for (Job* job : promised) {
+    if (planner_.has_first_claim(*job)) {
+      serve_minimum(*job);
+    } else if (is_claimed(*job)) {
+      keep_claim(*job, facts_of(*job));
+    }
   }
 }
 
@@ -75,6 +96,8 @@ Planning::Job* Planning::next_short(std::size_t queue) {
 
 /// Gives the job its minimum, or keeps what it was compared with.
 void Planning::serve_minimum(Job& job) {
+  if (job.workers >= job.needed || told_.contains(&job)) return;  // it had its turn first
+  if (may_break_claim(job)) return;
   // A started job is not kept back by those ahead: they may be waiting for the very workers that it has.
   if (job.workers == 0 && is_behind(job)) return;
   const std::uint32_t missing = job.needed - job.workers;
@@ -93,8 +116,15 @@ void Planning::serve_minimum(Job& job) {
   auto limits = planner_.find_limits(job, missing);
   const bool for_quota_alone = !limits.empty() && !planner_.lacks_slots(job, missing);
   WaitingLine::Claim claim;
-  if (!is_bound) {
-    const auto made = planner_.make_room(job, missing, now_ms_);
+  const bool has_claims = std::ranges::any_of(reservations_, &GangPlanner::Reservation::is_claimed);
+  bool is_in_the_way = is_bound && has_claims && limits.empty() && planner_.can_place(job, missing);
+  if (!is_bound || has_claims) {
+    const auto leaves_claims = [&] {
+      is_in_the_way = !planner_.leaves_claimed_room(reservations_, now_ms_);
+      return !is_in_the_way;
+    };
+    const auto made = is_bound ? planner_.make_room(job, missing, now_ms_, leaves_claims)
+                               : planner_.make_room(job, missing, now_ms_);
     facts.room_is_coming = made.is_coming;
     if (!made.is_coming && !job.demand.has_promise) claim = claim_of(made);
     // Else what it could have taken itself would say whom it keeps back: who is shrunk for one of these would
@@ -106,6 +136,7 @@ void Planning::serve_minimum(Job& job) {
   }
   facts.releasing = planner_.count_releasing();
   facts.relocations = planner_.relocations_for(job);
+  if (is_in_the_way) facts.promised = describe_claim(job);
   // Whoever waits for slots keeps all back, whoever waits for a quota those who would use it; the highest up
   // where there are several, so that it does not keep back more when somebody has shrunk.
   std::size_t keeps_back = TenantTree::kRoot;
@@ -113,6 +144,7 @@ void Planning::serve_minimum(Job& job) {
     const auto depth = [&](const QueueUse::Limit& limit) { return tenants_[limit.queue].depth; };
     keeps_back = std::ranges::min_element(limits, {}, depth)->queue;
   }
+  if (is_claimed(job) && !facts.room_is_coming) return keep_claim(job, std::move(facts));
   line_.add(job, keeps_back, claim);
   keepers_.push_back({&job, keeps_back, facts.room_is_coming,
                       for_quota_alone && std::ranges::all_of(limits, &QueueUse::Limit::is_of_gpus)});
@@ -120,6 +152,30 @@ void Planning::serve_minimum(Job& job) {
   if (!facts.room_is_coming && limits.empty()) waiting_for_slots_.push_back(&job);
   if (!facts.room_is_coming && !is_bound) planner_.claim_fixed(job, missing);
   told_.emplace(&job, std::move(facts));
+}
+
+/// Whether it has a promise among tenants, whose moment is certain.
+bool Planning::is_claimed(const Job& job) const {
+  return tenants_.has_tenants() && job.demand.has_promise && planner_.find_claimed_room(job, now_ms_);
+}
+
+/// It keeps its own queue back. Of others it is asked whether they leave it its room.
+void Planning::keep_claim(const Job& job, WaitFacts facts) {
+  line_.add(job, job.queue, {});
+  promises_.push_back(keepers_.size());
+  keepers_.push_back({&job, TenantTree::kRoot, false, false});
+  told_.emplace(&job, std::move(facts));
+}
+
+/// Whether a gang of the queue that lacks workers would take up the guarantee by which one with a promise
+/// comes first, while that one only waits for workers to stop.
+bool Planning::may_break_claim(const Job& job) const {
+  if (job.workers == 0 || !tenants_.has_tenants()) return false;
+  return std::ranges::any_of(keepers_, [&](const Keeper& keeper) {
+    const Job& first = *keeper.job;
+    return keeper.is_soon && first.demand.has_promise && first.queue == job.queue &&
+           !GangPlanner::gives_way(job, first);
+  });
 }
 
 /// By what it could not have though all were gone that may be taken for it.
@@ -141,15 +197,23 @@ bool Planning::is_awaited_by_more_urgent(const Job& job) const {
 
 std::optional<std::int64_t> Planning::promised_start(const Job& job, std::int64_t leaving_ms) {
   // What is borrowed, its owner may take back.
-  const bool is_borrowed = tenants_.has_tenants() && job.guaranteed_levels < tenants_[job.queue].depth;
-  if (is_borrowed || is_awaited_by_more_urgent(job)) return std::nullopt;
-  if (job.workers >= job.needed) return now_ms_;
-  // Among tenants the turn may come to another queue.
-  if (tenants_.has_tenants() || keepers_.empty() || keepers_.front().job != &job) return std::nullopt;
-  if (keepers_.front().is_soon) return now_ms_ + leaving_ms;
+  const bool has_tenants = tenants_.has_tenants();
+  if (is_awaited_by_more_urgent(job)) return std::nullopt;
+  if (job.workers >= job.needed) {
+    const bool is_borrowed = has_tenants && job.guaranteed_levels < tenants_[job.queue].depth;
+    return is_borrowed ? std::nullopt : std::optional(now_ms_);
+  }
+  if (keepers_.empty() || keepers_.front().job != &job) return std::nullopt;
+  if (keepers_.front().is_soon) {
+    // Else the turn may come to another queue before.
+    const bool is_first = !has_tenants || planner_.has_first_claim(job);
+    return is_first ? std::optional(now_ms_ + leaving_ms) : std::nullopt;
+  }
   make_reservations();
-  const auto at_ms = reservations_.front().at_ms;
-  return at_ms ? std::optional(*at_ms + leaving_ms) : std::nullopt;
+  const auto& kept = reservations_.front();
+  if (!kept.at_ms || (has_tenants && !kept.is_claimed)) return std::nullopt;
+  // Among tenants others may have to leave once those have that end by then.
+  return *kept.at_ms + (has_tenants ? 2 : 1) * leaving_ms;
 }
 
 std::vector<const Planning::Job*> Planning::waiting() const {

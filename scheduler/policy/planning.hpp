@@ -96,6 +96,8 @@ class Planning {
   void make_reservations();
   void open_reservations();
   std::optional<std::int64_t> latest_start(const Job& job, const GangEnds& ends);
+  std::optional<std::int64_t> latest_among_tenants(const Job& job, const GangEnds& ends);
+  bool bind_claimed(const GangPlanner::Reservation& kept, const Job& job);
   void bind_start(const Job& job);
   void bind_growth(const Job& job);
   Job* next_candidate(std::size_t queue, std::map<GangPlanner::Shape, Candidates>& shapes) const;
@@ -103,6 +105,11 @@ class Planning {
   void try_candidate(Job& job, Candidates& candidates);
   std::optional<KeptFor> describe_reservation(const Job& job) const;
   void serve_minimum(Job& job);
+  void serve_promises();
+  bool is_claimed(const Job& job) const;
+  void keep_claim(const Job& job, WaitFacts facts);
+  bool may_break_claim(const Job& job) const;
+  std::optional<KeptFor> describe_claim(const Job& job) const;
   WaitingLine::Claim claim_of(const GangPlanner::MadeRoom& made) const;
   bool is_awaited_by_more_urgent(const Job& job) const;
   bool is_behind_promise(const Job& job) const;

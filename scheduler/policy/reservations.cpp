@@ -42,6 +42,12 @@ GangPlanner::Aftermath GangPlanner::aftermath_of(const Job& job) const {
 void GangPlanner::give_back(Aftermath& then, const Job& other, std::size_t node,
                             std::uint32_t workers) const {
   then.use.remove(other.queue, room_of(other.size, workers));
+  free_in_thought(then, other, node, workers);
+}
+
+/// The room alone: its queue has it still.
+void GangPlanner::free_in_thought(Aftermath& then, const Job& other, std::size_t node,
+                                  std::uint32_t workers) const {
   if (!capacity_.node(node).available) return;
   const Room before = plus(capacity_.free_later(node), then.freed[node]);
   const Room more = room_of(other.size, workers);
@@ -171,6 +177,16 @@ std::optional<std::int64_t> GangPlanner::likely_room(const Job& job, std::int64_
 
 GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t keeps_back, bool is_soon,
                                                     std::int64_t now_ms) const {
+  if (tenants_.has_tenants() && job.demand.has_promise && !is_soon) {
+    if (const auto at_ms = find_claimed_room(job, now_ms)) {
+      Reservation claimed(use_later_);
+      claimed.job = &job;
+      claimed.ask = ask_of(job, job.needed - job.workers);
+      claimed.at_ms = at_ms;
+      claimed.is_claimed = true;
+      return claimed;
+    }
+  }
   const bool is_held = is_soon || would_have_room_without_young(job);
   const std::uint32_t missing = job.needed - job.workers;
   Aftermath then = aftermath_of(job);
@@ -234,6 +250,10 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask,
     std::int64_t loss = 0;
     for (std::size_t i = 0; i < reservations.size(); ++i) {
       if (bonds[i] != Bond::binds) continue;
+      if (reservations[i].is_claimed) {  // whether it is in its way is asked of all pieces together
+        loss += could_hold(node, reservations[i].ask) ? 1 : 0;
+        continue;
+      }
       const auto one = cost_of(reservations[i], job, ask.piece, node);
       if (!one) return;
       loss += *one;
@@ -259,7 +279,7 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask,
 }
 
 bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,
-                               std::span<const Bond> bonds) {
+                               std::span<const Bond> bonds, std::int64_t now_ms) {
   const Room wanted = room_of(job.size, count);
   if (use_now_.find_limit(job.queue, wanted) || find_limit(job, count) || would_keep_guarantees(job, count) ||
       !can_place(job, count))
@@ -267,13 +287,13 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
   const Ask ask = ask_of(job, count);
   const std::uint32_t workers = count / ask.pieces;  // of a piece
   for (std::size_t i = 0; i < reservations.size(); ++i) {
-    if (bonds[i] != Bond::binds) continue;
+    if (bonds[i] != Bond::binds || reservations[i].is_claimed) continue;
     if (reservations[i].is_closed || reservations[i].use.find_limit(job.queue, wanted)) return false;
   }
   const std::size_t first_step = steps_.size();
   const auto touch_kept = [&](std::size_t i, std::size_t node, std::int64_t loss, bool more) {
     Reservation& kept = reservations[i];
-    if (kept.is_closed) return;
+    if (kept.is_closed || kept.is_claimed) return;
     if (bonds[i] == Bond::none) {
       if (!kept.at_ms) return;
       const Room room = room_of(ask.piece, 1);
@@ -293,7 +313,7 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
     const std::size_t node = choose_beside(job, ask, reservations, bonds);
     if (node == Capacity::kUnknownNode) break;
     for (const Reservation& kept : reservations)
-      losses.push_back(kept.is_closed || !kept.at_ms ? 0 : loss_of(kept, ask.piece, node));
+      losses.push_back(kept.is_closed || kept.is_claimed || !kept.at_ms ? 0 : loss_of(kept, ask.piece, node));
     for (Reservation& kept : reservations) spend_spare(kept, ask.piece, node);
     for (std::uint32_t worker = 0; worker < workers; ++worker) place_one(job, node);
     for (std::size_t r = 0; r < reservations.size(); ++r)
@@ -301,8 +321,11 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
   }
   const std::size_t placed = steps_.size() - first_step;
   if (placed == count) {
-    record_placements(job, first_step);
-    return true;
+    touch(job);  // as one that has just started
+    if (leaves_claimed_room(reservations, now_ms)) {
+      record_placements(job, first_step);
+      return true;
+    }
   }
   for (std::size_t i = placed / workers; i-- > 0;) {
     for (std::size_t r = 0; r < reservations.size(); ++r)

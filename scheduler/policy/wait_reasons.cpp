@@ -153,12 +153,25 @@ std::string seconds_text(std::int64_t ms) {
   return std::to_string((ms + 999) / 1000) + " s";
 }
 
+std::string lasts_text(const KeptFor& kept) {
+  return kept.lasts_ms > 0 ? "may run for " + seconds_text(kept.lasts_ms) : "has no time_limit";
+}
+
+/// One with an accepted deadline, of whatever queue, would not have its room.
+Reason promised(const WaitFacts& facts) {
+  const KeptFor& kept = *facts.promised;
+  return {"priority_behind",
+          "needs " + wanted(facts) + ", and " + kept.job + " was promised its slots from " +
+              to_time_text(*kept.at_ms) + " on at the latest, in " + seconds_text(*kept.at_ms - kept.now_ms) +
+              ", which it would not have beside this job, which " + lasts_text(kept),
+          {kept.job}};
+}
+
 /// Why what is free is kept from the job.
 std::string kept_for(const WaitFacts& facts) {
   if (!facts.kept_for) return {};
   const KeptFor& kept = *facts.kept_for;
-  const std::string own =
-      kept.lasts_ms > 0 ? "may run for " + seconds_text(kept.lasts_ms) : "has no time_limit";
+  const std::string own = lasts_text(kept);
   if (!kept.at_ms && kept.likely_ms)
     return "; it would fit now, but " + kept.job + " is likely to have the slots from about " +
            to_time_text(*kept.likely_ms) + " on, in " + seconds_text(*kept.likely_ms - kept.now_ms) +
@@ -498,6 +511,7 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
     if (facts.ahead > 0 && facts.workers == 0) reasons.push_back(behind(facts));
     if (facts.fixed_ahead > 0) reasons.push_back(after_fixed(facts));
     if (facts.turn) reasons.push_back(turn(facts));
+    if (facts.promised) reasons.push_back(promised(facts));
     const bool is_apart = facts.is_together && facts.fitting_now_apart >= missing;
     if (facts.fitting_now < missing && is_apart) {
       reasons.push_back(topology_now(facts));

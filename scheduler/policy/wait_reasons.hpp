@@ -115,6 +115,7 @@ struct WaitFacts {
                                          ///< guaranteed, since nobody could have it back from them
   std::vector<std::string> fixed_ahead_names{};  ///< the first few
   std::optional<KeptFor> kept_for;               ///< if it would fit now
+  std::optional<KeptFor> promised;               ///< it would be in the way of a promise to one of any queue
   std::optional<TurnFacts> turn;                 ///< if jobs of other queues keep it from starting
   std::optional<QuotaFacts> quota;
   std::string unknown_tenant;  ///< not empty: it may not start because of that

@@ -9,7 +9,7 @@ namespace {
 
 class Deadlines : public TwoNodes {
  protected:
-  std::filesystem::path write(const std::string& name, int workers, const std::string& run,
+  std::filesystem::path write(const std::string& name, const std::string& workers, const std::string& run,
                               const std::string& more) {
     const auto folder = cluster_.path() / "work";
     std::filesystem::create_directories(folder);
@@ -22,7 +22,7 @@ class Deadlines : public TwoNodes {
   Outcome try_to_submit(const std::string& deadline, int code) {
     const auto outcome = cluster_.submit(
         {"submit", "-f",
-         write("due", 4, "sleep 1", "time_limit: 60s\ndeadline: " + deadline + "\n").string()});
+         write("due", "4", "sleep 1", "time_limit: 60s\ndeadline: " + deadline + "\n").string()});
     EXPECT_EQ(outcome.code, code) << outcome.out << outcome.err;
     return outcome;
   }
@@ -30,18 +30,18 @@ class Deadlines : public TwoNodes {
 
 TEST_F(Deadlines, AreAcceptedOnlyIfTheyCanBeKeptAndThenAre) {
   const auto unlimited =
-      cluster_.submit({"submit", "-f", write("unlimited", 1, "true", "deadline: 1h\n").string()});
+      cluster_.submit({"submit", "-f", write("unlimited", "1", "true", "deadline: 1h\n").string()});
   EXPECT_EQ(unlimited.code, 3);
   EXPECT_NE(unlimited.err.find("expected time_limit"), std::string::npos) << unlimited.err;
 
-  const auto endless = cluster_.submit_job(write("endless", 1, "sleep 600", ""));
+  const auto endless = cluster_.submit_job(write("endless", "1", "sleep 600", ""));
   ASSERT_TRUE(cluster_.wait_for_state(endless, "RUNNING")) << cluster_.logs();
   EXPECT_NE(try_to_submit("24h", 7).err.find("have no time_limit: " + endless), std::string::npos);
   EXPECT_EQ(cluster_.submit({"cancel", endless}).code, 0);
 
   const auto go = cluster_.path() / "go";
   const auto running = cluster_.submit_job(
-      write("running", 3, "while [ ! -e " + go.string() + " ]; do sleep 0.1; done", "time_limit: 10m\n"));
+      write("running", "3", "while [ ! -e " + go.string() + " ]; do sleep 0.1; done", "time_limit: 10m\n"));
   ASSERT_TRUE(cluster_.wait_for_state(running, "RUNNING")) << cluster_.logs();
   const auto refused = try_to_submit("5m", 7);
   const auto at = refused.err.find("deadline: 20");
@@ -52,7 +52,7 @@ TEST_F(Deadlines, AreAcceptedOnlyIfTheyCanBeKeptAndThenAre) {
   EXPECT_NE(try_to_submit("24h", 7).err.find("job " + due + " waits"), std::string::npos);
 
   // They would fit, and are more urgent, but for the promise.
-  const auto urgent = cluster_.submit_job(write("urgent", 1, "sleep 1", "priority: critical\n"));
+  const auto urgent = cluster_.submit_job(write("urgent", "1", "sleep 1", "priority: critical\n"));
   kill_head_and_start_another();
   EXPECT_TRUE(cluster_.status(due).at("deadline_promised").get<bool>()) << cluster_.status(due);
   EXPECT_TRUE(wait_until([&] { return codes_of(urgent).starts_with("priority_behind "); }))
@@ -63,6 +63,33 @@ TEST_F(Deadlines, AreAcceptedOnlyIfTheyCanBeKeptAndThenAre) {
   EXPECT_LE(cluster_.status(due).at("started_ms"), cluster_.status(urgent).at("started_ms"));
   EXPECT_FALSE(cluster_.status(due).at("deadline_missed").get<bool>());
   EXPECT_NE(cluster_.submit({"events", due}).out.find("is promised"), std::string::npos);
+}
+
+TEST_F(Deadlines, AmongTenantsHaveTheirQueuesSlotsBackAndNoMoreThanThose) {
+  const auto tenants = cluster_.path() / "tenants.yaml";
+  std::ofstream(tenants) << "version: 1\ntenants: {nlp: {guaranteed: 2}, vision: {guaranteed: 2}}\n";
+  ASSERT_EQ(cluster_.submit({"tenants", "--apply", tenants.string()}).code, 0);
+  const auto borrower =
+      cluster_.submit_job(write("borrower", "{min: 1, max: 4}", "sleep 600", "tenant: vision\n"));
+  ASSERT_TRUE(wait_until([&] {
+    const auto now = cluster_.status(borrower);
+    return now.is_object() && now.at("state") == "RUNNING" && now.at("workers").size() == 4;
+  })) << cluster_.logs();
+
+  const std::string due = "tenant: nlp\ntime_limit: 60s\ndeadline: 10m\n";
+  const auto refused = cluster_.submit({"submit", "-f", write("more", "3", "sleep 1", due).string()});
+  EXPECT_EQ(refused.code, 7) << refused.out << refused.err;
+  EXPECT_NE(refused.err.find("more than what its queue nlp is guaranteed, 2 slots"), std::string::npos)
+      << refused.err;
+  const auto planned = cluster_.json({"plan", "-f", write("planned", "2", "sleep 1", due).string()});
+  ASSERT_TRUE(planned.is_object()) << planned;
+  EXPECT_TRUE(planned.at("expected_start").at("to").is_string()) << planned;
+
+  const auto job = cluster_.submit_job(write("due", "2", "sleep 1", due));
+  EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();
+  EXPECT_FALSE(cluster_.status(job).at("deadline_missed").get<bool>());
+  EXPECT_EQ(cluster_.status(borrower).at("state"), "RUNNING");
+  EXPECT_EQ(cluster_.submit({"cancel", borrower}).code, 0);
 }
 
 }  // namespace

@@ -25,12 +25,11 @@ class DeadlineOffer : public ::testing::Test {
     EXPECT_TRUE(other.apply(event(std::move(submission), kNow)));
     return *other.find("draft");
   }
-  auto offer(const std::string& deadline, std::optional<std::int64_t> starts_ms, bool has_tenants = false) {
-    return offer_deadline(draft(deadline), starts_ms, ledger_, has_tenants, kNow);
+  auto offer(const std::string& deadline, std::optional<std::int64_t> starts_ms) {
+    return offer_deadline(draft(deadline), starts_ms, ledger_, kNow);
   }
-  std::string refusal(const std::string& deadline, std::optional<std::int64_t> starts_ms,
-                      bool has_tenants = false) {
-    const auto offered = offer(deadline, starts_ms, has_tenants);
+  std::string refusal(const std::string& deadline, std::optional<std::int64_t> starts_ms) {
+    const auto offered = offer(deadline, starts_ms);
     const auto* refused = std::get_if<gateway::HttpResponse>(&offered);
     if (refused == nullptr) return "accepted";
     EXPECT_EQ(refused->status, 409);
@@ -75,8 +74,6 @@ TEST_F(DeadlineOffer, SaysWhyThereIsNone) {
   run("endless", "");
   const auto text = refusal("9h", std::nullopt);
   EXPECT_NE(text.find("these have no time_limit: endless |"), std::string::npos) << text;
-  EXPECT_NE(refusal("9h", kNow + 1, true).find("among tenants"), std::string::npos);
-  EXPECT_EQ(refusal("9h", kNow, true), "accepted") << "it starts at once";
   auto urgent = submitted("urgent");
   urgent.text += "priority: high\n";
   ASSERT_TRUE(ledger_.apply(event(std::move(urgent))));
@@ -91,6 +88,23 @@ TEST_F(DeadlineOffer, SaysWhyThereIsNone) {
   ASSERT_TRUE(ledger_.apply(event(JobStateChanged{"first", JobState::starting, ""})));
   ASSERT_TRUE(ledger_.apply(event(LeaseEnded{ledger_.next_worker() - 1})));
   EXPECT_NE(refusal("9h", kNow).find("job first has crashed"), std::string::npos);
+}
+
+TEST_F(DeadlineOffer, SaysAmongTenantsWhatItsQueueIsGuaranteed) {
+  ASSERT_TRUE(
+      ledger_.apply(event(TenantsChanged{"version: 1\ntenants: {default: {guaranteed: 0}}\n", true})));
+  EXPECT_EQ(refusal("9h", kNow + 1), "accepted");
+  const auto more = refusal("9h", std::nullopt);
+  EXPECT_NE(more.find("its minimum of 1 slot is more than what its queue default is guaranteed, 0 slots"),
+            std::string::npos)
+      << more;
+  ASSERT_TRUE(
+      ledger_.apply(event(TenantsChanged{"version: 1\ntenants: {default: {guaranteed: 2}}\n", false})));
+  EXPECT_NE(refusal("9h", std::nullopt).find("nobody knows when it has its minimum within"),
+            std::string::npos);
+  run("endless", "");
+  const auto text = refusal("9h", std::nullopt);
+  EXPECT_NE(text.find("no time_limit and need not give way to it: endless |"), std::string::npos) << text;
 }
 
 }  // namespace

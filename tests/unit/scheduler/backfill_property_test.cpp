@@ -324,6 +324,58 @@ TEST(BackfillProperty, NobodyStarvesWithinWhatItsQueueIsGuaranteedWhoeverElseCom
   EXPECT_GT(waited, 200U);
 }
 
+/// What was forecast of jobs that wait, as the future went on.
+class Forecasts {
+ public:
+  explicit Forecasts(Future& future) : future_(future) {}
+
+  void tell_all() {
+    Planner planner(future_.cluster_.tenants);
+    tell(planner, future_.cluster_);
+    const GangEnds ends{.earliest_ms = [&](const std::string& job) { return future_.estimate(job); }};
+    for (const Demand& demand : future_.cluster_.demands) {
+      const auto said = planner.forecast(demand.job, ends, {}, future_.cluster_.now_ms);
+      if (!future_.cluster_.tenants.has_tenants()) {
+        EXPECT_EQ(said.has_value(), future_.cluster_.live(demand.job) == 0);
+      }
+      if (said) all_.push_back({demand.job, *said, future_.cluster_.now_ms});
+    }
+  }
+  void check(std::uint64_t seed) {
+    std::set<std::string> jobs_told;
+    for (const auto& [job, said, now_ms] : all_) {
+      const auto& starts = future_.starts_[job];
+      const auto started = starts.lower_bound(now_ms);
+      if (future_.cluster_.tenants.has_tenants() && started == starts.end()) {
+        ASSERT_FALSE(said.to_ms) << "seed " << seed << ": " << job << " never starts";
+        continue;
+      }
+      ASSERT_NE(started, starts.end()) << "seed " << seed;
+      ASSERT_TRUE(said.from_ms);
+      from_ += *said.from_ms > now_ms ? 1 : 0;
+      exact_ += said.from_ms == *started ? 1 : 0;
+      to_ += said.to_ms ? 1 : 0;
+      waited_ += said.to_ms && *started > now_ms ? 1 : 0;
+      latest_ += said.to_ms == *started ? 1 : 0;
+      later_in_line_ += said.to_ms && !jobs_told.insert(job).second ? 1 : 0;
+      ASSERT_LE(*said.from_ms, *started) << "seed " << seed << ": " << job << " at " << now_ms;
+      ASSERT_GE(said.to_ms.value_or(*started), *started)
+          << "seed " << seed << ": " << job << " at " << now_ms;
+    }
+  }
+
+  std::size_t from_ = 0, to_ = 0, later_in_line_ = 0, exact_ = 0, waited_ = 0, latest_ = 0;
+
+ private:
+  struct Said {
+    std::string job;
+    StartForecast forecast;
+    std::int64_t now_ms;
+  };
+  Future& future_;
+  std::vector<Said> all_;
+};
+
 /// Gangs end between an estimate and their limit; some have no limit, and end some time.
 TEST(ForecastProperty, TheTrueStartIsNeverOutsideOfWhatWasForecast) {
   std::size_t from = 0, to = 0, later_in_line = 0, exact = 0;
@@ -338,43 +390,104 @@ TEST(ForecastProperty, TheTrueStartIsNeverOutsideOfWhatWasForecast) {
       if (future.cluster_.demands.size() == before || seed % 4 != 0) continue;
       if (between(future.random_, 0, 4) == 0) future.cluster_.demands.back().lasts_ms = 0;
     }
-    struct Said {
-      std::string job;
-      StartForecast forecast;
-      std::int64_t now_ms;
-    };
-    std::vector<Said> all;
+    Forecasts forecasts(future);
     do {
       future.settle();
-      Planner planner;
-      tell(planner, future.cluster_);
-      const GangEnds ends{.earliest_ms = [&](const std::string& job) { return future.estimate(job); }};
-      for (const Demand& demand : future.cluster_.demands) {
-        const auto said = planner.forecast(demand.job, ends, {}, future.cluster_.now_ms);
-        EXPECT_EQ(said.has_value(), future.cluster_.live(demand.job) == 0);
-        if (said) all.push_back({demand.job, *said, future.cluster_.now_ms});
-      }
+      forecasts.tell_all();
     } while (future.go_on());
-    std::set<std::string> jobs_told;
-    for (const auto& [job, said, now_ms] : all) {
-      const auto& starts = future.starts_[job];
-      const auto started = starts.lower_bound(now_ms);
-      ASSERT_NE(started, starts.end()) << "seed " << seed;
-      ASSERT_TRUE(said.from_ms);
-      from += *said.from_ms > now_ms ? 1 : 0;
-      exact += said.from_ms == *started ? 1 : 0;
-      to += said.to_ms ? 1 : 0;
-      later_in_line += said.to_ms && !jobs_told.insert(job).second ? 1 : 0;
-      ASSERT_LE(*said.from_ms, *started) << "seed " << seed << ": " << job << " at " << now_ms;
-      ASSERT_GE(said.to_ms.value_or(*started), *started)
-          << "seed " << seed << ": " << job << " at " << now_ms;
-    }
+    ASSERT_NO_FATAL_FAILURE(forecasts.check(seed));
+    from += forecasts.from_;
+    to += forecasts.to_;
+    later_in_line += forecasts.later_in_line_;
+    exact += forecasts.exact_;
   }
   if (seeds.are_chosen()) return;
   EXPECT_GT(from, 1000U);
   EXPECT_GT(to, 1000U);
   EXPECT_GT(later_in_line, 500U);
   EXPECT_GT(exact, 200U);
+}
+
+/// In a third of them nothing but slots is short, and workers are of one size. Jobs come while others run:
+/// some have borrowed by then.
+TEST(ForecastProperty, TheTrueStartIsNeverOutsideOfWhatWasForecastAmongTenants) {
+  std::size_t from = 0, to = 0, waited = 0, latest = 0;
+  const Seeds seeds(1200);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    Future future(seed);
+    ClusterModel& cluster = future.cluster_;
+    const bool has_only_slots = seed % 2 == 0;
+    std::uint64_t slots = 0;
+    for (NodeView& node : cluster.nodes) {
+      slots += node.slots;
+      if (has_only_slots) node.memory_bytes = 64 * kGi;
+    }
+    cluster.tenants = random_tenants(future.random_, slots);
+    const auto submit = [&] {
+      const std::size_t before = cluster.demands.size();
+      future.submit(between(future.random_, 0, 3) == 0 ? kHighPriority : kNormalPriority);
+      if (cluster.demands.size() == before) return;
+      Demand& demand = cluster.demands.back();
+      const char* tenants[] = {"a", "b", "c", "c"};
+      const char* queues[] = {"default", "default", "x", "y"};
+      const auto leaf = below(future.random_, 4);
+      demand.tenant = tenants[leaf];
+      demand.queue = queues[leaf];
+      if (below(future.random_, 8) == 0) demand.lasts_ms = 0;
+      if (!has_only_slots) return;
+      if (seed % 6 != 0) demand.slots = 1;
+      demand.gpus = 0;
+      demand.placement = PlacementRule::pack;
+      if (below(future.random_, 4) > 0) demand.preemptible = true;
+    };
+    for (int i = 0; i < 5; ++i) submit();
+    for (int i = 0; i < 2; ++i) {
+      future.settle();
+      future.go_on();
+    }
+    for (int i = 0; i < 5; ++i) submit();
+    Forecasts forecasts(future);
+    do {
+      future.settle();
+      forecasts.tell_all();
+    } while (future.go_on());
+    ASSERT_NO_FATAL_FAILURE(forecasts.check(seed));
+    from += forecasts.from_;
+    to += forecasts.to_;
+    waited += forecasts.waited_;
+    latest += forecasts.latest_;
+  }
+  if (seeds.are_chosen()) return;
+  EXPECT_GT(from, 100U);
+  EXPECT_GT(to, 150U);
+  EXPECT_GT(waited, 150U);
+  EXPECT_GT(latest, 30U);
+}
+
+TEST(Forecast, IsOpenAmongTenantsWhereWhatIsFreeMayBeScattered) {
+  for (const bool is_of_one_size : {true, false}) {
+    ClusterModel cluster;
+    cluster.add_node("n1", 4);
+    cluster.add_node("n2", 4);
+    cluster.tenants = std::get<TenantTree>(
+        parse_tenant_file("version: 1\ntenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}\n"));
+    const auto submit = [&](const std::string& job, const std::string& tenant, SlotCount slots) {
+      cluster.add_job(job, {2, 2}, slots);
+      cluster.demands.back().tenant = tenant;
+      cluster.demands.back().lasts_ms = 10'000;
+    };
+    for (const char* job : {"a1", "a2"}) submit(job, "a", 2);
+    submit("b", "b", is_of_one_size ? 2 : 1);
+    cluster.settle();
+    submit("a3", "a", 2);
+    Planner planner(cluster.tenants);
+    tell(planner, cluster);
+    const auto said = planner.forecast("a3", {}, {}, 0);
+    ASSERT_TRUE(said);
+    EXPECT_EQ(said->to_ms.has_value(), is_of_one_size);
+  }
 }
 
 }  // namespace

@@ -1,115 +1,17 @@
 // Jobs that were promised a moment to start, in random clusters that are followed to their end.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
-#include <map>
-#include <optional>
 #include <string>
 
-#include "scheduler/policy/planner.hpp"
-#include "tests/unit/scheduler/random_future.hpp"
+#include "tests/unit/scheduler/random_deadlines.hpp"
 #include "tests/unit/scheduler/seeds.hpp"
 
 namespace ds::scheduler {
 namespace {
 
 using namespace testing;
-
-/// As the head does: what is promised to a job that is not submitted yet, which waits from then on if it is
-/// taken.
-std::optional<std::int64_t> promise(ClusterModel& cluster, const std::string& job) {
-  Demand& demand = cluster.demand(job);
-  demand.has_promise = true;
-  Planner planner(cluster.tenants);
-  planner.set_nodes(cluster.nodes);
-  for (const Demand& one : cluster.demands) {
-    std::vector<Lease> leases;
-    for (const Lease& lease : cluster.leases) {
-      if (lease.job == one.job) leases.push_back(lease);
-    }
-    planner.set_job(one.job, one, std::move(leases));
-  }
-  return planner.promised_start(job, 0, cluster.past, cluster.now_ms);
-}
-
-/// A future in which now and then a job comes with a deadline, and others that are more urgent, have no limit
-/// or cannot be shrunk.
-class Deadlines : public Future {
- public:
-  using Future::Future;
-
-  /// A gang is young for a while after its start.
-  void tell_who_is_young() {
-    for (Demand& one : cluster_.demands) {
-      const auto since = since_.find(one.job);
-      one.is_young = since != since_.end() && cluster_.now_ms < since->second + 12'000;
-    }
-  }
-  void settle() {
-    tell_who_is_young();
-    Future::settle();
-  }
-
-  void submit_any() {
-    const std::size_t before = cluster_.demands.size();
-    static constexpr std::uint32_t kPriorities[] = {kLowPriority, kNormalPriority, kHighPriority,
-                                                    kCriticalPriority};
-    submit(kPriorities[between(random_, 0, 3)]);
-    if (cluster_.demands.size() == before) return;
-    if (between(random_, 0, 3) == 0) cluster_.demands.back().lasts_ms = 0;
-    if (between(random_, 0, 2) != 0) return;
-    const std::string job = cluster_.demands.back().job;
-    if (cluster_.demands.back().lasts_ms == 0) return;
-    const Demand plain = cluster_.demands.back();
-    tell_who_is_young();
-    if (const auto at_ms = promise(cluster_, job)) {
-      promised_.emplace(job, *at_ms);
-      waited_ += *at_ms > cluster_.now_ms ? 1 : 0;
-      settle();  // as the head does before anybody else comes
-    } else {
-      cluster_.demands.back() = plain;
-      ++refused_;
-    }
-  }
-
-  /// Owners change their minds, and workers of gangs that go on crash.
-  void disturb() {
-    if (cluster_.demands.empty()) return;
-    Demand& one = cluster_.demands[below(random_, cluster_.demands.size())];
-    switch (between(random_, 0, 3)) {
-      case 0:
-        one.priority = between(random_, 1, 1000);
-        break;
-      case 1:
-        if (!one.has_promise && one.workers.max > one.workers.min) one.workers.max = one.workers.min;
-        break;
-      case 2:  // as a replica more that load asks for
-        if (one.preemptible || one.has_promise || one.lasts_ms > 0 || cluster_.live(one.job) == 0) return;
-        one.workers.min = cluster_.live(one.job) + 1;
-        one.workers.max = std::max(one.workers.min, one.workers.max);
-        one.works_with_fewer = true;
-        ++replicas_;
-        break;
-      default:
-        // Not one above the minimum: a promise may count on its giving up the very worker that it loses.
-        if (one.has_promise || cluster_.live(one.job) < 2 || cluster_.live(one.job) > one.workers.min) return;
-        const auto lease = std::ranges::find(cluster_.leases, one.job, &Lease::job);
-        cluster_.lose_worker(lease->worker);
-        ++crashes_;
-    }
-  }
-
-  void check(std::uint64_t seed) const {
-    for (const auto& [job, moment] : promised_) {
-      const auto started = started_.find(job);
-      const std::int64_t at = started == started_.end() ? cluster_.now_ms : started->second;
-      ASSERT_LE(at, moment) << "seed " << seed << ": " << job;
-    }
-  }
-
-  std::map<std::string, std::int64_t> promised_;
-  std::size_t waited_ = 0, refused_ = 0, crashes_ = 0, replicas_ = 0;
-};
 
 TEST(DeadlinePromise, IsKeptWhoeverElseComesAndWhateverOwnersChange) {
   std::size_t promised = 0, waited = 0, refused = 0, crashes = 0, replicas = 0;
@@ -177,7 +79,7 @@ TEST(DeadlinePromise, IsAlmostAlwaysTheVeryMomentWhenAllThatRunNeedAllTheirTime)
   EXPECT_LT(earlier, waited / 100) << "by workers that elastic jobs have given elsewhere meanwhile";
 }
 
-TEST(DeadlinePromise, IsNotGivenTwiceToThoseThatWaitNorAmongTenantsNorBehindWhatHasNoLimit) {
+TEST(DeadlinePromise, IsNotGivenTwiceToThoseThatWaitNorBehindWhatHasNoLimit) {
   ClusterModel cluster;
   cluster.add_node("n", 2);
   cluster.add_job("a", {2, 2});

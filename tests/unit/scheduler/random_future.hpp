@@ -50,6 +50,9 @@ class Future {
   /// Plans until nothing changes any more at this moment; notes who has started.
   void settle() {
     EXPECT_LT(cluster_.settle(60, [this](const Plan& plan) { note_resizes(plan); }), 60);
+    note_starts();
+  }
+  void note_starts() {
     for (const Demand& demand : cluster_.demands) {
       const auto since = since_.find(demand.job);
       if (cluster_.live(demand.job) > 0) {

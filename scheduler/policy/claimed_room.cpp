@@ -1,0 +1,210 @@
+// When one that was promised a moment has its room among tenants: what is certain, whatever they do.
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "scheduler/policy/aftermath.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+constexpr std::int64_t kMinimumRunMs = std::chrono::milliseconds(kMinimumRun).count();
+
+std::uint64_t count_up(std::uint64_t used, std::uint64_t piece) {
+  return piece == 0 ? 0 : (used + piece - 1) / piece;
+}
+
+/// Pieces for which one of `size` on a node leaves no room, at most.
+std::uint64_t most_lost(const WorkerSize& size, const WorkerSize& piece) {
+  return std::max({count_up(size.slots.thousandths(), piece.slots.thousandths()),
+                   count_up(size.memory_bytes, piece.memory_bytes), count_up(size.gpus, piece.gpus)});
+}
+
+}  // namespace
+
+/// What others may hold that could be taken from them is gone in thought (`then.freed`, but not `then.use`);
+/// of it each keeps at that moment what it is guaranteed, and nobody knows which part.
+struct GangPlanner::Claimed {
+  struct Side {                 ///< of a queue beside the job's way to the root
+    SlotCount slots;            ///< that could be taken
+    std::uint64_t lost = 0;     ///< pieces, if none of it is taken, at most
+    std::uint64_t worst = 0;    ///< pieces for which the worker that wastes most leaves no room,
+    SlotCount worst_slots = 1;  ///< and its slots
+
+    void count(const WorkerSize& size, std::uint64_t workers, const WorkerSize& piece) {
+      const std::uint64_t one = most_lost(size, piece);
+      slots += workers * size.slots;
+      lost += workers * one;
+      if (one * worst_slots.thousandths() <= worst * size.slots.thousandths()) return;
+      worst = one;
+      worst_slots = size.slots;
+    }
+    void forget(const WorkerSize& size, std::uint64_t workers, const WorkerSize& piece) {
+      slots -= workers * size.slots;
+      lost -= workers * most_lost(size, piece);
+    }
+    /// If it keeps so many slots.
+    std::uint64_t lost_to(SlotCount kept) const {
+      return std::min(lost, kept.thousandths() * worst / worst_slots.thousandths());
+    }
+  };
+
+  Aftermath then;
+  std::map<std::size_t, Side> sides{};  ///< by queue
+};
+
+/// The workers of a job of the same queue above its minimum, which all are there for one with a promise.
+void GangPlanner::take_own_extras(Aftermath& then, const Job& other) const {
+  if (!other.demand.preemptible || other.is_relocated || other.workers <= other.needed) return;
+  if (other.started < other.needed) return;  // it has just been placed: which of them are above is not told
+  std::uint32_t extra = other.workers - other.needed;
+  // As `newest_of_use` has it: others of them go on, and are part of what the queue uses.
+  const auto is_of_use = [&](std::size_t node) {
+    return node != Capacity::kUnknownNode && capacity_.node(node).available &&
+           (!is_picky(*then.job) || could_hold_any(node, *then.job));
+  };
+  const auto take = [&](std::size_t node) {
+    give_back(then, other, node, 1);
+    ++then.taken[&other][node];
+    --extra;
+  };
+  std::map<std::size_t, std::uint32_t> older;
+  for (const Lease* lease : other.live) ++older[capacity_.index_of(lease->node)];
+  for (const auto& [node, workers] : other.at) {  // those that this plan has added are the newest
+    for (std::uint32_t i = older[node]; i < workers && extra > 0 && is_of_use(node); ++i) take(node);
+  }
+  for (const Lease* lease : other.live) {
+    const std::size_t node = capacity_.index_of(lease->node);
+    if (extra == 0) break;
+    if (is_of_use(node)) take(node);
+  }
+}
+
+/// From the job's queue up: what could all be used there then, and what of it is not the job's to take.
+bool GangPlanner::has_claimed_room(const Claimed& claimed) const {
+  const Aftermath& then = claimed.then;
+  const Job& job = *then.job;
+  const std::uint32_t missing = job.needed - job.workers;
+  const auto limits =
+      then.use.find_limits(job.queue, {.slots = 0, .memory_bytes = 0, .gpus = missing * job.size.gpus});
+  if (std::ranges::any_of(limits, &QueueUse::Limit::is_of_gpus)) return false;
+  const bool is_lending_limited =
+      std::ranges::any_of(tenants_.queues, [](const QueueSpec& queue) { return queue.reserved() > 0; });
+  SlotCount use = then.use.slots(job.queue) + missing * job.size.slots;  // as nobody else comes before it
+  SlotCount held = use;
+  if (use > tenants_[job.queue].guaranteed) return false;
+  std::uint64_t lost = 0;
+  for (std::size_t at = job.queue; at != TenantTree::kRoot; at = tenants_[at].parent) {
+    if (const auto most = tenants_[at].most(); most && held > *most) return false;
+    // Only as long as its side is within its guarantee it has back what others have borrowed.
+    const bool is_entitled = use <= tenants_[at].guaranteed;
+    const std::size_t above = tenants_[at].parent;
+    held = std::max<SlotCount>(held, tenants_[at].reserved());
+    SlotCount of_children = then.use.slots(at);
+    for (std::size_t side = 1; side < tenants_.queues.size(); ++side) {
+      if (tenants_[side].parent != above || side == at) continue;
+      of_children += then.use.slots(side);
+      const auto found = claimed.sides.find(side);
+      const Claimed::Side of = found == claimed.sides.end() ? Claimed::Side{} : found->second;
+      const SlotCount kept =
+          is_entitled ? std::min<SlotCount>(of.slots, tenants_[side].guaranteed) : of.slots;
+      // Of one that needs GPUs or one node only those give way there who are where it could be.
+      const SlotCount of_side = then.use.slots(side) - of.slots + (is_picky(job) ? of.slots : kept);
+      lost += of.lost_to(kept);
+      use += of_side;
+      held += is_lending_limited ? std::max<SlotCount>(of_side, tenants_[side].guaranteed) : of_side;
+    }
+    const SlotCount of_none = then.use.slots(above) - of_children;  // of tenants that are gone
+    use += of_none;
+    held += of_none;
+  }
+  if (is_lending_limited && held > totals_.all.slots + elsewhere_) return false;
+  return then.fitting >= static_cast<std::int64_t>(then.ask.pieces + lost);
+}
+
+std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::int64_t now_ms) const {
+  if (job.workers >= job.needed) return now_ms;
+  if (job.queue == TenantTree::kRoot) return std::nullopt;
+  Claimed claimed{aftermath_of(job)};
+  Aftermath& then = claimed.then;
+  const WorkerSize& piece = then.ask.piece;
+  enum class What { ends, is_old };
+  std::vector<std::tuple<std::int64_t, What, const Job*>> moments;
+  std::set<const Job*> taken;
+  const auto side_of = [&](const Job& other) -> Claimed::Side& {
+    return claimed.sides[tenants_.meet(job.queue, other.queue).b_side];
+  };
+  const auto workers_at = [](const Job& other) {
+    std::uint64_t workers = 0;
+    for (const auto& [node, count] : other.at) workers += count;
+    return workers;
+  };
+  const auto take = [&](const Job& other) {
+    if (!taken.insert(&other).second) return;
+    side_of(other).count(other.size, workers_at(other), piece);
+    for (const auto& [node, workers] : other.at) free_in_thought(then, other, node, workers);
+  };
+  const auto end = [&](const Job& other) {
+    if (!taken.contains(&other)) {
+      taken.insert(&other);
+      return give_all_back(then, other);
+    }
+    side_of(other).forget(other.size, workers_at(other), piece);
+    then.use.remove(other.queue, room_of(other.size, static_cast<std::uint32_t>(workers_at(other))));
+  };
+  const auto look_at = [&](const Job* other) {
+    if (other == &job || other->workers == 0) return;
+    if (const auto ends_ms = end_of(*other, now_ms); ends_ms > 0)
+      moments.emplace_back(std::max(ends_ms, now_ms), What::ends, other);
+    if (other->queue == job.queue) return take_own_extras(then, *other);
+    if (!other->demand.preemptible || other->demand.has_promise || !other->has_queue) return;
+    // Not sooner though the job is critical: its owner may make it less urgent.
+    const bool is_new = other->started == 0;
+    if (!is_new && !other->demand.is_young) return take(*other);
+    const std::int64_t old_ms = is_new ? now_ms + kMinimumRunMs : other->demand.young_until_ms;
+    if (old_ms > now_ms) moments.emplace_back(old_ms, What::is_old, other);
+  };
+  for (const Job* other : running_) look_at(other);
+  for (const Job* other : touched_) {
+    if (other->started == 0) look_at(other);
+  }
+  std::ranges::sort(moments, {}, [](const auto& moment) { return std::get<0>(moment); });
+  std::int64_t at_ms = now_ms;
+  auto next = moments.begin();
+  while (true) {
+    for (; next != moments.end() && std::get<0>(*next) == at_ms; ++next) {
+      const auto& [ms, what, other] = *next;
+      what == What::ends ? end(*other) : take(*other);
+    }
+    if (has_claimed_room(claimed)) return at_ms;
+    if (next == moments.end()) return std::nullopt;
+    at_ms = std::get<0>(*next);
+  }
+}
+
+bool GangPlanner::leaves_claimed_room(std::span<const Reservation> reservations, std::int64_t now_ms) const {
+  return std::ranges::all_of(reservations, [&](const Reservation& kept) {
+    if (!kept.is_claimed) return true;
+    const auto at_ms = find_claimed_room(*kept.job, now_ms);
+    return at_ms && *at_ms <= *kept.at_ms;
+  });
+}
+
+bool GangPlanner::has_first_claim(const Job& job) const {
+  if (job.queue == TenantTree::kRoot || job.guaranteed_levels < tenants_[job.queue].depth) return false;
+  SlotCount use = job.needed * job.size.slots;
+  const auto count = [&](const Job* other) {
+    if (other == &job || other->queue != job.queue || gives_way(*other, job)) return;
+    use += std::min(other->workers, other->needed) * other->size.slots;
+  };
+  for (const Job* other : running_) count(other);
+  for (const Job* other : touched_) {
+    if (other->started == 0) count(other);
+  }
+  return use <= tenants_[job.queue].guaranteed;
+}
+
+}  // namespace ds::scheduler

@@ -1,0 +1,198 @@
+// Jobs that were promised a moment to start, where tenants share the cluster.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+
+#include "tests/unit/scheduler/random_deadlines.hpp"
+#include "tests/unit/scheduler/seeds.hpp"
+#include "tests/unit/scheduler/tenant_cluster.hpp"
+
+namespace ds::scheduler {
+namespace {
+
+using namespace testing;
+
+/// At rest, where nothing but slots is short and nobody is young: the first of a queue whose minimum is
+/// within what that has left of its guarantee runs, whoever was promised anything. `spared`: those that wait
+/// were seen beside a promise.
+void expect_guarantees_met(const ClusterModel& cluster, std::size_t& spared) {
+  const Plan rest = cluster.plan();
+  const bool has_promise =
+      std::ranges::any_of(rest.waits, [&](const Wait& wait) { return cluster.demand(wait.job).has_promise; });
+  if (!has_promise || std::ranges::any_of(cluster.demands, &Demand::is_young)) return;
+  for (const Wait& wait : rest.waits) {
+    const Demand& demand = cluster.demand(wait.job);
+    const bool is_first = std::ranges::none_of(rest.waits, [&](const Wait& other) {
+      const Demand& one = cluster.demand(other.job);
+      return one.tenant == demand.tenant && one.queue == demand.queue &&
+             std::tuple(one.has_promise, one.priority, demand.order) >
+                 std::tuple(demand.has_promise, demand.priority, one.order);
+    });
+    if (!is_first || demand.has_promise) continue;
+    ++spared;
+    bool is_within = true;
+    for (std::size_t queue = cluster.tenants.find(demand.tenant, demand.queue).value(); queue != 0;
+         queue = cluster.tenants[queue].parent) {
+      SlotCount used = demand.workers.min;
+      for (const Lease& lease : cluster.leases)
+        used +=
+            cluster.tenants.is_below(cluster.tenants.find(lease.tenant, lease.queue).value(), queue) ? 1 : 0;
+      is_within = is_within && used <= cluster.tenants[queue].guaranteed;
+    }
+    EXPECT_FALSE(is_within) << wait.job << " waits: " << wait.reasons.front().text;
+  }
+}
+
+/// Of trees of queues, whatever they are guaranteed, lend and borrow.
+TEST(DeadlinePromise, IsKeptAmongTenantsWhoeverElseComes) {
+  std::size_t promised = 0, waited = 0, refused = 0, crashes = 0, replicas = 0, spared = 0;
+  const Seeds seeds(1500);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    Deadlines future(seed);
+    future.share(seed % 4 == 0);
+    for (int i = 0; i < 6; ++i) future.submit_any();
+    int arrivals = 20;
+    do {
+      future.settle();
+      ASSERT_NO_FATAL_FAILURE(future.check(seed));
+      if (arrivals-- > 0) future.submit_any();
+      if (seed % 3 == 0) future.disturb();
+      future.settle();
+      ASSERT_NO_FATAL_FAILURE(future.check(seed));
+      if (seed % 4 == 0 && future.replicas_ + future.crashes_ == 0)
+        expect_guarantees_met(future.cluster_, spared);
+    } while (future.go_on());
+    promised += future.promised_.size();
+    waited += future.waited_;
+    refused += future.refused_;
+    crashes += future.crashes_;
+    replicas += future.replicas_;
+  }
+  if (seeds.are_chosen()) return;
+  EXPECT_GT(promised, 1500U);
+  EXPECT_GT(waited, 250U);
+  EXPECT_GT(refused, 250U);
+  EXPECT_GT(crashes, 150U);
+  EXPECT_GT(replicas, 10U);
+  EXPECT_GT(spared, 20U);
+}
+
+class DeadlinePromiseAmongTenants : public TenantCluster {
+ protected:
+  std::optional<std::int64_t> promise_to(const std::string& job) { return promise(cluster_, job); }
+  Demand& add_limited(const std::string& job, const std::string& tenant, WorkerCount workers,
+                      std::int64_t lasts_ms = 10'000) {
+    Demand& demand = add(job, tenant, workers);
+    demand.lasts_ms = lasts_ms;
+    return demand;
+  }
+};
+
+TEST_F(DeadlinePromiseAmongTenants, HasItsSlotsBackFromWhoHasBorrowedThem) {
+  cluster_.add_node("n", 8);
+  use("version: 1\ntenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}\n");
+  add("elastic", "b", {2, 8});
+  cluster_.settle();
+  add_limited("first", "a", {2, 2});
+  EXPECT_EQ(promise_to("first"), 0) << "workers leave at once here";
+  cluster_.settle();
+  add("gang", "b", {4, 4});
+  cluster_.demand("elastic").workers.max = 2;
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("gang"), 4U);
+  add_limited("second", "a", {2, 2});
+  EXPECT_EQ(promise_to("second"), 0) << "one that has borrowed is preempted";
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("second"), 2U);
+  add_limited("third", "a", {1, 1});
+  EXPECT_EQ(promise_to("third"), 10'000) << "it would borrow until then";
+}
+
+TEST_F(DeadlinePromiseAmongTenants, IsWhenJobsOfItsQueueHaveEndedAndLentSlotsAreBack) {
+  cluster_.add_node("n", 8);
+  use("version: 1\ntenants: {a: {guaranteed: 6}, b: {guaranteed: 2}}\n");
+  add_limited("own", "a", {3, 3});
+  add("borrower", "b", {5, 5});
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("borrower"), 5U);
+  add_limited("late", "a", {6, 6});
+  ASSERT_EQ(promise_to("late"), 10'000);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("borrower"), 5U) << "nothing is taken before";
+  cluster_.go_on_until(10'000);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("late"), 6U);
+}
+
+TEST_F(DeadlinePromiseAmongTenants, IsNotBeforeBorrowersHaveEndedThatNeedNotGiveWay) {
+  cluster_.add_node("n", 8);
+  use("version: 1\ntenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}\n");
+  add_limited("fixed", "b", {8, 8}, 20'000).preemptible = false;
+  cluster_.settle();
+  add_limited("late", "a", {2, 2});
+  EXPECT_EQ(promise_to("late"), 20'000);
+  cluster_.demand("late").has_promise = false;
+  cluster_.demand("fixed").ends_ms = 0;
+  EXPECT_EQ(promise_to("late"), std::nullopt);
+}
+
+TEST_F(DeadlinePromiseAmongTenants, IsNotGivenForMoreThanIsGuaranteed) {
+  cluster_.add_node("n", 8);
+  use("version: 1\ntenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}\n");
+  add_limited("runs", "b", {8, 8});
+  cluster_.settle();
+  add_limited("late", "a", {5, 5});
+  EXPECT_EQ(promise_to("late"), std::nullopt);
+}
+
+TEST_F(DeadlinePromiseAmongTenants, KeepsOutOnlyWhoWouldNotGiveItsSlotsBack) {
+  cluster_.add_node("n", 8);
+  use("version: 1\ntenants: {a: {guaranteed: 6}, b: {guaranteed: 2}, c: {}}\n");
+  add_limited("own", "a", {4, 4});
+  cluster_.settle();
+  add_limited("late", "a", {6, 6});
+  ASSERT_EQ(promise_to("late"), 10'000);
+  add_limited("fixed", "c", {1, 1}, 90'000).preemptible = false;
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("fixed"), 1U) << "it leaves enough";
+  add_limited("more", "c", {2, 2}, 90'000).preemptible = false;
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("more"), 0U);
+  EXPECT_EQ(
+      text_of(cluster_.plan(), "more"),
+      "needs 2 workers of 1 slot each, and late was promised its slots from 1970-01-01T00:00:10Z on at the "
+      "latest, in 10 s, which it would not have beside this job, which may run for 90 s");
+  add_limited("brief", "c", {2, 2}, 9'000).preemptible = false;
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("brief"), 2U) << text_of(cluster_.plan(), "brief");
+  cluster_.go_on_until(10'000);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("late"), 6U);
+}
+
+/// Though it is first in its queue, and waits.
+TEST_F(DeadlinePromiseAmongTenants, KeepsNoOtherQueueFromWhatThatIsGuaranteed) {
+  cluster_.add_node("n", 8);
+  use("version: 1\ntenants: {a: {guaranteed: 4}, b: {guaranteed: 4}, c: {}}\n");
+  add_limited("own", "a", {4, 4});
+  add("borrower", "c", {4, 4});
+  cluster_.settle();
+  add_limited("late", "a", {4, 4});
+  ASSERT_EQ(promise_to("late"), 10'000);
+  add("entitled", "b", {4, 4});
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("entitled"), 4U);
+  EXPECT_EQ(cluster_.live("borrower"), 0U);
+  cluster_.go_on_until(10'000);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("late"), 4U) << text_of(cluster_.plan(), "late");
+}
+
+}  // namespace
+}  // namespace ds::scheduler
