@@ -166,7 +166,7 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
   const bool restarts = job.restarts_when_resized();
   const std::int64_t left_ms = limit == 0 ? 0 : std::max<std::int64_t>(1, limit - job.run_ms(now_ms));
   const bool is_held = job.retry_at_ms > now_ms;
-  return Demand{job.id,
+  Demand wanted{job.id,
                 job.order,
                 job.wanted(),
                 job.spec->resources.cpus,
@@ -196,6 +196,8 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 is_held ? job.crashes_in_a_row : 0,
                 job.spec->restart_limit,
                 crashed_early_on(job)};
+  wanted.is_extra = job.spec->serve && job.workers >= std::max(job.spec->workers.min, 1U);
+  return wanted;
 }
 
 /// When the newest of its workers was granted; 0: it has none.

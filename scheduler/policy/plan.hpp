@@ -85,6 +85,8 @@ struct Demand {
   /// last; 0: nobody knows.
   std::int64_t likely_ends_ms = 0;
   double weight = 1;  ///< of its speed's logarithm beside others' of its queue: who grows, and who gives
+  bool is_extra =
+      false;  ///< it has as many replicas as it must; the one more that it lacks is ahead of nobody
   bool operator==(const Demand&) const = default;
 };
 
@@ -329,7 +331,8 @@ struct Plan {
 /// all, in its turn and before any other grows; those ahead of it do not keep it back, since they may wait
 /// for the workers that it has. When it cannot be refilled now, and a job of higher rank waits or it could
 /// never be refilled, its workers go to the waiting job before any others: two gangs that keep what they have
-/// could wait for ever. Those of a job that `works_with_fewer` stay.
+/// could wait for ever. Those of a job that `works_with_fewer` stay, and what `is_extra` comes in its turn,
+/// as those that start.
 ///
 /// Workers are packed: onto the node where the job already runs, then onto the fullest node that has room (by
 /// free GPUs, if they need any); those without GPUs onto nodes without, as long as these have room. With

@@ -44,6 +44,7 @@ bool Planning::is_within_guarantee(const Job& job, std::size_t queue) const {
 bool Planning::is_partial_within_guarantee(std::size_t leaf, std::size_t queue) const {
   for (const Job* job : planner_.partial_of(leaf)) {
     if (job->guaranteed_levels == 0) return false;  // and so it is with the next
+    if (job->demand.is_extra) continue;
     if (job->workers < job->needed && !told_.contains(job) && is_within_guarantee(*job, queue)) return true;
   }
   return false;
@@ -69,8 +70,9 @@ Planning::Job* Planning::next_short(std::size_t queue) {
 
 /// Gives the job its minimum, or keeps what it was compared with.
 void Planning::serve_minimum(Job& job) {
-  // A started job is not kept back by those ahead: they may be waiting for the very workers that it has.
-  if (job.workers == 0 && is_behind(job)) return;
+  // A started gang is not kept back by those ahead: they may be waiting for the very workers that it has.
+  // Replicas more than must be are, or they would take one by one what a gang waits for.
+  if ((job.workers == 0 || job.demand.is_extra) && is_behind(job)) return;
   const std::uint32_t missing = job.needed - job.workers;
   const bool is_bound = is_behind_promise(job);
   if (is_bound ? place_beside_promises(job, missing) : planner_.place(job, missing)) return;

@@ -434,7 +434,7 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
       return reasons;
     }
     // A started gang is not kept back by those ahead.
-    if (facts.ahead > 0 && facts.workers == 0) reasons.push_back(behind(facts));
+    if (facts.ahead > 0 && (facts.workers == 0 || facts.is_extra)) reasons.push_back(behind(facts));
     if (facts.turn) reasons.push_back(turn(facts));
     const bool is_apart = facts.is_together && facts.fitting_now_apart >= missing;
     if (facts.fitting_now < missing && is_apart) {
