@@ -1,5 +1,6 @@
 // What starts behind those that wait, and beside what they are promised.
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <optional>
 #include <vector>
@@ -125,7 +126,38 @@ void Planning::try_candidate(Job& job, Candidates& candidates) {
   }
 }
 
+/// Replicas that are wanted beyond those that a job has, and that wait behind others.
+std::vector<std::deque<Planning::Job*>> Planning::waiting_replicas() const {
+  std::vector<std::deque<Job*>> found(tenants_.queues.size());
+  for (std::size_t queue = 0; queue < found.size(); ++queue) {
+    if (!line_.is_behind(queue)) continue;
+    for (Job* job : planner_.partial_of(queue)) {
+      if (job->demand.is_extra && job->workers < job->needed && !told_.contains(job))
+        found[queue].push_back(job);
+    }
+  }
+  return found;
+}
+
+/// Beside what is promised, and likely, as those that start.
+void Planning::backfill_replicas() {
+  auto waiting = waiting_replicas();
+  if (std::ranges::all_of(waiting, &std::deque<Job*>::empty)) return;
+  make_reservations();
+  const auto next = [&](std::size_t queue) {
+    return waiting[queue].empty() ? nullptr : waiting[queue].front();
+  };
+  const auto is_within = [&](const Job& job, std::size_t queue) { return is_within_guarantee(job, queue); };
+  while (Job* job = choose_turn(tenants_, shares_, planner_.minimums(), next, is_within)) {
+    waiting[job->queue].pop_front();
+    bind_start(*job);
+    if (!would_use_guarantee(*job))
+      planner_.place_beside(*job, job->needed - job->workers, reservations_, bonds_, now_ms_);
+  }
+}
+
 void Planning::backfill() {
+  backfill_replicas();
   std::vector<std::map<GangPlanner::Shape, Candidates>> shapes(tenants_.queues.size());
   bool is_any = false;
   for (std::size_t queue = 0; queue < shapes.size(); ++queue) {

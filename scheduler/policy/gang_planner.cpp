@@ -212,7 +212,7 @@ void GangPlanner::enter(Job& job) {
   } else if (job.growth.workers > 0) {
     growable_[job.queue][growth_group(job)].emplace(growth_rank(job), &job);
   }
-  if (!job.demand.preemptible || newest_on_available_node(job) == nullptr) return;
+  if (!job.demand.preemptible || !job.has_queue || newest_on_available_node(job) == nullptr) return;
   if (is_relocatable(job)) {
     ++relocatable_;
     for (const auto& [node, workers] : job.at) relocatable_at_[node].insert(&job);

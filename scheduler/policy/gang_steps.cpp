@@ -360,6 +360,7 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   WaitFacts facts;
   facts.job = job.demand.job;
   facts.workers = job.workers;
+  facts.is_extra = job.demand.is_extra;
   facts.needed = job.needed;
   facts.slots = job.size.slots;
   facts.memory_bytes = job.demand.memory_bytes;

@@ -87,6 +87,8 @@ struct Demand {
   std::int64_t likely_ends_ms = 0;
   double weight = 1;  ///< of its speed's logarithm beside others' of its queue: who grows, and who gives
   std::int64_t young_until_ms = 0;  ///< of one that `is_young`; 0: nobody knows
+  bool is_extra =
+      false;  ///< it has as many replicas as it must; the one more that it lacks is ahead of nobody
   bool operator==(const Demand&) const = default;
 };
 
@@ -143,11 +145,12 @@ struct Relocation {
 /// it starts, if none of its reasons is one that waits for no job (among tenants: once no other tenant's job
 /// waits either); and as long as all of them stay and keep their workers it doesn't, whoever else is gone.
 /// (Among tenants one that is gone may have been before another queue's job for what that is guaranteed,
-/// which then takes them.) Some of them may be enough. Each comes before it, uses the quota that it would pass, or has workers on an available node. Of
-/// the latter none is named in vain where it is the job's own turn, of up to ten: for each there are others
-/// without whom it waits, and without whom and that one it starts. Not so where anybody who ends may make
-/// room somewhere else: among tenants; where workers may move to other nodes, or another gang lacks some; and
-/// where the job needs GPUs or one node and others grow and shrink. Then all are named.
+/// which then takes them.) Some of them may be enough. Each comes before it, uses the quota that it would
+/// pass, or has workers on an available node. Of the latter none is named in vain where it is the job's own
+/// turn, of up to ten: for each there are others without whom it waits, and without whom and that one it
+/// starts. Not so where anybody who ends may make room somewhere else: among tenants; where workers may move
+/// to other nodes, or another gang lacks some; and where the job needs GPUs or one node and others grow and
+/// shrink. Then all are named.
 struct Reason {
   std::string code;
   std::string text;                   ///< one sentence with the numbers compared
@@ -358,7 +361,8 @@ struct Plan {
 /// all, in its turn and before any other grows; those ahead of it do not keep it back, since they may wait
 /// for the workers that it has. When it cannot be refilled now, and a job of higher rank waits or it could
 /// never be refilled, its workers go to the waiting job before any others: two gangs that keep what they have
-/// could wait for ever. Those of a job that `works_with_fewer` stay.
+/// could wait for ever. Those of a job that `works_with_fewer` stay, and what `is_extra` comes in its turn,
+/// as those that start.
 ///
 /// Workers are packed: onto the node where the job already runs, then onto the fullest node that has room (by
 /// free GPUs, if they need any); those without GPUs onto nodes without, as long as these have room. With

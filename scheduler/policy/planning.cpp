@@ -64,8 +64,8 @@ bool Planning::is_within_guarantee(const Job& job, std::size_t queue) const {
 /// the leaf wait, so its turn is the leaf's: else who is preempted for it could come first again, for ever.
 bool Planning::is_partial_within_guarantee(std::size_t leaf, std::size_t queue) const {
   for (const Job* job : planner_.partial_of(leaf)) {
-    if (job->guaranteed_levels > 0 && job->workers < job->needed && !told_.contains(job) &&
-        is_within_guarantee(*job, queue))
+    const bool is_served = job->guaranteed_levels > 0 && !job->demand.is_extra;
+    if (is_served && job->workers < job->needed && !told_.contains(job) && is_within_guarantee(*job, queue))
       return true;
   }
   return false;
@@ -98,8 +98,9 @@ Planning::Job* Planning::next_short(std::size_t queue) {
 void Planning::serve_minimum(Job& job) {
   if (job.workers >= job.needed || told_.contains(&job)) return;  // it had its turn first
   if (may_break_claim(job)) return;
-  // A started job is not kept back by those ahead: they may be waiting for the very workers that it has.
-  if (job.workers == 0 && is_behind(job)) return;
+  // A started gang is not kept back by those ahead: they may be waiting for the very workers that it has.
+  // Replicas more than must be are, or they would take one by one what a gang waits for.
+  if ((job.workers == 0 || job.demand.is_extra) && is_behind(job)) return;
   const std::uint32_t missing = job.needed - job.workers;
   if (planner_.would_keep_guarantees(job, missing)) {
     // Whoever is preemptible may have the slots meanwhile; what it waits for is not enough for the others of

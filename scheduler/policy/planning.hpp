@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <map>
 #include <optional>
@@ -103,6 +104,8 @@ class Planning {
   Job* next_candidate(std::size_t queue, std::map<GangPlanner::Shape, Candidates>& shapes) const;
   bool would_use_guarantee(const Job& job) const;
   void try_candidate(Job& job, Candidates& candidates);
+  std::vector<std::deque<Job*>> waiting_replicas() const;
+  void backfill_replicas();
   std::optional<KeptFor> describe_reservation(const Job& job) const;
   void serve_minimum(Job& job);
   void serve_promises();

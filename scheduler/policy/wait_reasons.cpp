@@ -508,7 +508,7 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
       return reasons;
     }
     // A started gang is not kept back by those ahead.
-    if (facts.ahead > 0 && facts.workers == 0) reasons.push_back(behind(facts));
+    if (facts.ahead > 0 && (facts.workers == 0 || facts.is_extra)) reasons.push_back(behind(facts));
     if (facts.fixed_ahead > 0) reasons.push_back(after_fixed(facts));
     if (facts.turn) reasons.push_back(turn(facts));
     if (facts.promised) reasons.push_back(promised(facts));

@@ -76,6 +76,7 @@ struct MissingNode {
 struct WaitFacts {
   std::string job;
   std::uint32_t workers = 0;                ///< it has
+  bool is_extra = false;                    ///< it has all that it must; it lacks one more
   std::uint32_t needed = 1;                 ///< it must have to run
   SlotCount slots = 1;                      ///< a worker
   std::uint64_t memory_bytes = 0;           ///< a worker

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "scheduler/policy/plan.hpp"
+#include "scheduler/spec/priority.hpp"
 #include "tests/unit/scheduler/cluster_model.hpp"
 
 namespace ds::scheduler {
@@ -78,6 +79,47 @@ TEST(FirstComeFirstServed, LeavesThoseAloneThatAreOfUseWithFewerThanTheirMinimum
   EXPECT_EQ(cluster.plan().releases.size(), 1U) << "a gang is of no use";
   cluster.demands.front().works_with_fewer = true;
   EXPECT_TRUE(cluster.plan().releases.empty());
+}
+
+/// One leaves, and another is wanted at once, as load goes up and down.
+TEST(FirstComeFirstServed, KeepsReplicasMoreThanMustBeFromTakingWhatAGangWaitsFor) {
+  ClusterModel cluster;
+  cluster.add_node("n1", 8);
+  cluster.add_job("served", {1, 1});
+  Demand& served = cluster.demands.front();
+  served.works_with_fewer = true;
+  served.preemptible = false;
+  for (int replica = 0; replica < 7; ++replica) cluster.start_worker("served", "n1");
+  served.workers = {8, 8};
+  cluster.add_job("gang", {4, 4});
+  cluster.demand("gang").priority = kCriticalPriority;
+  EXPECT_EQ(cluster.plan().placements.size(), 1U) << "what it must have it gets back";
+  cluster.demand("served").is_extra = true;
+  const Plan plan = cluster.plan();
+  EXPECT_TRUE(plan.placements.empty());
+  EXPECT_EQ(reason_of(plan, "served", "priority_behind").blocking, Codes{"gang"});
+  for (std::uint64_t worker = 1; worker <= 3; ++worker) cluster.lose_worker(worker);
+  cluster.demand("served").workers = {5, 5};
+  EXPECT_EQ(cluster.plan().placements, (std::vector<Placement>{{"gang", "n1", 4}}));
+}
+
+TEST(FirstComeFirstServed, LetsReplicasComeBesideWhatAGangIsPromised) {
+  ClusterModel cluster;
+  cluster.add_node("n1", 8);
+  cluster.add_job("served", {1, 1});
+  cluster.demands.front().works_with_fewer = true;
+  cluster.demands.front().is_extra = true;
+  cluster.start_worker("served", "n1");
+  cluster.add_job("running", {4, 4});
+  cluster.demand("running").lasts_ms = 60'000;
+  cluster.demand("running").preemptible = false;
+  cluster.settle();
+  cluster.demand("served").workers = {2, 2};
+  cluster.add_job("gang", {6, 6});
+  cluster.demand("gang").priority = kCriticalPriority;
+  EXPECT_EQ(cluster.plan().placements, (std::vector<Placement>{{"served", "n1", 1}})) << "six are left then";
+  cluster.demand("gang").workers = {7, 7};
+  EXPECT_TRUE(cluster.plan().placements.empty());
 }
 
 TEST(FirstComeFirstServed, KeepsLaterJobsFromStartingBeforeAWaitingGang) {

@@ -377,5 +377,18 @@ TEST_F(TenantPlan, StartsAJobBehindAnotherWhereBothAreWithinTheirGuarantee) {
   EXPECT_EQ(cluster_.live("short"), 1U);
 }
 
+TEST_F(TenantPlan, LeavesJobsOfATenantThatIsGoneWhatTheyHave) {
+  use("tenants: {x: {guaranteed: 4}, y: {guaranteed: 4}}");
+  cluster_.add_node("n", 8);
+  add("of_y", "y", {2, 4});
+  cluster_.settle();
+  add("of_x", "x", {4, 4});
+  cluster_.settle();
+  use("tenants: {x: {guaranteed: 8}}");
+  add("more", "x", {1, 1});
+  EXPECT_TRUE(cluster_.plan().releases.empty());
+  EXPECT_EQ(cluster_.live("of_y"), 4U);
+}
+
 }  // namespace
 }  // namespace ds::scheduler
