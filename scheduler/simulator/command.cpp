@@ -94,6 +94,7 @@ Read<SimulationSettings> read_settings(const Command& command, const Family& fam
   return SimulationSettings{.cluster = std::move(cluster->cluster),
                             .kinds = std::move(cluster->kinds),
                             .models_restarts = family.models_restarts && !command.restart_s,
+                            .heeds_events = command.heeds_events,
                             .clock_ms = command.clock_ms,
                             .warn = command.warn};
 }
@@ -116,6 +117,7 @@ Read<nlohmann::ordered_json> run_rounds(const Command& command) {
   if (auto checked =
           check_unused(command, {{"--load", command.load_percent.has_value()},
                                  {"--seed", command.seed.has_value()},
+                                 {"--events", (*family)->promises_rounds && command.heeds_events},
                                  {"--restart", (*family)->has_kinds && command.restart_s.has_value()}});
       !checked)
     return tl::unexpected(checked.error());
@@ -138,7 +140,8 @@ Read<nlohmann::ordered_json> run_rounds(const Command& command) {
 Read<nlohmann::ordered_json> run_openb(const Command& command) {
   if (auto checked = check_unused(command, {{"--cluster", command.cluster.has_value()},
                                             {"--round", command.round_s.has_value()},
-                                            {"--restart", command.restart_s.has_value()}});
+                                            {"--restart", command.restart_s.has_value()},
+                                            {"--events", command.heeds_events}});
       !checked)
     return tl::unexpected(checked.error());
   if (command.profiles.empty()) return refuse("--profiles: name the CSV file of the nodes");

@@ -19,6 +19,7 @@ struct Command {
   std::optional<std::string> cluster;
   std::optional<std::uint32_t> round_s;
   std::optional<std::uint32_t> restart_s;
+  bool heeds_events = false;  ///< plans between rounds too, when a job comes, ends or has news
   std::optional<std::uint32_t> load_percent;
   std::optional<std::uint64_t> seed;
   std::string plot;  ///< a file to draw into; empty: none

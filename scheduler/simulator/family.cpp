@@ -84,7 +84,8 @@ Read<Outcome> run_pollux(const std::filesystem::path& profiles, const std::files
                                                settings.cluster.restart_s));
       continue;
     }
-    job_settings.experience = experiences.of(submission.applications.front()->limits());
+    if (!policy.learns_alone)
+      job_settings.experience = experiences.of(submission.applications.front()->limits());
     auto job = std::make_unique<PolluxJob>(static_cast<std::uint32_t>(jobs.size()), std::move(submission),
                                            job_settings);
     known.push_back(job.get());
@@ -132,7 +133,8 @@ Read<Outcome> run_sia(const std::filesystem::path& profiles, const std::filesyst
         .max_slots = settings.cluster.total(),
         .adapts_batch = policy.adapts_batch,
         .node_kinds = settings.cluster.kinds,
-        .experience = experiences.of(submission.applications.front()->limits())};
+        .experience =
+            policy.learns_alone ? nullptr : experiences.of(submission.applications.front()->limits())};
     jobs.push_back(std::make_unique<PolluxJob>(static_cast<std::uint32_t>(jobs.size()), std::move(submission),
                                                job_settings));
   }
@@ -207,6 +209,7 @@ constexpr std::array kFamilies{
            .profiles = "the folder that has a CSV file for each model",
            .cluster = "16x4",
            .models_restarts = true,
+           .promises_rounds = true,
            .suits =
                [](const PolicyEntry& policy) {
                  return policy.keeps_deadlines || (!policy.adapts_batch && !policy.needs_oracle);

@@ -20,6 +20,7 @@ struct Family {
   bool models_restarts =
       false;               ///< by a rule of its own, unless told otherwise; then `restart_s` means nothing
   bool has_kinds = false;  ///< of GPU, which `cluster` names
+  bool promises_rounds = false;  ///< to its jobs for their deadlines, so that nothing can be planned between
   /// Whether its jobs can be run under the policy.
   bool (*suits)(const scheduler::PolicyEntry& policy) = nullptr;
   Read<Outcome> (*run)(const std::filesystem::path& profiles, const std::filesystem::path& workload,

@@ -40,6 +40,8 @@ int main(int count, char** words) {
   app.add_option("--restart", command.restart_s,
                  "seconds that a change of its slots costs a job, whole [30; shockwave 0; sia and "
                  "elasticflow by model]");
+  app.add_flag("--events", command.heeds_events,
+               "plan between rounds too, at once when a job comes, ends or has news of itself");
   app.add_option("--load", command.load_percent,
                  "percent of the cluster's GPUs that are asked for in all (openb) [130]");
   app.add_option("--seed", command.seed, "of the order in which jobs come (openb) [42]");

@@ -55,6 +55,7 @@ PolluxJob::Pace PolluxJob::pace(const Placement& placement, const BatchChoice& c
 
 void PolluxJob::measure(const Pace& pace) {
   noise_ = pace.noise;
+  has_stepped_ = true;
   if (!settings_.adapts_batch) return;
   experience_->add_first_noise(pace.noise);
   experience_->add_step(kind_, {static_cast<std::uint32_t>(placement_.size()), use_.count(), choice_.per_slot,
@@ -75,6 +76,13 @@ void PolluxJob::choose_batch() {
     choice_ = scheduler::Goodput{*speed, noise(), limits}.best_batch(
         static_cast<std::uint32_t>(placement_.size()), slots);
   }
+}
+
+std::optional<double> PolluxJob::news_s(double now_s) const {
+  if (use_.count() == 0 || is_done()) return std::nullopt;
+  const Pace now = pace(placement_, choice_, epoch_);
+  const double to_end_s = (application().end_of(epoch_) - progress_) / now.goodput;
+  return now_s + use_.standing_s() + (has_stepped_ ? to_end_s : std::min(to_end_s, now.time.step_s));
 }
 
 double PolluxJob::advance(double from_s, double seconds) {
@@ -107,6 +115,7 @@ double PolluxJob::advance(double from_s, double seconds) {
 
 void PolluxJob::give(const Slots& slots, double now_s) {
   use_.give(slots, now_s);
+  has_stepped_ = false;
   placement_ = to_placement(slots);
   if (!slots.empty() && !settings_.node_kinds.empty()) kind_ = settings_.node_kinds[slots.front()];
   choose_batch();

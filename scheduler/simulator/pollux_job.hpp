@@ -43,6 +43,8 @@ class PolluxJob final : public SimulatedJob {
   double alone_s() const override;
   bool is_done() const override { return epoch_ == application().epochs(); }
   double done_s() const override { return done_s_; }
+  /// It has made its first step since its slots changed, or ends an epoch, the last one too.
+  std::optional<double> news_s(double now_s) const override;
   double advance(double from_s, double seconds) override;
   void give(const scheduler::Slots& slots, double now_s) override;
   const scheduler::Slots& slots() const override { return use_.slots(); }
@@ -74,6 +76,7 @@ class PolluxJob final : public SimulatedJob {
   SlotUse use_;
   Placement placement_;
   scheduler::BatchChoice choice_;
+  bool has_stepped_ = false;  ///< since its slots changed
   double progress_ = 0;
   std::uint32_t epoch_ = 0;  ///< finished ones
   double done_s_ = 0;

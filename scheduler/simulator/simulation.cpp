@@ -30,6 +30,8 @@ bool is_possible(const scheduler::ElasticCluster& cluster, const std::vector<Ela
 
 /// Of sums of times.
 constexpr double kRoundingS = 1e-6;
+/// Plans at events between rounds are at least so far apart.
+constexpr double kEventsApartS = 1;
 
 class Run {
  public:
@@ -76,6 +78,7 @@ class Run {
       return planned_s_ ? std::max(now_s_ + round_s, submitted_s) : submitted_s;
     }
     if (!policy_.plans_at_events()) {
+      if (settings_.heeds_events) return next_round_or_event_s();
       if (!active_.empty()) return now_s_ + round_s;
       // The round that sees the next one come; a trace may have months without any.
       return now_s_ + round_s * std::max(1.0, std::ceil((jobs_[next_]->submitted_s() - now_s_) / round_s));
@@ -91,6 +94,18 @@ class Run {
     }
     if (!planned_s_) return event_s;  // nobody is there before the first comes
     return std::max(now_s_ + round_s, std::isfinite(event_s) ? event_s : 0);
+  }
+
+  /// In whole seconds, as rounds are.
+  double next_round_or_event_s() const {
+    double next_s = std::numeric_limits<double>::infinity();
+    if (!active_.empty()) next_s = now_s_ + settings_.cluster.round_s;
+    if (next_ < jobs_.size()) next_s = std::min(next_s, std::ceil(jobs_[next_]->submitted_s()));
+    for (const std::size_t i : active_) {
+      const auto news_s = jobs_[i]->news_s(now_s_);
+      if (news_s) next_s = std::min(next_s, std::ceil(*news_s - kRoundingS));
+    }
+    return planned_s_ ? std::max(next_s, now_s_ + kEventsApartS) : next_s;
   }
 
   void advance() {

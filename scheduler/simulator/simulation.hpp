@@ -48,6 +48,7 @@ struct SimulationSettings {
   scheduler::ElasticCluster cluster;
   std::vector<std::string> kinds;       ///< names of its kinds of GPU, where there are several
   bool models_restarts = false;         ///< by the family's own rule, not as the cluster says
+  bool heeds_events = false;            ///< between rounds too; see `simulate`
   double time_limit_s = 400 * 86400.0;  ///< from the last submission on
   std::function<double()> clock_ms;     ///< real time, for `decision_ms`; may be empty
   Warn warn;                            ///< may be empty
@@ -58,6 +59,9 @@ struct SimulationSettings {
 /// get the new ones, and those whose deadlines it refuses go. Refuses a plan that overfills a node or splits
 /// a rigid job or puts one on several kinds of GPU, and to go on after `time_limit_s` from the last
 /// submission. Deterministic.
+///
+/// With `heeds_events` a policy that plans in rounds also does at once, a second after its last plan at the
+/// earliest, when a job comes, ends or has news; then the next round is counted from there.
 Read<Outcome> simulate(Jobs& jobs, const scheduler::ElasticPolicy& policy,
                        const SimulationSettings& settings);
 

@@ -1,6 +1,7 @@
 """Builds a suite's programs, races its cases and prints what came out. Started by tests/bench/run."""
 
 import argparse
+import fnmatch
 import signal
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(prog="tests/bench/run", description="Measures ours against its peers.")
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("--json", action="store_true", help="an object a line instead of a table")
-    parser.add_argument("--only", action="append", metavar="CASE", help="only this case; may be repeated")
+    parser.add_argument("--only", action="append", metavar="CASE", help="only this case, or those like 'pollux_1.0_*'; may be repeated")
     parser.add_argument("--rounds", type=int, default=5, help="how often each contender runs (5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each measures in a round (1)")
     arguments = parser.parse_args()
@@ -55,21 +56,25 @@ def parse_arguments():
     return arguments
 
 
+def choose(cases, only):
+    """Those that a pattern of `only` names, or all where it has none."""
+    names = [case.name for case in cases]
+    unknown = [pattern for pattern in only if not fnmatch.filter(names, pattern)]
+    if unknown:
+        raise Failure(f"no case {', '.join(unknown)}; there are {', '.join(names)}")
+    return [case for case in cases if not only or any(fnmatch.fnmatchcase(case.name, pattern) for pattern in only)]
+
+
 def measure(arguments):
     suite = SUITES[arguments.suite]
     tell = (lambda text: print(f"\r\033[K{text} ", end="", file=sys.stderr, flush=True)) if sys.stderr.isatty() else (
         lambda text: None)
-    cases = suite.cases(BUILD / "bin", arguments.seconds)
-    unknown = set(arguments.only or ()) - {case.name for case in cases}
-    if unknown:
-        raise Failure(f"no case {', '.join(sorted(unknown))}; there are {', '.join(case.name for case in cases)}")
+    cases = choose(suite.cases(BUILD / "bin", arguments.seconds), arguments.only or ())
     tell("building")
     build(suite.TARGETS)
     rows = []
     try:
         for case in cases:
-            if arguments.only and case.name not in arguments.only:
-                continue
             row = contest.race(case, arguments.rounds, tell).row(arguments.suite)
             tell("")
             if arguments.json:

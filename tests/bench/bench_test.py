@@ -7,8 +7,10 @@ import sys
 import time
 import unittest
 
+from bench import choose
 from contest import Case, Contender, Measured, race
 from processes import Failure, Processes
+from suites import pollux, sia
 from suites.batching_grid import highest_that
 from suites.serve import seconds_until_inside
 from table import to_json, to_table
@@ -83,6 +85,79 @@ class Prints(unittest.TestCase):
         self.assertEqual(lines[0].index("peer is"), lines[1].index("BASP, sharing"))
         self.assertIn("25%", lines[1])
         self.assertNotIn("ours is", lines[0])  # there is only one
+
+
+class Chosen(unittest.TestCase):
+    def test_cases_are_named_or_meant_by_a_pattern_and_all_without_any(self):
+        cases = [Case(name, "s", True, []) for name in ("pollux_1.0_1", "pollux_1.0_1_p99", "sia_philly")]
+        self.assertEqual([case.name for case in choose(cases, ["pollux_1.0_1"])], ["pollux_1.0_1"])
+        self.assertEqual(choose(cases, ["pollux_*"]), cases[:2])
+        self.assertEqual(choose(cases, []), cases)
+        with self.assertRaisesRegex(Failure, "no case openb; there are pollux_1.0_1, "):
+            choose(cases, ["sia_*", "openb"])
+
+
+class Schedules(unittest.TestCase):
+    """Rows of policies, on reports and published figures that are made up."""
+
+    TIMES = {"average_jct_s": 100.0, "p50_jct_s": 10.0, "p90_jct_s": 200.0, "p99_jct_s": 900.0, "worst_finish_time_ratio": 2.0}
+
+    @staticmethod
+    def rows(cases):
+        return {case.name: race(case, 1).row("schedule") for case in cases}
+
+    def pollux_rows(self):
+        def report(policy, load, workload, *options):
+            slower = {"ds": 1, "ds_alone": 1.5, "tiresias": 3}[policy] - (0.5 if options else 0)
+            return {field: slower * int(workload) * value for field, value in self.TIMES.items()}
+
+        figures = {"avg_jct_s": "240", "p50_jct_s": "20", "p90_jct_s": "500", "p99_jct_s": "900"}
+        return self.rows(pollux.cases(
+            report, {(load, "pollux", workload): figures for load in pollux.LOADS for workload in pollux.WORKLOADS}))
+
+    def test_every_load_and_workload_of_pollux_has_its_average_and_percentiles_in_every_way(self):
+        rows = self.pollux_rows()
+        for load in ("0.5", "1.0", "1.5", "2.0"):
+            for workload in ("1", "2", "3", "6"):
+                name = f"pollux_{load}_{workload}"
+                for statistic, ratio in (("", 2.4), ("_p50", 2), ("_p90", 2.5), ("_p99", 1)):
+                    self.assertAlmostEqual(rows[name + statistic]["ratio"], ratio / int(workload))
+                self.assertAlmostEqual(rows[name + "_alone"]["ratio"], 1.6 / int(workload))
+                self.assertAlmostEqual(rows[name + "_events_p90"]["ratio"], 5 / int(workload))
+                self.assertEqual((rows[name + "_worst_ratio"]["ratio"], rows[name + "_alone_worst_ratio"]["ratio"]), (3, 2))
+        self.assertEqual((rows["pollux_1.0_1_alone"]["ours_name"], rows["pollux_1.0_1_alone"]["peer_name"]),
+                         ("ds_alone", "pollux (published)"))
+
+    def test_the_bars_are_those_of_average_and_99th_percentile_on_every_load_but_not_of_events(self):
+        rows = self.pollux_rows()
+        for load in ("0.5", "1.0", "1.5", "2.0"):
+            for way in ("", "_alone"):
+                self.assertAlmostEqual(rows[f"pollux_{load}_6{way}"]["must"], 1 / 0.85)
+                self.assertAlmostEqual(rows[f"pollux_{load}_mean{way}"]["must"], 1 / 0.85)
+                self.assertEqual(rows[f"pollux_{load}_6{way}_p99"]["must"], 1)
+            self.assertNotIn("must", rows[f"pollux_{load}_6_p50"])
+            self.assertFalse([name for name in rows if "_events" in name and "must" in rows[name]])
+
+    def test_the_mean_of_a_load_is_of_what_each_workload_takes_of_its_published_average(self):
+        rows = self.pollux_rows()
+        self.assertAlmostEqual(rows["pollux_1.0_mean"]["ours"], (100 + 200 + 300 + 600) / 4 / 240)
+        self.assertAlmostEqual(rows["pollux_2.0_mean_alone"]["ratio"], 240 / 450)
+
+    def test_sias_rows_are_means_in_hours_against_its_published_ones_or_else_tiresias(self):
+        def report(workload, policy, *options):
+            hours = workload * {"ds": 1, "ds_alone": 2, "tiresias": 4}[policy] * (0.5 if "--cluster" in options else 1)
+            return {field: 3600 * hours for field in self.TIMES}
+
+        rows = self.rows(sia.cases(report, {"philly": {"1": 1, "2": 2}, "newtrace": {"7": 7}}))
+        self.assertEqual((rows["sia_philly"]["ours"], rows["sia_philly"]["peer"], rows["sia_philly"]["must"]), (1.5, 0.6, 1))
+        self.assertEqual((rows["sia_philly_alone"]["ours"], rows["sia_philly_alone"]["must"]), (3, 1))
+        self.assertEqual((rows["sia_philly_p99"]["peer"], rows["sia_newtrace_p99"]["peer"]), (9.5, 4.6))
+        self.assertEqual((rows["sia_philly_p50"]["peer_name"], rows["sia_philly_p50"]["ratio"]), ("tiresias", 4))
+        self.assertEqual((rows["sia_philly_2_p99"]["ours"], rows["sia_philly_2_p99"]["peer"]), (2, 9.5))
+        self.assertEqual((rows["sia_philly_worst_ratio"]["ours"], rows["sia_philly_worst_ratio"]["peer"]), (7200, 28800))
+        self.assertEqual((rows["sia_philly_one_kind"]["ours"], rows["sia_philly_one_kind_alone"]["ours"]), (0.75, 1.5))
+        self.assertNotIn("must", rows["sia_philly_p99"])
+        self.assertNotIn("must", rows["sia_philly_events"])
 
 
 class Serving(unittest.TestCase):

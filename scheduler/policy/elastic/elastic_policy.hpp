@@ -164,8 +164,9 @@ struct PolicyEntry {
   std::string_view summary;
   bool needs_oracle = false;
   bool adapts_batch =
-      false;                 ///< jobs choose theirs by the goodput on what they get; else it is their owner's
-  bool keeps_rigid = false;  ///< may be given rigid jobs
+      false;  ///< jobs choose theirs by the goodput on what they get; else it is their owner's
+  bool learns_alone = false;     ///< of a job it knows what that one has shown, and nothing of jobs like it
+  bool keeps_rigid = false;      ///< may be given rigid jobs
   bool gives_as_asked = false;   ///< a job gets the slots that it asked for or none
   bool keeps_deadlines = false;  ///< answers for them
   RestartCharge restart_charge = RestartCharge::at_changes;  ///< of jobs of ElasticFlow's traces

@@ -114,6 +114,12 @@ TEST_F(ElasticFlow, WrongTablesAreRefusedByTheirPlace) {
   EXPECT_EQ(refusal(), at("empty") + ": has no MODEL.csv with the throughputs of a model");
 }
 
+TEST_F(ElasticFlow, NothingIsPlannedBetweenTheRoundsThatDeadlinesArePromised) {
+  write_jobs("a,0,10,bert,100,8,1,10\n");
+  command_.heeds_events = true;
+  EXPECT_EQ(refusal(), "--events: does not apply to --family elasticflow");
+}
+
 TEST_F(ElasticFlow, PoliciesThatNeedWhatTheTracesDontHaveAreRefused) {
   write_jobs("a,0,10,bert,100,8,1,10\n");
   command_.policy = "optimus";

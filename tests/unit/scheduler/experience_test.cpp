@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "scheduler/simulator/pollux_job.hpp"
+#include "tests/unit/scheduler/family_test.hpp"
 #include "tests/unit/scheduler/simulator_profile.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
@@ -68,6 +69,45 @@ TEST(Experience, OfAJobThatRunsIsThatOfTheNextOneLikeItButNotWhatIsLeftOfEither)
   EXPECT_EQ(second.view().usual_work, 2 * first.view().progress);
   for (double now_s = 120; !first.is_done(); now_s += 60) first.advance(now_s, 60);
   EXPECT_EQ(second.view().usual_work, 200);
+}
+
+class LearnsAlone : public FamilyTest {
+ protected:
+  /// When the last job ends, which comes long after those that came before it are done.
+  double last_done_s(const std::string& family, const std::string& policy, const std::string& before) {
+    write("jobs.csv", "name,time,application,num_replicas,batch_size\n" + before + "last,6000,bert,1,10\n");
+    command_.family = family;
+    command_.policy = policy;
+    command_.profiles = at("profiles");
+    command_.workload = at("jobs.csv");
+    command_.cluster = family == "sia" ? "1x4:slow+1x4:fast" : "2x4";
+    command_.as_json = true;
+    return report().at("makespan_s");
+  }
+
+  void SetUp() override {
+    write_small_profiles(folder_.path() / "profiles");
+    // More slots are worth having: noise makes larger batches gain, and they cost little.
+    for (const char* batch : {"10", "40"})
+      write(std::string("profiles/bert/validation-") + batch + ".csv",
+            "progress,iteration,metric,grad_sqr,grad_var\n1000,1000,1,1,9\n2000,2000,2,1,9\n");
+    for (const char* table : {"placements", "scalability"}) {
+      const std::string path = at(std::string("profiles/bert/") + table);
+      for (const char* kind : {"slow", "fast"})
+        std::filesystem::copy(path + ".csv", path + "-" + kind + ".csv");
+    }
+  }
+};
+
+TEST_F(LearnsAlone, WhatOtherJobsHaveShownChangesNothingUnlessTheyAreThere) {
+  for (const char* family : {"pollux", "sia"}) {
+    const double alone_s = last_done_s(family, "ds_alone", "");
+    EXPECT_EQ(alone_s, last_done_s(family, "ds", "")) << family;
+    for (const char* before : {"a,0,bert,1,10\n", "a,0,bert,2,20\nb,0,bert,4,40\nc,500,bert,1,10\n"}) {
+      EXPECT_EQ(last_done_s(family, "ds_alone", before), alone_s) << family;
+      EXPECT_LT(last_done_s(family, "ds", before), alone_s) << family;
+    }
+  }
 }
 
 }  // namespace

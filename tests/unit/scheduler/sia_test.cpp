@@ -65,7 +65,8 @@ TEST_F(Sia, WhatDoesNotApplyIsRefused) {
   command_.policy = "optimus";
   EXPECT_EQ(
       refusal(),
-      "--policy: optimus does not suit the jobs of --family sia; choose one of ds, fifo, drf, tiresias");
+      "--policy: optimus does not suit the jobs of --family sia; choose one of ds, ds_alone, fifo, drf, "
+      "tiresias");
   command_.policy = "ds";
   command_.restart_s = 30;
   EXPECT_EQ(refusal(), "--restart: does not apply to --family sia");

@@ -30,9 +30,11 @@ class SmallSimulation : public ::testing::Test {
         PolluxSettings{.adapts_batch = adapts_batch});
   }
 
-  Outcome run(Jobs jobs, const std::string& policy, std::vector<std::uint32_t> nodes) const {
+  Outcome run(Jobs jobs, const std::string& policy, std::vector<std::uint32_t> nodes,
+              bool heeds_events = false) const {
     SimulationSettings settings;
     settings.cluster.slots = std::move(nodes);
+    settings.heeds_events = heeds_events;
     auto outcome = simulate(jobs, *scheduler::find_policy(policy)->make(nullptr), settings);
     EXPECT_TRUE(outcome) << outcome.error().text;
     return outcome ? *outcome : Outcome{};
@@ -51,6 +53,48 @@ TEST_F(SmallSimulation, AJobIsSeenAtTheNextRoundStandsStillForItsStartAndThenMak
   EXPECT_EQ(outcome.jobs.at(0).slot_s, 230);
   EXPECT_EQ(outcome.busy_slot_s, 200);
   EXPECT_NEAR(outcome.jobs.at(0).alone_s, 230, 1e-6);
+}
+
+TEST_F(SmallSimulation, AtEventsAJobIsSeenWhenItComesAndTheNextOneGetsItsSlotWhenItEnds) {
+  Jobs jobs;
+  jobs.push_back(job(0, 70, 1, 10));
+  jobs.push_back(job(1, 75.5, 1, 10));
+  const Outcome outcome = run(std::move(jobs), "fifo", {1}, true);
+  EXPECT_EQ(outcome.jobs.at(0).done_s, 70 + 30 + 200);
+  EXPECT_EQ(outcome.jobs.at(1).done_s, 300 + 30 + 200);
+}
+
+TEST_F(SmallSimulation, RoundsAreKeptBetweenEvents) {
+  class EveryTime final : public scheduler::ElasticPolicy {
+   public:
+    mutable std::vector<double> planned_s;
+    std::vector<scheduler::Slots> plan(const scheduler::ElasticCluster&,
+                                       std::span<const scheduler::ElasticJob> jobs,
+                                       double now_s) const override {
+      planned_s.push_back(now_s);
+      return {jobs.size(), scheduler::Slots{0}};
+    }
+  };
+  Jobs jobs;
+  jobs.push_back(job(0, 70, 1, 10));
+  SimulationSettings settings;
+  settings.cluster.slots = {1};
+  settings.heeds_events = true;
+  const EveryTime policy;
+  ASSERT_TRUE(simulate(jobs, policy, settings));
+  // It comes, has made a step, ends an epoch; it is done at 300.
+  EXPECT_EQ(policy.planned_s, (std::vector<double>{70, 101, 161, 200, 260}));
+}
+
+TEST_F(SmallSimulation, AJobHasNewsWhenItHasMadeAStepAndWhenItEndsAnEpoch) {
+  const auto some = job(0, 0, 1, 10);
+  EXPECT_FALSE(some->news_s(60));
+  some->give({0}, 60);
+  EXPECT_EQ(some->news_s(60), 60 + 30 + 1);
+  some->advance(60, 31);
+  EXPECT_EQ(some->news_s(91), 190);
+  some->advance(91, 40);
+  EXPECT_EQ(some->news_s(131), 190);
 }
 
 TEST_F(SmallSimulation, SlotsOnTwoNodesAreAsSlowAsMeasured) {

@@ -118,7 +118,8 @@ TEST_F(SimulatorCommand, AWrongArgumentIsRefusedWithWhatIsRight) {
   command_.cluster = "2x2";
   command_.policy = "tiresia";
   EXPECT_EQ(refusal(),
-            "--policy: there is no policy \"tiresia\", did you mean \"tiresias\"?; there are ds, fifo, live, "
+            "--policy: there is no policy \"tiresia\", did you mean \"tiresias\"?; there are ds, ds_alone, "
+            "fifo, live, "
             "live_least_attained, drf, "
             "tiresias, edf, tiresias_queues, gandiva, optimus");
   command_.policy = "fifo";
