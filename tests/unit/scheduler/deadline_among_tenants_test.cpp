@@ -133,8 +133,9 @@ TEST_F(DeadlinePromiseAmongTenants, IsWhenJobsOfItsQueueHaveEndedAndLentSlotsAre
 TEST_F(DeadlinePromiseAmongTenants, IsNotBeforeBorrowersHaveEndedThatNeedNotGiveWay) {
   cluster_.add_node("n", 8);
   use("version: 1\ntenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}\n");
-  add_limited("fixed", "b", {8, 8}, 20'000).preemptible = false;
+  add_limited("fixed", "b", {8, 8}, 20'000);
   cluster_.settle();
+  cluster_.demand("fixed").preemptible = false;  // as it was when a was guaranteed less
   add_limited("late", "a", {2, 2});
   EXPECT_EQ(promise_to("late"), 20'000);
   cluster_.demand("late").has_promise = false;
@@ -158,17 +159,19 @@ TEST_F(DeadlinePromiseAmongTenants, KeepsOutOnlyWhoWouldNotGiveItsSlotsBack) {
   cluster_.settle();
   add_limited("late", "a", {6, 6});
   ASSERT_EQ(promise_to("late"), 10'000);
-  add_limited("fixed", "c", {1, 1}, 90'000).preemptible = false;
+  add_limited("young", "c", {1, 1}, 90'000);
   cluster_.settle();
-  EXPECT_EQ(cluster_.live("fixed"), 1U) << "it leaves enough";
-  add_limited("more", "c", {2, 2}, 90'000).preemptible = false;
+  EXPECT_EQ(cluster_.live("young"), 1U) << "it leaves enough";
+  cluster_.demand("young").is_young = true;
+  cluster_.demand("young").young_until_ms = 60'000;
+  add_limited("more", "c", {2, 2}, 90'000);
   cluster_.settle();
   EXPECT_EQ(cluster_.live("more"), 0U);
   EXPECT_EQ(
       text_of(cluster_.plan(), "more"),
       "needs 2 workers of 1 slot each, and late was promised its slots from 1970-01-01T00:00:10Z on at the "
       "latest, in 10 s, which it would not have beside this job, which may run for 90 s");
-  add_limited("brief", "c", {2, 2}, 9'000).preemptible = false;
+  add_limited("brief", "c", {2, 2}, 9'000);
   cluster_.settle();
   EXPECT_EQ(cluster_.live("brief"), 2U) << text_of(cluster_.plan(), "brief");
   cluster_.go_on_until(10'000);

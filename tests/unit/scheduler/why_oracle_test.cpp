@@ -337,7 +337,7 @@ TEST(WhyOracle, JobsThatAreNamedAreThoseWhoseAbsenceWouldLetTheJobStart) {
 
 TEST(WhyOracle, TheSameAmongTenants) {
   Seen seen;
-  const Seeds seeds(2250);
+  const Seeds seeds(2400);
   for (const std::uint64_t seed : seeds) {
     if (HasFailure()) return;
     SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
