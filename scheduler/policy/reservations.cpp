@@ -272,14 +272,14 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
   const auto touch_kept = [&](std::size_t i, std::size_t node, std::int64_t loss, bool more) {
     Reservation& kept = reservations[i];
     if (kept.is_closed) return;
-    if (bonds[i] == Bond::none) {
-      if (!kept.at_ms) return;
-      const Room room = room_of(ask.piece, 1);
-      kept.freed[node] = more ? plus(kept.freed[node], room) : minus(kept.freed[node], room);
+    const Room room = room_of(ask.piece, 1);
+    if (bonds[i] == Bond::none) {  // what starts next must not hide behind it: it is gone by then
+      const auto change = [&](Room& freed) { freed = more ? plus(freed, room) : minus(freed, room); };
+      if (kept.at_ms) change(kept.freed[node]);
+      for (WhenEnded& then : kept.ends) change(then.freed[node]);
       return;
     }
     kept.spare -= more ? loss : -loss;
-    const Room room = room_of(ask.piece, 1);
     more ? kept.use.add(job.queue, room) : kept.use.remove(job.queue, room);
   };
   std::vector<std::pair<WhenEnded*, std::int64_t>> spares;  // as they are before
@@ -292,7 +292,9 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
     if (node == Capacity::kUnknownNode) break;
     for (const Reservation& kept : reservations)
       losses.push_back(kept.is_closed || !kept.at_ms ? 0 : loss_of(kept, ask.piece, node));
-    for (Reservation& kept : reservations) spend_spare(kept, ask.piece, node);
+    for (std::size_t r = 0; r < reservations.size(); ++r) {
+      if (bonds[r] != Bond::none) spend_spare(reservations[r], ask.piece, node);
+    }
     for (std::uint32_t worker = 0; worker < workers; ++worker) place_one(job, node);
     for (std::size_t r = 0; r < reservations.size(); ++r)
       touch_kept(r, node, losses[losses.size() - reservations.size() + r], true);
