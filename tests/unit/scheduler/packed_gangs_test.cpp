@@ -90,13 +90,13 @@ TEST(PackedGangs, GoToTheNodeThatTheyShunOnlyWhereNoOtherHasRoom) {
   cluster.add_job("gang", {4, 4});
   cluster.demand("gang").shuns = "bad";
   EXPECT_EQ(cluster.plan().placements, (Placements{{"gang", "one", 2}, {"gang", "two", 2}}));
-  for (NodeView& node : cluster.nodes) {
-    node.gpus = node.slots;
-    node.gpu_kind = node.id == "two" ? "NVIDIA A100" : "NVIDIA H200";
-  }
+  cluster.nodes.clear();
+  cluster.add_gpu_node("bad", 8, 8, "NVIDIA H200");
+  cluster.add_gpu_node("three", 3, 3, "NVIDIA H200");
+  for (const char* node : {"one", "two"}) cluster.add_gpu_node(node, 2, 2, "NVIDIA A100");
   cluster.demand("gang").gpus = 1;
   EXPECT_EQ(cluster.plan().placements, (Placements{{"gang", "one", 2}, {"gang", "two", 2}}))
-      << "though the other kind has room for all, with that node";
+      << "without that node the other kind has no room for all";
 }
 
 TEST(PackedGangs, GrowBySeveralOntoOneNode) {
