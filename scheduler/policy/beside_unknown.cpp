@@ -142,11 +142,8 @@ std::optional<std::int64_t> GangPlanner::cost_of(const Reservation& kept, const 
   }
   std::int64_t most = 0;
   for (const WhenEnded& then : kept.ends) {
-    // Of one that is likely to have ended before more may be taken than there is to spare. What takes nothing
-    // beside it may take something once it has gone: the next plan knows it as a gang that ends.
-    if (then.spare < 0) return std::nullopt;
     const std::int64_t loss = loss_after(then, kept.ask, size, node);
-    if (loss > then.spare) return std::nullopt;
+    if (loss > 0 && loss > then.spare) return std::nullopt;
     most = std::max(most, loss);
   }
   return most;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "scheduler/policy/gpu_kind.hpp"
 
@@ -126,11 +127,14 @@ const Capacity::Counts& Capacity::counts_of(const WorkerSize& size) const {
   if (known != counts_.end()) return known->second;
   if (counts_.size() == kMaxSizes) counts_.clear();
   Counts& counts = counts_[size];
+  counts.by_kind.resize(classes_.size());
   if (size.gpus > 0) counts.has_kind = classes_of(size.gpu_kind);
   for (std::size_t node = 0; node < nodes_.size(); ++node) {
     if (!nodes_[node].available || (size.gpus > 0 && !has_kind(counts.has_kind, node))) continue;
-    counts.placeable += count_fitting(placeable(node), size);
-    counts.later += count_fitting(free_later(node), size);
+    for (Count* count : {static_cast<Count*>(&counts), &counts.by_kind[class_of_[node]]}) {
+      count->placeable += count_fitting(placeable(node), size);
+      count->later += count_fitting(free_later(node), size);
+    }
   }
   return counts;
 }
@@ -144,6 +148,62 @@ std::optional<std::size_t> Capacity::fullest_placeable(const WorkerSize& size) c
   return first;
 }
 
+std::optional<std::size_t> Capacity::choose_for(const WorkerSize& size, std::uint32_t count, std::size_t kind,
+                                                std::size_t except) const {
+  if (size.gpus > 0 && !classes_of(size.gpu_kind)[kind]) return std::nullopt;
+  const auto whole = fullest_of(together(size, count), kind, except);
+  if (whole || count == 1) return whole;
+  const auto most = emptiest_of(size, kind, except);
+  if (!most) return std::nullopt;
+  const auto fitting =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(count_fitting(placeable(*most), size), count));
+  const auto fullest = fullest_of(together(size, fitting), kind, except);
+  return fullest ? fullest : most;
+}
+
+/// The fullest node that has room for this.
+std::optional<std::size_t> Capacity::fullest_of(const WorkerSize& size, std::size_t kind,
+                                                std::size_t except) const {
+  std::size_t tried = 0;
+  const auto find = [&](auto one, auto end) -> std::optional<std::size_t> {
+    for (; one != end && tried < kMaxNodesTried; ++one, ++tried) {
+      const std::size_t node = std::get<std::tuple_size_v<std::remove_cvref_t<decltype(*one)>> - 1>(*one);
+      if (node != except && count_fitting(placeable(node), size) > 0) return node;
+    }
+    return std::nullopt;
+  };
+  const Class& its = classes_[kind];
+  return size.gpus > 0 ? find(its.by_gpus.lower_bound({size.gpus, 0, 0, 0}), its.by_gpus.end())
+                       : find(its.by_slots.lower_bound({size.slots, 0, 0}), its.by_slots.end());
+}
+
+/// The node on which most workers of this size have room; of equals any.
+std::optional<std::size_t> Capacity::emptiest_of(const WorkerSize& size, std::size_t kind,
+                                                 std::size_t except) const {
+  std::optional<std::size_t> best;
+  std::uint64_t most = 0;
+  std::size_t tried = 0;
+  // The emptiest first: the next can hold no more than `at_most` of what it has most of.
+  const auto find = [&](auto one, auto end, auto at_most) {
+    for (; one != end && tried < kMaxNodesTried && at_most(std::get<0>(*one)) > most; ++one, ++tried) {
+      const std::size_t node = std::get<std::tuple_size_v<std::remove_cvref_t<decltype(*one)>> - 1>(*one);
+      const std::uint64_t fitting = node == except ? 0 : count_fitting(placeable(node), size);
+      if (fitting <= most) continue;
+      most = fitting;
+      best = node;
+    }
+  };
+  const Class& its = classes_[kind];
+  if (size.gpus > 0) {
+    find(its.by_gpus.rbegin(), its.by_gpus.rend(), [&](std::uint64_t gpus) { return gpus / size.gpus; });
+  } else {
+    find(its.by_slots.rbegin(), its.by_slots.rend(), [&](SlotCount slots) {
+      return count_fitting({slots, kMaxMemoryBytes, 0}, {.slots = size.slots});
+    });
+  }
+  return best;
+}
+
 template <class Change>
 void Capacity::change(std::size_t node, Change apply) {
   const Room placeable_before = placeable(node), later_before = free_later(node);
@@ -155,8 +215,13 @@ void Capacity::change(std::size_t node, Change apply) {
   free_later_ = plus(minus(free_later_, later_before), later_after);
   for (auto& [size, counts] : counts_) {
     if (size.gpus > 0 && !has_kind(counts.has_kind, node)) continue;
-    counts.placeable += count_fitting(placeable_after, size) - count_fitting(placeable_before, size);
-    counts.later += count_fitting(later_after, size) - count_fitting(later_before, size);
+    const std::uint64_t placeable_more =
+        count_fitting(placeable_after, size) - count_fitting(placeable_before, size);
+    const std::uint64_t later_more = count_fitting(later_after, size) - count_fitting(later_before, size);
+    for (Count* count : {static_cast<Count*>(&counts), &counts.by_kind[class_of_[node]]}) {
+      count->placeable += placeable_more;
+      count->later += later_more;
+    }
   }
 }
 

@@ -17,6 +17,10 @@
 
 namespace ds::scheduler {
 
+/// So many nodes are looked at for one on which a worker is in no waiting job's way, and for one that holds
+/// all of a gang, or most of it.
+inline constexpr std::size_t kMaxNodesTried = 256;
+
 /// More memory than this counts as just more: so sums of it cannot overflow.
 inline constexpr std::uint64_t kMaxMemoryBytes = std::uint64_t{1} << 50;
 
@@ -79,6 +83,16 @@ class Capacity {
   /// Workers of a size that fit on all nodes together, in what is placeable or will be free.
   std::uint64_t count_placeable(const WorkerSize& size) const { return counts_of(size).placeable; }
   std::uint64_t count_later(const WorkerSize& size) const { return counts_of(size).later; }
+  /// Kinds of nodes, by their GPUs; the first has those without.
+  std::size_t kind_count() const { return classes_.size(); }
+  std::size_t kind_of(std::size_t node) const { return class_of_[node]; }
+  /// Of the workers that fit on all nodes those on nodes of one kind.
+  std::uint64_t count_placeable(const WorkerSize& size, std::size_t kind) const {
+    return counts_of(size).by_kind[kind].placeable;
+  }
+  std::uint64_t count_later(const WorkerSize& size, std::size_t kind) const {
+    return counts_of(size).by_kind[kind].later;
+  }
   SlotCount placeable_slots() const { return placeable_slots_; }
   /// Of all nodes together.
   const Room& free_later() const { return free_later_; }
@@ -96,6 +110,12 @@ class Capacity {
 
   /// The first that `for_each_placeable` shows.
   std::optional<std::size_t> fullest_placeable(const WorkerSize& size) const;
+
+  /// Of the nodes of one kind, without `except`, the fullest on which all of `count` workers of this size can
+  /// be placed; else one on which most of them can, of equals the fullest. Looks at a few nodes as a rule, at
+  /// `kMaxNodesTried` three times at most; none: it has not found any.
+  std::optional<std::size_t> choose_for(const WorkerSize& size, std::uint32_t count, std::size_t kind,
+                                        std::size_t except) const;
 
   /// Shows the nodes on which a worker of this size can be placed to `look`, until it says false: those
   /// without GPUs first, then by kind; of a kind the fullest first (by GPUs, if it needs any), of equals in
@@ -128,8 +148,11 @@ class Capacity {
   void free(std::size_t node, const WorkerSize& size, bool now, bool later);
 
  private:
-  struct Counts {
+  struct Count {
     std::uint64_t placeable = 0, later = 0;
+  };
+  struct Counts : Count {
+    std::vector<Count> by_kind = {};
     std::vector<bool> has_kind = {};  ///< by class; of sizes with GPUs
   };
   /// Nodes whose GPUs are of one kind; the first has those without.
@@ -140,6 +163,8 @@ class Capacity {
     std::set<std::tuple<SlotCount, std::uint64_t, std::size_t>> by_slots;
     std::set<std::tuple<std::uint64_t, SlotCount, std::uint64_t, std::size_t>> by_gpus;
   };
+  std::optional<std::size_t> fullest_of(const WorkerSize& size, std::size_t kind, std::size_t except) const;
+  std::optional<std::size_t> emptiest_of(const WorkerSize& size, std::size_t kind, std::size_t except) const;
   void enter(std::size_t node, const Room& room);
   void leave(std::size_t node, const Room& room);
   bool has_kind(const std::vector<bool>& classes, std::size_t node) const { return classes[class_of_[node]]; }

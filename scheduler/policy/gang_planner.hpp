@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -27,9 +28,6 @@ namespace ds::scheduler {
 
 /// Up to so many jobs that could be preempted, the cheapest set of them is found by trying all.
 inline constexpr std::size_t kMaxExactVictims = 10;
-
-/// So many nodes are looked at for one on which a worker is in no waiting job's way.
-inline constexpr std::size_t kMaxNodesTried = 256;
 
 /// What jobs have and want, kept from plan to plan, and while a plan is made which worker goes where; which
 /// job's turn it is the policy decides.
@@ -310,8 +308,10 @@ class GangPlanner {
     std::uint32_t workers = 0;  ///< that are kept for one that is not preemptible, or that it claims
   };
   using CountBySize = std::map<WorkerSize, std::uint64_t>;
-  struct Relocating;  ///< for whom, and who so far
-  struct Eviction {   ///< of jobs whose workers leave a node, so that a piece more has room there
+  using WorkersAt = std::map<std::size_t, std::uint32_t>;          ///< by node
+  using PackRank = std::tuple<unsigned, std::uint64_t, FillRank>;  ///< see `pack_rank`
+  struct Relocating;                                               ///< for whom, and who so far
+  struct Eviction {  ///< of jobs whose workers leave a node, so that a piece more has room there
     std::size_t node = 0;
     double cost = 0;  ///< in seconds times slots
     std::vector<Job*> jobs = {};
@@ -339,13 +339,15 @@ class GangPlanner {
   void name_missing_nodes(const Job& job, WaitFacts& facts) const;
   template <class Nodes, class RoomOf>
   std::optional<std::size_t> choose_node(Nodes nodes, const WorkerSize& size, RoomOf room_of) const;
-  std::size_t choose_to_place(const Job& job) const;
+  std::size_t choose_to_place(const Job& job, std::uint32_t count) const;
   std::size_t fullest_placeable(const Job& job, const WorkerSize& size) const;
   bool is_shunned(const Job& job, std::size_t node) const {
     return !job.demand.shuns.empty() && capacity_.node(node).id == job.demand.shuns;
   }
-  std::size_t choose_to_reserve(const Job& job, std::uint32_t count,
-                                const std::map<std::size_t, std::uint32_t>& at) const;
+  std::size_t shunned_by(const Job& job) const {
+    return job.demand.shuns.empty() ? Capacity::kUnknownNode : capacity_.index_of(job.demand.shuns);
+  }
+  std::size_t choose_to_reserve(const Job& job, std::uint32_t count, const WorkersAt& at) const;
   std::optional<std::size_t> choose_other_node(const Job& job, std::span<const std::size_t> left,
                                                const Ask& ask) const;
   void touch(Job& job);
@@ -353,6 +355,14 @@ class GangPlanner {
   void place_one(Job& job, std::size_t node);
   void record_placements(Job& job, std::size_t first_step);
   void undo_from(std::size_t first_step);
+
+  // Where those go that are packed (pack_workers.cpp).
+  std::vector<unsigned> rank_kinds(const Job& job, std::uint32_t count, const WorkersAt& at,
+                                   bool later) const;
+  PackRank pack_rank(const Job& job, std::size_t node, const Room& room, std::uint32_t count,
+                     std::span<const unsigned> kinds) const;
+  std::size_t choose_to_pack(const Job& job, std::uint32_t count, std::span<const unsigned> kinds) const;
+  std::size_t choose_to_keep_packed(const Job& job, std::uint32_t count, const WorkersAt& at) const;
 
   // What is kept for those that wait (reservations.cpp).
   std::int64_t fitting(std::size_t node, const Room& room, const Ask& ask) const;
@@ -367,8 +377,8 @@ class GangPlanner {
   bool has_useless_node(const Ask& ask) const;
   std::optional<std::int64_t> end_until_room(Aftermath& then, std::int64_t now_ms) const;
   std::optional<std::int64_t> likely_room(const Job& job, std::int64_t now_ms) const;
-  std::size_t choose_beside(const Job& job, const Ask& ask, std::span<const Reservation> reservations,
-                            std::span<const Bond> bonds) const;
+  std::size_t choose_beside(const Job& job, const Ask& ask, std::uint32_t pieces,
+                            std::span<const Reservation> reservations, std::span<const Bond> bonds) const;
   std::int64_t loss_of(const Reservation& reservation, const WorkerSize& size, std::size_t node) const;
   struct Claimed;
   void take_own_extras(Aftermath& then, const Job& other) const;

@@ -116,12 +116,12 @@ std::size_t GangPlanner::fullest_placeable(const Job& job, const WorkerSize& siz
   return other ? *other : *capacity_.fullest_placeable(size);
 }
 
-/// For the next worker of one that has its own way; there is room.
-std::size_t GangPlanner::choose_to_place(const Job& job) const {
+/// For the first of `count` workers more of one that has its own way; there is room.
+std::size_t GangPlanner::choose_to_place(const Job& job, std::uint32_t count) const {
   const auto placeable = [&](std::size_t n) { return capacity_.placeable(n); };
   if (job.demand.placement != PlacementRule::spread) {
     const auto own = choose_node(std::views::keys(job.at), job.size, placeable);
-    return own ? *own : fullest_placeable(job, job.size);
+    return own ? *own : choose_to_pack(job, count, rank_kinds(job, count, job.at, false));
   }
   std::optional<std::size_t> other;
   capacity_.for_each_placeable(job.size, [&](std::size_t node) {
@@ -147,7 +147,15 @@ bool GangPlanner::place(Job& job, std::uint32_t count) {
     const Ask ask = ask_of(job, count);
     only = ask.only ? *ask.only : fullest_placeable(job, ask.piece);
   }
-  for (std::uint32_t i = 0; i < count; ++i) place_one(job, only ? *only : choose_to_place(job));
+  const bool is_spread = job.demand.placement == PlacementRule::spread;
+  for (std::uint32_t left = count; left > 0;) {
+    const std::size_t node = only ? *only : choose_to_place(job, left);
+    const std::uint64_t there =
+        is_spread
+            ? 1
+            : std::min<std::uint64_t>(left, capacity_.fitting(node, capacity_.placeable(node), job.size));
+    for (std::uint64_t i = 0; i < there; ++i, --left) place_one(job, node);
+  }
   record_placements(job, first_step);
   return true;
 }
@@ -205,18 +213,18 @@ void GangPlanner::reserve(Job& job, std::uint32_t count) {
 }
 
 /// For the first of `count` more workers, for which there will be room; it will have those `at` nodes.
-std::size_t GangPlanner::choose_to_reserve(const Job& job, std::uint32_t count,
-                                           const std::map<std::size_t, std::uint32_t>& at) const {
+std::size_t GangPlanner::choose_to_reserve(const Job& job, std::uint32_t count, const WorkersAt& at) const {
   const auto later = [&](std::size_t n) { return capacity_.free_later(n); };
   const auto all = std::views::iota(std::size_t{0}, capacity_.node_count());
   if (is_together(job))
     return at.empty() ? *choose_node(all, together(job.size, count), later) : at.begin()->first;
   if (job.demand.placement == PlacementRule::spread) {
     const auto others = all | std::views::filter([&](std::size_t node) { return !at.contains(node); });
-    if (const auto other = choose_node(others, job.size, later)) return *other;
+    const auto other = choose_node(others, job.size, later);
+    return other ? *other : *choose_node(all, job.size, later);
   }
   const auto own = choose_node(std::views::keys(at), job.size, later);
-  return own ? *own : *choose_node(all, job.size, later);
+  return own ? *own : choose_to_keep_packed(job, count, at);
 }
 
 /// Where there will be room for a worker that leaves one of the nodes `left`, without a piece less having

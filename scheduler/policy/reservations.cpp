@@ -238,12 +238,14 @@ std::int64_t GangPlanner::loss_of(const Reservation& kept, const WorkerSize& siz
   return fitting(node, then, kept.ask) - fitting(node, minus(then, room_of(size, 1)), kept.ask);
 }
 
-/// For one piece. Of nodes on which it is in nobody's way those come first that the job's rule prefers.
-std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask,
+/// For the first of so many pieces. Of nodes on which it is equally little in others' way those come first
+/// that the job's rule prefers.
+std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask, std::uint32_t pieces,
                                        std::span<const Reservation> reservations,
                                        std::span<const Bond> bonds) const {
   const bool is_spread = job.demand.placement == PlacementRule::spread;
-  std::optional<std::tuple<std::int64_t, bool, std::uint32_t, FillRank, std::size_t>> best;
+  std::vector<unsigned> kinds;  // of one that is packed: once it has to go where it has none
+  std::optional<std::tuple<std::int64_t, bool, std::uint32_t, PackRank, std::size_t>> best;
   const auto consider = [&](std::size_t node, std::uint32_t own) {
     const Room room = capacity_.placeable(node);
     if (!capacity_.node(node).available || fitting(node, room, ask) == 0) return;
@@ -259,22 +261,38 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask,
       loss += *one;
     }
     const std::uint32_t preference = is_spread ? own : own > 0 ? 0 : 1;
-    const std::tuple rank{loss, is_shunned(job, node), preference, capacity_.fill_rank(node, room, ask.piece),
-                          node};
+    const PackRank packed = kinds.empty() ? PackRank{0, 0, capacity_.fill_rank(node, room, ask.piece)}
+                                          : pack_rank(job, node, room, pieces, kinds);
+    const std::tuple rank{loss, is_shunned(job, node), preference, packed, node};
     if (!best || rank < *best) best = rank;
   };
-  const auto is_best = [&] {
+  const auto is_in_no_way = [&] {
     return best && std::get<0>(*best) == 0 && !std::get<1>(*best) && (!is_spread || std::get<2>(*best) == 0);
   };
   for (const auto& [node, workers] : job.at) consider(node, workers);
-  if (is_best()) return std::get<4>(*best);
-  std::size_t tried = 0;
-  if (!ask.only) {
-    capacity_.for_each_placeable(ask.piece, [&](std::size_t node) {
+  if (is_in_no_way()) return std::get<4>(*best);
+  if (ask.only) return best ? std::get<4>(*best) : Capacity::kUnknownNode;
+  if (!is_spread && !is_together(job)) {
+    kinds = rank_kinds(job, pieces, job.at, false);
+    const std::size_t node = choose_to_pack(job, pieces, kinds);
+    if (!job.at.contains(node)) consider(node, 0);
+    if (is_in_no_way()) return std::get<4>(*best);
+  }
+  const auto is_best = [&] {
+    if (!is_in_no_way() || kinds.empty()) return is_in_no_way();
+    const auto& [kind, unplaced, fill] = std::get<3>(*best);
+    return unplaced == 0 && (job.size.gpus == 0 || kind == *std::ranges::min_element(kinds));
+  };
+  const auto look_for = [&](const WorkerSize& size) {
+    std::size_t tried = 0;
+    capacity_.for_each_placeable(size, [&](std::size_t node) {
       if (!job.at.contains(node)) consider(node, 0);
       return !is_best() && ++tried < kMaxNodesTried;
     });
-  }
+  };
+  // Those that hold all of it may be behind more nodes than are looked at.
+  if (!kinds.empty() && pieces > 1) look_for(together(job.size, pieces));
+  look_for(ask.piece);
   return best ? std::get<4>(*best) : Capacity::kUnknownNode;
 }
 
@@ -294,14 +312,14 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
   const auto touch_kept = [&](std::size_t i, std::size_t node, std::int64_t loss, bool more) {
     Reservation& kept = reservations[i];
     if (kept.is_closed || kept.is_claimed) return;
-    if (bonds[i] == Bond::none) {
-      if (!kept.at_ms) return;
-      const Room room = room_of(ask.piece, 1);
-      kept.freed[node] = more ? plus(kept.freed[node], room) : minus(kept.freed[node], room);
+    const Room room = room_of(ask.piece, 1);
+    if (bonds[i] == Bond::none) {  // what starts next must not hide behind it: it is gone by then
+      const auto change = [&](Room& freed) { freed = more ? plus(freed, room) : minus(freed, room); };
+      if (kept.at_ms) change(kept.freed[node]);
+      for (WhenEnded& then : kept.ends) change(then.freed[node]);
       return;
     }
     kept.spare -= more ? loss : -loss;
-    const Room room = room_of(ask.piece, 1);
     more ? kept.use.add(job.queue, room) : kept.use.remove(job.queue, room);
   };
   std::vector<std::pair<WhenEnded*, std::int64_t>> spares;  // as they are before
@@ -310,11 +328,13 @@ bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservat
   }
   std::vector<std::int64_t> losses;  // of each piece for each reservation
   for (std::uint32_t i = 0; i < ask.pieces; ++i) {
-    const std::size_t node = choose_beside(job, ask, reservations, bonds);
+    const std::size_t node = choose_beside(job, ask, ask.pieces - i, reservations, bonds);
     if (node == Capacity::kUnknownNode) break;
     for (const Reservation& kept : reservations)
       losses.push_back(kept.is_closed || kept.is_claimed || !kept.at_ms ? 0 : loss_of(kept, ask.piece, node));
-    for (Reservation& kept : reservations) spend_spare(kept, ask.piece, node);
+    for (std::size_t r = 0; r < reservations.size(); ++r) {
+      if (bonds[r] != Bond::none) spend_spare(reservations[r], ask.piece, node);
+    }
     for (std::uint32_t worker = 0; worker < workers; ++worker) place_one(job, node);
     for (std::size_t r = 0; r < reservations.size(); ++r)
       touch_kept(r, node, losses[losses.size() - reservations.size() + r], true);

@@ -133,6 +133,18 @@ TEST_F(Backfill, LetsNobodyStayInRoomThatAShortJobUsesUntilThoseInTheWayAreLikel
   EXPECT_EQ(cluster_.live("gang"), 2U);
 }
 
+TEST_F(Backfill, LetsNobodyHideBehindOneThatHasEndedBeforeThoseWithoutALimitAreLikelyTo) {
+  cluster_.add_node("n1", 6);
+  cluster_.add_node("n2", 6);
+  add("running", {1, 1}, 0);
+  cluster_.settle();
+  cluster_.demand("running").likely_ends_ms = 100'000;
+  add("gang", {4, 4}, 0, 3);
+  add("short", {4, 4}, 100);
+  add("endless", {1, 1}, 0);  // with `short` there, there is no room for one of the gang anyway
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 4}}));
+}
+
 TEST_F(Backfill, GoesByTheLastToEndOfThoseThatHaveLimitsAndThoseThatAreLikelyTo) {
   cluster_.add_node("n1", 6);
   add("limited", {2, 2}, 50);
