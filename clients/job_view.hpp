@@ -12,6 +12,8 @@ std::string format_jobs(const nlohmann::json& jobs, std::int64_t now_ms, bool co
 std::string format_job(const nlohmann::json& job, std::int64_t now_ms, bool coloured);
 std::string format_nodes(const nlohmann::json& nodes, bool coloured);
 std::string format_tenants(const nlohmann::json& tenants, bool coloured);
+/// Of these, what runs of those that are named no more: a warning, a line each; empty: nothing does.
+std::string format_removed(const nlohmann::json& tenants);
 std::string format_checkpoints(const nlohmann::json& checkpoints, bool coloured);
 /// Of the answer of `plan`.
 std::string format_plan(const nlohmann::json& plan, bool coloured);

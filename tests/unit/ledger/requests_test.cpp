@@ -241,6 +241,19 @@ TEST(Ledger, KnowsWhereProgramsRunWellThatHaveCrashedElsewhere) {
   EXPECT_EQ(ledger.demands(60'100).at(0).shuns, "");
 }
 
+TEST(Ledger, KeepsANodeCordonedUntilItIsUndrained) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.apply(event(NodeCordoned{"node-1", ""}, 60)));
+  EXPECT_FALSE(ledger.apply(event(NodeCordoned{"node-1", "again"}, 61)));
+  EXPECT_FALSE(ledger.apply(event(QuarantineLifted{"node-1"}))) << "no policy ends what an operator wants";
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(ledger.cordoned().at("node-1").since_ms, 60);
+  EXPECT_TRUE(ledger.drained().empty());
+  EXPECT_EQ(ledger.history().recent(0).happenings.at(0).what, "cordon");
+  ASSERT_TRUE(ledger.apply(event(NodeUndrained{"node-1"})));
+  EXPECT_TRUE(ledger.cordoned().empty());
+}
+
 TEST(Ledger, BlamesNoOtherNodeOnceOneIsUndrained) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 1, 0, "node-1"}, 40)));
