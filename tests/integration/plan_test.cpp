@@ -139,6 +139,7 @@ TEST_F(Operators, CloseANodeWithoutEndingWhatRunsThere) {
 
 TEST_F(Operators, AreToldWhatCannotBe) {
   start();
+  ASSERT_TRUE(plan(write("workers: 1\n")).is_object()) << "the head does not wait for nodes any more";
   const auto never = cluster_.submit({"submit", "-f", write("workers: 7\n")});
   EXPECT_EQ(never.code, 0) << never.err;
   EXPECT_NE(never.err.find("can never start: it needs 7 workers"), std::string::npos) << never.err;
