@@ -4,7 +4,9 @@
 #include <optional>
 #include <string>
 
+#include "clients/api_client.hpp"
 #include "clients/commands.hpp"
+#include "clients/connection.hpp"
 #include "clients/failure.hpp"
 #include "clients/interrupt.hpp"
 #include "clients/local_cluster.hpp"
@@ -18,6 +20,18 @@ std::string join(const std::vector<std::string>& names) {
   std::string out;
   for (const auto& name : names) out += (out.empty() ? "" : ", ") + name;
   return out;
+}
+
+/// What was applied since the head was given that file goes on to count.
+void warn_if_applied(const std::string& head, const std::string& file) {
+  ApiClient api(parse_head_address(head, "the local cluster"));
+  const nlohmann::json cluster = api.get("/api/v1/cluster");
+  const auto applied = cluster.find("tenants_applied");
+  if (applied == cluster.end() || *applied != true) return;
+  write_err(
+      fmt::format("warning: tenants may use what ds-submit tenants --apply has said since, not what {0} "
+                  "says; ds-submit tenants --apply {0} goes back to that\n",
+                  printable_line(file)));
 }
 
 }  // namespace
@@ -40,6 +54,7 @@ ExitCode bring_up(const CommandContext& context, const ShapeOptions& options, co
   LocalCluster cluster(find_local_home());
   set_interrupt_message("\ninterrupted; ds-submit up goes on, ds-submit down stops what was started\n");
   const auto up = cluster.up(options, text);
+  if (text) warn_if_applied(up.address, tenants);
   if (context.json) {
     write_document(context, {{"head", up.address},
                              {"nodes", up.shape.nodes},

@@ -108,7 +108,7 @@ ExitCode run_parsed(const CommandParser& line, bool json,
   // The program's own options stand before `--`, so before a command too, where this one would mean nothing.
   if (command != nullptr && !line.arguments().tenant.empty() && !line.takes_tenant()) {
     throw Failure(ExitCode::usage, "usage", "this command does not take --tenant",
-                  "run, submit, plan and predict do, and ds-submit -- PROGRAM");
+                  "run, submit, plan, list and predict do, and ds-submit -- PROGRAM");
   }
   CommandContext context;
   context.head = line.arguments().head;

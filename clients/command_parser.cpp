@@ -36,7 +36,9 @@ CLI::Validator a_duration() {
   return {check, "", ""};
 }
 
-const std::vector<std::string> kKinds{"train", "serve", "command"}, kShells{"bash", "zsh", "fish"};
+const std::vector<std::string> kKinds{"train", "serve", "command"}, kShells{"bash", "zsh", "fish"},
+    kStates{"QUEUED", "STARTING",  "RUNNING", "RESIZING", "PREEMPTED",
+            "PAUSED", "SUCCEEDED", "FAILED",  "CANCELLED"};
 
 }  // namespace
 
@@ -119,11 +121,12 @@ void CommandParser::add_change(const std::string& verb, const std::string& descr
               [this, verb](const auto& context) { return change_job(context, arguments_.job, verb); });
 }
 
-void CommandParser::add_for_node(const std::string& verb, const std::string& description) {
+CLI::App* CommandParser::add_for_node(const std::string& verb, const std::string& description) {
   auto* subcommand = add(verb, description, [this, verb](const auto& context) {
     return change_node(context, arguments_.node, verb);
   });
   subcommand->add_option("NODE", arguments_.node, "the node's name")->required();
+  return subcommand;
 }
 
 void CommandParser::add_tenant(CLI::App& app, const std::string& whose) {
@@ -163,7 +166,9 @@ void CommandParser::add_cluster_commands() {
   down->add_flag("--purge", arguments_.purge, "remove jobs and checkpoints too");
   add("nodes", "list the nodes", list_nodes);
   add_for_node("drain", "let workers leave a node, with their work, and start nothing new there");
-  add_for_node("undrain", "let a node take workers again, after a drain or a quarantine");
+  add_for_node("cordon", "start nothing new on a node; what runs there goes on to its end");
+  add_for_node("undrain", "let a node take workers again, after a drain, a cordon or a quarantine")
+      ->alias("uncordon");
   add("tenants", "list the tenants' queues: what they may use and use; or change what they may use",
       [this](const auto& context) { return show_tenants(context, arguments_.tenants); })
       ->add_option("--apply", arguments_.tenants,
@@ -191,10 +196,21 @@ void CommandParser::add_job_commands() {
       ->required()
       ->option_text("FILE");
   add_tenant(*plan, kJobTenant);
-  add("list", "list the jobs", [this](const auto& context) { return list_jobs(context, arguments_.labels); })
-      ->add_option("--label", arguments_.labels, "only jobs with this label; again for several")
+  auto* list = add("list", "list the jobs", [this](const auto& context) {
+    JobFilter filter = arguments_.filter;
+    filter.tenant = arguments_.tenant;
+    return list_jobs(context, filter);
+  });
+  list->add_option("--label", arguments_.filter.labels, "only jobs with this label; again for several")
       ->allow_extra_args(false)
       ->option_text("KEY=VALUE");
+  list->add_option("--state", arguments_.filter.states, "only jobs in this state; several with commas")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(one_of(kStates))
+      ->option_text("STATE[,STATE]");
+  list->add_option("--tenant", arguments_.tenant, "only jobs of this tenant")->option_text("NAME");
+  list->add_flag("--active", arguments_.filter.active, "only jobs that have not ended");
   add_for_job("status", "show one job",
               [this](const auto& context) { return show_job(context, arguments_.job); });
   auto* logs = add_for_job("logs", "print a job's log", [this](const auto& context) {

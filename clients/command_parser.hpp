@@ -23,7 +23,8 @@ struct Arguments {
   std::string node;
   std::string value;
   std::string model, from, tag, tenant;
-  std::vector<std::string> texts, tensors, labels;
+  std::vector<std::string> texts, tensors;
+  JobFilter filter;  ///< its tenant is `tenant`
   std::string export_format = "torchscript";
   std::string export_file;
   std::string audit_folder;
@@ -59,7 +60,7 @@ class CommandParser {
   CLI::App* add_for_job(const std::string& name, const std::string& description, Command command,
                         bool output = true);
   void add_change(const std::string& verb, const std::string& description);
-  void add_for_node(const std::string& verb, const std::string& description);
+  CLI::App* add_for_node(const std::string& verb, const std::string& description);
   void add_tenant(CLI::App& app, const std::string& whose);
   void add_patience(CLI::App* subcommand);
   void add_cluster_commands();

@@ -19,7 +19,6 @@
 #include "clients/job_submission.hpp"
 #include "clients/job_view.hpp"
 #include "clients/json_fields.hpp"
-#include "clients/label_filter.hpp"
 #include "clients/predict.hpp"
 #include "clients/printable.hpp"
 #include "clients/time_text.hpp"
@@ -73,6 +72,14 @@ JobFile read_for(const CommandContext& context, const std::string& path) {
   return file;
 }
 
+/// Nodes may come, so the job is accepted all the same.
+void warn_if_never(const json& submitted) {
+  const std::string why = printable_line(text_at(submitted, "never_fits"));
+  if (!why.empty())
+    write_err(fmt::format("warning: as things are {} can never start: it {}\n",
+                          printable_line(text_at(submitted, "id")), why));
+}
+
 ExitCode run_job_file(const CommandContext& context, const JobFile& job_file) {
   ApiClient api(find_head(context.head));
   set_interrupt_message("\ninterrupted while submitting; ds-submit list shows whether the job got through\n");
@@ -81,6 +88,7 @@ ExitCode run_job_file(const CommandContext& context, const JobFile& job_file) {
   set_interrupt_message(fmt::format("\ninterrupted; the job goes on\n{}", ways_back(id)));
   write_err(fmt::format("submitted {} as {}; Ctrl-C leaves it running\n{}",
                         printable_line(text_at(submitted, "name")), id, ways_back(id)));
+  warn_if_never(submitted);
   try {
     const json job = follow_job(api, id, context.terminal, context.patience);
     set_interrupt_message("");
@@ -130,6 +138,7 @@ ExitCode submit_job_file(const CommandContext& context, const std::string& file)
     write_out(id + "\n");
     write_err(fmt::format("submitted {}\n{}", printable_line(text_at(submitted, "name")), ways_back(id)));
   }
+  warn_if_never(submitted);
   return ExitCode::done;
 }
 
@@ -144,8 +153,8 @@ ExitCode plan_job_file(const CommandContext& context, const std::string& file) {
   return is_quota ? ExitCode::quota : ExitCode::unplaceable;
 }
 
-ExitCode list_jobs(const CommandContext& context, const std::vector<std::string>& labels) {
-  const std::string path = path_of_jobs(labels);
+ExitCode list_jobs(const CommandContext& context, const JobFilter& filter) {
+  const std::string path = path_of_jobs(filter);
   json jobs = ApiClient(find_head(context.head)).get_list(path);
   if (jobs.is_array()) {  // each page is in order, and the pages are not
     std::stable_sort(jobs.begin(), jobs.end(), [](const json& a, const json& b) {
@@ -154,8 +163,8 @@ ExitCode list_jobs(const CommandContext& context, const std::vector<std::string>
   }
   if (context.json) {
     write_document(context, jobs);
-  } else if (jobs.empty() && !labels.empty()) {
-    write_out(std::string("no job has ") + (labels.size() == 1 ? "this label\n" : "all of these labels\n"));
+  } else if (jobs.empty() && !filter.takes_all()) {
+    write_out("no job has all that was asked for; ds-submit list shows those there are\n");
   } else {
     write_out(format_jobs(jobs, now_ms(), context.terminal.colour_out));
   }
@@ -240,7 +249,7 @@ ExitCode show_tenants(const CommandContext& context, const std::string& apply) {
   const json tenants = file ? apply_tenants(api, *file) : api.get("/api/v1/tenants");
   const std::string note = format_guarantees(tenants);
   if (file) {
-    write_err(printable_line("applied " + file->shown) + "\n");
+    write_err(printable_line("applied " + file->shown) + "\n" + format_removed(tenants));
     if (!note.empty()) write_err("warning: " + note);
   }
   context.json

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "clients/exit_code.hpp"
+#include "clients/job_filter.hpp"
 #include "clients/job_submission.hpp"
 #include "clients/local_cluster.hpp"
 #include "clients/output.hpp"
@@ -35,8 +36,7 @@ ExitCode run_command(const CommandContext& context, const std::vector<std::strin
 ExitCode submit_job_file(const CommandContext& context, const std::string& file);
 /// What would become of the job if it were submitted now. `unplaceable` or `quota` when it could never start.
 ExitCode plan_job_file(const CommandContext& context, const std::string& file);
-/// `labels`: only jobs with all of them, `KEY=VALUE` each.
-ExitCode list_jobs(const CommandContext& context, const std::vector<std::string>& labels);
+ExitCode list_jobs(const CommandContext& context, const JobFilter& filter);
 ExitCode show_job(const CommandContext& context, const std::string& job);
 ExitCode show_logs(const CommandContext& context, const std::string& job, bool follow);
 /// What happened to a job, or lately in the cluster (empty `job`).
@@ -52,7 +52,7 @@ ExitCode change_job(const CommandContext& context, const std::string& job, const
 ExitCode set_priority(const CommandContext& context, const std::string& job, const std::string& value);
 /// `workers`: `MIN:MAX`, or one number for both.
 ExitCode scale_job(const CommandContext& context, const std::string& job, const std::string& workers);
-/// `verb`: `drain` or `undrain`.
+/// `verb`: `drain`, `cordon` or `undrain`.
 ExitCode change_node(const CommandContext& context, const std::string& node, const std::string& verb);
 ExitCode list_nodes(const CommandContext& context);
 /// `apply` (empty: none): a file that says what they may use from now on.

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "clients/exit_code.hpp"
 #include "clients/json_fields.hpp"
 #include "clients/model_view.hpp"
 #include "clients/printable.hpp"
@@ -140,12 +141,17 @@ bool is_true(const json& job, const char* name) {
 }
 
 /// What has become of the promise that it ends before its deadline.
-std::string format_promise(const json& job) {
+std::string format_promise(const json& job, std::int64_t now_ms) {
   if (is_true(job, "deadline_missed")) return ", missed";
   if (!is_true(job, "deadline_promised")) return "";
-  const bool has_started = integer_at(job, "started_ms") > 0;
-  return has_started ? ", promised"
-                     : ", promised; it starts by " + format_time(integer_at(job, "starts_by_ms"));
+  const auto starts_by = format_time(integer_at(job, "starts_by_ms"));
+  if (integer_at(job, "started_ms") > 0) return ", promised";
+  if (!is_true(job, "promise_at_risk")) return ", promised; it starts by " + starts_by;
+  const auto latest_ms = integer_at(job, "deadline_ms") - integer_at(job, "time_limit_ms");
+  return fmt::format(
+      ", promised, and at risk: {} by {}; the promise is broken if it has not started by {}",
+      now_ms > integer_at(job, "starts_by_ms") ? "it was to start" : "it can't start now, and was to",
+      starts_by, format_time(latest_ms));
 }
 
 std::string format_reasons(const json& why) {
@@ -236,7 +242,7 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
                          format_duration(limit / 1000)));
   }
   if (const auto deadline = integer_at(job, "deadline_ms"); deadline > 0)
-    add_line(out, "deadline", format_time(deadline) + format_promise(job));
+    add_line(out, "deadline", format_time(deadline) + format_promise(job, now_ms));
   add_line(out, "generation", std::to_string(integer_at(job, "generation")));
   add_line(out, "restarts", std::to_string(integer_at(job, "restarts")));
   const std::int64_t checkpoint = integer_at(job, "checkpoint.step", -1);
@@ -317,7 +323,7 @@ std::string format_tenants(const json& tenants, bool coloured) {
   });
   for (const auto& tenant : tenants) {
     const auto weight = number_at(tenant, "weight");
-    rows.push_back({{text_at(tenant, "name")},
+    rows.push_back({{text_at(tenant, "name") + (is_true(tenant, "removed") ? " (removed)" : "")},
                     number(tenant, "guaranteed"),
                     slots(tenant, "used"),
                     slots(tenant, "borrowed"),
@@ -349,6 +355,26 @@ std::string format_guarantees(const json& tenants) {
       guaranteed, format_slots(tenants.front(), "cluster_slots"));
 }
 
+std::string format_removed(const json& tenants) {
+  std::string text;
+  for (const auto& tenant : tenants) {
+    const auto running = integer_at(tenant, "running");
+    if (!is_true(tenant, "removed") || running == 0) continue;
+    std::string jobs;
+    for (const auto& job : array_at(tenant, "jobs")) {
+      if (job.is_string()) jobs += (jobs.empty() ? "" : ", ") + printable_line(job.get<std::string>());
+    }
+    const auto named = static_cast<std::int64_t>(array_at(tenant, "jobs").size());
+    text += fmt::format(
+        "warning: {} is named no more, and {} of its jobs run{}: {}{}; {} what {} but can't grow "
+        "or start again\n",
+        printable_line(text_at(tenant, "name")), running, running == 1 ? "s" : "", jobs,
+        running > named ? ", …" : "", running == 1 ? "it keeps" : "they keep",
+        running == 1 ? "it has" : "they have");
+  }
+  return text;
+}
+
 std::string format_checkpoints(const json& checkpoints, bool coloured) {
   if (checkpoints.empty()) return "no checkpoint yet\n";
   std::vector<std::vector<Cell>> rows;
@@ -367,23 +393,52 @@ std::string format_checkpoints(const json& checkpoints, bool coloured) {
   return format_table({"STEP", "SIZE", "TIME", "LOSS", "ACCURACY", ""}, rows, coloured);
 }
 
+namespace {
+
+/// How a job has ended, and whether it may go on all the same.
+std::string format_end(const json& why, const std::string& state) {
+  const std::string reason = printable_line(text_at(why, "ended_because")),
+                    job = printable_line(text_at(why, "job"));
+  std::string out = "it has ended" + (reason.empty() ? "" : ": " + reason) + "\n";
+  if (state != "SUCCEEDED")
+    out += fmt::format("ds-submit retry {} tries it again, from its newest checkpoint if it has one\n",
+                       job.empty() ? "JOB" : job);
+  return out;
+}
+
+}  // namespace
+
 std::string format_why(const json& why, bool coloured) {
   const std::string state = printable_line(text_at(why, "state"));
   std::string out = (coloured ? colour_text(state, colour_of_state(state)) : state) + "\n";
+  if (is_end_state(state)) return out + format_end(why, state);
   if (array_at(why, "reasons").empty()) out += "nothing keeps this job from running\n";
   return out + format_reasons(why) + format_expected_start(why);
 }
 
+namespace {
+
+/// Of a job that starts as soon as others have made room.
+std::string format_start_after(std::int64_t workers) {
+  if (workers == 0) return "would start as soon as the workers that are stopping have left";
+  return fmt::format("would start as soon as {} worker{} left", workers, workers == 1 ? " has" : "s have");
+}
+
+}  // namespace
+
 std::string format_plan(const json& plan, bool coloured) {
   const std::string outcome = text_at(plan, "outcome");
-  const auto paint = [&](const char* text, Colour colour) {
+  const bool room_is_made = outcome == "waits" && is_true(plan, "starts_when_room_is_made");
+  const auto paint = [&](const std::string& text, Colour colour) {
     return (coloured ? colour_text(text, colour) : text) + "\n";
   };
-  std::string out = outcome == "starts"  ? paint("would start now", Colour::green)
+  std::string out = outcome == "starts" ? paint("would start now", Colour::green)
+                    : room_is_made
+                        ? paint(format_start_after(integer_at(plan, "workers_to_leave")), Colour::green)
                     : outcome == "waits" ? paint("would wait", Colour::yellow)
                                          : paint("could never start", Colour::red);
   out += format_reasons(plan);
-  if (outcome == "waits") out += format_expected_start(plan);
+  if (outcome == "waits" && !room_is_made) out += format_expected_start(plan);
   for (const auto& place : array_at(plan, "placement")) {
     const auto workers = integer_at(place, "workers");
     out += fmt::format("  {} worker{} on {}\n", workers, workers == 1 ? "" : "s",

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "actors/gateway/error_response.hpp"
 #include "scheduler/spec/scalars.hpp"
 
@@ -101,7 +103,40 @@ gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledge
                 "ds-submit plan says what it would wait for; or submit it without deadline");
 }
 
+/// Of the reasons why a job waits the one that no end of a job takes away; null: there is none.
+const Reason* find_lack_of_nodes(std::span<const Reason> reasons) {
+  const auto found = std::ranges::find_if(
+      reasons, [](const Reason& one) { return one.code == "never_fits" || one.code == "drain"; });
+  return found == reasons.end() ? nullptr : &*found;
+}
+
 }  // namespace
+
+std::optional<gateway::HttpResponse> refuse_hopeless(const JobSpec& spec, std::int64_t now_ms) {
+  const std::int64_t deadline_ms = spec.deadline_ms(now_ms);
+  const auto limit_ms = static_cast<std::int64_t>(spec.time_limit_ms);
+  if (deadline_ms <= now_ms)
+    return refuse(fmt::format("its deadline {} has passed", to_time_text(deadline_ms)),
+                  "name a moment that comes, or a time from now such as deadline: 24h");
+  if (deadline_ms - now_ms >= limit_ms) return std::nullopt;
+  return refuse(fmt::format("its deadline {} is in {} s, and it may run for {} s (time_limit)",
+                            to_time_text(deadline_ms), (deadline_ms - now_ms) / 1000, limit_ms / 1000),
+                "a later deadline, or a shorter time_limit");
+}
+
+std::optional<gateway::HttpResponse> refuse_unfit(std::span<const Reason> reasons) {
+  const auto* lack = find_lack_of_nodes(reasons);
+  if (lack == nullptr) return std::nullopt;
+  const bool is_for_ever = lack->code == "never_fits";
+  return refuse(fmt::format("no deadline can be promised{}: it {}", is_for_ever ? "" : " now", lack->text),
+                is_for_ever ? "give workers.min or resources smaller numbers, or add nodes"
+                            : "ds-submit nodes shows which nodes are closed or down");
+}
+
+bool is_promise_at_risk(const JobRecord& job, std::span<const Reason> reasons, std::int64_t now_ms) {
+  if (!job.has_promise || job.started_ms != 0) return false;
+  return now_ms > job.starts_by_ms || find_lack_of_nodes(reasons) != nullptr;
+}
 
 const JobRecord* find_waiting_promise(const Ledger& ledger) {
   for (const auto& id : ledger.promised()) {

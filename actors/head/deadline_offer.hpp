@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 
@@ -22,6 +23,19 @@ inline constexpr std::int64_t kOfferLastsMs = 60'000;
 std::variant<scheduler::DeadlinePromised, gateway::HttpResponse> offer_deadline(
     const scheduler::JobRecord& draft, std::optional<std::int64_t> starts_ms, const scheduler::Ledger& ledger,
     std::int64_t now_ms);
+
+/// The answer to a deadline that no cluster could keep: it has passed, or is nearer than the job's time
+/// limit; none: another may. Pure.
+std::optional<gateway::HttpResponse> refuse_hopeless(const scheduler::JobSpec& spec, std::int64_t now_ms);
+/// The answer to a deadline of a job that can't start with the nodes there are, or with its quota: `reasons`,
+/// why it waits, say so; none: they don't. Pure.
+std::optional<gateway::HttpResponse> refuse_unfit(std::span<const scheduler::Reason> reasons);
+
+/// Whether the job has a promise and waits still, though the moment to start that it was promised has passed
+/// or it can't start with the nodes there are (`reasons`: why it waits). The promise is broken only when its
+/// deadline can't be kept any more. Pure.
+bool is_promise_at_risk(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons,
+                        std::int64_t now_ms);
 
 /// The job that was promised a moment to start and waits for it; none: there is no such.
 const scheduler::JobRecord* find_waiting_promise(const scheduler::Ledger& ledger);

@@ -422,6 +422,10 @@ class Head : public caf::event_based_actor {
   void answer_node(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
                    const gateway::Respond& respond);
   void drain(const std::string& node);
+  /// Why the job could never start with the nodes and quotas there are, in words; empty: it could, or that is
+  /// not known yet.
+  std::string why_never(const Submission& submission);
+  void cordon(const std::string& node);
   void undrain(const std::string& node);
 
   std::int64_t now_ms() const { return parts_.now_ms(); }

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "actors/gateway/error_response.hpp"
+#include "actors/head/deadline_offer.hpp"
 #include "actors/head/expected_start.hpp"
 #include "actors/head/head_actor.hpp"
 #include "actors/head/model_views.hpp"
@@ -174,9 +175,12 @@ void Head::accept(const Submission& submission, std::vector<std::string> depende
     events.push_back(event("scheduler", "it starts by " + to_time_text(promise.starts_by_ms) + " for certain",
                            std::move(promise)));
   }
-  commit(std::move(events), [this, respond, id] {
+  auto never_fits = has_deadline ? std::string() : why_never(submission);
+  commit(std::move(events), [this, respond, id, never_fits = std::move(never_fits)] {
     if (is_serve(id)) ensure_serving(id);
-    respond(json_response(view(*ledger_.find(id), false, {}), 201));
+    auto accepted = view(*ledger_.find(id), false, {});
+    if (!never_fits.empty()) accepted["never_fits"] = never_fits;
+    respond(json_response(accepted, 201));
     schedule_soon();
   });
   if (has_deadline) schedule();  // before anybody else comes
@@ -204,6 +208,7 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
     return respond(json_response(
         {{"cluster", parts_.cluster_id},
          {"version", parts_.version},
+         {"tenants_applied", ledger_.tenants_text() != parts_.tenants},
          {"fabric", {{"id", std::to_string(self.id)}, {"host", self.host}, {"port", self.port}}}}));
   }
   if (route.size() == 1 && route[0] == "nodes") {
@@ -245,8 +250,10 @@ void Head::answer_jobs(const gateway::HttpRequest& request, const gateway::Respo
                                    fmt::format("limit is a number of jobs from 1 to {}", kMostJobsAPage),
                                    {}}));
   }
+  const auto filter = read_job_filter(request.query);
+  if (!filter) return respond(error_response(filter.error()));
   const auto after = request.query.find("after");
-  when_durable([this, respond, limit = *limit, query = request.query,
+  when_durable([this, respond, limit = *limit, filter = *filter, query = request.query,
                 after = after == request.query.end() ? std::string() : after->second] {
     std::vector<const JobRecord*> jobs;
     std::vector<std::string> waiting;
@@ -256,6 +263,7 @@ void Head::answer_jobs(const gateway::HttpRequest& request, const gateway::Respo
          next != ledger_.jobs().end() && jobs.size() < limit && looks < kMostLooksAPage; ++next, ++looks) {
       last = next->first;
       if (forgetting_.contains(last) || !has_wanted_labels(next->second.spec->labels, query)) continue;
+      if (!is_wanted(next->second, filter)) continue;
       jobs.push_back(&next->second);
       if (is_waiting(next->second.state)) waiting.push_back(last);
     }
@@ -348,11 +356,14 @@ nlohmann::json Head::view(const JobRecord& job, bool whole, const std::string& w
 
 nlohmann::json Head::whole_view(const JobRecord& job) {
   std::string reason;
+  std::vector<Reason> waits;
   if (is_waiting(job.state)) {
-    const auto waits = waits_of(job);
+    waits = waits_of(job);
     reason = !waits.empty() ? waits.front().text : in_grace_ ? kJustStarted : "";
   }
-  return view(job, true, reason);
+  auto whole = view(job, true, reason);
+  whole["promise_at_risk"] = is_promise_at_risk(job, waits, now_ms());
+  return whole;
 }
 
 void Head::answer_logs(const JobRecord& job, const gateway::HttpRequest& request,

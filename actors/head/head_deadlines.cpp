@@ -14,6 +14,7 @@ namespace ds::head {
 using namespace scheduler;
 
 std::variant<DeadlinePromised, gateway::HttpResponse> Head::promise_deadline(const Submission& submission) {
+  if (auto refused = refuse_hopeless(submission.spec, now_ms())) return *std::move(refused);
   // Where workers have to leave nobody knows yet which room they take elsewhere.
   if (in_grace_ || !is_settled_ || must_leave() || !overfull_.empty()) {
     const char* why = in_grace_ || !is_settled_
@@ -31,6 +32,12 @@ std::variant<DeadlinePromised, gateway::HttpResponse> Head::promise_deadline(con
   demand.has_promise = true;
   const TrialJob trial(planner_, demand);
   const auto starts_ms = planner_.promised_start(kDraft, kLeavingMs, ledger_.past_use(now), now);
+  if (!starts_ms) {
+    const std::string id = kDraft;
+    const auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now), now);
+    auto refused = waits.empty() ? std::nullopt : refuse_unfit(waits.front().reasons);
+    if (refused) return *std::move(refused);
+  }
   return offer_deadline(draft, starts_ms, ledger_, now);
 }
 

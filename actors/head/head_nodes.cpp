@@ -18,7 +18,8 @@ NodeNames Head::drained_nodes() const {
 bool Head::is_closed(const std::string& node) const {
   const auto up = nodes_.find(node);
   const bool leaves = up != nodes_.end() && up->second.leaves;
-  return leaves || ledger_.drained().contains(node) || ledger_.quarantined().contains(node);
+  return leaves || ledger_.drained().contains(node) || ledger_.cordoned().contains(node) ||
+         ledger_.quarantined().contains(node);
 }
 
 nlohmann::json Head::view_of_node(const std::string& name) const {
@@ -44,6 +45,10 @@ nlohmann::json Head::view_of_node(const std::string& name) const {
     entry.reason = "quarantined: " + quarantined->second.why;
     if (up != nodes_.end()) entry.state = "QUARANTINED";
   }
+  if (ledger_.cordoned().contains(name)) {
+    entry.reason = "cordoned: nothing new goes there, and what runs goes on";
+    if (up != nodes_.end()) entry.state = "CORDONED";
+  }
   const auto drained = ledger_.drained().find(name);
   if (drained != ledger_.drained().end()) {
     entry.reason = "drained" + (drained->second.why.empty() ? "" : ": " + drained->second.why);
@@ -55,7 +60,8 @@ nlohmann::json Head::view_of_node(const std::string& name) const {
 void Head::answer_nodes(const gateway::Respond& respond) {
   when_durable([this, respond] {
     auto names = drained_nodes();  // an operator who waits for one of them must see it
-    for (const auto& [name, closure] : ledger_.quarantined()) names.insert(name);
+    for (const auto* closed : {&ledger_.quarantined(), &ledger_.cordoned()})
+      for (const auto& [name, closure] : *closed) names.insert(name);
     for (const auto& [number, cut_off] : cut_off_) names.insert(cut_off.node);
     for (const auto& [name, node] : nodes_) names.insert(name);
     for (const auto& [name, node] : away_.all()) names.insert(name);
@@ -69,7 +75,8 @@ void Head::answer_node(const gateway::HttpRequest& request, const std::string& n
                        const gateway::Respond& respond) {
   const bool is_known =
       nodes_.contains(name) || away_.contains(name) || is_closed(name) || !ledger_.leases_on(name).empty();
-  if (verb != "drain" && verb != "undrain") {
+  const bool opens = verb == "undrain" || verb == "uncordon";
+  if (verb != "drain" && verb != "cordon" && !opens) {
     return respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
   }
   if (request.method != "POST") return respond(wrong_method("POST"));
@@ -77,7 +84,7 @@ void Head::answer_node(const gateway::HttpRequest& request, const std::string& n
     return respond(error_response({ErrorCode::not_found, fmt::format("there is no node {}", name),
                                    "`ds-submit nodes` shows the nodes there are"}));
   }
-  verb == "drain" ? drain(name) : undrain(name);
+  opens ? undrain(name) : verb == "drain" ? drain(name) : cordon(name);
   when_durable([this, respond, name] { respond(json_response(view_of_node(name))); });
 }
 
@@ -88,8 +95,17 @@ void Head::drain(const std::string& node) {
   on_nodes_changed();
 }
 
+void Head::cordon(const std::string& node) {
+  if (ledger_.cordoned().contains(node)) return;
+  spdlog::info("node {} is cordoned", node);
+  commit({event("user", "cordoned by an operator", NodeCordoned{node, {}})});
+  on_nodes_changed();
+}
+
 void Head::undrain(const std::string& node) {
-  if (!ledger_.drained().contains(node) && !ledger_.quarantined().contains(node)) return;
+  const bool is_shut = ledger_.drained().contains(node) || ledger_.cordoned().contains(node) ||
+                       ledger_.quarantined().contains(node);
+  if (!is_shut) return;
   spdlog::info("node {} takes workers again", node);
   commit({event("user", "undrained by an operator", NodeUndrained{node})});
   on_nodes_changed();
@@ -110,8 +126,9 @@ void Head::add_departures(const PlanWithDepartures& planned, std::vector<Event>&
         is_preempted ? std::string("preempted: its tenant's queues may not have so much any more")
         : first == planned.departures.end()
             ? std::string("its owner wants fewer workers; it starts again with those")
-            : fmt::format("node {} is drained; it goes on elsewhere from the step it has reached",
-                          node_of(first->worker));
+            : fmt::format("node {} is drained; it {}", node_of(first->worker),
+                          is_command(job) ? "starts again elsewhere, from what its program has saved"
+                                          : "goes on elsewhere from the step it has reached");
     spdlog::info("job {}: {}", job, why);
     if (is_preempted) ++counters_.preempted;
     const auto state = is_preempted ? JobState::preempted : JobState::queued;
@@ -171,7 +188,8 @@ void Head::lift_oldest_quarantine() {
   auto oldest = quarantined.end();
   for (auto one = quarantined.begin(); one != quarantined.end(); ++one) {
     const auto up = nodes_.find(one->first);
-    if (up == nodes_.end() || up->second.leaves || ledger_.drained().contains(one->first)) continue;
+    const bool stays_shut = ledger_.drained().contains(one->first) || ledger_.cordoned().contains(one->first);
+    if (up == nodes_.end() || up->second.leaves || stays_shut) continue;
     if (oldest == quarantined.end() || one->second.since_ms < oldest->second.since_ms) oldest = one;
   }
   if (oldest == quarantined.end()) return;

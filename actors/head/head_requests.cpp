@@ -24,7 +24,9 @@ Result<WorkerCount> read_worker_count(const JobRecord& job, const nlohmann::json
     return fail(
         ErrorCode::invalid_argument,
         fmt::format("job {} can have 1 to {} workers, min no more than max", job.id, job.spec->workers.max),
-        "its file's workers.max is fixed: the shares of its batch, and so its results, depend on it");
+        job.spec->kind == JobKind::train
+            ? "its file's workers.max is fixed: the shares of its batch, and so its results, depend on it"
+            : "its file's workers.max is the most it may have; submit it with a larger one for more");
   }
   return WorkerCount{static_cast<std::uint32_t>(min), static_cast<std::uint32_t>(max)};
 }

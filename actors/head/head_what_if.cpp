@@ -5,6 +5,7 @@
 
 #include "actors/head/head_actor.hpp"
 #include "actors/head/plan_view.hpp"
+#include "scheduler/policy/trial_job.hpp"
 
 namespace ds::head {
 namespace {
@@ -59,6 +60,19 @@ void Head::look_at_drafts() {
   const auto rest = next_draft_at_ - clock().now();
   if (rest.count() <= 0) return send(this, std::move(next));
   delayed_send(this, rest, std::move(next));
+}
+
+std::string Head::why_never(const Submission& submission) {
+  if (in_grace_ || !is_settled_) return {};
+  tell_planner();
+  const auto now = now_ms();
+  const auto draft = ledger_.draft({kDraft, "", submission.file, submission.directory, submission.text},
+                                   submission.spec, now);
+  const TrialJob trial(planner_, demand_of_draft(draft, ledger_, now));
+  const std::string id = kDraft;
+  if (planner_.could_ever_start(id)) return {};
+  const auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now), now);
+  return waits.empty() ? std::string() : waits.front().reasons.front().text;
 }
 
 gateway::HttpResponse Head::answer_for(const Submission& submission) {

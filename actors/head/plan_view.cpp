@@ -39,6 +39,16 @@ json moves_view(const WhatIf& found) {
   return list;
 }
 
+/// Of other jobs, whose room it takes; those that are stopping already are not among them.
+std::uint64_t count_leaving(const WhatIf& found, const Ledger& ledger) {
+  std::uint64_t count = found.relocated.size();
+  for (const auto& [job, workers] : found.shrunk) count += workers;
+  for (const std::string& job : found.preempted) {
+    if (const auto* record = ledger.find(job); record != nullptr) count += record->workers;
+  }
+  return count;
+}
+
 }  // namespace
 
 Demand demand_of_draft(JobRecord draft, const Ledger& ledger, std::int64_t now_ms) {
@@ -66,6 +76,8 @@ json plan_view(const JobRecord& draft, const Demand& demand, const Ledger& ledge
   return {{"outcome", starts                   ? "starts"
                       : found.could_ever_start ? "waits"
                                                : "never"},
+          {"starts_when_room_is_made", found.room_is_coming},
+          {"workers_to_leave", found.room_is_coming ? count_leaving(found, ledger) : 0},
           {"spec", spec_view(*draft.spec)},
           {"placement", placement_view(found)},
           {"reasons", reasons_view(found.reasons)},

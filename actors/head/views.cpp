@@ -198,6 +198,38 @@ bool has_wanted_labels(const std::map<std::string, std::string>& labels,
   });
 }
 
+Result<JobFilter> read_job_filter(const std::map<std::string, std::string>& query) {
+  JobFilter filter;
+  if (const auto tenant = query.find("tenant"); tenant != query.end()) filter.tenant = tenant->second;
+  if (const auto active = query.find("active"); active != query.end()) {
+    if (active->second != "true" && active->second != "false")
+      return fail(ErrorCode::invalid_argument, "active is true or false");
+    filter.active = active->second == "true";
+  }
+  const auto states = query.find("state");
+  if (states == query.end()) return filter;
+  std::string_view rest = states->second;
+  while (true) {
+    const auto comma = rest.find(',');
+    const auto word = rest.substr(0, comma);
+    const auto state = scheduler::job_state_from(word);
+    if (!state)
+      return fail(
+          ErrorCode::invalid_argument, fmt::format("there is no state \"{}\"", word),
+          "states are QUEUED, STARTING, RUNNING, RESIZING, PREEMPTED, PAUSED, SUCCEEDED, FAILED, CANCELLED; "
+          "several with commas between them");
+    filter.states.insert(*state);
+    if (comma == std::string_view::npos) return filter;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+bool is_wanted(const scheduler::JobRecord& job, const JobFilter& filter) {
+  return (filter.states.empty() || filter.states.contains(job.state)) &&
+         (filter.tenant.empty() || filter.tenant == job.spec->tenant) &&
+         !(filter.active && is_end(job.state));
+}
+
 std::uint32_t NodeEntry::usable_gpus() const {
   const auto other =
       std::ranges::find_if(gpus, [this](const std::string& gpu) { return gpu != gpus.front(); });
@@ -227,6 +259,74 @@ json node_view(const NodeEntry& node, scheduler::SlotCount slots_used, std::size
           {"pretends", node.pretends},
           {"reason", node.reason}};
 }
+
+namespace {
+
+constexpr std::size_t kMostJobsNamed = 20;
+
+/// What jobs of queues have and wait for that the tenants' file does not name any more.
+json removed_queues_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
+                         const scheduler::Room& cluster, std::int64_t now_ms) {
+  using scheduler::Room;
+  struct Removed {
+    Room used;
+    scheduler::PastUse lately;
+    int running = 0, waiting = 0;
+    std::vector<std::string> jobs;
+  };
+  std::map<std::pair<std::string, std::string>, Removed> removed;
+  const auto find = [&](const auto& one) -> Removed* {
+    if (tenants.find(one.tenant, one.queue)) return nullptr;
+    return &removed[{one.tenant, one.queue}];
+  };
+  for (const auto& [worker, lease] : ledger.leases()) {
+    auto* queue = lease.role == scheduler::Role::worker ? find(lease) : nullptr;
+    if (queue != nullptr)
+      queue->used = plus(queue->used, {lease.slots, lease.memory_bytes, lease.devices.size()});
+  }
+  for (const auto& demand : ledger.demands(now_ms)) {
+    auto* queue = find(demand);
+    if (queue == nullptr) continue;
+    const bool runs = ledger.find(demand.job)->workers > 0;
+    ++(runs ? queue->running : queue->waiting);
+    if (runs && queue->jobs.size() < kMostJobsNamed) queue->jobs.push_back(demand.job);
+  }
+  for (auto& past : ledger.past_use(now_ms)) {
+    const auto queue = removed.find({past.tenant, past.queue});
+    if (queue != removed.end()) queue->second.lately = std::move(past);
+  }
+  const auto share_of = [&](double slots, double memory_bytes, double gpus) {
+    const auto part = [](double used, double all) { return all > 0 ? used / all : 0; };
+    return std::max({part(slots, cluster.slots.number()),
+                     part(memory_bytes, static_cast<double>(cluster.memory_bytes)),
+                     part(gpus, static_cast<double>(cluster.gpus))});
+  };
+  json list = json::array();
+  for (const auto& [names, queue] : removed) {
+    const auto& [used, lately] = std::tie(queue.used, queue.lately);
+    const double share =
+        share_of(used.slots.number(), static_cast<double>(used.memory_bytes), static_cast<double>(used.gpus));
+    list.push_back({{"name", names.second == "default" ? names.first : names.first + "/" + names.second},
+                    {"removed", true},
+                    {"parent", nullptr},
+                    {"guaranteed", 0},
+                    {"borrowing_limit", 0},
+                    {"lending_limit", 0},
+                    {"weight", 0},
+                    {"used", used.slots},
+                    {"borrowed", used.slots},
+                    {"gpus_used", used.gpus},
+                    {"gpu_limit", 0},
+                    {"share", share},
+                    {"recent_share", share_of(lately.slots, lately.memory_bytes, lately.gpus)},
+                    {"running", queue.running},
+                    {"waiting", queue.waiting},
+                    {"jobs", queue.jobs}});
+  }
+  return list;
+}
+
+}  // namespace
 
 json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
                   const scheduler::Room& cluster, std::int64_t now_ms) {
@@ -273,6 +373,8 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
                     {"running", jobs[i].first},
                     {"waiting", jobs[i].second}});
   }
+  for (auto& removed : removed_queues_view(tenants, ledger, cluster, now_ms))
+    list.push_back(std::move(removed));
   return list;
 }
 
@@ -311,7 +413,12 @@ json reasons_view(std::span<const scheduler::Reason> reasons) {
 }
 
 json why_view(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons) {
-  return {{"state", to_string(job.state)}, {"reasons", reasons_view(reasons)}, {"expected_start", nullptr}};
+  json view{{"job", job.id},
+            {"state", to_string(job.state)},
+            {"reasons", reasons_view(reasons)},
+            {"expected_start", nullptr}};
+  if (is_end(job.state)) view["ended_because"] = job.reason;
+  return view;
 }
 
 json events_view(const scheduler::History::Page& page) {

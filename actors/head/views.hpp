@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,8 +57,18 @@ nlohmann::json job_view(const scheduler::JobRecord& job, const LiveJob* live, co
 /// Whether a job has all labels that the query of a list of jobs names: `label.team=search`.
 bool has_wanted_labels(const std::map<std::string, std::string>& labels,
                        const std::map<std::string, std::string>& query);
+/// What else that query may ask for.
+struct JobFilter {
+  std::set<scheduler::JobState> states;  ///< one of these; none: any
+  std::string tenant;                    ///< empty: any
+  bool active = false;                   ///< only those that have not ended
+};
+/// `state=QUEUED,RUNNING`, `tenant=nlp`, `active=true`. Errors: `invalid_argument`.
+Result<JobFilter> read_job_filter(const std::map<std::string, std::string>& query);
+bool is_wanted(const scheduler::JobRecord& job, const JobFilter& filter);
 nlohmann::json node_view(const NodeEntry& node, scheduler::SlotCount slots_used, std::size_t gpus_used);
-/// All queues but the root, parents before children; without tenants one called `default` for everybody.
+/// All queues but the root, parents before children; without tenants one called `default` for everybody. Then
+/// those that are named no more and have jobs still.
 /// `cluster`: what the nodes have together.
 nlohmann::json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
                             const scheduler::Room& cluster, std::int64_t now_ms);

@@ -87,6 +87,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PauseRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ResumeRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeDrained, node, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeQuarantined, node, why)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeCordoned, node, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(QuarantineLifted, node)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeUndrained, node)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TimeLimitReached, job)
@@ -214,6 +215,8 @@ template <>
 constexpr const char* kTypeName<WorkersScaled> = "workers_scaled";
 template <>
 constexpr const char* kTypeName<NodeQuarantined> = "node_quarantined";
+template <>
+constexpr const char* kTypeName<NodeCordoned> = "node_cordoned";
 template <>
 constexpr const char* kTypeName<CheckpointChosen> = "checkpoint_chosen";
 template <>

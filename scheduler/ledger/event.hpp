@@ -279,13 +279,20 @@ struct NodeQuarantined {
   bool operator==(const NodeQuarantined&) const = default;
 };
 
+/// Nothing new goes to the node until `NodeUndrained`, since an operator wants that; what runs there goes on
+/// to its end. `why`: the operator's words.
+struct NodeCordoned {
+  std::string node, why;
+  bool operator==(const NodeCordoned&) const = default;
+};
+
 /// What was against the node has turned out to be the jobs' fault.
 struct QuarantineLifted {
   std::string node;
   bool operator==(const QuarantineLifted&) const = default;
 };
 
-/// Ends a drain and a quarantine.
+/// Ends a drain, a cordon and a quarantine.
 struct NodeUndrained {
   std::string node;
   bool operator==(const NodeUndrained&) const = default;
@@ -309,7 +316,7 @@ struct Event {
                    PriorityChanged, WorkersScaled, NodeQuarantined, RankFinished, QuarantineLifted,
                    SpeedMeasured, CheckpointChosen, ModelVersionAdded, ModelTagged, ModelServed,
                    RolloutStopped, DeadlinePromised, DeadlineMissed, VersionProved, ModelRemoved,
-                   BatchChanged, JobForgotten, FileServed, TenantsChanged, JobSubmittedAgain>;
+                   BatchChanged, JobForgotten, FileServed, TenantsChanged, JobSubmittedAgain, NodeCordoned>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -138,6 +138,7 @@ bool Ledger::on(const Event& event, const GenerationFormed& body) {
   if (job == nullptr || body.generation <= job->generation) return false;
   if (job->spec->kind == JobKind::command) job->runs.begin(event.at_ms);
   job->generation = body.generation;
+  job->is_restart_due = false;
   if (job->spec->serve) {  // also those that leave: their leases end when they are no members any more
     note_sound_runs(job->members);
     note_sound_runs(body.members);
@@ -177,6 +178,7 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
     job->ended_ms = event.at_ms;
     index_end(*job);
     end_promise(*job);
+    drop_due_restart(*job);
     job->curve.reset();
     history_.end_job(body.job);
   }
@@ -213,12 +215,17 @@ bool Ledger::on(const Event& event, const NodeQuarantined& body) {
   return !body.node.empty() && quarantined_.try_emplace(body.node, NodeClosure{event.at_ms, body.why}).second;
 }
 
+bool Ledger::on(const Event& event, const NodeCordoned& body) {
+  return !body.node.empty() && cordoned_.try_emplace(body.node, NodeClosure{event.at_ms, body.why}).second;
+}
+
 bool Ledger::on(const Event&, const QuarantineLifted& body) {
   return quarantined_.erase(body.node) == 1;
 }
 
 bool Ledger::on(const Event&, const NodeUndrained& body) {
-  const auto closures = drained_.erase(body.node) + quarantined_.erase(body.node);
+  const auto closures =
+      drained_.erase(body.node) + quarantined_.erase(body.node) + cordoned_.erase(body.node);
   if (closures > 0) {
     // All of those jobs: who crashed on another node too has accused neither, and does not from now on.
     std::set<std::string> accusers;
@@ -334,6 +341,12 @@ bool Ledger::set_tenants(const std::string& text) {
 void Ledger::end_promise(JobRecord& job) {
   job.has_promise = false;
   promised_.erase(job.id);
+}
+
+/// No restart has followed the last crash, and none will.
+void Ledger::drop_due_restart(JobRecord& job) {
+  if (job.is_restart_due && job.restarts > 0) --job.restarts;
+  job.is_restart_due = false;
 }
 
 const JobRecord* Ledger::find(std::string_view job) const {

@@ -56,7 +56,8 @@ struct JobRecord {
   std::uint64_t step = 0;                              ///< committed steps known to be reached
   std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
   std::uint64_t checkpoint_step = 0;
-  std::uint32_t restarts = 0;  ///< workers that crashed, over the job's life
+  std::uint32_t restarts = 0;   ///< after crashes, over the job's life; that which is due counts
+  bool is_restart_due = false;  ///< a worker has crashed since its gang was formed last
   std::uint64_t crash_bound =
       0;  ///< workers below it were there at the last crash: theirs count as the same one
   std::uint32_t crashes_in_a_row = 0;  ///< since the last committed step; of a command: in all
@@ -177,6 +178,8 @@ class Ledger {
   const NodeClosures& drained() const { return drained_; }
   /// Nodes that nothing new goes to because workers crash there.
   const NodeClosures& quarantined() const { return quarantined_; }
+  /// Nodes that nothing new goes to because an operator wants that.
+  const NodeClosures& cordoned() const { return cordoned_; }
   /// Crashes that may speak against the nodes they happened on, oldest first; the last few.
   const std::vector<EarlyCrash>& early_crashes() const { return early_crashes_; }
   /// Of programs that crashed early somewhere: those that have ended, and those that are under way.
@@ -269,6 +272,7 @@ class Ledger {
   bool on(const Event& event, const NodeDrained& body);
   bool on(const Event& event, const NodeUndrained& body);
   bool on(const Event& event, const NodeQuarantined& body);
+  bool on(const Event& event, const NodeCordoned& body);
   bool on(const Event& event, const QuarantineLifted& body);
   bool on(const Event& event, const TimeLimitReached& body);
   bool on(const Event& event, const JobRetried& body);
@@ -296,6 +300,7 @@ class Ledger {
   bool on(const Event& event, const TenantsChanged& body);
   bool set_tenants(const std::string& text);
   void end_promise(JobRecord& job);
+  static void drop_due_restart(JobRecord& job);
   std::string job_of(const Event& event) const;
   /// Before it is applied.
   std::optional<Happening> describe(const Event& event) const;
@@ -340,7 +345,7 @@ class Ledger {
   std::deque<std::string> forgotten_in_order_;  ///< the same
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
-  NodeClosures drained_, quarantined_;
+  NodeClosures drained_, quarantined_, cordoned_;
   TenantTree tenants_;
   std::string tenants_text_, tenants_at_start_;
   std::vector<EarlyCrash> early_crashes_;

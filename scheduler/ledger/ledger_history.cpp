@@ -72,6 +72,7 @@ struct Describe {
   Found operator()(const NodeDrained& body) const { return of_node("drain", body.node); }
   Found operator()(const NodeUndrained& body) const { return of_node("undrain", body.node); }
   Found operator()(const NodeQuarantined& body) const { return of_node("quarantine", body.node); }
+  Found operator()(const NodeCordoned& body) const { return of_node("cordon", body.node); }
   Found operator()(const QuarantineLifted& body) const { return of_node("quarantine_lifted", body.node); }
   Found operator()(const JobForgotten&) const { return std::nullopt; }
   Found operator()(const GenerationFormed&) const { return std::nullopt; }

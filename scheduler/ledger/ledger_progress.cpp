@@ -68,6 +68,7 @@ bool Ledger::on(const Event& event, const WorkerCrashed& body) {
   auto* job = active(body.job);
   if (job == nullptr) return false;
   ++job->restarts;
+  job->is_restart_due = true;
   job->runs.end();
   if (body.in_a_row != job->crashes_in_a_row) job->crash_bound = next_worker_;
   job->crashes_in_a_row = body.in_a_row;

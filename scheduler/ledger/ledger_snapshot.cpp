@@ -48,6 +48,7 @@ json to_json(const JobRecord& job, std::size_t text) {
   add("steps_per_epoch", job.steps_per_epoch, kNew.steps_per_epoch);
   add("checkpoint_step", job.checkpoint_step, kNew.checkpoint_step);
   add("restarts", job.restarts, kNew.restarts);
+  add("restart_due", job.is_restart_due, kNew.is_restart_due);
   add("crashes", job.crashes_in_a_row, kNew.crashes_in_a_row);
   add("crash_text", job.crash_text, kNew.crash_text);
   add("crash_bound", job.crash_bound, kNew.crash_bound);
@@ -113,6 +114,7 @@ JobRecord job_from(const json& from) {
   take("steps_per_epoch", job.steps_per_epoch);
   take("checkpoint_step", job.checkpoint_step);
   take("restarts", job.restarts);
+  take("restart_due", job.is_restart_due);
   take("crashes", job.crashes_in_a_row);
   take("crash_text", job.crash_text);
   take("crash_bound", job.crash_bound);
@@ -196,6 +198,7 @@ std::string Ledger::snapshot() const {
                       {"leases", leases},
                       {"drained", to_json(drained_)},
                       {"quarantined", to_json(quarantined_)},
+                      {"cordoned", to_json(cordoned_)},
                       {"early_crashes", crashes},
                       {"sound_runs", sound},
                       {"history", history_.to_json()},
@@ -298,6 +301,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
     }
     read(document, "drained", ledger.drained_);
     read(document, "quarantined", ledger.quarantined_);
+    read(document, "cordoned", ledger.cordoned_);
     if (document.contains("early_crashes")) {
       for (const auto& entry : document.at("early_crashes"))
         ledger.early_crashes_.push_back(

@@ -28,7 +28,9 @@ WhatIf TrialJob::what_if(std::span<const PastUse> past, std::int64_t now_ms) {
                        [&](const Placement& one) { return one.job == job; });
   if (!found.placements.empty()) return found;
   auto waits = planner_.explain(std::span(&job, 1), past, now_ms);
-  if (!waits.empty()) found.reasons = std::move(waits.front().reasons);
+  if (waits.empty()) return found;
+  found.reasons = std::move(waits.front().reasons);
+  found.room_is_coming = waits.front().room_is_coming;
   return found;
 }
 

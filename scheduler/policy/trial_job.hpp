@@ -15,6 +15,7 @@ struct WhatIf {
   bool could_ever_start = true;                 ///< see `Planner`
   std::vector<Placement> placements;            ///< of its workers; none: it waits
   std::vector<Reason> reasons;                  ///< why it waits, as `Planner::explain` says; none: it starts
+  bool room_is_coming = false;                  ///< it waits only for workers of others to be gone
   std::vector<std::string> preempted;           ///< jobs that lose all their workers to it
   std::vector<Relocation> relocated;            ///< workers that go to other nodes for it
   std::map<std::string, std::uint32_t> shrunk;  ///< workers that others lose, and would keep without it

@@ -92,6 +92,15 @@ std::variant<std::size_t, QueueFault> resolve_queue(const TenantTree& tree, std:
   if (const auto found = tree.find(tenant, queue)) return *found;
   const auto top = find_tenant(tree, tenant);
   if (!top) {
+    const auto slash = queue.find('/');
+    const auto named =
+        slash == std::string_view::npos ? std::nullopt : find_tenant(tree, queue.substr(0, slash));
+    if (tenant == "default" && named && tree.find(tree[*named].name, queue)) {
+      return QueueFault{"queue",
+                        "queue " + to_quoted(queue) + " is of tenant " + to_quoted(tree[*named].name) +
+                            ", and the job names no tenant",
+                        "write tenant: " + tree[*named].name + " as well, or --tenant " + tree[*named].name};
+    }
     // Mostly nobody asked for that one: it is what a job that names none is of.
     const std::string advice =
         tenant == "default" ? "name one: --tenant, tenant: in the job file, or DS_TENANT; " : "";

@@ -77,6 +77,8 @@ TEST_F(Plans, ComeTrueWhenTheJobIsSubmittedAndSubmitNothing) {
   const auto urgent = write("workers: 4\npriority: critical\n");
   const auto preempting = plan(urgent);
   EXPECT_EQ(preempting.at("preemptions"), (json{running})) << preempting;
+  EXPECT_EQ(preempting.at("starts_when_room_is_made"), true) << preempting;
+  EXPECT_EQ(preempting.at("workers_to_leave"), 3) << preempting;
   EXPECT_EQ(cluster_.status(running).at("state"), "RUNNING");
   cluster_.submit_job(urgent);
   EXPECT_TRUE(cluster_.wait_for_state(running, "PREEMPTED")) << cluster_.logs();
@@ -101,12 +103,76 @@ TEST_F(Labels, AreShownAndListsAreOfJobsThatHaveThoseAskedFor) {
   EXPECT_EQ(ids_of({"--label", "team=search", "--label", "stage=a b"}), Ids{labelled});
   EXPECT_EQ(ids_of({"--label", "team=maps"}), Ids{other});
   EXPECT_EQ(ids_of({"--label", "team=maps", "--label", "stage=a b"}), Ids{});
-  EXPECT_NE(cluster_.submit({"list", "--label", "team=x"}).out.find("no job has this label"),
+  EXPECT_NE(cluster_.submit({"list", "--label", "team=x"}).out.find("no job has all that was asked for"),
             std::string::npos);
   const auto shown = cluster_.submit({"status", labelled}).out;
   EXPECT_NE(shown.find("stage=a b, team=search"), std::string::npos) << shown;
   EXPECT_NE(shown.find("finds things"), std::string::npos) << shown;
   EXPECT_EQ(cluster_.status(labelled).at("description"), "finds things");
+}
+
+class Operators : public Plans {};
+
+TEST_F(Operators, CloseANodeWithoutEndingWhatRunsThere) {
+  start();
+  const auto spread = run(write("workers: 6\n"));
+  const auto cordoned = cluster_.json({"cordon", "n-1"});
+  ASSERT_TRUE(cordoned.is_object()) << cluster_.logs();
+  EXPECT_EQ(cordoned.at("state"), "CORDONED");
+  const auto waiting = cluster_.submit_job(write("workers: 6\n"));
+  cluster_.head().kill_and_wait();
+  cluster_.start_head();
+  ASSERT_TRUE(cluster_.wait_for_nodes(3)) << cluster_.logs();
+  EXPECT_NE(cluster_.submit({"nodes"}).out.find("CORDONED"), std::string::npos);
+  EXPECT_EQ(cluster_.status(spread).at("state"), "RUNNING");
+  EXPECT_EQ(workers_of(spread).size(), 3U) << "nobody had to leave";
+  EXPECT_EQ(cluster_.submit({"cancel", spread}).code, 0);
+  ASSERT_TRUE(wait_until([&] {
+    const auto why = cluster_.json({"why", waiting});
+    return why.is_object() && !why.at("reasons").empty() && why.at("reasons").at(0).at("code") == "drain";
+  })) << cluster_.json({"why", waiting});
+  EXPECT_EQ(cluster_.json({"uncordon", "n-1"}).at("state"), "UP");
+  EXPECT_TRUE(cluster_.wait_for_state(waiting, "RUNNING")) << cluster_.logs();
+  const auto told = cluster_.submit({"events"}).out;
+  EXPECT_NE(told.find("node n-1: cordon: cordoned by an operator"), std::string::npos) << told;
+}
+
+TEST_F(Operators, AreToldWhatCannotBe) {
+  start();
+  ASSERT_TRUE(plan(write("workers: 1\n")).is_object()) << "the head does not wait for nodes any more";
+  const auto never = cluster_.submit({"submit", "-f", write("workers: 7\n")});
+  EXPECT_EQ(never.code, 0) << never.err;
+  EXPECT_NE(never.err.find("can never start: it needs 7 workers"), std::string::npos) << never.err;
+  const auto fits = cluster_.submit({"submit", "-f", write("workers: {min: 1, max: 2}\n")});
+  EXPECT_EQ(fits.err.find("never"), std::string::npos) << fits.err;
+  const auto job = fits.out.substr(0, fits.out.find('\n'));
+  ASSERT_TRUE(cluster_.wait_for_state(job, "RUNNING")) << cluster_.logs();
+  const auto deadline =
+      cluster_.submit({"submit", "-f", write("workers: 7\ntime_limit: 1m\ndeadline: 9h\n")});
+  EXPECT_EQ(deadline.code, 7) << deadline.err;
+  EXPECT_NE(deadline.err.find("no deadline can be promised: it needs 7 workers"), std::string::npos)
+      << deadline.err;
+  const auto nearer = cluster_.submit({"submit", "-f", write("time_limit: 2m\ndeadline: 1m\n")});
+  EXPECT_NE(nearer.err.find("it may run for 120 s"), std::string::npos) << nearer.err;
+  const auto scale = cluster_.submit({"scale", job, "1:3"});
+  EXPECT_EQ(scale.code, 2) << scale.err;
+  EXPECT_EQ(scale.err.find("batch"), std::string::npos) << scale.err;
+
+  const auto ids_of = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "list");
+    std::vector<std::string> ids;
+    for (const auto& one : cluster_.json(words)) ids.push_back(one.at("id"));
+    return ids;
+  };
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(ids_of({"--state", "RUNNING,STARTING"}), Ids{job});
+  EXPECT_EQ(ids_of({"--tenant", "default", "--active"}).size(), 2U);
+  EXPECT_EQ(ids_of({"--tenant", "other"}), Ids{});
+  EXPECT_EQ(cluster_.submit({"cancel", job}).code, 0);
+  EXPECT_EQ(ids_of({"--active", "--state", "CANCELLED"}), Ids{});
+  const auto why = cluster_.submit({"why", job}).out;
+  EXPECT_NE(why.find("it has ended: cancelled by its owner\nds-submit retry " + job), std::string::npos)
+      << why;
 }
 
 TEST_F(Plans, EndWithTheExitCodeThatTellsWhatIsWrong) {

@@ -155,7 +155,8 @@ TEST_F(Tenants, MayUseWhatIsAppliedWhileTheHeadRuns) {
   cluster_.head().kill_and_wait();
   cluster_.start_head({"--tenants", (cluster_.path() / "tenants.yaml").string()});
   ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
-  EXPECT_EQ(used_by("audio", "guaranteed"), -1);
+  EXPECT_EQ(used_by("audio", "guaranteed"), 0);
+  EXPECT_EQ(used_by("audio"), 1) << "it is named no more, and a job of its runs";
   EXPECT_TRUE(cluster_.wait_for_state(second, "RUNNING")) << cluster_.logs();
   EXPECT_EQ(cluster_.status(sound).at("state"), "RUNNING") << "it keeps what it has";
 

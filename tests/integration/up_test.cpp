@@ -107,6 +107,31 @@ TEST_F(Up, WithTenantsRunsProgramsAndJobFilesOfWhomTheUserSays) {
   EXPECT_EQ(plan.at("spec").at("tenant"), "vision");
 }
 
+TEST_F(Up, SaysThatTenantsThatWereAppliedSinceGoOnToCount) {
+  const auto file = folder_.path() / "tenants.yaml", other = folder_.path() / "other.yaml",
+             job = folder_.path() / "job.yaml";
+  std::ofstream(file) << "tenants: {nlp: {guaranteed: 1}, vision: {guaranteed: 1}}\n";
+  std::ofstream(other) << "tenants: {nlp: {guaranteed: 2}}\n";
+  std::ofstream(job) << "version: 1\nkind: command\nname: job\ntenant: vision\nrun: [sleep, \"1000\"]\n";
+  const std::vector<std::string> up{"up", "--nodes", "1", "--slots", "2", "--tenants", file.string()};
+  const auto first = ds_submit(up);
+  EXPECT_EQ(first.code, 0) << first.err;
+  EXPECT_EQ(first.err.find("warning"), std::string::npos) << first.err;
+  const auto submitted = ds_submit({"submit", "-f", job.string()});
+  const auto id = submitted.out.substr(0, submitted.out.find('\n'));
+  ASSERT_EQ(ds_submit({"wait", id, "--for", "RUNNING", "--timeout", "90s"}).code, 0);
+  const auto applied = ds_submit({"tenants", "--apply", other.string()});
+  EXPECT_EQ(applied.code, 0) << applied.err;
+  EXPECT_NE(applied.err.find("vision is named no more, and 1 of its jobs runs: " + id), std::string::npos)
+      << applied.err;
+  EXPECT_NE(applied.out.find("vision (removed)"), std::string::npos) << applied.out;
+  const auto again = ds_submit(up);
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_NE(again.err.find("warning: tenants may use what ds-submit tenants --apply has said since"),
+            std::string::npos)
+      << again.err;
+}
+
 TEST_F(Up, StartsWhatIsMissingInTheShapeItHadAndRefusesAnother) {
   ASSERT_EQ(ds_submit({"up", "--nodes", "3", "--slots", "3", "--gpus", "H200:2"}).code, 0);
   const int node = pid_of("node-2"), head = pid_of("head");

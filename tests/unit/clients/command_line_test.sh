@@ -26,7 +26,8 @@ expect 2 'no program given after --' --
 expect 2 "unknown command 'lits'" lits -- true
 expect 9 'no head answers at 127.0.0.1:1' --head 127.0.0.1:1 -- ./train --lr 0.1
 expect 2 'did you mean --head?' list --haed x
-expect 2 'this command does not take --tenant' --tenant nlp list
+expect 2 'this command does not take --tenant' --tenant nlp nodes
+expect 2 'did you mean RUNNING?' list --state QUEUED,RUNING
 expect 2 "expected one of table, json, yaml, got 'jsn'; did you mean json?" list -o jsn
 expect 2 'did you mean torchscript?' export j --format torchscrpt -o f
 expect 2 'JOB is required' status
@@ -56,6 +57,8 @@ expect 2 "expected MIN:MAX or a number of workers, got 1:x" scale j 1:x
 expect 2 'MIN:MAX is required' scale j
 expect 2 'VALUE is required' priority j
 expect 2 'NODE is required' drain
+expect 2 'NODE is required' cordon
+expect 2 'NODE is required' uncordon
 expect 2 'did you mean ds-submit undrain?' undrian node-1
 expect 9 'ds-submit up' list
 expect 9 'no head answers at 127.0.0.1:1' status j --head 127.0.0.1:1

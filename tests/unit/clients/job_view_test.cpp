@@ -160,6 +160,55 @@ TEST(JobView, SaysWhatIsInTheWay) {
             "by when\n");
 }
 
+TEST(JobView, SaysHowAJobHasEndedAndWhetherItMayBeTriedAgain) {
+  EXPECT_EQ(format_why(json::parse(
+                           R"({"job":"j-1","state":"SUCCEEDED","reasons":[],"ended_because":"exit code 0"})"),
+                       false),
+            "SUCCEEDED\nit has ended: exit code 0\n");
+  EXPECT_EQ(
+      format_why(json::parse(R"({"job":"j-1","state":"FAILED","reasons":[],"ended_because":"crash 3"})"),
+                 false),
+      "FAILED\nit has ended: crash 3\nds-submit retry j-1 tries it again, from its newest checkpoint if it "
+      "has "
+      "one\n");
+  EXPECT_EQ(format_why(json::parse(R"({"state":"CANCELLED","reasons":[]})"), false),
+            "CANCELLED\nit has ended\nds-submit retry JOB tries it again, from its newest checkpoint if it "
+            "has one\n")
+      << "of an older head";
+}
+
+TEST(JobView, SaysOfAPromiseWhetherItCanBeKept) {
+  json job = json::parse(R"({"deadline_ms":1767229200000,"starts_by_ms":1767225600000,"time_limit_ms":1800000,
+    "deadline_promised":true,"promise_at_risk":false,"started_ms":null})");
+  const auto line = [&](std::int64_t now_ms) {
+    const auto text = format_job(job, now_ms, false);
+    const auto at = text.find("deadline ");
+    return text.substr(at, text.find('\n', at) - at);
+  };
+  EXPECT_EQ(line(1767225000000),
+            "deadline    2026-01-01T01:00:00Z, promised; it starts by 2026-01-01T00:00:00Z");
+  job["promise_at_risk"] = true;
+  EXPECT_EQ(line(1767225000000),
+            "deadline    2026-01-01T01:00:00Z, promised, and at risk: it can't start now, and was to by "
+            "2026-01-01T00:00:00Z; the promise is broken if it has not started by 2026-01-01T00:30:00Z");
+  EXPECT_EQ(
+      line(1767225700000),
+      "deadline    2026-01-01T01:00:00Z, promised, and at risk: it was to start by 2026-01-01T00:00:00Z; the "
+      "promise is broken if it has not started by 2026-01-01T00:30:00Z");
+}
+
+TEST(JobView, SaysWhichJobsRunOfTenantsThatAreNamedNoMore) {
+  const json tenants =
+      json::parse(R"([{"name":"a","running":1},{"name":"b","removed":true,"running":2,"used":2,
+    "jobs":["j-1","j-2"]},{"name":"c","removed":true,"running":0,"waiting":1,"jobs":[]}])");
+  EXPECT_EQ(format_removed(tenants),
+            "warning: b is named no more, and 2 of its jobs run: j-1, j-2; they keep what they have but "
+            "can't grow or "
+            "start again\n");
+  EXPECT_EQ(format_removed(json::array()), "");
+  EXPECT_NE(format_tenants(tenants, false).find("b (removed)"), std::string::npos);
+}
+
 TEST(JobView, SurvivesAnswersOfAnotherShape) {
   const json odd = json::parse(R"([null, 5, {"id":7,"metrics":[],"state":{}}])");
   EXPECT_FALSE(format_jobs(odd, 0, false).empty());
@@ -190,6 +239,16 @@ TEST(JobView, SaysWhatWouldBecomeOfAJob) {
             "  a worker of c would move from n1 to n2\n"
             "  b would be preempted\n"
             "nothing was submitted; -o yaml shows the job with all its defaults\n");
+  json room = json::parse(R"({"outcome":"waits","starts_when_room_is_made":true,"workers_to_leave":6,
+    "expected_start":{"from":"2026-01-01T00:00:00Z","to":null},"preemptions":["b"]})");
+  EXPECT_EQ(format_plan(room, false),
+            "would start as soon as 6 workers have left\n"
+            "  b would be preempted\n"
+            "nothing was submitted; -o yaml shows the job with all its defaults\n");
+  room["workers_to_leave"] = 1;
+  EXPECT_TRUE(format_plan(room, false).starts_with("would start as soon as 1 worker has left\n"));
+  room["workers_to_leave"] = 0;
+  EXPECT_TRUE(format_plan(room, false).starts_with("would start as soon as the workers that are stopping"));
   EXPECT_TRUE(format_plan(json::object(), false).starts_with("could never start\n"));
 }
 

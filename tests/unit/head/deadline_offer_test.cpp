@@ -107,5 +107,42 @@ TEST_F(DeadlineOffer, SaysAmongTenantsWhatItsQueueIsGuaranteed) {
   EXPECT_NE(text.find("no time_limit and need not give way to it: endless |"), std::string::npos) << text;
 }
 
+TEST_F(DeadlineOffer, SaysOfADeadlineThatNoClusterCouldKeepWhatIsWrongWithIt) {
+  const auto refusal_of = [&](const std::string& deadline) -> std::string {
+    const auto refused = refuse_hopeless(*draft(deadline).spec, kNow);
+    return refused ? nlohmann::json::parse(refused->body).at("error").at("message").get<std::string>() : "";
+  };
+  EXPECT_EQ(refusal_of("2001-09-09T01:46:39Z"), "its deadline 2001-09-09T01:46:39Z has passed");
+  EXPECT_EQ(refusal_of("599s"),
+            "its deadline 2001-09-09T01:56:39Z is in 599 s, and it may run for 600 s (time_limit)");
+  EXPECT_EQ(refusal_of("600s"), "");
+}
+
+TEST_F(DeadlineOffer, SaysOfAJobThatCannotStartWhyNot) {
+  const auto refusal_of = [](const Reason& reason) -> std::string {
+    const auto refused = refuse_unfit(std::vector<Reason>{reason});
+    return refused ? nlohmann::json::parse(refused->body).at("error").at("message").get<std::string>() : "";
+  };
+  EXPECT_EQ(refusal_of({"never_fits", "needs 16 workers", {}}),
+            "no deadline can be promised: it needs 16 workers");
+  EXPECT_EQ(refusal_of({"drain", "needs 4 workers", {}}),
+            "no deadline can be promised now: it needs 4 workers");
+  EXPECT_EQ(refusal_of({"no_capacity_now", "needs 4 workers", {"a"}}), "");
+}
+
+TEST_F(DeadlineOffer, IsAtRiskOnceItsStartHasPassedOrTheNodesHaveNoRoom) {
+  ASSERT_TRUE(ledger_.apply(event(submitted("first"))));
+  const JobRecord& job = *ledger_.find("first");
+  const std::vector<Reason> waits{{"no_capacity_now", "", {}}}, lacks{{"drain", "", {}}};
+  EXPECT_FALSE(is_promise_at_risk(job, lacks, kNow)) << "it has none";
+  ASSERT_TRUE(ledger_.apply(event(DeadlinePromised{"first", kNow + 9000, kNow})));
+  EXPECT_FALSE(is_promise_at_risk(job, waits, kNow));
+  EXPECT_TRUE(is_promise_at_risk(job, lacks, kNow));
+  EXPECT_TRUE(is_promise_at_risk(job, waits, kNow + 1));
+  ASSERT_TRUE(ledger_.apply(event(LeaseGranted{1, "first", "n", 1, 0})));
+  ASSERT_TRUE(ledger_.apply(event(JobStateChanged{"first", JobState::starting, ""})));
+  EXPECT_FALSE(is_promise_at_risk(job, {}, kNow + 1)) << "it has started";
+}
+
 }  // namespace
 }  // namespace ds::head

@@ -73,12 +73,20 @@ TEST_F(PlanView, SaysWhoWouldShrinkAndWhoWouldBePreempted) {
   start("low", "workers: 1\npriority: low\n", {"node-2"});
   auto answer = plan("workers: 2\n");
   EXPECT_EQ(answer.at("outcome"), "waits");  // until they have gone
+  EXPECT_EQ(answer.at("starts_when_room_is_made"), true);
+  EXPECT_EQ(answer.at("workers_to_leave"), 2);
   EXPECT_EQ(answer.at("shrinks"), (json{{{"job", "wide"}, {"from", 3}, {"to", 1}}}));
   EXPECT_EQ(answer.at("preemptions"), json::array());
   EXPECT_EQ(answer.at("reasons").at(0).at("code"), "no_capacity_now");
   answer = plan("workers: 3\n");
   EXPECT_EQ(answer.at("shrinks"), (json{{{"job", "wide"}, {"from", 3}, {"to", 1}}}));
   EXPECT_EQ(answer.at("preemptions"), (json{"low"}));
+  EXPECT_EQ(answer.at("starts_when_room_is_made"), true);
+  EXPECT_EQ(answer.at("workers_to_leave"), 3);
+  answer = plan("workers: 4\npriority: low\n");
+  EXPECT_EQ(answer.at("outcome"), "waits") << "nobody makes room for it";
+  EXPECT_EQ(answer.at("starts_when_room_is_made"), false);
+  EXPECT_EQ(answer.at("workers_to_leave"), 0);
 }
 
 TEST_F(PlanView, SaysWhoWouldMove) {

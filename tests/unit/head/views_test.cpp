@@ -341,6 +341,32 @@ TEST(Views, WhySaysCodeSentenceAndTheJobsInTheWay) {
   EXPECT_EQ(missing.at("nodes_count"), 5);
 }
 
+TEST(Views, WhyOfAJobThatHasEndedSaysHow) {
+  const auto ledger = make_ledger({JobStateChanged{"j-1", JobState::failed, "crash 3"}});
+  const auto view = why_view(*ledger.find("j-1"), {});
+  EXPECT_EQ(view.at("job"), "j-1");
+  EXPECT_EQ(view.at("ended_because"), "crash 3");
+  EXPECT_FALSE(why_view(*make_ledger().find("j-1"), {}).contains("ended_because"));
+}
+
+TEST(Views, AJobIsListedWhereItsStateAndTenantAreAskedFor) {
+  const auto ended = make_ledger({JobStateChanged{"j-1", JobState::failed, ""}}), waiting = make_ledger();
+  const auto lists = [](const Ledger& ledger, const std::map<std::string, std::string>& query) {
+    const auto filter = read_job_filter(query);
+    return filter && is_wanted(*ledger.find("j-1"), *filter);
+  };
+  EXPECT_TRUE(lists(ended, {}) && lists(waiting, {{"after", "a"}}));
+  EXPECT_TRUE(lists(ended, {{"state", "RUNNING,FAILED"}}));
+  EXPECT_FALSE(lists(waiting, {{"state", "RUNNING,FAILED"}}));
+  EXPECT_FALSE(lists(ended, {{"active", "true"}}));
+  EXPECT_TRUE(lists(waiting, {{"active", "true"}}) && lists(ended, {{"active", "false"}}));
+  EXPECT_TRUE(lists(ended, {{"tenant", "nlp"}}));
+  EXPECT_FALSE(lists(ended, {{"tenant", "nl"}}));
+  for (const auto& wrong : {std::pair("state", "failed"), std::pair("state", ""),
+                            std::pair("state", "FAILED,"), std::pair("active", "yes")})
+    EXPECT_FALSE(read_job_filter({wrong})) << wrong.second;
+}
+
 TEST(Views, EveryKindOfErrorHasItsStatusAndWord) {
   const std::vector<std::tuple<ErrorCode, int, std::string>> rows{
       {ErrorCode::invalid_argument, 400, "bad_request"},
@@ -409,6 +435,17 @@ TEST(TenantsView, ShowsWhatEachQueueMayUseAndUses) {
   }
   EXPECT_EQ(tenants_view({}, ledger, {4, 1 << 20}, 2).at(0).at("name"), "default");
   EXPECT_EQ(tenants_view({}, ledger, {4, 1 << 20}, 2).at(0).at("guaranteed_together"), 0);
+  const auto others = std::get<TenantTree>(parse_tenant_file("tenants: {vision: {}}"));
+  const auto without = tenants_view(others, ledger, {4, 1 << 20}, 2);
+  ASSERT_EQ(without.size(), 2U);
+  EXPECT_FALSE(without[0].contains("removed"));
+  EXPECT_EQ(without[1].at("name"), "nlp");
+  EXPECT_EQ(without[1].at("removed"), true);
+  EXPECT_EQ(without[1].at("used"), 2);
+  EXPECT_EQ(without[1].at("share"), 0.5);
+  EXPECT_EQ(without[1].at("running"), 1);
+  EXPECT_EQ(without[1].at("waiting"), 1);
+  EXPECT_EQ(without[1].at("jobs"), json{"running"});
 }
 
 }  // namespace

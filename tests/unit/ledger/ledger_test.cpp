@@ -191,6 +191,25 @@ TEST(Ledger, ForgivesCrashesOnceStepsAreCommitted) {
   EXPECT_EQ(ledger.find("intents-1")->restarts, 1U);
 }
 
+TEST(Ledger, CountsNoRestartAfterACrashThatEndsTheJob) {
+  auto ledger = with_job();
+  const auto restarts = [&] { return ledger.find("intents-1")->restarts; };
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "intents-1", "n", 1, 0})));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::starting, ""})));
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 1, 500})));
+  EXPECT_EQ(restarts(), 1U) << "it is due";
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"intents-1", 1, {1}, 0})));
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 2, 500})));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(restarts(), 2U);
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::failed, "crash 2"})));
+  EXPECT_EQ(restarts(), 1U);
+  ASSERT_TRUE(ledger.apply(event(JobRetried{"intents-1"})));
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"intents-1", 2, {1}, 0})));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::cancelled, ""})));
+  EXPECT_EQ(restarts(), 1U) << "no crash came since";
+}
+
 TEST(Ledger, ForgivesCrashesOnceACheckpointIsCommittedEvenAfterItsEvaluation) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 2, 500})));

@@ -182,7 +182,7 @@ TEST(Ledger, QueuesAJobAgainThatFailedOrWasCancelledWhenItsOwnerWantsIt) {
     EXPECT_EQ(job.ended_ms, 0);
     EXPECT_EQ(job.checkpoint_step, 40U);
     EXPECT_EQ(job.crashes_in_a_row, 0U);
-    EXPECT_EQ(job.restarts, 1U);
+    EXPECT_EQ(job.restarts, 0U) << "no restart followed its crash";
     EXPECT_EQ(job.run_ms(1'000'000), 0);
     ASSERT_EQ(ledger.demands(0).size(), 1U);
     EXPECT_FALSE(ledger.demands(0)[0].held);
@@ -239,6 +239,19 @@ TEST(Ledger, KnowsWhereProgramsRunWellThatHaveCrashedElsewhere) {
   ASSERT_TRUE(ledger.apply(event(NodeUndrained{"node-1"})));
   EXPECT_TRUE(ledger.sound_runs(60'100).empty());
   EXPECT_EQ(ledger.demands(60'100).at(0).shuns, "");
+}
+
+TEST(Ledger, KeepsANodeCordonedUntilItIsUndrained) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.apply(event(NodeCordoned{"node-1", ""}, 60)));
+  EXPECT_FALSE(ledger.apply(event(NodeCordoned{"node-1", "again"}, 61)));
+  EXPECT_FALSE(ledger.apply(event(QuarantineLifted{"node-1"}))) << "no policy ends what an operator wants";
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(ledger.cordoned().at("node-1").since_ms, 60);
+  EXPECT_TRUE(ledger.drained().empty());
+  EXPECT_EQ(ledger.history().recent(0).happenings.at(0).what, "cordon");
+  ASSERT_TRUE(ledger.apply(event(NodeUndrained{"node-1"})));
+  EXPECT_TRUE(ledger.cordoned().empty());
 }
 
 TEST(Ledger, BlamesNoOtherNodeOnceOneIsUndrained) {

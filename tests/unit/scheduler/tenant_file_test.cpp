@@ -72,6 +72,11 @@ TEST(TenantFile, NamesTheQueueThatAJobIsIn) {
   };
   EXPECT_EQ(message("nlpp", "default"),
             "tenant: there is no tenant \"nlpp\"; tenants here: nlp, vision, guests");
+  EXPECT_EQ(message("default", "vision/prod"),
+            "queue: queue \"vision/prod\" is of tenant \"vision\", and the job names no tenant; write "
+            "tenant: vision as "
+            "well, or --tenant vision");
+  EXPECT_NE(message("default", "vision/none").find("there is no tenant \"default\""), std::string::npos);
   EXPECT_EQ(message("vision", "default"),
             "queue: tenant \"vision\" has several queues; name one; its queues: prod, dev");
   EXPECT_EQ(message("vision", "test"),

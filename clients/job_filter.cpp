@@ -1,4 +1,4 @@
-#include "clients/label_filter.hpp"
+#include "clients/job_filter.hpp"
 
 #include <fmt/format.h>
 
@@ -9,10 +9,13 @@
 
 namespace ds::clients {
 
-std::string path_of_jobs(const std::vector<std::string>& labels) {
-  std::string path = "/api/v1/jobs";
+std::string path_of_jobs(const JobFilter& filter) {
+  std::string query;
+  const auto add = [&](const std::string& name, const std::string& value) {
+    query += fmt::format("{}{}={}", query.empty() ? '?' : '&', name, encode_segment(value));
+  };
   std::set<std::string> keys;
-  for (const std::string& label : labels) {
+  for (const std::string& label : filter.labels) {
     const auto at = label.find('=');
     if (at == std::string::npos || at == 0) {
       throw Failure(ExitCode::usage, "usage", fmt::format("--label: expected KEY=VALUE, got '{}'", label),
@@ -23,10 +26,14 @@ std::string path_of_jobs(const std::vector<std::string>& labels) {
       throw Failure(ExitCode::usage, "usage",
                     fmt::format("--label: '{}' is given twice, and a job has one value for it", key));
     }
-    path += fmt::format("{}label.{}={}", keys.size() == 1 ? '?' : '&', encode_segment(key),
-                        encode_segment(label.substr(at + 1)));
+    add("label." + encode_segment(key), label.substr(at + 1));
   }
-  return path;
+  std::string states;
+  for (const std::string& state : filter.states) states += (states.empty() ? "" : ",") + state;
+  if (!states.empty()) add("state", states);
+  if (!filter.tenant.empty()) add("tenant", filter.tenant);
+  if (filter.active) add("active", "true");
+  return "/api/v1/jobs" + query;
 }
 
 }  // namespace ds::clients
