@@ -10,8 +10,6 @@
 #include "actors/gateway/error_response.hpp"
 #include "scheduler/ledger/slot_count_json.hpp"
 #include "scheduler/policy/gpu_kind.hpp"
-#include "scheduler/policy/queue_use.hpp"
-#include "scheduler/policy/shares.hpp"
 
 namespace ds::head {
 namespace {
@@ -260,123 +258,7 @@ json node_view(const NodeEntry& node, scheduler::SlotCount slots_used, std::size
           {"reason", node.reason}};
 }
 
-namespace {
-
-constexpr std::size_t kMostJobsNamed = 20;
-
-/// What jobs of queues have and wait for that the tenants' file does not name any more.
-json removed_queues_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
-                         const scheduler::Room& cluster, std::int64_t now_ms) {
-  using scheduler::Room;
-  struct Removed {
-    Room used;
-    scheduler::PastUse lately;
-    int running = 0, waiting = 0;
-    std::vector<std::string> jobs;
-  };
-  std::map<std::pair<std::string, std::string>, Removed> removed;
-  const auto find = [&](const auto& one) -> Removed* {
-    if (tenants.find(one.tenant, one.queue)) return nullptr;
-    return &removed[{one.tenant, one.queue}];
-  };
-  for (const auto& [worker, lease] : ledger.leases()) {
-    auto* queue = lease.role == scheduler::Role::worker ? find(lease) : nullptr;
-    if (queue != nullptr)
-      queue->used = plus(queue->used, {lease.slots, lease.memory_bytes, lease.devices.size()});
-  }
-  for (const auto& demand : ledger.demands(now_ms)) {
-    auto* queue = find(demand);
-    if (queue == nullptr) continue;
-    const bool runs = ledger.find(demand.job)->workers > 0;
-    ++(runs ? queue->running : queue->waiting);
-    if (runs && queue->jobs.size() < kMostJobsNamed) queue->jobs.push_back(demand.job);
-  }
-  for (auto& past : ledger.past_use(now_ms)) {
-    const auto queue = removed.find({past.tenant, past.queue});
-    if (queue != removed.end()) queue->second.lately = std::move(past);
-  }
-  const auto share_of = [&](double slots, double memory_bytes, double gpus) {
-    const auto part = [](double used, double all) { return all > 0 ? used / all : 0; };
-    return std::max({part(slots, cluster.slots.number()),
-                     part(memory_bytes, static_cast<double>(cluster.memory_bytes)),
-                     part(gpus, static_cast<double>(cluster.gpus))});
-  };
-  json list = json::array();
-  for (const auto& [names, queue] : removed) {
-    const auto& [used, lately] = std::tie(queue.used, queue.lately);
-    const double share =
-        share_of(used.slots.number(), static_cast<double>(used.memory_bytes), static_cast<double>(used.gpus));
-    list.push_back({{"name", names.second == "default" ? names.first : names.first + "/" + names.second},
-                    {"removed", true},
-                    {"parent", nullptr},
-                    {"guaranteed", 0},
-                    {"borrowing_limit", 0},
-                    {"lending_limit", 0},
-                    {"weight", 0},
-                    {"used", used.slots},
-                    {"borrowed", used.slots},
-                    {"gpus_used", used.gpus},
-                    {"gpu_limit", 0},
-                    {"share", share},
-                    {"recent_share", share_of(lately.slots, lately.memory_bytes, lately.gpus)},
-                    {"running", queue.running},
-                    {"waiting", queue.waiting},
-                    {"jobs", queue.jobs}});
-  }
-  return list;
-}
-
-}  // namespace
-
-json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
-                  const scheduler::Room& cluster, std::int64_t now_ms) {
-  using scheduler::TenantTree;
-  scheduler::QueueUse use(tenants, cluster.slots);
-  const scheduler::QueueUse nothing = use;
-  const auto queue_of = [&](const auto& one) {
-    return tenants.find(one.tenant, one.queue).value_or(TenantTree::kRoot);
-  };
-  for (const auto& [worker, lease] : ledger.leases()) {
-    if (lease.role == scheduler::Role::worker)
-      use.add(queue_of(lease), {lease.slots, lease.memory_bytes, lease.devices.size()});
-  }
-  std::vector<std::pair<int, int>> jobs(tenants.queues.size());  // with workers, without
-  for (const auto& demand : ledger.demands(now_ms)) {
-    const bool runs = ledger.find(demand.job)->workers > 0;
-    for (std::size_t queue = queue_of(demand);; queue = tenants[queue].parent) {
-      ++(runs ? jobs[queue].first : jobs[queue].second);
-      if (queue == TenantTree::kRoot) break;
-    }
-  }
-  const auto together = tenants.guaranteed_together();
-  const scheduler::Shares now(tenants, {}, cluster);
-  const scheduler::Shares lately(tenants, ledger.past_use(now_ms), cluster);
-  const auto or_null = [](const auto& limit) { return limit ? json(*limit) : json(nullptr); };
-  json list = json::array();
-  for (std::size_t i = tenants.has_tenants() ? 1 : 0; i < tenants.queues.size(); ++i) {
-    const scheduler::QueueSpec& queue = tenants[i];
-    const auto used = use.slots(i);
-    list.push_back({{"name", i == TenantTree::kRoot ? "default" : tenants.full_name(i)},
-                    {"parent", queue.depth < 2 ? json(nullptr) : json(tenants.full_name(queue.parent))},
-                    {"guaranteed", queue.guaranteed},
-                    {"guaranteed_together", together},
-                    {"cluster_slots", cluster.slots},
-                    {"borrowing_limit", or_null(queue.borrowing_limit)},
-                    {"lending_limit", or_null(queue.lending_limit)},
-                    {"weight", queue.weight},
-                    {"used", used},
-                    {"borrowed", used > queue.guaranteed && i > 0 ? used - queue.guaranteed : 0},
-                    {"gpus_used", use.used(i).gpus},
-                    {"gpu_limit", or_null(queue.gpu_limit)},
-                    {"share", now.of(use, i) * queue.weight},
-                    {"recent_share", lately.of(nothing, i) * queue.weight},
-                    {"running", jobs[i].first},
-                    {"waiting", jobs[i].second}});
-  }
-  for (auto& removed : removed_queues_view(tenants, ledger, cluster, now_ms))
-    list.push_back(std::move(removed));
-  return list;
-}
+namespace {}  // namespace
 
 json checkpoints_view(std::span<const storage::CheckpointEntry> entries, const scheduler::Goal& goal) {
   const storage::CheckpointEntry* best = nullptr;
