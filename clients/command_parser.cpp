@@ -167,8 +167,7 @@ void CommandParser::add_cluster_commands() {
   add("nodes", "list the nodes", list_nodes);
   add_for_node("drain", "let workers leave a node, with their work, and start nothing new there");
   add_for_node("cordon", "start nothing new on a node; what runs there goes on to its end");
-  add_for_node("undrain", "let a node take workers again, after a drain, a cordon or a quarantine")
-      ->alias("uncordon");
+  add_for_node("undrain", "let a node take workers again, after a drain, a cordon or a quarantine");
   add("tenants", "list the tenants' queues: what they may use and use; or change what they may use",
       [this](const auto& context) { return show_tenants(context, arguments_.tenants); })
       ->add_option("--apply", arguments_.tenants,

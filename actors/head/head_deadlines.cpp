@@ -14,7 +14,6 @@ namespace ds::head {
 using namespace scheduler;
 
 std::variant<DeadlinePromised, gateway::HttpResponse> Head::promise_deadline(const Submission& submission) {
-  if (auto refused = refuse_hopeless(submission.spec, now_ms())) return *std::move(refused);
   // Where workers have to leave nobody knows yet which room they take elsewhere.
   if (in_grace_ || !is_settled_ || must_leave() || !overfull_.empty()) {
     const char* why = in_grace_ || !is_settled_
@@ -33,6 +32,7 @@ std::variant<DeadlinePromised, gateway::HttpResponse> Head::promise_deadline(con
   const TrialJob trial(planner_, demand);
   const auto starts_ms = planner_.promised_start(kDraft, kLeavingMs, ledger_.past_use(now), now);
   if (!starts_ms) {
+    if (auto refused = refuse_hopeless(submission.spec, now)) return *std::move(refused);
     const std::string id = kDraft;
     const auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now), now);
     auto refused = waits.empty() ? std::nullopt : refuse_unfit(waits.front().reasons);

@@ -75,7 +75,7 @@ void Head::answer_node(const gateway::HttpRequest& request, const std::string& n
                        const gateway::Respond& respond) {
   const bool is_known =
       nodes_.contains(name) || away_.contains(name) || is_closed(name) || !ledger_.leases_on(name).empty();
-  const bool opens = verb == "undrain" || verb == "uncordon";
+  const bool opens = verb == "undrain";
   if (verb != "drain" && verb != "cordon" && !opens) {
     return respond(error_response({ErrorCode::not_found, fmt::format("there is no {}", request.path), {}}));
   }

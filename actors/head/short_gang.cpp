@@ -10,9 +10,10 @@ std::chrono::milliseconds ShortGang::on_short(Moment now, std::chrono::milliseco
   return stays;
 }
 
-bool ShortGang::gives_up(const Now& job, Moment now) const {
-  const bool is_over = until_ && now >= *until_;
-  return is_over && job.is_short && !job.trains && !job.is_backing_off && !job.may_come_back;
+bool ShortGang::gives_up(const Now& job, Moment now) {
+  if (!until_ || now < *until_) return false;
+  until_.reset();
+  return job.is_short && !job.trains && !job.is_backing_off && !job.may_come_back;
 }
 
 }  // namespace ds::head

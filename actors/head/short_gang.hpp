@@ -25,7 +25,8 @@ class ShortGang {
   /// It has lost some, or is seen to lack some; it starts none for so long after a crash. Returns after how
   /// long to ask `gives_up`. Each time the two minutes begin anew.
   std::chrono::milliseconds on_short(Moment now, std::chrono::milliseconds backs_off);
-  bool gives_up(const Now& job, Moment now) const;
+  /// Once the time is over it says so once: who asks for an earlier loss later on has no say.
+  bool gives_up(const Now& job, Moment now);
 
  private:
   std::optional<Moment> until_;

@@ -280,7 +280,7 @@ struct NodeQuarantined {
 };
 
 /// Nothing new goes to the node until `NodeUndrained`, since an operator wants that; what runs there goes on
-/// to its end. `why`: the operator's words.
+/// to its end.
 struct NodeCordoned {
   std::string node, why;
   bool operator==(const NodeCordoned&) const = default;

@@ -286,6 +286,7 @@ bool Ledger::on(const Event&, const WorkersScaled& body) {
     return false;
   const auto most = job->wanted().max;
   job->scaled = wanted;
+  job->had = std::min(job->had, wanted.max);
   if (job->spec->kind == JobKind::command && wanted.max != most) job->runs.is_raised = wanted.max > most;
   learn_curve(*job);
   return true;

@@ -46,14 +46,15 @@ struct JobRecord {
   bool pause_requested = false;
   bool time_is_up = false;
   std::uint64_t generation = 0;
-  std::vector<std::uint64_t> members;                  ///< workers of `generation`, in rank order
-  std::vector<std::uint64_t> servers;                  ///< of `generation`
-  std::vector<std::uint64_t> finished = {};            ///< of a command's `members`: ended with exit code 0
-  std::optional<WorkerCount> scaled;                   ///< by its owner
-  std::uint32_t workers = 0;                           ///< leased, but for those that are leaving
-  std::int64_t gang_since_ms = 0;                      ///< when it last had none and got some
-  std::int64_t ran_before_ms = 0;                      ///< for how long it had some before that
-  std::uint64_t step = 0;                              ///< committed steps known to be reached
+  std::vector<std::uint64_t> members;        ///< workers of `generation`, in rank order
+  std::vector<std::uint64_t> servers;        ///< of `generation`
+  std::vector<std::uint64_t> finished = {};  ///< of a command's `members`: ended with exit code 0
+  std::optional<WorkerCount> scaled;         ///< by its owner
+  std::uint32_t workers = 0;                 ///< leased, but for those that are leaving
+  std::uint32_t had = 0;           ///< replicas, since it last had none, of those that are wanted now
+  std::int64_t gang_since_ms = 0;  ///< when it last had none and got some
+  std::int64_t ran_before_ms = 0;  ///< for how long it had some before that
+  std::uint64_t step = 0;          ///< committed steps known to be reached
   std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
   std::uint64_t checkpoint_step = 0;
   std::uint32_t restarts = 0;   ///< after crashes, over the job's life; that which is due counts

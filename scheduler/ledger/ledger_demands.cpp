@@ -197,7 +197,7 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 job.spec->restart_limit,
                 crashed_early_on(job)};
   if (is_young) demand.young_until_ms = job.gang_since_ms + kMinimumRunMs;
-  demand.is_extra = job.spec->serve && job.workers >= std::max(job.spec->workers.min, 1U);
+  demand.is_extra = job.spec->serve && job.workers >= std::max({job.spec->workers.min, job.had, 1U});
   return demand;
 }
 

@@ -78,6 +78,8 @@ bool Ledger::on(const Event& event, const LeaseGranted& body) {
   if (body.role == Role::worker) end_run(*job, event.at_ms, false);
   if (body.role == Role::worker) attain(*job, event.at_ms);
   if (body.role == Role::worker && job->workers++ == 0) job->gang_since_ms = event.at_ms;
+  if (job->spec->serve && body.role == Role::worker)
+    job->had = job->workers == 1 ? 1 : std::max(job->had, std::min(job->workers, job->replicas()));
   if (body.version != 0) ++job->live[body.version];
   const Lease& lease = leases_[body.worker] = {
       body.worker,       body.job,         body.node, body.slots,  body.memory_bytes, false,       body.role,

@@ -53,6 +53,7 @@ json to_json(const JobRecord& job, std::size_t text) {
   add("crash_text", job.crash_text, kNew.crash_text);
   add("crash_bound", job.crash_bound, kNew.crash_bound);
   add("retry_at", job.retry_at_ms, kNew.retry_at_ms);
+  add("had", job.had, kNew.had);
   if (job.scaled) document["scaled"] = {job.scaled->min, job.scaled->max};
   for (const auto& e : job.evaluations)
     document["evaluations"].push_back({e.step, e.loss, e.metrics, e.majority_accuracy});
@@ -119,6 +120,7 @@ JobRecord job_from(const json& from) {
   take("crash_text", job.crash_text);
   take("crash_bound", job.crash_bound);
   take("retry_at", job.retry_at_ms);
+  take("had", job.had);
   if (const auto sizes = from.find("sizes"); sizes != from.end()) {
     for (const auto& s : *sizes)
       job.sizes.push_back(

@@ -99,7 +99,7 @@ bool Planning::would_use_guarantee(const Job& job) const {
   if (told_.contains(&job)) return false;  // it had its turn
   return std::ranges::any_of(reservations_, [&](const auto& kept) {
     const Job& first = *kept.job;
-    if (!kept.is_before(job.queue, job.size, tenants_)) return false;
+    if (kept.is_claimed || !kept.is_before(job.queue, job.size, tenants_)) return false;
     const SlotCount both = first.needed * first.size.slots + job.needed * job.size.slots;
     return is_any_up_to(tenants_, first.queue, TenantTree::kRoot, [&](std::size_t queue) {
       return first.guaranteed_levels >= tenants_[queue].depth && tenants_.is_below(job.queue, queue) &&

@@ -54,6 +54,7 @@ struct GangPlanner::Claimed {
 
   Aftermath then;
   std::map<std::size_t, Side> sides{};  ///< by queue
+  std::uint64_t owed = 0;  ///< pieces for which those workers leave no room that gangs of its queue have lost
 };
 
 /// The workers of a job of the same queue above its minimum, which all are there for one with a promise.
@@ -122,7 +123,7 @@ bool GangPlanner::has_claimed_room(const Claimed& claimed) const {
     held += of_none;
   }
   if (is_lending_limited && held > totals_.all.slots + elsewhere_) return false;
-  return then.fitting >= static_cast<std::int64_t>(then.ask.pieces + lost);
+  return then.fitting >= static_cast<std::int64_t>(then.ask.pieces + lost + claimed.owed);
 }
 
 std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::int64_t now_ms) const {
@@ -147,7 +148,18 @@ std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::
     side_of(other).count(other.size, workers_at(other), piece);
     for (const auto& [node, workers] : other.at) free_in_thought(then, other, node, workers);
   };
+  // A gang that is not preemptible keeps its minimum of what the queue is guaranteed, whatever it has lost.
+  const auto count_lost = [&](const Job& other, bool more) {
+    const std::uint32_t kept = fixed_workers(other, other.workers);
+    if (other.queue != job.queue || kept <= other.workers) return;
+    const std::uint32_t owed = kept - other.workers;
+    const std::uint64_t pieces = owed * most_lost(other.size, piece);
+    more ? then.use.add(other.queue, room_of(other.size, owed))
+         : then.use.remove(other.queue, room_of(other.size, owed));
+    claimed.owed = more ? claimed.owed + pieces : claimed.owed - pieces;
+  };
   const auto end = [&](const Job& other) {
+    count_lost(other, false);
     if (!taken.contains(&other)) {
       taken.insert(&other);
       return give_all_back(then, other);
@@ -159,6 +171,7 @@ std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::
     if (other == &job || other->workers == 0) return;
     if (const auto ends_ms = end_of(*other, now_ms); ends_ms > 0)
       moments.emplace_back(std::max(ends_ms, now_ms), What::ends, other);
+    count_lost(*other, true);
     if (other->queue == job.queue) return take_own_extras(then, *other);
     if (!other->demand.preemptible || other->demand.has_promise || !other->has_queue) return;
     // Not sooner though the job is critical: its owner may make it less urgent.

@@ -49,7 +49,8 @@ std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
       describe_queue(*job, served[job->queue], facts);
     if (job->is_pending && told == told_.end()) describe_line(*job, facts);
     if (job->is_pending && told != told_.end() && job->workers == 0) describe_fixed_ahead(*job, facts);
-    if (job->is_pending && told != told_.end()) note_claimants(planner_, tenants_, *job, facts);
+    if (job->is_pending && told != told_.end() && !facts.room_is_coming)
+      note_claimants(planner_, tenants_, *job, facts);
     waits.push_back({job->demand.job, explain_wait(facts), facts.room_is_coming});
   }
   return waits;
@@ -93,7 +94,7 @@ void Planning::describe_fixed_ahead(const Job& job, WaitFacts& facts) const {
 std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
   if (job.workers > 0 || !planner_.fits_now(job.queue, GangPlanner::shape_of(job))) return std::nullopt;
   for (const auto& kept : reservations_) {
-    if (!kept.is_before(job.queue, job.size, tenants_)) continue;
+    if (kept.is_claimed || !kept.is_before(job.queue, job.size, tenants_)) continue;
     if ((kept.is_closed && !kept.is_unknown) || kept.is_likely_after(end_of(job, now_ms_))) continue;
     return KeptFor{kept.job->demand.job, kept.at_ms, now_ms_, job.demand.lasts_ms, kept.likely_ms};
   }

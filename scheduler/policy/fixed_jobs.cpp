@@ -118,6 +118,7 @@ void GangPlanner::add_fixed_quota(const Job& job, WaitFacts& facts) const {
               use_claimed_.slots(other->queue) > tenants_[other->queue].guaranteed);
     };
     for (const Job* other : running_) {
+      if (fixed.has_more_users) break;
       if (is_user(other)) name(other->demand.job);
     }
     for (const Job* other : touched_) {

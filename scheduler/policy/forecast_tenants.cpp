@@ -90,10 +90,7 @@ std::optional<std::int64_t> GangPlanner::own_queue_runs_ms(const Job& job, std::
 /// Workers have to leave for it, and before for each that is within a guarantee, too; and those that have
 /// just started keep theirs for a while.
 std::optional<std::int64_t> Planning::latest_among_tenants(const Job& job, const GangEnds& ends) {
-  if (job.demand.has_promise) {
-    const auto starts_ms = promised_start(job, ends.leaving_ms);
-    return starts_ms;
-  }
+  if (job.demand.has_promise) return promised_start(job, ends.leaving_ms);
   if (planner_.job_count() > kMaxForecastJobs || planner_.has_partial_gangs()) return std::nullopt;
   if (std::ranges::any_of(keepers_, [](const Keeper& one) { return one.job->demand.has_promise; }))
     return std::nullopt;

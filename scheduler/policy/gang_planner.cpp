@@ -298,7 +298,10 @@ std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
         const bool is_new = other != &job && std::ranges::find(found, other->demand.job) == found.end();
         if (is_new && found.size() < kMaxBlockingJobs) found.push_back(other->demand.job);
       };
-      for (const Job* other : fixed_[leaf]) note(other);
+      for (const Job* other : fixed_[leaf]) {
+        if (found.size() == kMaxBlockingJobs) return found;
+        note(other);
+      }
       for (Job* other : claimants_[leaf]) {
         if (other->guaranteed_levels <= spec.depth && !Before()(other, const_cast<Job*>(&job))) break;
         if (found.size() == kMaxBlockingJobs) return found;

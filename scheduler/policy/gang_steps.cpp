@@ -350,6 +350,7 @@ void GangPlanner::undo(const Step& step) {
 
 void GangPlanner::name_missing_nodes(const Job& job, WaitFacts& facts) const {
   const std::uint64_t least = is_together(job) ? job.needed : 1;
+  if (is_together(job) && job.workers > 0) return;  // it is bound to the node where it is
   auto& missing = facts.missing_nodes;
   for (std::size_t index = 0; index < capacity_.node_count(); ++index) {
     const NodeView& node = capacity_.node(index);

@@ -33,11 +33,13 @@ void Planning::bind_growth(const Job& job) {
 
 /// A job that has just been shrunk would get back what it gave, and what one that can't be shrunk takes now
 /// could never be had back by a job that waits for slots; what one takes that rests then, not for long. Of
-/// one whose moment is known it is known what is in its way.
+/// one whose moment is known it is known what is in its way. Among tenants it would be of what the job is
+/// guaranteed for whom room is coming.
 bool Planning::may_grow(const Job& job) const {
   const auto is_for = [&](const auto& most) { return most && *most >= job.demand.priority; };
   const bool blocks =
       (!job.demand.preemptible && is_for(kept_back_)) || (job.demand.will_rest && is_for(unknown_back_));
+  if (planner_.is_fixed(job) && std::ranges::any_of(keepers_, &Keeper::is_soon)) return false;
   if (except_ != nullptr && except_->contains(job.demand.job)) return false;
   return job.workers >= job.needed && job.workers + job.kept < job.demand.workers.max && !job.demand.held &&
          !job.was_shrunk && !job.is_relocated && job.has_queue && job.growth.workers > 0 && !blocks &&

@@ -64,7 +64,8 @@ std::set<std::string> moved_in_vain(GangPlanner& planner, const TenantTree& tena
   planning.serve_minimums();
   planning.backfill();
   planning.grow();
-  const Plan next = planner.end();
+  Plan next = planner.end();
+  planning.put_off_partial_growth(next);
   for (auto& [job, demand, leases] : std::views::reverse(before))
     planner.set_job(job, std::move(demand), std::move(leases));
   std::set<std::string> jobs;
@@ -117,17 +118,20 @@ Plan plan_without_growth_of(GangPlanner& planner, const TenantTree& tenants, std
 
 }  // namespace
 
-void keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
-                         std::int64_t now_ms, Plan& plan) {
+std::set<std::string> keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants,
+                                          std::span<const PastUse> past, std::int64_t now_ms, Plan& plan) {
   std::set<std::string> kept;  // from growing
   for (int tries = 1;; ++tries) {
     const std::set<std::string> growing = growing_in(plan);
-    if (growing.empty()) return;
+    if (growing.empty()) return kept;
     const Outcome outcome = outcome_of(planner, tenants, past, now_ms, plan);
-    if (outcome.starts_any || outcome.taken_from.empty()) return;
+    if (outcome.starts_any || outcome.taken_from.empty()) return kept;
     std::set<std::string> losing;
     std::ranges::set_intersection(growing, outcome.taken_from, std::inserter(losing, losing.end()));
-    if (losing.empty() || tries == kMaxTries) return drop_growth(plan, growing);
+    if (losing.empty() || tries == kMaxTries) {
+      drop_growth(plan, growing);
+      return kept;
+    }
     // What they had grown into is others', who need not take it from them.
     kept.merge(losing);
     plan = plan_without_growth_of(planner, tenants, past, now_ms, kept);
@@ -135,8 +139,7 @@ void keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants, std::s
 }
 
 void keep_lasting_moves(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
-                        std::int64_t now_ms, Plan& plan) {
-  std::set<std::string> kept;  // from growing
+                        std::int64_t now_ms, Plan& plan, std::set<std::string> kept) {
   const auto is_move = [](const SizeChange& change) { return !change.because.empty(); };
   for (int tries = 1; std::ranges::any_of(plan.resizes, is_move); ++tries) {
     auto in_vain = moved_in_vain(planner, tenants, past, now_ms, plan);

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <span>
+#include <string>
 
 #include "scheduler/policy/gang_planner.hpp"
 #include "scheduler/policy/plan.hpp"
@@ -14,15 +16,15 @@ namespace ds::scheduler {
 /// plan for who grows too; or all. So plans come to rest, see `plan_jobs`.
 ///
 /// `plan`: of `planner`, which has ended it; nobody starts in it. Costs a plan, and some more where the next
-/// one takes workers.
-void keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
-                         std::int64_t now_ms, Plan& plan);
+/// one takes workers. Those that don't grow now, though they would.
+std::set<std::string> keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants,
+                                          std::span<const PastUse> past, std::int64_t now_ms, Plan& plan);
 
 /// Likewise with workers that change jobs for the sake of shares (`SizeChange::because`): takes out those
 /// moves after which the next plan would give the giver some back. The shares alone don't say that: whose
 /// guarantee has room comes first, and what is too little for a large worker does for a small one. Costs a
-/// plan, and some more where it finds any.
+/// plan, and some more where it finds any. `kept`: who does not grow already.
 void keep_lasting_moves(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
-                        std::int64_t now_ms, Plan& plan);
+                        std::int64_t now_ms, Plan& plan, std::set<std::string> kept);
 
 }  // namespace ds::scheduler

@@ -77,9 +77,7 @@ double number_of(const GangPlanner::Job& job, std::uint32_t workers) {
 /// what it is guaranteed, at all levels. Replicas are wanted one by one, whatever others have.
 bool GangPlanner::may_give_for_shares(const Job& job, const Job& beneficiary) const {
   const bool has_grown = job.kept > 0 || (job.is_touched && !job.is_released_from);
-  if (&job == &beneficiary || has_grown || job.demand.is_young || job.demand.works_with_fewer ||
-      !job.has_queue)
-    return false;
+  if (&job == &beneficiary || has_grown || job.demand.is_young || job.demand.works_with_fewer) return false;
   if (job.queue == beneficiary.queue) {
     if (!are_equals(job.demand, beneficiary.demand)) return false;
   } else {

@@ -1,6 +1,8 @@
 #include "scheduler/policy/plan.hpp"
 
 #include <map>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "scheduler/policy/gang_planner.hpp"
@@ -56,8 +58,9 @@ Plan Planner::finish(Planning& planning, std::span<const PastUse> past, std::int
   Plan plan = state_->end();
   plan.resizes = std::move(resizes);
   planning.put_off_partial_growth(plan);
-  if (may_take_back) keep_lasting_growth(*state_, tenants_, past, now_ms, plan);
-  keep_lasting_moves(*state_, tenants_, past, now_ms, plan);
+  std::set<std::string> kept;
+  if (may_take_back) kept = keep_lasting_growth(*state_, tenants_, past, now_ms, plan);
+  keep_lasting_moves(*state_, tenants_, past, now_ms, plan, std::move(kept));
   return plan;
 }
 

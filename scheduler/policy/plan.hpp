@@ -87,8 +87,7 @@ struct Demand {
   std::int64_t likely_ends_ms = 0;
   double weight = 1;  ///< of its speed's logarithm beside others' of its queue: who grows, and who gives
   std::int64_t young_until_ms = 0;  ///< of one that `is_young`; 0: nobody knows
-  bool is_extra =
-      false;  ///< it has as many replicas as it must; the one more that it lacks is ahead of nobody
+  bool is_extra = false;            ///< the replica that it lacks is one more than it must have, or had
   bool operator==(const Demand&) const = default;
 };
 

@@ -106,6 +106,7 @@ void Planning::serve_minimum(Job& job) {
     // Whoever is preemptible may have the slots meanwhile; what it waits for is not enough for the others of
     // its queue either.
     told_.emplace(&job, facts_of(job));
+    if (job.demand.is_extra) return;
     planner_.claim_fixed(job, missing);
     cursors_[job.queue].is_behind_fixed = true;
     return;

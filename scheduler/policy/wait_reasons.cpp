@@ -105,13 +105,13 @@ std::string missing_text(std::span<const MissingNode> nodes, bool closed) {
   if (count == 0) return {};
   names += count == 1 ? " is" : " are";
   return names + (closed ? " closed (ds-submit undrain NODE opens " + std::string(count == 1 ? "it)" : "one)")
-                         : " down");
+                         : " down or about to end");
 }
 
 Reason drained(const WaitFacts& facts) {
   Reason reason{"drain",
-                "needs " + wanted(facts) + " at once; " + count_of(facts.unavailable_nodes, "node") +
-                    " down or draining leave room for " + std::to_string(facts.fitting_ever) +
+                "needs " + wanted(facts) + " at once; with " + count_of(facts.unavailable_nodes, "node") +
+                    " down or closed there is room for " + std::to_string(facts.fitting_ever) +
                     ", with all nodes for " + std::to_string(facts.fitting_undrained) +
                     missing_text(facts.missing_nodes, true) + missing_text(facts.missing_nodes, false),
                 {}};

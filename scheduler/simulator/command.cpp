@@ -129,6 +129,11 @@ Read<nlohmann::ordered_json> run_rounds(const Command& command) {
   const auto policy = choose_policy(command.policy, scheduler::list_policies());
   if (!policy) return tl::unexpected(policy.error());
   if (auto checked = check_suits(**family, **policy); !checked) return tl::unexpected(checked.error());
+  if (command.heeds_events && !(*policy)->needs_oracle) {
+    const auto made = (*policy)->make(nullptr);
+    if (made->plans_at_events() || made->plans_at_submissions())
+      return refuse(fmt::format("--events: --policy {} has moments of its own to plan at", (*policy)->name));
+  }
   const auto settings = read_settings(command, **family);
   if (!settings) return tl::unexpected(settings.error());
   const auto outcome = (*family)->run(command.profiles, command.workload, **policy, *settings);

@@ -58,7 +58,6 @@ expect 2 'MIN:MAX is required' scale j
 expect 2 'VALUE is required' priority j
 expect 2 'NODE is required' drain
 expect 2 'NODE is required' cordon
-expect 2 'NODE is required' uncordon
 expect 2 'did you mean ds-submit undrain?' undrian node-1
 expect 9 'ds-submit up' list
 expect 9 'no head answers at 127.0.0.1:1' status j --head 127.0.0.1:1

@@ -36,13 +36,24 @@ TEST(ShortGang, IsNotHurriedByABackOffAfterACrash) {
 }
 
 TEST(ShortGang, KeepsThemWhileTheyAreOfUse) {
+  const auto gives_up = [](const ShortGang::Now& now) {
+    ShortGang gang;
+    gang.on_short(Moment(0), 0ms);
+    return gang.gives_up(now, Moment(2min));
+  };
+  ASSERT_TRUE(gives_up(kShort));
+  EXPECT_FALSE(gives_up({})) << "it has them all again";
+  EXPECT_FALSE(gives_up({.is_short = true, .trains = true}));
+  EXPECT_FALSE(gives_up({.is_short = true, .is_backing_off = true}));
+  EXPECT_FALSE(gives_up({.is_short = true, .may_come_back = true}));
+}
+
+TEST(ShortGang, IsNotGivenUpForALossThatItIsOver) {
   ShortGang gang;
-  gang.on_short(Moment(0), 0ms);
-  ASSERT_TRUE(gang.gives_up(kShort, Moment(2min)));
-  EXPECT_FALSE(gang.gives_up({}, Moment(2min))) << "it has them all again";
-  EXPECT_FALSE(gang.gives_up({.is_short = true, .trains = true}, Moment(2min)));
-  EXPECT_FALSE(gang.gives_up({.is_short = true, .is_backing_off = true}, Moment(2min)));
-  EXPECT_FALSE(gang.gives_up({.is_short = true, .may_come_back = true}, Moment(2min)));
+  gang.on_short(Moment(0), 5min);
+  gang.on_short(Moment(1min), 0ms);
+  EXPECT_FALSE(gang.gives_up({}, Moment(3min)));
+  EXPECT_FALSE(gang.gives_up(kShort, Moment(7min))) << "asked for the first loss";
 }
 
 }  // namespace

@@ -50,6 +50,27 @@ TEST(Ledger, WantsReplicasOneByOneUpToWhatTheirLoadAsksFor) {
   EXPECT_FALSE(ledger.apply(event(WorkersScaled{"answers-1", 5, 5}))) << "more than replicas.max";
 }
 
+TEST(Ledger, KnowsAReplicaThatIsOneMoreFromOneThatWasLost) {
+  auto ledger = with_serve_job();
+  const auto is_extra = [&] {
+    const auto demands = ledger.demands(0);
+    return std::ranges::find(demands, "answers-1", &Demand::job)->is_extra;
+  };
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 3, 3})));
+  EXPECT_FALSE(is_extra()) << "one is the least";
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "answers-1", "node-1", 1, 0}, 33)));
+  EXPECT_TRUE(is_extra());
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{2, "answers-1", "node-1", 1, 0}, 34)));
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{1}, 35)));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_FALSE(is_extra()) << "it had two";
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{3, "answers-1", "node-1", 1, 0}, 36)));
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 1, 1})));
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{3}, 37)));
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 2, 2})));
+  EXPECT_TRUE(is_extra()) << "it had given one back";
+}
+
 TEST(Ledger, LetsAServeJobGoOnWithOneReplicaWhenItWantsMore) {
   auto ledger = with_serve_job();
   ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 4, 4})));

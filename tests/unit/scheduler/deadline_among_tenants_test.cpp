@@ -179,6 +179,39 @@ TEST_F(DeadlinePromiseAmongTenants, KeepsOutOnlyWhoWouldNotGiveItsSlotsBack) {
   EXPECT_EQ(cluster_.live("late"), 6U);
 }
 
+/// It lacks one worker, which it has back though the promise comes first: it is no borrower.
+TEST_F(DeadlinePromiseAmongTenants, IsNotBeforeAGangHasEndedThatKeepsItsMinimumOfTheGuarantee) {
+  cluster_.add_node("n", 8);
+  use("version: 1\ntenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}\n");
+  add_limited("gang", "a", {2, 2}, 20'000).preemptible = false;
+  cluster_.settle();
+  cluster_.lose_worker(cluster_.leases.front().worker);
+  cluster_.demand("gang").held = true;
+  add_limited("late", "a", {3, 3});
+  ASSERT_EQ(promise_to("late"), 20'000);
+  cluster_.demand("gang").held = false;
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("gang"), 2U);
+  cluster_.go_on_until(20'000);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("late"), 3U);
+}
+
+/// `grows` could not give back what `late` is guaranteed.
+TEST_F(DeadlinePromiseAmongTenants, IsNotBrokenByWhoGrowsWhileItsRoomIsComing) {
+  cluster_.add_node("n", 8);
+  use("version: 1\ntenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}\n");
+  add("grows", "a", {1, 1}).preemptible = false;
+  add("borrows", "b", {5, 5});
+  cluster_.settle();
+  cluster_.demand("grows").workers.max = 4;
+  add_limited("late", "a", {3, 3});
+  ASSERT_EQ(promise_to("late"), 0);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("grows"), 1U);
+  EXPECT_EQ(cluster_.live("late"), 3U);
+}
+
 /// Though it is first in its queue, and waits.
 TEST_F(DeadlinePromiseAmongTenants, KeepsNoOtherQueueFromWhatThatIsGuaranteed) {
   cluster_.add_node("n", 8);

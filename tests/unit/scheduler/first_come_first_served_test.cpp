@@ -189,9 +189,10 @@ TEST(FirstComeFirstServed, PlacesNothingOnADrainingNodeAndSaysSo) {
   const Plan plan = cluster.plan();
   EXPECT_EQ(plan.placements, (std::vector<Placement>{{"small", "n1", 2}}));
   EXPECT_EQ(codes_of(plan, "gang"), Codes{"drain"});
-  EXPECT_EQ(reason_of(plan, "gang", "drain").text,
-            "needs 3 workers of 1 slot each at once; 1 node down or draining leave room for 2, with all "
-            "nodes for 4; n2 is closed (ds-submit undrain NODE opens it)");
+  EXPECT_EQ(
+      reason_of(plan, "gang", "drain").text,
+      "needs 3 workers of 1 slot each at once; with 1 node down or closed there is room for 2, with all "
+      "nodes for 4; n2 is closed (ds-submit undrain NODE opens it)");
   EXPECT_EQ(reason_of(plan, "gang", "drain").nodes, std::vector<std::string>{"n2"});
 }
 
