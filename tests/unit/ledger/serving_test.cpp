@@ -1,6 +1,7 @@
 // What a ledger knows of jobs that serve models.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
