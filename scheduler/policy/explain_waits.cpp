@@ -51,6 +51,11 @@ std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
     if (job->is_pending && told != told_.end() && job->workers == 0) describe_fixed_ahead(*job, facts);
     if (job->is_pending && told != told_.end() && !facts.room_is_coming)
       note_claimants(planner_, tenants_, *job, facts);
+    if (job->is_pending && job->demand.has_promise && tenants_.has_tenants() &&
+        !planner_.has_first_claim(*job)) {
+      facts.promise_queue = tenants_.full_name(job->queue);
+      facts.promise_claimants = planner_.claimants_before(*job);
+    }
     waits.push_back({job->demand.job, explain_wait(facts), facts.room_is_coming});
   }
   return waits;

@@ -142,6 +142,17 @@ Reason promised(const WaitFacts& facts) {
           {kept.job}};
 }
 
+Reason would_borrow(const WaitFacts& facts) {
+  Reason reason{
+      "quota_tenant",
+      "needs " + wanted(facts) + " within what " + facts.promise_queue +
+          " is guaranteed, and not so many are left of that now: as nothing is taken from a job with "
+          "a promised deadline, it borrows nothing",
+      {}};
+  name_blocking(reason, facts.promise_claimants, facts.promise_claimants.size());
+  return reason;
+}
+
 /// Why what is free is kept from the job.
 std::string kept_for(const WaitFacts& facts) {
   if (!facts.kept_for) return {};
@@ -388,6 +399,7 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
       if (waits_for_ever(facts)) reasons.push_back(never_allowed(facts));
       return reasons;
     }
+    if (!facts.promise_queue.empty() && !facts.quota) reasons.push_back(would_borrow(facts));
     // A started gang is not kept back by those ahead.
     if (facts.ahead > 0 && (facts.workers == 0 || facts.is_extra)) reasons.push_back(behind(facts));
     if (facts.fixed_ahead > 0) reasons.push_back(after_fixed(facts));

@@ -117,7 +117,10 @@ struct WaitFacts {
   std::vector<std::string> fixed_ahead_names{};  ///< the first few
   std::optional<KeptFor> kept_for;               ///< if it would fit now
   std::optional<KeptFor> promised;               ///< it would be in the way of a promise to one of any queue
-  std::optional<TurnFacts> turn;                 ///< if jobs of other queues keep it from starting
+  /// It has a promise, and would borrow: its queue, and who comes before it for what that is guaranteed.
+  std::string promise_queue{};
+  std::vector<std::string> promise_claimants{};
+  std::optional<TurnFacts> turn;  ///< if jobs of other queues keep it from starting
   std::optional<QuotaFacts> quota;
   std::string unknown_tenant;  ///< not empty: it may not start because of that
   InTheWay occupants;          ///< by `find_in_the_way`, or the same as `everybody`

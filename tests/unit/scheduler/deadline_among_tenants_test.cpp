@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "tests/unit/scheduler/random_deadlines.hpp"
 #include "tests/unit/scheduler/seeds.hpp"
@@ -210,6 +211,21 @@ TEST_F(DeadlinePromiseAmongTenants, IsNotBrokenByWhoGrowsWhileItsRoomIsComing) {
   cluster_.settle();
   EXPECT_EQ(cluster_.live("grows"), 1U);
   EXPECT_EQ(cluster_.live("late"), 3U);
+}
+
+TEST_F(DeadlinePromiseAmongTenants, WaitsForItsGuaranteeThoughItCouldBorrow) {
+  cluster_.add_node("n", 8);
+  use("version: 1\ntenants: {a: {guaranteed: 4}, b: {}}\n");
+  add_limited("own", "a", {3, 3}).preemptible = false;
+  cluster_.settle();
+  add_limited("late", "a", {2, 2});
+  ASSERT_EQ(promise_to("late"), 10'000);
+  EXPECT_TRUE(cluster_.plan().placements.empty());
+  EXPECT_EQ(
+      text_of(cluster_.plan(), "late"),
+      "needs 2 workers of 1 slot each within what a is guaranteed, and not so many are left of that now: "
+      "as nothing is taken from a job with a promised deadline, it borrows nothing");
+  EXPECT_EQ(cluster_.plan().waits[0].reasons[0].blocking, std::vector<std::string>{"own"});
 }
 
 /// Though it is first in its queue, and waits.
