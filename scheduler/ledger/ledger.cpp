@@ -178,7 +178,7 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
     job->ended_ms = event.at_ms;
     index_end(*job);
     end_promise(*job);
-    drop_due_restart(*job);
+    if (body.state != JobState::succeeded) drop_due_restart(*job);  // else others went on without that worker
     job->curve.reset();
     history_.end_job(body.job);
   }
