@@ -40,6 +40,13 @@ bool GangPlanner::are_only_slots_short() const {
 }
 
 /// Whether what the job has, or will have, can't be had back by others, beyond what its queue is guaranteed.
+bool GangPlanner::may_others_keep_borrowed(const Job& job) const {
+  return std::ranges::any_of(jobs_, [&](const auto& entry) {
+    const Job& other = *entry.second;
+    return other.is_wanted && other.queue != job.queue && may_keep_borrowed(other);
+  });
+}
+
 bool GangPlanner::may_keep_borrowed(const Job& job) const {
   if (job.demand.preemptible && !job.demand.has_promise) return false;
   const bool may_grow = !job.demand.preemptible && job.demand.workers.max > job.needed;

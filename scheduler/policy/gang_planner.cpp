@@ -259,6 +259,11 @@ void GangPlanner::enter_again() {
   is_stale_ = false;
 }
 
+std::size_t GangPlanner::count_waiting() const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      jobs_, [](const auto& entry) { return entry.second->workers < entry.second->needed; }));
+}
+
 void GangPlanner::count_minimum(const Job& job, bool more) {
   const Room room = room_of(job.size, job.needed);
   more ? use_minimum_.add(job.queue, room) : use_minimum_.remove(job.queue, room);

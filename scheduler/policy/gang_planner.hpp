@@ -19,6 +19,7 @@
 #include "scheduler/policy/capacity.hpp"
 #include "scheduler/policy/forecast.hpp"
 #include "scheduler/policy/gang_job.hpp"
+#include "scheduler/policy/gang_step.hpp"
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/queue_use.hpp"
 #include "scheduler/policy/reservation.hpp"
@@ -231,12 +232,7 @@ class GangPlanner {
   std::size_t job_count() const { return jobs_.size(); }
   bool are_only_slots_short() const;
   /// Whether a job of another queue may.
-  bool may_others_keep_borrowed(const Job& job) const {
-    return std::ranges::any_of(jobs_, [&](const auto& entry) {
-      const Job& other = *entry.second;
-      return other.is_wanted && other.queue != job.queue && may_keep_borrowed(other);
-    });
-  }
+  bool may_others_keep_borrowed(const Job& job) const;
   bool may_keep_borrowed(const Job& job) const;
   std::optional<std::int64_t> own_queue_runs_ms(const Job& job, std::int64_t now_ms) const;
 
@@ -265,57 +261,25 @@ class GangPlanner {
   InTheWay find_in_the_way(const Job& job) const;
   /// Jobs that hold room on available nodes.
   std::size_t count_occupants() const { return occupants_.size(); }
-  std::size_t count_waiting() const {
-    return static_cast<std::size_t>(std::ranges::count_if(
-        jobs_, [](const auto& entry) { return entry.second->workers < entry.second->needed; }));
-  }
+  std::size_t count_waiting() const;
   /// Jobs that could be preempted for it if they had run longer.
   std::size_t count_too_young(const Job& job) const;
   /// Workers that hold room and are stopping, those released in this plan included.
   std::uint64_t count_releasing() const { return releasing_ + releases_.size(); }
 
  private:
-  struct Taken {  ///< what one `make_room` has released so far
-    std::vector<const Lease*> workers;
-    std::vector<Job*> jobs;  ///< all of whose workers
-  };
+  using Taken = TakenForRoom;
+  using Lack = RoomLack;
+  using Step = GangStep;
+  using Eviction = NodeEviction;
   struct NodeTotals {
     std::size_t available = 0, unavailable = 0;
     Room all;  ///< of available ones
-  };
-  struct Lack {  ///< what keeps a job from having its workers later
-    bool room = false;
-    std::optional<std::size_t> quota;
-    bool is_none() const { return !room && !quota; }
-  };
-  struct Step {  ///< of a plan, to be taken back
-    /// `relocated`: a lease's worker will be on `node`; `arrived`: its newcomer takes that room from now on.
-    enum class Kind {
-      placed,
-      reserved,
-      promised,
-      released,
-      taken_back,
-      relocated,
-      arrived,
-      kept_fixed,
-      claimed
-    };
-    Kind kind;
-    Job* job = nullptr;
-    std::size_t node = 0;
-    const Lease* lease = nullptr;
-    std::uint32_t workers = 0;  ///< that are kept for one that is not preemptible, or that it claims
   };
   using CountBySize = std::map<WorkerSize, std::uint64_t>;
   using WorkersAt = std::map<std::size_t, std::uint32_t>;          ///< by node
   using PackRank = std::tuple<unsigned, std::uint64_t, FillRank>;  ///< see `pack_rank`
   struct Relocating;                                               ///< for whom, and who so far
-  struct Eviction {  ///< of jobs whose workers leave a node, so that a piece more has room there
-    std::size_t node = 0;
-    double cost = 0;  ///< in seconds times slots
-    std::vector<Job*> jobs = {};
-  };
 
   // What is known (gang_planner.cpp).
   void add(Job& job);

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "scheduler/policy/gang_job.hpp"
+#include "scheduler/policy/plan.hpp"
+
+namespace ds::scheduler {
+
+struct GangStep {  ///< of a plan, to be taken back
+  /// `relocated`: a lease's worker will be on `node`; `arrived`: its newcomer takes that room from now on.
+  enum class Kind {
+    placed,
+    reserved,
+    promised,
+    released,
+    taken_back,
+    relocated,
+    arrived,
+    kept_fixed,
+    claimed
+  };
+  Kind kind;
+  GangJob* job = nullptr;
+  std::size_t node = 0;
+  const Lease* lease = nullptr;
+  std::uint32_t workers = 0;  ///< that are kept for one that is not preemptible, or that it claims
+};
+
+struct TakenForRoom {  ///< what one `make_room` has released so far
+  std::vector<const Lease*> workers;
+  std::vector<GangJob*> jobs;  ///< all of whose workers
+};
+
+struct RoomLack {  ///< what keeps a job from having its workers later
+  bool room = false;
+  std::optional<std::size_t> quota;
+  bool is_none() const { return !room && !quota; }
+};
+
+struct NodeEviction {  ///< of jobs whose workers leave a node, so that a piece more has room there
+  std::size_t node = 0;
+  double cost = 0;  ///< in seconds times slots
+  std::vector<GangJob*> jobs = {};
+};
+
+}  // namespace ds::scheduler
