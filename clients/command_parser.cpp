@@ -226,14 +226,15 @@ void CommandParser::add_job_commands() {
   add("metrics", "show what is measured of a job: losses, speeds, requests and latencies; or of all",
       [this](const auto& context) { return show_metrics(context, arguments_.job); })
       ->add_option("JOB", arguments_.job, "the job's id or name; without it all jobs and the head's samples");
+  std::vector<std::string> states_or_done{"done"};
+  states_or_done.insert(states_or_done.end(), kStates.begin(), kStates.end());
   auto* wait =
       add_for_job("wait", "wait until a job has ended, or is in some state", [this](const auto& context) {
         return wait_for_job(context, arguments_.job, arguments_.wanted, parse_duration(arguments_.timeout));
       });
   wait->add_option("--for", arguments_.wanted,
                    "a state, or done (the default): SUCCEEDED, FAILED or CANCELLED")
-      ->check(one_of({"done", "QUEUED", "STARTING", "RUNNING", "RESIZING", "PREEMPTED", "PAUSED", "SUCCEEDED",
-                      "FAILED", "CANCELLED"}))
+      ->check(one_of(states_or_done))
       ->option_text("STATE");
   wait->add_option("--timeout", arguments_.timeout, "give up after so long, such as 90s, 15m or 2h")
       ->check(a_duration())

@@ -98,7 +98,7 @@ void Head::drain(const std::string& node) {
 void Head::cordon(const std::string& node) {
   if (ledger_.cordoned().contains(node)) return;
   spdlog::info("node {} is cordoned", node);
-  commit({event("user", "cordoned by an operator", NodeCordoned{node, {}})});
+  commit({event("user", "cordoned by an operator", NodeCordoned{node})});
   on_nodes_changed();
 }
 

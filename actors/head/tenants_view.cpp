@@ -20,7 +20,8 @@ constexpr std::size_t kMostJobsNamed = 20;
 
 /// What jobs of queues have and wait for that the tenants' file does not name any more.
 json removed_queues_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
-                         const scheduler::Room& cluster, std::int64_t now_ms) {
+                         const std::vector<scheduler::Demand>& demands, const scheduler::Room& cluster,
+                         std::int64_t now_ms) {
   using scheduler::Room;
   struct Removed {
     Room used;
@@ -38,7 +39,7 @@ json removed_queues_view(const scheduler::TenantTree& tenants, const scheduler::
     if (queue != nullptr)
       queue->used = plus(queue->used, {lease.slots, lease.memory_bytes, lease.devices.size()});
   }
-  for (const auto& demand : ledger.demands(now_ms)) {
+  for (const auto& demand : demands) {
     auto* queue = find(demand);
     if (queue == nullptr) continue;
     const bool runs = ledger.find(demand.job)->workers > 0;
@@ -95,7 +96,8 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
       use.add(queue_of(lease), {lease.slots, lease.memory_bytes, lease.devices.size()});
   }
   std::vector<std::pair<int, int>> jobs(tenants.queues.size());  // with workers, without
-  for (const auto& demand : ledger.demands(now_ms)) {
+  const auto demands = ledger.demands(now_ms);
+  for (const auto& demand : demands) {
     const bool runs = ledger.find(demand.job)->workers > 0;
     for (std::size_t queue = queue_of(demand);; queue = tenants[queue].parent) {
       ++(runs ? jobs[queue].first : jobs[queue].second);
@@ -125,7 +127,7 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
                     {"running", jobs[i].first},
                     {"waiting", jobs[i].second}});
   }
-  for (auto& removed : removed_queues_view(tenants, ledger, cluster, now_ms))
+  for (auto& removed : removed_queues_view(tenants, ledger, demands, cluster, now_ms))
     list.push_back(std::move(removed));
   for (json& queue : list) {
     queue["guaranteed_together"] = together;

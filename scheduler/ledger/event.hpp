@@ -282,7 +282,7 @@ struct NodeQuarantined {
 /// Nothing new goes to the node until `NodeUndrained`, since an operator wants that; what runs there goes on
 /// to its end.
 struct NodeCordoned {
-  std::string node, why;
+  std::string node;
   bool operator==(const NodeCordoned&) const = default;
 };
 

@@ -216,7 +216,7 @@ bool Ledger::on(const Event& event, const NodeQuarantined& body) {
 }
 
 bool Ledger::on(const Event& event, const NodeCordoned& body) {
-  return !body.node.empty() && cordoned_.try_emplace(body.node, NodeClosure{event.at_ms, body.why}).second;
+  return !body.node.empty() && cordoned_.try_emplace(body.node, NodeClosure{event.at_ms, event.why}).second;
 }
 
 bool Ledger::on(const Event&, const QuarantineLifted& body) {

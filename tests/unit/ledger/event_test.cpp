@@ -39,7 +39,7 @@ TEST(Event, ComesBackFromItsText) {
       PriorityChanged{"a", 17},
       WorkersScaled{"a", 2, 3},
       NodeQuarantined{"n", "workers crash"},
-      NodeCordoned{"n", "a disk is old"},
+      NodeCordoned{"n"},
       QuarantineLifted{"n"},
       RankFinished{"a", 18},
       SpeedMeasured{"a", 19, 20, 0.1, 1.0 / 3.0, 1e-9},

@@ -243,8 +243,8 @@ TEST(Ledger, KnowsWhereProgramsRunWellThatHaveCrashedElsewhere) {
 
 TEST(Ledger, KeepsANodeCordonedUntilItIsUndrained) {
   Ledger ledger;
-  ASSERT_TRUE(ledger.apply(event(NodeCordoned{"node-1", ""}, 60)));
-  EXPECT_FALSE(ledger.apply(event(NodeCordoned{"node-1", "again"}, 61)));
+  ASSERT_TRUE(ledger.apply(event(NodeCordoned{"node-1"}, 60)));
+  EXPECT_FALSE(ledger.apply(event(NodeCordoned{"node-1"}, 61)));
   EXPECT_FALSE(ledger.apply(event(QuarantineLifted{"node-1"}))) << "no policy ends what an operator wants";
   ledger = Ledger::restore(ledger.snapshot()).value();
   EXPECT_EQ(ledger.cordoned().at("node-1").since_ms, 60);
