@@ -165,4 +165,24 @@ class Deadlines : public Future {
   bool has_only_slots_ = false;
 };
 
+/// What came of many such clusters.
+struct DeadlinesSeen {
+  std::size_t promised = 0, waited = 0, refused = 0, crashes = 0, replicas = 0;
+
+  void add(const Deadlines& future) {
+    promised += future.promised_.size();
+    waited += future.waited_;
+    refused += future.refused_;
+    crashes += future.crashes_;
+    replicas += future.replicas_;
+  }
+  void expect_enough(std::size_t least_replicas) const {
+    EXPECT_GT(promised, 1500U);
+    EXPECT_GT(waited, 250U);
+    EXPECT_GT(refused, 250U);
+    EXPECT_GT(crashes, 150U);
+    EXPECT_GT(replicas, least_replicas);
+  }
+};
+
 }  // namespace ds::scheduler::testing

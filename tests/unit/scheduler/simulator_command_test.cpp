@@ -132,6 +132,10 @@ TEST_F(SimulatorCommand, AWrongArgumentIsRefusedWithWhatIsRight) {
   command_.round_s = 60;
   command_.seed = 1;
   EXPECT_EQ(refusal(), "--seed: does not apply to --family pollux");
+  command_.seed.reset();
+  command_.heeds_events = true;
+  command_.policy = "live";
+  EXPECT_EQ(refusal(), "--events: --policy live has moments of its own to plan at");
 }
 
 TEST_F(SimulatorCommand, TheProgramEndsWithTwoOnWrongInput) {
