@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <type_traits>
+#include <utility>
 
 #include "scheduler/policy/gpu_kind.hpp"
 
@@ -46,36 +46,95 @@ std::uint64_t count_fitting(const Room& room, const WorkerSize& size) {
   return count;
 }
 
-Capacity::Capacity(std::vector<NodeView> nodes)
-    : nodes_(std::move(nodes)), now_(nodes_.size()), later_(nodes_.size()), classes_(1) {
-  std::map<std::string_view, std::size_t> known;
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    index_.emplace(nodes_[i].id, i);
+std::size_t Capacity::add_node(NodeView node) {
+  std::size_t index = nodes_.size();
+  if (vacant_.empty()) {
+    nodes_.emplace_back();
+    names_.emplace_back();
+    now_.emplace_back();
+    later_.emplace_back();
     class_of_.push_back(0);
-    if (nodes_[i].gpus > 0) {
-      const auto [at, is_new] = known.emplace(nodes_[i].gpu_kind, classes_.size());
-      if (is_new) classes_.push_back({.kind = nodes_[i].gpu_kind, .by_slots = {}, .by_gpus = {}});
-      class_of_[i] = at->second;
-    }
-    if (!nodes_[i].available) continue;
-    classes_[class_of_[i]].gpus += nodes_[i].gpus;
-    enter(i, total(i));
-    free_later_ = plus(free_later_, total(i));
+  } else {
+    index = vacant_.back();
+    vacant_.pop_back();
   }
+  names_[index] = index_.emplace(node.id, index).first->first;
+  class_of_[index] = class_for(node);
+  nodes_[index] = std::move(node);
+  if (class_of_[index] > 0) {
+    classes_[class_of_[index]].nodes.insert(names_[index]);
+    order_classes();
+  }
+  count_node(index, true);
+  return index;
+}
+
+void Capacity::remove_node(std::string_view name) {
+  const auto known = index_.find(name);
+  const std::size_t index = known->second;
+  count_node(index, false);
+  if (class_of_[index] > 0) {
+    classes_[class_of_[index]].nodes.erase(names_[index]);
+    order_classes();
+  }
+  nodes_[index] = NodeView();
+  nodes_[index].available = false;
+  names_[index] = {};
+  class_of_[index] = 0;
+  vacant_.push_back(index);
+  index_.erase(known);
+}
+
+/// A kind that was seen once stays, without nodes.
+std::size_t Capacity::class_for(const NodeView& node) {
+  if (node.gpus == 0) return 0;
+  const auto known = std::ranges::find(classes_.begin() + 1, classes_.end(), node.gpu_kind, &Class::kind);
+  if (known != classes_.end()) return static_cast<std::size_t>(known - classes_.begin());
+  order_of_classes_.push_back(classes_.size());
+  classes_.push_back({.kind = node.gpu_kind, .nodes = {}, .by_slots = {}, .by_gpus = {}});
+  kinds_.clear();
+  counts_.clear();
+  return classes_.size() - 1;
+}
+
+/// Those without nodes come last.
+void Capacity::order_classes() {
+  const auto first_of = [this](std::size_t one) {
+    const auto& nodes = classes_[one].nodes;
+    return std::pair(nodes.empty(), nodes.empty() ? std::string_view() : *nodes.begin());
+  };
+  std::ranges::sort(order_of_classes_.begin() + 1, order_of_classes_.end(), {}, first_of);
+}
+
+/// Whose room is all free.
+void Capacity::count_node(std::size_t node, bool more) {
+  if (!nodes_[node].available) return;
+  const Room room = total(node);
+  std::uint64_t& gpus = classes_[class_of_[node]].gpus;
+  gpus = more ? gpus + room.gpus : gpus - room.gpus;
+  more ? enter(node, room) : leave(node, room);
+  free_later_ = more ? plus(free_later_, room) : minus(free_later_, room);
+  change_counts(node, [&](const WorkerSize& size, Count& count) {
+    const std::uint64_t fitting = count_fitting(room, size);
+    count.placeable = more ? count.placeable + fitting : count.placeable - fitting;
+    count.later = more ? count.later + fitting : count.later - fitting;
+  });
 }
 
 void Capacity::enter(std::size_t node, const Room& room) {
   Class& its = classes_[class_of_[node]];
-  its.by_slots.emplace(room.slots, room.memory_bytes, node);
-  if (class_of_[node] > 0) its.by_gpus.emplace(room.gpus, room.slots, room.memory_bytes, node);
+  const Named named{names_[node], node};
+  its.by_slots.emplace(room.slots, room.memory_bytes, named);
+  if (class_of_[node] > 0) its.by_gpus.emplace(room.gpus, room.slots, room.memory_bytes, named);
   its.placeable_gpus += room.gpus;
   placeable_slots_ += room.slots;
 }
 
 void Capacity::leave(std::size_t node, const Room& room) {
   Class& its = classes_[class_of_[node]];
-  its.by_slots.erase({room.slots, room.memory_bytes, node});
-  if (class_of_[node] > 0) its.by_gpus.erase({room.gpus, room.slots, room.memory_bytes, node});
+  const Named named{names_[node], node};
+  its.by_slots.erase({room.slots, room.memory_bytes, named});
+  if (class_of_[node] > 0) its.by_gpus.erase({room.gpus, room.slots, room.memory_bytes, named});
   its.placeable_gpus -= room.gpus;
   placeable_slots_ -= room.slots;
 }
@@ -167,17 +226,17 @@ std::optional<std::size_t> Capacity::fullest_of(const WorkerSize& size, std::siz
   std::size_t tried = 0;
   const auto find = [&](auto one, auto end) -> std::optional<std::size_t> {
     for (; one != end && tried < kMaxNodesTried; ++one, ++tried) {
-      const std::size_t node = std::get<std::tuple_size_v<std::remove_cvref_t<decltype(*one)>> - 1>(*one);
+      const std::size_t node = std::get<Named>(*one).index;
       if (node != except && count_fitting(placeable(node), size) > 0) return node;
     }
     return std::nullopt;
   };
   const Class& its = classes_[kind];
-  return size.gpus > 0 ? find(its.by_gpus.lower_bound({size.gpus, 0, 0, 0}), its.by_gpus.end())
-                       : find(its.by_slots.lower_bound({size.slots, 0, 0}), its.by_slots.end());
+  return size.gpus > 0 ? find(its.by_gpus.lower_bound({size.gpus, 0, 0, {}}), its.by_gpus.end())
+                       : find(its.by_slots.lower_bound({size.slots, 0, {}}), its.by_slots.end());
 }
 
-/// The node on which most workers of this size have room; of equals any.
+/// The node on which most workers of this size have room; of equals the last.
 std::optional<std::size_t> Capacity::emptiest_of(const WorkerSize& size, std::size_t kind,
                                                  std::size_t except) const {
   std::optional<std::size_t> best;
@@ -186,7 +245,7 @@ std::optional<std::size_t> Capacity::emptiest_of(const WorkerSize& size, std::si
   // The emptiest first: the next can hold no more than `at_most` of what it has most of.
   const auto find = [&](auto one, auto end, auto at_most) {
     for (; one != end && tried < kMaxNodesTried && at_most(std::get<0>(*one)) > most; ++one, ++tried) {
-      const std::size_t node = std::get<std::tuple_size_v<std::remove_cvref_t<decltype(*one)>> - 1>(*one);
+      const std::size_t node = std::get<Named>(*one).index;
       const std::uint64_t fitting = node == except ? 0 : count_fitting(placeable(node), size);
       if (fitting <= most) continue;
       most = fitting;
@@ -213,15 +272,19 @@ void Capacity::change(std::size_t node, Change apply) {
   leave(node, placeable_before);
   enter(node, placeable_after);
   free_later_ = plus(minus(free_later_, later_before), later_after);
+  change_counts(node, [&](const WorkerSize& size, Count& count) {
+    count.placeable += count_fitting(placeable_after, size) - count_fitting(placeable_before, size);
+    count.later += count_fitting(later_after, size) - count_fitting(later_before, size);
+  });
+}
+
+/// Of all sizes that may be on the node.
+template <class Change>
+void Capacity::change_counts(std::size_t node, Change apply) {
   for (auto& [size, counts] : counts_) {
     if (size.gpus > 0 && !has_kind(counts.has_kind, node)) continue;
-    const std::uint64_t placeable_more =
-        count_fitting(placeable_after, size) - count_fitting(placeable_before, size);
-    const std::uint64_t later_more = count_fitting(later_after, size) - count_fitting(later_before, size);
-    for (Count* count : {static_cast<Count*>(&counts), &counts.by_kind[class_of_[node]]}) {
-      count->placeable += placeable_more;
-      count->later += later_more;
-    }
+    apply(size, counts);
+    apply(size, counts.by_kind[class_of_[node]]);
   }
 }
 

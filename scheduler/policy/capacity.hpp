@@ -1,10 +1,13 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -61,19 +64,30 @@ struct GpuCount {
 /// for a release is reserved in `later` only; what is placed must fit in both, so it can neither overfill a
 /// node nor take what another waits for. Nodes that are not available have no room at all.
 ///
-/// A change costs the logarithm of the number of nodes, times the number of sizes that were asked for; what
-/// fits on all nodes is known without looking at them. There are few kinds of GPU.
+/// A change, of a node too, costs the logarithm of the number of nodes, times the number of sizes that were
+/// asked for; what fits on all nodes is known without looking at them. There are few kinds of GPU.
+///
+/// A node has an index as long as it is listed, which says nothing of when it came: of nodes that are equal
+/// otherwise the one whose name is the smaller comes first, and of kinds of GPU that of the first such node.
 class Capacity {
  public:
   static constexpr std::size_t kUnknownNode = static_cast<std::size_t>(-1);
 
-  explicit Capacity(std::vector<NodeView> nodes);
+  Capacity() = default;
   Capacity(const Capacity&) = delete;
   Capacity& operator=(const Capacity&) = delete;
 
+  /// One that is not listed; its index.
+  std::size_t add_node(NodeView node);
+  /// One that is, on which nothing is used.
+  void remove_node(std::string_view name);
+
+  /// One above the largest index; some below may be nobody's.
   std::size_t node_count() const { return nodes_.size(); }
+  bool is_listed(std::size_t index) const { return !names_[index].empty(); }
   const NodeView& node(std::size_t index) const { return nodes_[index]; }
   std::size_t index_of(std::string_view node) const;
+  bool comes_before(std::size_t a, std::size_t b) const { return names_[a] < names_[b]; }
 
   Room total(std::size_t node) const;  ///< of a node when empty
   Room free_now(std::size_t node) const { return left(node, now_[node]); }
@@ -83,8 +97,10 @@ class Capacity {
   /// Workers of a size that fit on all nodes together, in what is placeable or will be free.
   std::uint64_t count_placeable(const WorkerSize& size) const { return counts_of(size).placeable; }
   std::uint64_t count_later(const WorkerSize& size) const { return counts_of(size).later; }
-  /// Kinds of nodes, by their GPUs; the first has those without.
+  /// Kinds of nodes, by their GPUs; 0 has those without.
   std::size_t kind_count() const { return classes_.size(); }
+  /// That one first, the others in the order of the first node of each.
+  std::span<const std::size_t> kinds() const { return order_of_classes_; }
   std::size_t kind_of(std::size_t node) const { return class_of_[node]; }
   /// Of the workers that fit on all nodes those on nodes of one kind.
   std::uint64_t count_placeable(const WorkerSize& size, std::size_t kind) const {
@@ -118,27 +134,27 @@ class Capacity {
                                         std::size_t except) const;
 
   /// Shows the nodes on which a worker of this size can be placed to `look`, until it says false: those
-  /// without GPUs first, then by kind; of a kind the fullest first (by GPUs, if it needs any), of equals in
-  /// the order of the list.
+  /// without GPUs first, then by kind; of a kind the fullest first (by GPUs, if it needs any), of equals by
+  /// name.
   template <class Look>
   void for_each_placeable(const WorkerSize& size, Look look) const {
     if (size.gpus > 0) {
       const std::vector<bool> has = classes_of(size.gpu_kind);  // `look` may ask for other kinds
-      for (std::size_t kind = 0; kind < classes_.size(); ++kind) {
+      for (const std::size_t kind : order_of_classes_) {
         const auto& nodes = classes_[kind].by_gpus;
         if (!has[kind]) continue;
-        for (auto one = nodes.lower_bound({size.gpus, 0, 0, 0}); one != nodes.end(); ++one) {
+        for (auto one = nodes.lower_bound({size.gpus, 0, 0, {}}); one != nodes.end(); ++one) {
           const auto& [gpus, slots, memory, node] = *one;
-          if (slots >= size.slots && memory >= size.memory_bytes && !look(node)) return;
+          if (slots >= size.slots && memory >= size.memory_bytes && !look(node.index)) return;
         }
       }
       return;
     }
-    for (const Class& one_kind : classes_) {
-      const auto& nodes = one_kind.by_slots;
-      for (auto one = nodes.lower_bound({size.slots, 0, 0}); one != nodes.end(); ++one) {
+    for (const std::size_t kind : order_of_classes_) {
+      const auto& nodes = classes_[kind].by_slots;
+      for (auto one = nodes.lower_bound({size.slots, 0, {}}); one != nodes.end(); ++one) {
         const auto& [slots, memory, node] = *one;
-        if (memory >= size.memory_bytes && !look(node)) return;
+        if (memory >= size.memory_bytes && !look(node.index)) return;
       }
     }
   }
@@ -155,16 +171,29 @@ class Capacity {
     std::vector<Count> by_kind = {};
     std::vector<bool> has_kind = {};  ///< by class; of sizes with GPUs
   };
+  struct Named {  ///< a node, in the order of names
+    std::string_view name;
+    std::size_t index = 0;
+    auto operator<=>(const Named& other) const { return name <=> other.name; }
+    bool operator==(const Named& other) const { return name == other.name; }
+  };
   /// Nodes whose GPUs are of one kind; the first has those without.
   struct Class {
     std::string kind;
+    std::set<std::string_view> nodes;            ///< their names
     std::uint64_t gpus = 0, placeable_gpus = 0;  ///< of available nodes
-    // Of available nodes: what is placeable, then the index.
-    std::set<std::tuple<SlotCount, std::uint64_t, std::size_t>> by_slots;
-    std::set<std::tuple<std::uint64_t, SlotCount, std::uint64_t, std::size_t>> by_gpus;
+    // Of available nodes: what is placeable, then the name.
+    std::set<std::tuple<SlotCount, std::uint64_t, Named>> by_slots;
+    std::set<std::tuple<std::uint64_t, SlotCount, std::uint64_t, Named>> by_gpus;
+  };
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
   };
   std::optional<std::size_t> fullest_of(const WorkerSize& size, std::size_t kind, std::size_t except) const;
   std::optional<std::size_t> emptiest_of(const WorkerSize& size, std::size_t kind, std::size_t except) const;
+  std::size_t class_for(const NodeView& node);
+  void order_classes();
+  void count_node(std::size_t node, bool more);
   void enter(std::size_t node, const Room& room);
   void leave(std::size_t node, const Room& room);
   bool has_kind(const std::vector<bool>& classes, std::size_t node) const { return classes[class_of_[node]]; }
@@ -174,12 +203,17 @@ class Capacity {
   const Counts& counts_of(const WorkerSize& size) const;
   template <class Change>
   void change(std::size_t node, Change apply);
+  template <class Change>
+  void change_counts(std::size_t node, Change apply);
 
   std::vector<NodeView> nodes_;
-  std::unordered_map<std::string_view, std::size_t> index_;
-  std::vector<Room> now_;    ///< used
-  std::vector<Room> later_;  ///< used
-  std::vector<Class> classes_;
+  std::unordered_map<std::string, std::size_t, Hash, std::equal_to<>> index_;
+  std::vector<std::string_view> names_;  ///< by node; empty: that index is nobody's
+  std::vector<std::size_t> vacant_;      ///< such indices
+  std::vector<Room> now_;                ///< used
+  std::vector<Room> later_;              ///< used
+  std::vector<Class> classes_{1};
+  std::vector<std::size_t> order_of_classes_{0};
   std::vector<std::size_t> class_of_;  ///< by node
   SlotCount placeable_slots_;
   Room free_later_;

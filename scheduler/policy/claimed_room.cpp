@@ -74,7 +74,11 @@ void GangPlanner::take_own_extras(Aftermath& then, const Job& other) const {
   };
   std::map<std::size_t, std::uint32_t> older;
   for (const Lease* lease : other.live) ++older[capacity_.index_of(lease->node)];
-  for (const auto& [node, workers] : other.at) {  // those that this plan has added are the newest
+  std::vector<std::size_t> nodes;
+  for (const auto& [node, workers] : other.at) nodes.push_back(node);
+  std::ranges::sort(nodes, [this](std::size_t a, std::size_t b) { return capacity_.comes_before(a, b); });
+  for (const std::size_t node : nodes) {  // those that this plan has added are the newest
+    const std::uint32_t workers = other.at.at(node);
     for (std::uint32_t i = older[node]; i < workers && extra > 0 && is_of_use(node); ++i) take(node);
   }
   for (const Lease* lease : other.live) {
@@ -122,7 +126,7 @@ bool GangPlanner::has_claimed_room(const Claimed& claimed) const {
     use += of_none;
     held += of_none;
   }
-  if (is_lending_limited && held > totals_.all.slots + elsewhere_) return false;
+  if (is_lending_limited && held > total_slots()) return false;
   return then.fitting >= static_cast<std::int64_t>(then.ask.pieces + lost + claimed.owed);
 }
 

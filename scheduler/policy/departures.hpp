@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "scheduler/policy/plan.hpp"
+#include "scheduler/policy/planner.hpp"
 
 namespace ds::scheduler {
 
@@ -22,8 +23,18 @@ struct PlanWithDepartures {
   Plan plan;
 };
 
-/// `plan_jobs`, beside which all workers on `drained` nodes leave, and those that a job has beyond its
-/// maximum, the newest first; and then those that queues have beyond what they may (`release_over_quota`).
+/// What jobs have from whom workers may have to leave.
+struct MayDepart {
+  std::vector<Lease> leases;  ///< all of theirs
+  std::vector<Demand> demands;
+  NodeNames drained;
+  /// Where a queue may have more than it may now: then `leases` and `demands` are those of all jobs.
+  const TenantTree* over_quota = nullptr;
+};
+
+/// What the planner plans, beside which all workers on `drained` nodes leave, and those that a job has beyond
+/// its maximum, the newest first; and then those that queues have beyond what they may
+/// (`release_over_quota`).
 ///
 /// A gang that still has its minimum elsewhere shrinks, and grows again where there is room. One that has not
 /// moves if what it lacks fits elsewhere now and is allowed by its quota: those that leave stay with their
@@ -31,7 +42,12 @@ struct PlanWithDepartures {
 /// as long as workers are stopping. Otherwise the rest of it leaves too, so that no broken gang holds slots:
 /// its state is saved, and it starts whole when its turn comes. An operator's drain is no matter of
 /// priorities: neither `preemptible: false` nor a minimum run time keep a worker there. Drained nodes must
-/// not be available in `nodes`. Pure: equal input, equal plan.
+/// not be available. Afterwards the planner knows what it knew before. Costs what the jobs have that are
+/// looked at, and as much as two plans. Of its jobs that plan has no `waits`.
+PlanWithDepartures plan_with_departures(Planner& planner, MayDepart may_depart, std::span<const PastUse> past,
+                                        std::int64_t now_ms);
+
+/// The same told all at once, as `plan_jobs` is; with `waits`. Pure: equal input, equal plan.
 PlanWithDepartures plan_with_departures(std::span<const NodeView> nodes, std::vector<Lease> leases,
                                         std::span<const Demand> demands, const TenantTree& tenants,
                                         std::span<const PastUse> past, const NodeNames& drained,

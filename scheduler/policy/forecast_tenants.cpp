@@ -36,7 +36,7 @@ bool GangPlanner::are_only_slots_short() const {
     guaranteed += queue.guaranteed;
     guaranteed_workers += slots.fits_into(queue.guaranteed);
   }
-  return guaranteed_workers <= fitting && guaranteed <= totals_.all.slots;
+  return guaranteed_workers <= fitting && guaranteed <= total().slots;
 }
 
 /// Whether what the job has, or will have, can't be had back by others, beyond what its queue is guaranteed.

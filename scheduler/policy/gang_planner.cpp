@@ -9,9 +9,6 @@
 namespace ds::scheduler {
 namespace {
 
-/// Of so many sizes of workers it is kept how many fit on the empty cluster.
-constexpr std::size_t kMaxSizesAlone = 1024;
-
 GangPlanner::ShrinkGroup shrink_group(const GangPlanner::Job& job) {
   return {job.demand.priority, job.size, job.demand.curve != nullptr && job.demand.is_settled,
           job.demand.is_resting};
@@ -24,9 +21,8 @@ TenantTree lending_nothing(TenantTree tenants) {
 
 }  // namespace
 
-GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
-    : capacity_(std::move(nodes)),
-      tenants_(tenants),
+GangPlanner::GangPlanner(const TenantTree& tenants)
+    : tenants_(tenants),
       use_nothing_(tenants, std::nullopt),
       use_now_(use_nothing_),
       use_later_(use_nothing_),
@@ -41,25 +37,67 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
       growable_(tenants.queues.size()),
       shrinkable_(tenants.queues.size()),
       preemptible_(tenants.queues.size()),
-      relocatable_at_(capacity_.node_count()),
       claimants_(tenants.queues.size()),
       fixed_(tenants.queues.size()) {
-  for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
-    if (capacity_.node(node).available) {
-      ++totals_.available;
-      totals_.all = plus(totals_.all, capacity_.total(node));
-    } else {
-      ++totals_.unavailable;
-    }
-  }
   set_total_slots();
+}
+
+void GangPlanner::change_nodes(std::vector<NodeView> changed, std::span<const std::string> gone) {
+  std::set<Job*> there;
+  const auto note = [&](const std::string& name) {
+    const auto found = jobs_on_.find(name);
+    if (found != jobs_on_.end()) there.insert(found->second.begin(), found->second.end());
+  };
+  for (const NodeView& node : changed) note(node.id);
+  for (const std::string& name : gone) note(name);
+  std::vector<std::unique_ptr<Job>> jobs;
+  for (Job* job : there) {
+    remove(*job);
+    const auto known = jobs_.find(job->demand.job);
+    jobs.push_back(std::move(known->second));
+    jobs_.erase(known);
+  }
+  for (const std::string& name : gone) remove_node(name);
+  for (NodeView& node : changed) {
+    remove_node(node.id);
+    empty_nodes_.add(capacity_.add_node(std::move(node)));
+  }
+  relocatable_at_.resize(capacity_.node_count());
+  set_total_slots();
+  for (auto& job : jobs) {
+    const std::string id = job->demand.job;
+    set_job(id, job->is_wanted ? std::optional(std::move(job->demand)) : std::nullopt,
+            std::move(job->leases));
+  }
+  look_at_needs();
+}
+
+/// One on which nothing is; it may be unknown.
+void GangPlanner::remove_node(const std::string& name) {
+  const std::size_t index = capacity_.index_of(name);
+  if (index == Capacity::kUnknownNode) return;
+  empty_nodes_.remove(index);
+  capacity_.remove_node(name);
+}
+
+std::vector<NodeView> GangPlanner::nodes() const {
+  std::vector<NodeView> nodes;
+  for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
+    if (capacity_.is_listed(node)) nodes.push_back(capacity_.node(node));
+  }
+  return nodes;
+}
+
+const NodeView* GangPlanner::find_node(std::string_view name) const {
+  const std::size_t index = capacity_.index_of(name);
+  return index == Capacity::kUnknownNode ? nullptr : &capacity_.node(index);
 }
 
 /// Slots of available nodes, and those that leases hold elsewhere, which queues use too.
 void GangPlanner::set_total_slots() {
   for (QueueUse* use :
        {&use_nothing_, &use_now_, &use_later_, &use_minimum_, &fixed_nothing_, &use_fixed_, &use_claimed_})
-    use->set_total_slots(totals_.all.slots + elsewhere_);
+    use->set_total_slots(total_slots());
 }
 
 void GangPlanner::set_job(const std::string& id, std::optional<Demand> demand, std::vector<Lease> leases) {
@@ -87,7 +125,14 @@ std::vector<std::unique_ptr<GangPlanner::Job>> GangPlanner::take_jobs() {
   return jobs;
 }
 
-std::vector<GangPlanner::Told> GangPlanner::carry_out(const Plan& plan) {
+ToldJob GangPlanner::told(const std::string& id) const {
+  const auto known = jobs_.find(id);
+  if (known == jobs_.end()) return {id, std::nullopt, {}};
+  const Job& job = *known->second;
+  return {id, job.is_wanted ? std::optional(job.demand) : std::nullopt, job.leases};
+}
+
+std::vector<ToldJob> GangPlanner::carry_out(const Plan& plan) {
   std::set<std::string> changed = leaving_;
   std::set<std::pair<std::string_view, std::uint64_t>> released;
   std::map<std::string_view, std::vector<const Placement*>> placed;
@@ -99,10 +144,10 @@ std::vector<GangPlanner::Told> GangPlanner::carry_out(const Plan& plan) {
     changed.insert(one.job);
     placed[one.job].push_back(&one);
   }
-  std::vector<Told> before;
+  std::vector<ToldJob> before;
   for (const std::string& id : changed) {
     const Job& job = *jobs_.at(id);
-    before.push_back({id, job.is_wanted ? std::optional(job.demand) : std::nullopt, job.leases});
+    before.push_back(told(id));
     auto leases = job.leases;
     std::erase_if(leases, [&](const Lease& lease) {
       return lease.releasing || released.contains({id, lease.worker});
@@ -156,6 +201,7 @@ void GangPlanner::add(Job& job) {
   measure(job);
   std::sort(job.live.begin(), job.live.end(),
             [](const Lease* a, const Lease* b) { return a->worker > b->worker; });
+  note_nodes(job, true);
   count_leases(job, true);
   if (job.is_wanted) enter(job);
   if (job.is_wanted && is_picky(job)) ++picky_;
@@ -164,7 +210,21 @@ void GangPlanner::add(Job& job) {
 void GangPlanner::remove(Job& job) {
   if (job.is_wanted) leave(job);
   if (job.is_wanted && is_picky(job)) --picky_;
+  note_nodes(job, false);
   count_leases(job, false);
+}
+
+void GangPlanner::note_nodes(Job& job, bool more) {
+  std::string_view last;  // most have several leases on a node, one after the other
+  for (const Lease& lease : job.leases) {
+    if (std::exchange(last, lease.node) == lease.node) continue;
+    if (more) {
+      jobs_on_[lease.node].insert(&job);
+    } else if (const auto there = jobs_on_.find(lease.node); there != jobs_on_.end()) {
+      there->second.erase(&job);
+      if (there->second.empty()) jobs_on_.erase(there);
+    }
+  }
 }
 
 void GangPlanner::count_leases(const Job& job, bool more) {
@@ -195,8 +255,9 @@ void GangPlanner::count_leases(const Job& job, bool more) {
 }
 
 void GangPlanner::enter(Job& job) {
-  job.is_pending = !job.demand.held && is_feasible(job) && is_allowed(job);
-  is_stale_ = is_stale_ || elsewhere_ != elsewhere_when_entered_;
+  job.least_fitting = least_fitting(job);
+  job.least_total = least_total(job);
+  job.is_pending = needs_.add(job) && !job.demand.held;
   if (job.is_pending && tenants_.has_tenants() && !is_among_fixed_only(job))
     claimants_[job.queue].insert(&job);
   if (job.has_queue && job.workers > 0 && is_fixed(job)) fixed_[job.queue].insert(&job);
@@ -224,6 +285,7 @@ void GangPlanner::enter(Job& job) {
 }
 
 void GangPlanner::leave(Job& job) {
+  needs_.remove(job);
   for (Jobs* jobs : {&running_, &stalled_, &impossible_, &slowed_, &short_[job.queue], &partial_[job.queue],
                      &claimants_[job.queue], &fixed_[job.queue]})
     jobs->erase(&job);
@@ -246,17 +308,14 @@ void GangPlanner::leave(Job& job) {
   take_out(shrinkable_[job.queue], shrink_group(job), shrink_rank(job));
 }
 
-/// What is pending depends on the slots that queues may lend, and so on workers on nodes that are away.
-void GangPlanner::enter_again() {
-  for (Job* job : guaranteed_) job->guaranteed_levels = 0;
-  guaranteed_.clear();
-  elsewhere_when_entered_ = elsewhere_;
-  for (auto& [id, job] : jobs_) {
-    if (!job->is_wanted) continue;
+/// What is pending depends on the nodes, and on the slots that queues may lend, and so on workers on nodes
+/// that are away.
+void GangPlanner::look_at_needs() {
+  for (Job* job : needs_.look_again(total_slots())) {
+    if (job->is_pending == (!job->demand.held && is_feasible(*job) && is_allowed(*job))) continue;
     leave(*job);
     enter(*job);
   }
-  is_stale_ = false;
 }
 
 std::size_t GangPlanner::count_waiting() const {
@@ -319,8 +378,17 @@ std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
 
 /// Whether its queue could ever allow the job's minimum.
 bool GangPlanner::is_allowed(const Job& job) const {
-  return job.has_queue && !use_nothing_.find_limit(job.queue, room_of(job.size, job.needed)) &&
-         may_ever_be_fixed(job);
+  const auto least = least_total(job);
+  return least && *least <= total_slots();
+}
+
+/// Slots of the cluster with which it could; none: it could not with any.
+std::optional<SlotCount> GangPlanner::least_total(const Job& job) const {
+  if (!job.has_queue) return std::nullopt;
+  const auto least = use_nothing_.least_total(job.queue, room_of(job.size, job.needed));
+  if (!is_fixed(job) || is_among_fixed_only(job)) return least;
+  const auto fixed = fixed_nothing_.least_total_to_hold(job.queue, job.needed * job.size.slots);
+  return least && fixed ? std::optional(std::max(*least, *fixed)) : std::nullopt;
 }
 
 bool GangPlanner::is_available(const Lease& lease) const {
@@ -333,20 +401,30 @@ bool GangPlanner::is_feasible(const Job& job) const {
   return count_alone(job, false, job.size) >= job.needed;
 }
 
+/// Workers of the job for which empty available nodes must have room for that.
+std::uint64_t GangPlanner::least_fitting(const Job& job) const {
+  constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
+  if (is_together(job)) {
+    const std::uint64_t own = count_own_on_one(job, false, job.size);
+    return own == 0 ? job.needed : own >= job.needed ? 0 : kNever;
+  }
+  const std::uint64_t own = count_own(job, false, job.size);
+  return job.needed > own ? job.needed - own : 0;
+}
+
 /// Workers the job has, and could add if all others were gone.
 std::uint64_t GangPlanner::count_alone(const Job& job, bool with_unavailable_nodes,
                                        const WorkerSize& size) const {
-  if (is_together(job)) return count_alone_on_one(job, with_unavailable_nodes, size);
-  CountBySize& cache = with_unavailable_nodes ? alone_undrained_ : alone_;
-  if (cache.size() >= kMaxSizesAlone && !cache.contains(size)) cache.clear();
-  const auto [cached, is_new] = cache.try_emplace(size, 0);
-  if (is_new) {
-    for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
-      if (capacity_.node(node).available || with_unavailable_nodes)
-        cached->second += capacity_.fitting(node, capacity_.total(node), size);
-    }
-  }
-  std::uint64_t count = cached->second + job.at_unknown_nodes;
+  if (!is_together(job))
+    return empty_nodes_.fitting(size, with_unavailable_nodes) + count_own(job, with_unavailable_nodes, size);
+  const std::uint64_t own = count_own_on_one(job, with_unavailable_nodes, size);
+  return own > 0 ? own : empty_nodes_.fitting_on_one(size, with_unavailable_nodes);
+}
+
+/// Workers that it has where the nodes would have no room for them.
+std::uint64_t GangPlanner::count_own(const Job& job, bool with_unavailable_nodes,
+                                     const WorkerSize& size) const {
+  std::uint64_t count = job.at_unknown_nodes;
   for (const auto& [node, workers] : job.at) {
     const bool counted = capacity_.node(node).available || with_unavailable_nodes;
     const std::uint64_t fitting = counted ? capacity_.fitting(node, capacity_.total(node), size) : 0;
@@ -355,26 +433,17 @@ std::uint64_t GangPlanner::count_alone(const Job& job, bool with_unavailable_nod
   return count;
 }
 
-/// The same where all must be on one node: those that it has stay where they are.
-std::uint64_t GangPlanner::count_alone_on_one(const Job& job, bool with_unavailable_nodes,
-                                              const WorkerSize& size) const {
+/// Those that it could have where it is, if all must be on one node: those that it has stay there. None: it
+/// has none.
+std::uint64_t GangPlanner::count_own_on_one(const Job& job, bool with_unavailable_nodes,
+                                            const WorkerSize& size) const {
   std::uint64_t most = job.at_unknown_nodes;
-  const auto look_at = [&](std::size_t node) {
-    if (capacity_.node(node).available || with_unavailable_nodes)
-      most = std::max(most, capacity_.fitting(node, capacity_.total(node), size));
-  };
   for (const auto& [node, workers] : job.at) {
     most = std::max<std::uint64_t>(most, workers);
-    look_at(node);
+    if (capacity_.node(node).available || with_unavailable_nodes)
+      most = std::max(most, capacity_.fitting(node, capacity_.total(node), size));
   }
-  if (most > 0) return most;
-  CountBySize& cache = with_unavailable_nodes ? alone_on_one_undrained_ : alone_on_one_;
-  const auto [cached, is_new] = cache.try_emplace(size, 0);
-  if (is_new) {
-    for (std::size_t node = 0; node < capacity_.node_count(); ++node) look_at(node);
-    cached->second = most;
-  }
-  return cached->second;
+  return most;
 }
 
 }  // namespace ds::scheduler

@@ -16,13 +16,13 @@
 #include <utility>
 #include <vector>
 
-#include "scheduler/policy/capacity.hpp"
+#include "scheduler/policy/cluster_needs.hpp"
 #include "scheduler/policy/forecast.hpp"
 #include "scheduler/policy/gang_job.hpp"
 #include "scheduler/policy/gang_step.hpp"
-#include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/queue_use.hpp"
 #include "scheduler/policy/reservation.hpp"
+#include "scheduler/policy/told_job.hpp"
 #include "scheduler/policy/wait_reasons.hpp"
 
 namespace ds::scheduler {
@@ -39,38 +39,34 @@ inline constexpr std::size_t kMaxExactVictims = 10;
 class GangPlanner {
  public:
   using Job = GangJob;
-  using ByPriority = GangJob::ByPriority;
   using Before = GangJob::Before;
   using Jobs = GangJob::Jobs;
-  using JobsByLength = GangJob::JobsByLength;
-  using EndsBefore = GangJob::EndsBefore;
-  using LikelyEndsBefore = GangJob::LikelyEndsBefore;
   using Shape = GangJob::Shape;
-  using ByShape = GangJob::ByShape;
   using GrowthRank = GangJob::GrowthRank;
   using GrowthGroup = GangJob::GrowthGroup;
-  using Growable = GangJob::Growable;
-  using ShrinkRank = GangJob::ShrinkRank;
   using ShrinkGroup = GangJob::ShrinkGroup;
   using Ask = RoomAsked;
   using Reservation = scheduler::Reservation;
 
-  GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants);
+  /// It has no nodes. The tree must outlive it.
+  explicit GangPlanner(const TenantTree& tenants);
 
   // ---- between plans ----
+  /// Nodes that are new, or other than before, and names of those that are gone: costs what is on them, and
+  /// the jobs that become possible by it, or impossible.
+  void change_nodes(std::vector<NodeView> changed, std::span<const std::string> gone);
+  /// All there are, in any order.
+  std::vector<NodeView> nodes() const;
+  const NodeView* find_node(std::string_view name) const;
   /// All there is to know of a job from now on. Without a demand it has ended; without leases as well it is
   /// forgotten.
   void set_job(const std::string& job, std::optional<Demand> demand, std::vector<Lease> leases);
   /// Takes its jobs out, to be given to a planner of other nodes.
   std::vector<std::unique_ptr<Job>> take_jobs();
-  struct Told {  ///< what `set_job` was given
-    std::string job;
-    std::optional<Demand> demand;
-    std::vector<Lease> leases;
-  };
+  ToldJob told(const std::string& job) const;
   /// As if the plan were carried out, and all were gone that is releasing; until it is told what it gives,
   /// which is how things are. Costs what changes by that.
-  std::vector<Told> carry_out(const Plan& plan);
+  std::vector<ToldJob> carry_out(const Plan& plan);
 
   // ---- a plan ----
   void begin();
@@ -81,19 +77,19 @@ class GangPlanner {
   const Jobs& short_of(std::size_t queue) const { return short_[queue]; }
   const Jobs& partial_of(std::size_t queue) const { return partial_[queue]; }
   /// Those that had none.
-  const ByShape& unstarted_of(std::size_t queue) const { return unstarted_[queue]; }
+  const Job::ByShape& unstarted_of(std::size_t queue) const { return unstarted_[queue]; }
   /// Jobs that lacked some and are not pending.
   const Jobs& impossible() const { return impossible_; }
   bool has_partial_gangs() const { return !stalled_.empty(); }
   /// Jobs of a queue that had their minimum and a size that is worth growing to when the plan began, by size
   /// of worker.
-  const Growable& growable_of(std::size_t queue) const { return growable_[queue]; }
+  const Job::Growable& growable_of(std::size_t queue) const { return growable_[queue]; }
   /// Jobs that changed in this plan so far.
   const std::vector<Job*>& touched() const { return touched_; }
   static GrowthRank growth_rank(const Job& job) {
     return {~job.demand.priority, -job.growth.gain, job.workers, job.demand.order, job.demand.job};
   }
-  static ShrinkRank shrink_rank(const Job& job) {
+  static Job::ShrinkRank shrink_rank(const Job& job) {
     return {-job.loss, job.workers, job.demand.order, job.demand.job};
   }
   /// Jobs that are better off with fewer workers than they had when the plan began.
@@ -126,7 +122,7 @@ class GangPlanner {
             !job.demand.preemptible && job.queue != TenantTree::kRoot};
   }
   static GrowthGroup growth_group(const Job& job) { return {job.size, is_together(job)}; }
-  static Ask ask_of(const Job& job, std::uint32_t count);
+  Ask ask_of(const Job& job, std::uint32_t count) const;
   /// Whether so many workers would fit now.
   bool can_place(const Job& job, std::uint32_t count) const;
 
@@ -245,7 +241,7 @@ class GangPlanner {
   /// shrunk for another: so turns that go by it are not turned round by what they lead to.
   const QueueUse& minimums() const { return use_minimum_; }
   /// Of available nodes.
-  const Room& total() const { return totals_.all; }
+  const Room& total() const { return empty_nodes_.total(); }
 
   /// Without whom the job might be within what a queue above it is guaranteed, and have its turn sooner; the
   /// first few.
@@ -272,34 +268,36 @@ class GangPlanner {
   using Lack = RoomLack;
   using Step = GangStep;
   using Eviction = NodeEviction;
-  struct NodeTotals {
-    std::size_t available = 0, unavailable = 0;
-    Room all;  ///< of available ones
-  };
-  using CountBySize = std::map<WorkerSize, std::uint64_t>;
-  using WorkersAt = std::map<std::size_t, std::uint32_t>;          ///< by node
+  using WorkersAt = std::map<std::size_t, std::uint32_t>;  ///< by node, in no order that means anything
   using PackRank = std::tuple<unsigned, std::uint64_t, FillRank>;  ///< see `pack_rank`
   struct Relocating;                                               ///< for whom, and who so far
 
   // What is known (gang_planner.cpp).
+  void remove_node(const std::string& name);
   void add(Job& job);
   void remove(Job& job);
+  void note_nodes(Job& job, bool more);
   void count_leases(const Job& job, bool more);
   std::size_t queue_of(const std::string& tenant, const std::string& queue) const;
   void enter(Job& job);
   void leave(Job& job);
+  SlotCount total_slots() const { return empty_nodes_.total().slots + elsewhere_; }
   void set_total_slots();
-  void enter_again();
+  void look_at_needs();
   void count_guarantees();
   bool is_feasible(const Job& job) const;
   bool is_allowed(const Job& job) const;
+  std::uint64_t least_fitting(const Job& job) const;
+  std::optional<SlotCount> least_total(const Job& job) const;
   std::uint64_t count_alone(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
-  std::uint64_t count_alone_on_one(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
+  std::uint64_t count_own(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
+  std::uint64_t count_own_on_one(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
   std::uint64_t most_on_one_node(const Job& job, const WorkerSize& size) const;
   bool is_available(const Lease& lease) const;
   Job& job_of(const Lease& lease) const { return *jobs_.at(lease.job); }
 
   // Steps (gang_steps.cpp).
+  std::size_t first_node(const WorkersAt& at) const;
   void name_missing_nodes(const Job& job, WaitFacts& facts) const;
   template <class Nodes, class RoomOf>
   std::optional<std::size_t> choose_node(Nodes nodes, const WorkerSize& size, RoomOf room_of) const;
@@ -452,8 +450,9 @@ class GangPlanner {
   void take_all_back(Job& victim);
 
   Capacity capacity_;
+  EmptyNodes empty_nodes_{capacity_};
+  ClusterNeeds needs_{empty_nodes_};
   const TenantTree& tenants_;
-  NodeTotals totals_;
   QueueUse use_nothing_;
   QueueUse use_now_;
   QueueUse use_later_;
@@ -466,28 +465,26 @@ class GangPlanner {
   /// When the plan began: jobs with live workers, gangs that lacked some of theirs, jobs that lacked some and
   /// were not pending.
   Jobs running_, stalled_, impossible_, slowed_;
-  std::vector<Jobs> short_, partial_;               ///< by queue
-  std::vector<ByShape> unstarted_;                  ///< by queue
-  std::set<Job*, EndsBefore> ending_;               ///< jobs with live workers that end at a known moment
-  std::set<Job*, LikelyEndsBefore> likely_ending_;  ///< and those that are likely to at some moment
-  std::vector<Growable> growable_;                  ///< by queue
+  std::vector<Jobs> short_, partial_;       ///< by queue
+  std::vector<Job::ByShape> unstarted_;     ///< by queue
+  std::set<Job*, Job::EndsBefore> ending_;  ///< jobs with live workers that end at a known moment
+  std::set<Job*, Job::LikelyEndsBefore> likely_ending_;  ///< and those that are likely to at some moment
+  std::vector<Job::Growable> growable_;                  ///< by queue
   /// By queue: jobs that could lose a worker, by group; and all of theirs, by priority.
-  std::vector<std::map<ShrinkGroup, std::map<ShrinkRank, Job*>>> shrinkable_;
+  std::vector<std::map<ShrinkGroup, std::map<Job::ShrinkRank, Job*>>> shrinkable_;
   std::vector<std::map<std::uint32_t, Jobs>> preemptible_;
   std::vector<std::set<Job*, Before>> relocatable_at_;  ///< by node: jobs with workers there
   std::size_t relocatable_ = 0;                         ///< jobs
-  std::vector<Jobs> claimants_;       ///< by queue: pending jobs, started or not; kept with tenants only
-  std::vector<Jobs> fixed_;           ///< by queue: those with workers that are not preemptible; likewise
-  std::vector<Job*> claiming_;        ///< in this plan: those who lack what is not guaranteed to others
-  std::vector<Job*> guaranteed_;      ///< with levels
-  SlotCount elsewhere_;               ///< that jobs have on nodes that are away
-  SlotCount elsewhere_when_entered_;  ///< when what is pending was looked at last
-  bool is_stale_ = false;             ///< some were looked at while it was another
-  std::uint64_t releasing_ = 0;       ///< workers
-  std::size_t picky_ = 0;             ///< jobs that want workers
-  std::set<std::string> occupants_;   ///< jobs that hold room on available nodes
-  std::set<std::string> leaving_;     ///< jobs some of whose leases are releasing
-  mutable CountBySize alone_, alone_undrained_, alone_on_one_, alone_on_one_undrained_;
+  std::vector<Jobs> claimants_;   ///< by queue: pending jobs, started or not; kept with tenants only
+  std::vector<Jobs> fixed_;       ///< by queue: those with workers that are not preemptible; likewise
+  std::vector<Job*> claiming_;    ///< in this plan: those who lack what is not guaranteed to others
+  std::vector<Job*> guaranteed_;  ///< with levels
+  SlotCount elsewhere_;           ///< that jobs have on nodes that are away
+  std::unordered_map<std::string, std::set<Job*>> jobs_on_;  ///< by node: those with leases there
+  std::uint64_t releasing_ = 0;                              ///< workers
+  std::size_t picky_ = 0;                                    ///< jobs that want workers
+  std::set<std::string> occupants_;                          ///< jobs that hold room on available nodes
+  std::set<std::string> leaving_;                            ///< jobs some of whose leases are releasing
 
   std::vector<Step> steps_;
   std::vector<Job*> touched_, released_from_;

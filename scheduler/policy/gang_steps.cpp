@@ -2,15 +2,15 @@
 #include <algorithm>
 #include <limits>
 #include <ranges>
+#include <tuple>
 
 #include "scheduler/policy/gang_planner.hpp"
 
 namespace ds::scheduler {
 
 void GangPlanner::begin() {
-  if (!tenants_.has_tenants()) return;
-  if (is_stale_ || elsewhere_ != elsewhere_when_entered_) enter_again();
-  count_guarantees();
+  look_at_needs();
+  if (tenants_.has_tenants()) count_guarantees();
 }
 
 Plan GangPlanner::end() {
@@ -56,7 +56,7 @@ std::optional<std::size_t> GangPlanner::find_limit(const Job& job, std::uint32_t
   return use_later_.find_limit(job.queue, room_of(job.size, count));
 }
 
-/// Of these nodes the fullest that has room, the first of equals; see `Capacity::fill_rank`.
+/// Of these nodes the fullest that has room, of equals the first by name; see `Capacity::fill_rank`.
 template <class Nodes, class RoomOf>
 std::optional<std::size_t> GangPlanner::choose_node(Nodes nodes, const WorkerSize& size,
                                                     RoomOf room_of) const {
@@ -67,18 +67,24 @@ std::optional<std::size_t> GangPlanner::choose_node(Nodes nodes, const WorkerSiz
     const Room room = room_of(node);
     if (capacity_.fitting(node, room, size) == 0) continue;
     const FillRank rank = capacity_.fill_rank(node, room, size);
-    if (best && best_rank <= rank) continue;
+    if (best && (best_rank < rank || (best_rank == rank && capacity_.comes_before(*best, node)))) continue;
     best = node;
     best_rank = rank;
   }
   return best;
 }
 
-GangPlanner::Ask GangPlanner::ask_of(const Job& job, std::uint32_t count) {
+/// By name.
+std::size_t GangPlanner::first_node(const WorkersAt& at) const {
+  return *std::ranges::min_element(
+      std::views::keys(at), [this](std::size_t a, std::size_t b) { return capacity_.comes_before(a, b); });
+}
+
+GangPlanner::Ask GangPlanner::ask_of(const Job& job, std::uint32_t count) const {
   if (!is_together(job)) return {job.size, count};
   Ask ask{together(job.size, count), 1};
   if (job.at_unknown_nodes > 0) ask.only = Capacity::kUnknownNode;
-  if (!job.at.empty()) ask.only = job.at.begin()->first;
+  if (!job.at.empty()) ask.only = first_node(job.at);
   return ask;
 }
 
@@ -217,7 +223,7 @@ std::size_t GangPlanner::choose_to_reserve(const Job& job, std::uint32_t count, 
   const auto later = [&](std::size_t n) { return capacity_.free_later(n); };
   const auto all = std::views::iota(std::size_t{0}, capacity_.node_count());
   if (is_together(job))
-    return at.empty() ? *choose_node(all, together(job.size, count), later) : at.begin()->first;
+    return at.empty() ? *choose_node(all, together(job.size, count), later) : first_node(at);
   if (job.demand.placement == PlacementRule::spread) {
     const auto others = all | std::views::filter([&](std::size_t node) { return !at.contains(node); });
     const auto other = choose_node(others, job.size, later);
@@ -355,10 +361,13 @@ void GangPlanner::name_missing_nodes(const Job& job, WaitFacts& facts) const {
   for (std::size_t index = 0; index < capacity_.node_count(); ++index) {
     const NodeView& node = capacity_.node(index);
     const std::uint64_t fitting = capacity_.fitting(index, capacity_.total(index), job.size);
-    if (!node.available && fitting >= least) missing.push_back({node.id, fitting, node.is_closed});
+    if (capacity_.is_listed(index) && !node.available && fitting >= least)
+      missing.push_back({node.id, fitting, node.is_closed});
   }
   facts.missing_node_count = missing.size();
-  std::ranges::stable_sort(missing, std::ranges::greater(), &MissingNode::fitting);
+  std::ranges::sort(missing, [](const MissingNode& a, const MissingNode& b) {
+    return std::tie(b.fitting, a.id) < std::tie(a.fitting, b.id);
+  });
   missing.resize(std::min(missing.size(), kMaxBlockingJobs));
 }
 
@@ -393,15 +402,12 @@ WaitFacts GangPlanner::facts_of(const Job& job) const {
   if (is_together(job)) {
     facts.is_together = true;
     facts.fitting_now_apart = capacity_.count_placeable(job.size);
-    for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
-      if (capacity_.node(node).available)
-        facts.fitting_ever_apart += capacity_.fitting(node, capacity_.total(node), job.size);
-    }
-    if (!job.at.empty()) facts.node = capacity_.node(job.at.begin()->first).id;
+    facts.fitting_ever_apart = empty_nodes_.fitting(job.size, false);
+    if (!job.at.empty()) facts.node = capacity_.node(first_node(job.at)).id;
   }
-  facts.available_nodes = totals_.available;
-  facts.unavailable_nodes = totals_.unavailable;
-  facts.total_slots = totals_.all.slots;
+  facts.available_nodes = empty_nodes_.available();
+  facts.unavailable_nodes = empty_nodes_.unavailable();
+  facts.total_slots = total().slots;
   facts.free_slots = capacity_.placeable_slots();
   facts.held = job.demand.held;
   facts.held_until_ms = job.demand.held_until_ms;

@@ -31,7 +31,7 @@ struct Outcome {
 Outcome outcome_of(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
                    std::int64_t now_ms, Plan plan) {
   Outcome outcome;
-  std::vector<GangPlanner::Told> before;
+  std::vector<ToldJob> before;
   for (int ahead = 1; ahead <= kPlansAhead && !outcome.starts_any; ++ahead) {
     std::ranges::move(planner.carry_out(plan), std::back_inserter(before));
     planner.begin();

@@ -101,7 +101,7 @@ bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) cons
   // By what doesn't change with what they hold: else they could take it from each other in turn.
   const bool is_after = job.guaranteed_levels != beneficiary.guaranteed_levels
                             ? job.guaranteed_levels < beneficiary.guaranteed_levels
-                            : ByPriority()(&beneficiary, &job);  // nor by a promise, which is for later
+                            : Job::ByPriority()(&beneficiary, &job);  // nor by a promise, which is for later
   return is_after || !is_feasible(job) || !is_allowed(job);
 }
 

@@ -42,7 +42,7 @@ std::size_t GangPlanner::choose_to_pack(const Job& job, std::uint32_t count,
                                         std::span<const unsigned> kinds) const {
   const std::size_t shunned = shunned_by(job);
   std::optional<std::pair<PackRank, std::size_t>> best;
-  for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
+  for (const std::size_t kind : capacity_.kinds()) {
     if (best && std::get<0>(best->first) < kinds[kind]) continue;
     const auto node = capacity_.choose_for(job.size, count, kind, shunned);
     if (!node) continue;
@@ -56,14 +56,15 @@ std::size_t GangPlanner::choose_to_pack(const Job& job, std::uint32_t count,
 std::size_t GangPlanner::choose_to_keep_packed(const Job& job, std::uint32_t count,
                                                const WorkersAt& at) const {
   const std::vector<unsigned> kinds = rank_kinds(job, count, at, true);
-  std::optional<std::tuple<bool, PackRank, std::size_t>> best;
+  std::optional<std::tuple<bool, PackRank, std::string_view>> best;
   for (std::size_t node = 0; node < capacity_.node_count(); ++node) {
     const Room room = capacity_.free_later(node);
     if (capacity_.fitting(node, room, job.size) == 0) continue;
-    const std::tuple rank{is_shunned(job, node), pack_rank(job, node, room, count, kinds), node};
+    const std::tuple rank{is_shunned(job, node), pack_rank(job, node, room, count, kinds),
+                          std::string_view(capacity_.node(node).id)};
     if (!best || rank < *best) best = rank;
   }
-  return std::get<2>(*best);
+  return capacity_.index_of(std::get<2>(*best));
 }
 
 }  // namespace ds::scheduler

@@ -13,25 +13,32 @@
 namespace ds::scheduler {
 
 Planner::Planner(TenantTree tenants)
-    : tenants_(std::move(tenants)), state_(std::make_unique<GangPlanner>(nodes_, tenants_)) {}
+    : tenants_(std::move(tenants)), state_(std::make_unique<GangPlanner>(tenants_)) {}
 
 Planner::~Planner() = default;
 
 void Planner::set_nodes(std::vector<NodeView> nodes) {
-  if (nodes == nodes_) return;
-  nodes_ = std::move(nodes);
-  tell_all_again();
+  std::set<std::string> gone;
+  for (NodeView& node : state_->nodes()) gone.insert(std::move(node.id));
+  for (const NodeView& node : nodes) gone.erase(node.id);
+  change_nodes(std::move(nodes), std::vector<std::string>(gone.begin(), gone.end()));
+}
+
+void Planner::change_nodes(std::vector<NodeView> changed, std::span<const std::string> gone) {
+  std::erase_if(changed, [this](const NodeView& node) {
+    const NodeView* known = state_->find_node(node.id);
+    return known != nullptr && *known == node;
+  });
+  if (!changed.empty() || !gone.empty()) state_->change_nodes(std::move(changed), gone);
 }
 
 void Planner::set_tenants(TenantTree tenants) {
   if (tenants == tenants_) return;
-  tenants_ = std::move(tenants);
-  tell_all_again();
-}
-
-void Planner::tell_all_again() {
+  auto nodes = state_->nodes();
   auto jobs = state_->take_jobs();
-  state_ = std::make_unique<GangPlanner>(nodes_, tenants_);
+  tenants_ = std::move(tenants);
+  state_ = std::make_unique<GangPlanner>(tenants_);
+  state_->change_nodes(std::move(nodes), {});
   for (auto& job : jobs) {
     const std::string id = job->demand.job;
     state_->set_job(id, job->is_wanted ? std::optional(std::move(job->demand)) : std::nullopt,
@@ -41,6 +48,14 @@ void Planner::tell_all_again() {
 
 void Planner::set_job(const std::string& job, std::optional<Demand> demand, std::vector<Lease> leases) {
   state_->set_job(job, std::move(demand), std::move(leases));
+}
+
+ToldJob Planner::told(const std::string& job) const {
+  return state_->told(job);
+}
+
+std::uint64_t Planner::count_releasing() const {
+  return state_->count_releasing();
 }
 
 Plan Planner::plan(std::span<const PastUse> past, std::int64_t now_ms) {
@@ -70,8 +85,18 @@ bool Planner::may_explain_exactly(std::size_t jobs) const {
 
 std::vector<Wait> Planner::explain(std::span<const std::string> jobs, std::span<const PastUse> past,
                                    std::int64_t now_ms) {
+  return explain(jobs, may_explain_exactly(jobs.size()), past, now_ms);
+}
+
+std::vector<Wait> Planner::explain_roughly(std::span<const std::string> jobs, std::span<const PastUse> past,
+                                           std::int64_t now_ms) {
+  return explain(jobs, false, past, now_ms);
+}
+
+std::vector<Wait> Planner::explain(std::span<const std::string> jobs, bool is_exact,
+                                   std::span<const PastUse> past, std::int64_t now_ms) {
   state_->begin();
-  Planning planning(*state_, tenants_, past, now_ms, may_explain_exactly(jobs.size()));
+  Planning planning(*state_, tenants_, past, now_ms, is_exact);
   planning.serve_minimums();
   planning.backfill();
   std::vector<const GangPlanner::Job*> asked;
@@ -125,19 +150,24 @@ Plan Planner::plan_and_explain(std::span<const PastUse> past, std::int64_t now_m
   return plan;
 }
 
+void Planner::tell_all(std::span<const NodeView> nodes, std::span<const Lease> leases,
+                       std::span<const Demand> demands) {
+  std::map<std::string_view, std::vector<Lease>> by_job;
+  for (const Lease& lease : leases) by_job[lease.job].push_back(lease);
+  set_nodes({nodes.begin(), nodes.end()});
+  for (const Demand& demand : demands) {
+    const auto found = by_job.find(demand.job);
+    set_job(demand.job, demand, found == by_job.end() ? std::vector<Lease>{} : found->second);
+    if (found != by_job.end()) by_job.erase(found);
+  }
+  for (auto& [job, held] : by_job) set_job(std::string(job), std::nullopt, std::move(held));
+}
+
 Plan plan_jobs(std::span<const NodeView> nodes, std::span<const Lease> leases,
                std::span<const Demand> demands, const TenantTree& tenants, std::span<const PastUse> past,
                std::int64_t now_ms) {
-  std::map<std::string_view, std::vector<Lease>> by_job;
-  for (const Lease& lease : leases) by_job[lease.job].push_back(lease);
   Planner planner(tenants);
-  planner.set_nodes({nodes.begin(), nodes.end()});
-  for (const Demand& demand : demands) {
-    const auto found = by_job.find(demand.job);
-    planner.set_job(demand.job, demand, found == by_job.end() ? std::vector<Lease>{} : found->second);
-    if (found != by_job.end()) by_job.erase(found);
-  }
-  for (auto& [job, held] : by_job) planner.set_job(std::string(job), std::nullopt, std::move(held));
+  planner.tell_all(nodes, leases, demands);
   return planner.plan_and_explain(past, now_ms);
 }
 

@@ -8,6 +8,7 @@
 
 #include "scheduler/policy/forecast.hpp"
 #include "scheduler/policy/plan.hpp"
+#include "scheduler/policy/told_job.hpp"
 
 namespace ds::scheduler {
 
@@ -30,13 +31,25 @@ class Planner {
   Planner(const Planner&) = delete;
   Planner& operator=(const Planner&) = delete;
 
-  /// All nodes; costs as much as telling it everything again, unless nothing changed.
+  /// All nodes, in any order; names are unique. Costs as `change_nodes`, and a look at each.
   void set_nodes(std::vector<NodeView> nodes);
-  /// Likewise. Who has more than it may have now keeps it (`release_over_quota` says who gives what back).
+  /// Nodes that are new, or other than before, and the names of those that are gone: costs what is on them,
+  /// and what becomes possible by it, or impossible.
+  void change_nodes(std::vector<NodeView> changed, std::span<const std::string> gone = {});
+  /// Costs as much as telling it everything again, unless nothing changed. Who has more than it may have now
+  /// keeps it (`release_over_quota` says who gives what back).
   void set_tenants(TenantTree tenants);
   /// All there is to know of a job from now on. Without a demand it has ended, or may have no workers;
   /// without leases as well it is forgotten.
   void set_job(const std::string& job, std::optional<Demand> demand, std::vector<Lease> leases);
+
+  /// All there is, to one that knows no jobs.
+  void tell_all(std::span<const NodeView> nodes, std::span<const Lease> leases,
+                std::span<const Demand> demands);
+  /// What it was told of the job last.
+  ToldJob told(const std::string& job) const;
+  /// Workers that are stopping.
+  std::uint64_t count_releasing() const;
 
   /// Leaves `waits` empty: that is what `explain` is for.
   Plan plan(std::span<const PastUse> past = {}, std::int64_t now_ms = 0);
@@ -44,6 +57,9 @@ class Planner {
   /// `kMaxExactlyExplained` jobs those with workers anywhere count as in the way.
   std::vector<Wait> explain(std::span<const std::string> jobs, std::span<const PastUse> past = {},
                             std::int64_t now_ms = 0);
+  /// The same where nobody asks who is in the way: those with workers anywhere count. Costs a plan.
+  std::vector<Wait> explain_roughly(std::span<const std::string> jobs, std::span<const PastUse> past = {},
+                                    std::int64_t now_ms = 0);
   /// When this job, which waits, starts; none when it runs, or can't start whoever ends.
   std::optional<StartForecast> forecast(const std::string& job, const GangEnds& ends,
                                         std::span<const PastUse> past, std::int64_t now_ms);
@@ -59,12 +75,12 @@ class Planner {
   Plan plan_and_explain(std::span<const PastUse> past = {}, std::int64_t now_ms = 0);
 
  private:
-  void tell_all_again();
   bool may_explain_exactly(std::size_t jobs) const;
+  std::vector<Wait> explain(std::span<const std::string> jobs, bool is_exact, std::span<const PastUse> past,
+                            std::int64_t now_ms);
   Plan finish(Planning& planning, std::span<const PastUse> past, std::int64_t now_ms);
 
   TenantTree tenants_;
-  std::vector<NodeView> nodes_;
   std::unique_ptr<GangPlanner> state_;
 };
 

@@ -82,7 +82,7 @@ class Planning {
     bool for_gpus;  ///< it lacks nothing but its queue's quota of GPUs
   };
   struct Candidates {  ///< jobs of one shape and queue that are behind others
-    const GangPlanner::JobsByLength* jobs;
+    const GangJob::JobsByLength* jobs;
     Job* last = nullptr;  ///< tried or passed over
     Job* next = nullptr;
     std::int64_t most_ms =

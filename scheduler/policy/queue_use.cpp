@@ -30,6 +30,11 @@ void QueueUse::change(std::size_t leaf, const Room& room, bool more) {
   }
 }
 
+SlotCount QueueUse::held_above(std::size_t queue, SlotCount below) const {
+  const SlotCount beside = used_[tree_[queue].parent].held_by_below - used_[queue].held;
+  return beside + std::max<SlotCount>(below, tree_[queue].reserved());
+}
+
 /// Shows the queues whose limit of slots does not allow so many more, from the leaf up, until `look` says
 /// false.
 template <class Look>
@@ -43,8 +48,7 @@ void QueueUse::look_at_slot_limits(std::size_t leaf, SlotCount slots, Look look)
       return;
     }
     if (const auto most = spec.most(); most && below > *most && !look(queue)) return;
-    const Used& parent = used_[spec.parent];
-    below = parent.held_by_below - used_[queue].held + std::max<SlotCount>(below, spec.reserved());
+    below = held_above(queue, below);
   }
 }
 
@@ -56,9 +60,30 @@ std::optional<std::size_t> QueueUse::find_held(std::size_t leaf, SlotCount more)
     const auto most = is_root ? total_slots_ : limit ? std::optional<SlotCount>(*limit) : std::nullopt;
     if (most && below > *most && below > used_[queue].held_by_below) return queue;
     if (is_root) return std::nullopt;
-    const Used& parent = used_[tree_[queue].parent];
-    below = parent.held_by_below - used_[queue].held + std::max<SlotCount>(below, tree_[queue].reserved());
+    below = held_above(queue, below);
   }
+}
+
+std::optional<SlotCount> QueueUse::least_total(std::size_t leaf, const Room& more) const {
+  SlotCount below = used_[leaf].held_by_below + more.slots;
+  for (std::size_t queue = leaf; queue != TenantTree::kRoot; queue = tree_[queue].parent) {
+    const auto limit = tree_[queue].most();
+    const auto& gpus = tree_[queue].gpu_limit;
+    if (limit && below > *limit) return std::nullopt;
+    if (more.gpus > 0 && gpus && used_[queue].all.gpus + more.gpus > *gpus) return std::nullopt;
+    below = held_above(queue, below);
+  }
+  return is_lending_limited_ ? below : SlotCount();
+}
+
+std::optional<SlotCount> QueueUse::least_total_to_hold(std::size_t leaf, SlotCount more) const {
+  SlotCount below = used_[leaf].held_by_below + more;
+  for (std::size_t queue = leaf; queue != TenantTree::kRoot; queue = tree_[queue].parent) {
+    const auto limit = tree_[queue].most();
+    if (limit && below > *limit && below > used_[queue].held_by_below) return std::nullopt;
+    below = held_above(queue, below);
+  }
+  return below > used_[TenantTree::kRoot].held_by_below ? below : SlotCount();
 }
 
 template <class Look>

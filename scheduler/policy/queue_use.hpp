@@ -44,6 +44,11 @@ class QueueUse {
     return !find_limit(leaf, {.slots = more.slots, .memory_bytes = 0, .gpus = 0});
   }
 
+  /// The fewest slots of the cluster with which `find_limit` allows so much more; none: it never does.
+  std::optional<SlotCount> least_total(std::size_t leaf, const Room& more) const;
+  /// The same of `find_held`.
+  std::optional<SlotCount> least_total_to_hold(std::size_t leaf, SlotCount more) const;
+
   /// The queue on the leaf's way to the root below which, with so many slots more in the leaf, less would be
   /// left than is held there: it may have no more, or of the root the cluster has no more. What a queue holds
   /// for itself is its own. None: it is allowed.
@@ -70,6 +75,8 @@ class QueueUse {
     SlotCount held_by_below;  ///< used by jobs here, and held by the queues below
   };
   void change(std::size_t leaf, const Room& room, bool more);
+  /// Below the queue's parent, if so much were held below the queue.
+  SlotCount held_above(std::size_t queue, SlotCount below) const;
   template <class Look>
   void look_at_slot_limits(std::size_t leaf, SlotCount slots, Look look) const;
   template <class Look>

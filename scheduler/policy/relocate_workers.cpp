@@ -155,7 +155,9 @@ std::vector<GangPlanner::Eviction> GangPlanner::evictions_for(const Relocating& 
     const Room lack = subtract_or_none(room_of(now.ask.piece, pieces), room);
     if (!is_none(lack)) nodes.emplace_back(lack.slots, node, lack);
   }
-  std::ranges::sort(nodes, {}, [](const auto& one) { return std::pair(std::get<0>(one), std::get<1>(one)); });
+  std::ranges::sort(nodes, {}, [this](const auto& one) {
+    return std::pair(std::get<0>(one), std::string_view(capacity_.node(std::get<1>(one)).id));
+  });
   if (nodes.size() > kMaxNodes) nodes.resize(kMaxNodes);
   std::vector<Eviction> found;
   for (const auto& [slots, node, lack] : nodes) add_evictions(now, node, lack, found);

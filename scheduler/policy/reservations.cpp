@@ -245,7 +245,8 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask, std::uint
                                        std::span<const Bond> bonds) const {
   const bool is_spread = job.demand.placement == PlacementRule::spread;
   std::vector<unsigned> kinds;  // of one that is packed: once it has to go where it has none
-  std::optional<std::tuple<std::int64_t, bool, std::uint32_t, PackRank, std::size_t>> best;
+  std::optional<std::tuple<std::int64_t, bool, std::uint32_t, PackRank, std::string_view>> best;
+  const auto chosen = [&] { return capacity_.index_of(std::get<4>(*best)); };
   const auto consider = [&](std::size_t node, std::uint32_t own) {
     const Room room = capacity_.placeable(node);
     if (!capacity_.node(node).available || fitting(node, room, ask) == 0) return;
@@ -263,20 +264,21 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask, std::uint
     const std::uint32_t preference = is_spread ? own : own > 0 ? 0 : 1;
     const PackRank packed = kinds.empty() ? PackRank{0, 0, capacity_.fill_rank(node, room, ask.piece)}
                                           : pack_rank(job, node, room, pieces, kinds);
-    const std::tuple rank{loss, is_shunned(job, node), preference, packed, node};
+    const std::tuple rank{loss, is_shunned(job, node), preference, packed,
+                          std::string_view(capacity_.node(node).id)};
     if (!best || rank < *best) best = rank;
   };
   const auto is_in_no_way = [&] {
     return best && std::get<0>(*best) == 0 && !std::get<1>(*best) && (!is_spread || std::get<2>(*best) == 0);
   };
   for (const auto& [node, workers] : job.at) consider(node, workers);
-  if (is_in_no_way()) return std::get<4>(*best);
-  if (ask.only) return best ? std::get<4>(*best) : Capacity::kUnknownNode;
+  if (is_in_no_way()) return chosen();
+  if (ask.only) return best ? chosen() : Capacity::kUnknownNode;
   if (!is_spread && !is_together(job)) {
     kinds = rank_kinds(job, pieces, job.at, false);
     const std::size_t node = choose_to_pack(job, pieces, kinds);
     if (!job.at.contains(node)) consider(node, 0);
-    if (is_in_no_way()) return std::get<4>(*best);
+    if (is_in_no_way()) return chosen();
   }
   const auto is_best = [&] {
     if (!is_in_no_way() || kinds.empty()) return is_in_no_way();
@@ -293,7 +295,7 @@ std::size_t GangPlanner::choose_beside(const Job& job, const Ask& ask, std::uint
   // Those that hold all of it may be behind more nodes than are looked at.
   if (!kinds.empty() && pieces > 1) look_for(together(job.size, pieces));
   look_for(ask.piece);
-  return best ? std::get<4>(*best) : Capacity::kUnknownNode;
+  return best ? chosen() : Capacity::kUnknownNode;
 }
 
 bool GangPlanner::place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,
