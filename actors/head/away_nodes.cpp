@@ -7,8 +7,13 @@ void AwayNodes::lose(const std::string& name, const NodeEntry& entry, Moment now
   nodes_.insert_or_assign(name, Node{entry, now});
 }
 
-bool AwayNodes::forget_old(Moment now) {
-  return std::erase_if(nodes_, [now](const auto& one) { return now - one.second.lost_at >= kStays; }) > 0;
+std::vector<std::string> AwayNodes::forget_old(Moment now) {
+  std::vector<std::string> old;
+  for (const auto& [name, node] : nodes_) {
+    if (now - node.lost_at >= kStays) old.push_back(name);
+  }
+  for (const auto& name : old) nodes_.erase(name);
+  return old;
 }
 
 const NodeEntry* AwayNodes::find(const std::string& name) const {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "actors/head/views.hpp"
 
@@ -21,8 +22,8 @@ class AwayNodes {
   /// It was lost, or once more: then the time begins anew.
   void lose(const std::string& name, const NodeEntry& entry, Moment now);
   void come_back(const std::string& name) { nodes_.erase(name); }
-  /// Forgets those whose time is over; whether there were any.
-  bool forget_old(Moment now);
+  /// Forgets those whose time is over, and returns their names.
+  std::vector<std::string> forget_old(Moment now);
 
   bool contains(const std::string& name) const { return nodes_.contains(name); }
   /// As it was; null when it is not away.

@@ -170,7 +170,8 @@ class Head : public caf::event_based_actor {
   /// Of all that has changed since it was told last.
   void tell_planner();
   std::vector<scheduler::NodeView> view_nodes() const;
-  void on_nodes_changed();
+  std::optional<scheduler::NodeView> view_for_planner(const std::string& node) const;
+  void on_node_changed(const std::string& node);
   bool goes_by_attained(const scheduler::JobRecord& job) const;
   bool limit_growth(const scheduler::JobRecord& job, scheduler::Demand& demand) const;
   /// Keeps for people why jobs change their sizes.
@@ -444,14 +445,14 @@ class Head : public caf::event_based_actor {
   std::set<std::string> overfull_;        ///< jobs with more workers than they want
   std::set<std::string> short_programs_;  ///< gangs that are looked at after the next plan
   std::map<std::string, Node> nodes_;
-  std::map<caf::actor_addr, std::string> agents_;  ///< names of nodes by their agents
+  std::optional<std::set<std::string>> changed_nodes_;  ///< since the planner was told; none: all
+  std::map<caf::actor_addr, std::string> agents_;       ///< names of nodes by their agents
   AwayNodes away_;
   caf::actor renewer_;
   std::shared_ptr<RenewableNodes> renewable_ = std::make_shared<RenewableNodes>();
   std::map<std::uint64_t, CutOff> cut_off_;  ///< by number; a name may stand several times
   std::uint64_t cut_offs_ = 0;               ///< that ever were
   caf::actor_clock::time_point began_{};
-  bool are_nodes_told_ = false;                        ///< to the planner, as they are now
   bool may_be_over_quota_ = true;                      ///< a queue: quotas have changed, or minimums
   std::map<std::string, Job> jobs_;                    ///< those that have not ended
   std::set<std::string> forgetting_;                   ///< jobs that are about to be: as good as forgotten

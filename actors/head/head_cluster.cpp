@@ -106,7 +106,7 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   if (!served_.empty()) prepare_nodes();
   for (const auto& worker : stay) on_command_started(worker.worker, worker.generation, 0);
   end_grace_if_all_are_back();
-  on_nodes_changed();
+  on_node_changed(hello.name);
 }
 
 void Head::forget_agent(const caf::actor& agent) {
@@ -124,7 +124,7 @@ void Head::on_node_leaving(const std::string& name) {
     if (is_command(lease.job) && !lease.releasing && !is_through(lease)) jobs.insert(lease.job);
   }
   for (const auto& job : jobs) release_workers(job, fmt::format("node {} ends", name), {});
-  on_nodes_changed();
+  on_node_changed(name);
 }
 
 void Head::on_node_down(const std::string& name) {
@@ -142,13 +142,13 @@ void Head::on_node_down(const std::string& name) {
       fail_errand(id,
                   {ErrorCode::unavailable, fmt::format("node {} went down meanwhile", name), "try again"});
   }
-  on_nodes_changed();
+  on_node_changed(name);
 }
 
 void Head::remember_away(const std::string& name, const NodeEntry& entry) {
   away_.lose(name, entry, life());
   delayed_send(this, AwayNodes::kStays, Run{[](Head& head) {
-                 if (head.away_.forget_old(head.life())) head.on_nodes_changed();
+                 for (const auto& old : head.away_.forget_old(head.life())) head.on_node_changed(old);
                }});
 }
 
@@ -165,12 +165,14 @@ void Head::on_grace_over() {
   if (!in_grace_) return;
   in_grace_ = false;
   for (const auto& name : ledger_.leased_nodes()) {
-    if (!nodes_.contains(name)) on_node_lost(name, 0, {}, life());
+    if (nodes_.contains(name)) continue;
+    on_node_lost(name, 0, {}, life());
+    on_node_changed(name);
   }
   std::vector<std::string> live;
   for (const auto& [id, job] : jobs_) live.push_back(id);
   for (const auto& id : live) look_at_gang(id);
-  on_nodes_changed();
+  schedule_soon();
 }
 
 void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::string& why) {
@@ -315,7 +317,8 @@ std::optional<Event> Head::crash_event(const Lease& lease, const messages::Worke
 void Head::on_worker_exited(const messages::WorkerExited& exited) {
   pids_.erase(exited.worker);
   const auto name = agents_.find(caf::actor_cast<caf::actor_addr>(current_sender()));
-  if (name != agents_.end() && nodes_.at(name->second).strangers.erase(exited.worker) > 0) on_nodes_changed();
+  if (name != agents_.end() && nodes_.at(name->second).strangers.erase(exited.worker) > 0)
+    on_node_changed(name->second);
   if (errands_.contains(exited.worker)) {
     return fail_errand(exited.worker,
                        {ErrorCode::unavailable, "the export's process ended: " + exited.text, "try again"});

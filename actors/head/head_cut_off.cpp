@@ -77,10 +77,11 @@ void Head::end_cut_off(std::uint64_t number, const std::string& why) {
   const auto found = cut_off_.find(number);
   if (found == cut_off_.end()) return;
   const std::vector<std::uint64_t> workers(found->second.workers.begin(), found->second.workers.end());
+  const std::string name = found->second.node;
   cut_off_.erase(found);
   spdlog::info("{}: {} of its programs have ended", why, workers.size());
   end_leases(workers, why);
-  on_nodes_changed();
+  on_node_changed(name);
 }
 
 /// It is back, with all that still runs there: unless it is another that has taken the name, or may be.

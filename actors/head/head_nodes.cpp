@@ -92,14 +92,14 @@ void Head::drain(const std::string& node) {
   if (ledger_.drained().contains(node)) return;
   spdlog::info("node {} is drained", node);
   commit({event("user", "drained by an operator", NodeDrained{node, {}})});
-  on_nodes_changed();
+  on_node_changed(node);
 }
 
 void Head::cordon(const std::string& node) {
   if (ledger_.cordoned().contains(node)) return;
   spdlog::info("node {} is cordoned", node);
   commit({event("user", "cordoned by an operator", NodeCordoned{node})});
-  on_nodes_changed();
+  on_node_changed(node);
 }
 
 void Head::undrain(const std::string& node) {
@@ -108,7 +108,7 @@ void Head::undrain(const std::string& node) {
   if (!is_shut) return;
   spdlog::info("node {} takes workers again", node);
   commit({event("user", "undrained by an operator", NodeUndrained{node})});
-  on_nodes_changed();
+  on_node_changed(node);
 }
 
 void Head::add_departures(const PlanWithDepartures& planned, std::vector<Event>& events) {
@@ -145,21 +145,6 @@ void Head::add_departures(const PlanWithDepartures& planned, std::vector<Event>&
   }
 }
 
-std::vector<std::uint64_t> Head::departing_servers() const {
-  std::vector<std::uint64_t> chosen;
-  const auto drained = drained_nodes();
-  if (drained.empty()) return chosen;
-  for (const auto& [id, job] : jobs_) {
-    const auto* record = ledger_.find(id);
-    if (record == nullptr || record->workers == 0) continue;
-    const auto wanted = record->spec->count_of(Role::server);
-    if (wanted == 0) continue;
-    const auto server = choose_departing_server(ledger_.leases_of(id), record->servers, wanted, drained);
-    if (server) chosen.push_back(*server);
-  }
-  return chosen;
-}
-
 void Head::quarantine_nodes() {
   if (ledger_.early_crashes().empty()) return;
   NodeNames quarantined, open;
@@ -169,7 +154,7 @@ void Head::quarantine_nodes() {
     const std::string why = "jobs that crashed there crash elsewhere too, or run well there";
     spdlog::info("node {} takes workers again: {}", *cleared, why);
     commit({event("scheduler", why, QuarantineLifted{*cleared})});
-    on_nodes_changed();
+    on_node_changed(*cleared);
   }
   for (const auto& [name, node] : nodes_) {
     if (!is_closed(name)) open.insert(name);
@@ -178,7 +163,7 @@ void Head::quarantine_nodes() {
   if (const auto chosen = choose_quarantine(ledger_.early_crashes(), sound, open, now_ms())) {
     spdlog::warn("node {} is quarantined: {}", chosen->node, chosen->why);
     commit({event("scheduler", chosen->why, NodeQuarantined{chosen->node, chosen->why})});
-    on_nodes_changed();
+    on_node_changed(chosen->node);
   }
 }
 
@@ -196,7 +181,7 @@ void Head::lift_oldest_quarantine() {
   const std::string name = oldest->first, why = "no other node is up";
   spdlog::info("node {} takes workers again: {}", name, why);
   commit({event("scheduler", why, QuarantineLifted{name})});
-  on_nodes_changed();
+  on_node_changed(name);
 }
 
 }  // namespace ds::head

@@ -157,29 +157,45 @@ void Head::tell_planner() {
     planner_.set_job(id, std::move(demand), ledger_.leases_of(id));
   }
   unseen_.merge(std::move(changed));
-  if (!std::exchange(are_nodes_told_, true)) planner_.set_nodes(view_nodes());
+  if (!changed_nodes_) planner_.set_nodes(view_nodes());
+  std::vector<NodeView> nodes;
+  std::vector<std::string> gone;
+  for (const auto& name :
+       std::exchange(changed_nodes_, std::set<std::string>()).value_or(std::set<std::string>())) {
+    auto view = view_for_planner(name);
+    view ? nodes.push_back(*std::move(view)) : gone.push_back(name);
+  }
+  planner_.change_nodes(std::move(nodes), gone);
 }
 
-void Head::on_nodes_changed() {
-  are_nodes_told_ = false;
+void Head::on_node_changed(const std::string& name) {
+  if (changed_nodes_) changed_nodes_->insert(name);
   schedule_soon();
 }
 
-std::vector<NodeView> Head::view_nodes() const {
-  std::vector<NodeView> views;
-  for (const auto& [name, node] : nodes_) {
+/// None: nothing is known of it.
+std::optional<NodeView> Head::view_for_planner(const std::string& name) const {
+  if (const auto up = nodes_.find(name); up != nodes_.end()) {
+    const Node& node = up->second;
     const bool is_open = node.strangers.empty() && !is_closed(name);
     const bool may_be_opened = is_closed(name) && !node.leaves;
-    views.push_back({name, node.entry.slots, node.entry.memory_bytes, is_open, node.entry.usable_gpus(),
-                     node.entry.gpu_kind(), may_be_opened});
+    return NodeView{name,         node.entry.slots,         node.entry.memory_bytes,
+                    is_open,      node.entry.usable_gpus(), node.entry.gpu_kind(),
+                    may_be_opened};
   }
-  for (const auto& [name, node] : away_.all()) {
-    views.push_back({name, node.entry.slots, node.entry.memory_bytes, false, node.entry.usable_gpus(),
-                     node.entry.gpu_kind()});
-  }
-  for (const auto& name : ledger_.leased_nodes()) {  // nodes that may come back with their workers
-    if (!nodes_.contains(name) && !away_.contains(name)) views.push_back({name, 0, 0, false});
-  }
+  if (const NodeEntry* entry = away_.find(name))
+    return NodeView{name, entry->slots, entry->memory_bytes, false, entry->usable_gpus(), entry->gpu_kind()};
+  // It may come back with its workers.
+  return ledger_.leases_on(name).empty() ? std::nullopt : std::optional(NodeView{name, 0, 0, false});
+}
+
+std::vector<NodeView> Head::view_nodes() const {
+  std::set<std::string> names;
+  for (const auto& [name, node] : nodes_) names.insert(name);
+  for (const auto& [name, node] : away_.all()) names.insert(name);
+  for (auto& name : ledger_.leased_nodes()) names.insert(std::move(name));
+  std::vector<NodeView> views;
+  for (const auto& name : names) views.push_back(*view_for_planner(name));
   return views;
 }
 
@@ -258,34 +274,6 @@ void Head::stop_if_overdue(const std::string& id) {
   release_workers(id, why,
                   {event("scheduler", why, TimeLimitReached{id}),
                    event("scheduler", why, JobStateChanged{id, JobState::resizing, why})});
-}
-
-bool Head::must_leave() const {
-  return std::ranges::any_of(drained_nodes(), [this](const auto& node) {
-    return std::ranges::any_of(ledger_.leases_on(node), [](const Lease& lease) { return !lease.releasing; });
-  });
-}
-
-/// Where workers must leave, whoever waits, all is planned anew; else from what has changed.
-PlanWithDepartures Head::make_plan() {
-  const auto drained = drained_nodes();
-  const auto past = ledger_.past_use(now_ms());
-  if (may_be_over_quota_ && !is_quota_passed(ledger_, ledger_.tenants())) may_be_over_quota_ = false;
-  const bool is_anybody_leaving = must_leave() || !overfull_.empty();
-  if (!is_anybody_leaving && !may_be_over_quota_) return {{}, {}, {}, planner_.plan(past, now_ms())};
-  std::vector<Lease> leases;
-  for (const auto& [worker, lease] : ledger_.leases()) leases.push_back(lease);
-  auto demands = ledger_.demands(now_ms());
-  for (auto& demand : demands) {
-    const auto& record = *ledger_.find(demand.job);
-    limit_growth(record, demand);
-    demand.workers.min = std::min(demand.workers.min, record.least());
-  }
-  auto planned = plan_with_departures(view_nodes(), std::move(leases), demands, ledger_.tenants(), past,
-                                      drained, now_ms());
-  // What is still over is not preemptible.
-  if (!is_anybody_leaving && planned.over_quota.empty()) may_be_over_quota_ = false;
-  return planned;
 }
 
 void Head::plan_and_carry_out() {

@@ -21,12 +21,12 @@ TEST(AwayNodes, AreKnownForTenMinutes) {
   away.lose("n1", entry(4), Moment(5s));
   ASSERT_TRUE(away.contains("n1"));
   EXPECT_EQ(away.find("n1")->slots, 4U);
-  EXPECT_FALSE(away.forget_old(Moment(5s + 10min - 1ms)));
+  EXPECT_TRUE(away.forget_old(Moment(5s + 10min - 1ms)).empty());
   EXPECT_TRUE(away.contains("n1"));
-  EXPECT_TRUE(away.forget_old(Moment(5s + 10min)));
+  EXPECT_EQ(away.forget_old(Moment(5s + 10min)), std::vector<std::string>{"n1"});
   EXPECT_FALSE(away.contains("n1"));
   EXPECT_EQ(away.find("n1"), nullptr);
-  EXPECT_FALSE(away.forget_old(Moment(1h))) << "there was none any more";
+  EXPECT_TRUE(away.forget_old(Moment(1h)).empty()) << "there was none any more";
 }
 
 TEST(AwayNodes, AreGoneAtOnceThatComeBack) {
@@ -35,7 +35,7 @@ TEST(AwayNodes, AreGoneAtOnceThatComeBack) {
   away.come_back("n1");
   away.come_back("n2");
   EXPECT_FALSE(away.contains("n1"));
-  EXPECT_FALSE(away.forget_old(Moment(10min)));
+  EXPECT_TRUE(away.forget_old(Moment(10min)).empty());
 }
 
 TEST(AwayNodes, AreKnownForTenMinutesFromTheirLastLoss) {
@@ -44,11 +44,11 @@ TEST(AwayNodes, AreKnownForTenMinutesFromTheirLastLoss) {
   away.lose("n2", entry(4), Moment(0));
   away.come_back("n1");
   away.lose("n1", entry(8), Moment(9min));
-  EXPECT_TRUE(away.forget_old(Moment(10min)));
+  EXPECT_EQ(away.forget_old(Moment(10min)), std::vector<std::string>{"n2"});
   EXPECT_FALSE(away.contains("n2"));
   ASSERT_TRUE(away.contains("n1"));
   EXPECT_EQ(away.find("n1")->slots, 8U);
-  EXPECT_TRUE(away.forget_old(Moment(19min)));
+  EXPECT_EQ(away.forget_old(Moment(19min)), std::vector<std::string>{"n1"});
   EXPECT_TRUE(away.all().empty());
 }
 
