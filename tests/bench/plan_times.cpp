@@ -7,6 +7,10 @@
 // job is submitted. An event's time is telling the planner of it, the plan, and telling it what the plan led
 // to. A what-if is what is said of a job that nobody has submitted: what the plan would do with it, and
 // between which moments it starts.
+//
+// Events of nodes, likewise: one is lost with all that ran there; it is back; another is drained, and those
+// that must leave it are told to, then they are gone (both count as `node_drained`), and it is opened again,
+// which counts as being back.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/policy/departures.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/trial_job.hpp"
 
@@ -121,6 +126,47 @@ class Cluster {
   }
   const TenantTree& tenants() const { return tenants_; }
 
+  std::size_t some_node() { return random_() % nodes_.size(); }
+  /// Whether it takes workers; what is told of it then.
+  NodeView set_open(std::size_t node, bool is_open) {
+    nodes_[node].available = is_open;
+    return nodes_[node];
+  }
+  std::set<std::string> jobs_on(const std::string& node) const {
+    std::set<std::string> found;
+    for (const auto& [id, job] : jobs_) {
+      if (std::ranges::find(job.leases, node, &Lease::node) != job.leases.end()) found.insert(id);
+    }
+    return found;
+  }
+  void end_workers(const std::set<std::string>& jobs, const std::string& node) {
+    for (const std::string& job : jobs)
+      std::erase_if(jobs_.at(job).leases, [&](const Lease& lease) { return lease.node == node; });
+  }
+  /// They are told to leave; whose they are.
+  std::set<std::string> release(const std::vector<Release>& departures) {
+    std::set<std::string> changed;
+    for (const Release& one : departures) {
+      auto& leases = jobs_.at(one.job).leases;
+      std::ranges::find(leases, one.worker, &Lease::worker)->releasing = true;
+      changed.insert(one.job);
+    }
+    return changed;
+  }
+  void finish_releases(const std::set<std::string>& jobs) {
+    for (const std::string& job : jobs)
+      std::erase_if(jobs_.at(job).leases, [](const Lease& lease) { return lease.releasing; });
+  }
+  MayDepart may_depart(const std::set<std::string>& jobs, const std::string& node) const {
+    MayDepart found{.leases = {}, .demands = {}, .drained = {node}};
+    for (const std::string& id : jobs) {
+      const Job& job = jobs_.at(id);
+      found.leases.insert(found.leases.end(), job.leases.begin(), job.leases.end());
+      found.demands.push_back(job.demand);
+    }
+    return found;
+  }
+
  private:
   struct Job {
     Demand demand;
@@ -134,6 +180,61 @@ class Cluster {
   std::uint64_t submitted_ = 0, workers_ = 0;
   std::mt19937 random_{1};
 };
+
+/// Tells the planner of an event, plans, and tells it what that led to; how long all of it takes.
+template <class Tell>
+double time_event(Cluster& cluster, Planner& planner, Tell tell) {
+  const auto begin = Clock::now();
+  tell();
+  const Plan plan = planner.plan();
+  const double time = milliseconds_since(begin);
+  const auto changed = cluster.carry_out(plan);
+  const auto rest = Clock::now();
+  for (const std::string& one : changed) cluster.tell(planner, one);
+  return time + milliseconds_since(rest);
+}
+
+struct NodeTimes {
+  std::vector<double> lost, back, drained;
+};
+
+void lose_a_node(Cluster& cluster, Planner& planner, NodeTimes& times) {
+  const std::size_t node = cluster.some_node();
+  const NodeView away = cluster.set_open(node, false);
+  const auto jobs = cluster.jobs_on(away.id);
+  cluster.end_workers(jobs, away.id);
+  times.lost.push_back(time_event(cluster, planner, [&] {
+    planner.change_nodes({away});
+    for (const std::string& job : jobs) cluster.tell(planner, job);
+  }));
+  times.back.push_back(
+      time_event(cluster, planner, [&] { planner.change_nodes({cluster.set_open(node, true)}); }));
+}
+
+void drain_a_node(Cluster& cluster, Planner& planner, NodeTimes& times) {
+  const std::size_t node = cluster.some_node();
+  const NodeView closed = cluster.set_open(node, false);
+  for (int round = 0; round < 4; ++round) {  // a gang may stay until there is room elsewhere
+    const auto jobs = cluster.jobs_on(closed.id);
+    if (jobs.empty()) break;
+    const auto begin = Clock::now();
+    planner.change_nodes({closed});
+    const auto planned = plan_with_departures(planner, cluster.may_depart(jobs, closed.id), {}, 0);
+    const double time = milliseconds_since(begin);
+    const auto leaving = cluster.release(planned.departures);
+    auto changed = cluster.carry_out(planned.plan);
+    changed.insert(leaving.begin(), leaving.end());
+    const auto rest = Clock::now();
+    for (const std::string& job : changed) cluster.tell(planner, job);
+    times.drained.push_back(time + milliseconds_since(rest));
+    cluster.finish_releases(leaving);
+    times.drained.push_back(time_event(cluster, planner, [&] {
+      for (const std::string& job : leaving) cluster.tell(planner, job);
+    }));
+  }
+  times.back.push_back(
+      time_event(cluster, planner, [&] { planner.change_nodes({cluster.set_open(node, true)}); }));
+}
 
 }  // namespace
 
@@ -161,15 +262,7 @@ int main(int argc, char** argv) {
   for (const auto start = Clock::now(); events.size() < 200 || Clock::now() - start < limit;) {
     const auto job = events.size() % 2 == 0 ? cluster.end_running_job() : cluster.submit();
     if (!job) break;
-    const auto begin = Clock::now();
-    cluster.tell(planner, *job);
-    const Plan plan = planner.plan();
-    double time = milliseconds_since(begin);
-    const auto changed = cluster.carry_out(plan);
-    const auto rest = Clock::now();
-    for (const std::string& one : changed) cluster.tell(planner, one);
-    time += milliseconds_since(rest);
-    events.push_back(time);
+    events.push_back(time_event(cluster, planner, [&] { cluster.tell(planner, *job); }));
   }
   std::vector<double> drafts;
   for (const auto start = Clock::now(); drafts.size() < 100 || Clock::now() - start < limit;) {
@@ -181,10 +274,19 @@ int main(int argc, char** argv) {
     planner.forecast(job, {}, {}, 0);
     drafts.push_back(milliseconds_since(begin));
   }
+  NodeTimes nodes;
+  for (const auto start = Clock::now(); nodes.lost.size() < 100 || Clock::now() - start < limit;) {
+    lose_a_node(cluster, planner, nodes);
+    drain_a_node(cluster, planner, nodes);
+  }
   fmt::print(
       "{{\"plan_p50\": {:.4f}, \"plan_p99\": {:.4f}, \"event_p50\": {:.4f}, \"event_p99\": {:.4f}, "
-      "\"events\": {}, \"what_if_p50\": {:.4f}, \"what_if_p99\": {:.4f}}}\n",
+      "\"events\": {}, \"what_if_p50\": {:.4f}, \"what_if_p99\": {:.4f}, \"node_lost_p50\": {:.4f}, "
+      "\"node_lost_p99\": {:.4f}, \"node_back_p50\": {:.4f}, \"node_back_p99\": {:.4f}, "
+      "\"node_drained_p50\": {:.4f}, \"node_drained_p99\": {:.4f}}}\n",
       percentile(plans, 0.5), percentile(plans, 0.99), percentile(events, 0.5), percentile(events, 0.99),
-      events.size(), percentile(drafts, 0.5), percentile(drafts, 0.99));
+      events.size(), percentile(drafts, 0.5), percentile(drafts, 0.99), percentile(nodes.lost, 0.5),
+      percentile(nodes.lost, 0.99), percentile(nodes.back, 0.5), percentile(nodes.back, 0.99),
+      percentile(nodes.drained, 0.5), percentile(nodes.drained, 0.99));
   return 0;
 }

@@ -27,4 +27,7 @@ def cases(programs, seconds):
     return [row for gpus, jobs, field, most in SIZES for row in (
         case(f"plan_{gpus}", gpus, jobs, field, most),
         case(f"event_{gpus}", gpus, jobs, "event_p99", EVENT_MS),
+        case(f"node_lost_{gpus}", gpus, jobs, "node_lost_p99", EVENT_MS),
+        case(f"node_back_{gpus}", gpus, jobs, "node_back_p99", EVENT_MS),
+        case(f"node_drained_{gpus}", gpus, jobs, "node_drained_p99", EVENT_MS),
         case(f"what_if_{gpus}", gpus, jobs, "what_if_p99", WHAT_IF_MS))]
