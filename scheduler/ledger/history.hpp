@@ -56,9 +56,16 @@ class History {
   Page recent(std::uint64_t after) const;
   Page of_job(std::string_view job, std::uint64_t after) const;
 
+  /// The job whose end is forgotten when the next one ends; empty: none.
+  std::string first_to_go() const { return ended_.size() < kMaxEnded ? std::string() : ended_.front(); }
+
+  /// All but what happened to each job.
   nlohmann::json to_json() const;
-  /// Takes what `to_json` gave. Throws what the JSON library throws.
-  static History from_json(const nlohmann::json& document);
+  /// What happened to this job; null: nothing that is kept.
+  nlohmann::json to_json(std::string_view job) const;
+  /// Both take what these gave, or, of an earlier version, all at once. Throw what the JSON library throws.
+  void take(const nlohmann::json& document);
+  void take_job(const std::string& job, const nlohmann::json& document);
 
  private:
   struct OfJob {

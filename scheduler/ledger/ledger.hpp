@@ -8,6 +8,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,7 +55,7 @@ struct JobRecord {
   std::uint32_t had = 0;           ///< replicas, since it last had none, of those that are wanted now
   std::int64_t gang_since_ms = 0;  ///< when it last had none and got some
   std::int64_t ran_before_ms = 0;  ///< for how long it had some before that
-  std::uint64_t step = 0;          ///< committed steps known to be reached
+  std::uint64_t step = 0;       ///< committed steps known to be reached
   std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
   std::uint64_t checkpoint_step = 0;
   std::uint32_t restarts = 0;   ///< after crashes, over the job's life; that which is due counts
@@ -146,9 +147,11 @@ class Ledger {
   /// The job that `apply` would make of a submission now. `spec` is what `parse_job_file` makes of its file.
   JobRecord draft(const JobSubmitted& submission, const JobSpec& spec, std::int64_t at_ms) const;
 
-  /// A text that `restore` turns into an equal ledger.
+  /// A text that `restore` turns into an equal ledger. Who has many jobs takes it in pieces
+  /// (`LedgerSnapshot`). None: a text of a later version, or no such text.
   std::string snapshot() const;
   static std::optional<Ledger> restore(std::string_view snapshot);
+  static std::optional<Ledger> restore(std::span<const std::string> pieces);
 
   const JobRecord* find(std::string_view job) const;
   const JobRecord* find_by_key(std::string_view key) const;
@@ -252,6 +255,7 @@ class Ledger {
   std::vector<RoleDemand> role_demands(std::int64_t now_ms) const;
 
  private:
+  friend class LedgerSnapshot;
   bool on(const Event& event, const JobSubmitted& body);
   bool on(const Event& event, const JobSubmittedAgain& body);
   bool on(const Event& event, const LeaseGranted& body);
@@ -316,7 +320,12 @@ class Ledger {
   std::shared_ptr<const JobSource> find_or_read_source(const std::string& text, const std::string& directory);
   JobRecord record_of(const JobSubmitted& body, const std::shared_ptr<const JobSource>& source,
                       std::int64_t at_ms) const;
+  template <class Iterator>
+  static std::optional<Ledger> restore(Iterator begin, Iterator end);
   bool restore_job(const nlohmann::json& entry);
+  void restore_lease(Lease lease);
+  bool restore_rest(const nlohmann::json& document);
+  void begin_runs(const std::vector<std::string>& without_runs);
   void index(const JobRecord& job);
   void index_end(const JobRecord& job);
   void forget_end(const JobRecord& job);
