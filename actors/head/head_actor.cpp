@@ -45,6 +45,8 @@ caf::behavior Head::make_behavior() {
   if (parts_.checkpoints != nullptr) drop_needless_files();  // a former head may have left some
   in_grace_ = !ledger_.leases().empty();
   if (in_grace_) delayed_send(this, kGrace, Run{[](Head& head) { head.on_grace_over(); }});
+  if (!ledger_.joined().empty())
+    delayed_send(this, kGrace, Run{[](Head& head) { head.tell_missing_nodes(); }});
   delayed_send(this, kShortGrace, Run{[](Head& head) {
                  head.is_settled_ = true;
                  head.end_grace_if_all_are_back();

@@ -125,6 +125,7 @@ class Head : public caf::event_based_actor {
   std::string log_prefix(const std::string& job, std::uint64_t worker) const;
   void end_grace_if_all_are_back();
   void on_grace_over();
+  void tell_missing_nodes();
   scheduler::NodeNames drained_nodes() const;
   bool is_closed(const std::string& node) const;  ///< to what is new
   /// What leaves because its node is drained or its job has too many, to be written before the plan is.

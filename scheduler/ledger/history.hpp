@@ -16,7 +16,8 @@ namespace ds::scheduler {
 struct Happening {
   /// `submitted`, `state`, `placed`, `told_to_leave`, `left`, `crashed`, `cancel`, `pause`, `resume`,
   /// `retry`, `priority`, `scale`, `time_limit`, `deadline_promised`, `deadline_missed`, `drain`, `undrain`,
-  /// `cordon`, `quarantine`, `quarantine_lifted`, `model_version`, `model_promote`, `model_rollback`,
+  /// `cordon`, `quarantine`, `quarantine_lifted`, `joined`, `back`, `lost`, `stopped`,
+  /// `model_version`, `model_promote`, `model_rollback`,
   /// `model_removed`, `file_served`, `rollout_stopped`, `tenants`.
   std::string what = {};
   std::string job = {};           ///< empty: it happened to a node

@@ -11,6 +11,8 @@ namespace ds::scheduler {
 
 /// Of submissions of one job that goes on, but its first.
 constexpr std::size_t kMostLaterKeys = 64;
+/// Of which is known that they are back when they join once more.
+constexpr std::size_t kMostLostNodes = 4096;
 
 bool Ledger::apply(const Event& event) {
   const std::string job = job_of(event);  // before it is applied: a lease may be gone afterwards
@@ -204,6 +206,20 @@ bool Ledger::on(const Event&, const ResumeRequested& body) {
   auto* job = active(body.job);
   if (job == nullptr || !job->pause_requested) return false;
   job->pause_requested = false;
+  return true;
+}
+
+bool Ledger::on(const Event& event, const NodeJoined& body) {
+  if (body.node.empty() || !joined_.try_emplace(body.node, event.at_ms).second) return false;
+  lost_.erase(body.node);
+  return true;
+}
+
+bool Ledger::on(const Event& event, const NodeLost& body) {
+  if (joined_.erase(body.node) == 0) return false;
+  lost_[body.node] = event.at_ms;
+  if (lost_.size() > kMostLostNodes)
+    lost_.erase(std::ranges::min_element(lost_, {}, &NodeMoments::value_type::second));
   return true;
 }
 

@@ -131,6 +131,7 @@ struct NodeClosure {
   std::string why;
 };
 using NodeClosures = std::map<std::string, NodeClosure, std::less<>>;
+using NodeMoments = std::map<std::string, std::int64_t, std::less<>>;  ///< Unix time, ms
 
 /// The jobs and leases that a sequence of events leads to. A plain value: no clock, no I/O.
 class Ledger {
@@ -178,6 +179,8 @@ class Ledger {
   /// Jobs of which an event told since the last call, and those that depend on them.
   std::set<std::string> take_changed() { return index_.take_marked(); }
 
+  /// Nodes that are there, since when.
+  const NodeMoments& joined() const { return joined_; }
   /// Nodes that are to be empty, whether they are up or not.
   const NodeClosures& drained() const { return drained_; }
   /// Nodes that nothing new goes to because workers crash there.
@@ -274,6 +277,8 @@ class Ledger {
   bool on(const Event& event, const BatchChanged& body);
   bool on(const Event& event, const PauseRequested& body);
   bool on(const Event& event, const ResumeRequested& body);
+  bool on(const Event& event, const NodeJoined& body);
+  bool on(const Event& event, const NodeLost& body);
   bool on(const Event& event, const NodeDrained& body);
   bool on(const Event& event, const NodeUndrained& body);
   bool on(const Event& event, const NodeQuarantined& body);
@@ -355,6 +360,7 @@ class Ledger {
   std::deque<std::string> forgotten_in_order_;  ///< the same
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
+  NodeMoments joined_, lost_;  ///< `lost_`: those that were there, the last few
   NodeClosures drained_, quarantined_, cordoned_;
   TenantTree tenants_;
   std::string tenants_text_, tenants_at_start_;

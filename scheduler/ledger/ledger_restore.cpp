@@ -205,6 +205,8 @@ bool Ledger::restore_rest(const json& document) {
   if (document.contains("forgotten_keys")) {
     for (const auto& key : document.at("forgotten_keys")) forget_key(key.get<std::string>());
   }
+  if (document.contains("joined")) document.at("joined").get_to(joined_);
+  if (document.contains("lost")) document.at("lost").get_to(lost_);
   read(document, "drained", drained_);
   read(document, "quarantined", quarantined_);
   read(document, "cordoned", cordoned_);

@@ -133,6 +133,8 @@ void LedgerSnapshot::write_all_but_jobs() {
   for (const auto& run : ledger_->sound_runs_) sound.push_back({run.node, run.job});
   text_ = dump({{"version", 2},
                 {"uses", uses},
+                {"joined", ledger_->joined_},
+                {"lost", ledger_->lost_},
                 {"drained", to_json(ledger_->drained_)},
                 {"quarantined", to_json(ledger_->quarantined_)},
                 {"cordoned", to_json(ledger_->cordoned_)},

@@ -65,7 +65,11 @@ class RandomEvents {
   }
 
   Event::Body about_nodes() {
-    switch (2 + pick(5)) {
+    switch (pick(7)) {
+      case 0:
+        return NodeJoined{node()};
+      case 1:
+        return NodeLost{node(), pick(2) == 0};
       case 2:
         return NodeDrained{node(), "why"};
       case 3:
