@@ -175,6 +175,7 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
   job->state = body.state;
   job->reason = body.reason;
   if (is_end(body.state)) job->crash_text = {};
+  if (has_no_gang(body.state)) forget_run(*job, event.at_ms);
   if (body.state == JobState::starting && job->started_ms == 0) job->started_ms = event.at_ms;
   if (is_end(body.state)) {
     job->ended_ms = event.at_ms;
@@ -271,7 +272,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   forget_end(job);
   job.ended_ms = 0;
   job.cancel_requested = job.pause_requested = job.time_is_up = false;
-  job.ran_before_ms = 0;
+  job.ran_before_ms = job.crashed_ms = 0;
   job.attained_before_slot_s = 0;
   job.deadline_ms = job.starts_by_ms = 0;
   job.is_deadline_missed = false;

@@ -54,7 +54,9 @@ struct JobRecord {
   std::uint32_t workers = 0;                 ///< leased, but for those that are leaving
   std::uint32_t had = 0;           ///< replicas, since it last had none, of those that are wanted now
   std::int64_t gang_since_ms = 0;  ///< when it last had none and got some
-  std::int64_t ran_before_ms = 0;  ///< for how long it had some before that
+  /// For how long it had some before that, as far as it counts; below 0: this time counts in part only.
+  std::int64_t ran_before_ms = 0;
+  std::int64_t crashed_ms = 0;  ///< of a command: what counts of the runs that ended by crashes
   std::uint64_t step = 0;       ///< committed steps known to be reached
   std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
   std::uint64_t checkpoint_step = 0;
@@ -111,7 +113,8 @@ struct JobRecord {
   std::int64_t begins_ms() const;
   /// Of one with a deadline: it can end by that if it starts by then.
   std::int64_t latest_start_ms() const;
-  /// For how long it has had workers, those that are told to leave not counted.
+  /// For how long it has had workers, those that are told to leave not counted: what its `time_limit` bounds.
+  /// Of a command, which begins anew, only since its run began, and the runs that it ended by a crash.
   std::int64_t run_ms(std::int64_t now_ms) const;
   /// Slots that its workers have had times seconds; those that are told to leave have none.
   double attained_slot_s(std::int64_t now_ms) const;
@@ -339,6 +342,7 @@ class Ledger {
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
   void count_out(const Lease& lease, std::int64_t at_ms);
+  static void forget_run(JobRecord& job, std::int64_t at_ms);
   void end_run(JobRecord& job, std::int64_t at_ms, bool is_shrunk) const;
   void end_run(const Event& event, const Lease& leaving);
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);

@@ -35,6 +35,7 @@ JobRecord job_from(const json& from) {
   take("priority", job.priority);
   take("time_is_up", job.time_is_up);
   take("ran_before", job.ran_before_ms);
+  take("crashed", job.crashed_ms);
   take("generation", job.generation);
   take("members", job.members);
   take("servers", job.servers);

@@ -42,6 +42,7 @@ json to_json(const JobRecord& job, json text) {
   add("priority", job.priority, job.spec->priority);
   add("time_is_up", job.time_is_up, kNew.time_is_up);
   add("ran_before", job.ran_before_ms, kNew.ran_before_ms);
+  add("crashed", job.crashed_ms, kNew.crashed_ms);
   add("generation", job.generation, kNew.generation);
   add("members", job.members, kNew.members);
   add("servers", job.servers, kNew.servers);
