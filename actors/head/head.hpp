@@ -3,6 +3,8 @@
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -44,6 +46,9 @@ struct HeadParts {
   /// `gateway::PortWatch`. Only used with a term.
   std::function<void(const std::string&, std::chrono::milliseconds, std::function<void()>)> watch_port{};
   std::uint64_t max_state_bytes = 0;  ///< of a job: it is held whole while it is saved or read
+  /// The journal is compacted when so many bytes of events have come, and as many as the last snapshot has.
+  std::uint64_t compact_bytes = 16 << 20;
+  std::size_t snapshot_piece_bytes = 128 << 10;  ///< 2 ms, in which the head's actor does nothing else
   /// Is told the names of all tenants, at the start and whenever they have changed; on the head's actor.
   std::function<void(std::vector<std::string>)> on_tenants{};
   /// Ends the head: the journal failed, or a plan is wrong; nothing may be acknowledged any more.

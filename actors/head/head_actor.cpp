@@ -16,7 +16,6 @@ constexpr auto kGrace = std::chrono::seconds(15);
 /// And at least, so that those come back of which nothing is known.
 constexpr auto kShortGrace = std::chrono::seconds(2);
 constexpr auto kScheduleInterval = std::chrono::seconds(1);
-constexpr std::uint64_t kCompactBytes = 16 << 20;
 
 }  // namespace
 
@@ -25,7 +24,7 @@ Head::Head(caf::actor_config& config, HeadParts parts, scheduler::Ledger ledger,
       parts_(std::move(parts)),
       ledger_(std::move(ledger)),
       planner_(ledger_.tenants()),
-      compact_at_(std::max(kCompactBytes, snapshot_bytes)) {}
+      compaction_(parts_.compact_bytes, parts_.snapshot_piece_bytes, snapshot_bytes) {}
 
 caf::behavior Head::make_behavior() {
   fabric::guard_actor(*this, "the head");
@@ -46,6 +45,8 @@ caf::behavior Head::make_behavior() {
   if (parts_.checkpoints != nullptr) drop_needless_files();  // a former head may have left some
   in_grace_ = !ledger_.leases().empty();
   if (in_grace_) delayed_send(this, kGrace, Run{[](Head& head) { head.on_grace_over(); }});
+  if (!ledger_.joined().empty())
+    delayed_send(this, kGrace, Run{[](Head& head) { head.tell_missing_nodes(); }});
   delayed_send(this, kShortGrace, Run{[](Head& head) {
                  head.is_settled_ = true;
                  head.end_grace_if_all_are_back();
@@ -105,6 +106,7 @@ void Head::commit(std::vector<scheduler::Event> events, std::function<void()> ef
     // What is applied is what a later head will read: text that is not UTF-8 changes on the way.
     auto written = scheduler::write_event(one);
     const auto as_read = written.is_exact ? std::nullopt : scheduler::event_from(written.text);
+    compaction_.before(as_read ? *as_read : one);
     if ((written.is_exact || as_read) && ledger_.apply(as_read ? *as_read : one)) {
       texts.push_back(std::move(written.text));
       if (const auto* lease = std::get_if<scheduler::LeaseGranted>(&one.body))
@@ -165,24 +167,26 @@ void Head::on_durable() {
   }
 }
 
-/// A snapshot costs what there is, so the next is made when as much again has happened.
 void Head::compact_if_due() {
-  if (is_compacting_ || parts_.journal->bytes_since_snapshot() < compact_at_) return;
-  is_compacting_ = true;
-  auto snapshot = ledger_.snapshot();
-  compact_at_ = std::max<std::uint64_t>(kCompactBytes, snapshot.size());
-  const auto self = caf::actor_cast<caf::actor>(this);
-  parts_.journal->compact(std::move(snapshot), [self](Result<void> written) {
-    const auto error = written ? std::nullopt : std::optional(written.error());
-    caf::anon_send(self, Run{[error](Head& head) {
-                     head.is_compacting_ = false;
-                     if (!error) return;
-                     head.compact_at_ += head.parts_.journal->bytes_since_snapshot();
-                     // Too much waits, or the disk is too full for a snapshot: events may still have room.
-                     if (error->code != ErrorCode::resource_exhausted) return head.die_of_journal(*error);
-                     spdlog::warn("the state journal is not compacted for now: {}", error->message);
-                   }});
-  });
+  const auto bytes = parts_.journal->bytes_since_snapshot();
+  if (compaction_.is_due(bytes)) write_piece(compaction_.begin(ledger_, bytes));
+}
+
+void Head::write_piece(storage::StateJournal::SnapshotPiece piece) {
+  const auto on_written = [](Head& head, const Result<void>& written) {
+    if (written) {
+      if (auto next = head.compaction_.next()) head.write_piece(*std::move(next));
+      return;
+    }
+    head.compaction_.give_up(head.parts_.journal->bytes_since_snapshot());
+    // Too much waits, or the disk is too full for a snapshot: events may still have room.
+    if (written.error().code != ErrorCode::resource_exhausted) return head.die_of_journal(written.error());
+    spdlog::warn("the state journal is not compacted for now: {}", written.error().message);
+  };
+  parts_.journal->compact(
+      std::move(piece), [self = caf::actor_cast<caf::actor>(this), on_written](Result<void> written) {
+        caf::anon_send(self, Run{[on_written, written](Head& head) { on_written(head, written); }});
+      });
 }
 
 /// Whoever reads the log while nothing moves.
@@ -198,15 +202,16 @@ void Head::tell_if_full() {
 Result<caf::actor> spawn_head(caf::actor_system& system, const HeadParts& parts) {
   auto recovered = parts.journal->take_recovered();
   scheduler::Ledger ledger;
-  const std::uint64_t snapshot_bytes = recovered.snapshot ? recovered.snapshot->size() : 0;
-  if (recovered.snapshot) {
-    auto restored = scheduler::Ledger::restore(*recovered.snapshot);
+  std::uint64_t snapshot_bytes = 0;
+  for (const auto& piece : recovered.snapshot) snapshot_bytes += piece.size();
+  if (!recovered.snapshot.empty()) {
+    auto restored = scheduler::Ledger::restore(recovered.snapshot);
     if (!restored) {
       return fail(ErrorCode::data_loss, "the state journal's snapshot cannot be read by this version",
                   "start the version of ds-head that wrote it");
     }
     ledger = std::move(*restored);
-    recovered.snapshot.reset();
+    recovered.snapshot = {};
   }
   for (std::size_t i = 0; i < recovered.events.size(); ++i) {
     const auto event = scheduler::event_from(recovered.events[i]);

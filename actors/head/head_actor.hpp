@@ -4,7 +4,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include <atomic>
 #include <caf/all.hpp>
 #include <chrono>
 #include <cstdint>
@@ -22,6 +21,7 @@
 #include "actors/head/away_nodes.hpp"
 #include "actors/head/chosen_checkpoints.hpp"
 #include "actors/head/cluster_metrics.hpp"
+#include "actors/head/compaction.hpp"
 #include "actors/head/head.hpp"
 #include "actors/head/head_records.hpp"
 #include "actors/head/node_renewer.hpp"
@@ -99,6 +99,7 @@ class Head : public caf::event_based_actor {
   void when_durable(std::function<void()> effect);
   void on_durable();
   void compact_if_due();
+  void write_piece(storage::StateJournal::SnapshotPiece piece);
   void tell_if_full();
   void take_jobs_back();
 
@@ -124,6 +125,7 @@ class Head : public caf::event_based_actor {
   std::string log_prefix(const std::string& job, std::uint64_t worker) const;
   void end_grace_if_all_are_back();
   void on_grace_over();
+  void tell_missing_nodes();
   scheduler::NodeNames drained_nodes() const;
   bool is_closed(const std::string& node) const;  ///< to what is new
   /// What leaves because its node is drained or its job has too many, to be written before the plan is.
@@ -481,17 +483,10 @@ class Head : public caf::event_based_actor {
   std::size_t drafts_checked_ = 0;  ///< that are being checked before they get there
   bool drafts_are_due_ = false;
   caf::actor_clock::time_point next_draft_at_{};
-  bool is_compacting_ = false;
-  bool is_full_ = false;      ///< the disk, as was told last
-  std::uint64_t compact_at_;  ///< bytes of events since the last snapshot
+  Compaction compaction_;
+  bool is_full_ = false;  ///< the disk, as was told last
 
-  /// What the journal's thread tells.
-  struct Mark {
-    std::atomic<std::uint64_t> durable = 0;  ///< the newest commit that is
-    std::atomic<bool> is_told = false;       ///< the head has been told to look
-    bool has_failed = false;                 ///< of the journal's thread alone
-  };
-  std::shared_ptr<Mark> mark_ = std::make_shared<Mark>();
+  std::shared_ptr<JournalMark> mark_ = std::make_shared<JournalMark>();
   std::uint64_t appended_ = 0;                                           ///< commits handed to the journal
   std::uint64_t durable_ = 0;                                            ///< commits it has confirmed
   std::deque<std::pair<std::uint64_t, std::function<void()>>> effects_;  ///< by the commit they wait for

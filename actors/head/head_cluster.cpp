@@ -23,6 +23,14 @@ std::string worker_text(std::uint64_t worker) {
   return fmt::format("worker {}", worker);
 }
 
+/// `4 slots and 2 GPUs at 10.0.0.1:4500`
+std::string offer_text(const messages::NodeHello& hello) {
+  const auto gpus = hello.gpus.size();
+  return fmt::format("{} slot{}{} at {}", hello.slots, hello.slots == 1 ? "" : "s",
+                     gpus == 0 ? "" : fmt::format(" and {} GPU{}", gpus, gpus == 1 ? "" : "s"),
+                     hello.address);
+}
+
 }  // namespace
 
 std::int64_t Head::backoff_ms(std::uint32_t crashes_in_a_row) {
@@ -63,6 +71,8 @@ void Head::on_node_hello(const messages::NodeHello& hello) {
   node.sign_of_life = hello.sign_of_life;
   node.leaves = false;
   away_.come_back(hello.name);
+  if (!ledger_.joined().contains(hello.name))
+    commit({event("node " + hello.name, offer_text(hello), NodeJoined{hello.name})});
   if (node.agent != agent) {
     if (node.agent) forget_agent(node.agent);
     monitor(agent);
@@ -133,6 +143,8 @@ void Head::on_node_down(const std::string& name) {
   forget_agent(node.agent);
   nodes_.erase(name);
   if (!node.leaves) remember_away(name, node.entry);
+  commit({node.leaves ? event("node " + name, "it was stopped", NodeLost{name, true})
+                      : event("head", "it ended, or is not heard of", NodeLost{name})});
   on_node_lost(name, node.process, node.sign_of_life, std::chrono::milliseconds(0));
   for (auto errand = errands_.begin(); errand != errands_.end();) {
     const auto id = errand->first;
@@ -173,6 +185,16 @@ void Head::on_grace_over() {
   for (const auto& [id, job] : jobs_) live.push_back(id);
   for (const auto& id : live) look_at_gang(id);
   schedule_soon();
+}
+
+/// Those of a former head that this one has not heard of.
+void Head::tell_missing_nodes() {
+  std::vector<Event> events;
+  for (const auto& [name, since_ms] : ledger_.joined()) {
+    if (!nodes_.contains(name))
+      events.push_back(event("head", "it has not come back to a head that was started anew", NodeLost{name}));
+  }
+  if (!events.empty()) commit(std::move(events));
 }
 
 void Head::end_leases(const std::vector<std::uint64_t>& workers, const std::string& why) {

@@ -91,14 +91,14 @@ void Head::answer_node(const gateway::HttpRequest& request, const std::string& n
 void Head::drain(const std::string& node) {
   if (ledger_.drained().contains(node)) return;
   spdlog::info("node {} is drained", node);
-  commit({event("user", "drained by an operator", NodeDrained{node, {}})});
+  commit({event("operator", "drained by an operator", NodeDrained{node, {}})});
   on_node_changed(node);
 }
 
 void Head::cordon(const std::string& node) {
   if (ledger_.cordoned().contains(node)) return;
   spdlog::info("node {} is cordoned", node);
-  commit({event("user", "cordoned by an operator", NodeCordoned{node})});
+  commit({event("operator", "cordoned by an operator", NodeCordoned{node})});
   on_node_changed(node);
 }
 
@@ -107,7 +107,7 @@ void Head::undrain(const std::string& node) {
                        ledger_.quarantined().contains(node);
   if (!is_shut) return;
   spdlog::info("node {} takes workers again", node);
-  commit({event("user", "undrained by an operator", NodeUndrained{node})});
+  commit({event("operator", "undrained by an operator", NodeUndrained{node})});
   on_node_changed(node);
 }
 

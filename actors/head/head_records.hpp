@@ -2,6 +2,7 @@
 
 // Private to actors/head: what the head keeps in memory of nodes and jobs, and a new one learns anew.
 
+#include <atomic>
 #include <caf/all.hpp>
 #include <chrono>
 #include <cstdint>
@@ -101,6 +102,13 @@ struct Errand {
   std::string job, format, node;
   messages::StateReply state;
   gateway::Respond respond;
+};
+
+/// What the journal's thread tells the head.
+struct JournalMark {
+  std::atomic<std::uint64_t> durable = 0;  ///< the newest commit that is
+  std::atomic<bool> is_told = false;       ///< the head has been told to look
+  bool has_failed = false;                 ///< of the journal's thread alone
 };
 
 }  // namespace ds::head

@@ -29,8 +29,8 @@ class DyingJournal final : public storage::StateJournal {
     if (is_here) on_durable = [](const Result<void>&) { die(); };
     journal_->append(std::move(events), std::move(on_durable));
   }
-  void compact(std::string snapshot, OnDurable on_durable) override {
-    journal_->compact(std::move(snapshot), std::move(on_durable));
+  void compact(SnapshotPiece piece, OnDurable on_durable) override {
+    journal_->compact(std::move(piece), std::move(on_durable));
   }
   Result<void> check_room() const override { return journal_->check_room(); }
   Result<void> check_progress() const override { return journal_->check_progress(); }

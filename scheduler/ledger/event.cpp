@@ -88,6 +88,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ResumeRequested, job)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeDrained, node, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeQuarantined, node, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeCordoned, node)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeJoined, node)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeLost, node, is_stopped)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(QuarantineLifted, node)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeUndrained, node)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TimeLimitReached, job)
@@ -217,6 +219,10 @@ template <>
 constexpr const char* kTypeName<NodeQuarantined> = "node_quarantined";
 template <>
 constexpr const char* kTypeName<NodeCordoned> = "node_cordoned";
+template <>
+constexpr const char* kTypeName<NodeJoined> = "node_joined";
+template <>
+constexpr const char* kTypeName<NodeLost> = "node_lost";
 template <>
 constexpr const char* kTypeName<CheckpointChosen> = "checkpoint_chosen";
 template <>

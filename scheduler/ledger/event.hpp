@@ -266,6 +266,19 @@ struct DeadlineMissed {
   bool operator==(const DeadlineMissed&) const = default;
 };
 
+/// The node is there from now on, until `NodeLost`: it has said so to the head.
+struct NodeJoined {
+  std::string node;
+  bool operator==(const NodeJoined&) const = default;
+};
+
+/// It is there no more, or nothing is heard of it. `is_stopped`: it had said that it ends.
+struct NodeLost {
+  std::string node;
+  bool is_stopped = false;
+  bool operator==(const NodeLost&) const = default;
+};
+
 /// Nothing new goes to the node, and what is there leaves, until `NodeUndrained`. `why`: the operator's
 /// words.
 struct NodeDrained {
@@ -316,9 +329,10 @@ struct Event {
                    PriorityChanged, WorkersScaled, NodeQuarantined, RankFinished, QuarantineLifted,
                    SpeedMeasured, CheckpointChosen, ModelVersionAdded, ModelTagged, ModelServed,
                    RolloutStopped, DeadlinePromised, DeadlineMissed, VersionProved, ModelRemoved,
-                   BatchChanged, JobForgotten, FileServed, TenantsChanged, JobSubmittedAgain, NodeCordoned>;
+                   BatchChanged, JobForgotten, FileServed, TenantsChanged, JobSubmittedAgain, NodeCordoned,
+                   NodeJoined, NodeLost>;
   std::int64_t at_ms = 0;  ///< Unix time
-  std::string by;          ///< `user`, `scheduler`, `worker 12`, `node node-1`, `head`
+  std::string by;          ///< `user`, `operator`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;
   Body body;
   bool operator==(const Event&) const = default;

@@ -119,24 +119,27 @@ History::Page History::of_job(std::string_view job, std::uint64_t after) const {
 }
 
 json History::to_json() const {
-  json jobs = json::object();
-  for (const auto& [id, own] : jobs_) jobs[id] = {own.forgotten, list_of(own.happenings)};
-  return {{"next", next_},
-          {"forgotten", forgotten_},
-          {"recent", list_of(recent_)},
-          {"jobs", std::move(jobs)},
-          {"ended", ended_}};
+  return {{"next", next_}, {"forgotten", forgotten_}, {"recent", list_of(recent_)}, {"ended", ended_}};
 }
 
-History History::from_json(const json& document) {
-  History history;
-  document.at("next").get_to(history.next_);
-  document.at("forgotten").get_to(history.forgotten_);
-  history.recent_ = happenings_from(document.at("recent"));
-  for (const auto& [id, own] : document.at("jobs").items())
-    history.jobs_[id] = {happenings_from(own.at(1)), own.at(0)};
-  for (const auto& job : document.at("ended")) history.ended_.push_back(job);
-  return history;
+json History::to_json(std::string_view job) const {
+  const auto known = jobs_.find(job);
+  if (known == jobs_.end()) return nullptr;
+  return {known->second.forgotten, list_of(known->second.happenings)};
+}
+
+void History::take(const json& document) {
+  document.at("next").get_to(next_);
+  document.at("forgotten").get_to(forgotten_);
+  recent_ = happenings_from(document.at("recent"));
+  if (document.contains("jobs")) {
+    for (const auto& [id, own] : document.at("jobs").items()) take_job(id, own);
+  }
+  for (const auto& job : document.at("ended")) ended_.push_back(job);
+}
+
+void History::take_job(const std::string& job, const json& document) {
+  jobs_[job] = {happenings_from(document.at(1)), document.at(0)};
 }
 
 }  // namespace ds::scheduler

@@ -16,7 +16,8 @@ namespace ds::scheduler {
 struct Happening {
   /// `submitted`, `state`, `placed`, `told_to_leave`, `left`, `crashed`, `cancel`, `pause`, `resume`,
   /// `retry`, `priority`, `scale`, `time_limit`, `deadline_promised`, `deadline_missed`, `drain`, `undrain`,
-  /// `cordon`, `quarantine`, `quarantine_lifted`, `model_version`, `model_promote`, `model_rollback`,
+  /// `cordon`, `quarantine`, `quarantine_lifted`, `joined`, `back`, `lost`, `stopped`,
+  /// `model_version`, `model_promote`, `model_rollback`,
   /// `model_removed`, `file_served`, `rollout_stopped`, `tenants`.
   std::string what = {};
   std::string job = {};           ///< empty: it happened to a node
@@ -56,9 +57,16 @@ class History {
   Page recent(std::uint64_t after) const;
   Page of_job(std::string_view job, std::uint64_t after) const;
 
+  /// The job whose end is forgotten when the next one ends; empty: none.
+  std::string first_to_go() const { return ended_.size() < kMaxEnded ? std::string() : ended_.front(); }
+
+  /// All but what happened to each job.
   nlohmann::json to_json() const;
-  /// Takes what `to_json` gave. Throws what the JSON library throws.
-  static History from_json(const nlohmann::json& document);
+  /// What happened to this job; null: nothing that is kept.
+  nlohmann::json to_json(std::string_view job) const;
+  /// Both take what these gave, or, of an earlier version, all at once. Throw what the JSON library throws.
+  void take(const nlohmann::json& document);
+  void take_job(const std::string& job, const nlohmann::json& document);
 
  private:
   struct OfJob {

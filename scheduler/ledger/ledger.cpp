@@ -11,6 +11,8 @@ namespace ds::scheduler {
 
 /// Of submissions of one job that goes on, but its first.
 constexpr std::size_t kMostLaterKeys = 64;
+/// Of which is known that they are back when they join once more.
+constexpr std::size_t kMostLostNodes = 4096;
 
 bool Ledger::apply(const Event& event) {
   const std::string job = job_of(event);  // before it is applied: a lease may be gone afterwards
@@ -173,6 +175,7 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
   job->state = body.state;
   job->reason = body.reason;
   if (is_end(body.state)) job->crash_text = {};
+  if (has_no_gang(body.state)) forget_run(*job, event.at_ms);
   if (body.state == JobState::starting && job->started_ms == 0) job->started_ms = event.at_ms;
   if (is_end(body.state)) {
     job->ended_ms = event.at_ms;
@@ -204,6 +207,20 @@ bool Ledger::on(const Event&, const ResumeRequested& body) {
   auto* job = active(body.job);
   if (job == nullptr || !job->pause_requested) return false;
   job->pause_requested = false;
+  return true;
+}
+
+bool Ledger::on(const Event& event, const NodeJoined& body) {
+  if (body.node.empty() || !joined_.try_emplace(body.node, event.at_ms).second) return false;
+  lost_.erase(body.node);
+  return true;
+}
+
+bool Ledger::on(const Event& event, const NodeLost& body) {
+  if (joined_.erase(body.node) == 0) return false;
+  lost_[body.node] = event.at_ms;
+  if (lost_.size() > kMostLostNodes)
+    lost_.erase(std::ranges::min_element(lost_, {}, &NodeMoments::value_type::second));
   return true;
 }
 
@@ -255,7 +272,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   forget_end(job);
   job.ended_ms = 0;
   job.cancel_requested = job.pause_requested = job.time_is_up = false;
-  job.ran_before_ms = 0;
+  job.ran_before_ms = job.crashed_ms = 0;
   job.attained_before_slot_s = 0;
   job.deadline_ms = job.starts_by_ms = 0;
   job.is_deadline_missed = false;

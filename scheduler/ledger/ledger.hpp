@@ -8,6 +8,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,8 +54,10 @@ struct JobRecord {
   std::uint32_t workers = 0;                 ///< leased, but for those that are leaving
   std::uint32_t had = 0;           ///< replicas, since it last had none, of those that are wanted now
   std::int64_t gang_since_ms = 0;  ///< when it last had none and got some
-  std::int64_t ran_before_ms = 0;  ///< for how long it had some before that
-  std::uint64_t step = 0;          ///< committed steps known to be reached
+  /// For how long it had some before that, as far as it counts; below 0: this time counts in part only.
+  std::int64_t ran_before_ms = 0;
+  std::int64_t crashed_ms = 0;  ///< of a command: what counts of the runs that ended by crashes
+  std::uint64_t step = 0;       ///< committed steps known to be reached
   std::uint64_t total_steps = 0, steps_per_epoch = 0;  ///< 0: not known yet
   std::uint64_t checkpoint_step = 0;
   std::uint32_t restarts = 0;   ///< after crashes, over the job's life; that which is due counts
@@ -110,7 +113,8 @@ struct JobRecord {
   std::int64_t begins_ms() const;
   /// Of one with a deadline: it can end by that if it starts by then.
   std::int64_t latest_start_ms() const;
-  /// For how long it has had workers, those that are told to leave not counted.
+  /// For how long it has had workers, those that are told to leave not counted: what its `time_limit` bounds.
+  /// Of a command, which begins anew, only since its run began, and the runs that it ended by a crash.
   std::int64_t run_ms(std::int64_t now_ms) const;
   /// Slots that its workers have had times seconds; those that are told to leave have none.
   double attained_slot_s(std::int64_t now_ms) const;
@@ -130,6 +134,7 @@ struct NodeClosure {
   std::string why;
 };
 using NodeClosures = std::map<std::string, NodeClosure, std::less<>>;
+using NodeMoments = std::map<std::string, std::int64_t, std::less<>>;  ///< Unix time, ms
 
 /// The jobs and leases that a sequence of events leads to. A plain value: no clock, no I/O.
 class Ledger {
@@ -146,9 +151,11 @@ class Ledger {
   /// The job that `apply` would make of a submission now. `spec` is what `parse_job_file` makes of its file.
   JobRecord draft(const JobSubmitted& submission, const JobSpec& spec, std::int64_t at_ms) const;
 
-  /// A text that `restore` turns into an equal ledger.
+  /// A text that `restore` turns into an equal ledger. Who has many jobs takes it in pieces
+  /// (`LedgerSnapshot`). None: a text of a later version, or no such text.
   std::string snapshot() const;
   static std::optional<Ledger> restore(std::string_view snapshot);
+  static std::optional<Ledger> restore(std::span<const std::string> pieces);
 
   const JobRecord* find(std::string_view job) const;
   const JobRecord* find_by_key(std::string_view key) const;
@@ -175,6 +182,8 @@ class Ledger {
   /// Jobs of which an event told since the last call, and those that depend on them.
   std::set<std::string> take_changed() { return index_.take_marked(); }
 
+  /// Nodes that are there, since when.
+  const NodeMoments& joined() const { return joined_; }
   /// Nodes that are to be empty, whether they are up or not.
   const NodeClosures& drained() const { return drained_; }
   /// Nodes that nothing new goes to because workers crash there.
@@ -252,6 +261,7 @@ class Ledger {
   std::vector<RoleDemand> role_demands(std::int64_t now_ms) const;
 
  private:
+  friend class LedgerSnapshot;
   bool on(const Event& event, const JobSubmitted& body);
   bool on(const Event& event, const JobSubmittedAgain& body);
   bool on(const Event& event, const LeaseGranted& body);
@@ -270,6 +280,8 @@ class Ledger {
   bool on(const Event& event, const BatchChanged& body);
   bool on(const Event& event, const PauseRequested& body);
   bool on(const Event& event, const ResumeRequested& body);
+  bool on(const Event& event, const NodeJoined& body);
+  bool on(const Event& event, const NodeLost& body);
   bool on(const Event& event, const NodeDrained& body);
   bool on(const Event& event, const NodeUndrained& body);
   bool on(const Event& event, const NodeQuarantined& body);
@@ -316,7 +328,12 @@ class Ledger {
   std::shared_ptr<const JobSource> find_or_read_source(const std::string& text, const std::string& directory);
   JobRecord record_of(const JobSubmitted& body, const std::shared_ptr<const JobSource>& source,
                       std::int64_t at_ms) const;
+  template <class Iterator>
+  static std::optional<Ledger> restore(Iterator begin, Iterator end);
   bool restore_job(const nlohmann::json& entry);
+  void restore_lease(Lease lease);
+  bool restore_rest(const nlohmann::json& document);
+  void begin_runs(const std::vector<std::string>& without_runs);
   void index(const JobRecord& job);
   void index_end(const JobRecord& job);
   void forget_end(const JobRecord& job);
@@ -325,6 +342,7 @@ class Ledger {
   JobRecord* active(std::string_view job);
   bool may_start(const JobRecord& job, std::int64_t now_ms) const;
   void count_out(const Lease& lease, std::int64_t at_ms);
+  static void forget_run(JobRecord& job, std::int64_t at_ms);
   void end_run(JobRecord& job, std::int64_t at_ms, bool is_shrunk) const;
   void end_run(const Event& event, const Lease& leaving);
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);
@@ -346,6 +364,7 @@ class Ledger {
   std::deque<std::string> forgotten_in_order_;  ///< the same
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
+  NodeMoments joined_, lost_;  ///< `lost_`: those that were there, the last few
   NodeClosures drained_, quarantined_, cordoned_;
   TenantTree tenants_;
   std::string tenants_text_, tenants_at_start_;

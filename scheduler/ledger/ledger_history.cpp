@@ -23,6 +23,7 @@ const Lease* find_worker(const std::map<std::uint64_t, Lease>& leases, std::uint
 /// Of the kinds of events that nothing is said of there is none.
 struct Describe {
   const std::map<std::uint64_t, Lease>& leases;
+  const NodeMoments& lost;
   using Found = std::optional<Happening>;
 
   Found operator()(const JobSubmitted& body) const { return Happening{.what = "submitted", .job = body.job}; }
@@ -69,6 +70,12 @@ struct Describe {
   Found operator()(const DeadlineMissed& body) const {
     return Happening{.what = "deadline_missed", .job = body.job};
   }
+  Found operator()(const NodeJoined& body) const {
+    return of_node(lost.contains(body.node) ? "back" : "joined", body.node);
+  }
+  Found operator()(const NodeLost& body) const {
+    return of_node(body.is_stopped ? "stopped" : "lost", body.node);
+  }
   Found operator()(const NodeDrained& body) const { return of_node("drain", body.node); }
   Found operator()(const NodeUndrained& body) const { return of_node("undrain", body.node); }
   Found operator()(const NodeQuarantined& body) const { return of_node("quarantine", body.node); }
@@ -113,7 +120,7 @@ struct Describe {
 }  // namespace
 
 std::optional<Happening> Ledger::describe(const Event& event) const {
-  auto found = std::visit(Describe{leases_}, event.body);
+  auto found = std::visit(Describe{leases_, lost_}, event.body);
   if (!found) return found;
   found->at_ms = event.at_ms;
   found->by = event.by;

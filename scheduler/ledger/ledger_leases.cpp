@@ -117,7 +117,9 @@ void Ledger::end_run(const Event& event, const Lease& leaving) {
   if (leaving.role != Role::worker) return;
   JobRecord& job = jobs_.find(leaving.job)->second;
   if (has_ended(job, leaving.worker)) return;
-  const bool is_resize = event.by == "scheduler" && !drained_.contains(leaving.node);
+  const bool is_drained = drained_.contains(leaving.node);
+  if (is_drained) forget_run(job, event.at_ms);
+  const bool is_resize = event.by == "scheduler" && !is_drained;
   is_resize ? end_run(job, event.at_ms, true) : job.runs.end();
 }
 
@@ -130,6 +132,13 @@ void Ledger::end_run(JobRecord& job, std::int64_t at_ms, bool is_shrunk) const {
   is_whole || is_owners_will ? job.runs.end() : job.runs.lose(at_ms, is_shrunk);
 }
 
+/// A program that has to begin anew, though not by its own fault, has its whole `time_limit` for that. Not
+/// where a plan makes its gang larger or smaller: by then its slots may be promised to others.
+void Ledger::forget_run(JobRecord& job, std::int64_t at_ms) {
+  if (job.spec->kind != JobKind::command || is_end(job.state)) return;
+  job.ran_before_ms += job.crashed_ms - job.run_ms(at_ms);
+}
+
 /// The lease's job has one worker less.
 void Ledger::count_out(const Lease& lease, std::int64_t at_ms) {
   if (lease.role != Role::worker) return;
@@ -137,6 +146,7 @@ void Ledger::count_out(const Lease& lease, std::int64_t at_ms) {
   attain(job, at_ms);
   if (job.workers == 1) job.ran_before_ms = job.run_ms(at_ms);
   --job.workers;
+  if (job.workers == 0 && has_no_gang(job.state)) forget_run(job, at_ms);
   const auto live = job.live.find(lease.version);
   if (live != job.live.end() && --live->second == 0) job.live.erase(live);
 }
@@ -156,7 +166,10 @@ bool Ledger::on(const Event& event, const LeaseEnded& body) {
   JobRecord& job = jobs_.find(found->second.job)->second;
   if (is_sound(job, found->second, event.at_ms)) note_sound_run(found->second);
   if (!found->second.releasing) {
-    if (found->second.role == Role::worker && !has_ended(job, body.worker)) job.runs.end();
+    const bool is_missed = found->second.role == Role::worker && !has_ended(job, body.worker);
+    if (is_missed) job.runs.end();
+    if (is_missed && event.by == "head")
+      forget_run(job, event.at_ms);  // with its node; else it has ended itself
     count_out(found->second, event.at_ms);
   }
   count_use(found->second, event.at_ms, false);

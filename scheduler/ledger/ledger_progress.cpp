@@ -69,6 +69,7 @@ bool Ledger::on(const Event& event, const WorkerCrashed& body) {
   if (job == nullptr) return false;
   ++job->restarts;
   job->is_restart_due = true;
+  job->crashed_ms = job->run_ms(event.at_ms);
   job->runs.end();
   if (body.in_a_row != job->crashes_in_a_row) job->crash_bound = next_worker_;
   job->crashes_in_a_row = body.in_a_row;

@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +19,16 @@ namespace ds::storage {
 class StateJournal {
  public:
   struct Recovered {
-    std::optional<std::string> snapshot;  ///< the state that `compact` was last given
-    std::vector<std::string> events;      ///< all later events, oldest first
+    std::vector<std::string> snapshot;  ///< the pieces that `compact` was last given; empty: none
+    std::vector<std::string> events;    ///< all events after the state that they tell, oldest first
+  };
+
+  /// A part of a snapshot: of what all events before its first piece have led to.
+  struct SnapshotPiece {
+    std::string text;
+    bool is_first = true, is_last = true;
+    /// Of the first: about how many bytes all will have. That they have room is known before any is written.
+    std::uint64_t expected_bytes = 0;
   };
 
   /// Called on the writer's thread, in the order of the appends, exactly once each.
@@ -40,10 +47,14 @@ class StateJournal {
   /// records wait, or when it is closed meanwhile; after any failed sync every later append fails.
   virtual void append(std::vector<std::string> events, OnDurable on_durable) = 0;
 
-  /// Replaces all events appended before this call by `snapshot`, atomically with respect to crashes. One at
-  /// a time: how large it is is not bounded here. Fails through `on_durable`, and no event with it, when less
-  /// than the reserve (64 MiB) of disk would be left, and else as `append` does.
-  virtual void compact(std::string snapshot, OnDurable on_durable) = 0;
+  /// Replaces all events appended before the first piece by a snapshot, whose pieces come one after another
+  /// with events in between: atomically with respect to crashes, when the last one is durable. Until then
+  /// nothing is replaced, and after a crash those that are there count for nothing. A first piece gives up
+  /// the snapshot before it that has not ended. Whoever waits for each piece (`on_durable` says of one that
+  /// is not the last only that it is written) holds one in memory; how large it is is not bounded here. Fails
+  /// through `on_durable`, and no event with it, when less than the reserve (64 MiB) of disk would be left,
+  /// and else as `append` does: the pieces so far are gone then, and no further one must come.
+  virtual void compact(SnapshotPiece piece, OnDurable on_durable) = 0;
 
   /// `resource_exhausted` when less than the reserve of disk is free: what is there may go on for a while,
   /// and nothing new should come. Any thread.
@@ -53,7 +64,7 @@ class StateJournal {
   /// thread.
   virtual Result<void> check_progress() const = 0;
 
-  /// Bytes of events since the last snapshot, to decide when to compact.
+  /// Bytes of events since the last whole snapshot, to decide when to compact.
   virtual std::uint64_t bytes_since_snapshot() const = 0;
 };
 

@@ -78,6 +78,33 @@ TEST_F(Events, TellWhatHappenedToAJobAndSurviveTheHead) {
   EXPECT_EQ(cluster_.submit({"events", "nobody"}).code, 4);
 }
 
+TEST_F(Events, TellWhenNodesJoinAreLostComeBackAndAreStopped) {
+  const auto told = [&](const std::string& text) {
+    return wait_until([&] { return cluster_.submit({"events"}).out.find(text) != std::string::npos; });
+  };
+  const auto count = [&](const std::string& node, const std::string& what) {
+    int found = 0;
+    for (const auto& one : cluster_.json({"events"}).at("events"))
+      found += one.at("what") == what && one.at("nodes").at(0).at("node") == node ? 1 : 0;
+    return found;
+  };
+  EXPECT_TRUE(told("node n-0: joined: 2 slots at ")) << cluster_.submit({"events"}).out;
+  cluster_.start_node("real", 3);
+  EXPECT_TRUE(told("node real: joined: 3 slots at "));
+  cluster_.node("real").kill_and_wait();
+  EXPECT_TRUE(told("node real: lost: it ended, or is not heard of"));
+  cluster_.head().kill_and_wait();  // the next one knows who was there
+  cluster_.start_head();
+  ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
+  EXPECT_EQ(count("n-0", "joined") + count("n-0", "back"), 1) << "it never was away";
+  cluster_.start_node("real", 3);
+  EXPECT_TRUE(told("node real: back: 3 slots at "));
+  EXPECT_EQ(cluster_.submit({"cordon", "real"}).code, 0);
+  const auto last = cluster_.json({"events"}).at("events").back();
+  EXPECT_EQ(last.at("what"), "cordon");
+  EXPECT_EQ(last.at("by"), "operator");
+}
+
 TEST_F(Events, AreWaitedForAndTheExitCodeTellsWhatCame) {
   const auto good = submit("good", "1");
   EXPECT_EQ(wait(good).code, 0);

@@ -94,7 +94,7 @@ LeaseJournal read_lease_journal(const std::filesystem::path& data_dir) {
     return std::move(reader).take();
   }
   const auto recovered = (*journal)->take_recovered();
-  if (recovered.snapshot) reader.fail("its beginning is gone: it was compacted");
+  if (!recovered.snapshot.empty()) reader.fail("its beginning is gone: it was compacted");
   for (const auto& text : recovered.events) {
     const auto event = event_from(text);
     event ? reader.read(*event) : reader.fail("not an event: " + text);

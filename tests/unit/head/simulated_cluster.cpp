@@ -18,6 +18,8 @@ constexpr std::size_t kNodes = 3, kMaxJobs = 10;
 constexpr std::int64_t kBegin_ms = 1'700'000'000'000;
 constexpr std::int64_t kPatience_ms = 3'600'000, kTimeStep_ms = 200;
 constexpr std::int64_t kNodesComeBack_ms = 2'000;
+constexpr std::uint64_t kCompactBytes = 4'000;
+constexpr std::size_t kPieceBytes = 700;
 
 /// With all of them every job can have its minimum.
 const std::vector<std::string> kTenants{
@@ -68,6 +70,8 @@ SimulatedCluster::SimulatedCluster(StillSystem& still, std::uint64_t seed)
                              std::function<void()> on_closed) {
     port_watches_.push_back({address, now_ms() + limit.count(), is_alive_, std::move(on_closed)});
   };
+  parts_.compact_bytes = kCompactBytes;
+  parts_.snapshot_piece_bytes = kPieceBytes;
   parts_.die = [](const Error& error) { ADD_FAILURE() << error.message; };
   start_head();
   for (std::size_t i = 0; i < kNodes; ++i) add_node();
@@ -133,8 +137,11 @@ void SimulatedCluster::turn() {
 
 void SimulatedCluster::start_head() {
   storage::StateJournal::Recovered recovered;
-  if (chance(50) && snapshot_at_ > 0) recovered.snapshot = snapshot_;
-  const auto from = recovered.snapshot ? snapshot_at_ : 0;
+  // A journal holds one or the other; both must lead to the same.
+  if (chance(80)) recovered.snapshot = snapshot_;
+  const auto from = recovered.snapshot.empty() ? 0 : snapshot_at_;
+  journal_at_ = watch_.events().size();
+  if (!journals_.empty() && journals_.back()->is_compacting()) ++unfinished_;
   recovered.events.assign(watch_.events().begin() + static_cast<std::ptrdiff_t>(from), watch_.events().end());
   if (chance(20)) check_replay(recovered);
   journals_.push_back(std::make_unique<MemoryJournal>(std::move(recovered)));
@@ -155,8 +162,8 @@ void SimulatedCluster::start_head() {
 /// Whoever reads the journal knows what whoever wrote it knew.
 void SimulatedCluster::check_replay(const storage::StateJournal::Recovered& recovered) const {
   scheduler::Ledger ledger;
-  if (recovered.snapshot) {
-    auto restored = scheduler::Ledger::restore(*recovered.snapshot);
+  if (!recovered.snapshot.empty()) {
+    auto restored = scheduler::Ledger::restore(recovered.snapshot);
     ASSERT_TRUE(restored);
     ledger = std::move(*restored);
   }
@@ -417,9 +424,10 @@ bool SimulatedCluster::sync_one() {
   ++records_;
   if (death_ && records_ == death_->record) return die();
   for (const auto& text : journals_.back()->sync_one()) watch_.on_durable(text);
-  if (chance(5)) {
-    snapshot_ = watch_.ledger().snapshot();
-    snapshot_at_ = watch_.events().size();
+  if (auto snapshot = journals_.back()->take_snapshot()) {
+    snapshot_ = std::move(snapshot->pieces);
+    snapshot_at_ = journal_at_ + snapshot->after;
+    ++snapshots_;
   }
   return true;
 }

@@ -67,6 +67,8 @@ class SimulatedCluster {
   std::uint64_t starts_with_gpus() const { return watch_.starts_with_gpus(); }
   std::uint64_t starts_with_parts() const { return watch_.starts_with_parts(); }
   std::uint64_t promises() const { return watch_.promises(); }
+  std::uint64_t snapshots() const { return snapshots_; }              ///< that heads have written
+  std::uint64_t unfinished_snapshots() const { return unfinished_; }  ///< that died with their heads
 
  private:
   struct Submission {
@@ -131,8 +133,9 @@ class SimulatedCluster {
   std::optional<Death> death_;
   std::uint64_t records_ = 0;
   bool is_answered_ = false;  ///< the last request
-  std::string snapshot_;      ///< of what the first `snapshot_at_` events lead to
-  std::size_t snapshot_at_ = 0;
+  std::vector<std::string> snapshot_;  ///< of what the first `snapshot_at_` events lead to, by a head
+  std::size_t snapshot_at_ = 0, journal_at_ = 0;  ///< `journal_at_`: events before the head that there is now
+  std::uint64_t snapshots_ = 0, unfinished_ = 0;
 };
 
 }  // namespace ds::head::test

@@ -40,6 +40,8 @@ TEST(Event, ComesBackFromItsText) {
       WorkersScaled{"a", 2, 3},
       NodeQuarantined{"n", "workers crash"},
       NodeCordoned{"n"},
+      NodeJoined{"n"},
+      NodeLost{"n", true},
       QuarantineLifted{"n"},
       RankFinished{"a", 18},
       SpeedMeasured{"a", 19, 20, 0.1, 1.0 / 3.0, 1e-9},

@@ -254,6 +254,49 @@ TEST(Ledger, KeepsANodeCordonedUntilItIsUndrained) {
   EXPECT_TRUE(ledger.cordoned().empty());
 }
 
+TEST(Ledger, TellsOnceThatANodeJoinsIsLostAndComesBack) {
+  Ledger ledger;
+  const auto lost = [](bool is_stopped) { return event(NodeLost{"node-1", is_stopped}, 70); };
+  EXPECT_FALSE(ledger.apply(lost(false))) << "it was never there";
+  EXPECT_FALSE(ledger.apply(event(NodeJoined{""})));
+  ASSERT_TRUE(ledger.apply(event(NodeJoined{"node-1"}, 60)));
+  EXPECT_FALSE(ledger.apply(event(NodeJoined{"node-1"}, 61)));
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  EXPECT_EQ(ledger.joined(), (NodeMoments{{"node-1", 60}}));
+  ASSERT_TRUE(ledger.apply(lost(false)));
+  EXPECT_FALSE(ledger.apply(lost(false)));
+  EXPECT_TRUE(ledger.joined().empty());
+  ledger = Ledger::restore(ledger.snapshot()).value();
+  ASSERT_TRUE(ledger.apply(event(NodeJoined{"node-1"}, 80)));
+  ASSERT_TRUE(ledger.apply(lost(true)));
+  std::vector<std::string> told;
+  for (const auto& one : ledger.history().recent(0).happenings) {
+    told.push_back(one.what);
+    EXPECT_EQ(one.nodes.at(0).first, "node-1");
+    EXPECT_EQ(one.by, "test");
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{"joined", "lost", "back", "stopped"}));
+}
+
+TEST(Ledger, RemembersSoManyNodesThatWereLost) {
+  Ledger ledger;
+  const auto join = [&](int node) {
+    ASSERT_TRUE(ledger.apply(event(NodeJoined{"node-" + std::to_string(node)}, 10 + node)));
+  };
+  const auto lose = [&](int node) {
+    ASSERT_TRUE(ledger.apply(event(NodeLost{"node-" + std::to_string(node)}, 10 + node)));
+  };
+  for (int node = 0; node < 4'097; ++node) {
+    join(node);
+    lose(node);
+  }
+  const auto what = [&] { return ledger.history().recent(0).happenings.back().what; };
+  join(0);
+  EXPECT_EQ(what(), "joined") << "the oldest is not known any more";
+  join(1);
+  EXPECT_EQ(what(), "back");
+}
+
 TEST(Ledger, BlamesNoOtherNodeOnceOneIsUndrained) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 1, 0, "node-1"}, 40)));

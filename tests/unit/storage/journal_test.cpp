@@ -1,18 +1,22 @@
 #include <gtest/gtest.h>
+#include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <numeric>
 #include <optional>
+#include <random>
 #include <thread>
 
 #include "storage/codec/wire.hpp"
 #include "storage/state/journal.hpp"
 #include "storage/state/journal_limits.hpp"
 #include "storage/state/journal_record.hpp"
+#include "storage/state/snapshot_pieces.hpp"
 #include "stored_example.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
@@ -66,13 +70,13 @@ TEST(StateJournal, StartsEmptyAndRecoversWhatWasAppended) {
   const TemporaryFolder folder;
   {
     const auto journal = open_or_throw(folder.path() / "journal");
-    EXPECT_FALSE(journal->take_recovered().snapshot);
+    EXPECT_TRUE(journal->take_recovered().snapshot.empty());
     ASSERT_TRUE(append_and_wait(*journal, {"a", ""}));
     ASSERT_TRUE(append_and_wait(*journal, {std::string("\0\n\xFF", 3)}));
   }
   const auto journal = open_or_throw(folder.path() / "journal");
   const StateJournal::Recovered recovered = journal->take_recovered();
-  EXPECT_FALSE(recovered.snapshot);
+  EXPECT_TRUE(recovered.snapshot.empty());
   EXPECT_EQ(recovered.events, (Events{"a", "", std::string("\0\n\xFF", 3)}));
   EXPECT_TRUE(journal->take_recovered().events.empty());
 }
@@ -83,14 +87,14 @@ TEST(StateJournal, ReplacesEventsByASnapshot) {
     const auto journal = open_or_throw(folder.path());
     ASSERT_TRUE(append_and_wait(*journal, {"old event"}));
     EXPECT_EQ(journal->bytes_since_snapshot(), 9U);
-    ASSERT_TRUE(compact_and_wait(*journal, "state"));
+    ASSERT_TRUE(compact_and_wait(*journal, {"state"}));
     EXPECT_EQ(journal->bytes_since_snapshot(), 0U);
     ASSERT_TRUE(append_and_wait(*journal, {"new"}));
   }
   const auto journal = open_or_throw(folder.path());
   EXPECT_EQ(journal->bytes_since_snapshot(), 3U);
   const StateJournal::Recovered recovered = journal->take_recovered();
-  EXPECT_EQ(recovered.snapshot, "state");
+  EXPECT_EQ(recovered.snapshot, Events{"state"});
   EXPECT_EQ(recovered.events, Events{"new"});
 }
 
@@ -100,12 +104,191 @@ TEST(StateJournal, CommitsASnapshotAmongWaitingEventsAtItsPlace) {
     const auto journal = open_or_throw(folder.path());
     journal->append({"1"}, nullptr);
     journal->append({"2"}, nullptr);
-    journal->compact("1+2", nullptr);
+    journal->compact({"1+2"}, nullptr);
     journal->append({"3"}, nullptr);
   }
   const auto recovered = open_or_throw(folder.path())->take_recovered();
-  EXPECT_EQ(recovered.snapshot, "1+2");
+  EXPECT_EQ(recovered.snapshot, Events{"1+2"});
   EXPECT_EQ(recovered.events, Events{"3"});
+}
+
+TEST(StateJournal, TakesASnapshotInPiecesWithEventsInBetween) {
+  const TemporaryFolder folder;
+  {
+    const auto journal = open_or_throw(folder.path());
+    journal->append({"1"}, nullptr);
+    journal->compact({"one", true, false}, nullptr);
+    journal->append({"22"}, nullptr);
+    journal->compact({"", false, false}, nullptr);
+    journal->append({"3"}, nullptr);
+    ASSERT_TRUE(append_and_wait(*journal, {"4"}));
+    EXPECT_EQ(journal->bytes_since_snapshot(), 5U) << "it is not whole yet";
+    ASSERT_TRUE(compact_and_wait(*journal, {"end", false, true}));
+    EXPECT_EQ(journal->bytes_since_snapshot(), 4U);
+  }
+  const auto journal = open_or_throw(folder.path());
+  EXPECT_EQ(journal->bytes_since_snapshot(), 4U);
+  const auto recovered = journal->take_recovered();
+  EXPECT_EQ(recovered.snapshot, (Events{"one", "", "end"}));
+  EXPECT_EQ(recovered.events, (Events{"22", "3", "4"}));
+  ASSERT_TRUE(compact_and_wait(*journal, {"another"}));
+  ASSERT_TRUE(compact_and_wait(*journal, {"of the same"})) << "there is nothing that it would replace";
+  EXPECT_EQ(journal->bytes_since_snapshot(), 0U);
+}
+
+TEST(StateJournal, BeginsWithASnapshotOfNothing) {
+  const TemporaryFolder folder;
+  {
+    const auto journal = open_or_throw(folder.path());
+    ASSERT_TRUE(compact_and_wait(*journal, {"no", true, false}));
+    ASSERT_TRUE(compact_and_wait(*journal, {"thing", false, true}));
+  }
+  EXPECT_EQ(open_or_throw(folder.path())->take_recovered().snapshot, (Events{"no", "thing"}));
+  {
+    const auto journal = open_or_throw(folder.path());
+    ASSERT_TRUE(append_and_wait(*journal, {"1"}));
+  }
+  const auto recovered = open_or_throw(folder.path())->take_recovered();
+  EXPECT_EQ(recovered.snapshot, (Events{"no", "thing"}));
+  EXPECT_EQ(recovered.events, Events{"1"});
+}
+
+TEST(StateJournal, ReadsASnapshotThatAnEarlierVersionWroteAsOneRecord) {
+  const TemporaryFolder folder;
+  ds::storage::ChainEnd end;
+  const Events event{"old"}, state{"state"}, next{"new"};
+  using Kind = ds::storage::JournalRecord::Kind;
+  (void)ds::storage::encode_next_record(end, Kind::events, event);
+  const auto snapshot = ds::storage::encode_next_record(end, Kind::snapshot, state);
+  const auto later = ds::storage::encode_next_record(end, Kind::events, next);
+  ASSERT_TRUE(open_or_throw(folder.path()));
+  {
+    rocksdb::DB* database = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open({}, (folder.path() / "db").string(), &database).ok());
+    const std::unique_ptr<rocksdb::DB> owner(database);
+    ASSERT_TRUE(database->Put({}, ds::storage::to_record_key(2), snapshot).ok());
+    ASSERT_TRUE(database->Put({}, ds::storage::to_record_key(3), later).ok());
+  }
+  const auto journal = open_or_throw(folder.path());
+  const auto recovered = journal->take_recovered();
+  EXPECT_EQ(recovered.snapshot, state);
+  EXPECT_EQ(recovered.events, next);
+  ASSERT_TRUE(compact_and_wait(*journal, {"as it is now"}));
+}
+
+namespace {
+
+/// What a journal holds, if the process is killed now: the files as they are.
+StateJournal::Recovered recovered_after_kill(const std::filesystem::path& directory) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(directory, folder.path() / "copy", std::filesystem::copy_options::recursive);
+  auto recovered = open_or_throw(folder.path() / "copy")->take_recovered();
+  // A second start after the first one finds the same.
+  const auto again = open_or_throw(folder.path() / "copy")->take_recovered();
+  EXPECT_EQ(again.snapshot, recovered.snapshot);
+  EXPECT_EQ(again.events, recovered.events);
+  return recovered;
+}
+
+}  // namespace
+
+TEST(StateJournal, HoldsTheOldStateOrTheNewOneWhereverItsProcessDiesBetweenPieces) {
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    const TemporaryFolder folder;
+    auto journal = open_or_throw(folder.path());
+    StateJournal::Recovered expected, next;  // what there is, and what there will be with the snapshot
+    bool is_under_way = false;
+    for (int i = 0; i < 60 && !HasFailure(); ++i) {
+      const auto text = std::to_string(i) + std::string(random() % 3 == 0 ? random() % 300'000 : 9, 't');
+      const auto what = random() % 10;
+      if (what < 5) {
+        ASSERT_TRUE(append_and_wait(*journal, {text, "e"}));
+        for (auto* one : {&expected, &next}) one->events.insert(one->events.end(), {text, "e"});
+      } else if (what < 9) {
+        const bool is_first = !is_under_way || random() % 8 == 0, is_last = random() % 4 == 0;
+        const bool is_needless = is_first && expected.events.empty() && !expected.snapshot.empty();
+        if (is_needless) continue;
+        if (is_first) next = {};
+        next.snapshot.push_back(text);
+        ASSERT_TRUE(compact_and_wait(*journal, {text, is_first, is_last}));
+        is_under_way = !is_last;
+        if (is_last) expected = next;
+      } else {
+        journal.reset();
+        journal = open_or_throw(folder.path());
+        is_under_way = false;
+      }
+      const auto recovered = recovered_after_kill(folder.path());
+      ASSERT_EQ(recovered.snapshot, expected.snapshot) << "after step " << i;
+      ASSERT_EQ(recovered.events, expected.events) << "after step " << i;
+    }
+  }
+}
+
+TEST(StateJournal, RefusesASnapshotOfWhichAPieceIsGoneOrIsAnothers) {
+  const auto is_refused = [](const std::function<rocksdb::Status(rocksdb::DB&)>& damage) {
+    const TemporaryFolder folder;
+    {
+      const auto journal = open_or_throw(folder.path());
+      EXPECT_TRUE(append_and_wait(*journal, {"1"}));
+      for (int i = 0; i < 3; ++i)
+        EXPECT_TRUE(compact_and_wait(*journal, {"piece " + std::to_string(i), i == 0, i == 2}));
+      EXPECT_TRUE(append_and_wait(*journal, {"2"}));
+    }
+    {
+      rocksdb::DB* database = nullptr;
+      EXPECT_TRUE(rocksdb::DB::Open({}, (folder.path() / "db").string(), &database).ok());
+      const std::unique_ptr<rocksdb::DB> owner(database);
+      EXPECT_TRUE(damage(*database).ok());
+    }
+    const auto opened = StateJournal::open(folder.path());
+    EXPECT_FALSE(opened);
+    if (opened) return;
+    EXPECT_EQ(opened.error().code, ErrorCode::data_loss);
+    EXPECT_NE(opened.error().message.find(folder.path().string()), std::string::npos)
+        << opened.error().message;
+  };
+  for (const std::uint64_t piece : {0U, 1U, 2U}) {
+    const auto key = ds::storage::to_piece_key(1, piece);
+    is_refused([&](rocksdb::DB& database) { return database.Delete({}, key); });
+    is_refused([&](rocksdb::DB& database) { return database.Put({}, key, "damaged"); });
+    // Sealed, but not the one that was written there.
+    ds::storage::SnapshotIndex other{{1, {}}, piece, {}};
+    is_refused([&](rocksdb::DB& database) {
+      return database.Put({}, key, ds::storage::encode_next_piece(other, "of another journal"));
+    });
+  }
+  is_refused([](rocksdb::DB& database) { return database.Delete({}, ds::storage::to_record_key(1)); });
+}
+
+TEST(StateJournal, GivesUpASnapshotForWhichThereIsNoRoomAndKeepsItsEvents) {
+  const TemporaryFolder folder;
+  std::atomic<std::uint64_t> free_bytes{1'000'000};
+  JournalLimits limits;
+  limits.reserve_bytes = 100'000;
+  limits.least_bytes = 0;
+  limits.require_free = [&](const std::filesystem::path&, std::uint64_t needed) -> Result<void> {
+    if (needed > free_bytes) return ds::fail(ErrorCode::resource_exhausted, "the disk is full");
+    return {};
+  };
+  {
+    const auto journal = open_or_throw(folder.path(), limits);
+    ASSERT_TRUE(append_and_wait(*journal, {"1"}));
+    const auto refused = compact_and_wait(*journal, {"small", true, false, 500'000});
+    ASSERT_FALSE(refused) << "all of it would not have room";
+    EXPECT_EQ(refused.error().code, ErrorCode::resource_exhausted);
+    ASSERT_TRUE(compact_and_wait(*journal, {"first", true, false, 5}));
+    free_bytes = 100'000;
+    EXPECT_EQ(compact_and_wait(*journal, {"second", false, false}).error().code,
+              ErrorCode::resource_exhausted);
+    EXPECT_FALSE(compact_and_wait(*journal, {"third", false, true})) << "what it belongs to is gone";
+    ASSERT_TRUE(append_and_wait(*journal, {"2"}));
+  }
+  const auto recovered = open_or_throw(folder.path())->take_recovered();
+  EXPECT_TRUE(recovered.snapshot.empty());
+  EXPECT_EQ(recovered.events, (Events{"1", "2"}));
 }
 
 TEST(StateJournal, ReportsEachAppendOnceInOrderAlsoWhenItCloses) {
@@ -163,7 +346,7 @@ TEST(StateJournal, TakesEventsButNoSnapshotBelowTheDiskReserve) {
   EXPECT_TRUE(journal->check_progress());
   EXPECT_TRUE(append_and_wait(*journal, {"what runs ends"}));
   std::promise<Result<void>> compacted;
-  journal->compact("a snapshot", [&](Result<void> outcome) { compacted.set_value(std::move(outcome)); });
+  journal->compact({"a snapshot"}, [&](Result<void> outcome) { compacted.set_value(std::move(outcome)); });
   const auto refused = compacted.get_future().get();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::resource_exhausted);
@@ -253,7 +436,7 @@ TEST(StateJournal, TakesEventsBesideASnapshotHoweverLargeThatIs) {
   // The writer calls from its own thread: what follows waits until it may go on.
   journal->append({"first"}, [&](const Result<void>&) { go_on.get_future().wait(); });
   std::vector<bool> durable;
-  journal->compact(std::string(5000, 's'),
+  journal->compact({std::string(5000, 's')},
                    [&](const Result<void>& outcome) { durable.push_back(outcome.has_value()); });
   journal->append({"second"}, [&](const Result<void>& outcome) {
     durable.push_back(outcome.has_value());
@@ -273,7 +456,7 @@ TEST(StateJournal, WritesASnapshotAlone) {
   std::promise<void> go_on, last;
   journal->append({"first"}, [&](const Result<void>&) { go_on.get_future().wait(); });
   bool is_snapshot_there = false, is_event_there = true;
-  journal->compact("state", [&](const Result<void>& outcome) {
+  journal->compact({"state"}, [&](const Result<void>& outcome) {
     is_snapshot_there = outcome.has_value();
     disk.failing = true;  // for what is written after it
   });

@@ -31,6 +31,12 @@ std::vector<std::string> make_events(int number) {
   return {"event " + std::to_string(number), std::string(static_cast<std::size_t>(number) * 20, 'x')};
 }
 
+constexpr int kPieces = 3;  ///< of the snapshot of the first 20 records
+
+std::string make_piece(int number) {
+  return "piece " + std::to_string(number) + std::string(300, 's');
+}
+
 std::string on_one_line(const Error& error) {
   std::string text = "refused " + std::to_string(static_cast<int>(error.code)) + " " + error.message;
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -84,9 +90,9 @@ Result<void> append_and_wait(StateJournal& journal, std::vector<std::string> eve
   return outcome.get_future().get();
 }
 
-Result<void> compact_and_wait(StateJournal& journal, std::string snapshot) {
+Result<void> compact_and_wait(StateJournal& journal, StateJournal::SnapshotPiece piece) {
   std::promise<Result<void>> outcome;
-  journal.compact(std::move(snapshot), [&](Result<void> result) { outcome.set_value(std::move(result)); });
+  journal.compact(std::move(piece), [&](Result<void> result) { outcome.set_value(std::move(result)); });
   return outcome.get_future().get();
 }
 
@@ -94,8 +100,13 @@ void write_example_journal(const std::filesystem::path& directory) {
   {
     const auto journal = require(StateJournal::open(directory));
     for (int i = 1; i <= 20; ++i) require(append_and_wait(*journal, make_events(i)));
-    require(compact_and_wait(*journal, "state after 20"));
-    for (int i = 21; i <= 30; ++i) require(append_and_wait(*journal, make_events(i)));
+    for (int i = 0; i < kPieces; ++i) {
+      require(compact_and_wait(*journal, {make_piece(i), i == 0, i + 1 == kPieces}));
+      require(append_and_wait(*journal, make_events(21 + i)));
+    }
+    for (int i = 21 + kPieces; i <= 30; ++i) require(append_and_wait(*journal, make_events(i)));
+    require(compact_and_wait(*journal,
+                             {"of a snapshot that has no end", true, false}));  // goes when it is opened
   }
   const auto journal = require(StateJournal::open(directory));
   for (int i = 31; i <= 40; ++i) require(append_and_wait(*journal, make_events(i)));
@@ -140,7 +151,9 @@ std::string judge_example_journal(const std::filesystem::path& directory) {
   auto journal = StateJournal::open(directory);
   if (!journal) return on_one_line(journal.error());
   const StateJournal::Recovered recovered = (*journal)->take_recovered();
-  if (recovered.snapshot != "state after 20") return "WRONG snapshot";
+  std::vector<std::string> pieces;
+  for (int i = 0; i < kPieces; ++i) pieces.push_back(make_piece(i));
+  if (recovered.snapshot != pieces) return "WRONG snapshot";
   std::vector<std::string> expected;
   for (int i = 21; i <= 40; ++i)
     for (std::string& event : make_events(i)) expected.push_back(std::move(event));

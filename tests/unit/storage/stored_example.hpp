@@ -12,7 +12,8 @@
 
 /// Appends and waits until it is durable or refused.
 ds::Result<void> append_and_wait(ds::storage::StateJournal& journal, std::vector<std::string> events);
-ds::Result<void> compact_and_wait(ds::storage::StateJournal& journal, std::string snapshot);
+ds::Result<void> compact_and_wait(ds::storage::StateJournal& journal,
+                                  ds::storage::StateJournal::SnapshotPiece piece);
 
 /// Writes a journal with records in tables and in the log, with a snapshot on the way.
 void write_example_journal(const std::filesystem::path& directory);
