@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "clients/job_template.hpp"
 #include "clients/output.hpp"
@@ -55,6 +56,7 @@ CommandParser::CommandParser() {
   app_.require_subcommand(0, 1);
   add_shared(app_, true);
   add_tenant(app_, "whose job the program is");
+  add_overrides(app_, arguments_.of_program, "a field of the program's job, such as resources.gpu=1");
   app_.set_version_flag("--version", [] { return std::string("ds-submit " DS_VERSION); });
   app_.footer(
       "Exit codes: 0 done (and the job succeeded, where it was waited for), 1 unexpected, 2 usage, 3 job "
@@ -133,6 +135,22 @@ void CommandParser::add_tenant(CLI::App& app, const std::string& whose) {
   app.add_option("--tenant", arguments_.tenant, whose + " (DS_TENANT)")->option_text("NAME");
 }
 
+void CommandParser::add_overrides(CLI::App& app, std::vector<std::string>& overrides,
+                                  const std::string& meaning) {
+  app.add_option("--set", overrides, meaning + "; again for several")
+      ->allow_extra_args(false)
+      ->option_text("PATH=VALUE");
+}
+
+void CommandParser::add_job_file(CLI::App* subcommand) {
+  subcommand->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
+      ->required()
+      ->option_text("FILE");
+  add_overrides(*subcommand, arguments_.overrides,
+                "a field that is other than the file says, such as optimizer.lr=1e-3");
+  add_tenant(*subcommand, kJobTenant);
+}
+
 void CommandParser::add_patience(CLI::App* subcommand) {
   subcommand
       ->add_option("--patience", arguments_.patience_s, "seconds that the head may be away while following")
@@ -178,23 +196,14 @@ void CommandParser::add_cluster_commands() {
 void CommandParser::add_job_commands() {
   auto* run = add("run", "submit a job file and follow the job to its end",
                   [this](const auto& context) { return run_job(context, arguments_.file); });
-  run->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
-      ->required()
-      ->option_text("FILE");
-  add_tenant(*run, kJobTenant);
+  add_job_file(run);
   add_patience(run);
   auto* submit = add("submit", "submit a job file and print the job's id",
                      [this](const auto& context) { return submit_job_file(context, arguments_.file); });
-  submit->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
-      ->required()
-      ->option_text("FILE");
-  add_tenant(*submit, kJobTenant);
+  add_job_file(submit);
   auto* plan = add("plan", "say what would become of a job if it were submitted now; nothing is submitted",
                    [this](const auto& context) { return plan_job_file(context, arguments_.file); });
-  plan->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
-      ->required()
-      ->option_text("FILE");
-  add_tenant(*plan, kJobTenant);
+  add_job_file(plan);
   auto* list = add("list", "list the jobs", [this](const auto& context) {
     JobFilter filter = arguments_.filter;
     filter.tenant = arguments_.tenant;

@@ -66,10 +66,15 @@ ExitCode ask_for_change(const CommandContext& context, const std::string& job, c
   return ExitCode::done;
 }
 
-JobFile read_for(const CommandContext& context, const std::string& path) {
-  JobFile file = read_job_file(path);
+/// With what the command line says beside it.
+JobFile complete(JobFile file, const CommandContext& context) {
   file.tenant = context.tenant;
+  file.overrides = context.overrides;
   return file;
+}
+
+JobFile read_for(const CommandContext& context, const std::string& path) {
+  return complete(read_job_file(path), context);
 }
 
 /// Nodes may come, so the job is accepted all the same.
@@ -121,9 +126,7 @@ ExitCode run_job(const CommandContext& context, const std::string& file) {
 }
 
 ExitCode run_command(const CommandContext& context, const std::vector<std::string>& arguments) {
-  JobFile job_file = make_command_job(arguments);
-  job_file.tenant = context.tenant;
-  return run_job_file(context, job_file);
+  return run_job_file(context, complete(make_command_job(arguments), context));
 }
 
 ExitCode submit_job_file(const CommandContext& context, const std::string& file) {

@@ -21,6 +21,7 @@ struct CommandContext {
   bool json = false;  ///< `-o json` or `-o yaml`: one document on standard output
   bool yaml = false;  ///< which of the two
   TenantChoice tenant;
+  std::vector<std::string> overrides;  ///< options `--set`
   Terminal terminal;
   std::chrono::seconds patience{60};  ///< how long a head may be away while something is followed
 };
