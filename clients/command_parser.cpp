@@ -191,6 +191,20 @@ void CommandParser::add_cluster_commands() {
       ->add_option("--apply", arguments_.tenants,
                    "file that says what each tenant may use from now on; - reads standard input")
       ->option_text("FILE");
+  auto* usage = add("usage", "say what tenants and jobs have used: slots, GPUs and memory, times hours",
+                    [this](const auto& context) {
+                      UsageOptions options = arguments_.usage;
+                      options.tenant = arguments_.tenant;
+                      return show_usage(context, options);
+                    });
+  usage->add_option("--tenant", arguments_.tenant, "only what this tenant has used")->option_text("NAME");
+  usage
+      ->add_option(
+          "--since", arguments_.usage.since,
+          "from the beginning of that day on (UTC): a day, or how long ago it was, such as 7d or 24h")
+      ->option_text("DAY|DURATION");
+  usage->add_flag("--jobs", arguments_.usage.jobs,
+                  "by job, those that are still known; of each all it has used");
 }
 
 void CommandParser::add_job_commands() {

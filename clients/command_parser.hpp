@@ -26,6 +26,8 @@ struct Arguments {
   std::vector<std::string> overrides;   ///< of a job file
   std::vector<std::string> of_program;  ///< the same of `-- PROGRAM`
   std::vector<std::string> texts, tensors;
+  UsageOptions usage;  ///< its tenant is `tenant`
+  std::string field;
   JobFilter filter;  ///< its tenant is `tenant`
   std::string export_format = "torchscript";
   std::string export_file;

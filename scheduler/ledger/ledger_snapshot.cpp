@@ -197,6 +197,7 @@ std::string Ledger::snapshot() const {
   for (const auto& run : sound_runs_) sound.push_back({run.node, run.job});
   const json document{{"version", 1},
                       {"uses", uses},
+                      {"accounts", accounts_.to_json()},
                       {"leases", leases},
                       {"drained", to_json(drained_)},
                       {"quarantined", to_json(quarantined_)},
@@ -298,6 +299,7 @@ std::optional<Ledger> Ledger::restore(std::string_view snapshot) {
         if (entry.size() > 5) entry.at(5).get_to(use.gpus);
       }
     }
+    if (document.contains("accounts")) ledger.accounts_ = UseAccounts::from_json(document.at("accounts"));
     if (document.contains("forgotten_keys")) {
       for (const auto& key : document.at("forgotten_keys")) ledger.forget_key(key.get<std::string>());
     }
