@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "clients/job_format.hpp"
 #include "clients/job_template.hpp"
 #include "clients/output.hpp"
 #include "clients/suggestion.hpp"
@@ -353,6 +354,10 @@ void CommandParser::add_model_commands() {
 
 void CommandParser::add_own_commands() {
   add("version", "print the version", show_version);
+  add("explain", "say what a field of a job file means, and which values it may have",
+      [this](const auto& context) { return explain(context, arguments_.field); })
+      ->add_option("FIELD", arguments_.field, "such as optimizer.lr; without it the fields at the root");
+  add("schema", "print the format of job files as JSON Schema, for editors", show_schema);
   add(
       "init", "print a job file to begin with; ds-submit init train > job.yaml",
       [this](const auto&) {
@@ -381,6 +386,8 @@ std::vector<CompletedCommand> CommandParser::completed_commands() const {
     const std::string name = subcommand->get_name();
     completed.push_back({name, subcommand->get_description(), option_names(*subcommand), {}});
     if (name == "init") completed.back().words = kKinds;
+    if (name == "explain")
+      completed.back().words = field_names(nlohmann::json::parse(job_format_text()).at("fields"));
     if (name == "completion") completed.back().words = kShells;
   }
   return completed;

@@ -16,6 +16,7 @@
 #include "clients/follow.hpp"
 #include "clients/follow_report.hpp"
 #include "clients/interrupt.hpp"
+#include "clients/job_format.hpp"
 #include "clients/job_submission.hpp"
 #include "clients/job_view.hpp"
 #include "clients/json_fields.hpp"
@@ -329,6 +330,17 @@ ExitCode predict(const CommandContext& context, const std::string& model,
       api.post(path + "/infer", make_request(api.get(path), texts, tensors), headers, kLongAnswerTime);
   context.json ? write_document(context, answer)
                : write_out(format_prediction(answer, context.terminal.colour_out));
+  return ExitCode::done;
+}
+
+ExitCode explain(const CommandContext& context, const std::string& field) {
+  const json explanation = explain_field(json::parse(job_format_text()).at("fields"), field);
+  context.json ? write_document(context, explanation) : write_out(format_explanation(explanation));
+  return ExitCode::done;
+}
+
+ExitCode show_schema(const CommandContext& context) {
+  write_document(context, json::parse(job_format_text()).at("schema"));
   return ExitCode::done;
 }
 
