@@ -206,6 +206,7 @@ void CommandParser::add_cluster_commands() {
       ->option_text("DAY|DURATION");
   usage->add_flag("--jobs", arguments_.usage.jobs,
                   "by job, those that are still known; of each all it has used");
+  add("doctor", "look at what commonly goes wrong here and at the head, and say what to do", examine);
 }
 
 void CommandParser::add_job_commands() {
