@@ -13,6 +13,7 @@
 #include "clients/command_parser.hpp"
 #include "clients/failure.hpp"
 #include "clients/output.hpp"
+#include "clients/printable.hpp"
 #include "clients/suggestion.hpp"
 
 namespace ds::clients {
@@ -110,12 +111,24 @@ ExitCode run_parsed(const CommandParser& line, bool json,
     throw Failure(ExitCode::usage, "usage", "this command does not take --tenant",
                   "run, submit, plan, list and predict do, and ds-submit -- PROGRAM");
   }
+  if (command != nullptr && !line.arguments().of_program.empty()) {
+    throw Failure(ExitCode::usage, "usage", "--set stands before a command",
+                  "run, submit and plan take it behind them; before -- it is for ds-submit -- PROGRAM");
+  }
+  const auto& overrides = program ? line.arguments().of_program : line.arguments().overrides;
+  for (const auto& one : overrides) {
+    if (one.find('=') != std::string::npos && !find_invalid_utf8(one)) continue;
+    throw Failure(ExitCode::usage, "usage",
+                  fmt::format("--set: expected PATH=VALUE, got '{}'", printable_line(one)),
+                  "such as --set optimizer.lr=1e-3");
+  }
   CommandContext context;
   context.head = line.arguments().head;
   context.json = json;
   context.yaml = line.arguments().format == "yaml";
   context.terminal = look_at_terminal();
   context.tenant = {line.arguments().tenant, in_environment("DS_TENANT")};
+  context.overrides = overrides;
   context.patience = std::chrono::seconds(line.arguments().patience_s);
   return program ? run_command(context, *program) : (*command)(context);
 }

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <nlohmann/json.hpp>
 
+#include "clients/job_format.hpp"
 #include "clients/job_template.hpp"
 #include "clients/output.hpp"
 #include "clients/suggestion.hpp"
@@ -55,6 +57,7 @@ CommandParser::CommandParser() {
   app_.require_subcommand(0, 1);
   add_shared(app_, true);
   add_tenant(app_, "whose job the program is");
+  add_overrides(app_, arguments_.of_program, "a field of the program's job, such as resources.gpu=1");
   app_.set_version_flag("--version", [] { return std::string("ds-submit " DS_VERSION); });
   app_.footer(
       "Exit codes: 0 done (and the job succeeded, where it was waited for), 1 unexpected, 2 usage, 3 job "
@@ -133,6 +136,22 @@ void CommandParser::add_tenant(CLI::App& app, const std::string& whose) {
   app.add_option("--tenant", arguments_.tenant, whose + " (DS_TENANT)")->option_text("NAME");
 }
 
+void CommandParser::add_overrides(CLI::App& app, std::vector<std::string>& overrides,
+                                  const std::string& meaning) {
+  app.add_option("--set", overrides, meaning + "; again for several")
+      ->allow_extra_args(false)
+      ->option_text("PATH=VALUE");
+}
+
+void CommandParser::add_job_file(CLI::App* subcommand) {
+  subcommand->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
+      ->required()
+      ->option_text("FILE");
+  add_overrides(*subcommand, arguments_.overrides,
+                "a field that is other than the file says, such as optimizer.lr=1e-3");
+  add_tenant(*subcommand, kJobTenant);
+}
+
 void CommandParser::add_patience(CLI::App* subcommand) {
   subcommand
       ->add_option("--patience", arguments_.patience_s, "seconds that the head may be away while following")
@@ -173,28 +192,34 @@ void CommandParser::add_cluster_commands() {
       ->add_option("--apply", arguments_.tenants,
                    "file that says what each tenant may use from now on; - reads standard input")
       ->option_text("FILE");
+  auto* usage = add("usage", "say what tenants and jobs have used: slots, GPUs and memory, times hours",
+                    [this](const auto& context) {
+                      UsageOptions options = arguments_.usage;
+                      options.tenant = arguments_.tenant;
+                      return show_usage(context, options);
+                    });
+  usage->add_option("--tenant", arguments_.tenant, "only what this tenant has used")->option_text("NAME");
+  usage
+      ->add_option(
+          "--since", arguments_.usage.since,
+          "from the beginning of that day on (UTC): a day, or how long ago it was, such as 7d or 24h")
+      ->option_text("DAY|DURATION");
+  usage->add_flag("--jobs", arguments_.usage.jobs,
+                  "by job, those that are still known; of each all it has used");
+  add("doctor", "look at what commonly goes wrong here and at the head, and say what to do", examine);
 }
 
 void CommandParser::add_job_commands() {
   auto* run = add("run", "submit a job file and follow the job to its end",
                   [this](const auto& context) { return run_job(context, arguments_.file); });
-  run->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
-      ->required()
-      ->option_text("FILE");
-  add_tenant(*run, kJobTenant);
+  add_job_file(run);
   add_patience(run);
   auto* submit = add("submit", "submit a job file and print the job's id",
                      [this](const auto& context) { return submit_job_file(context, arguments_.file); });
-  submit->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
-      ->required()
-      ->option_text("FILE");
-  add_tenant(*submit, kJobTenant);
+  add_job_file(submit);
   auto* plan = add("plan", "say what would become of a job if it were submitted now; nothing is submitted",
                    [this](const auto& context) { return plan_job_file(context, arguments_.file); });
-  plan->add_option("-f,--file", arguments_.file, "job file; - reads standard input")
-      ->required()
-      ->option_text("FILE");
-  add_tenant(*plan, kJobTenant);
+  add_job_file(plan);
   auto* list = add("list", "list the jobs", [this](const auto& context) {
     JobFilter filter = arguments_.filter;
     filter.tenant = arguments_.tenant;
@@ -330,6 +355,10 @@ void CommandParser::add_model_commands() {
 
 void CommandParser::add_own_commands() {
   add("version", "print the version", show_version);
+  add("explain", "say what a field of a job file means, and which values it may have",
+      [this](const auto& context) { return explain(context, arguments_.field); })
+      ->add_option("FIELD", arguments_.field, "such as optimizer.lr; without it the fields at the root");
+  add("schema", "print the format of job files as JSON Schema, for editors", show_schema);
   add(
       "init", "print a job file to begin with; ds-submit init train > job.yaml",
       [this](const auto&) {
@@ -358,6 +387,8 @@ std::vector<CompletedCommand> CommandParser::completed_commands() const {
     const std::string name = subcommand->get_name();
     completed.push_back({name, subcommand->get_description(), option_names(*subcommand), {}});
     if (name == "init") completed.back().words = kKinds;
+    if (name == "explain")
+      completed.back().words = field_names(nlohmann::json::parse(job_format_text()).at("fields"));
     if (name == "completion") completed.back().words = kShells;
   }
   return completed;

@@ -23,7 +23,11 @@ struct Arguments {
   std::string node;
   std::string value;
   std::string model, from, tag, tenant;
+  std::vector<std::string> overrides;   ///< of a job file
+  std::vector<std::string> of_program;  ///< the same of `-- PROGRAM`
   std::vector<std::string> texts, tensors;
+  UsageOptions usage;  ///< its tenant is `tenant`
+  std::string field;
   JobFilter filter;  ///< its tenant is `tenant`
   std::string export_format = "torchscript";
   std::string export_file;
@@ -62,6 +66,9 @@ class CommandParser {
   void add_change(const std::string& verb, const std::string& description);
   CLI::App* add_for_node(const std::string& verb, const std::string& description);
   void add_tenant(CLI::App& app, const std::string& whose);
+  /// What a job file is read with.
+  void add_job_file(CLI::App* subcommand);
+  static void add_overrides(CLI::App& app, std::vector<std::string>& overrides, const std::string& meaning);
   void add_patience(CLI::App* subcommand);
   void add_cluster_commands();
   void add_job_commands();

@@ -16,6 +16,7 @@
 #include "clients/follow.hpp"
 #include "clients/follow_report.hpp"
 #include "clients/interrupt.hpp"
+#include "clients/job_format.hpp"
 #include "clients/job_submission.hpp"
 #include "clients/job_view.hpp"
 #include "clients/json_fields.hpp"
@@ -66,10 +67,15 @@ ExitCode ask_for_change(const CommandContext& context, const std::string& job, c
   return ExitCode::done;
 }
 
-JobFile read_for(const CommandContext& context, const std::string& path) {
-  JobFile file = read_job_file(path);
+/// With what the command line says beside it.
+JobFile complete(JobFile file, const CommandContext& context) {
   file.tenant = context.tenant;
+  file.overrides = context.overrides;
   return file;
+}
+
+JobFile read_for(const CommandContext& context, const std::string& path) {
+  return complete(read_job_file(path), context);
 }
 
 /// Nodes may come, so the job is accepted all the same.
@@ -121,9 +127,7 @@ ExitCode run_job(const CommandContext& context, const std::string& file) {
 }
 
 ExitCode run_command(const CommandContext& context, const std::vector<std::string>& arguments) {
-  JobFile job_file = make_command_job(arguments);
-  job_file.tenant = context.tenant;
-  return run_job_file(context, job_file);
+  return run_job_file(context, complete(make_command_job(arguments), context));
 }
 
 ExitCode submit_job_file(const CommandContext& context, const std::string& file) {
@@ -326,6 +330,17 @@ ExitCode predict(const CommandContext& context, const std::string& model,
       api.post(path + "/infer", make_request(api.get(path), texts, tensors), headers, kLongAnswerTime);
   context.json ? write_document(context, answer)
                : write_out(format_prediction(answer, context.terminal.colour_out));
+  return ExitCode::done;
+}
+
+ExitCode explain(const CommandContext& context, const std::string& field) {
+  const json explanation = explain_field(json::parse(job_format_text()).at("fields"), field);
+  context.json ? write_document(context, explanation) : write_out(format_explanation(explanation));
+  return ExitCode::done;
+}
+
+ExitCode show_schema(const CommandContext& context) {
+  write_document(context, json::parse(job_format_text()).at("schema"));
   return ExitCode::done;
 }
 

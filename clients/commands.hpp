@@ -21,6 +21,7 @@ struct CommandContext {
   bool json = false;  ///< `-o json` or `-o yaml`: one document on standard output
   bool yaml = false;  ///< which of the two
   TenantChoice tenant;
+  std::vector<std::string> overrides;  ///< options `--set`
   Terminal terminal;
   std::chrono::seconds patience{60};  ///< how long a head may be away while something is followed
 };
@@ -57,6 +58,13 @@ ExitCode change_node(const CommandContext& context, const std::string& node, con
 ExitCode list_nodes(const CommandContext& context);
 /// `apply` (empty: none): a file that says what they may use from now on.
 ExitCode show_tenants(const CommandContext& context, const std::string& apply);
+/// What `usage` is asked for.
+struct UsageOptions {
+  std::string tenant;  ///< empty: all
+  std::string since;   ///< as `parse_since` takes it; empty: since counting began
+  bool jobs = false;   ///< by job, not by queue
+};
+ExitCode show_usage(const CommandContext& context, const UsageOptions& options);
 ExitCode list_checkpoints(const CommandContext& context, const std::string& job);
 ExitCode explain_wait(const CommandContext& context, const std::string& job);
 /// `step` 0: the newest checkpoint.
@@ -79,6 +87,12 @@ ExitCode roll_model_back(const CommandContext& context, const std::string& model
 /// Asks a model that a `serve` job serves: for texts, or tensors given as `NAME=JSON`.
 ExitCode predict(const CommandContext& context, const std::string& model,
                  const std::vector<std::string>& texts, const std::vector<std::string>& tensors);
+/// `field` (empty: the root) of the format of job files. Asks no head.
+ExitCode explain(const CommandContext& context, const std::string& field);
+/// The format as JSON Schema. Asks no head.
+ExitCode show_schema(const CommandContext& context);
+/// Looks at what commonly goes wrong, here and at the head; `unexpected` when something has to be done.
+ExitCode examine(const CommandContext& context);
 ExitCode show_version(const CommandContext& context);
 
 /// `tenants`: the file that says what they may use; empty: as last time.

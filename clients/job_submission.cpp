@@ -154,7 +154,7 @@ nlohmann::json post_file(ApiClient& api, const std::string& path, const JobFile&
       return api.post(path, body, headers, deadline ? answer_time_until(*deadline) : first_time);
     } catch (Failure& failure) {
       if (failure.exit_code == ExitCode::job_invalid && !failure.details.empty()) {
-        failure.rendered = format_spec_errors(failure.details, file.shown, file.text);
+        failure.rendered = format_spec_errors(failure.details, file.shown, file.text, file.overrides);
         throw;
       }
       if (!may_pass(failure) || (deadline && steady_clock::now() >= *deadline)) throw;
@@ -173,6 +173,7 @@ nlohmann::json post_job_file(ApiClient& api, const std::string& path, const JobF
   nlohmann::json body{{"file", file.name}, {"directory", file.directory}, {"text", file.text}};
   if (!file.tenant.given.empty()) body["tenant"] = file.tenant.given;
   if (!file.tenant.by_default.empty()) body["default_tenant"] = file.tenant.by_default;
+  if (!file.overrides.empty()) body["set"] = file.overrides;
   return post_file(api, path, file, body, headers, first_time, retry_time);
 }
 

@@ -23,6 +23,7 @@ struct JobFile {
   std::string directory;  ///< absolute; what relative paths in the file are taken from
   std::string text;       ///< UTF-8
   TenantChoice tenant = {};
+  std::vector<std::string> overrides = {};  ///< `PATH=VALUE`: fields that are other than the file says
 };
 
 /// Reads `path`, or standard input for `-`. Throws `Failure` with `job_invalid` when it cannot be read, is

@@ -23,6 +23,10 @@ std::string_view line_of(std::string_view text, std::size_t number) {
   return text;
 }
 
+std::size_t count_at(const nlohmann::json& detail, const char* key) {
+  return static_cast<std::size_t>(std::max<std::int64_t>(0, integer_at(detail, key)));
+}
+
 /// Where the character `number`, counted from 0, begins; the end of `line` when it has fewer.
 std::size_t byte_of_character(std::string_view line, std::size_t number) {
   std::size_t at = 0;
@@ -54,15 +58,23 @@ std::string format_excerpt(std::string_view text, std::size_t number, std::size_
 
 }  // namespace
 
-std::string format_spec_errors(const nlohmann::json& details, std::string_view file, std::string_view text) {
+std::string format_spec_errors(const nlohmann::json& details, std::string_view file, std::string_view text,
+                               std::span<const std::string> overrides) {
   std::string out;
   for (const auto& detail : details) {
-    const auto line = static_cast<std::size_t>(std::max<std::int64_t>(0, integer_at(detail, "line")));
-    const auto column = static_cast<std::size_t>(std::max<std::int64_t>(0, integer_at(detail, "column")));
-    out += file;
+    const auto line = count_at(detail, "line");
+    const auto column = count_at(detail, "column");
+    const auto set = count_at(detail, "set");
+    std::string field = text_at(detail, "field");
+    if (set > 0 && set <= overrides.size()) {
+      const std::string& given = overrides[set - 1];
+      out += "--set " + cut_to_width(printable_line(given), kShownBytes);
+      if (given.substr(0, given.find('=')) == field) field.clear();
+    } else {
+      out += file;
+    }
     if (line > 0) out += fmt::format(":{}", line);
     if (line > 0 && column > 0) out += fmt::format(":{}", column);
-    const std::string field = text_at(detail, "field");
     if (!field.empty()) out += ": " + printable_line(field);
     out += ": " + printable_line(text_at(detail, "message")) + "\n";
     if (line > 0 && column > 0) out += format_excerpt(text, line, column);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,7 +15,13 @@ namespace ds::clients {
 ///       hint: for example 1e-3
 ///
 /// `details` is the array of the head's `invalid_job` error; lines and columns count from 1, columns in
-/// characters, 0 or missing means unknown. `text` is the file as it was sent. Pure.
-std::string format_spec_errors(const nlohmann::json& details, std::string_view file, std::string_view text);
+/// characters, 0 or missing means unknown. `text` is the file as it was sent, `overrides` what `--set` said
+/// beside it, which an error names instead of the file's line:
+///
+///     --set optimizer.lr=fast: expected a number, got "fast"
+///
+/// Pure.
+std::string format_spec_errors(const nlohmann::json& details, std::string_view file, std::string_view text,
+                               std::span<const std::string> overrides = {});
 
 }  // namespace ds::clients

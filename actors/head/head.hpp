@@ -53,6 +53,7 @@ struct HeadParts {
   std::function<void(std::vector<std::string>)> on_tenants{};
   /// Ends the head: the journal failed, or a plan is wrong; nothing may be acknowledged any more.
   std::function<void(const Error&)> die;
+  std::string data_dir{};  ///< on whose disk the state is; empty: nobody is told of its room
 };
 
 /// The head's actor: owns the ledger, decides by the policy, and makes every decision durable before anybody

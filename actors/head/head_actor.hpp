@@ -356,6 +356,7 @@ class Head : public caf::event_based_actor {
   const scheduler::JobRecord* resolve_job(const std::string& name, const gateway::Respond& respond) const;
   nlohmann::json view(const scheduler::JobRecord& job, bool whole, const std::string& wait_reason) const;
   nlohmann::json whole_view(const scheduler::JobRecord& job);
+  nlohmann::json disk_view() const;
   void answer_jobs(const gateway::HttpRequest& request, const gateway::Respond& respond);
   void answer_job(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
                   const gateway::Respond& respond);
@@ -418,6 +419,7 @@ class Head : public caf::event_based_actor {
   void watch_guarantees();
   void answer_tenants(const gateway::Respond& respond);
   void change_tenants(const gateway::HttpRequest& request, const gateway::Respond& respond);
+  void answer_usage(const gateway::HttpRequest& request, const gateway::Respond& respond);
 
   // ---- what operators ask for (head_nodes.cpp) ----
   nlohmann::json view_of_node(const std::string& name) const;
@@ -428,6 +430,8 @@ class Head : public caf::event_based_actor {
   /// Why the job could never start with the nodes and quotas there are, in words; empty: it could, or that is
   /// not known yet.
   std::string why_never(const Submission& submission);
+  /// The same of one that was submitted, as long as it waits.
+  std::string why_never(const scheduler::JobRecord& job);
   void cordon(const std::string& node);
   void undrain(const std::string& node);
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <filesystem>
 #include <iterator>
 
 #include "actors/gateway/error_response.hpp"
@@ -101,8 +102,12 @@ bool Head::answer_known(const std::string& key, const gateway::Respond& respond)
                             "try again"}));
     return true;
   }
-  when_durable(
-      [this, respond, id = known->id] { respond(json_response(view(*ledger_.find(id), false, {}))); });
+  when_durable([this, respond, id = known->id] {
+    const auto& job = *ledger_.find(id);
+    auto answer = view(job, false, {});
+    if (auto never_fits = why_never(job); !never_fits.empty()) answer["never_fits"] = std::move(never_fits);
+    respond(json_response(answer));
+  });
   return true;
 }
 
@@ -199,6 +204,15 @@ bool Head::refuse_while_full(const gateway::HttpRequest& request, const gateway:
   return true;
 }
 
+/// Of the state: a full one refuses submissions.
+nlohmann::json Head::disk_view() const {
+  std::error_code error;
+  const auto space = std::filesystem::space(parts_.data_dir, error);
+  if (error) return nullptr;
+  return {
+      {"bytes", space.capacity}, {"free_bytes", space.available}, {"is_full", !parts_.journal->check_room()}};
+}
+
 void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& respond) {
   if (refuse_while_full(request, respond)) return;
   const auto route = split_route(request.path);
@@ -208,6 +222,8 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
     return respond(json_response(
         {{"cluster", parts_.cluster_id},
          {"version", parts_.version},
+         {"time_ms", now_ms()},
+         {"disk", disk_view()},
          {"tenants_applied", ledger_.tenants_text() != parts_.tenants},
          {"fabric", {{"id", std::to_string(self.id)}, {"host", self.host}, {"port", self.port}}}}));
   }
@@ -220,6 +236,10 @@ void Head::answer(const gateway::HttpRequest& request, const gateway::Respond& r
     if (request.method == "POST") return change_tenants(request, respond);
     if (request.method != "GET") return respond(wrong_method("GET, POST"));
     return answer_tenants(respond);
+  }
+  if (route.size() == 1 && route[0] == "usage") {
+    if (request.method != "GET") return respond(wrong_method("GET"));
+    return answer_usage(request, respond);
   }
   if (route.size() == 1 && route[0] == "jobs") {
     if (request.method == "POST") return submit(request, respond);
@@ -336,6 +356,7 @@ nlohmann::json Head::view(const JobRecord& job, bool whole, const std::string& w
   auto view =
       job_view(job, live == jobs_.end() ? nullptr : &live->second.live, wait_reason, ledger_, pids_, whole);
   if (whole) view["run_ms"] = job.run_ms(now_ms());
+  view["use"] = use_view(ledger_.used_by(job, now_ms()));
   if (auto served = served_view(job, ledger_); whole && !served.is_null()) view["model"] = std::move(served);
   const bool is_served = live != jobs_.end() && live->second.serving.has_value();
   if (is_served && !job.pause_requested && !live->second.serving->lost_file.empty())

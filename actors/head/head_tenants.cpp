@@ -1,5 +1,6 @@
 // What tenants may use: the file that the head was started with, or one applied since.
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "actors/head/head_actor.hpp"
@@ -67,6 +68,25 @@ void Head::watch_guarantees() {
 void Head::answer_tenants(const gateway::Respond& respond) {
   when_durable([this, respond] {
     respond(json_response(tenants_view(ledger_.tenants(), ledger_, cluster_room(), now_ms())));
+  });
+}
+
+void Head::answer_usage(const gateway::HttpRequest& request, const gateway::Respond& respond) {
+  const auto in_query = [&](const char* name) {
+    const auto found = request.query.find(name);
+    return found == request.query.end() ? std::string() : found->second;
+  };
+  std::int64_t since_ms = 0;
+  if (const auto since = in_query("since"); !since.empty()) {
+    const auto [end, error] = std::from_chars(since.data(), since.data() + since.size(), since_ms);
+    if (error != std::errc{} || end != since.data() + since.size() || since_ms < 0) {
+      return respond(
+          error_response({ErrorCode::invalid_argument, "since is a moment, in milliseconds since 1970", {}}));
+    }
+  }
+  when_durable([this, respond, since_ms, tenant = in_query("tenant")] {
+    const auto usage = usage_view(ledger_.used_by_queues(now_ms()), since_ms, tenant, now_ms());
+    respond(usage ? json_response(*usage) : error_response(usage.error()));
   });
 }
 

@@ -62,6 +62,15 @@ void Head::look_at_drafts() {
   delayed_send(this, rest, std::move(next));
 }
 
+std::string Head::why_never(const JobRecord& job) {
+  const bool may_start = is_waiting(job.state) && ledger_.holds(job, now_ms()).empty();
+  if (in_grace_ || !is_settled_ || !may_start || job.spec->has_deadline()) return {};
+  tell_planner();
+  if (planner_.could_ever_start(job.id)) return {};
+  const auto reasons = waits_of(job);
+  return reasons.empty() ? std::string() : reasons.front().text;
+}
+
 std::string Head::why_never(const Submission& submission) {
   if (in_grace_ || !is_settled_) return {};
   tell_planner();

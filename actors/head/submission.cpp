@@ -15,6 +15,7 @@
 #include "actors/head/quota_check.hpp"
 #include "actors/head/views.hpp"
 #include "scheduler/spec/identifier.hpp"
+#include "scheduler/spec/overrides.hpp"
 #include "scheduler/spec/section.hpp"
 #include "scheduler/spec/tenant_choice.hpp"
 #include "storage/dataset/csv_first_look.hpp"
@@ -79,6 +80,27 @@ Result<std::string> tenant_of_client(const nlohmann::json& body, bool is_named) 
   return std::string();
 }
 
+/// What the client sets beside the file, `PATH=VALUE` each.
+Result<std::vector<std::string>> overrides_of(const nlohmann::json& body) {
+  std::vector<std::string> overrides;
+  const auto found = body.find("set");
+  if (found == body.end()) return overrides;
+  const auto refuse = [] {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("\"set\" is a list of at most {} texts PATH=VALUE, 64 KiB together",
+                            scheduler::kMaxOverrides));
+  };
+  if (!found->is_array() || found->size() > scheduler::kMaxOverrides) return refuse();
+  std::size_t bytes = 0;
+  for (const auto& one : *found) {
+    if (!one.is_string()) return refuse();
+    overrides.push_back(one.get<std::string>());
+    bytes += overrides.back().size();
+  }
+  if (bytes > kMaxTextBytes) return refuse();
+  return overrides;
+}
+
 /// Writes it into the job's text. Marks still say where things stand in the file as the user has it.
 Result<void> take_tenant(const std::string& tenant, Submission& submission) {
   const auto changed = scheduler::name_tenant(submission.text, tenant);
@@ -131,11 +153,14 @@ CheckedSubmission check_request(const gateway::HttpRequest& request) {
   if (submission.key.size() > kMaxKeyBytes) {
     return error_response({ErrorCode::invalid_argument, "Idempotency-Key is longer than 128 bytes", {}});
   }
-  auto parsed = scheduler::parse_job_file(submission.text, submission.directory);
+  const auto overrides = overrides_of(*body);
+  if (!overrides) return error_response(overrides.error());
+  auto parsed = scheduler::parse_job_file(submission.text, submission.directory, *overrides);
   if (auto* errors = std::get_if<std::vector<scheduler::SpecError>>(&parsed)) {
     return invalid_job_response(*errors, submission.file);
   }
-  auto& job = std::get<scheduler::ParsedJob>(parsed);
+  auto& [job, text] = std::get<scheduler::OverriddenJob>(parsed);
+  submission.text = std::move(text);
   std::vector<scheduler::SpecError> errors;
   if (job.spec.kind == scheduler::JobKind::train)
     check_source(job, job.spec.data.train, "data.train", errors);

@@ -20,9 +20,10 @@ namespace ds::head {
 /// A job that may be accepted: its file is right, and so is what can be told of its data in a moment.
 struct Submission {
   std::string key;  ///< idempotency key, may be empty
-  std::string file, directory, text;
+  std::string file, directory;
+  std::string text;  ///< of the file, with what the client said beside it
   scheduler::JobSpec spec;
-  std::map<std::string, scheduler::Mark> marks{};  ///< where its fields stand in the file
+  std::map<std::string, scheduler::Mark> marks{};  ///< where its fields stand in the file as the user has it
 };
 
 /// The alternative is the answer to give.

@@ -366,6 +366,7 @@ gateway::HttpResponse invalid_file_response(std::span<const scheduler::SpecError
                        {"column", error.mark.column},
                        {"message", error.message},
                        {"hint", error.hint}});
+    if (error.mark.set != 0) details.back()["set"] = error.mark.set;
   }
   const auto message = errors.size() == 1
                            ? fmt::format("{} is not a valid {}", file, what)

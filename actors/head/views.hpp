@@ -72,6 +72,13 @@ nlohmann::json node_view(const NodeEntry& node, scheduler::SlotCount slots_used,
 /// `cluster`: what the nodes have together.
 nlohmann::json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
                             const scheduler::Room& cluster, std::int64_t now_ms);
+/// In hours.
+nlohmann::json use_view(const scheduler::Use& use);
+/// What each queue has used up to `now_ms`, all of them (empty `tenant`) or those of one tenant. `since_ms`:
+/// from the beginning of its day (UTC) on; 0: since counting began. Errors: `invalid_argument` where it is
+/// not known for so long.
+Result<nlohmann::json> usage_view(const scheduler::UseAccounts& accounts, std::int64_t since_ms,
+                                  const std::string& tenant, std::int64_t now_ms);
 nlohmann::json checkpoints_view(std::span<const storage::CheckpointEntry> entries,
                                 const scheduler::Goal& goal);
 nlohmann::json reasons_view(std::span<const scheduler::Reason> reasons);

@@ -174,7 +174,8 @@ Result<void> run(const Arguments& arguments) {
       [](const Error& error) {
         spdlog::critical("nothing can be promised any more: {}. {}", error.message, error.hint);
         std::_Exit(1);
-      }};
+      },
+      directory->path().string()};
   const auto actor = head::spawn_head(system, parts);
   if (!actor) return tl::unexpected(actor.error());
   the_head = *actor;

@@ -18,6 +18,7 @@
 #include "scheduler/ledger/event.hpp"
 #include "scheduler/ledger/history.hpp"
 #include "scheduler/ledger/ledger_index.hpp"
+#include "scheduler/ledger/use_accounts.hpp"
 #include "scheduler/models/model_registry.hpp"
 #include "scheduler/policy/elastic/speed_curve.hpp"
 #include "scheduler/policy/plan.hpp"
@@ -173,6 +174,11 @@ class Ledger {
   NodeHolding held_on(std::string_view node) const { return index_.held_on(node); }
   /// Slots, memory and GPUs that the workers of each tenant's queue have now, as `held_on`.
   const std::map<std::pair<std::string, std::string>, DecayedUse>& uses() const { return uses_; }
+
+  /// What tenants' queues have used since ever, until now.
+  UseAccounts used_by_queues(std::int64_t now_ms) const;
+  /// What the job has used since its submission, over all its tries.
+  Use used_by(const JobRecord& job, std::int64_t now_ms) const;
 
   /// Nodes that any lease is on.
   std::vector<std::string> leased_nodes() const { return index_.nodes(); }
@@ -365,6 +371,7 @@ class Ledger {
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeMoments joined_, lost_;  ///< `lost_`: those that were there, the last few
+  UseAccounts accounts_;                                            ///< of leases that have ended
   NodeClosures drained_, quarantined_, cordoned_;
   TenantTree tenants_;
   std::string tenants_text_, tenants_at_start_;

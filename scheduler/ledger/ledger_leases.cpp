@@ -86,6 +86,7 @@ bool Ledger::on(const Event& event, const LeaseGranted& body) {
       job->spec->tenant, job->spec->queue, false,     event.at_ms, body.devices,      body.version};
   index_.add_lease(lease);
   count_use(lease, event.at_ms, true);
+  accounts_.begin(event.at_ms);
   next_worker_ = body.worker + 1;
   return true;
 }
@@ -173,9 +174,26 @@ bool Ledger::on(const Event& event, const LeaseEnded& body) {
     count_out(found->second, event.at_ms);
   }
   count_use(found->second, event.at_ms, false);
+  accounts_.begin(event.at_ms);  // of a snapshot without accounts
+  accounts_.add(found->second, event.at_ms);
   index_.remove_lease(found->second);
   leases_.erase(found);
   return true;
+}
+
+UseAccounts Ledger::used_by_queues(std::int64_t now_ms) const {
+  UseAccounts accounts = accounts_.of_queues();
+  for (const auto& [worker, lease] : leases_) accounts.add(lease, now_ms);
+  return accounts;
+}
+
+Use Ledger::used_by(const JobRecord& job, std::int64_t now_ms) const {
+  Use use = accounts_.of_job(job.id);
+  for (const auto worker : index_.workers_of(job.id)) {
+    const Lease& lease = leases_.at(worker);
+    if (lease.role == Role::worker) use += use_between(lease, 0, now_ms);
+  }
+  return use;
 }
 
 std::vector<Lease> Ledger::leases_of(std::string_view job) const {

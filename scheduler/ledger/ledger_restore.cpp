@@ -203,6 +203,7 @@ bool Ledger::restore_rest(const json& document) {
       if (entry.size() > 5) entry.at(5).get_to(use.gpus);
     }
   }
+  if (document.contains("accounts")) accounts_ = UseAccounts::from_json(document.at("accounts"));
   if (document.contains("forgotten_keys")) {
     for (const auto& key : document.at("forgotten_keys")) forget_key(key.get<std::string>());
   }

@@ -77,6 +77,7 @@ bool Ledger::on(const Event&, const JobForgotten& body) {
   serving_models_.erase(job.id);
   index_.remove_job(keys_of(job));
   history_.forget_job(job.id);
+  accounts_.forget_job(job.id);
   jobs_.erase(found);
   return true;
 }

@@ -134,6 +134,7 @@ void LedgerSnapshot::write_all_but_jobs() {
   for (const auto& run : ledger_->sound_runs_) sound.push_back({run.node, run.job});
   text_ = dump({{"version", 2},
                 {"uses", uses},
+                {"accounts", ledger_->accounts_.to_json()},
                 {"joined", ledger_->joined_},
                 {"lost", ledger_->lost_},
                 {"drained", to_json(ledger_->drained_)},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 
 namespace ds::scheduler {
 
@@ -36,7 +37,8 @@ std::vector<SpecError> Findings::take_errors(std::size_t limit) {
                  std::make_move_iterator(unsupported_.end()));
   unsupported_.clear();
   std::stable_sort(errors_.begin(), errors_.end(), [](const SpecError& a, const SpecError& b) {
-    return std::pair(a.mark.line, a.mark.column) < std::pair(b.mark.line, b.mark.column);
+    return std::tie(a.mark.set, a.mark.line, a.mark.column) <
+           std::tie(b.mark.set, b.mark.line, b.mark.column);
   });
   if (errors_.size() > limit) errors_.resize(limit);
   return std::move(errors_);

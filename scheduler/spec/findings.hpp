@@ -26,7 +26,7 @@ class Findings {
   bool has_error_in(std::string_view field) const;
   bool empty() const { return errors_.empty() && unsupported_.empty(); }
 
-  /// The errors in file order, the first `limit` of them.
+  /// The errors in file order, those of overrides last, the first `limit` of them.
   std::vector<SpecError> take_errors(std::size_t limit);
   std::map<std::string, Mark> take_marks() { return std::move(marks_); }
 

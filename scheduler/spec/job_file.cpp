@@ -82,7 +82,11 @@ std::variant<ParsedJob, std::vector<SpecError>> parse_job_file(std::string_view 
                                                                std::string_view directory) {
   auto document = parse_yaml(text);
   if (auto* error = std::get_if<SpecError>(&document)) return std::vector{std::move(*error)};
-  const YamlNode& root = std::get<YamlNode>(document);
+  return parse_job_tree(std::get<YamlNode>(document), text, directory);
+}
+
+std::variant<ParsedJob, std::vector<SpecError>> parse_job_tree(const YamlNode& root, std::string_view text,
+                                                               std::string_view directory) {
   if (root.kind != YamlNode::Kind::mapping) {
     return std::vector{
         SpecError{"", root.mark, "expected a mapping, got " + describe(root), "such as kind: train"}};

@@ -11,10 +11,11 @@
 
 namespace ds::scheduler {
 
-/// Where something stands in a job file; both count from 1, 0 means unknown.
+/// Where something stands in a job file; all count from 1, 0 means unknown.
 struct Mark {
   std::size_t line = 0;
   std::size_t column = 0;
+  std::size_t set = 0;  ///< it is not in the file, but in the override of this number (`overrides.hpp`)
   bool operator==(const Mark&) const = default;
 };
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "scheduler/spec/job_spec.hpp"
@@ -20,6 +21,10 @@ inline constexpr RealRange kNotNegative{.words = "from 0"};
 inline constexpr RealRange kBelowOne{.high = 1, .high_open = true, .words = "from 0 to below 1"};
 inline constexpr RealRange kUpToOne{.high = 1, .words = "from 0 to 1"};
 inline constexpr RealRange kShare{.low_open = true, .high = 1, .words = "above 0 to 1"};
+
+/// What `parse_job_file` makes of a file's tree; `text` is what a job without a name is named after.
+std::variant<ParsedJob, std::vector<SpecError>> parse_job_tree(const YamlNode& root, std::string_view text,
+                                                               std::string_view directory);
 
 /// Reads the fields that jobs of all kinds have, but `version` and `kind`, and checks the rules between them.
 void read_common(const Section& root, JobSpec& spec);

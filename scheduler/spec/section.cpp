@@ -45,8 +45,9 @@ void Section::check_entry(const YamlEntry& entry, std::span<const Known> keys) {
   const auto earlier = std::find_if(entries_.begin(), entries_.end(),
                                     [&](const YamlEntry* other) { return other->key == entry.key; });
   if (earlier != entries_.end()) {
+    const std::size_t line = (*earlier)->key_mark.line;
     findings_.add_error(path, entry.key_mark, "given twice",
-                        "first given in line " + std::to_string((*earlier)->key_mark.line));
+                        line == 0 ? std::string() : "first given in line " + std::to_string(line));
     return;
   }
   entries_.push_back(&entry);

@@ -27,6 +27,11 @@ expect 2 "unknown command 'lits'" lits -- true
 expect 9 'no head answers at 127.0.0.1:1' --head 127.0.0.1:1 -- ./train --lr 0.1
 expect 2 'did you mean --head?' list --haed x
 expect 2 'this command does not take --tenant' --tenant nlp nodes
+expect 2 "--set: expected PATH=VALUE, got 'seed'" plan -f - --set seed
+expect 2 '--set stands before a command' --set seed=7 plan -f -
+expect 2 "nodes does not take" nodes x --set seed=7
+expect 9 'no head answers at 127.0.0.1:1' --head 127.0.0.1:1 --set resources.cpus=2 -- ./train
+expect 9 'no head answers at 127.0.0.1:1' --head 127.0.0.1:1 plan --set 'workers=[1,2]' --set seed=7 -f -
 expect 2 'did you mean RUNNING?' list --state QUEUED,RUNING
 expect 2 "expected one of table, json, yaml, got 'jsn'; did you mean json?" list -o jsn
 expect 2 'did you mean torchscript?' export j --format torchscrpt -o f
@@ -40,12 +45,27 @@ expect 2 "--label: expected KEY=VALUE, got 'search'" list --label search
 expect 2 '--file is required' plan
 expect 2 'did you mean serve?' init srve
 expect 0 '' init train
+expect 0 '' explain
+expect 0 '' explain optimizer.lr
+grep -q '^DEFAULT  1e-3$' "$folder/out" || fail "explain says no default: $(cat "$folder/out")"
+expect 4 'did you mean optimizer.lr?' explain optimizer.lt
+expect 0 '' schema
+grep -q 'json-schema.org/draft/2020-12/schema' "$folder/out" || fail "schema prints another: $(head -c 200 "$folder/out")"
+expect 2 "expected a day or how long ago, got 'soon'" usage --since soon --head 127.0.0.1:1
+expect 9 'no head answers at 127.0.0.1:1' usage --since 7d --tenant nlp --head 127.0.0.1:1
+status=0
+UCX_TLS=rc "$submit" doctor -o json --head 127.0.0.1:1 >"$folder/out" 2>"$folder/err" </dev/null || status=$?
+[ "$status" = 1 ] || fail "doctor without a head: expected exit code 1, got $status"
+grep -q '"text": "UCX_TLS=rc is set: without tcp"' "$folder/out" || fail "doctor does not see UCX_TLS: $(cat "$folder/out")"
+grep -q '"text": "no head answers at 127.0.0.1:1' "$folder/out" || fail "doctor does not say that there is no head: $(cat "$folder/out")"
 "$submit" completion bash >"$folder/completion"
 completed() {  # completed WORDS... : what bash offers for the last word
   bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ds_submit; echo "${COMPREPLY[*]}"' _ "$folder/completion" "$@"
 }
 [ "$(completed ds-submit metr)" = metrics ] || fail "bash completes no command: $(completed ds-submit metr)"
 [ "$(completed ds-submit --head h:1 init s)" = serve ] || fail "bash completes no kind: $(completed ds-submit --head h:1 init s)"
+[ "$(completed ds-submit plan --se)" = --set ] || fail "bash completes no --set: $(completed ds-submit plan --se)"
+[ "$(completed ds-submit explain optimizer.l)" = optimizer.lr ] || fail "bash completes no field: $(completed ds-submit explain optimizer.l)"
 [ "$(completed ds-submit logs --fol)" = --follow ] || fail "bash completes no option: $(completed ds-submit logs --fol)"
 expect 3 'cannot read' plan -f "$folder/none.yaml"
 expect 2 'leave -f or -o out' events -f -o yaml

@@ -42,6 +42,21 @@ TEST(SpecErrorView, ShowsEveryErrorAndWhatIsKnownOfItsPlace) {
             "job.yaml: until: missing\njob.yaml:2: kind: wrong\njob.yaml:99:5: x: past the end\n");
 }
 
+TEST(SpecErrorView, NamesTheOverrideThatIsWrong) {
+  const std::vector<std::string> overrides{"optimizer.lr=fast", "workers={min: x}\n"};
+  const json details{
+      {{"field", "seed"}, {"line", 9}, {"column", 0}, {"message", "wrong"}},
+      {{"field", "optimizer.lr"}, {"line", 0}, {"column", 0}, {"set", 1}, {"message", "a"}, {"hint", "b"}},
+      {{"field", "workers.min"}, {"line", 0}, {"column", 0}, {"set", 2}, {"message", "c"}},
+      {{"field", "name"}, {"set", 3}, {"message", "d"}}};
+  EXPECT_EQ(format_spec_errors(details, "job.yaml", kFile, overrides),
+            "job.yaml:9: seed: wrong\n"
+            "--set optimizer.lr=fast: a\n"
+            "  hint: b\n"
+            "--set workers={min: x} : workers.min: c\n"
+            "job.yaml: name: d\n");
+}
+
 TEST(SpecErrorView, CutsALongLineAroundTheColumn) {
   const std::string text = std::string(300, 'a') + "!" + std::string(300, 'b') + "\n";
   const json details{{{"line", 1}, {"column", 301}, {"message", "here"}}};

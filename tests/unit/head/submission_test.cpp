@@ -217,6 +217,40 @@ TEST_F(JobSubmission, TellsWhereAJobFileIsWrong) {
   EXPECT_EQ(error.at("details").at(0).at("column"), 30);
 }
 
+TEST_F(JobSubmission, KeepsWhatTheClientSetsBesideTheFile) {
+  auto all = body();
+  all["set"] = {"until.epochs=9", "tenant=vision"};
+  all["default_tenant"] = "nobody";
+  gateway::HttpRequest request;
+  request.body = all.dump();
+  const auto checked = check_submission(request);
+  ASSERT_TRUE(std::holds_alternative<Submission>(checked)) << std::get<gateway::HttpResponse>(checked).body;
+  const auto& submission = std::get<Submission>(checked);
+  EXPECT_EQ(submission.spec.until.epochs, 9U);
+  EXPECT_EQ(submission.spec.tenant, "vision");
+  EXPECT_EQ(submission.marks.at("name"), (scheduler::Mark{3, 7}));
+  const auto kept = scheduler::parse_job_file(submission.text, submission.directory);
+  EXPECT_EQ(std::get<scheduler::ParsedJob>(kept).spec, submission.spec);
+
+  all["tenant"] = "nlp";
+  request.body = all.dump();
+  EXPECT_EQ(std::get<Submission>(check_submission(request)).spec.tenant, "nlp");
+}
+
+TEST_F(JobSubmission, TellsWhichOverrideIsWrong) {
+  auto wrong = body();
+  wrong["set"] = {"seed=7", "optimizer.lr=fast"};
+  const auto error = refuse(wrong.dump(), 422);
+  ASSERT_EQ(error.at("details").size(), 1U);
+  EXPECT_EQ(error.at("details").at(0).at("field"), "optimizer.lr");
+  EXPECT_EQ(error.at("details").at(0).at("set"), 2);
+  EXPECT_EQ(error.at("details").at(0).at("line"), 0);
+  for (const json& set : {json("seed=7"), json{7}, json(std::vector<std::string>(65, "seed=7"))}) {
+    wrong["set"] = set;
+    EXPECT_NE(refuse_request(wrong.dump()).find("at most 64 texts PATH=VALUE"), std::string::npos) << set;
+  }
+}
+
 TEST_F(JobSubmission, TellsWhichDataIsWrongAndWhereTheFileNamesIt) {
   std::filesystem::remove(folder_.path() / "train.csv");
   write("test.csv", "utterance,topic\nbye,farewell\n");
