@@ -30,7 +30,7 @@ struct GangJob {
   std::size_t queue = TenantTree::kRoot;
   bool has_queue = true;                    ///< false: its tenant is not known any more
   bool is_occupant = false;                 ///< holds room on available nodes
-  SlotCount elsewhere;                      ///< slots that it has on nodes that are away
+  Room elsewhere;                           ///< that it has on nodes that are away
   std::uint32_t started = 0;                ///< live workers when the plan began
   bool is_pending = true;                   ///< neither held nor impossible: waits for its turn, or for slots
   std::size_t guaranteed_levels = 0;        ///< of its minimum; as of the last plan's beginning

@@ -17,11 +17,6 @@ GangPlanner::ShrinkGroup shrink_group(const GangPlanner::Job& job) {
           job.demand.is_resting};
 }
 
-TenantTree lending_nothing(TenantTree tenants) {
-  for (QueueSpec& queue : tenants.queues) queue.lending_limit = 0;
-  return tenants;
-}
-
 }  // namespace
 
 GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
@@ -31,8 +26,7 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
       use_now_(use_nothing_),
       use_later_(use_nothing_),
       use_minimum_(use_nothing_),
-      unlent_(lending_nothing(tenants)),
-      fixed_nothing_(unlent_, std::nullopt),
+      fixed_nothing_(tenants, std::nullopt, QueueUse::Lending::nothing),
       use_fixed_(fixed_nothing_),
       use_claimed_(fixed_nothing_),
       short_(tenants.queues.size()),
@@ -52,14 +46,14 @@ GangPlanner::GangPlanner(std::vector<NodeView> nodes, const TenantTree& tenants)
       ++totals_.unavailable;
     }
   }
-  set_total_slots();
+  set_total();
 }
 
-/// Slots of available nodes, and those that leases hold elsewhere, which queues use too.
-void GangPlanner::set_total_slots() {
+/// What available nodes have, and what leases hold elsewhere, which queues use too.
+void GangPlanner::set_total() {
   for (QueueUse* use :
        {&use_nothing_, &use_now_, &use_later_, &use_minimum_, &fixed_nothing_, &use_fixed_, &use_claimed_})
-    use->set_total_slots(totals_.all.slots + elsewhere_);
+    use->set_total(plus(totals_.all, elsewhere_));
 }
 
 void GangPlanner::set_job(const std::string& id, std::optional<Demand> demand, std::vector<Lease> leases) {
@@ -145,7 +139,7 @@ void GangPlanner::add(Job& job) {
     if (is_available(lease)) {
       job.is_occupant = true;
     } else {
-      job.elsewhere += lease.slots;
+      job.elsewhere = plus(job.elsewhere, room_of(size_of(lease), 1));
     }
     if (lease.releasing) continue;
     job.live.push_back(&lease);
@@ -184,9 +178,9 @@ void GangPlanner::count_leases(const Job& job, bool more) {
   }
   if (std::ranges::any_of(job.leases, &Lease::releasing))
     more ? void(leaving_.insert(job.demand.job)) : void(leaving_.erase(job.demand.job));
-  if (job.elsewhere > 0) {
-    more ? elsewhere_ += job.elsewhere : elsewhere_ -= job.elsewhere;
-    set_total_slots();
+  if (job.elsewhere != Room{}) {
+    elsewhere_ = more ? plus(elsewhere_, job.elsewhere) : minus(elsewhere_, job.elsewhere);
+    set_total();
   }
   if (job.is_occupant)
     more ? void(occupants_.insert(job.demand.job)) : void(occupants_.erase(job.demand.job));
@@ -274,15 +268,15 @@ void GangPlanner::count_guarantees() {
   guaranteed_.clear();
   std::vector<ClaimLine<Jobs::const_iterator>> lines;
   for (const Jobs& jobs : claimants_) lines.push_back({jobs.begin(), jobs.end()});
-  std::vector<KeptSlots<Job>> kept;
+  std::vector<KeptRoom<Job>> kept;
   for (const Jobs& jobs : fixed_) {
-    for (Job* job : jobs) kept.push_back({job, fixed_workers(*job, job->workers) * job->size.slots});
+    for (Job* job : jobs) kept.push_back({job, room_of(job->size, fixed_workers(*job, job->workers))});
   }
-  const auto slots_of = [this](const Job& job) {
-    return (job.needed - fixed_workers(job, job.workers)) * job.size.slots;
+  const auto minimum_of = [this](const Job& job) {
+    return room_of(job.size, job.needed - fixed_workers(job, job.workers));
   };
   for_each_guaranteed(
-      tenants_, std::move(lines), std::move(kept), Before(), slots_of,
+      tenants_, std::move(lines), std::move(kept), Before(), minimum_of,
       [](const Job& job) { return job.queue; },
       [&](Job& job, std::size_t levels, bool is_kept) {
         if (is_kept && !is_among_fixed_only(job)) return;  // its minimum is more than it keeps
@@ -296,7 +290,8 @@ std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
   std::vector<std::string> found;
   for (std::size_t queue = job.queue; queue != TenantTree::kRoot; queue = tenants_[queue].parent) {
     const QueueSpec& spec = tenants_[queue];
-    if (job.guaranteed_levels >= spec.depth || job.needed * job.size.slots > spec.guaranteed) continue;
+    const bool could_be_within = use_nothing_.fits_guarantee(queue, room_of(job.size, job.needed));
+    if (job.guaranteed_levels >= spec.depth || !could_be_within) continue;
     for (std::size_t leaf = queue; leaf < claimants_.size(); ++leaf) {
       if (!tenants_.is_below(leaf, queue)) continue;
       const auto note = [&](const Job* other) {

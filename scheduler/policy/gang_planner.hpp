@@ -204,6 +204,8 @@ class GangPlanner {
   /// Whether the job with a promise comes before all others in the cluster: its minimum is within what its
   /// queue is guaranteed, beside those of the jobs there that do not give way to it.
   bool has_first_claim(const Job& job) const;
+  /// What its minimum and those of the jobs there take that do not give way to it.
+  Room with_those_before(const Job& job) const;
   /// Whether it may preempt the other, of its queue.
   static bool gives_way(const Job& other, const Job& job) {
     return other.demand.preemptible && !other.demand.has_promise &&
@@ -288,7 +290,7 @@ class GangPlanner {
   std::size_t queue_of(const std::string& tenant, const std::string& queue) const;
   void enter(Job& job);
   void leave(Job& job);
-  void set_total_slots();
+  void set_total();
   void enter_again();
   void count_guarantees();
   bool is_feasible(const Job& job) const;
@@ -368,9 +370,12 @@ class GangPlanner {
   bool is_among_fixed_only(const Job& job) const;
   bool may_ever_be_fixed(const Job& job) const;
   bool fits_side(const Job& job, std::size_t side, std::uint32_t count) const;
-  std::optional<std::size_t> find_kept_guarantee(const Job& job, std::uint32_t count,
-                                                 const QueueUse& use) const;
+  std::optional<QueueUse::Limit> find_kept_guarantee(const Job& job, std::uint32_t count,
+                                                     const QueueUse& use) const;
+  std::vector<QueueUse::Limit> find_kept_guarantees(const Job& job, std::uint32_t count,
+                                                    const QueueUse& use) const;
   void add_fixed_quota(const Job& job, WaitFacts& facts) const;
+  void name_fixed_users(const Job& job, std::uint32_t count, const WaitFacts& facts, QuotaFacts& fixed) const;
   void reserve(Job& job, std::uint32_t count);
   void release(Job& victim, const Lease& lease);
   void take_back(const Lease& lease);
@@ -458,10 +463,9 @@ class GangPlanner {
   QueueUse use_now_;
   QueueUse use_later_;
   QueueUse use_minimum_;
-  TenantTree unlent_;  ///< the same tenants, who lend nothing
-  QueueUse fixed_nothing_;
-  QueueUse use_fixed_;    ///< of that by jobs that are not preemptible
-  QueueUse use_claimed_;  ///< and with what is claimed by those that wait
+  QueueUse fixed_nothing_;  ///< by nobody; where none lends what it is guaranteed
+  QueueUse use_fixed_;      ///< of that by jobs that are not preemptible
+  QueueUse use_claimed_;    ///< and with what is claimed by those that wait
   std::unordered_map<std::string, std::unique_ptr<Job>> jobs_;
   /// When the plan began: jobs with live workers, gangs that lacked some of theirs, jobs that lacked some and
   /// were not pending.
@@ -476,17 +480,17 @@ class GangPlanner {
   std::vector<std::map<std::uint32_t, Jobs>> preemptible_;
   std::vector<std::set<Job*, Before>> relocatable_at_;  ///< by node: jobs with workers there
   std::size_t relocatable_ = 0;                         ///< jobs
-  std::vector<Jobs> claimants_;       ///< by queue: pending jobs, started or not; kept with tenants only
-  std::vector<Jobs> fixed_;           ///< by queue: those with workers that are not preemptible; likewise
-  std::vector<Job*> claiming_;        ///< in this plan: those who lack what is not guaranteed to others
-  std::vector<Job*> guaranteed_;      ///< with levels
-  SlotCount elsewhere_;               ///< that jobs have on nodes that are away
-  SlotCount elsewhere_when_entered_;  ///< when what is pending was looked at last
-  bool is_stale_ = false;             ///< some were looked at while it was another
-  std::uint64_t releasing_ = 0;       ///< workers
-  std::size_t picky_ = 0;             ///< jobs that want workers
-  std::set<std::string> occupants_;   ///< jobs that hold room on available nodes
-  std::set<std::string> leaving_;     ///< jobs some of whose leases are releasing
+  std::vector<Jobs> claimants_;      ///< by queue: pending jobs, started or not; kept with tenants only
+  std::vector<Jobs> fixed_;          ///< by queue: those with workers that are not preemptible; likewise
+  std::vector<Job*> claiming_;       ///< in this plan: those who lack what is not guaranteed to others
+  std::vector<Job*> guaranteed_;     ///< with levels
+  Room elsewhere_;                   ///< that jobs have on nodes that are away
+  Room elsewhere_when_entered_;      ///< when what is pending was looked at last
+  bool is_stale_ = false;            ///< some were looked at while it was another
+  std::uint64_t releasing_ = 0;      ///< workers
+  std::size_t picky_ = 0;            ///< jobs that want workers
+  std::set<std::string> occupants_;  ///< jobs that hold room on available nodes
+  std::set<std::string> leaving_;    ///< jobs some of whose leases are releasing
   mutable CountBySize alone_, alone_undrained_, alone_on_one_, alone_on_one_undrained_;
 
   std::vector<Step> steps_;
