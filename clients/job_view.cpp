@@ -321,6 +321,8 @@ std::string format_tenants(const json& tenants, bool coloured) {
   const bool has_gpus = std::ranges::any_of(tenants, [](const json& tenant) {
     return integer_at(tenant, "gpus_used") > 0 || integer_at(tenant, "gpu_limit", -1) >= 0;
   });
+  const bool has_own_gpus = std::ranges::any_of(
+      tenants, [](const json& tenant) { return integer_at(tenant, "guaranteed_gpus") > 0; });
   for (const auto& tenant : tenants) {
     const auto weight = number_at(tenant, "weight");
     rows.push_back({{text_at(tenant, "name") + (is_true(tenant, "removed") ? " (removed)" : "")},
@@ -334,25 +336,40 @@ std::string format_tenants(const json& tenants, bool coloured) {
                     {format_percent(tenant, "recent_share"), Colour::none, true},
                     number(tenant, "running"),
                     number(tenant, "waiting")});
+    if (has_own_gpus) {
+      for (const char* field : {"guaranteed_gpus", "gpus_used", "borrowed_gpus", "gpu_limit"})
+        rows.back().push_back(number(tenant, field));
+      continue;
+    }
     if (!has_gpus) continue;
     rows.back().push_back(number(tenant, "gpus_used"));
     rows.back().push_back(number(tenant, "gpu_limit"));
   }
   std::vector<std::string> head{"TENANT", "GUARANTEED", "USED",   "BORROWED", "MAY BORROW", "LENDS",
                                 "WEIGHT", "SHARE",      "LATELY", "RUNNING",  "WAITING"};
-  if (has_gpus) head.insert(head.end(), {"GPUS", "MOST GPUS"});
+  if (has_own_gpus) {
+    head.insert(head.end(), {"GUARANTEED GPUS", "USED GPUS", "BORROWED GPUS", "MOST GPUS"});
+  } else if (has_gpus) {
+    head.insert(head.end(), {"GPUS", "MOST GPUS"});
+  }
   return format_table(head, rows, coloured);
 }
 
 std::string format_guarantees(const json& tenants) {
   if (!tenants.is_array() || tenants.empty()) return {};
-  const auto guaranteed = integer_at(tenants.front(), "guaranteed_together");
-  const auto slots = number_at(tenants.front(), "cluster_slots");
-  if (!slots || *slots >= static_cast<double>(guaranteed)) return {};
-  return fmt::format(
-      "tenants are guaranteed {} slots together, and the nodes that are up have {}: not all can have theirs "
-      "until nodes come, or less is guaranteed\n",
-      guaranteed, format_slots(tenants.front(), "cluster_slots"));
+  std::string text;
+  const auto compare = [&](const char* guaranteed_field, const char* there_field, const char* of) {
+    const auto guaranteed = integer_at(tenants.front(), guaranteed_field);
+    const auto there = number_at(tenants.front(), there_field);
+    if (!there || *there >= static_cast<double>(guaranteed)) return;
+    text += fmt::format(
+        "tenants are guaranteed {} {} together, and the nodes that are up have {}: not all can have theirs "
+        "until nodes come, or less is guaranteed\n",
+        guaranteed, of, format_slots(tenants.front(), there_field));
+  };
+  compare("guaranteed_together", "cluster_slots", "slots");
+  compare("guaranteed_gpus_together", "cluster_gpus", "GPUs");
+  return text;
 }
 
 std::string format_removed(const json& tenants) {

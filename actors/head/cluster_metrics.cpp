@@ -53,7 +53,7 @@ void write_jobs(MetricsWriter& out, const scheduler::Ledger& ledger, const WaitC
 
 void write_queues(MetricsWriter& out, const scheduler::Ledger& ledger, const TenantTree& tenants,
                   const scheduler::Room& cluster) {
-  scheduler::QueueUse use(tenants, cluster.slots);
+  scheduler::QueueUse use(tenants, cluster);
   for (const auto& [worker, lease] : ledger.leases()) {
     if (lease.role != scheduler::Role::worker) continue;
     use.add(tenants.find(lease.tenant, lease.queue).value_or(TenantTree::kRoot),
@@ -71,6 +71,9 @@ void write_queues(MetricsWriter& out, const scheduler::Ledger& ledger, const Ten
   }
   out.family("ds_tenant_gpus", "gauge", "GPUs that a queue, with those below it, has.");
   for (std::size_t i = first; i < tenants.queues.size(); ++i) out.add("", label(i), use.used(i).gpus);
+  out.family("ds_tenant_guaranteed_gpus", "gauge", "GPUs that a queue, with those below it, is guaranteed.");
+  for (std::size_t i = first; i < tenants.queues.size(); ++i)
+    out.add("", label(i), tenants[i].guaranteed_gpus);
   out.family("ds_tenant_share_ratio", "gauge", "Of the cluster that a queue has: of what it has most of.");
   for (std::size_t i = first; i < tenants.queues.size(); ++i)
     out.add("", label(i), shares.of(use, i) * tenants[i].weight);

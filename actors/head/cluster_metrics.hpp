@@ -44,8 +44,8 @@ using WaitCodes = std::map<std::string, std::string>;
 
 /// The cluster as `/metrics` shows it: `ds_jobs`, `ds_pending_jobs`, `ds_job_wait_seconds`,
 /// `ds_sched_cycle_seconds`, `ds_preemptions_total`, `ds_tenant_slots`, `ds_tenant_gpus`,
-/// `ds_tenant_share_ratio`, `ds_nodes`, `ds_slots`, `ds_gpus`, `ds_checkpoint_bytes_total`. Looks at every
-/// job that the ledger knows. Those that wait and are not in `waits` count as waiting for `unknown`. Pure.
+/// `ds_tenant_guaranteed_gpus`, `ds_tenant_share_ratio`, `ds_nodes`, `ds_slots`, `ds_gpus`,
+/// `ds_checkpoint_bytes_total`. Looks at every job in the ledger; not in `waits`: waits for `unknown`. Pure.
 std::string cluster_metrics(const scheduler::Ledger& ledger, std::span<const NodeEntry> nodes,
                             const HeadCounters& counters, const WaitCodes& waits);
 

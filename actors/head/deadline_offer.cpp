@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "actors/gateway/error_response.hpp"
+#include "scheduler/policy/queue_use.hpp"
 #include "scheduler/spec/scalars.hpp"
 
 namespace ds::head {
@@ -56,12 +57,20 @@ gateway::HttpResponse refuse_beyond_guarantee(const JobRecord& draft, const Ledg
     return tenants.find(job.spec->tenant, job.spec->queue).value_or(TenantTree::kRoot);
   };
   const std::size_t queue = queue_of(draft);
-  const auto guaranteed = fmt::format("what its queue {} is guaranteed, {}", tenants.full_name(queue),
-                                      slots_text(tenants[queue].guaranteed));
-  const SlotCount wanted = draft.wanted().min * draft.spec->resources.cpus;
-  if (wanted > tenants[queue].guaranteed) {
+  const std::uint32_t workers = draft.wanted().min;
+  const Room wanted{workers * draft.spec->resources.cpus, 0,
+                    std::uint64_t{workers} * draft.spec->resources.gpus};
+  const bool has_gpus = wanted.gpus > 0 && tenants.guarantees_gpus();
+  const auto text_of = [&](const Room& room) {
+    return slots_text(room.slots) +
+           (has_gpus ? fmt::format(" and {} GPU{}", room.gpus, room.gpus == 1 ? "" : "s") : "");
+  };
+  const auto guaranteed =
+      fmt::format("what its queue {} is guaranteed, {}", tenants.full_name(queue),
+                  text_of({tenants[queue].guaranteed, 0, tenants[queue].guaranteed_gpus}));
+  if (!QueueUse(tenants, std::nullopt).fits_guarantee(queue, wanted)) {
     return refuse(fmt::format("{}its minimum of {} is more than {}, and what it borrows others may take back",
-                              kNone, slots_text(wanted), guaranteed),
+                              kNone, text_of(wanted), guaranteed),
                   "with a smaller minimum, or in a queue that is guaranteed more, or without deadline");
   }
   const auto endless = name_endless(

@@ -53,16 +53,22 @@ Room Head::cluster_room() const {
 void Head::watch_guarantees() {
   if (!is_settled_ || nodes_.empty()) return;
   const auto guaranteed = ledger_.tenants().guaranteed_together();
-  const auto slots = cluster_room().slots;
-  if (std::exchange(is_guaranteed_too_much_, slots < guaranteed) == (slots < guaranteed)) return;
-  if (is_guaranteed_too_much_) {
+  const auto guaranteed_gpus = ledger_.tenants().guaranteed_gpus_together();
+  const Room there = cluster_room();
+  const bool is_too_much = there.slots < guaranteed || there.gpus < guaranteed_gpus;
+  if (std::exchange(is_guaranteed_too_much_, is_too_much) == is_too_much) return;
+  const auto warn = [](std::uint64_t wanted, const char* of, const std::string& has) {
     spdlog::warn(
-        "tenants are guaranteed {} slots together, and the nodes that are up have {}: not all can have "
-        "theirs",
-        guaranteed, number_text(slots));
-  } else {
+        "tenants are guaranteed {} {} together, and the nodes that are up have {}: not all can have theirs",
+        wanted, of, has);
+  };
+  if (there.slots < guaranteed) warn(guaranteed, "slots", number_text(there.slots));
+  if (there.gpus < guaranteed_gpus) warn(guaranteed_gpus, "GPUs", std::to_string(there.gpus));
+  if (!is_too_much && guaranteed_gpus == 0)
     spdlog::info("the nodes that are up have all {} slots that tenants are guaranteed", guaranteed);
-  }
+  if (!is_too_much && guaranteed_gpus > 0)
+    spdlog::info("the nodes that are up have all {} slots and {} GPUs that tenants are guaranteed",
+                 guaranteed, guaranteed_gpus);
 }
 
 void Head::answer_tenants(const gateway::Respond& respond) {

@@ -70,7 +70,9 @@ json removed_queues_view(const scheduler::TenantTree& tenants, const scheduler::
                     {"weight", 0},
                     {"used", used.slots},
                     {"borrowed", used.slots},
+                    {"guaranteed_gpus", 0},
                     {"gpus_used", used.gpus},
+                    {"borrowed_gpus", tenants.guarantees_gpus() ? used.gpus : 0},
                     {"gpu_limit", 0},
                     {"share", share},
                     {"recent_share", share_of(lately.slots, lately.memory_bytes, lately.gpus)},
@@ -86,7 +88,7 @@ json removed_queues_view(const scheduler::TenantTree& tenants, const scheduler::
 json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
                   const scheduler::Room& cluster, std::int64_t now_ms) {
   using scheduler::TenantTree;
-  scheduler::QueueUse use(tenants, cluster.slots);
+  scheduler::QueueUse use(tenants, cluster);
   const scheduler::QueueUse nothing = use;
   const auto queue_of = [&](const auto& one) {
     return tenants.find(one.tenant, one.queue).value_or(TenantTree::kRoot);
@@ -105,6 +107,7 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
     }
   }
   const auto together = tenants.guaranteed_together();
+  const auto gpus_together = tenants.guaranteed_gpus_together();
   const scheduler::Shares now(tenants, {}, cluster);
   const scheduler::Shares lately(tenants, ledger.past_use(now_ms), cluster);
   const auto or_null = [](const auto& limit) { return limit ? json(*limit) : json(nullptr); };
@@ -112,26 +115,32 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
   for (std::size_t i = tenants.has_tenants() ? 1 : 0; i < tenants.queues.size(); ++i) {
     const scheduler::QueueSpec& queue = tenants[i];
     const auto used = use.slots(i);
-    list.push_back({{"name", i == TenantTree::kRoot ? "default" : tenants.full_name(i)},
-                    {"parent", queue.depth < 2 ? json(nullptr) : json(tenants.full_name(queue.parent))},
-                    {"guaranteed", queue.guaranteed},
-                    {"borrowing_limit", or_null(queue.borrowing_limit)},
-                    {"lending_limit", or_null(queue.lending_limit)},
-                    {"weight", queue.weight},
-                    {"used", used},
-                    {"borrowed", used > queue.guaranteed && i > 0 ? used - queue.guaranteed : 0},
-                    {"gpus_used", use.used(i).gpus},
-                    {"gpu_limit", or_null(queue.gpu_limit)},
-                    {"share", now.of(use, i) * queue.weight},
-                    {"recent_share", lately.of(nothing, i) * queue.weight},
-                    {"running", jobs[i].first},
-                    {"waiting", jobs[i].second}});
+    const auto gpus = use.used(i).gpus;
+    list.push_back(
+        {{"name", i == TenantTree::kRoot ? "default" : tenants.full_name(i)},
+         {"parent", queue.depth < 2 ? json(nullptr) : json(tenants.full_name(queue.parent))},
+         {"guaranteed", queue.guaranteed},
+         {"borrowing_limit", or_null(queue.borrowing_limit)},
+         {"lending_limit", or_null(queue.lending_limit)},
+         {"weight", queue.weight},
+         {"used", used},
+         {"borrowed", used > queue.guaranteed && i > 0 ? used - queue.guaranteed : 0},
+         {"guaranteed_gpus", queue.guaranteed_gpus},
+         {"gpus_used", gpus},
+         {"borrowed_gpus", tenants.guarantees_gpus() ? gpus - std::min(gpus, queue.guaranteed_gpus) : 0},
+         {"gpu_limit", or_null(queue.gpu_limit)},
+         {"share", now.of(use, i) * queue.weight},
+         {"recent_share", lately.of(nothing, i) * queue.weight},
+         {"running", jobs[i].first},
+         {"waiting", jobs[i].second}});
   }
   for (auto& removed : removed_queues_view(tenants, ledger, demands, cluster, now_ms))
     list.push_back(std::move(removed));
   for (json& queue : list) {
     queue["guaranteed_together"] = together;
     queue["cluster_slots"] = cluster.slots;
+    queue["guaranteed_gpus_together"] = gpus_together;
+    queue["cluster_gpus"] = cluster.gpus;
   }
   return list;
 }

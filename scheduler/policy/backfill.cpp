@@ -100,7 +100,8 @@ bool Planning::would_use_guarantee(const Job& job) const {
   return std::ranges::any_of(reservations_, [&](const auto& kept) {
     const Job& first = *kept.job;
     if (kept.is_claimed || !kept.is_before(job.queue, job.size, tenants_)) return false;
-    const SlotCount both = first.needed * first.size.slots + job.needed * job.size.slots;
+    Room both = plus(room_of(first.size, first.needed), room_of(job.size, job.needed));
+    if (first.size.gpus == 0) both.gpus = 0;  // then those that the other has are nothing to it
     return is_any_up_to(tenants_, first.queue, TenantTree::kRoot, [&](std::size_t queue) {
       return first.guaranteed_levels >= tenants_[queue].depth && tenants_.is_below(job.queue, queue) &&
              !planner_.minimums().fits_guarantee(queue, both);

@@ -101,11 +101,18 @@ bool GangPlanner::has_claimed_room(const Claimed& claimed) const {
   SlotCount use = then.use.slots(job.queue) + missing * job.size.slots;  // as nobody else comes before it
   SlotCount held = use;
   if (use > tenants_[job.queue].guaranteed) return false;
+  // Of GPUs nobody's use is taken to become less but by ends, as of slots where the job is picky.
+  const auto has_gpus_within = [&](std::size_t queue) {
+    const std::uint64_t gpus = std::uint64_t{missing} * job.size.gpus;
+    return gpus == 0 || !tenants_.guarantees_gpus() ||
+           then.use.used(queue).gpus + gpus <= tenants_[queue].guaranteed_gpus;
+  };
+  if (!has_gpus_within(job.queue)) return false;
   std::uint64_t lost = 0;
   for (std::size_t at = job.queue; at != TenantTree::kRoot; at = tenants_[at].parent) {
     if (const auto most = tenants_[at].most(); most && held > *most) return false;
     // Only as long as its side is within its guarantee it has back what others have borrowed.
-    const bool is_entitled = use <= tenants_[at].guaranteed;
+    const bool is_entitled = use <= tenants_[at].guaranteed && has_gpus_within(at);
     const std::size_t above = tenants_[at].parent;
     held = std::max<SlotCount>(held, tenants_[at].reserved());
     SlotCount of_children = then.use.slots(at);
@@ -126,13 +133,16 @@ bool GangPlanner::has_claimed_room(const Claimed& claimed) const {
     use += of_none;
     held += of_none;
   }
-  if (is_lending_limited && held > total_slots()) return false;
+  if (is_lending_limited && held > total_and_elsewhere().slots) return false;
   return then.fitting >= static_cast<std::int64_t>(then.ask.pieces + lost + claimed.owed);
 }
 
 std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::int64_t now_ms) const {
   if (job.workers >= job.needed) return now_ms;
   if (job.queue == TenantTree::kRoot) return std::nullopt;
+  // Those before it for what the queue is guaranteed leave nobody any where they have too many GPUs.
+  if (tenants_.guarantees_gpus() && with_those_before(job).gpus > tenants_[job.queue].guaranteed_gpus)
+    return std::nullopt;
   Claimed claimed{aftermath_of(job)};
   Aftermath& then = claimed.then;
   const WorkerSize& piece = then.ask.piece;
@@ -212,16 +222,20 @@ bool GangPlanner::leaves_claimed_room(std::span<const Reservation> reservations,
 
 bool GangPlanner::has_first_claim(const Job& job) const {
   if (job.queue == TenantTree::kRoot || job.guaranteed_levels < tenants_[job.queue].depth) return false;
-  SlotCount use = job.needed * job.size.slots;
+  return use_nothing_.fits_guarantee(job.queue, with_those_before(job));
+}
+
+Room GangPlanner::with_those_before(const Job& job) const {
+  Room room = room_of(job.size, job.needed);
   const auto count = [&](const Job* other) {
     if (other == &job || other->queue != job.queue || gives_way(*other, job)) return;
-    use += std::min(other->workers, other->needed) * other->size.slots;
+    room = plus(room, room_of(other->size, std::min(other->workers, other->needed)));
   };
   for (const Job* other : running_) count(other);
   for (const Job* other : touched_) {
     if (other->started == 0) count(other);
   }
-  return use <= tenants_[job.queue].guaranteed;
+  return room;
 }
 
 }  // namespace ds::scheduler

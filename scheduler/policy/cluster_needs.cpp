@@ -31,8 +31,10 @@ std::uint64_t ClusterNeeds::fitting(const Group& group) const {
 }
 
 bool ClusterNeeds::add(GangJob& job) {
-  const bool is_allowed = job.least_total && *job.least_total <= slots_;
-  if (job.least_total && *job.least_total > 0) by_slots_[*job.least_total].insert(&job);
+  const auto& least = job.least_total;
+  const bool is_allowed = least && least->slots <= total_.slots && least->gpus <= total_.gpus;
+  if (least && least->slots > 0) by_slots_[least->slots].insert(&job);
+  if (least && least->gpus > 0) by_gpus_[least->gpus].insert(&job);
   if (job.least_fitting == 0) return is_allowed;
   const auto [known, is_new] = groups_.try_emplace(group_of(job));
   Needs& needs = known->second;
@@ -42,16 +44,21 @@ bool ClusterNeeds::add(GangJob& job) {
 }
 
 void ClusterNeeds::remove(GangJob& job) {
-  if (job.least_total) take_out(by_slots_, *job.least_total, job);
+  if (job.least_total) {
+    take_out(by_slots_, job.least_total->slots, job);
+    take_out(by_gpus_, job.least_total->gpus, job);
+  }
   const auto known = groups_.find(group_of(job));
   if (known == groups_.end()) return;
   take_out(known->second.jobs, job.least_fitting, job);
   if (known->second.jobs.empty()) groups_.erase(known);
 }
 
-std::vector<GangJob*> ClusterNeeds::look_again(SlotCount slots) {
+std::vector<GangJob*> ClusterNeeds::look_again(const Room& total) {
   std::vector<GangJob*> changed;
-  find_between(by_slots_, std::exchange(slots_, slots), slots, changed);
+  const Room before = std::exchange(total_, total);
+  find_between(by_slots_, before.slots, total.slots, changed);
+  find_between(by_gpus_, before.gpus, total.gpus, changed);
   if (std::exchange(changes_, nodes_.changes()) == nodes_.changes()) return changed;
   for (auto& [group, needs] : groups_) {
     const std::uint64_t now = fitting(group);

@@ -23,9 +23,9 @@ class ClusterNeeds {
   bool add(GangJob& job);
   void remove(GangJob& job);
 
-  /// Looks at the nodes again, if they have changed, and at the number of slots; the jobs for which something
-  /// is enough now that was not, or the other way round.
-  std::vector<GangJob*> look_again(SlotCount slots);
+  /// Looks at the nodes again, if they have changed, and at the slots and GPUs that there are; the jobs for
+  /// which something is enough now that was not, or the other way round.
+  std::vector<GangJob*> look_again(const Room& total);
 
  private:
   /// Size of worker, and whether all must be on one node.
@@ -47,8 +47,9 @@ class ClusterNeeds {
   const EmptyNodes& nodes_;
   std::map<Group, Needs> groups_;
   std::uint64_t changes_ = 0;  ///< of the nodes, when they were looked at
-  SlotCount slots_;            ///< likewise
+  Room total_;                 ///< likewise
   ByNeed<SlotCount> by_slots_;
+  ByNeed<std::uint64_t> by_gpus_;
 };
 
 }  // namespace ds::scheduler

@@ -55,26 +55,36 @@ bool GangPlanner::is_among_fixed_only(const Job& job) const {
   return is_fixed(job) && job.workers > 0 && fixed_workers(job, job.workers) >= job.needed;
 }
 
-std::optional<std::size_t> GangPlanner::find_kept_guarantee(const Job& job, std::uint32_t count,
-                                                            const QueueUse& use) const {
+std::optional<QueueUse::Limit> GangPlanner::find_kept_guarantee(const Job& job, std::uint32_t count,
+                                                                const QueueUse& use) const {
   const std::uint32_t more = fixed_beyond(job, count);
-  return more == 0 ? std::nullopt : use.find_held(job.queue, more * job.size.slots);
+  return more == 0 ? std::nullopt : use.find_held(job.queue, room_of(job.size, more));
+}
+
+/// That of slots and that of GPUs.
+std::vector<QueueUse::Limit> GangPlanner::find_kept_guarantees(const Job& job, std::uint32_t count,
+                                                               const QueueUse& use) const {
+  const Room more = room_of(job.size, fixed_beyond(job, count));
+  std::vector<QueueUse::Limit> found;
+  for (const Room& one : {Room{more.slots, 0, 0}, Room{0, 0, more.gpus}}) {
+    if (const auto limit = use.find_held(job.queue, one)) found.push_back(*limit);
+  }
+  return found;
 }
 
 /// Whether others could have what they are guaranteed if it were the only job that is not preemptible.
 bool GangPlanner::may_ever_be_fixed(const Job& job) const {
   return !is_fixed(job) || is_among_fixed_only(job) ||
-         !fixed_nothing_.find_held(job.queue, job.needed * job.size.slots);
+         !fixed_nothing_.find_held(job.queue, room_of(job.size, job.needed));
 }
 
 /// Whether the queue above the job's stays within what it is guaranteed with so many workers more. Where the
 /// job is within what a queue below it is guaranteed, what is fixed there beyond that is no part of it: else
 /// it could not have its own from others for what a sister has of what nobody is guaranteed.
 bool GangPlanner::fits_side(const Job& job, std::size_t side, std::uint32_t count) const {
-  const SlotCount more = count * job.size.slots;
+  const Room more = room_of(job.size, count);
   if (use_later_.fits_guarantee(side, more)) return true;
-  const SlotCount most = tenants_[side].guaranteed + use_fixed_.held_beyond_guarantee(side);
-  if (use_later_.slots(side) + more > most) return false;
+  if (!use_later_.fits_guarantee(side, more, use_fixed_.held_beyond_guarantee(side))) return false;
   for (std::size_t queue = job.queue; queue != side; queue = tenants_[queue].parent) {
     if (job.guaranteed_levels >= tenants_[queue].depth && use_later_.fits_guarantee(queue, more)) return true;
   }
@@ -85,53 +95,69 @@ bool GangPlanner::fits_side(const Job& job, std::size_t side, std::uint32_t coun
 void GangPlanner::add_fixed_quota(const Job& job, WaitFacts& facts) const {
   if (!is_fixed(job) || !job.has_queue || (facts.quota && facts.quota->is_for_ever)) return;
   const bool may_ever = may_ever_be_fixed(job);
-  const std::uint32_t wanted = may_ever ? job.needed - job.workers : job.needed;
-  const auto queue = may_ever ? find_kept_guarantee(job, wanted, use_claimed_)
-                              : fixed_nothing_.find_held(job.queue, wanted * job.size.slots);
-  if (!queue) return;
+  const std::uint32_t count = may_ever ? job.needed - job.workers : job.needed;
+  const Room wanted = room_of(job.size, count);
+  const auto first =
+      may_ever ? find_kept_guarantee(job, count, use_claimed_) : fixed_nothing_.find_held(job.queue, wanted);
+  if (!first) return;
+  const auto [queue, is_of_gpus] = *first;
+  const auto part_of = [&](const Room& room) { return is_of_gpus ? SlotCount(room.gpus) : room.slots; };
   QuotaFacts fixed;
   fixed.is_fixed = true;
+  fixed.is_of_gpus = is_of_gpus;
   fixed.is_for_ever = !may_ever;
-  fixed.queue = tenants_.full_name(*queue);
-  if (const auto most = tenants_[*queue].most()) fixed.most = *most;
-  fixed.used = use_fixed_.slots(*queue);
-  fixed.claimed = use_claimed_.slots(*queue) - use_fixed_.slots(*queue);
-  fixed.wanted = wanted * job.size.slots;
-  for (std::size_t child = 1; child < tenants_.queues.size(); ++child) {
-    if (tenants_[child].parent == *queue) fixed.guaranteed += tenants_[child].guaranteed;
+  fixed.queue = tenants_.full_name(queue);
+  fixed.most = is_of_gpus ? tenants_[queue].gpu_limit : tenants_[queue].most();
+  if (is_of_gpus && !fixed.most) fixed.most = total().gpus;
+  fixed.used = part_of(use_fixed_.used(queue));
+  fixed.claimed = part_of(use_claimed_.used(queue)) - fixed.used;
+  fixed.wanted = part_of(wanted);
+  for (const QueueSpec& child : tenants_.queues) {
+    if (child.depth == tenants_[queue].depth + 1 && child.parent == queue)
+      fixed.guaranteed += is_of_gpus ? child.guaranteed_gpus : child.guaranteed;
   }
-  const auto name = [&](const std::string& user) {
-    if (user == job.demand.job || std::ranges::find(fixed.users, user) != fixed.users.end()) return;
-    if (fixed.users.size() == kMaxBlockingJobs) return void(fixed.has_more_users = true);
-    fixed.users.push_back(user);
-  };
   if (facts.quota && may_ever) {
     fixed.users = facts.quota->users;
     fixed.has_more_users = facts.quota->has_more_users;
     fixed.others.push_back(facts.quota->queue);
   }
-  if (may_ever) {
-    // Those of a queue that has no more of it than it is guaranteed take nothing from others.
-    const auto is_user = [&](const Job* other) {
-      return is_fixed(*other) && other->workers > 0 && tenants_.is_below(other->queue, *queue) &&
-             (other->queue == job.queue ||
-              use_claimed_.slots(other->queue) > tenants_[other->queue].guaranteed);
-    };
-    for (const Job* other : running_) {
-      if (fixed.has_more_users) break;
-      if (is_user(other)) name(other->demand.job);
-    }
-    for (const Job* other : touched_) {
-      if (other->started == 0 && is_user(other)) name(other->demand.job);
-    }
-    for (const Job* other : claiming_) name(other->demand.job);
-    // Else it is only not its turn yet, which goes by what all of them have.
-    if (!find_kept_guarantee(job, wanted, use_fixed_)) {
-      for (const std::string& other : claimants_before(job)) name(other);
-      for (const std::string& other : facts.everybody.names) name(other);
-    }
-  }
+  if (may_ever) name_fixed_users(job, count, facts, fixed);
   facts.quota = std::move(fixed);
+}
+
+/// Who has, or comes first for, what the job can't have because nobody could have it back.
+void GangPlanner::name_fixed_users(const Job& job, std::uint32_t count, const WaitFacts& facts,
+                                   QuotaFacts& fixed) const {
+  const auto name = [&](const std::string& user) {
+    if (user == job.demand.job || std::ranges::find(fixed.users, user) != fixed.users.end()) return;
+    if (fixed.users.size() == kMaxBlockingJobs) return void(fixed.has_more_users = true);
+    fixed.users.push_back(user);
+  };
+  const auto limits = find_kept_guarantees(job, count, use_claimed_);
+  // Those of a queue that has no more of it than it is guaranteed take nothing from others.
+  const auto is_user = [&](const Job* other) {
+    if (!is_fixed(*other) || other->workers == 0) return false;
+    return std::ranges::any_of(limits, [&](const QueueUse::Limit& limit) {
+      if (!tenants_.is_below(other->queue, limit.queue)) return false;
+      const QueueSpec& own = tenants_[other->queue];
+      const Room& used = use_claimed_.used(other->queue);
+      return limit.is_of_gpus
+                 ? other->size.gpus > 0 && (other->queue == job.queue || used.gpus > own.guaranteed_gpus)
+                 : other->queue == job.queue || used.slots > own.guaranteed;
+    });
+  };
+  for (const Job* other : running_) {
+    if (fixed.has_more_users) break;
+    if (is_user(other)) name(other->demand.job);
+  }
+  for (const Job* other : touched_) {
+    if (other->started == 0 && is_user(other)) name(other->demand.job);
+  }
+  for (const Job* other : claiming_) name(other->demand.job);
+  // Else it is only not its turn yet, which goes by what all of them have.
+  if (find_kept_guarantee(job, count, use_fixed_)) return;
+  for (const std::string& other : claimants_before(job)) name(other);
+  for (const std::string& other : facts.everybody.names) name(other);
 }
 
 }  // namespace ds::scheduler

@@ -31,11 +31,11 @@ struct GangJob {
   std::size_t queue = TenantTree::kRoot;
   bool has_queue = true;                    ///< false: its tenant is not known any more
   bool is_occupant = false;                 ///< holds room on available nodes
-  SlotCount elsewhere;                      ///< slots that it has on nodes that are away
+  Room elsewhere;                           ///< that it has on nodes that are away
   std::uint32_t started = 0;                ///< live workers when the plan began
   bool is_pending = true;                   ///< neither held nor impossible: waits for its turn, or for slots
   std::uint64_t least_fitting = 0;          ///< workers for which empty nodes must have room; else impossible
-  std::optional<SlotCount> least_total;     ///< slots that there must be; none: its queue never allows it
+  std::optional<Room> least_total;          ///< slots and GPUs that there must be; none: its queue never allows it
   std::size_t guaranteed_levels = 0;        ///< of its minimum; as of the last plan's beginning
   std::uint32_t workers = 0;                ///< live ones, plus placed, minus released
   std::uint32_t kept = 0;                   ///< workers that room is kept for beyond those

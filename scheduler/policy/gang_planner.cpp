@@ -14,11 +14,6 @@ GangPlanner::ShrinkGroup shrink_group(const GangPlanner::Job& job) {
           job.demand.is_resting};
 }
 
-TenantTree lending_nothing(TenantTree tenants) {
-  for (QueueSpec& queue : tenants.queues) queue.lending_limit = 0;
-  return tenants;
-}
-
 }  // namespace
 
 GangPlanner::GangPlanner(const TenantTree& tenants)
@@ -27,8 +22,7 @@ GangPlanner::GangPlanner(const TenantTree& tenants)
       use_now_(use_nothing_),
       use_later_(use_nothing_),
       use_minimum_(use_nothing_),
-      unlent_(lending_nothing(tenants)),
-      fixed_nothing_(unlent_, std::nullopt),
+      fixed_nothing_(tenants, std::nullopt, QueueUse::Lending::nothing),
       use_fixed_(fixed_nothing_),
       use_claimed_(fixed_nothing_),
       short_(tenants.queues.size()),
@@ -39,7 +33,7 @@ GangPlanner::GangPlanner(const TenantTree& tenants)
       preemptible_(tenants.queues.size()),
       claimants_(tenants.queues.size()),
       fixed_(tenants.queues.size()) {
-  set_total_slots();
+  set_total();
 }
 
 void GangPlanner::change_nodes(std::vector<NodeView> changed, std::span<const std::string> gone) {
@@ -63,7 +57,7 @@ void GangPlanner::change_nodes(std::vector<NodeView> changed, std::span<const st
     empty_nodes_.add(capacity_.add_node(std::move(node)));
   }
   relocatable_at_.resize(capacity_.node_count());
-  set_total_slots();
+  set_total();
   for (auto& job : jobs) {
     const std::string id = job->demand.job;
     set_job(id, job->is_wanted ? std::optional(std::move(job->demand)) : std::nullopt,
@@ -93,11 +87,11 @@ const NodeView* GangPlanner::find_node(std::string_view name) const {
   return index == Capacity::kUnknownNode ? nullptr : &capacity_.node(index);
 }
 
-/// Slots of available nodes, and those that leases hold elsewhere, which queues use too.
-void GangPlanner::set_total_slots() {
+/// What available nodes have, and what leases hold elsewhere, which queues use too.
+void GangPlanner::set_total() {
   for (QueueUse* use :
        {&use_nothing_, &use_now_, &use_later_, &use_minimum_, &fixed_nothing_, &use_fixed_, &use_claimed_})
-    use->set_total_slots(total_slots());
+    use->set_total(total_and_elsewhere());
 }
 
 void GangPlanner::set_job(const std::string& id, std::optional<Demand> demand, std::vector<Lease> leases) {
@@ -190,7 +184,7 @@ void GangPlanner::add(Job& job) {
     if (is_available(lease)) {
       job.is_occupant = true;
     } else {
-      job.elsewhere += lease.slots;
+      job.elsewhere = plus(job.elsewhere, room_of(size_of(lease), 1));
     }
     if (lease.releasing) continue;
     job.live.push_back(&lease);
@@ -244,9 +238,9 @@ void GangPlanner::count_leases(const Job& job, bool more) {
   }
   if (std::ranges::any_of(job.leases, &Lease::releasing))
     more ? void(leaving_.insert(job.demand.job)) : void(leaving_.erase(job.demand.job));
-  if (job.elsewhere > 0) {
-    more ? elsewhere_ += job.elsewhere : elsewhere_ -= job.elsewhere;
-    set_total_slots();
+  if (job.elsewhere != Room{}) {
+    elsewhere_ = more ? plus(elsewhere_, job.elsewhere) : minus(elsewhere_, job.elsewhere);
+    set_total();
   }
   if (job.is_occupant)
     more ? void(occupants_.insert(job.demand.job)) : void(occupants_.erase(job.demand.job));
@@ -311,7 +305,7 @@ void GangPlanner::leave(Job& job) {
 /// What is pending depends on the nodes, and on the slots that queues may lend, and so on workers on nodes
 /// that are away.
 void GangPlanner::look_at_needs() {
-  for (Job* job : needs_.look_again(total_slots())) {
+  for (Job* job : needs_.look_again(total_and_elsewhere())) {
     if (job->is_pending == (!job->demand.held && is_feasible(*job) && is_allowed(*job))) continue;
     leave(*job);
     enter(*job);
@@ -333,15 +327,15 @@ void GangPlanner::count_guarantees() {
   guaranteed_.clear();
   std::vector<ClaimLine<Jobs::const_iterator>> lines;
   for (const Jobs& jobs : claimants_) lines.push_back({jobs.begin(), jobs.end()});
-  std::vector<KeptSlots<Job>> kept;
+  std::vector<KeptRoom<Job>> kept;
   for (const Jobs& jobs : fixed_) {
-    for (Job* job : jobs) kept.push_back({job, fixed_workers(*job, job->workers) * job->size.slots});
+    for (Job* job : jobs) kept.push_back({job, room_of(job->size, fixed_workers(*job, job->workers))});
   }
-  const auto slots_of = [this](const Job& job) {
-    return (job.needed - fixed_workers(job, job.workers)) * job.size.slots;
+  const auto minimum_of = [this](const Job& job) {
+    return room_of(job.size, job.needed - fixed_workers(job, job.workers));
   };
   for_each_guaranteed(
-      tenants_, std::move(lines), std::move(kept), Before(), slots_of,
+      tenants_, std::move(lines), std::move(kept), Before(), minimum_of,
       [](const Job& job) { return job.queue; },
       [&](Job& job, std::size_t levels, bool is_kept) {
         if (is_kept && !is_among_fixed_only(job)) return;  // its minimum is more than it keeps
@@ -355,7 +349,8 @@ std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
   std::vector<std::string> found;
   for (std::size_t queue = job.queue; queue != TenantTree::kRoot; queue = tenants_[queue].parent) {
     const QueueSpec& spec = tenants_[queue];
-    if (job.guaranteed_levels >= spec.depth || job.needed * job.size.slots > spec.guaranteed) continue;
+    const bool could_be_within = use_nothing_.fits_guarantee(queue, room_of(job.size, job.needed));
+    if (job.guaranteed_levels >= spec.depth || !could_be_within) continue;
     for (std::size_t leaf = queue; leaf < claimants_.size(); ++leaf) {
       if (!tenants_.is_below(leaf, queue)) continue;
       const auto note = [&](const Job* other) {
@@ -379,16 +374,18 @@ std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
 /// Whether its queue could ever allow the job's minimum.
 bool GangPlanner::is_allowed(const Job& job) const {
   const auto least = least_total(job);
-  return least && *least <= total_slots();
+  const Room there = total_and_elsewhere();
+  return least && least->slots <= there.slots && least->gpus <= there.gpus;
 }
 
-/// Slots of the cluster with which it could; none: it could not with any.
-std::optional<SlotCount> GangPlanner::least_total(const Job& job) const {
+/// What the cluster must have for that; none: it could not with any.
+std::optional<Room> GangPlanner::least_total(const Job& job) const {
   if (!job.has_queue) return std::nullopt;
   const auto least = use_nothing_.least_total(job.queue, room_of(job.size, job.needed));
   if (!is_fixed(job) || is_among_fixed_only(job)) return least;
-  const auto fixed = fixed_nothing_.least_total_to_hold(job.queue, job.needed * job.size.slots);
-  return least && fixed ? std::optional(std::max(*least, *fixed)) : std::nullopt;
+  const auto fixed = fixed_nothing_.least_total_to_hold(job.queue, room_of(job.size, job.needed));
+  if (!least || !fixed) return std::nullopt;
+  return Room{std::max(least->slots, fixed->slots), 0, std::max(least->gpus, fixed->gpus)};
 }
 
 bool GangPlanner::is_available(const Lease& lease) const {

@@ -200,6 +200,8 @@ class GangPlanner {
   /// Whether the job with a promise comes before all others in the cluster: its minimum is within what its
   /// queue is guaranteed, beside those of the jobs there that do not give way to it.
   bool has_first_claim(const Job& job) const;
+  /// What its minimum and those of the jobs there take that do not give way to it.
+  Room with_those_before(const Job& job) const;
   /// Whether it may preempt the other, of its queue.
   static bool gives_way(const Job& other, const Job& job) {
     return other.demand.preemptible && !other.demand.has_promise &&
@@ -281,14 +283,14 @@ class GangPlanner {
   std::size_t queue_of(const std::string& tenant, const std::string& queue) const;
   void enter(Job& job);
   void leave(Job& job);
-  SlotCount total_slots() const { return empty_nodes_.total().slots + elsewhere_; }
-  void set_total_slots();
+  Room total_and_elsewhere() const { return plus(empty_nodes_.total(), elsewhere_); }
+  void set_total();
   void look_at_needs();
   void count_guarantees();
   bool is_feasible(const Job& job) const;
   bool is_allowed(const Job& job) const;
   std::uint64_t least_fitting(const Job& job) const;
-  std::optional<SlotCount> least_total(const Job& job) const;
+  std::optional<Room> least_total(const Job& job) const;
   std::uint64_t count_alone(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
   std::uint64_t count_own(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
   std::uint64_t count_own_on_one(const Job& job, bool with_unavailable_nodes, const WorkerSize& size) const;
@@ -366,9 +368,12 @@ class GangPlanner {
   bool is_among_fixed_only(const Job& job) const;
   bool may_ever_be_fixed(const Job& job) const;
   bool fits_side(const Job& job, std::size_t side, std::uint32_t count) const;
-  std::optional<std::size_t> find_kept_guarantee(const Job& job, std::uint32_t count,
-                                                 const QueueUse& use) const;
+  std::optional<QueueUse::Limit> find_kept_guarantee(const Job& job, std::uint32_t count,
+                                                     const QueueUse& use) const;
+  std::vector<QueueUse::Limit> find_kept_guarantees(const Job& job, std::uint32_t count,
+                                                    const QueueUse& use) const;
   void add_fixed_quota(const Job& job, WaitFacts& facts) const;
+  void name_fixed_users(const Job& job, std::uint32_t count, const WaitFacts& facts, QuotaFacts& fixed) const;
   void reserve(Job& job, std::uint32_t count);
   void release(Job& victim, const Lease& lease);
   void take_back(const Lease& lease);
@@ -457,10 +462,9 @@ class GangPlanner {
   QueueUse use_now_;
   QueueUse use_later_;
   QueueUse use_minimum_;
-  TenantTree unlent_;  ///< the same tenants, who lend nothing
-  QueueUse fixed_nothing_;
-  QueueUse use_fixed_;    ///< of that by jobs that are not preemptible
-  QueueUse use_claimed_;  ///< and with what is claimed by those that wait
+  QueueUse fixed_nothing_;  ///< by nobody; where none lends what it is guaranteed
+  QueueUse use_fixed_;      ///< of that by jobs that are not preemptible
+  QueueUse use_claimed_;    ///< and with what is claimed by those that wait
   std::unordered_map<std::string, std::unique_ptr<Job>> jobs_;
   /// When the plan began: jobs with live workers, gangs that lacked some of theirs, jobs that lacked some and
   /// were not pending.
@@ -479,7 +483,7 @@ class GangPlanner {
   std::vector<Jobs> fixed_;       ///< by queue: those with workers that are not preemptible; likewise
   std::vector<Job*> claiming_;    ///< in this plan: those who lack what is not guaranteed to others
   std::vector<Job*> guaranteed_;  ///< with levels
-  SlotCount elsewhere_;           ///< that jobs have on nodes that are away
+  Room elsewhere_;                ///< that jobs have on nodes that are away
   std::unordered_map<std::string, std::set<Job*>> jobs_on_;  ///< by node: those with leases there
   std::uint64_t releasing_ = 0;                              ///< workers
   std::size_t picky_ = 0;                                    ///< jobs that want workers

@@ -163,8 +163,9 @@ std::vector<SizeChange> Planning::grow(const std::set<std::string>* except) {
   // grow again, for ever.
   const auto is_within = [&](const Job& job, std::size_t queue) {
     const auto fits = [&](const Job& one) {
-      return is_any_up_to(tenants_, one.queue, queue,
-                          [&](std::size_t at) { return planner_.use().fits_guarantee(at, one.size.slots); });
+      return is_any_up_to(tenants_, one.queue, queue, [&](std::size_t at) {
+        return planner_.use().fits_guarantee(at, room_of(one.size, 1));
+      });
     };
     return fits(job) || std::ranges::any_of(growing[job.queue], [&](const auto& group) {
              const Growing& jobs = group.second;

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "scheduler/spec/slot_count.hpp"
+#include "scheduler/policy/room.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
 
 namespace ds::scheduler {
@@ -19,47 +19,57 @@ struct ClaimLine {
 
 /// What a job keeps whatever others are guaranteed.
 template <class Job>
-struct KeptSlots {
+struct KeptRoom {
   Job* job;
-  SlotCount slots;
+  Room room;
 };
 
-/// Calls `use(job, levels, is_kept)` for each job whose minimum is within guaranteed slots: at how many
-/// levels of the tree, counted from the root.
+/// Calls `use(job, levels, is_kept)` for each job whose minimum is within what is guaranteed, of slots and,
+/// where anybody is guaranteed those, of GPUs: at how many levels of the tree, counted from the root.
 ///
-/// A leaf's guaranteed slots go to its first jobs, up to the first that they are not enough for; what a queue
-/// is guaranteed beyond its children's goes to the first of the others below it, likewise. So a job that is
+/// What a leaf is guaranteed goes to its first jobs, up to the first that it is not enough for, whichever of
+/// both is short; what a queue is guaranteed beyond its children's goes to the first of the others below it,
+/// likewise. So a job that is
 /// within its leaf's guarantee is within those of all queues above, and of two jobs of a leaf the earlier is
 /// guaranteed at no fewer levels. What jobs keep that nobody gets back comes out of it before: of a queue for
-/// which it is too much nothing is left. The answer depends on what jobs there are and not on what runs, but
-/// for those: that is what lets reclaiming never go in circles (see `plan_jobs`). Costs what is guaranteed
-/// and kept, not what there is.
+/// which it is too much nothing is left of what is short. The answer depends on what jobs there are and not
+/// on what runs, but for those: that is what lets reclaiming never go in circles (see `plan_jobs`). Costs
+/// what is guaranteed and kept, not what there is.
 ///
-/// `lines`: by queue. `before` orders jobs of several leaves, `slots_of` gives a job's minimum and `queue_of`
+/// `lines`: by queue. `before` orders jobs of several leaves, `room_of` gives a job's minimum and `queue_of`
 /// its leaf. Pure.
-template <class Iterator, class Job, class Before, class SlotsOf, class QueueOf, class Use>
+template <class Iterator, class Job, class Before, class RoomOf, class QueueOf, class Use>
 void for_each_guaranteed(const TenantTree& tree, std::vector<ClaimLine<Iterator>> lines,
-                         std::vector<KeptSlots<Job>> kept, Before before, SlotsOf slots_of, QueueOf queue_of,
+                         std::vector<KeptRoom<Job>> kept, Before before, RoomOf room_of, QueueOf queue_of,
                          Use use) {
-  std::vector<SlotCount> left(tree.queues.size());
-  for (std::size_t queue = 0; queue < left.size(); ++queue) left[queue] = tree[queue].guaranteed;
+  const bool counts_gpus = tree.guarantees_gpus();
+  std::vector<Room> left(tree.queues.size());
+  for (std::size_t queue = 0; queue < left.size(); ++queue)
+    left[queue] = {tree[queue].guaranteed, 0, tree[queue].guaranteed_gpus};
+  const auto fits = [&](std::size_t queue, const Room& room) {
+    return room.slots <= left[queue].slots && (!counts_gpus || room.gpus <= left[queue].gpus);
+  };
+  const auto take_from = [&](std::size_t queue, const Room& room) {
+    left[queue].slots -= std::min(left[queue].slots, room.slots);
+    left[queue].gpus -= std::min(left[queue].gpus, room.gpus);
+  };
   std::size_t deepest = 0;
   for (const QueueSpec& queue : tree.queues) deepest = std::max(deepest, queue.depth);
-  // What a queue guarantees comes out of the slots of those above it, too.
-  const auto take = [&](std::size_t queue, SlotCount slots) {
+  // What a queue guarantees comes out of what those above it do, too.
+  const auto take = [&](std::size_t queue, const Room& room) {
     for (std::size_t above = queue; above != TenantTree::kRoot; above = tree[above].parent)
-      left[above] -= std::min(left[above], slots);
+      take_from(above, room);
   };
   for (std::size_t depth = deepest; depth > 0; --depth) {
     for (std::size_t queue = 0; queue < left.size(); ++queue) {
       if (tree[queue].depth != depth) continue;
-      std::erase_if(kept, [&](const KeptSlots<Job>& one) {
+      std::erase_if(kept, [&](const KeptRoom<Job>& one) {
         if (!tree.is_below(queue_of(*one.job), queue)) return false;
-        if (one.slots > left[queue]) {
-          left[queue] = 0;
+        if (!fits(queue, one.room)) {
+          take_from(queue, one.room);
           return false;
         }
-        take(queue, one.slots);
+        take(queue, one.room);
         use(*one.job, depth, true);
         return true;
       });
@@ -75,11 +85,11 @@ void for_each_guaranteed(const TenantTree& tree, std::vector<ClaimLine<Iterator>
         }
         if (first == nullptr) break;
         auto* const job = *first->next;
-        const SlotCount slots = slots_of(*job);
-        if (slots > left[queue]) break;
+        const Room room = room_of(*job);
+        if (!fits(queue, room)) break;
         ++first->next;
         use(*job, depth, false);
-        take(queue, slots);
+        take(queue, room);
       }
     }
   }

@@ -38,7 +38,7 @@ GangPlanner::MadeRoom GangPlanner::make_room(Job& job, std::uint32_t count, std:
 /// none.
 std::size_t GangPlanner::lowest_guarantee(const Job& job, std::uint32_t count) const {
   std::size_t queue = job.queue;
-  while (queue != TenantTree::kRoot && !use_later_.fits_guarantee(queue, count * job.size.slots))
+  while (queue != TenantTree::kRoot && !use_later_.fits_guarantee(queue, room_of(job.size, count)))
     queue = tenants_[queue].parent;
   return queue;
 }
@@ -120,12 +120,13 @@ bool GangPlanner::may_be_taken(const Job& job, const Job& beneficiary, std::uint
   if (job.queue == beneficiary.queue) {
     const bool is_owed = job.queue != TenantTree::kRoot && beneficiary.workers < beneficiary.needed &&
                          beneficiary.guaranteed_levels >= tenants_[job.queue].depth &&
-                         !use.fits_guarantee(job.queue, count * beneficiary.size.slots);
+                         !use.fits_guarantee(job.queue, room_of(beneficiary.size, count));
     return is_owed || yields_to(job, beneficiary);
   }
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
-  return meeting.b_side == meeting.at || use.can_spare(meeting.b_side, job.size.slots) ||
-         (use.is_over_guarantee(meeting.b_side) && is_entitled(beneficiary, job, count));
+  const Room one = room_of(job.size, 1);
+  return meeting.b_side == meeting.at || use.can_spare(meeting.b_side, one) ||
+         (use.is_over_guarantee(meeting.b_side, one) && is_entitled(beneficiary, job, count));
 }
 
 /// Whether the beneficiary need not wait until the job has rested.

@@ -83,7 +83,7 @@ bool GangPlanner::may_give_for_shares(const Job& job, const Job& beneficiary) co
   } else {
     const std::size_t meeting = tenants_.meet(beneficiary.queue, job.queue).at;
     for (std::size_t queue = job.queue; queue != meeting; queue = tenants_[queue].parent) {
-      if (!use_later_.can_spare(queue, job.size.slots)) return false;
+      if (!use_later_.has_guarantee_without(queue, room_of(job.size, 1))) return false;
     }
   }
   return may_shrink(job, beneficiary, 1);
@@ -226,7 +226,7 @@ Planning::Job* Planning::first_for_shares(const FairMoves& moves) const {
   };
   const auto next = [&](std::size_t queue) { return moves.closed[queue] ? nullptr : first_of(queue); };
   const auto is_within = [&](const Job& job, std::size_t queue) {
-    return planner_.use().fits_guarantee(queue, job.size.slots);
+    return planner_.use().fits_guarantee(queue, room_of(job.size, 1));
   };
   return choose_turn(tenants_, shares_, planner_.use(), next, is_within);
 }

@@ -209,11 +209,12 @@ class OverQuota {
     return givers.first(queue, stage);
   }
 
-  /// For its weight. Nobody is guaranteed GPUs.
+  /// For its weight.
   double excess(std::size_t queue, bool for_gpus) const {
-    const double beyond = for_gpus
-                              ? static_cast<double>(use_.used(queue).gpus)
-                              : use_.slots(queue).number() - static_cast<double>(tenants_[queue].guaranteed);
+    const Room& used = use_.used(queue);
+    const double beyond =
+        for_gpus ? static_cast<double>(used.gpus) - static_cast<double>(tenants_[queue].guaranteed_gpus)
+                 : used.slots.number() - static_cast<double>(tenants_[queue].guaranteed);
     return beyond > 0 ? beyond / tenants_[queue].weight : beyond * tenants_[queue].weight;
   }
 

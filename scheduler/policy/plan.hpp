@@ -305,15 +305,14 @@ struct Plan {
 ///
 /// Among tenants it comes before all jobs of all queues once its minimum is within what its own is
 /// guaranteed, beside those of its queue that it may not preempt. Until then it has a moment too, if that is
-/// certain
-/// (`GangPlanner::find_claimed_room`): when enough of those that run have ended at their limits that it is
-/// within that guarantee, and that there is room with all gone that it may take from other queues then, each
-/// of which keeps what it is guaranteed itself, whichever part of it. It keeps its own queue back. Of whoever
-/// gets workers in other queues, or has room made, it is asked whether that moment stays what it is with him
-/// there. It does, since nothing else makes it later: who ends sooner leaves room that nobody gets who would
-/// make it later, and of what could be taken he only takes less. And at that moment the job comes first, and
-/// takes what it counted on. So no promise is broken, whatever tenants do, and who is within his guarantee
-/// waits for a promise only where not slots but memory, GPUs or nodes would be short.
+/// certain (`GangPlanner::find_claimed_room`): when enough of those that run have ended at their limits that
+/// it is within that guarantee, and that there is room with all gone that it may take from other queues then,
+/// each of which keeps what it is guaranteed itself, whichever part of it. It keeps its own queue back. Of
+/// whoever gets workers in other queues, or has room made, it is asked whether that moment stays what it is
+/// with him there. It does, since nothing else makes it later: who ends sooner leaves room that nobody gets
+/// who would make it later, and of what could be taken he only takes less. And at that moment the job comes
+/// first, and takes what it counted on. So no promise is broken, whatever tenants do, and who is within his
+/// guarantee waits for a promise only where not slots but memory, GPUs or nodes would be short.
 ///
 /// Tenants (the rules of Kueue and YARN, in short): at no moment, workers that are stopping included, does a
 /// queue have more slots than it is guaranteed and may borrow, nor do others have what a queue does not lend.
@@ -326,7 +325,8 @@ struct Plan {
 /// started job grows into its queue's guarantee by shrinking them. In its own queue it takes them likewise,
 /// of more urgent jobs too: what these have borrowed is not theirs before it. Who has lost by it the worker
 /// that passed its guarantee is not guaranteed that worker, and takes nothing back. Between queues priorities
-/// say nothing.
+/// say nothing. Where anybody is guaranteed GPUs, what needs some is within a guarantee if it is by its slots
+/// and by its GPUs, else borrowed (`QueueUse`).
 ///
 /// What cannot be had back is not lent. Of a job that is not preemptible counts all that it has, of a gang
 /// that has started at least its minimum. All that such jobs have, and what is guaranteed beyond that, at

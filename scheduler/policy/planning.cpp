@@ -56,7 +56,7 @@ void Planning::serve_promises() {
 bool Planning::is_within_guarantee(const Job& job, std::size_t queue) const {
   return is_any_up_to(tenants_, job.queue, queue, [&](std::size_t at) {
     return job.guaranteed_levels >= tenants_[at].depth &&
-           planner_.minimums().fits_guarantee(at, job.needed * job.size.slots);
+           planner_.minimums().fits_guarantee(at, room_of(job.size, job.needed));
   });
 }
 

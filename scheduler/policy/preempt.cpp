@@ -15,6 +15,39 @@ SlotCount slots_of(std::span<const Lease* const> leases) {
   return slots;
 }
 
+Room room_held_by(std::span<const Lease* const> leases) {
+  Room room;
+  for (const Lease* lease : leases) room = plus(room, {lease->slots, 0, lease->devices.size()});
+  return room;
+}
+
+/// What jobs of one side had that are released.
+struct Released {
+  Room all_with_gpus;         ///< of those with GPUs, together
+  Room most, most_with_gpus;  ///< of one, and of one with GPUs: the most of either
+  Room most_without_gpus;     ///< of one without
+  void add(const Room& one) {
+    const auto keep_more = [&](Room& of) {
+      of.slots = std::max(of.slots, one.slots);
+      of.gpus = std::max(of.gpus, one.gpus);
+    };
+    keep_more(most);
+    keep_more(one.gpus > 0 ? most_with_gpus : most_without_gpus);
+    if (one.gpus > 0) all_with_gpus = plus(all_with_gpus, one);
+  }
+};
+
+/// Whether there is an order in which `side`, which has none of it any more, had more than it is guaranteed
+/// whenever it gave one: slots, or GPUs where that one had some. If the last is given for its slots, so are
+/// all before it; if for its GPUs, so are all with GPUs, and those without come first, for their slots.
+bool was_beyond(const QueueUse& use, std::size_t side, const Released& released) {
+  if (use.is_over_guarantee(side, {}, released.most)) return true;
+  const Room& with = released.most_with_gpus;
+  if (with.gpus == 0 || !use.is_over_guarantee(side, with, with)) return false;
+  const Room& without = released.most_without_gpus;
+  return without.slots == 0 || use.is_over_guarantee(side, {}, plus(released.all_with_gpus, without));
+}
+
 }  // namespace
 
 std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job, const Lack& lack) {
@@ -85,25 +118,23 @@ bool GangPlanner::is_fair_to_take(const Job& other, const Job& job, std::uint32_
   if (other.queue == job.queue) return true;
   const auto meeting = tenants_.meet(job.queue, other.queue);
   return is_entitled(job, other, count) &&
-         (meeting.b_side == meeting.at || use_later_.is_over_guarantee(meeting.b_side));
+         (meeting.b_side == meeting.at ||
+          use_later_.is_over_guarantee(meeting.b_side, room_of(other.size, 1)));
 }
 
-/// The same of all that are released: there is an order in which each was fair to take. The one with the most
-/// slots may as well be the last of its side.
+/// The same of all that are released: there is an order in which each was fair to take.
 bool GangPlanner::were_fair_to_take(std::span<Job* const> victims, const Job& job,
                                     std::uint32_t count) const {
-  std::map<std::size_t, SlotCount> most;  // slots of one job, by side
+  std::map<std::size_t, Released> sides;
   for (const Job* victim : victims) {
     if (victim->queue == job.queue || !given_up_.contains(victim)) continue;
     if (!is_entitled(job, *victim, count)) return false;
     const auto meeting = tenants_.meet(job.queue, victim->queue);
     if (meeting.b_side == meeting.at) continue;
-    SlotCount& slots = most[meeting.b_side];
-    slots = std::max(slots, slots_of(given_up_.at(victim)));
+    sides[meeting.b_side].add(room_held_by(given_up_.at(victim)));
   }
-  return std::ranges::all_of(most, [&](const auto& side) {
-    return use_later_.slots(side.first) + side.second > tenants_[side.first].guaranteed;
-  });
+  return std::ranges::all_of(
+      sides, [&](const auto& side) { return was_beyond(use_later_, side.first, side.second); });
 }
 
 /// Of all sets of the released `victims` that make enough room in a fair way, keeps the one with the fewest

@@ -16,11 +16,13 @@ bool is_unlent(const QuotaFacts& quota) {
 /// What the job can't have because nobody could have it back.
 std::string fixed_text(const QuotaFacts& quota, SlotCount total_slots) {
   std::string text = "is not preemptible: ";
+  const std::uint64_t most = quota.most.value_or(0);
+  const std::string most_text = quota.is_of_gpus ? gpus_of(most, {}) : slots_text(most);
   if (is_of_all(quota)) {
-    text += "of " + slots_text(total_slots) + " " + std::to_string(quota.guaranteed) +
+    text += "of " + (quota.is_of_gpus ? most_text : slots_text(total_slots)) + " " + std::to_string(quota.guaranteed) +
             " are guaranteed to tenants, who could not have theirs back";
   } else {
-    text += "of the " + slots_text(quota.most.value_or(0)) + " that " + quota.queue + " may have " +
+    text += "of the " + most_text + " that " + quota.queue + " may have " +
             std::to_string(quota.guaranteed) +
             " are guaranteed to its queues, which could not have theirs back";
   }
@@ -69,7 +71,7 @@ bool are_slots_used_up(const WaitFacts& facts) {
 Reason quota(const WaitFacts& facts) {
   const QuotaFacts& quota = *facts.quota;
   std::string text = "needs " +
-                     (quota.gpu_limit ? gpus_of(quota.wanted.rounded_down(), {}) : slots_text(quota.wanted)) +
+                     (quota.gpu_limit || quota.is_of_gpus ? gpus_of(quota.wanted.rounded_down(), {}) : slots_text(quota.wanted)) +
                      ", and ";
   const std::string now = quota.is_for_ever ? "can never have more" : "has " + number_text(quota.used);
   if (quota.is_fixed) {

@@ -115,7 +115,7 @@ bool GangPlanner::fits_now(std::size_t queue, const Shape& shape) const {
   const Room room = room_of(shape.size, shape.needed);
   // The cheap questions first: to count what fits may look at every node.
   if (capacity_.placeable_slots() < room.slots || use_now_.find_limit(queue, room) ||
-      use_later_.find_limit(queue, room) || (shape.is_fixed && use_claimed_.find_held(queue, room.slots)) ||
+      use_later_.find_limit(queue, room) || (shape.is_fixed && use_claimed_.find_held(queue, room)) ||
       !capacity_.fullest_placeable(shape.size))
     return false;
   return shape.is_together ? capacity_.fullest_placeable(together(shape.size, shape.needed)).has_value()
@@ -364,9 +364,9 @@ bool GangPlanner::could_shrink(const Job& job, const Job& beneficiary) const {
   if (job.demand.will_rest && !has_claim(beneficiary, job, missing)) return false;
   if (job.queue == beneficiary.queue) return yields_to(job, beneficiary);
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
-  const SlotCount now = use_later_.slots(meeting.b_side), guaranteed = tenants_[meeting.b_side].guaranteed;
-  return meeting.b_side == meeting.at || now >= guaranteed ||
-         (now + job.size.slots > guaranteed && is_entitled(beneficiary, job, missing));
+  const Room one = room_of(job.size, 1);
+  return meeting.b_side == meeting.at || use_later_.can_spare(meeting.b_side, one, one) ||
+         (use_later_.is_over_guarantee(meeting.b_side, one, one) && is_entitled(beneficiary, job, missing));
 }
 
 }  // namespace ds::scheduler

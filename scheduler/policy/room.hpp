@@ -11,6 +11,7 @@ struct Room {
   SlotCount slots;
   std::uint64_t memory_bytes = 0;
   std::uint64_t gpus = 0;
+  bool operator==(const Room&) const = default;
 };
 
 inline Room plus(const Room& a, const Room& b) {

@@ -204,7 +204,8 @@ Reason turn(const WaitFacts& facts) {
   if (turn.jobs > 0) {
     text += ", and it is the turn of " + count_of(turn.jobs, "job") + " of other queues: " + turn.first_queue;
     text += turn.is_first_guaranteed
-                ? " is still within its guaranteed slots"
+                ? (turn.has_gpu_guarantees ? " is still within what it is guaranteed"
+                                           : " is still within its guaranteed slots")
                 : (turn.first_side == turn.first_queue ? "" : ", and " + turn.first_side) + " has " +
                       share_text(turn.first_share) + " of the cluster for its weight, " + turn.own_side +
                       " " + share_text(turn.own_share);

@@ -40,8 +40,9 @@ struct QuotaFacts {
   // The job is not preemptible, and others could not have what they are guaranteed. `used`: by such jobs;
   // `guaranteed`: to the queues below this one, together.
   bool is_fixed = false;
+  bool is_of_gpus = false;            ///< then these are GPUs
   SlotCount claimed{};                ///< kept for such jobs that come first
-  std::optional<std::uint64_t> most;  ///< slots that the queue may have; none: all there are
+  std::optional<std::uint64_t> most;  ///< that the queue may have; of slots none: all there are
 };
 
 /// Whose turn comes first, among queues.
@@ -54,6 +55,7 @@ struct TurnFacts {
   double first_share = 0, own_share = 0;
   std::vector<std::string> claimants{};  ///< before it for what its own queues are guaranteed, the first few
   bool is_first_guaranteed = false;      ///< what the first wants is within what its queue is guaranteed
+  bool has_gpu_guarantees = false;       ///< that goes by GPUs, too
 };
 
 /// For whom the room that would be enough for a job is kept.

@@ -62,6 +62,7 @@ std::optional<TurnFacts> WaitingLine::describe_turn(const Job& job) const {
   turn.first_side = tenants_.full_name(meeting.a_side);
   turn.own_side = tenants_.full_name(meeting.b_side);
   const std::size_t depth = tenants_[meeting.at].depth;
+  turn.has_gpu_guarantees = tenants_.guarantees_gpus();
   turn.is_first_guaranteed = first->guaranteed_levels > depth && job.guaranteed_levels <= depth;
   for (std::size_t above = job.queue;; above = tenants_[above].parent) {
     for (const Job* one : lines_[above].some) {

@@ -17,8 +17,13 @@ constexpr WholeRange kSlots{0, 100'000'000};
 constexpr RealRange kWeight{.low_open = true, .high = 1e6, .words = "above 0 to 1000000"};
 
 constexpr auto kFile = std::to_array<Known>({{"version"}, {"tenants"}});
-constexpr auto kQueue = std::to_array<Known>(
-    {{"guaranteed"}, {"borrowing_limit"}, {"lending_limit"}, {"gpu_limit"}, {"weight"}, {"queues"}});
+constexpr auto kQueue = std::to_array<Known>({{"guaranteed"},
+                                              {"borrowing_limit"},
+                                              {"lending_limit"},
+                                              {"guaranteed_gpus"},
+                                              {"gpu_limit"},
+                                              {"weight"},
+                                              {"queues"}});
 
 class Reader {
  public:
@@ -67,13 +72,17 @@ class Reader {
     }
     const Section section(value, path, entry.key_mark, kQueue, findings_);
     read_queues(section, "queues", self);
-    std::uint64_t below = 0;
+    std::uint64_t below = 0, gpus_below = 0;
     for (std::size_t i = self + 1; i < tree_.queues.size(); ++i) {
-      if (tree_[i].parent == self) below += tree_[i].guaranteed;
+      if (tree_[i].parent != self) continue;
+      below += tree_[i].guaranteed;
+      gpus_below += tree_[i].guaranteed_gpus;
     }
     QueueSpec& queue = tree_.queues[self];
     queue.guaranteed = below;
+    queue.guaranteed_gpus = gpus_below;
     section.read("guaranteed", queue.guaranteed, kSlots);
+    section.read("guaranteed_gpus", queue.guaranteed_gpus, kSlots);
     read_limit(section, "borrowing_limit", queue.borrowing_limit);
     read_limit(section, "lending_limit", queue.lending_limit);
     read_limit(section, "gpu_limit", queue.gpu_limit);
@@ -84,6 +93,7 @@ class Reader {
                        " slots together, which is more than " + std::to_string(queue.guaranteed),
                    "guarantee them less, or this one more");
     }
+    check_gpus(section, queue, gpus_below);
     if (queue.lending_limit && depth > 1) {
       section.fail("lending_limit",
                    "only a tenant may keep idle slots; its queues lend each other all of theirs",
@@ -96,6 +106,28 @@ class Reader {
                        std::to_string(*queue.lending_limit),
                    "only guaranteed slots are lent; leave it out to lend them all");
       queue.lending_limit = queue.guaranteed;
+    }
+  }
+
+  static void check_gpus(const Section& section, QueueSpec& queue, std::uint64_t below) {
+    if (below > queue.guaranteed_gpus) {
+      section.fail("guaranteed_gpus",
+                   "the queues below are guaranteed " + std::to_string(below) +
+                       " GPUs together, which is more than " + std::to_string(queue.guaranteed_gpus),
+                   "guarantee them less, or this one more");
+    }
+    if (queue.guaranteed_gpus > 0 && queue.guaranteed == 0) {
+      section.fail("guaranteed_gpus",
+                   "nobody could have them back without slots, of which 0 are guaranteed: a worker with GPUs "
+                   "has slots as well",
+                   "such as guaranteed: " + std::to_string(queue.guaranteed_gpus));
+    }
+    if (queue.gpu_limit && *queue.gpu_limit < queue.guaranteed_gpus) {
+      section.fail("gpu_limit",
+                   "expected at least " + std::to_string(queue.guaranteed_gpus) + " (guaranteed_gpus), got " +
+                       std::to_string(*queue.gpu_limit),
+                   "it counts those that are guaranteed, too");
+      queue.gpu_limit = queue.guaranteed_gpus;
     }
   }
 

@@ -17,7 +17,7 @@ inline constexpr std::size_t kMaxQueueDepth = 8;
 ///
 ///     version: 1
 ///     tenants:
-///       nlp: {guaranteed: 8, borrowing_limit: 4, lending_limit: 6, gpu_limit: 2, weight: 2}
+///       nlp: {guaranteed: 8, borrowing_limit: 4, lending_limit: 6, guaranteed_gpus: 2, gpu_limit: 4}
 ///       vision:
 ///         queues:
 ///           prod: {guaranteed: 6}

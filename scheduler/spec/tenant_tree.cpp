@@ -60,6 +60,12 @@ std::uint64_t TenantTree::guaranteed_together() const {
   return slots;
 }
 
+std::uint64_t TenantTree::guaranteed_gpus_together() const {
+  std::uint64_t gpus = 0;
+  for (const QueueSpec& queue : queues) gpus += queue.depth == 1 ? queue.guaranteed_gpus : 0;
+  return gpus;
+}
+
 std::string TenantTree::full_name(std::size_t queue) const {
   if (queue == kRoot) return "the cluster";
   const QueueSpec& spec = queues[queue];

@@ -18,7 +18,8 @@ struct QueueSpec {
   std::uint64_t guaranteed = 0;                    ///< slots it can always have back
   std::optional<std::uint64_t> borrowing_limit{};  ///< slots beyond those at most; none: what there is
   std::optional<std::uint64_t>
-      lending_limit{};  ///< of a tenant: idle ones of those that others may use; none: all
+      lending_limit{};                ///< of a tenant: idle ones of those that others may use; none: all
+  std::uint64_t guaranteed_gpus = 0;  ///< GPUs it can always have back; see `guarantees_gpus`
   std::optional<std::uint64_t> gpu_limit{};  ///< GPUs at most; none: what there is
   double weight = 1;                         ///< its share of what is borrowed, beside its siblings'
   bool is_leaf = true;
@@ -52,6 +53,10 @@ struct TenantTree {
   std::vector<std::string> tenant_names() const;
   /// Slots, to all tenants.
   std::uint64_t guaranteed_together() const;
+  std::uint64_t guaranteed_gpus_together() const;
+  /// Whether anybody is guaranteed any. If not, no guarantee is about GPUs: what needs them is within one by
+  /// its slots alone.
+  bool guarantees_gpus() const { return guaranteed_gpus_together() > 0; }
   /// `nlp/prod`; the root is `the cluster`.
   std::string full_name(std::size_t queue) const;
   bool is_below(std::size_t queue, std::size_t ancestor) const;

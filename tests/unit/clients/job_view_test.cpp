@@ -31,8 +31,28 @@ TEST(JobView, SaysWhereTenantsAreGuaranteedMoreThanTheClusterHas) {
   EXPECT_EQ(line_of(16),
             "tenants are guaranteed 24 slots together, and the nodes that are up have 16: not all can have "
             "theirs until nodes come, or less is guaranteed\n");
+  EXPECT_EQ(format_guarantees({{{"name", "nlp"},
+                                {"guaranteed_together", 24},
+                                {"cluster_slots", 24},
+                                {"guaranteed_gpus_together", 9},
+                                {"cluster_gpus", 8}}}),
+            "tenants are guaranteed 9 GPUs together, and the nodes that are up have 8: not all can have "
+            "theirs until nodes come, or less is guaranteed\n");
   EXPECT_EQ(format_guarantees(json::array()), "");
   EXPECT_EQ(format_guarantees({{{"name", "nlp"}}}), "") << "of an older head";
+}
+
+TEST(JobView, ShowsTheGpusOfTenantsWhereTheyMatter) {
+  json tenants = json::parse(R"([{"name":"nlp","guaranteed":8,"used":3,"borrowed":0,"borrowing_limit":null,
+    "lending_limit":null,"weight":1,"share":0.5,"recent_share":0.25,"running":1,"waiting":0,"guaranteed_gpus":2,
+    "gpus_used":3,"borrowed_gpus":1,"gpu_limit":null}])");
+  const auto table = [&] { return format_tenants(tenants, false); };
+  EXPECT_NE(table().find("WAITING  GUARANTEED GPUS  USED GPUS  BORROWED GPUS  MOST GPUS"), std::string::npos)
+      << table();
+  tenants[0]["guaranteed_gpus"] = 0;
+  EXPECT_NE(table().find("WAITING  GPUS  MOST GPUS"), std::string::npos) << table();
+  tenants[0]["gpus_used"] = 0;
+  EXPECT_EQ(table().find("GPUS"), std::string::npos) << table();
 }
 
 TEST(JobView, ShowsOneJobWithItsWorkersAndEvaluations) {

@@ -20,6 +20,7 @@ class DeadlineOffer : public ::testing::Test {
  protected:
   JobRecord draft(const std::string& deadline) {
     auto submission = submitted("draft");
+    if (!file_.empty()) submission.text = file_;
     submission.text += "time_limit: 10m\ndeadline: " + deadline + "\n";
     Ledger other;
     EXPECT_TRUE(other.apply(event(std::move(submission), kNow)));
@@ -46,6 +47,7 @@ class DeadlineOffer : public ::testing::Test {
   }
 
   Ledger ledger_;
+  std::string file_;  ///< of the draft; empty: one like those that run
 };
 
 TEST_F(DeadlineOffer, IsTheStartAndTheTimeLimitWithAMargin) {
@@ -105,6 +107,24 @@ TEST_F(DeadlineOffer, SaysAmongTenantsWhatItsQueueIsGuaranteed) {
   run("endless", "");
   const auto text = refusal("9h", std::nullopt);
   EXPECT_NE(text.find("no time_limit and need not give way to it: endless |"), std::string::npos) << text;
+}
+
+TEST_F(DeadlineOffer, SaysAmongTenantsWhatGpusItsQueueIsGuaranteed) {
+  file_ = "version: 1\nkind: command\nrun: [x]\nresources: {gpu: 2}\n";
+  const auto use = [&](const std::string& queue) {
+    return ledger_.apply(event(TenantsChanged{"version: 1\ntenants: {default: {guaranteed: 1" + queue +
+                                                  "}, b: {guaranteed: 1, guaranteed_gpus: 1}}\n",
+                                              false}));
+  };
+  ASSERT_TRUE(use(", guaranteed_gpus: 1"));
+  const auto more = refusal("9h", std::nullopt);
+  EXPECT_NE(more.find("its minimum of 1 slot and 2 GPUs is more than what its queue default is guaranteed, 1 "
+                      "slot and 1 GPU"),
+            std::string::npos)
+      << more;
+  ASSERT_TRUE(use(", guaranteed_gpus: 2"));
+  EXPECT_NE(refusal("9h", std::nullopt).find("nobody knows when it has its minimum within"),
+            std::string::npos);
 }
 
 TEST_F(DeadlineOffer, SaysOfADeadlineThatNoClusterCouldKeepWhatIsWrongWithIt) {

@@ -407,6 +407,28 @@ TEST(Views, AnInvalidJobTellsWhereInTheFile) {
                                                {"hint", "such as 1e-3"}}}));
 }
 
+TEST(TenantsView, ShowsTheGpusThatEachQueueIsGuaranteedHasAndHasBorrowed) {
+  const auto tenants = std::get<TenantTree>(
+      parse_tenant_file("tenants: {nlp: {guaranteed: 1, guaranteed_gpus: 2}, vision: {guaranteed: 1}}"));
+  Ledger ledger;
+  const auto apply = [&](Event::Body body) { ASSERT_TRUE(ledger.apply({1, "test", "", std::move(body)})); };
+  apply(JobSubmitted{"running", "", "job.yaml", "/data",
+                     "version: 1\nkind: command\nrun: x\ntenant: nlp\nresources: {gpu: 3}\n"});
+  LeaseGranted granted{1, "running", "node-1", 1, 0};
+  granted.devices = {0, 1, 2};
+  apply(granted);
+  const auto view = tenants_view(tenants, ledger, {4, 1 << 20, 8}, 2);
+  ASSERT_EQ(view.size(), 2U);
+  EXPECT_EQ(view[0].at("guaranteed_gpus"), 2);
+  EXPECT_EQ(view[0].at("gpus_used"), 3);
+  EXPECT_EQ(view[0].at("borrowed_gpus"), 1);
+  EXPECT_EQ(view[1].at("guaranteed_gpus"), 0);
+  for (const auto& queue : view) {
+    EXPECT_EQ(queue.at("guaranteed_gpus_together"), 2);
+    EXPECT_EQ(queue.at("cluster_gpus"), 8);
+  }
+}
+
 TEST(TenantsView, ShowsWhatEachQueueMayUseAndUses) {
   const auto tenants = std::get<TenantTree>(
       parse_tenant_file("tenants: {nlp: {guaranteed: 1, borrowing_limit: 2}, vision: {}}"));
@@ -433,6 +455,8 @@ TEST(TenantsView, ShowsWhatEachQueueMayUseAndUses) {
     EXPECT_EQ(queue.at("guaranteed_together"), 1);
     EXPECT_EQ(queue.at("cluster_slots"), 4);
   }
+  EXPECT_EQ(view[0].at("guaranteed_gpus"), 0);
+  EXPECT_EQ(view[0].at("borrowed_gpus"), 0);
   EXPECT_EQ(tenants_view({}, ledger, {4, 1 << 20}, 2).at(0).at("name"), "default");
   EXPECT_EQ(tenants_view({}, ledger, {4, 1 << 20}, 2).at(0).at("guaranteed_together"), 0);
   const auto others = std::get<TenantTree>(parse_tenant_file("tenants: {vision: {}}"));

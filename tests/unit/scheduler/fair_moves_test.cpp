@@ -253,6 +253,25 @@ TEST_F(FairMoves, TakeNothingThatTheGiverWouldHaveBack) {
   EXPECT_TRUE(cluster_.plan().releases.empty());
 }
 
+void add_elastic_job(testing::ClusterModel& cluster, testing::Random& random, int number, bool has_tenants) {
+  using testing::between;
+  const std::uint32_t min = between(random, 1, 2);
+  cluster.add_job("job" + std::to_string(number), {min, min + between(random, 0, 9)},
+                  between(random, 0, 4) == 0 ? 2 : 1);
+  Demand& demand = cluster.demands.back();
+  demand.order = static_cast<std::uint64_t>(number);
+  if (cluster.has_parts && between(random, 0, 1) == 0) demand.slots = testing::random_part(random);
+  if (between(random, 0, 2) == 0) testing::add_random_curve(demand, random);
+  if (!demand.curve && between(random, 0, 1) == 0) demand.grows_to = 1;
+  if (between(random, 0, 5) == 0) demand.priority = kHighPriority;
+  demand.preemptible = between(random, 0, 7) != 0;
+  static constexpr const char* kQueues[][2] = {{"a", "default"}, {"b", "default"}, {"c", "x"}, {"c", "y"}};
+  const auto& [tenant, queue] = kQueues[between(random, 0, 3)];
+  if (!has_tenants) return;
+  demand.tenant = tenant;
+  demand.queue = queue;
+}
+
 /// Whatever the tenants, weights, speeds and programs: it comes to rest, and then programs of one queue that
 /// could have more do not have much less than others; nor do training jobs that have measured nothing.
 TEST(FairMovesProperty, AllComesToRestAndThoseOfUnknownSpeedHaveAboutAsMany) {
@@ -271,25 +290,8 @@ TEST(FairMovesProperty, AllComesToRestAndThoseOfUnknownSpeedHaveAboutAsMany) {
       cluster.tenants = random_tenants(random, seed % 2 == 0 ? 0 : 8);
       for (auto& queue : cluster.tenants.queues) queue.weight = std::exp2(between(random, 0, 4));
     }
-    static constexpr const char* kQueues[][2] = {{"a", "default"}, {"b", "default"}, {"c", "x"}, {"c", "y"}};
-    const auto come = [&](int number) {
-      const std::uint32_t min = between(random, 1, 2);
-      cluster.add_job("job" + std::to_string(number), {min, min + between(random, 0, 9)},
-                      between(random, 0, 4) == 0 ? 2 : 1);
-      Demand& demand = cluster.demands.back();
-      demand.order = static_cast<std::uint64_t>(number);
-      if (cluster.has_parts && between(random, 0, 1) == 0) demand.slots = random_part(random);
-      if (between(random, 0, 2) == 0) add_random_curve(demand, random);
-      if (!demand.curve && between(random, 0, 1) == 0) demand.grows_to = 1;
-      if (between(random, 0, 5) == 0) demand.priority = kHighPriority;
-      demand.preemptible = between(random, 0, 7) != 0;
-      const auto& [tenant, queue] = kQueues[between(random, 0, 3)];
-      if (seed % 4 == 0) return;
-      demand.tenant = tenant;
-      demand.queue = queue;
-    };
     for (int number = 0; number < 8; ++number) {
-      come(number);
+      add_elastic_job(cluster, random, number, seed % 4 != 0);
       if (between(random, 0, 3) == 0)
         cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
       if (seed % 3 == 0)
@@ -326,6 +328,43 @@ TEST(FairMovesProperty, AllComesToRestAndThoseOfUnknownSpeedHaveAboutAsMany) {
   EXPECT_GT(moved, 1000U);
   EXPECT_GT(programs, 20U);
   EXPECT_GT(trainings, 20U);
+}
+
+/// Of two dimensions: what a queue gives is no slot, or no GPU, that it is guaranteed.
+TEST(FairMovesProperty, AllComesToRestWhereGpusAreGuaranteed) {
+  using namespace testing;
+  std::size_t moved = 0, with_gpus = 0;
+  const Seeds seeds(4000);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    Random random(seed);
+    ClusterModel cluster;
+    const std::uint32_t gpus = between(random, 2, 6), slots = gpus + between(random, 0, 8);
+    cluster.add_gpu_node("node", slots, gpus, "NVIDIA H200");
+    cluster.tenants = random_tenants(random, slots);
+    for (auto& queue : cluster.tenants.queues) {
+      queue.weight = std::exp2(between(random, 0, 4));
+      queue.guaranteed_gpus = 0;
+    }
+    guarantee_random_gpus(cluster.tenants, beside(random), gpus);
+    for (int number = 0; number < 8; ++number) {
+      add_elastic_job(cluster, random, number, true);
+      if (between(random, 0, 1) == 0) cluster.demands.back().gpus = 1;
+      if (between(random, 0, 3) == 0)
+        cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
+      const int rounds = cluster.settle(100, [&](const Plan& plan) {
+        for (const SizeChange& change : plan.resizes) {
+          moved += change.because.empty() ? 0 : 1;
+          with_gpus += !change.because.empty() && cluster.demand(change.job).gpus > 0 ? 1 : 0;
+        }
+      });
+      ASSERT_LT(rounds, 100) << "seed " << seed << ", job " << number << ": no rest";
+    }
+  }
+  if (seeds.are_chosen()) return;
+  EXPECT_GT(moved, 500U);
+  EXPECT_GT(with_gpus, 100U);
 }
 
 }  // namespace

@@ -20,27 +20,27 @@ TenantTree tree_of(std::string_view text) {
 TEST(QueueUse, AllowsWhatIsGuaranteedAndWhatMayBeBorrowed) {
   const TenantTree tree = tree_of("tenants: {a: {guaranteed: 2, borrowing_limit: 1}, b: {guaranteed: 2}}");
   const std::size_t a = 1, b = 2;
-  QueueUse use(tree, 8);
+  QueueUse use(tree, Room{8});
   EXPECT_EQ(use.find_limit(a, {3}), std::nullopt);
   EXPECT_EQ(use.find_limit(a, {4}), a);
   use.add(a, {2});
-  EXPECT_FALSE(use.is_over_guarantee(a));
+  EXPECT_FALSE(use.is_over_guarantee(a, {}));
   EXPECT_EQ(use.find_limit(a, {1}), std::nullopt);
   EXPECT_EQ(use.find_limit(a, {2}), a);
   use.add(a, {1});
-  EXPECT_TRUE(use.is_over_guarantee(a));
-  EXPECT_TRUE(use.can_spare(a, 1));
-  EXPECT_FALSE(use.can_spare(a, 1 + SlotCount::of_thousandths(1)));
+  EXPECT_TRUE(use.is_over_guarantee(a, {}));
+  EXPECT_TRUE(use.can_spare(a, {1}));
+  EXPECT_FALSE(use.can_spare(a, {1 + SlotCount::of_thousandths(1)}));
   EXPECT_EQ(use.find_limit(b, {100}), std::nullopt) << "the nodes are the only limit";
   use.remove(a, {3});
-  EXPECT_TRUE(use.fits_guarantee(a, 2));
-  EXPECT_FALSE(use.fits_guarantee(a, 3));
+  EXPECT_TRUE(use.fits_guarantee(a, {2}));
+  EXPECT_FALSE(use.fits_guarantee(a, {3}));
 }
 
 TEST(QueueUse, KeepsWhatAQueueDoesNotLend) {
   const TenantTree tree = tree_of("tenants: {a: {guaranteed: 4, lending_limit: 1}, b: {}}");
   const std::size_t a = 1, b = 2;
-  QueueUse use(tree, 8);
+  QueueUse use(tree, Room{8});
   EXPECT_EQ(use.find_limit(b, {5}), std::nullopt);
   EXPECT_EQ(use.find_limit(b, {6}), TenantTree::kRoot);
   use.add(a, {2});
@@ -51,25 +51,67 @@ TEST(QueueUse, KeepsWhatAQueueDoesNotLend) {
 }
 
 TEST(QueueUse, HoldsWhatQueuesKeepForThemselves) {
-  TenantTree tree = tree_of(
+  const TenantTree tree = tree_of(
       "tenants: {a: {guaranteed: 6, borrowing_limit: 2, queues: {x: {guaranteed: 3}, y: {guaranteed: 3}}}, "
       "b: "
       "{guaranteed: 2}}");
-  for (QueueSpec& queue : tree.queues) queue.lending_limit = 0;
   const std::size_t a = 1, x = 2, b = 4;
-  QueueUse use(tree, 12);
-  EXPECT_EQ(use.find_held(x, 5), std::nullopt) << "its own three, and two that nobody holds";
-  EXPECT_EQ(use.find_held(x, 6), a) << "y could not have its three";
-  EXPECT_EQ(use.find_held(b, 6), std::nullopt);
-  EXPECT_EQ(use.find_held(b, 7), TenantTree::kRoot);
-  EXPECT_EQ(use.held_beyond_guarantee(a), 0);
+  QueueUse use(tree, Room{12}, QueueUse::Lending::nothing);
+  const auto find_held = [&](std::size_t leaf, std::uint64_t slots) -> std::optional<std::size_t> {
+    const auto held = use.find_held(leaf, {slots});
+    return held ? std::optional(held->queue) : std::nullopt;
+  };
+  EXPECT_EQ(find_held(x, 5), std::nullopt) << "its own three, and two that nobody holds";
+  EXPECT_EQ(find_held(x, 6), a) << "y could not have its three";
+  EXPECT_EQ(find_held(b, 6), std::nullopt);
+  EXPECT_EQ(find_held(b, 7), TenantTree::kRoot);
+  EXPECT_EQ(use.held_beyond_guarantee(a).slots, 0);
   use.add(x, {5});
-  EXPECT_EQ(use.held_beyond_guarantee(a), 2);
-  EXPECT_EQ(use.find_held(b, 4), std::nullopt);
-  EXPECT_EQ(use.find_held(b, 5), TenantTree::kRoot);
-  use.set_total_slots(9);
-  EXPECT_EQ(use.find_held(b, 2), std::nullopt) << "its own, though there are too few for all";
-  EXPECT_EQ(use.find_held(b, 3), TenantTree::kRoot);
+  EXPECT_EQ(use.held_beyond_guarantee(a).slots, 2);
+  EXPECT_EQ(find_held(b, 4), std::nullopt);
+  EXPECT_EQ(find_held(b, 5), TenantTree::kRoot);
+  use.set_total({9});
+  EXPECT_EQ(find_held(b, 2), std::nullopt) << "its own, though there are too few for all";
+  EXPECT_EQ(find_held(b, 3), TenantTree::kRoot);
+}
+
+TEST(QueueUse, GoesByGpusTooWhereAnybodyIsGuaranteedSome) {
+  const TenantTree tree = tree_of("tenants: {a: {guaranteed: 4, guaranteed_gpus: 2}, b: {guaranteed: 4}}");
+  const std::size_t a = 1, b = 2;
+  const Room with_gpu{1, 0, 1}, without{1};
+  QueueUse use(tree, Room{12, 0, 4});
+  EXPECT_TRUE(use.fits_guarantee(a, {2, 0, 2}));
+  EXPECT_FALSE(use.fits_guarantee(a, {2, 0, 3}));
+  EXPECT_TRUE(use.fits_guarantee(b, {4}));
+  EXPECT_FALSE(use.fits_guarantee(b, with_gpu)) << "b is guaranteed no GPUs";
+  use.add(a, {3, 0, 3});
+  EXPECT_TRUE(use.is_over_guarantee(a, with_gpu));
+  EXPECT_TRUE(use.can_spare(a, with_gpu)) << "its third GPU is borrowed, though not its slot";
+  EXPECT_FALSE(use.can_spare(a, {2, 0, 2})) << "one of the two is its own";
+  EXPECT_FALSE(use.is_over_guarantee(a, without));
+  EXPECT_FALSE(use.can_spare(a, without));
+  EXPECT_TRUE(use.fits_guarantee(a, without)) << "of GPUs it has too many, but wants none";
+  EXPECT_TRUE(use.fits_guarantee(a, with_gpu, {0, 0, 2}));
+}
+
+TEST(QueueUse, HoldsTheGpusThatQueuesKeepForThemselves) {
+  const TenantTree tree = tree_of(
+      "tenants: {a: {guaranteed: 4, guaranteed_gpus: 2, gpu_limit: 3}, b: {guaranteed: 4, guaranteed_gpus: "
+      "1}}");
+  const std::size_t a = 1, b = 2;
+  QueueUse use(tree, Room{100, 0, 4}, QueueUse::Lending::nothing);
+  EXPECT_FALSE(use.find_held(a, {1, 0, 3})) << "its own two, and one that nobody holds";
+  ASSERT_TRUE(use.find_held(a, {1, 0, 4}));
+  EXPECT_EQ(use.find_held(a, {1, 0, 4})->queue, a);
+  EXPECT_TRUE(use.find_held(a, {1, 0, 4})->is_of_gpus);
+  EXPECT_FALSE(use.find_held(b, {1, 0, 2}));
+  ASSERT_TRUE(use.find_held(b, {1, 0, 3}));
+  EXPECT_EQ(use.find_held(b, {1, 0, 3})->queue, TenantTree::kRoot);
+  EXPECT_FALSE(use.find_held(b, {90})) << "a worker without GPUs";
+  use.add(a, {1, 0, 3});
+  EXPECT_EQ(use.held_beyond_guarantee(a).gpus, 1U);
+  EXPECT_TRUE(use.find_held(b, {1, 0, 2}));
+  EXPECT_FALSE(use.find_held(b, {1, 0, 1}));
 }
 
 TEST(QueueUse, LimitsAQueueByAllAboveIt) {
@@ -77,7 +119,7 @@ TEST(QueueUse, LimitsAQueueByAllAboveIt) {
       tree_of("tenants: {a: {guaranteed: 4, borrowing_limit: 0, queues: {x: {guaranteed: 3}, y: {}}}}");
   tree.queues[2].lending_limit = 1;
   const std::size_t a = 1, x = 2, y = 3;
-  QueueUse use(tree, 100);
+  QueueUse use(tree, Room{100});
   EXPECT_EQ(use.find_limit(y, {2}), std::nullopt);
   EXPECT_EQ(use.find_limit(y, {3}), a) << "x lends one of its three";
   use.add(y, {2});
@@ -102,7 +144,7 @@ TEST(QueueUse, IsTheSumOfItsChangesInRandomTrees) {
       tree.queues.push_back(spec);
     }
     const std::uint64_t total = random() % 20;
-    QueueUse use(tree, total);
+    QueueUse use(tree, Room{total});
     std::vector<std::uint64_t> own(tree.queues.size(), 0);
     for (int step = 0; step < 40; ++step) {
       std::size_t leaf = 1 + random() % 7;
@@ -135,7 +177,8 @@ TEST(QueueUse, IsTheSumOfItsChangesInRandomTrees) {
 
 struct Claim {
   std::size_t number = 0, queue = 0;
-  std::uint64_t slots = 0;
+  std::uint64_t slots = 0, gpus = 0;
+  Room room() const { return {slots, 0, gpus}; }
 };
 
 /// By claim, in the order in which they are served.
@@ -143,11 +186,11 @@ struct Claim {
 std::vector<std::size_t> levels_of(const TenantTree& tree, std::vector<Claim> claims,
                                    std::vector<std::size_t> kept = {}) {
   std::vector<std::vector<Claim*>> by_queue(tree.queues.size());
-  std::vector<KeptSlots<Claim>> keeping;
+  std::vector<KeptRoom<Claim>> keeping;
   for (std::size_t i = 0; i < claims.size(); ++i) {
     claims[i].number = i;
     if (std::ranges::find(kept, i) != kept.end()) {
-      keeping.push_back({&claims[i], claims[i].slots});
+      keeping.push_back({&claims[i], claims[i].room()});
       continue;
     }
     by_queue[claims[i].queue].push_back(&claims[i]);
@@ -158,7 +201,7 @@ std::vector<std::size_t> levels_of(const TenantTree& tree, std::vector<Claim> cl
   for_each_guaranteed(
       tree, std::move(lines), std::move(keeping),
       [](const Claim* a, const Claim* b) { return a->number < b->number; },
-      [](const Claim& claim) { return claim.slots; }, [](const Claim& claim) { return claim.queue; },
+      [](const Claim& claim) { return claim.room(); }, [](const Claim& claim) { return claim.queue; },
       [&](const Claim& claim, std::size_t count, bool) { levels[claim.number] = count; });
   return levels;
 }
@@ -186,6 +229,22 @@ TEST(GuaranteedLevels, GoFirstToWhatNobodyGetsBack) {
   EXPECT_EQ(levels_of(tree, {{0, x, 2}, {0, x, 1}, {0, x, 2}}, {2}), (Levels{1, 1, 2}));
   EXPECT_EQ(levels_of(tree, {{0, x, 1}, {0, y, 3}, {0, x, 5}}, {2}), (Levels{0, 2, 0}))
       << "too much for x and for a: nothing is left of either, but of y";
+}
+
+TEST(GuaranteedLevels, GoByGpusTooWhereAnybodyIsGuaranteedSome) {
+  const TenantTree tree = tree_of(
+      "tenants: {a: {guaranteed: 4, guaranteed_gpus: 2}, b: {guaranteed: 4}, c: {guaranteed: 4, queues: "
+      "{x: {guaranteed: 2, guaranteed_gpus: 1}, y: {guaranteed: 2}}}}");
+  EXPECT_EQ(levels_of(tree, {{0, 1, 1, 1}, {0, 1, 1, 2}, {0, 1, 1, 0}}), (Levels{1, 0, 0}))
+      << "up to the first that either is not enough for";
+  EXPECT_EQ(levels_of(tree, {{0, 2, 2, 0}, {0, 2, 1, 1}}), (Levels{1, 0})) << "b is guaranteed no GPUs";
+  EXPECT_EQ(levels_of(tree, {{0, 4, 1, 1}, {0, 5, 1, 1}}), (Levels{2, 0}));
+  EXPECT_EQ(levels_of(tree, {{0, 1, 1, 1}, {0, 1, 1, 3}, {0, 1, 3, 0}}, {1}), (Levels{0, 0, 0}))
+      << "nobody gets back the GPUs that the second keeps";
+  EXPECT_EQ(levels_of(tree, {{0, 1, 1, 0}, {0, 1, 1, 3}, {0, 1, 3, 0}}, {1}), (Levels{1, 0, 0}))
+      << "nor the slot, but two are left";
+  const TenantTree without = tree_of("tenants: {a: {guaranteed: 4}}");
+  EXPECT_EQ(levels_of(without, {{0, 1, 2, 9}, {0, 1, 2, 9}}), (Levels{1, 1}));
 }
 
 TEST(GuaranteedLevels, DoNotExistWithoutTenants) {

@@ -153,7 +153,22 @@ inline std::uint64_t below(Random& random, std::uint64_t limit) {
   return random() % limit;
 }
 
-/// Two or three tenants, one of them with queues; `slots` are guaranteed in all at most.
+/// Guarantees leaves that are guaranteed slots up to `gpus` in all; those above them as much together.
+inline void guarantee_random_gpus(TenantTree& tree, Random random, std::uint64_t gpus) {
+  for (std::size_t queue = tree.queues.size() - 1; queue > 0; --queue) {
+    QueueSpec& spec = tree.queues[queue];
+    if (spec.is_leaf && spec.guaranteed > 0) {
+      spec.guaranteed_gpus = below(random, gpus + 1);
+      gpus -= spec.guaranteed_gpus;
+    }
+    if (spec.gpu_limit) spec.gpu_limit = std::max(*spec.gpu_limit, spec.guaranteed_gpus);
+    tree.queues[spec.parent].guaranteed_gpus += spec.guaranteed_gpus;
+  }
+  tree.queues[TenantTree::kRoot].guaranteed_gpus = 0;
+}
+
+/// Two or three tenants, one of them with queues; `slots` are guaranteed in all at most. A third of the
+/// trees guarantees GPUs, too.
 inline TenantTree random_tenants(Random& random, std::uint64_t slots) {
   TenantTree tree;
   Random gpus = beside(random);
@@ -181,6 +196,7 @@ inline TenantTree random_tenants(Random& random, std::uint64_t slots) {
   const std::uint64_t part = below(random, all + 1);
   add("x", c, part);
   add("y", c, all - part);
+  if (Random more = beside(gpus); below(more, 3) == 0) guarantee_random_gpus(tree, more, 6);
   return tree;
 }
 

@@ -60,6 +60,41 @@ TEST(TenantFile, ReadsTenantsAndTheirQueues) {
   EXPECT_EQ(tree[tree.find("guests", "default").value()].guaranteed, 0U);
 }
 
+TEST(TenantFile, ReadsGuaranteesOfGpus) {
+  EXPECT_FALSE(parse(kExample).guarantees_gpus());
+  const TenantTree tree = parse(R"(tenants:
+  nlp: {guaranteed: 8, guaranteed_gpus: 2, gpu_limit: 2}
+  vision: {guaranteed: 8, queues: {prod: {guaranteed: 4, guaranteed_gpus: 3}, dev: {guaranteed: 2}}}
+)");
+  EXPECT_TRUE(tree.guarantees_gpus());
+  EXPECT_EQ(tree.guaranteed_gpus_together(), 5U);
+  EXPECT_EQ(tree[tree.find("nlp", "default").value()].guaranteed_gpus, 2U);
+  const std::size_t dev = tree.find("vision", "dev").value();
+  EXPECT_EQ(tree[dev].guaranteed_gpus, 0U);
+  EXPECT_EQ(tree[tree[dev].parent].guaranteed_gpus, 3U) << "what its queues are guaranteed together";
+}
+
+TEST(TenantFile, PointsAtWrongGuaranteesOfGpus) {
+  EXPECT_EQ(
+      errors_of("tenants: {nlp: {guaranteed_gpus: 2}}\n"),
+      Errors{"f:1:34: tenants.nlp.guaranteed_gpus: nobody could have them back without slots, of which 0 "
+             "are guaranteed: a worker with GPUs has slots as well\n  such as guaranteed: 2"});
+  EXPECT_EQ(errors_of("tenants: {nlp: {guaranteed: 2, guaranteed_gpus: 2, gpu_limit: 1}}\n"),
+            Errors{"f:1:63: tenants.nlp.gpu_limit: expected at least 2 (guaranteed_gpus), got 1\n  it counts "
+                   "those that are guaranteed, too"});
+  EXPECT_EQ(
+      errors_of(
+          "tenants:\n  nlp:\n    guaranteed: 9\n    guaranteed_gpus: 2\n    queues: {x: {guaranteed: 4, "
+          "guaranteed_gpus: 2}, y: {guaranteed: 4, guaranteed_gpus: 1}}\n"),
+      Errors{"f:4:22: tenants.nlp.guaranteed_gpus: the queues below are guaranteed 3 GPUs together, which "
+             "is more than 2\n  guarantee them less, or this one more"});
+  EXPECT_EQ(errors_of("tenants:\n  nlp:\n    gpu_limit: 2\n    queues: {x: {guaranteed: 4, guaranteed_gpus: "
+                      "3}}\n")
+                .size(),
+            1U)
+      << "of those of its queues as well";
+}
+
 TEST(TenantFile, NamesTheQueueThatAJobIsIn) {
   const TenantTree tree = parse(kExample);
   EXPECT_EQ(tree.find("nlp", "prod"), std::nullopt);

@@ -62,6 +62,22 @@ std::vector<SlotCount> count_used(const ClusterModel& cluster) {
   return count_used(cluster, [](const Lease& lease) { return lease.slots; });
 }
 
+std::vector<std::uint64_t> count_gpus_used(const ClusterModel& cluster) {
+  return count_used(cluster,
+                    [](const Lease& lease) { return static_cast<std::uint64_t>(lease.devices.size()); });
+}
+
+std::uint64_t count_gpus(const ClusterModel& cluster) {
+  std::uint64_t gpus = 0;
+  for (const NodeView& node : cluster.nodes) gpus += node.gpus;
+  return gpus;
+}
+
+/// That queues are guaranteed; none of it matters where nobody is guaranteed any.
+bool are_gpus_guaranteed(const TenantTree& tree) {
+  return std::ranges::any_of(tree.queues, [](const QueueSpec& queue) { return queue.guaranteed_gpus > 0; });
+}
+
 std::uint64_t count_slots(const ClusterModel& cluster) {
   std::uint64_t slots = 0;
   for (const NodeView& node : cluster.nodes) slots += node.slots;
@@ -69,13 +85,16 @@ std::uint64_t count_slots(const ClusterModel& cluster) {
 }
 
 /// And what the minimums of gangs lack that have started and are not preemptible: they keep that.
-void add_kept_minimums(const ClusterModel& cluster, std::vector<SlotCount>& used) {
+void add_kept_minimums(const ClusterModel& cluster, std::vector<SlotCount>& used,
+                       std::vector<std::uint64_t>& gpus) {
   for (const Demand& demand : cluster.demands) {
     const std::uint32_t has = cluster.live(demand.job);
     if (demand.preemptible || has == 0 || has >= demand.workers.min) continue;
     for (std::size_t queue = cluster.tenants.find(demand.tenant, demand.queue).value(); queue != 0;
-         queue = cluster.tenants[queue].parent)
+         queue = cluster.tenants[queue].parent) {
       used[queue] += (demand.workers.min - has) * demand.slots;
+      gpus[queue] += std::uint64_t{demand.workers.min - has} * demand.gpus;
+    }
   }
 }
 
@@ -104,10 +123,14 @@ void expect_quotas_kept(const ClusterModel& cluster) {
 
 void expect_fair_preemptions(const ClusterModel& cluster, const Plan& plan) {
   auto used = count_used(cluster);  // and what the plan gives, and keeps for those whose room is coming
+  auto gpus = count_gpus_used(cluster);
+  const bool by_gpus = are_gpus_guaranteed(cluster.tenants);
   const auto give = [&](const Demand& demand, std::uint32_t workers) {
     for (std::size_t queue = cluster.tenants.find(demand.tenant, demand.queue).value(); queue != 0;
-         queue = cluster.tenants[queue].parent)
+         queue = cluster.tenants[queue].parent) {
       used[queue] += workers * demand.slots;
+      gpus[queue] += std::uint64_t{workers} * demand.gpus;
+    }
   };
   for (const Placement& placement : plan.placements) give(cluster.demand(placement.job), placement.count);
   for (const Wait& wait : plan.waits) {
@@ -124,10 +147,15 @@ void expect_fair_preemptions(const ClusterModel& cluster, const Plan& plan) {
       continue;
     }
     const auto meeting = cluster.tenants.meet(a, b);
-    EXPECT_GT(used[meeting.b_side], cluster.tenants[meeting.b_side].guaranteed)
+    const QueueSpec& own = cluster.tenants[meeting.a_side];
+    const QueueSpec& others = cluster.tenants[meeting.b_side];
+    const bool is_gpu_borrowed = by_gpus && victim.gpus > 0 && gpus[meeting.b_side] > others.guaranteed_gpus;
+    EXPECT_TRUE(used[meeting.b_side] > others.guaranteed || is_gpu_borrowed)
         << victim.job << " has not borrowed";
-    EXPECT_LE(by.workers.min * by.slots, cluster.tenants[meeting.a_side].guaranteed)
-        << by.job << " borrows itself";
+    EXPECT_LE(by.workers.min * by.slots, own.guaranteed) << by.job << " borrows itself";
+    if (by_gpus) {
+      EXPECT_LE(by.workers.min * by.gpus, own.guaranteed_gpus) << by.job << " borrows GPUs itself";
+    }
   }
 }
 
@@ -140,8 +168,8 @@ void expect_gpu_quotas_keep_gpus_only(const Plan& plan, const ClusterModel& clus
   }
 }
 
-/// Whether one comes first, or its turn does, that waits for GPUs: nobody is guaranteed those, nor where they
-/// are, so it may keep back those who are within a guarantee of slots.
+/// Whether one comes first, or its turn does, that waits for GPUs: nobody is guaranteed where those are, so
+/// it may keep back those who are within a guarantee of slots.
 bool is_behind_gpus(const ClusterModel& cluster, const Wait& wait) {
   return std::ranges::any_of(wait.reasons, [&](const Reason& reason) {
     return (reason.code == "fair_share_turn" || reason.code == "priority_behind") &&
@@ -152,16 +180,24 @@ bool is_behind_gpus(const ClusterModel& cluster, const Wait& wait) {
 
 /// At rest, with enough slots for all guarantees and what is free not scattered: nobody waits whose minimum
 /// its queue could have within all guarantees above it.
-void expect_guarantees_met(const ClusterModel& cluster, const Plan& plan) {
+/// `with_gpus`: those that need GPUs neither, which are all on one node then.
+void expect_guarantees_met(const ClusterModel& cluster, const Plan& plan, bool with_gpus = false) {
   auto used = count_used(cluster);
-  add_kept_minimums(cluster, used);
+  auto gpus = count_gpus_used(cluster);
+  add_kept_minimums(cluster, used, gpus);
   for (const Wait& wait : plan.waits) {
     const Demand& demand = cluster.demand(wait.job);
-    if (demand.gpus > 0 || is_behind_gpus(cluster, wait)) continue;
+    if (!with_gpus && (demand.gpus > 0 || is_behind_gpus(cluster, wait))) continue;
     const std::size_t leaf = cluster.tenants.find(demand.tenant, demand.queue).value();
-    bool within = true;
-    for (std::size_t queue = leaf; queue != 0; queue = cluster.tenants[queue].parent)
+    // What comes before it in its queue, and has more GPUs than that is guaranteed, leaves it nothing of
+    // that.
+    bool within =
+        !are_gpus_guaranteed(cluster.tenants) || gpus[leaf] <= cluster.tenants[leaf].guaranteed_gpus;
+    for (std::size_t queue = leaf; queue != 0; queue = cluster.tenants[queue].parent) {
       within = within && used[queue] + demand.workers.min * demand.slots <= cluster.tenants[queue].guaranteed;
+      within = within && (demand.gpus == 0 || gpus[queue] + std::uint64_t{demand.workers.min} * demand.gpus <=
+                                                  cluster.tenants[queue].guaranteed_gpus);
+    }
     const bool is_first = std::ranges::none_of(plan.waits, [&](const Wait& other) {
       const Demand& one = cluster.demand(other.job);
       const bool same = one.tenant == demand.tenant && one.queue == demand.queue;
@@ -205,11 +241,14 @@ std::size_t count_fixed_that_wait(const Plan& plan) {
 
 /// Whatever jobs that are not preemptible have beyond what their tenants are guaranteed, others' guarantees
 /// are left.
-void expect_guarantees_can_be_had_back(const ClusterModel& cluster) {
+/// `with_gpus`: no more of them are guaranteed than there are.
+void expect_guarantees_can_be_had_back(const ClusterModel& cluster, bool with_gpus = false) {
   ClusterModel fixed = cluster;
   std::erase_if(fixed.leases, [&](const Lease& lease) { return cluster.demand(lease.job).preemptible; });
   const auto used = count_used(fixed);
+  const auto gpus = count_gpus_used(fixed);
   std::vector<SlotCount> below(used.size());
+  std::vector<std::uint64_t> gpus_below(used.size());
   for (std::size_t queue = used.size() - 1; queue > 0; --queue) {
     const QueueSpec& spec = cluster.tenants[queue];
     const SlotCount held = spec.is_leaf ? used[queue] : below[queue];
@@ -217,8 +256,16 @@ void expect_guarantees_can_be_had_back(const ClusterModel& cluster) {
       EXPECT_LE(held, *most) << cluster.tenants.full_name(queue);
     }
     below[spec.parent] += std::max<SlotCount>(held, spec.guaranteed);
+    const std::uint64_t gpus_held = spec.is_leaf ? gpus[queue] : gpus_below[queue];
+    if (spec.gpu_limit && are_gpus_guaranteed(cluster.tenants)) {
+      EXPECT_LE(gpus_held, *spec.gpu_limit) << cluster.tenants.full_name(queue);
+    }
+    gpus_below[spec.parent] += std::max(gpus_held, spec.guaranteed_gpus);
   }
   EXPECT_LE(below[0], count_slots(cluster));
+  if (with_gpus) {
+    EXPECT_LE(gpus_below[0], count_gpus(cluster));
+  }
 }
 
 TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
@@ -290,6 +337,93 @@ TEST(TenantProperty, QuotasHoldAtEveryDecisionAndGuaranteesAreMetAtRest) {
   EXPECT_GT(waits_for_turn, 200U);
   EXPECT_GT(fixed_borrow, 200U);
   EXPECT_GT(fixed_wait, 500U);
+}
+
+/// Preemptions by one that needs GPUs of jobs whose side is within its guarantee of slots.
+std::size_t count_gpus_had_back(const ClusterModel& cluster, const Plan& plan) {
+  const auto used = count_used(cluster);
+  return static_cast<std::size_t>(std::ranges::count_if(plan.preemptions, [&](const Preemption& one) {
+    const Demand& victim = cluster.demand(one.job);
+    const Demand& by = cluster.demand(one.by);
+    const auto meeting = cluster.tenants.meet(cluster.tenants.find(by.tenant, by.queue).value(),
+                                              cluster.tenants.find(victim.tenant, victim.queue).value());
+    return by.gpus > 0 && meeting.b_side != meeting.at &&
+           used[meeting.b_side] <= cluster.tenants[meeting.b_side].guaranteed;
+  }));
+}
+
+std::size_t count_waits_for_kept_gpus(const Plan& plan) {
+  return static_cast<std::size_t>(std::ranges::count_if(plan.waits, [](const Wait& wait) {
+    const std::string& text = wait.reasons.front().text;
+    return text.find("is not preemptible: of") != std::string::npos && text.find("GPU") != std::string::npos;
+  }));
+}
+
+/// As many GPUs are guaranteed as there are, or fewer; on one node all guarantees are met at rest, of GPUs
+/// too, and on more all comes to rest.
+TEST(TenantProperty, GuaranteesOfGpusAreMetAtRestToo) {
+  std::size_t had_back = 0, kept = 0, fixed_borrow = 0, starts_within = 0;
+  const Seeds seeds(2000);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    Random random(seed);
+    ClusterModel cluster;
+    const auto nodes = seed % 3 == 0 ? 2 + below(random, 2) : 1;
+    for (std::uint64_t i = 0; i < nodes; ++i) {
+      const auto gpus = static_cast<std::uint32_t>(1 + below(random, nodes == 1 ? 5 : 3));
+      const auto slots = static_cast<std::uint32_t>(2 * gpus + below(random, 7));
+      cluster.add_gpu_node("n" + std::to_string(i), slots, gpus, "NVIDIA H200");
+    }
+    cluster.tenants = random_tenants(random, count_slots(cluster));
+    for (QueueSpec& queue : cluster.tenants.queues) queue.guaranteed_gpus = 0;
+    testing::guarantee_random_gpus(cluster.tenants, testing::beside(random), count_gpus(cluster));
+    for (int event = 0; event < 12; ++event) {
+      cluster.go_on_until(cluster.now_ms + static_cast<std::int64_t>(below(random, 20'000)));
+      add_tenants_job(cluster, random, event);
+      if (below(random, 2) == 0) cluster.demands.back().gpus = 1;  // of the others every second needs one
+      if (seed % 4 >= 2) make_some_fixed(cluster, random);
+      if (below(random, 3) == 0)
+        cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
+      if (!cluster.leases.empty() && below(random, 4) == 0)
+        cluster.lose_worker(cluster.leases[below(random, cluster.leases.size())].worker);
+      int rounds = 0;
+      for (; rounds < 60; ++rounds) {
+        const Plan plan = cluster.plan();
+        expect_fair_preemptions(cluster, plan);
+        had_back += count_gpus_had_back(cluster, plan);
+        fixed_borrow += count_fixed_that_borrow(cluster, plan);
+        if (plan.releases.empty() && plan.placements.empty()) break;
+        cluster.carry_out(plan);
+        expect_quotas_kept(cluster);
+        if (HasFailure()) FAIL() << "seed " << seed << ", event " << event;
+        if (below(random, 2) == 0) cluster.finish_releases();
+      }
+      cluster.finish_releases();
+      ASSERT_LT(cluster.settle(60), 60) << "seed " << seed << ", event " << event << ": no rest";
+      const Plan rest = cluster.plan();
+      kept += count_waits_for_kept_gpus(rest);
+      expect_guarantees_can_be_had_back(cluster, true);
+      expect_gpu_quotas_keep_gpus_only(rest, cluster);
+      if (nodes == 1) {
+        expect_guarantees_met(cluster, rest, true);
+        const auto gpus = count_gpus_used(cluster);
+        for (const Demand& one : cluster.demands) {
+          const auto leaf = cluster.tenants.find(one.tenant, one.queue).value();
+          starts_within +=
+              one.gpus > 0 && cluster.live(one.job) > 0 && gpus[leaf] <= cluster.tenants[leaf].guaranteed_gpus
+                  ? 1
+                  : 0;
+        }
+      }
+      if (HasFailure()) FAIL() << "seed " << seed << ", event " << event;
+    }
+  }
+  if (seeds.are_chosen()) return;
+  EXPECT_GT(had_back, 100U);
+  EXPECT_GT(kept, 100U);
+  EXPECT_GT(fixed_borrow, 100U);
+  EXPECT_GT(starts_within, 1000U);
 }
 
 /// Whatever waits for what others are guaranteed, and for others that do: once nobody comes any more all
@@ -424,7 +558,8 @@ void add_nested_job(ClusterModel& cluster, Random& random, int number) {
 /// guaranteed itself, whatever others of its tenant have borrowed and whoever else waits.
 void expect_leaf_guarantees_met(const ClusterModel& cluster, const Plan& plan) {
   auto used = count_used(cluster);
-  add_kept_minimums(cluster, used);
+  auto gpus = count_gpus_used(cluster);
+  add_kept_minimums(cluster, used, gpus);
   for (const Wait& wait : plan.waits) {
     const Demand& demand = cluster.demand(wait.job);
     const std::size_t leaf = cluster.tenants.find(demand.tenant, demand.queue).value();
@@ -435,7 +570,15 @@ void expect_leaf_guarantees_met(const ClusterModel& cluster, const Plan& plan) {
       const bool same = one.tenant == demand.tenant && one.queue == demand.queue;
       return same && std::tie(one.priority, demand.order) > std::tie(demand.priority, one.order);
     });
-    EXPECT_FALSE(is_first && used[leaf] + lacks <= cluster.tenants[leaf].guaranteed)
+    const QueueSpec& spec = cluster.tenants[leaf];
+    // As in `expect_guarantees_met`.
+    const bool has_gpus_left =
+        !are_gpus_guaranteed(cluster.tenants) ||
+        gpus[leaf] + (is_counted
+                          ? 0
+                          : std::uint64_t{demand.workers.min - cluster.live(demand.job)} * demand.gpus) <=
+            spec.guaranteed_gpus;
+    EXPECT_FALSE(is_first && has_gpus_left && used[leaf] + lacks <= spec.guaranteed)
         << wait.job << " could have its minimum within what " << cluster.tenants.full_name(leaf)
         << " is guaranteed";
   }
@@ -450,6 +593,45 @@ std::size_t count_taken_from_sisters(const ClusterModel& cluster, const Plan& pl
            std::ranges::any_of(
                plan.waits, [&](const Wait& wait) { return cluster.demand(wait.job).tenant != by.tenant; });
   }));
+}
+
+/// The same where GPUs are guaranteed as well, on one node.
+TEST(TenantProperty, NestedQueuesHaveTheirGuaranteesOfGpusAtRestWhoeverWaits) {
+  std::size_t taken_from_sisters = 0, had_back = 0;
+  const Seeds seeds(1500);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
+    SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
+    Random random(seed);
+    ClusterModel cluster;
+    const auto slots = static_cast<std::uint32_t>(6 + below(random, 9));
+    cluster.add_gpu_node("n", slots, static_cast<std::uint32_t>(2 + below(random, slots / 2)), "NVIDIA H200");
+    cluster.tenants = random_nested_queues(random, slots);
+    testing::guarantee_random_gpus(cluster.tenants, testing::beside(random), count_gpus(cluster));
+    for (int event = 0; event < 14; ++event) {
+      cluster.go_on_until(cluster.now_ms + static_cast<std::int64_t>(below(random, 10'000)));
+      add_nested_job(cluster, random, event);
+      if (Random gpus = testing::beside(random); below(gpus, 2) == 0) cluster.demands.back().gpus = 1;
+      if (seed % 2 == 1) make_some_fixed(cluster, random);
+      if (below(random, 5) == 0)
+        cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
+      if (!cluster.leases.empty() && below(random, 6) == 0)
+        cluster.lose_worker(cluster.leases[below(random, cluster.leases.size())].worker);
+      const int rounds = cluster.settle(60, [&](const Plan& plan) {
+        expect_fair_preemptions(cluster, plan);
+        taken_from_sisters += count_taken_from_sisters(cluster, plan);
+        had_back += count_gpus_had_back(cluster, plan);
+      });
+      ASSERT_LT(rounds, 60) << "seed " << seed << ", event " << event << ": no rest";
+      expect_quotas_kept(cluster);
+      if (are_gpus_guaranteed(cluster.tenants)) expect_leaf_guarantees_met(cluster, cluster.plan());
+      expect_guarantees_can_be_had_back(cluster, true);
+      if (HasFailure()) FAIL() << "seed " << seed << ", event " << event;
+    }
+  }
+  if (seeds.are_chosen()) return;
+  EXPECT_GT(taken_from_sisters, 100U);
+  EXPECT_GT(had_back, 50U);
 }
 
 TEST(TenantProperty, NestedQueuesHaveTheirGuaranteesAtRestWhoeverWaits) {
