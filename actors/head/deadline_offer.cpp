@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "actors/gateway/error_response.hpp"
+#include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/queue_use.hpp"
 #include "scheduler/spec/scalars.hpp"
 
@@ -96,10 +97,11 @@ gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledge
     return refuse(fmt::format("{}job {} waits and is more urgent", none, urgent),
                   "submit it when that job has started, or with a higher priority");
   }
-  if (const auto* first = find_waiting_promise(ledger)) {
-    return refuse(fmt::format("{}job {} waits for what it was promised, its start by {}", none, first->id,
-                              to_time_text(first->starts_by_ms)),
-                  "submit it when that job has started");
+  const JobRecord* first = find_waiting_promise(ledger);
+  if (count_waiting_promises(ledger) >= kMaxWaitingPromises) {
+    return refuse(fmt::format("{}{} jobs wait for what they were promised, such as {}, its start by {}", none,
+                              kMaxWaitingPromises, first->id, to_time_text(first->starts_by_ms)),
+                  "submit it when one of them has started");
   }
   if (ledger.tenants().has_tenants()) return refuse_beyond_guarantee(draft, ledger);
   const auto endless = name_endless(ledger, [](const JobRecord&) { return true; });
@@ -107,6 +109,13 @@ gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledge
     return refuse(fmt::format("{}nobody knows when there is room for it, since these have no time_limit: {}",
                               none, endless),
                   "jobs with a time_limit end at a known moment; or submit it without deadline");
+  }
+  if (first != nullptr) {
+    return refuse(
+        fmt::format("{}nobody knows when there is room for it behind job {}, which waits for what it "
+                    "was promised, its start by {}",
+                    none, first->id, to_time_text(first->starts_by_ms)),
+        "submit it when that job has started");
   }
   return refuse(none + "nobody knows when there is room for it",
                 "ds-submit plan says what it would wait for; or submit it without deadline");
@@ -145,6 +154,11 @@ std::optional<gateway::HttpResponse> refuse_unfit(std::span<const Reason> reason
 bool is_promise_at_risk(const JobRecord& job, std::span<const Reason> reasons, std::int64_t now_ms) {
   if (!job.has_promise || job.started_ms != 0) return false;
   return now_ms > job.starts_by_ms || find_lack_of_nodes(reasons) != nullptr;
+}
+
+std::size_t count_waiting_promises(const Ledger& ledger) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      ledger.promised(), [&](const std::string& id) { return ledger.find(id)->started_ms == 0; }));
 }
 
 const JobRecord* find_waiting_promise(const Ledger& ledger) {

@@ -37,7 +37,9 @@ std::optional<gateway::HttpResponse> refuse_unfit(std::span<const scheduler::Rea
 bool is_promise_at_risk(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons,
                         std::int64_t now_ms);
 
-/// The job that was promised a moment to start and waits for it; none: there is no such.
+/// Jobs that were promised a moment to start and wait for it.
+std::size_t count_waiting_promises(const scheduler::Ledger& ledger);
+/// One of them; none: there is no such.
 const scheduler::JobRecord* find_waiting_promise(const scheduler::Ledger& ledger);
 /// One that has started and lacks workers; none: there is no such.
 const scheduler::JobRecord* find_lacking_promise(const scheduler::Ledger& ledger);

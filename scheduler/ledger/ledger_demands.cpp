@@ -196,6 +196,7 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 is_held ? job.crashes_in_a_row : 0,
                 job.spec->restart_limit,
                 crashed_early_on(job)};
+  if (job.has_promise) demand.starts_by_ms = job.starts_by_ms;
   if (is_young) demand.young_until_ms = job.gang_since_ms + kMinimumRunMs;
   demand.is_extra = job.spec->serve && job.workers >= std::max({job.spec->workers.min, job.had, 1U});
   return demand;

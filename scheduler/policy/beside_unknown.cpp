@@ -6,18 +6,6 @@
 #include "scheduler/policy/aftermath.hpp"
 
 namespace ds::scheduler {
-namespace {
-
-/// Pieces at most for which there is no room where one of `size` is.
-std::int64_t most_in_the_way(const WorkerSize& size, const WorkerSize& piece) {
-  const auto share = [](std::uint64_t taken, std::uint64_t of) {
-    return of == 0 ? 0 : static_cast<std::int64_t>((taken + of - 1) / of);
-  };
-  return std::max({share(size.slots.thousandths(), piece.slots.thousandths()),
-                   share(size.memory_bytes, piece.memory_bytes), share(size.gpus, piece.gpus)});
-}
-
-}  // namespace
 
 /// Whether it might grow into room that the waiting job could not have back: not where it may not grow while
 /// that one waits (`Planning::may_grow`), nor where its extra workers are there for that one. One that is
@@ -112,7 +100,7 @@ void GangPlanner::open_behind_unknown(Reservation& kept, std::span<const Reserva
   for (const Reservation& other : all) {
     if (other.job == &job) continue;
     waiting.others +=
-        static_cast<std::int64_t>(other.ask.pieces) * most_in_the_way(other.ask.piece, ask.piece);
+        static_cast<std::int64_t>(other.ask.pieces * most_displaced(other.ask.piece, ask.piece));
   }
   auto ends = find_ends(waiting, std::move(gangs));
   if (!ends) return;

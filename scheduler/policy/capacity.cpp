@@ -24,6 +24,14 @@ WorkerSize size_of(const Demand& demand) {
           demand.gpus > 0 ? demand.gpu_kind : std::string()};
 }
 
+std::uint64_t most_displaced(const WorkerSize& size, const WorkerSize& piece) {
+  const auto share = [](std::uint64_t taken, std::uint64_t of) {
+    return of == 0 ? 0 : (taken + of - 1) / of;
+  };
+  return std::max({share(size.slots.thousandths(), piece.slots.thousandths()),
+                   share(size.memory_bytes, piece.memory_bytes), share(size.gpus, piece.gpus)});
+}
+
 WorkerSize together(const WorkerSize& size, std::uint32_t count) {
   return {size.slots * count, std::min(size.memory_bytes * count, kMaxMemoryBytes + 1), size.gpus * count,
           size.gpu_kind};

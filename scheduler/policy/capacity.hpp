@@ -43,6 +43,9 @@ WorkerSize together(const WorkerSize& size, std::uint32_t count);
 /// What it takes; the kind of its GPUs is its node's.
 WorkerSize size_of(const Lease& lease);
 
+/// Pieces at most for which one of `size` leaves no room on its node.
+std::uint64_t most_displaced(const WorkerSize& size, const WorkerSize& piece);
+
 /// What so many workers take.
 Room room_of(const WorkerSize& size, std::uint32_t workers);
 

@@ -13,16 +13,6 @@ namespace {
 
 constexpr std::int64_t kMinimumRunMs = std::chrono::milliseconds(kMinimumRun).count();
 
-std::uint64_t count_up(std::uint64_t used, std::uint64_t piece) {
-  return piece == 0 ? 0 : (used + piece - 1) / piece;
-}
-
-/// Pieces for which one of `size` on a node leaves no room, at most.
-std::uint64_t most_lost(const WorkerSize& size, const WorkerSize& piece) {
-  return std::max({count_up(size.slots.thousandths(), piece.slots.thousandths()),
-                   count_up(size.memory_bytes, piece.memory_bytes), count_up(size.gpus, piece.gpus)});
-}
-
 }  // namespace
 
 /// What others may hold that could be taken from them is gone in thought (`then.freed`, but not `then.use`);
@@ -35,7 +25,7 @@ struct GangPlanner::Claimed {
     SlotCount worst_slots = 1;  ///< and its slots
 
     void count(const WorkerSize& size, std::uint64_t workers, const WorkerSize& piece) {
-      const std::uint64_t one = most_lost(size, piece);
+      const std::uint64_t one = most_displaced(size, piece);
       slots += workers * size.slots;
       lost += workers * one;
       if (one * worst_slots.thousandths() <= worst * size.slots.thousandths()) return;
@@ -44,7 +34,7 @@ struct GangPlanner::Claimed {
     }
     void forget(const WorkerSize& size, std::uint64_t workers, const WorkerSize& piece) {
       slots -= workers * size.slots;
-      lost -= workers * most_lost(size, piece);
+      lost -= workers * most_displaced(size, piece);
     }
     /// If it keeps so many slots.
     std::uint64_t lost_to(SlotCount kept) const {
@@ -54,7 +44,6 @@ struct GangPlanner::Claimed {
 
   Aftermath then;
   std::map<std::size_t, Side> sides{};  ///< by queue
-  std::uint64_t owed = 0;  ///< pieces for which those workers leave no room that gangs of its queue have lost
 };
 
 /// The workers of a job of the same queue above its minimum, which all are there for one with a promise.
@@ -134,7 +123,7 @@ bool GangPlanner::has_claimed_room(const Claimed& claimed) const {
     held += of_none;
   }
   if (is_lending_limited && held > total_and_elsewhere().slots) return false;
-  return then.fitting >= static_cast<std::int64_t>(then.ask.pieces + lost + claimed.owed);
+  return then.fitting - then.owed >= static_cast<std::int64_t>(then.ask.pieces + lost);
 }
 
 std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::int64_t now_ms) const {
@@ -146,7 +135,9 @@ std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::
   Claimed claimed{aftermath_of(job)};
   Aftermath& then = claimed.then;
   const WorkerSize& piece = then.ask.piece;
-  enum class What { ends, is_old };
+  const auto earlier = promises_before(job, now_ms);
+  if (!earlier) return std::nullopt;
+  enum class What { is_due, ends, is_old };
   std::vector<std::tuple<std::int64_t, What, const Job*>> moments;
   std::set<const Job*> taken;
   const auto side_of = [&](const Job& other) -> Claimed::Side& {
@@ -167,12 +158,13 @@ std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::
     const std::uint32_t kept = fixed_workers(other, other.workers);
     if (other.queue != job.queue || kept <= other.workers) return;
     const std::uint32_t owed = kept - other.workers;
-    const std::uint64_t pieces = owed * most_lost(other.size, piece);
+    const auto pieces = static_cast<std::int64_t>(owed * most_displaced(other.size, piece));
     more ? then.use.add(other.queue, room_of(other.size, owed))
          : then.use.remove(other.queue, room_of(other.size, owed));
-    claimed.owed = more ? claimed.owed + pieces : claimed.owed - pieces;
+    then.owed += more ? pieces : -pieces;
   };
   const auto end = [&](const Job& other) {
+    if (other.workers == 0) return let_go(then, other);
     count_lost(other, false);
     if (!taken.contains(&other)) {
       taken.insert(&other);
@@ -186,7 +178,10 @@ std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::
     if (const auto ends_ms = end_of(*other, now_ms); ends_ms > 0)
       moments.emplace_back(std::max(ends_ms, now_ms), What::ends, other);
     count_lost(*other, true);
-    if (other->queue == job.queue) return take_own_extras(then, *other);
+    if (other->queue == job.queue) {
+      if (may_count_on_extras(job, *earlier)) take_own_extras(then, *other);
+      return;
+    }
     if (!other->demand.preemptible || other->demand.has_promise || !other->has_queue) return;
     // Not sooner though the job is critical: its owner may make it less urgent.
     const bool is_new = other->started == 0;
@@ -198,15 +193,23 @@ std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::
   for (const Job* other : touched_) {
     if (other->started == 0) look_at(other);
   }
+  std::int64_t first_ms = now_ms;
+  for (const EarlierPromise& promise : *earlier) {
+    hold_back(then, *promise.job);
+    first_ms = std::max(first_ms, promise.starts_by_ms);
+    moments.emplace_back(promise.starts_by_ms, What::is_due, promise.job);
+    moments.emplace_back(promise.ends_by_ms, What::ends, promise.job);
+  }
   std::ranges::sort(moments, {}, [](const auto& moment) { return std::get<0>(moment); });
   std::int64_t at_ms = now_ms;
   auto next = moments.begin();
   while (true) {
     for (; next != moments.end() && std::get<0>(*next) == at_ms; ++next) {
       const auto& [ms, what, other] = *next;
-      what == What::ends ? end(*other) : take(*other);
+      if (what == What::ends) end(*other);
+      if (what == What::is_old) take(*other);
     }
-    if (has_claimed_room(claimed)) return at_ms;
+    if (at_ms >= first_ms && has_claimed_room(claimed)) return at_ms;
     if (next == moments.end()) return std::nullopt;
     at_ms = std::get<0>(*next);
   }
@@ -234,6 +237,9 @@ Room GangPlanner::with_those_before(const Job& job) const {
   for (const Job* other : running_) count(other);
   for (const Job* other : touched_) {
     if (other->started == 0) count(other);
+  }
+  for (const Job* other : waiting_promises_before(job)) {
+    if (other->queue == job.queue) room = plus(room, room_of(other->size, other->needed));
   }
   return room;
 }

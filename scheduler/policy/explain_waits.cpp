@@ -45,9 +45,9 @@ std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
     if (job->workers >= job->needed) continue;
     const auto told = told_.find(job);
     WaitFacts facts = told != told_.end() ? told->second : facts_of(*job);
-    if (job->is_pending && (told == told_.end() || job->workers > 0))
-      describe_queue(*job, served[job->queue], facts);
-    if (job->is_pending && told == told_.end()) describe_line(*job, facts);
+    const bool is_behind = told == told_.end() || is_behind_earlier_promise(*job);
+    if (job->is_pending && (is_behind || job->workers > 0)) describe_queue(*job, served[job->queue], facts);
+    if (job->is_pending && is_behind) describe_line(*job, facts);
     if (job->is_pending && told != told_.end() && job->workers == 0) describe_fixed_ahead(*job, facts);
     if (job->is_pending && told != told_.end() && !facts.room_is_coming)
       note_claimants(planner_, tenants_, *job, facts);
@@ -59,6 +59,11 @@ std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
     waits.push_back({job->demand.job, explain_wait(facts), facts.room_is_coming});
   }
   return waits;
+}
+
+/// It has had its turn, beside those, and they are in its way all the same.
+bool Planning::is_behind_earlier_promise(const Job& job) const {
+  return !tenants_.has_tenants() && job.demand.has_promise && !planner_.waiting_promises_before(job).empty();
 }
 
 /// `served`: jobs of its queue that have had their minimum since the plan began.
@@ -99,7 +104,7 @@ void Planning::describe_fixed_ahead(const Job& job, WaitFacts& facts) const {
 std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
   if (job.workers > 0 || !planner_.fits_now(job.queue, GangPlanner::shape_of(job))) return std::nullopt;
   for (const auto& kept : reservations_) {
-    if (kept.is_claimed || !kept.is_before(job.queue, job.size, tenants_)) continue;
+    if (kept.job == &job || kept.is_claimed || !kept.is_before(job.queue, job.size, tenants_)) continue;
     if ((kept.is_closed && !kept.is_unknown) || kept.is_likely_after(end_of(job, now_ms_))) continue;
     return KeptFor{kept.job->demand.job, kept.at_ms, now_ms_, job.demand.lasts_ms, kept.likely_ms};
   }

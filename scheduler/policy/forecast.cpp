@@ -147,9 +147,10 @@ std::optional<std::int64_t> Planning::latest_start(const Job& job, const GangEnd
   const auto& line = planner_.short_of(TenantTree::kRoot);
   if (planner_.has_partial_gangs() || line.size() > kMaxForecastJobs) return std::nullopt;
   make_reservations();
+  if (job.demand.has_promise) return certain_start(job, ends.leaving_ms);
   if (reservations_.empty() || !reservations_.front().at_ms) return std::nullopt;
   const Job& first = *reservations_.front().job;
-  if (first.demand.has_promise && &first != &job) return std::nullopt;  // who is behind it may be more urgent
+  if (first.demand.has_promise) return std::nullopt;  // who is behind it may be more urgent
   if (planner_.could_come_ahead(job, first.demand.priority)) return std::nullopt;
   std::int64_t latest_ms = *reservations_.front().at_ms + ends.leaving_ms;
   if (&first == &job) return latest_ms;

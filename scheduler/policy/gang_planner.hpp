@@ -191,7 +191,16 @@ class GangPlanner {
   bool place_beside(Job& job, std::uint32_t count, std::span<Reservation> reservations,
                     std::span<const Bond> bonds, std::int64_t now_ms);
 
-  // ---- promises among tenants (claimed_room.cpp) ----
+  // ---- promises (earlier_promises.cpp; among tenants claimed_room.cpp) ----
+  struct EarlierPromise {
+    const Job* job;
+    std::int64_t starts_by_ms, ends_by_ms;  ///< no later; now at the earliest
+  };
+  /// Those with a promise that wait too, in any queue, and come before the job.
+  std::vector<const Job*> waiting_promises_before(const Job& job) const;
+  /// The same with what is certain of them; none: of one of them nothing is, or they are more than
+  /// `kMaxWaitingPromises` with the job.
+  std::optional<std::vector<EarlierPromise>> promises_before(const Job& job, std::int64_t now_ms) const;
   /// The earliest moment at which a job with a promise has its minimum for certain within what its queue is
   /// guaranteed, whatever the tenants do until then; none: nobody knows.
   std::optional<std::int64_t> find_claimed_room(const Job& job, std::int64_t now_ms) const;
@@ -344,6 +353,9 @@ class GangPlanner {
   std::size_t choose_beside(const Job& job, const Ask& ask, std::uint32_t pieces,
                             std::span<const Reservation> reservations, std::span<const Bond> bonds) const;
   std::int64_t loss_of(const Reservation& reservation, const WorkerSize& size, std::size_t node) const;
+  void hold_back(Aftermath& then, const Job& earlier) const;
+  void let_go(Aftermath& then, const Job& earlier) const;
+  static bool may_count_on_extras(const Job& job, std::span<const EarlierPromise> earlier);
   struct Claimed;
   void take_own_extras(Aftermath& then, const Job& other) const;
   bool has_claimed_room(const Claimed& then) const;

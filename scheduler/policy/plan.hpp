@@ -88,6 +88,7 @@ struct Demand {
   double weight = 1;  ///< of its speed's logarithm beside others' of its queue: who grows, and who gives
   std::int64_t young_until_ms = 0;  ///< of one that `is_young`; 0: nobody knows
   bool is_extra = false;            ///< the replica that it lacks is one more than it must have, or had
+  std::int64_t starts_by_ms = 0;    ///< of one with a promise: until then it was promised to start
   bool operator==(const Demand&) const = default;
 };
 
@@ -300,8 +301,10 @@ struct Plan {
 /// A job with a promise (`has_promise`) comes before all others of its queue. Workers above their minimum are
 /// taken for it whatever their job's priority; it preempts as its own allows. What a started gang lacks it
 /// gets only where that is not in the way of the moment that such a job has. So without tenants that moment
-/// stays what it is whoever comes later. There is little sense in more than one of them waiting at a time:
-/// only the first has a moment that nothing moves.
+/// stays what it is whoever comes later. Of several that wait those that were promised earlier count, in the
+/// moment of a later one, as started by when they were promised to and ended at their limits, wherever their
+/// workers leave least room; and it is not before they have all started. Nothing is taken for it before that
+/// either, and it starts sooner where that is not in their way. So each has a moment that nothing moves.
 ///
 /// Among tenants it comes before all jobs of all queues once its minimum is within what its own is
 /// guaranteed, beside those of its queue that it may not preempt. Until then it has a moment too, if that is

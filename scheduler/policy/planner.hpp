@@ -19,6 +19,9 @@ class Planning;
 /// more only while that is no more steps, each for a waiting job and one with workers.
 inline constexpr std::size_t kMaxExactlyExplained = 8, kMaxExactSteps = std::size_t{1} << 11;
 
+/// So many jobs with a promise wait at a time; no other is promised anything then.
+inline constexpr std::size_t kMaxWaitingPromises = 16;
+
 /// `plan_jobs` for a cluster that changes by and by: it keeps what it knows from plan to plan, so that a plan
 /// costs what it changes, not what there is. What it plans depends on what it was told last, not on the way
 /// there: `plan_jobs` is this, told all at once.
@@ -66,7 +69,8 @@ class Planner {
   /// From which moment on this job has its minimum for certain, if no node is lost or closed, no gang loses a
   /// worker, and no minimum is made larger; whoever else comes, if the job has a promise (`Demand`). Among
   /// tenants only within what its queue is guaranteed.
-  /// `leaving_ms`: for so long workers may stop. None: nobody knows, or another job with a promise waits.
+  /// `leaving_ms`: for so long workers may stop. None: nobody knows, also where one with a promise that waits
+  /// may not start by when it was promised to; or `kMaxWaitingPromises` others wait.
   std::optional<std::int64_t> promised_start(const std::string& job, std::int64_t leaving_ms,
                                              std::span<const PastUse> past, std::int64_t now_ms);
   /// Whether the job could ever start: with all nodes there are, and nobody else on them, within its quota.

@@ -26,7 +26,10 @@ void Planning::serve_minimums() {
   };
   while (Job* job = choose_turn(tenants_, shares_, planner_.minimums(), next, is_within)) {
     ++cursors_[job->queue].next;
-    serve_minimum(*job);
+    // A started gang is not kept back by those ahead: they may be waiting for the very workers that it has.
+    // Replicas more than must be are, or they would take one by one what a gang waits for.
+    const bool may_be_behind = job->workers == 0 || job->demand.is_extra;
+    if (!may_be_behind || !is_behind(*job)) serve_minimum(*job);
   }
 }
 
@@ -74,6 +77,7 @@ bool Planning::is_partial_within_guarantee(std::size_t leaf, std::size_t queue) 
 /// Nobody is kept from what it is guaranteed by one that waits for more than that, or for a quota below where
 /// their queues meet: that one has nothing of what it is kept from.
 bool Planning::is_behind(const Job& job) const {
+  if (job.demand.has_promise && !tenants_.has_tenants()) return false;  // only those are before it, in part
   return line_.is_behind(job.queue, [&](std::size_t queue) { return is_within_guarantee(job, queue); });
 }
 
@@ -98,9 +102,6 @@ Planning::Job* Planning::next_short(std::size_t queue) {
 void Planning::serve_minimum(Job& job) {
   if (job.workers >= job.needed || told_.contains(&job)) return;  // it had its turn first
   if (may_break_claim(job)) return;
-  // A started gang is not kept back by those ahead: they may be waiting for the very workers that it has.
-  // Replicas more than must be are, or they would take one by one what a gang waits for.
-  if ((job.workers == 0 || job.demand.is_extra) && is_behind(job)) return;
   const std::uint32_t missing = job.needed - job.workers;
   if (planner_.would_keep_guarantees(job, missing)) {
     // Whoever is preemptible may have the slots meanwhile; what it waits for is not enough for the others of
@@ -205,17 +206,27 @@ std::optional<std::int64_t> Planning::promised_start(const Job& job, std::int64_
     const bool is_borrowed = has_tenants && job.guaranteed_levels < tenants_[job.queue].depth;
     return is_borrowed ? std::nullopt : std::optional(now_ms_);
   }
-  if (keepers_.empty() || keepers_.front().job != &job) return std::nullopt;
-  if (keepers_.front().is_soon) {
+  make_reservations();
+  for (const Job* earlier : planner_.waiting_promises_before(job)) {
+    const auto at_ms = certain_start(*earlier, leaving_ms);
+    if (!at_ms || *at_ms > earlier->demand.starts_by_ms) return std::nullopt;
+  }
+  return certain_start(job, leaving_ms);
+}
+
+/// Of one with a promise that waits.
+std::optional<std::int64_t> Planning::certain_start(const Job& job, std::int64_t leaving_ms) const {
+  const auto found = std::ranges::find(keepers_, &job, &Keeper::job);
+  if (found == keepers_.end()) return std::nullopt;
+  if (found->is_soon) {
     // Else the turn may come to another queue before.
-    const bool is_first = !has_tenants || planner_.has_first_claim(job);
+    const bool is_first = !tenants_.has_tenants() || planner_.has_first_claim(job);
     return is_first ? std::optional(now_ms_ + leaving_ms) : std::nullopt;
   }
-  make_reservations();
-  const auto& kept = reservations_.front();
-  if (!kept.at_ms || (has_tenants && !kept.is_claimed)) return std::nullopt;
+  const auto& kept = reservations_[static_cast<std::size_t>(found - keepers_.begin())];
+  if (!kept.at_ms || (tenants_.has_tenants() && !kept.is_claimed)) return std::nullopt;
   // Among tenants others may have to leave once those have that end by then.
-  return *kept.at_ms + (has_tenants ? 2 : 1) * leaving_ms;
+  return *kept.at_ms + (tenants_.has_tenants() ? 2 : 1) * leaving_ms;
 }
 
 std::vector<const Planning::Job*> Planning::waiting() const {

@@ -44,7 +44,7 @@ class Planning {
   /// When the job starts; none when it is held or could never start.
   std::optional<StartForecast> forecast(const Job& job, const GangEnds& ends);
   /// From which moment on the job has its minimum, whatever others come, if no worker, node or limit is lost;
-  /// `leaving_ms`: for so long workers may stop. None when nobody knows, or another is before it.
+  /// `leaving_ms`: for so long workers may stop. None when nobody knows, or of one with a promise before it.
   std::optional<std::int64_t> promised_start(const Job& job, std::int64_t leaving_ms);
   /// Adds workers above the minimum, step by step: in a queue to the most urgent started job, of equals to
   /// the one that gains most. Then takes back what makes jobs slower, and moves workers where nobody waits.
@@ -96,6 +96,7 @@ class Planning {
   Job* next_short(std::size_t queue);
   void make_reservations();
   void open_reservations();
+  std::optional<std::int64_t> certain_start(const Job& job, std::int64_t leaving_ms) const;
   std::optional<std::int64_t> latest_start(const Job& job, const GangEnds& ends);
   std::optional<std::int64_t> latest_among_tenants(const Job& job, const GangEnds& ends);
   bool bind_claimed(const GangPlanner::Reservation& kept, const Job& job);
@@ -116,6 +117,7 @@ class Planning {
   WaitingLine::Claim claim_of(const GangPlanner::MadeRoom& made) const;
   bool is_awaited_by_more_urgent(const Job& job) const;
   bool is_behind_promise(const Job& job) const;
+  bool is_behind_earlier_promise(const Job& job) const;
   bool place_beside_promises(Job& job, std::uint32_t count);
   bool may_grow(const Job& job) const;
   Job* next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const;

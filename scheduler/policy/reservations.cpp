@@ -129,11 +129,24 @@ std::optional<std::int64_t> GangPlanner::end_until_room(Aftermath& then, std::in
   const auto is_there = [&] {
     return then.has_room() && !then.use.find_limit(job.queue, room_of(job.size, missing));
   };
-  const auto fresh = newly_ending(now_ms);
+  auto fresh = newly_ending(now_ms);
+  std::int64_t first_ms = now_ms;
+  bool has_extras = true;
+  if (job.demand.has_promise) {
+    const auto earlier = promises_before(job, now_ms);
+    if (!earlier) return std::nullopt;
+    has_extras = may_count_on_extras(job, *earlier);
+    for (const EarlierPromise& promise : *earlier) {
+      hold_back(then, *promise.job);
+      first_ms = std::max(first_ms, promise.starts_by_ms);
+      fresh.emplace_back(promise.ends_by_ms, promise.job);
+    }
+    std::ranges::stable_sort(fresh, {}, [](const auto& one) { return one.first; });
+  }
   if (ending_.empty() && fresh.empty()) return std::nullopt;
-  give_extras_back(then);
+  if (has_extras) give_extras_back(then);
   std::optional<std::int64_t> at_ms;
-  if (is_there()) at_ms = now_ms;
+  if (is_there()) at_ms = first_ms;
   auto next_fresh = fresh.begin();
   for (auto next = ending_.begin(); next != ending_.end() || next_fresh != fresh.end();) {
     const bool is_fresh =
@@ -141,9 +154,13 @@ std::optional<std::int64_t> GangPlanner::end_until_room(Aftermath& then, std::in
     const std::int64_t ends_ms = is_fresh ? next_fresh->first : (*next)->demand.ends_ms;
     if (at_ms && ends_ms > *at_ms) break;
     const Job& other = is_fresh ? *(next_fresh++)->second : **next++;
-    if (&other == &job || other.workers == 0) continue;
-    give_all_back(then, other);
-    if (!at_ms && is_there()) at_ms = std::max(ends_ms, now_ms);
+    if (&other == &job) continue;
+    if (is_fresh && other.workers == 0) {
+      let_go(then, other);
+    } else {
+      give_all_back(then, other);
+    }
+    if (!at_ms && is_there()) at_ms = std::max(ends_ms, first_ms);
   }
   return at_ms;
 }
@@ -201,7 +218,7 @@ GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t 
   kept.is_closed = is_held || (kept.is_unknown && !has_useless_node(then.ask));
   if (at_ms) {
     kept.freed = std::move(then.freed);
-    kept.spare = then.fitting - static_cast<std::int64_t>(then.ask.pieces);
+    kept.spare = then.fitting - then.owed - static_cast<std::int64_t>(then.ask.pieces);
   }
   kept.ask = std::move(then.ask);
   kept.use.add(job.queue, room_of(job.size, missing));

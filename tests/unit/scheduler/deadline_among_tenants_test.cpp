@@ -73,7 +73,7 @@ TEST(DeadlinePromise, IsKeptAmongTenantsWhoeverElseComes) {
     seen.add(future);
   }
   if (seeds.are_chosen()) return;
-  seen.expect_enough(10);
+  seen.expect_enough(10, 20);
   EXPECT_GT(spared, 20U);
 }
 
@@ -219,6 +219,29 @@ TEST_F(DeadlinePromiseAmongTenants, WaitsForItsGuaranteeThoughItCouldBorrow) {
       "needs 2 workers of 1 slot each within what a is guaranteed, and not so many are left of that now: "
       "as nothing is taken from a job with a promised deadline, it borrows nothing");
   EXPECT_EQ(cluster_.plan().waits[0].reasons[0].blocking, std::vector<std::string>{"own"});
+}
+
+TEST_F(DeadlinePromiseAmongTenants, IsGivenToSeveralThatWaitInOneQueueAndInOthers) {
+  cluster_.add_node("n", 8);
+  use("version: 1\ntenants: {a: {guaranteed: 4}, b: {guaranteed: 4}}\n");
+  add_limited("own", "a", {4, 4});
+  add_limited("other", "b", {4, 4}, 30'000);
+  cluster_.settle();
+  add_limited("first", "a", {3, 3}, 20'000);
+  ASSERT_EQ(promise_to("first"), 10'000);
+  add_limited("second", "a", {2, 2}, 20'000);
+  ASSERT_EQ(promise_to("second"), 30'000) << "the queue is guaranteed no more beside the first";
+  add_limited("third", "b", {4, 4}, 20'000);
+  ASSERT_EQ(promise_to("third"), 30'000) << "what a is guaranteed is not its";
+  cluster_.settle();
+  cluster_.go_on_until(10'000);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("first"), 3U);
+  EXPECT_EQ(cluster_.live("second"), 0U);
+  cluster_.go_on_until(30'000);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("second"), 2U);
+  EXPECT_EQ(cluster_.live("third"), 4U);
 }
 
 /// Though it is first in its queue, and waits.

@@ -33,7 +33,7 @@ TEST(DeadlinePromise, IsKeptWhoeverElseComesAndWhateverOwnersChange) {
     seen.add(future);
   }
   if (seeds.are_chosen()) return;
-  seen.expect_enough(50);
+  seen.expect_enough(50, 100);
 }
 
 /// So whoever asked for less could not have been told yes.
@@ -71,19 +71,55 @@ TEST(DeadlinePromise, IsAlmostAlwaysTheVeryMomentWhenAllThatRunNeedAllTheirTime)
   EXPECT_LT(earlier, waited / 100) << "by workers that elastic jobs have given elsewhere meanwhile";
 }
 
-TEST(DeadlinePromise, IsNotGivenTwiceToThoseThatWaitNorBehindWhatHasNoLimit) {
+TEST(DeadlinePromise, OfALaterOneCountsOnWhatTheEarlierLeave) {
   ClusterModel cluster;
-  cluster.add_node("n", 2);
-  cluster.add_job("a", {2, 2});
-  cluster.demand("a").lasts_ms = 10'000;
+  cluster.add_node("n", 4);
+  const auto add = [&](const std::string& job, std::uint32_t workers, std::int64_t lasts_ms) {
+    cluster.add_job(job, {workers, workers});
+    cluster.demand(job).lasts_ms = lasts_ms;
+  };
+  add("a", 4, 10'000);
   cluster.settle();
-  cluster.add_job("b", {2, 2});
-  cluster.demand("b").lasts_ms = 10'000;
+  add("b", 3, 20'000);
   EXPECT_EQ(promise(cluster, "b"), 10'000);
-  cluster.add_job("c", {1, 1});
-  cluster.demand("c").lasts_ms = 10'000;
-  EXPECT_EQ(promise(cluster, "c"), std::nullopt) << "b is before it";
+  add("beside", 1, 50'000);
+  EXPECT_EQ(promise(cluster, "beside"), 10'000);
+  add("c", 4, 10'000);
+  EXPECT_EQ(promise(cluster, "c"), 60'000) << "beside has ended then";
+  add("d", 3, 5'000);
+  EXPECT_EQ(promise(cluster, "d"), 70'000) << "never before the one that was promised first";
+  cluster.settle();
+  cluster.end_job("a");
+  cluster.settle();
+  EXPECT_EQ(cluster.live("b"), 3U);
+  EXPECT_EQ(cluster.live("beside"), 1U);
+  cluster.end_job("b");
+  cluster.settle();
+  EXPECT_EQ(cluster.live("c"), 0U);
+  EXPECT_EQ(cluster.live("d"), 3U) << "it ends before c needs that";
+  cluster.go_on_until(60'000);
+  cluster.settle();
+  EXPECT_EQ(cluster.live("c"), 4U);
+}
 
+TEST(DeadlinePromise, IsGivenToSoManyThatWaitAndNoMore) {
+  ClusterModel cluster;
+  cluster.add_node("n", 1);
+  for (std::size_t i = 0; i <= kMaxWaitingPromises + 1; ++i) {
+    const std::string job = "job" + std::to_string(i);
+    cluster.add_job(job, {1, 1});
+    cluster.demand(job).lasts_ms = 10'000;
+    const auto at_ms = promise(cluster, job);
+    if (i > kMaxWaitingPromises) {
+      EXPECT_EQ(at_ms, std::nullopt);
+      continue;
+    }
+    EXPECT_EQ(at_ms, static_cast<std::int64_t>(i) * 10'000);
+    cluster.settle();
+  }
+}
+
+TEST(DeadlinePromise, IsNotGivenBehindWhatHasNoLimit) {
   ClusterModel endless;
   endless.add_node("n", 2);
   endless.add_job("a", {2, 2});

@@ -28,7 +28,9 @@ inline std::optional<std::int64_t> promise(ClusterModel& cluster, const std::str
     }
     planner.set_job(one.job, one, std::move(leases));
   }
-  return planner.promised_start(job, 0, cluster.past, cluster.now_ms);
+  const auto at_ms = planner.promised_start(job, 0, cluster.past, cluster.now_ms);
+  demand.starts_by_ms = at_ms.value_or(0);
+  return at_ms;
 }
 
 /// A future in which now and then a job comes with a deadline, and others that are more urgent, have no limit
@@ -114,10 +116,13 @@ class Deadlines : public Future {
     const std::string job = cluster_.demands.back().job;
     if (cluster_.demands.back().lasts_ms == 0) return;
     const Demand plain = cluster_.demands.back();
+    const bool others_wait = std::ranges::any_of(
+        cluster_.demands, [&](const Demand& one) { return one.has_promise && cluster_.live(one.job) == 0; });
     tell_who_is_young();
     if (const auto at_ms = promise(cluster_, job)) {
       promised_.emplace(job, *at_ms);
       waited_ += *at_ms > cluster_.now_ms ? 1 : 0;
+      behind_ += *at_ms > cluster_.now_ms && others_wait ? 1 : 0;
       settle();  // as the head does before anybody else comes
     } else {
       cluster_.demands.back() = plain;
@@ -161,24 +166,26 @@ class Deadlines : public Future {
   }
 
   std::map<std::string, std::int64_t> promised_;
-  std::size_t waited_ = 0, refused_ = 0, crashes_ = 0, replicas_ = 0;
+  std::size_t waited_ = 0, behind_ = 0, refused_ = 0, crashes_ = 0, replicas_ = 0;
   bool has_only_slots_ = false;
 };
 
 /// What came of many such clusters.
 struct DeadlinesSeen {
-  std::size_t promised = 0, waited = 0, refused = 0, crashes = 0, replicas = 0;
+  std::size_t promised = 0, waited = 0, behind = 0, refused = 0, crashes = 0, replicas = 0;
 
   void add(const Deadlines& future) {
     promised += future.promised_.size();
     waited += future.waited_;
+    behind += future.behind_;
     refused += future.refused_;
     crashes += future.crashes_;
     replicas += future.replicas_;
   }
-  void expect_enough(std::size_t least_replicas) const {
+  void expect_enough(std::size_t least_replicas, std::size_t least_behind) const {
     EXPECT_GT(promised, 1500U);
     EXPECT_GT(waited, 250U);
+    EXPECT_GT(behind, least_behind) << "another that waits";
     EXPECT_GT(refused, 250U);
     EXPECT_GT(crashes, 150U);
     EXPECT_GT(replicas, least_replicas);
