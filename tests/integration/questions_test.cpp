@@ -1,8 +1,8 @@
 // What people ask ds-submit before and after they have run jobs: fields said beside the file, what was used,
 // what a field means, what is wrong. Real head and nodes; the nodes only pretend.
 #include <gtest/gtest.h>
+#include <httplib.h>
 
-#include <chrono>
 #include <fstream>
 #include <string>
 
@@ -103,6 +103,26 @@ TEST_F(Questions, SayWhatTenantsHaveUsedWhateverBecameOfTheirJobs) {
   EXPECT_GE(cluster_.status(long_id).at("use").at("slot_hours"), before);
 }
 
+TEST_F(Questions, HearAgainThatAJobCanNeverStartWhenTheyAreSentAgain) {
+  start();
+  ASSERT_EQ(cluster_.submit({"plan", "-f", write("")}).code, 0)
+      << "the head does not wait for nodes any more";
+  httplib::Client client("http://" + cluster_.address());
+  const auto submit = [&](const std::string& text, const std::string& key) {
+    const json body{{"file", "job.yaml"}, {"directory", "/"}, {"text", text}, {"set", {"workers=7"}}};
+    const auto answer =
+        client.Post("/api/v1/jobs", {{"Idempotency-Key", key}}, body.dump(), "application/json");
+    return answer ? json::parse(answer->body, nullptr, false) : json();
+  };
+  const std::string text = "kind: command\nname: large\nrun: ./x\n";
+  const auto first = submit(text, "key-1"), again = submit("is not looked at", "key-1");
+  ASSERT_TRUE(first.is_object() && first.contains("never_fits")) << first;
+  EXPECT_EQ(again.at("id"), first.at("id"));
+  EXPECT_EQ(again.value("never_fits", ""), first.at("never_fits")) << again;
+  EXPECT_EQ(cluster_.submit({"pause", first.at("id")}).code, 0);
+  EXPECT_FALSE(submit(text, "key-1").contains("never_fits")) << "it waits for its owner";
+}
+
 TEST_F(Questions, ExplainFieldsAsTheHeadReadsThem) {
   start();
   const auto lr = cluster_.json({"explain", "optimizer.lr"});
@@ -134,7 +154,7 @@ TEST_F(Questions, AreAnsweredByADoctorThatFindsWhatIsWrong) {
     const auto outcome = cluster_.submit({"doctor", "-o", "json"});
     const auto document = json::parse(outcome.out, nullptr, false);
     EXPECT_TRUE(document.is_object()) << outcome.out << outcome.err;
-    if (document.is_object()) EXPECT_EQ(outcome.code, document.at("ok") == true ? 0 : 1) << outcome.out;
+    EXPECT_EQ(outcome.code, document.value("ok", false) ? 0 : 1) << outcome.out;
     return document;
   };
   auto found = asked();
