@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "scheduler/ledger/slot_count_json.hpp"
+#include "scheduler/spec/gpu_kind_name.hpp"
 #include "scheduler/spec/scalars.hpp"
 #include "scheduler/spec/source_format.hpp"
 
@@ -209,8 +210,11 @@ void add_training(const JobSpec& spec, json& view) {
 json resources_view(const Resources& resources) {
   json view{{"cpus", resources.cpus}, {"memory", to_size_text(resources.memory_bytes)}};
   if (resources.gpus > 0 && resources.gpu_kind.empty()) view["gpu"] = resources.gpus;
-  if (resources.gpus > 0 && !resources.gpu_kind.empty())
-    view["gpu"] = fmt::format("{}:{}", resources.gpu_kind, resources.gpus);
+  json kinds = json::array();
+  for (const std::string_view kind : split_gpu_kinds(resources.gpu_kind))
+    kinds.push_back(fmt::format("{}:{}", kind, resources.gpus));
+  if (resources.gpus > 0 && kinds.size() == 1) view["gpu"] = kinds.front();
+  if (resources.gpus > 0 && kinds.size() > 1) view["gpu"] = kinds;
   return view;
 }
 

@@ -5,8 +5,28 @@
 #include <tuple>
 
 #include "scheduler/policy/gang_planner.hpp"
+#include "scheduler/policy/wanted_kinds.hpp"
 
 namespace ds::scheduler {
+namespace {
+
+/// The job's size by kind, for `count` workers more: first the kinds of which there is room for all of them,
+/// of these those that it has already, then as it wants them.
+std::vector<WorkerSize> kinds_to_place(const Capacity& capacity, const GangJob& job, std::uint32_t count) {
+  std::vector<WorkerSize> kinds = sizes_by_kind(job.size);
+  if (kinds.size() == 1) return kinds;
+  const auto is_there = [&](const WorkerSize& kind) {
+    return std::ranges::any_of(job.at, [&](const auto& entry) {
+      return capacity.fitting(entry.first, capacity.total(entry.first), kind) > 0;
+    });
+  };
+  std::ranges::stable_sort(kinds, {}, [&](const WorkerSize& kind) {
+    return std::pair(capacity.count_placeable(kind) < count, !is_there(kind));
+  });
+  return kinds;
+}
+
+}  // namespace
 
 void GangPlanner::begin() {
   look_at_needs();
@@ -114,12 +134,15 @@ std::uint64_t GangPlanner::most_on_one_node(const Job& job, const WorkerSize& si
 
 /// There is room; on the one that it shuns only where no other has any.
 std::size_t GangPlanner::fullest_placeable(const Job& job, const WorkerSize& size) const {
-  std::optional<std::size_t> other;
-  capacity_.for_each_placeable(size, [&](std::size_t node) {
-    if (!is_shunned(job, node)) other = node;
-    return !other;
-  });
-  return other ? *other : *capacity_.fullest_placeable(size);
+  std::optional<std::size_t> other, shunned;
+  for (const WorkerSize& of_kind : sizes_by_kind(size)) {
+    capacity_.for_each_placeable(of_kind, [&](std::size_t node) {
+      (is_shunned(job, node) ? shunned : other) = node;
+      return !other;
+    });
+    if (other) return *other;
+  }
+  return *shunned;
 }
 
 /// For the first of `count` workers more of one that has its own way; there is room.
@@ -130,11 +153,13 @@ std::size_t GangPlanner::choose_to_place(const Job& job, std::uint32_t count) co
     return own ? *own : choose_to_pack(job, count, rank_kinds(job, count, job.at, false));
   }
   std::optional<std::size_t> other;
-  capacity_.for_each_placeable(job.size, [&](std::size_t node) {
-    if (!job.at.contains(node)) other = node;
-    return !other;
-  });
-  if (other) return *other;
+  for (const WorkerSize& of_kind : kinds_to_place(capacity_, job, count)) {
+    capacity_.for_each_placeable(of_kind, [&](std::size_t node) {
+      if (!job.at.contains(node)) other = node;
+      return !other;
+    });
+    if (other) return *other;
+  }
   std::uint32_t fewest = std::numeric_limits<std::uint32_t>::max();
   for (const auto& [node, workers] : job.at) {
     if (capacity_.fitting(node, capacity_.placeable(node), job.size) > 0) fewest = std::min(fewest, workers);

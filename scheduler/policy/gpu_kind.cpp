@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "scheduler/spec/gpu_kind_name.hpp"
+
 namespace ds::scheduler {
 namespace {
 
@@ -33,10 +35,12 @@ bool is_run_of(const std::string& word, const std::vector<std::string>& words) {
 
 bool is_gpu_kind(std::string_view wanted, std::string_view name) {
   if (wanted.empty() || wanted == name) return true;
-  const auto asked = words_of(wanted);
   const auto words = words_of(name);
-  return !asked.empty() &&
-         std::ranges::all_of(asked, [&](const std::string& word) { return is_run_of(word, words); });
+  return std::ranges::any_of(split_gpu_kinds(wanted), [&](std::string_view kind) {
+    const auto asked = words_of(kind);
+    return !asked.empty() &&
+           std::ranges::all_of(asked, [&](const std::string& word) { return is_run_of(word, words); });
+  });
 }
 
 std::optional<std::vector<std::uint32_t>> choose_devices(std::size_t gpus,

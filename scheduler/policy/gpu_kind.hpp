@@ -9,7 +9,7 @@
 
 namespace ds::scheduler {
 
-/// Whether a GPU that its driver calls `name` is one of the kind that a job file asks for.
+/// Whether a GPU that its driver calls `name` is of a kind that a job asks for: of any of `H200|A100`.
 ///
 /// It is when each word of `wanted` is a word of the name, or some that follow each other in it, written
 /// together; upper and lower case are the same, and words are parted by anything but letters and digits. So

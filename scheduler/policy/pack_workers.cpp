@@ -1,13 +1,16 @@
 // Which nodes the workers of a gang go to that is packed.
+#include <algorithm>
 #include <utility>
 
 #include "scheduler/policy/gang_planner.hpp"
+#include "scheduler/policy/wanted_kinds.hpp"
 
 namespace ds::scheduler {
 
 /// By kind of node, the smaller the sooner `count` workers more go there, of a job that has those `at` nodes.
-/// Those that need GPUs, of any kind: where it has some already and there is room for all of them, then where
-/// there is. Those that need none: where there are none. `later`: by what will be free.
+/// Those that need GPUs, of any of several kinds: where it has some already and there is room for all of
+/// them, then where there is, on the most wanted kind. Those that need none: where there are none. `later`:
+/// by what will be free.
 std::vector<unsigned> GangPlanner::rank_kinds(const Job& job, std::uint32_t count, const WorkersAt& at,
                                               bool later) const {
   std::vector<unsigned> ranks(capacity_.kind_count(), 0);
@@ -18,13 +21,21 @@ std::vector<unsigned> GangPlanner::rank_kinds(const Job& job, std::uint32_t coun
   std::vector<bool> has(ranks.size(), false);
   for (const auto& [node, workers] : at) has[capacity_.kind_of(node)] = true;
   const std::size_t shunned = shunned_by(job);
+  const auto count_of_kind = [&](const WorkerSize& size, std::size_t kind) {
+    return later ? capacity_.count_later(size, kind) : capacity_.count_placeable(size, kind);
+  };
+  const std::vector<WorkerSize> wanted = sizes_by_kind(job.size);
+  const auto last = static_cast<unsigned>(1 + wanted.size());
   for (std::size_t kind = 0; kind < ranks.size(); ++kind) {
-    std::uint64_t fitting =
-        later ? capacity_.count_later(job.size, kind) : capacity_.count_placeable(job.size, kind);
+    std::uint64_t fitting = count_of_kind(job.size, kind);
     if (shunned != Capacity::kUnknownNode && capacity_.kind_of(shunned) == kind)
       fitting -= capacity_.fitting(
           shunned, later ? capacity_.free_later(shunned) : capacity_.placeable(shunned), job.size);
-    ranks[kind] = fitting < count ? 2 : has[kind] ? 0 : 1;
+    ranks[kind] = last;
+    if (fitting < count) continue;
+    const auto first = std::ranges::find_if(
+        wanted, [&](const WorkerSize& one) { return wanted.size() == 1 || count_of_kind(one, kind) > 0; });
+    ranks[kind] = has[kind] ? 0 : static_cast<unsigned>(1 + (first - wanted.begin()));
   }
   return ranks;
 }

@@ -369,14 +369,14 @@ struct Plan {
 /// Workers are packed: onto the nodes where the job already runs, then onto the fullest node (by free GPUs,
 /// if they need any) that has room for all that are left of those that are placed together; where none has,
 /// onto one that has room for most of them, of equals the fullest, and so on with the rest. Those without
-/// GPUs go onto nodes without, as long as these have room. Those that need GPUs of any kind get one kind,
-/// where one has room for all: that which the job has already, else the one that holds most of them on a
-/// node. With `spread` they go to the fullest node that has none of the job, and where all that have room
-/// have some, to the one with the fewest. A job goes to the node that it `shuns` only where no other has
-/// room. With `same_node` the gang needs a node that has room for all of its minimum, and while it has a
-/// worker it gets others only there; it grows into what is free there and takes nothing for that. A lease on
-/// a node that is not listed, or whose job has no demand, is counted but never released, except with the
-/// whole job. Jobs' and workers' ids are unique. Pure: equal input, equal plan.
+/// GPUs go onto nodes without, as long as these have room. Those that need GPUs of any kind, or of several,
+/// get one kind, where one has room for all: that which the job has already, else the most wanted, else the
+/// one that holds most of them on a node. With `spread` they go to the fullest node that has none of the job,
+/// and where all that have room have some, to the one with the fewest. A job goes to the node that it `shuns`
+/// only where no other has room. With `same_node` the gang needs a node that has room for all of its minimum,
+/// and while it has a worker it gets others only there; it grows into what is free there and takes nothing
+/// for that. A lease on a node that is not listed, or whose job has no demand, is counted but never released,
+/// except with the whole job. Jobs' and workers' ids are unique. Pure: equal input, equal plan.
 Plan plan_jobs(std::span<const NodeView> nodes, std::span<const Lease> leases,
                std::span<const Demand> demands, const TenantTree& tenants = {},
                std::span<const PastUse> past = {}, std::int64_t now_ms = 0);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "scheduler/spec/gpu_kind_name.hpp"
 #include "scheduler/spec/scalars.hpp"
 
 namespace ds::scheduler {
@@ -19,11 +20,10 @@ std::string fixed_text(const QuotaFacts& quota, SlotCount total_slots) {
   const std::uint64_t most = quota.most.value_or(0);
   const std::string most_text = quota.is_of_gpus ? gpus_of(most, {}) : slots_text(most);
   if (is_of_all(quota)) {
-    text += "of " + (quota.is_of_gpus ? most_text : slots_text(total_slots)) + " " + std::to_string(quota.guaranteed) +
-            " are guaranteed to tenants, who could not have theirs back";
+    text += "of " + (quota.is_of_gpus ? most_text : slots_text(total_slots)) + " " +
+            std::to_string(quota.guaranteed) + " are guaranteed to tenants, who could not have theirs back";
   } else {
-    text += "of the " + most_text + " that " + quota.queue + " may have " +
-            std::to_string(quota.guaranteed) +
+    text += "of the " + most_text + " that " + quota.queue + " may have " + std::to_string(quota.guaranteed) +
             " are guaranteed to its queues, which could not have theirs back";
   }
   if (quota.is_for_ever) return text;
@@ -40,7 +40,7 @@ std::string count_of(std::uint64_t count, const std::string& noun) {
 }
 
 std::string gpus_of(std::uint64_t count, const std::string& kind) {
-  return count_of(count, kind.empty() ? "GPU" : kind + " GPU");
+  return count_of(count, kind.empty() ? "GPU" : gpu_kinds_text(kind) + " GPU");
 }
 
 std::string wanted(const WaitFacts& facts) {
@@ -71,7 +71,8 @@ bool are_slots_used_up(const WaitFacts& facts) {
 Reason quota(const WaitFacts& facts) {
   const QuotaFacts& quota = *facts.quota;
   std::string text = "needs " +
-                     (quota.gpu_limit || quota.is_of_gpus ? gpus_of(quota.wanted.rounded_down(), {}) : slots_text(quota.wanted)) +
+                     (quota.gpu_limit || quota.is_of_gpus ? gpus_of(quota.wanted.rounded_down(), {})
+                                                          : slots_text(quota.wanted)) +
                      ", and ";
   const std::string now = quota.is_for_ever ? "can never have more" : "has " + number_text(quota.used);
   if (quota.is_fixed) {

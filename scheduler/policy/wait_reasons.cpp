@@ -6,6 +6,7 @@
 
 #include "scheduler/policy/gpu_kind.hpp"
 #include "scheduler/policy/quota_reasons.hpp"
+#include "scheduler/spec/gpu_kind_name.hpp"
 #include "scheduler/spec/scalars.hpp"
 
 namespace ds::scheduler {
@@ -328,10 +329,11 @@ Reason gpu_type_now(const WaitFacts& facts) {
 
 Reason gpu_type_ever(const WaitFacts& facts) {
   const auto total = gpus_of_kind(facts).total;
+  const std::string those = split_gpu_kinds(facts.gpu_kind).size() > 1 ? "those kinds" : "that kind";
   return {"gpu_type",
           "each worker needs " + gpus_of(facts.gpus, facts.gpu_kind) + ", and available nodes have " +
-              (total == 0 ? "0 of that kind"
-                          : std::to_string(total) + " of that kind, too few or too far apart") +
+              (total == 0 ? "0 of " + those
+                          : std::to_string(total) + " of " + those + ", too few or too far apart") +
               "; of other kinds " + other_gpus(facts, false),
           {}};
 }

@@ -30,4 +30,22 @@ bool is_gpu_kind_name(std::string_view text) {
   return std::ranges::find(kOtherWords, small) == kOtherWords.end();
 }
 
+std::vector<std::string_view> split_gpu_kinds(std::string_view kinds) {
+  std::vector<std::string_view> found;
+  while (!kinds.empty()) {
+    const auto end = std::min(kinds.find(kGpuKindSeparator), kinds.size());
+    found.push_back(kinds.substr(0, end));
+    kinds.remove_prefix(std::min(end + 1, kinds.size()));
+  }
+  return found;
+}
+
+std::string gpu_kinds_text(std::string_view kinds) {
+  const auto names = split_gpu_kinds(kinds);
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 < names.size() ? ", " : " or ") + std::string(names[i]);
+  return text;
+}
+
 }  // namespace ds::scheduler

@@ -1,4 +1,5 @@
 // What one worker of a job needs.
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ namespace {
 constexpr std::uint64_t kMinMemory = 1ULL << 20;
 constexpr std::uint64_t kMaxMemory = 1ULL << 50;
 constexpr std::uint32_t kMaxGpus = 1024;
+constexpr std::size_t kMaxGpuKinds = 8;
 constexpr SlotCount kMostSlots = 1024;
 
 struct Gpus {
@@ -48,6 +50,42 @@ std::optional<Gpus> read_gpus(const YamlNode& node) {
   if (entry.value.kind == YamlNode::Kind::null) return parse_gpus(entry.key);
   if (entry.value.kind != YamlNode::Kind::scalar || !is_gpu_kind_name(entry.key)) return std::nullopt;
   return parse_gpus(entry.key + ":" + entry.value.text);
+}
+
+/// `[H200:2, A100:2]`: any of these kinds, the most wanted first. None of a fault, which is reported.
+std::optional<Gpus> read_gpu_choice(const Section& section, const YamlNode& list) {
+  if (list.items.size() < 2 || list.items.size() > kMaxGpuKinds) {
+    section.fail("gpu",
+                 "expected 2 to " + std::to_string(kMaxGpuKinds) + " kinds of GPU in a list, got " +
+                     std::to_string(list.items.size()),
+                 "such as [H200:2, A100:2], the most wanted first; or one without a list: H200:2");
+    return std::nullopt;
+  }
+  Gpus choice;
+  for (std::size_t i = 0; i < list.items.size(); ++i) {
+    const YamlNode& item = list.items[i];
+    const auto gpus = read_gpus(item);
+    const auto fail = [&](const std::string& message, const std::string& hint) {
+      section.findings().add_error(section.path_of("gpu") + "[" + std::to_string(i) + "]", item.mark, message,
+                                   hint);
+      return std::nullopt;
+    };
+    if (!gpus || gpus->kind.empty()) {
+      return fail("expected a kind of GPU, with how many for each worker or without, got " + describe(item),
+                  "such as H200 or H200:2; a kind begins with a letter");
+    }
+    if (i > 0 && gpus->count != choice.count) {
+      return fail("expected " + std::to_string(choice.count) + " of each kind, got " + describe(item),
+                  "a worker has the same number of GPUs whatever their kind");
+    }
+    const auto known = split_gpu_kinds(choice.kind);
+    if (std::ranges::find(known, gpus->kind) != known.end())
+      return fail("given twice: " + describe(item), "each kind once, the most wanted first");
+    if (i > 0) choice.kind += kGpuKindSeparator;
+    choice.kind += gpus->kind;
+    choice.count = gpus->count;
+  }
+  return choice;
 }
 
 /// `2`, `0.5`, or `500m` as Kubernetes has it.
@@ -103,12 +141,15 @@ void read_resources(const Section& root, JobKind kind, Resources& resources) {
   read_memory(*section, resources);
   const YamlNode* gpu = section->find("gpu");
   if (gpu == nullptr) return;
-  auto gpus = read_gpus(*gpu);
+  const bool is_choice = gpu->kind == YamlNode::Kind::sequence;
+  auto gpus = is_choice ? read_gpu_choice(*section, *gpu) : read_gpus(*gpu);
+  if (!gpus && is_choice) return;
   if (!gpus) {
     section->fail(
         "gpu",
         "expected GPUs for each worker, at most " + std::to_string(kMaxGpus) + ", got " + describe(*gpu),
-        "a whole number, a kind or both: such as 1, H200 or H200:2; a kind begins with a letter");
+        "a whole number, a kind or both: such as 1, H200 or H200:2; a kind begins with a letter; or a list "
+        "of kinds: [H200:2, A100:2]");
   } else if (gpus->count > 0 && kind != JobKind::command && kind != JobKind::serve) {
     section->fail("gpu",
                   "workers of kind " + std::string(to_string(kind)) + " use no GPU in this version, got " +

@@ -77,6 +77,7 @@ TEST(SpecView, HasWhatJobsOfAllKindsHave) {
   expect_the_same_job(command + "resources: {cpus: 1500m}\n");
   expect_the_same_job(command + "resources: {gpu: 2}\nplacement: spread\n");
   expect_the_same_job(command + "resources: {gpu: {H200: 3}}\nplacement: same_node\n");
+  expect_the_same_job(command + "resources: {gpu: [H200:3, 'nvidia a100:3']}\n");
   expect_the_same_job(command + "start_after: 90m\ntime_limit: 1500ms\ndepends_on: [a, b]\n");
   expect_the_same_job(command + "start_after: 2030-01-31T08:00:00.25Z\ntime_limit: 2d\n");
   expect_the_same_job(command + "retention: 36h\n");

@@ -4,6 +4,7 @@
 #include <variant>
 #include <vector>
 
+#include "scheduler/spec/gpu_kind_name.hpp"
 #include "scheduler/spec/job_file.hpp"
 
 namespace ds::scheduler {
@@ -126,30 +127,50 @@ TEST(CommandJob, SaysHowToAskForGpus) {
   };
   EXPECT_EQ(error("H200:0"),
             "f:3:18: resources.gpu: expected GPUs for each worker, at most 1024, got \"H200:0\"\n"
-            "  a whole number, a kind or both: such as 1, H200 or H200:2; a kind begins with a letter");
-  for (const std::string text : {"-1",
-                                 "1.5",
-                                 "2000",
-                                 "\"H200:\"",
-                                 ":2",
-                                 "H200:x",
-                                 "[1]",
-                                 "{}",
-                                 "{H200: 1, A100: 1}",
-                                 "\"a/b\"",
-                                 "{H200: {a: 1}}",
-                                 "true",
-                                 "No",
-                                 "none",
-                                 "all:2",
-                                 "{ANY: 1}",
-                                 "null",
-                                 "auto",
-                                 "2x",
-                                 "1e3",
-                                 "0x2",
+            "  a whole number, a kind or both: such as 1, H200 or H200:2; a kind begins with a letter; or a "
+            "list of kinds: [H200:2, A100:2]");
+  for (const std::string text : {"-1",       "1.5",
+                                 "2000",     "\"H200:\"",
+                                 ":2",       "H200:x",
+                                 "{}",       "{H200: 1, A100: 1}",
+                                 "\"a/b\"",  "{H200: {a: 1}}",
+                                 "true",     "No",
+                                 "none",     "all:2",
+                                 "{ANY: 1}", "null",
+                                 "auto",     "2x",
+                                 "1e3",      "0x2",
                                  "4Gi"})
     EXPECT_NE(error(text).find("a whole number, a kind or both"), std::string::npos) << text;
+}
+
+TEST(CommandJob, MayHaveGpusOfAnyOfSeveralKinds) {
+  const auto kinds = [](const std::string& text) {
+    const JobSpec spec = parse_good("run: x\nresources: {gpu: " + text + "}\n");
+    return std::pair(spec.resources.gpus, spec.resources.gpu_kind);
+  };
+  using Gpus = std::pair<std::uint32_t, std::string>;
+  EXPECT_EQ(kinds("[H200:2, A100:2]"), Gpus(2, "H200|A100"));
+  EXPECT_EQ(kinds("[H200, {nvidia l4: 1}, A100]"), Gpus(1, "H200|nvidia l4|A100"));
+  EXPECT_EQ(gpu_kinds_text("H200|nvidia l4|A100"), "H200, nvidia l4 or A100");
+  EXPECT_EQ(gpu_kinds_text("H200"), "H200");
+  EXPECT_EQ(gpu_kinds_text(""), "");
+  const auto error = [](const std::string& text) {
+    return first_error("run: x\nresources: {gpu: " + text + "}\n");
+  };
+  EXPECT_EQ(
+      error("[H200:2, A100]"),
+      "f:3:27: resources.gpu[1]: expected 2 of each kind, got \"A100\"\n  a worker has the same number of "
+      "GPUs whatever their kind");
+  EXPECT_EQ(error("[H200, A100, H200]"),
+            "f:3:31: resources.gpu[2]: given twice: \"H200\"\n  each kind once, the most wanted first");
+  EXPECT_EQ(error("[H200, 2]"),
+            "f:3:25: resources.gpu[1]: expected a kind of GPU, with how many for each worker or without, got "
+            "2\n  such as H200 or H200:2; a kind begins with a letter");
+  EXPECT_EQ(
+      error("[H200]"),
+      "f:3:18: resources.gpu: expected 2 to 8 kinds of GPU in a list, got 1\n  such as [H200:2, A100:2], "
+      "the most wanted first; or one without a list: H200:2");
+  EXPECT_NE(error("[\"H200|A100\", L4]").find("expected a kind of GPU"), std::string::npos);
 }
 
 TEST(CommandJob, SaysWhatIsWrongWithItsFile) {

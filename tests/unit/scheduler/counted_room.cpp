@@ -6,7 +6,9 @@ namespace ds::scheduler::testing {
 
 bool has_kind(const NodeView& node, const Demand& demand) {
   if (demand.gpus == 0 || demand.gpu_kind.empty()) return true;
-  return node.gpu_kind == (demand.gpu_kind == "h200" ? "NVIDIA H200" : "NVIDIA A100-SXM4-80GB");
+  const bool is_either = demand.gpu_kind == "a100|H200";
+  if (node.gpu_kind == "NVIDIA H200") return is_either || demand.gpu_kind == "h200";
+  return node.gpu_kind == "NVIDIA A100-SXM4-80GB" && (is_either || demand.gpu_kind == "A100");
 }
 
 bool fits_beside(const NodeView& node, Use used, const Demand& demand) {

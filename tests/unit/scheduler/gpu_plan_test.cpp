@@ -27,6 +27,12 @@ TEST(GpuKind, IsFoundInTheDriversNameWordByWordAndWithoutCase) {
   EXPECT_FALSE(is_gpu_kind("-", "NVIDIA H200"));
 }
 
+TEST(GpuKind, IsOneOfSeveral) {
+  EXPECT_TRUE(is_gpu_kind("H200|A100", "NVIDIA H200"));
+  EXPECT_TRUE(is_gpu_kind("H200|a100-80gb", "NVIDIA A100-SXM4-80GB"));
+  EXPECT_FALSE(is_gpu_kind("H200|A100", "NVIDIA L4"));
+}
+
 TEST(GpuKind, DevicesAreTheLowestThatNobodyHas) {
   using Devices = std::vector<std::uint32_t>;
   EXPECT_EQ(choose_devices(4, {}, 2), (Devices{0, 1}));
@@ -47,6 +53,91 @@ TEST(GpuPlan, WorkersGoWhereFreeGpusOfTheirKindAre) {
   EXPECT_EQ(cluster.live_on("a", "new"), 1U);
   EXPECT_EQ(cluster.live_on("b", "old"), 2U);
   EXPECT_EQ(cluster.leases.back().devices, (std::vector<std::uint32_t>{2, 3}));
+}
+
+class GpuChoice : public ::testing::Test {
+ protected:
+  GpuChoice() {
+    cluster_.add_gpu_node("l4", 8, 4, "NVIDIA L4");
+    cluster_.add_gpu_node("a100", 8, 4, "NVIDIA A100");
+    cluster_.add_gpu_node("h200", 8, 4, "NVIDIA H200");
+  }
+  ClusterModel cluster_;
+};
+
+TEST_F(GpuChoice, TakesTheMostWantedKindThatHasRoomForAll) {
+  for (const auto rule : {PlacementRule::pack, PlacementRule::same_node, PlacementRule::spread}) {
+    ClusterModel cluster = cluster_;
+    const std::uint32_t workers = rule == PlacementRule::spread ? 1 : 2;
+    for (const char* job : {"first", "second", "third"}) {
+      cluster.add_gpu_job(job, {workers, workers}, 3 / workers + workers / 2, "H200|A100");
+      cluster.demands.back().placement = rule;
+    }
+    cluster.settle();
+    EXPECT_EQ(cluster.live_on("first", "h200"), workers);
+    EXPECT_EQ(cluster.live_on("second", "a100"), workers);
+    EXPECT_EQ(cluster.live("third"), 0U) << "it does not take an L4";
+    cluster.end_job("second");
+    cluster.end_job("first");
+    cluster.settle();
+    EXPECT_EQ(cluster.live_on("third", "h200"), workers);
+  }
+}
+
+TEST_F(GpuChoice, IsOneKindForTheWholeGangWhereOneHasRoomForAll) {
+  cluster_.add_gpu_job("small", {1, 1}, 2, "H200");
+  cluster_.settle();
+  cluster_.add_gpu_job("gang", {4, 4}, 1, "H200|A100");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live_on("gang", "a100"), 4U) << "two H200 are too few for all";
+}
+
+TEST_F(GpuChoice, GrowsOnTheKindThatItHas) {
+  cluster_.add_gpu_job("small", {1, 1}, 3, "H200");
+  cluster_.settle();
+  cluster_.add_gpu_job("gang", {2, 2}, 1, "H200|A100");
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live_on("gang", "a100"), 2U);
+  cluster_.end_job("small");
+  cluster_.demand("gang").workers.max = 4;
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live_on("gang", "a100"), 4U);
+}
+
+TEST_F(GpuChoice, WaitsForAnyOfItsKindsAndSaysSo) {
+  cluster_.add_gpu_job("on h200", {1, 1}, 4, "H200");
+  cluster_.add_gpu_job("on a100", {1, 1}, 4, "A100");
+  cluster_.add_gpu_job("on l4", {1, 1}, 2, "L4");
+  cluster_.settle();
+  cluster_.add_gpu_job("waits", {1, 1}, 2, "H200|A100");
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(testing::codes_of(plan, "waits"), (std::vector<std::string>{"no_capacity_now", "gpu_type"}));
+  const Wait& wait = plan.waits.front();
+  EXPECT_EQ(
+      wait.reasons[0].text,
+      "needs 1 worker of 1 slot and 2 H200 or A100 GPUs at once, and 0 fit now: 21 of 24 slots are free, "
+      "and 0 of 8 H200 or A100 GPUs");
+  EXPECT_EQ(
+      wait.reasons[1].text,
+      "each worker needs 2 H200 or A100 GPUs, of which 0 of 8 are free; of other kinds 2 of 4 NVIDIA L4");
+  for (const std::string& job : wait.reasons[0].blocking) EXPECT_NE(job, "on l4");
+  EXPECT_EQ(wait.reasons[0].blocking.size(), 2U);
+  cluster_.end_job("on a100");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live_on("waits", "a100"), 1U);
+}
+
+TEST_F(GpuChoice, NeverFitsOnlyWhereNoneOfItsKindsDoes) {
+  cluster_.add_gpu_job("one", {1, 1}, 1, "B300|A100");
+  cluster_.add_gpu_job("none", {1, 1}, 1, "B300|V100");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live_on("one", "a100"), 1U);
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(testing::codes_of(plan, "none"), (std::vector<std::string>{"never_fits", "gpu_type"}));
+  EXPECT_EQ(
+      plan.waits.front().reasons.back().text,
+      "each worker needs 1 B300 or V100 GPU, and available nodes have 0 of those kinds; of other kinds 4 "
+      "NVIDIA A100 and 4 NVIDIA H200 and 4 NVIDIA L4");
 }
 
 TEST(GpuPlan, GpusAreNotGivenTwiceNorBeforeTheyAreFree) {

@@ -80,9 +80,9 @@ inline void add_random_job(ClusterModel& cluster, Random& random, int number) {
   demand.is_new_there = demand.is_young || between(moves, 0, 3) == 0;
   if (cluster.has_parts && between(moves, 0, 2) != 0) demand.slots = random_part(moves);
   if (!has_gpus(cluster) || between(gpus, 0, 1) == 0) return;
-  static constexpr const char* kKinds[] = {"h200", "A100", ""};
+  static constexpr const char* kKinds[] = {"h200", "A100", "", "a100|H200"};
   demand.gpus = between(gpus, 1, 2);
-  demand.gpu_kind = kKinds[between(gpus, 0, 2)];
+  demand.gpu_kind = kKinds[between(gpus, 0, 3)];
 }
 
 inline ClusterModel random_cluster(Random& random) {
