@@ -10,10 +10,13 @@ namespace {
 FormatType resources(JobKind kind) {
   std::vector<FormatType> gpus{whole(0, kind == JobKind::train ? 0 : kind == JobKind::serve ? 1 : 1024)};
   if (kind != JobKind::train) {
-    gpus.push_back(pattern("a kind, or a kind and a number, such as H200 or H200:2",
-                           "[A-Za-z][A-Za-z0-9._-]*(:[0-9]+)?"));
-    gpus.push_back(
-        mapping_of(whole(1, kind == JobKind::serve ? 1 : 1024), "a kind and a number, such as {H200: 2}"));
+    const FormatType of_kind =
+        pattern("a kind, or a kind and a number, such as H200 or H200:2", "[A-Za-z][A-Za-z0-9._-]*(:[0-9]+)?");
+    const FormatType counted =
+        mapping_of(whole(1, kind == JobKind::serve ? 1 : 1024), "a kind and a number, such as {H200: 2}");
+    FormatType any_of = list(of_kind, 2, 8);
+    any_of.items.push_back(counted);
+    gpus.insert(gpus.end(), {of_kind, counted, std::move(any_of)});
   }
   return mapping(
       keys::kResources,
@@ -34,7 +37,8 @@ FormatType resources(JobKind kind) {
         .otherwise = "0",
         .meaning = kind == JobKind::train
                        ? "GPUs of each worker. Workers of kind train use none in this version."
-                       : "GPUs of each worker that are its own, of any kind or of one.",
+                       : "GPUs of each worker that are its own, of any kind, of one, or of the first in a list "
+                         "that has room: [H200:2, A100:2].",
         .example = kind == JobKind::train ? "0" : "1"}});
 }
 
