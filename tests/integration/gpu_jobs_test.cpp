@@ -32,10 +32,11 @@ class GpuJobs : public ::testing::Test {
   /// A job whose programs take each GPU that they see by a folder, which can be made once, until a file
   /// called `stop-NAME` is there or they are told to end. All ranks of one job have the same kind: `claims`.
   std::string submit(const std::string& name, const std::string& resources, int workers,
-                     const std::string& kind) const {
+                     const std::string& kind, const std::string& more = "") const {
     const auto file = work() / (name + ".yaml");
     std::ofstream(file) << "version: 1\nkind: command\nname: " << name << "\nworkers: " << workers
-                        << "\nresources: {memory: 16Mi, gpu: " << resources << "}\nrun: |\n"
+                        << "\nresources: {memory: 16Mi, gpu: " << resources << "}\n"
+                        << more << "run: |\n"
                         << "  mine=$(echo $CUDA_VISIBLE_DEVICES | tr , ' ')\n"
                         << "  for d in $mine; do mkdir claims/" << kind << "-$d || echo " << name
                         << " $d >> twice; done\n"
@@ -116,6 +117,27 @@ TEST_F(GpuJobs, EachGpuIsOneProgramsAloneThoughHeadsDie) {
   }));
 }
 
+TEST_F(GpuJobs, TakeTheMostWantedOfTheirKindsThatIsFree) {
+  const auto best = submit("best", "[H200:2, A100:2]", 1, "h200");
+  EXPECT_EQ(seen_by("best", 0), "0,1");
+  EXPECT_EQ(cluster_.status(best).at("workers").at(0).at("node"), "node-1");
+  const auto next = submit("next", "[H200:2, A100:2]", 1, "a100");
+  EXPECT_EQ(seen_by("next", 0), "0,1");
+  EXPECT_EQ(cluster_.status(next).at("workers").at(0).at("node"), "node-2");
+  EXPECT_EQ(cluster_.status(next).at("resources").at("gpu_kind"), "H200|A100");
+  const auto waits = submit("waits", "[H200:2, A100:2]", 1, "h200");
+  ASSERT_TRUE(wait_until([&] { return !reason_of(waits, "no_capacity_now").is_null(); })) << cluster_.logs();
+  const auto text = reason_of(waits, "no_capacity_now").at("text").get<std::string>();
+  EXPECT_NE(text.find("1 of 5 H200 or A100 GPUs"), std::string::npos) << text;
+  kill_head_and_start_another();
+  stop("best");
+  EXPECT_EQ(seen_by("waits", 0), "0,1");
+  for (const auto* name : {"next", "waits"}) stop(name);
+  for (const auto& id : {best, next, waits})
+    EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id) << cluster_.logs();
+  EXPECT_EQ(text_of(work() / "twice"), "");
+}
+
 TEST_F(GpuJobs, WaitForAKindThatNoNodeHasUntilOneComes) {
   const auto id = submit("rare", "B300:1", 1, "b300");
   ASSERT_TRUE(wait_until([&] { return !reason_of(id, "gpu_type").is_null(); }));
@@ -126,6 +148,51 @@ TEST_F(GpuJobs, WaitForAKindThatNoNodeHasUntilOneComes) {
   EXPECT_EQ(seen_by("rare", 0), "0");
   stop("rare");
   EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.logs();
+}
+
+/// nlp has borrowed two H200 and has slots left; vision is guaranteed two GPUs, and has them back.
+TEST_F(GpuJobs, GiveTheGpusBackThatAnotherTenantIsGuaranteed) {
+  const auto tenants = work() / "tenants.yaml";
+  std::ofstream(tenants) << "version: 1\ntenants:\n  nlp: {guaranteed: 4, guaranteed_gpus: 1}\n"
+                         << "  vision: {guaranteed: 4, guaranteed_gpus: 5}\n";
+  const auto applied = cluster_.submit({"tenants", "--apply", tenants.string()});
+  ASSERT_EQ(applied.code, 0) << applied.err;
+  EXPECT_NE(applied.err.find("tenants are guaranteed 6 GPUs together, and the nodes that are up have 5"),
+            std::string::npos)
+      << applied.err;
+  std::ofstream(tenants) << "version: 1\ntenants:\n  nlp: {guaranteed: 4, guaranteed_gpus: 1}\n"
+                         << "  vision: {guaranteed: 4, guaranteed_gpus: 2}\n";
+  ASSERT_EQ(cluster_.submit({"tenants", "--apply", tenants.string()}).code, 0);
+  std::vector<std::string> lent;
+  for (const std::string name : {"first", "second", "third"}) {
+    lent.push_back(submit(name, "H200:1", 1, "h200", "tenant: nlp\n"));
+    ASSERT_FALSE(seen_by(name, 0).empty());
+  }
+  const auto used_by = [&](std::size_t tenant, const char* field) {
+    const auto all = cluster_.json({"tenants"});
+    return all.is_array() ? all.at(tenant).at(field).get<int>() : -1;
+  };
+  EXPECT_EQ(used_by(0, "gpus_used"), 3);
+  EXPECT_EQ(used_by(0, "borrowed_gpus"), 2);
+  EXPECT_EQ(used_by(0, "borrowed"), 0) << "it is within its slots";
+  EXPECT_NE(cluster_.submit({"tenants"}).out.find("BORROWED GPUS"), std::string::npos);
+
+  // A critical one need not wait until they have run for a minute.
+  const auto own = submit("own", "H200:2", 1, "h200", "tenant: vision\npriority: critical\n");
+  kill_head_and_start_another();  // wherever that is
+  ASSERT_FALSE(seen_by("own", 0).empty());
+  EXPECT_EQ(used_by(0, "gpus_used"), 1);
+  EXPECT_EQ(used_by(1, "gpus_used"), 2);
+  EXPECT_EQ(used_by(1, "borrowed_gpus"), 0);
+  const auto more = submit("more", "H200:1", 1, "h200", "tenant: vision\npriority: critical\n");
+  ASSERT_TRUE(wait_until([&] { return !reason_of(more, "no_capacity_now").is_null(); })) << cluster_.logs();
+  EXPECT_EQ(used_by(0, "gpus_used"), 1) << "it would borrow";
+  for (const auto* name : {"own", "more", "first", "second", "third"}) stop(name);
+  for (const auto& id : lent)
+    EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id) << cluster_.logs();
+  for (const auto& id : {own, more})
+    EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << cluster_.status(id) << cluster_.logs();
+  EXPECT_EQ(text_of(work() / "twice"), "");
 }
 
 /// The nodes' GPUs are stated and are not there, so a replica gets one and then can't use it.
