@@ -1,6 +1,7 @@
 #include "actors/head/compaction.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ds::head {
 
@@ -16,7 +17,7 @@ bool Compaction::is_due(std::uint64_t bytes_since_snapshot) const {
 Compaction::Piece Compaction::begin(const scheduler::Ledger& ledger, std::uint64_t bytes_since_snapshot) {
   const auto expected_bytes = snapshot_bytes_ + bytes_since_snapshot;
   snapshot_.emplace(ledger);
-  snapshot_bytes_ = 0;
+  former_bytes_ = std::exchange(snapshot_bytes_, 0);
   auto piece = make_piece(true);
   piece.expected_bytes = expected_bytes;
   return piece;
@@ -33,6 +34,7 @@ std::optional<Compaction::Piece> Compaction::next() {
 }
 
 void Compaction::give_up(std::uint64_t bytes_since_snapshot) {
+  snapshot_bytes_ = std::max(snapshot_bytes_, former_bytes_);
   end();
   due_at_ += bytes_since_snapshot;
 }

@@ -37,6 +37,7 @@ class Compaction {
   const std::size_t piece_bytes_;
   std::optional<scheduler::LedgerSnapshot> snapshot_;  ///< that is being made
   std::uint64_t snapshot_bytes_;                       ///< of that so far, or of the last one
+  std::uint64_t former_bytes_ = 0;                     ///< of the last one, while one is made
   std::uint64_t due_at_ = 0;                           ///< bytes of events since the last one
 };
 

@@ -48,7 +48,7 @@ struct HeadParts {
   std::uint64_t max_state_bytes = 0;  ///< of a job: it is held whole while it is saved or read
   /// The journal is compacted when so many bytes of events have come, and as many as the last snapshot has.
   std::uint64_t compact_bytes = 16 << 20;
-  std::size_t snapshot_piece_bytes = 128 << 10;  ///< 2 ms, in which the head's actor does nothing else
+  std::size_t snapshot_piece_bytes = 32 << 10;  ///< about 1 ms, in which the head's actor does nothing else
   /// Is told the names of all tenants, at the start and whenever they have changed; on the head's actor.
   std::function<void(std::vector<std::string>)> on_tenants{};
   /// Ends the head: the journal failed, or a plan is wrong; nothing may be acknowledged any more.

@@ -54,12 +54,15 @@ TEST_F(CompactionTest, GivesOnePieceAfterAnotherOfWhatTheLedgerWas) {
 }
 
 TEST_F(CompactionTest, IsTriedAgainWhenAsMuchAgainHasComeOnceItCouldNotBeWritten) {
-  Compaction compaction(1'000, 100, 0);
-  (void)compaction.begin(ledger_, 1'500);
-  compaction.give_up(1'500);
-  EXPECT_FALSE(compaction.is_due(2'400));
-  EXPECT_TRUE(compaction.is_due(2'500));
-  EXPECT_TRUE(compaction.begin(ledger_, 2'500).is_first) << "all of it";
+  Compaction compaction(1'000, 100, 200'000);
+  (void)compaction.begin(ledger_, 250'000);
+  compaction.give_up(250'000);
+  EXPECT_FALSE(compaction.is_due(449'999))
+      << "as much as the last one has, though only a part of one was made";
+  EXPECT_TRUE(compaction.is_due(450'000));
+  const auto again = compaction.begin(ledger_, 450'000);
+  EXPECT_TRUE(again.is_first) << "all of it";
+  EXPECT_EQ(again.expected_bytes, 650'000U);
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ TEST(HeadSimulation, LosesNoJobAndStartsNoneTwiceWhereverTheHeadDies) {
   const std::uint64_t first = only == 0 ? 1 : only, count = number_of("DS_SEEDS", only == 0 ? 2'000 : 1);
   StillSystem still;
   std::uint64_t heads = 0, starts = 0, plans = 0, with_gpus = 0, with_parts = 0, promises = 0;
+  std::uint64_t snapshots = 0, unfinished = 0;
   for (auto seed = first; seed < first + count && !::testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("repeat with DS_SEED=" + std::to_string(seed));
     SimulatedCluster cluster(still, seed);
@@ -36,8 +37,12 @@ TEST(HeadSimulation, LosesNoJobAndStartsNoneTwiceWhereverTheHeadDies) {
     with_gpus += cluster.starts_with_gpus();
     with_parts += cluster.starts_with_parts();
     promises += cluster.promises();
+    snapshots += cluster.snapshots();
+    unfinished += cluster.unfinished_snapshots();
   }
   if (only != 0) return;
+  EXPECT_GT(snapshots, count / 4) << "the journal was hardly ever compacted";
+  EXPECT_GT(unfinished, count / 50) << "no head died in the middle of that";
   EXPECT_GT(heads, 5 * count) << "heads that died too seldom show nothing";
   EXPECT_GT(starts, 3 * count) << "nor do clusters that do nothing";
   EXPECT_GT(plans, count / 2) << "nobody asked what would become of a job";

@@ -132,7 +132,7 @@ class SimulatedCluster {
   std::int64_t head_began_ms_ = 0;
   std::optional<Death> death_;
   std::uint64_t records_ = 0;
-  bool is_answered_ = false;  ///< the last request
+  bool is_answered_ = false;           ///< the last request
   std::vector<std::string> snapshot_;  ///< of what the first `snapshot_at_` events lead to, by a head
   std::size_t snapshot_at_ = 0, journal_at_ = 0;  ///< `journal_at_`: events before the head that there is now
   std::uint64_t snapshots_ = 0, unfinished_ = 0;
