@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <iterator>
+#include <ranges>
 
 #include "actors/gateway/error_response.hpp"
 #include "actors/head/deadline_offer.hpp"
@@ -23,6 +24,7 @@ using namespace scheduler;
 constexpr std::size_t kMaxLogBytes = 256 << 10;
 constexpr std::size_t kMostJobsAPage = 1000, kMostLooksAPage = 10'000;
 constexpr std::size_t kMaxErrands = 4;
+constexpr std::size_t kMaxNamedAlike = 20;  ///< ids in an answer
 constexpr auto kErrandLimit = std::chrono::seconds(110);
 
 /// The parts between slashes after `/api/v1/`.
@@ -344,7 +346,8 @@ const JobRecord* Head::resolve_job(const std::string& name, const gateway::Respo
     return nullptr;
   }
   std::string ids;
-  for (const auto* job : found) ids += (ids.empty() ? "" : ", ") + job->id;
+  for (const auto* job : found | std::views::take(kMaxNamedAlike)) ids += (ids.empty() ? "" : ", ") + job->id;
+  if (found.size() > kMaxNamedAlike) ids += ", …";
   respond(error_response({ErrorCode::already_exists,
                           fmt::format("{} jobs are named {}: {}", found.size(), name, ids),
                           "name one by its id"}));

@@ -224,11 +224,17 @@ std::variant<std::vector<std::string>, gateway::HttpResponse> resolve_dependenci
   for (std::size_t i = 0; i < submission.spec.depends_on.size(); ++i) {
     const std::string& name = submission.spec.depends_on[i];
     const auto found = ledger.match(name);
+    const std::string field = fmt::format("depends_on[{}]", i);
+    if (found.size() == 1 && found.front()->spec->serve) {
+      errors.push_back({field, nearest_mark(submission.marks, field),
+                        fmt::format("job {} serves a model, which never succeeds", found.front()->id),
+                        "name a job of kind train or command"});
+      continue;
+    }
     if (found.size() == 1) {
       ids.push_back(found.front()->id);
       continue;
     }
-    const std::string field = fmt::format("depends_on[{}]", i);
     errors.push_back({field, nearest_mark(submission.marks, field),
                       found.empty() ? fmt::format("there is no job \"{}\"", name)
                                     : fmt::format("{} jobs are named \"{}\"", found.size(), name),

@@ -106,6 +106,8 @@ struct JobRecord {
   std::uint64_t stand_in_for(const ServedLine& line) const;
   /// With fewer it can't go on: not the next replica that a serve job wants.
   std::uint32_t least() const;
+  /// Whether it runs with all the workers with which its gang was formed, or more; replicas are no gang.
+  bool is_gang_whole() const;
   /// Whether one of its workers may go to another node: nothing of its work is lost then.
   bool can_relocate() const;
   /// Whether its program starts again when its size changes, and that may be by the policy's will.

@@ -30,11 +30,15 @@ std::vector<PastUse> Ledger::past_use(std::int64_t now_ms) const {
 }
 
 /// Replicas are no gang: each is wanted by itself, one after the other, and those that there are go on
-/// without the rest.
+/// without the rest. Of all that there are to be those are spare that need not be.
 WorkerCount JobRecord::wanted() const {
   if (!spec->serve) return scaled.value_or(spec->workers);
   const std::uint32_t most = lines.empty() ? replicas() : most_replicas(versions(), live);
-  return {workers < most ? workers + 1 : std::min(most, 1U), most};
+  return {workers < most ? workers + 1 : std::min(most, std::max(spec->workers.min, 1U)), most};
+}
+
+bool JobRecord::is_gang_whole() const {
+  return state == JobState::running && !spec->serve && !members.empty() && workers >= members.size();
 }
 
 bool JobRecord::can_relocate() const {
@@ -197,8 +201,12 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
                 job.spec->restart_limit,
                 crashed_early_on(job)};
   if (job.has_promise) demand.starts_by_ms = job.starts_by_ms;
+  // Its owner has made its minimum larger: what it has is of use until it has that.
+  demand.works_with_fewer = demand.works_with_fewer || job.is_gang_whole();
   if (is_young) demand.young_until_ms = job.gang_since_ms + kMinimumRunMs;
-  demand.is_extra = job.spec->serve && job.workers >= std::max({job.spec->workers.min, job.had, 1U});
+  // One that is preemptible would have back before others what it has just given them.
+  const std::uint32_t had = job.spec->preemptible ? 0 : job.had;
+  demand.is_extra = job.spec->serve && job.workers >= std::max({job.spec->workers.min, had, 1U});
   return demand;
 }
 

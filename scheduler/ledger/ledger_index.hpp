@@ -35,7 +35,7 @@ class LedgerIndex {
   void mark(const std::string& job) { marked_.insert(job); }
   /// The same of those that depend on it.
   void mark_dependents(const std::string& job);
-  bool has_dependents(std::string_view job) const { return !find(dependents_, job).empty(); }
+  const std::set<std::string>& dependents_of(std::string_view job) const { return find(dependents_, job); }
   /// Those that were marked since the last call.
   std::set<std::string> take_marked();
 

@@ -38,8 +38,14 @@ void Ledger::forget_key(const std::string& key) {
 
 bool Ledger::is_needed(const JobRecord& job) const {
   const auto serves_it = [&](const std::string& id) { return find(id)->served_job == job.id; };
-  return index_.has_dependents(job.id) || !index_.workers_of(job.id).empty() ||
-         std::ranges::any_of(serving_, serves_it) || !registry_.steps_of(job.id).empty();
+  // One that has started looks at it no more.
+  const auto waits_for_it = [&](const std::string& id) {
+    const JobRecord& dependent = *find(id);
+    return dependent.started_ms == 0 && !is_end(dependent.state);
+  };
+  return std::ranges::any_of(index_.dependents_of(job.id), waits_for_it) ||
+         !index_.workers_of(job.id).empty() || std::ranges::any_of(serving_, serves_it) ||
+         !registry_.steps_of(job.id).empty();
 }
 
 std::vector<std::string> Ledger::forgettable(std::int64_t now_ms, const EndedBounds& bounds,

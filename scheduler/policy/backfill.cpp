@@ -40,10 +40,13 @@ bool Planning::bind_claimed(const GangPlanner::Reservation& kept, const Job& job
 
 /// Of the keepers that have none yet.
 void Planning::make_reservations() {
-  const bool are_too_many = keepers_.size() > kMaxReservations;  // then nothing starts behind them
+  const std::size_t most =
+      std::clamp(kMaxReservationSteps / std::max<std::size_t>(1, planner_.count_occupants()),
+                 kMinReservations, kMaxReservations);
   for (std::size_t i = reservations_.size(); i < keepers_.size(); ++i) {
     const auto& [job, keeps_back, is_soon, for_gpus] = keepers_[i];
-    reservations_.push_back(planner_.reserve_later(*job, keeps_back, is_soon || are_too_many, now_ms_));
+    const bool is_closed = is_soon || i >= most;
+    reservations_.push_back(planner_.reserve_later(*job, keeps_back, is_closed, now_ms_));
     reservations_.back().for_gpus = for_gpus;
     const auto told = told_.find(job);
     if (told == told_.end() || !told->second.promised) continue;

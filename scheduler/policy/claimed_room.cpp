@@ -143,15 +143,19 @@ std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::
   const auto side_of = [&](const Job& other) -> Claimed::Side& {
     return claimed.sides[tenants_.meet(job.queue, other.queue).b_side];
   };
-  const auto workers_at = [](const Job& other) {
+  // Where the job could not be nobody is taken for it, and nobody is in its way.
+  const auto is_of_use = [&](std::size_t node) { return !is_picky(job) || could_hold_any(node, job); };
+  const auto workers_of_use = [&](const Job& other) {
     std::uint64_t workers = 0;
-    for (const auto& [node, count] : other.at) workers += count;
+    for (const auto& [node, count] : other.at) workers += is_of_use(node) ? count : 0;
     return workers;
   };
   const auto take = [&](const Job& other) {
     if (!taken.insert(&other).second) return;
-    side_of(other).count(other.size, workers_at(other), piece);
-    for (const auto& [node, workers] : other.at) free_in_thought(then, other, node, workers);
+    side_of(other).count(other.size, workers_of_use(other), piece);
+    for (const auto& [node, workers] : other.at) {
+      if (is_of_use(node)) free_in_thought(then, other, node, workers);
+    }
   };
   // A gang that is not preemptible keeps its minimum of what the queue is guaranteed, whatever it has lost.
   const auto count_lost = [&](const Job& other, bool more) {
@@ -170,8 +174,8 @@ std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::
       taken.insert(&other);
       return give_all_back(then, other);
     }
-    side_of(other).forget(other.size, workers_at(other), piece);
-    then.use.remove(other.queue, room_of(other.size, static_cast<std::uint32_t>(workers_at(other))));
+    side_of(other).forget(other.size, workers_of_use(other), piece);
+    for (const auto& [node, workers] : other.at) then.use.remove(other.queue, room_of(other.size, workers));
   };
   const auto look_at = [&](const Job* other) {
     if (other == &job || other->workers == 0) return;

@@ -55,28 +55,6 @@ Outcome outcome_of(GangPlanner& planner, const TenantTree& tenants, std::span<co
   return outcome;
 }
 
-/// Those for whose sake workers were taken from jobs that would have some back by the next plan.
-std::set<std::string> moved_in_vain(GangPlanner& planner, const TenantTree& tenants,
-                                    std::span<const PastUse> past, std::int64_t now_ms, const Plan& plan) {
-  auto before = planner.carry_out(plan);
-  planner.begin();
-  Planning planning(planner, tenants, past, now_ms);
-  planning.serve_minimums();
-  planning.backfill();
-  planning.grow();
-  Plan next = planner.end();
-  planning.put_off_partial_growth(next);
-  for (auto& [job, demand, leases] : std::views::reverse(before))
-    planner.set_job(job, std::move(demand), std::move(leases));
-  std::set<std::string> jobs;
-  for (const SizeChange& change : plan.resizes) {
-    if (!change.because.empty() &&
-        std::ranges::find(next.placements, change.job, &Placement::job) != next.placements.end())
-      jobs.insert(change.in_favour_of);
-  }
-  return jobs;
-}
-
 /// As nobody starts, all others that get workers grow.
 std::set<std::string> growing_in(const Plan& plan) {
   std::set<std::string> jobs;
@@ -116,14 +94,29 @@ Plan plan_without_growth_of(GangPlanner& planner, const TenantTree& tenants, std
   return plan;
 }
 
-}  // namespace
+/// Those that the plan gives workers and takes some from, for others that grow: they would be given them
+/// again by the next.
+std::set<std::string> replaced_in(const Plan& plan) {
+  std::set<std::string> jobs = growing_in(plan);
+  std::erase_if(jobs, [&](const std::string& job) {
+    return std::ranges::find(plan.releases, job, &Release::job) == plan.releases.end();
+  });
+  return jobs;
+}
 
+/// Takes out of a plan by which nobody starts the growth that would be taken back in vain. Those that don't
+/// grow now, though they would.
 std::set<std::string> keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants,
                                           std::span<const PastUse> past, std::int64_t now_ms, Plan& plan) {
   std::set<std::string> kept;  // from growing
   for (int tries = 1;; ++tries) {
     const std::set<std::string> growing = growing_in(plan);
     if (growing.empty()) return kept;
+    if (auto replaced = replaced_in(plan); !replaced.empty() && tries < kMaxTries) {
+      kept.merge(replaced);
+      plan = plan_without_growth_of(planner, tenants, past, now_ms, kept);
+      continue;
+    }
     const Outcome outcome = outcome_of(planner, tenants, past, now_ms, plan);
     if (outcome.starts_any || outcome.taken_from.empty()) return kept;
     std::set<std::string> losing;
@@ -137,6 +130,45 @@ std::set<std::string> keep_lasting_growth(GangPlanner& planner, const TenantTree
     plan = plan_without_growth_of(planner, tenants, past, now_ms, kept);
   }
 }
+
+}  // namespace
+
+LastingPlan finish_with_lasting_growth(GangPlanner& planner, const TenantTree& tenants,
+                                       std::span<const PastUse> past, std::int64_t now_ms,
+                                       Planning& planning) {
+  LastingPlan lasting;
+  auto resizes = planning.grow();
+  const bool may_take_back = (planning.has_waiting() || tenants.has_tenants()) && !planning.has_started_any();
+  lasting.plan = planner.end();
+  lasting.plan.resizes = std::move(resizes);
+  planning.put_off_partial_growth(lasting.plan);
+  if (may_take_back) lasting.kept = keep_lasting_growth(planner, tenants, past, now_ms, lasting.plan);
+  return lasting;
+}
+
+namespace {
+
+/// Those for whose sake workers were taken from jobs that would have some back by the next plan.
+std::set<std::string> moved_in_vain(GangPlanner& planner, const TenantTree& tenants,
+                                    std::span<const PastUse> past, std::int64_t now_ms, const Plan& plan) {
+  auto before = planner.carry_out(plan);
+  planner.begin();
+  Planning planning(planner, tenants, past, now_ms);
+  planning.serve_minimums();
+  planning.backfill();
+  const Plan next = finish_with_lasting_growth(planner, tenants, past, now_ms, planning).plan;
+  for (auto& [job, demand, leases] : std::views::reverse(before))
+    planner.set_job(job, std::move(demand), std::move(leases));
+  std::set<std::string> jobs;
+  for (const SizeChange& change : plan.resizes) {
+    if (!change.because.empty() &&
+        std::ranges::find(next.placements, change.job, &Placement::job) != next.placements.end())
+      jobs.insert(change.in_favour_of);
+  }
+  return jobs;
+}
+
+}  // namespace
 
 void keep_lasting_moves(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
                         std::int64_t now_ms, Plan& plan, std::set<std::string> kept) {

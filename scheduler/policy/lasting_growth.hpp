@@ -11,14 +11,22 @@
 
 namespace ds::scheduler {
 
-/// Takes out of a plan the growth after which the next one would take workers from somebody for others though
-/// that leads to nobody's start: that of those who would lose them, and what was taken from them in the same
-/// plan for who grows too; or all. So plans come to rest, see `plan_jobs`.
+class Planning;
+
+struct LastingPlan {
+  Plan plan;
+  std::set<std::string> kept;  ///< those that don't grow in it, though they would
+};
+
+/// Lets jobs grow, and ends the plan: without the growth after which the next one would take workers from
+/// somebody for others though that leads to nobody's start: that of those who would lose them, and what was
+/// taken from them in the same plan for who grows too; or all. So plans come to rest, see `plan_jobs`.
 ///
-/// `plan`: of `planner`, which has ended it; nobody starts in it. Costs a plan, and some more where the next
-/// one takes workers. Those that don't grow now, though they would.
-std::set<std::string> keep_lasting_growth(GangPlanner& planner, const TenantTree& tenants,
-                                          std::span<const PastUse> past, std::int64_t now_ms, Plan& plan);
+/// `planning`: a plan of `planner` whose minimums are served. Costs a plan, where nobody starts in it and
+/// jobs wait or tenants share the cluster, and some more where the next one takes workers.
+LastingPlan finish_with_lasting_growth(GangPlanner& planner, const TenantTree& tenants,
+                                       std::span<const PastUse> past, std::int64_t now_ms,
+                                       Planning& planning);
 
 /// Likewise with workers that change jobs for the sake of shares (`SizeChange::because`): takes out those
 /// moves after which the next plan would give the giver some back. The shares alone don't say that: whose

@@ -67,14 +67,7 @@ Plan Planner::plan(std::span<const PastUse> past, std::int64_t now_ms) {
 }
 
 Plan Planner::finish(Planning& planning, std::span<const PastUse> past, std::int64_t now_ms) {
-  auto resizes = planning.grow();
-  const bool may_take_back =
-      (planning.has_waiting() || tenants_.has_tenants()) && !planning.has_started_any();
-  Plan plan = state_->end();
-  plan.resizes = std::move(resizes);
-  planning.put_off_partial_growth(plan);
-  std::set<std::string> kept;
-  if (may_take_back) kept = keep_lasting_growth(*state_, tenants_, past, now_ms, plan);
+  auto [plan, kept] = finish_with_lasting_growth(*state_, tenants_, past, now_ms, planning);
   keep_lasting_moves(*state_, tenants_, past, now_ms, plan, std::move(kept));
   return plan;
 }

@@ -68,9 +68,10 @@ struct Demand {
   /// Its deadline was accepted: it is before all others in its queue's line, workers above the minimum of
   /// jobs of any priority are there for it, and no worker that another lacks goes where it is in its way.
   bool has_promise = false;
-  bool works_with_fewer = false;  ///< than its minimum, as replicas do: those that it has are of use
-  bool can_relocate = false;      ///< elastic, and a newcomer on another node takes a worker's state over
-  bool is_new_there = false;      ///< one of its workers came less than `kMinimumRun` ago
+  bool works_with_fewer = false;  ///< than its minimum, as replicas do, and a gang whose minimum was less
+                                  ///< when it was formed: those that it has are of use
+  bool can_relocate = false;  ///< elastic, and a newcomer on another node takes a worker's state over
+  bool is_new_there = false;  ///< one of its workers came less than `kMinimumRun` ago
   /// Of one that has its minimum: it grows to so many workers at once, or more; 0: to any number. See
   /// `ProgramRuns`, and so for the rest.
   std::uint32_t grows_to = 0;
@@ -237,9 +238,9 @@ struct Plan {
 /// Nobody grows by what would be taken back in vain. A plan by which nobody starts has no growth after which
 /// the next plan, with all gone that is releasing, would take workers for others, unless that leads to a
 /// start soon: who would lose them does not grow, or nobody does. That is asked of the next plans themselves
-/// (`keep_lasting_growth`), while a job waits or tenants share the cluster. So growing does not turn round
-/// what was decided for those that wait, whatever the rules for that are, and while somebody waits all comes
-/// to rest as soon as nobody starts any more, nor gives back what makes it slower: of starts there are
+/// (`finish_with_lasting_growth`), while a job waits or tenants share the cluster. So growing does not turn
+/// round what was decided for those that wait, whatever the rules for that are, and while somebody waits all
+/// comes to rest as soon as nobody starts any more, nor gives back what makes it slower: of starts there are
 /// finitely many (below), and what a job gives back it does not grow by again. After the last of these a plan
 /// that grows somebody is followed by one that takes nothing, which only grows, and so on: finitely many, for
 /// the workers become more. Those before it only release, or begin the relocations for one that starts:

@@ -25,12 +25,21 @@ void Planning::serve_minimums() {
     return is_within_guarantee(job, queue) || is_partial_within_guarantee(job.queue, queue);
   };
   while (Job* job = choose_turn(tenants_, shares_, planner_.minimums(), next, is_within)) {
-    ++cursors_[job->queue].next;
+    pass_over(*job);
     // A started gang is not kept back by those ahead: they may be waiting for the very workers that it has.
     // Replicas more than must be are, or they would take one by one what a gang waits for.
     const bool may_be_behind = job->workers == 0 || job->demand.is_extra;
     if (!may_be_behind || !is_behind(*job)) serve_minimum(*job);
   }
+}
+
+/// It has its turn now.
+void Planning::pass_over(const Job& job) {
+  Cursor& cursor = cursors_[job.queue];
+  const auto end =
+      cursor.is_behind ? planner_.partial_of(job.queue).end() : planner_.short_of(job.queue).end();
+  const bool is_next = cursor.next != end && *cursor.next == &job;
+  is_next ? void(++cursor.next) : void(cursor.gangs_offered.insert(&job));
 }
 
 /// Among tenants: those with a promise come first in the cluster, within what their queues are guaranteed.
@@ -66,12 +75,28 @@ bool Planning::is_within_guarantee(const Job& job, std::size_t queue) const {
 /// Whether a started gang of the leaf that is yet to be served is. That is served though those before it in
 /// the leaf wait, so its turn is the leaf's: else who is preempted for it could come first again, for ever.
 bool Planning::is_partial_within_guarantee(std::size_t leaf, std::size_t queue) const {
-  for (const Job* job : planner_.partial_of(leaf)) {
-    const bool is_served = job->guaranteed_levels > 0 && !job->demand.is_extra;
-    if (is_served && job->workers < job->needed && !told_.contains(job) && is_within_guarantee(*job, queue))
-      return true;
+  return std::ranges::any_of(planner_.partial_of(leaf), [&](const Job* job) {
+    return is_yet_to_be_served(*job) && is_within_guarantee(*job, queue);
+  });
+}
+
+/// Of a started gang that lacks workers.
+bool Planning::is_yet_to_be_served(const Job& job) const {
+  return job.guaranteed_levels > 0 && !job.demand.is_extra && job.workers < job.needed &&
+         !told_.contains(&job) && !cursors_[job.queue].gangs_offered.contains(&job);
+}
+
+/// The one for whose sake it would be the leaf's turn, where the first in its line is of lower rank: else
+/// that one would be served in a turn that is not its own, be preempted for whose turn it was, and come first
+/// again.
+Planning::Job* Planning::next_gang_before(const Job& first) const {
+  for (Job* gang : planner_.partial_of(first.queue)) {
+    if (gang == &first || !is_yet_to_be_served(*gang)) continue;
+    for (std::size_t at = first.queue; at != TenantTree::kRoot; at = tenants_[at].parent) {
+      if (first.guaranteed_levels < tenants_[at].depth && is_within_guarantee(*gang, at)) return gang;
+    }
   }
-  return false;
+  return nullptr;
 }
 
 /// Nobody is kept from what it is guaranteed by one that waits for more than that, or for a quota below where
@@ -95,7 +120,9 @@ Planning::Job* Planning::next_short(std::size_t queue) {
     cursor.is_behind = true;
     cursor.next = cursor.next == all.end() ? started.end() : started.lower_bound(*cursor.next);
   }
-  return cursor.next == (cursor.is_behind ? started.end() : all.end()) ? nullptr : *cursor.next;
+  if (cursor.next == (cursor.is_behind ? started.end() : all.end())) return nullptr;
+  Job* gang = cursor.is_behind ? nullptr : next_gang_before(**cursor.next);
+  return gang == nullptr ? *cursor.next : gang;
 }
 
 /// Gives the job its minimum, or keeps what it was compared with.

@@ -17,9 +17,11 @@
 
 namespace ds::scheduler {
 
-/// More jobs than these that wait at once, each for another quota or as a gang that lacks workers, have
-/// nothing start behind them.
-inline constexpr std::size_t kMaxReservations = 64;
+/// Of more jobs than these that wait at once, each for another quota or as a gang that lacks workers, the
+/// later ones have nothing start behind them: so many at least, and at most; as many as there are such steps
+/// between, each for one of them and a job with workers.
+inline constexpr std::size_t kMinReservations = 64, kMaxReservations = 256;
+inline constexpr std::size_t kMaxReservationSteps = std::size_t{1} << 17;
 
 /// After so many jobs of a queue and size that might not grow, no other is looked at.
 inline constexpr std::size_t kMaxRefused = 64;
@@ -62,6 +64,7 @@ class Planning {
     GangPlanner::Jobs::const_iterator next;
     bool is_behind = false;        ///< only started gangs are served any more
     bool is_behind_fixed = false;  ///< those without workers that are not preemptible are passed over
+    std::set<const Job*> gangs_offered = {};  ///< started ones that had their turn before those ahead
   };
   struct Later {
     bool operator()(const Job* a, const Job* b) const {
@@ -92,6 +95,9 @@ class Planning {
   using Bond = GangPlanner::Bond;
   bool is_within_guarantee(const Job& job, std::size_t queue) const;
   bool is_partial_within_guarantee(std::size_t leaf, std::size_t queue) const;
+  bool is_yet_to_be_served(const Job& job) const;
+  Job* next_gang_before(const Job& first) const;
+  void pass_over(const Job& job);
   bool is_behind(const Job& job) const;
   Job* next_short(std::size_t queue);
   void make_reservations();

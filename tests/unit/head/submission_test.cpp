@@ -348,6 +348,19 @@ TEST(Dependencies, AreResolvedToIdsOrRefusedWithTheirPlaces) {
   EXPECT_EQ(details[1].at("column"), 21);
 }
 
+TEST(Dependencies, AreNoJobsThatServeAndSoNeverSucceed) {
+  scheduler::Ledger ledger;
+  const std::string text = "version: 1\nkind: serve\nname: answers\nmodel: {source: \"file:m.pt\"}\n";
+  ASSERT_TRUE(
+      ledger.apply({1, "user", "", scheduler::JobSubmitted{"answers-1", "", "job.yaml", "/data", text}}));
+  Submission submission{{}, "job.yaml", "/data", {}, {}, {{"depends_on[0]", {4, 14}}}};
+  submission.spec.depends_on = {"answers"};
+  const auto refused = std::get<gateway::HttpResponse>(resolve_dependencies(submission, ledger));
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_EQ(json::parse(refused.body).at("error").at("details").at(0).at("message"),
+            "job answers-1 serves a model, which never succeeds");
+}
+
 using Entries = std::vector<storage::CheckpointEntry>;
 
 scheduler::ServedSource source_of(const std::string& text) {

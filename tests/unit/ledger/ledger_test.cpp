@@ -173,6 +173,23 @@ TEST(Ledger, RemembersWhoIsToBeKilledAndWhoLeavesByItself) {
   EXPECT_EQ(ledger.find("intents-1")->workers, 0U);
 }
 
+/// Else what it has would go to others, as that of a gang which has lost workers and stands still.
+TEST(Ledger, KnowsAGangThatRunsWithFewerThanItsOwnerWantsNowFromOneThatHasLostWorkers) {
+  auto ledger = with_job();
+  const auto goes_on = [&] { return ledger.demands(0).front().works_with_fewer; };
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "intents-1", "n", 1, 0})));
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{2, "intents-1", "n", 1, 0})));
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::starting, ""})));
+  ASSERT_TRUE(ledger.apply(event(GenerationFormed{"intents-1", 1, {1, 2}, 0})));
+  EXPECT_FALSE(goes_on());
+  ASSERT_TRUE(ledger.apply(event(JobStateChanged{"intents-1", JobState::running, ""})));
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"intents-1", 3, 4})));
+  EXPECT_EQ(ledger.demands(0).front().workers, (WorkerCount{3, 4}));
+  EXPECT_TRUE(goes_on());
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{2})));
+  EXPECT_FALSE(goes_on());
+}
+
 TEST(Ledger, RefusesAGenerationThatIsNotNewer) {
   auto ledger = with_job();
   ASSERT_TRUE(ledger.apply(event(GenerationFormed{"intents-1", 3, {1, 2}, 10})));

@@ -87,17 +87,21 @@ TEST_F(Retention, IsOverSoonerForTheOldestWhereTooManyHaveEnded) {
   EXPECT_EQ(forgettable(1003 + 3'600'000, 3), Jobs{"d"}) << "whose time is over, which is enough";
 }
 
-TEST_F(Retention, LastsAsLongAsOthersDependOnTheJob) {
+TEST_F(Retention, LastsAsLongAsOthersWaitThatDependOnTheJob) {
   submit("a", "retention: 1s\n");
-  end("a", 0);
-  submit("b", "retention: 1s\n", {"a"});
+  end("a", 0, JobState::succeeded);
+  submit("b", "retention: 1h\n", {"a"});
+  submit("c", "retention: 1h\n", {"a"});
   EXPECT_EQ(forgettable(5000, 0), Jobs{});
   EXPECT_FALSE(forget("a"));
   end("b", 1000);
-  EXPECT_EQ(forgettable(5000), Jobs{"b"});
-  ASSERT_TRUE(forget("b"));
-  EXPECT_EQ(forgettable(5000), Jobs{"a"});
-  EXPECT_TRUE(forget("a"));
+  EXPECT_EQ(forgettable(5000), Jobs{}) << "c waits";
+  ASSERT_TRUE(ledger_.apply(event(JobStateChanged{"c", JobState::starting, ""}, 2000)));
+  EXPECT_EQ(forgettable(5000), Jobs{"a"}) << "c looks at it no more";
+  ASSERT_TRUE(forget("a"));
+  ledger_ = Ledger::restore(ledger_.snapshot()).value();
+  EXPECT_TRUE(ledger_.holds(*ledger_.find("c"), 5000).empty());
+  EXPECT_FALSE(ledger_.broken_dependency(*ledger_.find("c")));
 }
 
 TEST_F(Retention, LastsAsLongAsWorkersOfTheJobAreThere) {

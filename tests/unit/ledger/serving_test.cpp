@@ -72,6 +72,27 @@ TEST(Ledger, KnowsAReplicaThatIsOneMoreFromOneThatWasLost) {
   EXPECT_TRUE(is_extra()) << "it had given one back";
 }
 
+/// Else it would have back before a gang what it has just given that, for ever.
+TEST(Ledger, LetsAPreemptibleModelGiveWhatIsAboveItsMinimumAndWaitItsTurnForMore) {
+  Ledger ledger;
+  std::string text = kServeText;
+  text.replace(text.find("min: 0"), 6, "min: 2");
+  ASSERT_TRUE(ledger.apply(
+      event(JobSubmitted{"answers-1", "key", "serve.yaml", "/data", text + "preemptible: true\n"}, 1000)));
+  ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 4, 4})));
+  const auto demand = [&] { return ledger.demands(0).front(); };
+  for (std::uint64_t worker = 1; worker <= 4; ++worker) {
+    EXPECT_EQ(demand().is_extra, worker > 2) << worker;
+    ASSERT_TRUE(ledger.apply(event(LeaseGranted{worker, "answers-1", "node-1", 1, 0}, 33)));
+  }
+  EXPECT_EQ(wanted(ledger), (WorkerCount{2, 4})) << "two of them are spare";
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{4}, 34)));
+  EXPECT_TRUE(demand().is_extra);
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{3}, 35)));
+  ASSERT_TRUE(ledger.apply(event(LeaseReleasing{2}, 36)));
+  EXPECT_FALSE(demand().is_extra) << "it lacks one that it must have";
+}
+
 TEST(Ledger, LetsAServeJobGoOnWithOneReplicaWhenItWantsMore) {
   auto ledger = with_serve_job();
   ASSERT_TRUE(ledger.apply(event(WorkersScaled{"answers-1", 4, 4})));

@@ -13,6 +13,7 @@
 
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/planner.hpp"
+#include "scheduler/spec/tenant_file.hpp"
 #include "tests/unit/scheduler/random_clusters.hpp"
 
 namespace ds::scheduler {
@@ -39,6 +40,28 @@ TEST_F(Backfill, StartsAJobThatHasEndedBeforeTheWaitingGangHasItsSlots) {
   add("gang", {4, 4}, 0);
   add("short", {1, 1}, 100);
   EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"short", "n1", 1}}));
+}
+
+TEST_F(Backfill, StartsJobsBehindGangsThatWaitEachForItsOwnQuotaHoweverManyTheseAre) {
+  constexpr int kTenants = 200;
+  std::string tenants = "tenants:\n";
+  for (int i = 0; i < kTenants; ++i)
+    tenants += "  t" + std::to_string(i) + ": {guaranteed: 4, borrowing_limit: 0}\n";
+  cluster_.tenants = std::get<TenantTree>(parse_tenant_file(tenants));
+  for (int i = 0; i < kTenants; ++i) {
+    const std::string tenant = "t" + std::to_string(i);
+    cluster_.add_node("of " + tenant, 4);
+    const auto add_of = [&](const std::string& job, std::uint32_t workers, std::int64_t lasts_s) {
+      add(job + tenant, {workers, workers}, lasts_s);
+      cluster_.demands.back().tenant = tenant;
+    };
+    add_of("runs", 2, 3600);
+    for (int worker = 0; worker < 2; ++worker) cluster_.start_worker("runs" + tenant, "of " + tenant);
+    add_of("waits", 4, 3600);
+    add_of("short", 1, 60);
+  }
+  cluster_.tell_ends();
+  EXPECT_EQ(cluster_.plan().placements.size(), std::size_t{kTenants});
 }
 
 TEST_F(Backfill, KeepsBackAJobThatWouldRunLongerAndSaysByHowMuch) {

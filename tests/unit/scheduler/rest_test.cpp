@@ -188,5 +188,57 @@ TEST_F(Rest, ComesWhereWhoGrowsIsTakenFromInTheSamePlanByWhoGrowsWithinItsGuaran
   EXPECT_GE(cluster_.live("small"), 2U);
 }
 
+/// It was the turn of y for the sake of `fixed`, which lacks a worker, and `batch`, the first of its line,
+/// was started in it: so `xb` preempted `batch`, which came first again.
+TEST_F(Rest, ComesWhereAGangThatLacksWorkersIsGuaranteedThemAndTheFirstOfItsQueueIsNot) {
+  use("tenants: {x: {guaranteed: 3}, y: {guaranteed: 2}}");
+  cluster_.add_node("n0", 4);
+  add_on({"n0"}, "xa", "x", "default", {1, 1});
+  add_on({"n0", "n0"}, "batch", "y", "default", {2, 2});
+  add("fixed", "y", "default", {2, 2}).preemptible = false;
+  cluster_.start_worker("fixed", "n0");
+  add("xb", "x", "default", {2, 2});
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("fixed"), 2U);
+  EXPECT_EQ(cluster_.live("batch"), 0U)
+      << "it was preempted for xb, for which there is no room all the same: "
+         "more is guaranteed than there is";
+}
+
+/// Each plan placed a worker of `replaced` and released another of it, for `grows`, which is guaranteed it.
+TEST_F(Rest, ComesWhereWhoGrowsIsTakenFromInTheSamePlanOnItsOwnNode) {
+  use("tenants: {a: {guaranteed: 8}, b: {guaranteed: 2}, "
+      "c: {weight: 2, queues: {x: {guaranteed: 5}, y: {guaranteed: 1}}}}");
+  cluster_.add_node("n0", 5);
+  cluster_.add_node("n1", 5);
+  cluster_.add_node("n2", 4);
+  add_on({"n1", "n1", "n1", "n1", "n2", "n0"}, "of a", "a", "default", {3, 7});
+  add_on({"n0"}, "grows", "c", "x", {1, 3});
+  Demand& spread = add("spread", "c", "y", {4, 4});
+  spread.slots = SlotCount::of_thousandths(700);
+  spread.placement = PlacementRule::spread;
+  for (const char* node : {"n1", "n2", "n0", "n0"}) cluster_.start_worker("spread", node);
+  add("replaced", "c", "x", {4, 6}).slots = SlotCount::of_thousandths(500);
+  for (const char* node : {"n2", "n2", "n2", "n2", "n0"}) cluster_.start_worker("replaced", node);
+  ASSERT_LT(cluster_.settle(20), 20);
+}
+
+/// `grows` got a worker of `gives` for the sake of shares, which the next plan let `gives` have back: growing
+/// would have been in vain for `grows`.
+TEST_F(Rest, ComesWhereWhatWasGivenForSharesWouldNotBeKept) {
+  use("tenants: {a: {}, b: {guaranteed: 6}, c: {guaranteed: 1}}");
+  cluster_.add_gpu_node("n2", 2, 4, "NVIDIA H200");
+  cluster_.add_node("m1", 6);
+  cluster_.add_node("m9", 1);
+  add("grows", "a", "default", {3, 4}).slots = SlotCount::of_thousandths(700);
+  for (const char* node : {"n2", "m1", "m1"}) cluster_.start_worker("grows", node);
+  Demand& with_gpus = add("with gpus", "b", "default", {1, 3});
+  with_gpus.slots = SlotCount::of_thousandths(500);
+  with_gpus.gpus = 1;
+  for (int i = 0; i < 2; ++i) cluster_.start_worker("with gpus", "n2");
+  add_on({"m1", "m1", "m1", "m1"}, "gives", "c", "default", {4, 5});
+  ASSERT_LT(cluster_.settle(20), 20);
+}
+
 }  // namespace
 }  // namespace ds::scheduler
