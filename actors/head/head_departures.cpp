@@ -8,9 +8,13 @@ namespace ds::head {
 
 using namespace scheduler;
 
+/// A server of a job without workers stays until it has some.
 bool Head::must_leave() const {
-  return std::ranges::any_of(drained_nodes(), [this](const auto& node) {
-    return std::ranges::any_of(ledger_.leases_on(node), [](const Lease& lease) { return !lease.releasing; });
+  const auto leaves = [this](const Lease& lease) {
+    return !lease.releasing && (lease.role == Role::worker || ledger_.find(lease.job)->workers > 0);
+  };
+  return std::ranges::any_of(drained_nodes(), [&](const auto& node) {
+    return std::ranges::any_of(ledger_.leases_on(node), leaves);
   });
 }
 

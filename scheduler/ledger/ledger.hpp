@@ -265,6 +265,8 @@ class Ledger {
   std::optional<std::string> find_missed(const JobRecord& job, std::int64_t now_ms) const;
   /// What each tenant's queue has used lately.
   std::vector<PastUse> past_use(std::int64_t now_ms) const;
+  /// Queues that are remembered at most though they use nothing now; all of a tree of tenants are.
+  static constexpr std::size_t kMaxUses = 256;
   /// What these jobs want besides workers.
   std::vector<RoleDemand> role_demands(std::int64_t now_ms) const;
 
@@ -354,6 +356,7 @@ class Ledger {
   void end_run(JobRecord& job, std::int64_t at_ms, bool is_shrunk) const;
   void end_run(const Event& event, const Lease& leaving);
   void count_use(const Lease& lease, std::int64_t at_ms, bool more);
+  void forget_an_idle_use(const DecayedUse& newest, std::int64_t at_ms);
   bool has_crashed_early(std::string_view job) const;
   void note_sound_run(const Lease& lease);
   void note_sound_runs(const std::vector<std::uint64_t>& workers);

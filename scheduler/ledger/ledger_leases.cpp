@@ -152,9 +152,27 @@ void Ledger::count_out(const Lease& lease, std::int64_t at_ms) {
   if (live != job.live.end() && --live->second == 0) job.live.erase(live);
 }
 
+/// Anybody may name a new tenant as long as there are none: of too many the one that has used least lately.
+void Ledger::forget_an_idle_use(const DecayedUse& newest, std::int64_t at_ms) {
+  if (uses_.size() <= std::max(kMaxUses, tenants_.queues.size())) return;
+  auto least = uses_.end();
+  double fewest = 0;
+  for (auto one = uses_.begin(); one != uses_.end(); ++one) {
+    if (&one->second == &newest || one->second.slots_now > 0) continue;
+    DecayedUse then = one->second;
+    then.advance(at_ms);
+    if (least != uses_.end() && then.slots >= fewest) continue;
+    least = one;
+    fewest = then.slots;
+  }
+  if (least != uses_.end()) uses_.erase(least);
+}
+
 void Ledger::count_use(const Lease& lease, std::int64_t at_ms, bool more) {
   if (lease.role != Role::worker) return;
-  DecayedUse& use = uses_[{lease.tenant, lease.queue}];
+  const auto [at, is_new] = uses_.try_emplace({lease.tenant, lease.queue});
+  DecayedUse& use = at->second;
+  if (is_new) forget_an_idle_use(use, at_ms);
   use.advance(at_ms);
   use.slots_now = more ? use.slots_now + lease.slots : use.slots_now - lease.slots;
   use.memory_now = more ? use.memory_now + lease.memory_bytes : use.memory_now - lease.memory_bytes;

@@ -10,7 +10,7 @@ namespace ds::scheduler {
 namespace {
 
 /// So many sizes are counted while nodes change; each change costs that many.
-constexpr std::size_t kMaxSizes = 64;
+constexpr std::size_t kMaxSizes = 512;
 
 template <class Amount>
 Amount subtract_or_zero(Amount a, Amount b) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <random>
 #include <set>
 #include <string>
@@ -188,6 +190,24 @@ TEST(Ledger, KnowsAGangThatRunsWithFewerThanItsOwnerWantsNowFromOneThatHasLostWo
   EXPECT_TRUE(goes_on());
   ASSERT_TRUE(ledger.apply(event(LeaseEnded{2})));
   EXPECT_FALSE(goes_on());
+}
+
+TEST(Ledger, RemembersTheUseOfSoManyQueuesThatHaveNothingNow) {
+  Ledger ledger;
+  std::int64_t at_ms = 1000;
+  std::uint64_t worker = 0;
+  for (std::size_t i = 0; i < 2 * Ledger::kMaxUses; ++i, at_ms += 1000) {
+    const std::string job = "job-" + std::to_string(i);
+    const std::string text = "kind: command\nrun: x\ntenant: t" + std::to_string(i) + "\n";
+    ASSERT_TRUE(ledger.apply(event(JobSubmitted{job, "", "a.yaml", "/", text}, at_ms)));
+    ASSERT_TRUE(ledger.apply(event(LeaseGranted{++worker, job, "n", 1, 2ULL << 30}, at_ms)));
+    if (i == 0) continue;  // it runs on
+    ASSERT_TRUE(ledger.apply(event(LeaseEnded{worker}, at_ms + 500)));
+  }
+  EXPECT_EQ(ledger.past_use(at_ms).size(), Ledger::kMaxUses);
+  EXPECT_TRUE(
+      std::ranges::any_of(ledger.past_use(at_ms), [](const PastUse& one) { return one.tenant == "t0"; }));
+  EXPECT_EQ(Ledger::restore(ledger.snapshot())->past_use(at_ms).size(), Ledger::kMaxUses);
 }
 
 TEST(Ledger, RefusesAGenerationThatIsNotNewer) {
