@@ -65,7 +65,7 @@ std::set<SoundRun> Ledger::sound_runs(std::int64_t now_ms) const {
 }
 
 std::string Ledger::crashed_early_on(const JobRecord& job) const {
-  if (early_crashes_.empty() || job.spec->kind == JobKind::train) return {};
+  if (early_crashes_.empty()) return {};
   const auto last = std::find_if(early_crashes_.rbegin(), early_crashes_.rend(),
                                  [&](const auto& crash) { return crash.job == job.id; });
   return last == early_crashes_.rend() ? std::string() : last->node;

@@ -241,6 +241,15 @@ TEST(Ledger, KnowsWhereProgramsRunWellThatHaveCrashedElsewhere) {
   EXPECT_EQ(ledger.demands(60'100).at(0).shuns, "");
 }
 
+/// Else what is wrong with its own model would speak against the node to which packing takes it again.
+TEST(Ledger, LetsATrainingJobThatHasCrashedSoonStartElsewhere) {
+  auto ledger = with_job();
+  ASSERT_TRUE(ledger.apply(event(LeaseGranted{1, "intents-1", "node-1", 1, 0}, 10)));
+  ASSERT_TRUE(ledger.apply(event(WorkerCrashed{"intents-1", 1, 1, 0, "node-1"}, 20)));
+  ASSERT_TRUE(ledger.apply(event(LeaseEnded{1}, 20)));
+  EXPECT_EQ(ledger.demands(20).at(0).shuns, "node-1");
+}
+
 TEST(Ledger, KeepsANodeCordonedUntilItIsUndrained) {
   Ledger ledger;
   ASSERT_TRUE(ledger.apply(event(NodeCordoned{"node-1"}, 60)));
