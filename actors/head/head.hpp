@@ -46,14 +46,14 @@ struct HeadParts {
   /// `gateway::PortWatch`. Only used with a term.
   std::function<void(const std::string&, std::chrono::milliseconds, std::function<void()>)> watch_port{};
   std::uint64_t max_state_bytes = 0;  ///< of a job: it is held whole while it is saved or read
-  /// The journal is compacted when so many bytes of events have come, and as many as the last snapshot has.
-  std::uint64_t compact_bytes = 16 << 20;
-  std::size_t snapshot_piece_bytes = 32 << 10;  ///< about 1 ms, in which the head's actor does nothing else
   /// Is told the names of all tenants, at the start and whenever they have changed; on the head's actor.
   std::function<void(std::vector<std::string>)> on_tenants{};
   /// Ends the head: the journal failed, or a plan is wrong; nothing may be acknowledged any more.
   std::function<void(const Error&)> die;
   std::string data_dir{};  ///< on whose disk the state is; empty: nobody is told of its room
+  /// The journal is compacted when so many bytes of events have come, and as many as the last snapshot has.
+  std::uint64_t compact_bytes = 16 << 20;
+  std::size_t snapshot_piece_bytes = 32 << 10;  ///< about 1 ms, in which the head's actor does nothing else
 };
 
 /// The head's actor: owns the ledger, decides by the policy, and makes every decision durable before anybody

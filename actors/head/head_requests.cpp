@@ -1,6 +1,8 @@
 // What the owners of jobs ask for. Asking twice is no error.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "actors/head/deadline_offer.hpp"
 #include "actors/head/head_actor.hpp"
 #include "actors/head/quota_check.hpp"
@@ -121,6 +123,17 @@ void Head::retry(const std::string& id, const std::optional<std::string>& digest
     return respond(error_response({ErrorCode::conflict, fmt::format("job {} has succeeded", id), {}}));
   }
   if (is_end(job.state)) {
+    const auto gone = job.started_ms != 0
+                          ? job.depends_on.end()
+                          : std::ranges::find_if(job.depends_on, [this](const std::string& other) {
+                              return ledger_.find(other) == nullptr || forgetting_.contains(other);
+                            });
+    if (gone != job.depends_on.end()) {
+      return respond(error_response(
+          {ErrorCode::conflict,
+           fmt::format("job {} depends on job {}, which ended long ago and is forgotten", id, *gone),
+           "submit it again without that one in depends_on"}));
+    }
     if (is_serve(id)) {
       if (const auto refused = check_endpoint(job.spec->name, ledger_)) return respond(*refused);
       if (!ledger_.has_versions(job)) {

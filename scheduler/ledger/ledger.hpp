@@ -343,6 +343,7 @@ class Ledger {
   bool restore_job(const nlohmann::json& entry);
   void restore_lease(Lease lease);
   bool restore_rest(const nlohmann::json& document);
+  void begin_accounts();
   void begin_runs(const std::vector<std::string>& without_runs);
   void index(const JobRecord& job);
   void index_end(const JobRecord& job);

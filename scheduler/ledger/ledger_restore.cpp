@@ -163,6 +163,7 @@ bool Ledger::restore_job(const nlohmann::json& entry) {
   if (!record.model.empty()) serving_models_.insert(id);
   if (record.has_promise) promised_.insert(id);
   is_end(record.state) ? index_end(record) : index_.mark(id);
+  if (const auto use = entry.find("use"); use != entry.end()) accounts_.take_job(id, *use);
   if (const auto happened = entry.find("happened"); happened != entry.end()) history_.take_job(id, *happened);
   if (const auto leases = entry.find("leases"); leases != entry.end()) {
     for (const auto& lease : *leases) restore_lease(lease_from(lease, id, 1));
@@ -203,7 +204,7 @@ bool Ledger::restore_rest(const json& document) {
       if (entry.size() > 5) entry.at(5).get_to(use.gpus);
     }
   }
-  if (document.contains("accounts")) accounts_ = UseAccounts::from_json(document.at("accounts"));
+  document.contains("accounts") ? accounts_.take(document.at("accounts")) : begin_accounts();
   if (document.contains("forgotten_keys")) {
     for (const auto& key : document.at("forgotten_keys")) forget_key(key.get<std::string>());
   }
@@ -229,6 +230,16 @@ bool Ledger::restore_rest(const json& document) {
   document.at("next_order").get_to(next_order_);
   document.at("next_worker").get_to(next_worker_);
   return true;
+}
+
+/// Of a version that kept none: what has workers now counts from their grants.
+void Ledger::begin_accounts() {
+  std::int64_t first_ms = 0;
+  for (const auto& [worker, lease] : leases_) {
+    const bool is_counted = lease.role == Role::worker && lease.since_ms > 0;
+    if (is_counted && (first_ms == 0 || lease.since_ms < first_ms)) first_ms = lease.since_ms;
+  }
+  if (first_ms > 0) accounts_.begin(first_ms);
 }
 
 /// Of a version that kept no runs: what runs has run since its gang began, as far as is known.

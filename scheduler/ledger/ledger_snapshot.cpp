@@ -171,6 +171,7 @@ void LedgerSnapshot::write(const JobRecord& job) {
   json entry = to_json(job, is_new ? json(*job.text) : json(text->second));
   for (const auto worker : ledger_->index_.workers_of(job.id))
     entry["leases"].push_back(to_json(ledger_->leases_.at(worker)));
+  if (json use = ledger_->accounts_.to_json(job.id); !use.is_null()) entry["use"] = std::move(use);
   if (json happened = ledger_->history_.to_json(job.id); !happened.is_null())
     entry["happened"] = std::move(happened);
   if (std::exchange(has_jobs_, true)) text_ += ',';

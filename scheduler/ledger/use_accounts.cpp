@@ -36,25 +36,25 @@ void UseAccounts::add(const Lease& lease, std::int64_t to_ms) {
   account.total += use;
   jobs_[lease.job] += use;
   const std::int64_t last_day = to_ms / kDayMs;
-  if (last_day > newest_day_) {
-    newest_day_ = last_day;
-    drop_old_days();
-  }
-  const std::int64_t first_day = std::max(lease.since_ms / kDayMs, newest_day_ - kDays + 1);
+  const std::int64_t first_day = std::max(lease.since_ms / kDayMs, last_day - kDays + 1);
   for (std::int64_t day = first_day; day <= last_day; ++day)
     account.days[day] += use_between(lease, day * kDayMs, std::min(to_ms, (day + 1) * kDayMs));
+  // By number, not by age: after a clock that was far ahead for a while days would be too old for ever.
+  while (account.days.size() > static_cast<std::size_t>(kDays)) account.days.erase(account.days.begin());
 }
 
 UseAccounts::Account& UseAccounts::account_of(const Queue& queue) {
   const auto found = queues_.find(queue);
   if (found != queues_.end()) return found->second;
   while (queues_.size() >= kMostQueues) {  // twice where there are no others yet
-    const auto last_day = [](const auto& one) {
-      return one.second.days.empty() ? 0 : one.second.days.rbegin()->first;
+    // Of the same day the one that has used least: who names many new ones drives out no large one.
+    const auto rank = [](const auto& one) {
+      const Account& account = one.second;
+      return std::pair(account.days.empty() ? 0 : account.days.rbegin()->first, account.total.slot_s);
     };
     auto oldest = queues_.end();
     for (auto one = queues_.begin(); one != queues_.end(); ++one) {
-      const bool is_older = oldest == queues_.end() || last_day(*one) < last_day(*oldest);
+      const bool is_older = oldest == queues_.end() || rank(*one) < rank(*oldest);
       if (one->first != kOthers && is_older) oldest = one;
     }
     const Account leaving = std::move(oldest->second);
@@ -64,11 +64,6 @@ UseAccounts::Account& UseAccounts::account_of(const Queue& queue) {
     for (const auto& [day, use] : leaving.days) others.days[day] += use;
   }
   return queues_[queue];
-}
-
-void UseAccounts::drop_old_days() {
-  for (auto& [queue, account] : queues_)
-    account.days.erase(account.days.begin(), account.days.lower_bound(newest_day_ - kDays + 1));
 }
 
 void UseAccounts::forget_job(std::string_view job) {
@@ -83,13 +78,12 @@ Use UseAccounts::of_job(std::string_view job) const {
 UseAccounts UseAccounts::of_queues() const {
   UseAccounts copy;
   copy.begun_ms_ = begun_ms_;
-  copy.newest_day_ = newest_day_;
   copy.queues_ = queues_;
   return copy;
 }
 
 json UseAccounts::to_json() const {
-  json queues = json::array(), jobs = json::array();
+  json queues = json::array();
   for (const auto& [queue, account] : queues_) {
     json days = json::array();
     for (const auto& [day, use] : account.days)
@@ -97,22 +91,27 @@ json UseAccounts::to_json() const {
     const Use& total = account.total;
     queues.push_back({queue.first, queue.second, total.slot_s, total.gpu_s, total.memory_byte_s, days});
   }
-  for (const auto& [job, use] : jobs_) jobs.push_back({job, use.slot_s, use.gpu_s, use.memory_byte_s});
-  return {{"begun", begun_ms_}, {"newest_day", newest_day_}, {"queues", queues}, {"jobs", jobs}};
+  return {{"begun", begun_ms_}, {"queues", queues}};
 }
 
-UseAccounts UseAccounts::from_json(const json& document) {
-  UseAccounts accounts;
-  document.at("begun").get_to(accounts.begun_ms_);
-  document.at("newest_day").get_to(accounts.newest_day_);
+json UseAccounts::to_json(std::string_view job) const {
+  const auto found = jobs_.find(job);
+  if (found == jobs_.end()) return nullptr;
+  const Use& use = found->second;
+  return {use.slot_s, use.gpu_s, use.memory_byte_s};
+}
+
+void UseAccounts::take(const json& document) {
+  document.at("begun").get_to(begun_ms_);
   for (const auto& entry : document.at("queues")) {
-    Account& account = accounts.queues_[{entry.at(0), entry.at(1)}];
+    Account& account = queues_[{entry.at(0), entry.at(1)}];
     account.total = {entry.at(2), entry.at(3), entry.at(4)};
     for (const auto& day : entry.at(5)) account.days[day.at(0)] = {day.at(1), day.at(2), day.at(3)};
   }
-  for (const auto& entry : document.at("jobs"))
-    accounts.jobs_[entry.at(0).get<std::string>()] = {entry.at(1), entry.at(2), entry.at(3)};
-  return accounts;
+}
+
+void UseAccounts::take_job(const std::string& job, const json& document) {
+  jobs_[job] = {document.at(0), document.at(1), document.at(2)};
 }
 
 }  // namespace ds::scheduler

@@ -22,7 +22,7 @@ struct Use {
 };
 
 /// What tenants' queues and jobs have used since the ledger began, whatever became of the jobs since. Of the
-/// last `kDays` days (UTC) it is known by day. A plain value.
+/// last `kDays` days (UTC) to its last use it is known by day of each queue. A plain value.
 class UseAccounts {
  public:
   static constexpr std::int64_t kDayMs = 86'400'000;
@@ -54,17 +54,19 @@ class UseAccounts {
   /// The same without the jobs, to add what is leased now.
   UseAccounts of_queues() const;
 
+  /// All but the jobs', of which there may be many.
   nlohmann::json to_json() const;
-  /// Throws nlohmann's exceptions where it is none.
-  static UseAccounts from_json(const nlohmann::json& document);
+  /// Null: it has had nothing.
+  nlohmann::json to_json(std::string_view job) const;
+  /// Of these forms; they throw nlohmann's exceptions where it is none.
+  void take(const nlohmann::json& document);
+  void take_job(const std::string& job, const nlohmann::json& document);
   bool operator==(const UseAccounts&) const = default;
 
  private:
   Account& account_of(const Queue& queue);
-  void drop_old_days();
 
   std::int64_t begun_ms_ = 0;
-  std::int64_t newest_day_ = 0;
   std::map<Queue, Account> queues_;
   std::map<std::string, Use, std::less<>> jobs_;
 };

@@ -41,9 +41,35 @@ struct GangPlanner::Claimed {
       return std::min(lost, kept.thousandths() * worst / worst_slots.thousandths());
     }
   };
+  enum class What { ends, is_old };
 
+  Claimed(const GangPlanner& all, const Job& job, std::span<const EarlierPromise> earlier,
+          std::int64_t now_ms);
+
+  const WorkerSize& piece() const { return then.ask.piece; }
+  Side& side_of(const Job& other) {
+    return sides[planner.tenants_.meet(then.job->queue, other.queue).b_side];
+  }
+  /// Where the job could not be nobody is taken for it, and nobody is in its way.
+  bool is_of_use(std::size_t node) const {
+    return !is_picky(*then.job) || planner.could_hold_any(node, *then.job);
+  }
+  std::uint64_t workers_of_use(const Job& other) const;
+  void look_at(const Job& other, std::int64_t now_ms);
+  void take(const Job& other);
+  void count_lost(const Job& other, bool more);
+  void end(const Job& other);
+  /// All that happens until then, and at that moment.
+  void go_on_until(std::int64_t at_ms);
+
+  const GangPlanner& planner;
   Aftermath then;
+  bool has_extras;                      ///< workers above minimums of its queue count as the job's
+  std::int64_t first_ms;                ///< not before: when the earlier have started
   std::map<std::size_t, Side> sides{};  ///< by queue
+  std::set<const Job*> taken{};
+  std::vector<std::tuple<std::int64_t, What, const Job*>> moments{};  ///< in their order
+  std::size_t passed = 0;                                             ///< of these
 };
 
 /// The workers of a job of the same queue above its minimum, which all are there for one with a promise.
@@ -126,104 +152,111 @@ bool GangPlanner::has_claimed_room(const Claimed& claimed) const {
   return then.fitting - then.owed >= static_cast<std::int64_t>(then.ask.pieces + lost);
 }
 
-std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::int64_t now_ms) const {
-  if (job.workers >= job.needed) return now_ms;
-  if (job.queue == TenantTree::kRoot) return std::nullopt;
-  // Those before it for what the queue is guaranteed leave nobody any where they have too many GPUs.
-  if (tenants_.guarantees_gpus() && with_those_before(job).gpus > tenants_[job.queue].guaranteed_gpus)
-    return std::nullopt;
-  Claimed claimed{aftermath_of(job)};
-  Aftermath& then = claimed.then;
-  const WorkerSize& piece = then.ask.piece;
-  const auto earlier = promises_before(job, now_ms);
-  if (!earlier) return std::nullopt;
-  enum class What { is_due, ends, is_old };
-  std::vector<std::tuple<std::int64_t, What, const Job*>> moments;
-  std::set<const Job*> taken;
-  const auto side_of = [&](const Job& other) -> Claimed::Side& {
-    return claimed.sides[tenants_.meet(job.queue, other.queue).b_side];
-  };
-  // Where the job could not be nobody is taken for it, and nobody is in its way.
-  const auto is_of_use = [&](std::size_t node) { return !is_picky(job) || could_hold_any(node, job); };
-  const auto workers_of_use = [&](const Job& other) {
-    std::uint64_t workers = 0;
-    for (const auto& [node, count] : other.at) workers += is_of_use(node) ? count : 0;
-    return workers;
-  };
-  const auto take = [&](const Job& other) {
-    if (!taken.insert(&other).second) return;
-    side_of(other).count(other.size, workers_of_use(other), piece);
-    for (const auto& [node, workers] : other.at) {
-      if (is_of_use(node)) free_in_thought(then, other, node, workers);
-    }
-  };
-  // A gang that is not preemptible keeps its minimum of what the queue is guaranteed, whatever it has lost.
-  const auto count_lost = [&](const Job& other, bool more) {
-    const std::uint32_t kept = fixed_workers(other, other.workers);
-    if (other.queue != job.queue || kept <= other.workers) return;
-    const std::uint32_t owed = kept - other.workers;
-    const auto pieces = static_cast<std::int64_t>(owed * most_displaced(other.size, piece));
-    more ? then.use.add(other.queue, room_of(other.size, owed))
-         : then.use.remove(other.queue, room_of(other.size, owed));
-    then.owed += more ? pieces : -pieces;
-  };
-  const auto end = [&](const Job& other) {
-    if (other.workers == 0) return let_go(then, other);
-    count_lost(other, false);
-    if (!taken.contains(&other)) {
-      taken.insert(&other);
-      return give_all_back(then, other);
-    }
-    side_of(other).forget(other.size, workers_of_use(other), piece);
-    for (const auto& [node, workers] : other.at) then.use.remove(other.queue, room_of(other.size, workers));
-  };
-  const auto look_at = [&](const Job* other) {
-    if (other == &job || other->workers == 0) return;
-    if (const auto ends_ms = end_of(*other, now_ms); ends_ms > 0)
-      moments.emplace_back(std::max(ends_ms, now_ms), What::ends, other);
-    count_lost(*other, true);
-    if (other->queue == job.queue) {
-      if (may_count_on_extras(job, *earlier)) take_own_extras(then, *other);
-      return;
-    }
-    if (!other->demand.preemptible || other->demand.has_promise || !other->has_queue) return;
-    // Not sooner though the job is critical: its owner may make it less urgent.
-    const bool is_new = other->started == 0;
-    if (!is_new && !other->demand.is_young) return take(*other);
-    const std::int64_t old_ms = is_new ? now_ms + kMinimumRunMs : other->demand.young_until_ms;
-    if (old_ms > now_ms) moments.emplace_back(old_ms, What::is_old, other);
-  };
-  for (const Job* other : running_) look_at(other);
-  for (const Job* other : touched_) {
-    if (other->started == 0) look_at(other);
+GangPlanner::Claimed::Claimed(const GangPlanner& all, const Job& job, std::span<const EarlierPromise> earlier,
+                              std::int64_t now_ms)
+    : planner(all),
+      then(all.aftermath_of(job)),
+      has_extras(may_count_on_extras(job, earlier)),
+      first_ms(now_ms) {
+  for (const Job* other : planner.running_) look_at(*other, now_ms);
+  for (const Job* other : planner.touched_) {
+    if (other->started == 0) look_at(*other, now_ms);
   }
-  std::int64_t first_ms = now_ms;
-  for (const EarlierPromise& promise : *earlier) {
-    hold_back(then, *promise.job);
+  for (const EarlierPromise& promise : earlier) {
+    planner.hold_back(then, *promise.job);
     first_ms = std::max(first_ms, promise.starts_by_ms);
-    moments.emplace_back(promise.starts_by_ms, What::is_due, promise.job);
     moments.emplace_back(promise.ends_by_ms, What::ends, promise.job);
   }
   std::ranges::sort(moments, {}, [](const auto& moment) { return std::get<0>(moment); });
-  std::int64_t at_ms = now_ms;
-  auto next = moments.begin();
-  while (true) {
-    for (; next != moments.end() && std::get<0>(*next) == at_ms; ++next) {
-      const auto& [ms, what, other] = *next;
-      if (what == What::ends) end(*other);
-      if (what == What::is_old) take(*other);
-    }
-    if (at_ms >= first_ms && has_claimed_room(claimed)) return at_ms;
-    if (next == moments.end()) return std::nullopt;
-    at_ms = std::get<0>(*next);
+}
+
+std::uint64_t GangPlanner::Claimed::workers_of_use(const Job& other) const {
+  std::uint64_t workers = 0;
+  for (const auto& [node, count] : other.at) workers += is_of_use(node) ? count : 0;
+  return workers;
+}
+
+void GangPlanner::Claimed::look_at(const Job& other, std::int64_t now_ms) {
+  const Job& job = *then.job;
+  if (&other == &job || other.workers == 0) return;
+  if (const auto ends_ms = end_of(other, now_ms); ends_ms > 0)
+    moments.emplace_back(std::max(ends_ms, now_ms), What::ends, &other);
+  count_lost(other, true);
+  if (other.queue == job.queue) {
+    if (has_extras) planner.take_own_extras(then, other);
+    return;
   }
+  if (!other.demand.preemptible || other.demand.has_promise || !other.has_queue) return;
+  // Not sooner though the job is critical: its owner may make it less urgent.
+  const bool is_new = other.started == 0;
+  if (!is_new && !other.demand.is_young) return take(other);
+  const std::int64_t old_ms = is_new ? now_ms + kMinimumRunMs : other.demand.young_until_ms;
+  if (old_ms > now_ms) moments.emplace_back(old_ms, What::is_old, &other);
+}
+
+void GangPlanner::Claimed::take(const Job& other) {
+  if (!taken.insert(&other).second) return;
+  side_of(other).count(other.size, workers_of_use(other), piece());
+  for (const auto& [node, workers] : other.at) {
+    if (is_of_use(node)) planner.free_in_thought(then, other, node, workers);
+  }
+}
+
+/// A gang that is not preemptible keeps its minimum of what the queue is guaranteed, whatever it has lost.
+void GangPlanner::Claimed::count_lost(const Job& other, bool more) {
+  const std::uint32_t kept = planner.fixed_workers(other, other.workers);
+  if (other.queue != then.job->queue || kept <= other.workers) return;
+  const std::uint32_t owed = kept - other.workers;
+  const auto pieces = static_cast<std::int64_t>(owed * most_displaced(other.size, piece()));
+  more ? then.use.add(other.queue, room_of(other.size, owed))
+       : then.use.remove(other.queue, room_of(other.size, owed));
+  then.owed += more ? pieces : -pieces;
+}
+
+void GangPlanner::Claimed::end(const Job& other) {
+  if (other.workers == 0) return planner.let_go(then, other);
+  count_lost(other, false);
+  if (taken.insert(&other).second) return planner.give_all_back(then, other);
+  side_of(other).forget(other.size, workers_of_use(other), piece());
+  for (const auto& [node, workers] : other.at) then.use.remove(other.queue, room_of(other.size, workers));
+}
+
+void GangPlanner::Claimed::go_on_until(std::int64_t at_ms) {
+  for (; passed < moments.size() && std::get<0>(moments[passed]) <= at_ms; ++passed) {
+    const auto& [ms, what, other] = moments[passed];
+    what == What::ends ? end(*other) : take(*other);
+  }
+}
+
+std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::int64_t now_ms) const {
+  if (job.workers >= job.needed) return now_ms;
+  if (job.queue == TenantTree::kRoot) return std::nullopt;
+  const auto earlier = promises_before(job, now_ms);
+  if (!earlier) return std::nullopt;
+  Claimed claimed(*this, job, *earlier, now_ms);
+  std::int64_t at_ms = claimed.first_ms;
+  while (true) {
+    claimed.go_on_until(at_ms);
+    if (has_claimed_room(claimed)) return at_ms;
+    if (claimed.passed == claimed.moments.size()) return std::nullopt;
+    at_ms = std::get<0>(claimed.moments[claimed.passed]);
+  }
+}
+
+/// At that moment alone: of all that is asked for every start and growth meanwhile.
+bool GangPlanner::has_claimed_room_at(const Job& job, std::int64_t at_ms, std::int64_t now_ms) const {
+  if (job.workers >= job.needed) return true;
+  const auto earlier = promises_before(job, now_ms);
+  if (!earlier) return false;
+  Claimed claimed(*this, job, *earlier, now_ms);
+  if (claimed.first_ms > at_ms) return false;
+  claimed.go_on_until(at_ms);
+  return has_claimed_room(claimed);
 }
 
 bool GangPlanner::leaves_claimed_room(std::span<const Reservation> reservations, std::int64_t now_ms) const {
   return std::ranges::all_of(reservations, [&](const Reservation& kept) {
-    if (!kept.is_claimed) return true;
-    const auto at_ms = find_claimed_room(*kept.job, now_ms);
-    return at_ms && *at_ms <= *kept.at_ms;
+    return !kept.is_claimed || has_claimed_room_at(*kept.job, *kept.at_ms, now_ms);
   });
 }
 
@@ -245,6 +278,7 @@ Room GangPlanner::with_those_before(const Job& job) const {
   for (const Job* other : waiting_promises_before(job)) {
     if (other->queue == job.queue) room = plus(room, room_of(other->size, other->needed));
   }
+  if (job.size.gpus == 0) room.gpus = 0;  // those that others have are nothing to it
   return room;
 }
 

@@ -6,14 +6,17 @@
 
 namespace ds::scheduler {
 
+/// Those too that can't start just now, since a node is closed or they back off: they may again.
 std::vector<const GangPlanner::Job*> GangPlanner::waiting_promises_before(const Job& job) const {
   std::vector<const Job*> found;
-  for (const Jobs& line : short_) {
+  const auto look_at = [&](const Jobs& line) {
     for (const Job* one : line) {  // those with a promise come first
       if (!one->demand.has_promise) break;
       if (one->workers == 0 && one != &job && Before()(one, &job)) found.push_back(one);
     }
-  }
+  };
+  for (const Jobs& line : short_) look_at(line);
+  look_at(impossible_);
   return found;
 }
 
@@ -31,7 +34,7 @@ std::optional<std::vector<GangPlanner::EarlierPromise>> GangPlanner::promises_be
 
 /// As if its minimum were there, wherever that leaves least room; where room is kept for it, it is there.
 void GangPlanner::hold_back(Aftermath& then, const Job& earlier) const {
-  if (earlier.kept > 0) return;
+  if (!earlier.reserved_on.empty()) return;
   const Ask ask = ask_of(earlier, earlier.needed);
   then.use.add(earlier.queue, room_of(earlier.size, earlier.needed));
   then.owed += static_cast<std::int64_t>(ask.pieces * most_displaced(ask.piece, then.ask.piece));
@@ -39,10 +42,8 @@ void GangPlanner::hold_back(Aftermath& then, const Job& earlier) const {
 
 /// When it has ended.
 void GangPlanner::let_go(Aftermath& then, const Job& earlier) const {
-  if (earlier.kept > 0) {
-    for (const Step& step : steps_) {
-      if (step.kind == Step::Kind::reserved && step.job == &earlier) give_back(then, earlier, step.node, 1);
-    }
+  if (!earlier.reserved_on.empty()) {
+    for (const std::size_t node : earlier.reserved_on) give_back(then, earlier, node, 1);
     return;
   }
   const Ask ask = ask_of(earlier, earlier.needed);

@@ -29,16 +29,17 @@ struct GangJob {
   WorkerSize size;
   std::uint32_t needed = 1;  ///< `workers.min`, at least 1
   std::size_t queue = TenantTree::kRoot;
-  bool has_queue = true;                    ///< false: its tenant is not known any more
-  bool is_occupant = false;                 ///< holds room on available nodes
-  Room elsewhere;                           ///< that it has on nodes that are away
-  std::uint32_t started = 0;                ///< live workers when the plan began
-  bool is_pending = true;                   ///< neither held nor impossible: waits for its turn, or for slots
-  std::uint64_t least_fitting = 0;          ///< workers for which empty nodes must have room; else impossible
-  std::optional<Room> least_total;          ///< slots and GPUs that there must be; none: its queue never allows it
-  std::size_t guaranteed_levels = 0;        ///< of its minimum; as of the last plan's beginning
-  std::uint32_t workers = 0;                ///< live ones, plus placed, minus released
-  std::uint32_t kept = 0;                   ///< workers that room is kept for beyond those
+  bool has_queue = true;              ///< false: its tenant is not known any more
+  bool is_occupant = false;           ///< holds room on available nodes
+  Room elsewhere;                     ///< that it has on nodes that are away
+  std::uint32_t started = 0;          ///< live workers when the plan began
+  bool is_pending = true;             ///< neither held nor impossible: waits for its turn, or for slots
+  std::uint64_t least_fitting = 0;    ///< workers for which empty nodes must have room; else impossible
+  std::optional<Room> least_total;    ///< slots and GPUs that there must be; none: its queue never allows it
+  std::size_t guaranteed_levels = 0;  ///< of its minimum; as of the last plan's beginning
+  std::uint32_t workers = 0;          ///< live ones, plus placed, minus released
+  std::uint32_t kept = 0;             ///< workers by which it grows that room is kept for
+  std::vector<std::size_t> reserved_on;     ///< nodes where room is kept for workers that it gets later
   std::vector<const Lease*> live;           ///< newest first; released ones are taken out
   std::map<std::size_t, std::uint32_t> at;  ///< workers on each node that has any
   std::uint32_t at_unknown_nodes = 0;       ///< workers on nodes that are not listed

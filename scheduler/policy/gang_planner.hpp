@@ -205,6 +205,7 @@ class GangPlanner {
   /// guaranteed, whatever the tenants do until then; none: nobody knows.
   std::optional<std::int64_t> find_claimed_room(const Job& job, std::int64_t now_ms) const;
   /// Whether all of these that are claimed have their room then, as things are in this plan.
+  bool has_claimed_room_at(const Job& job, std::int64_t at_ms, std::int64_t now_ms) const;
   bool leaves_claimed_room(std::span<const Reservation> reservations, std::int64_t now_ms) const;
   /// Whether the job with a promise comes before all others in the cluster: its minimum is within what its
   /// queue is guaranteed, beside those of the jobs there that do not give way to it.

@@ -238,6 +238,7 @@ void GangPlanner::reserve(Job& job, std::uint32_t count) {
     capacity_.use(node, job.size, false, true);
     use_later_.add(job.queue, room_of(job.size, 1));
     steps_.push_back({Step::Kind::reserved, &job, node, nullptr});
+    job.reserved_on.push_back(node);
     ++at[node];
   }
   keep_fixed(job, count);
@@ -359,6 +360,7 @@ void GangPlanner::undo(const Step& step) {
       measure(job);  // also of one that was tried only: by its ranks it is found again
       return capacity_.free(step.node, job.size, true, true);
     case Step::Kind::reserved:
+      job.reserved_on.pop_back();
       capacity_.free(step.node, job.size, false, true);
       return use_later_.remove(job.queue, room_of(job.size, 1));
     case Step::Kind::promised:

@@ -29,12 +29,11 @@ struct KeptRoom {
 ///
 /// What a leaf is guaranteed goes to its first jobs, up to the first that it is not enough for, whichever of
 /// both is short; what a queue is guaranteed beyond its children's goes to the first of the others below it,
-/// likewise. So a job that is
-/// within its leaf's guarantee is within those of all queues above, and of two jobs of a leaf the earlier is
-/// guaranteed at no fewer levels. What jobs keep that nobody gets back comes out of it before: of a queue for
-/// which it is too much nothing is left of what is short. The answer depends on what jobs there are and not
-/// on what runs, but for those: that is what lets reclaiming never go in circles (see `plan_jobs`). Costs
-/// what is guaranteed and kept, not what there is.
+/// likewise. So a job that is within its leaf's guarantee is within those of all queues above, and of two
+/// jobs of a leaf the earlier is guaranteed at no fewer levels. What jobs keep that nobody gets back comes
+/// out of it before: of a queue for which it is too much nothing is left of what is short. The answer depends
+/// on what jobs there are and not on what runs, but for those: that is what lets reclaiming never go in
+/// circles (see `plan_jobs`). Costs what is guaranteed and kept, not what there is.
 ///
 /// `lines`: by queue. `before` orders jobs of several leaves, `room_of` gives a job's minimum and `queue_of`
 /// its leaf. Pure.

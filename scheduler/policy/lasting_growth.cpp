@@ -112,7 +112,11 @@ std::set<std::string> keep_lasting_growth(GangPlanner& planner, const TenantTree
   for (int tries = 1;; ++tries) {
     const std::set<std::string> growing = growing_in(plan);
     if (growing.empty()) return kept;
-    if (auto replaced = replaced_in(plan); !replaced.empty() && tries < kMaxTries) {
+    if (auto replaced = replaced_in(plan); !replaced.empty()) {
+      if (tries == kMaxTries) {
+        drop_growth(plan, growing);
+        return kept;
+      }
       kept.merge(replaced);
       plan = plan_without_growth_of(planner, tenants, past, now_ms, kept);
       continue;

@@ -31,7 +31,7 @@ LastingPlan finish_with_lasting_growth(GangPlanner& planner, const TenantTree& t
 /// Likewise with workers that change jobs for the sake of shares (`SizeChange::because`): takes out those
 /// moves after which the next plan would give the giver some back. The shares alone don't say that: whose
 /// guarantee has room comes first, and what is too little for a large worker does for a small one. Costs a
-/// plan, and some more where it finds any. `kept`: who does not grow already.
+/// plan, and up to some dozens more where it finds any. `kept`: who does not grow already.
 void keep_lasting_moves(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
                         std::int64_t now_ms, Plan& plan, std::set<std::string> kept);
 

@@ -65,13 +65,14 @@ struct Demand {
   std::uint32_t gpus = 0;     ///< a worker
   std::string gpu_kind = {};  ///< see `is_gpu_kind`; empty: any
   PlacementRule placement = PlacementRule::pack;
-  /// Its deadline was accepted: it is before all others in its queue's line, workers above the minimum of
-  /// jobs of any priority are there for it, and no worker that another lacks goes where it is in its way.
+  /// Its deadline was accepted: it is before all in its queue's line that have none, or a later one; workers
+  /// above the minimum of jobs of any priority are there for it, and no worker that another lacks goes where
+  /// it is in its way.
   bool has_promise = false;
   bool works_with_fewer = false;  ///< than its minimum, as replicas do, and a gang whose minimum was less
                                   ///< when it was formed: those that it has are of use
-  bool can_relocate = false;  ///< elastic, and a newcomer on another node takes a worker's state over
-  bool is_new_there = false;  ///< one of its workers came less than `kMinimumRun` ago
+  bool can_relocate = false;      ///< elastic, and a newcomer on another node takes a worker's state over
+  bool is_new_there = false;      ///< one of its workers came less than `kMinimumRun` ago
   /// Of one that has its minimum: it grows to so many workers at once, or more; 0: to any number. See
   /// `ProgramRuns`, and so for the rest.
   std::uint32_t grows_to = 0;

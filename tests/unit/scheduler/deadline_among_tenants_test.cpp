@@ -244,6 +244,19 @@ TEST_F(DeadlinePromiseAmongTenants, IsGivenToSeveralThatWaitInOneQueueAndInOther
   EXPECT_EQ(cluster_.live("third"), 4U);
 }
 
+TEST_F(DeadlinePromiseAmongTenants, OfGpusIsWhenThoseOfItsQueueAreBackAndOfSlotsWhateverGpusOthersHave) {
+  cluster_.add_gpu_node("n", 8, 2, "H200");
+  use("version: 1\ntenants: {a: {guaranteed: 4, guaranteed_gpus: 1}, b: {guaranteed: 4}}\n");
+  add_limited("own", "a", {1, 1}).gpus = 1;
+  add("borrows", "b", {1, 1}).gpus = 1;
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("own") + cluster_.live("borrows"), 2U);
+  add_limited("gpu", "a", {1, 1}).gpus = 1;
+  EXPECT_EQ(promise_to("gpu"), 10'000);
+  add_limited("slots", "b", {2, 2});
+  EXPECT_EQ(promise_to("slots"), 0);
+}
+
 /// Though it is first in its queue, and waits.
 TEST_F(DeadlinePromiseAmongTenants, KeepsNoOtherQueueFromWhatThatIsGuaranteed) {
   cluster_.add_node("n", 8);

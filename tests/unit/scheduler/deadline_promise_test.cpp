@@ -102,6 +102,38 @@ TEST(DeadlinePromise, OfALaterOneCountsOnWhatTheEarlierLeave) {
   EXPECT_EQ(cluster.live("c"), 4U);
 }
 
+TEST(DeadlinePromise, OfALaterOneCountsTheRoomOnceThatIsBeingMadeForTheEarlier) {
+  ClusterModel cluster;
+  cluster.add_node("n", 8);
+  cluster.add_job("elastic", {1, 8});
+  cluster.demand("elastic").lasts_ms = 1'000'000;
+  cluster.settle();
+  cluster.add_job("early", {4, 4});
+  cluster.demand("early").lasts_ms = 100'000;
+  ASSERT_EQ(promise(cluster, "early"), 0);
+  cluster.carry_out(cluster.plan());
+  ASSERT_EQ(cluster.live("elastic"), 4U) << "four are stopping";
+  cluster.add_job("late", {5, 5});
+  cluster.demand("late").lasts_ms = 100'000;
+  EXPECT_EQ(promise(cluster, "late"), 100'000);
+}
+
+TEST(DeadlinePromise, IsNotGivenBehindOneThatCannotStartJustNow) {
+  ClusterModel cluster;
+  cluster.add_node("n1", 4);
+  cluster.add_node("n2", 4);
+  cluster.add_job("runs", {8, 8});
+  cluster.demand("runs").lasts_ms = 100'000;
+  cluster.settle();
+  cluster.add_job("early", {8, 8});
+  cluster.demand("early").lasts_ms = 1'000'000;
+  ASSERT_EQ(promise(cluster, "early"), 100'000);
+  cluster.nodes[1].available = false;
+  cluster.add_job("late", {4, 4});
+  cluster.demand("late").lasts_ms = 50'000;
+  EXPECT_EQ(promise(cluster, "late"), std::nullopt) << "the node may be opened again";
+}
+
 TEST(DeadlinePromise, IsGivenToSoManyThatWaitAndNoMore) {
   ClusterModel cluster;
   cluster.add_node("n", 1);
