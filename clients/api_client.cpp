@@ -139,11 +139,12 @@ json ApiClient::post(const std::string& path, const json& body,
   return parse_answer(connection_->head, result, connection_->was_silent(result.error()));
 }
 
-void ApiClient::download(const std::string& path, const std::function<bool(std::string_view)>& sink) {
+void ApiClient::download(const std::string& path, const std::function<bool(std::string_view)>& sink,
+                         std::chrono::milliseconds limit) {
   int status = 0;
   std::string error_body;
   bool stopped = false;
-  connection_->begin(kLongAnswerTime);
+  connection_->begin(limit);
   const auto result = connection_->http.Get(
       path,
       [&](const httplib::Response& response) {

@@ -37,7 +37,8 @@ class ApiClient {
                       std::chrono::milliseconds limit = kAnswerTime);
 
   /// Hands the bytes of an answer to `sink` as they come; it returns false to stop early.
-  void download(const std::string& path, const std::function<bool(std::string_view)>& sink);
+  void download(const std::string& path, const std::function<bool(std::string_view)>& sink,
+                std::chrono::milliseconds limit = kLongAnswerTime);
 
  private:
   struct Connection;

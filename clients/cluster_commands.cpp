@@ -12,15 +12,10 @@
 #include "clients/local_cluster.hpp"
 #include "clients/local_home.hpp"
 #include "clients/printable.hpp"
+#include "clients/word_list.hpp"
 
 namespace ds::clients {
 namespace {
-
-std::string join(const std::vector<std::string>& names) {
-  std::string out;
-  for (const auto& name : names) out += (out.empty() ? "" : ", ") + name;
-  return out;
-}
 
 /// What was applied since the head was given that file goes on to count.
 void warn_if_applied(const std::string& head, const std::string& file) {
@@ -69,7 +64,7 @@ ExitCode bring_up(const CommandContext& context, const ShapeOptions& options, co
   if (up.started.empty()) {
     write_out(fmt::format("the cluster is up already at http://{} ({})\n", up.address, size));
   } else {
-    write_err(fmt::format("started {}; logs and pid files are in {}\n", join(up.started),
+    write_err(fmt::format("started {}; logs and pid files are in {}\n", join_words(up.started),
                           cluster.home().run_dir().string()));
     write_out(fmt::format("the cluster is up at http://{} ({})\n", up.address, size));
   }
@@ -84,7 +79,7 @@ ExitCode take_down(const CommandContext& context, bool purge) {
                    {{"stopped", stopped}, {"purged", purge}, {"home", cluster.home().root.string()}});
     return ExitCode::done;
   }
-  write_out(stopped.empty() ? "no local cluster was up\n" : fmt::format("stopped {}\n", join(stopped)));
+  write_out(stopped.empty() ? "no local cluster was up\n" : fmt::format("stopped {}\n", join_words(stopped)));
   std::error_code error;
   if (std::filesystem::exists(cluster.home().head_dir(), error)) {
     write_err(

@@ -15,6 +15,7 @@
 #include "clients/failure.hpp"
 #include "clients/follow.hpp"
 #include "clients/follow_report.hpp"
+#include "clients/guarantees.hpp"
 #include "clients/interrupt.hpp"
 #include "clients/job_format.hpp"
 #include "clients/job_submission.hpp"
@@ -23,17 +24,13 @@
 #include "clients/predict.hpp"
 #include "clients/printable.hpp"
 #include "clients/time_text.hpp"
+#include "clients/wall_clock.hpp"
 #include "clients/yaml_text.hpp"
 
 namespace ds::clients {
 namespace {
 
 using nlohmann::json;
-
-std::int64_t now_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
 
 /// Asks one question and shows the answer, as it came or for a person.
 template <class Format>
@@ -170,14 +167,15 @@ ExitCode list_jobs(const CommandContext& context, const JobFilter& filter) {
   } else if (jobs.empty() && !filter.takes_all()) {
     write_out("no job has all that was asked for; ds-submit list shows those there are\n");
   } else {
-    write_out(format_jobs(jobs, now_ms(), context.terminal.colour_out));
+    write_out(format_jobs(jobs, read_wall_clock_ms(), context.terminal.colour_out));
   }
   return ExitCode::done;
 }
 
 ExitCode show_job(const CommandContext& context, const std::string& job) {
-  return show(context, job_path(job),
-              [&](const json& answer) { return format_job(answer, now_ms(), context.terminal.colour_out); });
+  return show(context, job_path(job), [&](const json& answer) {
+    return format_job(answer, read_wall_clock_ms(), context.terminal.colour_out);
+  });
 }
 
 ExitCode show_logs(const CommandContext& context, const std::string& job, bool follow) {

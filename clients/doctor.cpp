@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "clients/guarantees.hpp"
 #include "clients/json_fields.hpp"
 #include "clients/printable.hpp"
 #include "clients/text_table.hpp"
 #include "clients/time_text.hpp"
+#include "clients/word_list.hpp"
 
 namespace ds::clients {
 namespace {
@@ -22,16 +24,11 @@ constexpr std::int64_t kLittleDisk = std::int64_t{1} << 30;
 constexpr std::int64_t kClockDifferenceMs = 2000;
 constexpr std::size_t kMostNamed = 5;
 
-std::string join(const std::vector<std::string>& words) {
-  std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
 Check check_programs(const MachineFacts& facts) {
   const std::string folder = facts.folder.string();
   if (facts.missing.empty()) return {"programs", Result::ok, "all programs are in " + folder, ""};
-  return {"programs", Result::warn, fmt::format("{} not beside ds-submit in {}", join(facts.missing), folder),
+  return {"programs", Result::warn,
+          fmt::format("{} not beside ds-submit in {}", join_words(facts.missing), folder),
           "ds-submit up needs them: cmake --build --preset release, or cmake --install"};
 }
 
@@ -49,16 +46,24 @@ bool names(const std::string& list, std::string_view word) {
   return ("," + list + ",").find("," + std::string(word) + ",") != std::string::npos;
 }
 
+/// Whether UCX takes any of these. A list that begins with ^ has those that it does not take.
+bool takes_any(const std::string& list, const std::vector<std::string_view>& words) {
+  if (!list.starts_with('^'))
+    return std::ranges::any_of(words, [&](std::string_view word) { return names(list, word); });
+  const std::string left_out = list.substr(1);
+  return std::ranges::none_of(words, [&](std::string_view word) { return names(left_out, word); });
+}
+
 /// Without the variable the programs take tcp and self, which need nothing of the machine.
 Check check_transport(const MachineFacts& facts) {
   const std::string& list = facts.ucx_tls;
   if (list.empty()) return {"transport", Result::ok, "UCX takes TCP (UCX_TLS is not set)", ""};
   const std::string set = fmt::format("UCX_TLS={} is set", printable_line(list));
-  if (!names(list, "tcp") && !names(list, "all")) {
+  if (!takes_any(list, {"tcp", "all"})) {
     return {"transport", Result::warn, set + ": without tcp",
             "unset UCX_TLS before a head or a node is started, else other machines may be out of reach"};
   }
-  const bool shares = names(list, "all") || names(list, "shm") || names(list, "posix") || names(list, "sm");
+  const bool shares = takes_any(list, {"all", "shm", "sm", "posix"});
   if (shares && facts.shm_free.value_or(0) < kLittleSharedMemory) {
     return {
         "transport", Result::warn,
@@ -104,19 +109,43 @@ std::optional<Check> check_disk(const json& cluster) {
   return Check{"disk", Result::ok, text, ""};
 }
 
-std::vector<Check> check_nodes(const json& nodes) {
+/// What is said of a node before the details: `drained` of `drained: its disk is changed`.
+std::string gist_of(const std::string& reason) {
+  return printable_line(reason.substr(0, reason.find(':')));
+}
+
+struct NodeLists {
   std::vector<std::string> closed, gone;
   std::size_t open = 0;
-  double slots = 0;
+  double slots = 0;            ///< of those that are open
+  bool some_are_kept = false;  ///< of those that are gone
+};
+
+NodeLists sort_nodes(const json& nodes) {
+  NodeLists lists;
   for (const auto& node : nodes) {
-    const std::string state = text_at(node, "state"), id = printable_line(text_at(node, "id"));
-    if (state == "UP") {
-      ++open;
-      slots += number_at(node, "slots").value_or(0);
+    const std::string state = text_at(node, "state"), reason = text_at(node, "reason"),
+                      id = printable_line(text_at(node, "id"));
+    if (state == "DOWN") {
+      // The head keeps what an operator, or itself, has closed until it is opened again.
+      const std::string gist = gist_of(reason);
+      const bool is_kept = gist == "drained" || gist == "cordoned" || gist == "quarantined";
+      lists.some_are_kept |= is_kept;
+      lists.gone.push_back(is_kept ? id + " (" + gist + ")" : id);
+    } else if (state != "UP") {
+      lists.closed.push_back(id + " (" + state + ")");
+    } else if (!reason.empty()) {
+      lists.closed.push_back(id + " (" + gist_of(reason) + ")");
     } else {
-      (state == "DOWN" ? gone : closed).push_back(id + (state == "DOWN" ? "" : " (" + state + ")"));
+      ++lists.open;
+      lists.slots += number_at(node, "slots").value_or(0);
     }
   }
+  return lists;
+}
+
+std::vector<Check> check_nodes(const json& nodes) {
+  const auto [closed, gone, open, slots, some_are_kept] = sort_nodes(nodes);
   std::vector<Check> checks;
   if (open == 0) {
     checks.push_back({"nodes", Result::fail, "no node is up and open, so nothing starts",
@@ -126,41 +155,47 @@ std::vector<Check> check_nodes(const json& nodes) {
         {"nodes", Result::ok,
          fmt::format("{} node{} open, with {:g} slots", open, open == 1 ? " is" : "s are", slots), ""});
   }
-  if (!closed.empty())
-    checks.push_back({"closed_nodes", Result::warn, "nothing new goes to " + join(closed),
-                      "ds-submit nodes says why; ds-submit undrain NODE opens one again"});
-  if (!gone.empty())
-    checks.push_back({"lost_nodes", Result::warn, "not heard of: " + join(gone),
-                      "start ds-node there again, or leave them: after ten minutes they are forgotten"});
+  if (!closed.empty()) {
+    checks.push_back(
+        {"closed_nodes", Result::warn, "nothing new goes to " + join_words(closed),
+         "ds-submit nodes says why; ds-submit undrain NODE opens one that was drained, cordoned or "
+         "quarantined"});
+  }
+  if (!gone.empty()) {
+    const std::string hint = "start ds-node there again, or leave them: after ten minutes they are forgotten";
+    checks.push_back({"lost_nodes", Result::warn, "not heard of: " + join_words(gone),
+                      hint + (some_are_kept ? ", those in brackets only after ds-submit undrain NODE" : "")});
+  }
   return checks;
 }
 
 std::optional<Check> check_guarantees(const json& tenants) {
-  if (!tenants.is_array() || tenants.empty()) return std::nullopt;
-  const auto guaranteed = integer_at(tenants.front(), "guaranteed_together");
-  const auto slots = number_at(tenants.front(), "cluster_slots");
-  if (!slots || guaranteed == 0) return std::nullopt;
-  const std::string text =
-      fmt::format("tenants are guaranteed {} of {:g} slots together", guaranteed, *slots);
-  if (static_cast<double>(guaranteed) <= *slots) return Check{"guarantees", Result::ok, text, ""};
+  std::vector<std::string> parts;
+  bool can_be_kept = true;
+  for (const auto& one : guarantees_of(tenants)) {
+    parts.push_back(one.text());
+    can_be_kept = can_be_kept && one.can_be_kept();
+  }
+  if (parts.empty()) return std::nullopt;
+  const std::string text = "tenants are guaranteed " + join_words(parts) + " together";
+  if (can_be_kept) return Check{"guarantees", Result::ok, text, ""};
   return Check{"guarantees", Result::warn, text + ": not all can have theirs",
                "bring more nodes up, or guarantee less: ds-submit tenants --apply FILE"};
 }
 
-Check check_never_fit(const HeadFacts& facts) {
-  double count = 0;
-  for (const auto& sample : facts.metrics) {
-    const auto reason = sample.labels.find("reason");
-    if (sample.name == "ds_pending_jobs" && reason != sample.labels.end() && reason->second == "never_fits")
-      count += sample.value;
-  }
+Check check_never_fit(double count, const std::vector<std::string>& known) {
   if (count == 0) return {"never_fits", Result::ok, "no job waits for what there can never be", ""};
-  std::vector<std::string> named(facts.never_fit.begin(),
-                                 facts.never_fit.begin() + std::min(kMostNamed, facts.never_fit.size()));
+  const std::vector<std::string> named(known.begin(), known.begin() + std::min(kMostNamed, known.size()));
   return {"never_fits", Result::warn,
           fmt::format("{:g} job{} can never start with the nodes and quotas there are{}{}", count,
-                      count == 1 ? "" : "s", named.empty() ? "" : ": ", printable_line(join(named))),
+                      count == 1 ? "" : "s", named.empty() ? "" : ": ", printable_line(join_words(named))),
           "ds-submit why JOB says what is short; ds-submit cancel JOB, or bring up a node that has it"};
+}
+
+/// What was not looked at may be wrong as well.
+Check report_unanswered(const Unanswered& one) {
+  return {"answers", Result::fail, fmt::format("no answer to {}: {}", one.question, one.message),
+          one.hint.empty() ? "try again in a moment; the head's log may say why" : one.hint};
 }
 
 }  // namespace
@@ -174,10 +209,23 @@ std::vector<Check> check_head(const HeadFacts& facts, const std::string& own_ver
   for (auto& check : {check_clock(facts), check_disk(facts.cluster)}) {
     if (check) checks.push_back(*check);
   }
-  for (auto& check : check_nodes(facts.nodes)) checks.push_back(check);
+  if (!facts.nodes.is_null()) {
+    for (auto& check : check_nodes(facts.nodes)) checks.push_back(check);
+  }
   if (const auto check = check_guarantees(facts.tenants)) checks.push_back(*check);
-  checks.push_back(check_never_fit(facts));
+  if (facts.metrics) checks.push_back(check_never_fit(count_never_fitting(*facts.metrics), facts.never_fit));
+  for (const auto& one : facts.unanswered) checks.push_back(report_unanswered(one));
   return checks;
+}
+
+double count_never_fitting(const std::vector<Sample>& metrics) {
+  double count = 0;
+  for (const auto& sample : metrics) {
+    const auto reason = sample.labels.find("reason");
+    if (sample.name == "ds_pending_jobs" && reason != sample.labels.end() && reason->second == "never_fits")
+      count += sample.value;
+  }
+  return count;
 }
 
 bool has_failed(const std::vector<Check>& checks) {

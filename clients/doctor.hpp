@@ -29,15 +29,26 @@ struct MachineFacts {
   std::optional<std::uint64_t> shm_free;  ///< bytes free in /dev/shm; none: there is no such
 };
 
-/// The head's answers, and when it gave the first.
+/// A question to which the head gave no answer.
+struct Unanswered {
+  std::string question;       ///< its path: `/metrics`
+  std::string message, hint;  ///< of the failure
+};
+
+/// The head's answers, and when it gave the first. Those that did not come are null or none, and stand in
+/// `unanswered`.
 struct HeadFacts {
   nlohmann::json cluster, nodes, tenants;
-  std::vector<Sample> metrics;
-  std::vector<std::string> never_fit;          ///< ids of jobs that can never start, some of them
+  std::optional<std::vector<Sample>> metrics;
+  std::vector<std::string> never_fit;  ///< ids of jobs that can never start, some of them
+  std::vector<Unanswered> unanswered;
   std::int64_t asked_ms = 0, answered_ms = 0;  ///< Unix time here, around `cluster`
 };
 
 // All pure.
+
+/// How many jobs can never start.
+double count_never_fitting(const std::vector<Sample>& metrics);
 std::vector<Check> check_machine(const MachineFacts& facts);
 std::vector<Check> check_head(const HeadFacts& facts, const std::string& own_version);
 

@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@
 #include "clients/doctor.hpp"
 #include "clients/failure.hpp"
 #include "clients/json_fields.hpp"
+#include "clients/wall_clock.hpp"
 
 namespace ds::clients {
 namespace {
@@ -22,11 +24,6 @@ using nlohmann::json;
 constexpr std::chrono::milliseconds kAnswerLimit{10'000};
 constexpr std::size_t kMostJobsAsked = 50;
 constexpr std::size_t kMaxMetricsBytes = 64U << 20;
-
-std::int64_t now_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
 
 MachineFacts look_at_machine() {
   MachineFacts facts;
@@ -45,36 +42,63 @@ MachineFacts look_at_machine() {
   return facts;
 }
 
-/// Of the first jobs that wait: those that can never start.
-std::vector<std::string> find_never_fitting(ApiClient& api) {
-  std::vector<std::string> found;
-  const auto waiting = api.get("/api/v1/jobs?state=QUEUED,PREEMPTED&limit=" + std::to_string(kMostJobsAsked));
-  for (const auto& job : waiting) {
-    const std::string id = text_at(job, "id");
-    const auto why = api.get(job_path(id, "/why"), kAnswerLimit);
-    for (const auto& reason : array_at(why, "reasons")) {
-      if (text_at(reason, "code") != "never_fits") continue;
-      found.push_back(id);
-      break;
-    }
+/// What gets no answer stands in `facts`.
+template <class Ask>
+void ask(const char* question, HeadFacts& facts, const Ask& get_answer) {
+  try {
+    get_answer();
+  } catch (const Failure& failure) {
+    facts.unanswered.push_back({question, failure.message, failure.hint});
   }
-  return found;
 }
 
+std::vector<Sample> get_samples(ApiClient& api) {
+  std::string text;
+  api.download(
+      "/metrics",
+      [&](std::string_view bytes) {
+        text += bytes;
+        return text.size() <= kMaxMetricsBytes;
+      },
+      kAnswerLimit);
+  return read_exposition(text);
+}
+
+bool never_fits(ApiClient& api, const std::string& job) {
+  try {
+    const auto why = api.get(job_path(job, "/why"), kAnswerLimit);
+    return std::ranges::any_of(array_at(why, "reasons"),
+                               [](const json& reason) { return text_at(reason, "code") == "never_fits"; });
+  } catch (const Failure& failure) {
+    if (failure.exit_code != ExitCode::not_found) throw;
+    return false;  // it was forgotten meanwhile
+  }
+}
+
+/// Of the first jobs that wait: adds those that can never start, as many as are found in that time.
+void find_never_fitting(ApiClient& api, std::vector<std::string>& found) {
+  const auto waiting =
+      api.get("/api/v1/jobs?state=QUEUED,PREEMPTED&limit=" + std::to_string(kMostJobsAsked), kAnswerLimit);
+  const auto until = std::chrono::steady_clock::now() + kAnswerLimit;
+  for (const auto& job : waiting) {
+    if (std::chrono::steady_clock::now() > until) return;
+    const std::string id = text_at(job, "id");
+    if (never_fits(api, id)) found.push_back(id);
+  }
+}
+
+/// Throws what the first question throws: then there is no head. What the others have no answer to does not
+/// keep the rest from being known.
 HeadFacts ask_head(ApiClient& api) {
   HeadFacts facts;
-  facts.asked_ms = now_ms();
+  facts.asked_ms = read_wall_clock_ms();
   facts.cluster = api.get("/api/v1/cluster", kAnswerLimit);
-  facts.answered_ms = now_ms();
-  facts.nodes = api.get("/api/v1/nodes", kAnswerLimit);
-  facts.tenants = api.get("/api/v1/tenants", kAnswerLimit);
-  std::string text;
-  api.download("/metrics", [&](std::string_view bytes) {
-    text += bytes;
-    return text.size() <= kMaxMetricsBytes;
-  });
-  facts.metrics = read_exposition(text);
-  facts.never_fit = find_never_fitting(api);
+  facts.answered_ms = read_wall_clock_ms();
+  ask("/api/v1/nodes", facts, [&] { facts.nodes = api.get("/api/v1/nodes", kAnswerLimit); });
+  ask("/api/v1/tenants", facts, [&] { facts.tenants = api.get("/api/v1/tenants", kAnswerLimit); });
+  ask("/metrics", facts, [&] { facts.metrics = get_samples(api); });
+  if (facts.metrics && count_never_fitting(*facts.metrics) > 0)
+    ask("/api/v1/jobs/JOB/why", facts, [&] { find_never_fitting(api, facts.never_fit); });
   return facts;
 }
 

@@ -8,6 +8,7 @@
 #include "clients/json_fields.hpp"
 #include "clients/printable.hpp"
 #include "clients/time_text.hpp"
+#include "clients/word_list.hpp"
 
 namespace ds::clients {
 namespace {
@@ -26,6 +27,17 @@ std::string format_places(const json& event) {
     named += workers;
   }
   return text + (named < integer_at(event, "workers") ? " and others" : "");
+}
+
+/// `4,993 nodes, a, b and others`
+std::string format_nodes_of(const json& event) {
+  std::vector<std::string> names;
+  for (const auto& node : array_at(event, "nodes")) names.push_back(text_at(node, "node"));
+  const auto count = integer_at(event, "nodes_count");
+  if (count == 0) return "node " + format_places(event);
+  const bool has_others = static_cast<std::int64_t>(names.size()) < count;
+  return fmt::format("{} nodes, {}{}", format_count(count), join_words(names),
+                     has_others ? " and others" : "");
 }
 
 std::string format_workers(const json& event) {
@@ -47,7 +59,7 @@ std::string format_what(const json& event) {
   if (what == "time_limit") return "its time limit is over";
   std::string text = what + (value.empty() ? "" : " " + value);
   for (char& c : text) c = c == '_' ? ' ' : c;
-  if (!array_at(event, "nodes").empty()) text = "node " + format_places(event) + ": " + text;
+  if (!array_at(event, "nodes").empty()) text = format_nodes_of(event) + ": " + text;
   return text;
 }
 

@@ -10,6 +10,7 @@
 #include "clients/printable.hpp"
 #include "clients/suggestion.hpp"
 #include "clients/text_table.hpp"
+#include "clients/word_list.hpp"
 
 namespace ds::clients {
 namespace {
@@ -44,14 +45,8 @@ std::string without_items(const std::string& field) {
                 meant.empty() ? "ds-submit explain lists the fields" : "did you mean " + meant + "?");
 }
 
-std::string join(const json& words) {
-  std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word.get<std::string>();
-  return text;
-}
-
 std::string format_form(const json& form) {
-  std::string out = fmt::format("KINDS    {}\n", join(array_at(form, "kinds")));
+  std::string out = fmt::format("KINDS    {}\n", join_words(array_at(form, "kinds")));
   const bool is_supported = form.value("supported", true);
   if (is_supported) out += fmt::format("TYPE     {}\n", text_at(form, "type"));
   if (form.value("required", false)) out += "DEFAULT  none: it must be given\n";
@@ -109,7 +104,7 @@ std::string format_explanation(const json& explanation) {
     const std::string name = text_at(one, "field");
     rows.push_back(
         {{name.substr(path.empty() ? 0 : path.size() + 1) + (one.value("required", false) ? "*" : "")},
-         {join(array_at(one, "kinds"))},
+         {join_words(array_at(one, "kinds"))},
          {text_at(one, "default")},
          {text_at(one, "meaning")}});
   }

@@ -272,7 +272,7 @@ std::string format_free_gpus(const json& nodes) {
   std::map<std::string, std::pair<std::int64_t, std::int64_t>> kinds;  // free, all
   for (const auto& node : nodes) {
     const auto total = integer_at(node, "gpus_total"), used = integer_at(node, "gpus_used");
-    if (total == 0 || text_at(node, "state") != "UP") continue;
+    if (total == 0 || text_at(node, "state") != "UP" || !text_at(node, "reason").empty()) continue;
     auto& [free, all] = kinds[text_at(node, "gpu_kind")];
     free += std::max<std::int64_t>(0, total - used);
     all += total;
@@ -353,23 +353,6 @@ std::string format_tenants(const json& tenants, bool coloured) {
     head.insert(head.end(), {"GPUS", "MOST GPUS"});
   }
   return format_table(head, rows, coloured);
-}
-
-std::string format_guarantees(const json& tenants) {
-  if (!tenants.is_array() || tenants.empty()) return {};
-  std::string text;
-  const auto compare = [&](const char* guaranteed_field, const char* there_field, const char* of) {
-    const auto guaranteed = integer_at(tenants.front(), guaranteed_field);
-    const auto there = number_at(tenants.front(), there_field);
-    if (!there || *there >= static_cast<double>(guaranteed)) return;
-    text += fmt::format(
-        "tenants are guaranteed {} {} together, and the nodes that are up have {}: not all can have theirs "
-        "until nodes come, or less is guaranteed\n",
-        guaranteed, of, format_slots(tenants.front(), there_field));
-  };
-  compare("guaranteed_together", "cluster_slots", "slots");
-  compare("guaranteed_gpus_together", "cluster_gpus", "GPUs");
-  return text;
 }
 
 std::string format_removed(const json& tenants) {

@@ -12,8 +12,6 @@ std::string format_jobs(const nlohmann::json& jobs, std::int64_t now_ms, bool co
 std::string format_job(const nlohmann::json& job, std::int64_t now_ms, bool coloured);
 std::string format_nodes(const nlohmann::json& nodes, bool coloured);
 std::string format_tenants(const nlohmann::json& tenants, bool coloured);
-/// A line where tenants are guaranteed more than the cluster has, with the numbers; else empty.
-std::string format_guarantees(const nlohmann::json& tenants);
 /// Of these, what runs of those that are named no more: a warning, a line each; empty: nothing does.
 std::string format_removed(const nlohmann::json& tenants);
 std::string format_checkpoints(const nlohmann::json& checkpoints, bool coloured);

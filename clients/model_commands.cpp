@@ -12,16 +12,12 @@
 #include "clients/json_fields.hpp"
 #include "clients/model_view.hpp"
 #include "clients/printable.hpp"
+#include "clients/wall_clock.hpp"
 
 namespace ds::clients {
 namespace {
 
 using nlohmann::json;
-
-std::int64_t now_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
 
 std::string model_path(const std::string& model, const std::string& rest = {}) {
   if (model.empty())
@@ -49,7 +45,7 @@ ExitCode show_models(const CommandContext& context, const std::string& model) {
     write_document(context, answer);
   } else {
     write_out(model.empty() ? format_models(answer, context.terminal.colour_out)
-                            : format_model(answer, now_ms(), context.terminal.colour_out));
+                            : format_model(answer, read_wall_clock_ms(), context.terminal.colour_out));
   }
   return ExitCode::done;
 }

@@ -9,6 +9,7 @@
 #include "clients/printable.hpp"
 #include "clients/text_table.hpp"
 #include "clients/time_text.hpp"
+#include "clients/word_list.hpp"
 
 namespace ds::clients {
 namespace {
@@ -41,14 +42,6 @@ std::string format_tags(const json& model) {
   return text;
 }
 
-std::string join(const json& names) {
-  std::string text;
-  for (const auto& name : names) {
-    if (name.is_string()) text += (text.empty() ? "" : ", ") + name.get<std::string>();
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string format_models(const json& models, bool coloured) {
@@ -69,7 +62,7 @@ std::string format_model(const json& model, std::int64_t now_ms, bool coloured) 
   for (const auto& version : array_at(model, "versions")) {
     const auto added = integer_at(version, "added_ms");
     rows.push_back({number_cell(integer_at(version, "version")),
-                    {join(array_at(version, "tags")), Colour::green},
+                    {join_words(array_at(version, "tags")), Colour::green},
                     {text_at(version, "from")},
                     {format_metrics(version)},
                     {format_duration((now_ms - added) / 1000) + " ago", Colour::none, true}});

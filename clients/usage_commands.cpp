@@ -1,7 +1,6 @@
 // `usage`: what tenants and jobs have used.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -12,14 +11,14 @@
 #include "clients/job_filter.hpp"
 #include "clients/printable.hpp"
 #include "clients/usage_view.hpp"
+#include "clients/wall_clock.hpp"
 
 namespace ds::clients {
 
 ExitCode show_usage(const CommandContext& context, const UsageOptions& options) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
   std::optional<std::int64_t> since_ms;
   if (!options.since.empty()) {
-    since_ms = parse_since(options.since, std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+    since_ms = parse_since(options.since, read_wall_clock_ms());
     if (!since_ms) {
       throw Failure(
           ExitCode::usage, "usage",

@@ -87,7 +87,8 @@ void Head::answer_usage(const gateway::HttpRequest& request, const gateway::Resp
     const auto [end, error] = std::from_chars(since.data(), since.data() + since.size(), since_ms);
     if (error != std::errc{} || end != since.data() + since.size() || since_ms < 0) {
       return respond(
-          error_response({ErrorCode::invalid_argument, "since is a moment, in milliseconds since 1970", {}}));
+          error_response({ErrorCode::invalid_argument, "since is a moment, in milliseconds since 1970",
+                          "such as since=1893456000000, or leave it out for all since counting began"}));
     }
   }
   when_durable([this, respond, since_ms, tenant = in_query("tenant")] {

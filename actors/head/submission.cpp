@@ -88,7 +88,8 @@ Result<std::vector<std::string>> overrides_of(const nlohmann::json& body) {
   const auto refuse = [] {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("\"set\" is a list of at most {} texts PATH=VALUE, 64 KiB together",
-                            scheduler::kMaxOverrides));
+                            scheduler::kMaxOverrides),
+                "write what is set into the job file");
   };
   if (!found->is_array() || found->size() > scheduler::kMaxOverrides) return refuse();
   std::size_t bytes = 0;

@@ -313,6 +313,7 @@ json events_view(const scheduler::History::Page& page) {
     if (one.workers > 0) event["workers"] = one.workers;
     for (const auto& [node, workers] : one.nodes)
       event["nodes"].push_back({{"node", node}, {"workers", workers}});
+    if (one.nodes_count > 0) event["nodes_count"] = one.nodes_count;
     events.push_back(std::move(event));
   }
   return {{"events", std::move(events)}, {"missed", page.has_gap}, {"last", page.last}};

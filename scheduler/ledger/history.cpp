@@ -1,6 +1,7 @@
 #include "scheduler/ledger/history.hpp"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 namespace ds::scheduler {
@@ -11,11 +12,15 @@ using nlohmann::json;
 /// A plan's events are written in one go.
 constexpr std::int64_t kAtOnceMs = 1000;
 
+/// What happens to many nodes at once, as where a rack loses its power.
+constexpr std::array<std::string_view, 4> kOfManyNodes{"joined", "back", "lost", "stopped"};
+
 json list_of(const std::deque<Happening>& happenings) {
   json list = json::array();
   for (const Happening& one : happenings) {
     list.push_back(
         {one.number, one.at_ms, one.what, one.job, one.by, one.why, one.value, one.workers, one.nodes});
+    if (one.nodes_count > 0) list.back().push_back(one.nodes_count);
   }
   return list;
 }
@@ -33,6 +38,7 @@ std::deque<Happening> happenings_from(const json& list) {
     one.at(6).get_to(read.value);
     one.at(7).get_to(read.workers);
     one.at(8).get_to(read.nodes);
+    if (one.size() > 9) one.at(9).get_to(read.nodes_count);
   }
   return happenings;
 }
@@ -51,9 +57,24 @@ bool History::belong_together(const Happening& before, const Happening& now) {
          before.at_ms <= now.at_ms;
 }
 
+/// Thousands of nodes that come with the cluster must not push all else out.
+bool History::is_of_many_nodes(const Happening& now) const {
+  if (!now.job.empty() || std::ranges::find(kOfManyNodes, now.what) == kOfManyNodes.end()) return false;
+  const auto was_at_once = [&](const Happening& before) {
+    return before.what == now.what && before.at_ms <= now.at_ms && now.at_ms - before.at_ms <= kAtOnceMs;
+  };
+  if (!recent_.empty() && recent_.back().nodes_count > 0) return was_at_once(recent_.back());
+  return recent_.size() >= kMaxNodes &&
+         std::all_of(recent_.end() - static_cast<std::ptrdiff_t>(kMaxNodes), recent_.end(), was_at_once);
+}
+
 void History::merge(Happening& into, const Happening& more) {
   into.number = more.number;  // whoever has read it before reads the whole of it now
   into.workers += more.workers;
+  if (more.workers == 0) {
+    into.nodes_count = std::max(into.nodes_count, 1U) + 1;
+    if (into.why != more.why) into.why.clear();
+  }
   for (const auto& [node, workers] : more.nodes) {
     const auto known = std::ranges::find(into.nodes, node, &std::pair<std::string, std::uint32_t>::first);
     if (known != into.nodes.end()) {
@@ -66,7 +87,8 @@ void History::merge(Happening& into, const Happening& more) {
 
 void History::add(Happening happening) {
   happening.number = next_++;
-  const bool is_more = !recent_.empty() && belong_together(recent_.back(), happening);
+  const bool is_more =
+      is_of_many_nodes(happening) || (!recent_.empty() && belong_together(recent_.back(), happening));
   if (!happening.job.empty() && happening.what != "submitted") {
     OfJob& own = jobs_[happening.job];
     if (is_more && !own.happenings.empty()) {

@@ -20,18 +20,21 @@ struct Happening {
   /// `model_version`, `model_promote`, `model_rollback`,
   /// `model_removed`, `file_served`, `rollout_stopped`, `tenants`.
   std::string what = {};
-  std::string job = {};           ///< empty: it happened to a node
-  std::string by = {}, why = {};  ///< as in the journal's event; of several workers, `by` is the first's
-  std::string value = {};         ///< the new state, priority, `MIN:MAX` or deadline
+  std::string job = {};  ///< empty: it happened to a node
+  /// As in the journal's event; of several, `by` is the first's, and of several nodes `why` what all have.
+  std::string by = {}, why = {};
+  std::string value = {};  ///< the new state, priority, `MIN:MAX` or deadline
   std::uint32_t workers = 0;
   std::vector<std::pair<std::string, std::uint32_t>> nodes = {};  ///< of these, the first few; or the node
+  std::uint32_t nodes_count = 0;  ///< of several nodes to which it happened at once: how many; else 0
   std::int64_t at_ms = 0;
   std::uint64_t number = 0;  ///< from 1, in the order in which things happened
   bool operator==(const Happening&) const = default;
 };
 
 /// What has happened lately, and what to each job: the newest only, so that it has a bound. What happens to
-/// workers of a job at once, for one reason, is one thing.
+/// workers of a job at once, for one reason, is one thing. Of many nodes that join or are lost at once the
+/// first few are told one by one, and the others together.
 class History {
  public:
   static constexpr std::size_t kMaxRecent = 1024;
@@ -74,6 +77,7 @@ class History {
     std::uint64_t forgotten = 0;  ///< the newest number of those that are not kept
   };
   static bool belong_together(const Happening& before, const Happening& now);
+  bool is_of_many_nodes(const Happening& now) const;
   static void merge(Happening& into, const Happening& more);
 
   std::deque<Happening> recent_;

@@ -377,7 +377,7 @@ class Ledger {
   std::map<std::uint64_t, Lease> leases_;
   std::map<std::pair<std::string, std::string>, DecayedUse> uses_;  ///< by tenant and queue
   NodeMoments joined_, lost_;  ///< `lost_`: those that were there, the last few
-  UseAccounts accounts_;                                            ///< of leases that have ended
+  UseAccounts accounts_;       ///< of leases that have ended
   NodeClosures drained_, quarantined_, cordoned_;
   TenantTree tenants_;
   std::string tenants_text_, tenants_at_start_;

@@ -33,7 +33,7 @@ void read_variable(const YamlEntry& entry, Findings& findings, std::map<std::str
   } else if (std::ranges::find(kReserved, entry.key) != kReserved.end()) {
     findings.add_error(path, entry.key_mark, "is set by ds for each worker", "remove it");
   } else if (env.contains(entry.key)) {
-    findings.add_error(path, entry.key_mark, "given twice");
+    findings.add_error(path, entry.key_mark, "given twice", "remove one of the two");
   } else if (auto value = read_text(entry.value, path, kArgument, findings)) {
     findings.add_mark(path, entry.value.mark);
     env.emplace(entry.key, *std::move(value));

@@ -38,7 +38,7 @@ void read_labels(const Section& root, std::map<std::string, std::string>& labels
       findings.add_error(path, entry.key_mark, "expected a name, got " + to_quoted(entry.key),
                          "a label's name has 1 to 63 of a-z, 0-9, '.', '_', '-'");
     } else if (!seen.insert(entry.key).second) {
-      findings.add_error(path, entry.key_mark, "given twice");
+      findings.add_error(path, entry.key_mark, "given twice", "remove one of the two");
     } else if (auto value = read_text(entry.value, path, {.may_be_empty = true}, findings)) {
       findings.add_mark(path, entry.value.mark);
       labels.emplace(entry.key, *std::move(value));

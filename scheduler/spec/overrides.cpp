@@ -21,15 +21,19 @@ struct Step {
   std::size_t item = 0;
 };
 
-/// `data.transforms[0].tokenize`; none when it is no path.
+/// A path leads no deeper than a file may be nested, or what is made on the way would have no bound.
+constexpr std::size_t kMaxSteps = kMaxYamlDepth;
+
+/// `data.transforms[0].tokenize`; none when it is no path. With more than `kMaxSteps` it is given up.
 std::optional<std::vector<Step>> parse_path(std::string_view path) {
   std::vector<Step> steps;
   while (true) {
+    if (steps.size() > kMaxSteps) return steps;
     const std::string_view part = path.substr(0, path.find('.'));
     const std::string_view key = part.substr(0, part.find('['));
     if (key.empty() || key.find(']') != std::string_view::npos) return std::nullopt;
     steps.push_back({std::string(key)});
-    for (std::string_view rest = part.substr(key.size()); !rest.empty();) {
+    for (std::string_view rest = part.substr(key.size()); !rest.empty() && steps.size() <= kMaxSteps;) {
       const std::size_t end = rest.find(']');
       if (rest.front() != '[' || end == std::string_view::npos) return std::nullopt;
       Step step;
@@ -64,6 +68,11 @@ class Override {
     path_ = text_.substr(0, equals);
     const auto steps = parse_path(path_);
     if (!steps) return fail(path_, "expected the path of a field before the =", kUsage);
+    if (steps->size() > kMaxSteps) {
+      return fail(std::string(path_.substr(0, path_.find_first_of(".["))) + "…",
+                  "the path has more than " + std::to_string(kMaxSteps) + " steps",
+                  "no field of a job file is so deep; ds-submit explain lists the fields");
+    }
     auto value = read_value(text_.substr(equals + 1));
     if (!value) return;
     YamlNode* at = &root;

@@ -96,7 +96,7 @@ void read_value(const Section& padding, const ServeSpec& serve, PaddingSpec& out
   for (const YamlEntry& entry : node->entries) {
     const std::string path = join_path(padding.path_of("value"), entry.key);
     if (out.values.contains(entry.key)) {
-      padding.findings().add_error(path, entry.key_mark, "given twice");
+      padding.findings().add_error(path, entry.key_mark, "given twice", "remove one of the two");
     } else if (!is_named(serve.inputs, entry.key)) {
       padding.findings().add_error(path, entry.key_mark, "model.inputs has no input " + to_quoted(entry.key));
     } else if (const auto value = read_real(entry.value, path, kValues, padding.findings())) {
@@ -110,7 +110,7 @@ void read_cut(const Section& padding, const ServeSpec& serve, std::vector<std::s
   for (std::size_t i = 0; i < cut.size(); ++i) {
     if (std::find(cut.begin(), cut.begin() + static_cast<std::ptrdiff_t>(i), cut[i]) !=
         cut.begin() + static_cast<std::ptrdiff_t>(i))
-      return padding.fail("cut", "given twice: " + to_quoted(cut[i]));
+      return padding.fail("cut", "given twice: " + to_quoted(cut[i]), "name each output once");
     if (!is_named(serve.outputs, cut[i]))
       return padding.fail("cut", "model.outputs has no output " + to_quoted(cut[i]));
   }

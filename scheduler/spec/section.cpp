@@ -46,8 +46,9 @@ void Section::check_entry(const YamlEntry& entry, std::span<const Known> keys) {
                                     [&](const YamlEntry* other) { return other->key == entry.key; });
   if (earlier != entries_.end()) {
     const std::size_t line = (*earlier)->key_mark.line;
-    findings_.add_error(path, entry.key_mark, "given twice",
-                        line == 0 ? std::string() : "first given in line " + std::to_string(line));
+    findings_.add_error(
+        path, entry.key_mark, "given twice",
+        line == 0 ? std::string("remove one of the two") : "first given in line " + std::to_string(line));
     return;
   }
   entries_.push_back(&entry);

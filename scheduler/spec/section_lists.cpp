@@ -69,7 +69,7 @@ void Section::read_choices(std::string_view key, std::vector<std::string>& out,
            [&](const YamlNode& node, const std::string& path) {
              auto word = scheduler::read_choice(node, path, choices, findings_);
              if (word && std::find(seen.begin(), seen.end(), *word) != seen.end()) {
-               findings_.add_error(path, node.mark, "given twice");
+               findings_.add_error(path, node.mark, "given twice", "name each once");
                word.reset();
              }
              if (word) seen.push_back(*word);

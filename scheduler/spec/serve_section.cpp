@@ -82,7 +82,8 @@ void read_tensor(const Section& model, const YamlNode& node, const std::string& 
     read_shape(section, tensor.shape);
   }
   const bool is_known = std::ranges::find(tensors, tensor.name, &ServedTensor::name) != tensors.end();
-  if (is_known) section.fail("name", "given twice: " + to_quoted(tensor.name));
+  if (is_known)
+    section.fail("name", "given twice: " + to_quoted(tensor.name), "tensors of a model have different names");
   tensors.push_back(std::move(tensor));
 }
 

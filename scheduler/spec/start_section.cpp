@@ -60,7 +60,7 @@ void read_depends_on(const Section& root, std::vector<std::string>& jobs) {
                                 "it has 1 to 63 of a-z, 0-9, '.', '_', '-'; ds-submit list shows them");
     } else if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
                names.begin() + static_cast<std::ptrdiff_t>(i)) {
-      root.findings().add_error(path, mark, "given twice");
+      root.findings().add_error(path, mark, "given twice", "name each job once");
     }
   }
   jobs = std::move(names);

@@ -36,7 +36,7 @@ void read_traffic(const Section& root, JobSpec& spec) {
       findings.add_error(path, entry.key_mark, "expected a tag or a version, got " + to_quoted(entry.key),
                          kHint);
     } else if (!seen.insert(entry.key).second) {
-      findings.add_error(path, entry.key_mark, "given twice");
+      findings.add_error(path, entry.key_mark, "given twice", "one share for each tag or version");
     } else if (const auto share = read_whole(entry.value, path, {1, 100}, findings)) {
       findings.add_mark(path, entry.value.mark);
       spec.serve->traffic.push_back({entry.key, static_cast<std::uint32_t>(*share)});

@@ -19,7 +19,7 @@ HeadFacts sound_head() {
                    {"disk", {{"bytes", 100LL << 30}, {"free_bytes", 50LL << 30}, {"is_full", false}}}};
   facts.nodes = {{{"id", "n1"}, {"state", "UP"}, {"slots", 4}}};
   facts.tenants = {{{"guaranteed_together", 4}, {"cluster_slots", 4}}};
-  facts.metrics = {{"ds_pending_jobs", {{"reason", "never_fits"}}, 0, "", ""}};
+  facts.metrics = {{{"ds_pending_jobs", {{"reason", "never_fits"}}, 0, "", ""}}};
   facts.asked_ms = 100'000;
   facts.answered_ms = 100'200;
   return facts;
@@ -59,6 +59,19 @@ TEST(Doctor, LooksAtThisMachine) {
   EXPECT_EQ(find(check_machine(facts), "descriptors").result, Result::ok) << "no limit";
 }
 
+TEST(Doctor, KnowsListsOfTransportsThatAreNotTaken) {
+  const auto look = [](const std::string& list, std::uint64_t shm_free) {
+    auto facts = sound_machine();
+    facts.ucx_tls = list;
+    facts.shm_free = shm_free;
+    return find(check_machine(facts), "transport");
+  };
+  EXPECT_EQ(look("^sm", 0).result, Result::ok) << "it takes all but shared memory";
+  EXPECT_EQ(look("^rc,ud", 1U << 30).result, Result::ok);
+  EXPECT_EQ(look("^rc", 1 << 20).result, Result::warn) << "it takes shared memory, of which there is little";
+  EXPECT_EQ(look("^sm,tcp", 1U << 30).text, "UCX_TLS=^sm,tcp is set: without tcp");
+}
+
 TEST(Doctor, ComparesVersionsAndClocks) {
   auto facts = sound_head();
   EXPECT_EQ(find(check_head(facts, "2.0"), "version").result, Result::warn);
@@ -91,7 +104,7 @@ TEST(Doctor, FailsWhereNothingCanStart) {
 TEST(Doctor, NamesJobsThatCanNeverStartAndGuaranteesThatCannotBeKept) {
   auto facts = sound_head();
   facts.tenants[0]["guaranteed_together"] = 9;
-  facts.metrics[0].value = 2;
+  facts.metrics->at(0).value = 2;
   facts.never_fit = {"large-1"};
   const auto checks = check_head(facts, "1.0");
   EXPECT_EQ(find(checks, "guarantees").text,
@@ -99,6 +112,52 @@ TEST(Doctor, NamesJobsThatCanNeverStartAndGuaranteesThatCannotBeKept) {
   EXPECT_EQ(find(checks, "never_fits").text,
             "2 jobs can never start with the nodes and quotas there are: large-1");
   EXPECT_EQ(format_checks({find(checks, "never_fits")}, false).substr(0, 10), "warn  2 jo");
+}
+
+TEST(Doctor, LooksAtGuaranteesOfGpusToo) {
+  auto facts = sound_head();
+  facts.tenants[0].update({{"guaranteed_gpus_together", 3}, {"cluster_gpus", 2}});
+  auto check = find(check_head(facts, "1.0"), "guarantees");
+  EXPECT_EQ(check.result, Result::warn);
+  EXPECT_EQ(check.text, "tenants are guaranteed 4 of 4 slots, 3 of 2 GPUs together: not all can have theirs");
+  facts.tenants[0]["cluster_gpus"] = 3;
+  EXPECT_EQ(find(check_head(facts, "1.0"), "guarantees").result, Result::ok);
+}
+
+TEST(Doctor, SaysHowClosedNodesThatAreGoneAreForgotten) {
+  auto facts = sound_head();
+  facts.nodes.push_back({{"id", "n2"}, {"state", "DOWN"}, {"reason", "it ended, or is not heard of"}});
+  EXPECT_EQ(find(check_head(facts, "1.0"), "lost_nodes").hint,
+            "start ds-node there again, or leave them: after ten minutes they are forgotten");
+  facts.nodes.push_back({{"id", "n3"}, {"state", "DOWN"}, {"reason", "drained: its disk is changed"}});
+  const auto lost = find(check_head(facts, "1.0"), "lost_nodes");
+  EXPECT_EQ(lost.text, "not heard of: n2, n3 (drained)");
+  EXPECT_NE(lost.hint.find("ds-submit undrain NODE"), std::string::npos);
+}
+
+TEST(Doctor, CountsNoNodeThatIsAboutToEndAsOpen) {
+  auto facts = sound_head();
+  facts.nodes[0]["reason"] = "about to end: it takes nothing new";
+  const auto checks = check_head(facts, "1.0");
+  EXPECT_EQ(find(checks, "nodes").result, Result::fail);
+  EXPECT_EQ(find(checks, "closed_nodes").text, "nothing new goes to n1 (about to end)");
+}
+
+TEST(Doctor, TellsWhatItKnowsWhereAQuestionGotNoAnswer) {
+  auto facts = sound_head();
+  facts.metrics.reset();
+  facts.nodes = nullptr;
+  facts.unanswered = {{"/api/v1/nodes", "it says nothing", "wait"}, {"/metrics", "it is broken", ""}};
+  const auto checks = check_head(facts, "1.0");
+  EXPECT_EQ(find(checks, "clock").result, Result::ok);
+  EXPECT_EQ(find(checks, "disk").result, Result::ok);
+  for (const char* what : {"nodes", "never_fits"}) EXPECT_EQ(find(checks, what).what, "none") << what;
+  const auto& first = find(checks, "answers");
+  EXPECT_EQ(first.text, "no answer to /api/v1/nodes: it says nothing");
+  EXPECT_EQ(first.hint, "wait");
+  EXPECT_EQ(checks.back().text, "no answer to /metrics: it is broken");
+  EXPECT_NE(checks.back().hint, "");
+  EXPECT_TRUE(has_failed(checks)) << "what is not known may be wrong";
 }
 
 }  // namespace

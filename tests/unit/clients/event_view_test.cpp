@@ -36,6 +36,17 @@ TEST(EventView, CountsWorkersAndNamesTheirNodes) {
             "1970-01-01T00:00:00Z  a worker crashed: exit code 1\n");
 }
 
+TEST(EventView, CountsNodesThatComeTogether) {
+  EXPECT_EQ(
+      line(
+          R"({"at_ms":0,"what":"joined","nodes":[{"node":"a","workers":0},{"node":"b","workers":0}],"nodes_count":4993,"why":""})"),
+      "1970-01-01T00:00:00Z  4,993 nodes, a, b and others: joined\n");
+  EXPECT_EQ(
+      line(
+          R"({"at_ms":0,"what":"lost","nodes":[{"node":"a","workers":0},{"node":"b","workers":0}],"nodes_count":2,"why":"gone"})"),
+      "1970-01-01T00:00:00Z  2 nodes, a, b: lost: gone\n");
+}
+
 TEST(EventView, ShowsWhatItDoesNotKnowAndNoControlCharacters) {
   EXPECT_EQ(line(R"({"at_ms":0,"what":"some_news","value":"v","why":"a\u001b[31m"})").find('\x1b'),
             std::string::npos);

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "clients/guarantees.hpp"
+
 namespace ds::clients {
 namespace {
 

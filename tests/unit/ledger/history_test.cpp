@@ -160,5 +160,43 @@ TEST(History, NamesAFewNodesOfManyAndIsTheSameAfterASnapshot) {
   }
 }
 
+TEST(History, TellsOfManyNodesAtOnceTheFirstFewAndTheOthersTogether) {
+  History history;
+  history.add({.what = "submitted", .job = "intents-1"});
+  const auto happen = [&](const std::string& what, std::size_t count, std::int64_t from_ms) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::string name = "n" + std::to_string(i);
+      history.add({.what = what,
+                   .by = "node " + name,
+                   .why = what == "lost" ? "it ended" : "2 slots at " + name,
+                   .nodes = {{name, 0}},
+                   .at_ms = from_ms + static_cast<std::int64_t>(i / 100)});
+    }
+  };
+  happen("joined", 5000, 1000);
+  happen("lost", 3, 9000);
+  auto page = history.recent(0);
+  EXPECT_FALSE(page.has_gap);
+  ASSERT_EQ(page.happenings.size(), 1 + History::kMaxNodes + 3);
+  EXPECT_EQ(page.happenings[1].nodes_count, 0U);
+  EXPECT_EQ(page.happenings[1].why, "2 slots at n0");
+  const auto& others = page.happenings[History::kMaxNodes];
+  EXPECT_EQ(others.nodes_count, 5000 - History::kMaxNodes + 1);
+  EXPECT_EQ(others.nodes.size(), History::kMaxNodes);
+  EXPECT_EQ(others.by, "node n7");
+  EXPECT_EQ(others.why, "") << "each has another";
+  EXPECT_EQ(others.number, 5001U);
+  happen("lost", 20, 10'500);
+  page = history.recent(page.last);
+  ASSERT_EQ(page.happenings.size(), History::kMaxNodes) << "the three were not at once with these";
+  EXPECT_EQ(page.happenings.back().nodes_count, 13U);
+  EXPECT_EQ(page.happenings.back().why, "it ended");
+  History restored;
+  restored.take(history.to_json());
+  EXPECT_EQ(restored.recent(0).happenings, history.recent(0).happenings);
+  happen("drain", 20, 20'000);
+  EXPECT_EQ(history.recent(page.last).happenings.size(), 20U) << "each was asked for";
+}
+
 }  // namespace
 }  // namespace ds::scheduler

@@ -133,7 +133,7 @@ TEST(JobFileErrors, PointAtTheSecondOfTwoEqualKeys) {
   expect_faults({
       {"seed: 7", "seed: 7\nseed: 8", {"f:23:1: seed: given twice\n  first given in line 22"}},
       {"lr: 1e-3", "lr: 1, lr: 2", {"f:16:33: optimizer.lr: given twice\n  first given in line 16"}},
-      {"seed: 7", "labels: {a: 1, a: 2}", {"f:22:16: labels.a: given twice"}},
+      {"seed: 7", "labels: {a: 1, a: 2}", {"f:22:16: labels.a: given twice\n  remove one of the two"}},
   });
 }
 
@@ -187,7 +187,7 @@ TEST(JobFileErrors, RefuseWhatThisVersionDoesNotRun) {
        {"f:22:17: depends_on[1]: expected a job's name or id, got \"B/c\"\n  it has 1 to 63 of a-z, 0-9, "
         "'.', '_', "
         "'-'; ds-submit list shows them",
-        "f:22:22: depends_on[2]: given twice"}},
+        "f:22:22: depends_on[2]: given twice\n  name each job once"}},
       {"seed: 7", "depends_on: {a: b}", {"f:22:13: depends_on: expected text or a list, got a mapping"}},
       {"seed: 7",
        "time_limit: 90",

@@ -122,6 +122,25 @@ TEST(Overrides, ThatLeadNowhereSayWhy) {
             "a text with such characters needs quotes of its own: --set 'data.train.source=\"…\"'");
 }
 
+TEST(Overrides, LeadNoDeeperThanAFileIs) {
+  const auto path = [](const std::string& step, std::size_t more) {
+    std::string steps = "optimizer";
+    while (more-- > 0) steps += step;
+    return steps + "=1";
+  };
+  for (const char* step : {".a", "[0]"}) {
+    for (const std::size_t more : {32U, 20'000U}) {
+      const auto errors = errors_with({path(step, more)});
+      ASSERT_EQ(errors.size(), 1U) << step;
+      EXPECT_EQ(errors[0].field, "optimizer…");
+      EXPECT_EQ(errors[0].message, "the path has more than 32 steps");
+      EXPECT_NE(errors[0].hint, "");
+      EXPECT_EQ(errors[0].mark, (Mark{.set = 1}));
+    }
+  }
+  EXPECT_EQ(errors_with({path(".a", 31)}).at(0).message, "unknown field");
+}
+
 TEST(Overrides, RequiredFieldsMayNotBeTakenOut) {
   const auto errors = errors_with({"model=null"});
   ASSERT_EQ(errors.size(), 1u);

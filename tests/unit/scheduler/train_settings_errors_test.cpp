@@ -89,7 +89,8 @@ TEST(DataSettingsErrors, PointAtTransformsThatCannotBe) {
   expect_faults({
       {transforms("[flip: {axes: [sideways]}]"),
        {"data.transforms[0].flip.axes[0]: expected one of horizontal, vertical, depth, got \"sideways\""}},
-      {transforms("[flip: {axes: [depth, depth]}]"), {"data.transforms[0].flip.axes[1]: given twice"}},
+      {transforms("[flip: {axes: [depth, depth]}]"),
+       {"data.transforms[0].flip.axes[1]: given twice\n  name each once"}},
       {transforms("[flip: {probability: 1.5}]"),
        {"data.transforms[0].flip.probability: expected a number from 0 to 1, got 1.5"}},
       {transforms("[crop: {}]"),
@@ -201,7 +202,7 @@ TEST(ValidationSettingsErrors, PointAtGoalsThatCannotBeReached) {
       {"validate: {every: often}",
        {"validate.every: expected a number of steps, got \"often\"\n  such as 200 steps"}},
       {"validate: {every: 0 epochs}", {"validate.every: expected a number from 1 to 1000000, got 0"}},
-      {"validate: {metrics: [accuracy, accuracy]}", {"validate.metrics[1]: given twice"}},
+      {"validate: {metrics: [accuracy, accuracy]}", {"validate.metrics[1]: given twice\n  name each once"}},
       {"validate: {metrics: recall}",
        {"validate.metrics: expected one of loss, accuracy, f1, auc, dice, got \"recall\""}},
       {"validate: {metrics: f1}\nearly_stop: {metric: auc}",
