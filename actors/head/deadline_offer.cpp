@@ -103,6 +103,13 @@ gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledge
                               kMaxWaitingPromises, first->id, to_time_text(first->starts_by_ms)),
                   "submit it when one of them has started");
   }
+  if (ledger.tenants().has_tenants() && first != nullptr) {
+    return refuse(
+        fmt::format("{}job {} waits for what it was promised, its start by {}; where tenants share the "
+                    "cluster one waits so at a time",
+                    none, first->id, to_time_text(first->starts_by_ms)),
+        "submit it when that job has started");
+  }
   if (ledger.tenants().has_tenants()) return refuse_beyond_guarantee(draft, ledger);
   const auto endless = name_endless(ledger, [](const JobRecord&) { return true; });
   if (!endless.empty()) {

@@ -70,7 +70,7 @@ class Planner {
   /// worker, and no minimum is made larger; whoever else comes, if the job has a promise (`Demand`). Among
   /// tenants only within what its queue is guaranteed.
   /// `leaving_ms`: for so long workers may stop. None: nobody knows, also where one with a promise that waits
-  /// may not start by when it was promised to; or `kMaxWaitingPromises` others wait.
+  /// may not start by when it was promised to; or `kMaxWaitingPromises` others wait, among tenants any.
   std::optional<std::int64_t> promised_start(const std::string& job, std::int64_t leaving_ms,
                                              std::span<const PastUse> past, std::int64_t now_ms);
   /// Whether the job could ever start: with all nodes there are, and nobody else on them, within its quota.

@@ -234,7 +234,10 @@ std::optional<std::int64_t> Planning::promised_start(const Job& job, std::int64_
     return is_borrowed ? std::nullopt : std::optional(now_ms_);
   }
   make_reservations();
-  for (const Job* earlier : planner_.waiting_promises_before(job)) {
+  const auto before = planner_.waiting_promises_before(job);
+  // What would be made room for this one the earlier could take: its turn comes first.
+  if (has_tenants && !before.empty()) return std::nullopt;
+  for (const Job* earlier : before) {
     const auto at_ms = certain_start(*earlier, leaving_ms);
     if (!at_ms || *at_ms > earlier->demand.starts_by_ms) return std::nullopt;
   }
