@@ -8,25 +8,6 @@
 #include "scheduler/policy/wanted_kinds.hpp"
 
 namespace ds::scheduler {
-namespace {
-
-/// The job's size by kind, for `count` workers more: first the kinds of which there is room for all of them,
-/// of these those that it has already, then as it wants them.
-std::vector<WorkerSize> kinds_to_place(const Capacity& capacity, const GangJob& job, std::uint32_t count) {
-  std::vector<WorkerSize> kinds = sizes_by_kind(job.size);
-  if (kinds.size() == 1) return kinds;
-  const auto is_there = [&](const WorkerSize& kind) {
-    return std::ranges::any_of(job.at, [&](const auto& entry) {
-      return capacity.fitting(entry.first, capacity.total(entry.first), kind) > 0;
-    });
-  };
-  std::ranges::stable_sort(kinds, {}, [&](const WorkerSize& kind) {
-    return std::pair(capacity.count_placeable(kind) < count, !is_there(kind));
-  });
-  return kinds;
-}
-
-}  // namespace
 
 void GangPlanner::begin() {
   look_at_needs();
