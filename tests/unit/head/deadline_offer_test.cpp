@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "scheduler/policy/planner.hpp"
 #include "scheduler/spec/scalars.hpp"
 #include "tests/unit/ledger/ledger_events.hpp"
 
@@ -73,6 +74,10 @@ TEST_F(DeadlineOffer, NamesTheEarliestThatIsAcceptedForAMinuteFromNow) {
 TEST_F(DeadlineOffer, SaysWhyThereIsNone) {
   run("limited", "time_limit: 1h\n");
   EXPECT_NE(refusal("9h", std::nullopt).find("nobody knows when there is room"), std::string::npos);
+  ASSERT_TRUE(ledger_.apply(event(submitted("first"))));
+  ASSERT_TRUE(ledger_.apply(event(DeadlinePromised{"first", kNow + 9000, kNow})));
+  EXPECT_NE(refusal("9h", std::nullopt).find("behind job first, which waits for what it was promised"),
+            std::string::npos);
   run("endless", "");
   const auto text = refusal("9h", std::nullopt);
   EXPECT_NE(text.find("these have no time_limit: endless |"), std::string::npos) << text;
@@ -82,14 +87,28 @@ TEST_F(DeadlineOffer, SaysWhyThereIsNone) {
   EXPECT_NE(refusal("9h", std::nullopt).find("job urgent waits and is more urgent"), std::string::npos);
   ASSERT_TRUE(ledger_.apply(event(CancelRequested{"urgent"})));
   ASSERT_TRUE(ledger_.apply(event(JobStateChanged{"urgent", JobState::cancelled, ""})));
-  auto other = submitted("first");
-  ASSERT_TRUE(ledger_.apply(event(std::move(other))));
-  ASSERT_TRUE(ledger_.apply(event(DeadlinePromised{"first", kNow + 9000, kNow})));
-  EXPECT_NE(refusal("9h", std::nullopt).find("job first waits for what it was promised"), std::string::npos);
   ASSERT_TRUE(ledger_.apply(event(LeaseGranted{ledger_.next_worker(), "first", "n", 1, 0})));
   ASSERT_TRUE(ledger_.apply(event(JobStateChanged{"first", JobState::starting, ""})));
   ASSERT_TRUE(ledger_.apply(event(LeaseEnded{ledger_.next_worker() - 1})));
   EXPECT_NE(refusal("9h", kNow).find("job first has crashed"), std::string::npos);
+}
+
+TEST_F(DeadlineOffer, SaysThatTooManyWaitForWhatTheyWerePromised) {
+  for (std::size_t i = 0; i < kMaxWaitingPromises; ++i) {
+    const std::string job = "waits-" + std::to_string(i);
+    ASSERT_TRUE(ledger_.apply(event(submitted(job))));
+    ASSERT_TRUE(ledger_.apply(event(DeadlinePromised{job, kNow + 9000, kNow})));
+  }
+  EXPECT_NE(refusal("9h", std::nullopt).find("16 jobs wait for what they were promised"), std::string::npos);
+}
+
+TEST_F(DeadlineOffer, SaysAmongTenantsWhoWaitsForWhatItWasPromised) {
+  ASSERT_TRUE(
+      ledger_.apply(event(TenantsChanged{"version: 1\ntenants: {default: {guaranteed: 2}}\n", true})));
+  ASSERT_TRUE(ledger_.apply(event(submitted("first"))));
+  ASSERT_TRUE(ledger_.apply(event(DeadlinePromised{"first", kNow + 9000, kNow})));
+  EXPECT_NE(refusal("9h", std::nullopt).find("where tenants share the cluster one waits so at a time"),
+            std::string::npos);
 }
 
 TEST_F(DeadlineOffer, SaysAmongTenantsWhatItsQueueIsGuaranteed) {
