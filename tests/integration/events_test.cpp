@@ -96,7 +96,8 @@ TEST_F(Events, TellWhenNodesJoinAreLostComeBackAndAreStopped) {
   cluster_.head().kill_and_wait();  // the next one knows who was there
   cluster_.start_head();
   ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
-  EXPECT_EQ(count("n-0", "joined") + count("n-0", "back"), 1) << "it never was away";
+  EXPECT_EQ(count("n-0", "joined") + count("n-0", "back"), 1)
+      << "it never was away: " << cluster_.submit({"events"}).out << cluster_.logs();
   cluster_.start_node("real", 3);
   EXPECT_TRUE(told("node real: back: 3 slots at "));
   EXPECT_EQ(cluster_.submit({"cordon", "real"}).code, 0);
