@@ -70,10 +70,13 @@ void Head::schedule() {
   schedule_is_due_ = false;
   const auto start = std::chrono::steady_clock::now();
   tell_planner();
-  for (const std::string& id : std::exchange(unseen_, {})) {
-    cancel_if_dependency_broke(id);
-    stop_if_overdue(id);
-    note_if_missed(id);
+  // What has ended while no head ran its node has yet to say: that is not overdue.
+  if (!in_grace_ && is_settled_) {
+    for (const std::string& id : std::exchange(unseen_, {})) {
+      cancel_if_dependency_broke(id);
+      stop_if_overdue(id);
+      note_if_missed(id);
+    }
   }
   quarantine_nodes();
   tell_planner();
@@ -202,6 +205,8 @@ std::vector<NodeView> Head::view_nodes() const {
 std::vector<Reason> Head::waits_of(const JobRecord& job) {
   if (is_end(job.state)) return {};
   auto holds = ledger_.holds(job, now_ms());
+  if (holds.empty() && in_grace_ && is_waiting(job.state))
+    return {{"no_capacity_now", std::string(kJustStarted) + " and waits for its nodes", {}}};
   if (!holds.empty() || in_grace_) return holds;
   tell_planner();
   const std::string id = job.id;

@@ -77,6 +77,23 @@ class CommandJobs : public ::testing::Test {
   Cluster cluster_;
 };
 
+/// Nobody knew of its end when the limit was over.
+TEST_F(CommandJobs, HaveSucceededIfTheyEndedWithinTheirLimitThoughNoHeadRan) {
+  const auto id = cluster_.submit_job(
+      job("workers: 2\ntime_limit: 8s\nrun: 'while [ ! -e go ]; do sleep 0.1; done; touch done-$RANK'\n"));
+  ASSERT_TRUE(cluster_.wait_for_state(id, "RUNNING")) << cluster_.logs();
+  const auto is_over = std::chrono::steady_clock::now() + std::chrono::seconds(8);
+  cluster_.head().kill_and_wait();
+  const auto folder = cluster_.path() / "work";
+  std::ofstream(folder / "go") << "go";
+  ASSERT_TRUE(wait_until([&] {
+    return std::filesystem::exists(folder / "done-0") && std::filesystem::exists(folder / "done-1");
+  })) << cluster_.logs();
+  ASSERT_TRUE(wait_until([&] { return std::chrono::steady_clock::now() > is_over; }));
+  cluster_.start_head();
+  EXPECT_TRUE(cluster_.wait_for_state(id, "SUCCEEDED")) << reason_of(id) << cluster_.logs();
+}
+
 TEST_F(CommandJobs, FindTheirPlaceInTheEnvironment) {
   cluster_.start_node("node-2", 1);
   ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
