@@ -105,7 +105,8 @@ std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
   if (job.workers > 0 || !planner_.fits_now(job.queue, GangPlanner::shape_of(job))) return std::nullopt;
   for (const auto& kept : reservations_) {
     if (kept.job == &job || kept.is_claimed || !kept.is_before(job.queue, job.size, tenants_)) continue;
-    if ((kept.is_closed && !kept.is_unknown) || kept.is_likely_after(end_of(job, now_ms_))) continue;
+    const bool is_held = !kept.at_ms && !kept.is_unknown;  // room is being made, or one is too young
+    if (is_held || kept.is_likely_after(end_of(job, now_ms_))) continue;
     return KeptFor{kept.job->demand.job, kept.at_ms, now_ms_, job.demand.lasts_ms, kept.likely_ms};
   }
   return std::nullopt;

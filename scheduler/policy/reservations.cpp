@@ -204,7 +204,8 @@ GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t 
       return claimed;
     }
   }
-  const bool is_held = is_soon || would_have_room_without_young(job);
+  const bool waits_for_young = !is_soon && would_have_room_without_young(job);
+  const bool is_held = is_soon || waits_for_young;
   const std::uint32_t missing = job.needed - job.workers;
   Aftermath then = aftermath_of(job);
   std::optional<std::int64_t> at_ms;
@@ -215,7 +216,7 @@ GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t 
   kept.at_ms = at_ms;
   kept.is_unknown = !is_held && !at_ms;
   if (kept.is_unknown && !job.demand.has_promise) kept.likely_ms = likely_room(job, now_ms);
-  kept.is_closed = is_held || (kept.is_unknown && !has_useless_node(then.ask));
+  kept.is_closed = is_soon || ((waits_for_young || kept.is_unknown) && !has_useless_node(then.ask));
   if (at_ms) {
     kept.freed = std::move(then.freed);
     kept.spare = then.fitting - then.owed - static_cast<std::int64_t>(then.ask.pieces);

@@ -64,6 +64,23 @@ TEST_F(Backfill, StartsJobsBehindGangsThatWaitEachForItsOwnQuotaHoweverManyThese
   EXPECT_EQ(cluster_.plan().placements.size(), std::size_t{kTenants});
 }
 
+/// One that can be preempted for `urgent` is too young yet.
+TEST_F(Backfill, StartsJobsWhereWhoWaitsUntilOneIsOldEnoughCouldNeverBe) {
+  cluster_.add_node("cpu", 1);
+  cluster_.add_gpu_node("gpu", 4, 1, "H200");
+  add("young", {1, 1}, 0, 1, kLowPriority);
+  cluster_.demands.back().gpus = 1;
+  cluster_.settle();
+  cluster_.demand("young").is_young = true;
+  add("urgent", {1, 1}, 0, 1, kHighPriority);
+  cluster_.demands.back().gpus = 1;
+  add("beside", {1, 1}, 0);
+  EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"beside", "cpu", 1}}));
+  cluster_.demand("young").is_young = false;
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("urgent"), 1U);
+}
+
 TEST_F(Backfill, KeepsBackAJobThatWouldRunLongerAndSaysByHowMuch) {
   cluster_.now_ms = 1'800'000'000'000;
   cluster_.add_node("n1", 4);
