@@ -294,11 +294,12 @@ struct Plan {
 /// (`likely_ends_ms`), one whose own limit ends it by then. When they end sooner, that
 /// one may be in the way of the first, for no longer than its limit; and others only as long as the moment
 /// is unknown: once limits say when it is, it goes by these alone, even if that is later than what was
-/// likely. None of that is in the way of one with a promise. While room is being made for a job, or
-/// it only waits until a job is old enough to be preempted for it, nothing starts behind it. So with no
-/// change from outside (a more urgent job, a lost worker, a turn that comes to another tenant) a promise is
-/// kept, but for the time that workers take to leave; and where all have limits, none longer than L, one with
-/// n others ahead of it in its queue has started after n + 1 times L.
+/// likely. None of that is in the way of one with a promise. While room is being made for a job nothing
+/// starts behind it; while it only waits until a job is old enough to be preempted for it, only on nodes on
+/// which it could never have a worker. So with no change from outside (a more urgent job, a lost worker, a
+/// turn that comes to another tenant) a promise is kept, but for the time that workers take to leave; and
+/// where all have limits, none longer than L, one with n others ahead of it in its queue has started after n
+/// + 1 times L.
 ///
 /// A job with a promise (`has_promise`) comes before all others of its queue. Workers above their minimum are
 /// taken for it whatever their job's priority; it preempts as its own allows. What a started gang lacks it
