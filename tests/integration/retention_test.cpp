@@ -37,20 +37,21 @@ TEST_F(Retention, AJobIsForgottenWithAllThatItHasLeft) {
   ASSERT_TRUE(cluster_.wait_for_state(kept, "SUCCEEDED")) << cluster_.logs();
   EXPECT_TRUE(has_log_of(kept));
   const auto old = submit("old", "retention: 1s\n");
-  const auto after = submit("after", "depends_on: [old]\nstart_after: 3s\n");
-  ASSERT_TRUE(cluster_.wait_for_state(after, "SUCCEEDED")) << cluster_.logs();
-  EXPECT_TRUE(is_known(old)) << "another depends on it";
+  const auto after = submit("after", "depends_on: [old]\nstart_after: 1h\n");
+  ASSERT_TRUE(cluster_.wait_for_state(old, "SUCCEEDED")) << cluster_.logs();
 
   const auto older = submit("older", "retention: 1s\n");
   ASSERT_TRUE(wait_until([&] { return !is_known(older); })) << cluster_.logs();
   EXPECT_TRUE(wait_until([&] { return !has_log_of(older); }));
-  EXPECT_EQ(listed(), (std::set{kept, old, after}));
+  EXPECT_EQ(listed(), (std::set{kept, old, after})) << "another waits that depends on it";
   kill_head_and_start_another();
   // It hears of it again only if the head died before it was certain, and then once more of its end.
   EXPECT_TRUE(wait_until([&] { return !is_known(older); }));
   EXPECT_EQ(listed(), (std::set{kept, old, after}));
   const auto again = submit("older");
   EXPECT_TRUE(cluster_.wait_for_state(again, "SUCCEEDED")) << cluster_.logs();
+  EXPECT_EQ(cluster_.submit({"cancel", after}).code, 0);
+  EXPECT_TRUE(wait_until([&] { return !is_known(old); }));
 }
 
 TEST_F(Retention, TheListOfJobsComesInPages) {
