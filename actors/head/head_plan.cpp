@@ -205,8 +205,6 @@ std::vector<NodeView> Head::view_nodes() const {
 std::vector<Reason> Head::waits_of(const JobRecord& job) {
   if (is_end(job.state)) return {};
   auto holds = ledger_.holds(job, now_ms());
-  if (holds.empty() && in_grace_ && is_waiting(job.state))
-    return {{"no_capacity_now", std::string(kJustStarted) + " and waits for its nodes", {}}};
   if (!holds.empty() || in_grace_) return holds;
   tell_planner();
   const std::string id = job.id;
