@@ -595,6 +595,19 @@ std::size_t count_taken_from_sisters(const ClusterModel& cluster, const Plan& pl
   }));
 }
 
+/// Time goes on, a job comes, and perhaps one ends and a worker is lost.
+void change_nested(ClusterModel& cluster, Random& random, int event, bool are_some_fixed, bool want_gpus) {
+  cluster.go_on_until(cluster.now_ms + static_cast<std::int64_t>(below(random, 10'000)));
+  add_nested_job(cluster, random, event);
+  if (Random gpus = testing::beside(random); want_gpus && below(gpus, 2) == 0)
+    cluster.demands.back().gpus = 1;
+  if (are_some_fixed) make_some_fixed(cluster, random);
+  if (below(random, 5) == 0)
+    cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
+  if (!cluster.leases.empty() && below(random, 6) == 0)
+    cluster.lose_worker(cluster.leases[below(random, cluster.leases.size())].worker);
+}
+
 /// The same where GPUs are guaranteed as well, on one node.
 TEST(TenantProperty, NestedQueuesHaveTheirGuaranteesOfGpusAtRestWhoeverWaits) {
   std::size_t taken_from_sisters = 0, had_back = 0;
@@ -609,14 +622,7 @@ TEST(TenantProperty, NestedQueuesHaveTheirGuaranteesOfGpusAtRestWhoeverWaits) {
     cluster.tenants = random_nested_queues(random, slots);
     testing::guarantee_random_gpus(cluster.tenants, testing::beside(random), count_gpus(cluster));
     for (int event = 0; event < 14; ++event) {
-      cluster.go_on_until(cluster.now_ms + static_cast<std::int64_t>(below(random, 10'000)));
-      add_nested_job(cluster, random, event);
-      if (Random gpus = testing::beside(random); below(gpus, 2) == 0) cluster.demands.back().gpus = 1;
-      if (seed % 2 == 1) make_some_fixed(cluster, random);
-      if (below(random, 5) == 0)
-        cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
-      if (!cluster.leases.empty() && below(random, 6) == 0)
-        cluster.lose_worker(cluster.leases[below(random, cluster.leases.size())].worker);
+      change_nested(cluster, random, event, seed % 2 == 1, true);
       const int rounds = cluster.settle(60, [&](const Plan& plan) {
         expect_fair_preemptions(cluster, plan);
         taken_from_sisters += count_taken_from_sisters(cluster, plan);
@@ -647,13 +653,7 @@ TEST(TenantProperty, NestedQueuesHaveTheirGuaranteesAtRestWhoeverWaits) {
       cluster.add_node("n" + std::to_string(i), static_cast<std::uint32_t>(2 + below(random, 4)));
     cluster.tenants = random_nested_queues(random, count_slots(cluster));
     for (int event = 0; event < 14; ++event) {
-      cluster.go_on_until(cluster.now_ms + static_cast<std::int64_t>(below(random, 10'000)));
-      add_nested_job(cluster, random, event);
-      if (seed % 2 == 1) make_some_fixed(cluster, random);
-      if (below(random, 5) == 0)
-        cluster.end_job(std::string(cluster.demands[below(random, cluster.demands.size())].job));
-      if (!cluster.leases.empty() && below(random, 6) == 0)
-        cluster.lose_worker(cluster.leases[below(random, cluster.leases.size())].worker);
+      change_nested(cluster, random, event, seed % 2 == 1, false);
       const int rounds = cluster.settle(60, [&](const Plan& plan) {
         expect_fair_preemptions(cluster, plan);
         taken_from_sisters += count_taken_from_sisters(cluster, plan);
