@@ -39,7 +39,7 @@ FormatType resources(JobKind kind) {
             kind == JobKind::train
                 ? "GPUs of each worker. Workers of kind train use none in this version."
                 : "GPUs of each worker that are its own, of any kind, of one, or of the first in a list "
-                  "that has room: [H200:2, A100:2].",
+                  "that has room for all workers: [H200:2, A100:2]. Where no kind has, they are of several.",
         .example = kind == JobKind::train ? "0" : "1"}});
 }
 
