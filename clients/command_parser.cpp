@@ -33,7 +33,7 @@ CLI::Validator one_of(const std::vector<std::string>& words) {
 CLI::Validator a_duration() {
   const auto check = [](const std::string& given) {
     return parse_duration(given) ? std::string()
-                                 : "expected a duration such as 90s, 15m or 2h, got '" + given + "'";
+                                 : "expected a duration such as 90s, 15m or 1h30m, got '" + given + "'";
   };
   return {check, "", ""};
 }

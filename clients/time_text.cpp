@@ -49,15 +49,22 @@ std::string format_time(std::int64_t unix_ms) {
 
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   static constexpr std::array<std::pair<std::string_view, std::int64_t>, 5> kUnits{
-      {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
-  std::int64_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc{} || count < 0) return std::nullopt;
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  for (const auto& [name, ms] : kUnits) {
-    if (unit == name && count <= 366 * 86'400'000LL / ms) return std::chrono::milliseconds(count * ms);
+      {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
+  constexpr std::int64_t kMost = 366 * 86'400'000LL;
+  if (text.empty()) return std::nullopt;
+  std::int64_t sum = 0;
+  for (auto next = kUnits.begin(); !text.empty(); ++next) {
+    std::int64_t count = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (error != std::errc{} || count < 0) return std::nullopt;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    const auto unit = text.starts_with("ms") ? text.substr(0, 2) : text.substr(0, 1);
+    next = std::find_if(next, kUnits.end(), [&](const auto& one) { return one.first == unit; });
+    if (next == kUnits.end() || count > (kMost - sum) / next->second) return std::nullopt;
+    sum += count * next->second;
+    text.remove_prefix(unit.size());
   }
-  return std::nullopt;
+  return std::chrono::milliseconds(sum);
 }
 
 }  // namespace ds::clients

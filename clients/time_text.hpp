@@ -20,8 +20,8 @@ std::string format_count(std::int64_t count);
 /// `2030-01-31T08:00:00Z`.
 std::string format_time(std::int64_t unix_ms);
 
-/// Digits and one of `ms`, `s`, `m`, `h`, `d`, as in job files; none when it is no such text or more than 366
-/// d.
+/// Digits and one of `d`, `h`, `m`, `s`, `ms`, or several of these from the largest unit to the smallest,
+/// each once, as in job files: `90s`, `1h30m`. None when it is no such text or more than 366 d.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
 }  // namespace ds::clients

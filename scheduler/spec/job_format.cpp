@@ -42,12 +42,16 @@ FormatType queue() {
 FormatType choice(std::span<const Known> words) {
   return {.kind = Kind::choice, .noun = {}, .words = words};
 }
+namespace {
+constexpr const char* kDurationPattern = "(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?";
+}  // namespace
 FormatType duration() {
-  return pattern("a duration, such as 500ms, 90s, 15m, 2h or 30d", "[0-9]+(ms|s|m|h|d)");
+  return pattern("a duration, such as 500ms, 90s, 1h30m or 30d", kDurationPattern);
 }
 FormatType moment() {
-  return pattern("a duration from the submission on, such as 2h, or a time, such as 2030-01-31T08:00:00Z",
-                 "[0-9]+(ms|s|m|h|d)|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})");
+  return pattern(
+      "a duration from the submission on, such as 2h, or a time, such as 2030-01-31T08:00:00Z",
+      std::string(kDurationPattern) + "|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})");
 }
 FormatType size() {
   return pattern("a size, such as 512Mi or 8Gi", "[0-9]+(Ki|Mi|Gi|Ti|Pi)?");

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <system_error>
-#include <utility>
+#include <vector>
 
 namespace ds::scheduler {
 namespace {
@@ -183,27 +183,66 @@ std::string to_time_text(std::int64_t unix_ms) {
   return text.data();
 }
 
-std::optional<std::int64_t> parse_duration_ms(std::string_view text) {
-  static constexpr std::array<std::pair<std::string_view, std::uint64_t>, 5> kUnits{
-      {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
-  constexpr std::uint64_t kMost = 1ULL << 53;
-  if (!is_duration(text)) return std::nullopt;
-  for (const auto& [unit, ms] : kUnits) {
-    if (!text.ends_with(unit)) continue;
-    text.remove_suffix(unit.size());
-    std::uint64_t count = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-    if (error != std::errc{} || count > kMost / ms) return std::nullopt;
-    return static_cast<std::int64_t>(count * ms);
+namespace {
+
+struct DurationUnit {
+  std::string_view name;
+  std::uint64_t ms;
+};
+constexpr std::array<DurationUnit, 5> kDurationUnits{
+    {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
+
+/// Of `1h30m` the `1h`.
+struct DurationPart {
+  std::string_view digits;
+  std::size_t unit = 0;  ///< of `kDurationUnits`
+};
+
+/// Takes the part that `text` begins with off its front; none, and `text` is spoilt, when it begins with
+/// none.
+std::optional<DurationPart> take_duration_part(std::string_view& text) {
+  const auto end = std::ranges::find_if_not(text, is_digit);
+  const auto count = static_cast<std::size_t>(end - text.begin());
+  DurationPart part{text.substr(0, count)};
+  text.remove_prefix(count);
+  if (count == 0) return std::nullopt;
+  const std::string_view unit = text.starts_with("ms") ? text.substr(0, 2) : text.substr(0, 1);
+  const auto found = std::ranges::find(kDurationUnits, unit, &DurationUnit::name);
+  if (found == kDurationUnits.end()) return std::nullopt;
+  text.remove_prefix(unit.size());
+  part.unit = static_cast<std::size_t>(found - kDurationUnits.begin());
+  return part;
+}
+
+/// The parts of a duration; none when it is no such text.
+std::vector<DurationPart> parts_of_duration(std::string_view text) {
+  std::vector<DurationPart> parts;
+  while (!text.empty()) {
+    const auto part = take_duration_part(text);
+    if (!part || (!parts.empty() && part->unit <= parts.back().unit)) return {};
+    parts.push_back(*part);
   }
-  return std::nullopt;
+  return parts;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> parse_duration_ms(std::string_view text) {
+  constexpr std::uint64_t kMost = 1ULL << 53;
+  const auto parts = parts_of_duration(text);
+  std::uint64_t sum = 0;
+  for (const auto& [digits, unit] : parts) {
+    const std::uint64_t unit_ms = kDurationUnits[unit].ms;
+    std::uint64_t count = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), count);
+    if (error != std::errc{} || count > (kMost - sum) / unit_ms) return std::nullopt;
+    sum += count * unit_ms;
+  }
+  return parts.empty() ? std::nullopt : std::optional(static_cast<std::int64_t>(sum));
 }
 
 bool is_duration(std::string_view text) {
-  for (const std::string_view unit : {"ms", "s", "m", "h", "d"}) {
-    if (text.ends_with(unit) && all_digits(text.substr(0, text.size() - unit.size()))) return true;
-  }
-  return false;
+  return !parts_of_duration(text).empty();
 }
 
 }  // namespace ds::scheduler

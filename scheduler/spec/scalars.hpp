@@ -41,7 +41,8 @@ std::string to_time_text(std::int64_t unix_ms);
 /// Milliseconds of a text that `is_duration`; none when they are more than 2^53.
 std::optional<std::int64_t> parse_duration_ms(std::string_view text);
 
-/// Whether `text` is a duration as job files write them: digits and one of `ms`, `s`, `m`, `h`, `d`.
+/// Whether `text` is a duration as job files write them: digits and one of `d`, `h`, `m`, `s`, `ms`, or
+/// several of these from the largest unit to the smallest, each once: `90s`, `1h30m`.
 bool is_duration(std::string_view text);
 
 }  // namespace ds::scheduler

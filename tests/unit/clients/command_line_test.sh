@@ -52,6 +52,8 @@ expect 4 'did you mean optimizer.lr?' explain optimizer.lt
 expect 0 '' schema
 grep -q 'json-schema.org/draft/2020-12/schema' "$folder/out" || fail "schema prints another: $(head -c 200 "$folder/out")"
 expect 2 "expected a day or how long ago, got 'soon'" usage --since soon --head 127.0.0.1:1
+expect 2 '2999-01-01 is still to come' usage --since 2999-01-01 --head 127.0.0.1:1
+expect 2 "expected a duration such as 90s, 15m or 1h30m, got '30s5m'" wait job --timeout 30s5m --head 127.0.0.1:1
 expect 9 'no head answers at 127.0.0.1:1' usage --since 7d --tenant nlp --head 127.0.0.1:1
 status=0
 UCX_TLS=rc "$submit" doctor -o json --head 127.0.0.1:1 >"$folder/out" 2>"$folder/err" </dev/null || status=$?
@@ -69,7 +71,7 @@ completed() {  # completed WORDS... : what bash offers for the last word
 [ "$(completed ds-submit logs --fol)" = --follow ] || fail "bash completes no option: $(completed ds-submit logs --fol)"
 expect 3 'cannot read' plan -f "$folder/none.yaml"
 expect 2 'leave -f or -o out' events -f -o yaml
-expect 2 "expected a duration such as 90s, 15m or 2h, got '5'" wait j --timeout 5
+expect 2 "expected a duration such as 90s, 15m or 1h30m, got '5'" wait j --timeout 5
 expect 2 'did you mean RUNNING?' wait j --for RUNING
 expect 2 'JOB is required' wait
 expect 9 'no head answers at 127.0.0.1:1' wait j --timeout 1s --head 127.0.0.1:1

@@ -104,6 +104,17 @@ TEST(Duration, IsDigitsAndAUnit) {
     EXPECT_EQ(parse_duration_ms(bad), std::nullopt) << bad;
 }
 
+TEST(Duration, IsASumOfUnitsFromTheLargestToTheSmallest) {
+  EXPECT_EQ(parse_duration_ms("5m30s"), 330'000);
+  EXPECT_EQ(parse_duration_ms("1d2h3m4s5ms"), 93'784'005);
+  EXPECT_EQ(parse_duration_ms("1m1ms"), 60'001);
+  EXPECT_EQ(parse_duration_ms("90m0s"), 5'400'000);
+  EXPECT_EQ(parse_duration_ms("9007199254740s992ms"), 9'007'199'254'740'992);
+  for (const std::string_view bad :
+       {"30s5m", "5m5m", "5m30", "m5s", "5m-1s", "5m 30s", "5ms1m", "9007199254740s993ms"})
+    EXPECT_EQ(parse_duration_ms(bad), std::nullopt) << bad;
+}
+
 TEST(Number, IsDecimalAndFinite) {
   EXPECT_EQ(parse_real("1e-3").value, 1e-3);
   EXPECT_EQ(parse_real("-2.5E+1").value, -25);
@@ -122,9 +133,9 @@ TEST(Number, IsDecimalAndFinite) {
 }
 
 TEST(Duration, IsRecognised) {
-  for (const std::string_view good : {"90s", "15m", "2h", "30d", "5ms"})
+  for (const std::string_view good : {"90s", "15m", "2h", "30d", "5ms", "1h30m"})
     EXPECT_TRUE(is_duration(good)) << good;
-  for (const std::string_view bad : {"s", "90", "9 s", "200 steps", "-1s", ""})
+  for (const std::string_view bad : {"s", "90", "9 s", "200 steps", "-1s", "", "30m1h"})
     EXPECT_FALSE(is_duration(bad)) << bad;
 }
 
