@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
+#include <map>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "scheduler/spec/job_sections.hpp"
+#include "scheduler/spec/section.hpp"
 #include "scheduler/spec/yaml_document.hpp"
 #include "scheduler/spec/yaml_text.hpp"
 
@@ -59,8 +62,10 @@ void mark_all(YamlNode& node, Mark mark) {
 /// One `PATH=VALUE` on its way into a file's tree.
 class Override {
  public:
-  Override(std::string_view text, std::size_t number, std::vector<SpecError>& errors)
-      : text_(text), mark_{.set = number}, errors_(errors) {}
+  /// Whether `null` takes a field out, or is put there.
+  enum class Null { removes, is_put };
+  Override(std::string_view text, std::size_t number, Null null, std::vector<SpecError>& errors)
+      : text_(text), mark_{.set = number}, null_(null), errors_(errors) {}
 
   void put_into(YamlNode& root) {
     const std::size_t equals = text_.find('=');
@@ -78,13 +83,19 @@ class Override {
     YamlNode* at = &root;
     std::string walked;
     for (std::size_t i = 0; i < steps->size(); ++i) {
-      const bool removes = i + 1 == steps->size() && value->kind == YamlNode::Kind::null;
+      const bool removes =
+          null_ == Null::removes && i + 1 == steps->size() && value->kind == YamlNode::Kind::null;
       at = (*steps)[i].key.empty() ? find_item((*steps)[i].item, *at, walked, removes)
                                    : find_field((*steps)[i].key, *at, walked, removes);
       if (at == nullptr) return;
     }
     *at = *std::move(value);
   }
+
+  /// The field that it was to take out of the file; empty: none.
+  const std::string& removed() const { return removed_; }
+  /// Which the file did not have.
+  bool has_removed_nothing() const { return has_removed_nothing_; }
 
  private:
   void fail(std::string_view field, std::string message, std::string hint) {
@@ -118,7 +129,9 @@ class Override {
     }
     walked = join_path(walked, key);
     if (removes) {
-      std::erase_if(node.entries, [&](const YamlEntry& entry) { return entry.key == key; });
+      removed_ = walked;
+      has_removed_nothing_ =
+          std::erase_if(node.entries, [&](const YamlEntry& entry) { return entry.key == key; }) == 0;
       return nullptr;
     }
     auto entry = std::ranges::find(node.entries, key, &YamlEntry::key);
@@ -147,9 +160,46 @@ class Override {
   }
 
   std::string_view text_, path_;
+  std::string removed_;
+  bool has_removed_nothing_ = false;
   Mark mark_;
+  Null null_;
   std::vector<SpecError>& errors_;
 };
+
+/// What overrides have taken out of a file.
+struct Removed {
+  std::map<std::string, std::size_t> fields;  ///< with the number of the last that did
+  std::vector<std::size_t> needless;          ///< overrides of fields that the file did not have
+};
+
+Removed put_all(std::span<const std::string> overrides, YamlNode& root, std::vector<SpecError>& faults) {
+  Removed removed;
+  for (std::size_t i = 0; i < overrides.size(); ++i) {
+    Override one(overrides[i], i + 1, Override::Null::removes, faults);
+    one.put_into(root);
+    if (!one.removed().empty()) removed.fields[one.removed()] = i + 1;
+    if (one.has_removed_nothing()) removed.needless.push_back(i + 1);
+  }
+  return removed;
+}
+
+/// Whoever takes out what no job file has misspelt it: what is there is not taken out.
+void find_misspelt(std::span<const std::string> overrides, const Removed& removed, YamlNode root,
+                   std::string_view text, std::string_view directory, std::vector<SpecError>& faults) {
+  if (removed.needless.empty()) return;
+  std::vector<SpecError> known_already;
+  for (const std::size_t number : removed.needless)
+    Override(overrides[number - 1], number, Override::Null::is_put, known_already).put_into(root);
+  auto parsed = parse_job_tree(root, text, directory);
+  auto* errors = std::get_if<std::vector<SpecError>>(&parsed);
+  if (errors == nullptr) return;
+  for (SpecError& error : *errors) {
+    const bool is_of_these = std::ranges::find(removed.needless, error.mark.set) != removed.needless.end();
+    const bool is_new = std::ranges::find(faults, error) == faults.end();
+    if (is_of_these && is_new && error.message == kUnknownField) faults.push_back(std::move(error));
+  }
+}
 
 std::vector<SpecError> refuse_whole(std::string message) {
   return {SpecError{"", {}, std::move(message), "write what is set into the file"}};
@@ -170,12 +220,17 @@ std::variant<OverriddenJob, std::vector<SpecError>> parse_job_file(std::string_v
   if (auto* error = std::get_if<SpecError>(&document)) return Errors{std::move(*error)};
   YamlNode& root = std::get<YamlNode>(document);
   Errors faults;
-  if (root.kind == YamlNode::Kind::mapping) {
-    for (std::size_t i = 0; i < overrides.size(); ++i) Override(overrides[i], i + 1, faults).put_into(root);
-  }
+  Removed removed;
+  if (root.kind == YamlNode::Kind::mapping) removed = put_all(overrides, root, faults);
   auto parsed = parse_job_tree(root, text, directory);
-  if (auto* errors = std::get_if<Errors>(&parsed))
+  if (auto* errors = std::get_if<Errors>(&parsed)) {
+    for (SpecError& error : *errors) {  // the file is not at fault for what was taken out of it
+      const auto taken = removed.fields.find(error.field);
+      if (taken != removed.fields.end() && error.mark.set == 0) error.mark = {.set = taken->second};
+    }
     faults.insert(faults.begin(), errors->begin(), errors->end());
+  }
+  find_misspelt(overrides, removed, root, text, directory, faults);
   if (!faults.empty()) return faults;
   // What is kept is parsed again by every head to come, so it must be the same job.
   std::string whole = to_yaml_text(root);

@@ -23,8 +23,9 @@ struct OverriddenJob {
 ///
 /// PATH is dotted as in errors, `optimizer.lr`, with items of lists as `data.transforms[0]`; what it leads
 /// through is made where the file has no such mapping. VALUE is YAML and replaces what the file says there;
-/// `null` takes the field out of it, so that its default counts. Errors are those of `parse_job_file`: of
-/// what the file says with their line, of what an override says with its number. Pure.
+/// `null` takes the field out of it, so that its default counts; it may have none, but must be one of job
+/// files. Errors are those of `parse_job_file`: of what the file says with their line, of what an override
+/// says or takes out with its number. Pure.
 std::variant<OverriddenJob, std::vector<SpecError>> parse_job_file(std::string_view text,
                                                                    std::string_view directory,
                                                                    std::span<const std::string> overrides);

@@ -42,12 +42,13 @@ std::optional<Gpus> parse_gpus(std::string_view text) {
   return Gpus{count, std::string(kind)};
 }
 
-/// `{H200: 2}`; YAML takes `{H200:2}` for a key without a value.
+/// `{H200: 2}`; YAML takes `{H200:2}` for a key without a value, which `H200:` is too and lacks its number.
 std::optional<Gpus> read_gpus(const YamlNode& node) {
   if (node.kind == YamlNode::Kind::scalar) return parse_gpus(node.text);
   if (node.kind != YamlNode::Kind::mapping || node.entries.size() != 1) return std::nullopt;
   const YamlEntry& entry = node.entries.front();
-  if (entry.value.kind == YamlNode::Kind::null) return parse_gpus(entry.key);
+  const bool has_number = entry.key.find(':') != std::string::npos;
+  if (entry.value.kind == YamlNode::Kind::null) return has_number ? parse_gpus(entry.key) : std::nullopt;
   if (entry.value.kind != YamlNode::Kind::scalar || !is_gpu_kind_name(entry.key)) return std::nullopt;
   return parse_gpus(entry.key + ":" + entry.value.text);
 }

@@ -39,7 +39,7 @@ void Section::check_entry(const YamlEntry& entry, std::span<const Known> keys) {
   const std::string path = path_of(entry.key);
   const Known* known = find_known(entry.key, keys);
   if (known == nullptr) {
-    findings_.add_error(path, entry.key_mark, "unknown field", suggest(entry.key, keys));
+    findings_.add_error(path, entry.key_mark, std::string(kUnknownField), suggest(entry.key, keys));
     return;
   }
   const auto earlier = std::find_if(entries_.begin(), entries_.end(),

@@ -54,6 +54,9 @@ struct TextRule {
   bool may_have_lines = false;
 };
 
+/// What is said of a key that no job file of its kind has there.
+inline constexpr std::string_view kUnknownField = "unknown field";
+
 /// One mapping of a job file while it is read: typed access to its fields, every fault reported with its
 /// place.
 ///

@@ -129,18 +129,20 @@ TEST(CommandJob, SaysHowToAskForGpus) {
             "f:3:18: resources.gpu: expected GPUs for each worker, at most 1024, got \"H200:0\"\n"
             "  a whole number, a kind or both: such as 1, H200 or H200:2; a kind begins with a letter; or a "
             "list of kinds: [H200:2, A100:2]");
-  for (const std::string text : {"-1",       "1.5",
-                                 "2000",     "\"H200:\"",
-                                 ":2",       "H200:x",
-                                 "{}",       "{H200: 1, A100: 1}",
-                                 "\"a/b\"",  "{H200: {a: 1}}",
-                                 "true",     "No",
-                                 "none",     "all:2",
-                                 "{ANY: 1}", "null",
-                                 "auto",     "2x",
-                                 "1e3",      "0x2",
-                                 "4Gi"})
+  for (const std::string text : {"-1",          "1.5",
+                                 "2000",        "\"H200:\"",
+                                 ":2",          "H200:x",
+                                 "{}",          "{H200: 1, A100: 1}",
+                                 "\"a/b\"",     "{H200: {a: 1}}",
+                                 "true",        "No",
+                                 "none",        "all:2",
+                                 "{ANY: 1}",    "null",
+                                 "auto",        "2x",
+                                 "1e3",         "0x2",
+                                 "4Gi",         "{H200: }",
+                                 "{H200: null}"})
     EXPECT_NE(error(text).find("a whole number, a kind or both"), std::string::npos) << text;
+  EXPECT_NE(error("H200:"), "") << "to YAML that is a mapping";
 }
 
 TEST(CommandJob, MayHaveGpusOfAnyOfSeveralKinds) {

@@ -141,10 +141,32 @@ TEST(Overrides, LeadNoDeeperThanAFileIs) {
   EXPECT_EQ(errors_with({path(".a", 31)}).at(0).message, "unknown field");
 }
 
-TEST(Overrides, RequiredFieldsMayNotBeTakenOut) {
-  const auto errors = errors_with({"model=null"});
+TEST(Overrides, RequiredFieldsMayNotBeTakenOutAndTheFileIsNotAtFault) {
+  const auto errors = errors_with({"name=other", "model=null"});
   ASSERT_EQ(errors.size(), 1u);
   EXPECT_EQ(errors.front().field, "model");
+  EXPECT_EQ(errors.front().mark, (Mark{.set = 2}));
+  const std::string file = "version: 1\nkind: command\nname: a\nrun: ./x\n";
+  const auto without = errors_with({"run=null"}, file);
+  ASSERT_EQ(without.size(), 1u);
+  EXPECT_EQ(without.front().mark, (Mark{.set = 1}));
+  EXPECT_EQ(spec_with({"run=null", "run=./y"}, file).command->script, "./y") << "the later one counts";
+}
+
+TEST(Overrides, TakeOutNothingThatNoJobFileHas) {
+  const auto errors = errors_with({"seed=null", "sead=null", "optimizer.momentun=null", "optimzer.lr=null"});
+  ASSERT_EQ(errors.size(), 3u);
+  EXPECT_EQ(errors[0].field, "optimzer");
+  EXPECT_EQ(errors[0].mark, (Mark{.set = 4}));
+  EXPECT_EQ(errors[1].field, "sead");
+  EXPECT_EQ(errors[1].mark, (Mark{.set = 2}));
+  EXPECT_EQ(errors[1].message, "unknown field");
+  EXPECT_EQ(errors[1].hint, "did you mean \"seed\"?");
+  EXPECT_EQ(errors[2].field, "optimizer.momentun");
+  EXPECT_EQ(errors[2].mark, (Mark{.set = 3}));
+  const std::string misspelt = std::string(kFile) + "sead: 3\n";
+  EXPECT_EQ(spec_with({"sead=null"}, misspelt), spec_of(kFile)) << "it was in the file";
+  EXPECT_EQ(spec_with({"labels.team=null", "until.steps=null"}), spec_of(kFile));
 }
 
 TEST(Overrides, KeepAllElseOfEveryShippedJob) {
