@@ -25,6 +25,11 @@ ExitCode show_usage(const CommandContext& context, const UsageOptions& options) 
           fmt::format("--since: expected a day or how long ago, got '{}'", printable_line(options.since)),
           "such as 2030-01-31, 7d or 24h; whole days (UTC) are counted");
     }
+    if (*since_ms > read_wall_clock_ms()) {
+      throw Failure(ExitCode::usage, "usage",
+                    fmt::format("--since: {} is still to come", printable_line(options.since)),
+                    "name a day that has begun (UTC), such as today's, or how long ago: 7d or 24h");
+    }
   }
   ApiClient api(find_head(context.head));
   const bool coloured = context.terminal.colour_out;

@@ -61,6 +61,12 @@ std::optional<std::int64_t> parse_since(std::string_view text, std::int64_t now_
 std::string format_usage(const json& usage, bool coloured) {
   const auto since_ms = integer_at(usage, "since_ms"), counted_ms = integer_at(usage, "counted_since_ms");
   if (counted_ms == 0) return "no job has had a worker yet\n";
+  if (array_at(usage, "queues").empty()) {
+    const auto tenant = printable_line(text_at(usage, "tenant"));
+    const auto who = tenant.empty() ? "nobody had a" : "tenant " + tenant + " had no";
+    return fmt::format("{} worker from {} to {}; ds-submit tenants lists the tenants' queues\n", who,
+                       format_time(since_ms), format_time(integer_at(usage, "until_ms")));
+  }
   std::vector<std::vector<Cell>> rows;
   for (const auto& queue : array_at(usage, "queues")) {
     const auto others = queue.find("others");

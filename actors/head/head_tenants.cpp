@@ -1,4 +1,6 @@
 // What tenants may use: the file that the head was started with, or one applied since.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -92,7 +94,17 @@ void Head::answer_usage(const gateway::HttpRequest& request, const gateway::Resp
     }
   }
   when_durable([this, respond, since_ms, tenant = in_query("tenant")] {
-    const auto usage = usage_view(ledger_.used_by_queues(now_ms()), since_ms, tenant, now_ms());
+    const auto accounts = ledger_.used_by_queues(now_ms());
+    // Where nobody says which tenants there are any name is one.
+    const auto names = ledger_.tenants().tenant_names();
+    const bool is_named = tenant.empty() || names.empty() || std::ranges::find(names, tenant) != names.end();
+    const bool has_used =
+        std::ranges::any_of(accounts.queues(), [&](const auto& one) { return one.first.first == tenant; });
+    if (!is_named && !has_used) {
+      return respond(error_response({ErrorCode::not_found, fmt::format("there is no tenant {}", tenant),
+                                     "ds-submit tenants lists those there are"}));
+    }
+    const auto usage = usage_view(accounts, since_ms, tenant, now_ms());
     respond(usage ? json_response(*usage) : error_response(usage.error()));
   });
 }

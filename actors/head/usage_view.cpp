@@ -18,6 +18,10 @@ json use_view(const scheduler::Use& use) {
 
 Result<json> usage_view(const UseAccounts& accounts, std::int64_t since_ms, const std::string& tenant,
                         std::int64_t now_ms) {
+  if (since_ms / UseAccounts::kDayMs > now_ms / UseAccounts::kDayMs) {
+    return fail(ErrorCode::invalid_argument, "the day of `since` is still to come",
+                "name a moment that has passed, or leave `since` out for all since counting began");
+  }
   const std::int64_t first_day = since_ms / UseAccounts::kDayMs;
   const std::int64_t oldest_day = now_ms / UseAccounts::kDayMs - UseAccounts::kDays + 1;
   const bool is_whole = since_ms == 0 || first_day <= accounts.begun_ms() / UseAccounts::kDayMs;
@@ -49,6 +53,7 @@ Result<json> usage_view(const UseAccounts& accounts, std::int64_t since_ms, cons
   return json{{"counted_since_ms", or_null(accounts.begun_ms())},
               {"since_ms", or_null(is_whole ? accounts.begun_ms() : first_day * UseAccounts::kDayMs)},
               {"until_ms", now_ms},
+              {"tenant", tenant.empty() ? json(nullptr) : json(tenant)},
               {"queues", queues},
               {"total", use_view(total)}};
 }

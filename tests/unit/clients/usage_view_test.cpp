@@ -49,6 +49,16 @@ TEST(UsageView, SaysTheUnitsAndFromWhenTheyAre) {
             "no job has had a worker yet\n");
 }
 
+TEST(UsageView, SaysWhoHadNothing) {
+  json usage{{"counted_since_ms", kDay}, {"since_ms", 2 * kDay},  {"until_ms", 3 * kDay},
+             {"queues", json::array()},  {"total", use(0, 0, 0)}, {"tenant", "nope"}};
+  EXPECT_EQ(format_usage(usage, false),
+            "tenant nope had no worker from 1970-01-03T00:00:00Z to 1970-01-04T00:00:00Z; ds-submit tenants "
+            "lists the tenants' queues\n");
+  usage["tenant"] = nullptr;
+  EXPECT_TRUE(format_usage(usage, false).starts_with("nobody had a worker from "));
+}
+
 TEST(UsageView, ListsJobsThatHadWorkersTheLargestUseFirst) {
   const auto job = [](const char* id, json ended_ms, const json& use) {
     return json{{"id", id},

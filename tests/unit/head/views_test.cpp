@@ -501,6 +501,10 @@ TEST(UsageView, IsInHoursFromTheDayOnThatIsAskedFor) {
   EXPECT_EQ(usage_view(accounts, 0, "vision", now).value().at("total").at("slot_hours"), 10.0);
   EXPECT_EQ(usage_view(accounts, 101 * kDay, "", 300 * kDay).error().code, ErrorCode::invalid_argument);
   EXPECT_TRUE(usage_view(UseAccounts(), 0, "", now).value().at("counted_since_ms").is_null());
+  EXPECT_EQ(usage_view(accounts, 112 * kDay, "", now).error().code, ErrorCode::invalid_argument)
+      << "that is still to come";
+  EXPECT_TRUE(usage_view(accounts, now + 1000, "", now)) << "today, by a clock that is ahead";
+  EXPECT_EQ(usage_view(accounts, 0, "nobody", now).value().at("tenant"), "nobody");
 }
 
 }  // namespace
