@@ -144,7 +144,7 @@ void Head::carry_out(const std::string& id, const job::CommandActions& actions) 
 }
 
 void Head::act(const std::string& id, const job::RecordCommand& action) {
-  commit({event(gang_text(id), "its workers have slots",
+  commit({event(gang_text(id), "its workers have room",
                 GenerationFormed{id, action.generation, action.members, 0, {}})},
          [this, id, generation = action.generation] {
            const auto job = jobs_.find(id);

@@ -95,7 +95,7 @@ void Head::tell_leases(const std::string& id) {
   if (!has_workers && !has_no_gang(record->state) && !sleeps) {
     const bool has_crashed = record->retry_at_ms > now_ms() && is_command(id);
     set_state(id, JobState::queued, "head",
-              has_crashed ? record->reason : "it lost its workers and waits for slots");
+              has_crashed ? record->reason : "it lost its workers and waits for room");
   }
   if (is_command(id)) return tell_command_leases(id);
   if (is_serve(id)) return tell_replicas(id);

@@ -305,7 +305,7 @@ void Head::plan_and_carry_out() {
   }
   std::set<std::string> preempted;
   for (const auto& preemption : plan.preemptions) {
-    const auto why = fmt::format("preempted: job {} comes first and needs the slots", preemption.by);
+    const auto why = fmt::format("preempted: job {} comes first and needs the room", preemption.by);
     spdlog::info("job {}: {}", preemption.job, why);
     events.push_back(event("scheduler", why, JobStateChanged{preemption.job, JobState::preempted, why}));
     ++counters_.preempted;
@@ -313,7 +313,7 @@ void Head::plan_and_carry_out() {
   }
   for (const auto& release : plan.releases) {
     const auto* change = find_change(plan, release.job);
-    std::string why = change == nullptr ? "a job that comes first needs the slots" : describe_change(*change);
+    std::string why = change == nullptr ? "a job that comes first needs the room" : describe_change(*change);
     if (const auto* one = find_relocation(plan, release.worker)) {
       why = fmt::format("makes room for job {} on node {}: a newcomer on node {} takes over", one->by,
                         one->from, one->to);
@@ -347,7 +347,7 @@ void Head::plan_and_carry_out() {
   for (const auto& placement : plan.placements) {
     const auto* job = ledger_.find(placement.job);
     if (is_waiting(job->state) && !touched.contains(placement.job)) {
-      events.push_back(event("scheduler", "its gang has slots",
+      events.push_back(event("scheduler", "its gang has room",
                              JobStateChanged{placement.job, JobState::starting, "its workers start"}));
       if (job->started_ms == 0)
         counters_.job_wait.observe(static_cast<double>(now_ms() - job->submitted_ms) / 1000);

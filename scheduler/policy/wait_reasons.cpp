@@ -137,7 +137,7 @@ std::string lasts_text(const KeptFor& kept) {
 Reason promised(const WaitFacts& facts) {
   const KeptFor& kept = *facts.promised;
   return {"priority_behind",
-          "needs " + wanted(facts) + ", and " + kept.job + " was promised its slots from " +
+          "needs " + wanted(facts) + ", and " + kept.job + " was promised its room from " +
               to_time_text(*kept.at_ms) + " on at the latest, in " + seconds_text(*kept.at_ms - kept.now_ms) +
               ", which it would not have beside this job, which " + lasts_text(kept),
           {kept.job}};
@@ -160,13 +160,13 @@ std::string kept_for(const WaitFacts& facts) {
   const KeptFor& kept = *facts.kept_for;
   const std::string own = lasts_text(kept);
   if (!kept.at_ms && kept.likely_ms)
-    return "; it would fit now, but " + kept.job + " is likely to have the slots from about " +
+    return "; it would fit now, but " + kept.job + " is likely to have the room from about " +
            to_time_text(*kept.likely_ms) + " on, in " + seconds_text(*kept.likely_ms - kept.now_ms) +
            ", by what running jobs without a time_limit have left, and this job " + own;
   if (!kept.at_ms)
     return "; it would fit now, but jobs without a time_limit run, so that nobody knows when " + kept.job +
-           " needs the slots";
-  return "; it would fit now, but " + kept.job + " has the slots from " + to_time_text(*kept.at_ms) +
+           " needs the room";
+  return "; it would fit now, but " + kept.job + " has the room from " + to_time_text(*kept.at_ms) +
          " on at the latest, in " + seconds_text(*kept.at_ms - kept.now_ms) + ", and this job " + own;
 }
 
@@ -290,7 +290,8 @@ Reason no_capacity(const WaitFacts& facts) {
 Reason memory(const WaitFacts& facts, std::uint64_t fitting, std::uint64_t fitting_by_slots) {
   return {"memory",
           "each worker needs " + to_size_text(facts.memory_bytes) + " of memory, which leaves room for " +
-              std::to_string(fitting) + " where there are slots for " + std::to_string(fitting_by_slots),
+              std::to_string(fitting) + " where there are slots " + (facts.gpus > 0 ? "and GPUs " : "") +
+              "for " + std::to_string(fitting_by_slots),
           {}};
 }
 

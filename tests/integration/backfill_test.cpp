@@ -78,7 +78,7 @@ TEST_F(Backfilling, AShortJobPassesTheGangThatWaitsForOneThatTrainsForLongerByIt
   const auto endless = submit("endless", 1, "sleep 1");
   const auto brief = submit("brief", 1, "sleep 1", "time_limit: 2m\n");
   EXPECT_TRUE(cluster_.wait_for_state(brief, "SUCCEEDED")) << first_reason(brief) << cluster_.logs();
-  EXPECT_NE(first_reason(endless).find(gang + " is likely to have the slots from about "), std::string::npos)
+  EXPECT_NE(first_reason(endless).find(gang + " is likely to have the room from about "), std::string::npos)
       << first_reason(endless);
   for (const auto& job : {gang, endless}) EXPECT_EQ(cluster_.status(job).at("state"), "QUEUED");
   EXPECT_EQ(cluster_.submit({"cancel", trains}).code, 0);

@@ -48,7 +48,7 @@ TEST(BackfillProperty, TheFirstNeverStartsLaterThanWhenItWasFirstPromised) {
       future.settle();
       const Plan plan = future.cluster_.plan();
       for (const Wait& wait : plan.waits) {
-        const auto in = moment_said_of(plan, wait.job, " has the slots from ", " on at the latest, in ");
+        const auto in = moment_said_of(plan, wait.job, " has the room from ", " on at the latest, in ");
         if (!in) continue;
         // The text's seconds are rounded up.
         if (promised.emplace(wait.job, future.cluster_.now_ms + *in).second) ++promises;
@@ -120,8 +120,7 @@ TEST(BackfillProperty, TheFirstNeverStartsLaterThanSaidWhereThoseWithoutALimitEn
       tell(planner, future.cluster_);
       const Plan plan = future.cluster_.plan();
       for (const Wait& wait : plan.waits) {
-        const auto in =
-            moment_said_of(plan, wait.job, " is likely to have the slots from about ", " on, in ");
+        const auto in = moment_said_of(plan, wait.job, " is likely to have the room from about ", " on, in ");
         if (in && moments.emplace(wait.job, future.cluster_.now_ms + *in).second) ++said;
       }
       for (const auto& [job, moment] : moments) {

@@ -94,7 +94,7 @@ TEST_F(Backfill, KeepsBackAJobThatWouldRunLongerAndSaysByHowMuch) {
   EXPECT_EQ(
       text_of("long"),
       "needs 1 worker of 1 slot, and 1 job submitted earlier must start first; it would fit now, but gang "
-      "has the slots from 2027-01-15T08:01:40Z on at the latest, in 60 s, and this job may run for 61 s");
+      "has the room from 2027-01-15T08:01:40Z on at the latest, in 60 s, and this job may run for 61 s");
   EXPECT_TRUE(text_of("endless").ends_with("in 60 s, and this job has no time_limit")) << text_of("endless");
   EXPECT_EQ(codes_of(cluster_.plan(), "long").front(), "priority_behind");
 }
@@ -129,7 +129,7 @@ TEST_F(Backfill, UsesNodesThatAreOfNoUseToAGangWhoseMomentNobodyKnows) {
   add("endless", {1, 1}, 0);
   add("large", {4, 4}, 0);
   EXPECT_EQ(cluster_.plan().placements, (std::vector<Placement>{{"endless", "narrow", 1}}));
-  EXPECT_NE(text_of("large").find("nobody knows when wide gang needs the slots"), std::string::npos);
+  EXPECT_NE(text_of("large").find("nobody knows when wide gang needs the room"), std::string::npos);
 }
 
 TEST_F(Backfill, StartsAJobThatHasEndedBeforeThoseWithoutALimitAreLikelyTo) {
@@ -144,7 +144,7 @@ TEST_F(Backfill, StartsAJobThatHasEndedBeforeThoseWithoutALimitAreLikelyTo) {
   EXPECT_EQ(
       text_of("long"),
       "needs 1 worker of 1 slot, and 1 job submitted earlier must start first; it would fit now, but gang is "
-      "likely to have the slots from about 2027-01-15T08:01:40Z on, in 100 s, by what running jobs without a "
+      "likely to have the room from about 2027-01-15T08:01:40Z on, in 100 s, by what running jobs without a "
       "time_limit have left, and this job may run for 101 s");
   EXPECT_TRUE(text_of("endless").ends_with("and this job has no time_limit")) << text_of("endless");
   add("short", {1, 1}, 100);
@@ -226,7 +226,7 @@ TEST_F(Backfill, GoesByLimitsAloneFromWhenTheySayWhenTheFirstHasItsSlots) {
   add("gang", {3, 3}, 0);
   add("short", {1, 1}, 80);
   EXPECT_TRUE(cluster_.plan().placements.empty()) << "it may run for longer than 50 s";
-  EXPECT_NE(text_of("short").find("gang is likely to have the slots from about "), std::string::npos)
+  EXPECT_NE(text_of("short").find("gang is likely to have the room from about "), std::string::npos)
       << text_of("short");
   cluster_.now_ms = 10'000;
   cluster_.end_job("soon");

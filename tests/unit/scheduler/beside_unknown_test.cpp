@@ -47,7 +47,7 @@ TEST_F(BesideUnknown, StartsWhatTheGangHasRoomBesideAsSoonAsItHasRoomAtAll) {
   cluster_.settle();
   EXPECT_EQ(live({"w2", "w3", "w4", "w5"}), (std::vector<std::uint32_t>{0, 1, 1, 0}))
       << "without w1 there are eight slots, of which two are to spare";
-  EXPECT_TRUE(text_of(cluster_.plan(), "w5").ends_with("nobody knows when w2 needs the slots"));
+  EXPECT_TRUE(text_of(cluster_.plan(), "w5").ends_with("nobody knows when w2 needs the room"));
   cluster_.end_job("w1");
   cluster_.settle();
   EXPECT_EQ(live({"w2", "w3", "w4", "w5"}), (std::vector<std::uint32_t>{6, 1, 1, 0}));

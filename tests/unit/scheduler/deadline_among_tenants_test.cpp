@@ -163,7 +163,7 @@ TEST_F(DeadlinePromiseAmongTenants, KeepsOutOnlyWhoWouldNotGiveItsSlotsBack) {
   EXPECT_EQ(cluster_.live("more"), 0U);
   EXPECT_EQ(
       text_of(cluster_.plan(), "more"),
-      "needs 2 workers of 1 slot each, and late was promised its slots from 1970-01-01T00:00:10Z on at the "
+      "needs 2 workers of 1 slot each, and late was promised its room from 1970-01-01T00:00:10Z on at the "
       "latest, in 10 s, which it would not have beside this job, which may run for 90 s");
   add_limited("brief", "c", {2, 2}, 9'000);
   cluster_.settle();

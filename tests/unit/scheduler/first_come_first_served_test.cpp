@@ -136,7 +136,7 @@ TEST(FirstComeFirstServed, KeepsLaterJobsFromStartingBeforeAWaitingGang) {
   EXPECT_EQ(
       reason.text,
       "needs 1 worker of 1 slot, and 1 job submitted earlier must start first; it would fit now, but jobs "
-      "without a time_limit run, so that nobody knows when gang needs the slots");
+      "without a time_limit run, so that nobody knows when gang needs the room");
   EXPECT_EQ(reason.blocking, std::vector<std::string>{"gang"});
   const Reason first = reason_of(plan, "small", "no_capacity_now");
   EXPECT_EQ(first.text,

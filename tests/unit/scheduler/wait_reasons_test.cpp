@@ -18,6 +18,22 @@ using Codes = std::vector<std::string>;
 
 using WaitReasons = testing::TenantCluster;
 
+TEST(WaitReasonsOfAJobWithGpus, SayThatGpusAreThereWhereMemoryIsShort) {
+  WaitFacts facts;
+  facts.job = "a";
+  facts.memory_bytes = 8ULL << 30;
+  facts.fitting_now_by_slots = 2;
+  facts.fitting_ever = 4;
+  facts.gpus = 1;
+  facts.gpu_kind = "H200";
+  facts.gpus_there = {{"H200", 4, 2}};
+  const auto reasons = explain_wait(facts);
+  const auto memory = std::ranges::find(reasons, "memory", &Reason::code);
+  ASSERT_NE(memory, reasons.end());
+  EXPECT_EQ(memory->text,
+            "each worker needs 8Gi of memory, which leaves room for 0 where there are slots and GPUs for 2");
+}
+
 TEST_F(WaitReasons, BlameNobodyWhoDoesNotLendWhenAllSlotsAreUsed) {
   use("tenants: {a: {guaranteed: 4, lending_limit: 2}, b: {guaranteed: 4}, c: {}}");
   cluster_.add_node("n", 16);
