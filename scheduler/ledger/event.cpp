@@ -160,6 +160,7 @@ static void from_json(const nlohmann::json& json, SpeedMeasured& x) {
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BatchChanged, job, step, batch)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TenantsChanged, text, at_start)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(HeadStarted, version)
 
 namespace {
 
@@ -245,6 +246,8 @@ template <>
 constexpr const char* kTypeName<DeadlinePromised> = "deadline_promised";
 template <>
 constexpr const char* kTypeName<DeadlineMissed> = "deadline_missed";
+template <>
+constexpr const char* kTypeName<HeadStarted> = "head_started";
 
 template <std::size_t... I>
 bool read_body(const std::string& type, const nlohmann::json& fields, Event::Body& body,

@@ -260,7 +260,8 @@ struct DeadlinePromised {
   bool operator==(const DeadlinePromised&) const = default;
 };
 
-/// One of these moments has passed all the same: it is a job like others from now on.
+/// The promise can't be kept any more: it is a job like others from now on, and the event's `why` is kept
+/// with it. Once more when its deadline has passed without its end.
 struct DeadlineMissed {
   std::string job;
   bool operator==(const DeadlineMissed&) const = default;
@@ -319,6 +320,12 @@ struct TenantsChanged {
   bool operator==(const TenantsChanged&) const = default;
 };
 
+/// A head of this version has started with this journal.
+struct HeadStarted {
+  std::string version;
+  bool operator==(const HeadStarted&) const = default;
+};
+
 /// One change of state, with who made it and why: the audit record and the journal's record are the same
 /// thing.
 struct Event {
@@ -330,7 +337,7 @@ struct Event {
                    SpeedMeasured, CheckpointChosen, ModelVersionAdded, ModelTagged, ModelServed,
                    RolloutStopped, DeadlinePromised, DeadlineMissed, VersionProved, ModelRemoved,
                    BatchChanged, JobForgotten, FileServed, TenantsChanged, JobSubmittedAgain, NodeCordoned,
-                   NodeJoined, NodeLost>;
+                   NodeJoined, NodeLost, HeadStarted>;
   std::int64_t at_ms = 0;  ///< Unix time
   std::string by;          ///< `user`, `operator`, `scheduler`, `worker 12`, `node node-1`, `head`
   std::string why;

@@ -18,6 +18,7 @@ bool Ledger::apply(const Event& event) {
   const std::string job = job_of(event);  // before it is applied: a lease may be gone afterwards
   auto happening = describe(event);
   if (!std::visit([&](const auto& body) { return on(event, body); }, event.body)) return false;
+  newest_ms_ = std::max(newest_ms_, event.at_ms);
   if (happening) history_.add(*std::move(happening));
   if (job.empty() || std::holds_alternative<JobForgotten>(event.body)) return true;
   index_.mark(job);
@@ -116,7 +117,9 @@ bool Ledger::on(const Event& event, const JobSubmitted& body) {
   auto record = record_of(body, source, event.at_ms);
   ++next_order_;
   if (!body.key.empty()) keys_.emplace(body.key, body.job);
-  index(jobs_.emplace(body.job, std::move(record)).first->second);
+  const JobRecord& job = jobs_.emplace(body.job, std::move(record)).first->second;
+  counts_.add(*job.spec, job.state);
+  index(job);
   return true;
 }
 
@@ -172,6 +175,7 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
   if (job == nullptr) return false;
   if (body.state != job->state && !is_legal(job->state, body.state)) return false;
   if (body.state == job->state && body.reason == job->reason) return false;
+  counts_.move(*job->spec, job->state, body.state);
   job->state = body.state;
   job->reason = body.reason;
   if (is_end(body.state)) job->crash_text = {};
@@ -267,6 +271,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   if (found == jobs_.end()) return false;
   JobRecord& job = found->second;
   if (job.state != JobState::failed && job.state != JobState::cancelled) return false;
+  counts_.move(*job.spec, job.state, JobState::queued);
   job.state = JobState::queued;
   job.reason = event.why;
   forget_end(job);
@@ -275,6 +280,7 @@ bool Ledger::on(const Event& event, const JobRetried& body) {
   job.ran_before_ms = job.crashed_ms = 0;
   job.attained_before_slot_s = 0;
   job.deadline_ms = job.starts_by_ms = 0;
+  job.broken_promise = {};
   job.is_deadline_missed = false;
   job.crashes_in_a_row = 0;
   job.retry_at_ms = 0;
@@ -328,11 +334,20 @@ bool Ledger::on(const Event&, const DeadlinePromised& body) {
   return true;
 }
 
-bool Ledger::on(const Event&, const DeadlineMissed& body) {
+bool Ledger::on(const Event& event, const DeadlineMissed& body) {
   auto* job = active(body.job);
-  if (job == nullptr || !job->has_promise) return false;
-  job->is_deadline_missed = true;
+  if (job == nullptr) return false;
+  const bool has_passed = event.at_ms > job->deadline_ms;
+  const bool is_news = has_passed && !job->broken_promise.empty() && !job->is_deadline_missed;
+  if (!job->has_promise && !is_news) return false;
+  if (job->has_promise) job->broken_promise = event.why.empty() ? "it is broken" : event.why;
+  job->is_deadline_missed = has_passed;
   end_promise(*job);
+  return true;
+}
+
+bool Ledger::on(const Event&, const HeadStarted&) {
+  ++starts_;
   return true;
 }
 

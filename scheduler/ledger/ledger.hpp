@@ -17,6 +17,7 @@
 #include "scheduler/ledger/decayed_use.hpp"
 #include "scheduler/ledger/event.hpp"
 #include "scheduler/ledger/history.hpp"
+#include "scheduler/ledger/job_counts.hpp"
 #include "scheduler/ledger/ledger_index.hpp"
 #include "scheduler/ledger/use_accounts.hpp"
 #include "scheduler/models/model_registry.hpp"
@@ -81,9 +82,10 @@ struct JobRecord {
   std::map<std::uint64_t, std::string> files = {};
   VersionCounts live = {};                         ///< of `workers`, by the model's version
   std::int64_t deadline_ms = 0, starts_by_ms = 0;  ///< what it was promised last; 0: nothing
-  bool has_promise = false;                        ///< that holds: not missed, nor given up by its owner
-  bool is_deadline_missed = false;
-  std::uint64_t batch = 0;               ///< samples that its steps take now; 0: as in its file
+  bool has_promise = false;                        ///< that holds: not broken, nor given up by its owner
+  std::string broken_promise = {};                 ///< why it can't be kept any more; empty: it isn't broken
+  bool is_deadline_missed = false;                 ///< it is broken, and its deadline has passed
+  std::uint64_t batch = 0;                         ///< samples that its steps take now; 0: as in its file
   std::vector<SizeMeasured> sizes = {};  ///< how long its steps took with how many workers, oldest first
   std::vector<double> resizes_s = {};    ///< for so long it stood still at the last resizes, oldest first
   std::shared_ptr<const SpeedCurve> curve = {};  ///< that follows from these; null: too little is known
@@ -114,6 +116,8 @@ struct JobRecord {
   bool restarts_when_resized() const;
   /// The moment before which it does not start; 0: there is none.
   std::int64_t begins_ms() const;
+  /// Whether it had one, and its owner gave it up by pausing the job.
+  bool has_given_promise_up() const;
   /// Of one with a deadline: it can end by that if it starts by then.
   std::int64_t latest_start_ms() const;
   /// For how long it has had workers, those that are told to leave not counted: what its `time_limit` bounds.
@@ -167,6 +171,8 @@ class Ledger {
   /// Also where another job's id is that name.
   std::vector<const JobRecord*> named(std::string_view name) const;
   const std::map<std::string, JobRecord, std::less<>>& jobs() const { return jobs_; }
+  /// How many they are of which kind, state and tenant.
+  const JobCounts& counts() const { return counts_; }
   const std::map<std::uint64_t, Lease>& leases() const { return leases_; }
   std::vector<Lease> leases_of(std::string_view job) const;
   std::vector<Lease> leases_on(std::string_view node) const;
@@ -211,6 +217,10 @@ class Ledger {
   const std::string& tenants_text() const { return tenants_text_; }
   /// That with which a head was started last.
   const std::string& tenants_at_start() const { return tenants_at_start_; }
+
+  /// Of how many heads it is the journal, and when the newest of its events happened; 0: there is none.
+  std::uint64_t starts() const { return starts_; }
+  std::int64_t newest_ms() const { return newest_ms_; }
 
   /// What happened lately.
   const History& history() const { return history_; }
@@ -261,7 +271,8 @@ class Ledger {
   bool is_overdue(const JobRecord& job, std::int64_t now_ms) const;
   /// Jobs that were promised that they end before their deadlines, and have not ended.
   const std::set<std::string>& promised() const { return promised_; }
-  /// What of its promise has not been kept, in words; none: nothing so far.
+  /// What of its promise can't be kept any more, in words; once more when its deadline has passed. None:
+  /// there is nothing that isn't known.
   std::optional<std::string> find_missed(const JobRecord& job, std::int64_t now_ms) const;
   /// What each tenant's queue has used lately.
   std::vector<PastUse> past_use(std::int64_t now_ms) const;
@@ -321,6 +332,7 @@ class Ledger {
   bool on(const Event& event, const DeadlinePromised& body);
   bool on(const Event& event, const DeadlineMissed& body);
   bool on(const Event& event, const TenantsChanged& body);
+  bool on(const Event& event, const HeadStarted& body);
   bool set_tenants(const std::string& text);
   void end_promise(JobRecord& job);
   static void drop_due_restart(JobRecord& job);
@@ -364,6 +376,7 @@ class Ledger {
   void forget_sound_runs();
 
   std::map<std::string, JobRecord, std::less<>> jobs_;
+  JobCounts counts_;                                      ///< of `jobs_`
   std::map<std::string, std::string, std::less<>> keys_;  ///< idempotency key -> job
   std::set<std::string> serving_;                         ///< jobs that serve checkpoints
   std::set<std::string> serving_models_;                  ///< jobs that serve models of the registry
@@ -392,6 +405,8 @@ class Ledger {
       kFirstSourceSweep;  ///< sources of no job any more are taken out when there are so many
   std::uint64_t next_order_ = 1;
   std::uint64_t next_worker_ = 1;
+  std::uint64_t starts_ = 0;
+  std::int64_t newest_ms_ = 0;
 };
 
 /// Of jobs that one name may mean, what it means for somebody who asks about or changes a job: the only one

@@ -79,6 +79,10 @@ std::uint32_t JobRecord::least() const {
   return spec->serve ? std::min(count.max, 1U) : count.min;
 }
 
+bool JobRecord::has_given_promise_up() const {
+  return deadline_ms != 0 && !has_promise && broken_promise.empty() && !is_deadline_missed && !is_end(state);
+}
+
 std::int64_t JobRecord::latest_start_ms() const {
   return deadline_ms - static_cast<std::int64_t>(spec->time_limit_ms);
 }
@@ -228,9 +232,9 @@ std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) c
   };
   consider(job.retry_at_ms);
   if (job.started_ms == 0) consider(job.begins_ms());
+  if (job.has_promise || !job.broken_promise.empty()) consider(job.deadline_ms + 1);
   if (job.has_promise) {
     if (job.started_ms == 0) consider(job.latest_start_ms() + 1);
-    consider(job.deadline_ms + 1);
     if (job.started_ms != 0 && job.workers < job.wanted().min)
       consider(job.deadline_ms - static_cast<std::int64_t>(job.spec->time_limit_ms) + job.run_ms(now_ms) + 1);
   }
@@ -251,8 +255,10 @@ std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) c
 }
 
 std::optional<std::string> Ledger::find_missed(const JobRecord& job, std::int64_t now_ms) const {
-  if (!job.has_promise) return std::nullopt;
+  const bool is_broken = !job.broken_promise.empty();
+  if (is_end(job.state) || job.is_deadline_missed || (!job.has_promise && !is_broken)) return std::nullopt;
   if (now_ms > job.deadline_ms) return "it has not ended by its deadline, " + to_time_text(job.deadline_ms);
+  if (is_broken) return std::nullopt;
   if (job.started_ms == 0 && now_ms > job.latest_start_ms())
     return "it was promised to start by " + to_time_text(job.starts_by_ms) +
            ", and now it is too late for its time_limit";

@@ -22,6 +22,8 @@ const Lease* find_worker(const std::map<std::uint64_t, Lease>& leases, std::uint
 
 /// Of the kinds of events that nothing is said of there is none.
 struct Describe {
+  const Ledger& ledger;
+  std::int64_t at_ms;
   const std::map<std::uint64_t, Lease>& leases;
   const NodeMoments& lost;
   using Found = std::optional<Happening>;
@@ -68,7 +70,9 @@ struct Describe {
     return Happening{.what = "deadline_promised", .job = body.job, .value = to_time_text(body.deadline_ms)};
   }
   Found operator()(const DeadlineMissed& body) const {
-    return Happening{.what = "deadline_missed", .job = body.job};
+    const auto* job = ledger.find(body.job);
+    const bool has_passed = job != nullptr && at_ms > job->deadline_ms;
+    return Happening{.what = has_passed ? "deadline_missed" : "promise_broken", .job = body.job};
   }
   Found operator()(const NodeJoined& body) const {
     return of_node(lost.contains(body.node) ? "back" : "joined", body.node);
@@ -106,6 +110,9 @@ struct Describe {
         .value = body.version == 0 ? body.model : body.model + "@" + std::to_string(body.version)};
   }
   Found operator()(const TenantsChanged&) const { return Happening{.what = "tenants"}; }
+  Found operator()(const HeadStarted& body) const {
+    return Happening{.what = "head_started", .value = body.version};
+  }
   Found operator()(const ModelServed&) const { return std::nullopt; }
   Found operator()(const FileServed& body) const {
     if (body.version == 1) return std::nullopt;  // it was submitted
@@ -120,7 +127,7 @@ struct Describe {
 }  // namespace
 
 std::optional<Happening> Ledger::describe(const Event& event) const {
-  auto found = std::visit(Describe{leases_, lost_}, event.body);
+  auto found = std::visit(Describe{*this, event.at_ms, leases_, lost_}, event.body);
   if (!found) return found;
   found->at_ms = event.at_ms;
   found->by = event.by;

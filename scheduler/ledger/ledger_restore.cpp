@@ -81,6 +81,7 @@ JobRecord job_from(const json& from) {
   take("deadline", job.deadline_ms);
   take("starts_by", job.starts_by_ms);
   take("has_promise", job.has_promise);
+  take("broken_promise", job.broken_promise);
   take("deadline_missed", job.is_deadline_missed);
   // Of a version that wrote all fields it is null where there is none.
   if (from.contains("scaled") && from.at("scaled").is_array())
@@ -158,6 +159,7 @@ bool Ledger::restore_job(const nlohmann::json& entry) {
   for (const auto& key : job.later_keys) keys_.emplace(key, job.id);
   const auto id = job.id;
   const auto& record = jobs_.emplace(id, std::move(job)).first->second;
+  counts_.add(*record.spec, record.state);
   index(record);
   if (!record.served_job.empty()) serving_.insert(id);
   if (!record.model.empty()) serving_models_.insert(id);
@@ -229,6 +231,8 @@ bool Ledger::restore_rest(const json& document) {
   if (document.contains("models")) registry_ = ModelRegistry::from_json(document.at("models"));
   document.at("next_order").get_to(next_order_);
   document.at("next_worker").get_to(next_worker_);
+  starts_ = document.value("starts", std::uint64_t{0});  // earlier versions counted none
+  newest_ms_ = document.value("newest", std::int64_t{0});
   return true;
 }
 

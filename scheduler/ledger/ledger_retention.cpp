@@ -84,6 +84,7 @@ bool Ledger::on(const Event&, const JobForgotten& body) {
   index_.remove_job(keys_of(job));
   history_.forget_job(job.id);
   accounts_.forget_job(job.id);
+  counts_.remove(*job.spec, job.state);
   jobs_.erase(found);
   return true;
 }

@@ -84,6 +84,7 @@ json to_json(const JobRecord& job, json text) {
   add("deadline", job.deadline_ms, kNew.deadline_ms);
   add("starts_by", job.starts_by_ms, kNew.starts_by_ms);
   add("has_promise", job.has_promise, kNew.has_promise);
+  add("broken_promise", job.broken_promise, kNew.broken_promise);
   add("deadline_missed", job.is_deadline_missed, kNew.is_deadline_missed);
   return document;
 }
@@ -147,7 +148,9 @@ void LedgerSnapshot::write_all_but_jobs() {
                 {"tenants", {ledger_->tenants_text_, ledger_->tenants_at_start_}},
                 {"forgotten_keys", ledger_->forgotten_in_order_},
                 {"next_order", ledger_->next_order_},
-                {"next_worker", ledger_->next_worker_}});
+                {"next_worker", ledger_->next_worker_},
+                {"starts", ledger_->starts_},
+                {"newest", ledger_->newest_ms_}});
   text_.back() = ',';
   text_ += R"("jobs":[)";
 }

@@ -71,10 +71,44 @@ TEST_F(DeadlineLedger, IsLookedAtWhenAMomentOfItsPromiseHasPassed) {
   EXPECT_TRUE(ledger_.promised().empty());
 }
 
+TEST_F(DeadlineLedger, APromiseThatCannotBeKeptIsBrokenAtOnceAndMissedOnceItsDeadlineHasPassed) {
+  ASSERT_TRUE(ledger_.apply({60'001, "scheduler", "it is too late", DeadlineMissed{"a"}}));
+  EXPECT_EQ(job().broken_promise, "it is too late");
+  EXPECT_FALSE(job().is_deadline_missed) << "its deadline is still to come";
+  EXPECT_FALSE(comes_first(60'001));
+  EXPECT_FALSE(job().has_given_promise_up());
+  EXPECT_FALSE(apply(DeadlineMissed{"a"}, 100'000)) << "nothing has changed";
+  EXPECT_EQ(ledger_.find_missed(job(), 100'000), std::nullopt);
+  EXPECT_EQ(ledger_.next_change_ms(job(), 60'001), 100'001);
+  const auto restored = Ledger::restore(ledger_.snapshot());
+  ASSERT_TRUE(restored);
+  ledger_ = *restored;
+  EXPECT_EQ(job().broken_promise, "it is too late");
+  EXPECT_NE(ledger_.find_missed(job(), 100'001).value().find("has not ended by its deadline"),
+            std::string::npos);
+  ASSERT_TRUE(apply(DeadlineMissed{"a"}, 100'001));
+  EXPECT_TRUE(job().is_deadline_missed);
+  EXPECT_EQ(job().broken_promise, "it is too late") << "that is what was wrong";
+  EXPECT_EQ(ledger_.find_missed(job(), 200'000), std::nullopt) << "it is said once";
+  std::vector<std::string> told;
+  for (const auto& one : ledger_.history_of(job(), std::nullopt).happenings) told.push_back(one.what);
+  EXPECT_EQ(told, (std::vector<std::string>{"submitted", "deadline_promised", "promise_broken",
+                                            "deadline_missed"}));
+}
+
+TEST_F(DeadlineLedger, NothingIsMissedByAJobThatHasEnded) {
+  ASSERT_TRUE(ledger_.apply({60'001, "scheduler", "it is too late", DeadlineMissed{"a"}}));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::failed, "no"}, 70'000));
+  EXPECT_EQ(ledger_.find_missed(job(), 200'000), std::nullopt);
+  EXPECT_FALSE(job().is_deadline_missed);
+}
+
 TEST_F(DeadlineLedger, APromiseEndsWithTheJobAndWhenItsOwnerPausesIt) {
   ASSERT_TRUE(apply(PauseRequested{"a"}));
   EXPECT_TRUE(ledger_.promised().empty());
+  EXPECT_TRUE(job().has_given_promise_up());
   ASSERT_TRUE(apply(ResumeRequested{"a"}));
+  EXPECT_TRUE(job().has_given_promise_up()) << "it does not come back";
   EXPECT_FALSE(comes_first(3000));
   EXPECT_FALSE(job().is_deadline_missed);
 

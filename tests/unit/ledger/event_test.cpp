@@ -58,6 +58,7 @@ TEST(Event, ComesBackFromItsText) {
       ModelRemoved{"m", 29},
       DeadlinePromised{"a", 22, 23},
       DeadlineMissed{"a"},
+      HeadStarted{"1.2"},
       TenantsChanged{"tenants: {a: {guaranteed: 1}}\n", true},
   };
   ASSERT_EQ(bodies.size(), 5 + std::variant_size_v<Event::Body>);
