@@ -152,10 +152,8 @@ class Head : public caf::event_based_actor {
 
   // ---- nodes that are not heard of (head_cut_off.cpp) ----
   bool may_run_unheard(const scheduler::Lease& lease) const;
-  /// Of a process of that name whose programs nobody can be told of, `unheard_for` so long already; it had
-  /// its sign of life there (empty: not known, or it pretends).
-  void on_node_lost(const std::string& name, std::uint64_t process, const std::string& sign_of_life,
-                    std::chrono::milliseconds unheard_for);
+  /// Nobody can tell its process of its programs, `unheard_for` so long already. `node`: as far as known.
+  void on_node_lost(const std::string& name, const Node& node, std::chrono::milliseconds unheard_for);
   void cut_off(CutOff entry, const std::string& sign_of_life, std::chrono::milliseconds wait);
   void tell_cut_off(std::uint64_t number);
   void end_cut_off(std::uint64_t number, const std::string& why);

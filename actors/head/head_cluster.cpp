@@ -145,7 +145,7 @@ void Head::on_node_down(const std::string& name) {
   if (!node.leaves) remember_away(name, node.entry);
   commit({node.leaves ? event("node " + name, "it was stopped", NodeLost{name, true})
                       : event("head", "it ended, or is not heard of", NodeLost{name})});
-  on_node_lost(name, node.process, node.sign_of_life, std::chrono::milliseconds(0));
+  on_node_lost(name, node, std::chrono::milliseconds(0));
   for (auto errand = errands_.begin(); errand != errands_.end();) {
     const auto id = errand->first;
     const bool here = errand->second.node == name;
@@ -178,7 +178,7 @@ void Head::on_grace_over() {
   in_grace_ = false;
   for (const auto& name : ledger_.leased_nodes()) {
     if (nodes_.contains(name)) continue;
-    on_node_lost(name, 0, {}, life());
+    on_node_lost(name, {}, life());
     on_node_changed(name);
   }
   std::vector<std::string> live;

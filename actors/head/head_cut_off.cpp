@@ -25,16 +25,15 @@ bool Head::may_run_unheard(const Lease& lease) const {
   return job == jobs_.end() || !job->second.command || job->second.command->may_run(lease.worker);
 }
 
-void Head::on_node_lost(const std::string& name, std::uint64_t process, const std::string& sign_of_life,
-                        std::chrono::milliseconds unheard_for) {
+void Head::on_node_lost(const std::string& name, const Node& node, std::chrono::milliseconds unheard_for) {
   const auto wait = std::max(std::chrono::milliseconds(0), parts_.node_term + kTermMargin - unheard_for);
-  CutOff entry{name, process, now_ms() + wait.count(), {}};
+  CutOff entry{name, node.process, now_ms() + wait.count(), {}, node.entry.pretends};
   std::vector<std::uint64_t> gone;
   for (const auto& lease : ledger_.leases_on(name)) {
     if (is_cut_off(lease.worker)) continue;
     may_run_unheard(lease) ? void(entry.workers.insert(lease.worker)) : gone.push_back(lease.worker);
   }
-  if (!entry.workers.empty()) cut_off(std::move(entry), sign_of_life, wait);
+  if (!entry.workers.empty()) cut_off(std::move(entry), node.sign_of_life, wait);
   end_leases(gone, fmt::format("node {} is down", name));
 }
 
@@ -59,7 +58,7 @@ void Head::cut_off(CutOff entry, const std::string& sign_of_life, std::chrono::m
 void Head::tell_cut_off(std::uint64_t number) {
   const auto found = cut_off_.find(number);
   if (found == cut_off_.end()) return;
-  const auto& [name, process, until_ms, workers] = found->second;
+  const auto& [name, process, until_ms, workers, pretends] = found->second;
   const auto why = fmt::format("nothing is heard of node {}; what ran there starts elsewhere in {} s", name,
                                (until_ms - now_ms()) / 1000);
   std::set<std::string> jobs;
@@ -87,10 +86,12 @@ void Head::end_cut_off(std::uint64_t number, const std::string& why) {
 /// It is back, with all that still runs there: unless it is another that has taken the name, or may be.
 void Head::on_node_back(const messages::NodeHello& hello) {
   for (auto one = cut_off_.begin(); one != cut_off_.end();) {
-    auto& [name, process, until_ms, workers] = one->second;
+    auto& [name, process, until_ms, workers, pretends] = one->second;
     if (name == hello.name)
       for (const auto& running : hello.running) workers.erase(running.worker);
-    const bool is_known = name == hello.name && (process == hello.agent.process.id || workers.empty());
+    // Nothing of another process that pretended runs anywhere: what this one does not have is gone.
+    const bool is_same = process == hello.agent.process.id || pretends;
+    const bool is_known = name == hello.name && (is_same || workers.empty());
     one = is_known ? cut_off_.erase(one) : std::next(one);
   }
 }

@@ -46,6 +46,7 @@ struct CutOffNode {
   std::uint64_t process = 0;  ///< fabric id; 0: not known
   std::int64_t until_ms = 0;  ///< then all of it has ended
   std::set<std::uint64_t> workers;
+  bool pretends = false;  ///< it ran nothing: what it said it ran has ended with it
 };
 
 /// A model that is served.

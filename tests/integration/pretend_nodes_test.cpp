@@ -95,6 +95,23 @@ TEST_F(PretendNodes, LoseNoJobAndStartNoneTwiceWhenTheHeadIsKilledAgainAndAgain)
   EXPECT_TRUE(std::ranges::all_of(witness.on_node, [](const auto& one) { return one.second == 0; }));
 }
 
+/// The head waits for the programs of a node that it does not hear of as long as they may run: here for ever.
+TEST_F(PretendNodes, HaveLostTheirProgramsWhenTheyAreKilledAndStartedAgain) {
+  cluster_.head().kill_and_wait();
+  cluster_.start_head({"--node-timeout", "3600"});
+  start_nodes(1, "1");
+  const auto id = cluster_.submit_job(job("env: {DS_PRETEND_SECONDS: \"100000\"}\nrun: [\"true\"]\n"));
+  ASSERT_TRUE(cluster_.wait_for_state(id, "RUNNING")) << cluster_.logs();
+  cluster_.node("many").kill_and_wait();
+  start_nodes(1, "1");
+  EXPECT_TRUE(wait_until([&] {
+    const auto now = cluster_.status(id);
+    return now.is_object() && now.at("state") == "RUNNING" && now.at("generation") == 2;
+  })) << cluster_.status(id)
+      << cluster_.logs();
+  EXPECT_EQ(cluster_.status(id).at("restarts"), 0) << "its program did not crash";
+}
+
 TEST_F(PretendNodes, SayThatTheyPretendAndRunGangsOfCommandsAndNothingElse) {
   start_nodes(3, "1");
   const auto nodes = cluster_.json({"nodes"});
