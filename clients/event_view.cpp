@@ -55,7 +55,9 @@ std::string format_what(const json& event) {
     return format_workers(event) + " " + found->second;
   if (what == "state") return value;
   if (what == "deadline_promised") return "its deadline " + value + " is promised";
-  if (what == "deadline_missed") return "its promise is broken";
+  if (what == "promise_broken") return "its deadline can no longer be kept for certain";
+  if (what == "deadline_missed") return "its deadline is missed";
+  if (what == "head_started") return "the head was started, version " + value;
   if (what == "time_limit") return "its time limit is over";
   std::string text = what + (value.empty() ? "" : " " + value);
   for (char& c : text) c = c == '_' ? ' ' : c;

@@ -37,6 +37,7 @@ caf::behavior Head::make_behavior() {
   renewer_ = spawn_renewer(*this, renewable_);
   parts_.fabric->publish(fabric::kHeadActor, this);
   parts_.router->report_to([self = caf::actor_cast<caf::actor>(this)](const std::string& job,
+  note_start();
                                                                       const scheduler::LoadSample& sample) {
     caf::anon_send(self, Run{[job, sample](Head& head) { head.on_load(job, sample); }});
   });
@@ -74,6 +75,18 @@ caf::behavior Head::make_behavior() {
       [this](const messages::ExportDone& exported) { on_export_done(exported); },
       [this](const messages::ReplicaHello& hello) { on_replica_hello(hello); },
       [this](const messages::ReplicaFailed& failed) { on_replica_failed(failed); },
+/// Whoever reads what happened sees for how long nobody decided anything.
+void Head::note_start() {
+  std::string why = fmt::format("start {} with this journal", ledger_.starts() + 1);
+  if (ledger_.newest_ms() > 0) {
+    const auto gap_ms = std::max<std::int64_t>(0, now_ms() - ledger_.newest_ms());
+    const auto jobs = ledger_.counts().unended();
+    why += fmt::format(", {:.1f} s after the last record; {} job{} not ended",
+                       static_cast<double>(gap_ms) / 1000, jobs, jobs == 1 ? " has" : "s have");
+  }
+  commit({event("head", why, scheduler::HeadStarted{parts_.version})});
+}
+
   };
 }
 

@@ -100,6 +100,7 @@ class Head : public caf::event_based_actor {
   void on_durable();
   void compact_if_due();
   void write_piece(storage::StateJournal::SnapshotPiece piece);
+  void note_start();
   void tell_if_full();
   void take_jobs_back();
 
