@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <tuple>
 #include <utility>
 
 #include "actors/serving/metrics_writer.hpp"
@@ -14,7 +13,6 @@
 namespace ds::head {
 namespace {
 
-using scheduler::JobState;
 using scheduler::TenantTree;
 using serving::MetricsWriter;
 
@@ -31,23 +29,21 @@ void write(MetricsWriter& out, const TimeHistogram<kBounds>& histogram) {
   out.add("_count", {}, seen);
 }
 
-void write_jobs(MetricsWriter& out, const scheduler::Ledger& ledger, const WaitCodes& waits) {
-  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, std::uint64_t> jobs;
-  std::map<std::string, std::uint64_t> pending;
-  for (const auto& [id, job] : ledger.jobs()) {
-    ++jobs[{to_string(job.spec->kind), to_string(job.state), job.spec->tenant}];
-    if (!scheduler::is_waiting(job.state)) continue;
-    const auto wait = waits.find(id);
-    ++pending[wait == waits.end() ? "unknown" : wait->second];
-  }
+void write_jobs(MetricsWriter& out, const scheduler::Ledger& ledger, const WaitCounts& waits) {
   out.family("ds_jobs", "gauge", "Jobs by kind, state and tenant.");
-  for (const auto& [labels, count] : jobs) {
-    const auto& [kind, state, tenant] = labels;
-    out.add("", fmt::format("kind=\"{}\",state=\"{}\",tenant=\"{}\"", kind, state, tenant), count);
+  for (const auto& [group, count] : ledger.counts().groups()) {
+    const auto& [kind, state, tenant] = group;
+    out.add("",
+            fmt::format("kind=\"{}\",state=\"{}\",tenant=\"{}\"", to_string(kind), to_string(state), tenant),
+            count);
   }
+  WaitCounts pending = waits;
+  std::uint64_t known = 0;
+  for (const auto& [reason, count] : waits) known += count;
+  if (const auto all = ledger.counts().waiting(); all > known) pending["unknown"] = all - known;
   out.family("ds_pending_jobs", "gauge",
              "Jobs that wait, by the first reason that ds-submit why gives; unknown: about to start, or not "
-             "looked at, because the head has just started or more than 1,000 wait before them.");
+             "looked at, because more than 1,000 wait before them.");
   for (const auto& [reason, count] : pending) out.add("", fmt::format("reason=\"{}\"", reason), count);
 }
 
@@ -107,7 +103,7 @@ scheduler::Room write_nodes(MetricsWriter& out, const scheduler::Ledger& ledger,
 }  // namespace
 
 std::string cluster_metrics(const scheduler::Ledger& ledger, std::span<const NodeEntry> nodes,
-                            const HeadCounters& counters, const WaitCodes& waits) {
+                            const HeadCounters& counters, const WaitCounts& waits) {
   MetricsWriter out;
   write_jobs(out, ledger, waits);
   out.family("ds_job_wait_seconds", "histogram", "From a job's submission to its first start.");

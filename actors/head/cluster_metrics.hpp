@@ -2,12 +2,12 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "actors/head/views.hpp"
+#include "actors/head/waiting_jobs.hpp"
 
 namespace ds::head {
 
@@ -39,14 +39,12 @@ struct HeadCounters {
   std::uint64_t checkpoint_bytes = 0;
 };
 
-/// The first reasons of jobs that wait, as `why` has them: codes by job.
-using WaitCodes = std::map<std::string, std::string>;
-
 /// The cluster as `/metrics` shows it: `ds_jobs`, `ds_pending_jobs`, `ds_job_wait_seconds`,
 /// `ds_sched_cycle_seconds`, `ds_preemptions_total`, `ds_tenant_slots`, `ds_tenant_gpus`,
 /// `ds_tenant_guaranteed_gpus`, `ds_tenant_share_ratio`, `ds_nodes`, `ds_slots`, `ds_gpus`,
-/// `ds_checkpoint_bytes_total`. Looks at every job in the ledger; not in `waits`: waits for `unknown`. Pure.
+/// `ds_checkpoint_bytes_total`. `waits`: of jobs that wait, by the first reason that `why` has; more wait for
+/// `unknown`. Looks at all leases, and at no job. Pure.
 std::string cluster_metrics(const scheduler::Ledger& ledger, std::span<const NodeEntry> nodes,
-                            const HeadCounters& counters, const WaitCodes& waits);
+                            const HeadCounters& counters, const WaitCounts& waits);
 
 }  // namespace ds::head

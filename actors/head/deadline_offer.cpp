@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "actors/gateway/error_response.hpp"
+#include "actors/head/awaited_nodes.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/queue_use.hpp"
 #include "scheduler/spec/scalars.hpp"
@@ -126,13 +127,6 @@ gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledge
   }
   return refuse(none + "nobody knows when there is room for it",
                 "ds-submit plan says what it would wait for; or submit it without deadline");
-}
-
-/// Of the reasons why a job waits the one that no end of a job takes away; null: there is none.
-const Reason* find_lack_of_nodes(std::span<const Reason> reasons) {
-  const auto found = std::ranges::find_if(
-      reasons, [](const Reason& one) { return one.code == "never_fits" || one.code == "drain"; });
-  return found == reasons.end() ? nullptr : &*found;
 }
 
 }  // namespace

@@ -7,14 +7,11 @@
 #include <future>
 
 #include "actors/fabric/actor_guard.hpp"
+#include "actors/head/awaited_nodes.hpp"
 
 namespace ds::head {
 namespace {
 
-/// How long a new head waits for the nodes of the old one before their leases end.
-constexpr auto kGrace = std::chrono::seconds(15);
-/// And at least, so that those come back of which nothing is known.
-constexpr auto kShortGrace = std::chrono::seconds(2);
 constexpr auto kScheduleInterval = std::chrono::seconds(1);
 
 }  // namespace
@@ -37,10 +34,10 @@ caf::behavior Head::make_behavior() {
   renewer_ = spawn_renewer(*this, renewable_);
   parts_.fabric->publish(fabric::kHeadActor, this);
   parts_.router->report_to([self = caf::actor_cast<caf::actor>(this)](const std::string& job,
-  note_start();
                                                                       const scheduler::LoadSample& sample) {
     caf::anon_send(self, Run{[job, sample](Head& head) { head.on_load(job, sample); }});
   });
+  note_start();
   take_tenants_of_start();
   take_jobs_back();
   if (parts_.checkpoints != nullptr) drop_needless_files();  // a former head may have left some
@@ -75,6 +72,9 @@ caf::behavior Head::make_behavior() {
       [this](const messages::ExportDone& exported) { on_export_done(exported); },
       [this](const messages::ReplicaHello& hello) { on_replica_hello(hello); },
       [this](const messages::ReplicaFailed& failed) { on_replica_failed(failed); },
+  };
+}
+
 /// Whoever reads what happened sees for how long nobody decided anything.
 void Head::note_start() {
   std::string why = fmt::format("start {} with this journal", ledger_.starts() + 1);
@@ -85,9 +85,6 @@ void Head::note_start() {
                        static_cast<double>(gap_ms) / 1000, jobs, jobs == 1 ? " has" : "s have");
   }
   commit({event("head", why, scheduler::HeadStarted{parts_.version})});
-}
-
-  };
 }
 
 /// Goes on with what a former head began: it may have died between any two records.

@@ -27,6 +27,7 @@
 #include "actors/head/node_renewer.hpp"
 #include "actors/head/submission.hpp"
 #include "actors/head/views.hpp"
+#include "actors/head/waiting_jobs.hpp"
 #include "actors/head/wakeups.hpp"
 #include "actors/job/command_gang.hpp"
 #include "actors/job/master.hpp"
@@ -55,9 +56,6 @@ struct Run {
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(ds::head::Run)
 
 namespace ds::head {
-
-/// What is said of waiting jobs while nodes are waited for.
-inline constexpr const char* kJustStarted = "the head has just started";
 
 /// A checkpoint as it travels; takes the memory over.
 messages::StateReply to_state(storage::Checkpoint checkpoint);
@@ -100,9 +98,9 @@ class Head : public caf::event_based_actor {
   void on_durable();
   void compact_if_due();
   void write_piece(storage::StateJournal::SnapshotPiece piece);
-  void note_start();
   void tell_if_full();
   void take_jobs_back();
+  void note_start();
 
   // ---- jobs that ended long ago (head_retention.cpp) ----
   void forget_old_jobs();
@@ -197,9 +195,12 @@ class Head : public caf::event_based_actor {
                                                             const std::set<std::uint64_t>& released);
   void release_needless_shards();
   std::vector<scheduler::Reason> waits_of(const scheduler::JobRecord& job);
-  /// Of each job that waits the first reason's code; of those for whom that costs a plan, the first
-  /// `kMaxExplainedAtOnce` in the order of their submission.
-  WaitCodes wait_codes();
+  /// Whether nobody knows yet which nodes there are, so that a job that lacks them may not lack any.
+  bool lacks_only_news(std::span<const scheduler::Reason> reasons) const;
+  scheduler::Reason wait_for_nodes() const;
+  void note_waiting(const scheduler::JobRecord& job);
+  /// By their first reasons' codes; of those that only wait for room the first `kMaxExplainedAtOnce`.
+  WaitCounts wait_counts();
   /// Of those that only wait until workers that are stopping are gone.
   enum class Coming { told, left_out };
   /// The first sentence of each of these that waits, all of which the ledger has, by one plan.
@@ -446,6 +447,7 @@ class Head : public caf::event_based_actor {
   HeadCounters counters_;
   scheduler::Planner planner_;
   Wakeups wakeups_;
+  WaitingJobs waiting_;                   ///< as the planner was told of them
   std::set<std::string> unseen_;          ///< jobs that changed since the last `schedule`
   std::set<std::string> overfull_;        ///< jobs with more workers than they want
   std::set<std::string> short_programs_;  ///< gangs that are looked at after the next plan

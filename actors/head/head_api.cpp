@@ -84,7 +84,7 @@ void with_cluster_metrics(const caf::actor& head, std::function<void(std::string
 std::string Head::metrics() {
   std::vector<NodeEntry> nodes;
   for (const auto& [name, node] : nodes_) nodes.push_back(node.entry);
-  return cluster_metrics(ledger_, nodes, counters_, wait_codes());
+  return cluster_metrics(ledger_, nodes, counters_, wait_counts());
 }
 
 bool Head::answer_known(const std::string& key, const gateway::Respond& respond) {

@@ -62,7 +62,7 @@ nlohmann::json Head::whole_view(const JobRecord& job) {
   std::vector<Reason> waits;
   if (is_waiting(job.state)) {
     waits = waits_of(job);
-    reason = !waits.empty() ? waits.front().text : in_grace_ ? kJustStarted : "";
+    if (!waits.empty()) reason = waits.front().text;
   }
   auto whole = view(job, true, reason);
   whole["promise_at_risk"] = is_promise_at_risk(job, waits, now_ms());

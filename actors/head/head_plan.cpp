@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "actors/head/awaited_nodes.hpp"
 #include "actors/head/head_actor.hpp"
 #include "scheduler/policy/gpu_kind.hpp"
 #include "scheduler/policy/wait_reasons.hpp"
@@ -133,6 +134,7 @@ void Head::tell_planner() {
   for (const std::string& id : changed) {
     const auto* record = ledger_.find(id);
     if (record == nullptr) continue;
+    note_waiting(*record);
     auto demand = ledger_.demand(*record, now);
     auto next = ledger_.next_change_ms(*record, now);
     if (demand) {
@@ -205,33 +207,49 @@ std::vector<NodeView> Head::view_nodes() const {
 std::vector<Reason> Head::waits_of(const JobRecord& job) {
   if (is_end(job.state)) return {};
   auto holds = ledger_.holds(job, now_ms());
-  if (!holds.empty() || in_grace_) return holds;
+  if (!holds.empty()) return holds;
+  if (in_grace_) return is_waiting(job.state) ? std::vector{wait_for_nodes()} : std::vector<Reason>();
   tell_planner();
   const std::string id = job.id;
   auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now_ms()), now_ms());
   if (waits.empty()) return {};
+  if (lacks_only_news(waits.front().reasons)) return {wait_for_nodes()};
   for (auto& reason : waits.front().reasons) add_crash(reason, job.crash_text);
   return std::move(waits.front().reasons);
 }
 
-WaitCodes Head::wait_codes() {
-  WaitCodes codes;
-  std::vector<const JobRecord*> waiting;
-  for (const auto& [id, job] : ledger_.jobs()) {
-    if (!is_waiting(job.state)) continue;
-    const auto holds = ledger_.holds(job, now_ms());
-    holds.empty() ? waiting.push_back(&job) : void(codes.emplace(id, holds.front().code));
-  }
-  if (in_grace_ || waiting.empty()) return codes;
-  const auto count = std::min(waiting.size(), kMaxExplainedAtOnce);
-  const auto middle = waiting.begin() + static_cast<std::ptrdiff_t>(count);
-  std::ranges::partial_sort(waiting, middle, {}, &JobRecord::order);
-  std::vector<std::string> ids;
-  for (auto job = waiting.begin(); job != middle; ++job) ids.push_back((*job)->id);
+bool Head::lacks_only_news(std::span<const Reason> reasons) const {
+  return !is_settled_ && find_lack_of_nodes(reasons) != nullptr;
+}
+
+Reason Head::wait_for_nodes() const {
+  std::set<std::string> missing;
+  for (const auto& [name, since_ms] : ledger_.joined()) missing.insert(name);
+  for (auto& name : ledger_.leased_nodes()) missing.insert(std::move(name));
+  std::erase_if(missing, [this](const auto& name) { return nodes_.contains(name); });
+  return await_nodes(life(), in_grace_ ? kGrace : kShortGrace, missing);
+}
+
+void Head::note_waiting(const JobRecord& job) {
+  if (!is_waiting(job.state)) return waiting_.remove(job.order);
+  const auto holds = ledger_.holds(job, now_ms());
+  waiting_.wait(job.id, job.order, holds.empty() ? std::string() : holds.front().code);
+}
+
+WaitCounts Head::wait_counts() {
   tell_planner();
-  for (const auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms()))
-    codes.emplace(wait.job, wait.reasons.front().code);
-  return codes;
+  WaitCounts counts = waiting_.held();
+  const auto ids = waiting_.first_for_room(kMaxExplainedAtOnce);
+  if (ids.empty()) return counts;
+  if (in_grace_) {
+    counts[wait_for_nodes().code] += ids.size();
+    return counts;
+  }
+  for (const auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms())) {
+    const bool is_news = lacks_only_news(wait.reasons);
+    ++counts[is_news ? wait_for_nodes().code : wait.reasons.front().code];
+  }
+  return counts;
 }
 
 std::map<std::string, std::string> Head::first_reasons(const std::vector<std::string>& jobs, Coming coming) {
@@ -239,20 +257,20 @@ std::map<std::string, std::string> Head::first_reasons(const std::vector<std::st
   std::vector<std::string> ids;
   for (const auto& id : jobs) {
     const auto holds = ledger_.holds(*ledger_.find(id), now_ms());
-    if (!holds.empty()) {
-      reasons[id] = holds.front().text;
-    } else if (in_grace_) {
-      reasons[id] = kJustStarted;
-    } else {
-      ids.push_back(id);
-    }
+    holds.empty() ? ids.push_back(id) : void(reasons[id] = holds.front().text);
   }
   if (ids.empty()) return reasons;
+  if (in_grace_) {
+    const auto text = wait_for_nodes().text;
+    for (const auto& id : ids) reasons[id] = text;
+    return reasons;
+  }
   tell_planner();
   for (auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms())) {
     if (coming == Coming::left_out && wait.room_is_coming) continue;
     add_crash(wait.reasons.front(), ledger_.find(wait.job)->crash_text);
-    reasons[wait.job] = std::move(wait.reasons.front().text);
+    reasons[wait.job] =
+        lacks_only_news(wait.reasons) ? wait_for_nodes().text : std::move(wait.reasons.front().text);
   }
   return reasons;
 }

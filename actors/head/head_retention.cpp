@@ -48,6 +48,7 @@ void Head::forget_old_jobs() {
 void Head::forget(const std::vector<std::string>& jobs) {
   // Answers that wait for the journal may be about these jobs: not before them.
   when_durable([this, jobs] {
+    tell_planner();  // of their ends, if it wasn't yet: of jobs that are gone nothing can be told
     std::vector<Event> events;
     for (const std::string& id : jobs) {
       events.push_back(event("scheduler", "it ended long ago", JobForgotten{id}));

@@ -106,6 +106,56 @@ TEST_F(Events, TellWhenNodesJoinAreLostComeBackAndAreStopped) {
   EXPECT_EQ(last.at("by"), "operator");
 }
 
+TEST_F(Events, TellWhenHeadsStartAndHowLongNobodyDecidedBefore) {
+  const auto starts = [&] {
+    std::vector<json> found;
+    const auto page = cluster_.json({"events"});
+    if (!page.is_object()) return found;
+    for (const auto& one : page.at("events"))
+      if (one.at("what") == "head_started") found.push_back(one);
+    return found;
+  };
+  ASSERT_EQ(starts().size(), 1U);
+  EXPECT_EQ(starts().front().at("why"), "start 1 with this journal");
+  cluster_.head().kill_and_wait();
+  cluster_.start_head();
+  const auto told = starts();
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_EQ(told.back().at("by"), "head");
+  EXPECT_EQ(told.back().at("value"), cluster_.json({"version"}).at("version"));
+  const auto why = told.back().at("why").get<std::string>();
+  EXPECT_TRUE(why.starts_with("start 2 with this journal, ")) << why;
+  EXPECT_NE(why.find(" s after the last record; 0 jobs have not ended"), std::string::npos) << why;
+  EXPECT_NE(cluster_.submit({"events"}).out.find("the head was started, version "), std::string::npos);
+}
+
+/// One job has all that there is, and another waits for it; neither's nodes are back.
+TEST_F(Events, AreNotAllThatIsSaidWhileAHeadWaitsForItsNodes) {
+  const auto first = submit("first", "100000", "workers: 4\n");
+  ASSERT_EQ(wait(first, {"--for", "RUNNING"}).code, 0) << cluster_.logs();
+  const auto next = submit("next", "100000");
+  cluster_.node("n").kill_and_wait();
+  cluster_.head().kill_and_wait();
+  cluster_.start_head();
+  const auto why = cluster_.json({"why", next});
+  ASSERT_TRUE(why.is_object()) << cluster_.logs();
+  ASSERT_EQ(why.at("reasons").size(), 1U) << why;
+  const auto& reason = why.at("reasons").at(0);
+  EXPECT_EQ(reason.at("code"), "no_capacity_now");
+  const auto text = reason.at("text").get<std::string>();
+  EXPECT_TRUE(text.starts_with("the head was started ")) << text;
+  EXPECT_NE(text.find(" s ago and waits until nodes n-0, n-1 have reported"), std::string::npos) << text;
+  EXPECT_EQ(reason.at("nodes"), (json{"n-0", "n-1"}));
+  EXPECT_TRUE(cluster_.status(next).at("reason").get<std::string>().starts_with("the head was started "));
+  EXPECT_NE(cluster_.submit({"list"}).out.find("the head was started "), std::string::npos);
+  cluster_.start_pretend_nodes("n", 2, {"--slots", "2", "--pretend-speed", "1"});
+  EXPECT_TRUE(wait_until([&] {
+    const auto now = cluster_.json({"why", next});
+    return now.is_object() && !now.at("reasons").empty() &&
+           !now.at("reasons").at(0).at("text").get<std::string>().starts_with("the head was started");
+  })) << cluster_.json({"why", next});
+}
+
 TEST_F(Events, AreWaitedForAndTheExitCodeTellsWhatCame) {
   const auto good = submit("good", "1");
   EXPECT_EQ(wait(good).code, 0);

@@ -4,6 +4,7 @@
 #include <httplib.h>
 
 #include <fstream>
+#include <map>
 #include <string>
 
 #include "tests/integration/cluster.hpp"
@@ -101,6 +102,46 @@ TEST_F(Questions, SayWhatTenantsHaveUsedWhateverBecameOfTheirJobs) {
   EXPECT_NE(table.find("when counting began"), std::string::npos) << table;
   EXPECT_NE(table.find("vision"), std::string::npos) << table;
   EXPECT_GE(cluster_.status(long_id).at("use").at("slot_hours"), before);
+  const auto nobody = cluster_.submit({"usage", "--tenant", "nope"});
+  EXPECT_EQ(nobody.code, 0) << nobody.err;
+  EXPECT_TRUE(nobody.out.starts_with("tenant nope had no worker from ")) << nobody.out;
+  const auto tenants = cluster_.path() / "tenants.yaml";
+  std::ofstream(tenants) << "version: 1\ntenants: {vision: {guaranteed: 2}, late: {}}\n";
+  ASSERT_EQ(cluster_.submit({"tenants", "--apply", tenants.string()}).code, 0);
+  EXPECT_EQ(cluster_.submit({"usage", "--tenant", "nope"}).code, 4) << "it is known who there is";
+  EXPECT_EQ(cluster_.submit({"usage", "--tenant", "late"}).code, 0);
+  EXPECT_EQ(used_by("nlp"), used) << "it was a tenant once";
+}
+
+TEST_F(Questions, CountJobsThatWaitByWhyTheyDoAlsoAfterAnotherHeadHasStarted) {
+  start();
+  const auto all = cluster_.submit_job(write("workers: 4\n"));
+  ASSERT_TRUE(cluster_.wait_for_state(all, "RUNNING")) << cluster_.logs();
+  const auto waits = cluster_.submit_job(write(""));
+  const auto other = cluster_.submit_job(write(""));
+  cluster_.submit_job(write("depends_on: [" + waits + "]\n"));
+  cluster_.submit_job(write("start_after: 1h30m\n"));
+  ASSERT_EQ(cluster_.submit({"cancel", cluster_.submit_job(write("start_after: 1h\n"))}).code, 0);
+  const auto pending = [&] {
+    std::map<std::string, double> counts;
+    const auto metrics = cluster_.json({"metrics"});
+    if (!metrics.is_object()) return counts;
+    for (const auto& sample : metrics.at("samples"))
+      if (sample.at("name") == "ds_pending_jobs")
+        counts[sample.at("labels").at("reason")] = sample.at("value");
+    return counts;
+  };
+  using Counts = std::map<std::string, double>;
+  const Counts expected{{"no_capacity_now", 1}, {"priority_behind", 1}, {"dependency", 1}, {"begin_time", 1}};
+  EXPECT_TRUE(wait_until([&] { return pending() == expected; })) << json(pending());
+  cluster_.head().kill_and_wait();
+  cluster_.start_head();
+  EXPECT_TRUE(wait_until([&] { return pending() == expected; })) << json(pending());
+  ASSERT_EQ(cluster_.submit({"pause", other}).code, 0);
+  EXPECT_TRUE(wait_until([&] { return !pending().contains("priority_behind"); })) << json(pending());
+  ASSERT_EQ(cluster_.submit({"cancel", all}).code, 0);
+  ASSERT_TRUE(cluster_.wait_for_state(waits, "RUNNING")) << cluster_.logs();
+  EXPECT_EQ(pending(), (Counts{{"dependency", 1}, {"begin_time", 1}}));
 }
 
 TEST_F(Questions, HearAgainThatAJobCanNeverStartWhenTheyAreSentAgain) {
