@@ -61,6 +61,9 @@ ExitCode ask_for_change(const CommandContext& context, const std::string& job, c
                              text_at(answer, "state")) +
               "\n");
   }
+  const std::string lost = printable_line(text_at(answer, "promise_given_up"));
+  if (verb == "pause" && !lost.empty())
+    write_err(fmt::format("warning: {}: {}\n", printable_line(text_at(answer, "id")), lost));
   return ExitCode::done;
 }
 

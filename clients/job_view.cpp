@@ -143,6 +143,11 @@ bool is_true(const json& job, const char* name) {
 /// What has become of the promise that it ends before its deadline.
 std::string format_promise(const json& job, std::int64_t now_ms) {
   if (is_true(job, "deadline_missed")) return ", missed";
+  if (const auto why = printable_line(text_at(job, "promise_broken")); !why.empty()) {
+    if (integer_at(job, "ended_ms") == 0) return ", can no longer be kept for certain: " + why;
+    return text_at(job, "state") == "SUCCEEDED" ? ", kept all the same" : "";
+  }
+  if (!text_at(job, "promise_given_up").empty()) return ", promised no more since it was paused";
   if (!is_true(job, "deadline_promised")) return "";
   const auto starts_by = format_time(integer_at(job, "starts_by_ms"));
   if (integer_at(job, "started_ms") > 0) return ", promised";
@@ -418,6 +423,18 @@ std::string format_why(const json& why, bool coloured) {
 
 namespace {
 
+/// Of one with a deadline; without a promise it would be refused.
+std::string format_planned_promise(const json& plan) {
+  const auto deadline = integer_at(plan, "deadline.deadline_ms");
+  if (deadline == 0) return {};
+  const auto earliest = integer_at(plan, "deadline.earliest_ms");
+  return fmt::format("its deadline {} would be promised: it starts by {} for certain{}\n",
+                     format_time(deadline), format_time(integer_at(plan, "deadline.starts_by_ms")),
+                     earliest < deadline
+                         ? fmt::format("; the earliest that could be promised is {}", format_time(earliest))
+                         : "; none that is earlier could be promised");
+}
+
 /// Of a job that starts as soon as others have made room.
 std::string format_start_after(std::int64_t workers) {
   if (workers == 0) return "would start as soon as the workers that are stopping have left";
@@ -439,6 +456,7 @@ std::string format_plan(const json& plan, bool coloured) {
                                          : paint("could never start", Colour::red);
   out += format_reasons(plan);
   if (outcome == "waits" && !room_is_made) out += format_expected_start(plan);
+  out += format_planned_promise(plan);
   for (const auto& place : array_at(plan, "placement")) {
     const auto workers = integer_at(place, "workers");
     out += fmt::format("  {} worker{} on {}\n", workers, workers == 1 ? "" : "s",

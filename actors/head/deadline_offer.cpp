@@ -157,6 +157,13 @@ bool is_promise_at_risk(const JobRecord& job, std::span<const Reason> reasons, s
   return now_ms > job.starts_by_ms || find_lack_of_nodes(reasons) != nullptr;
 }
 
+std::string given_up_text(const JobRecord& job) {
+  return fmt::format(
+      "it was paused, so its deadline {} is promised no more, nor when it is resumed; to have one promised "
+      "again cancel it and submit its file once more (ds-submit plan -f FILE says which can be)",
+      to_time_text(job.deadline_ms));
+}
+
 std::size_t count_waiting_promises(const Ledger& ledger) {
   return static_cast<std::size_t>(std::ranges::count_if(
       ledger.promised(), [&](const std::string& id) { return ledger.find(id)->started_ms == 0; }));
@@ -178,6 +185,10 @@ const JobRecord* find_lacking_promise(const Ledger& ledger) {
   return nullptr;
 }
 
+std::int64_t earliest_deadline_ms(const JobSpec& spec, std::int64_t starts_by_ms) {
+  return round_up(starts_by_ms + static_cast<std::int64_t>(spec.time_limit_ms) + kOfferLastsMs);
+}
+
 std::variant<DeadlinePromised, gateway::HttpResponse> offer_deadline(const JobRecord& draft,
                                                                      std::optional<std::int64_t> starts_ms,
                                                                      const Ledger& ledger,
@@ -187,7 +198,7 @@ std::variant<DeadlinePromised, gateway::HttpResponse> offer_deadline(const JobRe
   const std::int64_t starts_by_ms = *starts_ms + kPromiseMarginMs;
   const std::int64_t ends_by_ms = starts_by_ms + draft.spec->time_limit_ms;
   if (ends_by_ms <= deadline_ms) return DeadlinePromised{draft.id, deadline_ms, starts_by_ms};
-  const auto earliest = to_time_text(round_up(ends_by_ms + kOfferLastsMs));
+  const auto earliest = to_time_text(earliest_deadline_ms(*draft.spec, starts_by_ms));
   return refuse(
       fmt::format("its deadline {} cannot be promised: it starts by {} for certain and may run for {} s",
                   to_time_text(deadline_ms), to_time_text(round_up(starts_by_ms)),

@@ -24,6 +24,10 @@ std::variant<scheduler::DeadlinePromised, gateway::HttpResponse> offer_deadline(
     const scheduler::JobRecord& draft, std::optional<std::int64_t> starts_ms, const scheduler::Ledger& ledger,
     std::int64_t now_ms);
 
+/// The earliest deadline that can be promised, and for a minute from now on, to a job that starts by then for
+/// certain.
+std::int64_t earliest_deadline_ms(const scheduler::JobSpec& spec, std::int64_t starts_by_ms);
+
 /// The answer to a deadline that no cluster could keep: it has passed, or is nearer than the job's time
 /// limit; none: another may. Pure.
 std::optional<gateway::HttpResponse> refuse_hopeless(const scheduler::JobSpec& spec, std::int64_t now_ms);
@@ -36,6 +40,10 @@ std::optional<gateway::HttpResponse> refuse_unfit(std::span<const scheduler::Rea
 /// deadline can't be kept any more. Pure.
 bool is_promise_at_risk(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons,
                         std::int64_t now_ms);
+
+/// What its owner is told of a job that had a promise until it was paused (`has_given_promise_up`), and how
+/// to have one again.
+std::string given_up_text(const scheduler::JobRecord& job);
 
 /// Jobs that were promised a moment to start and wait for it.
 std::size_t count_waiting_promises(const scheduler::Ledger& ledger);

@@ -45,7 +45,7 @@ void Head::note_if_missed(const std::string& id) {
   const auto* job = ledger_.find(id);
   const auto missed = job == nullptr ? std::nullopt : ledger_.find_missed(*job, now_ms());
   if (!missed) return;
-  spdlog::warn("job {}: its promise is broken: {}", id, *missed);
+  spdlog::warn("job {}: what was promised of its deadline is not kept: {}", id, *missed);
   commit({event("scheduler", *missed, DeadlineMissed{id})});
 }
 

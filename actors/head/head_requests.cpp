@@ -76,9 +76,13 @@ void Head::cancel(const std::string& id) {
 void Head::pause_job(const std::string& id) {
   if (ledger_.find(id)->pause_requested) return;
   const std::string why = "paused by its owner";
-  spdlog::info("job {}: {}", id, why);
+  const auto& job = *ledger_.find(id);
+  const auto and_loses = job.has_promise ? fmt::format("; its deadline {} is promised no more",
+                                                       scheduler::to_time_text(job.deadline_ms))
+                                         : std::string();
+  spdlog::info("job {}: {}{}", id, why, and_loses);
   release_workers(id, why,
-                  {event("user", why, PauseRequested{id}),
+                  {event("user", why + and_loses, PauseRequested{id}),
                    event("user", why, JobStateChanged{id, JobState::paused, why})});
   tell_held(id);
 }

@@ -94,9 +94,11 @@ gateway::HttpResponse Head::answer_for(const Submission& submission) {
     return error_response({ErrorCode::unavailable, "the head has just started and waits for its nodes",
                            "try again in some seconds"});
   }
+  std::optional<DeadlinePromised> promise;
   if (submission.spec.has_deadline()) {
     const auto promised = promise_deadline(submission);
     if (const auto* refused = std::get_if<gateway::HttpResponse>(&promised)) return *refused;
+    promise = std::get<DeadlinePromised>(promised);
   }
   tell_planner();
   const auto now = now_ms();
@@ -110,7 +112,9 @@ gateway::HttpResponse Head::answer_for(const Submission& submission) {
     const auto found = jobs_.find(job);
     return found == jobs_.end() ? nullptr : &found->second.live;
   };
-  return json_response(plan_view(draft, demand, ledger_, planner_, find_live, now));
+  auto view = plan_view(draft, demand, ledger_, planner_, find_live, now);
+  view["deadline"] = promise ? promise_view(submission.spec, *promise) : nlohmann::json(nullptr);
+  return json_response(view);
 }
 
 }  // namespace ds::head

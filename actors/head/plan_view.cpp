@@ -1,10 +1,12 @@
 #include "actors/head/plan_view.hpp"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "actors/head/deadline_offer.hpp"
 #include "actors/head/spec_view.hpp"
 #include "scheduler/policy/trial_job.hpp"
 
@@ -54,6 +56,13 @@ std::uint64_t count_leaving(const WhatIf& found, const Ledger& ledger) {
 Demand demand_of_draft(JobRecord draft, const Ledger& ledger, std::int64_t now_ms) {
   draft.started_ms = now_ms;  // what has started once begins again whenever it can
   return *ledger.demand(draft, now_ms);
+}
+
+json promise_view(const JobSpec& spec, const DeadlinePromised& promise) {
+  const auto earliest_ms = earliest_deadline_ms(spec, promise.starts_by_ms);
+  return {{"deadline_ms", promise.deadline_ms},
+          {"starts_by_ms", promise.starts_by_ms},
+          {"earliest_ms", std::min(earliest_ms, promise.deadline_ms)}};
 }
 
 json plan_view(const JobRecord& draft, const Demand& demand, const Ledger& ledger, Planner& planner,

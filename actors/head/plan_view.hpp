@@ -24,4 +24,7 @@ nlohmann::json plan_view(const scheduler::JobRecord& draft, const scheduler::Dem
 scheduler::Demand demand_of_draft(scheduler::JobRecord draft, const scheduler::Ledger& ledger,
                                   std::int64_t now_ms);
 
+/// What of a plan is said of the deadline that would be promised.
+nlohmann::json promise_view(const scheduler::JobSpec& spec, const scheduler::DeadlinePromised& promise);
+
 }  // namespace ds::head

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "actors/gateway/error_response.hpp"
+#include "actors/head/deadline_offer.hpp"
 #include "scheduler/ledger/slot_count_json.hpp"
 #include "scheduler/policy/gpu_kind.hpp"
 
@@ -161,6 +162,8 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
   view["starts_by_ms"] = or_null(job.starts_by_ms);
   view["deadline_promised"] = job.has_promise;
   view["deadline_missed"] = job.is_deadline_missed;
+  view["promise_broken"] = job.broken_promise.empty() ? json(nullptr) : json(job.broken_promise);
+  view["promise_given_up"] = job.has_given_promise_up() ? json(given_up_text(job)) : json(nullptr);
   if (grows(job)) {
     const auto& batch = job.spec->batch;
     view["batch"] = {{"now", batch_of(job)}, {"min", batch.global}, {"max", batch.max_global}};

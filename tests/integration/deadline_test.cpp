@@ -69,6 +69,36 @@ TEST_F(Deadlines, AreAcceptedOnlyIfTheyCanBeKeptAndThenAre) {
   EXPECT_NE(cluster_.submit({"events", due}).out.find("is promised"), std::string::npos);
 }
 
+TEST_F(Deadlines, ArePlannedWithTheEarliestAndAPauseSaysThatThePromiseIsGone) {
+  const auto file = write("due", "1", "sleep 600", "time_limit: 60s\ndeadline: 1h30m\n");
+  Outcome told;
+  EXPECT_TRUE(wait_until([&] {  // a head that has just started has nothing to plan with
+    told = cluster_.submit({"plan", "-f", file.string()});
+    return told.code == 0;
+  })) << told.err;
+  EXPECT_NE(told.out.find("would be promised: it starts by "), std::string::npos) << told.out;
+  EXPECT_NE(told.out.find("the earliest that could be promised is "), std::string::npos) << told.out;
+  const auto plan = cluster_.json({"plan", "-f", file.string()});
+  ASSERT_TRUE(plan.is_object()) << cluster_.logs();
+  EXPECT_LT(plan.at("deadline").at("earliest_ms"), plan.at("deadline").at("deadline_ms")) << plan;
+
+  const auto due = cluster_.submit_job(file);
+  ASSERT_TRUE(cluster_.wait_for_state(due, "RUNNING")) << cluster_.logs();
+  EXPECT_TRUE(cluster_.status(due).at("promise_given_up").is_null());
+  const auto paused = cluster_.submit({"pause", due});
+  EXPECT_EQ(paused.code, 0) << paused.err;
+  EXPECT_NE(paused.err.find("warning: " + due + ": it was paused, so its deadline "), std::string::npos)
+      << paused.err;
+  EXPECT_NE(paused.err.find("submit its file once more"), std::string::npos) << paused.err;
+  EXPECT_TRUE(cluster_.status(due).at("promise_given_up").is_string()) << cluster_.status(due);
+  EXPECT_NE(cluster_.submit({"events", due}).out.find("is promised no more"), std::string::npos);
+  const auto resumed = cluster_.submit({"resume", due});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_NE(cluster_.submit({"status", due}).out.find("promised no more since it was paused"),
+            std::string::npos);
+  EXPECT_EQ(cluster_.submit({"cancel", due}).code, 0);
+}
+
 TEST_F(Deadlines, AmongTenantsHaveTheirQueuesSlotsBackAndNoMoreThanThose) {
   const auto tenants = cluster_.path() / "tenants.yaml";
   std::ofstream(tenants) << "version: 1\ntenants: {nlp: {guaranteed: 2}, vision: {guaranteed: 2}}\n";

@@ -219,6 +219,44 @@ TEST(JobView, SaysOfAPromiseWhetherItCanBeKept) {
       "promise is broken if it has not started by 2026-01-01T00:30:00Z");
 }
 
+TEST(JobView, SaysOfAPromiseThatIsGoneWhatBecameOfItAndMissedOnlyAfterTheDeadline) {
+  json job = json::parse(R"({"deadline_ms":1767229200000,"deadline_promised":false,"deadline_missed":false,
+    "promise_broken":"it has crashed 2 times","ended_ms":null,"state":"RUNNING"})");
+  const auto line = [&] {
+    const auto text = format_job(job, 1767225000000, false);
+    const auto at = text.find("deadline ");
+    return text.substr(at, text.find('\n', at) - at);
+  };
+  EXPECT_EQ(line(),
+            "deadline    2026-01-01T01:00:00Z, can no longer be kept for certain: it has crashed 2 times");
+  job["ended_ms"] = 1767226000000;
+  job["state"] = "SUCCEEDED";
+  EXPECT_EQ(line(), "deadline    2026-01-01T01:00:00Z, kept all the same");
+  job["deadline_missed"] = true;
+  EXPECT_EQ(line(), "deadline    2026-01-01T01:00:00Z, missed");
+  job["deadline_missed"] = false;
+  job["promise_broken"] = nullptr;
+  job["promise_given_up"] = "it was paused, so …";
+  EXPECT_EQ(line(), "deadline    2026-01-01T01:00:00Z, promised no more since it was paused");
+}
+
+TEST(JobView, SaysOfAPlanWhetherItsDeadlineWouldBePromisedAndTheEarliest) {
+  json plan = json::parse(R"({"outcome":"starts","placement":[],"reasons":[],"shrinks":[],"moves":[],
+    "preemptions":[],"deadline":{"deadline_ms":1767229200000,"starts_by_ms":1767225600000,
+    "earliest_ms":1767227400000}})");
+  EXPECT_NE(
+      format_plan(plan, false)
+          .find("its deadline 2026-01-01T01:00:00Z would be promised: it starts by 2026-01-01T00:00:00Z for "
+                "certain; the earliest that could be promised is 2026-01-01T00:30:00Z\n"),
+      std::string::npos)
+      << format_plan(plan, false);
+  plan["deadline"]["earliest_ms"] = 1767229200000;
+  EXPECT_NE(format_plan(plan, false).find("for certain; none that is earlier could be promised\n"),
+            std::string::npos);
+  plan["deadline"] = nullptr;
+  EXPECT_EQ(format_plan(plan, false).find("deadline"), std::string::npos);
+}
+
 TEST(JobView, SaysWhichJobsRunOfTenantsThatAreNamedNoMore) {
   const json tenants =
       json::parse(R"([{"name":"a","running":1},{"name":"b","removed":true,"running":2,"used":2,

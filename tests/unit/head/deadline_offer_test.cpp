@@ -69,6 +69,17 @@ TEST_F(DeadlineOffer, NamesTheEarliestThatIsAcceptedForAMinuteFromNow) {
   EXPECT_EQ(refusal(earliest, kNow + 120'000), "accepted") << text;
   EXPECT_EQ(refusal(earliest, kNow + 120'000 + kOfferLastsMs), "accepted") << text;
   EXPECT_NE(text.find("may run for 600 s"), std::string::npos) << text;
+  const auto starts_by_ms = kNow + 120'000 + kPromiseMarginMs;
+  EXPECT_EQ(to_time_text(earliest_deadline_ms(*draft("11m").spec, starts_by_ms)), earliest);
+}
+
+TEST_F(DeadlineOffer, OfAPausedJobIsSaidToBeGoneAndHowAnotherIsHad) {
+  ASSERT_TRUE(ledger_.apply(event(submitted("first"))));
+  ASSERT_TRUE(ledger_.apply(event(DeadlinePromised{"first", kNow, kNow})));
+  ASSERT_TRUE(ledger_.apply(event(PauseRequested{"first"})));
+  const auto text = given_up_text(*ledger_.find("first"));
+  EXPECT_NE(text.find("its deadline 2001-09-09T01:46:40Z is promised no more"), std::string::npos) << text;
+  EXPECT_NE(text.find("submit its file once more"), std::string::npos) << text;
 }
 
 TEST_F(DeadlineOffer, SaysWhyThereIsNone) {

@@ -55,6 +55,18 @@ class PlanView : public ::testing::Test {
   Planner planner_;
 };
 
+TEST_F(PlanView, SaysByWhenAJobWithADeadlineStartsAndTheEarliestThatCouldBePromised) {
+  JobSpec spec;
+  spec.time_limit_ms = 600'000;
+  const DeadlinePromised promise{kDraft, kNow + 3'600'000, kNow + 30'000};
+  const auto view = promise_view(spec, promise);
+  EXPECT_EQ(view.at("deadline_ms"), kNow + 3'600'000);
+  EXPECT_EQ(view.at("starts_by_ms"), kNow + 30'000);
+  EXPECT_EQ(view.at("earliest_ms"), kNow + 690'000) << "it holds for a minute";
+  const auto narrow = promise_view(spec, {kDraft, kNow + 630'000, kNow + 30'000});
+  EXPECT_EQ(narrow.at("earliest_ms"), kNow + 630'000) << "it is promised itself";
+}
+
 TEST_F(PlanView, SaysWhereAJobThatStartsGoesAndThatItStartsNow) {
   start("other", "workers: 1\n", {"node-1"});
   const auto answer = plan("name: mine\nworkers: {min: 1, max: 3}\n");
