@@ -28,10 +28,10 @@ struct HeadParts {
   storage::StateJournal* journal = nullptr;
   storage::CheckpointStore* checkpoints = nullptr;
   storage::LogStore* logs = nullptr;
-  SerialThread* checkpoint_thread = nullptr;
-  SerialThread* log_thread = nullptr;
-  SerialThread* check_thread = nullptr;  ///< reads the files that submitted jobs name
-  SerialThread* file_thread = nullptr;   ///< reads the files that become versions of models
+  TaskQueue* checkpoint_thread = nullptr;
+  TaskQueue* log_thread = nullptr;
+  TaskQueue* check_thread = nullptr;  ///< reads the files that submitted jobs name
+  TaskQueue* file_thread = nullptr;   ///< reads the files that become versions of models
   std::string version;
   std::string cluster_id;
   std::string tenants{};  ///< text of the file that the head was started with, which is right; empty: none

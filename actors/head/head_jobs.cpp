@@ -75,6 +75,7 @@ void Head::ensure_master(const std::string& id, bool recovering) {
                                  Head& head) { head.save_checkpoint(id, checkpoint, when_saved); }});
   };
   job.master = job::spawn_master(system(), *parts_.fabric, std::move(options));
+  link_to(job.master);  // it must not outlive its head
   tell_leases(id);
 }
 
@@ -136,7 +137,7 @@ void Head::note(const std::string& id, const job::ShowPhase& phase) {
   }
   auto& standing_since = jobs_[id].standing_since;
   if (record->state == JobState::running) {
-    standing_since = std::chrono::steady_clock::now();
+    standing_since = clock().now();
   } else if (record->state != JobState::resizing) {
     standing_since.reset();  // it had no workers in between
   }
@@ -178,8 +179,7 @@ void Head::begin_measuring(const JobRecord& record) {
                        known == nullptr ? std::nullopt : std::optional(*known));
   const auto since = std::exchange(job.standing_since, std::nullopt);
   const bool was_resized = since && record.state == JobState::resizing;
-  job.resize_s =
-      was_resized ? std::chrono::duration<double>(std::chrono::steady_clock::now() - *since).count() : 0;
+  job.resize_s = was_resized ? std::chrono::duration<double>(clock().now() - *since).count() : 0;
 }
 
 /// Notes that its steps take more or fewer samples now.

@@ -9,18 +9,25 @@
 
 namespace ds::head {
 
-/// A thread that does what may block (disk), one task after the other, so that no actor ever has to.
-class SerialThread {
+/// Does what may block (disk), one task after the other, so that no actor ever has to.
+class TaskQueue {
  public:
   using Task = std::function<void()>;
 
+  virtual ~TaskQueue() = default;
+  /// False when too many tasks wait already; the task is then dropped.
+  virtual bool post(Task task) = 0;
+};
+
+/// By a thread of its own.
+class SerialThread final : public TaskQueue {
+ public:
   explicit SerialThread(std::size_t max_waiting);
-  ~SerialThread();  ///< does what is queued, then ends
+  ~SerialThread() override;  ///< does what is queued, then ends
   SerialThread(const SerialThread&) = delete;
   SerialThread& operator=(const SerialThread&) = delete;
 
-  /// False when `max_waiting` tasks wait already; the task is then dropped.
-  bool post(Task task);
+  bool post(Task task) override;  ///< false when `max_waiting` tasks wait
 
  private:
   void run();

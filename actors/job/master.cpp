@@ -118,9 +118,7 @@ class Master : public caf::event_based_actor {
     Gang::Time since{0};  ///< it was leased, or this master heard of it, or it read on
   };
 
-  static Gang::Time now() {
-    return std::chrono::duration_cast<Gang::Time>(std::chrono::steady_clock::now().time_since_epoch());
-  }
+  Gang::Time now() { return std::chrono::duration_cast<Gang::Time>(clock().now().time_since_epoch()); }
 
   /// Data shards are no part of the gang: workers get on without them.
   void on_leases(const std::vector<GangLease>& leases) {

@@ -106,10 +106,11 @@ Result<void> run(const Arguments& arguments) {
   if (!cluster_id) return tl::unexpected(cluster_id.error());
   auto journal = storage::StateJournal::open(directory->path() / "journal");
   if (!journal) return tl::unexpected(journal.error());
-  if (const char* text = std::getenv("DS_HEAD_DIE_AT"); text != nullptr) {
-    const auto point = parse_fault_point(text);
+  const char* die_at = std::getenv("DS_HEAD_DIE_AT");
+  if (die_at != nullptr) {
+    const auto point = parse_fault_point(die_at);
     if (!point) return tl::unexpected(point.error());
-    spdlog::warn("a test wants this head to kill itself: DS_HEAD_DIE_AT={}", text);
+    spdlog::warn("a test wants this head to kill itself: DS_HEAD_DIE_AT={}", die_at);
     *journal = add_fault_point(std::move(*journal), *point);
   }
   auto checkpoints = storage::CheckpointStore::open(directory->path() / "checkpoints");
@@ -176,6 +177,10 @@ Result<void> run(const Arguments& arguments) {
         std::_Exit(1);
       },
       directory->path().string()};
+  if (die_at != nullptr) {
+    parts.compact_bytes = FaultPoint::kCompactBytes;
+    parts.snapshot_piece_bytes = FaultPoint::kPieceBytes;
+  }
   const auto actor = head::spawn_head(system, parts);
   if (!actor) return tl::unexpected(actor.error());
   the_head = *actor;

@@ -1,8 +1,9 @@
-// The head kills itself at a record of its journal, before or after that is durable, and so does the next,
-// and the next, at each of the first records of its life once: jobs of users' programs and one that trains,
-// with preemptions and drains, are neither lost nor started twice, and the weights are those of an
-// undisturbed run. DS_SEED repeats a run's choices, DS_FAULT_POINTS says how many heads die (24). Each single
-// record of a run is tried in `head_simulation_test`.
+// The head kills itself at a record of its journal or a piece of a snapshot, before or after that is durable,
+// and so does the next, and the next, at each of the first steps of its life once: jobs of users' programs
+// and one that trains, with preemptions and drains, paused, cancelled and changed by their owners, are
+// neither lost nor started twice, and the weights are those of an undisturbed run. DS_SEED repeats a run's
+// choices, DS_FAULT_POINTS says how many heads die (24, and up to as many again until some died between
+// pieces). Each single record of a run is tried in `head_simulation_test`.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,7 +18,9 @@ namespace ds::tests {
 namespace {
 
 constexpr int kEpochs = 40;
-constexpr std::uint64_t kLongestLife = 30;        ///< in records
+constexpr std::uint64_t kUsualDeaths = 24;
+constexpr std::uint64_t kLongestLife = 30;        ///< in steps; twice as long where it is to have a snapshot
+constexpr int kCutSnapshots = 3;                  ///< heads that are to die between two pieces
 constexpr std::size_t kBusy = 3, kMostJobs = 12;  ///< jobs that have not ended: wanted, and at most
 constexpr std::chrono::seconds kIdle{2};
 
@@ -43,8 +46,8 @@ class FaultPoints : public TwoNodes {
     return file;
   }
 
-  void start_doomed_head(std::uint64_t record, bool before) {
-    const auto at = std::to_string(record) + (before ? ":before" : ":after");
+  void start_doomed_head(std::uint64_t step, bool before) {
+    const auto at = std::to_string(step) + (before ? ":before" : ":after");
     deaths_ += at + " ";
     std::filesystem::remove(cluster_.path() / "head/address");
     cluster_.head() = Process({program("ds-head").string(), "--data-dir", (cluster_.path() / "head").string(),
@@ -53,15 +56,19 @@ class FaultPoints : public TwoNodes {
   }
   bool is_dead() { return !is_running(cluster_.head().pid()); }
 
-  /// What a client does who does not know whether it was heard: it looks first. How many have not ended.
+  /// What a client does who does not know whether it was heard: it looks first, and what it has cancelled or
+  /// paused it wants after all. How many have not ended.
   std::size_t submit_what_is_not_there() {
     const auto list = cluster_.json({"list"});
     if (!list.is_array()) return kMostJobs;
     std::set<std::string> there;
     std::size_t left = 0;
     for (const auto& job : list) {
-      there.insert(job.at("name").get<std::string>());
-      left += job.at("state") == "SUCCEEDED" ? 0 : 1;
+      const std::string name = job.at("name"), state = job.at("state");
+      there.insert(name);
+      left += state == "SUCCEEDED" ? 0 : 1;
+      if (state == "CANCELLED" && !is_dead()) cluster_.submit({"retry", name});
+      if (state == "PAUSED" && !is_dead()) cluster_.submit({"resume", name});
     }
     for (const auto& [name, file] : wanted_) {
       if (is_dead()) return kMostJobs;
@@ -78,18 +85,30 @@ class FaultPoints : public TwoNodes {
     last_wanted_ = std::chrono::steady_clock::now();
   }
 
+  /// Owners change jobs of users' programs, whether they run or not.
+  void change_one() {
+    const auto name = "job-" + std::to_string(pick(wanted_.size() - 1));
+    static const std::vector<std::vector<std::string>> kChanges{
+        {"pause"}, {"cancel"}, {"priority", "high"}, {"priority", "low"}};
+    auto change = kChanges[pick(kChanges.size())];
+    change.insert(change.begin() + 1, name);
+    cluster_.submit(change);
+  }
+
   /// One life of a head: things happen until it dies by itself.
-  void live_and_die(std::uint64_t record, bool before) {
-    start_doomed_head(record, before);
+  void live_and_die(std::uint64_t step, bool before) {
+    start_doomed_head(step, before);
     want_another();
     const bool drains = pick(3) == 0;
+    const std::string closes = pick(2) == 0 ? "drain" : "cordon";
     const bool has_died = wait_until([&] {
       if (is_dead()) return true;
       const auto left = submit_what_is_not_there();
       const bool is_idle = std::chrono::steady_clock::now() - last_wanted_ > kIdle;
       if (left < kBusy || (is_idle && left < kMostJobs)) want_another();
-      if (!is_dead() && drains) cluster_.submit({pick(2) == 0 ? "drain" : "undrain", "node-2"});
+      if (!is_dead() && drains) cluster_.submit({pick(2) == 0 ? closes : "undrain", "node-2"});
       if (!is_dead() && !drains && left >= kMostJobs) cluster_.submit({"undrain", "node-2"});
+      if (!is_dead() && pick(2) == 0) change_one();
       look();
       return is_dead();
     });
@@ -105,8 +124,16 @@ class FaultPoints : public TwoNodes {
   }
   std::string context() const { return "\nseed " + std::to_string(seed_) + ", deaths at " + deaths_; }
 
-  std::vector<std::string> lines(const std::string& file) const {
-    std::ifstream stream(work() / file);
+  /// Heads that died with a part of a snapshot written, or about to be.
+  int cut_snapshots() const {
+    return static_cast<int>(std::ranges::count_if(lines(cluster_.path() / "head.log"), [](const auto& line) {
+      return line.find("killed by itself at step") != std::string::npos &&
+             line.find("a piece of a snapshot") != std::string::npos;
+    }));
+  }
+
+  static std::vector<std::string> lines(const std::filesystem::path& file) {
+    std::ifstream stream(file);
     std::vector<std::string> all;
     for (std::string line; std::getline(stream, line);) all.push_back(line);
     return all;
@@ -127,14 +154,16 @@ TEST_F(FaultPoints, LoseNoJobStartNoneTwiceAndLeaveNoTraceInTheWeights) {
   wanted_["busy"] = train("busy");
   cluster_.head().kill_and_wait();
 
-  const auto deaths = number_of("DS_FAULT_POINTS", 24);
-  std::vector<std::uint64_t> records(deaths);
-  std::iota(records.begin(), records.end(), 1);
-  std::ranges::shuffle(records, random_);
-  for (const auto record : records) {
+  const auto deaths = number_of("DS_FAULT_POINTS", kUsualDeaths);
+  std::vector<std::uint64_t> steps(deaths);
+  std::iota(steps.begin(), steps.end(), 1);
+  std::ranges::shuffle(steps, random_);
+  for (const auto step : steps) {
     if (HasFailure()) break;
-    live_and_die(1 + (record - 1) % kLongestLife, pick(2) == 0);
+    live_and_die(1 + (step - 1) % kLongestLife, pick(2) == 0);
   }
+  for (std::uint64_t i = 0; i < deaths && cut_snapshots() < kCutSnapshots && !HasFailure(); ++i)
+    live_and_die(kLongestLife + pick(kLongestLife), pick(2) == 0);
 
   cluster_.start_head();
   ASSERT_TRUE(cluster_.wait_for_nodes(2)) << cluster_.logs();
@@ -150,11 +179,15 @@ TEST_F(FaultPoints, LoseNoJobStartNoneTwiceAndLeaveNoTraceInTheWeights) {
     ASSERT_TRUE(cluster_.wait_for_state(ids[name], "SUCCEEDED"))
         << cluster_.status(ids[name]) << context() << cluster_.logs();
   }
-  EXPECT_EQ(lines("twice"), std::vector<std::string>{}) << context();
+  EXPECT_EQ(lines(work() / "twice"), std::vector<std::string>{}) << context();
   std::map<std::string, int> starts;
-  for (const auto& start : lines("starts")) EXPECT_EQ(++starts[start], 1) << start << context();
+  for (const auto& start : lines(work() / "starts")) EXPECT_EQ(++starts[start], 1) << start << context();
   EXPECT_EQ(cluster_.status(ids["busy"]).at("restarts"), 0) << context();
   EXPECT_TRUE(cluster_.exported_weights(ids["busy"]) == weights) << context();
+  if (deaths >= kUsualDeaths) {
+    EXPECT_GE(cut_snapshots(), kCutSnapshots) << "hardly any head died between the pieces of a snapshot";
+  }
+  RecordProperty("cut_snapshots", cut_snapshots());
   RecordProperty("deaths", deaths_);
 }
 

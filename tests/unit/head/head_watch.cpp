@@ -33,7 +33,9 @@ void HeadWatch::on_durable(const std::string& text) {
   if (const auto* one = std::get_if<JobRetried>(&event->body)) job = one->job;
   ASSERT_TRUE(ledger_.apply(*event)) << "a new head could not read it: " << text;
   if (!job.empty() && !gangs_[job].empty()) gangs_[job].rbegin()->second.has_cause_to_end = true;
+  ++kinds_[event->body.index()];
   if (std::holds_alternative<DeadlinePromised>(event->body)) ++promises_;
+  if (const auto* one = std::get_if<JobForgotten>(&event->body)) forgotten_.insert(one->job);
   if (const auto* one = std::get_if<GenerationFormed>(&event->body)) gangs_[one->job][one->generation];
   if (const auto* one = std::get_if<LeaseGranted>(&event->body))
     check_limits(ledger_.leases().at(one->worker).tenant);
@@ -96,7 +98,6 @@ void HeadWatch::check_devices(const std::string& node, const Program& program) {
 
 void HeadWatch::on_start(const std::string& node, Program& program) {
   ++starts_;
-  check_devices(node, program);
   program.slots = ledger_.find(program.job)->spec->resources.cpus;
   starts_with_parts_ += program.slots.is_whole() ? 0 : 1;
   for (const auto& [worker, other] : alive_) {
@@ -115,6 +116,24 @@ void HeadWatch::on_start(const std::string& node, Program& program) {
   Start& start = starts[program.generation];
   start.ranks = program.ranks;
   EXPECT_TRUE(start.started.insert(program.rank).second) << program.job << ": a rank is started twice";
+  take_slots(node, program);
+}
+
+void HeadWatch::on_worker_start(const std::string& node, Program& worker) {
+  ++trainers_;
+  worker.slots = ledger_.find(worker.job)->spec->resources.cpus;
+  EXPECT_FALSE(alive_.contains(worker.worker)) << "worker " << worker.worker << " is started twice";
+  EXPECT_TRUE(started_.insert(worker.worker).second) << "a number is used twice";
+  take_slots(node, worker);
+}
+
+void HeadWatch::on_worker_end(const Program& worker) {
+  if (alive_.erase(worker.worker) == 1) used_[node_of_[worker.worker]] -= worker.slots;
+}
+
+/// From now on until it ends.
+void HeadWatch::take_slots(const std::string& node, Program& program) {
+  check_devices(node, program);
   alive_[program.worker] = program;
   node_of_[program.worker] = node;
   used_[node] += program.slots;

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "actors/head/head_actor.hpp"
-#include "actors/head/submission.hpp"
 
 namespace ds::head::test {
 namespace {
@@ -17,7 +17,6 @@ constexpr std::uint32_t kSlots = 2;
 constexpr std::size_t kNodes = 3, kMaxJobs = 10;
 constexpr std::int64_t kBegin_ms = 1'700'000'000'000;
 constexpr std::int64_t kPatience_ms = 3'600'000, kTimeStep_ms = 200;
-constexpr std::int64_t kNodesComeBack_ms = 2'000;
 constexpr std::uint64_t kCompactBytes = 4'000;
 constexpr std::size_t kPieceBytes = 700;
 
@@ -27,6 +26,10 @@ const std::vector<std::string> kTenants{
     "version: 1\ntenants:\n  a: {guaranteed: 3, borrowing_limit: 0}\n  b: {guaranteed: 3, borrowing_limit: "
     "0}\n",
     "version: 1\ntenants:\n  a: {guaranteed: 1}\n  b: {guaranteed: 1, borrowing_limit: 2}\n"};
+
+const caf::resumable* job_of(const caf::actor& actor) {
+  return dynamic_cast<caf::resumable*>(caf::actor_cast<caf::abstract_actor*>(actor));
+}
 
 fabric::TransportOptions transport_options() {
   fabric::TransportOptions options;
@@ -48,6 +51,7 @@ StillSystem::StillSystem()
           std::shared_ptr<fabric::Transport>(std::move(*fabric::Transport::start(transport_options()))))) {
   // At the clock's zero a head seems to have planned just now, and the first seed would differ from itself.
   scheduler().clock().current_time += std::chrono::hours(1);
+  std::ofstream(folder() / "train.csv") << "utterance,intent\nhello,greeting\nbye,farewell\n";
 }
 
 caf::scheduler::test_coordinator& StillSystem::scheduler() {
@@ -59,10 +63,14 @@ SimulatedCluster::SimulatedCluster(StillSystem& still, std::uint64_t seed)
       began_(still.scheduler().clock().now()),
       random_(seed),
       watch_(kSlots),
-      router_(still.system()) {
+      router_(still.system()),
+      logs_(still.folder() / "logs") {
   parts_.fabric = &still_.fabric();
   parts_.router = &router_;
-  parts_.checkpoint_thread = parts_.log_thread = parts_.check_thread = parts_.file_thread = &idle_thread_;
+  parts_.checkpoints = &checkpoints_;
+  parts_.logs = &logs_;
+  parts_.max_state_bytes = 1 << 20;
+  parts_.checkpoint_thread = parts_.log_thread = parts_.check_thread = parts_.file_thread = &tasks_;
   parts_.now_ms = [this] { return now_ms(); };
   parts_.random = [this] { return static_cast<std::uint32_t>(random_()); };
   parts_.node_term = std::chrono::milliseconds(kNodeTerm_ms);
@@ -98,7 +106,7 @@ void SimulatedCluster::run(int events) {
 }
 
 void SimulatedCluster::turn() {
-  switch (pick(25)) {
+  switch (pick(27)) {
     case 0:
       return submissions_.size() < kMaxJobs ? submit() : void();
     case 1:
@@ -130,6 +138,10 @@ void SimulatedCluster::turn() {
       return settle();
     case 15:
       return chance(30) ? cut_off_one() : void();
+    case 16:
+    case 17:
+      run_one_task();
+      return;
     default:
       run_one_actor();
   }
@@ -151,6 +163,9 @@ void SimulatedCluster::start_head() {
   ASSERT_TRUE(head) << head.error().message;
   head_ = std::move(*head);
   is_alive_ = std::make_shared<bool>(true);
+  // As `ds-head` waits for it. Else one that is killed before it has ever run would begin after the next one,
+  // and take that one's place: who asks the head then asks a dead one.
+  still_.scheduler().run_jobs_filtered([begun = job_of(head_)](const auto* job) { return job == begun; });
   ++heads_;
   head_began_ms_ = now_ms();
   for (auto& node : nodes_) node->on_head_listens(true, now_ms());
@@ -179,12 +194,13 @@ void SimulatedCluster::kill_head() {
 
 void SimulatedCluster::kill_head(std::uint64_t survive,
                                  const std::function<std::size_t(std::size_t)>& arrive) {
-  const auto* head = dynamic_cast<caf::resumable*>(caf::actor_cast<caf::abstract_actor*>(head_));
-  still_.scheduler().run_jobs_filtered([head](const auto* job) { return job != head; });
+  still_.scheduler().run_jobs_filtered([head = job_of(head_)](const auto* job) { return job != head; });
   *is_alive_ = false;
   auto& journal = *journals_.back();
   journal.close();
   for (; survive > 0; --survive) sync_one();
+  for (auto done = arrive(tasks_.waiting()); done > 0; --done) run_one_task();
+  tasks_.drop();
   for (auto& node : nodes_) {
     node->lose_head(arrive(node->orders()));
     node->on_head_listens(false, now_ms());
@@ -194,82 +210,12 @@ void SimulatedCluster::kill_head(std::uint64_t survive,
 }
 
 void SimulatedCluster::add_node() {
-  nodes_.push_back(std::make_unique<SimulatedNode>(still_.system(), still_.fabric(),
-                                                   "node-" + std::to_string(next_node_++), kSlots, watch_));
+  nodes_.push_back(std::make_unique<SimulatedNode>(
+      still_.system(), still_.fabric(), "node-" + std::to_string(next_node_++), kSlots, watch_, gangs_));
 }
 
-std::string SimulatedCluster::random_job() {
-  static const std::vector<std::string> kShapes{"1", "1", "2", "{min: 1, max: 3}", "{min: 2, max: 3}"};
-  static const std::vector<std::string> kSlotsOfOne{"1", "1", "1", "0.5", "0.3"};
-  static const std::vector<std::string> kGpus{"0", "0", "0", "1", "h200:1", "H200:2"};
-  std::string text = "version: 1\nkind: command\nname: job\nrun: [work]\n";
-  text += "resources: {cpus: " + kSlotsOfOne[pick(kSlotsOfOne.size())] +
-          ", memory: 64Mi, gpu: " + kGpus[pick(kGpus.size())] + "}\n";
-  text += "workers: " + kShapes[pick(kShapes.size())] + "\n";
-  text += "tenant: " + std::string(chance(50) ? "a" : "b") + "\n";
-  text += "priority: " + std::to_string(100 * (1 + pick(9))) + "\n";
-  text += "restart: " + std::to_string(chance(80) ? 100 : 1) + "\n";
-  const bool has_limit = chance(10);
-  if (has_limit) text += "time_limit: 10s\n";
-  if (chance(15)) text += "preemptible: false\n";
-  const bool begins_later = chance(10);
-  if (begins_later) text += "start_after: 5s\n";
-  if (chance(15) && !submissions_.empty() && !submissions_.back().id.empty()) {
-    text += "depends_on: [" + submissions_.back().id + "]\n";
-  } else if (has_limit && !begins_later) {
-    text += chance(80) ? "deadline: 1h\n" : "deadline: 42s\n";  // the last line, see `send_submission`
-  }
-  return text;
-}
-
-void SimulatedCluster::submit() {
-  submissions_.push_back({"key-" + std::to_string(submissions_.size()), random_job(), {}});
-  if (head_) send_submission(submissions_.size() - 1);
-}
-
-void SimulatedCluster::send_submission(std::size_t index) {
-  const auto& [key, text, id] = submissions_[index];
-  gateway::HttpRequest request;
-  request.headers["idempotency-key"] = key;
-  request.body = nlohmann::json{{"file", "job.yaml"}, {"directory", "/work"}, {"text", text}}.dump();
-  const auto respond = [this, index, alive = is_alive_](const gateway::HttpResponse& answer) {
-    if (!*alive) return;
-    if (answer.status == 409 || answer.status == 503) {  // its deadline cannot be promised, or not yet
-      auto& refused = submissions_[index].text;
-      ASSERT_NE(refused.find("deadline:"), std::string::npos) << answer.body;
-      refused.resize(refused.find("deadline:"));
-      return send_submission(index);
-    }
-    ASSERT_LT(answer.status, 300) << answer.body;
-    const std::string given = nlohmann::json::parse(answer.body).at("id");
-    auto& submission = submissions_[index];
-    EXPECT_TRUE(submission.id.empty() || submission.id == given) << "one key, two jobs";
-    EXPECT_NE(watch_.ledger().find(given), nullptr) << "acknowledged before it was durable";
-    submission.id = given;
-  };
-  caf::anon_send(head_, Run{[key = key, checked = check_submission(request), respond](Head& head) {
-                   head.on_submission_checked(key, checked, respond);
-                 }});
-}
-
-/// Somebody wants to know what would become of a job.
-void SimulatedCluster::plan() {
-  gateway::HttpRequest request;
-  request.body = nlohmann::json{{"file", "job.yaml"}, {"directory", "/work"}, {"text", random_job()}}.dump();
-  const auto respond = [this, alive = is_alive_](const gateway::HttpResponse& answer) {
-    if (!*alive) return;
-    if (answer.status == 503) return;  // it waits for its nodes, or too many ask
-    if (answer.status == 409) return;  // its deadline cannot be promised
-    ASSERT_EQ(answer.status, 200) << answer.body;
-    ++plans_;
-    EXPECT_GE(now_ms() - head_began_ms_, kNodesComeBack_ms) << "it can't know its nodes yet";
-    const auto document = nlohmann::json::parse(answer.body);
-    EXPECT_EQ(document.at("outcome") == "starts", !document.at("placement").empty()) << document;
-    EXPECT_EQ(document.at("outcome") == "starts", document.at("reasons").empty()) << document;
-  };
-  caf::anon_send(head_, Run{[checked = check_submission(request), respond](Head& head) {
-                   head.on_draft_checked(checked, respond);
-                 }});
+bool SimulatedCluster::run_one_task() {
+  return tasks_.run_one();
 }
 
 /// An operator changes what tenants may use.
@@ -307,7 +253,7 @@ void SimulatedCluster::ask() {
   if (chance(30)) return plan();
   if (chance(25) && !nodes_.empty()) {
     const auto& node = nodes_[pick(nodes_.size())]->name();
-    return request("nodes/" + node + (chance(40) ? "/drain" : "/undrain"));
+    return request("nodes/" + node + (chance(40) ? "/drain" : chance(70) ? "/undrain" : "/cordon"));
   }
   if (submissions_.empty()) return;
   const auto& id = submissions_[pick(submissions_.size())].id;
@@ -464,7 +410,10 @@ void SimulatedCluster::pass_time(std::int64_t ms) {
   // In small steps, for what ends at a moment must not be found to run later.
   for (; ms > 0; ms -= kTimeStep_ms) {
     still_.scheduler().advance_time(std::chrono::milliseconds(std::min(ms, kTimeStep_ms)));
-    for (auto& node : nodes_) node->end_programs(now_ms());
+    for (auto& node : nodes_) {
+      node->end_programs(now_ms());
+      node->train(node->is_cut_off(now_ms()) ? caf::actor() : head_, now_ms(), random_);
+    }
   }
   tell_closed_ports();
   for (auto& node : nodes_) {
@@ -474,14 +423,14 @@ void SimulatedCluster::pass_time(std::int64_t ms) {
 }
 
 void SimulatedCluster::settle() {
-  while (run_one_actor() || sync_one() || obey_one()) {
+  while (run_one_actor() || sync_one() || obey_one() || run_one_task()) {
   }
 }
 
 bool SimulatedCluster::have_all_ended() const {
   return std::ranges::all_of(submissions_, [this](const Submission& one) {
     const auto* job = watch_.ledger().find(one.id);
-    return job != nullptr && scheduler::is_end(job->state);
+    return job == nullptr ? watch_.is_forgotten(one.id) : scheduler::is_end(job->state);
   });
 }
 
@@ -495,8 +444,10 @@ void SimulatedCluster::finish() {
   if (!head_) start_head();
   while (nodes_.size() < kNodes) add_node();
   settle();
-  for (const auto& [node, closure] : scheduler::NodeClosures(watch_.ledger().drained()))
-    request("nodes/" + node + "/undrain");
+  for (const auto* closed : {&watch_.ledger().drained(), &watch_.ledger().cordoned()}) {
+    for (const auto& [node, closure] : scheduler::NodeClosures(*closed))
+      request("nodes/" + node + "/undrain");
+  }
   for (const auto& [node, closure] : scheduler::NodeClosures(watch_.ledger().quarantined()))
     request("nodes/" + node + "/undrain");
   for (const auto& submission : submissions_) {
@@ -512,16 +463,24 @@ void SimulatedCluster::finish() {
   }
   for (const auto& one : submissions_) {
     const auto* job = watch_.ledger().find(one.id);
+    if (job == nullptr && watch_.is_forgotten(one.id)) continue;
     ASSERT_NE(job, nullptr) << one.key << " was lost";
     EXPECT_TRUE(scheduler::is_end(job->state))
         << one.id << " is " << scheduler::to_string(job->state) << ": " << job->reason << "\n"
         << one.text;
   }
-  for (int i = 0; i < 60 && !watch_.ledger().leases().empty(); ++i) {
+  // A node that is cut off does not know yet that a training has ended.
+  const auto is_any_busy = [this] {
+    return std::ranges::any_of(
+        nodes_, [](const auto& node) { return node->slots_in_use() > scheduler::SlotCount(0); });
+  };
+  for (int i = 0; i < 200 && (!watch_.ledger().leases().empty() || is_any_busy()); ++i) {
     pass_time(500);
     settle();
   }
-  EXPECT_TRUE(watch_.ledger().leases().empty()) << "slots are kept though all jobs have ended";
+  for (const auto& [worker, lease] : watch_.ledger().leases())
+    ADD_FAILURE() << "worker " << worker << " of " << lease.job << " keeps its slots on " << lease.node
+                  << (lease.releasing ? ", where it is to leave" : "") << ", though all jobs have ended";
   for (const auto& node : nodes_)
     EXPECT_EQ(node->slots_in_use(), 0U) << node->name() << " runs what has ended";
 }

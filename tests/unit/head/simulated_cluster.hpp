@@ -3,6 +3,7 @@
 #include <caf/all.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,9 +15,13 @@
 #include "actors/fabric/fabric.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/head/head.hpp"
+#include "storage/log/log_store.hpp"
 #include "tests/unit/head/head_watch.hpp"
+#include "tests/unit/head/held_tasks.hpp"
+#include "tests/unit/head/memory_checkpoints.hpp"
 #include "tests/unit/head/memory_journal.hpp"
 #include "tests/unit/head/simulated_node.hpp"
+#include "tests/unit/temporary_folder.hpp"
 
 namespace ds::head::test {
 
@@ -28,6 +33,8 @@ class StillSystem {
   caf::actor_system& system() { return system_; }
   caf::scheduler::test_coordinator& scheduler();
   fabric::Fabric& fabric() { return *fabric_; }
+  /// Where jobs are submitted; it has data to train with.
+  const std::filesystem::path& folder() const { return folder_.path(); }
 
  private:
   struct Config : caf::actor_system_config {
@@ -36,6 +43,7 @@ class StillSystem {
   Config config_;
   caf::actor_system system_;
   std::unique_ptr<fabric::Fabric> fabric_;
+  TemporaryFolder folder_;
 };
 
 /// When the head of a scripted run dies.
@@ -67,6 +75,8 @@ class SimulatedCluster {
   std::uint64_t starts_with_gpus() const { return watch_.starts_with_gpus(); }
   std::uint64_t starts_with_parts() const { return watch_.starts_with_parts(); }
   std::uint64_t promises() const { return watch_.promises(); }
+  std::uint64_t trainers() const { return watch_.trainers(); }
+  const HeadWatch::Kinds& kinds() const { return watch_.kinds(); }
   std::uint64_t snapshots() const { return snapshots_; }              ///< that heads have written
   std::uint64_t unfinished_snapshots() const { return unfinished_; }  ///< that died with their heads
 
@@ -97,6 +107,8 @@ class SimulatedCluster {
   void check_replay(const storage::StateJournal::Recovered& recovered) const;
   void add_node();
   std::string random_job();
+  std::string random_training();
+  bool run_one_task();
   void submit();
   void plan();
   void read_events();
@@ -121,7 +133,10 @@ class SimulatedCluster {
   HeadWatch watch_;
   router::Router router_;
   HeadParts parts_;
-  SerialThread idle_thread_{1};
+  HeldTasks tasks_;
+  MemoryCheckpoints checkpoints_;
+  storage::LogStore logs_;
+  AllGangs gangs_;
   caf::actor head_;
   std::shared_ptr<bool> is_alive_;  ///< of the head: what it answers is heard
   std::vector<std::unique_ptr<MemoryJournal>> journals_;

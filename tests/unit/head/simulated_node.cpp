@@ -30,8 +30,13 @@ std::uint32_t variable(const StartCommand& order, const std::string& name) {
 }  // namespace
 
 SimulatedNode::SimulatedNode(caf::actor_system& system, fabric::Fabric& fabric, std::string name,
-                             std::uint32_t slots, NodeWatcher& watcher)
-    : name_(std::move(name)), slots_(slots), system_(system), fabric_(fabric), watcher_(watcher) {
+                             std::uint32_t slots, NodeWatcher& watcher, AllGangs& gangs)
+    : name_(std::move(name)),
+      slots_(slots),
+      system_(system),
+      fabric_(fabric),
+      watcher_(watcher),
+      gangs_(gangs) {
   agent_ = system.spawn(listen, inbox_);
 }
 
@@ -42,14 +47,16 @@ caf::behavior SimulatedNode::listen(caf::event_based_actor* self, const std::sha
     const auto sender = caf::actor_cast<caf::actor_addr>(self->current_sender());
     if (sender == inbox->heard) inbox->orders.emplace_back(order);
   };
-  return {[take](const StartCommand& order) { take(order); },
-          [take](const StopCommand& order) { take(order); }, [take](const ExitTaken& order) { take(order); },
-          [take](const NodeWelcome& order) { take(order); },
-          [take](const NodeRefused& order) { take(order); }};
+  return {
+      [take](const StartCommand& order) { take(order); }, [take](const StopCommand& order) { take(order); },
+      [take](const ExitTaken& order) { take(order); },    [take](const NodeWelcome& order) { take(order); },
+      [take](const NodeRefused& order) { take(order); },  [take](const StartWorker& order) { take(order); },
+      [take](const KillWorker& order) { take(order); }};
 }
 
 SimulatedNode::~SimulatedNode() {
   for (const auto& [worker, program] : programs_) watcher_.on_lost(program);
+  for (const auto& [worker, one] : workers_) watcher_.on_worker_end(one.process);
   caf::anon_send_exit(agent_, caf::exit_reason::kill);
 }
 
@@ -58,6 +65,7 @@ void SimulatedNode::lose_head(std::size_t arrive) {
   inbox_->heard = nullptr;
   registered_ = false;
   inbox_->orders.resize(std::min(arrive, inbox_->orders.size()));
+  for (auto& [worker, one] : workers_) one.trainer->lose_head();
 }
 
 void SimulatedNode::on_head_listens(bool listens, std::int64_t now_ms) {
@@ -71,6 +79,7 @@ void SimulatedNode::on_head_listens(bool listens, std::int64_t now_ms) {
 void SimulatedNode::cut_off(std::int64_t now_ms, std::int64_t back_ms) {
   lose_head(0);
   watcher_.on_cut_off(name_);
+  for (auto& [worker, one] : workers_) one.trainer->cut_off();
   caf::anon_send_exit(agent_, caf::exit_reason::kill);  // what the head sees of it
   inbox_ = std::make_shared<Inbox>();
   agent_ = system_.spawn(listen, inbox_);
@@ -93,6 +102,7 @@ void SimulatedNode::find_head(const caf::actor& head, std::int64_t now_ms, std::
   hello.agent = fabric_.address_of(agent_);
   for (const auto& [worker, program] : programs_)
     hello.running.push_back({worker, program.job, 1, program.generation});
+  for (const auto& [worker, one] : workers_) hello.running.push_back({worker, one.process.job, 1, 0});
   tell(std::move(hello));
 }
 
@@ -153,6 +163,52 @@ void SimulatedNode::obey(const NodeWelcome& welcome, std::int64_t now_ms, std::m
       obey(StopCommand{worker, program.generation, 1'000, "the head does not know it"}, now_ms, random);
     }
   }
+  std::vector<std::uint64_t> unknown;
+  for (const auto& [worker, one] : workers_) {
+    if (std::ranges::find(welcome.keep, worker) == welcome.keep.end()) unknown.push_back(worker);
+  }
+  for (const auto worker : unknown) end_worker(worker, "killed by signal 9 (Killed)", false);
+}
+
+void SimulatedNode::obey(const StartWorker& order, std::int64_t, std::mt19937_64&) {
+  EXPECT_EQ(order.role, "worker");
+  if (workers_.contains(order.worker)) return;
+  Program process;
+  process.job = order.job;
+  process.worker = order.worker;
+  for (const auto device : order.devices)
+    process.devices += (process.devices.empty() ? "" : ",") + std::to_string(device);
+  watcher_.on_worker_start(name_, process);
+  workers_[order.worker] = {
+      process, std::make_unique<SimulatedTrainer>(system_, fabric_, gangs_, order.worker, order.job)};
+  tell(WorkerStarted{order.worker, 1, 0, 0});
+}
+
+void SimulatedNode::obey(const KillWorker& order, std::int64_t, std::mt19937_64&) {
+  if (workers_.contains(order.worker)) end_worker(order.worker, "killed by signal 9 (Killed)", false);
+}
+
+void SimulatedNode::end_worker(std::uint64_t worker, const std::string& how, bool clean) {
+  const auto found = workers_.find(worker);
+  watcher_.on_worker_end(found->second.process);
+  workers_.erase(found);
+  tell(WorkerExited{worker, how, clean, false, 0, false});  // without a head the next hello says it
+}
+
+void SimulatedNode::train(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random) {
+  std::vector<std::uint64_t> stopped, crashed;
+  for (auto& [worker, one] : workers_) {
+    if (one.trainer->is_stopped()) {
+      stopped.push_back(worker);
+    } else if (random() % 300 == 0) {
+      crashed.push_back(worker);
+    } else {
+      if (head && !one.trainer->has_head() && random() % 2 == 0) one.trainer->find_head(head);
+      one.trainer->work(now_ms);
+    }
+  }
+  for (const auto worker : stopped) end_worker(worker, "exit code 0", true);
+  for (const auto worker : crashed) end_worker(worker, "killed by signal 11 (Segmentation fault)", false);
 }
 
 void SimulatedNode::obey(const NodeRefused& refused, std::int64_t, std::mt19937_64&) {
@@ -181,6 +237,7 @@ scheduler::SlotCount SimulatedNode::slots_in_use() const {
   for (const auto& [worker, program] : programs_) {
     if (!program.end) used += program.slots;
   }
+  for (const auto& [worker, one] : workers_) used += one.process.slots;
   return used;
 }
 

@@ -14,6 +14,7 @@
 #include "actors/fabric/fabric.hpp"
 #include "actors/messages/node.hpp"
 #include "scheduler/spec/slot_count.hpp"
+#include "tests/unit/head/simulated_trainer.hpp"
 
 namespace ds::head::test {
 
@@ -42,6 +43,9 @@ class NodeWatcher {
   virtual void on_end(const Program& program) = 0;
   /// It went with its node: nobody will hear how it ended.
   virtual void on_lost(const Program& program) = 0;
+  /// The same of a training job's worker, which is no program of a user's: its `generation` is 0.
+  virtual void on_worker_start(const std::string& node, Program& worker) = 0;
+  virtual void on_worker_end(const Program& worker) = 0;
   /// Nobody hears how what runs there ends, until the node is back.
   virtual void on_cut_off(const std::string& node) = 0;
   virtual void on_back(const std::string& node) = 0;
@@ -51,11 +55,12 @@ class NodeWatcher {
 /// rules of `actors/node/agent.cpp`, one order when `obey_one` says so, and outlives heads.
 class SimulatedNode {
  public:
-  using Order = std::variant<messages::StartCommand, messages::StopCommand, messages::ExitTaken,
-                             messages::NodeWelcome, messages::NodeRefused>;
+  using Order =
+      std::variant<messages::StartCommand, messages::StopCommand, messages::ExitTaken, messages::NodeWelcome,
+                   messages::NodeRefused, messages::StartWorker, messages::KillWorker>;
 
   SimulatedNode(caf::actor_system& system, fabric::Fabric& fabric, std::string name, std::uint32_t slots,
-                NodeWatcher& watcher);
+                NodeWatcher& watcher, AllGangs& gangs);
   ~SimulatedNode();
   SimulatedNode(const SimulatedNode&) = delete;
   SimulatedNode& operator=(const SimulatedNode&) = delete;
@@ -75,6 +80,8 @@ class SimulatedNode {
   void obey_one(std::int64_t now_ms, std::mt19937_64& random);
   /// Ends programs whose time has come.
   void end_programs(std::int64_t now_ms);
+  /// Its training jobs' workers go on; now and then one crashes, or finds the head.
+  void train(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random);
 
   const std::string& name() const { return name_; }
   /// As it tells the head.
@@ -93,6 +100,9 @@ class SimulatedNode {
   void obey(const messages::ExitTaken& taken, std::int64_t now_ms, std::mt19937_64& random);
   void obey(const messages::NodeWelcome& welcome, std::int64_t now_ms, std::mt19937_64& random);
   void obey(const messages::NodeRefused& refused, std::int64_t now_ms, std::mt19937_64& random);
+  void obey(const messages::StartWorker& order, std::int64_t now_ms, std::mt19937_64& random);
+  void obey(const messages::KillWorker& order, std::int64_t now_ms, std::mt19937_64& random);
+  void end_worker(std::uint64_t worker, const std::string& how, bool clean);
   template <class Message>
   void tell(Message message) {
     if (head_) caf::send_as(agent_, head_, std::move(message));
@@ -109,6 +119,12 @@ class SimulatedNode {
   std::int64_t back_ms_ = 0, fence_ms_ = std::numeric_limits<std::int64_t>::max();
   std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::map<std::uint64_t, Program> programs_;  ///< by worker
+  struct Worker {
+    Program process;
+    std::unique_ptr<SimulatedTrainer> trainer;
+  };
+  AllGangs& gangs_;
+  std::map<std::uint64_t, Worker> workers_;
 };
 
 }  // namespace ds::head::test
