@@ -11,7 +11,7 @@ Planning::Planning(GangPlanner& planner, const TenantTree& tenants, std::span<co
                    std::int64_t now_ms, bool is_asked)
     : planner_(planner),
       tenants_(tenants),
-      shares_(tenants, past, planner.total()),
+      shares_(tenants, planner.queue_index(), past, planner.total()),
       now_ms_(now_ms),
       is_asked_(is_asked),
       line_(tenants) {}
@@ -203,13 +203,12 @@ bool Planning::may_break_claim(const Job& job) const {
   if (job.workers == 0 || !tenants_.has_tenants()) return false;
   return std::ranges::any_of(keepers_, [&](const Keeper& keeper) {
     const Job& first = *keeper.job;
-    return keeper.is_soon && first.demand.has_promise && first.queue == job.queue &&
-           !GangPlanner::gives_way(job, first);
+    return keeper.is_soon && first.demand.has_promise && first.queue == job.queue && !gives_way(job, first);
   });
 }
 
 /// By what it could not have though all were gone that may be taken for it.
-WaitingLine::Claim Planning::claim_of(const GangPlanner::MadeRoom& made) const {
+WaitingLine::Claim Planning::claim_of(const MadeRoom& made) const {
   WaitingLine::Claim claim{.guarantee = tenants_[made.guarantee].depth};
   for (const auto& limit : made.limits) claim.limit = std::max(claim.limit, tenants_[limit.queue].depth);
   return claim;
