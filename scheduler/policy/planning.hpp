@@ -64,6 +64,7 @@ class Planning {
     GangPlanner::Jobs::const_iterator next;
     bool is_behind = false;        ///< only started gangs are served any more
     bool is_behind_fixed = false;  ///< those without workers that are not preemptible are passed over
+    bool keeps_replicas = false;   ///< one that comes in its turn was behind others: so are more replicas
     std::set<const Job*> gangs_offered = {};  ///< started ones that had their turn before those ahead
   };
   struct Later {
@@ -98,6 +99,7 @@ class Planning {
   bool is_yet_to_be_served(const Job& job) const;
   Job* next_gang_before(const Job& first) const;
   void pass_over(const Job& job);
+  static bool may_be_behind(const Job& job);
   bool is_behind(const Job& job) const;
   Job* next_short(std::size_t queue);
   void make_reservations();
