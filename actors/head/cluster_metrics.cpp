@@ -55,7 +55,8 @@ void write_queues(MetricsWriter& out, const scheduler::Ledger& ledger, const Ten
     use.add(tenants.find(lease.tenant, lease.queue).value_or(TenantTree::kRoot),
             {lease.slots, lease.memory_bytes, lease.devices.size()});
   }
-  const scheduler::Shares shares(tenants, {}, cluster);
+  const scheduler::QueueIndex index(tenants);
+  const scheduler::Shares shares(tenants, index, {}, cluster);
   const std::size_t first = tenants.has_tenants() ? 1 : 0;
   const auto label = [&](std::size_t i) {
     return fmt::format("queue=\"{}\"", i == TenantTree::kRoot ? "default" : tenants.full_name(i));

@@ -108,8 +108,9 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
   }
   const auto together = tenants.guaranteed_together();
   const auto gpus_together = tenants.guaranteed_gpus_together();
-  const scheduler::Shares now(tenants, {}, cluster);
-  const scheduler::Shares lately(tenants, ledger.past_use(now_ms), cluster);
+  const scheduler::QueueIndex index(tenants);
+  const scheduler::Shares now(tenants, index, {}, cluster);
+  const scheduler::Shares lately(tenants, index, ledger.past_use(now_ms), cluster);
   const auto or_null = [](const auto& limit) { return limit ? json(*limit) : json(nullptr); };
   json list = json::array();
   for (std::size_t i = tenants.has_tenants() ? 1 : 0; i < tenants.queues.size(); ++i) {

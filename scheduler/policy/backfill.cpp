@@ -185,7 +185,7 @@ void Planning::backfill() {
   const auto next = [&](std::size_t queue) { return next_candidate(queue, shapes[queue]); };
   const auto is_within = [&](const Job& job, std::size_t queue) { return is_within_guarantee(job, queue); };
   while (Job* job = choose_turn(tenants_, shares_, planner_.minimums(), next, is_within))
-    try_candidate(*job, shapes[job->queue].at(GangPlanner::shape_of(*job)));
+    try_candidate(*job, shapes[job->queue].at(shape_of(*job)));
 }
 
 }  // namespace ds::scheduler

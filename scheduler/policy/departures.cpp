@@ -81,11 +81,15 @@ class Departing {
     const bool are_others_leaving = planner_.count_releasing() > 0;
     choose();
     std::vector<ToldJob> before = tell_planner();
-    result_.plan = with_waits ? planner_.plan_and_explain(past, now_ms) : planner_.plan(past, now_ms);
-    const auto broken = broken_gangs();
-    std::vector<Wait> explained;
-    if (!with_waits && !broken.empty()) explained = planner_.explain_roughly(broken, past, now_ms);
-    stop_or_keep(broken, with_waits ? result_.plan.waits : explained, are_others_leaving);
+    if (with_waits) {
+      result_.plan = planner_.plan_and_explain(past, now_ms);
+    } else {
+      std::vector<std::string> losing;
+      for (const ToldJob& job : before) losing.push_back(job.job);
+      result_.plan = planner_.plan_and_explain_roughly(losing, past, now_ms);
+    }
+    stop_or_keep(result_.plan.waits, are_others_leaving);
+    if (!with_waits) result_.plan.waits.clear();
     for (ToldJob& job : before) planner_.set_job(job.job, std::move(job.demand), std::move(job.leases));
     return std::move(result_);
   }
@@ -138,10 +142,9 @@ class Departing {
     return broken;
   }
 
-  void stop_or_keep(std::span<const std::string> broken, std::span<const Wait> waits,
-                    bool are_others_leaving) {
+  void stop_or_keep(std::span<const Wait> waits, bool are_others_leaving) {
     NodeNames staying;
-    for (const std::string& job : broken) {
+    for (const std::string& job : broken_gangs()) {
       const bool stays = has_room_soon(result_.plan, waits, job, are_others_leaving);
       stays ? void(staying.insert(job)) : result_.stopped.push_back(job);
     }

@@ -102,7 +102,7 @@ void Planning::describe_fixed_ahead(const Job& job, WaitFacts& facts) const {
 
 /// Of those that keep it back though it fits now, the first.
 std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
-  if (job.workers > 0 || !planner_.fits_now(job.queue, GangPlanner::shape_of(job))) return std::nullopt;
+  if (job.workers > 0 || !planner_.fits_now(job.queue, shape_of(job))) return std::nullopt;
   for (const auto& kept : reservations_) {
     if (kept.job == &job || kept.is_claimed || !kept.is_before(job.queue, job.size, tenants_)) continue;
     const bool is_held = !kept.at_ms && !kept.is_unknown;  // room is being made, or one is too young

@@ -164,7 +164,7 @@ std::optional<std::int64_t> Planning::latest_start(const Job& job, const GangEnd
   for (const Job* one : line) {
     if (one->workers >= one->needed) continue;  // it starts in this plan
     if (is_ahead) {
-      const auto [known, is_new] = fits.try_emplace(GangPlanner::shape_of(*one), false);
+      const auto [known, is_new] = fits.try_emplace(shape_of(*one), false);
       if (is_new) known->second = planner_.fits_after(then, *one);
       if (!known->second) return std::nullopt;
       ++turns;

@@ -20,6 +20,14 @@
 
 namespace ds::scheduler {
 
+/// What a job asks of what queues are guaranteed; see `for_each_guaranteed`.
+struct GuaranteeClaim {
+  std::optional<Room> minimum = {};  ///< what it stands in line for; none: it may not run, or keeps all
+  std::optional<Room> kept = {};     ///< what nobody gets back from it
+  bool is_all_kept = false;          ///< and that is all of its minimum
+  bool operator==(const GuaranteeClaim&) const = default;
+};
+
 /// A job as a `GangPlanner` keeps it, and the orders in which it looks at jobs. From `workers` on: with the
 /// steps of the plan in hand.
 struct GangJob {
@@ -36,7 +44,9 @@ struct GangJob {
   bool is_pending = true;             ///< neither held nor impossible: waits for its turn, or for slots
   std::uint64_t least_fitting = 0;    ///< workers for which empty nodes must have room; else impossible
   std::optional<Room> least_total;    ///< slots and GPUs that there must be; none: its queue never allows it
+  GuaranteeClaim claim = {};          ///< none without tenants
   std::size_t guaranteed_levels = 0;  ///< of its minimum; as of the last plan's beginning
+  std::size_t filed_levels = 0;       ///< the same where it is found by them; see `PreemptGroup`
   std::uint32_t workers = 0;          ///< live ones, plus placed, minus released
   std::uint32_t kept = 0;             ///< workers by which it grows that room is kept for
   std::vector<std::size_t> reserved_on;     ///< nodes where room is kept for workers that it gets later
@@ -110,7 +120,45 @@ struct GangJob {
   /// Priority, size of worker, whether its speed as it is was measured, whether it rests: what may be
   /// taken is the same for all of one.
   using ShrinkGroup = std::tuple<std::uint32_t, WorkerSize, bool, bool>;
+  /// Guaranteed levels, priority, whether it is young: who may preempt one is the same for all of one.
+  using PreemptGroup = std::tuple<std::size_t, std::uint32_t, bool>;
 };
+
+/// All its workers must be on one node.
+inline bool is_together(const GangJob& job) {
+  return job.demand.placement == PlacementRule::same_node;
+}
+
+/// Not just any worker of another job is of use to it.
+inline bool is_picky(const GangJob& job) {
+  return job.size.gpus > 0 || is_together(job);
+}
+
+inline GangJob::Shape shape_of(const GangJob& job) {
+  return {job.size, job.needed, is_together(job), !job.demand.preemptible && job.queue != TenantTree::kRoot};
+}
+
+inline GangJob::GrowthGroup growth_group(const GangJob& job) {
+  return {job.size, is_together(job)};
+}
+
+inline GangJob::GrowthRank growth_rank(const GangJob& job) {
+  return {~job.demand.priority, -job.growth.gain, job.workers, job.demand.order, job.demand.job};
+}
+
+inline GangJob::ShrinkRank shrink_rank(const GangJob& job) {
+  return {-job.loss, job.workers, job.demand.order, job.demand.job};
+}
+
+/// Whether it may preempt the other, of its queue.
+inline bool gives_way(const GangJob& other, const GangJob& job) {
+  return other.demand.preemptible && !other.demand.has_promise && other.demand.priority < job.demand.priority;
+}
+
+/// Whether the job's workers above its minimum are there for another of its queue.
+inline bool yields_to(const GangJob& job, const GangJob& beneficiary) {
+  return job.demand.priority <= beneficiary.demand.priority || beneficiary.demand.has_promise;
+}
 
 /// When it ends, if it runs or starts now; 0: nobody knows.
 inline std::int64_t end_of(const GangJob& job, std::int64_t now_ms) {

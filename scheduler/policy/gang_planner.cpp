@@ -4,14 +4,26 @@
 #include <algorithm>
 #include <limits>
 
-#include "scheduler/policy/guarantees.hpp"
-
 namespace ds::scheduler {
 namespace {
 
 GangPlanner::ShrinkGroup shrink_group(const GangPlanner::Job& job) {
   return {job.demand.priority, job.size, job.demand.curve != nullptr && job.demand.is_settled,
           job.demand.is_resting};
+}
+
+GangJob::PreemptGroup preempt_group(const GangJob& job) {
+  return {job.filed_levels, job.demand.priority, job.demand.is_young};
+}
+
+/// Takes it out of its group; false if it is not there.
+template <class Groups, class Group, class Key>
+bool take_out(Groups& groups, const Group& group, const Key& key) {
+  const auto found = groups.find(group);
+  if (found == groups.end()) return false;
+  const bool was_there = found->second.erase(key);
+  if (found->second.empty()) groups.erase(found);
+  return was_there;
 }
 
 }  // namespace
@@ -31,8 +43,7 @@ GangPlanner::GangPlanner(const TenantTree& tenants)
       growable_(tenants.queues.size()),
       shrinkable_(tenants.queues.size()),
       preemptible_(tenants.queues.size()),
-      claimants_(tenants.queues.size()),
-      fixed_(tenants.queues.size()) {
+      guarantees_(tenants) {
   set_total();
 }
 
@@ -44,13 +55,7 @@ void GangPlanner::change_nodes(std::vector<NodeView> changed, std::span<const st
   };
   for (const NodeView& node : changed) note(node.id);
   for (const std::string& name : gone) note(name);
-  std::vector<std::unique_ptr<Job>> jobs;
-  for (Job* job : there) {
-    remove(*job);
-    const auto known = jobs_.find(job->demand.job);
-    jobs.push_back(std::move(known->second));
-    jobs_.erase(known);
-  }
+  for (Job* job : there) remove(*job);
   for (const std::string& name : gone) remove_node(name);
   for (NodeView& node : changed) {
     remove_node(node.id);
@@ -58,11 +63,7 @@ void GangPlanner::change_nodes(std::vector<NodeView> changed, std::span<const st
   }
   relocatable_at_.resize(capacity_.node_count());
   set_total();
-  for (auto& job : jobs) {
-    const std::string id = job->demand.job;
-    set_job(id, job->is_wanted ? std::optional(std::move(job->demand)) : std::nullopt,
-            std::move(job->leases));
-  }
+  for (Job* job : there) add(*job);
   look_at_needs();
 }
 
@@ -95,20 +96,16 @@ void GangPlanner::set_total() {
 }
 
 void GangPlanner::set_job(const std::string& id, std::optional<Demand> demand, std::vector<Lease> leases) {
-  const auto known = jobs_.find(id);
-  if (known != jobs_.end()) {
-    remove(*known->second);
-    if (!demand && leases.empty()) jobs_.erase(known);
-  }
-  if (!demand && leases.empty()) return;
-  auto job = std::make_unique<Job>();
+  const auto [known, is_new] = jobs_.try_emplace(id);
+  std::unique_ptr<Job>& job = known->second;
+  if (!is_new) remove(*job);
+  if (is_new) job = std::make_unique<Job>();
+  if (!demand && leases.empty()) return void(jobs_.erase(known));
   job->is_wanted = demand.has_value();
-  if (demand) job->demand = *std::move(demand);
+  job->demand = demand ? *std::move(demand) : Demand{};
   job->demand.job = id;
   job->leases = std::move(leases);
-  std::unique_ptr<Job>& place = jobs_[id];
-  place = std::move(job);
-  add(*place);
+  add(*job);
 }
 
 std::vector<std::unique_ptr<GangPlanner::Job>> GangPlanner::take_jobs() {
@@ -171,14 +168,21 @@ const GangPlanner::Job* GangPlanner::find(const std::string& job) const {
 }
 
 std::size_t GangPlanner::queue_of(const std::string& tenant, const std::string& queue) const {
-  return tenants_.find(tenant, queue).value_or(TenantTree::kRoot);
+  return index_.find(tenant, queue).value_or(TenantTree::kRoot);
 }
 
+/// All but what was told of it is as it comes of that; it has been removed, or is new.
 void GangPlanner::add(Job& job) {
+  Job fresh;
+  fresh.demand = std::move(job.demand);
+  fresh.is_wanted = job.is_wanted;
+  fresh.leases = std::move(job.leases);
+  job = std::move(fresh);
   job.size = size_of(job.demand);
   job.needed = std::max<std::uint32_t>(1, job.demand.workers.min);
-  job.has_queue = tenants_.find(job.demand.tenant, job.demand.queue).has_value();
-  job.queue = queue_of(job.demand.tenant, job.demand.queue);
+  const auto queue = index_.find(job.demand.tenant, job.demand.queue);
+  job.has_queue = queue.has_value();
+  job.queue = queue.value_or(TenantTree::kRoot);
   for (const Lease& lease : job.leases) {
     if (lease.role != Role::worker) continue;
     if (is_available(lease)) {
@@ -252,9 +256,8 @@ void GangPlanner::enter(Job& job) {
   job.least_fitting = least_fitting(job);
   job.least_total = least_total(job);
   job.is_pending = needs_.add(job) && !job.demand.held;
-  if (job.is_pending && tenants_.has_tenants() && !is_among_fixed_only(job))
-    claimants_[job.queue].insert(&job);
-  if (job.has_queue && job.workers > 0 && is_fixed(job)) fixed_[job.queue].insert(&job);
+  job.claim = claim_of(job);
+  guarantees_.add(job);
   if (job.workers > 0) running_.insert(&job);
   if (job.workers > 0 && job.demand.ends_ms > 0) ending_.insert(&job);
   if (job.workers > 0 && job.demand.ends_ms == 0 && job.demand.likely_ends_ms > 0)
@@ -272,7 +275,8 @@ void GangPlanner::enter(Job& job) {
     ++relocatable_;
     for (const auto& [node, workers] : job.at) relocatable_at_[node].insert(&job);
   }
-  preemptible_[job.queue][job.demand.priority].insert(&job);
+  job.filed_levels = job.guaranteed_levels;
+  preemptible_[job.queue][preempt_group(job)].insert(&job);
   if (job.workers > job.needed) shrinkable_[job.queue][shrink_group(job)].emplace(shrink_rank(job), &job);
   if (job.workers > job.needed && count_slowing(job.demand, job.workers, job.workers) > 0)
     slowed_.insert(&job);
@@ -280,25 +284,17 @@ void GangPlanner::enter(Job& job) {
 
 void GangPlanner::leave(Job& job) {
   needs_.remove(job);
-  for (Jobs* jobs : {&running_, &stalled_, &impossible_, &slowed_, &short_[job.queue], &partial_[job.queue],
-                     &claimants_[job.queue], &fixed_[job.queue]})
+  for (Jobs* jobs : {&running_, &stalled_, &impossible_, &slowed_, &short_[job.queue], &partial_[job.queue]})
     jobs->erase(&job);
+  guarantees_.remove(job);
   ending_.erase(&job);
   likely_ending_.erase(&job);
   bool was_relocatable = false;
   for (const auto& [node, workers] : job.at) was_relocatable |= relocatable_at_[node].erase(&job) > 0;
   if (was_relocatable) --relocatable_;
-  if (job.guaranteed_levels > 0) std::erase(guaranteed_, &job);
-  job.guaranteed_levels = 0;
-  const auto take_out = [&](auto& groups, const auto& group, const auto& key) {
-    const auto found = groups.find(group);
-    if (found == groups.end()) return;
-    found->second.erase(key);
-    if (found->second.empty()) groups.erase(found);
-  };
   take_out(unstarted_[job.queue], shape_of(job), &job);
   take_out(growable_[job.queue], growth_group(job), growth_rank(job));
-  take_out(preemptible_[job.queue], job.demand.priority, &job);
+  take_out(preemptible_[job.queue], preempt_group(job), &job);
   take_out(shrinkable_[job.queue], shrink_group(job), shrink_rank(job));
 }
 
@@ -322,26 +318,22 @@ void GangPlanner::count_minimum(const Job& job, bool more) {
   more ? use_minimum_.add(job.queue, room) : use_minimum_.remove(job.queue, room);
 }
 
-void GangPlanner::count_guarantees() {
-  for (Job* job : guaranteed_) job->guaranteed_levels = 0;
-  guaranteed_.clear();
-  std::vector<ClaimLine<Jobs::const_iterator>> lines;
-  for (const Jobs& jobs : claimants_) lines.push_back({jobs.begin(), jobs.end()});
-  std::vector<KeptRoom<Job>> kept;
-  for (const Jobs& jobs : fixed_) {
-    for (Job* job : jobs) kept.push_back({job, room_of(job->size, fixed_workers(*job, job->workers))});
-  }
-  const auto minimum_of = [this](const Job& job) {
-    return room_of(job.size, job.needed - fixed_workers(job, job.workers));
-  };
-  for_each_guaranteed(
-      tenants_, std::move(lines), std::move(kept), Before(), minimum_of,
-      [](const Job& job) { return job.queue; },
-      [&](Job& job, std::size_t levels, bool is_kept) {
-        if (is_kept && !is_among_fixed_only(job)) return;  // its minimum is more than it keeps
-        job.guaranteed_levels = levels;
-        guaranteed_.push_back(&job);
-      });
+GuaranteeClaim GangPlanner::claim_of(const Job& job) const {
+  GuaranteeClaim claim;
+  if (!tenants_.has_tenants()) return claim;
+  const std::uint32_t fixed = fixed_workers(job, job.workers);
+  claim.is_all_kept = is_among_fixed_only(job);
+  if (job.is_pending && !claim.is_all_kept) claim.minimum = room_of(job.size, job.needed - fixed);
+  if (job.has_queue && fixed > 0) claim.kept = room_of(job.size, fixed);
+  return claim;
+}
+
+/// It may have other guaranteed levels than when it was filed.
+void GangPlanner::file_by_levels(Job& job) {
+  if (job.filed_levels == job.guaranteed_levels) return;
+  const bool is_filed = take_out(preemptible_[job.queue], preempt_group(job), &job);
+  job.filed_levels = job.guaranteed_levels;
+  if (is_filed) preemptible_[job.queue][preempt_group(job)].insert(&job);
 }
 
 /// They come first, or have of it what their own queue is guaranteed.
@@ -351,18 +343,18 @@ std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
     const QueueSpec& spec = tenants_[queue];
     const bool could_be_within = use_nothing_.fits_guarantee(queue, room_of(job.size, job.needed));
     if (job.guaranteed_levels >= spec.depth || !could_be_within) continue;
-    for (std::size_t leaf = queue; leaf < claimants_.size(); ++leaf) {
+    for (std::size_t leaf = queue; leaf < tenants_.queues.size(); ++leaf) {
       if (!tenants_.is_below(leaf, queue)) continue;
       const auto note = [&](const Job* other) {
         const bool is_new = other != &job && std::ranges::find(found, other->demand.job) == found.end();
         if (is_new && found.size() < kMaxBlockingJobs) found.push_back(other->demand.job);
       };
-      for (const Job* other : fixed_[leaf]) {
+      for (const Job* other : guarantees_.keepers(leaf)) {
         if (found.size() == kMaxBlockingJobs) return found;
         note(other);
       }
-      for (Job* other : claimants_[leaf]) {
-        if (other->guaranteed_levels <= spec.depth && !Before()(other, const_cast<Job*>(&job))) break;
+      for (const Job* other : guarantees_.line(leaf)) {
+        if (other->guaranteed_levels <= spec.depth && !Before()(other, &job)) break;
         if (found.size() == kMaxBlockingJobs) return found;
         note(other);
       }

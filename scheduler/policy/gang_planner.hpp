@@ -20,10 +20,12 @@
 #include "scheduler/policy/forecast.hpp"
 #include "scheduler/policy/gang_job.hpp"
 #include "scheduler/policy/gang_step.hpp"
+#include "scheduler/policy/guarantee_lines.hpp"
 #include "scheduler/policy/queue_use.hpp"
 #include "scheduler/policy/reservation.hpp"
 #include "scheduler/policy/told_job.hpp"
 #include "scheduler/policy/wait_reasons.hpp"
+#include "scheduler/spec/queue_index.hpp"
 
 namespace ds::scheduler {
 
@@ -64,6 +66,7 @@ class GangPlanner {
   /// Takes its jobs out, to be given to a planner of other nodes.
   std::vector<std::unique_ptr<Job>> take_jobs();
   ToldJob told(const std::string& job) const;
+  const QueueIndex& queue_index() const { return index_; }
   /// As if the plan were carried out, and all were gone that is releasing; until it is told what it gives,
   /// which is how things are. Costs what changes by that.
   std::vector<ToldJob> carry_out(const Plan& plan);
@@ -86,12 +89,6 @@ class GangPlanner {
   const Job::Growable& growable_of(std::size_t queue) const { return growable_[queue]; }
   /// Jobs that changed in this plan so far.
   const std::vector<Job*>& touched() const { return touched_; }
-  static GrowthRank growth_rank(const Job& job) {
-    return {~job.demand.priority, -job.growth.gain, job.workers, job.demand.order, job.demand.job};
-  }
-  static Job::ShrinkRank shrink_rank(const Job& job) {
-    return {-job.loss, job.workers, job.demand.order, job.demand.job};
-  }
   /// Jobs that are better off with fewer workers than they had when the plan began.
   const Jobs& slowed() const { return slowed_; }
   const Job* find(const std::string& job) const;
@@ -113,15 +110,6 @@ class GangPlanner {
   /// From now on those after it can't have what such a job lacks of that.
   void claim_fixed(Job& job, std::uint32_t count);
 
-  /// All its workers must be on one node.
-  static bool is_together(const Job& job) { return job.demand.placement == PlacementRule::same_node; }
-  /// Not just any worker of another job is of use to it.
-  static bool is_picky(const Job& job) { return job.size.gpus > 0 || is_together(job); }
-  static Shape shape_of(const Job& job) {
-    return {job.size, job.needed, is_together(job),
-            !job.demand.preemptible && job.queue != TenantTree::kRoot};
-  }
-  static GrowthGroup growth_group(const Job& job) { return {job.size, is_together(job)}; }
   Ask ask_of(const Job& job, std::uint32_t count) const;
   /// Whether so many workers would fit now.
   bool can_place(const Job& job, std::uint32_t count) const;
@@ -136,15 +124,6 @@ class GangPlanner {
   /// Whether `count` workers would not fit on the nodes even when all that is releasing is gone.
   bool lacks_slots(const Job& job, std::uint32_t count) const { return lack_of(job, count).room; }
 
-  /// What came of `make_room`.
-  struct MadeRoom {
-    bool is_coming = false;
-    /// If not: those that the job would pass though all workers above minimums were gone that may be taken
-    /// for it; none: it lacks room.
-    std::vector<QueueUse::Limit> limits = {};
-    /// And the lowest queue on its way that would have it within what it is guaranteed; the root: none.
-    std::size_t guarantee = TenantTree::kRoot;
-  };
   /// Sees to it that `count` workers will fit and be allowed when all that is releasing is gone, and keeps
   /// that room for the job: by releasing workers of stalled gangs, then those above the minimum of other
   /// jobs; or by having workers of others go to other nodes; or by releasing jobs as a whole; where
@@ -168,9 +147,20 @@ class GangPlanner {
   /// givers once they have given and the room is the job's.
   bool move_for_shares(Job& job, std::uint32_t count, std::size_t queue,
                        const std::function<bool(std::span<const Giver>)>& is_worth);
+  /// Whether a node has room for a worker now, or will have.
+  bool has_room_for_one(const WorkerSize& size) const {
+    return capacity_.fullest_placeable(size) || capacity_.count_later(size) > 0;
+  }
+  /// Whether a queue, or one above it, stays within its guarantee with a worker more.
+  bool has_guarantee_left(std::size_t queue, const WorkerSize& size) const {
+    return lowest_guarantee(queue, room_of(size, 1)) != TenantTree::kRoot;
+  }
   bool could_give_any(std::size_t queue) const { return !shrinkable_[queue].empty(); }
   /// Workers of the job's size that can be placed.
   std::uint64_t count_placeable(const Job& job) const;
+  /// Whether for want of room neither of two jobs of a queue, which have their minimums, has a worker more if
+  /// the first has not.
+  bool lack_the_same_room(const Job& first, const Job& second) const;
   /// Keeps the room that will be there when all that is releasing is gone, if it is enough for `count`.
   bool keep_room(Job& job, std::uint32_t count);
   /// Releases workers of a job that is better off without them.
@@ -212,15 +202,6 @@ class GangPlanner {
   bool has_first_claim(const Job& job) const;
   /// What its minimum and those of the jobs there take that do not give way to it.
   Room with_those_before(const Job& job) const;
-  /// Whether it may preempt the other, of its queue.
-  static bool gives_way(const Job& other, const Job& job) {
-    return other.demand.preemptible && !other.demand.has_promise &&
-           other.demand.priority < job.demand.priority;
-  }
-  /// Whether the job's workers above its minimum are there for another of its queue.
-  static bool yields_to(const Job& job, const Job& beneficiary) {
-    return job.demand.priority <= beneficiary.demand.priority || beneficiary.demand.has_promise;
-  }
   /// Whether a worker that the job, which has its minimum, gets now may be taken back for the beneficiary.
   bool could_shrink(const Job& job, const Job& beneficiary) const;
 
@@ -288,6 +269,7 @@ class GangPlanner {
   void remove_node(const std::string& name);
   void add(Job& job);
   void remove(Job& job);
+  GuaranteeClaim claim_of(const Job& job) const;
   void note_nodes(Job& job, bool more);
   void count_leases(const Job& job, bool more);
   std::size_t queue_of(const std::string& tenant, const std::string& queue) const;
@@ -296,7 +278,7 @@ class GangPlanner {
   Room total_and_elsewhere() const { return plus(empty_nodes_.total(), elsewhere_); }
   void set_total();
   void look_at_needs();
-  void count_guarantees();
+  void file_by_levels(Job& job);
   bool is_feasible(const Job& job) const;
   bool is_allowed(const Job& job) const;
   std::uint64_t least_fitting(const Job& job) const;
@@ -431,9 +413,9 @@ class GangPlanner {
   bool may_be_taken(const Job& job, const Job& beneficiary, std::uint32_t count, const QueueUse& use) const;
   bool has_claim(const Job& beneficiary, const Job& job, std::uint32_t count) const;
   bool may_ever_preempt(const Job& job, const Job& beneficiary) const;
-  std::vector<Job*> ever_preemptible(const Job& beneficiary) const;
+  std::vector<Job*> ever_preemptible(const Job& beneficiary, bool are_young) const;
   bool is_entitled(const Job& beneficiary, const Job& other, std::uint32_t count) const;
-  std::size_t lowest_guarantee(const Job& job, std::uint32_t count) const;
+  std::size_t lowest_guarantee(std::size_t queue, const Room& more) const;
   const Lease* newest_on_available_node(const Job& job) const;
   const Lease* newest_of_use(const Job& victim, const Job& beneficiary, const Lack& lack) const;
   bool could_hold_any(std::size_t node, const Job& job) const;
@@ -471,6 +453,7 @@ class GangPlanner {
   EmptyNodes empty_nodes_{capacity_};
   ClusterNeeds needs_{empty_nodes_};
   const TenantTree& tenants_;
+  QueueIndex index_{tenants_};
   QueueUse use_nothing_;
   QueueUse use_now_;
   QueueUse use_later_;
@@ -487,16 +470,14 @@ class GangPlanner {
   std::set<Job*, Job::EndsBefore> ending_;  ///< jobs with live workers that end at a known moment
   std::set<Job*, Job::LikelyEndsBefore> likely_ending_;  ///< and those that are likely to at some moment
   std::vector<Job::Growable> growable_;                  ///< by queue
-  /// By queue: jobs that could lose a worker, by group; and all of theirs, by priority.
+  /// By queue: jobs that could lose a worker, by group; and all of theirs.
   std::vector<std::map<ShrinkGroup, std::map<Job::ShrinkRank, Job*>>> shrinkable_;
-  std::vector<std::map<std::uint32_t, Jobs>> preemptible_;
+  std::vector<std::map<Job::PreemptGroup, Jobs>> preemptible_;
   std::vector<std::set<Job*, Before>> relocatable_at_;  ///< by node: jobs with workers there
   std::size_t relocatable_ = 0;                         ///< jobs
-  std::vector<Jobs> claimants_;   ///< by queue: pending jobs, started or not; kept with tenants only
-  std::vector<Jobs> fixed_;       ///< by queue: those with workers that are not preemptible; likewise
-  std::vector<Job*> claiming_;    ///< in this plan: those who lack what is not guaranteed to others
-  std::vector<Job*> guaranteed_;  ///< with levels
-  Room elsewhere_;                ///< that jobs have on nodes that are away
+  GuaranteeLines guarantees_;
+  std::vector<Job*> claiming_;  ///< in this plan: those who lack what is not guaranteed to others
+  Room elsewhere_;              ///< that jobs have on nodes that are away
   std::unordered_map<std::string, std::set<Job*>> jobs_on_;  ///< by node: those with leases there
   std::uint64_t releasing_ = 0;                              ///< workers
   std::size_t picky_ = 0;                                    ///< jobs that want workers

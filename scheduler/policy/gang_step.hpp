@@ -7,6 +7,7 @@
 
 #include "scheduler/policy/gang_job.hpp"
 #include "scheduler/policy/plan.hpp"
+#include "scheduler/policy/queue_use.hpp"
 
 namespace ds::scheduler {
 
@@ -33,6 +34,15 @@ struct GangStep {  ///< of a plan, to be taken back
 struct TakenForRoom {  ///< what one `make_room` has released so far
   std::vector<const Lease*> workers;
   std::vector<GangJob*> jobs;  ///< all of whose workers
+};
+
+struct MadeRoom {  ///< what came of one `make_room`
+  bool is_coming = false;
+  /// If not: those that the job would pass though all workers above minimums were gone that may be taken for
+  /// it; none: it lacks room.
+  std::vector<QueueUse::Limit> limits = {};
+  /// And the lowest queue on its way that would have it within what it is guaranteed; the root: none.
+  std::size_t guarantee = TenantTree::kRoot;
 };
 
 struct RoomLack {  ///< what keeps a job from having its workers later

@@ -3,6 +3,7 @@
 #include <limits>
 #include <ranges>
 #include <tuple>
+#include <unordered_set>
 
 #include "scheduler/policy/gang_planner.hpp"
 #include "scheduler/policy/wanted_kinds.hpp"
@@ -11,11 +12,19 @@ namespace ds::scheduler {
 
 void GangPlanner::begin() {
   look_at_needs();
-  if (tenants_.has_tenants()) count_guarantees();
+  guarantees_.count([this](Job& job) { file_by_levels(job); });
 }
 
 Plan GangPlanner::end() {
-  undo_from(0);
+  // Of a worker that was released and taken back, perhaps again and again, only the last matters.
+  std::unordered_set<const Lease*> settled;
+  for (; !steps_.empty(); steps_.pop_back()) {
+    const Step& step = steps_.back();
+    const bool is_back = step.kind == Step::Kind::taken_back;
+    const bool is_of_worker = is_back || step.kind == Step::Kind::released;
+    if (is_of_worker && !settled.insert(step.lease).second) continue;
+    if (!is_back) undo(step);
+  }
   for (Job* job : touched_) {
     job->was_shrunk = job->is_relocated = job->is_touched = job->is_released_from = false;
     job->kept = 0;

@@ -60,6 +60,23 @@ Planning::Job* Planning::next_growing(std::map<GangPlanner::GrowthGroup, Growing
   return best;
 }
 
+/// Whether a try may lead to anything: where there is no room, now or later, and a queue has what it is
+/// guaranteed, none does. Of those that would move workers nobody is left whose turn comes first.
+bool Planning::may_any_grow(const std::vector<std::map<GangPlanner::GrowthGroup, Growing>>& growing) const {
+  if (!has_moved_ && keepers_.empty() && planner_.count_releasing() == 0) return true;
+  std::map<WorkerSize, bool> has_room;
+  for (std::size_t queue = 0; queue < growing.size(); ++queue) {
+    for (const auto& [group, jobs] : growing[queue]) {
+      if (jobs.is_closed || (jobs.next == jobs.end && jobs.changed.empty())) continue;
+      const WorkerSize& size = group.first;
+      const auto [known, is_new] = has_room.try_emplace(size);
+      if (is_new) known->second = planner_.has_room_for_one(size);
+      if (known->second || planner_.has_guarantee_left(queue, size)) return true;
+    }
+  }
+  return false;
+}
+
 void Planning::note_growths() {
   for (const Job* job : planner_.touched()) {
     const std::uint32_t from = std::max(job->started, job->needed);
@@ -156,7 +173,7 @@ std::vector<SizeChange> Planning::grow(const std::set<std::string>* except) {
       growing[queue].emplace(group, Growing{jobs.begin(), jobs.end(), {}, false});
   }
   for (Job* job : planner_.touched()) {  // those that have just got their minimum
-    if (job->started < job->needed) growing[job->queue][GangPlanner::growth_group(*job)].changed.push(job);
+    if (job->started < job->needed) growing[job->queue][growth_group(*job)].changed.push(job);
   }
   const auto next = [&](std::size_t queue) { return next_growing(growing[queue]); };
   // Or another of its leaf, behind it: else who borrows would grow before that one, have it taken back, and
@@ -173,28 +190,45 @@ std::vector<SizeChange> Planning::grow(const std::set<std::string>* except) {
                                         (!jobs.changed.empty() && fits(*jobs.changed.top())));
            });
   };
-  while (Job* job = choose_turn(tenants_, shares_, planner_.use(), next, is_within)) {
-    Growing& jobs = growing[job->queue].at(GangPlanner::growth_group(*job));
+  std::size_t grown = 0;
+  const auto next_turn = [&] {
+    return may_any_grow(growing) ? choose_turn(tenants_, shares_, planner_.use(), next, is_within) : nullptr;
+  };
+  while (Job* job = next_turn()) {
+    Growing& jobs = growing[job->queue].at(growth_group(*job));
     if (!jobs.changed.empty() && jobs.changed.top() == job) {
       jobs.changed.pop();
     } else {
       ++jobs.next;
     }
-    if (GangPlanner::is_together(*job)) {  // what its node lacks says nothing of others
+    if (is_together(*job)) {  // what its node lacks says nothing of others
       if (planner_.count_placeable(*job) == 0) continue;
       bind_growth(*job);
-      if (grow_together(*job)) jobs.changed.push(job);
+      if (!grow_together(*job)) continue;
+      ++grown;
+      jobs.changed.push(job);
       continue;
     }
     bind_growth(*job);
     const std::uint32_t count = job->growth.workers;
     const bool is_bound = std::ranges::find(bonds_, Bond::binds) != bonds_.end();
+    // Where a gang lacks workers there may be many such: nothing has changed since the last of them.
+    if (!is_bound && count == 1 && jobs.roomless != nullptr && jobs.roomless_at == grown &&
+        planner_.lack_the_same_room(*jobs.roomless, *job))
+      continue;
     if (grow_by(*job, count, is_bound)) {
+      ++grown;
       jobs.changed.push(job);
       continue;
     }
     if (is_bound && ++jobs.refused < kMaxRefused) continue;  // it alone is in the way
-    if (!move_to(*job)) {
+    if (move_to(*job)) {
+      ++grown;
+    } else {
+      if (!is_bound && count == 1) {
+        jobs.roomless = job;
+        jobs.roomless_at = grown;
+      }
       // What is no room for one is none for the next, which asks for no less; unless a gang that lacks
       // workers could be taken from by another of them.
       const bool is_last = count == 1 || ++jobs.too_large == kMaxTooLarge;

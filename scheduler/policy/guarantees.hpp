@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
+#include <functional>
+#include <span>
 #include <vector>
 
 #include "scheduler/policy/room.hpp"
@@ -21,6 +22,7 @@ struct ClaimLine {
 template <class Job>
 struct KeptRoom {
   Job* job;
+  std::size_t queue;  ///< its leaf
   Room room;
 };
 
@@ -35,60 +37,77 @@ struct KeptRoom {
 /// on what jobs there are and not on what runs, but for those: that is what lets reclaiming never go in
 /// circles (see `plan_jobs`). Costs what is guaranteed and kept, not what there is.
 ///
-/// `lines`: by queue. `before` orders jobs of several leaves, `room_of` gives a job's minimum and `queue_of`
-/// its leaf. Pure.
-template <class Iterator, class Job, class Before, class RoomOf, class QueueOf, class Use>
-void for_each_guaranteed(const TenantTree& tree, std::vector<ClaimLine<Iterator>> lines,
-                         std::vector<KeptRoom<Job>> kept, Before before, RoomOf room_of, QueueOf queue_of,
+/// `queues`: a tenant and all below it, in the order of their indices; no tenant is guaranteed anything of
+/// another's. `lines`: of these, in this order; each ends up at the first job that it is not enough for, and
+/// who comes after that one makes no difference. `kept`: likewise. `before` orders jobs of several leaves,
+/// `room_of` gives a job's minimum. Pure.
+template <class Iterator, class Job, class Before, class RoomOf, class Use>
+void for_each_guaranteed(const TenantTree& tree, std::span<const std::size_t> queues,
+                         std::vector<ClaimLine<Iterator>>& lines,
+                         std::vector<std::vector<KeptRoom<Job>>> kept, Before before, RoomOf room_of,
                          Use use) {
   const bool counts_gpus = tree.guarantees_gpus();
-  std::vector<Room> left(tree.queues.size());
-  for (std::size_t queue = 0; queue < left.size(); ++queue)
-    left[queue] = {tree[queue].guaranteed, 0, tree[queue].guaranteed_gpus};
-  const auto fits = [&](std::size_t queue, const Room& room) {
-    return room.slots <= left[queue].slots && (!counts_gpus || room.gpus <= left[queue].gpus);
+  std::vector<Room> left;
+  std::vector<std::size_t> parent, deepest_first;  // places in `queues`
+  std::vector<std::vector<ClaimLine<Iterator>*>> below(queues.size());
+  for (std::size_t at = 0; at < queues.size(); ++at) {
+    const QueueSpec& spec = tree[queues[at]];
+    left.push_back({spec.guaranteed, 0, spec.guaranteed_gpus});
+    const auto above = std::lower_bound(queues.begin(), queues.end(), spec.parent);
+    parent.push_back(static_cast<std::size_t>(above - queues.begin()));
+    deepest_first.push_back(at);
+    for (std::size_t on = at; lines[at].next != lines[at].end; on = parent[on]) {
+      below[on].push_back(&lines[at]);
+      if (on == 0) break;
+    }
+  }
+  std::ranges::stable_sort(deepest_first, std::greater(),
+                           [&](std::size_t at) { return tree[queues[at]].depth; });
+  const auto fits = [&](std::size_t at, const Room& room) {
+    return room.slots <= left[at].slots && (!counts_gpus || room.gpus <= left[at].gpus);
   };
-  const auto take_from = [&](std::size_t queue, const Room& room) {
-    left[queue].slots -= std::min(left[queue].slots, room.slots);
-    left[queue].gpus -= std::min(left[queue].gpus, room.gpus);
+  const auto take_from = [&](std::size_t at, const Room& room) {
+    left[at].slots -= std::min(left[at].slots, room.slots);
+    left[at].gpus -= std::min(left[at].gpus, room.gpus);
   };
-  std::size_t deepest = 0;
-  for (const QueueSpec& queue : tree.queues) deepest = std::max(deepest, queue.depth);
   // What a queue guarantees comes out of what those above it do, too.
-  const auto take = [&](std::size_t queue, const Room& room) {
-    for (std::size_t above = queue; above != TenantTree::kRoot; above = tree[above].parent)
-      take_from(above, room);
+  const auto take = [&](std::size_t at, const Room& room) {
+    for (;; at = parent[at]) {
+      take_from(at, room);
+      if (at == 0) return;
+    }
   };
-  for (std::size_t depth = deepest; depth > 0; --depth) {
-    for (std::size_t queue = 0; queue < left.size(); ++queue) {
-      if (tree[queue].depth != depth) continue;
-      std::erase_if(kept, [&](const KeptRoom<Job>& one) {
-        if (!tree.is_below(queue_of(*one.job), queue)) return false;
-        if (!fits(queue, one.room)) {
-          take_from(queue, one.room);
-          return false;
-        }
-        take(queue, one.room);
+  const auto is_later = [&](const ClaimLine<Iterator>* a, const ClaimLine<Iterator>* b) {
+    return before(*b->next, *a->next);
+  };
+  for (const std::size_t at : deepest_first) {
+    const std::size_t depth = tree[queues[at]].depth;
+    std::ranges::stable_sort(kept[at], {}, &KeptRoom<Job>::queue);  // whichever way it came up
+    for (const KeptRoom<Job>& one : kept[at]) {
+      if (fits(at, one.room)) {
+        take(at, one.room);
         use(*one.job, depth, true);
-        return true;
-      });
-      std::vector<ClaimLine<Iterator>*> below;
-      for (std::size_t leaf = queue; leaf < lines.size(); ++leaf) {
-        if (lines[leaf].next != lines[leaf].end && tree.is_below(leaf, queue)) below.push_back(&lines[leaf]);
+      } else {
+        take_from(at, one.room);
+        if (at != 0) kept[parent[at]].push_back(one);
       }
-      while (true) {
-        ClaimLine<Iterator>* first = nullptr;
-        for (ClaimLine<Iterator>* line : below) {
-          if (line->next == line->end) continue;
-          if (first == nullptr || before(*line->next, *first->next)) first = line;
-        }
-        if (first == nullptr) break;
-        auto* const job = *first->next;
-        const Room room = room_of(*job);
-        if (!fits(queue, room)) break;
-        ++first->next;
-        use(*job, depth, false);
-        take(queue, room);
+    }
+    auto& open = below[at];  // a heap: of the lines that have not ended the one whose turn it is comes first
+    std::erase_if(open, [](const auto* line) { return line->next == line->end; });
+    std::ranges::make_heap(open, is_later);
+    while (!open.empty()) {
+      std::ranges::pop_heap(open, is_later);
+      ClaimLine<Iterator>& first = *open.back();
+      Job& job = **first.next;
+      const Room room = room_of(job);
+      if (!fits(at, room)) break;
+      ++first.next;
+      use(job, depth, false);
+      take(at, room);
+      if (first.next == first.end) {
+        open.pop_back();
+      } else {
+        std::ranges::push_heap(open, is_later);
       }
     }
   }

@@ -1,5 +1,6 @@
 // What may be taken from others for a job that waits.
 #include <algorithm>
+#include <tuple>
 
 #include "scheduler/policy/gang_planner.hpp"
 
@@ -19,13 +20,13 @@ bool GangPlanner::helps(const Job& victim, const Lack& lack) const {
   return lack.room || (lack.quota && tenants_.is_below(victim.queue, *lack.quota));
 }
 
-GangPlanner::MadeRoom GangPlanner::make_room(Job& job, std::uint32_t count, std::int64_t now_ms,
-                                             const std::function<bool()>& may_stay) {
+MadeRoom GangPlanner::make_room(Job& job, std::uint32_t count, std::int64_t now_ms,
+                                const std::function<bool()>& may_stay) {
   Taken taken;
   MadeRoom room;
   if (!take_workers(job, count, taken, [&](const Job& other) { return may_shrink(other, job, count); })) {
     room.limits = find_limits(job, count);
-    room.guarantee = lowest_guarantee(job, count);
+    room.guarantee = lowest_guarantee(job.queue, room_of(job.size, count));
     if (!may_stay && may_help_to_relocate(job, count) && make_room_by_relocation(job, count, taken, now_ms))
       return {true};
     take_jobs(job, count, taken);
@@ -34,17 +35,16 @@ GangPlanner::MadeRoom GangPlanner::make_room(Job& job, std::uint32_t count, std:
   return room;
 }
 
-/// The lowest queue on the job's way that stays within its guarantee with so many workers more; the root:
+/// The lowest queue on the way from this one up that stays within its guarantee with so much more; the root:
 /// none.
-std::size_t GangPlanner::lowest_guarantee(const Job& job, std::uint32_t count) const {
-  std::size_t queue = job.queue;
-  while (queue != TenantTree::kRoot && !use_later_.fits_guarantee(queue, room_of(job.size, count)))
+std::size_t GangPlanner::lowest_guarantee(std::size_t queue, const Room& more) const {
+  while (queue != TenantTree::kRoot && !use_later_.fits_guarantee(queue, more))
     queue = tenants_[queue].parent;
   return queue;
 }
 
 bool GangPlanner::reclaim_room(Job& job, std::uint32_t count) {
-  if (lowest_guarantee(job, count) == TenantTree::kRoot) return false;
+  if (lowest_guarantee(job.queue, room_of(job.size, count)) == TenantTree::kRoot) return false;
   Taken taken;
   take_workers(job, count, taken, [&](const Job& other) {
     return other.queue != job.queue && is_entitled(job, other, count) && may_shrink(other, job, count);
@@ -52,6 +52,20 @@ bool GangPlanner::reclaim_room(Job& job, std::uint32_t count) {
   if (!finish(job, count, taken)) return false;
   keep(job, count);
   return true;
+}
+
+/// No node has room for one, nor will have; and of whoever may be taken from for the first the same goes for
+/// the second: another queue's workers above minimums, gangs that lack workers.
+bool GangPlanner::lack_the_same_room(const Job& first, const Job& second) const {
+  const auto claim = [](const Job& job) {
+    return std::tuple(job.guaranteed_levels, job.demand.has_promise, job.demand.preemptible);
+  };
+  if (first.queue != second.queue || first.size != second.size || claim(first) != claim(second)) return false;
+  if (is_together(first) || is_together(second)) return false;
+  if (can_place(first, 1) || !lacks_slots(first, 1)) return false;
+  const Job::ByPriority comes_before;
+  return std::ranges::all_of(
+      stalled_, [&](const Job* gang) { return comes_before(&first, gang) == comes_before(&second, gang); });
 }
 
 /// Counts what was reserved as that which it grows by.
@@ -153,13 +167,18 @@ bool GangPlanner::is_entitled(const Job& beneficiary, const Job& other, std::uin
   return meeting.a_side != meeting.at && fits_side(beneficiary, meeting.a_side, count);
 }
 
-std::vector<GangPlanner::Job*> GangPlanner::ever_preemptible(const Job& beneficiary) const {
+/// Those that `may_ever_preempt` says it of, young ones or others. Costs what there are, not what runs.
+std::vector<GangPlanner::Job*> GangPlanner::ever_preemptible(const Job& beneficiary, bool are_young) const {
   std::vector<Job*> found;
   for (std::size_t queue = 0; queue < preemptible_.size(); ++queue) {
+    if (preemptible_[queue].empty()) continue;
+    const bool is_own = queue == beneficiary.queue;
     const std::size_t depth = tenants_[tenants_.meet(beneficiary.queue, queue).at].depth;
-    if (queue != beneficiary.queue && beneficiary.guaranteed_levels <= depth) continue;
-    for (const auto& [priority, jobs] : preemptible_[queue]) {
-      if (queue == beneficiary.queue && priority >= beneficiary.demand.priority) break;
+    if (!is_own && beneficiary.guaranteed_levels <= depth) continue;
+    for (const auto& [group, jobs] : preemptible_[queue]) {
+      const auto& [levels, priority, is_young] = group;
+      const bool is_below = is_own ? priority < beneficiary.demand.priority : levels <= depth;
+      if (is_young != are_young || !is_below) continue;
       for (Job* job : jobs) {
         if (may_ever_preempt(*job, beneficiary)) found.push_back(job);
       }
@@ -169,10 +188,7 @@ std::vector<GangPlanner::Job*> GangPlanner::ever_preemptible(const Job& benefici
 }
 
 std::size_t GangPlanner::count_too_young(const Job& job) const {
-  if (job.demand.priority >= kCriticalPriority) return 0;
-  const auto count =
-      std::ranges::count_if(ever_preemptible(job), [](const Job* other) { return other->demand.is_young; });
-  return static_cast<std::size_t>(count);
+  return job.demand.priority >= kCriticalPriority ? 0 : ever_preemptible(job, true).size();
 }
 
 /// Of the jobs that may be shrunk, the one that loses least by it; of equals the one with the most workers,

@@ -172,11 +172,43 @@ struct Planning::FairMoves {
   }
 };
 
+/// Whether a try may lead to anything: there is a job that may grow, and a queue that could give has more,
+/// for its weight, than one on the job's way beside it; or one of its own queue could give, or it has room.
+bool Planning::may_any_move_for_shares() const {
+  const QueueUse& use = planner_.use();
+  const std::size_t queues = tenants_.queues.size();
+  std::vector<double> most(queues, 0);  // of a queue's children below which somebody could give
+  std::vector<bool> gives(queues);
+  for (std::size_t queue = queues; queue-- > 1;) {  // children before their parents
+    if (!gives[queue] && !planner_.could_give_any(queue)) continue;
+    const std::size_t parent = tenants_[queue].parent;
+    gives[parent] = true;
+    most[parent] = std::max(most[parent], shares_.of(use, queue));
+  }
+  for (std::size_t queue = 0; queue < queues; ++queue) {
+    bool grows = false, has_equals = false;
+    for (const auto& [group, jobs] : planner_.growable_of(queue)) {
+      if (group.second) continue;
+      const auto first = std::ranges::find_if(jobs, [&](const auto& one) { return may_grow(*one.second); });
+      if (first == jobs.end()) continue;
+      const Demand& demand = first->second->demand;
+      grows = true;
+      has_equals = has_equals || ((is_program(demand) || is_unmeasured(demand)) &&
+                                  (planner_.could_give_any(queue) || planner_.has_room_for_one(group.first)));
+    }
+    if (has_equals) return true;
+    for (std::size_t at = queue; grows && at != TenantTree::kRoot; at = tenants_[at].parent) {
+      if (FairMoves::pays(most[tenants_[at].parent], shares_.of(use, at), true)) return true;
+    }
+  }
+  return false;
+}
+
 /// When nothing else changes: so what is released is nobody's who waits or grows anyway.
 void Planning::move_for_shares() {
   const auto has_more = [](const Job* job) { return job->kept > 0 || job->workers != job->started; };
   if (!keepers_.empty() || planner_.count_releasing() > 0 ||
-      std::ranges::any_of(planner_.touched(), has_more))
+      std::ranges::any_of(planner_.touched(), has_more) || !may_any_move_for_shares())
     return;
   FairMoves moves{std::vector<bool>(tenants_.queues.size()), {}, {}};
   std::size_t moved = 0, tried = 0;
@@ -187,7 +219,7 @@ void Planning::move_for_shares() {
     if (take_for_shares(*job, moves)) {
       moved += count;
     } else if (planner_.find_limit(*job, count)) {
-      moves.limited.emplace(job->queue, GangPlanner::growth_group(*job));
+      moves.limited.emplace(job->queue, growth_group(*job));
     } else {
       moves.closed[job->queue] = true;
       ++tried;
@@ -208,7 +240,7 @@ Planning::Job* Planning::first_for_shares(const FairMoves& moves) const {
   const auto first_of = [&](std::size_t queue) {
     Job* first = nullptr;
     const auto consider = [&](Job* job) {
-      if (first == nullptr || GangPlanner::growth_rank(*job) < GangPlanner::growth_rank(*first)) first = job;
+      if (first == nullptr || growth_rank(*job) < growth_rank(*first)) first = job;
     };
     const auto is_open = [&](const GangPlanner::GrowthGroup& group) {
       return !group.second && !moves.limited.contains({queue, group});
@@ -220,7 +252,7 @@ Planning::Job* Planning::first_for_shares(const FairMoves& moves) const {
       if (found != jobs.end()) consider(found->second);
     }
     for (Job* job : planner_.touched()) {
-      if (job->queue == queue && may_grow(*job) && is_open(GangPlanner::growth_group(*job))) consider(job);
+      if (job->queue == queue && may_grow(*job) && is_open(growth_group(*job))) consider(job);
     }
     return first;
   };
@@ -276,14 +308,14 @@ bool Planning::take_from_queue(Job& job, std::size_t queue, FairMoves& moves) {
 /// pay as for what they gain, with both taken to scale perfectly.
 bool Planning::take_from_equals(Job& job, FairMoves& moves) {
   if (!is_program(job.demand) && !is_unmeasured(job.demand)) return false;
-  const auto rank = GangPlanner::growth_rank(job);
+  const auto rank = growth_rank(job);
   const std::uint32_t has = job.workers + job.kept, count = job.growth.workers;
   const auto is_worth = [&](std::span<const GangPlanner::Giver> givers) {
     const bool resizes_more = moves.resizes_more(job, givers);
     const bool pays =
         std::ranges::all_of(givers,
                             [&](const GangPlanner::Giver& one) {
-                              return rank < GangPlanner::growth_rank(*one.job) &&
+                              return rank < growth_rank(*one.job) &&
                                      FairMoves::pays(number_of(*one.job, one.job->workers + one.gives),
                                                      number_of(job, has + count), resizes_more);
                             }) &&

@@ -76,29 +76,36 @@ bool Planner::may_explain_exactly(std::size_t jobs) const {
   return jobs <= kMaxExactlyExplained || jobs * state_->count_occupants() <= kMaxExactSteps;
 }
 
+/// Of these jobs those that it knows and that may run.
+std::vector<const GangJob*> Planner::find_all(std::span<const std::string> jobs) const {
+  std::vector<const GangJob*> found;
+  for (const std::string& id : jobs) {
+    if (const auto* job = state_->find(id)) found.push_back(job);
+  }
+  return found;
+}
+
 std::vector<Wait> Planner::explain(std::span<const std::string> jobs, std::span<const PastUse> past,
                                    std::int64_t now_ms) {
-  return explain(jobs, may_explain_exactly(jobs.size()), past, now_ms);
-}
-
-std::vector<Wait> Planner::explain_roughly(std::span<const std::string> jobs, std::span<const PastUse> past,
-                                           std::int64_t now_ms) {
-  return explain(jobs, false, past, now_ms);
-}
-
-std::vector<Wait> Planner::explain(std::span<const std::string> jobs, bool is_exact,
-                                   std::span<const PastUse> past, std::int64_t now_ms) {
   state_->begin();
-  Planning planning(*state_, tenants_, past, now_ms, is_exact);
+  Planning planning(*state_, tenants_, past, now_ms, may_explain_exactly(jobs.size()));
   planning.serve_minimums();
   planning.backfill();
-  std::vector<const GangPlanner::Job*> asked;
-  for (const std::string& id : jobs) {
-    if (const auto* job = state_->find(id)) asked.push_back(job);
-  }
-  auto waits = planning.explain(asked);
+  auto waits = planning.explain(find_all(jobs));
   state_->end();
   return waits;
+}
+
+Plan Planner::plan_and_explain_roughly(std::span<const std::string> jobs, std::span<const PastUse> past,
+                                       std::int64_t now_ms) {
+  state_->begin();
+  Planning planning(*state_, tenants_, past, now_ms);
+  planning.serve_minimums();
+  planning.backfill();
+  auto waits = planning.explain(find_all(jobs));
+  Plan plan = finish(planning, past, now_ms);
+  plan.waits = std::move(waits);
+  return plan;
 }
 
 std::optional<StartForecast> Planner::forecast(const std::string& id, const GangEnds& ends,

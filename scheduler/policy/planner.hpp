@@ -12,6 +12,7 @@
 
 namespace ds::scheduler {
 
+struct GangJob;
 class GangPlanner;
 class Planning;
 
@@ -60,9 +61,10 @@ class Planner {
   /// `kMaxExactlyExplained` jobs those with workers anywhere count as in the way.
   std::vector<Wait> explain(std::span<const std::string> jobs, std::span<const PastUse> past = {},
                             std::int64_t now_ms = 0);
-  /// The same where nobody asks who is in the way: those with workers anywhere count. Costs a plan.
-  std::vector<Wait> explain_roughly(std::span<const std::string> jobs, std::span<const PastUse> past = {},
-                                    std::int64_t now_ms = 0);
+  /// `plan`, and in `waits` why those of these jobs wait that do, where nobody asks who is in the way: those
+  /// with workers anywhere count.
+  Plan plan_and_explain_roughly(std::span<const std::string> jobs, std::span<const PastUse> past = {},
+                                std::int64_t now_ms = 0);
   /// When this job, which waits, starts; none when it runs, or can't start whoever ends.
   std::optional<StartForecast> forecast(const std::string& job, const GangEnds& ends,
                                         std::span<const PastUse> past, std::int64_t now_ms);
@@ -80,8 +82,7 @@ class Planner {
 
  private:
   bool may_explain_exactly(std::size_t jobs) const;
-  std::vector<Wait> explain(std::span<const std::string> jobs, bool is_exact, std::span<const PastUse> past,
-                            std::int64_t now_ms);
+  std::vector<const GangJob*> find_all(std::span<const std::string> jobs) const;
   Plan finish(Planning& planning, std::span<const PastUse> past, std::int64_t now_ms);
 
   TenantTree tenants_;

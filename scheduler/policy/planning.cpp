@@ -11,7 +11,7 @@ Planning::Planning(GangPlanner& planner, const TenantTree& tenants, std::span<co
                    std::int64_t now_ms, bool is_asked)
     : planner_(planner),
       tenants_(tenants),
-      shares_(tenants, past, planner.total()),
+      shares_(tenants, planner.queue_index(), past, planner.total()),
       now_ms_(now_ms),
       is_asked_(is_asked),
       line_(tenants) {}
@@ -28,9 +28,20 @@ void Planning::serve_minimums() {
     pass_over(*job);
     // A started gang is not kept back by those ahead: they may be waiting for the very workers that it has.
     // Replicas more than must be are, or they would take one by one what a gang waits for.
-    const bool may_be_behind = job->workers == 0 || job->demand.is_extra;
-    if (!may_be_behind || !is_behind(*job)) serve_minimum(*job);
+    if (!may_be_behind(*job)) {
+      serve_minimum(*job);
+      continue;
+    }
+    bool& keeps_replicas = cursors_[job->queue].keeps_replicas;
+    const bool is_kept_back = is_behind(*job) || (job->demand.is_extra && keeps_replicas);
+    keeps_replicas = keeps_replicas || is_kept_back;
+    if (!is_kept_back) serve_minimum(*job);
   }
+}
+
+/// Not a started gang; replicas more than must be come in their turn, as those that start.
+bool Planning::may_be_behind(const Job& job) {
+  return job.workers == 0 || job.demand.is_extra;
 }
 
 /// It has its turn now.
@@ -118,6 +129,7 @@ Planning::Job* Planning::next_short(std::size_t queue) {
   const GangPlanner::Jobs& started = planner_.partial_of(queue);
   if (!cursor.is_behind && line_.is_behind(queue) && (cursor.next == all.end() || is_behind(**cursor.next))) {
     cursor.is_behind = true;
+    cursor.keeps_replicas |= cursor.next != all.end() && may_be_behind(**cursor.next);
     cursor.next = cursor.next == all.end() ? started.end() : started.lower_bound(*cursor.next);
   }
   if (cursor.next == (cursor.is_behind ? started.end() : all.end())) return nullptr;
@@ -203,13 +215,12 @@ bool Planning::may_break_claim(const Job& job) const {
   if (job.workers == 0 || !tenants_.has_tenants()) return false;
   return std::ranges::any_of(keepers_, [&](const Keeper& keeper) {
     const Job& first = *keeper.job;
-    return keeper.is_soon && first.demand.has_promise && first.queue == job.queue &&
-           !GangPlanner::gives_way(job, first);
+    return keeper.is_soon && first.demand.has_promise && first.queue == job.queue && !gives_way(job, first);
   });
 }
 
 /// By what it could not have though all were gone that may be taken for it.
-WaitingLine::Claim Planning::claim_of(const GangPlanner::MadeRoom& made) const {
+WaitingLine::Claim Planning::claim_of(const MadeRoom& made) const {
   WaitingLine::Claim claim{.guarantee = tenants_[made.guarantee].depth};
   for (const auto& limit : made.limits) claim.limit = std::max(claim.limit, tenants_[limit.queue].depth);
   return claim;

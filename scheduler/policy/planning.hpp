@@ -64,19 +64,20 @@ class Planning {
     GangPlanner::Jobs::const_iterator next;
     bool is_behind = false;        ///< only started gangs are served any more
     bool is_behind_fixed = false;  ///< those without workers that are not preemptible are passed over
+    bool keeps_replicas = false;   ///< one that comes in its turn was behind others: so are more replicas
     std::set<const Job*> gangs_offered = {};  ///< started ones that had their turn before those ahead
   };
   struct Later {
-    bool operator()(const Job* a, const Job* b) const {
-      return GangPlanner::growth_rank(*b) < GangPlanner::growth_rank(*a);
-    }
+    bool operator()(const Job* a, const Job* b) const { return growth_rank(*b) < growth_rank(*a); }
   };
   struct Growing {  ///< a queue's jobs of one group that may grow
     std::map<GangPlanner::GrowthRank, Job*>::const_iterator next, end;
     std::priority_queue<Job*, std::vector<Job*>, Later> changed;  ///< in this plan
     bool is_closed = false;                                       ///< there is no room for any of them
-    std::size_t too_large = 0;  ///< steps of several workers for which there was none
-    std::size_t refused = 0;    ///< those that were in the way of one that waits
+    std::size_t too_large = 0;      ///< steps of several workers for which there was none
+    std::size_t refused = 0;        ///< those that were in the way of one that waits
+    const Job* roomless = nullptr;  ///< the last for which there was no room by one worker
+    std::size_t roomless_at = 0;    ///< jobs that had grown by then
   };
   struct Keeper {  ///< a job whose turn has come, that waits, and that others are behind
     const Job* job;
@@ -98,6 +99,7 @@ class Planning {
   bool is_yet_to_be_served(const Job& job) const;
   Job* next_gang_before(const Job& first) const;
   void pass_over(const Job& job);
+  static bool may_be_behind(const Job& job);
   bool is_behind(const Job& job) const;
   Job* next_short(std::size_t queue);
   void make_reservations();
@@ -120,12 +122,13 @@ class Planning {
   void keep_claim(const Job& job, WaitFacts facts);
   bool may_break_claim(const Job& job) const;
   std::optional<KeptFor> describe_claim(const Job& job) const;
-  WaitingLine::Claim claim_of(const GangPlanner::MadeRoom& made) const;
+  WaitingLine::Claim claim_of(const MadeRoom& made) const;
   bool is_awaited_by_more_urgent(const Job& job) const;
   bool is_behind_promise(const Job& job) const;
   bool is_behind_earlier_promise(const Job& job) const;
   bool place_beside_promises(Job& job, std::uint32_t count);
   bool may_grow(const Job& job) const;
+  bool may_any_grow(const std::vector<std::map<GangPlanner::GrowthGroup, Growing>>& growing) const;
   Job* next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const;
   void note_growths();
   bool has_more_coming(const Job& job) const;
@@ -135,6 +138,7 @@ class Planning {
 
   // Who gives workers to whom for the sake of equal shares (move_for_shares.cpp).
   struct FairMoves;
+  bool may_any_move_for_shares() const;
   void move_for_shares();
   Job* first_for_shares(const FairMoves& moves) const;
   bool take_for_shares(Job& job, FairMoves& moves);

@@ -1,5 +1,6 @@
 // Which jobs are preempted for one that waits.
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -51,10 +52,11 @@ bool was_beyond(const QueueUse& use, std::size_t side, const Released& released)
 }  // namespace
 
 std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job, const Lack& lack) {
-  std::vector<Job*> found = ever_preemptible(job);
+  std::vector<Job*> found = ever_preemptible(job, false);
+  if (job.demand.priority >= kCriticalPriority)
+    std::ranges::move(ever_preemptible(job, true), std::back_inserter(found));
   std::erase_if(found, [&](const Job* other) {
-    const bool old_enough = !other->demand.is_young || job.demand.priority >= kCriticalPriority;
-    return !old_enough || other->is_relocated || newest_of_use(*other, job, lack) == nullptr;
+    return other->is_relocated || newest_of_use(*other, job, lack) == nullptr;
   });
   return found;
 }

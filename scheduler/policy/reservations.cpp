@@ -107,7 +107,9 @@ std::vector<std::pair<std::int64_t, const GangPlanner::Job*>> GangPlanner::newly
 bool GangPlanner::would_have_room_without_young(const Job& job) const {
   if (count_too_young(job) == 0) return false;
   Aftermath then = aftermath_of(job);
-  for (const Job* other : ever_preemptible(job)) give_all_back(then, *other);
+  for (const bool are_young : {false, true}) {
+    for (const Job* other : ever_preemptible(job, are_young)) give_all_back(then, *other);
+  }
   return then.has_room();
 }
 

@@ -12,17 +12,14 @@ double part_of(double used, double total) {
 
 }  // namespace
 
-Shares::Shares(const TenantTree& tenants, std::span<const PastUse> past, const Room& total)
+Shares::Shares(const TenantTree& tenants, const QueueIndex& index, std::span<const PastUse> past,
+               const Room& total)
     : tenants_(tenants),
+      index_(index),
       past_(tenants.queues.size()),
       total_{total.slots.number(), static_cast<double>(total.memory_bytes), static_cast<double>(total.gpus)} {
-  ways_.resize(tenants.queues.size());
-  for (std::size_t queue = 1; queue < ways_.size(); ++queue) {
-    ways_[queue] = ways_[tenants[queue].parent];
-    ways_[queue].push_back(queue);
-  }
   for (const PastUse& one : past) {
-    for (std::size_t queue = tenants.find(one.tenant, one.queue).value_or(TenantTree::kRoot);;
+    for (std::size_t queue = index.find(one.tenant, one.queue).value_or(TenantTree::kRoot);;
          queue = tenants[queue].parent) {
       past_[queue].slots += one.slots;
       past_[queue].memory_bytes += one.memory_bytes;

@@ -7,6 +7,7 @@
 
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/policy/queue_use.hpp"
+#include "scheduler/spec/queue_index.hpp"
 #include "scheduler/spec/tenant_tree.hpp"
 
 namespace ds::scheduler {
@@ -19,8 +20,9 @@ inline constexpr double kLeastShareGain = 0.1;
 /// 2011), with what was used lately beside what is used now, from the root of the tree down. Pure.
 class Shares {
  public:
-  /// The tree must outlive it. `total`: of the available nodes.
-  Shares(const TenantTree& tenants, std::span<const PastUse> past, const Room& total);
+  /// The tree and its index must outlive it. `total`: of the available nodes.
+  Shares(const TenantTree& tenants, const QueueIndex& index, std::span<const PastUse> past,
+         const Room& total);
 
   /// The largest of the queue's shares of the cluster's slots, memory and GPUs (of all kinds), now plus
   /// lately, over its weight. A resource of which the available nodes have none counts nothing.
@@ -30,8 +32,7 @@ class Shares {
   /// the way from the root to `a` whether what is wanted is within its guarantee.
   template <class WithinA, class WithinB>
   int compare(const QueueUse& use, std::size_t a, WithinA a_within, std::size_t b, WithinB b_within) const {
-    const auto& way_a = ways_[a];
-    const auto& way_b = ways_[b];
+    const auto way_a = index_.way(a), way_b = index_.way(b);
     for (std::size_t i = 0; i < way_a.size() && i < way_b.size(); ++i) {
       const bool is_a = a_within(way_a[i]), is_b = b_within(way_b[i]);
       if (is_a != is_b) return is_a ? -1 : 1;
@@ -48,8 +49,8 @@ class Shares {
     double slots = 0, memory_bytes = 0, gpus = 0;
   };
   const TenantTree& tenants_;
+  const QueueIndex& index_;
   std::vector<Use> past_;
-  std::vector<std::vector<std::size_t>> ways_;  ///< by queue: those on the way from the root, itself included
   Use total_;
 };
 

@@ -186,23 +186,34 @@ struct Claim {
 std::vector<std::size_t> levels_of(const TenantTree& tree, std::vector<Claim> claims,
                                    std::vector<std::size_t> kept = {}) {
   std::vector<std::vector<Claim*>> by_queue(tree.queues.size());
-  std::vector<KeptRoom<Claim>> keeping;
+  std::vector<std::vector<KeptRoom<Claim>>> keeping(tree.queues.size());
   for (std::size_t i = 0; i < claims.size(); ++i) {
     claims[i].number = i;
+    const std::size_t queue = claims[i].queue;
     if (std::ranges::find(kept, i) != kept.end()) {
-      keeping.push_back({&claims[i], claims[i].room()});
+      keeping[queue].push_back({&claims[i], queue, claims[i].room()});
       continue;
     }
-    by_queue[claims[i].queue].push_back(&claims[i]);
+    by_queue[queue].push_back(&claims[i]);
   }
-  std::vector<ClaimLine<std::vector<Claim*>::iterator>> lines;
-  for (auto& queue : by_queue) lines.push_back({queue.begin(), queue.end()});
   std::vector<std::size_t> levels(claims.size(), 0);
-  for_each_guaranteed(
-      tree, std::move(lines), std::move(keeping),
-      [](const Claim* a, const Claim* b) { return a->number < b->number; },
-      [](const Claim& claim) { return claim.room(); }, [](const Claim& claim) { return claim.queue; },
-      [&](const Claim& claim, std::size_t count, bool) { levels[claim.number] = count; });
+  for (std::size_t tenant = 1; tenant < tree.queues.size(); ++tenant) {
+    if (tree[tenant].depth != 1) continue;
+    std::vector<std::size_t> queues;
+    std::vector<ClaimLine<std::vector<Claim*>::iterator>> lines;
+    std::vector<std::vector<KeptRoom<Claim>>> kept_there;
+    for (std::size_t queue = tenant; queue < tree.queues.size(); ++queue) {
+      if (!tree.is_below(queue, tenant)) continue;
+      queues.push_back(queue);
+      lines.push_back({by_queue[queue].begin(), by_queue[queue].end()});
+      kept_there.push_back(keeping[queue]);
+    }
+    for_each_guaranteed(
+        tree, queues, lines, std::move(kept_there),
+        [](const Claim* a, const Claim* b) { return a->number < b->number; },
+        [](const Claim& claim) { return claim.room(); },
+        [&](const Claim& claim, std::size_t count, bool) { levels[claim.number] = count; });
+  }
   return levels;
 }
 

@@ -240,5 +240,33 @@ TEST_F(Rest, ComesWhereWhatWasGivenForSharesWouldNotBeKept) {
   ASSERT_LT(cluster_.settle(20), 20);
 }
 
+/// While `gang` ran, `wide` was kept back by `lacking`, which waited then, and `narrow` passed it: within
+/// what its queue is guaranteed it preempted `gang`. Without `gang` `wide` had its turn, and `narrow` waited
+/// behind.
+TEST_F(Rest, ComesWhereAReplicaIsBehindOneOfItsQueueThatIsBehindOthers) {
+  use("tenants: {a: {guaranteed: 13}, b: {guaranteed: 2}}");
+  cluster_.add_node("n0", 8);
+  cluster_.add_node("away", 8);
+  const auto add_replicas = [&](const char* job, const char* tenant, std::uint32_t wanted, SlotCount slots,
+                                bool is_extra) {
+    Demand& added = add(job, tenant, {wanted, wanted});
+    added.works_with_fewer = true;
+    added.preemptible = false;
+    added.is_extra = is_extra;
+    added.slots = slots;
+    cluster_.start_worker(job, "n0");
+  };
+  add_replicas("lacking", "b", 2, 1, false);
+  add_on({"away", "away", "away"}, "low", "a", "default", {3, 3}).priority = kLowPriority;
+  add_on({"away", "away"}, "batch", "a", "default", {2, 2});
+  add("gang", "b", {3, 3}, kHighPriority);
+  add_replicas("wide", "a", 3, 3, true);
+  cluster_.start_worker("wide", "away");
+  add_replicas("narrow", "a", 2, 1, true);
+  cluster_.node("away").available = false;
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("gang"), 3U);
+}
+
 }  // namespace
 }  // namespace ds::scheduler

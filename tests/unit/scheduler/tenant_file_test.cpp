@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "scheduler/spec/queue_index.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -131,6 +134,28 @@ TEST(TenantFile, NamesAQueueByItsPathToo) {
   for (const char* none : {"a/x", "x", "a/p", "b/x/p", "x/p/", "/x/p", "a/x/r"})
     EXPECT_FALSE(tree.find("a", none)) << none;
   EXPECT_FALSE(tree.find("b", "a/x/p")) << "another's";
+}
+
+TEST(QueueIndex, FindsWhatTheTreeDoes) {
+  for (const char* text :
+       {"tenants: {}", kExample,
+        "tenants: {a: {queues: {x: {queues: {p: {}, q: {}}}, p: {}, default: {}}}, b: {}, x: {}}"}) {
+    const TenantTree tree = parse(text);
+    const QueueIndex index(tree);
+    for (const char* tenant : {"a", "b", "x", "nlp", "vision", "guests", "nobody", "default", ""}) {
+      for (const char* queue : {"default", "p", "q", "x", "x/p", "a/x/p", "a/x/q", "a/p", "b/p", "/p", "prod",
+                                "vision/prod", "nlp/prod", ""}) {
+        EXPECT_EQ(index.find(tenant, queue), tree.find(tenant, queue)) << text << tenant << " " << queue;
+      }
+    }
+    for (std::size_t queue = 1; queue < tree.queues.size(); ++queue) {
+      const auto way = index.way(queue);
+      ASSERT_EQ(way.size(), tree[queue].depth);
+      EXPECT_EQ(way.back(), queue);
+      EXPECT_TRUE(std::ranges::all_of(way, [&](std::size_t at) { return tree.is_below(queue, at); }));
+      EXPECT_TRUE(std::ranges::is_sorted(way));
+    }
+  }
 }
 
 TEST(TenantFile, IsCalledWhatItIs) {
