@@ -11,7 +11,7 @@ namespace {
 
 using namespace scheduler;
 
-constexpr std::uint64_t kMostFileBytes = std::uint64_t{8} << 30;  // as replicas read
+constexpr std::uint64_t kMostServedFileBytes = std::uint64_t{8} << 30;  // as replicas read
 
 }  // namespace
 
@@ -19,7 +19,7 @@ bool Head::read_served_file(const std::string& path,
                             std::function<void(Head&, const Result<std::string>&)> then) {
   const auto self = caf::actor_cast<caf::actor>(this);
   return parts_.file_thread->post([self, path, then = std::move(then)] {
-    const auto digest = storage::digest_of_file(path, kMostFileBytes);
+    const auto digest = storage::digest_of_file(path, kMostServedFileBytes);
     caf::anon_send(self, Run{[digest, then](Head& head) { then(head, digest); }});
   });
 }

@@ -21,7 +21,7 @@ namespace {
 using namespace scheduler;
 
 /// Of a file that is taken over.
-constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMostModelFileBytes = std::uint64_t{1} << 30;
 
 gateway::HttpResponse fault_response(ErrorCode code, const ModelFault& fault) {
   return error_response({code, fault.message, fault.hint});
@@ -166,13 +166,14 @@ void Head::register_file(const Registration& wanted) {
   file_in_work_ = mine.turn;
   const auto self = caf::actor_cast<caf::actor>(this);
   // Not among what submissions wait for: it may take as long as its disk likes.
-  const bool queued = parts_.file_thread->post([self, mine, path,
-                                                limit = std::min(kMostFileBytes, parts_.max_state_bytes)] {
-    auto content = read_model_file(path, limit);
-    const auto digest = content ? storage::to_hex(storage::sha256(*content)) : std::string();
-    const auto shared = std::make_shared<const Result<std::string>>(std::move(content));
-    caf::anon_send(self, Run{[mine, shared, digest](Head& head) { head.keep_file(mine, shared, digest); }});
-  });
+  const bool queued = parts_.file_thread->post(
+      [self, mine, path, limit = std::min(kMostModelFileBytes, parts_.max_state_bytes)] {
+        auto content = read_model_file(path, limit);
+        const auto digest = content ? storage::to_hex(storage::sha256(*content)) : std::string();
+        const auto shared = std::make_shared<const Result<std::string>>(std::move(content));
+        caf::anon_send(self,
+                       Run{[mine, shared, digest](Head& head) { head.keep_file(mine, shared, digest); }});
+      });
   if (!queued) wanted.respond(error_response(busy));
 }
 

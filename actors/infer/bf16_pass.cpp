@@ -84,7 +84,7 @@ void push_type_of(torch::jit::Stack& stack) {
   torch::jit::push(stack, given.is_floating_point() ? static_cast<std::int64_t>(at::kBFloat16) : wanted);
 }
 
-const torch::jit::RegisterOperators kOperators(
+const torch::jit::RegisterOperators kBf16Operators(
     {torch::jit::Operator("ds_bf16::type_of(Tensor given, int wanted) -> int", push_type_of,
                           c10::AliasAnalysisKind::FROM_SCHEMA),
      torch::jit::Operator("ds_bf16::convert(Tensor(a) given) -> Tensor(a)", change_top<converted>,

@@ -17,7 +17,7 @@
 namespace ds::infer {
 namespace {
 
-constexpr std::string_view kLayer = "aten::_transformer_encoder_layer_fwd";
+constexpr std::string_view kEncoderLayer = "aten::_transformer_encoder_layer_fwd";
 constexpr std::string_view kNested = "aten::_nested_tensor_from_mask";
 constexpr std::size_t kArguments = 20;
 
@@ -91,7 +91,7 @@ void find_nodes(torch::jit::Block* block, std::string_view kind, std::vector<tor
 
 void unfold_encoder_layers(const std::shared_ptr<torch::jit::Graph>& graph, bool fuses_attention) {
   std::vector<torch::jit::Node*> layers, nested;
-  find_nodes(graph->block(), kLayer, layers);
+  find_nodes(graph->block(), kEncoderLayer, layers);
   find_nodes(graph->block(), kNested, nested);
   if (layers.empty() || !nested.empty()) return;
   torch::jit::CompilationUnit unit;

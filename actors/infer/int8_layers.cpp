@@ -20,7 +20,7 @@ using torch::jit::Stack;
 const auto kLinear = c10::Symbol::fromQualString("ds_int8::linear");
 const auto kLstm = c10::Symbol::fromQualString("ds_int8::lstm");
 const auto kPackedLstm = c10::Symbol::fromQualString("ds_int8::lstm_packed");
-const auto kLayer = c10::Symbol::attr("layer");
+const auto kLayerAttribute = c10::Symbol::attr("layer");
 
 constexpr std::int64_t kPanelsAThread = 8;
 
@@ -132,7 +132,7 @@ void put(Stack& stack, LstmResult result, at::ScalarType type) {
 
 template <class Layer>
 c10::intrusive_ptr<Layer> layer_of(const torch::jit::Node* node) {
-  return c10::static_intrusive_pointer_cast<Layer>(node->ival(kLayer).toCapsule());
+  return c10::static_intrusive_pointer_cast<Layer>(node->ival(kLayerAttribute).toCapsule());
 }
 
 /// An operator of any number of arguments may find the number on the stack behind them; it depends on how
@@ -192,7 +192,7 @@ constexpr auto kAliases = c10::AliasAnalysisKind::CONSERVATIVE;
 
 /// Of any number of arguments: else torch's interpreter makes one operation for all nodes with the same
 /// operator and as many arguments, whatever their attributes.
-const torch::jit::RegisterOperators kOperators({
+const torch::jit::RegisterOperators kInt8Operators({
     torch::jit::Operator("ds_int8::linear(...) -> Tensor", make_linear, kAliases),
     torch::jit::Operator("ds_int8::lstm(...) -> (Tensor, Tensor, Tensor)", make_lstm, kAliases),
     torch::jit::Operator("ds_int8::lstm_packed(...) -> (Tensor, Tensor, Tensor)", make_packed_lstm, kAliases),
@@ -202,7 +202,7 @@ torch::jit::Node* create(torch::jit::Graph& graph, c10::Symbol kind,
                          c10::intrusive_ptr<torch::CustomClassHolder> layer,
                          at::ArrayRef<torch::jit::Value*> inputs, std::size_t outputs) {
   torch::jit::Node* node = graph.create(kind, inputs, outputs);
-  node->ival_(kLayer, c10::IValue::make_capsule(std::move(layer)));
+  node->ival_(kLayerAttribute, c10::IValue::make_capsule(std::move(layer)));
   return node;
 }
 

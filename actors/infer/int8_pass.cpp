@@ -26,7 +26,7 @@ using torch::jit::Graph;
 using torch::jit::Node;
 using torch::jit::Value;
 
-constexpr const char* kHint =
+constexpr const char* kNoLayerHint =
     "quantize: int8 is for linear and LSTM layers of at least 1024 float weights; leave it out to serve the "
     "model "
     "as it is";
@@ -255,7 +255,7 @@ Result<Int8Module> to_int8(const torch::jit::Module& module) {
         made.lstm_layers = quantizer.lstm_layers;
         if (made.linear_layers + made.lstm_layers == 0) {
           return fail(ErrorCode::invalid_argument,
-                      "quantize: int8: the model has no layer that this could be done to", kHint);
+                      "quantize: int8: the model has no layer that this could be done to", kNoLayerHint);
         }
         return made;
       });

@@ -22,7 +22,7 @@ namespace {
 
 using serving::TensorSpec;
 
-constexpr const char* kHint = "model.inputs says what a model takes, in the order of its forward";
+constexpr const char* kInputsHint = "model.inputs says what a model takes, in the order of its forward";
 
 /// Sizes that are tried for a dimension which may have any.
 constexpr std::array<std::int64_t, 4> kTriedSizes{1, 8, 64, 256};
@@ -63,7 +63,7 @@ tl::unexpected<Error> refuse_model(const std::string& origin, const std::string&
 }
 
 Result<void> TorchServedModel::check_signature() const {
-  if (metadata_.inputs.empty()) return refuse_model(origin_, "nothing says what it takes", kHint);
+  if (metadata_.inputs.empty()) return refuse_model(origin_, "nothing says what it takes", kInputsHint);
   const auto& arguments = module_.get_method("forward").function().getSchema().arguments();
   const auto needed = std::ranges::count_if(
       arguments, [](const c10::Argument& argument) { return !argument.default_value().has_value(); });
@@ -72,7 +72,7 @@ Result<void> TorchServedModel::check_signature() const {
     return refuse_model(
         origin_,
         fmt::format("its forward takes {} arguments, and {} inputs are given", arguments.size() - 1, inputs),
-        kHint);
+        kInputsHint);
   }
   for (std::size_t i = 0; i < inputs; ++i) {
     const TensorSpec& input = metadata_.inputs[i];

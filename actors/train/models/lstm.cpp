@@ -9,14 +9,14 @@
 namespace ds::train {
 namespace {
 
-struct Sizes {
+struct LstmSizes {
   std::int64_t length = 0, embedding = 0, width = 0, layers = 0;
   bool both_ways = false, last = false;
   double dropout = 0;
 };
 
 /// torch.nn.LSTM's parameters by its names; gives the TorchScript list of them.
-std::string add_lstm_parameters(ScriptText& text, const Sizes& sizes) {
+std::string add_lstm_parameters(ScriptText& text, const LstmSizes& sizes) {
   const Initial initial = Initial::uniform(1 / std::sqrt(static_cast<double>(sizes.width)));
   std::string list;
   const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
@@ -39,7 +39,7 @@ std::string add_lstm_parameters(ScriptText& text, const Sizes& sizes) {
 
 /// Rows are run sorted by falling length and packed, as torch's pack_padded_sequence does it, so that nothing
 /// after a row's last token is seen in either direction. A row without tokens is one padding token long.
-void add_lstm(ScriptText& text, const Sizes& sizes) {
+void add_lstm(ScriptText& text, const LstmSizes& sizes) {
   const std::string weights = add_lstm_parameters(text, sizes);
   const std::int64_t states = sizes.layers * (sizes.both_ways ? 2 : 1);
   text.source += fmt::format(
@@ -74,7 +74,7 @@ Result<ScriptText> make_lstm(const ModelRequest& request) {
   const Result<std::vector<std::int64_t>> output = output_shape(request);
   if (!output) return tl::unexpected(output.error());
   Settings settings(request.model);
-  Sizes sizes;
+  LstmSizes sizes;
   sizes.length = input->shape[0];
   sizes.embedding = settings.whole("embedding", 128);
   sizes.width = settings.whole("width", 128);

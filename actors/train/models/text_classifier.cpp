@@ -9,7 +9,7 @@ namespace {
 
 /// Padding words have a zero embedding and are masked, so the maximum over time never sees them; a row
 /// without words gives zeros.
-constexpr const char* kBegin = R"(def forward(self, words):
+constexpr const char* kClassifierBegin = R"(def forward(self, words):
     embedded = torch.embedding(self.embedding.weight, words, 0, False, False)
     convolved = torch.conv1d(embedded.transpose(1, 2), self.convolution.weight, self.convolution.bias, [1], [1], [1], 1)
     present = torch.ne(words, 0).unsqueeze(1)
@@ -41,7 +41,7 @@ Result<ScriptText> make_text_classifier(const ModelRequest& request) {
                      {"convolution.bias", {width}, bound(3 * width)},
                      {"output.weight", {outputs, width}, bound(width)},
                      {"output.bias", {outputs}, bound(width)}};
-  text.source = kBegin;
+  text.source = kClassifierBegin;
   text.source += dropout_line("features", dropout);
   text.source += "    scores = torch.linear(features, self.output.weight, self.output.bias)\n";
   text.source += return_shaped("scores", *output);

@@ -9,13 +9,13 @@
 namespace ds::train {
 namespace {
 
-struct Sizes {
+struct TransformerSizes {
   std::int64_t length = 0, width = 0, heads = 0, feed_forward = 0;
   double dropout = 0;
 };
 
 /// Padding tokens get no attention. A row of padding alone attends to everything, evenly, and is not pooled.
-void add_attention(ScriptText& text, const std::string& layer, const Sizes& sizes) {
+void add_attention(ScriptText& text, const std::string& layer, const TransformerSizes& sizes) {
   const double bound = std::sqrt(6.0 / static_cast<double>(4 * sizes.width));  // Xavier's, as PyTorch does it
   text.parameters.push_back(
       {layer + ".in_proj_weight", {3 * sizes.width, sizes.width}, Initial::uniform(bound)});
@@ -36,7 +36,7 @@ void add_attention(ScriptText& text, const std::string& layer, const Sizes& size
   text.parameters.back().initial = Initial::constant(0);  // of its bias
 }
 
-void add_encoder_layer(ScriptText& text, const std::string& layer, const Sizes& sizes) {
+void add_encoder_layer(ScriptText& text, const std::string& layer, const TransformerSizes& sizes) {
   add_attention(text, layer + ".self_attn", sizes);
   text.source += dropout_line("y", sizes.dropout);
   text.source += fmt::format("    x = {}\n", add_layer_norm(text, layer + ".norm1", sizes.width, "x + y"));
@@ -57,7 +57,7 @@ Result<ScriptText> make_transformer(const ModelRequest& request) {
   const Result<std::vector<std::int64_t>> output = output_shape(request);
   if (!output) return tl::unexpected(output.error());
   Settings settings(request.model);
-  Sizes sizes;
+  TransformerSizes sizes;
   sizes.length = input->shape[0];
   sizes.width = settings.whole("width", 128);
   sizes.heads = settings.whole("heads", 4);
