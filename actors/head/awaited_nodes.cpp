@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <ranges>
+#include <string_view>
 
 #include "scheduler/policy/wait_reasons.hpp"
 
@@ -12,6 +13,7 @@ namespace ds::head {
 using scheduler::Reason;
 
 constexpr std::size_t kMostInText = 4;  ///< of the missing nodes
+constexpr std::string_view kStarted = "the head was started ";
 
 Reason await_nodes(std::chrono::milliseconds age, std::chrono::milliseconds grace,
                    const std::set<std::string>& missing) {
@@ -26,13 +28,17 @@ Reason await_nodes(std::chrono::milliseconds age, std::chrono::milliseconds grac
                     : missing.size() == 1 ? fmt::format("until node {} has reported", names)
                                           : fmt::format("until nodes {} have reported", names);
   Reason reason{"no_capacity_now",
-                fmt::format("the head was started {} s ago and waits {}, for {} s more at most",
-                            age.count() / 1000, what, left.count()),
+                fmt::format("{}{} s ago and waits {}, for {} s more at most", kStarted, age.count() / 1000,
+                            what, left.count()),
                 {}};
   for (const auto& name : missing | std::views::take(scheduler::kMaxBlockingJobs))
     reason.nodes.push_back(name);
   reason.unnamed_nodes = missing.size() - reason.nodes.size();
   return reason;
+}
+
+std::string lasting_text(const Reason& reason) {
+  return reason.text.starts_with(kStarted) ? kAwaitsNodes : reason.text;
 }
 
 const Reason* find_lack_of_nodes(std::span<const Reason> reasons) {

@@ -20,6 +20,12 @@ inline constexpr std::chrono::seconds kShortGrace{2};
 scheduler::Reason await_nodes(std::chrono::milliseconds age, std::chrono::milliseconds grace,
                               const std::set<std::string>& missing);
 
+/// What is said of a new head to those whose question is another one.
+inline constexpr const char* kAwaitsNodes = "the head has just started and waits for its nodes";
+/// The reason in words for those who look again and again whether it has changed: `kAwaitsNodes` where it is
+/// one of `await_nodes`, which changes by the second. Pure.
+std::string lasting_text(const scheduler::Reason& reason);
+
 /// Of the reasons why a job waits the one that no end of a job takes away; null: there is none. Pure.
 const scheduler::Reason* find_lack_of_nodes(std::span<const scheduler::Reason> reasons);
 

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "actors/head/awaited_nodes.hpp"
 #include "actors/head/deadline_offer.hpp"
 #include "actors/head/expected_start.hpp"
 #include "actors/head/head_actor.hpp"
@@ -17,7 +18,7 @@ std::variant<DeadlinePromised, gateway::HttpResponse> Head::promise_deadline(con
   // Where workers have to leave nobody knows yet which room they take elsewhere.
   if (in_grace_ || !is_settled_ || must_leave() || !overfull_.empty()) {
     const char* why = in_grace_ || !is_settled_
-                          ? "the head has just started and waits for its nodes"
+                          ? kAwaitsNodes
                           : "workers are leaving a drained node, or a job that was scaled";
     return error_response({ErrorCode::unavailable, why, "try again in some seconds"});
   }

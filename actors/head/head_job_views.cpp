@@ -4,6 +4,7 @@
 #include <ranges>
 
 #include "actors/gateway/error_response.hpp"
+#include "actors/head/awaited_nodes.hpp"
 #include "actors/head/deadline_offer.hpp"
 #include "actors/head/head_actor.hpp"
 #include "actors/head/model_views.hpp"
@@ -62,7 +63,7 @@ nlohmann::json Head::whole_view(const JobRecord& job) {
   std::vector<Reason> waits;
   if (is_waiting(job.state)) {
     waits = waits_of(job);
-    if (!waits.empty()) reason = waits.front().text;
+    if (!waits.empty()) reason = lasting_text(waits.front());
   }
   auto whole = view(job, true, reason);
   whole["promise_at_risk"] = is_promise_at_risk(job, waits, now_ms());

@@ -261,16 +261,14 @@ std::map<std::string, std::string> Head::first_reasons(const std::vector<std::st
   }
   if (ids.empty()) return reasons;
   if (in_grace_) {
-    const auto text = wait_for_nodes().text;
-    for (const auto& id : ids) reasons[id] = text;
+    for (const auto& id : ids) reasons[id] = kAwaitsNodes;
     return reasons;
   }
   tell_planner();
   for (auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms())) {
     if (coming == Coming::left_out && wait.room_is_coming) continue;
     add_crash(wait.reasons.front(), ledger_.find(wait.job)->crash_text);
-    reasons[wait.job] =
-        lacks_only_news(wait.reasons) ? wait_for_nodes().text : std::move(wait.reasons.front().text);
+    reasons[wait.job] = lacks_only_news(wait.reasons) ? kAwaitsNodes : std::move(wait.reasons.front().text);
   }
   return reasons;
 }

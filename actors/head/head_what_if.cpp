@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "actors/head/awaited_nodes.hpp"
 #include "actors/head/head_actor.hpp"
 #include "actors/head/plan_view.hpp"
 #include "scheduler/policy/trial_job.hpp"
@@ -91,8 +92,7 @@ gateway::HttpResponse Head::answer_for(const Submission& submission) {
   if (const auto lines = resolve_model(submission, ledger_); lines.index() == 1)
     return std::get<gateway::HttpResponse>(lines);
   if (in_grace_ || !is_settled_) {  // a head without leases has no grace, but its nodes are not back either
-    return error_response({ErrorCode::unavailable, "the head has just started and waits for its nodes",
-                           "try again in some seconds"});
+    return error_response({ErrorCode::unavailable, kAwaitsNodes, "try again in some seconds"});
   }
   std::optional<DeadlinePromised> promise;
   if (submission.spec.has_deadline()) {

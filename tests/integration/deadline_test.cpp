@@ -99,6 +99,28 @@ TEST_F(Deadlines, ArePlannedWithTheEarliestAndAPauseSaysThatThePromiseIsGone) {
   EXPECT_EQ(cluster_.submit({"cancel", due}).code, 0);
 }
 
+TEST_F(Deadlines, ThatCanNoLongerBeKeptAreNotCalledMissedBeforeTheyHavePassed) {
+  const auto due =
+      cluster_.submit_job(write("due", "1", "exit 1", "time_limit: 60s\ndeadline: 24h\nrestart: 20\n"));
+  EXPECT_TRUE(wait_until([&] {
+    const auto now = cluster_.status(due);
+    return now.is_object() && now.at("promise_broken") == "it has crashed 2 times";
+  })) << cluster_.status(due)
+      << cluster_.logs();
+  const auto now = cluster_.status(due);
+  EXPECT_EQ(now.at("deadline_promised"), false);
+  EXPECT_EQ(now.at("deadline_missed"), false);
+  const auto text = cluster_.submit({"status", due}).out;
+  EXPECT_NE(text.find("can no longer be kept for certain: it has crashed 2 times"), std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("missed"), std::string::npos) << text;
+  const auto events = cluster_.submit({"events", due}).out;
+  EXPECT_NE(events.find("its deadline can no longer be kept for certain: it has crashed 2 times"),
+            std::string::npos)
+      << events;
+  EXPECT_EQ(cluster_.submit({"cancel", due}).code, 0);
+}
+
 TEST_F(Deadlines, AmongTenantsHaveTheirQueuesSlotsBackAndNoMoreThanThose) {
   const auto tenants = cluster_.path() / "tenants.yaml";
   std::ofstream(tenants) << "version: 1\ntenants: {nlp: {guaranteed: 2}, vision: {guaranteed: 2}}\n";

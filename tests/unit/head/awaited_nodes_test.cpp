@@ -22,6 +22,12 @@ TEST(AwaitedNodes, AreNamedWithTheHeadsAgeAndHowLongItWaitsAtMost) {
   EXPECT_NE(await_nodes(16s, 15s, {}).text.find("for 0 s more"), std::string::npos);
 }
 
+TEST(AwaitedNodes, AreSaidToBeAwaitedInWordsThatLast) {
+  EXPECT_EQ(lasting_text(await_nodes(1s, 15s, {"n-1"})), lasting_text(await_nodes(2s, 15s, {})));
+  EXPECT_EQ(lasting_text(await_nodes(1s, 15s, {})), kAwaitsNodes);
+  EXPECT_EQ(lasting_text({"no_capacity_now", "needs 1 worker", {}}), "needs 1 worker");
+}
+
 TEST(AwaitedNodes, OfManyTheFirstAreNamedAndTheOthersCounted) {
   Names names;
   for (int i = 10; i < 40; ++i) names.insert("n-" + std::to_string(i));
