@@ -16,7 +16,8 @@ namespace {
 constexpr std::uint32_t kSlots = 2;
 constexpr std::size_t kNodes = 3, kMaxJobs = 10;
 constexpr std::int64_t kBegin_ms = 1'700'000'000'000;
-constexpr std::int64_t kPatience_ms = 3'600'000, kTimeStep_ms = 200;
+constexpr std::int64_t kPatience_ms = 3'600'000;
+constexpr int kLongestRollout = 300;  ///< in half seconds; a version is proved after two minutes
 constexpr std::uint64_t kCompactBytes = 4'000;
 constexpr std::size_t kPieceBytes = 700;
 
@@ -63,10 +64,8 @@ SimulatedCluster::SimulatedCluster(StillSystem& still, std::uint64_t seed)
       began_(still.scheduler().clock().now()),
       random_(seed),
       watch_(kSlots),
-      router_(still.system()),
       logs_(still.folder() / "logs") {
   parts_.fabric = &still_.fabric();
-  parts_.router = &router_;
   parts_.checkpoints = &checkpoints_;
   parts_.logs = &logs_;
   parts_.max_state_bytes = 1 << 20;
@@ -81,18 +80,27 @@ SimulatedCluster::SimulatedCluster(StillSystem& still, std::uint64_t seed)
   parts_.compact_bytes = kCompactBytes;
   parts_.snapshot_piece_bytes = kPieceBytes;
   parts_.die = [](const Error& error) { ADD_FAILURE() << error.message; };
+  write_model_file();
   start_head();
   for (std::size_t i = 0; i < kNodes; ++i) add_node();
 }
 
 SimulatedCluster::~SimulatedCluster() {
+  const auto run_all = [this] {
+    while (run_one_actor()) {
+    }
+  };
   if (head_) kill_head();
   nodes_.clear();
-  while (run_one_actor()) {
+  run_all();
+  // Requests that replicas took along wait to be told how these ended.
+  for (const auto& router : routers_) {
+    for (std::uint64_t worker = 1; worker < watch_.ledger().next_worker(); ++worker)
+      router->remove_replica({}, worker, false);
   }
+  run_all();
   still_.scheduler().trigger_timeouts();  // of actors that are gone
-  while (run_one_actor()) {
-  }
+  run_all();
 }
 
 std::int64_t SimulatedCluster::now_ms() const {
@@ -102,13 +110,14 @@ std::int64_t SimulatedCluster::now_ms() const {
 
 void SimulatedCluster::run(int events) {
   for (int i = 0; i < events && !::testing::Test::HasFailure(); ++i) turn();
+  if (chance(15)) serve_what_was_trained(events / 6);
   finish();
 }
 
 void SimulatedCluster::turn() {
   switch (pick(27)) {
     case 0:
-      return submissions_.size() < kMaxJobs ? submit() : void();
+      return submissions_.size() < kMaxJobs ? submit(random_job()) : void();
     case 1:
       return ask();
     case 2:
@@ -158,6 +167,8 @@ void SimulatedCluster::start_head() {
   if (chance(20)) check_replay(recovered);
   journals_.push_back(std::make_unique<MemoryJournal>(std::move(recovered)));
   parts_.journal = journals_.back().get();
+  routers_.push_back(std::make_unique<router::Router>(still_.system()));
+  parts_.router = routers_.back().get();
   parts_.tenants = kTenants[chance(80) ? 0 : pick(kTenants.size())];
   auto head = spawn_head(still_.system(), parts_);
   ASSERT_TRUE(head) << head.error().message;
@@ -170,7 +181,8 @@ void SimulatedCluster::start_head() {
   head_began_ms_ = now_ms();
   for (auto& node : nodes_) node->on_head_listens(true, now_ms());
   for (std::size_t i = 0; i < submissions_.size(); ++i) {
-    if (submissions_[i].id.empty()) send_submission(i);  // its client asks again
+    if (submissions_[i].id.empty() && !submissions_[i].is_refused)
+      send_submission(i);  // its client asks again
   }
 }
 
@@ -207,6 +219,10 @@ void SimulatedCluster::kill_head(std::uint64_t survive,
   }
   caf::anon_send_exit(head_, caf::exit_reason::kill);
   head_ = nullptr;
+  while (run_one_actor()) {
+  }
+  // They were in the head's process.
+  for (const auto& model : routers_.back()->endpoints()) routers_.back()->remove_endpoint(model.job);
 }
 
 void SimulatedCluster::add_node() {
@@ -250,6 +266,7 @@ void SimulatedCluster::ask() {
   if (!head_) return;
   if (chance(20)) return read_events();
   if (chance(10)) return apply_tenants();
+  if (chance(25)) return chance(50) ? change_models() : infer();
   if (chance(30)) return plan();
   if (chance(25) && !nodes_.empty()) {
     const auto& node = nodes_[pick(nodes_.size())]->name();
@@ -289,73 +306,6 @@ void SimulatedCluster::request(const std::string& path, const std::string& body)
     is_answered_ = true;
     EXPECT_LT(answer.status, 500) << path << ": " << answer.body;
   });
-}
-
-bool SimulatedCluster::die() {
-  const Death death = *death_;
-  death_.reset();
-  kill_head(death.before ? 0 : 1,
-            [&](std::size_t orders) { return death.orders_arrive ? orders : std::size_t{0}; });
-  return true;
-}
-
-/// An owner who hears nothing asks the next head.
-void SimulatedCluster::script_step(const std::string& path, const std::string& body) {
-  for (int tries = 0; tries < 3; ++tries) {
-    if (!head_) start_head();
-    request(path, body);
-    settle();
-    if (is_answered_) return;
-  }
-  ADD_FAILURE() << path << " was never answered";
-}
-
-void SimulatedCluster::script_job(const std::string& text) {
-  submissions_.push_back({"key-" + std::to_string(submissions_.size()),
-                          "version: 1\nkind: command\nname: job\nrun: [work]\nrestart: 100\n" + text,
-                          {}});
-  if (head_) send_submission(submissions_.size() - 1);
-  settle();
-  if (!head_) start_head();
-  settle();
-}
-
-void SimulatedCluster::script_time(std::int64_t ms) {
-  for (; ms > 0; ms -= kTimeStep_ms) {
-    pass_time(kTimeStep_ms);
-    settle();
-    if (!head_) start_head();
-  }
-}
-
-/// Jobs of all shapes wait, start, grow, are preempted, moved off a node, paused, scaled, cancelled and
-/// retried, by programs of which some crash.
-void SimulatedCluster::run_script(std::optional<Death> death) {
-  death_ = death;
-  const auto of_job = [this](std::size_t job, const std::string& what) {
-    return "jobs/" + submissions_.at(job).id + "/" + what;
-  };
-  script_time(3'000);  // nodes come
-  script_job("tenant: b\nworkers: {min: 2, max: 3}\n");
-  script_job("tenant: a\nworkers: 2\npreemptible: false\n");
-  script_job("tenant: b\nresources: {cpus: 0.5, memory: 64Mi, gpu: 1}\n");
-  script_time(2'000);
-  script_job("tenant: b\nworkers: 2\npriority: critical\n");
-  script_job("tenant: a\ndepends_on: [" + submissions_[1].id + "]\n");
-  script_job("tenant: a\ntime_limit: 10s\ndeadline: 1h\n");
-  script_time(2'000);
-  script_step("nodes/node-1/drain");
-  script_time(1'000);
-  script_step(of_job(0, "pause"));
-  script_step("nodes/node-1/undrain");
-  script_time(1'000);
-  script_step(of_job(0, "resume"));
-  script_step(of_job(2, "cancel"));
-  script_step(of_job(2, "retry"));
-  script_step(of_job(0, "scale"), R"({"min": 1, "max": 2})");
-  script_time(1'000);
-  script_step(of_job(4, "priority"), R"({"priority": 900})");
-  finish();
 }
 
 bool SimulatedCluster::run_one_actor() {
@@ -412,7 +362,7 @@ void SimulatedCluster::pass_time(std::int64_t ms) {
     still_.scheduler().advance_time(std::chrono::milliseconds(std::min(ms, kTimeStep_ms)));
     for (auto& node : nodes_) {
       node->end_programs(now_ms());
-      node->train(node->is_cut_off(now_ms()) ? caf::actor() : head_, now_ms(), random_);
+      node->work(node->is_cut_off(now_ms()) ? caf::actor() : head_, now_ms(), random_);
     }
   }
   tell_closed_ports();
@@ -429,6 +379,7 @@ void SimulatedCluster::settle() {
 
 bool SimulatedCluster::have_all_ended() const {
   return std::ranges::all_of(submissions_, [this](const Submission& one) {
+    if (one.is_refused) return true;
     const auto* job = watch_.ledger().find(one.id);
     return job == nullptr ? watch_.is_forgotten(one.id) : scheduler::is_end(job->state);
   });
@@ -453,6 +404,15 @@ void SimulatedCluster::finish() {
   for (const auto& submission : submissions_) {
     if (!submission.id.empty()) request("jobs/" + submission.id + "/resume");
   }
+  settle();
+  for (int i = 0; i < kLongestRollout && has_rollout(); ++i) {
+    pass_time(500);
+    settle();
+  }
+  // Nothing else ends what serves.
+  for (const auto& submission : submissions_) {
+    if (is_serving(submission.text) && !submission.id.empty()) request("jobs/" + submission.id + "/cancel");
+  }
   const auto until = now_ms() + kPatience_ms;
   settle();
   while (!have_all_ended() && now_ms() < until && !::testing::Test::HasFailure()) {
@@ -463,7 +423,7 @@ void SimulatedCluster::finish() {
   }
   for (const auto& one : submissions_) {
     const auto* job = watch_.ledger().find(one.id);
-    if (job == nullptr && watch_.is_forgotten(one.id)) continue;
+    if (one.is_refused || (job == nullptr && watch_.is_forgotten(one.id))) continue;
     ASSERT_NE(job, nullptr) << one.key << " was lost";
     EXPECT_TRUE(scheduler::is_end(job->state))
         << one.id << " is " << scheduler::to_string(job->state) << ": " << job->reason << "\n"

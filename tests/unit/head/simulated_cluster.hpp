@@ -15,6 +15,7 @@
 #include "actors/fabric/fabric.hpp"
 #include "actors/gateway/http_server.hpp"
 #include "actors/head/head.hpp"
+#include "actors/router/router.hpp"
 #include "storage/log/log_store.hpp"
 #include "tests/unit/head/head_watch.hpp"
 #include "tests/unit/head/held_tasks.hpp"
@@ -76,6 +77,7 @@ class SimulatedCluster {
   std::uint64_t starts_with_parts() const { return watch_.starts_with_parts(); }
   std::uint64_t promises() const { return watch_.promises(); }
   std::uint64_t trainers() const { return watch_.trainers(); }
+  std::uint64_t answers() const { return answers_; }  ///< of served models
   const HeadWatch::Kinds& kinds() const { return watch_.kinds(); }
   std::uint64_t snapshots() const { return snapshots_; }              ///< that heads have written
   std::uint64_t unfinished_snapshots() const { return unfinished_; }  ///< that died with their heads
@@ -83,6 +85,7 @@ class SimulatedCluster {
  private:
   struct Submission {
     std::string key, text, id;  ///< `id`: once it was acknowledged
+    bool is_refused = false;    ///< as a model is that cannot be served
   };
 
   struct PortWatch {
@@ -91,6 +94,8 @@ class SimulatedCluster {
     std::shared_ptr<bool> is_head_alive;
     std::function<void()> on_closed;
   };
+
+  static constexpr std::int64_t kTimeStep_ms = 200;
 
   bool chance(int percent) { return static_cast<int>(pick(100)) < percent; }
   std::uint64_t pick(std::uint64_t count) { return random_() % count; }
@@ -108,8 +113,15 @@ class SimulatedCluster {
   void add_node();
   std::string random_job();
   std::string random_training();
+  std::string random_serving();
+  static bool is_serving(const std::string& text) { return text.find("kind: serve") != std::string::npos; }
+  void write_model_file();
+  void change_models();
+  void serve_what_was_trained(int events);
+  void infer();
+  bool has_rollout() const;
   bool run_one_task();
-  void submit();
+  void submit(std::string text);
   void plan();
   void read_events();
   void apply_tenants();
@@ -131,19 +143,19 @@ class SimulatedCluster {
   const caf::actor_clock::time_point began_;
   std::mt19937_64 random_;
   HeadWatch watch_;
-  router::Router router_;
   HeadParts parts_;
   HeldTasks tasks_;
   MemoryCheckpoints checkpoints_;
   storage::LogStore logs_;
   AllGangs gangs_;
   caf::actor head_;
-  std::shared_ptr<bool> is_alive_;  ///< of the head: what it answers is heard
-  std::vector<std::unique_ptr<MemoryJournal>> journals_;
+  std::shared_ptr<bool> is_alive_;                        ///< of the head: what it answers is heard
+  std::vector<std::unique_ptr<MemoryJournal>> journals_;  ///< of all heads
+  std::vector<std::unique_ptr<router::Router>> routers_;  ///< of these, too
   std::vector<std::unique_ptr<SimulatedNode>> nodes_;
   std::vector<Submission> submissions_;
   std::vector<PortWatch> port_watches_;
-  std::uint64_t heads_ = 0, plans_ = 0, applied_ = 0, next_node_ = 1;
+  std::uint64_t heads_ = 0, plans_ = 0, applied_ = 0, answers_ = 0, next_node_ = 1;
   std::int64_t head_began_ms_ = 0;
   std::optional<Death> death_;
   std::uint64_t records_ = 0;

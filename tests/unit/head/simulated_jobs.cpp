@@ -29,6 +29,7 @@ std::string SimulatedCluster::random_job() {
   static const std::vector<std::string> kShapes{"1", "1", "2", "{min: 1, max: 3}", "{min: 2, max: 3}"};
   static const std::vector<std::string> kSlotsOfOne{"1", "1", "1", "0.5", "0.3"};
   static const std::vector<std::string> kGpus{"0", "0", "0", "1", "h200:1", "H200:2"};
+  if (chance(15)) return random_serving();
   const bool trains = chance(30);
   std::string text = trains ? random_training() : "version: 1\nkind: command\nname: job\nrun: [work]\n";
   text += "resources: {cpus: " + kSlotsOfOne[pick(kSlotsOfOne.size())] + ", memory: 64Mi" +
@@ -44,6 +45,7 @@ std::string SimulatedCluster::random_job() {
   if (begins_later) text += "start_after: 5s\n";
   if (chance(15)) text += "retention: 20s\n";
   const bool may_be_needed = !submissions_.empty() && !submissions_.back().id.empty() &&
+                             !is_serving(submissions_.back().text) &&
                              submissions_.back().text.find("retention") == std::string::npos;
   if (may_be_needed && chance(15)) {
     text += "depends_on: [" + submissions_.back().id + "]\n";
@@ -53,19 +55,23 @@ std::string SimulatedCluster::random_job() {
   return text;
 }
 
-void SimulatedCluster::submit() {
-  submissions_.push_back({"key-" + std::to_string(submissions_.size()), random_job(), {}});
+void SimulatedCluster::submit(std::string text) {
+  submissions_.push_back({"key-" + std::to_string(submissions_.size()), std::move(text), {}});
   if (head_) send_submission(submissions_.size() - 1);
 }
 
 void SimulatedCluster::send_submission(std::size_t index) {
-  const auto& [key, text, id] = submissions_[index];
+  const auto& [key, text, id, is_refused] = submissions_[index];
   gateway::HttpRequest request;
   request.headers["idempotency-key"] = key;
   request.body =
       nlohmann::json{{"file", "job.yaml"}, {"directory", still_.folder().string()}, {"text", text}}.dump();
   const auto respond = [this, index, alive = is_alive_](const gateway::HttpResponse& answer) {
     if (!*alive) return;
+    if (answer.status >= 400 && is_serving(submissions_[index].text)) {
+      submissions_[index].is_refused = true;  // there is no such model, or another job serves under its name
+      return;
+    }
     if (answer.status == 409 || answer.status == 503) {  // its deadline cannot be promised, or not yet
       auto& refused = submissions_[index].text;
       ASSERT_NE(refused.find("deadline:"), std::string::npos) << answer.body;
@@ -86,14 +92,16 @@ void SimulatedCluster::send_submission(std::size_t index) {
 
 /// Somebody wants to know what would become of a job.
 void SimulatedCluster::plan() {
+  const auto text = random_job();
   gateway::HttpRequest request;
   request.body =
-      nlohmann::json{{"file", "job.yaml"}, {"directory", still_.folder().string()}, {"text", random_job()}}
-          .dump();
-  const auto respond = [this, alive = is_alive_](const gateway::HttpResponse& answer) {
+      nlohmann::json{{"file", "job.yaml"}, {"directory", still_.folder().string()}, {"text", text}}.dump();
+  const auto respond = [this, alive = is_alive_,
+                        serves = is_serving(text)](const gateway::HttpResponse& answer) {
     if (!*alive) return;
-    if (answer.status == 503) return;  // it waits for its nodes, or too many ask
-    if (answer.status == 409) return;  // its deadline cannot be promised
+    if (answer.status == 503) return;            // it waits for its nodes, or too many ask
+    if (answer.status == 409) return;            // its deadline cannot be promised
+    if (serves && answer.status == 422) return;  // there is no such model
     ASSERT_EQ(answer.status, 200) << answer.body;
     ++plans_;
     EXPECT_GE(now_ms() - head_began_ms_, kNodesComeBack_ms) << "it can't know its nodes yet";

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/unit/head/simulated_replica.hpp"
+#include "tests/unit/head/simulated_trainer.hpp"
+
 namespace ds::head::test {
 namespace {
 
@@ -14,6 +17,9 @@ using namespace messages;
 constexpr std::uint64_t kShortRun_ms = 6'000, kLongRun_ms = 90'000;
 
 constexpr std::size_t kGpus = 2;
+
+/// Once in so many looks, of which there are five a second. Replicas are to serve for two minutes.
+constexpr std::uint64_t kTrainerCrashes = 300, kReplicaCrashes = 2'000;
 
 std::string text_variable(const StartCommand& order, const std::string& name) {
   for (const auto& one : order.variables) {
@@ -51,12 +57,12 @@ caf::behavior SimulatedNode::listen(caf::event_based_actor* self, const std::sha
       [take](const StartCommand& order) { take(order); }, [take](const StopCommand& order) { take(order); },
       [take](const ExitTaken& order) { take(order); },    [take](const NodeWelcome& order) { take(order); },
       [take](const NodeRefused& order) { take(order); },  [take](const StartWorker& order) { take(order); },
-      [take](const KillWorker& order) { take(order); }};
+      [take](const KillWorker& order) { take(order); },   [](const PrepareToStart&) {}};
 }
 
 SimulatedNode::~SimulatedNode() {
   for (const auto& [worker, program] : programs_) watcher_.on_lost(program);
-  for (const auto& [worker, one] : workers_) watcher_.on_worker_end(one.process);
+  for (const auto& [worker, one] : workers_) watcher_.on_worker_end(one.program);
   caf::anon_send_exit(agent_, caf::exit_reason::kill);
 }
 
@@ -65,7 +71,7 @@ void SimulatedNode::lose_head(std::size_t arrive) {
   inbox_->heard = nullptr;
   registered_ = false;
   inbox_->orders.resize(std::min(arrive, inbox_->orders.size()));
-  for (auto& [worker, one] : workers_) one.trainer->lose_head();
+  for (auto& [worker, one] : workers_) one.process->lose_head();
 }
 
 void SimulatedNode::on_head_listens(bool listens, std::int64_t now_ms) {
@@ -79,7 +85,7 @@ void SimulatedNode::on_head_listens(bool listens, std::int64_t now_ms) {
 void SimulatedNode::cut_off(std::int64_t now_ms, std::int64_t back_ms) {
   lose_head(0);
   watcher_.on_cut_off(name_);
-  for (auto& [worker, one] : workers_) one.trainer->cut_off();
+  for (auto& [worker, one] : workers_) one.process->cut_off();
   caf::anon_send_exit(agent_, caf::exit_reason::kill);  // what the head sees of it
   inbox_ = std::make_shared<Inbox>();
   agent_ = system_.spawn(listen, inbox_);
@@ -102,7 +108,7 @@ void SimulatedNode::find_head(const caf::actor& head, std::int64_t now_ms, std::
   hello.agent = fabric_.address_of(agent_);
   for (const auto& [worker, program] : programs_)
     hello.running.push_back({worker, program.job, 1, program.generation});
-  for (const auto& [worker, one] : workers_) hello.running.push_back({worker, one.process.job, 1, 0});
+  for (const auto& [worker, one] : workers_) hello.running.push_back({worker, one.program.job, 1, 0});
   tell(std::move(hello));
 }
 
@@ -171,16 +177,22 @@ void SimulatedNode::obey(const NodeWelcome& welcome, std::int64_t now_ms, std::m
 }
 
 void SimulatedNode::obey(const StartWorker& order, std::int64_t, std::mt19937_64&) {
-  EXPECT_EQ(order.role, "worker");
   if (workers_.contains(order.worker)) return;
-  Program process;
-  process.job = order.job;
-  process.worker = order.worker;
+  Worker worker;
+  worker.program.job = order.job;
+  worker.program.worker = order.worker;
   for (const auto device : order.devices)
-    process.devices += (process.devices.empty() ? "" : ",") + std::to_string(device);
-  watcher_.on_worker_start(name_, process);
-  workers_[order.worker] = {
-      process, std::make_unique<SimulatedTrainer>(system_, fabric_, gangs_, order.worker, order.job)};
+    worker.program.devices += (worker.program.devices.empty() ? "" : ",") + std::to_string(device);
+  watcher_.on_worker_start(name_, worker.program);
+  if (order.role == "replica") {
+    worker.process = std::make_unique<SimulatedReplica>(system_, fabric_, order.worker, order.job);
+    worker.crashes_once_in = kReplicaCrashes;
+  } else {
+    EXPECT_EQ(order.role, "worker");
+    worker.process = std::make_unique<SimulatedTrainer>(system_, fabric_, gangs_, order.worker, order.job);
+    worker.crashes_once_in = kTrainerCrashes;
+  }
+  workers_[order.worker] = std::move(worker);
   tell(WorkerStarted{order.worker, 1, 0, 0});
 }
 
@@ -190,21 +202,21 @@ void SimulatedNode::obey(const KillWorker& order, std::int64_t, std::mt19937_64&
 
 void SimulatedNode::end_worker(std::uint64_t worker, const std::string& how, bool clean) {
   const auto found = workers_.find(worker);
-  watcher_.on_worker_end(found->second.process);
+  watcher_.on_worker_end(found->second.program);
   workers_.erase(found);
   tell(WorkerExited{worker, how, clean, false, 0, false});  // without a head the next hello says it
 }
 
-void SimulatedNode::train(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random) {
+void SimulatedNode::work(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random) {
   std::vector<std::uint64_t> stopped, crashed;
   for (auto& [worker, one] : workers_) {
-    if (one.trainer->is_stopped()) {
+    if (one.process->is_stopped()) {
       stopped.push_back(worker);
-    } else if (random() % 300 == 0) {
+    } else if (random() % one.crashes_once_in == 0) {
       crashed.push_back(worker);
     } else {
-      if (head && !one.trainer->has_head() && random() % 2 == 0) one.trainer->find_head(head);
-      one.trainer->work(now_ms);
+      if (head && !one.process->has_head() && random() % 2 == 0) one.process->find_head(head);
+      one.process->work(now_ms);
     }
   }
   for (const auto worker : stopped) end_worker(worker, "exit code 0", true);
@@ -237,7 +249,7 @@ scheduler::SlotCount SimulatedNode::slots_in_use() const {
   for (const auto& [worker, program] : programs_) {
     if (!program.end) used += program.slots;
   }
-  for (const auto& [worker, one] : workers_) used += one.process.slots;
+  for (const auto& [worker, one] : workers_) used += one.program.slots;
   return used;
 }
 

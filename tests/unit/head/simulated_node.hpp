@@ -43,7 +43,7 @@ class NodeWatcher {
   virtual void on_end(const Program& program) = 0;
   /// It went with its node: nobody will hear how it ended.
   virtual void on_lost(const Program& program) = 0;
-  /// The same of a training job's worker, which is no program of a user's: its `generation` is 0.
+  /// The same of a training job's worker or a replica, no program of a user's: its `generation` is 0.
   virtual void on_worker_start(const std::string& node, Program& worker) = 0;
   virtual void on_worker_end(const Program& worker) = 0;
   /// Nobody hears how what runs there ends, until the node is back.
@@ -80,8 +80,8 @@ class SimulatedNode {
   void obey_one(std::int64_t now_ms, std::mt19937_64& random);
   /// Ends programs whose time has come.
   void end_programs(std::int64_t now_ms);
-  /// Its training jobs' workers go on; now and then one crashes, or finds the head.
-  void train(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random);
+  /// Its workers of training jobs and its replicas go on; now and then one crashes, or finds the head.
+  void work(const caf::actor& head, std::int64_t now_ms, std::mt19937_64& random);
 
   const std::string& name() const { return name_; }
   /// As it tells the head.
@@ -120,8 +120,9 @@ class SimulatedNode {
   std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::map<std::uint64_t, Program> programs_;  ///< by worker
   struct Worker {
-    Program process;
-    std::unique_ptr<SimulatedTrainer> trainer;
+    Program program;
+    std::unique_ptr<SimulatedProcess> process;
+    std::uint64_t crashes_once_in = 1;  ///< looks
   };
   AllGangs& gangs_;
   std::map<std::uint64_t, Worker> workers_;

@@ -11,6 +11,7 @@
 
 #include "actors/fabric/fabric.hpp"
 #include "actors/messages/worker.hpp"
+#include "tests/unit/head/simulated_process.hpp"
 
 namespace ds::head::test {
 
@@ -25,25 +26,23 @@ struct GangSteps {
 using AllGangs = std::map<std::pair<std::string, std::uint64_t>, GangSteps>;  ///< by job and generation
 
 /// A training job's worker as its master sees it: the messages of `actors/worker`, steps that only take time.
-class SimulatedTrainer {
+class SimulatedTrainer final : public SimulatedProcess {
  public:
   static constexpr std::uint64_t kSteps = 60, kStepsOfAnEpoch = 15;
 
   SimulatedTrainer(caf::actor_system& system, fabric::Fabric& fabric, AllGangs& gangs, std::uint64_t worker,
                    std::string job);
-  ~SimulatedTrainer();
+  ~SimulatedTrainer() override;
   SimulatedTrainer(const SimulatedTrainer&) = delete;
   SimulatedTrainer& operator=(const SimulatedTrainer&) = delete;
 
-  void find_head(const caf::actor& head);
-  void lose_head();
-  bool has_head() const;
-  /// No message passes; who knows it takes it for lost.
-  void cut_off();
-  /// Makes the steps that are due, and tells of them.
-  void work(std::int64_t now_ms);
-  /// It was told that nothing more is wanted of it.
-  bool is_stopped() const;
+  void find_head(const caf::actor& head) override;
+  void lose_head() override;
+  bool has_head() const override;
+  void cut_off() override;
+  /// Makes the steps that are due.
+  void work(std::int64_t now_ms) override;
+  bool is_stopped() const override;
 
  private:
   struct State;
