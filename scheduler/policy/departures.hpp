@@ -43,7 +43,7 @@ struct MayDepart {
 /// its state is saved, and it starts whole when its turn comes. An operator's drain is no matter of
 /// priorities: neither `preemptible: false` nor a minimum run time keep a worker there. Drained nodes must
 /// not be available. Afterwards the planner knows what it knew before. Costs what the jobs have that are
-/// looked at, and as much as two plans. Of its jobs that plan has no `waits`.
+/// looked at, and as much as a plan. Of its jobs that plan has no `waits`.
 PlanWithDepartures plan_with_departures(Planner& planner, MayDepart may_depart, std::span<const PastUse> past,
                                         std::int64_t now_ms);
 

@@ -62,19 +62,32 @@ Planning::Job* Planning::next_growing(std::map<GangPlanner::GrowthGroup, Growing
 
 /// Whether a try may lead to anything: where there is no room, now or later, and a queue has what it is
 /// guaranteed, none does. Of those that would move workers nobody is left whose turn comes first.
-bool Planning::may_any_grow(const std::vector<std::map<GangPlanner::GrowthGroup, Growing>>& growing) const {
+bool Planning::may_any_grow(GrowthTurns& turns) const {
   if (!has_moved_ && keepers_.empty() && planner_.count_releasing() == 0) return true;
-  std::map<WorkerSize, bool> has_room;
-  for (std::size_t queue = 0; queue < growing.size(); ++queue) {
-    for (const auto& [group, jobs] : growing[queue]) {
+  for (std::size_t queue = 0; queue < turns.growing.size(); ++queue) {
+    for (const auto& [group, jobs] : turns.growing[queue]) {
       if (jobs.is_closed || (jobs.next == jobs.end && jobs.changed.empty())) continue;
       const WorkerSize& size = group.first;
-      const auto [known, is_new] = has_room.try_emplace(size);
+      if (planner_.has_guarantee_left(queue, size)) return true;
+      const auto [known, is_new] = turns.has_room.try_emplace(size);
       if (is_new) known->second = planner_.has_room_for_one(size);
-      if (known->second || planner_.has_guarantee_left(queue, size)) return true;
+      if (known->second) return true;
     }
   }
   return false;
+}
+
+Planning::GrowthTurns Planning::find_growing() const {
+  GrowthTurns turns;
+  turns.growing.resize(tenants_.queues.size());
+  for (std::size_t queue = 0; queue < turns.growing.size(); ++queue) {
+    for (const auto& [group, jobs] : planner_.growable_of(queue))
+      turns.growing[queue].emplace(group, Growing{jobs.begin(), jobs.end(), {}});
+  }
+  for (Job* job : planner_.touched()) {  // those that have just got their minimum
+    if (job->started < job->needed) turns.growing[job->queue][growth_group(*job)].changed.push(job);
+  }
+  return turns;
 }
 
 void Planning::note_growths() {
@@ -149,6 +162,63 @@ bool Planning::grow_together(Job& job) {
   return false;
 }
 
+Planning::Job* Planning::next_to_grow(GrowthTurns& turns) const {
+  if (!may_any_grow(turns)) return nullptr;
+  const auto next = [&](std::size_t queue) { return next_growing(turns.growing[queue]); };
+  // Or another of its leaf, behind it: else who borrows would grow before that one, have it taken back, and
+  // grow again, for ever.
+  const auto is_within = [&](const Job& job, std::size_t queue) {
+    const auto fits = [&](const Job& one) {
+      return is_any_up_to(tenants_, one.queue, queue, [&](std::size_t at) {
+        return planner_.use().fits_guarantee(at, room_of(one.size, 1));
+      });
+    };
+    return fits(job) || std::ranges::any_of(turns.growing[job.queue], [&](const auto& group) {
+             const Growing& jobs = group.second;
+             return !jobs.is_closed && ((jobs.next != jobs.end && fits(*jobs.next->second)) ||
+                                        (!jobs.changed.empty() && fits(*jobs.changed.top())));
+           });
+  };
+  return choose_turn(tenants_, shares_, planner_.use(), next, is_within);
+}
+
+void Planning::try_to_grow(Job& job, GrowthTurns& turns) {
+  Growing& jobs = turns.growing[job.queue].at(growth_group(job));
+  if (!jobs.changed.empty() && jobs.changed.top() == &job) {
+    jobs.changed.pop();
+  } else {
+    ++jobs.next;
+  }
+  const auto go_on = [&] {
+    turns.note_step();
+    jobs.changed.push(&job);
+  };
+  if (is_together(job)) {  // what its node lacks says nothing of others
+    if (planner_.count_placeable(job) == 0) return;
+    bind_growth(job);
+    if (grow_together(job)) go_on();
+    return;
+  }
+  bind_growth(job);
+  const std::uint32_t count = job.growth.workers;
+  const bool is_bound = std::ranges::find(bonds_, Bond::binds) != bonds_.end();
+  // Where a gang lacks workers there may be many such: nothing has changed since the last of them.
+  if (!is_bound && count == 1 && jobs.roomless != nullptr && jobs.roomless_at == turns.grown &&
+      planner_.lack_the_same_room(*jobs.roomless, job))
+    return;
+  if (grow_by(job, count, is_bound)) return go_on();
+  if (is_bound && ++jobs.refused < kMaxRefused) return;  // it alone is in the way
+  if (move_to(job)) return turns.note_step();
+  if (!is_bound && count == 1) {
+    jobs.roomless = &job;
+    jobs.roomless_at = turns.grown;
+  }
+  // What is no room for one is none for the next, which asks for no less; unless a gang that lacks workers
+  // could be taken from by another of them.
+  const bool is_last = count == 1 || ++jobs.too_large == kMaxTooLarge;
+  jobs.is_closed = is_last && !planner_.has_partial_gangs();
+}
+
 std::vector<SizeChange> Planning::grow(const std::set<std::string>* except) {
   except_ = except;
   for (Job* job : planner_.slowed()) planner_.give_back(*job, size_changes_);
@@ -166,75 +236,8 @@ std::vector<SizeChange> Planning::grow(const std::set<std::string>* except) {
     kept_back_ = std::max(kept_back_.value_or(0), priority);
     if (!known.contains(job)) unknown_back_ = std::max(unknown_back_.value_or(0), priority);
   }
-  const std::size_t queues = tenants_.queues.size();
-  std::vector<std::map<GangPlanner::GrowthGroup, Growing>> growing(queues);
-  for (std::size_t queue = 0; queue < queues; ++queue) {
-    for (const auto& [group, jobs] : planner_.growable_of(queue))
-      growing[queue].emplace(group, Growing{jobs.begin(), jobs.end(), {}, false});
-  }
-  for (Job* job : planner_.touched()) {  // those that have just got their minimum
-    if (job->started < job->needed) growing[job->queue][growth_group(*job)].changed.push(job);
-  }
-  const auto next = [&](std::size_t queue) { return next_growing(growing[queue]); };
-  // Or another of its leaf, behind it: else who borrows would grow before that one, have it taken back, and
-  // grow again, for ever.
-  const auto is_within = [&](const Job& job, std::size_t queue) {
-    const auto fits = [&](const Job& one) {
-      return is_any_up_to(tenants_, one.queue, queue, [&](std::size_t at) {
-        return planner_.use().fits_guarantee(at, room_of(one.size, 1));
-      });
-    };
-    return fits(job) || std::ranges::any_of(growing[job.queue], [&](const auto& group) {
-             const Growing& jobs = group.second;
-             return !jobs.is_closed && ((jobs.next != jobs.end && fits(*jobs.next->second)) ||
-                                        (!jobs.changed.empty() && fits(*jobs.changed.top())));
-           });
-  };
-  std::size_t grown = 0;
-  const auto next_turn = [&] {
-    return may_any_grow(growing) ? choose_turn(tenants_, shares_, planner_.use(), next, is_within) : nullptr;
-  };
-  while (Job* job = next_turn()) {
-    Growing& jobs = growing[job->queue].at(growth_group(*job));
-    if (!jobs.changed.empty() && jobs.changed.top() == job) {
-      jobs.changed.pop();
-    } else {
-      ++jobs.next;
-    }
-    if (is_together(*job)) {  // what its node lacks says nothing of others
-      if (planner_.count_placeable(*job) == 0) continue;
-      bind_growth(*job);
-      if (!grow_together(*job)) continue;
-      ++grown;
-      jobs.changed.push(job);
-      continue;
-    }
-    bind_growth(*job);
-    const std::uint32_t count = job->growth.workers;
-    const bool is_bound = std::ranges::find(bonds_, Bond::binds) != bonds_.end();
-    // Where a gang lacks workers there may be many such: nothing has changed since the last of them.
-    if (!is_bound && count == 1 && jobs.roomless != nullptr && jobs.roomless_at == grown &&
-        planner_.lack_the_same_room(*jobs.roomless, *job))
-      continue;
-    if (grow_by(*job, count, is_bound)) {
-      ++grown;
-      jobs.changed.push(job);
-      continue;
-    }
-    if (is_bound && ++jobs.refused < kMaxRefused) continue;  // it alone is in the way
-    if (move_to(*job)) {
-      ++grown;
-    } else {
-      if (!is_bound && count == 1) {
-        jobs.roomless = job;
-        jobs.roomless_at = grown;
-      }
-      // What is no room for one is none for the next, which asks for no less; unless a gang that lacks
-      // workers could be taken from by another of them.
-      const bool is_last = count == 1 || ++jobs.too_large == kMaxTooLarge;
-      jobs.is_closed = is_last && !planner_.has_partial_gangs();
-    }
-  }
+  GrowthTurns turns = find_growing();
+  while (Job* job = next_to_grow(turns)) try_to_grow(*job, turns);
   move_for_shares();
   note_partial_growth();
   note_growths();

@@ -52,8 +52,11 @@ void GuaranteeLines::remove(GangJob& job) {
   if (makes_no_difference(job)) return;
   const bool is_first_beyond = leaf.first_beyond == &job;
   if (is_first_beyond) leaf.first_beyond = nullptr;
-  removed_[&job] = {job.demand.job,         job.queue, job.demand.order,      job.demand.priority,
-                    job.demand.has_promise, job.claim, job.guaranteed_levels, is_first_beyond};
+  const auto [known, is_first] = removed_.try_emplace(&job);
+  // Another's that was there, or the same in another queue: its going is not forgotten.
+  if (!is_first) changed_.insert(tenant_of_[known->second.queue]);
+  known->second = {job.demand.job,         job.queue, job.demand.order,      job.demand.priority,
+                   job.demand.has_promise, job.claim, job.guaranteed_levels, is_first_beyond};
   if (job.guaranteed_levels > 0) std::erase(all_[tenant_of_[job.queue]].guaranteed, &job);
   job.guaranteed_levels = 0;
 }

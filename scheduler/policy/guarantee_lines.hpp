@@ -27,7 +27,7 @@ class GuaranteeLines {
   explicit GuaranteeLines(const TenantTree& tenants);
 
   /// With its `claim`, which stays the same until it is removed. Its levels are as of the last count, or 0 if
-  /// it was not there then.
+  /// it was not there then, or was another.
   void add(GangJob& job);
   void remove(GangJob& job);
   /// Sets `guaranteed_levels` of all. Tells of each job that may have other levels than before.
@@ -41,7 +41,7 @@ class GuaranteeLines {
  private:
   struct Leaf {
     Jobs line, keepers;
-    GangJob* first_beyond = nullptr;  ///< the first in line that the guarantee is not enough for
+    GangJob* first_beyond = nullptr;  ///< the first in line that gets none of it
   };
   struct Tenant {
     std::vector<std::size_t> queues;  ///< its own and all below, in the order of their indices

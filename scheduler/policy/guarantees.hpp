@@ -35,10 +35,11 @@ struct KeptRoom {
 /// jobs of a leaf the earlier is guaranteed at no fewer levels. What jobs keep that nobody gets back comes
 /// out of it before: of a queue for which it is too much nothing is left of what is short. The answer depends
 /// on what jobs there are and not on what runs, but for those: that is what lets reclaiming never go in
-/// circles (see `plan_jobs`). Costs what is guaranteed and kept, not what there is.
+/// circles (see `plan_jobs`). Costs what is guaranteed and kept, and these queues times
+/// their depth.
 ///
 /// `queues`: a tenant and all below it, in the order of their indices; no tenant is guaranteed anything of
-/// another's. `lines`: of these, in this order; each ends up at the first job that it is not enough for, and
+/// another's. `lines`: of these, in this order; each ends up at the first job that gets none of it, and
 /// who comes after that one makes no difference. `kept`: likewise. `before` orders jobs of several leaves,
 /// `room_of` gives a job's minimum. Pure.
 template <class Iterator, class Job, class Before, class RoomOf, class Use>

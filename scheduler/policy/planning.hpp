@@ -77,7 +77,16 @@ class Planning {
     std::size_t too_large = 0;      ///< steps of several workers for which there was none
     std::size_t refused = 0;        ///< those that were in the way of one that waits
     const Job* roomless = nullptr;  ///< the last for which there was no room by one worker
-    std::size_t roomless_at = 0;    ///< jobs that had grown by then
+    std::size_t roomless_at = 0;    ///< steps that had been made by then
+  };
+  struct GrowthTurns {
+    std::vector<std::map<GangPlanner::GrowthGroup, Growing>> growing;  ///< by queue
+    std::size_t grown = 0;                                             ///< steps that were made
+    std::map<WorkerSize, bool> has_room;  ///< whether a node has, now or later, since the last of these
+    void note_step() {
+      ++grown;
+      has_room.clear();
+    }
   };
   struct Keeper {  ///< a job whose turn has come, that waits, and that others are behind
     const Job* job;
@@ -128,7 +137,10 @@ class Planning {
   bool is_behind_earlier_promise(const Job& job) const;
   bool place_beside_promises(Job& job, std::uint32_t count);
   bool may_grow(const Job& job) const;
-  bool may_any_grow(const std::vector<std::map<GangPlanner::GrowthGroup, Growing>>& growing) const;
+  GrowthTurns find_growing() const;
+  bool may_any_grow(GrowthTurns& turns) const;
+  Job* next_to_grow(GrowthTurns& turns) const;
+  void try_to_grow(Job& job, GrowthTurns& turns);
   Job* next_growing(std::map<GangPlanner::GrowthGroup, Growing>& growing) const;
   void note_growths();
   bool has_more_coming(const Job& job) const;
