@@ -52,7 +52,7 @@ void ask(const char* question, HeadFacts& facts, const Ask& get_answer) {
   }
 }
 
-std::vector<Sample> get_samples(ApiClient& api) {
+std::vector<Sample> scrape_head(ApiClient& api) {
   std::string text;
   api.download(
       "/metrics",
@@ -96,7 +96,7 @@ HeadFacts ask_head(ApiClient& api) {
   facts.answered_ms = read_wall_clock_ms();
   ask("/api/v1/nodes", facts, [&] { facts.nodes = api.get("/api/v1/nodes", kAnswerLimit); });
   ask("/api/v1/tenants", facts, [&] { facts.tenants = api.get("/api/v1/tenants", kAnswerLimit); });
-  ask("/metrics", facts, [&] { facts.metrics = get_samples(api); });
+  ask("/metrics", facts, [&] { facts.metrics = scrape_head(api); });
   if (facts.metrics && count_never_fitting(*facts.metrics) > 0)
     ask("/api/v1/jobs/JOB/why", facts, [&] { find_never_fitting(api, facts.never_fit); });
   return facts;

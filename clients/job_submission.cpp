@@ -26,14 +26,14 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::size_t kMaxBytes = 64 << 10;  // what the head takes
+constexpr std::size_t kMaxJobFileBytes = 64 << 10;  // what the head takes
 constexpr std::size_t kMaxNameBytes = 48;
 constexpr std::chrono::seconds kSubmitRetryTime{10};
 constexpr std::chrono::seconds kPlanRetryTime{20};  // a head that has just started waits 15 s for its nodes
-constexpr std::chrono::milliseconds kRetryPause{250};
+constexpr std::chrono::milliseconds kResubmitPause{250};
 
 std::string read_all(std::istream& in) {
-  std::string text(kMaxBytes + 1, '\0');
+  std::string text(kMaxJobFileBytes + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(in.gcount()));
   return text;
@@ -50,7 +50,7 @@ constexpr FileKind kTenants{"file of tenants", "invalid_tenants",
                             "ds-submit tenants --apply FILE; - reads standard input"};
 
 void check_text(const JobFile& file, const FileKind& kind) {
-  if (file.text.size() > kMaxBytes) {
+  if (file.text.size() > kMaxJobFileBytes) {
     throw Failure(ExitCode::job_invalid, kind.code,
                   fmt::format("{}: a {} has at most 64 KiB", file.shown, kind.name),
                   "is this the right file?");
@@ -163,7 +163,7 @@ nlohmann::json post_file(ApiClient& api, const std::string& path, const JobFile&
         write_err(fmt::format("{}; trying for {} s\n", printable_line(failure.message), retry_time.count()));
       }
     }
-    std::this_thread::sleep_for(kRetryPause);
+    std::this_thread::sleep_for(kResubmitPause);
   }
 }
 

@@ -73,17 +73,18 @@ std::string format_places(const json& places, const std::string& what, bool colo
 }
 
 /// What an evaluation may hold besides its loss, and the column's title.
-constexpr std::array<std::pair<const char*, const char*>, 5> kShares{{{"accuracy", "ACCURACY"},
-                                                                      {"f1", "F1"},
-                                                                      {"auc", "AUC"},
-                                                                      {"dice", "DICE"},
-                                                                      {"majority_accuracy", "BASELINE"}}};
+constexpr std::array<std::pair<const char*, const char*>, 5> kShareColumns{
+    {{"accuracy", "ACCURACY"},
+     {"f1", "F1"},
+     {"auc", "AUC"},
+     {"dice", "DICE"},
+     {"majority_accuracy", "BASELINE"}}};
 
-std::string format_evaluations(const json& evaluations, bool coloured) {
+std::string format_job_evaluations(const json& evaluations, bool coloured) {
   if (evaluations.empty()) return {};
   std::vector<std::string> head{"EPOCH", "STEP", "LOSS"};
   std::vector<std::string> shares;  // the columns after these
-  for (const auto& [name, title] : kShares) {
+  for (const auto& [name, title] : kShareColumns) {
     if (number_at(evaluations.front(), name)) shares.emplace_back(name), head.emplace_back(title);
   }
   std::vector<std::vector<Cell>> rows;
@@ -178,7 +179,7 @@ std::string format_reasons(const json& why) {
 }
 
 /// `stage=prod, team=search`
-std::string format_labels(const json& job) {
+std::string format_job_labels(const json& job) {
   const auto labels = job.is_object() ? job.find("labels") : job.end();
   if (labels == job.end() || !labels->is_object()) return {};
   std::string text;
@@ -224,7 +225,7 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
   add_line(out, "reason", printable_line(text_at(job, "reason")));
   add_line(out, "kind", printable_line(text_at(job, "kind")));
   add_line(out, "tenant", printable_line(text_at(job, "tenant")));
-  add_line(out, "labels", printable_line(format_labels(job)));
+  add_line(out, "labels", printable_line(format_job_labels(job)));
   add_line(out, "description", printable_line(text_at(job, "description")));
   if (number_at(job, "priority")) add_line(out, "priority", format_number(job, "priority"));
   if (integer_at(job, "total_steps") > 0)
@@ -260,7 +261,7 @@ std::string format_job(const json& job, std::int64_t now_ms, bool coloured) {
   if (job.is_object() && job.contains("model")) out += format_served(job.at("model"), coloured);
   out += format_places(array_at(job, "workers"), "RANK", coloured);
   out += format_places(array_at(job, "roles"), "ROLE", coloured);
-  return out + format_evaluations(array_at(job, "evaluations"), coloured);
+  return out + format_job_evaluations(array_at(job, "evaluations"), coloured);
 }
 
 namespace {

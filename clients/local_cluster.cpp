@@ -29,7 +29,7 @@ constexpr std::chrono::seconds kReadyTime{60};
 constexpr std::chrono::seconds kNodesAnswerTime{5};
 constexpr std::chrono::seconds kNodesStopTime{10};
 constexpr std::chrono::seconds kStopTime{15};
-constexpr std::chrono::milliseconds kPollPause{50};
+constexpr std::chrono::milliseconds kLookPause{50};
 constexpr std::chrono::seconds kPortIsLeftWithin{3};
 constexpr std::size_t kShownLogLines = 12;
 constexpr std::string_view kHead = "head";
@@ -149,7 +149,7 @@ bool LocalCluster::lock(bool create) {
     }
     if (!told) write_err("waiting for another ds-submit up or down to finish\n");
     told = true;
-    std::this_thread::sleep_for(kPollPause);
+    std::this_thread::sleep_for(kLookPause);
   }
   return true;
 }
@@ -211,7 +211,7 @@ std::string LocalCluster::choose_listen_address(std::uint16_t port) const {
   // A head that was killed a moment ago may have it still.
   const auto until = Clock::now() + kPortIsLeftWithin;
   while (why == EADDRINUSE && remembered && Clock::now() < until) {
-    std::this_thread::sleep_for(kPollPause);
+    std::this_thread::sleep_for(kLookPause);
     why = why_not_free(port);
   }
   if (why == 0) return listen;
@@ -251,7 +251,7 @@ std::string LocalCluster::start_head(std::uint16_t port, Clock::time_point deadl
     }
     check_members();
     if (Clock::now() >= deadline) fail_with_log(std::string(kHead), "was not ready in time");
-    std::this_thread::sleep_for(kPollPause);
+    std::this_thread::sleep_for(kLookPause);
   }
 }
 
@@ -305,7 +305,7 @@ void LocalCluster::wait_for_nodes(const std::string& address, const ClusterShape
     if (!answers && is_late) fail_with_log(std::string(kHead), "does not answer");
     const auto is_held = [&](const std::string& node) { return is_stopped(members_.at(node)); };
     if (answers && (is_late || std::ranges::all_of(missing, is_held))) fail_without(missing);
-    std::this_thread::sleep_for(kPollPause);
+    std::this_thread::sleep_for(kLookPause);
   }
 }
 
@@ -395,7 +395,7 @@ void LocalCluster::stop_members(const Members& members) {
     for (const auto& [name, record] : members) {
       if ((name == kHead) == head) signal_member(record, SIGTERM);
     }
-    while (any_alive(head) && Clock::now() - begin < until) std::this_thread::sleep_for(kPollPause);
+    while (any_alive(head) && Clock::now() - begin < until) std::this_thread::sleep_for(kLookPause);
   };
   stop(false, kNodesStopTime);
   stop(true, kStopTime);
@@ -407,7 +407,7 @@ void LocalCluster::stop_members(const Members& members) {
   const auto kill_deadline =
       Clock::now() + kStopTime;  // a process in a stuck disk call can outlive even SIGKILL
   while ((any_alive(false) || any_alive(true)) && Clock::now() < kill_deadline)
-    std::this_thread::sleep_for(kPollPause);
+    std::this_thread::sleep_for(kLookPause);
 }
 
 void LocalCluster::forget(const Members& members) {

@@ -12,7 +12,7 @@
 namespace ds::clients {
 namespace {
 
-constexpr std::size_t kMaxBytes = 64 << 10;
+constexpr std::size_t kMaxRecordBytes = 64 << 10;
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -43,10 +43,10 @@ LocalHome find_local_home() {
 std::optional<std::string> read_small_file(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in) return std::nullopt;
-  std::string text(kMaxBytes + 1, '\0');
+  std::string text(kMaxRecordBytes + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(in.gcount()));
-  if (in.bad() || text.size() > kMaxBytes) return std::nullopt;
+  if (in.bad() || text.size() > kMaxRecordBytes) return std::nullopt;
   if (text.ends_with('\n')) text.pop_back();
   return text;
 }

@@ -14,18 +14,19 @@
 namespace ds::clients {
 namespace {
 
-constexpr std::size_t kMaxBytes = 64U << 20;
+constexpr std::size_t kMaxMetricsBytes = 64U << 20;
 
 std::vector<Sample> get_samples(ApiClient& api) {
   std::string text;
   api.download("/metrics", [&](std::string_view bytes) {
     text += bytes;
-    return text.size() <= kMaxBytes;
+    return text.size() <= kMaxMetricsBytes;
   });
-  if (text.size() > kMaxBytes) {
-    throw Failure(ExitCode::unexpected, "bad_answer",
-                  fmt::format("{} has more than {} MiB of metrics", api.head().text(), kMaxBytes >> 20),
-                  "ds-submit metrics JOB shows those of one job");
+  if (text.size() > kMaxMetricsBytes) {
+    throw Failure(
+        ExitCode::unexpected, "bad_answer",
+        fmt::format("{} has more than {} MiB of metrics", api.head().text(), kMaxMetricsBytes >> 20),
+        "ds-submit metrics JOB shows those of one job");
   }
   return read_exposition(text);
 }

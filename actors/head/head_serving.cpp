@@ -34,7 +34,7 @@ AutoscaleOptions to_options(const JobRecord& job) {
 constexpr std::int64_t kPlannedWithinMs = 2'000;
 
 /// For a replica that was told to leave, beside its `drain`.
-constexpr std::chrono::milliseconds kLeaveLimit{10'000};
+constexpr std::chrono::milliseconds kReplicaLeaveLimit{10'000};
 
 /// The line for people in a report of a quantization; empty: there is none.
 std::string quantization_text(const std::string& report) {
@@ -59,7 +59,7 @@ void Head::ensure_serving(const std::string& id) {
   auto& job = jobs_[id];
   if (job.serving) return;
   const ServeSpec& serve = *record->spec->serve;
-  const auto leave = std::chrono::milliseconds(serve.drain_ms) + kLeaveLimit;
+  const auto leave = std::chrono::milliseconds(serve.drain_ms) + kReplicaLeaveLimit;
   job.serving.emplace(Serving{.watch = job::ReplicaWatch({.leave = leave})});
   job.serving->known.unheard = {record->members.begin(), record->members.end()};
   served_.insert(id);

@@ -207,7 +207,7 @@ void add_training(const JobSpec& spec, json& view) {
   view["audit"] = spec.audit;
 }
 
-json resources_view(const Resources& resources) {
+json worker_resources_view(const Resources& resources) {
   json view{{"cpus", resources.cpus}, {"memory", to_size_text(resources.memory_bytes)}};
   if (resources.gpus > 0 && resources.gpu_kind.empty()) view["gpu"] = resources.gpus;
   json kinds = json::array();
@@ -298,7 +298,7 @@ json spec_view(const JobSpec& spec) {
             {"queue", spec.queue},
             {"priority", spec.priority},
             {"preemptible", spec.preemptible},
-            {"resources", resources_view(spec.resources)},
+            {"resources", worker_resources_view(spec.resources)},
             {"placement", placement_text(spec.placement)},
             {"workers", {{"min", spec.workers.min}, {"max", spec.workers.max}}},
             {"restart", spec.restart_limit},

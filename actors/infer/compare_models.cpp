@@ -20,10 +20,10 @@ using Tensors = ServedModel::Tensors;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kAnySize = 16;  // for a dimension that may have any
-constexpr std::uint32_t kSeed = 1;
+constexpr std::uint32_t kInputSeed = 1;
 constexpr int kTimedRuns = 7;
 constexpr auto kTimeLimit = std::chrono::seconds(2);  // for a size of batch
-constexpr std::size_t kLengthBytes = 4;               // before each text
+constexpr std::size_t kTextLengthBytes = 4;           // before each text
 
 template <class T>
 std::string bytes_of(const std::vector<T>& values) {
@@ -49,7 +49,7 @@ std::string random_texts(std::uint64_t count, std::mt19937& random) {
         text += static_cast<char>('a' + random() % 26);
     }
     const auto size = static_cast<std::uint32_t>(text.size());
-    bytes.append(reinterpret_cast<const char*>(&size), kLengthBytes);
+    bytes.append(reinterpret_cast<const char*>(&size), kTextLengthBytes);
     bytes += text;
   }
   return bytes;
@@ -163,11 +163,11 @@ std::vector<std::string> answers_of(const Tensors& outputs, const std::vector<st
     return answers;
   }
   std::string_view rest = label->bytes.text();
-  while (rest.size() >= kLengthBytes) {
+  while (rest.size() >= kTextLengthBytes) {
     std::uint32_t size = 0;
-    std::memcpy(&size, rest.data(), kLengthBytes);
-    answers.emplace_back(rest.substr(kLengthBytes, size));
-    rest.remove_prefix(kLengthBytes + size);
+    std::memcpy(&size, rest.data(), kTextLengthBytes);
+    answers.emplace_back(rest.substr(kTextLengthBytes, size));
+    rest.remove_prefix(kTextLengthBytes + size);
   }
   return answers;
 }
@@ -234,8 +234,8 @@ Tensors first_row(const Tensors& batch) {
     std::size_t bytes = tensor.bytes.size() / rows;
     if (tensor.datatype == Datatype::bytes) {
       std::uint32_t size = 0;
-      std::memcpy(&size, tensor.bytes.bytes().data(), kLengthBytes);
-      bytes = kLengthBytes + size;
+      std::memcpy(&size, tensor.bytes.bytes().data(), kTextLengthBytes);
+      bytes = kTextLengthBytes + size;
     }
     tensor.shape.front() = 1;
     tensor.bytes = tensor.bytes.slice(0, bytes);
@@ -247,10 +247,10 @@ Tensors first_row(const Tensors& batch) {
 
 Evaluation make_random_evaluation(ServedModel& model, std::uint32_t rows) {
   Evaluation evaluation;
-  evaluation.name = fmt::format("random inputs (seed {})", kSeed);
+  evaluation.name = fmt::format("random inputs (seed {})", kInputSeed);
   const auto batch = std::clamp(model.metadata().max_batch_size, 1U, 32U);
   for (const std::uint32_t below : {100U, 10U, 2U, 1U}) {
-    std::mt19937 random(kSeed);
+    std::mt19937 random(kInputSeed);
     evaluation.batches = {random_batch(model.metadata(), batch, below, random)};
     if (!run_alone(model, evaluation.batches.front())) continue;  // say an index out of range
     for (std::uint32_t done = batch; done < rows; done += batch)

@@ -277,7 +277,7 @@ std::optional<std::string> first_waiting(const ClusterModel& cluster) {
   return first == nullptr ? std::nullopt : std::optional(first->job);
 }
 
-bool has_minimum(const ClusterModel& cluster, const std::string& job) {
+bool has_all_it_needs(const ClusterModel& cluster, const std::string& job) {
   return cluster.live(job) >= std::max(1U, cluster.demand(job).workers.min);
 }
 
@@ -353,9 +353,9 @@ TEST(BesideUnknownProperty, TheFirstNeverStartsLaterWithThoseBehindItThanWithout
         with.settle();
       }
       ++compared;
-      if (!has_minimum(without, *first)) continue;
-      ASSERT_TRUE(has_minimum(with, *first)) << "seed " << seed << ": " << *first << " after the end of "
-                                             << job << describe(without) << describe(with);
+      if (!has_all_it_needs(without, *first)) continue;
+      ASSERT_TRUE(has_all_it_needs(with, *first)) << "seed " << seed << ": " << *first << " after the end of "
+                                                  << job << describe(without) << describe(with);
       ++started;
       break;
     }

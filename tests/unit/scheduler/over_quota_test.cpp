@@ -122,7 +122,7 @@ TEST_F(OverQuota, GivesGpusBackBeyondTheirLimit) {
 }
 
 /// Of what is acknowledged, stopping workers too.
-std::vector<SlotCount> count_used(const ClusterModel& cluster) {
+std::vector<SlotCount> slots_by_queue(const ClusterModel& cluster) {
   std::vector<SlotCount> used(cluster.tenants.queues.size());
   for (const Lease& lease : cluster.leases) {
     const auto leaf = cluster.tenants.find(lease.tenant, lease.queue);
@@ -156,7 +156,7 @@ TEST(OverQuotaProperty, BringsEveryQueueDownAndGivesNoneMoreWhateverQuotasBecome
     }
     cluster.settle();
     cluster.tenants = testing::random_tenants(random, 12);
-    std::vector<SlotCount> before = count_used(cluster);
+    std::vector<SlotCount> before = slots_by_queue(cluster);
     int round = 0;
     for (; round < 100; ++round) {
       const auto next =
@@ -167,7 +167,7 @@ TEST(OverQuotaProperty, BringsEveryQueueDownAndGivesNoneMoreWhateverQuotasBecome
       Plan plan = next.plan;
       plan.releases.insert(plan.releases.begin(), next.departures.begin(), next.departures.end());
       cluster.carry_out(plan);
-      const auto used = count_used(cluster);
+      const auto used = slots_by_queue(cluster);
       for (std::size_t queue = 1; queue < used.size(); ++queue) {
         const auto most = cluster.tenants[queue].most();
         if (most && used[queue] > *most) {
@@ -175,11 +175,11 @@ TEST(OverQuotaProperty, BringsEveryQueueDownAndGivesNoneMoreWhateverQuotasBecome
         }
       }
       if (round > 0 || below(random, 2) == 0) cluster.finish_releases();
-      before = count_used(cluster);
+      before = slots_by_queue(cluster);
     }
     EXPECT_LT(round, 100) << "it goes on for ever";
     cluster.finish_releases();
-    const auto used = count_used(cluster);
+    const auto used = slots_by_queue(cluster);
     for (std::size_t queue = 1; queue < used.size(); ++queue) {
       const auto most = cluster.tenants[queue].most();
       if (!most || used[queue] <= *most) continue;

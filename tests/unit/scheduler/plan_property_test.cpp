@@ -154,7 +154,7 @@ void expect_preemptions_only_where_needed(const ClusterModel& cluster, const Pla
 }
 
 /// With nobody waiting, no slot is idle that a started job could use.
-void expect_nothing_idle(const ClusterModel& cluster, const Plan& plan) {
+void expect_no_idle_slot(const ClusterModel& cluster, const Plan& plan) {
   if (!plan.waits.empty() || !plan.releases.empty()) return;
   ClusterModel after = cluster;
   after.carry_out(plan);
@@ -247,7 +247,7 @@ void expect_sound(const ClusterModel& cluster, const Plan& plan, Overtaking& see
   expect_releases_only_of_what_can_be_spared(cluster, plan);
   expect_preemptions_only_where_needed(cluster, plan);
   expect_the_line_kept(cluster, plan, seen);
-  expect_nothing_idle(cluster, plan);
+  expect_no_idle_slot(cluster, plan);
   expect_reasons(cluster, plan);
   expect_no_needless_release(cluster, plan);
 }

@@ -312,13 +312,13 @@ void expect_limits_kept(const ClusterModel& cluster) {
   }
 }
 
-struct Seen {
+struct SeenMoves {
   std::size_t begun = 0, put_off = 0, started = 0, cheapest = 0;
 };
 
 /// Until nothing changes, workers leaving one by one: at most one set of relocations begins for each job, and
 /// then it starts; it may be preempted afterwards.
-void follow(ClusterModel& cluster, Random& random, Seen& seen) {
+void follow(ClusterModel& cluster, Random& random, SeenMoves& seen) {
   std::set<std::string> served, started;
   const bool has_parts =
       std::ranges::any_of(cluster.demands, [](const Demand& one) { return !one.slots.is_whole(); });
@@ -396,7 +396,7 @@ void add_random_elastic(ClusterModel& cluster, Random& random, int number) {
 }
 
 TEST(RelocationProperty, EachSetOfMovesIsFollowedByAStartAndNoLimitIsPassedMeanwhile) {
-  Seen seen;
+  SeenMoves seen;
   const Seeds seeds(3000);
   for (const std::uint64_t seed : seeds) {
     if (HasFailure()) return;
@@ -445,7 +445,7 @@ TEST(RelocationProperty, NoSmallClusterMovesForEver) {
   constexpr std::array<std::uint32_t, 2> kPriorities{kNormalPriority, kHighPriority};
   constexpr int kKinds = kShapes.size() * kPriorities.size();
   const std::vector<std::vector<std::uint32_t>> node_sets{{2, 2}, {3, 3}, {2, 2, 2}, {1, 2, 3}};
-  Seen seen;
+  SeenMoves seen;
   Random random(11);
   for (int code = 0; code < kKinds * kKinds * kKinds; ++code) {
     for (const auto& sizes : node_sets) {

@@ -109,7 +109,7 @@ bool are_all_others_gone(const ClusterModel& cluster, const Wait& wait, const Cl
   });
 }
 
-struct Seen {
+struct SeenWaits {
   std::map<std::string, std::size_t> codes;
   std::size_t waits = 0, fixed = 0, started = 0, kept = 0, taken = 0, mattering = 0;
   std::map<std::string, std::size_t> removed;  ///< blockers that are no jobs, by code
@@ -134,7 +134,7 @@ bool is_exact(const ClusterModel& cluster, const Wait& wait) {
 void expect_none_is_named_in_vain(const ClusterModel& cluster, const Wait& wait,
                                   const std::vector<std::string>& others,
                                   const std::vector<bool>& starts_without, const std::string& where,
-                                  Seen& seen) {
+                                  SeenWaits& seen) {
   for (const std::string& job : named(wait)) {
     const auto own = 1U << static_cast<unsigned>(std::ranges::find(others, job) - others.begin());
     bool matters = false;
@@ -174,7 +174,7 @@ void expect_names_are_true(const ClusterModel& cluster, const Wait& wait, const 
 
 /// `waits`: all of the cluster.
 void try_all_sets(const ClusterModel& cluster, const Wait& wait, const std::vector<Wait>& waits,
-                  const std::string& where, Seen& seen) {
+                  const std::string& where, SeenWaits& seen) {
   std::vector<std::string> others;
   for (const Demand& demand : cluster.demands) {
     if (demand.job != wait.job) others.push_back(demand.job);
@@ -237,7 +237,7 @@ void remove_blocker(ClusterModel& cluster, const std::string& code, const std::s
 /// With all other jobs gone the job waits as long as what is named is there, whatever else is done for it;
 /// and when that is gone, and what is named then, it starts.
 void remove_what_is_no_job(const ClusterModel& cluster, const Wait& wait, const std::string& where,
-                           Seen& seen) {
+                           SeenWaits& seen) {
   ClusterModel alone = cluster;
   for (const Demand& other : cluster.demands) {
     if (other.job != wait.job) alone.end_job(other.job);
@@ -264,7 +264,7 @@ void remove_what_is_no_job(const ClusterModel& cluster, const Wait& wait, const 
   }
 }
 
-void look_at(const ClusterModel& cluster, const std::string& where, Seen& seen) {
+void look_at(const ClusterModel& cluster, const std::string& where, SeenWaits& seen) {
   const Plan plan = cluster.plan();
   for (const Wait& wait : plan.waits) {
     ++seen.waits;
@@ -312,12 +312,12 @@ ClusterModel cluster_at_rest(Random& random, const TenantTree& tenants, bool may
   return cluster;
 }
 
-void expect_codes(Seen& seen, const std::vector<const char*>& codes) {
+void expect_codes(SeenWaits& seen, const std::vector<const char*>& codes) {
   for (const char* code : codes) EXPECT_GT(seen.codes[code], 10U) << code;
 }
 
 TEST(WhyOracle, JobsThatAreNamedAreThoseWhoseAbsenceWouldLetTheJobStart) {
-  Seen seen;
+  SeenWaits seen;
   const Seeds seeds(1900);
   for (const std::uint64_t seed : seeds) {
     if (HasFailure()) return;
@@ -336,7 +336,7 @@ TEST(WhyOracle, JobsThatAreNamedAreThoseWhoseAbsenceWouldLetTheJobStart) {
 }
 
 TEST(WhyOracle, TheSameAmongTenants) {
-  Seen seen;
+  SeenWaits seen;
   const Seeds seeds(2400);
   for (const std::uint64_t seed : seeds) {
     if (HasFailure()) return;
@@ -355,7 +355,7 @@ TEST(WhyOracle, TheSameAmongTenants) {
 }
 
 TEST(WhyOracle, TheSameAmongTenantsOfWhomManyHaveJobsThatAreNotPreemptible) {
-  Seen seen;
+  SeenWaits seen;
   const Seeds seeds(2500);
   for (const std::uint64_t seed : seeds) {
     if (HasFailure()) return;
