@@ -40,6 +40,12 @@ class Master : public caf::event_based_actor {
     gang_.set_checkpoint(options_.checkpoint_step);
   }
 
+  /// These hold the head, which holds its masters.
+  void on_exit() override {
+    options_.tell_head = nullptr;
+    options_.save = nullptr;
+  }
+
   caf::behavior make_behavior() override {
     fabric::guard_actor(*this, "the master of job " + options_.job);
     set_down_handler([this](caf::down_msg& down) { on_down(down.source); });

@@ -24,7 +24,10 @@ class DyingJournal final : public storage::StateJournal {
     journal_->append(std::move(events), std::move(on_durable));
   }
   void compact(SnapshotPiece piece, OnDurable on_durable) override {
-    step(piece.is_last ? "a snapshot's last piece" : "a piece of a snapshot", on_durable);
+    step(piece.is_first  ? "a snapshot's first piece"
+         : piece.is_last ? "a snapshot's last piece"
+                         : "a piece of a snapshot",
+         on_durable);
     journal_->compact(std::move(piece), std::move(on_durable));
   }
   Result<void> check_room() const override { return journal_->check_room(); }

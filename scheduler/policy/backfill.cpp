@@ -100,15 +100,19 @@ Planning::Job* Planning::next_candidate(std::size_t queue,
 /// and who starts behind would put it off again and again.
 bool Planning::would_use_guarantee(const Job& job) const {
   if (told_.contains(&job)) return false;  // it had its turn
-  return std::ranges::any_of(reservations_, [&](const auto& kept) {
-    const Job& first = *kept.job;
-    if (kept.is_claimed || !kept.is_before(job.queue, job.size, tenants_)) return false;
-    Room both = plus(room_of(first.size, first.needed), room_of(job.size, job.needed));
-    if (first.size.gpus == 0) both.gpus = 0;  // then those that the other has are nothing to it
-    return is_any_up_to(tenants_, first.queue, TenantTree::kRoot, [&](std::size_t queue) {
-      return first.guaranteed_levels >= tenants_[queue].depth && tenants_.is_below(job.queue, queue) &&
-             !planner_.minimums().fits_guarantee(queue, both);
-    });
+  return std::ranges::any_of(reservations_, [&](const auto& kept) { return would_use_guarantee(job, kept); });
+}
+
+/// As things are when that one may start: as long as its queue's limit of GPUs keeps it from that nobody
+/// takes its turn, and what must have ended by then is gone.
+bool Planning::would_use_guarantee(const Job& job, const GangPlanner::Reservation& kept) const {
+  const Job& first = *kept.job;
+  if (kept.is_claimed || !kept.is_before(job.queue, job.size, tenants_)) return false;
+  Room both = plus(room_of(first.size, first.needed), room_of(job.size, job.needed));
+  if (first.size.gpus == 0) both.gpus = 0;  // then those that the other has are nothing to it
+  return is_any_up_to(tenants_, first.queue, TenantTree::kRoot, [&](std::size_t queue) {
+    return first.guaranteed_levels >= tenants_[queue].depth && tenants_.is_below(job.queue, queue) &&
+           !planner_.minimums().fits_guarantee(queue, both, kept.gone);
   });
 }
 

@@ -107,7 +107,12 @@ std::optional<KeptFor> Planning::describe_reservation(const Job& job) const {
     if (kept.job == &job || kept.is_claimed || !kept.is_before(job.queue, job.size, tenants_)) continue;
     const bool is_held = !kept.at_ms && !kept.is_unknown;  // room is being made, or one is too young
     if (is_held || kept.is_likely_after(end_of(job, now_ms_))) continue;
-    return KeptFor{kept.job->demand.job, kept.at_ms, now_ms_, job.demand.lasts_ms, kept.likely_ms};
+    return KeptFor{.job = kept.job->demand.job,
+                   .at_ms = kept.at_ms,
+                   .now_ms = now_ms_,
+                   .lasts_ms = job.demand.lasts_ms,
+                   .likely_ms = kept.likely_ms,
+                   .is_guarantee = would_use_guarantee(job, kept)};
   }
   return std::nullopt;
 }
@@ -117,7 +122,8 @@ std::optional<KeptFor> Planning::describe_claim(const Job& job) const {
   const auto kept =
       std::ranges::find_if(reservations_, [&](const auto& one) { return one.is_claimed && one.job != &job; });
   if (kept == reservations_.end()) return std::nullopt;
-  return KeptFor{kept->job->demand.job, kept->at_ms, now_ms_, job.demand.lasts_ms};
+  return KeptFor{
+      .job = kept->job->demand.job, .at_ms = kept->at_ms, .now_ms = now_ms_, .lasts_ms = job.demand.lasts_ms};
 }
 
 void Planning::describe_line(const Job& job, WaitFacts& facts) const {

@@ -331,6 +331,7 @@ class GangPlanner {
   bool could_hold(std::size_t node, const Ask& ask) const;
   bool is_in_nobodys_way(std::size_t node, const Ask& ask, const WorkerSize& size) const;
   bool has_useless_node(const Ask& ask) const;
+  Room gone_for_gpu_limit(const Job& job) const;
   std::optional<std::int64_t> end_until_room(Aftermath& then, std::int64_t now_ms) const;
   std::optional<std::int64_t> likely_room(const Job& job, std::int64_t now_ms) const;
   std::size_t choose_beside(const Job& job, const Ask& ask, std::uint32_t pieces,

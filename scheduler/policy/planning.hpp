@@ -121,6 +121,7 @@ class Planning {
   void bind_growth(const Job& job);
   Job* next_candidate(std::size_t queue, std::map<GangPlanner::Shape, Candidates>& shapes) const;
   bool would_use_guarantee(const Job& job) const;
+  bool would_use_guarantee(const Job& job, const GangPlanner::Reservation& kept) const;
   void try_candidate(Job& job, Candidates& candidates);
   std::vector<std::deque<Job*>> waiting_replicas() const;
   void backfill_replicas();

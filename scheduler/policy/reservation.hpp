@@ -34,6 +34,7 @@ struct Reservation {
   bool is_closed = false;   ///< nothing starts behind it, but what has ended by `likely_ms`
   bool is_unknown = false;  ///< and that because nobody knows the moment
   bool for_gpus = false;    ///< it lacks nothing but its queue's quota of GPUs
+  Room gone = {};           ///< of its queue's minimums, at least, once that allows it; it may lack room too
   bool is_claimed = false;  ///< promised among tenants: see `GangPlanner::find_claimed_room`
   std::vector<Room> freed;  ///< by node: what has been given back by then
   std::int64_t spare = 0;   ///< pieces for which there is room then, beyond those it needs

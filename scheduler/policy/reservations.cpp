@@ -194,6 +194,25 @@ std::optional<std::int64_t> GangPlanner::likely_room(const Job& job, std::int64_
   }
 }
 
+/// What is gone of its queue's minimums, at least, when the queue's limit of GPUs allows the job, which
+/// passes no other: one of those must have ended that have them now. Nothing of one that may give a worker
+/// back, or lose one, and keep its minimum.
+Room GangPlanner::gone_for_gpu_limit(const Job& job) const {
+  const auto limits = find_limits(job, job.needed - job.workers);
+  if (limits.size() != 1 || !limits.front().is_of_gpus || limits.front().queue != job.queue) return {};
+  std::optional<Room> least;
+  const auto look_at = [&](const Job* other) {
+    if (other->queue != job.queue || other->size.gpus == 0 || other->workers == 0) return;
+    const bool is_whole = other->workers == other->needed && !other->demand.works_with_fewer;
+    const Room gone = is_whole ? room_of(other->size, other->needed) : Room{};
+    if (!least) least = gone;
+    least = Room{std::min(least->slots, gone.slots), 0, std::min(least->gpus, gone.gpus)};
+  };
+  for (const Job* other : running_) look_at(other);
+  for (const Job* other : touched_) look_at(other);
+  return least.value_or(Room{});
+}
+
 GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t keeps_back, bool is_soon,
                                                     std::int64_t now_ms) const {
   if (tenants_.has_tenants() && job.demand.has_promise && !is_soon) {
@@ -217,6 +236,7 @@ GangPlanner::Reservation GangPlanner::reserve_later(const Job& job, std::size_t 
   kept.keeps_back = keeps_back;
   kept.at_ms = at_ms;
   kept.is_unknown = !is_held && !at_ms;
+  if (kept.is_unknown && job.size.gpus > 0 && tenants_.has_tenants()) kept.gone = gone_for_gpu_limit(job);
   if (kept.is_unknown && !job.demand.has_promise) kept.likely_ms = likely_room(job, now_ms);
   kept.is_closed = is_soon || ((waits_for_young || kept.is_unknown) && !has_useless_node(then.ask));
   if (at_ms) {

@@ -159,6 +159,8 @@ std::string kept_for(const WaitFacts& facts) {
   if (!facts.kept_for) return {};
   const KeptFor& kept = *facts.kept_for;
   const std::string own = lasts_text(kept);
+  if (kept.is_guarantee)
+    return "; it would fit now, but beside it " + kept.job + " would need more than its queue is guaranteed";
   if (!kept.at_ms && kept.likely_ms)
     return "; it would fit now, but " + kept.job + " is likely to have the room from about " +
            to_time_text(*kept.likely_ms) + " on, in " + seconds_text(*kept.likely_ms - kept.now_ms) +

@@ -65,6 +65,7 @@ struct KeptFor {
   std::int64_t now_ms = 0;
   std::int64_t lasts_ms = 0;  ///< for how long the job may run that is kept back; 0: it has no limit
   std::optional<std::int64_t> likely_ms = {};  ///< if nobody knows it for certain: from when on probably
+  bool is_guarantee = false;  ///< with the job there it would be beyond what its queue is guaranteed
 };
 
 /// One that is not available, and would have room for a worker.

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <map>
 #include <numeric>
+#include <regex>
 #include <set>
 
 #include "tests/integration/two_nodes.hpp"
@@ -124,12 +125,13 @@ class FaultPoints : public TwoNodes {
   }
   std::string context() const { return "\nseed " + std::to_string(seed_) + ", deaths at " + deaths_; }
 
-  /// Heads that died with a part of a snapshot written, or about to be.
+  /// Heads that died with one piece of a snapshot written and another not.
   int cut_snapshots() const {
-    return static_cast<int>(std::ranges::count_if(lines(cluster_.path() / "head.log"), [](const auto& line) {
-      return line.find("killed by itself at step") != std::string::npos &&
-             line.find("a piece of a snapshot") != std::string::npos;
-    }));
+    static const std::regex kCut(
+        "killed by itself at step [0-9]+, (after a snapshot's first piece|before a snapshot's last piece|"
+        "(before|after) a piece of a snapshot)");
+    return static_cast<int>(std::ranges::count_if(
+        lines(cluster_.path() / "head.log"), [](const auto& line) { return std::regex_search(line, kCut); }));
   }
 
   static std::vector<std::string> lines(const std::filesystem::path& file) {

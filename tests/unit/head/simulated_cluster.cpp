@@ -17,6 +17,7 @@ constexpr std::uint32_t kSlots = 2;
 constexpr std::size_t kNodes = 3, kMaxJobs = 10;
 constexpr std::int64_t kBegin_ms = 1'700'000'000'000;
 constexpr std::int64_t kPatience_ms = 3'600'000;
+constexpr int kLooksOfOperator = 60;  ///< at nodes in quarantine: one in so many half seconds
 constexpr int kLongestRollout = 300;  ///< in half seconds; a version is proved after two minutes
 constexpr std::uint64_t kCompactBytes = 4'000;
 constexpr std::size_t kPieceBytes = 700;
@@ -399,8 +400,6 @@ void SimulatedCluster::finish() {
     for (const auto& [node, closure] : scheduler::NodeClosures(*closed))
       request("nodes/" + node + "/undrain");
   }
-  for (const auto& [node, closure] : scheduler::NodeClosures(watch_.ledger().quarantined()))
-    request("nodes/" + node + "/undrain");
   for (const auto& submission : submissions_) {
     if (!submission.id.empty()) request("jobs/" + submission.id + "/resume");
   }
@@ -415,8 +414,10 @@ void SimulatedCluster::finish() {
   }
   const auto until = now_ms() + kPatience_ms;
   settle();
-  while (!have_all_ended() && now_ms() < until && !::testing::Test::HasFailure()) {
+  for (int looks = 1; !have_all_ended() && now_ms() < until && !::testing::Test::HasFailure(); ++looks) {
     pass_time(500);
+    settle();
+    if (looks % kLooksOfOperator != 0) continue;  // meanwhile others show whether the node is at fault
     for (const auto& [node, closure] : scheduler::NodeClosures(watch_.ledger().quarantined()))
       request("nodes/" + node + "/undrain");
     settle();

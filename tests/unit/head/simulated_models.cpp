@@ -11,12 +11,14 @@
 
 #include "actors/head/head_actor.hpp"
 #include "tests/unit/head/simulated_cluster.hpp"
+#include "tests/unit/head/simulated_replica.hpp"
 
 namespace ds::head::test {
 
 /// What `file:model.pt` is from now on.
 void SimulatedCluster::write_model_file() {
-  std::ofstream(still_.folder() / "model.pt") << pick(3);
+  static const std::vector<std::string> kContents{"good", "better", SimulatedReplica::kBadFile};
+  std::ofstream(still_.folder() / "model.pt") << kContents[pick(kContents.size())];
 }
 
 /// Of the registry, of a training job, or of a file; also of one that is served, whose file may be another by
@@ -33,10 +35,11 @@ std::string SimulatedCluster::random_serving() {
     return files[pick(files.size())]->text;
   }
   std::string source = "file:model.pt\", inputs: [{name: x, datatype: FP32, shape: [-1, 2]}]";
-  if (!trainings.empty() && chance(70))
-    source =
-        (chance(70) ? "registry:learnt@prod" : "ckpt:" + trainings[pick(trainings.size())]->id + "@newest") +
-        "\"";
+  if (!trainings.empty() && chance(70)) {
+    const bool is_registered = watch_.ledger().registry().find("learnt") != nullptr;
+    source = is_registered && chance(80) ? "registry:learnt@prod\""
+                                         : "ckpt:" + trainings[pick(trainings.size())]->id + "@newest\"";
+  }
   std::string text = "version: 1\nkind: serve\nname: model-" + std::to_string(pick(2)) + "\n";
   text += "model: {source: \"" + source + "}\n";
   text += "resources: {cpus: 0.5, memory: 64Mi}\nreplicas: {min: " + std::to_string(pick(2)) + ", max: 2}\n";
@@ -83,7 +86,7 @@ void SimulatedCluster::serve_what_was_trained(int events) {
   if (std::ranges::none_of(submissions_, has_checkpoint)) return;
   const auto most = submissions_.size() + 4;
   for (int i = 0; i < events && !::testing::Test::HasFailure(); ++i) {
-    switch (head_ ? pick(12) : pick(4)) {
+    switch (head_ ? pick(13) : pick(4)) {
       case 0:
       case 1:
         head_ ? kill_head() : start_head();
@@ -101,6 +104,7 @@ void SimulatedCluster::serve_what_was_trained(int events) {
         change_models();
         break;
       case 8:
+      case 9:
         infer();
         break;
       default:

@@ -1,6 +1,8 @@
 #include "tests/unit/head/simulated_replica.hpp"
 
+#include <fstream>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -73,9 +75,13 @@ struct SimulatedReplica::State {
   /// Which file its job names, as it is now.
   void read_file() {
     const auto parsed = scheduler::parse_job_file(order->text, order->directory);
-    const auto& spec = std::get<scheduler::ParsedJob>(parsed).spec;
-    digest = storage::digest_of_file(spec.serve->source.path, 1 << 20).value_or("");
-    if (!order->digest.empty() && digest != order->digest) fail("it is another file", true, true);
+    const auto& path = std::get<scheduler::ParsedJob>(parsed).spec.serve->source.path;
+    digest = storage::digest_of_file(path, 1 << 20).value_or("");
+    if (!order->digest.empty() && digest != order->digest) return fail("it is another file", true, true);
+    std::ifstream file(path);
+    std::string content;
+    file >> content;
+    if (content == kBadFile) fail("the file is no model", false, false);
   }
 
   void load(std::int64_t now_ms) {

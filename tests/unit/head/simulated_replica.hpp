@@ -12,10 +12,12 @@
 namespace ds::head::test {
 
 /// A replica of a served model as the head and the router see it: the messages of `actors/replica`, a model
-/// that takes a moment to load and answers at once. What was trained for `kBadStep` steps can't be loaded.
+/// that takes a moment to load and answers soon. What was trained for `kBadStep` steps can't be loaded, nor a
+/// file that says `kBadFile`.
 class SimulatedReplica final : public SimulatedProcess {
  public:
   static constexpr std::uint64_t kBadStep = 40;
+  static constexpr const char* kBadFile = "bad";
 
   SimulatedReplica(caf::actor_system& system, fabric::Fabric& fabric, std::uint64_t worker, std::string job);
   ~SimulatedReplica() override;

@@ -237,6 +237,35 @@ TEST(GpuPlan, OneThatWaitsForItsQueuesGpusKeepsNobodyBackThatNeedsNone) {
   EXPECT_EQ(cluster.live("plain"), 2U);
 }
 
+/// The queue's guarantee has room for `waits` and `plain` once `runs` has ended, before which `waits` can't
+/// start.
+TEST(GpuPlan, OneThatWaitsForItsQueuesGpusAndForRoomKeepsNobodyBackBesideWhomItIsWithinItsGuaranteeThen) {
+  ClusterModel cluster;
+  cluster.tenants = one_tenant_with(1);
+  cluster.tenants.queues[1].guaranteed = 2;
+  cluster.add_gpu_node("node", 8, 1, "NVIDIA H200");
+  cluster.add_gpu_job("runs", {1, 1}, 1, "");
+  cluster.carry_out(cluster.plan());
+  cluster.add_gpu_job("waits", {1, 1}, 1, "");
+  cluster.add_job("plain", {1, 1});
+  cluster.add_job("more", {1, 1});
+  cluster.settle();
+  EXPECT_EQ(cluster.live("plain"), 1U);
+  EXPECT_EQ(cluster.live("more"), 0U);
+  const Plan plan = cluster.plan();
+  EXPECT_NE(text_of(plan, "more")
+                .find("it would fit now, but beside it waits would need more than its queue "
+                      "is guaranteed"),
+            std::string::npos)
+      << text_of(plan, "more");
+  cluster.add_gpu_job("of other", {1, 1}, 1, "");
+  cluster.demand("of other").tenant = "other";
+  cluster.end_job("runs");
+  cluster.settle();
+  EXPECT_EQ(cluster.live("waits"), 1U);
+  EXPECT_EQ(cluster.live("of other"), 0U);
+}
+
 TEST(GpuPlan, TurnsGoByTheShareOfGpusWhereThatIsTheLargest) {
   ClusterModel cluster;
   cluster.tenants = one_tenant_with(100);
