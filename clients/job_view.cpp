@@ -432,8 +432,8 @@ std::string format_planned_promise(const json& plan) {
   return fmt::format("its deadline {} would be promised: it starts by {} for certain{}\n",
                      format_time(deadline), format_time(integer_at(plan, "deadline.starts_by_ms")),
                      earliest < deadline
-                         ? fmt::format("; the earliest that could be promised is {}", format_time(earliest))
-                         : "; none that is earlier could be promised");
+                         ? fmt::format("; within a minute {} could be promised too", format_time(earliest))
+                         : "");
 }
 
 /// Of a job that starts as soon as others have made room.

@@ -56,7 +56,8 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   for (auto next = kUnits.begin(); !text.empty(); ++next) {
     std::int64_t count = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-    if (error != std::errc{} || count < 0) return std::nullopt;
+    const bool is_signed = text.front() == '-';
+    if (error != std::errc{} || is_signed) return std::nullopt;
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
     const auto unit = text.starts_with("ms") ? text.substr(0, 2) : text.substr(0, 1);
     next = std::find_if(next, kUnits.end(), [&](const auto& one) { return one.first == unit; });

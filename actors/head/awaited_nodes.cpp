@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <ranges>
-#include <string_view>
 
 #include "scheduler/policy/wait_reasons.hpp"
 
@@ -13,12 +12,13 @@ namespace ds::head {
 using scheduler::Reason;
 
 constexpr std::size_t kMostInText = 4;  ///< of the missing nodes
-constexpr std::string_view kStarted = "the head was started ";
 
-Reason await_nodes(std::chrono::milliseconds age, std::chrono::milliseconds grace,
-                   const std::set<std::string>& missing) {
+Reason await_nodes(std::chrono::milliseconds age, const MissingNodes& nodes) {
   using std::chrono::ceil;
   using std::chrono::seconds;
+  auto missing = nodes.leased;
+  if (age < kShortGrace) missing.insert(nodes.joined.begin(), nodes.joined.end());
+  const auto grace = nodes.leased.empty() ? kShortGrace : kGrace;
   const auto left = std::max(seconds(0), ceil<seconds>(grace - age));
   std::string names;
   for (const auto& name : missing | std::views::take(kMostInText))
@@ -27,18 +27,14 @@ Reason await_nodes(std::chrono::milliseconds age, std::chrono::milliseconds grac
   const auto what = missing.empty()       ? std::string("for its nodes to report")
                     : missing.size() == 1 ? fmt::format("until node {} has reported", names)
                                           : fmt::format("until nodes {} have reported", names);
-  Reason reason{"no_capacity_now",
-                fmt::format("{}{} s ago and waits {}, for {} s more at most", kStarted, age.count() / 1000,
-                            what, left.count()),
+  Reason reason{kAwaitsNodesCode,
+                fmt::format("the head was started {} s ago and waits {}, for {} s more at most",
+                            age.count() / 1000, what, left.count()),
                 {}};
   for (const auto& name : missing | std::views::take(scheduler::kMaxBlockingJobs))
     reason.nodes.push_back(name);
   reason.unnamed_nodes = missing.size() - reason.nodes.size();
   return reason;
-}
-
-std::string lasting_text(const Reason& reason) {
-  return reason.text.starts_with(kStarted) ? kAwaitsNodes : reason.text;
 }
 
 const Reason* find_lack_of_nodes(std::span<const Reason> reasons) {

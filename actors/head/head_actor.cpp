@@ -8,6 +8,7 @@
 
 #include "actors/fabric/actor_guard.hpp"
 #include "actors/head/awaited_nodes.hpp"
+#include "actors/head/head_start.hpp"
 
 namespace ds::head {
 namespace {
@@ -77,14 +78,7 @@ caf::behavior Head::make_behavior() {
 
 /// Whoever reads what happened sees for how long nobody decided anything.
 void Head::note_start() {
-  std::string why = fmt::format("start {} with this journal", ledger_.starts() + 1);
-  if (ledger_.newest_ms() > 0) {
-    const auto gap_ms = std::max<std::int64_t>(0, now_ms() - ledger_.newest_ms());
-    const auto jobs = ledger_.counts().unended();
-    why += fmt::format(", {:.1f} s after the last record; {} job{} not ended",
-                       static_cast<double>(gap_ms) / 1000, jobs, jobs == 1 ? " has" : "s have");
-  }
-  commit({event("head", why, scheduler::HeadStarted{parts_.version})});
+  commit({event("head", describe_start(ledger_, now_ms()), scheduler::HeadStarted{parts_.version})});
 }
 
 /// Goes on with what a former head began: it may have died between any two records.

@@ -18,6 +18,7 @@
 #include <variant>
 #include <vector>
 
+#include "actors/head/awaited_nodes.hpp"
 #include "actors/head/away_nodes.hpp"
 #include "actors/head/chosen_checkpoints.hpp"
 #include "actors/head/cluster_metrics.hpp"
@@ -194,9 +195,9 @@ class Head : public caf::event_based_actor {
   std::vector<scheduler::RolePlacement> place_missing_roles(const std::vector<scheduler::Lease>& granted,
                                                             const std::set<std::uint64_t>& released);
   void release_needless_shards();
-  std::vector<scheduler::Reason> waits_of(const scheduler::JobRecord& job);
-  /// Whether nobody knows yet which nodes there are, so that a job that lacks them may not lack any.
-  bool lacks_only_news(std::span<const scheduler::Reason> reasons) const;
+  Waits waits_of(const scheduler::JobRecord& job);
+  /// Whether nobody knows yet which nodes there are, so that the job, which lacks them, may not lack any.
+  bool lacks_only_news(const scheduler::JobRecord& job, std::span<const scheduler::Reason> reasons) const;
   scheduler::Reason wait_for_nodes() const;
   void note_waiting(const scheduler::JobRecord& job);
   /// By their first reasons' codes; of those that only wait for room the first `kMaxExplainedAtOnce`.

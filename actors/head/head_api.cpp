@@ -316,7 +316,7 @@ void Head::answer_job(const gateway::HttpRequest& request, const std::string& na
   when_durable([this, respond, id = job->id, verb] {
     const auto& record = *ledger_.find(id);
     if (verb.empty()) return respond(json_response(whole_view(record)));
-    auto reasons = waits_of(record);  // which tells the planner what there is
+    auto reasons = waits_of(record).reasons;  // which tells the planner what there is
     std::ranges::copy(rollout_reasons(record), std::back_inserter(reasons));
     const auto live = jobs_.find(id);
     if (live != jobs_.end() && live->second.serving && !live->second.serving->lost_file.empty())

@@ -89,8 +89,10 @@ void Head::on_node_back(const messages::NodeHello& hello) {
     auto& [name, process, until_ms, workers, pretends] = one->second;
     if (name == hello.name)
       for (const auto& running : hello.running) workers.erase(running.worker);
-    // Nothing of another process that pretended runs anywhere: what this one does not have is gone.
-    const bool is_same = process == hello.agent.process.id || pretends;
+    // Nothing of another process that pretended runs anywhere: what this one does not have is gone. Of one
+    // that only a former head knew it is taken from the one that comes.
+    const bool has_pretended = pretends || (process == 0 && hello.pretends);
+    const bool is_same = process == hello.agent.process.id || has_pretended;
     const bool is_known = name == hello.name && (is_same || workers.empty());
     one = is_known ? cut_off_.erase(one) : std::next(one);
   }

@@ -59,14 +59,9 @@ nlohmann::json Head::view(const JobRecord& job, bool whole, const std::string& w
 }
 
 nlohmann::json Head::whole_view(const JobRecord& job) {
-  std::string reason;
-  std::vector<Reason> waits;
-  if (is_waiting(job.state)) {
-    waits = waits_of(job);
-    if (!waits.empty()) reason = lasting_text(waits.front());
-  }
-  auto whole = view(job, true, reason);
-  whole["promise_at_risk"] = is_promise_at_risk(job, waits, now_ms());
+  const auto waits = is_waiting(job.state) ? waits_of(job) : Waits{};
+  auto whole = view(job, true, waits.lasting);
+  whole["promise_at_risk"] = is_promise_at_risk(job, waits.reasons, now_ms());
   return whole;
 }
 

@@ -7,7 +7,9 @@
 
 #include "actors/head/awaited_nodes.hpp"
 #include "actors/head/head_actor.hpp"
+#include "actors/head/quota_check.hpp"
 #include "scheduler/policy/gpu_kind.hpp"
+#include "scheduler/policy/start_conditions.hpp"
 #include "scheduler/policy/wait_reasons.hpp"
 
 namespace ds::head {
@@ -17,6 +19,7 @@ using namespace scheduler;
 
 constexpr std::chrono::milliseconds kPlanPause{5};  ///< between the end of a plan and the next
 constexpr std::size_t kMaxExplainedAtOnce = 1'000;  ///< jobs, for all who want numbers of them
+constexpr const char* kQuotaCode = "quota_tenant";  ///< of why a job waits
 constexpr std::int64_t kLookAgainMs = 1'000;        ///< at jobs whose growth waits for what no event tells
 constexpr double kLongestS = 365.0 * 86'400;        ///< that a job is thought to have left
 
@@ -47,6 +50,11 @@ const Relocation* find_relocation(const Plan& plan, const Placement& placement) 
     return one.has_begun && one.job == placement.job && one.to == placement.node;
   });
   return found == plan.relocations.end() ? nullptr : &*found;
+}
+
+/// Of what holds it whatever is free (`Waits::lasting`).
+std::string lasting_hold(const JobRecord& job, const Reason& hold) {
+  return hold.code == kBeginTimeCode ? begin_time_text(job.begins_ms()) : hold.text;
 }
 
 /// Of the job that loses workers, or gets some; null: nothing was compared.
@@ -204,30 +212,40 @@ std::vector<NodeView> Head::view_nodes() const {
   return views;
 }
 
-std::vector<Reason> Head::waits_of(const JobRecord& job) {
+Waits Head::waits_of(const JobRecord& job) {
   if (is_end(job.state)) return {};
   auto holds = ledger_.holds(job, now_ms());
-  if (!holds.empty()) return holds;
-  if (in_grace_) return is_waiting(job.state) ? std::vector{wait_for_nodes()} : std::vector<Reason>();
+  if (!holds.empty()) {
+    auto lasting = lasting_hold(job, holds.front());
+    return {std::move(holds), std::move(lasting)};
+  }
+  if (in_grace_) return is_waiting(job.state) ? Waits{{wait_for_nodes()}, kAwaitsNodes} : Waits{};
   tell_planner();
   const std::string id = job.id;
   auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now_ms()), now_ms());
   if (waits.empty()) return {};
-  if (lacks_only_news(waits.front().reasons)) return {wait_for_nodes()};
+  if (lacks_only_news(job, waits.front().reasons)) return {{wait_for_nodes()}, kAwaitsNodes};
   for (auto& reason : waits.front().reasons) add_crash(reason, job.crash_text);
-  return std::move(waits.front().reasons);
+  auto lasting = waits.front().reasons.front().text;
+  return {std::move(waits.front().reasons), std::move(lasting)};
 }
 
-bool Head::lacks_only_news(std::span<const Reason> reasons) const {
-  return !is_settled_ && find_lack_of_nodes(reasons) != nullptr;
+bool Head::lacks_only_news(const JobRecord& job, std::span<const Reason> reasons) const {
+  if (is_settled_ || find_lack_of_nodes(reasons) == nullptr) return false;
+  const bool is_of_quota = std::ranges::find(reasons, kQuotaCode, &Reason::code) != reasons.end();
+  return !is_of_quota || !is_beyond_quota(*job.spec, job.wanted().min, ledger_.tenants());
 }
 
 Reason Head::wait_for_nodes() const {
-  std::set<std::string> missing;
-  for (const auto& [name, since_ms] : ledger_.joined()) missing.insert(name);
-  for (auto& name : ledger_.leased_nodes()) missing.insert(std::move(name));
-  std::erase_if(missing, [this](const auto& name) { return nodes_.contains(name); });
-  return await_nodes(life(), in_grace_ ? kGrace : kShortGrace, missing);
+  const auto is_here = [this](const auto& name) { return nodes_.contains(name); };
+  MissingNodes missing;
+  for (const auto& [name, since_ms] : ledger_.joined()) {
+    if (!is_here(name)) missing.joined.insert(name);
+  }
+  for (auto& name : ledger_.leased_nodes()) {
+    if (!is_here(name)) missing.leased.insert(std::move(name));
+  }
+  return await_nodes(life(), missing);
 }
 
 void Head::note_waiting(const JobRecord& job) {
@@ -242,12 +260,12 @@ WaitCounts Head::wait_counts() {
   const auto ids = waiting_.first_for_room(kMaxExplainedAtOnce);
   if (ids.empty()) return counts;
   if (in_grace_) {
-    counts[wait_for_nodes().code] += ids.size();
+    counts[kAwaitsNodesCode] += ids.size();
     return counts;
   }
   for (const auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms())) {
-    const bool is_news = lacks_only_news(wait.reasons);
-    ++counts[is_news ? wait_for_nodes().code : wait.reasons.front().code];
+    const bool is_news = lacks_only_news(*ledger_.find(wait.job), wait.reasons);
+    ++counts[is_news ? kAwaitsNodesCode : wait.reasons.front().code];
   }
   return counts;
 }
@@ -256,8 +274,9 @@ std::map<std::string, std::string> Head::first_reasons(const std::vector<std::st
   std::map<std::string, std::string> reasons;
   std::vector<std::string> ids;
   for (const auto& id : jobs) {
-    const auto holds = ledger_.holds(*ledger_.find(id), now_ms());
-    holds.empty() ? ids.push_back(id) : void(reasons[id] = holds.front().text);
+    const auto& job = *ledger_.find(id);
+    const auto holds = ledger_.holds(job, now_ms());
+    holds.empty() ? ids.push_back(id) : void(reasons[id] = lasting_hold(job, holds.front()));
   }
   if (ids.empty()) return reasons;
   if (in_grace_) {
@@ -267,8 +286,10 @@ std::map<std::string, std::string> Head::first_reasons(const std::vector<std::st
   tell_planner();
   for (auto& wait : planner_.explain(ids, ledger_.past_use(now_ms()), now_ms())) {
     if (coming == Coming::left_out && wait.room_is_coming) continue;
-    add_crash(wait.reasons.front(), ledger_.find(wait.job)->crash_text);
-    reasons[wait.job] = lacks_only_news(wait.reasons) ? kAwaitsNodes : std::move(wait.reasons.front().text);
+    const auto& job = *ledger_.find(wait.job);
+    add_crash(wait.reasons.front(), job.crash_text);
+    reasons[job.id] =
+        lacks_only_news(job, wait.reasons) ? kAwaitsNodes : std::move(wait.reasons.front().text);
   }
   return reasons;
 }

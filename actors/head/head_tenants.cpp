@@ -100,7 +100,10 @@ void Head::answer_usage(const gateway::HttpRequest& request, const gateway::Resp
     const bool is_named = tenant.empty() || names.empty() || std::ranges::find(names, tenant) != names.end();
     const bool has_used =
         std::ranges::any_of(accounts.queues(), [&](const auto& one) { return one.first.first == tenant; });
-    if (!is_named && !has_used) {
+    const bool has_jobs = std::ranges::any_of(ledger_.counts().groups(), [&](const auto& group) {
+      return std::get<std::string>(group.first) == tenant;
+    });
+    if (!is_named && !has_used && !has_jobs) {
       return respond(error_response({ErrorCode::not_found, fmt::format("there is no tenant {}", tenant),
                                      "ds-submit tenants lists those there are"}));
     }

@@ -68,7 +68,7 @@ std::string Head::why_never(const JobRecord& job) {
   if (in_grace_ || !is_settled_ || !may_start || job.spec->has_deadline()) return {};
   tell_planner();
   if (planner_.could_ever_start(job.id)) return {};
-  const auto reasons = waits_of(job);
+  const auto reasons = waits_of(job).reasons;
   return reasons.empty() ? std::string() : reasons.front().text;
 }
 

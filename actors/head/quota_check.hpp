@@ -14,4 +14,9 @@ namespace ds::head {
 std::optional<gateway::HttpResponse> check_quota(const scheduler::JobSpec& spec, std::uint32_t min_workers,
                                                  const scheduler::TenantTree& tenants);
 
+/// Whether the job's queue may never have those of `min_workers` workers, or isn't there: whatever nodes
+/// there are. Pure.
+bool is_beyond_quota(const scheduler::JobSpec& spec, std::uint32_t min_workers,
+                     const scheduler::TenantTree& tenants);
+
 }  // namespace ds::head

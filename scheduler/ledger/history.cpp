@@ -48,6 +48,14 @@ History::Page page_of(const std::deque<Happening>& all, std::uint64_t after) {
   return {{first, all.end()}, false, 0};
 }
 
+/// A head that dies in a loop must not push all else out either.
+bool is_one_of_many_starts(const std::deque<Happening>& recent, const Happening& now) {
+  const auto is_start = [](const Happening& one) { return one.what == "head_started"; };
+  constexpr auto kTold = History::kMaxNodes;
+  return is_start(now) && recent.size() >= kTold &&
+         std::all_of(recent.end() - static_cast<std::ptrdiff_t>(kTold), recent.end(), is_start);
+}
+
 }  // namespace
 
 /// What ends a gang's workers is each one's node: that alone makes them no different things.
@@ -87,6 +95,10 @@ void History::merge(Happening& into, const Happening& more) {
 
 void History::add(Happening happening) {
   happening.number = next_++;
+  if (is_one_of_many_starts(recent_, happening)) {
+    recent_.back() = std::move(happening);  // which tells its number among the starts
+    return;
+  }
   const bool is_more =
       is_of_many_nodes(happening) || (!recent_.empty() && belong_together(recent_.back(), happening));
   if (!happening.job.empty() && happening.what != "submitted") {

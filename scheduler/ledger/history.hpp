@@ -34,7 +34,7 @@ struct Happening {
 
 /// What has happened lately, and what to each job: the newest only, so that it has a bound. What happens to
 /// workers of a job at once, for one reason, is one thing. Of many nodes that join or are lost at once the
-/// first few are told one by one, and the others together.
+/// first few are told one by one, and the others together; of a head that starts again and again the newest.
 class History {
  public:
   static constexpr std::size_t kMaxRecent = 1024;

@@ -1,5 +1,6 @@
 #include "scheduler/ledger/job_counts.hpp"
 
+#include <cstdlib>
 #include <string_view>
 
 namespace ds::scheduler {
@@ -21,6 +22,7 @@ void JobCounts::add(const JobSpec& spec, JobState state) {
 void JobCounts::remove(const JobSpec& spec, JobState state) {
   waiting_ -= is_waiting(state) ? 1 : 0;
   const auto found = groups_.find(group_of(spec, state));
+  if (found == groups_.end()) std::abort();  // it was not counted so
   if (--found->second == 0) groups_.erase(found);
 }
 

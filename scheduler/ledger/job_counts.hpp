@@ -18,7 +18,7 @@ class JobCounts {
   using Group = std::tuple<JobKind, JobState, std::string>;  ///< the last is the tenant
 
   void add(const JobSpec& spec, JobState state);
-  /// One that was counted so.
+  /// One that was counted so; else the process ends.
   void remove(const JobSpec& spec, JobState state);
   void move(const JobSpec& spec, JobState from, JobState to);
 

@@ -184,6 +184,9 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
   if (is_end(body.state)) {
     job->ended_ms = event.at_ms;
     index_end(*job);
+    // Nobody may have looked at it between its deadline and its end.
+    const bool was_promised = job->has_promise || !job->broken_promise.empty();
+    if (was_promised && event.at_ms > job->deadline_ms) job->is_deadline_missed = true;
     end_promise(*job);
     if (body.state != JobState::succeeded) drop_due_restart(*job);  // else others went on without that worker
     job->curve.reset();

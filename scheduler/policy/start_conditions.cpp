@@ -21,13 +21,16 @@ Reason dependency(const std::vector<Dependency>& unfinished) {
 }
 
 Reason begin_time(std::int64_t begins_ms, std::int64_t now_ms) {
-  return {"begin_time",
-          "starts at " + to_time_text(begins_ms) + " at the earliest, in " +
-              std::to_string((begins_ms - now_ms + 999) / 1000) + " s",
+  return {kBeginTimeCode,
+          begin_time_text(begins_ms) + ", in " + std::to_string((begins_ms - now_ms + 999) / 1000) + " s",
           {}};
 }
 
 }  // namespace
+
+std::string begin_time_text(std::int64_t begins_ms) {
+  return "starts at " + to_time_text(begins_ms) + " at the earliest";
+}
 
 std::vector<Reason> explain_holds(const std::string& job, const StartConditions& conditions) {
   std::vector<Reason> reasons;

@@ -21,6 +21,11 @@ struct StartConditions {
   std::int64_t begins_ms = 0, now_ms = 0;
 };
 
+/// The code of why a job waits that has a moment to begin at, and that it begins then at the earliest, in
+/// words.
+inline constexpr const char* kBeginTimeCode = "begin_time";
+std::string begin_time_text(std::int64_t begins_ms);
+
 /// Why the job may have none now, the most decisive first; none: it may. Pure.
 std::vector<Reason> explain_holds(const std::string& job, const StartConditions& conditions);
 

@@ -116,7 +116,7 @@ TEST_F(Events, TellWhenHeadsStartAndHowLongNobodyDecidedBefore) {
     return found;
   };
   ASSERT_EQ(starts().size(), 1U);
-  EXPECT_EQ(starts().front().at("why"), "start 1 with this journal");
+  EXPECT_EQ(starts().front().at("why"), "start 1 that this journal tells of");
   cluster_.head().kill_and_wait();
   cluster_.start_head();
   const auto told = starts();
@@ -124,7 +124,7 @@ TEST_F(Events, TellWhenHeadsStartAndHowLongNobodyDecidedBefore) {
   EXPECT_EQ(told.back().at("by"), "head");
   EXPECT_EQ(told.back().at("value"), cluster_.json({"version"}).at("version"));
   const auto why = told.back().at("why").get<std::string>();
-  EXPECT_TRUE(why.starts_with("start 2 with this journal, ")) << why;
+  EXPECT_TRUE(why.starts_with("start 2 that this journal tells of, ")) << why;
   EXPECT_NE(why.find(" s after the last record; 0 jobs have not ended"), std::string::npos) << why;
   EXPECT_NE(cluster_.submit({"events"}).out.find("the head was started, version "), std::string::npos);
 }

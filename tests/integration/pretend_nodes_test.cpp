@@ -112,6 +112,28 @@ TEST_F(PretendNodes, HaveLostTheirProgramsWhenTheyAreKilledAndStartedAgain) {
   EXPECT_EQ(cluster_.status(id).at("restarts"), 0) << "its program did not crash";
 }
 
+/// The head that comes knows of them only what the journal says, and gives them up when it has waited for
+/// them.
+TEST_F(PretendNodes, HaveLostTheirProgramsWhenTheHeadIsKilledWithThemAndTheyComeBackLate) {
+  cluster_.head().kill_and_wait();
+  cluster_.start_head({"--node-timeout", "3600"});
+  start_nodes(1, "1");
+  const auto id = cluster_.submit_job(job("env: {DS_PRETEND_SECONDS: \"100000\"}\nrun: [\"true\"]\n"));
+  ASSERT_TRUE(cluster_.wait_for_state(id, "RUNNING")) << cluster_.logs();
+  cluster_.head().kill_and_wait();
+  cluster_.node("many").kill_and_wait();
+  cluster_.start_head({"--node-timeout", "3600"});
+  ASSERT_TRUE(wait_until([&] {
+    return cluster_.submit({"events"}).out.find("has not come back") != std::string::npos;
+  })) << cluster_.logs();
+  start_nodes(1, "1");
+  EXPECT_TRUE(wait_until([&] {
+    const auto now = cluster_.status(id);
+    return now.is_object() && now.at("state") == "RUNNING" && now.at("generation") == 2;
+  })) << cluster_.status(id)
+      << cluster_.logs();
+}
+
 TEST_F(PretendNodes, SayThatTheyPretendAndRunGangsOfCommandsAndNothingElse) {
   start_nodes(3, "1");
   const auto nodes = cluster_.json({"nodes"});

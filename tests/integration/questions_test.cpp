@@ -109,6 +109,10 @@ TEST_F(Questions, SayWhatTenantsHaveUsedWhateverBecameOfTheirJobs) {
   std::ofstream(tenants) << "version: 1\ntenants: {vision: {guaranteed: 2}, late: {}}\n";
   ASSERT_EQ(cluster_.submit({"tenants", "--apply", tenants.string()}).code, 0);
   EXPECT_EQ(cluster_.submit({"usage", "--tenant", "nope"}).code, 4) << "it is known who there is";
+  // Of one that no file names any more jobs may still wait.
+  ASSERT_EQ(cluster_.submit({"submit", "-f", write("workers: 2\n"), "--tenant", "late"}).code, 0);
+  std::ofstream(tenants) << "version: 1\ntenants: {vision: {guaranteed: 2}}\n";
+  ASSERT_EQ(cluster_.submit({"tenants", "--apply", tenants.string()}).code, 0);
   EXPECT_EQ(cluster_.submit({"usage", "--tenant", "late"}).code, 0);
   EXPECT_EQ(used_by("nlp"), used) << "it was a tenant once";
 }

@@ -31,6 +31,11 @@ TEST_F(StartConditions, AJobBeginsNoEarlierThanItMay) {
   const auto status = cluster_.status(later);
   EXPECT_EQ(status.at("state"), "QUEUED");
   EXPECT_EQ(status.at("begins_ms"), status.at("submitted_ms").get<std::int64_t>() + 12'000);
+  // Who follows it is told again whenever that changes, which it must not by the second.
+  const auto begins = "starts at " + scheduler::to_time_text(status.at("begins_ms")) + " at the earliest";
+  EXPECT_EQ(status.at("reason"), begins);
+  const auto why = cluster_.json({"why", later});
+  EXPECT_TRUE(why.at("reasons")[0].at("text").get<std::string>().starts_with(begins + ", in ")) << why;
   kill_head_and_start_another();
   for (const auto& job : {later, timed}) {
     EXPECT_TRUE(cluster_.wait_for_state(job, "SUCCEEDED")) << cluster_.logs();

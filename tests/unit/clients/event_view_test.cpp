@@ -21,8 +21,9 @@ TEST(EventView, SaysWhenWhatAndWhy) {
   EXPECT_EQ(line(R"({"at_ms":0,"what":"priority","job":"j-1","value":"800","why":"asked for"})"),
             "1970-01-01T00:00:00Z  priority 800: asked for\n");
   EXPECT_EQ(
-      line(R"({"at_ms":0,"what":"head_started","value":"0.1.0","why":"start 3 with this journal"})", true),
-      "1970-01-01T00:00:00Z  the head was started, version 0.1.0: start 3 with this journal\n");
+      line(R"({"at_ms":0,"what":"head_started","value":"0.1.0","why":"start 3 that this journal tells of"})",
+           true),
+      "1970-01-01T00:00:00Z  the head was started, version 0.1.0: start 3 that this journal tells of\n");
   EXPECT_EQ(line(R"({"at_ms":0,"what":"promise_broken","job":"j-1","why":"it has crashed 2 times"})"),
             "1970-01-01T00:00:00Z  its deadline can no longer be kept for certain: it has crashed 2 times\n");
   EXPECT_EQ(line(R"({"at_ms":0,"what":"deadline_missed","job":"j-1","why":"it has not ended"})"),

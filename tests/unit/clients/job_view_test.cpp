@@ -247,12 +247,11 @@ TEST(JobView, SaysOfAPlanWhetherItsDeadlineWouldBePromisedAndTheEarliest) {
   EXPECT_NE(
       format_plan(plan, false)
           .find("its deadline 2026-01-01T01:00:00Z would be promised: it starts by 2026-01-01T00:00:00Z for "
-                "certain; the earliest that could be promised is 2026-01-01T00:30:00Z\n"),
+                "certain; within a minute 2026-01-01T00:30:00Z could be promised too\n"),
       std::string::npos)
       << format_plan(plan, false);
   plan["deadline"]["earliest_ms"] = 1767229200000;
-  EXPECT_NE(format_plan(plan, false).find("for certain; none that is earlier could be promised\n"),
-            std::string::npos);
+  EXPECT_NE(format_plan(plan, false).find("for certain\n"), std::string::npos);
   plan["deadline"] = nullptr;
   EXPECT_EQ(format_plan(plan, false).find("deadline"), std::string::npos);
 }

@@ -43,9 +43,10 @@ TEST(TimeText, ReadsDurationsAsJobFilesHaveThem) {
   EXPECT_EQ(parse_duration("5m30s"), milliseconds(330'000));
   EXPECT_EQ(parse_duration("1d2h3m4s5ms"), milliseconds(93'784'005));
   EXPECT_EQ(parse_duration("1m1ms"), milliseconds(60'001));
-  for (const char* wrong : {"30s5m", "5m5m", "5m30", "m5s", "5m-1s", "5m 30s", "366d1ms", "5ms1m"})
+  for (const char* wrong : {"30s5m", "5m5m", "5m30", "m5s", "5m-1s", "5m 30s", "366d1ms", "5ms1m", "1h-0m"})
     EXPECT_EQ(parse_duration(wrong), std::nullopt) << wrong;
-  for (const char* wrong : {"", "5", "s", "-1s", "1.5h", "1 s", "367d", "9223372036854775807d", "1w", "1ss"})
+  for (const char* wrong :
+       {"", "5", "s", "-1s", "-0s", "+1s", "1.5h", "1 s", "367d", "9223372036854775807d", "1w", "1ss"})
     EXPECT_EQ(parse_duration(wrong), std::nullopt) << wrong;
 }
 

@@ -283,8 +283,11 @@ TEST(QuotaCheck, LooksAtTheNumberOfWorkersThatIsAskedFor) {
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->status, 429);
   EXPECT_NE(refused->body.find("refused_by_quota"), std::string::npos) << refused->body;
+  EXPECT_FALSE(is_beyond_quota(spec, 3, tenants));
+  EXPECT_TRUE(is_beyond_quota(spec, 4, tenants));
   spec.tenant = "gone";
   EXPECT_FALSE(check_quota(spec, 4, tenants)) << "a later file lacks it: what it has it keeps";
+  EXPECT_TRUE(is_beyond_quota(spec, 1, tenants)) << "and it gets nothing";
 }
 
 TEST(QuotaCheck, CountsGpusToo) {
@@ -294,6 +297,8 @@ TEST(QuotaCheck, CountsGpusToo) {
   spec.tenant = "nlp";
   spec.resources.gpus = 2;
   EXPECT_FALSE(check_quota(spec, 2, tenants));
+  EXPECT_FALSE(is_beyond_quota(spec, 2, tenants));
+  EXPECT_TRUE(is_beyond_quota(spec, 3, tenants));
   const auto refused = check_quota(spec, 3, tenants);
   ASSERT_TRUE(refused);
   EXPECT_NE(refused->body.find("6 GPUs at least, and nlp may have 4"), std::string::npos) << refused->body;

@@ -8,7 +8,7 @@
 #include <tuple>
 #include <vector>
 
-#include "scheduler/spec/tenant_file.hpp"
+#include "scheduler/ledger/ledger.hpp"
 
 namespace ds::head {
 namespace {
@@ -405,106 +405,6 @@ TEST(Views, AnInvalidJobTellsWhereInTheFile) {
                                                {"column", 12},
                                                {"message", "expected a number, got \"fast\""},
                                                {"hint", "such as 1e-3"}}}));
-}
-
-TEST(TenantsView, ShowsTheGpusThatEachQueueIsGuaranteedHasAndHasBorrowed) {
-  const auto tenants = std::get<TenantTree>(
-      parse_tenant_file("tenants: {nlp: {guaranteed: 1, guaranteed_gpus: 2}, vision: {guaranteed: 1}}"));
-  Ledger ledger;
-  const auto apply = [&](Event::Body body) { ASSERT_TRUE(ledger.apply({1, "test", "", std::move(body)})); };
-  apply(JobSubmitted{"running", "", "job.yaml", "/data",
-                     "version: 1\nkind: command\nrun: x\ntenant: nlp\nresources: {gpu: 3}\n"});
-  LeaseGranted granted{1, "running", "node-1", 1, 0};
-  granted.devices = {0, 1, 2};
-  apply(granted);
-  const auto view = tenants_view(tenants, ledger, {4, 1 << 20, 8}, 2);
-  ASSERT_EQ(view.size(), 2U);
-  EXPECT_EQ(view[0].at("guaranteed_gpus"), 2);
-  EXPECT_EQ(view[0].at("gpus_used"), 3);
-  EXPECT_EQ(view[0].at("borrowed_gpus"), 1);
-  EXPECT_EQ(view[1].at("guaranteed_gpus"), 0);
-  for (const auto& queue : view) {
-    EXPECT_EQ(queue.at("guaranteed_gpus_together"), 2);
-    EXPECT_EQ(queue.at("cluster_gpus"), 8);
-  }
-}
-
-TEST(TenantsView, ShowsWhatEachQueueMayUseAndUses) {
-  const auto tenants = std::get<TenantTree>(
-      parse_tenant_file("tenants: {nlp: {guaranteed: 1, borrowing_limit: 2}, vision: {}}"));
-  Ledger ledger;
-  const auto apply = [&](Event::Body body) { ASSERT_TRUE(ledger.apply({1, "test", "", std::move(body)})); };
-  apply(JobSubmitted{"running", "", "job.yaml", "/data", kJobText});
-  apply(JobSubmitted{"waiting", "", "job.yaml", "/data", kJobText});
-  apply(LeaseGranted{1, "running", "node-1", 1, 0});
-  apply(LeaseGranted{2, "running", "node-1", 1, 0});
-  apply(LeaseReleasing{2});
-  const auto view = tenants_view(tenants, ledger, {4, 1 << 20}, 2);
-  ASSERT_EQ(view.size(), 2U);
-  EXPECT_EQ(view[0].at("name"), "nlp");
-  EXPECT_EQ(view[0].at("guaranteed"), 1);
-  EXPECT_EQ(view[0].at("borrowing_limit"), 2);
-  EXPECT_EQ(view[0].at("lending_limit"), nullptr);
-  EXPECT_EQ(view[0].at("used"), 2) << "a worker that is stopping counts";
-  EXPECT_EQ(view[0].at("borrowed"), 1);
-  EXPECT_EQ(view[0].at("share"), 0.5);
-  EXPECT_EQ(view[0].at("running"), 1);
-  EXPECT_EQ(view[0].at("waiting"), 1);
-  EXPECT_EQ(view[1].at("used"), 0);
-  for (const auto& queue : view) {
-    EXPECT_EQ(queue.at("guaranteed_together"), 1);
-    EXPECT_EQ(queue.at("cluster_slots"), 4);
-  }
-  EXPECT_EQ(view[0].at("guaranteed_gpus"), 0);
-  EXPECT_EQ(view[0].at("borrowed_gpus"), 0);
-  EXPECT_EQ(tenants_view({}, ledger, {4, 1 << 20}, 2).at(0).at("name"), "default");
-  EXPECT_EQ(tenants_view({}, ledger, {4, 1 << 20}, 2).at(0).at("guaranteed_together"), 0);
-  const auto others = std::get<TenantTree>(parse_tenant_file("tenants: {vision: {}}"));
-  const auto without = tenants_view(others, ledger, {4, 1 << 20}, 2);
-  ASSERT_EQ(without.size(), 2U);
-  EXPECT_FALSE(without[0].contains("removed"));
-  EXPECT_EQ(without[1].at("name"), "nlp");
-  EXPECT_EQ(without[1].at("removed"), true);
-  EXPECT_EQ(without[1].at("used"), 2);
-  EXPECT_EQ(without[1].at("share"), 0.5);
-  EXPECT_EQ(without[1].at("running"), 1);
-  EXPECT_EQ(without[1].at("waiting"), 1);
-  EXPECT_EQ(without[1].at("jobs"), json{"running"});
-}
-
-TEST(UsageView, IsInHoursFromTheDayOnThatIsAskedFor) {
-  constexpr std::int64_t kDay = UseAccounts::kDayMs, kHour = 3'600'000;
-  UseAccounts accounts;
-  accounts.begin(100 * kDay);
-  const auto add = [&](const std::string& tenant, std::int64_t from_ms, std::int64_t hours) {
-    Lease lease;
-    lease.tenant = tenant;
-    lease.slots = 2;
-    lease.memory_bytes = 1ULL << 30;
-    lease.devices = {0};
-    lease.since_ms = from_ms;
-    accounts.add(lease, from_ms + hours * kHour);
-  };
-  add("nlp", 100 * kDay, 3);
-  add("nlp", 110 * kDay, 1);
-  add("vision", 100 * kDay, 5);
-  const auto now = 111 * kDay;
-  const auto all = usage_view(accounts, 0, "", now).value();
-  EXPECT_EQ(all.at("queues").size(), 2U);
-  EXPECT_EQ(all.at("total"), (json{{"slot_hours", 18.0}, {"gpu_hours", 9.0}, {"memory_gib_hours", 9.0}}));
-  EXPECT_EQ(all.at("since_ms"), 100 * kDay);
-  EXPECT_EQ(usage_view(accounts, 50 * kDay, "", now).value().at("total"), all.at("total"));
-  const auto late = usage_view(accounts, 110 * kDay + 7, "", now).value();
-  EXPECT_EQ(late.at("since_ms"), 110 * kDay);
-  ASSERT_EQ(late.at("queues").size(), 1U);
-  EXPECT_EQ(late.at("queues").at(0).at("slot_hours"), 2.0);
-  EXPECT_EQ(usage_view(accounts, 0, "vision", now).value().at("total").at("slot_hours"), 10.0);
-  EXPECT_EQ(usage_view(accounts, 101 * kDay, "", 300 * kDay).error().code, ErrorCode::invalid_argument);
-  EXPECT_TRUE(usage_view(UseAccounts(), 0, "", now).value().at("counted_since_ms").is_null());
-  EXPECT_EQ(usage_view(accounts, 112 * kDay, "", now).error().code, ErrorCode::invalid_argument)
-      << "that is still to come";
-  EXPECT_TRUE(usage_view(accounts, now + 1000, "", now)) << "today, by a clock that is ahead";
-  EXPECT_EQ(usage_view(accounts, 0, "nobody", now).value().at("tenant"), "nobody");
 }
 
 }  // namespace

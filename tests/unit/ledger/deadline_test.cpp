@@ -1,6 +1,10 @@
 // Jobs with deadlines that were accepted.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
 #include "tests/unit/ledger/ledger_events.hpp"
 
 namespace ds::scheduler {
@@ -101,6 +105,58 @@ TEST_F(DeadlineLedger, NothingIsMissedByAJobThatHasEnded) {
   ASSERT_TRUE(apply(JobStateChanged{"a", JobState::failed, "no"}, 70'000));
   EXPECT_EQ(ledger_.find_missed(job(), 200'000), std::nullopt);
   EXPECT_FALSE(job().is_deadline_missed);
+}
+
+TEST_F(DeadlineLedger, IsMissedByAJobThatEndsLateThoughNobodyHasLookedMeanwhile) {
+  for (const bool is_broken : {false, true}) {
+    for (const std::int64_t ended_ms : {100'000, 100'001}) {
+      SCOPED_TRACE(std::to_string(is_broken) + " " + std::to_string(ended_ms));
+      ledger_ = {};
+      SetUp();
+      if (is_broken) {
+        ASSERT_TRUE(apply(DeadlineMissed{"a"}, 60'001));
+      }
+      ASSERT_TRUE(apply(LeaseGranted{1, "a", "n", 1, 0}, 61'000));
+      ASSERT_TRUE(apply(JobStateChanged{"a", JobState::starting, "its workers start"}, 61'000));
+      ASSERT_TRUE(apply(JobStateChanged{"a", JobState::running, "all are there"}, 62'000));
+      ASSERT_TRUE(apply(JobStateChanged{"a", JobState::succeeded, "exit code 0"}, ended_ms));
+      EXPECT_EQ(job().is_deadline_missed, ended_ms > 100'000);
+      EXPECT_EQ(job().broken_promise.empty(), !is_broken);
+    }
+  }
+}
+
+/// Versions that knew neither wrote no broken promise, and no starts of heads.
+TEST_F(DeadlineLedger, IsReadOfASnapshotAndAJournalOfAVersionThatTookBrokenForMissed) {
+  ASSERT_TRUE(apply(HeadStarted{"0.1.0"}, 3000));
+  ASSERT_TRUE(ledger_.apply({60'001, "scheduler", "it is too late", DeadlineMissed{"a"}}));
+  auto document = nlohmann::json::parse(ledger_.snapshot());
+  ASSERT_EQ(document.erase("starts"), 1U);
+  ASSERT_EQ(document.erase("newest"), 1U);
+  auto& old = document.at("jobs").at(0);
+  ASSERT_EQ(old.erase("broken_promise"), 1U);
+  old["deadline_missed"] = true;
+  auto restored = Ledger::restore(document.dump());
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->starts(), 0U);
+  EXPECT_EQ(restored->newest_ms(), 0);
+  const auto& job = *restored->find("a");
+  EXPECT_TRUE(job.is_deadline_missed);
+  EXPECT_EQ(job.broken_promise, "");
+  EXPECT_FALSE(job.has_given_promise_up());
+  EXPECT_EQ(restored->find_missed(job, 200'000), std::nullopt);
+  ASSERT_TRUE(restored->apply(event(JobStateChanged{"a", JobState::failed, "no"}, 70'000)));
+  EXPECT_EQ(restored->newest_ms(), 70'000);
+
+  const std::vector<Event> journal{event(HeadStarted{"0.1.0"}, 71'000), event(JobRetried{"a"}, 72'000)};
+  for (const auto& one : journal) ASSERT_TRUE(restored->apply(*event_from(write_event(one).text)));
+  EXPECT_EQ(restored->starts(), 1U) << "from now on they are counted";
+}
+
+TEST_F(DeadlineLedger, IsNotMissedByAJobThatWasPausedAndEndsLate) {
+  ASSERT_TRUE(apply(PauseRequested{"a"}));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::cancelled, "no"}, 100'001));
+  EXPECT_FALSE(job().is_deadline_missed) << "it was promised no more";
 }
 
 TEST_F(DeadlineLedger, APromiseEndsWithTheJobAndWhenItsOwnerPausesIt) {

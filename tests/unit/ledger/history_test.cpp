@@ -160,6 +160,28 @@ TEST(History, NamesAFewNodesOfManyAndIsTheSameAfterASnapshot) {
   }
 }
 
+TEST(History, TellsOfAHeadThatStartsAgainAndAgainTheFirstStartsAndTheNewest) {
+  History history;
+  history.add({.what = "submitted", .job = "intents-1"});
+  const auto start = [&](int number) {
+    history.add({.what = "head_started", .why = std::to_string(number), .at_ms = number});
+  };
+  for (int number = 1; number <= 5000; ++number) start(number);
+  auto page = history.recent(0);
+  EXPECT_FALSE(page.has_gap);
+  ASSERT_EQ(page.happenings.size(), 1 + History::kMaxNodes);
+  EXPECT_EQ(page.happenings[0].what, "submitted");
+  EXPECT_EQ(page.happenings[1].why, "1");
+  EXPECT_EQ(page.happenings.back().why, "5000");
+  EXPECT_EQ(page.happenings.back().number, 5001U);
+  EXPECT_EQ(page.happenings.back().at_ms, 5000);
+  history.add({.what = "joined", .nodes = {{"n", 0}}, .at_ms = 5000});
+  start(5001);
+  page = history.recent(page.last);
+  ASSERT_EQ(page.happenings.size(), 2U) << "it has done something meanwhile";
+  EXPECT_EQ(page.happenings.back().why, "5001");
+}
+
 TEST(History, TellsOfManyNodesAtOnceTheFirstFewAndTheOthersTogether) {
   History history;
   history.add({.what = "submitted", .job = "intents-1"});

@@ -55,6 +55,15 @@ TEST(JobCounts, AreThoseOfALookAtAllJobsAfterEveryEvent) {
   }
 }
 
+TEST(JobCounts, EndTheProcessWhereAJobIsTakenOutThatWasNotCounted) {
+  JobCounts counts;
+  JobSpec spec;
+  counts.add(spec, JobState::queued);
+  EXPECT_DEATH(counts.remove(spec, JobState::running), "");
+  counts.remove(spec, JobState::queued);
+  EXPECT_DEATH(counts.remove(spec, JobState::queued), "");
+}
+
 TEST(HeadStarts, AreCountedAndToldAndTheNewestMomentIsKnown) {
   Ledger ledger;
   EXPECT_EQ(ledger.starts(), 0U);
