@@ -328,8 +328,7 @@ class Head : public caf::event_based_actor {
   void move_tag(scheduler::ModelTagged moved, const std::string& why, const gateway::Respond& respond);
 
   // ---- from one version to another (head_rollout.cpp) ----
-  /// Of the replica that the job gets next, after those that are `granted` in the same plan; 0: its model is
-  /// not of the registry.
+  /// Of the job's next replica, after those `granted` in the same plan; 0: its model is not of the registry.
   std::uint64_t version_of_next(const scheduler::JobRecord& job,
                                 const std::vector<scheduler::Lease>& granted) const;
   messages::AssignReplica assignment(const scheduler::JobRecord& job, const scheduler::Lease& lease) const;
@@ -428,8 +427,7 @@ class Head : public caf::event_based_actor {
   void answer_node(const gateway::HttpRequest& request, const std::string& name, const std::string& verb,
                    const gateway::Respond& respond);
   void drain(const std::string& node);
-  /// Why the job could never start with the nodes and quotas there are, in words; empty: it could, or that is
-  /// not known yet.
+  /// Why the job could never start with these nodes and quotas; empty: it could, or that is not known yet.
   std::string why_never(const Submission& submission);
   /// The same of one that was submitted, as long as it waits.
   std::string why_never(const scheduler::JobRecord& job);
