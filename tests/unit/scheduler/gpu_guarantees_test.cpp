@@ -91,6 +91,27 @@ TEST_F(GpuGuarantees, AreNoMatterWhereNobodyHasAny) {
   EXPECT_TRUE(cluster_.plan().preemptions.empty()) << "a is within its slots, and nobody is guaranteed GPUs";
 }
 
+/// DS_SEED=702598 of `TenantProperty`: the first in turn is within its slots and lacks the GPU alone. Behind
+/// it nobody takes back what is his: on the node with the GPU that may be the slot that it will need.
+TEST_F(GpuGuarantees, DecideWhetherOneThatWaitsForThemKeepsOthersFromTheirSlots) {
+  use("tenants: {a: {guaranteed: 2, lending_limit: 0}, b: {guaranteed: 3}, c: {}}");
+  add_nodes(1, 5, 1);
+  add_with_gpus("has it", "b", {1, 1});
+  add("grown", "c", {1, 3});
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("grown"), 2U) << "all that b has left to lend";
+  add_with_gpus("first", "a", {1, 1});
+  add("own", "b", {1, 1});
+  EXPECT_EQ(cluster_.settle(), 0) << "slots alone are guaranteed, so it is the turn of the first";
+  EXPECT_EQ(codes_of(cluster_.plan(), "own"), (Codes{"quota_tenant", "fair_share_turn", "no_capacity_now"}));
+
+  use("tenants: {a: {guaranteed: 2, lending_limit: 0}, b: {guaranteed: 3, guaranteed_gpus: 1}, c: {}}");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("own"), 1U) << "the first would borrow the GPU, and keeps nobody back";
+  EXPECT_EQ(cluster_.live("grown"), 1U);
+  EXPECT_EQ(cluster_.live("has it"), 1U);
+}
+
 TEST_F(GpuGuarantees, LeaveJobsWithoutGpusToTheirSlots) {
   use("tenants: {a: {guaranteed: 6, guaranteed_gpus: 2}, b: {guaranteed: 2, guaranteed_gpus: 2}}");
   add_nodes(1, 8, 4);

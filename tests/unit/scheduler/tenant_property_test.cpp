@@ -168,31 +168,45 @@ void expect_gpu_quotas_keep_gpus_only(const Plan& plan, const ClusterModel& clus
   }
 }
 
-/// Whether one comes first, or its turn does, that waits for GPUs: nobody is guaranteed where those are, so
-/// it may keep back those who are within a guarantee of slots.
+/// Whether any guarantee on its way has slots for its minimum.
+bool could_be_within_slots(const ClusterModel& cluster, const Demand& demand) {
+  for (std::size_t queue = cluster.tenants.find(demand.tenant, demand.queue).value(); queue != 0;
+       queue = cluster.tenants[queue].parent) {
+    if (demand.workers.min * demand.slots <= cluster.tenants[queue].guaranteed) return true;
+  }
+  return false;
+}
+
+/// Whether one comes first, or its turn does, that is guaranteed the slots and waits for GPUs: nobody is
+/// guaranteed where those are, so it may keep back those who are within a guarantee of slots.
 bool is_behind_gpus(const ClusterModel& cluster, const Wait& wait) {
   return std::ranges::any_of(wait.reasons, [&](const Reason& reason) {
     return (reason.code == "fair_share_turn" || reason.code == "priority_behind") &&
-           std::ranges::any_of(reason.blocking,
-                               [&](const std::string& job) { return cluster.demand(job).gpus > 0; });
+           std::ranges::any_of(reason.blocking, [&](const std::string& job) {
+             const Demand& first = cluster.demand(job);
+             return first.gpus > 0 && could_be_within_slots(cluster, first);
+           });
   });
 }
 
 /// At rest, with enough slots for all guarantees and what is free not scattered: nobody waits whose minimum
 /// its queue could have within all guarantees above it.
-/// `with_gpus`: those that need GPUs neither, which are all on one node then.
+/// `with_gpus`: those that need GPUs neither, which are all on one node then. Where any are guaranteed nobody
+/// is behind one that waits for them: that one has them back, or would borrow them. Where none are, slots
+/// alone say whose turn it is.
 void expect_guarantees_met(const ClusterModel& cluster, const Plan& plan, bool with_gpus = false) {
   auto used = count_used(cluster);
   auto gpus = count_gpus_used(cluster);
   add_kept_minimums(cluster, used, gpus);
+  const bool by_gpus = are_gpus_guaranteed(cluster.tenants);
   for (const Wait& wait : plan.waits) {
     const Demand& demand = cluster.demand(wait.job);
-    if (!with_gpus && (demand.gpus > 0 || is_behind_gpus(cluster, wait))) continue;
+    if (!with_gpus && demand.gpus > 0) continue;
+    if ((!with_gpus || !by_gpus) && is_behind_gpus(cluster, wait)) continue;
     const std::size_t leaf = cluster.tenants.find(demand.tenant, demand.queue).value();
     // What comes before it in its queue, and has more GPUs than that is guaranteed, leaves it nothing of
     // that.
-    bool within =
-        !are_gpus_guaranteed(cluster.tenants) || gpus[leaf] <= cluster.tenants[leaf].guaranteed_gpus;
+    bool within = !by_gpus || gpus[leaf] <= cluster.tenants[leaf].guaranteed_gpus;
     for (std::size_t queue = leaf; queue != 0; queue = cluster.tenants[queue].parent) {
       within = within && used[queue] + demand.workers.min * demand.slots <= cluster.tenants[queue].guaranteed;
       within = within && (demand.gpus == 0 || gpus[queue] + std::uint64_t{demand.workers.min} * demand.gpus <=
