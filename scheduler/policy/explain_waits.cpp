@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,23 @@ void note_claimants(const GangPlanner& planner, const TenantTree& tenants, const
   facts.turn.emplace();
   facts.turn->own_queue = tenants.full_name(job.queue);
   facts.turn->claimants = std::move(before);
+}
+
+/// Of one that no other queue's turn keeps back: started gangs of its own queue may, though they come after
+/// it in the line. Theirs was the turn before, for what the queue is guaranteed.
+void note_gangs_before(const GangPlanner& planner, const TenantTree& tenants, const GangPlanner::Job& job,
+                       std::span<const GangPlanner::Job* const> keepers, WaitFacts& facts) {
+  const auto is_gang_before = [&](const GangPlanner::Job* one) {
+    return one->queue == job.queue && one->workers > 0 && GangPlanner::Before()(&job, one);
+  };
+  if (!tenants.has_tenants() || std::ranges::none_of(keepers, is_gang_before)) return;
+  note_claimants(planner, tenants, job, facts);
+  if (!facts.turn) facts.turn.emplace().own_queue = tenants.full_name(job.queue);
+  auto& claimants = facts.turn->claimants;
+  for (const auto* one : keepers) {
+    const std::string& id = one->demand.job;
+    if (is_gang_before(one) && std::ranges::find(claimants, id) == claimants.end()) claimants.push_back(id);
+  }
 }
 
 }  // namespace
@@ -128,7 +146,8 @@ std::optional<KeptFor> Planning::describe_claim(const Job& job) const {
 
 void Planning::describe_line(const Job& job, WaitFacts& facts) const {
   facts.kept_for = describe_reservation(job);
-  for (const Job* first : line_.blockers(job.queue)) {
+  const auto keepers = line_.blockers(job.queue);
+  for (const Job* first : keepers) {
     if (first == &job) continue;
     WaitFacts its = told_.at(first);
     note_claimants(planner_, tenants_, *first, its);
@@ -136,7 +155,7 @@ void Planning::describe_line(const Job& job, WaitFacts& facts) const {
     facts.first.push_back({first->demand.job, explain_wait(its)});
   }
   facts.turn = line_.describe_turn(job);
-  if (!facts.turn) return;
+  if (!facts.turn) return note_gangs_before(planner_, tenants_, job, keepers, facts);
   facts.turn->claimants = planner_.claimants_before(job);
   const auto meeting = tenants_.meet(line_.first_before(job.queue)->queue, job.queue);
   facts.turn->first_share = shares_.of(planner_.minimums(), meeting.a_side);

@@ -367,7 +367,7 @@ struct Plan {
 /// for the workers that it has. When it cannot be refilled now, and a job of higher rank waits or it could
 /// never be refilled, its workers go to the waiting job before any others: two gangs that keep what they have
 /// could wait for ever. Those of a job that `works_with_fewer` stay, and what `is_extra` comes in its turn,
-/// as those that start, and behind whoever of its queue waits behind others.
+/// as those that start, and behind whoever of its queue waits behind others. No plan preempts one it refills.
 ///
 /// Workers are packed: onto the nodes where the job already runs, then onto the fullest node (by free GPUs,
 /// if they need any) that has room for all that are left of those that are placed together; where none has,

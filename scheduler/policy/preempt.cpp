@@ -51,12 +51,15 @@ bool was_beyond(const QueueUse& use, std::size_t side, const Released& released)
 
 }  // namespace
 
+/// Not one that was given workers in this plan: its turn has come, and it would lose them only as a whole. A
+/// later plan may preempt it.
 std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job, const Lack& lack) {
   std::vector<Job*> found = ever_preemptible(job, false);
   if (job.demand.priority >= kCriticalPriority)
     std::ranges::move(ever_preemptible(job, true), std::back_inserter(found));
   std::erase_if(found, [&](const Job* other) {
-    return other->is_relocated || newest_of_use(*other, job, lack) == nullptr;
+    return other->is_relocated || last_placement_of_.contains(other) ||
+           newest_of_use(*other, job, lack) == nullptr;
   });
   return found;
 }

@@ -66,6 +66,30 @@ TEST_F(GpuGuarantees, AreHadBackByPreemptingNoMoreThanWasBorrowed) {
   EXPECT_EQ(cluster_.live("plain"), 8U);
 }
 
+/// DS_SEED=1049881 of `TenantProperty`: by slots, of which "plain" has all that b is guaranteed, it is a's
+/// turn first.
+TEST_F(GpuGuarantees, AreNotHadBackFromAGangThatIsRefilledByTheSamePlan) {
+  use("tenants: {a: {guaranteed: 8, guaranteed_gpus: 1, borrowing_limit: 0, weight: 2}, "
+      "b: {guaranteed: 3, guaranteed_gpus: 3, gpu_limit: 4}}");
+  add_nodes(1, 12, 4);
+  add("plain", "b", {3, 3}, kLowPriority);
+  cluster_.settle();
+  add_with_gpus("refilled", "a", {3, 3});
+  add_with_gpus("own", "b", {2, 2}).priority = kHighPriority;
+  for (const char* job : {"refilled", "own"}) cluster_.start_worker(job, "n0");
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(plan.placements, (std::vector<Placement>{{"refilled", "n0", 2}}));
+  EXPECT_EQ(plan.preemptions, (std::vector<Preemption>{}));
+  EXPECT_EQ(plan.releases, (std::vector<Release>{}));
+  cluster_.carry_out(plan);
+  const Plan next = cluster_.plan();
+  EXPECT_EQ(next.preemptions, (std::vector<Preemption>{{"refilled", "own"}, {"plain", "own"}}));
+  EXPECT_EQ(next.releases.size(), 6U) << "all that they have";
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("own"), 2U);
+  EXPECT_EQ(cluster_.live("refilled"), 0U) << "there are two GPUs left, of which a is guaranteed one";
+}
+
 TEST_F(GpuGuarantees, AreNoneWhereAQueueIsGuaranteedSlotsAlone) {
   use("tenants: {a: {guaranteed: 16}, b: {guaranteed: 8, guaranteed_gpus: 2}}");
   add_nodes(1, 32, 4);

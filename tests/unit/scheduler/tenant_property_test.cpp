@@ -121,7 +121,16 @@ void expect_quotas_kept(const ClusterModel& cluster) {
   for (const NodeView& node : cluster.nodes) EXPECT_LE(on[node.id], node.slots);
 }
 
+/// Who is preempted loses all its workers by the plan, and is given none.
+void expect_preempted_as_a_whole(const ClusterModel& cluster, const Plan& plan) {
+  for (const Preemption& one : plan.preemptions) {
+    EXPECT_EQ(std::ranges::count(plan.releases, one.job, &Release::job), cluster.live(one.job)) << one.job;
+    EXPECT_EQ(std::ranges::count(plan.placements, one.job, &Placement::job), 0) << one.job;
+  }
+}
+
 void expect_fair_preemptions(const ClusterModel& cluster, const Plan& plan) {
+  expect_preempted_as_a_whole(cluster, plan);
   auto used = count_used(cluster);  // and what the plan gives, and keeps for those whose room is coming
   auto gpus = count_gpus_used(cluster);
   const bool by_gpus = are_gpus_guaranteed(cluster.tenants);

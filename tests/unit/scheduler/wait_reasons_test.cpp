@@ -70,6 +70,32 @@ TEST_F(WaitReasons, NameWhoHasTheRoomAndNotWhoKeepsOthersFromTakingItBack) {
   EXPECT_EQ(cluster_.live("waits"), 3U) << "what running leaves beyond these";
 }
 
+/// DS_SEED=1012130 of `TenantProperty`.
+TEST_F(WaitReasons, NameAGangOfTheQueueWhoseTurnIsFirstThoughItIsLessUrgent) {
+  use("tenants: {a: {guaranteed: 4}, b: {guaranteed: 1}}");
+  cluster_.add_gpu_node("small", 1, 2, "NVIDIA H200");
+  cluster_.add_gpu_node("n", 4, 2, "NVIDIA H200");
+  Demand& gang = add("gang", "a", {3, 3}, kLowPriority);
+  gang.gpus = 1;
+  gang.preemptible = false;
+  for (int i = 0; i < 2; ++i) cluster_.start_worker("gang", "n");
+  add("has the other GPUs", "a", {1, 1}, kHighPriority).gpus = 1;
+  cluster_.start_worker("has the other GPUs", "small");
+  add("waits", "a", {1, 1}, kHighPriority);
+  const Plan plan = cluster_.plan();
+  EXPECT_TRUE(plan.placements.empty());
+  EXPECT_EQ(codes_of(plan, "waits"), (Codes{"fair_share_turn", "no_capacity_now"}));
+  EXPECT_EQ(text_of(plan, "waits"),
+            "needs 1 worker of 1 slot, and for what a is guaranteed 1 job comes before it; it "
+            "would fit now, but beside it gang would need more than its queue is guaranteed");
+  const auto wait = std::ranges::find(plan.waits, "waits", &Wait::job);
+  EXPECT_EQ(wait->reasons.front().blocking, Codes{"gang"});
+  EXPECT_EQ(codes_of(plan, "gang"), Codes{"gang_partial"});
+  cluster_.end_job("gang");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("waits"), 1U);
+}
+
 TEST_F(WaitReasons, NameWhoComesBeforeForWhatTheTenantIsGuaranteedThoughItWaitsForAQuota) {
   use("tenants: {a: {guaranteed: 3, queues: {x: {}, y: {guaranteed: 3, borrowing_limit: 0}}}, b: {}}");
   cluster_.add_node("n", 6);
