@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "storage/state/journal.hpp"
+#include "storage/state/journal_limits.hpp"
 #include "storage/state/journal_record.hpp"
 #include "storage/state/snapshot_pieces.hpp"
 #include "stored_example.hpp"
