@@ -109,6 +109,8 @@ class GangPlanner {
   }
   /// From now on those after it can't have what such a job lacks of that.
   void claim_fixed(Job& job, std::uint32_t count);
+  /// Whether it would if these, which wait too, had claimed what they lack; then `facts` say so.
+  bool would_keep_beside(const Job& job, std::uint32_t count, std::span<Job* const> first, WaitFacts& facts);
 
   Ask ask_of(const Job& job, std::uint32_t count) const;
   /// Whether so many workers would fit now.
@@ -128,10 +130,7 @@ class GangPlanner {
   /// that room for the job: by releasing workers of stalled gangs, then those above the minimum of other
   /// jobs; or by having workers of others go to other nodes; or by releasing jobs as a whole; where
   /// necessary. Nothing changes when even all of them would not do.
-  /// `may_stay`: if given, asked once the room is the job's; where it says no, nothing changes. Then nobody
-  /// goes to another node.
-  MadeRoom make_room(Job& job, std::uint32_t count, std::int64_t now_ms,
-                     const std::function<bool()>& may_stay = {});
+  MadeRoom make_room(Job& job, std::uint32_t count, std::int64_t now_ms, const RoomConditions& conditions);
   /// Who is relocated for it by this plan.
   std::vector<Relocation> relocations_for(const Job& job) const;
   /// The same within what the job's queue is guaranteed, by shrinking jobs of queues that have borrowed.

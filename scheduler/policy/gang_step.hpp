@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -34,6 +35,12 @@ struct GangStep {  ///< of a plan, to be taken back
 struct TakenForRoom {  ///< what one `make_room` has released so far
   std::vector<const Lease*> workers;
   std::vector<GangJob*> jobs;  ///< all of whose workers
+};
+
+/// Of one `make_room`: each is asked, if given, and where it says no nothing changes.
+struct RoomConditions {
+  std::function<bool()> may_preempt = {};  ///< once those are released that would be preempted
+  std::function<bool()> may_stay = {};     ///< once the room is the job's; then nobody goes to another node
 };
 
 struct MadeRoom {  ///< what came of one `make_room`

@@ -21,17 +21,22 @@ bool GangPlanner::helps(const Job& victim, const Lack& lack) const {
 }
 
 MadeRoom GangPlanner::make_room(Job& job, std::uint32_t count, std::int64_t now_ms,
-                                const std::function<bool()>& may_stay) {
+                                const RoomConditions& conditions) {
   Taken taken;
   MadeRoom room;
   if (!take_workers(job, count, taken, [&](const Job& other) { return may_shrink(other, job, count); })) {
     room.limits = find_limits(job, count);
     room.guarantee = lowest_guarantee(job.queue, room_of(job.size, count));
-    if (!may_stay && may_help_to_relocate(job, count) && make_room_by_relocation(job, count, taken, now_ms))
+    if (!conditions.may_stay && may_help_to_relocate(job, count) &&
+        make_room_by_relocation(job, count, taken, now_ms))
       return {true};
     take_jobs(job, count, taken);
+    if (!taken.jobs.empty() && conditions.may_preempt && !conditions.may_preempt()) {
+      for (Job* victim : taken.jobs) take_all_back(*victim);
+      taken.jobs.clear();
+    }
   }
-  room.is_coming = finish(job, count, taken, may_stay);
+  room.is_coming = finish(job, count, taken, conditions.may_stay);
   return room;
 }
 

@@ -339,9 +339,11 @@ struct Plan {
 /// each level of the tree, fits the cluster and what each queue may have: such a job starts, and grows, only
 /// where that stays so, or where it is its queue's own guarantee that it uses. One that waits for this keeps
 /// nobody back who is preemptible, and the others only from that: it claims it when its turn has come, so
-/// that those behind it don't have it for ever. So who is guaranteed slots can have them but for what was
-/// lent before: when others were guaranteed less, or when there were more nodes. What a queue is guaranteed
-/// its jobs have first that are not preemptible and run: others of it have borrowed what is more.
+/// that those behind it don't have it for ever. Nor does one preempt where, with those gone, it would be the
+/// turn of others first that claim what it needs: it waits as behind their claims, since those that it
+/// preempted would come back. So who is guaranteed slots can have them but for what was lent before: when
+/// others were guaranteed less, or when there were more nodes. What a queue is guaranteed its jobs have first
+/// that are not preemptible and run: others of it have borrowed what is more.
 ///
 /// A minimum counts as within the guarantee of a queue, at its level, if it is within that of any queue from
 /// there down to the job's own: others of the same tenant that have borrowed that are no reason to wait,

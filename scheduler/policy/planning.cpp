@@ -165,8 +165,19 @@ void Planning::serve_minimum(Job& job) {
       is_in_the_way = !planner_.leaves_claimed_room(reservations_, now_ms_);
       return !is_in_the_way;
     };
-    const auto made = is_bound ? planner_.make_room(job, missing, now_ms_, leaves_claims)
-                               : planner_.make_room(job, missing, now_ms_);
+    bool is_behind_claims = false;
+    RoomConditions conditions{.may_preempt = [&] {
+      is_behind_claims = would_be_claimed(job, missing, facts);
+      return !is_behind_claims;
+    }};
+    if (is_bound) conditions.may_stay = leaves_claims;
+    const auto made = planner_.make_room(job, missing, now_ms_, conditions);
+    if (is_behind_claims) {
+      facts.too_young = 0;  // it does not wait for that
+      told_.emplace(&job, std::move(facts));
+      cursors_[job.queue].is_behind_fixed |= !job.demand.is_extra;
+      return;
+    }
     facts.room_is_coming = made.is_coming;
     if (!made.is_coming && !job.demand.has_promise) claim = claim_of(made);
     // Else what it could have taken itself would say whom it keeps back: who is shrunk for one of these would
@@ -194,6 +205,38 @@ void Planning::serve_minimum(Job& job) {
   if (!facts.room_is_coming && limits.empty()) waiting_for_slots_.push_back(&job);
   if (!facts.room_is_coming && !is_bound) planner_.claim_fixed(job, missing);
   told_.emplace(&job, std::move(facts));
+}
+
+/// Whether it is not preemptible and would not start once those are gone that are released for it now, since
+/// it would be the turn of others that claim what it needs: those that are gone would come back, and be
+/// preempted again, for ever. `facts` say so then.
+bool Planning::would_be_claimed(const Job& job, std::uint32_t count, WaitFacts& facts) {
+  if (!planner_.is_fixed(job) || job.demand.has_promise) return false;
+  const auto within = [&](const Job& one) {
+    return [&](std::size_t queue) {
+      return is_within_guarantee(one, queue) || is_partial_within_guarantee(one.queue, queue);
+    };
+  };
+  std::vector<Job*> first;
+  for (std::size_t queue = 0; queue < tenants_.queues.size(); ++queue) {
+    Job* other = queue == job.queue ? nullptr : next_to_claim(queue);
+    if (other == nullptr) continue;
+    const int order = shares_.compare(planner_.minimums(), queue, within(*other), job.queue, within(job));
+    if (order < 0 || (order == 0 && GangPlanner::Before()(other, &job))) first.push_back(other);
+  }
+  return !first.empty() && planner_.would_keep_beside(job, count, first, facts);
+}
+
+/// The first of the queue that is not preemptible, has no workers, and has had no turn yet.
+Planning::Job* Planning::next_to_claim(std::size_t queue) const {
+  Job* found = nullptr;
+  for (const auto& [shape, jobs] : planner_.unstarted_of(queue)) {
+    if (!shape.is_fixed) continue;
+    const auto first =
+        std::find_if(jobs.begin(), jobs.end(), [](const Job* job) { return job->workers == 0; });
+    if (first != jobs.end() && (found == nullptr || GangPlanner::Before()(*first, found))) found = *first;
+  }
+  return found == nullptr || told_.contains(found) ? nullptr : found;
 }
 
 /// Whether it has a promise among tenants, whose moment is certain.

@@ -127,6 +127,8 @@ class Planning {
   void backfill_replicas();
   std::optional<KeptFor> describe_reservation(const Job& job) const;
   void serve_minimum(Job& job);
+  bool would_be_claimed(const Job& job, std::uint32_t count, WaitFacts& facts);
+  Job* next_to_claim(std::size_t queue) const;
   void serve_promises();
   bool is_claimed(const Job& job) const;
   void keep_claim(const Job& job, WaitFacts facts);

@@ -1,6 +1,7 @@
 // Clusters among tenants that come to rest: in each of these somebody was once shrunk, moved or preempted,
 // and grew, moved or started again, for ever. Random ones are in `TenantProperty`, `RelocationProperty` and
 // `GrowthProperty`.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -266,6 +267,34 @@ TEST_F(Rest, ComesWhereAReplicaIsBehindOneOfItsQueueThatIsBehindOthers) {
   cluster_.node("away").available = false;
   ASSERT_LT(cluster_.settle(20), 20);
   EXPECT_EQ(cluster_.live("gang"), 3U);
+}
+
+/// While `victim` ran it was the turn of `preempts`, of its queue; without it that of `claims`, which waits
+/// for `keeps` and claimed what `preempts` needs beyond its queue's guarantee. So `victim` started again.
+TEST_F(Rest, ComesWhereWhoWouldPreemptCouldNotStartForWhatAnotherClaimsThen) {
+  use("tenants: {a: {guaranteed: 5, queues: {x: {guaranteed: 3}, y: {guaranteed: 1, weight: 2}}}, "
+      "b: {guaranteed: 2}}");
+  cluster_.add_node("n", 7);
+  Demand& keeps = add_on({"n", "n"}, "keeps", "a", "x", {2, 2});
+  keeps.preemptible = false;
+  keeps.priority = kLowPriority;
+  add_on({"n", "n"}, "others", "b", "default", {2, 2});
+  add_on({"n", "n"}, "victim", "a", "y", {2, 2}).priority = kLowPriority;
+  add("claims", "a", "x", {3, 3}, kHighPriority).preemptible = false;
+  add("preempts", "a", "y", {2, 2}).preemptible = false;
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("victim"), 2U);
+  const Plan rest = cluster_.plan();
+  const auto wait = std::ranges::find(rest.waits, "preempts", &Wait::job);
+  ASSERT_NE(wait, rest.waits.end());
+  const Reason& first = wait->reasons.front();
+  EXPECT_EQ(first.code, "quota_tenant");
+  EXPECT_NE(std::ranges::find(first.blocking, "claims"), first.blocking.end());
+  EXPECT_NE(first.text.find("3 are kept for those that come first"), std::string::npos) << first.text;
+  cluster_.end_job("claims");
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("preempts"), 2U);
+  EXPECT_EQ(cluster_.live("victim"), 0U);
 }
 
 }  // namespace
