@@ -27,7 +27,7 @@ struct ModelMetadata {
   /// Names of the classes that the first output scores, one a column; null: it scores none, or they have no
   /// names. Shared, because there may be many and this is copied.
   std::shared_ptr<const std::vector<std::string>> classes{};
-  std::string quantization;  ///< what was done to the model's numbers, a line; empty: nothing
+  std::string quantization;        ///< what was done to the model's numbers, a line; empty: nothing
   std::optional<Padding> padding;  ///< none: only requests of equal shapes share a batch
 };
 

@@ -13,8 +13,8 @@ namespace ds::scheduler {
 /// Takes jobs in turn: of each queue the next one, of the queues the one whose turn it is; of those below one
 /// queue first, so that where two have the same share it is not a third's.
 ///
-/// `Next` gives the pending job of a queue or null; it changes as jobs are taken. Costs what there are of queues.
-/// Pure.
+/// `Next` gives the pending job of a queue or null; it changes as jobs are taken. Costs what there are of
+/// queues. Pure.
 template <class Next, class Within>
 GangJob* choose_turn(const TenantTree& tenants, const Shares& shares, const QueueUse& use, Next next,
                      Within is_within) {

@@ -28,10 +28,9 @@ QuantizationReport report() {
 }
 
 TEST(QuantizationReports, SayInALineWhatWasWonAndLost) {
-  EXPECT_EQ(
-      to_text(report()),
-      "int8: 3 linear layers and 1 LSTM layer in 2 instead of 8 MiB; 0.5 instead of 2 ms for a row, 10 "
-      "instead of 30 for 32; accuracy 79.5 % instead of 80.0 % (170 rows of test.csv)");
+  EXPECT_EQ(to_text(report()),
+            "int8: 3 linear layers and 1 LSTM layer in 2 instead of 8 MiB; 0.5 instead of 2 ms for a row, 10 "
+            "instead of 30 for 32; accuracy 79.5 % instead of 80.0 % (170 rows of test.csv)");
   auto unlabelled = report();
   unlabelled.lstm_layers = 0;
   unlabelled.accuracy_before.reset();
