@@ -13,6 +13,7 @@
 #include "clients/commands.hpp"
 #include "clients/doctor.hpp"
 #include "clients/failure.hpp"
+#include "clients/head_metrics.hpp"
 #include "clients/json_fields.hpp"
 #include "clients/wall_clock.hpp"
 
@@ -23,7 +24,6 @@ using nlohmann::json;
 
 constexpr std::chrono::milliseconds kAnswerLimit{10'000};
 constexpr std::size_t kMostJobsAsked = 50;
-constexpr std::size_t kMaxMetricsBytes = 64U << 20;
 
 MachineFacts look_at_machine() {
   MachineFacts facts;
@@ -50,18 +50,6 @@ void ask(const char* question, HeadFacts& facts, const Ask& get_answer) {
   } catch (const Failure& failure) {
     facts.unanswered.push_back({question, failure.message, failure.hint});
   }
-}
-
-std::vector<Sample> scrape_head(ApiClient& api) {
-  std::string text;
-  api.download(
-      "/metrics",
-      [&](std::string_view bytes) {
-        text += bytes;
-        return text.size() <= kMaxMetricsBytes;
-      },
-      kAnswerLimit);
-  return read_exposition(text);
 }
 
 bool never_fits(ApiClient& api, const std::string& job) {
@@ -96,7 +84,7 @@ HeadFacts ask_head(ApiClient& api) {
   facts.answered_ms = read_wall_clock_ms();
   ask("/api/v1/nodes", facts, [&] { facts.nodes = api.get("/api/v1/nodes", kAnswerLimit); });
   ask("/api/v1/tenants", facts, [&] { facts.tenants = api.get("/api/v1/tenants", kAnswerLimit); });
-  ask("/metrics", facts, [&] { facts.metrics = scrape_head(api); });
+  ask("/metrics", facts, [&] { facts.metrics = get_head_metrics(api, kAnswerLimit); });
   if (facts.metrics && count_never_fitting(*facts.metrics) > 0)
     ask("/api/v1/jobs/JOB/why", facts, [&] { find_never_fitting(api, facts.never_fit); });
   return facts;

@@ -32,6 +32,22 @@ class PretendNodes : public ::testing::Test {
     for (int i = 0; i < count; ++i) ids_.push_back(cluster_.submit_job(file));
   }
 
+  /// A head that never gives a node's programs up, one node, and a program on it that does not end.
+  void run_one_for_ever(std::string& id) {
+    cluster_.head().kill_and_wait();
+    cluster_.start_head({"--node-timeout", "3600"});
+    start_nodes(1, "1");
+    id = cluster_.submit_job(job("env: {DS_PRETEND_SECONDS: \"100000\"}\nrun: [\"true\"]\n"));
+    ASSERT_TRUE(cluster_.wait_for_state(id, "RUNNING")) << cluster_.logs();
+  }
+  void expect_second_run(const std::string& id) {
+    EXPECT_TRUE(wait_until([&] {
+      const auto now = cluster_.status(id);
+      return now.is_object() && now.at("state") == "RUNNING" && now.at("generation") == 2;
+    })) << cluster_.status(id)
+        << cluster_.logs();
+  }
+
   std::map<std::string, std::string> states() const {
     std::map<std::string, std::string> by_id;
     const auto jobs = cluster_.json({"list"});
@@ -97,29 +113,19 @@ TEST_F(PretendNodes, LoseNoJobAndStartNoneTwiceWhenTheHeadIsKilledAgainAndAgain)
 
 /// The head waits for the programs of a node that it does not hear of as long as they may run: here for ever.
 TEST_F(PretendNodes, HaveLostTheirProgramsWhenTheyAreKilledAndStartedAgain) {
-  cluster_.head().kill_and_wait();
-  cluster_.start_head({"--node-timeout", "3600"});
-  start_nodes(1, "1");
-  const auto id = cluster_.submit_job(job("env: {DS_PRETEND_SECONDS: \"100000\"}\nrun: [\"true\"]\n"));
-  ASSERT_TRUE(cluster_.wait_for_state(id, "RUNNING")) << cluster_.logs();
+  std::string id;
+  ASSERT_NO_FATAL_FAILURE(run_one_for_ever(id));
   cluster_.node("many").kill_and_wait();
   start_nodes(1, "1");
-  EXPECT_TRUE(wait_until([&] {
-    const auto now = cluster_.status(id);
-    return now.is_object() && now.at("state") == "RUNNING" && now.at("generation") == 2;
-  })) << cluster_.status(id)
-      << cluster_.logs();
+  expect_second_run(id);
   EXPECT_EQ(cluster_.status(id).at("restarts"), 0) << "its program did not crash";
 }
 
 /// The head that comes knows of them only what the journal says, and gives them up when it has waited for
 /// them.
 TEST_F(PretendNodes, HaveLostTheirProgramsWhenTheHeadIsKilledWithThemAndTheyComeBackLate) {
-  cluster_.head().kill_and_wait();
-  cluster_.start_head({"--node-timeout", "3600"});
-  start_nodes(1, "1");
-  const auto id = cluster_.submit_job(job("env: {DS_PRETEND_SECONDS: \"100000\"}\nrun: [\"true\"]\n"));
-  ASSERT_TRUE(cluster_.wait_for_state(id, "RUNNING")) << cluster_.logs();
+  std::string id;
+  ASSERT_NO_FATAL_FAILURE(run_one_for_ever(id));
   cluster_.head().kill_and_wait();
   cluster_.node("many").kill_and_wait();
   cluster_.start_head({"--node-timeout", "3600"});
@@ -127,11 +133,7 @@ TEST_F(PretendNodes, HaveLostTheirProgramsWhenTheHeadIsKilledWithThemAndTheyCome
     return cluster_.submit({"events"}).out.find("has not come back") != std::string::npos;
   })) << cluster_.logs();
   start_nodes(1, "1");
-  EXPECT_TRUE(wait_until([&] {
-    const auto now = cluster_.status(id);
-    return now.is_object() && now.at("state") == "RUNNING" && now.at("generation") == 2;
-  })) << cluster_.status(id)
-      << cluster_.logs();
+  expect_second_run(id);
 }
 
 TEST_F(PretendNodes, SayThatTheyPretendAndRunGangsOfCommandsAndNothingElse) {
