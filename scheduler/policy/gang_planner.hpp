@@ -84,6 +84,8 @@ class GangPlanner {
   /// Jobs that lacked some and are not pending.
   const Jobs& impossible() const { return impossible_; }
   bool has_partial_gangs() const { return !stalled_.empty(); }
+  /// Whether anybody is preempted in this plan so far.
+  bool preempts_any() const { return !preemptions_.empty(); }
   /// Jobs of a queue that had their minimum and a size that is worth growing to when the plan began, by size
   /// of worker.
   const Job::Growable& growable_of(std::size_t queue) const { return growable_[queue]; }
@@ -109,8 +111,6 @@ class GangPlanner {
   }
   /// From now on those after it can't have what such a job lacks of that.
   void claim_fixed(Job& job, std::uint32_t count);
-  /// Whether it would if these, which wait too, had claimed what they lack; then `facts` say so.
-  bool would_keep_beside(const Job& job, std::uint32_t count, std::span<Job* const> first, WaitFacts& facts);
 
   Ask ask_of(const Job& job, std::uint32_t count) const;
   /// Whether so many workers would fit now.

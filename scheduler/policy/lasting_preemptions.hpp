@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "scheduler/policy/gang_planner.hpp"
+#include "scheduler/policy/plan.hpp"
+#include "scheduler/spec/tenant_tree.hpp"
+
+namespace ds::scheduler {
+
+class Planning;
+
+/// Who preempts nobody in a plan, since it would be in vain.
+struct InVain {
+  std::map<std::string, std::vector<Reason>> jobs = {};  ///< and what these would wait for all the same
+  bool are_all = false;                                  ///< nobody does who has no promise
+  bool has(const GangJob& job) const {
+    return jobs.contains(job.demand.job) || (are_all && !job.demand.has_promise);
+  }
+  /// Of one that it has; none: not known.
+  std::vector<Reason> why(const GangJob& job) const {
+    const auto found = jobs.find(job.demand.job);
+    return found == jobs.end() ? std::vector<Reason>{} : found->second;
+  }
+};
+
+/// Begins a plan: serves minimums, and starts what may be behind those that wait. Among tenants nobody is
+/// preempted for a job if by the next plan, with all gone that is releasing, neither that job starts nor one
+/// of higher rank than those who were preempted: whose turn it is depends on what others have, and so on who
+/// was preempted, and they would come back. So each preemption leads to a start by which the ranks of those
+/// that run are greater than before, see `plan_jobs`. Those with a promise are not asked: they come first
+/// anyway.
+///
+/// Costs a plan; where anybody is preempted three, and two more for each time that somebody is found to whom
+/// that would be no use. `is_asked`: as in `Planning`. The plan is not ended.
+std::unique_ptr<Planning> serve_lastingly(GangPlanner& planner, const TenantTree& tenants,
+                                          std::span<const PastUse> past, std::int64_t now_ms,
+                                          bool is_asked = false);
+
+}  // namespace ds::scheduler
