@@ -440,8 +440,8 @@ class GangPlanner {
   bool begin_relocations(const Relocating& now);
 
   // Which jobs are preempted (preempt.cpp).
-  std::vector<Job*> find_preemptible(const Job& job, const Lack& lack);
-  void take_jobs(const Job& job, std::uint32_t count, Taken& taken);
+  std::vector<Job*> find_preemptible(const Job& job, const Lack& lack, const std::set<std::string>* spared);
+  void take_jobs(const Job& job, std::uint32_t count, Taken& taken, const std::set<std::string>* spared);
   bool is_fair_to_take(const Job& other, const Job& job, std::uint32_t count) const;
   bool were_fair_to_take(std::span<Job* const> victims, const Job& job, std::uint32_t count) const;
   bool keep_cheapest(const Job& job, std::uint32_t count, std::vector<Job*>& victims);

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "scheduler/policy/gang_job.hpp"
@@ -40,6 +42,7 @@ struct TakenForRoom {  ///< what one `make_room` has released so far
 /// Of one `make_room`.
 struct RoomConditions {
   bool may_preempt = true;
+  const std::set<std::string>* spared = nullptr;  ///< jobs that are not preempted; null: none
   /// Asked, if given, once the room is the job's: where it says no nothing changes. Then nobody goes to
   /// another node.
   std::function<bool()> may_stay = {};

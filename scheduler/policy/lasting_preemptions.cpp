@@ -11,8 +11,8 @@
 namespace ds::scheduler {
 namespace {
 
-/// So often only those preempt nobody to whom it would be no use, then nobody does.
-constexpr int kMaxTries = 6;
+/// So often others are tried in place of those who were preempted in vain, then nobody is preempted.
+constexpr int kMaxTries = 8;
 
 std::unique_ptr<Planning> serve(GangPlanner& planner, const TenantTree& tenants,
                                 std::span<const PastUse> past, std::int64_t now_ms, bool is_asked,
@@ -52,15 +52,16 @@ std::vector<const GangJob*> started_but(const GangPlanner& planner, const Plan& 
   return found;
 }
 
-/// Of those that preempt others by this plan, which is carried out, for whom it is in vain. They preempt
-/// nobody by the next either: what that would be for is the plan after it.
-InVain find_in_vain(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
-                    std::int64_t now_ms, bool is_asked, const Plan& plan, InVain in_vain) {
+/// Adds what was in vain of what this plan preempts, which is carried out; false: nothing was. By the next
+/// plan nobody is preempted for the same: what that would be for is the plan after it.
+bool add_what_was_in_vain(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
+                          std::int64_t now_ms, bool is_asked, const Plan& plan, InVain& in_vain) {
   const auto victims = victims_in(planner, plan);
-  for (const auto& [by, whom] : victims) in_vain.jobs[by];
-  const auto next = serve(planner, tenants, past, now_ms, is_asked, in_vain);
+  InVain then = in_vain;
+  for (const auto& [by, whom] : victims) then.nobody_for.insert(by);
+  const auto next = serve(planner, tenants, past, now_ms, is_asked, then);
   const auto started = started_but(planner, plan);
-  InVain found;
+  bool is_any = false;
   for (const auto& [by, whom] : victims) {
     const GangJob* job = planner.find(by);
     if (job->workers >= job->needed) continue;
@@ -69,10 +70,13 @@ InVain find_in_vain(GangPlanner& planner, const TenantTree& tenants, std::span<c
       highest = std::max(highest, rank_of(planner, *planner.find(victim)));
     const auto is_above = [&](const GangJob* one) { return rank_of(planner, *one) > highest; };
     if (std::ranges::any_of(started, is_above)) continue;
-    found.jobs.emplace(by, next->explain(std::span(&job, 1)).front().reasons);
+    InVain::Tried& tried = in_vain.jobs[by];
+    tried.spared.insert(whom.begin(), whom.end());
+    tried.why = next->explain(std::span(&job, 1)).front().reasons;
+    is_any = true;
   }
   planner.end();
-  return found;
+  return is_any;
 }
 
 }  // namespace
@@ -82,15 +86,14 @@ std::unique_ptr<Planning> serve_lastingly(GangPlanner& planner, const TenantTree
   InVain in_vain;
   for (int tries = 1;; ++tries) {
     auto planning = serve(planner, tenants, past, now_ms, is_asked, in_vain);
-    if (!tenants.has_tenants() || !planner.preempts_any() || in_vain.are_all) return planning;
+    if (!tenants.has_tenants() || !planner.preempts_any() || in_vain.is_given_up) return planning;
     const Plan plan = planner.end();
     auto before = planner.carry_out(plan);
-    InVain more = find_in_vain(planner, tenants, past, now_ms, is_asked, plan, in_vain);
+    const bool is_any = add_what_was_in_vain(planner, tenants, past, now_ms, is_asked, plan, in_vain);
     for (auto& [job, demand, leases] : std::views::reverse(before))
       planner.set_job(job, std::move(demand), std::move(leases));
-    if (more.jobs.empty()) return serve(planner, tenants, past, now_ms, is_asked, in_vain);
-    in_vain.jobs.merge(more.jobs);
-    in_vain.are_all = tries == kMaxTries;
+    if (!is_any) return serve(planner, tenants, past, now_ms, is_asked, in_vain);
+    in_vain.is_given_up = tries == kMaxTries;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,17 +16,21 @@ namespace ds::scheduler {
 
 class Planning;
 
-/// Who preempts nobody in a plan, since it would be in vain.
+/// What a plan has found to be preempted in vain.
 struct InVain {
-  std::map<std::string, std::vector<Reason>> jobs = {};  ///< and what these would wait for all the same
-  bool are_all = false;                                  ///< nobody does who has no promise
-  bool has(const GangJob& job) const {
-    return jobs.contains(job.demand.job) || (are_all && !job.demand.has_promise);
+  struct Tried {
+    std::set<std::string> spared = {};  ///< jobs that are not preempted for this one
+    std::vector<Reason> why = {};       ///< with those gone it would wait for these; empty: not known
+  };
+  std::map<std::string, Tried> jobs = {};  ///< by those for whom it was done
+  std::set<std::string> nobody_for = {};   ///< for these nobody is preempted
+  bool is_given_up = false;                ///< nor for any that have no promise
+  bool may_preempt(const GangJob& job) const {
+    return !nobody_for.contains(job.demand.job) && (!is_given_up || job.demand.has_promise);
   }
-  /// Of one that it has; none: not known.
-  std::vector<Reason> why(const GangJob& job) const {
+  const Tried* find(const GangJob& job) const {
     const auto found = jobs.find(job.demand.job);
-    return found == jobs.end() ? std::vector<Reason>{} : found->second;
+    return found == jobs.end() ? nullptr : &found->second;
   }
 };
 

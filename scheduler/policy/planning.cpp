@@ -184,12 +184,13 @@ void Planning::serve_minimum(Job& job) {
       is_in_the_way = !planner_.leaves_claimed_room(reservations_, now_ms_);
       return !is_in_the_way;
     };
-    const bool is_in_vain = in_vain_.has(job);
-    RoomConditions conditions{.may_preempt = !is_in_vain};
+    const auto* tried = in_vain_.find(job);
+    RoomConditions conditions{.may_preempt = in_vain_.may_preempt(job)};
+    if (tried != nullptr) conditions.spared = &tried->spared;
     if (is_bound) conditions.may_stay = leaves_claims;
     const auto made = planner_.make_room(job, missing, now_ms_, conditions);
-    if (is_in_vain && !made.is_coming) {
-      facts.instead = in_vain_.why(job);
+    if ((tried != nullptr || !conditions.may_preempt) && !made.is_coming) {
+      if (tried != nullptr) facts.instead = tried->why;
       return wait_in_vain(job, missing, std::move(facts));
     }
     facts.room_is_coming = made.is_coming;
