@@ -50,17 +50,6 @@ void GangPlanner::claim_fixed(Job& job, std::uint32_t count) {
   claiming_.push_back(&job);
 }
 
-bool GangPlanner::would_keep_beside(const Job& job, std::uint32_t count, std::span<Job* const> first,
-                                    WaitFacts& facts) {
-  const std::size_t first_step = steps_.size(), claims = claiming_.size();
-  for (Job* other : first) claim_fixed(*other, other->needed - other->workers);
-  const bool would_keep = would_keep_guarantees(job, count);
-  if (would_keep) add_fixed_quota(job, facts);
-  undo_from(first_step);
-  claiming_.resize(claims);
-  return would_keep;
-}
-
 /// Whether all that it wants it keeps.
 bool GangPlanner::is_among_fixed_only(const Job& job) const {
   return is_fixed(job) && job.workers > 0 && fixed_workers(job, job.workers) >= job.needed;

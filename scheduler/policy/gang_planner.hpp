@@ -84,6 +84,8 @@ class GangPlanner {
   /// Jobs that lacked some and are not pending.
   const Jobs& impossible() const { return impossible_; }
   bool has_partial_gangs() const { return !stalled_.empty(); }
+  /// Whether anybody is preempted in this plan so far.
+  bool preempts_any() const { return !preemptions_.empty(); }
   /// Jobs of a queue that had their minimum and a size that is worth growing to when the plan began, by size
   /// of worker.
   const Job::Growable& growable_of(std::size_t queue) const { return growable_[queue]; }
@@ -109,8 +111,6 @@ class GangPlanner {
   }
   /// From now on those after it can't have what such a job lacks of that.
   void claim_fixed(Job& job, std::uint32_t count);
-  /// Whether it would if these, which wait too, had claimed what they lack; then `facts` say so.
-  bool would_keep_beside(const Job& job, std::uint32_t count, std::span<Job* const> first, WaitFacts& facts);
 
   Ask ask_of(const Job& job, std::uint32_t count) const;
   /// Whether so many workers would fit now.
@@ -440,8 +440,8 @@ class GangPlanner {
   bool begin_relocations(const Relocating& now);
 
   // Which jobs are preempted (preempt.cpp).
-  std::vector<Job*> find_preemptible(const Job& job, const Lack& lack);
-  void take_jobs(const Job& job, std::uint32_t count, Taken& taken);
+  std::vector<Job*> find_preemptible(const Job& job, const Lack& lack, const std::set<std::string>* spared);
+  void take_jobs(const Job& job, std::uint32_t count, Taken& taken, const std::set<std::string>* spared);
   bool is_fair_to_take(const Job& other, const Job& job, std::uint32_t count) const;
   bool were_fair_to_take(std::span<Job* const> victims, const Job& job, std::uint32_t count) const;
   bool keep_cheapest(const Job& job, std::uint32_t count, std::vector<Job*>& victims);

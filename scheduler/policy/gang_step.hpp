@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "scheduler/policy/gang_job.hpp"
@@ -37,10 +39,13 @@ struct TakenForRoom {  ///< what one `make_room` has released so far
   std::vector<GangJob*> jobs;  ///< all of whose workers
 };
 
-/// Of one `make_room`: each is asked, if given, and where it says no nothing changes.
+/// Of one `make_room`.
 struct RoomConditions {
-  std::function<bool()> may_preempt = {};  ///< once those are released that would be preempted
-  std::function<bool()> may_stay = {};     ///< once the room is the job's; then nobody goes to another node
+  bool may_preempt = true;
+  const std::set<std::string>* spared = nullptr;  ///< jobs that are not preempted; null: none
+  /// Asked, if given, once the room is the job's: where it says no nothing changes. Then nobody goes to
+  /// another node.
+  std::function<bool()> may_stay = {};
 };
 
 struct MadeRoom {  ///< what came of one `make_room`

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "scheduler/policy/lasting_preemptions.hpp"
 #include "scheduler/policy/planning.hpp"
 
 namespace ds::scheduler {
@@ -34,15 +35,12 @@ Outcome outcome_of(GangPlanner& planner, const TenantTree& tenants, std::span<co
   std::vector<ToldJob> before;
   for (int ahead = 1; ahead <= kPlansAhead && !outcome.starts_any; ++ahead) {
     std::ranges::move(planner.carry_out(plan), std::back_inserter(before));
-    planner.begin();
-    Planning planning(planner, tenants, past, now_ms);
-    planning.serve_minimums();
-    planning.backfill();
-    outcome.starts_any = planning.has_started_any();
-    auto resizes = planning.grow();
+    const auto planning = serve_lastingly(planner, tenants, past, now_ms);
+    outcome.starts_any = planning->has_started_any();
+    auto resizes = planning->grow();
     plan = planner.end();
     plan.resizes = std::move(resizes);
-    planning.put_off_partial_growth(plan);
+    planning->put_off_partial_growth(plan);
     if (ahead > 1) continue;
     for (const Release& release : plan.releases) outcome.taken_from.insert(release.job);
     for (const SizeChange& change : plan.resizes) {
@@ -83,14 +81,11 @@ void drop_growth(Plan& plan, const std::set<std::string>& jobs) {
 
 Plan plan_without_growth_of(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
                             std::int64_t now_ms, const std::set<std::string>& jobs) {
-  planner.begin();
-  Planning planning(planner, tenants, past, now_ms);
-  planning.serve_minimums();
-  planning.backfill();
-  auto resizes = planning.grow(&jobs);
+  const auto planning = serve_lastingly(planner, tenants, past, now_ms);
+  auto resizes = planning->grow(&jobs);
   Plan plan = planner.end();
   plan.resizes = std::move(resizes);
-  planning.put_off_partial_growth(plan);
+  planning->put_off_partial_growth(plan);
   return plan;
 }
 
@@ -156,11 +151,8 @@ namespace {
 std::set<std::string> moved_in_vain(GangPlanner& planner, const TenantTree& tenants,
                                     std::span<const PastUse> past, std::int64_t now_ms, const Plan& plan) {
   auto before = planner.carry_out(plan);
-  planner.begin();
-  Planning planning(planner, tenants, past, now_ms);
-  planning.serve_minimums();
-  planning.backfill();
-  const Plan next = finish_with_lasting_growth(planner, tenants, past, now_ms, planning).plan;
+  const auto planning = serve_lastingly(planner, tenants, past, now_ms);
+  const Plan next = finish_with_lasting_growth(planner, tenants, past, now_ms, *planning).plan;
   for (auto& [job, demand, leases] : std::views::reverse(before))
     planner.set_job(job, std::move(demand), std::move(leases));
   std::set<std::string> jobs;

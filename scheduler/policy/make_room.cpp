@@ -30,11 +30,7 @@ MadeRoom GangPlanner::make_room(Job& job, std::uint32_t count, std::int64_t now_
     if (!conditions.may_stay && may_help_to_relocate(job, count) &&
         make_room_by_relocation(job, count, taken, now_ms))
       return {true};
-    take_jobs(job, count, taken);
-    if (!taken.jobs.empty() && conditions.may_preempt && !conditions.may_preempt()) {
-      for (Job* victim : taken.jobs) take_all_back(*victim);
-      taken.jobs.clear();
-    }
+    if (conditions.may_preempt) take_jobs(job, count, taken, conditions.spared);
   }
   room.is_coming = finish(job, count, taken, conditions.may_stay);
   return room;

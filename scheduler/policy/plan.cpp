@@ -7,6 +7,7 @@
 
 #include "scheduler/policy/gang_planner.hpp"
 #include "scheduler/policy/lasting_growth.hpp"
+#include "scheduler/policy/lasting_preemptions.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/planning.hpp"
 
@@ -59,11 +60,8 @@ std::uint64_t Planner::count_releasing() const {
 }
 
 Plan Planner::plan(std::span<const PastUse> past, std::int64_t now_ms) {
-  state_->begin();
-  Planning planning(*state_, tenants_, past, now_ms);
-  planning.serve_minimums();
-  planning.backfill();
-  return finish(planning, past, now_ms);
+  const auto planning = serve_lastingly(*state_, tenants_, past, now_ms);
+  return finish(*planning, past, now_ms);
 }
 
 Plan Planner::finish(Planning& planning, std::span<const PastUse> past, std::int64_t now_ms) {
@@ -87,23 +85,17 @@ std::vector<const GangJob*> Planner::find_all(std::span<const std::string> jobs)
 
 std::vector<Wait> Planner::explain(std::span<const std::string> jobs, std::span<const PastUse> past,
                                    std::int64_t now_ms) {
-  state_->begin();
-  Planning planning(*state_, tenants_, past, now_ms, may_explain_exactly(jobs.size()));
-  planning.serve_minimums();
-  planning.backfill();
-  auto waits = planning.explain(find_all(jobs));
+  const auto planning = serve_lastingly(*state_, tenants_, past, now_ms, may_explain_exactly(jobs.size()));
+  auto waits = planning->explain(find_all(jobs));
   state_->end();
   return waits;
 }
 
 Plan Planner::plan_and_explain_roughly(std::span<const std::string> jobs, std::span<const PastUse> past,
                                        std::int64_t now_ms) {
-  state_->begin();
-  Planning planning(*state_, tenants_, past, now_ms);
-  planning.serve_minimums();
-  planning.backfill();
-  auto waits = planning.explain(find_all(jobs));
-  Plan plan = finish(planning, past, now_ms);
+  const auto planning = serve_lastingly(*state_, tenants_, past, now_ms);
+  auto waits = planning->explain(find_all(jobs));
+  Plan plan = finish(*planning, past, now_ms);
   plan.waits = std::move(waits);
   return plan;
 }
@@ -112,11 +104,8 @@ std::optional<StartForecast> Planner::forecast(const std::string& id, const Gang
                                                std::span<const PastUse> past, std::int64_t now_ms) {
   const auto* job = state_->find(id);
   if (job == nullptr || job->workers >= job->needed) return std::nullopt;
-  state_->begin();
-  Planning planning(*state_, tenants_, past, now_ms);
-  planning.serve_minimums();
-  planning.backfill();
-  const auto found = planning.forecast(*job, ends);
+  const auto planning = serve_lastingly(*state_, tenants_, past, now_ms);
+  const auto found = planning->forecast(*job, ends);
   state_->end();
   return found;
 }
@@ -125,11 +114,8 @@ std::optional<std::int64_t> Planner::promised_start(const std::string& id, std::
                                                     std::span<const PastUse> past, std::int64_t now_ms) {
   const auto* job = state_->find(id);
   if (job == nullptr) return std::nullopt;
-  state_->begin();
-  Planning planning(*state_, tenants_, past, now_ms);
-  planning.serve_minimums();
-  planning.backfill();
-  const auto found = planning.promised_start(*job, leaving_ms);
+  const auto planning = serve_lastingly(*state_, tenants_, past, now_ms);
+  const auto found = planning->promised_start(*job, leaving_ms);
   state_->end();
   return found;
 }
@@ -140,12 +126,10 @@ bool Planner::could_ever_start(const std::string& id) const {
 }
 
 Plan Planner::plan_and_explain(std::span<const PastUse> past, std::int64_t now_ms) {
-  state_->begin();
-  Planning planning(*state_, tenants_, past, now_ms, may_explain_exactly(state_->count_waiting()));
-  planning.serve_minimums();
-  planning.backfill();
-  auto waits = planning.explain(planning.waiting());
-  Plan plan = finish(planning, past, now_ms);
+  const auto planning =
+      serve_lastingly(*state_, tenants_, past, now_ms, may_explain_exactly(state_->count_waiting()));
+  auto waits = planning->explain(planning->waiting());
+  Plan plan = finish(*planning, past, now_ms);
   plan.waits = std::move(waits);
   return plan;
 }

@@ -339,11 +339,10 @@ struct Plan {
 /// each level of the tree, fits the cluster and what each queue may have: such a job starts, and grows, only
 /// where that stays so, or where it is its queue's own guarantee that it uses. One that waits for this keeps
 /// nobody back who is preemptible, and the others only from that: it claims it when its turn has come, so
-/// that those behind it don't have it for ever. Nor does one preempt where, with those gone, it would be the
-/// turn of others first that claim what it needs: it waits as behind their claims, since those that it
-/// preempted would come back. So who is guaranteed slots can have them but for what was lent before: when
-/// others were guaranteed less, or when there were more nodes. What a queue is guaranteed its jobs have first
-/// that are not preemptible and run: others of it have borrowed what is more.
+/// that those behind it don't have it for ever. As long as it only claims, the turn of its queue is that of
+/// the first behind it that is preemptible. So who is guaranteed slots can have them but for what was lent
+/// before: when others were guaranteed less, or when there were more nodes. What a queue is guaranteed its
+/// jobs have first that are not preemptible and run: others of it have borrowed what is more.
 ///
 /// A minimum counts as within the guarantee of a queue, at its level, if it is within that of any queue from
 /// there down to the job's own: others of the same tenant that have borrowed that are no reason to wait,
@@ -354,15 +353,20 @@ struct Plan {
 /// not come before.
 ///
 /// No preemption leads to another for ever. Call a job's number of guaranteed levels and its priority its
-/// rank, compared in that order. It depends on what jobs there are, not on what runs, but for those that are
-/// not preemptible: of their starts there are finitely many, and they stay. Who is preempted is of
-/// lower rank than who is started: from another queue it has fewer levels, in the queue no more levels and a
-/// lower priority. And it does not come back before the other has started: turns go by levels first, and in a
-/// queue by priority (to a promise first: who has one is not preempted). So with no change from outside each
-/// preemption makes the list of the running jobs' ranks, the highest first, greater in lexical order, and
-/// there are finitely many such lists. Whoever starts behind another preempts nobody and only makes the list
-/// longer, and so greater; and it takes no room that has been made for one that preempts, since nothing
-/// starts behind that one before it has started.
+/// rank, compared in that order; who is not preemptible and runs is above all others. It depends on what jobs
+/// there are, not on what runs, but for those that are not preemptible: of their starts there are finitely
+/// many, and they stay. Who is preempted is of lower rank than for whom: from another queue it has fewer
+/// levels, in the queue no more levels and a lower priority. Without tenants it does not come back before the
+/// other has started, for turns go by priority (to a promise first: who has one is not preempted). Among
+/// tenants turns go by what queues have, too, and so by who was preempted. So nobody is preempted in vain: by
+/// the next plan, with those gone, the job starts that it was done for, or one does of higher rank than they
+/// had, which that plan itself is asked (`serve_lastingly`). Else that job preempts nobody. It keeps back its
+/// own queue, not others', and if it is not preemptible those like it alone, and waits for what it would wait
+/// for with those gone. So with no change from outside each preemption makes the list of the running jobs'
+/// ranks, the highest first, greater in lexical order by the next plan, and there are finitely many such
+/// lists. Whoever starts behind another preempts nobody and only makes the list longer, and so greater; and
+/// it takes no room that has been made for one that preempts, since nothing starts behind that one before it
+/// has started.
 ///
 /// A job with fewer live workers than its minimum (after a loss) keeps them and is refilled, whole or not at
 /// all, in its turn and before any other grows; those ahead of it do not keep it back, since they may wait

@@ -8,12 +8,13 @@
 namespace ds::scheduler {
 
 Planning::Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
-                   std::int64_t now_ms, bool is_asked)
+                   std::int64_t now_ms, bool is_asked, const InVain& in_vain)
     : planner_(planner),
       tenants_(tenants),
       shares_(tenants, planner.queue_index(), past, planner.total()),
       now_ms_(now_ms),
       is_asked_(is_asked),
+      in_vain_(in_vain),
       line_(tenants) {}
 
 void Planning::serve_minimums() {
@@ -22,7 +23,9 @@ void Planning::serve_minimums() {
   serve_promises();
   const auto next = [&](std::size_t queue) { return next_short(queue); };
   const auto is_within = [&](const Job& job, std::size_t queue) {
-    return is_within_guarantee(job, queue) || is_partial_within_guarantee(job.queue, queue);
+    if (is_within_guarantee(job, queue) || is_partial_within_guarantee(job.queue, queue)) return true;
+    const Job* beyond = first_beyond_claims(job);
+    return beyond != nullptr && is_within_guarantee(*beyond, queue);
   };
   while (Job* job = choose_turn(tenants_, shares_, planner_.minimums(), next, is_within)) {
     pass_over(*job);
@@ -110,6 +113,22 @@ Planning::Job* Planning::next_gang_before(const Job& first) const {
   return nullptr;
 }
 
+/// Behind one that only claims what it lacks, which is no use to those who are preemptible, the first of
+/// these in the line: its turn is the leaf's. Null: there is none, or `first` is no such job.
+const Planning::Job* Planning::first_beyond_claims(const Job& first) {
+  if (first.workers > 0 || !planner_.would_keep_guarantees(first, first.needed)) return nullptr;
+  const GangPlanner::Jobs& line = planner_.short_of(first.queue);
+  auto& [beyond, is_found] = cursors_[first.queue].beyond;
+  if (!is_found || (beyond != line.end() && GangPlanner::Before()(*beyond, &first)))
+    beyond = line.upper_bound(const_cast<Job*>(&first));
+  is_found = true;
+  const auto has_had_its_turn = [&](const Job* job) {
+    return job->workers >= job->needed || told_.contains(job);
+  };
+  while (beyond != line.end() && (planner_.is_fixed(**beyond) || has_had_its_turn(*beyond))) ++beyond;
+  return beyond == line.end() ? nullptr : *beyond;
+}
+
 /// Nobody is kept from what it is guaranteed by one that waits for more than that, or for a quota below where
 /// their queues meet: that one has nothing of what it is kept from.
 bool Planning::is_behind(const Job& job) const {
@@ -165,18 +184,14 @@ void Planning::serve_minimum(Job& job) {
       is_in_the_way = !planner_.leaves_claimed_room(reservations_, now_ms_);
       return !is_in_the_way;
     };
-    bool is_behind_claims = false;
-    RoomConditions conditions{.may_preempt = [&] {
-      is_behind_claims = would_be_claimed(job, missing, facts);
-      return !is_behind_claims;
-    }};
+    const auto* tried = in_vain_.find(job);
+    RoomConditions conditions{.may_preempt = in_vain_.may_preempt(job)};
+    if (tried != nullptr) conditions.spared = &tried->spared;
     if (is_bound) conditions.may_stay = leaves_claims;
     const auto made = planner_.make_room(job, missing, now_ms_, conditions);
-    if (is_behind_claims) {
-      facts.too_young = 0;  // it does not wait for that
-      told_.emplace(&job, std::move(facts));
-      cursors_[job.queue].is_behind_fixed |= !job.demand.is_extra;
-      return;
+    if ((tried != nullptr || !conditions.may_preempt) && !made.is_coming) {
+      if (tried != nullptr) facts.instead = tried->why;
+      return wait_in_vain(job, missing, std::move(facts));
     }
     facts.room_is_coming = made.is_coming;
     if (!made.is_coming && !job.demand.has_promise) claim = claim_of(made);
@@ -207,36 +222,21 @@ void Planning::serve_minimum(Job& job) {
   told_.emplace(&job, std::move(facts));
 }
 
-/// Whether it is not preemptible and would not start once those are gone that are released for it now, since
-/// it would be the turn of others that claim what it needs: those that are gone would come back, and be
-/// preempted again, for ever. `facts` say so then.
-bool Planning::would_be_claimed(const Job& job, std::uint32_t count, WaitFacts& facts) {
-  if (!planner_.is_fixed(job) || job.demand.has_promise) return false;
-  const auto within = [&](const Job& one) {
-    return [&](std::size_t queue) {
-      return is_within_guarantee(one, queue) || is_partial_within_guarantee(one.queue, queue);
-    };
-  };
-  std::vector<Job*> first;
-  for (std::size_t queue = 0; queue < tenants_.queues.size(); ++queue) {
-    Job* other = queue == job.queue ? nullptr : next_to_claim(queue);
-    if (other == nullptr) continue;
-    const int order = shares_.compare(planner_.minimums(), queue, within(*other), job.queue, within(job));
-    if (order < 0 || (order == 0 && GangPlanner::Before()(other, &job))) first.push_back(other);
+/// Of one that would not start though those were gone that it could preempt, since it would be others' turn
+/// then: it keeps back nobody of other queues, for it is not its turn before theirs. One that is not
+/// preemptible keeps back those like it alone, as where it waits for what others are guaranteed.
+void Planning::wait_in_vain(Job& job, std::uint32_t count, WaitFacts facts) {
+  facts.too_young = 0;  // it does not wait for that
+  told_.emplace(&job, std::move(facts));
+  if (job.demand.is_extra) return;
+  if (planner_.is_fixed(job)) {
+    planner_.claim_fixed(job, count);
+    cursors_[job.queue].is_behind_fixed = true;
+    return;
   }
-  return !first.empty() && planner_.would_keep_beside(job, count, first, facts);
-}
-
-/// The first of the queue that is not preemptible, has no workers, and has had no turn yet.
-Planning::Job* Planning::next_to_claim(std::size_t queue) const {
-  Job* found = nullptr;
-  for (const auto& [shape, jobs] : planner_.unstarted_of(queue)) {
-    if (!shape.is_fixed) continue;
-    const auto first =
-        std::find_if(jobs.begin(), jobs.end(), [](const Job* job) { return job->workers == 0; });
-    if (first != jobs.end() && (found == nullptr || GangPlanner::Before()(*first, found))) found = *first;
-  }
-  return found == nullptr || told_.contains(found) ? nullptr : found;
+  line_.add(job, job.queue, {});
+  keepers_.push_back({&job, job.queue, false, false});
+  waiting_for_slots_.push_back(&job);
 }
 
 /// Whether it has a promise among tenants, whose moment is certain.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "scheduler/policy/gang_planner.hpp"
+#include "scheduler/policy/lasting_preemptions.hpp"
 #include "scheduler/policy/shares.hpp"
 #include "scheduler/policy/waiting_line.hpp"
 
@@ -32,8 +33,9 @@ class Planning {
   using Job = GangPlanner::Job;
 
   /// `is_asked`: `explain` is to say exactly who is in the way, which costs as much as there are jobs.
+  /// `in_vain`: those that preempt nobody.
   Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
-           std::int64_t now_ms, bool is_asked = false);
+           std::int64_t now_ms, bool is_asked = false, const InVain& in_vain = {});
 
   /// Gives jobs their minimums, in turn.
   void serve_minimums();
@@ -66,6 +68,8 @@ class Planning {
     bool is_behind_fixed = false;  ///< those without workers that are not preemptible are passed over
     bool keeps_replicas = false;   ///< one that comes in its turn was behind others: so are more replicas
     std::set<const Job*> gangs_offered = {};  ///< started ones that had their turn before those ahead
+    /// See `first_beyond_claims`; as last found, if it was.
+    std::pair<GangPlanner::Jobs::const_iterator, bool> beyond = {};
   };
   struct Later {
     bool operator()(const Job* a, const Job* b) const { return growth_rank(*b) < growth_rank(*a); }
@@ -107,6 +111,7 @@ class Planning {
   bool is_partial_within_guarantee(std::size_t leaf, std::size_t queue) const;
   bool is_yet_to_be_served(const Job& job) const;
   Job* next_gang_before(const Job& first) const;
+  const Job* first_beyond_claims(const Job& first);
   void pass_over(const Job& job);
   static bool may_be_behind(const Job& job);
   bool is_behind(const Job& job) const;
@@ -127,8 +132,7 @@ class Planning {
   void backfill_replicas();
   std::optional<KeptFor> describe_reservation(const Job& job) const;
   void serve_minimum(Job& job);
-  bool would_be_claimed(const Job& job, std::uint32_t count, WaitFacts& facts);
-  Job* next_to_claim(std::size_t queue) const;
+  void wait_in_vain(Job& job, std::uint32_t count, WaitFacts facts);
   void serve_promises();
   bool is_claimed(const Job& job) const;
   void keep_claim(const Job& job, WaitFacts facts);
@@ -170,6 +174,7 @@ class Planning {
   const Shares shares_;
   const std::int64_t now_ms_;
   const bool is_asked_;
+  const InVain in_vain_;
   WaitingLine line_;
   std::vector<Cursor> cursors_;  ///< by queue
   std::vector<Job*> waiting_for_slots_;

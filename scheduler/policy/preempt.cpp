@@ -53,11 +53,13 @@ bool was_beyond(const QueueUse& use, std::size_t side, const Released& released)
 
 /// Not one that was given workers in this plan: its turn has come, and it would lose them only as a whole. A
 /// later plan may preempt it.
-std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job, const Lack& lack) {
+std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job, const Lack& lack,
+                                                             const std::set<std::string>* spared) {
   std::vector<Job*> found = ever_preemptible(job, false);
   if (job.demand.priority >= kCriticalPriority)
     std::ranges::move(ever_preemptible(job, true), std::back_inserter(found));
   std::erase_if(found, [&](const Job* other) {
+    if (spared != nullptr && spared->contains(other->demand.job)) return true;
     return other->is_relocated || last_placement_of_.contains(other) ||
            newest_of_use(*other, job, lack) == nullptr;
   });
@@ -67,11 +69,12 @@ std::vector<GangPlanner::Job*> GangPlanner::find_preemptible(const Job& job, con
 /// Releases jobs as a whole until there is room: what other queues have borrowed, then less urgent ones of
 /// the queue, by whole levels of priority, the lowest first; then gives back those that can be spared. Leaves
 /// everything as it was when that is not enough.
-void GangPlanner::take_jobs(const Job& job, std::uint32_t count, Taken& taken) {
+void GangPlanner::take_jobs(const Job& job, std::uint32_t count, Taken& taken,
+                            const std::set<std::string>* spared) {
   // What it lacks now: what the first of them leave may not be fair to take, and so not what it gets.
   const Lack lack = lack_of(job, count);
   const auto limits = find_limits(job, count);
-  std::vector<Job*> candidates = find_preemptible(job, lack);
+  std::vector<Job*> candidates = find_preemptible(job, lack, spared);
   std::erase_if(candidates, [&](const Job* other) {
     return !lack.room && std::ranges::none_of(limits, [&](const QueueUse::Limit& limit) {
       return tenants_.is_below(other->queue, limit.queue);

@@ -395,6 +395,8 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
     if (facts.fitting_ever_on_any >= facts.needed) reasons.push_back(gpu_type_ever(facts));
     if (facts.is_together && facts.fitting_ever_apart >= facts.needed)
       reasons.push_back(topology_ever(facts));
+  } else if (!facts.instead.empty()) {
+    std::ranges::copy(facts.instead, std::back_inserter(reasons));
   } else {
     const std::uint32_t missing = facts.needed - facts.workers;
     if (facts.quota && (!are_slots_used_up(facts) || !facts.quota->others.empty())) {

@@ -129,6 +129,7 @@ struct WaitFacts {
   InTheWay occupants;          ///< by `find_in_the_way`, or the same as `everybody`
   InTheWay everybody;          ///< other jobs with workers on available nodes
   std::vector<Wait> first;     ///< those whose turn has come and that keep this one back, the first few
+  std::vector<Reason> instead{};  ///< with those gone whom it could preempt it would wait for these
 };
 
 /// Why the job waits, the most decisive first; at least one reason.

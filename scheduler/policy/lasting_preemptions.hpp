@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "scheduler/policy/gang_planner.hpp"
+#include "scheduler/policy/plan.hpp"
+#include "scheduler/spec/tenant_tree.hpp"
+
+namespace ds::scheduler {
+
+class Planning;
+
+/// What a plan has found to be preempted in vain.
+struct InVain {
+  struct Tried {
+    std::set<std::string> spared = {};  ///< jobs that are not preempted for this one
+    std::vector<Reason> why = {};       ///< with those gone it would wait for these; empty: not known
+  };
+  std::map<std::string, Tried> jobs = {};  ///< by those for whom it was done
+  std::set<std::string> nobody_for = {};   ///< for these nobody is preempted
+  bool is_given_up = false;                ///< nor for any that have no promise
+  bool may_preempt(const GangJob& job) const {
+    return !nobody_for.contains(job.demand.job) && (!is_given_up || job.demand.has_promise);
+  }
+  const Tried* find(const GangJob& job) const {
+    const auto found = jobs.find(job.demand.job);
+    return found == jobs.end() ? nullptr : &found->second;
+  }
+};
+
+/// Begins a plan: serves minimums, and starts what may be behind those that wait. Among tenants nobody is
+/// preempted for a job if by the next plan, with all gone that is releasing, neither that job starts nor one
+/// of higher rank than those who were preempted: whose turn it is depends on what others have, and so on who
+/// was preempted, and they would come back. So each preemption leads to a start by which the ranks of those
+/// that run are greater than before, see `plan_jobs`. Those with a promise are not asked: they come first
+/// anyway.
+///
+/// Costs a plan; where anybody is preempted three, and two more for each time that somebody is found to whom
+/// that would be no use. `is_asked`: as in `Planning`. The plan is not ended.
+std::unique_ptr<Planning> serve_lastingly(GangPlanner& planner, const TenantTree& tenants,
+                                          std::span<const PastUse> past, std::int64_t now_ms,
+                                          bool is_asked = false);
+
+}  // namespace ds::scheduler
