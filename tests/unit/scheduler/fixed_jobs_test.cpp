@@ -163,5 +163,32 @@ TEST_F(FixedJobs, NamesThoseOfTheQueueThatMayHaveWhatAJobWaitsForOnceTheyCanGive
   EXPECT_EQ(wait->reasons[1].blocking, (std::vector<std::string>{"large"}));
 }
 
+/// Where it lacks that in its own tenant and in the cluster as well, whoever has either.
+TEST_F(FixedJobs, NamesWhoHasWhatCannotBeHadBackAtEachLevelOfTheTree) {
+  use("tenants: {a: {guaranteed: 2}, b: {}, c: {borrowing_limit: 2, queues: {x: {}, y: {}}}}");
+  cluster_.add_node("n", 5);
+  add("of b", "b", {2, 2}).preemptible = false;
+  add("of y", "c", "y", {1, 1}).preemptible = false;
+  cluster_.settle();
+  ASSERT_EQ(cluster_.leases.size(), 3U);
+  add("waits", "c", "x", {2, 2}).preemptible = false;
+  const Plan plan = cluster_.plan();
+  ASSERT_EQ(codes_of(plan, "waits"), (Codes{"quota_tenant"}));
+  EXPECT_EQ(text_of(plan, "waits"),
+            "needs 2 slots, and is not preemptible: of the 2 slots that c may have 0 are guaranteed to its "
+            "queues, which could not have theirs back; such jobs have 1; nor may c have so many; nor do "
+            "others lend so many");
+  EXPECT_EQ(plan.waits[0].reasons[0].blocking, (Codes{"of y", "of b"}));
+  const auto starts_without = [&](const Codes& gone) {
+    testing::ClusterModel without = cluster_;
+    for (const std::string& job : gone) without.end_job(job);
+    without.settle();
+    return without.live("waits") == 2;
+  };
+  EXPECT_FALSE(starts_without({"of b"}));
+  EXPECT_FALSE(starts_without({"of y"}));
+  EXPECT_TRUE(starts_without({"of b", "of y"}));
+}
+
 }  // namespace
 }  // namespace ds::scheduler
