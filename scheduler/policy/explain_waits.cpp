@@ -12,14 +12,17 @@
 namespace ds::scheduler {
 namespace {
 
-/// Of one whose turn has come: others that wait may come before it for what its queue is guaranteed, and so
-/// for what it could take from others.
+/// Of one whose turn has come: others may come before it for what its queue is guaranteed, and so for what it
+/// could take from others. Those that run are named anyway where it lacks room, or they use its quota.
 void note_claimants(const GangPlanner& planner, const TenantTree& tenants, const GangPlanner::Job& job,
                     WaitFacts& facts) {
   auto before = planner.claimants_before(job);
+  const bool is_room_short = facts.fitting_now < job.needed - job.workers;
   std::erase_if(before, [&](const std::string& id) {
     const auto& one = *planner.find(id);
-    return one.workers >= one.needed;
+    const bool is_named = !facts.quota || is_room_short ||
+                          std::ranges::find(facts.quota->users, id) != facts.quota->users.end();
+    return one.workers >= one.needed && is_named;
   });
   if (before.empty()) return;
   facts.turn.emplace();

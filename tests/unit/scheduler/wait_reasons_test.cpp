@@ -171,6 +171,27 @@ TEST_F(WaitReasons, NameWhoIsBeforeOthersForAGuaranteeWithoutWhichTheyCouldBePre
   EXPECT_EQ(cluster_.live("small"), 1U);
 }
 
+/// DS_SEED=30060027 of `WhyOracle`.
+TEST_F(WaitReasons, NameWhoRunsBeforeItOnWhatItsQueueIsGuaranteedWhereItLacksAQuotaAlone) {
+  use("tenants: {c: {guaranteed: 2, gpu_limit: 3, queues: {x: {guaranteed: 1}, y: {guaranteed: 1}}}}");
+  cluster_.add_gpu_node("g", 8, 4, "NVIDIA H200");
+  add("before", "c", "x", {3, 3}, kHighPriority);
+  add("of y", "c", "y", {2, 2}).gpus = 1;
+  cluster_.settle();
+  ASSERT_EQ(cluster_.leases.size(), 5U);
+  add("waits", "c", "x", {1, 1}).gpus = 2;
+  EXPECT_EQ(cluster_.settle(), 0);
+  const Plan plan = cluster_.plan();
+  ASSERT_EQ(codes_of(plan, "waits"), (Codes{"quota_tenant", "fair_share_turn"}));
+  EXPECT_EQ(plan.waits[0].reasons[0].blocking, Codes{"of y"});
+  EXPECT_EQ(plan.waits[0].reasons[1].text,
+            "needs 1 worker of 1 slot and 2 GPUs, and for what c/x is guaranteed 1 job comes before it");
+  EXPECT_EQ(plan.waits[0].reasons[1].blocking, Codes{"before"});
+  cluster_.end_job("before");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("waits"), 1U) << "it is within what x is guaranteed, and of y is not within y's";
+}
+
 TEST_F(WaitReasons, SayThatAWaitIsForEverWhereNoQuotaEverAllowsTheMinimum) {
   use("tenants: {a: {guaranteed: 6, lending_limit: 2}, b: {}, c: {borrowing_limit: 3}}");
   cluster_.add_node("n", 8);
