@@ -318,6 +318,17 @@ Reason memory(const WaitFacts& facts, std::uint64_t fitting, std::uint64_t fitti
           {}};
 }
 
+/// Now there is, and the one for whom room is kept may lack nothing but a quota now.
+Reason no_capacity_beside(const WaitFacts& facts) {
+  Reason reason{"no_capacity_now",
+                "needs " + wanted(facts) + " beside the room that is kept for " + facts.kept_for->job +
+                    ", and there is not enough for both",
+                {}};
+  name_blocking(reason, facts.everybody.names, facts.everybody.count);
+  reason.text += cut_text(reason);
+  return reason;
+}
+
 /// There would be room if its workers need not be together.
 Reason topology_now(const WaitFacts& facts) {
   const std::string where = facts.node.empty() ? "the node with the most room has it for "
@@ -445,6 +456,12 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
     if (facts.fitting_now < missing && facts.fitting_now_on_any >= missing)
       reasons.push_back(gpu_type_now(facts));
     add_reasons_of_first(facts, reasons);
+    const bool is_kept_back = facts.kept_for && !facts.kept_for->is_guarantee;
+    const auto names_occupants = [](const Reason& reason) {
+      return reason.code == "no_capacity_now" || reason.code == "topology";
+    };
+    if (is_kept_back && std::ranges::none_of(reasons, names_occupants))
+      reasons.push_back(no_capacity_beside(facts));
   }
   return reasons;
 }

@@ -192,6 +192,32 @@ TEST_F(WaitReasons, NameWhoRunsBeforeItOnWhatItsQueueIsGuaranteedWhereItLacksAQu
   EXPECT_EQ(cluster_.live("waits"), 1U) << "it is within what x is guaranteed, and of y is not within y's";
 }
 
+/// DS_SEED=8424689 of `WhyOracle`.
+TEST_F(WaitReasons, NameWhoHasRoomWhereOneForWhomItIsKeptLacksAQuotaAlone) {
+  use("tenants: {a: {}, c: {gpu_limit: 2}}");
+  cluster_.add_gpu_node("g", 4, 4, "NVIDIA H200");
+  Demand& runs = add("runs", "c", {1, 1});
+  runs.gpus = 1;
+  runs.lasts_ms = 70'000;
+  add("of a", "a", {1, 1}, kHighPriority);
+  cluster_.settle();
+  ASSERT_EQ(cluster_.leases.size(), 2U);
+  add("first", "c", {2, 2}).gpus = 1;
+  add("behind", "c", {2, 2});
+  EXPECT_EQ(cluster_.settle(), 0);
+  const Plan plan = cluster_.plan();
+  const auto wait = std::ranges::find(plan.waits, "behind", &Wait::job);
+  ASSERT_EQ(codes_of(plan, "behind"), (Codes{"priority_behind", "quota_tenant", "no_capacity_now"}));
+  EXPECT_EQ(wait->reasons[2].text,
+            "needs 2 workers of 1 slot each beside the room that is kept for first, and there is not enough "
+            "for both");
+  EXPECT_EQ(wait->reasons[2].blocking, (Codes{"of a", "runs"}));
+  cluster_.end_job("of a");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("behind"), 2U) << "when runs has ended there is room for both";
+  EXPECT_EQ(cluster_.live("first"), 0U);
+}
+
 TEST_F(WaitReasons, SayThatAWaitIsForEverWhereNoQuotaEverAllowsTheMinimum) {
   use("tenants: {a: {guaranteed: 6, lending_limit: 2}, b: {}, c: {borrowing_limit: 3}}");
   cluster_.add_node("n", 8);
