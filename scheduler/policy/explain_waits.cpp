@@ -12,14 +12,17 @@
 namespace ds::scheduler {
 namespace {
 
-/// Of one whose turn has come: others that wait may come before it for what its queue is guaranteed, and so
-/// for what it could take from others.
+/// Of one whose turn has come: others may come before it for what its queue is guaranteed, and so for what it
+/// could take from others. Those that run are named anyway where it lacks room, or they use its quota.
 void note_claimants(const GangPlanner& planner, const TenantTree& tenants, const GangPlanner::Job& job,
                     WaitFacts& facts) {
   auto before = planner.claimants_before(job);
+  const bool is_room_short = facts.fitting_now < job.needed - job.workers;
   std::erase_if(before, [&](const std::string& id) {
     const auto& one = *planner.find(id);
-    return one.workers >= one.needed;
+    const bool is_named = !facts.quota || is_room_short ||
+                          std::ranges::find(facts.quota->users, id) != facts.quota->users.end();
+    return one.workers >= one.needed && is_named;
   });
   if (before.empty()) return;
   facts.turn.emplace();
@@ -41,6 +44,16 @@ void note_gangs_before(const GangPlanner& planner, const TenantTree& tenants, co
   for (const auto* one : keepers) {
     const std::string& id = one->demand.job;
     if (is_gang_before(one) && std::ranges::find(claimants, id) == claimants.end()) claimants.push_back(id);
+  }
+}
+
+void note_claimants_elsewhere(const GangPlanner& planner, const GangPlanner::Job& job, bool is_behind,
+                              WaitFacts& facts) {
+  const auto claimants = planner.claimants_elsewhere(job, is_behind);
+  facts.claimant_elsewhere_count = claimants.size();
+  for (const auto* one : claimants) {
+    if (facts.claimants_elsewhere.size() < kMaxBlockingJobs)
+      facts.claimants_elsewhere.push_back(one->demand.job);
   }
 }
 
@@ -67,8 +80,7 @@ std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
     if (job->is_pending && (is_behind || job->workers > 0)) describe_queue(*job, served[job->queue], facts);
     if (job->is_pending && is_behind) describe_line(*job, facts);
     if (job->is_pending && told != told_.end() && job->workers == 0) describe_fixed_ahead(*job, facts);
-    if (job->is_pending && told != told_.end() && !facts.room_is_coming)
-      note_claimants(planner_, tenants_, *job, facts);
+    if (job->is_pending && told != told_.end() && !facts.room_is_coming) describe_claimants(*job, facts);
     if (job->is_pending && job->demand.has_promise && tenants_.has_tenants() &&
         !planner_.has_first_claim(*job)) {
       facts.promise_queue = tenants_.full_name(job->queue);
@@ -144,13 +156,34 @@ std::optional<KeptFor> Planning::describe_claim(const Job& job) const {
       .job = kept->job->demand.job, .at_ms = kept->at_ms, .now_ms = now_ms_, .lasts_ms = job.demand.lasts_ms};
 }
 
+/// Of one whose turn has come.
+void Planning::describe_claimants(const Job& job, WaitFacts& facts) const {
+  note_claimants(planner_, tenants_, job, facts);
+  if (is_asked_ && job.workers == 0) note_claimants_elsewhere(planner_, job, false, facts);
+}
+
+/// Of one that is not preemptible: those of its queue before it that claim what keeps only such jobs back.
+std::vector<const Planning::Job*> Planning::claiming_before(const Job& job) const {
+  std::vector<const Job*> found;
+  if (!planner_.is_fixed(job) || !cursors_[job.queue].is_behind_fixed) return found;
+  for (const Job* one : planner_.short_of(job.queue)) {
+    if (one == &job || found.size() == kMaxBlockers) break;
+    if (planner_.is_fixed(*one) && one->workers == 0 && told_.contains(one)) found.push_back(one);
+  }
+  return found;
+}
+
 void Planning::describe_line(const Job& job, WaitFacts& facts) const {
   facts.kept_for = describe_reservation(job);
+  if (facts.kept_for && is_asked_) note_claimants_elsewhere(planner_, job, true, facts);
   const auto keepers = line_.blockers(job.queue);
-  for (const Job* first : keepers) {
+  auto before = claiming_before(job);
+  std::erase_if(before, [&](const Job* one) { return std::ranges::find(keepers, one) != keepers.end(); });
+  before.insert(before.begin(), keepers.begin(), keepers.end());
+  for (const Job* first : before) {
     if (first == &job) continue;
     WaitFacts its = told_.at(first);
-    note_claimants(planner_, tenants_, *first, its);
+    describe_claimants(*first, its);
     if (facts.kept_for) its.occupants = its.everybody;  // any may change from when on its room is wanted
     facts.first.push_back({first->demand.job, explain_wait(its)});
   }

@@ -61,15 +61,11 @@ std::optional<QueueUse::Limit> GangPlanner::find_kept_guarantee(const Job& job, 
   return more == 0 ? std::nullopt : use.find_held(job.queue, room_of(job.size, more));
 }
 
-/// That of slots and that of GPUs.
+/// All of these, at each level of the tree, of slots and of GPUs.
 std::vector<QueueUse::Limit> GangPlanner::find_kept_guarantees(const Job& job, std::uint32_t count,
                                                                const QueueUse& use) const {
-  const Room more = room_of(job.size, fixed_beyond(job, count));
-  std::vector<QueueUse::Limit> found;
-  for (const Room& one : {Room{more.slots, 0, 0}, Room{0, 0, more.gpus}}) {
-    if (const auto limit = use.find_held(job.queue, one)) found.push_back(*limit);
-  }
-  return found;
+  const std::uint32_t more = fixed_beyond(job, count);
+  return more == 0 ? std::vector<QueueUse::Limit>{} : use.find_all_held(job.queue, room_of(job.size, more));
 }
 
 /// Whether others could have what they are guaranteed if it were the only job that is not preemptible.
@@ -97,10 +93,10 @@ void GangPlanner::add_fixed_quota(const Job& job, WaitFacts& facts) const {
   const bool may_ever = may_ever_be_fixed(job);
   const std::uint32_t count = may_ever ? job.needed - job.workers : job.needed;
   const Room wanted = room_of(job.size, count);
-  const auto first =
-      may_ever ? find_kept_guarantee(job, count, use_claimed_) : fixed_nothing_.find_held(job.queue, wanted);
-  if (!first) return;
-  const auto [queue, is_of_gpus] = *first;
+  const auto limits = may_ever ? find_kept_guarantees(job, count, use_claimed_)
+                               : fixed_nothing_.find_all_held(job.queue, wanted);
+  if (limits.empty()) return;
+  const auto [queue, is_of_gpus] = limits.front();
   const auto part_of = [&](const Room& room) { return is_of_gpus ? SlotCount(room.gpus) : room.slots; };
   QuotaFacts fixed;
   fixed.is_fixed = true;
@@ -120,6 +116,11 @@ void GangPlanner::add_fixed_quota(const Job& job, WaitFacts& facts) const {
     fixed.users = facts.quota->users;
     fixed.has_more_users = facts.quota->has_more_users;
     fixed.others.push_back(facts.quota->queue);
+  }
+  for (const auto& other : limits) {
+    const std::string name = tenants_.full_name(other.queue);
+    if (other.queue != queue && std::ranges::find(fixed.others, name) == fixed.others.end())
+      fixed.others.push_back(name);
   }
   if (may_ever) name_fixed_users(job, count, facts, fixed);
   facts.quota = std::move(fixed);

@@ -336,33 +336,6 @@ void GangPlanner::file_by_levels(Job& job) {
   if (is_filed) preemptible_[job.queue][preempt_group(job)].insert(&job);
 }
 
-/// They come first, or have of it what their own queue is guaranteed.
-std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
-  std::vector<std::string> found;
-  for (std::size_t queue = job.queue; queue != TenantTree::kRoot; queue = tenants_[queue].parent) {
-    const QueueSpec& spec = tenants_[queue];
-    const bool could_be_within = use_nothing_.fits_guarantee(queue, room_of(job.size, job.needed));
-    if (job.guaranteed_levels >= spec.depth || !could_be_within) continue;
-    for (std::size_t leaf = queue; leaf < tenants_.queues.size(); ++leaf) {
-      if (!tenants_.is_below(leaf, queue)) continue;
-      const auto note = [&](const Job* other) {
-        const bool is_new = other != &job && std::ranges::find(found, other->demand.job) == found.end();
-        if (is_new && found.size() < kMaxBlockingJobs) found.push_back(other->demand.job);
-      };
-      for (const Job* other : guarantees_.keepers(leaf)) {
-        if (found.size() == kMaxBlockingJobs) return found;
-        note(other);
-      }
-      for (const Job* other : guarantees_.line(leaf)) {
-        if (other->guaranteed_levels <= spec.depth && !Before()(other, &job)) break;
-        if (found.size() == kMaxBlockingJobs) return found;
-        note(other);
-      }
-    }
-  }
-  return found;
-}
-
 /// Whether its queue could ever allow the job's minimum.
 bool GangPlanner::is_allowed(const Job& job) const {
   const auto least = least_total(job);

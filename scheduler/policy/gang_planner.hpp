@@ -238,6 +238,10 @@ class GangPlanner {
   /// Without whom the job might be within what a queue above it is guaranteed, and have its turn sooner; the
   /// first few.
   std::vector<std::string> claimants_before(const Job& job) const;
+  /// Jobs of other queues that wait, and without which others there would be within what queues are
+  /// guaranteed that are not (`is_behind`: so their turn could come first), or not within it that are (else:
+  /// so the job could preempt them). Costs what is guaranteed and what runs.
+  std::vector<const Job*> claimants_elsewhere(const Job& job, bool is_behind) const;
   /// Of a limit that the job would pass by what it lacks.
   QuotaFacts quota_of(const Job& job, const QueueUse::Limit& limit) const {
     return quota_of(job, limit, use_later_, job.needed - job.workers);
@@ -381,6 +385,8 @@ class GangPlanner {
   std::optional<QuotaFacts> find_quota(const Job& job, const QueueUse& use, std::uint32_t count) const;
   QuotaFacts quota_of(const Job& job, const QueueUse::Limit& limit, const QueueUse& use,
                       std::uint32_t count) const;
+
+  std::vector<const Job*> not_yet_guaranteed(std::size_t leaf) const;
 
   // Who holds the room that a job waits for (in_the_way.cpp).
   struct Obstacle;

@@ -35,6 +35,8 @@ class GuaranteeLines {
 
   /// Jobs of the leaf that may run, started or not.
   const Jobs& line(std::size_t leaf) const { return leaves_[leaf].line; }
+  /// The first of them that gets none of what is guaranteed, whoever is behind it; null: all get some.
+  const GangJob* first_beyond(std::size_t leaf) const { return leaves_[leaf].first_beyond; }
   /// Those that keep what nobody gets back.
   const Jobs& keepers(std::size_t leaf) const { return leaves_[leaf].keepers; }
 

@@ -166,6 +166,8 @@ class Planning {
   void note_partial_growth();
   WaitFacts facts_of(const Job& job) const;
   void describe_queue(const Job& job, std::span<const Job* const> served, WaitFacts& facts) const;
+  void describe_claimants(const Job& job, WaitFacts& facts) const;
+  std::vector<const Job*> claiming_before(const Job& job) const;
   void describe_line(const Job& job, WaitFacts& facts) const;
   void describe_fixed_ahead(const Job& job, WaitFacts& facts) const;
 

@@ -71,32 +71,53 @@ void QueueUse::look_at_slot_limits(std::size_t leaf, SlotCount slots, Look look)
   }
 }
 
-/// Of slots or of GPUs: `of` gives either of a room, `most_of` what a queue may have of it.
-template <class Of, class MostOf>
-std::optional<std::size_t> QueueUse::find_held_of(std::size_t leaf, const Room& more, Of of,
-                                                  MostOf most_of) const {
+/// Of slots or of GPUs: `of` gives either of a room, `most_of` what a queue may have of it. Shows the queues
+/// that would hold too much, from the leaf up; false: `look` said so, and no more are shown.
+template <class Of, class MostOf, class Look>
+bool QueueUse::look_at_held_of(std::size_t leaf, const Room& more, Of of, MostOf most_of, Look look) const {
   auto below = of(used_[leaf].held_by_below) + of(more);
   for (std::size_t queue = leaf;; queue = tree_[queue].parent) {
     const auto most = most_of(queue);
-    if (most && below > *most && below > of(used_[queue].held_by_below)) return queue;
-    if (queue == TenantTree::kRoot) return std::nullopt;
+    if (most && below > *most && below > of(used_[queue].held_by_below) && !look(queue)) return false;
+    if (queue == TenantTree::kRoot) return true;
     below = held_above(queue, below, of);
   }
 }
 
-std::optional<QueueUse::Limit> QueueUse::find_held(std::size_t leaf, const Room& more) const {
+/// Shows all that `find_held` may find, until `look` says false.
+template <class Look>
+void QueueUse::look_at_held(std::size_t leaf, const Room& more, Look look) const {
   const auto most_slots = [&](std::size_t queue) -> std::optional<SlotCount> {
     if (queue == TenantTree::kRoot) return total_ ? std::optional(total_->slots) : std::nullopt;
     return tree_[queue].most();
   };
-  if (const auto queue = find_held_of(leaf, more, slots_of, most_slots)) return Limit{*queue, false};
-  if (!goes_by_gpus(more)) return std::nullopt;
+  const auto look_at = [&](bool is_of_gpus) {
+    return [&look, is_of_gpus](std::size_t queue) { return look(Limit{queue, is_of_gpus}); };
+  };
+  if (!look_at_held_of(leaf, more, slots_of, most_slots, look_at(false)) || !goes_by_gpus(more)) return;
   const auto most_gpus = [&](std::size_t queue) {
     if (queue == TenantTree::kRoot) return total_ ? std::optional(total_->gpus) : std::nullopt;
     return tree_[queue].gpu_limit;
   };
-  if (const auto queue = find_held_of(leaf, more, gpus_of, most_gpus)) return Limit{*queue, true};
-  return std::nullopt;
+  look_at_held_of(leaf, more, gpus_of, most_gpus, look_at(true));
+}
+
+std::optional<QueueUse::Limit> QueueUse::find_held(std::size_t leaf, const Room& more) const {
+  std::optional<Limit> found;
+  look_at_held(leaf, more, [&](const Limit& limit) {
+    found = limit;
+    return false;
+  });
+  return found;
+}
+
+std::vector<QueueUse::Limit> QueueUse::find_all_held(std::size_t leaf, const Room& more) const {
+  std::vector<Limit> found;
+  look_at_held(leaf, more, [&](const Limit& limit) {
+    found.push_back(limit);
+    return true;
+  });
+  return found;
 }
 
 std::optional<Room> QueueUse::least_total(std::size_t leaf, const Room& more) const {

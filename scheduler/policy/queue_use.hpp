@@ -59,6 +59,8 @@ class QueueUse {
   /// than is held there: it may have no more, or of the root the cluster has no more. What a queue holds for
   /// itself is its own. None: it is allowed. That of slots comes first.
   std::optional<Limit> find_held(std::size_t leaf, const Room& more) const;
+  /// All of these: from the leaf up, those of slots first.
+  std::vector<Limit> find_all_held(std::size_t leaf, const Room& more) const;
   /// What is used below the queue, or held there, beyond what it is guaranteed.
   Room held_beyond_guarantee(std::size_t queue) const;
 
@@ -95,8 +97,10 @@ class QueueUse {
   bool goes_by_gpus(const Room& room) const { return counts_gpus_ && room.gpus > 0; }
   Room reserved(std::size_t queue) const;
   Room held_with(std::size_t queue, const Room& below) const;
-  template <class Of, class MostOf>
-  std::optional<std::size_t> find_held_of(std::size_t leaf, const Room& more, Of of, MostOf most_of) const;
+  template <class Look>
+  void look_at_held(std::size_t leaf, const Room& more, Look look) const;
+  template <class Of, class MostOf, class Look>
+  bool look_at_held_of(std::size_t leaf, const Room& more, Of of, MostOf most_of, Look look) const;
   void change(std::size_t leaf, const Room& room, bool more);
   template <class Of, class LimitOf>
   auto least_to_hold_of(std::size_t leaf, const Room& more, Of of, LimitOf limit_of) const

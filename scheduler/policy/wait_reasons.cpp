@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <iterator>
 
 #include "scheduler/policy/gpu_kind.hpp"
 #include "scheduler/policy/quota_reasons.hpp"
@@ -233,6 +234,26 @@ Reason turn(const WaitFacts& facts) {
   return reason;
 }
 
+/// Without them it could be another's turn, or others not keep what they have.
+void add_claimants_elsewhere(const WaitFacts& facts, std::vector<Reason>& reasons) {
+  const std::size_t count = facts.claimant_elsewhere_count;
+  const std::string text = "who else is within what queues are guaranteed goes by " + count_of(count, "job") +
+                           (count == 1 ? " that waits" : " that wait");
+  auto reason = std::ranges::find(reasons, "fair_share_turn", &Reason::code);
+  if (reason == reasons.end()) {
+    reasons.push_back({"fair_share_turn", "needs " + wanted(facts) + ", and " + text, {}});
+    reason = std::prev(reasons.end());
+  } else {
+    reason->text += "; " + text;
+  }
+  const std::size_t unnamed = reason->unnamed;
+  name_blocking(*reason, facts.claimants_elsewhere, 0);
+  const auto left_out = std::ranges::count_if(facts.claimants_elsewhere, [&](const std::string& job) {
+    return std::ranges::find(reason->blocking, job) == reason->blocking.end();
+  });
+  reason->unnamed = unnamed + count - facts.claimants_elsewhere.size() + static_cast<std::size_t>(left_out);
+}
+
 /// Who goes where.
 std::string moving(std::span<const Relocation> relocations) {
   std::string text;
@@ -295,6 +316,17 @@ Reason memory(const WaitFacts& facts, std::uint64_t fitting, std::uint64_t fitti
               std::to_string(fitting) + " where there are slots " + (facts.gpus > 0 ? "and GPUs " : "") +
               "for " + std::to_string(fitting_by_slots),
           {}};
+}
+
+/// Now there is, and the one for whom room is kept may lack nothing but a quota now.
+Reason no_capacity_beside(const WaitFacts& facts) {
+  Reason reason{"no_capacity_now",
+                "needs " + wanted(facts) + " beside the room that is kept for " + facts.kept_for->job +
+                    ", and there is not enough for both",
+                {}};
+  name_blocking(reason, facts.everybody.names, facts.everybody.count);
+  reason.text += cut_text(reason);
+  return reason;
 }
 
 /// There would be room if its workers need not be together.
@@ -412,6 +444,7 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
     if (facts.ahead > 0 && (facts.workers == 0 || facts.is_extra)) reasons.push_back(behind(facts));
     if (facts.fixed_ahead > 0) reasons.push_back(after_fixed(facts));
     if (facts.turn) reasons.push_back(turn(facts));
+    if (facts.claimant_elsewhere_count > 0) add_claimants_elsewhere(facts, reasons);
     if (facts.promised) reasons.push_back(promised(facts));
     const bool is_apart = facts.is_together && facts.fitting_now_apart >= missing;
     if (facts.fitting_now < missing && is_apart) {
@@ -425,6 +458,12 @@ std::vector<Reason> explain_wait(const WaitFacts& facts) {
     if (facts.fitting_now < missing && facts.fitting_now_on_any >= missing)
       reasons.push_back(gpu_type_now(facts));
     add_reasons_of_first(facts, reasons);
+    const bool is_kept_back = facts.kept_for && !facts.kept_for->is_guarantee;
+    const auto names_occupants = [](const Reason& reason) {
+      return reason.code == "no_capacity_now" || reason.code == "topology";
+    };
+    if (is_kept_back && std::ranges::none_of(reasons, names_occupants))
+      reasons.push_back(no_capacity_beside(facts));
   }
   return reasons;
 }

@@ -124,6 +124,9 @@ struct WaitFacts {
   std::string promise_queue{};
   std::vector<std::string> promise_claimants{};
   std::optional<TurnFacts> turn;  ///< if jobs of other queues keep it from starting
+  /// Jobs that wait in other queues, by which it goes who there is within what is guaranteed.
+  std::vector<std::string> claimants_elsewhere{};  ///< the first few
+  std::size_t claimant_elsewhere_count = 0;
   std::optional<QuotaFacts> quota;
   std::string unknown_tenant;  ///< not empty: it may not start because of that
   InTheWay occupants;          ///< by `find_in_the_way`, or the same as `everybody`

@@ -163,5 +163,60 @@ TEST_F(FixedJobs, NamesThoseOfTheQueueThatMayHaveWhatAJobWaitsForOnceTheyCanGive
   EXPECT_EQ(wait->reasons[1].blocking, (std::vector<std::string>{"large"}));
 }
 
+/// Where it lacks that in its own tenant and in the cluster as well, whoever has either.
+TEST_F(FixedJobs, NamesWhoHasWhatCannotBeHadBackAtEachLevelOfTheTree) {
+  use("tenants: {a: {guaranteed: 2}, b: {}, c: {borrowing_limit: 2, queues: {x: {}, y: {}}}}");
+  cluster_.add_node("n", 5);
+  add("of b", "b", {2, 2}).preemptible = false;
+  add("of y", "c", "y", {1, 1}).preemptible = false;
+  cluster_.settle();
+  ASSERT_EQ(cluster_.leases.size(), 3U);
+  add("waits", "c", "x", {2, 2}).preemptible = false;
+  const Plan plan = cluster_.plan();
+  ASSERT_EQ(codes_of(plan, "waits"), (Codes{"quota_tenant"}));
+  EXPECT_EQ(text_of(plan, "waits"),
+            "needs 2 slots, and is not preemptible: of the 2 slots that c may have 0 are guaranteed to its "
+            "queues, which could not have theirs back; such jobs have 1; nor may c have so many; nor do "
+            "others lend so many");
+  EXPECT_EQ(plan.waits[0].reasons[0].blocking, (Codes{"of y", "of b"}));
+  const auto starts_without = [&](const Codes& gone) {
+    testing::ClusterModel without = cluster_;
+    for (const std::string& job : gone) without.end_job(job);
+    without.settle();
+    return without.live("waits") == 2;
+  };
+  EXPECT_FALSE(starts_without({"of b"}));
+  EXPECT_FALSE(starts_without({"of y"}));
+  EXPECT_TRUE(starts_without({"of b", "of y"}));
+}
+
+/// DS_SEED=21038364 of `WhyOracle`.
+TEST_F(FixedJobs, WaitsForWhatTheOneBeforeItWaitsFor) {
+  use("tenants: {a: {guaranteed: 1, guaranteed_gpus: 1}, b: {}, c: {guaranteed: 4}}");
+  cluster_.add_gpu_node("n", 8, 2, "NVIDIA H200");
+  Demand& uses = add("uses", "b", {1, 1});
+  uses.preemptible = false;
+  uses.gpus = 1;
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("uses"), 1U);
+  Demand& first = add("first", "c", {1, 1});
+  first.preemptible = false;
+  first.gpus = 1;
+  add("behind", "c", {1, 1}).preemptible = false;
+  EXPECT_EQ(cluster_.settle(), 0);
+  const Plan plan = cluster_.plan();
+  EXPECT_EQ(codes_of(plan, "first"), Codes{"quota_tenant"});
+  const auto wait = std::ranges::find(plan.waits, "behind", &Wait::job);
+  ASSERT_EQ(codes_of(plan, "behind"), (Codes{"priority_behind", "quota_tenant"}));
+  EXPECT_EQ(wait->reasons[0].blocking, Codes{"first"});
+  EXPECT_EQ(wait->reasons[1].text,
+            "first, which comes first, needs 1 GPU, and is not preemptible: of 2 GPUs 1 are guaranteed to "
+            "tenants, who could not have theirs back; such jobs have 1");
+  EXPECT_EQ(wait->reasons[1].blocking, Codes{"uses"});
+  cluster_.end_job("uses");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("behind"), 1U);
+}
+
 }  // namespace
 }  // namespace ds::scheduler

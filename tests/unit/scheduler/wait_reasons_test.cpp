@@ -117,6 +117,107 @@ TEST_F(WaitReasons, NameWhoComesBeforeForWhatTheTenantIsGuaranteedThoughItWaitsF
   EXPECT_EQ(cluster_.live("waits"), 1U) << "what b has borrowed of the third slot is a's";
 }
 
+/// DS_SEED=8404446 of `WhyOracle`.
+TEST_F(WaitReasons, NameWhoIsBeforeOthersThatWouldHaveTheTurnForWhichWhatIsFreeIsKept) {
+  use("tenants: {b: {guaranteed: 4, lending_limit: 0, borrowing_limit: 0}, c: {}}");
+  cluster_.add_node("n", 6, 10ULL << 30);
+  Demand& runs = add("runs", "b", {3, 3});
+  runs.memory_bytes = 3ULL << 30;
+  runs.lasts_ms = 70'000;
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("runs"), 3U);
+  add("large", "b", {2, 2});
+  add("next", "b", {1, 1}).memory_bytes = 2ULL << 30;
+  add("first", "c", {2, 2}).memory_bytes = 1ULL << 30;
+  add("small", "c", {1, 1});
+  const Plan plan = cluster_.plan();
+  const auto wait = std::ranges::find(plan.waits, "small", &Wait::job);
+  ASSERT_NE(wait, plan.waits.end());
+  const auto turn = std::ranges::find(wait->reasons, "fair_share_turn", &Reason::code);
+  ASSERT_NE(turn, wait->reasons.end());
+  EXPECT_EQ(turn->text,
+            "needs 1 worker of 1 slot, and who else is within what queues are guaranteed goes by 1 job that "
+            "waits");
+  EXPECT_EQ(turn->blocking, Codes{"large"});
+  cluster_.end_job("large");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("small"), 1U) << "it is the turn of next, in whose way it is not";
+  EXPECT_EQ(cluster_.live("first"), 0U);
+}
+
+/// DS_SEED=21035127 of `WhyOracle`.
+TEST_F(WaitReasons, NameWhoIsBeforeOthersForAGuaranteeWithoutWhichTheyCouldBePreempted) {
+  use("tenants: {a: {guaranteed: 6}, c: {guaranteed: 2, queues: {x: {}, y: {guaranteed: 2}}}}");
+  cluster_.add_node("n", 7);
+  add("of x", "c", "x", {2, 2}, kHighPriority);
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("of x"), 2U);
+  add("large", "c", "y", {5, 5});
+  add("small", "c", "y", {1, 1});
+  cluster_.start_worker("small", "n");
+  add("waits", "a", {6, 6});
+  EXPECT_EQ(cluster_.settle(), 0) << "of the two of c none is left to small, which is behind large in y";
+  const Plan plan = cluster_.plan();
+  const auto wait = std::ranges::find(plan.waits, "waits", &Wait::job);
+  ASSERT_EQ(codes_of(plan, "waits"), (Codes{"fair_share_turn", "no_capacity_now"}));
+  EXPECT_EQ(wait->reasons[0].text,
+            "needs 6 workers of 1 slot each, and who else is within what queues are guaranteed goes by 1 job "
+            "that waits");
+  EXPECT_EQ(wait->reasons[0].blocking, Codes{"large"});
+  EXPECT_EQ(wait->reasons[1].blocking, (Codes{"of x", "small"}));
+  cluster_.end_job("large");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("waits"), 6U) << "small is within what y is guaranteed, and for x none is left";
+  EXPECT_EQ(cluster_.live("small"), 1U);
+}
+
+/// DS_SEED=30060027 of `WhyOracle`.
+TEST_F(WaitReasons, NameWhoRunsBeforeItOnWhatItsQueueIsGuaranteedWhereItLacksAQuotaAlone) {
+  use("tenants: {c: {guaranteed: 2, gpu_limit: 3, queues: {x: {guaranteed: 1}, y: {guaranteed: 1}}}}");
+  cluster_.add_gpu_node("g", 8, 4, "NVIDIA H200");
+  add("before", "c", "x", {3, 3}, kHighPriority);
+  add("of y", "c", "y", {2, 2}).gpus = 1;
+  cluster_.settle();
+  ASSERT_EQ(cluster_.leases.size(), 5U);
+  add("waits", "c", "x", {1, 1}).gpus = 2;
+  EXPECT_EQ(cluster_.settle(), 0);
+  const Plan plan = cluster_.plan();
+  ASSERT_EQ(codes_of(plan, "waits"), (Codes{"quota_tenant", "fair_share_turn"}));
+  EXPECT_EQ(plan.waits[0].reasons[0].blocking, Codes{"of y"});
+  EXPECT_EQ(plan.waits[0].reasons[1].text,
+            "needs 1 worker of 1 slot and 2 GPUs, and for what c/x is guaranteed 1 job comes before it");
+  EXPECT_EQ(plan.waits[0].reasons[1].blocking, Codes{"before"});
+  cluster_.end_job("before");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("waits"), 1U) << "it is within what x is guaranteed, and of y is not within y's";
+}
+
+/// DS_SEED=8424689 of `WhyOracle`.
+TEST_F(WaitReasons, NameWhoHasRoomWhereOneForWhomItIsKeptLacksAQuotaAlone) {
+  use("tenants: {a: {}, c: {gpu_limit: 2}}");
+  cluster_.add_gpu_node("g", 4, 4, "NVIDIA H200");
+  Demand& runs = add("runs", "c", {1, 1});
+  runs.gpus = 1;
+  runs.lasts_ms = 70'000;
+  add("of a", "a", {1, 1}, kHighPriority);
+  cluster_.settle();
+  ASSERT_EQ(cluster_.leases.size(), 2U);
+  add("first", "c", {2, 2}).gpus = 1;
+  add("behind", "c", {2, 2});
+  EXPECT_EQ(cluster_.settle(), 0);
+  const Plan plan = cluster_.plan();
+  const auto wait = std::ranges::find(plan.waits, "behind", &Wait::job);
+  ASSERT_EQ(codes_of(plan, "behind"), (Codes{"priority_behind", "quota_tenant", "no_capacity_now"}));
+  EXPECT_EQ(wait->reasons[2].text,
+            "needs 2 workers of 1 slot each beside the room that is kept for first, and there is not enough "
+            "for both");
+  EXPECT_EQ(wait->reasons[2].blocking, (Codes{"of a", "runs"}));
+  cluster_.end_job("of a");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("behind"), 2U) << "when runs has ended there is room for both";
+  EXPECT_EQ(cluster_.live("first"), 0U);
+}
+
 TEST_F(WaitReasons, SayThatAWaitIsForEverWhereNoQuotaEverAllowsTheMinimum) {
   use("tenants: {a: {guaranteed: 6, lending_limit: 2}, b: {}, c: {borrowing_limit: 3}}");
   cluster_.add_node("n", 8);
