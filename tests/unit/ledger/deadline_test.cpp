@@ -126,6 +126,36 @@ TEST_F(DeadlineLedger, IsMissedByAJobThatEndsLateThoughNobodyHasLookedMeanwhile)
   }
 }
 
+TEST_F(DeadlineLedger, SaysOnceByHowMuchAJobWasLateAfterARestartToo) {
+  const auto told = [&] {
+    std::vector<std::string> late;
+    for (const auto& one : ledger_.history_of(job(), std::nullopt).happenings) {
+      if (one.what == "ended_late") late.push_back(one.value);
+    }
+    return late;
+  };
+  for (const bool was_looked_at : {false, true}) {
+    ledger_ = {};
+    SetUp();
+    if (was_looked_at) {
+      ASSERT_TRUE(apply(DeadlineMissed{"a"}, 100'001));
+    }
+    EXPECT_TRUE(told().empty()) << "it goes on";
+    ASSERT_TRUE(apply(JobStateChanged{"a", JobState::failed, "no"}, 111'500));
+    EXPECT_EQ(told(), std::vector<std::string>{"12 s"});
+    EXPECT_EQ(ledger_.history_of(job(), std::nullopt).happenings.back().what, "ended_late");
+    const auto restored = Ledger::restore(ledger_.snapshot());
+    ASSERT_TRUE(restored);
+    ledger_ = *restored;
+    EXPECT_FALSE(apply(JobStateChanged{"a", JobState::failed, "again"}, 120'000));
+    EXPECT_EQ(told(), std::vector<std::string>{"12 s"});
+  }
+  ledger_ = {};
+  SetUp();
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::failed, "no"}, 100'000));
+  EXPECT_TRUE(told().empty()) << "it was in time";
+}
+
 /// Versions that knew neither wrote no broken promise, and no starts of heads.
 TEST_F(DeadlineLedger, IsReadOfASnapshotAndAJournalOfAVersionThatTookBrokenForMissed) {
   ASSERT_TRUE(apply(HeadStarted{"0.1.0"}, 3000));
