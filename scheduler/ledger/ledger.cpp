@@ -197,7 +197,10 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
   job->reason = body.reason;
   if (is_end(body.state)) job->crash_text = {};
   if (has_no_gang(body.state)) forget_run(*job, event.at_ms);
-  if (body.state == JobState::starting && job->started_ms == 0) job->started_ms = event.at_ms;
+  if (body.state == JobState::starting) {
+    job->has_to_start_again = false;
+    if (job->started_ms == 0) job->started_ms = event.at_ms;
+  }
   if (is_end(body.state)) {
     job->ended_ms = event.at_ms;
     index_end(*job);
@@ -346,7 +349,9 @@ bool Ledger::on(const Event&, const CheckpointChosen& body) {
 
 bool Ledger::on(const Event&, const DeadlinePromised& body) {
   auto* job = active(body.job);
-  if (job == nullptr || job->started_ms != 0 || job->has_promise) return false;
+  if (job == nullptr || job->has_promise || job->workers > 0) return false;
+  if (job->started_ms != 0 && !job->has_given_promise_up()) return false;
+  job->has_to_start_again = job->started_ms != 0;
   job->deadline_ms = body.deadline_ms;
   job->starts_by_ms = body.starts_by_ms;
   job->has_promise = true;
@@ -392,7 +397,7 @@ bool Ledger::set_tenants(const std::string& text) {
 }
 
 void Ledger::end_promise(JobRecord& job) {
-  job.has_promise = false;
+  job.has_promise = job.has_to_start_again = false;
   promised_.erase(job.id);
 }
 

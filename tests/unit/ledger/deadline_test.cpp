@@ -189,12 +189,50 @@ TEST_F(DeadlineLedger, IsNotMissedByAJobThatWasPausedAndEndsLate) {
   EXPECT_FALSE(job().is_deadline_missed) << "it was promised no more";
 }
 
+/// It has had 1 of its 40 s then.
+TEST_F(DeadlineLedger, APausedJobMayBePromisedItsDeadlineAnewAndWaitsForThatStart) {
+  ASSERT_TRUE(apply(LeaseGranted{1, "a", "n", 1, 0}, 40'000));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::starting, "its workers start"}, 40'000));
+  EXPECT_FALSE(job().awaits_promised_start());
+  ASSERT_TRUE(apply(PauseRequested{"a"}, 41'000));
+  ASSERT_TRUE(apply(LeaseReleasing{1}, 41'000));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::paused, "paused"}, 41'000));
+  ASSERT_TRUE(apply(ResumeRequested{"a"}, 42'000));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::queued, "resumed"}, 42'000));
+  ASSERT_TRUE(apply(DeadlinePromised{"a", 100'000, 55'000}, 42'000));
+  EXPECT_FALSE(apply(DeadlinePromised{"a", 100'000, 55'000}, 42'000));
+  EXPECT_FALSE(job().has_given_promise_up());
+  const auto restored = Ledger::restore(ledger_.snapshot());
+  ASSERT_TRUE(restored);
+  ledger_ = *restored;
+  EXPECT_TRUE(job().awaits_promised_start());
+  EXPECT_TRUE(comes_first(43'000));
+  EXPECT_EQ(job().lasts_ms(), 39'000);
+  EXPECT_EQ(ledger_.next_change_ms(job(), 43'000), 61'001);
+  EXPECT_EQ(ledger_.find_missed(job(), 61'000), std::nullopt) << "it lacks workers, since it waits";
+  EXPECT_NE(ledger_.find_missed(job(), 61'001).value().find("was promised to start by"), std::string::npos);
+  ASSERT_TRUE(apply(LeaseGranted{2, "a", "n", 1, 0}, 50'000));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::starting, "its workers start"}, 50'000));
+  EXPECT_FALSE(job().awaits_promised_start());
+  EXPECT_EQ(ledger_.find_missed(job(), 61'001), std::nullopt);
+  ASSERT_TRUE(apply(LeaseEnded{2}, 51'000));
+  EXPECT_NE(ledger_.find_missed(job(), 100'000).value().find("it lacks workers"), std::string::npos);
+}
+
+TEST_F(DeadlineLedger, AJobThatHasRunIsPromisedNothingUnlessItWasPaused) {
+  ASSERT_TRUE(apply(LeaseGranted{1, "a", "n", 1, 0}, 40'000));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::starting, "its workers start"}, 40'000));
+  ASSERT_TRUE(apply(DeadlineMissed{"a"}, 41'000));
+  ASSERT_TRUE(apply(LeaseEnded{1}, 41'000));
+  EXPECT_FALSE(apply(DeadlinePromised{"a", 100'000, 55'000}, 42'000)) << "its promise is broken";
+}
+
 TEST_F(DeadlineLedger, APromiseEndsWithTheJobAndWhenItsOwnerPausesIt) {
   ASSERT_TRUE(apply(PauseRequested{"a"}));
   EXPECT_TRUE(ledger_.promised().empty());
   EXPECT_TRUE(job().has_given_promise_up());
   ASSERT_TRUE(apply(ResumeRequested{"a"}));
-  EXPECT_TRUE(job().has_given_promise_up()) << "it does not come back";
+  EXPECT_TRUE(job().has_given_promise_up()) << "nobody has promised it again";
   EXPECT_FALSE(comes_first(3000));
   EXPECT_FALSE(job().is_deadline_missed);
 
